@@ -1,0 +1,61 @@
+/**
+ * Everything that can go wrong on purpose. Stable: `--json` output, exit codes and tests match on it.
+ * `docs/errors.md` lists what each means; a test holds the two together.
+ */
+export type LktErrorCode =
+  | 'ARCHIVE_INVALID' // a tar, ar, cpio or gzip stream breaks its format, or a limit
+  | 'BUILD_FAILED' // a step of a Dockerfile ended with an error
+  | 'CACHE_LOCKED' // another process holds a lock for longer than the wait
+  | 'CONFIG_INVALID' // build.yml, an image config, a lock file
+  | 'DEB_GONE' // a locked .deb has left the mirror
+  | 'DEPENDENCY_UNRESOLVED' // no set of Debian packages satisfies what was asked
+  | 'DIGEST_INVALID'
+  | 'DIGEST_MISMATCH' // content is not what its digest says
+  | 'DISK_FULL'
+  | 'DOCKERFILE_INVALID'
+  | 'GIT_FAILED'
+  | 'HOST_UNSUPPORTED' // the machine forbids or lacks something a build or a run needs
+  | 'IMAGE_INVALID' // a manifest, index or config of an image breaks its specification
+  | 'INTERRUPTED'
+  | 'IO_FAILED'
+  | 'NETWORK_FAILED'
+  | 'NOT_FOUND'
+  | 'PIN_MISSING' // a reference without a digest
+  | 'PIN_STALE' // a package no longer gives the digest that is pinned
+  | 'REFERENCE_INVALID'
+  | 'RUN_FAILED' // the virtual machine did not do what was expected of it
+  | 'SIGNATURE_INVALID'
+  | 'TOOL_MISSING' // a program of the host is not installed
+  | 'TREE_CONFLICT' // two parts of an image want one path to be different things
+  | 'UNSUPPORTED'; // valid input that this version does not implement
+
+/**
+ * The error every lkt package throws on purpose.
+ *
+ * A problem has three parts, and the CLI prints all three: what went wrong (`message`, in the user's terms, starting
+ * with `file:line:col` or a reference where there is one), why (`cause`), and what to do next (`fix`, an imperative
+ * sentence). Anything else that is thrown is a bug in lkt and prints a stack.
+ */
+export class LktError extends Error {
+  override readonly name: string = 'LktError';
+  readonly code: LktErrorCode;
+  readonly fix: string | undefined;
+  /** Lines shown under the message as they are: an excerpt of the source with a caret, the end of a log. */
+  readonly detail: string | undefined;
+
+  constructor(
+    code: LktErrorCode,
+    message: string,
+    options: { cause?: unknown; fix?: string; detail?: string } = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.fix = options.fix;
+    this.detail = options.detail;
+  }
+}
+
+/** Whether `error` is the operating system's error `code`, such as `ENOENT`. */
+export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}

@@ -1,0 +1,24 @@
+/**
+ * What long work says while it goes on. Libraries emit; the CLI draws. A step is named by `id`, unique in a run
+ * (`sshd:3/7`), and shown by `title`.
+ */
+export type ProgressEvent =
+  | { readonly kind: 'start'; readonly id: string; readonly title: string }
+  | {
+      readonly kind: 'progress';
+      readonly id: string;
+      readonly current: number;
+      readonly total?: number;
+      readonly unit: 'bytes' | 'items';
+    }
+  | { readonly kind: 'log'; readonly id: string; readonly text: string }
+  | { readonly kind: 'done'; readonly id: string; readonly cached: boolean }
+  | { readonly kind: 'failed'; readonly id: string }
+  | { readonly kind: 'warning'; readonly text: string };
+
+/** Takes progress events. Must not throw and must not block the work. */
+export interface Reporter {
+  emit(event: ProgressEvent): void;
+}
+
+export const silentReporter: Reporter = { emit: () => undefined };

@@ -1,0 +1,267 @@
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type Scalar,
+} from 'yaml';
+import type { LktError } from './errors.ts';
+import { type Position, type SourceFile, sourceError } from './source.ts';
+
+/**
+ * A YAML value that knows where it stands, read by asking for the type that is wanted.
+ *
+ * Every getter throws LktError CONFIG_INVALID at the value's own line and column when the value is something else, so
+ * a parser is a list of the fields it knows.
+ */
+export class YamlValue {
+  readonly file: SourceFile;
+  /** Where in the document, for messages: `services[2].binds`. Empty at the top. */
+  readonly path: string;
+  readonly position: Position;
+  readonly #node: Node | null;
+  readonly #lines: LineCounter;
+
+  constructor(file: SourceFile, lines: LineCounter, node: Node | null, path: string, at: Position) {
+    this.file = file;
+    this.path = path;
+    this.#node = node;
+    this.#lines = lines;
+    this.position = node?.range == null ? at : linePosition(lines, node.range[0]);
+  }
+
+  /** An error at this value. */
+  error(message: string, options: { fix?: string; cause?: unknown } = {}): LktError {
+    const what = this.path === '' ? message : `${this.path}: ${message}`;
+    return sourceError('CONFIG_INVALID', this.file, this.position, what, options);
+  }
+
+  /** Offsets of the value in the text, end exclusive; undefined for an empty value. */
+  get range(): readonly [number, number] | undefined {
+    const range = this.#node?.range;
+    return range == null ? undefined : [range[0], range[1]];
+  }
+
+  isNull(): boolean {
+    return this.#node === null || (isScalar(this.#node) && this.#node.value === null);
+  }
+
+  isMap(): boolean {
+    return isMap(this.#node);
+  }
+
+  isList(): boolean {
+    return isSeq(this.#node);
+  }
+
+  isString(): boolean {
+    return isScalar(this.#node) && typeof this.#node.value === 'string';
+  }
+
+  isInteger(): boolean {
+    return isScalar(this.#node) && Number.isSafeInteger(this.#node.value);
+  }
+
+  /** A string. A plain scalar that YAML reads as a number or boolean is refused: quoting it is the fix. */
+  string(): string {
+    const node = this.#scalar();
+    if (typeof node.value === 'string') return node.value;
+    throw this.error(`expected a string, found ${this.#kind()}`, {
+      fix: 'put the value in quotes',
+    });
+  }
+
+  /** A string, or the text of a number or boolean as it is written. */
+  text(): string {
+    const node = this.#scalar();
+    if (typeof node.value === 'string') return node.value;
+    if (node.value === null) throw this.error('expected a value, found nothing');
+    return node.source ?? String(node.value);
+  }
+
+  integer(): number {
+    const node = this.#scalar();
+    if (Number.isSafeInteger(node.value)) return Number(node.value);
+    throw this.error(`expected a whole number, found ${this.#kind()}`);
+  }
+
+  boolean(): boolean {
+    const node = this.#scalar();
+    if (typeof node.value === 'boolean') return node.value;
+    throw this.error(`expected true or false, found ${this.#kind()}`);
+  }
+
+  list(): readonly YamlValue[] {
+    if (!isSeq(this.#node)) throw this.error(`expected a list, found ${this.#kind()}`);
+    return this.#node.items.map(
+      (item, index) =>
+        new YamlValue(
+          this.file,
+          this.#lines,
+          item as Node | null,
+          `${this.path}[${index}]`,
+          this.position,
+        ),
+    );
+  }
+
+  /** The entries of a mapping in written order. Keys are strings and appear once. */
+  entries(): ReadonlyMap<string, YamlValue> {
+    if (!isMap(this.#node)) throw this.error(`expected a mapping, found ${this.#kind()}`);
+    const entries = new Map<string, YamlValue>();
+    for (const { key, value } of this.#node.items) {
+      const at =
+        (key as Node | null)?.range == null
+          ? this.position
+          : linePosition(this.#lines, (key as Node).range?.[0] ?? 0);
+      if (!isScalar(key) || key.value === null)
+        throw sourceError('CONFIG_INVALID', this.file, at, 'expected a simple key');
+      const name = String(key.source ?? key.value);
+      const path = this.path === '' ? name : `${this.path}.${name}`;
+      entries.set(name, new YamlValue(this.file, this.#lines, value as Node | null, path, at));
+    }
+    return entries;
+  }
+
+  /**
+   * The entries of a mapping that may only have these keys.
+   * @throws LktError CONFIG_INVALID at an unknown key, naming the nearest known one.
+   */
+  fields<K extends string>(known: readonly K[]): Partial<Record<K, YamlValue>> {
+    const result: Partial<Record<K, YamlValue>> = {};
+    for (const [name, value] of this.entries()) {
+      const key = known.find((candidate) => candidate === name);
+      if (key === undefined) {
+        const near = nearest(name, known);
+        const where = this.path === '' ? '' : ` in ${this.path}`;
+        throw sourceError(
+          'CONFIG_INVALID',
+          this.file,
+          keyPosition(this.#node, this.#lines, name) ?? value.position,
+          `unknown key "${name}"${where}`,
+          {
+            length: name.length,
+            fix: near === undefined ? `use one of: ${known.join(', ')}` : `did you mean "${near}"?`,
+          },
+        );
+      }
+      result[key] = value;
+    }
+    return result;
+  }
+
+  /** The plain JavaScript value: for free-form data such as annotations. */
+  plain(): unknown {
+    return this.#node === null ? null : this.#node.toJS(doc(this.#node));
+  }
+
+  #scalar(): Scalar {
+    if (!isScalar(this.#node)) throw this.error(`expected a value, found ${this.#kind()}`);
+    return this.#node;
+  }
+
+  #kind(): string {
+    if (isMap(this.#node)) return 'a mapping';
+    if (isSeq(this.#node)) return 'a list';
+    if (isAlias(this.#node)) return 'an alias';
+    if (!isScalar(this.#node) || this.#node.value === null) return 'nothing';
+    return typeof this.#node.value === 'string'
+      ? 'text'
+      : `the ${typeof this.#node.value} ${this.#node.source ?? ''}`;
+  }
+}
+
+/** `Node.toJS` wants a document; a node without aliases needs nothing from it. */
+function doc(node: Node): Parameters<Node['toJS']>[0] {
+  const holder = parseDocument('');
+  holder.contents = node as never;
+  return holder as never;
+}
+
+function linePosition(lines: LineCounter, offset: number): Position {
+  const { line, col } = lines.linePos(offset);
+  return { line, column: col };
+}
+
+function keyPosition(node: Node | null, lines: LineCounter, name: string): Position | undefined {
+  if (!isMap(node)) return undefined;
+  for (const { key } of node.items) {
+    if (isScalar(key) && String(key.source ?? key.value) === name && key.range != null)
+      return linePosition(lines, key.range[0]);
+  }
+  return undefined;
+}
+
+/** The candidate with the fewest edits from `word`, if it is close enough to be what was meant. */
+export function nearest<K extends string>(word: string, candidates: readonly K[]): K | undefined {
+  let best: K | undefined;
+  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/**
+ * Parses one YAML 1.2 document.
+ *
+ * Anchors and aliases are refused: no user of these files has needed them, and they let a small file become a large
+ * one.
+ * @throws LktError CONFIG_INVALID with line and column, for bad syntax, duplicate keys, several documents, aliases.
+ */
+export function parseYaml(file: SourceFile): YamlValue {
+  const lines = new LineCounter();
+  const document = parseDocument(file.text, {
+    lineCounter: lines,
+    keepSourceTokens: true,
+    uniqueKeys: true,
+  });
+  const problem = document.errors[0] ?? document.warnings[0];
+  if (problem !== undefined) {
+    const at = linePosition(lines, problem.pos[0]);
+    const message =
+      problem.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'bad YAML';
+    throw sourceError('CONFIG_INVALID', file, at, message);
+  }
+  refuseAliases(file, lines, document.contents);
+  return new YamlValue(file, lines, document.contents as Node | null, '', { line: 1, column: 1 });
+}
+
+function refuseAliases(file: SourceFile, lines: LineCounter, node: unknown): void {
+  if (isAlias(node)) {
+    throw sourceError(
+      'CONFIG_INVALID',
+      file,
+      linePosition(lines, node.range?.[0] ?? 0),
+      'aliases are not allowed',
+      {
+        fix: 'write the value out',
+      },
+    );
+  }
+  if (isMap(node)) {
+    for (const { key, value } of node.items) {
+      refuseAliases(file, lines, key);
+      refuseAliases(file, lines, value);
+    }
+  } else if (isSeq(node)) {
+    for (const item of node.items) refuseAliases(file, lines, item);
+  }
+}
