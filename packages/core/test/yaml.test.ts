@@ -1,0 +1,113 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LktError, nearest, parseYaml, type YamlValue } from '../src/index.ts';
+
+const read = (text: string): YamlValue => parseYaml({ path: 'x.yml', text });
+
+function problem(run: () => unknown): LktError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof LktError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('a value of the wrong kind is an error where it stands', () => {
+  test.each<[string, (value: YamlValue) => unknown, string]>([
+    [
+      'a: 1',
+      (v) => v.fields(['a']).a?.string(),
+      'x.yml:1:4: a: expected a string, found the number 1',
+    ],
+    [
+      'a: b',
+      (v) => v.fields(['a']).a?.integer(),
+      'x.yml:1:4: a: expected a whole number, found text',
+    ],
+    [
+      'a: 1.5',
+      (v) => v.fields(['a']).a?.integer(),
+      'x.yml:1:4: a: expected a whole number, found the number 1.5',
+    ],
+    [
+      'a: yes',
+      (v) => v.fields(['a']).a?.boolean(),
+      'x.yml:1:4: a: expected true or false, found text',
+    ],
+    [
+      'a:\n  - b\n  - {}',
+      (v) => v.fields(['a']).a?.list()[1]?.string(),
+      'x.yml:3:5: a[1]: expected a value, found a mapping',
+    ],
+    ['a:', (v) => v.fields(['a']).a?.list(), 'x.yml:1:3: a: expected a list, found nothing'],
+    ['[]', (v) => v.entries(), 'x.yml:1:1: expected a mapping, found a list'],
+    ['a: {b: 1}\n', (v) => v.fields(['a']).a?.fields(['c']), 'x.yml:1:5: unknown key "b" in a'],
+  ])('%j', (text, use, message) => {
+    const error = problem(() => use(read(text)));
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toBe(message);
+  });
+});
+
+describe('bad documents', () => {
+  test.each([
+    ['a: 1\na: 2', 'x.yml:2:1: Map keys must be unique'],
+    ['a: &x 1\nb: *x', 'x.yml:2:4: aliases are not allowed'],
+    ['a: [1', /^x\.yml:1:\d+: /],
+    ['a: 1\n---\nb: 2', /^x\.yml:\d+:\d+: /],
+    ['? {a: b}\n: c', 'x.yml:1:3: expected a simple key'],
+  ])('%j', (text, message) => {
+    const error = problem(() => read(text).entries());
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toMatch(message);
+  });
+});
+
+test('an unknown key shows its line, a caret and the key that was meant', () => {
+  const error = problem(() => read('image: a\nimgae: b').fields(['image', 'org']));
+  expect(error.message).toBe('x.yml:2:1: unknown key "imgae"');
+  expect(error.detail).toBe('  2 | imgae: b\n    | ^^^^^');
+  expect(error.fix).toBe('did you mean "image"?');
+});
+
+test('text keeps what was written', () => {
+  const v = read('a: 0600\nb: 1.10\nc: "x"\nd: true').fields(['a', 'b', 'c', 'd']);
+  expect([v.a?.text(), v.b?.text(), v.c?.text(), v.d?.text()]).toEqual([
+    '0600',
+    '1.10',
+    'x',
+    'true',
+  ]);
+});
+
+test('a range is the text of the value', () => {
+  const text = 'init:\n  - lkt/init:1 # first\n  - "q"\n';
+  const item = read(text).fields(['init']).init?.list()[0];
+  expect(text.slice(...(item?.range ?? [0, 0]))).toBe('lkt/init:1');
+});
+
+test('plain gives the value as data', () => {
+  expect(read('a: {b: [1, "2", null, true]}').plain()).toEqual({ a: { b: [1, '2', null, true] } });
+});
+
+test('any text is a value or an LktError', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(...'ab:-[]{}&*!|>\'"#\n \t,?%0') }), (text) => {
+      try {
+        const value = read(text);
+        if (value.isMap()) value.entries();
+        value.plain();
+      } catch (error) {
+        if (!(error instanceof LktError)) throw error;
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('nearest finds slips of the finger and refuses guesses', () => {
+  expect(nearest('comand', ['command', 'env'])).toBe('command');
+  expect(nearest('zzzzz', ['command', 'env'])).toBeUndefined();
+});

@@ -1,0 +1,160 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+interface Manifest {
+  readonly name: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+}
+
+/** From the lowest to the highest: a package imports only from those before it. `docs/architecture.md` explains them. */
+const LAYERS = ['core', 'oci', 'debian', 'build', 'pkg', 'image', 'machine', 'cli', 'nx-plugin'];
+
+const manifests = new Map(
+  LAYERS.map((layer) => [layer, JSON.parse(read(`packages/${layer}/package.json`)) as Manifest]),
+);
+
+test('every package has its place in the layers', () => {
+  const found = globSync('packages/*/package.json', { cwd: root }).map(
+    (path) => path.split('/')[1] ?? '',
+  );
+  expect(found.toSorted()).toEqual(LAYERS.toSorted());
+});
+
+describe.each(LAYERS)('%s', (layer) => {
+  const below = LAYERS.slice(0, LAYERS.indexOf(layer));
+  const manifest = manifests.get(layer);
+  const workspaceDependencies = Object.keys(manifest?.dependencies ?? {})
+    .filter((name) => name.startsWith('@lkt/'))
+    .map((name) => name.slice('@lkt/'.length));
+
+  test('depends on lower layers only', () => {
+    expect(workspaceDependencies.filter((name) => !below.includes(name))).toEqual([]);
+    if (layer === 'machine') expect(workspaceDependencies).toEqual(['core']);
+  });
+
+  test('imports what its package.json names, and no file of another package', () => {
+    const allowed = new Set([
+      ...Object.keys(manifest?.dependencies ?? {}),
+      ...Object.keys(manifest?.devDependencies ?? {}),
+    ]);
+    for (const path of globSync(`packages/${layer}/src/**/*.ts`, { cwd: root })) {
+      for (const name of importsOf(read(path))) {
+        if (name.startsWith('node:')) continue;
+        if (name.startsWith('.')) {
+          expect(join(dirname(path), name), path).toMatch(new RegExp(`^packages/${layer}/`));
+        } else {
+          const parts = name.split('/');
+          const packageName = name.startsWith('@') ? parts.slice(0, 2).join('/') : parts[0];
+          expect(allowed, `${path} imports ${name}`).toContain(packageName);
+        }
+      }
+    }
+  });
+
+  test('the references of its tsconfig are its workspace dependencies', () => {
+    const config = JSON.parse(read(`packages/${layer}/tsconfig.json`)) as {
+      readonly references?: readonly { readonly path: string }[];
+    };
+    const references = (config.references ?? [])
+      .map(({ path }) => path.replace(/^\.\.\//, ''))
+      .filter((name) => name !== '../tools');
+    expect(references.toSorted()).toEqual(workspaceDependencies.toSorted());
+  });
+
+  test('says in a README what it is for', () => {
+    expect(existsSync(join(root, `packages/${layer}/README.md`))).toBe(true);
+  });
+});
+
+function importsOf(source: string): string[] {
+  return [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map(
+    ([, name]) => name ?? '',
+  );
+}
+
+test('the lock file names no registry', () => {
+  expect(read('package-lock.json')).not.toMatch(/"resolved": "https?:/);
+});
+
+test('dependencies are pinned exactly', () => {
+  const root = JSON.parse(read('package.json')) as Manifest;
+  for (const manifest of [root, ...manifests.values()]) {
+    for (const [name, version] of Object.entries({
+      ...manifest.dependencies,
+      ...manifest.devDependencies,
+    })) {
+      expect(version, `${manifest.name}: ${name}`).toMatch(/^\d+\.\d+\.\d+/);
+    }
+  }
+});
+
+test('every dependency has its sentence in docs/decisions', () => {
+  const text = globSync('docs/decisions/*.md', { cwd: root }).map(read).join('\n');
+  const names = [...manifests.values()].flatMap(({ dependencies }) =>
+    Object.keys(dependencies ?? {}),
+  );
+  for (const name of new Set(names)) {
+    if (!name.startsWith('@lkt/')) expect(text, name).toContain(`\`${name}\``);
+  }
+});
+
+test('every link between documents leads somewhere', () => {
+  for (const path of globSync(
+    ['*.md', 'docs/**/*.md', '{packages,pkg,tools,kernel}/**/README.md'],
+    { cwd: root },
+  )) {
+    if (path.includes('node_modules')) continue;
+    for (const [, target = ''] of read(path).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      expect(existsSync(join(root, dirname(path), target)), `${path} links to ${target}`).toBe(
+        true,
+      );
+    }
+  }
+});
+
+describe('the checks of the tool chain', () => {
+  const bin = join(root, 'node_modules/.bin');
+  test.each([
+    ['oxlint', ['--type-aware']],
+    ['oxfmt', ['--check', '.']],
+    ['knip', []],
+    ['knip', ['--strict', '--include', 'unlisted']],
+    ['knip', ['--cycles']],
+  ])('%s %j', { timeout: 120_000 }, (tool, args) => {
+    const { PATH = '', HOME = '' } = process.env;
+    const done = spawnSync(join(bin, tool), args, {
+      cwd: root,
+      encoding: 'utf8',
+      env: { PATH: `${bin}:${PATH}`, HOME, NO_COLOR: '1' },
+    });
+    expect(done.status, `${done.stdout}${done.stderr}`).toBe(0);
+  });
+});
+
+test('help loads no heavy library', () => {
+  const hook = `import { registerHooks } from 'node:module';
+registerHooks({ resolve(specifier, context, next) {
+  const found = next(specifier, context);
+  if (/node_modules\\/(undici|@sigstore|koffi|tar|pako|xz-decompress)\\//.test(found.url)) throw new Error('loads ' + specifier);
+  return found;
+} });`;
+  const done = spawnSync(
+    join(root, 'node_modules/.bin/node'),
+    [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(hook)}`,
+      join(root, 'packages/cli/src/main.ts'),
+      '--help',
+    ],
+    { encoding: 'utf8', env: { PATH: process.env['PATH'], HOME: '/nonexistent', NO_COLOR: '1' } },
+  );
+  expect(done.stderr).toBe('');
+  expect(done.stdout).toContain('build');
+  expect(done.status).toBe(0);
+});
