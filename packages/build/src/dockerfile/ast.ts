@@ -1,0 +1,210 @@
+import type { Position, SourceFile } from '@lkt/core';
+
+/** A piece of the file: where it starts, and how many UTF-16 units of the file it covers (continuation lines included). */
+export interface Place {
+  readonly position: Position;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A word as it is written: quotes, escapes and variables are still in it. */
+export interface Word extends Place {
+  readonly text: string;
+}
+
+/** `--name` or `--name=value` between an instruction's keyword and its arguments; `value` is unexpanded. */
+export interface Flag extends Place {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+/** A here-document: `<<NAME`, `<<-NAME`, `<<"NAME"`. */
+export interface Heredoc extends Place {
+  readonly name: string;
+  /** The lines between the opening line and the terminator as they are in the file, each with its line break. */
+  readonly content: string;
+  /** Whether variables in it are replaced when it is a source of COPY or ADD: the name is written without quotes. */
+  readonly expand: boolean;
+  /** Whether leading tabs are removed from every line: `<<-`. */
+  readonly chomp: boolean;
+  /** 0 unless a number is written before `<<`. */
+  readonly descriptor: number;
+}
+
+/** What all instructions have. The place covers the instruction to its last line, here-documents excluded. */
+interface InstructionBase extends Place {
+  /** The instruction on one line: continuations joined, comments inside it dropped, nothing else changed. */
+  readonly text: string;
+  readonly flags: readonly Flag[];
+  readonly heredocs: readonly Heredoc[];
+}
+
+/** `["a", "b"]`, run as it is, or text for the stage's shell. */
+export type Command =
+  | { readonly form: 'exec'; readonly argv: readonly string[] }
+  | { readonly form: 'shell'; readonly script: string };
+
+export type MountType = 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh';
+
+/** A `RUN --mount`. Values may hold variables; `target` may be absent for secrets and ssh. */
+export interface Mount {
+  readonly flag: Flag;
+  readonly type: MountType;
+  /** Stage or image; never holds variables. */
+  readonly from: Word | undefined;
+  readonly source: string | undefined;
+  readonly target: string | undefined;
+  readonly readOnly: boolean;
+  readonly id: string | undefined;
+  readonly sharing: 'shared' | 'private' | 'locked';
+  readonly required: boolean;
+  /** Name of the environment variable a secret is put in. */
+  readonly env: string | undefined;
+  readonly mode: string | undefined;
+  readonly uid: string | undefined;
+  readonly gid: string | undefined;
+  readonly size: string | undefined;
+}
+
+export interface FromInstruction extends InstructionBase {
+  readonly keyword: 'FROM';
+  readonly image: Word;
+  readonly platform: Word | undefined;
+  /** Lower-case; what follows AS. */
+  readonly name: string | undefined;
+}
+
+export interface ArgInstruction extends InstructionBase {
+  readonly keyword: 'ARG';
+  readonly args: readonly { readonly name: string; readonly value: Word | undefined }[];
+}
+
+export interface RunInstruction extends InstructionBase {
+  readonly keyword: 'RUN';
+  readonly command: Command;
+  readonly mounts: readonly Mount[];
+  readonly network: 'default' | 'none' | 'host';
+  readonly security: 'sandbox' | 'insecure';
+}
+
+export interface CopyInstruction extends InstructionBase {
+  readonly keyword: 'COPY' | 'ADD';
+  /** Without the here-documents, which come after them. */
+  readonly sources: readonly Word[];
+  readonly destination: Word;
+  /** Stage name, stage number or image; COPY only; never holds variables. */
+  readonly from: Word | undefined;
+  readonly chown: string | undefined;
+  readonly chmod: string | undefined;
+  readonly link: boolean;
+  readonly parents: boolean;
+  readonly exclude: readonly string[];
+  /** ADD only. */
+  readonly checksum: string | undefined;
+  /** ADD only. */
+  readonly keepGitDir: boolean;
+  /** ADD only; undefined: local archives are unpacked, downloaded ones are not. */
+  readonly unpack: boolean | undefined;
+}
+
+/** ENV and LABEL. In the form `ENV name value` the value is the rest of the line. */
+export interface PairsInstruction extends InstructionBase {
+  readonly keyword: 'ENV' | 'LABEL';
+  readonly pairs: readonly { readonly name: Word; readonly value: Word }[];
+}
+
+export interface WorkdirInstruction extends InstructionBase {
+  readonly keyword: 'WORKDIR';
+  readonly path: Word;
+}
+
+export interface UserInstruction extends InstructionBase {
+  readonly keyword: 'USER';
+  readonly user: Word;
+}
+
+/** `CMD []` and `ENTRYPOINT []` clear what the base has: exec form with an empty argv. */
+export interface CommandInstruction extends InstructionBase {
+  readonly keyword: 'CMD' | 'ENTRYPOINT';
+  readonly command: Command;
+}
+
+export interface ListInstruction extends InstructionBase {
+  readonly keyword: 'EXPOSE' | 'VOLUME';
+  readonly values: readonly Word[];
+}
+
+export interface StopSignalInstruction extends InstructionBase {
+  readonly keyword: 'STOPSIGNAL';
+  readonly signal: Word;
+}
+
+export interface ShellInstruction extends InstructionBase {
+  readonly keyword: 'SHELL';
+  readonly argv: readonly string[];
+}
+
+/** Durations are nanoseconds, as in the image config; undefined where not written. */
+export interface HealthcheckInstruction extends InstructionBase {
+  readonly keyword: 'HEALTHCHECK';
+  /** undefined for `HEALTHCHECK NONE`. */
+  readonly command: Command | undefined;
+  readonly interval: number | undefined;
+  readonly timeout: number | undefined;
+  readonly startPeriod: number | undefined;
+  readonly startInterval: number | undefined;
+  readonly retries: number | undefined;
+}
+
+export interface OnbuildInstruction extends InstructionBase {
+  readonly keyword: 'ONBUILD';
+  readonly trigger: Instruction;
+}
+
+export interface MaintainerInstruction extends InstructionBase {
+  readonly keyword: 'MAINTAINER';
+  readonly maintainer: string;
+}
+
+export type Instruction =
+  | FromInstruction
+  | ArgInstruction
+  | RunInstruction
+  | CopyInstruction
+  | PairsInstruction
+  | WorkdirInstruction
+  | UserInstruction
+  | CommandInstruction
+  | ListInstruction
+  | StopSignalInstruction
+  | ShellInstruction
+  | HealthcheckInstruction
+  | OnbuildInstruction
+  | MaintainerInstruction;
+
+export type Keyword = Instruction['keyword'];
+
+/** The instructions from one FROM to the next. */
+export interface Stage {
+  readonly index: number;
+  readonly from: FromInstruction;
+  /** Without the FROM. */
+  readonly instructions: readonly Instruction[];
+}
+
+/** Parser directives: comments at the very top such as `# syntax=docker/dockerfile:1`. */
+export interface Directives {
+  /** Noted; lkt never fetches a frontend. */
+  readonly syntax: Word | undefined;
+  readonly escape: '\\' | '`';
+  readonly check: Word | undefined;
+}
+
+export interface Dockerfile {
+  readonly file: SourceFile;
+  readonly directives: Directives;
+  /** The ARGs before the first FROM. */
+  readonly globalArgs: readonly ArgInstruction[];
+  /** At least one. */
+  readonly stages: readonly Stage[];
+}
