@@ -1,0 +1,51 @@
+// Probe looks at a running guest from inside and says on the console, in TAP, what holds and what does not. Lines that
+// start with "# " are facts for the test outside to compare with its own table.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// The host's root file system as the probe's container sees it.
+const host = "/host"
+
+type report struct {
+	out   io.Writer
+	count int
+}
+
+func (r *report) check(what string, problem string) {
+	r.count++
+	if problem == "" {
+		fmt.Fprintf(r.out, "ok %d - %s\r\n", r.count, what)
+	} else {
+		fmt.Fprintf(r.out, "not ok %d - %s # %s\r\n", r.count, what, problem)
+	}
+}
+
+func (r *report) fact(format string, args ...any) {
+	fmt.Fprintf(r.out, "# "+format+"\r\n", args...)
+}
+
+func main() {
+	console, err := os.OpenFile("/dev/console", os.O_WRONLY, 0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	// Services start side by side: what is looked at must be there.
+	time.Sleep(3 * time.Second)
+	r := &report{out: console}
+	fmt.Fprint(r.out, "=== PROBE\r\n")
+	checkRoot(r)
+	checkMounts(r)
+	checkFiles(r)
+	checkSysctls(r)
+	checkSockets(r)
+	checkProcesses(r)
+	memory(r)
+	fmt.Fprintf(r.out, "1..%d\r\n=== END\r\n", r.count)
+}
