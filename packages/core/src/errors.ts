@@ -27,7 +27,8 @@ export type LktErrorCode =
   | 'SIGNATURE_INVALID'
   | 'TOOL_MISSING' // a program of the host is not installed
   | 'TREE_CONFLICT' // two parts of an image want one path to be different things
-  | 'UNSUPPORTED'; // valid input that this version does not implement
+  | 'UNSUPPORTED' // valid input that this version does not implement
+  | 'USAGE_INVALID'; // a command line that makes no sense
 
 /**
  * The error every lkt package throws on purpose.

@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:fs';
+import {
+  access,
+  mkdir,
+  mkdtempDisposable,
+  readFile,
+  rename,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { isErrno } from '@lkt/core';
+
+/** How QEMU runs the guest's instructions: on the processor (`kvm`), or translated in software (`tcg`). */
+export type AcceleratorName = 'kvm' | 'tcg';
+
+export interface Accelerator {
+  readonly name: AcceleratorName;
+  /** Why it is not `kvm`, in words for a user; undefined when it is, or when `tcg` was asked for. */
+  readonly reason?: string;
+}
+
+export interface ProbeOptions {
+  readonly qemu: string;
+  /** Where the answer is remembered until the next boot of this machine. Without it, every call probes. */
+  readonly cacheFile?: string;
+  readonly device?: string;
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Finds out whether KVM works here, by running a guest of 150 bytes that goes into 64-bit mode and ends QEMU.
+ *
+ * `/dev/kvm` being there says little: inside some virtual machines it opens, and the guest never gets anywhere.
+ */
+export async function probeAccelerator(options: ProbeOptions): Promise<Accelerator> {
+  const device = options.device ?? '/dev/kvm';
+  try {
+    await access(device, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return { name: 'tcg', reason: `there is no ${device}` };
+    if (isErrno(error, 'EACCES', 'EPERM'))
+      return { name: 'tcg', reason: `this user may not open ${device}` };
+    throw error;
+  }
+  const key = await situation(options.qemu, device);
+  const known = await remembered(options.cacheFile, key);
+  if (known !== undefined) return known;
+  const works = await runs64BitGuest(options.qemu, ['-accel', 'kvm'], options.timeoutMs ?? 2000);
+  const result: Accelerator = works
+    ? { name: 'kvm' }
+    : { name: 'tcg', reason: `${device} does not run a guest` };
+  await remember(options.cacheFile, key, result);
+  return result;
+}
+
+/** Whether QEMU with these arguments runs the probe guest to its end within the time. */
+export async function runs64BitGuest(
+  qemu: string,
+  args: readonly string[],
+  timeoutMs: number,
+): Promise<boolean> {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-probe-'));
+  const rom = join(dir.path, 'rom');
+  await writeFile(rom, probeRom());
+  const child = spawn(
+    qemu,
+    [
+      ['-machine', 'pc', ...args, '-nodefaults', '-no-user-config', '-display', 'none'],
+      ['-m', '4', '-bios', rom, '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+    ].flat(),
+    { stdio: 'ignore' },
+  );
+  // A guest stuck in the kernel dies late or never: the answer does not wait for that.
+  const code = await new Promise<number | undefined>((resolve) => {
+    const timer = setTimeout(() => resolve(undefined), timeoutMs);
+    child.once('error', () => resolve(undefined));
+    child.once('exit', (status) => resolve(status ?? undefined));
+    child.once('close', () => clearTimeout(timer));
+  });
+  child.kill('SIGKILL');
+  child.unref();
+  // isa-debug-exit ends QEMU with the byte written, shifted left, plus one.
+  return code === (PROBE_ANSWER << 1) + 1;
+}
+
+const PROBE_ANSWER = 0x2a;
+
+/**
+ * 16-bit code that loads a descriptor table and enters protected mode; 32-bit code that maps the first 2 MiB with one
+ * large page and enters long mode; 64-bit code that writes the answer to port 0xf4 and halts.
+ */
+const PROBE_CODE = [
+  // cli; lgdt cs:[0xb8]; mov eax,cr0; or al,1; mov cr0,eax; jmp 8:0xf0018
+  'fa2e660f0116b8000f20c00c010f22c066ea18000f000800',
+  // mov ax,0x10; mov ds,ax; mov es,ax; [0x1000]=0x2003; [0x2000]=0x3003; [0x3000]=0x83, each as 64 bits
+  '66b810008ed88ec0c7050010000003200000c7050410000000000000c7050020000003300000',
+  'c7050420000000000000c7050030000083000000c7050430000000000000',
+  // cr3=0x1000; cr4|=PAE; EFER|=LME; cr0|=PG; jmp 0x18:0xf008a
+  'b8001000000f22d80f20e00c200f22e0b9800000c00f3280cc010f300f20c00d000000800f22c0ea8a000f001800',
+  // mov dx,0xf4; mov al,0x2a; out dx,al; hlt; jmp $-1
+  '66baf400b02aeef4ebfd488d7600',
+  // descriptors: null, 32-bit code, data, 64-bit code; then the pointer to them
+  '0000000000000000ffff0000009acf00ffff00000092cf00ffff0000009aaf00',
+  '1f0098000f00',
+].join('');
+
+/** The 64 KiB before 1 MiB; the processor starts at its offset 0xfff0, where a jump leads to the start. */
+function probeRom(): Buffer {
+  const rom = Buffer.alloc(0x10000);
+  rom.write(PROBE_CODE, 'hex');
+  rom.write('e90d00', 0xfff0, 'hex');
+  return rom;
+}
+
+/** What the answer depends on: this boot of the machine, the device, the program. */
+async function situation(qemu: string, device: string): Promise<string> {
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+  const { ctimeMs } = await stat(device);
+  return [boot.trim(), ctimeMs, qemu].join(' ');
+}
+
+async function remembered(file: string | undefined, key: string): Promise<Accelerator | undefined> {
+  if (file === undefined) return undefined;
+  try {
+    const saved: unknown = JSON.parse(await readFile(file, 'utf8'));
+    if (typeof saved !== 'object' || saved === null) return undefined;
+    if (!('key' in saved) || saved.key !== key || !('name' in saved)) return undefined;
+    if (saved.name === 'kvm') return { name: 'kvm' };
+    const reason = 'reason' in saved ? String(saved.reason) : 'it did not work before';
+    return { name: 'tcg', reason };
+  } catch (error) {
+    if (error instanceof SyntaxError || isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+async function remember(file: string | undefined, key: string, result: Accelerator): Promise<void> {
+  if (file === undefined) return;
+  await mkdir(dirname(file), { recursive: true });
+  const temporary = `${file}.${process.pid}`;
+  await writeFile(temporary, `${JSON.stringify({ key, ...result })}\n`);
+  await rename(temporary, file);
+}

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { open, stat, unlink } from 'node:fs/promises';
+import { isErrno, LktError } from '@lkt/core';
+import { toolMissing } from './tool.ts';
+
+export type DiskFormat = 'raw' | 'qcow2';
+
+/** A file that the guest sees as a disk: `/dev/vda`, `/dev/vdb`… in the order they are given. */
+export interface Disk {
+  /** Undefined: a file named after the image. */
+  readonly path?: string;
+  /** In bytes, for a file that does not exist yet. */
+  readonly size?: number;
+  readonly format: DiskFormat;
+}
+
+/**
+ * Reads `[file=]PATH[,size=1G][,format=raw|qcow2]`; without PATH a size is needed. A size without unit is in MiB.
+ *
+ * The format is never guessed from the content: a guest can write to its raw disk whatever a guess would look at.
+ * @throws LktError USAGE_INVALID
+ */
+export function parseDisk(text: string): Disk {
+  const wrong = (why: string): LktError =>
+    new LktError('USAGE_INVALID', `--disk ${text}: ${why}`, {
+      fix: 'write it as PATH,size=1G,format=qcow2; size and format may be left out',
+    });
+  let path: string | undefined;
+  let size: number | undefined;
+  let format: DiskFormat | undefined;
+  for (const part of text.split(',')) {
+    const [, key, value = ''] = /^(file|size|format)=(.*)$/.exec(part) ?? [];
+    if (key === 'size') {
+      size = bytes(value);
+      if (size === undefined) throw wrong(`"${value}" is not a size`);
+    } else if (key === 'format') {
+      if (value !== 'raw' && value !== 'qcow2') throw wrong(`the format is not raw or qcow2`);
+      format = value;
+    } else if (path === undefined) {
+      path = key === 'file' ? value : part;
+    } else {
+      throw wrong(`"${part}" is neither size nor format`);
+    }
+  }
+  if (path === '' || (path === undefined && size === undefined)) throw wrong('no path is given');
+  return {
+    ...(path === undefined ? {} : { path }),
+    ...(size === undefined ? {} : { size }),
+    format: format ?? (path?.endsWith('.qcow2') === true ? 'qcow2' : 'raw'),
+  };
+}
+
+/**
+ * Makes the file if it is not there. One that is there is left as it is, whatever its size.
+ * @throws LktError NOT_FOUND (absent, and no size), TOOL_MISSING (qcow2 without qemu-img), DISK_FULL
+ */
+export async function ensureDisk(disk: Disk & { readonly path: string }): Promise<void> {
+  try {
+    await stat(disk.path);
+    return;
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+  if (disk.size === undefined) {
+    throw new LktError('NOT_FOUND', `there is no disk ${disk.path}`, {
+      fix: `give a size to create it: --disk ${disk.path},size=1G`,
+    });
+  }
+  if (disk.format === 'qcow2') return createQcow2(disk.path, disk.size);
+  const file = await open(disk.path, 'wx');
+  try {
+    await file.truncate(disk.size);
+  } catch (error) {
+    await unlink(disk.path);
+    throw isErrno(error, 'ENOSPC', 'EFBIG')
+      ? new LktError('DISK_FULL', `there is no room for the disk ${disk.path}`, { cause: error })
+      : error;
+  } finally {
+    await file.close();
+  }
+}
+
+function bytes(text: string): number | undefined {
+  const [, number, unit = 'M'] = /^(\d{1,9})([KMGT]?)B?$/i.exec(text) ?? [];
+  if (number === undefined) return undefined;
+  const power = 'KMGT'.indexOf((unit === '' ? 'M' : unit).toUpperCase()) + 1;
+  const size = Number(number) * 1024 ** power;
+  return size > 0 && Number.isSafeInteger(size) ? size : undefined;
+}
+
+async function createQcow2(path: string, size: number): Promise<void> {
+  const child = spawn('qemu-img', ['create', '-q', '-f', 'qcow2', '--', path, String(size)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let message = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    message += chunk.toString();
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', (error) =>
+      reject(isErrno(error, 'ENOENT') ? toolMissing('qemu-img', 'qemu-utils') : error),
+    );
+    child.once('close', resolve);
+  });
+  if (code !== 0)
+    throw new LktError('IO_FAILED', `qemu-img could not create ${path}: ${message.trim()}`);
+}

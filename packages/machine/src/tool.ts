@@ -1,0 +1,8 @@
+import { LktError } from '@lkt/core';
+
+/** The error for a program that is not installed, with the command that installs it on Debian. */
+export function toolMissing(program: string, aptPackage: string): LktError {
+  return new LktError('TOOL_MISSING', `${program} is not installed`, {
+    fix: `apt-get install --no-install-recommends ${aptPackage}`,
+  });
+}

@@ -1,0 +1,250 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LktError } from '@lkt/core';
+import { expect, test } from 'vitest';
+import { findBootFiles } from '../src/boot-files.ts';
+import {
+  type MachineOptions,
+  type MachineResult,
+  runMachine,
+  type Started,
+} from '../src/machine.ts';
+import { tinyImage } from './tiny-kernel.ts';
+
+class Capture extends Writable {
+  text = '';
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+async function boot(
+  cmdline: string,
+  options: Partial<MachineOptions> = {},
+): Promise<{ result: MachineResult; text: string }> {
+  await using image = await tinyImage(cmdline);
+  const console = new Capture();
+  const result = await runMachine({
+    files: await findBootFiles(image.prefix),
+    accelerator: 'tcg',
+    memory: 32,
+    timeoutMs: 30_000,
+    console,
+    ...options,
+  });
+  return { result, text: console.text };
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<LktError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof LktError) return error;
+  throw new Error('expected an LktError', { cause: error });
+}
+
+test('the console is copied and a power-off is a good end', async () => {
+  const { result, text } = await boot('hello world !');
+  expect(result).toMatchObject({ end: 'powered-off', accelerator: 'tcg' });
+  expect(text).toContain('hello world ');
+});
+
+test('a reset ends the machine instead of starting it again', async () => {
+  const { result, text } = await boot('once #');
+  expect(result.end).toBe('restarted');
+  expect(text.match(/once/g)).toHaveLength(1);
+});
+
+test('it ends well as soon as every expected text was there', async () => {
+  const { result } = await boot('sshd is up, dhcp is up', { expect: ['dhcp is up', 'sshd is up'] });
+  expect(result.end).toBe('expected');
+});
+
+test('an end before the expected text is a failure that shows the console', async () => {
+  const error = await failureOf(boot('only this !', { expect: ['that'] }));
+  expect(error.code).toBe('RUN_FAILED');
+  expect(error.message).toBe('the machine ended before the console showed "that"');
+  expect(error.detail).toContain('| only this');
+});
+
+test('the time-out names the text that did not come', async () => {
+  const error = await failureOf(boot('waiting', { expect: ['done'], timeoutMs: 700 }));
+  expect(error.message).toBe('the console did not show "done" within 0.7 s');
+});
+
+test('without an expectation the time-out says that the machine did not end', async () => {
+  const error = await failureOf(boot('waiting', { timeoutMs: 700 }));
+  expect(error.message).toBe('the machine did not end within 0.7 s');
+});
+
+test('a kernel panic is a failure, whether or not the machine resets after it', async () => {
+  for (const cmdline of [
+    'Kernel panic - not syncing: no init',
+    'Kernel panic - not syncing: x #',
+  ]) {
+    const error = await failureOf(boot(cmdline));
+    expect(error.message).toBe('the kernel of the machine panicked');
+    expect(error.detail).toContain('not syncing');
+  }
+});
+
+test('an abort ends QEMU', async () => {
+  const abort = new AbortController();
+  const before = children();
+  const running = failureOf(boot('waiting', { signal: abort.signal }));
+  await sleep(500);
+  abort.abort();
+  expect((await running).code).toBe('INTERRUPTED');
+  expect(children()).toEqual(before);
+});
+
+test('a process that is killed takes its machine with it', async () => {
+  await using image = await tinyImage('waiting');
+  const script = `
+    const { findBootFiles, runMachine } = await import(${JSON.stringify(import.meta.resolve('../src/index.ts'))});
+    const files = await findBootFiles(${JSON.stringify(image.prefix)});
+    await runMachine({ files, accelerator: 'tcg', memory: 32, console: process.stdout });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const machine = children(child.pid);
+  expect(machine).toHaveLength(1);
+  child.kill('SIGKILL');
+  await expect
+    .poll(() => machine.filter((pid) => isRunning(pid)), { timeout: 5000 })
+    .toHaveLength(0);
+});
+
+test('too little memory is refused before the boot', async () => {
+  const console = new Capture();
+  const error = await failureOf(boot('never !', { memory: 64, minimumMemory: 200, console }));
+  expect(error.message).toBe(
+    'the image needs 200 MiB of memory to boot, and the machine would have 64',
+  );
+  expect(error.fix).toBe('give it more: --mem 200');
+  expect(console.text).toBe('');
+});
+
+test('a missing QEMU names the package to install', async () => {
+  const error = await failureOf(boot('never', { qemu: 'qemu-system-none' }));
+  expect(error.code).toBe('TOOL_MISSING');
+  expect(error.fix).toContain('apt-get install');
+});
+
+test('a QEMU that fails shows what it said', async () => {
+  const error = await failureOf(boot('never', { memory: 1 << 30 }));
+  expect(error.code).toMatch(/RUN_FAILED|HOST_UNSUPPORTED/);
+  await using image = await tinyImage('never');
+  await writeFile(`${image.prefix}-kernel`, 'no kernel');
+  const files = await findBootFiles(image.prefix);
+  const bad = await failureOf(
+    runMachine({ files, accelerator: 'tcg', memory: 32, console: new Capture() }),
+  );
+  expect(bad.message).toMatch(/^QEMU ended with status 1$/);
+  expect(bad.detail).toContain('kernel');
+});
+
+test('a published port that is taken is named before the boot', async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const hostPort = typeof address === 'object' && address !== null ? address.port : 0;
+  const publish = [{ address: '127.0.0.1', hostPort, guestPort: 22, protocol: 'tcp' as const }];
+  const error = await failureOf(boot('never !', { publish }));
+  server.close();
+  expect(error.message).toBe(`port 127.0.0.1:${hostPort} is in use on this machine`);
+});
+
+test('a published port is open on the address it was asked for, and port 0 is filled in', async () => {
+  const free = { address: '127.0.0.1', hostPort: 0, guestPort: 22, protocol: 'tcp' as const };
+  const abort = new AbortController();
+  const { promise: started, resolve: onStart } = Promise.withResolvers<Started>();
+  const publish = [free, { ...free, protocol: 'udp' as const }];
+  const running = failureOf(boot('up', { publish, signal: abort.signal, onStart }));
+  const port = (await started).publish[0]?.hostPort ?? 0;
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const listening = new RegExp(`\\w{8}:${hex} 00000000:0000 0A`, 'g');
+  await expect
+    .poll(() => readFileSync('/proc/net/tcp', 'utf8').match(listening))
+    .toEqual([`0100007F:${hex} 00000000:0000 0A`]);
+  abort.abort();
+  await running;
+});
+
+test('disks are made when they are absent and left alone when they are there', async () => {
+  await using image = await tinyImage('disks !');
+  const files = await findBootFiles(image.prefix);
+  const disks = [
+    { path: join(image.dir, 'a,b.img'), size: 1 << 20, format: 'raw' as const },
+    { path: join(image.dir, 'c.qcow2'), size: 1 << 30, format: 'qcow2' as const },
+  ];
+  const run = (): Promise<MachineResult> =>
+    runMachine({ files, accelerator: 'tcg', memory: 32, console: new Capture(), disks });
+  expect((await run()).end).toBe('powered-off');
+  expect((await stat(join(image.dir, 'a,b.img'))).size).toBe(1 << 20);
+  expect(readFileSync(join(image.dir, 'c.qcow2')).subarray(0, 4).toString('latin1')).toBe(
+    'QFI\u00fb',
+  );
+  await writeFile(join(image.dir, 'a,b.img'), Buffer.alloc(512, 7));
+  expect((await run()).end).toBe('powered-off');
+  expect(readFileSync(join(image.dir, 'a,b.img'))).toEqual(Buffer.alloc(512, 7));
+  const error = await failureOf(
+    runMachine({
+      files,
+      accelerator: 'tcg',
+      console: new Capture(),
+      disks: [{ path: join(image.dir, 'absent'), format: 'raw' }],
+    }),
+  );
+  expect(error.code).toBe('NOT_FOUND');
+});
+
+test('an interactive console passes what is typed to the guest, and Ctrl-A x ends it', async () => {
+  for (const [ending, end] of [
+    ['!', 'powered-off'],
+    ['\u0001x', 'stopped'],
+  ] as const) {
+    await using image = await tinyImage('> ');
+    const script = `
+      const { findBootFiles, runMachine } = await import(${JSON.stringify(import.meta.resolve('../src/index.ts'))});
+      const files = await findBootFiles(${JSON.stringify(image.prefix)});
+      const options = { files, accelerator: 'tcg', memory: 32, interactive: true, console: process.stdout };
+      console.log((await runMachine(options)).end);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output.endsWith('panic=-1')) child.stdin.write('typed');
+      if (output.endsWith('typed')) child.stdin.write(ending);
+    });
+    await new Promise((resolve) => child.once('close', resolve));
+    expect(output).toContain('typed');
+    expect(output).toMatch(new RegExp(`${end}\n$`));
+  }
+});
+
+test('an image that is not there is named', async () => {
+  const error = await failureOf(findBootFiles('/nonexistent/sshd'));
+  expect(error.message).toBe(
+    'there is no image "/nonexistent/sshd": /nonexistent/sshd-kernel is missing',
+  );
+});
+
+function children(pid: number = process.pid): readonly number[] {
+  const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return list === '' ? [] : list.split(' ').map(Number);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

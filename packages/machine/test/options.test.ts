@@ -1,0 +1,88 @@
+import { LktError } from '@lkt/core';
+import { expect, test } from 'vitest';
+import { parseDisk } from '../src/disk.ts';
+import { parsePublication } from '../src/publish.ts';
+import { qemuArguments } from '../src/qemu.ts';
+
+test.each([
+  ['2222:22', { address: '127.0.0.1', hostPort: 2222, guestPort: 22, protocol: 'tcp' }],
+  ['0.0.0.0:80:8080/tcp', { address: '0.0.0.0', hostPort: 80, guestPort: 8080, protocol: 'tcp' }],
+  ['53:53/udp', { address: '127.0.0.1', hostPort: 53, guestPort: 53, protocol: 'udp' }],
+  ['0:22', { address: '127.0.0.1', hostPort: 0, guestPort: 22, protocol: 'tcp' }],
+])('--publish %s', (text, wanted) => {
+  expect(parsePublication(text)).toEqual(wanted);
+});
+
+test.each([
+  '',
+  '22',
+  '22:',
+  ':22',
+  '1:2:3',
+  '70000:22',
+  '22:0',
+  '1:1/sctp',
+  '1:1/tcp/udp',
+  'x:1',
+  '::1:22:22',
+  '1,hostfwd=:1',
+  '-1:22',
+])('--publish %s is refused', (text) => {
+  expect(() => parsePublication(text)).toThrow(LktError);
+});
+
+test.each([
+  ['a.img', { path: 'a.img', format: 'raw' }],
+  ['a.img,size=1G', { path: 'a.img', size: 2 ** 30, format: 'raw' }],
+  ['file=a,size=512', { path: 'a', size: 2 ** 29, format: 'raw' }],
+  ['size=64M,format=qcow2', { size: 2 ** 26, format: 'qcow2' }],
+  ['a.qcow2', { path: 'a.qcow2', format: 'qcow2' }],
+  ['a.qcow2,format=raw', { path: 'a.qcow2', format: 'raw' }],
+])('--disk %s', (text, wanted) => {
+  expect(parseDisk(text)).toEqual(wanted);
+});
+
+test.each([
+  '',
+  'a,size=0',
+  'a,size=1X',
+  'a,format=vhd',
+  'a,b',
+  'file=',
+  'format=raw',
+  'a,readonly',
+])('--disk %s is refused', (text) => {
+  expect(() => parseDisk(text)).toThrow(LktError);
+});
+
+const base = {
+  files: { kernel: 'k', initrd: 'i', cmdline: 'console=ttyS0' },
+  accelerator: 'tcg',
+  memory: 256,
+  cpus: 2,
+  publish: [],
+  disks: [],
+  network: true,
+} as const;
+
+test('a comma in a file name does not become an option', () => {
+  const disks = [{ path: 'a,snapshot=on', format: 'raw' as const }];
+  expect(qemuArguments({ ...base, disks })).toContain(
+    'file=a,,snapshot=on,format=raw,if=none,id=disk0',
+  );
+});
+
+function append(cmdline: string): string | undefined {
+  return qemuArguments({ ...base, files: { ...base.files, cmdline } }).at(-1);
+}
+
+test('the image decides what a panic does, if it says anything', () => {
+  expect(append('quiet')).toBe('quiet panic=-1');
+  expect(append('')).toBe('panic=-1');
+  expect(append('panic=10 quiet')).toBe('panic=10 quiet');
+  expect(append('nopanic=1')).toBe('nopanic=1 panic=-1');
+});
+
+test('no network means no card', () => {
+  expect(qemuArguments({ ...base, network: false }).join(' ')).not.toContain('net');
+});
