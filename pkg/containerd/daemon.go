@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/containerd/containerd/services/server"
+	"github.com/containerd/containerd/services/server/config"
+	"github.com/containerd/containerd/sys"
+)
+
+const address = "/run/containerd/containerd.sock"
+
+// serve runs containerd until ctx ends. It calls whenServing, if given, once clients can connect; containerd stops after
+// that has returned.
+func serve(ctx context.Context, whenServing func(context.Context) error) error {
+	const maxMessage = 16 << 20
+	settings := &config.Config{
+		Version:  2,
+		Root:     "/var/lib/containerd",
+		State:    "/run/containerd",
+		OOMScore: -999,
+		GRPC:     config.GRPCConfig{Address: address, MaxRecvMsgSize: maxMessage, MaxSendMsgSize: maxMessage},
+		TTRPC:    config.TTRPCConfig{Address: address + ".ttrpc"},
+	}
+	if err := server.CreateTopLevelDirectories(settings); err != nil {
+		return err
+	}
+	daemon, err := server.New(context.WithoutCancel(ctx), settings)
+	if err != nil {
+		return err
+	}
+	defer daemon.Stop()
+	ttrpc, err := sys.GetLocalListener(settings.TTRPC.Address, 0, 0)
+	if err != nil {
+		return err
+	}
+	grpc, err := sys.GetLocalListener(settings.GRPC.Address, 0, 0)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- daemon.ServeTTRPC(ttrpc) }()
+	go func() { ended <- daemon.ServeGRPC(grpc) }()
+	if whenServing != nil {
+		if err := whenServing(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case err := <-ended:
+		return fmt.Errorf("server ended: %w", err)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// systemInit is containerd and the launcher of the image's services in one process. It reports to PID 1 on descriptor 3.
+func systemInit(ctx context.Context) error {
+	reports := os.NewFile(3, "reports")
+	report := func(kind, format string, args ...any) {
+		if reports != nil {
+			fmt.Fprintf(reports, "%s %s\n", kind, fmt.Sprintf(format, args...))
+		}
+	}
+	return serve(ctx, func(ctx context.Context) error {
+		report("step", "containerd")
+		s, err := connect()
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		failures := s.startAll(ctx, report)
+		report("ready", "%d", failures)
+		<-ctx.Done()
+		s.stopAll(context.WithoutCancel(ctx), report)
+		return nil
+	})
+}

@@ -1,0 +1,59 @@
+// Command containerd is two programs in one file, chosen by its name: containerd with the plugins an image needs, and
+// service, which starts and stops the services of the image. "service system-init" is both in one process.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+const usage = `usage: service list
+       service start|stop|restart NAME`
+
+func main() {
+	if err := run(filepath.Base(os.Args[0]), os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
+		os.Exit(1)
+	}
+}
+
+func run(program string, args []string) error {
+	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer cancel()
+	switch {
+	case program == "containerd":
+		return serve(ctx, nil)
+	case program != "service":
+		return fmt.Errorf("called by an unknown name")
+	case len(args) == 1 && args[0] == "system-init":
+		return systemInit(ctx)
+	case len(args) == 1 && args[0] == "list":
+		return withServices(list(ctx, os.Stdout))
+	case len(args) == 2 && args[0] == "start":
+		return withServices(func(s *services) error { return s.start(ctx, args[1]) })
+	case len(args) == 2 && args[0] == "stop":
+		return withServices(func(s *services) error { return s.stop(ctx, args[1]) })
+	case len(args) == 2 && args[0] == "restart":
+		return withServices(func(s *services) error {
+			if err := s.stop(ctx, args[1]); err != nil {
+				return err
+			}
+			return s.start(ctx, args[1])
+		})
+	}
+	return fmt.Errorf("wrong arguments\n%s", usage)
+}
+
+func withServices(do func(*services) error) error {
+	s, err := connect()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return do(s)
+}

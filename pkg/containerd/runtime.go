@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// runtime is the part of runtime.json that needs the container's process. PID 1 does the rest of it.
+type runtime struct {
+	Interfaces []json.RawMessage `json:"interfaces"`
+	BindNS     map[string]string `json:"bindNS"`
+	Namespace  string            `json:"namespace"`
+}
+
+func loadRuntime(dir string) (*runtime, error) {
+	var r runtime
+	data, err := os.ReadFile(filepath.Join(dir, "runtime.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return &r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("%s/runtime.json: %w", dir, err)
+	}
+	return &r, nil
+}
+
+func (r *runtime) namespace() string {
+	if r.Namespace == "" {
+		return defaultNamespace
+	}
+	return r.Namespace
+}
+
+// attach binds the namespaces of the created, not yet started, process to the paths runtime.json gives.
+func (r *runtime) attach(pid int) error {
+	if len(r.Interfaces) > 0 {
+		return errors.New("runtime.interfaces is not supported")
+	}
+	for kind, path := range r.BindNS {
+		if path == "" {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return err
+		}
+		file.Close()
+		if err := unix.Mount(fmt.Sprintf("/proc/%d/ns/%s", pid, kind), path, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind the %s namespace to %s: %w", kind, path, err)
+		}
+	}
+	return nil
+}

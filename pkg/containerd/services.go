@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/containerd/containerd"
+	"github.com/containerd/containerd/cio"
+	"github.com/containerd/containerd/errdefs"
+	"github.com/containerd/containerd/namespaces"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	bundlesDir = "/containers/services"
+	logDir     = "/var/log"
+	// defaultNamespace is LinuxKit's, so that its tools find the services.
+	defaultNamespace = "services.linuxkit"
+	// stopTime is how long a service gets to end by itself. PID 1 waits a little longer.
+	stopTime = 15 * time.Second
+)
+
+// services starts and stops the containers of /containers/services through containerd. Their file systems are mounted by
+// PID 1.
+type services struct {
+	client *containerd.Client
+}
+
+func connect() (*services, error) {
+	client, err := containerd.New(address)
+	if err != nil {
+		return nil, fmt.Errorf("containerd: %w", err)
+	}
+	return &services{client}, nil
+}
+
+func (s *services) close() { s.client.Close() }
+
+type reporter func(kind, format string, args ...any)
+
+// startAll starts every service at once and returns how many failed. One that runs, because containerd ended and was
+// started again, is left alone.
+func (s *services) startAll(ctx context.Context, report reporter) (failures int) {
+	names, err := bundles()
+	if err != nil {
+		report("failed", "services: %v", err)
+		return 1
+	}
+	var all sync.WaitGroup
+	var mutex sync.Mutex
+	for _, name := range names {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			if err := s.start(ctx, name); err != nil && !errors.Is(err, errRuns) {
+				report("failed", "service %s failed: %s", name, oneLine(err))
+				mutex.Lock()
+				failures++
+				mutex.Unlock()
+				return
+			}
+			report("step", "service %s", name)
+			go s.reportEnd(ctx, name, report)
+		}()
+	}
+	all.Wait()
+	return failures
+}
+
+func (s *services) stopAll(ctx context.Context, report reporter) {
+	names, err := bundles()
+	if err != nil {
+		return
+	}
+	var all sync.WaitGroup
+	for _, name := range names {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			if err := s.stop(ctx, name); err != nil {
+				report("step", "service %s does not stop: %s", name, oneLine(err))
+			}
+		}()
+	}
+	all.Wait()
+}
+
+var errRuns = errors.New("it is running")
+
+func (s *services) start(ctx context.Context, name string) error {
+	dir, err := bundle(name)
+	if err != nil {
+		return err
+	}
+	run, err := loadRuntime(dir)
+	if err != nil {
+		return err
+	}
+	spec, err := loadSpec(dir, name)
+	if err != nil {
+		return err
+	}
+	ctx = namespaces.WithNamespace(ctx, run.namespace())
+	if err := s.removeStale(ctx, name); err != nil {
+		return err
+	}
+	container, err := s.client.NewContainer(ctx, name, containerd.WithSpec(spec))
+	if err != nil {
+		return err
+	}
+	task, err := container.NewTask(ctx, cio.LogFile(filepath.Join(logDir, name+".log")))
+	if err != nil {
+		_ = container.Delete(ctx)
+		return err
+	}
+	err = run.attach(int(task.Pid()))
+	if err == nil {
+		err = task.Start(ctx)
+	}
+	if err != nil {
+		_, _ = task.Delete(ctx, containerd.WithProcessKill)
+		_ = container.Delete(ctx)
+	}
+	return err
+}
+
+// removeStale deletes what an earlier run of the service left, unless it still runs.
+func (s *services) removeStale(ctx context.Context, name string) error {
+	container, err := s.client.LoadContainer(ctx, name)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	task, err := container.Task(ctx, nil)
+	if err == nil {
+		status, err := task.Status(ctx)
+		if err == nil && status.Status == containerd.Running {
+			return errRuns
+		}
+		if _, err := task.Delete(ctx, containerd.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
+			return err
+		}
+	} else if !errdefs.IsNotFound(err) {
+		return err
+	}
+	return container.Delete(ctx)
+}
+
+func (s *services) stop(ctx context.Context, name string) error {
+	ctx, container, err := s.load(ctx, name)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	task, err := container.Task(ctx, nil)
+	if err == nil {
+		err = end(ctx, task)
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
+	return container.Delete(ctx)
+}
+
+// end asks the service to stop, and kills it when it takes too long.
+func end(ctx context.Context, task containerd.Task) error {
+	ended, err := task.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	if err := task.Kill(ctx, unix.SIGTERM); err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
+	select {
+	case <-ended:
+	case <-time.After(stopTime):
+		if err := task.Kill(ctx, unix.SIGKILL, containerd.WithKillAll); err != nil && !errdefs.IsNotFound(err) {
+			return err
+		}
+		<-ended
+	}
+	_, err = task.Delete(ctx)
+	return err
+}
+
+func (s *services) reportEnd(ctx context.Context, name string, report reporter) {
+	inner, container, err := s.load(ctx, name)
+	if err != nil {
+		return
+	}
+	task, err := container.Task(inner, nil)
+	if err != nil {
+		return
+	}
+	ended, err := task.Wait(inner)
+	if err != nil {
+		return
+	}
+	status := <-ended
+	if status.Error() == nil && ctx.Err() == nil {
+		report("step", "service %s ended with status %d", name, status.ExitCode())
+	}
+}
+
+func (s *services) load(ctx context.Context, name string) (context.Context, containerd.Container, error) {
+	dir, err := bundle(name)
+	if err != nil {
+		return ctx, nil, err
+	}
+	run, err := loadRuntime(dir)
+	if err != nil {
+		return ctx, nil, err
+	}
+	ctx = namespaces.WithNamespace(ctx, run.namespace())
+	container, err := s.client.LoadContainer(ctx, name)
+	return ctx, container, err
+}
+
+func list(ctx context.Context, out io.Writer) func(*services) error {
+	return func(s *services) error {
+		names, err := bundles()
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(table, "NAME\tSTATUS\tPID")
+		for _, name := range names {
+			status, pid := s.status(ctx, name)
+			fmt.Fprintf(table, "%s\t%s\t%d\n", name, status, pid)
+		}
+		return table.Flush()
+	}
+}
+
+func (s *services) status(ctx context.Context, name string) (status string, pid uint32) {
+	ctx, container, err := s.load(ctx, name)
+	if err != nil {
+		return "absent", 0
+	}
+	task, err := container.Task(ctx, nil)
+	if err != nil {
+		return "ended", 0
+	}
+	now, err := task.Status(ctx)
+	if err != nil {
+		return oneLine(err), task.Pid()
+	}
+	return string(now.Status), task.Pid()
+}
+
+// bundles are the names of the image's services.
+func bundles() ([]string, error) {
+	entries, err := os.ReadDir(bundlesDir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+func bundle(name string) (string, error) {
+	if name == "" || name[0] == '.' || strings.ContainsRune(name, '/') {
+		return "", fmt.Errorf("%q is no name of a service", name)
+	}
+	dir := filepath.Join(bundlesDir, name)
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("this image has no service %q", name)
+	}
+	return dir, nil
+}
+
+func loadSpec(dir, name string) (*specs.Spec, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return nil, err
+	}
+	var spec specs.Spec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return nil, fmt.Errorf("%s/config.json: %w", dir, err)
+	}
+	if spec.Root == nil || spec.Linux == nil || spec.Process == nil {
+		return nil, fmt.Errorf("%s/config.json: not a Linux container", dir)
+	}
+	if !filepath.IsAbs(spec.Root.Path) {
+		spec.Root.Path = filepath.Join(dir, spec.Root.Path)
+	}
+	if spec.Linux.CgroupsPath == "" {
+		spec.Linux.CgroupsPath = "/services/" + name
+	}
+	return &spec, nil
+}
+
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

@@ -1,0 +1,123 @@
+package bundle
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+const writable = `{
+    "cgroups": [],
+    "mounts": [
+        {"destination": "/b/tmp", "type": "tmpfs", "source": "tmpfs"},
+        {"destination": "/b/tmp", "options": ["remount", "private"]},
+        {"destination": "/b/rootfs", "type": "overlay", "source": "overlay",
+         "options": ["lowerdir=/b/lower", "upperdir=/b/tmp/upper", "workdir=/b/tmp/work"]}
+    ],
+    "mkdir": ["/var/lib/x"],
+    "interfaces": [],
+    "bindNS": {"net": "/run/netns/x"},
+    "namespace": ""
+}`
+
+func load(t *testing.T, text string) (*Runtime, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "runtime.json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(dir)
+}
+
+func TestLoadReadsWhatTheComposerWrites(t *testing.T) {
+	r, err := load(t, writable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Mounts) != 3 || r.Mounts[2].Type != "overlay" || r.Mkdir[0] != "/var/lib/x" {
+		t.Errorf("got %+v", r)
+	}
+	if !r.NeedsProcess() || r.BindNS.pairs()["net"] != "/run/netns/x" {
+		t.Errorf("namespaces %v", r.BindNS.pairs())
+	}
+}
+
+func TestLoadOfABundleWithoutRuntime(t *testing.T) {
+	r, err := Load(t.TempDir())
+	if err != nil || r.NeedsProcess() || len(r.Mounts) != 0 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+func TestLoadRefusesBrokenJSON(t *testing.T) {
+	if _, err := load(t, `{"mounts": [`); err == nil {
+		t.Error("accepted")
+	}
+}
+
+func TestInterfacesAreRefused(t *testing.T) {
+	r := Runtime{Interfaces: []Interface{{Name: "eth1"}}}
+	if err := r.AttachProcess(1); err == nil {
+		t.Error("accepted")
+	}
+}
+
+func TestPathsAreBelowTheRootOfTheContainer(t *testing.T) {
+	for path, want := range map[string]string{"/var/x": "/var/x", "data": "/b/rootfs/data"} {
+		if got := inBundle("/b", path); got != want {
+			t.Errorf("%s: got %s", path, got)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	o := parseOptions([]string{"rbind", "ro", "rw", "ro", "rslave", "size=1m", "workdir=/w"})
+	if o.set != unix.MS_BIND|unix.MS_REC|unix.MS_RDONLY {
+		t.Errorf("set %x", o.set)
+	}
+	if o.propagation != unix.MS_SLAVE|unix.MS_REC {
+		t.Errorf("propagation %x", o.propagation)
+	}
+	if len(o.data) != 2 || o.data[0] != "size=1m" || len(o.dirs) != 1 || o.dirs[0] != "/w" {
+		t.Errorf("data %v, dirs %v", o.data, o.dirs)
+	}
+}
+
+func TestNewMountsAreNosuidAndNodevUnlessAskedFor(t *testing.T) {
+	if got := hardened(0, 0); got != unix.MS_NOSUID|unix.MS_NODEV {
+		t.Errorf("got %x", got)
+	}
+	if got := hardened(unix.MS_RDONLY, parseOptions([]string{"suid"}).clear); got != unix.MS_RDONLY|unix.MS_NODEV {
+		t.Errorf("got %x", got)
+	}
+}
+
+func TestMakeCgroupEnablesControllersOnTheWay(t *testing.T) {
+	root := t.TempDir()
+	write := func(dir string) {
+		for name, text := range map[string]string{"cgroup.controllers": "cpu pids\n", "cgroup.subtree_control": ""} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(root)
+	if err := os.Mkdir(filepath.Join(root, "a"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(filepath.Join(root, "a"))
+	if err := MakeCgroup(root, "../a/b"); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{root, filepath.Join(root, "a")} {
+		got, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control"))
+		if err != nil || string(got) != "+cpu+pids" {
+			t.Errorf("%s: %q %v", dir, got, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(root, "a", "b")); err != nil {
+		t.Error(err)
+	}
+}

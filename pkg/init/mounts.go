@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lkt/init/bundle"
+)
+
+const (
+	closed = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	// newRoot is where the root is put together before it becomes "/". The init image brings the directory.
+	newRoot = "/mnt"
+)
+
+type mount struct {
+	source, target, fstype string
+	flags                  uintptr
+	data                   string
+	// optional file systems depend on the kernel's configuration
+	optional bool
+}
+
+var mounts = []mount{
+	{"proc", "/proc", "proc", closed, "hidepid=invisible", false},
+	{"sysfs", "/sys", "sysfs", closed, "", false},
+	{"cgroup2", "/sys/fs/cgroup", "cgroup2", closed, "nsdelegate,memory_recursiveprot", false},
+	{"securityfs", "/sys/kernel/security", "securityfs", closed, "", true},
+	{"bpf", "/sys/fs/bpf", "bpf", closed, "mode=700", true},
+	{"efivarfs", "/sys/firmware/efi/efivars", "efivarfs", closed | unix.MS_RDONLY, "", true},
+	{"devpts", "/dev/pts", "devpts", unix.MS_NOSUID | unix.MS_NOEXEC, "gid=5,mode=0620,ptmxmode=0666", false},
+	{"shm", "/dev/shm", "tmpfs", closed, "mode=1777,size=10%", false},
+	{"mqueue", "/dev/mqueue", "mqueue", closed, "", true},
+	{"tmpfs", "/run", "tmpfs", closed, "mode=755,size=10%", false},
+	{"tmpfs", "/tmp", "tmpfs", closed, "mode=1777,size=10%", false},
+	{"tmpfs", "/var", "tmpfs", closed, "mode=755,size=50%", false},
+}
+
+// Directories in the file systems above.
+var directoriesToMake = []struct {
+	path string
+	mode os.FileMode
+}{
+	{"/var/cache", 0o755}, {"/var/empty", 0o555}, {"/var/lib", 0o755}, {"/var/local", 0o755}, {"/var/lock", 0o755},
+	{"/var/log", 0o755}, {"/var/opt", 0o755}, {"/var/spool", 0o755}, {"/var/tmp", 0o777 | os.ModeSticky},
+	{"/run/lkt", 0o700}, {"/run/resolvconf", 0o755},
+}
+
+var linksToMake = map[string]string{
+	"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1",
+	"/dev/stderr": "/proc/self/fd/2", "/var/run": "/run",
+}
+
+// readOnlyRoot makes the root read-only without copying it. The kernel's rootfs cannot be pivoted away from, which the
+// container runtime has to do, because its mount has no parent. A bind mount of it has one.
+func readOnlyRoot() error {
+	if err := unix.Mount("devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755"); err != nil &&
+		!errors.Is(err, unix.EBUSY) {
+		return &os.PathError{Op: "mount", Path: "/dev", Err: err}
+	}
+	// Not MS_REC: what is mounted so far is moved or mounted again.
+	for _, m := range []mount{
+		{"/", newRoot, "", unix.MS_BIND, "", false},
+		{"", newRoot, "", unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID, "", false},
+		{"/dev", newRoot + "/dev", "", unix.MS_MOVE, "", false},
+	} {
+		if err := unix.Mount(m.source, m.target, m.fstype, m.flags, m.data); err != nil {
+			return &os.PathError{Op: "mount", Path: m.target, Err: err}
+		}
+	}
+	if err := unix.Unmount("/proc", 0); err != nil {
+		return &os.PathError{Op: "unmount", Path: "/proc", Err: err}
+	}
+	if err := os.Chdir(newRoot); err != nil {
+		return err
+	}
+	if err := unix.Mount(".", "/", "", unix.MS_MOVE, ""); err != nil {
+		return &os.PathError{Op: "move", Path: newRoot, Err: err}
+	}
+	if err := unix.Chroot("."); err != nil {
+		return &os.PathError{Op: "chroot", Path: newRoot, Err: err}
+	}
+	return os.Chdir("/")
+}
+
+func mountAll() {
+	for _, m := range mounts {
+		if m.optional {
+			if _, err := os.Stat(m.target); err != nil && m.source != "mqueue" {
+				continue
+			}
+		} else if err := os.MkdirAll(m.target, 0o755); err != nil {
+			step("%v", err)
+		}
+		if m.source == "mqueue" {
+			_ = os.Mkdir(m.target, 0o1777)
+		}
+		err := unix.Mount(m.source, m.target, m.fstype, m.flags, m.data)
+		if err != nil && !m.optional {
+			step("mount %s: %v", m.target, err)
+		}
+	}
+	for _, d := range directoriesToMake {
+		if err := os.MkdirAll(d.path, 0o755); err != nil {
+			step("%v", err)
+		}
+		if err := os.Chmod(d.path, d.mode); err != nil {
+			step("%v", err)
+		}
+	}
+	for path, target := range linksToMake {
+		if err := os.Symlink(target, path); err != nil && !os.IsExist(err) {
+			step("%v", err)
+		}
+	}
+	// Containers see later mounts of the host only where their spec asks for it.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
+		step("share mounts: %v", err)
+	}
+	if err := bundle.EnableControllers("/sys/fs/cgroup"); err != nil {
+		step("%v", err)
+	}
+}
+
+// hardenDevices removes the doors to the kernel's memory and to the ports. No program of the host uses them.
+func hardenDevices() {
+	for _, name := range []string{"mem", "kmem", "port"} {
+		if err := os.Remove("/dev/" + name); err != nil && !os.IsNotExist(err) {
+			step("%v", err)
+		}
+	}
+}

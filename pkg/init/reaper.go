@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// reaper waits for every child, also for those the kernel gave to PID 1. os/exec's own waiting would race with it.
+type reaper struct {
+	mutex   sync.Mutex
+	waiting map[int]chan unix.WaitStatus
+}
+
+func newReaper() *reaper {
+	r := &reaper{waiting: map[int]chan unix.WaitStatus{}}
+	exited := make(chan os.Signal, 1)
+	signal.Notify(exited, unix.SIGCHLD)
+	go func() {
+		for range exited {
+			r.reap()
+		}
+	}()
+	return r
+}
+
+// start runs a program. Its exit status comes on the channel.
+func (r *reaper) start(args []string, out *os.File, extra ...*os.File) (pid int, done <-chan unix.WaitStatus, err error) {
+	null, err := os.Open("/dev/null")
+	if err != nil {
+		return 0, nil, err
+	}
+	defer null.Close()
+	// Held until the child is registered, or its exit could be reaped before.
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	process, err := os.StartProcess(args[0], args, &os.ProcAttr{
+		Dir: "/", Env: environment, Files: append([]*os.File{null, out, out}, extra...), Sys: &unix.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	pid = process.Pid
+	_ = process.Release()
+	return pid, r.expect(pid), nil
+}
+
+// adopt gives the exit status of a process that is, or will be, a child of PID 1.
+func (r *reaper) adopt(pid int) <-chan unix.WaitStatus {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return r.expect(pid)
+}
+
+func (r *reaper) expect(pid int) <-chan unix.WaitStatus {
+	done := make(chan unix.WaitStatus, 1)
+	r.waiting[pid] = done
+	return done
+}
+
+func (r *reaper) reap() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			return
+		}
+		if done, found := r.waiting[pid]; found {
+			delete(r.waiting, pid)
+			done <- status
+		}
+	}
+}
+
+var environment = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/run"}

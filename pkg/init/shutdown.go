@@ -1,0 +1,161 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type end struct {
+	name    string
+	command int
+}
+
+// stopRequests gives what ends the machine: signals to PID 1 (those of busybox's init, and ctrl-alt-del as SIGINT), or the
+// power button.
+func stopRequests() <-chan end {
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF); err != nil {
+		step("ctrl-alt-del: %v", err)
+	}
+	requests := make(chan end, 1)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPWR)
+	go func() {
+		request := endFor(<-signals)
+		requests <- request
+		for range signals { // later ones change nothing
+		}
+	}()
+	for _, path := range inputDevices() {
+		go watchPowerButton(path, signals)
+	}
+	return requests
+}
+
+func endFor(s os.Signal) end {
+	switch s {
+	case unix.SIGINT:
+		return end{"reboot", unix.LINUX_REBOOT_CMD_RESTART}
+	case unix.SIGUSR1:
+		return end{"halt", unix.LINUX_REBOOT_CMD_HALT}
+	}
+	return end{"poweroff", unix.LINUX_REBOOT_CMD_POWER_OFF}
+}
+
+func inputDevices() []string {
+	entries, err := os.ReadDir("/dev/input")
+	if err != nil {
+		return nil
+	}
+	var paths []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "event") {
+			paths = append(paths, "/dev/input/"+e.Name())
+		}
+	}
+	return paths
+}
+
+func watchPowerButton(path string, signals chan<- os.Signal) {
+	device, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer device.Close()
+	// struct input_event of 64-bit Linux: two longs, type, code, value.
+	event := make([]byte, 24)
+	for {
+		if n, err := device.Read(event); err != nil || n != len(event) {
+			return
+		}
+		if isPowerPress(event) {
+			signals <- unix.SIGPWR
+			return
+		}
+	}
+}
+
+func isPowerPress(event []byte) bool {
+	const keyEvent, powerKey, pressed = 1, 116, 1
+	return event[16] == keyEvent && event[17] == 0 && event[18] == powerKey && event[19] == 0 && event[20] == pressed
+}
+
+// stopEverything asks every process to end, and kills those that do not.
+func stopEverything() {
+	_ = unix.Kill(-1, unix.SIGTERM)
+	if waitForProcesses(5 * time.Second) {
+		return
+	}
+	_ = unix.Kill(-1, unix.SIGKILL)
+	if !waitForProcesses(5 * time.Second) {
+		step("some processes do not end")
+	}
+}
+
+func waitForProcesses(most time.Duration) bool {
+	for deadline := time.Now().Add(most); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if !hasProcesses() {
+			return true
+		}
+	}
+	return false
+}
+
+// hasProcesses says whether there is a process that is neither PID 1 nor a thread of the kernel, which has no program.
+func hasProcesses() bool {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return false
+	}
+	defer proc.Close()
+	names, err := proc.Readdirnames(-1)
+	if err != nil {
+		return false
+	}
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err != nil || pid == 1 {
+			continue
+		}
+		if _, err := os.Readlink("/proc/" + name + "/exe"); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// unmountAll takes the mounts down from the last to the first, so that file systems on disks are clean.
+func unmountAll() {
+	unix.Sync()
+	data, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		step("%v", err)
+		return
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		fields := strings.Fields(lines[i])
+		if len(fields) < 3 || staysMounted(fields[1]) {
+			continue
+		}
+		target := unescapeMount(fields[1])
+		if err := unix.Unmount(target, 0); err == nil || !strings.HasPrefix(fields[0], "/dev/") {
+			continue
+		}
+		if err := unix.Mount("", target, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+			step("unmount %s: %v", target, err)
+		}
+	}
+}
+
+func staysMounted(path string) bool {
+	return path == "/" || path == "/dev" || path == "/proc" || path == "/sys"
+}
+
+// The kernel writes space, tab, newline and backslash of a mount point as three octal digits.
+func unescapeMount(path string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
+}

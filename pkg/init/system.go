@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// modulesDir holds the kernel's modules and "load", the list of those to load at boot, in order.
+const modulesDir = "/usr/lib/modules"
+
+func loadModules() {
+	list, err := os.Open(modulesDir + "/load")
+	if err != nil {
+		return // a kernel that has everything built in
+	}
+	defer list.Close()
+	count := 0
+	lines := bufio.NewScanner(list)
+	for lines.Scan() {
+		path := strings.TrimSpace(lines.Text())
+		if path == "" || path[0] == '#' {
+			continue
+		}
+		if err := loadModule(filepath.Join(modulesDir, path)); err != nil {
+			step("module %s: %v", path, err)
+			continue
+		}
+		count++
+	}
+	step("%d modules", count)
+}
+
+func loadModule(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	err = unix.FinitModule(int(file.Fd()), "", 0)
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return err
+}
+
+// lockModules ends the loading of modules for as long as this kernel runs. "lkt.modules=open" on the command line is for
+// images whose services load modules themselves.
+func lockModules(cmdline []string) {
+	if slices.Contains(cmdline, "lkt.modules=open") {
+		return
+	}
+	err := os.WriteFile("/proc/sys/kernel/modules_disabled", []byte("1"), 0)
+	if err != nil && !os.IsNotExist(err) {
+		step("lock modules: %v", err)
+	}
+}
+
+func setLimits() {
+	files := unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		step("limit of open files: %v", err)
+	}
+	// A program that crashes leaves nothing behind.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		step("limit of core files: %v", err)
+	}
+	unix.Umask(0o022)
+}
+
+func bringUp(name string) {
+	if err := setUp(name); err != nil {
+		step("network interface %s: %v", name, err)
+	}
+}
+
+func setUp(name string) error {
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(socket)
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(socket, unix.SIOCGIFFLAGS, request); err != nil {
+		return err
+	}
+	request.SetUint16(request.Uint16() | unix.IFF_UP)
+	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
+}
+
+func setHostname() {
+	name := hostname()
+	if err := unix.Sethostname([]byte(name)); err != nil {
+		step("host name %q: %v", name, err)
+	}
+}
+
+// hostname is what the image says, else a name that tells machines of the same image apart.
+func hostname() string {
+	if data, err := os.ReadFile("/etc/hostname"); err == nil {
+		if name := strings.TrimSpace(string(data)); name != "" {
+			return name
+		}
+	}
+	const interfaces = "/sys/class/net"
+	entries, err := os.ReadDir(interfaces)
+	if err != nil {
+		step("network interfaces: %v", err)
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(interfaces, e.Name(), "address"))
+		mac := strings.ReplaceAll(strings.TrimSpace(string(data)), ":", "")
+		if err == nil && len(mac) == 12 && e.Name() != "lo" {
+			return "lkt-" + mac
+		}
+	}
+	return "lkt"
+}
