@@ -1,1 +1,45 @@
-export {};
+export { type BlobInfo, type BlobName } from './blobs.ts';
+export {
+  type DecompressOptions,
+  decompressLayer,
+  gunzip,
+  gzip,
+  unzstd,
+  zstd,
+} from './compression.ts';
+export { type Descriptor } from './descriptor.ts';
+export {
+  baseName,
+  clampEntry,
+  type Entry,
+  type EntryType,
+  type EntryWithContent,
+  fromRaw,
+  parentPath,
+  type RawPath,
+  toRaw,
+} from './entry.ts';
+export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
+export { flatten, type FlattenLimits } from './flatten.ts';
+export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';
+export { type Layer, writeLayer } from './layer.ts';
+export { type Tag } from './layout-index.ts';
+export { type LockOptions } from './lock.ts';
+export {
+  type ContainerConfig,
+  type HistoryEntry,
+  type ImageConfig,
+  type ImageIndex,
+  type ImageManifest,
+  parseImageConfig,
+  parseIndex,
+  parseManifest,
+} from './manifest.ts';
+export { isIndexType, isManifestType, MediaType } from './media-type.ts';
+export { formatPlatform, parsePlatform, type Platform, platformMatches } from './platform.ts';
+export { readFile, readFiles } from './read-files.ts';
+export { familiarReference, formatReference, parseReference, type Reference } from './reference.ts';
+export { openStore, type Store } from './store.ts';
+export { normalPath, readTar, type TarEntry, type TarLimits } from './tar-reader.ts';
+export { writeTar } from './tar-writer.ts';
+export { byBytes, FileTree, type TreeNode } from './tree.ts';

@@ -1,0 +1,198 @@
+import type { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import {
+  constants,
+  crc32,
+  createDeflateRaw,
+  createGunzip,
+  createZstdCompress,
+  createZstdDecompress,
+} from 'node:zlib';
+import { isErrno, LktError } from '@lkt/core';
+import { zlibIsKnown } from './deflate-check.ts';
+import type { Descriptor } from './descriptor.ts';
+import { MediaType } from './media-type.ts';
+
+/** The level of every gzip stream lkt writes; part of the engine epoch. */
+export const GZIP_LEVEL = 4;
+
+// RFC 1952, 2.3: deflate, no flags, no time, no extra flags, unknown system: nothing of the machine shows.
+const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+const CHUNK = 64 * 1024;
+
+/**
+ * gzip whose bytes depend on the content alone: not on the machine, the time, the zlib of this Node, or the sizes of
+ * the pieces the source gives.
+ */
+export async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let checksum = 0;
+  let size = 0;
+  const counted = map(source, (chunk) => {
+    checksum = crc32(chunk, checksum);
+    size += chunk.length;
+    return chunk;
+  });
+  yield GZIP_HEADER;
+  if (zlibIsKnown()) {
+    yield* through(counted, createDeflateRaw({ level: GZIP_LEVEL, chunkSize: CHUNK }));
+  } else {
+    yield* deflateRawPortable(counted);
+  }
+  const trailer = Buffer.alloc(8);
+  trailer.writeUInt32LE(checksum, 0);
+  trailer.writeUInt32LE(size % 2 ** 32, 4);
+  yield trailer;
+}
+
+/**
+ * @throws LktError ARCHIVE_INVALID for anything but whole gzip members, or more than `maxBytes` of output.
+ */
+export function gunzip(
+  source: AsyncIterable<Uint8Array>,
+  options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array> {
+  return decompress('gzip', source, createGunzip({ chunkSize: CHUNK }), options);
+}
+
+/**
+ * Zstandard, for those who ask for it: its bytes change with the version of libzstd, so no digest that must be
+ * reproduced may depend on them.
+ */
+export function zstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  // What libzstd writes depends on how much it is given at a time.
+  return through(rechunk(source, 128 * 1024), createZstdCompress());
+}
+
+/** @throws LktError ARCHIVE_INVALID for anything but whole frames, or more than `maxBytes` of output. */
+export function unzstd(
+  source: AsyncIterable<Uint8Array>,
+  options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const params = { [constants.ZSTD_d_windowLogMax]: 27 };
+  return decompress('zstd', source, createZstdDecompress({ chunkSize: CHUNK, params }), options);
+}
+
+export interface DecompressOptions {
+  /** Most bytes that may come out; default 64 GiB. */
+  readonly maxBytes?: number;
+}
+
+/**
+ * The tar archive in a layer's blob, by the descriptor's media type.
+ * @throws LktError UNSUPPORTED for a type that is no layer.
+ */
+export function decompressLayer(
+  descriptor: Descriptor,
+  source: AsyncIterable<Uint8Array>,
+  options: DecompressOptions = {},
+): AsyncIterable<Uint8Array> {
+  switch (descriptor.mediaType.replace('.nondistributable', '').replace('.foreign', '')) {
+    case MediaType.layerTar:
+    case MediaType.dockerLayerTar:
+      return source;
+    case MediaType.layerGzip:
+    case MediaType.dockerLayerGzip:
+      return gunzip(source, options);
+    case MediaType.layerZstd:
+      return unzstd(source, options);
+    default:
+      throw new LktError(
+        'UNSUPPORTED',
+        `layer ${descriptor.digest} has the type "${descriptor.mediaType}", which is not a file system`,
+      );
+  }
+}
+
+async function* decompress(
+  name: string,
+  source: AsyncIterable<Uint8Array>,
+  transform: Transform,
+  { maxBytes = 64 * 2 ** 30 }: DecompressOptions,
+): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  try {
+    for await (const chunk of through(source, transform)) {
+      size += chunk.length;
+      if (size > maxBytes) {
+        throw new LktError(
+          'ARCHIVE_INVALID',
+          `the ${name} data unpacks to more than ${maxBytes} bytes`,
+        );
+      }
+      yield chunk;
+    }
+  } catch (cause) {
+    if (!isZlibError(cause)) throw cause;
+    throw new LktError('ARCHIVE_INVALID', `the ${name} data is broken: ${cause.message}`, {
+      cause,
+    });
+  }
+}
+
+function isZlibError(error: unknown): error is Error {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    /^(?:Z_|ZSTD_|ERR_ZLIB|ERR_TRAILING_JUNK)/.test(String(error.code)) &&
+    !isErrno(error, 'Z_MEM_ERROR')
+  );
+}
+
+/** What `transform` makes of the source. Whoever stops reading stops both. */
+async function* through(
+  source: AsyncIterable<Uint8Array>,
+  transform: Transform,
+): AsyncGenerator<Uint8Array> {
+  // An error of the source destroys the transform with it, so reading throws it; `done` only must not go unhandled.
+  const done = pipeline(source, transform).catch(() => undefined);
+  try {
+    for await (const chunk of transform) yield chunk as Buffer;
+  } finally {
+    transform.destroy();
+    await done;
+  }
+}
+
+/** The same bytes zlib gives at GZIP_LEVEL, in JavaScript. */
+async function* deflateRawPortable(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const { Deflate } = await import('pako');
+  const deflate = new Deflate({ level: GZIP_LEVEL, raw: true, chunkSize: CHUNK });
+  let ready: Uint8Array[] = [];
+  deflate.onData = (chunk) => void ready.push(Uint8Array.from(chunk));
+  for await (const chunk of source) {
+    deflate.push(chunk, false);
+    yield* ready;
+    ready = [];
+  }
+  deflate.push(new Uint8Array(0), true);
+  yield* ready;
+}
+
+async function* rechunk(
+  source: AsyncIterable<Uint8Array>,
+  size: number,
+): AsyncGenerator<Uint8Array> {
+  let chunk = Buffer.allocUnsafeSlow(size);
+  let used = 0;
+  for await (const part of source) {
+    let rest = part;
+    while (rest.length > 0) {
+      const piece = rest.subarray(0, size - used);
+      chunk.set(piece, used);
+      used += piece.length;
+      rest = rest.subarray(piece.length);
+      if (used < size) continue;
+      yield chunk;
+      chunk = Buffer.allocUnsafeSlow(size);
+      used = 0;
+    }
+  }
+  if (used > 0) yield chunk.subarray(0, used);
+}
+
+async function* map(
+  source: AsyncIterable<Uint8Array>,
+  use: (chunk: Uint8Array) => Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield use(chunk);
+}

@@ -1,0 +1,62 @@
+import { type Digest, isDigest } from '@lkt/core';
+import type { Platform } from './platform.ts';
+
+/** OCI image-spec, descriptor.md: names content by type, digest and size. */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly platform?: Platform;
+  readonly artifactType?: string;
+}
+
+/**
+ * A descriptor from JSON, with the fields lkt knows.
+ * @throws Error saying what is wrong; `at` names the place in the document.
+ */
+export function descriptorFrom(value: unknown, at: string): Descriptor {
+  const { mediaType, digest, size, annotations, platform, artifactType } = objectFrom(value, at);
+  if (typeof mediaType !== 'string' || mediaType === '')
+    throw new Error(`${at}.mediaType is missing`);
+  if (typeof digest !== 'string' || !isDigest(digest))
+    throw new Error(`${at}.digest is not a sha256 digest`);
+  if (!Number.isSafeInteger(size) || Number(size) < 0)
+    throw new Error(`${at}.size is not a whole number of bytes`);
+  if (artifactType !== undefined && typeof artifactType !== 'string')
+    throw new Error(`${at}.artifactType is not text`);
+  return {
+    mediaType,
+    digest,
+    size: Number(size),
+    ...(annotations == null ? {} : { annotations: stringsFrom(annotations, `${at}.annotations`) }),
+    ...(platform == null ? {} : { platform: platformFrom(platform, `${at}.platform`) }),
+    ...(artifactType === undefined ? {} : { artifactType }),
+  };
+}
+
+export function objectFrom(value: unknown, at: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error(`${at} is not an object`);
+  return value as Record<string, unknown>;
+}
+
+export function stringsFrom(value: unknown, at: string): Record<string, string> {
+  const object = objectFrom(value, at);
+  for (const [key, item] of Object.entries(object))
+    if (typeof item !== 'string') throw new Error(`${at}["${key}"] is not text`);
+  return object as Record<string, string>;
+}
+
+function platformFrom(value: unknown, at: string): Platform {
+  const { os, architecture, variant } = objectFrom(value, at);
+  if (typeof os !== 'string' || typeof architecture !== 'string')
+    throw new Error(`${at} needs os and architecture`);
+  if (variant !== undefined && typeof variant !== 'string')
+    throw new Error(`${at}.variant is not text`);
+  return {
+    os,
+    architecture,
+    ...(variant === undefined || variant === '' ? {} : { variant }),
+  };
+}

@@ -1,0 +1,235 @@
+import { LktError } from '@lkt/core';
+import { decompressLayer } from './compression.ts';
+import type { Descriptor } from './descriptor.ts';
+import { baseName, type Entry, fromRaw, parentPath, type RawPath } from './entry.ts';
+import { SOURCE_DATE_EPOCH } from './epoch.ts';
+import type { Store } from './store.ts';
+import { readTar } from './tar-reader.ts';
+import { byBytes, FileTree, type TreeNode } from './tree.ts';
+
+/** What flattening puts up with from an image. */
+export interface FlattenLimits {
+  /** Entries of all layers and directories they imply; default 1,000,000. */
+  readonly maxEntries?: number;
+  /** Bytes of paths, link targets, attributes and PAX records of all layers; default 256 MiB. */
+  readonly maxMetadata?: number;
+  /** Bytes a layer unpacks to; default 64 GiB. */
+  readonly maxLayerBytes?: number;
+}
+
+/** image-spec, layer.md, "Whiteouts" and "Opaque Whiteout". */
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+
+/**
+ * The file system the layers make, the lowest first. Each layer is read once, and nothing is written.
+ *
+ * Paths are taken as they are: an entry below a path that is a symbolic link in a lower layer replaces the link by a
+ * directory, as overlay file systems do. Directories that no layer has an entry for are root's, with mode 0755.
+ * @throws LktError ARCHIVE_INVALID for a layer that no program could unpack, or a passed limit.
+ */
+export async function flatten(
+  store: Store,
+  layers: readonly Descriptor[],
+  limits: FlattenLimits = {},
+): Promise<FileTree> {
+  const builder = new TreeBuilder(limits);
+  for (const [index, layer] of layers.entries()) {
+    const entries: LayerEntry[] = [];
+    const { maxLayerBytes } = limits;
+    const options = maxLayerBytes === undefined ? {} : { maxBytes: maxLayerBytes };
+    let ordinal = 0;
+    try {
+      for await (const entry of readTar(
+        decompressLayer(layer, store.read(layer), options),
+        options,
+      )) {
+        const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor } = entry;
+        const { xattrs, pax } = entry;
+        builder.count(entry);
+        entries.push({
+          path,
+          type,
+          mode,
+          uid,
+          gid,
+          mtime,
+          size,
+          ...(link === undefined ? {} : { link }),
+          ...(devMajor === undefined ? {} : { devMajor }),
+          ...(devMinor === undefined ? {} : { devMinor }),
+          ...(xattrs === undefined ? {} : { xattrs }),
+          ...(pax === undefined ? {} : { pax }),
+          layer: index,
+          ordinal,
+        });
+        ordinal += 1;
+      }
+      builder.apply(entries);
+    } catch (error) {
+      if (!(error instanceof LktError)) throw error;
+      if (error.code !== 'ARCHIVE_INVALID' && error.code !== 'UNSUPPORTED') throw error;
+      throw new LktError(error.code, `layer ${layer.digest}: ${error.message}`, { cause: error });
+    }
+  }
+  return builder.tree();
+}
+
+interface LayerEntry extends TreeNode {
+  readonly ordinal: number;
+}
+
+/** A file without a name; the names that share it are hard links. */
+type Inode = Omit<TreeNode, 'path'>;
+
+class TreeBuilder {
+  readonly #inodes = new Map<RawPath, Inode>();
+  readonly #children = new Map<RawPath, Set<string>>();
+  readonly #maxEntries: number;
+  readonly #maxMetadata: number;
+  #entries = 0;
+  #metadata = 0;
+
+  constructor({ maxEntries = 1_000_000, maxMetadata = 256 * 2 ** 20 }: FlattenLimits) {
+    this.#maxEntries = maxEntries;
+    this.#maxMetadata = maxMetadata;
+    this.#inodes.set('', IMPLIED);
+  }
+
+  /** Counts what is about to be held in memory. */
+  count(entry: Pick<Entry, 'path' | 'link' | 'xattrs' | 'pax'>): void {
+    this.#entries += 1;
+    this.#metadata += entry.path.length + (entry.link?.length ?? 0);
+    for (const [key, value] of entry.xattrs ?? []) this.#metadata += key.length + value.length;
+    for (const [key, value] of entry.pax ?? []) this.#metadata += key.length + value.length;
+    if (this.#entries > this.#maxEntries)
+      throw new LktError('ARCHIVE_INVALID', `the image has more than ${this.#maxEntries} entries`);
+    if (this.#metadata > this.#maxMetadata) {
+      throw new LktError(
+        'ARCHIVE_INVALID',
+        `the names and attributes of the image have more than ${this.#maxMetadata} bytes`,
+      );
+    }
+  }
+
+  /** Puts a layer on top. Whiteouts are about the layers below only, wherever in the layer they stand. */
+  apply(entries: readonly LayerEntry[]): void {
+    for (const entry of entries) this.#whiteout(entry);
+    for (const entry of entries) if (!isWhiteout(entry)) this.#add(entry);
+  }
+
+  tree(): FileTree {
+    const first = new Map<Inode, RawPath>();
+    const nodes: TreeNode[] = [];
+    const todo: RawPath[] = [''];
+    for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
+      const inode = this.#inodes.get(path);
+      if (inode === undefined) continue;
+      const other = inode.type === 'file' ? first.get(inode) : undefined;
+      if (other === undefined) {
+        if (inode.type === 'file') first.set(inode, path);
+        nodes.push({ ...inode, path });
+      } else {
+        nodes.push({ ...inode, path, type: 'hardlink', size: 0, link: other });
+      }
+      const names = [...(this.#children.get(path) ?? [])].toSorted(byBytes);
+      for (const name of names.toReversed()) todo.push(join(path, name));
+    }
+    return new FileTree(nodes);
+  }
+
+  #whiteout(entry: LayerEntry): void {
+    if (!isWhiteout(entry)) return;
+    const directory = parentPath(entry.path);
+    const name = baseName(entry.path);
+    if (name === OPAQUE) {
+      for (const child of this.#children.get(directory) ?? []) this.#remove(join(directory, child));
+      return;
+    }
+    const hidden = name.slice(WHITEOUT.length);
+    if (hidden === '' || hidden === '.' || hidden === '..')
+      throw new LktError('ARCHIVE_INVALID', `bad whiteout ${JSON.stringify(fromRaw(entry.path))}`);
+    this.#remove(join(directory, hidden));
+  }
+
+  #add(entry: LayerEntry): void {
+    const { path, ...inode } = entry;
+    if (path !== '') this.#makeParents(path, entry);
+    if (inode.type === 'hardlink') {
+      const target = this.#inodes.get(inode.link ?? '');
+      if (target === undefined || target.type === 'directory' || inode.link === path) {
+        throw new LktError(
+          'ARCHIVE_INVALID',
+          `hard link ${JSON.stringify(fromRaw(path))} to ${JSON.stringify(fromRaw(inode.link ?? ''))}, which is not there`,
+        );
+      }
+      this.#remove(path);
+      this.#set(path, target);
+      return;
+    }
+    const present = this.#inodes.get(path);
+    if (path === '' && inode.type !== 'directory') throw new Error('the root is not a directory');
+    if (present?.type !== 'directory' || inode.type !== 'directory') this.#remove(path);
+    this.#set(path, inode);
+  }
+
+  #makeParents(path: RawPath, entry: LayerEntry): void {
+    const missing: RawPath[] = [];
+    for (let parent = parentPath(path); parent !== ''; parent = parentPath(parent)) {
+      const inode = this.#inodes.get(parent);
+      if (inode?.type === 'directory') break;
+      // Unpacked in order, the entry would land wherever the link of its own layer points.
+      if (inode?.layer === entry.layer) {
+        throw new LktError(
+          'ARCHIVE_INVALID',
+          `${JSON.stringify(fromRaw(path))} is below ${JSON.stringify(fromRaw(parent))}, a ${inode.type} of the same layer`,
+        );
+      }
+      missing.push(parent);
+    }
+    for (const parent of missing.toReversed()) {
+      this.count({ path: parent });
+      this.#remove(parent);
+      this.#set(parent, IMPLIED);
+    }
+  }
+
+  #set(path: RawPath, inode: Inode): void {
+    this.#inodes.set(path, inode);
+    if (path === '') return;
+    const parent = parentPath(path);
+    const siblings = this.#children.get(parent);
+    if (siblings === undefined) this.#children.set(parent, new Set([baseName(path)]));
+    else siblings.add(baseName(path));
+  }
+
+  /** Removes what is at a path and below. */
+  #remove(path: RawPath): void {
+    if (!this.#inodes.has(path)) return;
+    const todo = [path];
+    for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+      for (const name of this.#children.get(at) ?? []) todo.push(join(at, name));
+      this.#children.delete(at);
+      this.#inodes.delete(at);
+    }
+    this.#children.get(parentPath(path))?.delete(baseName(path));
+  }
+}
+
+const IMPLIED: Inode = {
+  type: 'directory',
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  mtime: SOURCE_DATE_EPOCH,
+  size: 0,
+  layer: -1,
+};
+
+function isWhiteout({ path }: LayerEntry): boolean {
+  return baseName(path).startsWith(WHITEOUT);
+}
+
+function join(directory: RawPath, name: string): RawPath {
+  return directory === '' ? name : `${directory}/${name}`;
+}

@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+import { type Descriptor, descriptorFrom, objectFrom } from './descriptor.ts';
+import { storeError } from './fs-error.ts';
+import { MediaType } from './media-type.ts';
+import { syncDir, writeWhole } from './temp.ts';
+
+/** OCI image-spec, annotations.md: where a layout's index says what an image is called. */
+export const REF_NAME = 'org.opencontainers.image.ref.name';
+
+const MAX_INDEX = 64 * 2 ** 20;
+
+export interface Tag {
+  readonly reference: string;
+  readonly descriptor: Descriptor;
+}
+
+/** `index.json` of an OCI layout. Entries and fields of other programs are kept as they are. */
+export interface LayoutIndex {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly entries: readonly IndexEntry[];
+}
+
+export interface IndexEntry {
+  /** Undefined for an entry without a name. */
+  readonly reference: string | undefined;
+  readonly descriptor: Descriptor;
+  readonly json: unknown;
+}
+
+/** An empty one when there is none yet. @throws LktError IMAGE_INVALID */
+export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
+  const path = join(layout, 'index.json');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return { document: {}, entries: [] };
+    throw storeError(`cannot read ${path}`, error);
+  }
+  try {
+    if (text.length > MAX_INDEX) throw new Error(`it is longer than ${MAX_INDEX} bytes`);
+    const document = objectFrom(JSON.parse(text), 'the document');
+    const { schemaVersion, manifests } = document;
+    if (schemaVersion !== 2) throw new Error('schemaVersion is not 2');
+    if (!Array.isArray(manifests ?? [])) throw new Error('manifests is not a list');
+    const entries = ((manifests ?? []) as unknown[]).map((json, index) => {
+      const descriptor = descriptorFrom(json, `manifests[${index}]`);
+      return { reference: descriptor.annotations?.[REF_NAME], descriptor, json };
+    });
+    return { document, entries };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LktError('IMAGE_INVALID', `${path} is not the index of an OCI layout: ${why}`, {
+      cause,
+      fix: 'move the store away; what is missing is built or fetched again',
+    });
+  }
+}
+
+/** Replaces `index.json` in one step. The caller holds the lock. */
+export async function writeLayoutIndex(
+  layout: string,
+  document: Readonly<Record<string, unknown>>,
+  manifests: readonly unknown[],
+): Promise<void> {
+  const path = join(layout, 'index.json');
+  const content = { ...document, schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
+  try {
+    await writeWhole(join(layout, 'tmp'), async (file) => {
+      await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+      return path;
+    });
+    await syncDir(layout);
+  } catch (error) {
+    throw storeError(`cannot write ${path}`, error);
+  }
+}
+
+/** The entry that names `descriptor` by `reference`. */
+export function tagEntry(reference: string, descriptor: Descriptor): Descriptor {
+  return { ...descriptor, annotations: { ...descriptor.annotations, [REF_NAME]: reference } };
+}

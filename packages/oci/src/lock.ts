@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { lstat, lutimes, mkdir, readlink, symlink, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isErrno, LktError } from '@lkt/core';
+import { type OwnerToken, ownerState, ownerToken, pidOf } from './owner.ts';
+
+export interface LockOptions {
+  readonly signal?: AbortSignal;
+  /** How long to wait for another holder; default ten minutes. */
+  readonly timeoutMs?: number;
+}
+
+/** An owner that cannot be looked at touches its lock this often, and is taken for dead after `STALE_MS` without. */
+const TOUCH_MS = 2_000;
+const STALE_MS = 30_000;
+
+/**
+ * Runs while holding the lock at `path`, which no other process or caller then holds.
+ *
+ * A lock is a symbolic link whose target names its owner: it comes into being whole, in one step. The lock of an owner
+ * that died is taken over. A stopped process keeps its lock, except against another container or machine.
+ * @throws LktError CACHE_LOCKED when the wait is over; the signal's reason when it is aborted.
+ */
+export async function withLockAt<T>(
+  path: string,
+  run: () => Promise<T>,
+  { signal, timeoutMs = 600_000 }: LockOptions = {},
+): Promise<T> {
+  const token = await acquire(path, signal, timeoutMs);
+  const touching = setInterval(() => void touch(path), TOUCH_MS);
+  touching.unref();
+  try {
+    return await run();
+  } finally {
+    clearInterval(touching);
+    if ((await holder(path)) === token) await removeLink(path);
+  }
+}
+
+/** The live owner of the lock, if there is one. */
+export async function lockHolder(path: string): Promise<OwnerToken | undefined> {
+  const owner = await holder(path);
+  return owner === undefined || ownerState(owner) === 'dead' ? undefined : owner;
+}
+
+async function acquire(
+  path: string,
+  signal: AbortSignal | undefined,
+  timeoutMs: number,
+): Promise<OwnerToken> {
+  const watch = new Watch();
+  const end = performance.now() + timeoutMs;
+  for (let round = 0; ; round += 1) {
+    signal?.throwIfAborted();
+    const token = await tryAcquire(path, watch);
+    if (token !== undefined) return token;
+    const left = end - performance.now();
+    if (left <= 0) throw await lockedError(path, timeoutMs);
+    // Waiters that all came at once do not come back at once.
+    const pause = Math.min(5 * 1.5 ** Math.min(round, 9), 150) * (0.5 + Math.random());
+    await sleep(Math.min(pause, left), undefined, signal === undefined ? {} : { signal }).catch(
+      (error: unknown) => {
+        signal?.throwIfAborted();
+        throw error;
+      },
+    );
+  }
+}
+
+async function tryAcquire(path: string, watch: Watch): Promise<OwnerToken | undefined> {
+  const token = ownerToken();
+  if (await createLink(token, path)) return token;
+  const owner = await holder(path);
+  if (owner === undefined || !(await watch.isDead(path, owner))) return undefined;
+  await removeDead(path, owner, watch);
+  return undefined;
+}
+
+/**
+ * Removes the lock of a dead owner, and never one that another waiter has got in the meantime: that is looked at while
+ * holding a lock of its own, named by the dead owner, which everyone who would remove this lock must hold. Should its
+ * holder die too, the same way frees it.
+ */
+async function removeDead(path: string, owner: OwnerToken, watch: Watch): Promise<void> {
+  const name = createHash('sha256').update(owner).digest('hex').slice(0, 24);
+  const guard = join(dirname(path), `takeover-${name}`);
+  const token = await tryAcquire(guard, watch);
+  if (token === undefined) return;
+  try {
+    if ((await holder(path)) === owner) await removeLink(path);
+  } finally {
+    if ((await holder(guard)) === token) await removeLink(guard);
+  }
+}
+
+/** Tells dead owners from live ones; for those it cannot see, by watching whether they still touch their lock. */
+class Watch {
+  readonly #seen = new Map<string, { owner: OwnerToken; mtime: number; since: number }>();
+
+  async isDead(path: string, owner: OwnerToken): Promise<boolean> {
+    const state = ownerState(owner);
+    if (state !== 'unknown') return state === 'dead';
+    const mtime = await mtimeOf(path);
+    const seen = this.#seen.get(path);
+    const now = performance.now();
+    if (seen === undefined || seen.owner !== owner || seen.mtime !== mtime) {
+      this.#seen.set(path, { owner, mtime, since: now });
+      return false;
+    }
+    return now - seen.since > STALE_MS;
+  }
+}
+
+async function createLink(token: OwnerToken, path: string): Promise<boolean> {
+  for (;;) {
+    try {
+      await symlink(token, path);
+      return true;
+    } catch (error) {
+      if (isErrno(error, 'EEXIST')) return false;
+      if (isErrno(error, 'ENOENT')) await mkdir(dirname(path), { recursive: true });
+      else throw lockError(path, error);
+    }
+  }
+}
+
+async function holder(path: string): Promise<OwnerToken | undefined> {
+  try {
+    return await readlink(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw lockError(path, error);
+  }
+}
+
+async function removeLink(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT')) throw lockError(path, error);
+  });
+}
+
+async function touch(path: string): Promise<void> {
+  const now = Date.now() / 1000;
+  await lutimes(path, now, now).catch(() => undefined);
+}
+
+async function mtimeOf(path: string): Promise<number> {
+  return lstat(path).then(
+    (stat) => stat.mtimeMs,
+    () => 0,
+  );
+}
+
+function lockError(path: string, cause: unknown): LktError {
+  const code = isErrno(cause, 'ENOSPC', 'EDQUOT') ? 'DISK_FULL' : 'IO_FAILED';
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new LktError(code, `cannot lock ${path}: ${why}`, { cause });
+}
+
+async function lockedError(path: string, timeoutMs: number): Promise<LktError> {
+  const owner = await holder(path);
+  const who = owner === undefined ? 'another process' : `process ${pidOf(owner)}`;
+  return new LktError(
+    'CACHE_LOCKED',
+    `${path} has been held by ${who} for more than ${timeoutMs / 1000} s`,
+    { fix: 'wait for it to end, or stop it' },
+  );
+}

@@ -1,0 +1,186 @@
+import { type Digest, isDigest, LktError } from '@lkt/core';
+import { type Descriptor, descriptorFrom, objectFrom, stringsFrom } from './descriptor.ts';
+import { isIndexType, isManifestType } from './media-type.ts';
+
+/** OCI image-spec, manifest.md; Docker's schema 2 has the same fields. */
+export interface ImageManifest {
+  readonly schemaVersion: 2;
+  readonly mediaType?: string;
+  readonly artifactType?: string;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly subject?: Descriptor;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** OCI image-spec, image-index.md; Docker's manifest list has the same fields. */
+export interface ImageIndex {
+  readonly schemaVersion: 2;
+  readonly mediaType?: string;
+  readonly artifactType?: string;
+  readonly manifests: readonly Descriptor[];
+  readonly subject?: Descriptor;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** @throws LktError IMAGE_INVALID */
+export function parseManifest(bytes: Uint8Array): ImageManifest {
+  return parsing('image manifest', bytes, (document) => {
+    const common = commonFrom(document, isManifestType);
+    // A document that reads as both would be one thing to one program and another to the next (CVE-2021-41190).
+    if ('manifests' in document) throw new Error('it has "manifests", which an index has');
+    return {
+      ...common,
+      config: descriptorFrom(document['config'], 'config'),
+      layers: descriptorsFrom(document['layers'], 'layers'),
+    };
+  });
+}
+
+/** @throws LktError IMAGE_INVALID */
+export function parseIndex(bytes: Uint8Array): ImageIndex {
+  return parsing('image index', bytes, (document) => {
+    const common = commonFrom(document, isIndexType);
+    if ('layers' in document || 'config' in document)
+      throw new Error('it has "layers" or "config", which a manifest has');
+    return { ...common, manifests: descriptorsFrom(document['manifests'], 'manifests') };
+  });
+}
+
+/** Which of the two a document says it is: by `mediaType`, else by its fields. */
+export function parseManifestOrIndex(bytes: Uint8Array): ImageManifest | ImageIndex {
+  const saysIndex = parsing('image manifest or index', bytes, (document) => {
+    const { mediaType } = document;
+    return typeof mediaType === 'string' ? isIndexType(mediaType) : 'manifests' in document;
+  });
+  return saysIndex ? parseIndex(bytes) : parseManifest(bytes);
+}
+
+export function isIndex(document: ImageManifest | ImageIndex): document is ImageIndex {
+  return 'manifests' in document;
+}
+
+/** OCI image-spec, config.md. Fields that are not named here are kept as they are. */
+export interface ImageConfig {
+  readonly created?: string;
+  readonly author?: string;
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string;
+  readonly config?: ContainerConfig;
+  readonly rootfs: { readonly type: 'layers'; readonly diff_ids: readonly Digest[] };
+  readonly history?: readonly HistoryEntry[];
+}
+
+/** How to run a container of the image. The last three are Docker's. */
+export interface ContainerConfig {
+  readonly User?: string;
+  readonly ExposedPorts?: Readonly<Record<string, object>>;
+  readonly Env?: readonly string[];
+  readonly Entrypoint?: readonly string[];
+  readonly Cmd?: readonly string[];
+  readonly Volumes?: Readonly<Record<string, object>>;
+  readonly WorkingDir?: string;
+  readonly Labels?: Readonly<Record<string, string>>;
+  readonly StopSignal?: string;
+  readonly ArgsEscaped?: boolean;
+  readonly Shell?: readonly string[];
+  readonly OnBuild?: readonly string[];
+  readonly Healthcheck?: object;
+}
+
+export interface HistoryEntry {
+  readonly created?: string;
+  readonly created_by?: string;
+  readonly author?: string;
+  readonly comment?: string;
+  readonly empty_layer?: boolean;
+}
+
+/** @throws LktError IMAGE_INVALID */
+export function parseImageConfig(bytes: Uint8Array): ImageConfig {
+  return parsing('image config', bytes, (document) => {
+    const { rootfs, config, architecture, os, variant, created, history } = document;
+    for (const [name, value] of Object.entries({ architecture, os }))
+      if (typeof value !== 'string') throw new Error(`${name} is missing`);
+    for (const [name, value] of Object.entries({ variant, created }))
+      if (value !== undefined && typeof value !== 'string') throw new Error(`${name} is not text`);
+    const { type, diff_ids: diffIds } = objectFrom(rootfs, 'rootfs');
+    if (type !== 'layers') throw new Error('rootfs.type is not "layers"');
+    // Go writes an empty list as null.
+    const list = listFrom(diffIds ?? [], 'rootfs.diff_ids');
+    if (!list.every((item) => typeof item === 'string' && isDigest(item)))
+      throw new Error('rootfs.diff_ids holds something that is not a sha256 digest');
+    if (history != null) listFrom(history, 'history').forEach((h) => objectFrom(h, 'history'));
+    const { config: _config, history: _history, ...rest } = document;
+    return {
+      ...rest,
+      rootfs: { type, diff_ids: list },
+      ...(config == null ? {} : { config: containerConfigFrom(config) }),
+      ...(history == null ? {} : { history }),
+    } as unknown as ImageConfig;
+  });
+}
+
+/** Go writes what is not set as null; null is left out. */
+function containerConfigFrom(value: unknown): ContainerConfig {
+  const config = Object.fromEntries(
+    Object.entries(objectFrom(value, 'config')).filter(([, item]) => item !== null),
+  );
+  for (const name of ['User', 'WorkingDir', 'StopSignal'])
+    if (config[name] !== undefined && typeof config[name] !== 'string')
+      throw new Error(`config.${name} is not text`);
+  for (const name of ['Env', 'Entrypoint', 'Cmd', 'Shell', 'OnBuild']) {
+    const list = config[name];
+    if (list === undefined) continue;
+    if (!listFrom(list, `config.${name}`).every((item) => typeof item === 'string'))
+      throw new Error(`config.${name} holds something that is not text`);
+  }
+  for (const name of ['ExposedPorts', 'Volumes'])
+    if (config[name] !== undefined) objectFrom(config[name], `config.${name}`);
+  if (config['Labels'] !== undefined) stringsFrom(config['Labels'], 'config.Labels');
+  return config;
+}
+
+function commonFrom(
+  document: Record<string, unknown>,
+  expected: (mediaType: string) => boolean,
+): Omit<ImageManifest, 'config' | 'layers'> {
+  const { schemaVersion, mediaType, artifactType, subject, annotations } = document;
+  if (schemaVersion !== 2) throw new Error('schemaVersion is not 2');
+  if (mediaType !== undefined && (typeof mediaType !== 'string' || !expected(mediaType)))
+    throw new Error(`its mediaType is ${JSON.stringify(mediaType)}`);
+  if (artifactType !== undefined && typeof artifactType !== 'string')
+    throw new Error('artifactType is not text');
+  return {
+    schemaVersion,
+    ...(mediaType === undefined ? {} : { mediaType }),
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(subject == null ? {} : { subject: descriptorFrom(subject, 'subject') }),
+    ...(annotations == null ? {} : { annotations: stringsFrom(annotations, 'annotations') }),
+  };
+}
+
+function descriptorsFrom(value: unknown, at: string): Descriptor[] {
+  return listFrom(value ?? [], at).map((item, index) => descriptorFrom(item, `${at}[${index}]`));
+}
+
+function listFrom(value: unknown, at: string): unknown[] {
+  if (!Array.isArray(value)) throw new Error(`${at} is not a list`);
+  return value;
+}
+
+function parsing<T>(
+  what: string,
+  bytes: Uint8Array,
+  read: (document: Record<string, unknown>) => T,
+): T {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return read(objectFrom(JSON.parse(text), 'the document'));
+  } catch (cause) {
+    if (cause instanceof LktError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LktError('IMAGE_INVALID', `not a valid ${what}: ${why}`, { cause });
+  }
+}

@@ -1,0 +1,52 @@
+import { LktError } from '@lkt/core';
+
+/** OCI image-spec, image-index.md, "platform"; the part that selects an image. */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+const PART = /^[a-z0-9][a-z0-9_.-]*$/;
+
+/**
+ * `os/architecture[/variant]`, as in `linux/amd64`. `linux/arm64/v8` is `linux/arm64`.
+ * @throws LktError CONFIG_INVALID
+ */
+export function parsePlatform(text: string): Platform {
+  const parts = text.split('/');
+  const [os, architecture, variant] = parts;
+  if (
+    os === undefined ||
+    architecture === undefined ||
+    parts.length > 3 ||
+    !parts.every((part) => PART.test(part))
+  ) {
+    throw new LktError('CONFIG_INVALID', `"${text}" is not a platform`, {
+      fix: 'write it as os/architecture, such as linux/amd64',
+    });
+  }
+  return normalPlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) });
+}
+
+export function formatPlatform(platform: Platform): string {
+  const { os, architecture, variant } = normalPlatform(platform);
+  return variant === undefined ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
+}
+
+/** Whether an image for `offered` is one for `wanted`. A wanted platform without a variant takes any variant. */
+export function platformMatches(offered: Platform, wanted: Platform): boolean {
+  const a = normalPlatform(offered);
+  const b = normalPlatform(wanted);
+  return (
+    a.os === b.os &&
+    a.architecture === b.architecture &&
+    (b.variant === undefined || a.variant === b.variant)
+  );
+}
+
+function normalPlatform({ os, architecture, variant }: Platform): Platform {
+  const implied =
+    variant === undefined || variant === '' || (architecture === 'arm64' && variant === 'v8');
+  return implied ? { os, architecture } : { os, architecture, variant };
+}

@@ -1,0 +1,275 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
+import { type BlobInfo, type BlobName, blobProblem, Blobs } from './blobs.ts';
+import type { Descriptor } from './descriptor.ts';
+import { storeError } from './fs-error.ts';
+import { collectGarbage } from './garbage.ts';
+import { REF_NAME, readLayoutIndex, type Tag, tagEntry, writeLayoutIndex } from './layout-index.ts';
+import { type LockOptions, withLockAt } from './lock.ts';
+import { sweep, syncDir, tempDirIn, writeWhole } from './temp.ts';
+import { Writers } from './writers.ts';
+
+/** Manifests and configs are shorter; distribution-spec asks registries for as much. */
+const MAX_BYTES = 4 * 2 ** 20;
+
+/**
+ * Images and other blobs on disk, by digest: an OCI image layout (image-spec, image-layout.md), as LinuxKit's cache is.
+ *
+ * Any number of processes may use one. Whatever a process was doing when it died or the disk was full, what is in the
+ * store stays whole. Content is checked each time it is read.
+ */
+export interface Store {
+  readonly dir: string;
+  has(digest: Digest): Promise<boolean>;
+  size(digest: Digest): Promise<number | undefined>;
+  blobPath(digest: Digest): string;
+  /**
+   * Streams a blob. What was read is checked at the end, so nothing may be made of it before.
+   * @throws LktError NOT_FOUND; DIGEST_MISMATCH at the end
+   */
+  read(blob: BlobName): AsyncIterable<Uint8Array>;
+  /** A blob of at most `limit` bytes (default 4 MiB), checked. @throws LktError IMAGE_INVALID when it is longer */
+  readBytes(blob: BlobName, limit?: number): Promise<Buffer>;
+  /**
+   * Adds a blob. One that is there already is not read again when digest and size are given.
+   * @throws LktError DIGEST_MISMATCH when it is not what was expected; DISK_FULL. Neither leaves anything behind.
+   */
+  write(
+    source: AsyncIterable<Uint8Array>,
+    expected?: { digest?: Digest; size?: number },
+    signal?: AbortSignal,
+  ): Promise<BlobInfo>;
+  writeBytes(bytes: Uint8Array): Promise<BlobInfo>;
+  /** The names in the store, sorted. */
+  tags(): Promise<readonly Tag[]>;
+  resolve(reference: string): Promise<Descriptor | undefined>;
+  /** Names an image that is in the store, instead of what had the name. */
+  tag(reference: string, descriptor: Descriptor): Promise<void>;
+  /** Whether there was such a name. The blobs stay until `gc`. */
+  untag(reference: string): Promise<boolean>;
+  /** Runs alone under this name, among all processes that use the store. */
+  withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T>;
+  /** A directory in the store's file system, for what is renamed into place later. */
+  tempDir(): Promise<AsyncDisposable & { path: string }>;
+  /** Hashes every blob. */
+  verify(
+    options?: { remove?: boolean },
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }>;
+  /**
+   * Removes the blobs that no name leads to.
+   * @throws LktError CACHE_LOCKED while another process writes into the store.
+   */
+  gc(): Promise<{ removed: number; bytes: number }>;
+}
+
+/**
+ * Opens the store at `dir`, and makes one there unless `create` is false. A store that is there is only read until
+ * something is written into it, so it may be read-only.
+ * @throws LktError NOT_FOUND, UNSUPPORTED (a layout of a later version), IO_FAILED (a directory of something else)
+ */
+export async function openStore(
+  dir: string,
+  { create = true }: { create?: boolean } = {},
+): Promise<Store> {
+  if (!(await isLayout(dir))) {
+    if (!create) throw new LktError('NOT_FOUND', `there is no store at ${dir}`);
+    await createLayout(dir);
+  }
+  await sweep(join(dir, 'tmp'));
+  return new LayoutStore(dir);
+}
+
+class LayoutStore implements Store {
+  readonly dir: string;
+  readonly #blobs: Blobs;
+  readonly #writers: Writers;
+
+  constructor(dir: string) {
+    this.dir = dir;
+    this.#blobs = new Blobs(dir);
+    this.#writers = new Writers(join(dir, 'locks'));
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return (await this.#blobs.size(digest)) !== undefined;
+  }
+
+  async size(digest: Digest): Promise<number | undefined> {
+    return this.#blobs.size(digest);
+  }
+
+  blobPath(digest: Digest): string {
+    return this.#blobs.path(digest);
+  }
+
+  read(blob: BlobName): AsyncIterable<Uint8Array> {
+    return this.#blobs.read(blob);
+  }
+
+  async readBytes(blob: BlobName, limit: number = MAX_BYTES): Promise<Buffer> {
+    return this.#blobs.readBytes(blob, limit);
+  }
+
+  async write(
+    source: AsyncIterable<Uint8Array>,
+    expected: { digest?: Digest; size?: number } = {},
+    signal?: AbortSignal,
+  ): Promise<BlobInfo> {
+    await this.#writers.enter(signal);
+    return this.#blobs.write(source, expected, signal);
+  }
+
+  async writeBytes(bytes: Uint8Array): Promise<BlobInfo> {
+    return this.write(once(bytes), { digest: digestOf(bytes), size: bytes.length });
+  }
+
+  async tags(): Promise<readonly Tag[]> {
+    const { entries } = await readLayoutIndex(this.dir);
+    return entries
+      .flatMap(({ reference, descriptor }) =>
+        reference === undefined ? [] : [{ reference, descriptor: withoutName(descriptor) }],
+      )
+      .toSorted((a, b) => (a.reference < b.reference ? -1 : 1));
+  }
+
+  async resolve(reference: string): Promise<Descriptor | undefined> {
+    const { entries } = await readLayoutIndex(this.dir);
+    const found = entries.find((entry) => entry.reference === reference);
+    return found === undefined ? undefined : withoutName(found.descriptor);
+  }
+
+  async tag(reference: string, descriptor: Descriptor): Promise<void> {
+    if (reference === '') throw new Error('a tag needs a name');
+    await this.#writers.enter();
+    if ((await this.#blobs.size(descriptor.digest)) !== descriptor.size) {
+      throw new LktError(
+        'NOT_FOUND',
+        `cannot tag ${reference}: blob ${descriptor.digest} is not in the store`,
+      );
+    }
+    // The name must not outlast a crash that the blobs do not.
+    await syncDir(this.#blobs.dir);
+    await this.#changeIndex(reference, [tagEntry(reference, descriptor)]);
+  }
+
+  async untag(reference: string): Promise<boolean> {
+    return this.#changeIndex(reference, []);
+  }
+
+  async withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T> {
+    return withLockAt(this.#lockPath(name), run, options);
+  }
+
+  async tempDir(): Promise<AsyncDisposable & { path: string }> {
+    await this.#writers.enter();
+    return tempDirIn(join(this.dir, 'tmp')).catch((error: unknown) => {
+      throw storeError('cannot make a temporary directory in the store', error);
+    });
+  }
+
+  async verify(
+    { remove = false }: { remove?: boolean } = {},
+    onProgress: (done: number, total: number) => void = () => undefined,
+  ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }> {
+    const digests = await this.#digests();
+    const bad: { digest: Digest; path: string }[] = [];
+    let checked = 0;
+    for (const digest of digests) {
+      const path = this.#blobs.path(digest);
+      if ((await blobProblem(this.#blobs, digest)) !== undefined) {
+        bad.push({ digest, path });
+        if (remove) await rm(path, { force: true });
+      }
+      checked += 1;
+      onProgress(checked, digests.length);
+    }
+    return { checked, bad };
+  }
+
+  async gc(): Promise<{ removed: number; bytes: number }> {
+    return this.#writers.exclude(async () =>
+      collectGarbage(this.#blobs, await this.#digests(), await readLayoutIndex(this.dir)),
+    );
+  }
+
+  async #digests(): Promise<Digest[]> {
+    try {
+      const names = await readdir(this.#blobs.dir);
+      return names.map((name) => `sha256:${name}`).filter((name) => isDigest(name));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw storeError(`cannot read ${this.#blobs.dir}`, error);
+    }
+  }
+
+  /** Puts `replacement` where the entries of this name are. Whether there were any. */
+  async #changeIndex(reference: string, replacement: readonly Descriptor[]): Promise<boolean> {
+    return this.withLock('index', async () => {
+      const { document, entries } = await readLayoutIndex(this.dir);
+      const others = entries.filter((entry) => entry.reference !== reference);
+      const hadOne = others.length < entries.length;
+      if (!hadOne && replacement.length === 0) return false;
+      const manifests = [...others.map((entry) => entry.json), ...replacement];
+      await writeLayoutIndex(this.dir, document, manifests);
+      return hadOne;
+    });
+  }
+
+  #lockPath(name: string): string {
+    const safe = encodeURIComponent(name).replaceAll('.', '%2E');
+    // NAME_MAX; a name cut off must not meet another one cut off.
+    const short =
+      safe.length <= 200 ? safe : `${safe.slice(0, 120)}-${digestOf(name).slice('sha256:'.length)}`;
+    return join(this.dir, 'locks', `${short}.lock`);
+  }
+}
+
+async function isLayout(dir: string): Promise<boolean> {
+  const path = join(dir, 'oci-layout');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw storeError(`cannot open the store at ${dir}`, error);
+  }
+  if (/"imageLayoutVersion"\s*:\s*"1\.0\.\d+"/.test(text)) return true;
+  throw new LktError('UNSUPPORTED', `${path} is not that of an OCI layout of version 1.0`);
+}
+
+async function createLayout(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+    // What an interrupted run of this function leaves is no reason to refuse.
+    const foreign = (await readdir(dir)).find((name) => name !== 'tmp' && name !== 'oci-layout');
+    if (foreign !== undefined) {
+      throw new LktError('IO_FAILED', `${dir} holds something else than a store (${foreign})`, {
+        fix: 'name a directory that is empty or does not exist',
+      });
+    }
+    await writeWhole(join(dir, 'tmp'), async (file) => {
+      await file.writeFile('{"imageLayoutVersion":"1.0.0"}\n');
+      return join(dir, 'oci-layout');
+    });
+    await mkdir(join(dir, 'blobs', 'sha256'), { recursive: true });
+    await withLockAt(join(dir, 'locks', 'index.lock'), async () => {
+      const { document, entries } = await readLayoutIndex(dir);
+      const manifests = entries.map((entry) => entry.json);
+      await writeLayoutIndex(dir, document, manifests);
+    });
+  } catch (error) {
+    throw storeError(`cannot make a store at ${dir}`, error);
+  }
+}
+
+function withoutName(descriptor: Descriptor): Descriptor {
+  const { annotations, ...rest } = descriptor;
+  const { [REF_NAME]: _name, ...others } = annotations ?? {};
+  return Object.keys(others).length === 0 ? rest : { ...rest, annotations: others };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

@@ -1,0 +1,73 @@
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno } from '@lkt/core';
+import { ownerState, ownerToken, tokenOf } from './owner.ts';
+
+/** Age at which what an owner left that cannot be seen (another boot, container, machine) is taken for garbage. */
+const FOREIGN_MS = 24 * 3600 * 1000;
+
+/** A new directory under `parent`, which is gone after disposal and, should the process die, at the next sweep. */
+export async function tempDirIn(parent: string): Promise<AsyncDisposable & { path: string }> {
+  const path = join(parent, ownerToken());
+  await mkdir(path, { recursive: true });
+  return { path, [Symbol.asyncDispose]: async () => rm(path, { recursive: true, force: true }) };
+}
+
+/**
+ * Writes a file as a whole or not at all: into `temp`, synchronised, then renamed to `path`, which it replaces.
+ * `fill` returns the name to give it, or undefined to drop it.
+ */
+export async function writeWhole(
+  temp: string,
+  fill: (file: FileHandle) => Promise<string | undefined>,
+): Promise<void> {
+  await mkdir(temp, { recursive: true });
+  const path = join(temp, ownerToken());
+  const file = await open(path, 'wx', 0o644);
+  try {
+    let target: string | undefined;
+    try {
+      target = await fill(file);
+      if (target !== undefined) await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (target === undefined) await rm(path, { force: true });
+    else await rename(path, target);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
+/** Makes renames inside a directory last. Not every file system can. */
+export async function syncDir(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } catch (error) {
+    if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM')) throw error;
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Removes what dead processes left in `parent`. Whatever cannot be removed stays. */
+export async function sweep(parent: string): Promise<void> {
+  const names = await readdir(parent).catch(() => []);
+  for (const name of names) {
+    const token = tokenOf(name);
+    if (token === undefined) continue;
+    const path = join(parent, name);
+    const state = ownerState(token);
+    if (state === 'dead' || (state === 'unknown' && (await ageOf(path)) > FOREIGN_MS))
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+async function ageOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0,
+  );
+}
