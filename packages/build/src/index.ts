@@ -1,1 +1,26 @@
-export {};
+export type {
+  Dockerfile,
+  Heredoc,
+  Instruction,
+  Mount,
+  MountType,
+  Place,
+  Stage,
+  Warning,
+  Word,
+} from './dockerfile/ast.ts';
+export { evaluate, type EvaluateOptions } from './dockerfile/evaluate.ts';
+export { parseDockerfile } from './dockerfile/parse.ts';
+export { type ImageReference, imageReferences } from './dockerfile/references.ts';
+export type {
+  BuildPlan,
+  CopySource,
+  CopyStep,
+  ImageOrigin,
+  Origin,
+  ResolvedMount,
+  RunStep,
+  StagePlan,
+  Step,
+  WorkdirStep,
+} from './dockerfile/steps.ts';

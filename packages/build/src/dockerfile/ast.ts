@@ -46,7 +46,7 @@ export type Command =
 
 export type MountType = 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh';
 
-/** A `RUN --mount`. Values may hold variables; `target` may be absent for secrets and ssh. */
+/** A `RUN --mount`. Values may hold variables; an absent `target` is the working directory, or the type's default. */
 export interface Mount {
   readonly flag: Flag;
   readonly type: MountType;
@@ -200,6 +200,12 @@ export interface Directives {
   readonly check: Word | undefined;
 }
 
+/** Something the author should know that does not stop the build. */
+export interface Warning {
+  readonly position: Position;
+  readonly text: string;
+}
+
 export interface Dockerfile {
   readonly file: SourceFile;
   readonly directives: Directives;
@@ -207,4 +213,5 @@ export interface Dockerfile {
   readonly globalArgs: readonly ArgInstruction[];
   /** At least one. */
   readonly stages: readonly Stage[];
+  readonly warnings: readonly Warning[];
 }

@@ -1,32 +1,6 @@
 import type { Position } from '@lkt/core';
-import type { Instruction, MountType, Place } from './ast.ts';
-
-/** The `config` object of an OCI image (image-spec config.md), as far as a Dockerfile can set it. */
-export interface ContainerConfig {
-  readonly User?: string;
-  readonly ExposedPorts?: Readonly<Record<string, Record<string, never>>>;
-  readonly Env?: readonly string[];
-  readonly Entrypoint?: readonly string[];
-  readonly Cmd?: readonly string[];
-  readonly Volumes?: Readonly<Record<string, Record<string, never>>>;
-  readonly WorkingDir?: string;
-  readonly Labels?: Readonly<Record<string, string>>;
-  readonly StopSignal?: string;
-  /** Docker's extensions. */
-  readonly Shell?: readonly string[];
-  readonly Healthcheck?: Healthcheck;
-  readonly OnBuild?: readonly string[];
-}
-
-export interface Healthcheck {
-  /** `['NONE']`, `['CMD', …]` or `['CMD-SHELL', script]`. */
-  readonly Test: readonly string[];
-  readonly Interval?: number;
-  readonly Timeout?: number;
-  readonly StartPeriod?: number;
-  readonly StartInterval?: number;
-  readonly Retries?: number;
-}
+import type { ContainerConfig } from '@lkt/oci';
+import type { Instruction, MountType, Place, Warning } from './ast.ts';
 
 /** Where the files of a stage, a COPY or a mount come from. */
 export type Origin =
@@ -66,7 +40,11 @@ export interface RunStep extends StepBase {
   readonly security: 'sandbox' | 'insecure';
   readonly mounts: readonly ResolvedMount[];
   /** Files that exist for the time of this command only: the body of `RUN <<EOF` that starts with `#!`. */
-  readonly files: readonly { readonly path: string; readonly content: string; readonly mode: number }[];
+  readonly files: readonly {
+    readonly path: string;
+    readonly content: string;
+    readonly mode: number;
+  }[];
 }
 
 /** A mount with everything expanded and every default filled in. */
@@ -121,8 +99,8 @@ export interface CopySource extends Place {
   readonly kind: 'path' | 'http' | 'git';
   /** A pattern for paths, else the address. */
   readonly text: string;
-  /** A path that is written with a trailing slash, or `.`. */
-  readonly directory: boolean;
+  /** With --parents, the start of the path that is not kept: what stands before `/./`. */
+  readonly base: string;
 }
 
 /** WORKDIR: the directory is made when it does not exist. */
@@ -146,6 +124,8 @@ export interface StagePlan {
   readonly steps: readonly Step[];
   /** What the image of this stage says. */
   readonly config: ContainerConfig;
+  /** What MAINTAINER says; the `author` of an OCI image config. */
+  readonly author: string | undefined;
   /** Triggers the base image brings along (ONBUILD in its config); they have not been run. */
   readonly baseTriggers: readonly string[];
   /** Stages this one needs, ascending, each once. */
@@ -156,11 +136,5 @@ export interface BuildPlan {
   /** Only stages the target needs, each after those it needs. The last one is the target. */
   readonly stages: readonly StagePlan[];
   readonly target: number;
-  readonly warnings: readonly PlanWarning[];
-}
-
-/** Something the author should know that does not stop the build. */
-export interface PlanWarning {
-  readonly position: Position;
-  readonly text: string;
+  readonly warnings: readonly Warning[];
 }

@@ -1,0 +1,167 @@
+import { posix } from 'node:path';
+import type { CopyInstruction, Dockerfile, Heredoc, Word } from './ast.ts';
+import { chompTabs } from './heredoc.ts';
+import type { WordReader } from './scope.ts';
+import { placeError } from './source-text.ts';
+import type { BaseOrigin } from './stages.ts';
+import type { CopySource, CopyStep, Origin } from './steps.ts';
+
+/** What COPY, ADD and mounts need to know of the place they stand at. */
+export interface CopyContext {
+  readonly dockerfile: Dockerfile;
+  readonly reader: WordReader;
+  readonly variables: ReadonlyMap<string, string>;
+  readonly workdir: string;
+  readonly origin: (word: Word) => BaseOrigin;
+}
+
+const SYMBOLIC_MODE =
+  /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*$/;
+
+/** Expands a COPY or ADD. */
+export function evaluateCopy(instruction: CopyInstruction, context: CopyContext): CopyStep {
+  const { reader, variables, dockerfile } = context;
+  const from: Origin =
+    instruction.from === undefined ? { kind: 'context' } : context.origin(instruction.from);
+  const sources = instruction.sources.map((word) =>
+    copySource(word, reader.word(word, variables), instruction, from, dockerfile),
+  );
+  const files = instruction.heredocs.map((heredoc) => inlineFile(heredoc, context));
+  const destination = reader.word(instruction.destination, variables);
+  const destinationIsDirectory = /(?:^|\/)\.?$/.test(destination);
+  if (sources.length + files.length > 1 && !destinationIsDirectory) {
+    throw placeError(
+      dockerfile.file,
+      instruction.destination,
+      `${instruction.keyword} with more than one source needs a directory as its destination`,
+      `end it with a slash: ${destination}/`,
+    );
+  }
+  const flagText = (name: string, text: string | undefined): string | undefined => {
+    if (text === undefined) return undefined;
+    const flag = instruction.flags.find((candidate) => candidate.name === name) ?? instruction;
+    return reader.text(flag, text, variables);
+  };
+  const checksum = flagText('checksum', instruction.checksum);
+  if (checksum !== undefined && !/^sha256:[0-9a-f]{64}$/.test(checksum)) {
+    const flag = instruction.flags.find(({ name }) => name === 'checksum') ?? instruction;
+    throw placeError(
+      dockerfile.file,
+      flag,
+      `"${checksum}" is not a sha256 checksum`,
+      'write it as sha256: and 64 lower-case hex digits',
+    );
+  }
+  return {
+    kind: instruction.keyword === 'ADD' ? 'add' : 'copy',
+    instruction,
+    position: instruction.position,
+    title: instruction.text,
+    from,
+    sources,
+    files,
+    destination: resolvePath(context.workdir, destination),
+    destinationIsDirectory,
+    chown: flagText('chown', instruction.chown),
+    chmod: fileMode(flagText('chmod', instruction.chmod), instruction, dockerfile),
+    link: instruction.link,
+    parents: instruction.parents,
+    exclude: instruction.exclude.map((text) => flagText('exclude', text) ?? ''),
+    checksum,
+    keepGitDir: instruction.keepGitDir,
+    unpack: instruction.unpack,
+  };
+}
+
+/** An absolute path without `.`, `..` and a slash at its end. `..` ends at the root. */
+export function resolvePath(base: string, path: string): string {
+  const resolved = posix.resolve('/', base, path);
+  // POSIX leaves two leading slashes to the system; here they are one.
+  return resolved.replace(/^\/+/, '/');
+}
+
+function copySource(
+  word: Word,
+  text: string,
+  instruction: CopyInstruction,
+  from: Origin,
+  dockerfile: Dockerfile,
+): CopySource {
+  const { position, offset, length } = word;
+  const place = { position, offset, length };
+  if (text === '') {
+    throw placeError(
+      dockerfile.file,
+      word,
+      `a source of ${instruction.keyword} is empty after the variables in ${word.text} are replaced`,
+      'give the variable a value, or write . for everything',
+    );
+  }
+  const kind = instruction.keyword === 'ADD' ? remoteKind(text) : undefined;
+  if (kind !== undefined) return { ...place, kind, text, base: '' };
+  const pivot = instruction.parents ? text.indexOf('/./') : -1;
+  const base = pivot === -1 ? '' : text.slice(0, pivot);
+  if (from.kind === 'context' && climbsOut(text)) {
+    throw placeError(
+      dockerfile.file,
+      word,
+      `${text} is outside of the build context`,
+      'only files of the package directory can be copied; move the file there',
+    );
+  }
+  return { ...place, kind: 'path', text: relative(text), base: relative(base) };
+}
+
+function relative(path: string): string {
+  return resolvePath('/', path).slice(1);
+}
+
+/** Whether `..` leads above the root on the way. */
+function climbsOut(path: string): boolean {
+  let depth = 0;
+  for (const part of path.split('/')) {
+    if (part === '..') depth -= 1;
+    else if (part !== '' && part !== '.') depth += 1;
+    if (depth < 0) return true;
+  }
+  return false;
+}
+
+function remoteKind(text: string): 'http' | 'git' | undefined {
+  if (/^(?:git:\/\/|ssh:\/\/|git@)/.test(text)) return 'git';
+  if (/^https?:\/\/[^?#]*\.git(?:#|$)/.test(text)) return 'git';
+  return /^https?:\/\//.test(text) ? 'http' : undefined;
+}
+
+function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; content: string } {
+  const { name } = heredoc;
+  if (name.includes('/') || name === '.' || name === '..') {
+    throw placeError(
+      context.dockerfile.file,
+      heredoc,
+      `"${name}" cannot be the name of a file`,
+      'use a simple name, and put the directory into the destination',
+    );
+  }
+  const content = heredoc.chomp ? chompTabs(heredoc.content) : heredoc.content;
+  return {
+    name,
+    content: heredoc.expand ? context.reader.body(heredoc, content, context.variables) : content,
+  };
+}
+
+function fileMode(
+  text: string | undefined,
+  instruction: CopyInstruction,
+  dockerfile: Dockerfile,
+): number | string | undefined {
+  if (text === undefined) return undefined;
+  if (/^[0-7]{1,4}$/.test(text)) return Number.parseInt(text, 8);
+  if (SYMBOLIC_MODE.test(text)) return text;
+  throw placeError(
+    dockerfile.file,
+    instruction.flags.find(({ name }) => name === 'chmod') ?? instruction,
+    `"${text}" is not a file mode`,
+    'write it as an octal number such as 755, or as u=rwX,go=rX',
+  );
+}

@@ -1,0 +1,169 @@
+/**
+ * Wildcard patterns: Go's path/filepath.Match, the `**` of .dockerignore, and the shell's `*` and `?` in
+ * `${name#pattern}`.
+ *
+ * Matching simulates all readings of the pattern side by side, so no pattern can make it slow: the time is the length
+ * of the text times the length of the pattern.
+ */
+export class Glob {
+  /** Whether the pattern has a wildcard; without one it stands for `literal`. */
+  readonly wild: boolean;
+  /** The pattern without its escapes; of use when `wild` is false. */
+  readonly literal: string;
+  readonly #tokens: readonly Token[];
+
+  constructor(tokens: readonly Token[]) {
+    this.#tokens = tokens;
+    this.wild = tokens.some((token) => token.kind !== 'char');
+    this.literal = tokens.map((token) => (token.kind === 'char' ? token.char : '')).join('');
+  }
+
+  matches(text: string): boolean {
+    if (!this.wild) return text === this.literal;
+    const characters = Array.from(text);
+    for (const length of this.prefixes(characters, 0)) {
+      if (length === characters.length) return true;
+    }
+    return false;
+  }
+
+  /** Lengths of the runs of `characters` from `start` that match, ascending. */
+  *prefixes(characters: readonly string[], start: number): Generator<number> {
+    const tokens = this.#tokens;
+    let active = new Set<number>();
+    addWithSkips(tokens, active, 0);
+    for (let index = start; ; index += 1) {
+      if (active.has(tokens.length)) yield index - start;
+      const char = characters[index];
+      if (char === undefined || active.size === 0) return;
+      const next = new Set<number>();
+      for (const state of active) {
+        const token = tokens[state];
+        if (token === undefined || !accepts(token, char)) continue;
+        addWithSkips(tokens, next, token.kind === 'star' ? state : state + 1);
+      }
+      active = next;
+    }
+  }
+
+  /** The pattern read from its end to its start. */
+  reversed(): Glob {
+    return new Glob(this.#tokens.toReversed());
+  }
+}
+
+type Token =
+  | { readonly kind: 'char'; readonly char: string }
+  | { readonly kind: 'any'; readonly except: string }
+  | { readonly kind: 'class'; readonly negated: boolean; readonly ranges: readonly Range[] }
+  /** Any number of characters. `optional` is how many tokens, this one included, may be left out together. */
+  | { readonly kind: 'star'; readonly except: string; readonly optional: number };
+
+type Range = readonly [low: number, high: number];
+
+/** A pattern that breaks the rules of its language. The caller knows the place and turns it into an LktError. */
+export class GlobError extends Error {
+  override readonly name: string = 'GlobError';
+}
+
+/**
+ * @param options.separator what `*`, `?` and classes never match; '' for nothing.
+ * @param options.deep whether `**` matches across separators, and `**` before a separator also no directory at all.
+ * @param options.classes whether `[a-z]` is a class.
+ */
+export function compileGlob(
+  pattern: string,
+  options: { readonly separator: string; readonly deep: boolean; readonly classes: boolean },
+): Glob {
+  const { separator } = options;
+  const tokens: Token[] = [];
+  const characters = Array.from(pattern);
+  let index = 0;
+  while (index < characters.length) {
+    const char = characters[index] ?? '';
+    index += 1;
+    if (char === '\\') {
+      const escaped = characters[index];
+      if (escaped === undefined) throw new GlobError('the pattern ends in an escape character');
+      tokens.push({ kind: 'char', char: escaped });
+      index += 1;
+    } else if (char === '?') {
+      tokens.push({ kind: 'any', except: separator });
+    } else if (char === '[' && options.classes) {
+      const read = readClass(characters, index);
+      tokens.push(read.token);
+      index = read.next;
+    } else if (char !== '*') {
+      tokens.push({ kind: 'char', char });
+    } else if (options.deep && characters[index] === '*') {
+      while (characters[index] === '*') index += 1;
+      if (characters[index] === separator) {
+        // `**/` is any number of directories, none included.
+        tokens.push({ kind: 'star', except: '', optional: 2 });
+        tokens.push({ kind: 'char', char: separator });
+        index += 1;
+      } else {
+        tokens.push({ kind: 'star', except: '', optional: 1 });
+      }
+    } else {
+      tokens.push({ kind: 'star', except: separator, optional: 1 });
+    }
+  }
+  return new Glob(tokens);
+}
+
+function readClass(characters: readonly string[], start: number): { token: Token; next: number } {
+  let index = start;
+  const negated = characters[index] === '^';
+  if (negated) index += 1;
+  const ranges: Range[] = [];
+  const bound = (): number => {
+    let char = characters[index];
+    if (char === '\\') {
+      index += 1;
+      char = characters[index];
+    } else if (char === '-' || char === ']') {
+      throw new GlobError('a character class in the pattern has a range without a start or an end');
+    }
+    if (char === undefined) throw new GlobError('a character class in the pattern has no "]"');
+    index += 1;
+    return char.codePointAt(0) ?? 0;
+  };
+  while (characters[index] !== ']' || ranges.length === 0) {
+    const low = bound();
+    let high = low;
+    if (characters[index] === '-') {
+      index += 1;
+      high = bound();
+    }
+    ranges.push([low, high]);
+  }
+  return { token: { kind: 'class', negated, ranges }, next: index + 1 };
+}
+
+function addWithSkips(tokens: readonly Token[], states: Set<number>, state: number): void {
+  for (let at = state; !states.has(at);) {
+    states.add(at);
+    const token = tokens[at];
+    if (token?.kind !== 'star') return;
+    at += token.optional;
+  }
+}
+
+function accepts(token: Token, char: string): boolean {
+  switch (token.kind) {
+    case 'char':
+      return token.char === char;
+    case 'any':
+      return char !== token.except;
+    case 'star':
+      return char !== token.except;
+    case 'class': {
+      if (char === '/') return false;
+      const code = char.codePointAt(0) ?? 0;
+      return token.ranges.some(([low, high]) => low <= code && code <= high) !== token.negated;
+    }
+    default:
+      return token satisfies never;
+  }
+}

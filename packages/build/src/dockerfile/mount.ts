@@ -1,0 +1,182 @@
+import { nearest } from '@lkt/core';
+import type { Flag, Mount, MountType, Word } from './ast.ts';
+import type { SourceText } from './source-text.ts';
+
+const TYPES: readonly MountType[] = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'];
+
+type Key =
+  | 'type'
+  | 'from'
+  | 'source'
+  | 'target'
+  | 'readonly'
+  | 'readwrite'
+  | 'id'
+  | 'sharing'
+  | 'required'
+  | 'env'
+  | 'mode'
+  | 'uid'
+  | 'gid'
+  | 'size';
+
+const ALIASES: Readonly<Record<string, Key>> = {
+  type: 'type',
+  from: 'from',
+  source: 'source',
+  src: 'source',
+  target: 'target',
+  dst: 'target',
+  destination: 'target',
+  readonly: 'readonly',
+  ro: 'readonly',
+  readwrite: 'readwrite',
+  rw: 'readwrite',
+  id: 'id',
+  sharing: 'sharing',
+  required: 'required',
+  env: 'env',
+  mode: 'mode',
+  uid: 'uid',
+  gid: 'gid',
+  size: 'size',
+};
+
+/** What each type takes besides `type` and `target` (Dockerfile reference, "RUN --mount"). */
+const ALLOWED: Readonly<Record<MountType, readonly Key[]>> = {
+  bind: ['from', 'source', 'readonly', 'readwrite'],
+  cache: ['from', 'source', 'readonly', 'readwrite', 'id', 'sharing', 'mode', 'uid', 'gid'],
+  tmpfs: ['size', 'readwrite'],
+  secret: ['id', 'required', 'env', 'mode', 'uid', 'gid', 'source', 'readonly'],
+  ssh: ['id', 'required', 'mode', 'uid', 'gid', 'readonly'],
+};
+
+const SHARING = ['shared', 'private', 'locked'] as const;
+
+/** @throws LktError DOCKERFILE_INVALID for unknown and misplaced options, and what a type needs and has not. */
+export function parseMount(flag: Flag, source: SourceText): Mount {
+  const fail = (message: string, fix?: string): never => {
+    throw source.error(flag, message, fix);
+  };
+  const options = new Map<Key, string | undefined>();
+  for (const field of splitCsv(flag.value ?? '', fail)) {
+    const equals = field.indexOf('=');
+    const written = equals === -1 ? field : field.slice(0, equals);
+    const key = Object.hasOwn(ALIASES, written.toLowerCase())
+      ? ALIASES[written.toLowerCase()]
+      : undefined;
+    if (key === undefined) {
+      const near = nearest(written, Object.keys(ALIASES));
+      return fail(
+        `--mount has no option "${written}"`,
+        near === undefined
+          ? 'see RUN --mount in the Dockerfile reference'
+          : `did you mean ${near}?`,
+      );
+    }
+    const value = equals === -1 ? undefined : field.slice(equals + 1);
+    if (value === undefined && key !== 'readonly' && key !== 'readwrite' && key !== 'required') {
+      return fail(`the option ${key} of --mount has no value`, `write ${key}=VALUE`);
+    }
+    options.set(key, value);
+  }
+
+  const type = oneOf('type', options.get('type')?.toLowerCase() ?? 'bind', TYPES, fail);
+  for (const key of options.keys()) {
+    if (key !== 'type' && key !== 'target' && !ALLOWED[type].includes(key)) {
+      return fail(`--mount=type=${type} has no option "${key}"`, 'remove it, or change the type');
+    }
+  }
+  const target = options.get('target');
+  if (type === 'secret' && target === undefined && !options.has('id')) {
+    return fail('--mount=type=secret needs an id or a target', 'add id=NAME');
+  }
+  const boolean = (key: Key, fallback: boolean): boolean => {
+    if (!options.has(key)) return fallback;
+    const text = options.get(key) ?? 'true';
+    return (
+      oneOf(key, text.toLowerCase(), ['true', 'false', '1', '0'] as const, fail) === 'true' ||
+      text === '1'
+    );
+  };
+  const writable = boolean('readwrite', type !== 'bind');
+  return {
+    flag,
+    type,
+    from: fromWord(flag, options.get('from'), source, fail),
+    source: options.get('source'),
+    target,
+    readOnly: options.has('readonly') ? boolean('readonly', true) : !writable,
+    id: options.get('id'),
+    sharing: oneOf('sharing', options.get('sharing') ?? 'shared', SHARING, fail),
+    required: boolean('required', false),
+    env: options.get('env'),
+    mode: options.get('mode'),
+    uid: options.get('uid'),
+    gid: options.get('gid'),
+    size: options.get('size'),
+  };
+}
+
+type Fail = (message: string, fix?: string) => never;
+
+function oneOf<T extends string>(key: string, value: string, values: readonly T[], fail: Fail): T {
+  const found = values.find((candidate) => candidate === value);
+  if (found !== undefined) return found;
+  const near = nearest(value, values);
+  return fail(
+    `"${value}" is no value for the option ${key} of --mount`,
+    near === undefined ? `use one of: ${values.join(', ')}` : `did you mean ${near}?`,
+  );
+}
+
+function fromWord(
+  flag: Flag,
+  text: string | undefined,
+  source: SourceText,
+  fail: Fail,
+): Word | undefined {
+  if (text === undefined) return undefined;
+  if (text === '') return fail('the option from of --mount is empty', 'name a stage or an image');
+  if (text.includes('$')) {
+    return fail(
+      'variables are not replaced in the option from of --mount',
+      'name a stage FROM that image, and use its name here',
+    );
+  }
+  const written = source.file.text.slice(flag.offset, flag.offset + flag.length);
+  const index = /(?:^|[=,"])from=/.exec(written);
+  const start = index === null ? -1 : written.indexOf('from=', index.index) + 'from='.length;
+  if (!written.startsWith(text, start)) {
+    return { text, position: flag.position, offset: flag.offset, length: flag.length };
+  }
+  const offset = flag.offset + start;
+  return { text, ...source.place(offset, offset + text.length) };
+}
+
+/** One line of RFC 4180: fields between commas, quotes around a field that holds commas, `""` for a quote. */
+function splitCsv(text: string, fail: Fail): readonly string[] {
+  const fields: string[] = [];
+  let index = 0;
+  while (index <= text.length) {
+    let field = '';
+    if (text[index] === '"') {
+      index += 1;
+      for (;;) {
+        const close = text.indexOf('"', index);
+        if (close === -1) return fail('a quote in --mount has no partner', 'close the quote');
+        field += text.slice(index, close);
+        index = close + 1;
+        if (text[index] !== '"') break;
+        field += '"';
+        index += 1;
+      }
+    }
+    const comma = text.indexOf(',', index);
+    const end = comma === -1 ? text.length : comma;
+    field += text.slice(index, end);
+    if (field !== '') fields.push(field.trim());
+    index = end + 1;
+  }
+  return fields;
+}

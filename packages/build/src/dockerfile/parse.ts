@@ -1,0 +1,83 @@
+import type { SourceFile } from '@lkt/core';
+import type {
+  ArgInstruction,
+  Dockerfile,
+  FromInstruction,
+  Instruction,
+  Stage,
+  Warning,
+} from './ast.ts';
+import { parseInstruction } from './instructions.ts';
+import { SourceText } from './source-text.ts';
+import { type FileSyntax, parseSyntax } from './syntax.ts';
+
+/** More than anyone writes; a limit because stages are resolved by recursion. */
+const MAX_STAGES = 1000;
+
+/**
+ * Parses a Dockerfile. Nothing is expanded, fetched or looked up.
+ * @throws LktError DOCKERFILE_INVALID with file, line and column, the line itself and what to do.
+ */
+export function parseDockerfile(file: SourceFile): Dockerfile {
+  const source = new SourceText(file);
+  refuseNul(source);
+  const syntax = parseSyntax(source);
+  const globalArgs: ArgInstruction[] = [];
+  const stages: { index: number; from: FromInstruction; instructions: Instruction[] }[] = [];
+  for (const node of syntax.nodes) {
+    const instruction = parseInstruction(node, source);
+    const stage = stages.at(-1);
+    if (instruction.keyword === 'FROM') {
+      if (stages.length === MAX_STAGES) {
+        throw source.error(node.keyword, `the Dockerfile has more than ${MAX_STAGES} stages`);
+      }
+      stages.push({ index: stages.length, from: instruction, instructions: [] });
+    } else if (stage !== undefined) {
+      stage.instructions.push(instruction);
+    } else if (instruction.keyword === 'ARG') {
+      globalArgs.push(instruction);
+    } else {
+      throw source.error(
+        node.keyword,
+        `${instruction.keyword} comes before the first FROM`,
+        'start with FROM; only ARG may stand before it',
+      );
+    }
+  }
+  if (stages.length === 0) {
+    throw source.error(
+      source.place(0, 0),
+      'the Dockerfile has no FROM',
+      'add FROM scratch, or FROM an image',
+    );
+  }
+  return {
+    file,
+    directives: syntax.directives,
+    globalArgs,
+    stages: stages satisfies readonly Stage[],
+    warnings: warningsOf(syntax, source),
+  };
+}
+
+/** No argument, variable or path of a process can hold one. */
+function refuseNul(source: SourceText): void {
+  const nul = source.file.text.indexOf('\0');
+  if (nul === -1) return;
+  throw source.error(source.place(nul, nul + 1), 'the Dockerfile holds a NUL byte', 'remove it');
+}
+
+function warningsOf(syntax: FileSyntax, source: SourceText): readonly Warning[] {
+  const broken = syntax.nodes
+    .flatMap((node) => [node, ...(node.child === undefined ? [] : [node.child])])
+    .filter((node) => node.brokenJson)
+    .map((node) => ({
+      position: node.rest.position,
+      text: `the array after ${node.name} is not valid JSON, so it is taken as text`,
+    }));
+  const blank = syntax.blankContinuations.map((offset) => ({
+    position: source.position(offset),
+    text: 'a blank line stands inside an instruction that goes on after it',
+  }));
+  return [...broken, ...blank];
+}

@@ -1,0 +1,68 @@
+/** A word as written, and where in the text it stands. */
+export interface RawWord {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Splits text at white space outside quotes and not after an escape character. Nothing is removed or replaced: quotes
+ * and escapes stay in the words. A quote without its partner reaches to the end of the text.
+ */
+export function rawWords(text: string, from: number, escape: string): readonly RawWord[] {
+  const words: RawWord[] = [];
+  let start: number | undefined;
+  let quote: string | undefined;
+  for (let index = from; index < text.length; index += 1) {
+    const char = text[index] ?? '';
+    if (quote !== undefined) {
+      if (char === quote) quote = undefined;
+      else if (char === escape && quote !== "'") index += 1;
+      continue;
+    }
+    if (isSpace(char)) {
+      if (start !== undefined) words.push({ text: text.slice(start, index), start, end: index });
+      start = undefined;
+      continue;
+    }
+    start ??= index;
+    if (char === '"' || char === "'") quote = char;
+    else if (char === escape) index += 1;
+  }
+  if (start !== undefined) words.push({ text: text.slice(start), start, end: text.length });
+  return words;
+}
+
+/** Splits text at white space alone, as FROM, EXPOSE and COPY do. */
+export function plainWords(text: string, from: number): readonly RawWord[] {
+  const words: RawWord[] = [];
+  let index = from;
+  while (index < text.length) {
+    if (isSpace(text[index])) {
+      index += 1;
+      continue;
+    }
+    const start = index;
+    while (index < text.length && !isSpace(text[index])) index += 1;
+    words.push({ text: text.slice(start, index), start, end: index });
+  }
+  return words;
+}
+
+/** White space as Unicode has it. */
+export function isSpace(char: string | undefined): boolean {
+  if (char === undefined) return false;
+  const code = char.charCodeAt(0);
+  if (code <= 0x7f) return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+  return (
+    code === 0x85 ||
+    code === 0xa0 ||
+    code === 0x1680 ||
+    (code >= 0x2000 && code <= 0x200a) ||
+    code === 0x2028 ||
+    code === 0x2029 ||
+    code === 0x202f ||
+    code === 0x205f ||
+    code === 0x3000
+  );
+}

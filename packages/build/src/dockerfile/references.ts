@@ -1,0 +1,57 @@
+import type { Position } from '@lkt/core';
+import type { Platform } from '@lkt/oci';
+import type { Dockerfile } from './ast.ts';
+import { globalVariables, WordReader } from './scope.ts';
+import { StageGraph } from './stages.ts';
+
+/** An image from outside that a Dockerfile names. */
+export interface ImageReference {
+  /** With its variables replaced: the key of `BuildRequest.bases`. */
+  readonly text: string;
+  /** As it stands in the file, at `offset`, `length` UTF-16 units. A pin is written by replacing that. */
+  readonly written: string;
+  readonly position: Position;
+  readonly offset: number;
+  readonly length: number;
+  /** `os/architecture[/variant]` the image is wanted for. */
+  readonly platform: string;
+  /** Whether a stage is FROM it, so that its config is needed to evaluate the Dockerfile. */
+  readonly isBase: boolean;
+}
+
+/**
+ * The images that FROM, `COPY --from` and `RUN --mount=from=` name and that are neither stages nor `scratch`, in
+ * written order; one that is named twice is there twice.
+ * @param options.target only what this stage needs; by default the images of all stages.
+ * @throws LktError DOCKERFILE_INVALID
+ */
+export function imageReferences(
+  dockerfile: Dockerfile,
+  buildArgs: ReadonlyMap<string, string>,
+  platform: Platform,
+  options: { readonly target?: string; readonly buildPlatform?: Platform } = {},
+): readonly ImageReference[] {
+  const reader = new WordReader(dockerfile, []);
+  const variables = globalVariables(dockerfile, reader, buildArgs, {
+    target: platform,
+    build: options.buildPlatform ?? platform,
+  });
+  const graph = new StageGraph(dockerfile, reader, variables, platform);
+  const stages =
+    options.target === undefined ? graph.stages : graph.order(graph.target(options.target));
+  return stages
+    .flatMap((resolved) => [
+      { word: resolved.stage.from.image, origin: resolved.base, isBase: true },
+      ...graph
+        .references(resolved.stage)
+        .map((word) => ({ word, origin: graph.origin(word, resolved.stage), isBase: false })),
+    ])
+    .flatMap(({ word, origin, isBase }) => {
+      if (origin.kind !== 'image') return [];
+      const { position, offset, length } = word;
+      const written = dockerfile.file.text.slice(offset, offset + length);
+      const { text, platform: wanted } = origin;
+      return [{ text, written, position, offset, length, platform: wanted, isBase }];
+    })
+    .toSorted((a, b) => a.offset - b.offset);
+}

@@ -1,0 +1,103 @@
+import { type LktError, type Position, type SourceFile, sourceError } from '@lkt/core';
+import type { Place, Word } from './ast.ts';
+
+/** A file with the offsets of its lines, for quick positions. */
+export class SourceText {
+  readonly file: SourceFile;
+  /** Offset of the first character of every line. */
+  readonly lineStarts: readonly number[];
+
+  constructor(file: SourceFile) {
+    this.file = file;
+    const starts = [0];
+    for (let at = file.text.indexOf('\n'); at !== -1; at = file.text.indexOf('\n', at + 1))
+      starts.push(at + 1);
+    this.lineStarts = starts;
+  }
+
+  position(offset: number): Position {
+    let low = 0;
+    let high = this.lineStarts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.lineStarts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: offset - (this.lineStarts[low] ?? 0) + 1 };
+  }
+
+  place(start: number, end: number): Place {
+    return { position: this.position(start), offset: start, length: end - start };
+  }
+
+  error(place: Place, message: string, fix?: string): LktError {
+    return placeError(this.file, place, message, fix);
+  }
+}
+
+/** LktError DOCKERFILE_INVALID at a place, with the line and carets under it. */
+export function placeError(
+  file: SourceFile,
+  place: Place,
+  message: string,
+  fix?: string,
+): LktError {
+  return sourceError('DOCKERFILE_INVALID', file, place.position, message, {
+    length: Math.max(1, place.length),
+    ...(fix === undefined ? {} : { fix }),
+  });
+}
+
+/**
+ * Text put together from pieces of a file, such as an instruction without its line continuations. Every character
+ * still knows its offset in the file.
+ */
+export class MappedText {
+  readonly text: string;
+  readonly source: SourceText;
+  /** Where each piece starts in `text`, and the offset of that character in the file. Ascending. */
+  readonly #pieces: readonly { readonly at: number; readonly offset: number }[];
+  /** Offset in the file of the end of the text. */
+  readonly #end: number;
+
+  constructor(source: SourceText, slices: readonly { start: number; end: number }[], end: number) {
+    this.source = source;
+    let text = '';
+    const pieces: { at: number; offset: number }[] = [];
+    for (const slice of slices) {
+      if (slice.start === slice.end) continue;
+      pieces.push({ at: text.length, offset: slice.start });
+      text += source.file.text.slice(slice.start, slice.end);
+    }
+    this.text = text;
+    this.#pieces = pieces;
+    this.#end = end;
+  }
+
+  /** Offset in the file of the character at `index`; of the end for an index past the last character. */
+  offset(index: number): number {
+    if (index >= this.text.length) {
+      return this.text.length === 0 ? this.#end : this.offset(this.text.length - 1) + 1;
+    }
+    let found = { at: 0, offset: 0 };
+    for (const piece of this.#pieces) {
+      if (piece.at > index) break;
+      found = piece;
+    }
+    return found.offset + (index - found.at);
+  }
+
+  /** The place of `text.slice(start, end)`. */
+  place(start: number, end: number): Place {
+    const from = this.offset(start);
+    return this.source.place(from, end > start ? this.offset(end - 1) + 1 : from);
+  }
+
+  word(start: number, end: number): Word {
+    return { ...this.place(start, end), text: this.text.slice(start, end) };
+  }
+
+  error(start: number, end: number, message: string, fix?: string): LktError {
+    return this.source.error(this.place(start, end), message, fix);
+  }
+}
