@@ -1,21 +1,39 @@
 #!/usr/bin/env node
 import { fileURLToPath } from 'node:url';
-import { flush, run, settings } from '@oclif/core';
+import { Errors, flush, run, settings } from '@oclif/core';
 import packageJson from '../package.json' with { type: 'json' };
-import { exitCodeOf, render } from './report.ts';
+import { commands } from './commands.ts';
+import { hoistGlobalFlags } from './global-flags.ts';
+import { errorJson, exitCodeOf, render } from './report.ts';
+import { unknownCommand } from './usage.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 settings.enableAutoTranspile = false;
 // `lkt … | head` closes the pipe early: that is no failure of lkt's.
-process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === 'EPIPE' ? 0 : 1),
-);
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? 0 : 1),
+  );
+}
 
+const argv = hoistGlobalFlags(process.argv.slice(2));
 try {
-  await run(process.argv.slice(2), { root, pjson: packageJson as never });
+  await run([...argv], { root, pjson: { ...packageJson, name: 'lkt' } as never });
   await flush();
-} catch (error) {
+} catch (thrown) {
+  const unknown =
+    thrown instanceof Errors.CLIError && /^command .* not found$/.test(thrown.message);
+  const error = unknown ? unknownCommand(argv, Object.keys(commands)) : thrown;
   const text = render(error);
-  if (text !== '') process.stderr.write(`${text}\n`);
+  if (asksForJson(argv)) {
+    if (text !== '') process.stdout.write(`${JSON.stringify(errorJson(error), null, 2)}\n`);
+  } else if (text !== '') {
+    process.stderr.write(`${text}\n`);
+  }
   process.exitCode = exitCodeOf(error);
+}
+
+function asksForJson(words: readonly string[]): boolean {
+  const stop = words.indexOf('--');
+  return words.slice(0, stop === -1 ? words.length : stop).includes('--json');
 }

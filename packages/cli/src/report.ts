@@ -1,23 +1,78 @@
 import { styleText } from 'node:util';
-import { LktError } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
 import { Errors } from '@oclif/core';
 
-/** 0 done, 1 it failed, 2 it was asked wrongly; `this.exit(n)` in a command wins. */
+/** 0 done, 1 it failed, 2 it was asked wrongly, 130 it was interrupted. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof Errors.CLIError) return error.oclif.exit ?? 2;
-  return 1;
+  if (error instanceof Errors.ExitError) return error.oclif.exit ?? 0;
+  const known = asLktError(error);
+  if (known?.code === 'USAGE_INVALID') return 2;
+  return known?.code === 'INTERRUPTED' ? 130 : 1;
 }
 
-/** The problem, its causes, and what to do next. A bug (any other error) shows its stack. */
+/** The problem, its causes, and what to do next. A bug (any error that is not on purpose) shows its stack. */
 export function render(error: unknown): string {
   if (error instanceof Errors.ExitError) return '';
-  if (!(error instanceof LktError || error instanceof Errors.CLIError)) {
-    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const mark = styleText('red', 'error:', { stream: process.stderr });
+  const known = asLktError(error);
+  if (known === undefined) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return `${mark} this is a bug in lkt, please report it with the following lines\n${stack}`;
   }
-  const lines = [`${styleText('red', 'error:', { stream: process.stderr })} ${error.message}`];
-  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
-    lines.push(`  cause: ${cause.message}`);
-  }
-  if (error instanceof LktError && error.fix !== undefined) lines.push(`  fix: ${error.fix}`);
+  const lines = [`${mark} ${known.message}`];
+  if (known.detail !== undefined) lines.push(known.detail);
+  for (const cause of causesOf(known)) lines.push(`  cause: ${cause}`);
+  if (known.fix !== undefined) lines.push(`  fix: ${known.fix}`);
   return lines.join('\n');
+}
+
+/** What `--json` prints instead of a result. */
+export function errorJson(error: unknown): object {
+  const known = asLktError(error);
+  if (known === undefined) {
+    const message = error instanceof Error ? error.message : String(error);
+    const stack = error instanceof Error ? error.stack : undefined;
+    return { error: { code: 'BUG', message, ...(stack === undefined ? {} : { stack }) } };
+  }
+  const { code, message, detail, fix } = known;
+  const causes = causesOf(known);
+  return {
+    error: {
+      code,
+      message,
+      ...(detail === undefined ? {} : { detail }),
+      ...(causes.length === 0 ? {} : { causes }),
+      ...(fix === undefined ? {} : { fix }),
+    },
+  };
+}
+
+/** The error as one that lkt throws on purpose; undefined if it is a bug. A full disk is one wherever it shows up. */
+function asLktError(error: unknown): LktError | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (!isErrno(cause, 'ENOSPC', 'EDQUOT')) continue;
+    return new LktError('DISK_FULL', 'the disk is full', {
+      cause: error,
+      fix: 'free some space; `lkt cache clean` removes what can be built again',
+    });
+  }
+  if (error instanceof LktError) return error;
+  if (error instanceof Errors.CLIError) return new LktError('USAGE_INVALID', error.message);
+  if (!(error instanceof Error)) return undefined;
+  if (error.name === 'AbortError') {
+    if (error.cause instanceof LktError) return error.cause;
+    return new LktError('INTERRUPTED', 'stopped');
+  }
+  // A call to the operating system that failed: the message names the call and the path, a stack adds nothing.
+  if ('syscall' in error && 'errno' in error) return new LktError('IO_FAILED', error.message);
+  return undefined;
+}
+
+function causesOf(error: LktError): readonly string[] {
+  const causes: string[] = [];
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (!error.message.includes(cause.message) && !causes.includes(cause.message))
+      causes.push(cause.message);
+  }
+  return causes;
 }

@@ -1,0 +1,33 @@
+import { LktCommand } from '../command.ts';
+import { cacheSetting, processEnvironment, progressSetting } from '../environment.ts';
+
+interface InForce {
+  readonly name: string;
+  readonly value: string;
+  readonly from: string;
+}
+
+export class Env extends LktCommand {
+  static override summary = 'Print the settings that are in force, and where each comes from';
+  static override description =
+    'An option of the command line goes before an environment variable, and that before the default.';
+
+  async run(): Promise<{ settings: readonly InForce[] }> {
+    const { flags } = await this.parse(Env);
+    const environment = processEnvironment();
+    const mirror = environment.variables['LKT_DEBIAN_MIRROR'] ?? '';
+    const settings: InForce[] = [
+      { name: 'LKT_CACHE', ...cacheSetting(flags.cache, environment) },
+      { name: 'LKT_PROGRESS', ...progressSetting(flags.progress, environment, process.stderr) },
+      mirror === ''
+        ? { name: 'LKT_DEBIAN_MIRROR', value: '', from: "this machine's apt configuration" }
+        : { name: 'LKT_DEBIAN_MIRROR', value: withoutPassword(mirror), from: 'LKT_DEBIAN_MIRROR' },
+    ];
+    for (const { name, value, from } of settings) this.log(`${name}=${value}  # ${from}`);
+    return { settings };
+  }
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//***@');
+}

@@ -1,0 +1,166 @@
+import { createWriteStream } from 'node:fs';
+import { resolve } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { LktError } from '@lkt/core';
+import type { Disk, MachineOptions } from '@lkt/machine';
+import { Args, Flags } from '@oclif/core';
+import { LktCommand } from '../command.ts';
+
+export class Run extends LktCommand {
+  static override summary = 'Boot an image in QEMU';
+  static override description = `The image is the three files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline, as "lkt build" writes them.
+
+Its console is on standard input and output. Ctrl-A x ends the machine, Ctrl-C goes to the guest. With --expect, --console-log or without a terminal nothing is read, and Ctrl-C ends the machine.
+
+The exit code is 0 when the machine powers off, restarts, or has shown every text that was expected; 1 when its kernel panics, or when it ends or time runs out before.`;
+  static override examples = [
+    '<%= config.bin %> run sshd --publish 127.0.0.1:2222:22',
+    '<%= config.bin %> run minimal --expect "init: ready" --timeout 120',
+  ];
+  static override args = {
+    prefix: Args.string({
+      description: 'the image, as PREFIX; "qemu" may stand before it',
+      required: true,
+      multiple: true,
+    }),
+  };
+  static override flags = {
+    mem: Flags.integer({
+      summary: 'memory, in MiB',
+      default: 1024,
+      min: 1,
+      helpValue: 'MIB',
+      aliases: ['memory'],
+    }),
+    cpus: Flags.integer({ summary: 'processors', default: 1, min: 1, max: 255, helpValue: 'N' }),
+    publish: Flags.string({
+      summary: 'lead a port of this machine into the guest; repeat for more',
+      description:
+        'Only this machine can connect (127.0.0.1) unless an address is given. Host port 0 takes any free one and prints it.',
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: '[ADDR:]PORT:PORT[/udp]',
+    }),
+    disk: Flags.string({
+      summary: 'a disk, made if it is absent; repeat for more, /dev/vda first',
+      description:
+        'A size without unit is in MiB. Without PATH the file is PREFIX-disk.img. The format is raw unless PATH ends in .qcow2.',
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: 'PATH[,size=1G][,format=raw|qcow2]',
+    }),
+    expect: Flags.string({
+      summary: 'end well once the console has shown this; repeat for more, in any order',
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: 'TEXT',
+    }),
+    timeout: Flags.string({ summary: 'seconds after which to give up', helpValue: 'SECONDS' }),
+    'console-log': Flags.string({
+      summary: 'write the console to this file instead of standard output',
+      helpValue: 'FILE',
+    }),
+    networking: Flags.option({ options: ['user', 'none'] as const })({
+      summary: "the guest's network",
+      default: 'user',
+    }),
+    accel: Flags.option({ options: ['auto', 'kvm', 'tcg'] as const })({
+      summary: 'how the guest runs: auto is kvm if it works here, else software',
+      default: 'auto',
+    }),
+    qemu: Flags.string({ summary: 'the QEMU program', helpValue: 'PROGRAM' }),
+    arch: Flags.option({ options: ['amd64'] as const })({
+      summary: 'architecture of the image',
+      default: 'amd64',
+    }),
+  };
+
+  async run(): Promise<object> {
+    const { args, flags } = await this.parse(Run);
+    const prefix = onlyImage(args.prefix);
+    const timeoutMs = flags.timeout === undefined ? undefined : milliseconds(flags.timeout);
+    const session = await this.begin(flags);
+    const { cwd } = session.environment;
+    const machine = await import('@lkt/machine');
+    const publish = (flags.publish ?? []).map(machine.parsePublication);
+    const disks = namedDisks((flags.disk ?? []).map(machine.parseDisk), cwd, prefix);
+    const files = await machine.findBootFiles(resolve(cwd, prefix));
+    const log = flags['console-log'];
+    const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
+    const interactive = !detached && process.stdin.isTTY;
+    const output =
+      log === undefined
+        ? this.jsonEnabled()
+          ? process.stderr
+          : process.stdout
+        : createWriteStream(resolve(cwd, log));
+    const say = (text: string): void => {
+      if (!flags.quiet) process.stderr.write(`${text}\n`);
+    };
+    const options: MachineOptions = {
+      files,
+      memory: flags.mem,
+      cpus: flags.cpus,
+      publish,
+      disks,
+      network: flags.networking === 'user',
+      console: output,
+      interactive,
+      accelerator: flags.accel,
+      acceleratorCache: resolve(session.cacheDir, 'kvm.json'),
+      signal: session.signal,
+      ...(flags.expect === undefined ? {} : { expect: flags.expect }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(flags.qemu === undefined ? {} : { qemu: flags.qemu }),
+      onStart: (started) => {
+        const { name, reason } = started.accelerator;
+        if (name === 'tcg' && reason !== undefined) say(`running without KVM: ${reason}`);
+        for (const { address, hostPort, guestPort, protocol } of started.publish)
+          say(`${address}:${hostPort} leads to port ${guestPort} (${protocol}) of the machine`);
+        if (interactive) say('Ctrl-A x ends the machine');
+      },
+    };
+    const minimumMemory = await minimumMemoryOf(files.initrd, session.signal);
+    try {
+      const result = await machine.runMachine({ ...options, minimumMemory });
+      return { ...result, seconds: Math.round(result.seconds * 10) / 10 };
+    } finally {
+      if (log !== undefined) await finished(output.end());
+    }
+  }
+}
+
+/** LinuxKit names the backend before the image; there is one here. */
+function onlyImage(words: readonly string[]): string {
+  const [first = '', second, ...more] = words;
+  if (second === undefined) return first;
+  if (first === 'qemu' && more.length === 0) return second;
+  throw new LktError('USAGE_INVALID', `one image is run at a time, not ${words.length}`, {
+    fix: 'give one PREFIX',
+  });
+}
+
+function milliseconds(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|)$/.exec(text) ?? [];
+  const seconds = Number(number) * (unit === 'm' ? 60 : 1);
+  // Longer than a timer can be set for is as good as for ever.
+  if (seconds > 0 && seconds < 2_000_000) return seconds * 1000;
+  throw new LktError('USAGE_INVALID', `--timeout ${text} is not a time`, {
+    fix: 'give seconds, such as --timeout 60',
+  });
+}
+
+function namedDisks(
+  disks: readonly Disk[],
+  cwd: string,
+  prefix: string,
+): readonly (Disk & { readonly path: string })[] {
+  return disks.map((disk, index) => ({
+    ...disk,
+    path: resolve(cwd, disk.path ?? `${prefix}-disk${index === 0 ? '' : index}.img`),
+  }));
+}
+
+async function minimumMemoryOf(_initrd: string, _signal: AbortSignal): Promise<number> {
+  return Promise.resolve(0);
+}

@@ -1,0 +1,17 @@
+import { Flags } from '@oclif/core';
+import packageJson from '../../package.json' with { type: 'json' };
+import { LktCommand } from '../command.ts';
+
+export class Version extends LktCommand {
+  static override summary = 'Print the version';
+  static override flags = {
+    short: Flags.boolean({ summary: 'only the number' }),
+  };
+
+  async run(): Promise<{ version: string; node: string }> {
+    const { flags } = await this.parse(Version);
+    const { version } = packageJson;
+    this.log(flags.short ? version : `lkt version ${version}`);
+    return { version, node: process.version };
+  }
+}

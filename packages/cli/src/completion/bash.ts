@@ -1,0 +1,77 @@
+import type { CommandEntry } from '../table.ts';
+import { fileKind, subcommands } from './kinds.ts';
+
+/** A bash completion function: commands, their options, the values of options, files and directories. */
+export function bash(table: readonly CommandEntry[]): string {
+  const words = [...subcommands(table)].map(
+    ([prefix, names]) => `    ${quoted(prefix)}) words=${quoted(names.join(' '))} ;;`,
+  );
+  const flags = table.map(
+    ({ name, flags: list }) =>
+      `    ${quoted(name)}) flags=${quoted(list.map((flag) => `--${flag.name}`).join(' '))} ;;`,
+  );
+  const values = table.flatMap(({ name, flags: list }) =>
+    list.flatMap((flag) => {
+      if (flag.value === undefined) return [];
+      const reply =
+        flag.values.length > 0
+          ? `mapfile -t COMPREPLY < <(compgen -W ${quoted(flag.values.join(' '))} -- "$cur")`
+          : compgen(fileKind(flag.value));
+      return [`    ${quoted(`${name} --${flag.name}`)}) ${reply}; return ;;`];
+    }),
+  );
+  const args = table.flatMap(({ name, args: [arg] }) => {
+    if (arg === undefined) return [];
+    const reply =
+      arg.values.length > 0
+        ? `mapfile -t COMPREPLY < <(compgen -W ${quoted(arg.values.join(' '))} -- "$cur")`
+        : compgen(fileKind(arg.name));
+    return [`    ${quoted(name)}) ${reply} ;;`];
+  });
+  return `# bash completion for lkt
+_lkt() {
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} name= word words= flags=
+  COMPREPLY=()
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in -*) continue ;; esac
+    case " ${table.map(({ name }) => name.replace(' ', '_')).join(' ')} ${[...subcommands(table).keys()].join(' ')} " in
+    *" \${name:+\${name}_}$word "*) name=\${name:+\${name}_}$word ;;
+    *) break ;;
+    esac
+  done
+  name=\${name/_/ }
+  case "$name $prev" in
+${values.join('\n')}
+  esac
+  case $cur in
+  -*)
+    case $name in
+${flags.join('\n')}
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$cur")
+    return ;;
+  esac
+  case $name in
+${words.join('\n')}
+  esac
+  if [ -n "$words" ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    return
+  fi
+  case $name in
+${args.join('\n')}
+  esac
+}
+complete -F _lkt lkt
+`;
+}
+
+function compgen(kind: 'directory' | 'file' | 'none'): string {
+  if (kind === 'none') return ':';
+  const option = kind === 'directory' ? '-d' : '-f';
+  return `compopt -o filenames; mapfile -t COMPREPLY < <(compgen ${option} -- "$cur")`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

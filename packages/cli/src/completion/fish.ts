@@ -1,0 +1,57 @@
+import type { CommandEntry } from '../table.ts';
+import { fileKind, subcommands } from './kinds.ts';
+
+/** A fish completion script: one `complete` line for every command, option and value. */
+export function fish(table: readonly CommandEntry[]): string {
+  const groups = subcommands(table);
+  const tops = [...(groups.get('') ?? [])];
+  const lines = [
+    '# fish completion for lkt',
+    'function __lkt_at',
+    '  set -l words',
+    '  for word in (commandline -opc)[2..]',
+    "    string match -q -- '-*' $word; or set -a words $word",
+    '  end',
+    '  test "$words[1..'.concat('$argv[1]]" = "$argv[2..]"'),
+    'end',
+    'complete -c lkt -f',
+  ];
+  for (const top of tops) {
+    const summary = table.find(({ name }) => name === top)?.summary ?? '';
+    lines.push(`complete -c lkt -n '__fish_is_nth_token 1' -a ${top} -d ${quoted(summary)}`);
+  }
+  for (const { name, summary, flags, args } of table) {
+    const words = name.split(' ');
+    const at = `__lkt_at ${words.length} ${name}`;
+    if (words[1] !== undefined) {
+      const topic = `__lkt_at 1 ${words[0] ?? ''}; and __fish_is_nth_token 2`;
+      lines.push(`complete -c lkt -n '${topic}' -a ${words[1]} -d ${quoted(summary)}`);
+    }
+    for (const flag of flags) {
+      const short = flag.char === undefined ? '' : ` -s ${flag.char}`;
+      const value = flag.value === undefined ? '' : valueOption(flag.value, flag.values);
+      lines.push(
+        `complete -c lkt -n '${at}' -l ${flag.name}${short}${value} -d ${quoted(flag.summary)}`,
+      );
+    }
+    const [arg] = args;
+    if (arg === undefined) continue;
+    if (arg.values.length > 0)
+      lines.push(`complete -c lkt -n '${at}' -a ${quoted(arg.values.join(' '))}`);
+    else if (fileKind(arg.name) === 'directory')
+      lines.push(`complete -c lkt -n '${at}' -a '(__fish_complete_directories)'`);
+    else if (fileKind(arg.name) === 'file') lines.push(`complete -c lkt -n '${at}' -F`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function valueOption(placeholder: string, values: readonly string[]): string {
+  if (values.length > 0) return ` -x -a ${quoted(values.join(' '))}`;
+  const kind = fileKind(placeholder);
+  if (kind === 'directory') return " -x -a '(__fish_complete_directories)'";
+  return kind === 'file' ? ' -r -F' : ' -x';
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", String.raw`\'`)}'`;
+}

@@ -1,0 +1,17 @@
+const WITH_VALUE = new Set(['--cache', '--progress', '--verbose', '-v']);
+
+/**
+ * Moves options that stand before the command (`lkt --cache DIR build x.yml`, LinuxKit's way) behind it, where oclif
+ * looks for them.
+ */
+export function hoistGlobalFlags(argv: readonly string[]): readonly string[] {
+  let end = 0;
+  while (argv[end]?.startsWith('-') === true) end += WITH_VALUE.has(argv[end] ?? '') ? 2 : 1;
+  const before = argv.slice(0, end);
+  const words = argv.slice(end);
+  const asksLkt = before.some((flag) => ['--help', '-h', '--version'].includes(flag));
+  if (before.length === 0 || words.length === 0 || asksLkt) return argv;
+  const stop = words.indexOf('--');
+  const last = stop === -1 ? words.length : stop;
+  return [...words.slice(0, last), ...before, ...words.slice(last)];
+}

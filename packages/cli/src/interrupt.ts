@@ -1,0 +1,22 @@
+import { constants } from 'node:os';
+import { LktError } from '@lkt/core';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * A signal that is aborted by the first Ctrl-C (or SIGTERM, SIGHUP), so that work ends in order. The second one ends
+ * the process at once.
+ */
+export function abortOnInterrupt(onSecond: () => void): AbortSignal {
+  const controller = new AbortController();
+  for (const name of SIGNALS) {
+    process.on(name, () => {
+      if (controller.signal.aborted) {
+        onSecond();
+        process.exit(128 + constants.signals[name]);
+      }
+      controller.abort(new LktError('INTERRUPTED', `stopped by ${name}`));
+    });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,14 @@
+import type { ProgressEvent } from '@lkt/core';
+import type { Clock, Display, Screen } from './display.ts';
+
+/** One JSON object a line: the event, and the seconds since the start. */
+export function jsonDisplay(screen: Screen, clock: Clock): Display {
+  const start = clock();
+  return {
+    emit(event: ProgressEvent): void {
+      const seconds = Math.round(clock() - start) / 1000;
+      screen.write(`${JSON.stringify({ seconds, ...event })}\n`);
+    },
+    close: () => undefined,
+  };
+}

@@ -1,0 +1,33 @@
+import { globSync, readFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { test } from 'vitest';
+import { parseArchive, runArchive } from '../../../tools/testscript.ts';
+
+const main = join(import.meta.dirname, '../src/main.ts');
+const { PATH = '' } = process.env;
+
+for (const file of globSync(join(import.meta.dirname, 'script/*.txtar'))) {
+  test.concurrent(basename(file, '.txtar'), { timeout: 60_000 }, async () => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
+    await runArchive(parseArchive(readFileSync(file, 'utf8')), {
+      dir: dir.path,
+      commands: { lkt: [process.execPath, main] },
+      env: {
+        PATH,
+        MAIN: main,
+        NODE: process.execPath,
+        NODE_COMPILE_CACHE: join(import.meta.dirname, '../../../node_modules/.cache/node'),
+        NO_COLOR: '1',
+        LC_ALL: 'C.UTF-8',
+        LKT_CACHE: join(dir.path, '.store'),
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_AUTHOR_NAME: 'A',
+        GIT_AUTHOR_EMAIL: 'a@example.com',
+        GIT_COMMITTER_NAME: 'A',
+        GIT_COMMITTER_EMAIL: 'a@example.com',
+      },
+    });
+  });
+}
