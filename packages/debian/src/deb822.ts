@@ -1,0 +1,45 @@
+import { LktError } from '@lkt/core';
+
+/** The fields of one paragraph, by lower-case name. Lines of a folded or multi-line value are joined by a newline. */
+export type Paragraph = ReadonlyMap<string, string>;
+
+/**
+ * Reads the format of Debian's control files, Release files and apt's `.sources` (deb822(5)): paragraphs of
+ * `Field: value` lines, a blank line between, lines that begin with a blank continue the value, `#` begins a comment.
+ * @throws LktError ARCHIVE_INVALID, naming `what` and the line
+ */
+export function parseDeb822(text: string, what: string): Paragraph[] {
+  const paragraphs: Paragraph[] = [];
+  let fields = new Map<string, string>();
+  let last: string | undefined;
+  const end = (): void => {
+    if (fields.size > 0) paragraphs.push(fields);
+    fields = new Map();
+    last = undefined;
+  };
+  for (const [index, line] of text.split('\n').entries()) {
+    const invalid = (problem: string): LktError =>
+      new LktError('ARCHIVE_INVALID', `${what}:${index + 1}: ${problem}`);
+    if (line.startsWith('#')) continue;
+    if (/^[ \t\r]*$/.test(line)) {
+      end();
+    } else if (line.startsWith(' ') || line.startsWith('\t')) {
+      if (last === undefined) throw invalid('a continuation line without a field');
+      fields.set(last, `${fields.get(last) ?? ''}\n${line.trim()}`);
+    } else {
+      const match = /^([!-9;-~]+):(.*)$/.exec(line);
+      const name = match?.[1]?.toLowerCase();
+      if (name === undefined) throw invalid('expected "Field: value"');
+      if (fields.has(name)) throw invalid(`the field ${match?.[1] ?? ''} appears twice`);
+      fields.set(name, match?.[2]?.trim() ?? '');
+      last = name;
+    }
+  }
+  end();
+  return paragraphs;
+}
+
+/** A value that is a list of words, over any number of lines. */
+export function words(value: string | undefined): string[] {
+  return (value ?? '').split(/\s+/).filter((word) => word !== '');
+}

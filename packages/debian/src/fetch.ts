@@ -1,0 +1,107 @@
+import { LktError, type Reporter } from '@lkt/core';
+import type { Store } from '@lkt/oci';
+import { Archive, type ArchiveOptions } from './archive.ts';
+import { download, type DownloadOptions } from './download.ts';
+import type { DebianLock, LockedPackage } from './lock.ts';
+import type { Mirror } from './mirror.ts';
+import { inParallel } from './parallel.ts';
+
+export interface FetchOptions extends Pick<DownloadOptions, 'backoff' | 'idle'> {
+  readonly reporter: Reporter;
+  readonly signal?: AbortSignal | undefined;
+  /** Downloads at a time. */
+  readonly concurrency?: number;
+  /** Names the package to lock again, in the advice on a .deb that is gone. */
+  readonly directory?: string;
+  readonly keyrings?: ArchiveOptions['keyrings'];
+}
+
+/**
+ * Brings the .debs of a lock into the store, each checked against its digest while it comes in. What is there already
+ * is left; with all of them there, no mirror is looked for and the network is not used.
+ * @throws LktError DEB_GONE, DIGEST_MISMATCH, NETWORK_FAILED, DISK_FULL
+ */
+export async function fetchPackages(
+  lock: DebianLock,
+  store: Store,
+  mirror: Mirror | (() => Promise<Mirror>),
+  options: FetchOptions,
+): Promise<void> {
+  const missing: LockedPackage[] = [];
+  for (const item of lock.packages) if (!(await store.has(item.digest))) missing.push(item);
+  if (missing.length === 0) return;
+  const from = typeof mirror === 'function' ? await mirror() : mirror;
+  const { reporter, signal, concurrency = 6, ...rest } = options;
+
+  const id = `debs ${lock.suite} ${lock.architecture}`;
+  const total = missing.reduce((sum, { size }) => sum + size, 0);
+  const title = `${missing.length} Debian package${missing.length === 1 ? '' : 's'}`;
+  reporter.emit({ kind: 'start', id, title });
+  let current = 0;
+  const onBytes = (count: number): void => {
+    current += count;
+    reporter.emit({ kind: 'progress', id, current, total, unit: 'bytes' });
+  };
+  let gone: LockedPackage | undefined;
+  try {
+    await inParallel(missing, concurrency, signal, async (item, stop) => {
+      try {
+        await fetchOne(item, store, from, { ...rest, signal: stop, onBytes });
+      } catch (error) {
+        if (error instanceof LktError && error.code === 'NOT_FOUND') gone ??= item;
+        throw error;
+      }
+    });
+  } catch (error) {
+    reporter.emit({ kind: 'failed', id });
+    throw gone === undefined ? error : await explainGone(gone, lock, store, from, options, error);
+  }
+  reporter.emit({ kind: 'done', id, cached: false });
+}
+
+async function fetchOne(
+  { name, version, archive, path, digest, size }: LockedPackage,
+  store: Store,
+  mirror: Mirror,
+  options: DownloadOptions,
+): Promise<void> {
+  try {
+    await download(
+      mirror,
+      archive,
+      path,
+      (content) => store.write(content, { digest, size }, options.signal),
+      options,
+    );
+  } catch (error) {
+    if (!(error instanceof LktError) || error.code !== 'DIGEST_MISMATCH') throw error;
+    throw new LktError('DIGEST_MISMATCH', `${name} ${version} is not the .deb that was locked`, {
+      cause: error,
+      fix: 'do not use this mirror: set LKT_DEBIAN_MIRROR to another',
+    });
+  }
+}
+
+/** Mirrors keep a version only for a while. The newer one is looked up if that is possible, which it need not be. */
+async function explainGone(
+  { name, version }: LockedPackage,
+  lock: DebianLock,
+  store: Store,
+  mirror: Mirror,
+  { reporter, signal, directory, keyrings }: FetchOptions,
+  cause: unknown,
+): Promise<LktError> {
+  let newer = '';
+  try {
+    await using archive = await Archive.open(lock, mirror, { store, reporter, signal, keyrings });
+    const newest = archive.versions(name)[0]?.version;
+    if (newest === undefined) newer = ', and the archive has no other version';
+    else if (newest !== version) newer = `; the archive has ${newest} now`;
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+  }
+  return new LktError('DEB_GONE', `${name} ${version} has left the mirror${newer}`, {
+    cause,
+    fix: `write the lock anew: lkt pkg lock ${directory ?? 'DIR'}`,
+  });
+}

@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { isErrno, LktError } from '@lkt/core';
+
+/** Whether a program can be started and ends well. */
+export async function programExists(command: string, args: readonly string[]): Promise<boolean> {
+  const { code } = await run(command, args).catch(() => ({ code: -1 }));
+  return code === 0;
+}
+
+/** Runs a program that says little. Its output is capped at 1 MiB; it fails only if it cannot be started. */
+export async function run(
+  command: string,
+  args: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      resolve(code ?? -1);
+    });
+  });
+  const [code, stdout, stderr] = await Promise.all([
+    ended,
+    text(child.stdout, 1 << 20),
+    text(child.stderr, 1 << 20),
+  ]);
+  return { code, stdout, stderr };
+}
+
+/**
+ * Sends `source` through a program and yields what it writes. The program is killed when the reader stops early.
+ * @throws LktError ARCHIVE_INVALID if the program fails; the source's own error if that fails
+ */
+export async function* filter(
+  command: string,
+  args: readonly string[],
+  source: AsyncIterable<Uint8Array>,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const ended = new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      resolve(code ?? -1);
+    });
+  });
+  const complaint = text(child.stderr, 4096);
+  const fed = pipeline(Readable.from(source), child.stdin);
+  const settled = Promise.allSettled([ended, fed, complaint]);
+  let finished = false;
+  try {
+    for await (const chunk of child.stdout) yield chunk as Uint8Array;
+    finished = true;
+  } finally {
+    if (!finished) {
+      child.kill('SIGKILL');
+      child.stdin.destroy();
+      await settled;
+    }
+  }
+  const [exit, feed, stderr] = await settled;
+  // A program that gives up early breaks the pipe; its exit status then says more than the pipe does.
+  if (feed.status === 'rejected' && !isErrno(feed.reason, 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'))
+    throw feed.reason;
+  if (exit.status === 'rejected')
+    throw new LktError('TOOL_MISSING', `${command} cannot be started`, { cause: exit.reason });
+  if (exit.value !== 0 || feed.status === 'rejected') {
+    const said = stderr.status === 'fulfilled' ? stderr.value.trim() : '';
+    throw new LktError('ARCHIVE_INVALID', `${what} cannot be unpacked`, {
+      cause: new Error(said === '' ? `${command} ended with status ${exit.value}` : said),
+    });
+  }
+}
+
+async function text(stream: Readable, limit: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    const part = (chunk as Uint8Array).subarray(0, limit - size);
+    size += part.length;
+    if (part.length > 0) chunks.push(part);
+  }
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,33 @@
+import { Archive, type ArchiveOptions } from './archive.ts';
+import { type DebianLock, type DebianSpec, requestOf } from './lock.ts';
+import type { Mirror } from './mirror.ts';
+import { resolve } from './resolve.ts';
+
+/**
+ * Resolves a specification against what the archive offers now. This is the one place where the archive's signature
+ * is checked; from then on the digests of the lock are the trust.
+ * @throws LktError DEPENDENCY_UNRESOLVED, and what opening the archive throws
+ */
+export async function resolveLock(
+  spec: DebianSpec,
+  mirror: Mirror,
+  options: ArchiveOptions,
+): Promise<DebianLock> {
+  await using archive = await Archive.open(spec, mirror, options);
+  return {
+    suite: spec.suite,
+    architecture: spec.architecture,
+    request: requestOf(spec),
+    packages: resolve(spec, archive).map(
+      ({ name, version, architecture, archive: origin, path, size, digest }) => ({
+        name,
+        version,
+        architecture,
+        archive: origin,
+        path,
+        size,
+        digest,
+      }),
+    ),
+  };
+}

@@ -1,0 +1,88 @@
+import { readSync } from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+
+/** A piece of a spool. Two names of one file (hard links) share one object. */
+export interface Content {
+  readonly spool: Spool;
+  readonly offset: number;
+  readonly size: number;
+}
+
+const BUFFER = 1 << 20;
+const SMALL = 1 << 18;
+
+/** A file without a name that keeps contents until they are wanted, in another order. */
+export class Spool implements AsyncDisposable {
+  readonly #file: FileHandle;
+  readonly #buffer = Buffer.alloc(BUFFER);
+  #buffered = 0;
+  #written = 0;
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /** `path` is used for a moment only: the space is given back when the process ends, however it ends. */
+  static async create(path: string): Promise<Spool> {
+    const file = await open(path, 'wx+', 0o600);
+    await unlink(path);
+    return new Spool(file);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
+
+  async append(content: AsyncIterable<Uint8Array> | undefined): Promise<Content> {
+    const offset = this.#written + this.#buffered;
+    if (content !== undefined) for await (const chunk of content) await this.#add(chunk);
+    return { spool: this, offset, size: this.#written + this.#buffered - offset };
+  }
+
+  /** To be called before the first `read`. */
+  async flush(): Promise<void> {
+    let done = 0;
+    while (done < this.#buffered) {
+      const { bytesWritten } = await this.#file.write(
+        this.#buffer,
+        done,
+        this.#buffered - done,
+        this.#written,
+      );
+      done += bytesWritten;
+      this.#written += bytesWritten;
+    }
+    this.#buffered = 0;
+  }
+
+  async *read(offset: number, size: number): AsyncGenerator<Uint8Array> {
+    if (size <= SMALL) {
+      // Most files are small, and in the page cache: a trip to the thread pool would take longer than the read.
+      const chunk = Buffer.allocUnsafe(size);
+      requireAll(readSync(this.#file.fd, chunk, 0, size, offset), size);
+      yield chunk;
+      return;
+    }
+    for (let done = 0; done < size; done += BUFFER) {
+      const length = Math.min(BUFFER, size - done);
+      const chunk = Buffer.allocUnsafe(length);
+      const { bytesRead } = await this.#file.read(chunk, 0, length, offset + done);
+      requireAll(bytesRead, length);
+      yield chunk;
+    }
+  }
+
+  async #add(chunk: Uint8Array): Promise<void> {
+    for (let done = 0; done < chunk.length;) {
+      if (this.#buffered === BUFFER) await this.flush();
+      const part = chunk.subarray(done, done + BUFFER - this.#buffered);
+      this.#buffer.set(part, this.#buffered);
+      this.#buffered += part.length;
+      done += part.length;
+    }
+  }
+}
+
+function requireAll(read: number, wanted: number): void {
+  if (read !== wanted) throw new Error('the spool was cut short while it was in use');
+}

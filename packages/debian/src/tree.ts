@@ -1,0 +1,138 @@
+import { LktError } from '@lkt/core';
+import {
+  type EntryWithContent,
+  fromRaw,
+  parentPath,
+  type RawPath,
+  SOURCE_DATE_EPOCH,
+} from '@lkt/oci';
+import type { Content } from './spool.ts';
+
+/** A file, directory or symlink of a package, or of build.yml. Hard links are files that share their content. */
+export interface TreeFile {
+  readonly path: RawPath;
+  readonly type: 'file' | 'directory' | 'symlink';
+  readonly mode: number;
+  readonly mtime: number;
+  /** Target of a symlink. */
+  readonly link?: RawPath;
+  readonly content?: Content | Uint8Array;
+}
+
+interface Node extends TreeFile {
+  /** Who wants it: a package, or build.yml. */
+  readonly owner: string;
+}
+
+/** Whether the files of one package take the place of another's. */
+export type Replaces = (winner: string, loser: string) => Promise<boolean>;
+
+export const DIRECTORY_MODE = 0o755;
+
+/** Puts the files of many packages together, and yields them in the order of a layer. */
+export class ImageTree {
+  readonly #nodes = new Map<RawPath, Node>();
+
+  /**
+   * Adds the file of a package. Directories may be in many packages; the first one's mode counts.
+   * @throws LktError TREE_CONFLICT
+   */
+  async add(file: TreeFile, owner: string, replaces: Replaces): Promise<void> {
+    const present = this.#nodes.get(file.path);
+    if (present === undefined) {
+      this.#nodes.set(file.path, { ...file, owner });
+      return;
+    }
+    const directories = Number(file.type === 'directory') + Number(present.type === 'directory');
+    if (directories === 2) return;
+    if (directories === 1) throw conflict(file.path, present.owner, owner);
+    if (await replaces(owner, present.owner)) this.#nodes.set(file.path, { ...file, owner });
+    else if (!(await replaces(present.owner, owner)))
+      throw conflict(file.path, present.owner, owner);
+  }
+
+  /**
+   * Adds what the image states itself: nothing else may be there, except that a directory may be given another mode.
+   * @throws LktError TREE_CONFLICT
+   */
+  state(file: TreeFile, owner: string): void {
+    const present = this.#nodes.get(file.path);
+    const onlyMode = present?.type === 'directory' && file.type === 'directory';
+    if (present !== undefined && !onlyMode) throw conflict(file.path, present.owner, owner);
+    this.#nodes.set(file.path, { ...file, owner });
+  }
+
+  /**
+   * Everything, directories before what is in them, the names of a directory in byte order. Parents that nobody
+   * stated are added.
+   * @throws LktError TREE_CONFLICT if a parent is no directory
+   */
+  *entries(): Generator<EntryWithContent> {
+    for (const node of [...this.#nodes.values()]) this.#addParents(node);
+    const first = new Map<TreeFile['content'], RawPath>();
+    const order = [...this.#nodes.keys()].map((path) => [sortKey(path), path] as const);
+    order.sort(([a], [b]) => (a < b ? -1 : 1));
+    for (const [, path] of order) {
+      const node = this.#nodes.get(path);
+      if (node !== undefined) yield toEntry(node, first);
+    }
+  }
+
+  #addParents(node: Node): void {
+    for (let path = parentPath(node.path); path !== ''; path = parentPath(path)) {
+      const parent = this.#nodes.get(path);
+      if (parent?.type === 'directory') return;
+      if (parent !== undefined) throw conflict(path, parent.owner, node.owner, node.path);
+      const { owner } = node;
+      const mtime = SOURCE_DATE_EPOCH;
+      this.#nodes.set(path, { path, type: 'directory', mode: DIRECTORY_MODE, mtime, owner });
+    }
+  }
+}
+
+/** Sorts `a/b` before `a.b`: the slash ends a name, so it comes before every byte a name can have. */
+function sortKey(path: RawPath): string {
+  return path.replaceAll('/', '\0');
+}
+
+function toEntry(node: Node, first: Map<TreeFile['content'], RawPath>): EntryWithContent {
+  const { path, content, type } = node;
+  const base = {
+    path,
+    mode: node.mode,
+    uid: 0,
+    gid: 0,
+    mtime: Math.min(node.mtime, SOURCE_DATE_EPOCH),
+    size: 0,
+  };
+  if (type !== 'file')
+    return { ...base, type, ...(node.link === undefined ? {} : { link: node.link }) };
+  const earlier = first.get(content);
+  if (content !== undefined && earlier !== undefined)
+    return { ...base, type: 'hardlink', link: earlier };
+  first.set(content, path);
+  if (content === undefined) return { ...base, type };
+  if (content instanceof Uint8Array)
+    return {
+      ...base,
+      type,
+      size: content.length,
+      ...(content.length > 0 ? { content: once(content) } : {}),
+    };
+  const { spool, offset, size } = content;
+  return { ...base, type, size, ...(size > 0 ? { content: spool.read(offset, size) } : {}) };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function conflict(path: RawPath, first: string, second: string, below?: RawPath): LktError {
+  const problem =
+    below === undefined
+      ? `${first} and ${second} both have ${fromRaw(path)}`
+      : `${second} has ${fromRaw(below)}, but ${first} has ${fromRaw(path)}, which is no directory`;
+  return new LktError('TREE_CONFLICT', problem, {
+    fix: 'put one of the packages under "without", or the path under "exclude"',
+  });
+}

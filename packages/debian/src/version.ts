@@ -1,0 +1,104 @@
+/**
+ * Compares two Debian version numbers as dpkg does: epoch, upstream version, revision (deb-version(7), "Sorting
+ * algorithm"). Negative when `a` is older. Total for any text: what is not a valid version still has a place.
+ */
+export function compareVersions(a: string, b: string): number {
+  const left = split(a);
+  const right = split(b);
+  return (
+    compareNumbers(left.epoch, right.epoch) ||
+    comparePart(left.upstream, right.upstream) ||
+    comparePart(left.revision, right.revision)
+  );
+}
+
+/** The relations of deb-control fields such as `Depends: libc6 (>= 2.36)`. */
+export type Relation = '<<' | '<=' | '=' | '>=' | '>>';
+
+/** Whether `version` stands in `relation` to `bound`. */
+export function satisfies(version: string, relation: Relation, bound: string): boolean {
+  const order = compareVersions(version, bound);
+  switch (relation) {
+    case '<<':
+      return order < 0;
+    case '<=':
+      return order <= 0;
+    case '=':
+      return order === 0;
+    case '>=':
+      return order >= 0;
+    case '>>':
+      return order > 0;
+  }
+}
+
+/** `[epoch:]upstream[-revision]`, with the characters deb-version(7) allows. */
+export function isVersion(text: string): boolean {
+  return /^(?:\d+:)?[0-9][A-Za-z0-9.+~:-]*$/.test(text);
+}
+
+interface Parts {
+  readonly epoch: string;
+  readonly upstream: string;
+  readonly revision: string;
+}
+
+function split(version: string): Parts {
+  const colon = version.indexOf(':');
+  const rest = version.slice(colon + 1);
+  const hyphen = rest.lastIndexOf('-');
+  return {
+    epoch: colon === -1 ? '0' : version.slice(0, colon),
+    upstream: hyphen === -1 ? rest : rest.slice(0, hyphen),
+    revision: hyphen === -1 ? '' : rest.slice(hyphen + 1),
+  };
+}
+
+/** Alternates between a run without digits, compared by `weight`, and a run of digits, compared as a number. */
+function comparePart(a: string, b: string): number {
+  let i = 0;
+  let j = 0;
+  while (i < a.length || j < b.length) {
+    while ((i < a.length && !isDigit(a, i)) || (j < b.length && !isDigit(b, j))) {
+      const difference = weight(a, i) - weight(b, j);
+      if (difference !== 0) return difference;
+      if (i < a.length) i += 1;
+      if (j < b.length) j += 1;
+    }
+    const endOfA = endOfDigits(a, i);
+    const endOfB = endOfDigits(b, j);
+    const difference = compareNumbers(a.slice(i, endOfA), b.slice(j, endOfB));
+    if (difference !== 0) return difference;
+    i = endOfA;
+    j = endOfB;
+  }
+  return 0;
+}
+
+/** `~` sorts before the end, the end (and a digit, which ends the run) before letters, letters before the rest. */
+function weight(text: string, at: number): number {
+  if (at >= text.length || isDigit(text, at)) return 0;
+  const code = text.charCodeAt(at);
+  if (code === 0x7e) return -1;
+  const letter = (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
+  return letter ? code : code + 0x10000;
+}
+
+/** Of any length: a version may hold a date and time that no double holds. */
+function compareNumbers(a: string, b: string): number {
+  const left = a.replace(/^0+/, '');
+  const right = b.replace(/^0+/, '');
+  if (left.length !== right.length) return left.length - right.length;
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function endOfDigits(text: string, from: number): number {
+  let end = from;
+  while (end < text.length && isDigit(text, end)) end += 1;
+  return end;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 0x30 && code <= 0x39;
+}
