@@ -1,3 +1,4 @@
+export { Context, type ContextFile, type ContextNode, type DigestMemo } from './context.ts';
 export type {
   Dockerfile,
   Heredoc,
@@ -9,6 +10,13 @@ export type {
   Warning,
   Word,
 } from './dockerfile/ast.ts';
+export {
+  type CopyEntry,
+  type CopyPlan,
+  planCopy,
+  type SourceNode,
+  type SourceTree,
+} from './dockerfile/copy.ts';
 export { evaluate, type EvaluateOptions } from './dockerfile/evaluate.ts';
 export { parseDockerfile } from './dockerfile/parse.ts';
 export { type ImageReference, imageReferences } from './dockerfile/references.ts';
@@ -24,3 +32,4 @@ export type {
   Step,
   WorkdirStep,
 } from './dockerfile/steps.ts';
+export { IgnorePatterns, parseDockerignore, withoutIgnored } from './dockerignore.ts';
