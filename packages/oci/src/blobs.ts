@@ -99,7 +99,7 @@ export class Blobs {
     try {
       await mkdir(this.#dir, { recursive: true });
       await writeWhole(this.#temp, async (file) => {
-        for await (const chunk of source) {
+        for await (const chunk of marked(source)) {
           signal?.throwIfAborted();
           digester.update(chunk);
           if (size !== undefined && digester.size > size)
@@ -114,6 +114,7 @@ export class Blobs {
         return this.path(info.digest);
       });
     } catch (error) {
+      if (error instanceof SourceError) throw error.cause;
       throw storeError('cannot write a blob into the store', error);
     }
     if (info === undefined) throw new Error('a blob was written without being read');
@@ -137,6 +138,17 @@ export async function blobProblem(blobs: Blobs, digest: Digest): Promise<LktErro
   } catch (error) {
     if (error instanceof LktError && error.code === 'DIGEST_MISMATCH') return error;
     throw error;
+  }
+}
+
+/** An error of where the content comes from, which is not one of the store. */
+class SourceError extends Error {}
+
+async function* marked(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch (cause) {
+    throw new SourceError('the source failed', { cause });
   }
 }
 

@@ -12,6 +12,7 @@ import { isErrno, LktError } from '@lkt/core';
 import { zlibIsKnown } from './deflate-check.ts';
 import type { Descriptor } from './descriptor.ts';
 import { MediaType } from './media-type.ts';
+import { zstdFrames } from './zstd-frames.ts';
 
 /** The level of every gzip stream lkt writes; part of the engine epoch. */
 export const GZIP_LEVEL = 4;
@@ -19,6 +20,8 @@ export const GZIP_LEVEL = 4;
 // RFC 1952, 2.3: deflate, no flags, no time, no extra flags, unknown system: nothing of the machine shows.
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 const CHUNK = 64 * 1024;
+/** 128 MiB: what `zstd -d` takes without being asked. It bounds the memory of a decompressor. */
+const ZSTD_MAX_WINDOW_LOG = 27;
 
 /**
  * gzip whose bytes depend on the content alone: not on the machine, the time, the zlib of this Node, or the sizes of
@@ -51,7 +54,7 @@ export function gunzip(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  return decompress('gzip', source, createGunzip({ chunkSize: CHUNK }), options);
+  return decompressed('gzip', through(source, createGunzip({ chunkSize: CHUNK })), options);
 }
 
 /**
@@ -68,8 +71,13 @@ export function unzstd(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const params = { [constants.ZSTD_d_windowLogMax]: 27 };
-  return decompress('zstd', source, createZstdDecompress({ chunkSize: CHUNK, params }), options);
+  return decompressed('zstd', unzstdFrames(source), options);
+}
+
+async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_MAX_WINDOW_LOG };
+  for await (const frame of zstdFrames(source))
+    yield* through(frame, createZstdDecompress({ chunkSize: CHUNK, params }));
 }
 
 export interface DecompressOptions {
@@ -103,15 +111,14 @@ export function decompressLayer(
   }
 }
 
-async function* decompress(
+async function* decompressed(
   name: string,
-  source: AsyncIterable<Uint8Array>,
-  transform: Transform,
+  output: AsyncIterable<Uint8Array>,
   { maxBytes = 64 * 2 ** 30 }: DecompressOptions,
 ): AsyncGenerator<Uint8Array> {
   let size = 0;
   try {
-    for await (const chunk of through(source, transform)) {
+    for await (const chunk of output) {
       size += chunk.length;
       if (size > maxBytes) {
         throw new LktError(
@@ -138,18 +145,33 @@ function isZlibError(error: unknown): error is Error {
   );
 }
 
-/** What `transform` makes of the source. Whoever stops reading stops both. */
+/**
+ * What `transform` makes of the source, which is read to its end even where the transform ends before it: what checks
+ * the source as a whole does so there. Whoever stops reading stops both.
+ */
 async function* through(
   source: AsyncIterable<Uint8Array>,
   transform: Transform,
 ): AsyncGenerator<Uint8Array> {
-  // An error of the source destroys the transform with it, so reading throws it; `done` only must not go unhandled.
-  const done = pipeline(source, transform).catch(() => undefined);
+  const input = source[Symbol.asyncIterator]();
+  let failure: { readonly error: unknown } | undefined;
+  const next = async (): Promise<IteratorResult<Uint8Array>> =>
+    input.next().catch((error: unknown) => {
+      failure ??= { error };
+      throw error;
+    });
+  // An error of either destroys the transform, so reading throws it; here it only must not go unhandled.
+  const done = pipeline({ [Symbol.asyncIterator]: () => ({ next }) }, transform).catch(
+    () => undefined,
+  );
   try {
     for await (const chunk of transform) yield chunk as Buffer;
+    while ((await next()).done !== true);
+    if (failure !== undefined) throw failure.error;
   } finally {
     transform.destroy();
     await done;
+    await input.return?.();
   }
 }
 

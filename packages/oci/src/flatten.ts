@@ -115,7 +115,7 @@ class TreeBuilder {
   /** Puts a layer on top. Whiteouts are about the layers below only, wherever in the layer they stand. */
   apply(entries: readonly LayerEntry[]): void {
     for (const entry of entries) this.#whiteout(entry);
-    for (const entry of entries) if (!isWhiteout(entry)) this.#add(entry);
+    for (const entry of entries) if (!isWhiteout(entry) && !isAufs(entry)) this.#add(entry);
   }
 
   tree(): FileTree {
@@ -139,7 +139,7 @@ class TreeBuilder {
   }
 
   #whiteout(entry: LayerEntry): void {
-    if (!isWhiteout(entry)) return;
+    if (!isWhiteout(entry) || isAufs(entry)) return;
     const directory = parentPath(entry.path);
     const name = baseName(entry.path);
     if (name === OPAQUE) {
@@ -228,6 +228,11 @@ const IMPLIED: Inode = {
 
 function isWhiteout({ path }: LayerEntry): boolean {
   return baseName(path).startsWith(WHITEOUT);
+}
+
+/** What Docker's aufs driver kept for itself, and old images still have. */
+function isAufs({ path }: LayerEntry): boolean {
+  return path.split('/').some((part) => part.startsWith('.wh..wh.') && part !== OPAQUE);
 }
 
 function join(directory: RawPath, name: string): RawPath {

@@ -31,6 +31,11 @@ export function tokenOf(name: string): OwnerToken | undefined {
   return /^\d+\.\w+\.\w+\.\w+\.[0-9a-f]{12}/.exec(name)?.[0];
 }
 
+/** Whether two tokens were made by one process. */
+export function sameOwner(a: OwnerToken, b: OwnerToken): boolean {
+  return a.slice(0, a.lastIndexOf('.')) === b.slice(0, b.lastIndexOf('.'));
+}
+
 export function pidOf(token: OwnerToken): string {
   return token.slice(0, token.indexOf('.'));
 }

@@ -8,7 +8,7 @@ import { collectGarbage } from './garbage.ts';
 import { REF_NAME, readLayoutIndex, type Tag, tagEntry, writeLayoutIndex } from './layout-index.ts';
 import { type LockOptions, withLockAt } from './lock.ts';
 import { sweep, syncDir, tempDirIn, writeWhole } from './temp.ts';
-import { Writers } from './writers.ts';
+import { WRITER, Writers } from './writers.ts';
 
 /** Manifests and configs are shorter; distribution-spec asks registries for as much. */
 const MAX_BYTES = 4 * 2 ** 20;
@@ -78,6 +78,7 @@ export async function openStore(
     await createLayout(dir);
   }
   await sweep(join(dir, 'tmp'));
+  await sweep(join(dir, 'locks'), WRITER);
   return new LayoutStore(dir);
 }
 
@@ -242,9 +243,9 @@ async function isLayout(dir: string): Promise<boolean> {
 async function createLayout(dir: string): Promise<void> {
   try {
     await mkdir(dir, { recursive: true });
-    // What an interrupted run of this function leaves is no reason to refuse.
+    // What an interrupted run of this function leaves is no reason to refuse, nor what another one is just making.
     const foreign = (await readdir(dir)).find((name) => name !== 'tmp' && name !== 'oci-layout');
-    if (foreign !== undefined) {
+    if (foreign !== undefined && !(await isLayout(dir))) {
       throw new LktError('IO_FAILED', `${dir} holds something else than a store (${foreign})`, {
         fix: 'name a directory that is empty or does not exist',
       });

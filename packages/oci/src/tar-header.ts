@@ -8,7 +8,24 @@ export interface Field {
   readonly length: number;
 }
 
-export const field = {
+type FieldName =
+  | 'name'
+  | 'mode'
+  | 'uid'
+  | 'gid'
+  | 'size'
+  | 'mtime'
+  | 'checksum'
+  | 'typeflag'
+  | 'linkname'
+  | 'magic'
+  | 'uname'
+  | 'gname'
+  | 'devMajor'
+  | 'devMinor'
+  | 'prefix';
+
+export const field: Readonly<Record<FieldName, Field>> = {
   name: { start: 0, length: 100 },
   mode: { start: 100, length: 8 },
   uid: { start: 108, length: 8 },
@@ -24,7 +41,7 @@ export const field = {
   devMajor: { start: 329, length: 8 },
   devMinor: { start: 337, length: 8 },
   prefix: { start: 345, length: 155 },
-} as const satisfies Record<string, Field>;
+};
 
 /** Magic and version. */
 export const USTAR_MAGIC = 'ustar\x0000';
@@ -41,7 +58,7 @@ export const typeflags: Readonly<Record<EntryType, string>> = {
 };
 
 /** Longest PAX header, GNU long name or long link; libarchive and Go have the same. */
-export const MAX_META = 1 << 20;
+export const MAX_META: number = 1 << 20;
 
 /** Prefix of the PAX keys of extended attributes. */
 export const XATTR_KEY = 'SCHILY.xattr.';

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '@lkt/core';
 import { ownerState, ownerToken, tokenOf } from './owner.ts';
@@ -52,11 +52,11 @@ export async function syncDir(path: string): Promise<void> {
   }
 }
 
-/** Removes what dead processes left in `parent`. Whatever cannot be removed stays. */
-export async function sweep(parent: string): Promise<void> {
+/** Removes what dead processes left in `parent` under `prefix` and their token. What cannot be removed stays. */
+export async function sweep(parent: string, prefix = ''): Promise<void> {
   const names = await readdir(parent).catch(() => []);
   for (const name of names) {
-    const token = tokenOf(name);
+    const token = name.startsWith(prefix) ? tokenOf(name.slice(prefix.length)) : undefined;
     if (token === undefined) continue;
     const path = join(parent, name);
     const state = ownerState(token);
@@ -66,7 +66,7 @@ export async function sweep(parent: string): Promise<void> {
 }
 
 async function ageOf(path: string): Promise<number> {
-  return stat(path).then(
+  return lstat(path).then(
     ({ mtimeMs }) => Date.now() - mtimeMs,
     () => 0,
   );

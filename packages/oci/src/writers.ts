@@ -4,9 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
 import { lockHolder, withLockAt } from './lock.ts';
-import { type OwnerToken, ownerState, ownerToken, pidOf } from './owner.ts';
+import { type OwnerToken, ownerState, ownerToken, pidOf, sameOwner } from './owner.ts';
 
-const PREFIX = 'writer-';
+/** How the names of the marks start. */
+export const WRITER = 'writer-';
 /** Age at which the mark of a writer that cannot be seen (another container) no longer counts. */
 const FOREIGN_MS = 3600 * 1000;
 
@@ -19,7 +20,6 @@ const FOREIGN_MS = 3600 * 1000;
 export class Writers {
   readonly #dir: string;
   readonly #collection: string;
-  #token: OwnerToken | undefined;
   #entering: Promise<void> | undefined;
 
   constructor(locks: string) {
@@ -53,17 +53,17 @@ export class Writers {
   async #mark(): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     const token = ownerToken();
-    await symlink(token, join(this.#dir, PREFIX + token));
-    this.#token = token;
+    await symlink(token, join(this.#dir, WRITER + token));
     while ((await lockHolder(this.#collection)) !== undefined) await sleep(50);
   }
 
   async #otherWriter(): Promise<OwnerToken | undefined> {
     const names = await readdir(this.#dir);
-    for (const name of names.filter((item) => item.startsWith(PREFIX))) {
+    const here = ownerToken();
+    for (const name of names.filter((item) => item.startsWith(WRITER))) {
       const path = join(this.#dir, name);
       const token = await readlink(path).catch(() => '');
-      if (token === this.#token || pidOf(token) === String(process.pid)) continue;
+      if (sameOwner(token, here)) continue;
       const state = ownerState(token);
       if (state === 'alive') return token;
       if (state === 'unknown' && (await isRecent(path))) return token;

@@ -1,0 +1,74 @@
+import { LktError } from '@lkt/core';
+import { ByteReader, UnexpectedEnd } from './byte-reader.ts';
+
+// RFC 8878, 3.1.
+const FRAME_MAGIC = 0xfd2fb528;
+const SKIPPABLE_MAGIC = 0x184d2a50;
+const MAX_BLOCK = 128 * 1024;
+const RLE_BLOCK = 1;
+const RESERVED_BLOCK = 3;
+
+/**
+ * The frames of zstd data, each with all its bytes; a frame must be read before the next is asked for. Skippable frames
+ * are left out. Node's decompressor ends after one frame without a word; layers of zstd:chunked and pzstd have many.
+ * @throws LktError ARCHIVE_INVALID
+ */
+export async function* zstdFrames(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<AsyncIterable<Uint8Array>> {
+  const reader = new ByteReader(source);
+  let count = 0;
+  try {
+    for (;;) {
+      const magic = await reader.read(4);
+      if (magic === undefined) break;
+      const number = magic.readUInt32LE();
+      if (number >= SKIPPABLE_MAGIC && number <= SKIPPABLE_MAGIC + 15) {
+        await reader.skip((await bytes(reader, 4)).readUInt32LE());
+        continue;
+      }
+      if (number !== FRAME_MAGIC) throw broken('there is something that is no frame');
+      count += 1;
+      yield frame(reader, magic);
+    }
+    if (count === 0) throw broken('there is no frame');
+  } catch (error) {
+    if (error instanceof UnexpectedEnd) throw broken('it is cut off', error);
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
+async function* frame(reader: ByteReader, magic: Buffer): AsyncGenerator<Uint8Array> {
+  const descriptor = await bytes(reader, 1);
+  const flags = descriptor[0] ?? 0;
+  const isSingleSegment = (flags & 0x20) !== 0;
+  const dictionaryId = [0, 1, 2, 4][flags & 3] ?? 0;
+  const contentSize = [isSingleSegment ? 1 : 0, 2, 4, 8][flags >> 6] ?? 0;
+  const header = await bytes(reader, (isSingleSegment ? 0 : 1) + dictionaryId + contentSize);
+  yield Buffer.concat([magic, descriptor, header]);
+  for (let isLast = false; !isLast;) {
+    const blockHeader = await bytes(reader, 3);
+    yield blockHeader;
+    const value = blockHeader.readUIntLE(0, 3);
+    isLast = (value & 1) === 1;
+    const type = (value >> 1) & 3;
+    const size = value >> 3;
+    if (type === RESERVED_BLOCK || size > MAX_BLOCK) throw broken('a block has a bad header');
+    yield await bytes(reader, type === RLE_BLOCK ? 1 : size);
+  }
+  const hasChecksum = (flags & 4) !== 0;
+  if (hasChecksum) yield await bytes(reader, 4);
+}
+
+/** Exactly as many, none included. */
+async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
+  const data = await reader.read(length);
+  if (data === undefined) throw new UnexpectedEnd('unexpected end of data');
+  return data;
+}
+
+function broken(what: string, cause?: unknown): LktError {
+  return new LktError('ARCHIVE_INVALID', `the zstd data is broken: ${what}`, { cause });
+}
