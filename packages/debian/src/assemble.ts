@@ -175,6 +175,9 @@ async function toFile(
       const problem = `${what}: ${fromRaw(path)} is a hard link to a file that is not there`;
       throw new LktError('ARCHIVE_INVALID', problem);
     }
+    case 'char':
+    case 'block':
+    case 'fifo':
     default:
       throw new LktError('ARCHIVE_INVALID', `${what}: ${fromRaw(path)} is a device or a pipe`);
   }

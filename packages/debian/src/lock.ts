@@ -1,4 +1,4 @@
-import { type Digest, isDigest, LktError, type SourceFile, sourceError } from '@lkt/core';
+import { type Digest, isDigest, type LktError, type SourceFile, sourceError } from '@lkt/core';
 import type { ArchiveName } from './mirror.ts';
 import { isPoolPath } from './packages-index.ts';
 import { isVersion } from './version.ts';
@@ -126,8 +126,6 @@ function invalid(file: SourceFile, line: number, column: number, message: string
 
 /** What a specification asks for, in one line: the same text for the same wishes in any order. */
 export function requestOf(spec: DebianSpec): string {
-  const list = (values: readonly string[]): string =>
-    [...new Set(values.map((value) => value.replaceAll(/\s+/g, '')))].toSorted().join(',');
   return [
     `packages=${list(spec.packages)}`,
     ...(spec.without === undefined || spec.without.length === 0
@@ -136,6 +134,11 @@ export function requestOf(spec: DebianSpec): string {
     ...(spec.noDependencies === true ? ['no-dependencies'] : []),
     ...(spec.components === undefined ? [] : [`components=${list(spec.components)}`]),
   ].join(' ');
+}
+
+function list(values: readonly string[]): string {
+  const unique = new Set(values.map((value) => value.replaceAll(/\s+/g, '')));
+  return [...unique].toSorted().join(',');
 }
 
 /**
@@ -148,12 +151,12 @@ export function checkLock(
   file: SourceFile,
   directory: string,
 ): void {
-  const differences: readonly [line: number, expected: string, found: string][] = [
+  const claims: readonly [line: number, expected: string, found: string][] = [
     [2, spec.suite, lock.suite],
     [3, spec.architecture, lock.architecture],
     [4, requestOf(spec), lock.request],
   ];
-  for (const [line, expected, found] of differences) {
+  for (const [line, expected, found] of claims) {
     if (expected === found) continue;
     throw sourceError(
       'CONFIG_INVALID',

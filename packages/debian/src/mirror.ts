@@ -84,8 +84,11 @@ function isSecurity(suite: string): boolean {
 
 async function readAptSources(aptDir: string): Promise<AptSource[]> {
   const parts = join(aptDir, 'sources.list.d');
-  const names = (await readdir(parts).catch(emptyIfAbsent)).toSorted();
-  const files = [join(aptDir, 'sources.list'), ...names.map((name) => join(parts, name))];
+  const names: string[] = await readdir(parts).catch(emptyIfAbsent);
+  const files = [
+    join(aptDir, 'sources.list'),
+    ...names.toSorted().map((name) => join(parts, name)),
+  ];
   const sources: AptSource[] = [];
   for (const file of files) {
     const deb822 = file.endsWith('.sources');

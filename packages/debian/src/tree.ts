@@ -68,7 +68,7 @@ export class ImageTree {
    * @throws LktError TREE_CONFLICT if a parent is no directory
    */
   *entries(): Generator<EntryWithContent> {
-    for (const node of [...this.#nodes.values()]) this.#addParents(node);
+    for (const node of this.#nodes.values()) this.#addParents(node);
     const first = new Map<TreeFile['content'], RawPath>();
     const order = [...this.#nodes.keys()].map((path) => [sortKey(path), path] as const);
     order.sort(([a], [b]) => (a < b ? -1 : 1));

@@ -28,6 +28,7 @@ export function satisfies(version: string, relation: Relation, bound: string): b
     case '>=':
       return order >= 0;
     case '>>':
+    default:
       return order > 0;
   }
 }

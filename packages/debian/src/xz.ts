@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { ReadableStream } from 'node:stream/web';
+import type { ReadableStream } from 'node:stream/web';
 import { LktError } from '@lkt/core';
 import { arHeader } from './ar.ts';
 import { filter, programExists } from './process.ts';
@@ -62,7 +62,7 @@ async function* wasm(source: AsyncIterable<Uint8Array>, what: string): AsyncGene
   };
   const input = Readable.toWeb(Readable.from(watched())) as ReadableStream<Uint8Array>;
   try {
-    yield* new library.XzReadableStream(input as never) as AsyncIterable<Uint8Array>;
+    yield* new library.XzReadableStream(input);
   } catch (error) {
     if (failure instanceof Error) throw failure;
     throw new LktError('ARCHIVE_INVALID', `${what} cannot be unpacked`, { cause: error });
