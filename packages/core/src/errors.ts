@@ -9,22 +9,22 @@ export type LktErrorCode =
   | 'CONFIG_INVALID' // build.yml, an image config, a lock file
   | 'DEB_GONE' // a locked .deb has left the mirror
   | 'DEPENDENCY_UNRESOLVED' // no set of Debian packages satisfies what was asked
-  | 'DIGEST_INVALID'
+  | 'DIGEST_INVALID' // text that should be a sha256 digest is not one
   | 'DIGEST_MISMATCH' // content is not what its digest says
-  | 'DISK_FULL'
-  | 'DOCKERFILE_INVALID'
-  | 'GIT_FAILED'
+  | 'DISK_FULL' // there is no room for what has to be written
+  | 'DOCKERFILE_INVALID' // a Dockerfile breaks the syntax or the rules of its instructions
+  | 'GIT_FAILED' // git ended with an error, or the directory is in no repository
   | 'HOST_UNSUPPORTED' // the machine forbids or lacks something a build or a run needs
   | 'IMAGE_INVALID' // a manifest, index or config of an image breaks its specification
-  | 'INTERRUPTED'
-  | 'IO_FAILED'
-  | 'NETWORK_FAILED'
-  | 'NOT_FOUND'
+  | 'INTERRUPTED' // Ctrl-C or SIGTERM
+  | 'IO_FAILED' // the operating system refused to read or write a file
+  | 'NETWORK_FAILED' // a download did not work
+  | 'NOT_FOUND' // a file, package, image or blob that was named is not there
   | 'PIN_MISSING' // a reference without a digest
   | 'PIN_STALE' // a package no longer gives the digest that is pinned
-  | 'REFERENCE_INVALID'
+  | 'REFERENCE_INVALID' // text that should name an image does not
   | 'RUN_FAILED' // the virtual machine did not do what was expected of it
-  | 'SIGNATURE_INVALID'
+  | 'SIGNATURE_INVALID' // a signature is missing, wrong, or of a key that is not trusted
   | 'TOOL_MISSING' // a program of the host is not installed
   | 'TREE_CONFLICT' // two parts of an image want one path to be different things
   | 'UNSUPPORTED' // valid input that this version does not implement
