@@ -1,0 +1,41 @@
+import { LktError, type YamlValue } from '@lkt/core';
+import { formatReference, parseReference, type Reference } from '@lkt/oci';
+import { errorAt } from './fields.ts';
+
+/** An image that a config names: by reference, or as a package of the same checkout by its directory. */
+export interface ImageReference {
+  /** As written. */
+  readonly text: string;
+  /** The reference in full, with registry; for a package of the checkout what is written. */
+  readonly full: string;
+  readonly reference?: Reference;
+  /** DIR of `@pkg:DIR`, relative to the config. */
+  readonly packageDir?: string;
+  readonly at: YamlValue;
+}
+
+const PACKAGE = '@pkg:';
+
+export function parseImageReference(value: YamlValue): ImageReference {
+  const text = value.string();
+  if (text.startsWith(PACKAGE)) {
+    const packageDir = text.slice(PACKAGE.length);
+    if (packageDir === '') throw value.error('"@pkg:" names no directory');
+    return { text, full: text, packageDir, at: value };
+  }
+  if (text.startsWith('@')) {
+    throw value.error(`"${text}" is not an image`, {
+      fix: 'name an image, or a package of this checkout as @pkg:DIR',
+    });
+  }
+  try {
+    const reference = parseReference(text);
+    return { text, full: formatReference(reference), reference, at: value };
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    throw errorAt(error.code, value, error.message, {
+      ...(error.fix === undefined ? {} : { fix: error.fix }),
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import { nearest, type YamlValue } from '@lkt/core';
+
+/** setrlimit(2); -1 as an unsigned 64-bit number stands for no limit. */
+export interface Rlimit {
+  readonly type: string;
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+const NAMES = [
+  'AS',
+  'CORE',
+  'CPU',
+  'DATA',
+  'FSIZE',
+  'LOCKS',
+  'MEMLOCK',
+  'MSGQUEUE',
+  'NICE',
+  'NOFILE',
+  'NPROC',
+  'RSS',
+  'RTPRIO',
+  'RTTIME',
+  'SIGPENDING',
+  'STACK',
+] as const;
+
+const UNLIMITED = 2n ** 64n - 1n;
+
+/** A list of `name,soft,hard`, such as `nofile,1024,unlimited`. */
+export function parseRlimits(value: YamlValue): readonly Rlimit[] {
+  return value.list().map((item) => {
+    const [name = '', soft, hard, ...rest] = item
+      .string()
+      .split(',')
+      .map((part) => part.trim());
+    if (soft === undefined || hard === undefined || rest.length > 0) {
+      throw item.error(`"${item.string()}" is not a limit`, { fix: 'write it as name,soft,hard' });
+    }
+    const bare = name.toUpperCase().replace(/^RLIMIT_/, '');
+    if (!NAMES.some((known) => known === bare)) {
+      const near = nearest(bare, NAMES);
+      throw item.error(
+        `unknown limit: ${name}`,
+        near === undefined ? {} : { fix: `did you mean "${near.toLowerCase()}"?` },
+      );
+    }
+    return { type: `RLIMIT_${bare}`, soft: amount(item, soft), hard: amount(item, hard) };
+  });
+}
+
+function amount(item: YamlValue, text: string): bigint {
+  if (text.toLowerCase() === 'unlimited') return UNLIMITED;
+  if (/^\d{1,20}$/.test(text)) {
+    const number = BigInt(text);
+    if (number <= UNLIMITED) return number;
+  }
+  throw item.error(`"${text}" is neither a number nor "unlimited"`);
+}

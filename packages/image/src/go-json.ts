@@ -1,0 +1,60 @@
+/** What Go's encoding/json can hold; bigint is for the values of uint64 that a number cannot. */
+export type GoValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | readonly GoValue[]
+  | { readonly [key: string]: GoValue | undefined };
+
+/**
+ * JSON as Go's `json.MarshalIndent(value, "", "    ")` writes it: four blanks, `<`, `>`, `&`, U+2028 and U+2029
+ * escaped, no newline at the end. Keys keep the order of the object; undefined ones are left out.
+ */
+export function goJson(value: GoValue, indent = ''): string {
+  switch (typeof value) {
+    case 'string':
+      return goString(value);
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+      return String(value);
+    default:
+      return isList(value) ? goList(value, indent) : goObject(value, indent);
+  }
+}
+
+/** A copy with the keys in byte order, as Go writes maps. */
+export function goMap<V>(map: Readonly<Record<string, V>>): Record<string, V> {
+  return Object.fromEntries(
+    Object.entries(map).toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+  );
+}
+
+function goString(text: string): string {
+  return JSON.stringify(text).replaceAll(
+    /[<>&\u2028\u2029]/g,
+    (char) => String.raw`\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function goList(list: readonly GoValue[], indent: string): string {
+  if (list.length === 0) return '[]';
+  const inner = `${indent}    `;
+  return `[\n${list.map((item) => inner + goJson(item, inner)).join(',\n')}\n${indent}]`;
+}
+
+function goObject(object: { readonly [key: string]: GoValue | undefined }, indent: string): string {
+  const inner = `${indent}    `;
+  const lines: string[] = [];
+  for (const [key, value] of Object.entries(object)) {
+    if (value !== undefined) lines.push(`${inner}${goString(key)}: ${goJson(value, inner)}`);
+  }
+  return lines.length === 0 ? '{}' : `{\n${lines.join(',\n')}\n${indent}}`;
+}
+
+function isList(
+  value: readonly GoValue[] | { readonly [key: string]: GoValue | undefined },
+): value is readonly GoValue[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,31 @@
+import { LktError } from '@lkt/core';
+import type { ContainerConfig } from '@lkt/oci';
+import { parseLabel, type Settings } from '../config/settings.ts';
+
+/** The label in which an image says how it wants to run, in the form of `Settings`. */
+const CONFIG_LABEL = 'org.mobyproject.config';
+
+/** What an image itself says about its containers. */
+export interface ImageDefaults {
+  readonly label: Settings;
+  readonly config: ContainerConfig;
+}
+
+/**
+ * @param name names the image in errors
+ * @throws LktError IMAGE_INVALID for a label that is no settings
+ */
+export function imageDefaults(name: string, config: ContainerConfig): ImageDefaults {
+  const text = config.Labels?.[CONFIG_LABEL];
+  if (text === undefined || text === '') return { label: {}, config };
+  try {
+    return { label: parseLabel({ path: `label ${CONFIG_LABEL} of ${name}`, text }), config };
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    throw new LktError('IMAGE_INVALID', error.message, {
+      cause: error,
+      ...(error.fix === undefined ? {} : { fix: error.fix }),
+      ...(error.detail === undefined ? {} : { detail: error.detail }),
+    });
+  }
+}

@@ -1,0 +1,105 @@
+import type { Volume } from '../config/config.ts';
+import type { Mount } from '../config/mounts.ts';
+import type { Settings } from '../config/settings.ts';
+import type { GoValue } from '../go-json.ts';
+
+export type Volumes = ReadonlyMap<string, Volume>;
+
+/** Where the file system of a volume is, once init has made it. */
+export function volumeMount(name: string): string {
+  return `/containers/volumes/${name}/merged`;
+}
+
+/**
+ * The mounts of a container, sorted by destination: the defaults, under `tmpfs`, under `binds`, under `mounts`. Only
+ * the last one for a destination stays.
+ */
+export function containerMounts(
+  settings: Settings,
+  isReadonly: boolean,
+  volumes: Volumes,
+): readonly GoValue[] {
+  const mounts = new Map<string, GoValue>(
+    defaults(isReadonly).map((mount) => [mount.destination, mount]),
+  );
+  for (const mount of [
+    ...(settings.tmpfs ?? []),
+    ...(settings.binds ?? []),
+    ...(settings.mounts ?? []),
+  ]) {
+    mounts.set(mount.destination, mountJson(resolveVolume(mount, volumes)));
+  }
+  return [...mounts]
+    .toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    .map(([, mount]) => mount);
+}
+
+/** runtime-spec, config.md, "Mounts". */
+export function mountJson(mount: Omit<Mount, 'at'>): GoValue {
+  const { destination, type, source, options, uidMappings, gidMappings } = mount;
+  const filled = <T>(list: readonly T[] | undefined): readonly T[] | undefined =>
+    list === undefined || list.length === 0 ? undefined : list;
+  return {
+    destination,
+    type,
+    source,
+    options: filled(options),
+    uidMappings: filled(uidMappings)?.map((mapping) => ({ ...mapping })),
+    gidMappings: filled(gidMappings)?.map((mapping) => ({ ...mapping })),
+  };
+}
+
+/** A bind whose source is no absolute path means a volume. One that is read-only cannot be bound for writing. */
+function resolveVolume(mount: Mount, volumes: Volumes): Mount {
+  const { source, at } = mount;
+  if (mount.type !== 'bind' || source === undefined || source.startsWith('/')) return mount;
+  const volume = volumes.get(source);
+  if (volume === undefined) {
+    throw at.error(`there is no volume "${source}"`, {
+      fix: 'declare it under "volumes", or write an absolute path',
+    });
+  }
+  if (volume.readonly && mount.options?.includes('ro') !== true) {
+    throw at.error(`the volume "${source}" is read-only`, { fix: 'add the option "ro"' });
+  }
+  return { ...mount, source: volumeMount(source) };
+}
+
+/** What Docker gives a container, less /dev/shm and /dev/mqueue. */
+function defaults(
+  isReadonly: boolean,
+): readonly { destination: string; type: string; source: string; options: string[] }[] {
+  const ro = isReadonly ? ['ro'] : [];
+  return [
+    {
+      destination: '/proc',
+      type: 'proc',
+      source: 'proc',
+      options: ['nosuid', 'nodev', 'noexec', 'relatime'],
+    },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k', ...ro],
+    },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+    },
+    {
+      destination: '/sys',
+      type: 'sysfs',
+      source: 'sysfs',
+      options: ['nosuid', 'noexec', 'nodev', ...ro],
+    },
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'],
+    },
+  ];
+}

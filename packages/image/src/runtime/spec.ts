@@ -1,0 +1,151 @@
+import { expandCapabilities } from '../config/capabilities.ts';
+import type { Device } from '../config/devices.ts';
+import type { Resources } from '../config/resources.ts';
+import type { Id, Settings } from '../config/settings.ts';
+import { type GoValue, goJson, goMap } from '../go-json.ts';
+import { containerMounts, type Volumes } from './mounts.ts';
+
+/** What the settings of a container refer to. */
+export interface SpecContext {
+  /** Numeric ids of the names of containers. */
+  readonly ids: ReadonlyMap<string, number>;
+  readonly volumes: Volumes;
+}
+
+/** The runtime-spec that LinuxKit's tree has (config.md, "Specification version"). */
+const OCI_VERSION = '1.2.1';
+
+/**
+ * `config.json` of a container (runtime-spec, config.md), in the bytes Go would write: the order of its structs, empty
+ * fields left out, four blanks of indent.
+ * @throws LktError CONFIG_INVALID at the place of a name that means no container or volume
+ */
+export function containerSpec(settings: Settings, context: SpecContext): string {
+  const isReadonly = settings.readonly ?? false;
+  return goJson({
+    ociVersion: OCI_VERSION,
+    process: processOf(settings, context),
+    root: { path: 'rootfs', readonly: isReadonly ? true : undefined },
+    hostname: filledText(settings.hostname),
+    mounts: containerMounts(settings, isReadonly, context.volumes),
+    annotations: filledMap(settings.annotations),
+    linux: linuxOf(settings),
+  });
+}
+
+function processOf(settings: Settings, { ids }: SpecContext): GoValue {
+  const groups = (settings.additionalGids ?? []).map((id) => numericId(id, ids));
+  const rlimits = (settings.rlimits ?? []).map(({ type, hard, soft }) => ({ type, hard, soft }));
+  return {
+    user: {
+      uid: numericId(settings.uid ?? 0, ids),
+      gid: numericId(settings.gid ?? 0, ids),
+      additionalGids: filled(groups),
+    },
+    args: filled(settings.command ?? []),
+    env: filled(settings.env ?? []),
+    cwd: settings.cwd ?? '/',
+    capabilities: capabilitiesOf(settings),
+    rlimits: filled(rlimits),
+    noNewPrivileges: settings.noNewPrivileges === true ? true : undefined,
+    oomScoreAdj: settings.oomScoreAdj,
+  };
+}
+
+/** @throws LktError CONFIG_INVALID at a name that is not that of a container */
+export function numericId(id: Id, ids: ReadonlyMap<string, number>): number {
+  if (typeof id === 'number') return id;
+  const number = ids.get(id.name);
+  if (number !== undefined) return number;
+  throw id.at.error(`"${id.name}" is neither a number nor the name of a container`, {
+    fix: 'write a number without quotes, or the name of an entry of onboot, onshutdown or services',
+  });
+}
+
+function capabilitiesOf(settings: Settings): GoValue {
+  const effective = expandCapabilities(settings.capabilities ?? []);
+  const ambient = expandCapabilities(settings.ambient ?? []);
+  const bounding = filled([...new Set([...effective, ...ambient])].toSorted());
+  return {
+    bounding,
+    effective: filled(effective),
+    inheritable: bounding,
+    permitted: bounding,
+    ambient: filled(ambient),
+  };
+}
+
+function linuxOf(settings: Settings): GoValue {
+  const devices = (settings.devices ?? []).filter(({ path }) => path !== 'all');
+  return {
+    uidMappings: filled((settings.uidMappings ?? []).map((mapping) => ({ ...mapping }))),
+    gidMappings: filled((settings.gidMappings ?? []).map((mapping) => ({ ...mapping }))),
+    sysctl: filledMap(settings.sysctl),
+    resources: resourcesOf(settings.resources ?? {}, settings.devices ?? []),
+    cgroupsPath: filledText(settings.cgroupsPath),
+    namespaces: namespacesOf(settings),
+    devices: filled(
+      devices.map(({ path, type, major, minor, mode }) => ({
+        path,
+        type,
+        major,
+        minor,
+        fileMode: mode,
+      })),
+    ),
+    rootfsPropagation: filledText(settings.rootfsPropagation),
+    maskedPaths: filled(settings.maskedPaths ?? []),
+    readonlyPaths: filled(settings.readonlyPaths ?? []),
+  };
+}
+
+/** Leave to use its devices is a cgroup rule of the container too. */
+function resourcesOf(resources: Resources, devices: readonly Device[]): GoValue {
+  const rules = [
+    ...(resources.devices ?? []).map(({ allow, type, major, minor, access }) => ({
+      allow,
+      type: filledText(type),
+      major,
+      minor,
+      access: filledText(access),
+    })),
+    ...devices.map(({ path, type, major, minor }) => ({
+      allow: true,
+      type,
+      ...(path === 'all' ? {} : { major, minor }),
+      access: 'rwm',
+    })),
+  ];
+  const { devices: _devices, ...limits } = resources;
+  return { devices: filled(rules), ...limits };
+}
+
+/** Network, IPC and UTS are the host's unless said otherwise; PID and mount are new ones. */
+function namespacesOf({ net, ipc, uts, pid, userns }: Settings): GoValue {
+  const list: GoValue[] = [];
+  const add = (type: string, setting: string, ...news: readonly string[]): void => {
+    if (setting === 'host' || setting === 'root') return;
+    list.push(news.includes(setting) ? { type } : { type, path: setting });
+  };
+  add('network', net ?? 'root', 'new', 'none');
+  add('ipc', ipc ?? 'root', 'new');
+  add('uts', uts ?? 'root', 'new');
+  add('pid', pid ?? 'new', 'new');
+  add('user', userns ?? 'root', 'new');
+  list.push({ type: 'mount' });
+  return list;
+}
+
+function filled<T extends GoValue>(list: readonly T[]): readonly T[] | undefined {
+  return list.length === 0 ? undefined : list;
+}
+
+function filledText(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}
+
+function filledMap(
+  map: Readonly<Record<string, string>> | undefined,
+): Record<string, string> | undefined {
+  return map === undefined || Object.keys(map).length === 0 ? undefined : goMap(map);
+}
