@@ -10,7 +10,7 @@ export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';
   static override description = `The image is the three files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline, as "lkt build" writes them.
 
-Its console is on standard input and output. Ctrl-A x ends the machine, Ctrl-C goes to the guest. With --expect, --console-log or without a terminal nothing is read, and Ctrl-C ends the machine.
+Its console is on standard input and output. On a terminal Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json nothing is read, and Ctrl-C ends the machine.
 
 The exit code is 0 when the machine powers off, restarts, or has shown every text that was expected; 1 when its kernel panics, or when it ends or time runs out before.`;
   static override examples = [
@@ -87,7 +87,6 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
     const files = await machine.findBootFiles(resolve(cwd, prefix));
     const log = flags['console-log'];
     const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
-    const interactive = !detached && process.stdin.isTTY;
     const output =
       log === undefined
         ? this.jsonEnabled()
@@ -105,7 +104,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       disks,
       network: flags.networking === 'user',
       console: output,
-      interactive,
+      interactive: !detached,
       accelerator: flags.accel,
       acceleratorCache: resolve(session.cacheDir, 'kvm.json'),
       signal: session.signal,
@@ -117,7 +116,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
         if (name === 'tcg' && reason !== undefined) say(`running without KVM: ${reason}`);
         for (const { address, hostPort, guestPort, protocol } of started.publish)
           say(`${address}:${hostPort} leads to port ${guestPort} (${protocol}) of the machine`);
-        if (interactive) say('Ctrl-A x ends the machine');
+        if (!detached && process.stdin.isTTY) say('Ctrl-A x ends the machine');
       },
     };
     const minimumMemory = await minimumMemoryOf(files.initrd, session.signal);
