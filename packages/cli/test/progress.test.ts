@@ -114,6 +114,14 @@ test('tty: a thousand events in a second are drawn ten times, in the room there 
   display.close(false);
 });
 
+test('tty: without steps nothing is written, so that a console may be there', () => {
+  const screen = new Terminal(30, 8);
+  const display = ttyDisplay(screen, clock);
+  vi.advanceTimersByTime(5000);
+  display.close(false);
+  expect(screen.writes).toBe(0);
+});
+
 test('json: the events, each on its line', () => {
   const lines: string[] = [];
   const display = jsonDisplay({ write: (text) => lines.push(text) }, clock);

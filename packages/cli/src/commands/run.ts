@@ -15,7 +15,7 @@ Its console is on standard input and output. On a terminal Ctrl-A x ends the mac
 The exit code is 0 when the machine powers off, restarts, or has shown every text that was expected; 1 when its kernel panics, or when it ends or time runs out before.`;
   static override examples = [
     '<%= config.bin %> run sshd --publish 127.0.0.1:2222:22',
-    '<%= config.bin %> run minimal --expect "init: ready" --timeout 120',
+    '<%= config.bin %> run minimal --expect "lkt: boot complete" --timeout 120',
   ];
   static override args = {
     prefix: Args.string({
@@ -119,6 +119,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
         if (!detached && process.stdin.isTTY) say('Ctrl-A x ends the machine');
       },
     };
+    this.endProgress();
     const minimumMemory = await minimumMemoryOf(files.initrd, session.signal);
     try {
       const result = await machine.runMachine({ ...options, minimumMemory });

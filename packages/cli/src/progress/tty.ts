@@ -30,8 +30,9 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
     lastDraw = clock();
     const room = Math.max(1, (screen.rows ?? 24) - 2);
     const lines = live(steps.running, clock(), width(), room);
+    if (lines.length + drawnLines === 0 && ended === '') return;
     const block = lines.map((line) => `${line}\n`).join('');
-    screen.write(`${clear()}${ended}${HIDE_CURSOR}${block}`);
+    screen.write(`${clear()}${ended}${lines.length > 0 ? HIDE_CURSOR : SHOW_CURSOR}${block}`);
     ended = '';
     drawnLines = lines.length;
   };
@@ -59,8 +60,8 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
       clearInterval(tick);
       if (pending !== undefined) clearTimeout(pending);
       const logs = failed ? steps.failed.map(failureLog).join('') : '';
-      const show = lastDraw < 0 ? '' : SHOW_CURSOR;
-      screen.write(`${clear()}${ended}${show}${logs}`);
+      const text = `${clear()}${ended}${drawnLines > 0 ? SHOW_CURSOR : ''}${logs}`;
+      if (text !== '') screen.write(text);
       drawnLines = 0;
     },
   };
