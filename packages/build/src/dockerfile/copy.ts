@@ -138,9 +138,12 @@ class CopyPlanner {
   }
 
   #addWithParents(matches: readonly Match[], source: CopySource, destination: RawPath): void {
-    const base = toRaw(source.base);
+    // The base may hold wildcards, so what counts is how many directories it is.
+    const depth = source.base === '' ? 0 : source.base.split('/').length;
     for (const match of matches) {
-      const kept = base === '' ? match.path : match.path.slice(base.length + 1);
+      const parts = match.path.split('/');
+      const base = parts.slice(0, depth).join('/');
+      const kept = parts.slice(depth).join('/');
       if (this.#exclude.ignores(fromRaw(kept))) continue;
       this.#makeParents(join(destination, 'x'));
       for (const parent of parents(kept)) {

@@ -46,7 +46,7 @@ export class Glob {
     }
   }
 
-  /** The pattern read from its end to its start. */
+  /** The pattern read from its end to its start; not for one with `**`. */
   reversed(): Glob {
     return new Glob(this.#tokens.toReversed());
   }
@@ -56,8 +56,10 @@ type Token =
   | { readonly kind: 'char'; readonly char: string }
   | { readonly kind: 'any'; readonly except: string }
   | { readonly kind: 'class'; readonly negated: boolean; readonly ranges: readonly Range[] }
-  /** Any number of characters. `optional` is how many tokens, this one included, may be left out together. */
-  | { readonly kind: 'star'; readonly except: string; readonly optional: number };
+  /** Any number of characters. */
+  | { readonly kind: 'star'; readonly except: string }
+  /** Matches nothing; the two tokens after it may be left out. */
+  | { readonly kind: 'optional' };
 
 type Range = readonly [low: number, high: number];
 
@@ -68,7 +70,7 @@ export class GlobError extends Error {
 
 /**
  * @param options.separator what `*`, `?` and classes never match; '' for nothing.
- * @param options.deep whether `**` matches across separators, and `**` before a separator also no directory at all.
+ * @param options.deep whether `**` is any number of directories, as in .dockerignore
  * @param options.classes whether `[a-z]` is a class.
  */
 export function compileGlob(
@@ -79,6 +81,11 @@ export function compileGlob(
   const tokens: Token[] = [];
   const characters = Array.from(pattern);
   let index = 0;
+  if (options.deep && /^\*\*[^*?[\\/][^*?[\\]*$/.test(pattern)) {
+    // moby/patternmatcher: `**` and plain text is whatever ends in that text, as in `**.go`.
+    tokens.push({ kind: 'star', except: '' });
+    index = 2;
+  }
   while (index < characters.length) {
     const char = characters[index] ?? '';
     index += 1;
@@ -96,17 +103,14 @@ export function compileGlob(
     } else if (char !== '*') {
       tokens.push({ kind: 'char', char });
     } else if (options.deep && characters[index] === '*') {
-      while (characters[index] === '*') index += 1;
-      if (characters[index] === separator) {
-        // `**/` is any number of directories, none included.
-        tokens.push({ kind: 'star', except: '', optional: 2 });
-        tokens.push({ kind: 'char', char: separator });
-        index += 1;
-      } else {
-        tokens.push({ kind: 'star', except: '', optional: 1 });
-      }
+      index += 1;
+      if (characters[index] === separator) index += 1;
+      // Any number of directories, none included; with or without a separator after it.
+      if (index < characters.length) tokens.push({ kind: 'optional' });
+      tokens.push({ kind: 'star', except: '' });
+      if (index < characters.length) tokens.push({ kind: 'char', char: separator });
     } else {
-      tokens.push({ kind: 'star', except: separator, optional: 1 });
+      tokens.push({ kind: 'star', except: separator });
     }
   }
   return new Glob(tokens);
@@ -141,12 +145,13 @@ function readClass(characters: readonly string[], start: number): { token: Token
   return { token: { kind: 'class', negated, ranges }, next: index + 1 };
 }
 
+/** Adds a state, and those that are reached from it without a character. */
 function addWithSkips(tokens: readonly Token[], states: Set<number>, state: number): void {
-  for (let at = state; !states.has(at);) {
+  for (let at = state; !states.has(at); at += 1) {
     states.add(at);
     const token = tokens[at];
-    if (token?.kind !== 'star') return;
-    at += token.optional;
+    if (token?.kind === 'optional') addWithSkips(tokens, states, at + 3);
+    else if (token?.kind !== 'star') return;
   }
 }
 
@@ -158,6 +163,8 @@ function accepts(token: Token, char: string): boolean {
       return char !== token.except;
     case 'star':
       return char !== token.except;
+    case 'optional':
+      return false;
     case 'class': {
       if (char === '/') return false;
       const code = char.codePointAt(0) ?? 0;

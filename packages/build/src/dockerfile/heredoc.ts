@@ -14,11 +14,14 @@ export function hasHeredocs(text: string): boolean {
 
 /**
  * The here-documents a line opens: words such as `<<EOF`, `3<<-EOF`, `<<"EOF"`. A word is one only as a whole, so
- * `"<<EOF"` and `cat<<EOF` are not.
+ * `"<<EOF"` and `cat<<EOF` are not. In a line with a quote that is never closed nothing is one.
  */
 export function findHeredocs(line: MappedText, escape: string): readonly HeredocOpening[] {
   const openings: HeredocOpening[] = [];
-  for (const word of rawWords(line.text, 0, escape)) {
+  const words = rawWords(line.text, 0, escape);
+  const last = words.at(-1);
+  if (last?.unbalanced === true && !/^\d*<</.test(last.text)) return [];
+  for (const word of words) {
     const opening = parseHeredoc(word.text);
     if (opening === undefined) continue;
     if (opening === 'unbalanced') {

@@ -105,7 +105,7 @@ function joinContinuations(
       break;
     }
   }
-  return { line: new MappedText(source, trimEnd(text, slices), end), next: index, end, blank };
+  return { line: new MappedText(source, trim(text, slices), end), next: index, end, blank };
 }
 
 /** Offset of the escape character that continues the line. */
@@ -117,16 +117,19 @@ function continuationMark(text: string, line: PhysicalLine, escape: string): num
   return at - 1;
 }
 
-/** Drops the blanks at the end of the whole instruction, across its pieces. */
-function trimEnd(
+/** Drops the blanks around the whole instruction, across its pieces. */
+function trim(
   text: string,
   slices: readonly { start: number; end: number }[],
 ): readonly { start: number; end: number }[] {
   const kept = slices.map((slice) => ({ ...slice }));
-  for (let last = kept.at(-1); last !== undefined; last = kept.at(-1)) {
-    while (last.end > last.start && isSpace(text[last.end - 1])) last.end -= 1;
-    if (last.end > last.start) break;
-    kept.pop();
+  for (const slice of kept) {
+    while (slice.start < slice.end && isSpace(text[slice.start])) slice.start += 1;
+    if (slice.start < slice.end) break;
+  }
+  for (const slice of kept.toReversed()) {
+    while (slice.end > slice.start && isSpace(text[slice.end - 1])) slice.end -= 1;
+    if (slice.end > slice.start) break;
   }
   return kept;
 }

@@ -3,6 +3,8 @@ export interface RawWord {
   readonly text: string;
   readonly start: number;
   readonly end: number;
+  /** Whether a quote in it is never closed. */
+  readonly unbalanced?: boolean;
 }
 
 /**
@@ -29,7 +31,10 @@ export function rawWords(text: string, from: number, escape: string): readonly R
     if (char === '"' || char === "'") quote = char;
     else if (char === escape) index += 1;
   }
-  if (start !== undefined) words.push({ text: text.slice(start), start, end: text.length });
+  if (start !== undefined) {
+    const unbalanced = quote !== undefined;
+    words.push({ text: text.slice(start), start, end: text.length, unbalanced });
+  }
   return words;
 }
 

@@ -237,9 +237,6 @@ export class StageEvaluator {
 
   #run(instruction: RunInstruction): RunStep {
     const { argv, files } = this.#command(instruction);
-    if (argv.length === 0) {
-      throw this.#error(instruction, 'RUN [] has no command', 'name a program');
-    }
     if (argv.some((argument) => argument.includes('\0'))) {
       throw this.#error(instruction, 'an argument of RUN holds a NUL', 'remove the \\u0000');
     }

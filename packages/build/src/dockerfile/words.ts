@@ -221,12 +221,15 @@ class WordParser {
       const all = this.#text[this.#at + 1] === '/';
       this.#at += all ? 2 : 1;
       const pattern = this.parts('/}', true);
-      let replacement: readonly Part[] = [];
-      if (this.#text[this.#at] === '/') {
-        this.#at += 1;
-        replacement = this.parts('}', true);
+      if (this.#text[this.#at] !== '/') {
+        throw new WordError(
+          index,
+          `bad substitution: \${${name}/ has a pattern and no replacement`,
+          `write \${${name}/pattern/replacement}`,
+        );
       }
-      return { kind: all ? '//' : '/', pattern, replacement };
+      this.#at += 1;
+      return { kind: all ? '//' : '/', pattern, replacement: this.parts('}', true) };
     }
     const found = `${emptyCounts ? ':' : ''}${kind ?? ''}`;
     throw new WordError(index, `bad substitution: \${${name}${found} is not known`, MODIFIERS);
