@@ -63,11 +63,7 @@ export async function* readTar(
     await reader.drain();
     headers.checkLength();
   } catch (error) {
-    if (error instanceof UnexpectedEnd)
-      throw new LktError('ARCHIVE_INVALID', `the tar archive is cut off${headers.place()}`, {
-        cause: error,
-      });
-    throw error;
+    throw error instanceof UnexpectedEnd ? headers.error('is cut off') : error;
   } finally {
     await reader.close();
   }
@@ -93,7 +89,7 @@ class Content implements AsyncIterable<Uint8Array> {
     this.#state = 'reading';
     while (this.#missing > 0) {
       const part = await this.#reader.take(this.#missing);
-      if (part === undefined) throw new UnexpectedEnd('unexpected end of data');
+      if (part === undefined) throw this.#headers.error('is cut off');
       this.#headers.checkLength();
       this.#missing -= part.length;
       yield part;
@@ -158,10 +154,10 @@ class Headers {
   }
 
   error(what: string): LktError {
-    return new LktError('ARCHIVE_INVALID', `the tar archive ${what}${this.place()}`);
+    return new LktError('ARCHIVE_INVALID', `the tar archive ${what}${this.#place()}`);
   }
 
-  place(): string {
+  #place(): string {
     if (this.#last === undefined) return ' (at its start)';
     return ` (at or after ${JSON.stringify(fromRaw(this.#last))})`;
   }
@@ -268,7 +264,10 @@ class Headers {
   }
 
   #unsupported(what: string): LktError {
-    return new LktError('UNSUPPORTED', `${what} in a tar archive are not supported${this.place()}`);
+    return new LktError(
+      'UNSUPPORTED',
+      `${what} in a tar archive are not supported${this.#place()}`,
+    );
   }
 
   #path(name: string): RawPath {

@@ -33,8 +33,7 @@ export async function* zstdFrames(
     }
     if (count === 0) throw broken('there is no frame');
   } catch (error) {
-    if (error instanceof UnexpectedEnd) throw broken('it is cut off', error);
-    throw error;
+    throw error instanceof UnexpectedEnd ? broken('it is cut off') : error;
   } finally {
     await reader.close();
   }
@@ -64,11 +63,15 @@ async function* frame(reader: ByteReader, magic: Buffer): AsyncGenerator<Uint8Ar
 
 /** Exactly as many, none included. */
 async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
-  const data = await reader.read(length);
-  if (data === undefined) throw new UnexpectedEnd('unexpected end of data');
-  return data;
+  try {
+    const data = await reader.read(length);
+    if (data !== undefined) return data;
+  } catch (error) {
+    if (!(error instanceof UnexpectedEnd)) throw error;
+  }
+  throw broken('it is cut off');
 }
 
-function broken(what: string, cause?: unknown): LktError {
-  return new LktError('ARCHIVE_INVALID', `the zstd data is broken: ${what}`, { cause });
+function broken(what: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the zstd data is broken: ${what}`);
 }

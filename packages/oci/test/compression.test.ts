@@ -1,0 +1,206 @@
+import { deflateRawSync, gzipSync } from 'node:zlib';
+import { digestOf, LktError } from '@lkt/core';
+import { expect, test, vi } from 'vitest';
+import { knownInput } from '../src/deflate-check.ts';
+import {
+  type Descriptor,
+  decompressLayer,
+  gunzip,
+  gzip,
+  MediaType,
+  unzstd,
+  zstd,
+} from '../src/index.ts';
+import { chunks, collect, failure, run } from './support.ts';
+
+/** Words, noise and zeros, more than any window or buffer on the way. */
+const DATA = Buffer.concat([
+  knownInput(),
+  Buffer.alloc(300_000),
+  knownInput().toReversed(),
+  knownInput(),
+]);
+
+const GOLDEN = 'sha256:085016f3f9f25114c92788925390ee0b94df50ef1681630016c7d4d6177cc83e';
+
+test.each([1000, 65_536, 10_000_000])(
+  'gzip gives the golden bytes, however the source is cut (%i)',
+  async (size) => {
+    const packed = await collect(gzip(chunks(DATA, size)));
+    expect(digestOf(packed)).toBe(GOLDEN);
+    // RFC 1952, 2.3: no name, no time, no system.
+    expect(packed.subarray(0, 10).toString('hex')).toBe('1f8b08000000000000ff');
+    expect(run('gzip', ['-dc'], { input: packed }).equals(DATA)).toBe(true);
+  },
+);
+
+test('a Node with another zlib gives the same bytes', async () => {
+  vi.resetModules();
+  vi.doMock('../src/deflate-check.ts', () => ({ zlibIsKnown: () => false }));
+  const portable = await import('../src/compression.ts');
+  vi.doUnmock('../src/deflate-check.ts');
+  for (const size of [7777, 10_000_000])
+    expect(digestOf(await collect(portable.gzip(chunks(DATA, size))))).toBe(GOLDEN);
+});
+
+test('the known answer tells zlibs apart', async () => {
+  const { zlibIsKnown } = await import('../src/deflate-check.ts');
+  expect(zlibIsKnown()).toBe(true);
+  const { deflateRaw } = await import('pako');
+  const input = knownInput();
+  const known = deflateRawSync(input, { level: 4 });
+  expect(known.equals(deflateRaw(input, { level: 4 }))).toBe(true);
+  // What a Node linked with Debian's zlib gives.
+  expect(known.equals(deflateRaw(input, { level: 4, legacyHash: true }))).toBe(false);
+});
+
+test('an empty source', async () => {
+  expect(await collect(gunzip(gzip(chunks(''))))).toEqual(Buffer.alloc(0));
+  expect(await collect(unzstd(zstd(chunks(''))))).toEqual(Buffer.alloc(0));
+});
+
+test.each([1, 9, 1000, 10_000_000])(
+  'gunzip reads several members and padding of zeros, cut into %i bytes',
+  async (size) => {
+    const small = Buffer.from('small');
+    const two = Buffer.concat([gzipSync(small), gzipSync(small), Buffer.alloc(100)]);
+    expect((await collect(gunzip(chunks(two, size)))).toString()).toBe('smallsmall');
+  },
+);
+
+test.each<[string, Buffer]>([
+  ['nothing', Buffer.alloc(0)],
+  ['text', Buffer.from('hello')],
+  ['cut off', gzipSync('hello').subarray(0, -1)],
+  ['bad checksum', gzipSync('hello').fill(0, 17, 21)],
+  ['junk after it', Buffer.concat([gzipSync('hello'), Buffer.from('junk')])],
+  [
+    'a cut off second member',
+    Buffer.concat([gzipSync('hello'), gzipSync('hello').subarray(0, 12)]),
+  ],
+])('gunzip refuses: %s', async (_name, data) => {
+  for (const size of [1, 10_000])
+    await failure('ARCHIVE_INVALID', collect(gunzip(chunks(data, size))));
+});
+
+test.each([1, 1000, 10_000_000])(
+  'unzstd reads many frames and leaves out skippable ones, cut into %i bytes',
+  async (size) => {
+    const input = DATA.subarray(0, size === 1 ? 2000 : DATA.length);
+    const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+    const frames = Buffer.concat([
+      skippable,
+      run('zstd', ['-c'], { input }),
+      run('zstd', ['-c', '-19', '--long=27', '--no-check'], { input }),
+      skippable,
+      run('zstd', ['-c', '--content-size', `--stream-size=${input.length}`], { input }),
+    ]);
+    expect(
+      (await collect(unzstd(chunks(frames, size)))).equals(Buffer.concat([input, input, input])),
+    ).toBe(true);
+  },
+);
+
+test('zstd of ours is read by zstd(1), and does not depend on how the source is cut', async () => {
+  const packed = await collect(zstd(chunks(DATA, 1000)));
+  expect(run('zstd', ['-dc'], { input: packed }).equals(DATA)).toBe(true);
+  expect((await collect(zstd(chunks(DATA, 99_999)))).equals(packed)).toBe(true);
+});
+
+test.each<[string, (frame: Buffer) => Buffer]>([
+  ['nothing', () => Buffer.alloc(0)],
+  ['text', () => Buffer.from('hello')],
+  ['cut off', (frame) => frame.subarray(0, -1)],
+  [
+    'cut off in the magic number of the next frame',
+    (frame) => Buffer.concat([frame, frame.subarray(0, 2)]),
+  ],
+  ['bad checksum', (frame) => Buffer.from(frame).fill(0, frame.length - 4)],
+  ['junk after it', (frame) => Buffer.concat([frame, Buffer.from('junk')])],
+  ['a reserved block type', (frame) => Buffer.from(frame).fill(0xff, 6, 7)],
+  [
+    'a window of 2 GiB',
+    () => run('zstd', ['-c', '--long=31', '-1'], { input: Buffer.alloc(10) }).fill(0xa8, 5, 6),
+  ],
+])('unzstd refuses: %s', async (_name, damage) => {
+  const data = damage(run('zstd', ['-c', '--no-content-size'], { input: 'hello hello hello' }));
+  for (const size of [1, 10_000])
+    await failure('ARCHIVE_INVALID', collect(unzstd(chunks(data, size))));
+});
+
+test('a bomb is stopped at the limit', async () => {
+  const zeros = Buffer.alloc(5_000_000);
+  for (const unpack of [
+    gunzip(chunks(gzipSync(zeros)), { maxBytes: 1_000_000 }),
+    unzstd(zstd(chunks(zeros)), { maxBytes: 1_000_000 }),
+  ]) {
+    let size = 0;
+    const error = await failure(
+      'ARCHIVE_INVALID',
+      (async () => {
+        for await (const part of unpack) size += part.length;
+      })(),
+    );
+    expect(error.message).toMatch(/unpacks to more than 1000000 bytes$/);
+    expect(size).toBeLessThanOrEqual(1_000_000);
+  }
+});
+
+test('an error of the source comes through, at its start, in it, and after the data', async () => {
+  const problem = new Error('line is down');
+  async function* failing(data: Uint8Array): AsyncGenerator<Uint8Array> {
+    yield* chunks(data, 1000);
+    throw problem;
+  }
+  for (const data of [
+    Buffer.alloc(0),
+    gzipSync('hello').subarray(0, 12),
+    gzipSync('hello'),
+    Buffer.concat([gzipSync('hello'), Buffer.alloc(100_000)]),
+  ])
+    await expect(collect(gunzip(failing(data)))).rejects.toBe(problem);
+  await expect(collect(gzip(failing(DATA)))).rejects.toBe(problem);
+  await expect(collect(unzstd(failing(await collect(zstd(chunks('hello'))))))).rejects.toBe(
+    problem,
+  );
+});
+
+test('whoever stops reading stops the source', async () => {
+  for (const use of [gzip, zstd]) {
+    let isClosed = false;
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) yield knownInput();
+      } finally {
+        isClosed = true;
+      }
+    }
+    let count = 0;
+    for await (const part of use(endless())) {
+      count += part.length;
+      if (count > 100_000) break;
+    }
+    expect(isClosed).toBe(true);
+  }
+});
+
+const layer = (mediaType: string): Descriptor => ({ mediaType, digest: digestOf(''), size: 0 });
+
+test('a layer is unpacked by its media type', async () => {
+  const packed = await collect(gzip(chunks('tar')));
+  for (const type of [
+    MediaType.layerGzip,
+    MediaType.dockerLayerGzip,
+    'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+    'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+  ])
+    expect((await collect(decompressLayer(layer(type), chunks(packed)))).toString()).toBe('tar');
+  for (const type of [MediaType.layerTar, MediaType.dockerLayerTar])
+    expect((await collect(decompressLayer(layer(type), chunks('tar')))).toString()).toBe('tar');
+  expect(
+    (await collect(decompressLayer(layer(MediaType.layerZstd), zstd(chunks('tar'))))).toString(),
+  ).toBe('tar');
+  expect(() => decompressLayer(layer('application/vnd.in-toto+json'), chunks(''))).toThrow(
+    LktError,
+  );
+});

@@ -1,0 +1,121 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LktError, type LktErrorCode } from '@lkt/core';
+import { expect } from 'vitest';
+import { type Entry, type EntryWithContent, readTar, SOURCE_DATE_EPOCH } from '../src/index.ts';
+
+export async function* chunks(data: Uint8Array | string, size = 1000): AsyncGenerator<Uint8Array> {
+  const bytes = Buffer.from(data);
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(source));
+}
+
+/** An entry with everything that is not given at its plainest. */
+export function entry(path: string, more: Partial<EntryWithContent> = {}): EntryWithContent {
+  const type = more.type ?? 'file';
+  const mode = type === 'directory' ? 0o755 : type === 'symlink' ? 0o777 : 0o644;
+  return { path, type, mode, uid: 0, gid: 0, mtime: SOURCE_DATE_EPOCH, size: 0, ...more };
+}
+
+export function file(
+  path: string,
+  content: Uint8Array | string,
+  more: Partial<Entry> = {},
+): EntryWithContent {
+  const bytes = Buffer.from(content);
+  if (bytes.length === 0) return entry(path, more);
+  return entry(path, { ...more, size: bytes.length, content: chunks(bytes) });
+}
+
+export const directory = (path: string, more: Partial<Entry> = {}): EntryWithContent =>
+  entry(path, { ...more, type: 'directory' });
+
+export const symlink = (path: string, link: string): EntryWithContent =>
+  entry(path, { type: 'symlink', link });
+
+export const hardlink = (path: string, link: string): EntryWithContent =>
+  entry(path, { type: 'hardlink', link });
+
+/** Entries with their contents read. */
+export async function listTar(
+  source: AsyncIterable<Uint8Array>,
+  limits?: Parameters<typeof readTar>[1],
+): Promise<(Omit<EntryWithContent, 'content'> & { data?: Buffer })[]> {
+  const result = [];
+  for await (const { content, ...rest } of readTar(source, limits))
+    result.push(content === undefined ? rest : { ...rest, data: await collect(content) });
+  return result;
+}
+
+export async function tempDir(): Promise<AsyncDisposable & { path: string }> {
+  const path = await mkdtemp(join(tmpdir(), 'lkt-oci-'));
+  return {
+    path,
+    [Symbol.asyncDispose]: async () => rm(path, { recursive: true, force: true }),
+  };
+}
+
+/** The LktError that is thrown, with its code checked. */
+export async function failure(code: LktErrorCode, work: Promise<unknown>): Promise<LktError> {
+  const error: unknown = await work.then(
+    () => new Error('nothing was thrown'),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof LktError)) throw error;
+  expect(error.code).toBe(code);
+  return error;
+}
+
+/** Runs a program that must succeed. */
+export function run(
+  program: string,
+  args: readonly string[],
+  options: { cwd?: string; input?: Uint8Array | string; env?: Record<string, string> } = {},
+): Buffer {
+  const { stdout, stderr, status, error } = spawnSync(program, args, {
+    ...options,
+    env: { ...process.env, LC_ALL: 'C', TZ: 'UTC', ...options.env },
+    maxBuffer: 2 ** 28,
+  });
+  if (error !== undefined) throw error;
+  if (status !== 0)
+    throw new Error(`${program} ${args.join(' ')} ended with ${status}: ${stderr.toString()}`);
+  return stdout;
+}
+
+/** A JavaScript program, with the package as `oci`, for another process. */
+export function script(body: string): string {
+  const module = fileURLToPath(new URL('../src/index.ts', import.meta.url));
+  return `const oci = await import(${JSON.stringify(module)});\n${body}`;
+}
+
+/** Runs a script in another process, in the way `wrap` says. */
+export async function runScript(
+  body: string,
+  {
+    wrap = (command) => command,
+    onSpawn = () => undefined,
+  }: {
+    wrap?: (command: string[]) => string[];
+    onSpawn?: (child: ReturnType<typeof spawn>) => void;
+  } = {},
+): Promise<{ status: number | null; signal: string | null; stdout: string; stderr: string }> {
+  const command = [process.execPath, '--no-warnings', '--input-type=module', '-e', script(body)];
+  const [program = '', ...args] = wrap(command);
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  onSpawn(child);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
+  });
+}

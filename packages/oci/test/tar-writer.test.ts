@@ -1,0 +1,227 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestOf } from '@lkt/core';
+import { describe, expect, test } from 'vitest';
+import { clampEntry, type EntryWithContent, toRaw, writeTar } from '../src/index.ts';
+import {
+  chunks,
+  collect,
+  directory,
+  entry,
+  failure,
+  file,
+  hardlink,
+  run,
+  symlink,
+  tempDir,
+} from './support.ts';
+
+const LONG = 'd'.repeat(60);
+
+/** One of everything a layer can hold. */
+function everything(): EntryWithContent[] {
+  return [
+    directory('dir', { mode: 0o1777 }),
+    file('dir/file', 'content\n', { mode: 0o4755, uid: 1000, gid: 100 }),
+    hardlink('dir/link', 'dir/file'),
+    symlink('dir/symlink', '../etc/passwd'),
+    entry('dir/null', { type: 'char', mode: 0o666, devMajor: 1, devMinor: 3 }),
+    entry('dir/disk', { type: 'block', mode: 0o660, devMajor: 259, devMinor: 1_048_575 }),
+    entry('dir/pipe', { type: 'fifo', mode: 0o600 }),
+    entry('dir/.wh.gone', { mode: 0, mtime: 0 }),
+    file(toRaw('dir/ünï'), 'x'),
+    file('dir/\xff\xfe', 'y'),
+    file(`${LONG}/${LONG}/f`, 'split'),
+    file(`${LONG}${LONG}/f`, 'not split'),
+    directory(`${LONG}/${LONG}/${LONG}`),
+    symlink('dir/far', `${LONG}/${LONG}`),
+    entry('dir/owner', { uid: 2_097_152, gid: 4_294_967_294 }),
+    entry('dir/old', { mtime: -1 }),
+    entry('dir/new', { mtime: 2 ** 33 }),
+    file('dir/caps', 'z', {
+      xattrs: new Map([
+        ['user.empty', Buffer.alloc(0)],
+        ['security.capability', Buffer.from('0100000200040000000000000000000000000a3d', 'hex')],
+      ]),
+      pax: new Map([['LINUXKIT.source', 'docker.io/lkt/init:1']]),
+    }),
+  ];
+}
+
+test('the bytes are those of Go archive/tar (1.24, FormatPAX, same headers), which BuildKit writes', async () => {
+  expect(digestOf(await collect(writeTar(everything())))).toBe(
+    'sha256:8a3bf6e4f67a58b6251c0cdcce538e6c46d897cec181440b30255f76843c31c8',
+  );
+});
+
+// Fields by offset: POSIX.1-2017, pax, "ustar Interchange Format".
+test('a header has the fields of ustar and nothing else', async () => {
+  const block = (await collect(writeTar([file('a/b', 'hi', { uid: 8, gid: 9 })]))).subarray(0, 512);
+  const fields = [
+    `a/b${'\0'.repeat(97)}`,
+    '0000644\0',
+    '0000010\0',
+    '0000011\0',
+    '00000000002\0',
+    '13075437410\0',
+    block.toString('latin1', 148, 156),
+    '0',
+    '\0'.repeat(100),
+    'ustar\x0000',
+    '\0'.repeat(64),
+    '0000000\0',
+    '0000000\0',
+    '\0'.repeat(167),
+  ];
+  expect(block.toString('latin1')).toBe(fields.join(''));
+  expect(block.toString('latin1', 148, 156)).toMatch(/^0[0-7]{5}\0 $/);
+});
+
+test('an archive ends with two zero blocks, files are padded', async () => {
+  expect(await collect(writeTar([]))).toEqual(Buffer.alloc(1024));
+  const archive = await collect(writeTar([file('a', 'x'.repeat(513))]));
+  expect(archive.length).toBe(512 + 1024 + 1024);
+  expect(archive.subarray(512 + 513)).toEqual(Buffer.alloc(1024 - 513 + 1024));
+});
+
+test.each([
+  [100, undefined],
+  [101, 'path'],
+])('a name of %i characters without a slash: PAX record %s', async (length, record) => {
+  const archive = await collect(writeTar([entry('n'.repeat(length))]));
+  expect(archive.includes(' path=')).toBe(record !== undefined);
+});
+
+test('a PAX record counts the digits of its own length', async () => {
+  for (const length of [101, 90 + 900, 988, 989, 990, 991, 992]) {
+    const name = 'n'.repeat(length);
+    const archive = await collect(writeTar([entry(name)]));
+    const text = archive.toString('latin1', 512, archive.indexOf('\n') + 1);
+    expect(text).toBe(`${text.length} path=${name}\n`);
+  }
+});
+
+describe('other programs read it back', () => {
+  test('GNU tar', async () => {
+    const listing = run('tar', ['--numeric-owner', '--full-time', '-tvf', '-'], {
+      input: await collect(writeTar(everything())),
+    }).toString();
+    expect(listing).toContain('drwxrwxrwt 0/0               0 2017-04-18 16:30:00 dir/\n');
+    expect(listing).toContain('-rwsr-xr-x 1000/100          8 2017-04-18 16:30:00 dir/file\n');
+    expect(listing).toContain(
+      'hrw-r--r-- 0/0               0 2017-04-18 16:30:00 dir/link link to dir/file\n',
+    );
+    expect(listing).toContain('dir/symlink -> ../etc/passwd\n');
+    expect(listing).toContain('crw-rw-rw- 0/0             1,3 2017-04-18 16:30:00 dir/null\n');
+    expect(listing).toContain('brw-rw---- 0/0     259,1048575 2017-04-18 16:30:00 dir/disk\n');
+    expect(listing).toContain('2097152/4294967294');
+    expect(listing).toContain('1969-12-31 23:59:59 dir/old\n');
+    expect(listing).toContain('2242-03-16 12:56:32 dir/new\n');
+    expect(listing).toContain('dir/\\303\\274n\\303\\257\n');
+    expect(listing).toContain('dir/\\377\\376\n');
+    expect(listing).toContain(`${LONG}/${LONG}/${LONG}/\n`);
+  });
+
+  test('bsdtar', async () => {
+    const utf8 = everything().filter((item) => !item.path.includes('\xff'));
+    const listing = run('bsdtar', ['--numeric-owner', '-tvf', '-'], {
+      input: await collect(writeTar(utf8)),
+      env: { LC_ALL: 'C.UTF-8' },
+    }).toString();
+    expect(listing.trim().split('\n').length).toBe(utf8.length);
+    expect(listing).toMatch(/^prw------- .* dir\/pipe$/m);
+    expect(listing).toMatch(/^hrw-r--r-- .* dir\/link link to dir\/file$/m);
+    expect(listing).toContain('dir/ünï\n');
+    expect(listing).toContain(`${LONG}${LONG}/f\n`);
+  });
+
+  test('Python', async () => {
+    await using temp = await tempDir();
+    const path = join(temp.path, 'a.tar');
+    await writeFile(path, await collect(writeTar(everything())));
+    const program = `
+import json, os, sys, tarfile
+t = tarfile.open(sys.argv[1])
+raw = lambda name: os.fsencode(name).decode('latin1')
+print(json.dumps([[raw(m.name), m.type.decode(), m.mode, m.uid, m.gid, int(m.mtime), m.size, m.linkname,
+  m.devmajor, m.devminor, m.pax_headers.get('SCHILY.xattr.security.capability')] for m in t]))`;
+    const found = JSON.parse(run('python3', ['-c', program, path]).toString()) as unknown[];
+    const flags = {
+      file: '0',
+      hardlink: '1',
+      symlink: '2',
+      char: '3',
+      block: '4',
+      directory: '5',
+      fifo: '6',
+    };
+    expect(found).toEqual(
+      everything().map((item) => [
+        item.path,
+        flags[item.type],
+        item.mode,
+        item.uid,
+        item.gid,
+        item.mtime,
+        item.size,
+        item.link ?? '',
+        item.devMajor ?? 0,
+        item.devMinor ?? 0,
+        // The last byte but one is the newline that ends a record: only the length says that it does not.
+        item.xattrs === undefined ? null : '\x01\0\0\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\x0a=',
+      ]),
+    );
+  });
+
+  test('extraction gives the extended attributes', async () => {
+    await using temp = await tempDir();
+    const value = Buffer.from('0001ff0a3d00', 'hex');
+    const archive = await collect(
+      writeTar([file('f', 'x', { xattrs: new Map([['user.lkt', value]]) })]),
+    );
+    run('tar', ['--xattrs', '-C', temp.path, '-xf', '-'], { input: archive });
+    const program = 'import os, sys; print(os.getxattr(sys.argv[1], "user.lkt").hex())';
+    expect(
+      run('python3', ['-c', program, join(temp.path, 'f')])
+        .toString()
+        .trim(),
+    ).toBe('0001ff0a3d00');
+  });
+});
+
+test.each([
+  ['longer', 'abc'],
+  ['shorter', 'a'],
+  ['shorter', ''],
+])('content that is %s than announced is an error that names the file', async (relation, text) => {
+  const bad = entry('etc/conf', { size: 2, content: chunks(text) });
+  const error = await failure('IO_FAILED', collect(writeTar([bad])));
+  expect(error.message).toBe(
+    `etc/conf: its content is ${relation} than the 2 bytes it was to have`,
+  );
+});
+
+test.each([
+  entry(''),
+  entry('a\0b'),
+  entry('a', { mode: 0o10000 }),
+  entry('a', { uid: -1 }),
+  entry('a', { uid: 1.5 }),
+  entry('a', { mtime: 0.5 }),
+  entry('a', { type: 'symlink' }),
+  entry('a', { type: 'char', devMinor: 2 ** 21 }),
+  entry('a', { pax: new Map([['a=b', '']]) }),
+])('an entry no archive can hold is a mistake in the program: %j', async (bad) => {
+  await expect(collect(writeTar([bad]))).rejects.toThrow(/^(tar entry|bad PAX key)/);
+});
+
+test('attributes beyond what readers take are refused', async () => {
+  const bad = entry('a', { xattrs: new Map([['user.a', Buffer.alloc(2 ** 20)]]) });
+  await failure('UNSUPPORTED', collect(writeTar([bad])));
+});
+
+test('an entry is clamped to whole seconds of the epoch', () => {
+  expect(clampEntry(entry('a', { mtime: 1e10 })).mtime).toBe(1_492_533_000);
+  expect(clampEntry(entry('a', { mtime: 12.9 })).mtime).toBe(12);
+  expect(clampEntry(entry('a', { mtime: 12 }), 5).mtime).toBe(5);
+});
