@@ -138,11 +138,18 @@ async function unpack(
   const what = `${item.name} ${item.version}`;
   const data = debTar(store.read(item), { what, decoder });
   const files = new Map<RawPath, TreeFile>();
-  // To the end of the .deb, where its digest is checked: only then is anything of it used.
-  for await (const entry of readTar(data)) {
-    signal.throwIfAborted();
-    const file = await toFile(entry, files, spool, what);
-    if (file !== undefined) files.set(file.path, file);
+  try {
+    // To the end of the .deb, where its digest is checked: only then is anything of it used.
+    for await (const entry of readTar(data)) {
+      signal.throwIfAborted();
+      const file = await toFile(entry, files, spool, what);
+      if (file !== undefined) files.set(file.path, file);
+    }
+  } catch (error) {
+    // A damaged blob is more likely than a damaged package: the digest tells.
+    if (error instanceof LktError && error.code === 'ARCHIVE_INVALID')
+      for await (const chunk of store.read(item)) void chunk;
+    throw error;
   }
   return [...files.values()];
 }
@@ -191,20 +198,18 @@ function selector({ exclude = [], include = [] }: AssembleOptions): (path: RawPa
 
 /** The Replaces field stands in the .deb alone, so it is read when two packages have one path, which is rare. */
 function replacesReader(lock: DebianLock, store: Store, { decoder }: AssembleContext): Replaces {
-  const find = (name: string): LockedPackage => {
-    const item = lock.packages.find((candidate) => candidate.name === name);
-    if (item === undefined) throw new Error(`${name} is not in the lock`);
-    return item;
-  };
+  const find = (name: string): LockedPackage | undefined =>
+    lock.packages.find((item) => item.name === name);
   return async (winner, loser) => {
-    if (!lock.packages.some(({ name }) => name === loser)) return false;
-    const { version, ...item } = find(winner);
-    const what = `${winner} ${version}`;
+    const item = find(winner);
+    const other = find(loser);
+    if (item === undefined || other === undefined) return false; // not both are packages
+    const what = `${winner} ${item.version}`;
     const control = await debControl(store.read(item), {
       what,
       ...(decoder === undefined ? {} : { decoder }),
     });
-    const offer = { ...find(loser), provides: [] };
+    const offer = { ...other, provides: [] };
     return parseRelations(control.get('replaces') ?? '').some((clause) =>
       clause.some((wanted) => meets(offer, wanted)),
     );

@@ -33,9 +33,9 @@ export function satisfies(version: string, relation: Relation, bound: string): b
   }
 }
 
-/** `[epoch:]upstream[-revision]`, with the characters deb-version(7) allows. */
+/** `[epoch:]upstream[-revision]`. As for dpkg, the first character need not be a digit, though policy wants one. */
 export function isVersion(text: string): boolean {
-  return /^(?:\d+:)?[0-9][A-Za-z0-9.+~:-]*$/.test(text);
+  return /^(?:\d+:)?[A-Za-z0-9][A-Za-z0-9.+~:-]*$/.test(text);
 }
 
 interface Parts {

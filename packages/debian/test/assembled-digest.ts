@@ -1,0 +1,12 @@
+/** Run as a process of its own by assemble.test.ts: prints the digest of the tar of a lock's packages. */
+import { Digester, silentReporter } from '@lkt/core';
+import { openStore, writeTar } from '@lkt/oci';
+import { assemble } from '../src/assemble.ts';
+import { parseLock } from '../src/lock.ts';
+
+const [store = '', text = ''] = process.argv.slice(2);
+const lock = parseLock({ path: 'debian.lock', text });
+const digester = new Digester();
+const entries = assemble(lock, await openStore(store), {}, { reporter: silentReporter });
+for await (const chunk of writeTar(entries)) digester.update(chunk);
+console.log(digester.digest());

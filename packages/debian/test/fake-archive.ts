@@ -1,0 +1,229 @@
+import { execFile } from 'node:child_process';
+import { chmod, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { digestHex, digestOf } from '@lkt/core';
+import type { Mirror } from '../src/mirror.ts';
+
+const exec = promisify(execFile);
+
+type FakeFile =
+  | string
+  | { readonly text: string; readonly mode: number }
+  | { readonly symlink: string }
+  | { readonly hardlink: string }
+  | { readonly directory: number };
+
+export interface FakeDeb {
+  readonly name: string;
+  readonly version?: string;
+  readonly architecture?: string;
+  /** More fields of the control file, such as Depends. */
+  readonly fields?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, FakeFile>>;
+  readonly compression?: 'xz' | 'gzip' | 'zstd' | 'none';
+}
+
+/** Makes a real .deb with dpkg-deb. */
+export async function buildDeb(deb: FakeDeb): Promise<Buffer> {
+  const root = await mkdtemp(join(tmpdir(), 'lkt-deb-'));
+  try {
+    const tree = join(root, 'tree');
+    await mkdir(join(tree, 'DEBIAN'), { recursive: true, mode: 0o755 });
+    for (const [path, file] of Object.entries(deb.files ?? {})) {
+      await place(tree, join(tree, path), file);
+    }
+    const control = Object.entries(controlOf(deb)).map(([key, value]) => `${key}: ${value}\n`);
+    await writeFile(join(tree, 'DEBIAN/control'), control.join(''));
+    const out = join(root, 'out.deb');
+    await exec(
+      'dpkg-deb',
+      ['--root-owner-group', `-Z${deb.compression ?? 'xz'}`, '--build', tree, out],
+      {
+        env: { ...process.env, SOURCE_DATE_EPOCH: '1700000000' },
+      },
+    );
+    return await readFile(out);
+  } finally {
+    await rm(root, { recursive: true });
+  }
+}
+
+async function place(tree: string, path: string, file: FakeFile): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  if (typeof file === 'string') await writeFile(path, file, { mode: 0o644 });
+  else if ('text' in file) {
+    await writeFile(path, file.text);
+    await chmod(path, file.mode);
+  } else if ('symlink' in file) await symlink(file.symlink, path);
+  else if ('hardlink' in file) await link(join(tree, file.hardlink), path);
+  else {
+    await mkdir(path, { recursive: true });
+    await chmod(path, file.directory);
+  }
+}
+
+function controlOf(deb: FakeDeb): Record<string, string> {
+  return {
+    Package: deb.name,
+    Version: deb.version ?? '1.0',
+    Architecture: deb.architecture ?? 'amd64',
+    Maintainer: 'Nobody <nobody@example.org>',
+    Description: 'a package for tests',
+    ...deb.fields,
+  };
+}
+
+/**
+ * A signed Debian archive on a port of the loopback: a main archive below `/debian`, a security archive below
+ * `/debian-security`. Tests may change `files` to damage it.
+ */
+export class FakeArchive implements AsyncDisposable {
+  /** Path below the server's root → content. */
+  readonly files: Map<string, Buffer> = new Map();
+  /** Paths asked for. */
+  readonly requests: string[] = [];
+  /** May answer a request instead of the archive. */
+  intercept: ((path: string, response: ServerResponse) => boolean) | undefined;
+  readonly #home: string;
+  readonly #server: Server;
+  #port = 0;
+
+  private constructor(home: string) {
+    this.#home = home;
+    this.#server = createServer((request, response) => {
+      const path = (request.url ?? '').slice(1);
+      this.requests.push(path);
+      if (this.intercept?.(path, response) === true) return;
+      const content = this.files.get(path);
+      if (content === undefined) response.writeHead(404).end();
+      else response.writeHead(200, { 'content-length': content.length }).end(content);
+    });
+  }
+
+  static async create(): Promise<FakeArchive> {
+    const archive = new FakeArchive(await mkdtemp(join(tmpdir(), 'lkt-gpg-')));
+    await archive.#gpg([
+      '--quick-generate-key',
+      'Archive <archive@example.org>',
+      'ed25519',
+      'sign',
+    ]);
+    await archive.#gpg(['--output', archive.keyring, '--export']);
+    await new Promise<void>((resolve) => archive.#server.listen(0, '127.0.0.1', resolve));
+    const address = archive.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    archive.#port = address.port;
+    return archive;
+  }
+
+  get keyring(): string {
+    return join(this.#home, 'archive.gpg');
+  }
+
+  get mirror(): Mirror {
+    const root = `http://127.0.0.1:${this.#port}`;
+    return {
+      source: 'the test',
+      archives: { debian: [`${root}/debian`], 'debian-security': [`${root}/debian-security`] },
+    };
+  }
+
+  /** Makes the suite, its updates and its security suite hold exactly these packages. */
+  async publish(
+    suite: string,
+    debs: readonly FakeDeb[],
+    more: { updates?: readonly FakeDeb[]; security?: readonly FakeDeb[]; validUntil?: string } = {},
+  ): Promise<void> {
+    const { updates = [], security = [], validUntil } = more;
+    await this.#publishOne('debian', suite, debs, validUntil);
+    await this.#publishOne('debian', `${suite}-updates`, updates, validUntil);
+    await this.#publishOne('debian-security', `${suite}-security`, security, validUntil);
+  }
+
+  /** Signs a text as an InRelease is signed. */
+  async sign(text: string): Promise<Buffer> {
+    const path = join(this.#home, 'Release');
+    await writeFile(path, text);
+    await this.#gpg(['--yes', '--output', `${path}.asc`, '--clear-sign', path]);
+    return readFile(`${path}.asc`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await exec('gpgconf', ['--homedir', this.#home, '--kill', 'all']);
+    await rm(this.#home, { recursive: true, force: true });
+  }
+
+  async #publishOne(
+    archive: string,
+    suite: string,
+    debs: readonly FakeDeb[],
+    validUntil: string | undefined,
+  ): Promise<void> {
+    const paragraphs: string[] = [];
+    for (const deb of debs) {
+      const content = await buildDeb(deb);
+      const control = controlOf(deb);
+      const file = `${deb.name}_${control['Version']?.replace(/^\d+:/, '')}_${control['Architecture']}.deb`;
+      const path = `pool/main/${deb.name[0]}/${deb.name}/${file}`;
+      this.files.set(`${archive}/${path}`, content);
+      const fields = {
+        ...control,
+        Filename: path,
+        Size: String(content.length),
+        SHA256: digestHex(digestOf(content)),
+      };
+      paragraphs.push(
+        Object.entries(fields)
+          .map(([key, value]) => `${key}: ${value}\n`)
+          .join(''),
+      );
+    }
+    const index = Buffer.from(paragraphs.join('\n'));
+    const forms = { '': index, '.gz': gzipSync(index), '.xz': await this.#xz(index) };
+    const base = 'main/binary-amd64';
+    const lines = Object.entries(forms).map(([end, content]) => {
+      const hash = digestHex(digestOf(content));
+      if (end !== '') {
+        this.files.set(`${archive}/dists/${suite}/${base}/Packages${end}`, content);
+        this.files.set(`${archive}/dists/${suite}/${base}/by-hash/SHA256/${hash}`, content);
+      }
+      return ` ${hash} ${content.length} ${base}/Packages${end}\n`;
+    });
+    const release = [
+      'Origin: Debian\n',
+      `Suite: ${suite}\nCodename: ${suite}\n`,
+      ...(validUntil === undefined ? [] : [`Valid-Until: ${validUntil}\n`]),
+      'Acquire-By-Hash: yes\n',
+      'SHA256:\n',
+      ...lines,
+    ];
+    this.files.set(`${archive}/dists/${suite}/InRelease`, await this.sign(release.join('')));
+  }
+
+  async #xz(content: Buffer): Promise<Buffer> {
+    const path = join(this.#home, 'Packages');
+    await writeFile(path, content);
+    await exec('xz', ['--force', '--keep', path]);
+    return readFile(`${path}.xz`);
+  }
+
+  async #gpg(args: readonly string[]): Promise<void> {
+    await exec('gpg', [
+      '--homedir',
+      this.#home,
+      '--batch',
+      '--quiet',
+      '--passphrase',
+      '',
+      '--pinentry-mode',
+      'loopback',
+      ...args,
+    ]);
+  }
+}

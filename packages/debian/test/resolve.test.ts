@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest';
+import { type IndexedPackage, parsePackage } from '../src/packages-index.ts';
+import { type PackageSource, resolve, type Wishes } from '../src/resolve.ts';
+import { compareVersions } from '../src/version.ts';
+
+/** An archive in memory. `name version`, then fields. */
+function source(packages: Readonly<Record<string, string>>): PackageSource {
+  const all: IndexedPackage[] = Object.entries(packages).map(([title, fields]) => {
+    const [name = '', version = '1'] = title.split(' ');
+    const hash = '0'.repeat(64);
+    return parsePackage(
+      `Package: ${name}\nVersion: ${version}\nArchitecture: amd64\nFilename: pool/${name}.deb\nSize: 1\nSHA256: ${hash}\n${fields}`,
+      'debian',
+    );
+  });
+  return {
+    versions: (name) =>
+      all
+        .filter((item) => item.name === name)
+        .toSorted((a, b) => compareVersions(b.version, a.version)),
+    providers: (name) => all.filter(({ provides }) => provides.some((item) => item.name === name)),
+  };
+}
+
+function solve(packages: Readonly<Record<string, string>>, wishes: string | Wishes): string[] {
+  const asked = typeof wishes === 'string' ? { packages: wishes.split(' ') } : wishes;
+  return resolve(asked, source(packages)).map(({ name, version }) =>
+    version === '1' ? name : `${name} ${version}`,
+  );
+}
+
+describe('resolve', () => {
+  it.each<[string, Readonly<Record<string, string>>, string | Wishes, readonly string[]]>([
+    [
+      'Depends and Pre-Depends, not Recommends',
+      { a: 'Depends: b\nPre-Depends: c\nRecommends: d', b: '', c: '', d: '' },
+      'a',
+      ['a', 'b', 'c'],
+    ],
+    ['a cycle', { a: 'Depends: b', b: 'Depends: c', c: 'Depends: a (>= 1)' }, 'a', ['a', 'b', 'c']],
+    ['the newest version', { 'a 1': '', 'a 2': '', 'a 1.5': '' }, 'a', ['a 2']],
+    [
+      'the newest version that fits',
+      { a: 'Depends: b (<< 2)', 'b 1.2': '', 'b 1.9': '', 'b 2': '' },
+      'a',
+      ['a', 'b 1.9'],
+    ],
+    ['a version that is asked for', { 'a 1': '', 'a 2': '' }, { packages: ['a (= 1)'] }, ['a']],
+    ['the first alternative', { a: 'Depends: b | c', b: '', c: '' }, 'a', ['a', 'b']],
+    [
+      'an alternative that is there already',
+      { a: 'Depends: b | c', b: '', c: '' },
+      'a c',
+      ['a', 'c'],
+    ],
+    ['the alternative that exists', { a: 'Depends: gone | c', c: '' }, 'a', ['a', 'c']],
+    [
+      'a real package before a provider',
+      { a: 'Depends: v', p: 'Provides: v', v: '' },
+      'a',
+      ['a', 'v'],
+    ],
+    [
+      'providers by priority, then name',
+      {
+        a: 'Depends: v',
+        p: 'Provides: v',
+        q: 'Provides: v\nPriority: important',
+        r: 'Provides: v',
+      },
+      'a',
+      ['a', 'q'],
+    ],
+    [
+      'a versioned provider',
+      { a: 'Depends: v (>= 2)', p: 'Provides: v', q: 'Provides: v (= 2)' },
+      'a',
+      ['a', 'q'],
+    ],
+    [
+      'no provider that only an old version is',
+      { a: 'Depends: v', 'p 1': 'Provides: v', 'p 2': '', 'q 1': 'Provides: v' },
+      'a',
+      ['a', 'q'],
+    ],
+    [':any', { a: 'Depends: b:any', b: '' }, 'a', ['a', 'b']],
+    [
+      'another way round a conflict',
+      { a: 'Depends: b | c', b: 'Conflicts: x', c: '', x: '' },
+      'a x',
+      ['a', 'c', 'x'],
+    ],
+    [
+      'a way back from deep down',
+      { a: 'Depends: b | c', b: 'Depends: d', d: 'Depends: gone', c: '' },
+      'a',
+      ['a', 'c'],
+    ],
+    ['a conflict with its own virtual package', { a: 'Provides: v\nConflicts: v' }, 'a', ['a']],
+    ['Breaks of an old version', { a: 'Breaks: b (<< 1)\nDepends: b', b: '' }, 'a', ['a', 'b']],
+    [
+      'without',
+      { a: 'Depends: b, c', b: 'Depends: d', c: '', d: '' },
+      { packages: ['a'], without: ['b'] },
+      ['a', 'c'],
+    ],
+    [
+      'without, in an alternative',
+      { a: 'Depends: b | c', b: '', c: '' },
+      { packages: ['a'], without: ['b'] },
+      ['a'],
+    ],
+    [
+      'without, for what it provides',
+      { a: 'Depends: v', b: 'Provides: v', c: 'Provides: v' },
+      { packages: ['a'], without: ['c'] },
+      ['a'],
+    ],
+    [
+      'noDependencies',
+      { a: 'Depends: b', b: '' },
+      { packages: ['a'], noDependencies: true },
+      ['a'],
+    ],
+  ])('takes %s', (_what, packages, wishes, expected) => {
+    expect(solve(packages, wishes)).toEqual(expected);
+  });
+
+  it('does not depend on the order of the wishes', () => {
+    const packages = { a: 'Depends: x | y', b: 'Depends: y | x', x: '', y: '' };
+    expect(solve(packages, 'b a')).toEqual(solve(packages, 'a b'));
+  });
+
+  it.each<[Readonly<Record<string, string>>, string | Wishes, string]>([
+    [{}, 'a', 'there is no package a'],
+    [
+      { a: 'Depends: b', b: 'Depends: c', c: 'Depends: gone' },
+      'a',
+      'a → b → c: there is no package gone',
+    ],
+    [{ a: 'Depends: b (>= 2)', 'b 1.9': '' }, 'a', 'a: b (>= 2) is wanted, the newest is 1.9'],
+    [{ a: 'Depends: v (>= 2)', p: 'Provides: v (= 1)' }, 'a', 'a: no package provides v (>= 2)'],
+    [{ a: 'Depends: x | y' }, 'a', 'a: there is no package x; there is no package y'],
+    [{ a: 'Depends: b', b: 'Conflicts: a' }, 'a', 'a: b conflicts with a'],
+    [{ a: 'Depends: b', b: 'Breaks: a (<< 2)' }, 'a', 'a: b conflicts with a'],
+    [{ a: 'Conflicts: v', b: 'Provides: v' }, 'a b', 'a conflicts with b'],
+    [
+      { a: 'Depends: c (= 1)', b: 'Depends: c (= 2)', 'c 1': '', 'c 2': '' },
+      'a b',
+      'b: c (= 2) is wanted, but c 1 is already chosen',
+    ],
+    [{ a: 'Depends: b:arm64', b: '' }, 'a', 'a: b:arm64 is wanted, the newest is 1'],
+    [
+      { a: '' },
+      { packages: ['a'], without: ['typo'] },
+      'there is no package typo, named under "without"',
+    ],
+    [{ a: '' }, { packages: ['a'], without: ['a'] }, 'a is asked for and under "without" at once'],
+  ])('names the chain: %j %j', (packages, wishes, message) => {
+    expect(() => solve(packages, wishes)).toThrow(
+      expect.objectContaining({ code: 'DEPENDENCY_UNRESOLVED', message }),
+    );
+  });
+
+  it('gives up on a puzzle that takes for ever', () => {
+    const packages: Record<string, string> = { last: 'Depends: gone' };
+    const depends: string[] = [];
+    for (let i = 0; i < 40; i += 1) {
+      Object.assign(packages, { [`x${i}`]: '', [`y${i}`]: '' });
+      depends.push(`x${i} | y${i}`);
+    }
+    packages['a'] = `Depends: ${depends.join(', ')}, last`;
+    expect(() => solve(packages, 'a')).toThrow('a → last: there is no package gone');
+  });
+});
