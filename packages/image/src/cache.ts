@@ -1,0 +1,120 @@
+import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, Digester, digestHex, digestOf, isDigest, isErrno, type Reporter } from '@lkt/core';
+import type { Store } from '@lkt/oci';
+import { ioError } from './io-error.ts';
+
+/** A file of the cache, checked when it was asked for. */
+export interface CachedFile {
+  readonly path: string;
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+const CHUNK = 256 * 1024;
+
+/**
+ * What composing makes from images, beside the store's blobs: compressed segments, kernels, listings. A file is named
+ * by what it was made from; what it holds is checked against its recorded digest on every use, and made again when it
+ * is damaged or missing. Any number of processes may share it.
+ */
+export class ComposeCache {
+  readonly #store: Store;
+  readonly #dir: string;
+  readonly #reporter: Reporter;
+
+  constructor(store: Store, reporter: Reporter) {
+    this.#store = store;
+    this.#dir = join(store.dir, 'segments');
+    this.#reporter = reporter;
+  }
+
+  /** The file made of `inputs`, which say all that its bytes depend on. */
+  async file(
+    inputs: readonly string[],
+    make: () => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<CachedFile & { readonly cached: boolean }> {
+    const key = digestHex(digestOf(inputs.join('\0')));
+    const found = await this.#find(key);
+    return found === undefined
+      ? { ...(await this.#make(key, make, signal)), cached: false }
+      : { ...found, cached: true };
+  }
+
+  async #find(key: string): Promise<CachedFile | undefined> {
+    const path = join(this.#dir, key);
+    try {
+      const [digest = '', size] = (await readFile(`${path}.sum`, 'utf8')).split(' ');
+      if (isDigest(digest)) {
+        await using file = await open(path, 'r');
+        if (String((await file.stat()).size) === size && (await hashOf(file)) === digest)
+          return { path, digest, size: Number(size) };
+      }
+      this.#reporter.emit({ kind: 'warning', text: `${path} is damaged, it is made again` });
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw ioError(`cannot read ${path}`, error);
+    }
+    return undefined;
+  }
+
+  async #make(
+    key: string,
+    make: () => AsyncIterable<Uint8Array>,
+    signal: AbortSignal | undefined,
+  ): Promise<CachedFile> {
+    const path = join(this.#dir, key);
+    const digester = new Digester();
+    await using temp = await this.#store.tempDir();
+    try {
+      await mkdir(this.#dir, { recursive: true });
+      const data = join(temp.path, 'data');
+      {
+        await using file = await open(data, 'wx', 0o444);
+        for await (const chunk of make()) {
+          signal?.throwIfAborted();
+          digester.update(chunk);
+          await file.writeFile(chunk);
+        }
+      }
+      const { size } = digester;
+      const digest = digester.digest();
+      // No fsync: what a crash tears does not have the recorded digest.
+      await writeFile(`${data}.sum`, `${digest} ${size}`);
+      await rename(data, path);
+      await rename(`${data}.sum`, `${path}.sum`);
+      return { path, digest, size };
+    } catch (error) {
+      throw ioError('cannot write into the store', error);
+    }
+  }
+}
+
+/** The bytes of a file. */
+export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    await using file = await open(path, 'r');
+    yield* chunksOf(file);
+  } catch (error) {
+    throw ioError(`cannot read ${path}`, error);
+  }
+}
+
+async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const chunk = Buffer.allocUnsafeSlow(CHUNK);
+    const { bytesRead } = await file.read(chunk, 0, CHUNK, null);
+    if (bytesRead === 0) return;
+    yield chunk.subarray(0, bytesRead);
+  }
+}
+
+async function hashOf(file: FileHandle): Promise<Digest> {
+  const digester = new Digester();
+  const chunk = Buffer.allocUnsafeSlow(CHUNK);
+  for (;;) {
+    const { bytesRead } = await file.read(chunk, 0, CHUNK, null);
+    if (bytesRead === 0) return digester.digest();
+    digester.update(chunk.subarray(0, bytesRead));
+  }
+}

@@ -1,0 +1,38 @@
+import type { RawPath } from '@lkt/oci';
+import type { Root } from '../tree/merge.ts';
+import type { Placed } from '../tree/part.ts';
+import { isBoot } from './segment.ts';
+
+/** Where the list of all paths is in an image. It does not list itself. */
+export const MANIFEST_PATH: RawPath = 'usr/share/lkt/manifest';
+
+const LETTERS: Readonly<Record<Placed['type'], string>> = {
+  file: 'f',
+  directory: 'd',
+  symlink: 'l',
+  char: 'c',
+  block: 'b',
+  fifo: 'p',
+};
+
+/**
+ * Every path of an image in one line each, for init to compare with what the kernel unpacked: type, octal mode, owner,
+ * group, size, path, sorted by path. Bytes of a path that are no plain ASCII, blanks and `%` are written as `%XX`.
+ */
+export function manifestOf(root: Root): string {
+  const lines: string[] = [];
+  for (const { path, type, mode, uid, gid, size, link } of root.entries.values()) {
+    if (isBoot(path) || path === MANIFEST_PATH) continue;
+    const bytes = type === 'symlink' ? (link?.length ?? 0) : size;
+    const octal = mode.toString(8).padStart(4, '0');
+    lines.push(`${LETTERS[type]} ${octal} ${uid} ${gid} ${bytes} ${escaped(path)}\n`);
+  }
+  return `lkt-manifest 1 ${lines.length}\n${lines.join('')}`;
+}
+
+function escaped(path: RawPath): string {
+  return path.replaceAll(
+    /[^!-$&-~]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}

@@ -1,0 +1,193 @@
+import { digestOf, LktError } from '@lkt/core';
+import { fromRaw } from '@lkt/oci';
+import type { Root, RootEntry } from '../tree/merge.ts';
+import type { Content, Part } from '../tree/part.ts';
+import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from './cpio.ts';
+
+/** Bump when the bytes of an archive change for unchanged entries. */
+const SEGMENT_VERSION = 'segment 1';
+/** What is written at once: little enough to hold, enough to be worth a call. */
+const CHUNK = 64 * 1024;
+
+/**
+ * A cpio archive of its own for what some parts give to the root: with all directories above its entries, none of them
+ * over a symbolic link, and no path that another segment has too, but directories, which are the same in all.
+ */
+export interface Segment {
+  readonly name: string;
+  readonly parts: readonly SegmentPart[];
+  readonly directories: readonly RootEntry[];
+}
+
+interface SegmentPart {
+  readonly part: Part;
+  readonly others: readonly RootEntry[];
+}
+
+/** The segments of a root, in the order of its parts. @throws LktError UNSUPPORTED for what cpio cannot hold */
+export function segmentsOf(root: Root): readonly Segment[] {
+  const groups = new Map<string, { parts: SegmentPart[]; directories: Set<string> }>();
+  for (const [index, part] of root.parts.entries()) {
+    const own = root.byPart[index];
+    if (own === undefined) continue;
+    const others = own.others.filter(({ path }) => !isBoot(path));
+    const directories = own.directories.filter((path) => !isBoot(path));
+    if (others.length + directories.length === 0) continue;
+    for (const entry of others) checkFits(entry, part.label);
+    const group = groups.get(part.segment) ?? { parts: [], directories: new Set() };
+    group.parts.push({ part, others });
+    for (const path of directories) group.directories.add(path);
+    groups.set(part.segment, group);
+  }
+  return [...groups].map(([name, { parts, directories }]) => ({
+    name,
+    parts,
+    directories: [...directories].toSorted().map((path) => entryOf(root, path)),
+  }));
+}
+
+/** Kernel, command line and microcode stand beside the initrd, not in it. */
+export function isBoot(path: string): boolean {
+  return path === 'boot' || path.startsWith('boot/');
+}
+
+/** All that the bytes of `segmentArchive` depend on. */
+export function segmentKey(segment: Segment): readonly string[] {
+  const lines = [
+    ...segment.directories.map(describe),
+    ...segment.parts.flatMap(({ part, others }) => [
+      `part ${part.contents.key}`,
+      ...others.map(describe),
+    ]),
+  ];
+  return [SEGMENT_VERSION, digestOf(lines.join('\n'))];
+}
+
+/** The archive, streamed: directories, then links, devices and empty files, then files as their contents come. */
+export async function* segmentArchive(segment: Segment): AsyncGenerator<Uint8Array> {
+  const batch = new Batch();
+  const inodes = new Inodes();
+  for (const directory of segment.directories) {
+    batch.add(cpioHeader(directory, inodes.next(2), 0));
+    if (batch.isFull) yield batch.take();
+  }
+  for (const { part, others } of segment.parts) {
+    const files = new Map<string, RootEntry[]>();
+    for (const entry of others) {
+      if (entry.type === 'file' && entry.size > 0) {
+        const names = files.get(entry.content ?? '');
+        if (names === undefined) files.set(entry.content ?? '', [entry]);
+        else names.push(entry);
+        continue;
+      }
+      const body = Buffer.from(entry.link ?? '', 'latin1');
+      batch.add(cpioHeader(entry, inodes.next(1), body.length), body, padding(body.length));
+      if (batch.isFull) yield batch.take();
+    }
+    yield* archiveFiles(part, files, inodes, batch);
+  }
+  batch.add(cpioTrailer());
+  yield batch.take();
+}
+
+async function* archiveFiles(
+  part: Part,
+  files: ReadonlyMap<string, readonly RootEntry[]>,
+  inodes: Inodes,
+  batch: Batch,
+): AsyncGenerator<Uint8Array> {
+  if (files.size === 0) return;
+  const missing = new Set(files.keys());
+  for await (const content of part.contents.read(missing)) {
+    const names = files.get(content.name);
+    const last = names?.at(-1);
+    if (names === undefined || last === undefined || !missing.delete(content.name)) continue;
+    const inode = inodes.next(names.length);
+    // The content stands with the last of the names, as cpio writes it.
+    for (const entry of names.slice(0, -1)) batch.add(cpioHeader(entry, inode, 0));
+    batch.add(cpioHeader(last, inode, last.size));
+    yield* archiveContent(content, last, part, batch);
+    batch.add(padding(last.size));
+  }
+  const [lost] = missing;
+  if (lost !== undefined)
+    throw new LktError('IMAGE_INVALID', `${part.label} has no content for /${fromRaw(lost)}`);
+}
+
+async function* archiveContent(
+  content: Content,
+  entry: RootEntry,
+  part: Part,
+  batch: Batch,
+): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of content.data) {
+    size += chunk.length;
+    batch.add(chunk);
+    if (batch.isFull) yield batch.take();
+  }
+  if (size === entry.size) return;
+  throw new LktError(
+    'IMAGE_INVALID',
+    `/${fromRaw(entry.path)} of ${part.label} has ${size} bytes of content instead of ${entry.size}`,
+  );
+}
+
+/** One line that says everything about an entry. */
+function describe(entry: RootEntry): string {
+  const { path, type, mode, uid, gid, mtime, size, link = '', devMajor = 0, devMinor = 0 } = entry;
+  const { content = '' } = entry;
+  return JSON.stringify([
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    mtime,
+    size,
+    link,
+    devMajor,
+    devMinor,
+    content,
+  ]);
+}
+
+function entryOf(root: Root, path: string): RootEntry {
+  const entry = root.entries.get(path);
+  if (entry === undefined) throw new Error(`no entry for ${path}`);
+  return entry;
+}
+
+/** Numbers inodes in the order in which they are written. */
+class Inodes {
+  #last = 0;
+
+  next(links: number): CpioInode {
+    this.#last += 1;
+    return { number: this.#last, links };
+  }
+}
+
+/** Collects small pieces into larger ones. */
+class Batch {
+  #parts: Uint8Array[] = [];
+  #size = 0;
+
+  add(...parts: readonly Uint8Array[]): void {
+    for (const part of parts) {
+      this.#parts.push(part);
+      this.#size += part.length;
+    }
+  }
+
+  get isFull(): boolean {
+    return this.#size >= CHUNK;
+  }
+
+  take(): Uint8Array {
+    const all = Buffer.concat(this.#parts, this.#size);
+    this.#parts = [];
+    this.#size = 0;
+    return all;
+  }
+}

@@ -1,0 +1,99 @@
+import { LktError } from '@lkt/core';
+import { baseName, fromRaw, parentPath, type RawPath } from '@lkt/oci';
+import type { Part } from './part.ts';
+
+/** Symbolic links that are followed for one path; the kernel's own number. */
+const MAX_LINKS = 40;
+/** Links whose own path leads through links settle in as many rounds as these are nested. */
+const MAX_ROUNDS = 10;
+
+/**
+ * The symbolic links of the root file system, which lead what any part puts below them: with `bin -> usr/bin` of one
+ * image, `bin/sh` of another lands at `usr/bin/sh`, in whatever order they come.
+ */
+export class RootLinks {
+  #links = new Map<RawPath, RawPath>();
+  #resolved = new Map<RawPath, RawPath>();
+
+  /** @throws LktError TREE_CONFLICT when links go round in circles */
+  constructor(parts: readonly Part[]) {
+    const roots = parts.filter((part) => part.isRoot);
+    for (let round = 0; ; round += 1) {
+      const links = new Map<RawPath, RawPath>();
+      for (const { entries } of roots) {
+        for (const { path, type, link = '' } of entries) {
+          if (type === 'directory') continue;
+          const at = this.place(path);
+          if (type === 'symlink') links.set(at, link);
+          else links.delete(at);
+        }
+      }
+      if (sameMap(links, this.#links)) return;
+      if (round === MAX_ROUNDS) throw circle([...links.keys()][0] ?? '');
+      this.#links = links;
+      this.#resolved = new Map();
+    }
+  }
+
+  has(path: RawPath): boolean {
+    return this.#links.has(path);
+  }
+
+  /** Where an entry with this path is: its directory with links followed, its name. */
+  place(path: RawPath): RawPath {
+    const parent = parentPath(path);
+    const real = this.directory(parent);
+    return real === parent ? path : join(real, baseName(path));
+  }
+
+  /** The directory that a path leads to, whether or not there is one. */
+  directory(path: RawPath): RawPath {
+    if (path === '' || this.#links.size === 0) return path;
+    const known = this.#resolved.get(path);
+    if (known !== undefined) return known;
+    const real = this.#follow(path);
+    this.#resolved.set(path, real);
+    return real;
+  }
+
+  #follow(path: RawPath): RawPath {
+    let todo = path.split('/').toReversed();
+    let at: RawPath = '';
+    let followed = 0;
+    for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
+      if (name === '' || name === '.') continue;
+      if (name === '..') {
+        at = parentPath(at);
+        continue;
+      }
+      const next = join(at, name);
+      const target = this.#links.get(next);
+      if (target === undefined) {
+        at = next;
+        continue;
+      }
+      followed += 1;
+      if (followed > MAX_LINKS) throw circle(path);
+      if (target.startsWith('/')) at = '';
+      todo = [...todo, ...target.split('/').toReversed()];
+    }
+    return at;
+  }
+}
+
+function join(directory: RawPath, name: string): RawPath {
+  return directory === '' ? name : `${directory}/${name}`;
+}
+
+function sameMap(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [key, value] of a) if (b.get(key) !== value) return false;
+  return true;
+}
+
+function circle(path: RawPath): LktError {
+  return new LktError(
+    'TREE_CONFLICT',
+    `the symbolic links at /${fromRaw(path)} lead round in circles`,
+  );
+}

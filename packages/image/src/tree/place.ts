@@ -1,0 +1,107 @@
+import { LktError } from '@lkt/core';
+import { fromRaw, type RawPath, SOURCE_DATE_EPOCH, type TreeNode } from '@lkt/oci';
+import type { MemoryEntries } from './memory.ts';
+import type { Placed } from './part.ts';
+
+/** What an image brings along that is the container engine's business, not its own. */
+const DROPPED: ReadonlySet<RawPath> = new Set([
+  '.dockerenv',
+  'Dockerfile',
+  'dev/console',
+  'dev/pts',
+  'dev/shm',
+  'etc/hostname',
+]);
+
+/** Directories every root file system has, as root's with mode 0755 whatever the image says. */
+const DIRECTORIES: readonly RawPath[] = [
+  'dev',
+  'dev/pts',
+  'dev/shm',
+  'etc',
+  'proc',
+  'sys',
+];
+
+const HOSTS = `127.0.0.1       localhost
+::1     localhost ip6-localhost ip6-loopback
+fe00::0 ip6-localnet
+ff00::0 ip6-mcastprefix
+ff02::1 ip6-allnodes
+ff02::2 ip6-allrouters
+`;
+
+/**
+ * The entries of an image below `prefix`, without what is the engine's business, times not after SOURCE_DATE_EPOCH.
+ * What `defaultEntries` gives is left out too.
+ */
+export function placeImage(
+  nodes: readonly TreeNode[],
+  prefix: RawPath,
+  label: string,
+): readonly Placed[] {
+  const shared = new Set(nodes.flatMap(({ type, link }) => (type === 'hardlink' ? [link] : [])));
+  const byPath = new Map<RawPath | undefined, TreeNode>();
+  for (const node of nodes) if (shared.has(node.path)) byPath.set(node.path, node);
+  const placed: Placed[] = [];
+  for (const node of nodes) {
+    if (node.path === '' || DROPPED.has(node.path)) continue;
+    if (node.path === 'etc/hosts' || node.path === 'etc/resolv.conf') continue;
+    if (DIRECTORIES.includes(node.path)) {
+      if (node.type === 'directory') continue;
+      throw new LktError(
+        'TREE_CONFLICT',
+        `/${fromRaw(node.path)} is a ${node.type} in ${label}; it must be a directory`,
+      );
+    }
+    const inode = node.type === 'hardlink' ? byPath.get(node.link) : node;
+    if (inode === undefined || inode.type === 'hardlink')
+      throw new Error(`a hard link to nothing: ${node.path}`);
+    placed.push(place(node.path, inode, prefix));
+  }
+  return placed;
+}
+
+/**
+ * What every root file system has.
+ * @param resolver where name resolution is configured: in a container an empty file, else a link to init's
+ */
+export function defaultEntries(
+  into: MemoryEntries,
+  prefix: RawPath,
+  resolver: 'file' | 'link',
+  hasMtab: boolean,
+): void {
+  for (const path of DIRECTORIES) into.directory(join(prefix, path));
+  into.file(join(prefix, 'etc/hosts'), HOSTS);
+  if (resolver === 'file') {
+    into.file(join(prefix, 'etc/resolv.conf'), '\n# no resolv.conf configured\n');
+  } else {
+    into.symlink(join(prefix, 'etc/resolv.conf'), '/run/resolvconf/resolv.conf');
+  }
+  if (!hasMtab) into.symlink(join(prefix, 'etc/mtab'), '/proc/mounts');
+}
+
+/** The entry of an inode of an image at `path` below `prefix`, with the path in the image as the name of its content. */
+export function place(path: RawPath, inode: TreeNode, prefix: RawPath): Placed {
+  const { type, uid, gid, mtime, size, link, devMajor, devMinor, xattrs } = inode;
+  if (type === 'hardlink') throw new Error(`not an inode: ${path}`);
+  return {
+    path: join(prefix, path),
+    type,
+    mode: type === 'symlink' ? 0o777 : inode.mode,
+    uid,
+    gid,
+    mtime: Math.max(0, Math.min(mtime, SOURCE_DATE_EPOCH)),
+    size: type === 'file' ? size : 0,
+    ...(type === 'symlink' ? { link: link ?? '' } : {}),
+    ...(devMajor === undefined ? {} : { devMajor }),
+    ...(devMinor === undefined ? {} : { devMinor }),
+    ...(xattrs === undefined ? {} : { xattrs }),
+    ...(type === 'file' ? { content: inode.path } : {}),
+  };
+}
+
+export function join(prefix: RawPath, path: RawPath): RawPath {
+  return prefix === '' ? path : `${prefix}/${path}`;
+}
