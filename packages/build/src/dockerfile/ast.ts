@@ -49,7 +49,8 @@ export type MountType = 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh';
 /** A `RUN --mount`. Values may hold variables; an absent `target` is the working directory, or the type's default. */
 export interface Mount {
   readonly flag: Flag;
-  readonly type: MountType;
+  /** undefined when it is a variable. */
+  readonly type: MountType | undefined;
   /** Stage or image; never holds variables. */
   readonly from: Word | undefined;
   readonly source: string | undefined;
@@ -108,23 +109,23 @@ export interface CopyInstruction extends InstructionBase {
 }
 
 /** ENV and LABEL. In the form `ENV name value` the value is the rest of the line. */
-export interface PairsInstruction extends InstructionBase {
+interface PairsInstruction extends InstructionBase {
   readonly keyword: 'ENV' | 'LABEL';
   readonly pairs: readonly { readonly name: Word; readonly value: Word }[];
 }
 
-export interface WorkdirInstruction extends InstructionBase {
+interface WorkdirInstruction extends InstructionBase {
   readonly keyword: 'WORKDIR';
   readonly path: Word;
 }
 
-export interface UserInstruction extends InstructionBase {
+interface UserInstruction extends InstructionBase {
   readonly keyword: 'USER';
   readonly user: Word;
 }
 
 /** `CMD []` and `ENTRYPOINT []` clear what the base has: exec form with an empty argv. */
-export interface CommandInstruction extends InstructionBase {
+interface CommandInstruction extends InstructionBase {
   readonly keyword: 'CMD' | 'ENTRYPOINT';
   readonly command: Command;
 }
@@ -134,12 +135,12 @@ export interface ListInstruction extends InstructionBase {
   readonly values: readonly Word[];
 }
 
-export interface StopSignalInstruction extends InstructionBase {
+interface StopSignalInstruction extends InstructionBase {
   readonly keyword: 'STOPSIGNAL';
   readonly signal: Word;
 }
 
-export interface ShellInstruction extends InstructionBase {
+interface ShellInstruction extends InstructionBase {
   readonly keyword: 'SHELL';
   readonly argv: readonly string[];
 }
@@ -156,12 +157,12 @@ export interface HealthcheckInstruction extends InstructionBase {
   readonly retries: number | undefined;
 }
 
-export interface OnbuildInstruction extends InstructionBase {
+interface OnbuildInstruction extends InstructionBase {
   readonly keyword: 'ONBUILD';
   readonly trigger: Instruction;
 }
 
-export interface MaintainerInstruction extends InstructionBase {
+interface MaintainerInstruction extends InstructionBase {
   readonly keyword: 'MAINTAINER';
   readonly maintainer: string;
 }

@@ -1,14 +1,14 @@
 import { posix } from 'node:path';
-import type { CopyInstruction, Dockerfile, Heredoc, Word } from './ast.ts';
+import type { CopyInstruction, Heredoc, Word } from './ast.ts';
 import { chompTabs } from './heredoc.ts';
 import type { WordReader } from './scope.ts';
-import { placeError } from './source-text.ts';
+import type { SourceText } from './source-text.ts';
 import type { BaseOrigin } from './stages.ts';
 import type { CopySource, CopyStep, Origin } from './steps.ts';
 
 /** What COPY, ADD and mounts need to know of the place they stand at. */
 export interface CopyContext {
-  readonly dockerfile: Dockerfile;
+  readonly source: SourceText;
   readonly reader: WordReader;
   readonly variables: ReadonlyMap<string, string>;
   readonly workdir: string;
@@ -20,18 +20,17 @@ const SYMBOLIC_MODE =
 
 /** Expands a COPY or ADD. */
 export function evaluateCopy(instruction: CopyInstruction, context: CopyContext): CopyStep {
-  const { reader, variables, dockerfile } = context;
+  const { reader, variables, source } = context;
   const from: Origin =
     instruction.from === undefined ? { kind: 'context' } : context.origin(instruction.from);
   const sources = instruction.sources.map((word) =>
-    copySource(word, reader.word(word, variables), instruction, from, dockerfile),
+    copySource(word, reader.word(word, variables), instruction, from, source),
   );
   const files = instruction.heredocs.map((heredoc) => inlineFile(heredoc, context));
   const destination = reader.word(instruction.destination, variables);
   const destinationIsDirectory = /(?:^|\/)\.?$/.test(destination);
   if (sources.length + files.length > 1 && !destinationIsDirectory) {
-    throw placeError(
-      dockerfile.file,
+    throw source.error(
       instruction.destination,
       `${instruction.keyword} with more than one source needs a directory as its destination`,
       `end it with a slash: ${destination}/`,
@@ -45,8 +44,7 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
   const checksum = flagText('checksum', instruction.checksum);
   if (checksum !== undefined && !/^sha256:[0-9a-f]{64}$/.test(checksum)) {
     const flag = instruction.flags.find(({ name }) => name === 'checksum') ?? instruction;
-    throw placeError(
-      dockerfile.file,
+    throw source.error(
       flag,
       `"${checksum}" is not a sha256 checksum`,
       'write it as sha256: and 64 lower-case hex digits',
@@ -63,7 +61,7 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
     destination: resolvePath(context.workdir, destination),
     destinationIsDirectory,
     chown: flagText('chown', instruction.chown),
-    chmod: fileMode(flagText('chmod', instruction.chmod), instruction, dockerfile),
+    chmod: fileMode(flagText('chmod', instruction.chmod), instruction, source),
     link: instruction.link,
     parents: instruction.parents,
     exclude: instruction.exclude.map((text) => flagText('exclude', text) ?? ''),
@@ -85,13 +83,12 @@ function copySource(
   text: string,
   instruction: CopyInstruction,
   from: Origin,
-  dockerfile: Dockerfile,
+  source: SourceText,
 ): CopySource {
   const { position, offset, length } = word;
   const place = { position, offset, length };
   if (text === '') {
-    throw placeError(
-      dockerfile.file,
+    throw source.error(
       word,
       `a source of ${instruction.keyword} is empty after the variables in ${word.text} are replaced`,
       'give the variable a value, or write . for everything',
@@ -102,8 +99,7 @@ function copySource(
   const pivot = instruction.parents ? text.indexOf('/./') : -1;
   const base = pivot === -1 ? '' : text.slice(0, pivot);
   if (from.kind === 'context' && climbsOut(text)) {
-    throw placeError(
-      dockerfile.file,
+    throw source.error(
       word,
       `${text} is outside of the build context`,
       'only files of the package directory can be copied; move the file there',
@@ -136,8 +132,7 @@ function remoteKind(text: string): 'http' | 'git' | undefined {
 function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; content: string } {
   const { name } = heredoc;
   if (name.includes('/') || name === '.' || name === '..') {
-    throw placeError(
-      context.dockerfile.file,
+    throw context.source.error(
       heredoc,
       `"${name}" cannot be the name of a file`,
       'use a simple name, and put the directory into the destination',
@@ -153,13 +148,12 @@ function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; con
 function fileMode(
   text: string | undefined,
   instruction: CopyInstruction,
-  dockerfile: Dockerfile,
+  source: SourceText,
 ): number | string | undefined {
   if (text === undefined) return undefined;
   if (/^[0-7]{1,4}$/.test(text)) return Number.parseInt(text, 8);
   if (SYMBOLIC_MODE.test(text)) return text;
-  throw placeError(
-    dockerfile.file,
+  throw source.error(
     instruction.flags.find(({ name }) => name === 'chmod') ?? instruction,
     `"${text}" is not a file mode`,
     'write it as an octal number such as 755, or as u=rwX,go=rX',

@@ -1,6 +1,7 @@
 import type { ContainerConfig, Platform } from '@lkt/oci';
 import type { Dockerfile, Warning } from './ast.ts';
 import { globalVariables, PROXY_ARGS, WordReader } from './scope.ts';
+import { SourceText } from './source-text.ts';
 import { StageEvaluator, type StageState } from './stage-evaluator.ts';
 import { StageGraph } from './stages.ts';
 import type { BuildPlan, ImageOrigin, StagePlan } from './steps.ts';
@@ -22,6 +23,7 @@ export interface EvaluateOptions {
  * @throws LktError DOCKERFILE_INVALID with file, line and column.
  */
 export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): BuildPlan {
+  const source = new SourceText(dockerfile.file);
   const warnings: Warning[] = [...dockerfile.warnings];
   const reader = new WordReader(dockerfile, warnings);
   const variables = globalVariables(dockerfile, reader, options.buildArgs, {
@@ -33,7 +35,7 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
   const states = new Map<number, StageState>();
   const stages: StagePlan[] = [];
   for (const resolved of graph.order(target)) {
-    const evaluator = new StageEvaluator(dockerfile, resolved, {
+    const evaluator = new StageEvaluator(source, resolved, {
       reader,
       graph,
       globals: variables,

@@ -53,8 +53,18 @@ const ALLOWED: Readonly<Record<MountType, readonly Key[]>> = {
 
 const SHARING = ['shared', 'private', 'locked'] as const;
 
-/** @throws LktError DOCKERFILE_INVALID for unknown and misplaced options, and what a type needs and has not. */
-export function parseMount(flag: Flag, source: SourceText): Mount {
+/**
+ * Reads the options of a `--mount`. Without `expand`, when variables are not known yet, an option that may be one of a
+ * few words and holds a variable is as if it were not written, and a variable type is undefined and nothing is checked
+ * against it.
+ * @param expand replaces the variables in an option.
+ * @throws LktError DOCKERFILE_INVALID for unknown and misplaced options, and what a type needs and has not.
+ */
+export function parseMount(
+  flag: Flag,
+  source: SourceText,
+  expand?: (text: string) => string,
+): Mount {
   const fail = (message: string, fix?: string): never => {
     throw source.error(flag, message, fix);
   };
@@ -74,16 +84,21 @@ export function parseMount(flag: Flag, source: SourceText): Mount {
           : `did you mean ${near}?`,
       );
     }
-    const value = equals === -1 ? undefined : field.slice(equals + 1);
+    let value = equals === -1 ? undefined : field.slice(equals + 1);
+    if (value !== undefined && expand !== undefined && key !== 'from') value = expand(value);
     if (value === undefined && key !== 'readonly' && key !== 'readwrite' && key !== 'required') {
       return fail(`the option ${key} of --mount has no value`, `write ${key}=VALUE`);
     }
     options.set(key, value);
   }
 
-  const type = oneOf('type', options.get('type')?.toLowerCase() ?? 'bind', TYPES, fail);
+  const unknown = (key: Key): boolean =>
+    expand === undefined && (options.get(key) ?? '').includes('$');
+  const type = unknown('type')
+    ? undefined
+    : oneOf('type', options.get('type')?.toLowerCase() ?? 'bind', TYPES, fail);
   for (const key of options.keys()) {
-    if (key !== 'type' && key !== 'target' && !ALLOWED[type].includes(key)) {
+    if (type !== undefined && key !== 'type' && key !== 'target' && !ALLOWED[type].includes(key)) {
       return fail(`--mount=type=${type} has no option "${key}"`, 'remove it, or change the type');
     }
   }
@@ -92,7 +107,7 @@ export function parseMount(flag: Flag, source: SourceText): Mount {
     return fail('--mount=type=secret needs an id or a target', 'add id=NAME');
   }
   const boolean = (key: Key, fallback: boolean): boolean => {
-    if (!options.has(key)) return fallback;
+    if (!options.has(key) || unknown(key)) return fallback;
     const text = options.get(key) ?? 'true';
     return (
       oneOf(key, text.toLowerCase(), ['true', 'false', '1', '0'] as const, fail) === 'true' ||
@@ -108,7 +123,9 @@ export function parseMount(flag: Flag, source: SourceText): Mount {
     target,
     readOnly: options.has('readonly') ? boolean('readonly', true) : !writable,
     id: options.get('id'),
-    sharing: oneOf('sharing', options.get('sharing') ?? 'shared', SHARING, fail),
+    sharing: unknown('sharing')
+      ? 'shared'
+      : oneOf('sharing', options.get('sharing') ?? 'shared', SHARING, fail),
     required: boolean('required', false),
     env: options.get('env'),
     mode: options.get('mode'),

@@ -2,7 +2,6 @@ import type { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
 import type {
   Command,
-  Dockerfile,
   HealthcheckInstruction,
   Instruction,
   ListInstruction,
@@ -15,7 +14,7 @@ import { chompTabs, parseHeredoc } from './heredoc.ts';
 import { evaluateMount } from './mount-step.ts';
 import { exposedPorts } from './ports.ts';
 import { PROXY_ARGS, type WordReader } from './scope.ts';
-import { placeError } from './source-text.ts';
+import type { SourceText } from './source-text.ts';
 import type { ResolvedStage, StageGraph } from './stages.ts';
 import type { RunStep, StagePlan, Step } from './steps.ts';
 
@@ -38,7 +37,7 @@ export interface StageContext {
   readonly imageConfig: ContainerConfig | undefined;
 }
 
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 /** Where the body of `RUN <<EOF` stands for the time of the command when it starts with `#!`. */
 const SCRIPT_DIRECTORY = '/dev/pipes';
@@ -47,7 +46,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Goes through the instructions of one stage, keeping what they set up for those after them. */
 export class StageEvaluator {
-  readonly #dockerfile: Dockerfile;
+  readonly #source: SourceText;
   readonly #resolved: ResolvedStage;
   readonly #context: StageContext;
   readonly #config: Mutable<ContainerConfig>;
@@ -60,8 +59,8 @@ export class StageEvaluator {
   #hasCommand = false;
   #variables: ReadonlyMap<string, string> | undefined;
 
-  constructor(dockerfile: Dockerfile, resolved: ResolvedStage, context: StageContext) {
-    this.#dockerfile = dockerfile;
+  constructor(source: SourceText, resolved: ResolvedStage, context: StageContext) {
+    this.#source = source;
     this.#resolved = resolved;
     this.#context = context;
     const inherited = context.parent?.config ?? context.imageConfig ?? {};
@@ -293,7 +292,7 @@ export class StageEvaluator {
 
   #copyContext(): CopyContext {
     return {
-      dockerfile: this.#dockerfile,
+      source: this.#source,
       reader: this.#context.reader,
       variables: this.#scope(),
       workdir: this.#workdir(),
@@ -352,7 +351,7 @@ export class StageEvaluator {
   }
 
   #error(place: Place, message: string, fix?: string): LktError {
-    return placeError(this.#dockerfile.file, place, message, fix);
+    return this.#source.error(place, message, fix);
   }
 }
 

@@ -258,6 +258,17 @@ RUN --mount=target=src --mount=type=cache,target=$d,from=one,source=x,mode=0700,
     ]);
     expect(last(text).needs).toEqual([0]);
   });
+
+  test('a mount made of variables', () => {
+    const text =
+      'FROM b\nARG t=cache s=locked r=true p=/x\nRUN --mount=type=$t,sharing=$s,ro=$r,target=$p y';
+    expect(run(text).mounts).toMatchObject([
+      { type: 'cache', sharing: 'locked', readOnly: true, target: '/x', id: '/x' },
+    ]);
+    expect(() => run(text, { args: { t: 'tmpfs' } })).toThrow(
+      'Dockerfile:3:5: --mount=type=tmpfs has no option "sharing"',
+    );
+  });
 });
 
 const from = (name: string): unknown =>
