@@ -115,6 +115,10 @@ func mountAll() {
 			step("%v", err)
 		}
 	}
+	// Containers bind /etc/resolv.conf, which leads here, before there is a name server.
+	if err := os.WriteFile("/run/resolvconf/resolv.conf", nil, 0o644); err != nil {
+		step("%v", err)
+	}
 	// Containers see later mounts of the host only where their spec asks for it.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		step("share mounts: %v", err)

@@ -1,0 +1,3 @@
+module lkt/sshd
+
+go 1.24

@@ -1,0 +1,45 @@
+// Command sshd gives dropbear a host key and starts it with nothing but public keys allowed.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+const (
+	// keyPath is in a tmpfs unless the image mounts a directory that lasts.
+	keyPath = "/etc/dropbear/dropbear_ed25519_host_key"
+	server  = "/usr/sbin/dropbear"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintf(os.Stderr, "sshd: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	key, err := loadOrCreate(keyPath)
+	if err != nil {
+		return fmt.Errorf("host key: %w", err)
+	}
+	fmt.Printf("sshd: host key %s\n", fingerprint(key))
+	if _, err := os.Stat("/root/.ssh/authorized_keys"); err != nil {
+		fmt.Println("sshd: nobody can log in:", err)
+	}
+	args := []string{
+		filepath.Base(server),
+		"-F", "-E", // in the foreground, log to standard error
+		"-s",       // no passwords
+		"-j", "-k", // no forwarding: a login is for this machine
+		"-m", // no message of the day
+		"-T", "3", "-I", "3600",
+		"-P", "", // no pid file
+		"-r", keyPath,
+		"-p", "22",
+	}
+	return syscall.Exec(server, args, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"})
+}

@@ -1,0 +1,3 @@
+module lkt/sysctl
+
+go 1.24

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestFilesAreAppliedInOrder(t *testing.T) {
+	root := tree(t, map[string]string{"kernel/a": "0", "net/ipv4/conf/eth0.5/b": "0", "kernel/modprobe": "/sbin/modprobe"})
+	dir := tree(t, map[string]string{
+		"10-b.conf": "kernel.a = 2\n; other comment\nkernel.modprobe=\n",
+		"00-a.conf": "# comment\n\nkernel.a=1\nnet/ipv4/conf/eth0.5/b = 3 4\nkernel.absent = 1\n",
+		"ignored":   "kernel.a = 9\n",
+	})
+	failures, err := applyAll(dir, root)
+	if err != nil || failures != 0 {
+		t.Fatalf("%d failures, %v", failures, err)
+	}
+	for name, want := range map[string]string{"kernel/a": "2\n", "net/ipv4/conf/eth0.5/b": "3 4\n"} {
+		got, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if got, _ := os.ReadFile(filepath.Join(root, "kernel/modprobe")); got[0] != '\n' {
+		t.Errorf("modprobe: %q", got)
+	}
+}
+
+func TestFailuresAreCountedAndTheRestIsSet(t *testing.T) {
+	root := tree(t, map[string]string{"kernel/dir/x": "", "kernel/a": "0"})
+	dir := tree(t, map[string]string{"a.conf": "kernel.dir = 1\n-kernel.dir = 1\nkernel.a = 1\n"})
+	failures, err := applyAll(dir, root)
+	if err != nil || failures != 1 {
+		t.Fatalf("%d failures, %v", failures, err)
+	}
+	if got, _ := os.ReadFile(filepath.Join(root, "kernel/a")); string(got) != "1\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestABadFileSetsNothing(t *testing.T) {
+	for _, text := range []string{"kernel.a\n", "= 1\n", "kernel..a = 1\n", "../a = 1\n", "kernel/../../a = 1\n", "kernel.a b = 1\n"} {
+		root := tree(t, map[string]string{"kernel/a": "0"})
+		dir := tree(t, map[string]string{"a.conf": "kernel.a = 1\n" + text})
+		if _, err := applyAll(dir, root); err == nil {
+			t.Errorf("%q: accepted", text)
+		}
+		if got, _ := os.ReadFile(filepath.Join(root, "kernel/a")); string(got) != "0" {
+			t.Errorf("%q: set %q", text, got)
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for key, want := range map[string]string{
+		"kernel.a": "kernel/a", "kernel/a": "kernel/a", "net.ipv4.conf.eth0/5.x": "net/ipv4/conf/eth0.5/x",
+		"net/ipv4/conf/eth0.5/x": "net/ipv4/conf/eth0.5/x",
+	} {
+		if got := pathOf(key); got != want {
+			t.Errorf("%s: got %s", key, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("kernel.a = 1\n-net/b=2\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		settings, err := parse("f", text)
+		if err != nil {
+			return
+		}
+		for _, s := range settings {
+			if p := filepath.Join("/proc/sys", pathOf(s.key)); len(p) <= len("/proc/sys/") || p[:10] != "/proc/sys/" {
+				t.Fatalf("%q leads to %s", s.key, p)
+			}
+		}
+	})
+}
