@@ -1,1 +1,25 @@
-export {};
+export { type BuildOptions, type BuildReport, type BuiltPackage, buildPackages } from './build.ts';
+export {
+  BUILD_YML,
+  type BuildArg,
+  type ExtraSource,
+  type PackageSpec,
+  parseBuildYml,
+} from './build-yml.ts';
+export type { FindMirror } from './debian-package.ts';
+export { type Environment } from './git.ts';
+export {
+  CONFIG_LABEL,
+  imageConfigLabel,
+  type ImageRuntimeConfig,
+  parseImageRuntimeConfig,
+} from './image-config.ts';
+export { lockPackage, type LockPackageOptions, type LockReport } from './lock.ts';
+export { type PinChange, type PinReport, pinWorkspace } from './pin.ts';
+export { checkPin, pinOf, type ReferenceProblem } from './pins.ts';
+export { type ImageQuery, resolveImages } from './resolve-images.ts';
+export { type Edit, repin, rewriteReferences } from './rewrite.ts';
+export { showTags, type TagOptions } from './show-tag.ts';
+export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts';
+export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
+export { writeFileWhole } from './write-file.ts';

@@ -1,0 +1,87 @@
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, matchesGlob, resolve } from 'node:path';
+import { isErrno } from '@lkt/core';
+import type { BuildArg } from './build-yml.ts';
+import type { Package, Workspace } from './workspace.ts';
+
+/** A build argument with its value, or with the package whose reference is its value. */
+export type ResolvedArg =
+  | { readonly name: string; readonly value: string }
+  | { readonly name: string; readonly package: Package };
+
+/**
+ * Resolves the calculated arguments of a build.yml: `NAME=@lkt:pkg:DIR` is the reference of the package in DIR, and
+ * `NAME_%=@lkt:pkgs:GLOB` gives one argument for every package directory that the pattern matches, with `%` replaced by
+ * the package's name in capitals. Paths are relative to build.yml.
+ * @throws LktError CONFIG_INVALID at the argument; NOT_FOUND
+ */
+export async function resolveBuildArgs(
+  workspace: Workspace,
+  item: Package,
+): Promise<readonly ResolvedArg[]> {
+  const resolved: ResolvedArg[] = [];
+  for (const arg of item.buildArgs) {
+    if (!arg.value.startsWith(PREFIX)) {
+      resolved.push({ name: arg.name, value: arg.value });
+      continue;
+    }
+    const value = arg.value.slice(PREFIX.length);
+    if (value.startsWith('pkg:')) {
+      const dir = resolve(item.dir, value.slice('pkg:'.length));
+      resolved.push({ name: arg.name, package: await workspace.packageAt(dir) });
+    } else if (value.startsWith('pkgs:')) {
+      resolved.push(...(await several(workspace, item, arg, value.slice('pkgs:'.length))));
+    } else {
+      throw arg.at.error(`"${arg.value}" is no calculated value`, {
+        fix: `use ${PREFIX}pkg:DIRECTORY or ${PREFIX}pkgs:PATTERN`,
+      });
+    }
+  }
+  return resolved;
+}
+
+const PREFIX = '@lkt:';
+
+async function several(
+  workspace: Workspace,
+  item: Package,
+  arg: BuildArg,
+  pattern: string,
+): Promise<ResolvedArg[]> {
+  if (!arg.name.includes('%')) {
+    throw arg.at.error(`"${arg.name}" needs a % where the name of each package goes`, {
+      fix: `write it as ${arg.name}_%=${arg.value}`,
+    });
+  }
+  const dirs = (await matching(resolve(item.dir, pattern))).filter((dir) => dir !== item.dir);
+  if (dirs.length === 0) throw arg.at.error(`no directory matches "${pattern}"`);
+  const packages = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+  return packages.map((found) => ({
+    name: arg.name.replaceAll('%', found.name.replaceAll(/[/-]/g, '_').toUpperCase()),
+    package: found,
+  }));
+}
+
+/** Directories that match, sorted; hidden ones are left out, as in LinuxKit. `*` does not cross a slash. */
+async function matching(pattern: string): Promise<string[]> {
+  if (!/[*?[]/.test(pattern)) return (await isDirectory(pattern)) ? [pattern] : [];
+  const parents = await matching(dirname(pattern));
+  const found: string[] = [];
+  for (const parent of parents) {
+    for (const name of (await readdir(parent)).toSorted((a, b) => (a < b ? -1 : 1))) {
+      const path = join(parent, name);
+      if (name.startsWith('.') || !matchesGlob(name, basename(pattern))) continue;
+      if (await isDirectory(path)) found.push(path);
+    }
+  }
+  return found;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+import { Context, type ContextFile } from '@lkt/build';
+import { canonicalJson, type Digest, digestHex, digestOf } from '@lkt/core';
+import type { DebianBlock, DebianLock } from '@lkt/debian';
+import { ENGINE_EPOCH, formatPlatform, type Platform } from '@lkt/oci';
+
+/** Everything that the image of a Dockerfile follows from. */
+export interface DockerfileInputs {
+  /** The text of the Dockerfile. */
+  readonly dockerfile: string;
+  readonly context: readonly ContextFile[];
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly bases: ReadonlyMap<string, Digest>;
+  readonly network: boolean;
+  readonly platform: Platform;
+}
+
+/** Everything that the image of a package of .debs follows from. */
+export interface DebianInputs {
+  readonly lock: DebianLock;
+  readonly block: DebianBlock;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly platform: Platform;
+}
+
+/**
+ * The key of a build: 64 hex digits, equal exactly when all inputs are. Unlike the source hash it covers the bases, the
+ * arguments and the engine, and it does not change with what cannot matter, such as times and owners of files.
+ */
+export async function dockerfileKey(
+  inputs: DockerfileInputs,
+  signal?: AbortSignal,
+): Promise<string> {
+  return keyOf({
+    kind: 'dockerfile',
+    platform: formatPlatform(inputs.platform),
+    dockerfile: digestOf(inputs.dockerfile),
+    context: await contextLines(inputs.context, signal),
+    buildArgs: Object.fromEntries(inputs.buildArgs),
+    labels: inputs.labels,
+    bases: Object.fromEntries(inputs.bases),
+    network: inputs.network,
+  });
+}
+
+export function debianKey({ lock, block, labels, platform }: DebianInputs): string {
+  const { links, files, directories, exclude, include } = block;
+  return keyOf({
+    kind: 'debian',
+    platform: formatPlatform(platform),
+    architecture: lock.architecture,
+    // The order matters where one package replaces a file of another.
+    packages: lock.packages.map(({ name, digest }) => [name, digest]),
+    exclude: exclude ?? [],
+    include: include ?? [],
+    links: [...(links ?? [])],
+    files: files ?? [],
+    directories: directories ?? [],
+    labels,
+  });
+}
+
+function keyOf(inputs: Readonly<Record<string, unknown>>): string {
+  return digestHex(digestOf(canonicalJson({ epoch: ENGINE_EPOCH, ...inputs })));
+}
+
+/** Files that are hashed at once. */
+const PARALLEL = 8;
+
+async function contextLines(
+  files: readonly ContextFile[],
+  signal: AbortSignal | undefined,
+): Promise<readonly unknown[]> {
+  const context = new Context(files);
+  const lines: unknown[] = [];
+  const work = files.entries();
+  await Promise.all(
+    Array.from({ length: PARALLEL }, async () => {
+      for (const [index, { path }] of work) {
+        const node = context.node(path);
+        lines[index] =
+          node?.type === 'file'
+            ? [path, node.mode, await context.contentDigest(path, signal)]
+            : [path, node?.type, node?.link];
+      }
+    }),
+  );
+  return lines;
+}

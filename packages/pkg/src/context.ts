@@ -1,0 +1,83 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ContextFile, withoutIgnored } from '@lkt/build';
+import { LktError } from '@lkt/core';
+import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
+import type { Repository } from './repository.ts';
+
+/** A directory that goes into a build context. */
+export interface ContextRoot {
+  /** Absolute, without symlinks. */
+  readonly dir: string;
+  /** Where its files are in the context; '' is the top. */
+  readonly destination: RawPath;
+  /** undefined outside git. */
+  readonly repository: Repository | undefined;
+}
+
+/**
+ * The build context: in git the files that are tracked or would be, so that what the context has is what the source
+ * hash covers; outside git all files. Less what .dockerignore names. Symlinks stay symlinks.
+ *
+ * A later root wins over an earlier one, as in LinuxKit.
+ * @throws LktError UNSUPPORTED for a submodule, a file that a sparse checkout left out, a name that is not UTF-8.
+ */
+export async function contextFiles(
+  roots: readonly ContextRoot[],
+  dockerfile: string,
+): Promise<readonly ContextFile[]> {
+  const files = new Map<RawPath, ContextFile>();
+  for (const root of roots) {
+    for (const file of await filesOf(root)) {
+      const path = root.destination === '' ? file.path : `${root.destination}/${file.path}`;
+      files.set(path, { path, source: file.source });
+    }
+  }
+  const sorted = [...files.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return withoutIgnored(sorted, dockerfile, (file) => readFile(file.source, 'utf8'), fromRaw);
+}
+
+async function filesOf({ dir, repository }: ContextRoot): Promise<readonly ContextFile[]> {
+  return repository === undefined ? walk(dir, '') : trackedFiles(repository, dir);
+}
+
+function trackedFiles(repository: Repository, dir: string): readonly ContextFile[] {
+  const top = repository.pathOf(dir);
+  return repository.files(top).map(({ path, mode, skipped }) => {
+    const name = fromRaw(path);
+    if (skipped) {
+      throw new LktError('UNSUPPORTED', `${name} is not checked out: the checkout is sparse`, {
+        fix: `run: git sparse-checkout add ${fromRaw(top)}`,
+      });
+    }
+    if (mode === SUBMODULE || path.endsWith('/')) {
+      throw new LktError(
+        'UNSUPPORTED',
+        `${name.replace(/\/$/, '')} is a git repository of its own`,
+        {
+          fix: 'put its files into this repository, or fetch them into an image of their own',
+        },
+      );
+    }
+    if (toRaw(name) !== path)
+      throw new LktError('UNSUPPORTED', `the name ${JSON.stringify(name)} is not UTF-8`);
+    return {
+      path: top === '' ? path : path.slice(top.length + 1),
+      source: join(repository.root, name),
+    };
+  });
+}
+
+const SUBMODULE = '160000';
+
+async function walk(dir: string, below: RawPath): Promise<ContextFile[]> {
+  const files: ContextFile[] = [];
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    if (below === '' && entry.name === '.git') continue;
+    const path = below === '' ? toRaw(entry.name) : `${below}/${toRaw(entry.name)}`;
+    const source = join(dir, entry.name);
+    if (entry.isDirectory()) files.push(...(await walk(source, path)));
+    else files.push({ path, source });
+  }
+  return files;
+}

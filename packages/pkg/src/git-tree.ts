@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+
+/** A file of a git tree. `path` has one char per byte and no leading slash. */
+export interface GitFile {
+  readonly path: string;
+  /** As git writes it: `100644`, `100755`, `120000`, `160000`. */
+  readonly mode: string;
+  readonly id: string;
+}
+
+/**
+ * The id of the git tree that holds these files, without writing it. The ids of the files say whether the repository
+ * uses SHA-1 or SHA-256.
+ * @see https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+ */
+export function gitTreeId(files: readonly GitFile[]): string {
+  const root: Directory = new Map();
+  for (const file of files) {
+    const parts = file.path.split('/');
+    const name = parts.pop() ?? '';
+    let directory = root;
+    for (const part of parts) {
+      const next = directory.get(part);
+      if (next instanceof Map) {
+        directory = next;
+      } else {
+        const made: Directory = new Map();
+        directory.set(part, made);
+        directory = made;
+      }
+    }
+    directory.set(name, file);
+  }
+  return treeId(root, files[0]?.id.length === 64 ? 'sha256' : 'sha1');
+}
+
+type Directory = Map<string, Directory | GitFile>;
+
+function treeId(directory: Directory, algorithm: 'sha1' | 'sha256'): string {
+  // A directory sorts as if its name ended in a slash.
+  const entries = [...directory]
+    .map(([name, node]) => ({ name, node, key: node instanceof Map ? `${name}/` : name }))
+    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const body = Buffer.concat(
+    entries.flatMap(({ name, node }) => {
+      const mode = node instanceof Map ? '40000' : node.mode;
+      const id = node instanceof Map ? treeId(node, algorithm) : node.id;
+      return [Buffer.from(`${mode} ${name}\0`, 'latin1'), Buffer.from(id, 'hex')];
+    }),
+  );
+  return createHash(algorithm).update(`tree ${body.length}\0`).update(body).digest('hex');
+}

@@ -1,0 +1,22 @@
+import { LktError } from '@lkt/core';
+import type { Platform } from '@lkt/oci';
+import type { Package } from './workspace.ts';
+
+const DEFAULT: readonly Platform[] = [{ os: 'linux', architecture: 'amd64' }];
+
+/**
+ * The platforms to build a package for: those that are wanted and that it is made for, in the order of its `arches`, so
+ * that the index does not depend on how they were asked for.
+ * @throws LktError UNSUPPORTED when there is none
+ */
+export function platformsOf(
+  { arches, name }: Package,
+  wanted: readonly Platform[] = DEFAULT,
+): readonly Platform[] {
+  const platforms = arches.flatMap((arch) => wanted.filter((item) => item.architecture === arch));
+  if (platforms.length > 0) return platforms;
+  const list = wanted.map(({ architecture }) => architecture).join(', ');
+  throw new LktError('UNSUPPORTED', `${name} is for ${arches.join(', ')}, not for ${list}`, {
+    fix: 'build for one of its architectures, or add one to "arches" in build.yml',
+  });
+}

@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Dockerfile, type ImageReference, imageReferences, parseDockerfile } from '@lkt/build';
+import { isErrno, LktError, type SourceFile, sourceError } from '@lkt/core';
+import { parseReference, type Platform, type Reference } from '@lkt/oci';
+import { resolveBuildArgs } from './build-args.ts';
+import type { SourceHash } from './source-hash.ts';
+import type { Package, Workspace } from './workspace.ts';
+
+/** What a package is built by, with every argument known. */
+export interface Recipe {
+  readonly dockerfile: Dockerfile;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  /** The images it uses, on any of the platforms; each place once. */
+  readonly uses: readonly ImageUse[];
+}
+
+/** A place in a Dockerfile that names an image. */
+export interface ImageUse extends ImageReference {
+  readonly parsed: Reference;
+  /** The package of this workspace that it names. */
+  readonly package: Package | undefined;
+  /** Whether the text comes from a calculated build argument, and so always means the package as it is now. */
+  readonly calculated: boolean;
+}
+
+/**
+ * @returns undefined for a package without a Dockerfile: one made from Debian packages.
+ * @throws LktError DOCKERFILE_INVALID, CONFIG_INVALID, NOT_FOUND
+ */
+export async function readRecipe(
+  workspace: Workspace,
+  item: Package,
+  platforms: readonly Platform[],
+  hashOf: (other: Package) => SourceHash,
+): Promise<Recipe | undefined> {
+  if (item.debian !== undefined) return undefined;
+  const dockerfile = parseDockerfile(await readDockerfile(workspace, item));
+  const buildArgs = new Map<string, string>();
+  const calculated = new Set<string>();
+  for (const arg of await resolveBuildArgs(workspace, item)) {
+    if ('value' in arg) {
+      buildArgs.set(arg.name, arg.value);
+    } else {
+      const text = `${arg.package.name}:${hashOf(arg.package).committed ?? 'latest'}`;
+      buildArgs.set(arg.name, text);
+      calculated.add(text);
+    }
+  }
+  const declared = declaredArgs(dockerfile);
+  for (const [name, value] of automaticArgs(item, hashOf(item)))
+    if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);
+  const uses = new Map<number, ImageUse>();
+  for (const platform of platforms) {
+    for (const reference of imageReferences(dockerfile, buildArgs, platform)) {
+      const parsed = at(dockerfile.file, reference, () => parseReference(reference.text));
+      uses.set(reference.offset, {
+        ...reference,
+        parsed,
+        package: workspace.find(parsed),
+        calculated: calculated.has(reference.text),
+      });
+    }
+  }
+  return { dockerfile, buildArgs, uses: [...uses.values()] };
+}
+
+/**
+ * What LinuxKit gives a Dockerfile that declares it, as far as it follows from the sources: the commit and its date are left out, because
+ * equal sources must give equal images.
+ */
+function automaticArgs(item: Package, { committed }: SourceHash): ReadonlyMap<string, string> {
+  return new Map([
+    ...(item.gitrepo === undefined ? [] : [['SOURCE', item.gitrepo] as const]),
+    ...(committed === undefined ? [] : [['PKG_HASH', committed] as const]),
+    ['PKG_IMAGE', item.name] as const,
+  ]);
+}
+
+function declaredArgs({ globalArgs, stages }: Dockerfile): ReadonlySet<string> {
+  const instructions = [...globalArgs, ...stages.flatMap((stage) => stage.instructions)];
+  return new Set(
+    instructions.flatMap((item) =>
+      item.keyword === 'ARG' ? item.args.map(({ name }) => name) : [],
+    ),
+  );
+}
+
+async function readDockerfile(workspace: Workspace, item: Package): Promise<SourceFile> {
+  const path = join(item.dir, item.dockerfile);
+  try {
+    return { path: workspace.displayPath(path), text: await readFile(path, 'utf8') };
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error;
+    throw new LktError(
+      'NOT_FOUND',
+      `${workspace.displayPath(item.dir)} has no ${item.dockerfile}`,
+      {
+        cause: error,
+        fix: 'add one, or name it in build.yml: dockerfile: NAME',
+      },
+    );
+  }
+}
+
+function at<T>(file: SourceFile, { position, length }: ImageReference, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    throw sourceError(error.code, file, position, error.message, {
+      length,
+      ...(error.fix === undefined ? {} : { fix: error.fix }),
+    });
+  }
+}

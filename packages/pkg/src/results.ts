@@ -1,0 +1,47 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDigest, isErrno, LktError } from '@lkt/core';
+import { type Descriptor, loadImage, MediaType, type Platform, type Store } from '@lkt/oci';
+import { writeFileWhole } from './write-file.ts';
+
+/**
+ * The image that a build with this key gave, if the store still has all of it.
+ * @throws LktError DIGEST_MISMATCH when the store has something else in its place
+ */
+export async function readResult(
+  store: Store,
+  key: string,
+  platform: Platform,
+): Promise<Descriptor | undefined> {
+  let text: string;
+  try {
+    text = await readFile(resultPath(store, key), 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  const digest = text.trim();
+  if (!isDigest(digest)) return undefined;
+  try {
+    const { descriptor, manifest } = await loadImage(store, digest, platform);
+    for (const layer of manifest.layers) if (!(await store.has(layer.digest))) return undefined;
+    return { ...descriptor, mediaType: MediaType.ociManifest };
+  } catch (error) {
+    if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/** Remembers what a build gave. */
+export async function writeResult(
+  store: Store,
+  key: string,
+  { digest }: Descriptor,
+): Promise<void> {
+  await mkdir(join(store.dir, 'results'), { recursive: true });
+  await writeFileWhole(resultPath(store, key), `${digest}\n`);
+}
+
+function resultPath(store: Store, key: string): string {
+  return join(store.dir, 'results', key);
+}

@@ -1,0 +1,83 @@
+import { realpath } from 'node:fs/promises';
+import type { ContextFile } from '@lkt/build';
+import { isErrno } from '@lkt/core';
+import { contextFiles } from './context.ts';
+import type { Repository } from './repository.ts';
+import {
+  type HashOptions,
+  readRepositories,
+  type SourceHash,
+  sourceHashes,
+} from './source-hash.ts';
+import type { Package, Workspace } from './workspace.ts';
+
+/** The sources of packages at one moment: hashes and build contexts, read with few calls of git for all of them. */
+export interface Sources {
+  readonly hash: (item: Package) => SourceHash;
+  readonly context: (item: Package) => Promise<readonly ContextFile[]>;
+}
+
+/** @throws LktError GIT_FAILED, TOOL_MISSING; CONFIG_INVALID at an extra source that is not there */
+export async function readSources(
+  workspace: Workspace,
+  packages: Iterable<Package>,
+  options: HashOptions & { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Sources> {
+  const items = await Promise.all(
+    [...packages].map(async (item) => ({ item, extra: await extraDirs(item) })),
+  );
+  const dirs = items.flatMap(({ item, extra }) => [item.dir, ...extra]);
+  const known =
+    options.hashPath === undefined
+      ? await readRepositories(workspace.git, dirs, options.signal)
+      : undefined;
+  const subjects = items.map(({ item, extra }) => ({
+    ...options,
+    dir: item.dir,
+    extraSources: extra,
+  }));
+  const hashes = await sourceHashes(workspace.git, subjects, options.signal, known);
+  const found = new Map(
+    items.map(({ item, extra }, index) => [item, { extra, hash: hashes[index] }] as const),
+  );
+  const of = (item: Package): { extra: readonly string[]; hash: SourceHash } => {
+    const { hash, extra } = found.get(item) ?? {};
+    if (hash === undefined || extra === undefined) throw new Error(`${item.name} was not read`);
+    return { extra, hash };
+  };
+  return {
+    hash: (item) => of(item).hash,
+    context: (item) => contextOf(item, of(item).extra, known ?? new Map()),
+  };
+}
+
+function contextOf(
+  item: Package,
+  extra: readonly string[],
+  repositories: ReadonlyMap<string, Repository>,
+): Promise<readonly ContextFile[]> {
+  const roots = [
+    { dir: item.dir, destination: '' },
+    ...extra.map((dir, index) => ({
+      dir,
+      destination: item.extraSources[index]?.destination ?? '',
+    })),
+  ];
+  return contextFiles(
+    roots.map((root) => ({ ...root, repository: repositories.get(root.dir) })),
+    item.dockerfile,
+  );
+}
+
+async function extraDirs(item: Package): Promise<string[]> {
+  return Promise.all(
+    item.extraSources.map(async ({ source, at }) => {
+      try {
+        return await realpath(source);
+      } catch (error) {
+        if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+        throw at.error('there is no such directory', { cause: error });
+      }
+    }),
+  );
+}

@@ -1,0 +1,164 @@
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
+import { familiarReference, parseReference, type Reference } from '@lkt/oci';
+import { BUILD_YML, type PackageSpec, parseBuildYml } from './build-yml.ts';
+import { createGit, type Environment, type Git } from './git.ts';
+import { findTop } from './repository.ts';
+
+/** A package of a workspace. */
+export type Package = PackageSpec;
+
+/**
+ * The packages of a checkout: every directory with a build.yml directly under `pkg/`, `tools/` and `kernel/`, the
+ * three themselves, and the directories that were asked for by name.
+ */
+export interface Workspace {
+  /** Top of the git work tree; outside git the nearest directory above with one of the three, else the start. */
+  readonly root: string;
+  /** By `org/image`, sorted. */
+  readonly packages: ReadonlyMap<string, Package>;
+  readonly byDir: ReadonlyMap<string, Package>;
+  readonly git: Git;
+  /**
+   * The package in a directory, relative to where the workspace was opened; added if it is not under one of the three.
+   * @throws LktError NOT_FOUND without a build.yml there
+   */
+  packageAt(dir: string): Promise<Package>;
+  /** The package that a reference names, whatever its tag and digest. */
+  find(reference: Reference): Package | undefined;
+  /** @throws LktError NOT_FOUND, with the nearest name */
+  get(name: string): Package;
+  /** A path as the user would write it. */
+  displayPath(path: string): string;
+}
+
+export interface WorkspaceOptions {
+  /** Environment for git. */
+  readonly env: Environment;
+  readonly buildYml?: string;
+}
+
+const PARENTS = ['pkg', 'tools', 'kernel'];
+
+/**
+ * Opens the workspace that `dir` is in.
+ * @throws LktError CONFIG_INVALID for a build.yml with an error, or two packages of one name
+ */
+export async function openWorkspace(dir: string, options: WorkspaceOptions): Promise<Workspace> {
+  const start = await realpath(dir);
+  const git = createGit(options.env);
+  const root = (await findTop(git, start)) ?? (await findRoot(start));
+  const workspace = new OpenWorkspace(root, start, git, options.buildYml ?? BUILD_YML);
+  for (const candidate of await candidates(root, workspace.buildYml))
+    await workspace.load(candidate);
+  return workspace;
+}
+
+class OpenWorkspace implements Workspace {
+  readonly root: string;
+  readonly packages = new Map<string, Package>();
+  readonly byDir = new Map<string, Package>();
+  readonly git: Git;
+  readonly buildYml: string;
+  readonly #start: string;
+
+  constructor(root: string, start: string, git: Git, buildYml: string) {
+    this.root = root;
+    this.#start = start;
+    this.git = git;
+    this.buildYml = buildYml;
+  }
+
+  async packageAt(dir: string): Promise<Package> {
+    const path = resolve(this.#start, dir);
+    const real = await realpath(path).catch((error: unknown) => {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+      throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
+    });
+    return this.byDir.get(real) ?? this.load(real);
+  }
+
+  async load(dir: string): Promise<Package> {
+    const path = join(dir, this.buildYml);
+    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+      throw new LktError('NOT_FOUND', `${this.displayPath(dir)} has no ${this.buildYml}`, {
+        cause: error,
+        fix: 'name the directory of a package',
+      });
+    });
+    const file: SourceFile = { path: this.displayPath(path), text };
+    const loaded = parseBuildYml(file, dir);
+    const other = this.find(parseReference(loaded.name));
+    if (other !== undefined) {
+      throw new LktError(
+        'CONFIG_INVALID',
+        `${other.file.path} and ${file.path} are both the package ${loaded.name}`,
+        { fix: 'change "image" or "org" in one of them' },
+      );
+    }
+    this.byDir.set(dir, loaded);
+    const sorted = [...this.packages, [loaded.name, loaded] as const].toSorted(([a], [b]) =>
+      a < b ? -1 : 1,
+    );
+    this.packages.clear();
+    for (const [name, item] of sorted) this.packages.set(name, item);
+    return loaded;
+  }
+
+  find({ domain, path }: Reference): Package | undefined {
+    return this.packages.get(familiarReference({ domain, path }));
+  }
+
+  get(name: string): Package {
+    const found = this.packages.get(name);
+    if (found !== undefined) return found;
+    const near = nearest(name, [...this.packages.keys()]);
+    throw new LktError('NOT_FOUND', `no package of this workspace is named ${name}`, {
+      fix: near === undefined ? 'use the name in a build.yml: org/image' : `did you mean ${near}?`,
+    });
+  }
+
+  displayPath(path: string): string {
+    return relative(this.#start, path) || '.';
+  }
+}
+
+async function candidates(root: string, buildYml: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const parent of PARENTS) {
+    const names = await readdir(join(root, parent)).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+      throw error;
+    });
+    for (const name of ['', ...names.toSorted((a, b) => (a < b ? -1 : 1))]) {
+      const dir = join(root, parent, name);
+      if (await isFile(join(dir, buildYml))) found.push(await realpath(dir));
+    }
+  }
+  return [...new Set(found)];
+}
+
+async function findRoot(start: string): Promise<string> {
+  for (let dir = start; ; dir = dirname(dir)) {
+    for (const parent of PARENTS) if ((await candidatesIn(join(dir, parent))) > 0) return dir;
+    if (dirname(dir) === dir) return start;
+  }
+}
+
+async function candidatesIn(dir: string): Promise<number> {
+  const names = await readdir(dir).catch(() => []);
+  let count = 0;
+  for (const name of names) if (await isFile(join(dir, name, BUILD_YML))) count += 1;
+  return count;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}

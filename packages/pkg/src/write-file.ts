@@ -1,0 +1,40 @@
+import { open, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+
+let counter = 0;
+
+/**
+ * Replaces a file as a whole: whoever reads it sees the old text or the new one. Keeps the mode of a file that is there.
+ * @throws LktError DISK_FULL; IO_FAILED when the directory may not be written to
+ */
+export async function writeFileWhole(path: string, text: string): Promise<void> {
+  counter += 1;
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${counter}`);
+  try {
+    const file = await open(temporary, 'wx', await modeOf(path));
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    if (isErrno(error, 'ENOSPC', 'EDQUOT'))
+      throw new LktError('DISK_FULL', `no space left to write ${path}`, { cause: error });
+    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOENT'))
+      throw new LktError('IO_FAILED', `cannot write ${path}`, { cause: error });
+    throw error;
+  }
+}
+
+async function modeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).mode & 0o777;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return 0o666;
+    throw error;
+  }
+}
