@@ -1,6 +1,14 @@
 import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, Digester, digestHex, digestOf, isDigest, isErrno, type Reporter } from '@lkt/core';
+import {
+  type Digest,
+  Digester,
+  digestHex,
+  digestOf,
+  isDigest,
+  isErrno,
+  type Reporter,
+} from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { ioError } from './io-error.ts';
 

@@ -28,7 +28,12 @@ export class MemoryEntries implements Contents {
   ): this {
     const data = Buffer.from(text);
     this.#contents.set(path, data);
-    return this.#add({ ...base(path, mode, owner), type: 'file', size: data.length, content: path });
+    return this.#add({
+      ...base(path, mode, owner),
+      type: 'file',
+      size: data.length,
+      content: path,
+    });
   }
 
   has(path: RawPath): boolean {

@@ -104,12 +104,7 @@ class Merger {
   }
 
   /** Two paths of one part that a link of another part brings together. */
-  #checkTwice(
-    part: number,
-    entry: Placed,
-    path: RawPath,
-    present: RootEntry | undefined,
-  ): void {
+  #checkTwice(part: number, entry: Placed, path: RawPath, present: RootEntry | undefined): void {
     if (present?.part !== part || isSame(present, entry)) return;
     throw new LktError(
       'TREE_CONFLICT',

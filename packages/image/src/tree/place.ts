@@ -14,14 +14,7 @@ const DROPPED: ReadonlySet<RawPath> = new Set([
 ]);
 
 /** Directories every root file system has, as root's with mode 0755 whatever the image says. */
-const DIRECTORIES: readonly RawPath[] = [
-  'dev',
-  'dev/pts',
-  'dev/shm',
-  'etc',
-  'proc',
-  'sys',
-];
+const DIRECTORIES: readonly RawPath[] = ['dev', 'dev/pts', 'dev/shm', 'etc', 'proc', 'sys'];
 
 const HOSTS = `127.0.0.1       localhost
 ::1     localhost ip6-localhost ip6-loopback
@@ -40,24 +33,18 @@ export function placeImage(
   prefix: RawPath,
   label: string,
 ): readonly Placed[] {
-  const shared = new Set(nodes.flatMap(({ type, link }) => (type === 'hardlink' ? [link] : [])));
-  const byPath = new Map<RawPath | undefined, TreeNode>();
-  for (const node of nodes) if (shared.has(node.path)) byPath.set(node.path, node);
   const placed: Placed[] = [];
-  for (const node of nodes) {
-    if (node.path === '' || DROPPED.has(node.path)) continue;
-    if (node.path === 'etc/hosts' || node.path === 'etc/resolv.conf') continue;
-    if (DIRECTORIES.includes(node.path)) {
-      if (node.type === 'directory') continue;
+  for (const { path, inode } of inodesOf(nodes)) {
+    if (path === '' || DROPPED.has(path)) continue;
+    if (path === 'etc/hosts' || path === 'etc/resolv.conf') continue;
+    if (DIRECTORIES.includes(path)) {
+      if (inode.type === 'directory') continue;
       throw new LktError(
         'TREE_CONFLICT',
-        `/${fromRaw(node.path)} is a ${node.type} in ${label}; it must be a directory`,
+        `/${fromRaw(path)} is a ${inode.type} in ${label}; it must be a directory`,
       );
     }
-    const inode = node.type === 'hardlink' ? byPath.get(node.link) : node;
-    if (inode === undefined || inode.type === 'hardlink')
-      throw new Error(`a hard link to nothing: ${node.path}`);
-    placed.push(place(node.path, inode, prefix));
+    placed.push(place(path, inode, prefix));
   }
   return placed;
 }
@@ -80,6 +67,21 @@ export function defaultEntries(
     into.symlink(join(prefix, 'etc/resolv.conf'), '/run/resolvconf/resolv.conf');
   }
   if (!hasMtab) into.symlink(join(prefix, 'etc/mtab'), '/proc/mounts');
+}
+
+/** Every path of an image with the file, directory or other thing that stands there, hard links followed. */
+export function* inodesOf(
+  nodes: readonly TreeNode[],
+): Generator<{ readonly path: RawPath; readonly inode: TreeNode }> {
+  const targets = new Set(nodes.flatMap(({ type, link }) => (type === 'hardlink' ? [link] : [])));
+  const byPath = new Map<RawPath | undefined, TreeNode>();
+  for (const node of nodes) if (targets.has(node.path)) byPath.set(node.path, node);
+  for (const node of nodes) {
+    const inode = node.type === 'hardlink' ? byPath.get(node.link) : node;
+    if (inode === undefined || inode.type === 'hardlink')
+      throw new Error(`a hard link to nothing: ${node.path}`);
+    yield { path: node.path, inode };
+  }
 }
 
 /** The entry of an inode of an image at `path` below `prefix`, with the path in the image as the name of its content. */

@@ -1,0 +1,46 @@
+import type { SourceFile } from '@lkt/core';
+import { familiarReference } from '@lkt/oci';
+import { type Edit, repin, rewriteReferences } from '@lkt/pkg';
+import { imageReferencesOf, parseConfig } from './config.ts';
+
+/** An image config with its references to packages brought up to date. */
+export interface PinnedConfig {
+  readonly text: string;
+  readonly changes: readonly {
+    readonly line: number;
+    readonly from: string;
+    readonly to: string;
+  }[];
+}
+
+/** The names (`org/image`) of the packages that a config names with a tag or digest; `@pkg:` needs no pin. */
+export function packageNames(file: SourceFile): readonly string[] {
+  const names = imageReferencesOf(parseConfig(file)).flatMap(({ reference }) =>
+    reference === undefined
+      ? []
+      : [familiarReference({ domain: reference.domain, path: reference.path })],
+  );
+  return [...new Set(names)];
+}
+
+/**
+ * Writes tag and digest into every reference to one of these packages; all else stays as it is, byte for byte.
+ * @param pins `org/image:<source hash>@<digest>` by `org/image`
+ * @throws LktError CONFIG_INVALID, REFERENCE_INVALID
+ */
+export function pinConfig(file: SourceFile, pins: ReadonlyMap<string, string>): PinnedConfig {
+  const edits: Edit[] = [];
+  const changes: { line: number; from: string; to: string }[] = [];
+  for (const { text: from, reference, at } of imageReferencesOf(parseConfig(file))) {
+    if (reference === undefined || at.range === undefined) continue;
+    const { domain, path } = reference;
+    const pin = pins.get(familiarReference({ domain, path }));
+    const to = pin === undefined ? from : repin(from, pin);
+    if (to === from) continue;
+    // The value may be in quotes.
+    const offset = file.text.indexOf(from, at.range[0]);
+    edits.push({ offset, length: from.length, replacement: to });
+    changes.push({ line: at.position.line, from, to });
+  }
+  return { text: rewriteReferences(file.text, edits), changes };
+}

@@ -1,0 +1,88 @@
+import { open } from 'node:fs/promises';
+import { isErrno, LktError } from '@lkt/core';
+import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import type { Root } from '../tree/merge.ts';
+import type { Placed } from '../tree/part.ts';
+import { cpioHeader, cpioTrailer } from './cpio.ts';
+import { isBoot } from './segment.ts';
+
+/** What an initrd says about itself at its end, uncompressed, for whoever is to boot it. */
+export interface InitrdInfo {
+  /** Bytes that the files take in the root file system. */
+  readonly unpackedBytes: number;
+  /** MiB of memory below which the kernel cannot unpack it whole. */
+  readonly minimumMemory: number;
+}
+
+const INFO_PATH: RawPath = 'usr/share/lkt/initrd';
+const INFO_SIZE = 128;
+const PAGE = 4096;
+const MIB = 2 ** 20;
+/** An inode with its directory entry, in the kernel's own memory. */
+const INODE = 1024;
+/** What a kernel keeps for itself before there is a root file system: its code, its tables, its page array. */
+const KERNEL = 64 * MIB;
+
+/**
+ * The kernel unpacks into a tmpfs that may take half of the memory it has then, which is what the machine has without
+ * the kernel itself and the initrd; with `rootfstype=ramfs` it takes what there is.
+ */
+export function memoryFor(root: Root, initrdSize: number, cmdline: string): InitrdInfo {
+  const seen = new Set<string>();
+  let unpackedBytes = 0;
+  let inodes = 0;
+  for (const { path, part, type, size, content } of root.entries.values()) {
+    if (isBoot(path)) continue;
+    if (type === 'file' && size > 0) {
+      const inode = `${part}\0${content}`;
+      if (seen.has(inode)) continue;
+      seen.add(inode);
+      unpackedBytes += Math.ceil(size / PAGE) * PAGE;
+    }
+    inodes += 1;
+  }
+  const share = /(?:^|\s)rootfstype=ramfs(?:\s|$)/.test(cmdline) ? 1 : 2;
+  const bytes = share * unpackedBytes + inodes * INODE + initrdSize + KERNEL;
+  return { unpackedBytes, minimumMemory: Math.ceil(bytes / MIB / 8) * 8 };
+}
+
+/** The last archive of an initrd: one file of fixed length, so that it is found from the end. */
+export function infoArchive({ unpackedBytes, minimumMemory }: InitrdInfo): Buffer {
+  const text = `lkt-initrd 1\nunpacked-bytes ${unpackedBytes}\nminimum-memory ${minimumMemory}\n`;
+  return Buffer.concat([INFO_HEADER, Buffer.from(text.padEnd(INFO_SIZE, '\n')), cpioTrailer()]);
+}
+
+/**
+ * What the initrd at `path` says about itself; undefined when it does not, because another program made it.
+ * @throws LktError NOT_FOUND
+ */
+export async function readInitrdInfo(path: string): Promise<InitrdInfo | undefined> {
+  const length = INFO_HEADER.length + INFO_SIZE + cpioTrailer().length;
+  const tail = Buffer.alloc(length);
+  try {
+    await using file = await open(path, 'r');
+    const { size } = await file.stat();
+    await file.read(tail, 0, length, Math.max(0, size - length));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EISDIR'))
+      throw new LktError('NOT_FOUND', `cannot read the initrd ${path}`, { cause: error });
+    throw error;
+  }
+  if (!tail.subarray(0, INFO_HEADER.length).equals(INFO_HEADER)) return undefined;
+  const text = tail.toString('latin1', INFO_HEADER.length, INFO_HEADER.length + INFO_SIZE);
+  const match = /^lkt-initrd 1\nunpacked-bytes (\d+)\nminimum-memory (\d+)\n/.exec(text);
+  if (match === null) return undefined;
+  return { unpackedBytes: Number(match[1]), minimumMemory: Number(match[2]) };
+}
+
+const INFO_ENTRY: Placed = {
+  path: INFO_PATH,
+  type: 'file',
+  mode: 0o444,
+  uid: 0,
+  gid: 0,
+  mtime: SOURCE_DATE_EPOCH,
+  size: INFO_SIZE,
+};
+
+const INFO_HEADER = cpioHeader(INFO_ENTRY, { number: 1, links: 1 }, INFO_SIZE);

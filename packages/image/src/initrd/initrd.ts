@@ -1,0 +1,94 @@
+import { parentPath, type RawPath } from '@lkt/oci';
+import { type CachedFile, fileChunks } from '../cache.ts';
+import { MANIFEST_SEGMENT, type Plan } from '../plan.ts';
+import { memoryPart } from '../tree/containers.ts';
+import { MemoryEntries } from '../tree/memory.ts';
+import type { RootEntry } from '../tree/merge.ts';
+import { type Compressor, compress, compressorKey } from './compressor.ts';
+import { padding } from './cpio.ts';
+import { infoArchive, type InitrdInfo, memoryFor } from './info.ts';
+import { MANIFEST_PATH } from './manifest.ts';
+import { type Segment, segmentArchive, segmentKey, segmentsOf } from './segment.ts';
+
+/** An initrd whose segments are in the cache, ready to be put one after the other. */
+export interface Initrd extends InitrdInfo {
+  readonly size: number;
+  bytes(): AsyncIterable<Uint8Array>;
+}
+
+/**
+ * The initrd of a planned image (Documentation/driver-api/early-userspace/buffer-format): microcode, a compressed
+ * archive for each part, which comes from the cache where it did not change, the manifest, and uncompressed what the
+ * initrd says about itself.
+ */
+export async function buildInitrd(plan: Plan, compressor: Compressor): Promise<Initrd> {
+  const files: CachedFile[] = [];
+  if (plan.kernel?.ucode !== undefined) files.push(plan.kernel.ucode);
+  for (const segment of segmentsOf(plan.root)) {
+    if (segment.name !== MANIFEST_SEGMENT)
+      files.push(await buildSegment(plan, segment, compressor));
+  }
+  const manifest: Uint8Array[] = [];
+  for await (const chunk of compress(compressor, segmentArchive(manifestSegment(plan))))
+    manifest.push(chunk);
+  const size = [...files, ...manifest.map(({ length }) => ({ size: length }))].reduce(
+    (sum, item) => sum + item.size + padding(item.size).length,
+    0,
+  );
+  const info = memoryFor(plan.root, size, plan.kernel?.cmdline ?? '');
+  const end = infoArchive(info);
+  return {
+    ...info,
+    size: size + end.length,
+    bytes: async function* () {
+      for (const file of files) {
+        yield* fileChunks(file.path);
+        yield padding(file.size);
+      }
+      yield* manifest;
+      yield end;
+    },
+  };
+}
+
+async function buildSegment(
+  { cache, reporter, signal }: Plan,
+  segment: Segment,
+  compressor: Compressor,
+): Promise<CachedFile> {
+  const id = `segment ${segment.name}`;
+  const title = segment.parts[0]?.part.label ?? segment.name;
+  reporter.emit({ kind: 'start', id, title });
+  try {
+    const { cached, ...file } = await cache.file(
+      [...segmentKey(segment), compressorKey(compressor)],
+      () => compress(compressor, segmentArchive(segment)),
+      signal,
+    );
+    reporter.emit({ kind: 'done', id, cached });
+    return file;
+  } catch (error) {
+    reporter.emit({ kind: 'failed', id });
+    throw error;
+  }
+}
+
+function manifestSegment({ root, manifest }: Plan): Segment {
+  const files = new MemoryEntries().file(MANIFEST_PATH, manifest, 0o444);
+  const origin = { source: '', location: '' };
+  const directories: RootEntry[] = [];
+  for (let path: RawPath = parentPath(MANIFEST_PATH); path !== ''; path = parentPath(path)) {
+    const entry = root.entries.get(path);
+    if (entry !== undefined) directories.unshift(entry);
+  }
+  return {
+    name: MANIFEST_SEGMENT,
+    parts: [
+      {
+        part: memoryPart(files, origin, 'the manifest', MANIFEST_SEGMENT),
+        others: files.entries.map((entry) => ({ ...entry, part: 0 })),
+      },
+    ],
+    directories,
+  };
+}

@@ -1,0 +1,132 @@
+import { type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
+import { fileChunks } from '../cache.ts';
+import { MANIFEST_PATH } from '../initrd/manifest.ts';
+import type { Plan } from '../plan.ts';
+import type { BootFile, Kernel } from '../tree/kernel.ts';
+import type { RootEntry } from '../tree/merge.ts';
+import type { Content, Origin, Part } from '../tree/part.ts';
+
+/**
+ * A planned image as one tar archive, with kernel, command line and microcode under `boot/`. Each entry has the image
+ * it comes from and its place in the config in the PAX records `LINUXKIT.source` and `LINUXKIT.location`.
+ */
+export function tarOf(plan: Plan): AsyncGenerator<Uint8Array> {
+  return writeTar(entriesOf(plan));
+}
+
+async function* entriesOf({ kernel, root, manifest }: Plan): AsyncGenerator<EntryWithContent> {
+  const written = new Set<string>();
+  if (kernel !== undefined) {
+    for (const entry of bootEntries(kernel)) {
+      written.add(entry.path);
+      yield entry;
+    }
+  }
+  for (const [index, part] of root.parts.entries()) {
+    const own = root.byPart[index];
+    if (own === undefined) continue;
+    for (const path of own.directories) {
+      const entry = root.entries.get(path);
+      if (entry === undefined || written.has(path)) continue;
+      written.add(path);
+      yield header(entry, root.parts[entry.part]?.origin ?? part.origin);
+    }
+    const others = own.others.filter(({ path }) => !written.has(path) && path !== MANIFEST_PATH);
+    yield* partEntries(part, others);
+    const listing = own.others.find(({ path }) => path === MANIFEST_PATH);
+    if (listing !== undefined) {
+      const data = Buffer.from(manifest);
+      yield {
+        ...header({ ...listing, mode: 0o444, size: data.length }, part.origin),
+        content: once(data),
+      };
+    }
+  }
+}
+
+async function* partEntries(
+  part: Part,
+  entries: readonly RootEntry[],
+): AsyncGenerator<EntryWithContent> {
+  const files = new Map<string, RootEntry[]>();
+  for (const entry of entries) {
+    if (entry.type === 'file' && entry.size > 0) {
+      const names = files.get(entry.content ?? '');
+      if (names === undefined) files.set(entry.content ?? '', [entry]);
+      else names.push(entry);
+    } else {
+      yield header(entry, part.origin);
+    }
+  }
+  if (files.size === 0) return;
+  const wanted = new Set(files.keys());
+  for await (const content of part.contents.read(wanted))
+    if (wanted.delete(content.name)) yield* fileEntries(part, content, files);
+}
+
+function* fileEntries(
+  part: Part,
+  content: Content,
+  files: ReadonlyMap<string, readonly RootEntry[]>,
+): Generator<EntryWithContent> {
+  const [first, ...others] = files.get(content.name) ?? [];
+  if (first === undefined) return;
+  yield { ...header(first, part.origin), content: content.data };
+  for (const other of others)
+    yield { ...header(other, part.origin), type: 'hardlink', size: 0, link: first.path };
+}
+
+function bootEntries({ origin, cmdline, kernel, ucode }: Kernel): readonly EntryWithContent[] {
+  const base = { uid: 0, gid: 0, mtime: SOURCE_DATE_EPOCH, pax: pax(origin) };
+  const text = Buffer.from(cmdline);
+  const file = (path: string, { mode, size, path: from }: BootFile): EntryWithContent => ({
+    ...base,
+    path,
+    type: 'file',
+    mode,
+    size,
+    ...(size === 0 ? {} : { content: fileChunks(from) }),
+  });
+  return [
+    { ...base, path: 'boot', type: 'directory', mode: 0o755, size: 0 },
+    {
+      ...base,
+      path: 'boot/cmdline',
+      type: 'file',
+      mode: 0o644,
+      size: text.length,
+      ...(text.length === 0 ? {} : { content: once(text) }),
+    },
+    file('boot/kernel', kernel),
+    ...(ucode === undefined ? [] : [file('boot/ucode.cpio', ucode)]),
+  ];
+}
+
+function header(entry: RootEntry, origin: Origin): EntryWithContent {
+  const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, xattrs } = entry;
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    mtime,
+    size,
+    ...(link === undefined ? {} : { link }),
+    ...(devMajor === undefined ? {} : { devMajor }),
+    ...(devMinor === undefined ? {} : { devMinor }),
+    ...(xattrs === undefined ? {} : { xattrs }),
+    pax: pax(origin),
+  };
+}
+
+function pax({ source, location }: Origin): ReadonlyMap<string, string> {
+  return new Map([
+    ['LINUXKIT.location', location],
+    ['LINUXKIT.source', Buffer.from(source).toString('latin1')],
+  ]);
+}
+
+async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
+  yield data;
+}

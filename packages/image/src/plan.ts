@@ -1,0 +1,109 @@
+import { type Digest, LktError, type Reporter, silentReporter, type SourceFile } from '@lkt/core';
+import { familiarReference, type Platform, type Store } from '@lkt/oci';
+import { ComposeCache } from './cache.ts';
+import { mergeConfigs, parseConfig, type SystemConfig } from './config/config.ts';
+import { errorAt } from './config/fields.ts';
+import type { ImageReference } from './config/reference.ts';
+import { MANIFEST_PATH, manifestOf } from './initrd/manifest.ts';
+import { containerParts, memoryPart } from './tree/containers.ts';
+import { fileParts } from './tree/files.ts';
+import { initParts } from './tree/init.ts';
+import { type Kernel, loadKernel } from './tree/kernel.ts';
+import { MemoryEntries } from './tree/memory.ts';
+import { mergeParts, type Root } from './tree/merge.ts';
+import { SourceImages } from './tree/source-image.ts';
+import { volumeParts } from './tree/volumes.ts';
+
+export interface PlanOptions {
+  readonly store: Store;
+  readonly platform: Platform;
+  /** The digest of the package that `@pkg:DIR` names; the image must be in the store. */
+  readonly resolvePackage?: (reference: string) => Promise<Digest>;
+  /** What `~/` in a source of `files` stands for. */
+  readonly homeDir?: string;
+  readonly reporter?: Reporter;
+  readonly signal?: AbortSignal;
+}
+
+/** A composed image: every path of it, and where the contents are. Nothing is written yet. */
+export interface Plan {
+  readonly config: SystemConfig;
+  readonly kernel?: Kernel;
+  readonly root: Root;
+  /** The text of the list of all paths. */
+  readonly manifest: string;
+  readonly cache: ComposeCache;
+  readonly reporter: Reporter;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Reads the configs, finds their images in the store by digest and puts them together in memory.
+ * @throws LktError PIN_MISSING at a reference without a digest, UNSUPPORTED at what is not implemented, and what
+ * parsing, finding and merging throw
+ */
+export async function planImage(files: readonly SourceFile[], options: PlanOptions): Promise<Plan> {
+  const config = mergeConfigs(files.map(parseConfig));
+  if (config.trust !== undefined)
+    throw errorAt('UNSUPPORTED', config.trust, 'signatures are not checked yet');
+  return planConfig(config, options, async (reference) => pinnedDigest(reference, options));
+}
+
+/** As `planImage`, with another way to find digests. */
+export async function planConfig(
+  config: SystemConfig,
+  { store, platform, homeDir, reporter = silentReporter, signal }: PlanOptions,
+  resolve: (reference: ImageReference) => Promise<Digest>,
+): Promise<Plan> {
+  const cache = new ComposeCache(store, reporter);
+  const images = new SourceImages(store, cache, platform, resolve);
+  const kernel = await loadKernel(config.kernel, { store, cache, images });
+  signal?.throwIfAborted();
+  // The order of LinuxKit's tree, in which later things are put over earlier ones.
+  const parts = [
+    ...(kernel?.part === undefined ? [] : [kernel.part]),
+    ...(await initParts(config, images)),
+    ...(await volumeParts(config, images)),
+    ...(await containerParts(config, images)),
+    ...(await fileParts(config, homeDir)),
+    memoryPart(
+      new MemoryEntries().file(MANIFEST_PATH, ''),
+      { source: 'lkt.manifest', location: 'manifest' },
+      'the manifest',
+      MANIFEST_SEGMENT,
+    ),
+  ];
+  const root = mergeParts(parts);
+  if (root.entries.get(MANIFEST_PATH)?.type !== 'file') {
+    throw new LktError(
+      'TREE_CONFLICT',
+      `/${MANIFEST_PATH}, where lkt keeps its manifest, is reached through a symbolic link`,
+    );
+  }
+  return {
+    config,
+    ...(kernel === undefined ? {} : { kernel }),
+    root,
+    manifest: manifestOf(root),
+    cache,
+    reporter,
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+/** The manifest is made of all the rest, so it is no segment like the others. */
+export const MANIFEST_SEGMENT = 'manifest';
+
+async function pinnedDigest(
+  { reference, text, at }: ImageReference,
+  { resolvePackage }: PlanOptions,
+): Promise<Digest> {
+  if (reference?.digest !== undefined) return reference.digest;
+  if (reference === undefined) {
+    if (resolvePackage !== undefined) return resolvePackage(text);
+    throw errorAt('UNSUPPORTED', at, `"${text}" names a package, and there is no workspace`);
+  }
+  throw errorAt('PIN_MISSING', at, `${familiarReference(reference)} has no digest`, {
+    fix: `lkt pin ${at.file.path}`,
+  });
+}

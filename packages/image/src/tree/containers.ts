@@ -1,0 +1,131 @@
+import type { Digest } from '@lkt/core';
+import { type RawPath, toRaw } from '@lkt/oci';
+import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
+import { imageDefaults } from '../runtime/image-defaults.ts';
+import { type RootfsMount, runtimeJson } from '../runtime/runtime-json.ts';
+import { mergeSettings } from '../runtime/settings.ts';
+import { containerSpec } from '../runtime/spec.ts';
+import { MemoryEntries } from './memory.ts';
+import type { Origin, Part } from './part.ts';
+import { defaultEntries, placeImage } from './place.ts';
+import type { SourceImage, SourceImages } from './source-image.ts';
+
+/** Small files that change with the config share one segment, so that the images' own stay as they are. */
+export const CONFIG_SEGMENT = 'config';
+
+/**
+ * The bundles of all containers: `containers/SECTION/NAME` with `config.json`, `runtime.json` and the root file system,
+ * read-only in `rootfs`, else in `lower` for an overlay over `rootfs`. An image that is used again is there once; later
+ * bundles refer to the first.
+ */
+export async function containerParts(
+  config: SystemConfig,
+  images: SourceImages,
+): Promise<readonly Part[]> {
+  const bundler = new Bundler(config, images);
+  const parts: Part[] = [];
+  for (const section of ['onboot', 'onshutdown', 'services'] as const) {
+    for (const [index, container] of config[section].entries()) {
+      const number = section === 'services' ? '' : `${String(index).padStart(3, '0')}-`;
+      const dir = toRaw(`containers/${section}/${number}${container.name}`);
+      parts.push(...(await bundler.bundle(container, dir, `${section}[${index}]`)));
+    }
+  }
+  return parts;
+}
+
+class Bundler {
+  readonly #images: SourceImages;
+  readonly #ids: ReadonlyMap<string, number>;
+  readonly #volumes: ReadonlyMap<string, Volume>;
+  /** Where the root file system of an image is. */
+  readonly #placed = new Map<Digest, RawPath>();
+
+  constructor(config: SystemConfig, images: SourceImages) {
+    this.#images = images;
+    this.#ids = containerIds(config);
+    this.#volumes = new Map(config.volumes.map((volume) => [volume.name, volume]));
+  }
+
+  async bundle(container: Container, dir: RawPath, location: string): Promise<readonly Part[]> {
+    const source = await this.#images.find(container.image);
+    const { config } = source.image.config;
+    const settings = mergeSettings(container.settings, imageDefaults(source.label, config ?? {}));
+    const isReadonly = settings.readonly ?? false;
+    const origin = { source: source.full, location };
+    const { digest } = source.image.descriptor;
+    const first = this.#placed.get(digest);
+    const rootfs = first ?? `${dir}/${isReadonly ? 'rootfs' : 'lower'}`;
+    this.#placed.set(digest, rootfs);
+
+    const files = new MemoryEntries()
+      .directory(dir)
+      .file(
+        `${dir}/config.json`,
+        containerSpec(settings, { ids: this.#ids, volumes: this.#volumes }),
+      )
+      .file(
+        `${dir}/runtime.json`,
+        runtimeJson(
+          settings.runtime ?? {},
+          isReadonly ? readonlyMounts(dir, rootfs) : overlayMounts(dir, rootfs),
+        ),
+      )
+      .directory(`${dir}/rootfs`);
+    if (!isReadonly) files.directory(`${dir}/tmp`);
+    return [
+      ...(first === undefined ? await imageParts(source, origin, rootfs) : []),
+      memoryPart(files, origin, `${source.label} (${location})`, CONFIG_SEGMENT),
+    ];
+  }
+}
+
+/** The root file system of an image at `prefix`, in a segment of its own. */
+export async function imageParts(
+  source: SourceImage,
+  origin: Origin,
+  prefix: RawPath,
+): Promise<readonly Part[]> {
+  const label = `${source.label} (${origin.location})`;
+  const tree = await source.tree();
+  const defaults = new MemoryEntries().directory(prefix);
+  defaultEntries(defaults, prefix, 'file', tree.tree.get('etc/mtab') !== undefined);
+  return [
+    {
+      origin,
+      label,
+      isRoot: false,
+      segment: prefix,
+      entries: placeImage(tree.nodes, prefix, label),
+      contents: tree,
+    },
+    memoryPart(defaults, origin, label, prefix),
+  ];
+}
+
+export function memoryPart(
+  entries: MemoryEntries,
+  origin: Origin,
+  label: string,
+  segment: string,
+): Part {
+  return { origin, label, isRoot: false, segment, entries: entries.entries, contents: entries };
+}
+
+function readonlyMounts(dir: RawPath, rootfs: RawPath): readonly RootfsMount[] {
+  return [{ destination: `/${dir}/rootfs`, source: `/${rootfs}`, options: ['bind'] }];
+}
+
+function overlayMounts(dir: RawPath, lower: RawPath): readonly RootfsMount[] {
+  return [
+    { destination: `/${dir}/tmp`, type: 'tmpfs', source: 'tmpfs' },
+    // Private, so that what is mounted in there later is not seen elsewhere.
+    { destination: `/${dir}/tmp`, options: ['remount', 'private'] },
+    {
+      destination: `/${dir}/rootfs`,
+      type: 'overlay',
+      source: 'overlay',
+      options: [`lowerdir=/${lower}`, `upperdir=/${dir}/tmp/upper`, `workdir=/${dir}/tmp/work`],
+    },
+  ];
+}
