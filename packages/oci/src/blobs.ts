@@ -99,8 +99,7 @@ export class Blobs {
     try {
       await mkdir(this.#dir, { recursive: true });
       await writeWhole(this.#temp, async (file) => {
-        for await (const chunk of marked(source)) {
-          signal?.throwIfAborted();
+        for await (const chunk of marked(source, signal)) {
           digester.update(chunk);
           if (size !== undefined && digester.size > size)
             throw unexpected(digest, `it has more than the ${size} bytes it should have`);
@@ -141,12 +140,18 @@ export async function blobProblem(blobs: Blobs, digest: Digest): Promise<LktErro
   }
 }
 
-/** An error of where the content comes from, which is not one of the store. */
+/** An error of where the content comes from, or the abort of the write: neither is one of the store. */
 class SourceError extends Error {}
 
-async function* marked(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* marked(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
   try {
-    yield* source;
+    for await (const chunk of source) {
+      signal?.throwIfAborted();
+      yield chunk;
+    }
   } catch (cause) {
     throw new SourceError('the source failed', { cause });
   }

@@ -3,7 +3,7 @@ import { type Digest, LktError } from '@lkt/core';
 import type { Blobs } from './blobs.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { LayoutIndex } from './layout-index.ts';
-import { isIndex, parseManifestOrIndex } from './manifest.ts';
+import { type ImageIndex, type ImageManifest, isIndex, parseManifestOrIndex } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
 
 const MAX_MANIFEST = 4 * 2 ** 20;
@@ -27,6 +27,19 @@ export async function collectGarbage(
   return { removed, bytes };
 }
 
+function parsed(digest: Digest, bytes: Buffer): ImageManifest | ImageIndex {
+  try {
+    return parseManifestOrIndex(bytes);
+  } catch (cause) {
+    if (!(cause instanceof LktError)) throw cause;
+    throw new LktError(
+      cause.code,
+      `cannot tell what is garbage: ${digest}, which has a name, is ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
 async function mark(blobs: Blobs, descriptor: Descriptor, reachable: Set<Digest>): Promise<void> {
   if (reachable.has(descriptor.digest)) return;
   reachable.add(descriptor.digest);
@@ -37,7 +50,7 @@ async function mark(blobs: Blobs, descriptor: Descriptor, reachable: Set<Digest>
     throw error;
   });
   if (bytes === undefined) return;
-  const document = parseManifestOrIndex(bytes);
+  const document = parsed(descriptor.digest, bytes);
   const next = isIndex(document) ? document.manifests : [document.config, ...document.layers];
   for (const item of next) await mark(blobs, item, reachable);
 }

@@ -1,0 +1,171 @@
+import { lutimes, readdir, readlink, symlink, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
+import { withLockAt } from '../src/lock.ts';
+import { openStore } from '../src/index.ts';
+import { ownerState, ownerToken } from '../src/owner.ts';
+import { failure, runScript, tempDir } from './support.ts';
+
+/** A token of a process that is no more. */
+async function deadToken(): Promise<string> {
+  const { stdout } = await runScript(
+    `const { symlink, readlink, mkdtemp } = await import('node:fs/promises');
+     const dir = await mkdtemp('/tmp/lkt-oci-dead-');
+     const store = await oci.openStore(dir);
+     await store.withLock('x', async () => console.log(await readlink(dir + '/locks/x.lock')));
+     await (await import('node:fs/promises')).rm(dir, { recursive: true });`,
+  );
+  return stdout.trim();
+}
+
+test('owners: alive, dead, one that got the pid of a dead one, one that cannot be seen', async () => {
+  const own = ownerToken();
+  const [pid, start, boot, namespace, random] = own.split('.');
+  expect(ownerState(own)).toBe('alive');
+  expect(ownerState(await deadToken())).toBe('dead');
+  expect(ownerState([pid, `${start}1`, boot, namespace, random].join('.'))).toBe('dead');
+  expect(ownerState([pid, start, '00000000', namespace, random].join('.'))).toBe('unknown');
+  expect(ownerState([pid, start, boot, '1', random].join('.'))).toBe('unknown');
+  expect(ownerState('something else')).toBe('unknown');
+});
+
+test('one at a time, among callers of one process', async () => {
+  await using temp = await tempDir();
+  const path = join(temp.path, 'deep', 'a.lock');
+  let inside = 0;
+  let most = 0;
+  await Promise.all(
+    Array.from({ length: 20 }, async () =>
+      withLockAt(path, async () => {
+        inside += 1;
+        most = Math.max(most, inside);
+        await sleep(1);
+        inside -= 1;
+      }),
+    ),
+  );
+  expect(most).toBe(1);
+  expect(await readdir(join(temp.path, 'deep'))).toEqual([]);
+});
+
+test('one at a time, among processes of which some are killed while they hold it', async () => {
+  await using temp = await tempDir();
+  const store = await openStore(join(temp.path, 'store'));
+  const counter = join(temp.path, 'counter');
+  await writeFile(counter, '0');
+  // Counts with a pause between reading and writing; every process dies once, holding the lock.
+  const body = (die: boolean): string =>
+    `import { readFileSync, writeFileSync } from 'node:fs';
+     const store = await oci.openStore(${JSON.stringify(store.dir)});
+     for (let i = 0; i < 10; i++) await store.withLock('count', async () => {
+       const n = Number(readFileSync(${JSON.stringify(counter)}, 'utf8'));
+       await new Promise((resolve) => setTimeout(resolve, 2));
+       writeFileSync(${JSON.stringify(counter)}, String(n + 1));
+       if (${die} && i === 4) process.kill(process.pid, 'SIGKILL');
+     });`;
+  const ends = await Promise.all([0, 1, 2, 3, 4, 5].map(async (n) => runScript(body(n % 2 === 0))));
+  expect(ends.map((end) => end.signal ?? end.status)).toEqual([
+    'SIGKILL',
+    0,
+    'SIGKILL',
+    0,
+    'SIGKILL',
+    0,
+  ]);
+  const { readFile } = await import('node:fs/promises');
+  expect(await readFile(counter, 'utf8')).toBe(String(3 * 5 + 3 * 10));
+  await store.withLock('count', async () => undefined);
+  expect(await readdir(join(store.dir, 'locks'))).toEqual([]);
+}, 60_000);
+
+test('the lock of a dead owner is free, also when one died taking it over', async () => {
+  await using temp = await tempDir();
+  const path = join(temp.path, 'a.lock');
+  const dead = await deadToken();
+  await symlink(dead, path);
+  // The guard of this takeover, held by another dead process.
+  await withLockAt(path, async () => undefined);
+  await symlink(dead, path);
+  const { createHash } = await import('node:crypto');
+  const guard = createHash('sha256').update(dead).digest('hex').slice(0, 24);
+  await symlink(await deadToken(), join(temp.path, `takeover-${guard}`));
+  expect(await withLockAt(path, async () => 'ran')).toBe('ran');
+  expect(await readdir(temp.path)).toEqual([]);
+});
+
+test('a live owner is waited for; then the message names it', async () => {
+  await using temp = await tempDir();
+  const path = join(temp.path, 'a.lock');
+  await symlink(ownerToken(), path);
+  const before = performance.now();
+  const error = await failure(
+    'CACHE_LOCKED',
+    withLockAt(path, async () => undefined, { timeoutMs: 200 }),
+  );
+  expect(performance.now() - before).toBeGreaterThan(190);
+  expect(error.message).toContain(`process ${process.pid} `);
+  setTimeout(() => void unlink(path), 50);
+  expect(await withLockAt(path, async () => 'ran', { timeoutMs: 5000 })).toBe('ran');
+});
+
+test('waiting ends with the signal', async () => {
+  await using temp = await tempDir();
+  const path = join(temp.path, 'a.lock');
+  await symlink(ownerToken(), path);
+  const reason = new Error('stop');
+  const signal = AbortSignal.timeout(50);
+  await expect(withLockAt(path, async () => undefined, { signal })).rejects.toThrow(/timeout/);
+  await expect(
+    withLockAt(path, async () => undefined, { signal: AbortSignal.abort(reason) }),
+  ).rejects.toBe(reason);
+  expect(await readlink(path)).toMatch(new RegExp(`^${process.pid}\\.`));
+});
+
+test('an owner that cannot be seen holds its lock as long as it touches it', async () => {
+  await using temp = await tempDir();
+  const path = join(temp.path, 'a.lock');
+  await symlink('1.1.00000000.1.000000000000', path);
+  let now = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => (now += 2000));
+  const touching = setInterval(() => void lutimes(path, now, now).catch(() => undefined), 1);
+  await failure(
+    'CACHE_LOCKED',
+    withLockAt(path, async () => undefined, { timeoutMs: 60_000 }),
+  );
+  clearInterval(touching);
+  await sleep(20);
+  expect(await withLockAt(path, async () => 'ran', { timeoutMs: 60_000 })).toBe('ran');
+});
+
+test('what runs may fail, and the lock is free', async () => {
+  await using temp = await tempDir();
+  const path = join(temp.path, 'a.lock');
+  const problem = new Error('no');
+  await expect(withLockAt(path, async () => Promise.reject(problem))).rejects.toBe(problem);
+  expect(await readdir(temp.path)).toEqual([]);
+});
+
+test('names of locks are kept apart, whatever is in them', async () => {
+  await using temp = await tempDir();
+  const store = await openStore(join(temp.path, 'store'));
+  const names = [
+    'a/b',
+    'a%2Fb',
+    '../x',
+    'index.lock',
+    `${'n'.repeat(300)}1`,
+    `${'n'.repeat(300)}2`,
+    'ü',
+  ];
+  const held: string[] = [];
+  const hold = async ([name, ...rest]: string[]): Promise<void> => {
+    if (name === undefined) {
+      held.push(...(await readdir(join(store.dir, 'locks'))));
+      return;
+    }
+    await store.withLock(name, async () => hold(rest), { timeoutMs: 1000 });
+  };
+  await hold(names);
+  expect(held).toHaveLength(names.length);
+});

@@ -1,0 +1,584 @@
+import type { ChildProcess } from 'node:child_process';
+import { cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Digest, digestHex, digestOf } from '@lkt/core';
+import { describe, expect, test } from 'vitest';
+import { type Descriptor, MediaType, openStore, type Store } from '../src/index.ts';
+import { chunks, collect, failure, run, runScript, tempDir } from './support.ts';
+
+const ABSENT = digestOf('absent');
+
+async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
+  await using temp = await tempDir();
+  await use(await openStore(join(temp.path, 'store')));
+}
+
+/** Names of files anywhere below, without those of locks and marks. */
+async function filesIn(store: Store): Promise<string[]> {
+  const names = await readdir(store.dir, { recursive: true, withFileTypes: true });
+  return names
+    .filter((item) => item.isFile())
+    .map((item) => join(item.parentPath, item.name).slice(store.dir.length + 1))
+    .toSorted();
+}
+
+async function putJson(store: Store, mediaType: string, value: unknown): Promise<Descriptor> {
+  return { mediaType, ...(await store.writeBytes(Buffer.from(JSON.stringify(value)))) };
+}
+
+describe('opening', () => {
+  test('makes an OCI layout, and opens it again', async () => {
+    await using temp = await tempDir();
+    const dir = join(temp.path, 'a/b');
+    await openStore(dir);
+    await openStore(dir);
+    // image-spec, image-layout.md.
+    expect(JSON.parse(await readFile(join(dir, 'oci-layout'), 'utf8'))).toEqual({
+      imageLayoutVersion: '1.0.0',
+    });
+    expect(JSON.parse(await readFile(join(dir, 'index.json'), 'utf8'))).toEqual({
+      schemaVersion: 2,
+      mediaType: MediaType.ociIndex,
+      manifests: [],
+    });
+    expect((await stat(join(dir, 'blobs/sha256'))).isDirectory()).toBe(true);
+  });
+
+  test('makes nothing when it is not to', async () => {
+    await using temp = await tempDir();
+    await failure('NOT_FOUND', openStore(join(temp.path, 'none'), { create: false }));
+    expect(await readdir(temp.path)).toEqual([]);
+  });
+
+  test('does not spread over a directory of something else', async () => {
+    await using temp = await tempDir();
+    await writeFile(join(temp.path, 'thesis.tex'), '');
+    const error = await failure('IO_FAILED', openStore(temp.path));
+    expect(error.message).toContain('thesis.tex');
+    expect(await readdir(temp.path)).toEqual(['thesis.tex']);
+  });
+
+  test('takes the interrupted making of a store over', async () => {
+    await using temp = await tempDir();
+    await mkdir(join(temp.path, 'tmp'));
+    await openStore(temp.path);
+    await rm(join(temp.path, 'index.json'));
+    await rm(join(temp.path, 'blobs'), { recursive: true });
+    const store = await openStore(temp.path);
+    expect(await store.tags()).toEqual([]);
+    const blob = await store.writeBytes(Buffer.from('x'));
+    await store.tag('a', { mediaType: MediaType.ociManifest, ...blob });
+    expect(await store.tags()).toHaveLength(1);
+  });
+
+  test('many at once make one store', async () => {
+    await using temp = await tempDir();
+    const dir = join(temp.path, 'store');
+    const body = `await oci.openStore(${JSON.stringify(dir)});`;
+    const ends = await Promise.all(Array.from({ length: 6 }, () => runScript(body)));
+    for (const end of ends) expect(end).toMatchObject({ status: 0, stderr: '' });
+    await Promise.all(Array.from({ length: 6 }, () => openStore(join(temp.path, 'other'))));
+  });
+
+  test.each(['{"imageLayoutVersion":"2.0.0"}', 'x', ''])(
+    'refuses the layout version %j',
+    async (text) => {
+      await withStore(async (store) => {
+        await writeFile(join(store.dir, 'oci-layout'), text);
+        await failure('UNSUPPORTED', openStore(store.dir));
+      });
+    },
+  );
+
+  test('a directory nobody may write to can be read', async () => {
+    await withStore(async (store) => {
+      const blob = await store.writeBytes(Buffer.from('content'));
+      await store.tag('a', { mediaType: MediaType.ociManifest, ...blob });
+      await mkdir(join(store.dir, 'tmp', '1.1.aaaaaaaa.1.000000000000'));
+      const dir = JSON.stringify(store.dir);
+      const end = await runScript(
+        `const store = await oci.openStore(${dir});
+         const { digest } = await store.resolve('a');
+         console.log(String(await store.readBytes({ digest })), (await store.tags()).length);
+         await store.verify();
+         await store.writeBytes(Buffer.from('new')).catch((error) => console.log(error.code));`,
+        {
+          wrap: (command) =>
+            inNamespace(`mount --bind ${dir} ${dir} && mount -o remount,bind,ro ${dir}`, command),
+        },
+      );
+      expect(end).toMatchObject({ stderr: '', stdout: 'content 1\nIO_FAILED\n', status: 0 });
+    });
+  });
+});
+
+/** A command in a mount namespace of its own, where `setup` may mount. */
+function inNamespace(setup: string, command: string[]): string[] {
+  const root = process.getuid?.() === 0 ? [] : ['--map-root-user'];
+  return ['unshare', '--mount', ...root, 'sh', '-ec', `${setup}; exec "$@"`, 'sh', ...command];
+}
+
+describe('blobs', () => {
+  test('come back as they were, and are where the layout has them', async () => {
+    await withStore(async (store) => {
+      const data = Buffer.alloc(500_000, 'content');
+      const { digest, size } = await store.write(chunks(data, 7000));
+      expect({ digest, size }).toEqual({ digest: digestOf(data), size: data.length });
+      expect(store.blobPath(digest)).toBe(join(store.dir, 'blobs/sha256', digestHex(digest)));
+      expect((await readFile(store.blobPath(digest))).equals(data)).toBe(true);
+      expect((await collect(store.read({ digest }))).equals(data)).toBe(true);
+      expect(await store.size(digest)).toBe(size);
+      expect([await store.has(digest), await store.has(ABSENT), await store.size(ABSENT)]).toEqual([
+        true,
+        false,
+        undefined,
+      ]);
+      expect(await filesIn(store)).toEqual([
+        `blobs/sha256/${digestHex(digest)}`,
+        'index.json',
+        'oci-layout',
+      ]);
+    });
+  });
+
+  test('an absent one', async () => {
+    await withStore(async (store) => {
+      const error = await failure('NOT_FOUND', collect(store.read({ digest: ABSENT })));
+      expect(error.message).toBe(`blob ${ABSENT} is not in the store`);
+      await failure('NOT_FOUND', store.readBytes({ digest: ABSENT }));
+    });
+  });
+
+  test('the empty one', async () => {
+    await withStore(async (store) => {
+      const { digest } = await store.writeBytes(Buffer.alloc(0));
+      expect(await store.readBytes({ digest, size: 0 })).toEqual(Buffer.alloc(0));
+    });
+  });
+
+  test('one that was tampered with is not read as good; the message says which and what to do', async () => {
+    await withStore(async (store) => {
+      const { digest } = await store.write(chunks(Buffer.alloc(300_000, 'good')));
+      await writeFile(store.blobPath(digest), Buffer.alloc(300_000, 'evil'));
+      for (const read of [
+        collect(store.read({ digest })),
+        store.readBytes({ digest, size: 300_000 }),
+      ]) {
+        const error = await failure('DIGEST_MISMATCH', read);
+        expect(error.message).toBe(`blob ${digest} has other content (${store.blobPath(digest)})`);
+        expect(error.fix).toContain('lkt cache verify --remove');
+      }
+    });
+  });
+
+  test('one of another length is refused before it is read', async () => {
+    await withStore(async (store) => {
+      const { digest } = await store.writeBytes(Buffer.from('good'));
+      await writeFile(store.blobPath(digest), 'longer');
+      const error = await failure('DIGEST_MISMATCH', collect(store.read({ digest, size: 4 })));
+      expect(error.message).toContain('has 6 bytes, not 4');
+    });
+  });
+
+  test('readBytes has a limit, whether the size is known or not', async () => {
+    await withStore(async (store) => {
+      const { digest, size } = await store.writeBytes(Buffer.alloc(100));
+      await failure('IMAGE_INVALID', store.readBytes({ digest, size }, 99));
+      await failure('IMAGE_INVALID', store.readBytes({ digest }, 99));
+      expect(await store.readBytes({ digest }, 100)).toHaveLength(100);
+    });
+  });
+
+  test.each<[string, { digest?: Digest; size?: number }, string]>([
+    [
+      'other content',
+      { digest: ABSENT },
+      `the content for ${ABSENT} is not what was asked for: it is ${digestOf('abc')}`,
+    ],
+    ['too much', { size: 2 }, 'it has more than the 2 bytes'],
+    ['too little', { digest: digestOf('abc'), size: 4 }, 'it has 3 bytes, not 4'],
+  ])('%s than expected does not get in', async (_name, expected, message) => {
+    await withStore(async (store) => {
+      const error = await failure('DIGEST_MISMATCH', store.write(chunks('abc'), expected));
+      expect(error.message).toContain(message);
+      expect(await filesIn(store)).toEqual(['index.json', 'oci-layout']);
+    });
+  });
+
+  test('one that is there is not read from the source again, unless it has the wrong length', async () => {
+    await withStore(async (store) => {
+      const expected = await store.writeBytes(Buffer.from('abc'));
+      let reads = 0;
+      async function* source(): AsyncGenerator<Uint8Array> {
+        reads += 1;
+        yield Buffer.from('abc');
+      }
+      await utimes(store.blobPath(expected.digest), 1, 1);
+      await store.write(source(), expected);
+      expect(reads).toBe(0);
+      expect((await stat(store.blobPath(expected.digest))).mtimeMs).toBeGreaterThan(1000);
+      await writeFile(store.blobPath(expected.digest), 'ab');
+      await store.write(source(), expected);
+      expect(reads).toBe(1);
+      expect((await store.readBytes(expected)).toString()).toBe('abc');
+    });
+  });
+
+  test('an error of the source, and an abort, leave nothing', async () => {
+    await withStore(async (store) => {
+      const problem = Object.assign(new Error('connection reset'), {
+        code: 'ECONNRESET',
+        syscall: 'read',
+      });
+      async function* failing(): AsyncGenerator<Uint8Array> {
+        yield Buffer.from('abc');
+        throw problem;
+      }
+      await expect(store.write(failing())).rejects.toBe(problem);
+      const controller = new AbortController();
+      async function* slow(): AsyncGenerator<Uint8Array> {
+        yield Buffer.from('abc');
+        controller.abort(problem);
+        yield Buffer.from('def');
+      }
+      await expect(store.write(slow(), {}, controller.signal)).rejects.toBe(problem);
+      await expect(store.write(chunks('x'), {}, controller.signal)).rejects.toBe(problem);
+      expect(await filesIn(store)).toEqual(['index.json', 'oci-layout']);
+    });
+  });
+
+  test('many writers of one blob', async () => {
+    await withStore(async (store) => {
+      const data = Buffer.alloc(200_000, 'same');
+      const written = await Promise.all(
+        Array.from({ length: 10 }, async () => store.write(chunks(data, 1000))),
+      );
+      expect(new Set(written.map((item) => item.digest))).toEqual(new Set([digestOf(data)]));
+      expect(await filesIn(store)).toHaveLength(3);
+    });
+  });
+});
+
+describe('a full disk', () => {
+  const dir = '/mnt';
+  const full = (body: string): ReturnType<typeof runScript> =>
+    runScript(
+      `import { readdirSync, writeFileSync } from 'node:fs';
+       const files = () => readdirSync('${dir}', { recursive: true, withFileTypes: true }).filter((f) => f.isFile()).length;
+       async function* data(size) { for (let i = 0; i < size; i += 65536) yield Buffer.alloc(65536, 'x'); }
+       const store = await oci.openStore('${dir}/store');
+       const kept = await store.write(data(65536));
+       await store.tag('kept', { mediaType: 'x', ...kept });
+       const before = files();
+       ${body}`,
+      { wrap: (command) => inNamespace(`mount -t tmpfs -o size=1m,mode=755 none ${dir}`, command) },
+    );
+
+  test('is an error that says so; the store stays as it was and goes on when there is space', async () => {
+    const end = await full(
+      `for (let round = 0; round < 3; round++) await store.write(data(4e6)).catch((e) => console.log(e.code, e.fix));
+       console.log(files() === before, (await store.verify()).bad.length, (await store.resolve('kept')).digest === kept.digest);
+       await store.write(data(400_000));
+       console.log((await store.gc()).removed);`,
+    );
+    expect(end).toMatchObject({ status: 0, stderr: '' });
+    expect(end.stdout).toBe(
+      `${'DISK_FULL free some space, for example with: lkt cache clean\n'.repeat(3)}true 0 true\n1\n`,
+    );
+  });
+
+  test('a name that has no space leaves the old names', async () => {
+    const end = await full(
+      `try { for (let i = 0; ; i++) writeFileSync('${dir}/fill' + i, Buffer.alloc(4096)); } catch {}
+       await store.tag('new', { mediaType: 'x', ...kept }).catch((e) => console.log(e.code));
+       console.log((await store.tags()).map((tag) => tag.reference).join());
+       console.log(readdirSync('${dir}/store/tmp').length);`,
+    );
+    expect(end).toMatchObject({ status: 0, stderr: '', stdout: 'DISK_FULL\nkept\n0\n' });
+  });
+});
+
+describe('names', () => {
+  test('are given, found, moved and taken away', async () => {
+    await withStore(async (store) => {
+      const one = await putJson(store, MediaType.ociManifest, 1);
+      const two = await putJson(store, MediaType.ociIndex, 2);
+      await store.tag('docker.io/lkt/b:1', one);
+      await store.tag('docker.io/lkt/a:1', { ...two, annotations: { 'org.example': 'x' } });
+      expect(await store.tags()).toEqual([
+        {
+          reference: 'docker.io/lkt/a:1',
+          descriptor: { ...two, annotations: { 'org.example': 'x' } },
+        },
+        { reference: 'docker.io/lkt/b:1', descriptor: one },
+      ]);
+      await store.tag('docker.io/lkt/b:1', two);
+      expect(await store.resolve('docker.io/lkt/b:1')).toEqual(two);
+      expect(await store.resolve('docker.io/lkt/c:1')).toBeUndefined();
+      expect(await store.untag('docker.io/lkt/b:1')).toBe(true);
+      expect(await store.untag('docker.io/lkt/b:1')).toBe(false);
+      expect(await store.tags()).toHaveLength(1);
+      expect(await store.has(one.digest)).toBe(true);
+    });
+  });
+
+  test('are for what is in the store', async () => {
+    await withStore(async (store) => {
+      await failure(
+        'NOT_FOUND',
+        store.tag('a', { mediaType: MediaType.ociIndex, digest: ABSENT, size: 1 }),
+      );
+      const blob = await store.writeBytes(Buffer.from('abc'));
+      await failure(
+        'NOT_FOUND',
+        store.tag('a', { mediaType: MediaType.ociIndex, ...blob, size: 4 }),
+      );
+      expect(await store.tags()).toEqual([]);
+    });
+  });
+
+  test('what other programs have put into the index stays', async () => {
+    await withStore(async (store) => {
+      const blob = await putJson(store, MediaType.ociManifest, 1);
+      const foreign = {
+        ...blob,
+        annotations: {
+          'io.containerd.image.name': 'x',
+          'org.opencontainers.image.ref.name': 'foreign',
+        },
+        platform: { os: 'linux', architecture: 'arm64', 'os.version': '6' },
+        urls: ['https://example.org'],
+      };
+      const document = { schemaVersion: 2, manifests: [blob, foreign], annotations: { a: 'b' } };
+      await writeFile(join(store.dir, 'index.json'), JSON.stringify(document));
+      await store.tag('ours', blob);
+      await store.untag('ours');
+      expect(JSON.parse(await readFile(join(store.dir, 'index.json'), 'utf8'))).toEqual({
+        ...document,
+        mediaType: MediaType.ociIndex,
+      });
+      expect((await store.resolve('foreign'))?.platform).toEqual({
+        os: 'linux',
+        architecture: 'arm64',
+      });
+    });
+  });
+
+  test.each([
+    '',
+    '{',
+    '[]',
+    '{"schemaVersion":1,"manifests":[]}',
+    '{"schemaVersion":2,"manifests":{}}',
+    '{"schemaVersion":2,"manifests":[{"mediaType":"x","size":-1,"digest":"sha256:00"}]}',
+  ])('an index that is none is an error: %j', async (text) => {
+    await withStore(async (store) => {
+      await writeFile(join(store.dir, 'index.json'), text);
+      const error = await failure('IMAGE_INVALID', store.tags());
+      expect(error.message).toContain('index.json is not the index of an OCI layout');
+    });
+  });
+
+  test('processes that give names at the same time lose none', async () => {
+    await withStore(async (store) => {
+      const blob = await putJson(store, MediaType.ociManifest, 1);
+      const ends = await Promise.all(
+        Array.from({ length: 4 }, async (_, process) =>
+          runScript(
+            `const store = await oci.openStore(${JSON.stringify(store.dir)});
+             const blob = ${JSON.stringify(blob)};
+             await Promise.all(Array.from({ length: 5 }, async (_, i) => {
+               await store.writeBytes(Buffer.from('p${process} ' + i));
+               await store.tag('p${process}-' + i, blob);
+               if (i === 4) await store.untag('p${process}-0');
+             }));`,
+          ),
+        ),
+      );
+      for (const end of ends) expect(end).toMatchObject({ status: 0, stderr: '' });
+      const names = (await store.tags())
+        .map((tag) => tag.reference)
+        .filter((name) => !name.endsWith('-0'));
+      expect(names).toEqual([0, 1, 2, 3].flatMap((p) => [1, 2, 3, 4].map((i) => `p${p}-${i}`)));
+      expect(await store.verify()).toEqual({ checked: 21, bad: [] });
+    });
+  }, 60_000);
+});
+
+describe('processes that are killed', () => {
+  test('kill -9 while writing and naming: the store stays good, and nothing stays lying about', async () => {
+    await withStore(async (store) => {
+      for (let round = 0; round < 12; round += 1) {
+        const victim = runScript(
+          `const store = await oci.openStore(${JSON.stringify(store.dir)});
+           async function* data(i) { for (let k = 0; k < 20; k++) yield Buffer.alloc(50_000, i + ' ' + k); }
+           process.stdout.write('started');
+           await store.tempDir();
+           for (let i = ${round} * 1000; ; i++) {
+             const blob = await store.write(data(i));
+             await store.tag('round' + i, { mediaType: 'x', ...blob });
+           }`,
+          {
+            onSpawn: (child) => {
+              child.stdout?.once('data', () =>
+                setTimeout(() => child.kill('SIGKILL'), 5 + round * 9),
+              );
+            },
+          },
+        );
+        expect((await victim).signal).toBe('SIGKILL');
+        const next = await openStore(store.dir);
+        expect(await readdir(join(store.dir, 'tmp'))).toEqual([]);
+        for (const { descriptor } of await next.tags())
+          expect(await next.size(descriptor.digest)).toBe(descriptor.size);
+        const blob = await next.writeBytes(Buffer.from(`after ${round}`));
+        await next.tag('after', { mediaType: 'x', ...blob });
+      }
+      expect((await store.verify()).bad).toEqual([]);
+      expect((await store.tags()).length).toBeGreaterThan(1);
+      await store.gc();
+      const locks = await readdir(join(store.dir, 'locks'));
+      expect(locks.filter((name) => !name.startsWith('writer-'))).toEqual([]);
+    });
+  }, 120_000);
+
+  test('directories of live processes are left alone, and go with them', async () => {
+    await withStore(async (store) => {
+      const path = await (async () => {
+        await using temp = await store.tempDir();
+        await writeFile(join(temp.path, 'file'), '');
+        await openStore(store.dir);
+        expect(await readdir(temp.path)).toEqual(['file']);
+        return temp.path;
+      })();
+      await expect(stat(path)).rejects.toThrow(/ENOENT/);
+    });
+  });
+
+  test('of another boot or container: swept when a day old; files nobody of lkt made: never', async () => {
+    await withStore(async (store) => {
+      const tmp = join(store.dir, 'tmp');
+      const [fresh, old, other] = [
+        '1.1.aaaaaaaa.1.000000000000',
+        '1.1.aaaaaaaa.1.000000000001',
+        'notes',
+      ];
+      for (const name of [fresh, old, other]) await mkdir(join(tmp, name), { recursive: true });
+      const yesterday = Date.now() / 1000 - 25 * 3600;
+      for (const name of [old, other]) await utimes(join(tmp, name), yesterday, yesterday);
+      await openStore(store.dir);
+      expect((await readdir(tmp)).toSorted()).toEqual([fresh, other]);
+    });
+  });
+});
+
+describe('verify and gc', () => {
+  test('verify finds what is damaged and removes it when asked', async () => {
+    await withStore(async (store) => {
+      const good = await store.writeBytes(Buffer.from('good'));
+      const bad = await store.writeBytes(Buffer.from('bad'));
+      const path = store.blobPath(bad.digest);
+      await writeFile(path, 'dab');
+      await writeFile(join(store.dir, 'blobs/sha256/README'), '');
+      const seen: string[] = [];
+      const found = { checked: 2, bad: [{ digest: bad.digest, path }] };
+      expect(await store.verify({}, (done, total) => seen.push(`${done}/${total}`))).toEqual(found);
+      expect(seen).toEqual(['1/2', '2/2']);
+      expect(await store.has(bad.digest)).toBe(true);
+      expect(await store.verify({ remove: true })).toEqual(found);
+      expect([await store.has(bad.digest), await store.has(good.digest)]).toEqual([false, true]);
+      expect(await store.verify()).toEqual({ checked: 1, bad: [] });
+    });
+  });
+
+  test('gc keeps what names lead to, also in part, and removes the rest', async () => {
+    await withStore(async (store) => {
+      const layer = {
+        mediaType: MediaType.layerTar,
+        ...(await store.writeBytes(Buffer.from('layer'))),
+      };
+      const config = {
+        mediaType: MediaType.ociConfig,
+        ...(await store.writeBytes(Buffer.from('config'))),
+      };
+      const manifest = await putJson(store, MediaType.ociManifest, {
+        schemaVersion: 2,
+        config,
+        layers: [layer],
+      });
+      const absent: Descriptor = { mediaType: MediaType.ociManifest, digest: ABSENT, size: 5 };
+      const index = await putJson(store, MediaType.ociIndex, {
+        schemaVersion: 2,
+        manifests: [manifest, absent],
+      });
+      await store.tag('a', index);
+      const deb = await store.writeBytes(Buffer.from('a .deb'));
+      expect(await store.gc()).toEqual({ removed: 1, bytes: 6 });
+      expect(await store.has(deb.digest)).toBe(false);
+      for (const blob of [layer, config, manifest, index])
+        expect(await store.has(blob.digest)).toBe(true);
+      await store.untag('a');
+      expect((await store.gc()).removed).toBe(4);
+    });
+  });
+
+  test('gc removes nothing when it cannot tell what is needed', async () => {
+    await withStore(async (store) => {
+      const manifest = await putJson(store, MediaType.ociManifest, { schemaVersion: 2 });
+      await store.tag('a', manifest);
+      const other = await store.writeBytes(Buffer.from('other'));
+      const error = await failure('IMAGE_INVALID', store.gc());
+      expect(error.message).toContain(manifest.digest);
+      expect(await store.has(other.digest)).toBe(true);
+    });
+  });
+
+  test('gc does not run beside a writer of another process, and a writer waits for gc', async () => {
+    await withStore(async (store) => {
+      let writing: ChildProcess | undefined;
+      const started = Promise.withResolvers<void>();
+      const writer = runScript(
+        `const store = await oci.openStore(${JSON.stringify(store.dir)});
+         await store.writeBytes(Buffer.from('not named yet'));
+         process.stdout.write('written');
+         await new Promise((resolve) => setTimeout(resolve, 60_000));`,
+        {
+          onSpawn: (child) => {
+            child.stdout?.once('data', () => started.resolve());
+            writing = child;
+          },
+        },
+      );
+      await started.promise;
+      const error = await failure('CACHE_LOCKED', store.gc());
+      expect(error.message).toMatch(/^process \d+ is writing into the store/);
+      writing?.kill('SIGKILL');
+      await writer;
+      expect((await store.gc()).removed).toBe(1);
+
+      let isDone = false;
+      await store.withLock('gc', async () => {
+        const other = await openStore(store.dir);
+        const written = other.writeBytes(Buffer.from('x')).then(() => (isDone = true));
+        await sleep(150);
+        expect(isDone).toBe(false);
+        void written;
+      });
+      await expect.poll(() => isDone).toBe(true);
+    });
+  });
+});
+
+test('a copy of a store, as by cp -r, is one', async () => {
+  await withStore(async (store) => {
+    const blob = await putJson(store, MediaType.ociManifest, 1);
+    await store.tag('a', blob);
+    await cp(store.dir, `${store.dir}-copy`, { recursive: true });
+    run('rm', ['-rf', join(`${store.dir}-copy`, 'locks'), join(`${store.dir}-copy`, 'tmp')]);
+    const copy = await openStore(`${store.dir}-copy`);
+    expect(await copy.resolve('a')).toEqual(blob);
+    await copy.tag('b', blob);
+    expect(await copy.tags()).toHaveLength(2);
+  });
+});
