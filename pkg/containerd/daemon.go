@@ -8,6 +8,7 @@ import (
 	"github.com/containerd/containerd/services/server"
 	"github.com/containerd/containerd/services/server/config"
 	"github.com/containerd/containerd/sys"
+	"github.com/containerd/log"
 )
 
 const address = "/run/containerd/containerd.sock"
@@ -23,6 +24,10 @@ func serve(ctx context.Context, whenServing func(context.Context) error) error {
 		OOMScore: -999,
 		GRPC:     config.GRPCConfig{Address: address, MaxRecvMsgSize: maxMessage, MaxSendMsgSize: maxMessage},
 		TTRPC:    config.TTRPCConfig{Address: address + ".ttrpc"},
+	}
+	// Else every plugin writes a line.
+	if err := log.SetLevel("warn"); err != nil {
+		return err
 	}
 	if err := server.CreateTopLevelDirectories(settings); err != nil {
 		return err

@@ -62,7 +62,11 @@ func (s *services) startAll(ctx context.Context, report reporter) (failures int)
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			if err := s.start(ctx, name); err != nil && !errors.Is(err, errRuns) {
+			err := s.start(ctx, name)
+			if ctx.Err() != nil { // the machine goes down
+				return
+			}
+			if err != nil && !errors.Is(err, errRuns) {
 				report("failed", "service %s failed: %s", name, oneLine(err))
 				mutex.Lock()
 				failures++
