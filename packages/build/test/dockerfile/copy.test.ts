@@ -100,6 +100,7 @@ describe('what goes where', () => {
     ['COPY d /x', ['d/l -> two', 'd/two'], ['d/l > x/l', 'd/two > x/two']],
     ['COPY l/f /x', ['d/f', 'l -> d'], ['d/f > x']],
     ['COPY l /x', ['d/f', 'l -> /d'], ['d/f > x/f']],
+    ['COPY d/l /x', ['e', 'd/e', 'd/l -> /e'], ['e > x']],
     ['COPY l /x', ['f', 'l -> ../../../f'], ['f > x']],
     ['COPY l* /x/', ['l1 -> gone', 'l2'], ['l2 > x/l2']],
     // --exclude looks at the path below the source.
@@ -167,6 +168,13 @@ test('here-documents', () => {
       { target: 'x/b', content: '2\n' },
     ],
     directories: ['x'],
+  });
+});
+
+test('a here-document takes the place of a file of its name', () => {
+  expect(plan('COPY f g <<f /x/\n1\nf', ['f', 'g'])).toMatchObject({
+    entries: [{ target: 'x/g' }],
+    files: [{ target: 'x/f', content: '1\n' }],
   });
 });
 

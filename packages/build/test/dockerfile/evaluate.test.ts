@@ -364,6 +364,15 @@ FROM c`;
     expect(build(text, { target: 'b' }).target).toBe(2);
   });
 
+  test('a stage that two others need is built once', () => {
+    const text = `FROM scratch AS a
+FROM a AS b
+FROM a AS c
+FROM b
+COPY --from=c x /`;
+    expect(order(text)).toEqual([0, 1, 2, 3]);
+  });
+
   test('a stage by variable', () => {
     const text =
       'FROM scratch AS build-amd64\nFROM scratch AS build-arm64\nFROM build-${TARGETARCH}';

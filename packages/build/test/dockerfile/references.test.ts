@@ -68,6 +68,14 @@ describe('image references', () => {
     expect(references({ target: '3' })).toMatchObject([{ text: 'lkt/base:2' }]);
   });
 
+  test('are in written order, whatever order the stages are built in', () => {
+    const text = 'FROM x AS a\nCOPY --from=b /f /\nFROM y AS b';
+    const dockerfile = parseDockerfile({ path: 'Dockerfile', text });
+    const platform = { os: 'linux', architecture: 'amd64' };
+    const found = imageReferences(dockerfile, new Map(), platform, { target: 'a' });
+    expect(found.map((reference) => reference.text)).toEqual(['x', 'y']);
+  });
+
   test('follow build arguments', () => {
     expect(references({}, { tag: '9' })[0]?.text).toBe('lkt/go:9');
   });
