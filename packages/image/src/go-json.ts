@@ -12,16 +12,9 @@ export type GoValue =
  * escaped, no newline at the end. Keys keep the order of the object; undefined ones are left out.
  */
 export function goJson(value: GoValue, indent = ''): string {
-  switch (typeof value) {
-    case 'string':
-      return goString(value);
-    case 'number':
-    case 'bigint':
-    case 'boolean':
-      return String(value);
-    default:
-      return isList(value) ? goList(value, indent) : goObject(value, indent);
-  }
+  if (typeof value === 'string') return goString(value);
+  if (typeof value !== 'object') return String(value);
+  return isList(value) ? goList(value, indent) : goObject(value, indent);
 }
 
 /** A copy with the keys in byte order, as Go writes maps. */

@@ -1,3 +1,4 @@
+export { buildImage, type BuildImageOptions, type BuiltImage } from './build-image.ts';
 export {
   type ComposedImage,
   composeImage,
@@ -12,10 +13,11 @@ export {
   parseConfig,
   type SystemConfig,
 } from './config/config.ts';
+export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.ts';
 export { type ImageReference } from './config/reference.ts';
 export { type Compressor, COMPRESSORS } from './initrd/compressor.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
-export { pinConfig } from './pin.ts';
+export { type ConfigFile, pin, type PinTargets } from './pin.ts';
 export { type Plan, planImage, type PlanOptions } from './plan.ts';

@@ -1,29 +1,70 @@
-import type { SourceFile } from '@lkt/core';
-import { familiarReference } from '@lkt/oci';
-import { imageReferencesOf, parseConfig } from './config/config.ts';
+import { LktError, type SourceFile } from '@lkt/core';
+import { parseReference } from '@lkt/oci';
+import {
+  type BuildOptions,
+  buildPackages,
+  type Package,
+  type PinChange,
+  pinOf,
+  pinWorkspace,
+  type Workspace,
+  writeFileWhole,
+} from '@lkt/pkg';
+import { packageNames, pinConfig } from './config/pin-config.ts';
+
+/** An image config on disk. */
+export interface ConfigFile extends SourceFile {
+  readonly absolute: string;
+}
+
+export interface PinTargets {
+  readonly packages: readonly Package[];
+  readonly configs: readonly ConfigFile[];
+  /** Change nothing; stale pins are errors. */
+  readonly check: boolean;
+}
 
 /**
- * The text of an image config with the references to packages of the workspace as they are now. Everything else,
- * comments and layout too, stays as it is.
- * @param currentReference the reference with digest of the package `org/image`, or undefined for what is no package of
- * the workspace
+ * Makes Dockerfiles and image configs name the packages of the workspace as they are now: builds the packages and what
+ * they use in dependency order, and writes tag and digest of each where it is named.
+ *
+ * Done twice, the second time changes nothing.
+ * @returns what was written, in the order in which it was
+ * @throws LktError PIN_STALE, PIN_MISSING (with `check`), and what `pinWorkspace` throws
  */
-export function pinConfig(
-  file: SourceFile,
-  currentReference: (name: string) => string | undefined,
-): string {
-  const edits: { readonly start: number; readonly end: number; readonly text: string }[] = [];
-  for (const { reference, at } of imageReferencesOf(parseConfig(file))) {
-    if (reference === undefined || at.range === undefined) continue;
-    const { domain, path } = reference;
-    const current = currentReference(familiarReference({ domain, path }));
-    if (current === undefined) continue;
-    const [start, end] = at.range;
-    const quote = /^["']/.exec(file.text.slice(start, end))?.[0] ?? '';
-    edits.push({ start, end, text: `${quote}${current}${quote}` });
+export async function pin(
+  workspace: Workspace,
+  { packages, configs, check }: PinTargets,
+  options: BuildOptions,
+): Promise<readonly PinChange[]> {
+  const named = configs.flatMap(packageNames).map((name) => workspace.find(parseReference(name)));
+  const targets = [...new Set([...packages, ...named.filter((item) => item !== undefined)])];
+  const changes: PinChange[] = [];
+  let pins: ReadonlyMap<string, string>;
+  if (check) {
+    const report = await buildPackages(workspace, targets, options);
+    pins = new Map(report.packages.map((built) => [built.item.name, pinOf(built) ?? '']));
+  } else {
+    const report = await pinWorkspace(workspace, targets, options);
+    changes.push(...report.changes);
+    pins = report.references;
   }
-  let text = file.text;
-  for (const { start, end, text: replacement } of edits.toSorted((a, b) => b.start - a.start))
-    text = text.slice(0, start) + replacement + text.slice(end);
-  return text;
+  for (const file of configs) {
+    const pinned = pinConfig(file, pins);
+    if (!check && pinned.changes.length > 0) await writeFileWhole(file.absolute, pinned.text);
+    changes.push(...pinned.changes.map((change) => ({ file: file.path, ...change })));
+  }
+  if (check && changes.length > 0) throw stale(changes);
+  return changes;
+}
+
+function stale(changes: readonly PinChange[]): LktError {
+  const lines = changes.map(
+    ({ file, line, from, to }) => `  ${file}:${line}: ${from}\n    is now ${to}`,
+  );
+  const what = changes.length === 1 ? '1 pin is' : `${changes.length} pins are`;
+  return new LktError('PIN_STALE', `${what} stale`, {
+    detail: lines.join('\n'),
+    fix: 'run: lkt pin',
+  });
 }

@@ -1,6 +1,5 @@
 import { parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
-import { oneOf, optional, present, required, string, strings } from './fields.ts';
-import { boolean } from './fields.ts';
+import { boolean, oneOf, optional, present, required, string, strings } from './fields.ts';
 import { type FileEntry, parseFiles } from './files.ts';
 import { type ImageReference, parseImageReference } from './reference.ts';
 import { parseSettings, SETTING_KEYS, type Settings } from './settings.ts';
@@ -105,7 +104,6 @@ export function containerIds(config: SystemConfig): ReadonlyMap<string, number> 
 
 function parseKernel(value: YamlValue): KernelSettings {
   const fields = value.fields(['image', 'cmdline', 'binary', 'tar', 'ucode']);
-  const filled = (text: string | undefined): string | undefined => (text === '' ? undefined : text);
   return present({
     image:
       fields.image?.isString() === true && fields.image.string() === ''
@@ -116,6 +114,10 @@ function parseKernel(value: YamlValue): KernelSettings {
     tar: optional(fields.tar, string),
     ucode: optional(fields.ucode, string),
   });
+}
+
+function filled(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
 }
 
 /** containerd's rule for ids (containerd, pkg/identifiers), which also makes a safe directory name. */

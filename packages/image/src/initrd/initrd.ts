@@ -86,7 +86,7 @@ function manifestSegment({ root, manifest }: Plan): Segment {
     parts: [
       {
         part: memoryPart(files, origin, 'the manifest', MANIFEST_SEGMENT),
-        others: files.entries.map((entry) => ({ ...entry, part: 0 })),
+        others: files.entries.map((entry) => ({ ...entry, part: 0, wantedBy: 0 })),
       },
     ],
     directories,

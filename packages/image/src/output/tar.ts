@@ -3,7 +3,7 @@ import { fileChunks } from '../cache.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
 import type { BootFile, Kernel } from '../tree/kernel.ts';
-import type { RootEntry } from '../tree/merge.ts';
+import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Content, Origin, Part } from '../tree/part.ts';
 
 /**
@@ -29,15 +29,15 @@ async function* entriesOf({ kernel, root, manifest }: Plan): AsyncGenerator<Entr
       const entry = root.entries.get(path);
       if (entry === undefined || written.has(path)) continue;
       written.add(path);
-      yield header(entry, root.parts[entry.part]?.origin ?? part.origin);
+      yield header(entry, root);
     }
     const others = own.others.filter(({ path }) => !written.has(path) && path !== MANIFEST_PATH);
-    yield* partEntries(part, others);
+    yield* partEntries(part, others, root);
     const listing = own.others.find(({ path }) => path === MANIFEST_PATH);
     if (listing !== undefined) {
       const data = Buffer.from(manifest);
       yield {
-        ...header({ ...listing, mode: 0o444, size: data.length }, part.origin),
+        ...header({ ...listing, mode: 0o444, size: data.length }, root),
         content: once(data),
       };
     }
@@ -47,6 +47,7 @@ async function* entriesOf({ kernel, root, manifest }: Plan): AsyncGenerator<Entr
 async function* partEntries(
   part: Part,
   entries: readonly RootEntry[],
+  root: Root,
 ): AsyncGenerator<EntryWithContent> {
   const files = new Map<string, RootEntry[]>();
   for (const entry of entries) {
@@ -55,25 +56,25 @@ async function* partEntries(
       if (names === undefined) files.set(entry.content ?? '', [entry]);
       else names.push(entry);
     } else {
-      yield header(entry, part.origin);
+      yield header(entry, root);
     }
   }
   if (files.size === 0) return;
   const wanted = new Set(files.keys());
   for await (const content of part.contents.read(wanted))
-    if (wanted.delete(content.name)) yield* fileEntries(part, content, files);
+    if (wanted.delete(content.name)) yield* fileEntries(content, files, root);
 }
 
 function* fileEntries(
-  part: Part,
   content: Content,
   files: ReadonlyMap<string, readonly RootEntry[]>,
+  root: Root,
 ): Generator<EntryWithContent> {
   const [first, ...others] = files.get(content.name) ?? [];
   if (first === undefined) return;
-  yield { ...header(first, part.origin), content: content.data };
+  yield { ...header(first, root), content: content.data };
   for (const other of others)
-    yield { ...header(other, part.origin), type: 'hardlink', size: 0, link: first.path };
+    yield { ...header(other, root), type: 'hardlink', size: 0, link: first.path };
 }
 
 function bootEntries({ origin, cmdline, kernel, ucode }: Kernel): readonly EntryWithContent[] {
@@ -102,7 +103,7 @@ function bootEntries({ origin, cmdline, kernel, ucode }: Kernel): readonly Entry
   ];
 }
 
-function header(entry: RootEntry, origin: Origin): EntryWithContent {
+function header(entry: RootEntry, { parts }: Root): EntryWithContent {
   const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, xattrs } = entry;
   return {
     path,
@@ -116,7 +117,7 @@ function header(entry: RootEntry, origin: Origin): EntryWithContent {
     ...(devMajor === undefined ? {} : { devMajor }),
     ...(devMinor === undefined ? {} : { devMinor }),
     ...(xattrs === undefined ? {} : { xattrs }),
-    pax: pax(origin),
+    pax: pax(parts[entry.wantedBy]?.origin ?? { source: '', location: '' }),
   };
 }
 

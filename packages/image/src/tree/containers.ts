@@ -1,5 +1,5 @@
 import type { Digest } from '@lkt/core';
-import { type RawPath, toRaw } from '@lkt/oci';
+import { parentPath, type RawPath, toRaw } from '@lkt/oci';
 import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
 import { imageDefaults } from '../runtime/image-defaults.ts';
 import { type RootfsMount, runtimeJson } from '../runtime/runtime-json.ts';
@@ -59,6 +59,8 @@ class Bundler {
     this.#placed.set(digest, rootfs);
 
     const files = new MemoryEntries()
+      .directory('containers')
+      .directory(parentPath(dir))
       .directory(dir)
       .file(
         `${dir}/config.json`,
@@ -74,7 +76,7 @@ class Bundler {
       .directory(`${dir}/rootfs`);
     if (!isReadonly) files.directory(`${dir}/tmp`);
     return [
-      ...(first === undefined ? await imageParts(source, origin, rootfs) : []),
+      ...(first === undefined ? await imageParts(source, origin, rootfs, 'file') : []),
       memoryPart(files, origin, `${source.label} (${location})`, CONFIG_SEGMENT),
     ];
   }
@@ -85,11 +87,12 @@ export async function imageParts(
   source: SourceImage,
   origin: Origin,
   prefix: RawPath,
+  resolver: 'file' | 'link',
 ): Promise<readonly Part[]> {
   const label = `${source.label} (${origin.location})`;
   const tree = await source.tree();
   const defaults = new MemoryEntries().directory(prefix);
-  defaultEntries(defaults, prefix, 'file', tree.tree.get('etc/mtab') !== undefined);
+  defaultEntries(defaults, prefix, resolver, tree.tree.get('etc/mtab') !== undefined);
   return [
     {
       origin,

@@ -6,6 +6,8 @@ import type { Part, Placed } from './part.ts';
 /** A path of the composed image and the part that gives it. */
 export interface RootEntry extends Placed {
   readonly part: number;
+  /** The last part that wants it so; another than `part` where several want the same. */
+  readonly wantedBy: number;
 }
 
 /** The composed image: every path once. */
@@ -55,8 +57,9 @@ class Merger {
     this.#checkTwice(part, entry, path, present);
     this.#imply(part, parentPath(path));
     // An equal one stays where it is, so that a part that is put on top leaves those below as they are.
-    if (present === undefined || !isSame(present, entry))
-      this.#entries.set(path, { ...entry, path, part });
+    const keeps = present !== undefined && isSame(present, entry);
+    const owner = keeps ? present.part : part;
+    this.#entries.set(path, { ...entry, path, part: owner, wantedBy: part });
   }
 
   root(): Root {
@@ -85,7 +88,7 @@ class Merger {
     if (present !== undefined && present.type !== 'directory')
       throw this.#conflict(path, present, part, 'directory');
     if (entry.isWeak !== true || present === undefined)
-      this.#entries.set(path, { ...entry, path, part });
+      this.#entries.set(path, { ...entry, path, part, wantedBy: part });
     this.#directories[part]?.add(path);
   }
 
@@ -96,7 +99,7 @@ class Merger {
       own.add(at);
       const present = this.#entries.get(at);
       if (present === undefined) {
-        this.#entries.set(at, { ...IMPLIED, path: at, part });
+        this.#entries.set(at, { ...IMPLIED, path: at, part, wantedBy: part });
       } else if (present.type !== 'directory') {
         throw this.#conflict(at, present, part, 'directory');
       }

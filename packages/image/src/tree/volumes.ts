@@ -34,7 +34,8 @@ export async function volumeParts(
       parts.push(memoryPart(empty, { source: 'empty', location }, label, CONFIG_SEGMENT));
     } else {
       const source = await images.find(volume.image);
-      parts.push(...(await imageParts(source, { source: source.full, location }, lower)));
+      const from = { source: source.full, location };
+      parts.push(...(await imageParts(source, from, lower, 'link')));
     }
     const files = new MemoryEntries().directory(`${dir}/merged`);
     if (!volume.readonly) files.directory(`${dir}/tmp`);
