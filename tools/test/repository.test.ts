@@ -83,8 +83,8 @@ test('the lock file names no registry', () => {
 });
 
 test('dependencies are pinned exactly', () => {
-  const root = JSON.parse(read('package.json')) as Manifest;
-  for (const manifest of [root, ...manifests.values()]) {
+  const top = JSON.parse(read('package.json')) as Manifest;
+  for (const manifest of [top, ...manifests.values()]) {
     for (const [name, version] of Object.entries({
       ...manifest.dependencies,
       ...manifest.devDependencies,

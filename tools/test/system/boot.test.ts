@@ -1,0 +1,137 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { banner, boot, type Guest, makeHome, ssh } from './guest.ts';
+import { type Done, lkt, root } from './lkt.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-boot-'));
+const home = makeHome(join(dir, 'home'));
+/** Adds the probe of tools/probe to an example, by merging this file into it. */
+const probe = join(dir, 'probe.yml');
+writeFileSync(
+  probe,
+  `services:\n  - name: probe\n    image: "@pkg:${join(root, 'tools/probe')}"\n`,
+);
+
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+async function build(name: string): Promise<Done> {
+  return lkt(['build', '--dir', dir, '--name', name, join(root, `examples/${name}.yml`), probe], {
+    env: { HOME: home },
+  });
+}
+
+/** The probe's TAP lines that are not ok, and its facts. */
+function probeReport(console: string): { failed: string[]; passed: number; facts: string[] } {
+  const text = console.slice(console.lastIndexOf('=== PROBE'), console.lastIndexOf('=== END'));
+  const lines = text.split(/[\r\n]+/);
+  return {
+    failed: lines.filter((line) => line.startsWith('not ok ')),
+    passed: lines.filter((line) => line.startsWith('ok ')).length,
+    facts: lines.filter((line) => line.startsWith('# ')).map((line) => line.slice(2)),
+  };
+}
+
+describe('minimal.yml', () => {
+  let guest: Guest;
+  let report: ReturnType<typeof probeReport>;
+
+  beforeAll(async () => {
+    const done = await build('minimal');
+    expect(done.status, done.stderr).toBe(0);
+    for (const part of ['kernel', 'initrd.img', 'cmdline'])
+      expect(statSync(join(dir, `minimal-${part}`)).size).toBeGreaterThan(0);
+    guest = await boot(join(dir, 'minimal'));
+    await guest.until('=== END');
+    report = probeReport(guest.console());
+  }, 1_800_000);
+  afterAll(async () => guest?.[Symbol.asyncDispose]());
+
+  test('the boot is complete', async () => {
+    await guest.until('lkt: boot complete');
+  });
+
+  test('what the probe tries is refused', () => {
+    expect(report.failed).toEqual([]);
+    expect(report.passed).toBeGreaterThan(35);
+  });
+
+  test('nothing listens', () => {
+    expect(report.facts.filter((fact) => fact.startsWith('listens tcp'))).toEqual([]);
+  });
+
+  test('nobody can log in over the network', async () => {
+    expect(await banner(guest.port)).toBeUndefined();
+  });
+
+  test('nobody can log in on the console', async () => {
+    const before = guest.console().length;
+    for (const line of ['\n', 'root\n', '\n', 'echo $((6*7))x\n']) {
+      guest.type(line);
+      await sleep(700);
+    }
+    expect(guest.console().slice(before)).not.toMatch(/login:|Password|42x|[#$] $/);
+  });
+});
+
+describe('sshd.yml', () => {
+  let guest: Guest;
+  let report: ReturnType<typeof probeReport>;
+
+  beforeAll(async () => {
+    const done = await build('sshd');
+    expect(done.status, done.stderr).toBe(0);
+    guest = await boot(join(dir, 'sshd'));
+    await guest.until('=== END');
+    report = probeReport(guest.console());
+    for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
+      await sleep(500);
+  }, 1_800_000);
+  afterAll(async () => guest?.[Symbol.asyncDispose]());
+
+  test('the key of the config opens it', () => {
+    const done = ssh(guest.port, home, 'id -u; uname -s');
+    expect(done, guest.console().slice(-2000)).toMatchObject({ status: 0, stdout: '0\nLinux\n' });
+  });
+
+  test('another key does not', () => {
+    const stranger = makeHome(join(dir, 'stranger'));
+    expect(ssh(guest.port, stranger, 'true').status).toBe(255);
+  });
+
+  test('a password does not: it is not even asked for', () => {
+    const done = ssh(guest.port, home, 'true', [
+      'PubkeyAuthentication=no',
+      'PreferredAuthentications=password,keyboard-interactive',
+    ]);
+    expect(done.status).toBe(255);
+    expect(done.stderr).toMatch(/Permission denied \(publickey\)/);
+  });
+
+  test('the shell cannot write where its service does not say so', () => {
+    const done = ssh(
+      guest.port,
+      home,
+      'for d in / /usr /etc /bin; do touch $d/x 2>/dev/null && echo "wrote $d"; done; true',
+    );
+    expect(done).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  test('what the probe tries is refused', () => {
+    expect(report.failed).toEqual([]);
+  });
+
+  test('only ssh listens', () => {
+    const tcp = report.facts.filter((fact) => fact.startsWith('listens tcp'));
+    expect(new Set(tcp.map((fact) => fact.split(' ').at(-1)))).toEqual(new Set(['22']));
+  });
+
+  test('what may be written is what the services declare', () => {
+    const expected = readFileSync(join(root, 'tools/test/system/writable.txt'), 'utf8')
+      .trim()
+      .split('\n');
+    expect(report.facts.filter((fact) => fact.startsWith('writable '))).toEqual(expected);
+  });
+});
