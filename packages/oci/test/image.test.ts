@@ -38,7 +38,7 @@ test('a layer, an image and an index have golden digests', async () => {
       descriptor: {
         mediaType: MediaType.layerGzip,
         digest: 'sha256:aef1998e338eed9dc4f28d77766412a7a000672c7608516f7d2b5227af9daeda',
-        size: 0,
+        size: 134,
       },
       diffId: 'sha256:fbbd8d7e6e6bc17c49753c8819ef6cf8c90c923f9e2f78640a40d6b4d154c3b2',
     });
