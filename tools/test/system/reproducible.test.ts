@@ -89,12 +89,6 @@ function cacheHome(): string {
 
 /** A clone that has the files as they are now, committed or not, in a commit of its own. */
 function cloneWorkTree(bundle: string, checkout: string): void {
-  const git = (cwd: string, ...args: string[]): string =>
-    execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], {
-      cwd,
-      encoding: 'utf8',
-      maxBuffer: 2 ** 28,
-    });
   git(root, 'bundle', 'create', '--quiet', bundle, 'HEAD');
   execFileSync('git', ['clone', '--quiet', bundle, checkout]);
   const names = git(root, 'ls-files', '-z', '--cached', '--others', '--exclude-standard');
@@ -106,4 +100,12 @@ function cloneWorkTree(bundle: string, checkout: string): void {
   execFileSync('tar', ['-xf', `${bundle}.tar`, '-C', checkout]);
   git(checkout, 'add', '--all');
   git(checkout, 'commit', '--quiet', '--allow-empty', '-m', 'as it is');
+}
+
+function git(cwd: string, ...args: string[]): string {
+  return execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], {
+    cwd,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
 }
