@@ -15,7 +15,7 @@ import { MediaType } from './media-type.ts';
 import { zstdFrames } from './zstd-frames.ts';
 
 /** The level of every gzip stream lkt writes; part of the engine epoch. */
-export const GZIP_LEVEL = 4;
+const GZIP_LEVEL = 4;
 
 // RFC 1952, 2.3: deflate, no flags, no time, no extra flags, unknown system: nothing of the machine shows.
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);

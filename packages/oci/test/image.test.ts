@@ -48,7 +48,7 @@ test('a layer, an image and an index have golden digests', async () => {
     expect(plain.descriptor).toEqual({
       mediaType: MediaType.layerTar,
       digest: layer.diffId,
-      size: 3072,
+      size: 2560,
     });
     const image = await writeImage(store, {
       config: { config: { Cmd: ['/bin/sh'], Labels: { b: '1', a: '2' } } },

@@ -90,7 +90,7 @@ export function run(
 }
 
 /** A JavaScript program, with the package as `oci`, for another process. */
-export function script(body: string): string {
+function script(body: string): string {
   const module = fileURLToPath(new URL('../src/index.ts', import.meta.url));
   return `const oci = await import(${JSON.stringify(module)});\n${body}`;
 }
