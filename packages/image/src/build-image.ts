@@ -23,16 +23,17 @@ export interface BuiltImage extends ComposedImage {
 
 /**
  * Builds an image from its configs: first the packages of the workspace that they name, as far as they have not been
- * built, each checked to give the digest that is pinned; then the image.
+ * built, each checked to give the digest that is pinned; then the image. The configs are read before the workspace is
+ * opened, so their mistakes come first.
  * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND at the reference; what `buildPackages` and `composeImage` throw
  */
 export async function buildImage(
-  workspace: Workspace,
+  openWorkspace: () => Promise<Workspace>,
   options: BuildImageOptions,
   tools: BuildOptions,
 ): Promise<BuiltImage> {
   const { queries, directories } = queriesOf(options.configs);
-  const { digests, report } = await resolveImages(workspace, queries, tools);
+  const { digests, report } = await resolveImages(await openWorkspace(), queries, tools);
   const resolvePackage = (text: string): Promise<Digest> => {
     const digest = digests.get(directories.get(text) ?? '');
     if (digest === undefined) throw new Error(`${text} was not resolved`);

@@ -123,6 +123,8 @@ function expected(
     const kept =
       entry.pax['LINUXKIT.source'] === 'LINUXKIT.apkinit' ? (before.get(name) ?? entry) : entry;
     let adjusted = kept;
+    // volume names are resolved in `mounts` too.
+    if (name.endsWith('/config.json')) adjusted = withVolumePaths(adjusted, config);
     for (const rule of Object.values(RULES)) adjusted = rule(adjusted);
     result.set(name, inode(adjusted, last));
   }
@@ -144,6 +146,18 @@ function withSources(config: SystemConfig, entries: readonly GoldenEntry[]): Sys
         ? { ...file, content: { kind: 'contents', text } }
         : file;
     }),
+  };
+}
+
+function withVolumePaths(entry: GoldenEntry, config: SystemConfig): GoldenEntry {
+  let text = entry.content ?? '';
+  for (const { name } of config.volumes) {
+    text = text.replaceAll(`"source": "${name}"`, `"source": "/containers/volumes/${name}/merged"`);
+  }
+  return {
+    ...entry,
+    size: Buffer.byteLength(text),
+    sha256: createHash('sha256').update(text).digest('hex'),
   };
 }
 

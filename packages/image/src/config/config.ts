@@ -54,14 +54,13 @@ export function parseConfig(file: SourceFile): SystemConfig {
     'files',
     'trust',
   ]);
-  const containers = (list: YamlValue): readonly Container[] => list.list().map(parseContainer);
   if (fields.trust !== undefined && !fields.trust.isNull()) checkTrust(fields.trust);
   return checkNames({
     kernel: optional(fields.kernel, parseKernel) ?? {},
     init: optional(fields.init, (list) => list.list().map(parseImageReference)) ?? [],
-    onboot: optional(fields.onboot, containers) ?? [],
-    onshutdown: optional(fields.onshutdown, containers) ?? [],
-    services: optional(fields.services, containers) ?? [],
+    onboot: optional(fields.onboot, parseContainers) ?? [],
+    onshutdown: optional(fields.onshutdown, parseContainers) ?? [],
+    services: optional(fields.services, parseContainers) ?? [],
     volumes: optional(fields.volumes, (list) => list.list().map(parseVolume)) ?? [],
     files: optional(fields.files, parseFiles) ?? [],
     ...present({ trust: fields.trust }),
@@ -122,6 +121,10 @@ function filled(text: string | undefined): string | undefined {
 
 /** containerd's rule for ids (containerd, pkg/identifiers), which also makes a safe directory name. */
 const CONTAINER_NAME = /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/;
+
+function parseContainers(value: YamlValue): readonly Container[] {
+  return value.list().map(parseContainer);
+}
 
 function parseContainer(item: YamlValue): Container {
   const fields = item.fields(['name', 'image', ...SETTING_KEYS]);

@@ -37,8 +37,6 @@ export function containerMounts(
 /** runtime-spec, config.md, "Mounts". */
 export function mountJson(mount: Omit<Mount, 'at'>): GoValue {
   const { destination, type, source, options, uidMappings, gidMappings } = mount;
-  const filled = <T>(list: readonly T[] | undefined): readonly T[] | undefined =>
-    list === undefined || list.length === 0 ? undefined : list;
   return {
     destination,
     type,
@@ -47,6 +45,10 @@ export function mountJson(mount: Omit<Mount, 'at'>): GoValue {
     uidMappings: filled(uidMappings)?.map((mapping) => ({ ...mapping })),
     gidMappings: filled(gidMappings)?.map((mapping) => ({ ...mapping })),
   };
+}
+
+function filled<T>(list: readonly T[] | undefined): readonly T[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list;
 }
 
 /** A bind whose source is no absolute path means a volume. One that is read-only cannot be bound for writing. */

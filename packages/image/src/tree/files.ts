@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { type Digest, Digester, type YamlValue } from '@lkt/core';
+import { type Digest, Digester, digestOf, type YamlValue } from '@lkt/core';
 import { parentPath, type RawPath, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import { fileChunks } from '../cache.ts';
 import { containerIds, type SystemConfig } from '../config/config.ts';
@@ -67,16 +67,16 @@ function searchable(mode: number): number {
 class FileData implements Contents {
   readonly key: string;
   readonly size: number;
-  readonly #open: () => AsyncIterable<Uint8Array>;
+  readonly #start: () => AsyncIterable<Uint8Array>;
 
-  constructor(digest: Digest | '', size: number, open: () => AsyncIterable<Uint8Array>) {
+  constructor(digest: Digest | '', size: number, start: () => AsyncIterable<Uint8Array>) {
     this.key = digest;
     this.size = size;
-    this.#open = open;
+    this.#start = start;
   }
 
   async *read(wanted: ReadonlySet<string>): AsyncGenerator<Content> {
-    if (wanted.has('file')) yield { name: 'file', data: this.#open() };
+    if (wanted.has('file')) yield { name: 'file', data: this.#start() };
   }
 }
 
@@ -85,19 +85,12 @@ async function contentOf(
   homeDir: string | undefined,
 ): Promise<FileData | undefined> {
   const { content } = file;
-  switch (content.kind) {
-    case 'contents': {
-      const data = Buffer.from(content.text);
-      return new FileData(new Digester().update(data).digest(), data.length, () => once(data));
-    }
-    case 'source':
-      return hostFile(file, content.source, content.at, homeDir);
-    case 'metadata':
-      throw errorAt('UNSUPPORTED', content.at, 'files with metadata are not supported yet');
-    case 'symlink':
-    case 'directory':
-      return new FileData('', 0, () => once(Buffer.alloc(0)));
-  }
+  if (content.kind === 'source') return hostFile(file, content.source, content.at, homeDir);
+  if (content.kind === 'metadata')
+    throw errorAt('UNSUPPORTED', content.at, 'files with metadata are not supported yet');
+  if (content.kind !== 'contents') return new FileData('', 0, () => once(Buffer.alloc(0)));
+  const data = Buffer.from(content.text);
+  return new FileData(digestOf(data), data.length, () => once(data));
 }
 
 /** A relative path starts at the config that names it. Undefined when it is optional and cannot be read. */

@@ -12,8 +12,8 @@ const MAX_ROUNDS = 10;
  * image, `bin/sh` of another lands at `usr/bin/sh`, in whatever order they come.
  */
 export class RootLinks {
-  #links = new Map<RawPath, RawPath>();
-  #resolved = new Map<RawPath, RawPath>();
+  readonly #links: ReadonlyMap<RawPath, RawPath> = new Map<RawPath, RawPath>();
+  readonly #resolved = new Map<RawPath, RawPath>();
 
   /** @throws LktError TREE_CONFLICT when links go round in circles */
   constructor(parts: readonly Part[]) {
@@ -31,7 +31,7 @@ export class RootLinks {
       if (sameMap(links, this.#links)) return;
       if (round === MAX_ROUNDS) throw circle([...links.keys()][0] ?? '');
       this.#links = links;
-      this.#resolved = new Map();
+      this.#resolved.clear();
     }
   }
 
