@@ -1,20 +1,30 @@
+import { Build } from './commands/build.ts';
 import { CacheClean } from './commands/cache-clean.ts';
 import { CacheLs } from './commands/cache-ls.ts';
 import { CacheRm } from './commands/cache-rm.ts';
 import { CacheVerify } from './commands/cache-verify.ts';
 import { Completion } from './commands/completion.ts';
 import { Env } from './commands/env.ts';
+import { Pin } from './commands/pin.ts';
+import { PkgBuild } from './commands/pkg-build.ts';
+import { PkgLock } from './commands/pkg-lock.ts';
+import { PkgShowTag } from './commands/pkg-show-tag.ts';
 import { Run } from './commands/run.ts';
 import { Version } from './commands/version.ts';
 
 /** Every command by its name; oclif writes the blank in `cache ls` as a colon. */
 export const commands = {
+  build: Build,
   'cache:clean': CacheClean,
   'cache:ls': CacheLs,
   'cache:rm': CacheRm,
   'cache:verify': CacheVerify,
   completion: Completion,
   env: Env,
+  pin: Pin,
+  'pkg:build': PkgBuild,
+  'pkg:lock': PkgLock,
+  'pkg:show-tag': PkgShowTag,
   run: Run,
   version: Version,
 };

@@ -13,7 +13,10 @@ for (const file of globSync(join(import.meta.dirname, 'script/*.txtar'))) {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
     await runArchive(parseArchive(readFileSync(file, 'utf8')), {
       dir: dir.path,
-      commands: { lkt: [process.execPath, main] },
+      commands: {
+        lkt: [process.execPath, main],
+        tiny: [process.execPath, join(import.meta.dirname, '../../machine/test/tiny-kernel.ts')],
+      },
       env: {
         PATH,
         MAIN: main,

@@ -31,6 +31,12 @@ export interface TinyImage extends AsyncDisposable {
 
 export async function tinyImage(cmdline: string): Promise<TinyImage> {
   const dir = await mkdtempDisposable(join(tmpdir(), 'lkt-machine-'));
+  const prefix = join(dir.path, 'tiny');
+  await writeTinyImage(prefix, cmdline);
+  return { prefix, dir: dir.path, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
+}
+
+async function writeTinyImage(prefix: string, cmdline: string): Promise<void> {
   const kernel = Buffer.alloc(0x401);
   kernel.writeUInt8(1, 0x1f1); // setup_sects
   kernel.writeUInt16LE(0xaa55, 0x1fe);
@@ -42,9 +48,10 @@ export async function tinyImage(cmdline: string): Promise<TinyImage> {
   kernel.writeUInt32LE(0x7fffffff, 0x22c);
   kernel.writeUInt32LE(0x7ff, 0x238); // longest command line
   kernel.write(CODE, 0x268, 'hex');
-  const prefix = join(dir.path, 'tiny');
   await writeFile(`${prefix}-kernel`, kernel);
   await writeFile(`${prefix}-initrd.img`, '');
   await writeFile(`${prefix}-cmdline`, cmdline);
-  return { prefix, dir: dir.path, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
 }
+
+// For the scripts of packages/cli: `tiny PREFIX CMDLINE`.
+if (import.meta.main) await writeTinyImage(process.argv[2] ?? '', process.argv[3] ?? '');

@@ -120,7 +120,8 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       },
     };
     this.endProgress();
-    const minimumMemory = await minimumMemoryOf(files.initrd, session.signal);
+    const { readInitrdInfo } = await import('@lkt/image');
+    const minimumMemory = (await readInitrdInfo(files.initrd))?.minimumMemory ?? 0;
     try {
       const result = await machine.runMachine({ ...options, minimumMemory });
       return { ...result, seconds: Math.round(result.seconds * 10) / 10 };
@@ -159,8 +160,4 @@ function namedDisks(
     ...disk,
     path: resolve(cwd, disk.path ?? `${prefix}-disk${index === 0 ? '' : index}.img`),
   }));
-}
-
-async function minimumMemoryOf(_initrd: string, _signal: AbortSignal): Promise<number> {
-  return Promise.resolve(0);
 }

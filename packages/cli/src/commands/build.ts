@@ -1,0 +1,136 @@
+import { basename, dirname, relative, resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import { Args, Flags } from '@oclif/core';
+import { buildTools, workspaceAt } from '../build-tools.ts';
+import { LktCommand } from '../command.ts';
+import { readConfigFile } from '../config-file.ts';
+
+const FORMATS = ['kernel+initrd', 'tar'] as const;
+const COMPRESSORS = ['zstd', 'gzip', 'none'] as const;
+
+interface Result {
+  readonly files: readonly {
+    readonly path: string;
+    readonly size: number;
+    readonly digest: string;
+  }[];
+  readonly minimumMemory?: number;
+}
+
+export class Build extends LktCommand {
+  static override summary = 'Build an image from its config';
+  static override description = `Several configs are merged from left to right; "-" is standard input. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned.
+
+Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.tar (tar). The same configs give the same bytes.`;
+  static override examples = [
+    '<%= config.bin %> build examples/sshd.yml',
+    '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',
+  ];
+  static override args = {
+    file: Args.string({ description: 'an image config', required: true, multiple: true }),
+  };
+  static override flags = {
+    name: Flags.string({
+      summary: 'what the names of the files start with; by default the name of the last config',
+      helpValue: 'NAME',
+    }),
+    dir: Flags.string({
+      summary: 'where the files are written; by default here',
+      helpValue: 'DIR',
+    }),
+    o: Flags.string({
+      summary: 'write to this file; for one format that is one file',
+      helpValue: 'FILE',
+      exclusive: ['name', 'dir'],
+    }),
+    format: Flags.string({
+      char: 'f',
+      summary: 'kernel+initrd (the default) or tar; several with commas or by repeating it',
+      helpValue: FORMATS.join('|'),
+      delimiter: ',',
+      multiple: true,
+      multipleNonGreedy: true,
+      options: FORMATS,
+    }),
+    arch: Flags.option({ options: ['amd64'] as const })({
+      summary: 'architecture of the image',
+      default: 'amd64',
+    }),
+    compressor: Flags.option({ options: COMPRESSORS })({
+      summary: 'how the initrd is compressed',
+      default: 'zstd',
+    }),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(Build);
+    const session = await this.begin(flags);
+    const { cwd, home } = session.environment;
+    const format = formatsOf(flags);
+    const configs: Awaited<ReturnType<typeof readConfigFile>>[] = [];
+    for (const file of args.file) configs.push(await readConfigFile(file, cwd));
+    const output = outputOf(flags, args.file.at(-1) ?? '', cwd);
+    const { buildImage } = await import('@lkt/image');
+    const top = dirname(configs[0]?.absolute ?? cwd);
+    const platform = { os: 'linux', architecture: flags.arch };
+    const tools = { ...(await buildTools(session)), platforms: [platform] };
+    const { files, minimumMemory } = await buildImage(
+      () => workspaceAt(session, top),
+      {
+        ...tools,
+        ...output,
+        signal: session.signal,
+        configs,
+        format,
+        platform,
+        homeDir: home,
+        compressor: flags.compressor,
+      },
+      tools,
+    );
+    this.endProgress();
+    for (const { path, size, digest } of files)
+      this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
+    return { files, ...(minimumMemory === undefined ? {} : { minimumMemory }) };
+  }
+}
+
+interface OutputFlags {
+  readonly name?: string | undefined;
+  readonly dir?: string | undefined;
+  readonly o?: string | undefined;
+  readonly format?: readonly string[] | undefined;
+}
+
+function formatsOf({ format, o }: OutputFlags): readonly (typeof FORMATS)[number][] {
+  const formats = FORMATS.filter((known) => format?.includes(known) === true);
+  if (o === undefined) return formats.length === 0 ? ['kernel+initrd'] : formats;
+  if (formats.length === 0 || (formats.length === 1 && formats[0] === 'tar')) return ['tar'];
+  throw new LktError('USAGE_INVALID', `--o names one file, and ${formats.join(' and ')} are more`, {
+    fix: 'use --dir and --name, or --format tar',
+  });
+}
+
+/** Where to write, in LinuxKit's words: the last config's name without its end; `moby` for standard input. */
+function outputOf(
+  { name, dir, o }: OutputFlags,
+  lastFile: string,
+  cwd: string,
+): { readonly outDir: string; readonly name: string } {
+  if (o !== undefined) {
+    if (!o.endsWith('.tar')) {
+      throw new LktError('USAGE_INVALID', `--o ${o} does not end in .tar`, {
+        fix: 'name the file with .tar at the end',
+      });
+    }
+    const path = resolve(cwd, o);
+    return { outDir: dirname(path), name: basename(path, '.tar') };
+  }
+  const plain = lastFile === '-' ? 'moby' : basename(lastFile).replace(/\.ya?ml$/, '');
+  return { outDir: resolve(cwd, dir ?? '.'), name: name ?? plain };
+}
+
+function shortPath(cwd: string, path: string): string {
+  const short = relative(cwd, path);
+  return short.startsWith('..') ? path : short;
+}

@@ -1,0 +1,65 @@
+import { glob, stat } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { Args, Flags } from '@oclif/core';
+import { buildTools, workspaceAt } from '../build-tools.ts';
+import { LktCommand } from '../command.ts';
+import { readConfigFile } from '../config-file.ts';
+
+interface Change {
+  readonly file: string;
+  readonly line: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+export class Pin extends LktCommand {
+  static override summary = 'Write tags and digests of packages where they are named';
+  static override description = `Builds packages in the order in which they need each other, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them.
+
+FILE is an image config, DIR a package; what these use is pinned with them. Without any: all packages of the checkout, and examples/*.yml.`;
+  static override examples = [
+    '<%= config.bin %> pin',
+    '<%= config.bin %> pin --check examples/sshd.yml',
+  ];
+  static override args = {
+    path: Args.string({ description: 'FILE or DIR', multiple: true }),
+  };
+  static override flags = {
+    check: Flags.boolean({ summary: 'change nothing; a stale pin is an error' }),
+  };
+
+  async run(): Promise<{ changes: readonly Change[] }> {
+    const { args, flags } = await this.parse(Pin);
+    const session = await this.begin(flags);
+    const { cwd } = session.environment;
+    const { pin } = await import('@lkt/image');
+    const workspace = await workspaceAt(session, cwd);
+    const dirs: string[] = [];
+    const files: string[] = [];
+    for (const path of args.path ?? [])
+      ((await isDirectory(resolve(cwd, path))) ? dirs : files).push(path);
+    const all = args.path === undefined || args.path.length === 0;
+    if (all) {
+      for await (const path of glob('examples/*.yml', { cwd: workspace.root }))
+        files.push(relative(cwd, join(workspace.root, path)));
+    }
+    const targets = {
+      packages: all
+        ? [...workspace.packages.values()]
+        : await Promise.all(dirs.map((dir) => workspace.packageAt(dir))),
+      configs: await Promise.all(files.toSorted().map((file) => readConfigFile(file, cwd))),
+      check: flags.check,
+    };
+    const changes = await pin(workspace, targets, await buildTools(session));
+    this.endProgress();
+    for (const { file, line, from, to } of changes) this.log(`${file}:${line}: ${from} → ${to}`);
+    return { changes };
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
