@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { LktError } from '@lkt/core';
+import type { ContainerConfig } from '@lkt/oci';
+import { describe, expect, it } from 'vitest';
+import { containerIds, parseConfig } from '../src/config/config.ts';
+import { goJson } from '../src/go-json.ts';
+import { imageDefaults } from '../src/runtime/image-defaults.ts';
+import { runtimeJson } from '../src/runtime/runtime-json.ts';
+import { mergeSettings } from '../src/runtime/settings.ts';
+import { containerSpec } from '../src/runtime/spec.ts';
+import { parseExact } from './exact-json.ts';
+
+const vectors =
+  process.env['LKT_VECTORS'] ?? join(import.meta.dirname, '../../../../shared/vectors');
+
+interface Answer {
+  readonly oci: never;
+  readonly runtime: never;
+}
+
+interface Parsed {
+  readonly source: string;
+  readonly error?: string;
+  readonly idMap?: Readonly<Record<string, number>>;
+  readonly entries?: readonly {
+    readonly section: 'onboot' | 'onshutdown' | 'services';
+    readonly index: number;
+    readonly bare: Answer;
+    readonly withImageConfig: Answer;
+    readonly pkgLabel?: string;
+    readonly withPkgLabel?: Answer;
+  }[];
+}
+
+const IMAGE_CONFIG: ContainerConfig = {
+  Entrypoint: ['/entry', '-x'],
+  Cmd: ['arg1', 'a<b>&c'],
+  Env: ['PATH=/usr/bin:/bin', 'FOO=bar'],
+  WorkingDir: '/work',
+  User: '1000:1000',
+};
+
+describe("LinuxKit's runtime specs", () => {
+  for (const file of readdirSync(join(vectors, 'parsed'))) {
+    it(basename(file, '.json').replaceAll('__', '/'), () => {
+      const parsed = parseExact(readFileSync(join(vectors, 'parsed', file), 'utf8')) as Parsed;
+      const path = join(vectors, 'yml', parsed.source);
+      const source = { path, text: readFileSync(path, 'utf8') };
+      if (parsed.error !== undefined) {
+        expect(() => parseConfig(source)).toThrow(LktError);
+        return;
+      }
+      const config = parseConfig(source);
+      const ids = containerIds(config);
+      expect(Object.fromEntries(ids)).toEqual(parsed.idMap ?? {});
+      const volumes = new Map(config.volumes.map((volume) => [volume.name, volume]));
+      for (const entry of parsed.entries ?? []) {
+        const container = config[entry.section][entry.index];
+        if (container === undefined) throw new Error('no such entry');
+        const check = (image: ContainerConfig, answer: Answer): void => {
+          const settings = mergeSettings(container.settings, imageDefaults('img', image));
+          const spec = containerSpec(settings, { ids, volumes });
+          // The names of volumes are resolved in `mounts` too.
+          let want = goJson(answer.oci);
+          for (const name of volumes.keys()) {
+            want = want.replaceAll(
+              `"source": "${name}"`,
+              `"source": "/containers/volumes/${name}/merged"`,
+            );
+          }
+          expect(spec).toBe(want);
+          expect(runtimeJson(settings.runtime ?? {})).toBe(goJson(answer.runtime));
+        };
+        check({}, entry.bare);
+        check(IMAGE_CONFIG, entry.withImageConfig);
+        const { pkgLabel, withPkgLabel } = entry;
+        if (pkgLabel !== undefined && withPkgLabel !== undefined) {
+          const labels = { Labels: { 'org.mobyproject.config': pkgLabel } };
+          check({ ...IMAGE_CONFIG, ...labels }, withPkgLabel);
+        }
+      }
+    });
+  }
+});
