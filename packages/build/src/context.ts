@@ -2,7 +2,8 @@ import { createReadStream, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { type Digest, Digester, digestOf, isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
-import type { CopyPlan, SourceNode, SourceTree } from './dockerfile/copy.ts';
+import type { CopyPlan } from './dockerfile/copy.ts';
+import type { SourceNode, SourceTree } from './dockerfile/source-tree.ts';
 
 /** A file of the build context. Directories follow from the paths; there are no empty ones. */
 export interface ContextFile {

@@ -1,23 +1,13 @@
-import { type LktError, nearest, type SourceFile } from '@lkt/core';
+import type { LktError, SourceFile } from '@lkt/core';
 import { type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { IgnorePatterns } from '../dockerignore.ts';
-import { compileGlob, GlobError } from './glob.ts';
+import { GlobError } from './glob.ts';
+import { type Match, SourceFinder } from './source-finder.ts';
 import { placeError } from './source-text.ts';
+import { baseName, joinPath, parentsOf, type SourceTree } from './source-tree.ts';
 import type { CopySource, CopyStep } from './steps.ts';
 
-/** What a COPY reads from: the context, or the file system of a stage or an image. */
-export interface SourceTree {
-  /** Follows no symlink. '' is the root. */
-  node(path: RawPath): SourceNode | undefined;
-  /** Names in a directory, in byte order; empty for anything else. */
-  names(path: RawPath): readonly string[];
-}
-
-export interface SourceNode {
-  readonly type: EntryType;
-  /** Target of a symlink as it is written. */
-  readonly link?: RawPath;
-}
+export type { SourceNode, SourceTree } from './source-tree.ts';
 
 /** One thing to copy: the node at `source` in the tree becomes `target` in the image. */
 export interface CopyEntry {
@@ -51,21 +41,11 @@ export function planCopy(
   return new CopyPlanner(step, tree, options).plan();
 }
 
-interface Match {
-  /** The node that is copied: no symlink, unless --parents. */
-  readonly source: RawPath;
-  /** The path as the pattern found it. */
-  readonly path: RawPath;
-  readonly type: EntryType;
-}
-
-/** As in Linux: more symlinks than this on one way are a loop. */
-const MAX_LINKS = 40;
-
 class CopyPlanner {
   readonly #step: CopyStep;
   readonly #tree: SourceTree;
   readonly #file: SourceFile;
+  readonly #finder: SourceFinder;
   readonly #isDirectory: (path: RawPath) => boolean;
   readonly #exclude: IgnorePatterns;
   readonly #entries = new Map<RawPath, CopyEntry>();
@@ -80,6 +60,7 @@ class CopyPlanner {
     this.#step = step;
     this.#tree = tree;
     this.#file = options.file;
+    this.#finder = new SourceFinder(step, tree, options.file);
     this.#isDirectory = options.isDirectory;
     this.#exclude = this.#pattern(undefined, () => new IgnorePatterns(step.exclude));
   }
@@ -88,13 +69,13 @@ class CopyPlanner {
     const destination = toRaw(this.#step.destination.slice(1));
     const local = this.#step.sources.filter((source) => source.kind === 'path');
     for (const source of local) {
-      const matches = this.#pattern(source, () => this.#find(source));
+      const matches = this.#pattern(source, () => this.#finder.find(source));
       if (this.#step.parents) this.#addWithParents(matches, source, destination);
       else this.#add(matches, source, destination);
     }
     for (const { name, content } of this.#step.files) {
       const target = this.#intoDirectory(destination)
-        ? join(destination, toRaw(name))
+        ? joinPath(destination, toRaw(name))
         : destination;
       this.#entries.delete(target);
       this.#files.set(target, content);
@@ -131,7 +112,7 @@ class CopyPlanner {
       }
       const name = baseName(match.path);
       if (this.#exclude.ignores(fromRaw(name))) continue;
-      const target = this.#intoDirectory(destination) ? join(destination, name) : destination;
+      const target = this.#intoDirectory(destination) ? joinPath(destination, name) : destination;
       this.#makeParents(target);
       this.#put({ source: match.source, target, type: match.type }, source);
     }
@@ -145,12 +126,12 @@ class CopyPlanner {
       const base = parts.slice(0, depth).join('/');
       const kept = parts.slice(depth).join('/');
       if (this.#exclude.ignores(fromRaw(kept))) continue;
-      this.#makeParents(join(destination, 'x'));
-      for (const parent of parents(kept)) {
-        const target = join(destination, parent);
-        this.#put({ source: join(base, parent), target, type: 'directory' }, source);
+      this.#makeParents(joinPath(destination, 'x'));
+      for (const parent of parentsOf(kept)) {
+        const target = joinPath(destination, parent);
+        this.#put({ source: joinPath(base, parent), target, type: 'directory' }, source);
       }
-      const target = join(destination, kept);
+      const target = joinPath(destination, kept);
       if (kept !== '') this.#put({ source: match.source, target, type: match.type }, source);
       if (match.type === 'directory') this.#addContents(match.source, target, kept);
     }
@@ -159,12 +140,12 @@ class CopyPlanner {
   /** @param shown the path of the directory that --exclude looks at. */
   #addContents(directory: RawPath, target: RawPath, shown: RawPath): void {
     for (const name of this.#tree.names(directory)) {
-      const source = join(directory, name);
+      const source = joinPath(directory, name);
       const node = this.#tree.node(source);
       if (node === undefined) continue;
-      const path = join(shown, name);
+      const path = joinPath(shown, name);
       const excluded = !this.#exclude.empty && this.#exclude.ignores(fromRaw(path));
-      const entry = { source, target: join(target, name), type: node.type };
+      const entry = { source, target: joinPath(target, name), type: node.type };
       if (node.type === 'directory') {
         const before = this.#entries.size;
         if (!excluded) this.#put(entry);
@@ -190,92 +171,7 @@ class CopyPlanner {
   }
 
   #makeParents(path: RawPath): void {
-    for (const parent of parents(path)) this.#directories.add(parent);
-  }
-
-  /** The nodes a source stands for. */
-  #find(source: CopySource): readonly Match[] {
-    const text = source.text;
-    if (this.#step.parents && text.includes('**')) return this.#findDeep(source);
-    let found: { readonly real: RawPath; readonly path: RawPath }[] = [{ real: '', path: '' }];
-    let wild = false;
-    for (const part of text === '' ? [] : text.split('/')) {
-      const glob = compileGlob(part, { separator: '/', deep: false, classes: true });
-      wild ||= glob.wild;
-      const next: { real: RawPath; path: RawPath }[] = [];
-      for (const { real, path } of found) {
-        const directory = this.#resolve(real);
-        if (directory === undefined) continue;
-        const names = glob.wild
-          ? this.#tree.names(directory).filter((name) => glob.matches(fromRaw(name)))
-          : [toRaw(glob.literal)];
-        for (const name of names) {
-          const child = join(directory, name);
-          if (this.#tree.node(child) !== undefined)
-            next.push({ real: child, path: join(path, name) });
-        }
-      }
-      if (next.length === 0 && !wild) throw this.#missing(source, found[0]?.real ?? '', part);
-      found = next;
-    }
-    return found.flatMap(({ real, path }) => {
-      const target = this.#step.parents ? real : this.#resolve(real);
-      const node = target === undefined ? undefined : this.#tree.node(target);
-      if (target !== undefined && node !== undefined) {
-        return [{ source: target, path, type: node.type }];
-      }
-      if (wild) return [];
-      throw this.#error(
-        source,
-        `${source.text} is a symlink that leads to nothing in ${this.#where()}`,
-        'copy what it points to as well, or remove it',
-      );
-    });
-  }
-
-  #findDeep(source: CopySource): readonly Match[] {
-    const glob = compileGlob(source.text, { separator: '/', deep: true, classes: true });
-    const matches: Match[] = [];
-    const walk = (directory: RawPath): void => {
-      for (const name of this.#tree.names(directory)) {
-        const path = join(directory, name);
-        const node = this.#tree.node(path);
-        if (node === undefined) continue;
-        if (glob.matches(fromRaw(path))) matches.push({ source: path, path, type: node.type });
-        if (node.type === 'directory') walk(path);
-      }
-    };
-    walk('');
-    return matches;
-  }
-
-  /** Follows symlinks in all parts of a path, as if the tree were the root of the file system. */
-  #resolve(path: RawPath): RawPath | undefined {
-    let pending = path.split('/');
-    let resolved: RawPath = '';
-    let links = 0;
-    while (pending.length > 0) {
-      const [part = '', ...rest] = pending;
-      pending = rest;
-      if (part === '' || part === '.') continue;
-      if (part === '..') {
-        resolved = parents(resolved).at(-1) ?? '';
-        continue;
-      }
-      const next = join(resolved, part);
-      const node = this.#tree.node(next);
-      if (node === undefined) return undefined;
-      if (node.type !== 'symlink') {
-        resolved = next;
-        continue;
-      }
-      links += 1;
-      if (links > MAX_LINKS) return undefined;
-      const link = node.link ?? '';
-      if (link.startsWith('/')) resolved = '';
-      pending = [...link.split('/'), ...pending];
-    }
-    return resolved;
+    for (const parent of parentsOf(path)) this.#directories.add(parent);
   }
 
   #pattern<T>(source: CopySource | undefined, run: () => T): T {
@@ -293,62 +189,9 @@ class CopyPlanner {
     }
   }
 
-  #missing(source: CopySource, directory: RawPath, part: string): LktError {
-    const here = this.#resolve(directory);
-    const names = here === undefined ? [] : this.#tree.names(here).map(fromRaw);
-    const near = nearest(part, names);
-    const path = here === undefined || here === '' ? '' : `${fromRaw(here)}/`;
-    return this.#error(
-      source,
-      `${source.text} is not in ${this.#where()}`,
-      near === undefined
-        ? 'check the path, and that .dockerignore does not leave it out'
-        : `did you mean ${path}${near}?`,
-    );
-  }
-
-  #where(): string {
-    const { from } = this.#step;
-    switch (from.kind) {
-      case 'context':
-        return 'the build context';
-      case 'stage':
-        return `stage ${this.#stageName() ?? from.index}`;
-      case 'image':
-        return from.text;
-      case 'scratch':
-        return 'scratch';
-      default:
-        return from satisfies never;
-    }
-  }
-
-  #stageName(): string | undefined {
-    const { instruction } = this.#step;
-    return instruction.keyword === 'COPY' ? instruction.from?.text : undefined;
-  }
-
   #error(source: CopySource | undefined, message: string, fix: string): LktError {
     return placeError(this.#file, source ?? this.#step.instruction, message, fix);
   }
-}
-
-function join(directory: RawPath, name: string): RawPath {
-  if (directory === '') return name;
-  return name === '' ? directory : `${directory}/${name}`;
-}
-
-function baseName(path: RawPath): string {
-  return path.slice(path.lastIndexOf('/') + 1);
-}
-
-/** The directories above a path, the outermost first, without the root. */
-function parents(path: RawPath): readonly RawPath[] {
-  const result: RawPath[] = [];
-  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
-    result.push(path.slice(0, slash));
-  }
-  return result;
 }
 
 /** Raw paths have one character a byte, so this is byte order, and a directory comes before what is in it. */

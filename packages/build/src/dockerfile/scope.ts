@@ -1,7 +1,8 @@
 import { formatPlatform, type Platform } from '@lkt/oci';
 import type { Dockerfile, Place, Warning, Word } from './ast.ts';
 import { placeError } from './source-text.ts';
-import { expandWord, expandWords, type ExpandOptions, WordError } from './words.ts';
+import { WordError } from './word-parser.ts';
+import { expandWord, expandWords, type ExpandOptions } from './words.ts';
 
 /** Expands words of one Dockerfile; what goes wrong becomes an error at the word, unset variables become warnings. */
 export class WordReader {

@@ -10,9 +10,9 @@ import type {
   Word,
 } from './ast.ts';
 import { type CopyContext, evaluateCopy, resolvePath } from './copy-step.ts';
-import { chompTabs, parseHeredoc } from './heredoc.ts';
 import { evaluateMount } from './mount-step.ts';
 import { exposedPorts } from './ports.ts';
+import { runCommand } from './run-command.ts';
 import { PROXY_ARGS, type WordReader } from './scope.ts';
 import type { SourceText } from './source-text.ts';
 import type { ResolvedStage, StageGraph } from './stages.ts';
@@ -39,8 +39,6 @@ export interface StageContext {
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
-/** Where the body of `RUN <<EOF` stands for the time of the command when it starts with `#!`. */
-const SCRIPT_DIRECTORY = '/dev/pipes';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -172,7 +170,7 @@ export class StageEvaluator {
         this.#config.Shell = instruction.argv;
         return;
       case 'HEALTHCHECK':
-        this.#config.Healthcheck = this.#healthcheck(instruction);
+        this.#config.Healthcheck = healthcheck(instruction);
         return;
       case 'ONBUILD':
         this.#triggers.push(instruction.trigger.text);
@@ -235,7 +233,7 @@ export class StageEvaluator {
   }
 
   #run(instruction: RunInstruction): RunStep {
-    const { argv, files } = this.#command(instruction);
+    const { argv, files } = runCommand(instruction, this.#shell(), this.#source);
     if (argv.some((argument) => argument.includes('\0'))) {
       throw this.#error(instruction, 'an argument of RUN holds a NUL', 'remove the \\u0000');
     }
@@ -258,29 +256,6 @@ export class StageEvaluator {
       mounts: instruction.mounts.map((mount, index) => evaluateMount(mount, index, copy)),
       files,
     };
-  }
-
-  /**
-   * A RUN that is nothing but a here-document runs its body: as a file when it starts with `#!`, else as the shell's
-   * script. Any other RUN hands its here-documents to the shell.
-   */
-  #command(instruction: RunInstruction): Pick<RunStep, 'argv' | 'files'> {
-    const { command, heredocs } = instruction;
-    const [first] = heredocs;
-    if (command.form === 'exec' || first === undefined) {
-      return { argv: this.#argv(command), files: [] };
-    }
-    if (typeof parseHeredoc(command.script) !== 'object') {
-      const bodies = heredocs.map(({ content, name }) => `\n${content}${name}`).join('');
-      return { argv: [...this.#shell(), command.script + bodies], files: [] };
-    }
-    const content = first.chomp ? chompTabs(first.content) : first.content;
-    if (!content.startsWith('#!')) return { argv: [...this.#shell(), content], files: [] };
-    if (!/^[^/]+$/.test(first.name) || first.name === '.' || first.name === '..') {
-      throw this.#error(first, `"${first.name}" cannot be the name of a file`, 'use a simple name');
-    }
-    const path = `${SCRIPT_DIRECTORY}/${first.name}`;
-    return { argv: [...this.#shell(), path], files: [{ path, content, mode: 0o755 }] };
   }
 
   #environment(): readonly string[] {
@@ -324,19 +299,6 @@ export class StageEvaluator {
     throw this.#error(word, `"${signal}" is not a signal`, 'write a name such as SIGTERM');
   }
 
-  #healthcheck(instruction: HealthcheckInstruction): object {
-    const { command, interval, timeout, startPeriod, startInterval, retries } = instruction;
-    if (command === undefined) return { Test: ['NONE'] };
-    return {
-      Test: command.form === 'exec' ? ['CMD', ...command.argv] : ['CMD-SHELL', command.script],
-      ...(interval === undefined ? {} : { Interval: interval }),
-      ...(timeout === undefined ? {} : { Timeout: timeout }),
-      ...(startPeriod === undefined ? {} : { StartPeriod: startPeriod }),
-      ...(startInterval === undefined ? {} : { StartInterval: startInterval }),
-      ...(retries === undefined ? {} : { Retries: retries }),
-    };
-  }
-
   /** Empty lists are left out: `CMD []` is no command. */
   #finalConfig(): ContainerConfig {
     const config: Mutable<ContainerConfig> = {
@@ -353,6 +315,19 @@ export class StageEvaluator {
   #error(place: Place, message: string, fix?: string): LktError {
     return this.#source.error(place, message, fix);
   }
+}
+
+function healthcheck(instruction: HealthcheckInstruction): object {
+  const { command, interval, timeout, startPeriod, startInterval, retries } = instruction;
+  if (command === undefined) return { Test: ['NONE'] };
+  return {
+    Test: command.form === 'exec' ? ['CMD', ...command.argv] : ['CMD-SHELL', command.script],
+    ...(interval === undefined ? {} : { Interval: interval }),
+    ...(timeout === undefined ? {} : { Timeout: timeout }),
+    ...(startPeriod === undefined ? {} : { StartPeriod: startPeriod }),
+    ...(startInterval === undefined ? {} : { StartInterval: startInterval }),
+    ...(retries === undefined ? {} : { Retries: retries }),
+  };
 }
 
 function splitVariable(text: string): [string, string] {

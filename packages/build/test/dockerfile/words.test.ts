@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { assert, constantFrom, property, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { expandWord, expandWords, WordError } from '../../src/dockerfile/words.ts';
+import { WordError } from '../../src/dockerfile/word-parser.ts';
+import { expandWord, expandWords } from '../../src/dockerfile/words.ts';
 
 // BuildKit's own corpus, which Debian ships in golang-github-docker-docker-dev.
 const CORPUS = '/usr/share/gocode/src/github.com/moby/buildkit/frontend/dockerfile/shell';
