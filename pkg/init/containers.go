@@ -93,7 +93,7 @@ func run(children *reaper, log *os.File, args ...string) error {
 func statusError(status unix.WaitStatus) error {
 	switch {
 	case status.Signaled():
-		return fmt.Errorf("killed by %v", status.Signal())
+		return fmt.Errorf("killed by %s", unix.SignalName(status.Signal()))
 	case status.ExitStatus() != 0:
 		return fmt.Errorf("exit status %d", status.ExitStatus())
 	}
