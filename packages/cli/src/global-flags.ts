@@ -1,10 +1,16 @@
 const WITH_VALUE = new Set(['--cache', '--progress', '--verbose', '-v']);
 
+/** What oclif is to read: `lkt help build` is `lkt build --help`, and options of lkt itself stand behind the command. */
+export function commandLine(argv: readonly string[]): readonly string[] {
+  const [first, ...rest] = hoistGlobalFlags(argv);
+  return first === 'help' ? [...rest, '--help'] : hoistGlobalFlags(argv);
+}
+
 /**
  * Moves options that stand before the command (`lkt --cache DIR build x.yml`, LinuxKit's way) behind it, where oclif
  * looks for them.
  */
-export function hoistGlobalFlags(argv: readonly string[]): readonly string[] {
+function hoistGlobalFlags(argv: readonly string[]): readonly string[] {
   let end = 0;
   while (argv[end]?.startsWith('-') === true) end += WITH_VALUE.has(argv[end] ?? '') ? 2 : 1;
   const before = argv.slice(0, end);

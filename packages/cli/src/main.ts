@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Errors, flush, run, settings } from '@oclif/core';
 import packageJson from '../package.json' with { type: 'json' };
 import { commands } from './commands.ts';
-import { hoistGlobalFlags } from './global-flags.ts';
+import { commandLine } from './global-flags.ts';
 import { errorJson, exitCodeOf, render } from './report.ts';
 import { unknownCommand } from './usage.ts';
 
@@ -16,7 +16,7 @@ for (const stream of [process.stdout, process.stderr]) {
   );
 }
 
-const argv = hoistGlobalFlags(process.argv.slice(2));
+const argv = commandLine(process.argv.slice(2));
 try {
   await run([...argv], { root, pjson: { ...packageJson, name: 'lkt' } as never });
   await flush();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { cacheSetting, type Environment, progressSetting } from '../src/environment.ts';
-import { hoistGlobalFlags } from '../src/global-flags.ts';
+import { commandLine } from '../src/global-flags.ts';
 
 function environment(variables: Record<string, string>): Environment {
   return { cwd: '/work', home: '/home/a', variables };
@@ -37,6 +37,8 @@ test.each([
   ['--help build', '--help build'],
   ['--version', '--version'],
   ['--cache d', '--cache d'],
+  ['help pkg build', 'pkg build --help'],
+  ['help', '--help'],
 ])('options before the command: %s', (before, after) => {
-  expect(hoistGlobalFlags(before.split(' '))).toEqual(after.split(' '));
+  expect(commandLine(before.split(' '))).toEqual(after.split(' '));
 });

@@ -19,7 +19,7 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
       switch (event.kind) {
         case 'start':
           spoken.set(step.id, clock());
-          say(step.title === step.id ? `${step.id}: started` : `${step.id}: ${step.title}`);
+          say(`${step.id}: ${step.id.endsWith(step.title) ? 'started' : step.title}`);
           break;
         case 'progress':
           if (clock() - (spoken.get(step.id) ?? 0) < PROGRESS_INTERVAL_MS) break;
