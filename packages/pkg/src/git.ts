@@ -4,7 +4,7 @@ import { isErrno, LktError } from '@lkt/core';
 /** The variables of the process, of which git gets those it may have. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface GitOptions {
+interface GitOptions {
   /** Added to the environment. */
   readonly env?: Environment;
   /** `name=value` pairs that win over the configuration. */
@@ -14,7 +14,7 @@ export interface GitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface GitResult {
+interface GitResult {
   /** One char per byte: names in a git tree are bytes. */
   readonly stdout: string;
   readonly exit: number;

@@ -32,6 +32,8 @@ export interface LockPackageOptions {
   readonly platforms?: readonly Platform[];
   /** The time at which an index of the archive must still be valid. */
   readonly now?: Date | undefined;
+  /** Files of OpenPGP keys that the archive may be signed with; by default Debian's. */
+  readonly keyrings?: readonly string[] | undefined;
 }
 
 /**
@@ -53,7 +55,7 @@ export async function lockPackage(
       },
     );
   }
-  const { store, reporter, signal, now } = options;
+  const { store, reporter, signal, now, keyrings } = options;
   const mirror = await options.mirror();
   const reports: LockReport[] = [];
   for (const platform of platformsOf(item, options.platforms)) {
@@ -65,6 +67,7 @@ export async function lockPackage(
       reporter,
       signal,
       now,
+      keyrings,
     });
     const text = formatLock(lock);
     if (text !== before?.text) await writeFileWhole(path, text);

@@ -4,7 +4,7 @@ import { isErrno, LktError } from '@lkt/core';
 import type { Git } from './git.ts';
 
 /** A file that git tracks or would track. `path` is relative to the top of the work tree, one char per byte. */
-export interface WorkFile {
+interface WorkFile {
   readonly path: string;
   /** Mode in the index; undefined for an untracked file. */
   readonly mode: string | undefined;
@@ -199,7 +199,7 @@ export function isInside(path: string, parent: string): boolean {
 }
 
 /** One char per byte of UTF-8. */
-export function bytes(text: string): string {
+function bytes(text: string): string {
   return Buffer.from(text).toString('latin1');
 }
 

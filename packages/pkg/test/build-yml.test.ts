@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import type { LktError } from '@lkt/core';
+import { type PackageSpec, parseBuildYml } from '../src/build-yml.ts';
+
+const parse = (text: string): PackageSpec =>
+  parseBuildYml({ path: 'pkg/x/build.yml', text }, '/src/pkg/x');
+
+function failure(text: string): LktError {
+  try {
+    parse(text);
+  } catch (error) {
+    return error as LktError;
+  }
+  throw new Error('it was accepted');
+}
+
+it('has LinuxKit’s defaults', () => {
+  expect(parse('image: x\n')).toMatchObject({
+    name: 'linuxkit/x',
+    org: 'linuxkit',
+    tag: '{{.Hash}}',
+    dockerfile: 'Dockerfile',
+    arches: ['amd64', 'arm64', 'riscv64'],
+    extraSources: [],
+    gitrepo: undefined,
+    network: false,
+    disableCache: false,
+    config: undefined,
+    buildArgs: [],
+    depends: undefined,
+    debian: undefined,
+  });
+});
+
+it('reads every key', () => {
+  const spec = parse(`
+org: registry.example:5000/team
+image: x
+tag: v1-{{.Hash}}
+dockerfile: docker/Dockerfile.x
+arches: [arm64]
+extra-sources:
+  - ../../common:/common/
+  - /abs:sub/../dst
+gitrepo: https://git.example/x
+network: true
+disable-cache: true
+config:
+  readonly: true
+buildArgs:
+  - A=b=c
+  - EMPTY=
+  - BASE=@lkt:pkg:../base
+depends:
+  docker-images:
+    target-dir: images
+    list: [redis@sha256:${'a'.repeat(64)}]
+`);
+  expect(spec).toMatchObject({
+    name: 'registry.example:5000/team/x',
+    tag: 'v1-{{.Hash}}',
+    dockerfile: 'docker/Dockerfile.x',
+    arches: ['arm64'],
+    gitrepo: 'https://git.example/x',
+    network: true,
+    disableCache: true,
+    config: { readonly: true },
+  });
+  expect(spec.extraSources).toMatchObject([
+    { source: '/src/common', destination: 'common' },
+    { source: '/abs', destination: 'dst' },
+  ]);
+  expect(spec.buildArgs).toMatchObject([
+    { name: 'A', value: 'b=c' },
+    { name: 'EMPTY', value: '' },
+    { name: 'BASE', value: '@lkt:pkg:../base' },
+  ]);
+});
+
+it('reads the block of a package made from .debs', () => {
+  const { debian } = parse('image: x\ndebian: { suite: trixie, packages: [bash] }\n');
+  expect(debian).toMatchObject({ suite: 'trixie', packages: ['bash'] });
+});
+
+it('names a package as references do', () => {
+  expect(parse('org: docker.io/me\nimage: x\n').name).toBe('me/x');
+});
+
+describe('errors', () => {
+  it.each<[text: string, at: string, message: string, fix?: string]>([
+    ['', '1:1', 'expected a mapping, found nothing'],
+    ['org: x', '1:1', '"image" is missing', 'add: image: NAME'],
+    ['image: x\nnetwrk: true\n', '2:1', 'unknown key "netwrk"', 'did you mean "network"?'],
+    ['image: x\nextra_sources: []\n', '2:1', 'unknown key', 'did you mean "extra-sources"?'],
+    [
+      'image: x\nconfig:\n  capabilites: []\n',
+      '3:3',
+      'unknown key "capabilites"',
+      'did you mean "capabilities"?',
+    ],
+    [
+      'image: x\nconfig:\n  runtime:\n    mkdirs: []\n',
+      '4:5',
+      'unknown key "mkdirs"',
+      'did you mean "mkdir"?',
+    ],
+    ['image: x\nnetwork: maybe\n', '2:10', 'expected true or false'],
+    ['image: X\n', '1:8', 'not an image reference'],
+    ['image: x:1\n', '1:8', 'no tag'],
+    ['image: x\ntag: a b\n', '2:6', 'is not a tag'],
+    ['image: x\ntag: "{{.Nope}}"\n', '2:6', '{{.Nope}}'],
+    ['image: x\ndockerfile: ../Dockerfile\n', '2:13', 'not a path inside the package'],
+    ['image: x\ndockerfile: /etc/passwd\n', '2:13', 'not a path inside the package'],
+    ['image: x\narches: [x86/64]\n', '2:10', 'not an architecture'],
+    ['image: x\nextra-sources: [common]\n', '2:17', 'not an extra source'],
+    ['image: x\nbuildArgs: [A]\n', '2:13', 'not a build argument'],
+    ['image: x\ndepends: { docker-images: { list: [redis:1] } }\n', '2:36', 'no digest'],
+    [
+      'image: x\ndepends: { docker-images: { target: a, target-dir: b } }\n',
+      '2:37',
+      'exclude each other',
+    ],
+    [
+      'image: x\ndebian: { suite: trixie, packages: [bash] }\ndockerfile: D\n',
+      '3:13',
+      'has no Dockerfile',
+    ],
+    ['image: x\nimage: y\n', '2:1', 'unique'],
+    ['image: [x\n', '', ''],
+  ])('%j', (text, at, message, fix) => {
+    const error = failure(text);
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toMatch(new RegExp(`^pkg/x/build\\.yml:${at}`));
+    expect(error.message).toContain(message);
+    if (fix !== undefined) expect(error.fix).toBe(fix);
+    expect(error.detail).toMatch(/\^/);
+  });
+});

@@ -1,0 +1,429 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { digestOf, type ProgressEvent } from '@lkt/core';
+import { openStore, parseIndex, type Store, writeIndex } from '@lkt/oci';
+import { describe, expect, it } from 'vitest';
+import { type BuildOptions, buildPackages, type BuiltPackage } from '../src/build.ts';
+import { pinWorkspace } from '../src/pin.ts';
+import type { ReferenceProblem } from '../src/pins.ts';
+import { resolveImages } from '../src/resolve-images.ts';
+import { openWorkspace, type Workspace } from '../src/workspace.ts';
+import { checkout, commit, ENV, git, temporary, write } from './checkout.ts';
+import { PlainEngine } from './plain-engine.ts';
+
+const FILES = {
+  'tools/base/build.yml': 'org: lkt\nimage: base\narches: [amd64]\n',
+  'tools/base/Dockerfile': 'FROM scratch\n',
+  'tools/go/build.yml': 'org: lkt\nimage: go\narches: [amd64]\n',
+  'tools/go/Dockerfile': 'FROM lkt/base\n',
+  'pkg/init/build.yml': 'org: lkt\nimage: init\narches: [amd64]\n',
+  'pkg/init/Dockerfile': 'FROM lkt/go AS build\nFROM scratch\nCOPY --from=lkt/base / /\n',
+  'pkg/alone/build.yml':
+    'org: lkt\nimage: alone\narches: [amd64]\nconfig: {pid: host}\ngitrepo: https://git.example\n',
+  'pkg/alone/Dockerfile': 'FROM scratch\nARG PKG_HASH\nARG PKG_IMAGE\nARG SOURCE\n',
+};
+
+interface Bench extends AsyncDisposable {
+  readonly path: string;
+  readonly store: Store;
+  readonly engine: PlainEngine;
+  readonly events: ProgressEvent[];
+  readonly options: BuildOptions;
+  open(): Promise<Workspace>;
+  build(...names: string[]): Promise<readonly BuiltPackage[]>;
+  pin(...names: string[]): ReturnType<typeof pinWorkspace>;
+}
+
+async function bench(files: Readonly<Record<string, string>> = FILES): Promise<Bench> {
+  const repo = await checkout(files);
+  const dir = await temporary();
+  const store = await openStore(dir.path);
+  const engine = new PlainEngine();
+  const events: ProgressEvent[] = [];
+  const options: BuildOptions = {
+    store,
+    engine,
+    mirror: () => Promise.reject(new Error('no mirror in this test')),
+    reporter: { emit: (event) => void events.push(event) },
+  };
+  const open = (): Promise<Workspace> => openWorkspace(repo.path, { env: ENV });
+  return {
+    path: repo.path,
+    store,
+    engine,
+    events,
+    options,
+    open,
+    async build(...names) {
+      const workspace = await open();
+      const targets = names.map((name) => workspace.get(name));
+      return (await buildPackages(workspace, targets, options)).packages;
+    },
+    async pin(...names) {
+      const workspace = await open();
+      const targets =
+        names.length > 0
+          ? names.map((name) => workspace.get(name))
+          : [...workspace.packages.values()];
+      return pinWorkspace(workspace, targets, options);
+    },
+    async [Symbol.asyncDispose]() {
+      await repo[Symbol.asyncDispose]();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const index = (built: readonly BuiltPackage[], name: string): string =>
+  built.find(({ item }) => item.name === name)?.index.digest ?? '';
+
+describe('building', () => {
+  it('gives an index under the tag, with labels and the arguments that are declared', async () => {
+    await using at = await bench();
+    const [built] = await at.build('lkt/alone');
+    const tree = git(at.path, 'rev-parse', 'HEAD:pkg/alone');
+    expect(built).toMatchObject({ cached: false, references: [`docker.io/lkt/alone:${tree}`] });
+    const descriptor = await at.store.resolve(`docker.io/lkt/alone:${tree}`);
+    expect(descriptor?.digest).toBe(built?.index.digest);
+    if (descriptor === undefined) throw new Error('it has no name');
+    const { manifests } = parseIndex(await at.store.readBytes(descriptor));
+    expect(manifests).toMatchObject([{ platform: { os: 'linux', architecture: 'amd64' } }]);
+    const [request] = at.engine.requests;
+    expect(request?.labels).toEqual({
+      'org.mobyproject.config': '{"pid":"host"}',
+      'org.opencontainers.image.source': 'https://git.example',
+    });
+    expect([...(request?.buildArgs ?? [])]).toEqual([
+      ['SOURCE', 'https://git.example'],
+      ['PKG_HASH', tree],
+      ['PKG_IMAGE', 'lkt/alone'],
+    ]);
+    expect(request).toMatchObject({ name: 'lkt/alone', network: false, noCache: false });
+  });
+
+  it('does nothing the second time, whatever the checkout’s times and other packages', async () => {
+    await using at = await bench();
+    const [first] = await at.build('lkt/alone');
+    await write(at.path, {
+      'pkg/init/new': 'x',
+      'pkg/alone/Dockerfile': FILES['pkg/alone/Dockerfile'],
+    });
+    const [second] = await at.build('lkt/alone');
+    expect(second).toMatchObject({ cached: true, index: first?.index });
+    expect(at.engine.built).toEqual(['lkt/alone']);
+    expect(at.events.filter(({ kind }) => kind === 'done')).toEqual([
+      { kind: 'done', id: 'package lkt/alone', cached: false },
+      { kind: 'done', id: 'package lkt/alone', cached: true },
+    ]);
+  });
+
+  it('builds again what changed, under the dirty tag and the one after the commit', async () => {
+    await using at = await bench();
+    await at.build('lkt/alone');
+    await write(at.path, { 'pkg/alone/new': 'x' });
+    const [dirty] = await at.build('lkt/alone');
+    const [tag, future] = dirty?.references ?? [];
+    expect(tag).toMatch(/:[0-9a-f]{40}-dirty-[0-9a-f]{7}$/);
+    commit(at.path);
+    expect(future).toBe(`docker.io/lkt/alone:${git(at.path, 'rev-parse', 'HEAD:pkg/alone')}`);
+    const [clean] = await at.build('lkt/alone');
+    expect(clean).toMatchObject({ cached: true, index: dirty?.index });
+  });
+
+  it('builds again when a layer has left the store', async () => {
+    await using at = await bench();
+    const [first] = await at.build('lkt/alone');
+    for (const name of await readdir(`${at.store.dir}/blobs/sha256`))
+      await rm(`${at.store.dir}/blobs/sha256/${name}`);
+    const [second] = await at.build('lkt/alone');
+    expect(second).toMatchObject({ cached: false, index: first?.index });
+  });
+
+  it('says so when a manifest in the store is not what its digest says', async () => {
+    await using at = await bench();
+    const [first] = await at.build('lkt/alone');
+    if (first === undefined) throw new Error('nothing was built');
+    const { manifests } = parseIndex(await at.store.readBytes(first.index));
+    const [manifest] = manifests;
+    if (manifest === undefined) throw new Error('the index is empty');
+    await rm(at.store.blobPath(manifest.digest));
+    await writeFile(at.store.blobPath(manifest.digest), 'x'.repeat(manifest.size));
+    await expect(at.build('lkt/alone')).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+  });
+
+  it('builds forced targets again, not what they need, and warns of another result', async () => {
+    await using at = await bench();
+    await at.pin();
+    at.engine.built.length = 0;
+    const workspace = await at.open();
+    await buildPackages(workspace, [workspace.get('lkt/init')], { ...at.options, force: true });
+    expect(at.engine.built).toEqual(['lkt/init']);
+    expect(at.engine.requests.at(-1)).toMatchObject({ noCache: true });
+    expect(at.events.some(({ kind }) => kind === 'warning')).toBe(false);
+    at.engine.onBuild = (request) => writeFile(request.context[0]?.source ?? '', 'other');
+    await buildPackages(workspace, [workspace.get('lkt/alone')], { ...at.options, force: true });
+    expect(at.events.find(({ kind }) => kind === 'warning')).toMatchObject({
+      text: expect.stringMatching(/^lkt\/alone is not reproducible/),
+    });
+  });
+
+  it('builds what a package needs first, each once, and not more at once than asked', async () => {
+    await using at = await bench();
+    await at.pin();
+    await rm(`${at.store.dir}/results`, { recursive: true });
+    at.engine.built.length = 0;
+    let running = 0;
+    let most = 0;
+    at.engine.onBuild = async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await sleep(20);
+      running -= 1;
+    };
+    const built = await at.build('lkt/init', 'lkt/alone', 'lkt/go');
+    expect(at.engine.built.filter((name) => name !== 'lkt/alone')).toEqual([
+      'lkt/base',
+      'lkt/go',
+      'lkt/init',
+    ]);
+    expect(built.map(({ item }) => item.name)).toEqual([
+      'lkt/base',
+      'lkt/go',
+      'lkt/init',
+      'lkt/alone',
+    ]);
+    expect(most).toBe(2);
+  });
+
+  it('builds once when two want it at the same time', async () => {
+    await using at = await bench();
+    at.engine.onBuild = () => sleep(100);
+    const both = await Promise.all([at.build('lkt/alone'), at.build('lkt/alone')]);
+    expect(at.engine.built).toEqual(['lkt/alone']);
+    expect(index(both[0], 'lkt/alone')).toBe(index(both[1], 'lkt/alone'));
+  });
+
+  it('gives the same index from another checkout, store and state of git', async () => {
+    await using one = await bench();
+    await using two = await bench();
+    await one.pin();
+    await two.pin();
+    commit(two.path);
+    await rm(`${two.path}/.git`, { recursive: true });
+    const a = await one.build('lkt/init');
+    const b = await two.build('lkt/init');
+    expect(index(a, 'lkt/init')).toBe(index(b, 'lkt/init'));
+    expect(b.at(-1)?.references).toEqual(['docker.io/lkt/init:latest']);
+  });
+
+  it('stops everything at the first error and reports that one', async () => {
+    await using at = await bench();
+    await at.pin();
+    await rm(`${at.store.dir}/results`, { recursive: true });
+    at.engine.built.length = 0;
+    at.engine.onBuild = async ({ name }) => {
+      if (name === 'lkt/base') throw new Error('broken base');
+      await sleep(50);
+    };
+    await expect(at.build('lkt/init', 'lkt/alone')).rejects.toThrow('broken base');
+    expect(at.engine.built).not.toContain('lkt/init');
+    expect(at.events).toContainEqual({ kind: 'failed', id: 'package lkt/base' });
+    at.engine.onBuild = async () => undefined;
+    await at.build('lkt/init', 'lkt/alone');
+  });
+
+  it('stops when it is told to', async () => {
+    await using at = await bench();
+    const stop = new AbortController();
+    at.engine.onBuild = async () => stop.abort(new Error('enough'));
+    const workspace = await at.open();
+    const run = buildPackages(workspace, [workspace.get('lkt/alone')], {
+      ...at.options,
+      signal: stop.signal,
+    });
+    await expect(run).rejects.toThrow('enough');
+  });
+});
+
+describe('what is refused', () => {
+  it('a reference without digest, at its place', async () => {
+    await using at = await bench();
+    await expect(at.build('lkt/init')).rejects.toMatchObject({
+      code: 'PIN_MISSING',
+      message: expect.stringMatching(
+        /^(pkg\/init|tools\/go)\/Dockerfile:1:6: lkt\/(go|base) has no digest$/,
+      ),
+      fix: 'run: lkt pin',
+    });
+  });
+
+  it('a pin of a package that has changed, with both digests', async () => {
+    await using at = await bench();
+    const { references } = await at.pin();
+    const old = references.get('lkt/base')?.split('@')[1] ?? '';
+    await write(at.path, { 'tools/base/new': 'x' });
+    const now = index(await at.build('lkt/base'), 'lkt/base');
+    await expect(at.build('lkt/init')).rejects.toMatchObject({
+      code: 'PIN_STALE',
+      message: `tools/go/Dockerfile:1:6: the pin of lkt/base is stale: it says ${old}, the sources give ${now}`,
+      fix: 'run: lkt pin',
+      detail: expect.stringContaining('^^^^'),
+    });
+  });
+
+  it('a pin whose tag is old although the image is the same', async () => {
+    await using at = await bench({ ...FILES, 'tools/base/.dockerignore': 'README.md\n' });
+    await at.pin();
+    await write(at.path, { 'tools/base/README.md': 'not in the context' });
+    await expect(at.build('lkt/go')).rejects.toMatchObject({
+      code: 'PIN_STALE',
+      message: expect.stringMatching(
+        /lkt\/base is stale: its tag is [0-9a-f]{40}, the sources have [0-9a-f]{40} \(sha256:.* as before\)/,
+      ),
+    });
+    expect((await at.pin()).changes).toHaveLength(3);
+  });
+
+  it('an image that nothing gives', async () => {
+    const reference = `other/image:1@sha256:${'0'.repeat(64)}`;
+    await using at = await bench({
+      ...FILES,
+      'tools/base/Dockerfile': `FROM scratch\nCOPY --from=${reference} / /\n`,
+    });
+    await expect(at.build('lkt/base')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: `tools/base/Dockerfile:2:13: ${reference} is not in the store, and no package of this workspace gives it`,
+    });
+  });
+
+  it('an image that nothing pins, also when the store has one of the name', async () => {
+    await using at = await bench({ ...FILES, 'tools/base/Dockerfile': 'FROM other/image:1\n' });
+    await at.store.tag('docker.io/other/image:1', await writeIndex(at.store, []));
+    await expect(at.build('lkt/base')).rejects.toMatchObject({ code: 'PIN_MISSING' });
+  });
+
+  it('packages that need each other', async () => {
+    await using at = await bench({ ...FILES, 'tools/base/Dockerfile': 'FROM lkt/init\n' });
+    await expect(at.build('lkt/go')).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: 'packages need each other: lkt/go → lkt/base → lkt/init → lkt/go',
+    });
+  });
+
+  it('other architectures than the package has, no Dockerfile, Docker images in the context', async () => {
+    await using at = await bench({
+      'pkg/arm/build.yml': 'image: arm\narches: [arm64]\n',
+      'pkg/none/build.yml': 'image: none\n',
+      'pkg/deps/build.yml': 'image: deps\ndepends:\n  docker-images: {target: x}\n',
+      'pkg/deps/Dockerfile': 'FROM scratch\n',
+    });
+    await expect(at.build('linuxkit/arm')).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: 'linuxkit/arm is for arm64, not for amd64',
+    });
+    await expect(at.build('linuxkit/none')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'pkg/none has no Dockerfile',
+    });
+    await expect(at.build('linuxkit/deps')).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringMatching(/^pkg\/deps\/build\.yml:3:3: /),
+    });
+  });
+});
+
+describe('calculated build arguments', () => {
+  const CALCULATED = {
+    ...FILES,
+    'pkg/calc/build.yml':
+      'org: lkt\nimage: calc\narches: [amd64]\nbuildArgs:\n  - BASE=@lkt:pkg:../../tools/base\n  - ALL_%=@lkt:pkgs:../../tools/*\n',
+    'pkg/calc/Dockerfile': 'ARG BASE\nARG ALL_LKT_GO\nFROM ${BASE}\n',
+  };
+
+  it('name packages as they are now and need no digest', async () => {
+    await using at = await bench(CALCULATED);
+    const built = await at.build('lkt/calc');
+    expect(at.engine.built).toEqual(['lkt/base', 'lkt/calc']);
+    const base = `lkt/base:${git(at.path, 'rev-parse', 'HEAD:tools/base')}`;
+    const request = at.engine.requests.at(-1);
+    expect(Object.fromEntries(request?.buildArgs ?? [])).toEqual({
+      BASE: base,
+      ALL_LKT_BASE: base,
+      ALL_LKT_GO: `lkt/go:${git(at.path, 'rev-parse', 'HEAD:tools/go')}`,
+    });
+    expect([...(request?.bases ?? [])]).toEqual([[base, index(built, 'lkt/base')]]);
+    await write(at.path, { 'tools/base/new': 'x' });
+    await at.build('lkt/calc');
+    expect(at.engine.built).toEqual(['lkt/base', 'lkt/calc', 'lkt/base', 'lkt/calc']);
+  });
+
+  it.each([
+    ['X=@lkt:pkg:../nope', 'NOT_FOUND', /there is no directory/],
+    ['X=@lkt:pkgs:../../tools/*', 'CONFIG_INVALID', /build\.yml:2:13: .*needs a %/],
+    ['X_%=@lkt:pkgs:../none*', 'CONFIG_INVALID', /build\.yml:2:13: .*no directory matches/],
+    ['X=@lkt:what', 'CONFIG_INVALID', /build\.yml:2:13: .*no calculated value/],
+  ])('%s', async (arg, code, message) => {
+    await using at = await bench({
+      ...FILES,
+      'pkg/calc/build.yml': `image: calc\nbuildArgs: ["${arg}"]\n`,
+      'pkg/calc/Dockerfile': 'FROM scratch\n',
+    });
+    await expect(at.build('linuxkit/calc')).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
+function placed(problem: ReferenceProblem): never {
+  throw Object.assign(new Error('placed'), { problem });
+}
+
+describe('resolving the images of a config', () => {
+  it('builds packages, checks pins and looks for the rest in the store', async () => {
+    await using at = await bench();
+    const { references } = await at.pin();
+    const other = await writeIndex(at.store, []);
+    const workspace = await at.open();
+    const pin = references.get('lkt/init') ?? '';
+    const foreign = `other/x@${other.digest}`;
+    const { digests } = await resolveImages(
+      workspace,
+      [
+        { text: pin },
+        { text: foreign },
+        { text: '@pkg:../pkg/alone', packageDir: `${at.path}/pkg/alone` },
+      ],
+      at.options,
+    );
+    expect(Object.fromEntries(digests)).toEqual({
+      [pin]: pin.split('@')[1],
+      [foreign]: other.digest,
+      '@pkg:../pkg/alone': references.get('lkt/alone')?.split('@')[1],
+    });
+  });
+
+  it.each([
+    ['lkt/init', 'PIN_MISSING'],
+    [`lkt/init:x@sha256:${'0'.repeat(64)}`, 'PIN_STALE'],
+    [`none/x@sha256:${'0'.repeat(64)}`, 'NOT_FOUND'],
+    ['none/x:1', 'PIN_MISSING'],
+  ])('%s is %s', async (text, code) => {
+    await using at = await bench();
+    await at.pin();
+    at.engine.built.length = 0;
+    const run = resolveImages(await at.open(), [{ text, error: placed }], at.options);
+    await expect(run).rejects.toMatchObject({ message: 'placed', problem: { code } });
+    await expect(resolveImages(await at.open(), [{ text }], at.options)).rejects.toMatchObject({
+      code,
+    });
+  });
+});
+
+it('keeps the digests of one engine epoch', async () => {
+  await using at = await bench();
+  const { references } = await at.pin();
+  expect(digestOf([...references.values()].join('\n'))).toMatchInlineSnapshot(
+    `"sha256:d1ccffc54d8cc3e08c16b69aacbd353b1598dd08e0443c20fdc84de7911165ce"`,
+  );
+});

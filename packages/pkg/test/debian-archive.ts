@@ -1,0 +1,119 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import { digestHex, digestOf } from '@lkt/core';
+import type { Mirror } from '@lkt/debian';
+import { temporary, write } from './checkout.ts';
+
+/** A Debian archive of one suite on a port of the loopback, signed with a key of its own. */
+export interface DebianArchive extends AsyncDisposable {
+  readonly mirror: Mirror;
+  readonly keyring: string;
+  /** Paths that were asked for. */
+  readonly requests: string[];
+  /** Makes the archive hold exactly these packages: name → version, and what it depends on. */
+  publish(
+    packages: Readonly<Record<string, readonly [version: string, depends?: string]>>,
+  ): Promise<void>;
+}
+
+export async function debianArchive(): Promise<DebianArchive> {
+  const home = await temporary();
+  const files = new Map<string, Buffer>();
+  const requests: string[] = [];
+  const gpg = (...args: string[]): Buffer =>
+    execFileSync(
+      'gpg',
+      [
+        '--homedir',
+        home.path,
+        '--batch',
+        '--quiet',
+        '--yes',
+        '--passphrase',
+        '',
+        '--pinentry-mode',
+        'loopback',
+        ...args,
+      ],
+      { stdio: 'pipe' },
+    );
+  gpg('--quick-generate-key', 'Archive <archive@example.org>', 'ed25519', 'sign');
+  const keyring = join(home.path, 'archive.gpg');
+  gpg('--output', keyring, '--export');
+  const server = createServer(({ url = '' }, response) => {
+    requests.push(url);
+    const content = files.get(url);
+    response.writeHead(content === undefined ? 404 : 200).end(content);
+  });
+  const root = `http://127.0.0.1:${await listen(server)}`;
+  return {
+    mirror: {
+      source: 'the test',
+      archives: { debian: [`${root}/debian`], 'debian-security': [`${root}/security`] },
+    },
+    keyring,
+    requests,
+    async publish(packages) {
+      files.clear();
+      let paragraphs = '';
+      for (const [name, [version, depends]] of Object.entries(packages)) {
+        const fields = `Package: ${name}\nVersion: ${version}\nArchitecture: amd64\n${depends === undefined ? '' : `Depends: ${depends}\n`}`;
+        const deb = await buildDeb(
+          home.path,
+          name,
+          `${fields}Maintainer: Nobody <n@example.org>\nDescription: for tests\n`,
+        );
+        const path = `pool/main/${name}_${version}_amd64.deb`;
+        files.set(`/debian/${path}`, deb);
+        paragraphs += `${fields}Filename: ${path}\nSize: ${deb.length}\nSHA256: ${digestHex(digestOf(deb))}\n\n`;
+      }
+      for (const [archive, suite, text] of [
+        ['debian', 'trixie', paragraphs],
+        ['debian', 'trixie-updates', ''],
+        ['security', 'trixie-security', ''],
+      ] as const) {
+        const index = execFileSync('xz', ['--stdout'], { input: text });
+        files.set(`/${archive}/dists/${suite}/main/binary-amd64/Packages.xz`, index);
+        const hashes = [['', Buffer.from(text)] as const, ['.xz', index] as const].map(
+          ([end, content]) =>
+            ` ${digestHex(digestOf(content))} ${content.length} main/binary-amd64/Packages${end}\n`,
+        );
+        const release = join(home.path, 'Release');
+        await writeFile(
+          release,
+          `Origin: Debian\nSuite: ${suite}\nCodename: ${suite}\nSHA256:\n${hashes.join('')}`,
+        );
+        gpg('--output', `${release}.asc`, '--clear-sign', release);
+        files.set(`/${archive}/dists/${suite}/InRelease`, await readFile(`${release}.asc`));
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      execFileSync('gpgconf', ['--homedir', home.path, '--kill', 'all']);
+      await home[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** With one file, `usr/share/NAME/version`. */
+async function buildDeb(dir: string, name: string, control: string): Promise<Buffer> {
+  const tree = join(dir, 'tree', name);
+  await mkdir(tree, { recursive: true });
+  await write(tree, { 'DEBIAN/control': control, [`usr/share/${name}/version`]: control });
+  const out = join(dir, `${name}.deb`);
+  execFileSync('dpkg-deb', ['--root-owner-group', '--build', tree, out], {
+    stdio: 'pipe',
+    env: { PATH: process.env['PATH'], SOURCE_DATE_EPOCH: '1700000000' },
+  });
+  return readFile(out);
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}

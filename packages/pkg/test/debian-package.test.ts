@@ -1,0 +1,187 @@
+import { readFile, stat } from 'node:fs/promises';
+import { silentReporter } from '@lkt/core';
+import { flatten, loadImage, openStore, readFile as readImageFile, type Store } from '@lkt/oci';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { buildPackages, type BuiltPackage } from '../src/build.ts';
+import { lockPackage, type LockReport } from '../src/lock.ts';
+import { openWorkspace } from '../src/workspace.ts';
+import { checkout, ENV, temporary, write } from './checkout.ts';
+import { type DebianArchive, debianArchive } from './debian-archive.ts';
+import { PlainEngine } from './plain-engine.ts';
+
+let archive: DebianArchive;
+
+beforeAll(async () => {
+  archive = await debianArchive();
+});
+
+afterAll(() => archive[Symbol.asyncDispose]());
+
+const FILES = {
+  'tools/base/build.yml': `org: lkt
+image: base
+arches: [amd64]
+config: { pid: host }
+debian:
+  suite: trixie
+  packages: [app]
+  links: { /usr/bin/app: ../share/app/version }
+`,
+  'tools/docker/build.yml': 'org: lkt\nimage: docker\n',
+  'tools/docker/Dockerfile': 'FROM scratch\n',
+};
+
+async function lock(
+  path: string,
+  store: Store,
+  dir = 'tools/base',
+): Promise<readonly LockReport[]> {
+  const workspace = await openWorkspace(path, { env: ENV });
+  return lockPackage(workspace, await workspace.packageAt(dir), {
+    store,
+    mirror: async () => archive.mirror,
+    reporter: silentReporter,
+    keyrings: [archive.keyring],
+  });
+}
+
+async function build(
+  path: string,
+  store: Store,
+  mirror = async () => archive.mirror,
+): Promise<BuiltPackage> {
+  const workspace = await openWorkspace(path, { env: ENV });
+  const engine = new PlainEngine();
+  const target = workspace.get('lkt/base');
+  const { packages } = await buildPackages(workspace, [target], {
+    store,
+    engine,
+    mirror,
+    reporter: silentReporter,
+  });
+  const [built] = packages;
+  if (built === undefined) throw new Error('nothing was built');
+  return built;
+}
+
+function offline(): Promise<never> {
+  return Promise.reject(new Error('the network was asked for'));
+}
+
+it('locks, builds without Dockerfile, and works without the network afterwards', async () => {
+  await archive.publish({ app: ['1.0', 'lib'], lib: ['2.0'], other: ['3.0'] });
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  const [first] = await lock(repo.path, store);
+  expect(first).toMatchObject({
+    file: 'tools/base/debian.lock',
+    removed: [],
+    changed: [],
+    total: 2,
+  });
+  expect(first?.added.map(({ name, version }) => `${name} ${version}`)).toEqual([
+    'app 1.0',
+    'lib 2.0',
+  ]);
+
+  const built = await build(repo.path, store);
+  const image = await loadImage(store, built.index.digest, { os: 'linux', architecture: 'amd64' });
+  expect(image.config.config).toEqual({
+    Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+    Labels: { 'org.mobyproject.config': '{"pid":"host"}' },
+  });
+  const tree = await flatten(store, image.manifest.layers);
+  expect(tree.get('usr/bin/app')).toMatchObject({ type: 'symlink', link: '../share/app/version' });
+  const text = await readImageFile(
+    store,
+    image.manifest.layers,
+    tree,
+    'usr/share/app/version',
+    4096,
+  );
+  expect(text.toString()).toContain('Version: 1.0');
+
+  const again = await build(repo.path, store, offline);
+  expect(again).toMatchObject({ cached: true, index: built.index });
+});
+
+it('gives the same digest from another store', async () => {
+  await archive.publish({ app: ['1.0', 'lib'], lib: ['2.0'] });
+  await using repo = await checkout(FILES);
+  await using one = await temporary();
+  await using two = await temporary();
+  const store = await openStore(one.path);
+  await lock(repo.path, store);
+  expect((await build(repo.path, store)).index).toEqual(
+    (await build(repo.path, await openStore(two.path))).index,
+  );
+});
+
+it('reports what a new lock changes, and writes only when it does', async () => {
+  await archive.publish({ app: ['1.0', 'lib'], lib: ['2.0'] });
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await lock(repo.path, store);
+  const path = `${repo.path}/tools/base/debian.lock`;
+  const before = await stat(path);
+  expect(await lock(repo.path, store)).toMatchObject([
+    { added: [], removed: [], changed: [], total: 2 },
+  ]);
+  expect((await stat(path)).ino).toBe(before.ino);
+  await archive.publish({ app: ['1.1', 'new'], new: ['1.0'] });
+  const [report] = await lock(repo.path, store);
+  expect(report).toMatchObject({
+    added: [{ name: 'new' }],
+    removed: [{ name: 'lib' }],
+    changed: [{ from: { version: '1.0' }, to: { name: 'app', version: '1.1' } }],
+  });
+  expect(await readFile(path, 'utf8')).toContain('app 1.1 amd64');
+  // A lock that cannot be read is replaced.
+  await write(repo.path, { 'tools/base/debian.lock': 'nonsense' });
+  expect(await lock(repo.path, store)).toMatchObject([
+    { total: 2, added: [{ name: 'app' }, { name: 'new' }] },
+  ]);
+});
+
+it('says which command writes a lock that is missing or older than build.yml', async () => {
+  await archive.publish({ app: ['1.0'], other: ['1.0'] });
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await expect(build(repo.path, store)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: 'tools/base/debian.lock is missing',
+    fix: 'run: lkt pkg lock tools/base',
+  });
+  await lock(repo.path, store);
+  const yml = FILES['tools/base/build.yml'].replace('[app]', '[app, other]');
+  await write(repo.path, { 'tools/base/build.yml': yml });
+  await expect(build(repo.path, store)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    fix: expect.stringContaining('lkt pkg lock tools/base'),
+  });
+});
+
+it('names a .deb that has left the mirror', async () => {
+  await archive.publish({ app: ['1.0'] });
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await lock(repo.path, store);
+  await archive.publish({ app: ['1.1'] });
+  await expect(build(repo.path, store)).rejects.toMatchObject({
+    code: 'DEB_GONE',
+    message: expect.stringContaining('app'),
+  });
+});
+
+it('has nothing to lock in a package with a Dockerfile', async () => {
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  await expect(lock(repo.path, await openStore(dir.path), 'tools/docker')).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: 'tools/docker/build.yml has no "debian", so there is nothing to lock',
+  });
+});

@@ -1,0 +1,47 @@
+import { parseYaml } from '@lkt/core';
+import { expect, it } from 'vitest';
+import { imageConfigLabel, parseImageRuntimeConfig } from '../src/image-config.ts';
+
+const label = (text: string): string =>
+  imageConfigLabel(parseImageRuntimeConfig(parseYaml({ path: 'x', text })));
+
+// The expected text is what LinuxKit's Go structs give for the same YAML.
+it.each([
+  ['{}', '{}'],
+  ['binds: [/a:/b]\ncapabilities: [all]', '{"capabilities":["all"],"binds":["/a:/b"]}'],
+  ['command: []\nenv:', '{"command":[]}'],
+  ['command: [sleep, 10, 1.50, true, 0x10]', '{"command":["sleep","10","1.50","true","0x10"]}'],
+  ['net: ""\npid: host', '{"pid":"host"}'],
+  ['readonly: false', '{"readonly":false}'],
+  [
+    'uid: 0\ngid: dhcpcd\nadditionalGids: [1, x]',
+    '{"uid":0,"gid":"dhcpcd","additionalGids":[1,"x"]}',
+  ],
+  ['oomScoreAdj: -800', '{"oomScoreAdj":-800}'],
+  [
+    'devices: [{path: all, type: b}, {type: c, path: /dev/x, minor: 11, major: 1, mode: "0666"}]',
+    '{"devices":[{"path":"all","type":"b","major":0,"minor":0},{"path":"/dev/x","type":"c","major":1,"minor":11,"mode":"0666"}]}',
+  ],
+  [
+    'mounts: [{options: [a], type: tmpfs, destination: /x}, {}]',
+    '{"mounts":[{"destination":"/x","type":"tmpfs","options":["a"]},{"destination":""}]}',
+  ],
+  ['sysctl: {net.b: 1, net.a: "0"}', '{"sysctl":{"net.a":"0","net.b":"1"}}'],
+  ['runtime: {mkdir: [/a]}', '{"runtime":{"mkdir":["/a"],"bindNS":{}}}'],
+  [
+    'runtime: {bindNS: {net: /run/x}, interfaces: [{name: a}], namespace: s}',
+    '{"runtime":{"interfaces":[{"name":"a","createInRoot":false}],"bindNS":{"net":"/run/x"},"namespace":"s"}}',
+  ],
+  [
+    'uidMappings: [{hostID: 1000, size: 10}]',
+    '{"uidMappings":[{"containerID":0,"hostID":1000,"size":10}]}',
+  ],
+  [
+    'resources: {pids: {limit: 5}, memory: {swap: 0, limit: 9}, cpu: {cpus: "0", shares: 2}}',
+    '{"resources":{"memory":{"limit":9,"swap":0},"cpu":{"shares":2,"cpus":"0"},"pids":{"limit":5}}}',
+  ],
+  ['env: ["A=<b>&c\u2028"]', '{"env":["A=\\u003cb\\u003e\\u0026c\\u2028"]}'],
+  ['hostname: h\nuserns: new\ncwd: /w', '{"cwd":"/w","userns":"new","hostname":"h"}'],
+])('%s', (text, expected) => {
+  expect(label(text)).toBe(expected);
+});

@@ -1,0 +1,34 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseYaml } from '@lkt/core';
+import { expect, it } from 'vitest';
+import { imageConfigLabel, parseImageRuntimeConfig } from '../../src/image-config.ts';
+
+const dir = join(process.env['LKT_VECTORS'] ?? '', 'parsed');
+
+/** Every label that LinuxKit made from a build.yml of its own. */
+const labels = new Set<string>();
+for (const name of await readdir(dir)) {
+  JSON.parse(await readFile(join(dir, name), 'utf8'), (key, value: unknown) => {
+    if (key === 'pkgLabel' && typeof value === 'string') labels.add(value);
+    return value;
+  });
+}
+
+it('has labels to compare', () => expect(labels.size).toBeGreaterThan(20));
+
+it.each([...labels])('%s', (label) => {
+  expect(write(label)).toBe(label);
+  // Whatever the order of the keys in build.yml.
+  const turned = JSON.stringify(JSON.parse(label), (_key, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toReversed())
+      : value,
+  );
+  expect(write(turned)).toBe(label);
+});
+
+/** JSON is YAML. */
+function write(text: string): string {
+  return imageConfigLabel(parseImageRuntimeConfig(parseYaml({ path: 'build.yml', text })));
+}

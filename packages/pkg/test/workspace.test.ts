@@ -1,0 +1,91 @@
+import { symlink } from 'node:fs/promises';
+import { parseReference } from '@lkt/oci';
+import { describe, expect, it } from 'vitest';
+import { openWorkspace } from '../src/workspace.ts';
+import { checkout, ENV, temporary, write } from './checkout.ts';
+
+const FILES = {
+  'pkg/a/build.yml': 'org: lkt\nimage: a\n',
+  'pkg/b/build.yml': 'org: lkt\nimage: b\n',
+  'pkg/notes.txt': 'x',
+  'pkg/empty/Dockerfile': 'FROM scratch\n',
+  'tools/go/build.yml': 'org: lkt\nimage: go\n',
+  'kernel/build.yml': 'org: lkt\nimage: kernel\n',
+  'kernel/debian/build.yml': 'org: lkt\nimage: kernel-debian\n',
+  'test/t/build.yml': 'org: lkt\nimage: t\n',
+};
+
+it('finds the packages from anywhere in the work tree', async () => {
+  await using repo = await checkout(FILES);
+  for (const from of ['', '/pkg/a', '/test']) {
+    const workspace = await openWorkspace(repo.path + from, { env: ENV });
+    expect(workspace.root).toBe(repo.path);
+    expect([...workspace.packages.keys()]).toEqual([
+      'lkt/a',
+      'lkt/b',
+      'lkt/go',
+      'lkt/kernel',
+      'lkt/kernel-debian',
+    ]);
+  }
+});
+
+it('finds them without git', async () => {
+  await using dir = await temporary();
+  await write(dir.path, FILES);
+  const workspace = await openWorkspace(`${dir.path}/pkg/a`, { env: ENV });
+  expect(workspace.root).toBe(dir.path);
+  expect(workspace.packages.size).toBe(5);
+});
+
+describe('packageAt', () => {
+  it('takes a directory relative to the start, through symlinks, and adds what lies elsewhere', async () => {
+    await using repo = await checkout(FILES);
+    await symlink('a', `${repo.path}/pkg/link`);
+    const workspace = await openWorkspace(`${repo.path}/pkg`, { env: ENV });
+    const a = workspace.get('lkt/a');
+    expect(await workspace.packageAt('a')).toBe(a);
+    expect(await workspace.packageAt('link/')).toBe(a);
+    expect(await workspace.packageAt(`${repo.path}/pkg/a`)).toBe(a);
+    const added = await workspace.packageAt('../test/t');
+    expect(added.file.path).toBe('../test/t/build.yml');
+    expect(workspace.get('lkt/t')).toBe(added);
+    expect(await workspace.packageAt('../test/t')).toBe(added);
+  });
+
+  it('says what is missing', async () => {
+    await using repo = await checkout(FILES);
+    const workspace = await openWorkspace(repo.path, { env: ENV });
+    await expect(workspace.packageAt('pkg/empty')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'pkg/empty has no build.yml',
+    });
+    await expect(workspace.packageAt('pkg/nope')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'there is no directory pkg/nope',
+    });
+  });
+});
+
+it('finds the package a reference names', async () => {
+  await using repo = await checkout(FILES);
+  const workspace = await openWorkspace(repo.path, { env: ENV });
+  const a = workspace.get('lkt/a');
+  expect(workspace.find(parseReference('lkt/a:1'))).toBe(a);
+  expect(workspace.find(parseReference(`docker.io/lkt/a@sha256:${'0'.repeat(64)}`))).toBe(a);
+  expect(workspace.find(parseReference('registry.example/lkt/a:1'))).toBeUndefined();
+  expect(() => workspace.get('lkt/gp')).toThrow(
+    expect.objectContaining({ code: 'NOT_FOUND', fix: 'did you mean lkt/go?' }),
+  );
+});
+
+it('refuses two packages of one name', async () => {
+  await using repo = await checkout({
+    ...FILES,
+    'tools/a/build.yml': 'org: docker.io/lkt\nimage: a\n',
+  });
+  await expect(openWorkspace(repo.path, { env: ENV })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: 'pkg/a/build.yml and tools/a/build.yml are both the package lkt/a',
+  });
+});

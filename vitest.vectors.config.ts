@@ -1,0 +1,12 @@
+import { resolve } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+// Comparisons with outputs of the real LinuxKit, which are kept outside the repository: LKT_VECTORS names the directory.
+export default defineConfig({
+  test: {
+    include: ['**/test/**/*.vectors.ts'],
+    env: {
+      LKT_VECTORS: resolve(process.env['LKT_VECTORS'] ?? '../shared/vectors'),
+    },
+  },
+});
