@@ -1,0 +1,360 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { digestOf, LktError } from '@lkt/core';
+import { readTar, type Store } from '@lkt/oci';
+import { describe, expect, it } from 'vitest';
+import { type ComposedImage, composeImage, type ComposeOptions } from '../src/compose.ts';
+import { readInitrdInfo } from '../src/initrd/info.ts';
+import {
+  type Content,
+  image,
+  link,
+  PLATFORM,
+  Recorder,
+  sampleConfig,
+  tarBytes,
+  tempDir,
+  tempStore,
+} from './support.ts';
+
+async function compose(
+  store: Store,
+  text: string,
+  options: Partial<ComposeOptions> = {},
+): Promise<ComposedImage & { read(name: string): Buffer; outDir: string }> {
+  const outDir = options.outDir ?? tempDir();
+  const result = await composeImage({
+    configs: [{ path: 'system.yml', text }],
+    store,
+    format: ['kernel+initrd'],
+    outDir,
+    name: 'system',
+    platform: PLATFORM,
+    homeDir: outDir,
+    ...options,
+  });
+  return { ...result, outDir, read: (name) => readFileSync(join(outDir, name)) };
+}
+
+/** What the kernel would unpack: the archives one after the other, as one listing. */
+function unpack(initrd: Buffer): { listing: string[]; dir: string } {
+  const dir = tempDir();
+  const archives = splitArchives(initrd);
+  const listing: string[] = [];
+  for (const archive of archives) {
+    listing.push(
+      ...execFileSync('cpio', ['-it', '--quiet'], { input: archive }).toString().trim().split('\n'),
+    );
+    execFileSync('cpio', ['-idu', '--quiet'], { input: archive, cwd: dir });
+  }
+  return { listing, dir };
+}
+
+const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+
+/** As the kernel reads it: zero bytes in between are skipped, what follows starts at a multiple of four. */
+function splitArchives(initrd: Buffer): Buffer[] {
+  // The last archive is plain and has one file, the trailer is a header of its own.
+  const trailer = initrd.lastIndexOf('070701');
+  const last = initrd.lastIndexOf('070701', trailer - 1);
+  expect(last % 4).toBe(0);
+  const archives: Buffer[] = [];
+  for (let start = 0; start < last;) {
+    expect(initrd.subarray(start, start + 4)).toEqual(ZSTD);
+    let end = initrd.indexOf(ZSTD, start + 4);
+    while (end !== -1 && end % 4 !== 0) end = initrd.indexOf(ZSTD, end + 1);
+    if (end === -1 || end > last) end = last;
+    archives.push(zstdDecompressSync(initrd.subarray(start, end)));
+    start = end;
+  }
+  return [...archives, initrd.subarray(last)];
+}
+
+describe('composeImage', () => {
+  it('writes kernel, initrd and command line', async () => {
+    const store = await tempStore();
+    const { read, files, outDir, minimumMemory } = await compose(store, await sampleConfig(store));
+    expect(readdirSync(outDir).toSorted()).toEqual([
+      'system-cmdline',
+      'system-initrd.img',
+      'system-kernel',
+    ]);
+    expect(read('system-kernel').toString()).toBe('the kernel\n');
+    expect(read('system-cmdline').toString()).toBe('console=ttyS0');
+    for (const { path, digest, size } of files) {
+      expect(digestOf(readFileSync(path))).toBe(digest);
+      expect(statSync(path).size).toBe(size);
+    }
+    expect(await readInitrdInfo(join(outDir, 'system-initrd.img'))).toMatchObject({
+      minimumMemory,
+    });
+  });
+
+  it('gives the kernel every path once, its directory first', async () => {
+    const store = await tempStore();
+    const { read } = await compose(store, await sampleConfig(store));
+    const { listing, dir } = unpack(read('system-initrd.img'));
+    const seen = new Set<string>(['.']);
+    for (const path of listing) {
+      const parent = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.';
+      expect(seen.has(parent), path).toBe(true);
+      const isDirectory = statSync(join(dir, path), { throwIfNoEntry: false })?.isDirectory();
+      if (isDirectory !== true) expect(seen.has(path), path).toBe(false);
+      seen.add(path);
+    }
+    expect([...seen]).toEqual(
+      expect.arrayContaining([
+        'init',
+        'usr/lib/modules/1/virtio.ko',
+        'usr/bin/runc',
+        'etc/issue',
+        'containers/onboot/000-first/rootfs/bin/serve',
+        'containers/onboot/000-first/runtime.json',
+        'containers/services/serve/config.json',
+        'usr/share/lkt/manifest',
+      ]),
+    );
+    expect([...seen].filter((path) => /gone|services\/serve\/lower/.test(path))).toEqual([]);
+    expect(readFileSync(join(dir, 'etc/motd'), 'utf8')).toBe('hello again');
+    expect(statSync(join(dir, 'usr/bin/a')).ino).toBe(statSync(join(dir, 'usr/bin/b')).ino);
+  });
+
+  it('lists in the manifest what the kernel unpacks', async () => {
+    const store = await tempStore();
+    const { read } = await compose(store, await sampleConfig(store));
+    const { dir } = unpack(read('system-initrd.img'));
+    const [first, ...lines] = readFileSync(join(dir, 'usr/share/lkt/manifest'), 'utf8')
+      .trimEnd()
+      .split('\n');
+    expect(first).toBe(`lkt-manifest 1 ${lines.length}`);
+    const found = execFileSync('find', ['.', '-mindepth', '1', '-printf', '%y %m %U %G %s %P\\n'], {
+      cwd: dir,
+    })
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !/usr\/share\/lkt\/(?:manifest|initrd)$/.test(line))
+      .map((line) => {
+        const [type, mode = '', uid, gid, size, path] = line.split(' ');
+        return [type, mode.padStart(4, '0'), uid, gid, type === 'd' ? '0' : size, path].join(' ');
+      });
+    expect(lines.toSorted()).toEqual(found.toSorted());
+    const paths = lines.map((line) => line.split(' ')[5] ?? '');
+    expect(paths).toEqual(paths.toSorted());
+  });
+
+  it('has golden digests', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const digests: Record<string, string> = {};
+    for (const compressor of ['none', 'gzip', 'zstd'] as const) {
+      const { files } = await compose(store, text, { compressor });
+      digests[compressor] = files[1]?.digest ?? '';
+    }
+    const { files } = await compose(store, text, { format: ['tar'] });
+    digests['tar'] = files[0]?.digest ?? '';
+    expect(digests).toMatchInlineSnapshot(`
+      {
+        "gzip": "sha256:0752c931a5edaeac39c9a76d07d01368ead79ca3f2e3fbe1789f1b56e7bab918",
+        "none": "sha256:e7ac5af3c5c1b2fa642a43385b46c44171c42f6d6651d9c73f1bc6a50296a7af",
+        "tar": "sha256:451b1a1284f56df496eb111ac749f8b3360514fb533dad33245861b74679050a",
+        "zstd": "sha256:18fb5cbba80d86656219a4dfcba09505e75fa05b16e8d1a5438a372715c1c11b",
+      }
+    `);
+  });
+
+  it('gives the same bytes whatever compressor', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const plain = await compose(store, text, { compressor: 'none' });
+    const packed = await compose(store, text, { compressor: 'zstd' });
+    const unpacked = splitArchives(packed.read('system-initrd.img'));
+    const all = Buffer.concat(unpacked.slice(0, -1));
+    expect(plain.read('system-initrd.img').subarray(0, all.length).equals(all)).toBe(true);
+    const zipped = await compose(store, text, { compressor: 'gzip' });
+    const first = zipped.read('system-initrd.img');
+    expect(
+      gunzipSync(first.subarray(0, first.indexOf(Buffer.from([0x1f, 0x8b, 8, 0]), 4))),
+    ).toEqual(unpacked[0]);
+  });
+
+  it('puts microcode in front, as it is', async () => {
+    const store = await tempStore();
+    const text = (await sampleConfig(store)).replace('cmdline:', 'ucode: ucode.cpio\n  cmdline:');
+    const { read } = await compose(store, text);
+    expect(read('system-initrd.img').subarray(0, 512)).toEqual(Buffer.alloc(512, 'u'));
+  });
+
+  it('takes unchanged segments from the cache, and makes damaged ones again', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const first = await compose(store, text);
+    const warm = new Recorder();
+    const again = await compose(store, text, { reporter: warm });
+    expect(again.files.map(({ digest }) => digest)).toEqual(
+      first.files.map(({ digest }) => digest),
+    );
+    expect(cachedOf(warm)).not.toContain(false);
+    expect(cachedOf(warm)).toHaveLength(5);
+
+    const segments = join(store.dir, 'segments');
+    for (const name of readdirSync(segments).filter((file) => !file.endsWith('.sum'))) {
+      chmodSync(join(segments, name), 0o644);
+      appendFileSync(join(segments, name), 'x');
+    }
+    const repaired = new Recorder();
+    const third = await compose(store, text, { reporter: repaired });
+    expect(third.files.map(({ digest }) => digest)).toEqual(
+      first.files.map(({ digest }) => digest),
+    );
+    expect(repaired.events.filter(({ kind }) => kind === 'warning').length).toBeGreaterThan(5);
+    expect(cachedOf(repaired)).not.toContain(true);
+  });
+
+  it('remakes only the segment of what changed', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    await compose(store, text);
+    const recorder = new Recorder();
+    await compose(store, `${text}  - path: etc/new\n    contents: new\n`, { reporter: recorder });
+    expect(cachedOf(recorder).filter((cached) => !cached)).toHaveLength(1);
+  });
+
+  it('works from a cache whose blobs for modules are gone', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const { files } = await compose(store, text);
+    const modules = await tarBytes({
+      'lib/': '',
+      'lib/modules/': '',
+      'lib/modules/1/': '',
+      'lib/modules/1/virtio.ko': 'module',
+    });
+    execFileSync('rm', [store.blobPath(digestOf(modules))]);
+    const other = await compose(store, text, { compressor: 'none' });
+    expect(other.files[0]).toMatchObject({ digest: files[0]?.digest });
+  });
+
+  it('writes all files or none', async () => {
+    const store = await tempStore();
+    const outDir = tempDir();
+    mkdirSync(join(outDir, 'system-cmdline'));
+    writeFileSync(join(outDir, 'system-cmdline/in-the-way'), '');
+    const text = await sampleConfig(store);
+    await expect(compose(store, text, { outDir })).rejects.toMatchObject({ code: 'IO_FAILED' });
+    expect(readdirSync(outDir).filter((name) => name.startsWith('.'))).toEqual([]);
+
+    const blob = await image(store, [{ kernel: 'k', 'kernel.tar': await tarBytes({ a: 'data' }) }]);
+    const broken = `kernel: {image: lkt/k:1@${blob}}\n`;
+    await compose(store, broken, { name: 'other' });
+    const good = readdirSync(outDir);
+    const [layer] = execFileSync('ls', ['-S', join(store.dir, 'blobs/sha256')])
+      .toString()
+      .split('\n');
+    truncateSync(store.blobPath(`sha256:${layer}` as never), 3);
+    await expect(compose(store, text, { outDir, compressor: 'none' })).rejects.toThrow(LktError);
+    expect(readdirSync(outDir)).toEqual(good);
+  });
+
+  it('refuses a config without a kernel where one is needed', async () => {
+    const store = await tempStore();
+    await expect(compose(store, 'init: []')).rejects.toThrow(
+      'system.yml: there is no kernel.image',
+    );
+    const { read } = await compose(store, 'files: [{path: a, contents: b}]', { format: ['tar'] });
+    expect(read('system.tar').length).toBeGreaterThan(0);
+  });
+
+  it('writes a tar with the origin of every entry', async () => {
+    const store = await tempStore();
+    const { read } = await compose(store, await sampleConfig(store), { format: ['tar'] });
+    const origins: Record<string, string> = {};
+    async function* bytes(): AsyncGenerator<Uint8Array> {
+      yield read('system.tar');
+    }
+    for await (const { path, pax } of readTar(bytes()))
+      origins[path] = pax?.get('LINUXKIT.location') ?? '';
+    expect(origins).toMatchObject({
+      'boot/kernel': 'kernel',
+      'usr/lib/modules/1/virtio.ko': 'kernel',
+      init: 'init[0]',
+      'usr/bin/runc': 'init[1]',
+      'containers/onboot/000-first/rootfs/bin/serve': 'onboot[0]',
+      'containers/services/serve/config.json': 'services[0]',
+      'etc/issue': 'files[0]',
+    });
+    expect(Object.values(origins)).not.toContain('');
+    expect(execFileSync('tar', ['-t'], { input: read('system.tar') }).toString()).toContain(
+      'containers/services/serve/runtime.json\n',
+    );
+  });
+});
+
+describe('hostile images', () => {
+  const cases: readonly (readonly [
+    string,
+    readonly Readonly<Record<string, Content>>[],
+    string,
+  ])[] = [
+    ['paths out of the root', [{ '../evil': 'x' }], 'the bad path "../evil"'],
+    ['writes through a link of its own layer', [{ a: link('/etc'), 'a/x': 'evil' }], '"a"'],
+    ['a file for a directory that lkt fills', [{ etc: 'not a directory' }], '/etc is a file in'],
+    ['a link for a directory that lkt fills', [{ dev: link('/proc') }], '/dev is a symlink in'],
+    ['a directory where the manifest goes', [{ 'usr/share/lkt/manifest/': '' }], 'manifest'],
+    ['a link on the way to the manifest', [{ 'usr/share': link('/etc') }], 'manifest'],
+  ];
+  it.each(cases)('%s', async (_name, layers, message) => {
+    const store = await tempStore();
+    const kernel = await image(store, [{ kernel: 'k', 'kernel.tar': await tarBytes({}) }]);
+    const bad = await image(store, layers);
+    const text = `kernel: {image: lkt/k:1@${kernel}}\ninit: [lkt/bad:1@${bad}]\n`;
+    const failure = compose(store, text);
+    await expect(failure).rejects.toThrow(LktError);
+    await expect(failure).rejects.toThrow(message);
+  });
+
+  it('writes through a link of a lower layer replace the link', async () => {
+    const store = await tempStore();
+    const kernel = await image(store, [{ kernel: 'k', 'kernel.tar': await tarBytes({}) }]);
+    const bad = await image(store, [{ a: link('/etc') }, { 'a/x': 'evil' }]);
+    const { read } = await compose(
+      store,
+      `kernel: {image: lkt/k:1@${kernel}}\ninit: [lkt/bad:1@${bad}]\n`,
+    );
+    const { listing } = unpack(read('system-initrd.img'));
+    expect(listing).toContain('a/x');
+    expect(listing).not.toContain('etc/x');
+  });
+
+  it('device nodes stay what they are, in the guest', async () => {
+    const store = await tempStore();
+    const kernel = await image(store, [{ kernel: 'k', 'kernel.tar': await tarBytes({}) }]);
+    const bad = await image(store, [
+      { sda: { type: 'block', mode: 0o666, devMajor: 8, devMinor: 0 } },
+    ]);
+    const { read } = await compose(
+      store,
+      `kernel: {image: lkt/k:1@${kernel}}\ninit: [lkt/bad:1@${bad}]\n`,
+      { compressor: 'none' },
+    );
+    const listing = execFileSync('cpio', ['-itv', '--quiet'], {
+      input: read('system-initrd.img'),
+    }).toString();
+    expect(listing).toMatch(/^brw-rw-rw- .* 8, +0 .* sda$/m);
+  });
+});
+
+function cachedOf({ events }: Recorder): boolean[] {
+  return events.flatMap((event) => (event.kind === 'done' ? [event.cached] : []));
+}
