@@ -1,0 +1,42 @@
+import type { Digest, Reporter, SourceFile } from '@lkt/core';
+import type { Descriptor, Platform, Store } from '@lkt/oci';
+import type { ContextFile } from './context.ts';
+
+/** A Dockerfile and everything it may depend on. Two equal requests give one image, on any machine. */
+export interface BuildRequest {
+  /** For progress: the start of the ids of steps. */
+  readonly name: string;
+  readonly dockerfile: SourceFile;
+  readonly context: readonly ContextFile[];
+  readonly buildArgs: ReadonlyMap<string, string>;
+  /** Added to those of the Dockerfile, whose labels they replace. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly platform: Platform;
+  /** Whether RUN has the network of the host; else it has a loopback interface of its own only. */
+  readonly network: boolean;
+  /** References that FROM, `COPY --from` and mounts name, variables replaced; digests of images or indexes in the store. */
+  readonly bases: ReadonlyMap<string, Digest>;
+  /** Stage to build; default: the last. */
+  readonly target?: string;
+  /** Runs every step again. */
+  readonly noCache?: boolean;
+  /** How many RUNs go on at once; default: the processors there are. */
+  readonly cpus?: number;
+}
+
+export interface BuildContext {
+  readonly store: Store;
+  readonly reporter: Reporter;
+  readonly signal?: AbortSignal;
+}
+
+/** Builds images from Dockerfiles. Which engine did it cannot be told from the image. */
+export interface Engine {
+  /**
+   * Builds one image for one platform into the store. The descriptor is of the manifest, with its platform; it has no
+   * tag yet.
+   * @throws LktError DOCKERFILE_INVALID, BUILD_FAILED (with the end of the log), PIN_MISSING (a base that is not among
+   * `bases`), HOST_UNSUPPORTED, UNSUPPORTED, INTERRUPTED, and what the store throws.
+   */
+  build(request: BuildRequest, context: BuildContext): Promise<Descriptor>;
+}

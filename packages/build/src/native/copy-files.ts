@@ -1,0 +1,253 @@
+import {
+  constants,
+  copyFileSync,
+  lchownSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  type Stats,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { Digester, LktError, type SourceFile, sourceError } from '@lkt/core';
+import { baseName, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import type { Context } from '../context.ts';
+import type { CopyPlan } from '../dockerfile/copy.ts';
+import type { CopyStep } from '../dockerfile/steps.ts';
+import { setMetadata, writeContent } from './extract.ts';
+import { changeMode } from './file-mode.ts';
+import { withOwner } from './host-error.ts';
+import type { HostTree } from './host-tree.ts';
+import { contentOf } from './layer-entries.ts';
+import { findOwner, type Owner, readAccounts, readShort } from './owners.ts';
+import {
+  attributesAt,
+  deviceNumbers,
+  joinRaw,
+  linkAt,
+  mtimeOf,
+  pathAt,
+  statAt,
+  typeOf,
+} from './raw-fs.ts';
+import { resolveIn } from './rooted.ts';
+import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO, SystemCallError } from './syscalls.ts';
+
+/**
+ * Copies files into a mounted file system, as BuildKit does: symbolic links in the directory part of a destination
+ * lead inside it; what is not a directory is replaced, and never written through; a directory that is there gets mode
+ * and owner of the one that is copied, but for the destination itself.
+ */
+export class FileCopier {
+  readonly #root: string;
+  readonly #file: SourceFile;
+  readonly #step: CopyStep;
+  readonly #owner: Owner | undefined;
+  readonly #resolved = new Map<RawPath, RawPath>();
+  readonly #times: { readonly path: RawPath; readonly time: number }[] = [];
+  readonly #signal: AbortSignal | undefined;
+
+  /** @throws LktError DOCKERFILE_INVALID when --chown names an owner that the image does not know. */
+  constructor(root: string, step: CopyStep, file: SourceFile, signal?: AbortSignal) {
+    this.#root = root;
+    this.#step = step;
+    this.#file = file;
+    this.#signal = signal;
+    this.#owner = step.chown === undefined ? undefined : this.#findOwner(step.chown);
+  }
+
+  /** Modes are as the context normalises them, times SOURCE_DATE_EPOCH, the owner root unless --chown says otherwise. */
+  async copyContext(context: Context, plan: CopyPlan): Promise<void> {
+    this.#makeDirectories(plan);
+    for (const { source, target, type } of plan.entries) {
+      this.#signal?.throwIfAborted();
+      const node = context.node(source);
+      if (node === undefined) throw new Error(`${source} left the context`);
+      const path = this.#place(target, type === 'directory');
+      if (type === 'symlink') {
+        symlinkSync(Buffer.from(node.link ?? '', 'latin1'), pathAt(this.#root, path));
+      } else if (type === 'file') {
+        const expected = await context.contentDigest(source, this.#signal);
+        const digester = new Digester();
+        await writeContent(
+          pathAt(this.#root, path),
+          tee(contentOf(node.source, '', node.size), digester),
+        );
+        if (digester.digest() !== expected) {
+          throw new LktError('IO_FAILED', `${fromRaw(source)} was changed while it was copied`, {
+            fix: 'build again',
+          });
+        }
+      }
+      const owner = this.#owner ?? { uid: 0, gid: 0 };
+      this.#finish(path, type, { ...owner, mode: node.mode, mtime: SOURCE_DATE_EPOCH });
+    }
+    await this.#writeFiles(plan);
+    this.#setTimes();
+  }
+
+  /** Modes, owners, times and attributes are as in the tree, unless flags say otherwise. */
+  async copyTree(tree: HostTree, plan: CopyPlan): Promise<void> {
+    this.#makeDirectories(plan);
+    const links = new Map<string, RawPath>();
+    for (const { source, target } of plan.entries) {
+      this.#signal?.throwIfAborted();
+      const stats = tree.stats(source);
+      const type = stats === undefined ? undefined : typeOf(stats);
+      if (stats === undefined || type === undefined) throw new Error(`${source} left the tree`);
+      const path = this.#place(target, type === 'directory');
+      const isLinked = type !== 'directory' && stats.nlink > 1;
+      const inode = `${stats.dev}:${stats.ino}`;
+      const first = isLinked ? links.get(inode) : undefined;
+      if (first !== undefined) {
+        linkSync(pathAt(this.#root, first), pathAt(this.#root, path));
+        continue;
+      }
+      if (isLinked) links.set(inode, path);
+      if (type !== 'directory') this.#copyNode(tree, source, path, stats);
+      const xattrs = attributesAt(tree.root, source);
+      this.#finish(path, type, {
+        uid: this.#owner?.uid ?? stats.uid,
+        gid: this.#owner?.gid ?? stats.gid,
+        mode: stats.mode & 0o7777,
+        mtime: mtimeOf(stats),
+        ...(xattrs === undefined ? {} : { xattrs }),
+      });
+    }
+    await this.#writeFiles(plan);
+    this.#setTimes();
+  }
+
+  #copyNode(tree: HostTree, source: RawPath, path: RawPath, stats: Stats): void {
+    const file = pathAt(this.#root, path);
+    if (stats.isFile()) {
+      copyFileSync(pathAt(tree.root, source), file, constants.COPYFILE_FICLONE);
+    } else if (stats.isSymbolicLink()) {
+      symlinkSync(Buffer.from(linkAt(tree.root, source), 'latin1'), file);
+    } else {
+      const { devMajor, devMinor } = deviceNumbers(stats.rdev);
+      const kind = stats.isFIFO() ? S_IFIFO : stats.isBlockDevice() ? S_IFBLK : S_IFCHR;
+      try {
+        makeNode(file, kind | 0o600, devMajor, devMinor);
+      } catch (error) {
+        if (!(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
+        throw new LktError('HOST_UNSUPPORTED', `/${fromRaw(source)} is a device`, {
+          cause: error,
+          fix: 'build as root: others cannot make devices',
+        });
+      }
+    }
+  }
+
+  /** Parents of destinations, where there is nothing. */
+  #makeDirectories(plan: CopyPlan): void {
+    for (const directory of plan.directories) {
+      const path = resolveIn(this.#root, directory);
+      const stats = path === undefined ? undefined : statAt(this.#root, path);
+      if (stats?.isDirectory() === true) continue;
+      if (path === undefined || stats !== undefined)
+        throw this.#error(`/${fromRaw(directory)} is not a directory in the image`);
+      mkdirSync(pathAt(this.#root, path), { mode: 0o755 });
+      const { uid, gid } = this.#owner ?? { uid: 0, gid: 0 };
+      withOwner(
+        () => `/${fromRaw(path)}`,
+        uid,
+        () => lchownSync(pathAt(this.#root, path), uid, gid),
+      );
+    }
+  }
+
+  /** Where a target really is. What is in the way of it is removed; a directory is made. */
+  #place(target: RawPath, isDirectory: boolean): RawPath {
+    const path = joinRaw(this.#parent(target), baseName(target));
+    const file = pathAt(this.#root, path);
+    const stats = statAt(this.#root, path);
+    if (stats === undefined) {
+      if (isDirectory) mkdirSync(file, { mode: 0o755 });
+      return path;
+    }
+    if (isDirectory && stats.isDirectory()) return path;
+    if (isDirectory || stats.isDirectory()) {
+      const [is, wanted] = isDirectory ? ['no directory', 'a directory'] : ['a directory', 'none'];
+      throw this.#error(
+        `/${fromRaw(target)} is ${is} in the image, and ${wanted} in what is copied`,
+      );
+    }
+    unlinkSync(file);
+    return path;
+  }
+
+  #parent(target: RawPath): RawPath {
+    const parent = parentPath(target);
+    let path = this.#resolved.get(parent);
+    if (path === undefined) {
+      path = resolveIn(this.#root, parent);
+      if (path === undefined || statAt(this.#root, path)?.isDirectory() !== true)
+        throw this.#error(`/${fromRaw(parent)} is not a directory in the image`);
+      this.#resolved.set(parent, path);
+    }
+    return path;
+  }
+
+  #finish(
+    path: RawPath,
+    type: CopyPlan['entries'][number]['type'],
+    metadata: Omit<Parameters<typeof setMetadata>[1], 'path' | 'type'>,
+  ): void {
+    const mtime = Math.min(metadata.mtime, SOURCE_DATE_EPOCH);
+    const mode = this.#mode(metadata.mode, type === 'directory');
+    setMetadata(this.#root, { ...metadata, path, type, mode, mtime });
+    if (type === 'directory') this.#times.push({ path, time: mtime });
+  }
+
+  #mode(mode: number, isDirectory: boolean): number {
+    const { chmod } = this.#step;
+    return chmod === undefined ? mode : changeMode(chmod, mode, isDirectory);
+  }
+
+  async #writeFiles(plan: CopyPlan): Promise<void> {
+    const owner = this.#owner ?? { uid: 0, gid: 0 };
+    for (const { target, content } of plan.files) {
+      const path = this.#place(target, false);
+      await writeContent(pathAt(this.#root, path), [Buffer.from(content)]);
+      this.#finish(path, 'file', { ...owner, mode: 0o644, mtime: SOURCE_DATE_EPOCH });
+    }
+  }
+
+  /** What was copied into a directory changed its time. */
+  #setTimes(): void {
+    for (const { path, time } of this.#times.toReversed())
+      lutimesSync(pathAt(this.#root, path), time, time);
+  }
+
+  #findOwner(text: string): Owner {
+    const accounts = readAccounts((path) => {
+      const file = resolveIn(this.#root, path);
+      return file === undefined ? '' : readShort(pathAt(this.#root, file));
+    });
+    const owner = findOwner(text, accounts);
+    if (owner !== undefined) return owner;
+    throw this.#error(`--chown=${text}: the image has no such user or group`, 'use numbers');
+  }
+
+  #error(message: string, fix?: string): LktError {
+    const { position } = this.#step;
+    return sourceError(
+      'BUILD_FAILED',
+      this.#file,
+      position,
+      message,
+      fix === undefined ? {} : { fix },
+    );
+  }
+}
+
+async function* tee(
+  source: AsyncIterable<Uint8Array>,
+  digester: Digester,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    digester.update(chunk);
+    yield chunk;
+  }
+}

@@ -1,0 +1,176 @@
+import { availableParallelism } from 'node:os';
+import { type Digest, LktError, type ProgressEvent, sourceError } from '@lkt/core';
+import {
+  type ContainerConfig,
+  type Descriptor,
+  type Image,
+  loadImage,
+  MediaType,
+  parsePlatform,
+  type Store,
+  writeImage,
+} from '@lkt/oci';
+import { Context } from '../context.ts';
+import type { Dockerfile } from '../dockerfile/ast.ts';
+import { evaluate } from '../dockerfile/evaluate.ts';
+import { parseDockerfile } from '../dockerfile/parse.ts';
+import { imageReferences } from '../dockerfile/references.ts';
+import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
+import { imageMetadata } from '../image-metadata.ts';
+import { StepCache } from '../step-cache.ts';
+import { type Chain, imageKey, type Job } from './job.ts';
+import { LayerDirs } from './layer-dirs.ts';
+import { chooseNamespace } from './namespace.ts';
+import { CacheMiss, PlanRunner } from './plan-runner.ts';
+import { refuseUnsupported } from './unsupported.ts';
+import { runWorker } from './worker-client.ts';
+
+/**
+ * The engine that needs nothing but Linux: overlay mounts, namespaces, and unshare(1).
+ *
+ * A build of which every step is known only reads the cache. On the first step that is not, a worker process is started
+ * in a mount namespace of its own (without root: in a user namespace as well), and it does the rest.
+ */
+export function nativeEngine(): Engine {
+  return { build };
+}
+
+async function build(request: BuildRequest, build: BuildContext): Promise<Descriptor> {
+  const { store, reporter, signal } = build;
+  const dockerfile = parseDockerfile(request.dockerfile);
+  const images = await loadImages(dockerfile, request, store);
+  const plan = evaluate(dockerfile, {
+    buildArgs: request.buildArgs,
+    platform: request.platform,
+    ...(request.target === undefined ? {} : { target: request.target }),
+    imageConfig: (origin): ContainerConfig | undefined =>
+      images.get(imageKey(origin))?.config.config,
+  });
+  for (const { position, text } of plan.warnings) {
+    const place = `${request.dockerfile.path}:${position.line}:${position.column}`;
+    reporter.emit({ kind: 'warning', text: `${place}: ${text}` });
+  }
+  const job: Job = {
+    name: request.name,
+    file: request.dockerfile,
+    plan,
+    context: request.context,
+    images: Object.fromEntries([...images].map(([key, image]) => [key, chainOf(image)])),
+    network: request.network,
+    noCache: request.noCache ?? false,
+    cpus: request.cpus ?? availableParallelism(),
+  };
+  const memo = new Map<string, Digest>();
+  const context = new Context(request.context, { memo });
+  await refuseUnsupported(job, context);
+  const chain = await (job.noCache
+    ? work(job, build, memo)
+    : fromCache(job, build, context).catch(async (error: unknown) => {
+        if (!(error instanceof CacheMiss)) throw error;
+        return work(job, build, memo);
+      }));
+  signal?.throwIfAborted();
+  const target = plan.stages.find((stage) => stage.index === plan.target);
+  if (target === undefined) throw new Error('the plan lacks its target');
+  return writeImage(store, {
+    config: imageMetadata(target, request.labels),
+    layers: chain.map(({ diffId, descriptor }) => {
+      if (descriptor === null) throw new Error(`layer ${diffId} of the image has no blob`);
+      return { diffId, descriptor };
+    }),
+    platform: request.platform,
+  });
+}
+
+/** @throws CacheMiss when a step has to be done; then nothing has been reported. */
+async function fromCache(
+  job: Job,
+  { store, reporter, signal }: BuildContext,
+  context: Context,
+): Promise<Chain> {
+  const events: ProgressEvent[] = [];
+  const { owner } = chooseNamespace(processUid());
+  const runner = new PlanRunner(
+    job,
+    {
+      store,
+      cache: new StepCache(store),
+      layers: new LayerDirs(store.dir, owner),
+      context,
+      reporter: { emit: (event: ProgressEvent) => void events.push(event) },
+    },
+    signal,
+  );
+  const chain = await runner.run();
+  for (const event of events) reporter.emit(event);
+  return chain;
+}
+
+async function work(
+  job: Job,
+  { store, reporter, signal }: BuildContext,
+  memo: ReadonlyMap<string, Digest>,
+): Promise<Chain> {
+  const uid = processUid();
+  return runWorker({ job, store: store.dir, digests: [...memo] }, chooseNamespace(uid), {
+    reporter,
+    uid,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function processUid(): number {
+  const uid = process.geteuid?.();
+  if (process.platform !== 'linux' || uid === undefined) {
+    throw new LktError('HOST_UNSUPPORTED', 'the native engine builds on Linux only', {
+      fix: 'build on Linux',
+    });
+  }
+  return uid;
+}
+
+async function loadImages(
+  dockerfile: Dockerfile,
+  request: BuildRequest,
+  store: Store,
+): Promise<Map<string, Image>> {
+  const { buildArgs, platform, target } = request;
+  const references = imageReferences(
+    dockerfile,
+    buildArgs,
+    platform,
+    target === undefined ? {} : { target },
+  );
+  const images = new Map<string, Image>();
+  for (const reference of references) {
+    const key = imageKey(reference);
+    if (images.has(key)) continue;
+    const digest = request.bases.get(reference.text);
+    if (digest === undefined) {
+      const { position, length, text } = reference;
+      throw sourceError(
+        'PIN_MISSING',
+        request.dockerfile,
+        position,
+        `no digest is known for ${text}`,
+        { length },
+      );
+    }
+    images.set(key, await loadImage(store, digest, parsePlatform(reference.platform)));
+  }
+  return images;
+}
+
+/** Docker's types of layers are OCI's under other names (image-spec, media-types.md), and a manifest has one kind. */
+const OCI_TYPES: Readonly<Record<string, string>> = {
+  [MediaType.dockerLayerTar]: MediaType.layerTar,
+  [MediaType.dockerLayerGzip]: MediaType.layerGzip,
+};
+
+function chainOf({ manifest, config }: Image): Chain {
+  return manifest.layers.map(({ mediaType, digest, size }, index) => {
+    const diffId = config.rootfs.diff_ids[index];
+    if (diffId === undefined) throw new Error('an image has more layers than diff ids');
+    return { diffId, descriptor: { mediaType: OCI_TYPES[mediaType] ?? mediaType, digest, size } };
+  });
+}

@@ -1,0 +1,388 @@
+import { lchownSync, mkdirSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, Digester, digestHex, digestOf, LktError, sourceError } from '@lkt/core';
+import {
+  decompressLayer,
+  fromRaw,
+  type RawPath,
+  readTar,
+  type Store,
+  toRaw,
+  writeLayer,
+  writeTar,
+} from '@lkt/oci';
+import type { Context } from '../context.ts';
+import { type CopyPlan, planCopy } from '../dockerfile/copy.ts';
+import type { CopyStep, ResolvedMount, WorkdirStep } from '../dockerfile/steps.ts';
+import type { StepRecord } from '../step-cache.ts';
+import { FileCopier } from './copy-files.ts';
+import { extractLayer } from './extract.ts';
+import { withOwner } from './host-error.ts';
+import { HostTree } from './host-tree.ts';
+import type { Chain, Job, LayerRef } from './job.ts';
+import type { LayerDirs } from './layer-dirs.ts';
+import { layerEntries } from './layer-entries.ts';
+import { type LayerDir, Overlays, type UpperMount } from './overlay.ts';
+import { findOwner, readAccounts, readShort } from './owners.ts';
+import {
+  type CopyWork,
+  type LayerOptions,
+  mountPlan,
+  type RunWork,
+  type StepExecutor,
+} from './plan-runner.ts';
+import { pathAt, statAt } from './raw-fs.ts';
+import { makeDirectories, resolveIn } from './rooted.ts';
+import { runCommand, type RunMount } from './run.ts';
+import { selectionDigest } from './selection.ts';
+import { settleUpper } from './upper.ts';
+
+export interface ExecutorParts {
+  readonly job: Job;
+  readonly store: Store;
+  readonly layers: LayerDirs;
+  readonly context: Context;
+  /** A directory on the file system of the layers. */
+  readonly temp: string;
+  readonly signal: AbortSignal;
+  /** Root of the machine, not of a user namespace. */
+  readonly isRoot: boolean;
+  readonly canSetGroups: boolean;
+  /** Whether directories of layers go with this process, so that every layer needs a blob to be found again. */
+  readonly isFleeting: boolean;
+}
+
+/**
+ * Does steps with overlay mounts. Runs in a mount namespace of its own; everything it mounts ends with the process.
+ *
+ * Every step is the same: the layers below are mounted with an empty directory over them, something changes files in
+ * there, and what the directory holds then is the layer.
+ */
+export class OverlayExecutor implements StepExecutor {
+  readonly #parts: ExecutorParts;
+  readonly #overlays: Overlays;
+  readonly #unpacked = new Map<Digest, Promise<void>>();
+  readonly #lower = new Map<string, Promise<string>>();
+  #count = 0;
+
+  constructor(parts: ExecutorParts) {
+    this.#parts = parts;
+    this.#overlays = new Overlays(parts.temp);
+  }
+
+  /** Ends the mounts. */
+  close(): void {
+    this.#overlays.unmountAll();
+  }
+
+  async isDirectory(chain: Chain, path: RawPath): Promise<boolean> {
+    const root = await this.#mountLower(chain);
+    const real = resolveIn(root, path);
+    return real !== undefined && statAt(root, real)?.isDirectory() === true;
+  }
+
+  async selectionDigest(step: CopyStep, from: Chain, isDirectory: boolean): Promise<Digest> {
+    const tree = new HostTree(await this.#mountLower(from));
+    return selectionDigest(tree, this.#plan(step, tree, isDirectory), this.#parts.signal);
+  }
+
+  async copy(parent: Chain, work: CopyWork, options: LayerOptions): Promise<StepRecord> {
+    const { job, context, signal } = this.#parts;
+    const { step, from, isDirectory } = work;
+    const tree = from === undefined ? undefined : new HostTree(await this.#mountLower(from));
+    return this.#layer(parent, options, async ({ root }) => {
+      const copier = new FileCopier(root, step, job.file, signal);
+      if (tree === undefined)
+        await copier.copyContext(context, this.#plan(step, context, isDirectory));
+      else await copier.copyTree(tree, this.#plan(step, tree, isDirectory));
+    });
+  }
+
+  async workdir(parent: Chain, step: WorkdirStep, options: LayerOptions): Promise<StepRecord> {
+    return this.#layer(parent, options, async ({ root }) => {
+      const path = resolveIn(root, toRaw(step.path.slice(1)));
+      if (path === undefined || (statAt(root, path)?.isDirectory() ?? true) === false) {
+        const { file } = this.#parts.job;
+        throw sourceError(
+          'BUILD_FAILED',
+          file,
+          step.position,
+          `${step.path} is not a directory in the image`,
+        );
+      }
+      const accounts = readAccounts((name) => readIn(root, name));
+      const owner = findOwner(step.user, accounts);
+      if (owner === undefined)
+        throw sourceError(
+          'BUILD_FAILED',
+          this.#parts.job.file,
+          step.position,
+          `the image has no user or group "${step.user}"`,
+        );
+      makeDirectories(root, path, (made) =>
+        withOwner(
+          () => `/${fromRaw(made)}`,
+          owner.uid,
+          () => lchownSync(pathAt(root, made), owner.uid, owner.gid),
+        ),
+      );
+    });
+  }
+
+  async run(parent: Chain, work: RunWork, options: LayerOptions): Promise<StepRecord> {
+    const { job, canSetGroups, signal } = this.#parts;
+    const { step, network, log } = work;
+    return this.#layer(parent, options, async ({ root, directory }) => {
+      const mounts = await Promise.all(
+        step.mounts.map(async (mount, index) => this.#prepareMount(mount, work.mounts[index])),
+      );
+      await withAll(
+        mounts.map(({ lock }) => lock),
+        async (name, run) =>
+          this.#parts.store.withLock(name, run, { signal, timeoutMs: 24 * 3600 * 1000 }),
+        async () => {
+          await runCommand({
+            step,
+            file: job.file,
+            root,
+            directory,
+            mounts: mounts.map(({ mount }) => mount),
+            network,
+            canSetGroups,
+            log,
+            signal,
+          });
+        },
+      );
+    });
+  }
+
+  async withBlob(layer: LayerRef): Promise<StepRecord> {
+    const { store, layers, signal } = this.#parts;
+    const written = await writeLayer(store, layerEntries(layers.path(layer.diffId)), { signal });
+    if (written.diffId !== layer.diffId) {
+      throw new LktError('DIGEST_MISMATCH', `the directory of layer ${layer.diffId} was changed`, {
+        fix: `remove it: ${layers.path(layer.diffId)}`,
+      });
+    }
+    return written;
+  }
+
+  /** Mounts what is below, lets `change` change it, and keeps what has changed. */
+  async #layer(
+    parent: Chain,
+    { blob }: LayerOptions,
+    change: (mount: UpperMount) => Promise<void>,
+  ): Promise<StepRecord> {
+    const { store, layers, signal, isFleeting } = this.#parts;
+    const lower = await this.#mountLower(parent);
+    const mount = this.#overlays.mountUpper(this.#name(), await this.#dirs(parent), lower);
+    try {
+      try {
+        await change(mount);
+      } finally {
+        this.#overlays.unmount(mount.root);
+      }
+      signal.throwIfAborted();
+      settleUpper(mount.upper, lower);
+      const entries = layerEntries(mount.upper);
+      const record =
+        blob || isFleeting
+          ? await writeLayer(store, entries, { signal })
+          : { diffId: await hashLayer(entries, signal), descriptor: null };
+      await layers.publish(mount.upper, record.diffId);
+      return record;
+    } finally {
+      await rm(mount.directory, { recursive: true, force: true });
+    }
+  }
+
+  /** The merged file system of a chain, read-only; mounted once. */
+  async #mountLower(chain: Chain): Promise<string> {
+    const key = chain.map(({ diffId }) => diffId).join();
+    let mounted = this.#lower.get(key);
+    if (mounted === undefined) {
+      mounted = (async () => {
+        const dirs = await this.#dirs(chain);
+        return dirs.length === 0
+          ? this.#overlays.empty
+          : this.#overlays.mountLower(this.#name(), dirs);
+      })();
+      this.#lower.set(key, mounted);
+    }
+    return mounted;
+  }
+
+  async #dirs(chain: Chain): Promise<LayerDir[]> {
+    await Promise.all(chain.map(async (layer) => this.#unpack(layer)));
+    const filled = chain.filter(({ diffId }) => diffId !== EMPTY_LAYER);
+    return filled.map(({ diffId }) => ({ diffId, path: this.#parts.layers.path(diffId) }));
+  }
+
+  async #unpack(layer: LayerRef): Promise<void> {
+    let unpacked = this.#unpacked.get(layer.diffId);
+    if (unpacked === undefined) {
+      unpacked = this.#unpackNow(layer);
+      this.#unpacked.set(layer.diffId, unpacked);
+    }
+    return unpacked;
+  }
+
+  async #unpackNow({ diffId, descriptor }: LayerRef): Promise<void> {
+    const { store, layers, signal, isRoot } = this.#parts;
+    if (await layers.has(diffId)) return;
+    if (descriptor === null) {
+      throw new LktError(
+        'NOT_FOUND',
+        `layer ${diffId} was removed from the store while it was used`,
+        {
+          fix: 'build again',
+        },
+      );
+    }
+    const directory = join(this.#parts.temp, this.#name());
+    mkdirSync(directory, { mode: 0o755 });
+    const digester = new Digester();
+    const archive = hashed(decompressLayer(descriptor, store.read(descriptor)), digester);
+    await extractLayer(readTar(archive), directory, { canMakeDevices: isRoot, signal });
+    const actual = digester.digest();
+    if (actual !== diffId) {
+      throw new LktError(
+        'IMAGE_INVALID',
+        `layer ${descriptor.digest} unpacks to ${actual}, and the config of its image says ${diffId}`,
+      );
+    }
+    await layers.publish(directory, diffId);
+  }
+
+  #plan(step: CopyStep, tree: Context | HostTree, isDirectory: boolean): CopyPlan {
+    return planCopy(step, tree, { file: this.#parts.job.file, isDirectory: () => isDirectory });
+  }
+
+  async #prepareMount(
+    mount: ResolvedMount,
+    from: Chain | undefined,
+  ): Promise<{ mount: RunMount; lock?: string }> {
+    const target = mount.target ?? '/';
+    switch (mount.type) {
+      case 'tmpfs': {
+        const size = mount.size === undefined ? '' : `,size=${mount.size}`;
+        const options = `mode=${(mount.mode ?? 0o1777).toString(8)}${size}`;
+        return { mount: { type: 'tmpfs', target, options, isFile: false } };
+      }
+      case 'bind':
+        return { mount: await this.#bindMount(mount, target, from) };
+      case 'cache': {
+        const name = digestHex(digestOf(mount.id));
+        const source = join(
+          this.#parts.store.dir,
+          'mounts',
+          this.#parts.isRoot ? 'root' : 'user',
+          name,
+        );
+        await mkdir(source, { recursive: true, mode: mount.mode ?? 0o755 });
+        lchownSync(source, mount.uid ?? 0, mount.gid ?? 0);
+        return {
+          mount: { type: 'bind', source, target, readOnly: mount.readOnly, isFile: false },
+          ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),
+        };
+      }
+      case 'secret':
+      case 'ssh':
+        throw new Error('refused before');
+      default:
+        return mount.type satisfies never;
+    }
+  }
+
+  async #bindMount(
+    mount: ResolvedMount,
+    target: string,
+    from: Chain | undefined,
+  ): Promise<RunMount> {
+    const { job, context, signal } = this.#parts;
+    const path = toRaw(mount.source.slice(1));
+    let root: string;
+    if (from === undefined) {
+      const copy = this.#overlays.mountUpper(this.#name(), [], this.#overlays.empty);
+      root = copy.root;
+      await new FileCopier(root, PLAIN_COPY, job.file, signal).copyContext(context, {
+        ...mountPlan(context, mount.source),
+        directories: parentsOf(path),
+      });
+    } else if (mount.readOnly) {
+      root = await this.#mountLower(from);
+    } else {
+      // What is written is for this command alone.
+      const lower = await this.#mountLower(from);
+      root = this.#overlays.mountUpper(this.#name(), await this.#dirs(from), lower).root;
+    }
+    const real = resolveIn(root, path);
+    const stats = real === undefined ? undefined : statAt(root, real);
+    if (real === undefined || stats === undefined)
+      throw sourceError(
+        'BUILD_FAILED',
+        job.file,
+        mount.position,
+        `${mount.source} is not there to be mounted`,
+      );
+    const source = real === '' ? root : `${root}/${fromRaw(real)}`;
+    return { type: 'bind', source, target, readOnly: mount.readOnly, isFile: !stats.isDirectory() };
+  }
+
+  #name(): string {
+    this.#count += 1;
+    return String(this.#count);
+  }
+}
+
+/** An archive with nothing in it: steps that change nothing have it. */
+const EMPTY_LAYER = digestOf(new Uint8Array(1024));
+
+/** A COPY without flags. */
+const PLAIN_COPY = { chown: undefined, chmod: undefined } as unknown as CopyStep;
+
+async function hashLayer(
+  entries: ReturnType<typeof layerEntries>,
+  signal: AbortSignal,
+): Promise<Digest> {
+  const digester = new Digester();
+  for await (const chunk of writeTar(entries)) {
+    signal.throwIfAborted();
+    digester.update(chunk);
+  }
+  return digester.digest();
+}
+
+async function* hashed(
+  source: AsyncIterable<Uint8Array>,
+  digester: Digester,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    digester.update(chunk);
+    yield chunk;
+  }
+}
+
+function readIn(root: string, path: RawPath): string {
+  const file = resolveIn(root, path);
+  return file === undefined ? '' : readShort(pathAt(root, file));
+}
+
+function parentsOf(path: RawPath): RawPath[] {
+  const parts = path.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+
+/** Runs while holding every lock, taken in one order. */
+async function withAll(
+  names: readonly (string | undefined)[],
+  hold: (name: string, run: () => Promise<void>) => Promise<void>,
+  run: () => Promise<void>,
+): Promise<void> {
+  const locks = [...new Set(names.filter((name) => name !== undefined))].toSorted();
+  const [first, ...rest] = locks;
+  if (first === undefined) return run();
+  return hold(first, async () => withAll(rest, hold, run));
+}

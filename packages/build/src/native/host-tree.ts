@@ -1,0 +1,30 @@
+import type { Stats } from 'node:fs';
+import type { RawPath } from '@lkt/oci';
+import type { SourceNode, SourceTree } from '../dockerfile/copy.ts';
+import { linkAt, namesAt, statAt, typeOf } from './raw-fs.ts';
+
+/** A mounted file system as what a COPY reads from. Sockets are not in it. */
+export class HostTree implements SourceTree {
+  readonly root: string;
+  readonly #stats = new Map<RawPath, Stats | undefined>();
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  node(path: RawPath): SourceNode | undefined {
+    const stats = this.stats(path);
+    const type = stats === undefined ? undefined : typeOf(stats);
+    if (type === undefined) return undefined;
+    return { type, ...(type === 'symlink' ? { link: linkAt(this.root, path) } : {}) };
+  }
+
+  names(path: RawPath): readonly string[] {
+    return this.stats(path)?.isDirectory() === true ? namesAt(this.root, path) : [];
+  }
+
+  stats(path: RawPath): Stats | undefined {
+    if (!this.#stats.has(path)) this.#stats.set(path, statAt(this.root, path));
+    return this.#stats.get(path);
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * The first process in the namespaces of a RUN. It makes the root file system the only one there is, takes away what a
+ * build does not need, and becomes the command.
+ *
+ * Started by run.ts: `node init.ts <sandbox file>`, root in fresh pid, mount, uts, ipc, cgroup and (without network)
+ * net namespaces. It must not import much: this is the time a RUN waits.
+ */
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  fchownSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { findUser, readAccounts, readShort } from './owners.ts';
+import { NOT_EXECUTABLE, NOT_FOUND, type Sandbox, type SandboxFailure } from './sandbox.ts';
+import {
+  bringLoopbackUp,
+  defaultSignals,
+  detach,
+  execute,
+  keepOpen,
+  makeNode,
+  mount,
+  MS,
+  pivotRoot,
+  prctl,
+  S_IFCHR,
+  setCapabilities,
+  setHostname,
+  setLimit,
+  SystemCallError,
+} from './syscalls.ts';
+
+function enter(box: Sandbox): void {
+  process.umask(0o022);
+  mountKernelFileSystems(box);
+  for (const item of box.mounts) {
+    if (item.type === 'tmpfs') {
+      mount('tmpfs', box.root + item.target, {
+        type: 'tmpfs',
+        data: item.options,
+        flags: MS.nosuid | MS.nodev,
+      });
+    } else {
+      bind(item.source, box.root + item.target, item.readOnly ? MS.rdonly : 0);
+    }
+  }
+  setHostname('lkt');
+  if (box.network === 'none') bringLoopbackUp();
+  process.chdir(box.root);
+  pivotRoot('.', '.');
+  // The old root lies over the new one now.
+  detach('.');
+  process.chdir('/');
+  limitResources();
+}
+
+/** /proc, /sys and /dev as containers have them (runtime-spec, config-linux.md, "Default Filesystems"). */
+function mountKernelFileSystems({ root, files }: Sandbox): void {
+  const restricted = MS.nosuid | MS.nodev | MS.noexec;
+  mount('proc', `${root}/proc`, { type: 'proc', flags: restricted });
+  for (const path of ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'])
+    if (existsSync(`${root}/proc/${path}`))
+      bind(`${root}/proc/${path}`, `${root}/proc/${path}`, MS.rdonly | restricted);
+  mountSys(root);
+  mountDev(root, files);
+  const masked = [
+    'proc/acpi',
+    'proc/asound',
+    'proc/interrupts',
+    'proc/kcore',
+    'proc/keys',
+    'proc/latency_stats',
+    'proc/sched_debug',
+    'proc/scsi',
+    'proc/timer_list',
+    'proc/timer_stats',
+    'sys/firmware',
+    'sys/devices/virtual/powercap',
+  ];
+  for (const path of masked) {
+    const target = `${root}/${path}`;
+    if (!existsSync(target)) continue;
+    if (statSync(target).isDirectory())
+      mount('tmpfs', target, { type: 'tmpfs', flags: MS.rdonly | restricted });
+    else bind(`${root}/dev/null`, target, 0);
+  }
+}
+
+function mountSys(root: string): void {
+  const flags = MS.nosuid | MS.nodev | MS.noexec | MS.rdonly;
+  try {
+    mount('sysfs', `${root}/sys`, { type: 'sysfs', flags });
+  } catch (error) {
+    // A user namespace that shares the host's network has no sysfs of its own.
+    if (!(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
+    mount('tmpfs', `${root}/sys`, { type: 'tmpfs', flags });
+  }
+}
+
+function mountDev(root: string, files: Sandbox['files']): void {
+  const dev = `${root}/dev`;
+  mount('tmpfs', dev, { type: 'tmpfs', data: 'mode=755,size=65536k', flags: MS.nosuid });
+  for (const [name, major, minor] of DEVICES) makeDevice(`${dev}/${name}`, name, major, minor);
+  mkdirSync(`${dev}/pts`);
+  mount('devpts', `${dev}/pts`, {
+    type: 'devpts',
+    data: 'newinstance,ptmxmode=0666,mode=0620',
+    flags: MS.nosuid | MS.noexec,
+  });
+  mkdirSync(`${dev}/shm`);
+  mount('tmpfs', `${dev}/shm`, {
+    type: 'tmpfs',
+    data: 'mode=1777,size=65536k',
+    flags: MS.nosuid | MS.nodev,
+  });
+  const links = {
+    ptmx: 'pts/ptmx',
+    fd: '/proc/self/fd',
+    stdin: '/proc/self/fd/0',
+    stdout: '/proc/self/fd/1',
+    stderr: '/proc/self/fd/2',
+  };
+  for (const [name, target] of Object.entries(links)) symlinkSync(target, `${dev}/${name}`);
+  for (const { path, content, mode } of files) {
+    if (!path.startsWith('/dev/')) throw new Error(`${path} is not in /dev`);
+    mkdirSync(`${root}${path.slice(0, path.lastIndexOf('/'))}`, { recursive: true });
+    writeFileSync(`${root}${path}`, content, { mode });
+  }
+}
+
+const DEVICES = [
+  ['null', 1, 3],
+  ['zero', 1, 5],
+  ['full', 1, 7],
+  ['random', 1, 8],
+  ['urandom', 1, 9],
+  ['tty', 5, 0],
+] as const;
+
+function makeDevice(path: string, name: string, major: number, minor: number): void {
+  try {
+    makeNode(path, S_IFCHR | 0o666, major, minor);
+    chmodSync(path, 0o666);
+  } catch (error) {
+    // Not in a user namespace. There the machine's own is safe: nobody in it owns that.
+    if (!(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
+    writeFileSync(path, '');
+    mount(`/dev/${name}`, path, { flags: MS.bind });
+  }
+}
+
+/** A bind mount takes flags only when it is mounted again. */
+function bind(source: string, target: string, flags: number): void {
+  mount(source, target, { flags: MS.bind | MS.rec });
+  if (flags !== 0) mount(null, target, { flags: MS.bind | MS.remount | MS.rdonly | flags });
+}
+
+/** The same for everyone, whatever the caller has. */
+function limitResources(): void {
+  const [RLIMIT_STACK, RLIMIT_CORE, RLIMIT_NOFILE] = [3, 4, 7];
+  const infinity = 2n ** 64n - 1n;
+  setLimit(RLIMIT_STACK, 8n << 20n, infinity);
+  setLimit(RLIMIT_CORE, 0n, 0n);
+  setLimit(RLIMIT_NOFILE, 1n << 16n, 1n << 20n);
+}
+
+/** The capabilities Docker gives: CHOWN … SETFCAP of capabilities(7). */
+const CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
+
+function run(box: Sandbox): void {
+  const user = findUser(
+    box.user,
+    readAccounts((path) => readShort(`/${path}`)),
+  );
+  if (user === undefined)
+    fail('user', `the image has no user or group ${JSON.stringify(box.user)}`);
+  const env = Object.fromEntries(
+    box.env.map((entry) => [
+      entry.slice(0, entry.indexOf('=')),
+      entry.slice(entry.indexOf('=') + 1),
+    ]),
+  );
+  if (env['HOME'] === undefined) env['HOME'] = user.home;
+  try {
+    mkdirSync(box.workdir, { recursive: true });
+    process.chdir(box.workdir);
+  } catch (error) {
+    fail('user', `cannot enter the working directory ${box.workdir}: ${String(error)}`);
+  }
+  // So that the command can open /dev/stdout.
+  if (user.uid !== 0) fchownSync(1, user.uid, user.gid);
+  become(user, box.canSetGroups);
+  const [name = ''] = box.argv;
+  const program = findProgram(name, env['PATH'] ?? '');
+  if (program === undefined) quit(NOT_FOUND, `${name}: not found`);
+  passDescriptors();
+  defaultSignals();
+  const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+  // Not process.execve, which ends in a crash when it fails.
+  const { message } = execute(program, box.argv, variables);
+  quit(NOT_EXECUTABLE, `${name}: cannot be run: ${message}`);
+}
+
+function become(
+  user: { uid: number; gid: number; groups: readonly number[] },
+  canSetGroups: boolean,
+): void {
+  const [PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [
+    24, 38, 47, 4,
+  ];
+  for (let capability = 0; capability < 64; capability += 1) {
+    if (CAPABILITIES.includes(capability)) continue;
+    try {
+      prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    } catch (error) {
+      if (error instanceof SystemCallError && error.code === 'EINVAL') break;
+      throw error;
+    }
+  }
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  try {
+    if (canSetGroups) process.setgroups?.([...user.groups]);
+    if (user.gid !== 0) process.setgid?.(user.gid);
+    if (user.uid !== 0) process.setuid?.(user.uid);
+  } catch (error) {
+    fail('id', `user ${user.uid}:${user.gid}: ${String(error)}`);
+  }
+  if (user.uid === 0) setCapabilities(CAPABILITIES);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  // A seccomp filter would be set here, last: it binds what was needed above too.
+}
+
+/** Lets 0, 1 and 2 through to the command, which Node would not, and nothing else, such as what the caller left open. */
+function passDescriptors(): void {
+  for (const name of readdirSync('/proc/self/fd')) {
+    const descriptor = Number(name);
+    try {
+      keepOpen(descriptor, descriptor < 3);
+    } catch (error) {
+      // The one that the list was read with.
+      if (!(error instanceof SystemCallError) || error.code !== 'EBADF') throw error;
+    }
+  }
+}
+
+function findProgram(name: string, path: string): string | undefined {
+  const candidates = name.includes('/')
+    ? [name]
+    : path.split(':').map((directory) => `${directory === '' ? '.' : directory}/${name}`);
+  return candidates.find((candidate) => {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return lstatSync(candidate).isSymbolicLink() || statSync(candidate).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+function fail(kind: SandboxFailure['kind'], message: string): never {
+  writeSync(3, JSON.stringify({ kind, message } satisfies SandboxFailure));
+  process.exit(1);
+}
+
+function quit(status: number, message: string): never {
+  writeSync(2, `${message}\n`);
+  process.exit(status);
+}
+
+const [, , file = ''] = process.argv;
+try {
+  const sandbox = JSON.parse(readFileSync(file, 'utf8')) as Sandbox;
+  enter(sandbox);
+  run(sandbox);
+} catch (error) {
+  if (error instanceof SystemCallError) fail('host', error.message);
+  fail('crash', error instanceof Error ? (error.stack ?? '') : String(error));
+}

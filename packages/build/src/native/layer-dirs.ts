@@ -1,0 +1,42 @@
+import { lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestHex, isErrno } from '@lkt/core';
+
+/**
+ * Unpacked layers in the store, as overlay file systems take them: `layers/<owner>/<diffID>`. Whiteouts are character
+ * devices 0/0; nothing in a directory is there that is not in the layer's archive, and the other way round.
+ *
+ * Whoever is root in a user namespace sees other owners in a directory than root of the machine does, so each has its
+ * own: `owner` is the user id, with `+` when further ids are mapped.
+ */
+export class LayerDirs {
+  readonly dir: string;
+
+  constructor(store: string, owner: string) {
+    this.dir = join(store, 'layers', owner);
+  }
+
+  path(diffId: Digest): string {
+    return join(this.dir, digestHex(diffId));
+  }
+
+  async has(diffId: Digest): Promise<boolean> {
+    try {
+      return (await lstat(this.path(diffId))).isDirectory();
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return false;
+      throw error;
+    }
+  }
+
+  /** Makes a finished directory the one of this layer, unless there is one already; then it is removed. */
+  async publish(directory: string, diffId: Digest): Promise<void> {
+    await mkdir(this.dir, { recursive: true });
+    try {
+      await rename(directory, this.path(diffId));
+    } catch (error) {
+      if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+}

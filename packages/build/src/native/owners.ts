@@ -1,0 +1,92 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { isErrno } from '@lkt/core';
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface User extends Owner {
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+  readonly home: string;
+}
+
+/** An image's /etc/passwd and /etc/group, as text. */
+export interface Accounts {
+  readonly passwd: string;
+  readonly group: string;
+}
+
+/** Longer ones are not read to their end. */
+const MAX_LENGTH = 1 << 20;
+
+/** @param read gives a file of the image, '' when there is none. */
+export function readAccounts(read: (path: 'etc/passwd' | 'etc/group') => string): Accounts {
+  return { passwd: read('etc/passwd'), group: read('etc/group') };
+}
+
+export function readShort(path: string | Buffer): string {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return '';
+    throw error;
+  }
+  try {
+    const buffer = Buffer.alloc(MAX_LENGTH);
+    return buffer.toString('utf8', 0, readSync(file, buffer, 0, MAX_LENGTH, 0));
+  } catch (error) {
+    if (isErrno(error, 'EISDIR')) return '';
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** `user[:group]` of --chown: names or numbers. A user without a group has the group of the same number. Undefined: no such name. */
+export function findOwner(text: string, accounts: Accounts): Owner | undefined {
+  const [user = '', group] = text.split(':');
+  const uid = user === '' ? 0 : idOf(user, accounts.passwd);
+  const gid = group === undefined || group === '' ? undefined : idOf(group, accounts.group);
+  if (uid === undefined || (group !== undefined && group !== '' && gid === undefined))
+    return undefined;
+  return { uid, gid: gid ?? uid };
+}
+
+/** `user[:group]` of USER, as runc understands it. Undefined: no such name. */
+export function findUser(text: string, accounts: Accounts): User | undefined {
+  const [user = '', group = ''] = text.split(':');
+  const uid = user === '' ? 0 : idOf(user, accounts.passwd);
+  if (uid === undefined) return undefined;
+  const entry = lines(accounts.passwd).find(([name, , number]) =>
+    isNumber(user) || user === '' ? number === String(uid) : name === user,
+  );
+  const home = entry?.[5] === undefined || entry[5] === '' ? '/' : entry[5];
+  if (group !== '') {
+    const gid = idOf(group, accounts.group);
+    return gid === undefined ? undefined : { uid, gid, groups: [], home };
+  }
+  const name = entry?.[0];
+  const groups = lines(accounts.group)
+    .filter(([, , , members = '']) => name !== undefined && members.split(',').includes(name))
+    .map(([, , number]) => Number(number))
+    .filter((number) => Number.isInteger(number));
+  return { uid, gid: Number(entry?.[3] ?? 0), groups, home };
+}
+
+/** passwd(5) and group(5) have the name first and the number third. */
+function idOf(text: string, file: string): number | undefined {
+  if (isNumber(text)) return Number(text);
+  const number = lines(file).find(([name]) => name === text)?.[2];
+  return number !== undefined && isNumber(number) ? Number(number) : undefined;
+}
+
+function lines(file: string): string[][] {
+  return file.split('\n').map((line) => line.split(':'));
+}
+
+function isNumber(text: string): boolean {
+  return /^\d{1,10}$/.test(text) && Number(text) < 0xffff_ffff;
+}

@@ -1,0 +1,377 @@
+import { availableParallelism } from 'node:os';
+import type { Digest, Reporter } from '@lkt/core';
+import { LktError } from '@lkt/core';
+import { fromRaw, type RawPath, type Store, toRaw } from '@lkt/oci';
+import type { Context } from '../context.ts';
+import { type CopyPlan, planCopy } from '../dockerfile/copy.ts';
+import type {
+  CopyStep,
+  Origin,
+  RunStep,
+  StagePlan,
+  Step,
+  WorkdirStep,
+} from '../dockerfile/steps.ts';
+import type { StepCache, StepRecord } from '../step-cache.ts';
+import { type Chain, diffIds, imageKey, type Job, type LayerRef } from './job.ts';
+import type { LayerDirs } from './layer-dirs.ts';
+import { Limiter } from './limiter.ts';
+
+/** Does what the cache cannot answer. */
+export interface StepExecutor {
+  /** Whether a path is a directory in a file system, links followed. */
+  isDirectory(chain: Chain, path: RawPath): Promise<boolean>;
+  /** Digest of what a COPY takes from a file system: names, types, modes, owners, times, contents. */
+  selectionDigest(step: CopyStep, from: Chain, isDirectory: boolean): Promise<Digest>;
+  copy(parent: Chain, copy: CopyWork, options: LayerOptions): Promise<StepRecord>;
+  run(parent: Chain, run: RunWork, options: LayerOptions): Promise<StepRecord>;
+  workdir(parent: Chain, step: WorkdirStep, options: LayerOptions): Promise<StepRecord>;
+  /** The layer with its blob, made from its directory. */
+  withBlob(layer: LayerRef): Promise<StepRecord>;
+}
+
+export interface LayerOptions {
+  /** Whether the layer is one of the image, and so needs a blob. */
+  readonly blob: boolean;
+}
+
+export interface CopyWork {
+  readonly step: CopyStep;
+  /** The file system that is copied from; undefined for the context. */
+  readonly from: Chain | undefined;
+  readonly isDirectory: boolean;
+}
+
+export interface RunWork {
+  readonly step: RunStep;
+  readonly network: 'none' | 'host';
+  /** For each of the step's mounts, the file system it is from; undefined for the context. */
+  readonly mounts: readonly (Chain | undefined)[];
+  readonly log: (text: string) => void;
+}
+
+export interface RunnerParts {
+  readonly store: Store;
+  readonly cache: StepCache;
+  readonly layers: LayerDirs;
+  readonly context: Context;
+  readonly reporter: Reporter;
+  readonly executor?: StepExecutor;
+}
+
+/** Thrown where there is no executor: a step has to be done. */
+export class CacheMiss extends Error {}
+
+/**
+ * Goes through a plan: stages beside each other, the steps of a stage one after the other, each from the cache or by
+ * the executor. Without one it only finds out whether the cache has everything.
+ */
+export class PlanRunner {
+  readonly #job: Job;
+  readonly #parts: RunnerParts;
+  readonly #stages = new Map<number, Promise<Chain>>();
+  readonly #running: Limiter;
+  readonly #abort = new AbortController();
+  readonly #signal: AbortSignal;
+
+  constructor(job: Job, parts: RunnerParts, signal?: AbortSignal) {
+    this.#job = job;
+    this.#parts = parts;
+    this.#running = new Limiter(Math.max(1, job.cpus || availableParallelism()));
+    this.#signal =
+      signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
+  }
+
+  /** The layers of the target. Nothing goes on any more when this returns or throws. */
+  async run(): Promise<Chain> {
+    const { plan } = this.#job;
+    const all = plan.stages.map((stage) => this.#stage(stage.index));
+    let first: { readonly error: unknown } | undefined;
+    await Promise.all(
+      all.map(async (stage) =>
+        stage.catch((error: unknown) => {
+          first ??= { error };
+          this.#abort.abort(error);
+        }),
+      ),
+    );
+    if (first !== undefined) throw first.error;
+    return this.#stage(plan.target);
+  }
+
+  /** Aborted when the caller aborts or a stage has failed. */
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  #stage(index: number): Promise<Chain> {
+    let stage = this.#stages.get(index);
+    if (stage === undefined) {
+      stage = this.#build(index);
+      this.#stages.set(index, stage);
+    }
+    return stage;
+  }
+
+  async #build(index: number): Promise<Chain> {
+    const stage = this.#job.plan.stages.find((item) => item.index === index);
+    if (stage === undefined) throw new Error(`stage ${index} is not in the plan`);
+    const blob = isPartOfTarget(this.#job, index);
+    let chain = (await this.#chain(stage.base)) ?? [];
+    for (const [index, step] of stage.steps.entries()) {
+      this.#signal.throwIfAborted();
+      const layer = await this.#step({ stage, step, number: index + 1 }, chain, blob);
+      if (layer !== undefined) chain = [...chain, layer];
+    }
+    return chain;
+  }
+
+  async #step(at: StepPlace, parent: Chain, blob: boolean): Promise<LayerRef | undefined> {
+    const { stage, step, number } = at;
+    // BuildKit makes no layer for it either.
+    if (step.kind === 'workdir' && step.path === '/') return undefined;
+    const label = stage.name ?? String(stage.index);
+    const id = `${this.#job.name}:${label}/${number}`;
+    // What the step needs of other stages is waited for first.
+    const prepared = await this.#prepare(id, step, parent, stage);
+    const title = `[${label} ${number}/${stage.steps.length}] ${step.title}`;
+    this.#emit({ kind: 'start', id, title });
+    try {
+      const { layer, cached } = await this.#layer(prepared, parent, blob);
+      this.#emit({ kind: 'done', id, cached });
+      return layer;
+    } catch (error) {
+      this.#emit({ kind: 'failed', id });
+      throw error;
+    }
+  }
+
+  async #layer(
+    prepared: Prepared,
+    parent: Chain,
+    blob: boolean,
+  ): Promise<{ layer: LayerRef; cached: boolean }> {
+    const key = this.#parts.cache.key({ ...prepared.question, parent: diffIds(parent) });
+    const known = await this.#known(key, blob);
+    if (known !== undefined) return { layer: known, cached: true };
+    const executor = this.#executor();
+    return this.#parts.store.withLock(
+      `step-${key}`,
+      async () => {
+        // Another process may have done it while this one waited.
+        const other = await this.#known(key, blob);
+        if (other !== undefined) return { layer: other, cached: true };
+        const record = await prepared.execute(executor, { blob });
+        await this.#parts.cache.store(key, record);
+        return { layer: record, cached: false };
+      },
+      { signal: this.#signal, timeoutMs: 24 * 3600 * 1000 },
+    );
+  }
+
+  /** The cached result, when all that it speaks of is still there. */
+  async #known(key: string, blob: boolean): Promise<LayerRef | undefined> {
+    if (this.#job.noCache) return undefined;
+    const { cache, store, layers, executor } = this.#parts;
+    const record = await cache.record(key);
+    if (record === undefined) return undefined;
+    const { descriptor, diffId } = record;
+    const hasBlob =
+      descriptor !== null && (await store.size(descriptor.digest)) === descriptor.size;
+    if (hasBlob) return record;
+    if (!(await layers.has(diffId))) return undefined;
+    if (!blob) return { diffId, descriptor: null };
+    if (executor === undefined) throw new CacheMiss();
+    const whole = await executor.withBlob(record);
+    await cache.store(key, whole);
+    return whole;
+  }
+
+  async #prepare(id: string, step: Step, parent: Chain, stage: StagePlan): Promise<Prepared> {
+    switch (step.kind) {
+      case 'workdir':
+        return {
+          question: { kind: 'workdir', path: step.path, user: step.user },
+          execute: async (executor, options) => executor.workdir(parent, step, options),
+        };
+      case 'run':
+        return this.#prepareRun(id, step, parent, stage);
+      case 'copy':
+      case 'add':
+        return this.#prepareCopy(step, parent);
+      default:
+        return step satisfies never;
+    }
+  }
+
+  async #prepareRun(id: string, step: RunStep, parent: Chain, stage: StagePlan): Promise<Prepared> {
+    const network = this.#job.network && step.network !== 'none' ? 'host' : 'none';
+    const mounts = await Promise.all(step.mounts.map(async ({ from }) => this.#chain(from)));
+    const inputs = await Promise.all(
+      step.mounts.map(async (mount, index) => ({
+        type: mount.type,
+        target: mount.target,
+        readOnly: mount.readOnly,
+        // What is in a cache is nobody's input: it must not change the result.
+        ...(mount.type === 'tmpfs' ? { size: mount.size, mode: mount.mode } : {}),
+        ...(mount.type === 'bind'
+          ? {
+              source: mount.source,
+              from: diffIds(mounts[index] ?? []),
+              content:
+                mount.from.kind === 'context' ? await this.#contextDigest(mount.source) : undefined,
+            }
+          : {}),
+      })),
+    );
+    const { argv, env, workdir, user, files } = step;
+    return {
+      question: {
+        kind: 'run',
+        argv,
+        env,
+        workdir,
+        user,
+        files,
+        network,
+        mounts: inputs,
+        platform: stage.platform,
+      },
+      execute: async (executor, options) =>
+        this.#running.run(async () => {
+          this.#signal.throwIfAborted();
+          const log = (text: string): void => this.#emit({ kind: 'log', id, text });
+          return executor.run(parent, { step, network, mounts, log }, options);
+        }),
+    };
+  }
+
+  async #prepareCopy(step: CopyStep, parent: Chain): Promise<Prepared> {
+    const from = await this.#chain(step.from);
+    const isDirectory = await this.#isDirectory(step, parent);
+    const { chown, chmod } = step;
+    const input =
+      from === undefined
+        ? await this.#parts.context.digest(this.#contextPlan(step, isDirectory), this.#signal)
+        : await this.#selectionDigest(step, from, isDirectory);
+    return {
+      question: { kind: 'copy', context: from === undefined, input, chown, chmod },
+      execute: async (executor, options) =>
+        executor.copy(parent, { step, from, isDirectory }, options),
+    };
+  }
+
+  #contextPlan(step: CopyStep, isDirectory: boolean): CopyPlan {
+    const { file } = this.#job;
+    return planCopy(step, this.#parts.context, { file, isDirectory: () => isDirectory });
+  }
+
+  async #selectionDigest(step: CopyStep, from: Chain, isDirectory: boolean): Promise<string> {
+    const { sources, files, destination, destinationIsDirectory, parents, exclude } = step;
+    const question = {
+      kind: 'selection',
+      from: diffIds(from),
+      sources: sources.map(({ text, base }) => ({ text, base })),
+      ...{ files, destination, destinationIsDirectory, parents, exclude, isDirectory },
+    };
+    return this.#remembered(question, async (executor) =>
+      executor.selectionDigest(step, from, isDirectory),
+    );
+  }
+
+  /** Whether the destination of a COPY is a directory, where that matters. */
+  async #isDirectory(step: CopyStep, parent: Chain): Promise<boolean> {
+    const path = toRaw(step.destination.slice(1));
+    if (step.destinationIsDirectory || path === '') return true;
+    const question = { kind: 'is-directory', of: diffIds(parent), path };
+    const answer = await this.#remembered(question, async (executor) =>
+      String(await executor.isDirectory(parent, path)),
+    );
+    return answer === 'true';
+  }
+
+  async #remembered(
+    question: Readonly<Record<string, unknown>>,
+    ask: (executor: StepExecutor) => Promise<string>,
+  ): Promise<string> {
+    const { cache } = this.#parts;
+    const key = cache.key(question);
+    const known = await cache.recall(key);
+    if (known !== undefined) return known;
+    const answer = await ask(this.#executor());
+    await cache.remember(key, answer);
+    return answer;
+  }
+
+  async #contextDigest(source: string): Promise<Digest> {
+    return this.#parts.context.digest(mountPlan(this.#parts.context, source), this.#signal);
+  }
+
+  /** The file system of an origin; undefined for the context. */
+  async #chain(origin: Origin): Promise<Chain | undefined> {
+    switch (origin.kind) {
+      case 'context':
+        return undefined;
+      case 'scratch':
+        return [];
+      case 'stage':
+        return this.#stage(origin.index);
+      case 'image': {
+        const chain = this.#job.images[imageKey(origin)];
+        if (chain === undefined) throw new Error(`${origin.text} is not among the images`);
+        return chain;
+      }
+      default:
+        return origin satisfies never;
+    }
+  }
+
+  #executor(): StepExecutor {
+    if (this.#parts.executor === undefined) throw new CacheMiss();
+    return this.#parts.executor;
+  }
+
+  #emit(event: Parameters<Reporter['emit']>[0]): void {
+    this.#parts.reporter.emit(event);
+  }
+}
+
+interface StepPlace {
+  readonly stage: StagePlan;
+  readonly step: Step;
+  /** In the stage, from 1. */
+  readonly number: number;
+}
+
+interface Prepared {
+  readonly question: Readonly<Record<string, unknown>>;
+  readonly execute: (executor: StepExecutor, options: LayerOptions) => Promise<StepRecord>;
+}
+
+/** Everything at and below a path of the context, as it would be in a file system that is the context. */
+export function mountPlan(context: Context, source: string): CopyPlan {
+  const root = toRaw(source).replaceAll(/^\/+|\/+$/g, '');
+  const node = context.node(root);
+  if (node === undefined) {
+    throw new LktError('DOCKERFILE_INVALID', `/${fromRaw(root)} is not in the build context`);
+  }
+  const entries: CopyPlan['entries'][number][] = [];
+  const add = (path: RawPath): void => {
+    const found = context.node(path);
+    if (found === undefined) return;
+    if (path !== '') entries.push({ source: path, target: path, type: found.type });
+    for (const name of context.names(path)) add(path === '' ? name : `${path}/${name}`);
+  };
+  add(root);
+  return { entries, files: [], directories: [] };
+}
+
+/** Whether the layers of a stage are in the image: the target's, and those of the stages it is FROM. */
+function isPartOfTarget({ plan }: Job, index: number): boolean {
+  for (let at: number | undefined = plan.target; at !== undefined;) {
+    if (at === index) return true;
+    const base = plan.stages.find((stage) => stage.index === at)?.base;
+    at = base?.kind === 'stage' ? base.index : undefined;
+  }
+  return false;
+}

@@ -1,0 +1,87 @@
+import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import { isErrno } from '@lkt/core';
+import { byBytes, type EntryType, type RawPath, toRaw } from '@lkt/oci';
+import { getAttribute, listAttributes } from './syscalls.ts';
+
+/** A file on this machine: an absolute directory (text) and a path below it (bytes). */
+export function pathAt(directory: string, path: RawPath): Buffer {
+  return Buffer.from(path === '' ? toRaw(directory) : `${toRaw(directory)}/${path}`, 'latin1');
+}
+
+export function joinRaw(directory: RawPath, name: string): RawPath {
+  return directory === '' ? name : `${directory}/${name}`;
+}
+
+export function statAt(directory: string, path: RawPath): Stats | undefined {
+  try {
+    return lstatSync(pathAt(directory, path));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** Names in a directory, in byte order. */
+export function namesAt(directory: string, path: RawPath): string[] {
+  return readdirSync(pathAt(directory, path), { encoding: 'latin1' }).toSorted(byBytes);
+}
+
+export function linkAt(directory: string, path: RawPath): RawPath {
+  return readlinkSync(pathAt(directory, path), { encoding: 'latin1' });
+}
+
+/** Undefined for a socket, which no archive can hold. */
+export function typeOf(stats: Stats): EntryType | undefined {
+  if (stats.isFile()) return 'file';
+  if (stats.isDirectory()) return 'directory';
+  if (stats.isSymbolicLink()) return 'symlink';
+  if (stats.isCharacterDevice()) return 'char';
+  if (stats.isBlockDevice()) return 'block';
+  return stats.isFIFO() ? 'fifo' : undefined;
+}
+
+/** A deleted file in a directory for overlayfs. */
+export function isWhiteout(stats: Stats): boolean {
+  return stats.isCharacterDevice() && stats.rdev === 0;
+}
+
+/** gnu_dev_major(3), gnu_dev_minor(3) */
+export function deviceNumbers(rdev: number): { devMajor: number; devMinor: number } {
+  const number = BigInt(rdev);
+  return {
+    devMajor: Number(((number >> 8n) & 0xfffn) | ((number >> 32n) & 0xfffff000n)),
+    devMinor: Number((number & 0xffn) | ((number >> 12n) & 0xffffff00n)),
+  };
+}
+
+/** Whole seconds. */
+export function mtimeOf(stats: Stats): number {
+  return Math.floor(stats.mtimeMs / 1000);
+}
+
+/** What overlayfs keeps for itself in a directory that it is mounted from with `userxattr`. */
+export const OVERLAY_PREFIX = 'user.overlay.';
+
+/**
+ * Whether an extended attribute belongs to an image. The others are the machine's own (labels of its security module),
+ * overlayfs's, or invisible without privileges, so that layers would depend on who builds them.
+ */
+export function isImageAttribute(name: string): boolean {
+  return (
+    (name.startsWith('user.') && !name.startsWith(OVERLAY_PREFIX)) ||
+    name === 'security.capability' ||
+    name === 'system.posix_acl_access' ||
+    name === 'system.posix_acl_default'
+  );
+}
+
+/** The attributes that belong to an image, sorted; undefined when there are none. */
+export function attributesAt(
+  directory: string,
+  path: RawPath,
+): ReadonlyMap<string, Uint8Array> | undefined {
+  const file = pathAt(directory, path);
+  const names = listAttributes(file).filter(isImageAttribute);
+  if (names.length === 0) return undefined;
+  return new Map(names.toSorted(byBytes).map((name) => [name, getAttribute(file, name)]));
+}

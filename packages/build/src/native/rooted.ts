@@ -1,0 +1,51 @@
+import { mkdirSync } from 'node:fs';
+import { parentPath, type RawPath } from '@lkt/oci';
+import { joinRaw, linkAt, pathAt, statAt } from './raw-fs.ts';
+
+/** As in Linux: more symbolic links on one way are a loop. */
+const MAX_LINKS = 40;
+
+/**
+ * What a path is when `root` is the root of the file system: without symbolic links, `.` and `..`. Parts that do not
+ * exist stay as they are. No part of the result is a link, so it can be used from outside as long as nothing in the
+ * tree runs. Undefined when links go round in circles, or a part before the last is a file.
+ */
+export function resolveIn(root: string, path: RawPath, follow = true): RawPath | undefined {
+  let todo = path.split('/').toReversed();
+  let at: RawPath = '';
+  let links = 0;
+  while (todo.length > 0) {
+    const part = todo.pop() ?? '';
+    if (part === '' || part === '.') continue;
+    if (part === '..') {
+      at = parentPath(at);
+      continue;
+    }
+    const next = joinRaw(at, part);
+    const stats = statAt(root, next);
+    const isLast = todo.every((rest) => rest === '' || rest === '.');
+    if (stats?.isSymbolicLink() === true && (follow || !isLast)) {
+      links += 1;
+      if (links > MAX_LINKS) return undefined;
+      const target = linkAt(root, next);
+      if (target.startsWith('/')) at = '';
+      todo = [...todo, ...target.split('/').toReversed()];
+      continue;
+    }
+    if (stats !== undefined && !stats.isDirectory() && !isLast) return undefined;
+    at = next;
+  }
+  return at;
+}
+
+/** Makes a directory and those above it where they are missing; `made` gets each. The path is resolved. */
+export function makeDirectories(
+  root: string,
+  path: RawPath,
+  made: (path: RawPath) => void = () => undefined,
+): void {
+  if (path === '' || statAt(root, path) !== undefined) return;
+  makeDirectories(root, parentPath(path), made);
+  mkdirSync(pathAt(root, path), { mode: 0o755 });
+  made(path);
+}

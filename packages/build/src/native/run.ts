@@ -1,0 +1,293 @@
+import { spawn } from 'node:child_process';
+import {
+  closeSync,
+  mkdirSync,
+  rmdirSync,
+  unlinkSync,
+  lutimesSync,
+  lstatSync,
+  writeFileSync,
+  type Stats,
+} from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import { fileURLToPath } from 'node:url';
+import { LktError, type SourceFile, sourceError } from '@lkt/core';
+import { fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
+import type { RunStep } from '../dockerfile/steps.ts';
+import { pathAt, statAt } from './raw-fs.ts';
+import { resolveIn } from './rooted.ts';
+import type { Sandbox, SandboxFailure, SandboxMount } from './sandbox.ts';
+import { makePipe } from './syscalls.ts';
+import { HOST_PATH } from './tools.ts';
+
+export interface RunOptions {
+  readonly step: RunStep;
+  readonly file: SourceFile;
+  /** Where the root file system is mounted. */
+  readonly root: string;
+  /** A directory for what the sandbox is told. */
+  readonly directory: string;
+  readonly mounts: readonly RunMount[];
+  readonly network: 'none' | 'host';
+  readonly canSetGroups: boolean;
+  readonly log: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** `target` as in the Dockerfile. A bind mount of a file needs a file as its mount point. */
+export type RunMount = SandboxMount & { readonly isFile: boolean };
+
+/** How much of a failing command's output an error shows. */
+const TAIL_LINES = 40;
+
+/**
+ * Runs the command of a RUN in its own namespaces, with the mounted root file system as the only one there is. Nothing
+ * of it runs any more when this returns or throws.
+ * @throws LktError BUILD_FAILED, HOST_UNSUPPORTED
+ */
+export async function runCommand(options: RunOptions): Promise<void> {
+  const { step, root, network } = options;
+  const points = new MountPoints(root);
+  try {
+    const mounts = options.mounts.map(({ isFile, ...mount }) => ({
+      ...mount,
+      target: `/${fromRaw(points.make(toRaw(mount.target.slice(1)), isFile))}`,
+    }));
+    for (const name of ['dev', 'proc', 'sys']) points.makePlain(name);
+    if (network === 'host') {
+      const target = `/${fromRaw(points.make('etc/resolv.conf', true))}`;
+      mounts.push({ type: 'bind', source: '/etc/resolv.conf', target, readOnly: true });
+    }
+    const sandbox: Sandbox = {
+      root,
+      mounts,
+      files: step.files,
+      network,
+      argv: step.argv,
+      env: [...step.env, ...step.proxyEnv, `SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`],
+      workdir: step.workdir,
+      user: step.user,
+      canSetGroups: options.canSetGroups,
+    };
+    const description = join(options.directory, 'sandbox.json');
+    writeFileSync(description, JSON.stringify(sandbox));
+    await execute(description, options);
+  } finally {
+    points.remove();
+  }
+}
+
+async function execute(description: string, options: RunOptions): Promise<void> {
+  const { step, file, network, signal } = options;
+  signal.throwIfAborted();
+  const namespaces = [
+    '--pid',
+    '--mount',
+    '--uts',
+    '--ipc',
+    '--cgroup',
+    ...(network === 'none' ? ['--net'] : []),
+  ];
+  const init = fileURLToPath(new URL('init.ts', import.meta.url));
+  // One pipe for both keeps the order of what is said.
+  const output = makePipe();
+  // Whoever kills this process kills all of it: unshare dies with it, the namespace's first process with unshare.
+  const child = spawn(
+    'setpriv',
+    [
+      '--pdeathsig',
+      'KILL',
+      'unshare',
+      ...namespaces,
+      '--fork',
+      '--kill-child=KILL',
+      '--',
+      process.execPath,
+      '--no-warnings',
+      init,
+      description,
+    ],
+    { stdio: ['ignore', output.write, output.write, 'pipe'], env: { PATH: HOST_PATH }, cwd: '/' },
+  );
+  const kill = (): void => void child.kill('SIGKILL');
+  signal.addEventListener('abort', kill);
+  const tail = new Tail(TAIL_LINES);
+  const failure: Buffer[] = [];
+  closeSync(output.write);
+  const decoder = new StringDecoder();
+  const reading = new Socket({ fd: output.read, readable: true, writable: false });
+  reading.on('data', (chunk: Buffer) => {
+    const text = decoder.write(chunk);
+    tail.add(text);
+    options.log(text);
+  });
+  const read = new Promise((resolve) => reading.on('close', resolve));
+  child.stdio[3]?.on('data', (chunk: Buffer) => failure.push(chunk));
+  try {
+    const status = await new Promise<number | string>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code, by) => resolve(code ?? by ?? 'unknown'));
+    });
+    await read;
+    signal.throwIfAborted();
+    if (failure.length > 0) throw failureError(Buffer.concat(failure).toString(), step, file);
+    if (status !== 0) throw commandError(status, tail.text, step, file);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      throw new LktError('TOOL_MISSING', 'unshare and setpriv are not installed', {
+        cause: error,
+        fix: 'install util-linux',
+      });
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', kill);
+  }
+}
+
+function commandError(
+  status: number | string,
+  tail: string,
+  step: RunStep,
+  file: SourceFile,
+): LktError {
+  const how = typeof status === 'number' ? `ended with status ${status}` : `was ended by ${status}`;
+  const { line, column } = step.position;
+  return new LktError(
+    'BUILD_FAILED',
+    `${file.path}:${line}:${column}: ${step.title}: the command ${how}`,
+    {
+      ...(tail === '' ? {} : { detail: tail }),
+    },
+  );
+}
+
+function failureError(text: string, step: RunStep, file: SourceFile): Error {
+  const { kind, message } = JSON.parse(text) as SandboxFailure;
+  switch (kind) {
+    case 'user':
+      return sourceError('BUILD_FAILED', file, step.position, message);
+    case 'id':
+      return sourceError(
+        'HOST_UNSUPPORTED',
+        file,
+        step.position,
+        `a build without root does not have ${message}`,
+        {
+          fix: 'install uidmap (newuidmap, newgidmap) and give yourself a range in /etc/subuid and /etc/subgid, or build as root',
+        },
+      );
+    case 'host':
+      return sourceError(
+        'HOST_UNSUPPORTED',
+        file,
+        step.position,
+        `the machine does not let RUN have its own namespaces: ${message}`,
+        {
+          fix: 'in a container, give it the right to mount (Docker: --privileged)',
+        },
+      );
+    case 'crash':
+      return new Error(`the init of a RUN crashed: ${message}`);
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** The last lines of a text that comes in pieces. */
+class Tail {
+  readonly #limit: number;
+  #text = '';
+
+  constructor(lines: number) {
+    this.#limit = lines;
+  }
+
+  add(text: string): void {
+    this.#text = (this.#text + text).slice(-64 * 1024);
+  }
+
+  get text(): string {
+    return this.#text.replace(/\n$/, '').split('\n').slice(-this.#limit).join('\n');
+  }
+}
+
+/**
+ * Mount points the sandbox needs in the image for a while. What is made is removed afterwards, and the directories it
+ * was made in get their time back, so that it leaves no trace in the layer.
+ */
+class MountPoints {
+  readonly #root: string;
+  readonly #made: { readonly path: RawPath; readonly parent: Stats; readonly isFile: boolean }[] =
+    [];
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** @returns where the mount point really is. */
+  make(path: RawPath, isFile: boolean): RawPath {
+    const real = resolveIn(this.#root, path);
+    if (real === undefined)
+      throw new LktError('BUILD_FAILED', `/${fromRaw(path)} cannot be a mount point in the image`);
+    const stats = statAt(this.#root, real);
+    if (stats !== undefined) {
+      if (stats.isDirectory() === isFile)
+        throw new LktError(
+          'BUILD_FAILED',
+          `/${fromRaw(path)} in the image is ${isFile ? 'a directory' : 'no directory'}, and what is mounted there is not`,
+        );
+      return real;
+    }
+    this.#directory(parentPath(real));
+    this.#make(real, isFile);
+    return real;
+  }
+
+  /** A directory in the root that must not be a link. */
+  makePlain(name: string): void {
+    const stats = statAt(this.#root, name);
+    if (stats === undefined) this.#make(name, false);
+    else if (!stats.isDirectory())
+      throw new LktError('BUILD_FAILED', `/${name} in the image is not a directory`);
+  }
+
+  remove(): void {
+    for (const { path, parent, isFile } of this.#made.toReversed()) {
+      const stats = statAt(this.#root, path);
+      const file = pathAt(this.#root, path);
+      const directory = pathAt(this.#root, parentPath(path));
+      const now = statAt(this.#root, parentPath(path));
+      try {
+        if (isFile ? stats?.isFile() === true && stats.size === 0 : stats?.isDirectory() === true)
+          (isFile ? unlinkSync : rmdirSync)(file);
+      } catch {
+        // The command has put something in there.
+        continue;
+      }
+      const changed = this.#changed.get(parentPath(path));
+      const time = now === undefined || now.mtimeMs === changed ? parent : now;
+      lutimesSync(directory, time.atimeMs / 1000, time.mtimeMs / 1000);
+    }
+  }
+
+  readonly #changed = new Map<RawPath, number>();
+
+  #directory(path: RawPath): void {
+    if (path === '' || statAt(this.#root, path) !== undefined) return;
+    this.#directory(parentPath(path));
+    this.#make(path, false);
+  }
+
+  #make(path: RawPath, isFile: boolean): void {
+    const parent = parentPath(path);
+    const stats = lstatSync(pathAt(this.#root, parent));
+    const file = pathAt(this.#root, path);
+    if (isFile) writeFileSync(file, '', { mode: 0o644 });
+    else mkdirSync(file, { mode: 0o755 });
+    this.#changed.set(parent, lstatSync(pathAt(this.#root, parent)).mtimeMs);
+    this.#made.push({ path, parent: stats, isFile });
+  }
+}

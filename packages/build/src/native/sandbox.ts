@@ -1,0 +1,42 @@
+/**
+ * What the init of a RUN is told: everything the command gets to see. It is in a file, as JSON.
+ */
+export interface Sandbox {
+  /** Mounted root file system. All mount points exist, and no part of a target is a link. */
+  readonly root: string;
+  readonly mounts: readonly SandboxMount[];
+  /** Files in the fresh /dev, for the time of the command. */
+  readonly files: readonly {
+    readonly path: string;
+    readonly content: string;
+    readonly mode: number;
+  }[];
+  readonly network: 'none' | 'host';
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly workdir: string;
+  /** As in USER. */
+  readonly user: string;
+  /** Whether setgroups(2) may be used: not in a user namespace with one user. */
+  readonly canSetGroups: boolean;
+}
+
+export type SandboxMount =
+  | {
+      readonly type: 'bind';
+      readonly source: string;
+      readonly target: string;
+      readonly readOnly: boolean;
+    }
+  | { readonly type: 'tmpfs'; readonly target: string; readonly options: string };
+
+/** What the init says on descriptor 3, as JSON, when it does not get as far as the command. */
+export interface SandboxFailure {
+  /** `host`: this machine forbids it. `user`: the Dockerfile asks for what is not there. `id`: a user does not exist. */
+  readonly kind: 'host' | 'user' | 'id' | 'crash';
+  readonly message: string;
+}
+
+/** The status of a command that cannot be started, as in a shell. */
+export const NOT_FOUND = 127;
+export const NOT_EXECUTABLE = 126;

@@ -1,0 +1,31 @@
+import type { Digest, LktErrorCode, ProgressEvent } from '@lkt/core';
+import type { Chain, Job } from './job.ts';
+
+/** What a worker gets, as JSON on standard input. */
+export interface WorkerRequest {
+  readonly job: Job;
+  /** Directory of the store. */
+  readonly store: string;
+  /** Process that waits for the worker. */
+  readonly parent: number;
+  /** As in `Namespace`. */
+  readonly owner: string;
+  readonly isRoot: boolean;
+  readonly hasUsers: boolean;
+  /** Digests of files of the context that are known already, by the keys of `DigestMemo`. */
+  readonly digests: readonly (readonly [string, Digest])[];
+}
+
+/** What a worker says: events, then one of the others. */
+export type WorkerMessage =
+  | { readonly kind: 'event'; readonly event: ProgressEvent }
+  | { readonly kind: 'result'; readonly chain: Chain }
+  | {
+      readonly kind: 'error';
+      readonly code: LktErrorCode;
+      readonly message: string;
+      readonly fix: string | undefined;
+      readonly detail: string | undefined;
+      readonly cause: string | undefined;
+    }
+  | { readonly kind: 'crash'; readonly stack: string };

@@ -1,0 +1,110 @@
+/**
+ * The process that builds: alone in a mount namespace, root in it. Gets a job on standard input, and says on descriptor
+ * 3, a line of JSON each, what goes on and how it ended. Started by worker-client.ts.
+ */
+import { closeSync, openSync, statfsSync, mkdirSync, writeSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { type Digest, LktError } from '@lkt/core';
+import { openStore } from '@lkt/oci';
+import { Context } from '../context.ts';
+import { StepCache } from '../step-cache.ts';
+import { OverlayExecutor } from './executor.ts';
+import { LayerDirs } from './layer-dirs.ts';
+import { PlanRunner } from './plan-runner.ts';
+import { mount, prctl, syncFileSystem } from './syscalls.ts';
+import type { WorkerMessage, WorkerRequest } from './worker-protocol.ts';
+
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
+
+const abort = new AbortController();
+process.on('SIGTERM', () => abort.abort(new LktError('INTERRUPTED', 'the build was interrupted')));
+
+const request = JSON.parse(await text(process.stdin)) as WorkerRequest;
+// With the process that waits for this one, all of it ends.
+prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+if (process.ppid !== request.parent) process.exit(1);
+process.umask(0o022);
+
+try {
+  say({ kind: 'result', chain: await build(request) });
+} catch (error) {
+  if (error instanceof LktError) {
+    const { code, message, fix, detail } = error;
+    const cause = error.cause instanceof Error ? error.cause.message : undefined;
+    say({ kind: 'error', code, message, fix, detail, cause });
+  } else {
+    say({ kind: 'crash', stack: error instanceof Error ? (error.stack ?? '') : String(error) });
+  }
+}
+process.exit(0);
+
+async function build({ job, store: dir, owner, isRoot, hasUsers, digests }: WorkerRequest) {
+  const store = await openStore(dir);
+  const layers = new LayerDirs(dir, owner);
+  mkdirSync(layers.dir, { recursive: true });
+  await using temporary = await store.tempDir();
+  const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
+  if (isFleeting) {
+    // An overlay cannot hold the upper directory of another, nor whiteouts. Memory can.
+    mount('tmpfs', layers.dir, { type: 'tmpfs', data: 'mode=755' });
+    mkdirSync(`${layers.dir}/tmp`);
+    emitWarning(
+      `the store is on an overlay file system: layers are unpacked in memory (put it on a volume with LKT_CACHE)`,
+    );
+  }
+  const memo = new Map<string, Digest>(digests);
+  const context = new Context(job.context, { memo });
+  const reporter = {
+    emit: (event: Extract<WorkerMessage, { kind: 'event' }>['event']) =>
+      say({ kind: 'event', event }),
+  };
+  const cache = new StepCache(store);
+  const executorAbort = new AbortController();
+  const signal = AbortSignal.any([abort.signal, executorAbort.signal]);
+  const executor = new OverlayExecutor({
+    job,
+    store,
+    layers,
+    context,
+    temp: isFleeting ? `${layers.dir}/tmp` : temporary.path,
+    signal,
+    isRoot,
+    canSetGroups: hasUsers,
+    isFleeting,
+  });
+  const runner = new PlanRunner(
+    job,
+    { store, cache, layers, context, reporter, executor },
+    abort.signal,
+  );
+  runner.signal.addEventListener('abort', () => executorAbort.abort(runner.signal.reason));
+  try {
+    return await runner.run();
+  } finally {
+    executor.close();
+    process.chdir('/');
+    const file = openSync(dir, 'r');
+    syncFileSystem(file);
+    closeSync(file);
+    await cache.settle();
+  }
+}
+
+function emitWarning(message: string): void {
+  say({ kind: 'event', event: { kind: 'warning', text: message } });
+}
+
+function say(message: WorkerMessage): void {
+  const data = Buffer.from(`${JSON.stringify(message)}\n`);
+  for (let done = 0; done < data.length;) {
+    try {
+      done += writeSync(3, data, done);
+    } catch (error) {
+      // The reader is behind, and the pipe does not wait.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
