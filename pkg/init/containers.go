@@ -124,7 +124,7 @@ func showTail(path string) {
 
 // A log must not be able to drive the terminal.
 func printable(r rune) rune {
-	if r < ' ' && r != '\t' || r == 0x7f {
+	if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
 		return '?'
 	}
 	return r

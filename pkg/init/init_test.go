@@ -1,0 +1,67 @@
+package main
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestOnlyThePressedPowerKeyCounts(t *testing.T) {
+	event := func(kind, code, value byte) []byte {
+		b := make([]byte, 24)
+		b[16], b[18], b[20] = kind, code, value
+		return b
+	}
+	for name, row := range map[string]struct {
+		event []byte
+		want  bool
+	}{
+		"pressed":     {event(1, 116, 1), true},
+		"released":    {event(1, 116, 0), false},
+		"another key": {event(1, 30, 1), false},
+		"sync":        {event(0, 0, 0), false},
+	} {
+		if got := isPowerPress(row.event); got != row.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestSignalsOfBusyboxInit(t *testing.T) {
+	for signal, want := range map[unix.Signal]int{
+		unix.SIGINT: unix.LINUX_REBOOT_CMD_RESTART, unix.SIGUSR1: unix.LINUX_REBOOT_CMD_HALT,
+		unix.SIGUSR2: unix.LINUX_REBOOT_CMD_POWER_OFF, unix.SIGTERM: unix.LINUX_REBOOT_CMD_POWER_OFF,
+		unix.SIGPWR: unix.LINUX_REBOOT_CMD_POWER_OFF,
+	} {
+		if got := endFor(signal).command; got != want {
+			t.Errorf("%v: %x", signal, got)
+		}
+	}
+}
+
+func TestMountPointsAreUnescaped(t *testing.T) {
+	if got := unescapeMount(`/a\040b\134c`); got != `/a b\c` {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestALogCannotDriveTheTerminal(t *testing.T) {
+	for in, want := range map[rune]rune{'a': 'a', '\t': '\t', 0x1b: '?', 0x7f: '?', 0x9b: '?', 'é': 'é'} {
+		if got := printable(in); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
+
+func TestTheReaperGivesEachStatusToWhoStartedTheProcess(t *testing.T) {
+	children := newReaper()
+	for want := range 20 {
+		_, done, err := children.start([]string{"/bin/sh", "-c", "exit " + string(rune('0'+want%10))}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (<-done).ExitStatus(); got != want%10 {
+			t.Errorf("%d instead of %d", got, want%10)
+		}
+	}
+}
