@@ -4,13 +4,12 @@ import { ByteReader, UnexpectedEnd } from './byte-reader.ts';
 // RFC 8878, 3.1.
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
-const MAX_BLOCK = 128 * 1024;
 const RLE_BLOCK = 1;
-const RESERVED_BLOCK = 3;
 
 /**
  * The frames of zstd data, each with all its bytes; a frame must be read before the next is asked for. Skippable frames
- * are left out. Node's decompressor ends after one frame without a word; layers of zstd:chunked and pzstd have many.
+ * are left out. Node's decompressor ends after one frame without a word; layers of zstd:chunked and pzstd have many. Only
+ * the lengths are looked at here: whether a frame is good is for the decompressor to say.
  * @throws LktError ARCHIVE_INVALID
  */
 export async function* zstdFrames(
@@ -54,7 +53,6 @@ async function* frame(reader: ByteReader, magic: Buffer): AsyncGenerator<Uint8Ar
     isLast = (value & 1) === 1;
     const type = (value >> 1) & 3;
     const size = value >> 3;
-    if (type === RESERVED_BLOCK || size > MAX_BLOCK) throw broken('a block has a bad header');
     yield await bytes(reader, type === RLE_BLOCK ? 1 : size);
   }
   const hasChecksum = (flags & 4) !== 0;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { digestOf, LktError } from '@lkt/core';
 import { expect, test, vi } from 'vitest';
@@ -164,6 +165,16 @@ test('an error of the source comes through, at its start, in it, and after the d
   await expect(collect(unzstd(failing(await collect(zstd(chunks('hello'))))))).rejects.toBe(
     problem,
   );
+});
+
+test('an error of the source that comes when the data has ended already', async () => {
+  const problem = new Error('line is down');
+  async function* late(): AsyncGenerator<Uint8Array> {
+    yield Buffer.concat([gzipSync('hello'), Buffer.alloc(100)]);
+    await sleep(30);
+    throw problem;
+  }
+  await expect(collect(gunzip(late()))).rejects.toBe(problem);
 });
 
 test('whoever stops reading stops the source', async () => {

@@ -78,7 +78,7 @@ describe('opening', () => {
     const body = `await oci.openStore(${JSON.stringify(dir)});`;
     const ends = await Promise.all(Array.from({ length: 6 }, () => runScript(body)));
     for (const end of ends) expect(end).toMatchObject({ status: 0, stderr: '' });
-    await Promise.all(Array.from({ length: 6 }, () => openStore(join(temp.path, 'other'))));
+    await Promise.all(Array.from({ length: 60 }, () => openStore(join(temp.path, 'other'))));
   });
 
   test.each(['{"imageLayoutVersion":"2.0.0"}', 'x', ''])(

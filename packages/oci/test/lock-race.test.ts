@@ -1,0 +1,46 @@
+import { readdir, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
+import { withLockAt } from '../src/lock.ts';
+import { tempDir } from './support.ts';
+
+// A waiter that has seen a dead owner comes late to take the lock over: someone else has done it and holds the lock.
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  return {
+    ...real,
+    symlink: async (target: string, path: string): Promise<void> => {
+      if (path.includes('takeover-')) await sleep(Math.random() * 8);
+      return real.symlink(target, path);
+    },
+  };
+});
+
+vi.mock('../src/owner.ts', async (original) => {
+  const real = await original<typeof import('../src/owner.ts')>();
+  return {
+    ...real,
+    ownerState: (token: string) => (token === 'dead' ? 'dead' : real.ownerState(token)),
+  };
+});
+
+test('nobody removes the lock of the one who was faster', async () => {
+  await using temp = await tempDir();
+  const path = join(temp.path, 'a.lock');
+  for (let round = 0; round < 10; round += 1) {
+    await symlink('dead', path);
+    let inside = 0;
+    await Promise.all(
+      Array.from({ length: 10 }, async () =>
+        withLockAt(path, async () => {
+          inside += 1;
+          expect(inside).toBe(1);
+          await sleep(4);
+          inside -= 1;
+        }),
+      ),
+    );
+  }
+  expect(await readdir(temp.path)).toEqual([]);
+}, 30_000);
