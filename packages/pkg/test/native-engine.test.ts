@@ -1,0 +1,77 @@
+import { chmod, copyFile } from 'node:fs/promises';
+import { nativeEngine } from '@lkt/build';
+import { silentReporter } from '@lkt/core';
+import { flatten, loadImage, openStore, readFile } from '@lkt/oci';
+import { expect, it } from 'vitest';
+import { type BuildOptions, buildPackages } from '../src/build.ts';
+import { pinWorkspace } from '../src/pin.ts';
+import { openWorkspace, type Workspace } from '../src/workspace.ts';
+import { checkout, ENV, temporary, write } from './checkout.ts';
+
+const yml = (image: string): string => `org: lkt\nimage: ${image}\narches: [amd64]\n`;
+
+const FILES = {
+  'tools/shell/build.yml': yml('shell'),
+  'tools/shell/Dockerfile':
+    'FROM scratch\nCOPY busybox /bin/\nSHELL ["/bin/busybox", "sh", "-c"]\n',
+  'pkg/hello/build.yml': `${yml('hello')}config: { readonly: true }\n`,
+  'pkg/hello/Dockerfile':
+    'FROM lkt/shell AS build\nCOPY name /\nRUN echo "hello $(busybox cat /name)" > /out\nFROM scratch\nCOPY --from=build /out /hello\nCMD ["/hello"]\n',
+  'pkg/hello/name': 'world\n',
+};
+
+async function workspace(): Promise<
+  AsyncDisposable & { path: string; open: () => Promise<Workspace> }
+> {
+  const repo = await checkout(FILES);
+  // From the Debian package busybox-static.
+  await copyFile('/bin/busybox', `${repo.path}/tools/shell/busybox`);
+  await chmod(`${repo.path}/tools/shell/busybox`, 0o755);
+  return {
+    path: repo.path,
+    open: () => openWorkspace(repo.path, { env: ENV }),
+    [Symbol.asyncDispose]: () => repo[Symbol.asyncDispose](),
+  };
+}
+
+async function options(dir: string): Promise<BuildOptions> {
+  return {
+    store: await openStore(dir),
+    engine: nativeEngine(),
+    mirror: () => Promise.reject(new Error('no mirror in this test')),
+    reporter: silentReporter,
+  };
+}
+
+it('pins, builds and reuses packages with the native engine', { timeout: 120_000 }, async () => {
+  await using at = await workspace();
+  await using one = await temporary();
+  await using two = await temporary();
+  const tools = await options(one.path);
+  const opened = await at.open();
+  const { references } = await pinWorkspace(opened, [...opened.packages.values()], tools);
+  const target = opened.get('lkt/hello');
+  const { packages } = await buildPackages(opened, [target], tools);
+  expect(packages.map(({ cached }) => cached)).toEqual([true, true]);
+  const digest = packages.at(-1)?.index.digest;
+  if (digest === undefined) throw new Error('nothing was built');
+  expect(references.get('lkt/hello')).toContain(digest);
+
+  const image = await loadImage(tools.store, digest, { os: 'linux', architecture: 'amd64' });
+  expect(image.config.config).toMatchObject({
+    Cmd: ['/hello'],
+    Labels: { 'org.mobyproject.config': '{"readonly":true}' },
+  });
+  const tree = await flatten(tools.store, image.manifest.layers);
+  const text = await readFile(tools.store, image.manifest.layers, tree, 'hello', 100);
+  expect(text.toString()).toBe('hello world\n');
+
+  // The pins hold in an empty store, where everything is built anew.
+  const fresh = await buildPackages(opened, [target], await options(two.path));
+  expect(fresh.packages.map(({ cached, index }) => [cached, index.digest])).toEqual(
+    packages.map(({ index }) => [false, index.digest]),
+  );
+  await write(at.path, { 'pkg/hello/name': 'moon\n' });
+  const changed = await buildPackages(opened, [target], tools);
+  expect(changed.packages.map(({ cached }) => cached)).toEqual([true, false]);
+});

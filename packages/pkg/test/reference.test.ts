@@ -1,0 +1,48 @@
+import { readFile } from 'node:fs/promises';
+import { LktError } from '@lkt/core';
+import { describe, expect, it } from 'vitest';
+import { parseBuildYml } from '../src/build-yml.ts';
+
+const text = await readFile(new URL('../../../docs/build-yml.md', import.meta.url), 'utf8');
+
+/** The keys that the parser knows at a place, out of what it says about one that it does not. */
+function known(yml: string): readonly string[] {
+  try {
+    parseBuildYml({ path: 'build.yml', text: yml }, '/x');
+  } catch (error) {
+    const list =
+      error instanceof LktError ? /^use one of: (.*)$/.exec(error.fix ?? '')?.[1] : undefined;
+    if (list !== undefined) return list.split(', ');
+  }
+  throw new Error(`no list of keys for ${yml}`);
+}
+
+describe('docs/build-yml.md', () => {
+  it.each(known('qqqqqqqqqqqqqqqq: 1\n'))('has a section on %s', (key) => {
+    expect(text).toMatch(new RegExp(`^## ${key}$`, 'm'));
+    expect(text).toContain(`| [\`${key}\`](#${key.toLowerCase()}) `);
+  });
+
+  it.each(known('image: x\nconfig: { qqqqqqqqqqqqqqqq: 1 }\n'))(
+    'names the field %s of config',
+    (key) => {
+      expect(text).toContain(`\`${key}\``);
+    },
+  );
+
+  it.each(known('image: x\ndebian: { qqqqqqqqqqqqqqqq: 1 }\n'))(
+    'names the field %s of debian',
+    (key) => {
+      expect(text).toMatch(new RegExp(`^\\| \`${key}\` `, 'm'));
+    },
+  );
+
+  it('has examples that are valid', () => {
+    const examples = [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map((match) => match[1] ?? '');
+    expect(examples.length).toBeGreaterThan(4);
+    for (const example of examples) {
+      const whole = /^image:/m.test(example) ? example : `image: x\n${example}`;
+      expect(parseBuildYml({ path: 'build.yml', text: whole }, '/x').image).not.toBe('');
+    }
+  });
+});
