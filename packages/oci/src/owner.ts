@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 
 /**
  * The name of a process that owns a lock or temporary files, with what is needed to tell later, from another process,
@@ -66,7 +66,7 @@ function startOf(pid: number): string | undefined {
     // A zombie has done all it will do.
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   }
-  if (attempt(() => statSync('/proc/self/stat')) !== undefined) return undefined;
+  // No /proc, or one that hides the processes of others (hidepid).
   try {
     process.kill(pid, 0);
     return 'x';

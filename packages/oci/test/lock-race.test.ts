@@ -1,13 +1,15 @@
+import type * as promises from 'node:fs/promises';
 import { readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { withLockAt } from '../src/lock.ts';
+import type * as owner from '../src/owner.ts';
 import { tempDir } from './support.ts';
 
 // A waiter that has seen a dead owner comes late to take the lock over: someone else has done it and holds the lock.
 vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>();
+  const real = await original<typeof promises>();
   return {
     ...real,
     symlink: async (target: string, path: string): Promise<void> => {
@@ -18,7 +20,7 @@ vi.mock('node:fs/promises', async (original) => {
 });
 
 vi.mock('../src/owner.ts', async (original) => {
-  const real = await original<typeof import('../src/owner.ts')>();
+  const real = await original<typeof owner>();
   return {
     ...real,
     ownerState: (token: string) => (token === 'dead' ? 'dead' : real.ownerState(token)),
