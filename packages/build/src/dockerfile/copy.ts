@@ -11,6 +11,8 @@ export type { SourceNode, SourceTree } from './source-tree.ts';
 
 /** One thing to copy: the node at `source` in the tree becomes `target` in the image. */
 export interface CopyEntry {
+  /** The entry is a file that was named itself; it stays no hard link to others. Those of a directory do. */
+  readonly alone?: true;
   readonly source: RawPath;
   readonly target: RawPath;
   readonly type: EntryType;
@@ -114,7 +116,7 @@ class CopyPlanner {
       if (this.#exclude.ignores(fromRaw(name))) continue;
       const target = this.#intoDirectory(destination) ? joinPath(destination, name) : destination;
       this.#makeParents(target);
-      this.#put({ source: match.source, target, type: match.type }, source);
+      this.#put({ source: match.source, target, type: match.type, alone: true }, source);
     }
   }
 

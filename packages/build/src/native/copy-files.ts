@@ -90,13 +90,13 @@ export class FileCopier {
   async copyTree(tree: HostTree, plan: CopyPlan): Promise<void> {
     this.#makeDirectories(plan);
     const links = new Map<string, RawPath>();
-    for (const { source, target } of plan.entries) {
+    for (const { source, target, alone } of plan.entries) {
       this.#signal?.throwIfAborted();
       const stats = tree.stats(source);
       const type = stats === undefined ? undefined : typeOf(stats);
       if (stats === undefined || type === undefined) throw new Error(`${source} left the tree`);
       const path = this.#place(target, type === 'directory');
-      const isLinked = type !== 'directory' && stats.nlink > 1;
+      const isLinked = type !== 'directory' && stats.nlink > 1 && alone !== true;
       const inode = `${stats.dev}:${stats.ino}`;
       const first = isLinked ? links.get(inode) : undefined;
       if (first !== undefined) {

@@ -55,7 +55,7 @@ export async function runCommand(options: RunOptions): Promise<void> {
       ...mount,
       target: `/${fromRaw(points.make(toRaw(mount.target.slice(1)), isFile))}`,
     }));
-    for (const name of ['dev', 'proc', 'sys']) points.makePlain(name);
+    for (const name of ['dev', 'proc', 'sys']) points.makeKernelDirectory(name);
     if (network === 'host') {
       const target = `/${fromRaw(points.make('etc/resolv.conf', true))}`;
       mounts.push({ type: 'bind', source: '/etc/resolv.conf', target, readOnly: true });
@@ -246,10 +246,10 @@ class MountPoints {
     return real;
   }
 
-  /** A directory in the root that must not be a link. */
-  makePlain(name: string): void {
+  /** /dev, /proc or /sys, which must not be a link. Where it is missing it is made for good, as runc does. */
+  makeKernelDirectory(name: string): void {
     const stats = statAt(this.#root, name);
-    if (stats === undefined) this.#make(name, false);
+    if (stats === undefined) mkdirSync(pathAt(this.#root, name), { mode: 0o755 });
     else if (!stats.isDirectory())
       throw new LktError('BUILD_FAILED', `/${name} in the image is not a directory`);
   }

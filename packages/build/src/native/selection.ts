@@ -20,7 +20,7 @@ export async function selectionDigest(
   };
   const inodes = new Map<number, RawPath>();
   for (const directory of plan.directories) add(['make', directory]);
-  for (const { source, target } of plan.entries) {
+  for (const { source, target, alone = false } of plan.entries) {
     signal?.throwIfAborted();
     const stats = tree.stats(source);
     if (stats === undefined) throw new Error(`${source} left a file system that nobody writes to`);
@@ -34,8 +34,9 @@ export async function selectionDigest(
     add([target, type, mode, uid, gid, time, rdev, attributes]);
     if (type === 'symlink') add([linkAt(tree.root, source)]);
     if (type !== 'file') continue;
-    const first = nlink > 1 ? inodes.get(ino) : undefined;
-    if (nlink > 1 && first === undefined) inodes.set(ino, target);
+    const isLinked = nlink > 1 && !alone;
+    const first = isLinked ? inodes.get(ino) : undefined;
+    if (isLinked && first === undefined) inodes.set(ino, target);
     add([first ?? (await contentDigest(tree, source, stats.size))]);
   }
   const files = plan.files.toSorted((a, b) => byBytes(a.target, b.target));

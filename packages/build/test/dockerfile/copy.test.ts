@@ -162,7 +162,7 @@ test('here-documents', () => {
     directories: [],
   });
   expect(plan('COPY <<a f <<b /x/\n1\na\n2\nb', ['f'])).toEqual({
-    entries: [{ source: 'f', target: 'x/f', type: 'file' }],
+    entries: [{ source: 'f', target: 'x/f', type: 'file', alone: true }],
     files: [
       { target: 'x/a', content: '1\n' },
       { target: 'x/b', content: '2\n' },
