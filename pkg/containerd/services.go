@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -186,12 +187,16 @@ func end(ctx context.Context, task containerd.Task) error {
 	if err != nil {
 		return err
 	}
+	patience := time.After(stopTime)
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", task.Pid())); err == nil && ignoresTerm(string(status)) {
+		patience = time.After(0)
+	}
 	if err := task.Kill(ctx, unix.SIGTERM); err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
 	select {
 	case <-ended:
-	case <-time.After(stopTime):
+	case <-patience:
 		if err := task.Kill(ctx, unix.SIGKILL, containerd.WithKillAll); err != nil && !errdefs.IsNotFound(err) {
 			return err
 		}
@@ -199,6 +204,24 @@ func end(ctx context.Context, task containerd.Task) error {
 	}
 	_, err = task.Delete(ctx)
 	return err
+}
+
+// ignoresTerm says whether a process, by its /proc/PID/status, is the first of a PID namespace and has no handler for SIGTERM.
+// The kernel does not deliver the signal to such a process, so there is nothing to wait for.
+func ignoresTerm(status string) bool {
+	first, handled := false, true
+	for line := range strings.Lines(status) {
+		name, value, _ := strings.Cut(line, ":")
+		fields := strings.Fields(value)
+		switch {
+		case name == "NSpid":
+			first = len(fields) > 1 && fields[len(fields)-1] == "1"
+		case name == "SigCgt" && len(fields) == 1:
+			set, err := strconv.ParseUint(fields[0], 16, 64)
+			handled = err != nil || set>>(unix.SIGTERM-1)&1 == 1
+		}
+	}
+	return first && !handled
 }
 
 func (s *services) reportEnd(ctx context.Context, name string, report reporter) {

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestWhoIgnoresTerm(t *testing.T) {
+	for status, want := range map[string]bool{
+		"NSpid:\t812\t1\nSigCgt:\t0000000000000000\n": true,
+		"NSpid:\t812\t1\nSigCgt:\t0000000000004000\n": false, // handles SIGTERM
+		"NSpid:\t812\nSigCgt:\t0000000000000000\n":    false, // the host's namespace
+		"NSpid:\t812\t7\nSigCgt:\t0000000000000000\n": false,
+		"": false,
+	} {
+		if got := ignoresTerm(status); got != want {
+			t.Errorf("%q: %v", status, got)
+		}
+	}
+}
+
+func TestNamesOfServicesStayInTheirDirectory(t *testing.T) {
+	for _, name := range []string{"", ".", "..", "../etc", "a/b"} {
+		if _, err := bundle(name); err == nil {
+			t.Errorf("%q: accepted", name)
+		}
+	}
+}
+
+func TestSpecGetsItsRootAndCgroup(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"process": {"args": ["a"]}, "root": {"path": "rootfs"}, "linux": {}}`)
+	spec, err := loadSpec(dir, "x")
+	if err != nil || spec.Root.Path != dir+"/rootfs" || spec.Linux.CgroupsPath != "/services/x" {
+		t.Errorf("got %+v, %v", spec, err)
+	}
+	write(`{"root": {"path": "rootfs"}}`)
+	if _, err := loadSpec(dir, "x"); err == nil {
+		t.Error("a spec without a process is accepted")
+	}
+}
+
+func TestRuntime(t *testing.T) {
+	dir := t.TempDir()
+	if r, err := loadRuntime(dir); err != nil || r.namespace() != defaultNamespace {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "runtime.json"), []byte(`{"namespace": "n", "interfaces": [{"name": "x"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := loadRuntime(dir)
+	if err != nil || r.namespace() != "n" || r.attach(1) == nil {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
