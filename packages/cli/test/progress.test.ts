@@ -48,12 +48,11 @@ test('plain: a line for every change, each with its step', () => {
   display.close(true);
   expect(screen.text).toBe(
     [
-      'init: started',
       'init: cached',
-      'sshd: started',
       'sshd:1: RUN make',
       'sshd:1: | cc main.c',
       'sshd:1: | cc 90%',
+      'sshd: started',
       'sshd: 31/31 MB',
       'warning: the clock is wrong',
       'sshd:1: done 7.5s',

@@ -3,12 +3,22 @@ import { amount, type Clock, type Display, duration, type Screen } from './displ
 import { logLines, Steps } from './steps.ts';
 
 const PROGRESS_INTERVAL_MS = 5000;
+/** What turns out to be cached within this time is said in one line. */
+const START_DELAY_MS = 200;
 
 /** One line for every change, each beginning with its step: for files, pipes and CI. */
 export function plainDisplay(screen: Screen, clock: Clock): Display {
   const steps = new Steps(clock);
   const spoken = new Map<string, number>();
+  const starting = new Map<string, { readonly line: string; readonly timer: NodeJS.Timeout }>();
   const say = (text: string): unknown => screen.write(`${text}\n`);
+  const sayStart = (id: string, aloud: boolean): void => {
+    const start = starting.get(id);
+    if (start === undefined) return;
+    clearTimeout(start.timer);
+    starting.delete(id);
+    if (aloud) say(start.line);
+  };
   return {
     emit(event: ProgressEvent): void {
       const step = steps.apply(event);
@@ -16,10 +26,14 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
         if (event.kind === 'warning') say(`warning: ${logLines(event.text).join(' ')}`);
         return;
       }
+      if (event.kind !== 'start') sayStart(step.id, event.kind !== 'done' || !event.cached);
       switch (event.kind) {
         case 'start':
           spoken.set(step.id, clock());
-          say(`${step.id}: ${step.id.endsWith(step.title) ? 'started' : step.title}`);
+          starting.set(step.id, {
+            line: `${step.id}: ${step.id.endsWith(step.title) ? 'started' : step.title}`,
+            timer: setTimeout(() => sayStart(step.id, true), START_DELAY_MS).unref(),
+          });
           break;
         case 'progress':
           if (clock() - (spoken.get(step.id) ?? 0) < PROGRESS_INTERVAL_MS) break;
@@ -39,6 +53,8 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
           break;
       }
     },
-    close: () => undefined,
+    close(): void {
+      for (const { timer } of starting.values()) clearTimeout(timer);
+    },
   };
 }
