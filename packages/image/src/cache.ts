@@ -98,31 +98,31 @@ export class ComposeCache {
   }
 }
 
-/** The bytes of a file. */
-export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
+/** The bytes of a file. With `reuse` a piece is good only until the next is asked for, and costs no memory. */
+export async function* fileChunks(
+  path: string,
+  { reuse = false }: { reuse?: boolean } = {},
+): AsyncGenerator<Uint8Array> {
   try {
     await using file = await open(path, 'r');
-    yield* chunksOf(file);
+    yield* chunksOf(file, reuse);
   } catch (error) {
     throw ioError(`cannot read ${path}`, error);
   }
 }
 
-async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array> {
+async function hashOf(file: FileHandle): Promise<Digest> {
+  const digester = new Digester();
+  for await (const chunk of chunksOf(file, true)) digester.update(chunk);
+  return digester.digest();
+}
+
+async function* chunksOf(file: FileHandle, reuse: boolean): AsyncGenerator<Uint8Array> {
+  let chunk = Buffer.allocUnsafeSlow(CHUNK);
   for (;;) {
-    const chunk = Buffer.allocUnsafeSlow(CHUNK);
     const { bytesRead } = await file.read(chunk, 0, CHUNK, null);
     if (bytesRead === 0) return;
     yield chunk.subarray(0, bytesRead);
-  }
-}
-
-async function hashOf(file: FileHandle): Promise<Digest> {
-  const digester = new Digester();
-  const chunk = Buffer.allocUnsafeSlow(CHUNK);
-  for (;;) {
-    const { bytesRead } = await file.read(chunk, 0, CHUNK, null);
-    if (bytesRead === 0) return digester.digest();
-    digester.update(chunk.subarray(0, bytesRead));
+    if (!reuse) chunk = Buffer.allocUnsafeSlow(CHUNK);
   }
 }

@@ -51,7 +51,7 @@ export async function composeImage(options: ComposeOptions): Promise<ComposedIma
     const initrd = await buildInitrd(plan, compressor);
     ({ minimumMemory } = initrd);
     outputs.push(
-      { name: `${name}-kernel`, bytes: () => fileChunks(kernel.kernel.path) },
+      { name: `${name}-kernel`, bytes: () => fileChunks(kernel.kernel.path, { reuse: true }) },
       { name: `${name}-initrd.img`, bytes: () => initrd.bytes() },
       { name: `${name}-cmdline`, bytes: () => once(kernel.cmdline) },
     );

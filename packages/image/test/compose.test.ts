@@ -32,7 +32,7 @@ async function compose(
   store: Store,
   text: string,
   options: Partial<ComposeOptions> = {},
-): Promise<ComposedImage & { read(name: string): Buffer; outDir: string }> {
+): Promise<ComposedImage & { read: (name: string) => Buffer; outDir: string }> {
   const outDir = options.outDir ?? tempDir();
   const result = await composeImage({
     configs: [{ path: 'system.yml', text }],

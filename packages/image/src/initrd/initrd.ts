@@ -42,7 +42,7 @@ export async function buildInitrd(plan: Plan, compressor: Compressor): Promise<I
     size: size + end.length,
     bytes: async function* () {
       for (const file of files) {
-        yield* fileChunks(file.path);
+        yield* fileChunks(file.path, { reuse: true });
         yield padding(file.size);
       }
       yield* manifest;

@@ -115,7 +115,7 @@ async function hostFile(
     });
   }
   const digester = new Digester();
-  for await (const chunk of fileChunks(path)) digester.update(chunk);
+  for await (const chunk of fileChunks(path, { reuse: true })) digester.update(chunk);
   const { size } = digester;
   const digest = digester.digest();
   return new FileData(digest, size, () => unchanged(path, digest, at));
