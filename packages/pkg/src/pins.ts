@@ -51,7 +51,7 @@ export async function checkOther(
   return {
     code: 'NOT_FOUND',
     message: `${familiarReference(reference)} is not in the store, and no package of this workspace gives it`,
-    fix: 'check the name, or put the image into the store: lkt cache import FILE',
+    fix: 'check the name and the digest',
   };
 }
 
