@@ -82,7 +82,8 @@ export abstract class LktCommand extends Command {
   }
 
   protected override catch(error: Error): Promise<never> {
-    this.#display?.close(true);
+    // The end of a log that is in the error need not be shown twice.
+    this.#display?.close(!(error instanceof LktError && error.detail !== undefined));
     const exit = error instanceof Errors.ExitError;
     const ours = error instanceof Errors.CLIError && !exit;
     return Promise.reject(ours ? usageError(error, this.ctor) : error);

@@ -29,7 +29,8 @@ const build: readonly (ProgressEvent | number)[] = [
   { kind: 'done', id: 'init', cached: true },
   { kind: 'start', id: 'sshd', title: 'sshd' },
   { kind: 'start', id: 'sshd:1', title: 'RUN make' },
-  { kind: 'log', id: 'sshd:1', text: 'cc \u001b[31mmain.c\u001b[0m\r\ncc 10%\rcc 90%\n' },
+  { kind: 'log', id: 'sshd:1', text: 'cc \u001b[31mma' },
+  { kind: 'log', id: 'sshd:1', text: 'in.c\u001b[0m\r\ncc 10%\rcc 90%\nno end' },
   2500,
   { kind: 'progress', id: 'sshd', current: 12_400_000, total: 31_000_000, unit: 'bytes' },
 ];
@@ -55,6 +56,7 @@ test('plain: a line for every change, each with its step', () => {
       'sshd: started',
       'sshd: 31/31 MB',
       'warning: the clock is wrong',
+      'sshd:1: | no end',
       'sshd:1: done 7.5s',
       'sshd: failed after 7.5s',
     ].join('\n'),
@@ -96,7 +98,9 @@ test('tty: the log of what failed is shown again at the end', () => {
   const display = ttyDisplay(screen, clock);
   run(display, [...build, { kind: 'failed', id: 'sshd:1' }, { kind: 'failed', id: 'sshd' }]);
   display.close(true);
-  expect(screen.text).toContain('RUN make failed, after saying:\n  | cc main.c\n  | cc 90%');
+  expect(screen.text).toContain(
+    'RUN make failed, after saying:\n  | cc main.c\n  | cc 90%\n  | no end',
+  );
   expect(screen.cursor).toBe(true);
 });
 
@@ -149,5 +153,5 @@ test('quiet: nothing but the log of what failed', () => {
   expect(screen.text).toBe('');
   run(display, [{ kind: 'failed', id: 'sshd:1' }]);
   display.close(true);
-  expect(screen.text).toBe('RUN make failed, after saying:\n  | cc main.c\n  | cc 90%');
+  expect(screen.text).toBe('RUN make failed, after saying:\n  | cc main.c\n  | cc 90%\n  | no end');
 });

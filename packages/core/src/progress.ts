@@ -11,6 +11,7 @@ export type ProgressEvent =
       readonly total?: number;
       readonly unit: 'bytes' | 'items';
     }
+  /** A piece of output as it came: lines end with `\n`, and the last may go on in the next piece. */
   | { readonly kind: 'log'; readonly id: string; readonly text: string }
   | { readonly kind: 'done'; readonly id: string; readonly cached: boolean }
   | { readonly kind: 'failed'; readonly id: string }

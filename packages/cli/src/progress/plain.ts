@@ -27,6 +27,7 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
         return;
       }
       if (event.kind !== 'start') sayStart(step.id, event.kind !== 'done' || !event.cached);
+      for (const line of step.fresh) say(`${step.id}: | ${line}`);
       switch (event.kind) {
         case 'start':
           spoken.set(step.id, clock());
@@ -41,7 +42,6 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
           say(`${step.id}: ${amount(event.current, event.total, event.unit)}`);
           break;
         case 'log':
-          for (const line of logLines(event.text)) say(`${step.id}: | ${line}`);
           break;
         case 'done':
           say(

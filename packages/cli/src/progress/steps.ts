@@ -9,6 +9,10 @@ export interface Step {
   readonly started: number;
   /** The last lines of its log, without control characters. */
   readonly log: string[];
+  /** The lines that the last event made whole. */
+  fresh: readonly string[];
+  /** The line that has not ended yet. */
+  partial: string;
   state: 'running' | 'done' | 'cached' | 'failed';
   progress:
     | { readonly current: number; readonly total?: number; readonly unit: 'bytes' | 'items' }
@@ -16,6 +20,8 @@ export interface Step {
 }
 
 const LOG_LINES = 60;
+/** A line that goes on for longer is cut. */
+const LINE_LENGTH = 8192;
 
 /** Keeps the steps of a run up to date. Events about a step that never started are taken as its start. */
 export class Steps {
@@ -31,19 +37,21 @@ export class Steps {
     if (event.kind === 'warning') return undefined;
     if (event.kind === 'start') return this.#begin(event.id, event.title);
     const step = this.#steps.get(event.id) ?? this.#begin(event.id, event.id);
+    step.fresh = [];
     switch (event.kind) {
       case 'progress':
         step.progress = event;
         break;
       case 'log':
-        step.log.push(...logLines(event.text));
-        if (step.log.length > LOG_LINES) step.log.splice(0, step.log.length - LOG_LINES);
+        addLog(step, event.text);
         break;
       case 'done':
+        addLog(step, '\n');
         step.state = event.cached ? 'cached' : 'done';
         this.#steps.delete(event.id);
         break;
       case 'failed':
+        addLog(step, '\n');
         step.state = 'failed';
         break;
     }
@@ -64,6 +72,8 @@ export class Steps {
       title: logLines(title).join(' '),
       started: this.#clock(),
       log: [],
+      fresh: [],
+      partial: '',
       state: 'running',
       progress: undefined,
     };
@@ -72,13 +82,22 @@ export class Steps {
   }
 }
 
+function addLog(step: Step, text: string): void {
+  const all = step.partial + text;
+  const end = all.length > LINE_LENGTH ? all.length : all.lastIndexOf('\n') + 1;
+  step.partial = all.slice(end);
+  step.fresh = end === 0 ? [] : logLines(all.slice(0, end));
+  step.log.push(...step.fresh);
+  if (step.log.length > LOG_LINES) step.log.splice(0, step.log.length - LOG_LINES);
+}
+
 /** Lines fit for a terminal: what builds print is not trusted to move the cursor. A `\r` starts the line anew. */
 export function logLines(text: string): readonly string[] {
   return stripVTControlCharacters(text)
     .split('\n')
     .map((line) => (line.replace(/\r+$/, '').split('\r').at(-1) ?? '').replaceAll('\t', '  '))
     .map((line) => line.replaceAll(/\p{Cc}/gu, ''))
-    .filter((line, index, lines) => line !== '' || index < lines.length - 1);
+    .filter((line) => line !== '');
 }
 
 /** How a failing step is shown after the run: its last lines, marked. */

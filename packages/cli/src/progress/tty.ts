@@ -22,7 +22,7 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
   let pending: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const width = (): number => Math.max(20, (screen.columns ?? 80) - 1);
+  const width = (): number => Math.max(20, columnsOf(screen) - 1);
   const clear = (): string => (drawnLines === 0 ? '' : `\u001b[${drawnLines}A\r\u001b[J`);
   const draw = (): void => {
     if (pending !== undefined) clearTimeout(pending);
@@ -65,6 +65,11 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
       drawnLines = 0;
     },
   };
+}
+
+/** A terminal that does not know its width says 0. */
+function columnsOf({ columns = 0 }: Screen): number {
+  return columns === 0 ? 80 : columns;
 }
 
 /** The lines for what is running, at most `room`: first the logs give way, then the oldest steps. */
