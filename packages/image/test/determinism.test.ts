@@ -54,4 +54,4 @@ it('gives the same bytes whatever directory, time zone, umask, locale, host, use
     }
   }
   expect([...digests]).toHaveLength(1);
-});
+}, 60_000);

@@ -31,7 +31,7 @@ export async function tempStore(): Promise<Store> {
 export type Content = string | Buffer | Partial<EntryWithContent>;
 
 /** Entries of a layer by path, as root's. A path that ends with a slash is a directory. */
-export function entries(contents: Readonly<Record<string, Content>>): EntryWithContent[] {
+function entries(contents: Readonly<Record<string, Content>>): EntryWithContent[] {
   return Object.entries(contents).map(([path, content]) => {
     const isDirectory = path.endsWith('/');
     const base = {

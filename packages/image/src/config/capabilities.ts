@@ -1,7 +1,7 @@
 import { nearest, type YamlValue } from '@lkt/core';
 
 /** The capabilities of Linux in the order of their numbers (linux/capability.h), 0 to 40. */
-export const CAPABILITIES: readonly string[] = [
+const CAPABILITIES: readonly string[] = [
   'CHOWN',
   'DAC_OVERRIDE',
   'DAC_READ_SEARCH',

@@ -15,7 +15,7 @@ export interface FileEntry {
   readonly at: YamlValue;
 }
 
-export type FileContent =
+type FileContent =
   | { readonly kind: 'contents'; readonly text: string }
   | { readonly kind: 'source'; readonly source: string; readonly at: YamlValue }
   | { readonly kind: 'metadata'; readonly format: 'json' | 'yaml'; readonly at: YamlValue }

@@ -12,7 +12,7 @@ export interface Resources {
   readonly network?: Limits;
 }
 
-export interface DeviceRule {
+interface DeviceRule {
   readonly allow: boolean;
   readonly type?: string;
   readonly major?: number;
@@ -20,7 +20,7 @@ export interface DeviceRule {
   readonly access?: string;
 }
 
-export type Limits = Readonly<
+type Limits = Readonly<
   Record<string, string | number | boolean | readonly Readonly<Record<string, string | number>>[]>
 >;
 

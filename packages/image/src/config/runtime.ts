@@ -13,7 +13,7 @@ export interface RuntimeSettings {
 }
 
 /** A network interface that is made in, or moved into, the container's network namespace. */
-export interface Interface {
+interface Interface {
   readonly name: string;
   readonly add: string;
   readonly peer: string;

@@ -6,7 +6,7 @@ import type { GoValue } from '../go-json.ts';
 export type Volumes = ReadonlyMap<string, Volume>;
 
 /** Where the file system of a volume is, once init has made it. */
-export function volumeMount(name: string): string {
+function volumeMount(name: string): string {
   return `/containers/volumes/${name}/merged`;
 }
 

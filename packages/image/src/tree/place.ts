@@ -104,6 +104,6 @@ export function place(path: RawPath, inode: TreeNode, prefix: RawPath): Placed {
   };
 }
 
-export function join(prefix: RawPath, path: RawPath): RawPath {
+function join(prefix: RawPath, path: RawPath): RawPath {
   return prefix === '' ? path : `${prefix}/${path}`;
 }
