@@ -8,7 +8,7 @@ interface InForce {
 }
 
 export class Env extends LktCommand {
-  static override summary = 'Print the settings that are in force, and where each comes from';
+  static override summary = 'Print the settings that are in force, and what set each';
   static override description =
     'An option of the command line goes before an environment variable, and that before the default.';
 
