@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
-/** A process that ends in order 200 ms after the first signal, or as told after the second. */
+vi.setConfig({ testTimeout: 60_000 });
+
+/** A process that ends in order 1.5 s after the first signal, or as told after the second. */
 const script = `
   const { abortOnInterrupt } = await import(${JSON.stringify(import.meta.resolve('../src/interrupt.ts'))});
   const signal = abortOnInterrupt(() => console.log('second'));
   const alive = setInterval(() => undefined, 1000);
   signal.addEventListener('abort', () => {
     console.log(signal.reason.code);
-    setTimeout(() => { clearInterval(alive); console.log('in order'); process.exit(3); }, 200);
+    setTimeout(() => { clearInterval(alive); console.log('in order'); process.exit(3); }, 1500);
   });
   console.log('ready');`;
 

@@ -9,7 +9,7 @@ const main = join(import.meta.dirname, '../src/main.ts');
 const { PATH = '' } = process.env;
 
 for (const file of globSync(join(import.meta.dirname, 'script/*.txtar'))) {
-  test.concurrent(basename(file, '.txtar'), { timeout: 60_000 }, async () => {
+  test.concurrent(basename(file, '.txtar'), { timeout: 300_000 }, async () => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
     await runArchive(parseArchive(readFileSync(file, 'utf8')), {
       dir: dir.path,

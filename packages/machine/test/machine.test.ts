@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { findBootFiles } from '../src/boot-files.ts';
 import {
   type MachineOptions,
@@ -15,6 +15,9 @@ import {
   type Started,
 } from '../src/machine.ts';
 import { tinyImage } from './tiny-kernel.ts';
+
+// A busy machine may take its time to start QEMU.
+vi.setConfig({ testTimeout: 120_000 });
 
 class Capture extends Writable {
   text = '';
@@ -117,7 +120,7 @@ test('a process that is killed takes its machine with it', async () => {
   expect(machine).toHaveLength(1);
   child.kill('SIGKILL');
   await expect
-    .poll(() => machine.filter((pid) => isRunning(pid)), { timeout: 5000 })
+    .poll(() => machine.filter((pid) => isRunning(pid)), { timeout: 30_000 })
     .toHaveLength(0);
 });
 
@@ -171,7 +174,7 @@ test('a published port is open on the address it was asked for, and port 0 is fi
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const listening = new RegExp(`\\w{8}:${hex} 00000000:0000 0A`, 'g');
   await expect
-    .poll(() => readFileSync('/proc/net/tcp', 'utf8').match(listening))
+    .poll(() => readFileSync('/proc/net/tcp', 'utf8').match(listening), { timeout: 30_000 })
     .toEqual([`0100007F:${hex} 00000000:0000 0A`]);
   abort.abort();
   await running;
