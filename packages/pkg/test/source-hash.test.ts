@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type SourceHash, sourceHash } from '../src/source-hash.ts';
@@ -223,6 +233,22 @@ describe('a changed directory', () => {
       commit(repo.path);
       expect(git(repo.path, 'rev-parse', 'HEAD:pkg/a')).toBe(committed);
     }
+  });
+
+  it('sees a change that only git’s suspicion of young files finds', async () => {
+    await using repo = await checkout(FILES);
+    const dir = `${repo.path}/pkg/a`;
+    const then = 1_700_000_000;
+    git(repo.path, 'config', 'core.trustctime', 'false');
+    await utimes(`${dir}/Dockerfile`, then, then);
+    commit(repo.path);
+    await utimes(`${repo.path}/.git/index`, then, then);
+    await write(dir, { Dockerfile: 'FROM scratcX\n' });
+    await utimes(`${dir}/Dockerfile`, then, then);
+    const { committed } = await hash(dir);
+    commit(repo.path);
+    expect(git(repo.path, 'show', 'HEAD:pkg/a/Dockerfile')).toBe('FROM scratcX');
+    expect(git(repo.path, 'rev-parse', 'HEAD:pkg/a')).toBe(committed);
   });
 
   it('works in the middle of a merge conflict elsewhere', async () => {
