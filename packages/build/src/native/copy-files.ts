@@ -9,6 +9,7 @@ import {
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { Digester, LktError, type SourceFile, sourceError } from '@lkt/core';
 import { baseName, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { Context } from '../context.ts';
@@ -31,7 +32,8 @@ import {
   typeOf,
 } from './raw-fs.ts';
 import { resolveIn } from './rooted.ts';
-import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO, SystemCallError } from './syscalls.ts';
+import { SystemCallError } from './c-library.ts';
+import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from './special-files.ts';
 
 /**
  * Copies files into a mounted file system, as BuildKit does: symbolic links in the directory part of a destination
@@ -90,12 +92,18 @@ export class FileCopier {
   async copyTree(tree: HostTree, plan: CopyPlan): Promise<void> {
     this.#makeDirectories(plan);
     const links = new Map<string, RawPath>();
-    for (const { source, target, alone } of plan.entries) {
+    for (const { source, target, type, alone } of plan.entries) {
       this.#signal?.throwIfAborted();
       const stats = tree.stats(source);
-      const type = stats === undefined ? undefined : typeOf(stats);
-      if (stats === undefined || type === undefined) throw new Error(`${source} left the tree`);
       const path = this.#place(target, type === 'directory');
+      if (type === 'directory' && stats?.isDirectory() !== true) {
+        // --parents keeps the way through a link as a directory.
+        const owner = this.#owner ?? { uid: 0, gid: 0 };
+        this.#finish(path, type, { ...owner, mode: 0o755, mtime: SOURCE_DATE_EPOCH });
+        continue;
+      }
+      if (stats === undefined || typeOf(stats) !== type)
+        throw new Error(`${source} is not what it was in the plan`);
       const isLinked = type !== 'directory' && stats.nlink > 1 && alone !== true;
       const inode = `${stats.dev}:${stats.ino}`;
       const first = isLinked ? links.get(inode) : undefined;
@@ -104,7 +112,7 @@ export class FileCopier {
         continue;
       }
       if (isLinked) links.set(inode, path);
-      if (type !== 'directory') this.#copyNode(tree, source, path, stats);
+      if (type !== 'directory') await this.#copyNode(tree, source, path, stats);
       const xattrs = attributesAt(tree.root, source);
       this.#finish(path, type, {
         uid: this.#owner?.uid ?? stats.uid,
@@ -118,10 +126,12 @@ export class FileCopier {
     this.#setTimes();
   }
 
-  #copyNode(tree: HostTree, source: RawPath, path: RawPath, stats: Stats): void {
+  async #copyNode(tree: HostTree, source: RawPath, path: RawPath, stats: Stats): Promise<void> {
     const file = pathAt(this.#root, path);
     if (stats.isFile()) {
-      copyFileSync(pathAt(tree.root, source), file, constants.COPYFILE_FICLONE);
+      const from = pathAt(tree.root, source);
+      if (stats.size > LARGE) await copyFile(from, file, constants.COPYFILE_FICLONE);
+      else copyFileSync(from, file, constants.COPYFILE_FICLONE);
     } else if (stats.isSymbolicLink()) {
       symlinkSync(Buffer.from(linkAt(tree.root, source), 'latin1'), file);
     } else {
@@ -241,6 +251,9 @@ export class FileCopier {
     );
   }
 }
+
+/** Copying a file of more bytes lets other work go on. */
+const LARGE = 1 << 20;
 
 async function* tee(
   source: AsyncIterable<Uint8Array>,

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type Digest, LktError, type ProgressEvent, sourceError } from '@lkt/core';
 import {
@@ -35,8 +36,8 @@ export function nativeEngine(): Engine {
   return { build };
 }
 
-async function build(request: BuildRequest, build: BuildContext): Promise<Descriptor> {
-  const { store, reporter, signal } = build;
+async function build(request: BuildRequest, around: BuildContext): Promise<Descriptor> {
+  const { store, reporter, signal } = around;
   const dockerfile = parseDockerfile(request.dockerfile);
   const images = await loadImages(dockerfile, request, store);
   const plan = evaluate(dockerfile, {
@@ -64,10 +65,10 @@ async function build(request: BuildRequest, build: BuildContext): Promise<Descri
   const context = new Context(request.context, { memo });
   await refuseUnsupported(job, context);
   const chain = await (job.noCache
-    ? work(job, build, memo)
-    : fromCache(job, build, context).catch(async (error: unknown) => {
+    ? work(job, around, memo)
+    : fromCache(job, around, context).catch(async (error: unknown) => {
         if (!(error instanceof CacheMiss)) throw error;
-        return work(job, build, memo);
+        return work(job, around, memo);
       }));
   signal?.throwIfAborted();
   const target = plan.stages.find((stage) => stage.index === plan.target);
@@ -112,11 +113,15 @@ async function work(
   memo: ReadonlyMap<string, Digest>,
 ): Promise<Chain> {
   const uid = processUid();
-  return runWorker({ job, store: store.dir, digests: [...memo] }, chooseNamespace(uid), {
-    reporter,
-    uid,
-    ...(signal === undefined ? {} : { signal }),
-  });
+  return runWorker(
+    { job, store: await realpath(store.dir), digests: [...memo] },
+    chooseNamespace(uid),
+    {
+      reporter,
+      uid,
+      ...(signal === undefined ? {} : { signal }),
+    },
+  );
 }
 
 function processUid(): number {

@@ -102,7 +102,7 @@ export class OverlayExecutor implements StepExecutor {
   async workdir(parent: Chain, step: WorkdirStep, options: LayerOptions): Promise<StepRecord> {
     return this.#layer(parent, options, async ({ root }) => {
       const path = resolveIn(root, toRaw(step.path.slice(1)));
-      if (path === undefined || (statAt(root, path)?.isDirectory() ?? true) === false) {
+      if (path === undefined || statAt(root, path)?.isDirectory() === false) {
         const { file } = this.#parts.job;
         throw sourceError(
           'BUILD_FAILED',
@@ -145,6 +145,7 @@ export class OverlayExecutor implements StepExecutor {
           await runCommand({
             step,
             file: job.file,
+            store: this.#parts.store.dir,
             root,
             directory,
             mounts: mounts.map(({ mount }) => mount),

@@ -22,7 +22,8 @@ import {
 } from '@lkt/oci';
 import { withOwner } from './host-error.ts';
 import { isImageAttribute, isWhiteout, joinRaw, OVERLAY_PREFIX, pathAt, statAt } from './raw-fs.ts';
-import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setAttribute, SystemCallError } from './syscalls.ts';
+import { SystemCallError } from './c-library.ts';
+import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setAttribute } from './special-files.ts';
 
 /**
  * Unpacks a layer into an empty directory, in the form overlayfs has for layers. No entry gets outside, nor through a

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import type { RawPath } from '@lkt/oci';
+import { parentPath, type RawPath } from '@lkt/oci';
 import type { SourceNode, SourceTree } from '../dockerfile/copy.ts';
 import { linkAt, namesAt, statAt, typeOf } from './raw-fs.ts';
 
@@ -24,7 +24,13 @@ export class HostTree implements SourceTree {
   }
 
   stats(path: RawPath): Stats | undefined {
-    if (!this.#stats.has(path)) this.#stats.set(path, statAt(this.root, path));
+    if (!this.#stats.has(path)) this.#stats.set(path, this.#look(path));
     return this.#stats.get(path);
+  }
+
+  /** Nothing is found behind a link: what it means in the image is not what it means here. */
+  #look(path: RawPath): Stats | undefined {
+    if (path !== '' && this.stats(parentPath(path))?.isDirectory() !== true) return undefined;
+    return statAt(this.root, path);
   }
 }

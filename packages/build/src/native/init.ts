@@ -20,28 +20,30 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { findUser, readAccounts, readShort } from './owners.ts';
 import { NOT_EXECUTABLE, NOT_FOUND, type Sandbox, type SandboxFailure } from './sandbox.ts';
+import { SystemCallError } from './c-library.ts';
+import { makeNode, S_IFCHR } from './special-files.ts';
 import {
   bringLoopbackUp,
   defaultSignals,
   detach,
   execute,
   keepOpen,
-  makeNode,
   mount,
   MS,
   pivotRoot,
   prctl,
-  S_IFCHR,
   setCapabilities,
   setHostname,
   setLimit,
-  SystemCallError,
 } from './syscalls.ts';
 
 function enter(box: Sandbox): void {
   process.umask(0o022);
+  // This process has no end at which Node would do it.
+  flushCompileCache();
   mountKernelFileSystems(box);
   for (const item of box.mounts) {
     if (item.type === 'tmpfs') {
@@ -171,7 +173,7 @@ function limitResources(): void {
   const infinity = 2n ** 64n - 1n;
   setLimit(RLIMIT_STACK, 8n << 20n, infinity);
   setLimit(RLIMIT_CORE, 0n, 0n);
-  setLimit(RLIMIT_NOFILE, 1n << 16n, 1n << 20n);
+  setLimit(RLIMIT_NOFILE, 1024n, 1n << 19n);
 }
 
 /** The capabilities Docker gives: CHOWN … SETFCAP of capabilities(7). */
@@ -221,13 +223,13 @@ function become(
   for (let capability = 0; capability < 64; capability += 1) {
     if (CAPABILITIES.includes(capability)) continue;
     try {
-      prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+      prctl(PR_CAPBSET_DROP, capability);
     } catch (error) {
       if (error instanceof SystemCallError && error.code === 'EINVAL') break;
       throw error;
     }
   }
-  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
   try {
     if (canSetGroups) process.setgroups?.([...user.groups]);
     if (user.gid !== 0) process.setgid?.(user.gid);
@@ -236,7 +238,7 @@ function become(
     fail('id', `user ${user.uid}:${user.gid}: ${String(error)}`);
   }
   if (user.uid === 0) setCapabilities(CAPABILITIES);
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_NO_NEW_PRIVS, 1);
   // A seccomp filter would be set here, last: it binds what was needed above too.
 }
 

@@ -1,7 +1,8 @@
 import { chmodSync, lchownSync, lstatSync, lutimesSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, LktError } from '@lkt/core';
-import { detach, mount, MS, SystemCallError } from './syscalls.ts';
+import { SystemCallError } from './c-library.ts';
+import { detach, mount, MS } from './syscalls.ts';
 
 /** Linux has no overlay of more (OVL_MAX_STACK). */
 const MAX_LAYERS = 500;

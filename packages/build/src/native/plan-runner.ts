@@ -118,9 +118,9 @@ export class PlanRunner {
     if (stage === undefined) throw new Error(`stage ${index} is not in the plan`);
     const blob = isPartOfTarget(this.#job, index);
     let chain = (await this.#chain(stage.base)) ?? [];
-    for (const [index, step] of stage.steps.entries()) {
+    for (const [before, step] of stage.steps.entries()) {
       this.#signal.throwIfAborted();
-      const layer = await this.#step({ stage, step, number: index + 1 }, chain, blob);
+      const layer = await this.#step({ stage, step, number: before + 1 }, chain, blob);
       if (layer !== undefined) chain = [...chain, layer];
     }
     return chain;
@@ -272,7 +272,12 @@ export class PlanRunner {
       kind: 'selection',
       from: diffIds(from),
       sources: sources.map(({ text, base }) => ({ text, base })),
-      ...{ files, destination, destinationIsDirectory, parents, exclude, isDirectory },
+      files,
+      destination,
+      destinationIsDirectory,
+      parents,
+      exclude,
+      isDirectory,
     };
     return this.#remembered(question, async (executor) =>
       executor.selectionDigest(step, from, isDirectory),

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { isErrno } from '@lkt/core';
 import { byBytes, type EntryType, type RawPath, toRaw } from '@lkt/oci';
-import { getAttribute, listAttributes } from './syscalls.ts';
+import { getAttribute, listAttributes } from './special-files.ts';
 
 /** A file on this machine: an absolute directory (text) and a path below it (bytes). */
 export function pathAt(directory: string, path: RawPath): Buffer {

@@ -1,32 +1,24 @@
 import { spawn } from 'node:child_process';
-import {
-  closeSync,
-  mkdirSync,
-  rmdirSync,
-  unlinkSync,
-  lutimesSync,
-  lstatSync,
-  writeFileSync,
-  type Stats,
-} from 'node:fs';
+import { closeSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { fileURLToPath } from 'node:url';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
-import { fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
+import { fromRaw, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import type { RunStep } from '../dockerfile/steps.ts';
-import { pathAt, statAt } from './raw-fs.ts';
-import { resolveIn } from './rooted.ts';
+import { MountPointError, MountPoints } from './mount-points.ts';
 import type { Sandbox, SandboxFailure, SandboxMount } from './sandbox.ts';
 import { makePipe } from './syscalls.ts';
-import { HOST_PATH } from './tools.ts';
+import { hostEnvironment } from './tools.ts';
 
 export interface RunOptions {
   readonly step: RunStep;
   readonly file: SourceFile;
   /** Where the root file system is mounted. */
   readonly root: string;
+  /** Directory of the store. */
+  readonly store: string;
   /** A directory for what the sandbox is told. */
   readonly directory: string;
   readonly mounts: readonly RunMount[];
@@ -51,15 +43,7 @@ export async function runCommand(options: RunOptions): Promise<void> {
   const { step, root, network } = options;
   const points = new MountPoints(root);
   try {
-    const mounts = options.mounts.map(({ isFile, ...mount }) => ({
-      ...mount,
-      target: `/${fromRaw(points.make(toRaw(mount.target.slice(1)), isFile))}`,
-    }));
-    for (const name of ['dev', 'proc', 'sys']) points.makeKernelDirectory(name);
-    if (network === 'host') {
-      const target = `/${fromRaw(points.make('etc/resolv.conf', true))}`;
-      mounts.push({ type: 'bind', source: '/etc/resolv.conf', target, readOnly: true });
-    }
+    const mounts = mountPoints(options, points);
     const sandbox: Sandbox = {
       root,
       mounts,
@@ -76,6 +60,25 @@ export async function runCommand(options: RunOptions): Promise<void> {
     await execute(description, options);
   } finally {
     points.remove();
+  }
+}
+
+function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {
+  const { step, file, network } = options;
+  const mounts = options.mounts.map(({ isFile, ...mount }) => ({ isFile, mount }));
+  if (network === 'host') {
+    const [path, readOnly] = ['/etc/resolv.conf', true];
+    mounts.push({ isFile: true, mount: { type: 'bind', source: path, target: path, readOnly } });
+  }
+  try {
+    for (const name of ['dev', 'proc', 'sys']) points.makeKernelDirectory(name);
+    return mounts.map(({ isFile, mount }) => {
+      const real = points.make(toRaw(mount.target.slice(1)), isFile);
+      return { ...mount, target: `/${fromRaw(real)}` };
+    });
+  } catch (error) {
+    if (!(error instanceof MountPointError)) throw error;
+    throw sourceError('BUILD_FAILED', file, step.position, `cannot mount: ${error.message}`);
   }
 }
 
@@ -109,7 +112,11 @@ async function execute(description: string, options: RunOptions): Promise<void> 
       init,
       description,
     ],
-    { stdio: ['ignore', output.write, output.write, 'pipe'], env: { PATH: HOST_PATH }, cwd: '/' },
+    {
+      stdio: ['ignore', output.write, output.write, 'pipe'],
+      env: hostEnvironment(options.store),
+      cwd: '/',
+    },
   );
   const kill = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
@@ -158,9 +165,7 @@ function commandError(
   return new LktError(
     'BUILD_FAILED',
     `${file.path}:${line}:${column}: ${step.title}: the command ${how}`,
-    {
-      ...(tail === '' ? {} : { detail: tail }),
-    },
+    tail === '' ? {} : { detail: tail },
   );
 }
 
@@ -211,83 +216,5 @@ class Tail {
 
   get text(): string {
     return this.#text.replace(/\n$/, '').split('\n').slice(-this.#limit).join('\n');
-  }
-}
-
-/**
- * Mount points the sandbox needs in the image for a while. What is made is removed afterwards, and the directories it
- * was made in get their time back, so that it leaves no trace in the layer.
- */
-class MountPoints {
-  readonly #root: string;
-  readonly #made: { readonly path: RawPath; readonly parent: Stats; readonly isFile: boolean }[] =
-    [];
-
-  constructor(root: string) {
-    this.#root = root;
-  }
-
-  /** @returns where the mount point really is. */
-  make(path: RawPath, isFile: boolean): RawPath {
-    const real = resolveIn(this.#root, path);
-    if (real === undefined)
-      throw new LktError('BUILD_FAILED', `/${fromRaw(path)} cannot be a mount point in the image`);
-    const stats = statAt(this.#root, real);
-    if (stats !== undefined) {
-      if (stats.isDirectory() === isFile)
-        throw new LktError(
-          'BUILD_FAILED',
-          `/${fromRaw(path)} in the image is ${isFile ? 'a directory' : 'no directory'}, and what is mounted there is not`,
-        );
-      return real;
-    }
-    this.#directory(parentPath(real));
-    this.#make(real, isFile);
-    return real;
-  }
-
-  /** /dev, /proc or /sys, which must not be a link. Where it is missing it is made for good, as runc does. */
-  makeKernelDirectory(name: string): void {
-    const stats = statAt(this.#root, name);
-    if (stats === undefined) mkdirSync(pathAt(this.#root, name), { mode: 0o755 });
-    else if (!stats.isDirectory())
-      throw new LktError('BUILD_FAILED', `/${name} in the image is not a directory`);
-  }
-
-  remove(): void {
-    for (const { path, parent, isFile } of this.#made.toReversed()) {
-      const stats = statAt(this.#root, path);
-      const file = pathAt(this.#root, path);
-      const directory = pathAt(this.#root, parentPath(path));
-      const now = statAt(this.#root, parentPath(path));
-      try {
-        if (isFile ? stats?.isFile() === true && stats.size === 0 : stats?.isDirectory() === true)
-          (isFile ? unlinkSync : rmdirSync)(file);
-      } catch {
-        // The command has put something in there.
-        continue;
-      }
-      const changed = this.#changed.get(parentPath(path));
-      const time = now === undefined || now.mtimeMs === changed ? parent : now;
-      lutimesSync(directory, time.atimeMs / 1000, time.mtimeMs / 1000);
-    }
-  }
-
-  readonly #changed = new Map<RawPath, number>();
-
-  #directory(path: RawPath): void {
-    if (path === '' || statAt(this.#root, path) !== undefined) return;
-    this.#directory(parentPath(path));
-    this.#make(path, false);
-  }
-
-  #make(path: RawPath, isFile: boolean): void {
-    const parent = parentPath(path);
-    const stats = lstatSync(pathAt(this.#root, parent));
-    const file = pathAt(this.#root, path);
-    if (isFile) writeFileSync(file, '', { mode: 0o644 });
-    else mkdirSync(file, { mode: 0o755 });
-    this.#changed.set(parent, lstatSync(pathAt(this.#root, parent)).mtimeMs);
-    this.#made.push({ path, parent: stats, isFile });
   }
 }

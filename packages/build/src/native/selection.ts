@@ -3,7 +3,7 @@ import { byBytes, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { CopyPlan } from '../dockerfile/copy.ts';
 import type { HostTree } from './host-tree.ts';
 import { contentOf } from './layer-entries.ts';
-import { attributesAt, linkAt, mtimeOf, typeOf } from './raw-fs.ts';
+import { attributesAt, linkAt, mtimeOf } from './raw-fs.ts';
 
 /**
  * Everything of a selection that a COPY from it can bring into a layer, as one digest: paths, types, modes, owners,
@@ -20,12 +20,16 @@ export async function selectionDigest(
   };
   const inodes = new Map<number, RawPath>();
   for (const directory of plan.directories) add(['make', directory]);
-  for (const { source, target, alone = false } of plan.entries) {
+  for (const { source, target, type, alone = false } of plan.entries) {
     signal?.throwIfAborted();
     const stats = tree.stats(source);
+    if (type === 'directory' && stats?.isDirectory() !== true) {
+      // As `FileCopier` makes it.
+      add(['plain', target]);
+      continue;
+    }
     if (stats === undefined) throw new Error(`${source} left a file system that nobody writes to`);
     const { mode, uid, gid, rdev, ino, nlink } = stats;
-    const type = typeOf(stats);
     const time = Math.min(mtimeOf(stats), SOURCE_DATE_EPOCH);
     const attributes = [...(attributesAt(tree.root, source) ?? [])].map(([name, value]) => [
       name,

@@ -1,27 +1,5 @@
 import koffi from 'koffi';
-
-/**
- * The system calls that Node does not offer. Loading this file loads koffi, so only the worker and the init of a step
- * do. Names and paths that are not text are buffers.
- */
-export class SystemCallError extends Error {
-  override readonly name: string = 'SystemCallError';
-  readonly code: string;
-  readonly syscall: string;
-
-  constructor(syscall: string, subject: string, errno: number) {
-    const code = CODES.get(errno) ?? `errno ${errno}`;
-    super(`${syscall} ${subject}: ${code}`);
-    this.code = code;
-    this.syscall = syscall;
-  }
-}
-
-const CODES: ReadonlyMap<number, string> = new Map(
-  Object.entries(koffi.os.errno).map(([name, number]) => [Number(number), name]),
-);
-
-type Path = string | Buffer;
+import { call, Data, library, type Path, SystemCallError, TEXT } from './c-library.ts';
 
 /** Flags of mount(2). */
 export const MS = {
@@ -34,40 +12,6 @@ export const MS = {
   rec: 16384,
   private: 262144,
 } as const;
-
-const library = koffi.load(null);
-/** A path or another string: text goes as UTF-8, a buffer as it is; both end in a NUL. */
-const TEXT = 'const void *';
-
-function call<Arguments extends readonly unknown[]>(
-  name: string,
-  types: readonly string[],
-  subject: (...values: Arguments) => string,
-  // A function that returns int leaves the other half of the register as it is.
-  result: 'int' | 'long' = 'int',
-): (...values: Arguments) => number {
-  const native = library.func(name, result, [...types]) as (...values: unknown[]) => number;
-  return (...values) => {
-    const returned = native(...values.map(argument));
-    if (returned < 0) throw new SystemCallError(name, subject(...values), koffi.errno());
-    return returned;
-  };
-}
-
-/** Bytes that go to a call as they are, without a NUL. */
-class Data {
-  readonly bytes: Buffer;
-  constructor(bytes: Buffer) {
-    this.bytes = bytes;
-  }
-}
-
-function argument(value: unknown): unknown {
-  if (typeof value === 'string') return Buffer.from(`${value}\0`);
-  if (value instanceof Data) return value.bytes;
-  if (Buffer.isBuffer(value)) return Buffer.concat([value, Buffer.of(0)]);
-  return value;
-}
 
 const mountCall = call<[string | null, Path, string | null, number, string | null]>(
   'mount',
@@ -91,10 +35,12 @@ export function detach(target: string): void {
   umountCall(target, 2);
 }
 
-export const pivotRoot = call<[string, string]>('pivot_root', [TEXT, TEXT], (root) => root) as (
-  root: string,
-  old: string,
-) => number;
+const pivotCall = call<[string, string]>('pivot_root', [TEXT, TEXT], (root) => root);
+
+/** pivot_root(2): `root` becomes the root, what was it goes to `old`. */
+export function pivotRoot(root: string, old: string): void {
+  pivotCall(root, old);
+}
 
 const hostnameCall = call<[string, number]>('sethostname', [TEXT, 'size_t'], (name) => name);
 const domainCall = call<[string, number]>('setdomainname', [TEXT, 'size_t'], (name) => name);
@@ -104,11 +50,16 @@ export function setHostname(name: string): void {
   domainCall('', 0);
 }
 
-export const prctl = call<[number, number, number, number, number]>(
+const prctlCall = call<[number, number, number, number, number]>(
   'prctl',
   ['int', 'ulong', 'ulong', 'ulong', 'ulong'],
   (option) => String(option),
-) as (option: number, a: number, b: number, c: number, d: number) => number;
+);
+
+/** prctl(2) */
+export function prctl(option: number, a: number, b = 0): void {
+  prctlCall(option, a, b, 0, 0);
+}
 
 const capsetCall = call<[Data, Data]>('capset', ['void *', 'void *'], () => '');
 
@@ -134,10 +85,13 @@ export function setLimit(kind: number, soft: bigint, hard: bigint): void {
   const limit = Buffer.alloc(16);
   getLimitCall(kind, new Data(limit));
   const most = limit.readBigUInt64LE(8);
-  const lower = (a: bigint, b: bigint): bigint => (a < b ? a : b);
-  limit.writeBigUInt64LE(lower(soft, most), 0);
-  limit.writeBigUInt64LE(lower(hard, most), 8);
+  limit.writeBigUInt64LE(least(soft, most), 0);
+  limit.writeBigUInt64LE(least(hard, most), 8);
   setLimitCall(kind, new Data(limit));
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }
 
 const socketCall = call<[number, number, number]>('socket', ['int', 'int', 'int'], () => '');
@@ -155,77 +109,11 @@ export function bringLoopbackUp(): void {
   closeCall(socket);
 }
 
-const mknodCall = call<[Path, number, number]>('mknod', [TEXT, 'uint', 'uint64'], (path) =>
-  String(path),
-);
-
-export const S_IFIFO = 0o010000;
-export const S_IFCHR = 0o020000;
-export const S_IFBLK = 0o060000;
-
-export function makeNode(path: Path, mode: number, major = 0, minor = 0): void {
-  // makedev(3)
-  const low = ((major & 0xfff) * 2 ** 8 + (minor & 0xff)) >>> 0;
-  mknodCall(path, mode, low + (minor & 0xfff00) * 2 ** 12);
-}
-
 const syncfsCall = call<[number]>('syncfs', ['int'], () => '');
 
 /** Waits until what was written to the file system of an open file is on disk. */
 export function syncFileSystem(fd: number): void {
   syncfsCall(fd);
-}
-
-const listCall = call<[Path, Data, number]>(
-  'llistxattr',
-  [TEXT, 'void *', 'size_t'],
-  (path) => String(path),
-  'long',
-);
-const getCall = call<[Path, string, Data, number]>(
-  'lgetxattr',
-  [TEXT, TEXT, 'void *', 'size_t'],
-  (path, name) => `${name} of ${String(path)}`,
-  'long',
-);
-const setCall = call<[Path, string, Data, number, number]>(
-  'lsetxattr',
-  [TEXT, TEXT, 'void *', 'size_t', 'int'],
-  (path, name) => `${name} of ${String(path)}`,
-);
-const removeCall = call<[Path, string]>(
-  'lremovexattr',
-  [TEXT, TEXT],
-  (path, name) => `${name} of ${String(path)}`,
-);
-
-/** Linux has no longer list and no longer value (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
-const scratch = Buffer.alloc(65_536);
-
-/** Names of the extended attributes of a path; a link is not followed. */
-export function listAttributes(path: Path): readonly string[] {
-  let length: number;
-  try {
-    length = listCall(path, new Data(scratch), scratch.length);
-  } catch (error) {
-    if (error instanceof SystemCallError && error.code === 'EOPNOTSUPP') return [];
-    throw error;
-  }
-  if (length === 0) return [];
-  return scratch.toString('utf8', 0, length - 1).split('\0');
-}
-
-export function getAttribute(path: Path, name: string): Buffer {
-  const length = getCall(path, name, new Data(scratch), scratch.length);
-  return Buffer.from(scratch.subarray(0, length));
-}
-
-export function setAttribute(path: Path, name: string, value: Uint8Array): void {
-  setCall(path, name, new Data(Buffer.from(value)), value.length, 0);
-}
-
-export function removeAttribute(path: Path, name: string): void {
-  removeCall(path, name);
 }
 
 const signalCall = library.func('signal', 'void *', ['int', 'void *']) as (
@@ -237,12 +125,6 @@ const signalCall = library.func('signal', 'void *', ['int', 'void *']) as (
 export function defaultSignals(): void {
   for (let signal = 1; signal <= 64; signal += 1) signalCall(signal, null);
 }
-
-/** dup2(2) */
-export const duplicate = call<[number, number]>('dup2', ['int', 'int'], () => '') as (
-  from: number,
-  to: number,
-) => number;
 
 const execveCall = library.func('execve', 'int', [
   'const char *',

@@ -1,8 +1,17 @@
 import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
 
 /** Where programs of the machine are looked for: not in what the caller's environment says. */
-export const HOST_PATH =
+const HOST_PATH =
   '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/run/wrappers/bin';
+
+/**
+ * What processes of the engine find in their environment: nothing of the caller's, and where Node keeps compiled code,
+ * which halves the time they take to start.
+ */
+export function hostEnvironment(store: string): Record<string, string> {
+  return { PATH: HOST_PATH, NODE_COMPILE_CACHE: join(store, 'compiled') };
+}
 
 export function findOnPath(program: string): string | undefined {
   return HOST_PATH.split(':')

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { LktError, type Position, sourceError } from '@lkt/core';
+import { type LktError, type Position, sourceError } from '@lkt/core';
 import { fromRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import { planCopy } from '../dockerfile/copy.ts';
@@ -82,14 +82,13 @@ async function refuseCopy(job: Job, step: CopyStep, context: Context, fail: Fail
   }
 }
 
+const MAGIC = ['\u001f\u008b\u0008', 'BZh', '\u00fd7zXZ', '\u0028\u00b5\u002f\u00fd'];
+
 /** By content, as Docker does: gzip, bzip2, xz, zstd, or a tar archive. */
 async function isArchive(path: string): Promise<boolean> {
   for await (const chunk of createReadStream(path, { end: 511 })) {
     const start = (chunk as Buffer).toString('latin1');
-    return (
-      /^(?:\x1f\x8b\x08|BZh|\xfd7zXZ\0|\x28\xb5\x2f\xfd)/.test(start) ||
-      start.slice(257, 262) === 'ustar'
-    );
+    return MAGIC.some((magic) => start.startsWith(magic)) || start.slice(257, 262) === 'ustar';
   }
   return false;
 }

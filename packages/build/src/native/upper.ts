@@ -23,7 +23,13 @@ import {
   statAt,
   typeOf,
 } from './raw-fs.ts';
-import { getAttribute, listAttributes, makeNode, removeAttribute, S_IFCHR } from './syscalls.ts';
+import {
+  getAttribute,
+  listAttributes,
+  makeNode,
+  removeAttribute,
+  S_IFCHR,
+} from './special-files.ts';
 
 /**
  * Turns the upper directory of an overlay mount, after its use, into a layer that holds what changed and nothing else,

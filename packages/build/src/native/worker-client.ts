@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { isErrno, LktError, type Reporter } from '@lkt/core';
 import type { Chain } from './job.ts';
 import { type Namespace, namespaceError } from './namespace.ts';
-import { HOST_PATH } from './tools.ts';
+import { hostEnvironment } from './tools.ts';
 import type { WorkerMessage, WorkerRequest } from './worker-protocol.ts';
 
 /** How long a worker may take to stop before it is killed. */
@@ -26,7 +26,7 @@ export async function runWorker(
   // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
   const child = spawn(program, [...flags, '--', process.execPath, '--no-warnings', script], {
     stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
-    env: { PATH: HOST_PATH },
+    env: hostEnvironment(request.store),
     cwd: '/',
     detached: true,
   });

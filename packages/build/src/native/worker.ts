@@ -23,7 +23,7 @@ process.on('SIGTERM', () => abort.abort(new LktError('INTERRUPTED', 'the build w
 
 const request = JSON.parse(await text(process.stdin)) as WorkerRequest;
 // With the process that waits for this one, all of it ends.
-prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+prctl(PR_SET_PDEATHSIG, SIGKILL);
 if (process.ppid !== request.parent) process.exit(1);
 process.umask(0o022);
 

@@ -1,0 +1,58 @@
+import koffi, { type LibraryHandle } from 'koffi';
+
+/**
+ * Calls into the C library, for what Node does not offer. Loading this file loads koffi, so only the worker and the init
+ * of a step do. Names and paths that are not text are buffers.
+ */
+export class SystemCallError extends Error {
+  override readonly name: string = 'SystemCallError';
+  readonly code: string;
+  readonly syscall: string;
+
+  constructor(syscall: string, subject: string, errno: number) {
+    const code = CODES.get(errno) ?? `errno ${errno}`;
+    super(`${syscall} ${subject}: ${code}`);
+    this.code = code;
+    this.syscall = syscall;
+  }
+}
+
+const CODES: ReadonlyMap<number, string> = new Map(
+  Object.entries(koffi.os.errno).map(([name, number]) => [number, name]),
+);
+
+export type Path = string | Buffer;
+
+export const library: LibraryHandle = koffi.load(null);
+/** A path or another string: text goes as UTF-8, a buffer as it is; both end in a NUL. */
+export const TEXT: string = 'const void *';
+
+export function call<Arguments extends readonly unknown[]>(
+  name: string,
+  types: readonly string[],
+  subject: (...values: Arguments) => string,
+  // A function that returns int leaves the other half of the register as it is.
+  result: 'int' | 'long' = 'int',
+): (...values: Arguments) => number {
+  const native = library.func(name, result, [...types]) as (...values: unknown[]) => number;
+  return (...values) => {
+    const returned = native(...values.map(argument));
+    if (returned < 0) throw new SystemCallError(name, subject(...values), koffi.errno());
+    return returned;
+  };
+}
+
+/** Bytes that go to a call as they are, without a NUL. */
+export class Data {
+  readonly bytes: Buffer;
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+}
+
+function argument(value: unknown): unknown {
+  if (typeof value === 'string') return Buffer.from(`${value}\0`);
+  if (value instanceof Data) return value.bytes;
+  if (Buffer.isBuffer(value)) return Buffer.concat([value, Buffer.of(0)]);
+  return value;
+}

@@ -1,0 +1,144 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openStore } from '@lkt/oci';
+import { expect, test } from 'vitest';
+import { build, contextOf, scratch } from './fixture.ts';
+
+const TEXT = `FROM base AS one
+RUN echo 1 > /one
+COPY file /
+RUN cat /file /one > /both
+FROM base
+COPY --from=one /both /to
+RUN cat /to
+`;
+
+test('a build of which every step is known starts no process, and loads no native code', async () => {
+  using directory = scratch();
+  const { store, options } = prepare(directory.path);
+  const first = await build(store, TEXT, options);
+  expect(first.ran).toHaveLength(5);
+  const started = performance.now();
+  const second = await build(store, TEXT, options);
+  const time = performance.now() - started;
+  expect(second.descriptor).toEqual(first.descriptor);
+  expect(second.cached).toHaveLength(5);
+  expect(time).toBeLessThan(1000);
+  // A worker would leave its mark.
+  const libraries = process.report.getReport() as unknown as { sharedObjects: string[] };
+  expect(libraries.sharedObjects.filter((path) => path.includes('koffi'))).toEqual([]);
+});
+
+test('a change is followed as far as it changes anything', async () => {
+  using directory = scratch();
+  const { store, options, context } = prepare(directory.path);
+  const first = await build(store, TEXT, options);
+  writeFileSync(join(context, 'file'), 'other');
+  const second = await build(store, TEXT, { ...options, context: contextOf(context) });
+  expect(second.ran).toEqual([
+    'COPY file /',
+    'RUN cat /file /one > /both',
+    'COPY --from=one /both /to',
+    'RUN cat /to',
+  ]);
+  expect(second.descriptor.digest).not.toBe(first.descriptor.digest);
+  // Another command that gives the same: what comes after it is known.
+  const other = TEXT.replace('cat /file /one', 'cat /file /one -');
+  const third = await build(store, other, { ...options, context: contextOf(context) });
+  expect(third.ran).toEqual(['RUN cat /file /one - > /both']);
+  expect(third.descriptor).toEqual(second.descriptor);
+});
+
+test.each([['ENV A=2'], ['SHELL ["/bin/sh", "-ec"]'], ['WORKDIR /tmp']])(
+  '%s is something a command depends on',
+  async (line) => {
+    using directory = scratch();
+    const { store } = prepare(directory.path);
+    await build(store, 'FROM base\nRUN echo 1 > /one\n');
+    const second = await build(store, `FROM base\n${line}\nRUN echo 1 > /one\n`);
+    expect(second.ran).toContain('RUN echo 1 > /one');
+  },
+);
+
+test('a label, or a command of the image, is nothing a step depends on', async () => {
+  using directory = scratch();
+  const { store } = prepare(directory.path);
+  const first = await build(store, 'FROM base\nRUN echo 1 > /one\n');
+  const second = await build(store, 'FROM base\nLABEL a=b\nCMD ["x"]\nRUN echo 1 > /one\n');
+  expect(second.ran).toEqual([]);
+  expect(second.diffIds).toEqual(first.diffIds);
+  expect(second.descriptor.digest).not.toBe(first.descriptor.digest);
+});
+
+test('without the cache every step is done again, with the same result', async () => {
+  using directory = scratch();
+  const { store, options } = prepare(directory.path);
+  const first = await build(store, TEXT, options);
+  const second = await build(store, TEXT, { ...options, noCache: true });
+  expect(second.ran).toHaveLength(5);
+  expect(second.descriptor).toEqual(first.descriptor);
+});
+
+test('what has gone from the store is made again', async () => {
+  using directory = scratch();
+  const { store, options } = prepare(directory.path);
+  const first = await build(store, TEXT, options);
+  const opened = await openStore(store);
+  for (const name of readdirSync(join(store, 'blobs', 'sha256')))
+    rmSync(join(store, 'blobs', 'sha256', name));
+  // The directories of layers give the blobs back.
+  const second = await build(store, TEXT, options);
+  expect(second.descriptor).toEqual(first.descriptor);
+  expect(second.ran).toEqual([]);
+  expect(await opened.has(first.descriptor.digest)).toBe(true);
+
+  rmSync(join(store, 'layers'), { recursive: true });
+  expect((await build(store, TEXT, options)).descriptor).toEqual(first.descriptor);
+
+  for (const name of readdirSync(join(store, 'steps')))
+    writeFileSync(join(store, 'steps', name), '{"value":{"diffId"');
+  const last = await build(store, TEXT, options);
+  expect(last.ran).toHaveLength(5);
+  expect(last.descriptor).toEqual(first.descriptor);
+});
+
+test('records of a machine that crashed before they were settled do not count', async () => {
+  using directory = scratch();
+  const { store, options } = prepare(directory.path);
+  await build(store, TEXT, options);
+  for (const name of readdirSync(join(store, 'steps'))) {
+    const path = join(store, 'steps', name);
+    const { value } = JSON.parse(readFileSync(path, 'utf8')) as { value: unknown };
+    writeFileSync(path, JSON.stringify({ value, boot: 'another boot' }));
+  }
+  expect((await build(store, TEXT, options)).ran).toHaveLength(5);
+});
+
+test('only stages the target needs are built, and those at the same time', async () => {
+  using directory = scratch();
+  const { store } = prepare(directory.path);
+  const text = `FROM base AS a
+RUN date +%s > /begin; sleep 2; date +%s > /end
+FROM base AS b
+RUN : ; date +%s > /begin; sleep 2; date +%s > /end
+FROM base AS unused
+RUN false
+FROM base
+COPY --from=a /begin /end /a/
+COPY --from=b /begin /end /b/
+RUN [ $(cat /a/begin) -lt $(cat /b/end) ] && [ $(cat /b/begin) -lt $(cat /a/end) ]
+`;
+  const built = await build(store, text, { cpus: 2 });
+  expect(built.ran).toHaveLength(5);
+});
+
+function prepare(path: string): {
+  store: string;
+  context: string;
+  options: { context: ReturnType<typeof contextOf> };
+} {
+  const context = join(path, 'context');
+  mkdirSync(context);
+  writeFileSync(join(context, 'file'), 'content\n');
+  return { store: join(path, 'store'), context, options: { context: contextOf(context) } };
+}

@@ -1,0 +1,260 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LktError } from '@lkt/core';
+import { afterAll, expect, test } from 'vitest';
+import { build, contextOf, leftovers, listing, scratch } from './fixture.ts';
+
+// One store for all: the base is unpacked once.
+const directory = scratch();
+const store = join(directory.path, 'store');
+afterAll(() => directory[Symbol.dispose]());
+
+/** What a command says. */
+async function said(command: string, before = ''): Promise<string> {
+  return (await build(store, `FROM base\n${before}\nRUN ${command}\n`)).log;
+}
+
+async function failure(text: string, options: Parameters<typeof build>[2] = {}): Promise<LktError> {
+  const error: unknown = await build(store, text, options).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(LktError);
+  return error as LktError;
+}
+
+test('a command sees a loopback interface that works, and no other', async () => {
+  const log = await said('ip -o link && ip -o addr && grep -c : /proc/net/dev');
+  expect(log).toMatch(/^1: lo: <LOOPBACK,UP,LOWER_UP>/);
+  expect(log).toContain('inet 127.0.0.1/8');
+  expect(log).toMatch(/\n1\n$/);
+});
+
+test('the environment, host name, umask, limits, working directory and processes are the same everywhere', async () => {
+  const log = await said(
+    'env | sort; hostname; umask; pwd; ulimit -n -c; echo $$; readlink /proc/self/fd/0; ls /proc/self/fd | wc -l',
+    'ENV A=1\nARG B=2\nWORKDIR /w',
+  );
+  expect(log.split('\n')).toEqual([
+    'A=1',
+    'B=2',
+    'HOME=/root',
+    'PATH=/bin',
+    'PWD=/w',
+    'SHLVL=1',
+    'SOURCE_DATE_EPOCH=1492533000',
+    'lkt',
+    '0022',
+    '/w',
+    expect.stringMatching(/open files.* 1024$/) as string,
+    expect.stringMatching(/core file.* 0$/) as string,
+    '1',
+    '/dev/null',
+    // Those and the one that the directory is read with.
+    '4',
+    '',
+  ]);
+});
+
+test('a command has the capabilities of Docker, ignores no signal, and can get no more rights', async () => {
+  const log = await said(
+    '["grep", "-E", "^(Cap(Prm|Eff|Bnd|Inh|Amb)|NoNewPrivs|SigIgn|SigBlk)", "/proc/self/status"]',
+  );
+  expect(log.replaceAll('\t', ' ').trim().split('\n').toSorted()).toEqual([
+    'CapAmb: 0000000000000000',
+    'CapBnd: 00000000a80425fb',
+    'CapEff: 00000000a80425fb',
+    'CapInh: 0000000000000000',
+    'CapPrm: 00000000a80425fb',
+    'NoNewPrivs: 1',
+    'SigBlk: 0000000000000000',
+    'SigIgn: 0000000000000000',
+  ]);
+});
+
+test.each([
+  ['mount -t tmpfs none /tmp', 'mounting'],
+  ['echo 1 > /proc/sys/kernel/sysrq', 'sysrq'],
+  ['echo c > /proc/sysrq-trigger', 'sysrq-trigger'],
+  ['mkdir /sys/x', 'sys'],
+  ['umount /proc/keys', 'what is masked'],
+  ['hostname other', 'the host name'],
+  ['ls /proc/1/root/../../../home', 'the host'],
+])('%s: %s is out of reach', async (command) => {
+  const error = await failure(`FROM base\nRUN ${command}\n`);
+  expect(error.code).toBe('BUILD_FAILED');
+  expect(error.detail).toMatch(
+    /Read-only|[Pp]ermission|not permitted|No such file|nonexistent directory/,
+  );
+});
+
+test('files of the kernel that say too much are empty', async () => {
+  expect(await said('cat /proc/keys /proc/timer_list; ls /sys/firmware')).toBe('');
+});
+
+test('/dev has what programs need, and it works', async () => {
+  const log = await said(
+    'cat /dev/null; head -c 2 /dev/zero | wc -c; head -c 2 /dev/urandom | wc -c; echo out > /dev/stdout; echo err > /dev/stderr; touch /dev/shm/x; ls /dev',
+  );
+  expect(log.trim().split('\n')).toEqual([
+    '2',
+    '2',
+    'out',
+    'err',
+    'fd',
+    'full',
+    'null',
+    'ptmx',
+    'pts',
+    'random',
+    'shm',
+    'stderr',
+    'stdin',
+    'stdout',
+    'tty',
+    'urandom',
+    'zero',
+  ]);
+});
+
+test('output of both kinds comes in the order it was written', async () => {
+  const log = await said('for i in 1 2 3 4 5; do echo out $i; echo err $i >&2; done');
+  expect(log).toBe([1, 2, 3, 4, 5].map((i) => `out ${i}\nerr ${i}\n`).join(''));
+});
+
+test('a command sees times as the image will have them', async () => {
+  using source = scratch();
+  writeFileSync(join(source.path, 'file'), 'x');
+  const { log } = await build(
+    store,
+    `FROM base AS first
+RUN echo x > /made && mkdir /dir && echo y > /dir/y && touch -d '2001-01-01 00:00:00' /old
+FROM first
+COPY file /
+RUN stat -c '%n %Y' /made /dir /dir/y /old /file
+`,
+    { context: contextOf(source.path) },
+  );
+  expect(log.trim().split('\n')).toEqual([
+    '/made 1492533000',
+    '/dir 1492533000',
+    '/dir/y 1492533000',
+    '/old 978307200',
+    '/file 1492533000',
+  ]);
+});
+
+test('what is mounted for a command leaves no trace in its layer', async () => {
+  const built = await build(
+    store,
+    `FROM base AS other
+RUN mkdir /tree && echo text > /tree/file
+FROM base
+RUN --mount=type=bind,from=other,source=/tree,target=/mnt/deep/tree \\
+    --mount=type=tmpfs,target=/mnt/memory \\
+    --mount=type=cache,target=/var/cache/x \\
+    --mount=type=bind,from=other,source=/tree/file,target=/etc/file \\
+    cat /mnt/deep/tree/file /etc/file; touch /mnt/memory/x /var/cache/x/y; ls /var/cache/x; echo a > /kept; echo b > /mnt/deep/tree/file
+`,
+  ).catch((error: unknown) => error);
+  expect(built).toMatchObject({
+    code: 'BUILD_FAILED',
+    detail: expect.stringContaining('Read-only') as string,
+  });
+  const good = await build(
+    store,
+    `FROM base AS other
+RUN mkdir /tree && echo text > /tree/file
+FROM base
+RUN --mount=type=bind,from=other,source=/tree,target=/mnt/deep/tree \\
+    --mount=type=tmpfs,target=/mnt/memory \\
+    --mount=type=cache,target=/var/cache/x \\
+    --mount=type=bind,from=other,source=/tree/file,target=/etc/file \\
+    --mount=type=bind,from=other,source=/tree,target=/own,rw \\
+    cat /mnt/deep/tree/file /etc/file; touch /mnt/memory/x; ls /var/cache/x; echo a > /kept; echo b > /own/file
+`,
+  );
+  expect(good.log).toBe('text\ntext\ny\n');
+  expect(await listing(store, good)).toEqual(['file 644 0:0 1492533000 kept']);
+});
+
+test('the context can be mounted as it would be copied', async () => {
+  using source = scratch();
+  mkdirSync(join(source.path, 'dir'));
+  writeFileSync(join(source.path, 'dir', 'file'), 'x', { mode: 0o600 });
+  const text = 'FROM base\nRUN --mount=type=bind,target=/src stat -c "%n %a %u %Y" /src/dir/file\n';
+  const { log } = await build(store, text, { context: contextOf(source.path) });
+  expect(log).toBe('/src/dir/file 644 0 1492533000\n');
+  writeFileSync(join(source.path, 'dir', 'file'), 'y');
+  const again = await build(store, text, { context: contextOf(source.path) });
+  expect(again.cached).toEqual([]);
+});
+
+test('a script in the Dockerfile runs with its own interpreter', async () => {
+  const log = await said('<<EOF\n#!/bin/cat\nsome text\nEOF');
+  expect(log).toBe('#!/bin/cat\nsome text\n');
+});
+
+test('the exec form runs a program without a shell', async () => {
+  expect(await said('["printf", "%s|", "a b", "$HOME"]')).toBe('a b|$HOME|');
+});
+
+test('a command that fails is named with its place, and the end of what it said', async () => {
+  const error = await failure(
+    'FROM base\n\nRUN for i in $(seq 1 100); do echo line $i; done; exit 3\n',
+  );
+  expect(error.code).toBe('BUILD_FAILED');
+  expect(error.message).toBe(
+    'Dockerfile:3:1: RUN for i in $(seq 1 100); do echo line $i; done; exit 3: the command ended with status 3',
+  );
+  const lines = error.detail?.split('\n') ?? [];
+  expect(lines).toHaveLength(40);
+  expect(lines.at(-1)).toBe('line 100');
+});
+
+test.each([
+  ['RUN sh -c "kill -9 \\$\\$"; exit $?', /status 137/],
+  ['RUN ["/missing"]', /status 127/],
+  ['RUN ["/etc/passwd"]', /status 127/],
+  ['USER nobody-knows\nRUN true', /no user or group "nobody-knows"/],
+])('%s', async (text, message) => {
+  expect((await failure(`FROM base\n${text}\n`)).message).toMatch(message);
+});
+
+test.each([
+  ['RUN --mount=type=secret,id=x true', /type=secret is not supported/],
+  ['RUN --network=host true', /network: true/],
+  ['RUN --security=insecure true', /insecure is not supported/],
+  ['ADD https://example.org/x /x', /fetches from the network/],
+])('%s is refused before anything runs', async (line, message) => {
+  const error = await failure(`FROM base\nRUN false\n${line}\n`);
+  expect(error.code).toBe('UNSUPPORTED');
+  expect(`${error.message} ${error.fix}`).toMatch(message);
+});
+
+test('an archive is not unpacked behind the back of who adds it', async () => {
+  using source = scratch();
+  writeFileSync(join(source.path, 'x.data'), Buffer.from([0x1f, 0x8b, 0x08, 0]));
+  const error = await failure('FROM base\nADD x.data /\n', { context: contextOf(source.path) });
+  expect(error.code).toBe('UNSUPPORTED');
+});
+
+test('when it is aborted, nothing goes on and nothing stays', async () => {
+  const abort = new AbortController();
+  const started = performance.now();
+  const building = build(store, 'FROM base\nRUN echo begun; (setsid sleep 987 &); sleep 987\n', {
+    signal: abort.signal,
+    onEvent: (event) => {
+      if (event.kind === 'log') abort.abort(new LktError('INTERRUPTED', 'stopped'));
+    },
+  });
+  await expect(building).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  expect(performance.now() - started).toBeLessThan(30_000);
+  expect(leftovers(store)).toEqual([]);
+  expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+});
+
+test('processes a command leaves behind end with it', async () => {
+  await said('(setsid sleep 986 &) ; true');
+  expect(leftovers(store)).toEqual([]);
+});
