@@ -1,0 +1,33 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const top = join(import.meta.dirname, '../..');
+
+/** Where Debian's golang-1.24-go puts the compiler; another `go` on the machine must not decide. */
+const GO = '/usr/lib/go-1.24/bin/go';
+
+const modules = readdirSync(join(top, 'pkg')).filter((name) =>
+  existsSync(join(top, 'pkg', name, 'go.mod')),
+);
+
+test('the programs of the guest that are modules are found', () => {
+  expect(modules).toEqual(['dhcp', 'getty', 'init', 'sshd', 'sysctl']);
+});
+
+test.each(modules)(
+  'go test of pkg/%s, seeds of its fuzz tests included',
+  {
+    timeout: 300_000,
+  },
+  async (name) => {
+    const { stdout } = await promisify(execFile)(GO, ['test', '-vet=all', './...'], {
+      cwd: join(top, 'pkg', name),
+      // As in a build: no download of anything. Without cgo the tests need no C compiler.
+      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOPROXY: 'off', GOTOOLCHAIN: 'local' },
+    });
+    expect(stdout).toMatch(/^ok\s/m);
+  },
+);
