@@ -166,10 +166,10 @@ describe('composeImage', () => {
     digests['tar'] = files[0]?.digest ?? '';
     expect(digests).toMatchInlineSnapshot(`
       {
-        "gzip": "sha256:0752c931a5edaeac39c9a76d07d01368ead79ca3f2e3fbe1789f1b56e7bab918",
-        "none": "sha256:e7ac5af3c5c1b2fa642a43385b46c44171c42f6d6651d9c73f1bc6a50296a7af",
+        "gzip": "sha256:0862823167c45099c4e4d9ab82f0f4a142b5790740ab73f8ff725ef37453619b",
+        "none": "sha256:540b8404da010e8ac54426de485d4194172d5442ce52a539d2cebe2f342e852d",
         "tar": "sha256:451b1a1284f56df496eb111ac749f8b3360514fb533dad33245861b74679050a",
-        "zstd": "sha256:18fb5cbba80d86656219a4dfcba09505e75fa05b16e8d1a5438a372715c1c11b",
+        "zstd": "sha256:a8cc61ffc7ec5ef5181b3792b95a07cbc03d80dfb4d0ce1d8f2893d37ea7071d",
       }
     `);
   });

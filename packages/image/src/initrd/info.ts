@@ -20,12 +20,16 @@ const PAGE = 4096;
 const MIB = 2 ** 20;
 /** An inode with its directory entry, in the kernel's own memory. */
 const INODE = 1024;
-/** What a kernel keeps for itself before there is a root file system: its code, its tables, its page array. */
-const KERNEL = 64 * MIB;
+/**
+ * What a kernel has for itself before there is a root file system, and what it needs beside that to unpack and to start
+ * init. Measured with Debian's cloud kernel, which is larger than most.
+ */
+const RESERVED = 56 * MIB;
+const WORKING = 80 * MIB;
 
 /**
- * The kernel unpacks into a tmpfs that may take half of the memory it has then, which is what the machine has without
- * the kernel itself and the initrd; with `rootfstype=ramfs` it takes what there is.
+ * The kernel unpacks into a tmpfs that may take half of what the machine has without the kernel itself and the initrd;
+ * with `rootfstype=ramfs` it may take all there is.
  */
 export function memoryFor(root: Root, initrdSize: number, cmdline: string): InitrdInfo {
   const seen = new Set<string>();
@@ -41,8 +45,9 @@ export function memoryFor(root: Root, initrdSize: number, cmdline: string): Init
     }
     inodes += 1;
   }
-  const share = /(?:^|\s)rootfstype=ramfs(?:\s|$)/.test(cmdline) ? 1 : 2;
-  const bytes = share * unpackedBytes + inodes * INODE + initrdSize + KERNEL;
+  const isRamfs = /(?:^|\s)rootfstype=ramfs(?:\s|$)/.test(cmdline);
+  const limit = isRamfs ? 0 : 2 * unpackedBytes + RESERVED;
+  const bytes = Math.max(limit, unpackedBytes + WORKING) + inodes * INODE + initrdSize;
   return { unpackedBytes, minimumMemory: Math.ceil(bytes / MIB / 8) * 8 };
 }
 
