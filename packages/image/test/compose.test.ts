@@ -222,6 +222,24 @@ describe('composeImage', () => {
     expect(cachedOf(repaired)).not.toContain(true);
   });
 
+  it('warns of file capabilities, which an initrd cannot hold and a tar can', async () => {
+    const store = await tempStore();
+    const kernel = await image(store, [{ kernel: 'k', 'kernel.tar': await tarBytes({}) }]);
+    const xattrs = new Map([['security.capability', Buffer.from([1, 0, 0, 2])]]);
+    const ping = await image(store, [{ ping: { type: 'fifo', xattrs } }]);
+    const recorder = new Recorder();
+    const { read } = await compose(
+      store,
+      `kernel: {image: lkt/k:1@${kernel}}\ninit: [lkt/ping:1@${ping}]\n`,
+      { reporter: recorder, format: ['kernel+initrd', 'tar'] },
+    );
+    expect(recorder.events).toContainEqual({
+      kind: 'warning',
+      text: '/ping of lkt/ping:1 (init[0]) loses its file capabilities: an initramfs cannot hold them',
+    });
+    expect(read('system.tar').includes('SCHILY.xattr.security.capability=')).toBe(true);
+  });
+
   it('remakes only the segment of what changed', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);

@@ -1,4 +1,4 @@
-import { parentPath, type RawPath } from '@lkt/oci';
+import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
 import { type CachedFile, fileChunks } from '../cache.ts';
 import { MANIFEST_SEGMENT, type Plan } from '../plan.ts';
 import { memoryPart } from '../tree/containers.ts';
@@ -22,6 +22,7 @@ export interface Initrd extends InitrdInfo {
  * initrd says about itself.
  */
 export async function buildInitrd(plan: Plan, compressor: Compressor): Promise<Initrd> {
+  warnOfCapabilities(plan);
   const files: CachedFile[] = [];
   if (plan.kernel?.ucode !== undefined) files.push(plan.kernel.ucode);
   for (const segment of segmentsOf(plan.root)) {
@@ -49,6 +50,18 @@ export async function buildInitrd(plan: Plan, compressor: Compressor): Promise<I
       yield end;
     },
   };
+}
+
+/** cpio has no extended attributes. Most do not matter here; without capabilities a program can do less than it should. */
+function warnOfCapabilities({ root, reporter }: Plan): void {
+  for (const { path, part, xattrs } of root.entries.values()) {
+    if (xattrs?.has('security.capability') !== true) continue;
+    const label = root.parts[part]?.label ?? '';
+    reporter.emit({
+      kind: 'warning',
+      text: `/${fromRaw(path)} of ${label} loses its file capabilities: an initramfs cannot hold them`,
+    });
+  }
 }
 
 async function buildSegment(
