@@ -76,7 +76,10 @@ func checkMounts(r *report) {
 		if err != nil || namespace == own || namespace == self {
 			continue
 		}
-		exe, _ := os.Readlink("/proc/" + pid + "/exe")
+		exe, err := os.Readlink("/proc/" + pid + "/exe")
+		if err != nil {
+			continue // a thread of the kernel
+		}
 		for _, m := range mountsOf(pid) {
 			if m.has("writable") {
 				facts["writable "+filepath.Base(exe)+" "+m.kind+" "+m.point] = true
