@@ -43,14 +43,14 @@ import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from './special-files.ts';
 export class FileCopier {
   readonly #root: string;
   readonly #file: SourceFile;
-  readonly #step: CopyStep;
+  readonly #step: CopyFlags;
   readonly #owner: Owner | undefined;
   readonly #resolved = new Map<RawPath, RawPath>();
   readonly #times: { readonly path: RawPath; readonly time: number }[] = [];
   readonly #signal: AbortSignal | undefined;
 
   /** @throws LktError DOCKERFILE_INVALID when --chown names an owner that the image does not know. */
-  constructor(root: string, step: CopyStep, file: SourceFile, signal?: AbortSignal) {
+  constructor(root: string, step: CopyFlags, file: SourceFile, signal?: AbortSignal) {
     this.#root = root;
     this.#step = step;
     this.#file = file;
@@ -251,6 +251,9 @@ export class FileCopier {
     );
   }
 }
+
+/** What of a COPY is not in its plan. */
+type CopyFlags = Pick<CopyStep, 'position'> & Partial<Pick<CopyStep, 'chown' | 'chmod'>>;
 
 /** Copying a file of more bytes lets other work go on. */
 const LARGE = 1 << 20;

@@ -1,7 +1,7 @@
 import { lchownSync, mkdirSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, Digester, digestHex, digestOf, LktError, sourceError } from '@lkt/core';
+import { type Digest, Digester, digestOf, LktError, sourceError } from '@lkt/core';
 import {
   decompressLayer,
   fromRaw,
@@ -14,7 +14,7 @@ import {
 } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import { type CopyPlan, planCopy } from '../dockerfile/copy.ts';
-import type { CopyStep, ResolvedMount, WorkdirStep } from '../dockerfile/steps.ts';
+import type { CopyStep, WorkdirStep } from '../dockerfile/steps.ts';
 import type { StepRecord } from '../step-cache.ts';
 import { FileCopier } from './copy-files.ts';
 import { extractLayer } from './extract.ts';
@@ -28,13 +28,13 @@ import { findOwner, readAccounts, readShort } from './owners.ts';
 import {
   type CopyWork,
   type LayerOptions,
-  mountPlan,
   type RunWork,
   type StepExecutor,
 } from './plan-runner.ts';
 import { pathAt, statAt } from './raw-fs.ts';
 import { makeDirectories, resolveIn } from './rooted.ts';
-import { runCommand, type RunMount } from './run.ts';
+import { runCommand } from './run.ts';
+import { prepareMount } from './run-mounts.ts';
 import { selectionDigest } from './selection.ts';
 import { settleUpper } from './upper.ts';
 
@@ -131,21 +131,30 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   async run(parent: Chain, work: RunWork, options: LayerOptions): Promise<StepRecord> {
-    const { job, canSetGroups, signal } = this.#parts;
+    const { job, context, store, isRoot, canSetGroups, signal } = this.#parts;
     const { step, network, log } = work;
     return this.#layer(parent, options, async ({ root, directory }) => {
       const mounts = await Promise.all(
-        step.mounts.map(async (mount, index) => this.#prepareMount(mount, work.mounts[index])),
+        step.mounts.map(async (mount, index) =>
+          prepareMount(mount, work.mounts[index], {
+            job,
+            context,
+            store: store.dir,
+            owner: isRoot ? 'root' : 'user',
+            signal,
+            mountLower: async (chain) => this.#mountLower(chain),
+            mountOwn: async (chain) => this.#mountOwn(chain),
+          }),
+        ),
       );
       await withAll(
         mounts.map(({ lock }) => lock),
-        async (name, run) =>
-          this.#parts.store.withLock(name, run, { signal, timeoutMs: 24 * 3600 * 1000 }),
+        async (name, run) => store.withLock(name, run, { signal, timeoutMs: 24 * 3600 * 1000 }),
         async () => {
           await runCommand({
             step,
             file: job.file,
-            store: this.#parts.store.dir,
+            store: store.dir,
             root,
             directory,
             mounts: mounts.map(({ mount }) => mount),
@@ -261,75 +270,10 @@ export class OverlayExecutor implements StepExecutor {
     return planCopy(step, tree, { file: this.#parts.job.file, isDirectory: () => isDirectory });
   }
 
-  async #prepareMount(
-    mount: ResolvedMount,
-    from: Chain | undefined,
-  ): Promise<{ mount: RunMount; lock?: string }> {
-    const target = mount.target ?? '/';
-    switch (mount.type) {
-      case 'tmpfs': {
-        const size = mount.size === undefined ? '' : `,size=${mount.size}`;
-        const options = `mode=${(mount.mode ?? 0o1777).toString(8)}${size}`;
-        return { mount: { type: 'tmpfs', target, options, isFile: false } };
-      }
-      case 'bind':
-        return { mount: await this.#bindMount(mount, target, from) };
-      case 'cache': {
-        const name = digestHex(digestOf(mount.id));
-        const source = join(
-          this.#parts.store.dir,
-          'mounts',
-          this.#parts.isRoot ? 'root' : 'user',
-          name,
-        );
-        await mkdir(source, { recursive: true, mode: mount.mode ?? 0o755 });
-        lchownSync(source, mount.uid ?? 0, mount.gid ?? 0);
-        return {
-          mount: { type: 'bind', source, target, readOnly: mount.readOnly, isFile: false },
-          ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),
-        };
-      }
-      case 'secret':
-      case 'ssh':
-        throw new Error('refused before');
-      default:
-        return mount.type satisfies never;
-    }
-  }
-
-  async #bindMount(
-    mount: ResolvedMount,
-    target: string,
-    from: Chain | undefined,
-  ): Promise<RunMount> {
-    const { job, context, signal } = this.#parts;
-    const path = toRaw(mount.source.slice(1));
-    let root: string;
-    if (from === undefined) {
-      const copy = this.#overlays.mountUpper(this.#name(), [], this.#overlays.empty);
-      root = copy.root;
-      await new FileCopier(root, PLAIN_COPY, job.file, signal).copyContext(context, {
-        ...mountPlan(context, mount.source),
-        directories: parentsOf(path),
-      });
-    } else if (mount.readOnly) {
-      root = await this.#mountLower(from);
-    } else {
-      // What is written is for this command alone.
-      const lower = await this.#mountLower(from);
-      root = this.#overlays.mountUpper(this.#name(), await this.#dirs(from), lower).root;
-    }
-    const real = resolveIn(root, path);
-    const stats = real === undefined ? undefined : statAt(root, real);
-    if (real === undefined || stats === undefined)
-      throw sourceError(
-        'BUILD_FAILED',
-        job.file,
-        mount.position,
-        `${mount.source} is not there to be mounted`,
-      );
-    const source = real === '' ? root : `${root}/${fromRaw(real)}`;
-    return { type: 'bind', source, target, readOnly: mount.readOnly, isFile: !stats.isDirectory() };
+  /** A chain's file system to be changed at will: what is written is for one command alone. */
+  async #mountOwn(chain: Chain): Promise<string> {
+    const lower = await this.#mountLower(chain);
+    return this.#overlays.mountUpper(this.#name(), await this.#dirs(chain), lower).root;
   }
 
   #name(): string {
@@ -340,9 +284,6 @@ export class OverlayExecutor implements StepExecutor {
 
 /** An archive with nothing in it: steps that change nothing have it. */
 const EMPTY_LAYER = digestOf(new Uint8Array(1024));
-
-/** A COPY without flags. */
-const PLAIN_COPY = { chown: undefined, chmod: undefined } as unknown as CopyStep;
 
 async function hashLayer(
   entries: ReturnType<typeof layerEntries>,
@@ -369,11 +310,6 @@ async function* hashed(
 function readIn(root: string, path: RawPath): string {
   const file = resolveIn(root, path);
   return file === undefined ? '' : readShort(pathAt(root, file));
-}
-
-function parentsOf(path: RawPath): RawPath[] {
-  const parts = path.split('/').slice(0, -1);
-  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
 /** Runs while holding every lock, taken in one order. */

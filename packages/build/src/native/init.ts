@@ -199,8 +199,6 @@ function run(box: Sandbox): void {
   } catch (error) {
     fail('user', `cannot enter the working directory ${box.workdir}: ${String(error)}`);
   }
-  // So that the command can open /dev/stdout.
-  if (user.uid !== 0) fchownSync(1, user.uid, user.gid);
   become(user, box.canSetGroups);
   const [name = ''] = box.argv;
   const program = findProgram(name, env['PATH'] ?? '');
@@ -231,6 +229,8 @@ function become(
   }
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
   try {
+    // So that the command can open /dev/stdout.
+    if (user.uid !== 0) fchownSync(1, user.uid, user.gid);
     if (canSetGroups) process.setgroups?.([...user.groups]);
     if (user.gid !== 0) process.setgid?.(user.gid);
     if (user.uid !== 0) process.setuid?.(user.uid);

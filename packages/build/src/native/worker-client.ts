@@ -8,6 +8,9 @@ import { type Namespace, namespaceError } from './namespace.ts';
 import { hostEnvironment } from './tools.ts';
 import type { WorkerMessage, WorkerRequest } from './worker-protocol.ts';
 
+/** A small nursery: layers stream through in chunks, which a large one would let pile up. */
+const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1'];
+
 /** How long a worker may take to stop before it is killed. */
 const GRACE_MS = 10_000;
 
@@ -24,7 +27,7 @@ export async function runWorker(
   const script = fileURLToPath(new URL('worker.ts', import.meta.url));
   const [program = '', ...flags] = namespace.argv;
   // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
-  const child = spawn(program, [...flags, '--', process.execPath, '--no-warnings', script], {
+  const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
     stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
     env: hostEnvironment(request.store),
     cwd: '/',

@@ -1,8 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '@lkt/oci';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { build, contextOf, scratch } from './fixture.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 const TEXT = `FROM base AS one
 RUN echo 1 > /one

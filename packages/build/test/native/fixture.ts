@@ -16,7 +16,7 @@ import {
 } from '@lkt/oci';
 import { type BuildRequest, type ContextFile, nativeEngine } from '../../src/index.ts';
 
-export const platform = { os: 'linux', architecture: 'amd64' } as const;
+const platform = { os: 'linux', architecture: 'amd64' } as const;
 
 /** A directory that is gone after the test. Everyone may enter, for builds as another user. */
 export function scratch(): { readonly path: string } & Disposable {
@@ -26,10 +26,10 @@ export function scratch(): { readonly path: string } & Disposable {
 }
 
 const APPLETS =
-  'basename cat chmod chown cp date dd dirname env find grep head hostname id ip kill ln ls mkdir mkfifo mknod mount mv od printf ps readlink rm rmdir sed seq setsid sh sleep sort stat tail tee test touch tr true umount wc';
+  'basename cat chmod chown cp date dd dirname env find grep head hostname id ip kill ln ls mkdir mkfifo mknod mount mv nc od printf ps readlink rm rmdir sed seq setsid sh sleep sort stat tail tee test touch tr true umount wc';
 
 /** A base image with a static busybox; Debian's package busybox-static. */
-export async function writeBase(store: Store): Promise<Digest> {
+async function writeBase(store: Store): Promise<Digest> {
   const busybox = readFileSync('/usr/bin/busybox');
   const layer = await writeLayer(store, [
     directory('bin'),

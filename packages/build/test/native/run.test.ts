@@ -1,8 +1,10 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { build, contextOf, leftovers, listing, scratch } from './fixture.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 // One store for all: the base is unpacked once.
 const directory = scratch();

@@ -1,0 +1,98 @@
+import { lchownSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestHex, digestOf, sourceError } from '@lkt/core';
+import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
+import type { Context } from '../context.ts';
+import type { ResolvedMount } from '../dockerfile/steps.ts';
+import { FileCopier } from './copy-files.ts';
+import type { Chain, Job } from './job.ts';
+import { mountPlan } from './plan-runner.ts';
+import { statAt } from './raw-fs.ts';
+import { resolveIn } from './rooted.ts';
+import type { RunMount } from './run.ts';
+
+export interface MountSources {
+  readonly job: Job;
+  readonly context: Context;
+  /** Directory of the store. */
+  readonly store: string;
+  /** Whose the caches are: what root leaves in one is not for others, nor the other way round. */
+  readonly owner: string;
+  readonly signal: AbortSignal;
+  /** The merged file system of a chain, read-only. */
+  readonly mountLower: (chain: Chain) => Promise<string>;
+  /** The same, to be written to by one command. */
+  readonly mountOwn: (chain: Chain) => Promise<string>;
+}
+
+/**
+ * What a `RUN --mount` mounts. `lock`: the name of a lock to hold while the command runs.
+ * @param from file system it is from; undefined for the context.
+ */
+export async function prepareMount(
+  mount: ResolvedMount,
+  from: Chain | undefined,
+  sources: MountSources,
+): Promise<{ readonly mount: RunMount; readonly lock?: string }> {
+  const { type, target = '/', readOnly } = mount;
+  switch (type) {
+    case 'tmpfs': {
+      const size = mount.size === undefined ? '' : `,size=${mount.size}`;
+      const options = `mode=${(mount.mode ?? 0o1777).toString(8)}${size}`;
+      return { mount: { type: 'tmpfs', target, options, isFile: false } };
+    }
+    case 'bind': {
+      const { source, isFile } = await bindSource(mount, from, sources);
+      return { mount: { type: 'bind', source, target, readOnly, isFile } };
+    }
+    case 'cache': {
+      const name = digestHex(digestOf(mount.id));
+      const source = join(sources.store, 'mounts', sources.owner, name);
+      const made = await mkdir(source, { recursive: true, mode: mount.mode ?? 0o755 });
+      if (made !== undefined) lchownSync(source, mount.uid ?? 0, mount.gid ?? 0);
+      return {
+        mount: { type: 'bind', source, target, readOnly, isFile: false },
+        ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),
+      };
+    }
+    case 'secret':
+    case 'ssh':
+      throw new Error(`a mount of type ${type} was not refused`);
+    default:
+      return type satisfies never;
+  }
+}
+
+async function bindSource(
+  mount: ResolvedMount,
+  from: Chain | undefined,
+  { job, context, signal, mountLower, mountOwn }: MountSources,
+): Promise<{ readonly source: string; readonly isFile: boolean }> {
+  const path = toRaw(mount.source.slice(1));
+  let root: string;
+  if (from === undefined) {
+    root = await mountOwn([]);
+    const { position } = mount;
+    const copier = new FileCopier(root, { position }, job.file, signal);
+    await copier.copyContext(context, {
+      ...mountPlan(context, mount.source),
+      directories: parentsOf(path),
+    });
+  } else {
+    root = await (mount.readOnly ? mountLower : mountOwn)(from);
+  }
+  const real = resolveIn(root, path);
+  const stats = real === undefined ? undefined : statAt(root, real);
+  if (real === undefined || stats === undefined) {
+    const message = `${mount.source} is not there to be mounted`;
+    throw sourceError('BUILD_FAILED', job.file, mount.position, message);
+  }
+  return { source: real === '' ? root : `${root}/${fromRaw(real)}`, isFile: !stats.isDirectory() };
+}
+
+/** The directories above a path, the outermost first, without the root. */
+function parentsOf(path: RawPath): RawPath[] {
+  const parts = path.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+}
