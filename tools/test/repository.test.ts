@@ -73,9 +73,9 @@ describe.each(LAYERS)('%s', (layer) => {
 });
 
 function importsOf(source: string): string[] {
-  return [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map(
-    ([, name]) => name ?? '',
-  );
+  const statements = source.matchAll(/^(?:import|export)\s(?:[^;'`]*\sfrom\s)?'([^']+)'/gm);
+  const calls = source.matchAll(/\bimport\('([^']+)'\)/g);
+  return [...statements, ...calls].map(([, name]) => name ?? '');
 }
 
 test('the lock file names no registry', () => {

@@ -1,4 +1,5 @@
 import {
+  type Document,
   isAlias,
   isMap,
   isScalar,
@@ -79,7 +80,7 @@ export class YamlValue {
     const node = this.#scalar();
     if (typeof node.value === 'string') return node.value;
     if (node.value === null) throw this.error('expected a value, found nothing');
-    return node.source ?? String(node.value);
+    return node.source ?? plainText(node.value);
   }
 
   integer(): number {
@@ -119,7 +120,7 @@ export class YamlValue {
           : linePosition(this.#lines, (key as Node).range?.[0] ?? 0);
       if (!isScalar(key) || key.value === null)
         throw sourceError('CONFIG_INVALID', this.file, at, 'expected a simple key');
-      const name = String(key.source ?? key.value);
+      const name = key.source ?? plainText(key.value);
       const path = this.path === '' ? name : `${this.path}.${name}`;
       entries.set(name, new YamlValue(this.file, this.#lines, value as Node | null, path, at));
     }
@@ -175,10 +176,15 @@ export class YamlValue {
 }
 
 /** `Node.toJS` wants a document; a node without aliases needs nothing from it. */
-function doc(node: Node): Parameters<Node['toJS']>[0] {
+function doc(node: Node): Document {
   const holder = parseDocument('');
   holder.contents = node as never;
-  return holder as never;
+  return holder;
+}
+
+/** A scalar that YAML made a number, boolean or nothing of, without its text. */
+function plainText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function linePosition(lines: LineCounter, offset: number): Position {
@@ -189,7 +195,7 @@ function linePosition(lines: LineCounter, offset: number): Position {
 function keyPosition(node: Node | null, lines: LineCounter, name: string): Position | undefined {
   if (!isMap(node)) return undefined;
   for (const { key } of node.items) {
-    if (isScalar(key) && String(key.source ?? key.value) === name && key.range != null)
+    if (isScalar(key) && (key.source ?? plainText(key.value)) === name && key.range != null)
       return linePosition(lines, key.range[0]);
   }
   return undefined;
@@ -241,7 +247,7 @@ export function parseYaml(file: SourceFile): YamlValue {
     throw sourceError('CONFIG_INVALID', file, at, message);
   }
   refuseAliases(file, lines, document.contents);
-  return new YamlValue(file, lines, document.contents as Node | null, '', { line: 1, column: 1 });
+  return new YamlValue(file, lines, document.contents, '', { line: 1, column: 1 });
 }
 
 function refuseAliases(file: SourceFile, lines: LineCounter, node: unknown): void {
