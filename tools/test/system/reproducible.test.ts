@@ -90,7 +90,17 @@ function cacheHome(): string {
 /** A clone that has the files as they are now, committed or not, in a commit of its own. */
 function cloneWorkTree(bundle: string, checkout: string): void {
   git(root, 'bundle', 'create', '--quiet', bundle, 'HEAD');
-  execFileSync('git', ['clone', '--quiet', bundle, checkout]);
+  git(
+    root,
+    '-c',
+    'advice.detachedHead=false',
+    '-c',
+    'init.defaultBranch=main',
+    'clone',
+    '--quiet',
+    bundle,
+    checkout,
+  );
   const names = git(root, 'ls-files', '-z', '--cached', '--others', '--exclude-standard');
   execFileSync(
     'tar',
