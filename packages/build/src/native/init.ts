@@ -26,6 +26,7 @@ import { NOT_EXECUTABLE, NOT_FOUND, type Sandbox, type SandboxFailure } from './
 import { SystemCallError } from './c-library.ts';
 import { makeNode, S_IFCHR } from './special-files.ts';
 import {
+  addMountFlags,
   bringLoopbackUp,
   defaultSignals,
   detach,
@@ -53,7 +54,7 @@ function enter(box: Sandbox): void {
         flags: MS.nosuid | MS.nodev,
       });
     } else {
-      bind(item.source, box.root + item.target, item.readOnly ? MS.rdonly : 0);
+      bind(item.source, box.root + item.target, MS.nodev | (item.readOnly ? MS.rdonly : 0));
     }
   }
   setHostname('lkt');
@@ -73,8 +74,8 @@ function mountKernelFileSystems({ root, files }: Sandbox): void {
   for (const path of ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'])
     if (existsSync(`${root}/proc/${path}`))
       bind(`${root}/proc/${path}`, `${root}/proc/${path}`, MS.rdonly | restricted);
-  mountSys(root);
   mountDev(root, files);
+  mountSys(root);
   const masked = [
     'proc/acpi',
     'proc/asound',
@@ -109,10 +110,22 @@ function mountSys(root: string): void {
   }
 }
 
+/**
+ * A device node can be opened only where it is mounted: the few there are lie in a file system that is then out of
+ * reach, and those that a command makes, in /dev or elsewhere, are of no use.
+ */
 function mountDev(root: string, files: Sandbox['files']): void {
   const dev = `${root}/dev`;
-  mount('tmpfs', dev, { type: 'tmpfs', data: 'mode=755,size=65536k', flags: MS.nosuid });
-  for (const [name, major, minor] of DEVICES) makeDevice(`${dev}/${name}`, name, major, minor);
+  mount('tmpfs', dev, { type: 'tmpfs', data: 'mode=755,size=65536k', flags: MS.nosuid | MS.nodev });
+  const devices = `${root}/sys`;
+  mount('tmpfs', devices, { type: 'tmpfs', data: 'mode=700', flags: MS.nosuid });
+  for (const [name, major, minor] of DEVICES) {
+    writeFileSync(`${dev}/${name}`, '');
+    const node = `${devices}/${name}`;
+    const source = makeDevice(node, major, minor) ? node : `/dev/${name}`;
+    mount(source, `${dev}/${name}`, { flags: MS.bind });
+  }
+  detach(devices);
   mkdirSync(`${dev}/pts`);
   mount('devpts', `${dev}/pts`, {
     type: 'devpts',
@@ -149,22 +162,22 @@ const DEVICES = [
   ['tty', 5, 0],
 ] as const;
 
-function makeDevice(path: string, name: string, major: number, minor: number): void {
+/** Whether it could: not in a user namespace. There the machine's own are safe, as nobody in it owns them. */
+function makeDevice(path: string, major: number, minor: number): boolean {
   try {
     makeNode(path, S_IFCHR | 0o666, major, minor);
     chmodSync(path, 0o666);
+    return true;
   } catch (error) {
-    // Not in a user namespace. There the machine's own is safe: nobody in it owns that.
-    if (!(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
-    writeFileSync(path, '');
-    mount(`/dev/${name}`, path, { flags: MS.bind });
+    if (error instanceof SystemCallError && error.code === 'EPERM') return false;
+    throw error;
   }
 }
 
-/** A bind mount takes flags only when it is mounted again. */
+/** A bind mount takes no flags at once. */
 function bind(source: string, target: string, flags: number): void {
   mount(source, target, { flags: MS.bind | MS.rec });
-  if (flags !== 0) mount(null, target, { flags: MS.bind | MS.remount | MS.rdonly | flags });
+  if (flags !== 0) addMountFlags(target, flags);
 }
 
 /** The same for everyone, whatever the caller has. */

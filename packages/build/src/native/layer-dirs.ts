@@ -1,5 +1,5 @@
 import { lstat, mkdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Digest, digestHex, isErrno } from '@lkt/core';
 
 /**
@@ -14,6 +14,14 @@ export class LayerDirs {
 
   constructor(store: string, owner: string) {
     this.dir = join(store, 'layers', owner);
+  }
+
+  /** Nobody else may enter: a layer can hold device nodes, and programs that are setuid. */
+  async create(): Promise<void> {
+    await mkdir(dirname(this.dir), { recursive: true });
+    await mkdir(this.dir, { mode: 0o700 }).catch((error: unknown) => {
+      if (!isErrno(error, 'EEXIST')) throw error;
+    });
   }
 
   path(diffId: Digest): string {
@@ -31,7 +39,6 @@ export class LayerDirs {
 
   /** Makes a finished directory the one of this layer, unless there is one already; then it is removed. */
   async publish(directory: string, diffId: Digest): Promise<void> {
-    await mkdir(this.dir, { recursive: true });
     try {
       await rename(directory, this.path(diffId));
     } catch (error) {

@@ -11,7 +11,7 @@ const MAX_LAYERS = 500;
  * Makes overlay mounts in a directory of its own, which becomes the working directory of the process: mount(2) takes
  * no more than a page of options, so layers are named by short links in there.
  *
- * `userxattr` is set for root too, so that the form of layers on disk is one.
+ * Device nodes in them cannot be opened: a RUN as root of the machine may make any. `userxattr` is set for root too, so that the form of layers on disk is one.
  */
 export class Overlays {
   readonly #dir: string;
@@ -38,7 +38,7 @@ export class Overlays {
     this.#mount(
       target,
       `lowerdir=${[...this.#names(layers), 'empty'].join(':')},userxattr`,
-      MS.rdonly,
+      MS.rdonly | MS.nodev,
     );
     return target;
   }
@@ -61,7 +61,7 @@ export class Overlays {
     this.#mount(
       root,
       `lowerdir=${lowers.join(':')},upperdir=${name}/upper,workdir=${name}/work,userxattr`,
-      0,
+      MS.nodev,
     );
     return { root, upper, directory: base };
   }
@@ -129,7 +129,7 @@ function overlayError(cause: SystemCallError): LktError {
     case 'EPERM':
       return new LktError('HOST_UNSUPPORTED', 'mounting an overlay file system is forbidden here', {
         cause,
-        fix: 'use Linux 5.11 or later; in a container, give it the right to mount (Docker: --privileged)',
+        fix: 'use Linux 5.12 or later; in a container, give it the right to mount (Docker: --privileged)',
       });
     default:
       return new LktError(

@@ -48,7 +48,9 @@ export async function prepareMount(
     }
     case 'cache': {
       const name = digestHex(digestOf(mount.id));
-      const source = join(sources.store, 'mounts', sources.owner, name);
+      const caches = join(sources.store, 'mounts', sources.owner);
+      await mkdir(caches, { recursive: true, mode: 0o700 });
+      const source = join(caches, name);
       const made = await mkdir(source, { recursive: true, mode: mount.mode ?? 0o755 });
       if (made !== undefined) lchownSync(source, mount.uid ?? 0, mount.gid ?? 0);
       return {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
@@ -66,8 +66,9 @@ export async function runCommand(options: RunOptions): Promise<void> {
 function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {
   const { step, file, network } = options;
   const mounts = options.mounts.map(({ isFile, ...mount }) => ({ isFile, mount }));
-  if (network === 'host') {
-    const [path, readOnly] = ['/etc/resolv.conf', true];
+  const path = '/etc/resolv.conf';
+  if (network === 'host' && existsSync(path)) {
+    const readOnly = true;
     mounts.push({ isFile: true, mount: { type: 'bind', source: path, target: path, readOnly } });
   }
   try {

@@ -7,7 +7,6 @@ export const MS = {
   nosuid: 2,
   nodev: 4,
   noexec: 8,
-  remount: 32,
   bind: 4096,
   rec: 16384,
   private: 262144,
@@ -26,6 +25,24 @@ export function mount(
   options: { readonly type?: string; readonly flags?: number; readonly data?: string } = {},
 ): void {
   mountCall(source, target, options.type ?? null, options.flags ?? 0, options.data ?? null);
+}
+
+/** glibc has no name for it before 2.36, and musl none. */
+const setattrCall = call<[number, number, string, number, Data, number]>(
+  'syscall',
+  ['long', 'int', TEXT, 'uint', 'void *', 'size_t'],
+  (_number, _directory, path) => path,
+  'long',
+);
+
+/** Adds flags to a mount and all mounts in it; mount(2) would take away those they have. mount_setattr(2) */
+export function addMountFlags(target: string, flags: number): void {
+  const [SYS_mount_setattr, AT_FDCWD, AT_RECURSIVE] = [442, -100, 0x8000];
+  // struct mount_attr: attr_set, attr_clr, propagation, userns_fd. These flags have the values of mount(2)'s.
+  const attributes = Buffer.alloc(32);
+  attributes.writeBigUInt64LE(BigInt(flags));
+  const data = new Data(attributes);
+  setattrCall(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, data, attributes.length);
 }
 
 const umountCall = call<[string, number]>('umount2', [TEXT, 'int'], (target) => target);

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Where programs of the machine are looked for: not in what the caller's environment says. */
@@ -10,7 +10,9 @@ const HOST_PATH =
  * which halves the time they take to start.
  */
 export function hostEnvironment(store: string): Record<string, string> {
-  return { PATH: HOST_PATH, NODE_COMPILE_CACHE: join(store, 'compiled') };
+  // Code is taken only from who runs it: root may build into the store of somebody else.
+  const isOwn = statSync(store).uid === process.geteuid?.();
+  return { PATH: HOST_PATH, ...(isOwn ? { NODE_COMPILE_CACHE: join(store, 'compiled') } : {}) };
 }
 
 export function findOnPath(program: string): string | undefined {

@@ -78,6 +78,11 @@ export async function runWorker(
     signal?.throwIfAborted();
     if (last === undefined) {
       if (complaint.startsWith('unshare:')) throw namespaceError(uid, complaint.trim());
+      if (status === 'SIGKILL') {
+        throw new LktError('BUILD_FAILED', 'the process of the build was killed', {
+          fix: 'see whether the machine was out of memory, and build again',
+        });
+      }
       throw new Error(`the worker of the build ended (${status}) without a result: ${complaint}`);
     }
     if (last.kind === 'result') return last.chain;

@@ -2,9 +2,9 @@
  * The process that builds: alone in a mount namespace, root in it. Gets a job on standard input, and says on descriptor
  * 3, a line of JSON each, what goes on and how it ended. Started by worker-client.ts.
  */
-import { closeSync, openSync, statfsSync, mkdirSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, statfsSync, mkdirSync, writeSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { type Digest, LktError } from '@lkt/core';
+import { type Digest, isErrno, LktError } from '@lkt/core';
 import { openStore } from '@lkt/oci';
 import { Context } from '../context.ts';
 import { StepCache } from '../step-cache.ts';
@@ -30,9 +30,10 @@ process.umask(0o022);
 try {
   say({ kind: 'result', chain: await build(request) });
 } catch (error) {
-  if (error instanceof LktError) {
-    const { code, message, fix, detail } = error;
-    const cause = error.cause instanceof Error ? error.cause.message : undefined;
+  const known = hostError(error);
+  if (known instanceof LktError) {
+    const { code, message, fix, detail } = known;
+    const cause = known.cause instanceof Error ? known.cause.message : undefined;
     say({ kind: 'error', code, message, fix, detail, cause });
   } else {
     say({ kind: 'crash', stack: error instanceof Error ? (error.stack ?? '') : String(error) });
@@ -43,12 +44,13 @@ process.exit(0);
 async function build({ job, store: dir, owner, isRoot, hasUsers, digests }: WorkerRequest) {
   const store = await openStore(dir);
   const layers = new LayerDirs(dir, owner);
-  mkdirSync(layers.dir, { recursive: true });
+  await layers.create();
   await using temporary = await store.tempDir();
+  chmodSync(temporary.path, 0o700);
   const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
   if (isFleeting) {
     // An overlay cannot hold the upper directory of another, nor whiteouts. Memory can.
-    mount('tmpfs', layers.dir, { type: 'tmpfs', data: 'mode=755' });
+    mount('tmpfs', layers.dir, { type: 'tmpfs', data: 'mode=700' });
     mkdirSync(`${layers.dir}/tmp`);
     emitWarning(
       `the store is on an overlay file system: layers are unpacked in memory (put it on a volume with LKT_CACHE)`,
@@ -90,6 +92,18 @@ async function build({ job, store: dir, owner, isRoot, hasUsers, digests }: Work
     closeSync(file);
     await cache.settle();
   }
+}
+
+/** What the file system of the store says about space and itself, as an error for the user. */
+function hostError(error: unknown): unknown {
+  if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
+    return new LktError('DISK_FULL', 'no space left for the layers of the build', {
+      cause: error,
+      fix: 'free some space, for example with: lkt cache clean',
+    });
+  }
+  if (!isErrno(error, 'EROFS', 'EIO', 'EACCES', 'EMFILE', 'ENFILE', 'ENAMETOOLONG')) return error;
+  return new LktError('IO_FAILED', 'cannot build in the store', { cause: error });
 }
 
 function emitWarning(message: string): void {

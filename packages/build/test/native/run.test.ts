@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { afterAll, expect, test, vi } from 'vitest';
@@ -117,6 +117,24 @@ test('/dev has what programs need, and it works', async () => {
     'urandom',
     'zero',
   ]);
+});
+
+test.runIf(process.getuid?.() === 0)('a device that a command makes is of no use', async () => {
+  const { log } = await build(
+    store,
+    `FROM base
+RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/memory \\
+    for place in / /tmp /dev /dev/shm /cache /memory; do \\
+      mknod $place/own c 1 5 && ! head -c 1 $place/own || exit 1; rm $place/own; done 2>&1
+`,
+  );
+  expect(log.match(/Permission denied/g)).toHaveLength(6);
+});
+
+test('nobody else may look into the layers', async () => {
+  await said('true');
+  const [owner = ''] = readdirSync(join(store, 'layers'));
+  expect(statSync(join(store, 'layers', owner)).mode & 0o777).toBe(0o700);
 });
 
 test('output of both kinds comes in the order it was written', async () => {
