@@ -9,6 +9,8 @@ import { unknownCommand } from './usage.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 settings.enableAutoTranspile = false;
+// Without it oclif looks the user up, and fails for one without an entry in passwd (a container's arbitrary uid).
+process.env['SHELL'] ??= '/bin/sh';
 // `lkt … | head` closes the pipe early: that is no failure of lkt's.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) =>

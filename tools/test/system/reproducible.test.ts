@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
-import { lkt, root } from './lkt.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { lkt, type Options, root } from './lkt.ts';
 import { proven } from './proof.ts';
 
 const EXAMPLES = ['minimal', 'sshd', 'getty'];
@@ -15,71 +15,105 @@ const dir = mkdtempSync(join(tmpdir(), 'lkt-reproducible-'));
 chmodSync(dir, 0o755);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-test(
-  'everything built anew, elsewhere, by someone else, is the same',
-  { timeout: 2_400_000 },
-  async () => {
-    const here = await describeBuild(join(dir, 'here'), {});
-    const there = await proven('reproducible', async () => {
-      const home = join(dir, 'the home of a stranger');
-      mkdirSync(home);
-      const checkout = join(home, 'lkt');
-      const bundle = join(dir, 'lkt.bundle');
-      cloneWorkTree(bundle, checkout);
-      execFileSync('chown', ['-R', `${STRANGER}:${STRANGER}`, home]);
-      return describeBuild(join(home, 'out'), {
-        checkout,
-        cwd: '/',
-        // Another host name, no group, nothing of this process's environment, and files that only their owner may read.
-        under: [
-          'unshare',
-          '--uts',
-          'setpriv',
-          '--reuid',
-          STRANGER,
-          '--regid',
-          STRANGER,
-          '--clear-groups',
-          'sh',
-          '-c',
-          'umask 077; exec "$@"',
-          'sh',
-        ],
-        env: {
-          HOME: home,
-          XDG_CACHE_HOME: join(home, '.cache'),
-          LKT_CACHE: join(home, 'cache'),
-          TZ: 'Asia/Kathmandu',
-          LANG: 'tr_TR.UTF-8',
-        },
-      });
-    });
-    expect(there.split('\n')).toEqual(here.split('\n'));
-    expect(here.split('\n').filter((line) => line.includes('lkt/')).length).toBeGreaterThan(10);
-  },
-);
+interface Built {
+  /** A line for each file that was written, and for each pinned image: its index, manifests and layers. */
+  readonly lines: readonly string[];
+  readonly peakMiB: number;
+}
 
-/** The digests of the three files of each example, and of every image in the store that made them. */
-async function describeBuild(
-  out: string,
-  options: NonNullable<Parameters<typeof lkt>[1]>,
-): Promise<string> {
+let here: Built;
+let there: Built;
+
+beforeAll(async () => {
+  here = await describeBuild(join(dir, 'here'), {});
+  there = JSON.parse(await proven('reproducible', buildAsStranger)) as Built;
+}, 2_400_000);
+
+test('everything built anew, elsewhere, by someone else, is the same', () => {
+  expect(there.lines).toEqual(here.lines);
+  expect(here.lines.filter((line) => line.startsWith('lkt/')).length).toBeGreaterThan(10);
+});
+
+test('neither needs 200 MB of memory', () => {
+  expect(here.peakMiB).toBeGreaterThan(20);
+  expect(here.peakMiB).toBeLessThan(190);
+  expect(there.peakMiB).toBeLessThan(190);
+});
+
+/** From an empty store and another clone, with all about the user and the place changed that can be. */
+async function buildAsStranger(): Promise<string> {
+  const home = join(dir, 'the home of a stranger');
+  mkdirSync(home);
+  const checkout = join(home, 'lkt');
+  cloneWorkTree(join(dir, 'lkt.bundle'), checkout);
+  // What the lock file names is the same for everyone; how npm reaches its registry is this user's configuration.
+  execFileSync('cp', ['-a', '--reflink=auto', join(root, 'node_modules'), checkout]);
+  execFileSync('chown', ['-R', '--no-dereference', `${STRANGER}:${STRANGER}`, home]);
+  const identity = ['setpriv', '--reuid', STRANGER, '--regid', STRANGER, '--clear-groups'];
+  const place = ['unshare', '--uts', 'sh', '-c', 'hostname elsewhere; umask 077; exec "$@"', 'sh'];
+  const built = await describeBuild(join(home, 'out'), {
+    checkout,
+    cwd: '/',
+    under: [...place, ...identity],
+    env: {
+      HOME: home,
+      XDG_CACHE_HOME: join(home, '.cache'),
+      LKT_CACHE: join(home, 'cache'),
+      TZ: 'Asia/Kathmandu',
+      LANG: 'tr_TR.UTF-8',
+    },
+  });
+  return JSON.stringify(built);
+}
+
+async function describeBuild(out: string, options: Options): Promise<Built> {
   const env = { HOME: join(dir, 'no home'), XDG_CACHE_HOME: cacheHome(), ...options.env };
+  const checkout = options.checkout ?? root;
   const lines: string[] = [];
+  let peakMiB = 0;
   for (const name of EXAMPLES) {
-    const built = await lkt(
-      ['build', '--dir', out, join(options.checkout ?? root, `examples/${name}.yml`)],
-      { ...options, env },
-    );
+    const config = join(checkout, `examples/${name}.yml`);
+    const built = await lkt(['build', '--dir', out, config], { ...options, env });
     expect(built.status, built.stderr).toBe(0);
-    for (const part of ['kernel', 'initrd.img', 'cmdline']) {
-      const hash = createHash('sha256')
-        .update(readFileSync(join(out, `${name}-${part}`)))
-        .digest('hex');
-      lines.push(`${hash} ${name}-${part}`);
-    }
+    peakMiB = Math.max(peakMiB, built.peakMiB);
+    for (const part of ['kernel', 'initrd.img', 'cmdline'])
+      lines.push(`${sha256(join(out, `${name}-${part}`))} ${name}-${part}`);
   }
-  return lines.join('\n');
+  const { stdout } = await lkt(['env', '--json'], { ...options, env });
+  const { settings } = JSON.parse(stdout) as { settings: { name: string; value: string }[] };
+  const store = settings.find(({ name }) => name === 'LKT_CACHE')?.value ?? '';
+  for (const pin of pins(checkout)) lines.push(`${pin} ${contents(store, pin).join(' ')}`);
+  return { lines, peakMiB };
+}
+
+/** Every `name:tag@digest` that the examples and the Dockerfiles build on, sorted. */
+function pins(checkout: string): string[] {
+  const globs = ['examples/*.yml', '{pkg,kernel}/*/Dockerfile', 'tools/go-static/Dockerfile'];
+  const text = globSync(globs, { cwd: checkout })
+    .map((file) => readFileSync(join(checkout, file), 'utf8'))
+    .join('\n');
+  return [...new Set(text.match(/lkt\/[a-z0-9-]+:[0-9a-f]{40}@sha256:[0-9a-f]{64}/g))].toSorted();
+}
+
+/** The digests of the manifests and layers of an image in a store. */
+function contents(store: string, pin: string): string[] {
+  const index = readJson(store, pin.slice(pin.indexOf('@') + 1)) as {
+    readonly manifests: readonly { readonly digest: string }[];
+  };
+  return index.manifests.flatMap(({ digest }) => {
+    const manifest = readJson(store, digest) as {
+      readonly layers: readonly { readonly digest: string }[];
+    };
+    return [digest, ...manifest.layers.map((layer) => layer.digest)];
+  });
+}
+
+function readJson(store: string, digest: string): unknown {
+  return JSON.parse(readFileSync(join(store, 'blobs', digest.replace(':', '/')), 'utf8'));
+}
+
+function sha256(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
 function cacheHome(): string {
@@ -90,30 +124,23 @@ function cacheHome(): string {
 /** A clone that has the files as they are now, committed or not, in a commit of its own. */
 function cloneWorkTree(bundle: string, checkout: string): void {
   git(root, 'bundle', 'create', '--quiet', bundle, 'HEAD');
-  git(
-    root,
-    '-c',
-    'advice.detachedHead=false',
-    '-c',
-    'init.defaultBranch=main',
-    'clone',
-    '--quiet',
-    bundle,
-    checkout,
-  );
+  git(root, '-c', 'advice.detachedHead=false', 'clone', '--quiet', bundle, checkout);
   const names = git(root, 'ls-files', '-z', '--cached', '--others', '--exclude-standard');
-  execFileSync(
-    'tar',
-    ['-cf', `${bundle}.tar`, '--null', '--ignore-failed-read', '--verbatim-files-from', '-T', '-'],
-    { cwd: root, input: names, stdio: ['pipe', 'pipe', 'ignore'] },
-  );
+  const list = ['--null', '--ignore-failed-read', '--verbatim-files-from', '-T', '-'];
+  execFileSync('tar', ['-cf', `${bundle}.tar`, ...list], {
+    cwd: root,
+    input: names,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   execFileSync('tar', ['-xf', `${bundle}.tar`, '-C', checkout]);
   git(checkout, 'add', '--all');
   git(checkout, 'commit', '--quiet', '--allow-empty', '-m', 'as it is');
 }
 
-function git(cwd: string, ...args: string[]): string {
-  return execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], {
+function git(cwd: string, ...args: readonly string[]): string {
+  const identity = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
+  const options = ['-c', 'init.defaultBranch=main', ...identity];
+  return execFileSync('git', [...options, ...args], {
     cwd,
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
