@@ -39,7 +39,7 @@ describe('a tampered blob', { timeout: 120_000 }, () => {
     expect(verify.status).toBe(1);
     expect(verify.stdout + verify.stderr).toContain(largest.split('/').at(-1));
     const removed = await lkt(['cache', 'verify', '--remove'], options);
-    expect(removed.stdout + removed.stderr).toContain(largest.split('/').at(-1));
+    expect(removed.stdout).toContain('1 removed');
     expect(await lkt(['pkg', 'build', 'pkg/a'], options)).toMatchObject({ status: 0 });
     await storeIsGood(workspace);
   });
@@ -57,14 +57,14 @@ describe('a tampered .deb', { timeout: 300_000 }, () => {
       readFileSync(join(root, 'tools/debian/debian.lock'), 'utf8')
         .split('\n')
         .flatMap((line) => {
-          const path = line.split(' ').find((word) => word.startsWith('pool/'));
+          const path = line.split(' ').find((word) => word.includes('/pool/'));
           const size = line.split(' ').find((word) => /^\d+$/.test(word));
           return path === undefined || size === undefined ? [] : [[path, Number(size)] as const];
         }),
     );
     expect(sizes.size).toBeGreaterThan(10);
     const server = createServer((request, response) => {
-      const path = (request.url ?? '').replace(/^.*?(pool\/)/, '$1');
+      const path = (request.url ?? '').replace(/^.*?(debian\/pool\/)/, '$1');
       response.end(Buffer.alloc(sizes.get(path) ?? 0, 'x'));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -97,7 +97,7 @@ describe('a full disk', { timeout: 120_000 }, () => {
     try {
       const done = await lkt(['pkg', 'build', 'pkg/a'], { cwd: workspace.dir, env: workspace.env });
       expect(done.status).toBe(1);
-      expect(done.stderr).toMatch(/No space left on device|disk is full|no space left/i);
+      expect(done.stderr).toMatch(/error: .*no space is left/);
       expect(done.stderr).not.toMatch(/^\s+at /m);
       await storeIsGood(workspace);
     } finally {
@@ -140,12 +140,18 @@ describe('kill -9', { timeout: 600_000 }, () => {
       await allGone(family);
       const again = await lkt(['pkg', 'build', '--json', 'pkg/a'], options);
       expect(again.status, again.stderr).toBe(0);
-      expect(again.stdout).toBe(whole.stdout);
+      expect(digestIn(again.stdout)).toBe(digestIn(whole.stdout));
       await storeIsGood(workspace);
     }
     expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(workspace.cache);
   });
 });
+
+/** The digest of the one package that was built. */
+function digestIn(json: string): string | undefined {
+  const { packages } = JSON.parse(json) as { packages: readonly { readonly digest: string }[] };
+  return packages[0]?.digest;
+}
 
 /** What a killed process has started must end by itself. */
 async function allGone(pids: readonly number[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, statfsSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
@@ -141,7 +141,7 @@ async function execute(description: string, options: RunOptions): Promise<void> 
     await read;
     signal.throwIfAborted();
     if (failure.length > 0) throw failureError(Buffer.concat(failure).toString(), step, file);
-    if (status !== 0) throw commandError(status, tail.text, step, file);
+    if (status !== 0) throw commandError(status, tail.text, options);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
@@ -155,19 +155,26 @@ async function execute(description: string, options: RunOptions): Promise<void> 
   }
 }
 
-function commandError(
-  status: number | string,
-  tail: string,
-  step: RunStep,
-  file: SourceFile,
-): LktError {
+function commandError(status: number | string, tail: string, options: RunOptions): LktError {
+  const { step, file, root, store } = options;
   const how = typeof status === 'number' ? `ended with status ${status}` : `was ended by ${status}`;
   const { line, column } = step.position;
-  return new LktError(
-    'BUILD_FAILED',
-    `${file.path}:${line}:${column}: ${step.title}: the command ${how}`,
-    tail === '' ? {} : { detail: tail },
-  );
+  const message = `${file.path}:${line}:${column}: ${step.title}: the command ${how}`;
+  const detail = tail === '' ? {} : { detail: tail };
+  // Programs say it in many ways, and some do not.
+  if (isFull(root)) {
+    return new LktError('DISK_FULL', `${message}, and no space is left where it writes`, {
+      ...detail,
+      fix: `make room on the file system of ${store}, or name another store with --cache`,
+    });
+  }
+  return new LktError('BUILD_FAILED', message, detail);
+}
+
+/** Whether less is free than any write of use needs. */
+function isFull(path: string): boolean {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize < 256 * 1024;
 }
 
 function failureError(text: string, step: RunStep, file: SourceFile): Error {
