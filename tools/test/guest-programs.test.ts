@@ -9,22 +9,31 @@ const top = join(import.meta.dirname, '../..');
 /** Where Debian's golang-1.24-go puts the compiler; another `go` on the machine must not decide. */
 const GO = '/usr/lib/go-1.24/bin/go';
 
-const modules = readdirSync(join(top, 'pkg')).filter((name) =>
-  existsSync(join(top, 'pkg', name, 'go.mod')),
+const modules = ['pkg', 'tools'].flatMap((parent) =>
+  readdirSync(join(top, parent))
+    .map((name) => `${parent}/${name}`)
+    .filter((path) => existsSync(join(top, path, 'go.mod'))),
 );
 
 test('the programs of the guest that are modules are found', () => {
-  expect(modules).toEqual(['dhcp', 'getty', 'init', 'sshd', 'sysctl']);
+  expect(modules).toEqual([
+    'pkg/dhcp',
+    'pkg/getty',
+    'pkg/init',
+    'pkg/sshd',
+    'pkg/sysctl',
+    'tools/probe',
+  ]);
 });
 
 test.each(modules)(
-  'go test of pkg/%s, seeds of its fuzz tests included',
+  'go test of %s, seeds of its fuzz tests included',
   {
     timeout: 300_000,
   },
-  async (name) => {
+  async (path) => {
     const { stdout } = await promisify(execFile)(GO, ['test', '-vet=all', './...'], {
-      cwd: join(top, 'pkg', name),
+      cwd: join(top, path),
       // As in a build: no download of anything. Without cgo the tests need no C compiler.
       env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOPROXY: 'off', GOTOOLCHAIN: 'local' },
     });

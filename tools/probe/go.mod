@@ -1,0 +1,3 @@
+module lkt/probe
+
+go 1.24
