@@ -54,6 +54,8 @@ const SETTINGS: readonly string[] = [
   // Each of these would have git start a program that the repository names.
   'core.fsmonitor=false',
   'core.hooksPath=/dev/null',
+  // Files that a repository tracks may look like a bare repository, with a configuration of their own.
+  'safe.bareRepository=explicit',
 ];
 
 const OUTPUT_LIMIT = 256 * 1024 * 1024;

@@ -314,6 +314,24 @@ describe('the surroundings', () => {
     await expect(hash(`${repo.path}/pkg/a`)).rejects.toMatchObject({ code: 'GIT_FAILED' });
   });
 
+  it('does not take what a repository tracks for a repository, whose configuration would be followed', async () => {
+    await using other = await temporary();
+    const proof = `${other.path}/proof`;
+    await using repo = await checkout({
+      'pkg/a/build.yml': 'image: a\n',
+      'pkg/a/HEAD': 'ref: refs/heads/main\n',
+      'pkg/a/config': `[core]\nworktree = .\nbare = false\n[filter "x"]\nclean = "touch ${proof} && cat"\n`,
+      'pkg/a/objects/x': '',
+      'pkg/a/refs/x': '',
+      'pkg/a/.gitattributes': '* filter=x\n',
+    });
+    await expect(hash(`${repo.path}/pkg/a`)).rejects.toMatchObject({
+      code: 'GIT_FAILED',
+      message: expect.stringContaining('cannot use bare repository') as string,
+    });
+    expect(await readdir(other.path)).toEqual([]);
+  });
+
   it('is not misled by the variables of a git hook', async () => {
     await using repo = await checkout(FILES);
     await using other = await checkout({ x: 'x' });
