@@ -3,6 +3,7 @@ import { decompressLayer } from './compression.ts';
 import type { Descriptor } from './descriptor.ts';
 import { baseName, type Entry, fromRaw, parentPath, type RawPath } from './entry.ts';
 import { SOURCE_DATE_EPOCH } from './epoch.ts';
+import { layerError } from './layer-error.ts';
 import type { Store } from './store.ts';
 import { readTar } from './tar-reader.ts';
 import { byBytes, FileTree, type TreeNode } from './tree.ts';
@@ -67,9 +68,7 @@ export async function flatten(
       }
       builder.apply(entries);
     } catch (error) {
-      if (!(error instanceof LktError)) throw error;
-      if (error.code !== 'ARCHIVE_INVALID' && error.code !== 'UNSUPPORTED') throw error;
-      throw new LktError(error.code, `layer ${layer.digest}: ${error.message}`, { cause: error });
+      throw await layerError(store, layer, error);
     }
   }
   return builder.tree();

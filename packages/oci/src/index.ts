@@ -22,6 +22,7 @@ export {
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
 export { flatten, type FlattenLimits } from './flatten.ts';
 export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';
+export { layerError } from './layer-error.ts';
 export { type Layer, writeLayer } from './layer.ts';
 export { type Tag } from './layout-index.ts';
 export { type LockOptions } from './lock.ts';

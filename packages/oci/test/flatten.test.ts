@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile as readFile_, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
@@ -310,7 +310,20 @@ describe('layers on top of each other', () => {
         run('cp', [store.blobPath(other.descriptor.digest), store.blobPath(layer.digest)]),
       );
       await failure('DIGEST_MISMATCH', flatten(store, layers));
-      await failure('UNSUPPORTED', flatten(store, [{ ...layer, mediaType: 'text/plain' }]));
+      await failure(
+        'UNSUPPORTED',
+        flatten(store, [{ ...other.descriptor, mediaType: 'text/plain' }]),
+      );
+    });
+  });
+
+  test('damage that gzip sees first is blamed on the blob', async () => {
+    await withLayers([[file('a', randomBytes(20_000))]], async ({ store, layers }) => {
+      const path = store.blobPath(layers[0]?.digest ?? digestOf(''));
+      const bytes = await readFile_(path);
+      bytes[9_000] = (bytes[9_000] ?? 0) ^ 0xff;
+      await writeFile(path, bytes);
+      await failure('DIGEST_MISMATCH', flatten(store, layers));
     });
   });
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Digest, Digester, digestOf, LktError, sourceError } from '@lkt/core';
 import {
   decompressLayer,
+  layerError,
   fromRaw,
   type RawPath,
   readTar,
@@ -255,7 +256,11 @@ export class OverlayExecutor implements StepExecutor {
     mkdirSync(directory, { mode: 0o755 });
     const digester = new Digester();
     const archive = hashed(decompressLayer(descriptor, store.read(descriptor)), digester);
-    await extractLayer(readTar(archive), directory, { canMakeDevices: isRoot, signal });
+    try {
+      await extractLayer(readTar(archive), directory, { canMakeDevices: isRoot, signal });
+    } catch (error) {
+      throw await layerError(store, descriptor, error);
+    }
     const actual = digester.digest();
     if (actual !== diffId) {
       throw new LktError(
