@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { isErrno } from '@lkt/core';
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
-import { pathAt, statAt } from './raw-fs.ts';
+import { pathAt, statAt, textPathAt } from './raw-fs.ts';
 import { resolveIn } from './rooted.ts';
 
 /** Why something cannot be mounted where the Dockerfile wants it. */
@@ -38,13 +38,15 @@ export class MountPoints {
   }
 
   /**
-   * @returns where the mount point really is.
+   * @returns where the mount point really is, from the root of the image.
    * @throws MountPointError when it cannot be one, or is inside another.
    */
-  make(path: RawPath, isFile: boolean): RawPath {
+  make(path: RawPath, isFile: boolean): string {
     const shown = `/${fromRaw(path)}`;
     const real = resolveIn(this.#root, path);
     if (real === undefined || real === '') throw new MountPointError(`${shown} is not a directory`);
+    const text = textPathAt('', real);
+    if (text === undefined) throw new MountPointError(`${shown} leads to a name that is not UTF-8`);
     for (const parent of [...parents(real), real])
       if (this.#taken.has(parent))
         throw new MountPointError(`${shown} is inside of another mount, /${fromRaw(parent)}`);
@@ -55,7 +57,7 @@ export class MountPoints {
       if (statAt(this.#root, parent) === undefined) this.#make(parent, false);
     if (stats === undefined) this.#make(real, isFile);
     this.#taken.add(real);
-    return real;
+    return text;
   }
 
   remove(): void {

@@ -1,11 +1,18 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { isErrno } from '@lkt/core';
-import { byBytes, type EntryType, type RawPath, toRaw } from '@lkt/oci';
+import { byBytes, type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { getAttribute, listAttributes } from './special-files.ts';
 
 /** A file on this machine: an absolute directory (text) and a path below it (bytes). */
 export function pathAt(directory: string, path: RawPath): Buffer {
   return Buffer.from(path === '' ? toRaw(directory) : `${toRaw(directory)}/${path}`, 'latin1');
+}
+
+/** The same file as `pathAt`, as text. Undefined for a name that is not UTF-8: as text it would be another one. */
+export function textPathAt(directory: string, path: RawPath): string | undefined {
+  const text = fromRaw(path);
+  if (toRaw(text) !== path) return undefined;
+  return path === '' ? directory : `${directory}/${text}`;
 }
 
 export function joinRaw(directory: RawPath, name: string): RawPath {

@@ -2,13 +2,13 @@ import { lchownSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestHex, digestOf, sourceError } from '@lkt/core';
-import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
+import { type RawPath, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import type { ResolvedMount } from '../dockerfile/steps.ts';
 import { FileCopier } from './copy-files.ts';
 import type { Chain, Job } from './job.ts';
 import { mountPlan } from './plan-runner.ts';
-import { statAt } from './raw-fs.ts';
+import { statAt, textPathAt } from './raw-fs.ts';
 import { resolveIn } from './rooted.ts';
 import type { RunMount } from './run.ts';
 
@@ -90,7 +90,12 @@ async function bindSource(
     const message = `${mount.source} is not there to be mounted`;
     throw sourceError('BUILD_FAILED', job.file, mount.position, message);
   }
-  return { source: real === '' ? root : `${root}/${fromRaw(real)}`, isFile: !stats.isDirectory() };
+  const source = textPathAt(root, real);
+  if (source === undefined) {
+    const message = `${mount.source} leads to a name that is not UTF-8`;
+    throw sourceError('BUILD_FAILED', job.file, mount.position, message);
+  }
+  return { source, isFile: !stats.isDirectory() };
 }
 
 /** The directories above a path, the outermost first, without the root. */

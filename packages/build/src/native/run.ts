@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { fileURLToPath } from 'node:url';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
-import { fromRaw, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
+import { SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import type { RunStep } from '../dockerfile/steps.ts';
 import { MountPointError, MountPoints } from './mount-points.ts';
 import type { Sandbox, SandboxFailure, SandboxMount } from './sandbox.ts';
@@ -74,8 +74,8 @@ function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {
   try {
     for (const name of ['dev', 'proc', 'sys']) points.makeKernelDirectory(name);
     return mounts.map(({ isFile, mount }) => {
-      const real = points.make(toRaw(mount.target.slice(1)), isFile);
-      return { ...mount, target: `/${fromRaw(real)}` };
+      const target = points.make(toRaw(mount.target.slice(1)), isFile);
+      return { ...mount, target };
     });
   } catch (error) {
     if (!(error instanceof MountPointError)) throw error;

@@ -198,6 +198,20 @@ RUN --mount=type=bind,from=other,source=/tree,target=/mnt/deep/tree \\
   expect(await listing(store, good)).toEqual(['file 644 0:0 1492533000 kept']);
 });
 
+test.each(['bind,from=evil,source=/way,target=/m', 'tmpfs,target=/way'])(
+  'no name of an image leads out of it: --mount=type=%s',
+  async (mount) => {
+    using outside = scratch();
+    writeFileSync(join(outside.path, 'secret'), 'secret');
+    // A byte that is no UTF-8, and a link with the name that it would have as text.
+    const evil = `RUN cd / && d=$(printf '\\377') && mkdir $d && ln -s $d way && ln -s ${outside.path} $(printf '\\357\\277\\275')`;
+    const error = await failure(
+      `FROM base AS evil\n${evil}\nFROM evil\nRUN --mount=type=${mount} cat /m/secret; false\n`,
+    );
+    expect(error.message).toMatch(/\/way leads to a name that is not UTF-8/);
+  },
+);
+
 test('the context can be mounted as it would be copied', async () => {
   using source = scratch();
   mkdirSync(join(source.path, 'dir'));
