@@ -14,7 +14,8 @@ export async function layerError(
   if (!(error instanceof LktError)) return error;
   if (error.code !== 'ARCHIVE_INVALID' && error.code !== 'UNSUPPORTED') return error;
   try {
-    for await (const _chunk of store.read(layer));
+    const blob = store.read(layer)[Symbol.asyncIterator]();
+    while ((await blob.next()).done !== true);
   } catch (problem) {
     return problem;
   }
