@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import { isErrno, LktError } from '@lkt/core';
 import { Errors } from '@oclif/core';
+import { printable } from './printable.ts';
 
 /** 0 done, 1 it failed, 2 it was asked wrongly, 130 it was interrupted. */
 export function exitCodeOf(error: unknown): number {
@@ -17,13 +18,13 @@ export function render(error: unknown): string {
   const known = asLktError(error);
   if (known === undefined) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return `${mark} this is a bug in lkt, please report it with the following lines\n${stack}`;
+    return `${mark} this is a bug in lkt, please report it with the following lines\n${printable(stack)}`;
   }
-  const lines = [`${mark} ${known.message}`];
+  const lines = [known.message];
   if (known.detail !== undefined) lines.push(known.detail);
   for (const cause of causesOf(known)) lines.push(`  cause: ${cause}`);
   if (known.fix !== undefined) lines.push(`  fix: ${known.fix}`);
-  return lines.join('\n');
+  return `${mark} ${printable(lines.join('\n'))}`;
 }
 
 /** What `--json` prints instead of a result. */

@@ -32,6 +32,17 @@ test('what is wrong, the place, why, and what to do', () => {
   expect(exitCodeOf(error)).toBe(1);
 });
 
+test('what a build or a file name says does nothing to the terminal', () => {
+  const evil = '\u001b]0;title\u0007\u001b[2J\u009b31mred\u0008\u0000';
+  const error = new LktError('BUILD_FAILED', `${evil} failed`, {
+    detail: `10%\r20%\r\n${evil}`,
+    cause: new Error(`${evil} because`),
+    fix: `rm ${evil}`,
+  });
+  expect(render(error)).toBe('error: red failed\n20%\nred\n  cause: red because\n  fix: rm red');
+  expect(render(new TypeError('\u001b[2Jx'))).not.toContain('\u001b');
+});
+
 test('a cause that the message already holds is not said twice', () => {
   const error = new LktError('IO_FAILED', 'cannot write: no', { cause: new Error('no') });
   expect(render(error)).toBe('error: cannot write: no');

@@ -1,5 +1,5 @@
-import { stripVTControlCharacters } from 'node:util';
 import type { ProgressEvent } from '@lkt/core';
+import { printable } from '../printable.ts';
 import type { Clock } from './display.ts';
 
 /** A step as the events so far describe it. */
@@ -91,12 +91,10 @@ function addLog(step: Step, text: string): void {
   if (step.log.length > LOG_LINES) step.log.splice(0, step.log.length - LOG_LINES);
 }
 
-/** Lines fit for a terminal: what builds print is not trusted to move the cursor. A `\r` starts the line anew. */
+/** The lines with something in them, as they can be shown. */
 export function logLines(text: string): readonly string[] {
-  return stripVTControlCharacters(text)
+  return printable(text)
     .split('\n')
-    .map((line) => (line.replace(/\r+$/, '').split('\r').at(-1) ?? '').replaceAll('\t', '  '))
-    .map((line) => line.replaceAll(/\p{Cc}/gu, ''))
     .filter((line) => line !== '');
 }
 
