@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 // Comparisons with outputs of the real LinuxKit, which are kept outside the repository: LKT_VECTORS names the directory.
 export default defineConfig({
   test: {
+    reporters: ['default', './tools/vitest/plain-summary.ts'],
     include: ['**/test/**/*.vectors.ts'],
     env: {
       LKT_VECTORS: resolve(process.env['LKT_VECTORS'] ?? '../shared/vectors'),
