@@ -3,12 +3,12 @@ import { cacheSetting, type Environment, progressSetting } from '../src/environm
 import { commandLine } from '../src/global-flags.ts';
 
 function environment(variables: Record<string, string>): Environment {
-  return { cwd: '/work', home: '/home/a', variables };
+  return { cwd: '/there', home: '/home/a', variables };
 }
 
 test.each([
-  ['flag', {}, '/work/flag', '--cache'],
-  [undefined, { LKT_CACHE: 'rel', XDG_CACHE_HOME: '/xdg' }, '/work/rel', 'LKT_CACHE'],
+  ['flag', {}, '/there/flag', '--cache'],
+  [undefined, { LKT_CACHE: 'rel', XDG_CACHE_HOME: '/xdg' }, '/there/rel', 'LKT_CACHE'],
   [undefined, { LKT_CACHE: '', XDG_CACHE_HOME: '/xdg' }, '/xdg/lkt', 'XDG_CACHE_HOME'],
   [undefined, { XDG_CACHE_HOME: 'relative' }, '/home/a/.cache/lkt', 'the default'],
 ])('the store: --cache %s, %j', (flag, variables, value, from) => {
