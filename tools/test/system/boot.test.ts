@@ -135,3 +135,24 @@ describe('sshd.yml', () => {
     expect(report.facts.filter((fact) => fact.startsWith('writable '))).toEqual(expected);
   });
 });
+
+describe('getty.yml', () => {
+  test(
+    'gives a root shell on the console, since the config asks for it',
+    { timeout: 1_800_000 },
+    async () => {
+      const config = join(root, 'examples/getty.yml');
+      const done = await lkt(['build', '--dir', dir, config], { env: { HOME: home } });
+      expect(done.status, done.stderr).toBe(0);
+      await using guest = await boot(join(dir, 'getty'));
+      await guest.until('lkt: boot complete');
+      // The prompt is not there at once, and what is typed before it is lost.
+      const answer = /answer-42/;
+      for (let tries = 0; tries < 60 && !answer.test(guest.console()); tries += 1) {
+        guest.type('echo answer-$((6*7)) $(id -u)\n');
+        await sleep(1000);
+      }
+      expect(guest.console()).toMatch(/answer-42 0/);
+    },
+  );
+});
