@@ -8,11 +8,14 @@
 import {
   accessSync,
   chmodSync,
+  closeSync,
   constants,
   existsSync,
   lstatSync,
   mkdirSync,
   fchownSync,
+  fstatSync,
+  openSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -21,6 +24,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { flushCompileCache } from 'node:module';
+import { isErrno } from '@lkt/core';
 import { findUser, readAccounts, readShort } from './owners.ts';
 import { NOT_EXECUTABLE, NOT_FOUND, type Sandbox, type SandboxFailure } from './sandbox.ts';
 import { SystemCallError } from './c-library.ts';
@@ -31,6 +35,7 @@ import {
   defaultSignals,
   detach,
   execute,
+  joinNewKeyring,
   keepOpen,
   mount,
   MS,
@@ -45,6 +50,8 @@ function enter(box: Sandbox): void {
   process.umask(0o022);
   // This process has no end at which Node would do it.
   flushCompileCache();
+  closeInheritedFiles();
+  leaveKeyring();
   mountKernelFileSystems(box);
   for (const item of box.mounts) {
     if (item.type === 'tmpfs') {
@@ -60,11 +67,44 @@ function enter(box: Sandbox): void {
   setHostname('lkt');
   if (box.network === 'none') bringLoopbackUp();
   process.chdir(box.root);
+  const machine = openSync('/', constants.O_RDONLY | constants.O_DIRECTORY);
   pivotRoot('.', '.');
+  // What runs this file stays in reach, as /proc/self/exe, which a command could become.
+  addMountFlags(machine, MS.rdonly);
+  closeSync(machine);
   // The old root lies over the new one now.
   detach('.');
   process.chdir('/');
   limitResources();
+}
+
+/**
+ * What the caller of lkt left open leads out of the sandbox: as /proc/self/fd/100 it can be a working directory, or
+ * where a program is. Node's own descriptors are neither files nor directories.
+ */
+function closeInheritedFiles(): void {
+  for (const name of readdirSync('/proc/self/fd')) {
+    const descriptor = Number(name);
+    if (descriptor <= 3) continue;
+    try {
+      const stats = fstatSync(descriptor);
+      if (stats.isFile() || stats.isDirectory()) closeSync(descriptor);
+    } catch (error) {
+      // The one that the list was read with.
+      if (!isErrno(error, 'EBADF')) throw error;
+    }
+  }
+}
+
+/** The keys of the user (Kerberos tickets, of encrypted file systems) are not for commands. */
+function leaveKeyring(): void {
+  try {
+    joinNewKeyring();
+  } catch (error) {
+    // Docker forbids all of it; a kernel may have no keyrings.
+    if (!(error instanceof SystemCallError) || !['EPERM', 'ENOSYS'].includes(error.code))
+      throw error;
+  }
 }
 
 /** /proc, /sys and /dev as containers have them (runtime-spec, config-linux.md, "Default Filesystems"). */
@@ -207,7 +247,7 @@ function run(box: Sandbox): void {
   );
   if (env['HOME'] === undefined) env['HOME'] = user.home;
   try {
-    mkdirSync(box.workdir, { recursive: true });
+    makeDirectories(box.workdir);
     process.chdir(box.workdir);
   } catch (error) {
     fail('user', `cannot enter the working directory ${box.workdir}: ${String(error)}`);
@@ -222,6 +262,19 @@ function run(box: Sandbox): void {
   // Not process.execve, which ends in a crash when it fails.
   const { message } = execute(program, box.argv, variables);
   quit(NOT_EXECUTABLE, `${name}: cannot be run: ${message}`);
+}
+
+/** Node's own goes round for ever where nothing can be made, as in /proc. */
+function makeDirectories(path: string): void {
+  const parts = path.split('/');
+  for (const end of parts.keys()) {
+    const directory = parts.slice(0, end + 1).join('/');
+    try {
+      if (directory !== '') mkdirSync(directory);
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+    }
+  }
 }
 
 function become(

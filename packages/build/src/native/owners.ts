@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { isErrno } from '@lkt/core';
 
 export interface Owner {
@@ -26,20 +26,20 @@ export function readAccounts(read: (path: 'etc/passwd' | 'etc/group') => string)
   return { passwd: read('etc/passwd'), group: read('etc/group') };
 }
 
+/** A file that is there; '' for anything else. */
 export function readShort(path: string | Buffer): string {
   let file: number;
   try {
-    file = openSync(path, 'r');
+    // Not to wait for whoever writes into a fifo.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP')) return '';
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENXIO')) return '';
     throw error;
   }
   try {
+    if (!fstatSync(file).isFile()) return '';
     const buffer = Buffer.alloc(MAX_LENGTH);
     return buffer.toString('utf8', 0, readSync(file, buffer, 0, MAX_LENGTH, 0));
-  } catch (error) {
-    if (isErrno(error, 'EISDIR')) return '';
-    throw error;
   } finally {
     closeSync(file);
   }

@@ -35,14 +35,19 @@ const setattrCall = call<[number, number, string, number, Data, number]>(
   'long',
 );
 
-/** Adds flags to a mount and all mounts in it; mount(2) would take away those they have. mount_setattr(2) */
-export function addMountFlags(target: string, flags: number): void {
-  const [SYS_mount_setattr, AT_FDCWD, AT_RECURSIVE] = [442, -100, 0x8000];
+/**
+ * Adds flags to a mount and all mounts in it; mount(2) would take away those they have. mount_setattr(2)
+ * @param target its path, or a descriptor of its root
+ */
+export function addMountFlags(target: string | number, flags: number): void {
+  const [SYS_mount_setattr, AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE] = [442, -100, 0x1000, 0x8000];
+  const [directory, path, empty] =
+    typeof target === 'number' ? [target, '', AT_EMPTY_PATH] : [AT_FDCWD, target, 0];
   // struct mount_attr: attr_set, attr_clr, propagation, userns_fd. These flags have the values of mount(2)'s.
   const attributes = Buffer.alloc(32);
   attributes.writeBigUInt64LE(BigInt(flags));
   const data = new Data(attributes);
-  setattrCall(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, data, attributes.length);
+  setattrCall(SYS_mount_setattr, directory, path, AT_RECURSIVE | empty, data, attributes.length);
 }
 
 const umountCall = call<[string, number]>('umount2', [TEXT, 'int'], (target) => target);
@@ -57,6 +62,20 @@ const pivotCall = call<[string, string]>('pivot_root', [TEXT, TEXT], (root) => r
 /** pivot_root(2): `root` becomes the root, what was it goes to `old`. */
 export function pivotRoot(root: string, old: string): void {
   pivotCall(root, old);
+}
+
+const keyCall = call<[number, number, null]>(
+  'syscall',
+  ['long', 'int', 'void *'],
+  () => 'keyctl',
+  'long',
+);
+
+/** Leaves the session keyring of the caller for a new one. keyctl(2) */
+export function joinNewKeyring(): void {
+  const KEYCTL_JOIN_SESSION_KEYRING = 1;
+  const number = process.arch === 'x64' ? 250 : 219;
+  keyCall(number, KEYCTL_JOIN_SESSION_KEYRING, null);
 }
 
 const hostnameCall = call<[string, number]>('sethostname', [TEXT, 'size_t'], (name) => name);

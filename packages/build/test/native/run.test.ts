@@ -1,7 +1,17 @@
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { afterAll, expect, test, vi } from 'vitest';
+import { keepOpen } from '../../src/native/syscalls.ts';
 import { build, contextOf, leftovers, listing, scratch } from './fixture.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -211,6 +221,45 @@ test.each(['bind,from=evil,source=/way,target=/m', 'tmpfs,target=/way'])(
     expect(error.message).toMatch(/\/way leads to a name that is not UTF-8/);
   },
 );
+
+test('what the caller left open leads nowhere', async () => {
+  using outside = scratch();
+  writeFileSync(join(outside.path, 'secret'), 'secret');
+  // Node closes the first ones it inherits, and others as long as there is no gap.
+  const open = Array.from({ length: 100 }, () => openSync(outside.path, 'r'));
+  const last = open.at(-1) ?? 0;
+  keepOpen(last, true);
+  try {
+    const path = `/proc/self/fd/${last}`;
+    const error = await failure(`FROM base\nWORKDIR ${path}\nRUN cat secret; false\n`);
+    expect(error.message).toContain(`cannot enter the working directory ${path}`);
+  } finally {
+    for (const descriptor of open) closeSync(descriptor);
+  }
+});
+
+test('a command that becomes the program of the sandbox cannot change it', async () => {
+  using source = scratch();
+  const libraries = execFileSync('ldd', [process.execPath], { encoding: 'utf8' });
+  for (const [path] of libraries.matchAll(/\/\S+/g)) {
+    mkdirSync(join(source.path, dirname(path)), { recursive: true });
+    copyFileSync(path, join(source.path, path));
+  }
+  const script = `try { fs.chmodSync("/proc/self/exe", ${statSync(process.execPath).mode & 0o7777}) } catch (e) { console.log(e.code) }`;
+  const command = JSON.stringify(['/proc/self/exe', '-e', script]);
+  const { log } = await build(store, `FROM base\nCOPY . /\nRUN ${command}\n`, {
+    context: contextOf(source.path),
+  });
+  expect(log).toBe('EROFS\n');
+});
+
+test('accounts are read from files alone: a pipe would have the build wait for ever', async () => {
+  const built = await build(
+    store,
+    'FROM base\nRUN rm /etc/passwd && mkfifo /etc/passwd\nWORKDIR /x\nRUN echo fine\n',
+  );
+  expect(built.log).toBe('fine\n');
+});
 
 test('the context can be mounted as it would be copied', async () => {
   using source = scratch();
