@@ -1,3 +1,4 @@
+export { type BuildkitOptions, buildkitEngine } from './buildkit/engine.ts';
 export { Context, type ContextFile, type ContextNode, type DigestMemo } from './context.ts';
 export type {
   Dockerfile,

@@ -1,25 +1,13 @@
 import { realpath } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { type Digest, LktError, type ProgressEvent, sourceError } from '@lkt/core';
-import {
-  type ContainerConfig,
-  type Descriptor,
-  type Image,
-  loadImage,
-  MediaType,
-  parsePlatform,
-  type Store,
-  writeImage,
-} from '@lkt/oci';
+import { type Digest, LktError, type ProgressEvent } from '@lkt/core';
+import { type Descriptor, writeImage } from '@lkt/oci';
 import { Context } from '../context.ts';
-import type { Dockerfile } from '../dockerfile/ast.ts';
-import { evaluate } from '../dockerfile/evaluate.ts';
-import { parseDockerfile } from '../dockerfile/parse.ts';
-import { imageReferences } from '../dockerfile/references.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
+import { layersOf, planRequest } from '../request-plan.ts';
 import { StepCache } from '../step-cache.ts';
-import { type Chain, imageKey, type Job } from './job.ts';
+import type { Chain, Job } from './job.ts';
 import { LayerDirs } from './layer-dirs.ts';
 import { chooseNamespace } from './namespace.ts';
 import { CacheMiss, PlanRunner } from './plan-runner.ts';
@@ -37,26 +25,14 @@ export function nativeEngine(): Engine {
 }
 
 async function build(request: BuildRequest, around: BuildContext): Promise<Descriptor> {
-  const { store, reporter, signal } = around;
-  const dockerfile = parseDockerfile(request.dockerfile);
-  const images = await loadImages(dockerfile, request, store);
-  const plan = evaluate(dockerfile, {
-    buildArgs: request.buildArgs,
-    platform: request.platform,
-    ...(request.target === undefined ? {} : { target: request.target }),
-    imageConfig: (origin): ContainerConfig | undefined =>
-      images.get(imageKey(origin))?.config.config,
-  });
-  for (const { position, text } of plan.warnings) {
-    const place = `${request.dockerfile.path}:${position.line}:${position.column}`;
-    reporter.emit({ kind: 'warning', text: `${place}: ${text}` });
-  }
+  const { store, signal } = around;
+  const { plan, target, images } = await planRequest(request, around);
   const job: Job = {
     name: request.name,
     file: request.dockerfile,
     plan,
     context: request.context,
-    images: Object.fromEntries([...images].map(([key, image]) => [key, chainOf(image)])),
+    images: Object.fromEntries([...images].map(([key, image]) => [key, layersOf(image)])),
     network: request.network,
     noCache: request.noCache ?? false,
     cpus: request.cpus ?? availableParallelism(),
@@ -71,8 +47,6 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
         return work(job, around, memo);
       }));
   signal?.throwIfAborted();
-  const target = plan.stages.find((stage) => stage.index === plan.target);
-  if (target === undefined) throw new Error('the plan lacks its target');
   return writeImage(store, {
     config: imageMetadata(target, request.labels),
     layers: chain.map(({ diffId, descriptor }) => {
@@ -132,50 +106,4 @@ function processUid(): number {
     });
   }
   return uid;
-}
-
-async function loadImages(
-  dockerfile: Dockerfile,
-  request: BuildRequest,
-  store: Store,
-): Promise<Map<string, Image>> {
-  const { buildArgs, platform, target } = request;
-  const references = imageReferences(
-    dockerfile,
-    buildArgs,
-    platform,
-    target === undefined ? {} : { target },
-  );
-  const images = new Map<string, Image>();
-  for (const reference of references) {
-    const key = imageKey(reference);
-    if (images.has(key)) continue;
-    const digest = request.bases.get(reference.text);
-    if (digest === undefined) {
-      const { position, length, text } = reference;
-      throw sourceError(
-        'PIN_MISSING',
-        request.dockerfile,
-        position,
-        `no digest is known for ${text}`,
-        { length },
-      );
-    }
-    images.set(key, await loadImage(store, digest, parsePlatform(reference.platform)));
-  }
-  return images;
-}
-
-/** Docker's types of layers are OCI's under other names (image-spec, media-types.md), and a manifest has one kind. */
-const OCI_TYPES: Readonly<Record<string, string>> = {
-  [MediaType.dockerLayerTar]: MediaType.layerTar,
-  [MediaType.dockerLayerGzip]: MediaType.layerGzip,
-};
-
-function chainOf({ manifest, config }: Image): Chain {
-  return manifest.layers.map(({ mediaType, digest, size }, index) => {
-    const diffId = config.rootfs.diff_ids[index];
-    if (diffId === undefined) throw new Error('an image has more layers than diff ids');
-    return { diffId, descriptor: { mediaType: OCI_TYPES[mediaType] ?? mediaType, digest, size } };
-  });
 }

@@ -1,7 +1,7 @@
 import type { Digest, SourceFile } from '@lkt/core';
 import type { Descriptor } from '@lkt/oci';
 import type { ContextFile } from '../context.ts';
-import type { BuildPlan, ImageOrigin } from '../dockerfile/steps.ts';
+import type { BuildPlan } from '../dockerfile/steps.ts';
 
 /** A layer of a file system that is being built. `descriptor` is null for one that has no blob. */
 export interface LayerRef {
@@ -23,10 +23,6 @@ export interface Job {
   readonly network: boolean;
   readonly noCache: boolean;
   readonly cpus: number;
-}
-
-export function imageKey(origin: Pick<ImageOrigin, 'text' | 'platform'>): string {
-  return `${origin.platform} ${origin.text}`;
 }
 
 /** The layers, for keys: what a file system holds is named by them. */

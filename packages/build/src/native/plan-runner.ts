@@ -13,7 +13,8 @@ import type {
   WorkdirStep,
 } from '../dockerfile/steps.ts';
 import type { StepCache, StepRecord } from '../step-cache.ts';
-import { type Chain, diffIds, imageKey, type Job, type LayerRef } from './job.ts';
+import { imageKey } from '../request-plan.ts';
+import { type Chain, diffIds, type Job, type LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { Limiter } from './limiter.ts';
 

@@ -14,7 +14,7 @@ import {
   writeImage,
   writeLayer,
 } from '@lkt/oci';
-import { type BuildRequest, type ContextFile, nativeEngine } from '../../src/index.ts';
+import { type BuildRequest, type ContextFile, type Engine, nativeEngine } from '../../src/index.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' } as const;
 
@@ -86,19 +86,20 @@ export interface Built {
   readonly warnings: readonly string[];
 }
 
-/** Builds with the native engine; `base` in the Dockerfile is the image of `writeBase`. */
+/** Builds, with the native engine by default; `base` in the Dockerfile is the image of `writeBase`. */
 export async function build(
   storeDir: string,
   text: string,
   options: Partial<BuildRequest> & {
     readonly signal?: AbortSignal;
     readonly onEvent?: (event: ProgressEvent) => void;
+    readonly engine?: Engine;
   } = {},
 ): Promise<Built> {
-  const { signal, onEvent, ...request } = options;
+  const { signal, onEvent, engine = nativeEngine(), ...request } = options;
   const store = await openStore(storeDir);
   const events: ProgressEvent[] = [];
-  const descriptor = await nativeEngine().build(
+  const descriptor = await engine.build(
     {
       name: 'test',
       dockerfile: { path: 'Dockerfile', text },

@@ -1,0 +1,64 @@
+import { formatPlatform, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import type { BuildRequest } from '../engine.ts';
+import type { RequestPlan } from '../request-plan.ts';
+import type { Builder } from './address.ts';
+import { contextNames } from './dockerfile-text.ts';
+import { CONTEXT, DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
+
+/** Times as in every image of lkt, in layers that are tar archives; nothing beside the image. */
+const OUTPUT = `type=oci,tar=false,dest=${RESULT},compression=uncompressed,force-compression=true,rewrite-timestamp=true`;
+
+/** The words of the command that builds, for the directory that `stageInputs` filled. */
+export function buildCommand(
+  builder: Builder,
+  planned: RequestPlan,
+  request: BuildRequest,
+): readonly string[] {
+  const images = [...contextNames(planned)].map(([key, name]) => {
+    const image = planned.images.get(key);
+    if (image === undefined) throw new Error(`${key} is not among the images`);
+    return { name, digest: image.descriptor.digest };
+  });
+  const args = [...buildArguments(request)].map(([name, value]) => `${name}=${value}`);
+  const { network, noCache = false, platform, target } = request;
+  if (builder.program === 'buildctl') {
+    const options = [
+      `platform=${formatPlatform(platform)}`,
+      ...(target === undefined ? [] : [`target=${target}`]),
+      ...(network ? [] : ['force-network-mode=none']),
+      ...images.map(({ name, digest }) => `context:${name}=oci-layout://images@${digest}`),
+      ...args.map((arg) => `build-arg:${arg}`),
+    ];
+    return [
+      ['buildctl', '--addr', builder.address, 'build', '--progress', 'rawjson'],
+      ['--frontend', 'dockerfile.v0'],
+      noCache ? ['--no-cache'] : [],
+      ['--local', `context=${CONTEXT}`, '--local', `dockerfile=${DOCKERFILE_DIR}`],
+      images.length === 0 ? [] : ['--oci-layout', `images=${LAYOUT}`],
+      options.flatMap((option) => ['--opt', option]),
+      ['--output', OUTPUT],
+    ].flat();
+  }
+  return [
+    ['docker', 'buildx', '--builder', builder.name, 'build', '--progress', 'rawjson'],
+    ['--provenance=false', '--sbom=false', '--platform', formatPlatform(platform)],
+    noCache ? ['--no-cache'] : [],
+    network ? [] : ['--network', 'none'],
+    target === undefined ? [] : ['--target', target],
+    images.flatMap(({ name, digest }) => [
+      '--build-context',
+      `${name}=oci-layout://${LAYOUT}@${digest}`,
+    ]),
+    args.flatMap((arg) => ['--build-arg', arg]),
+    ['--output', OUTPUT, '--file', `${DOCKERFILE_DIR}/Dockerfile`, CONTEXT],
+  ].flat();
+}
+
+/** Those of the request, less those that steer BuildKit (one has it fetch a frontend), and what lkt's RUN has. */
+function buildArguments({ buildArgs }: BuildRequest): ReadonlyMap<string, string> {
+  return new Map([
+    ...[...buildArgs].filter(([name]) => !name.startsWith('BUILDKIT_')),
+    ['SOURCE_DATE_EPOCH', String(SOURCE_DATE_EPOCH)],
+    ['BUILDKIT_SANDBOX_HOSTNAME', 'lkt'],
+  ]);
+}

@@ -1,0 +1,88 @@
+import { type Digest, sourceError } from '@lkt/core';
+import {
+  type ContainerConfig,
+  type Image,
+  type Layer,
+  loadImage,
+  MediaType,
+  parsePlatform,
+} from '@lkt/oci';
+import type { Dockerfile } from './dockerfile/ast.ts';
+import { evaluate } from './dockerfile/evaluate.ts';
+import { parseDockerfile } from './dockerfile/parse.ts';
+import { type ImageReference, imageReferences } from './dockerfile/references.ts';
+import type { BuildPlan, ImageOrigin, StagePlan } from './dockerfile/steps.ts';
+import type { BuildContext, BuildRequest } from './engine.ts';
+
+/** What a request comes to before any engine does a step of it. */
+export interface RequestPlan {
+  readonly dockerfile: Dockerfile;
+  readonly plan: BuildPlan;
+  readonly target: StagePlan;
+  readonly references: readonly ImageReference[];
+  /** The images that references mean, by `imageKey`. */
+  readonly images: ReadonlyMap<string, Image>;
+}
+
+/**
+ * Parses the Dockerfile, finds the images it names in the store, and evaluates it. Its warnings are reported.
+ * @throws LktError DOCKERFILE_INVALID, PIN_MISSING, NOT_FOUND
+ */
+export async function planRequest(
+  request: BuildRequest,
+  { store, reporter }: BuildContext,
+): Promise<RequestPlan> {
+  const { buildArgs, platform, target: name } = request;
+  const dockerfile = parseDockerfile(request.dockerfile);
+  const wanted = name === undefined ? {} : { target: name };
+  const references = imageReferences(dockerfile, buildArgs, platform, wanted);
+  const images = new Map<string, Image>();
+  for (const reference of references) {
+    const key = imageKey(reference);
+    if (images.has(key)) continue;
+    const digest = digestFor(reference, request);
+    images.set(key, await loadImage(store, digest, parsePlatform(reference.platform)));
+  }
+  const plan = evaluate(dockerfile, {
+    buildArgs,
+    platform,
+    ...wanted,
+    imageConfig: (origin): ContainerConfig | undefined =>
+      images.get(imageKey(origin))?.config.config,
+  });
+  for (const { position, text } of plan.warnings) {
+    const place = `${request.dockerfile.path}:${position.line}:${position.column}`;
+    reporter.emit({ kind: 'warning', text: `${place}: ${text}` });
+  }
+  const target = plan.stages.find((stage) => stage.index === plan.target);
+  if (target === undefined) throw new Error('the plan lacks its target');
+  return { dockerfile, plan, target, references, images };
+}
+
+export function imageKey(origin: Pick<ImageOrigin, 'text' | 'platform'>): string {
+  return `${origin.platform} ${origin.text}`;
+}
+
+function digestFor(reference: ImageReference, request: BuildRequest): Digest {
+  const { position, length, text } = reference;
+  const digest = request.bases.get(text);
+  if (digest !== undefined) return digest;
+  throw sourceError('PIN_MISSING', request.dockerfile, position, `no digest is known for ${text}`, {
+    length,
+  });
+}
+
+/** Docker's types of layers are OCI's under other names (image-spec, media-types.md), and a manifest has one kind. */
+const OCI_TYPES: Readonly<Record<string, string>> = {
+  [MediaType.dockerLayerTar]: MediaType.layerTar,
+  [MediaType.dockerLayerGzip]: MediaType.layerGzip,
+};
+
+/** The layers of an image, for the manifest of one that is built on it. */
+export function layersOf({ manifest, config }: Image): readonly Layer[] {
+  return manifest.layers.map(({ mediaType, digest, size }, index) => {
+    const diffId = config.rootfs.diff_ids[index];
+    if (diffId === undefined) throw new Error('an image has more layers than diff ids');
+    return { diffId, descriptor: { mediaType: OCI_TYPES[mediaType] ?? mediaType, digest, size } };
+  });
+}

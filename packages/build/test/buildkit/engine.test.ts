@@ -1,0 +1,174 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ProgressEvent } from '@lkt/core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildkitEngine, type Engine } from '../../src/index.ts';
+import { build, contextOf, scratch } from '../native/fixture.ts';
+import { TORTURE, TORTURE_OWNERS, writeTortureContext } from '../native/torture.ts';
+import { type Dockerd, startDockerd } from './dockerd.ts';
+
+const isRoot = process.getuid?.() === 0;
+const testAsRoot = test.runIf(isRoot);
+
+const directory = scratch();
+let dockerd: Dockerd | undefined;
+
+beforeAll(async () => {
+  if (isRoot) dockerd = await startDockerd(join(directory.path, 'docker'));
+}, 120_000);
+
+afterAll(async () => {
+  await dockerd?.[Symbol.asyncDispose]();
+  directory[Symbol.dispose]();
+});
+
+function engine(): Engine {
+  return buildkitEngine({ address: 'buildx:default', environment: dockerd?.environment ?? {} });
+}
+
+/** Stages by variable, one that has the name of an image, an environment, a syntax that must not be fetched. */
+const STAGES = `# syntax=registry.invalid/frontend:1
+# escape=\\
+ARG BASE=base
+FROM \${BASE} AS base
+ARG GREETING=hello
+ENV PLACE=/srv
+WORKDIR $PLACE
+RUN echo "$GREETING $SOURCE_DATE_EPOCH $(hostname) $HOME $PATH" > said
+FROM base AS other
+RUN --mount=type=bind,source=sub,target=/mnt cp /mnt/b copied
+FROM scratch
+COPY --from=other /srv/ /srv/
+COPY --from=base /bin/busybox /bin/
+ADD --chmod=600 a.txt run.sh /
+LABEL of="file"
+USER 5
+ENTRYPOINT ["/bin/busybox"]
+CMD ["cat", "/srv/said"]
+`;
+
+testAsRoot.each([
+  { name: 'a layer of every kind', text: TORTURE },
+  { name: 'owners and devices', text: TORTURE_OWNERS },
+  { name: 'stages and metadata', text: STAGES },
+])(
+  'BuildKit and the native engine give the same image: $name',
+  async ({ text }) => {
+    using place = scratch();
+    // What git does not keep of a checkout differs between the two.
+    const contexts = ['one', 'two'].map((name, variant) => {
+      const path = join(place.path, name);
+      mkdirSync(path);
+      writeTortureContext(path, variant);
+      return contextOf(path);
+    });
+    const common = { labels: { added: 'yes' }, buildArgs: new Map([['GREETING', 'good day']]) };
+    const [context = [], other = []] = contexts;
+    const ours = await build(join(place.path, 'ours'), text, { ...common, context });
+    const store = join(place.path, 'theirs');
+    const theirs = await build(store, text, { ...common, context: other, engine: engine() });
+    expect(theirs.diffIds).toEqual(ours.diffIds);
+    expect(theirs.descriptor).toEqual(ours.descriptor);
+    expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+  },
+  120_000,
+);
+
+testAsRoot('a step that fails is named with its place, and its log is kept', async () => {
+  using place = scratch();
+  const text = 'FROM base AS one\nRUN echo fine\nRUN echo gone >&2; exit 3\nFROM one\nRUN true\n';
+  const events: ProgressEvent[] = [];
+  const failing = build(join(place.path, 'store'), text, {
+    engine: engine(),
+    onEvent: (event) => events.push(event),
+  });
+  await expect(failing).rejects.toMatchObject({
+    code: 'BUILD_FAILED',
+    message: 'Dockerfile:3:1: RUN echo gone >&2; exit 3: the command ended with status 3',
+    detail: 'gone',
+  });
+  const kinds = new Map(events.map((event) => ['id' in event ? event.id : '', event.kind]));
+  expect([...kinds.values()].toSorted()).toEqual(['done', 'failed']);
+  expect(events).toContainEqual(expect.objectContaining({ kind: 'log', text: 'fine\n' }));
+});
+
+testAsRoot(
+  'a build that is interrupted ends at once and leaves nothing',
+  async () => {
+    using place = scratch();
+    const store = join(place.path, 'store');
+    const controller = new AbortController();
+    const started = Date.now();
+    const building = build(store, 'FROM base\nRUN echo here; sleep 60\n', {
+      engine: engine(),
+      signal: controller.signal,
+      onEvent: (event) => {
+        if (event.kind === 'log') controller.abort();
+      },
+    });
+    await expect(building).rejects.toMatchObject({ name: 'AbortError' });
+    expect(Date.now() - started).toBeLessThan(30_000);
+    expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+  },
+  60_000,
+);
+
+test.each([
+  {
+    what: 'a program that is not installed',
+    address: 'tcp://127.0.0.1:1',
+    environment: { PATH: '/nowhere' },
+    error: { code: 'TOOL_MISSING', fix: expect.stringContaining('buildctl') },
+  },
+  {
+    what: 'docker that is not installed',
+    address: 'buildx:default',
+    environment: { PATH: '/nowhere' },
+    error: { code: 'TOOL_MISSING', fix: 'sudo apt-get install docker-cli docker-buildx' },
+  },
+  {
+    what: 'a Docker that does not run',
+    address: 'buildx:default',
+    environment: { PATH: '/usr/bin:/bin', DOCKER_HOST: 'unix:///nowhere/docker.sock' },
+    error: { code: 'NETWORK_FAILED', message: 'cannot connect to the builder buildx:default' },
+  },
+  {
+    what: 'a builder that does not exist',
+    address: 'buildx:nobody',
+    environment: { PATH: '/usr/bin:/bin' },
+    error: { code: 'NOT_FOUND', message: 'there is no builder buildx:nobody' },
+  },
+])('$what', async ({ address, environment, error }) => {
+  using place = scratch();
+  const home = join(place.path, 'home');
+  mkdirSync(home);
+  const remote = buildkitEngine({ address, environment: { ...environment, HOME: home } });
+  const building = build(join(place.path, 'store'), 'FROM base\nRUN true\n', { engine: remote });
+  await expect(building).rejects.toMatchObject(error);
+});
+
+test.each([
+  ['RUN --mount=type=secret,id=s true', 'RUN --mount=type=secret is not supported'],
+  ['RUN --network=host true', 'needs the network'],
+  ['ADD https://example.invalid/x /x', 'fetches from the network'],
+])('%s is refused before anything is asked of a builder', async (line, message) => {
+  using place = scratch();
+  const remote = buildkitEngine({ address: 'buildx:default', environment: { PATH: '/nowhere' } });
+  const building = build(join(place.path, 'store'), `FROM base\n${line}\n`, { engine: remote });
+  await expect(building).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringContaining(message),
+  });
+});
+
+test('a file of the context that vanishes is named', async () => {
+  using place = scratch();
+  const path = join(place.path, 'a');
+  writeFileSync(path, 'a');
+  const remote = buildkitEngine({ address: 'buildx:default', environment: { PATH: '/nowhere' } });
+  const building = build(join(place.path, 'store'), 'FROM base\nCOPY . /\n', {
+    engine: remote,
+    context: [{ path: 'b', source: join(place.path, 'b') }],
+  });
+  await expect(building).rejects.toMatchObject({ code: 'IO_FAILED' });
+});
