@@ -14,23 +14,38 @@ export async function workspaceAt(
   });
 }
 
-/** What building packages needs. Nothing of it does anything before a package has to be built. */
-export async function buildTools(session: Session): Promise<BuildOptions> {
-  const { reporter, signal } = session;
+/**
+ * What building packages needs. Nothing of it does anything before a package has to be built.
+ * @param builder address of a BuildKit that does the steps, instead of this machine
+ */
+export async function buildTools(session: Session, builder?: string): Promise<BuildOptions> {
+  const { reporter, signal, environment } = session;
   return {
     store: await session.openStore(),
-    engine: {
-      build: async (request, context) => {
-        const { nativeEngine } = await import('@lkt/build');
-        return nativeEngine().build(request, context);
-      },
-    },
+    engine:
+      builder === undefined ? lazyNativeEngine : await remoteEngine(builder, environment.variables),
     mirror: async () => {
       const { findMirror } = await import('@lkt/debian');
-      const { LKT_DEBIAN_MIRROR } = session.environment.variables;
+      const { LKT_DEBIAN_MIRROR } = environment.variables;
       return findMirror({ env: { LKT_DEBIAN_MIRROR } });
     },
     reporter,
     signal,
   };
+}
+
+const lazyNativeEngine: BuildOptions['engine'] = {
+  build: async (request, context) => {
+    const { nativeEngine } = await import('@lkt/build');
+    return nativeEngine().build(request, context);
+  },
+};
+
+/** At once, so that an address that is none is refused although nothing has to be built. */
+async function remoteEngine(
+  address: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<BuildOptions['engine']> {
+  const { buildkitEngine } = await import('@lkt/build');
+  return buildkitEngine({ address, environment });
 }

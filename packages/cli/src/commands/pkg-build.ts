@@ -23,6 +23,11 @@ export class PkgBuild extends LktCommand {
   };
   static override flags = {
     ...packageFlags,
+    builder: Flags.string({
+      summary:
+        'have this BuildKit do the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME',
+      helpValue: 'ADDRESS',
+    }),
     force: Flags.boolean({
       summary: 'build them again, every step of them; what they use is not',
       aliases: ['no-cache'],
@@ -45,7 +50,7 @@ export class PkgBuild extends LktCommand {
     const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
     const targets = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
     const report = await buildPackages(workspace, targets, {
-      ...(await buildTools(session)),
+      ...(await buildTools(session, flags.builder)),
       force: flags.force,
       ...(platforms === undefined ? {} : { platforms }),
     });
