@@ -43,4 +43,5 @@ export { familiarReference, formatReference, parseReference, type Reference } fr
 export { openStore, type Store } from './store.ts';
 export { normalPath, readTar, type TarEntry, type TarLimits } from './tar-reader.ts';
 export { writeTar } from './tar-writer.ts';
+export { removeTree } from './temp.ts';
 export { byBytes, FileTree, type TreeNode } from './tree.ts';

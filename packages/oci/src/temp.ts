@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '@lkt/core';
@@ -10,7 +11,17 @@ const FOREIGN_MS = 24 * 3600 * 1000;
 export async function tempDirIn(parent: string): Promise<AsyncDisposable & { path: string }> {
   const path = join(parent, ownerToken());
   await mkdir(path, { recursive: true });
-  return { path, [Symbol.asyncDispose]: async () => rm(path, { recursive: true, force: true }) };
+  return { path, [Symbol.asyncDispose]: async () => removeTree(path) };
+}
+
+/** Removes all of a directory, whoever filled it: a command can nest directories deeper than a path can say. */
+export async function removeTree(path: string): Promise<void> {
+  const all = { recursive: true, force: true } as const;
+  await rm(path, all).catch((error: unknown) => {
+    if (!isErrno(error, 'ENAMETOOLONG')) throw error;
+    // This one goes from directory to directory.
+    rmSync(path, all);
+  });
 }
 
 /**
@@ -61,7 +72,7 @@ export async function sweep(parent: string, prefix = ''): Promise<void> {
     const path = join(parent, name);
     const state = ownerState(token);
     if (state === 'dead' || (state === 'unknown' && (await ageOf(path)) > FOREIGN_MS))
-      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+      await removeTree(path).catch(() => undefined);
   }
 }
 

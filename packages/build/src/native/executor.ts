@@ -1,5 +1,4 @@
 import { lchownSync, mkdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, Digester, digestOf, LktError, sourceError } from '@lkt/core';
 import {
@@ -8,6 +7,7 @@ import {
   fromRaw,
   type RawPath,
   readTar,
+  removeTree,
   type Store,
   toRaw,
   writeLayer,
@@ -205,7 +205,7 @@ export class OverlayExecutor implements StepExecutor {
       await layers.publish(mount.upper, record.diffId);
       return record;
     } finally {
-      await rm(mount.directory, { recursive: true, force: true });
+      await removeTree(mount.directory);
     }
   }
 

@@ -253,6 +253,13 @@ test('a command that becomes the program of the sandbox cannot change it', async
   expect(log).toBe('EROFS\n');
 });
 
+test('directories nested deeper than a path can say are an error, and do not stay', async () => {
+  const deep = 'i=0; while [ $i -lt 1000 ]; do mkdir abcd && cd abcd; i=$((i+1)); done';
+  const error = await failure(`FROM base\nRUN ${deep}\n`);
+  expect(error).toMatchObject({ code: 'IO_FAILED' });
+  expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+});
+
 test('accounts are read from files alone: a pipe would have the build wait for ever', async () => {
   const built = await build(
     store,
