@@ -11,7 +11,7 @@ import type { Dockerfile } from './dockerfile/ast.ts';
 import { evaluate } from './dockerfile/evaluate.ts';
 import { parseDockerfile } from './dockerfile/parse.ts';
 import { type ImageReference, imageReferences } from './dockerfile/references.ts';
-import type { BuildPlan, ImageOrigin, StagePlan } from './dockerfile/steps.ts';
+import { type BuildPlan, imageKey, type StagePlan } from './dockerfile/steps.ts';
 import type { BuildContext, BuildRequest } from './engine.ts';
 
 /** What a request comes to before any engine does a step of it. */
@@ -57,10 +57,6 @@ export async function planRequest(
   const target = plan.stages.find((stage) => stage.index === plan.target);
   if (target === undefined) throw new Error('the plan lacks its target');
   return { dockerfile, plan, target, references, images };
-}
-
-export function imageKey(origin: Pick<ImageOrigin, 'text' | 'platform'>): string {
-  return `${origin.platform} ${origin.text}`;
 }
 
 function digestFor(reference: ImageReference, request: BuildRequest): Digest {

@@ -1,5 +1,6 @@
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
-import { imageKey, type RequestPlan } from '../request-plan.ts';
+import { imageKey } from '../dockerfile/steps.ts';
+import type { RequestPlan } from '../request-plan.ts';
 
 /** A piece of text that replaces another, or with `length` 0 goes in. */
 interface Edit {

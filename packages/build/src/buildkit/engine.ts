@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { LktError, sourceError } from '@lkt/core';
 import { type Descriptor, type Layer, writeImage } from '@lkt/oci';
-import type { StagePlan } from '../dockerfile/steps.ts';
+import { imageKey, type StagePlan } from '../dockerfile/steps.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
-import { imageKey, layersOf, planRequest, type RequestPlan } from '../request-plan.ts';
+import { layersOf, planRequest, type RequestPlan } from '../request-plan.ts';
 import { type Builder, parseBuilder } from './address.ts';
 import { runClient } from './client.ts';
 import { buildCommand } from './command.ts';

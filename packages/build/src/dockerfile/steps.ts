@@ -17,6 +17,11 @@ export interface ImageOrigin extends Place {
   readonly platform: string;
 }
 
+/** An image for a platform: what a Dockerfile names twice is one. */
+export function imageKey(origin: Pick<ImageOrigin, 'text' | 'platform'>): string {
+  return `${origin.platform} ${origin.text}`;
+}
+
 interface StepBase {
   readonly instruction: Instruction;
   readonly position: Position;

@@ -4,16 +4,16 @@ import { LktError } from '@lkt/core';
 import { fromRaw, type RawPath, type Store, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import { type CopyPlan, planCopy } from '../dockerfile/copy.ts';
-import type {
-  CopyStep,
-  Origin,
-  RunStep,
-  StagePlan,
-  Step,
-  WorkdirStep,
+import {
+  type CopyStep,
+  imageKey,
+  type Origin,
+  type RunStep,
+  type StagePlan,
+  type Step,
+  type WorkdirStep,
 } from '../dockerfile/steps.ts';
 import type { StepCache, StepRecord } from '../step-cache.ts';
-import { imageKey } from '../request-plan.ts';
 import { type Chain, diffIds, type Job, type LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { Limiter } from './limiter.ts';
