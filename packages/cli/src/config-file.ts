@@ -30,7 +30,10 @@ export async function readConfigFile(
     return { path, absolute, text: await readFile(absolute, 'utf8') };
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error;
-    throw new LktError('NOT_FOUND', `there is no file ${name}`, {
+    const problem = isErrno(error, 'EISDIR')
+      ? `${name} is a directory`
+      : `there is no file ${name}`;
+    throw new LktError('NOT_FOUND', problem, {
       fix: 'name an image config, such as examples/minimal.yml',
     });
   }

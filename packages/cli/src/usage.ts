@@ -23,6 +23,7 @@ export function usageError(error: Error, command: typeof Command): LktError {
   }
   const message = error.message
     .replace(/\nSee more help with --help$/, '')
+    .replace(/^The following error occurred:\s+/, '')
     .replace(/^Parsing (--\S+)\s+/, '$1: ')
     .trim();
   const text = message.charAt(0).toLowerCase() + message.slice(1);
@@ -31,14 +32,17 @@ export function usageError(error: Error, command: typeof Command): LktError {
 
 /** The error for words that are no command. */
 export function unknownCommand(argv: readonly string[], ids: readonly string[]): LktError {
-  const words = argv.slice(
-    0,
-    Math.max(
-      0,
-      argv.findIndex((word) => word.startsWith('-')),
-    ) || 2,
-  );
+  const option = argv.findIndex((word) => word.startsWith('-'));
+  const words = option === -1 ? argv : argv.slice(0, option);
   const names = ids.map(spaced);
+  // oclif takes the words behind a command that accepts none for a part of its name.
+  const command = names.find((name) => words.join(' ').startsWith(`${name} `));
+  if (command !== undefined) {
+    const extra = words.slice(command.split(' ').length).join(' ');
+    return new LktError('USAGE_INVALID', `"lkt ${command}" takes no argument, not "${extra}"`, {
+      fix: `see how: lkt ${command} --help`,
+    });
+  }
   const near = nearest(words.slice(0, 2).join(' '), names) ?? nearest(words[0] ?? '', names);
   const known = names.some((name) => name.startsWith(`${words[0] ?? ''} `)) ? 2 : 1;
   return new LktError('USAGE_INVALID', `there is no command "${words.slice(0, known).join(' ')}"`, {

@@ -7,7 +7,7 @@ import {
   resolveImages,
   type Workspace,
 } from '@lkt/pkg';
-import { type ComposedImage, composeImage, type ComposeOptions } from './compose.ts';
+import { type ComposedImage, composeImage, type ComposeOptions, requireOutput } from './compose.ts';
 import { imageReferencesOf, parseConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { ConfigFile } from './pin.ts';
@@ -33,6 +33,7 @@ export async function buildImage(
   tools: BuildOptions,
 ): Promise<BuiltImage> {
   const { queries, directories } = queriesOf(options.configs);
+  await requireOutput(options);
   const { digests, report } = await resolveImages(await openWorkspace(), queries, tools);
   const resolvePackage = (text: string): Promise<Digest> => {
     const digest = digests.get(directories.get(text) ?? '');

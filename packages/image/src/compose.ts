@@ -3,7 +3,7 @@ import { fileChunks } from './cache.ts';
 import type { Compressor } from './initrd/compressor.ts';
 import { buildInitrd } from './initrd/initrd.ts';
 import { tarOf } from './output/tar.ts';
-import { type Output, type OutputFile, writeOutputs } from './output/write.ts';
+import { type Output, type OutputFile, requireWritable, writeOutputs } from './output/write.ts';
 import { type PlanOptions, planImage } from './plan.ts';
 
 export const FORMATS = ['kernel+initrd', 'tar'] as const;
@@ -36,8 +36,7 @@ export interface ComposedImage {
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
   const { configs, format, outDir, name, compressor = 'zstd', signal } = options;
-  if (name === '' || /[/\0]/.test(name) || name.startsWith('.'))
-    throw new LktError('USAGE_INVALID', `"${name}" is not a name for the files of an image`);
+  await requireOutput(options);
   const plan = await planImage(configs, options);
   const outputs: Output[] = [];
   let minimumMemory: number | undefined;
@@ -63,4 +62,20 @@ export async function composeImage(options: ComposeOptions): Promise<ComposedIma
 
 async function* once(text: string): AsyncGenerator<Uint8Array> {
   if (text !== '') yield Buffer.from(text);
+}
+
+/**
+ * That files can be written where they are asked for, which is worth knowing before hours of building.
+ * @throws LktError USAGE_INVALID for their name; IO_FAILED for their directory
+ */
+export async function requireOutput({
+  outDir,
+  name,
+}: Pick<ComposeOptions, 'outDir' | 'name'>): Promise<void> {
+  if (name === '' || /[/\0]/.test(name) || name.startsWith('.')) {
+    throw new LktError('USAGE_INVALID', `"${name}" is not a name for the files of an image`, {
+      fix: 'give a name without slash that does not start with a dot',
+    });
+  }
+  await requireWritable(outDir);
 }

@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 
 /** What QEMU loads: the three files that `lkt build` writes. */
@@ -22,7 +23,7 @@ export async function findBootFiles(prefix: string): Promise<BootFiles> {
     });
     if (found?.isFile() !== true) {
       throw new LktError('NOT_FOUND', `there is no image "${prefix}": ${file} is missing`, {
-        fix: 'build it first: lkt build NAME.yml',
+        fix: fixFor(prefix),
       });
     }
   }
@@ -32,4 +33,14 @@ export async function findBootFiles(prefix: string): Promise<BootFiles> {
     if (isErrno(error, 'ENOENT')) return { kernel, initrd, cmdline: '' };
     throw error;
   }
+}
+
+/** Who named a config, or one of the three files, wanted the image that it belongs to. */
+function fixFor(prefix: string): string {
+  const image = prefix.replace(/-(?:kernel|initrd\.img|cmdline)$/, '');
+  if (image !== prefix) return `name all three files at once: lkt run ${basename(image)}`;
+  const name = basename(prefix).replace(/\.ya?ml$/, '');
+  return name === basename(prefix)
+    ? 'build it first: lkt build NAME.yml'
+    : `build it first, then name what was built: lkt run ${name}`;
 }

@@ -45,7 +45,12 @@ export class Writers {
       throw new LktError(
         'CACHE_LOCKED',
         `process ${pidOf(other)} is writing into the store, and its blobs have no names yet`,
-        { fix: 'run this again when it has ended' },
+        {
+          fix:
+            ownerState(other) === 'alive'
+              ? 'run this again when it has ended'
+              : 'run this again when it has ended; it is in another container, and counts for an hour if it was killed',
+        },
       );
     });
   }

@@ -1,4 +1,4 @@
-import { createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { LktError } from '@lkt/core';
@@ -87,12 +87,11 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
     const files = await machine.findBootFiles(resolve(cwd, prefix));
     const log = flags['console-log'];
     const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
-    const output =
-      log === undefined
-        ? this.jsonEnabled()
-          ? process.stderr
-          : process.stdout
-        : createWriteStream(resolve(cwd, log));
+    const logStream =
+      log === undefined ? undefined : (await open(resolve(cwd, log), 'w')).createWriteStream();
+    // `finished` throws what went wrong with it.
+    logStream?.on('error', () => undefined);
+    const output = logStream ?? (this.jsonEnabled() ? process.stderr : process.stdout);
     const say = (text: string): void => {
       if (!flags.quiet) process.stderr.write(`${text}\n`);
     };
@@ -126,7 +125,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       const result = await machine.runMachine({ ...options, minimumMemory });
       return { ...result, seconds: Math.round(result.seconds * 10) / 10 };
     } finally {
-      if (log !== undefined) await finished(output.end());
+      if (logStream !== undefined) await finished(logStream.end());
     }
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Digest, Digester } from '@lkt/core';
+import { access, constants, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Digest, Digester, isErrno } from '@lkt/core';
 import { ioError } from '../io-error.ts';
 
 export interface OutputFile {
@@ -41,6 +41,18 @@ export async function writeOutputs(
     throw ioError(`cannot write into ${dir}`, error);
   } finally {
     for (const temp of temps) await rm(temp, { force: true });
+  }
+}
+
+/** That a directory can be written into, or be made. @throws LktError IO_FAILED */
+export async function requireWritable(dir: string): Promise<void> {
+  for (let at = dir; ; at = dirname(at)) {
+    try {
+      return await access(at, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT') || at === dirname(at))
+        throw ioError(`cannot write into ${dir}`, error);
+    }
   }
 }
 
