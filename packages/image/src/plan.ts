@@ -39,7 +39,7 @@ export interface Plan {
 
 /**
  * Reads the configs, finds their images in the store by digest and puts them together in memory.
- * @throws LktError PIN_MISSING at a reference without a digest, UNSUPPORTED at what is not implemented, and what
+ * @throws LktError PIN_MISSING at a reference without a digest, UNSUPPORTED at a field that lkt refuses, and what
  * parsing, finding and merging throw
  */
 export async function planImage(files: readonly SourceFile[], options: PlanOptions): Promise<Plan> {

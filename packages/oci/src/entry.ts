@@ -44,6 +44,25 @@ export interface EntryWithContent extends Entry {
   readonly content?: AsyncIterable<Uint8Array>;
 }
 
+/** What an entry says of a file, without its content or whatever else the object carries. */
+export function entryHead(entry: Entry): Entry {
+  const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, xattrs, pax } = entry;
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    mtime,
+    size,
+    ...(link === undefined ? {} : { link }),
+    ...(devMajor === undefined ? {} : { devMajor }),
+    ...(devMinor === undefined ? {} : { devMinor }),
+    ...(xattrs === undefined ? {} : { xattrs }),
+    ...(pax === undefined ? {} : { pax }),
+  };
+}
+
 /** The entry with the time every layer of lkt has: whole seconds, not after SOURCE_DATE_EPOCH. */
 export function clampEntry<E extends Entry>(entry: E, epoch: number = SOURCE_DATE_EPOCH): E {
   return { ...entry, mtime: Math.min(Math.floor(entry.mtime), epoch) };

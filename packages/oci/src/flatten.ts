@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { decompressLayer } from './compression.ts';
 import type { Descriptor } from './descriptor.ts';
-import { baseName, type Entry, fromRaw, parentPath, type RawPath } from './entry.ts';
+import { baseName, type Entry, entryHead, fromRaw, parentPath, type RawPath } from './entry.ts';
 import { SOURCE_DATE_EPOCH } from './epoch.ts';
 import { layerError } from './layer-error.ts';
 import type { Store } from './store.ts';
@@ -45,25 +45,8 @@ export async function flatten(
         decompressLayer(layer, store.read(layer), options),
         options,
       )) {
-        const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor } = entry;
-        const { xattrs, pax } = entry;
         builder.count(entry);
-        entries.push({
-          path,
-          type,
-          mode,
-          uid,
-          gid,
-          mtime,
-          size,
-          ...(link === undefined ? {} : { link }),
-          ...(devMajor === undefined ? {} : { devMajor }),
-          ...(devMinor === undefined ? {} : { devMinor }),
-          ...(xattrs === undefined ? {} : { xattrs }),
-          ...(pax === undefined ? {} : { pax }),
-          layer: index,
-          ordinal,
-        });
+        entries.push({ ...entryHead(entry), layer: index, ordinal });
         ordinal += 1;
       }
       builder.apply(entries);

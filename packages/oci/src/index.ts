@@ -14,6 +14,7 @@ export {
   type Entry,
   type EntryType,
   type EntryWithContent,
+  entryHead,
   fromRaw,
   parentPath,
   type RawPath,

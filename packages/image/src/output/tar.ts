@@ -1,4 +1,4 @@
-import { type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
+import { entryHead, type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
 import { fileChunks } from '../cache.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
@@ -104,19 +104,8 @@ function bootEntries({ origin, cmdline, kernel, ucode }: Kernel): readonly Entry
 }
 
 function header(entry: RootEntry, { parts }: Root): EntryWithContent {
-  const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, xattrs } = entry;
   return {
-    path,
-    type,
-    mode,
-    uid,
-    gid,
-    mtime,
-    size,
-    ...(link === undefined ? {} : { link }),
-    ...(devMajor === undefined ? {} : { devMajor }),
-    ...(devMinor === undefined ? {} : { devMinor }),
-    ...(xattrs === undefined ? {} : { xattrs }),
+    ...entryHead(entry),
     pax: pax(parts[entry.wantedBy]?.origin ?? { source: '', location: '' }),
   };
 }

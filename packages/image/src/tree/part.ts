@@ -1,20 +1,8 @@
-import type { RawPath } from '@lkt/oci';
+import type { Entry, EntryType } from '@lkt/oci';
 
 /** One path of an image that is being composed. */
-export interface Placed {
-  readonly path: RawPath;
-  readonly type: 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo';
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtime: number;
-  /** Length of the content of a file, else 0. */
-  readonly size: number;
-  /** Target of a symlink. */
-  readonly link?: RawPath;
-  readonly devMajor?: number;
-  readonly devMinor?: number;
-  readonly xattrs?: ReadonlyMap<string, Uint8Array>;
+export interface Placed extends Omit<Entry, 'type' | 'pax'> {
+  readonly type: Exclude<EntryType, 'hardlink'>;
   /** Of a file: what its contents call it. Files of a part that share it are hard links to one another. */
   readonly content?: string;
   /** Of a directory: that one which is there already keeps its owner and mode. */
