@@ -2,6 +2,11 @@ import type { Digest, Reporter, SourceFile } from '@lkt/core';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
 import type { ContextFile } from './context.ts';
 
+/** Where the bytes of a secret are. They are read when a RUN needs them. */
+export type SecretSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'env'; readonly value: string };
+
 /** A Dockerfile and everything it may depend on. Two equal requests give one image, on any machine. */
 export interface BuildRequest {
   /** For progress: the start of the ids of steps. */
@@ -20,6 +25,13 @@ export interface BuildRequest {
   readonly target?: string;
   /** Runs every step again. */
   readonly noCache?: boolean;
+  /**
+   * What `RUN --mount=type=secret` can have, by id. Part of no cache key: a secret that changes runs no step again.
+   * None may end in a layer.
+   */
+  readonly secrets?: ReadonlyMap<string, SecretSource>;
+  /** Sockets of SSH agents for `RUN --mount=type=ssh`, by id (`default` where it names none). Part of no cache key. */
+  readonly ssh?: ReadonlyMap<string, string>;
   /** How many RUNs go on at once; default: the processors there are. */
   readonly cpus?: number;
 }

@@ -34,5 +34,5 @@ export type {
   WorkdirStep,
 } from './dockerfile/steps.ts';
 export { IgnorePatterns, parseDockerignore, withoutIgnored } from './dockerignore.ts';
-export type { BuildContext, BuildRequest, Engine } from './engine.ts';
+export type { BuildContext, BuildRequest, Engine, SecretSource } from './engine.ts';
 export { nativeEngine } from './native/engine.ts';
