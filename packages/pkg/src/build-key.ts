@@ -12,6 +12,8 @@ export interface DockerfileInputs {
   readonly labels: Readonly<Record<string, string>>;
   readonly bases: ReadonlyMap<string, Digest>;
   readonly network: boolean;
+  /** Stage; undefined for the last. */
+  readonly target?: string | undefined;
   readonly platform: Platform;
 }
 
@@ -40,6 +42,8 @@ export async function dockerfileKey(
     labels: inputs.labels,
     bases: Object.fromEntries(inputs.bases),
     network: inputs.network,
+    // Keys of builds without it are what they were before there was one.
+    ...(inputs.target !== undefined && { target: inputs.target }),
   });
 }
 

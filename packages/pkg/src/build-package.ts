@@ -67,7 +67,7 @@ export async function buildPackage(
       // Another process may be at a build that takes long; the wait ends with it, or with this process.
       { timeoutMs: 24 * 3600_000, ...(signal === undefined ? {} : { signal }) },
     );
-    if (known !== undefined && known.digest !== built.digest) {
+    if (known !== undefined && known.digest !== built.digest && item.reproducible) {
       reporter.emit({
         kind: 'warning',
         text: `${item.name} is not reproducible: the same sources gave ${known.digest}, and now ${built.digest}`,
@@ -101,6 +101,7 @@ async function prepare(
     labels,
     bases: build.bases,
     network: item.network,
+    ...(item.target !== undefined && { target: item.target.stage }),
     platform,
   };
   const { file } = recipe.dockerfile;

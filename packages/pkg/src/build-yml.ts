@@ -29,6 +29,14 @@ export interface PackageSpec {
   readonly buildArgs: readonly BuildArg[];
   /** Docker images that LinuxKit would fetch into the context. */
   readonly depends: YamlValue | undefined;
+  /** The secrets that `RUN --mount=type=secret` may ask for. Only their ids: values come from the command line. */
+  readonly secrets: readonly SecretId[];
+  /** Stage of the Dockerfile that becomes the image; default: the last. */
+  readonly target: { readonly stage: string; readonly at: YamlValue } | undefined;
+  /** Whether two builds of the sources give the same image. */
+  readonly reproducible: boolean;
+  /** Why they do not, if build.yml says. */
+  readonly notReproducibleBecause: string | undefined;
   /** Makes the image from Debian packages instead of a Dockerfile. */
   readonly debian: DebianBlock | undefined;
 }
@@ -49,6 +57,12 @@ export interface BuildArg {
   readonly at: YamlValue;
 }
 
+/** A secret as build.yml names it. */
+export interface SecretId {
+  readonly id: string;
+  readonly at: YamlValue;
+}
+
 export const BUILD_YML = 'build.yml';
 
 const KEYS = [
@@ -64,11 +78,14 @@ const KEYS = [
   'config',
   'buildArgs',
   'depends',
+  'secrets',
+  'target',
+  'reproducible',
   'debian',
 ] as const;
 
 /**
- * Reads a build.yml: LinuxKit's keys and defaults, and `debian`.
+ * Reads a build.yml: LinuxKit's keys and defaults, and lkt's own: `debian`, `secrets`, `target`, `reproducible`.
  * @param dir absolute directory of the package
  * @throws LktError CONFIG_INVALID with line and column
  */
@@ -84,9 +101,11 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
   const tag = given('tag');
   if (tag !== undefined) wrap(tag, () => renderTag(tag.text(), '0'.repeat(40)));
   const dockerfile = given('dockerfile');
+  const target = given('target');
   const debian = given('debian');
-  if (debian !== undefined && dockerfile !== undefined) {
-    throw dockerfile.error('a package with "debian" has no Dockerfile', {
+  for (const other of [dockerfile, target, given('secrets')]) {
+    if (debian === undefined || other === undefined) continue;
+    throw other.error('a package with "debian" has no Dockerfile', {
       fix: 'take out one of the two',
     });
   }
@@ -112,6 +131,9 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
     config: config === undefined ? undefined : parseImageRuntimeConfig(config),
     buildArgs: given('buildArgs')?.list().map(buildArg) ?? [],
     depends,
+    secrets: secretIds(given('secrets')),
+    target: target === undefined ? undefined : { stage: target.text(), at: target },
+    ...reproducibility(given('reproducible')),
     debian: debian === undefined ? undefined : parseDebianSpec(debian),
   };
 }
@@ -163,6 +185,33 @@ function buildArg(value: YamlValue): BuildArg {
     throw value.error(`"${text}" is not a build argument`, { fix: 'write it as NAME=VALUE' });
   }
   return { name: text.slice(0, equals), value: text.slice(equals + 1), at: value };
+}
+
+function secretIds(list: YamlValue | undefined): readonly SecretId[] {
+  const secrets = (list?.list() ?? []).map((at) => ({ id: at.string(), at }));
+  for (const [index, { id, at }] of secrets.entries()) {
+    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(id)) {
+      throw at.error(`"${id}" is not the id of a secret`, {
+        fix: 'use letters, digits, "_", "." and "-"',
+      });
+    }
+    if (secrets.findIndex((other) => other.id === id) !== index)
+      throw at.error(`the secret "${id}" is there twice`);
+  }
+  return secrets;
+}
+
+/** `true`, `false`, or in words why it is not. */
+function reproducibility(
+  value: YamlValue | undefined,
+): Pick<PackageSpec, 'reproducible' | 'notReproducibleBecause'> {
+  const plain = value?.plain();
+  if (value === undefined || plain === true)
+    return { reproducible: true, notReproducibleBecause: undefined };
+  if (plain === false) return { reproducible: false, notReproducibleBecause: undefined };
+  const reason = value.string().trim();
+  if (reason === '') throw value.error('the reason is empty', { fix: 'write false, or why' });
+  return { reproducible: false, notReproducibleBecause: reason };
 }
 
 /** LinuxKit's rules; the values are used by no code yet. */

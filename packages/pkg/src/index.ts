@@ -5,6 +5,7 @@ export {
   type ExtraSource,
   type PackageSpec,
   parseBuildYml,
+  type SecretId,
 } from './build-yml.ts';
 export type { FindMirror } from './debian-package.ts';
 export { type Environment } from './git.ts';

@@ -50,9 +50,10 @@ export async function readRecipe(
   const declared = declaredArgs(dockerfile);
   for (const [name, value] of automaticArgs(item, hashOf(item)))
     if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);
+  const wanted = targetOf(item, dockerfile);
   const uses = new Map<number, ImageUse>();
   for (const platform of platforms) {
-    for (const reference of imageReferences(dockerfile, buildArgs, platform)) {
+    for (const reference of imageReferences(dockerfile, buildArgs, platform, wanted)) {
       const parsed = at(dockerfile.file, reference, () => parseReference(reference.text));
       uses.set(reference.offset, {
         ...reference,
@@ -63,6 +64,18 @@ export async function readRecipe(
     }
   }
   return { dockerfile, buildArgs, uses: [...uses.values()] };
+}
+
+function targetOf(item: Package, { stages }: Dockerfile): { readonly target?: string } {
+  if (item.target === undefined) return {};
+  const { stage: target, at: place } = item.target;
+  const names = stages.flatMap(({ from }) => from.name ?? []);
+  // As BuildKit has it: the name of a stage, in any case, or its number.
+  if (names.some((name) => name.toLowerCase() === target.toLowerCase())) return { target };
+  if (/^\d+$/.test(target) && Number(target) < stages.length) return { target };
+  throw place.error(`${item.dockerfile} has no stage "${target}"`, {
+    fix: names.length === 0 ? 'name a stage: FROM … AS NAME' : `use one of: ${names.join(', ')}`,
+  });
 }
 
 /**

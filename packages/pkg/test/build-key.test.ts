@@ -33,6 +33,7 @@ describe('the key of a Dockerfile', () => {
     ['a build argument', () => ({ buildArgs: new Map([['A', '2']]) })],
     ['a label', () => ({ labels: { l: '2' } })],
     ['a base', () => ({ bases: new Map([['x', digestOf('y')]]) })],
+    ['the target', () => ({ target: 'x' })],
     ['the network', () => ({ network: true })],
     ['the platform', () => ({ platform: { os: 'linux', architecture: 'arm64' } })],
     ['a file less', ({ context }) => ({ context: context.slice(1) })],

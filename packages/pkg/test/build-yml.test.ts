@@ -28,6 +28,9 @@ it('has LinuxKit’s defaults', () => {
     config: undefined,
     buildArgs: [],
     depends: undefined,
+    secrets: [],
+    target: undefined,
+    reproducible: true,
     debian: undefined,
   });
 });
@@ -55,6 +58,9 @@ depends:
   docker-images:
     target-dir: images
     list: [redis@sha256:${'a'.repeat(64)}]
+secrets: [token, npm.key]
+target: release
+reproducible: the compiler writes the time
 `);
   expect(spec).toMatchObject({
     name: 'registry.example:5000/team/x',
@@ -65,6 +71,10 @@ depends:
     network: true,
     disableCache: true,
     config: { readonly: true },
+    secrets: [{ id: 'token' }, { id: 'npm.key' }],
+    target: { stage: 'release' },
+    reproducible: false,
+    notReproducibleBecause: 'the compiler writes the time',
   });
   expect(spec.extraSources).toMatchObject([
     { source: '/src/common', destination: 'common' },
@@ -80,6 +90,17 @@ depends:
 it('reads the block of a package made from .debs', () => {
   const { debian } = parse('image: x\ndebian: { suite: trixie, packages: [bash] }\n');
   expect(debian).toMatchObject({ suite: 'trixie', packages: ['bash'] });
+});
+
+it.each([
+  ['true', true, undefined],
+  ['false', false, undefined],
+  ['"why"', false, 'why'],
+])('reproducible: %s', (text, reproducible, notReproducibleBecause) => {
+  expect(parse(`image: x\nreproducible: ${text}\n`)).toMatchObject({
+    reproducible,
+    notReproducibleBecause,
+  });
 });
 
 it('names a package as references do', () => {
@@ -125,6 +146,15 @@ describe('errors', () => {
       '3:13',
       'has no Dockerfile',
     ],
+    [
+      'image: x\ndebian: { suite: trixie, packages: [bash] }\ntarget: D\n',
+      '3:9',
+      'has no Dockerfile',
+    ],
+    ['image: x\nsecrets: [a b]\n', '2:11', 'not the id of a secret'],
+    ['image: x\nsecrets: [a, b, a]\n', '2:17', 'there twice'],
+    ['image: x\nreproducible: ""\n', '2:15', 'the reason is empty'],
+    ['image: x\nreproducible: 1\n', '2:15', 'expected a string'],
     ['image: x\nimage: y\n', '2:1', 'unique'],
     ['image: [x\n', '', ''],
   ])('%j', (text, at, message, fix) => {

@@ -75,3 +75,28 @@ it('pins, builds and reuses packages with the native engine', { timeout: 120_000
   const changed = await buildPackages(opened, [target], tools);
   expect(changed.packages.map(({ cached }) => cached)).toEqual([true, false]);
 });
+
+it('builds the stage that "target" names, and needs only what it needs', async () => {
+  await using at = await workspace();
+  await using dir = await temporary();
+  await write(at.path, {
+    'pkg/two/build.yml': `${yml('two')}target: ONE\n`,
+    'pkg/two/Dockerfile':
+      'FROM scratch AS one\nCOPY build.yml /one\nFROM nobody/has AS two\nCOPY build.yml /two\n',
+  });
+  const tools = await options(dir.path);
+  const opened = await at.open();
+  const { packages } = await buildPackages(opened, [opened.get('lkt/two')], tools);
+  const digest = packages[0]?.index.digest;
+  if (digest === undefined) throw new Error('nothing was built');
+  const image = await loadImage(tools.store, digest, { os: 'linux', architecture: 'amd64' });
+  expect([...(await flatten(tools.store, image.manifest.layers)).children('')]).toEqual(['one']);
+
+  await write(at.path, { 'pkg/two/build.yml': `${yml('two')}target: three\n` });
+  const again = await at.open();
+  await expect(buildPackages(again, [again.get('lkt/two')], tools)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: 'pkg/two/build.yml:4:9: target: Dockerfile has no stage "three"',
+    fix: 'use one of: one, two',
+  });
+});
