@@ -11,7 +11,7 @@ import type { Dockerfile } from './dockerfile/ast.ts';
 import { evaluate } from './dockerfile/evaluate.ts';
 import { parseDockerfile } from './dockerfile/parse.ts';
 import { type ImageReference, imageReferences } from './dockerfile/references.ts';
-import { type BuildPlan, imageKey, type StagePlan } from './dockerfile/steps.ts';
+import { type BuildPlan, imageKey, type ImageOrigin, type StagePlan } from './dockerfile/steps.ts';
 import type { BuildContext, BuildRequest } from './engine.ts';
 
 /** What a request comes to before any engine does a step of it. */
@@ -19,6 +19,7 @@ export interface RequestPlan {
   readonly dockerfile: Dockerfile;
   readonly plan: BuildPlan;
   readonly target: StagePlan;
+  /** As they stand in the Dockerfile. */
   readonly references: readonly ImageReference[];
   /** The images that references mean, by `imageKey`. */
   readonly images: ReadonlyMap<string, Image>;
@@ -35,20 +36,27 @@ export async function planRequest(
   const { buildArgs, platform, target: name } = request;
   const dockerfile = parseDockerfile(request.dockerfile);
   const wanted = name === undefined ? {} : { target: name };
-  const references = imageReferences(dockerfile, buildArgs, platform, wanted);
   const images = new Map<string, Image>();
-  for (const reference of references) {
-    const key = imageKey(reference);
-    if (images.has(key)) continue;
-    const digest = digestFor(reference, request);
-    images.set(key, await loadImage(store, digest, parsePlatform(reference.platform)));
+  const imageConfig = (origin: ImageOrigin): ContainerConfig | undefined =>
+    images.get(imageKey(origin))?.config.config;
+  // What triggers of the images name is known only with the images.
+  let references: readonly ImageReference[];
+  for (;;) {
+    references = imageReferences(dockerfile, buildArgs, platform, { ...wanted, imageConfig });
+    const missing = references.filter((reference) => !images.has(imageKey(reference)));
+    if (missing.length === 0) break;
+    for (const reference of missing) {
+      if (images.has(imageKey(reference))) continue;
+      const digest = digestFor(reference, request);
+      const image = await loadImage(store, digest, parsePlatform(reference.platform));
+      images.set(imageKey(reference), image);
+    }
   }
   const plan = evaluate(dockerfile, {
     buildArgs,
     platform,
     ...wanted,
-    imageConfig: (origin): ContainerConfig | undefined =>
-      images.get(imageKey(origin))?.config.config,
+    imageConfig,
   });
   for (const { position, text } of plan.warnings) {
     const place = `${request.dockerfile.path}:${position.line}:${position.column}`;
@@ -56,16 +64,28 @@ export async function planRequest(
   }
   const target = plan.stages.find((stage) => stage.index === plan.target);
   if (target === undefined) throw new Error('the plan lacks its target');
-  return { dockerfile, plan, target, references, images };
+  const written = references.filter(({ trigger }) => trigger === undefined);
+  return { dockerfile, plan, target, references: written, images };
 }
 
 function digestFor(reference: ImageReference, request: BuildRequest): Digest {
-  const { position, length, text } = reference;
+  const { position, length, text, trigger } = reference;
   const digest = request.bases.get(text);
   if (digest !== undefined) return digest;
-  throw sourceError('PIN_MISSING', request.dockerfile, position, `no digest is known for ${text}`, {
-    length,
-  });
+  throw sourceError(
+    'PIN_MISSING',
+    request.dockerfile,
+    position,
+    trigger === undefined
+      ? `no digest is known for ${text}`
+      : `no digest is known for ${text}, which the base image names in ${trigger}`,
+    {
+      length,
+      ...(trigger === undefined
+        ? {}
+        : { fix: 'use a base without the trigger, and write its instruction into the Dockerfile' }),
+    },
+  );
 }
 
 /** Docker's types of layers are OCI's under other names (image-spec, media-types.md), and a manifest has one kind. */

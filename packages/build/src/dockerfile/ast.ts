@@ -157,7 +157,7 @@ export interface HealthcheckInstruction extends InstructionBase {
   readonly retries: number | undefined;
 }
 
-interface OnbuildInstruction extends InstructionBase {
+export interface OnbuildInstruction extends InstructionBase {
   readonly keyword: 'ONBUILD';
   readonly trigger: Instruction;
 }

@@ -30,7 +30,13 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
     target: options.platform,
     build: options.buildPlatform ?? options.platform,
   });
-  const graph = new StageGraph(dockerfile, reader, variables, options.platform);
+  const graph = new StageGraph(
+    dockerfile,
+    reader,
+    variables,
+    options.platform,
+    options.imageConfig,
+  );
   const target = graph.target(options.target);
   const states = new Map<number, StageState>();
   const stages: StagePlan[] = [];

@@ -2,7 +2,7 @@ import type { Position } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Dockerfile } from './ast.ts';
 import { globalVariables, WordReader } from './scope.ts';
-import { StageGraph } from './stages.ts';
+import { type FindConfig, referencesOf, StageGraph } from './stages.ts';
 
 /** An image from outside that a Dockerfile names. */
 export interface ImageReference {
@@ -17,11 +17,14 @@ export interface ImageReference {
   readonly platform: string;
   /** Whether a stage is FROM it, so that its config is needed to evaluate the Dockerfile. */
   readonly isBase: boolean;
+  /** The ONBUILD trigger that names it; then it stands nowhere in the file, and the place is that of the base. */
+  readonly trigger: string | undefined;
 }
 
 /**
  * The images that FROM, `COPY --from` and `RUN --mount=from=` name and that are neither stages nor `scratch`, in
  * written order; one that is named twice is there twice.
+ * @param options.imageConfig configs of base images, as far as known: what their triggers name is there too.
  * @param options.target only what this stage needs; by default the images of all stages.
  * @throws LktError DOCKERFILE_INVALID
  */
@@ -29,29 +32,41 @@ export function imageReferences(
   dockerfile: Dockerfile,
   buildArgs: ReadonlyMap<string, string>,
   platform: Platform,
-  options: { readonly target?: string; readonly buildPlatform?: Platform } = {},
+  options: {
+    readonly target?: string;
+    readonly buildPlatform?: Platform;
+    readonly imageConfig?: FindConfig;
+  } = {},
 ): readonly ImageReference[] {
   const reader = new WordReader(dockerfile, []);
   const variables = globalVariables(dockerfile, reader, buildArgs, {
     target: platform,
     build: options.buildPlatform ?? platform,
   });
-  const graph = new StageGraph(dockerfile, reader, variables, platform);
+  const graph = new StageGraph(dockerfile, reader, variables, platform, options.imageConfig);
   const stages =
     options.target === undefined ? graph.stages : graph.order(graph.target(options.target));
   return stages
-    .flatMap((resolved) => [
-      { word: resolved.stage.from.image, origin: resolved.base, isBase: true },
-      ...graph
-        .references(resolved.stage)
-        .map((word) => ({ word, origin: graph.origin(word, resolved.stage), isBase: false })),
+    .flatMap(({ stage, base, triggers }) => [
+      { word: stage.from.image, origin: base, isBase: true, trigger: undefined },
+      ...[
+        ...triggers.map(({ title, instruction }) => ({ instruction, trigger: title })),
+        ...stage.instructions.map((instruction) => ({ instruction, trigger: undefined })),
+      ].flatMap(({ instruction, trigger }) =>
+        referencesOf(instruction).map((word) => ({
+          word,
+          origin: graph.origin(word, stage),
+          isBase: false,
+          trigger,
+        })),
+      ),
     ])
-    .flatMap(({ word, origin, isBase }) => {
+    .flatMap(({ word, origin, isBase, trigger }) => {
       if (origin.kind !== 'image') return [];
       const { position, offset, length } = word;
       const written = dockerfile.file.text.slice(offset, offset + length);
       const { text, platform: wanted } = origin;
-      return [{ text, written, position, offset, length, platform: wanted, isBase }];
+      return [{ text, written, position, offset, length, platform: wanted, isBase, trigger }];
     })
     .toSorted((a, b) => a.offset - b.offset);
 }

@@ -17,6 +17,7 @@ import { PROXY_ARGS, type WordReader } from './scope.ts';
 import type { SourceText } from './source-text.ts';
 import type { ResolvedStage, StageGraph } from './stages.ts';
 import type { RunStep, StagePlan, Step } from './steps.ts';
+import { triggerError, triggerText } from './triggers.ts';
 
 /** What a stage hands on to the stages that are FROM it. */
 export interface StageState {
@@ -73,10 +74,19 @@ export class StageEvaluator {
   }
 
   run(): { plan: StagePlan; state: StageState } {
-    const { stage, platform, base, needs } = this.#resolved;
+    const { stage, platform, base, triggers, needs } = this.#resolved;
+    for (const { instruction, title } of triggers) {
+      const before = this.#steps.length;
+      try {
+        this.#evaluate(instruction);
+      } catch (error) {
+        throw triggerError(error, title);
+      }
+      const steps = this.#steps.splice(before);
+      this.#steps.push(...steps.map((step) => ({ ...step, title, isTrigger: true as const })));
+    }
     for (const instruction of stage.instructions) this.#evaluate(instruction);
     const config = this.#finalConfig();
-    const inherited = this.#context.parent?.config ?? this.#context.imageConfig;
     return {
       plan: {
         index: stage.index,
@@ -87,7 +97,7 @@ export class StageEvaluator {
         steps: this.#steps,
         config,
         author: this.#author,
-        baseTriggers: inherited?.OnBuild ?? [],
+        baseTriggers: triggers.map(({ title }) => title),
         needs: [...new Set(needs.map(({ index }) => index))],
       },
       state: { config, author: this.#author, args: this.#args },
@@ -173,7 +183,7 @@ export class StageEvaluator {
         this.#config.Healthcheck = healthcheck(instruction);
         return;
       case 'ONBUILD':
-        this.#triggers.push(instruction.trigger.text);
+        this.#triggers.push(triggerText(instruction));
         return;
       case 'MAINTAINER':
         this.#author = instruction.maintainer;

@@ -1,9 +1,10 @@
-import { formatPlatform, parsePlatform, type Platform } from '@lkt/oci';
+import { type ContainerConfig, formatPlatform, parsePlatform, type Platform } from '@lkt/oci';
 import { LktError } from '@lkt/core';
-import type { Dockerfile, Stage, Word } from './ast.ts';
+import type { Dockerfile, Instruction, Stage, Word } from './ast.ts';
 import type { WordReader } from './scope.ts';
 import { placeError } from './source-text.ts';
 import type { ImageOrigin, Origin } from './steps.ts';
+import { parseTriggers, type Trigger, triggerText } from './triggers.ts';
 
 export type BaseOrigin = Exclude<Origin, { kind: 'context' }>;
 
@@ -11,24 +12,32 @@ export interface ResolvedStage {
   readonly stage: Stage;
   readonly platform: string;
   readonly base: BaseOrigin;
+  /** What the base has done first (ONBUILD). */
+  readonly triggers: readonly Trigger[];
   /** Stages this one takes files from, its base among them, each with the word that says so. Ascending. */
   readonly needs: readonly { readonly index: number; readonly word: Word }[];
 }
+
+/** The `config` object of an image; undefined where it has none, or is not known. */
+export type FindConfig = (image: ImageOrigin) => ContainerConfig | undefined;
 
 /** The stages of a Dockerfile with their bases resolved. */
 export class StageGraph {
   readonly stages: readonly ResolvedStage[];
   readonly #dockerfile: Dockerfile;
   readonly #platform: string;
+  readonly #imageConfig: FindConfig;
 
   constructor(
     dockerfile: Dockerfile,
     reader: WordReader,
     variables: ReadonlyMap<string, string>,
     target: Platform,
+    imageConfig: FindConfig = () => undefined,
   ) {
     this.#dockerfile = dockerfile;
     this.#platform = formatPlatform(target);
+    this.#imageConfig = imageConfig;
     const resolved: ResolvedStage[] = [];
     for (const stage of dockerfile.stages) {
       resolved.push(this.#resolve(stage, resolved, reader, variables));
@@ -140,14 +149,16 @@ export class StageGraph {
     if (text.toLowerCase() === 'scratch') base = { kind: 'scratch' };
     else if (index !== undefined) base = { kind: 'stage', index };
     else base = this.#image(image, text, platform);
-    const needs = this.references(stage)
+    const triggers = this.#triggers(stage, base);
+    const needs = [...triggers.map(({ instruction }) => instruction), ...stage.instructions]
+      .flatMap(referencesOf)
       .map((word) => ({ word, origin: this.origin(word, stage) }))
       .concat([{ word: image, origin: base }])
       .flatMap(({ word, origin }) =>
         origin.kind === 'stage' ? [{ index: origin.index, word }] : [],
       )
       .toSorted((a, b) => a.index - b.index);
-    return { stage, platform, base, needs };
+    return { stage, platform, base, triggers, needs };
   }
 
   #writtenPlatform(
@@ -171,15 +182,16 @@ export class StageGraph {
     }
   }
 
-  /** The words after `--from` and `from=` in a stage. */
-  references(stage: Stage): readonly Word[] {
-    return stage.instructions.flatMap((instruction) => {
-      if (instruction.keyword === 'COPY' || instruction.keyword === 'ADD') {
-        return instruction.from === undefined ? [] : [instruction.from];
-      }
-      if (instruction.keyword !== 'RUN') return [];
-      return instruction.mounts.map((mount) => mount.from).filter((word) => word !== undefined);
-    });
+  #triggers(stage: Stage, base: BaseOrigin): readonly Trigger[] {
+    const texts =
+      base.kind === 'image'
+        ? (this.#imageConfig(base)?.OnBuild ?? [])
+        : base.kind === 'stage'
+          ? (this.#dockerfile.stages[base.index]?.instructions ?? []).flatMap((instruction) =>
+              instruction.keyword === 'ONBUILD' ? [triggerText(instruction)] : [],
+            )
+          : [];
+    return parseTriggers(texts, this.#dockerfile.file, stage.from);
   }
 
   /** The last stage of that name before `limit`. */
@@ -203,4 +215,12 @@ export class StageGraph {
     const { position, offset, length } = word;
     return { kind: 'image', text, platform, position, offset, length };
   }
+}
+
+/** The words after `--from` and `from=` in an instruction. */
+export function referencesOf(instruction: Instruction): readonly Word[] {
+  if (instruction.keyword === 'COPY' || instruction.keyword === 'ADD')
+    return instruction.from === undefined ? [] : [instruction.from];
+  if (instruction.keyword !== 'RUN') return [];
+  return instruction.mounts.map((mount) => mount.from).filter((word) => word !== undefined);
 }

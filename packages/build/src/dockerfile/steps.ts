@@ -27,6 +27,8 @@ interface StepBase {
   readonly position: Position;
   /** One line for progress and history: the keyword and its arguments as written. */
   readonly title: string;
+  /** The base image brings it along (ONBUILD); its place is the FROM. */
+  readonly isTrigger?: true;
 }
 
 export interface RunStep extends StepBase {
@@ -131,7 +133,7 @@ export interface StagePlan {
   readonly config: ContainerConfig;
   /** What MAINTAINER says; the `author` of an OCI image config. */
   readonly author: string | undefined;
-  /** Triggers the base image brings along (ONBUILD in its config); they have not been run. */
+  /** Triggers the base brings along (ONBUILD), a line each. What they do comes first in `steps` and is in `config`. */
   readonly baseTriggers: readonly string[];
   /** Stages this one needs, ascending, each once. */
   readonly needs: readonly number[];

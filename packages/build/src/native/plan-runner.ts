@@ -13,6 +13,7 @@ import {
   type Step,
   type WorkdirStep,
 } from '../dockerfile/steps.ts';
+import { triggerError } from '../dockerfile/triggers.ts';
 import type { StepCache, StepRecord } from '../step-cache.ts';
 import { type Chain, diffIds, type Job, type LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
@@ -128,6 +129,13 @@ export class PlanRunner {
   }
 
   async #step(at: StepPlace, parent: Chain, blob: boolean): Promise<LayerRef | undefined> {
+    if (at.step.isTrigger !== true) return this.#do(at, parent, blob);
+    return this.#do(at, parent, blob).catch((error: unknown) => {
+      throw triggerError(error, at.step.title);
+    });
+  }
+
+  async #do(at: StepPlace, parent: Chain, blob: boolean): Promise<LayerRef | undefined> {
     const { stage, step, number } = at;
     // BuildKit makes no layer for it either.
     if (step.kind === 'workdir' && step.path === '/') return undefined;

@@ -14,11 +14,6 @@ export async function refuseUnsupported(job: Job, context: Context): Promise<voi
   const fail = (position: Position, what: string, fix?: string): LktError =>
     sourceError('UNSUPPORTED', job.file, position, what, fix === undefined ? {} : { fix });
   for (const stage of job.plan.stages) {
-    if (stage.baseTriggers.length > 0)
-      throw fail(
-        stage.position,
-        'the base image has ONBUILD instructions, which are not supported',
-      );
     for (const step of stage.steps) {
       if (step.kind === 'run') refuseRun(job, stage, step, fail);
       if (step.kind === 'copy' || step.kind === 'add') await refuseCopy(job, step, context, fail);

@@ -39,6 +39,15 @@ function copy(text: string, options?: Options): CopyStep {
   return step;
 }
 
+function catchError(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
 const env = (text: string, options?: Options): readonly string[] =>
   run(`${text}\nRUN x`, options).env.filter((variable) => variable !== PATH);
 
@@ -183,15 +192,84 @@ describe('config', () => {
     expect(config).toEqual({ Env: [PATH, 'x=1'], WorkingDir: '/a', User: 'u', Entrypoint: ['e'] });
   });
 
-  test('triggers of the base are reported, and not handed on', () => {
-    const stage = last('FROM b', { base: { OnBuild: ['RUN x'] } });
-    expect(stage).toMatchObject({ baseTriggers: ['RUN x'], config: {} });
-    expect(stage.config).not.toHaveProperty('OnBuild');
-    expect(last('FROM b AS a\nONBUILD RUN y\nFROM a').baseTriggers).toEqual(['RUN y']);
-  });
-
   test('MAINTAINER', () => {
     expect(last('FROM scratch AS a\nMAINTAINER me\nFROM a').author).toBe('me');
+  });
+});
+
+describe('ONBUILD of the base', () => {
+  test('comes right after FROM, and is not handed on', () => {
+    const base = {
+      OnBuild: ['ENV a=1 b=$c', 'RUN x', 'WORKDIR /w', 'CMD ["t"]', 'ARG g'],
+      Env: ['c=2'],
+    };
+    const stage = last('ARG g=3\nFROM b\nENV a=4\nRUN y\nENTRYPOINT ["e"]', { base });
+    expect(stage.steps.map(({ title }) => title)).toEqual([
+      'ONBUILD RUN x',
+      'ONBUILD WORKDIR /w',
+      'RUN y',
+    ]);
+    expect(stage.steps[0]).toMatchObject({ env: [PATH, 'a=1', 'b=2', 'c=2'] });
+    expect(stage.steps[2]).toMatchObject({ workdir: '/w' });
+    expect((stage.steps[2] as RunStep).env).toEqual(
+      expect.arrayContaining(['a=4', 'g=3']) as string[],
+    );
+    expect(stage.config).toMatchObject({ Cmd: ['t'], Entrypoint: ['e'] });
+    expect(stage.config).not.toHaveProperty('OnBuild');
+  });
+
+  test('of a stage that is a base too, and not of its base', () => {
+    const { stages } = build('FROM b AS a\nONBUILD RUN y\nFROM a AS c\nFROM c\nRUN z', {
+      base: { OnBuild: ['RUN x'] },
+    });
+    expect(stages.map(({ steps }) => steps.map(({ title }) => title))).toEqual([
+      ['ONBUILD RUN x'],
+      ['ONBUILD RUN y'],
+      ['RUN z'],
+    ]);
+  });
+
+  test('here-documents are part of it', () => {
+    const text = 'FROM b AS a\nONBUILD RUN <<E\n  one\nE\nONBUILD COPY <<-E /x\n\ttwo\n\tE\n';
+    expect(last(text).config.OnBuild).toEqual(['RUN <<E\n  one\nE', 'COPY <<-E /x\n\ttwo\nE']);
+    const { steps } = last(`${text}FROM a`);
+    expect(steps[0]).toMatchObject({ argv: ['/bin/sh', '-c', '  one\n'] });
+    expect(steps[1]).toMatchObject({ files: [{ name: 'E', content: 'two\n' }] });
+  });
+
+  test('a stage that a trigger copies from is built before', () => {
+    const { stages } = build('FROM scratch AS tools\nFROM scratch AS unused\nFROM b', {
+      base: { OnBuild: ['COPY --from=tools /a /b'] },
+    });
+    expect(stages.map(({ name }) => name)).toEqual(['tools', undefined]);
+    expect(stages[1]).toMatchObject({ needs: [0] });
+  });
+
+  test.each([
+    ['RUN', 'RUN requires a command'],
+    ['NOTHING x', 'unknown instruction: NOTHING'],
+    ['FROM c', 'FROM cannot be a trigger'],
+    ['ONBUILD RUN x', 'ONBUILD cannot be a trigger'],
+    ['MAINTAINER x', 'MAINTAINER cannot be a trigger'],
+    ['RUN x\nRUN y', 'it is not one instruction'],
+    ['# nothing', 'the Dockerfile has no instructions'],
+    ['COPY --from=5 a b', 'there is no stage 5'],
+  ])('an error in %s is one of the FROM', (trigger, why) => {
+    const base = { OnBuild: ['RUN fine', trigger] };
+    const error: unknown = catchError(() => last('# x\nFROM  b AS c\nRUN z', { base }));
+    expect(error).toMatchObject({
+      code: 'DOCKERFILE_INVALID',
+      message: expect.stringMatching(/^Dockerfile:2:7: /) as string,
+      detail: '  2 | FROM  b AS c\n    |       ^',
+    });
+    expect((error as Error).message).toContain(why);
+  });
+
+  test('an error of its variables names it', () => {
+    const error = catchError(() => last('FROM b', { base: { OnBuild: ['WORKDIR $none'] } }));
+    expect((error as Error).message).toBe(
+      'Dockerfile:1:6: WORKDIR is empty after the variables in $none are replaced (in ONBUILD WORKDIR $none, a trigger of the base image)',
+    );
   });
 });
 
