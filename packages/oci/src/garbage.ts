@@ -2,24 +2,54 @@ import { rm } from 'node:fs/promises';
 import { type Digest, LktError } from '@lkt/core';
 import type { Blobs } from './blobs.ts';
 import type { Descriptor } from './descriptor.ts';
-import type { LayoutIndex } from './layout-index.ts';
-import { type ImageIndex, type ImageManifest, isIndex, parseManifestOrIndex } from './manifest.ts';
+import type { IndexEntry, LayoutIndex } from './layout-index.ts';
+import { isIndex, parseManifestOrIndex } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
+import { readReferrer } from './referrers.ts';
 
 const MAX_MANIFEST = 4 * 2 ** 20;
 
-/** Removes the blobs of `all` that nothing in the index leads to. */
-export async function collectGarbage(
+/**
+ * The blobs that the index leads to, and the entries of it that are needed: names and, of what has none, all but the
+ * referrers whose subject nothing leads to.
+ */
+export async function findReachable(
+  blobs: Blobs,
+  index: LayoutIndex,
+): Promise<{ reachable: ReadonlySet<Digest>; entries: LayoutIndex['entries'] }> {
+  const reachable = new Set<Digest>();
+  const waiting = new Map<IndexEntry, Digest>();
+  for (const entry of index.entries) {
+    const { descriptor } = entry;
+    const subject =
+      entry.reference === undefined
+        ? (await blaming(descriptor.digest, readReferrer(blobs, descriptor)))?.subject
+        : undefined;
+    if (subject === undefined) await mark(blobs, descriptor, reachable);
+    else waiting.set(entry, subject.digest);
+  }
+  // A signature of an SBOM refers to a referrer.
+  for (let before = -1; before !== waiting.size;) {
+    before = waiting.size;
+    for (const [entry, subject] of waiting) {
+      if (!reachable.has(subject)) continue;
+      waiting.delete(entry);
+      await mark(blobs, entry.descriptor, reachable);
+    }
+  }
+  return { reachable, entries: index.entries.filter((entry) => !waiting.has(entry)) };
+}
+
+/** Removes the blobs of `all` that are not among `kept`. */
+export async function removeOthers(
   blobs: Blobs,
   all: readonly Digest[],
-  index: LayoutIndex,
+  kept: ReadonlySet<Digest>,
 ): Promise<{ removed: number; bytes: number }> {
-  const reachable = new Set<Digest>();
-  for (const { descriptor } of index.entries) await mark(blobs, descriptor, reachable);
   let removed = 0;
   let bytes = 0;
   for (const digest of all) {
-    if (reachable.has(digest)) continue;
+    if (kept.has(digest)) continue;
     bytes += (await blobs.size(digest)) ?? 0;
     await rm(blobs.path(digest), { force: true });
     removed += 1;
@@ -27,14 +57,14 @@ export async function collectGarbage(
   return { removed, bytes };
 }
 
-function parsed(digest: Digest, bytes: Buffer): ImageManifest | ImageIndex {
+async function blaming<T>(digest: Digest, work: Promise<T>): Promise<T> {
   try {
-    return parseManifestOrIndex(bytes);
+    return await work;
   } catch (cause) {
-    if (!(cause instanceof LktError)) throw cause;
+    if (!(cause instanceof LktError) || cause.code !== 'IMAGE_INVALID') throw cause;
     throw new LktError(
       cause.code,
-      `cannot tell what is garbage: ${digest}, which has a name, is ${cause.message}`,
+      `cannot tell what is garbage: ${digest}, which the index of the store names, is ${cause.message}`,
       { cause },
     );
   }
@@ -50,7 +80,10 @@ async function mark(blobs: Blobs, descriptor: Descriptor, reachable: Set<Digest>
     throw error;
   });
   if (bytes === undefined) return;
-  const document = parsed(descriptor.digest, bytes);
+  const document = await blaming(
+    descriptor.digest,
+    Promise.resolve(bytes).then(parseManifestOrIndex),
+  );
   const next = isIndex(document) ? document.manifests : [document.config, ...document.layers];
   for (const item of next) await mark(blobs, item, reachable);
 }

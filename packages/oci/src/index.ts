@@ -41,6 +41,7 @@ export { isIndexType, isManifestType, MediaType } from './media-type.ts';
 export { formatPlatform, parsePlatform, type Platform, platformMatches } from './platform.ts';
 export { readFile, readFiles } from './read-files.ts';
 export { familiarReference, formatReference, parseReference, type Reference } from './reference.ts';
+export { type NewReferrer, writeReferrer } from './referrers.ts';
 export { openStore, type Store } from './store.ts';
 export { normalPath, readTar, type TarEntry, type TarLimits } from './tar-reader.ts';
 export { writeTar } from './tar-writer.ts';

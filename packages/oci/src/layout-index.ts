@@ -22,7 +22,7 @@ export interface LayoutIndex {
   readonly entries: readonly IndexEntry[];
 }
 
-interface IndexEntry {
+export interface IndexEntry {
   /** Undefined for an entry without a name. */
   readonly reference: string | undefined;
   readonly descriptor: Descriptor;

@@ -4,9 +4,10 @@ import { type Digest, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
 import { type BlobInfo, type BlobName, blobProblem, Blobs } from './blobs.ts';
 import type { Descriptor } from './descriptor.ts';
 import { storeError } from './fs-error.ts';
-import { collectGarbage } from './garbage.ts';
+import { findReachable, removeOthers } from './garbage.ts';
 import { REF_NAME, readLayoutIndex, type Tag, tagEntry, writeLayoutIndex } from './layout-index.ts';
 import { type LockOptions, withLockAt } from './lock.ts';
+import { findReferrers } from './referrers.ts';
 import { sweep, syncDir, tempDirIn, writeWhole } from './temp.ts';
 import { WRITER, Writers } from './writers.ts';
 
@@ -48,6 +49,17 @@ export interface Store {
   tag(reference: string, descriptor: Descriptor): Promise<void>;
   /** Whether there was such a name. The blobs stay until `gc`. */
   untag(reference: string): Promise<boolean>;
+  /**
+   * Keeps manifests that refer to a subject, such as signatures and SBOMs: as entries of the layout without a name, as
+   * ORAS has them. They are there for as long as their subject is.
+   * @throws LktError NOT_FOUND when a manifest is not in the store
+   */
+  addReferrer(...manifests: readonly Descriptor[]): Promise<void>;
+  /**
+   * The manifests in the store that refer to `subject`, by digest; of one type, if it is given. Whoever can write into
+   * the store can add one, so what they say is a claim.
+   */
+  referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]>;
   /** Runs alone under this name, among all processes that use the store. */
   withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T>;
   /** A directory in the store's file system, for what is renamed into place later. */
@@ -58,7 +70,7 @@ export interface Store {
     onProgress?: (done: number, total: number) => void,
   ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }>;
   /**
-   * Removes the blobs that no name leads to.
+   * Removes the blobs that no name leads to, and referrers whose subject is none of those that are kept.
    * @throws LktError CACHE_LOCKED while another process writes into the store.
    */
   gc(): Promise<{ removed: number; bytes: number }>;
@@ -144,19 +156,34 @@ class LayoutStore implements Store {
   async tag(reference: string, descriptor: Descriptor): Promise<void> {
     if (reference === '') throw new Error('a tag needs a name');
     await this.#writers.enter();
-    if ((await this.#blobs.size(descriptor.digest)) !== descriptor.size) {
-      throw new LktError(
-        'NOT_FOUND',
-        `cannot tag ${reference}: blob ${descriptor.digest} is not in the store`,
-      );
-    }
-    // The name must not outlast a crash that the blobs do not.
-    await syncDir(this.#blobs.dir);
+    await this.#requireBlobs([descriptor], `cannot tag ${reference}`);
     await this.#changeIndex(reference, [tagEntry(reference, descriptor)]);
   }
 
   async untag(reference: string): Promise<boolean> {
     return this.#changeIndex(reference, []);
+  }
+
+  async addReferrer(...manifests: readonly Descriptor[]): Promise<void> {
+    await this.#writers.enter();
+    await this.#requireBlobs(manifests, 'cannot add a referrer');
+    await this.withLock('index', async () => {
+      const { document, entries } = await readLayoutIndex(this.dir);
+      const present = new Set(
+        entries.flatMap(({ reference, descriptor }) =>
+          reference === undefined ? [descriptor.digest] : [],
+        ),
+      );
+      const added = new Map(manifests.map((item) => [item.digest, withoutName(item)]));
+      for (const digest of present) added.delete(digest);
+      if (added.size === 0) return;
+      const all = [...entries.map(({ json }) => json), ...added.values()];
+      await writeLayoutIndex(this.dir, document, all);
+    });
+  }
+
+  async referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]> {
+    return findReferrers(this.#blobs, await readLayoutIndex(this.dir), subject, artifactType);
   }
 
   async withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T> {
@@ -190,9 +217,26 @@ class LayoutStore implements Store {
   }
 
   async gc(): Promise<{ removed: number; bytes: number }> {
-    return this.#writers.exclude(async () =>
-      collectGarbage(this.#blobs, await this.#digests(), await readLayoutIndex(this.dir)),
+    return this.#writers.exclude(() =>
+      this.withLock('index', async () => {
+        const index = await readLayoutIndex(this.dir);
+        const { reachable, entries } = await findReachable(this.#blobs, index);
+        // The entries go first: one whose blobs are gone is damage, a blob without an entry is only garbage.
+        if (entries.length < index.entries.length) {
+          const kept = entries.map(({ json }) => json);
+          await writeLayoutIndex(this.dir, index.document, kept);
+        }
+        return removeOthers(this.#blobs, await this.#digests(), reachable);
+      }),
     );
+  }
+
+  /** What an entry is about to lead to is there, and on disk: the entry must not outlast a crash that it does not. */
+  async #requireBlobs(blobs: readonly Descriptor[], what: string): Promise<void> {
+    for (const { digest, size } of blobs)
+      if ((await this.#blobs.size(digest)) !== size)
+        throw new LktError('NOT_FOUND', `${what}: blob ${digest} is not in the store`);
+    await syncDir(this.#blobs.dir);
   }
 
   async #digests(): Promise<Digest[]> {

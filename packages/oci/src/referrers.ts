@@ -1,0 +1,91 @@
+import { type Digest, LktError } from '@lkt/core';
+import type { Blobs } from './blobs.ts';
+import type { Descriptor } from './descriptor.ts';
+import type { LayoutIndex } from './layout-index.ts';
+import { type ImageIndex, type ImageManifest, isIndex, parseManifestOrIndex } from './manifest.ts';
+import { isIndexType, isManifestType, MediaType } from './media-type.ts';
+import type { Store } from './store.ts';
+
+const MAX_MANIFEST = 4 * 2 ** 20;
+
+/** A manifest that says of another one, its subject, something: a signature, an SBOM (image-spec, manifest.md). */
+export interface NewReferrer {
+  readonly subject: Descriptor;
+  readonly artifactType: string;
+  readonly layers: readonly Descriptor[];
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** Writes the manifest of a referrer, with the empty config that image-spec has for artifacts. It has no entry yet. */
+export async function writeReferrer(store: Store, referrer: NewReferrer): Promise<Descriptor> {
+  const { artifactType, annotations } = referrer;
+  const { mediaType, digest, size } = referrer.subject;
+  const empty = await store.writeBytes(Buffer.from('{}'));
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MediaType.ociManifest,
+    artifactType,
+    config: { mediaType: MediaType.ociEmpty, digest: empty.digest, size: empty.size },
+    layers: referrer.layers.map((layer) => ({
+      mediaType: layer.mediaType,
+      digest: layer.digest,
+      size: layer.size,
+      ...(layer.annotations === undefined ? {} : { annotations: layer.annotations }),
+    })),
+    subject: { mediaType, digest, size },
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+  const blob = await store.writeBytes(Buffer.from(JSON.stringify(manifest)));
+  return describe({ mediaType: MediaType.ociManifest, ...blob }, manifest as ImageManifest);
+}
+
+/** The entries of a layout that refer to `subject`, by digest, as distribution-spec's referrers API gives them. */
+export async function findReferrers(
+  blobs: Blobs,
+  index: LayoutIndex,
+  subject: Digest,
+  artifactType?: string,
+): Promise<readonly Descriptor[]> {
+  const found = new Map<Digest, Descriptor>();
+  for (const { reference, descriptor } of index.entries) {
+    if (reference !== undefined || found.has(descriptor.digest)) continue;
+    const document = await readReferrer(blobs, descriptor);
+    if (document?.subject?.digest !== subject) continue;
+    const described = describe(descriptor, document);
+    if (artifactType === undefined || described.artifactType === artifactType)
+      found.set(descriptor.digest, described);
+  }
+  return [...found.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+}
+
+/**
+ * The manifest that an entry of a layout is of, if it is in the store and one that refers to another.
+ * @throws LktError IMAGE_INVALID, DIGEST_MISMATCH
+ */
+export async function readReferrer(
+  blobs: Blobs,
+  descriptor: Descriptor,
+): Promise<ImageManifest | ImageIndex | undefined> {
+  if (!isManifestType(descriptor.mediaType) && !isIndexType(descriptor.mediaType)) return undefined;
+  const bytes = await blobs.readBytes(descriptor, MAX_MANIFEST).catch((error: unknown) => {
+    if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  });
+  if (bytes === undefined) return undefined;
+  const document = parseManifestOrIndex(bytes);
+  return document.subject === undefined ? undefined : document;
+}
+
+function describe(descriptor: Descriptor, document: ImageManifest | ImageIndex): Descriptor {
+  const { mediaType, digest, size } = descriptor;
+  // distribution-spec, "Listing Referrers": without an artifactType it is the media type of the config.
+  const type = document.artifactType ?? (isIndex(document) ? undefined : document.config.mediaType);
+  const { annotations } = document;
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(type === undefined ? {} : { artifactType: type }),
+  };
+}

@@ -1,0 +1,189 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestOf } from '@lkt/core';
+import { expect, test } from 'vitest';
+import {
+  type Descriptor,
+  openStore,
+  parsePlatform,
+  type Store,
+  writeImage,
+  writeIndex,
+  writeLayer,
+  writeReferrer,
+} from '../src/index.ts';
+import { failure, file, run, runScript, tempDir } from './support.ts';
+
+const SBOM = 'application/spdx+json';
+const platform = parsePlatform('linux/amd64');
+
+async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
+  await using temp = await tempDir();
+  await use(await openStore(join(temp.path, 'store')));
+}
+
+/** An image of one file, with its manifest and the index that has the name. */
+async function image(
+  store: Store,
+  name: string,
+): Promise<{ manifest: Descriptor; index: Descriptor }> {
+  const layer = await writeLayer(store, [file('name', name)]);
+  const manifest = await writeImage(store, { config: {}, layers: [layer], platform });
+  const index = await writeIndex(store, [manifest]);
+  await store.tag(`docker.io/lkt/${name}:1`, index);
+  return { manifest, index };
+}
+
+async function attach(
+  store: Store,
+  subject: Descriptor,
+  text: string,
+  artifactType = SBOM,
+): Promise<Descriptor> {
+  const layer = { mediaType: artifactType, ...(await store.writeBytes(Buffer.from(text))) };
+  const annotations = { 'org.example.text': text };
+  const referrer = await writeReferrer(store, {
+    subject,
+    artifactType,
+    layers: [layer],
+    annotations,
+  });
+  await store.addReferrer(referrer);
+  return referrer;
+}
+
+async function indexJson(store: Store): Promise<{ manifests: Descriptor[] }> {
+  return JSON.parse(await readFile(join(store.dir, 'index.json'), 'utf8')) as {
+    manifests: Descriptor[];
+  };
+}
+
+test('referrers are found by subject and type, once each, and are no names', async () => {
+  await withStore(async (store) => {
+    const { manifest, index } = await image(store, 'a');
+    const sbom = await attach(store, manifest, 'sbom');
+    const signature = await attach(store, manifest, 'signature', 'application/x-signature');
+    await attach(store, index, 'of the index');
+    expect(await attach(store, manifest, 'sbom')).toEqual(sbom);
+    expect(sbom).toMatchObject({
+      artifactType: SBOM,
+      annotations: { 'org.example.text': 'sbom' },
+    });
+    expect(await store.referrers(manifest.digest, SBOM)).toEqual([sbom]);
+    expect(await store.referrers(manifest.digest)).toEqual(
+      [sbom, signature].toSorted((a, b) => (a.digest < b.digest ? -1 : 1)),
+    );
+    expect(await store.referrers(digestOf('other'))).toEqual([]);
+    expect((await store.tags()).map(({ reference }) => reference)).toEqual(['docker.io/lkt/a:1']);
+    expect((await indexJson(store)).manifests).toHaveLength(4);
+    await failure('NOT_FOUND', store.addReferrer({ ...sbom, size: sbom.size + 1 }));
+    // The bytes are the same everywhere: nothing of time or place is in them.
+    expect(sbom.digest).toBe(
+      'sha256:cf646d3dd0f4d728d8af6bc9399387e1f364e2c6d6ed9732b36c27d5b84a7800',
+    );
+  });
+});
+
+test('gc keeps the referrers of what it keeps, theirs too, and drops those of what goes', async () => {
+  await withStore(async (store) => {
+    const kept = await image(store, 'kept');
+    const gone = await image(store, 'gone');
+    const sbom = await attach(store, kept.manifest, 'sbom');
+    const signature = await attach(store, sbom, 'signature of the sbom');
+    const lost = await attach(store, gone.manifest, 'lost');
+    const lostToo = await attach(store, lost, 'lost too');
+    expect(await store.gc()).toEqual({ removed: 0, bytes: 0 });
+    await store.untag('docker.io/lkt/gone:1');
+    await store.gc();
+    for (const { digest } of [sbom, signature]) expect(await store.has(digest)).toBe(true);
+    for (const { digest } of [lost, lostToo, gone.manifest])
+      expect(await store.has(digest)).toBe(false);
+    expect((await indexJson(store)).manifests.map(({ digest }) => digest).toSorted()).toEqual(
+      [kept.index.digest, sbom.digest, signature.digest].toSorted(),
+    );
+    expect((await store.verify()).bad).toEqual([]);
+  });
+});
+
+test('verify hashes what referrers hold, and a damaged one is blamed', async () => {
+  await withStore(async (store) => {
+    const { manifest } = await image(store, 'a');
+    const sbom = await attach(store, manifest, 'sbom');
+    const path = store.blobPath(sbom.digest);
+    await writeFile(path, 'x'.repeat(sbom.size));
+    expect((await store.verify()).bad).toEqual([{ digest: sbom.digest, path }]);
+    await failure('DIGEST_MISMATCH', store.referrers(manifest.digest));
+    await store.verify({ remove: true });
+    expect(await store.referrers(manifest.digest)).toEqual([]);
+  });
+});
+
+test('processes that add at the same time lose nothing', async () => {
+  await withStore(async (store) => {
+    const { manifest } = await image(store, 'a');
+    const body = (round: number): string =>
+      `const store = await oci.openStore(${JSON.stringify(store.dir)});
+       for (let i = 0; i < 5; i++) {
+         const text = Buffer.from('${round} ' + i);
+         const layer = { mediaType: 'text/plain', ...(await store.writeBytes(text)) };
+         const subject = ${JSON.stringify(manifest)};
+         const artifactType = 'text/plain';
+         await store.addReferrer(await oci.writeReferrer(store, { subject, artifactType, layers: [layer] }));
+       }`;
+    const ends = await Promise.all([0, 1, 2].map((round) => runScript(body(round))));
+    for (const end of ends) expect(end).toMatchObject({ status: 0, stderr: '' });
+    expect(await store.referrers(manifest.digest, 'text/plain')).toHaveLength(15);
+  });
+});
+
+test('other programs read the layout: skopeo and umoci the image, ORAS its referrers', async () => {
+  await withStore(async (store) => {
+    const { manifest, index } = await image(store, 'a');
+    const sbom = await attach(store, manifest, 'sbom');
+    const ofIndex = await attach(store, index, 'of the index');
+    const name = `${store.dir}:docker.io/lkt/a:1`;
+    const arch = ['--override-arch', 'amd64', '--override-os', 'linux'];
+    const inspected = run('skopeo', [...arch, 'inspect', '--raw', `oci:${name}`]);
+    expect(digestOf(inspected)).toBe(index.digest);
+    run('umoci', ['list', '--layout', store.dir]);
+    run('umoci', ['gc', '--layout', store.dir]);
+    expect(await store.has(sbom.digest)).toBe(true);
+    // ORAS goes to a manifest of an index by its platform.
+    for (const [which, referrer] of [
+      [['--platform', 'linux/amd64'], sbom],
+      [[], ofIndex],
+    ] as const) {
+      const found = JSON.parse(
+        run('oras', [
+          'discover',
+          ...which,
+          '--format',
+          'json',
+          '--oci-layout',
+          `${store.dir}@${index.digest}`,
+        ]).toString(),
+      ) as { manifests: readonly { digest: string; artifactType: string }[] };
+      expect(found.manifests).toMatchObject([{ digest: referrer.digest, artifactType: SBOM }]);
+    }
+    // And back: what ORAS attaches is a referrer.
+    await using temp = await tempDir();
+    await writeFile(join(temp.path, 'note.txt'), 'note');
+    run(
+      'oras',
+      [
+        'attach',
+        '--oci-layout',
+        `${store.dir}@${index.digest}`,
+        '--artifact-type',
+        'text/x-note',
+        'note.txt:text/plain',
+      ],
+      { cwd: temp.path },
+    );
+    expect(await store.referrers(index.digest, 'text/x-note')).toHaveLength(1);
+    expect((await store.tags()).map(({ reference }) => reference)).toEqual(['docker.io/lkt/a:1']);
+    await store.gc();
+    expect(await store.referrers(index.digest)).toHaveLength(2);
+    expect(await store.referrers(manifest.digest)).toHaveLength(1);
+  });
+});
