@@ -1,8 +1,18 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, matchesGlob, resolve } from 'node:path';
-import { isErrno } from '@lkt/core';
-import type { BuildArg } from './build-yml.ts';
+import { isErrno, type LktError } from '@lkt/core';
 import type { Package, Workspace } from './workspace.ts';
+
+/** A build argument given beside build.yml, whose argument of the same name it replaces. */
+export interface GivenArg {
+  readonly name: string;
+  /** May be a calculated one, as in build.yml. */
+  readonly value: string;
+  /** What paths in the value are relative to; absolute. */
+  readonly dir: string;
+  /** Makes an error at the place it is given. */
+  readonly at: { error(message: string, options?: { fix?: string; cause?: unknown }): LktError };
+}
 
 /** A build argument with its value, or with the package whose reference is its value. */
 export type ResolvedArg =
@@ -10,24 +20,26 @@ export type ResolvedArg =
   | { readonly name: string; readonly package: Package };
 
 /**
- * Resolves the calculated arguments of a build.yml: `NAME=@lkt:pkg:DIR` is the reference of the package in DIR, and
+ * Resolves calculated arguments: `NAME=@lkt:pkg:DIR` is the reference of the package in DIR, and
  * `NAME_%=@lkt:pkgs:GLOB` gives one argument for every package directory that the pattern matches, with `%` replaced by
- * the package's name in capitals. Paths are relative to build.yml.
+ * the package's name in capitals.
+ * @param item the package that the arguments are for; a pattern does not match it
  * @throws LktError CONFIG_INVALID at the argument; NOT_FOUND
  */
 export async function resolveBuildArgs(
   workspace: Workspace,
   item: Package,
+  args: readonly GivenArg[],
 ): Promise<readonly ResolvedArg[]> {
   const resolved: ResolvedArg[] = [];
-  for (const arg of item.buildArgs) {
+  for (const arg of args) {
     if (!arg.value.startsWith(PREFIX)) {
       resolved.push({ name: arg.name, value: arg.value });
       continue;
     }
     const value = arg.value.slice(PREFIX.length);
     if (value.startsWith('pkg:')) {
-      const dir = resolve(item.dir, value.slice('pkg:'.length));
+      const dir = resolve(arg.dir, value.slice('pkg:'.length));
       resolved.push({ name: arg.name, package: await workspace.packageAt(dir) });
     } else if (value.startsWith('pkgs:')) {
       resolved.push(...(await several(workspace, item, arg, value.slice('pkgs:'.length))));
@@ -45,7 +57,7 @@ const PREFIX = '@lkt:';
 async function several(
   workspace: Workspace,
   item: Package,
-  arg: BuildArg,
+  arg: GivenArg,
   pattern: string,
 ): Promise<ResolvedArg[]> {
   if (!arg.name.includes('%')) {
@@ -53,7 +65,7 @@ async function several(
       fix: `write it as ${arg.name}_%=${arg.value}`,
     });
   }
-  const dirs = (await matching(resolve(item.dir, pattern))).filter((dir) => dir !== item.dir);
+  const dirs = (await matching(resolve(arg.dir, pattern))).filter((dir) => dir !== item.dir);
   if (dirs.length === 0) throw arg.at.error(`no directory matches "${pattern}"`);
   const packages = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
   return packages.map((found) => ({

@@ -16,6 +16,8 @@ export interface BuildTools {
   readonly mirror: FindMirror;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
+  /** How many processors a build that starts now may keep busy. */
+  readonly cpus?: () => number;
 }
 
 export interface PackageBuild {
@@ -25,8 +27,10 @@ export interface PackageBuild {
   readonly recipe: Recipe | undefined;
   /** Images in the store for the references of the recipe, by their text. */
   readonly bases: ReadonlyMap<string, Digest>;
-  /** Builds although there is a result, and without the step cache. */
+  /** Builds although there is a result. */
   readonly force: boolean;
+  /** Does every step anew if it is built. */
+  readonly noCache: boolean;
 }
 
 /**
@@ -113,7 +117,8 @@ async function prepare(
           ...inputs,
           name: item.name,
           dockerfile: file,
-          noCache: build.force || item.disableCache,
+          noCache: build.noCache || item.disableCache,
+          ...(tools.cpus !== undefined && { cpus: tools.cpus() }),
         },
         { store, reporter, ...(signal === undefined ? {} : { signal }) },
       ),

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Engine } from '@lkt/build';
 import { type Digest, type Reporter, sourceError } from '@lkt/core';
 import { type Descriptor, parseReference, type Platform, type Store } from '@lkt/oci';
+import type { GivenArg } from './build-args.ts';
 import { buildPackage, type PackageBuild } from './build-package.ts';
 import type { FindMirror } from './debian-package.ts';
 import { buildOrder } from './graph.ts';
@@ -20,12 +21,18 @@ export interface BuildOptions {
   readonly mirror: FindMirror;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
-  /** Build the targets although they have been built, and without the step cache. Their dependencies are not forced. */
+  /** Build the targets although they have been built. */
   readonly force?: boolean;
+  /** Do every step of the targets anew, if they are built. */
+  readonly noCache?: boolean;
+  /** `force` and `noCache` are also for what the targets use. */
+  readonly deps?: boolean;
+  /** For the targets; those that a Dockerfile does not declare are not used. */
+  readonly buildArgs?: readonly GivenArg[];
   /** Default: linux/amd64. A package is built for those of them that its `arches` has. */
   readonly platforms?: readonly Platform[];
-  /** Packages built at once; default 2. */
-  readonly concurrency?: number;
+  /** Packages built at once, which share the processors; default: as many as there are processors. */
+  readonly jobs?: number;
 }
 
 /** A package with the image that its sources give. */
@@ -36,6 +43,8 @@ export interface BuiltPackage {
   readonly index: Descriptor;
   /** Full names under which the store has it. */
   readonly references: readonly string[];
+  /** What its tags end in beside the hash: not empty when arguments were given that are not in build.yml. */
+  readonly tagSuffix: string;
   /** Whether all of it had been built before. */
   readonly cached: boolean;
 }
@@ -77,6 +86,7 @@ export class Build {
   readonly workspace: Workspace;
   /** Targets and what they need, each after what it needs. */
   readonly order: readonly Package[];
+  readonly #named: ReadonlySet<Package>;
   readonly #targets: ReadonlySet<Package>;
   #sources: Sources;
   readonly #before: BeforeBuild | undefined;
@@ -97,10 +107,11 @@ export class Build {
     this.workspace = workspace;
     this.#before = before;
     this.order = order;
-    this.#targets = new Set(targets);
+    this.#named = new Set(targets);
+    this.#targets = options.deps === true ? new Set(order) : this.#named;
     this.#sources = sources;
     this.#options = options;
-    this.#slots = new Slots(options.concurrency ?? Math.min(2, availableParallelism()));
+    this.#slots = new Slots(options.jobs ?? availableParallelism());
     this.#signal = AbortSignal.any(
       options.signal === undefined ? [this.#stop.signal] : [this.#stop.signal, options.signal],
     );
@@ -115,16 +126,26 @@ export class Build {
     const sources = await readSources(workspace, workspace.packages.values(), {
       signal: options.signal,
     });
+    const named = new Set(targets);
+    const unused = new Set((options.buildArgs ?? []).map(({ name }) => name));
     const needs = async (item: Package): Promise<readonly Package[]> => {
       const recipe = await readRecipe(
         workspace,
         item,
         platformsOf(item, options.platforms),
         sources.hash,
+        named.has(item) ? options.buildArgs : [],
       );
+      for (const name of recipe?.given ?? []) unused.delete(name);
       return (recipe?.uses ?? []).flatMap((use) => use.package ?? []);
     };
     const order = await buildOrder(targets, needs, (item) => item.name);
+    for (const name of unused) {
+      // A name with % stands for several.
+      if (name.includes('%')) continue;
+      const text = `no Dockerfile of what is built has ARG ${name}`;
+      options.reporter.emit({ kind: 'warning', text });
+    }
     return new Build(workspace, order, targets, sources, options, before);
   }
 
@@ -158,7 +179,13 @@ export class Build {
     refuseDepends(item);
     const platforms = platformsOf(item, this.#options.platforms);
     const read = (): Promise<Recipe | undefined> =>
-      readRecipe(this.workspace, item, platforms, this.#sources.hash);
+      readRecipe(
+        this.workspace,
+        item,
+        platforms,
+        this.#sources.hash,
+        this.#named.has(item) ? this.#options.buildArgs : [],
+      );
     let recipe = await read();
     const used = await this.#builtUses(recipe);
     if (recipe !== undefined && (await this.#before?.(item, recipe, used)) === true) {
@@ -211,18 +238,29 @@ export class Build {
     inputs: Pick<PackageBuild, 'platforms' | 'recipe' | 'bases'>,
   ): Promise<BuiltPackage> {
     this.#signal.throwIfAborted();
-    const { store, reporter, force } = this.#options;
-    const tools = { ...this.#options, signal: this.#signal };
+    const { store, reporter, force, noCache } = this.#options;
+    const tools = {
+      ...this.#options,
+      signal: this.#signal,
+      cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
+    };
     const sources = this.#sources;
     const id = `package ${item.name}`;
     reporter.emit({ kind: 'start', id, title: item.name });
     try {
-      const build = { ...inputs, item, force: force === true && this.#targets.has(item) };
+      const isTarget = this.#targets.has(item);
+      const build = {
+        ...inputs,
+        item,
+        force: isTarget && force === true,
+        noCache: isTarget && noCache === true,
+      };
       const { index, cached } = await buildPackage(this.workspace, sources, build, tools);
       const hash = sources.hash(item);
-      const references = await tagPackage(store, item, hash, index);
+      const tagSuffix = inputs.recipe?.tagSuffix ?? '';
+      const references = await tagPackage(store, item, hash, index, tagSuffix);
       reporter.emit({ kind: 'done', id, cached });
-      return { item, hash, index, references, cached };
+      return { item, hash, index, references, tagSuffix, cached };
     } catch (error) {
       reporter.emit({ kind: 'failed', id });
       throw error;
@@ -239,10 +277,11 @@ async function tagPackage(
   item: Package,
   { hash, committed }: SourceHash,
   index: Descriptor,
+  suffix: string,
 ): Promise<readonly string[]> {
   const name = parseReference(item.name);
   const tags = new Set([renderTag(item.tag, hash), renderTag(item.tag, committed ?? hash)]);
-  const references = [...tags].map((tag) => storeName(name, tag));
+  const references = [...tags].map((tag) => storeName(name, `${tag}${suffix}`));
   for (const reference of references) {
     const present = await store.resolve(reference);
     if (present?.digest !== index.digest) await store.tag(reference, index);

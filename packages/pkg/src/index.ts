@@ -1,3 +1,4 @@
+export type { GivenArg } from './build-args.ts';
 export { type BuildOptions, type BuildReport, type BuiltPackage, buildPackages } from './build.ts';
 export {
   BUILD_YML,
@@ -17,6 +18,7 @@ export {
 } from './image-config.ts';
 export { lockPackage, type LockPackageOptions, type LockReport } from './lock.ts';
 export { type PinChange, type PinReport, pinWorkspace } from './pin.ts';
+export { isFor } from './platforms.ts';
 export { checkPin, pinOf, type ReferenceProblem } from './pins.ts';
 export { type ImageQuery, resolveImages } from './resolve-images.ts';
 export { type Edit, repin, rewriteReferences } from './rewrite.ts';

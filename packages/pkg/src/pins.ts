@@ -10,10 +10,10 @@ export interface ReferenceProblem {
 }
 
 /** `org/image:<source hash>@<digest>`: the reference that names a package as it is now. undefined outside git. */
-export function pinOf({ item, hash, index }: BuiltPackage): string | undefined {
+export function pinOf({ item, hash, index, tagSuffix }: BuiltPackage): string | undefined {
   return hash.committed === undefined
     ? undefined
-    : `${item.name}:${hash.committed}@${index.digest}`;
+    : `${item.name}:${hash.committed}${tagSuffix}@${index.digest}`;
 }
 
 /** Checks a reference to a package of the workspace against what that package gives now. */

@@ -4,6 +4,11 @@ import type { Package } from './workspace.ts';
 
 const DEFAULT: readonly Platform[] = [{ os: 'linux', architecture: 'amd64' }];
 
+/** Whether a package is for one of the platforms. */
+export function isFor({ arches }: Package, wanted: readonly Platform[] = DEFAULT): boolean {
+  return wanted.some(({ architecture }) => arches.includes(architecture));
+}
+
 /**
  * The platforms to build a package for: those that are wanted and that it is made for, in the order of its `arches`, so
  * that the index does not depend on how they were asked for.

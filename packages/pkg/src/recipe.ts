@@ -1,9 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Dockerfile, type ImageReference, imageReferences, parseDockerfile } from '@lkt/build';
-import { isErrno, LktError, type SourceFile, sourceError } from '@lkt/core';
+import {
+  canonicalJson,
+  digestHex,
+  digestOf,
+  isErrno,
+  LktError,
+  type SourceFile,
+  sourceError,
+} from '@lkt/core';
 import { parseReference, type Platform, type Reference } from '@lkt/oci';
-import { resolveBuildArgs } from './build-args.ts';
+import { type GivenArg, resolveBuildArgs } from './build-args.ts';
 import type { SourceHash } from './source-hash.ts';
 import type { Package, Workspace } from './workspace.ts';
 
@@ -11,6 +19,10 @@ import type { Package, Workspace } from './workspace.ts';
 export interface Recipe {
   readonly dockerfile: Dockerfile;
   readonly buildArgs: ReadonlyMap<string, string>;
+  /** Names of the given arguments that the Dockerfile uses. */
+  readonly given: ReadonlySet<string>;
+  /** What tags end in when given arguments differ from those of build.yml, so that the sources alone are not it; else ''. */
+  readonly tagSuffix: string;
   /** The images it uses, on any of the platforms; each place once. */
   readonly uses: readonly ImageUse[];
 }
@@ -33,23 +45,33 @@ export async function readRecipe(
   item: Package,
   platforms: readonly Platform[],
   hashOf: (other: Package) => SourceHash,
+  given: readonly GivenArg[] = [],
 ): Promise<Recipe | undefined> {
   if (item.debian !== undefined) return undefined;
   const dockerfile = parseDockerfile(await readDockerfile(workspace, item));
   const buildArgs = new Map<string, string>();
   const calculated = new Set<string>();
-  for (const arg of await resolveBuildArgs(workspace, item)) {
-    if ('value' in arg) {
-      buildArgs.set(arg.name, arg.value);
-    } else {
+  const valuesOf = async (args: readonly GivenArg[]): Promise<ReadonlyMap<string, string>> => {
+    const values = new Map<string, string>();
+    for (const arg of await resolveBuildArgs(workspace, item, args)) {
+      if ('value' in arg) {
+        values.set(arg.name, arg.value);
+        continue;
+      }
       const text = `${arg.package.name}:${hashOf(arg.package).committed ?? 'latest'}`;
-      buildArgs.set(arg.name, text);
+      values.set(arg.name, text);
       calculated.add(text);
     }
-  }
+    return values;
+  };
+  const own = item.buildArgs.map((arg) => ({ ...arg, dir: item.dir }));
+  for (const [name, value] of await valuesOf(own)) buildArgs.set(name, value);
   const declared = declaredArgs(dockerfile);
   for (const [name, value] of automaticArgs(item, hashOf(item)))
     if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);
+  const used = [...(await valuesOf(given))].filter(([name]) => declared.has(name));
+  const different = used.filter(([name, value]) => buildArgs.get(name) !== value);
+  for (const [name, value] of different) buildArgs.set(name, value);
   const wanted = targetOf(item, dockerfile);
   const uses = new Map<number, ImageUse>();
   for (const platform of platforms) {
@@ -63,7 +85,18 @@ export async function readRecipe(
       });
     }
   }
-  return { dockerfile, buildArgs, uses: [...uses.values()] };
+  return {
+    dockerfile,
+    buildArgs,
+    given: new Set(used.map(([name]) => name)),
+    tagSuffix: tagSuffix(different),
+    uses: [...uses.values()],
+  };
+}
+
+function tagSuffix(different: readonly (readonly [string, string])[]): string {
+  if (different.length === 0) return '';
+  return `-args-${digestHex(digestOf(canonicalJson(Object.fromEntries(different)))).slice(0, 7)}`;
 }
 
 function targetOf(item: Package, { stages }: Dockerfile): { readonly target?: string } {

@@ -1,11 +1,13 @@
 import { rm, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { digestOf, type ProgressEvent } from '@lkt/core';
+import { digestOf, LktError, type ProgressEvent } from '@lkt/core';
 import { loadImage, openStore, parseIndex, type Store, writeIndex } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
+import type { GivenArg } from '../src/build-args.ts';
 import { type BuildOptions, buildPackages, type BuiltPackage } from '../src/build.ts';
 import { pinWorkspace } from '../src/pin.ts';
-import type { ReferenceProblem } from '../src/pins.ts';
+import { pinOf, type ReferenceProblem } from '../src/pins.ts';
 import { resolveImages } from '../src/resolve-images.ts';
 import { openWorkspace, type Workspace } from '../src/workspace.ts';
 import { checkout, commit, ENV, git, temporary, write } from './checkout.ts';
@@ -167,13 +169,43 @@ describe('building', () => {
     const workspace = await at.open();
     await buildPackages(workspace, [workspace.get('lkt/init')], { ...at.options, force: true });
     expect(at.engine.built).toEqual(['lkt/init']);
-    expect(at.engine.requests.at(-1)).toMatchObject({ noCache: true });
+    expect(at.engine.requests.at(-1)).toMatchObject({ noCache: false });
     expect(at.events.some(({ kind }) => kind === 'warning')).toBe(false);
     at.engine.onBuild = (request) => writeFile(request.context[0]?.source ?? '', 'other');
     await buildPackages(workspace, [workspace.get('lkt/alone')], { ...at.options, force: true });
     expect(at.events.find(({ kind }) => kind === 'warning')).toMatchObject({
       text: expect.stringMatching(/^lkt\/alone is not reproducible/),
     });
+  });
+
+  it('does steps anew only of what is built, and with deps also of what targets use', async () => {
+    await using at = await bench();
+    await at.pin();
+    const workspace = await at.open();
+    const run = async (options: Partial<BuildOptions>): Promise<unknown> => {
+      at.engine.requests.length = 0;
+      await buildPackages(workspace, [workspace.get('lkt/init')], { ...at.options, ...options });
+      return at.engine.requests.map(({ name, noCache }) => [name, noCache]);
+    };
+    expect(await run({ noCache: true })).toEqual([]);
+    expect(await run({ noCache: true, force: true })).toEqual([['lkt/init', true]]);
+    expect(await run({ force: true, deps: true })).toEqual([
+      ['lkt/base', false],
+      ['lkt/go', false],
+      ['lkt/init', false],
+    ]);
+  });
+
+  it('gives the processors to what is built at once', async () => {
+    await using at = await bench();
+    await at.build('lkt/alone');
+    await write(at.path, { 'pkg/alone/new': 'x' });
+    await at.build('lkt/alone', 'lkt/base');
+    const cores = availableParallelism();
+    const half = Math.max(1, Math.floor(cores / 2));
+    expect(at.engine.requests.map(({ cpus }) => cpus)).toEqual(
+      cores === 1 ? [1, 1, 1] : [cores, half, half],
+    );
   });
 
   it('builds what a package needs first, each once, and not more at once than asked', async () => {
@@ -189,7 +221,10 @@ describe('building', () => {
       await sleep(20);
       running -= 1;
     };
-    const built = await at.build('lkt/init', 'lkt/alone', 'lkt/go');
+    const workspace = await at.open();
+    const names = ['lkt/init', 'lkt/alone', 'lkt/go'];
+    const targets = names.map((name) => workspace.get(name));
+    const { packages: built } = await buildPackages(workspace, targets, { ...at.options, jobs: 2 });
     expect(at.engine.built.filter((name) => name !== 'lkt/alone')).toEqual([
       'lkt/base',
       'lkt/go',
@@ -382,6 +417,71 @@ describe('calculated build arguments', () => {
       code,
       message: expect.stringMatching(message),
     });
+  });
+});
+
+function give(dir: string, args: Readonly<Record<string, string>>): GivenArg[] {
+  return Object.entries(args).map(([name, value]) => ({
+    name,
+    value,
+    dir,
+    at: { error: (message) => new LktError('USAGE_INVALID', message) },
+  }));
+}
+
+describe('arguments that are given', () => {
+  const WITH_ARGS = {
+    'pkg/x/build.yml':
+      'org: lkt\nimage: x\narches: [amd64]\nbuildArgs: ["A=own", "IMAGE=@lkt:pkg:../y"]\n',
+    'pkg/x/Dockerfile': 'ARG A\nARG B\nFROM scratch\nARG IMAGE\nARG PKG_HASH\n',
+    'pkg/y/build.yml': 'org: lkt\nimage: y\narches: [amd64]\n',
+    'pkg/y/Dockerfile': 'FROM scratch\nARG A\n',
+  };
+  it('replace those of build.yml, and the tag does not say that the sources alone give it', async () => {
+    await using at = await bench(WITH_ARGS);
+    const run = async (
+      args: Readonly<Record<string, string>>,
+    ): Promise<BuiltPackage | undefined> => {
+      const workspace = await at.open();
+      const options = { ...at.options, buildArgs: give(`${at.path}/pkg`, args) };
+      return (await buildPackages(workspace, [workspace.get('lkt/x')], options)).packages.at(-1);
+    };
+    const tree = git(at.path, 'rev-parse', 'HEAD:pkg/x');
+    const plain = await run({});
+    expect(plain?.references).toEqual([`docker.io/lkt/x:${tree}`]);
+    const other = await run({ A: 'given', B: 'b', NONE: 'x' });
+    expect(Object.fromEntries(at.engine.requests.at(-1)?.buildArgs ?? [])).toMatchObject({
+      A: 'given',
+      B: 'b',
+      PKG_HASH: tree,
+    });
+    expect(at.engine.requests.at(-1)?.buildArgs.has('NONE')).toBe(false);
+    expect(other?.references).toHaveLength(1);
+    expect(other?.references[0]).toMatch(new RegExp(`^docker.io/lkt/x:${tree}-args-[0-9a-f]{7}$`));
+    expect(other === undefined ? '' : pinOf(other)).toContain(`${other?.tagSuffix}@`);
+    expect((await at.store.resolve(`docker.io/lkt/x:${tree}`))?.digest).toBe(plain?.index.digest);
+    expect(at.events).toContainEqual({
+      kind: 'warning',
+      text: 'no Dockerfile of what is built has ARG NONE',
+    });
+    // What build.yml says anyway is nothing else; the order does not matter.
+    expect(await run({ A: 'own' })).toMatchObject({ cached: true, tagSuffix: '' });
+    expect(await run({ B: 'b', A: 'given' })).toMatchObject({
+      cached: true,
+      references: other?.references,
+    });
+    expect((await run({ IMAGE: '@lkt:pkg:x/../y' }))?.tagSuffix).toBe('');
+  });
+
+  it('are for the targets, not for what they use', async () => {
+    await using at = await bench({
+      ...WITH_ARGS,
+      'pkg/x/Dockerfile': 'ARG IMAGE\nFROM $IMAGE\nARG A\n',
+    });
+    const workspace = await at.open();
+    const options = { ...at.options, buildArgs: give('/', { A: 'given' }) };
+    const { packages } = await buildPackages(workspace, [workspace.get('lkt/x')], options);
+    expect(packages.map(({ tagSuffix }) => tagSuffix !== '')).toEqual([false, true]);
   });
 });
 

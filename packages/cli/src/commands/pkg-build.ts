@@ -1,6 +1,10 @@
+import { LktError } from '@lkt/core';
+import type { Platform } from '@lkt/oci';
+import type { Package, Workspace } from '@lkt/pkg';
 import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
+import { givenArgs } from '../given-args.ts';
 import { packageFlags } from '../package-flags.ts';
 
 interface Built {
@@ -8,30 +12,58 @@ interface Built {
   readonly reference: string;
   readonly digest: string;
   readonly cached: boolean;
+  /** Whether it was asked for, and not only used by what was. */
+  readonly target: boolean;
 }
 
 export class PkgBuild extends LktCommand {
   static override summary = 'Build packages, and the packages they use';
   static override description =
     'Prints the reference of each. Nothing is built again whose sources, arguments and bases are as they were.';
+  static override examples = [
+    '<%= config.bin %> pkg build pkg/sshd',
+    '<%= config.bin %> pkg build --all --jobs 4',
+    '<%= config.bin %> pkg build --force --no-cache --deps pkg/sshd',
+  ];
   static override args = {
     dir: Args.string({
       description: 'directory of a package, with a build.yml',
-      required: true,
       multiple: true,
     }),
   };
   static override flags = {
     ...packageFlags,
+    all: Flags.boolean({
+      summary: 'every package of the checkout that is for one of the platforms',
+    }),
+    'build-arg': Flags.string({
+      summary:
+        'a value for an ARG, instead of that in build.yml; the tag of the image then ends in -args-…',
+      helpValue: 'NAME=VALUE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    'build-arg-file': Flags.string({
+      summary: 'a file of such values, one a line',
+      helpValue: 'FILE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
     builder: Flags.string({
       summary:
         'have this BuildKit do the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME',
       helpValue: 'ADDRESS',
     }),
-    force: Flags.boolean({
-      summary: 'build them again, every step of them; what they use is not',
-      aliases: ['no-cache'],
+    deps: Flags.boolean({
+      summary: 'treat what they use as if it had been named too: print it, build it again',
     }),
+    force: Flags.boolean({ summary: 'build them although they are built' }),
+    jobs: Flags.integer({
+      summary: 'how many packages are built at once; by default as many as there are processors',
+      helpValue: 'N',
+      min: 1,
+    }),
+    'no-cache': Flags.boolean({ summary: 'do every step anew of those that are built' }),
     platforms: Flags.string({
       summary: 'build for these only',
       helpValue: 'linux/amd64,…',
@@ -43,15 +75,30 @@ export class PkgBuild extends LktCommand {
 
   async run(): Promise<{ packages: readonly Built[] }> {
     const { args, flags } = await this.parse(PkgBuild);
+    const dirs = args.dir ?? [];
+    if (flags.all ? dirs.length > 0 : dirs.length === 0) {
+      const problem = flags.all ? '--all leaves no room for directories' : 'DIR is missing';
+      throw new LktError('USAGE_INVALID', problem, {
+        fix: 'name directories of packages, or give --all',
+      });
+    }
     const session = await this.begin(flags);
     const { buildPackages, pinOf } = await import('@lkt/pkg');
     const { parsePlatform } = await import('@lkt/oci');
+    const { cwd } = session.environment;
     const platforms = flags.platforms?.map(parsePlatform);
-    const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
-    const targets = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
+    const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
+    const workspace = await workspaceAt(session, cwd, flags['build-yml']);
+    const targets = flags.all
+      ? await allPackages(workspace, platforms)
+      : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
     const report = await buildPackages(workspace, targets, {
       ...(await buildTools(session, flags.builder)),
       force: flags.force,
+      noCache: flags['no-cache'],
+      deps: flags.deps,
+      buildArgs,
+      ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       ...(platforms === undefined ? {} : { platforms }),
     });
     const packages = report.packages.map((built) => ({
@@ -59,10 +106,22 @@ export class PkgBuild extends LktCommand {
       reference: pinOf(built) ?? `${built.item.name}@${built.index.digest}`,
       digest: built.index.digest,
       cached: built.cached,
-      target: targets.includes(built.item),
+      target: flags.deps || targets.includes(built.item),
     }));
     this.endProgress();
     for (const { reference, target } of packages) if (target) this.log(reference);
     return { packages };
   }
+}
+
+async function allPackages(
+  workspace: Workspace,
+  platforms: readonly Platform[] | undefined,
+): Promise<readonly Package[]> {
+  const { isFor } = await import('@lkt/pkg');
+  const found = [...workspace.packages.values()].filter((item) => isFor(item, platforms));
+  if (found.length > 0) return found;
+  throw new LktError('NOT_FOUND', `no package of ${workspace.root} is for these platforms`, {
+    fix: 'run it in a checkout with build.yml files under pkg/, tools/ or kernel/',
+  });
 }

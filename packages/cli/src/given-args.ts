@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { isErrno, LktError, sourceError } from '@lkt/core';
+import type { GivenArg } from '@lkt/pkg';
+
+/**
+ * The build arguments of a command line: those of the files in their order, then the others; the last of a name wins.
+ * A file has one `NAME=VALUE` a line, blank lines and lines that start with `#` aside, as LinuxKit's.
+ * @throws LktError USAGE_INVALID, NOT_FOUND; CONFIG_INVALID at a line of a file
+ */
+export async function givenArgs(
+  flags: readonly string[],
+  files: readonly string[],
+  cwd: string,
+): Promise<readonly GivenArg[]> {
+  const args: GivenArg[] = [];
+  for (const file of files) args.push(...(await argsOfFile(file, cwd)));
+  for (const text of flags) {
+    const at: GivenArg['at'] = {
+      error: (message, options) =>
+        new LktError('USAGE_INVALID', `--build-arg ${text}: ${message}`, options),
+    };
+    args.push(parseArg(text, cwd, at));
+  }
+  return args;
+}
+
+async function argsOfFile(path: string, cwd: string): Promise<readonly GivenArg[]> {
+  const absolute = resolve(cwd, path);
+  const text = await readFile(absolute, 'utf8').catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw error;
+    throw new LktError('NOT_FOUND', `cannot read ${path}, which --build-arg-file names`, {
+      cause: error,
+    });
+  });
+  return text.split('\n').flatMap((line, index) => {
+    if (/^\s*(#|$)/.test(line)) return [];
+    const at: GivenArg['at'] = {
+      error: (message, options = {}) =>
+        sourceError('CONFIG_INVALID', { path, text }, { line: index + 1, column: 1 }, message, {
+          ...options,
+          length: line.length,
+        }),
+    };
+    return [parseArg(line.replace(/\r$/, ''), dirname(absolute), at)];
+  });
+}
+
+function parseArg(text: string, dir: string, at: GivenArg['at']): GivenArg {
+  const equals = text.indexOf('=');
+  if (equals <= 0)
+    throw at.error(`"${text}" is not a build argument`, { fix: 'write it as NAME=VALUE' });
+  return { name: text.slice(0, equals), value: text.slice(equals + 1), dir, at };
+}
