@@ -13,7 +13,18 @@ interface Manifest {
 }
 
 /** From the lowest to the highest: a package imports only from those before it. `docs/architecture.md` explains them. */
-const LAYERS = ['core', 'oci', 'debian', 'build', 'pkg', 'image', 'machine', 'cli', 'nx-plugin'];
+const LAYERS = [
+  'core',
+  'oci',
+  'http',
+  'debian',
+  'build',
+  'pkg',
+  'image',
+  'machine',
+  'cli',
+  'nx-plugin',
+];
 
 const manifests = new Map(
   LAYERS.map((layer) => [layer, JSON.parse(read(`packages/${layer}/package.json`)) as Manifest]),

@@ -1,0 +1,74 @@
+import { LktError } from '@lkt/core';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { isLoopback } from './address.ts';
+import { trustedAuthorities } from './certificates.ts';
+import type { HttpOptions } from './client.ts';
+
+const IDLE = 60_000;
+const CONNECT = 15_000;
+
+/** Connections that are open, by what they need: a proxy or none, certificates or none. */
+export class Connections implements AsyncDisposable {
+  readonly #options: HttpOptions;
+  readonly #open = new Map<string, Promise<Dispatcher>>();
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+  }
+
+  /** @throws LktError CONFIG_INVALID when a variable names what cannot be a proxy or a file of certificates */
+  async to({ protocol, hostname }: URL): Promise<Dispatcher> {
+    const isSecure = protocol === 'https:';
+    // As curl and Go have it, the one for http is not used for https; nor any for the machine itself.
+    const proxy = isLoopback(hostname)
+      ? ''
+      : this.#variable(isSecure ? 'https_proxy' : 'http_proxy');
+    const key = `${isSecure} ${proxy !== ''}`;
+    const open = this.#open.get(key) ?? this.#connect(isSecure, proxy);
+    this.#open.set(key, open);
+    return open;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const open = await Promise.allSettled(this.#open.values());
+    this.#open.clear();
+    for (const one of open) if (one.status === 'fulfilled') await one.value.destroy();
+  }
+
+  async #connect(isSecure: boolean, proxy: string): Promise<Dispatcher> {
+    const { idle = IDLE, connections = 8 } = this.#options;
+    const secureContext =
+      isSecure || proxy !== '' ? await trustedAuthorities(this.#options) : undefined;
+    const tls = { timeout: CONNECT, allowH2: false, ...(secureContext && { secureContext }) };
+    // One stream of HTTP/2 is slower than several connections.
+    const common = { connections, headersTimeout: idle, bodyTimeout: idle, allowH2: false };
+    if (proxy === '') return new Agent({ ...common, connect: tls });
+    try {
+      return new EnvHttpProxyAgent({
+        ...common,
+        connect: tls,
+        requestTls: tls,
+        proxyTls: tls,
+        httpProxy: isSecure ? '' : proxyAddress(proxy),
+        httpsProxy: isSecure ? proxyAddress(proxy) : '',
+        noProxy: this.#variable('no_proxy'),
+      });
+    } catch {
+      // The cause would show the address, and with it a password.
+      throw new LktError(
+        'CONFIG_INVALID',
+        `${isSecure ? 'HTTPS_PROXY' : 'HTTP_PROXY'} is not the address of a proxy`,
+        { fix: 'set it to an address such as http://proxy.example:3128' },
+      );
+    }
+  }
+
+  #variable(name: string): string {
+    const { env = {} } = this.#options;
+    return (env[name] ?? env[name.toUpperCase()] ?? '').trim();
+  }
+}
+
+function proxyAddress(text: string): string {
+  return text.includes('://') ? text : `http://${text}`;
+}

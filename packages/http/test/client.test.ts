@@ -1,0 +1,228 @@
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createHttpClient, type HttpClient, type HttpOptions } from '../src/client.ts';
+import { failure, listen, serve, serveSecurely } from './support.ts';
+
+function client(options: HttpOptions = {}): HttpClient {
+  const made = createHttpClient({ backoff: [1, 1], ...options });
+  onTestFinished(async () => made[Symbol.asyncDispose]());
+  return made;
+}
+
+async function text(http: HttpClient, url: string, authorization?: string): Promise<string> {
+  const headers = authorization === undefined ? {} : { authorization };
+  const response = await http.request(url, { headers });
+  return `${response.status} ${(await response.bytes(1000)).toString()}`;
+}
+
+async function* body(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('a');
+  yield Buffer.from('b');
+}
+
+describe('trying again', () => {
+  it.each([408, 429, 500, 502, 503, 504])(
+    'does so on status %i, with a new body',
+    async (status) => {
+      const bodies: string[] = [];
+      const url = await serve(async (request, response) => {
+        let received = '';
+        for await (const chunk of request) received += String(chunk);
+        bodies.push(received);
+        response.writeHead(bodies.length < 3 ? status : 200).end('x');
+      });
+      expect((await client().request(url, { method: 'PUT', body })).status).toBe(200);
+      expect(bodies).toEqual(['ab', 'ab', 'ab']);
+    },
+  );
+
+  it('gives the last answer when there is no end of it', async () => {
+    let count = 0;
+    const url = await serve((_request, response) => {
+      count += 1;
+      response.writeHead(503).end(`try ${count}`);
+    });
+    expect(await text(client(), url)).toBe('503 try 3');
+    expect((await client().request(url, { retry: false })).status).toBe(503);
+    expect(count).toBe(4);
+  });
+
+  it('does so when the connection breaks', async () => {
+    let count = 0;
+    const url = await serve((request, response) => {
+      count += 1;
+      if (count < 3) request.socket.destroy();
+      else response.end('x');
+    });
+    expect(await text(client(), url)).toBe('200 x');
+  });
+
+  it('does not ask again for what is not there, nor a server that is not', async () => {
+    let count = 0;
+    const url = await serve((_request, response) => {
+      count += 1;
+      response.writeHead(404).end();
+    });
+    expect((await client().request(url)).status).toBe(404);
+    expect(count).toBe(1);
+    const error = await failure(client({ backoff: [1e6] }).request('http://127.0.0.1:1/x'));
+    expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
+    expect(error.message).toBe('http://127.0.0.1:1/x cannot be reached: nothing listens there');
+  });
+
+  it.each([
+    ['seconds', () => '3600'],
+    ['a date', () => new Date(Date.now() + 3_600_000).toUTCString()],
+  ])('waits as Retry-After asks for in %s, up to its own limit', async (_form, value) => {
+    let count = 0;
+    const url = await serve((_request, response) => {
+      count += 1;
+      if (count === 1) response.writeHead(429, { 'retry-after': value() }).end();
+      else response.end('x');
+    });
+    const stop = new AbortController();
+    const waiting = failure(client().request(url, { signal: stop.signal }));
+    setTimeout(() => stop.abort(new Error('stopped')), 100);
+    expect((await waiting).message).toBe('stopped');
+    expect(count).toBe(1);
+    count = 0;
+    expect(await text(client({ maxRetryAfter: 5 }), url)).toBe('200 x');
+  });
+
+  it('does not wait for a server that says nothing', async () => {
+    const url = await serve(() => undefined);
+    const error = await failure(client({ idle: 50, backoff: [] }).request(url));
+    expect(error.message).toBe(`${url}/ cannot be reached: no answer in time`);
+  });
+});
+
+describe('redirects', () => {
+  it('are followed within a server with what was sent, and to another without credentials', async () => {
+    const seen: (string | undefined)[] = [];
+    const other = await serve((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end('there');
+    });
+    const url = await serve((request, response) => {
+      seen.push(request.headers.authorization);
+      const location = request.url === '/' ? '/next' : `${other}/file?signature=abc`;
+      response.writeHead(307, { location }).end();
+    });
+    expect(await text(client(), url, 'Bearer token')).toBe('200 there');
+    expect(seen).toEqual(['Bearer token', 'Bearer token', undefined]);
+  });
+
+  it('are not followed for what writes', async () => {
+    const url = await serve((_request, response) => {
+      response.writeHead(307, { location: '/x' }).end();
+    });
+    expect((await client().request(url, { method: 'POST', body: 'x' })).status).toBe(307);
+  });
+
+  it('end, and never in http or a file', async () => {
+    const http = await serve((_request, response) => {
+      response.writeHead(302, { location: '/' }).end();
+    });
+    expect((await failure(client().request(http))).message).toMatch(/redirects without end/);
+    let location = `${http}/?signature=abc`;
+    const { address, ca } = await serveSecurely((_request, response) => {
+      response.writeHead(302, { location }).end();
+    });
+    const secure = client({ ca: [ca] });
+    const error = await failure(secure.request(address));
+    expect(error.message).toBe(`${address}/ redirects to ${http}/?…, which is not https`);
+    location = 'file:///etc/passwd';
+    expect((await failure(secure.request(address))).message).toMatch(/which is not https/);
+  });
+});
+
+describe('credentials', () => {
+  it('of an address are sent, and appear in no error', async () => {
+    const url = await serve((request, response) => {
+      response.end(request.headers.authorization);
+    });
+    const withPassword = url.replace('//', '//me:pass%3Aword@');
+    const expected = `Basic ${Buffer.from('me:pass:word').toString('base64')}`;
+    expect(await text(client(), withPassword)).toBe(`200 ${expected}`);
+    const error = await failure(client().request('http://me:secret@127.0.0.1:1/a?token=secret'));
+    expect(`${error.message} ${JSON.stringify(error)} ${error.stack}`).not.toContain('secret');
+    expect(error.message).toContain('http://127.0.0.1:1/a?…');
+  });
+
+  it('of a proxy appear in no error', async () => {
+    const env = { HTTP_PROXY: 'http://me:secret@[', HTTPS_PROXY: 'http://me:secret@127.0.0.1:1' };
+    for (const url of ['http://registry.test/', 'https://registry.test/']) {
+      const error = await failure(client({ env, backoff: [] }).request(url));
+      expect(`${error.message} ${JSON.stringify(error)} ${error.stack}`).not.toContain('secret');
+    }
+  });
+});
+
+describe('TLS', () => {
+  it('is with servers whose authority is known', async () => {
+    const { address, ca, caFile } = await serveSecurely((_request, response) => {
+      response.end('x');
+    });
+    expect(await text(client({ ca: [ca] }), address)).toBe('200 x');
+    expect(await text(client({ env: { SSL_CERT_FILE: caFile } }), address)).toBe('200 x');
+    expect(await text(client({ env: { NODE_EXTRA_CA_CERTS: caFile } }), address)).toBe('200 x');
+    const error = await failure(client({ backoff: [1e6] }).request(address));
+    expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
+    expect(error['fix']).toMatch(/SSL_CERT_FILE/);
+  });
+
+  it('says so when a server does not speak it, and which file cannot be read', async () => {
+    const url = await serve((_request, response) => {
+      response.end();
+    });
+    const error = await failure(client().request(url.replace('http:', 'https:')));
+    expect(error.message).toMatch(/the server does not speak TLS/);
+    const env = { SSL_CERT_FILE: '/nonexistent' };
+    expect(await failure(client({ env }).request('https://localhost:1'))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: 'SSL_CERT_FILE names /nonexistent, which cannot be read',
+    });
+  });
+});
+
+/** Leads every name to one port. */
+async function proxy(port: number): Promise<{ address: string; asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.end('from the proxy');
+  });
+  server.on('connect', (request, socket) => {
+    asked.push(`CONNECT ${request.url} ${request.headers['proxy-authorization'] ?? ''}`.trim());
+    const through = connect(port, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      through.pipe(socket).pipe(through);
+    });
+    through.on('error', () => socket.destroy());
+    socket.on('error', () => through.destroy());
+  });
+  return { address: `127.0.0.1:${await listen(server)}`, asked };
+}
+
+describe('proxies', () => {
+  it('are used as the environment says', async () => {
+    const { address, ca } = await serveSecurely((_request, response) => {
+      response.end('secure');
+    });
+    const port = Number(new URL(address).port);
+    const { address: at, asked } = await proxy(port);
+    const https = client({ ca: [ca], env: { HTTPS_PROXY: `http://me:pw@${at}` } });
+    expect(await text(https, `https://registry.test:${port}/`)).toBe('200 secure');
+    const pair = Buffer.from('me:pw').toString('base64');
+    expect(asked).toEqual([`CONNECT registry.test:${port} Basic ${pair}`]);
+    expect(await text(https, address)).toBe('200 secure');
+    expect(asked).toHaveLength(1);
+    const http = client({ env: { http_proxy: at, NO_PROXY: '.internal' } });
+    expect(await text(http, 'http://registry.test/')).toBe('200 from the proxy');
+    expect(asked[1]).toMatch(/registry\.test/);
+    const own = await failure(http.request('http://x.internal:1/', { retry: false }));
+    expect(own).toMatchObject({ code: 'NETWORK_FAILED' });
+    expect(asked).toHaveLength(2);
+  });
+});
