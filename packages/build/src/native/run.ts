@@ -8,7 +8,8 @@ import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import type { RunStep } from '../dockerfile/steps.ts';
 import { MountPointError, MountPoints } from './mount-points.ts';
-import type { Sandbox, SandboxFailure, SandboxMount } from './sandbox.ts';
+import { CAPABILITIES, type Sandbox, type SandboxFailure, type SandboxMount } from './sandbox.ts';
+import { seccompFilter } from './seccomp/profile.ts';
 import { makePipe } from './syscalls.ts';
 import { hostEnvironment } from './tools.ts';
 
@@ -42,6 +43,7 @@ const TAIL_LINES = 40;
 export async function runCommand(options: RunOptions): Promise<void> {
   const { step, root, network } = options;
   const points = new MountPoints(root);
+  const filter = filterText();
   try {
     const mounts = mountPoints(options, points);
     const sandbox: Sandbox = {
@@ -54,6 +56,7 @@ export async function runCommand(options: RunOptions): Promise<void> {
       workdir: step.workdir,
       user: step.user,
       canSetGroups: options.canSetGroups,
+      ...(filter === undefined ? {} : { filter }),
     };
     const description = join(options.directory, 'sandbox.json');
     writeFileSync(description, JSON.stringify(sandbox));
@@ -61,6 +64,14 @@ export async function runCommand(options: RunOptions): Promise<void> {
   } finally {
     points.remove();
   }
+}
+
+let filterOnce: string | undefined;
+
+/** The same for every command, and so made once. */
+function filterText(): string | undefined {
+  filterOnce ??= seccompFilter(process.arch, CAPABILITIES)?.toString('base64');
+  return filterOnce;
 }
 
 function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {

@@ -17,9 +17,14 @@ export interface Sandbox {
   readonly workdir: string;
   /** As in USER. */
   readonly user: string;
+  /** The filter of its system calls, as `seccompFilter` gives it, in base64. */
+  readonly filter?: string;
   /** Whether setgroups(2) may be used: not in a user namespace with one user. */
   readonly canSetGroups: boolean;
 }
+
+/** The capabilities Docker gives: CHOWN … SETFCAP of capabilities(7). */
+export const CAPABILITIES: readonly number[] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
 
 export type SandboxMount =
   | {

@@ -68,9 +68,9 @@ test('the environment, host name, umask, limits, working directory and processes
   ]);
 });
 
-test('a command has the capabilities of Docker, ignores no signal, and can get no more rights', async () => {
+test('a command has the capabilities of Docker and its filter of system calls, and ignores no signal', async () => {
   const log = await said(
-    '["grep", "-E", "^(Cap(Prm|Eff|Bnd|Inh|Amb)|NoNewPrivs|SigIgn|SigBlk)", "/proc/self/status"]',
+    '["grep", "-E", "^(Cap(Prm|Eff|Bnd|Inh|Amb)|NoNewPrivs|SigIgn|SigBlk|Seccomp:)", "/proc/self/status"]',
   );
   expect(log.replaceAll('\t', ' ').trim().split('\n').toSorted()).toEqual([
     'CapAmb: 0000000000000000',
@@ -78,7 +78,8 @@ test('a command has the capabilities of Docker, ignores no signal, and can get n
     'CapEff: 00000000a80425fb',
     'CapInh: 0000000000000000',
     'CapPrm: 00000000a80425fb',
-    'NoNewPrivs: 1',
+    'NoNewPrivs: 0',
+    'Seccomp: 2',
     'SigBlk: 0000000000000000',
     'SigIgn: 0000000000000000',
   ]);
