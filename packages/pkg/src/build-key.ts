@@ -8,6 +8,8 @@ export interface DockerfileInputs {
   /** The text of the Dockerfile. */
   readonly dockerfile: string;
   readonly context: readonly ContextFile[];
+  /** The same files as a tree, which keeps what it has read for the keys of other platforms. */
+  readonly tree?: Context;
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: Readonly<Record<string, string>>;
   readonly bases: ReadonlyMap<string, Digest>;
@@ -37,7 +39,7 @@ export async function dockerfileKey(
     kind: 'dockerfile',
     platform: formatPlatform(inputs.platform),
     dockerfile: digestOf(inputs.dockerfile),
-    context: await contextLines(inputs.context, signal),
+    context: await contextLines(inputs.context, inputs.tree ?? new Context(inputs.context), signal),
     buildArgs: Object.fromEntries(inputs.buildArgs),
     labels: inputs.labels,
     bases: Object.fromEntries(inputs.bases),
@@ -73,9 +75,9 @@ const PARALLEL = 8;
 
 async function contextLines(
   files: readonly ContextFile[],
+  context: Context,
   signal: AbortSignal | undefined,
 ): Promise<readonly unknown[]> {
-  const context = new Context(files);
   const lines: unknown[] = [];
   const work = files.entries();
   await Promise.all(

@@ -1,6 +1,6 @@
-import type { Engine } from '@lkt/build';
-import type { Digest, Reporter } from '@lkt/core';
-import { type Descriptor, formatPlatform, type Platform, type Store, writeIndex } from '@lkt/oci';
+import { Context, type ContextFile, type Engine } from '@lkt/build';
+import { type Digest, LktError, type Reporter } from '@lkt/core';
+import { type Descriptor, formatPlatform, type Platform, type Store } from '@lkt/oci';
 import { debianKey, dockerfileKey } from './build-key.ts';
 import { buildDebianImage, type FindMirror, readLock } from './debian-package.ts';
 import { labelsOf } from './labels.ts';
@@ -20,121 +20,135 @@ export interface BuildTools {
   readonly cpus?: () => number;
 }
 
-export interface PackageBuild {
-  readonly item: Package;
-  readonly platforms: readonly Platform[];
-  /** undefined for a package of .debs. */
+/** One image of a package. */
+export interface ImageInputs {
+  readonly platform: Platform;
+  /** For this platform; undefined for a package of .debs. */
   readonly recipe: Recipe | undefined;
   /** Images in the store for the references of the recipe, by their text. */
   readonly bases: ReadonlyMap<string, Digest>;
+}
+
+export interface BuildMode {
   /** Builds although there is a result. */
   readonly force: boolean;
   /** Does every step anew if it is built. */
   readonly noCache: boolean;
 }
 
-/**
- * Builds a package for its platforms, or finds that it has been built.
- *
- * Processes that want the same package at the same time build it once. The index is the same bytes whether its images
- * were built now or before.
- * @returns the index, and whether nothing had to be built
- */
-export async function buildPackage(
-  workspace: Workspace,
-  sources: Sources,
-  build: PackageBuild,
-  tools: BuildTools,
-): Promise<{ index: Descriptor; cached: boolean }> {
-  const { item, platforms } = build;
-  let cached = true;
-  const manifests: Descriptor[] = [];
-  for (const platform of platforms) {
-    const image = await prepare(workspace, sources, build, platform, tools);
-    const { store, signal, reporter } = tools;
-    const known = await readResult(store, image.key, platform);
-    if (known !== undefined && !build.force) {
-      manifests.push(known);
-      continue;
-    }
-    const name = `package ${item.name} ${formatPlatform(platform)}`;
-    const built = await store.withLock(
-      name,
+/** Builds the images of a package, each for one platform. */
+export class PackageBuilder {
+  readonly #workspace: Workspace;
+  readonly #item: Package;
+  readonly #sources: Sources;
+  readonly #tools: BuildTools;
+  #context: Promise<{ files: readonly ContextFile[]; tree: Context }> | undefined;
+
+  constructor(workspace: Workspace, item: Package, sources: Sources, tools: BuildTools) {
+    this.#workspace = workspace;
+    this.#item = item;
+    this.#sources = sources;
+    this.#tools = tools;
+  }
+
+  /**
+   * Builds an image, or finds that it has been built. Processes that want the same one at the same time build it once.
+   * @returns the manifest with its platform, the same bytes whether it was built now or before
+   */
+  async build(
+    inputs: ImageInputs,
+    { force, noCache }: BuildMode,
+  ): Promise<{ image: Descriptor; cached: boolean }> {
+    const item = this.#item;
+    const { platform } = inputs;
+    const { store, signal, reporter } = this.#tools;
+    const planned = await this.#plan(inputs, noCache);
+    const known = await readResult(store, planned.key, platform);
+    if (known !== undefined && !force) return { image: known, cached: true };
+    let cached = true;
+    const image = await store.withLock(
+      `package ${item.name} ${formatPlatform(platform)}`,
       async () => {
-        const meanwhile = build.force ? undefined : await readResult(store, image.key, platform);
+        const meanwhile = force ? undefined : await readResult(store, planned.key, platform);
         if (meanwhile !== undefined) return meanwhile;
         cached = false;
-        const descriptor = { ...(await image.run()), platform };
-        await writeResult(store, image.key, descriptor);
+        const descriptor = { ...(await planned.run()), platform };
+        await writeResult(store, planned.key, descriptor);
         return descriptor;
       },
       // Another process may be at a build that takes long; the wait ends with it, or with this process.
       { timeoutMs: 24 * 3600_000, ...(signal === undefined ? {} : { signal }) },
     );
-    if (known !== undefined && known.digest !== built.digest && item.reproducible) {
+    if (known !== undefined && known.digest !== image.digest && item.reproducible) {
       reporter.emit({
         kind: 'warning',
-        text: `${item.name} is not reproducible: the same sources gave ${known.digest}, and now ${built.digest}`,
+        text: `${item.name} is not reproducible: the same sources gave ${known.digest}, and now ${image.digest}`,
       });
     }
-    manifests.push(built);
+    return { image, cached };
   }
-  return { index: await writeIndex(tools.store, manifests), cached };
+
+  /** Whether building would find that this is the result there is. */
+  async isResult(image: Descriptor, inputs: ImageInputs): Promise<boolean> {
+    try {
+      const { key } = await this.#plan(inputs, false);
+      const known = await readResult(this.#tools.store, key, inputs.platform);
+      return known?.digest === image.digest;
+    } catch (error) {
+      // Such as a lock that this platform does not have: then there is nothing that could be built.
+      if (error instanceof LktError) return false;
+      throw error;
+    }
+  }
+
+  async #plan(inputs: ImageInputs, noCache: boolean): Promise<PlannedImage> {
+    const { platform, recipe, bases } = inputs;
+    const item = this.#item;
+    if (recipe === undefined) return this.#planDebian(platform);
+    const { store, engine, reporter, signal, cpus } = this.#tools;
+    this.#context ??= this.#sources
+      .context(item)
+      .then((files) => ({ files, tree: new Context(files) }));
+    const { files, tree } = await this.#context;
+    const given = {
+      context: files,
+      buildArgs: recipe.buildArgs,
+      labels: labelsOf(item),
+      bases,
+      network: item.network,
+      ...(item.target !== undefined && { target: item.target.stage }),
+      platform,
+    };
+    const { file } = recipe.dockerfile;
+    return {
+      key: await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal),
+      run: () =>
+        engine.build(
+          {
+            ...given,
+            name: item.name,
+            dockerfile: file,
+            noCache: noCache || item.disableCache,
+            ...(cpus !== undefined && { cpus: cpus() }),
+          },
+          { store, reporter, ...(signal === undefined ? {} : { signal }) },
+        ),
+    };
+  }
+
+  async #planDebian(platform: Platform): Promise<PlannedImage> {
+    const item = this.#item;
+    const { debian: block } = item;
+    if (block === undefined) throw new Error(`${item.name} has neither Dockerfile nor debian`);
+    const lock = await readLock(this.#workspace, item, platform);
+    const directory = this.#workspace.displayPath(item.dir);
+    const image = { lock, block, labels: labelsOf(item), platform, directory };
+    return { key: debianKey(image), run: () => buildDebianImage(image, this.#tools) };
+  }
 }
 
 /** The key of one image, and how to build it. */
 interface PlannedImage {
   readonly key: string;
   run(): Promise<Descriptor>;
-}
-
-async function prepare(
-  workspace: Workspace,
-  sources: Sources,
-  build: PackageBuild,
-  platform: Platform,
-  tools: BuildTools,
-): Promise<PlannedImage> {
-  const { item, recipe } = build;
-  const labels = labelsOf(item);
-  if (recipe === undefined) return prepareDebian(workspace, item, platform, labels, tools);
-  const { store, engine, reporter, signal } = tools;
-  const inputs = {
-    context: await sources.context(item),
-    buildArgs: recipe.buildArgs,
-    labels,
-    bases: build.bases,
-    network: item.network,
-    ...(item.target !== undefined && { target: item.target.stage }),
-    platform,
-  };
-  const { file } = recipe.dockerfile;
-  return {
-    key: await dockerfileKey({ ...inputs, dockerfile: file.text }, signal),
-    run: () =>
-      engine.build(
-        {
-          ...inputs,
-          name: item.name,
-          dockerfile: file,
-          noCache: build.noCache || item.disableCache,
-          ...(tools.cpus !== undefined && { cpus: tools.cpus() }),
-        },
-        { store, reporter, ...(signal === undefined ? {} : { signal }) },
-      ),
-  };
-}
-
-async function prepareDebian(
-  workspace: Workspace,
-  item: Package,
-  platform: Platform,
-  labels: Readonly<Record<string, string>>,
-  tools: BuildTools,
-): Promise<PlannedImage> {
-  const { debian: block } = item;
-  if (block === undefined) throw new Error(`${item.name} has neither Dockerfile nor debian`);
-  const lock = await readLock(workspace, item, platform);
-  const image = { lock, block, labels, platform, directory: workspace.displayPath(item.dir) };
-  return { key: debianKey(image), run: () => buildDebianImage(image, tools) };
 }

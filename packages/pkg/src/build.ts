@@ -1,18 +1,17 @@
 import { availableParallelism } from 'node:os';
 import type { Engine } from '@lkt/build';
-import { type Digest, type Reporter, sourceError } from '@lkt/core';
-import { type Descriptor, parseReference, type Platform, type Store } from '@lkt/oci';
+import { type Digest, LktError, type Reporter, sourceError } from '@lkt/core';
+import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
+import { basesFor } from './bases.ts';
 import type { GivenArg } from './build-args.ts';
-import { buildPackage, type PackageBuild } from './build-package.ts';
+import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
 import type { FindMirror } from './debian-package.ts';
-import { buildOrder } from './graph.ts';
-import { checkOther, checkPin, type ReferenceProblem, storeName } from './pins.ts';
-import { platformsOf } from './platforms.ts';
-import { type ImageUse, readRecipe, type Recipe } from './recipe.ts';
+import { type Needed, neededPlatforms } from './needed-platforms.ts';
+import { readRecipe, type Recipe } from './recipe.ts';
 import { Slots } from './slots.ts';
 import type { SourceHash } from './source-hash.ts';
 import { readSources, type Sources } from './sources.ts';
-import { renderTag } from './tag.ts';
+import { tagPackage } from './tag-package.ts';
 import type { Package, Workspace } from './workspace.ts';
 
 export interface BuildOptions {
@@ -39,8 +38,12 @@ export interface BuildOptions {
 export interface BuiltPackage {
   readonly item: Package;
   readonly hash: SourceHash;
-  /** Of the index, which is what a pin names. */
+  /** Of the index of `images`, which is what a pin names. */
   readonly index: Descriptor;
+  /** Of the manifests, one for each platform it was needed for, in the order of its `arches`. */
+  readonly images: readonly Descriptor[];
+  /** Those for other platforms that earlier builds of the same sources gave; the store has them under the same names. */
+  readonly others: readonly Descriptor[];
   /** Full names under which the store has it. */
   readonly references: readonly string[];
   /** What its tags end in beside the hash: not empty when arguments were given that are not in build.yml. */
@@ -88,6 +91,7 @@ export class Build {
   readonly order: readonly Package[];
   readonly #named: ReadonlySet<Package>;
   readonly #targets: ReadonlySet<Package>;
+  readonly #platforms: ReadonlyMap<Package, readonly Platform[]>;
   #sources: Sources;
   readonly #before: BeforeBuild | undefined;
   readonly #options: BuildOptions;
@@ -98,7 +102,7 @@ export class Build {
 
   private constructor(
     workspace: Workspace,
-    order: readonly Package[],
+    { order, platforms }: Needed,
     targets: readonly Package[],
     sources: Sources,
     options: BuildOptions,
@@ -107,6 +111,7 @@ export class Build {
     this.workspace = workspace;
     this.#before = before;
     this.order = order;
+    this.#platforms = platforms;
     this.#named = new Set(targets);
     this.#targets = options.deps === true ? new Set(order) : this.#named;
     this.#sources = sources;
@@ -128,25 +133,24 @@ export class Build {
     });
     const named = new Set(targets);
     const unused = new Set((options.buildArgs ?? []).map(({ name }) => name));
-    const needs = async (item: Package): Promise<readonly Package[]> => {
-      const recipe = await readRecipe(
-        workspace,
-        item,
-        platformsOf(item, options.platforms),
-        sources.hash,
-        named.has(item) ? options.buildArgs : [],
-      );
-      for (const name of recipe?.given ?? []) unused.delete(name);
-      return (recipe?.uses ?? []).flatMap((use) => use.package ?? []);
-    };
-    const order = await buildOrder(targets, needs, (item) => item.name);
+    const needed = await neededPlatforms(
+      workspace,
+      targets,
+      options.platforms,
+      async (item, platform) => {
+        const given = named.has(item) ? options.buildArgs : [];
+        const recipe = await readRecipe(workspace, item, [platform], sources.hash, given);
+        for (const name of recipe?.given ?? []) unused.delete(name);
+        return recipe;
+      },
+    );
     for (const name of unused) {
       // A name with % stands for several.
       if (name.includes('%')) continue;
       const text = `no Dockerfile of what is built has ARG ${name}`;
       options.reporter.emit({ kind: 'warning', text });
     }
-    return new Build(workspace, order, targets, sources, options, before);
+    return new Build(workspace, needed, targets, sources, options, before);
   }
 
   /** @throws the first error; what else was going on is ended first */
@@ -177,25 +181,36 @@ export class Build {
 
   async #build(item: Package): Promise<BuiltPackage> {
     refuseDepends(item);
-    const platforms = platformsOf(item, this.#options.platforms);
-    const read = (): Promise<Recipe | undefined> =>
-      readRecipe(
-        this.workspace,
-        item,
-        platforms,
-        this.#sources.hash,
-        this.#named.has(item) ? this.#options.buildArgs : [],
-      );
-    let recipe = await read();
+    const platforms = this.#platforms.get(item) ?? [];
+    let recipe = await this.#recipe(item, platforms);
     const used = await this.#builtUses(recipe);
     if (recipe !== undefined && (await this.#before?.(item, recipe, used)) === true) {
       this.#sources = await readSources(this.workspace, this.workspace.packages.values(), {
         signal: this.#signal,
       });
-      recipe = await read();
+      recipe = await this.#recipe(item, platforms);
     }
-    const bases = await this.#bases(recipe, used);
-    return this.#slots.run(() => this.#report(item, { platforms, recipe, bases }));
+    const inputs: ImageInputs[] = [];
+    for (const platform of platforms) inputs.push(await this.#inputs(item, platform, used));
+    return this.#slots.run(() => this.#report(item, inputs, used));
+  }
+
+  async #recipe(item: Package, platforms: readonly Platform[]): Promise<Recipe | undefined> {
+    const given = this.#named.has(item) ? this.#options.buildArgs : [];
+    return readRecipe(this.workspace, item, platforms, this.#sources.hash, given);
+  }
+
+  async #inputs(
+    item: Package,
+    platform: Platform,
+    used: ReadonlyMap<Package, BuiltPackage>,
+  ): Promise<ImageInputs> {
+    const recipe = await this.#recipe(item, [platform]);
+    const bases =
+      recipe === undefined
+        ? new Map<string, Digest>()
+        : await basesFor(recipe, used, this.#options.store);
+    return { platform, recipe, bases };
   }
 
   async #builtUses(recipe: Recipe | undefined): Promise<ReadonlyMap<Package, BuiltPackage>> {
@@ -205,88 +220,66 @@ export class Build {
     );
   }
 
-  /** The images that a Dockerfile uses, checked to be in the store. */
-  async #bases(
-    recipe: Recipe | undefined,
-    used: ReadonlyMap<Package, BuiltPackage>,
-  ): Promise<ReadonlyMap<string, Digest>> {
-    const bases = new Map<string, Digest>();
-    for (const use of recipe?.uses ?? []) {
-      const built = use.package && used.get(use.package);
-      const problem = await this.#problem(use, built);
-      if (problem !== undefined && recipe !== undefined) {
-        const { code, message, fix } = problem;
-        const { position, length } = use;
-        throw sourceError(code, recipe.dockerfile.file, position, message, { length, fix });
-      }
-      const digest = built?.index.digest ?? use.parsed.digest;
-      if (digest !== undefined) bases.set(use.text, digest);
-    }
-    return bases;
-  }
-
-  async #problem(
-    use: ImageUse,
-    built: BuiltPackage | undefined,
-  ): Promise<ReferenceProblem | undefined> {
-    if (built === undefined) return checkOther(use.parsed, this.#options.store);
-    return use.calculated ? undefined : checkPin(use.parsed, built);
-  }
-
   async #report(
     item: Package,
-    inputs: Pick<PackageBuild, 'platforms' | 'recipe' | 'bases'>,
+    inputs: readonly ImageInputs[],
+    used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<BuiltPackage> {
     this.#signal.throwIfAborted();
-    const { store, reporter, force, noCache } = this.#options;
+    const { reporter, force = false, noCache = false } = this.#options;
+    const isTarget = this.#targets.has(item);
+    const mode = { force: isTarget && force, noCache: isTarget && noCache };
+    const id = `package ${item.name}`;
+    reporter.emit({ kind: 'start', id, title: item.name });
+    try {
+      const built = await this.#images(item, inputs, mode, used);
+      reporter.emit({ kind: 'done', id, cached: built.cached });
+      return built;
+    } catch (error) {
+      reporter.emit({ kind: 'failed', id });
+      throw error;
+    }
+  }
+
+  async #images(
+    item: Package,
+    inputs: readonly ImageInputs[],
+    mode: BuildMode,
+    used: ReadonlyMap<Package, BuiltPackage>,
+  ): Promise<BuiltPackage> {
+    const { store } = this.#options;
     const tools = {
       ...this.#options,
       signal: this.#signal,
       cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
     };
     const sources = this.#sources;
-    const id = `package ${item.name}`;
-    reporter.emit({ kind: 'start', id, title: item.name });
-    try {
-      const isTarget = this.#targets.has(item);
-      const build = {
-        ...inputs,
-        item,
-        force: isTarget && force === true,
-        noCache: isTarget && noCache === true,
-      };
-      const { index, cached } = await buildPackage(this.workspace, sources, build, tools);
-      const hash = sources.hash(item);
-      const tagSuffix = inputs.recipe?.tagSuffix ?? '';
-      const references = await tagPackage(store, item, hash, index, tagSuffix);
-      reporter.emit({ kind: 'done', id, cached });
-      return { item, hash, index, references, tagSuffix, cached };
-    } catch (error) {
-      reporter.emit({ kind: 'failed', id });
-      throw error;
+    const builder = new PackageBuilder(this.workspace, item, sources, tools);
+    const images: Descriptor[] = [];
+    let cached = true;
+    for (const one of inputs) {
+      const built = await builder.build(one, mode);
+      images.push(built.image);
+      cached &&= built.cached;
     }
+    const hash = sources.hash(item);
+    const tagSuffix = inputs[0]?.recipe?.tagSuffix ?? '';
+    const { references, others } = await tagPackage(
+      store,
+      { item, hash, suffix: tagSuffix, images },
+      async (image, platform) => {
+        const other = await this.#inputs(item, platform, used).catch(ifKnown);
+        return other !== undefined && builder.isResult(image, other);
+      },
+    );
+    const index = await writeIndex(store, images);
+    return { item, hash, index, images, others, references, tagSuffix, cached };
   }
 }
 
-/**
- * Names the index in the store by the package's tag, and by the tag it will have once its sources are committed, which
- * is the one in pins.
- */
-async function tagPackage(
-  store: Store,
-  item: Package,
-  { hash, committed }: SourceHash,
-  index: Descriptor,
-  suffix: string,
-): Promise<readonly string[]> {
-  const name = parseReference(item.name);
-  const tags = new Set([renderTag(item.tag, hash), renderTag(item.tag, committed ?? hash)]);
-  const references = [...tags].map((tag) => storeName(name, `${tag}${suffix}`));
-  for (const reference of references) {
-    const present = await store.resolve(reference);
-    if (present?.digest !== index.digest) await store.tag(reference, index);
-  }
-  return references;
+/** What cannot be built for a platform has no result there. */
+function ifKnown(error: unknown): undefined {
+  if (!(error instanceof LktError)) throw error;
 }
 
 function refuseDepends({ depends, file }: Package): void {

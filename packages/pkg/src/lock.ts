@@ -29,6 +29,7 @@ export interface LockPackageOptions {
   readonly mirror: FindMirror;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
+  /** Default: all that the package is for. */
   readonly platforms?: readonly Platform[];
   /** The time at which an index of the archive must still be valid. */
   readonly now?: Date | undefined;
@@ -58,7 +59,8 @@ export async function lockPackage(
   const { store, reporter, signal, now, keyrings } = options;
   const mirror = await options.mirror();
   const reports: LockReport[] = [];
-  for (const platform of platformsOf(item, options.platforms)) {
+  const all = item.arches.map((architecture): Platform => ({ os: 'linux', architecture }));
+  for (const platform of platformsOf(item, options.platforms ?? all)) {
     const path = lockPath(item, platform);
     const file = workspace.displayPath(path);
     const before = await readOld(path, file);

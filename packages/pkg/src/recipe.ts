@@ -23,7 +23,7 @@ export interface Recipe {
   readonly given: ReadonlySet<string>;
   /** What tags end in when given arguments differ from those of build.yml, so that the sources alone are not it; else ''. */
   readonly tagSuffix: string;
-  /** The images it uses, on any of the platforms; each place once. */
+  /** The images it uses, on any of the platforms; each place once, unless it means different ones. */
   readonly uses: readonly ImageUse[];
 }
 
@@ -73,11 +73,11 @@ export async function readRecipe(
   const different = used.filter(([name, value]) => buildArgs.get(name) !== value);
   for (const [name, value] of different) buildArgs.set(name, value);
   const wanted = targetOf(item, dockerfile);
-  const uses = new Map<number, ImageUse>();
+  const uses = new Map<string, ImageUse>();
   for (const platform of platforms) {
     for (const reference of imageReferences(dockerfile, buildArgs, platform, wanted)) {
       const parsed = at(dockerfile.file, reference, () => parseReference(reference.text));
-      uses.set(reference.offset, {
+      uses.set(`${reference.offset} ${reference.text}`, {
         ...reference,
         parsed,
         package: workspace.find(parsed),

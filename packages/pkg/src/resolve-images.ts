@@ -40,8 +40,9 @@ export async function resolveImages(
   const digests = new Map<string, Digest>();
   for (const { query, reference, item } of wanted) {
     const found = item && built.get(item);
-    if (found !== undefined && reference !== undefined) fail(query, checkPin(reference, found));
-    const digest = found?.index.digest ?? reference?.digest;
+    if (found !== undefined && reference !== undefined)
+      fail(query, await checkPin(reference, found, options.store));
+    const digest = reference?.digest ?? found?.index.digest;
     if (digest !== undefined) digests.set(query.text, digest);
   }
   return { digests, report: { packages } };

@@ -1,80 +1,15 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { digestOf, LktError, type ProgressEvent } from '@lkt/core';
-import { loadImage, openStore, parseIndex, type Store, writeIndex } from '@lkt/oci';
+import { digestOf, LktError } from '@lkt/core';
+import { loadImage, parseIndex, writeIndex } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import type { GivenArg } from '../src/build-args.ts';
 import { type BuildOptions, buildPackages, type BuiltPackage } from '../src/build.ts';
-import { pinWorkspace } from '../src/pin.ts';
 import { pinOf, type ReferenceProblem } from '../src/pins.ts';
 import { resolveImages } from '../src/resolve-images.ts';
-import { openWorkspace, type Workspace } from '../src/workspace.ts';
-import { checkout, commit, ENV, git, temporary, write } from './checkout.ts';
-import { PlainEngine } from './plain-engine.ts';
-
-const FILES = {
-  'tools/base/build.yml': 'org: lkt\nimage: base\narches: [amd64]\n',
-  'tools/base/Dockerfile': 'FROM scratch\n',
-  'tools/go/build.yml': 'org: lkt\nimage: go\narches: [amd64]\n',
-  'tools/go/Dockerfile': 'FROM lkt/base\n',
-  'pkg/init/build.yml': 'org: lkt\nimage: init\narches: [amd64]\n',
-  'pkg/init/Dockerfile': 'FROM lkt/go AS build\nFROM scratch\nCOPY --from=lkt/base / /\n',
-  'pkg/alone/build.yml':
-    'org: lkt\nimage: alone\narches: [amd64]\nconfig: {pid: host}\ngitrepo: https://git.example\n',
-  'pkg/alone/Dockerfile': 'FROM scratch\nARG PKG_HASH\nARG PKG_IMAGE\nARG SOURCE\n',
-};
-
-interface Bench extends AsyncDisposable {
-  readonly path: string;
-  readonly store: Store;
-  readonly engine: PlainEngine;
-  readonly events: ProgressEvent[];
-  readonly options: BuildOptions;
-  open(): Promise<Workspace>;
-  build(...names: string[]): Promise<readonly BuiltPackage[]>;
-  pin(...names: string[]): ReturnType<typeof pinWorkspace>;
-}
-
-async function bench(files: Readonly<Record<string, string>> = FILES): Promise<Bench> {
-  const repo = await checkout(files);
-  const dir = await temporary();
-  const store = await openStore(dir.path);
-  const engine = new PlainEngine();
-  const events: ProgressEvent[] = [];
-  const options: BuildOptions = {
-    store,
-    engine,
-    mirror: () => Promise.reject(new Error('no mirror in this test')),
-    reporter: { emit: (event) => void events.push(event) },
-  };
-  const open = (): Promise<Workspace> => openWorkspace(repo.path, { env: ENV });
-  return {
-    path: repo.path,
-    store,
-    engine,
-    events,
-    options,
-    open,
-    async build(...names) {
-      const workspace = await open();
-      const targets = names.map((name) => workspace.get(name));
-      return (await buildPackages(workspace, targets, options)).packages;
-    },
-    async pin(...names) {
-      const workspace = await open();
-      const targets =
-        names.length > 0
-          ? names.map((name) => workspace.get(name))
-          : [...workspace.packages.values()];
-      return pinWorkspace(workspace, targets, options);
-    },
-    async [Symbol.asyncDispose]() {
-      await repo[Symbol.asyncDispose]();
-      await dir[Symbol.asyncDispose]();
-    },
-  };
-}
+import { bench, FILES } from './bench.ts';
+import { commit, git, write } from './checkout.ts';
 
 const AMD64 = { os: 'linux', architecture: 'amd64' };
 

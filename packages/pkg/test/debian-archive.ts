@@ -12,11 +12,13 @@ export interface DebianArchive extends AsyncDisposable {
   readonly keyring: string;
   /** Paths that were asked for. */
   readonly requests: string[];
-  /** Makes the archive hold exactly these packages: name → version, and what it depends on. */
+  /** Makes the archive hold exactly these packages, for amd64 and arm64: name → version, and what it depends on. */
   publish(
     packages: Readonly<Record<string, readonly [version: string, depends?: string]>>,
   ): Promise<void>;
 }
+
+const ARCHITECTURES = ['amd64', 'arm64'];
 
 export async function debianArchive(): Promise<DebianArchive> {
   const home = await temporary();
@@ -57,29 +59,36 @@ export async function debianArchive(): Promise<DebianArchive> {
     requests,
     async publish(packages) {
       files.clear();
-      let paragraphs = '';
+      const paragraphs = new Map(ARCHITECTURES.map((architecture) => [architecture, '']));
       for (const [name, [version, depends]] of Object.entries(packages)) {
-        const fields = `Package: ${name}\nVersion: ${version}\nArchitecture: amd64\n${depends === undefined ? '' : `Depends: ${depends}\n`}`;
-        const deb = await buildDeb(
-          home.path,
-          name,
-          `${fields}Maintainer: Nobody <n@example.org>\nDescription: for tests\n`,
-        );
-        const path = `pool/main/${name}_${version}_amd64.deb`;
-        files.set(`/debian/${path}`, deb);
-        paragraphs += `${fields}Filename: ${path}\nSize: ${deb.length}\nSHA256: ${digestHex(digestOf(deb))}\n\n`;
+        for (const architecture of ARCHITECTURES) {
+          const fields = `Package: ${name}\nVersion: ${version}\nArchitecture: ${architecture}\n${depends === undefined ? '' : `Depends: ${depends}\n`}`;
+          const deb = await buildDeb(
+            home.path,
+            name,
+            `${fields}Maintainer: Nobody <n@example.org>\nDescription: for tests\n`,
+          );
+          const path = `pool/main/${name}_${version}_${architecture}.deb`;
+          files.set(`/debian/${path}`, deb);
+          const entry = `${fields}Filename: ${path}\nSize: ${deb.length}\nSHA256: ${digestHex(digestOf(deb))}\n\n`;
+          paragraphs.set(architecture, `${paragraphs.get(architecture) ?? ''}${entry}`);
+        }
       }
-      for (const [archive, suite, text] of [
-        ['debian', 'trixie', paragraphs],
-        ['debian', 'trixie-updates', ''],
-        ['security', 'trixie-security', ''],
+      for (const [archive, suite, isFull] of [
+        ['debian', 'trixie', true],
+        ['debian', 'trixie-updates', false],
+        ['security', 'trixie-security', false],
       ] as const) {
-        const index = execFileSync('xz', ['--stdout'], { input: text });
-        files.set(`/${archive}/dists/${suite}/main/binary-amd64/Packages.xz`, index);
-        const hashes = [['', Buffer.from(text)] as const, ['.xz', index] as const].map(
-          ([end, content]) =>
-            ` ${digestHex(digestOf(content))} ${content.length} main/binary-amd64/Packages${end}\n`,
-        );
+        const hashes = ARCHITECTURES.flatMap((architecture) => {
+          const text = isFull ? (paragraphs.get(architecture) ?? '') : '';
+          const index = execFileSync('xz', ['--stdout'], { input: text });
+          const name = `main/binary-${architecture}/Packages`;
+          files.set(`/${archive}/dists/${suite}/${name}.xz`, index);
+          return [['', Buffer.from(text)] as const, ['.xz', index] as const].map(
+            ([end, content]) =>
+              ` ${digestHex(digestOf(content))} ${content.length} ${name}${end}\n`,
+          );
+        });
         const release = join(home.path, 'Release');
         await writeFile(
           release,

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { silentReporter } from '@lkt/core';
+import { digestOf, silentReporter } from '@lkt/core';
 import { flatten, loadImage, openStore, readFile as readImageFile, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildPackages, type BuiltPackage } from '../src/build.ts';
@@ -175,6 +175,35 @@ it('names a .deb that has left the mirror', async () => {
     code: 'DEB_GONE',
     message: expect.stringContaining('app'),
   });
+});
+
+it('locks and builds each architecture for itself, on any machine', async () => {
+  await archive.publish({ app: ['1.0'] });
+  await using repo = await checkout({
+    'tools/base/build.yml': FILES['tools/base/build.yml'].replace('[amd64]', '[amd64, arm64]'),
+  });
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  expect((await lock(repo.path, store)).map(({ file }) => file)).toEqual([
+    'tools/base/debian.amd64.lock',
+    'tools/base/debian.arm64.lock',
+  ]);
+  const workspace = await openWorkspace(repo.path, { env: ENV });
+  const platforms = ['amd64', 'arm64'].map((architecture) => ({ os: 'linux', architecture }));
+  const { packages } = await buildPackages(workspace, [workspace.get('lkt/base')], {
+    store,
+    engine: new PlainEngine(),
+    mirror: async () => archive.mirror,
+    reporter: silentReporter,
+    platforms,
+  });
+  for (const platform of platforms) {
+    const image = await loadImage(store, packages[0]?.index.digest ?? digestOf(''), platform);
+    const { layers } = image.manifest;
+    const tree = await flatten(store, layers);
+    const text = await readImageFile(store, layers, tree, 'usr/share/app/version', 4096);
+    expect(text.toString()).toContain(`Architecture: ${platform.architecture}\n`);
+  }
 });
 
 it('has nothing to lock in a package with a Dockerfile', async () => {

@@ -4,6 +4,7 @@ import { fromRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import { planCopy } from '../dockerfile/copy.ts';
 import type { CopyStep, RunStep, StagePlan } from '../dockerfile/steps.ts';
+import { isEmulated } from './emulation.ts';
 import type { Job } from './job.ts';
 
 /**
@@ -28,11 +29,13 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '3
 
 function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void {
   const host = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
-  if (stage.platform !== host && !stage.platform.startsWith(`${host}/`)) {
+  const [, architecture = ''] = stage.platform.split('/');
+  const isHosts = stage.platform === host || stage.platform.startsWith(`${host}/`);
+  if (!isHosts && !isEmulated(architecture)) {
     throw fail(
       step.position,
-      `RUN for ${stage.platform} needs a machine of that kind, and this one is ${host}`,
-      'build there, or use FROM --platform=$BUILDPLATFORM and compile for the other',
+      `RUN for ${stage.platform} needs a machine of that kind, and this one is ${host} and emulates none`,
+      `have a BuildKit do it: --builder ${stage.platform}=ADDRESS, or let the kernel emulate it: apt-get install qemu-user-binfmt`,
     );
   }
   if (step.security === 'insecure')

@@ -51,8 +51,10 @@ export class PkgBuild extends LktCommand {
     }),
     builder: Flags.string({
       summary:
-        'have this BuildKit do the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME',
-      helpValue: 'ADDRESS',
+        'have this BuildKit do the steps, for one platform or all: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME',
+      helpValue: '[PLATFORM=]ADDRESS',
+      multiple: true,
+      multipleNonGreedy: true,
     }),
     deps: Flags.boolean({
       summary: 'treat what they use as if it had been named too: print it, build it again',
