@@ -1,6 +1,7 @@
 import type { Digest, Reporter, SourceFile } from '@lkt/core';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
 import type { ContextFile } from './context.ts';
+import type { StepResult, World } from './world.ts';
 
 /** Where the bytes of a secret are. They are read when a RUN needs them. */
 export type SecretSource =
@@ -34,12 +35,18 @@ export interface BuildRequest {
   readonly ssh?: ReadonlyMap<string, string>;
   /** How many RUNs go on at once; default: the processors there are. */
   readonly cpus?: number;
+  /** Makes a blob of every layer, also of those that are not in the image. */
+  readonly keepLayers?: boolean;
+  /** Other surroundings, which must not change the image. Native engine only. */
+  readonly world?: World;
 }
 
 export interface BuildContext {
   readonly store: Store;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal;
+  /** Told what each step gave, once all are done. Native engine only. */
+  readonly onStep?: (result: StepResult) => void;
 }
 
 /** Builds images from Dockerfiles. Which engine did it cannot be told from the image. */

@@ -1,4 +1,13 @@
 export { type BuildkitOptions, buildkitEngine } from './buildkit/engine.ts';
+export type { Cause, CauseKind } from './check/cause.ts';
+export { checkBuild, type CheckOptions } from './check/check.ts';
+export {
+  type CheckReport,
+  checkRemarks,
+  describeCheck,
+  type FileDifference,
+  type StepDifference,
+} from './check/report.ts';
 export { Context, type ContextFile, type ContextNode, type DigestMemo } from './context.ts';
 export type {
   Dockerfile,

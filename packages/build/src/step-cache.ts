@@ -26,8 +26,9 @@ export class StepCache {
   readonly #store: Store;
   readonly #written = new Map<string, unknown>();
 
-  constructor(store: Store) {
-    this.#dir = join(store.dir, 'steps');
+  /** @param dir where it is kept, in the file system of the store */
+  constructor(store: Store, dir: string = store.dir) {
+    this.#dir = join(dir, 'steps');
     this.#store = store;
   }
 

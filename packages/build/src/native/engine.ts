@@ -7,12 +7,13 @@ import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
 import { layersOf, planRequest } from '../request-plan.ts';
 import { StepCache } from '../step-cache.ts';
-import type { Chain, Job } from './job.ts';
+import type { Job } from './job.ts';
 import { LayerDirs } from './layer-dirs.ts';
-import { chooseNamespace } from './namespace.ts';
+import { chooseNamespace, namespaceIn } from './namespace.ts';
 import { CacheMiss, PlanRunner } from './plan-runner.ts';
 import { refuseUnsupported } from './unsupported.ts';
 import { runWorker } from './worker-client.ts';
+import type { BuildOutcome } from './worker-protocol.ts';
 
 /**
  * The engine that needs nothing but Linux: overlay mounts, namespaces, and unshare(1).
@@ -34,19 +35,22 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
     context: request.context,
     images: Object.fromEntries([...images].map(([key, image]) => [key, layersOf(image)])),
     network: request.network,
-    noCache: request.noCache ?? false,
+    noCache: (request.noCache ?? false) || request.world !== undefined,
     cpus: request.cpus ?? availableParallelism(),
+    keepLayers: request.keepLayers ?? false,
+    ...(request.world === undefined ? {} : { world: request.world }),
   };
   const memo = new Map<string, Digest>();
   const context = new Context(request.context, { memo });
   await refuseUnsupported(job, context);
-  const chain = await (job.noCache
+  const { chain, steps } = await (job.noCache
     ? work(job, around, memo)
     : fromCache(job, around, context).catch(async (error: unknown) => {
         if (!(error instanceof CacheMiss)) throw error;
         return work(job, around, memo);
       }));
   signal?.throwIfAborted();
+  for (const step of steps) around.onStep?.(step);
   return writeImage(store, {
     config: imageMetadata(target, request.labels),
     layers: chain.map(({ diffId, descriptor }) => {
@@ -62,7 +66,7 @@ async function fromCache(
   job: Job,
   { store, reporter, signal }: BuildContext,
   context: Context,
-): Promise<Chain> {
+): Promise<BuildOutcome> {
   const events: ProgressEvent[] = [];
   const { owner } = chooseNamespace(processUid());
   const runner = new PlanRunner(
@@ -78,18 +82,18 @@ async function fromCache(
   );
   const chain = await runner.run();
   for (const event of events) reporter.emit(event);
-  return chain;
+  return { chain, steps: runner.results };
 }
 
 async function work(
   job: Job,
   { store, reporter, signal }: BuildContext,
   memo: ReadonlyMap<string, Digest>,
-): Promise<Chain> {
+): Promise<BuildOutcome> {
   const uid = processUid();
   return runWorker(
     { job, store: await realpath(store.dir), digests: [...memo] },
-    chooseNamespace(uid),
+    job.world === undefined ? chooseNamespace(uid) : namespaceIn(job.world, uid),
     {
       reporter,
       uid,

@@ -44,6 +44,8 @@ export interface ExecutorParts {
   readonly store: Store;
   readonly layers: LayerDirs;
   readonly context: Context;
+  /** Where what is found again by later builds is kept, such as cache mounts. */
+  readonly work: string;
   /** A directory on the file system of the layers. */
   readonly temp: string;
   readonly signal: AbortSignal;
@@ -132,7 +134,7 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   async run(parent: Chain, work: RunWork, options: LayerOptions): Promise<StepRecord> {
-    const { job, context, store, isRoot, canSetGroups, signal } = this.#parts;
+    const { job, context, store, work: kept, isRoot, canSetGroups, signal } = this.#parts;
     const { step, network, log } = work;
     return this.#layer(parent, options, async ({ root, directory }) => {
       const mounts = await Promise.all(
@@ -140,7 +142,7 @@ export class OverlayExecutor implements StepExecutor {
           prepareMount(mount, work.mounts[index], {
             job,
             context,
-            store: store.dir,
+            store: kept,
             owner: isRoot ? 'root' : 'user',
             signal,
             mountLower: async (chain) => this.#mountLower(chain),
@@ -183,7 +185,7 @@ export class OverlayExecutor implements StepExecutor {
   /** Mounts what is below, lets `change` change it, and keeps what has changed. */
   async #layer(
     parent: Chain,
-    { blob }: LayerOptions,
+    { blob, expected }: LayerOptions,
     change: (mount: UpperMount) => Promise<void>,
   ): Promise<StepRecord> {
     const { store, layers, signal, isFleeting } = this.#parts;
@@ -201,12 +203,20 @@ export class OverlayExecutor implements StepExecutor {
       const record =
         blob || isFleeting
           ? await writeLayer(store, entries, { signal })
-          : { diffId: await hashLayer(entries, signal), descriptor: null };
+          : await this.#hashed(mount.upper, expected);
       await layers.publish(mount.upper, record.diffId);
       return record;
     } finally {
       await removeTree(mount.directory);
     }
+  }
+
+  /** A layer that needs no blob, unless it is not what was expected. */
+  async #hashed(upper: string, expected: Digest | undefined): Promise<StepRecord> {
+    const { store, signal } = this.#parts;
+    const diffId = await hashLayer(layerEntries(upper), signal);
+    if (expected === undefined || expected === diffId) return { diffId, descriptor: null };
+    return writeLayer(store, layerEntries(upper), { signal });
   }
 
   /** The merged file system of a chain, read-only; mounted once. */
@@ -241,7 +251,9 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   async #unpackNow({ diffId, descriptor }: LayerRef): Promise<void> {
-    const { store, layers, signal, isRoot } = this.#parts;
+    const { job, store, layers, signal, isRoot } = this.#parts;
+    // Root without its rights could, and must not go on without them: commands would see other files.
+    const canMakeDevices = isRoot || job.world?.userNamespace === true;
     if (await layers.has(diffId)) return;
     if (descriptor === null) {
       throw new LktError(
@@ -257,7 +269,7 @@ export class OverlayExecutor implements StepExecutor {
     const digester = new Digester();
     const archive = hashed(decompressLayer(descriptor, store.read(descriptor)), digester);
     try {
-      await extractLayer(readTar(archive), directory, { canMakeDevices: isRoot, signal });
+      await extractLayer(readTar(archive), directory, { canMakeDevices, signal });
     } catch (error) {
       throw await layerError(store, descriptor, error);
     }

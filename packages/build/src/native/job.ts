@@ -2,6 +2,7 @@ import type { Digest, SourceFile } from '@lkt/core';
 import type { Descriptor } from '@lkt/oci';
 import type { ContextFile } from '../context.ts';
 import type { BuildPlan } from '../dockerfile/steps.ts';
+import type { World } from '../world.ts';
 
 /** A layer of a file system that is being built. `descriptor` is null for one that has no blob. */
 export interface LayerRef {
@@ -23,6 +24,8 @@ export interface Job {
   readonly network: boolean;
   readonly noCache: boolean;
   readonly cpus: number;
+  readonly keepLayers: boolean;
+  readonly world?: World;
 }
 
 /** The layers, for keys: what a file system holds is named by them. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { LktError } from '@lkt/core';
+import type { World } from '../world.ts';
 import { findOnPath } from './tools.ts';
 
 /** How a worker gets a mount namespace of its own. */
@@ -27,6 +28,31 @@ export function chooseNamespace(uid: number): Namespace {
   const argv = ['unshare', '--user', '--mount', '--map-root-user'];
   if (!hasSubordinateIds(uid)) return { argv, isRoot: false, hasUsers: false, owner: String(uid) };
   return { argv: [...argv, '--map-auto'], isRoot: false, hasUsers: true, owner: `${uid}+` };
+}
+
+/** The same in another world, whose surroundings the worker gets from the programs that start it. */
+export function namespaceIn(world: World, uid: number): Namespace {
+  const usual = chooseNamespace(uid);
+  const [unshare = '', ...flags] = usual.argv;
+  // Every user and group there is, under its own number.
+  const everyone = '0:0:4294967295';
+  const withoutRoot = world.userNamespace && usual.isRoot;
+  const users = withoutRoot
+    ? ['--user', `--map-users=${everyone}`, `--map-groups=${everyone}`]
+    : [];
+  const argv = [
+    'sh',
+    '-c',
+    `umask ${world.umask.toString(8)}; exec "$@"`,
+    'sh',
+    ...(world.cpu === undefined ? [] : ['taskset', '--cpu-list', String(world.cpu)]),
+    ...(world.fixedAddresses ? ['setarch', '--addr-no-randomize'] : []),
+    unshare,
+    '--uts',
+    ...users,
+    ...flags,
+  ];
+  return withoutRoot ? { ...usual, argv, isRoot: false } : { ...usual, argv };
 }
 
 function hasSubordinateIds(uid: number): boolean {

@@ -15,6 +15,7 @@ import {
 } from '../dockerfile/steps.ts';
 import { triggerError } from '../dockerfile/triggers.ts';
 import type { StepCache, StepRecord } from '../step-cache.ts';
+import { stepId, type StepResult } from '../world.ts';
 import { type Chain, diffIds, type Job, type LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { Limiter } from './limiter.ts';
@@ -35,6 +36,8 @@ export interface StepExecutor {
 export interface LayerOptions {
   /** Whether the layer is one of the image, and so needs a blob. */
   readonly blob: boolean;
+  /** A layer that is not this one gets a blob in any case. */
+  readonly expected?: Digest;
 }
 
 export interface CopyWork {
@@ -72,6 +75,7 @@ export class PlanRunner {
   readonly #job: Job;
   readonly #parts: RunnerParts;
   readonly #stages = new Map<number, Promise<Chain>>();
+  readonly #results: StepResult[] = [];
   readonly #running: Limiter;
   readonly #abort = new AbortController();
   readonly #signal: AbortSignal;
@@ -101,6 +105,11 @@ export class PlanRunner {
     return this.#stage(plan.target);
   }
 
+  /** What the steps gave that are done. */
+  get results(): readonly StepResult[] {
+    return this.#results;
+  }
+
   /** Aborted when the caller aborts or a stage has failed. */
   get signal(): AbortSignal {
     return this.#signal;
@@ -118,7 +127,7 @@ export class PlanRunner {
   async #build(index: number): Promise<Chain> {
     const stage = this.#job.plan.stages.find((item) => item.index === index);
     if (stage === undefined) throw new Error(`stage ${index} is not in the plan`);
-    const blob = isPartOfTarget(this.#job, index);
+    const blob = this.#job.keepLayers || isPartOfTarget(this.#job, index);
     let chain = (await this.#chain(stage.base)) ?? [];
     for (const [before, step] of stage.steps.entries()) {
       this.#signal.throwIfAborted();
@@ -146,7 +155,11 @@ export class PlanRunner {
     const title = `[${label} ${number}/${stage.steps.length}] ${step.title}`;
     this.#emit({ kind: 'start', id, title });
     try {
-      const { layer, cached } = await this.#layer(prepared, parent, blob);
+      const place = { stage: stage.index, number };
+      const expected = this.#job.world?.expected[stepId(place)];
+      const options = { blob, ...(expected === undefined ? {} : { expected }) };
+      const { key, layer, cached } = await this.#layer(prepared, parent, options);
+      this.#results.push({ ...place, key, layer });
       this.#emit({ kind: 'done', id, cached });
       return layer;
     } catch (error) {
@@ -158,21 +171,22 @@ export class PlanRunner {
   async #layer(
     prepared: Prepared,
     parent: Chain,
-    blob: boolean,
-  ): Promise<{ layer: LayerRef; cached: boolean }> {
+    options: LayerOptions,
+  ): Promise<{ key: string; layer: LayerRef; cached: boolean }> {
+    const { blob } = options;
     const key = this.#parts.cache.key({ ...prepared.question, parent: diffIds(parent) });
     const known = await this.#known(key, blob);
-    if (known !== undefined) return { layer: known, cached: true };
+    if (known !== undefined) return { key, layer: known, cached: true };
     const executor = this.#executor();
     return this.#parts.store.withLock(
       `step-${key}`,
       async () => {
         // Another process may have done it while this one waited.
         const other = await this.#known(key, blob);
-        if (other !== undefined) return { layer: other, cached: true };
-        const record = await prepared.execute(executor, { blob });
+        if (other !== undefined) return { key, layer: other, cached: true };
+        const record = await prepared.execute(executor, options);
         await this.#parts.cache.store(key, record);
-        return { layer: record, cached: false };
+        return { key, layer: record, cached: false };
       },
       { signal: this.#signal, timeoutMs: 24 * 3600 * 1000 },
     );

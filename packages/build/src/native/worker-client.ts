@@ -3,10 +3,9 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { isErrno, LktError, type Reporter } from '@lkt/core';
-import type { Chain } from './job.ts';
 import { type Namespace, namespaceError } from './namespace.ts';
 import { hostEnvironment } from './tools.ts';
-import type { WorkerMessage, WorkerRequest } from './worker-protocol.ts';
+import type { BuildOutcome, WorkerMessage, WorkerRequest } from './worker-protocol.ts';
 
 /** A small nursery: layers stream through in chunks, which a large one would let pile up. */
 const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1', '--heap-growing-percent=25'];
@@ -22,14 +21,14 @@ export async function runWorker(
   request: Omit<WorkerRequest, 'parent' | 'owner' | 'isRoot' | 'hasUsers'>,
   namespace: Namespace,
   { reporter, signal, uid }: { reporter: Reporter; signal?: AbortSignal; uid: number },
-): Promise<Chain> {
+): Promise<BuildOutcome> {
   signal?.throwIfAborted();
   const script = fileURLToPath(new URL('worker.ts', import.meta.url));
   const [program = '', ...flags] = namespace.argv;
   // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
   const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
     stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
-    env: hostEnvironment(request.store),
+    env: { ...hostEnvironment(request.store), ...request.job.world?.environment },
     cwd: '/',
     detached: true,
   });
@@ -85,7 +84,7 @@ export async function runWorker(
       }
       throw new Error(`the worker of the build ended (${status}) without a result: ${complaint}`);
     }
-    if (last.kind === 'result') return last.chain;
+    if (last.kind === 'result') return last;
     if (last.kind === 'crash') throw new Error(`the worker of the build crashed: ${last.stack}`);
     const { code, message, fix, detail, cause } = last;
     throw new LktError(code, message, {

@@ -1,4 +1,5 @@
 import type { Digest, LktErrorCode, ProgressEvent } from '@lkt/core';
+import type { StepResult } from '../world.ts';
 import type { Chain, Job } from './job.ts';
 
 /** What a worker gets, as JSON on standard input. */
@@ -16,10 +17,16 @@ export interface WorkerRequest {
   readonly digests: readonly (readonly [string, Digest])[];
 }
 
+/** The layers of the target, and what each step gave. */
+export interface BuildOutcome {
+  readonly chain: Chain;
+  readonly steps: readonly StepResult[];
+}
+
 /** What a worker says: events, then one of the others. */
 export type WorkerMessage =
   | { readonly kind: 'event'; readonly event: ProgressEvent }
-  | { readonly kind: 'result'; readonly chain: Chain }
+  | ({ readonly kind: 'result' } & BuildOutcome)
   | {
       readonly kind: 'error';
       readonly code: LktErrorCode;

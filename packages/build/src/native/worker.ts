@@ -11,8 +11,8 @@ import { StepCache } from '../step-cache.ts';
 import { OverlayExecutor } from './executor.ts';
 import { LayerDirs } from './layer-dirs.ts';
 import { PlanRunner } from './plan-runner.ts';
-import { mount, prctl, syncFileSystem } from './syscalls.ts';
-import type { WorkerMessage, WorkerRequest } from './worker-protocol.ts';
+import { detach, mount, prctl, setHostname, syncFileSystem } from './syscalls.ts';
+import type { BuildOutcome, WorkerMessage, WorkerRequest } from './worker-protocol.ts';
 
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
@@ -28,7 +28,7 @@ if (process.ppid !== request.parent) process.exit(1);
 process.umask(0o022);
 
 try {
-  say({ kind: 'result', chain: await build(request) });
+  say({ kind: 'result', ...(await build(request)) });
 } catch (error) {
   const known = hostError(error);
   if (known instanceof LktError) {
@@ -41,17 +41,32 @@ try {
 }
 process.exit(0);
 
-async function build({ job, store: dir, owner, isRoot, hasUsers, digests }: WorkerRequest) {
+async function build({
+  job,
+  store: dir,
+  owner,
+  isRoot,
+  hasUsers,
+  digests,
+}: WorkerRequest): Promise<BuildOutcome> {
+  const { world } = job;
   const store = await openStore(dir);
-  const layers = new LayerDirs(dir, owner);
-  await layers.create();
   await using temporary = await store.tempDir();
   chmodSync(temporary.path, 0o700);
+  // In another world nothing is known, and nothing is left.
+  const work = world === undefined ? dir : temporary.path;
+  const layers = new LayerDirs(work, owner);
+  await layers.create();
+  if (world !== undefined) setHostname(world.hostname);
   const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
-  if (isFleeting) {
+  const inMemory = isFleeting || world?.memory !== undefined;
+  if (inMemory) {
     // An overlay cannot hold the upper directory of another, nor whiteouts. Memory can.
-    mount('tmpfs', layers.dir, { type: 'tmpfs', data: 'mode=700' });
+    const size = world?.memory === undefined ? '' : `,size=${world.memory}`;
+    mount('tmpfs', layers.dir, { type: 'tmpfs', data: `mode=700${size}` });
     mkdirSync(`${layers.dir}/tmp`);
+  }
+  if (isFleeting) {
     emitWarning(
       `the store is on an overlay file system: layers are unpacked in memory (put it on a volume with LKT_CACHE)`,
     );
@@ -62,7 +77,7 @@ async function build({ job, store: dir, owner, isRoot, hasUsers, digests }: Work
     emit: (event: Extract<WorkerMessage, { kind: 'event' }>['event']) =>
       say({ kind: 'event', event }),
   };
-  const cache = new StepCache(store);
+  const cache = new StepCache(store, work);
   const executorAbort = new AbortController();
   const signal = AbortSignal.any([abort.signal, executorAbort.signal]);
   const executor = new OverlayExecutor({
@@ -70,7 +85,8 @@ async function build({ job, store: dir, owner, isRoot, hasUsers, digests }: Work
     store,
     layers,
     context,
-    temp: isFleeting ? `${layers.dir}/tmp` : temporary.path,
+    work,
+    temp: inMemory ? `${layers.dir}/tmp` : temporary.path,
     signal,
     isRoot,
     canSetGroups: hasUsers,
@@ -83,10 +99,11 @@ async function build({ job, store: dir, owner, isRoot, hasUsers, digests }: Work
   );
   runner.signal.addEventListener('abort', () => executorAbort.abort(runner.signal.reason));
   try {
-    return await runner.run();
+    return { chain: await runner.run(), steps: runner.results };
   } finally {
     executor.close();
     process.chdir('/');
+    if (inMemory) detach(layers.dir);
     const file = openSync(dir, 'r');
     syncFileSystem(file);
     closeSync(file);

@@ -1,0 +1,202 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism, hostname, release } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
+import type { Descriptor } from '@lkt/oci';
+import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
+import { planRequest, type RequestPlan } from '../request-plan.ts';
+import { stepId, type StepResult, type World } from '../world.ts';
+import type { Circumstances } from './classify-text.ts';
+import { type Culprit, findCulprits } from './culprits.ts';
+import { findMarks } from './marks.ts';
+import { fileDifferences } from './file-differences.ts';
+import { cause } from './cause.ts';
+import { diffLayers } from './layer-diff.ts';
+import { moveContext } from './moved-context.ts';
+import type { CheckReport, StepDifference } from './report.ts';
+import { otherSurroundings } from './surroundings.ts';
+
+export interface CheckOptions {
+  readonly engine: Engine;
+  /** When the first build was made, if just now: milliseconds since 1970. */
+  readonly builtAt?: number;
+}
+
+/** The clocks of some formats go in steps of two seconds. */
+const CLOCK_STEP_MS = 2100;
+
+/**
+ * Builds what has been built a second time, in surroundings that differ in all that must not matter, and compares.
+ *
+ * The first build is answered by the step cache, as far as it can. The second knows nothing but the images it is on:
+ * it has other paths and times of sources, layers in memory instead of on disk, one processor, fixed addresses, another
+ * time, umask, user and name of the machine.
+ * @throws LktError what the engine throws
+ */
+export async function checkBuild(
+  request: BuildRequest,
+  context: BuildContext,
+  { engine, builtAt }: CheckOptions,
+): Promise<CheckReport> {
+  const { store, signal } = context;
+  const planned = await planRequest(request, { ...context, reporter: silentReporter });
+  let first = await build(engine, request, context);
+  await passTime(first.anew ? Date.now() : builtAt, signal);
+  const { notes, second, now, world } = await buildElsewhere(
+    engine,
+    { ...request, name: `${request.name} (second build)` },
+    context,
+    { planned, expected: first.results },
+  );
+  const { stages } = planned.plan;
+  const target = planned.target.index;
+  let culprits = findCulprits(stages, target, first.results, second.results);
+  if (culprits.some((culprit) => culprit.first.layer.descriptor === null)) {
+    // What is compared has to be in the store.
+    first = await build(engine, { ...request, keepLayers: true }, context);
+    culprits = findCulprits(stages, target, first.results, second.results);
+  }
+  const around: Omit<Circumstances, 'command'> = {
+    now,
+    processors: [
+      request.cpus ?? availableParallelism(),
+      world.cpu === undefined ? availableParallelism() : 1,
+    ],
+    hostnames: [hostname(), world.hostname],
+    kernel: release(),
+  };
+  const differences: StepDifference[] = [];
+  for (const culprit of culprits)
+    differences.push(await compareStep(culprit, request, context, around));
+  return {
+    reproducible: first.image.digest === second.image.digest,
+    first: first.image.digest,
+    second: second.image.digest,
+    differences,
+    marks: await findMarks(
+      store,
+      ownLayers(planned, second),
+      request.context,
+      { now, kernel: release(), bootId: bootId() },
+      signal,
+    ),
+    notes,
+  };
+}
+
+interface Outcome {
+  readonly image: Descriptor;
+  readonly results: ReadonlyMap<string, StepResult>;
+  /** Whether a step was done. */
+  readonly anew: boolean;
+}
+
+async function build(
+  engine: Engine,
+  request: BuildRequest,
+  context: BuildContext,
+): Promise<Outcome> {
+  const results = new Map<string, StepResult>();
+  let anew = false;
+  const reporter: Reporter = {
+    emit: (event) => {
+      if (event.kind === 'done' && !event.cached) anew = true;
+      // They have been reported when the image was built.
+      if (event.kind !== 'warning') context.reporter.emit(event);
+    },
+  };
+  const onStep = (result: StepResult): void => void results.set(stepId(result), result);
+  const image = await engine.build(request, { ...context, reporter, onStep });
+  return { image, results, anew };
+}
+
+async function passTime(since: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+  if (since === undefined) return;
+  const left = since + CLOCK_STEP_MS - Date.now();
+  if (left > 0) await sleep(left, undefined, signal === undefined ? {} : { signal });
+}
+
+/** Builds in other surroundings: in those that a build is possible in. */
+async function buildElsewhere(
+  engine: Engine,
+  request: BuildRequest,
+  context: BuildContext,
+  { planned, expected }: { planned: RequestPlan; expected: ReadonlyMap<string, StepResult> },
+): Promise<{ second: Outcome; world: World; notes: readonly string[]; now: number }> {
+  const { store, signal } = context;
+  await using place = await store.tempDir();
+  const sources = await moveContext(request.context, `${place.path}/sources`, signal);
+  const { world: wanted, notes: missing } = otherSurroundings(inputSize(planned));
+  const notes = [...missing];
+  let world: World = {
+    ...wanted,
+    expected: Object.fromEntries(
+      [...expected].map(([id, { layer }]): [string, Digest] => [id, layer.diffId]),
+    ),
+  };
+  for (;;) {
+    const now = Math.floor(Date.now() / 1000);
+    try {
+      const second = await build(engine, { ...request, context: sources, world }, context);
+      return { second, world, notes, now };
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof LktError && error.code === 'INTERRUPTED') throw error;
+      const full = error instanceof LktError && error.code === 'DISK_FULL';
+      const { memory, ...onDisk } = world;
+      if (full && memory !== undefined) {
+        world = onDisk;
+        notes.push('the order of directories is the same: the layers are too large for memory');
+      } else if (world.userNamespace) {
+        world = { ...world, userNamespace: false };
+        notes.push('both builds are by root: the build needs its rights over the machine');
+      } else {
+        throw error;
+      }
+    }
+  }
+}
+
+function inputSize({ images }: RequestPlan): number {
+  const layers = [...images.values()].flatMap(({ manifest }) => manifest.layers);
+  return layers.reduce((sum, { size }) => sum + size, 0);
+}
+
+async function compareStep(
+  { step, first, second, sameInputs, reachesImage }: Culprit,
+  request: BuildRequest,
+  { store, signal }: BuildContext,
+  around: Omit<Circumstances, 'command'>,
+): Promise<StepDifference> {
+  const { line, column } = step.position;
+  const place = { path: request.dockerfile.path, line, column, title: step.title };
+  const [a, b] = [first.layer.descriptor, second.layer.descriptor];
+  if (a === null || b === null) return { step: place, reachesImage, files: [], more: 0 };
+  const { entries, more } = await diffLayers(store, a, b, signal);
+  const told = fileDifferences(entries, { ...around, command: step.title });
+  // Nothing that a COPY or WORKDIR does depends on anything but its inputs.
+  const isBuilder = step.kind !== 'run' || !sameInputs;
+  const files = isBuilder ? told.map((file) => ({ ...file, cause: cause('builder') })) : told;
+  return { step: place, reachesImage, files, more };
+}
+
+/** Layers of the image that are not those of its base, nor copied from the sources or another image. */
+function ownLayers({ plan, target }: RequestPlan, { results }: Outcome): readonly Descriptor[] {
+  const layers: Descriptor[] = [];
+  for (let stage: typeof target | undefined = target; stage !== undefined;) {
+    for (const [before, step] of stage.steps.entries()) {
+      const made = step.kind === 'run' || ('from' in step && step.from.kind === 'stage');
+      const id = stepId({ stage: stage.index, number: before + 1 });
+      const descriptor = results.get(id)?.layer.descriptor;
+      if (made && descriptor !== null && descriptor !== undefined) layers.push(descriptor);
+    }
+    const { base }: typeof target = stage;
+    stage =
+      base.kind === 'stage' ? plan.stages.find(({ index }) => index === base.index) : undefined;
+  }
+  return layers;
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}

@@ -1,0 +1,189 @@
+import { isUtf8 } from 'node:buffer';
+import { gunzipSync } from 'node:zlib';
+import { type Cause, cause } from './cause.ts';
+import { type Circumstances, classifyText } from './classify-text.ts';
+import { DAY } from './dates.ts';
+import { classifyFormat, type Format } from './formats.ts';
+
+/** How two contents differ. */
+export interface ContentDifference {
+  /** What goes after the path: `differs at byte 12: "1" and "2"`. */
+  readonly text: string;
+  readonly cause: Cause;
+}
+
+/** Most of a gzip file's content that is looked at. */
+const MAX_UNPACKED = 64 * 2 ** 20;
+/** How deep archives in archives are looked into. */
+const MAX_DEPTH = 4;
+
+/** Tells where two contents of the file `path` part, and why. */
+export function classifyContent(
+  path: string,
+  first: Buffer,
+  second: Buffer,
+  around: Circumstances,
+  depth = 0,
+): ContentDifference {
+  const inner = depth >= MAX_DEPTH ? undefined : insideGzip(path, first, second, around, depth);
+  if (inner !== undefined) return inner;
+  const format = depth >= MAX_DEPTH ? undefined : classifyFormat(path, first, second);
+  if (format !== undefined) return inFormat(format, around, depth);
+  if (isText(first) && isText(second)) {
+    const found = classifyText(first.toString('latin1'), second.toString('latin1'), around);
+    const offset = firstDifference(first, second, 0);
+    const text = `differs at byte ${offset}: ${quote(found.first)} and ${quote(found.second)}`;
+    return { text, cause: found.cause };
+  }
+  return classifyBinary(first, second, around);
+}
+
+function inFormat(format: Format, around: Circumstances, depth: number): ContentDifference {
+  if (format.kind === 'known') return { text: format.text, cause: format.cause };
+  const { member, first, second } = format;
+  const found = classifyContent(member, first, second, around, depth + 1);
+  return { ...found, text: `in its member ${member}, ${found.text}` };
+}
+
+function insideGzip(
+  path: string,
+  first: Buffer,
+  second: Buffer,
+  around: Circumstances,
+  depth: number,
+): ContentDifference | undefined {
+  if (![first, second].every((data) => data.length > 18 && data.readUInt16BE(0) === 0x1f8b))
+    return undefined;
+  // RFC 1952: the time is the second word.
+  const [one, other] = [first.readUInt32LE(4), second.readUInt32LE(4)];
+  if (one !== other) {
+    const fix = 'compress with gzip -n, or from standard input';
+    return {
+      text: `at byte 4: the time in the header of gzip, ${one} and ${other}`,
+      cause: cause('time', { text: 'a time in the header of gzip', fix }),
+    };
+  }
+  try {
+    const options = { maxOutputLength: MAX_UNPACKED };
+    const [a, b] = [gunzipSync(first, options), gunzipSync(second, options)];
+    if (a.equals(b)) return undefined;
+    const found = classifyContent(path, a, b, around, depth + 1);
+    return { ...found, text: `uncompressed, ${found.text}` };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Places in two binaries that are looked at. */
+const MAX_PLACES = 64;
+
+function classifyBinary(first: Buffer, second: Buffer, around: Circumstances): ContentDifference {
+  let fallback: ContentDifference | undefined;
+  let offset = firstDifference(first, second, 0);
+  const start = offset;
+  for (let places = 0; places < MAX_PLACES && offset < Math.max(first.length, second.length);) {
+    const found = classifyPlace(first, second, offset, around);
+    if (found.cause.kind !== 'unknown' && found.cause.kind !== 'random') return found;
+    fallback ??= found;
+    places += 1;
+    if (first.length !== second.length) break;
+    offset = firstDifference(first, second, offset + 32);
+  }
+  if (
+    first.length !== second.length &&
+    (fallback === undefined || fallback.cause.kind === 'unknown')
+  )
+    return {
+      text: `differs at byte ${start}: ${first.length} and ${second.length} bytes`,
+      cause: fallback?.cause ?? cause('unknown'),
+    };
+  return fallback ?? { text: `differs at byte ${start}`, cause: cause('unknown') };
+}
+
+function classifyPlace(
+  first: Buffer,
+  second: Buffer,
+  offset: number,
+  around: Circumstances,
+): ContentDifference {
+  const [a, b] = [printableAround(first, offset), printableAround(second, offset)];
+  if (a.length >= 4 && b.length >= 4) {
+    const found = classifyText(a, b, around);
+    const text = `differs at byte ${offset}: ${quote(found.first)} and ${quote(found.second)}`;
+    if (found.cause.kind !== 'unknown') return { text, cause: found.cause };
+  }
+  const shown = `differs at byte ${offset}: ${hex(first, offset)} and ${hex(second, offset)}`;
+  if (holdsTime(second, offset, around.now))
+    return { text: shown, cause: cause('time', { text: 'the time of the build, in binary' }) };
+  if (holdsAddress(first, offset) && holdsAddress(second, offset))
+    return { text: shown, cause: cause('address') };
+  const random = looksRandom(first, second, offset);
+  return { text: shown, cause: cause(random ? 'random' : 'unknown', random ? HASHED : {}) };
+}
+
+const HASHED = { text: 'something random, or a hash of something that differs' };
+
+function firstDifference(a: Buffer, b: Buffer, from: number): number {
+  const shortest = Math.min(a.length, b.length);
+  let at = Math.min(from, shortest);
+  // In large steps first.
+  while (at + 4096 <= shortest && a.compare(b, at, at + 4096, at, at + 4096) === 0) at += 4096;
+  while (at < shortest && a[at] === b[at]) at += 1;
+  return at;
+}
+
+function printableAround(data: Buffer, offset: number): string {
+  const isPrintable = (at: number): boolean => {
+    const byte = data[at] ?? 0;
+    return byte >= 0x20 && byte < 0x7f;
+  };
+  let [start, end] = [offset, offset];
+  while (start > 0 && offset - start < 200 && isPrintable(start - 1)) start -= 1;
+  while (end < data.length && end - offset < 200 && isPrintable(end)) end += 1;
+  return data.toString('latin1', start, end);
+}
+
+/** Whether a 32 bit number over the byte at `offset` is a time within a day of `now`. */
+function holdsTime(data: Buffer, offset: number, now: number): boolean {
+  for (let at = Math.max(0, offset - 3); at <= offset && at + 4 <= data.length; at += 1) {
+    for (const value of [data.readUInt32LE(at), data.readUInt32BE(at)])
+      if (Math.abs(value - now) <= DAY) return true;
+  }
+  return false;
+}
+
+/** Whether a 64 bit number over the byte at `offset` is where programs are in memory. */
+function holdsAddress(data: Buffer, offset: number): boolean {
+  for (let at = Math.max(0, offset - 7); at <= offset && at + 8 <= data.length; at += 1) {
+    const top = data.readBigUInt64LE(at) >> 40n;
+    if (top === 0x55n || top === 0x56n || (top >= 0x7cn && top <= 0x7fn)) return true;
+  }
+  return false;
+}
+
+function looksRandom(a: Buffer, b: Buffer, offset: number): boolean {
+  const end = Math.min(offset + 20, a.length, b.length);
+  let equal = 0;
+  for (let at = offset; at < end; at += 1) if (a[at] === b[at]) equal += 1;
+  return end - offset >= 8 && equal <= 2;
+}
+
+function isText(data: Buffer): boolean {
+  const isPlain = data.every(
+    (byte) => byte >= 0x20 || (byte >= 0x08 && byte <= 0x0d) || byte === 0x1b,
+  );
+  return (isPlain && isUtf8(data)) || isNulSeparated(data);
+}
+
+/** As `find -print0` writes. */
+function isNulSeparated(data: Buffer): boolean {
+  return data.at(-1) === 0 && data.every((byte) => byte === 0 || byte >= 0x20 || byte === 0x0a);
+}
+
+function hex(data: Buffer, offset: number): string {
+  return data.toString('hex', offset, offset + 8) || 'its end';
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

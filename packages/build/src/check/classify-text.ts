@@ -1,0 +1,168 @@
+import { type Cause, cause } from './cause.ts';
+import { daySpellings, isEpochNear } from './dates.ts';
+
+/** What is known of two builds, to tell a cause by what they wrote. */
+export interface Circumstances {
+  /** When the second build was made, in seconds since 1970. */
+  readonly now: number;
+  /** The instruction. */
+  readonly command: string;
+  /** How many processors the two builds had. */
+  readonly processors: readonly [number, number];
+  /** Names of the machine in both. */
+  readonly hostnames: readonly string[];
+  /** Release of the kernel. */
+  readonly kernel: string;
+}
+
+/** A place where two texts part, with what stands there. */
+export interface TextDifference {
+  readonly first: string;
+  readonly second: string;
+  readonly cause: Cause;
+}
+
+/** Longest excerpt that is shown. */
+const SHOWN = 60;
+
+/** Tells why two texts differ. Both are one char per byte. */
+export function classifyText(first: string, second: string, around: Circumstances): TextDifference {
+  if (isReordered(first, second)) {
+    const [one, other] = differingLines(first, second)[0] ?? [first, second];
+    return { first: excerpt(one), second: excerpt(other), cause: cause('order') };
+  }
+  let fallback: TextDifference | undefined;
+  for (const [one, other] of differingLines(first, second)) {
+    const [a, b] = differingWords(one, other);
+    const found = {
+      first: excerpt(a),
+      second: excerpt(b),
+      cause: causeOf(a, b, one, other, around),
+    };
+    if (!VAGUE.has(found.cause.kind)) return found;
+    fallback ??= found;
+  }
+  return fallback ?? { first: excerpt(first), second: excerpt(second), cause: cause('unknown') };
+}
+
+/** Causes that a line further down may know better. */
+const VAGUE: ReadonlySet<string> = new Set(['unknown', 'random', 'machine']);
+
+/** Whether two texts have the same lines, or the same words, in another order. */
+function isReordered(first: string, second: string): boolean {
+  return [/[\n\0]/, /[\s,;:]+/].some((separator) => {
+    const [a, b] = [first, second].map((text) => text.split(separator).filter(Boolean).toSorted());
+    return (
+      a !== undefined &&
+      b !== undefined &&
+      a.length > 1 &&
+      a.length === b.length &&
+      a.every((word, index) => word === b[index])
+    );
+  });
+}
+
+/** How many pairs of lines are looked at. */
+const MAX_LINES = 200;
+
+function differingLines(first: string, second: string): (readonly [string, string])[] {
+  const [a, b] = [first.split(/[\n\0]/), second.split(/[\n\0]/)];
+  const pairs: (readonly [string, string])[] = [];
+  for (let at = 0; at < Math.max(a.length, b.length) && pairs.length < MAX_LINES; at += 1) {
+    const [one = '', other = ''] = [a[at], b[at]];
+    if (one !== other) pairs.push([one, other]);
+  }
+  return pairs;
+}
+
+const WORD = /[\w.:+/@%-]/;
+
+/** What differs in two lines, up to the ends of the words it is in. */
+function differingWords(a: string, b: string): readonly [string, string] {
+  const shortest = Math.min(a.length, b.length);
+  let start = 0;
+  while (start < shortest && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < shortest - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
+  while (start > 0 && WORD.test(a[start - 1] ?? '')) start -= 1;
+  while (end > 0 && WORD.test(a.at(-end) ?? '')) end -= 1;
+  return [a.slice(start, a.length - end), b.slice(start, b.length - end)];
+}
+
+const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/i;
+const CLOCK = /\b\d{1,2}:\d\d:\d\d\b/;
+const SHORT_CLOCK = /^\d{1,2}:\d\d$/;
+/** Where Linux puts programs, their heap, libraries and stacks on 64 bit. */
+const ADDRESS = /(?:\b|0x)(?:5[5-6]|7[c-f])[0-9a-f]{10}\b/i;
+const NUMBERS = /^[\d.,:%kKMGTiB\s-]+$/;
+
+function causeOf(a: string, b: string, one: string, other: string, around: Circumstances): Cause {
+  const { now, command } = around;
+  if (UUID.test(a) && UUID.test(b)) return cause('random', { text: 'a uuid, which is random' });
+  const day = new RegExp(daySpellings(now), 'i');
+  if (isTime(b, now) || isTime(a, now)) return cause('time', { text: 'the time of the build' });
+  if (day.test(other) && !day.test(one)) return cause('time', { text: 'the day of the build' });
+  if (CLOCK.test(a) && CLOCK.test(b)) return cause('time', { text: 'the time of day' });
+  if (ADDRESS.test(a) && ADDRESS.test(b)) return cause('address');
+  if (isProcessors(a, b, around)) return cause('processors');
+  if (around.hostnames.some((name) => name !== '' && (a.includes(name) || b.includes(name))))
+    return cause('hostname');
+  if (around.kernel !== '' && (a.includes(around.kernel) || b.includes(around.kernel)))
+    return cause('kernel');
+  if (/\buid=\d|\bgid=\d/.test(one)) return cause('owner');
+  const hint = hintOf(command);
+  if (hint === undefined && SHORT_CLOCK.test(a) && SHORT_CLOCK.test(b))
+    return cause('time', { text: 'the time of day' });
+  if (NUMBERS.test(a) && NUMBERS.test(b)) return hint ?? cause('machine');
+  if (a.startsWith('/') && b.startsWith('/')) return hint ?? cause('path');
+  if (looksRandom(a, b)) return hint ?? cause('random', { text: randomText(a) });
+  return hint ?? cause('unknown');
+}
+
+function isTime(text: string, now: number): boolean {
+  return text.split(/[^\d.]+/).some((word) => isEpochNear(word.replace(/\.$/, ''), now));
+}
+
+function isProcessors(a: string, b: string, { processors }: Circumstances): boolean {
+  if (processors[0] === processors[1]) return false;
+  // Alone, or at the end of an option.
+  const word = (count: number): string => a.replace(/\d+$/, String(count));
+  return /^\D*\d+$/.test(a) && a === word(processors[0]) && b === word(processors[1]);
+}
+
+/** What a command asks for that could be the cause, where the files do not tell. */
+function hintOf(command: string): Cause | undefined {
+  if (
+    /urandom|\/dev\/random|RANDOM|\brand(?:om)?\b|shuf\b|mktemp|uuid|keygen|genrsa|genpkey/i.test(
+      command,
+    )
+  )
+    return cause('random');
+  if (/\/proc\/\S*maps/.test(command)) return cause('address');
+  if (/\/proc\/uptime|\buptime\b|\btime\b/.test(command))
+    return cause('time', { text: 'how long something has gone on' });
+  if (/\bstat\b|\bls\b.* -\w*i|%i\b|\binode|\bdf\b|\bdu\b|\/proc\/\S*mount/.test(command))
+    return cause('file-system');
+  if (/\bdate\b/.test(command)) return cause('time');
+  return undefined;
+}
+
+/** Whether two words of one length agree in next to nothing. */
+function looksRandom(a: string, b: string): boolean {
+  if (a.length < 6 || Math.abs(a.length - b.length) > a.length / 8) return false;
+  const length = Math.min(a.length, b.length);
+  let equal = 0;
+  for (let at = 0; at < length; at += 1) if (a[at] === b[at]) equal += 1;
+  return equal < length * 0.7;
+}
+
+function randomText(text: string): string {
+  return /^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$/i.test(text)
+    ? 'a hash of something that differs, or something random'
+    : 'something random';
+}
+
+function excerpt(text: string): string {
+  const shown = Buffer.from(text.slice(0, SHOWN), 'latin1').toString('utf8');
+  return text.length > SHOWN ? `${shown}…` : shown;
+}

@@ -1,0 +1,180 @@
+import { type Cause, cause } from './cause.ts';
+
+/** What the format of two files says of their difference: why, or which member differs. */
+export type Format =
+  | { readonly kind: 'known'; readonly text: string; readonly cause: Cause }
+  | {
+      readonly kind: 'member';
+      readonly member: string;
+      readonly first: Buffer;
+      readonly second: Buffer;
+    };
+
+/** A file in an archive. */
+interface Member {
+  readonly name: string;
+  readonly time: string;
+  readonly owner: string;
+  readonly content: Buffer;
+}
+
+/** undefined for files of no format that is known, or equal in all that the format says. */
+export function classifyFormat(path: string, first: Buffer, second: Buffer): Format | undefined {
+  return (
+    classifyIndex(path, first, second) ??
+    classifyPyc(first, second) ??
+    classifyArchive('tar', TAR_FIX, tarMembers(first), tarMembers(second)) ??
+    classifyArchive('zip', ZIP_FIX, zipMembers(first), zipMembers(second)) ??
+    classifyArchive('ar', AR_FIX, arMembers(first), arMembers(second))
+  );
+}
+
+const TAR_FIX =
+  'archive with: tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner';
+const ZIP_FIX =
+  'set the times of the files first (touch -d @$SOURCE_DATE_EPOCH), and archive in order: find … | LC_ALL=C sort | TZ=UTC zip -X -@';
+const AR_FIX = 'archive with ar D (and ranlib -D), and name the members in a fixed order';
+
+/** Files that exist to notice changes, and so hold inodes and times. */
+function classifyIndex(path: string, first: Buffer, second: Buffer): Format | undefined {
+  if (path.endsWith('var/cache/ldconfig/aux-cache')) {
+    const fix = 'remove it in the same RUN: rm -f /var/cache/ldconfig/aux-cache';
+    return {
+      kind: 'known',
+      text: 'is the cache of ldconfig',
+      cause: cause('file-system', { text: 'times and inodes of libraries', fix }),
+    };
+  }
+  if ([first, second].every((data) => data.toString('latin1', 0, 4) === 'DIRC')) {
+    const fix = 'remove .git in the same RUN';
+    return {
+      kind: 'known',
+      text: 'is an index of git',
+      cause: cause('file-system', { text: 'times and inodes of files', fix }),
+    };
+  }
+  return undefined;
+}
+
+/** Compiled Python (PEP 552): flags 0 mean that the time of the source follows. */
+function classifyPyc(first: Buffer, second: Buffer): Format | undefined {
+  const files = [first, second];
+  if (!files.every((data) => data.length > 16 && data.readUInt16LE(2) === 0x0a0d)) return undefined;
+  if (!files.every((data) => data.readUInt32LE(4) === 0)) return undefined;
+  const [one, other] = [first.readUInt32LE(8), second.readUInt32LE(8)];
+  if (one === other) return undefined;
+  const fix =
+    'compile with --invalidation-mode unchecked-hash, or not: set PYTHONDONTWRITEBYTECODE=1';
+  return {
+    kind: 'known',
+    text: `has another time of its source: ${one} and ${other}`,
+    cause: cause('time', { text: 'the time of the source of compiled Python', fix }),
+  };
+}
+
+function classifyArchive(
+  format: string,
+  fix: string,
+  first: readonly Member[] | undefined,
+  second: readonly Member[] | undefined,
+): Format | undefined {
+  if (first === undefined || second === undefined) return undefined;
+  const names = (members: readonly Member[]): string[] => members.map(({ name }) => name);
+  const [a, b] = [names(first), names(second)];
+  if (a.join('\n') !== b.join('\n')) {
+    if (a.toSorted().join('\n') !== b.toSorted().join('\n')) return undefined;
+    return known(
+      `has its members in another order`,
+      cause('order', { text: 'the order in which files were found', fix }),
+    );
+  }
+  for (const [index, one] of first.entries()) {
+    const other = second[index];
+    if (other === undefined) return undefined;
+    if (!one.content.equals(other.content) && format !== 'ar')
+      return { kind: 'member', member: one.name, first: one.content, second: other.content };
+    if (one.time !== other.time) {
+      return known(
+        `has another time of its member ${one.name}: ${one.time} and ${other.time}`,
+        cause('time', { text: 'times of files in an archive', fix }),
+      );
+    }
+    if (one.owner !== other.owner) {
+      return known(
+        `has another owner of its member ${one.name}: ${one.owner} and ${other.owner}`,
+        cause('owner', { text: 'owners of files in an archive', fix }),
+      );
+    }
+    if (!one.content.equals(other.content))
+      return { kind: 'member', member: one.name, first: one.content, second: other.content };
+  }
+  return undefined;
+}
+
+function known(text: string, why: Cause): Format {
+  return { kind: 'known', text, cause: why };
+}
+
+/** POSIX, ustar Interchange Format. */
+function tarMembers(data: Buffer): readonly Member[] | undefined {
+  const members: Member[] = [];
+  let at = 0;
+  while (at + 512 <= data.length && data[at] !== 0) {
+    const field = (from: number, length: number): string =>
+      data.toString('latin1', at + from, at + from + length).replace(/[\0 ]+[^]*$/, '');
+    if (data.toString('latin1', at + 257, at + 262) !== 'ustar') return undefined;
+    const size = Number.parseInt(field(124, 12) || '0', 8);
+    if (!Number.isSafeInteger(size)) return undefined;
+    members.push({
+      name: field(0, 100),
+      time: String(Number.parseInt(field(136, 12) || '0', 8)),
+      owner: `${field(108, 8)}:${field(116, 8)} ${field(265, 32)}:${field(297, 32)}`,
+      content: data.subarray(at + 512, at + 512 + size),
+    });
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return members.length === 0 ? undefined : members;
+}
+
+/** APPNOTE.TXT 4.3.7: local headers, as long as each says how long its member is. */
+function zipMembers(data: Buffer): readonly Member[] | undefined {
+  const members: Member[] = [];
+  let at = 0;
+  while (at + 30 <= data.length && data.readUInt32LE(at) === 0x04034b50) {
+    const [size, nameLength, extraLength] = [
+      data.readUInt32LE(at + 18),
+      data.readUInt16LE(at + 26),
+      data.readUInt16LE(at + 28),
+    ];
+    const start = at + 30 + nameLength;
+    const extra = data.toString('hex', start, start + extraLength);
+    members.push({
+      name: data.toString('latin1', at + 30, start),
+      time: `${data.readUInt32LE(at + 10).toString(16)} ${extra}`.trim(),
+      owner: '',
+      content: data.subarray(start + extraLength, start + extraLength + size),
+    });
+    at = start + extraLength + size;
+  }
+  return members.length === 0 ? undefined : members;
+}
+
+/** ar(5) */
+function arMembers(data: Buffer): readonly Member[] | undefined {
+  if (data.toString('latin1', 0, 8) !== '!<arch>\n') return undefined;
+  const members: Member[] = [];
+  let at = 8;
+  while (at + 60 <= data.length) {
+    const header = data.toString('latin1', at, at + 60);
+    const size = Number(header.slice(48, 58).trim());
+    if (!Number.isSafeInteger(size) || size < 0) return undefined;
+    members.push({
+      name: header.slice(0, 16).trim(),
+      time: header.slice(16, 28).trim(),
+      owner: `${header.slice(28, 34).trim()}:${header.slice(34, 40).trim()}`,
+      content: data.subarray(at + 60, at + 60 + size),
+    });
+    at += 60 + size + (size % 2);
+  }
+  return members;
+}

@@ -1,0 +1,47 @@
+import { silentReporter } from '@lkt/core';
+import { openStore } from '@lkt/oci';
+import {
+  type BuildRequest,
+  checkBuild,
+  type CheckReport,
+  type FileDifference,
+  nativeEngine,
+} from '../../src/index.ts';
+import { build } from '../native/fixture.ts';
+
+/** Builds a Dockerfile as `build` of the fixture does, and checks it. */
+export async function checked(
+  storeDir: string,
+  text: string,
+  options: Partial<BuildRequest> = {},
+): Promise<CheckReport> {
+  let request: BuildRequest | undefined;
+  const engine = nativeEngine();
+  await build(storeDir, text, {
+    ...options,
+    engine: {
+      build: async (given, context) => {
+        request = given;
+        return engine.build(given, context);
+      },
+    },
+  });
+  if (request === undefined) throw new Error('nothing was built');
+  const store = await openStore(storeDir);
+  return checkBuild(request, { store, reporter: silentReporter }, { engine, builtAt: Date.now() });
+}
+
+/** The files that differ, by the name of the stage: `FROM base AS hazard-NAME` in the line before the step. */
+export function filesByStage(
+  report: CheckReport,
+  text: string,
+): ReadonlyMap<string, readonly FileDifference[]> {
+  const lines = text.split('\n');
+  return new Map(
+    report.differences.map(({ step, files }) => {
+      const before = lines.slice(0, step?.line ?? 0).toReversed();
+      const stage = before.map((line) => /^FROM \S+ AS (\S+)/.exec(line)?.[1]).find(Boolean);
+      return [stage ?? '', files];
+    }),
+  );
+}
