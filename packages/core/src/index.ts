@@ -1,6 +1,7 @@
 export { type Digest, Digester, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
 export { isErrno, LktError, type LktErrorCode } from './errors.ts';
 export { canonicalJson } from './json.ts';
+export { nearest } from './nearest.ts';
 export { type ProgressEvent, type Reporter, silentReporter } from './progress.ts';
 export { type Position, positionAt, type SourceFile, sourceError } from './source.ts';
-export { nearest, parseYaml, YamlValue } from './yaml.ts';
+export { parseYaml, YamlValue } from './yaml.ts';

@@ -1,16 +1,17 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-  type Scalar,
-} from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
+import type { Document, LineCounter, Node, Scalar } from 'yaml';
 import type { LktError } from './errors.ts';
+import { nearest } from './nearest.ts';
 import { type Position, type SourceFile, sourceError } from './source.ts';
+
+/** A parser of many files, which most processes of a build never need: the first document loads it. */
+const load = createRequire(import.meta.url);
+let loaded: typeof Yaml | undefined;
+function parser(): typeof Yaml {
+  loaded ??= load('yaml') as typeof Yaml;
+  return loaded;
+}
 
 /**
  * A YAML value that knows where it stands, read by asking for the type that is wanted.
@@ -47,23 +48,23 @@ export class YamlValue {
   }
 
   isNull(): boolean {
-    return this.#node === null || (isScalar(this.#node) && this.#node.value === null);
+    return this.#node === null || (parser().isScalar(this.#node) && this.#node.value === null);
   }
 
   isMap(): boolean {
-    return isMap(this.#node);
+    return parser().isMap(this.#node);
   }
 
   isList(): boolean {
-    return isSeq(this.#node);
+    return parser().isSeq(this.#node);
   }
 
   isString(): boolean {
-    return isScalar(this.#node) && typeof this.#node.value === 'string';
+    return parser().isScalar(this.#node) && typeof this.#node.value === 'string';
   }
 
   isInteger(): boolean {
-    return isScalar(this.#node) && Number.isSafeInteger(this.#node.value);
+    return parser().isScalar(this.#node) && Number.isSafeInteger(this.#node.value);
   }
 
   /** A string. A plain scalar that YAML reads as a number or boolean is refused: quoting it is the fix. */
@@ -96,7 +97,7 @@ export class YamlValue {
   }
 
   list(): readonly YamlValue[] {
-    if (!isSeq(this.#node)) throw this.error(`expected a list, found ${this.#kind()}`);
+    if (!parser().isSeq(this.#node)) throw this.error(`expected a list, found ${this.#kind()}`);
     return this.#node.items.map(
       (item, index) =>
         new YamlValue(
@@ -111,14 +112,14 @@ export class YamlValue {
 
   /** The entries of a mapping in written order. Keys are strings and appear once. */
   entries(): ReadonlyMap<string, YamlValue> {
-    if (!isMap(this.#node)) throw this.error(`expected a mapping, found ${this.#kind()}`);
+    if (!parser().isMap(this.#node)) throw this.error(`expected a mapping, found ${this.#kind()}`);
     const entries = new Map<string, YamlValue>();
     for (const { key, value } of this.#node.items) {
       const at =
         (key as Node | null)?.range == null
           ? this.position
           : linePosition(this.#lines, (key as Node).range?.[0] ?? 0);
-      if (!isScalar(key) || key.value === null)
+      if (!parser().isScalar(key) || key.value === null)
         throw sourceError('CONFIG_INVALID', this.file, at, 'expected a simple key');
       const name = key.source ?? plainText(key.value);
       const path = this.path === '' ? name : `${this.path}.${name}`;
@@ -160,15 +161,15 @@ export class YamlValue {
   }
 
   #scalar(): Scalar {
-    if (!isScalar(this.#node)) throw this.error(`expected a value, found ${this.#kind()}`);
+    if (!parser().isScalar(this.#node)) throw this.error(`expected a value, found ${this.#kind()}`);
     return this.#node;
   }
 
   #kind(): string {
-    if (isMap(this.#node)) return 'a mapping';
-    if (isSeq(this.#node)) return 'a list';
-    if (isAlias(this.#node)) return 'an alias';
-    if (!isScalar(this.#node) || this.#node.value === null) return 'nothing';
+    if (parser().isMap(this.#node)) return 'a mapping';
+    if (parser().isSeq(this.#node)) return 'a list';
+    if (parser().isAlias(this.#node)) return 'an alias';
+    if (!parser().isScalar(this.#node) || this.#node.value === null) return 'nothing';
     return typeof this.#node.value === 'string'
       ? 'text'
       : `the ${typeof this.#node.value} ${this.#node.source ?? ''}`;
@@ -177,7 +178,7 @@ export class YamlValue {
 
 /** `Node.toJS` wants a document; a node without aliases needs nothing from it. */
 function doc(node: Node): Document {
-  const holder = parseDocument('');
+  const holder = parser().parseDocument('');
   holder.contents = node as never;
   return holder;
 }
@@ -193,36 +194,16 @@ function linePosition(lines: LineCounter, offset: number): Position {
 }
 
 function keyPosition(node: Node | null, lines: LineCounter, name: string): Position | undefined {
-  if (!isMap(node)) return undefined;
+  if (!parser().isMap(node)) return undefined;
   for (const { key } of node.items) {
-    if (isScalar(key) && (key.source ?? plainText(key.value)) === name && key.range != null)
+    if (
+      parser().isScalar(key) &&
+      (key.source ?? plainText(key.value)) === name &&
+      key.range != null
+    )
       return linePosition(lines, key.range[0]);
   }
   return undefined;
-}
-
-/** The candidate with the fewest edits from `word`, if it is close enough to be what was meant. */
-export function nearest<K extends string>(word: string, candidates: readonly K[]): K | undefined {
-  let best: K | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 /**
@@ -233,8 +214,8 @@ function editDistance(a: string, b: string): number {
  * @throws LktError CONFIG_INVALID with line and column, for bad syntax, duplicate keys, several documents, aliases.
  */
 export function parseYaml(file: SourceFile): YamlValue {
-  const lines = new LineCounter();
-  const document = parseDocument(file.text, {
+  const lines = new (parser().LineCounter)();
+  const document = parser().parseDocument(file.text, {
     lineCounter: lines,
     keepSourceTokens: true,
     uniqueKeys: true,
@@ -251,7 +232,7 @@ export function parseYaml(file: SourceFile): YamlValue {
 }
 
 function refuseAliases(file: SourceFile, lines: LineCounter, node: unknown): void {
-  if (isAlias(node)) {
+  if (parser().isAlias(node)) {
     throw sourceError(
       'CONFIG_INVALID',
       file,
@@ -262,12 +243,12 @@ function refuseAliases(file: SourceFile, lines: LineCounter, node: unknown): voi
       },
     );
   }
-  if (isMap(node)) {
+  if (parser().isMap(node)) {
     for (const { key, value } of node.items) {
       refuseAliases(file, lines, key);
       refuseAliases(file, lines, value);
     }
-  } else if (isSeq(node)) {
+  } else if (parser().isSeq(node)) {
     for (const item of node.items) refuseAliases(file, lines, item);
   }
 }

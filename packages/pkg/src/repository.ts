@@ -105,32 +105,41 @@ export async function readTrees(
   commit: string,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
-  const trees = new Map<string, string>();
+  const named = paths.filter((path) => path !== '');
+  // One call where one is enough.
+  if (named.length === paths.length) {
+    const trees = await listTrees(git, root, named, `${commit}^{tree}`, { exits: [128], signal });
+    if (trees !== undefined) return trees;
+  }
   const verified = await git.run(
     root,
     ['rev-parse', '--verify', '--quiet', '--end-of-options', `${commit}^{tree}`],
     { exits: [1], signal },
   );
   if (verified.exit !== 0) {
-    if (commit === 'HEAD') return trees;
+    if (commit === 'HEAD') return new Map();
     throw new LktError('GIT_FAILED', `git knows no commit "${commit}"`);
   }
   const top = verified.stdout.trim();
-  if (paths.includes('')) trees.set('', top);
-  const named = paths.filter((path) => path !== '');
-  if (named.length === 0) return trees;
-  const { stdout } = await git.run(
-    root,
-    [
-      'ls-tree',
-      '-z',
-      '--full-tree',
-      top,
-      '--',
-      ...named.map((p) => Buffer.from(p, 'latin1').toString()),
-    ],
-    { signal },
-  );
+  const trees = (await listTrees(git, root, named, top, { signal })) ?? new Map<string, string>();
+  if (named.length < paths.length) trees.set('', top);
+  return trees;
+}
+
+/** Ids of the directories' trees in a tree; undefined when git exits with one of `exits`. */
+async function listTrees(
+  git: Git,
+  root: string,
+  paths: readonly string[],
+  tree: string,
+  options: { readonly exits?: readonly number[]; readonly signal: AbortSignal | undefined },
+): Promise<Map<string, string> | undefined> {
+  const trees = new Map<string, string>();
+  if (paths.length === 0) return trees;
+  const names = paths.map((path) => Buffer.from(path, 'latin1').toString());
+  const list = ['ls-tree', '-z', '--full-tree', '--end-of-options', tree, '--', ...names];
+  const { stdout, exit } = await git.run(root, list, options);
+  if (exit !== 0) return undefined;
   for (const record of records(stdout)) {
     const match = /^\d{6} tree ([0-9a-f]+)\t(.+)$/s.exec(record);
     if (match?.[1] !== undefined && match[2] !== undefined) trees.set(match[2], match[1]);

@@ -111,21 +111,26 @@ async function resolveSubject(subject: HashSubject): Promise<Subject> {
   };
 }
 
-/** The repository that each directory is in; directories outside git are absent. */
+/**
+ * The repository that each directory is in; directories outside git are absent.
+ * @param top of a work tree that is known already
+ */
 export async function readRepositories(
   git: Git,
   dirs: readonly string[],
   signal?: AbortSignal,
+  top?: string,
 ): Promise<ReadonlyMap<string, Repository>> {
-  const tops = new Map<string, string[]>();
+  const tops = new Map<string, string[]>(top === undefined ? [] : [[top, []]]);
   for (const dir of new Set(dirs)) {
-    const top = (await knownTop([...tops.keys()], dir)) ?? (await findTop(git, dir));
-    if (top !== undefined) tops.set(top, [...(tops.get(top) ?? []), dir]);
+    const found = (await knownTop([...tops.keys()], dir)) ?? (await findTop(git, dir));
+    if (found !== undefined) tops.set(found, [...(tops.get(found) ?? []), dir]);
   }
   const result = new Map<string, Repository>();
   await Promise.all(
-    [...tops].map(async ([top, inside]) => {
-      const repository = await readRepository(git, top, inside, signal);
+    [...tops].map(async ([root, inside]) => {
+      if (inside.length === 0) return;
+      const repository = await readRepository(git, root, inside, signal);
       for (const dir of inside) result.set(dir, repository);
     }),
   );

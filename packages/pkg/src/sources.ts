@@ -29,7 +29,7 @@ export async function readSources(
   const dirs = items.flatMap(({ item, extra }) => [item.dir, ...extra]);
   const known =
     options.hashPath === undefined
-      ? await readRepositories(workspace.git, dirs, options.signal)
+      ? await readRepositories(workspace.git, dirs, options.signal, workspace.gitTop)
       : undefined;
   const subjects = items.map(({ item, extra }) => ({
     ...options,

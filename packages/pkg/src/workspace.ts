@@ -16,6 +16,8 @@ export type Package = PackageSpec;
 export interface Workspace {
   /** Top of the git work tree; outside git the nearest directory above with one of the three, else the start. */
   readonly root: string;
+  /** Top of the git work tree, if it is in one. */
+  readonly gitTop: string | undefined;
   /** By `org/image`, sorted. */
   readonly packages: ReadonlyMap<string, Package>;
   readonly byDir: ReadonlyMap<string, Package>;
@@ -48,8 +50,9 @@ const PARENTS = ['pkg', 'tools', 'kernel'];
 export async function openWorkspace(dir: string, options: WorkspaceOptions): Promise<Workspace> {
   const start = await realpath(dir);
   const git = createGit(options.env);
-  const root = (await findTop(git, start)) ?? (await findRoot(start));
-  const workspace = new OpenWorkspace(root, start, git, options.buildYml ?? BUILD_YML);
+  const gitTop = await findTop(git, start);
+  const root = gitTop ?? (await findRoot(start));
+  const workspace = new OpenWorkspace(root, gitTop, start, git, options.buildYml ?? BUILD_YML);
   for (const candidate of await candidates(root, workspace.buildYml))
     await workspace.load(candidate);
   return workspace;
@@ -57,14 +60,16 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
 
 class OpenWorkspace implements Workspace {
   readonly root: string;
+  readonly gitTop: string | undefined;
   readonly packages = new Map<string, Package>();
   readonly byDir = new Map<string, Package>();
   readonly git: Git;
   readonly buildYml: string;
   readonly #start: string;
 
-  constructor(root: string, start: string, git: Git, buildYml: string) {
+  constructor(root: string, gitTop: string | undefined, start: string, git: Git, buildYml: string) {
     this.root = root;
+    this.gitTop = gitTop;
     this.#start = start;
     this.git = git;
     this.buildYml = buildYml;

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Dockerd extends AsyncDisposable {
   /** For the docker program. */
   readonly environment: Readonly<Record<string, string>>;
+  readonly pid: number;
 }
 
 export async function startDockerd(directory: string): Promise<Dockerd> {
@@ -46,7 +47,7 @@ export async function startDockerd(directory: string): Promise<Dockerd> {
     HOME: directory,
     DOCKER_HOST: `unix://${at('socket')}`,
   };
-  return { environment, [Symbol.asyncDispose]: stop };
+  return { environment, pid: child.pid ?? 0, [Symbol.asyncDispose]: stop };
 }
 
 async function ready(socket: string): Promise<void> {

@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A Dockerfile in a workspace of its own. */
+export interface Case {
+  readonly name: string;
+  /** Steps with RUN; each is one process that does next to nothing, except where the case is about something else. */
+  readonly commands: number;
+  /** The directory of the package, in a git work tree. */
+  readonly directory: string;
+  /** The same Dockerfile outside, for builders that call the base image `base`. */
+  readonly dockerfile: string;
+}
+
+interface Text {
+  readonly name: string;
+  readonly commands: number;
+  /** The Dockerfile FROM an image. */
+  readonly text: (base: string) => string;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** A compiler in the first stage, a program in the second: what most packages look like. */
+const SAMPLE: Text = {
+  name: 'sample',
+  commands: 2,
+  text: (base) => `FROM ${base} AS build
+WORKDIR /src
+COPY . .
+RUN make CC=gcc
+RUN mkdir -p /out/bin && cp hello /out/bin/hello && ln -s hello /out/bin/hi
+FROM scratch
+COPY --from=build /out/ /
+CMD ["/bin/hello"]
+`,
+  files: new Map([
+    ['Makefile', 'hello: hello.c\n\t$(CC) -O2 -static -o $@ $<\n'],
+    ['hello.c', '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n'],
+  ]),
+};
+
+const STEPS: Text = {
+  name: 'steps',
+  commands: 36,
+  text: (base) =>
+    [
+      `FROM ${base} AS build`,
+      'RUN mkdir /out',
+      ...Array.from({ length: 35 }, (_, step) => `RUN echo ${step} > /out/${step}`),
+      'FROM scratch',
+      'COPY --from=build /out/ /',
+      '',
+    ].join('\n'),
+  files: new Map(),
+};
+
+const CONTEXT: Text = {
+  name: 'context',
+  commands: 1,
+  text: (base) => `FROM ${base} AS build
+COPY . /src
+RUN find /src -type f | wc -l > /count
+FROM scratch
+COPY --from=build /count /
+`,
+  files: new Map(
+    Array.from({ length: 5000 }, (_, file) => [
+      `d${file % 50}/f${file}.txt`,
+      `${file}\n`.repeat(1 + (file % 4000)),
+    ]),
+  ),
+};
+
+const SINGLE: Text = {
+  name: 'single',
+  commands: 1,
+  text: (base) => `FROM ${base}
+RUN echo 1 > /etc/one
+CMD ["/bin/sh"]
+`,
+  files: new Map(),
+};
+
+/** Writes the workspaces. @param base reference with digest of the base image in lkt's store */
+export function writeCases(directory: string, base: string): readonly Case[] {
+  return [SAMPLE, STEPS, CONTEXT, SINGLE].map((text) => write(directory, base, text));
+}
+
+function write(parent: string, base: string, { name, commands, text, files }: Text): Case {
+  const top = join(parent, name);
+  const directory = join(top, 'pkg', name);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'build.yml'), `org: bench\nimage: ${name}\narches: [amd64]\n`);
+  writeFileSync(join(directory, 'Dockerfile'), text(base));
+  for (const [path, content] of files) {
+    mkdirSync(join(directory, path, '..'), { recursive: true });
+    writeFileSync(join(directory, path), content);
+  }
+  const git = (...args: readonly string[]): void => {
+    const who = ['-c', 'user.name=bench', '-c', 'user.email=bench@localhost'];
+    execFileSync('git', [...who, ...args], { cwd: top, stdio: ['ignore', 'ignore', 'pipe'] });
+  };
+  git('init', '--quiet');
+  git('add', '--all');
+  git('commit', '--quiet', '--message', 'bench');
+  const dockerfile = join(parent, `${name}.Dockerfile`);
+  writeFileSync(dockerfile, text('base'));
+  return { name, commands, directory, dockerfile };
+}

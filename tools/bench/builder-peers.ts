@@ -1,0 +1,138 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Case } from './builder-cases.ts';
+import { root, type Subject } from './measure.ts';
+
+/** How much of the work has been done before. */
+export const STATES = ['cold', 'no-cache', 'warm'] as const;
+export type State = (typeof STATES)[number];
+
+/** An OCI layout with one image, which all builders take their base from. */
+export interface Base {
+  readonly layout: string;
+  readonly name: string;
+  readonly digest: string;
+}
+
+interface Named {
+  readonly digest: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** Makes a layout of the image that `store` has under a name; its blobs are links. */
+export function makeBase(store: string, name: string, layout: string): Base {
+  const { manifests } = read(join(store, 'index.json')) as { manifests: readonly Named[] };
+  const found = manifests.find(
+    ({ annotations }) =>
+      annotations?.['org.opencontainers.image.ref.name']?.startsWith(`docker.io/${name}:`) === true,
+  );
+  if (found === undefined) throw new Error(`${name} is not in ${store}: build it first`);
+  const index = read(blob(store, found.digest)) as { manifests: readonly [Named] };
+  const [image] = index.manifests;
+  const { config, layers } = read(blob(store, image.digest)) as {
+    config: Named;
+    layers: readonly Named[];
+  };
+  mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
+  for (const { digest } of [found, image, config, ...layers])
+    linkSync(blob(store, digest), blob(layout, digest));
+  cpSync(join(store, 'oci-layout'), join(layout, 'oci-layout'));
+  const annotations = { 'org.opencontainers.image.ref.name': 'base' };
+  const entry = { ...image, mediaType: 'application/vnd.oci.image.manifest.v1+json', annotations };
+  writeFileSync(
+    join(layout, 'index.json'),
+    JSON.stringify({ schemaVersion: 2, manifests: [entry] }),
+  );
+  return { layout, name, digest: found.digest };
+}
+
+function read(path: string): unknown {
+  return JSON.parse(readFileSync(path, 'utf8'));
+}
+
+function blob(layout: string, digest: string): string {
+  return join(layout, 'blobs/sha256', digest.slice('sha256:'.length));
+}
+
+/** What does the same case in the same state. */
+export type Builder = (item: Case, state: State) => Subject;
+
+export function lkt(base: Base, directory: string): Builder {
+  mkdirSync(directory);
+  return (item, state) => {
+    const store = join(directory, item.name);
+    const fresh = (): void => {
+      rmSync(store, { recursive: true, force: true });
+      execFileSync('cp', ['-al', base.layout, store]);
+      rmSync(join(store, 'index.json'));
+      writeFileSync(join(store, 'index.json'), '{"schemaVersion":2,"manifests":[]}');
+    };
+    const flags = state === 'no-cache' ? ['--force', '--no-cache'] : [];
+    return {
+      name: 'lkt',
+      command: [
+        join(root, 'lkt'),
+        'pkg',
+        'build',
+        '--quiet',
+        '--cache',
+        store,
+        ...flags,
+        item.directory,
+      ],
+      cwd: item.directory,
+      ...(state === 'cold' ? { before: fresh } : {}),
+    };
+  };
+}
+
+/** Docker's BuildKit, with the image going into its image store. */
+export function docker(base: Base, server: number, env: Readonly<Record<string, string>>): Builder {
+  return (item, state) => {
+    const run = (...args: readonly string[]): void =>
+      void execFileSync('docker', args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const empty = (): void => {
+      run('image', 'prune', '--all', '--force');
+      run('buildx', 'prune', '--all', '--force');
+    };
+    return {
+      name: 'docker',
+      command: [
+        ['docker', 'buildx', 'build', '--quiet', '--provenance=false', '--network=none'],
+        ['--build-context', `base=oci-layout://${base.layout}:base`],
+        ['--build-arg', 'SOURCE_DATE_EPOCH=0', '--tag', `bench/${item.name}`],
+        state === 'no-cache' ? ['--no-cache'] : [],
+        ['--file', item.dockerfile, item.directory],
+      ].flat(),
+      env,
+      server,
+      ...(state === 'cold' ? { before: empty } : {}),
+    };
+  };
+}
+
+export function buildah(base: Base, directory: string): Builder {
+  mkdirSync(directory, { recursive: true });
+  const policy = join(directory, 'policy.json');
+  writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
+  return (item, state) => {
+    const home = join(directory, item.name);
+    const storage = `--root ${home}/root --runroot ${home}/run --storage-driver overlay`;
+    const pull = `buildah ${storage} pull --quiet --signature-policy ${policy} oci:${base.layout}:base`;
+    const build = [
+      `buildah ${storage} build --quiet --layers --timestamp 0`,
+      // The quickest it has; with it there are no network namespaces.
+      `--isolation chroot --network host --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --pull=never --signature-policy ${policy}`,
+      state === 'no-cache' ? '--no-cache' : '',
+      `--build-context base=container-image://$(${pull})`,
+      `--tag bench/${item.name} --file ${item.dockerfile} ${item.directory}`,
+    ].join(' ');
+    return {
+      name: 'buildah',
+      // It leaves its storage mounted on itself.
+      command: ['unshare', '--mount', 'sh', '-ec', build],
+      ...(state === 'cold' ? { before: () => rmSync(home, { recursive: true, force: true }) } : {}),
+    };
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * How long building packages takes, against `docker buildx` and `buildah`.
+ *
+ *     node_modules/.bin/node tools/bench/builder.ts [--runs N] [--json] [--only CASE,…] [--without-peers]
+ *
+ * Needs root, git, dockerd with buildx, buildah, and the image that is built on in the store (`./lkt pkg build tools/c`
+ * once). Starts a dockerd of its own; everything it makes is in a directory that is then removed.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startDockerd } from '../../packages/build/test/buildkit/dockerd.ts';
+import { type Case, writeCases } from './builder-cases.ts';
+import {
+  buildah,
+  type Builder,
+  docker,
+  lkt,
+  makeBase,
+  type State,
+  STATES,
+} from './builder-peers.ts';
+import { measure, type Measurement, root } from './measure.ts';
+
+interface Row extends Measurement {
+  readonly case: string;
+  readonly state: State;
+}
+
+const { values } = parseArgs({
+  options: {
+    base: { type: 'string', default: 'lkt/c' },
+    runs: { type: 'string', default: '11' },
+    json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    'without-peers': { type: 'boolean', default: false },
+  },
+});
+const runs = Number(values.runs);
+const directory = mkdtempSync(join(tmpdir(), 'lkt-bench-'));
+try {
+  const base = makeBase(storeDirectory(), values.base, join(directory, 'base'));
+  const all = writeCases(directory, `${base.name}@${base.digest}`);
+  const cases = all.filter(({ name }) => values.only?.split(',').includes(name) ?? true);
+  const ours = lkt(base, join(directory, 'stores'));
+  if (values['without-peers']) {
+    report(await rows(cases, [ours]), cases);
+  } else {
+    await using dockerd = await startDockerd(join(directory, 'docker'));
+    const peers = [
+      docker(base, dockerd.pid, dockerd.environment),
+      buildah(base, join(directory, 'buildah')),
+    ];
+    report(await rows(cases, [ours, ...peers]), cases);
+  }
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** Everything is measured cold first, so that all that comes after finds the work done. */
+async function rows(cases: readonly Case[], builders: readonly Builder[]): Promise<Row[]> {
+  const found: Row[] = [];
+  for (const item of cases) {
+    for (const state of STATES) {
+      const subjects = builders.map((builder) => builder(item, state));
+      const often = state === 'cold' ? Math.min(runs, 5) : runs;
+      const measurements = await measure(subjects, often);
+      found.push(...measurements.map((row) => ({ case: item.name, state, ...row })));
+    }
+  }
+  return found;
+}
+
+function line(...columns: readonly string[]): void {
+  const [first = '', second = '', ...rest] = columns;
+  const cells = rest.map((column) => column.padStart(12));
+  process.stdout.write(`${first.padEnd(18)}${second.padEnd(9)}${cells.join('')}\n`);
+}
+
+function report(found: readonly Row[], cases: readonly Case[]): void {
+  const each = perCommand(found, cases);
+  if (values.json) {
+    const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version };
+    process.stdout.write(
+      `${JSON.stringify({ machine, runs, rows: found, perCommand: each }, null, 2)}\n`,
+    );
+    return;
+  }
+  line('', '', 'median ms', 'least–most', 'CPU ms', 'peak MB', 'times lkt');
+  for (const row of found) {
+    const ours = found.find((other) => other.case === row.case && other.state === row.state);
+    line(
+      `${row.case} ${row.state}`,
+      row.name,
+      row.median.toFixed(0),
+      `${row.least.toFixed(0)}–${row.most.toFixed(0)}`,
+      row.processor.toFixed(0),
+      row.memory.toFixed(0),
+      (row.median / (ours?.median ?? 1)).toFixed(1),
+    );
+  }
+  for (const { name, milliseconds } of each) line('per RUN', name, milliseconds.toFixed(0));
+}
+
+/** What a RUN that does nothing costs: of the steps anew, less what is spent when there is nothing to do. */
+function perCommand(
+  found: readonly Row[],
+  cases: readonly Case[],
+): readonly { name: string; milliseconds: number }[] {
+  const steps = cases.find(({ name }) => name === 'steps');
+  const of = (state: State): readonly Row[] =>
+    found.filter((row) => row.case === 'steps' && row.state === state);
+  return of('no-cache').map(({ name, median }) => {
+    const idle = of('warm').find((row) => row.name === name)?.median ?? 0;
+    return { name, milliseconds: (median - idle) / (steps?.commands ?? 1) };
+  });
+}
+
+function storeDirectory(): string {
+  const { settings } = JSON.parse(
+    execFileSync(join(root, 'lkt'), ['env', '--json'], { encoding: 'utf8' }),
+  ) as { readonly settings: readonly { readonly name: string; readonly value: string }[] };
+  return settings.find(({ name }) => name === 'LKT_CACHE')?.value ?? '';
+}
