@@ -43,6 +43,7 @@ export { readFile, readFiles } from './read-files.ts';
 export { familiarReference, formatReference, parseReference, type Reference } from './reference.ts';
 export { type NewReferrer, writeReferrer } from './referrers.ts';
 export { openStore, type Store } from './store.ts';
+export { isTarHeader } from './tar-header.ts';
 export { normalPath, readTar, type TarEntry, type TarLimits } from './tar-reader.ts';
 export { writeTar } from './tar-writer.ts';
 export { removeTree } from './temp.ts';

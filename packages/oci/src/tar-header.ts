@@ -101,3 +101,15 @@ export function checksums(block: Uint8Array): { unsigned: number; signed: number
 export function padding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
 }
+
+/** Whether a block is the header of an entry: it holds something, and its checksum is right. */
+export function isTarHeader(block: Uint8Array): boolean {
+  if (block.length !== BLOCK || block.every((byte) => byte === 0)) return false;
+  const { start, length } = field.checksum;
+  const digits = Buffer.from(block).toString('latin1', start, start + length);
+  const match = /^[ \0]*([0-7]+)[ \0]*$/.exec(digits);
+  if (match === null) return false;
+  const sum = Number.parseInt(match[1] ?? '', 8);
+  const { unsigned, signed } = checksums(block);
+  return sum === unsigned || sum === signed;
+}

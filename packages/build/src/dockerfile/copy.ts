@@ -27,19 +27,43 @@ export interface CopyPlan {
   readonly directories: readonly RawPath[];
 }
 
+/** An archive that ADD unpacks into a directory, which is made like those of a plan. */
+export interface ArchiveEntry {
+  readonly source: RawPath;
+  readonly target: RawPath;
+  readonly directories: readonly RawPath[];
+}
+
+/** What an ADD does one after the other: later ones find what earlier ones made. */
+export type AddPart = CopyPlan | { readonly archive: ArchiveEntry };
+
+export interface PlanOptions {
+  readonly file: SourceFile;
+  /** Whether a path of the image that is being built is a directory now, symlinks followed. */
+  readonly isDirectory: (path: RawPath) => boolean;
+}
+
+/**
+ * As `planCopy`, for an ADD of archives, each of which is a part of its own.
+ * @param isArchive whether a file of the tree is to be unpacked.
+ */
+export function planAdd(
+  step: CopyStep,
+  tree: SourceTree,
+  options: PlanOptions,
+  isArchive: (source: RawPath) => boolean,
+): readonly AddPart[] {
+  return new CopyPlanner(step, tree, options, isArchive).parts();
+}
+
 /**
  * Which files a COPY or ADD copies, and where to (Dockerfile reference, "COPY"). Sources over the network are not
  * looked at.
  *
  * A source that is a symlink is followed, inside the tree; symlinks below a source stay symlinks.
- * @param isDirectory whether a path of the image that is being built is a directory now, symlinks followed.
  * @throws LktError DOCKERFILE_INVALID when a source does not exist, several files want to be one, a pattern is bad.
  */
-export function planCopy(
-  step: CopyStep,
-  tree: SourceTree,
-  options: { readonly file: SourceFile; readonly isDirectory: (path: RawPath) => boolean },
-): CopyPlan {
+export function planCopy(step: CopyStep, tree: SourceTree, options: PlanOptions): CopyPlan {
   return new CopyPlanner(step, tree, options).plan();
 }
 
@@ -50,21 +74,31 @@ class CopyPlanner {
   readonly #finder: SourceFinder;
   readonly #isDirectory: (path: RawPath) => boolean;
   readonly #exclude: IgnorePatterns;
-  readonly #entries = new Map<RawPath, CopyEntry>();
-  readonly #files = new Map<RawPath, string>();
-  readonly #directories = new Set<RawPath>();
+  readonly #isArchive: (source: RawPath) => boolean;
+  readonly #parts: AddPart[] = [];
+  #entries = new Map<RawPath, CopyEntry>();
+  #files = new Map<RawPath, string>();
+  #directories = new Set<RawPath>();
 
   constructor(
     step: CopyStep,
     tree: SourceTree,
-    options: { readonly file: SourceFile; readonly isDirectory: (path: RawPath) => boolean },
+    options: PlanOptions,
+    isArchive: (source: RawPath) => boolean = () => false,
   ) {
     this.#step = step;
     this.#tree = tree;
     this.#file = options.file;
     this.#finder = new SourceFinder(step, tree, options.file);
     this.#isDirectory = options.isDirectory;
+    this.#isArchive = isArchive;
     this.#exclude = this.#pattern(undefined, () => new IgnorePatterns(step.exclude));
+  }
+
+  parts(): readonly AddPart[] {
+    const rest = this.plan();
+    const isEmpty = rest.entries.length + rest.files.length + rest.directories.length === 0;
+    return isEmpty && this.#parts.length > 0 ? this.#parts : [...this.#parts, rest];
   }
 
   plan(): CopyPlan {
@@ -83,11 +117,23 @@ class CopyPlanner {
       this.#files.set(target, content);
       this.#makeParents(target);
     }
+    return this.#planned();
+  }
+
+  #planned(): CopyPlan {
     return {
       entries: [...this.#entries.values()].toSorted((a, b) => compare(a.target, b.target)),
       files: [...this.#files].map(([target, content]) => ({ target, content })),
       directories: [...this.#directories].toSorted(compare),
     };
+  }
+
+  /** What came before an archive is a part before it. */
+  #addArchive(source: RawPath, target: RawPath): void {
+    if (this.#entries.size > 0) this.#parts.push(this.#planned());
+    const directories = target === '' ? [] : [...parentsOf(target), target];
+    this.#parts.push({ archive: { source, target, directories } });
+    [this.#entries, this.#files, this.#directories] = [new Map(), new Map(), new Set()];
   }
 
   #intoDirectory(destination: RawPath): boolean {
@@ -97,7 +143,10 @@ class CopyPlanner {
   }
 
   #add(matches: readonly Match[], source: CopySource, destination: RawPath): void {
-    const files = matches.filter((match) => match.type !== 'directory');
+    const files = matches.filter(
+      ({ type, source: path }) =>
+        type !== 'directory' && !(type === 'file' && this.#isArchive(path)),
+    );
     if (files.length > 1 && !this.#intoDirectory(destination)) {
       throw this.#error(
         source,
@@ -114,6 +163,10 @@ class CopyPlanner {
       }
       const name = baseName(match.path);
       if (this.#exclude.ignores(fromRaw(name))) continue;
+      if (match.type === 'file' && this.#isArchive(match.source)) {
+        this.#addArchive(match.source, destination);
+        continue;
+      }
       const target = this.#intoDirectory(destination) ? joinPath(destination, name) : destination;
       this.#makeParents(target);
       this.#put({ source: match.source, target, type: match.type, alone: true }, source);

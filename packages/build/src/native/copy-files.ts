@@ -11,10 +11,11 @@ import {
 } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { Digester, LktError, type SourceFile, sourceError } from '@lkt/core';
-import { baseName, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
-import type { Context } from '../context.ts';
-import type { CopyPlan } from '../dockerfile/copy.ts';
+import { baseName, fromRaw, parentPath, type RawPath, readTar, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { Context } from '../context.ts';
+import type { ArchiveEntry, CopyPlan } from '../dockerfile/copy.ts';
 import type { CopyStep } from '../dockerfile/steps.ts';
+import { readArchive } from './archive.ts';
 import { setMetadata, writeContent } from './extract.ts';
 import { changeMode } from './file-mode.ts';
 import { withOwner } from './host-error.ts';
@@ -29,11 +30,13 @@ import {
   mtimeOf,
   pathAt,
   statAt,
+  textPathAt,
   typeOf,
 } from './raw-fs.ts';
 import { resolveIn } from './rooted.ts';
 import { SystemCallError } from './c-library.ts';
 import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from './special-files.ts';
+import { unpackArchive } from './unpack-archive.ts';
 
 /**
  * Copies files into a mounted file system, as BuildKit does: symbolic links in the directory part of a destination
@@ -76,9 +79,7 @@ export class FileCopier {
           tee(contentOf(node.source, '', node.size), digester),
         );
         if (digester.digest() !== expected) {
-          throw new LktError('IO_FAILED', `${fromRaw(source)} was changed while it was copied`, {
-            fix: 'build again',
-          });
+          throw changed(source);
         }
       }
       const owner = this.#owner ?? { uid: 0, gid: 0 };
@@ -86,6 +87,38 @@ export class FileCopier {
     }
     await this.#writeFiles(plan);
     this.#setTimes();
+  }
+
+  /** Unpacks an archive of the context. The owners are those of the archive unless --chown says otherwise. */
+  async unpack(context: Context, archive: ArchiveEntry, canMakeDevices: boolean): Promise<void> {
+    const { source, target, directories } = archive;
+    const node = context.node(source);
+    if (node === undefined) throw new Error(`${source} left the context`);
+    this.#makeDirectories({ directories });
+    const real = resolveIn(this.#root, target);
+    const directory = real === undefined ? undefined : textPathAt(this.#root, real);
+    if (directory === undefined)
+      throw this.#error(`/${fromRaw(target)} leads to a name that is not UTF-8`);
+    const signal = this.#signal;
+    const expected = await context.contentDigest(source, signal);
+    try {
+      await unpackArchive(readTar(readArchive(node.source, { signal })), directory, {
+        owner: this.#owner,
+        canMakeDevices,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      if (!(error instanceof LktError) || !['ARCHIVE_INVALID', 'UNSUPPORTED'].includes(error.code))
+        throw error;
+      const { position } = this.#step;
+      const message = `${fromRaw(source)} cannot be unpacked: ${error.message}`;
+      throw sourceError(error.code, this.#file, position, message, {
+        cause: error,
+        fix: 'use COPY, or ADD --unpack=false, to have the archive itself in the image',
+      });
+    }
+    const after = new Context([{ path: source, source: node.source }]);
+    if ((await after.contentDigest(source, signal)) !== expected) throw changed(source);
   }
 
   /** Modes, owners, times and attributes are as in the tree, unless flags say otherwise. */
@@ -150,7 +183,7 @@ export class FileCopier {
   }
 
   /** Parents of destinations, where there is nothing. */
-  #makeDirectories(plan: CopyPlan): void {
+  #makeDirectories(plan: Pick<CopyPlan, 'directories'>): void {
     for (const directory of plan.directories) {
       const path = resolveIn(this.#root, directory);
       const stats = path === undefined ? undefined : statAt(this.#root, path);
@@ -257,6 +290,12 @@ type CopyFlags = Pick<CopyStep, 'position'> & Partial<Pick<CopyStep, 'chown' | '
 
 /** Copying a file of more bytes lets other work go on. */
 const LARGE = 1 << 20;
+
+function changed(source: RawPath): LktError {
+  return new LktError('IO_FAILED', `${fromRaw(source)} was changed while it was copied`, {
+    fix: 'build again',
+  });
+}
 
 async function* tee(
   source: AsyncIterable<Uint8Array>,

@@ -42,7 +42,7 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
   };
   const memo = new Map<string, Digest>();
   const context = new Context(request.context, { memo });
-  await refuseUnsupported(job, context);
+  refuseUnsupported(job);
   const { chain, steps } = await (job.noCache
     ? work(job, around, memo)
     : fromCache(job, around, context).catch(async (error: unknown) => {

@@ -91,14 +91,21 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   async copy(parent: Chain, work: CopyWork, options: LayerOptions): Promise<StepRecord> {
-    const { job, context, signal } = this.#parts;
-    const { step, from, isDirectory } = work;
+    const { job, context, signal, isRoot } = this.#parts;
+    const { step, from, isDirectory, parts } = work;
     const tree = from === undefined ? undefined : new HostTree(await this.#mountLower(from));
     return this.#layer(parent, options, async ({ root }) => {
-      const copier = new FileCopier(root, step, job.file, signal);
-      if (tree === undefined)
-        await copier.copyContext(context, this.#plan(step, context, isDirectory));
-      else await copier.copyTree(tree, this.#plan(step, tree, isDirectory));
+      if (tree !== undefined) {
+        const copier = new FileCopier(root, step, job.file, signal);
+        await copier.copyTree(tree, this.#plan(step, tree, isDirectory));
+        return;
+      }
+      for (const part of parts) {
+        // What one part makes may change where a path of the next one leads.
+        const copier = new FileCopier(root, step, job.file, signal);
+        if ('archive' in part) await copier.unpack(context, part.archive, isRoot);
+        else await copier.copyContext(context, part);
+      }
     });
   }
 
@@ -283,7 +290,7 @@ export class OverlayExecutor implements StepExecutor {
     await layers.publish(directory, diffId);
   }
 
-  #plan(step: CopyStep, tree: Context | HostTree, isDirectory: boolean): CopyPlan {
+  #plan(step: CopyStep, tree: HostTree, isDirectory: boolean): CopyPlan {
     return planCopy(step, tree, { file: this.#parts.job.file, isDirectory: () => isDirectory });
   }
 

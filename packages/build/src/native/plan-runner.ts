@@ -1,9 +1,8 @@
 import { availableParallelism } from 'node:os';
-import type { Digest, Reporter } from '@lkt/core';
-import { LktError } from '@lkt/core';
+import { type Digest, digestOf, LktError, type Reporter } from '@lkt/core';
 import { fromRaw, type RawPath, type Store, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
-import { type CopyPlan, planCopy } from '../dockerfile/copy.ts';
+import type { AddPart, CopyPlan } from '../dockerfile/copy.ts';
 import {
   type CopyStep,
   imageKey,
@@ -16,6 +15,7 @@ import {
 import { triggerError } from '../dockerfile/triggers.ts';
 import type { StepCache, StepRecord } from '../step-cache.ts';
 import { stepId, type StepResult } from '../world.ts';
+import { Archives } from './archives.ts';
 import { type Chain, diffIds, type Job, type LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { Limiter } from './limiter.ts';
@@ -45,6 +45,8 @@ export interface CopyWork {
   /** The file system that is copied from; undefined for the context. */
   readonly from: Chain | undefined;
   readonly isDirectory: boolean;
+  /** Of the context, what is copied and unpacked, in this order. */
+  readonly parts: readonly AddPart[];
 }
 
 export interface RunWork {
@@ -77,6 +79,7 @@ export class PlanRunner {
   readonly #stages = new Map<number, Promise<Chain>>();
   readonly #results: StepResult[] = [];
   readonly #running: Limiter;
+  readonly #archives: Archives;
   readonly #abort = new AbortController();
   readonly #signal: AbortSignal;
 
@@ -86,6 +89,7 @@ export class PlanRunner {
     this.#running = new Limiter(Math.max(1, job.cpus || availableParallelism()));
     this.#signal =
       signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
+    this.#archives = new Archives(parts.context, parts.cache, this.#signal);
   }
 
   /** The layers of the target. Nothing goes on any more when this returns or throws. */
@@ -273,20 +277,36 @@ export class PlanRunner {
     const from = await this.#chain(step.from);
     const isDirectory = await this.#isDirectory(step, parent);
     const { chown, chmod } = step;
+    const { file } = this.#job;
+    const parts =
+      from === undefined
+        ? await this.#archives.parts(step, { file, isDirectory: () => isDirectory })
+        : [];
     const input =
       from === undefined
-        ? await this.#parts.context.digest(this.#contextPlan(step, isDirectory), this.#signal)
+        ? await this.#partsDigest(parts)
         : await this.#selectionDigest(step, from, isDirectory);
     return {
       question: { kind: 'copy', context: from === undefined, input, chown, chmod },
       execute: async (executor, options) =>
-        executor.copy(parent, { step, from, isDirectory }, options),
+        executor.copy(parent, { step, from, isDirectory, parts }, options),
     };
   }
 
-  #contextPlan(step: CopyStep, isDirectory: boolean): CopyPlan {
-    const { file } = this.#job;
-    return planCopy(step, this.#parts.context, { file, isDirectory: () => isDirectory });
+  async #partsDigest(parts: readonly AddPart[]): Promise<string> {
+    const { context } = this.#parts;
+    const digests: string[] = [];
+    for (const part of parts) {
+      if (!('archive' in part)) {
+        digests.push(await context.digest(part, this.#signal));
+        continue;
+      }
+      const { source, target } = part.archive;
+      digests.push(`${await context.contentDigest(source, this.#signal)} ${target}`);
+    }
+    const [first = '', second] = digests;
+    const isPlain = second === undefined && !first.includes(' ');
+    return isPlain ? first : digestOf(JSON.stringify(digests));
   }
 
   async #selectionDigest(step: CopyStep, from: Chain, isDirectory: boolean): Promise<string> {

@@ -1,8 +1,4 @@
-import { createReadStream } from 'node:fs';
 import { type LktError, type Position, sourceError } from '@lkt/core';
-import { fromRaw } from '@lkt/oci';
-import type { Context } from '../context.ts';
-import { planCopy } from '../dockerfile/copy.ts';
 import type { CopyStep, RunStep, StagePlan } from '../dockerfile/steps.ts';
 import { isEmulated } from './emulation.ts';
 import type { Job } from './job.ts';
@@ -11,13 +7,13 @@ import type { Job } from './job.ts';
  * Says at once what a Dockerfile asks for that this engine does not do, rather than in the middle of a build.
  * @throws LktError UNSUPPORTED
  */
-export async function refuseUnsupported(job: Job, context: Context): Promise<void> {
+export function refuseUnsupported(job: Job): void {
   const fail = (position: Position, what: string, fix?: string): LktError =>
     sourceError('UNSUPPORTED', job.file, position, what, fix === undefined ? {} : { fix });
   for (const stage of job.plan.stages) {
     for (const step of stage.steps) {
       if (step.kind === 'run') refuseRun(job, stage, step, fail);
-      if (step.kind === 'copy' || step.kind === 'add') await refuseCopy(job, step, context, fail);
+      if (step.kind === 'copy' || step.kind === 'add') refuseCopy(step, fail);
     }
   }
 }
@@ -55,7 +51,7 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
   }
 }
 
-async function refuseCopy(job: Job, step: CopyStep, context: Context, fail: Fail): Promise<void> {
+function refuseCopy(step: CopyStep, fail: Fail): void {
   for (const { kind, text, position } of step.sources) {
     if (kind !== 'path') {
       throw fail(
@@ -65,28 +61,4 @@ async function refuseCopy(job: Job, step: CopyStep, context: Context, fail: Fail
       );
     }
   }
-  if (step.kind !== 'add' || step.unpack === false || step.from.kind !== 'context') return;
-  const depths = new Set(step.sources.map(({ text }) => text.split('/').length));
-  const plan = planCopy(step, context, { file: job.file, isDirectory: () => true });
-  for (const { source, type } of plan.entries) {
-    // Archives inside a directory that is added stay as they are.
-    if (type !== 'file' || !depths.has(source.split('/').length)) continue;
-    if (!(await isArchive(context.node(source)?.source ?? ''))) continue;
-    throw fail(
-      step.position,
-      `${fromRaw(source)} is an archive, and ADD would unpack it, which is not supported`,
-      'use COPY and unpack it with RUN, or ADD --unpack=false',
-    );
-  }
-}
-
-const MAGIC = ['\u001f\u008b\u0008', 'BZh', '\u00fd7zXZ', '\u0028\u00b5\u002f\u00fd'];
-
-/** By content, as Docker does: gzip, bzip2, xz, zstd, or a tar archive. */
-async function isArchive(path: string): Promise<boolean> {
-  for await (const chunk of createReadStream(path, { end: 511 })) {
-    const start = (chunk as Buffer).toString('latin1');
-    return MAGIC.some((magic) => start.startsWith(magic)) || start.slice(257, 262) === 'ustar';
-  }
-  return false;
 }

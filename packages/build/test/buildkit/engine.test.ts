@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ProgressEvent } from '@lkt/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildkitEngine, type Engine } from '../../src/index.ts';
+import { ADD_ARCHIVES, ADD_OWNERS, writeArchives } from '../native/add-archive.ts';
 import { build, contextOf, scratch } from '../native/fixture.ts';
 import { TORTURE, TORTURE_OWNERS, writeTortureContext } from '../native/torture.ts';
 import { type Dockerd, startDockerd } from './dockerd.ts';
@@ -67,6 +68,23 @@ test.each([
     expect(theirs.diffIds).toEqual(ours.diffIds);
     expect(theirs.descriptor).toEqual(ours.descriptor);
     expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+  },
+  120_000,
+);
+
+test.each([
+  { name: 'archives', text: ADD_ARCHIVES },
+  { name: 'archives with owners and devices', text: ADD_OWNERS },
+])(
+  'BuildKit and the native engine unpack the same: $name',
+  async ({ text }) => {
+    using place = scratch();
+    writeArchives(join(place.path, 'context'));
+    const context = contextOf(join(place.path, 'context'));
+    const ours = await build(join(place.path, 'ours'), text, { context });
+    const theirs = await build(join(place.path, 'theirs'), text, { context, engine: engine() });
+    expect(theirs.diffIds).toEqual(ours.diffIds);
+    expect(theirs.descriptor).toEqual(ours.descriptor);
   },
   120_000,
 );
