@@ -18,6 +18,8 @@ export interface BuildRequest {
   /** Added to those of the Dockerfile, whose labels they replace. */
   readonly labels: Readonly<Record<string, string>>;
   readonly platform: Platform;
+  /** BUILDPLATFORM; default: as `buildPlatformFor` says. */
+  readonly buildPlatform?: Platform;
   /** Whether RUN has the network of the host; else it has a loopback interface of its own only. */
   readonly network: boolean;
   /** References that FROM, `COPY --from` and mounts name, variables replaced; digests of images or indexes in the store. */
@@ -33,6 +35,10 @@ export interface BuildRequest {
   readonly secrets?: ReadonlyMap<string, SecretSource>;
   /** Sockets of SSH agents for `RUN --mount=type=ssh`, by id (`default` where it names none). Part of no cache key. */
   readonly ssh?: ReadonlyMap<string, string>;
+  /**
+   * References in registries to take steps from and to put them at, each engine in its own form. Part of no cache key.
+   */
+  readonly remoteCache?: { readonly to?: string; readonly from?: readonly string[] };
   /** How many RUNs go on at once; default: the processors there are. */
   readonly cpus?: number;
   /** Makes a blob of every layer, also of those that are not in the image. */
@@ -51,6 +57,8 @@ export interface BuildContext {
 
 /** Builds images from Dockerfiles. Which engine did it cannot be told from the image. */
 export interface Engine {
+  /** Where the commands of builds for a platform run, which may be another machine; default: as `buildPlatformFor` says. */
+  readonly buildPlatform?: (platform: Platform) => Platform;
   /**
    * Builds one image for one platform into the store. The descriptor is of the manifest, with its platform; it has no
    * tag yet.

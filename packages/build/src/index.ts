@@ -45,4 +45,4 @@ export type {
 export { IgnorePatterns, parseDockerignore, withoutIgnored } from './dockerignore.ts';
 export type { BuildContext, BuildRequest, Engine, SecretSource } from './engine.ts';
 export { nativeEngine } from './native/engine.ts';
-export { platformEngines } from './platform-engines.ts';
+export { buildPlatformFor } from './this-machine.ts';

@@ -6,6 +6,8 @@ import {
   loadImage,
   MediaType,
   parsePlatform,
+  type Platform,
+  SOURCE_DATE_EPOCH,
 } from '@lkt/oci';
 import type { Dockerfile } from './dockerfile/ast.ts';
 import { evaluate } from './dockerfile/evaluate.ts';
@@ -13,6 +15,7 @@ import { parseDockerfile } from './dockerfile/parse.ts';
 import { type ImageReference, imageReferences } from './dockerfile/references.ts';
 import { type BuildPlan, imageKey, type ImageOrigin, type StagePlan } from './dockerfile/steps.ts';
 import type { BuildContext, BuildRequest } from './engine.ts';
+import { buildPlatformFor } from './this-machine.ts';
 
 /** What a request comes to before any engine does a step of it. */
 export interface RequestPlan {
@@ -23,6 +26,8 @@ export interface RequestPlan {
   readonly references: readonly ImageReference[];
   /** The images that references mean, by `imageKey`. */
   readonly images: ReadonlyMap<string, Image>;
+  /** BUILDPLATFORM. */
+  readonly buildPlatform: Platform;
 }
 
 /**
@@ -33,9 +38,11 @@ export async function planRequest(
   request: BuildRequest,
   { store, reporter }: BuildContext,
 ): Promise<RequestPlan> {
-  const { buildArgs, platform, target: name } = request;
+  const { platform, target: name } = request;
   const dockerfile = parseDockerfile(request.dockerfile);
-  const wanted = name === undefined ? {} : { target: name };
+  const buildArgs = new Map(request.buildArgs).set('SOURCE_DATE_EPOCH', String(SOURCE_DATE_EPOCH));
+  const { buildPlatform = buildPlatformFor(platform) } = request;
+  const wanted = { buildPlatform, ...(name === undefined ? {} : { target: name }) };
   const images = new Map<string, Image>();
   const imageConfig = (origin: ImageOrigin): ContainerConfig | undefined =>
     images.get(imageKey(origin))?.config.config;
@@ -65,7 +72,7 @@ export async function planRequest(
   const target = plan.stages.find((stage) => stage.index === plan.target);
   if (target === undefined) throw new Error('the plan lacks its target');
   const written = references.filter(({ trigger }) => trigger === undefined);
-  return { dockerfile, plan, target, references: written, images };
+  return { dockerfile, plan, target, references: written, images, buildPlatform };
 }
 
 function digestFor(reference: ImageReference, request: BuildRequest): Digest {

@@ -1,6 +1,6 @@
-import { LktError } from '@lkt/core';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Session } from './command.ts';
+import { builderSetting } from './environment.ts';
 
 /** The workspace of a directory. */
 export async function workspaceAt(
@@ -17,21 +17,21 @@ export async function workspaceAt(
 
 /**
  * What building packages needs. Nothing of it does anything before a package has to be built.
- * @param builders addresses of BuildKits that do the steps instead of this machine, each for all platforms or, as
- * `linux/arm64=ADDRESS`, for one
+ * @param flags of the command: BuildKits that do the steps, instead of this machine
  * @throws LktError USAGE_INVALID
  */
 export async function buildTools(
   session: Session,
-  builders: readonly string[] = [],
+  flags: { readonly builder?: readonly string[] | undefined } = {},
 ): Promise<BuildOptions> {
   const { reporter, signal, environment } = session;
+  const { value: builders } = builderSetting(flags.builder, environment);
   return {
     store: await session.openStore(),
     engine:
       builders.length === 0
         ? lazyNativeEngine
-        : await remoteEngines(builders, environment.variables),
+        : await remoteEngine(builders, environment.variables),
     mirror: async () => {
       const { findMirror } = await import('@lkt/debian');
       const { LKT_DEBIAN_MIRROR } = environment.variables;
@@ -50,23 +50,10 @@ const lazyNativeEngine: BuildOptions['engine'] = {
 };
 
 /** At once, so that an address that is none is refused although nothing has to be built. */
-async function remoteEngines(
+async function remoteEngine(
   builders: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<BuildOptions['engine']> {
-  const { buildkitEngine, platformEngines } = await import('@lkt/build');
-  const { formatPlatform, parsePlatform } = await import('@lkt/oci');
-  const engines = new Map<string, BuildOptions['engine']>();
-  for (const text of builders) {
-    const [, platform, address = text] = /^([a-z0-9]+\/[a-z0-9/]+)=(.*)$/.exec(text) ?? [];
-    const key = platform === undefined ? '' : formatPlatform(parsePlatform(platform));
-    if (engines.has(key)) {
-      const what = key === '' ? 'all platforms' : key;
-      throw new LktError('USAGE_INVALID', `two builders are given for ${what}`, {
-        fix: 'give one, or one for each platform: --builder linux/arm64=ADDRESS',
-      });
-    }
-    engines.set(key, buildkitEngine({ address, environment }));
-  }
-  return platformEngines(engines, engines.get('') ?? lazyNativeEngine);
+  const { buildkitEngine } = await import('@lkt/build');
+  return buildkitEngine({ builders, environment, otherwise: lazyNativeEngine });
 }

@@ -30,6 +30,33 @@ export function cacheSetting(flag: string | undefined, environment: Environment)
   return { value: join(home, '.cache/lkt'), from: 'the default' };
 }
 
+/**
+ * The BuildKits that build, as `@lkt/build` takes them: `--builder`, else `LKT_BUILDER`, a list with commas.
+ *
+ * Else LinuxKit's `LINUXKIT_BUILDERS`, `PLATFORM=CONTEXT,…`: a context of docker is a builder of buildx of that name.
+ * What is of this machine's kind is left out of it, which needs no Docker here.
+ */
+export function builderSetting(
+  flags: readonly string[] | undefined,
+  { variables }: Environment,
+): { readonly value: readonly string[]; readonly from: string } {
+  if (flags !== undefined) return { value: flags, from: '--builder' };
+  const own = listOf(variables['LKT_BUILDER']);
+  if (own.length > 0) return { value: own, from: 'LKT_BUILDER' };
+  const linuxkit = listOf(variables['LINUXKIT_BUILDERS']).filter(
+    (item) => !item.startsWith(`linux/${process.arch === 'x64' ? 'amd64' : process.arch}=`),
+  );
+  if (linuxkit.length > 0) {
+    const value = linuxkit.map((item) => item.replace(/^([^=]*)=(?!.*:)/, '$1=buildx:'));
+    return { value, from: 'LINUXKIT_BUILDERS' };
+  }
+  return { value: [], from: 'the default, which is this machine' };
+}
+
+function listOf(variable: string | undefined): readonly string[] {
+  return (variable ?? '').split(',').flatMap((item) => present(item.trim()) ?? []);
+}
+
 export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'quiet'] as const;
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
 

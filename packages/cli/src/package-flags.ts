@@ -8,6 +8,17 @@ export const packageFlags = {
   }),
 };
 
+/** What every command that builds packages accepts. */
+export const builderFlags = {
+  builder: Flags.string({
+    summary:
+      'have this BuildKit do the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; with linux/ARCH= in front for that platform only; may be repeated',
+    helpValue: '[PLATFORM=]ADDRESS',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+};
+
 export const hashFlags = {
   org: Flags.string({ summary: 'instead of "org" in build.yml', helpValue: 'ORG' }),
   tag: Flags.string({ summary: 'instead of "tag" in build.yml', helpValue: 'TEMPLATE' }),

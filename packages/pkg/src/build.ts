@@ -138,8 +138,9 @@ export class Build {
       targets,
       options.platforms,
       async (item, platform) => {
+        const place = options.engine.buildPlatform;
         const given = named.has(item) ? options.buildArgs : [];
-        const recipe = await readRecipe(workspace, item, [platform], sources.hash, given);
+        const recipe = await readRecipe(workspace, item, [platform], sources.hash, given, place);
         for (const name of recipe?.given ?? []) unused.delete(name);
         return recipe;
       },
@@ -197,7 +198,8 @@ export class Build {
 
   async #recipe(item: Package, platforms: readonly Platform[]): Promise<Recipe | undefined> {
     const given = this.#named.has(item) ? this.#options.buildArgs : [];
-    return readRecipe(this.workspace, item, platforms, this.#sources.hash, given);
+    const { buildPlatform } = this.#options.engine;
+    return readRecipe(this.workspace, item, platforms, this.#sources.hash, given, buildPlatform);
   }
 
   async #inputs(

@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Dockerfile, type ImageReference, imageReferences, parseDockerfile } from '@lkt/build';
+import {
+  buildPlatformFor,
+  type Dockerfile,
+  type ImageReference,
+  imageReferences,
+  parseDockerfile,
+} from '@lkt/build';
 import {
   canonicalJson,
   digestHex,
@@ -46,6 +52,7 @@ export async function readRecipe(
   platforms: readonly Platform[],
   hashOf: (other: Package) => SourceHash,
   given: readonly GivenArg[] = [],
+  buildPlatform: (platform: Platform) => Platform = buildPlatformFor,
 ): Promise<Recipe | undefined> {
   if (item.debian !== undefined) return undefined;
   const dockerfile = parseDockerfile(await readDockerfile(workspace, item));
@@ -75,7 +82,8 @@ export async function readRecipe(
   const wanted = targetOf(item, dockerfile);
   const uses = new Map<string, ImageUse>();
   for (const platform of platforms) {
-    for (const reference of imageReferences(dockerfile, buildArgs, platform, wanted)) {
+    const options = { ...wanted, buildPlatform: buildPlatform(platform) };
+    for (const reference of imageReferences(dockerfile, buildArgs, platform, options)) {
       const parsed = at(dockerfile.file, reference, () => parseReference(reference.text));
       uses.set(`${reference.offset} ${reference.text}`, {
         ...reference,

@@ -1,11 +1,51 @@
 import { LktError } from '@lkt/core';
+import { formatPlatform, parsePlatform, type Platform } from '@lkt/oci';
 
 /** Where BuildKit is, and the program that talks to it. */
 export type Builder =
   | { readonly program: 'buildctl'; readonly address: string }
   | { readonly program: 'docker'; readonly name: string };
 
-const FORMS = 'tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME';
+/** The builders there are: one for some platforms each, and one for all others. */
+export interface Builders {
+  readonly platforms: ReadonlyMap<string, Builder>;
+  readonly others: Builder | undefined;
+}
+
+const FORMS =
+  'tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME, for one platform with linux/ARCH= in front';
+
+/**
+ * Parses `[OS/ARCH=]ADDRESS`, where ADDRESS is as `parseBuilder` takes it.
+ * @throws LktError USAGE_INVALID
+ */
+export function parseBuilders(texts: readonly string[]): Builders {
+  const platforms = new Map<string, Builder>();
+  let others: Builder | undefined;
+  for (const text of texts) {
+    const [, prefix, address = ''] = /^(?:([a-z0-9]+\/[^=:]*)=)?(.*)$/s.exec(text) ?? [];
+    const builder = parseBuilder(address);
+    const platform = prefix === undefined ? undefined : formatPlatform(parsePlatform(prefix));
+    if (platform === undefined ? others !== undefined : platforms.has(platform)) {
+      throw new LktError(
+        'USAGE_INVALID',
+        `two builders are given for ${platform ?? 'all platforms'}`,
+        { fix: 'give one, or one for each platform: --builder linux/arm64=ADDRESS' },
+      );
+    }
+    if (platform === undefined) others = builder;
+    else platforms.set(platform, builder);
+  }
+  return { platforms, others };
+}
+
+/** @returns undefined for a platform that has no builder */
+export function builderFor(
+  { platforms, others }: Builders,
+  platform: Platform,
+): Builder | undefined {
+  return platforms.get(formatPlatform(platform)) ?? others;
+}
 
 /**
  * Parses the address of a builder. The words after it are never options: an address starts with its scheme, and the

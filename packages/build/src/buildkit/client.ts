@@ -38,6 +38,7 @@ export async function runClient(
     process.kill(-child.pid, by);
   };
   let killer: NodeJS.Timeout | undefined;
+  let succeeded = false;
   const stop = (): void => {
     kill('SIGTERM');
     killer = setTimeout(() => kill('SIGKILL'), GRACE_MS);
@@ -52,7 +53,7 @@ export async function runClient(
     const read = async (): Promise<void> => {
       for await (const line of lines) progress.line(line);
     };
-    const [succeeded] = await Promise.all([ended, read()]);
+    [succeeded] = await Promise.all([ended, read()]);
     signal?.throwIfAborted();
     if (!succeeded && progress.failed === undefined)
       throw builderError(builder, progress.complaint);
@@ -64,7 +65,7 @@ export async function runClient(
     kill('SIGKILL');
     clearTimeout(killer);
     signal?.removeEventListener('abort', stop);
-    progress.end();
+    progress.end(succeeded);
   }
 }
 

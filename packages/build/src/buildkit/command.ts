@@ -1,4 +1,4 @@
-import { formatPlatform, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { formatPlatform, parseReference, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { BuildRequest } from '../engine.ts';
 import type { RequestPlan } from '../request-plan.ts';
 import type { Builder } from './address.ts';
@@ -19,8 +19,10 @@ export function buildCommand(
     if (image === undefined) throw new Error(`${key} is not among the images`);
     return { name, digest: image.descriptor.digest };
   });
-  const args = [...buildArguments(request)].map(([name, value]) => `${name}=${value}`);
-  const { network, noCache = false, platform, target } = request;
+  const args = [...buildArguments(planned, request)].map(([name, value]) => `${name}=${value}`);
+  const { network, noCache = false, platform, remoteCache, target } = request;
+  const imports = (remoteCache?.from ?? []).map((reference) => registryCache(reference));
+  const exports = remoteCache?.to === undefined ? [] : [registryCache(remoteCache.to, ',mode=max')];
   if (builder.program === 'buildctl') {
     const options = [
       `platform=${formatPlatform(platform)}`,
@@ -36,6 +38,8 @@ export function buildCommand(
       ['--local', `context=${CONTEXT}`, '--local', `dockerfile=${DOCKERFILE_DIR}`],
       images.length === 0 ? [] : ['--oci-layout', `images=${LAYOUT}`],
       options.flatMap((option) => ['--opt', option]),
+      imports.flatMap((cache) => ['--import-cache', cache]),
+      exports.flatMap((cache) => ['--export-cache', cache]),
       ['--output', OUTPUT],
     ].flat();
   }
@@ -50,13 +54,30 @@ export function buildCommand(
       `${name}=oci-layout://${LAYOUT}@${digest}`,
     ]),
     args.flatMap((arg) => ['--build-arg', arg]),
+    imports.flatMap((cache) => ['--cache-from', cache]),
+    exports.flatMap((cache) => ['--cache-to', cache]),
     ['--output', OUTPUT, '--file', `${DOCKERFILE_DIR}/Dockerfile`, CONTEXT],
   ].flat();
 }
 
+/** @throws LktError REFERENCE_INVALID: what a program would take for further settings is no reference either */
+function registryCache(text: string, more = ''): string {
+  const { domain } = parseReference(text);
+  const insecure = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/.test(domain);
+  return `type=registry,ref=${text}${more}${insecure ? ',registry.insecure=true' : ''}`;
+}
+
 /** Those of the request, less those that steer BuildKit (one has it fetch a frontend), and what lkt's RUN has. */
-function buildArguments({ buildArgs }: BuildRequest): ReadonlyMap<string, string> {
+function buildArguments(
+  { buildPlatform }: RequestPlan,
+  { buildArgs }: BuildRequest,
+): ReadonlyMap<string, string> {
   return new Map([
+    // Which bases FROM --platform=$BUILDPLATFORM means is settled here, and not by what the builder is.
+    ['BUILDPLATFORM', formatPlatform(buildPlatform)],
+    ['BUILDOS', buildPlatform.os],
+    ['BUILDARCH', buildPlatform.architecture],
+    ['BUILDVARIANT', buildPlatform.variant ?? ''],
     ...[...buildArgs].filter(([name]) => !name.startsWith('BUILDKIT_')),
     ['SOURCE_DATE_EPOCH', String(SOURCE_DATE_EPOCH)],
     ['BUILDKIT_SANDBOX_HOSTNAME', 'lkt'],

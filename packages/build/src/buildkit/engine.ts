@@ -1,23 +1,30 @@
 import { join } from 'node:path';
-import { LktError, sourceError } from '@lkt/core';
-import { type Descriptor, type Layer, writeImage } from '@lkt/oci';
+import { LktError, type SourceFile, sourceError } from '@lkt/core';
+import { type Descriptor, formatPlatform, type Layer, type Platform, writeImage } from '@lkt/oci';
 import { imageKey, type StagePlan } from '../dockerfile/steps.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
 import { layersOf, planRequest, type RequestPlan } from '../request-plan.ts';
-import { type Builder, parseBuilder } from './address.ts';
+import { type Builder, builderFor, parseBuilders } from './address.ts';
 import { runClient } from './client.ts';
 import { buildCommand } from './command.ts';
 import { importLayers } from './import-layers.ts';
 import { BuildProgress, type FailedStep } from './progress.ts';
 import { refuseForeignInputs } from './refuse.ts';
 import { RESULT, stageInputs } from './staging.ts';
+import { buildPlatformFor } from '../this-machine.ts';
+import { VertexNames } from './vertex-names.ts';
 
 export interface BuildkitOptions {
-  /** `tcp://HOST:PORT`, `unix:///PATH`, `docker-container://NAME` (by buildctl), or `buildx:NAME` (by docker). */
-  readonly address: string;
+  /**
+   * Addresses: `tcp://HOST:PORT`, `unix:///PATH`, `docker-container://NAME` (by buildctl), or `buildx:NAME` (by docker).
+   * One with `OS/ARCH=` in front is for that platform, and one without for all others.
+   */
+  readonly builders: readonly string[];
   /** Of buildctl and docker: PATH, HOME, and what they take of their own, such as DOCKER_HOST. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** For the platforms that no builder is for. */
+  readonly otherwise: Engine;
 }
 
 /**
@@ -27,9 +34,20 @@ export interface BuildkitOptions {
  * the native engine, so that the image is the same.
  * @throws LktError USAGE_INVALID
  */
-export function buildkitEngine({ address, environment }: BuildkitOptions): Engine {
-  const builder = parseBuilder(address);
-  return { build: async (request, around) => build(builder, environment, request, around) };
+export function buildkitEngine({ builders, environment, otherwise }: BuildkitOptions): Engine {
+  const known = parseBuilders(builders);
+  // A builder that is for one platform is a machine of that kind.
+  const buildPlatform = (platform: Platform): Platform =>
+    known.platforms.has(formatPlatform(platform)) ? platform : buildPlatformFor(platform);
+  return {
+    buildPlatform,
+    build: async (request, around) => {
+      const builder = builderFor(known, request.platform);
+      if (builder === undefined) return otherwise.build(request, around);
+      const full = { ...request, buildPlatform: buildPlatform(request.platform) };
+      return build(builder, environment, full, around);
+    },
+  };
 }
 
 async function build(
@@ -45,11 +63,11 @@ async function build(
   const base = baseLayers(planned, planned.target);
   await using directory = await store.tempDir();
   await stageInputs(directory.path, planned, request, around);
-  const progress = new BuildProgress(request.name, reporter);
+  const progress = new BuildProgress(new VertexNames(request.name, planned), reporter);
   const command = buildCommand(builder, planned, request);
   const cwd = directory.path;
   if (!(await runClient(builder, command, { cwd, environment, progress, signal })))
-    throw stepError(planned, progress.failed, progress.complaint);
+    throw stepError(request.dockerfile, progress.failed, progress.complaint);
   const layers = await importLayers(store, join(cwd, RESULT), { base, platform, signal });
   return writeImage(store, { config: imageMetadata(planned.target, labels), layers, platform });
 }
@@ -69,25 +87,16 @@ function baseLayers(planned: RequestPlan, stage: StagePlan): readonly Layer[] {
   return layersOf(image);
 }
 
-function stepError(
-  { plan, dockerfile: { file } }: RequestPlan,
-  failed: FailedStep | undefined,
-  complaint: string,
-): LktError {
+function stepError(file: SourceFile, failed: FailedStep | undefined, complaint: string): LktError {
   if (failed === undefined)
     return new LktError('BUILD_FAILED', 'BuildKit did not build the image', { detail: complaint });
-  const { title, stage: label, log } = failed;
+  const { step, log } = failed;
+  const { title, position } = step;
   // The process and its arguments stand before the reason.
   const reason = failed.error.replace(/^process "[\s\S]*" did not complete successfully: /, '');
   const status = /^exit code: (\d+)/.exec(reason)?.[1];
   const how = status === undefined ? reason : `the command ended with status ${status}`;
-  const stages = plan.stages.filter(
-    ({ name, index }) => label === undefined || (name ?? `stage-${index}`) === label,
-  );
-  const step = stages.flatMap(({ steps }) => steps).find((candidate) => candidate.title === title);
-  if (step !== undefined && log === '')
-    return sourceError('BUILD_FAILED', file, step.position, `${title}: ${how}`);
-  const at = step === undefined ? '' : `:${step.position.line}:${step.position.column}`;
-  const message = `${file.path}${at}: ${title}: ${how}`;
-  return new LktError('BUILD_FAILED', message, log === '' ? {} : { detail: log });
+  if (log === '') return sourceError('BUILD_FAILED', file, position, `${title}: ${how}`);
+  const message = `${file.path}:${position.line}:${position.column}: ${title}: ${how}`;
+  return new LktError('BUILD_FAILED', message, { detail: log });
 }

@@ -1,31 +1,13 @@
 import { StringDecoder } from 'node:string_decoder';
 import { LktError, type Reporter } from '@lkt/core';
+import type { Step } from '../dockerfile/steps.ts';
+import { type Piece, parseStatus, type Transfer, type Vertex } from './solve-status.ts';
+import type { VertexMeaning, VertexNames } from './vertex-names.ts';
 
-/** A piece of what `--progress rawjson` says (BuildKit, client/graph.go, SolveStatus). */
-interface SolveStatus {
-  readonly vertexes: readonly Vertex[];
-  readonly logs: readonly Piece[];
-}
-
-interface Piece {
-  readonly vertex: string;
-  /** Bytes, in base64. */
-  readonly data: string;
-}
-
-interface Vertex {
-  readonly digest: string;
-  readonly name: string;
-  readonly started?: string | null;
-  readonly completed?: string | null;
-  readonly cached?: boolean;
-  readonly error?: string;
-}
-
-interface State {
-  readonly id: string;
-  readonly name: string;
+interface State extends VertexMeaning {
   readonly log: Log;
+  /** How far each part of a transfer is. */
+  readonly parts: Map<string, Transfer>;
   started: boolean;
   ended: boolean;
 }
@@ -34,31 +16,27 @@ interface State {
 const KEPT = 8192;
 /** A log comes in pieces of 32 KiB. */
 const MAX_OBJECT = 16 * 2 ** 20;
-/** How BuildKit names steps: `[linux/amd64 stage 2/5] RUN …`, the first two where there are several. What else it does has other names. */
-const STEP = /^\[(?:\S+ ){0,2}\d+\/\d+\] /;
-const STAGE = /(\S+) \d+\/\d+\] /;
 
 /** The step of a Dockerfile that failed. */
 export interface FailedStep {
-  /** The name of its stage, or `stage-N`; undefined in a Dockerfile of one stage. */
-  readonly stage: string | undefined;
-  /** On one line, mostly as written; variables of a COPY are replaced. */
-  readonly title: string;
+  readonly step: Step;
   readonly log: string;
   readonly error: string;
 }
 
 /** Makes events of what BuildKit says it does, and keeps what an error needs. */
 export class BuildProgress {
-  readonly #name: string;
+  readonly #names: Pick<VertexNames, 'meaning'>;
   readonly #reporter: Reporter;
+  /** By the digest of the vertex. One step may be several. */
+  readonly #vertexes = new Map<string, State>();
   readonly #states = new Map<string, State>();
   #failed: FailedStep | undefined;
   #other = '';
   #pending = '';
 
-  constructor(name: string, reporter: Reporter) {
-    this.#name = name;
+  constructor(names: Pick<VertexNames, 'meaning'>, reporter: Reporter) {
+    this.#names = names;
     this.#reporter = reporter;
   }
 
@@ -71,7 +49,7 @@ export class BuildProgress {
     return this.#other.trim();
   }
 
-  /** A line of what the program writes: buildctl writes one object a line, buildx spreads it over many. */
+  /** A line of what the program writes: buildctl and buildx spread an object over many, or write one a line. */
   line(text: string): void {
     const isInside = this.#pending !== '';
     if (!isInside && !text.startsWith('{')) {
@@ -86,46 +64,90 @@ export class BuildProgress {
     this.#pending = '';
     if (status === undefined) return;
     for (const vertex of status.vertexes) this.#vertex(vertex);
-    for (const { vertex, data } of status.logs) {
-      const state = this.#states.get(vertex);
-      if (state === undefined) continue;
-      const piece = state.log.add(Buffer.from(data, 'base64'));
-      if (state.started && !state.ended)
-        this.#reporter.emit({ kind: 'log', id: state.id, text: piece });
-    }
+    for (const transfer of status.statuses) this.#transfer(transfer);
+    for (const piece of status.logs) this.#log(piece);
   }
 
   /** Ends what was going on when BuildKit stopped to say anything. */
-  end(): void {
+  end(succeeded: boolean): void {
     for (const state of this.#states.values()) {
-      if (state.started && !state.ended) this.#reporter.emit({ kind: 'failed', id: state.id });
+      if (state.started && !state.ended)
+        this.#reporter.emit(
+          succeeded
+            ? { kind: 'done', id: state.id, cached: false }
+            : { kind: 'failed', id: state.id },
+        );
       state.ended = true;
     }
   }
 
   #vertex({ digest, name, started, completed, cached = false, error = '' }: Vertex): void {
-    if (!STEP.test(name)) return;
-    let state = this.#states.get(digest);
-    if (state === undefined) {
-      const id = `${this.#name}:${this.#states.size + 1}`;
-      state = { id, name, log: new Log(), started: false, ended: false };
-      this.#states.set(digest, state);
-    }
-    if (state.ended) return;
-    if (!state.started && (started != null || completed != null)) {
-      state.started = true;
-      this.#reporter.emit({ kind: 'start', id: state.id, title: state.name });
-    }
+    const state = this.#state(digest, name);
+    if (state === undefined || state.ended) return;
+    const isStep = state.step !== undefined;
+    // What is sent is shown when something is: most builds send nothing.
+    if (isStep && (started != null || completed != null)) this.#start(state);
     if (error !== '') {
       state.ended = true;
       if (state.started) this.#reporter.emit({ kind: 'failed', id: state.id });
       // Steps that go on beside it are cancelled, which is not why the build failed.
-      if (!/context canceled/.test(error)) this.#failed ??= failedStep(state, error);
-    } else if (completed != null) {
+      if (state.step !== undefined && !/context canceled/.test(error))
+        this.#failed ??= { step: state.step, log: state.log.text.trimEnd(), error };
+    } else if (completed != null && state.started) {
       state.ended = true;
       this.#reporter.emit({ kind: 'done', id: state.id, cached });
     }
   }
+
+  #transfer(transfer: Transfer): void {
+    const state = this.#vertexes.get(transfer.vertex);
+    if (state === undefined || state.ended || state.step !== undefined) return;
+    state.parts.set(transfer.id, transfer);
+    const parts = [...state.parts.values()];
+    const current = sum(parts.map((part) => part.current));
+    if (current === 0) return;
+    this.#start(state);
+    const total = sum(parts.map((part) => part.total ?? 0));
+    const isTotalKnown = parts.every((part) => (part.total ?? 0) > 0) && total >= current;
+    this.#reporter.emit({
+      kind: 'progress',
+      id: state.id,
+      current,
+      ...(isTotalKnown ? { total } : {}),
+      unit: 'bytes',
+    });
+  }
+
+  #log({ vertex, data }: Piece): void {
+    const state = this.#vertexes.get(vertex);
+    if (state === undefined) return;
+    const text = state.log.add(Buffer.from(data, 'base64'));
+    if (state.started && !state.ended) this.#reporter.emit({ kind: 'log', id: state.id, text });
+  }
+
+  #start(state: State): void {
+    if (state.started) return;
+    state.started = true;
+    this.#reporter.emit({ kind: 'start', id: state.id, title: state.title });
+  }
+
+  #state(digest: string, name: string): State | undefined {
+    const known = this.#vertexes.get(digest);
+    if (known !== undefined) return known;
+    const meaning = this.#names.meaning(name);
+    if (meaning === undefined) return undefined;
+    let state = this.#states.get(meaning.id);
+    if (state === undefined) {
+      state = { ...meaning, log: new Log(), parts: new Map(), started: false, ended: false };
+      this.#states.set(meaning.id, state);
+    }
+    this.#vertexes.set(digest, state);
+    return state;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 /** Text of a log that comes in pieces of bytes, and its end. */
@@ -138,36 +160,4 @@ class Log {
     this.text = (this.text + text).slice(-KEPT);
     return text;
   }
-}
-
-function failedStep({ name, log }: State, error: string): FailedStep {
-  const stage = STAGE.exec(name)?.[1]?.replace(/^\[/, '');
-  return { stage, title: name.replace(STEP, ''), log: log.text.trimEnd(), error };
-}
-
-/** undefined for what is no status: then the program is another than it should be, and its exit says so. */
-function parseStatus(text: string): SolveStatus | undefined {
-  try {
-    const status: unknown = JSON.parse(text);
-    if (typeof status !== 'object' || status === null) return undefined;
-    const { vertexes, logs } = status as Record<string, unknown>;
-    return {
-      vertexes: listOf(vertexes).filter(hasText('digest', 'name')) as unknown as Vertex[],
-      logs: listOf(logs).filter(hasText('vertex', 'data')) as unknown as Piece[],
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-function listOf(value: unknown): readonly Record<string, unknown>[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
-}
-
-function hasText(...names: readonly string[]): (item: Record<string, unknown>) => boolean {
-  return (item) => names.every((name) => typeof item[name] === 'string');
 }

@@ -23,8 +23,8 @@ import { triggerError, triggerText } from './triggers.ts';
 export interface StageState {
   readonly config: ContainerConfig;
   readonly author: string | undefined;
-  /** Declared arguments that have a value; child stages inherit them. */
-  readonly args: ReadonlyMap<string, string>;
+  /** Variables and declared arguments that have a value. */
+  readonly variables: ReadonlyMap<string, string>;
 }
 
 export interface StageContext {
@@ -39,6 +39,7 @@ export interface StageContext {
 }
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const EPOCH = 'SOURCE_DATE_EPOCH';
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -50,7 +51,8 @@ export class StageEvaluator {
   readonly #context: StageContext;
   readonly #config: Mutable<ContainerConfig>;
   readonly #env: Map<string, string>;
-  readonly #args: Map<string, string>;
+  /** Of ENV and ARG, whichever was last in this stage: as BuildKit has it, an ARG after an ENV goes before it. */
+  readonly #values: Map<string, string>;
   readonly #steps: Step[] = [];
   readonly #triggers: string[] = [];
   #author: string | undefined;
@@ -69,7 +71,10 @@ export class StageEvaluator {
         : { OnBuild: undefined, ...inherited };
     this.#config = config;
     this.#env = new Map((config.Env ?? []).map(splitVariable));
-    this.#args = new Map(context.parent?.args);
+    this.#values = new Map([...(context.parent?.variables ?? []), ...this.#env]);
+    // As if every stage declared it: all its commands have it.
+    const epoch = context.buildArgs.get(EPOCH);
+    if (epoch !== undefined) this.#values.set(EPOCH, epoch);
     this.#author = context.parent?.author;
   }
 
@@ -100,7 +105,7 @@ export class StageEvaluator {
         baseTriggers: triggers.map(({ title }) => title),
         needs: [...new Set(needs.map(({ index }) => index))],
       },
-      state: { config, author: this.#author, args: this.#args },
+      state: { config, author: this.#author, variables: this.#values },
     };
   }
 
@@ -117,7 +122,9 @@ export class StageEvaluator {
         const variables = this.#scope();
         for (const { name, value } of instruction.pairs) {
           const key = this.#name(name, variables);
-          this.#env.set(key, this.#context.reader.word(value, variables));
+          const text = this.#context.reader.word(value, variables);
+          this.#env.set(key, text);
+          this.#values.set(key, text);
         }
         this.#variables = undefined;
         return;
@@ -195,9 +202,9 @@ export class StageEvaluator {
     }
   }
 
-  /** What variables stand for now. An ENV always wins over an ARG (reference, "Using ARG variables"). */
+  /** What variables stand for now. */
   #scope(): ReadonlyMap<string, string> {
-    this.#variables ??= new Map([...this.#args, ...this.#env]);
+    this.#variables ??= new Map(this.#values);
     return this.#variables;
   }
 
@@ -207,7 +214,7 @@ export class StageEvaluator {
     const value =
       given ?? (fallback === undefined ? globals.get(name) : reader.word(fallback, variables));
     if (value === undefined) return;
-    this.#args.set(name, value);
+    this.#values.set(name, value);
     this.#variables = undefined;
   }
 
@@ -270,6 +277,8 @@ export class StageEvaluator {
 
   #environment(): readonly string[] {
     const variables = new Map([['PATH', DEFAULT_PATH], ...this.#scope()]);
+    // That of the engine is in every RUN, and so in none's key.
+    if (variables.get(EPOCH) === this.#context.buildArgs.get(EPOCH)) variables.delete(EPOCH);
     return [...variables]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, value]) => `${name}=${value}`);

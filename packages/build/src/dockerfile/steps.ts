@@ -35,7 +35,7 @@ export interface RunStep extends StepBase {
   readonly kind: 'run';
   /** With the stage's shell in front for the shell form. Never empty. */
   readonly argv: readonly string[];
-  /** `NAME=value`, sorted by name, each name once: the ENVs and the ARGs in scope (an ENV wins). PATH is always there. */
+  /** `NAME=value`, sorted by name, each name once: the ENVs and the ARGs in scope (the last one wins). PATH is always there. */
   readonly env: readonly string[];
   /** Proxy settings given as build args without an ARG; they go to the process and not into the step's key. */
   readonly proxyEnv: readonly string[];

@@ -52,7 +52,7 @@ export async function runCommand(options: RunOptions): Promise<void> {
       files: step.files,
       network,
       argv: step.argv,
-      env: [...step.env, ...step.proxyEnv, `SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`],
+      env: [...step.env, ...step.proxyEnv, ...epochOf(step)],
       workdir: step.workdir,
       user: step.user,
       canSetGroups: options.canSetGroups,
@@ -72,6 +72,12 @@ let filterOnce: string | undefined;
 function filterText(): string | undefined {
   filterOnce ??= seccompFilter(process.arch, CAPABILITIES)?.toString('base64');
   return filterOnce;
+}
+
+/** An ENV of the Dockerfile goes before it. */
+function epochOf({ env }: RunStep): readonly string[] {
+  const isSet = env.some((variable) => variable.startsWith('SOURCE_DATE_EPOCH='));
+  return isSet ? [] : [`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`];
 }
 
 function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {

@@ -1,5 +1,7 @@
 import { type LktError, type Position, sourceError } from '@lkt/core';
+import { formatPlatform } from '@lkt/oci';
 import type { CopyStep, RunStep, StagePlan } from '../dockerfile/steps.ts';
+import { thisMachine } from '../this-machine.ts';
 import { isEmulated } from './emulation.ts';
 import type { Job } from './job.ts';
 
@@ -20,11 +22,8 @@ export function refuseUnsupported(job: Job): void {
 
 type Fail = (position: Position, what: string, fix?: string) => LktError;
 
-/** Names of architectures: Node's, and those of OCI platforms. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-
 function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void {
-  const host = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
+  const host = formatPlatform(thisMachine());
   const [, architecture = ''] = stage.platform.split('/');
   const isHosts = stage.platform === host || stage.platform.startsWith(`${host}/`);
   if (!isHosts && !isEmulated(architecture)) {

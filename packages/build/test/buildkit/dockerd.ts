@@ -4,6 +4,13 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { buildkitEngine, type Engine } from '../../src/index.ts';
+
+/** The engine that builds with one BuildKit. */
+export function engineAt(address: string, environment: Readonly<Record<string, string>>): Engine {
+  const otherwise = { build: () => Promise.reject(new Error('no builder was taken')) };
+  return buildkitEngine({ builders: [address], environment, otherwise });
+}
 
 /** A Docker of one's own, with the containerd image store; everything it has is in a directory. Needs root. */
 export interface Dockerd extends AsyncDisposable {

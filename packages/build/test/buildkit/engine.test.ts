@@ -2,11 +2,11 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProgressEvent } from '@lkt/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildkitEngine, type Engine } from '../../src/index.ts';
+import { type Engine } from '../../src/index.ts';
 import { ADD_ARCHIVES, ADD_OWNERS, writeArchives } from '../native/add-archive.ts';
 import { build, contextOf, scratch } from '../native/fixture.ts';
 import { TORTURE, TORTURE_OWNERS, writeTortureContext } from '../native/torture.ts';
-import { type Dockerd, startDockerd } from './dockerd.ts';
+import { type Dockerd, engineAt, startDockerd } from './dockerd.ts';
 
 const directory = scratch();
 let dockerd: Dockerd | undefined;
@@ -20,8 +20,8 @@ afterAll(async () => {
   directory[Symbol.dispose]();
 });
 
-function engine(): Engine {
-  return buildkitEngine({ address: 'buildx:default', environment: dockerd?.environment ?? {} });
+function engine(address = 'buildx:default'): Engine {
+  return engineAt(address, dockerd?.environment ?? {});
 }
 
 /** Stages by variable, one that has the name of an image, an environment, a syntax that must not be fetched. */
@@ -45,10 +45,40 @@ ENTRYPOINT ["/bin/busybox"]
 CMD ["cat", "/srv/said"]
 `;
 
+/** Of ARG and ENV the last counts; an image keeps its ENV. */
+const VARIABLES = `FROM base AS one
+ENV A=1 B=1
+ARG A=2
+RUN echo $A $B > /one
+FROM one AS two
+ARG B=3
+RUN echo $A $B > /two
+ENV A=4
+ARG C=$A
+WORKDIR /$A$B$C
+FROM two
+RUN echo $A $B $C > /three
+`;
+
+/** What a Dockerfile says of the time goes before what the engine says, where an ENV says it. */
+const EPOCHS = `FROM base AS one
+RUN echo $SOURCE_DATE_EPOCH > /one
+COPY a.txt /at-$SOURCE_DATE_EPOCH
+ARG SOURCE_DATE_EPOCH=5
+RUN echo $SOURCE_DATE_EPOCH > /two
+ENV SOURCE_DATE_EPOCH=7
+RUN echo $SOURCE_DATE_EPOCH > /three
+FROM one
+RUN echo $SOURCE_DATE_EPOCH > /four
+WORKDIR /in-$SOURCE_DATE_EPOCH
+`;
+
 test.each([
   { name: 'a layer of every kind', text: TORTURE },
   { name: 'owners and devices', text: TORTURE_OWNERS },
   { name: 'stages and metadata', text: STAGES },
+  { name: 'the time of a Dockerfile', text: EPOCHS },
+  { name: 'variables', text: VARIABLES },
 ])(
   'BuildKit and the native engine give the same image: $name',
   async ({ text }) => {
@@ -153,7 +183,7 @@ test.each([
   using place = scratch();
   const home = join(place.path, 'home');
   mkdirSync(home);
-  const remote = buildkitEngine({ address, environment: { ...environment, HOME: home } });
+  const remote = engineAt(address, { ...environment, HOME: home });
   const building = build(join(place.path, 'store'), 'FROM base\nRUN true\n', { engine: remote });
   await expect(building).rejects.toMatchObject(error);
 });
@@ -164,7 +194,7 @@ test.each([
   ['ADD https://example.invalid/x /x', 'fetches from the network'],
 ])('%s is refused before anything is asked of a builder', async (line, message) => {
   using place = scratch();
-  const remote = buildkitEngine({ address: 'buildx:default', environment: { PATH: '/nowhere' } });
+  const remote = engineAt('buildx:default', { PATH: '/nowhere' });
   const building = build(join(place.path, 'store'), `FROM base\n${line}\n`, { engine: remote });
   await expect(building).rejects.toMatchObject({
     code: 'UNSUPPORTED',
@@ -176,7 +206,7 @@ test('a file of the context that vanishes is named', async () => {
   using place = scratch();
   const path = join(place.path, 'a');
   writeFileSync(path, 'a');
-  const remote = buildkitEngine({ address: 'buildx:default', environment: { PATH: '/nowhere' } });
+  const remote = engineAt('buildx:default', { PATH: '/nowhere' });
   const building = build(join(place.path, 'store'), 'FROM base\nCOPY . /\n', {
     engine: remote,
     context: [{ path: 'b', source: join(place.path, 'b') }],

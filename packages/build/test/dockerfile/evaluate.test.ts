@@ -66,7 +66,8 @@ describe('variables', () => {
     ['FROM scratch\nARG a=1\nARG a', {}, ['a=1']],
     ['FROM scratch\nARG a=1\nARG a=2', {}, ['a=2']],
     ['FROM scratch\nARG a=1\nENV a=2', {}, ['a=2']],
-    ['FROM scratch\nENV a=2\nARG a=1', { args: { a: '3' } }, ['a=2']],
+    ['FROM scratch\nENV a=2\nARG a=1', { args: { a: '3' } }, ['a=3']],
+    ['FROM scratch AS x\nENV a=2\nARG a=1\nFROM x', {}, ['a=2']],
     ['FROM scratch\nARG a=1\nENV b=$a', {}, ['a=1', 'b=1']],
     ['FROM scratch\nENV a=1\nENV a=2 b=$a', {}, ['a=2', 'b=1']],
     ['FROM scratch\nENV a b  $c "d"', {}, ['a=b   d']],
@@ -90,7 +91,7 @@ describe('variables', () => {
     ['FROM scratch AS a\nARG x=1\nFROM scratch\nARG x', {}, []],
     // Bases.
     ['FROM b', { base: { Env: ['y=1'] } }, ['y=1']],
-    ['FROM b\nARG y=2', { base: { Env: ['y=1'] } }, ['y=1']],
+    ['FROM b\nARG y=2', { base: { Env: ['y=1'] } }, ['y=2']],
     ['FROM b\nENV y=$y:2', { base: { Env: ['y=1'] } }, ['y=1:2']],
   ];
 

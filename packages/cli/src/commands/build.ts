@@ -4,6 +4,7 @@ import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
+import { builderFlags } from '../package-flags.ts';
 
 const FORMATS = ['kernel+initrd', 'tar'] as const;
 const COMPRESSORS = ['zstd', 'gzip', 'none'] as const;
@@ -30,6 +31,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     file: Args.string({ description: 'an image config', required: true, multiple: true }),
   };
   static override flags = {
+    ...builderFlags,
     name: Flags.string({
       summary: 'what the names of the files start with; by default the name of the last config',
       helpValue: 'NAME',
@@ -73,7 +75,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     const { buildImage } = await import('@lkt/image');
     const top = dirname(configs[0]?.absolute ?? cwd);
     const platform = { os: 'linux', architecture: flags.arch };
-    const tools = { ...(await buildTools(session)), platforms: [platform] };
+    const tools = { ...(await buildTools(session, flags)), platforms: [platform] };
     const { files, minimumMemory } = await buildImage(
       () => workspaceAt(session, top),
       {

@@ -1,5 +1,10 @@
 import { LktCommand } from '../command.ts';
-import { cacheSetting, processEnvironment, progressSetting } from '../environment.ts';
+import {
+  builderSetting,
+  cacheSetting,
+  processEnvironment,
+  progressSetting,
+} from '../environment.ts';
 
 interface InForce {
   readonly name: string;
@@ -16,7 +21,9 @@ export class Env extends LktCommand {
     const { flags } = await this.parse(Env);
     const environment = processEnvironment();
     const mirror = environment.variables['LKT_DEBIAN_MIRROR'] ?? '';
+    const builders = builderSetting(undefined, environment);
     const settings: InForce[] = [
+      { name: 'LKT_BUILDER', value: builders.value.join(','), from: builders.from },
       { name: 'LKT_CACHE', ...cacheSetting(flags.cache, environment) },
       { name: 'LKT_PROGRESS', ...progressSetting(flags.progress, environment, process.stderr) },
       mirror === ''

@@ -4,6 +4,7 @@ import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
+import { builderFlags } from '../package-flags.ts';
 
 interface Change {
   readonly file: string;
@@ -25,6 +26,7 @@ FILE is an image config, DIR a package; what these use is pinned with them. With
     path: Args.string({ description: 'FILE or DIR', multiple: true }),
   };
   static override flags = {
+    ...builderFlags,
     check: Flags.boolean({ summary: 'change nothing; a stale pin is an error' }),
   };
 
@@ -50,7 +52,7 @@ FILE is an image config, DIR a package; what these use is pinned with them. With
       configs: await Promise.all(files.toSorted().map((file) => readConfigFile(file, cwd))),
       check: flags.check,
     };
-    const changes = await pin(workspace, targets, await buildTools(session));
+    const changes = await pin(workspace, targets, await buildTools(session, flags));
     this.endProgress();
     for (const { file, line, from, to } of changes) this.log(`${file}:${line}: ${from} → ${to}`);
     return { changes };

@@ -5,7 +5,7 @@ import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { givenArgs } from '../given-args.ts';
-import { packageFlags } from '../package-flags.ts';
+import { builderFlags, packageFlags } from '../package-flags.ts';
 
 interface Built {
   readonly name: string;
@@ -33,6 +33,7 @@ export class PkgBuild extends LktCommand {
   };
   static override flags = {
     ...packageFlags,
+    ...builderFlags,
     all: Flags.boolean({
       summary: 'every package of the checkout that is for one of the platforms',
     }),
@@ -46,13 +47,6 @@ export class PkgBuild extends LktCommand {
     'build-arg-file': Flags.string({
       summary: 'a file of such values, one a line',
       helpValue: 'FILE',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    builder: Flags.string({
-      summary:
-        'have this BuildKit do the steps, for one platform or all: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME',
-      helpValue: '[PLATFORM=]ADDRESS',
       multiple: true,
       multipleNonGreedy: true,
     }),
@@ -95,7 +89,7 @@ export class PkgBuild extends LktCommand {
       ? await allPackages(workspace, platforms)
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
     const report = await buildPackages(workspace, targets, {
-      ...(await buildTools(session, flags.builder)),
+      ...(await buildTools(session, flags)),
       force: flags.force,
       noCache: flags['no-cache'],
       deps: flags.deps,
