@@ -1,4 +1,4 @@
-import { createReadStream, lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { constants, createReadStream, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { type Digest, Digester, digestOf, isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
@@ -42,6 +42,7 @@ export class Context implements SourceTree {
   readonly #sorted = new Map<RawPath, readonly string[]>();
   readonly #nodes = new Map<RawPath, ContextNode>();
   readonly #keys = new Map<RawPath, string>();
+  readonly #seen = new Map<RawPath, string>();
   readonly #digests = new Map<RawPath, Promise<Digest>>();
   readonly #memo: DigestMemo | undefined;
 
@@ -95,6 +96,14 @@ export class Context implements SourceTree {
       this.#digests.set(path, digest);
     }
     return digest;
+  }
+
+  /** The first file that is not what it was when it was looked at: its size, its time of change, or another in its place. */
+  changed(): RawPath | undefined {
+    for (const [path, node] of this.#nodes) {
+      if (node.type === 'file' && this.#seen.get(path) !== seenAs(node.source)) return path;
+    }
+    return undefined;
   }
 
   /**
@@ -152,6 +161,7 @@ export class Context implements SourceTree {
         path,
         [source, stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino, stats.dev].join('\0'),
       );
+      this.#seen.set(path, stateOf(stats));
       const mode = (stats.mode & 0o100) === 0 ? 0o644 : 0o755;
       return { type: 'file', mode, size: stats.size, source };
     } catch (error) {
@@ -170,11 +180,11 @@ export class Context implements SourceTree {
     const known = this.#memo?.get(key);
     if (known !== undefined) return known;
     try {
-      const digest = await hashFile(node, signal);
+      const digest = await hashFile(path, node, signal);
       this.#memo?.set(key, digest);
       return digest;
     } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'EACCES', 'EISDIR', 'EIO')) throw error;
+      if (!isErrno(error, 'ENOENT', 'EACCES', 'EISDIR', 'EIO', 'ELOOP')) throw error;
       throw new LktError('IO_FAILED', `cannot read ${fromRaw(path)} of the build context`, {
         cause: error,
       });
@@ -184,13 +194,50 @@ export class Context implements SourceTree {
 
 const DIRECTORY: ContextNode = { type: 'directory', mode: 0o755, size: 0, source: '' };
 
-async function hashFile(node: ContextNode, signal: AbortSignal | undefined): Promise<Digest> {
-  if (node.size <= SMALL_FILE) return digestOf(await readFile(node.source, { signal }));
+/** What was a file a moment ago is not waited for when it is a pipe now, and not followed when it is a symlink. */
+const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+async function hashFile(
+  path: RawPath,
+  { source, size }: ContextNode,
+  signal: AbortSignal | undefined,
+): Promise<Digest> {
+  if (size <= SMALL_FILE) {
+    const content = await readFile(source, { signal, flag: OPEN });
+    if (content.length !== size) throw changedFile(path);
+    return digestOf(content);
+  }
   const digester = new Digester();
-  for await (const chunk of createReadStream(node.source, { signal, highWaterMark: SMALL_FILE })) {
+  let read = 0;
+  const options = { signal, highWaterMark: SMALL_FILE, flags: OPEN as unknown as string };
+  for await (const chunk of createReadStream(source, options)) {
+    read += (chunk as Buffer).length;
+    // One that grows faster than it is read would have no end.
+    if (read > size) break;
     digester.update(chunk as Buffer);
   }
+  if (read !== size) throw changedFile(path);
   return digester.digest();
+}
+
+/** Says that a file was written to while it was looked at. */
+export function changedFile(path: RawPath): LktError {
+  return new LktError('IO_FAILED', `${fromRaw(path)} changed while the build context was read`, {
+    fix: 'make sure that nothing writes there, and build again',
+  });
+}
+
+function stateOf({ size, mtimeMs, ino, dev }: Stats): string {
+  return [size, mtimeMs, ino, dev].join(' ');
+}
+
+function seenAs(source: string): string | undefined {
+  try {
+    return stateOf(lstatSync(source));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined;
+    throw error;
+  }
 }
 
 function kindOf(stats: Stats): string {

@@ -8,7 +8,13 @@ export {
   type FileDifference,
   type StepDifference,
 } from './check/report.ts';
-export { Context, type ContextFile, type ContextNode, type DigestMemo } from './context.ts';
+export {
+  changedFile,
+  Context,
+  type ContextFile,
+  type ContextNode,
+  type DigestMemo,
+} from './context.ts';
 export type {
   Dockerfile,
   Heredoc,

@@ -1,8 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
   mkdtempDisposableSync,
+  rmSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -141,6 +144,65 @@ describe('bad input', () => {
     // What no COPY selects does not matter.
     expect(planOf('COPY a /', context).entries).toHaveLength(1);
     expect(() => planOf('COPY . /', context)).toThrow(LktError);
+  });
+
+  test('a file that becomes another while it is read', async () => {
+    using directory = sample();
+    const path = join(directory.path, 'a');
+    const gone: readonly (() => void)[] = [
+      () => writeFileSync(path, 'longer than it was'),
+      () => truncateSync(path, 3),
+      () => {
+        rmSync(path);
+        symlinkSync('/etc/passwd', path);
+      },
+      () => {
+        rmSync(path);
+        execFileSync('mkfifo', [path]);
+      },
+    ];
+    for (const change of gone) {
+      rmSync(path);
+      writeFileSync(path, 'content of a');
+      const context = new Context(filesOf(directory.path, ['a']));
+      context.node('a');
+      expect(context.changed()).toBeUndefined();
+      change();
+      await expect(context.contentDigest('a')).rejects.toMatchObject({ code: 'IO_FAILED' });
+      expect(context.changed()).toBe('a');
+    }
+  });
+
+  test('a file of more than 4 GiB is read piece by piece', { timeout: 120_000 }, async () => {
+    using directory = sample();
+    const path = join(directory.path, 'a');
+    truncateSync(path, 0);
+    truncateSync(path, 2 ** 32 + 1);
+    const context = new Context(filesOf(directory.path, ['a']));
+    const before = process.memoryUsage.rss();
+    let most = 0;
+    const watch = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), 10);
+    await context.contentDigest('a');
+    clearInterval(watch);
+    expect(context.node('a')?.size).toBe(2 ** 32 + 1);
+    expect(most - before).toBeLessThan(256 * 2 ** 20);
+  });
+
+  test('a file that may not be read', () => {
+    using directory = sample();
+    chmodSync(directory.path, 0o755);
+    chmodSync(join(directory.path, 'a'), 0o600);
+    const script = `
+      const { Context } = await import(${JSON.stringify(import.meta.resolve('../src/context.ts'))});
+      const context = new Context([{ path: 'a', source: ${JSON.stringify(join(directory.path, 'a'))} }]);
+      await context.contentDigest('a').catch((error) => console.log(error.code, error.message));`;
+    const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      uid: 65_534,
+      gid: 65_534,
+      encoding: 'utf8',
+      cwd: import.meta.dirname,
+    });
+    expect(output).toBe('IO_FAILED cannot read a of the build context\n');
   });
 
   test('a file that has gone', () => {

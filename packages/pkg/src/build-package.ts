@@ -1,4 +1,4 @@
-import { Context, type ContextFile, type Engine } from '@lkt/build';
+import { changedFile, Context, type ContextFile, type Engine } from '@lkt/build';
 import { type Digest, LktError, type Reporter } from '@lkt/core';
 import { type Descriptor, formatPlatform, type Platform, type Store } from '@lkt/oci';
 import { debianKey, dockerfileKey } from './build-key.ts';
@@ -122,8 +122,8 @@ export class PackageBuilder {
     const { file } = recipe.dockerfile;
     return {
       key: await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal),
-      run: () =>
-        engine.build(
+      run: async () => {
+        const descriptor = await engine.build(
           {
             ...given,
             name: item.name,
@@ -132,7 +132,12 @@ export class PackageBuilder {
             ...(cpus !== undefined && { cpus: cpus() }),
           },
           { store, reporter, ...(signal === undefined ? {} : { signal }) },
-        ),
+        );
+        // The image may be of what was there later, which is not what the key says.
+        const changed = tree.changed();
+        if (changed !== undefined) throw changedFile(changed);
+        return descriptor;
+      },
     };
   }
 

@@ -1,7 +1,8 @@
+import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContextFile, withoutIgnored } from '@lkt/build';
-import { LktError } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import type { Repository } from './repository.ts';
 
@@ -59,8 +60,7 @@ function trackedFiles(repository: Repository, dir: string): readonly ContextFile
         },
       );
     }
-    if (toRaw(name) !== path)
-      throw new LktError('UNSUPPORTED', `the name ${JSON.stringify(name)} is not UTF-8`);
+    if (toRaw(name) !== path) throw notUtf8(name);
     return {
       path: top === '' ? path : path.slice(top.length + 1),
       source: join(repository.root, name),
@@ -72,12 +72,31 @@ const SUBMODULE = '160000';
 
 async function walk(dir: string, below: RawPath): Promise<ContextFile[]> {
   const files: ContextFile[] = [];
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    if (below === '' && entry.name === '.git') continue;
-    const path = below === '' ? toRaw(entry.name) : `${below}/${toRaw(entry.name)}`;
-    const source = join(dir, entry.name);
+  for (const entry of await entriesOf(dir, below)) {
+    const name = entry.name.toString();
+    if (below === '' && name === '.git') continue;
+    const raw = entry.name.toString('latin1');
+    const path = below === '' ? raw : `${below}/${raw}`;
+    if (toRaw(name) !== raw) throw notUtf8(fromRaw(path));
+    const source = join(dir, name);
     if (entry.isDirectory()) files.push(...(await walk(source, path)));
     else files.push({ path, source });
   }
   return files;
+}
+
+async function entriesOf(dir: string, below: RawPath): Promise<readonly Dirent<Buffer>[]> {
+  try {
+    return await readdir(dir, { withFileTypes: true, encoding: 'buffer' });
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'ENOENT', 'ENOTDIR', 'EIO')) throw error;
+    const where = below === '' ? dir : `${fromRaw(below)} of the build context`;
+    throw new LktError('IO_FAILED', `cannot read ${where}`, { cause: error });
+  }
+}
+
+function notUtf8(name: string): LktError {
+  return new LktError('UNSUPPORTED', `the name ${JSON.stringify(name)} is not UTF-8`, {
+    fix: 'rename it; what is ignored by git is not read',
+  });
 }

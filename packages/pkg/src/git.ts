@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { isErrno, LktError } from '@lkt/core';
+import { overrides, settingVariables } from './git-config.ts';
 
 /** The variables of the process, of which git gets those it may have. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -20,7 +21,10 @@ interface GitResult {
   readonly exit: number;
 }
 
-/** Runs git the same way whatever the user's environment and configuration say about how it looks and behaves. */
+/**
+ * Runs git the same way whatever the user's environment and configuration say about how it looks and behaves, and without
+ * starting any program that a repository's own configuration names.
+ */
 export interface Git {
   /**
    * @throws LktError TOOL_MISSING without git; GIT_FAILED, with what git said, for an exit code not in `exits`.
@@ -43,9 +47,31 @@ export function createGit(env: Environment): Git {
     GIT_LITERAL_PATHSPECS: '1',
     GIT_NO_LAZY_FETCH: '1',
     GIT_TERMINAL_PROMPT: '0',
+    // Whatever a partial clone has not fetched stays where it is, also what a program would fetch.
+    GIT_ALLOW_PROTOCOL: 'none',
   });
-  return { run: (cwd, args, options = {}) => run(base, cwd, args, options) };
+  const safe = new Map<string, Promise<Readonly<Record<string, string>>>>();
+  const safeSettings = (cwd: string): Promise<Readonly<Record<string, string>>> => {
+    let found = safe.get(cwd);
+    if (found === undefined) {
+      found = run(base, cwd, ['config', '--list', '--show-scope', '--includes', '-z'], {}).then(
+        ({ stdout }) => settingVariables(overrides(stdout), base),
+      );
+      safe.set(cwd, found);
+    }
+    return found;
+  };
+  return {
+    async run(cwd, args, options = {}) {
+      const reads = READS_FILES.has(args[0] ?? '');
+      const variables = reads ? { ...base, ...(await safeSettings(cwd)) } : base;
+      return run(variables, cwd, args, options);
+    },
+  };
 }
+
+/** The commands that look at contents of the work tree, through the filters that .gitattributes names. */
+const READS_FILES: ReadonlySet<string> = new Set(['add', 'diff', 'status']);
 
 const KEPT = /^GIT_(CONFIG.*|CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM|EXEC_PATH)$/;
 

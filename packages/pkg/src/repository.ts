@@ -161,7 +161,8 @@ async function readChanges(
       '-z',
       '--no-renames',
       '--untracked-files=all',
-      '--ignore-submodules=none',
+      // Looking into a submodule would be by its configuration. Builds refuse submodules.
+      '--ignore-submodules=dirty',
       '--',
       ...specs,
     ],

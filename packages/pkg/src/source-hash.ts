@@ -265,7 +265,8 @@ async function isDirty(
   if (repository.headTree(path) === undefined || repository.hasUntracked(path)) return true;
   if (!repository.isChanged(path)) return false;
   const spec = path === '' ? '.' : Buffer.from(path, 'latin1').toString();
-  const diff = ['diff', '--no-ext-diff', '--exit-code', '--quiet', 'HEAD', '--', spec];
+  const options = ['--no-ext-diff', '--no-textconv', '--ignore-submodules=dirty'];
+  const diff = ['diff', ...options, '--exit-code', '--quiet', 'HEAD', '--', spec];
   return (await git.run(repository.root, diff, { exits: [1], signal })).exit === 1;
 }
 

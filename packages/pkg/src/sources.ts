@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import type { ContextFile } from '@lkt/build';
 import { isErrno } from '@lkt/core';
 import { contextFiles } from './context.ts';
-import type { Repository } from './repository.ts';
+import { isInside, type Repository } from './repository.ts';
 import {
   type HashOptions,
   readRepositories,
@@ -17,7 +17,7 @@ export interface Sources {
   readonly context: (item: Package) => Promise<readonly ContextFile[]>;
 }
 
-/** @throws LktError GIT_FAILED, TOOL_MISSING; CONFIG_INVALID at an extra source that is not there */
+/** @throws LktError GIT_FAILED, TOOL_MISSING; CONFIG_INVALID at an extra source that is not there, or outside of the repository */
 export async function readSources(
   workspace: Workspace,
   packages: Iterable<Package>,
@@ -31,6 +31,7 @@ export async function readSources(
     options.hashPath === undefined
       ? await readRepositories(workspace.git, dirs, options.signal, workspace.gitTop)
       : undefined;
+  for (const { item, extra } of items) checkInside(workspace, item, extra, known);
   const subjects = items.map(({ item, extra }) => ({
     ...options,
     dir: item.dir,
@@ -67,6 +68,25 @@ function contextOf(
     roots.map((root) => ({ ...root, repository: repositories.get(root.dir) })),
     item.dockerfile,
   );
+}
+
+/** What is outside of the repository is not in a clone of it either. */
+function checkInside(
+  workspace: Workspace,
+  item: Package,
+  extra: readonly string[],
+  repositories: ReadonlyMap<string, Repository> | undefined,
+): void {
+  const top = repositories?.get(item.dir)?.root ?? workspace.root;
+  if (!isInside(item.dir, top)) return;
+  for (const [index, dir] of extra.entries()) {
+    if (isInside(dir, top)) continue;
+    const message = `${workspace.displayPath(dir)} is outside of the repository, whose top is ${workspace.displayPath(top)}`;
+    throw (
+      item.extraSources[index]?.at.error(message, { fix: 'move it into the repository' }) ??
+      new Error(message)
+    );
+  }
 }
 
 async function extraDirs(item: Package): Promise<string[]> {

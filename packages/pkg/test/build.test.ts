@@ -106,7 +106,7 @@ describe('building', () => {
     expect(at.engine.built).toEqual(['lkt/init']);
     expect(at.engine.requests.at(-1)).toMatchObject({ noCache: false });
     expect(at.events.some(({ kind }) => kind === 'warning')).toBe(false);
-    at.engine.onBuild = (request) => writeFile(request.context[0]?.source ?? '', 'other');
+    at.engine.salt = 'other';
     await buildPackages(workspace, [workspace.get('lkt/alone')], { ...at.options, force: true });
     expect(at.events.find(({ kind }) => kind === 'warning')).toMatchObject({
       text: expect.stringMatching(/^lkt\/alone is not reproducible/),
@@ -210,6 +210,18 @@ describe('building', () => {
     expect(at.events).toContainEqual({ kind: 'failed', id: 'package lkt/alone' });
     at.engine.onBuild = async () => undefined;
     await at.build('lkt/init', 'lkt/alone');
+  });
+
+  it('keeps no result of sources that change meanwhile', async () => {
+    await using at = await bench();
+    at.engine.onBuild = () => write(at.path, { 'pkg/alone/build.yml': 'changed' });
+    await expect(at.build('lkt/alone')).rejects.toMatchObject({
+      code: 'IO_FAILED',
+      message: 'build.yml changed while the build context was read',
+    });
+    await write(at.path, FILES);
+    at.engine.onBuild = async () => undefined;
+    expect(await at.build('lkt/alone')).toMatchObject([{ cached: false }]);
   });
 
   it('stops when it is told to', async () => {

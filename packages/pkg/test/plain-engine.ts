@@ -16,6 +16,8 @@ export class PlainEngine implements Engine {
   /** Names of the packages that were built, in the order in which the builds started. */
   readonly built: string[] = [];
   readonly requests: BuildRequest[] = [];
+  /** What differs from build to build; nothing, unless a test says so. */
+  salt = '';
   /** Called at the start of each build. */
   onBuild: (request: BuildRequest) => Promise<void> = async () => undefined;
 
@@ -27,6 +29,7 @@ export class PlainEngine implements Engine {
     const { bases, buildArgs, labels, platform, dockerfile } = request;
     const inputs = JSON.stringify([dockerfile.text, [...bases], [...buildArgs]]);
     const entries: EntryWithContent[] = [entry('.inputs', Buffer.from(inputs))];
+    if (this.salt !== '') entries.push(entry('.salt', Buffer.from(this.salt)));
     for (const { path, source } of request.context)
       entries.push(entry(path.replaceAll('/', '_'), await readFile(source)));
     const layer = await writeLayer(store, entries);
