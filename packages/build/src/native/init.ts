@@ -24,7 +24,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { isErrno } from '@lkt/core';
+import { isErrno } from '@lkt/core/errors';
 import { findUser, readAccounts, readShort } from './owners.ts';
 import {
   CAPABILITIES,

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { isErrno } from '@lkt/core';
+import { isErrno } from '@lkt/core/errors';
 
 export interface Owner {
   readonly uid: number;
