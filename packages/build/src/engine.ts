@@ -2,6 +2,7 @@ import type { Digest, Reporter, SourceFile } from '@lkt/core';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
 import type { ContextFile } from './context.ts';
 import type { StepResult, World } from './world.ts';
+import type { Limits } from './limits.ts';
 
 /** Where the bytes of a secret are. They are read when a RUN needs them. */
 export type SecretSource =
@@ -45,6 +46,8 @@ export interface BuildRequest {
   readonly keepLayers?: boolean;
   /** Other surroundings, which must not change the image. Native engine only. */
   readonly world?: World;
+  /** What each RUN may use. Part of no cache key. */
+  readonly limits?: Limits;
 }
 
 export interface BuildContext {

@@ -52,3 +52,4 @@ export { IgnorePatterns, parseDockerignore, withoutIgnored } from './dockerignor
 export type { BuildContext, BuildRequest, Engine, SecretSource } from './engine.ts';
 export { nativeEngine } from './native/engine.ts';
 export { buildPlatformFor } from './this-machine.ts';
+export { DEFAULT_LIMITS, type Limits } from './limits.ts';

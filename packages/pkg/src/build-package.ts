@@ -1,4 +1,4 @@
-import { changedFile, Context, type ContextFile, type Engine } from '@lkt/build';
+import { changedFile, Context, type ContextFile, type Engine, type Limits } from '@lkt/build';
 import { type Digest, LktError, type Reporter } from '@lkt/core';
 import { type Descriptor, formatPlatform, type Platform, type Store } from '@lkt/oci';
 import { debianKey, dockerfileKey } from './build-key.ts';
@@ -16,6 +16,8 @@ export interface BuildTools {
   readonly mirror: FindMirror;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
+  /** What each RUN may use. */
+  readonly limits?: Limits;
   /** How many processors a build that starts now may keep busy. */
   readonly cpus?: () => number;
 }

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Engine } from '@lkt/build';
+import type { Engine, Limits } from '@lkt/build';
 import { type Digest, LktError, type Reporter, sourceError } from '@lkt/core';
 import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
 import { basesFor } from './bases.ts';
@@ -20,6 +20,8 @@ export interface BuildOptions {
   readonly mirror: FindMirror;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
+  /** What each RUN may use. */
+  readonly limits?: Limits;
   /** Build the targets although they have been built. */
   readonly force?: boolean;
   /** Do every step of the targets anew, if they are built. */

@@ -57,6 +57,11 @@ async function build(
   around: BuildContext,
 ): Promise<Descriptor> {
   const { store, reporter, signal } = around;
+  if (Object.keys(request.limits ?? {}).length > 0) {
+    throw new LktError('UNSUPPORTED', 'limits of RUN are for builds on this machine', {
+      fix: 'leave out --builder, or set limits where that BuildKit runs',
+    });
+  }
   const planned = await planRequest(request, around);
   refuseForeignInputs(planned, request);
   const { platform, labels } = request;

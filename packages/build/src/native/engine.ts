@@ -39,6 +39,7 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
     cpus: request.cpus ?? availableParallelism(),
     keepLayers: request.keepLayers ?? false,
     ...(request.world === undefined ? {} : { world: request.world }),
+    limits: request.limits ?? {},
   };
   const memo = new Map<string, Digest>();
   const context = new Context(request.context, { memo });

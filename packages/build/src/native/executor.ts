@@ -17,6 +17,7 @@ import type { Context } from '../context.ts';
 import { type CopyPlan, planCopy } from '../dockerfile/copy.ts';
 import type { CopyStep, WorkdirStep } from '../dockerfile/steps.ts';
 import type { StepRecord } from '../step-cache.ts';
+import type { Cgroups } from './cgroup.ts';
 import { FileCopier } from './copy-files.ts';
 import { extractLayer } from './extract.ts';
 import { withOwner } from './host-error.ts';
@@ -52,6 +53,7 @@ export interface ExecutorParts {
   /** Root of the machine, not of a user namespace. */
   readonly isRoot: boolean;
   readonly canSetGroups: boolean;
+  readonly groups: Cgroups;
   /** Whether directories of layers go with this process, so that every layer needs a blob to be found again. */
   readonly isFleeting: boolean;
 }
@@ -141,7 +143,7 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   async run(parent: Chain, work: RunWork, options: LayerOptions): Promise<StepRecord> {
-    const { job, context, store, work: kept, isRoot, canSetGroups, signal } = this.#parts;
+    const { job, context, store, work: kept, isRoot, canSetGroups, groups, signal } = this.#parts;
     const { step, network, log } = work;
     return this.#layer(parent, options, async ({ root, directory }) => {
       const mounts = await Promise.all(
@@ -170,6 +172,9 @@ export class OverlayExecutor implements StepExecutor {
             mounts: mounts.map(({ mount }) => mount),
             network,
             canSetGroups,
+            isRoot,
+            limits: job.limits,
+            groups,
             log,
             signal,
           });

@@ -38,6 +38,7 @@ import { makeNode, S_IFCHR } from './special-files.ts';
 import {
   addMountFlags,
   bringLoopbackUp,
+  CLONE_NEWCGROUP,
   defaultSignals,
   detach,
   execute,
@@ -45,6 +46,7 @@ import {
   filterSystemCalls,
   joinNewKeyring,
   keepOpen,
+  makeBlocking,
   mount,
   MS,
   pivotRoot,
@@ -52,6 +54,7 @@ import {
   setCapabilities,
   setHostname,
   setLimit,
+  unshare,
 } from './syscalls.ts';
 
 function enter(box: Sandbox): void {
@@ -60,6 +63,7 @@ function enter(box: Sandbox): void {
   flushCompileCache();
   closeInheritedFiles();
   leaveKeyring();
+  joinGroups(box.groups);
   mountKernelFileSystems(box);
   for (const item of box.mounts) {
     if (item.type === 'tmpfs') {
@@ -116,9 +120,11 @@ function leaveKeyring(): void {
 }
 
 /** /proc, /sys and /dev as containers have them (runtime-spec, config-linux.md, "Default Filesystems"). */
-function mountKernelFileSystems({ root, files }: Sandbox): void {
+function mountKernelFileSystems({ root, files, limits }: Sandbox): void {
   const restricted = MS.nosuid | MS.nodev | MS.noexec;
   mount('proc', `${root}/proc`, { type: 'proc', flags: restricted });
+  if (limits.pidMax !== undefined)
+    writeFileSync(`${root}/proc/sys/kernel/pid_max`, String(limits.pidMax));
   for (const path of ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'])
     if (existsSync(`${root}/proc/${path}`))
       bind(`${root}/proc/${path}`, `${root}/proc/${path}`, MS.rdonly | restricted);
@@ -275,9 +281,20 @@ function run(box: Sandbox): void {
   passDescriptors();
   defaultSignals();
   const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+  // At the end, as this process is larger than some commands may be.
+  const [RLIMIT_DATA, RLIMIT_NPROC] = [2, 6];
+  const { data, processes } = box.limits;
+  if (processes !== undefined) setLimit(RLIMIT_NPROC, BigInt(processes), BigInt(processes));
+  if (data !== undefined) setLimit(RLIMIT_DATA, BigInt(data), BigInt(data));
   // Not process.execve, which ends in a crash when it fails.
   const { message } = execute(program, box.argv, variables);
   quit(NOT_EXECUTABLE, `${name}: cannot be run: ${message}`);
+}
+
+/** What is in the namespace of control groups has them as its root, and does not see what is above. */
+function joinGroups(groups: Sandbox['groups']): void {
+  for (const path of groups) writeFileSync(path, '0', { flag: 'r+' });
+  unshare(CLONE_NEWCGROUP);
 }
 
 /** Node's own goes round for ever where nothing can be made, as in /proc. */
@@ -326,6 +343,8 @@ function passDescriptors(): void {
     const descriptor = Number(name);
     try {
       keepOpen(descriptor, descriptor < 3);
+      // Node itself does not wait at pipes, and no command expects that.
+      if (descriptor < 3) makeBlocking(descriptor);
     } catch (error) {
       // The one that the list was read with.
       if (!(error instanceof SystemCallError) || error.code !== 'EBADF') throw error;

@@ -3,6 +3,7 @@ import type { Descriptor } from '@lkt/oci';
 import type { ContextFile } from '../context.ts';
 import type { BuildPlan } from '../dockerfile/steps.ts';
 import type { World } from '../world.ts';
+import type { Limits } from '../limits.ts';
 
 /** A layer of a file system that is being built. `descriptor` is null for one that has no blob. */
 export interface LayerRef {
@@ -26,6 +27,8 @@ export interface Job {
   readonly cpus: number;
   readonly keepLayers: boolean;
   readonly world?: World;
+  /** Of each RUN. */
+  readonly limits: Limits;
 }
 
 /** The layers, for keys: what a file system holds is named by them. */

@@ -1,15 +1,26 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, statfsSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { fileURLToPath } from 'node:url';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import type { RunStep } from '../dockerfile/steps.ts';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { MountPointError, MountPoints } from './mount-points.ts';
-import { CAPABILITIES, type Sandbox, type SandboxFailure, type SandboxMount } from './sandbox.ts';
+import {
+  CAPABILITIES,
+  type Sandbox,
+  type SandboxFailure,
+  type SandboxLimits,
+  type SandboxMount,
+} from './sandbox.ts';
 import { seccompFilter } from './seccomp/profile.ts';
+import type { CommandGroup, Cgroups } from './cgroup.ts';
+import { type ExceededLimit, LimitWatch } from './limit-watch.ts';
+import { processors } from './processors.ts';
 import { makePipe } from './syscalls.ts';
 import { hostEnvironment } from './tools.ts';
 
@@ -25,6 +36,9 @@ export interface RunOptions {
   readonly mounts: readonly RunMount[];
   readonly network: 'none' | 'host';
   readonly canSetGroups: boolean;
+  readonly isRoot: boolean;
+  readonly limits: Limits;
+  readonly groups: Cgroups;
   readonly log: (text: string) => void;
   readonly signal: AbortSignal;
 }
@@ -44,6 +58,12 @@ export async function runCommand(options: RunOptions): Promise<void> {
   const { step, root, network } = options;
   const points = new MountPoints(root);
   const filter = filterText();
+  const { cpus, memory, pids = DEFAULT_LIMITS.pids } = options.limits;
+  const group = options.groups.create({
+    pids,
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(memory === undefined ? {} : { memory }),
+  });
   try {
     const mounts = mountPoints(options, points);
     const sandbox: Sandbox = {
@@ -56,12 +76,15 @@ export async function runCommand(options: RunOptions): Promise<void> {
       workdir: step.workdir,
       user: step.user,
       canSetGroups: options.canSetGroups,
+      groups: group?.joins ?? [],
+      limits: withoutGroups(options, group),
       ...(filter === undefined ? {} : { filter }),
     };
     const description = join(options.directory, 'sandbox.json');
     writeFileSync(description, JSON.stringify(sandbox));
-    await execute(description, options);
+    await execute(description, options, group);
   } finally {
+    group?.remove();
     points.remove();
   }
 }
@@ -100,15 +123,18 @@ function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {
   }
 }
 
-async function execute(description: string, options: RunOptions): Promise<void> {
-  const { step, file, network, signal } = options;
+async function execute(
+  description: string,
+  options: RunOptions,
+  group: CommandGroup | undefined,
+): Promise<void> {
+  const { step, file, network, signal, limits } = options;
   signal.throwIfAborted();
   const namespaces = [
     '--pid',
     '--mount',
     '--uts',
     '--ipc',
-    '--cgroup',
     ...(network === 'none' ? ['--net'] : []),
   ];
   const init = fileURLToPath(new URL('init.ts', import.meta.url));
@@ -120,6 +146,7 @@ async function execute(description: string, options: RunOptions): Promise<void> 
     [
       '--pdeathsig',
       'KILL',
+      ...processors(limits),
       'unshare',
       ...namespaces,
       '--fork',
@@ -138,13 +165,14 @@ async function execute(description: string, options: RunOptions): Promise<void> 
   );
   const kill = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
+  using watch = new LimitWatch(limits, group, child.pid, kill);
   const tail = new Tail(TAIL_LINES);
   const failure: Buffer[] = [];
   closeSync(output.write);
   const decoder = new StringDecoder();
   const reading = new Socket({ fd: output.read, readable: true, writable: false });
   reading.on('data', (chunk: Buffer) => {
-    const text = decoder.write(chunk);
+    const text = decoder.write(watch.take(chunk));
     tail.add(text);
     options.log(text);
   });
@@ -157,8 +185,10 @@ async function execute(description: string, options: RunOptions): Promise<void> 
     });
     await read;
     signal.throwIfAborted();
+    const exceeded = watch.finish();
+    if (exceeded !== undefined) throw limitError(exceeded, tail.text, options);
     if (failure.length > 0) throw failureError(Buffer.concat(failure).toString(), step, file);
-    if (status !== 0) throw commandError(status, tail.text, options);
+    if (status !== 0) throw commandError(status, tail.text, options, group);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
@@ -172,11 +202,49 @@ async function execute(description: string, options: RunOptions): Promise<void> 
   }
 }
 
-function commandError(status: number | string, tail: string, options: RunOptions): LktError {
-  const { step, file, root, store } = options;
+/** What is set for a command that is in no group for it. */
+function withoutGroups(
+  { limits: { memory, pids = DEFAULT_LIMITS.pids }, isRoot }: RunOptions,
+  group: CommandGroup | undefined,
+): SandboxLimits {
+  const inGroup = group?.controllers.has('pids') === true;
+  const own = hasOwnPidMax();
+  return {
+    // The kernel gives none below 300 a second time.
+    ...(!inGroup && own ? { pidMax: 300 + pids } : {}),
+    ...(!inGroup && !own && !isRoot ? { processes: pids } : {}),
+    ...(memory !== undefined && group?.controllers.has('memory') !== true ? { data: memory } : {}),
+  };
+}
+
+function hasOwnPidMax(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > 6 || (major === 6 && minor >= 14);
+}
+
+function limitError(exceeded: ExceededLimit, tail: string, options: RunOptions): LktError {
+  const { memory, pids, seconds, output } = { ...DEFAULT_LIMITS, ...options.limits };
+  const [what, flag] = {
+    memory: [`wanted more memory than ${memory} bytes`, '--max-memory'],
+    pids: [`wanted more than ${pids} processes at once`, '--max-processes'],
+    seconds: [`did not end within ${seconds} s`, '--max-time'],
+    output: [`said more than ${output} bytes`, '--max-output'],
+  }[exceeded];
+  return new LktError('BUILD_FAILED', `${placeOf(options)}: the command ${what}`, {
+    fix: `if that is what it needs, allow it with ${flag}`,
+    ...(tail === '' ? {} : { detail: tail }),
+  });
+}
+
+function commandError(
+  status: number | string,
+  tail: string,
+  options: RunOptions,
+  group: CommandGroup | undefined,
+): LktError {
+  const { root, store } = options;
   const how = typeof status === 'number' ? `ended with status ${status}` : `was ended by ${status}`;
-  const { line, column } = step.position;
-  const message = `${file.path}:${line}:${column}: ${step.title}: the command ${how}`;
+  const message = `${placeOf(options)}: the command ${how}`;
   const detail = tail === '' ? {} : { detail: tail };
   // Programs say it in many ways, and some do not.
   if (isFull(root)) {
@@ -185,7 +253,21 @@ function commandError(status: number | string, tail: string, options: RunOptions
       fix: `make room on the file system of ${store}, or name another store with --cache`,
     });
   }
-  return new LktError('BUILD_FAILED', message, detail);
+  const { memory } = options.limits;
+  const mayBeShort = memory !== undefined && withoutGroups(options, group).data !== undefined;
+  return new LktError('BUILD_FAILED', message, {
+    ...detail,
+    ...(mayBeShort
+      ? {
+          fix: `if it was short of memory: each of its processes has ${memory} bytes (--max-memory)`,
+        }
+      : {}),
+  });
+}
+
+function placeOf({ file, step }: RunOptions): string {
+  const { line, column } = step.position;
+  return `${file.path}:${line}:${column}: ${step.title}`;
 }
 
 /** Whether less is free than any write of use needs. */

@@ -17,10 +17,23 @@ export interface Sandbox {
   readonly workdir: string;
   /** As in USER. */
   readonly user: string;
+  /** Files of control groups: who writes 0 into one is in it. */
+  readonly groups: readonly string[];
+  /** What takes the place of control groups where there are none. */
+  readonly limits: SandboxLimits;
   /** The filter of its system calls, as `seccompFilter` gives it, in base64. */
   readonly filter?: string;
   /** Whether setgroups(2) may be used: not in a user namespace with one user. */
   readonly canSetGroups: boolean;
+}
+
+export interface SandboxLimits {
+  /** Processes and threads in the pid namespace; needs Linux 6.14, where the number is not the whole machine's. */
+  readonly pidMax?: number;
+  /** Processes and threads of the user in this user namespace; root of the machine is above it. */
+  readonly processes?: number;
+  /** Bytes of data of each process. */
+  readonly data?: number;
 }
 
 /** The capabilities Docker gives: CHOWN … SETFCAP of capabilities(7). */

@@ -57,6 +57,15 @@ export function detach(target: string): void {
   umountCall(target, 2);
 }
 
+const unshareCall = call<[number]>('unshare', ['int'], (flags) => flags.toString(16));
+
+export const CLONE_NEWCGROUP = 0x0200_0000;
+
+/** unshare(2), for the calling thread */
+export function unshare(flags: number): void {
+  unshareCall(flags);
+}
+
 const pivotCall = call<[string, string]>('pivot_root', [TEXT, TEXT], (root) => root);
 
 /** pivot_root(2): `root` becomes the root, what was it goes to `old`. */
@@ -218,6 +227,14 @@ const fcntlCall = library.func('int fcntl(int descriptor, int command, ...)') as
 export function keepOpen(descriptor: number, keep: boolean): void {
   const [F_SETFD, FD_CLOEXEC] = [2, 1];
   if (fcntlCall(descriptor, F_SETFD, 'int', keep ? 0 : FD_CLOEXEC) < 0)
+    throw new SystemCallError('fcntl', String(descriptor), koffi.errno());
+}
+
+/** Has who writes to or reads from an open file wait, whoever has it open. */
+export function makeBlocking(descriptor: number): void {
+  const [F_GETFL, F_SETFL, O_NONBLOCK] = [3, 4, 0o4000];
+  const flags = fcntlCall(descriptor, F_GETFL, 'int', 0);
+  if (flags < 0 || fcntlCall(descriptor, F_SETFL, 'int', flags & ~O_NONBLOCK) < 0)
     throw new SystemCallError('fcntl', String(descriptor), koffi.errno());
 }
 

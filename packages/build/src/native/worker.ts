@@ -8,6 +8,7 @@ import { type Digest, isErrno, LktError } from '@lkt/core';
 import { openStore } from '@lkt/oci';
 import { Context } from '../context.ts';
 import { StepCache } from '../step-cache.ts';
+import { Cgroups } from './cgroup.ts';
 import { OverlayExecutor } from './executor.ts';
 import { LayerDirs } from './layer-dirs.ts';
 import { PlanRunner } from './plan-runner.ts';
@@ -80,7 +81,9 @@ async function build({
   const cache = new StepCache(store, work);
   const executorAbort = new AbortController();
   const signal = AbortSignal.any([abort.signal, executorAbort.signal]);
+  const groups = new Cgroups();
   const executor = new OverlayExecutor({
+    groups,
     job,
     store,
     layers,
@@ -102,6 +105,7 @@ async function build({
     return { chain: await runner.run(), steps: runner.results };
   } finally {
     executor.close();
+    await groups.close();
     process.chdir('/');
     if (inMemory) detach(layers.dir);
     const file = openSync(dir, 'r');

@@ -153,6 +153,12 @@ test('output of both kinds comes in the order it was written', async () => {
   expect(log).toBe([1, 2, 3, 4, 5].map((i) => `out ${i}\nerr ${i}\n`).join(''));
 });
 
+test('a command that says more than is read at once waits', async () => {
+  const log = await said('head -c 3000000 /dev/zero | tr "\\\\0" y; echo end $?');
+  expect(log.length).toBe(3_000_006);
+  expect(log.slice(-6)).toBe('end 0\n');
+});
+
 test('a command sees times as the image will have them', async () => {
   using source = scratch();
   writeFileSync(join(source.path, 'file'), 'x');

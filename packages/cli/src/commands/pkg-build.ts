@@ -5,6 +5,7 @@ import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { givenArgs } from '../given-args.ts';
+import { limitsOf } from '../limit-flags.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
 
 interface Built {
@@ -50,6 +51,11 @@ export class PkgBuild extends LktCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    cpus: Flags.integer({
+      summary: 'how many processors each command of a RUN has',
+      helpValue: 'N',
+      min: 1,
+    }),
     deps: Flags.boolean({
       summary: 'treat what they use as if it had been named too: print it, build it again',
     }),
@@ -58,6 +64,23 @@ export class PkgBuild extends LktCommand {
       summary: 'how many packages are built at once; by default as many as there are processors',
       helpValue: 'N',
       min: 1,
+    }),
+    'max-memory': Flags.string({
+      summary: 'what the processes of a RUN may have of memory, such as 2G',
+      helpValue: 'SIZE',
+    }),
+    'max-output': Flags.string({
+      summary: 'how much a RUN may say; by default 64M',
+      helpValue: 'SIZE',
+    }),
+    'max-processes': Flags.integer({
+      summary: 'how many processes a RUN may have at once; by default 4096',
+      helpValue: 'N',
+      min: 1,
+    }),
+    'max-time': Flags.string({
+      summary: 'how long a RUN may take, such as 90s or 1h30m',
+      helpValue: 'DURATION',
     }),
     'no-cache': Flags.boolean({ summary: 'do every step anew of those that are built' }),
     platforms: Flags.string({
@@ -78,6 +101,7 @@ export class PkgBuild extends LktCommand {
         fix: 'name directories of packages, or give --all',
       });
     }
+    const limits = limitsOf(flags);
     const session = await this.begin(flags);
     const { buildPackages, pinOf } = await import('@lkt/pkg');
     const { parsePlatform } = await import('@lkt/oci');
@@ -94,6 +118,7 @@ export class PkgBuild extends LktCommand {
       noCache: flags['no-cache'],
       deps: flags.deps,
       buildArgs,
+      limits,
       ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       ...(platforms === undefined ? {} : { platforms }),
     });

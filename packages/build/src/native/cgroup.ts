@@ -1,0 +1,277 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isErrno } from '@lkt/core';
+import type { Limits } from '../limits.ts';
+
+/** What a control group can limit. */
+type Controller = 'pids' | 'memory' | 'cpu';
+
+/** A control group (two or three of version 1) for one command. */
+export interface CommandGroup {
+  /** A process that writes 0 into these is in it. */
+  readonly joins: readonly string[];
+  readonly controllers: ReadonlySet<Controller>;
+  /** The limit that something in it has run into. */
+  exceeded(): 'pids' | 'memory' | undefined;
+  /** Goes on for as long as it has processes; `Cgroups.close` waits. */
+  remove(): void;
+}
+
+/** How often a group is tried to be removed while the last processes in it end. */
+const [TRIES, PAUSE_MS] = [200, 25];
+
+/**
+ * Makes control groups where this process may: below its own, or below the nearest one above that hands the
+ * controllers down. Versions 1 and 2 of the kernel's interface and a mixture are all fine; see cgroups(7).
+ *
+ * Should this process be killed, a small one that outlives it for a moment removes the groups.
+ */
+export class Cgroups {
+  readonly #prefix = `lkt-${randomBytes(6).toString('hex')}-`;
+  readonly #homes: readonly Home[];
+  readonly #removing = new Set<Promise<void>>();
+  #janitor: ChildProcess | undefined;
+  #count = 0;
+
+  constructor() {
+    this.#homes = findHomes();
+  }
+
+  /** A group that holds a command to limits. Undefined when nothing of it can be done here. */
+  create(limits: Limits): CommandGroup | undefined {
+    const wanted = new Map<Controller, number>();
+    if (limits.pids !== undefined) wanted.set('pids', limits.pids);
+    if (limits.memory !== undefined) wanted.set('memory', limits.memory);
+    if (limits.cpus !== undefined) wanted.set('cpu', limits.cpus);
+    const name = this.#prefix + String((this.#count += 1));
+    const made: { readonly directory: string; readonly home: Home }[] = [];
+    const controllers = new Set<Controller>();
+    for (const home of this.#homes) {
+      const here = home.controllers.filter((one) => wanted.has(one) && !controllers.has(one));
+      if (here.length === 0) continue;
+      const directory = `${home.directory}/${name}`;
+      try {
+        this.#startJanitor();
+        mkdirSync(directory);
+        made.push({ directory, home });
+        for (const one of here) {
+          for (const [file, value] of settings(home.version, one, wanted.get(one) ?? 0))
+            writeSetting(`${directory}/${file}`, value);
+          controllers.add(one);
+        }
+      } catch (error) {
+        if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOENT', 'EINVAL', 'ENOSPC')) throw error;
+      }
+    }
+    if (controllers.size === 0) {
+      for (const { directory } of made) rmdirSync(directory);
+      return undefined;
+    }
+    return {
+      joins: made.map(({ directory }) => `${directory}/cgroup.procs`),
+      controllers,
+      exceeded: () => exceededIn(made),
+      remove: () => {
+        for (const { directory } of made) this.#remove(directory);
+      },
+    };
+  }
+
+  /** Waits until every group is gone. */
+  async close(): Promise<void> {
+    await Promise.all(this.#removing);
+    const janitor = this.#janitor;
+    if (janitor === undefined || janitor.exitCode !== null) return;
+    janitor.ref();
+    janitor.stdin?.end();
+    await once(janitor, 'exit');
+  }
+
+  #remove(directory: string): void {
+    const removing = removeGroup(directory).finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
+  }
+
+  #startJanitor(): void {
+    if (this.#janitor !== undefined) return;
+    const parents = this.#homes.map(({ directory }) => directory);
+    this.#janitor = spawn('sh', ['-c', JANITOR, 'sh', this.#prefix, ...parents], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      cwd: '/',
+      detached: true,
+    });
+    this.#janitor.stdin?.on('error', () => undefined);
+    this.#janitor.on('error', () => undefined);
+    this.#janitor.unref();
+  }
+}
+
+/** Waits until its standard input ends, as it does with whoever holds it, and removes what is left then. */
+const JANITOR = `cat > /dev/null
+prefix=$1; shift; tries=0
+while [ $tries -lt 200 ]; do
+  left=
+  for parent; do for group in "$parent/$prefix"*; do
+    [ ! -d "$group" ] || rmdir "$group" 2> /dev/null || left=1
+  done; done
+  [ -n "$left" ] || exit 0
+  tries=$((tries + 1)); sleep 0.05
+done`;
+
+async function removeGroup(directory: string): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    try {
+      return await rmdir(directory);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return;
+      if (!isErrno(error, 'EBUSY')) throw error;
+      await sleep(PAUSE_MS);
+    }
+  }
+}
+
+/** A directory in which groups can be made, and what they can limit. */
+interface Home {
+  readonly version: 1 | 2;
+  readonly directory: string;
+  readonly controllers: readonly Controller[];
+}
+
+const CONTROLLERS: readonly Controller[] = ['pids', 'memory', 'cpu'];
+
+function findHomes(): readonly Home[] {
+  const own = new Map<string, string>();
+  for (const line of read('/proc/self/cgroup').split('\n')) {
+    const [, names = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    for (const name of names.split(',')) if (path !== '') own.set(name, path);
+  }
+  const homes: Home[] = [];
+  for (const line of read('/proc/self/mountinfo').split('\n')) {
+    // proc_pid_mountinfo(5): … root, mount point … - type, source, options
+    const [before = '', after = ''] = line.split(' - ');
+    const [, , , root = '', target = ''] = before.split(' ');
+    const [type, , options = ''] = after.split(' ');
+    if (type === 'cgroup2') homes.push(...secondVersion(target, below(root, own.get(''))));
+    if (type !== 'cgroup') continue;
+    const names = options.split(',');
+    const controllers = CONTROLLERS.filter((one) => names.includes(one));
+    const path = below(root, own.get(controllers[0] ?? ''));
+    if (controllers.length > 0 && path !== undefined)
+      homes.push({ version: 1, directory: target + path, controllers });
+  }
+  return homes;
+}
+
+/** A path of a hierarchy as one below the part of it that is mounted. */
+function below(root: string, path: string | undefined): string | undefined {
+  if (path === undefined || root === '/') return path === '/' ? '' : path;
+  if (path === root) return '';
+  return path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;
+}
+
+/**
+ * The nearest group, of this process or above, that hands most controllers down to new ones. A process can be in one
+ * group only.
+ */
+function secondVersion(target: string, path: string | undefined): readonly Home[] {
+  if (path === undefined) return [];
+  let best: Home | undefined;
+  for (let at = path; ; at = at.slice(0, at.lastIndexOf('/'))) {
+    const directory = target + at;
+    const names = read(`${directory}/cgroup.subtree_control`).trim().split(' ');
+    const controllers = CONTROLLERS.filter((one) => names.includes(one));
+    if (controllers.length > (best?.controllers.length ?? 0) && isOurs(directory))
+      best = { version: 2, directory, controllers };
+    if (at === '') return best === undefined ? [] : [best];
+  }
+}
+
+/** Whether groups can be made in it, and processes be moved from it to them. */
+function isOurs(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK);
+    accessSync(`${directory}/cgroup.procs`, constants.W_OK);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EACCES', 'EROFS', 'ENOENT', 'EPERM')) return false;
+    throw error;
+  }
+}
+
+function settings(
+  version: 1 | 2,
+  controller: Controller,
+  value: number,
+): readonly (readonly [string, string])[] {
+  const text = String(value);
+  const period = 100_000;
+  const quota = String(Math.round(value * period));
+  switch (controller) {
+    case 'pids':
+      return [['pids.max', text]];
+    case 'memory':
+      return version === 2
+        ? [
+            ['memory.max', text],
+            ['memory.swap.max', '0'],
+            ['memory.oom.group', '1'],
+          ]
+        : [
+            ['memory.limit_in_bytes', text],
+            ['memory.memsw.limit_in_bytes', text],
+          ];
+    case 'cpu':
+      return version === 2
+        ? [['cpu.max', `${quota} ${period}`]]
+        : [
+            ['cpu.cfs_period_us', String(period)],
+            ['cpu.cfs_quota_us', quota],
+          ];
+    default:
+      return controller satisfies never;
+  }
+}
+
+/** Files about swap are not there on a kernel that does not count it. */
+const OPTIONAL = ['memory.swap.max', 'memory.memsw.limit_in_bytes', 'memory.oom.group'];
+
+function writeSetting(path: string, value: string): void {
+  try {
+    writeFileSync(path, value, { flag: 'r+' });
+  } catch (error) {
+    if (!OPTIONAL.some((name) => path.endsWith(name)) || !isErrno(error, 'ENOENT', 'EACCES'))
+      throw error;
+  }
+}
+
+function exceededIn(
+  groups: readonly { readonly directory: string; readonly home: Home }[],
+): 'pids' | 'memory' | undefined {
+  for (const { directory, home } of groups) {
+    const memory = home.version === 2 ? 'memory.events' : 'memory.oom_control';
+    if (count(`${directory}/${memory}`, 'oom_kill') > 0) return 'memory';
+    if (count(`${directory}/pids.events`, 'max') > 0) return 'pids';
+  }
+  return undefined;
+}
+
+/** A number in a file of names and numbers. */
+function count(path: string, name: string): number {
+  const line = read(path)
+    .split('\n')
+    .find((item) => item.startsWith(`${name} `));
+  return Number(line?.slice(name.length + 1) ?? 0);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES', 'ENODEV', 'EPERM')) return '';
+    throw error;
+  }
+}
