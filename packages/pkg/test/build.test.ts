@@ -288,6 +288,34 @@ describe('what is refused', () => {
     });
   });
 
+  it('an image of another name than the store has it by', async () => {
+    await using at = await bench();
+    const [base] = await at.build('lkt/base');
+    const digest = base?.index.digest ?? digestOf('');
+    const manifest = base?.images[0]?.digest ?? '';
+    const from = async (reference: string): Promise<unknown> => {
+      await write(at.path, { 'tools/go/Dockerfile': `FROM ${reference}\n` });
+      return at.build('lkt/go');
+    };
+    await expect(from(`other/image:1@${digest}`)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: `tools/go/Dockerfile:1:6: other/image:1@${digest} is not what it says: the store has this digest as lkt/base`,
+    });
+    await at.store.tag(
+      'docker.io/library/image:2',
+      base?.index ?? (await writeIndex(at.store, [])),
+    );
+    await from(`image:1@${digest}`);
+    await from(`image@${manifest}`);
+    await expect(from(`mirror.example/image@${digest}`)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    const nameless = await writeIndex(at.store, []);
+    await expect(from(`x@${nameless.digest}`)).rejects.toMatchObject({
+      message: expect.stringContaining('the store has it under no name'),
+    });
+  });
+
   it('an image that nothing pins, also when the store has one of the name', async () => {
     await using at = await bench({ ...FILES, 'tools/base/Dockerfile': 'FROM other/image:1\n' });
     await at.store.tag('docker.io/other/image:1', await writeIndex(at.store, []));
@@ -441,6 +469,7 @@ describe('resolving the images of a config', () => {
     await using at = await bench();
     const { references } = await at.pin();
     const other = await writeIndex(at.store, []);
+    await at.store.tag('docker.io/other/x:1', other);
     const workspace = await at.open();
     const pin = references.get('lkt/init') ?? '';
     const foreign = `other/x@${other.digest}`;
