@@ -16,7 +16,9 @@ interface Manifest {
 const LAYERS = [
   'core',
   'oci',
+  'testing',
   'http',
+  'registry',
   'debian',
   'build',
   'pkg',
@@ -40,13 +42,14 @@ test('every package has its place in the layers', () => {
 describe.each(LAYERS)('%s', (layer) => {
   const below = LAYERS.slice(0, LAYERS.indexOf(layer));
   const manifest = manifests.get(layer);
-  const workspaceDependencies = Object.keys(manifest?.dependencies ?? {})
-    .filter((name) => name.startsWith('@lkt/'))
-    .map((name) => name.slice('@lkt/'.length));
+  const workspaceDependencies = inWorkspace(manifest?.dependencies);
+  const forTests = inWorkspace(manifest?.devDependencies);
 
   test('depends on lower layers only', () => {
     expect(workspaceDependencies.filter((name) => !below.includes(name))).toEqual([]);
     if (layer === 'machine') expect(workspaceDependencies).toEqual(['core']);
+    expect(workspaceDependencies).not.toContain('testing');
+    expect(forTests.filter((name) => !below.includes(name))).toEqual([]);
   });
 
   test('imports what its package.json names, and no file of another package', () => {
@@ -75,13 +78,19 @@ describe.each(LAYERS)('%s', (layer) => {
     const references = (config.references ?? [])
       .map(({ path }) => path.replace(/^\.\.\//, ''))
       .filter((name) => name !== '../tools');
-    expect(references.toSorted()).toEqual(workspaceDependencies.toSorted());
+    expect(references.toSorted()).toEqual([...workspaceDependencies, ...forTests].toSorted());
   });
 
   test('says in a README what it is for', () => {
     expect(existsSync(join(root, `packages/${layer}/README.md`))).toBe(true);
   });
 });
+
+function inWorkspace(dependencies: Readonly<Record<string, string>> = {}): string[] {
+  return Object.keys(dependencies)
+    .filter((name) => name.startsWith('@lkt/'))
+    .map((name) => name.slice('@lkt/'.length));
+}
 
 function importsOf(source: string): string[] {
   const statements = source.matchAll(/^(?:import|export)\s(?:[^;'`]*\sfrom\s)?'([^']+)'/gm);

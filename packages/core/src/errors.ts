@@ -3,6 +3,7 @@
  * `docs/errors.md` lists what each means; a test holds the two together.
  */
 export type LktErrorCode =
+  | 'ACCESS_DENIED' // a registry refuses: credentials are missing, wrong or not enough
   | 'ARCHIVE_INVALID' // a tar, ar, cpio or gzip stream breaks its format, or a limit
   | 'BUILD_FAILED' // a step of a Dockerfile ended with an error
   | 'CACHE_LOCKED' // another process holds a lock for longer than the wait

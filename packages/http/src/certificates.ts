@@ -3,6 +3,9 @@ import { createSecureContext, getCACertificates, type SecureContext } from 'node
 import { LktError } from '@lkt/core';
 import type { HttpOptions } from './client.ts';
 
+/** Hundreds of certificates take a while to read. */
+const contexts = new Map<string, SecureContext>();
+
 /**
  * Whom to believe who a server is: Node's certificate authorities and the system's, or those of `SSL_CERT_FILE` in
  * their place, as OpenSSL and Go have it; and those of `NODE_EXTRA_CA_CERTS` and `ca`.
@@ -14,9 +17,14 @@ export async function trustedAuthorities({
 }: HttpOptions): Promise<SecureContext> {
   const replaced = await fromVariable(env, 'SSL_CERT_FILE');
   const extra = await fromVariable(env, 'NODE_EXTRA_CA_CERTS');
+  const key = JSON.stringify([replaced, extra, ca]);
+  const known = contexts.get(key);
+  if (known !== undefined) return known;
   const roots = replaced ?? [...getCACertificates('default'), ...getCACertificates('system')];
   try {
-    return createSecureContext({ ca: [...new Set([...roots, ...(extra ?? []), ...ca])] });
+    const context = createSecureContext({ ca: [...new Set([...roots, ...(extra ?? []), ...ca])] });
+    contexts.set(key, context);
+    return context;
   } catch (cause) {
     throw new LktError('CONFIG_INVALID', 'a certificate of an authority cannot be read', {
       cause,

@@ -29,6 +29,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** Whether what may be temporary is tried again; default true. */
   readonly retry?: boolean;
+  /** Whether redirects are followed for GET and HEAD; default true. */
+  readonly redirect?: boolean;
 }
 
 /** One way to speak HTTP: through the user's proxies, to servers their certificates name, and with patience. */
@@ -98,7 +100,8 @@ class Client implements HttpClient {
       headers = { ...headers, authorization: basicCredentials(url) };
     for (let hop = 0; ; hop += 1) {
       const response = await this.#send(url, { ...options, headers });
-      const next = nextHop(options.method ?? 'GET', response);
+      const next =
+        options.redirect === false ? undefined : nextHop(options.method ?? 'GET', response);
       if (next === undefined) return response;
       await response.discard();
       if (hop === MAX_REDIRECTS)

@@ -39,7 +39,11 @@ export class Connections implements AsyncDisposable {
     const { idle = IDLE, connections = 8 } = this.#options;
     const secureContext =
       isSecure || proxy !== '' ? await trustedAuthorities(this.#options) : undefined;
-    const tls = { timeout: CONNECT, allowH2: false, ...(secureContext && { secureContext }) };
+    const tls = {
+      timeout: CONNECT,
+      allowH2: false,
+      ...(secureContext === undefined ? {} : { secureContext }),
+    };
     // One stream of HTTP/2 is slower than several connections.
     const common = { connections, headersTimeout: idle, bodyTimeout: idle, allowH2: false };
     if (proxy === '') return new Agent({ ...common, connect: tls });

@@ -34,6 +34,10 @@ export interface Download {
   readonly content: AsyncIterable<Uint8Array>;
 }
 
+/**
+ * `HttpClient.download` by another way of sending requests, such as one that knows credentials.
+ * @throws LktError NETWORK_FAILED, NOT_FOUND, DIGEST_MISMATCH
+ */
 export async function download(
   client: Pick<HttpClient, 'request'>,
   patience: Patience,

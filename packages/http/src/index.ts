@@ -4,7 +4,8 @@ export {
   type HttpOptions,
   type RequestOptions,
 } from './client.ts';
-export { type Download, type DownloadOptions } from './download.ts';
+export { download, type Download, type DownloadOptions } from './download.ts';
 export { isLoopback, readableUrl } from './address.ts';
-export { isTemporaryStatus } from './retry.ts';
+export { NetworkError } from './network-error.ts';
+export { isTemporaryStatus, type Patience } from './retry.ts';
 export { type HttpResponse } from './response.ts';

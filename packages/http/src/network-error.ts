@@ -4,6 +4,11 @@ import { readableUrl } from './address.ts';
 /** Errors that are the same a second later. */
 const LASTING: ReadonlySet<string> = new Set(['ENOTFOUND', 'ECONNREFUSED', 'EACCES', 'EPERM']);
 
+const NO_TLS: ReadonlySet<string> = new Set([
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+]);
+
 /** The failure of a connection in the user's terms. What libraries say of it may name headers, so it is said anew. */
 export function networkError(url: URL, error: unknown): unknown {
   if (error instanceof LktError || !(error instanceof Error)) return error;
@@ -13,6 +18,7 @@ export function networkError(url: URL, error: unknown): unknown {
   const why = explain(code, url) ?? firstMessage(error);
   return new NetworkError(`${readableUrl(url)} cannot be reached: ${why}`, {
     isTemporary: !isTls(code) && !LASTING.has(code ?? ''),
+    speaksTls: !NO_TLS.has(code ?? ''),
     fix: fixFor(code),
   });
 }
@@ -21,10 +27,16 @@ export function networkError(url: URL, error: unknown): unknown {
 export class NetworkError extends LktError {
   /** Whether a second try may go better. */
   readonly isTemporary: boolean;
+  /** False when the server answers a greeting of TLS in another language. A certificate that is wrong is TLS. */
+  readonly speaksTls: boolean;
 
-  constructor(message: string, options: { isTemporary: boolean; fix?: string | undefined }) {
+  constructor(
+    message: string,
+    options: { isTemporary: boolean; speaksTls?: boolean; fix?: string | undefined },
+  ) {
     super('NETWORK_FAILED', message, options.fix === undefined ? {} : { fix: options.fix });
     this.isTemporary = options.isTemporary;
+    this.speaksTls = options.speaksTls ?? true;
   }
 }
 

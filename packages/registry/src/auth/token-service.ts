@@ -1,0 +1,146 @@
+import { isIP } from 'node:net';
+import { LktError } from '@lkt/core';
+import { type HttpClient, type HttpResponse, isLoopback, readableUrl } from '@lkt/http';
+import type { Challenge } from './challenge.ts';
+import type { Credentials } from './credentials.ts';
+
+export interface Token {
+  readonly text: string;
+  /** When it ends, by `performance.now()`. */
+  readonly expires: number;
+}
+
+const MAX_ANSWER = 64 * 1024;
+const MAX_REDIRECTS = 5;
+/** https://distribution.github.io/distribution/spec/auth/token/: when a service does not say. */
+const DEFAULT_SECONDS = 60;
+const MARGIN_SECONDS = 10;
+
+/**
+ * Gets a token from the service that a challenge names: with a password in the way of Docker, with a refresh token in
+ * that of OAuth2, for everyone without either.
+ * @throws LktError ACCESS_DENIED, NETWORK_FAILED
+ */
+export async function requestToken(
+  http: HttpClient,
+  registry: URL,
+  { parameters }: Challenge,
+  scopes: readonly string[],
+  credentials: Exclude<Credentials, { kind: 'bearer' }> | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Token> {
+  const realm = checkedRealm(parameters['realm'] ?? '', registry, registry);
+  const { service } = parameters;
+  if (credentials?.kind === 'refresh') {
+    const form = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'lkt' });
+    if (service !== undefined) form.set('service', service);
+    form.set('scope', scopes.join(' '));
+    form.set('refresh_token', credentials.token);
+    const response = await http.request(realm, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: form.toString(),
+      signal,
+    });
+    return tokenFrom(response, registry, true);
+  }
+  if (service !== undefined) realm.searchParams.set('service', service);
+  for (const scope of scopes) realm.searchParams.append('scope', scope);
+  let url = realm;
+  let headers: Record<string, string> = {};
+  if (credentials !== undefined) {
+    url.searchParams.set('account', credentials.username);
+    headers = { authorization: basic(credentials) };
+  }
+  for (let hop = 0; ; hop += 1) {
+    const response = await http.request(url, { headers, signal, redirect: false });
+    const location = response.header('location');
+    if (response.status < 300 || response.status > 399 || location === undefined)
+      return tokenFrom(response, registry, credentials !== undefined);
+    await response.discard();
+    if (hop === MAX_REDIRECTS)
+      throw new LktError('NETWORK_FAILED', `${readableUrl(url)} redirects without end`);
+    const next = checkedRealm(location, registry, url);
+    if (next.origin !== url.origin) headers = {};
+    url = next;
+  }
+}
+
+/** lkt reads what other tools write. */
+export function loginFix(host: string): string {
+  return `log in, for example with: docker login ${host}`;
+}
+
+export function basic({ username, password }: { username: string; password: string }): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+/**
+ * The address of a token service. A registry must not make lkt talk to a machine that only the user can reach, nor in
+ * a way that others can listen to.
+ */
+function checkedRealm(text: string, registry: URL, base: URL): URL {
+  const url = URL.canParse(text, base.href) ? new URL(text, base) : undefined;
+  const who = `the registry ${registry.host}`;
+  if (url === undefined) throw new LktError('ACCESS_DENIED', `${who} names no token service`);
+  url.username = '';
+  url.password = '';
+  const isSafe =
+    url.protocol === 'https:' || (url.protocol === 'http:' && registry.protocol === 'http:');
+  if (!isSafe)
+    throw new LktError(
+      'ACCESS_DENIED',
+      `${who} wants credentials sent to ${readableUrl(url)}, which is not https`,
+    );
+  if (url.hostname !== registry.hostname && isPrivate(url.hostname))
+    throw new LktError(
+      'ACCESS_DENIED',
+      `${who} names a token service in a private network, ${url.host}`,
+    );
+  return url;
+}
+
+/** RFC 6890: addresses that lead nowhere but near. */
+function isPrivate(hostname: string): boolean {
+  const address = hostname.replace(/^\[|\]$/g, '');
+  if (isLoopback(hostname)) return true;
+  if (isIP(address) === 4)
+    return /^(?:0|10|127|169\.254|172\.(?:1[6-9]|2\d|3[01])|192\.168|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./.test(
+      address,
+    );
+  return isIP(address) === 6 && /^(?:::|f[cd]|fe[89ab]|64:ff9b)/i.test(address);
+}
+
+async function tokenFrom(
+  response: HttpResponse,
+  registry: URL,
+  hasCredentials: boolean,
+): Promise<Token> {
+  const who = `the token service of ${registry.host}`;
+  const { status } = response;
+  if (status !== 200) {
+    await response.discard();
+    if (status !== 400 && status !== 401 && status !== 403)
+      throw new LktError('NETWORK_FAILED', `${who} answers with HTTP status ${status}`);
+    const what = hasCredentials ? 'does not accept the credentials' : 'wants credentials';
+    throw new LktError('ACCESS_DENIED', `${who} ${what}`, { fix: loginFix(registry.host) });
+  }
+  const answer = parse((await response.bytes(MAX_ANSWER)).toString());
+  const text = [answer['token'], answer['access_token']].find(
+    (item): item is string => typeof item === 'string' && item !== '',
+  );
+  if (text === undefined || /[^\x21-\x7E]/.test(text))
+    throw new LktError('ACCESS_DENIED', `${who} gives no token`);
+  const { expires_in: given } = answer;
+  const seconds = typeof given === 'number' && given > DEFAULT_SECONDS ? given : DEFAULT_SECONDS;
+  return { text, expires: performance.now() + (seconds - MARGIN_SECONDS) * 1000 };
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,6 @@
+export { type Artifact } from './artifact.ts';
+export { type Manifest } from './manifests.ts';
+export { type MirrorOptions, type RegistryOptions } from './options.ts';
+export { type PullOptions } from './pull.ts';
+export { type Pushed, type PushOptions } from './push.ts';
+export { createRegistry, type Registry } from './registry.ts';

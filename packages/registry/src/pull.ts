@@ -1,0 +1,279 @@
+import { type Digest, LktError, type Reporter } from '@lkt/core';
+import type { Patience } from '@lkt/http';
+import {
+  type Descriptor,
+  familiarReference,
+  formatPlatform,
+  formatReference,
+  type ImageIndex,
+  type ImageManifest,
+  isIndexType,
+  isManifestType,
+  parseImageConfig,
+  type Platform,
+  platformMatches,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+import { all, type Limit } from './limit.ts';
+import { getManifest, headManifest, type Manifest, parseDocument } from './manifests.ts';
+import type { Remote } from './remote.ts';
+
+export interface PullOptions {
+  /** Only what is for one of these is pulled of an index; default all of it. */
+  readonly platforms?: readonly Platform[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PullContext {
+  /** The places to ask, in order: mirrors, and the registry itself. */
+  readonly remotes: (isByDigest: boolean) => readonly (() => Promise<Remote>)[];
+  readonly patience: Patience;
+  readonly limit: Limit;
+  /** Blobs on their way, by store and digest. */
+  readonly flights: Map<string, Promise<void>>;
+  readonly reporter: Reporter;
+}
+
+/** An index may lead to an index; not much further. */
+const MAX_DEPTH = 3;
+
+/** Brings an image into the store, unless it is there. Its parts come before what names them. */
+export async function pullImage(
+  context: PullContext,
+  store: Store,
+  reference: Reference,
+  options: PullOptions,
+): Promise<Descriptor> {
+  return new Pull(context, store, reference, options).run();
+}
+
+class Pull {
+  readonly #context: PullContext;
+  readonly #store: Store;
+  readonly #reference: Reference;
+  readonly #options: PullOptions;
+  readonly #name: string;
+  readonly #offered = new Set<string>();
+  /** What is missing: blobs first, then the manifests, each after what it names. */
+  readonly #blobs = new Map<Digest, Descriptor>();
+  readonly #manifests: Manifest[] = [];
+  #matches = 0;
+  #current = 0;
+
+  constructor(context: PullContext, store: Store, reference: Reference, options: PullOptions) {
+    this.#context = context;
+    this.#store = store;
+    this.#reference = reference;
+    this.#options = options;
+    this.#name = formatReference(reference);
+  }
+
+  async run(): Promise<Descriptor> {
+    const { reporter } = this.#context;
+    const id = `pull ${this.#name}`;
+    reporter.emit({ kind: 'start', id, title: `pull ${familiarReference(this.#reference)}` });
+    try {
+      const top = await this.#resolve();
+      await this.#collect(top, MAX_DEPTH, undefined);
+      if (this.#matches === 0) throw this.#notOffered();
+      const missing = [...this.#blobs.values()];
+      const total = missing.reduce((sum, { size }) => sum + size, 0);
+      const onBytes = (count: number): void => {
+        this.#current += count;
+        reporter.emit({ kind: 'progress', id, current: this.#current, total, unit: 'bytes' });
+      };
+      await all(missing, this.#options.signal, async (blob, signal) =>
+        this.#fetch(blob, onBytes, signal),
+      );
+      for (const { bytes } of this.#manifests) await this.#store.writeBytes(bytes);
+      reporter.emit({ kind: 'done', id, cached: missing.length + this.#manifests.length === 0 });
+      return top;
+    } catch (error) {
+      reporter.emit({ kind: 'failed', id });
+      throw error;
+    }
+  }
+
+  /** What the reference stands for. By digest the store is enough, if it has it. */
+  async #resolve(): Promise<Descriptor> {
+    const { digest } = this.#reference;
+    if (digest !== undefined) return (await this.#manifest({ digest })).descriptor;
+    const { signal } = this.#options;
+    const found = await this.#ask(false, async (remote) =>
+      headManifest(remote, this.#reference, signal),
+    );
+    return found;
+  }
+
+  async #collect(
+    descriptor: Descriptor,
+    depth: number,
+    platform: Platform | undefined,
+  ): Promise<void> {
+    const manifest = await this.#manifest(descriptor);
+    const name = `${this.#name} (${descriptor.digest})`;
+    const document = parseDocument(manifest, name);
+    if ('manifests' in document) {
+      if (depth === 0) throw new LktError('IMAGE_INVALID', `${name} is nested too deep`);
+      for (const item of this.#wanted(document))
+        await this.#collect(item, depth - 1, item.platform ?? platform);
+    } else {
+      await this.#collectImage(document, platform);
+    }
+    if (!(await this.#store.has(descriptor.digest))) this.#manifests.push(manifest);
+  }
+
+  #wanted({ manifests }: ImageIndex): Descriptor[] {
+    const { platforms } = this.#options;
+    return manifests.filter(({ mediaType, platform }) => {
+      if (!isIndexType(mediaType) && !isManifestType(mediaType)) return false;
+      if (platforms === undefined || platform === undefined) return true;
+      if (platform.os !== 'unknown') this.#offered.add(formatPlatform(platform));
+      return platforms.some((wanted) => platformMatches(platform, wanted));
+    });
+  }
+
+  async #collectImage(
+    { config, layers }: ImageManifest,
+    platform: Platform | undefined,
+  ): Promise<void> {
+    const { platforms } = this.#options;
+    // Only the config says what an image is for that no index says it of.
+    if (platforms !== undefined && platform === undefined && /image/.test(config.mediaType)) {
+      await this.#fetch(config, () => undefined, this.#options.signal);
+      const said = parseImageConfig(await this.#store.readBytes(config));
+      this.#offered.add(formatPlatform(said));
+      if (!platforms.some((wanted) => platformMatches(said, wanted))) return;
+    }
+    this.#matches += 1;
+    for (const blob of [config, ...layers])
+      if ((await this.#store.size(blob.digest)) !== blob.size) this.#blobs.set(blob.digest, blob);
+  }
+
+  async #manifest(descriptor: Pick<Descriptor, 'digest'> & Partial<Descriptor>): Promise<Manifest> {
+    const { digest, size, mediaType } = descriptor;
+    if (await this.#store.has(digest)) {
+      const bytes = await this.#store.readBytes({ digest });
+      const known = mediaType ?? typeOf(bytes);
+      return { descriptor: { mediaType: known, digest, size: bytes.length }, bytes };
+    }
+    const { domain, path } = this.#reference;
+    const { signal } = this.#options;
+    const found = await this.#ask(true, async (remote) =>
+      getManifest(remote, { domain, path, digest }, signal),
+    );
+    if (size !== undefined && size !== found.descriptor.size)
+      throw new LktError('DIGEST_MISMATCH', `${digest} of ${this.#name} has not ${size} bytes`);
+    return found;
+  }
+
+  /** Brings one blob, once however many ask for it. */
+  async #fetch(
+    blob: Descriptor,
+    onBytes: (count: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { flights, limit } = this.#context;
+    const key = `${this.#store.dir} ${blob.digest}`;
+    for (;;) {
+      const other = flights.get(key);
+      if (other === undefined) break;
+      // One that was told to stop is no failure of this one.
+      await other.catch(() => undefined);
+      signal?.throwIfAborted();
+      if ((await this.#store.size(blob.digest)) === blob.size) {
+        onBytes(blob.size);
+        return;
+      }
+    }
+    const flight = limit.run(async () => this.#download(blob, onBytes, signal));
+    flights.set(key, flight);
+    try {
+      await flight;
+    } finally {
+      flights.delete(key);
+    }
+  }
+
+  async #download(
+    { digest, size }: Descriptor,
+    onBytes: (count: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await this.#ask(true, async (remote) => {
+      let received = 0;
+      try {
+        const count = (bytes: number): void => {
+          received += bytes;
+          onBytes(bytes);
+        };
+        const options = { size, onBytes: count, signal };
+        const { content } = await remote.download(digest, this.#context.patience, options);
+        return await this.#store.write(content, { digest, size }, signal);
+      } catch (error) {
+        onBytes(-received);
+        throw explain(error, `blob ${digest} of ${this.#name}`, remote);
+      }
+    });
+  }
+
+  /** Asks one place after the other. The registry itself is the last, and what it says counts. */
+  async #ask<T>(isByDigest: boolean, ask: (remote: Remote) => Promise<T | undefined>): Promise<T> {
+    const { signal } = this.#options;
+    const remotes = this.#context.remotes(isByDigest);
+    for (const [index, remote] of remotes.entries()) {
+      try {
+        const answer = await ask(await remote());
+        if (answer !== undefined) return answer;
+      } catch (error) {
+        signal?.throwIfAborted();
+        const isLast = index === remotes.length - 1;
+        if (isLast || !(error instanceof LktError) || !ELSEWHERE.has(error.code)) throw error;
+      }
+    }
+    throw new LktError('NOT_FOUND', `${this.#name} is not in the registry`, {
+      fix: 'look at its name and tag, and whether it has been pushed',
+    });
+  }
+
+  #notOffered(): LktError {
+    const wanted = (this.#options.platforms ?? []).map(formatPlatform).join(', ');
+    const list = [...this.#offered].toSorted().join(', ');
+    return new LktError(
+      'NOT_FOUND',
+      `${this.#name} is not for ${wanted}, but for ${list === '' ? 'nothing known' : list}`,
+    );
+  }
+}
+
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  'ACCESS_DENIED',
+  'DIGEST_MISMATCH',
+  'NETWORK_FAILED',
+  'NOT_FOUND',
+]);
+
+function explain(error: unknown, what: string, remote: Remote): unknown {
+  if (!(error instanceof LktError)) return error;
+  const host = new URL(remote.base).host;
+  if (error.code === 'DIGEST_MISMATCH')
+    return new LktError('DIGEST_MISMATCH', `${what} is not what ${host} gives`, {
+      cause: error,
+      fix: 'do not trust this registry',
+    });
+  if (error.code === 'NOT_FOUND')
+    return new LktError('NOT_FOUND', `${what} is not at ${host}`, { cause: error });
+  return error;
+}
+
+function typeOf(bytes: Buffer): string {
+  try {
+    const { mediaType, manifests } = JSON.parse(bytes.toString()) as Record<string, unknown>;
+    if (typeof mediaType === 'string') return mediaType;
+    const kind = manifests === undefined ? 'manifest' : 'index';
+    return `application/vnd.oci.image.${kind}.v1+json`;
+  } catch {
+    return 'no JSON';
+  }
+}

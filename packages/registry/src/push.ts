@@ -1,0 +1,208 @@
+import { LktError, type Reporter } from '@lkt/core';
+import {
+  type Descriptor,
+  familiarReference,
+  formatPlatform,
+  formatReference,
+  type ImageManifest,
+  isIndexType,
+  isManifestType,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+import { all, type Limit } from './limit.ts';
+import { headManifest, type Manifest, parseDocument, putManifest } from './manifests.ts';
+import { recordReferrer } from './referrers.ts';
+import type { Remote } from './remote.ts';
+import { uploadBlob, type UploadOptions } from './upload.ts';
+
+export interface PushOptions {
+  /** Repositories of the same registry, such as `lkt/base`, that may have blobs already. */
+  readonly mountFrom?: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Pushed {
+  readonly descriptor: Descriptor;
+  /** Bytes of blobs that went over the wire. */
+  readonly bytes: number;
+  /** Whether anything had to be done at all. */
+  readonly changed: boolean;
+}
+
+export interface PushContext {
+  readonly remote: Remote;
+  readonly limit: Limit;
+  readonly chunkSize: number | undefined;
+  readonly reporter: Reporter;
+}
+
+/** An index may lead to an index; not much further. */
+const MAX_DEPTH = 3;
+
+/**
+ * Brings an image of the store to a registry. Each thing comes after what it names and the tag at last, so what others
+ * see is whole whenever this stops, and a second run goes on.
+ */
+export async function pushImage(
+  context: PushContext,
+  store: Store,
+  descriptor: Descriptor,
+  reference: Reference,
+  options: PushOptions,
+): Promise<Pushed> {
+  return new Push(context, store, reference, options).run(descriptor);
+}
+
+class Push {
+  readonly #context: PushContext;
+  readonly #store: Store;
+  readonly #reference: Reference;
+  readonly #options: PushOptions;
+  readonly #blobs = new Map<string, Descriptor>();
+  /** What the registry lacks, each after what it names. */
+  readonly #manifests: Manifest[] = [];
+  #bytes = 0;
+  #changed = false;
+
+  constructor(context: PushContext, store: Store, reference: Reference, options: PushOptions) {
+    this.#context = context;
+    this.#store = store;
+    this.#reference = reference;
+    this.#options = options;
+  }
+
+  async run(descriptor: Descriptor): Promise<Pushed> {
+    const { reporter, remote } = this.#context;
+    const { signal } = this.#options;
+    const name = formatReference(this.#reference);
+    const id = `push ${name}`;
+    reporter.emit({ kind: 'start', id, title: `push ${familiarReference(this.#reference)}` });
+    try {
+      if (this.#reference.digest !== undefined && this.#reference.digest !== descriptor.digest)
+        throw new LktError('DIGEST_MISMATCH', `cannot push ${descriptor.digest} as ${name}`);
+      await this.#collect(descriptor, MAX_DEPTH);
+      await this.#pushBlobs(id);
+      for (const manifest of this.#manifests) await this.#put(manifest);
+      const { tag } = this.#reference;
+      if (tag !== undefined) {
+        const { domain, path } = this.#reference;
+        const before = await headManifest(remote, { domain, path, tag }, signal);
+        if (before?.digest !== descriptor.digest)
+          await this.#put(await this.#read(descriptor), { domain, path, tag });
+      }
+      reporter.emit({ kind: 'done', id, cached: !this.#changed });
+      return { descriptor, bytes: this.#bytes, changed: this.#changed };
+    } catch (error) {
+      reporter.emit({ kind: 'failed', id });
+      throw error;
+    }
+  }
+
+  async #collect(descriptor: Descriptor, depth: number): Promise<void> {
+    const { digest } = descriptor;
+    const { remote } = this.#context;
+    // Whoever put it there had to put there what it names.
+    const { domain, path } = this.#reference;
+    const target = { domain, path, digest };
+    const isThere = (await headManifest(remote, target, this.#options.signal)) !== undefined;
+    if (isThere && !(await this.#store.has(digest))) return;
+    const manifest = await this.#read(descriptor);
+    const document = parseDocument(manifest, digest);
+    if (isThere) {
+      // A run before may have stopped before its subject knew of it.
+      if (document.subject !== undefined) this.#manifests.push(manifest);
+      return;
+    }
+    if ('manifests' in document) {
+      if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deep`);
+      for (const item of document.manifests)
+        if (isIndexType(item.mediaType) || isManifestType(item.mediaType))
+          await this.#collect(item, depth - 1);
+    } else {
+      this.#collectBlobs(document);
+    }
+    this.#manifests.push(manifest);
+  }
+
+  #collectBlobs({ config, layers }: ImageManifest): void {
+    for (const blob of [config, ...layers])
+      if (!blob.mediaType.includes('nondistributable')) this.#blobs.set(blob.digest, blob);
+  }
+
+  async #read(descriptor: Descriptor): Promise<Manifest> {
+    try {
+      return { descriptor, bytes: await this.#store.readBytes(descriptor) };
+    } catch (error) {
+      if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
+      const { platform, digest } = descriptor;
+      const what = platform === undefined ? digest : `the image for ${formatPlatform(platform)}`;
+      throw new LktError(
+        'NOT_FOUND',
+        `cannot push ${formatReference(this.#reference)}: ${what} is neither in the store nor in the registry`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #pushBlobs(id: string): Promise<void> {
+    const { remote, limit, chunkSize, reporter } = this.#context;
+    const blobs = [...this.#blobs.values()];
+    let total = blobs.reduce((sum, { size }) => sum + size, 0);
+    let current = 0;
+    const onBytes = (count: number): void => {
+      current += count;
+      reporter.emit({ kind: 'progress', id, current, total, unit: 'bytes' });
+    };
+    await all(blobs, this.#options.signal, async ({ digest, size }, signal) =>
+      limit.run(async () => {
+        const read = (offset: number): AsyncIterable<Uint8Array> =>
+          from(this.#store.read({ digest, size }), offset);
+        const options: UploadOptions = {
+          mountFrom: this.#options.mountFrom,
+          chunkSize,
+          onBytes,
+          signal,
+        };
+        const done = await uploadBlob(remote, { digest, size, read }, options);
+        if (done === 'uploaded') this.#bytes += size;
+        else total -= size;
+        if (done !== 'present') this.#changed = true;
+      }),
+    );
+  }
+
+  async #put(manifest: Manifest, as?: Reference): Promise<void> {
+    const { remote } = this.#context;
+    const { signal } = this.#options;
+    const { domain, path } = this.#reference;
+    const target = as ?? { domain, path, digest: manifest.descriptor.digest };
+    await putWithSubject(remote, target, manifest, signal);
+    this.#changed = true;
+  }
+}
+
+/** Puts a manifest, and sees to it that its subject knows of it. */
+export async function putWithSubject(
+  remote: Remote,
+  target: Reference,
+  manifest: Manifest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const put = await putManifest(remote, target, manifest, signal);
+  if (put === undefined) throw new Error('a condition failed that was not made');
+  const { subject } = parseDocument(manifest, manifest.descriptor.digest);
+  if (subject !== undefined)
+    await recordReferrer(remote, target, manifest, subject, put.knowsSubject, signal);
+}
+
+async function* from(
+  content: AsyncIterable<Uint8Array>,
+  offset: number,
+): AsyncGenerator<Uint8Array> {
+  let skip = offset;
+  for await (const chunk of content) {
+    if (skip < chunk.length) yield skip === 0 ? chunk : chunk.subarray(skip);
+    skip = Math.max(0, skip - chunk.length);
+  }
+}

@@ -1,0 +1,256 @@
+import { type Digest, LktError, silentReporter } from '@lkt/core';
+import { createHttpClient, type HttpClient, isLoopback } from '@lkt/http';
+import { type Descriptor, formatReference, type Reference, type Store } from '@lkt/oci';
+import type { Authorizer } from './auth/authorizer.ts';
+import { findCredentials } from './auth/credentials.ts';
+import { type Artifact, pushArtifact } from './artifact.ts';
+import { Limit } from './limit.ts';
+import {
+  deleteManifest,
+  getManifest,
+  headManifest,
+  type Manifest,
+  MAX_MANIFEST,
+  parseDocument,
+} from './manifests.ts';
+import type { RegistryOptions } from './options.ts';
+import { pullImage, type PullOptions } from './pull.ts';
+import { type Pushed, pushImage, type PushOptions } from './push.ts';
+import { forgetReferrer, listReferrers } from './referrers.ts';
+import { authorizerFor, Remote, warnOnce } from './remote.ts';
+import { findServer, type Server } from './server.ts';
+import { listTags } from './tags.ts';
+
+/**
+ * Registries, as the OCI distribution spec has them: every one that a reference can name.
+ *
+ * All methods throw LktError: NOT_FOUND, ACCESS_DENIED, NETWORK_FAILED, DIGEST_MISMATCH (what came is not what the
+ * digest names), IMAGE_INVALID, UNSUPPORTED, CONFIG_INVALID (files with credentials).
+ */
+export interface Registry extends AsyncDisposable {
+  /** What a tag stands for, or whether a digest is there. */
+  resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor>;
+  /** A manifest or index, checked. */
+  fetchManifest(reference: Reference, signal?: AbortSignal): Promise<Manifest>;
+  /** A blob of at most `limit` bytes (default 4 MiB), checked. */
+  fetchBlob(
+    repository: Reference,
+    blob: Descriptor,
+    options?: { limit?: number; signal?: AbortSignal | undefined },
+  ): Promise<Buffer>;
+  /**
+   * Brings an image into the store, which then has all of it that is for the platforms. What is there is not asked
+   * for again; by digest, nothing is asked at all when all is there. No name is given to it.
+   */
+  pullImage(store: Store, reference: Reference, options?: PullOptions): Promise<Descriptor>;
+  /** Brings an image of the store to the registry. What is there is not sent again; what breaks goes on. */
+  pushImage(
+    store: Store,
+    descriptor: Descriptor,
+    reference: Reference,
+    options?: PushOptions,
+  ): Promise<Pushed>;
+  /** Puts an artifact into a repository, by digest or by the tag of `repository`. */
+  pushArtifact(
+    repository: Reference,
+    artifact: Artifact,
+    signal?: AbortSignal,
+  ): Promise<Descriptor>;
+  /** The manifests about `subject`, of this type if one is given; sorted by digest. */
+  referrers(
+    subject: Reference & { readonly digest: Digest },
+    artifactType?: string,
+    signal?: AbortSignal,
+  ): Promise<readonly Descriptor[]>;
+  /** The tags of a repository, sorted. */
+  tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]>;
+  /** Deletes a manifest by digest, with all its tags, or a tag alone. */
+  delete(reference: Reference, signal?: AbortSignal): Promise<void>;
+}
+
+/** Connections are made when they are needed, and kept until disposal. */
+export function createRegistry(options: RegistryOptions = {}): Registry {
+  return new Client(options);
+}
+
+const CONCURRENCY = 4;
+
+class Client implements Registry {
+  readonly #options: RegistryOptions;
+  readonly #http: HttpClient;
+  readonly #limit: Limit;
+  readonly #servers = new Map<string, Promise<{ server: Server; authorizer: Authorizer }>>();
+  readonly #flights = new Map<string, Promise<void>>();
+  readonly #warn: (text: string) => void;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#http = createHttpClient({ userAgent: 'lkt', ...options });
+    this.#limit = new Limit(options.concurrency ?? CONCURRENCY);
+    this.#warn = warnOnce(options.reporter ?? silentReporter);
+  }
+
+  async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
+    const remote = await this.#remote(reference);
+    return found(await headManifest(remote, reference, signal), reference);
+  }
+
+  async fetchManifest(reference: Reference, signal?: AbortSignal): Promise<Manifest> {
+    const remote = await this.#remote(reference);
+    const { descriptor, bytes } = found(await getManifest(remote, reference, signal), reference);
+    return { descriptor, bytes };
+  }
+
+  async fetchBlob(
+    repository: Reference,
+    { digest, size }: Descriptor,
+    { limit = MAX_MANIFEST, signal }: { limit?: number; signal?: AbortSignal | undefined } = {},
+  ): Promise<Buffer> {
+    const remote = await this.#remote(repository);
+    const { domain, path } = repository;
+    if (size > limit)
+      throw new LktError(
+        'IMAGE_INVALID',
+        `blob ${digest} of ${formatReference({ domain, path })} has ${size} bytes, more than ${limit}`,
+      );
+    const { content } = await remote.download(digest, this.#options, { size, digest, signal });
+    const parts: Uint8Array[] = [];
+    for await (const part of content) parts.push(part);
+    return Buffer.concat(parts);
+  }
+
+  async pullImage(
+    store: Store,
+    reference: Reference,
+    options: PullOptions = {},
+  ): Promise<Descriptor> {
+    const context = {
+      remotes: (isByDigest: boolean) => this.#remotes(reference, isByDigest),
+      patience: this.#options,
+      limit: this.#limit,
+      flights: this.#flights,
+      reporter: this.#options.reporter ?? silentReporter,
+    };
+    return pullImage(context, store, reference, options);
+  }
+
+  async pushImage(
+    store: Store,
+    descriptor: Descriptor,
+    reference: Reference,
+    options: PushOptions = {},
+  ): Promise<Pushed> {
+    const context = {
+      remote: await this.#remote(reference),
+      limit: this.#limit,
+      chunkSize: this.#options.chunkSize,
+      reporter: this.#options.reporter ?? silentReporter,
+    };
+    return pushImage(context, store, descriptor, reference, options);
+  }
+
+  async pushArtifact(
+    repository: Reference,
+    artifact: Artifact,
+    signal?: AbortSignal,
+  ): Promise<Descriptor> {
+    return pushArtifact(await this.#remote(repository), repository, artifact, signal);
+  }
+
+  async referrers(
+    subject: Reference & { readonly digest: Digest },
+    artifactType?: string,
+    signal?: AbortSignal,
+  ): Promise<readonly Descriptor[]> {
+    const list = await listReferrers(await this.#remote(subject), subject, artifactType, signal);
+    return list.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+  }
+
+  async tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]> {
+    const { domain, path } = repository;
+    return listTags(await this.#remote(repository), formatReference({ domain, path }), signal);
+  }
+
+  async delete(reference: Reference, signal?: AbortSignal): Promise<void> {
+    const remote = await this.#remote(reference);
+    const { domain, path, digest } = reference;
+    if (digest === undefined) {
+      await deleteManifest(remote, reference, signal);
+      return;
+    }
+    const name = { domain, path, digest };
+    const manifest = found(await getManifest(remote, name, signal), name);
+    await deleteManifest(remote, name, signal);
+    const { subject } = parseDocument(manifest, formatReference(name));
+    if (subject !== undefined) await forgetReferrer(remote, name, digest, subject, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#http[Symbol.asyncDispose]();
+  }
+
+  async #remote({ domain, path }: Reference): Promise<Remote> {
+    const { server, authorizer } = await this.#server(domain);
+    return new Remote(path, server, authorizer, { warn: this.#warn });
+  }
+
+  /** The mirrors that may answer, and the registry itself, each found out about when it is its turn. */
+  #remotes(reference: Reference, isByDigest: boolean): (() => Promise<Remote>)[] {
+    const { domain, path } = reference;
+    const mirrors = this.#options.mirrors?.[domain] ?? [];
+    return [
+      ...mirrors
+        .filter(({ resolvesTags }) => isByDigest || resolvesTags === true)
+        .map(({ url }) => async () => {
+          const { server, authorizer } = await this.#mirror(url);
+          return new Remote(path, server, authorizer, { namespace: domain, warn: this.#warn });
+        }),
+      async () => this.#remote(reference),
+    ];
+  }
+
+  async #server(domain: string): Promise<{ server: Server; authorizer: Authorizer }> {
+    const known = this.#servers.get(domain);
+    if (known !== undefined) return known;
+    const made = findServer(domain, this.#http, this.#options).then((server) => ({
+      server,
+      authorizer: this.#authorizer(server, domain),
+    }));
+    this.#servers.set(domain, made);
+    made.catch(() => this.#servers.delete(domain));
+    return made;
+  }
+
+  /** A mirror gets the credentials for its own name, never those of the registry it stands for. */
+  async #mirror(address: string): Promise<{ server: Server; authorizer: Authorizer }> {
+    const known = this.#servers.get(address);
+    if (known !== undefined) return known;
+    const server = { base: checkedMirror(address, this.#options), http: this.#http };
+    const made = { server, authorizer: this.#authorizer(server, new URL(address).host) };
+    this.#servers.set(address, Promise.resolve(made));
+    return made;
+  }
+
+  #authorizer(server: Server, domain: string): Authorizer {
+    const { env = {} } = this.#options;
+    return authorizerFor(server, async (path) => findCredentials(domain, path, env));
+  }
+}
+
+function found<T>(value: T | undefined, reference: Reference): T {
+  if (value !== undefined) return value;
+  throw new LktError('NOT_FOUND', `${formatReference(reference)} is not in the registry`, {
+    fix: 'look at its name and tag, and whether it has been pushed',
+  });
+}
+
+function checkedMirror(address: string, { insecure = [] }: RegistryOptions): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const isSafe =
+    url?.protocol === 'https:' ||
+    (url?.protocol === 'http:' && (isLoopback(url.hostname) || insecure.includes(url.host)));
+  if (isSafe) return address.replace(/\/+$/, '');
+  throw new LktError('CONFIG_INVALID', 'a mirror is not an address of https', {
+    fix: 'write it as https://mirror.example',
+  });
+}

@@ -1,0 +1,37 @@
+import { LktError } from '@lkt/core';
+import { registryError } from './errors.ts';
+import { readPages } from './paging.ts';
+import type { Remote } from './remote.ts';
+
+const PAGE = 1000;
+const MAX_PAGE = 8 * 2 ** 20;
+
+/** distribution-spec, "Listing Tags" */
+export async function listTags(
+  remote: Remote,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const found = new Set<string>();
+  const first = remote.url('tags/list');
+  first.searchParams.set('n', String(PAGE));
+  await readPages(first, async (url) => {
+    const { response, bytes } = await remote.read(url, { action: 'pull', signal }, MAX_PAGE);
+    if (bytes === undefined) throw await registryError(response, `list the tags of ${name}`);
+    for (const tag of tagsIn(bytes, name)) found.add(tag);
+    return response;
+  });
+  return [...found].toSorted();
+}
+
+function tagsIn(bytes: Buffer, name: string): string[] {
+  try {
+    const { tags } = JSON.parse(bytes.toString()) as { tags?: unknown };
+    // Go writes an empty list as null.
+    return ((tags ?? []) as unknown[]).filter(
+      (tag): tag is string => typeof tag === 'string' && /^\w[\w.-]{0,127}$/.test(tag),
+    );
+  } catch (cause) {
+    throw new LktError('NETWORK_FAILED', `the list of tags of ${name} cannot be read`, { cause });
+  }
+}

@@ -1,0 +1,282 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parsePlatform } from '@lkt/oci';
+import { authority, type RegistryOptions as TestOptions, type TestRegistry } from '@lkt/testing';
+import { describe, expect, it } from 'vitest';
+import {
+  allOf,
+  at,
+  client,
+  failure,
+  isWhole,
+  newImage,
+  newStore,
+  serve,
+  temporary,
+} from './support.ts';
+
+const PASSWORD = 'se:cret-pass';
+const users = { me: PASSWORD };
+const basic = Buffer.from(`me:${PASSWORD}`).toString('base64');
+
+/** An environment with a file of Docker that holds this. */
+async function docker(
+  config: (host: string) => object,
+  { host }: TestRegistry,
+): Promise<{ DOCKER_CONFIG: string }> {
+  const directory = await temporary();
+  await writeFile(join(directory, 'config.json'), JSON.stringify(config(host)));
+  return { DOCKER_CONFIG: directory };
+}
+
+const login = (host: string): object => ({ auths: { [host]: { auth: basic } } });
+
+async function roundTrip(
+  registry: TestRegistry,
+  env: Record<string, string>,
+  name = 'app:1',
+): Promise<void> {
+  const store = await newStore();
+  const image = await newImage(store);
+  await client({ env }).pushImage(store, image, at(registry, name));
+  const other = await newStore();
+  await client({ env }).pullImage(other, at(registry, name));
+  expect(await isWhole(other)).toBe(true);
+}
+
+describe.each<[string, NonNullable<TestOptions['auth']>]>([
+  ['basic', { scheme: 'basic', users }],
+  ['token', { scheme: 'token', users }],
+  [
+    'token, named access_token, without OAuth2',
+    { scheme: 'token', users, field: 'access_token', oauth2: false },
+  ],
+  ['token, good for three requests', { scheme: 'token', users, uses: 3 }],
+])('authentication: %s', (_what, auth) => {
+  it('is with the password the user has logged in with', async () => {
+    const registry = await serve({ auth });
+    await roundTrip(registry, await docker(login, registry));
+  });
+
+  it('fails without one or with a wrong one, and does not show it', async () => {
+    const registry = await serve({ auth });
+    const store = await newStore();
+    const image = await newImage(store);
+    const without = await failure(client().pushImage(store, image, at(registry)));
+    expect(without).toMatchObject({
+      code: 'ACCESS_DENIED',
+      fix: expect.stringMatching(/docker login/) as string,
+    });
+    const wrong = Buffer.from('me:wrong-secret').toString('base64');
+    const env = await docker((host) => ({ auths: { [host]: { auth: wrong } } }), registry);
+    const error = await failure(client({ env }).pushImage(store, image, at(registry)));
+    expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
+    expect(allOf(error)).not.toMatch(new RegExp(`wrong-secret|${wrong}`));
+  });
+
+  it('is not needed where everyone may read', async () => {
+    const registry = await serve({ auth: { ...auth, publicPrefix: 'public/' } });
+    const env = await docker(login, registry);
+    const store = await newStore();
+    await client({ env }).pushImage(store, await newImage(store), at(registry, 'public/app:1'));
+    const other = await newStore();
+    await client().pullImage(other, at(registry, 'public/app:1'));
+    expect(await isWhole(other)).toBe(true);
+  });
+
+  it('does not follow a redirect', async () => {
+    const registry = await serve({ auth, redirectBlobs: true });
+    await roundTrip(registry, await docker(login, registry));
+    const elsewhere = registry.requests.filter(({ server }) => server === 'storage');
+    expect(elsewhere.length).toBeGreaterThan(0);
+    for (const { headers } of elsewhere) expect(headers.authorization).toBeUndefined();
+  });
+});
+
+describe('tokens', () => {
+  it('are asked for once, and for more when it takes more', async () => {
+    const registry = await serve({ auth: { scheme: 'token', users } });
+    const env = await docker(login, registry);
+    const store = await newStore();
+    const image = await newImage(store, [100, 100, 100, 100]);
+    const registryClient = client({ env });
+    await registryClient.pushImage(store, image, at(registry));
+    const asked = registry.requests.filter(({ server }) => server === 'token');
+    expect(asked.map(({ path }) => new URL(path, 'http://x').searchParams.getAll('scope'))).toEqual(
+      [['repository:app:pull'], ['repository:app:pull,push']],
+    );
+    const options = { mountFrom: ['app'] };
+    expect(
+      await registryClient.pushImage(store, image, at(registry, 'other:1'), options),
+    ).toMatchObject({ bytes: 0 });
+  });
+
+  it('come by an identity token too', async () => {
+    const registry = await serve({
+      auth: { scheme: 'token', users, refreshTokens: { 'refresh-1': 'me' } },
+    });
+    const env = await docker(
+      (host) => ({ auths: { [host]: { identitytoken: 'refresh-1' } } }),
+      registry,
+    );
+    await roundTrip(registry, env);
+    const asked = registry.requests.filter(({ server }) => server === 'token');
+    expect(asked.every(({ method, path }) => method === 'POST' && !path.includes('refresh'))).toBe(
+      true,
+    );
+    const wrong = await docker(
+      (host) => ({ auths: { [host]: { identitytoken: 'refresh-2' } } }),
+      registry,
+    );
+    const error = await failure(client({ env: wrong }).tags(at(registry)));
+    expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
+    expect(allOf(error)).not.toContain('refresh-2');
+  });
+
+  it.each([
+    ['http://169.254.169.254/latest', /private network/],
+    ['http://[::1]:1/token', /private network/],
+    ['http://10.0.0.1/token', /private network/],
+    ['file:///etc/passwd', /not https/],
+  ])('are not asked for at %s', async (realm, message) => {
+    const registry = await serve({ auth: { scheme: 'token', users, realm } });
+    const env = await docker(login, registry);
+    const error = await failure(client({ env }).tags(at(registry)));
+    expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
+    expect(error.message).toMatch(message);
+  });
+
+  it('are not asked for over http by a registry of https', async () => {
+    using tls = authority();
+    const plain = await serve();
+    const registry = await serve({
+      tls,
+      auth: { scheme: 'token', users, realm: `${plain.url}/token` },
+    });
+    const env = await docker(login, registry);
+    const error = await failure(client({ env, ca: [tls.ca] }).tags(at(registry)));
+    expect(error.message).toMatch(/which is not https/);
+    expect(plain.requests).toEqual([]);
+  });
+});
+
+describe('credentials', () => {
+  const auth = { scheme: 'basic', users } as const;
+
+  it.each<[string, (host: string) => object]>([
+    ['with a scheme', (host) => ({ auths: { [`https://${host}`]: { auth: basic } } })],
+    ['with a version', (host) => ({ auths: { [`https://${host}/v1/`]: { auth: basic } } })],
+    [
+      'of a part of it',
+      (host) => ({ auths: { [`${host}/app`]: { auth: basic }, [host]: { auth: 'eDp5' } } }),
+    ],
+    ['in plain text', (host) => ({ auths: { [host]: { username: 'me', password: PASSWORD } } })],
+  ])('are found by the name of the registry %s', async (_what, config) => {
+    const registry = await serve({ auth });
+    await roundTrip(registry, await docker(config, registry));
+  });
+
+  it.each<[string, (host: string) => object]>([
+    ['a longer name', (host) => ({ auths: { [`${host}.example`]: { auth: basic } } })],
+    ['a shorter name', (host) => ({ auths: { [host.slice(0, -1)]: { auth: basic } } })],
+    ['a part that is another', (host) => ({ auths: { [`${host}/ap`]: { auth: basic } } })],
+    ['a path with the name', (host) => ({ auths: { [`evil.example/${host}`]: { auth: basic } } })],
+  ])('of %s are not used', async (_what, config) => {
+    const registry = await serve({ auth });
+    const env = await docker(config, registry);
+    expect(await failure(client({ env }).tags(at(registry)))).toMatchObject({
+      code: 'ACCESS_DENIED',
+    });
+    expect(registry.requests.every(({ headers }) => headers.authorization === undefined)).toBe(
+      true,
+    );
+  });
+
+  it('are those of podman too, and of REGISTRY_AUTH_FILE alone when it is set', async () => {
+    const registry = await serve({ auth });
+    const directory = await temporary();
+    await mkdir(join(directory, 'containers'));
+    const file = join(directory, 'containers', 'auth.json');
+    await writeFile(file, JSON.stringify(login(registry.host)));
+    for (const name of ['XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME'])
+      await roundTrip(registry, { [name]: directory });
+    await roundTrip(registry, { REGISTRY_AUTH_FILE: file });
+    const env = { ...(await docker(login, registry)), REGISTRY_AUTH_FILE: join(directory, 'none') };
+    expect(await failure(client({ env }).tags(at(registry)))).toMatchObject({
+      code: 'ACCESS_DENIED',
+    });
+  });
+
+  it.each(['credHelpers', 'credsStore'])('come from a helper by %s', async (kind) => {
+    const registry = await serve({ auth });
+    const directory = await temporary();
+    const helper = join(directory, 'docker-credential-test');
+    await writeFile(
+      helper,
+      `#!/bin/sh\nread -r server\n[ "$1 $server" = "get ${registry.host}" ] || { echo 'credentials not found in native keychain'; exit 1; }\necho '{"Username":"me","Secret":"${PASSWORD}"}'\n`,
+    );
+    await chmod(helper, 0o755);
+    const config = (host: string): object =>
+      kind === 'credHelpers'
+        ? { credHelpers: { [host]: 'test' }, auths: { [host]: { auth: 'eDp5' } } }
+        : { credsStore: 'test' };
+    const env = { ...(await docker(config, registry)), PATH: `${directory}:/usr/bin:/bin` };
+    await roundTrip(registry, env);
+    await writeFile(helper, `#!/bin/sh\necho '${PASSWORD}'; exit 3\n`);
+    const error = await failure(client({ env }).tags(at(registry)));
+    expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
+    expect(allOf(error)).not.toContain(PASSWORD);
+    const missing = await docker((host) => ({ credHelpers: { [host]: 'none' } }), registry);
+    expect(await failure(client({ env: missing }).tags(at(registry)))).toMatchObject({
+      code: 'TOOL_MISSING',
+    });
+  });
+
+  it('in a file that is damaged are an error that does not quote it', async () => {
+    const registry = await serve({ auth });
+    const directory = await temporary();
+    await writeFile(join(directory, 'config.json'), `{"auths": {"x": {"auth": "${basic}"`);
+    const error = await failure(client({ env: { DOCKER_CONFIG: directory } }).tags(at(registry)));
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
+    expect(allOf(error)).not.toContain(basic);
+  });
+});
+
+describe('https', () => {
+  it('is spoken to this machine too where it can be', async () => {
+    using tls = authority();
+    const registry = await serve({ tls, auth: { scheme: 'token', users }, redirectBlobs: true });
+    const env = await docker(login, registry);
+    const store = await newStore();
+    const image = await newImage(store);
+    const registryClient = client({ env, ca: [tls.ca] });
+    await registryClient.pushImage(store, image, at(registry));
+    const other = await newStore();
+    await registryClient.pullImage(other, at(registry), {
+      platforms: [parsePlatform('linux/amd64')],
+    });
+    expect(await isWhole(other)).toBe(true);
+  });
+
+  it('is not given up for a certificate that nobody knows', async () => {
+    using tls = authority();
+    const registry = await serve({ tls });
+    const options = { insecure: [registry.host] };
+    const error = await failure(client(options).tags(at(registry)));
+    expect(error).toMatchObject({
+      code: 'NETWORK_FAILED',
+      fix: expect.stringMatching(/SSL_CERT_FILE/) as string,
+    });
+    expect(registry.requests).toEqual([]);
+  });
+
+  it('is all there is for other machines, unless the user says otherwise', async () => {
+    const registry = await serve();
+    const env = { HTTP_PROXY: registry.url, HTTPS_PROXY: registry.url };
+    const name = { domain: 'registry.test', path: 'app' };
+    expect(await failure(client({ env, backoff: [] }).tags(name))).toMatchObject({
+      code: 'NETWORK_FAILED',
+    });
+    expect(registry.requests).toEqual([]);
+  });
+});

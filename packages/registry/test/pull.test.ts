@@ -1,0 +1,222 @@
+import { digestOf } from '@lkt/core';
+import { loadImage, MediaType, parsePlatform, type Reference } from '@lkt/oci';
+import type { RegistryOptions as TestOptions, TestRegistry } from '@lkt/testing';
+import { describe, expect, it } from 'vitest';
+import {
+  at,
+  client,
+  failure,
+  isWhole,
+  methods,
+  newImage,
+  newIndex,
+  newStore,
+  recorder,
+  serve,
+} from './support.ts';
+
+async function registryWith(
+  options: TestOptions = {},
+  sizes?: readonly number[],
+): Promise<{ registry: TestRegistry; reference: Reference; digest: string }> {
+  const registry = await serve(options);
+  const store = await newStore();
+  const image = await newImage(store, sizes);
+  await client().pushImage(store, image, at(registry));
+  (registry.requests as unknown[]).length = 0;
+  return { registry, reference: at(registry), digest: image.digest };
+}
+
+const amd64 = parsePlatform('linux/amd64');
+
+describe('pullImage', () => {
+  it('brings an image into the store, and asks for nothing that is there', async () => {
+    const { registry, reference, digest } = await registryWith();
+    const store = await newStore();
+    const { events, emit } = recorder();
+    const pulled = await client({ reporter: { emit } }).pullImage(store, reference);
+    expect(pulled).toMatchObject({ digest, mediaType: MediaType.ociManifest });
+    expect((await loadImage(store, pulled.digest, amd64)).manifest.layers).toHaveLength(2);
+    expect(await isWhole(store)).toBe(true);
+    const last = events.findLast((event) => event.kind === 'progress');
+    expect(last).toMatchObject({ unit: 'bytes' });
+    if (last?.kind === 'progress') expect(last.current).toBe(last.total);
+    expect(events.at(-1)).toMatchObject({ kind: 'done', cached: false });
+
+    (registry.requests as unknown[]).length = 0;
+    await client().pullImage(store, reference);
+    expect(registry.requests.map(({ method }) => method)).toEqual(['HEAD']);
+    (registry.requests as unknown[]).length = 0;
+    const { domain, path } = reference;
+    await client().pullImage(store, { domain, path, digest: pulled.digest });
+    expect(registry.requests).toEqual([]);
+  });
+
+  it('takes of an index what is for the platform', async () => {
+    const registry = await serve();
+    const source = await newStore();
+    const index = await newIndex(source, ['linux/amd64', 'linux/arm64', 'linux/riscv64']);
+    await client().pushImage(source, index, at(registry));
+    (registry.requests as unknown[]).length = 0;
+    const store = await newStore();
+    await client().pullImage(store, at(registry), { platforms: [amd64] });
+    expect(methods(registry, /blobs/)).toHaveLength(2);
+    await loadImage(store, index.digest, amd64);
+    const s390x = [parsePlatform('linux/s390x')];
+    expect(
+      await failure(client().pullImage(store, at(registry), { platforms: s390x })),
+    ).toMatchObject({
+      code: 'NOT_FOUND',
+      message: `${registry.host}/app:1 is not for linux/s390x, but for linux/amd64, linux/arm64, linux/riscv64`,
+    });
+    await client().pullImage(store, at(registry));
+    await loadImage(store, index.digest, parsePlatform('linux/arm64'));
+  });
+
+  it('does not take an image that is for another platform', async () => {
+    const { registry, reference } = await registryWith();
+    const options = { platforms: [parsePlatform('linux/arm64')] };
+    expect(await failure(client().pullImage(await newStore(), reference, options))).toMatchObject({
+      code: 'NOT_FOUND',
+      message: `${registry.host}/app:1 is not for linux/arm64, but for linux/amd64`,
+    });
+  });
+
+  it('brings each blob once, however many ask for it', async () => {
+    const { registry, reference } = await registryWith();
+    const store = await newStore();
+    const registryClient = client({ concurrency: 1 });
+    await Promise.all([1, 2, 3].map(async () => registryClient.pullImage(store, reference)));
+    expect(methods(registry, /blobs/)).toHaveLength(3);
+    expect(await isWhole(store)).toBe(true);
+  });
+
+  it.each<[string, TestOptions]>([
+    ['of a registry that says less in a HEAD', { headLength: false, digestHeader: false }],
+    ['of one without ranges', { ranges: false }],
+    ['of one that sends elsewhere for blobs', { redirectBlobs: true }],
+  ])('works with blobs %s', async (_what, options) => {
+    const { registry, reference } = await registryWith(options);
+    registry.fault({ method: 'GET', path: /sha256:.*/, times: 2 }, { kind: 'cut', after: 50 });
+    const store = await newStore();
+    await client().pullImage(store, reference);
+    expect(await isWhole(store)).toBe(true);
+  });
+
+  it('goes on where the connection broke', async () => {
+    const { registry, reference } = await registryWith({}, [300_000]);
+    registry.fault({ method: 'GET', path: /blobs/, times: 6 }, { kind: 'cut', after: 60_000 });
+    const store = await newStore();
+    const { events, emit } = recorder();
+    await client({ reporter: { emit }, concurrency: 1 }).pullImage(store, reference);
+    expect(await isWhole(store)).toBe(true);
+    const ranges = registry.requests.map(({ headers }) => headers.range);
+    expect(ranges).toContain('bytes=60000-');
+    const last = events.findLast((event) => event.kind === 'progress');
+    if (last?.kind === 'progress') expect(last.current).toBe(last.total);
+  });
+
+  it.each([
+    { kind: 'answer', status: 429, headers: { 'retry-after': '0' } },
+    { kind: 'answer', status: 503 },
+    { kind: 'break', after: 0 },
+  ] as const)('gets over %j', async (fault) => {
+    const { registry, reference } = await registryWith();
+    for (const path of [/manifests/, /blobs/, /blobs/]) registry.fault({ path }, fault);
+    const store = await newStore();
+    await client().pullImage(store, reference);
+    expect(await isWhole(store)).toBe(true);
+  });
+
+  it('gets over an end that comes too early, and a range that is refused', async () => {
+    const { registry, reference } = await registryWith();
+    registry.fault({ method: 'GET', path: /blobs/ }, { kind: 'short', after: 10 });
+    registry.fault({ method: 'GET', path: /blobs/ }, { kind: 'answer', status: 416 });
+    const store = await newStore();
+    await client({ concurrency: 1 }).pullImage(store, reference);
+    expect(await isWhole(store)).toBe(true);
+  });
+
+  it.each(['blobs', 'manifests'])(
+    'keeps nothing of %s that are not what they should be',
+    async (part) => {
+      const { registry, reference, digest } = await registryWith();
+      registry.fault({ method: 'GET', path: new RegExp(part), times: 100 }, { kind: 'corrupt' });
+      const store = await newStore();
+      const error = await failure(client().pullImage(store, reference));
+      expect(error).toMatchObject({ code: 'DIGEST_MISMATCH' });
+      expect(error.message).toContain(registry.host);
+      expect(await store.has(digest as ReturnType<typeof digestOf>)).toBe(false);
+      const { bad } = await store.verify();
+      expect(bad).toEqual([]);
+    },
+  );
+
+  it('refuses what is no image, and what claims to be two things', async () => {
+    const registry = await serve();
+    const put = (mediaType: string, document: object): void => {
+      const bytes = Buffer.from(JSON.stringify(document));
+      const repository = registry.storage.repository('app', true);
+      repository.manifests.set(digestOf(bytes), { mediaType, bytes });
+      repository.tags.set('1', digestOf(bytes));
+    };
+    const pull = async (): Promise<Error & Record<string, unknown>> =>
+      failure(client().pullImage(await newStore(), at(registry)));
+    put('text/html', {});
+    expect(await pull()).toMatchObject({ code: 'IMAGE_INVALID' });
+    put(MediaType.ociManifest, { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [] });
+    expect(await pull()).toMatchObject({ code: 'IMAGE_INVALID' });
+    put(MediaType.ociIndex, { schemaVersion: 2, manifests: [], layers: [] });
+    expect(await pull()).toMatchObject({ code: 'IMAGE_INVALID' });
+  });
+
+  it('says what is not there', async () => {
+    const { registry } = await registryWith();
+    expect(
+      await failure(client().pullImage(await newStore(), at(registry, 'app:2'))),
+    ).toMatchObject({
+      code: 'NOT_FOUND',
+      message: `${registry.host}/app:2 is not in the registry`,
+    });
+  });
+
+  it('stops when told to', async () => {
+    const { registry, reference } = await registryWith();
+    registry.fault({ path: /blobs/, times: 9 }, { kind: 'stall' });
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(new Error('stopped')), 100);
+    const options = { signal: stop.signal };
+    const error = await failure(client().pullImage(await newStore(), reference, options));
+    expect(error.message).toBe('stopped');
+  });
+});
+
+describe('mirrors', () => {
+  it('are asked first by digest, and the registry itself when they fail', async () => {
+    const { registry, reference } = await registryWith();
+    const mirror = await serve();
+    for (const [name, repository] of registry.storage.repositories)
+      mirror.storage.repositories.set(name, repository);
+    mirror.fault({ path: /blobs/ }, { kind: 'answer', status: 404 });
+    const mirrors = { [registry.host]: [{ url: mirror.url }] };
+    const store = await newStore();
+    await client({ mirrors }).pullImage(store, reference);
+    expect(await isWhole(store)).toBe(true);
+    expect(methods(registry, /manifests/)).toEqual(['HEAD']);
+    expect(methods(registry, /blobs/)).toEqual(['GET']);
+    expect(methods(mirror, /blobs/)).toHaveLength(3);
+    expect(mirror.requests.every(({ path }) => path.includes(`ns=127.0.0.1%3A`))).toBe(true);
+  });
+
+  it('that give something else are passed over', async () => {
+    const { registry, reference } = await registryWith();
+    const mirror = await serve();
+    for (const [name, repository] of registry.storage.repositories)
+      mirror.storage.repositories.set(name, repository);
+    mirror.fault({ path: /./, times: 100 }, { kind: 'corrupt' });
+    const mirrors = { [registry.host]: [{ url: mirror.url, resolvesTags: true }] };
+    const store = await newStore();
+    await client({ mirrors }).pullImage(store, reference);
+    expect(await isWhole(store)).toBe(true);
+  });
+});

@@ -1,0 +1,269 @@
+import { randomBytes } from 'node:crypto';
+import { digestOf } from '@lkt/core';
+import type { Fault, RegistryOptions as TestOptions } from '@lkt/testing';
+import { describe, expect, it } from 'vitest';
+import {
+  at,
+  client,
+  failure,
+  methods,
+  newImage,
+  newIndex,
+  newStore,
+  recorder,
+  serve,
+} from './support.ts';
+
+describe('pushImage', () => {
+  it('brings an image to the registry, and sends nothing twice', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    const index = await newIndex(store, ['linux/amd64', 'linux/arm64']);
+    const { events, emit } = recorder();
+    const first = await client({ reporter: { emit } }).pushImage(store, index, at(registry));
+    expect(first).toMatchObject({ changed: true });
+    expect(first.bytes).toBeGreaterThan(2000);
+    const last = events.findLast((event) => event.kind === 'progress');
+    if (last?.kind === 'progress') expect(last.current).toBe(last.total);
+    const { manifests, tags } = registry.storage.repository('app');
+    expect(manifests.size).toBe(3);
+    expect(tags.get('1')).toBe(index.digest);
+    (registry.requests as unknown[]).length = 0;
+    const second = await client().pushImage(store, index, at(registry));
+    expect(second).toEqual({ descriptor: index, bytes: 0, changed: false });
+    expect(registry.requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
+  });
+
+  it('names what is whole only: the tag comes last', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    await client().pushImage(store, await newIndex(store, ['linux/amd64']), at(registry));
+    const writes = registry.requests
+      .filter(({ method }) => method === 'PUT')
+      .map(({ path }) => path);
+    const kinds = writes.map((path) =>
+      path.includes('/blobs/') ? 'blob' : path.endsWith('/1') ? 'tag' : 'manifest',
+    );
+    expect(kinds).toEqual(['blob', 'blob', 'manifest', 'manifest', 'tag']);
+  });
+
+  it('mounts what another repository has', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    const image = await newImage(store);
+    await client().pushImage(store, image, at(registry, 'base:1'));
+    (registry.requests as unknown[]).length = 0;
+    const options = { mountFrom: ['nothing', 'base'] };
+    const pushed = await client().pushImage(store, image, at(registry), options);
+    expect(pushed).toMatchObject({ bytes: 0, changed: true });
+    expect(methods(registry, /blobs/)).not.toContain('PUT');
+  });
+
+  it('sends what cannot be mounted', async () => {
+    const registry = await serve({ mounts: false });
+    const store = await newStore();
+    const options = { mountFrom: ['base'] };
+    const image = await newImage(store);
+    registry.fault({ path: /mount=/ }, { kind: 'answer', status: 403 });
+    expect((await client().pushImage(store, image, at(registry), options)).bytes).toBeGreaterThan(
+      300_000,
+    );
+    expect(registry.storage.repository('app').uploads.size).toBe(0);
+  });
+
+  it.each<[string, TestOptions, number | undefined]>([
+    ['in one piece', {}, undefined],
+    ['to addresses without a host', { relativeLocations: true }, undefined],
+    ['in parts', { relativeLocations: true }, 70_000],
+    ['in parts that the registry wants larger', { minChunk: 90_000 }, 1000],
+  ])('sends blobs %s', async (_what, options, chunkSize) => {
+    const registry = await serve(options);
+    const store = await newStore();
+    const image = await newImage(store);
+    const registryClient = client(chunkSize === undefined ? {} : { chunkSize });
+    await registryClient.pushImage(store, image, at(registry));
+    const { blobs } = registry.storage.repository('app');
+    for (const [digest, bytes] of blobs) expect(digestOf(bytes)).toBe(digest);
+    expect(blobs.size).toBe(3);
+    if (chunkSize === 70_000)
+      expect(methods(registry, /uploads\/./).filter((m) => m === 'PATCH')).toHaveLength(3);
+    if (options.minChunk !== undefined)
+      expect(methods(registry, /uploads\/./).filter((m) => m === 'PATCH')).toHaveLength(3);
+  });
+
+  it.each<[string, Fault, { method: string; path: RegExp }]>([
+    [
+      'a connection that breaks before',
+      { kind: 'break', after: 0 },
+      { method: 'PUT', path: /uploads/ },
+    ],
+    [
+      'one that breaks in the middle',
+      { kind: 'break', after: 100_000 },
+      { method: 'PUT', path: /uploads/ },
+    ],
+    [
+      'one that breaks in a part',
+      { kind: 'break', after: 30_000 },
+      { method: 'PATCH', path: /uploads/ },
+    ],
+    ['an error of the server', { kind: 'answer', status: 502 }, { method: 'PUT', path: /uploads/ }],
+    ['a part out of place', { kind: 'answer', status: 416 }, { method: 'PATCH', path: /uploads/ }],
+    ['an upload that is gone', { kind: 'answer', status: 404 }, { method: 'PUT', path: /uploads/ }],
+    [
+      'a crowd',
+      { kind: 'answer', status: 429, headers: { 'retry-after': '0' } },
+      { method: 'POST', path: /uploads/ },
+    ],
+    [
+      'a manifest that does not get through',
+      { kind: 'break', after: 0 },
+      { method: 'PUT', path: /manifests/ },
+    ],
+  ])('gets over %s', async (_what, fault, moment) => {
+    const registry = await serve();
+    // The config is the first blob, and too short for some of them.
+    registry.fault({ ...moment, times: 2 }, fault);
+    const store = await newStore();
+    const image = await newImage(store, [400_000]);
+    const chunkSize = moment.method === 'PATCH' ? { chunkSize: 100_000 } : {};
+    const { events, emit } = recorder();
+    await client({ ...chunkSize, concurrency: 1, reporter: { emit } }).pushImage(
+      store,
+      image,
+      at(registry),
+    );
+    for (const [digest, bytes] of registry.storage.repository('app').blobs)
+      expect(digestOf(bytes)).toBe(digest);
+    const last = events.findLast((event) => event.kind === 'progress');
+    if (last?.kind === 'progress') expect(last.current).toBe(last.total);
+  });
+
+  it('sends only the rest after a break', async () => {
+    const registry = await serve();
+    registry.fault({ method: 'PUT', path: /uploads/, times: 2 }, { kind: 'break', after: 200_000 });
+    const store = await newStore();
+    const image = await newImage(store, [400_000]);
+    await client({ concurrency: 1 }).pushImage(store, image, at(registry));
+    const puts = registry.requests.filter(
+      ({ method, path }) => method === 'PUT' && /uploads/.test(path),
+    );
+    expect(puts.map(({ headers }) => headers['content-range']).join()).toMatch(/\d{6}-399999/);
+  });
+
+  it('goes on after it was interrupted', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    const image = await newImage(store, [50_000, 50_000, 50_000]);
+    registry.fault({ method: 'PUT', path: /manifests/, times: 9 }, { kind: 'answer', status: 400 });
+    await failure(client().pushImage(store, image, at(registry)));
+    (registry.requests as unknown[]).length = 0;
+    for (let count = 0; count < 9; count += 1)
+      await client()
+        .pushImage(store, image, at(registry))
+        .catch(() => undefined);
+    expect(methods(registry, /uploads/)).toEqual([]);
+    expect(registry.storage.repository('app').tags.get('1')).toBe(image.digest);
+  });
+
+  it('does not push a blob that is damaged in the store', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    const image = await newImage(store, [1000]);
+    const { writeFile } = await import('node:fs/promises');
+    const { layers } = JSON.parse((await store.readBytes(image)).toString()) as {
+      layers: { digest: ReturnType<typeof digestOf> }[];
+    };
+    await writeFile(store.blobPath(layers[0]?.digest ?? digestOf('')), randomBytes(1000));
+    const error = await failure(client().pushImage(store, image, at(registry)));
+    expect(error).toMatchObject({ code: 'DIGEST_MISMATCH' });
+    const { blobs, uploads, manifests } = registry.storage.repository('app');
+    expect([blobs.size <= 1, uploads.size, manifests.size]).toEqual([true, 0, 0]);
+  });
+
+  it('says what the registry says, without what it must not', async () => {
+    const registry = await serve();
+    const body = JSON.stringify({
+      errors: [{ code: 'DENIED', message: `no \u001B[31m Bearer abc ${'s'.repeat(200)}` }],
+    });
+    registry.fault(
+      { method: 'POST', path: /uploads/, times: 9 },
+      { kind: 'answer', status: 403, body },
+    );
+    const store = await newStore();
+    const error = await failure(client().pushImage(store, await newImage(store), at(registry)));
+    expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
+    expect(error.message).toMatch(
+      /^cannot push blob sha256:\w+ to app: 127\.0\.0\.1:\d+ says no \[31m … …$/,
+    );
+  });
+
+  it('says which part of an index is missing', async () => {
+    const registry = await serve({ mayLack: 'nothing' });
+    const from = await newStore();
+    const index = await newIndex(from, ['linux/amd64', 'linux/arm64']);
+    const store = await newStore();
+    await store.writeBytes(await from.readBytes(index));
+    expect(await failure(client().pushImage(store, index, at(registry)))).toMatchObject({
+      code: 'NOT_FOUND',
+      message: `cannot push ${registry.host}/app:1: the image for linux/amd64 is neither in the store nor in the registry`,
+    });
+  });
+
+  it('takes no upload to an address that is not safe', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    const image = await newImage(store);
+    registry.fault({ method: 'POST', path: /uploads/, times: 9 }, { kind: 'answer', status: 202 });
+    expect(await failure(client().pushImage(store, image, at(registry)))).toMatchObject({
+      code: 'NETWORK_FAILED',
+      message: expect.stringMatching(/names no address/) as string,
+    });
+  });
+});
+
+describe('tags and deletion', () => {
+  it('lists all pages, sorted', async () => {
+    const registry = await serve({ pageSize: 2 });
+    const { tags } = registry.storage.repository('app', true);
+    for (const tag of ['c', 'a', 'e', 'b', 'd']) tags.set(tag, 'sha256:');
+    expect(await client().tags(at(registry))).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(methods(registry, /tags/)).toHaveLength(3);
+    expect(await failure(client().tags(at(registry, 'other')))).toMatchObject({
+      code: 'NOT_FOUND',
+    });
+  });
+
+  it('deletes a tag, or a manifest with all its tags', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    const image = await newImage(store);
+    await client().pushImage(store, image, at(registry, 'app:1'));
+    await client().pushImage(store, image, at(registry, 'app:2'));
+    await client().delete(at(registry, 'app:1'));
+    expect(await client().tags(at(registry))).toEqual(['2']);
+    await client().delete(at(registry, `app@${image.digest}`));
+    expect(await client().tags(at(registry))).toEqual([]);
+    expect(await failure(client().resolve(at(registry, 'app:2')))).toMatchObject({
+      code: 'NOT_FOUND',
+    });
+  });
+
+  it('says when a registry deletes nothing', async () => {
+    const registry = await serve({ deletes: false });
+    const store = await newStore();
+    await client().pushImage(store, await newImage(store), at(registry));
+    expect(await failure(client().delete(at(registry)))).toMatchObject({ code: 'UNSUPPORTED' });
+  });
+});
+
+it('surfaces the warnings of a registry once', async () => {
+  const registry = await serve({ warning: 'this registry ends soon' });
+  const store = await newStore();
+  const { events, emit } = recorder();
+  await client({ reporter: { emit } }).pushImage(store, await newImage(store), at(registry));
+  const warnings = events.filter(({ kind }) => kind === 'warning');
+  expect(warnings).toEqual([
+    { kind: 'warning', text: `${registry.host}: this registry ends soon` },
+  ]);
+});

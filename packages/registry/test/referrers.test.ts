@@ -1,0 +1,94 @@
+import type { Descriptor, Reference } from '@lkt/oci';
+import type { RegistryOptions as TestOptions, TestRegistry } from '@lkt/testing';
+import { describe, expect, it } from 'vitest';
+import type { Artifact } from '../src/artifact.ts';
+import { at, client, methods, newImage, newStore, serve } from './support.ts';
+
+const SIGNATURE = 'application/vnd.example.signature';
+
+function artifact(subject: Descriptor, text: string, artifactType: string = SIGNATURE): Artifact {
+  const layers = [{ mediaType: 'text/plain', bytes: Buffer.from(text) }];
+  return { artifactType, subject, layers, annotations: { text } };
+}
+
+async function withSubject(options: TestOptions): Promise<{
+  registry: TestRegistry;
+  subject: Descriptor;
+  name: Reference & { digest: Descriptor['digest'] };
+}> {
+  const registry = await serve(options);
+  const store = await newStore();
+  const subject = await newImage(store, [100]);
+  await client().pushImage(store, subject, at(registry));
+  const { domain, path } = at(registry);
+  return { registry, subject, name: { domain, path, digest: subject.digest } };
+}
+
+describe.each<[string, TestOptions]>([
+  ['with the API', {}],
+  ['with the API, which it does not say', { ociSubject: false }],
+  ['with the API and no filters', { filters: false }],
+  ['with the API in pages', { pageSize: 1 }],
+  ['without the API', { referrers: false }],
+  ['without the API, with ETags', { referrers: false, etags: true }],
+])('referrers of a registry %s', (_what, options) => {
+  it('are found by subject and type, once', async () => {
+    const { registry, subject, name } = await withSubject(options);
+    expect(await client().referrers(name)).toEqual([]);
+    const one = await client().pushArtifact(at(registry, 'app'), artifact(subject, 'one'));
+    await client().pushArtifact(at(registry, 'app'), artifact(subject, 'one'));
+    const two = await client().pushArtifact(
+      at(registry, 'app'),
+      artifact(subject, 'two', 'text/other'),
+    );
+    const all = await client().referrers(name);
+    expect(all).toEqual([one, two].toSorted((a, b) => (a.digest < b.digest ? -1 : 1)));
+    expect(await client().referrers(name, SIGNATURE)).toEqual([one]);
+    const hasTag = registry.storage.repository('app').tags.has(subject.digest.replace(':', '-'));
+    expect(hasTag).toBe(options.referrers === false);
+
+    await client().delete({ ...name, digest: one.digest });
+    expect(await client().referrers(name)).toEqual([two]);
+  });
+
+  it('are not lost when many are added at a time', async () => {
+    const { registry, subject, name } = await withSubject(options);
+    const names = Array.from({ length: 8 }, (_, index) => `referrer ${index}`);
+    const [a, b] = [client(), client()];
+    await Promise.all(
+      names.map(async (text, index) =>
+        (index % 2 === 0 ? a : b).pushArtifact(at(registry, 'app'), artifact(subject, text)),
+      ),
+    );
+    const found = await client().referrers(name);
+    expect(found).toHaveLength(names.length);
+    expect(new Set(found.map(({ annotations }) => annotations?.['text']))).toEqual(new Set(names));
+  });
+});
+
+it('a change by others between reading and writing is not overwritten', async () => {
+  const { registry, subject, name } = await withSubject({ referrers: false, etags: true });
+  await client().pushArtifact(at(registry, 'app'), artifact(subject, 'one'));
+  // Another process writes right before the first write of the list gets there.
+  const tag = subject.digest.replace(':', '-');
+  registry.fault({ method: 'PUT', path: new RegExp(tag) }, { kind: 'answer', status: 412 });
+  await client().pushArtifact(at(registry, 'app'), artifact(subject, 'two'));
+  expect(await client().referrers(name)).toHaveLength(2);
+  const last = registry.requests.findLast(
+    ({ method, path }) => method === 'PUT' && path.includes(tag),
+  );
+  expect(last?.headers['if-match']).toBeDefined();
+});
+
+it('what is pushed with a subject from the store is recorded, also when it is there already', async () => {
+  const { registry, subject, name } = await withSubject({ referrers: false });
+  const store = await newStore();
+  const from = client();
+  const made = await from.pushArtifact(at(registry, 'app'), artifact(subject, 'one'));
+  await from.pullImage(store, { ...at(registry, 'app'), digest: made.digest });
+  registry.storage.repository('app').tags.delete(subject.digest.replace(':', '-'));
+  expect(await client().referrers(name)).toEqual([]);
+  await client().pushImage(store, made, { ...at(registry, 'app'), digest: made.digest });
+  expect(await client().referrers(name)).toEqual([made]);
+  expect(methods(registry, /referrers/).length).toBeGreaterThan(0);
+});

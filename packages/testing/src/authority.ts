@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A certificate authority that nobody knows, and a server certificate of it for `localhost`, `127.0.0.1` and more. */
+export interface Authority extends Disposable {
+  /** The authority's certificate, in PEM form. */
+  readonly ca: string;
+  readonly caFile: string;
+  readonly key: string;
+  readonly keyFile: string;
+  readonly cert: string;
+  readonly certFile: string;
+}
+
+/** Needs openssl. The files are gone after disposal. */
+export function authority(names: readonly string[] = []): Authority {
+  const directory = mkdtempSync(join(tmpdir(), 'lkt-testing-'));
+  const path = (name: string): string => join(directory, name);
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const [caFile, keyFile, certFile] = [path('ca.pem'), path('server.key'), path('server.pem')];
+  const days = ['-days', '2'];
+  openssl(
+    'req',
+    '-x509',
+    ...newKey,
+    '-keyout',
+    path('ca.key'),
+    '-out',
+    caFile,
+    ...days,
+    '-subj',
+    '/CN=test CA',
+  );
+  openssl('req', ...newKey, '-keyout', keyFile, '-out', path('csr'), '-subj', '/CN=localhost');
+  const alternatives = ['DNS:localhost', 'IP:127.0.0.1', ...names.map((name) => `DNS:${name}`)];
+  writeFileSync(path('extensions'), `subjectAltName=${alternatives.join(',')}\n`);
+  const issuer = ['-CA', caFile, '-CAkey', path('ca.key')];
+  openssl(
+    'x509',
+    '-req',
+    '-in',
+    path('csr'),
+    ...issuer,
+    '-out',
+    certFile,
+    ...days,
+    '-extfile',
+    path('extensions'),
+  );
+  return {
+    ca: readFileSync(caFile, 'utf8'),
+    caFile,
+    key: readFileSync(keyFile, 'utf8'),
+    keyFile,
+    cert: readFileSync(certFile, 'utf8'),
+    certFile,
+    [Symbol.dispose]: () => {
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+function openssl(...args: string[]): void {
+  execFileSync('openssl', args, { stdio: 'pipe' });
+}

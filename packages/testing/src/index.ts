@@ -1,0 +1,5 @@
+export { authority, type Authority } from './authority.ts';
+export { type Fault, type Moment } from './registry/faults.ts';
+export { startRegistry, type TestRegistry } from './registry/registry.ts';
+export { type RegistryOptions } from './registry/options.ts';
+export { type LoggedRequest } from './registry/log.ts';

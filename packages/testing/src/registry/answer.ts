@@ -1,0 +1,45 @@
+import type { ServerResponse } from 'node:http';
+
+/** An answer that is an error (distribution-spec, "Error Codes"). */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, headers: Readonly<Record<string, string>> = {}) {
+    super(code);
+    this.status = status;
+    this.code = code;
+    this.headers = headers;
+  }
+}
+
+export function sendRefusal(
+  response: ServerResponse,
+  { status, code, headers }: Refusal,
+  isHead: boolean,
+): void {
+  const message = code.toLowerCase().replaceAll('_', ' ');
+  const body = Buffer.from(JSON.stringify({ errors: [{ code, message }] }));
+  response.writeHead(status, {
+    ...headers,
+    'content-type': 'application/json',
+    'content-length': body.length,
+  });
+  if (isHead) response.end();
+  else response.end(body);
+}
+
+export function sendJson(
+  response: ServerResponse,
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = Buffer.from(JSON.stringify(value));
+  response.writeHead(200, {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    ...headers,
+  });
+  response.end(body);
+}
