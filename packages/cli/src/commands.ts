@@ -8,6 +8,8 @@ import { Env } from './commands/env.ts';
 import { Pin } from './commands/pin.ts';
 import { PkgBuild } from './commands/pkg-build.ts';
 import { PkgLock } from './commands/pkg-lock.ts';
+import { PkgProvenance } from './commands/pkg-provenance.ts';
+import { PkgSbom } from './commands/pkg-sbom.ts';
 import { PkgShowTag } from './commands/pkg-show-tag.ts';
 import { Run } from './commands/run.ts';
 import { Version } from './commands/version.ts';
@@ -24,6 +26,8 @@ export const commands = {
   pin: Pin,
   'pkg:build': PkgBuild,
   'pkg:lock': PkgLock,
+  'pkg:provenance': PkgProvenance,
+  'pkg:sbom': PkgSbom,
   'pkg:show-tag': PkgShowTag,
   run: Run,
   version: Version,

@@ -10,6 +10,7 @@ import {
   type TarEntry,
   toRaw,
 } from '@lkt/oci';
+import type { DebFile } from './deb-files.ts';
 import { debControl, debTar } from './deb.ts';
 import { matcher } from './glob.ts';
 import type { DebianLock, LockedPackage } from './lock.ts';
@@ -47,6 +48,8 @@ export interface StatedDirectory {
 export interface AssembleContext {
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
+  /** Told of each file that is not empty, and the package it is of. */
+  readonly onFile?: (file: DebFile) => void;
   /** How xz is unpacked; by default the fastest way this machine has. */
   readonly decoder?: XzDecoder;
 }
@@ -98,7 +101,16 @@ export async function* assemble(
     for (const file of unpacked.get(name) ?? [])
       if (keep(file.path)) await tree.add(file, name, replaces);
   for (const file of stated(options)) tree.state(file, 'build.yml');
+  if (context.onFile !== undefined) report(tree, lock, context.onFile);
   yield* tree.entries();
+}
+
+function report(tree: ImageTree, lock: DebianLock, onFile: (file: DebFile) => void): void {
+  const packages = new Map(lock.packages.map((item) => [item.name, item]));
+  for (const { path, size, owner } of tree.files()) {
+    const item = packages.get(owner);
+    if (item !== undefined) onFile({ item, path, size });
+  }
 }
 
 async function unpackAll(

@@ -7,6 +7,7 @@ export {
   type StatedFile,
 } from './assemble.ts';
 export type { ArchiveOptions } from './archive.ts';
+export { type DebFile, debFiles } from './deb-files.ts';
 export { debControl, type DebOptions, debTar } from './deb.ts';
 export { fetchPackages, type FetchOptions } from './fetch.ts';
 export {

@@ -78,6 +78,14 @@ export class ImageTree {
     }
   }
 
+  /** The files that are not empty, and who wants each. */
+  *files(): Generator<{ path: RawPath; size: number; owner: string }> {
+    for (const { path, type, content, owner } of this.#nodes.values()) {
+      const size = (content instanceof Uint8Array ? content.length : content?.size) ?? 0;
+      if (type === 'file' && size > 0) yield { path, size, owner };
+    }
+  }
+
   #addParents(node: Node): void {
     for (let path = parentPath(node.path); path !== ''; path = parentPath(path)) {
       const parent = this.#nodes.get(path);

@@ -29,17 +29,20 @@ export interface DebianInputs {
 
 /**
  * The key of a build: 64 hex digits, equal exactly when all inputs are. Unlike the source hash it covers the bases, the
- * arguments and the engine, and it does not change with what cannot matter, such as times and owners of files.
+ * arguments and the engine, and it does not change with what cannot matter, such as times and owners of files. With it
+ * comes the digest of the build context: of the paths in it, their types and modes, and what they hold.
  */
 export async function dockerfileKey(
   inputs: DockerfileInputs,
   signal?: AbortSignal,
-): Promise<string> {
-  return keyOf({
+): Promise<{ key: string; contextDigest: Digest }> {
+  const tree = inputs.tree ?? new Context(inputs.context);
+  const context = await contextLines(inputs.context, tree, signal);
+  const key = keyOf({
     kind: 'dockerfile',
     platform: formatPlatform(inputs.platform),
     dockerfile: digestOf(inputs.dockerfile),
-    context: await contextLines(inputs.context, inputs.tree ?? new Context(inputs.context), signal),
+    context,
     buildArgs: Object.fromEntries(inputs.buildArgs),
     labels: inputs.labels,
     bases: Object.fromEntries(inputs.bases),
@@ -47,6 +50,7 @@ export async function dockerfileKey(
     // Keys of builds without it are what they were before there was one.
     ...(inputs.target !== undefined && { target: inputs.target }),
   });
+  return { key, contextDigest: digestOf(canonicalJson(context)) };
 }
 
 export function debianKey({ lock, block, labels, platform }: DebianInputs): string {

@@ -1,6 +1,8 @@
 import { changedFile, Context, type ContextFile, type Engine, type Limits } from '@lkt/build';
 import { type Digest, LktError, type Reporter } from '@lkt/core';
+import type { DebianLock } from '@lkt/debian';
 import { type Descriptor, formatPlatform, type Platform, type Store } from '@lkt/oci';
+import type { AttestedImage } from './attest.ts';
 import { debianKey, dockerfileKey } from './build-key.ts';
 import { buildDebianImage, type FindMirror, readLock } from './debian-package.ts';
 import { labelsOf } from './labels.ts';
@@ -55,18 +57,26 @@ export class PackageBuilder {
 
   /**
    * Builds an image, or finds that it has been built. Processes that want the same one at the same time build it once.
-   * @returns the manifest with its platform, the same bytes whether it was built now or before
+   * @returns the manifest with its platform, the same bytes whether it was built now or before, and what it is made from
    */
   async build(
     inputs: ImageInputs,
     { force, noCache }: BuildMode,
-  ): Promise<{ image: Descriptor; cached: boolean }> {
+  ): Promise<{ image: AttestedImage; cached: boolean }> {
     const item = this.#item;
     const { platform } = inputs;
     const { store, signal, reporter } = this.#tools;
     const planned = await this.#plan(inputs, noCache);
     const known = await readResult(store, planned.key, platform);
-    if (known !== undefined && !force) return { image: known, cached: true };
+    const { key, contextDigest, lock } = planned;
+    const made = {
+      ...inputs,
+      key,
+      ...(contextDigest === undefined ? {} : { contextDigest }),
+      ...(lock === undefined ? {} : { lock }),
+    };
+    if (known !== undefined && !force)
+      return { image: { ...made, descriptor: known }, cached: true };
     let cached = true;
     const image = await store.withLock(
       `package ${item.name} ${formatPlatform(platform)}`,
@@ -87,7 +97,7 @@ export class PackageBuilder {
         text: `${item.name} is not reproducible: the same sources gave ${known.digest}, and now ${image.digest}`,
       });
     }
-    return { image, cached };
+    return { image: { ...made, descriptor: image }, cached };
   }
 
   /** Whether building would find that this is the result there is. */
@@ -123,7 +133,7 @@ export class PackageBuilder {
     };
     const { file } = recipe.dockerfile;
     return {
-      key: await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal),
+      ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
       run: async () => {
         const descriptor = await engine.build(
           {
@@ -150,12 +160,14 @@ export class PackageBuilder {
     const lock = await readLock(this.#workspace, item, platform);
     const directory = this.#workspace.displayPath(item.dir);
     const image = { lock, block, labels: labelsOf(item), platform, directory };
-    return { key: debianKey(image), run: () => buildDebianImage(image, this.#tools) };
+    return { key: debianKey(image), lock, run: () => buildDebianImage(image, this.#tools) };
   }
 }
 
-/** The key of one image, and how to build it. */
+/** The key of one image, what it is built from, and how to build it. */
 interface PlannedImage {
   readonly key: string;
+  readonly contextDigest?: Digest;
+  readonly lock?: DebianLock;
   run(): Promise<Descriptor>;
 }

@@ -2,11 +2,13 @@ import { availableParallelism } from 'node:os';
 import type { Engine, Limits } from '@lkt/build';
 import { type Digest, LktError, type Reporter, sourceError } from '@lkt/core';
 import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
+import { type Attestations, type AttestedImage, Attester } from './attest.ts';
 import { basesFor } from './bases.ts';
 import type { GivenArg } from './build-args.ts';
 import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
 import type { FindMirror } from './debian-package.ts';
 import { type Needed, neededPlatforms } from './needed-platforms.ts';
+import { inOrder } from './pins.ts';
 import { readRecipe, type Recipe } from './recipe.ts';
 import { Slots } from './slots.ts';
 import type { SourceHash } from './source-hash.ts';
@@ -52,6 +54,8 @@ export interface BuiltPackage {
   readonly tagSuffix: string;
   /** Whether all of it had been built before. */
   readonly cached: boolean;
+  /** SBOM and provenance of the index that has the names, and of each of `images`. */
+  readonly attestations: { readonly index: Attestations; readonly images: readonly Attestations[] };
 }
 
 export interface BuildReport {
@@ -98,6 +102,7 @@ export class Build {
   readonly #before: BeforeBuild | undefined;
   readonly #options: BuildOptions;
   readonly #slots: Slots;
+  readonly #attester: Attester;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #built = new Map<Package, Promise<BuiltPackage>>();
@@ -122,6 +127,7 @@ export class Build {
     this.#signal = AbortSignal.any(
       options.signal === undefined ? [this.#stop.signal] : [this.#stop.signal, options.signal],
     );
+    this.#attester = new Attester(options.store, this.#signal);
   }
 
   static async start(
@@ -259,13 +265,14 @@ export class Build {
     };
     const sources = this.#sources;
     const builder = new PackageBuilder(this.workspace, item, sources, tools);
-    const images: Descriptor[] = [];
+    const made: AttestedImage[] = [];
     let cached = true;
     for (const one of inputs) {
       const built = await builder.build(one, mode);
-      images.push(built.image);
+      made.push(built.image);
       cached &&= built.cached;
     }
+    const images = made.map(({ descriptor }) => descriptor);
     const hash = sources.hash(item);
     const tagSuffix = inputs[0]?.recipe?.tagSuffix ?? '';
     const { references, others } = await tagPackage(
@@ -277,7 +284,11 @@ export class Build {
       },
     );
     const index = await writeIndex(store, images);
-    return { item, hash, index, images, others, references, tagSuffix, cached };
+    const named =
+      others.length === 0 ? index : await writeIndex(store, inOrder(item, [...images, ...others]));
+    const work = { item, hash, images: made, others, index: named };
+    const attestations = await this.#attester.attest(work);
+    return { item, hash, index, images, others, references, tagSuffix, cached, attestations };
   }
 }
 

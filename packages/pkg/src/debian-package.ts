@@ -7,11 +7,13 @@ import {
   type DebianBlock,
   type DebianLock,
   type DebianSpec,
+  type DebFile,
   fetchPackages,
   type Mirror,
   parseLock,
 } from '@lkt/debian';
 import { type Descriptor, type Platform, type Store, writeImage, writeLayer } from '@lkt/oci';
+import { rememberOwners } from './attest.ts';
 import type { Package, Workspace } from './workspace.ts';
 
 /** Where .debs come from; asked for only when one is missing. */
@@ -67,13 +69,17 @@ export async function buildDebianImage(
   const { lock, block, labels, platform, directory } = image;
   const { store, mirror, reporter, signal } = context;
   await fetchPackages(lock, store, mirror, { reporter, signal, directory });
-  const entries = assemble(lock, store, block, { reporter, signal });
+  const files: DebFile[] = [];
+  const onFile = (file: DebFile): void => void files.push(file);
+  const entries = assemble(lock, store, block, { reporter, signal, onFile });
   const layer = await writeLayer(store, entries, signal === undefined ? {} : { signal });
-  return writeImage(store, {
+  const descriptor = await writeImage(store, {
     config: { config: { Env: [PATH], ...(Object.keys(labels).length > 0 && { Labels: labels }) } },
     layers: [layer],
     platform,
   });
+  await rememberOwners(store, descriptor.digest, files);
+  return descriptor;
 }
 
 /** `debian.lock`; with several architectures each has its own. */

@@ -1,4 +1,5 @@
 export type { GivenArg } from './build-args.ts';
+export type { Attestations } from './attest.ts';
 export { type BuildOptions, type BuildReport, type BuiltPackage, buildPackages } from './build.ts';
 export {
   BUILD_YML,
@@ -20,6 +21,7 @@ export { lockPackage, type LockPackageOptions, type LockReport } from './lock.ts
 export { type PinChange, type PinReport, pinWorkspace } from './pin.ts';
 export { isFor } from './platforms.ts';
 export { checkPin, pinOf, type ReferenceProblem } from './pins.ts';
+export { readAttestations } from './read-attestations.ts';
 export { type ImageQuery, resolveImages } from './resolve-images.ts';
 export { type Edit, repin, rewriteReferences } from './rewrite.ts';
 export { showTags, type TagOptions } from './show-tag.ts';

@@ -1,0 +1,20 @@
+export { type Component, type Content, debComponent, imageComponent } from './component.ts';
+export { describeImage, type Description, type KnownImage } from './describe-image.ts';
+export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
+export { noteFile, readNote, writeNote } from './layer-files.ts';
+export { mergeSpdx, parseSpdx } from './merge-spdx.ts';
+export {
+  type ExternalParameters,
+  provenanceOf,
+  type ProvenanceStatement,
+  type ResourceDescriptor,
+} from './provenance.ts';
+export {
+  type AttestationKind,
+  findAttestations,
+  readAttestation,
+  writeProvenance,
+  writeSbom,
+} from './publish.ts';
+export { packageUrl } from './purl.ts';
+export { contentsOf, type SpdxDocument, spdxOf, spdxPackage } from './spdx.ts';

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Digester, digestHex, isErrno } from '@lkt/core';
+import {
+  decompressLayer,
+  type Descriptor,
+  layerError,
+  type RawPath,
+  readTar,
+  type Store,
+} from '@lkt/oci';
+
+/** A file in a layer that is not empty. */
+export interface LayerFile {
+  readonly path: RawPath;
+  readonly size: number;
+  /** 64 hex digits of sha256. */
+  readonly hash: string;
+}
+
+/** Last line of a list, so that one a crash has cut short is seen. */
+const END = 'end';
+
+/**
+ * The files of a layer whose hashes are wanted. A layer is hashed once; the list stays beside the store.
+ * @throws LktError ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
+ */
+export async function layerFiles(
+  store: Store,
+  layer: Descriptor,
+  wanted: ReadonlySet<string>,
+  signal?: AbortSignal,
+): Promise<readonly LayerFile[]> {
+  const path = noteFile(store, 'layers', digestHex(layer.digest));
+  const lines =
+    (await readNote(path)) ?? (await writeNote(path, await hashLayer(store, layer, signal)));
+  return lines.flatMap((line) => {
+    const hash = line.slice(0, 64);
+    if (!wanted.has(hash)) return [];
+    const [size = '', name = '""'] = line
+      .slice(65)
+      .split(' ', 1)
+      .concat(line.slice(line.indexOf('"')));
+    return [{ hash, size: Number(size), path: JSON.parse(name) as RawPath }];
+  });
+}
+
+async function hashLayer(
+  store: Store,
+  layer: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  try {
+    for await (const { type, path, size, content } of readTar(
+      decompressLayer(layer, store.read(layer)),
+    )) {
+      signal?.throwIfAborted();
+      if (type !== 'file' || content === undefined) continue;
+      const digester = new Digester();
+      for await (const chunk of content) digester.update(chunk);
+      lines.push(`${digestHex(digester.digest())} ${size} ${JSON.stringify(path)}`);
+    }
+  } catch (error) {
+    throw await layerError(store, layer, error);
+  }
+  return lines;
+}
+
+/** A file in which something is remembered that follows from what is in the store. */
+export function noteFile(store: Store, kind: string, name: string): string {
+  return join(store.dir, 'attestations', kind, name);
+}
+
+/** The lines of a note, if it is there and whole. */
+export async function readNote(path: string): Promise<readonly string[] | undefined> {
+  try {
+    const lines = (await readFile(path, 'utf8')).split('\n');
+    return lines.pop() === END ? lines : undefined;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+export async function writeNote(
+  path: string,
+  lines: readonly string[],
+): Promise<readonly string[]> {
+  await mkdir(join(path, '..'), { recursive: true });
+  const temporary = `${path}.${randomUUID()}`;
+  await writeFile(temporary, [...lines, END].join('\n'));
+  await rename(temporary, path);
+  return lines;
+}

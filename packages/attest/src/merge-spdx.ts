@@ -1,0 +1,89 @@
+import { canonicalJson, digestHex, digestOf, LktError } from '@lkt/core';
+import type { Component } from './component.ts';
+import {
+  describes,
+  DOCUMENT,
+  relate,
+  type SpdxDocument,
+  spdxDocument,
+  type SpdxPackage,
+  spdxPackage,
+  type SpdxRelationship,
+} from './spdx.ts';
+
+/** The SBOM of something that is made of images, from theirs. A package that several have is there once. */
+export function mergeSpdx(
+  whole: Component,
+  documents: readonly SpdxDocument[],
+  relation: 'CONTAINS' | 'VARIANT_OF' = 'CONTAINS',
+): SpdxDocument {
+  const root = spdxPackage(whole);
+  const packages = new Map<string, SpdxPackage>([[root.SPDXID, root]]);
+  const relationships: SpdxRelationship[] = [describes(root.SPDXID)];
+  for (const document of documents) {
+    const renamed = new Map<string, string>();
+    for (const item of document.packages) {
+      const id = idFor(item, packages);
+      renamed.set(item.SPDXID, id);
+      packages.set(id, { ...item, SPDXID: id });
+    }
+    for (const item of document.relationships) {
+      const to = renamed.get(item.relatedSpdxElement);
+      if (to === undefined) continue;
+      if (item.spdxElementId === DOCUMENT) {
+        relationships.push(
+          relation === 'CONTAINS'
+            ? relate(root.SPDXID, relation, to)
+            : relate(to, relation, root.SPDXID),
+        );
+        continue;
+      }
+      const from = renamed.get(item.spdxElementId);
+      if (from !== undefined)
+        relationships.push({ ...item, spdxElementId: from, relatedSpdxElement: to });
+    }
+  }
+  return spdxDocument(whole.name, [...packages.values()], relationships);
+}
+
+/** The id of a package, or one of its own where another document has used it for something else. */
+function idFor(item: SpdxPackage, packages: ReadonlyMap<string, SpdxPackage>): string {
+  const other = packages.get(item.SPDXID);
+  const text = canonicalJson(item);
+  return other === undefined || canonicalJson(other) === text
+    ? item.SPDXID
+    : `${item.SPDXID}-${digestHex(digestOf(text)).slice(0, 16)}`;
+}
+
+/**
+ * Reads an SBOM as far as `mergeSpdx` needs it; whoever wrote it.
+ * @throws LktError IMAGE_INVALID
+ */
+export function parseSpdx(bytes: Uint8Array): SpdxDocument {
+  try {
+    const document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Record<
+      string,
+      unknown
+    >;
+    if (document['spdxVersion'] !== 'SPDX-2.3') throw new Error('its version is not SPDX-2.3');
+    const packages = records(document['packages'], 'packages', ['SPDXID', 'name']);
+    const relationships = records(document['relationships'], 'relationships', [
+      'spdxElementId',
+      'relationshipType',
+      'relatedSpdxElement',
+    ]);
+    return { ...document, packages, relationships } as unknown as SpdxDocument;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LktError('IMAGE_INVALID', `not a valid SPDX document: ${why}`, { cause });
+  }
+}
+
+function records(value: unknown, what: string, texts: readonly string[]): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Error(`${what} is not a list`);
+  for (const item of value as unknown[])
+    for (const name of texts)
+      if (typeof (item as Record<string, unknown> | null)?.[name] !== 'string')
+        throw new Error(`something in ${what} has no ${name}`);
+  return value as unknown[];
+}

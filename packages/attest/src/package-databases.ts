@@ -1,0 +1,97 @@
+import { type Component, debComponent } from './component.ts';
+import { packageUrl } from './purl.ts';
+
+/** The distribution, as os-release(5) says it. */
+export interface Distribution {
+  readonly id: string;
+  readonly version?: string | undefined;
+}
+
+/** @see https://www.freedesktop.org/software/systemd/man/latest/os-release.html */
+export function parseOsRelease(text: string): Distribution | undefined {
+  const fields = new Map(
+    text.split('\n').flatMap((line) => {
+      const [, key, value] = /^([A-Z_]+)=(.*)$/.exec(line.trim()) ?? [];
+      return key === undefined
+        ? []
+        : [[key, (value ?? '').replaceAll(/^["']|["']$/g, '')] as const];
+    }),
+  );
+  const id = fields.get('ID');
+  if (id === undefined || !/^[a-z0-9._-]+$/.test(id)) return undefined;
+  return { id, version: fields.get('VERSION_ID') };
+}
+
+/** The packages of apk's database, `lib/apk/db/installed` (apk-package(5), apkindex). */
+export function parseApkInstalled(
+  text: string,
+  { id, version: release }: Distribution,
+): readonly Component[] {
+  return paragraphs(text).flatMap((lines) => {
+    const field = (key: string): string | undefined =>
+      lines.find((line) => line.startsWith(`${key}:`))?.slice(2);
+    const [name, version, arch, license, origin] = ['P', 'V', 'A', 'L', 'o'].map(field);
+    if (name === undefined || version === undefined) return [];
+    return [
+      {
+        kind: 'apk' as const,
+        name,
+        version,
+        purl: packageUrl({
+          type: 'apk',
+          namespace: id,
+          name,
+          version,
+          qualifiers: {
+            arch,
+            distro: release === undefined ? undefined : `${id}-${release}`,
+            upstream: origin === name ? undefined : origin,
+          },
+        }),
+        ...(license === undefined || license === '' ? {} : { comment: `license: ${license}` }),
+        ...(origin === undefined ? {} : { sourceInfo: `built from the source package ${origin}` }),
+      },
+    ];
+  });
+}
+
+/** The installed packages of dpkg's database: `var/lib/dpkg/status`, or a file of `status.d` (dpkg(1), deb-control(5)). */
+export function parseDpkgStatus(
+  text: string,
+  { id, version: release }: Distribution,
+): readonly Component[] {
+  return paragraphs(text).flatMap((lines) => {
+    const field = (key: string): string | undefined =>
+      lines
+        .find((line) => line.toLowerCase().startsWith(`${key}:`))
+        ?.slice(key.length + 1)
+        .trim();
+    const [name, version, architecture, status, source] = [
+      'package',
+      'version',
+      'architecture',
+      'status',
+      'source',
+    ].map(field);
+    if (name === undefined || version === undefined) return [];
+    if (status !== undefined && !status.endsWith(' installed')) return [];
+    const [, sourceName, sourceVersion] = /^(\S+)(?: \((.+)\))?$/.exec(source ?? '') ?? [];
+    return [
+      debComponent({
+        name,
+        version,
+        architecture: architecture ?? 'all',
+        distribution: id,
+        ...(release === undefined ? {} : { suite: `${id}-${release}` }),
+        source: sourceName ?? name,
+        sourceVersion,
+      }),
+    ];
+  });
+}
+
+function paragraphs(text: string): readonly (readonly string[])[] {
+  return text
+    .split(/\n\s*\n/)
+    .map((paragraph) => paragraph.split('\n').filter((line) => line !== ''));
+}

@@ -1,0 +1,77 @@
+import { canonicalJson, type Digest, LktError } from '@lkt/core';
+import { type Descriptor, parseManifest, type Store, writeReferrer } from '@lkt/oci';
+import type { ProvenanceStatement } from './provenance.ts';
+import type { SpdxDocument } from './spdx.ts';
+import { IN_TOTO_JSON, PREDICATE_TYPE, SPDX_JSON } from './uris.ts';
+
+export type AttestationKind = 'provenance' | 'sbom';
+
+const ARTIFACT_TYPE: Readonly<Record<AttestationKind, string>> = {
+  provenance: IN_TOTO_JSON,
+  sbom: SPDX_JSON,
+};
+
+/** SBOMs of large images have some MB. */
+const MAX_DOCUMENT = 256 * 2 ** 20;
+
+/** Puts an SBOM beside an image. @returns the referrer */
+export async function writeSbom(
+  store: Store,
+  subject: Descriptor,
+  document: SpdxDocument,
+): Promise<Descriptor> {
+  return write(store, subject, SPDX_JSON, document, {});
+}
+
+/** Puts a statement beside the image it is about. @returns the referrer */
+export async function writeProvenance(
+  store: Store,
+  subject: Descriptor,
+  statement: ProvenanceStatement,
+): Promise<Descriptor> {
+  const annotations = { [PREDICATE_TYPE]: statement.predicateType };
+  return write(store, subject, IN_TOTO_JSON, statement, annotations);
+}
+
+async function write(
+  store: Store,
+  subject: Descriptor,
+  mediaType: string,
+  document: unknown,
+  annotations: Readonly<Record<string, string>>,
+): Promise<Descriptor> {
+  const blob = await store.writeBytes(Buffer.from(canonicalJson(document)));
+  const some = Object.keys(annotations).length === 0 ? {} : { annotations };
+  return writeReferrer(store, {
+    subject,
+    artifactType: mediaType,
+    layers: [{ mediaType, ...blob, ...some }],
+    ...some,
+  });
+}
+
+/** The referrers of a kind that the store has for an image, by digest. */
+export async function findAttestations(
+  store: Store,
+  subject: Digest,
+  kind: AttestationKind,
+): Promise<readonly Descriptor[]> {
+  const found = await store.referrers(subject, ARTIFACT_TYPE[kind]);
+  return kind === 'sbom'
+    ? found
+    : found.filter(
+        ({ annotations }) =>
+          annotations?.[PREDICATE_TYPE]?.startsWith('https://slsa.dev/provenance/') === true,
+      );
+}
+
+/** The document that a referrer carries. @throws LktError IMAGE_INVALID, NOT_FOUND, DIGEST_MISMATCH */
+export async function readAttestation(
+  store: Store,
+  referrer: { readonly digest: Digest },
+): Promise<Buffer> {
+  const [layer, ...more] = parseManifest(await store.readBytes(referrer)).layers;
+  if (layer === undefined || more.length > 0)
+    throw new LktError('IMAGE_INVALID', `${referrer.digest} does not carry one document`);
+  return store.readBytes(layer, MAX_DOCUMENT);
+}

@@ -1,0 +1,215 @@
+import { canonicalJson, digestOf } from '@lkt/core';
+import { MediaType } from '@lkt/oci';
+import { expect, test } from 'vitest';
+import {
+  type Component,
+  debComponent,
+  findAttestations,
+  imageComponent,
+  mergeSpdx,
+  packageUrl,
+  parseSpdx,
+  provenanceOf,
+  readAttestation,
+  type SpdxDocument,
+  spdxOf,
+  writeProvenance,
+  writeSbom,
+} from '../src/index.ts';
+import { withStore } from './support.ts';
+
+const IMAGE = digestOf('image');
+const DEB = debComponent({
+  name: 'libstdc++6',
+  version: '1:14.2.0-19',
+  architecture: 'amd64',
+  suite: 'trixie',
+  digest: digestOf('deb'),
+  source: 'gcc-14',
+  fileName: 'debian/pool/main/g/gcc-14/libstdc++6_14.2.0-19_amd64.deb',
+});
+const SOURCE: Component = { kind: 'source', name: 'lkt/app', digest: digestOf('context') };
+const BASE = imageComponent('lkt/base', digestOf('base'));
+const TOOL = imageComponent('lkt/tool', digestOf('tool'));
+
+function bill(paths?: readonly string[]): SpdxDocument {
+  return spdxOf({
+    image: imageComponent('lkt/app', IMAGE, { os: 'linux', architecture: 'amd64' }),
+    contents: [{ component: DEB, ...(paths === undefined ? {} : { paths }), parts: [] }],
+    generatedFrom: [SOURCE],
+    base: BASE,
+    buildTools: [TOOL],
+  });
+}
+
+/**
+ * What the schema and the text of SPDX 2.3 ask of a document of ours: required fields, forms of ids, values of
+ * enumerations, and that relationships name what there is.
+ */
+function checkSpdx(document: SpdxDocument): void {
+  expect(Object.keys(document).toSorted()).toEqual([
+    'SPDXID',
+    'creationInfo',
+    'dataLicense',
+    'documentNamespace',
+    'name',
+    'packages',
+    'relationships',
+    'spdxVersion',
+  ]);
+  expect(document).toMatchObject({
+    spdxVersion: 'SPDX-2.3',
+    dataLicense: 'CC0-1.0',
+    SPDXID: 'SPDXRef-DOCUMENT',
+  });
+  // 6.5: an absolute URI without "#".
+  expect(new URL(document.documentNamespace).hash).toBe('');
+  // 6.9: ISO 8601 in UTC to the second; 6.8: who, as one of three kinds.
+  expect(document.creationInfo.created).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  for (const creator of document.creationInfo.creators)
+    expect(creator).toMatch(/^(?:Tool|Person|Organization): \S/);
+  const ids = new Set(['SPDXRef-DOCUMENT']);
+  for (const item of document.packages) {
+    // 3.2 of the spec: letters, digits, "." and "-".
+    expect(item.SPDXID).toMatch(/^SPDXRef-[A-Za-z0-9.-]+$/);
+    expect(ids).not.toContain(item.SPDXID);
+    ids.add(item.SPDXID);
+    expect(item.name).not.toBe('');
+    expect(item.downloadLocation).toMatch(/^(?:NOASSERTION|NONE|[a-z+]+:.+)$/);
+    for (const { algorithm, checksumValue } of item.checksums ?? [])
+      expect(`${algorithm} ${checksumValue}`).toMatch(/^SHA256 [0-9a-f]{64}$/);
+    for (const { referenceCategory, referenceType, referenceLocator } of item.externalRefs ?? [])
+      expect([referenceCategory, referenceType, referenceLocator]).toEqual([
+        'PACKAGE-MANAGER',
+        'purl',
+        expect.stringMatching(/^pkg:[a-z]+\/[^\s@]+(?:@[^\s@?]+)?(?:\?[^\s?]+)?$/),
+      ]);
+  }
+  for (const { spdxElementId, relatedSpdxElement, relationshipType } of document.relationships) {
+    expect(ids).toContain(spdxElementId);
+    expect(ids).toContain(relatedSpdxElement);
+    expect([
+      'BUILD_TOOL_OF',
+      'CONTAINS',
+      'DESCENDANT_OF',
+      'DESCRIBES',
+      'GENERATED_FROM',
+      'VARIANT_OF',
+    ]).toContain(relationshipType);
+  }
+  expect(
+    document.relationships.filter((item) => item.relationshipType === 'DESCRIBES'),
+  ).toHaveLength(1);
+}
+
+test('an SBOM is what SPDX 2.3 asks for, and the same bytes each time', () => {
+  const document = bill();
+  checkSpdx(document);
+  expect(document.creationInfo.created).toBe('2017-04-18T16:30:00Z');
+  const app = document.packages.find(({ name }) => name === 'lkt/app')?.SPDXID;
+  expect(app).toBeDefined();
+  expect(document.packages.find(({ name }) => name === 'libstdc++6')).toMatchObject({
+    versionInfo: '1:14.2.0-19',
+    checksums: [{ algorithm: 'SHA256', checksumValue: digestOf('deb').slice(7) }],
+    externalRefs: [
+      {
+        referenceLocator:
+          'pkg:deb/debian/libstdc%2B%2B6@1%3A14.2.0-19?arch=amd64&distro=trixie&upstream=gcc-14',
+      },
+    ],
+  });
+  expect(document.relationships.map((item) => item.relationshipType).toSorted()).toEqual([
+    'BUILD_TOOL_OF',
+    'CONTAINS',
+    'DESCENDANT_OF',
+    'DESCRIBES',
+    'GENERATED_FROM',
+  ]);
+  expect(digestOf(canonicalJson(document))).toBe(
+    'sha256:830b393b2d1d63b96adb0ac2a9e9d7e3e6621f0f34984a60470b2b94f87d0e56',
+  );
+  expect(bill(['a']).documentNamespace).not.toBe(document.documentNamespace);
+});
+
+test('merged, a package is there once, and what another tool wrote keeps its place', () => {
+  const other = {
+    ...bill(['usr/bin/x']),
+    packages: bill().packages.map((item) => ({ ...item, comment: 'of another tool' })),
+  };
+  const whole: Component = { kind: 'image', name: 'system' };
+  const merged = mergeSpdx(whole, [bill(), bill(['usr/bin/x']), other]);
+  checkSpdx(merged);
+  expect(merged.packages.filter(({ name }) => name === 'libstdc++6')).toHaveLength(2);
+  expect(mergeSpdx(whole, [bill(['usr/bin/x']), bill(), other])).toEqual(merged);
+  expect(parseSpdx(Buffer.from(JSON.stringify(merged)))).toEqual(merged);
+  for (const text of ['', '{}', '{"spdxVersion":"SPDX-2.3","packages":[{}],"relationships":[]}'])
+    expect(() => parseSpdx(Buffer.from(text))).toThrow(/not a valid SPDX document/);
+});
+
+test('provenance names what went in, in one order, and nothing of this machine', () => {
+  const inputs = {
+    subjects: [{ name: 'lkt/app', digest: IMAGE }],
+    parameters: {
+      package: 'lkt/app',
+      platforms: ['linux/amd64'],
+      network: false,
+      secrets: ['token'],
+    },
+    dependencies: [
+      { name: 'context', digest: { sha256: 'b' } },
+      { name: 'Dockerfile', digest: { sha256: 'a' } },
+      { name: 'context', digest: { sha256: 'b' } },
+    ],
+  };
+  const statement = provenanceOf(inputs);
+  expect(statement).toEqual({
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'lkt/app', digest: { sha256: IMAGE.slice(7) } }],
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: {
+      buildDefinition: {
+        buildType: expect.stringMatching(/^https:/),
+        externalParameters: inputs.parameters,
+        internalParameters: { engineEpoch: 1, sourceDateEpoch: 1_492_533_000 },
+        resolvedDependencies: [inputs.dependencies[1], inputs.dependencies[0]],
+      },
+      runDetails: { builder: { id: expect.stringMatching(/^https:/) } },
+    },
+  });
+  expect(digestOf(canonicalJson(statement))).toBe(
+    'sha256:3e0d4c8e73b5e5c827063dd373ec2c60eaef04a770b666c8ae95ce383753aad0',
+  );
+});
+
+test('package URLs escape what has a meaning in them', () => {
+  expect(
+    packageUrl({
+      type: 'oci',
+      name: 'a b',
+      version: 'sha256:0',
+      qualifiers: { b: 'x/y', a: undefined },
+    }),
+  ).toBe('pkg:oci/a%20b@sha256%3A0?b=x/y');
+});
+
+test('documents stand beside their image, by kind', async () => {
+  await withStore(async (store) => {
+    const subject = { mediaType: MediaType.ociManifest, digest: IMAGE, size: 5 };
+    const sbom = await writeSbom(store, subject, bill());
+    const statement = provenanceOf({
+      subjects: [{ name: 'lkt/app', digest: IMAGE }],
+      parameters: { package: 'lkt/app', platforms: [] },
+      dependencies: [],
+    });
+    const provenance = await writeProvenance(store, subject, statement);
+    await store.addReferrer(sbom, provenance);
+    expect(sbom.artifactType).toBe('application/spdx+json');
+    expect(provenance).toMatchObject({
+      artifactType: 'application/vnd.in-toto+json',
+      annotations: { 'in-toto.io/predicate-type': 'https://slsa.dev/provenance/v1' },
+    });
+    expect(await findAttestations(store, IMAGE, 'sbom')).toEqual([sbom]);
+    expect(await findAttestations(store, IMAGE, 'provenance')).toEqual([provenance]);
+    expect(JSON.parse(String(await readAttestation(store, sbom)))).toEqual(bill());
+  });
+});

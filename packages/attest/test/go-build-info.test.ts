@@ -1,0 +1,129 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { goContent } from '../src/go-build-info.ts';
+import { type GoBuildInfo, GoBuildInfoScanner } from '../src/index.ts';
+
+function scan(bytes: Buffer, piece = bytes.length): GoBuildInfo | undefined {
+  const scanner = new GoBuildInfoScanner();
+  for (let at = 0; at < bytes.length; at += piece) scanner.push(bytes.subarray(at, at + piece));
+  return scanner.result;
+}
+
+/** A string with its length as a varint. */
+function text(value: string): Buffer {
+  const length = Buffer.byteLength(value);
+  const varint = [];
+  let rest = length;
+  for (; rest >= 0x80; rest >>>= 7) varint.push((rest & 0x7f) | 0x80);
+  return Buffer.concat([Buffer.from([...varint, rest]), Buffer.from(value)]);
+}
+
+/** A blob as the linker writes it. */
+function blob(version: string, info: string): Buffer {
+  const header = Buffer.alloc(32);
+  header.write('\xff Go buildinf:', 'latin1');
+  header[14] = 8;
+  header[15] = 2;
+  const mark = 'm'.repeat(16);
+  return Buffer.concat([header, text(version), text(info === '' ? '' : `${mark}${info}${mark}`)]);
+}
+
+const INFO = [
+  'path\texample.org/Tool/cmd',
+  'mod\texample.org/Tool\tv1.2.3\th1:main=',
+  'dep\tgolang.org/x/sys\tv0.1.0\th1:sys=',
+  'dep\texample.org/old\tv0.0.1',
+  '=>\texample.org/new\tv0.0.2\th1:new=',
+  'build\t-trimpath=true',
+  'build\tCGO_ENABLED=0',
+  '',
+].join('\n');
+
+const EXPECTED: GoBuildInfo = {
+  goVersion: 'go1.24.4',
+  path: 'example.org/Tool/cmd',
+  main: { path: 'example.org/Tool', version: 'v1.2.3', sum: 'h1:main=' },
+  modules: [
+    { path: 'golang.org/x/sys', version: 'v0.1.0', sum: 'h1:sys=' },
+    { path: 'example.org/new', version: 'v0.0.2', sum: 'h1:new=' },
+  ],
+  settings: ['-trimpath=true', 'CGO_ENABLED=0'],
+};
+
+test.each([1, 7, 16, 100_000])('is found in pieces of %d bytes, wherever it is', (piece) => {
+  const program = Buffer.concat([
+    Buffer.alloc(1003, 'x'),
+    // The magic alone, as programs that read build info hold it.
+    Buffer.from('\xff Go buildinf: not one of these', 'latin1'),
+    Buffer.alloc(64),
+    blob('go1.24.4', INFO),
+    Buffer.alloc(500, 'y'),
+  ]);
+  expect(scan(program, piece)).toEqual(EXPECTED);
+});
+
+test.each([
+  ['cut short', blob('go1.24.4', INFO).subarray(0, -20)],
+  ['of a version that is none', blob('rust1', INFO)],
+  [
+    'with a length without end',
+    Buffer.concat([blob('', '').subarray(0, 32), Buffer.alloc(64, 0xff)]),
+  ],
+  ['of before Go 1.18', Buffer.concat([blob('', '').fill(0, 15, 16), Buffer.alloc(64)])],
+  ['not there', Buffer.alloc(100)],
+])('is none: %s', (_what, bytes) => {
+  expect(scan(bytes)).toBeUndefined();
+});
+
+test('becomes a package with its modules', () => {
+  const { component, parts, paths } = goContent(EXPECTED, 'usr/bin/tool');
+  expect(component).toMatchObject({
+    name: 'example.org/Tool',
+    purl: 'pkg:golang/example.org/tool@v1.2.3',
+    comment: '-trimpath=true CGO_ENABLED=0',
+  });
+  expect(paths).toEqual(['usr/bin/tool']);
+  expect(parts?.map(({ purl }) => purl)).toEqual([
+    'pkg:golang/stdlib@1.24.4',
+    'pkg:golang/golang.org/x/sys@v0.1.0',
+    'pkg:golang/example.org/new@v0.0.2',
+  ]);
+});
+
+test('says what `go version -m` says of a real program', async () => {
+  await using temp = await mkdtempDisposable(join(tmpdir(), 'lkt-go-'));
+  await writeFile(
+    join(temp.path, 'go.mod'),
+    'module example.org/hello\n\ngo 1.24\n\nrequire example.org/lib v1.0.0\nreplace example.org/lib => ./lib\n',
+  );
+  await writeFile(
+    join(temp.path, 'main.go'),
+    'package main\n\nimport "example.org/lib"\n\nfunc main() { println(lib.Text) }\n',
+  );
+  const go = (...args: string[]): string =>
+    execFileSync('/usr/lib/go-1.24/bin/go', args, {
+      cwd: temp.path,
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], HOME: temp.path, GOFLAGS: '-mod=mod', GOPROXY: 'off' },
+    });
+  execFileSync('mkdir', [join(temp.path, 'lib')]);
+  await writeFile(join(temp.path, 'lib/go.mod'), 'module example.org/lib\n');
+  await writeFile(join(temp.path, 'lib/lib.go'), 'package lib\n\nconst Text = "text"\n');
+  go('build', '-trimpath', '-o', 'hello', '.');
+  const info = scan(await readFile(join(temp.path, 'hello')), 65_536);
+  const lines = go('version', '-m', 'hello').split('\n');
+  expect(lines[0]).toBe(`hello: ${info?.goVersion}`);
+  const fields = (key: string): string[][] =>
+    lines.map((line) => line.split('\t').slice(1)).filter(([first]) => first === key);
+  expect(fields('path')).toEqual([['path', info?.path]]);
+  expect(fields('mod').map(([, path, version]) => [path, version])).toEqual([
+    [info?.main?.path, info?.main?.version],
+  ]);
+  // The replacement is what was compiled.
+  expect(fields('=>').map(([, path]) => path)).toEqual(info?.modules.map(({ path }) => path));
+  expect(fields('build').map(([, setting]) => setting)).toEqual(info?.settings);
+  expect(info?.settings).toContain('-trimpath=true');
+}, 120_000);

@@ -1,0 +1,57 @@
+import { type AttestationKind, findAttestations, readAttestation } from '@lkt/attest';
+import { type Digest, LktError } from '@lkt/core';
+import {
+  familiarReference,
+  formatReference,
+  loadImage,
+  parseReference,
+  type Platform,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+
+/**
+ * The documents of a kind that the store has about an image: of its index, or of its manifest for a platform. Several
+ * builds may have given one image; then there are several.
+ * @throws LktError NOT_FOUND when there is no such image, or nothing about it
+ */
+export async function readAttestations(
+  store: Store,
+  text: string,
+  kind: AttestationKind,
+  platform?: Platform,
+): Promise<readonly Buffer[]> {
+  const reference = parseReference(text);
+  const digest = reference.digest ?? (await resolve(store, reference));
+  const subject =
+    platform === undefined ? digest : (await loadImage(store, digest, platform)).descriptor.digest;
+  const found = await findAttestations(store, subject, kind);
+  if (found.length === 0) {
+    const what = kind === 'sbom' ? 'SBOM' : 'provenance';
+    throw new LktError('NOT_FOUND', `the store has no ${what} of ${text}`, {
+      fix: 'build the package: lkt pkg build DIR',
+    });
+  }
+  return Promise.all(found.map((referrer) => readAttestation(store, referrer)));
+}
+
+/** By name and tag, or by the name alone while the store has one image of it. */
+async function resolve(store: Store, reference: Reference): Promise<Digest> {
+  const full = formatReference(reference);
+  const found = (await store.tags()).filter(
+    (tag) =>
+      tag.reference === full ||
+      (reference.tag === undefined && tag.reference.startsWith(`${full}:`)),
+  );
+  const [digest, ...more] = new Set(found.map(({ descriptor }) => descriptor.digest));
+  const name = familiarReference(reference);
+  if (more.length > 0) {
+    throw new LktError('USAGE_INVALID', `the store has several images of ${name}`, {
+      fix: `name one by its tag: ${found.map((tag) => familiarReference(parseReference(tag.reference))).join(', ')}`,
+    });
+  }
+  if (digest !== undefined) return digest;
+  throw new LktError('NOT_FOUND', `${name} is not in the store`, {
+    fix: 'see what is: lkt cache ls',
+  });
+}

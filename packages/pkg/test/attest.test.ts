@@ -1,0 +1,265 @@
+import { readFile as readHostFile, stat } from 'node:fs/promises';
+import { findAttestations, readAttestation, type SpdxDocument } from '@lkt/attest';
+import type { BuildContext, BuildRequest, Engine } from '@lkt/build';
+import { digestHex, digestOf, silentReporter } from '@lkt/core';
+import {
+  type Descriptor,
+  flatten,
+  loadImage,
+  openStore,
+  readFile,
+  SOURCE_DATE_EPOCH,
+  type Store,
+  writeImage,
+  writeLayer,
+} from '@lkt/oci';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { buildPackages, type BuiltPackage } from '../src/build.ts';
+import { lockPackage } from '../src/lock.ts';
+import { readAttestations } from '../src/read-attestations.ts';
+import { openWorkspace } from '../src/workspace.ts';
+import { checkout, ENV, temporary, write } from './checkout.ts';
+import { type DebianArchive, debianArchive } from './debian-archive.ts';
+
+const PLATFORM = { os: 'linux', architecture: 'amd64' };
+
+vi.setConfig({ testTimeout: 60_000 });
+
+let archive: DebianArchive;
+
+beforeAll(async () => {
+  archive = await debianArchive();
+});
+
+afterAll(() => archive[Symbol.asyncDispose]());
+
+/** Does what `COPY --from` does: takes a file of the first image that the Dockerfile names, under another name. */
+class CopyEngine implements Engine {
+  builds = 0;
+
+  async build(request: BuildRequest, { store }: BuildContext): Promise<Descriptor> {
+    this.builds += 1;
+    const [base] = request.bases.values();
+    if (base === undefined) throw new Error('there is no base');
+    const { manifest } = await loadImage(store, base, request.platform);
+    const tree = await flatten(store, manifest.layers);
+    const data = await readFile(store, manifest.layers, tree, 'usr/share/app/version', 4096);
+    const layer = await writeLayer(store, [
+      {
+        path: 'copied',
+        type: 'file',
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: SOURCE_DATE_EPOCH,
+        size: data.length,
+        content: (async function* content(): AsyncGenerator<Uint8Array> {
+          yield data;
+        })(),
+      },
+    ]);
+    const { platform } = request;
+    return writeImage(store, { config: {}, layers: [layer], platform });
+  }
+}
+
+const FILES = {
+  'tools/base/build.yml':
+    'org: lkt\nimage: base\narches: [amd64]\ndebian:\n  suite: trixie\n  packages: [app]\n',
+  'tools/unused/build.yml':
+    'org: lkt\nimage: unused\narches: [amd64]\ndebian:\n  suite: trixie\n  packages: [tool]\n',
+  'pkg/copy/build.yml':
+    'org: lkt\nimage: copy\narches: [amd64]\nsecrets: [token]\nbuildArgs:\n  - BASE=@lkt:pkg:../../tools/base\n  - UNUSED=@lkt:pkg:../../tools/unused\n',
+  'pkg/copy/Dockerfile':
+    'ARG BASE\nARG UNUSED\nFROM ${BASE} AS base\nFROM ${UNUSED} AS tool\nFROM scratch\nCOPY --from=base /usr/share/app/version /copied\n',
+  'pkg/copy/file': 'source',
+};
+
+async function prepare(path: string, store: Store): Promise<void> {
+  await archive.publish({ app: ['1.0', 'lib'], lib: ['2.0'], tool: ['3.0'] });
+  const workspace = await openWorkspace(path, { env: ENV });
+  for (const dir of ['tools/base', 'tools/unused'])
+    await lockPackage(workspace, await workspace.packageAt(dir), {
+      store,
+      mirror: async () => archive.mirror,
+      reporter: silentReporter,
+      keyrings: [archive.keyring],
+    });
+}
+
+async function build(
+  path: string,
+  store: Store,
+  engine: Engine = new CopyEngine(),
+): Promise<BuiltPackage> {
+  const workspace = await openWorkspace(path, { env: ENV });
+  const target = workspace.get('lkt/copy');
+  const { packages } = await buildPackages(workspace, [target], {
+    store,
+    engine,
+    mirror: async () => archive.mirror,
+    reporter: silentReporter,
+  });
+  const built = packages.find(({ item }) => item === target);
+  if (built === undefined) throw new Error('nothing was built');
+  return built;
+}
+
+async function sbomOf(store: Store, { attestations }: BuiltPackage): Promise<SpdxDocument> {
+  const [image] = attestations.images;
+  if (image === undefined) throw new Error('there is no image');
+  return JSON.parse(String(await readAttestation(store, image.sbom))) as SpdxDocument;
+}
+
+/** `FROM TYPE TO`, by name. */
+function relations({ packages, relationships }: SpdxDocument): string[] {
+  const names = new Map(packages.map((item) => [item.SPDXID, item.name]));
+  return relationships
+    .map(({ spdxElementId, relationshipType, relatedSpdxElement }) =>
+      [
+        names.get(spdxElementId) ?? 'document',
+        relationshipType,
+        names.get(relatedSpdxElement),
+      ].join(' '),
+    )
+    .toSorted();
+}
+
+it('an image names the .debs whose files it has, and what took part in its build', async () => {
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await prepare(repo.path, store);
+  const built = await build(repo.path, store);
+  const document = await sbomOf(store, built);
+  expect(relations(document)).toEqual([
+    'document DESCRIBES lkt/copy',
+    'lkt/copy CONTAINS app',
+    'lkt/copy GENERATED_FROM lkt/base',
+    'lkt/copy GENERATED_FROM lkt/copy',
+    'lkt/unused BUILD_TOOL_OF lkt/copy',
+  ]);
+  const lock = await readHostFile(`${repo.path}/tools/base/debian.lock`, 'utf8');
+  const [, deb] = /^app .* sha256:([0-9a-f]{64})$/m.exec(lock) ?? [];
+  expect(document.packages.find(({ name }) => name === 'app')).toMatchObject({
+    versionInfo: '1.0',
+    checksums: [{ algorithm: 'SHA256', checksumValue: deb }],
+  });
+  expect(document.relationships.find(({ comment }) => comment !== undefined)?.comment).toBe(
+    '/copied',
+  );
+});
+
+it('an image of .debs has all of them, and provenance has their digests', async () => {
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await prepare(repo.path, store);
+  await build(repo.path, store);
+  const [text] = await readAttestations(
+    store,
+    (await store.tags()).find(({ reference }) => reference.includes('lkt/base'))?.reference ?? '',
+    'sbom',
+    PLATFORM,
+  );
+  expect(relations(JSON.parse(String(text)) as SpdxDocument)).toEqual([
+    'document DESCRIBES lkt/base',
+    'lkt/base CONTAINS app',
+    'lkt/base CONTAINS lib',
+  ]);
+});
+
+it('provenance names the digest of every input, and no value of a secret', async () => {
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await prepare(repo.path, store);
+  const built = await build(repo.path, store);
+  const [image] = built.attestations.images;
+  const text = String(await readAttestation(store, image?.provenance ?? built.index));
+  const statement = JSON.parse(text) as {
+    subject: unknown;
+    predicate: {
+      buildDefinition: {
+        externalParameters: object;
+        resolvedDependencies: { name: string; digest: { sha256: string } }[];
+      };
+    };
+  };
+  const { externalParameters, resolvedDependencies } = statement.predicate.buildDefinition;
+  expect(statement.subject).toEqual([
+    { name: 'lkt/copy', digest: { sha256: digestHex(built.images[0]?.digest ?? digestOf('')) } },
+  ]);
+  expect(externalParameters).toEqual({
+    package: 'lkt/copy',
+    sourceHash: built.hash.committed,
+    platforms: ['linux/amd64'],
+    dockerfile: 'Dockerfile',
+    buildArgs: expect.objectContaining({ BASE: expect.stringMatching(/^lkt\/base:/) }),
+    network: false,
+    secrets: ['token'],
+  });
+  const sha256 = async (path: string): Promise<string> =>
+    digestHex(digestOf(await readHostFile(`${repo.path}/${path}`)));
+  const named = new Map(resolvedDependencies.map(({ name, digest }) => [name, digest.sha256]));
+  expect([...named.keys()].toSorted()).toEqual([
+    'Dockerfile',
+    'build.yml',
+    'context',
+    'lkt/base',
+    'lkt/unused',
+  ]);
+  expect(named.get('Dockerfile')).toBe(await sha256('pkg/copy/Dockerfile'));
+  expect(named.get('build.yml')).toBe(await sha256('pkg/copy/build.yml'));
+  for (const name of ['lkt/base', 'lkt/unused']) {
+    const tags = (await store.tags()).filter(({ reference }) => reference.includes(`/${name}:`));
+    expect(tags.map(({ descriptor }) => digestHex(descriptor.digest))).toContain(named.get(name));
+  }
+});
+
+it('gives the same documents from another store, and writes none a second time', async () => {
+  await using repo = await checkout(FILES);
+  await using one = await temporary();
+  await using two = await temporary();
+  const store = await openStore(one.path);
+  await prepare(repo.path, store);
+  const built = await build(repo.path, store);
+  const other = await openStore(two.path);
+  expect((await build(repo.path, other)).attestations).toEqual(built.attestations);
+
+  const before = await stat(`${one.path}/index.json`);
+  const engine = new CopyEngine();
+  expect((await build(repo.path, store, engine)).attestations).toEqual(built.attestations);
+  expect(engine.builds).toBe(0);
+  expect((await stat(`${one.path}/index.json`)).ino).toBe(before.ino);
+
+  // Other sources that give the same image are another build of it.
+  await write(repo.path, { 'pkg/copy/file': 'other' });
+  const again = await build(repo.path, store);
+  expect(again.index).toEqual(built.index);
+  expect(again.attestations).not.toEqual(built.attestations);
+  const [, found] = [
+    await findAttestations(store, again.index.digest, 'sbom'),
+    await findAttestations(store, again.index.digest, 'provenance'),
+  ];
+  expect(found).toHaveLength(2);
+});
+
+it('goes with its image, and comes back with it', async () => {
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await prepare(repo.path, store);
+  const built = await build(repo.path, store);
+  await store.gc();
+  expect(await findAttestations(store, built.index.digest, 'sbom')).toHaveLength(1);
+  for (const reference of built.references) await store.untag(reference);
+  await store.gc();
+  expect(await findAttestations(store, built.index.digest, 'sbom')).toEqual([]);
+  expect(await store.has(built.attestations.index.sbom.digest)).toBe(false);
+  await expect(
+    readAttestations(store, `lkt/copy@${built.index.digest}`, 'sbom'),
+  ).rejects.toMatchObject({ code: 'NOT_FOUND', fix: 'build the package: lkt pkg build DIR' });
+  expect((await build(repo.path, store)).attestations).toEqual(built.attestations);
+  expect(await findAttestations(store, built.index.digest, 'sbom')).toHaveLength(1);
+});
