@@ -1,4 +1,11 @@
-import { changedFile, Context, type ContextFile, type Engine, type Limits } from '@lkt/build';
+import {
+  changedFile,
+  Context,
+  type ContextFile,
+  type Engine,
+  type Limits,
+  type SecretSource,
+} from '@lkt/build';
 import { type Digest, LktError, type Reporter } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian';
 import { type Descriptor, formatPlatform, type Platform, type Store } from '@lkt/oci';
@@ -8,6 +15,7 @@ import { buildDebianImage, type FindMirror, readLock } from './debian-package.ts
 import { labelsOf } from './labels.ts';
 import type { Recipe } from './recipe.ts';
 import { readResult, writeResult } from './results.ts';
+import { secretsFor } from './secrets.ts';
 import type { Sources } from './sources.ts';
 import type { Package, Workspace } from './workspace.ts';
 
@@ -20,6 +28,10 @@ export interface BuildTools {
   readonly signal?: AbortSignal | undefined;
   /** What each RUN may use. */
   readonly limits?: Limits;
+  /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
+  readonly secrets?: ReadonlyMap<string, SecretSource>;
+  /** Sockets of SSH agents, by id. */
+  readonly ssh?: ReadonlyMap<string, string>;
   /** How many processors a build that starts now may keep busy. */
   readonly cpus?: () => number;
 }
@@ -117,7 +129,7 @@ export class PackageBuilder {
     const { platform, recipe, bases } = inputs;
     const item = this.#item;
     if (recipe === undefined) return this.#planDebian(platform);
-    const { store, engine, reporter, signal, cpus } = this.#tools;
+    const { store, engine, reporter, signal, cpus, secrets, ssh } = this.#tools;
     this.#context ??= this.#sources
       .context(item)
       .then((files) => ({ files, tree: new Context(files) }));
@@ -141,6 +153,8 @@ export class PackageBuilder {
             name: item.name,
             dockerfile: file,
             noCache: noCache || item.disableCache,
+            secrets: secretsFor(item, recipe.dockerfile, secrets ?? new Map()),
+            ...(ssh !== undefined && { ssh }),
             ...(cpus !== undefined && { cpus: cpus() }),
           },
           { store, reporter, ...(signal === undefined ? {} : { signal }) },

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Engine, Limits } from '@lkt/build';
+import type { Engine, Limits, SecretSource } from '@lkt/build';
 import { type Digest, LktError, type Reporter, sourceError } from '@lkt/core';
 import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
 import { type Attestations, type AttestedImage, Attester } from './attest.ts';
@@ -32,6 +32,10 @@ export interface BuildOptions {
   readonly deps?: boolean;
   /** For the targets; those that a Dockerfile does not declare are not used. */
   readonly buildArgs?: readonly GivenArg[];
+  /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
+  readonly secrets?: ReadonlyMap<string, SecretSource>;
+  /** Sockets of SSH agents for ssh mounts, by id. */
+  readonly ssh?: ReadonlyMap<string, string>;
   /** Default: linux/amd64. A package is built for those of them that its `arches` has. */
   readonly platforms?: readonly Platform[];
   /** Packages built at once, which share the processors; default: as many as there are processors. */

@@ -7,7 +7,7 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20,
 
 /**
  * Expands a mount and fills in the defaults of its type.
- * @param index which mount of its instruction it is; the socket of an ssh mount is named by it.
+ * @param index how many ssh mounts its instruction has before it; the socket of one is named by that.
  */
 export function evaluateMount(written: Mount, index: number, context: CopyContext): ResolvedMount {
   const { flag } = written;

@@ -270,7 +270,10 @@ export class StageEvaluator {
       user: this.#config.User ?? '',
       network: instruction.network,
       security: instruction.security,
-      mounts: instruction.mounts.map((mount, index) => evaluateMount(mount, index, copy)),
+      mounts: instruction.mounts.map((mount, index) => {
+        const before = instruction.mounts.slice(0, index).filter(({ type }) => type === 'ssh');
+        return evaluateMount(mount, before.length, copy);
+      }),
       files,
     };
   }

@@ -1,11 +1,13 @@
 import { realpath } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type Digest, LktError, type ProgressEvent } from '@lkt/core';
-import { type Descriptor, writeImage } from '@lkt/oci';
+import { type Descriptor, type NewImageConfig, writeImage } from '@lkt/oci';
 import { Context } from '../context.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
 import { layersOf, planRequest } from '../request-plan.ts';
+import { SecretFinder } from '../secret-finder.ts';
+import { type Credentials, readCredentials } from '../secrets.ts';
 import { StepCache } from '../step-cache.ts';
 import type { Job } from './job.ts';
 import { LayerDirs } from './layer-dirs.ts';
@@ -44,16 +46,22 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
   const memo = new Map<string, Digest>();
   const context = new Context(request.context, { memo });
   refuseUnsupported(job);
+  const config = imageMetadata(target, request.labels);
+  const work = async (): Promise<BuildOutcome> => {
+    const credentials = await readCredentials(plan, job.file, request);
+    refuseSecretConfig(config, credentials);
+    return runJob(job, around, memo, credentials);
+  };
   const { chain, steps } = await (job.noCache
-    ? work(job, around, memo)
+    ? work()
     : fromCache(job, around, context).catch(async (error: unknown) => {
         if (!(error instanceof CacheMiss)) throw error;
-        return work(job, around, memo);
+        return work();
       }));
   signal?.throwIfAborted();
   for (const step of steps) around.onStep?.(step);
   return writeImage(store, {
-    config: imageMetadata(target, request.labels),
+    config,
     layers: chain.map(({ diffId, descriptor }) => {
       if (descriptor === null) throw new Error(`layer ${diffId} of the image has no blob`);
       return { diffId, descriptor };
@@ -86,14 +94,30 @@ async function fromCache(
   return { chain, steps: runner.results };
 }
 
-async function work(
+/** What the image says of itself is for everyone to read. */
+function refuseSecretConfig(config: NewImageConfig, { secrets }: Credentials): void {
+  const id = new SecretFinder(secrets).find(Buffer.from(JSON.stringify(config)));
+  if (id === undefined) return;
+  throw new LktError('BUILD_FAILED', `the secret "${id}" would be in the config of the image`, {
+    fix: 'do not give it as an ARG, ENV, LABEL or argument of a command',
+  });
+}
+
+async function runJob(
   job: Job,
   { store, reporter, signal }: BuildContext,
   memo: ReadonlyMap<string, Digest>,
+  { secrets, ssh }: Credentials,
 ): Promise<BuildOutcome> {
   const uid = processUid();
   return runWorker(
-    { job, store: await realpath(store.dir), digests: [...memo] },
+    {
+      job,
+      store: await realpath(store.dir),
+      digests: [...memo],
+      secrets: [...secrets].map(([id, bytes]) => [id, bytes.toString('base64')]),
+      ssh: [...ssh],
+    },
     job.world === undefined ? chooseNamespace(uid) : namespaceIn(job.world, uid),
     {
       reporter,

@@ -15,7 +15,9 @@ import {
 } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import { type CopyPlan, planCopy } from '../dockerfile/copy.ts';
-import type { CopyStep, WorkdirStep } from '../dockerfile/steps.ts';
+import type { CopyStep, Step, WorkdirStep } from '../dockerfile/steps.ts';
+import { SecretFinder } from '../secret-finder.ts';
+import type { Credentials } from '../secrets.ts';
 import type { StepRecord } from '../step-cache.ts';
 import type { Cgroups } from './cgroup.ts';
 import { FileCopier } from './copy-files.ts';
@@ -33,10 +35,13 @@ import {
   type RunWork,
   type StepExecutor,
 } from './plan-runner.ts';
+import { PrivateFiles } from './private-files.ts';
 import { pathAt, statAt } from './raw-fs.ts';
+import { Redactor } from './redactor.ts';
 import { makeDirectories, resolveIn } from './rooted.ts';
 import { runCommand } from './run.ts';
-import { prepareMount } from './run-mounts.ts';
+import { mountVariables, prepareMount } from './run-mounts.ts';
+import { findLeak } from './secret-scan.ts';
 import { selectionDigest } from './selection.ts';
 import { settleUpper } from './upper.ts';
 
@@ -56,6 +61,7 @@ export interface ExecutorParts {
   readonly groups: Cgroups;
   /** Whether directories of layers go with this process, so that every layer needs a blob to be found again. */
   readonly isFleeting: boolean;
+  readonly credentials: Credentials;
 }
 
 /**
@@ -69,11 +75,13 @@ export class OverlayExecutor implements StepExecutor {
   readonly #overlays: Overlays;
   readonly #unpacked = new Map<Digest, Promise<void>>();
   readonly #lower = new Map<string, Promise<string>>();
+  readonly #secrets: SecretFinder;
   #count = 0;
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
     this.#overlays = new Overlays(parts.temp);
+    this.#secrets = new SecretFinder(parts.credentials.secrets);
   }
 
   /** Ends the mounts. */
@@ -96,7 +104,7 @@ export class OverlayExecutor implements StepExecutor {
     const { job, context, signal, isRoot } = this.#parts;
     const { step, from, isDirectory, parts } = work;
     const tree = from === undefined ? undefined : new HostTree(await this.#mountLower(from));
-    return this.#layer(parent, options, async ({ root }) => {
+    return this.#layer(parent, step, options, async ({ root }) => {
       if (tree !== undefined) {
         const copier = new FileCopier(root, step, job.file, signal);
         await copier.copyTree(tree, this.#plan(step, tree, isDirectory));
@@ -112,7 +120,7 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   async workdir(parent: Chain, step: WorkdirStep, options: LayerOptions): Promise<StepRecord> {
-    return this.#layer(parent, options, async ({ root }) => {
+    return this.#layer(parent, step, options, async ({ root }) => {
       const path = resolveIn(root, toRaw(step.path.slice(1)));
       if (path === undefined || statAt(root, path)?.isDirectory() === false) {
         const { file } = this.#parts.job;
@@ -145,8 +153,13 @@ export class OverlayExecutor implements StepExecutor {
   async run(parent: Chain, work: RunWork, options: LayerOptions): Promise<StepRecord> {
     const { job, context, store, work: kept, isRoot, canSetGroups, groups, signal } = this.#parts;
     const { step, network, log } = work;
-    return this.#layer(parent, options, async ({ root, directory }) => {
-      const mounts = await Promise.all(
+    const { credentials } = this.#parts;
+    return this.#layer(parent, step, options, async ({ root, directory }) => {
+      const hasPrivate = step.mounts.some(({ type }) => type === 'secret' || type === 'ssh');
+      await using privates = hasPrivate
+        ? new PrivateFiles(join(this.#parts.temp, this.#name()))
+        : undefined;
+      const prepared = await Promise.all(
         step.mounts.map(async (mount, index) =>
           prepareMount(mount, work.mounts[index], {
             job,
@@ -154,21 +167,26 @@ export class OverlayExecutor implements StepExecutor {
             store: kept,
             owner: isRoot ? 'root' : 'user',
             signal,
+            credentials,
+            privates,
             mountLower: async (chain) => this.#mountLower(chain),
             mountOwn: async (chain) => this.#mountOwn(chain),
           }),
         ),
       );
+      const mounts = prepared.filter((mount) => mount !== undefined);
+      const variables = mountVariables(step, credentials, job.file);
       await withAll(
         mounts.map(({ lock }) => lock),
         async (name, run) => store.withLock(name, run, { signal, timeoutMs: 24 * 3600 * 1000 }),
         async () => {
           await runCommand({
-            step,
+            step: { ...step, env: [...step.env, ...variables] },
             file: job.file,
             store: store.dir,
             root,
-            directory,
+            // What it is told may hold a secret.
+            directory: privates?.directory ?? directory,
             mounts: mounts.map(({ mount }) => mount),
             network,
             canSetGroups,
@@ -176,6 +194,7 @@ export class OverlayExecutor implements StepExecutor {
             limits: job.limits,
             groups,
             log,
+            redactor: new Redactor(this.#secrets),
             signal,
           });
         },
@@ -197,6 +216,7 @@ export class OverlayExecutor implements StepExecutor {
   /** Mounts what is below, lets `change` change it, and keeps what has changed. */
   async #layer(
     parent: Chain,
+    step: Step,
     { blob, expected }: LayerOptions,
     change: (mount: UpperMount) => Promise<void>,
   ): Promise<StepRecord> {
@@ -211,6 +231,7 @@ export class OverlayExecutor implements StepExecutor {
       }
       signal.throwIfAborted();
       settleUpper(mount.upper, lower);
+      await this.#refuseLeak(mount.upper, step);
       const entries = layerEntries(mount.upper);
       const record =
         blob || isFleeting
@@ -221,6 +242,20 @@ export class OverlayExecutor implements StepExecutor {
     } finally {
       await removeTree(mount.directory);
     }
+  }
+
+  /** What is in a layer is for everyone to read. */
+  async #refuseLeak(upper: string, { position, title }: Step): Promise<void> {
+    if (this.#secrets.isEmpty) return;
+    const leak = await findLeak(layerEntries(upper), this.#secrets, this.#parts.signal);
+    if (leak === undefined) return;
+    throw sourceError(
+      'BUILD_FAILED',
+      this.#parts.job.file,
+      position,
+      `the secret "${leak.id}" would be in the image, in ${leak.where}, which ${title} makes`,
+      { fix: 'have the command use it without writing it, or write below a mount' },
+    );
   }
 
   /** A layer that needs no blob, unless it is not what was expected. */

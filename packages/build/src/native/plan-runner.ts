@@ -239,6 +239,10 @@ export class PlanRunner {
         type: mount.type,
         target: mount.target,
         readOnly: mount.readOnly,
+        // Not what the secret is: another one must not run the step again.
+        ...(mount.type === 'secret' || mount.type === 'ssh'
+          ? { id: mount.id, env: mount.env, mode: mount.mode, uid: mount.uid, gid: mount.gid }
+          : {}),
         // What is in a cache is nobody's input: it must not change the result.
         ...(mount.type === 'tmpfs' ? { size: mount.size, mode: mount.mode } : {}),
         ...(mount.type === 'bind'

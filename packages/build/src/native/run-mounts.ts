@@ -1,13 +1,16 @@
+import { isUtf8 } from 'node:buffer';
 import { lchownSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestHex, digestOf, sourceError } from '@lkt/core';
+import { digestHex, digestOf, type SourceFile, sourceError } from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
-import type { ResolvedMount } from '../dockerfile/steps.ts';
+import type { ResolvedMount, RunStep } from '../dockerfile/steps.ts';
 import { FileCopier } from './copy-files.ts';
+import type { Credentials } from '../secrets.ts';
 import type { Chain, Job } from './job.ts';
 import { mountPlan } from './plan-runner.ts';
+import type { PrivateFiles } from './private-files.ts';
 import { statAt, textPathAt } from './raw-fs.ts';
 import { resolveIn } from './rooted.ts';
 import type { RunMount } from './run.ts';
@@ -20,6 +23,9 @@ export interface MountSources {
   /** Whose the caches are: what root leaves in one is not for others, nor the other way round. */
   readonly owner: string;
   readonly signal: AbortSignal;
+  readonly credentials: Credentials;
+  /** For what must not be on a disk. */
+  readonly privates: PrivateFiles | undefined;
   /** The merged file system of a chain, read-only. */
   readonly mountLower: (chain: Chain) => Promise<string>;
   /** The same, to be written to by one command. */
@@ -27,14 +33,14 @@ export interface MountSources {
 }
 
 /**
- * What a `RUN --mount` mounts. `lock`: the name of a lock to hold while the command runs.
+ * What a `RUN --mount` mounts; undefined for a secret or an agent that is not given. `lock`: the name of a lock to hold while the command runs.
  * @param from file system it is from; undefined for the context.
  */
 export async function prepareMount(
   mount: ResolvedMount,
   from: Chain | undefined,
   sources: MountSources,
-): Promise<{ readonly mount: RunMount; readonly lock?: string }> {
+): Promise<{ readonly mount: RunMount; readonly lock?: string } | undefined> {
   const { type, target = '/', readOnly } = mount;
   switch (type) {
     case 'tmpfs': {
@@ -58,12 +64,53 @@ export async function prepareMount(
         ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),
       };
     }
-    case 'secret':
-    case 'ssh':
-      throw new Error(`a mount of type ${type} was not refused`);
+    case 'secret': {
+      const bytes = sources.credentials.secrets.get(mount.id);
+      if (bytes === undefined || sources.privates === undefined || mount.target === undefined)
+        return undefined;
+      const source = sources.privates.addSecret(bytes, accessOf(mount, 0o400));
+      return { mount: { type: 'bind', source, target, readOnly: true, isFile: true } };
+    }
+    case 'ssh': {
+      const agent = sources.credentials.ssh.get(mount.id);
+      if (agent === undefined || sources.privates === undefined) return undefined;
+      const source = await sources.privates.addAgent(agent, accessOf(mount, 0o600));
+      return { mount: { type: 'bind', source, target, readOnly: true, isFile: true } };
+    }
     default:
       return type satisfies never;
   }
+}
+
+function accessOf(
+  { mode, uid, gid }: ResolvedMount,
+  fallback: number,
+): { mode: number; uid: number; gid: number } {
+  return { mode: mode ?? fallback, uid: uid ?? 0, gid: gid ?? 0 };
+}
+
+/**
+ * Variables that secret and ssh mounts set, as `NAME=value`.
+ * @throws LktError BUILD_FAILED for a secret that no variable can hold
+ */
+export function mountVariables(
+  step: RunStep,
+  { secrets, ssh }: Credentials,
+  file: SourceFile,
+): readonly string[] {
+  const variables = step.mounts.flatMap(({ type, id, env, position }) => {
+    const bytes = type === 'secret' && env !== undefined ? secrets.get(id) : undefined;
+    if (bytes === undefined) return [];
+    if (bytes.includes(0) || !isUtf8(bytes)) {
+      const message = `the secret "${id}" is not text, and so cannot be in the variable ${env ?? ''}`;
+      throw sourceError('BUILD_FAILED', file, position, message, { fix: 'use target= instead' });
+    }
+    return [`${env ?? ''}=${bytes.toString()}`];
+  });
+  const agent = step.mounts.find(({ type, id }) => type === 'ssh' && ssh.has(id));
+  const hasOwn = step.env.some((variable) => variable.startsWith('SSH_AUTH_SOCK='));
+  if (agent === undefined || hasOwn) return variables;
+  return [...variables, `SSH_AUTH_SOCK=${agent.target ?? ''}`];
 }
 
 async function bindSource(

@@ -21,6 +21,7 @@ import { seccompFilter } from './seccomp/profile.ts';
 import type { CommandGroup, Cgroups } from './cgroup.ts';
 import { type ExceededLimit, LimitWatch } from './limit-watch.ts';
 import { processors } from './processors.ts';
+import type { Redactor } from './redactor.ts';
 import { makePipe } from './syscalls.ts';
 import { hostEnvironment } from './tools.ts';
 
@@ -40,6 +41,8 @@ export interface RunOptions {
   readonly limits: Limits;
   readonly groups: Cgroups;
   readonly log: (text: string) => void;
+  /** Takes out what must not be seen of the output. */
+  readonly redactor: Redactor;
   readonly signal: AbortSignal;
 }
 
@@ -170,13 +173,21 @@ async function execute(
   const failure: Buffer[] = [];
   closeSync(output.write);
   const decoder = new StringDecoder();
-  const reading = new Socket({ fd: output.read, readable: true, writable: false });
-  reading.on('data', (chunk: Buffer) => {
-    const text = decoder.write(watch.take(chunk));
+  const show = (text: string): void => {
+    if (text === '') return;
     tail.add(text);
     options.log(text);
+  };
+  const reading = new Socket({ fd: output.read, readable: true, writable: false });
+  reading.on('data', (chunk: Buffer) => {
+    show(options.redactor.add(decoder.write(watch.take(chunk))));
   });
-  const read = new Promise((resolve) => reading.on('close', resolve));
+  const read = new Promise<void>((resolve) => {
+    reading.on('close', () => {
+      show(options.redactor.end());
+      resolve();
+    });
+  });
   child.stdio[3]?.on('data', (chunk: Buffer) => failure.push(chunk));
   try {
     const status = await new Promise<number | string>((resolve, reject) => {

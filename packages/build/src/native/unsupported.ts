@@ -43,8 +43,6 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
     );
   }
   for (const { type, position, from } of step.mounts) {
-    if (type === 'secret' || type === 'ssh')
-      throw fail(position, `RUN --mount=type=${type} is not supported`);
     if (type === 'cache' && from.kind !== 'scratch')
       throw fail(position, 'from= of a cache mount is not supported');
   }

@@ -13,6 +13,10 @@ export interface WorkerRequest {
   readonly owner: string;
   readonly isRoot: boolean;
   readonly hasUsers: boolean;
+  /** What secret mounts are given: ids, and the bytes in base64. */
+  readonly secrets: readonly (readonly [string, string])[];
+  /** Sockets of SSH agents, by id. */
+  readonly ssh: readonly (readonly [string, string])[];
   /** Digests of files of the context that are known already, by the keys of `DigestMemo`. */
   readonly digests: readonly (readonly [string, Digest])[];
 }

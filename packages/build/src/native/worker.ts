@@ -49,6 +49,8 @@ async function build({
   isRoot,
   hasUsers,
   digests,
+  secrets,
+  ssh,
 }: WorkerRequest): Promise<BuildOutcome> {
   const { world } = job;
   const store = await openStore(dir);
@@ -94,6 +96,10 @@ async function build({
     isRoot,
     canSetGroups: hasUsers,
     isFleeting,
+    credentials: {
+      secrets: new Map(secrets.map(([id, bytes]) => [id, Buffer.from(bytes, 'base64')])),
+      ssh: new Map(ssh),
+    },
   });
   const runner = new PlanRunner(
     job,

@@ -4,6 +4,7 @@ import type { Package, Workspace } from '@lkt/pkg';
 import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
+import { secretFlags, sshFlags } from '../credential-flags.ts';
 import { givenArgs } from '../given-args.ts';
 import { limitsOf } from '../limit-flags.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
@@ -90,6 +91,18 @@ export class PkgBuild extends LktCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    secret: Flags.string({
+      summary: 'a secret for RUN --mount=type=secret, which nothing keeps and no image holds',
+      helpValue: 'id=ID,src=FILE|env=NAME',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    ssh: Flags.string({
+      summary: 'an SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
+      helpValue: 'default|ID=SOCKET',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
   };
 
   async run(): Promise<{ packages: readonly Built[] }> {
@@ -105,7 +118,9 @@ export class PkgBuild extends LktCommand {
     const session = await this.begin(flags);
     const { buildPackages, pinOf } = await import('@lkt/pkg');
     const { parsePlatform } = await import('@lkt/oci');
-    const { cwd } = session.environment;
+    const { cwd, variables } = session.environment;
+    const secrets = secretFlags(flags.secret ?? [], variables, cwd);
+    const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
     const platforms = flags.platforms?.map(parsePlatform);
     const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
     const workspace = await workspaceAt(session, cwd, flags['build-yml']);
@@ -119,6 +134,8 @@ export class PkgBuild extends LktCommand {
       deps: flags.deps,
       buildArgs,
       limits,
+      secrets,
+      ssh,
       ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       ...(platforms === undefined ? {} : { platforms }),
     });

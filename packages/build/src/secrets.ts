@@ -1,0 +1,86 @@
+import { lstatSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isErrno, LktError, type SourceFile, sourceError } from '@lkt/core';
+import type { BuildPlan, ResolvedMount } from './dockerfile/steps.ts';
+import type { BuildRequest, SecretSource } from './engine.ts';
+
+/** As in BuildKit. */
+const MAX_SECRET = 500 * 1024;
+
+/** What the secret and ssh mounts of a plan are given, by id. Ids that are not there were optional. */
+export interface Credentials {
+  readonly secrets: ReadonlyMap<string, Buffer>;
+  /** Sockets of agents. */
+  readonly ssh: ReadonlyMap<string, string>;
+}
+
+/**
+ * Reads the secrets that a plan asks for, and no other.
+ * @throws LktError NOT_FOUND at the mount for a required one that is not given; IO_FAILED, UNSUPPORTED
+ */
+export async function readCredentials(
+  plan: BuildPlan,
+  file: SourceFile,
+  given: Pick<BuildRequest, 'secrets' | 'ssh'>,
+): Promise<Credentials> {
+  const secrets = new Map<string, Buffer>();
+  const ssh = new Map<string, string>();
+  for (const mount of mountsOf(plan)) {
+    const { type, id, required, position } = mount;
+    const missing = (what: string, fix: string): LktError =>
+      sourceError('NOT_FOUND', file, position, `${what} is not given`, { fix });
+    if (type === 'secret' && !secrets.has(id)) {
+      const source = given.secrets?.get(id);
+      if (source !== undefined) secrets.set(id, await readSecret(id, source));
+      else if (required)
+        throw missing(`the secret "${id}"`, `give it with --secret id=${id},src=FILE`);
+    }
+    if (type === 'ssh' && !ssh.has(id)) {
+      const socket = given.ssh?.get(id);
+      if (socket !== undefined) ssh.set(id, checkSocket(id, socket));
+      else if (required)
+        throw missing(
+          `the SSH agent "${id}"`,
+          `give it with --ssh ${id === 'default' ? id : `${id}=SOCKET`}`,
+        );
+    }
+  }
+  return { secrets, ssh };
+}
+
+function mountsOf(plan: BuildPlan): readonly ResolvedMount[] {
+  return plan.stages
+    .flatMap(({ steps }) => steps)
+    .flatMap((step) => (step.kind === 'run' ? step.mounts : []));
+}
+
+async function readSecret(id: string, source: SecretSource): Promise<Buffer> {
+  const bytes =
+    source.kind === 'env' ? Buffer.from(source.value) : await readSecretFile(id, source);
+  if (bytes.length <= MAX_SECRET) return bytes;
+  throw new LktError('UNSUPPORTED', `the secret "${id}" is longer than ${MAX_SECRET} bytes`);
+}
+
+async function readSecretFile(id: string, { path }: { path: string }): Promise<Buffer> {
+  try {
+    if (statSync(path).size > MAX_SECRET)
+      throw new LktError('UNSUPPORTED', `the secret "${id}" is longer than ${MAX_SECRET} bytes`);
+    return await readFile(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EISDIR')) throw error;
+    throw new LktError('IO_FAILED', `cannot read the secret "${id}" from ${path}`, {
+      cause: error,
+    });
+  }
+}
+
+function checkSocket(id: string, path: string): string {
+  try {
+    if (lstatSync(path).isSocket()) return path;
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
+  }
+  throw new LktError('NOT_FOUND', `${path} is not the socket of an SSH agent`, {
+    fix: `start one with: eval $(ssh-agent), or name another with --ssh ${id}=SOCKET`,
+  });
+}
