@@ -11,6 +11,7 @@ import { type ComposedImage, composeImage, type ComposeOptions, requireOutput } 
 import { imageReferencesOf, parseConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { ConfigFile } from './pin.ts';
+import { sbomPath } from './sbom.ts';
 
 export interface BuildImageOptions extends Omit<ComposeOptions, 'resolvePackage'> {
   readonly configs: readonly ConfigFile[];
@@ -34,13 +35,23 @@ export async function buildImage(
 ): Promise<BuiltImage> {
   const { queries, directories } = queriesOf(options.configs);
   await requireOutput(options);
+  if (options.sbom?.path !== undefined) sbomPath(options.sbom.path);
   const { digests, report } = await resolveImages(await openWorkspace(), queries, tools);
   const resolvePackage = (text: string): Promise<Digest> => {
     const digest = digests.get(directories.get(text) ?? '');
     if (digest === undefined) throw new Error(`${text} was not resolved`);
     return Promise.resolve(digest);
   };
-  const image = await composeImage({ ...options, resolvePackage });
+  const known = new Map(
+    report.packages.flatMap(({ images, attestations }) =>
+      images.flatMap(({ digest }, index) => {
+        const sbom = attestations.images[index]?.sbom;
+        return sbom === undefined ? [] : [[digest, sbom] as const];
+      }),
+    ),
+  );
+  const sbom = options.sbom === undefined ? {} : { sbom: { known, ...options.sbom } };
+  const image = await composeImage({ ...options, ...sbom, resolvePackage });
   return { ...image, packages: report.packages };
 }
 

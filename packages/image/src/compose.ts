@@ -30,7 +30,7 @@ export interface ComposedImage {
 
 /**
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
- * `NAME-cmdline`, `NAME.tar`. The bytes depend on the configs, what they name and the compressor alone. All files are
+ * `NAME-cmdline`, `NAME.tar`, and `NAME-sbom.spdx.json` with `sbom`. The bytes depend on the configs, what they name and the compressor alone. All files are
  * written or none.
  * @throws LktError as `planImage`; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
@@ -55,13 +55,17 @@ export async function composeImage(options: ComposeOptions): Promise<ComposedIma
       { name: `${name}-cmdline`, bytes: () => once(kernel.cmdline) },
     );
   }
+  const { sbom } = plan;
+  if (sbom !== undefined) {
+    outputs.push({ name: `${name}-sbom.spdx.json`, bytes: () => once(sbom) });
+  }
   if (format.includes('tar')) outputs.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
   const files = await writeOutputs(outDir, outputs, signal);
   return { files, ...(minimumMemory === undefined ? {} : { minimumMemory }) };
 }
 
-async function* once(text: string): AsyncGenerator<Uint8Array> {
-  if (text !== '') yield Buffer.from(text);
+async function* once(text: string | Buffer): AsyncGenerator<Uint8Array> {
+  if (text.length > 0) yield Buffer.from(text as string);
 }
 
 /**

@@ -5,12 +5,14 @@ import { mergeConfigs, parseConfig, type SystemConfig } from './config/config.ts
 import { errorAt } from './config/fields.ts';
 import type { ImageReference } from './config/reference.ts';
 import { MANIFEST_PATH, manifestOf } from './initrd/manifest.ts';
-import { containerParts, memoryPart } from './tree/containers.ts';
+import { type KnownSboms, sbomEntries, systemSbom } from './sbom.ts';
+import { CONFIG_SEGMENT, containerParts, memoryPart } from './tree/containers.ts';
 import { fileParts } from './tree/files.ts';
 import { initParts } from './tree/init.ts';
 import { type Kernel, loadKernel } from './tree/kernel.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import { mergeParts, type Root } from './tree/merge.ts';
+import type { Part } from './tree/part.ts';
 import { SourceImages } from './tree/source-image.ts';
 import { volumeParts } from './tree/volumes.ts';
 
@@ -21,6 +23,8 @@ export interface PlanOptions {
   readonly resolvePackage?: (reference: string) => Promise<Digest>;
   /** What `~/` in a source of `files` stands for. */
   readonly homeDir?: string;
+  /** Makes the SBOM of the image, and puts it into the image where a path is given. */
+  readonly sbom?: { readonly path?: string; readonly known?: KnownSboms };
   readonly reporter?: Reporter;
   readonly signal?: AbortSignal;
 }
@@ -32,6 +36,8 @@ export interface Plan {
   readonly root: Root;
   /** The text of the list of all paths. */
   readonly manifest: string;
+  /** SPDX 2.3 in JSON, if it was asked for. */
+  readonly sbom?: Buffer;
   readonly cache: ComposeCache;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal;
@@ -52,7 +58,7 @@ export async function planImage(files: readonly SourceFile[], options: PlanOptio
 /** As `planImage`, with another way to find digests. */
 export async function planConfig(
   config: SystemConfig,
-  { store, platform, homeDir, reporter = silentReporter, signal }: PlanOptions,
+  { store, platform, homeDir, sbom: wanted, reporter = silentReporter, signal }: PlanOptions,
   resolve: (reference: ImageReference) => Promise<Digest>,
 ): Promise<Plan> {
   const cache = new ComposeCache(store, reporter);
@@ -60,19 +66,29 @@ export async function planConfig(
   const kernel = await loadKernel(config.kernel, { store, cache, images });
   signal?.throwIfAborted();
   // The order of LinuxKit's tree, in which later things are put over earlier ones.
-  const parts = [
+  const parts: Part[] = [
     ...(kernel?.part === undefined ? [] : [kernel.part]),
     ...(await initParts(config, images)),
     ...(await volumeParts(config, images)),
     ...(await containerParts(config, images)),
     ...(await fileParts(config, homeDir)),
+  ];
+  const sbom =
+    wanted === undefined
+      ? undefined
+      : await systemSbom(store, images.all, wanted.known ?? new Map());
+  if (sbom !== undefined && wanted?.path !== undefined) {
+    const origin = { source: 'lkt.sbom', location: 'sbom' };
+    parts.push(memoryPart(sbomEntries(wanted.path, sbom), origin, 'the SBOM', CONFIG_SEGMENT));
+  }
+  parts.push(
     memoryPart(
       new MemoryEntries().file(MANIFEST_PATH, ''),
       { source: 'lkt.manifest', location: 'manifest' },
       'the manifest',
       MANIFEST_SEGMENT,
     ),
-  ];
+  );
   const root = mergeParts(parts);
   if (root.entries.get(MANIFEST_PATH)?.type !== 'file') {
     throw new LktError(
@@ -85,6 +101,7 @@ export async function planConfig(
     ...(kernel === undefined ? {} : { kernel }),
     root,
     manifest: manifestOf(root),
+    ...(sbom === undefined ? {} : { sbom }),
     cache,
     reporter,
     ...(signal === undefined ? {} : { signal }),

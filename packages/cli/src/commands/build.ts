@@ -62,6 +62,15 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
       summary: 'how the initrd is compressed',
       default: 'zstd',
     }),
+    sbom: Flags.boolean({
+      summary: 'write NAME-sbom.spdx.json too: what is in all the images, in SPDX 2.3',
+      allowNo: true,
+      default: false,
+    }),
+    'sbom-output': Flags.string({
+      summary: 'put the SBOM into the image too, at this path; as --sbom',
+      helpValue: 'PATH',
+    }),
   };
 
   async run(): Promise<Result> {
@@ -87,6 +96,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
         platform,
         homeDir: home,
         compressor: flags.compressor,
+        ...sbomOf(flags),
       },
       tools,
     );
@@ -95,6 +105,15 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
     return { files, ...(minimumMemory === undefined ? {} : { minimumMemory }) };
   }
+}
+
+/** LinuxKit's flags, but nothing is put into an image unasked. */
+function sbomOf(flags: { readonly sbom: boolean; readonly 'sbom-output'?: string | undefined }): {
+  readonly sbom?: { readonly path?: string };
+} {
+  const path = flags['sbom-output'];
+  if (path !== undefined) return { sbom: { path } };
+  return flags.sbom ? { sbom: {} } : {};
 }
 
 interface OutputFlags {

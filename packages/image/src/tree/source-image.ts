@@ -23,6 +23,7 @@ export class SourceImages {
   readonly #platform: Platform;
   readonly #resolve: (reference: ImageReference) => Promise<Digest>;
   readonly #trees = new Map<Digest, Promise<ImageTree>>();
+  readonly #found = new Map<Digest, SourceImage>();
 
   constructor(
     store: Store,
@@ -42,12 +43,15 @@ export class SourceImages {
     try {
       const digest = await this.#resolve(reference);
       const image = await loadImage(this.#store, digest, this.#platform);
-      return {
+      const found: SourceImage = {
         full: reference.full,
         label,
         image,
         tree: async () => this.#tree(label, image),
       };
+      if (!this.#found.has(image.descriptor.digest))
+        this.#found.set(image.descriptor.digest, found);
+      return found;
     } catch (error) {
       if (!(error instanceof LktError) || error.message.startsWith(`${reference.at.file.path}:`))
         throw error;
@@ -56,6 +60,11 @@ export class SourceImages {
         ...(error.fix === undefined ? {} : { fix: error.fix }),
       });
     }
+  }
+
+  /** The images that were found, each once. */
+  get all(): Iterable<SourceImage> {
+    return this.#found.values();
   }
 
   async #tree(label: string, { descriptor, manifest }: Image): Promise<ImageTree> {

@@ -1,0 +1,79 @@
+import {
+  type Component,
+  describeImage,
+  findAttestations,
+  imageComponent,
+  mergeSpdx,
+  parseSpdx,
+  readAttestation,
+  type SpdxDocument,
+  spdxOf,
+} from '@lkt/attest';
+import { canonicalJson, type Digest, LktError } from '@lkt/core';
+import { type Descriptor, parentPath, type RawPath, type Store, toRaw } from '@lkt/oci';
+import { MemoryEntries } from './tree/memory.ts';
+import type { SourceImage } from './tree/source-image.ts';
+
+/** SBOMs of images by the digests of their manifests: those that are known to be of the build at hand. */
+export type KnownSboms = ReadonlyMap<Digest, Descriptor>;
+
+/** What the document describes. It has no digest: the document may be in it. */
+const SYSTEM: Component = { kind: 'image', name: 'system' };
+
+/**
+ * The SBOM of all images of a config, from theirs. An image without one is looked into.
+ * @throws LktError IMAGE_INVALID for an SBOM that cannot be read
+ */
+export async function systemSbom(
+  store: Store,
+  images: Iterable<SourceImage>,
+  known: KnownSboms,
+): Promise<Buffer> {
+  const documents: SpdxDocument[] = [];
+  for (const image of images) documents.push(await imageSbom(store, image, known));
+  return Buffer.from(canonicalJson(mergeSpdx(SYSTEM, documents)));
+}
+
+async function imageSbom(
+  store: Store,
+  { image, full, label }: SourceImage,
+  known: KnownSboms,
+): Promise<SpdxDocument> {
+  const { digest, platform } = image.descriptor;
+  const referrer = known.get(digest) ?? (await findAttestations(store, digest, 'sbom'))[0];
+  if (referrer !== undefined) {
+    try {
+      return parseSpdx(await readAttestation(store, referrer));
+    } catch (cause) {
+      if (!(cause instanceof LktError) || cause.code !== 'IMAGE_INVALID') throw cause;
+      throw new LktError(cause.code, `the SBOM of ${label} is ${cause.message}`, { cause });
+    }
+  }
+  const { contents } = await describeImage(store, image, []);
+  const component = imageComponent(full.replace(/@sha256:.*$/, ''), digest, platform);
+  return spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
+}
+
+/** A document at a path of an image, and the directories above it. */
+export function sbomEntries(path: string, document: Buffer): MemoryEntries {
+  const at = sbomPath(path);
+  const entries = new MemoryEntries();
+  const parents: RawPath[] = [];
+  for (let parent = parentPath(at); parent !== ''; parent = parentPath(parent))
+    parents.unshift(parent);
+  for (const parent of parents) entries.weakDirectory(parent, 0o755, { uid: 0, gid: 0 });
+  return entries.file(at, document, 0o444);
+}
+
+/**
+ * The path of a document in an image, as in LinuxKit with or without a slash before it.
+ * @throws LktError USAGE_INVALID
+ */
+export function sbomPath(path: string): RawPath {
+  const clean = path.replace(/^\/+/, '');
+  if (clean !== '' && clean.split('/').every((part) => !['', '.', '..'].includes(part)))
+    return toRaw(clean);
+  throw new LktError('USAGE_INVALID', `"${path}" is not a path of a file in an image`, {
+    fix: 'write it as /usr/share/sbom.spdx.json',
+  });
+}

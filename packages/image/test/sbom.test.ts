@@ -1,0 +1,104 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { debComponent, imageComponent, spdxOf, type SpdxDocument, writeSbom } from '@lkt/attest';
+import { loadImage, type Store } from '@lkt/oci';
+import { expect, test } from 'vitest';
+import { composeImage, type ComposeOptions } from '../src/index.ts';
+import { image, PLATFORM, tempDir, tempStore } from './support.ts';
+
+const APK = 'P:musl\nV:1.2.5-r9\nA:x86_64\n';
+
+/** Two containers of images: one that came with an SBOM, one that has a database of packages. */
+async function config(store: Store): Promise<string> {
+  const described = await image(store, [{ 'bin/': '', 'bin/a': 'a' }]);
+  const { descriptor } = await loadImage(store, described, PLATFORM);
+  const deb = debComponent({ name: 'bash', version: '5.2', architecture: 'amd64' });
+  const document = spdxOf({
+    image: imageComponent('lkt/described', described, PLATFORM),
+    contents: [{ component: deb }],
+    generatedFrom: [],
+    buildTools: [],
+  });
+  await store.addReferrer(await writeSbom(store, descriptor, document));
+  const alpine = await image(store, [
+    { 'etc/': '', 'etc/os-release': 'ID=alpine\n', 'lib/apk/db/installed': APK },
+  ]);
+  return `services:
+  - name: one
+    image: lkt/described:1@${described}
+  - name: two
+    image: other/alpine:1@${alpine}
+  - name: three
+    image: other/alpine:1@${alpine}
+`;
+}
+
+async function compose(
+  store: Store,
+  text: string,
+  sbom?: ComposeOptions['sbom'],
+): Promise<{ tar: Buffer; sbom: () => Buffer; inTar: (path: string) => Buffer }> {
+  const outDir = tempDir();
+  await composeImage({
+    configs: [{ path: 'system.yml', text }],
+    store,
+    format: ['tar'],
+    outDir,
+    name: 'system',
+    platform: PLATFORM,
+    ...(sbom === undefined ? {} : { sbom }),
+  });
+  const tar = join(outDir, 'system.tar');
+  return {
+    tar: readFileSync(tar),
+    sbom: () => readFileSync(join(outDir, 'system-sbom.spdx.json')),
+    inTar: (path) => execFileSync('tar', ['--warning=no-unknown-keyword', '-xOf', tar, path]),
+  };
+}
+
+test('is what the images say of themselves, and what is found in the others', async () => {
+  const store = await tempStore();
+  const text = await config(store);
+  const made = await compose(store, text, {});
+  const document = JSON.parse(made.sbom().toString()) as SpdxDocument;
+  expect(document.packages.map(({ name }) => name).toSorted()).toEqual([
+    'bash',
+    'docker.io/other/alpine:1',
+    'lkt/described',
+    'musl',
+    'system',
+  ]);
+  expect(
+    document.relationships.filter((item) => item.relationshipType === 'CONTAINS'),
+  ).toHaveLength(4);
+  // The same from another store, and nothing in the image unasked.
+  const other = await tempStore();
+  expect(await config(other)).toBe(text);
+  expect((await compose(other, text, {})).sbom().equals(made.sbom())).toBe(true);
+  expect((await compose(store, text)).tar.equals(made.tar)).toBe(true);
+});
+
+test('is in the image where it is asked for', async () => {
+  const store = await tempStore();
+  const text = await config(store);
+  const made = await compose(store, text, { path: '/usr/share/sbom.spdx.json' });
+  expect(made.inTar('usr/share/sbom.spdx.json').equals(made.sbom())).toBe(true);
+  expect(made.inTar('usr/share/lkt/manifest').toString()).toMatch(
+    / \d+ usr\/share\/sbom\.spdx\.json$/m,
+  );
+  for (const path of ['', '/', '../x', 'a//b', 'a/./b'])
+    await expect(compose(store, text, { path })).rejects.toMatchObject({ code: 'USAGE_INVALID' });
+});
+
+test('one that is damaged is not left out', async () => {
+  const store = await tempStore();
+  const text = await config(store);
+  const digest = text.match(/described:1@(sha256:[0-9a-f]+)/)?.[1] ?? '';
+  const { descriptor } = await loadImage(store, digest as never, PLATFORM);
+  const known = new Map([[descriptor.digest, await writeSbom(store, descriptor, {} as never)]]);
+  await expect(compose(store, text, { known })).rejects.toMatchObject({
+    code: 'IMAGE_INVALID',
+    message: expect.stringContaining('the SBOM of lkt/described:1'),
+  });
+});
