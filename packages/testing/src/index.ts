@@ -1,4 +1,9 @@
 export { authority, type Authority } from './authority.ts';
+export {
+  type DockerRegistry,
+  type DockerRegistryOptions,
+  startDockerRegistry,
+} from './docker-registry.ts';
 export { type Fault, type Moment } from './registry/faults.ts';
 export { startRegistry, type TestRegistry } from './registry/registry.ts';
 export { type RegistryOptions } from './registry/options.ts';

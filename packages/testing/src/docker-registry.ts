@@ -1,0 +1,153 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createSocket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Authority } from './authority.ts';
+import type { LoggedRequest } from './registry/log.ts';
+import { startTokenService } from './token-service.ts';
+
+/** How Debian's docker-registry is set up. */
+export interface DockerRegistryOptions {
+  readonly tls?: Authority;
+  /** htpasswd, or tokens of a service that signs them. */
+  readonly auth?: 'basic' | 'token';
+  readonly users?: Readonly<Record<string, string>>;
+  /** Whether blobs are read from another origin, by a redirect. */
+  readonly redirectBlobs?: boolean;
+  /** The registry that this one is a mirror of. */
+  readonly proxyOf?: string;
+}
+
+/** docker-registry as a process of its own, on 127.0.0.1. */
+export interface DockerRegistry extends AsyncDisposable {
+  readonly host: string;
+  readonly url: string;
+  /** What the token service and the storage that is redirected to were asked for. */
+  readonly requests: readonly LoggedRequest[];
+}
+
+/** Needs docker-registry, and htpasswd for basic authentication. */
+export async function startDockerRegistry(
+  options: DockerRegistryOptions = {},
+): Promise<DockerRegistry> {
+  const { tls, auth, users = {}, redirectBlobs, proxyOf } = options;
+  const directory = mkdtempSync(join(tmpdir(), 'lkt-docker-registry-'));
+  const requests: LoggedRequest[] = [];
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const port = await freePort();
+  const config: Record<string, unknown> = {
+    version: '0.1',
+    log: { level: 'error', accesslog: { disabled: true } },
+    storage: {
+      filesystem: { rootdirectory: join(directory, 'data') },
+      delete: { enabled: true },
+    },
+    http: {
+      addr: `127.0.0.1:${port}`,
+      ...(tls === undefined ? {} : { tls: { certificate: tls.certFile, key: tls.keyFile } }),
+    },
+  };
+  if (auth === 'basic') {
+    const path = join(directory, 'htpasswd');
+    const lines = Object.entries(users).map(([name, password]) =>
+      execFileSync('htpasswd', ['-Bbn', name, password], { encoding: 'utf8' }).trim(),
+    );
+    writeFileSync(path, `${lines.join('\n')}\n`);
+    config['auth'] = { htpasswd: { realm: 'test', path } };
+  }
+  if (auth === 'token') {
+    const service = cleanup.use(await startTokenService(directory, users, requests));
+    config['auth'] = {
+      token: {
+        realm: service.url,
+        service: 'test',
+        issuer: 'lkt-test',
+        rootcertbundle: service.certFile,
+      },
+    };
+  }
+  if (redirectBlobs === true) {
+    const storage = cleanup.use(await serveFiles(join(directory, 'data'), requests));
+    config['middleware'] = { storage: [{ name: 'redirect', options: { baseurl: storage.url } }] };
+  }
+  if (proxyOf !== undefined) config['proxy'] = { remoteurl: proxyOf };
+  const file = join(directory, 'config.yml');
+  // JSON is YAML.
+  writeFileSync(file, JSON.stringify(config));
+  const child = spawn('docker-registry', ['serve', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  cleanup.defer(async () => stop(child));
+  await untilReady(child, port);
+  const owned = cleanup.move();
+  const scheme = tls === undefined ? 'http' : 'https';
+  return {
+    host: `127.0.0.1:${port}`,
+    url: `${scheme}://127.0.0.1:${port}`,
+    requests,
+    [Symbol.asyncDispose]: async () => owned.disposeAsync(),
+  };
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = new Promise((resolve) => child.on('close', resolve));
+  child.kill();
+  await closed;
+}
+
+async function untilReady(child: ChildProcess, port: number): Promise<void> {
+  let output = '';
+  let failure: unknown;
+  child.stdout?.on('data', (chunk) => (output += String(chunk)));
+  child.stderr?.on('data', (chunk) => (output += String(chunk)));
+  child.on('error', (error) => (failure = error));
+  for (let tries = 0; tries < 600; tries += 1) {
+    if (failure !== undefined || child.exitCode !== null)
+      throw new Error(`docker-registry does not start: ${output}`, { cause: failure });
+    const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
+    // A registry of https says in http that it is one.
+    if (answer !== undefined) return;
+    await delay(50);
+  }
+  throw new Error(`docker-registry does not answer: ${output}`);
+}
+
+async function freePort(): Promise<number> {
+  const socket = createSocket();
+  await new Promise<void>((resolve) => socket.listen(0, '127.0.0.1', resolve));
+  const { port } = socket.address() as AddressInfo;
+  await new Promise((resolve) => socket.close(resolve));
+  return port;
+}
+
+/** Storage that is not the registry: it takes no authorization. */
+async function serveFiles(
+  root: string,
+  requests: LoggedRequest[],
+): Promise<AsyncDisposable & { url: string }> {
+  const server = createServer((request, response) => {
+    const { method = 'GET', url = '/', headers } = request;
+    requests.push({ server: 'storage', method, path: url, headers });
+    const path = join(root, new URL(url, 'http://x').pathname);
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === undefined) response.writeHead(404).end();
+    else if (headers.authorization === undefined) {
+      response.writeHead(200, { 'content-length': size });
+      if (method === 'HEAD') response.end();
+      else createReadStream(path).pipe(response);
+    } else response.writeHead(400).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

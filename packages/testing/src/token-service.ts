@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey, type KeyObject, randomUUID, sign, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { LoggedRequest } from './registry/log.ts';
+
+const SECONDS = 60;
+
+/**
+ * The token service of a docker-registry: signs what a user may do (https://distribution.github.io/distribution/spec/auth/jwt/).
+ * Everyone may read what is under `public/`.
+ */
+export async function startTokenService(
+  directory: string,
+  users: Readonly<Record<string, string>>,
+  requests: LoggedRequest[],
+): Promise<AsyncDisposable & { url: string; certFile: string }> {
+  const keyFile = join(directory, 'token.key');
+  const certFile = join(directory, 'token.pem');
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const output = ['-keyout', keyFile, '-out', certFile, '-days', '2', '-subj', '/CN=tokens'];
+  execFileSync('openssl', ['req', '-x509', ...curve, ...output], { stdio: 'pipe' });
+  const key = createPrivateKey(readFileSync(keyFile));
+  const certificate = new X509Certificate(readFileSync(certFile)).raw.toString('base64');
+  const server = createServer((request, response) => {
+    const { method = 'GET', url = '/', headers } = request;
+    requests.push({ server: 'token', method, path: url, headers });
+    const user = userOf(request, users);
+    if (user === undefined) {
+      response.writeHead(401).end('{}');
+      return;
+    }
+    const scopes = new URL(url, 'http://x').searchParams.getAll('scope');
+    const token = jwt(key, certificate, user, scopes);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ token, expires_in: SECONDS }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`,
+    certFile,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Empty for nobody; undefined for a wrong password. */
+function userOf(
+  { headers }: IncomingMessage,
+  users: Readonly<Record<string, string>>,
+): string | undefined {
+  const pair = /^Basic (.+)$/.exec(headers.authorization ?? '')?.[1];
+  if (pair === undefined) return '';
+  const text = Buffer.from(pair, 'base64').toString();
+  const colon = text.indexOf(':');
+  const user = text.slice(0, colon);
+  return users[user] === text.slice(colon + 1) ? user : undefined;
+}
+
+function jwt(key: KeyObject, certificate: string, user: string, scopes: readonly string[]): string {
+  const access = scopes.flatMap((scope) => {
+    const [, type, name = '', actions = ''] = /^([^:]+):(.+):([^:]+)$/.exec(scope) ?? [];
+    const allowed = actions
+      .split(',')
+      .filter((action) => user !== '' || (action === 'pull' && name.startsWith('public/')));
+    return type === undefined ? [] : [{ type, name, actions: allowed }];
+  });
+  const now = Math.floor(Date.now() / 1000);
+  const header = { typ: 'JWT', alg: 'ES256', x5c: [certificate] };
+  const claims = {
+    iss: 'lkt-test',
+    sub: user,
+    aud: 'test',
+    exp: now + SECONDS,
+    nbf: now - 10,
+    iat: now,
+    jti: randomUUID(),
+    access,
+  };
+  const text = [header, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  );
+  const signature = sign('sha256', Buffer.from(text.join('.')), { key, dsaEncoding: 'ieee-p1363' });
+  return [...text, signature.toString('base64url')].join('.');
+}
