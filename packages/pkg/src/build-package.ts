@@ -1,11 +1,5 @@
-import {
-  changedFile,
-  Context,
-  type ContextFile,
-  type Engine,
-  type Limits,
-  type SecretSource,
-} from '@lkt/build';
+import type { Engine, Limits, SecretSource } from '@lkt/build';
+import { changedFile, Context, type ContextFile } from '@lkt/build/inputs';
 import { type Digest, LktError, type Reporter } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian';
 import { type Descriptor, formatPlatform, type Platform, type Store } from '@lkt/oci';

@@ -1,6 +1,6 @@
 import { posix, resolve } from 'node:path';
 import { LktError, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
-import { type DebianBlock, parseDebianSpec } from '@lkt/debian';
+import { type DebianBlock, parseDebianSpec } from '@lkt/debian/description';
 import { familiarReference, parseReference, type RawPath, toRaw } from '@lkt/oci';
 import { type ImageRuntimeConfig, parseImageRuntimeConfig } from './image-config.ts';
 import { DEFAULT_TAG, renderTag } from './tag.ts';

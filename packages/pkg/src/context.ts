@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ContextFile, withoutIgnored } from '@lkt/build';
+import { type ContextFile, withoutIgnored } from '@lkt/build/inputs';
 import { isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import type { Repository } from './repository.ts';

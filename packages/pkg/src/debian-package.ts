@@ -1,17 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError, type Reporter, type SourceFile } from '@lkt/core';
+import type { DebFile, Mirror } from '@lkt/debian';
 import {
-  assemble,
   checkLock,
   type DebianBlock,
   type DebianLock,
   type DebianSpec,
-  type DebFile,
-  fetchPackages,
-  type Mirror,
   parseLock,
-} from '@lkt/debian';
+} from '@lkt/debian/description';
 import { type Descriptor, type Platform, type Store, writeImage, writeLayer } from '@lkt/oci';
 import { rememberOwners } from './attest.ts';
 import type { Package, Workspace } from './workspace.ts';
@@ -68,6 +65,7 @@ export async function buildDebianImage(
 ): Promise<Descriptor> {
   const { lock, block, labels, platform, directory } = image;
   const { store, mirror, reporter, signal } = context;
+  const { assemble, fetchPackages } = await import('@lkt/debian');
   await fetchPackages(lock, store, mirror, { reporter, signal, directory });
   const files: DebFile[] = [];
   const onFile = (file: DebFile): void => void files.push(file);

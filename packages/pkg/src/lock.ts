@@ -5,8 +5,7 @@ import {
   formatLock,
   type LockedPackage,
   parseLock,
-  resolveLock,
-} from '@lkt/debian';
+} from '@lkt/debian/description';
 import type { Platform, Store } from '@lkt/oci';
 import { debianSpec, type FindMirror, lockPath } from './debian-package.ts';
 import { platformsOf } from './platforms.ts';
@@ -64,6 +63,7 @@ export async function lockPackage(
     const path = lockPath(item, platform);
     const file = workspace.displayPath(path);
     const before = await readOld(path, file);
+    const { resolveLock } = await import('@lkt/debian');
     const lock = await resolveLock(debianSpec(item, platform), mirror, {
       store,
       reporter,

@@ -6,7 +6,7 @@ import {
   type ImageReference,
   imageReferences,
   parseDockerfile,
-} from '@lkt/build';
+} from '@lkt/build/inputs';
 import {
   canonicalJson,
   digestHex,

@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises';
-import type { ContextFile } from '@lkt/build';
+import type { ContextFile } from '@lkt/build/inputs';
 import { isErrno } from '@lkt/core';
 import { contextFiles } from './context.ts';
 import { isInside, type Repository } from './repository.ts';

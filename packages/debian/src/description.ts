@@ -1,0 +1,10 @@
+/** What describes a package of .debs: the block in build.yml and the lock. Loads nothing that reads archives. */
+export {
+  checkLock,
+  type DebianLock,
+  type DebianSpec,
+  formatLock,
+  type LockedPackage,
+  parseLock,
+} from './lock.ts';
+export { type DebianBlock, parseDebianSpec } from './spec.ts';
