@@ -122,7 +122,7 @@ export async function build(
       ...(signal === undefined ? {} : { signal }),
     },
   );
-  const image = await loadImage(store, descriptor.digest, platform);
+  const image = await loadImage(store, descriptor.digest, request.platform ?? platform);
   const title = new Map<string, string>();
   const done = (isCached: boolean): string[] =>
     events.flatMap((event) => {

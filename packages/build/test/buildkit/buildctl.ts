@@ -1,0 +1,100 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** Debian packages with the source of buildctl and of what it imports. */
+const SOURCES = ['golang-github-docker-docker-dev', 'golang-google-grpc-dev', 'golang-1.24-go'];
+
+/**
+ * The directory of a `buildctl`: Debian has none, but its source beside Docker's. Compiled once for the versions that
+ * are installed, which takes about a minute.
+ */
+export async function buildctl(): Promise<string> {
+  const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
+  const format = ['-f', '${Package} ${Version}\n'];
+  const versions = execFileSync('/usr/bin/dpkg-query', ['-W', ...format, ...SOURCES], {
+    encoding: 'utf8',
+  });
+  const key = createHash('sha256').update(versions).digest('hex').slice(0, 16);
+  const directory = join(XDG_CACHE_HOME, 'lkt-proofs', `buildctl-${key}`);
+  if (existsSync(join(directory, 'buildctl'))) return directory;
+  mkdirSync(dirname(directory), { recursive: true });
+  const made = mkdtempSync(`${directory}-`);
+  try {
+    const output = ['-o', join(made, 'buildctl'), 'github.com/moby/buildkit/cmd/buildctl'];
+    await promisify(execFile)('/usr/lib/go-1.24/bin/go', ['build', ...output], {
+      cwd: '/',
+      env: {
+        PATH: '/usr/bin:/bin',
+        GO111MODULE: 'off',
+        GOPATH: '/usr/share/gocode',
+        GOCACHE: join(made, 'cache'),
+        GOFLAGS: '-trimpath',
+        CGO_ENABLED: '0',
+      },
+    });
+    rmSync(join(made, 'cache'), { recursive: true });
+    renameSync(made, directory);
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+  return directory;
+}
+
+/** Listens where buildctl connects to. */
+export interface Listening extends AsyncDisposable {
+  /** `tcp://127.0.0.1:PORT` or `unix:///PATH`. */
+  readonly address: string;
+}
+
+/**
+ * The BuildKit inside a Docker, as a buildkitd would be reached: Docker gives a connection to it after an HTTP upgrade.
+ * @param socket of Docker
+ * @param path of the socket to make; default: a TCP port of the loopback interface
+ */
+export async function listenForBuildctl(socket: string, path?: string): Promise<Listening> {
+  const open = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const docker = connect({ path: socket, allowHalfOpen: true });
+    for (const end of [client, docker]) {
+      open.add(end);
+      end.on('close', () => open.delete(end));
+    }
+    client.on('error', () => docker.destroy());
+    docker.on('error', () => client.destroy());
+    docker.write(
+      'POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
+    );
+    let head = Buffer.alloc(0);
+    const read = (chunk: Buffer): void => {
+      head = Buffer.concat([head, chunk]);
+      const end = head.indexOf('\r\n\r\n');
+      if (end === -1) return;
+      docker.off('data', read);
+      client.write(head.subarray(end + 4));
+      docker.pipe(client);
+      client.pipe(docker);
+    };
+    docker.on('data', read);
+  });
+  await new Promise<void>((resolve) => {
+    if (path === undefined) server.listen(0, '127.0.0.1', resolve);
+    else server.listen(path, resolve);
+  });
+  return {
+    address: path === undefined ? `tcp://127.0.0.1:${portOf(server)}` : `unix://${path}`,
+    [Symbol.asyncDispose]: async () => {
+      for (const end of open) end.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
