@@ -1,6 +1,7 @@
 export { type BuildkitOptions, buildkitEngine } from './buildkit/engine.ts';
 export type { Cause, CauseKind } from './check/cause.ts';
 export { checkBuild, type CheckOptions } from './check/check.ts';
+export { compareImages } from './check/compare-images.ts';
 export {
   type CheckReport,
   checkRemarks,

@@ -17,15 +17,18 @@ export async function workspaceAt(
 
 /**
  * What building packages needs. Nothing of it does anything before a package has to be built.
- * @param flags of the command: BuildKits that do the steps, instead of this machine
+ * @param flags of the command: BuildKits that do the steps, instead of this machine; a check, which this machine makes
  * @throws LktError USAGE_INVALID
  */
 export async function buildTools(
   session: Session,
-  flags: { readonly builder?: readonly string[] | undefined } = {},
+  flags: {
+    readonly builder?: readonly string[] | undefined;
+    readonly check?: boolean;
+  } = {},
 ): Promise<BuildOptions> {
   const { reporter, signal, environment } = session;
-  const { value: builders } = builderSetting(flags.builder, environment);
+  const builders = flags.check === true ? [] : builderSetting(flags.builder, environment).value;
   return {
     store: await session.openStore(),
     engine:

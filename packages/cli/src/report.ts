@@ -35,7 +35,7 @@ export function errorJson(error: unknown): object {
     const stack = error instanceof Error ? error.stack : undefined;
     return { error: { code: 'BUG', message, ...(stack === undefined ? {} : { stack }) } };
   }
-  const { code, message, detail, fix } = known;
+  const { code, message, detail, fix, report } = known;
   const causes = causesOf(known);
   return {
     error: {
@@ -44,6 +44,7 @@ export function errorJson(error: unknown): object {
       ...(detail === undefined ? {} : { detail }),
       ...(causes.length === 0 ? {} : { causes }),
       ...(fix === undefined ? {} : { fix }),
+      ...(report === undefined ? {} : { report }),
     },
   };
 }

@@ -21,6 +21,7 @@ export type LktErrorCode =
   | 'IO_FAILED' // the operating system refused to read or write a file
   | 'NETWORK_FAILED' // a download did not work
   | 'NOT_FOUND' // a file, package, image or blob that was named is not there
+  | 'NOT_REPRODUCIBLE' // a second build of a package gave another image
   | 'PIN_MISSING' // a reference without a digest
   | 'PIN_STALE' // a package no longer gives the digest that is pinned
   | 'REFERENCE_INVALID' // text that should name an image does not
@@ -44,16 +45,19 @@ export class LktError extends Error {
   readonly fix: string | undefined;
   /** Lines shown under the message as they are: an excerpt of the source with a caret, the end of a log. */
   readonly detail: string | undefined;
+  /** All that is known, for programs: `--json` shows it. */
+  readonly report: object | undefined;
 
   constructor(
     code: LktErrorCode,
     message: string,
-    options: { cause?: unknown; fix?: string; detail?: string } = {},
+    options: { cause?: unknown; fix?: string; detail?: string; report?: object } = {},
   ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.fix = options.fix;
     this.detail = options.detail;
+    this.report = options.report;
   }
 }
 

@@ -1,10 +1,11 @@
-import type { Engine, Limits, SecretSource } from '@lkt/build';
+import type { BuildRequest, CheckReport, Engine, Limits, SecretSource } from '@lkt/build';
 import { changedFile, Context, type ContextFile } from '@lkt/build/inputs';
 import { type Digest, LktError, type Reporter } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian';
 import { type Descriptor, formatPlatform, type Platform, type Store } from '@lkt/oci';
 import type { AttestedImage } from './attest.ts';
 import { debianKey, dockerfileKey } from './build-key.ts';
+import { rememberedCheck } from './check-results.ts';
 import { buildDebianImage, type FindMirror, readLock } from './debian-package.ts';
 import { labelsOf } from './labels.ts';
 import type { Recipe } from './recipe.ts';
@@ -44,6 +45,17 @@ export interface BuildMode {
   readonly force: boolean;
   /** Does every step anew if it is built. */
   readonly noCache: boolean;
+  /** Makes sure that a second build gives the same. */
+  readonly check: boolean;
+}
+
+/** An image for one platform. */
+export interface BuiltImage {
+  /** The manifest with its platform, the same bytes whether it was built now or before, and what it is made from. */
+  readonly image: AttestedImage;
+  readonly cached: boolean;
+  /** If it was asked for. */
+  readonly check?: CheckReport;
 }
 
 /** Builds the images of a package, each for one platform. */
@@ -63,16 +75,29 @@ export class PackageBuilder {
 
   /**
    * Builds an image, or finds that it has been built. Processes that want the same one at the same time build it once.
-   * @returns the manifest with its platform, the same bytes whether it was built now or before, and what it is made from
+   * A check whose result is known is not made again either.
    */
-  async build(
+  async build(inputs: ImageInputs, mode: BuildMode): Promise<BuiltImage> {
+    const planned = await this.#plan(inputs, mode.noCache);
+    const built = await this.#build(planned, inputs, mode);
+    if (!mode.check) return built;
+    const { store } = this.#tools;
+    const at = { key: planned.key, image: built.image.descriptor.digest };
+    const builtAt = built.cached ? undefined : Date.now();
+    const check = await rememberedCheck(store, at, mode.force, () =>
+      planned.check(built.image.descriptor, builtAt),
+    );
+    return { ...built, check };
+  }
+
+  async #build(
+    planned: PlannedImage,
     inputs: ImageInputs,
-    { force, noCache }: BuildMode,
-  ): Promise<{ image: AttestedImage; cached: boolean }> {
+    { force }: BuildMode,
+  ): Promise<BuiltImage> {
     const item = this.#item;
     const { platform } = inputs;
     const { store, signal, reporter } = this.#tools;
-    const planned = await this.#plan(inputs, noCache);
     const known = await readResult(store, planned.key, platform);
     const { key, contextDigest, lock } = planned;
     const made = {
@@ -123,7 +148,7 @@ export class PackageBuilder {
     const { platform, recipe, bases } = inputs;
     const item = this.#item;
     if (recipe === undefined) return this.#planDebian(platform);
-    const { store, engine, reporter, signal, cpus, secrets, ssh } = this.#tools;
+    const { store, engine, reporter, signal, cpus, limits, secrets, ssh } = this.#tools;
     this.#context ??= this.#sources
       .context(item)
       .then((files) => ({ files, tree: new Context(files) }));
@@ -138,25 +163,36 @@ export class PackageBuilder {
       platform,
     };
     const { file } = recipe.dockerfile;
+    const request: BuildRequest = {
+      ...given,
+      name: item.name,
+      dockerfile: file,
+      noCache: noCache || item.disableCache,
+      ...(limits !== undefined && { limits }),
+      ...(ssh !== undefined && { ssh }),
+    };
+    // How many processors are free is known when a build starts, and only a build needs secrets.
+    const atStart = (): Partial<BuildRequest> => ({
+      secrets: secretsFor(item, recipe.dockerfile, secrets ?? new Map()),
+      ...(cpus !== undefined && { cpus: cpus() }),
+    });
+    const context = { store, reporter, ...(signal === undefined ? {} : { signal }) };
     return {
       ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
       run: async () => {
-        const descriptor = await engine.build(
-          {
-            ...given,
-            name: item.name,
-            dockerfile: file,
-            noCache: noCache || item.disableCache,
-            secrets: secretsFor(item, recipe.dockerfile, secrets ?? new Map()),
-            ...(ssh !== undefined && { ssh }),
-            ...(cpus !== undefined && { cpus: cpus() }),
-          },
-          { store, reporter, ...(signal === undefined ? {} : { signal }) },
-        );
+        const descriptor = await engine.build({ ...request, ...atStart() }, context);
         // The image may be of what was there later, which is not what the key says.
         const changed = tree.changed();
         if (changed !== undefined) throw changedFile(changed);
         return descriptor;
+      },
+      check: async (known, builtAt) => {
+        const { checkBuild } = await import('@lkt/build');
+        return checkBuild({ ...request, ...atStart(), noCache: item.disableCache }, context, {
+          engine,
+          known,
+          ...(builtAt === undefined ? {} : { builtAt }),
+        });
       },
     };
   }
@@ -168,7 +204,16 @@ export class PackageBuilder {
     const lock = await readLock(this.#workspace, item, platform);
     const directory = this.#workspace.displayPath(item.dir);
     const image = { lock, block, labels: labelsOf(item), platform, directory };
-    return { key: debianKey(image), lock, run: () => buildDebianImage(image, this.#tools) };
+    const run = (): Promise<Descriptor> => buildDebianImage(image, this.#tools);
+    return {
+      key: debianKey(image),
+      lock,
+      run,
+      check: async (known) => {
+        const { compareImages } = await import('@lkt/build');
+        return compareImages(known, await run(), this.#tools);
+      },
+    };
   }
 }
 
@@ -178,4 +223,6 @@ interface PlannedImage {
   readonly contextDigest?: Digest;
   readonly lock?: DebianLock;
   run(): Promise<Descriptor>;
+  /** Builds it again and compares. `known`: what it is; `builtAt`: when it was built, if just now. */
+  check(known: Descriptor, builtAt: number | undefined): Promise<CheckReport>;
 }

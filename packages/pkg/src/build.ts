@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Engine, Limits, SecretSource } from '@lkt/build';
+import type { CheckReport, Engine, Limits, SecretSource } from '@lkt/build';
 import { type Digest, LktError, type Reporter, sourceError } from '@lkt/core';
 import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
 import { type Attestations, type AttestedImage, Attester } from './attest.ts';
@@ -28,8 +28,10 @@ export interface BuildOptions {
   readonly force?: boolean;
   /** Do every step of the targets anew, if they are built. */
   readonly noCache?: boolean;
-  /** `force` and `noCache` are also for what the targets use. */
+  /** `force`, `noCache` and `check` are also for what the targets use. */
   readonly deps?: boolean;
+  /** Build the targets a second time in other surroundings, and compare. The engine has to be one that can. */
+  readonly check?: boolean;
   /** For the targets; those that a Dockerfile does not declare are not used. */
   readonly buildArgs?: readonly GivenArg[];
   /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
@@ -60,6 +62,8 @@ export interface BuiltPackage {
   readonly cached: boolean;
   /** SBOM and provenance of the index that has the names, and of each of `images`. */
   readonly attestations: { readonly index: Attestations; readonly images: readonly Attestations[] };
+  /** For each of `images`, if a check was asked for. */
+  readonly checks: readonly CheckReport[];
 }
 
 export interface BuildReport {
@@ -240,9 +244,13 @@ export class Build {
     used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<BuiltPackage> {
     this.#signal.throwIfAborted();
-    const { reporter, force = false, noCache = false } = this.#options;
+    const { reporter, force = false, noCache = false, check = false } = this.#options;
     const isTarget = this.#targets.has(item);
-    const mode = { force: isTarget && force, noCache: isTarget && noCache };
+    const mode = {
+      force: isTarget && force,
+      noCache: isTarget && noCache,
+      check: isTarget && check,
+    };
     const id = `package ${item.name}`;
     reporter.emit({ kind: 'start', id, title: item.name });
     try {
@@ -270,10 +278,12 @@ export class Build {
     const sources = this.#sources;
     const builder = new PackageBuilder(this.workspace, item, sources, tools);
     const made: AttestedImage[] = [];
+    const checks: CheckReport[] = [];
     let cached = true;
     for (const one of inputs) {
       const built = await builder.build(one, mode);
       made.push(built.image);
+      if (built.check !== undefined) checks.push(built.check);
       cached &&= built.cached;
     }
     const images = made.map(({ descriptor }) => descriptor);
@@ -292,7 +302,18 @@ export class Build {
       others.length === 0 ? index : await writeIndex(store, inOrder(item, [...images, ...others]));
     const work = { item, hash, images: made, others, index: named };
     const attestations = await this.#attester.attest(work);
-    return { item, hash, index, images, others, references, tagSuffix, cached, attestations };
+    return {
+      item,
+      hash,
+      index,
+      images,
+      others,
+      references,
+      tagSuffix,
+      cached,
+      attestations,
+      checks,
+    };
   }
 }
 

@@ -11,6 +11,7 @@ import { type Culprit, findCulprits } from './culprits.ts';
 import { findMarks } from './marks.ts';
 import { fileDifferences } from './file-differences.ts';
 import { cause } from './cause.ts';
+import { compareImages } from './compare-images.ts';
 import { diffLayers } from './layer-diff.ts';
 import { moveContext } from './moved-context.ts';
 import type { CheckReport, StepDifference } from './report.ts';
@@ -20,6 +21,8 @@ export interface CheckOptions {
   readonly engine: Engine;
   /** When the first build was made, if just now: milliseconds since 1970. */
   readonly builtAt?: number;
+  /** What the first build gave. */
+  readonly known?: Descriptor;
 }
 
 /** The clocks of some formats go in steps of two seconds. */
@@ -36,11 +39,14 @@ const CLOCK_STEP_MS = 2100;
 export async function checkBuild(
   request: BuildRequest,
   context: BuildContext,
-  { engine, builtAt }: CheckOptions,
+  { engine, builtAt, known }: CheckOptions,
 ): Promise<CheckReport> {
   const { store, signal } = context;
   const planned = await planRequest(request, { ...context, reporter: silentReporter });
   let first = await build(engine, request, context);
+  if (known !== undefined && known.digest !== first.image.digest)
+    // What the steps gave is forgotten, and they now give something else.
+    return compareImages(known, { ...first.image, platform: request.platform }, context);
   await passTime(first.anew ? Date.now() : builtAt, signal);
   const { notes, second, now, world } = await buildElsewhere(
     engine,
@@ -58,10 +64,7 @@ export async function checkBuild(
   }
   const around: Omit<Circumstances, 'command'> = {
     now,
-    processors: [
-      request.cpus ?? availableParallelism(),
-      world.cpu === undefined ? availableParallelism() : 1,
-    ],
+    processors: [availableParallelism(), world.cpu === undefined ? availableParallelism() : 1],
     hostnames: [hostname(), world.hostname],
     kernel: release(),
   };

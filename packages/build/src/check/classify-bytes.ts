@@ -177,7 +177,10 @@ function isText(data: Buffer): boolean {
 
 /** As `find -print0` writes. */
 function isNulSeparated(data: Buffer): boolean {
-  return data.at(-1) === 0 && data.every((byte) => byte === 0 || byte >= 0x20 || byte === 0x0a);
+  const isPlain = data.every(
+    (byte) => byte === 0 || byte === 0x0a || (byte >= 0x20 && byte !== 0x7f),
+  );
+  return isPlain && data.at(-1) === 0 && isUtf8(data);
 }
 
 function hex(data: Buffer, offset: number): string {

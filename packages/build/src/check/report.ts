@@ -1,4 +1,4 @@
-import type { Digest, SourceFile } from '@lkt/core';
+import type { Digest } from '@lkt/core';
 import type { Cause } from './cause.ts';
 import type { Mark } from './marks.ts';
 
@@ -65,16 +65,19 @@ export function describeCheck(report: CheckReport): {
   };
 }
 
-/** What to say although the image is the same, a line each. */
+/**
+ * What to say although the image is the same, a line each.
+ * @param path what to name where no step is known
+ * @param verbose also what does not reach the image
+ */
 export function checkRemarks(
   report: CheckReport,
-  file: Pick<SourceFile, 'path'>,
+  { path: place, verbose }: { readonly path: string; readonly verbose: boolean },
 ): readonly string[] {
-  const hidden = report.differences.filter(({ reachesImage }) => !reachesImage);
+  const hidden = verbose ? report.differences.filter(({ reachesImage }) => !reachesImage) : [];
   return [
     ...report.marks.map(
-      ({ path, kind, text }) =>
-        `${file.path}: ${path} holds ${MARKS[kind]}: ${JSON.stringify(text)}`,
+      ({ path, kind, text }) => `${place}: ${path} holds ${MARKS[kind]}: ${JSON.stringify(text)}`,
     ),
     ...hidden.map(({ step, files }) => {
       const names = files.slice(0, 3).map(({ path }) => path);

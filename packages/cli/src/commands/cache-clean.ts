@@ -4,7 +4,7 @@ import { Flags } from '@oclif/core';
 import { LktCommand } from '../command.ts';
 
 /** What lkt keeps beside the layout, all of it made from what is in there. */
-const DERIVED = ['attestations', 'layers', 'results', 'segments', 'steps'];
+const DERIVED = ['attestations', 'checks', 'layers', 'results', 'segments', 'steps'];
 
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';

@@ -1,8 +1,10 @@
+import type { CheckReport } from '@lkt/build';
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';
 import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
+import { judgeChecks } from '../check-verdict.ts';
 import { LktCommand } from '../command.ts';
 import { secretFlags, sshFlags } from '../credential-flags.ts';
 import { givenArgs } from '../given-args.ts';
@@ -16,6 +18,8 @@ interface Built {
   readonly cached: boolean;
   /** Whether it was asked for, and not only used by what was. */
   readonly target: boolean;
+  /** What `--check` has found, for each platform. */
+  readonly checks?: readonly CheckReport[];
 }
 
 export class PkgBuild extends LktCommand {
@@ -25,6 +29,7 @@ export class PkgBuild extends LktCommand {
   static override examples = [
     '<%= config.bin %> pkg build pkg/sshd',
     '<%= config.bin %> pkg build --all --jobs 4',
+    '<%= config.bin %> pkg build --check --all',
     '<%= config.bin %> pkg build --force --no-cache --deps pkg/sshd',
   ];
   static override args = {
@@ -52,13 +57,19 @@ export class PkgBuild extends LktCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    check: Flags.boolean({
+      summary:
+        'prove that they are reproducible: build them a second time in other surroundings, and say what differs and why',
+      exclusive: ['builder'],
+    }),
     cpus: Flags.integer({
       summary: 'how many processors each command of a RUN has',
       helpValue: 'N',
       min: 1,
     }),
     deps: Flags.boolean({
-      summary: 'treat what they use as if it had been named too: print it, build it again',
+      summary:
+        'treat what they use as if it had been named too: print it, check it, build it again',
     }),
     force: Flags.boolean({ summary: 'build them although they are built' }),
     jobs: Flags.integer({
@@ -131,6 +142,7 @@ export class PkgBuild extends LktCommand {
       ...(await buildTools(session, flags)),
       force: flags.force,
       noCache: flags['no-cache'],
+      check: flags.check,
       deps: flags.deps,
       buildArgs,
       limits,
@@ -139,12 +151,17 @@ export class PkgBuild extends LktCommand {
       ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       ...(platforms === undefined ? {} : { platforms }),
     });
+    await judgeChecks(report.packages, {
+      reporter: session.reporter,
+      verbose: (flags.verbose ?? 1) > 1,
+    });
     const packages = report.packages.map((built) => ({
       name: built.item.name,
       reference: pinOf(built) ?? `${built.item.name}@${built.index.digest}`,
       digest: built.index.digest,
       cached: built.cached,
       target: flags.deps || targets.includes(built.item),
+      ...(flags.check ? { checks: built.checks } : {}),
     }));
     this.endProgress();
     for (const { reference, target } of packages) if (target) this.log(reference);

@@ -1,0 +1,48 @@
+import { LktError, type Reporter } from '@lkt/core';
+import type { BuiltPackage } from '@lkt/pkg';
+
+/**
+ * Says what checks have found; what is only good to know if `verbose`.
+ * @throws LktError NOT_REPRODUCIBLE for packages that are not, unless their build.yml says so
+ */
+export async function judgeChecks(
+  packages: readonly BuiltPackage[],
+  { reporter, verbose }: { readonly reporter: Reporter; readonly verbose: boolean },
+): Promise<void> {
+  const { checkRemarks, describeCheck } = await import('@lkt/build');
+  const warn = (text: string): void => reporter.emit({ kind: 'warning', text });
+  const checks = packages.flatMap(({ item, checks: reports }) =>
+    reports.map((report) => ({ item, report })),
+  );
+  const notes = new Set(checks.flatMap(({ report }) => report.notes));
+  for (const note of notes) warn(`the check was not a whole one: ${note}`);
+  for (const { item, report } of checks)
+    for (const remark of checkRemarks(report, { path: item.file.path, verbose })) warn(remark);
+  const failed = checks.filter(({ report }) => !report.reproducible);
+  for (const { item, report } of failed) {
+    if (item.reproducible) continue;
+    const reason = item.notReproducibleBecause;
+    const because = reason === undefined ? '' : ` (${reason})`;
+    warn(
+      `${item.name} is not reproducible, as build.yml says${because}: ${describeCheck(report).summary}`,
+    );
+  }
+  const unexpected = failed
+    .filter(({ item }) => item.reproducible)
+    .map(({ item, report }) => ({ name: item.name, report, ...describeCheck(report) }));
+  const [first, ...more] = unexpected;
+  if (first === undefined) return;
+  const report = Object.fromEntries(unexpected.map((one) => [one.name, one.report]));
+  if (more.length === 0) {
+    throw new LktError('NOT_REPRODUCIBLE', `${first.name} is not reproducible: ${first.summary}`, {
+      detail: first.detail,
+      report,
+    });
+  }
+  throw new LktError('NOT_REPRODUCIBLE', `${unexpected.length} packages are not reproducible`, {
+    detail: unexpected
+      .map(({ name, summary, detail }) => `${name}: ${summary}\n${detail}`)
+      .join('\n'),
+    report,
+  });
+}
