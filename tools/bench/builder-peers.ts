@@ -13,6 +13,8 @@ export interface Base {
   readonly layout: string;
   readonly name: string;
   readonly digest: string;
+  /** What lkt's store says of it in its index. */
+  readonly entry: unknown;
 }
 
 interface Named {
@@ -44,7 +46,7 @@ export function makeBase(store: string, name: string, layout: string): Base {
     join(layout, 'index.json'),
     JSON.stringify({ schemaVersion: 2, manifests: [entry] }),
   );
-  return { layout, name, digest: found.digest };
+  return { layout, name, digest: found.digest, entry: found };
 }
 
 function read(path: string): unknown {
@@ -66,7 +68,10 @@ export function lkt(base: Base, directory: string): Builder {
       rmSync(store, { recursive: true, force: true });
       execFileSync('cp', ['-al', base.layout, store]);
       rmSync(join(store, 'index.json'));
-      writeFileSync(join(store, 'index.json'), '{"schemaVersion":2,"manifests":[]}');
+      writeFileSync(
+        join(store, 'index.json'),
+        JSON.stringify({ schemaVersion: 2, manifests: [base.entry] }),
+      );
     };
     const flags = state === 'no-cache' ? ['--force', '--no-cache'] : [];
     return {

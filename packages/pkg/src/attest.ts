@@ -22,7 +22,8 @@ import {
   writeSbom,
 } from '@lkt/attest';
 import { canonicalJson, type Digest, digestHex, digestOf, LktError } from '@lkt/core';
-import { type DebFile, debFiles, type DebianLock, type LockedPackage } from '@lkt/debian';
+import type { DebFile } from '@lkt/debian';
+import type { DebianLock, LockedPackage } from '@lkt/debian/description';
 import {
   type Descriptor,
   familiarReference,
@@ -316,6 +317,7 @@ export class Attester {
   }
 
   async #debLines(lock: DebianLock): Promise<readonly string[]> {
+    const { debFiles } = await import('@lkt/debian');
     const files: DebFile[] = [];
     try {
       for await (const file of debFiles(lock, this.#store, this.#signal)) files.push(file);
