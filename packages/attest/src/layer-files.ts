@@ -1,7 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Digester, digestHex, isErrno } from '@lkt/core';
+import { Digester, digestHex } from '@lkt/core';
 import {
   decompressLayer,
   type Descriptor,
@@ -10,6 +7,7 @@ import {
   readTar,
   type Store,
 } from '@lkt/oci';
+import { noteFile, readNote, writeNote } from './notes.ts';
 
 /** A file in a layer that is not empty. */
 export interface LayerFile {
@@ -18,9 +16,6 @@ export interface LayerFile {
   /** 64 hex digits of sha256. */
   readonly hash: string;
 }
-
-/** Last line of a list, so that one a crash has cut short is seen. */
-const END = 'end';
 
 /**
  * The files of a layer whose hashes are wanted. A layer is hashed once; the list stays beside the store.
@@ -65,32 +60,5 @@ async function hashLayer(
   } catch (error) {
     throw await layerError(store, layer, error);
   }
-  return lines;
-}
-
-/** A file in which something is remembered that follows from what is in the store. */
-export function noteFile(store: Store, kind: string, name: string): string {
-  return join(store.dir, 'attestations', kind, name);
-}
-
-/** The lines of a note, if it is there and whole. */
-export async function readNote(path: string): Promise<readonly string[] | undefined> {
-  try {
-    const lines = (await readFile(path, 'utf8')).split('\n');
-    return lines.pop() === END ? lines : undefined;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
-export async function writeNote(
-  path: string,
-  lines: readonly string[],
-): Promise<readonly string[]> {
-  await mkdir(join(path, '..'), { recursive: true });
-  const temporary = `${path}.${randomUUID()}`;
-  await writeFile(temporary, [...lines, END].join('\n'));
-  await rename(temporary, path);
   return lines;
 }

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { CheckReport, Engine, Limits, SecretSource } from '@lkt/build';
 import { type Digest, LktError, type Reporter, sourceError } from '@lkt/core';
 import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
-import { type Attestations, type AttestedImage, Attester } from './attest.ts';
+import { type AttestedImage, Attester, type PackageAttestations } from './attest.ts';
 import { basesFor } from './bases.ts';
 import type { GivenArg } from './build-args.ts';
 import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
@@ -61,7 +61,7 @@ export interface BuiltPackage {
   /** Whether all of it had been built before. */
   readonly cached: boolean;
   /** SBOM and provenance of the index that has the names, and of each of `images`. */
-  readonly attestations: { readonly index: Attestations; readonly images: readonly Attestations[] };
+  readonly attestations: PackageAttestations;
   /** For each of `images`, if a check was asked for. */
   readonly checks: readonly CheckReport[];
 }

@@ -10,7 +10,7 @@ import {
   parseLock,
 } from '@lkt/debian/description';
 import { type Descriptor, type Platform, type Store, writeImage, writeLayer } from '@lkt/oci';
-import { rememberOwners } from './attest.ts';
+import { rememberOwners } from './deb-owners.ts';
 import type { Package, Workspace } from './workspace.ts';
 
 /** Where .debs come from; asked for only when one is missing. */

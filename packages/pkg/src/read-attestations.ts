@@ -1,4 +1,4 @@
-import { type AttestationKind, findAttestations, readAttestation } from '@lkt/attest';
+import type { AttestationKind } from '@lkt/attest';
 import { type Digest, LktError } from '@lkt/core';
 import {
   familiarReference,
@@ -21,6 +21,7 @@ export async function readAttestations(
   kind: AttestationKind,
   platform?: Platform,
 ): Promise<readonly Buffer[]> {
+  const { findAttestations, readAttestation } = await import('@lkt/attest');
   const reference = parseReference(text);
   const digest = reference.digest ?? (await resolve(store, reference));
   const subject =

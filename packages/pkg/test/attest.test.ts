@@ -21,6 +21,7 @@ import { openWorkspace } from '../src/workspace.ts';
 import { checkout, ENV, temporary, write } from './checkout.ts';
 import { type DebianArchive, debianArchive } from './debian-archive.ts';
 
+const SECRET = 'correct horse battery staple';
 const PLATFORM = { os: 'linux', architecture: 'amd64' };
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -71,7 +72,9 @@ const FILES = {
   'pkg/copy/build.yml':
     'org: lkt\nimage: copy\narches: [amd64]\nsecrets: [token]\nbuildArgs:\n  - BASE=@lkt:pkg:../../tools/base\n  - UNUSED=@lkt:pkg:../../tools/unused\n',
   'pkg/copy/Dockerfile':
-    'ARG BASE\nARG UNUSED\nFROM ${BASE} AS base\nFROM ${UNUSED} AS tool\nFROM scratch\nCOPY --from=base /usr/share/app/version /copied\n',
+    'ARG BASE\nARG UNUSED\nFROM ${BASE} AS base\nFROM ${UNUSED} AS tool\nFROM scratch\nCOPY --from=base /usr/share/app/version /copied\nADD --checksum=sha256:' +
+    'a'.repeat(64) +
+    ' https://example.org/file /\n',
   'pkg/copy/file': 'source',
 };
 
@@ -99,6 +102,7 @@ async function build(
     engine,
     mirror: async () => archive.mirror,
     reporter: silentReporter,
+    secrets: new Map([['token', { kind: 'env', value: SECRET }]]),
   });
   const built = packages.find(({ item }) => item === target);
   if (built === undefined) throw new Error('nothing was built');
@@ -177,6 +181,7 @@ it('provenance names the digest of every input, and no value of a secret', async
   const built = await build(repo.path, store);
   const [image] = built.attestations.images;
   const text = String(await readAttestation(store, image?.provenance ?? built.index));
+  expect(text).not.toContain(SECRET);
   const statement = JSON.parse(text) as {
     subject: unknown;
     predicate: {
@@ -202,6 +207,11 @@ it('provenance names the digest of every input, and no value of a secret', async
   const sha256 = async (path: string): Promise<string> =>
     digestHex(digestOf(await readHostFile(`${repo.path}/${path}`)));
   const named = new Map(resolvedDependencies.map(({ name, digest }) => [name, digest.sha256]));
+  expect(resolvedDependencies).toContainEqual({
+    uri: 'https://example.org/file',
+    digest: { sha256: 'a'.repeat(64) },
+  });
+  named.delete(undefined as never);
   expect([...named.keys()].toSorted()).toEqual([
     'Dockerfile',
     'build.yml',
