@@ -54,6 +54,8 @@ export interface BuildContext {
   readonly store: Store;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal;
+  /** Where proxies and certificates for ADD of addresses are looked up, as in `HttpOptions`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Told what each step gave, once all are done. Native engine only. */
   readonly onStep?: (result: StepResult) => void;
 }

@@ -42,6 +42,7 @@ export async function buildTools(
     },
     reporter,
     signal,
+    env: environment.variables,
   };
 }
 

@@ -23,6 +23,8 @@ export interface BuildTools {
   readonly signal?: AbortSignal | undefined;
   /** What each RUN may use. */
   readonly limits?: Limits;
+  /** Where proxies and certificates are looked up, for ADD of addresses. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
   readonly secrets?: ReadonlyMap<string, SecretSource>;
   /** Sockets of SSH agents, by id. */
@@ -148,7 +150,7 @@ export class PackageBuilder {
     const { platform, recipe, bases } = inputs;
     const item = this.#item;
     if (recipe === undefined) return this.#planDebian(platform);
-    const { store, engine, reporter, signal, cpus, limits, secrets, ssh } = this.#tools;
+    const { store, engine, reporter, signal, cpus, env, limits, secrets, ssh } = this.#tools;
     this.#context ??= this.#sources
       .context(item)
       .then((files) => ({ files, tree: new Context(files) }));
@@ -176,7 +178,12 @@ export class PackageBuilder {
       secrets: secretsFor(item, recipe.dockerfile, secrets ?? new Map()),
       ...(cpus !== undefined && { cpus: cpus() }),
     });
-    const context = { store, reporter, ...(signal === undefined ? {} : { signal }) };
+    const context = {
+      store,
+      reporter,
+      ...(signal !== undefined && { signal }),
+      ...(env !== undefined && { env }),
+    };
     return {
       ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
       run: async () => {

@@ -34,6 +34,8 @@ export interface BuildOptions {
   readonly check?: boolean;
   /** For the targets; those that a Dockerfile does not declare are not used. */
   readonly buildArgs?: readonly GivenArg[];
+  /** Where proxies and certificates are looked up, for ADD of addresses. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
   readonly secrets?: ReadonlyMap<string, SecretSource>;
   /** Sockets of SSH agents for ssh mounts, by id. */

@@ -1,4 +1,4 @@
-import type { LktError, SourceFile } from '@lkt/core';
+import type { Digest, LktError, SourceFile } from '@lkt/core';
 import { type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { IgnorePatterns } from '../dockerignore.ts';
 import { GlobError } from './glob.ts';
@@ -35,7 +35,19 @@ export interface ArchiveEntry {
 }
 
 /** What an ADD does one after the other: later ones find what earlier ones made. */
-export type AddPart = CopyPlan | { readonly archive: ArchiveEntry };
+export type AddPart =
+  | CopyPlan
+  | { readonly archive: ArchiveEntry }
+  | { readonly remote: RemoteEntry };
+
+/** A file from elsewhere, and where it goes. */
+export interface RemoteEntry {
+  readonly digest: Digest;
+  /** Where it is a file. */
+  readonly target: RawPath;
+  /** The directory that it is unpacked into if it is an archive; undefined: it is a file in any case. */
+  readonly unpacked: RawPath | undefined;
+}
 
 export interface PlanOptions {
   readonly file: SourceFile;

@@ -1,8 +1,9 @@
 import type { Digest } from '@lkt/core';
-import type { RawPath } from '@lkt/oci';
+import { type RawPath, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import { type AddPart, planAdd, planCopy, type PlanOptions } from '../dockerfile/copy.ts';
 import type { CopyStep } from '../dockerfile/steps.ts';
+import { type RemoteFile, remoteFile } from '../remote-files.ts';
 import type { StepCache } from '../step-cache.ts';
 import { isArchive } from './archive.ts';
 
@@ -20,6 +21,8 @@ export class Archives {
 
   /** What an ADD or COPY from the context does, part by part. */
   async parts(step: CopyStep, options: PlanOptions): Promise<readonly AddPart[]> {
+    const remote = step.kind === 'add' ? remoteFile(step) : undefined;
+    if (remote !== undefined) return [remotePart(step, remote, options)];
     if (step.kind === 'copy' || step.unpack === false || step.parents)
       return [planCopy(step, this.#context, options)];
     const candidates = new Set<RawPath>();
@@ -44,4 +47,17 @@ export class Archives {
     await this.#cache.remember(key, String(answer));
     return answer;
   }
+}
+
+function remotePart(
+  step: CopyStep,
+  { digest, name }: RemoteFile,
+  { isDirectory }: PlanOptions,
+): AddPart {
+  const destination = toRaw(step.destination.slice(1));
+  const isInside = destination === '' || step.destinationIsDirectory || isDirectory(destination);
+  const target = isInside
+    ? `${destination === '' ? '' : `${destination}/`}${toRaw(name)}`
+    : destination;
+  return { remote: { digest, target, unpacked: step.unpack === true ? destination : undefined } };
 }

@@ -11,11 +11,20 @@ import {
 } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { Digester, LktError, type SourceFile, sourceError } from '@lkt/core';
-import { baseName, fromRaw, parentPath, type RawPath, readTar, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import {
+  baseName,
+  fromRaw,
+  parentPath,
+  type RawPath,
+  readTar,
+  SOURCE_DATE_EPOCH,
+  type Store,
+} from '@lkt/oci';
 import { Context } from '../context.ts';
-import type { ArchiveEntry, CopyPlan } from '../dockerfile/copy.ts';
+import type { ArchiveEntry, CopyPlan, RemoteEntry } from '../dockerfile/copy.ts';
+import { parentsOf } from '../dockerfile/source-tree.ts';
 import type { CopyStep } from '../dockerfile/steps.ts';
-import { readArchive } from './archive.ts';
+import { isArchive, readArchive } from './archive.ts';
 import { setMetadata, writeContent } from './extract.ts';
 import { changeMode } from './file-mode.ts';
 import { withOwner } from './host-error.ts';
@@ -94,15 +103,43 @@ export class FileCopier {
     const { source, target, directories } = archive;
     const node = context.node(source);
     if (node === undefined) throw new Error(`${source} left the context`);
+    const signal = this.#signal;
+    const expected = await context.contentDigest(source, signal);
+    await this.#unpackFile(node.source, fromRaw(source), { target, directories }, canMakeDevices);
+    const after = new Context([{ path: source, source: node.source }]);
+    if ((await after.contentDigest(source, signal)) !== expected) throw changed(source);
+  }
+
+  /** Adds a blob of the store, which has been fetched: mode 600, root's, the time is SOURCE_DATE_EPOCH. */
+  async addRemote(store: Store, remote: RemoteEntry, canMakeDevices: boolean): Promise<void> {
+    const { digest, target, unpacked } = remote;
+    const blob = store.blobPath(digest);
+    if (unpacked !== undefined && (await isArchive(blob, { signal: this.#signal }))) {
+      const directories = unpacked === '' ? [] : [...parentsOf(unpacked), unpacked];
+      await this.#unpackFile(blob, digest, { target: unpacked, directories }, canMakeDevices);
+      return;
+    }
+    this.#makeDirectories({ directories: parentsOf(target) });
+    const path = this.#place(target, false);
+    await writeContent(pathAt(this.#root, path), store.read({ digest }));
+    const owner = this.#owner ?? { uid: 0, gid: 0 };
+    this.#finish(path, 'file', { ...owner, mode: 0o600, mtime: SOURCE_DATE_EPOCH });
+  }
+
+  async #unpackFile(
+    path: string,
+    shown: string,
+    { target, directories }: Pick<ArchiveEntry, 'target' | 'directories'>,
+    canMakeDevices: boolean,
+  ): Promise<void> {
     this.#makeDirectories({ directories });
     const real = resolveIn(this.#root, target);
     const directory = real === undefined ? undefined : textPathAt(this.#root, real);
     if (directory === undefined)
       throw this.#error(`/${fromRaw(target)} leads to a name that is not UTF-8`);
     const signal = this.#signal;
-    const expected = await context.contentDigest(source, signal);
     try {
-      await unpackArchive(readTar(readArchive(node.source, { signal })), directory, {
+      await unpackArchive(readTar(readArchive(path, { signal })), directory, {
         owner: this.#owner,
         canMakeDevices,
         ...(signal === undefined ? {} : { signal }),
@@ -111,14 +148,12 @@ export class FileCopier {
       if (!(error instanceof LktError) || !['ARCHIVE_INVALID', 'UNSUPPORTED'].includes(error.code))
         throw error;
       const { position } = this.#step;
-      const message = `${fromRaw(source)} cannot be unpacked: ${error.message}`;
+      const message = `${shown} cannot be unpacked: ${error.message}`;
       throw sourceError(error.code, this.#file, position, message, {
         cause: error,
         fix: 'use COPY, or ADD --unpack=false, to have the archive itself in the image',
       });
     }
-    const after = new Context([{ path: source, source: node.source }]);
-    if ((await after.contentDigest(source, signal)) !== expected) throw changed(source);
   }
 
   /** Modes, owners, times and attributes are as in the tree, unless flags say otherwise. */

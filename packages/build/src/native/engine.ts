@@ -6,6 +6,7 @@ import { Context } from '../context.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
 import { layersOf, planRequest } from '../request-plan.ts';
+import { fetchRemoteFiles } from '../remote-files.ts';
 import { SecretFinder } from '../secret-finder.ts';
 import { type Credentials, readCredentials } from '../secrets.ts';
 import { StepCache } from '../step-cache.ts';
@@ -50,6 +51,7 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
   const work = async (): Promise<BuildOutcome> => {
     const credentials = await readCredentials(plan, job.file, request);
     refuseSecretConfig(config, credentials);
+    await fetchRemoteFiles(plan, job.file, request.name, around);
     return runJob(job, around, memo, credentials);
   };
   const { chain, steps } = await (job.noCache

@@ -101,7 +101,7 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   async copy(parent: Chain, work: CopyWork, options: LayerOptions): Promise<StepRecord> {
-    const { job, context, signal, isRoot } = this.#parts;
+    const { job, context, store, signal, isRoot } = this.#parts;
     const { step, from, isDirectory, parts } = work;
     const tree = from === undefined ? undefined : new HostTree(await this.#mountLower(from));
     return this.#layer(parent, step, options, async ({ root }) => {
@@ -114,6 +114,7 @@ export class OverlayExecutor implements StepExecutor {
         // What one part makes may change where a path of the next one leads.
         const copier = new FileCopier(root, step, job.file, signal);
         if ('archive' in part) await copier.unpack(context, part.archive, isRoot);
+        else if ('remote' in part) await copier.addRemote(store, part.remote, isRoot);
         else await copier.copyContext(context, part);
       }
     });

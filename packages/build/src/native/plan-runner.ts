@@ -301,6 +301,11 @@ export class PlanRunner {
     const { context } = this.#parts;
     const digests: string[] = [];
     for (const part of parts) {
+      if ('remote' in part) {
+        const { digest, target, unpacked } = part.remote;
+        digests.push(`remote ${digest} ${target} ${unpacked ?? '-'}`);
+        continue;
+      }
       if (!('archive' in part)) {
         digests.push(await context.digest(part, this.#signal));
         continue;

@@ -1,6 +1,7 @@
 import { type LktError, type Position, sourceError } from '@lkt/core';
 import { formatPlatform } from '@lkt/oci';
 import type { CopyStep, RunStep, StagePlan } from '../dockerfile/steps.ts';
+import { checkRemote } from '../remote-files.ts';
 import { thisMachine } from '../this-machine.ts';
 import { isEmulated } from './emulation.ts';
 import type { Job } from './job.ts';
@@ -15,7 +16,7 @@ export function refuseUnsupported(job: Job): void {
   for (const stage of job.plan.stages) {
     for (const step of stage.steps) {
       if (step.kind === 'run') refuseRun(job, stage, step, fail);
-      if (step.kind === 'copy' || step.kind === 'add') refuseCopy(step, fail);
+      if (step.kind === 'copy' || step.kind === 'add') refuseCopy(job, step, fail);
     }
   }
 }
@@ -34,7 +35,11 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
     );
   }
   if (step.security === 'insecure')
-    throw fail(step.position, 'RUN --security=insecure is not supported');
+    throw fail(
+      step.position,
+      'RUN --security=insecure is not supported: a command never has rights over the machine that builds',
+      'do without it, or do the step with Docker and use the image it gives',
+    );
   if (step.network === 'host' && !job.network) {
     throw fail(
       step.position,
@@ -48,12 +53,13 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
   }
 }
 
-function refuseCopy(step: CopyStep, fail: Fail): void {
+function refuseCopy(job: Job, step: CopyStep, fail: Fail): void {
+  checkRemote(step, job.file);
   for (const { kind, text, position } of step.sources) {
-    if (kind !== 'path') {
+    if (kind === 'git') {
       throw fail(
         position,
-        `ADD ${text} fetches from the network, which is not supported`,
+        `ADD of a git repository is not supported: ${text}`,
         'fetch it beforehand, and put it into the package',
       );
     }
