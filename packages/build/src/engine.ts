@@ -48,6 +48,11 @@ export interface BuildRequest {
   readonly world?: World;
   /** What each RUN may use. Part of no cache key. */
   readonly limits?: Limits;
+  /**
+   * What runs the commands of RUN: `init` (the default) for lkt's own, `bwrap` for bubblewrap, `runc`, `crun` or the
+   * path of another OCI runtime. The image is the same. Part of no cache key.
+   */
+  readonly executor?: string;
 }
 
 export interface BuildContext {

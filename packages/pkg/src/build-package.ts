@@ -29,6 +29,8 @@ export interface BuildTools {
   readonly secrets?: ReadonlyMap<string, SecretSource>;
   /** Sockets of SSH agents, by id. */
   readonly ssh?: ReadonlyMap<string, string>;
+  /** What runs the commands, as in `BuildRequest`. */
+  readonly executor?: string;
   /** How many processors a build that starts now may keep busy. */
   readonly cpus?: () => number;
 }
@@ -150,7 +152,8 @@ export class PackageBuilder {
     const { platform, recipe, bases } = inputs;
     const item = this.#item;
     if (recipe === undefined) return this.#planDebian(platform);
-    const { store, engine, reporter, signal, cpus, env, limits, secrets, ssh } = this.#tools;
+    const { store, engine, reporter, signal, cpus, env, limits, executor, secrets, ssh } =
+      this.#tools;
     this.#context ??= this.#sources
       .context(item)
       .then((files) => ({ files, tree: new Context(files) }));
@@ -171,6 +174,7 @@ export class PackageBuilder {
       dockerfile: file,
       noCache: noCache || item.disableCache,
       ...(limits !== undefined && { limits }),
+      ...(executor !== undefined && { executor }),
       ...(ssh !== undefined && { ssh }),
     };
     // How many processors are free is known when a build starts, and only a build needs secrets.

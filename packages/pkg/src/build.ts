@@ -24,6 +24,8 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined;
   /** What each RUN may use. */
   readonly limits?: Limits;
+  /** What runs their commands, as in `BuildRequest`. */
+  readonly executor?: string;
   /** Build the targets although they have been built. */
   readonly force?: boolean;
   /** Do every step of the targets anew, if they are built. */

@@ -57,10 +57,14 @@ async function build(
   around: BuildContext,
 ): Promise<Descriptor> {
   const { store, reporter, signal } = around;
-  if (Object.keys(request.limits ?? {}).length > 0) {
-    throw new LktError('UNSUPPORTED', 'limits of RUN are for builds on this machine', {
-      fix: 'leave out --builder, or set limits where that BuildKit runs',
-    });
+  if (Object.keys(request.limits ?? {}).length > 0 || request.executor !== undefined) {
+    throw new LktError(
+      'UNSUPPORTED',
+      'limits and executors of RUN are for builds on this machine',
+      {
+        fix: 'leave out --builder, or set them where that BuildKit runs',
+      },
+    );
   }
   const planned = await planRequest(request, around);
   refuseForeignInputs(planned, request);

@@ -43,6 +43,7 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
     keepLayers: request.keepLayers ?? false,
     ...(request.world === undefined ? {} : { world: request.world }),
     limits: request.limits ?? {},
+    executor: request.executor ?? 'init',
   };
   const memo = new Map<string, Digest>();
   const context = new Context(request.context, { memo });

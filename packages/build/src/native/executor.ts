@@ -192,6 +192,7 @@ export class OverlayExecutor implements StepExecutor {
             network,
             canSetGroups,
             isRoot,
+            executor: job.executor,
             limits: job.limits,
             groups,
             log,

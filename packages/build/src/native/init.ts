@@ -27,11 +27,14 @@ import { flushCompileCache } from 'node:module';
 import { isErrno } from '@lkt/core/errors';
 import { findUser, readAccounts, readShort } from './owners.ts';
 import {
-  CAPABILITIES,
+  MASKED_PATHS,
   NOT_EXECUTABLE,
   NOT_FOUND,
+  CAPABILITIES,
+  READ_ONLY_PATHS,
   type Sandbox,
   type SandboxFailure,
+  thermalThrottles,
 } from './sandbox.ts';
 import { SystemCallError } from './c-library.ts';
 import { makeNode, S_IFCHR } from './special-files.ts';
@@ -125,41 +128,17 @@ function mountKernelFileSystems({ root, files, limits }: Sandbox): void {
   mount('proc', `${root}/proc`, { type: 'proc', flags: restricted });
   if (limits.pidMax !== undefined)
     writeFileSync(`${root}/proc/sys/kernel/pid_max`, String(limits.pidMax));
-  for (const path of ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'])
-    if (existsSync(`${root}/proc/${path}`))
-      bind(`${root}/proc/${path}`, `${root}/proc/${path}`, MS.rdonly | restricted);
+  for (const path of READ_ONLY_PATHS)
+    if (existsSync(root + path)) bind(root + path, root + path, MS.rdonly | restricted);
   mountDev(root, files);
   mountSys(root);
-  const masked = [
-    ...thermalThrottles(root),
-    'proc/acpi',
-    'proc/asound',
-    'proc/interrupts',
-    'proc/kcore',
-    'proc/keys',
-    'proc/latency_stats',
-    'proc/sched_debug',
-    'proc/scsi',
-    'proc/timer_list',
-    'proc/timer_stats',
-    'sys/firmware',
-    'sys/devices/virtual/powercap',
-  ];
-  for (const path of masked) {
-    const target = `${root}/${path}`;
+  for (const path of [...MASKED_PATHS, ...thermalThrottles(`${root}/sys`)]) {
+    const target = root + path;
     if (!existsSync(target)) continue;
     if (statSync(target).isDirectory())
       mount('tmpfs', target, { type: 'tmpfs', flags: MS.rdonly | restricted });
     else bind(`${root}/dev/null`, target, 0);
   }
-}
-
-/** A count for each processor, from which other programs can be told apart; Docker masks them since 28. */
-function thermalThrottles(root: string): string[] {
-  const cpus = 'sys/devices/system/cpu';
-  return (existsSync(`${root}/${cpus}`) ? readdirSync(`${root}/${cpus}`) : [])
-    .filter((name) => /^cpu\d+$/.test(name))
-    .map((name) => `${cpus}/${name}/thermal_throttle`);
 }
 
 function mountSys(root: string): void {

@@ -27,6 +27,8 @@ export interface Job {
   readonly cpus: number;
   readonly keepLayers: boolean;
   readonly world?: World;
+  /** As in `BuildRequest`. */
+  readonly executor: string;
   /** Of each RUN. */
   readonly limits: Limits;
 }

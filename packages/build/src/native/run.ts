@@ -1,10 +1,8 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, statfsSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, statfsSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { release } from 'node:os';
-import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
-import { fileURLToPath } from 'node:url';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import type { RunStep } from '../dockerfile/steps.ts';
@@ -22,6 +20,7 @@ import type { CommandGroup, Cgroups } from './cgroup.ts';
 import { type ExceededLimit, LimitWatch } from './limit-watch.ts';
 import { processors } from './processors.ts';
 import type { Redactor } from './redactor.ts';
+import { complaintOf, type Launch, launch } from './launch.ts';
 import { makePipe } from './syscalls.ts';
 import { hostEnvironment } from './tools.ts';
 
@@ -38,6 +37,8 @@ export interface RunOptions {
   readonly network: 'none' | 'host';
   readonly canSetGroups: boolean;
   readonly isRoot: boolean;
+  /** As in `BuildRequest`. */
+  readonly executor: string;
   readonly limits: Limits;
   readonly groups: Cgroups;
   readonly log: (text: string) => void;
@@ -83,9 +84,7 @@ export async function runCommand(options: RunOptions): Promise<void> {
       limits: withoutGroups(options, group),
       ...(filter === undefined ? {} : { filter }),
     };
-    const description = join(options.directory, 'sandbox.json');
-    writeFileSync(description, JSON.stringify(sandbox));
-    await execute(description, options, group);
+    await execute(launch(options.executor, sandbox, options.directory), options, group);
   } finally {
     group?.remove();
     points.remove();
@@ -127,51 +126,26 @@ function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {
 }
 
 async function execute(
-  description: string,
+  { argv, extra }: Launch,
   options: RunOptions,
   group: CommandGroup | undefined,
 ): Promise<void> {
-  const { step, file, network, signal, limits } = options;
+  const { step, file, signal, limits } = options;
   signal.throwIfAborted();
-  const namespaces = [
-    '--pid',
-    '--mount',
-    '--uts',
-    '--ipc',
-    ...(network === 'none' ? ['--net'] : []),
-  ];
-  const init = fileURLToPath(new URL('init.ts', import.meta.url));
   // One pipe for both keeps the order of what is said.
   const output = makePipe();
   // Whoever kills this process kills all of it: unshare dies with it, the namespace's first process with unshare.
-  const child = spawn(
-    'setpriv',
-    [
-      '--pdeathsig',
-      'KILL',
-      ...processors(limits),
-      'unshare',
-      ...namespaces,
-      '--fork',
-      '--kill-child=KILL',
-      '--',
-      process.execPath,
-      '--no-warnings',
-      init,
-      description,
-    ],
-    {
-      stdio: ['ignore', output.write, output.write, 'pipe'],
-      env: hostEnvironment(options.store),
-      cwd: '/',
-    },
-  );
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...processors(limits), ...argv], {
+    stdio: ['ignore', output.write, output.write, 'pipe', ...extra],
+    env: hostEnvironment(options.store),
+    cwd: '/',
+  });
   const kill = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
   using watch = new LimitWatch(limits, group, child.pid, kill);
   const tail = new Tail(TAIL_LINES);
   const failure: Buffer[] = [];
-  closeSync(output.write);
+  for (const descriptor of [output.write, ...extra]) closeSync(descriptor);
   const decoder = new StringDecoder();
   const show = (text: string): void => {
     if (text === '') return;
@@ -198,7 +172,9 @@ async function execute(
     signal.throwIfAborted();
     const exceeded = watch.finish();
     if (exceeded !== undefined) throw limitError(exceeded, tail.text, options);
+    const complaint = complaintOf(options.directory);
     if (failure.length > 0) throw failureError(Buffer.concat(failure).toString(), step, file);
+    if (status !== 0 && complaint !== '') throw runtimeError(complaint, options);
     if (status !== 0) throw commandError(status, tail.text, options, group);
   } catch (error) {
     signal.throwIfAborted();
@@ -245,6 +221,14 @@ function limitError(exceeded: ExceededLimit, tail: string, options: RunOptions):
     fix: `if that is what it needs, allow it with ${flag}`,
     ...(tail === '' ? {} : { detail: tail }),
   });
+}
+
+function runtimeError(complaint: string, options: RunOptions): LktError {
+  const text = `${placeOf(options)}: the command cannot be started: ${complaint}`;
+  if (/executable file|no such file|permission denied|exec format/i.test(complaint))
+    return new LktError('BUILD_FAILED', text);
+  const fix = 'use --executor init, or see whether the runtime works on this machine';
+  return new LktError('HOST_UNSUPPORTED', text, { fix });
 }
 
 function commandError(

@@ -1,3 +1,5 @@
+import { existsSync, readdirSync } from 'node:fs';
+
 /**
  * What the init of a RUN is told: everything the command gets to see. It is in a file, as JSON.
  */
@@ -58,3 +60,36 @@ export interface SandboxFailure {
 /** The status of a command that cannot be started, as in a shell. */
 export const NOT_FOUND = 127;
 export const NOT_EXECUTABLE = 126;
+
+/** What Docker hides, as it says too much about the machine or leads to it. */
+export const MASKED_PATHS: readonly string[] = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+
+export const READ_ONLY_PATHS: readonly string[] = [
+  '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
+  '/proc/sys',
+  '/proc/sysrq-trigger',
+];
+
+/** A count for each processor, from which other programs can be told apart; Docker masks them since 28. */
+export function thermalThrottles(sys: string): readonly string[] {
+  const cpus = '/devices/system/cpu';
+  const names = existsSync(sys + cpus) ? readdirSync(sys + cpus) : [];
+  return names
+    .filter((name) => /^cpu\d+$/.test(name))
+    .map((name) => `/sys${cpus}/${name}/thermal_throttle`);
+}

@@ -4,13 +4,15 @@ import type { CopyStep, RunStep, StagePlan } from '../dockerfile/steps.ts';
 import { checkRemote } from '../remote-files.ts';
 import { thisMachine } from '../this-machine.ts';
 import { isEmulated } from './emulation.ts';
+import { findExecutor } from './launch.ts';
 import type { Job } from './job.ts';
 
 /**
  * Says at once what a Dockerfile asks for that this engine does not do, rather than in the middle of a build.
- * @throws LktError UNSUPPORTED
+ * @throws LktError UNSUPPORTED, TOOL_MISSING
  */
 export function refuseUnsupported(job: Job): void {
+  findExecutor(job.executor);
   const fail = (position: Position, what: string, fix?: string): LktError =>
     sourceError('UNSUPPORTED', job.file, position, what, fix === undefined ? {} : { fix });
   for (const stage of job.plan.stages) {
@@ -45,6 +47,13 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
       step.position,
       'RUN --network=host needs the network, which this package does not have',
       'write network: true in its build.yml',
+    );
+  }
+  if (job.executor === 'bwrap' && !/^(?:0|root)?(?::(?:0|root))?$/.test(step.user)) {
+    throw fail(
+      step.position,
+      `bubblewrap runs every command as root, and this one is for USER ${step.user}`,
+      'use --executor init, runc or crun',
     );
   }
   for (const { type, position, from } of step.mounts) {

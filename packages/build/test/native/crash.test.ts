@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -30,6 +30,56 @@ test('killed at any time, the next build succeeds, and nothing was left behind',
   expect(built.cached.length).toBeGreaterThan(0);
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 }, 180_000);
+
+test.each(['init', 'bwrap', 'runc', 'crun'])(
+  'with %s, no process, mount or control group stays of a build that is killed or stopped',
+  async (executor) => {
+    using directory = scratch();
+    const store = join(directory.path, 'store');
+    const script = `
+      import { build } from ${JSON.stringify(join(import.meta.dirname, 'fixture.ts'))};
+      const abort = new AbortController();
+      process.on('SIGTERM', () => abort.abort(new Error('stopped')));
+      const [, store, executor] = process.argv;
+      const onEvent = ({ kind, text }) => kind === 'log' && process.stdout.write(text);
+      const text = 'FROM base\\nRUN echo begun; (setsid sleep 985 &); sleep 985\\n';
+      await build(store, text, { executor, onEvent, signal: abort.signal }).catch(() => undefined);
+      process.exit(0);
+    `;
+    for (const [signal, waits] of [
+      ['SIGKILL', true],
+      ['SIGTERM', true],
+      ['SIGKILL', false],
+      ['SIGTERM', false],
+    ] as const) {
+      const node = ['--no-warnings', '--input-type=module', '-e', script, store, executor];
+      const child = spawn(process.execPath, node, { stdio: ['ignore', 'pipe', 'ignore'] });
+      const end = once(child, 'exit');
+      if (waits) await Promise.race([once(child.stdout, 'data'), end]);
+      else await sleep(300 + Math.random() * 600);
+      child.kill(signal);
+      await end;
+      await eventually(() => leftovers(store).length === 0 && groups().length === 0);
+    }
+    await build(store, 'FROM base\nRUN true\n', { executor });
+    expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+  },
+  180_000,
+);
+
+/** Control groups in which a process sleeps for ever as those above do, and those without a process. */
+function groups(): string[] {
+  return readdirSync('/sys/fs/cgroup', { recursive: true })
+    .map(String)
+    .filter((name) => /lkt-[0-9a-f]{12}-\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(join('/sys/fs/cgroup', name, 'cgroup.procs'), 'utf8') === '';
+      } catch {
+        return false;
+      }
+    });
+}
 
 /** The kernel takes a moment to end what depended on a killed process. */
 async function eventually(holds: () => boolean): Promise<void> {

@@ -355,3 +355,19 @@ test('processes a command leaves behind end with it', async () => {
   await said('(setsid sleep 986 &) ; true');
   expect(leftovers(store)).toEqual([]);
 });
+
+test('an executor that is not installed is an error before anything runs', async () => {
+  const error = await failure('FROM base\nRUN false\n', { executor: 'youki' });
+  expect(error).toMatchObject({ code: 'TOOL_MISSING', fix: expect.stringContaining('youki') });
+});
+
+test.each(['runc', 'crun'])(
+  '%s says what cannot be started, and how a command ended',
+  async (executor) => {
+    const missing = await failure('FROM base\nRUN ["/missing"]\n', { executor });
+    expect(missing.message).toMatch(/^Dockerfile:2:1: RUN .* cannot be started: .*\/missing/);
+    expect(missing.code).toBe('BUILD_FAILED');
+    const ended = await failure('FROM base\nRUN echo why; exit 3\n', { executor });
+    expect(ended).toMatchObject({ message: expect.stringMatching(/status 3$/), detail: 'why' });
+  },
+);

@@ -85,6 +85,28 @@ test('owners and devices are as BuildKit makes them', async () => {
   expect(starts(built.diffIds)).toEqual(OWNERS);
 }, 60_000);
 
+test.each(['bwrap', 'runc', 'crun', '/usr/bin/crun'])(
+  'by %s: the same layers',
+  async (executor) => {
+    using directory = scratch();
+    const context = join(directory.path, 'context');
+    writeTortureContext(context);
+    const store = join(directory.path, 'store');
+    const options = { context: contextOf(context), executor };
+    expect(starts((await build(store, TORTURE, options)).diffIds)).toEqual(FINAL_STAGE);
+    const owners = build(store, TORTURE_OWNERS, options);
+    if (executor !== 'bwrap') expect(starts((await owners).diffIds)).toEqual(OWNERS);
+    else {
+      await expect(owners).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+        message: expect.stringMatching(/^Dockerfile:\d+:1: bubblewrap .* USER joe/) as string,
+        fix: expect.stringContaining('runc') as string,
+      });
+    }
+  },
+  180_000,
+);
+
 const PERTURBED = [
   ['env', 'TZ=Asia/Tokyo', 'LANG=de_DE.UTF-8', 'HOME=/nowhere', 'SOURCE_DATE_EPOCH=7'],
   ['prlimit', '--nofile=256', '--stack=1048576', '--core=0'],
@@ -93,17 +115,26 @@ const PERTURBED = [
   ['sh', '-c', 'umask 077; exec "$@"', 'sh'],
 ].flat();
 
-const WORLDS: readonly { readonly name: string; readonly argv: readonly string[] }[] = [
+const WORLDS: readonly {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly executor?: string;
+}[] = [
   { name: 'another umask, time zone, locale, host name, limits, processors', argv: PERTURBED },
   {
     name: 'a user without privileges',
     argv: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
   },
+  ...['bwrap', 'runc', 'crun'].map((executor) => ({
+    name: `a user without privileges, by ${executor}`,
+    argv: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+    executor,
+  })),
 ];
 
 test.each(WORLDS)(
   '$name: the same image',
-  async ({ argv }) => {
+  async ({ argv, executor = 'init' }) => {
     using directory = scratch();
     const context = join(directory.path, 'elsewhere', 'checkout');
     mkdirSync(join(directory.path, 'elsewhere'));
@@ -113,7 +144,15 @@ test.each(WORLDS)(
     const [program = '', ...flags] = argv;
     const { status, stdout, stderr } = spawnSync(
       program,
-      [...flags, process.execPath, '--no-warnings', script, join(directory.path, 'store'), context],
+      [
+        ...flags,
+        process.execPath,
+        '--no-warnings',
+        script,
+        join(directory.path, 'store'),
+        context,
+        executor,
+      ],
       { cwd: '/', encoding: 'utf8' },
     );
     expect(stderr).toBe('');

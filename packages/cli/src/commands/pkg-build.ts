@@ -71,6 +71,11 @@ export class PkgBuild extends LktCommand {
       summary:
         'treat what they use as if it had been named too: print it, check it, build it again',
     }),
+    executor: Flags.string({
+      summary:
+        'what runs the commands of RUN: init, the default, is built in; bwrap, runc, crun or the path of another OCI runtime',
+      helpValue: 'NAME',
+    }),
     force: Flags.boolean({ summary: 'build them although they are built' }),
     jobs: Flags.integer({
       summary: 'how many packages are built at once; by default as many as there are processors',
@@ -148,6 +153,7 @@ export class PkgBuild extends LktCommand {
       limits,
       secrets,
       ssh,
+      ...(flags.executor === undefined ? {} : { executor: flags.executor }),
       ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       ...(platforms === undefined ? {} : { platforms }),
     });

@@ -57,6 +57,41 @@ export function seccompFilter(
   return encode(load(ARCHITECTURE, program));
 }
 
+/** The same as an OCI runtime takes it: runtime-spec, config-linux.md, "Seccomp". */
+export function seccompProfile(machine: string, capabilities: readonly number[]): unknown {
+  if (machine !== 'x64' && machine !== 'arm64') return undefined;
+  const names = GROUPS.filter(
+    ({ capability, machine: only }) =>
+      (only === undefined || only === machine) &&
+      (capability === undefined || capabilities.includes(capability)),
+  ).flatMap(({ table }) =>
+    table
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ', 1)[0]),
+  );
+  return {
+    defaultAction: 'SCMP_ACT_ERRNO',
+    defaultErrnoRet: EPERM,
+    architectures:
+      machine === 'x64'
+        ? ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32']
+        : ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM'],
+    syscalls: [
+      { names, action: 'SCMP_ACT_ALLOW' },
+      { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
+      allow('clone', 'SCMP_CMP_MASKED_EQ', NAMESPACES),
+      allow('socket', 'SCMP_CMP_NE', AF_VSOCK),
+      ...PERSONALITIES.map((value) => allow('personality', 'SCMP_CMP_EQ', value)),
+    ],
+  };
+}
+
+function allow(name: string, op: string, value: number): unknown {
+  const args = [{ index: 0, value, valueTwo: 0, op }];
+  return { names: [name], action: 'SCMP_ACT_ALLOW', args };
+}
+
 /** Numbers from `start` to the start of the next have one answer. */
 interface Range {
   readonly start: number;
@@ -119,11 +154,14 @@ function conditions(capabilities: readonly number[]): ReadonlyMap<string, Progra
   ]);
 }
 
+const PERSONALITIES = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+const AF_VSOCK = 40;
 /** CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET */
-const withoutNamespaces = load(argument(0), ifAnySet(0x7e02_0000, FORBID, ALLOW));
+const NAMESPACES = 0x7e02_0000;
+const withoutNamespaces = load(argument(0), ifAnySet(NAMESPACES, FORBID, ALLOW));
 
 /** AF_VSOCK leads to the host of a virtual machine, whatever the network namespace. The kernel looks at 32 bits. */
-const withoutMachineSockets = load(argument(0), ifEqual(40, FORBID, ALLOW));
+const withoutMachineSockets = load(argument(0), ifEqual(AF_VSOCK, FORBID, ALLOW));
 
 /** PER_LINUX and PER_LINUX32, with UNAME26 or without; and the question which it is. */
 const somePersonalities = load(
@@ -132,10 +170,7 @@ const somePersonalities = load(
     0,
     load(
       argument(0),
-      [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff].reduce<Program>(
-        (others, value) => ifEqual(value, ALLOW, others),
-        FORBID,
-      ),
+      PERSONALITIES.reduce<Program>((others, value) => ifEqual(value, ALLOW, others), FORBID),
     ),
     FORBID,
   ),

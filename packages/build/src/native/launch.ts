@@ -1,0 +1,137 @@
+import { accessSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isErrno, LktError } from '@lkt/core';
+import { bubblewrapArguments } from './bubblewrap.ts';
+import { rootlessIdError, runtimeConfig } from './oci-runtime.ts';
+import { limitFlags } from './resource-limits.ts';
+import type { Sandbox } from './sandbox.ts';
+import { findOnPath } from './tools.ts';
+
+/** What to start for a sandbox, by a program that starts another. */
+export interface Launch {
+  readonly argv: readonly string[];
+  /** Open files it gets as descriptors from 4. */
+  readonly extra: readonly number[];
+}
+
+/** Debian's packages. */
+const PACKAGES: Readonly<Record<string, string>> = { bwrap: 'bubblewrap' };
+
+/**
+ * The program that an executor is; undefined for lkt's own.
+ * @throws LktError TOOL_MISSING
+ */
+export function findExecutor(name: string): string | undefined {
+  if (name === 'init') return undefined;
+  const path = name.includes('/') ? executable(name) : findOnPath(name);
+  if (path !== undefined) return path;
+  throw new LktError('TOOL_MISSING', `there is no ${name} to run commands with`, {
+    fix: `install ${PACKAGES[name] ?? name}, or leave out --executor`,
+  });
+}
+
+function executable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.X_OK);
+    return path;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** @param directory where files for it can be made */
+export function launch(executor: string, sandbox: Sandbox, directory: string): Launch {
+  const program = findExecutor(executor);
+  const network = sandbox.network === 'none' ? ['--net'] : [];
+  if (program === undefined) {
+    const description = join(directory, 'sandbox.json');
+    writeFileSync(description, JSON.stringify(sandbox));
+    const init = fileURLToPath(new URL('init.ts', import.meta.url));
+    const command = [process.execPath, '--no-warnings', init, description];
+    const namespaces = ['--pid', '--mount', '--uts', '--ipc', ...network];
+    return {
+      argv: ['unshare', ...namespaces, '--fork', '--kill-child=KILL', '--', ...command],
+      extra: [],
+    };
+  }
+  if (executor === 'bwrap') {
+    const open = (name: string, content: string | Buffer): number => {
+      const path = join(directory, name);
+      writeFileSync(path, content, { mode: 0o600 });
+      return openSync(path, 'r');
+    };
+    const { filter, argv, limits } = sandbox;
+    // Not as words, which all users of the machine may read: a secret can be among the variables.
+    const words = bubblewrapArguments(sandbox, directory).map((word) => `${word}\0`);
+    const extra = [open('arguments', words.join(''))];
+    if (filter !== undefined) extra.push(open('filter', Buffer.from(filter, 'base64')));
+    const command = ['prlimit', ...limitFlags(limits), program, '--args', '4', '--', ...argv];
+    return { argv: inGroups(sandbox, ':', command), extra };
+  }
+  const missing = rootlessIdError(sandbox);
+  if (missing !== undefined) throw missing;
+  writeFileSync(join(directory, 'config.json'), runtimeConfig(sandbox, directory), { mode: 0o600 });
+  const name = program.slice(program.lastIndexOf('/') + 1);
+  const flags = name === 'crun' ? ['--cgroup-manager=disabled'] : ['--rootless=true'];
+  const log = ['--log', join(directory, 'log')];
+  const command = ['--root', join(directory, 'state'), ...log, ...flags, 'run', '--bundle'];
+  return {
+    argv: inGroups(sandbox, name === 'crun' ? HIDDEN : UNTOUCHED, [
+      program,
+      ...command,
+      directory,
+      'lkt',
+    ]),
+    extra: [],
+  };
+}
+
+/** crun refuses a machine with both versions of control groups, and needs none. */
+const HIDDEN = 'mount -t tmpfs none /sys/fs/cgroup';
+/** runc puts a command into groups of its own, but where it may not. */
+const UNTOUCHED = 'mount -o remount,bind,ro=recursive /sys/fs/cgroup';
+
+/**
+ * A command in a pid namespace, with which all of it ends, and in control groups.
+ * @param prepare what a shell does before
+ */
+function inGroups(
+  { groups, limits }: Sandbox,
+  prepare: string,
+  command: readonly string[],
+): readonly string[] {
+  const most =
+    limits.pidMax === undefined ? ':' : `echo ${limits.pidMax} > /proc/sys/kernel/pid_max`;
+  const enter = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit; shift; done; shift';
+  const script = `${enter}; ${most} && ${prepare} && exec "$@"`;
+  return [
+    'unshare',
+    '--pid',
+    '--mount',
+    '--cgroup',
+    '--fork',
+    '--kill-child=KILL',
+    '--mount-proc',
+    '--',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    ...groups,
+    '--',
+    ...command,
+  ];
+}
+
+/** Why a runtime could not start a command: the end of its log, '' when there is nothing in it. */
+export function complaintOf(directory: string): string {
+  try {
+    const lines = readFileSync(join(directory, 'log'), 'utf8').trim().split('\n');
+    return lines.findLast((line) => /error|not|fail/i.test(line)) ?? '';
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return '';
+    throw error;
+  }
+}
