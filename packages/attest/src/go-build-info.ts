@@ -19,6 +19,8 @@ interface GoModule {
   readonly version: string;
   /** `h1:…` of go.sum. */
   readonly sum?: string;
+  /** Where it was compiled from, when go.mod replaces it by a directory: then its version says nothing. */
+  readonly directory?: string;
 }
 
 /** debug/buildinfo: starts the blob, which is 32 bytes and two strings behind them. */
@@ -106,8 +108,16 @@ function parseModuleInfo(text: string): Omit<GoBuildInfo, 'goVersion'> {
     else if (key === 'mod') main = module;
     else if (key === 'dep') modules.push(module);
     else if (key === 'build') settings.push(line.slice('build\t'.length));
-    else if (key === '=>' && modules.length > 0) modules[modules.length - 1] = module;
-    else if (key === '=>') main = module;
+    else if (key === '=>') {
+      const replaced = modules.pop() ?? main;
+      const isDirectory = /^[./]/.test(first);
+      const what =
+        isDirectory && replaced !== undefined
+          ? { path: replaced.path, version: '', directory: first }
+          : module;
+      if (replaced === main) main = what;
+      else modules.push(what);
+    }
   }
   return {
     ...(path === undefined ? {} : { path }),
@@ -130,7 +140,14 @@ export function goContent(info: GoBuildInfo, path: string): Content {
         version: info.goVersion.replace(/^go/, '').split(' ')[0] ?? '',
       }),
       ...info.modules.map((module) =>
-        goComponent(module, module.sum === undefined ? '' : `go.sum ${module.sum}`),
+        goComponent(
+          module,
+          module.directory === undefined
+            ? module.sum === undefined
+              ? ''
+              : `go.sum ${module.sum}`
+            : `compiled from ${module.directory}`,
+        ),
       ),
     ],
   };

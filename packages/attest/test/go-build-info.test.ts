@@ -123,7 +123,10 @@ test('says what `go version -m` says of a real program', async () => {
     [info?.main?.path, info?.main?.version],
   ]);
   // The replacement is what was compiled.
-  expect(fields('=>').map(([, path]) => path)).toEqual(info?.modules.map(({ path }) => path));
+  expect(fields('=>').map(([, path]) => path)).toEqual(
+    info?.modules.map(({ directory }) => directory),
+  );
+  expect(fields('dep').map(([, path]) => path)).toEqual(info?.modules.map(({ path }) => path));
   expect(fields('build').map(([, setting]) => setting)).toEqual(info?.settings);
   expect(info?.settings).toContain('-trimpath=true');
 }, 120_000);

@@ -7,7 +7,7 @@ import type { SourceHash } from './source-hash.ts';
 import type { Package } from './workspace.ts';
 
 /** Raised by whatever changes the documents of an unchanged build. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** The documents beside an image; each is the manifest of a referrer. */
 export interface Attestations {
@@ -29,6 +29,8 @@ export interface AttestedImage {
   readonly contextDigest?: Digest;
   /** Of a package of .debs. */
   readonly lock?: DebianLock;
+  /** Once it is attested. The store may have others, of other builds that gave the same image. */
+  readonly sbom?: Descriptor;
 }
 
 export interface AttestedPackage {
@@ -64,7 +66,18 @@ export class Attester {
   }
 
   async attest(work: AttestedPackage): Promise<PackageAttestations> {
-    for (const image of work.images) this.#known.set(image.descriptor.digest, image);
+    const attestations = await this.#attest(work);
+    for (const [index, image] of work.images.entries()) {
+      const sbom = attestations.images[index]?.sbom;
+      this.#known.set(image.descriptor.digest, {
+        ...image,
+        ...(sbom === undefined ? {} : { sbom }),
+      });
+    }
+    return attestations;
+  }
+
+  async #attest(work: AttestedPackage): Promise<PackageAttestations> {
     const note = noteFile(this.#store, 'records', recordKey(work));
     const found = await this.#read(note);
     if (found !== undefined) return found;

@@ -192,7 +192,8 @@ export class AttestationWriter {
   }
 
   async #contents(image: Digest): ReturnType<KnownImage['contents']> {
-    const [sbom] = await findAttestations(this.#store, image, 'sbom');
+    const sbom =
+      this.#known.get(image)?.sbom ?? (await findAttestations(this.#store, image, 'sbom'))[0];
     if (sbom === undefined) return undefined;
     return contentsOf(parseSpdx(await readAttestation(this.#store, sbom)));
   }

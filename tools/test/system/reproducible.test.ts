@@ -34,6 +34,28 @@ test('everything built anew, elsewhere, by someone else, is the same', () => {
   expect(here.lines.filter((line) => line.startsWith('lkt/')).length).toBeGreaterThan(10);
 });
 
+test('the SBOM names what was copied out of images, and what Go linked', () => {
+  const path = join(dir, 'here', 'sshd-sbom.spdx.json');
+  const { packages } = JSON.parse(readFileSync(path, 'utf8')) as {
+    readonly packages: readonly { readonly SPDXID: string; readonly name: string }[];
+  };
+  const names = packages.map(({ name }) => name);
+  const debs = packages.filter(({ SPDXID }) => SPDXID.startsWith('SPDXRef-deb-'));
+  expect(debs.map(({ name }) => name.replace(/^linux-image-.*/, 'linux-image'))).toEqual([
+    'busybox',
+    'dropbear-bin',
+    'libc6',
+    'libcrypt1',
+    'libgmp10',
+    'libtomcrypt1',
+    'libtommath1',
+    'linux-image',
+    'zlib1g',
+  ]);
+  for (const name of ['stdlib', 'github.com/opencontainers/runc', 'golang.org/x/sys', 'lkt/sshd'])
+    expect(names).toContain(name);
+});
+
 test('neither needs 200 MB of memory', () => {
   expect(here.peakMiB).toBeGreaterThan(20);
   expect(here.peakMiB).toBeLessThan(190);
@@ -73,10 +95,10 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
   let peakMiB = 0;
   for (const name of EXAMPLES) {
     const config = join(checkout, `examples/${name}.yml`);
-    const built = await lkt(['build', '--dir', out, config], { ...options, env });
+    const built = await lkt(['build', '--sbom', '--dir', out, config], { ...options, env });
     expect(built.status, built.stderr).toBe(0);
     peakMiB = Math.max(peakMiB, built.peakMiB);
-    for (const part of ['kernel', 'initrd.img', 'cmdline'])
+    for (const part of ['kernel', 'initrd.img', 'cmdline', 'sbom.spdx.json'])
       lines.push(`${sha256(join(out, `${name}-${part}`))} ${name}-${part}`);
   }
   const { stdout } = await lkt(['env', '--json'], { ...options, env });
