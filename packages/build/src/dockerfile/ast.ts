@@ -205,6 +205,8 @@ export interface Directives {
 export interface Warning {
   readonly position: Position;
   readonly text: string;
+  /** The check of BuildKit that says the same, where there is one: what `# check=` names. */
+  readonly rule?: string;
 }
 
 export interface Dockerfile {

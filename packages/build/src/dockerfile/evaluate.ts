@@ -1,5 +1,6 @@
 import type { ContainerConfig, Platform } from '@lkt/oci';
 import type { Dockerfile, Warning } from './ast.ts';
+import { checkedWarnings } from './checks.ts';
 import { globalVariables, PROXY_ARGS, WordReader } from './scope.ts';
 import { SourceText } from './source-text.ts';
 import { StageEvaluator, type StageState } from './stage-evaluator.ts';
@@ -54,7 +55,7 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
     stages.push(plan);
   }
   warnings.push(...unusedArgs(dockerfile, options.buildArgs));
-  return { stages, target: target.stage.index, warnings };
+  return { stages, target: target.stage.index, warnings: checkedWarnings(dockerfile, warnings) };
 }
 
 function unusedArgs(

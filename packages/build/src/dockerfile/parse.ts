@@ -78,6 +78,7 @@ function warningsOf(syntax: FileSyntax, source: SourceText): readonly Warning[] 
   const blank = syntax.blankContinuations.map((offset) => ({
     position: source.position(offset),
     text: 'a blank line stands inside an instruction that goes on after it',
+    rule: 'NoEmptyContinuation',
   }));
   return [...broken, ...blank];
 }

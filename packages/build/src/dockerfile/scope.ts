@@ -65,6 +65,7 @@ export class WordReader {
     this.#warnings.push({
       position: place.position,
       text: `the variable ${name} is not set, so nothing takes its place`,
+      rule: 'UndefinedVar',
     });
   }
 }

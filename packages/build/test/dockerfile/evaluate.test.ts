@@ -198,6 +198,33 @@ describe('config', () => {
   });
 });
 
+describe('# check=', () => {
+  const text = 'FROM scratch\nENV a=$none\nRUN x \\\n\n  y\n';
+  const warned = (check: string): readonly (string | undefined)[] =>
+    build(`# check=${check}\n${text}`).warnings.map(({ rule }) => rule);
+
+  test.each([
+    ['skip=UndefinedVar', ['NoEmptyContinuation']],
+    ['skip=undefinedvar, NoEmptyContinuation', []],
+    ['skip=all;error=true', []],
+    ['error=false', ['NoEmptyContinuation', 'UndefinedVar']],
+    ['experimental=all;skip=Other', ['NoEmptyContinuation', 'UndefinedVar']],
+  ])('%s', (check, rules) => {
+    expect(warned(check)).toEqual(rules);
+  });
+
+  test.each([
+    ['skip=NoEmptyContinuation;error=true', 'Dockerfile:3:7: the variable none is not set'],
+    ['error=maybe', 'Dockerfile:1:9: "maybe" is no value for error'],
+    ['skip', 'Dockerfile:1:9: the directive "check" cannot be understood: skip'],
+    ['skip=a;skip=b', 'Dockerfile:1:9: the directive "check" cannot be understood: skip=b'],
+  ])('%s is an error', (check, message) => {
+    const error = catchError(() => warned(check));
+    expect(error).toMatchObject({ code: 'DOCKERFILE_INVALID' });
+    expect((error as Error).message).toContain(message);
+  });
+});
+
 describe('ONBUILD of the base', () => {
   test('comes right after FROM, and is not handed on', () => {
     const base = {
@@ -326,7 +353,7 @@ RUN --mount=target=src --mount=type=cache,target=$d,from=one,source=x,mode=0700,
       { type: 'tmpfs', target: '/t', size: 2 * 2 ** 20 },
       { type: 'secret', id: 's', target: '/run/secrets/s', required: false },
       { type: 'secret', id: 't', target: undefined, env: 'T' },
-      { type: 'ssh', id: 'default', target: '/run/buildkit/ssh_agent.5', required: true },
+      { type: 'ssh', id: 'default', target: '/run/buildkit/ssh_agent.0', required: true },
       {
         type: 'bind',
         from: { kind: 'image', text: 'busybox' },
@@ -555,10 +582,12 @@ test('warnings', () => {
     {
       position: { line: 2, column: 7 },
       text: 'the variable x is not set, so nothing takes its place',
+      rule: 'UndefinedVar',
     },
     {
       position: { line: 3, column: 6 },
       text: 'the variable z is not set, so nothing takes its place',
+      rule: 'UndefinedVar',
     },
     { position: { line: 1, column: 1 }, text: 'no ARG takes the build argument typo' },
   ]);

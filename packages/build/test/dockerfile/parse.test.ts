@@ -415,6 +415,7 @@ test('warnings', () => {
     {
       position: { line: 4, column: 1 },
       text: 'a blank line stands inside an instruction that goes on after it',
+      rule: 'NoEmptyContinuation',
     },
   ]);
 });
