@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
-import { isErrno } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
 import { byBytes, type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { getAttribute, listAttributes } from './special-files.ts';
 
@@ -90,5 +90,14 @@ export function attributesAt(
   const file = pathAt(directory, path);
   const names = listAttributes(file).filter(isImageAttribute);
   if (names.length === 0) return undefined;
+  // SCHILY.xattr.NAME=value of a PAX header; a name that is not UTF-8 has been replaced.
+  const odd = names.find((name) => name.includes('=') || name.includes('\ufffd'));
+  if (odd !== undefined) {
+    throw new LktError(
+      'BUILD_FAILED',
+      `/${fromRaw(path)} has an extended attribute that no layer can hold: ${JSON.stringify(odd)}`,
+      { fix: 'remove it in the step that sets it, for example with: setfattr -x' },
+    );
+  }
   return new Map(names.toSorted(byBytes).map((name) => [name, getAttribute(file, name)]));
 }
