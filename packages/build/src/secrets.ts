@@ -1,8 +1,10 @@
 import { lstatSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isErrno, LktError, type SourceFile, sourceError } from '@lkt/core';
+import type { NewImageConfig } from '@lkt/oci';
 import type { BuildPlan, ResolvedMount } from './dockerfile/steps.ts';
 import type { BuildRequest, SecretSource } from './engine.ts';
+import { SecretFinder } from './secret-finder.ts';
 
 /** As in BuildKit. */
 const MAX_SECRET = 500 * 1024;
@@ -46,6 +48,18 @@ export async function readCredentials(
     }
   }
   return { secrets, ssh };
+}
+
+/**
+ * What the image says of itself is for everyone to read.
+ * @throws LktError BUILD_FAILED when a secret is in it
+ */
+export function refuseSecretConfig(config: NewImageConfig, { secrets }: Credentials): void {
+  const id = new SecretFinder(secrets).find(Buffer.from(JSON.stringify(config)));
+  if (id === undefined) return;
+  throw new LktError('BUILD_FAILED', `the secret "${id}" would be in the config of the image`, {
+    fix: 'do not give it as an ARG, ENV, LABEL or argument of a command',
+  });
 }
 
 function mountsOf(plan: BuildPlan): readonly ResolvedMount[] {

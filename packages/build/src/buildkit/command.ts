@@ -8,11 +8,15 @@ import { CONTEXT, DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
 /** Times as in every image of lkt, in layers that are tar archives; nothing beside the image. */
 const OUTPUT = `type=oci,tar=false,dest=${RESULT},compression=uncompressed,force-compression=true,rewrite-timestamp=true`;
 
-/** The words of the command that builds, for the directory that `stageInputs` filled. */
+/**
+ * The words of the command that builds, for the directory that `stageInputs` filled.
+ * @param credentials words that name secrets and agents, and hold none
+ */
 export function buildCommand(
   builder: Builder,
   planned: RequestPlan,
   request: BuildRequest,
+  credentials: readonly string[] = [],
 ): readonly string[] {
   const images = [...contextNames(planned)].map(([key, name]) => {
     const image = planned.images.get(key);
@@ -38,6 +42,7 @@ export function buildCommand(
       ['--local', `context=${CONTEXT}`, '--local', `dockerfile=${DOCKERFILE_DIR}`],
       images.length === 0 ? [] : ['--oci-layout', `images=${LAYOUT}`],
       options.flatMap((option) => ['--opt', option]),
+      credentials,
       imports.flatMap((cache) => ['--import-cache', cache]),
       exports.flatMap((cache) => ['--export-cache', cache]),
       ['--output', OUTPUT],
@@ -54,6 +59,7 @@ export function buildCommand(
       `${name}=oci-layout://${LAYOUT}@${digest}`,
     ]),
     args.flatMap((arg) => ['--build-arg', arg]),
+    credentials,
     imports.flatMap((cache) => ['--cache-from', cache]),
     exports.flatMap((cache) => ['--cache-to', cache]),
     ['--output', OUTPUT, '--file', `${DOCKERFILE_DIR}/Dockerfile`, CONTEXT],

@@ -4,9 +4,12 @@ import { type Descriptor, formatPlatform, type Layer, type Platform, writeImage 
 import { imageKey, type StagePlan } from '../dockerfile/steps.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
+import { SecretFinder } from '../secret-finder.ts';
+import { readCredentials, refuseSecretConfig } from '../secrets.ts';
 import { layersOf, planRequest, type RequestPlan } from '../request-plan.ts';
 import { type Builder, builderFor, parseBuilders } from './address.ts';
 import { runClient } from './client.ts';
+import { stageCredentials } from './credentials.ts';
 import { buildCommand } from './command.ts';
 import { importLayers } from './import-layers.ts';
 import { BuildProgress, type FailedStep } from './progress.ts';
@@ -69,16 +72,22 @@ async function build(
   const planned = await planRequest(request, around);
   refuseForeignInputs(planned, request);
   const { platform, labels } = request;
+  const config = imageMetadata(planned.target, labels);
+  const credentials = await readCredentials(planned.plan, request.dockerfile, request);
+  refuseSecretConfig(config, credentials);
+  const finder = new SecretFinder(credentials.secrets);
   const base = baseLayers(planned, planned.target);
   await using directory = await store.tempDir();
   await stageInputs(directory.path, planned, request, around);
-  const progress = new BuildProgress(new VertexNames(request.name, planned), reporter);
-  const command = buildCommand(builder, planned, request);
+  const handed = await stageCredentials(directory.path, credentials, request);
+  const progress = new BuildProgress(new VertexNames(request.name, planned), reporter, finder);
+  const command = buildCommand(builder, planned, request, handed.words);
   const cwd = directory.path;
-  if (!(await runClient(builder, command, { cwd, environment, progress, signal })))
+  const variables = { ...environment, ...handed.variables };
+  if (!(await runClient(builder, command, { cwd, environment: variables, progress, signal })))
     throw stepError(request.dockerfile, progress.failed, progress.complaint);
-  const layers = await importLayers(store, join(cwd, RESULT), { base, platform, signal });
-  return writeImage(store, { config: imageMetadata(planned.target, labels), layers, platform });
+  const layers = await importLayers(store, join(cwd, RESULT), { base, platform, finder, signal });
+  return writeImage(store, { config, layers, platform });
 }
 
 /** The layers of the image that a stage is FROM, at last. */

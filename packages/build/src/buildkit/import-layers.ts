@@ -11,8 +11,11 @@ import {
   openStore,
   parseIndex,
   type Platform,
+  readTar,
   type Store,
 } from '@lkt/oci';
+import { findLeak } from '../native/secret-scan.ts';
+import type { SecretFinder } from '../secret-finder.ts';
 
 /**
  * Takes the layers of an image that BuildKit wrote as an OCI layout into the store, compressed as lkt compresses. Each
@@ -20,7 +23,7 @@ import {
  *
  * The layers of the base are the store's own. BuildKit may have changed the times in them, and says so with other
  * digests (moby/buildkit, docs/build-repro.md): the changes above them are the same.
- * @throws LktError IMAGE_INVALID, DIGEST_MISMATCH, and what the store throws
+ * @throws LktError IMAGE_INVALID, DIGEST_MISMATCH, BUILD_FAILED (a secret in a layer), and what the store throws
  */
 export async function importLayers(
   store: Store,
@@ -28,10 +31,13 @@ export async function importLayers(
   {
     base,
     platform,
+    finder,
     signal,
   }: {
     readonly base: readonly Layer[];
     readonly platform: Platform;
+    /** Of secrets, which no layer may hold. */
+    readonly finder: SecretFinder;
     readonly signal: AbortSignal | undefined;
   },
 ): Promise<readonly Layer[]> {
@@ -48,6 +54,16 @@ export async function importLayers(
   for (const [index, descriptor] of manifest.layers.entries()) {
     const diffId = diffIds[index];
     if (diffId === undefined || index < base.length) continue;
+    if (!finder.isEmpty) {
+      const entries = readTar(decompressLayer(descriptor, from.read(descriptor)));
+      const leak = await findLeak(entries, finder, signal);
+      if (leak !== undefined)
+        throw new LktError(
+          'BUILD_FAILED',
+          `the secret "${leak.id}" would be in the image, in ${leak.where}`,
+          { fix: 'do not write it where it stays after its RUN' },
+        );
+    }
     const archive = checked(decompressLayer(descriptor, from.read(descriptor)), diffId);
     const blob = await store.write(gzip(archive), {}, signal);
     layers.push({ diffId, descriptor: layerDescriptor(blob) });

@@ -1,5 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import { LktError, type Reporter } from '@lkt/core';
+import { Redactor } from '../native/redactor.ts';
+import { SecretFinder } from '../secret-finder.ts';
 import type { Step } from '../dockerfile/steps.ts';
 import { type Piece, parseStatus, type Transfer, type Vertex } from './solve-status.ts';
 import type { VertexMeaning, VertexNames } from './vertex-names.ts';
@@ -28,6 +30,7 @@ export interface FailedStep {
 export class BuildProgress {
   readonly #names: Pick<VertexNames, 'meaning'>;
   readonly #reporter: Reporter;
+  readonly #finder: SecretFinder;
   /** By the digest of the vertex. One step may be several. */
   readonly #vertexes = new Map<string, State>();
   readonly #states = new Map<string, State>();
@@ -35,8 +38,14 @@ export class BuildProgress {
   #other = '';
   #pending = '';
 
-  constructor(names: Pick<VertexNames, 'meaning'>, reporter: Reporter) {
+  /** @param finder of secrets, which are taken out of logs */
+  constructor(
+    names: Pick<VertexNames, 'meaning'>,
+    reporter: Reporter,
+    finder: SecretFinder = new SecretFinder(new Map()),
+  ) {
     this.#names = names;
+    this.#finder = finder;
     this.#reporter = reporter;
   }
 
@@ -46,7 +55,8 @@ export class BuildProgress {
 
   /** The end of what was not progress: messages of the program. */
   get complaint(): string {
-    return this.#other.trim();
+    const redactor = new Redactor(this.#finder);
+    return (redactor.add(this.#other) + redactor.end()).trim();
   }
 
   /** A line of what the program writes: buildctl and buildx spread an object over many, or write one a line. */
@@ -87,6 +97,7 @@ export class BuildProgress {
     const isStep = state.step !== undefined;
     // What is sent is shown when something is: most builds send nothing.
     if (isStep && (started != null || completed != null)) this.#start(state);
+    if (error !== '' || (completed != null && state.started)) this.#say(state, state.log.end());
     if (error !== '') {
       state.ended = true;
       if (state.started) this.#reporter.emit({ kind: 'failed', id: state.id });
@@ -121,8 +132,12 @@ export class BuildProgress {
   #log({ vertex, data }: Piece): void {
     const state = this.#vertexes.get(vertex);
     if (state === undefined) return;
-    const text = state.log.add(Buffer.from(data, 'base64'));
-    if (state.started && !state.ended) this.#reporter.emit({ kind: 'log', id: state.id, text });
+    this.#say(state, state.log.add(Buffer.from(data, 'base64')));
+  }
+
+  #say(state: State, text: string): void {
+    if (text !== '' && state.started && !state.ended)
+      this.#reporter.emit({ kind: 'log', id: state.id, text });
   }
 
   #start(state: State): void {
@@ -138,7 +153,13 @@ export class BuildProgress {
     if (meaning === undefined) return undefined;
     let state = this.#states.get(meaning.id);
     if (state === undefined) {
-      state = { ...meaning, log: new Log(), parts: new Map(), started: false, ended: false };
+      state = {
+        ...meaning,
+        log: new Log(this.#finder),
+        parts: new Map(),
+        started: false,
+        ended: false,
+      };
       this.#states.set(meaning.id, state);
     }
     this.#vertexes.set(digest, state);
@@ -153,10 +174,23 @@ function sum(numbers: readonly number[]): number {
 /** Text of a log that comes in pieces of bytes, and its end. */
 class Log {
   readonly #decoder = new StringDecoder();
+  readonly #redactor: Redactor;
   text = '';
 
+  constructor(finder: SecretFinder) {
+    this.#redactor = new Redactor(finder);
+  }
+
   add(piece: Buffer): string {
-    const text = this.#decoder.write(piece);
+    return this.#keep(this.#redactor.add(this.#decoder.write(piece)));
+  }
+
+  /** What waited for more. */
+  end(): string {
+    return this.#keep(this.#redactor.end());
+  }
+
+  #keep(text: string): string {
     this.text = (this.text + text).slice(-KEPT);
     return text;
   }

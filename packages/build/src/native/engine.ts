@@ -1,14 +1,13 @@
 import { realpath } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type Digest, LktError, type ProgressEvent } from '@lkt/core';
-import { type Descriptor, type NewImageConfig, writeImage } from '@lkt/oci';
+import { type Descriptor, writeImage } from '@lkt/oci';
 import { Context } from '../context.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
 import { layersOf, planRequest } from '../request-plan.ts';
 import { fetchRemoteFiles } from '../remote-files.ts';
-import { SecretFinder } from '../secret-finder.ts';
-import { type Credentials, readCredentials } from '../secrets.ts';
+import { type Credentials, readCredentials, refuseSecretConfig } from '../secrets.ts';
 import { StepCache } from '../step-cache.ts';
 import type { Job } from './job.ts';
 import { LayerDirs } from './layer-dirs.ts';
@@ -95,15 +94,6 @@ async function fromCache(
   const chain = await runner.run();
   for (const event of events) reporter.emit(event);
   return { chain, steps: runner.results };
-}
-
-/** What the image says of itself is for everyone to read. */
-function refuseSecretConfig(config: NewImageConfig, { secrets }: Credentials): void {
-  const id = new SecretFinder(secrets).find(Buffer.from(JSON.stringify(config)));
-  if (id === undefined) return;
-  throw new LktError('BUILD_FAILED', `the secret "${id}" would be in the config of the image`, {
-    fix: 'do not give it as an ARG, ENV, LABEL or argument of a command',
-  });
 }
 
 async function runJob(

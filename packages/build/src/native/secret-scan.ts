@@ -10,12 +10,12 @@ export interface Leak {
 
 /** The first secret in the entries of a layer: in a name, a link, an attribute, or the content of a file. */
 export async function findLeak(
-  entries: Iterable<EntryWithContent>,
+  entries: Iterable<EntryWithContent> | AsyncIterable<EntryWithContent>,
   finder: SecretFinder,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<Leak | undefined> {
-  for (const entry of entries) {
-    signal.throwIfAborted();
+  for await (const entry of entries) {
+    signal?.throwIfAborted();
     const named = finder.find(Buffer.from(entry.path, 'latin1'));
     if (named !== undefined) {
       const directory = fromRaw(parentPath(entry.path));

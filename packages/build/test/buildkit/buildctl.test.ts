@@ -1,10 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LktError, type ProgressEvent } from '@lkt/core';
 import { openStore, writeIndex } from '@lkt/oci';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildkitEngine, type Engine, nativeEngine } from '../../src/index.ts';
+import { buildkitEngine, type Engine, nativeEngine, type SecretSource } from '../../src/index.ts';
 import { build, contextOf, scratch } from '../native/fixture.ts';
 import { TORTURE, writeTortureContext } from '../native/torture.ts';
 import { buildctl, type Listening, listenForBuildctl } from './buildctl.ts';
@@ -123,6 +124,59 @@ async function failing(
     ),
   };
 }
+
+const SECRET = 'hunter2+hunter2/hunter2';
+
+test.each<Way>(['tcp', 'buildx'])(
+  'through %s a secret is a file for its command, and is in no log and no image',
+  async (way) => {
+    using place = scratch();
+    const path = join(place.path, 'a secret, "quoted"');
+    writeFileSync(path, SECRET);
+    const secrets = new Map<string, SecretSource>([
+      ['file', { kind: 'file', path }],
+      ['variable', { kind: 'env', value: `${SECRET}!` }],
+    ]);
+    const text = `FROM base
+RUN --mount=type=secret,id=file,required --mount=type=secret,id=variable cat /run/secrets/*; wc -c < /run/secrets/variable > /size-${way}
+RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
+`;
+    const ours = await build(join(place.path, 'ours'), text, { secrets });
+    const store = join(place.path, 'theirs');
+    const theirs = await build(store, text, { secrets, engine: engine(way) });
+    expect(theirs.descriptor).toEqual(ours.descriptor);
+    expect(theirs.log).toBe('******');
+    const leaking = `FROM base\nRUN --mount=type=secret,id=file cat /run/secrets/file > /kept-${way}\n`;
+    await expect(build(store, leaking, { secrets, engine: engine(way) })).rejects.toMatchObject({
+      code: 'BUILD_FAILED',
+      message: `the secret "file" would be in the image, in /kept-${way}`,
+    });
+    const missing = 'FROM base\nRUN --mount=type=secret,id=none,required true\n';
+    await expect(build(store, missing, { engine: engine(way) })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'Dockerfile:2:5: the secret "none" is not given',
+    });
+  },
+  120_000,
+);
+
+test('an agent is reached, and its socket is where the native engine has it', async () => {
+  using place = scratch();
+  const socket = join(place.path, 'agent');
+  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  try {
+    await expect.poll(() => existsSync(socket)).toBe(true);
+    const text =
+      'FROM base\nRUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && echo "$SSH_AUTH_SOCK" > /where\n';
+    const ssh = new Map([['default', socket]]);
+    const ours = await build(join(place.path, 'ours'), text, { ssh });
+    const theirs = await build(join(place.path, 'theirs'), text, { ssh, engine: engine('tcp') });
+    expect(theirs.descriptor).toEqual(ours.descriptor);
+  } finally {
+    agent.kill();
+    await once(agent, 'exit');
+  }
+}, 60_000);
 
 test('a build through buildctl that is interrupted ends at once and leaves nothing', async () => {
   using place = scratch();

@@ -189,7 +189,6 @@ test.each([
 });
 
 test.each([
-  ['RUN --mount=type=secret,id=s true', 'RUN --mount=type=secret is not supported'],
   ['RUN --network=host true', 'needs the network'],
   ['ADD https://example.invalid/x /x', 'fetches from the network'],
 ])('%s is refused before anything is asked of a builder', async (line, message) => {
