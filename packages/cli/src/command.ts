@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { LktError, type Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Command, Errors, Flags } from '@oclif/core';
@@ -10,6 +11,7 @@ import {
 } from './environment.ts';
 import { abortOnInterrupt } from './interrupt.ts';
 import type { Display } from './progress/display.ts';
+import type { KeptLogs } from './progress/kept-logs.ts';
 import { usageError } from './usage.ts';
 
 /** What every command accepts. */
@@ -53,6 +55,7 @@ export abstract class LktCommand extends Command {
   };
 
   #display: Display | undefined;
+  #logs: KeptLogs | undefined;
 
   /** Starts what the command runs in. Call once, after the flags are known to be right. */
   protected async begin(flags: CommonFlags): Promise<Session> {
@@ -64,14 +67,17 @@ export abstract class LktCommand extends Command {
     const { openDisplay } = await import('./progress/open.ts');
     const display = openDisplay(mode, process.stderr, () => performance.now());
     this.#display = display;
-    const signal = abortOnInterrupt(() => display.close(false));
     const cacheDir = cacheSetting(flags.cache, environment).value;
+    const { KeptLogs } = await import('./progress/kept-logs.ts');
+    const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), display);
+    this.#logs = logs;
+    const signal = abortOnInterrupt(() => display.close(false));
     return {
       environment,
       cacheDir,
       openStore: async () => (await import('@lkt/oci')).openStore(cacheDir),
       findStore: async () => findStore(cacheDir),
-      reporter: display,
+      reporter: logs,
       signal,
     };
   }
@@ -81,18 +87,40 @@ export abstract class LktCommand extends Command {
     this.#display?.close(false);
   }
 
-  protected override catch(error: Error): Promise<never> {
-    // The end of a log that is in the error need not be shown twice.
-    this.#display?.close(!(error instanceof LktError && error.detail !== undefined));
-    const exit = error instanceof Errors.ExitError;
-    const ours = error instanceof Errors.CLIError && !exit;
-    return Promise.reject(ours ? usageError(error, this.ctor) : error);
+  protected override async catch(error: Error): Promise<never> {
+    const shown = await this.#withLog(error);
+    // The log that is in the error need not be shown twice.
+    this.#display?.close(!(shown instanceof LktError && shown.detail !== undefined));
+    const exit = shown instanceof Errors.ExitError;
+    const ours = shown instanceof Errors.CLIError && !exit;
+    throw ours ? usageError(shown, this.ctor) : shown;
+  }
+
+  /** The error with the log of the step that failed, instead of the end of it that a library keeps. */
+  async #withLog(error: Error): Promise<Error> {
+    const log = this.#logs?.failed;
+    if (!(error instanceof LktError) || error.code !== 'BUILD_FAILED' || log === undefined)
+      return error;
+    const { describeLog } = await import('./progress/kept-logs.ts');
+    const { code, message, fix, cause } = error;
+    return new LktError(code, message, {
+      ...(cause === undefined ? {} : { cause }),
+      ...(fix === undefined ? {} : { fix }),
+      detail: describeLog(log),
+    });
   }
 
   protected override finally(): Promise<void> {
     this.#display?.close(false);
+    this.#logs?.close();
     return Promise.resolve();
   }
+}
+
+/** `20260102-030405-PID`: sorts by time, and is of this process. */
+function stamp(): string {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+  return `${time}-${process.pid}`;
 }
 
 async function findStore(dir: string): Promise<Store | undefined> {

@@ -4,6 +4,7 @@ import { Errors, flush, run, settings } from '@oclif/core';
 import packageJson from '../package.json' with { type: 'json' };
 import { commands } from './commands.ts';
 import { commandLine } from './global-flags.ts';
+import { printableJson } from './printable.ts';
 import { errorJson, exitCodeOf, render } from './report.ts';
 import { unknownCommand } from './usage.ts';
 
@@ -28,7 +29,7 @@ try {
   const error = unknown ? unknownCommand(argv, Object.keys(commands)) : thrown;
   const text = render(error);
   if (asksForJson(argv)) {
-    if (text !== '') process.stdout.write(`${JSON.stringify(errorJson(error), null, 2)}\n`);
+    if (text !== '') process.stdout.write(`${printableJson(errorJson(error), 2)}\n`);
   } else if (text !== '') {
     process.stderr.write(`${text}\n`);
   }

@@ -1,10 +1,15 @@
+import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ProgressEvent } from '@lkt/core';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Display } from '../src/progress/display.ts';
 import { jsonDisplay } from '../src/progress/json.ts';
+import { describeLog, KeptLogs } from '../src/progress/kept-logs.ts';
 import { plainDisplay } from '../src/progress/plain.ts';
 import { quietDisplay } from '../src/progress/quiet.ts';
 import { ttyDisplay } from '../src/progress/tty.ts';
+import { cut, widthOf } from '../src/progress/width.ts';
 import { Terminal } from './terminal.ts';
 
 beforeEach(() => {
@@ -123,6 +128,175 @@ test('tty: without steps nothing is written, so that a console may be there', ()
   vi.advanceTimersByTime(5000);
   display.close(false);
   expect(screen.writes).toBe(0);
+});
+
+const tree: readonly (ProgressEvent | number)[] = [
+  { kind: 'total', packages: 3 },
+  { kind: 'start', id: 'package lkt/init', title: 'lkt/init' },
+  { kind: 'done', id: 'package lkt/init', cached: true },
+  { kind: 'start', id: 'package lkt/go', title: 'lkt/go' },
+  { kind: 'start', id: 'package lkt/sshd', title: 'lkt/sshd' },
+  { kind: 'start', id: 'lkt/go:0/1', title: '[0 1/2] COPY a /' },
+  { kind: 'done', id: 'lkt/go:0/1', cached: true },
+  { kind: 'start', id: 'lkt/sshd:0/1', title: '[0 1/1] RUN make' },
+  { kind: 'start', id: 'lkt/go:0/2', title: '[0 2/2] RUN go build' },
+  { kind: 'log', id: 'lkt/go:0/2', text: 'compiling\n' },
+  1000,
+];
+
+test('tty: packages, their steps below them, and how many are done', () => {
+  const screen = new Terminal(60, 24);
+  const display = ttyDisplay(screen, clock);
+  run(display, tree);
+  vi.advanceTimersByTime(100);
+  expect(screen.text).toBe(
+    [
+      '  lkt/init                                 cached',
+      '  1/3 packages, 1 steps, 1 of them cached              1.0s',
+      '  lkt/go                                               1.0s',
+      '    [0 2/2] RUN go build                               1.0s',
+      '      compiling',
+      '  lkt/sshd                                             1.0s',
+      '    [0 1/1] RUN make                                   1.0s',
+    ].join('\n'),
+  );
+  run(display, [
+    { kind: 'done', id: 'lkt/go:0/2', cached: false },
+    { kind: 'done', id: 'package lkt/go', cached: false },
+    { kind: 'failed', id: 'lkt/sshd:0/1' },
+  ]);
+  display.close(false);
+  expect(screen.text).toBe(
+    [
+      '  lkt/init                                 cached',
+      '  lkt/go [0 2/2] RUN go build                          1.1s',
+      '  lkt/go                                   built       1.1s',
+      '  lkt/sshd [0 1/1] RUN make                failed      1.1s',
+    ].join('\n'),
+  );
+});
+
+test('tty: more steps than lines', () => {
+  const screen = new Terminal(60, 8);
+  const display = ttyDisplay(screen, clock);
+  for (let i = 0; i < 9; i += 1)
+    display.emit({ kind: 'start', id: `package p${i}`, title: `p${i}` });
+  vi.advanceTimersByTime(200);
+  const lines = screen.text.split('\n');
+  expect(lines).toHaveLength(6);
+  expect(lines.at(-1)).toBe('  and 4 more');
+  display.close(false);
+});
+
+test('tty: a terminal that becomes narrower, and characters that take two columns', () => {
+  const screen = new Terminal(80, 24);
+  const display = ttyDisplay(screen, clock);
+  display.emit({ kind: 'start', id: 'x', title: '名前'.repeat(30) });
+  vi.advanceTimersByTime(200);
+  expect(screen.text).toMatch(/^ {2}(名前)+名?… +0\.\ds$/);
+  vi.advanceTimersByTime(500);
+  expect(screen.ups).toBe(1);
+  screen.columns = 40;
+  vi.advanceTimersByTime(500);
+  expect(screen.ups).toBe(2);
+  display.close(false);
+});
+
+test.each([
+  ['abc', 3],
+  ['名前', 4],
+  ['e\u0301', 1],
+  ['🚀', 2],
+  ['é…', 2],
+])('%s is %i columns wide', (text, width) => {
+  expect(widthOf(text)).toBe(width);
+  expect(widthOf(cut(`${text}${text}`, width))).toBeLessThanOrEqual(width);
+});
+
+test('plain: a package says how many steps it had, and how far the run is', () => {
+  const screen = new Terminal(200, 24);
+  const display = plainDisplay(screen, clock);
+  run(display, tree);
+  run(display, [
+    { kind: 'done', id: 'lkt/go:0/2', cached: false },
+    { kind: 'done', id: 'package lkt/go', cached: false },
+  ]);
+  display.close(false);
+  const lines = screen.text.split('\n');
+  expect(lines).toContain('lkt/init: cached [1/3]');
+  expect(lines).toContain('lkt/go:0/2: | compiling');
+  expect(lines.at(-1)).toBe('lkt/go: done 1.0s, 2 steps, 1 of them cached [2/3]');
+});
+
+test('json: nothing that a terminal would act on', () => {
+  const lines: string[] = [];
+  const display = jsonDisplay({ write: (text) => lines.push(text) }, clock);
+  const text = 'a\u001b[31m\u009b31m\u007f\u202eb\u2066';
+  display.emit({ kind: 'log', id: 'x', text });
+  const line = lines.join('').trimEnd();
+  expect(line).toMatch(/^[\x20-\x7e]+$/);
+  expect(JSON.parse(line)).toMatchObject({ text });
+});
+
+function failing(lines: number): readonly ProgressEvent[] {
+  return [
+    { kind: 'start', id: 'package lkt/a', title: 'lkt/a' },
+    { kind: 'start', id: 'lkt/a:0/1', title: 'RUN a' },
+    { kind: 'log', id: 'lkt/a:0/1', text: 'fine\n' },
+    { kind: 'done', id: 'lkt/a:0/1', cached: false },
+    { kind: 'start', id: 'lkt/a:../x', title: 'RUN b' },
+    ...Array.from({ length: lines }, (_, index): ProgressEvent => ({
+      kind: 'log',
+      id: 'lkt/a:../x',
+      text: `line ${index + 1}\u001b[2J\n`,
+    })),
+    { kind: 'start', id: 'lkt/b:0/1', title: 'RUN c' },
+    { kind: 'log', id: 'lkt/b:0/1', text: 'stopped' },
+    { kind: 'failed', id: 'lkt/a:../x' },
+    { kind: 'failed', id: 'lkt/b:0/1' },
+    { kind: 'failed', id: 'package lkt/a' },
+  ];
+}
+
+describe('logs of steps that fail', () => {
+  test('are kept whole in a file, and the last lines are shown', async () => {
+    vi.useRealTimers();
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-logs-'));
+    const passed: ProgressEvent[] = [];
+    const logs = new KeptLogs(join(dir.path, 'logs'), 'now', {
+      emit: (event) => void passed.push(event),
+    });
+    for (const event of failing(300)) logs.emit(event);
+    logs.close();
+    expect(passed).toEqual(failing(300));
+    const names = await readdir(join(dir.path, 'logs'));
+    expect(names).toEqual(['now-lkt-a-x.log']);
+    const text = await readFile(join(dir.path, 'logs/now-lkt-a-x.log'), 'utf8');
+    expect(text.split('\n')).toHaveLength(301);
+    expect(text).not.toContain('\u001b');
+    const failed = logs.failed === undefined ? '' : describeLog(logs.failed);
+    expect(failed.split('\n')).toHaveLength(202);
+    expect(failed).toMatch(/^ {2}\| \(100 lines before that\)\n {2}\| line 101\n/);
+    expect(failed).toContain(`line 300\n  | (all 300 lines: ${join(dir.path, 'logs')}`);
+  });
+
+  test('are shown also where no file can be written', () => {
+    const logs = new KeptLogs('/dev/null/logs', 'now', { emit: () => undefined });
+    for (const event of failing(1)) logs.emit(event);
+    expect(logs.failed).toMatchObject({ title: 'RUN b', lines: ['line 1'], path: undefined });
+  });
+
+  test('of long ago go away', async () => {
+    vi.useRealTimers();
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-logs-'));
+    for (let time = 1000; time < 1060; time += 1) {
+      const logs = new KeptLogs(dir.path, String(time), { emit: () => undefined });
+      for (const event of failing(1)) logs.emit(event);
+    }
+    const names = await readdir(dir.path);
+    expect(names.length).toBeLessThanOrEqual(52);
+    expect(names.some((name) => name.startsWith('1059'))).toBe(true);
+  });
 });
 
 test('json: the events, each on its line', () => {

@@ -1,17 +1,21 @@
 import type { Screen } from '../src/progress/display.ts';
 
-/** A terminal that knows what the displays use: `\r`, `\n`, cursor up, erase below, hide and show the cursor. */
+/** A terminal that knows what the displays use: `\r`, `\n`, cursor up, erase the rest of the line or all below, hide and show the cursor. */
 export class Terminal implements Screen {
-  readonly columns: number;
+  columns: number;
   readonly rows: number;
   readonly #lines: string[] = [''];
+  readonly #first: number;
   #row = 0;
   #column = 0;
   writes = 0;
+  /** Rows that the cursor went up last. */
+  ups = 0;
   cursor = true;
 
   constructor(columns: number, rows: number) {
     this.columns = columns;
+    this.#first = columns;
     this.rows = rows;
   }
 
@@ -37,10 +41,17 @@ export class Terminal implements Screen {
     } else if (token === '\r') {
       this.#column = 0;
     } else if (token.endsWith('A') && token.length > 1) {
-      this.#row -= Number(token.slice(2, -1));
-      if (this.#row < 0) throw new Error('the cursor went above the first line');
+      this.ups = Number(token.slice(2, -1));
+      this.#row -= this.ups;
+      if (this.#row < 0) {
+        // Lines that were wrapped are one line here.
+        if (this.columns === this.#first) throw new Error('the cursor went above the first line');
+        this.#row = 0;
+      }
     } else if (token.endsWith('J') && token.length > 1) {
       this.#lines.length = this.#row + 1;
+      this.#lines[this.#row] = (this.#lines[this.#row] ?? '').slice(0, this.#column);
+    } else if (token.endsWith('K') && token.length > 1) {
       this.#lines[this.#row] = (this.#lines[this.#row] ?? '').slice(0, this.#column);
     } else if (token.startsWith('\u001b')) {
       if (token.endsWith('l') || token.endsWith('h')) this.cursor = token.endsWith('h');

@@ -1,6 +1,7 @@
 /**
  * What long work says while it goes on. Libraries emit; the CLI draws. A step is named by `id`, unique in a run
- * (`sshd:3/7`), and shown by `title`.
+ * (`lkt/sshd:3/7`), and shown by `title`; one whose id goes on after the name of a package, `NAME:`, is a part of the step
+ * `package NAME`.
  */
 export type ProgressEvent =
   | { readonly kind: 'start'; readonly id: string; readonly title: string }
@@ -15,7 +16,9 @@ export type ProgressEvent =
   | { readonly kind: 'log'; readonly id: string; readonly text: string }
   | { readonly kind: 'done'; readonly id: string; readonly cached: boolean }
   | { readonly kind: 'failed'; readonly id: string }
-  | { readonly kind: 'warning'; readonly text: string };
+  | { readonly kind: 'warning'; readonly text: string }
+  /** How many packages the run is about: steps named `package NAME`. A later one stands for a new start. */
+  | { readonly kind: 'total'; readonly packages: number };
 
 /** Takes progress events. Must not throw and must not block the work. */
 export interface Reporter {

@@ -177,6 +177,7 @@ export class Build {
   /** @throws the first error; what else was going on is ended first */
   async all(): Promise<readonly BuiltPackage[]> {
     let first: { error: unknown } | undefined;
+    this.#options.reporter.emit({ kind: 'total', packages: this.order.length });
     const results = await Promise.allSettled(
       this.order.map((item) =>
         this.built(item).catch((error: unknown) => {

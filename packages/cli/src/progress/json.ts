@@ -1,4 +1,5 @@
 import type { ProgressEvent } from '@lkt/core';
+import { printableJson } from '../printable.ts';
 import type { Clock, Display, Screen } from './display.ts';
 
 /** One JSON object a line: the event, and the seconds since the start. */
@@ -7,7 +8,7 @@ export function jsonDisplay(screen: Screen, clock: Clock): Display {
   return {
     emit(event: ProgressEvent): void {
       const seconds = Math.round(clock() - start) / 1000;
-      screen.write(`${JSON.stringify({ seconds, ...event })}\n`);
+      screen.write(`${printableJson({ seconds, ...event })}\n`);
     },
     close: () => undefined,
   };

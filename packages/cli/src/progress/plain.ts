@@ -1,6 +1,6 @@
 import type { ProgressEvent } from '@lkt/core';
 import { amount, type Clock, type Display, duration, type Screen } from './display.ts';
-import { logLines, Steps } from './steps.ts';
+import { isPackage, labelOf, logLines, type Step, Steps } from './steps.ts';
 
 const PROGRESS_INTERVAL_MS = 5000;
 /** What turns out to be cached within this time is said in one line. */
@@ -22,34 +22,34 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
   return {
     emit(event: ProgressEvent): void {
       const step = steps.apply(event);
-      if (event.kind === 'warning' || step === undefined) {
+      if (event.kind === 'warning' || event.kind === 'total' || step === undefined) {
         if (event.kind === 'warning') say(`warning: ${logLines(event.text).join(' ')}`);
         return;
       }
       if (event.kind !== 'start') sayStart(step.id, event.kind !== 'done' || !event.cached);
-      for (const line of step.fresh) say(`${step.id}: | ${line}`);
+      for (const line of step.fresh) say(`${labelOf(step)}: | ${line}`);
       switch (event.kind) {
         case 'start':
           spoken.set(step.id, clock());
           starting.set(step.id, {
-            line: `${step.id}: ${step.id.endsWith(step.title) ? 'started' : step.title}`,
+            line: `${labelOf(step)}: ${step.id.endsWith(step.title) ? 'started' : step.title}`,
             timer: setTimeout(() => sayStart(step.id, true), START_DELAY_MS).unref(),
           });
           break;
         case 'progress':
           if (clock() - (spoken.get(step.id) ?? 0) < PROGRESS_INTERVAL_MS) break;
           spoken.set(step.id, clock());
-          say(`${step.id}: ${amount(event.current, event.total, event.unit)}`);
+          say(`${labelOf(step)}: ${amount(event.current, event.total, event.unit)}`);
           break;
         case 'log':
           break;
         case 'done':
           say(
-            `${step.id}: ${event.cached ? 'cached' : `done ${duration(clock() - step.started)}`}`,
+            `${labelOf(step)}: ${event.cached ? 'cached' : `done ${duration(clock() - step.started)}`}${countsOf(step, steps)}`,
           );
           break;
         case 'failed':
-          say(`${step.id}: failed after ${duration(clock() - step.started)}`);
+          say(`${labelOf(step)}: failed after ${duration(clock() - step.started)}`);
           break;
       }
     },
@@ -57,4 +57,12 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
       for (const { timer } of starting.values()) clearTimeout(timer);
     },
   };
+}
+
+/** For the end of a package: its steps, and how many packages there are. */
+function countsOf(step: Step, { packages }: Steps): string {
+  if (!isPackage(step)) return '';
+  const cached = step.cached === 0 ? '' : `, ${step.cached} of them cached`;
+  const parts = step.ended === 0 ? '' : `, ${step.ended} steps${cached}`;
+  return packages.total > 1 ? `${parts} [${packages.ended}/${packages.total}]` : parts;
 }

@@ -7,6 +7,13 @@ export interface Step {
   readonly id: string;
   readonly title: string;
   readonly started: number;
+  /** The step it is a part of, if that is known. */
+  readonly parent: Step | undefined;
+  /** Parts of it that have ended. */
+  ended: number;
+  cached: number;
+  /** Lines of its log so far. */
+  lines: number;
   /** The last lines of its log, without control characters. */
   readonly log: string[];
   /** The lines that the last event made whole. */
@@ -19,7 +26,7 @@ export interface Step {
     | undefined;
 }
 
-const LOG_LINES = 60;
+const LOG_LINES = 200;
 /** A line that goes on for longer is cut. */
 const LINE_LENGTH = 8192;
 
@@ -32,9 +39,19 @@ export class Steps {
     this.#clock = clock;
   }
 
-  /** The step an event is about, after the event; undefined for warnings. */
+  /** Packages there are, and those that have ended. */
+  packages = { total: 0, ended: 0 };
+  /** Steps that have ended, packages aside. */
+  ended = 0;
+  cached = 0;
+
+  /** The step an event is about, after the event; undefined for those that are about none. */
   apply(event: ProgressEvent): Step | undefined {
     if (event.kind === 'warning') return undefined;
+    if (event.kind === 'total') {
+      this.packages = { total: event.packages, ended: 0 };
+      return undefined;
+    }
     if (event.kind === 'start') return this.#begin(event.id, event.title);
     const step = this.#steps.get(event.id) ?? this.#begin(event.id, event.id);
     step.fresh = [];
@@ -49,6 +66,7 @@ export class Steps {
         addLog(step, '\n');
         step.state = event.cached ? 'cached' : 'done';
         this.#steps.delete(event.id);
+        this.#count(step);
         break;
       case 'failed':
         addLog(step, '\n');
@@ -66,11 +84,29 @@ export class Steps {
     return [...this.#steps.values()].filter(({ state }) => state === 'failed');
   }
 
+  #count(step: Step): void {
+    const isCached = step.state === 'cached';
+    if (isPackage(step)) {
+      this.packages.ended += 1;
+      return;
+    }
+    this.ended += 1;
+    if (isCached) this.cached += 1;
+    if (step.parent === undefined) return;
+    step.parent.ended += 1;
+    if (isCached) step.parent.cached += 1;
+  }
+
   #begin(id: string, title: string): Step {
+    const colon = id.lastIndexOf(':');
     const step: Step = {
       id,
       title: logLines(title).join(' '),
       started: this.#clock(),
+      parent: colon === -1 ? undefined : this.#steps.get(`${PACKAGE}${id.slice(0, colon)}`),
+      ended: 0,
+      cached: 0,
+      lines: 0,
       log: [],
       fresh: [],
       partial: '',
@@ -87,6 +123,7 @@ function addLog(step: Step, text: string): void {
   const end = all.length > LINE_LENGTH ? all.length : all.lastIndexOf('\n') + 1;
   step.partial = all.slice(end);
   step.fresh = end === 0 ? [] : logLines(all.slice(0, end));
+  step.lines += step.fresh.length;
   step.log.push(...step.fresh);
   if (step.log.length > LOG_LINES) step.log.splice(0, step.log.length - LOG_LINES);
 }
@@ -96,6 +133,17 @@ export function logLines(text: string): readonly string[] {
   return printable(text)
     .split('\n')
     .filter((line) => line !== '');
+}
+
+const PACKAGE = 'package ';
+
+export function isPackage({ id }: Step): boolean {
+  return id.startsWith(PACKAGE);
+}
+
+/** What names a step at the start of a line: the id, of a package its name. */
+export function labelOf(step: Step): string {
+  return printable(isPackage(step) ? step.id.slice(PACKAGE.length) : step.id);
 }
 
 /** How a failing step is shown after the run: its last lines, marked. */

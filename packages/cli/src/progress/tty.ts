@@ -1,40 +1,52 @@
 import { styleText } from 'node:util';
 import type { ProgressEvent } from '@lkt/core';
 import { amount, type Clock, type Display, duration, type Screen } from './display.ts';
-import { failureLog, logLines, type Step, Steps } from './steps.ts';
+import { failureLog, isPackage, logLines, type Step, Steps } from './steps.ts';
+import { cut, fit, widthOf } from './width.ts';
 
 const REDRAW_MS = 100;
 const TICK_MS = 500;
 const LOG_LINES = 4;
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
+const ERASE_LINE = '\u001b[K';
+const ERASE_BELOW = '\u001b[J';
 
 /**
- * What runs is redrawn at the bottom, with the last lines of its log; what has ended stands above and scrolls away.
+ * What runs is redrawn at the bottom: how far the run is, then each package with its steps and the last lines of their
+ * logs. What has ended stands above and scrolls away; steps that were cached are only counted.
  *
- * Draws at most ten times a second. `process.exit` must not be the end without `close`, which shows the cursor again.
+ * Draws at most ten times a second, each time over what was there. `process.exit` must not be the end without `close`,
+ * which shows the cursor again.
  */
 export function ttyDisplay(screen: Screen, clock: Clock): Display {
   const steps = new Steps(clock);
-  let ended = '';
-  let drawnLines = 0;
+  const start = clock();
+  let ended: string[] = [];
+  let drawn: readonly Line[] = [];
   let lastDraw = -REDRAW_MS;
   let pending: NodeJS.Timeout | undefined;
   let closed = false;
 
   const width = (): number => Math.max(20, columnsOf(screen) - 1);
-  const clear = (): string => (drawnLines === 0 ? '' : `\u001b[${drawnLines}A\r\u001b[J`);
+  const back = (): string => {
+    // A terminal that has become narrower has wrapped them.
+    const columns = columnsOf(screen);
+    const rows = drawn.reduce((sum, { text }) => sum + rowsOf(text, columns), 0);
+    return rows === 0 ? '' : `\u001b[${rows}A\r`;
+  };
   const draw = (): void => {
     if (pending !== undefined) clearTimeout(pending);
     pending = undefined;
     lastDraw = clock();
     const room = Math.max(1, (screen.rows ?? 24) - 2);
-    const lines = live(steps.running, clock(), width(), room);
-    if (lines.length + drawnLines === 0 && ended === '') return;
-    const block = lines.map((line) => `${line}\n`).join('');
-    screen.write(`${clear()}${ended}${lines.length > 0 ? HIDE_CURSOR : SHOW_CURSOR}${block}`);
-    ended = '';
-    drawnLines = lines.length;
+    const lines = live(steps, clock(), clock() - start, width(), room);
+    if (lines.length + drawn.length === 0 && ended.length === 0) return;
+    const text = [...ended, ...lines.map(styled)].map((line) => `${line}${ERASE_LINE}\n`).join('');
+    const cursor = lines.length > 0 ? HIDE_CURSOR : SHOW_CURSOR;
+    screen.write(`${back()}${cursor}${text}${ERASE_BELOW}`);
+    ended = [];
+    drawn = lines;
   };
   const soon = (): void => {
     if (closed) return;
@@ -48,9 +60,10 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
       const step = steps.apply(event);
       if (event.kind === 'warning') {
         const mark = styleText('yellow', 'warning:', { stream: process.stderr });
-        ended += `${mark} ${logLines(event.text).join(' ')}\n`;
+        ended.push(`${mark} ${logLines(event.text).join(' ')}`);
       } else if (step !== undefined && step.state !== 'running') {
-        ended += `${finished(step, clock(), width())}\n`;
+        const line = finished(step, clock(), width());
+        if (line !== undefined) ended.push(styled(line));
       }
       soon();
     },
@@ -59,12 +72,23 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
       closed = true;
       clearInterval(tick);
       if (pending !== undefined) clearTimeout(pending);
+      const lines = ended.map((line) => `${line}${ERASE_LINE}\n`).join('');
+      const below = drawn.length > 0 ? `${ERASE_BELOW}${SHOW_CURSOR}` : '';
       const logs = failed ? steps.failed.map(failureLog).join('') : '';
-      const text = `${clear()}${ended}${drawnLines > 0 ? SHOW_CURSOR : ''}${logs}`;
+      const text = `${back()}${lines}${below}${logs}`;
       if (text !== '') screen.write(text);
-      drawnLines = 0;
+      drawn = [];
     },
   };
+}
+
+interface Line {
+  readonly text: string;
+  readonly style?: 'dim' | 'red' | 'bold';
+}
+
+function styled({ text, style }: Line): string {
+  return style === undefined ? text : styleText(style, text, { stream: process.stderr });
 }
 
 /** A terminal that does not know its width says 0. */
@@ -72,46 +96,86 @@ function columnsOf({ columns = 0 }: Screen): number {
   return columns === 0 ? 80 : columns;
 }
 
-/** The lines for what is running, at most `room`: first the logs give way, then the oldest steps. */
+function rowsOf(text: string, columns: number): number {
+  return Math.max(1, Math.ceil(widthOf(text) / columns));
+}
+
+/** The lines for what is running, at most `room`: first the logs give way, then the steps that started last. */
 function live(
-  running: readonly Step[],
+  steps: Steps,
   now: number,
+  elapsed: number,
   width: number,
   room: number,
-): readonly string[] {
+): readonly Line[] {
+  const tree = treeOf(steps.running);
+  if (tree.length === 0) return [];
+  const { packages, ended, cached } = steps;
+  const done = ended === 0 ? '' : `, ${ended} steps, ${cached} of them cached`;
+  const header: readonly Line[] =
+    packages.total > 1
+      ? [
+          {
+            text: row(
+              `${packages.ended}/${packages.total} packages${done}`,
+              0,
+              '',
+              duration(elapsed),
+              width,
+            ),
+            style: 'bold',
+          },
+        ]
+      : [];
+  const space = room - header.length;
+  const shown = tree.length > space ? tree.slice(0, Math.max(0, space - 1)) : tree;
   const perStep = Math.max(
     0,
-    Math.min(LOG_LINES, Math.floor(room / Math.max(1, running.length)) - 1),
+    Math.min(LOG_LINES, Math.floor(space / Math.max(1, shown.length)) - 1),
   );
+  const lines = shown.flatMap(({ step, depth }): Line[] => [
+    { text: row(step.title, depth, progressOf(step), duration(now - step.started), width) },
+    ...(perStep === 0 ? [] : step.log.slice(-perStep)).map((line): Line => ({
+      text: cut(`${'  '.repeat(depth + 2)}${line}`, width),
+      style: 'dim',
+    })),
+  ]);
+  const hidden = tree.length - shown.length;
+  const more: readonly Line[] = hidden === 0 ? [] : [{ text: `  and ${hidden} more` }];
+  return [...header, ...lines, ...more];
+}
+
+/** The steps in the order of their start, each followed by its parts. */
+function treeOf(
+  running: readonly Step[],
+): readonly { readonly step: Step; readonly depth: number }[] {
+  const isPart = (step: Step): boolean =>
+    step.parent !== undefined && running.includes(step.parent);
   return running
+    .filter((step) => !isPart(step))
     .flatMap((step) => [
-      row(step.title, progressOf(step), duration(now - step.started), width),
-      ...(perStep === 0 ? [] : step.log.slice(-perStep)).map((line) =>
-        styleText('dim', cut(`    ${line}`, width), { stream: process.stderr }),
-      ),
-    ])
-    .slice(-room);
+      { step, depth: 0 },
+      ...running.filter(({ parent }) => parent === step).map((part) => ({ step: part, depth: 1 })),
+    ]);
 }
 
 function progressOf({ progress }: Step): string {
   return progress === undefined ? '' : amount(progress.current, progress.total, progress.unit);
 }
 
-function finished(step: Step, now: number, width: number): string {
-  if (step.state === 'cached') return row(step.title, 'cached', '', width);
+/** undefined for what is not worth a line: a step of a package that was cached. */
+function finished(step: Step, now: number, width: number): Line | undefined {
+  const title = step.parent === undefined ? step.title : `${step.parent.title} ${step.title}`;
+  if (step.state === 'cached')
+    return step.parent === undefined ? { text: row(title, 0, 'cached', '', width) } : undefined;
   const time = duration(now - step.started);
-  if (step.state === 'done') return row(step.title, '', time, width);
-  return styleText('red', row(step.title, 'failed', time, width), { stream: process.stderr });
+  if (step.state === 'failed') return { text: row(title, 0, 'failed', time, width), style: 'red' };
+  return { text: row(title, 0, isPackage(step) ? 'built' : '', time, width) };
 }
 
 /** `  title      middle   time`, the title cut to what the others leave. */
-function row(title: string, middle: string, time: string, width: number): string {
+function row(title: string, depth: number, middle: string, time: string, width: number): string {
   const right = `${middle.padEnd(8)} ${time.padStart(7)}`;
   const space = Math.max(8, width - right.length - 3);
-  return `  ${cut(title, space).padEnd(space)} ${right}`.trimEnd();
-}
-
-function cut(text: string, width: number): string {
-  const characters = Array.from(text);
-  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
+  return `  ${fit('  '.repeat(depth) + title, space)} ${right}`.trimEnd();
 }
