@@ -1,6 +1,8 @@
 import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Session } from './command.ts';
 import { builderSetting } from './environment.ts';
+import { imageFetcher } from './registries.ts';
+import type { RegistryFlags } from './registry-flags.ts';
 
 /** The workspace of a directory. */
 export async function workspaceAt(
@@ -17,15 +19,17 @@ export async function workspaceAt(
 
 /**
  * What building packages needs. Nothing of it does anything before a package has to be built.
- * @param flags of the command: BuildKits that do the steps, instead of this machine; a check, which this machine makes
+ * @param flags of the command: BuildKits that do the steps, instead of this machine; a check, which this machine makes;
+ * where images may be pulled from. Without any, nothing is pulled.
  * @throws LktError USAGE_INVALID
  */
 export async function buildTools(
   session: Session,
-  flags: {
+  flags: RegistryFlags & {
     readonly builder?: readonly string[] | undefined;
     readonly check?: boolean;
-  } = {},
+    readonly offline?: boolean;
+  } = { offline: true },
 ): Promise<BuildOptions> {
   const { reporter, signal, environment } = session;
   const builders = flags.check === true ? [] : builderSetting(flags.builder, environment).value;
@@ -40,6 +44,7 @@ export async function buildTools(
       const { LKT_DEBIAN_MIRROR } = environment.variables;
       return findMirror({ env: { LKT_DEBIAN_MIRROR } });
     },
+    ...imageFetcher(session, flags),
     reporter,
     signal,
     env: environment.variables,

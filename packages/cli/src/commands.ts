@@ -1,6 +1,8 @@
 import { Build } from './commands/build.ts';
 import { CacheClean } from './commands/cache-clean.ts';
 import { CacheLs } from './commands/cache-ls.ts';
+import { CachePull } from './commands/cache-pull.ts';
+import { CachePush } from './commands/cache-push.ts';
 import { CacheRm } from './commands/cache-rm.ts';
 import { CacheVerify } from './commands/cache-verify.ts';
 import { Completion } from './commands/completion.ts';
@@ -19,6 +21,8 @@ export const commands = {
   build: Build,
   'cache:clean': CacheClean,
   'cache:ls': CacheLs,
+  'cache:pull': CachePull,
+  'cache:push': CachePush,
   'cache:rm': CacheRm,
   'cache:verify': CacheVerify,
   completion: Completion,

@@ -1,7 +1,8 @@
 import { type Digest, sourceError } from '@lkt/core';
 import { type Descriptor, parsePlatform, type Store, writeIndex } from '@lkt/oci';
 import type { BuiltPackage } from './build.ts';
-import { checkOther, checkPin, inOrder, type ReferenceProblem, samePlatform } from './pins.ts';
+import { checkOther, type FetchImage } from './other-images.ts';
+import { checkPin, inOrder, type ReferenceProblem, samePlatform } from './pins.ts';
 import type { ImageUse, Recipe } from './recipe.ts';
 import type { Package } from './workspace.ts';
 
@@ -17,11 +18,12 @@ export async function basesFor(
   recipe: Recipe,
   used: ReadonlyMap<Package, BuiltPackage>,
   store: Store,
+  fetchImage: FetchImage | undefined,
 ): Promise<ReadonlyMap<string, Digest>> {
   const bases = new Map<string, Digest>();
   for (const use of recipe.uses) {
     const built = use.package && used.get(use.package);
-    const problem = await problemOf(use, built, store);
+    const problem = await problemOf(use, built, store, fetchImage);
     if (problem !== undefined) {
       const { code, message, fix } = problem;
       const { position, length } = use;
@@ -40,8 +42,10 @@ async function problemOf(
   use: ImageUse,
   built: BuiltPackage | undefined,
   store: Store,
+  fetchImage: FetchImage | undefined,
 ): Promise<ReferenceProblem | undefined> {
-  if (built === undefined) return checkOther(use.parsed, store);
+  if (built === undefined)
+    return checkOther(use.parsed, store, [parsePlatform(use.platform)], fetchImage);
   return use.calculated ? undefined : checkPin(use.parsed, built, store);
 }
 

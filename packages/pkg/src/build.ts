@@ -8,6 +8,7 @@ import type { GivenArg } from './build-args.ts';
 import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
 import type { FindMirror } from './debian-package.ts';
 import { type Needed, neededPlatforms } from './needed-platforms.ts';
+import type { FetchImage } from './other-images.ts';
 import { inOrder } from './pins.ts';
 import { readRecipe, type Recipe } from './recipe.ts';
 import { Slots } from './slots.ts';
@@ -20,6 +21,8 @@ export interface BuildOptions {
   readonly store: Store;
   readonly engine: Engine;
   readonly mirror: FindMirror;
+  /** How images come into the store that no package of the workspace gives; by default they do not. */
+  readonly fetchImage?: FetchImage;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
   /** What each RUN may use. */
@@ -232,7 +235,7 @@ export class Build {
     const bases =
       recipe === undefined
         ? new Map<string, Digest>()
-        : await basesFor(recipe, used, this.#options.store);
+        : await basesFor(recipe, used, this.#options.store, this.#options.fetchImage);
     return { platform, recipe, bases };
   }
 

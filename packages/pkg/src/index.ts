@@ -28,3 +28,4 @@ export { showTags, type TagOptions } from './show-tag.ts';
 export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts';
 export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
 export { writeFileWhole } from './write-file.ts';
+export { type FetchImage } from './other-images.ts';

@@ -5,7 +5,6 @@ import {
   formatPlatform,
   formatReference,
   parseIndex,
-  parseReference,
   type Platform,
   type Reference,
   type Store,
@@ -16,7 +15,7 @@ import type { Package } from './workspace.ts';
 
 /** What is wrong with a reference, and what to do about it. */
 export interface ReferenceProblem {
-  readonly code: Extract<LktErrorCode, 'PIN_MISSING' | 'PIN_STALE' | 'NOT_FOUND'>;
+  readonly code: LktErrorCode;
   readonly message: string;
   readonly fix: string;
 }
@@ -110,69 +109,13 @@ function subsets<T>(items: readonly T[]): readonly (readonly T[])[] {
   );
 }
 
-/**
- * Checks a reference to an image that no package of the workspace gives: the store must have it under that name. A
- * digest alone would make any image pass for any other that is in the store.
- */
-export async function checkOther(
-  reference: Reference,
-  store: Store,
-): Promise<ReferenceProblem | undefined> {
-  const { digest } = reference;
-  if (digest === undefined) return missingPin(reference);
-  const text = familiarReference(reference);
-  if (!(await store.has(digest))) {
-    return {
-      code: 'NOT_FOUND',
-      message: `${text} is not in the store, and no package of this workspace gives it`,
-      fix: 'check the name and the digest',
-    };
-  }
-  const others: string[] = [];
-  for (const { reference: name, descriptor } of await store.tags()) {
-    if (!(await leadsTo(store, descriptor, digest))) continue;
-    const named = nameOf(name);
-    if (named === undefined) continue;
-    if (named === familiarReference({ domain: reference.domain, path: reference.path }))
-      return undefined;
-    others.push(named);
-  }
-  const what =
-    others.length === 0
-      ? 'has it under no name'
-      : `has this digest as ${[...new Set(others)].join(', ')}`;
-  return {
-    code: 'NOT_FOUND',
-    message: `${text} is not what it says: the store ${what}`,
-    fix: 'check the name and the digest',
-  };
-}
-
-/** Whether a name of the store stands for this digest: of an index, or of an image in it. */
-async function leadsTo(store: Store, { digest }: Descriptor, wanted: Digest): Promise<boolean> {
-  if (digest === wanted) return true;
-  const manifests = await indexManifests(store, digest);
-  return manifests.some((manifest) => manifest.digest === wanted);
-}
-
-/** The name without tag and digest; other programs may have put anything there. */
-function nameOf(text: string): string | undefined {
-  try {
-    const { domain, path } = parseReference(text);
-    return familiarReference({ domain, path });
-  } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    return undefined;
-  }
-}
-
 export function problemError({ code, message, fix }: ReferenceProblem): LktError {
   return new LktError(code, message, { fix });
 }
 
 const PIN = 'run: lkt pin';
 
-function missingPin(reference: Reference): ReferenceProblem {
+export function missingPin(reference: Reference): ReferenceProblem {
   return {
     code: 'PIN_MISSING',
     message: `${familiarReference(reference)} has no digest`,

@@ -2,10 +2,13 @@ import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package } from './workspace.ts';
 
-const DEFAULT: readonly Platform[] = [{ os: 'linux', architecture: 'amd64' }];
+export const DEFAULT_PLATFORMS: readonly Platform[] = [{ os: 'linux', architecture: 'amd64' }];
 
 /** Whether a package is for one of the platforms. */
-export function isFor({ arches }: Package, wanted: readonly Platform[] = DEFAULT): boolean {
+export function isFor(
+  { arches }: Package,
+  wanted: readonly Platform[] = DEFAULT_PLATFORMS,
+): boolean {
   return wanted.some(({ architecture }) => arches.includes(architecture));
 }
 
@@ -16,7 +19,7 @@ export function isFor({ arches }: Package, wanted: readonly Platform[] = DEFAULT
  */
 export function platformsOf(
   { arches, name }: Package,
-  wanted: readonly Platform[] = DEFAULT,
+  wanted: readonly Platform[] = DEFAULT_PLATFORMS,
 ): readonly Platform[] {
   const platforms = arches.flatMap((arch) => wanted.filter((item) => item.architecture === arch));
   if (platforms.length > 0) return platforms;

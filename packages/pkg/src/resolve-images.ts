@@ -1,7 +1,9 @@
 import type { Digest, LktError } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
 import { Build, type BuildOptions, type BuiltPackage, type BuildReport } from './build.ts';
-import { checkOther, checkPin, problemError, type ReferenceProblem } from './pins.ts';
+import { checkOther } from './other-images.ts';
+import { checkPin, problemError, type ReferenceProblem } from './pins.ts';
+import { DEFAULT_PLATFORMS } from './platforms.ts';
 import type { Package, Workspace } from './workspace.ts';
 
 /** An image that something outside the package graph names, such as an image config. */
@@ -18,7 +20,7 @@ export interface ImageQuery {
 
 /**
  * The digests that references stand for. Packages of the workspace are built and their pins checked; any other image
- * must be in the store.
+ * must be in the store, or come there by `fetchImage`.
  * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND, and what `buildPackages` throws
  */
 export async function resolveImages(
@@ -31,7 +33,8 @@ export async function resolveImages(
   for (const { query, reference, item } of wanted) {
     if (item !== undefined && (reference === undefined || reference.digest !== undefined)) continue;
     if (reference === undefined) continue;
-    fail(query, await checkOther(reference, options.store));
+    const { store, platforms = DEFAULT_PLATFORMS, fetchImage } = options;
+    fail(query, await checkOther(reference, store, platforms, fetchImage));
   }
   const targets = new Set(wanted.flatMap(({ item }) => item ?? []));
   const build = await Build.start(workspace, [...targets], options);

@@ -15,9 +15,9 @@ export interface RegistryOptions extends HttpOptions {
    * to them in http.
    */
   readonly insecure?: readonly string[];
-  /** By registry (`docker.io`), in the order they are asked. */
+  /** By registry (`docker.io`), or `*` for all others, in the order they are asked. */
   readonly mirrors?: Readonly<Record<string, readonly MirrorOptions[]>>;
-  /** Blobs on their way at a time; default 4. */
+  /** Blobs on their way at a time; default 3. */
   readonly concurrency?: number;
   /** Bytes of one request when a blob is pushed in parts; by default it is pushed in one, if the registry lets it. */
   readonly chunkSize?: number;

@@ -73,7 +73,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   return new Client(options);
 }
 
-const CONCURRENCY = 4;
+const CONCURRENCY = 3;
 
 class Client implements Registry {
   readonly #options: RegistryOptions;
@@ -197,7 +197,8 @@ class Client implements Registry {
   /** The mirrors that may answer, and the registry itself, each found out about when it is its turn. */
   #remotes(reference: Reference, isByDigest: boolean): (() => Promise<Remote>)[] {
     const { domain, path } = reference;
-    const mirrors = this.#options.mirrors?.[domain] ?? [];
+    const { mirrors: byDomain = {} } = this.#options;
+    const mirrors = byDomain[domain] ?? byDomain['*'] ?? [];
     return [
       ...mirrors
         .filter(({ resolvesTags }) => isByDigest || resolvesTags === true)

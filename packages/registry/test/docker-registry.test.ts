@@ -44,7 +44,7 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
     using tls = authority();
     await using registry = await startDockerRegistry(options(tls));
     const { env } = await loggedIn(registry.host);
-    const lkt = client({ env, ca: [tls.ca], idle: 20_000 });
+    const lkt = client({ env, ca: [tls.ca] });
     const store = await newStore();
     const index = await newIndex(store, ['linux/amd64', 'linux/arm64']);
     const image = await newImage(store, [3_000_000, 5, 100_000]);
@@ -53,7 +53,7 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
       changed: false,
       bytes: 0,
     });
-    const inParts = client({ env, ca: [tls.ca], chunkSize: 700_000, idle: 20_000 });
+    const inParts = client({ env, ca: [tls.ca], chunkSize: 700_000 });
     await inParts.pushImage(store, image, at(registry, 'app:parts'));
     const mounted = await lkt.pushImage(store, image, at(registry, 'other/app:1'), {
       mountFrom: ['app'],

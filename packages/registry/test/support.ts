@@ -41,7 +41,7 @@ export async function serve(options: TestOptions = {}): Promise<TestRegistry> {
 }
 
 export function client(options: RegistryOptions = {}): Registry {
-  const made = createRegistry({ backoff: [1, 1], idle: 2000, ...options });
+  const made = createRegistry({ backoff: [1, 1], idle: 20_000, ...options });
   onTestFinished(async () => made[Symbol.asyncDispose]());
   return made;
 }

@@ -5,6 +5,7 @@ import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
 import { builderFlags } from '../package-flags.ts';
+import { pullFlags } from '../registry-flags.ts';
 
 const FORMATS = ['kernel+initrd', 'tar'] as const;
 const COMPRESSORS = ['zstd', 'gzip', 'none'] as const;
@@ -32,6 +33,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
   };
   static override flags = {
     ...builderFlags,
+    ...pullFlags,
     name: Flags.string({
       summary: 'what the names of the files start with; by default the name of the last config',
       helpValue: 'NAME',

@@ -23,7 +23,9 @@ export class CacheRm extends LktCommand {
     const removed: string[] = [];
     for (const text of args.image) {
       const wanted = formatReference(parseReference(text));
-      const found = tags.filter((tag) => tag === wanted || tag.startsWith(`${wanted}:`));
+      const found = tags.filter(
+        (tag) => tag === wanted || tag.startsWith(`${wanted}:`) || tag.startsWith(`${wanted}@`),
+      );
       if (found.length === 0) {
         throw new LktError('NOT_FOUND', `${text} is not in the store`, {
           fix: 'see what is: lkt cache ls',

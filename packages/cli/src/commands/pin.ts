@@ -5,6 +5,7 @@ import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
 import { builderFlags } from '../package-flags.ts';
+import { pullFlags } from '../registry-flags.ts';
 
 interface Change {
   readonly file: string;
@@ -27,6 +28,7 @@ FILE is an image config, DIR a package; what these use is pinned with them. With
   };
   static override flags = {
     ...builderFlags,
+    ...pullFlags,
     check: Flags.boolean({ summary: 'change nothing; a stale pin is an error' }),
   };
 

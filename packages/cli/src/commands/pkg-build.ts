@@ -10,6 +10,7 @@ import { secretFlags, sshFlags } from '../credential-flags.ts';
 import { givenArgs } from '../given-args.ts';
 import { limitsOf } from '../limit-flags.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
+import { pullFlags } from '../registry-flags.ts';
 
 interface Built {
   readonly name: string;
@@ -41,6 +42,7 @@ export class PkgBuild extends LktCommand {
   static override flags = {
     ...packageFlags,
     ...builderFlags,
+    ...pullFlags,
     all: Flags.boolean({
       summary: 'every package of the checkout that is for one of the platforms',
     }),

@@ -1,0 +1,75 @@
+import { LktError } from '@lkt/core';
+import { Args, Flags } from '@oclif/core';
+import { LktCommand } from '../command.ts';
+import { registryFlags } from '../registry-flags.ts';
+
+interface Result {
+  readonly reference: string;
+  readonly digest: string;
+  /** Of blobs that were sent. */
+  readonly bytes: number;
+  readonly changed: boolean;
+}
+
+export class CachePush extends LktCommand {
+  static override summary = 'Bring an image of the store to a registry';
+  static override description = `What the registry has is not sent again, so a push that was interrupted goes on. The tag is set last.
+
+Credentials are those of docker, podman and skopeo: log in with one of these.`;
+  static override examples = [
+    '<%= config.bin %> cache push lkt/sshd:1 --as registry.example/lkt/sshd:1',
+  ];
+  static override args = {
+    image: Args.string({ description: 'a reference, as "lkt cache ls" prints it', required: true }),
+  };
+  static override flags = {
+    ...registryFlags,
+    as: Flags.string({
+      summary: 'the name it gets there, if it is another',
+      helpValue: 'REFERENCE',
+      aliases: ['remote-name'],
+    }),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(CachePush);
+    const session = await this.begin(flags);
+    const { familiarReference, formatReference, parseReference } = await import('@lkt/oci');
+    const { openRegistries } = await import('../registries.ts');
+    const { domain, path, tag = 'latest', digest } = parseReference(args.image);
+    const source = digest === undefined ? { domain, path, tag } : { domain, path, digest };
+    const store = await session.findStore();
+    const found = ((await store?.tags()) ?? []).find(({ reference, descriptor }) =>
+      digest === undefined
+        ? reference === formatReference(source)
+        : descriptor.digest === digest && isTagOf(reference, formatReference({ domain, path })),
+    );
+    if (store === undefined || found === undefined) {
+      throw new LktError('NOT_FOUND', `${args.image} is not in the store`, {
+        fix: 'see what is: lkt cache ls',
+      });
+    }
+    const given = flags.as === undefined ? source : parseReference(flags.as);
+    const target =
+      given.tag === undefined && given.digest === undefined ? { ...given, tag: 'latest' } : given;
+    await using registry = await openRegistries(session, flags);
+    const isElsewhere = target.domain !== domain || target.path === path;
+    const { bytes, changed } = await registry.pushImage(store, found.descriptor, target, {
+      signal: session.signal,
+      mountFrom: isElsewhere ? [] : [path],
+    });
+    this.endProgress();
+    const result = {
+      reference: familiarReference(target),
+      digest: found.descriptor.digest,
+      bytes,
+      changed,
+    };
+    this.log(`${result.reference} ${result.digest}${changed ? '' : ' (was there)'}`);
+    return result;
+  }
+}
+
+function isTagOf(reference: string, name: string): boolean {
+  return reference.startsWith(`${name}:`) || reference.startsWith(`${name}@`);
+}

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import type { BuildOptions } from '@lkt/pkg';
+import type { Registry } from '@lkt/registry';
+import type { Session } from './command.ts';
+import type { RegistryFlags } from './registry-flags.ts';
+
+/** Registries as the flags and the environment say to speak to them. */
+export async function openRegistries(session: Session, flags: RegistryFlags): Promise<Registry> {
+  const { environment, reporter } = session;
+  const mirrors = mirrorsOf(flags.mirror ?? []);
+  const ca = await Promise.all(
+    (flags['cert-file'] ?? []).map(async (file) =>
+      certificates(resolve(environment.cwd, file), file),
+    ),
+  );
+  const { createRegistry } = await import('@lkt/registry');
+  return createRegistry({
+    env: environment.variables,
+    ca,
+    insecure: flags['insecure-registry'] ?? [],
+    mirrors,
+    reporter,
+  });
+}
+
+/** Pulls what a build names by digest and the store lacks. Nothing is opened before. */
+export function imageFetcher(
+  session: Session,
+  flags: RegistryFlags & { readonly offline?: boolean },
+): Pick<BuildOptions, 'fetchImage'> {
+  if (flags.offline === true) return {};
+  let opened: Promise<Registry> | undefined;
+  return {
+    fetchImage: async (reference, platforms, isNamed) => {
+      opened ??= openRegistries(session, flags);
+      const registry = await opened;
+      const { signal } = session;
+      const store = await session.openStore();
+      const { domain, path, digest } = reference;
+      const name = { domain, path, digest };
+      // What is in the store by another name is not asked for again, but the registry has to have it by this one.
+      if (!isNamed) await registry.resolve(name, signal);
+      const descriptor = await registry.pullImage(store, name, { platforms, signal });
+      const { formatReference } = await import('@lkt/oci');
+      await store.tag(formatReference(name), descriptor);
+    },
+  };
+}
+
+function mirrorsOf(texts: readonly string[]): Record<string, { url: string }[]> {
+  const mirrors: Record<string, { url: string }[]> = {};
+  for (const text of texts) {
+    const [, registry = '*', url = ''] = /^(?:([^=/]+)=)?(https?:\/\/.+)$/.exec(text) ?? [];
+    if (!URL.canParse(url)) {
+      throw new LktError('USAGE_INVALID', `--mirror ${text} is not the address of a mirror`, {
+        fix: 'write it as docker.io=https://mirror.example',
+      });
+    }
+    (mirrors[registry] ??= []).push({ url });
+  }
+  return mirrors;
+}
+
+async function certificates(path: string, name: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new LktError('NOT_FOUND', `--cert-file ${name} cannot be read`, { cause });
+  });
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new LktError('CONFIG_INVALID', `--cert-file ${name} holds no certificate`, {
+    fix: 'name a file of certificates in PEM form',
+  });
+}
