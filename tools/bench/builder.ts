@@ -62,12 +62,15 @@ try {
 /** Everything is measured cold first, so that all that comes after finds the work done. */
 async function rows(cases: readonly Case[], builders: readonly Builder[]): Promise<Row[]> {
   const found: Row[] = [];
+  if (!values.json) line('', '', 'median ms', 'least–most', 'CPU ms', 'peak MB', 'times lkt');
   for (const item of cases) {
     for (const state of STATES) {
       const subjects = builders.map((builder) => builder(item, state));
       const often = state === 'cold' ? Math.min(runs, 5) : runs;
       const measurements = await measure(subjects, often);
-      found.push(...measurements.map((row) => ({ case: item.name, state, ...row })));
+      const these = measurements.map((row) => ({ case: item.name, state, ...row }));
+      if (!values.json) for (const row of these) rowLine(row, these[0] ?? row);
+      found.push(...these);
     }
   }
   return found;
@@ -79,6 +82,18 @@ function line(...columns: readonly string[]): void {
   process.stdout.write(`${first.padEnd(18)}${second.padEnd(9)}${cells.join('')}\n`);
 }
 
+function rowLine(row: Row, ours: Row): void {
+  line(
+    `${row.case} ${row.state}`,
+    row.name,
+    row.median.toFixed(0),
+    `${row.least.toFixed(0)}–${row.most.toFixed(0)}`,
+    row.processor.toFixed(0),
+    row.memory.toFixed(0),
+    (row.median / ours.median).toFixed(1),
+  );
+}
+
 function report(found: readonly Row[], cases: readonly Case[]): void {
   const each = perCommand(found, cases);
   if (values.json) {
@@ -87,19 +102,6 @@ function report(found: readonly Row[], cases: readonly Case[]): void {
       `${JSON.stringify({ machine, runs, rows: found, perCommand: each }, null, 2)}\n`,
     );
     return;
-  }
-  line('', '', 'median ms', 'least–most', 'CPU ms', 'peak MB', 'times lkt');
-  for (const row of found) {
-    const ours = found.find((other) => other.case === row.case && other.state === row.state);
-    line(
-      `${row.case} ${row.state}`,
-      row.name,
-      row.median.toFixed(0),
-      `${row.least.toFixed(0)}–${row.most.toFixed(0)}`,
-      row.processor.toFixed(0),
-      row.memory.toFixed(0),
-      (row.median / (ours?.median ?? 1)).toFixed(1),
-    );
   }
   for (const { name, milliseconds } of each) line('per RUN', name, milliseconds.toFixed(0));
 }
