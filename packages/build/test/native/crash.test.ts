@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { contextOf, leftovers, scratch, build } from './fixture.ts';
+import { contextOf, leftovers, scratch, build, groups, untilGone } from './fixture.ts';
 import { TORTURE, writeTortureContext } from './torture.ts';
 
 test('killed at any time, the next build succeeds, and nothing was left behind', async () => {
@@ -59,7 +59,8 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
       else await sleep(300 + Math.random() * 600);
       child.kill(signal);
       await end;
-      await eventually(() => leftovers(store).length === 0 && groups().length === 0);
+      await eventually(() => leftovers(store).length === 0);
+      await untilGone(groups);
     }
     await build(store, 'FROM base\nRUN true\n', { executor });
     expect(readdirSync(join(store, 'tmp'))).toEqual([]);
@@ -67,23 +68,9 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
   180_000,
 );
 
-/** Control groups in which a process sleeps for ever as those above do, and those without a process. */
-function groups(): string[] {
-  return readdirSync('/sys/fs/cgroup', { recursive: true })
-    .map(String)
-    .filter((name) => /lkt-[0-9a-f]{12}-\d+$/.test(name))
-    .filter((name) => {
-      try {
-        return readFileSync(join('/sys/fs/cgroup', name, 'cgroup.procs'), 'utf8') === '';
-      } catch {
-        return false;
-      }
-    });
-}
-
 /** The kernel takes a moment to end what depended on a killed process. */
 async function eventually(holds: () => boolean): Promise<void> {
-  for (let wait = 0; wait < 100; wait += 1) {
+  for (let wait = 0; wait < 600; wait += 1) {
     if (holds()) return;
     await sleep(50);
   }

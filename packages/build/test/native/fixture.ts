@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Digest, ProgressEvent } from '@lkt/core';
 import {
   type Descriptor,
@@ -171,4 +172,25 @@ export function leftovers(storeDir: string): string[] {
       }
     });
   return [...mounts, ...processes];
+}
+
+/**
+ * Waits until what is there now has gone. Other builds of this machine have control groups and mounts too, for a
+ * while; and the kernel takes a moment to end what depended on a killed process.
+ */
+export async function untilGone(list: () => readonly string[]): Promise<void> {
+  const before = list();
+  for (let wait = 0; wait < 600; wait += 1) {
+    const now = new Set(list());
+    if (!before.some((item) => now.has(item))) return;
+    await sleep(50);
+  }
+  throw new Error(`something stayed: ${before.join(', ')}`);
+}
+
+/** Control groups for commands of RUN. */
+export function groups(): string[] {
+  return readdirSync('/sys/fs/cgroup', { recursive: true })
+    .map(String)
+    .filter((name) => /lkt-[0-9a-f]{12}-\d+$/.test(name));
 }

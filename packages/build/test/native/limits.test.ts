@@ -3,7 +3,7 @@ import { chownSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
 import type { Limits } from '../../src/index.ts';
-import { build, leftovers, scratch } from './fixture.ts';
+import { build, groups, leftovers, scratch, untilGone } from './fixture.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -68,7 +68,7 @@ test.each<[string, string, Limits, RegExp, string]>([
   });
   await expect(failure).rejects.toThrow(/^Dockerfile:3:1: RUN /);
   expect(leftovers(store)).toEqual([]);
-  expect(groups()).toEqual([]);
+  await untilGone(groups);
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 });
 
@@ -128,10 +128,3 @@ test('where no control group can be made, the kernel has other means', () => {
   expect(lines[1]).toMatch(/^BUILD_FAILED .*status .*each of its processes has 67108864 bytes/);
   expect(lines[2]).toBe('ok');
 });
-
-/** Control groups of lkt. */
-function groups(): string[] {
-  return readdirSync('/sys/fs/cgroup', { recursive: true })
-    .map(String)
-    .filter((name) => /lkt-[0-9a-f]{12}-\d+$/.test(name));
-}
