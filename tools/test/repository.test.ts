@@ -20,6 +20,7 @@ const LAYERS = [
   'http',
   'registry',
   'attest',
+  'sign',
   'debian',
   'build',
   'pkg',
@@ -162,7 +163,7 @@ test('help loads no heavy library', () => {
   const hook = `import { registerHooks } from 'node:module';
 registerHooks({ resolve(specifier, context, next) {
   const found = next(specifier, context);
-  if (/node_modules\\/(undici|@sigstore|koffi|tar|pako|xz-decompress)\\//.test(found.url)) throw new Error('loads ' + specifier);
+  if (/node_modules\\/(undici|@sigstore|@noble|koffi|tar|pako|xz-decompress)\\//.test(found.url)) throw new Error('loads ' + specifier);
   return found;
 } });`;
   const done = spawnSync(

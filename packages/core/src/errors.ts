@@ -19,6 +19,7 @@ export type LktErrorCode =
   | 'IMAGE_INVALID' // a manifest, index or config of an image breaks its specification
   | 'INTERRUPTED' // Ctrl-C or SIGTERM
   | 'IO_FAILED' // the operating system refused to read or write a file
+  | 'KEY_INVALID' // a key for signatures is none, or the password for it is wrong
   | 'NETWORK_FAILED' // a download did not work
   | 'NOT_FOUND' // a file, package, image or blob that was named is not there
   | 'NOT_REPRODUCIBLE' // a second build of a package gave another image

@@ -1,0 +1,100 @@
+import { randomBytes, scrypt } from 'node:crypto';
+import { LktError } from '@lkt/core';
+import { toPem } from './pem.ts';
+
+/**
+ * What a file says of how its key is derived from the password is not known good before it has been derived, so it must
+ * not ask for all memory there is. cosign writes N 65536 and r 8, which are 64 MiB.
+ */
+const MAX_MEMORY = 256 * 2 ** 20;
+const MAX_PARALLEL = 4;
+
+const COST = { N: 65_536, r: 8, p: 1 };
+const KEY_BYTES = 32;
+const NONCE_BYTES = 24;
+
+interface Cost {
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+interface Envelope {
+  readonly kdf: { readonly name: string; readonly params: Cost; readonly salt: string };
+  readonly cipher: { readonly name: string; readonly nonce: string };
+  readonly ciphertext: string;
+}
+
+export function isEncryptedLabel(label: string): boolean {
+  return label === 'ENCRYPTED SIGSTORE PRIVATE KEY' || label === 'ENCRYPTED COSIGN PRIVATE KEY';
+}
+
+/** PKCS 8 in the form of cosign's `cosign.key`: scrypt, then NaCl's secretbox, as JSON in PEM. */
+export async function encryptKey(pkcs8: Uint8Array, password: string): Promise<string> {
+  const { xsalsa20poly1305 } = await import('@noble/ciphers/salsa.js');
+  const salt = randomBytes(KEY_BYTES);
+  const nonce = randomBytes(NONCE_BYTES);
+  const key = await derive(password, salt, COST);
+  const envelope: Envelope = {
+    kdf: { name: 'scrypt', params: COST, salt: salt.toString('base64') },
+    cipher: { name: 'nacl/secretbox', nonce: nonce.toString('base64') },
+    ciphertext: Buffer.from(xsalsa20poly1305(key, nonce).encrypt(pkcs8)).toString('base64'),
+  };
+  return toPem('ENCRYPTED SIGSTORE PRIVATE KEY', Buffer.from(JSON.stringify(envelope)));
+}
+
+/** @returns PKCS 8 @throws LktError KEY_INVALID, also for a wrong password; UNSUPPORTED */
+export async function decryptKey(content: Buffer, password: string, name: string): Promise<Buffer> {
+  const { kdf, cipher, ciphertext } = parseEnvelope(content, name);
+  if (kdf.name !== 'scrypt' || cipher.name !== 'nacl/secretbox')
+    throw new LktError('UNSUPPORTED', `${name} is encrypted with ${kdf.name} and ${cipher.name}`);
+  const { N, r, p } = kdf.params;
+  const isPower = Number.isSafeInteger(N) && N > 1 && Number.isInteger(Math.log2(N));
+  const isSane =
+    isPower && isBetween(r, 1, 1024) && isBetween(p, 1, MAX_PARALLEL) && 128 * N * r <= MAX_MEMORY;
+  if (!isSane)
+    throw new LktError('KEY_INVALID', `${name} asks for scrypt with N=${N}, r=${r}, p=${p}`, {
+      fix: 'use a key that cosign or lkt made',
+    });
+  const nonce = Buffer.from(cipher.nonce, 'base64');
+  if (nonce.length !== NONCE_BYTES)
+    throw new LktError('KEY_INVALID', `${name} has a nonce of ${nonce.length} bytes`);
+  const { xsalsa20poly1305 } = await import('@noble/ciphers/salsa.js');
+  const key = await derive(password, Buffer.from(kdf.salt, 'base64'), { N, r, p });
+  try {
+    return Buffer.from(xsalsa20poly1305(key, nonce).decrypt(Buffer.from(ciphertext, 'base64')));
+  } catch {
+    // One cannot be told from the other.
+    throw new LktError('KEY_INVALID', `the password for ${name} is wrong, or the file is damaged`);
+  }
+}
+
+function isBetween(value: number, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && value >= least && value <= most;
+}
+
+async function derive(password: string, salt: Buffer, { N, r, p }: Cost): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const options = { N, r, p, maxmem: 2 * MAX_MEMORY };
+    scrypt(password, salt, KEY_BYTES, options, (error, key) => {
+      if (error === null) resolve(key);
+      else reject(error);
+    });
+  });
+}
+
+function parseEnvelope(content: Buffer, name: string): Envelope {
+  try {
+    const { kdf, cipher, ciphertext } = JSON.parse(content.toString()) as Envelope;
+    const texts = [kdf.name, kdf.salt, cipher.name, cipher.nonce, ciphertext];
+    const { N, r, p } = kdf.params;
+    if (
+      texts.every((text) => typeof text === 'string') &&
+      [N, r, p].every((number) => typeof number === 'number')
+    )
+      return { kdf, cipher, ciphertext };
+  } catch {
+    // Text of a key is shown to nobody, so neither is what JSON.parse says of it.
+  }
+  throw new LktError('KEY_INVALID', `${name} is not an encrypted key as cosign writes it`);
+}

@@ -1,0 +1,34 @@
+import { type Digest, digestHex } from '@lkt/core';
+
+/** in-toto Statement v1: `predicate`, of a type, is true of what has these digests. */
+export interface Statement {
+  readonly _type: string;
+  readonly subject: readonly StatementSubject[];
+  readonly predicateType: string;
+  readonly predicate: unknown;
+}
+
+interface StatementSubject {
+  readonly name?: string;
+  readonly digest?: Readonly<Record<string, string>>;
+}
+
+const STATEMENT_V1 = 'https://in-toto.io/Statement/v1';
+
+/** `predicateType` of a signature that says no more than "this is mine" (cosign 3). */
+export const SIGNATURE_PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
+export const SPDX_PREDICATE = 'https://spdx.dev/Document';
+
+/** A statement about one image. */
+export function statementAbout(
+  subject: { readonly name: string; readonly digest: Digest },
+  predicateType: string,
+  predicate: unknown,
+): Statement {
+  return {
+    _type: STATEMENT_V1,
+    subject: [{ name: subject.name, digest: { sha256: digestHex(subject.digest) } }],
+    predicateType,
+    predicate,
+  };
+}

@@ -1,0 +1,120 @@
+import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { generateKey, readPublicKey, readSigningKey } from '../src/keys.ts';
+import { onePemBlock, toPem } from '../src/pem.ts';
+import { temporary } from './support.ts';
+
+function cosign(cwd: string, password: string, ...args: readonly string[]): string {
+  const env = { PATH: process.env['PATH'], HOME: cwd, COSIGN_PASSWORD: password };
+  return execFileSync('cosign', args, { cwd, env, encoding: 'utf8', stdio: 'pipe' });
+}
+
+describe('keys', () => {
+  it('that lkt makes are read by cosign and by lkt', async () => {
+    const directory = await temporary();
+    const pair = await generateKey('sesame');
+    await writeFile(join(directory, 'cosign.key'), pair.privateKey);
+    expect(cosign(directory, 'sesame', 'public-key', '--key', 'cosign.key').trim()).toBe(
+      pair.publicKey.trim(),
+    );
+    const read = await readSigningKey(pair.privateKey, { password: 'sesame' });
+    const { fingerprint } = await readPublicKey(pair.publicKey);
+    expect(read.publicKey.fingerprint).toBe(fingerprint);
+  });
+
+  it.each(['', 'pässword'])(
+    'that cosign makes are read by lkt, password "%s"',
+    async (password) => {
+      const directory = await temporary();
+      cosign(directory, password, 'generate-key-pair');
+      const path = join(directory, 'cosign.key');
+      const asked: string[] = [];
+      const read = await readSigningKey(path, {
+        password: async (name) => {
+          asked.push(name);
+          return password;
+        },
+      });
+      expect(asked).toEqual([path]);
+      const { fingerprint, name } = await readPublicKey(join(directory, 'cosign.pub'));
+      expect(read.publicKey.fingerprint).toBe(fingerprint);
+      expect(name).toBe(join(directory, 'cosign.pub'));
+      const env = { KEY: await readFile(path, 'utf8') };
+      expect((await readSigningKey('env://KEY', { password, env })).publicKey.fingerprint).toBe(
+        fingerprint,
+      );
+    },
+  );
+
+  it.each(['pkcs8', 'sec1'] as const)('in PEM form are read (%s)', async (type) => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = privateKey.export({ type, format: 'pem' }).toString();
+    const { key } = await readSigningKey(pem);
+    expect(key.equals(privateKey)).toBe(true);
+  });
+
+  it('are refused with a wrong password, without a word of their text', async () => {
+    const { privateKey } = await generateKey('right');
+    const error = await readSigningKey(privateKey, { password: 'wrong' }).catch(String);
+    expect(error).toContain('the password for the key is wrong');
+    expect(error).not.toContain('wrong"');
+  });
+
+  it.each([
+    ['N', { N: 2 ** 24, r: 8, p: 1 }],
+    ['r', { N: 2 ** 14, r: 2 ** 20, p: 1 }],
+    ['p', { N: 2 ** 14, r: 8, p: 2 ** 20 }],
+    ['no power of two', { N: 65_535, r: 8, p: 1 }],
+    ['a fraction', { N: 65_536, r: 8.5, p: 1 }],
+  ])('are refused when scrypt would take all memory or time (%s)', async (_what, params) => {
+    const { privateKey } = await generateKey('');
+    const { label, content } = onePemBlock(privateKey, 'key');
+    const document = JSON.parse(content.toString()) as { kdf: object };
+    document.kdf = { ...document.kdf, params };
+    const pem = toPem(label, Buffer.from(JSON.stringify(document)));
+    await expect(readSigningKey(pem)).rejects.toMatchObject({
+      code: 'KEY_INVALID',
+      message: expect.stringContaining('asks for scrypt') as string,
+    });
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['a curve nobody has', ec('secp256k1'), /on the curve secp256k1/],
+    ['a short RSA key', rsa(1024), /1024 bits/],
+    ['nothing', 'nothing -----BEGIN ', /no key/],
+    ['two keys', ec('P-256') + ec('P-256'), /more than one/],
+    ['damage', toPem('PUBLIC KEY', Buffer.from('x')), /cannot be read/],
+    ['a private key', toPem('PRIVATE KEY', Buffer.from('x')), /is a private key/],
+  ])('to check with are refused: %s', async (_what, pem, message) => {
+    await expect(readPublicKey(pem)).rejects.toMatchObject({
+      code: 'KEY_INVALID',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('that are not there are named', async () => {
+    await expect(readPublicKey('/nowhere/cosign.pub')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'there is no key at /nowhere/cosign.pub',
+    });
+    await expect(readSigningKey('env://NO_KEY')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+function ec(namedCurve: string): string {
+  return spki(generateKeyPairSync('ec', { namedCurve }).publicKey);
+}
+
+function rsa(modulusLength: number): string {
+  return spki(generateKeyPairSync('rsa', { modulusLength }).publicKey);
+}
+
+function spki(key: ReturnType<typeof generateKeyPairSync>['publicKey']): string {
+  return (key as unknown as { export(options: object): string }).export({
+    type: 'spki',
+    format: 'pem',
+  });
+}
