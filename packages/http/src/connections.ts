@@ -1,8 +1,9 @@
 import { LktError } from '@lkt/core';
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import type { Dispatcher } from 'undici';
 import { isLoopback } from './address.ts';
 import { trustedAuthorities } from './certificates.ts';
 import type { HttpOptions } from './client.ts';
+import { Agent, EnvHttpProxyAgent } from './undici.ts';
 
 const IDLE = 60_000;
 const CONNECT = 15_000;
