@@ -240,13 +240,17 @@ class Upload {
     let position = start;
     this.#report(start);
     if (start === end) return;
+    // The source is checked at its end. The last piece waits for that, so that what is damaged is never sent whole.
+    let last: Uint8Array | undefined;
     for await (const chunk of this.#source.read(start)) {
       const part = chunk.subarray(0, end - position);
       position += part.length;
+      if (last !== undefined) yield last;
+      last = part;
       this.#report(position);
-      yield part;
-      if (position === end && end < this.#source.size) return;
+      if (position === end && end < this.#source.size) break;
     }
+    if (last !== undefined) yield last;
   }
 
   #report(position: number): void {

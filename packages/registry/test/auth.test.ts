@@ -1,8 +1,10 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { createServer, request as ask } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { parsePlatform } from '@lkt/oci';
 import { authority, type RegistryOptions as TestOptions, type TestRegistry } from '@lkt/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   allOf,
   at,
@@ -279,4 +281,60 @@ describe('https', () => {
     });
     expect(registry.requests).toEqual([]);
   });
+});
+
+it('what another server asks for, after a redirect, is not for it to have', async () => {
+  const registry = await serve();
+  const other = await serve({ auth: { scheme: 'basic', users } });
+  const store = await newStore();
+  await client().pushImage(store, await newImage(store), at(registry));
+  const location = `${other.url}/v2/app/blobs/x`;
+  registry.fault(
+    { path: /blobs/, times: 9 },
+    { kind: 'answer', status: 307, headers: { location } },
+  );
+  const env = await docker(login, registry);
+  const error = await failure(client({ env }).pullImage(await newStore(), at(registry)));
+  expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
+  for (const { headers } of [...registry.requests, ...other.requests])
+    expect(headers.authorization).toBeUndefined();
+});
+
+it('a password is not sent in http to another machine, though it may be insecure', async () => {
+  const registry = await serve({ auth: { scheme: 'basic', users } });
+  const proxy = createServer();
+  proxy.on('connect', (_request, socket) => {
+    const through = connect(Number(new URL(registry.url).port), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      through.pipe(socket).pipe(through);
+    });
+    for (const end of [socket, through]) end.on('error', () => undefined);
+  });
+  proxy.on('request', (request, response) => {
+    const { method, headers } = request;
+    const path = new URL(request.url ?? '/').pathname;
+    const forwarded = ask({ port: new URL(registry.url).port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(forwarded);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const env = {
+    ...(await docker(() => login('registry.test'), registry)),
+    HTTP_PROXY: address,
+    HTTPS_PROXY: address,
+  };
+  const name = { domain: 'registry.test', path: 'app' };
+  const error = await failure(client({ env, insecure: ['registry.test'] }).tags(name));
+  expect(error.message).toBe(
+    'the registry registry.test wants a password, which is not sent over http',
+  );
+  expect(registry.requests.length).toBeGreaterThan(0);
+  for (const { headers } of registry.requests) expect(headers.authorization).toBeUndefined();
 });

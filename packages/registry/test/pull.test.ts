@@ -1,5 +1,5 @@
 import { digestOf } from '@lkt/core';
-import { loadImage, MediaType, parsePlatform, type Reference } from '@lkt/oci';
+import { type Descriptor, loadImage, MediaType, parsePlatform, type Reference } from '@lkt/oci';
 import type { RegistryOptions as TestOptions, TestRegistry } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import {
@@ -154,11 +154,12 @@ describe('pullImage', () => {
 
   it('refuses what is no image, and what claims to be two things', async () => {
     const registry = await serve();
-    const put = (mediaType: string, document: object): void => {
+    const put = (mediaType: string, document: object): Descriptor => {
       const bytes = Buffer.from(JSON.stringify(document));
       const repository = registry.storage.repository('app', true);
       repository.manifests.set(digestOf(bytes), { mediaType, bytes });
       repository.tags.set('1', digestOf(bytes));
+      return { mediaType, digest: digestOf(bytes), size: bytes.length };
     };
     const pull = async (): Promise<Error & Record<string, unknown>> =>
       failure(client().pullImage(await newStore(), at(registry)));
@@ -168,6 +169,19 @@ describe('pullImage', () => {
     expect(await pull()).toMatchObject({ code: 'IMAGE_INVALID' });
     put(MediaType.ociIndex, { schemaVersion: 2, manifests: [], layers: [] });
     expect(await pull()).toMatchObject({ code: 'IMAGE_INVALID' });
+    const inside = put(MediaType.ociIndex, { schemaVersion: 2, manifests: [] });
+    put(MediaType.ociIndex, {
+      schemaVersion: 2,
+      manifests: [{ ...inside, size: inside.size + 1 }],
+    });
+    expect(await pull()).toMatchObject({ code: 'DIGEST_MISMATCH' });
+    let item = inside;
+    for (let depth = 0; depth < 5; depth += 1)
+      item = put(MediaType.ociIndex, { schemaVersion: 2, manifests: [item] });
+    expect(await pull()).toMatchObject({
+      code: 'IMAGE_INVALID',
+      message: expect.stringMatching(/nested too deep/) as string,
+    });
   });
 
   it('says what is not there', async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { digestOf } from '@lkt/core';
-import type { Fault, RegistryOptions as TestOptions } from '@lkt/testing';
+import { authority, type Fault, type RegistryOptions as TestOptions } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import {
   at,
@@ -219,6 +219,28 @@ describe('pushImage', () => {
       code: 'NETWORK_FAILED',
       message: expect.stringMatching(/names no address/) as string,
     });
+  });
+});
+
+describe('an address to send blobs to', () => {
+  it.each([
+    [
+      'another machine',
+      'http://other.test/v2/up',
+      /wants blobs sent to http:\/\/other\.test\/v2\/up, which/,
+    ],
+    ['the same', 'http://127.0.0.1/v2/up', /cannot push blob/],
+  ])('in http on %s', async (_where, location, message) => {
+    using tls = authority();
+    const registry = await serve({ tls });
+    const store = await newStore();
+    const image = await newImage(store);
+    const fault: Fault = { kind: 'answer', status: 202, headers: { location } };
+    registry.fault({ method: 'POST', path: /uploads/, times: 99 }, fault);
+    const error = await failure(client({ ca: [tls.ca] }).pushImage(store, image, at(registry)));
+    expect(error.message).toMatch(message);
+    // Behind a proxy that does TLS for it, a registry may think that it speaks http.
+    expect(methods(registry, /^\/v2\/up/).includes('PUT')).toBe(location.includes('127.0.0.1'));
   });
 });
 
