@@ -1,4 +1,4 @@
-const WITH_VALUE = new Set(['--cache', '--progress', '--verbose', '-v']);
+const WITH_VALUE = new Set(['--cache', '--cert-file', '--mirror', '--progress', '--verbose', '-v']);
 
 /** What oclif is to read: `lkt help build` is `lkt build --help`, and options of lkt itself stand behind the command. */
 export function commandLine(argv: readonly string[]): readonly string[] {
