@@ -1,4 +1,5 @@
 export { type BuildkitOptions, buildkitEngine } from './buildkit/engine.ts';
+export { buildCacheAreas } from './cache-areas.ts';
 export type { Cause, CauseKind } from './check/cause.ts';
 export { checkBuild, type CheckOptions } from './check/check.ts';
 export { compareImages } from './check/compare-images.ts';
@@ -51,6 +52,7 @@ export type {
 } from './dockerfile/steps.ts';
 export { IgnorePatterns, parseDockerignore, withoutIgnored } from './dockerignore.ts';
 export type { BuildContext, BuildRequest, Engine, SecretSource } from './engine.ts';
+export { removeDirectory } from './native/remove-directory.ts';
 export { nativeEngine } from './native/engine.ts';
 export { buildPlatformFor } from './this-machine.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';

@@ -1,5 +1,15 @@
-import { type Digest, isDigest, LktError, type SourceFile, sourceError } from '@lkt/core';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type Digest,
+  digestHex,
+  isDigest,
+  LktError,
+  type SourceFile,
+  sourceError,
+} from '@lkt/core';
 import { createHttpClient, type HttpClient } from '@lkt/http';
+import type { Store } from '@lkt/oci';
 import type { BuildPlan, CopySource, CopyStep } from './dockerfile/steps.ts';
 import type { BuildContext } from './engine.ts';
 
@@ -75,7 +85,7 @@ export async function fetchRemoteFiles(
   const files = new Map<Digest, RemoteFile>();
   for (const step of plan.stages.flatMap(({ steps }) => steps)) {
     const remote = step.kind === 'add' ? remoteFile(step) : undefined;
-    if (remote !== undefined && !(await around.store.has(remote.digest)))
+    if (remote !== undefined && !(await around.store.keep(remote.digest)))
       files.set(remote.digest, remote);
   }
   if (files.size === 0) return;
@@ -96,6 +106,7 @@ async function fetchFile(
   try {
     const { content } = await http.download(text, { digest, maxSize: MAX_SIZE, signal });
     await store.write(content, { digest }, signal);
+    await noteDownload(store, digest, text);
     reporter.emit({ kind: 'done', id, cached: false });
   } catch (error) {
     reporter.emit({ kind: 'failed', id });
@@ -111,4 +122,12 @@ async function fetchFile(
       ...(fix === undefined ? {} : { fix }),
     });
   }
+}
+
+/** Says what a blob is that no image leads to. Nothing depends on it. */
+async function noteDownload(store: Store, digest: Digest, address: string): Promise<void> {
+  const directory = join(store.dir, 'downloads');
+  await mkdir(directory, { recursive: true });
+  const { origin, pathname } = new URL(address);
+  await writeFile(join(directory, digestHex(digest)), `${origin}${pathname}\n`);
 }

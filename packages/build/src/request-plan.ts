@@ -57,6 +57,10 @@ export async function planRequest(
       const digest = digestFor(reference, request);
       const image = await loadImage(store, digest, parsePlatform(reference.platform));
       images.set(imageKey(reference), image);
+      // Its name may go while this build goes on.
+      const { descriptor, manifest } = image;
+      for (const blob of [descriptor, manifest.config, ...manifest.layers])
+        await store.keep(blob.digest);
     }
   }
   const plan = evaluate(dockerfile, {

@@ -67,6 +67,7 @@ export class StepCache {
   async #read(key: string): Promise<unknown> {
     let text: string;
     try {
+      if (!(await this.#store.use(this.#path(key)))) return undefined;
       text = await readFile(this.#path(key), 'utf8');
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return undefined;

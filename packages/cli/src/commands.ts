@@ -1,6 +1,8 @@
 import { Build } from './commands/build.ts';
 import { CacheClean } from './commands/cache-clean.ts';
+import { CacheDu } from './commands/cache-du.ts';
 import { CacheLs } from './commands/cache-ls.ts';
+import { CachePrune } from './commands/cache-prune.ts';
 import { CachePull } from './commands/cache-pull.ts';
 import { CachePush } from './commands/cache-push.ts';
 import { CacheRm } from './commands/cache-rm.ts';
@@ -20,7 +22,9 @@ import { Version } from './commands/version.ts';
 export const commands = {
   build: Build,
   'cache:clean': CacheClean,
+  'cache:du': CacheDu,
   'cache:ls': CacheLs,
+  'cache:prune': CachePrune,
   'cache:pull': CachePull,
   'cache:push': CachePush,
   'cache:rm': CacheRm,

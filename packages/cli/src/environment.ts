@@ -1,5 +1,8 @@
+import { statfsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import { parseSize } from './sizes.ts';
 
 /** What lkt takes from the process it runs in. Nothing else in lkt reads environment variables or the directory. */
 export interface Environment {
@@ -28,6 +31,41 @@ export function cacheSetting(flag: string | undefined, environment: Environment)
   // A relative path there is to be ignored (XDG Base Directory Specification, "Basics").
   if (xdg?.startsWith('/') === true) return { value: join(xdg, 'lkt'), from: 'XDG_CACHE_HOME' };
   return { value: join(home, '.cache/lkt'), from: 'the default' };
+}
+
+const GB = 2 ** 30;
+
+/**
+ * How much of the disk the store may take: `LKT_CACHE_MAX` (a size, or `none`), else a tenth of the file system it is on,
+ * from 5 to 50 GiB. `bytes` is undefined for `none`.
+ * @throws LktError CONFIG_INVALID
+ */
+export function cacheMaxSetting(
+  { variables }: Environment,
+  dir: string,
+): Setting & { readonly bytes: number | undefined } {
+  const own = present(variables['LKT_CACHE_MAX']);
+  if (own !== undefined) {
+    const bytes = own === 'none' ? undefined : parseSize(own);
+    if (bytes === undefined && own !== 'none')
+      throw new LktError('CONFIG_INVALID', `LKT_CACHE_MAX: ${own} is not a size`, {
+        fix: 'write it as a number and K, M or G, such as 20G, or none',
+      });
+    return { value: own, bytes, from: 'LKT_CACHE_MAX' };
+  }
+  const tenth = diskSize(dir) / 10;
+  const bytes = Math.round(Math.min(Math.max(tenth, 5 * GB), 50 * GB) / GB) * GB;
+  return { value: `${bytes / GB}G`, bytes, from: 'the default, a tenth of the disk' };
+}
+
+/** Of the file system that a directory is or would be on. */
+function diskSize(dir: string): number {
+  try {
+    const { blocks, bsize } = statfsSync(dir);
+    return blocks * bsize;
+  } catch {
+    return dir === dirname(dir) ? 0 : diskSize(dirname(dir));
+  }
 }
 
 /**

@@ -28,7 +28,7 @@ export async function fetchPackages(
   options: FetchOptions,
 ): Promise<void> {
   const missing: LockedPackage[] = [];
-  for (const item of lock.packages) if (!(await store.has(item.digest))) missing.push(item);
+  for (const item of lock.packages) if (!(await store.keep(item.digest))) missing.push(item);
   if (missing.length === 0) return;
   const from = typeof mirror === 'function' ? await mirror() : mirror;
   const { reporter, signal, concurrency = 6, ...rest } = options;

@@ -9,7 +9,7 @@ import {
   isErrno,
   type Reporter,
 } from '@lkt/core';
-import type { Store } from '@lkt/oci';
+import { type CacheArea, fileArea, type Store } from '@lkt/oci';
 import { ioError } from './io-error.ts';
 
 /** A file of the cache, checked when it was asked for. */
@@ -20,6 +20,9 @@ export interface CachedFile {
 }
 
 const CHUNK = 256 * 1024;
+
+/** What composing keeps in a store beside its blobs. */
+export const imageCacheArea: CacheArea = fileArea('segments', 'segments');
 
 /**
  * What composing makes from images, beside the store's blobs: compressed segments, kernels, listings. A file is named
@@ -53,6 +56,8 @@ export class ComposeCache {
   async #find(key: string): Promise<CachedFile | undefined> {
     const path = join(this.#dir, key);
     try {
+      if (!(await this.#store.use(path)) || !(await this.#store.use(`${path}.sum`)))
+        return undefined;
       const [digest = '', size] = (await readFile(`${path}.sum`, 'utf8')).split(' ');
       if (isDigest(digest)) {
         await using file = await open(path, 'r');

@@ -1,3 +1,4 @@
+export { imageCacheArea } from './cache.ts';
 export { buildImage, type BuildImageOptions, type BuiltImage } from './build-image.ts';
 export {
   type ComposedImage,

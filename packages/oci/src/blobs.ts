@@ -1,4 +1,4 @@
-import { mkdir, open, stat, utimes } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, Digester, digestHex, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
@@ -90,10 +90,6 @@ export class Blobs {
   ): Promise<BlobInfo> {
     signal?.throwIfAborted();
     const { digest, size } = expected;
-    if (digest !== undefined && size !== undefined && (await this.#keep(digest, size))) {
-      await source[Symbol.asyncIterator]().return?.();
-      return { digest, size };
-    }
     const digester = new Digester();
     let info: BlobInfo | undefined;
     try {
@@ -118,14 +114,6 @@ export class Blobs {
     }
     if (info === undefined) throw new Error('a blob was written without being read');
     return info;
-  }
-
-  /** Whether a blob is there in full length; then it counts as new. */
-  async #keep(digest: Digest, size: number): Promise<boolean> {
-    if ((await this.size(digest)) !== size) return false;
-    const now = new Date();
-    await utimes(this.path(digest), now, now).catch(() => undefined);
-    return true;
   }
 }
 

@@ -1,4 +1,5 @@
 export { type BlobInfo, type BlobName } from './blobs.ts';
+export { type CacheArea, type CacheItem, directoryArea, fileArea } from './cache-area.ts';
 export {
   type DecompressOptions,
   decompressLayer,
@@ -20,6 +21,8 @@ export {
   type RawPath,
   toRaw,
 } from './entry.ts';
+export { type Inventory } from './inventory.ts';
+export { type Pruned, type PruneOptions } from './prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
 export { flatten, type FlattenLimits } from './flatten.ts';
 export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';

@@ -1,14 +1,18 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
 import { type BlobInfo, type BlobName, blobProblem, Blobs } from './blobs.ts';
+import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from './descriptor.ts';
 import { storeError } from './fs-error.ts';
 import { findReachable, removeOthers } from './garbage.ts';
 import { REF_NAME, readLayoutIndex, type Tag, tagEntry, writeLayoutIndex } from './layout-index.ts';
 import { type LockOptions, withLockAt } from './lock.ts';
+import { type Inventory, takeInventory } from './inventory.ts';
+import { prune, type Pruned, type PruneOptions } from './prune.ts';
 import { findReferrers } from './referrers.ts';
-import { sweep, syncDir, tempDirIn, writeWhole } from './temp.ts';
+import { TreeSizes } from './tree-sizes.ts';
+import { removeTree, sweep, syncDir, tempDirIn, writeWhole } from './temp.ts';
 import { WRITER, Writers } from './writers.ts';
 
 /** Manifests and configs are shorter; distribution-spec asks registries for as much. */
@@ -25,6 +29,13 @@ export interface Store {
   has(digest: Digest): Promise<boolean>;
   size(digest: Digest): Promise<number | undefined>;
   blobPath(digest: Digest): string;
+  /**
+   * Whether a blob is there, in this size if one is given; then nothing but `gc` and `verify` removes it while this
+   * process lives, and it counts as used now.
+   */
+  keep(digest: Digest, size?: number): Promise<boolean>;
+  /** The same of a file or directory in the store, beside the blobs. Of a directory only the time of change changes. */
+  use(path: string): Promise<boolean>;
   /**
    * Streams a blob. What was read is checked at the end, so nothing may be made of it before.
    * @throws LktError NOT_FOUND; DIGEST_MISMATCH at the end
@@ -74,6 +85,18 @@ export interface Store {
    * @throws LktError CACHE_LOCKED while another process writes into the store.
    */
   gc(): Promise<{ removed: number; bytes: number }>;
+  /** All that is in the store. `areas`: what is beside the blobs. */
+  inventory(areas: readonly CacheArea[]): Promise<Inventory>;
+  /**
+   * Removes garbage, and what was used longest ago, as far as the options say so. Other processes may use the store
+   * meanwhile: what they have used since they began is left, and so are names unless the options have them.
+   * @param removeDir removes what only its owner's user namespace can; by default that is left
+   */
+  prune(
+    areas: readonly CacheArea[],
+    options?: PruneOptions,
+    removeDir?: (path: string) => Promise<void>,
+  ): Promise<Pruned>;
 }
 
 /**
@@ -117,6 +140,26 @@ class LayoutStore implements Store {
     return this.#blobs.path(digest);
   }
 
+  async keep(digest: Digest, size?: number): Promise<boolean> {
+    const found = await this.#blobs.size(digest);
+    if (found === undefined || (size !== undefined && found !== size)) return false;
+    return this.use(this.#blobs.path(digest));
+  }
+
+  async use(path: string): Promise<boolean> {
+    try {
+      await this.#writers.enter();
+    } catch (error) {
+      // Nobody prunes what nobody can write to.
+      if (!(error instanceof LktError)) throw error;
+    }
+    // Marked first: a collection that begins in between sees it, or is seen.
+    for (;;) {
+      if (!(await touch(path))) return false;
+      if (!(await this.#writers.settled())) return true;
+    }
+  }
+
   read(blob: BlobName): AsyncIterable<Uint8Array> {
     return this.#blobs.read(blob);
   }
@@ -131,6 +174,11 @@ class LayoutStore implements Store {
     signal?: AbortSignal,
   ): Promise<BlobInfo> {
     await this.#writers.enter(signal);
+    const { digest, size } = expected;
+    if (digest !== undefined && size !== undefined && (await this.keep(digest, size))) {
+      await source[Symbol.asyncIterator]().return?.();
+      return { digest, size };
+    }
     return this.#blobs.write(source, expected, signal);
   }
 
@@ -231,6 +279,25 @@ class LayoutStore implements Store {
     );
   }
 
+  async inventory(areas: readonly CacheArea[]): Promise<Inventory> {
+    const sizes = new TreeSizes(this.dir);
+    const index = await readLayoutIndex(this.dir);
+    const found = await takeInventory(this.dir, this.#blobs, index, areas, sizes);
+    sizes.save();
+    return found;
+  }
+
+  async prune(
+    areas: readonly CacheArea[],
+    options: PruneOptions = {},
+    removeDir: (path: string) => Promise<void> = removeTree,
+  ): Promise<Pruned> {
+    const store = { dir: this.dir, blobs: this.#blobs, writers: this.#writers };
+    const pruned = await prune(store, areas, options);
+    for (const path of pruned.trash) await removeDir(path);
+    return pruned;
+  }
+
   /** What an entry is about to lead to is there, and on disk: the entry must not outlast a crash that it does not. */
   async #requireBlobs(blobs: readonly Descriptor[], what: string): Promise<void> {
     for (const { digest, size } of blobs)
@@ -268,6 +335,21 @@ class LayoutStore implements Store {
     const short =
       safe.length <= 200 ? safe : `${safe.slice(0, 120)}-${digestOf(name).slice('sha256:'.length)}`;
     return join(this.dir, 'locks', `${short}.lock`);
+  }
+}
+
+/** Whether something is there, and is marked as used now if that can be. */
+async function touch(path: string): Promise<boolean> {
+  try {
+    const stats = await lstat(path);
+    const now = new Date();
+    if (stats.isDirectory()) await utimes(path, stats.atime, stats.mtime);
+    else await utimes(path, now, now);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    if (isErrno(error, 'EROFS', 'EACCES', 'EPERM')) return true;
+    throw storeError(`cannot look at ${path}`, error);
   }
 }
 

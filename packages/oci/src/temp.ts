@@ -78,7 +78,7 @@ export async function sweep(parent: string, prefix = ''): Promise<void> {
 
 async function ageOf(path: string): Promise<number> {
   return lstat(path).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs,
+    ({ atimeMs, mtimeMs }) => Date.now() - Math.max(atimeMs, mtimeMs),
     () => 0,
   );
 }

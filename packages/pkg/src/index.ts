@@ -1,3 +1,4 @@
+export { packageCacheAreas } from './cache-areas.ts';
 export type { GivenArg } from './build-args.ts';
 export type { Attestations } from './attest.ts';
 export { type BuildOptions, type BuildReport, type BuiltPackage, buildPackages } from './build.ts';

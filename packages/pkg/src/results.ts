@@ -24,7 +24,10 @@ export async function readResult(
   if (!isDigest(digest)) return undefined;
   try {
     const { descriptor, manifest } = await loadImage(store, digest, platform);
-    for (const layer of manifest.layers) if (!(await store.has(layer.digest))) return undefined;
+    const blobs = [descriptor.digest, manifest.config.digest];
+    for (const blob of [...blobs, ...manifest.layers.map((layer) => layer.digest)])
+      if (!(await store.keep(blob))) return undefined;
+    await store.use(resultPath(store, key));
     return { ...descriptor, mediaType: MediaType.ociManifest };
   } catch (error) {
     if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;

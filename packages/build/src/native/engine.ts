@@ -85,7 +85,7 @@ async function fromCache(
     {
       store,
       cache: new StepCache(store),
-      layers: new LayerDirs(store.dir, owner),
+      layers: new LayerDirs(store, owner),
       context,
       reporter: { emit: (event: ProgressEvent) => void events.push(event) },
     },

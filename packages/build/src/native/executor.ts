@@ -166,6 +166,7 @@ export class OverlayExecutor implements StepExecutor {
             job,
             context,
             store: kept,
+            keep: async (path) => store.use(path),
             owner: isRoot ? 'root' : 'user',
             signal,
             credentials,

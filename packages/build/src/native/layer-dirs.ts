@@ -1,6 +1,7 @@
-import { lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, digestHex, isErrno } from '@lkt/core';
+import type { Store } from '@lkt/oci';
 
 /**
  * Unpacked layers in the store, as overlay file systems take them: `layers/<owner>/<diffID>`. Whiteouts are character
@@ -11,9 +12,12 @@ import { type Digest, digestHex, isErrno } from '@lkt/core';
  */
 export class LayerDirs {
   readonly dir: string;
+  readonly #store: Store;
 
-  constructor(store: string, owner: string) {
-    this.dir = join(store, 'layers', owner);
+  /** @param dir where they are kept, in the file system of the store */
+  constructor(store: Store, owner: string, dir: string = store.dir) {
+    this.#store = store;
+    this.dir = join(dir, 'layers', owner);
   }
 
   /** Nobody else may enter: a layer can hold device nodes, and programs that are setuid. */
@@ -28,22 +32,21 @@ export class LayerDirs {
     return join(this.dir, digestHex(diffId));
   }
 
+  /** Whether it is there; then it stays while this process lives. */
   async has(diffId: Digest): Promise<boolean> {
-    try {
-      return (await lstat(this.path(diffId))).isDirectory();
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return false;
-      throw error;
-    }
+    return this.#store.use(this.path(diffId));
   }
 
   /** Makes a finished directory the one of this layer, unless there is one already; then it is removed. */
   async publish(directory: string, diffId: Digest): Promise<void> {
-    try {
-      await rename(directory, this.path(diffId));
-    } catch (error) {
-      if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
-      await rm(directory, { recursive: true, force: true });
-    }
+    do {
+      try {
+        await rename(directory, this.path(diffId));
+        return;
+      } catch (error) {
+        if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+      }
+    } while (!(await this.has(diffId)));
+    await rm(directory, { recursive: true, force: true });
   }
 }

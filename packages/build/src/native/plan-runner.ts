@@ -203,8 +203,7 @@ export class PlanRunner {
     const record = await cache.record(key);
     if (record === undefined) return undefined;
     const { descriptor, diffId } = record;
-    const hasBlob =
-      descriptor !== null && (await store.size(descriptor.digest)) === descriptor.size;
+    const hasBlob = descriptor !== null && (await store.keep(descriptor.digest, descriptor.size));
     if (hasBlob) return record;
     if (!(await layers.has(diffId))) return undefined;
     if (!blob) return { diffId, descriptor: null };

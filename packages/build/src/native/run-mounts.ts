@@ -20,6 +20,8 @@ export interface MountSources {
   readonly context: Context;
   /** Directory of the store. */
   readonly store: string;
+  /** Marks something there as used; false when it is not there. */
+  readonly keep: (path: string) => Promise<boolean>;
   /** Whose the caches are: what root leaves in one is not for others, nor the other way round. */
   readonly owner: string;
   readonly signal: AbortSignal;
@@ -55,10 +57,12 @@ export async function prepareMount(
     case 'cache': {
       const name = digestHex(digestOf(mount.id));
       const caches = join(sources.store, 'mounts', sources.owner);
-      await mkdir(caches, { recursive: true, mode: 0o700 });
       const source = join(caches, name);
-      const made = await mkdir(source, { recursive: true, mode: mount.mode ?? 0o755 });
-      if (made !== undefined) lchownSync(source, mount.uid ?? 0, mount.gid ?? 0);
+      do {
+        await mkdir(caches, { recursive: true, mode: 0o700 });
+        const made = await mkdir(source, { recursive: true, mode: mount.mode ?? 0o755 });
+        if (made !== undefined) lchownSync(source, mount.uid ?? 0, mount.gid ?? 0);
+      } while (!(await sources.keep(source)));
       return {
         mount: { type: 'bind', source, target, readOnly, isFile: false },
         ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),

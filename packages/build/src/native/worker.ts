@@ -58,7 +58,7 @@ async function build({
   chmodSync(temporary.path, 0o700);
   // In another world nothing is known, and nothing is left.
   const work = world === undefined ? dir : temporary.path;
-  const layers = new LayerDirs(work, owner);
+  const layers = new LayerDirs(store, owner, work);
   await layers.create();
   if (world !== undefined) setHostname(world.hostname);
   const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;

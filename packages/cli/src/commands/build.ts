@@ -2,6 +2,7 @@ import { basename, dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
+import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
 import { builderFlags } from '../package-flags.ts';
@@ -87,7 +88,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     const top = dirname(configs[0]?.absolute ?? cwd);
     const platform = { os: 'linux', architecture: flags.arch };
     const tools = { ...(await buildTools(session, flags)), platforms: [platform] };
-    const { files, minimumMemory } = await buildImage(
+    const { files, minimumMemory, packages } = await buildImage(
       () => workspaceAt(session, top),
       {
         ...tools,
@@ -102,6 +103,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
       },
       tools,
     );
+    if (packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
     this.endProgress();
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);

@@ -1,15 +1,12 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Flags } from '@oclif/core';
+import { cacheAreas } from '../cache-areas.ts';
 import { LktCommand } from '../command.ts';
-
-/** What lkt keeps beside the layout, all of it made from what is in there. */
-const DERIVED = ['attestations', 'checks', 'layers', 'results', 'segments', 'steps'];
+import { showSize } from '../sizes.ts';
 
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';
   static override description =
-    'Whatever was built can be built again, and what was downloaded is downloaded again.';
+    'Whatever was built can be built again, and what was downloaded is downloaded again. What a running build uses is left to it.';
   static override flags = {
     unused: Flags.boolean({
       summary: 'only what no image in the store needs: downloads, and steps of builds',
@@ -21,11 +18,14 @@ export class CacheClean extends LktCommand {
     const session = await this.begin(flags);
     const store = await session.findStore();
     if (store === undefined) return { removed: 0, bytes: 0 };
-    if (!flags.unused) for (const { reference } of await store.tags()) await store.untag(reference);
-    const { removed, bytes } = await store.gc();
-    for (const name of DERIVED)
-      await rm(join(store.dir, name), { recursive: true, force: true, maxRetries: 2 });
-    this.log(`removed ${removed} blobs, ${(bytes / 1e6).toFixed(0)} MB`);
-    return { removed, bytes };
+    const { removeDirectory } = await import('@lkt/build');
+    const { removed, bytes } = await store.prune(
+      await cacheAreas(),
+      { before: Infinity, images: () => !flags.unused },
+      removeDirectory,
+    );
+    this.endProgress();
+    this.log(`removed ${removed.length} things, ${showSize(bytes)}`);
+    return { removed: removed.length, bytes };
   }
 }

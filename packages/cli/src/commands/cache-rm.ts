@@ -1,11 +1,13 @@
-import { LktError } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
+import type { Store } from '@lkt/oci';
 import { Args } from '@oclif/core';
+import { cacheAreas } from '../cache-areas.ts';
 import { LktCommand } from '../command.ts';
 
 export class CacheRm extends LktCommand {
   static override summary = 'Remove images from the store';
   static override description =
-    'An image that others share layers with leaves these layers; the rest is deleted at once.';
+    'An image that others share layers with leaves these layers; the rest is deleted at once, unless a running build uses it.';
   static override args = {
     image: Args.string({
       description: 'a reference, as "lkt cache ls" prints it, or one without tag for all its tags',
@@ -33,10 +35,28 @@ export class CacheRm extends LktCommand {
       }
       removed.push(...found);
     }
-    for (const tag of removed) await store?.untag(tag);
-    const bytes = (await store?.gc())?.bytes ?? 0;
+    const bytes = store === undefined ? 0 : await removeImages(store, new Set(removed));
     const names = removed.map((tag) => familiarReference(parseReference(tag)));
     for (const name of names) this.log(`removed ${name}`);
     return { removed: names, bytes };
   }
+}
+
+/** Removes names, and with them what only they needed. How many bytes that were. */
+async function removeImages(store: Store, names: ReadonlySet<string>): Promise<number> {
+  const areas = await cacheAreas();
+  const { items } = await store.inventory(areas);
+  const gone = new Set<Digest>();
+  const images = items.filter(({ area }) => area === 'images');
+  for (const image of images)
+    if (names.has(image.name)) for (const digest of image.blobs) gone.add(digest);
+  for (const image of images)
+    if (!names.has(image.name)) for (const digest of image.blobs) gone.delete(digest);
+  for (const name of names) await store.untag(name);
+  const { bytes } = await store.prune(areas, {
+    before: Infinity,
+    // The steps that made its layers would keep them.
+    only: (item) => item.area !== 'downloads' && item.blobs.some((digest) => gone.has(digest)),
+  });
+  return bytes;
 }

@@ -1,6 +1,7 @@
 import { LktCommand } from '../command.ts';
 import {
   builderSetting,
+  cacheMaxSetting,
   cacheSetting,
   processEnvironment,
   progressSetting,
@@ -21,10 +22,13 @@ export class Env extends LktCommand {
     const { flags } = await this.parse(Env);
     const environment = processEnvironment();
     const mirror = environment.variables['LKT_DEBIAN_MIRROR'] ?? '';
+    const cache = cacheSetting(flags.cache, environment);
+    const max = cacheMaxSetting(environment, cache.value);
     const builders = builderSetting(undefined, environment);
     const settings: InForce[] = [
       { name: 'LKT_BUILDER', value: builders.value.join(','), from: builders.from },
-      { name: 'LKT_CACHE', ...cacheSetting(flags.cache, environment) },
+      { name: 'LKT_CACHE', ...cache },
+      { name: 'LKT_CACHE_MAX', value: max.value, from: max.from },
       { name: 'LKT_PROGRESS', ...progressSetting(flags.progress, environment, process.stderr) },
       mirror === ''
         ? { name: 'LKT_DEBIAN_MIRROR', value: '', from: "this machine's apt configuration" }

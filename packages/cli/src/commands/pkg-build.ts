@@ -4,6 +4,7 @@ import type { Platform } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';
 import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
+import { enforceCacheMax } from '../cache-limit.ts';
 import { judgeChecks } from '../check-verdict.ts';
 import { LktCommand } from '../command.ts';
 import { secretFlags, sshFlags } from '../credential-flags.ts';
@@ -145,8 +146,9 @@ export class PkgBuild extends LktCommand {
     const targets = flags.all
       ? await allPackages(workspace, platforms)
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+    const tools = await buildTools(session, flags);
     const report = await buildPackages(workspace, targets, {
-      ...(await buildTools(session, flags)),
+      ...tools,
       force: flags.force,
       noCache: flags['no-cache'],
       check: flags.check,
@@ -159,6 +161,7 @@ export class PkgBuild extends LktCommand {
       ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       ...(platforms === undefined ? {} : { platforms }),
     });
+    if (report.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
     await judgeChecks(report.packages, {
       reporter: session.reporter,
       verbose: (flags.verbose ?? 1) > 1,

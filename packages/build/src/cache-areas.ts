@@ -1,0 +1,39 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Digest, isDigest, isErrno } from '@lkt/core';
+import { type CacheArea, directoryArea, fileArea } from '@lkt/oci';
+
+/** What engines keep in a store beside its blobs. */
+export const buildCacheAreas: readonly CacheArea[] = [
+  fileArea('steps', 'steps', blobsOfStep),
+  byOwner('layers', 'layers', true),
+  byOwner('mounts', 'mounts', false),
+  directoryArea('compiled', 'compiled', false),
+];
+
+/** Directories of directories, for each owner of their own. */
+function byOwner(name: string, directory: string, isFixed: boolean): CacheArea {
+  return {
+    name,
+    list: (store, sizes) =>
+      subdirectories(join(store, directory)).flatMap((owner) =>
+        directoryArea(name, join(directory, owner), isFixed).list(store, sizes),
+      ),
+  };
+}
+
+function subdirectories(path: string): readonly string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** @throws SyntaxError */
+function blobsOfStep(content: string): readonly Digest[] {
+  const { value } = JSON.parse(content) as { value?: { descriptor?: { digest?: unknown } | null } };
+  const digest = value?.descriptor?.digest;
+  return typeof digest === 'string' && isDigest(digest) ? [digest] : [];
+}

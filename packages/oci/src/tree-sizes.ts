@@ -1,0 +1,79 @@
+import { readFileSync, writeFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { diskUse, namesIn, statsOf } from './cache-area.ts';
+import { ownerToken } from './owner.ts';
+
+/**
+ * What directories take on disk, remembered in `sizes.json` of the store: what never changes is looked through once.
+ */
+export class TreeSizes {
+  readonly #path: string;
+  readonly #temp: string;
+  readonly #known: Map<string, number>;
+  readonly #seen = new Map<string, number>();
+  readonly #deadline: number;
+
+  /** @param deadline of `performance.now()`; after it what is not known counts as it last did, or as nothing */
+  constructor(store: string, deadline: number = Infinity) {
+    this.#path = join(store, 'sizes.json');
+    this.#temp = join(store, 'tmp', ownerToken());
+    this.#known = read(this.#path);
+    this.#deadline = deadline;
+  }
+
+  of(name: string, path: string, isFixed: boolean): number {
+    const known = this.#known.get(name);
+    const size =
+      known !== undefined && (isFixed || performance.now() > this.#deadline)
+        ? known
+        : treeSize(path, this.#deadline);
+    if (size !== undefined) this.#seen.set(name, size);
+    return size ?? 0;
+  }
+
+  /** Remembers what was asked for, and forgets the rest. Best effort: a store may be read-only. */
+  save(): void {
+    const same =
+      this.#seen.size === this.#known.size &&
+      [...this.#seen].every(([name, size]) => this.#known.get(name) === size);
+    if (same) return;
+    try {
+      writeFileSync(this.#temp, JSON.stringify(Object.fromEntries(this.#seen)));
+      renameSync(this.#temp, this.#path);
+    } catch {
+      // Counted again the next time.
+    }
+  }
+}
+
+/** Undefined when there was no time to see all of it. */
+function treeSize(root: string, deadline: number): number | undefined {
+  const linked = new Set<number>();
+  let total = 0;
+  const waiting = [root];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (performance.now() > deadline) return undefined;
+    const stats = statsOf(path);
+    if (stats === undefined) continue;
+    if (stats.isDirectory()) for (const name of namesIn(path)) waiting.push(join(path, name));
+    else if (stats.nlink > 1) {
+      if (linked.has(stats.ino)) continue;
+      linked.add(stats.ino);
+    }
+    total += diskUse(stats);
+  }
+  return total;
+}
+
+function read(path: string): Map<string, number> {
+  try {
+    const value = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    return new Map(
+      Object.entries(value).filter(
+        (entry): entry is [string, number] => typeof entry[1] === 'number' && entry[1] >= 0,
+      ),
+    );
+  } catch {
+    return new Map();
+  }
+}

@@ -1,0 +1,11 @@
+import { isDigest } from '@lkt/core';
+import { type CacheArea, fileArea } from '@lkt/oci';
+
+/** What building packages keeps in a store beside its blobs. */
+export const packageCacheAreas: readonly CacheArea[] = [
+  fileArea('results', 'results', (content) => [content.trim()].filter((text) => isDigest(text))),
+  fileArea('checks', 'checks'),
+  ...['layers', 'owners', 'records'].map((kind) =>
+    fileArea('attestations', `attestations/${kind}`),
+  ),
+];
