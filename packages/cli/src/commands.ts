@@ -12,7 +12,10 @@ import { Env } from './commands/env.ts';
 import { Pin } from './commands/pin.ts';
 import { PkgBuild } from './commands/pkg-build.ts';
 import { PkgLock } from './commands/pkg-lock.ts';
+import { PkgManifest } from './commands/pkg-manifest.ts';
 import { PkgProvenance } from './commands/pkg-provenance.ts';
+import { PkgPush } from './commands/pkg-push.ts';
+import { PkgRemoteTag } from './commands/pkg-remote-tag.ts';
 import { PkgSbom } from './commands/pkg-sbom.ts';
 import { PkgShowTag } from './commands/pkg-show-tag.ts';
 import { Run } from './commands/run.ts';
@@ -34,7 +37,10 @@ export const commands = {
   pin: Pin,
   'pkg:build': PkgBuild,
   'pkg:lock': PkgLock,
+  'pkg:manifest': PkgManifest,
   'pkg:provenance': PkgProvenance,
+  'pkg:push': PkgPush,
+  'pkg:remote-tag': PkgRemoteTag,
   'pkg:sbom': PkgSbom,
   'pkg:show-tag': PkgShowTag,
   run: Run,

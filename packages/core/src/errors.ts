@@ -21,6 +21,7 @@ export type LktErrorCode =
   | 'IO_FAILED' // the operating system refused to read or write a file
   | 'KEY_INVALID' // a key for signatures is none, or the password for it is wrong
   | 'NETWORK_FAILED' // a download did not work
+  | 'NOT_COMMITTED' // what would be published is not what is committed
   | 'NOT_FOUND' // a file, package, image or blob that was named is not there
   | 'NOT_REPRODUCIBLE' // a second build of a package gave another image
   | 'PIN_MISSING' // a reference without a digest
@@ -28,6 +29,7 @@ export type LktErrorCode =
   | 'REFERENCE_INVALID' // text that should name an image does not
   | 'RUN_FAILED' // the virtual machine did not do what was expected of it
   | 'SIGNATURE_INVALID' // a signature is missing, wrong, or of a key that is not trusted
+  | 'TAG_TAKEN' // a tag of a registry stands for something else already
   | 'TOOL_MISSING' // a program of the host is not installed
   | 'TREE_CONFLICT' // two parts of an image want one path to be different things
   | 'UNSUPPORTED' // valid input that this version does not implement

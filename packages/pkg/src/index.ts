@@ -30,3 +30,11 @@ export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts'
 export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
 export { writeFileWhole } from './write-file.ts';
 export { type FetchImage } from './other-images.ts';
+export {
+  type PackagePushOptions,
+  type PushedImages,
+  type PushedPackage,
+  pushPackages,
+  type TargetOptions,
+} from './push.ts';
+export { committedReferences, type PackageManifest, pushManifests } from './manifest.ts';

@@ -22,6 +22,8 @@ export interface Repository {
   headTree(path: string): string | undefined;
   /** Whether anything under the directory differs between HEAD, index and work tree. */
   isChanged(path: string): boolean;
+  /** What differs, of the files under the directory, sorted; one char per byte, from the top of the work tree. */
+  changes(path: string): readonly string[];
   /** Whether the directory has files that are neither tracked nor ignored. */
   hasUntracked(path: string): boolean;
   /** Tracked files that are in the work tree, then untracked ones that are not ignored. */
@@ -92,6 +94,10 @@ export async function readRepository(
     isChanged: (path) =>
       changes.changed.some((item) => isUnder(item, path)) ||
       changes.untracked.some((item) => isUnder(item, path)),
+    changes: (path) =>
+      [...new Set([...changes.changed, ...changes.untracked])]
+        .filter((item) => isUnder(item, path))
+        .toSorted(),
     hasUntracked: (path) => changes.untracked.some((item) => isUnder(item, path)),
     files: (path) => all.filter((file) => isUnder(file.path, path)),
   };

@@ -15,6 +15,8 @@ import type { Package, Workspace } from './workspace.ts';
 export interface Sources {
   readonly hash: (item: Package) => SourceHash;
   readonly context: (item: Package) => Promise<readonly ContextFile[]>;
+  /** Files of the package that differ from the commit, as paths from the top of the work tree. */
+  readonly changes: (item: Package) => readonly string[];
 }
 
 /** @throws LktError GIT_FAILED, TOOL_MISSING; CONFIG_INVALID at an extra source that is not there, or outside of the repository */
@@ -49,7 +51,19 @@ export async function readSources(
   return {
     hash: (item) => of(item).hash,
     context: (item) => contextOf(item, of(item).extra, known ?? new Map()),
+    changes: (item) => changesIn([item.dir, ...of(item).extra], known ?? new Map()),
   };
+}
+
+function changesIn(
+  dirs: readonly string[],
+  repositories: ReadonlyMap<string, Repository>,
+): readonly string[] {
+  const found = dirs.flatMap((dir) => {
+    const repository = repositories.get(dir);
+    return repository?.changes(repository.pathOf(dir)) ?? [];
+  });
+  return [...new Set(found)].map((path) => Buffer.from(path, 'latin1').toString());
 }
 
 function contextOf(

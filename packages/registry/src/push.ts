@@ -1,4 +1,4 @@
-import { LktError, type Reporter } from '@lkt/core';
+import { type Digest, LktError, type Reporter } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -17,8 +17,10 @@ import type { Remote } from './remote.ts';
 import { uploadBlob, type UploadOptions } from './upload.ts';
 
 export interface PushOptions {
-  /** Repositories of the same registry, such as `lkt/base`, that may have blobs already. */
-  readonly mountFrom?: readonly string[];
+  /** Repositories of the same registry, such as `lkt/base`, that may have blobs, or a blob, already. */
+  readonly mountFrom?: readonly string[] | ((blob: Digest) => readonly string[]);
+  /** What progress calls it; by default the reference. */
+  readonly title?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -74,10 +76,10 @@ class Push {
 
   async run(descriptor: Descriptor): Promise<Pushed> {
     const { reporter, remote } = this.#context;
-    const { signal } = this.#options;
+    const { signal, title = familiarReference(this.#reference) } = this.#options;
     const name = formatReference(this.#reference);
     const id = `push ${name}`;
-    reporter.emit({ kind: 'start', id, title: `push ${familiarReference(this.#reference)}` });
+    reporter.emit({ kind: 'start', id, title: `push ${title}` });
     try {
       if (this.#reference.digest !== undefined && this.#reference.digest !== descriptor.digest)
         throw new LktError('DIGEST_MISMATCH', `cannot push ${descriptor.digest} as ${name}`);
@@ -147,6 +149,7 @@ class Push {
 
   async #pushBlobs(id: string): Promise<void> {
     const { remote, limit, chunkSize, reporter } = this.#context;
+    const { mountFrom } = this.#options;
     const blobs = [...this.#blobs.values()];
     let total = blobs.reduce((sum, { size }) => sum + size, 0);
     let current = 0;
@@ -159,7 +162,7 @@ class Push {
         const read = (offset: number): AsyncIterable<Uint8Array> =>
           from(this.#store.read({ digest, size }), offset);
         const options: UploadOptions = {
-          mountFrom: this.#options.mountFrom,
+          mountFrom: typeof mountFrom === 'function' ? mountFrom(digest) : mountFrom,
           chunkSize,
           onBytes,
           signal,

@@ -19,6 +19,13 @@ import { type Pushed, pushImage, type PushOptions } from './push.ts';
 import { forgetReferrer, listReferrers } from './referrers.ts';
 import { authorizerFor, Remote, warnOnce } from './remote.ts';
 import { findServer, type Server } from './server.ts';
+import {
+  mergeIndex,
+  type MergeOptions,
+  type Tagged,
+  taggedImages,
+  tagManifest,
+} from './tag-index.ts';
 import { listTags } from './tags.ts';
 
 /**
@@ -62,6 +69,23 @@ export interface Registry extends AsyncDisposable {
     artifactType?: string,
     signal?: AbortSignal,
   ): Promise<readonly Descriptor[]>;
+  /**
+   * Makes a tag an index of images that are in the repository and of what it has for other platforms.
+   * @throws LktError TAG_TAKEN when it has another image for one of the platforms
+   */
+  mergeIndex(
+    reference: Reference & { readonly tag: string },
+    images: readonly Descriptor[],
+    options?: MergeOptions,
+  ): Promise<Tagged>;
+  /** Gives a manifest of the repository a tag. @throws LktError TAG_TAKEN when it stands for another one */
+  tagManifest(
+    reference: Reference & { readonly tag: string },
+    descriptor: Descriptor,
+    options?: Omit<MergeOptions, 'compare'>,
+  ): Promise<Tagged>;
+  /** The images behind a tag, each with its platform; none when there is no such tag. */
+  taggedImages(reference: Reference, signal?: AbortSignal): Promise<readonly Descriptor[]>;
   /** The tags of a repository, sorted. */
   tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]>;
   /** Deletes a manifest by digest, with all its tags, or a tag alone. */
@@ -164,6 +188,26 @@ class Client implements Registry {
   ): Promise<readonly Descriptor[]> {
     const list = await listReferrers(await this.#remote(subject), subject, artifactType, signal);
     return list.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+  }
+
+  async mergeIndex(
+    reference: Reference & { readonly tag: string },
+    images: readonly Descriptor[],
+    options: MergeOptions = {},
+  ): Promise<Tagged> {
+    return mergeIndex(await this.#remote(reference), reference, images, options);
+  }
+
+  async tagManifest(
+    reference: Reference & { readonly tag: string },
+    descriptor: Descriptor,
+    options: Omit<MergeOptions, 'compare'> = {},
+  ): Promise<Tagged> {
+    return tagManifest(await this.#remote(reference), reference, descriptor, options);
+  }
+
+  async taggedImages(reference: Reference, signal?: AbortSignal): Promise<readonly Descriptor[]> {
+    return taggedImages(await this.#remote(reference), reference, signal);
   }
 
   async tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]> {

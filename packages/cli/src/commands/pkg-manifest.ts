@@ -1,0 +1,52 @@
+import { Args } from '@oclif/core';
+import { workspaceAt } from '../build-tools.ts';
+import { LktCommand } from '../command.ts';
+import { packageFlags } from '../package-flags.ts';
+import { targetFlags } from '../push-flags.ts';
+import { openRegistries } from '../registries.ts';
+import { registryFlags } from '../registry-flags.ts';
+
+interface Result {
+  readonly packages: readonly {
+    readonly name: string;
+    readonly reference: string;
+    readonly digest: string;
+    readonly platforms: readonly string[];
+    readonly changed: boolean;
+  }[];
+}
+
+export class PkgManifest extends LktCommand {
+  static override summary = 'Join what was pushed for single platforms under one tag';
+  static override description =
+    'For packages that are built on a machine for each platform, and pushed there with --no-manifest: the tag becomes an index of TAG-ARCH, for each of "arches" in build.yml, and of what it has already. No image is pulled or pushed.';
+  static override examples = [
+    '<%= config.bin %> pkg manifest --org registry.example/team --release v1.2 pkg/sshd',
+  ];
+  static override args = {
+    dir: Args.string({ description: 'directory of a package', required: true, multiple: true }),
+  };
+  static override flags = { ...packageFlags, ...registryFlags, ...targetFlags };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(PkgManifest);
+    const session = await this.begin(flags);
+    const { pushManifests } = await import('@lkt/pkg');
+    const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
+    const items = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
+    await using registry = await openRegistries(session, flags);
+    const made = await pushManifests(workspace, [...new Set(items)], {
+      registry,
+      org: flags.org,
+      release: flags.release,
+      replace: flags.override,
+      tag: flags.tag,
+      signal: session.signal,
+    });
+    this.endProgress();
+    const packages = made.map(({ item, ...rest }) => ({ name: item.name, ...rest }));
+    for (const { reference, digest, platforms } of packages)
+      this.log(`${reference}@${digest} ${platforms.join(' ')}`);
+    return { packages };
+  }
+}

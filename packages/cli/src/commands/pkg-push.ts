@@ -1,0 +1,123 @@
+import { LktError } from '@lkt/core';
+import { Args, Flags } from '@oclif/core';
+import { buildTools, workspaceAt } from '../build-tools.ts';
+import { LktCommand } from '../command.ts';
+import { builderFlags, packageFlags } from '../package-flags.ts';
+import { targetFlags } from '../push-flags.ts';
+import { openRegistries } from '../registries.ts';
+import { pullFlags } from '../registry-flags.ts';
+
+interface Pushed {
+  readonly name: string;
+  /** Name and tag in the registry. */
+  readonly reference: string;
+  /** What the tag stands for, with the images for other platforms that it had. */
+  readonly digest: string;
+  /** What a pin names. */
+  readonly index: string;
+  readonly platforms: readonly string[];
+  readonly tags: readonly string[];
+  /** Of blobs that were sent. */
+  readonly bytes: number;
+  readonly changed: boolean;
+}
+
+export class PkgPush extends LktCommand {
+  static override summary = 'Bring packages to a registry, built if they are not';
+  static override description = `Prints the references. SBOM, provenance and whatever else refers to the images goes with them. What the registry has is not sent again, so a push that was interrupted goes on.
+
+The tag is that of the committed sources: what is not committed is not pushed. It becomes an index of the images pushed and of those for other platforms that it had; TAG-ARCH stands for that of one platform. An image is never replaced by another one unless --override is given, and a release not at all.
+
+Credentials are those of docker, podman and skopeo: log in with one of these.`;
+  static override examples = [
+    '<%= config.bin %> pkg push pkg/sshd',
+    '<%= config.bin %> pkg push --org registry.example/team --release v1.2 pkg/sshd pkg/dhcpcd',
+    '<%= config.bin %> pkg push --nobuild --all',
+  ];
+  static override args = {
+    dir: Args.string({ description: 'directory of a package, with a build.yml', multiple: true }),
+  };
+  static override flags = {
+    ...packageFlags,
+    ...builderFlags,
+    ...pullFlags,
+    ...targetFlags,
+    all: Flags.boolean({ summary: 'every package of the checkout' }),
+    jobs: Flags.integer({
+      summary: 'how many packages are built at once; by default as many as there are processors',
+      helpValue: 'N',
+      min: 1,
+    }),
+    manifest: Flags.boolean({
+      summary: 'set the tag of the sources; without it only TAG-ARCH, for "lkt pkg manifest" later',
+      allowNo: true,
+      default: true,
+    }),
+    nobuild: Flags.boolean({ summary: 'build nothing: push what is in the store' }),
+    platforms: Flags.string({
+      summary: 'build for these only',
+      helpValue: 'linux/amd64,…',
+      delimiter: ',',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+  };
+
+  async run(): Promise<{ packages: readonly Pushed[] }> {
+    const { args, flags } = await this.parse(PkgPush);
+    const dirs = args.dir ?? [];
+    if (flags.all ? dirs.length > 0 : dirs.length === 0) {
+      const problem = flags.all ? '--all leaves no room for directories' : 'DIR is missing';
+      throw new LktError('USAGE_INVALID', problem, {
+        fix: 'name directories of packages, or give --all',
+      });
+    }
+    if (!flags.manifest && flags.release !== undefined) {
+      throw new LktError(
+        'USAGE_INVALID',
+        '--release needs the index that --no-manifest leaves out',
+        {
+          fix: 'give --release to "lkt pkg manifest"',
+        },
+      );
+    }
+    const session = await this.begin(flags);
+    const { pushPackages, isFor } = await import('@lkt/pkg');
+    const { formatPlatform, parsePlatform } = await import('@lkt/oci');
+    const platforms = flags.platforms?.map(parsePlatform);
+    const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
+    const items = flags.all
+      ? [...workspace.packages.values()].filter((item) => isFor(item, platforms))
+      : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+    const build = flags.nobuild
+      ? undefined
+      : {
+          ...(await buildTools(session, flags)),
+          ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
+          ...(platforms === undefined ? {} : { platforms }),
+        };
+    await using registry = await openRegistries(session, flags);
+    const pushed = await pushPackages(workspace, [...new Set(items)], {
+      store: await session.openStore(),
+      registry,
+      build,
+      manifest: flags.manifest,
+      org: flags.org,
+      release: flags.release,
+      replace: flags.override,
+      tag: flags.tag,
+      signal: session.signal,
+    });
+    this.endProgress();
+    const packages = pushed.map(({ item, images, ...rest }) => ({
+      name: item.name,
+      ...rest,
+      platforms: images.flatMap(({ platform }) =>
+        platform === undefined ? [] : [formatPlatform(platform)],
+      ),
+    }));
+    for (const { reference, digest, changed } of packages)
+      this.log(`${reference}@${digest}${changed ? '' : ' (was there)'}`);
+    return { packages };
+  }
+}

@@ -1,0 +1,115 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { startRegistry, type TestRegistry } from '@lkt/testing';
+import { expect, test, vi } from 'vitest';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const main = join(import.meta.dirname, '../src/main.ts');
+const SIZE = 3_000_000;
+
+/** A checkout with two packages; the second is of the first, and has layers of its own. */
+async function checkout(dir: string): Promise<NodeJS.ProcessEnv> {
+  const files = {
+    '.gitignore': '/.store\n/.cache\n',
+    'pkg/base/build.yml': 'org: example\nimage: base\n',
+    'pkg/base/Dockerfile': 'FROM scratch\nCOPY one /\nCOPY two /\n',
+    'pkg/base/one': randomBytes(SIZE),
+    'pkg/base/two': randomBytes(SIZE),
+    'pkg/app/build.yml': 'org: example\nimage: app\n',
+    'pkg/app/Dockerfile': 'FROM example/base\nCOPY file /\n',
+    'pkg/app/file': 'app',
+  };
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(dir, path)), { recursive: true });
+    await writeFile(join(dir, path), content);
+  }
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: dir,
+    LKT_CACHE: join(dir, '.store'),
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_AUTHOR_NAME: 'A',
+    GIT_AUTHOR_EMAIL: 'a@example.com',
+    GIT_COMMITTER_NAME: 'A',
+    GIT_COMMITTER_EMAIL: 'a@example.com',
+  };
+  const run = (program: string, ...args: string[]): void =>
+    void execFileSync(program, args, { cwd: dir, env, stdio: 'ignore' });
+  run('git', 'init', '-q');
+  run('git', 'add', '-A');
+  run(process.execPath, main, 'pin');
+  run('git', 'add', '-A');
+  run('git', 'commit', '-qm', 'one');
+  return env;
+}
+
+/** Bytes of blobs that came, in requests from the `from`th on. */
+function uploaded({ requests }: TestRegistry, from = 0): number {
+  return requests
+    .slice(from)
+    .filter(
+      ({ method, path }) => /^(?:PATCH|PUT)$/.test(method) && path.includes('/blobs/uploads/'),
+    )
+    .reduce((sum, { headers }) => sum + Number(headers['content-length'] ?? 0), 0);
+}
+
+function lkt(dir: string, env: NodeJS.ProcessEnv, ...args: string[]): ReturnType<typeof spawn> {
+  return spawn(process.execPath, [main, ...args], {
+    cwd: dir,
+    env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+}
+
+async function ended(
+  child: ReturnType<typeof spawn>,
+): Promise<{ code: number | null; output: string }> {
+  let output = '';
+  child.stdout?.on('data', (chunk) => (output += String(chunk)));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, output };
+}
+
+test('a push that was killed goes on, and what has a tag is whole', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-push-'));
+  await using registry = await startRegistry();
+  const env = await checkout(dir.path);
+  const push = ['pkg', 'push', '--json', '--org', `${registry.host}/team`, 'pkg/app', 'pkg/base'];
+  // One of the two big blobs never arrives.
+  registry.fault({ method: 'PUT', path: /blobs\/uploads/ }, { kind: 'stall' });
+  const killed = lkt(dir.path, env, ...push);
+  const end = ended(killed);
+  await vi.waitFor(
+    () => {
+      expect(registry.storage.repositories.get('team/base')?.blobs.size).toBe(2);
+    },
+    { timeout: 60_000, interval: 20 },
+  );
+  killed.kill('SIGKILL');
+  expect((await end).code).toBeNull();
+  expect(registry.storage.repositories.get('team/base')?.tags.size).toBe(0);
+  expect(registry.storage.repositories.get('team/base')?.manifests.size).toBe(0);
+
+  const before = registry.requests.length;
+  const { code, output } = await ended(lkt(dir.path, env, ...push));
+  expect(code).toBe(0);
+  const { packages } = JSON.parse(output) as { packages: { name: string; bytes: number }[] };
+  expect(packages.map(({ name }) => name)).toEqual(['example/app', 'example/base']);
+  // One big blob at most, as the other was there, and none again for the package that uses it.
+  const again = uploaded(registry, before);
+  expect(again).toBeLessThan(1.1 * SIZE);
+  expect(again).toBe(packages.reduce((sum, { bytes }) => sum + bytes, 0));
+  const mounted = registry.requests.filter(({ path }) =>
+    path.includes('team/app/blobs/uploads/?mount'),
+  );
+  expect(mounted.length).toBeGreaterThanOrEqual(2);
+
+  const after = registry.requests.length;
+  expect((await ended(lkt(dir.path, env, ...push))).code).toBe(0);
+  const third = registry.requests.slice(after).map(({ method }) => method);
+  expect(new Set(third)).toEqual(new Set(['GET', 'HEAD']));
+});

@@ -1,0 +1,88 @@
+import { type Digest, LktError } from '@lkt/core';
+import { type Descriptor, familiarReference, formatPlatform } from '@lkt/oci';
+import type { Registry } from '@lkt/registry';
+import { byArches, requireCommitted, type TargetOptions, targetReference } from './push.ts';
+import { readSources } from './sources.ts';
+import type { Package, Workspace } from './workspace.ts';
+
+export interface ManifestOptions extends TargetOptions {
+  readonly registry: Registry;
+  /** Take the place of other images under the same tag. */
+  readonly replace?: boolean;
+}
+
+export interface PackageManifest {
+  readonly item: Package;
+  /** Name and tag in the registry. */
+  readonly reference: string;
+  readonly digest: Digest;
+  readonly platforms: readonly string[];
+  readonly changed: boolean;
+}
+
+/**
+ * Makes the tags of packages indexes of what was pushed for single platforms, `TAG-ARCH` for each of `arches`, and of
+ * what the tags have. No image goes through this machine.
+ * @throws LktError NOT_COMMITTED, NOT_FOUND when nothing was pushed, TAG_TAKEN
+ */
+export async function pushManifests(
+  workspace: Workspace,
+  items: readonly Package[],
+  options: ManifestOptions,
+): Promise<readonly PackageManifest[]> {
+  const { registry, release, replace, signal } = options;
+  const sources = await readSources(workspace, items, { signal });
+  for (const item of items) requireCommitted(item, sources);
+  const results: PackageManifest[] = [];
+  for (const item of items) {
+    const target = targetReference(item, sources, options);
+    const found = new Map<string, Descriptor>();
+    for (const arch of item.arches) {
+      const tagged = { ...target, tag: `${target.tag}-${arch}` };
+      for (const image of await registry.taggedImages(tagged, signal))
+        if (image.platform?.architecture === arch) found.set(formatPlatform(image.platform), image);
+    }
+    const reference = familiarReference(target);
+    if (found.size === 0) {
+      const tags = item.arches.map((arch) => `${target.tag}-${arch}`).join(', ');
+      throw new LktError('NOT_FOUND', `the registry has none of ${tags} of ${item.name}`, {
+        fix: 'push it on a machine of each platform: lkt pkg push --no-manifest DIR',
+      });
+    }
+    const merge = { compare: byArches(item), replace, signal };
+    const images = [...found.values()];
+    if (release !== undefined) {
+      const { descriptor } = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
+      await registry.tagManifest({ ...target, tag: release }, descriptor, { dryRun: true, signal });
+    }
+    const { descriptor, changed } = await registry.mergeIndex(target, images, merge);
+    const named =
+      release === undefined
+        ? undefined
+        : await registry.tagManifest({ ...target, tag: release }, descriptor, { signal });
+    const all = await registry.taggedImages({ ...target, digest: descriptor.digest }, signal);
+    results.push({
+      item,
+      reference,
+      digest: descriptor.digest,
+      platforms: all.flatMap(({ platform }) =>
+        platform === undefined ? [] : [formatPlatform(platform)],
+      ),
+      changed: changed || named?.changed === true,
+    });
+  }
+  return results;
+}
+
+/** The names that packages have in a registry, by their committed sources. @throws LktError NOT_COMMITTED */
+export async function committedReferences(
+  workspace: Workspace,
+  items: readonly Package[],
+  options: TargetOptions,
+): Promise<readonly string[]> {
+  const sources = await readSources(workspace, items, { signal: options.signal });
+  return items.map((item) => {
+    requireCommitted(item, sources);
+    return familiarReference(targetReference(item, sources, options));
+  });
+}
