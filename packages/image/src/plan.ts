@@ -50,8 +50,8 @@ export interface Plan {
  */
 export async function planImage(files: readonly SourceFile[], options: PlanOptions): Promise<Plan> {
   const config = mergeConfigs(files.map(parseConfig));
-  if (config.trust !== undefined)
-    throw errorAt('UNSUPPORTED', config.trust, 'signatures are not checked yet');
+  const [trust] = config.trust;
+  if (trust !== undefined) throw errorAt('UNSUPPORTED', trust.at, 'signatures are not checked yet');
   return planConfig(config, options, async (reference) => pinnedDigest(reference, options));
 }
 

@@ -1,4 +1,5 @@
 export { type Evidence, type EvidenceItem } from './evidence.ts';
+export { type ImagePattern, parseImagePattern } from './image-pattern.ts';
 export {
   generateKey,
   type KeyOptions,
@@ -8,6 +9,17 @@ export {
   type SigningKey,
   type SigningKeyOptions,
 } from './keys.ts';
+export {
+  describeSigner,
+  evaluatePolicy,
+  type NamedImage,
+  type Signers,
+  trustFor,
+  type TrustPolicy,
+  type TrustRule,
+  type Verdict,
+} from './policy.ts';
+export { type Rebuild, REBUILD_PREDICATE, rebuildStatement } from './rebuild.ts';
 export {
   SIGNATURE_PREDICATE,
   SPDX_PREDICATE,

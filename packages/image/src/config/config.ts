@@ -3,6 +3,7 @@ import { boolean, oneOf, optional, present, required, string, strings } from './
 import { type FileEntry, parseFiles } from './files.ts';
 import { type ImageReference, parseImageReference } from './reference.ts';
 import { parseSettings, SETTING_KEYS, type Settings } from './settings.ts';
+import { parseTrust, type TrustSettings } from '../trust/parse-trust.ts';
 
 /** An image config: one YAML file, or several merged. `docs/image-yml.md` describes every field. */
 export interface SystemConfig {
@@ -13,7 +14,8 @@ export interface SystemConfig {
   readonly services: readonly Container[];
   readonly volumes: readonly Volume[];
   readonly files: readonly FileEntry[];
-  readonly trust?: YamlValue;
+  /** Each of them has to be satisfied. */
+  readonly trust: readonly TrustSettings[];
 }
 
 /** `tar` and `ucode` are `none` or empty where the image has no such file or it is not wanted. */
@@ -54,7 +56,6 @@ export function parseConfig(file: SourceFile): SystemConfig {
     'files',
     'trust',
   ]);
-  if (fields.trust !== undefined && !fields.trust.isNull()) checkTrust(fields.trust);
   return checkNames({
     kernel: optional(fields.kernel, parseKernel) ?? {},
     init: optional(fields.init, (list) => list.list().map(parseImageReference)) ?? [],
@@ -63,11 +64,11 @@ export function parseConfig(file: SourceFile): SystemConfig {
     services: optional(fields.services, parseContainers) ?? [],
     volumes: optional(fields.volumes, (list) => list.list().map(parseVolume)) ?? [],
     files: optional(fields.files, parseFiles) ?? [],
-    ...present({ trust: fields.trust }),
+    trust: optional(fields.trust, (value) => [parseTrust(value)]) ?? [],
   });
 }
 
-/** Later files override fields of the kernel and append to the lists of earlier ones. */
+/** Later files override fields of the kernel and append to the lists of earlier ones; no trust policy goes. */
 export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
   return checkNames({
     kernel: Object.assign({}, ...configs.map((config) => config.kernel)) as KernelSettings,
@@ -77,7 +78,7 @@ export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
     services: configs.flatMap((config) => config.services),
     volumes: configs.flatMap((config) => config.volumes),
     files: configs.flatMap((config) => config.files),
-    ...present({ trust: configs.findLast((config) => config.trust !== undefined)?.trust }),
+    trust: configs.flatMap((config) => config.trust),
   });
 }
 
@@ -159,12 +160,6 @@ function parseVolume(item: YamlValue): Volume {
     platforms: optional(fields.platforms, strings) ?? [],
     at,
   };
-}
-
-function checkTrust(value: YamlValue): void {
-  const fields = value.fields(['image', 'org']);
-  optional(fields.image, strings);
-  optional(fields.org, strings);
 }
 
 /** Services run at the same time and volumes are shared, so their names are unique; onboot entries are numbered. */

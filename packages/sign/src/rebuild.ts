@@ -1,0 +1,41 @@
+import type { Digest } from '@lkt/core';
+import { type Statement, statementAbout } from './statement.ts';
+
+/** "I built this source and got this image." A name; nothing is fetched from it. */
+export const REBUILD_PREDICATE = 'https://lkt.dev/attestations/rebuild/v1';
+
+/** What was built. */
+export interface Rebuild {
+  /** `org/image` in its build.yml. */
+  readonly package: string;
+  /** The git tree hash of its directory. */
+  readonly sourceHash: string;
+  /** The platforms that were built: `linux/amd64`. */
+  readonly platforms: readonly string[];
+}
+
+/** That building a package anew, every step of it, gave the image. The statement holds nothing of time or machine. */
+export function rebuildStatement(
+  subject: { readonly name: string; readonly digest: Digest },
+  { package: name, sourceHash, platforms }: Rebuild,
+): Statement {
+  return statementAbout(subject, REBUILD_PREDICATE, {
+    package: name,
+    sourceHash,
+    platforms: platforms.toSorted(),
+  });
+}
+
+/** Why a statement does not say that an image is what its tag names; undefined if it does. */
+export function rebuildProblem(
+  predicate: unknown,
+  image: { readonly tag?: string },
+): string | undefined {
+  const { sourceHash } = (predicate ?? {}) as { readonly sourceHash?: unknown };
+  if (typeof sourceHash !== 'string' || !/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(sourceHash))
+    return 'the statement of a rebuild names no source';
+  if (image.tag === undefined) return 'the image has no tag, which would name its source';
+  if (image.tag !== sourceHash)
+    return `what was rebuilt is the source ${sourceHash}, and the image is named ${image.tag}`;
+  return undefined;
+}

@@ -1,0 +1,69 @@
+import { parseReference } from '@lkt/oci';
+import { describe, expect, it } from 'vitest';
+import { parseImagePattern } from '../src/image-pattern.ts';
+
+function matches(pattern: string, image: string): boolean {
+  return parseImagePattern(pattern).matches(parseReference(image));
+}
+
+describe('a pattern of names', () => {
+  it.each([
+    ['lkt/*', 'lkt/sshd:1'],
+    ['lkt/*', 'docker.io/lkt/sshd'],
+    ['docker.io/lkt/*', 'lkt/sshd'],
+    ['index.docker.io/lkt/sshd', 'lkt/sshd'],
+    ['lkt/ss*d', 'lkt/ssd'],
+    ['lkt/*-dev', 'lkt/sshd-dev'],
+    ['lkt/**', 'lkt/a/b/c'],
+    ['ghcr.io/**', 'ghcr.io/a'],
+    ['ghcr.io/**', 'ghcr.io/a/b'],
+    ['ghcr.io/*/sshd', 'ghcr.io/lkt/sshd'],
+    ['ghcr.io/lkt/sshd', 'GHCR.io/lkt/sshd'],
+    ['ghcr.io/lkt/sshd', 'ghcr.io:443/lkt/sshd'],
+    ['registry-1.docker.io/lkt/sshd', 'lkt/sshd'],
+    ['localhost:5000/a', 'localhost:5000/a'],
+    ['alpine', 'alpine:3'],
+    ['library/alpine', 'alpine:3'],
+    ['**', 'ghcr.io/a/b'],
+  ])('%s is about %s', (pattern, image) => {
+    expect(matches(pattern, image)).toBe(true);
+  });
+
+  it.each([
+    ['lkt/*', 'lkt/a/b'],
+    ['lkt/*', 'ghcr.io/lkt/sshd'],
+    ['lkt/*', 'xlkt/sshd'],
+    ['lkt/**', 'lkt2/sshd'],
+    ['lkt/sshd', 'lkt/sshd2'],
+    ['lkt/sshd', 'lkt/xsshd'],
+    ['lkt/s.hd', 'lkt/sshd'],
+    ['ghcr.io/**', 'ghcr.io.evil.example/a'],
+    ['ghcr.io/lkt/*', 'ghcrxio/lkt/a'],
+    ['localhost:5000/a', 'localhost:5001/a'],
+    ['alpine', 'lkt/alpine'],
+  ])('%s is not about %s', (pattern, image) => {
+    expect(matches(pattern, image)).toBe(false);
+  });
+
+  it.each([
+    ['*', 'no registry'],
+    ['*/lkt/a', 'no registry'],
+    ['*.example/a', 'no registry'],
+    ['**/a', 'the end of a name'],
+    ['lkt**', 'the end of a name'],
+    ['lkt/a**', 'the end of a name'],
+    ['lkt/**/a', 'the end of a name'],
+    ['', 'no name'],
+    ['lkt/', 'no name'],
+    ['/lkt', 'no name'],
+    ['lkt/[ab]', 'no name'],
+    ['lkt/a?', 'no name'],
+    ['lkt/{a,b}', 'no name'],
+    ['lkt/A', 'no name'],
+    ['lkt/a:1', 'a tag or digest'],
+    ['lkt/a:*', 'a tag or digest'],
+    [`lkt/a@sha256:${'0'.repeat(64)}`, 'a tag or digest'],
+  ])('is refused: %s', (pattern, reason) => {
+    expect(() => parseImagePattern(pattern)).toThrow(reason);
+  });
+});
