@@ -1,6 +1,7 @@
 import type { Digest, Reporter, SourceFile } from '@lkt/core';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
 import type { ContextFile } from './context.ts';
+import type { RemoteStepCache } from './remote-cache/remote-step-cache.ts';
 import type { StepResult, World } from './world.ts';
 import type { Limits } from './limits.ts';
 
@@ -61,6 +62,8 @@ export interface BuildContext {
   readonly signal?: AbortSignal;
   /** Where proxies and certificates for ADD of addresses are looked up, as in `HttpOptions`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** What other machines have done. Native engine only; BuildKit has `remoteCache`. */
+  readonly cache?: RemoteStepCache;
   /** Told what each step gave, once all are done. Native engine only. */
   readonly onStep?: (result: StepResult) => void;
 }

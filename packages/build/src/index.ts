@@ -54,5 +54,8 @@ export { IgnorePatterns, parseDockerignore, withoutIgnored } from './dockerignor
 export type { BuildContext, BuildRequest, Engine, SecretSource } from './engine.ts';
 export { removeDirectory } from './native/remove-directory.ts';
 export { nativeEngine } from './native/engine.ts';
+export { type CachePlace, layoutPlace, registryPlace } from './remote-cache/place.ts';
+export type { RemoteStepCache, StepFact } from './remote-cache/remote-step-cache.ts';
+export { RemoteSteps } from './remote-cache/remote-steps.ts';
 export { buildPlatformFor } from './this-machine.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';

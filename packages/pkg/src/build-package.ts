@@ -1,4 +1,11 @@
-import type { BuildRequest, CheckReport, Engine, Limits, SecretSource } from '@lkt/build';
+import type {
+  BuildRequest,
+  CheckReport,
+  Engine,
+  Limits,
+  RemoteStepCache,
+  SecretSource,
+} from '@lkt/build';
 import { changedFile, Context, type ContextFile } from '@lkt/build/inputs';
 import { type Digest, LktError, type Reporter } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian';
@@ -23,6 +30,10 @@ export interface BuildTools {
   readonly signal?: AbortSignal | undefined;
   /** What each RUN may use. */
   readonly limits?: Limits;
+  /** Steps that other machines have done. */
+  readonly cache?: RemoteStepCache;
+  /** The same for BuildKit, which has caches of its own. */
+  readonly remoteCache?: NonNullable<BuildRequest['remoteCache']>;
   /** Where proxies and certificates are looked up, for ADD of addresses. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
@@ -110,15 +121,20 @@ export class PackageBuilder {
       ...(contextDigest === undefined ? {} : { contextDigest }),
       ...(lock === undefined ? {} : { lock }),
     };
-    if (known !== undefined && !force)
+    const { cache, remoteCache } = this.#tools;
+    // What is handed on is known when it has gone through the steps.
+    const isExported =
+      inputs.recipe !== undefined && (cache?.exports === true || remoteCache?.to !== undefined);
+    if (known !== undefined && !force && !isExported)
       return { image: { ...made, descriptor: known }, cached: true };
     let cached = true;
     const image = await store.withLock(
       `package ${item.name} ${formatPlatform(platform)}`,
       async () => {
-        const meanwhile = force ? undefined : await readResult(store, planned.key, platform);
+        const meanwhile =
+          force || isExported ? undefined : await readResult(store, planned.key, platform);
         if (meanwhile !== undefined) return meanwhile;
-        cached = false;
+        cached = known !== undefined && !force;
         const descriptor = { ...(await planned.run()), platform };
         await writeResult(store, planned.key, descriptor);
         return descriptor;
@@ -154,6 +170,7 @@ export class PackageBuilder {
     if (recipe === undefined) return this.#planDebian(platform);
     const { store, engine, reporter, signal, cpus, env, limits, executor, secrets, ssh } =
       this.#tools;
+    const { cache, remoteCache } = this.#tools;
     this.#context ??= this.#sources
       .context(item)
       .then((files) => ({ files, tree: new Context(files) }));
@@ -176,6 +193,7 @@ export class PackageBuilder {
       ...(limits !== undefined && { limits }),
       ...(executor !== undefined && { executor }),
       ...(ssh !== undefined && { ssh }),
+      ...(remoteCache !== undefined && { remoteCache }),
     };
     // How many processors are free is known when a build starts, and only a build needs secrets.
     const atStart = (): Partial<BuildRequest> => ({
@@ -187,6 +205,7 @@ export class PackageBuilder {
       reporter,
       ...(signal !== undefined && { signal }),
       ...(env !== undefined && { env }),
+      ...(cache !== undefined && { cache }),
     };
     return {
       ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),

@@ -1,5 +1,12 @@
 import { availableParallelism } from 'node:os';
-import type { CheckReport, Engine, Limits, SecretSource } from '@lkt/build';
+import type {
+  BuildRequest,
+  CheckReport,
+  Engine,
+  Limits,
+  RemoteStepCache,
+  SecretSource,
+} from '@lkt/build';
 import { type Digest, LktError, type Reporter, sourceError } from '@lkt/core';
 import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
 import { type AttestedImage, Attester, type PackageAttestations } from './attest.ts';
@@ -27,6 +34,10 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined;
   /** What each RUN may use. */
   readonly limits?: Limits;
+  /** Steps that other machines have done. */
+  readonly cache?: RemoteStepCache;
+  /** The same for BuildKit, which has caches of its own. */
+  readonly remoteCache?: NonNullable<BuildRequest['remoteCache']>;
   /** What runs their commands, as in `BuildRequest`. */
   readonly executor?: string;
   /** Build the targets although they have been built. */

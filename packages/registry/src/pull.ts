@@ -48,6 +48,17 @@ export async function pullImage(
   return new Pull(context, store, reference, options).run();
 }
 
+/** Brings one blob of a repository into the store, unless it is there. */
+export async function pullBlob(
+  context: PullContext,
+  store: Store,
+  repository: Reference,
+  blob: Descriptor,
+  options: PullOptions,
+): Promise<void> {
+  await new Pull(context, store, repository, options).blob(blob);
+}
+
 class Pull {
   readonly #context: PullContext;
   readonly #store: Store;
@@ -93,6 +104,11 @@ class Pull {
       reporter.emit({ kind: 'failed', id });
       throw error;
     }
+  }
+
+  async blob(blob: Descriptor): Promise<void> {
+    if ((await this.#store.size(blob.digest)) === blob.size) return;
+    await this.#fetch(blob, () => undefined, this.#options.signal);
   }
 
   /** What the reference stands for. By digest the store is enough, if it has it. */

@@ -14,7 +14,7 @@ import {
   parseDocument,
 } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
-import { pullImage, type PullOptions } from './pull.ts';
+import { pullBlob, type PullContext, pullImage, type PullOptions } from './pull.ts';
 import { type Pushed, pushImage, type PushOptions } from './push.ts';
 import { forgetReferrer, listReferrers } from './referrers.ts';
 import { authorizerFor, Remote, warnOnce } from './remote.ts';
@@ -50,6 +50,13 @@ export interface Registry extends AsyncDisposable {
    * for again; by digest, nothing is asked at all when all is there. No name is given to it.
    */
   pullImage(store: Store, reference: Reference, options?: PullOptions): Promise<Descriptor>;
+  /** Brings one blob into the store, unless it is there. */
+  pullBlob(
+    store: Store,
+    repository: Reference,
+    blob: Descriptor,
+    signal?: AbortSignal,
+  ): Promise<void>;
   /** Brings an image of the store to the registry. What is there is not sent again; what breaks goes on. */
   pushImage(
     store: Store,
@@ -148,14 +155,17 @@ class Client implements Registry {
     reference: Reference,
     options: PullOptions = {},
   ): Promise<Descriptor> {
-    const context = {
-      remotes: (isByDigest: boolean) => this.#remotes(reference, isByDigest),
-      patience: this.#options,
-      limit: this.#limit,
-      flights: this.#flights,
-      reporter: this.#options.reporter ?? silentReporter,
-    };
-    return pullImage(context, store, reference, options);
+    return pullImage(this.#pulling(reference), store, reference, options);
+  }
+
+  async pullBlob(
+    store: Store,
+    { domain, path }: Reference,
+    blob: Descriptor,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const repository = { domain, path };
+    await pullBlob(this.#pulling(repository), store, repository, blob, { signal });
   }
 
   async pushImage(
@@ -231,6 +241,16 @@ class Client implements Registry {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http[Symbol.asyncDispose]();
+  }
+
+  #pulling(reference: Reference): PullContext {
+    return {
+      remotes: (isByDigest: boolean) => this.#remotes(reference, isByDigest),
+      patience: this.#options,
+      limit: this.#limit,
+      flights: this.#flights,
+      reporter: this.#options.reporter ?? silentReporter,
+    };
   }
 
   async #remote({ domain, path }: Reference): Promise<Remote> {

@@ -8,8 +8,9 @@ import { imageMetadata } from '../image-metadata.ts';
 import { layersOf, planRequest } from '../request-plan.ts';
 import { fetchRemoteFiles } from '../remote-files.ts';
 import { type Credentials, readCredentials, refuseSecretConfig } from '../secrets.ts';
+import type { RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
 import { StepCache } from '../step-cache.ts';
-import type { Job } from './job.ts';
+import type { Chain, Job } from './job.ts';
 import { LayerDirs } from './layer-dirs.ts';
 import { chooseNamespace, namespaceIn } from './namespace.ts';
 import { CacheMiss, PlanRunner } from './plan-runner.ts';
@@ -39,7 +40,7 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
     network: request.network,
     noCache: (request.noCache ?? false) || request.world !== undefined,
     cpus: request.cpus ?? availableParallelism(),
-    keepLayers: request.keepLayers ?? false,
+    keepLayers: request.keepLayers ?? isExported(request, around),
     ...(request.world === undefined ? {} : { world: request.world }),
     limits: request.limits ?? {},
     executor: request.executor ?? 'init',
@@ -54,13 +55,15 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
     await fetchRemoteFiles(plan, job.file, request.name, around);
     return runJob(job, around, memo, credentials);
   };
-  const { chain, steps } = await (job.noCache
+  const outcome = await (job.noCache
     ? work()
-    : fromCache(job, around, context).catch(async (error: unknown) => {
+    : fromCaches(job, around, context).catch(async (error: unknown) => {
         if (!(error instanceof CacheMiss)) throw error;
         return work();
       }));
+  const { chain, steps } = outcome;
   signal?.throwIfAborted();
+  if (isExported(request, around)) handOn(outcome, around);
   for (const step of steps) around.onStep?.(step);
   return writeImage(store, {
     config,
@@ -72,28 +75,73 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
   });
 }
 
-/** @throws CacheMiss when a step has to be done; then nothing has been reported. */
+function isExported({ world }: BuildRequest, { cache }: BuildContext): boolean {
+  return cache?.exports === true && world === undefined;
+}
+
+function handOn({ steps, answers }: BuildOutcome, { cache }: BuildContext): void {
+  for (const { key, layer } of steps) cache?.add(key, layer);
+  for (const { key, answer } of answers) cache?.add(key, answer);
+}
+
+/** The cache of this machine, and if it lacks something, those of others. @throws CacheMiss as `fromCache` */
+async function fromCaches(job: Job, around: BuildContext, context: Context): Promise<BuildOutcome> {
+  const remote = around.cache;
+  if (remote?.imports !== true) return fromCache(job, around, context);
+  return fromCache(job, around, context).catch(async (error: unknown) => {
+    if (!(error instanceof CacheMiss)) throw error;
+    return fromCache(job, around, context, remote);
+  });
+}
+
+/**
+ * @param remote asked for what is not in the store. The layers it has are brought there: those of the image if it has all
+ * steps, else all that it has, so that what is left can be done.
+ * @throws CacheMiss when a step has to be done; then nothing has been reported.
+ */
 async function fromCache(
   job: Job,
   { store, reporter, signal }: BuildContext,
   context: Context,
+  remote?: RemoteStepCache,
 ): Promise<BuildOutcome> {
   const events: ProgressEvent[] = [];
   const { owner } = chooseNamespace(processUid());
+  const cache = new StepCache(store);
   const runner = new PlanRunner(
     job,
     {
       store,
-      cache: new StepCache(store),
+      cache,
       layers: new LayerDirs(store, owner),
       context,
       reporter: { emit: (event: ProgressEvent) => void events.push(event) },
+      ...(remote === undefined ? {} : { remote }),
     },
     signal,
   );
-  const chain = await runner.run();
+  let missed: CacheMiss | undefined;
+  const chain = await runner.run().catch((error: unknown): Chain => {
+    if (!(error instanceof CacheMiss) || remote === undefined) throw error;
+    missed = error;
+    return [];
+  });
+  if (remote !== undefined) {
+    const needed = new Set(chain.map(({ diffId }) => diffId));
+    const claims = [...runner.claims].filter(
+      ([, { diffId }]) => missed !== undefined || needed.has(diffId),
+    );
+    await Promise.all(
+      claims.map(async ([key, record]) => {
+        if (await remote.fetch(store, record, signal)) await cache.store(key, record);
+        else missed ??= new CacheMiss();
+      }),
+    );
+    await cache.settle();
+    if (missed !== undefined) throw missed;
+  }
   for (const event of events) reporter.emit(event);
-  return { chain, steps: runner.results };
+  return { chain, steps: runner.results, answers: runner.answers };
 }
 
 async function runJob(

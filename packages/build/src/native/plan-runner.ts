@@ -13,6 +13,7 @@ import {
   type WorkdirStep,
 } from '../dockerfile/steps.ts';
 import { triggerError } from '../dockerfile/triggers.ts';
+import type { KnownAnswer, RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
 import type { StepCache, StepRecord } from '../step-cache.ts';
 import { stepId, type StepResult } from '../world.ts';
 import { Archives } from './archives.ts';
@@ -64,6 +65,8 @@ export interface RunnerParts {
   readonly context: Context;
   readonly reporter: Reporter;
   readonly executor?: StepExecutor;
+  /** What others have done, without an executor. */
+  readonly remote?: RemoteStepCache;
 }
 
 /** Thrown where there is no executor: a step has to be done. */
@@ -78,6 +81,8 @@ export class PlanRunner {
   readonly #parts: RunnerParts;
   readonly #stages = new Map<number, Promise<Chain>>();
   readonly #results: StepResult[] = [];
+  readonly #answers = new Map<string, string>();
+  readonly #claims = new Map<string, StepRecord>();
   readonly #running: Limiter;
   readonly #archives: Archives;
   readonly #abort = new AbortController();
@@ -101,12 +106,24 @@ export class PlanRunner {
       all.map(async (stage) =>
         stage.catch((error: unknown) => {
           first ??= { error };
-          this.#abort.abort(error);
+          // Of what is known each stage is followed as far as it goes.
+          if (this.#parts.remote === undefined || !(error instanceof CacheMiss))
+            this.#abort.abort(error);
         }),
       ),
     );
     if (first !== undefined) throw first.error;
     return this.#stage(plan.target);
+  }
+
+  /** What others say that steps gave, and is not in the store, by the keys of the steps. */
+  get claims(): ReadonlyMap<string, StepRecord> {
+    return this.#claims;
+  }
+
+  /** The questions that were asked on the way. */
+  get answers(): readonly KnownAnswer[] {
+    return [...this.#answers].map(([key, answer]) => ({ key, answer }));
   }
 
   /** What the steps gave that are done. */
@@ -199,6 +216,20 @@ export class PlanRunner {
   /** The cached result, when all that it speaks of is still there. */
   async #known(key: string, blob: boolean): Promise<LayerRef | undefined> {
     if (this.#job.noCache) return undefined;
+    const { remote } = this.#parts;
+    if (remote === undefined) return this.#local(key, blob);
+    const local = await this.#local(key, blob).catch((error: unknown) => {
+      if (!(error instanceof CacheMiss)) throw error;
+      return undefined;
+    });
+    if (local !== undefined) return local;
+    const claim = await remote.find(key, this.#signal);
+    if (typeof claim !== 'object') return undefined;
+    this.#claims.set(key, claim);
+    return claim;
+  }
+
+  async #local(key: string, blob: boolean): Promise<LayerRef | undefined> {
     const { cache, store, layers, executor } = this.#parts;
     const record = await cache.record(key);
     if (record === undefined) return undefined;
@@ -350,12 +381,13 @@ export class PlanRunner {
     question: Readonly<Record<string, unknown>>,
     ask: (executor: StepExecutor) => Promise<string>,
   ): Promise<string> {
-    const { cache } = this.#parts;
+    const { cache, remote } = this.#parts;
     const key = cache.key(question);
     const known = await cache.recall(key);
-    if (known !== undefined) return known;
-    const answer = await ask(this.#executor());
-    await cache.remember(key, answer);
+    const claim = known ?? (await remote?.find(key, this.#signal));
+    const answer = typeof claim === 'string' ? claim : await ask(this.#executor());
+    this.#answers.set(key, answer);
+    if (known === undefined) await cache.remember(key, answer);
     return answer;
   }
 

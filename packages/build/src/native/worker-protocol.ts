@@ -1,4 +1,5 @@
 import type { Digest, LktErrorCode, ProgressEvent } from '@lkt/core';
+import type { KnownAnswer } from '../remote-cache/remote-step-cache.ts';
 import type { StepResult } from '../world.ts';
 import type { Chain, Job } from './job.ts';
 
@@ -25,6 +26,8 @@ export interface WorkerRequest {
 export interface BuildOutcome {
   readonly chain: Chain;
   readonly steps: readonly StepResult[];
+  /** What had to be known of file systems on the way. */
+  readonly answers: readonly KnownAnswer[];
 }
 
 /** What a worker says: events, then one of the others. */

@@ -108,7 +108,7 @@ async function build({
   );
   runner.signal.addEventListener('abort', () => executorAbort.abort(runner.signal.reason));
   try {
-    return { chain: await runner.run(), steps: runner.results };
+    return { chain: await runner.run(), steps: runner.results, answers: runner.answers };
   } finally {
     executor.close();
     await groups.close();

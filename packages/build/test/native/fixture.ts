@@ -15,7 +15,13 @@ import {
   writeImage,
   writeLayer,
 } from '@lkt/oci';
-import { type BuildRequest, type ContextFile, type Engine, nativeEngine } from '../../src/index.ts';
+import {
+  type BuildRequest,
+  type ContextFile,
+  type Engine,
+  nativeEngine,
+  type RemoteStepCache,
+} from '../../src/index.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' } as const;
 
@@ -95,9 +101,10 @@ export async function build(
     readonly signal?: AbortSignal;
     readonly onEvent?: (event: ProgressEvent) => void;
     readonly engine?: Engine;
+    readonly cache?: RemoteStepCache;
   } = {},
 ): Promise<Built> {
-  const { signal, onEvent, engine = nativeEngine(), ...request } = options;
+  const { signal, onEvent, engine = nativeEngine(), cache, ...request } = options;
   const store = await openStore(storeDir);
   const events: ProgressEvent[] = [];
   const descriptor = await engine.build(
@@ -121,6 +128,7 @@ export async function build(
         },
       },
       ...(signal === undefined ? {} : { signal }),
+      ...(cache === undefined ? {} : { cache }),
     },
   );
   const image = await loadImage(store, descriptor.digest, request.platform ?? platform);

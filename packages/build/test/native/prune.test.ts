@@ -11,23 +11,23 @@ import { build, scratch } from './fixture.ts';
 
 vi.setConfig({ testTimeout: 300_000 });
 
-const SCRIPT = join(import.meta.dirname, 'prune-build.ts');
+const SCRIPT = new URL('prune-build.ts', import.meta.url).pathname;
 
 test('processes build the same and others while one prunes all the time, and get what they would alone', async () => {
   using alone = scratch();
   using shared = scratch();
   const expected = { a: await runBuild(alone.path, 'a'), b: await runBuild(alone.path, 'b') };
   const store = await openStore(shared.path);
-  let isOver = false;
+  const over = new AbortController();
   const builders = Promise.all(
     (['a', 'b', 'a'] as const).map(async (name) => {
       for (let round = 0; round < 5; round += 1)
         expect(await runBuild(shared.path, name)).toBe(expected[name]);
     }),
-  ).finally(() => (isOver = true));
+  ).finally(() => over.abort());
   let removed = 0;
   const pruner = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       removed += (await store.prune(buildCacheAreas, { before: Infinity })).removed.length;
       await sleep(20);
     }
@@ -60,15 +60,14 @@ test('processes that are killed while they build or prune leave a store that is 
 
 test('a step whose layer was pruned is done again, and one whose layer is there is not', async () => {
   using directory = scratch();
-  const text_ = 'FROM base AS one\nRUN echo 1 > /one\nFROM base\nCOPY --from=one /one /\n';
-  const first = await build(directory.path, text_);
+  const dockerfile = 'FROM base AS one\nRUN echo 1 > /one\nFROM base\nCOPY --from=one /one /\n';
+  const first = await build(directory.path, dockerfile);
   const store = await openStore(directory.path);
-  const only = (area: string) => (item: { area: string }) => item.area === area;
-  await store.prune(buildCacheAreas, { before: Infinity, only: only('layers') });
-  const second = await build(directory.path, text_);
+  await store.prune(buildCacheAreas, { before: Infinity, only: ({ area }) => area === 'layers' });
+  const second = await build(directory.path, dockerfile);
   expect(second.ran).toContain('RUN echo 1 > /one');
   expect(second.descriptor).toEqual(first.descriptor);
-  const third = await build(directory.path, text_);
+  const third = await build(directory.path, dockerfile);
   expect(third.ran).toEqual([]);
 });
 
@@ -85,7 +84,9 @@ test('what was used last is removed last', async () => {
   await store.prune(buildCacheAreas);
   const { left } = await store.prune(buildCacheAreas, { dryRun: true });
   // One byte less than there is: one step goes.
-  expect((await store.prune(buildCacheAreas, { keepBytes: left - 1, ...steps })).removed).toHaveLength(1);
+  expect(
+    (await store.prune(buildCacheAreas, { keepBytes: left - 1, ...steps })).removed,
+  ).toHaveLength(1);
   expect((await build(directory.path, 'FROM base\nRUN echo 1 > /one\n')).ran).toEqual([]);
   expect((await build(directory.path, 'FROM base\nRUN echo 2 > /two\n')).ran).toHaveLength(1);
 });

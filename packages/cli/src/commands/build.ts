@@ -6,6 +6,7 @@ import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
 import { builderFlags } from '../package-flags.ts';
+import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
 
 const FORMATS = ['kernel+initrd', 'tar'] as const;
@@ -34,6 +35,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
   };
   static override flags = {
     ...builderFlags,
+    ...cacheFromFlags,
     ...pullFlags,
     name: Flags.string({
       summary: 'what the names of the files start with; by default the name of the last config',
@@ -87,7 +89,12 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     const { buildImage } = await import('@lkt/image');
     const top = dirname(configs[0]?.absolute ?? cwd);
     const platform = { os: 'linux', architecture: flags.arch };
-    const tools = { ...(await buildTools(session, flags)), platforms: [platform] };
+    await using caches = await remoteCaches(session, flags);
+    const tools = {
+      ...(await buildTools(session, flags)),
+      ...caches.tools,
+      platforms: [platform],
+    };
     const { files, minimumMemory, packages } = await buildImage(
       () => workspaceAt(session, top),
       {

@@ -11,6 +11,7 @@ import { secretFlags, sshFlags } from '../credential-flags.ts';
 import { givenArgs } from '../given-args.ts';
 import { limitsOf } from '../limit-flags.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
+import { cacheFromFlags, cacheToFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
 
 interface Built {
@@ -60,6 +61,8 @@ export class PkgBuild extends LktCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    ...cacheFromFlags,
+    ...cacheToFlags,
     check: Flags.boolean({
       summary:
         'prove that they are reproducible: build them a second time in other surroundings, and say what differs and why',
@@ -146,7 +149,8 @@ export class PkgBuild extends LktCommand {
     const targets = flags.all
       ? await allPackages(workspace, platforms)
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
-    const tools = await buildTools(session, flags);
+    await using caches = await remoteCaches(session, flags);
+    const tools = { ...(await buildTools(session, flags)), ...caches.tools };
     const report = await buildPackages(workspace, targets, {
       ...tools,
       force: flags.force,
@@ -161,6 +165,7 @@ export class PkgBuild extends LktCommand {
       ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       ...(platforms === undefined ? {} : { platforms }),
     });
+    await caches.push();
     if (report.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
     await judgeChecks(report.packages, {
       reporter: session.reporter,

@@ -1,0 +1,80 @@
+import { LktError } from '@lkt/core';
+import {
+  type Descriptor,
+  MediaType,
+  openStore,
+  parseManifest,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+import type { Registry } from '@lkt/registry';
+
+/** Where a cache is kept: a tag of a registry, or an OCI layout. */
+export interface CachePlace {
+  /** As the user has written it. */
+  readonly name: string;
+  /** What is there; undefined for nothing. */
+  manifest(signal?: AbortSignal): Promise<Buffer | undefined>;
+  /** A blob of at most `limit` bytes, checked. */
+  blob(blob: Descriptor, limit: number, signal?: AbortSignal): Promise<Buffer>;
+  /** Brings a blob into a store, checked. */
+  pull(store: Store, blob: Descriptor, signal?: AbortSignal): Promise<void>;
+  /** Puts a manifest of a store there, with all that it names and that is not there yet. */
+  push(store: Store, manifest: Descriptor, signal?: AbortSignal): Promise<void>;
+}
+
+export function registryPlace(name: string, registry: Registry, reference: Reference): CachePlace {
+  const { domain, path, tag = 'latest' } = reference;
+  const tagged = { domain, path, tag };
+  return {
+    name,
+    manifest: async (signal) =>
+      registry.fetchManifest(tagged, signal).then(({ bytes }) => Buffer.from(bytes), ifMissing),
+    blob: async (blob, limit, signal) =>
+      registry.fetchBlob(tagged, blob, { limit, ...(signal === undefined ? {} : { signal }) }),
+    pull: async (store, blob, signal) => registry.pullBlob(store, tagged, blob, signal),
+    push: async (store, manifest, signal) => {
+      await registry.pushImage(store, manifest, tagged, signal === undefined ? {} : { signal });
+    },
+  };
+}
+
+/** The name that a cache has in a layout. */
+const TAG = 'lkt.invalid/steps:latest';
+
+/** An OCI layout in a directory, such as one that a CI keeps from run to run. */
+export function layoutPlace(name: string, directory: string): CachePlace {
+  const existing = async (): Promise<Store | undefined> =>
+    openStore(directory, { create: false }).catch(ifMissing);
+  const required = async (): Promise<Store> => openStore(directory, { create: false });
+  return {
+    name,
+    manifest: async () => {
+      const layout = await existing();
+      const found = await layout?.resolve(TAG);
+      return found === undefined ? undefined : layout?.readBytes(found);
+    },
+    blob: async (blob, limit) => (await required()).readBytes(blob, limit),
+    pull: async (store, blob, signal) => {
+      await store.write((await required()).read(blob), blob, signal);
+    },
+    push: async (store, manifest, signal) => {
+      const layout = await openStore(directory);
+      const bytes = await store.readBytes(manifest);
+      const { config, layers } = parseManifest(bytes);
+      for (const blob of [config, ...layers])
+        if ((await layout.size(blob.digest)) !== blob.size)
+          await layout.write(store.read(blob), blob, signal);
+      await layout.writeBytes(bytes);
+      await layout.tag(TAG, {
+        mediaType: MediaType.ociManifest,
+        digest: manifest.digest,
+        size: manifest.size,
+      });
+    },
+  };
+}
+
+function ifMissing(error: unknown): undefined {
+  if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
+}

@@ -1,0 +1,198 @@
+import { type Digest, Digester, digestOf, LktError, type Reporter } from '@lkt/core';
+import { type Descriptor, decompressLayer, MediaType, parseManifest, type Store } from '@lkt/oci';
+import type { StepRecord } from '../step-cache.ts';
+import type { CachePlace } from './place.ts';
+import { MAX_RECORDS, type Part, parseRecords, partsOf, writeCache } from './records.ts';
+import type { RemoteStepCache, StepFact } from './remote-step-cache.ts';
+
+const MAX_PART = 4 * 2 ** 20;
+
+/** Caches of steps in registries and layouts. Nothing is asked for before it is needed, and each part of one once. */
+export class RemoteSteps implements RemoteStepCache {
+  readonly #sources: readonly Source[];
+  readonly #to: CachePlace | undefined;
+  readonly #reporter: Reporter;
+  readonly #found = new Map<Digest, Source>();
+  readonly #added = new Map<string, StepFact>();
+
+  /** @param from asked in this order */
+  constructor(from: readonly CachePlace[], to: CachePlace | undefined, reporter: Reporter) {
+    this.#sources = from.map((place) => new Source(place, reporter));
+    this.#to = to;
+    this.#reporter = reporter;
+  }
+
+  get imports(): boolean {
+    return this.#sources.length > 0;
+  }
+
+  get exports(): boolean {
+    return this.#to !== undefined;
+  }
+
+  async find(key: string, signal?: AbortSignal): Promise<StepFact | undefined> {
+    for (const source of this.#sources) {
+      const fact = await source.find(key, signal);
+      if (fact === undefined) continue;
+      if (typeof fact === 'object' && fact.descriptor !== null)
+        this.#found.set(fact.descriptor.digest, source);
+      return fact;
+    }
+    return undefined;
+  }
+
+  async fetch(
+    store: Store,
+    { diffId, descriptor }: StepRecord,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    if (descriptor === null) return false;
+    const source = this.#found.get(descriptor.digest);
+    if (source === undefined) return false;
+    return source.guarded(`layer ${descriptor.digest}`, false, signal, async (place) => {
+      if (!(await store.keep(descriptor.digest, descriptor.size)))
+        await place.pull(store, descriptor, signal);
+      const actual = await diffIdOf(store, descriptor, signal);
+      if (actual === diffId) return true;
+      throw new LktError('DIGEST_MISMATCH', `it unpacks to ${actual}, not to ${diffId}`);
+    });
+  }
+
+  add(key: string, fact: StepFact): void {
+    if (typeof fact === 'string' || fact.descriptor !== null) this.#added.set(key, fact);
+  }
+
+  /**
+   * Adds what was handed on to what is there. Layers that are there already are not sent.
+   * @throws LktError CONFIG_INVALID when something else is there, and what registries throw
+   */
+  async push(store: Store, signal?: AbortSignal): Promise<void> {
+    if (this.#to === undefined || this.#added.size === 0) return;
+    const place = this.#to;
+    const before = new Source(place, this.#reporter);
+    const present = await before.all(signal);
+    const facts = new Map<string, StepFact>();
+    for (const [key, fact] of this.#added) {
+      // Of a step that was taken from elsewhere, and whose layer nothing needed, it may be nowhere near.
+      const isNear =
+        typeof fact === 'string' ||
+        (fact.descriptor !== null &&
+          (await store.keep(fact.descriptor.digest, fact.descriptor.size)));
+      if (isNear) facts.set(key, fact);
+    }
+    for (const [key, fact] of present)
+      if (facts.size < MAX_RECORDS && !facts.has(key)) facts.set(key, fact);
+    const { manifest, blobs } = writeCache(facts);
+    for (const blob of blobs) await store.writeBytes(blob);
+    await store.writeBytes(manifest);
+    const descriptor = {
+      mediaType: MediaType.ociManifest,
+      digest: digestOf(manifest),
+      size: manifest.length,
+    };
+    await place.push(store, descriptor, signal);
+  }
+}
+
+/** One place, read as far as it was asked. */
+class Source {
+  readonly #place: CachePlace;
+  readonly #reporter: Reporter;
+  readonly #read = new Map<string, Promise<ReadonlyMap<string, StepFact>>>();
+  #parts: Promise<readonly Part[]> | undefined;
+
+  constructor(place: CachePlace, reporter: Reporter) {
+    this.#place = place;
+    this.#reporter = reporter;
+  }
+
+  async find(key: string, signal?: AbortSignal): Promise<StepFact | undefined> {
+    this.#parts ??= this.guarded('the cache', [], signal, async () => {
+      const parts = await this.#manifest(signal);
+      if (parts === undefined) this.#warn('there is none yet');
+      return parts ?? [];
+    });
+    for (const part of await this.#parts) {
+      if (!key.startsWith(part.prefix)) continue;
+      const fact = (await this.#records(part, signal)).get(key);
+      if (fact !== undefined) return fact;
+    }
+    return undefined;
+  }
+
+  /** All records. @throws LktError */
+  async all(signal?: AbortSignal): Promise<ReadonlyMap<string, StepFact>> {
+    const parts = (await this.#manifest(signal)) ?? [];
+    const maps = await Promise.all(parts.map(async (part) => this.#records(part, signal)));
+    return new Map(maps.flatMap((map) => [...map]));
+  }
+
+  /** What fails here is said, and is no failure of the build. */
+  async guarded<T>(
+    what: string,
+    otherwise: T,
+    signal: AbortSignal | undefined,
+    run: (place: CachePlace) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await run(this.#place);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof LktError) || error.code === 'DISK_FULL') throw error;
+      this.#warn(`${what} is not used: ${error.message}`);
+      return otherwise;
+    }
+  }
+
+  /** Undefined when nothing is there. @throws LktError CONFIG_INVALID when something else is */
+  async #manifest(signal: AbortSignal | undefined): Promise<readonly Part[] | undefined> {
+    const bytes = await this.#place.manifest(signal);
+    if (bytes === undefined) return undefined;
+    let parts: readonly Part[] | undefined;
+    try {
+      parts = partsOf(parseManifest(bytes));
+    } catch (error) {
+      if (!(error instanceof LktError)) throw error;
+    }
+    if (parts !== undefined) return parts;
+    throw new LktError('CONFIG_INVALID', `what is at ${this.#place.name} is no cache of steps`, {
+      fix: 'take a tag for it that nothing else has',
+    });
+  }
+
+  #records(
+    { prefix, descriptor }: Part,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlyMap<string, StepFact>> {
+    let read = this.#read.get(prefix);
+    if (read === undefined) {
+      const none: ReadonlyMap<string, StepFact> = new Map();
+      read = this.guarded('a part', none, signal, async (place) => {
+        const { facts, bad } = parseRecords(await place.blob(descriptor, MAX_PART, signal));
+        if (bad > 0) this.#warn(`${bad} records cannot be read`);
+        return facts;
+      });
+      this.#read.set(prefix, read);
+    }
+    return read;
+  }
+
+  #warn(text: string): void {
+    this.#reporter.emit({ kind: 'warning', text: `cache ${this.#place.name}: ${text}` });
+  }
+}
+
+async function diffIdOf(
+  store: Store,
+  descriptor: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<Digest> {
+  const digester = new Digester();
+  // Deflate makes no more than 1032 bytes of one.
+  const maxBytes = descriptor.size * 1100 + 2 ** 20;
+  for await (const chunk of decompressLayer(descriptor, store.read(descriptor), { maxBytes })) {
+    signal?.throwIfAborted();
+    digester.update(chunk);
+  }
+  return digester.digest();
+}
