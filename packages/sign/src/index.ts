@@ -1,3 +1,4 @@
+export { collectFromRegistry, collectFromStore } from './collect.ts';
 export { type Evidence, type EvidenceItem } from './evidence.ts';
 export { type ImagePattern, parseImagePattern } from './image-pattern.ts';
 export {
@@ -9,6 +10,17 @@ export {
   type SigningKey,
   type SigningKeyOptions,
 } from './keys.ts';
+export { pushSignatures } from './push.ts';
+export { type ImageToSign, type SignedImage, signImage } from './sign.ts';
+export {
+  type KeylessOptions,
+  keylessSigner,
+  keySigner,
+  PUBLIC_FULCIO,
+  PUBLIC_REKOR,
+  type Signer,
+  type WitnessOptions,
+} from './signer.ts';
 export {
   describeSigner,
   evaluatePolicy,
@@ -26,6 +38,7 @@ export {
   type Statement,
   statementAbout,
 } from './statement.ts';
+export { ciIdentity, type IdentityProvider } from './token.ts';
 export { parseTrustedRoot, type TrustedRoot } from './trusted-root.ts';
 export {
   type Identity,
@@ -35,3 +48,4 @@ export {
   type Verification,
   type VerifiedSignature,
 } from './verified.ts';
+export { requireSignature, verifyImage } from './verify.ts';

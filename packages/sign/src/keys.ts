@@ -110,7 +110,7 @@ function describePublicKey(key: KeyObject, name?: string): PublicKey {
 }
 
 function weakness({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string | undefined {
-  if (asymmetricKeyType === 'ed25519') return undefined;
+  // Ed25519 has no signature over a digest, which is what a log takes of the form that cosign 2 reads.
   if (asymmetricKeyType === 'ec') {
     const curve = asymmetricKeyDetails?.namedCurve ?? '';
     const isKnown = ['prime256v1', 'secp384r1', 'secp521r1'].includes(curve);

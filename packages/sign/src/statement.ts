@@ -1,4 +1,4 @@
-import { type Digest, digestHex } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex } from '@lkt/core';
 
 /** in-toto Statement v1: `predicate`, of a type, is true of what has these digests. */
 export interface Statement {
@@ -13,7 +13,10 @@ interface StatementSubject {
   readonly digest?: Readonly<Record<string, string>>;
 }
 
-const STATEMENT_V1 = 'https://in-toto.io/Statement/v1';
+export const IN_TOTO_PAYLOAD = 'application/vnd.in-toto+json';
+export const STATEMENT_V1 = 'https://in-toto.io/Statement/v1';
+/** cosign and BuildKit still write it. */
+export const STATEMENT_V01 = 'https://in-toto.io/Statement/v0.1';
 
 /** `predicateType` of a signature that says no more than "this is mine" (cosign 3). */
 export const SIGNATURE_PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
@@ -31,4 +34,8 @@ export function statementAbout(
     predicateType,
     predicate,
   };
+}
+
+export function statementBytes(statement: Statement): Buffer {
+  return Buffer.from(canonicalJson(statement));
 }

@@ -1,10 +1,119 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  type Descriptor,
+  MediaType,
+  openStore,
+  parsePlatform,
+  parseReference,
+  type Reference,
+  type Store,
+  writeImage,
+} from '@lkt/oci';
+import { createRegistry, type Registry } from '@lkt/registry';
+import {
+  type SigstoreOptions,
+  startRegistry,
+  startSigstore,
+  type TestRegistry,
+  type TestSigstore,
+} from '@lkt/testing';
 import { onTestFinished } from 'vitest';
+import { generateKey, readPublicKey, readSigningKey } from '../src/keys.ts';
+import { keylessSigner, keySigner, type Signer } from '../src/signer.ts';
+import { parseTrustedRoot } from '../src/trusted-root.ts';
+import type { Trust } from '../src/verified.ts';
+
+export const WORKFLOW = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
 
 export async function temporary(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'lkt-sign-'));
   onTestFinished(async () => rm(directory, { recursive: true }));
   return directory;
+}
+
+export async function sigstore(options?: SigstoreOptions): Promise<TestSigstore> {
+  const started = await startSigstore(options);
+  onTestFinished(async () => started[Symbol.asyncDispose]());
+  return started;
+}
+
+/** A registry, a client of it, a store, and an image that is in all of them. */
+export interface Place {
+  readonly server: TestRegistry;
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly subject: Descriptor;
+  readonly name: Reference;
+  /** `127.0.0.1:1234/app@sha256:…` */
+  readonly reference: string;
+}
+
+export async function place(options?: Parameters<typeof startRegistry>[0]): Promise<Place> {
+  const server = await startRegistry(options);
+  onTestFinished(async () => server[Symbol.asyncDispose]());
+  const registry = createRegistry({ backoff: [1, 1] });
+  onTestFinished(async () => registry[Symbol.asyncDispose]());
+  const store = await openStore(await temporary());
+  const name = parseReference(`${server.host}/app`);
+  const subject = await newImage(store);
+  await registry.pushImage(store, subject, { ...name, tag: '1' });
+  return {
+    server,
+    registry,
+    store,
+    subject,
+    name,
+    reference: `${server.host}/app@${subject.digest}`,
+  };
+}
+
+async function newImage(store: Store): Promise<Descriptor> {
+  const { digest, size } = await store.writeBytes(randomBytes(1000));
+  const layers = [{ descriptor: { mediaType: MediaType.layerTar, digest, size }, diffId: digest }];
+  return writeImage(store, { config: {}, layers, platform: parsePlatform('linux/amd64') });
+}
+
+/** A key, who signs with it, who trusts it, and where cosign finds it. */
+export async function newKey(): Promise<{ signer: Signer; trust: Trust; directory: string }> {
+  const directory = await temporary();
+  const pair = await generateKey('');
+  await writeFile(join(directory, 'cosign.key'), pair.privateKey);
+  await writeFile(join(directory, 'cosign.pub'), pair.publicKey);
+  const trust = { keys: [await readPublicKey(join(directory, 'cosign.pub'))] };
+  return { signer: keySigner(await readSigningKey(pair.privateKey)), trust, directory };
+}
+
+/** Who signs without a key, and who trusts them. */
+export async function keyless(
+  instance: TestSigstore,
+  { subject = WORKFLOW, tsa = false }: { subject?: string; tsa?: boolean } = {},
+): Promise<{ signer: Signer; trust: Trust }> {
+  const signer = keylessSigner({
+    identity: instance.issuer.token(subject),
+    fulcioUrl: instance.url,
+    rekorUrl: instance.url,
+    tsaUrl: tsa ? instance.url : undefined,
+  });
+  const root = await parseTrustedRoot(instance.trustedRoot, 'trusted_root.json');
+  return { signer, trust: { root, identities: [{ subject, issuer: instance.issuer.url }] } };
+}
+
+/** Runs a program that may talk to servers of this process. */
+export async function run(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ status: number; output: string }> {
+  const home = await temporary();
+  const all = { PATH: process.env['PATH'], HOME: home, COSIGN_PASSWORD: '', ...env };
+  return new Promise((resolve) => {
+    execFile(program, args, { env: all, cwd: home }, (error, stdout, stderr) => {
+      const status = error === null ? 0 : Number(error.code ?? 1);
+      resolve({ status, output: `${stdout}${stderr}` });
+    });
+  });
 }

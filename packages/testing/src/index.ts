@@ -8,3 +8,5 @@ export { type Fault, type Moment } from './registry/faults.ts';
 export { startRegistry, type TestRegistry } from './registry/registry.ts';
 export { type RegistryOptions } from './registry/options.ts';
 export { type LoggedRequest } from './registry/log.ts';
+export { type Claims, type TokenIssuer } from './sigstore/issuer.ts';
+export { type SigstoreOptions, startSigstore, type TestSigstore } from './sigstore/sigstore.ts';

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** A request the registry, its token service or its storage got. */
+/** A request that a server of the tests got. */
 export interface LoggedRequest {
-  readonly server: 'registry' | 'storage' | 'token';
+  readonly server: 'registry' | 'sigstore' | 'storage' | 'token';
   readonly method: string;
   /** Path and query. */
   readonly path: string;

@@ -1,0 +1,24 @@
+/** https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md */
+export const BUNDLE_V03 = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+
+/** Start of the media types of all bundles, whatever their version. */
+export const ANY_BUNDLE = 'application/vnd.dev.sigstore.bundle';
+
+export const BUNDLE_CONTENT = 'dev.sigstore.bundle.content';
+export const BUNDLE_PREDICATE = 'dev.sigstore.bundle.predicateType';
+
+/** https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md */
+export const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json';
+export const DSSE_ENVELOPE = 'application/vnd.dsse.envelope.v1+json';
+
+/** What cosign calls an artifact of such signatures, where it refers to its subject instead of being a tag. */
+export const SIGNATURE_ARTIFACT = 'application/vnd.dev.cosign.artifact.sig.v1+json';
+
+/** Annotations of the layers of both. */
+export const LayerAnnotation = {
+  signature: 'dev.cosignproject.cosign/signature',
+  certificate: 'dev.sigstore.cosign/certificate',
+  chain: 'dev.sigstore.cosign/chain',
+  logEntry: 'dev.sigstore.cosign/bundle',
+  timestamp: 'dev.sigstore.cosign/rfc3161timestamp',
+} as const;

@@ -1,0 +1,56 @@
+import { type KeyObject, sign, X509Certificate } from 'node:crypto';
+import type { Service } from './service.ts';
+import { tokenSubject } from './token.ts';
+
+/** A certificate that says who has a key, for some minutes, and those of the authority, the leaf first. */
+export type CertificateChain = readonly [X509Certificate, ...X509Certificate[]];
+
+/**
+ * Asks for a certificate (https://github.com/sigstore/fulcio/blob/main/fulcio.proto, v2).
+ * @throws LktError ACCESS_DENIED, NETWORK_FAILED; neither says anything of the token
+ */
+export async function requestCertificate(
+  service: Service,
+  token: string,
+  pair: { readonly privateKey: KeyObject; readonly publicKey: KeyObject },
+  signal?: AbortSignal,
+): Promise<CertificateChain> {
+  const proof = sign('sha256', Buffer.from(tokenSubject(token)), pair.privateKey);
+  const request = {
+    credentials: { oidcIdentityToken: token },
+    publicKeyRequest: {
+      publicKey: {
+        algorithm: 'ECDSA',
+        content: pair.publicKey.export({ type: 'spki', format: 'pem' }),
+      },
+      proofOfPossession: proof.toString('base64'),
+    },
+  };
+  const response = await service.post(
+    '/api/v2/signingCert',
+    JSON.stringify(request),
+    undefined,
+    signal,
+  );
+  if (response.status !== 200 && response.status !== 201)
+    throw await service.refusal(response, token);
+  const [leaf, ...rest] = chainOf(await service.json(response));
+  if (leaf === undefined) throw service.nonsense('it has no certificate');
+  if (!leaf.publicKey.equals(pair.publicKey))
+    throw service.nonsense('the certificate is for another key');
+  return [leaf, ...rest];
+}
+
+function chainOf(document: unknown): X509Certificate[] {
+  try {
+    const answer = document as Record<string, { chain?: { certificates?: unknown } } | undefined>;
+    const { certificates } =
+      (answer['signedCertificateEmbeddedSct'] ?? answer['signedCertificateDetachedSct'])?.chain ??
+      {};
+    return Array.isArray(certificates)
+      ? certificates.map((text) => new X509Certificate(String(text)))
+      : [];
+  } catch {
+    return [];
+  }
+}

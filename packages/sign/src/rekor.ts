@@ -1,0 +1,121 @@
+import type { Service } from './service.ts';
+
+/** An entry of a transparency log, as a bundle has it (sigstore_rekor.proto, TransparencyLogEntry, in JSON). */
+export interface LogEntry {
+  readonly logIndex: string;
+  readonly logId: { readonly keyId: string };
+  readonly kindVersion: { readonly kind: string; readonly version: string };
+  readonly integratedTime: string;
+  readonly inclusionPromise: { readonly signedEntryTimestamp: string };
+  readonly inclusionProof: {
+    readonly logIndex: string;
+    readonly rootHash: string;
+    readonly treeSize: string;
+    readonly hashes: readonly string[];
+    readonly checkpoint: { readonly envelope: string };
+  };
+  readonly canonicalizedBody: string;
+}
+
+/** What is to be logged: a DSSE envelope, or a signature over a digest. Both with the key or certificate, in PEM form. */
+export type Proposal =
+  | { readonly kind: 'dsse'; readonly envelope: string; readonly verifier: string }
+  | {
+      readonly kind: 'hashedrekord';
+      readonly sha256: string;
+      readonly signature: Buffer;
+      readonly verifier: string;
+    };
+
+/**
+ * Puts a signature into a log (Rekor 1: https://github.com/sigstore/rekor/blob/main/openapi.yaml). One that is there
+ * already is taken as it is.
+ * @throws LktError NETWORK_FAILED, ACCESS_DENIED
+ */
+export async function logSignature(
+  service: Service,
+  proposal: Proposal,
+  signal?: AbortSignal,
+): Promise<LogEntry> {
+  const path = '/api/v1/log/entries';
+  const body = JSON.stringify(proposed(proposal));
+  const response = await service.post(path, body, undefined, signal);
+  if (response.status === 201) return entryFrom(service, await service.json(response), proposal);
+  if (response.status !== 409) throw await service.refusal(response);
+  const place = response.header('location') ?? '';
+  await response.discard();
+  const uuid = /\/api\/v1\/log\/entries\/([0-9a-f]{64,80})$/.exec(place)?.[1];
+  if (uuid === undefined) throw service.nonsense('it does not say where the entry is');
+  const known = await service.get(`${path}/${uuid}`, signal);
+  if (known.status !== 200) throw await service.refusal(known);
+  return entryFrom(service, await service.json(known), proposal);
+}
+
+function proposed(proposal: Proposal): object {
+  const verifier = Buffer.from(proposal.verifier).toString('base64');
+  if (proposal.kind === 'dsse')
+    return {
+      apiVersion: '0.0.1',
+      kind: 'dsse',
+      spec: { proposedContent: { envelope: proposal.envelope, verifiers: [verifier] } },
+    };
+  return {
+    apiVersion: '0.0.1',
+    kind: 'hashedrekord',
+    spec: {
+      data: { hash: { algorithm: 'sha256', value: proposal.sha256 } },
+      signature: {
+        content: proposal.signature.toString('base64'),
+        publicKey: { content: verifier },
+      },
+    },
+  };
+}
+
+interface Answer {
+  readonly body: string;
+  readonly integratedTime: number;
+  readonly logID: string;
+  readonly logIndex: number;
+  readonly verification: {
+    readonly signedEntryTimestamp: string;
+    readonly inclusionProof: {
+      readonly logIndex: number;
+      readonly rootHash: string;
+      readonly treeSize: number;
+      readonly hashes: readonly string[];
+      readonly checkpoint: string;
+    };
+  };
+}
+
+/** Whether the entry is true is for whoever verifies; here it only has to be one. */
+function entryFrom(service: Service, document: unknown, { kind }: Proposal): LogEntry {
+  try {
+    const [entry, ...more] = Object.values(document as Record<string, Answer>);
+    if (entry === undefined || more.length > 0) throw new Error('not one entry');
+    const body = JSON.parse(Buffer.from(entry.body, 'base64').toString()) as {
+      kind: string;
+      apiVersion: string;
+    };
+    if (body.kind !== kind) throw new Error('another kind of entry');
+    const { inclusionProof: proof, signedEntryTimestamp } = entry.verification;
+    return {
+      logIndex: String(entry.logIndex),
+      logId: { keyId: Buffer.from(entry.logID, 'hex').toString('base64') },
+      kindVersion: { kind: body.kind, version: body.apiVersion },
+      integratedTime: String(entry.integratedTime),
+      inclusionPromise: { signedEntryTimestamp },
+      inclusionProof: {
+        logIndex: String(proof.logIndex),
+        rootHash: Buffer.from(proof.rootHash, 'hex').toString('base64'),
+        treeSize: String(proof.treeSize),
+        hashes: proof.hashes.map((hash) => Buffer.from(hash, 'hex').toString('base64')),
+        checkpoint: { envelope: proof.checkpoint },
+      },
+      canonicalizedBody: entry.body,
+    };
+  } catch {
+    throw service.nonsense('it is not an entry of a log with its proof');
+  }
+}

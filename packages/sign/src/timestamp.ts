@@ -1,0 +1,43 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Service } from './service.ts';
+
+/** sha256, 2.16.840.1.101.3.4.2.1, as an AlgorithmIdentifier. */
+const SHA256 = Buffer.from('300d06096086480165030402010500', 'hex');
+
+/**
+ * Asks an authority for the time of a signature (RFC 3161).
+ * @returns the whole TimeStampResp, which is what bundles hold
+ * @throws LktError NETWORK_FAILED, ACCESS_DENIED
+ */
+export async function requestTimestamp(
+  service: Service,
+  path: string,
+  signature: Uint8Array,
+  signal?: AbortSignal,
+): Promise<Buffer> {
+  const types = { type: 'application/timestamp-query', accept: 'application/timestamp-reply' };
+  const response = await service.post(path, timestampQuery(signature), types, signal);
+  if (response.status !== 200 && response.status !== 201) throw await service.refusal(response);
+  return service.bytes(response);
+}
+
+/** TimeStampReq: version 1, the sha256 of what is stamped, a nonce, and the wish for the certificate. */
+function timestampQuery(signature: Uint8Array): Buffer {
+  const hash = createHash('sha256').update(signature).digest();
+  const nonce = randomBytes(6);
+  // A positive INTEGER in its shortest form.
+  nonce[0] = ((nonce[0] ?? 0) & 0x3f) | 0x40;
+  return der(
+    0x30,
+    der(0x02, Buffer.of(1)),
+    der(0x30, SHA256, der(0x04, hash)),
+    der(0x02, nonce),
+    der(0x01, Buffer.of(0xff)),
+  );
+}
+
+/** One element of fewer than 128 bytes. */
+function der(tag: number, ...content: readonly Buffer[]): Buffer {
+  const bytes = Buffer.concat(content);
+  return Buffer.concat([Buffer.of(tag, bytes.length), bytes]);
+}

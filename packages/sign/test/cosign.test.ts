@@ -1,0 +1,202 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestSigstore } from '@lkt/testing';
+import { describe, expect, it } from 'vitest';
+import { collectFromRegistry } from '../src/collect.ts';
+import { pushSignatures } from '../src/push.ts';
+import { signImage } from '../src/sign.ts';
+import { SIGNATURE_PREDICATE, SPDX_PREDICATE, statementAbout } from '../src/statement.ts';
+import type { Trust, Verification } from '../src/verified.ts';
+import { verifyImage } from '../src/verify.ts';
+import {
+  keyless,
+  newKey,
+  type Place,
+  place,
+  run,
+  sigstore,
+  temporary,
+  WORKFLOW,
+} from './support.ts';
+
+const PROVENANCE = 'https://slsa.dev/provenance/v1';
+const PREDICATE = {
+  buildDefinition: { buildType: 'https://example.org/build', externalParameters: {} },
+  runDetails: { builder: { id: 'https://example.org/builder' } },
+};
+
+/** What cosign needs so as not to ask the public instance. */
+function roots({ directory }: TestSigstore): Readonly<Record<string, string>> {
+  return {
+    SIGSTORE_ROOT_FILE: join(directory, 'fulcio.pem'),
+    SIGSTORE_CT_LOG_PUBLIC_KEY_FILE: join(directory, 'ctfe.pub'),
+    SIGSTORE_REKOR_PUBLIC_KEY: join(directory, 'rekor.pub'),
+  };
+}
+
+async function verified({ registry, name, subject }: Place, trust: Trust): Promise<Verification> {
+  const { digest } = subject;
+  const evidence = await collectFromRegistry(registry, { ...name, digest });
+  return verifyImage({ subject: digest, evidence, trust });
+}
+
+const noLog = ['--insecure-ignore-tlog=true'];
+
+describe.each([
+  ['with the referrers API', {}],
+  ['without it', { referrers: false }],
+])('in a registry %s, cosign', (_what, options) => {
+  it('accepts what lkt signs with a key', async () => {
+    const there = await place(options);
+    const { store, subject, name, registry, reference } = there;
+    const { signer, directory } = await newKey();
+    const statement = statementAbout(
+      { name: 'app', digest: subject.digest },
+      PROVENANCE,
+      PREDICATE,
+    );
+    await signImage(store, { subject, name, statements: [statement], signer });
+    await pushSignatures(registry, store, name, subject.digest);
+    const key = ['--key', join(directory, 'cosign.pub')];
+    expect(await run('cosign', ['verify', ...key, ...noLog, reference])).toMatchObject({
+      status: 0,
+      output: expect.stringContaining(subject.digest) as string,
+    });
+    const root = join(directory, 'empty-root.json');
+    await run('cosign', ['trusted-root', 'create', '--out', root]);
+    for (const type of [SIGNATURE_PREDICATE, PROVENANCE]) {
+      const bundles = ['--new-bundle-format', '--trusted-root', root, '--type', type];
+      const args = ['verify-attestation', ...bundles, ...key, ...noLog, reference];
+      expect(await run('cosign', args), type).toMatchObject({ status: 0 });
+    }
+    const other = await newKey();
+    const wrong = ['--key', join(other.directory, 'cosign.pub'), ...noLog];
+    expect((await run('cosign', ['verify', ...wrong, reference])).status).not.toBe(0);
+  });
+
+  it('accepts what lkt signs as an identity', async () => {
+    const { store, subject, name, registry, reference } = await place(options);
+    const instance = await sigstore();
+    const { signer } = await keyless(instance);
+    const statement = statementAbout(
+      { name: 'app', digest: subject.digest },
+      PROVENANCE,
+      PREDICATE,
+    );
+    await signImage(store, { subject, name, statements: [statement], signer });
+    await pushSignatures(registry, store, name, subject.digest);
+    const who = [
+      '--certificate-identity',
+      WORKFLOW,
+      '--certificate-oidc-issuer',
+      instance.issuer.url,
+    ];
+    const env = roots(instance);
+    const old = await run('cosign', ['verify', ...who, '--offline', reference], env);
+    expect(old).toMatchObject({ status: 0 });
+    const root = ['--trusted-root', join(instance.directory, 'trusted_root.json')];
+    for (const type of [SIGNATURE_PREDICATE, PROVENANCE]) {
+      const bundles = ['--new-bundle-format', ...root, '--type', type];
+      const args = ['verify-attestation', ...bundles, ...who, reference];
+      expect(await run('cosign', args, env), type).toMatchObject({ status: 0 });
+    }
+  });
+
+  it('signs with a key what lkt accepts', async () => {
+    const there = await place(options);
+    const { trust, directory } = await newKey();
+    const key = ['--key', join(directory, 'cosign.key'), '-y', '--tlog-upload=false'];
+    expect(await run('cosign', ['sign', ...key, there.reference])).toMatchObject({ status: 0 });
+    const predicate = join(directory, 'predicate.json');
+    await writeFile(predicate, JSON.stringify(PREDICATE));
+    const attest = ['attest', ...key, '--type', 'slsaprovenance1', '--predicate', predicate];
+    for (const format of [[], ['--new-bundle-format']])
+      expect(await run('cosign', [...attest, ...format, there.reference])).toMatchObject({
+        status: 0,
+      });
+    const { signatures, rejections } = await verified(there, trust);
+    expect(rejections).toEqual([]);
+    expect(signatures.map(({ predicateType }) => predicateType).toSorted()).toEqual(
+      [PROVENANCE, PROVENANCE, SIGNATURE_PREDICATE].toSorted(),
+    );
+    const [provenance] = signatures.filter(({ predicateType }) => predicateType === PROVENANCE);
+    expect(provenance?.predicate).toMatchObject(PREDICATE);
+  });
+
+  it('signs as an identity what lkt accepts', async () => {
+    const there = await place(options);
+    const instance = await sigstore();
+    const { trust } = await keyless(instance, { subject: 'jane@example.org' });
+    const token = instance.issuer.token('jane@example.org');
+    const services = ['--fulcio-url', instance.url, '--rekor-url', instance.url];
+    const common = ['-y', ...services, '--identity-token', token];
+    const env = roots(instance);
+    const signed = await run('cosign', ['sign', ...common, there.reference], env);
+    expect(signed).toMatchObject({ status: 0 });
+    const predicate = join(await temporary(), 'sbom.json');
+    await writeFile(predicate, JSON.stringify({ spdxVersion: 'SPDX-2.3' }));
+    const attest = ['attest', ...common, '--type', 'spdxjson', '--predicate', predicate];
+    for (const format of [[], ['--new-bundle-format']])
+      expect(await run('cosign', [...attest, ...format, there.reference], env)).toMatchObject({
+        status: 0,
+      });
+    const { signatures, rejections } = await verified(there, trust);
+    expect(rejections).toEqual([]);
+    expect(signatures.map(({ predicateType }) => predicateType).toSorted()).toEqual(
+      [SIGNATURE_PREDICATE, SPDX_PREDICATE, SPDX_PREDICATE].toSorted(),
+    );
+    expect(new Set(signatures.map(({ signer }) => JSON.stringify(signer))).size).toBe(1);
+  });
+});
+
+describe('the log of the tests', () => {
+  it('is one to rekor-cli, entries and proofs', async () => {
+    const { store, subject, name } = await place();
+    const instance = await sigstore();
+    for (let count = 0; count < 3; count += 1) {
+      const { signer } = await keyless(instance);
+      await signImage(store, { subject, name, signer });
+    }
+    expect(instance.log.size).toBe(7);
+    const server = ['--rekor_server', instance.url];
+    const info = await run('rekor-cli', ['loginfo', ...server]);
+    expect(info).toMatchObject({
+      status: 0,
+      output: expect.stringContaining('Verification Successful') as string,
+    });
+    for (const index of [0, 3, 4]) {
+      const got = await run('rekor-cli', ['get', ...server, '--log-index', String(index)]);
+      expect(got).toMatchObject({ status: 0 });
+      const uuid = /UUID: ([0-9a-f]+)/.exec(got.output)?.[1] ?? '';
+      const checked = await run('rekor-cli', ['verify', ...server, '--uuid', uuid]);
+      expect(checked).toMatchObject({ status: 0 });
+    }
+  });
+
+  it('gives what it has already', async () => {
+    const instance = await sigstore();
+    const entry = await readEntry(instance);
+    const first = await propose(instance, entry);
+    expect(first.status).toBe(201);
+    const second = await propose(instance, entry);
+    expect(second.status).toBe(409);
+    expect(second.headers.get('location')).toBe(first.headers.get('location'));
+    expect(instance.log.size).toBe(2);
+  });
+});
+
+async function readEntry({ directory }: TestSigstore): Promise<object> {
+  const key = await readFile(join(directory, 'rekor.pub'));
+  const signature = { content: 'MAA=', publicKey: { content: key.toString('base64') } };
+  const data = { hash: { algorithm: 'sha256', value: '0'.repeat(64) } };
+  return { apiVersion: '0.0.1', kind: 'hashedrekord', spec: { data, signature } };
+}
+
+async function propose({ url }: TestSigstore, entry: object): Promise<Response> {
+  const headers = { 'content-type': 'application/json' };
+  return fetch(`${url}/api/v1/log/entries`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(entry),
+  });
+}

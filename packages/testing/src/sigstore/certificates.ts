@@ -1,0 +1,54 @@
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import type { initializeCA } from '@sigstore/mock';
+import { pem } from './pem.ts';
+import type { TokenIssuer } from './issuer.ts';
+
+type CertificateAuthority = Awaited<ReturnType<typeof initializeCA>>;
+
+// https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
+const ISSUER_V1 = '1.3.6.1.4.1.57264.1.1';
+const ISSUER_V2 = '1.3.6.1.4.1.57264.1.8';
+
+export interface CertificateRequest {
+  readonly token: string;
+  /** PEM, or base64 of PEM or DER. */
+  readonly publicKey: string;
+  /** Over the subject of the token, by the key that the certificate is for. */
+  readonly proof: Buffer;
+}
+
+/** Gives certificates as Fulcio does: to whoever has a token, for a key that they have. In PEM form, the leaf first. */
+export async function certify(
+  authority: CertificateAuthority,
+  issuer: TokenIssuer,
+  request: CertificateRequest,
+): Promise<readonly string[]> {
+  const claims = issuer.claims(request.token);
+  const subject = claims.email ?? claims.sub;
+  const key = publicKeyFrom(request.publicKey);
+  if (!verify('sha256', Buffer.from(subject), key, request.proof))
+    throw new Error('the proof of possession does not verify');
+  const leaf = await authority.issueCertificate({
+    publicKey: Buffer.from(key.export({ type: 'spki', format: 'der' })),
+    subjectAltName: subject,
+    extensions: [
+      { oid: ISSUER_V1, value: claims.iss, legacy: true },
+      { oid: ISSUER_V2, value: claims.iss },
+    ],
+  });
+  return [leaf, authority.rootCertificate].map((certificate) =>
+    pem('CERTIFICATE', bytesOf(certificate)),
+  );
+}
+
+export function bytesOf(view: ArrayBufferView): Buffer {
+  return Buffer.from(view.buffer, view.byteOffset, view.byteLength);
+}
+
+function publicKeyFrom(text: string): KeyObject {
+  if (text.includes('-----')) return createPublicKey(text);
+  const content = Buffer.from(text, 'base64');
+  return content.includes('-----')
+    ? createPublicKey(content)
+    : createPublicKey({ key: content, type: 'spki', format: 'der' });
+}

@@ -1,0 +1,112 @@
+import { createHash, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { canonical } from './json.ts';
+import { canonicalEntry } from './log-entry.ts';
+import { leafHash, MerkleTree } from './merkle-tree.ts';
+
+interface LogEntry {
+  readonly uuid: string;
+  readonly body: string;
+  readonly integratedTime: number;
+  readonly signedEntryTimestamp: string;
+}
+
+/** A transparency log as Rekor 1 is one. */
+export class TransparencyLog {
+  readonly #key: KeyObject;
+  readonly #id: Buffer;
+  readonly #origin: string;
+  readonly #now: () => Date;
+  readonly #tree = new MerkleTree();
+  readonly #entries: LogEntry[] = [];
+  readonly treeId: bigint = BigInt(`0x${randomBytes(6).toString('hex')}`);
+
+  /** @param host the name that checkpoints are signed with */
+  constructor(
+    keys: { publicKey: KeyObject; privateKey: KeyObject },
+    host: string,
+    now: () => Date,
+  ) {
+    this.#key = keys.privateKey;
+    const spki = keys.publicKey.export({ type: 'spki', format: 'der' });
+    this.#id = createHash('sha256').update(spki).digest();
+    this.#origin = host;
+    this.#now = now;
+  }
+
+  get size(): number {
+    return this.#tree.size;
+  }
+
+  /** @returns its index and whether it was there before @throws Error for what a log refuses */
+  add(proposed: unknown): { index: number; uuid: string; isNew: boolean } {
+    const body = canonicalEntry(proposed as Parameters<typeof canonicalEntry>[0]);
+    const leaf = leafHash(body);
+    const uuid = `${this.treeId.toString(16).padStart(16, '0')}${leaf.toString('hex')}`;
+    const known = this.#entries.findIndex((entry) => entry.uuid === uuid);
+    if (known !== -1) return { index: known, uuid, isNew: false };
+    const integratedTime = Math.floor(this.#now().getTime() / 1000);
+    const index = this.#tree.add(leaf);
+    const promise = canonical({
+      body: body.toString('base64'),
+      integratedTime,
+      logID: this.#id.toString('hex'),
+      logIndex: index,
+    });
+    const signedEntryTimestamp = sign('sha256', Buffer.from(promise), this.#key).toString('base64');
+    this.#entries.push({
+      uuid,
+      body: body.toString('base64'),
+      integratedTime,
+      signedEntryTimestamp,
+    });
+    return { index, uuid, isNew: true };
+  }
+
+  /** By its UUID, with the tree's id before it or without. */
+  find(uuid: string): number | undefined {
+    const index = this.#entries.findIndex((entry) => entry.uuid.endsWith(uuid.slice(-64)));
+    return index === -1 ? undefined : index;
+  }
+
+  /** What is there for the same proposal. */
+  findProposed(proposed: unknown): number | undefined {
+    const body = canonicalEntry(proposed as Parameters<typeof canonicalEntry>[0]);
+    return this.find(leafHash(body).toString('hex'));
+  }
+
+  /** An entry as the API gives it, with its proof in the tree of now. */
+  view(index: number): object | undefined {
+    const entry = this.#entries[index];
+    if (entry === undefined) return undefined;
+    const { uuid, body, integratedTime, signedEntryTimestamp } = entry;
+    const inclusionProof = {
+      logIndex: index,
+      treeSize: this.#tree.size,
+      rootHash: this.#tree.root().toString('hex'),
+      hashes: this.#tree.proof(index).map((hash) => hash.toString('hex')),
+      checkpoint: this.#checkpoint(),
+    };
+    const verification = { inclusionProof, signedEntryTimestamp };
+    const logID = this.#id.toString('hex');
+    return { [uuid]: { body, integratedTime, logID, logIndex: index, verification } };
+  }
+
+  state(): object {
+    return {
+      rootHash: this.#tree.root().toString('hex'),
+      treeSize: this.#tree.size,
+      signedTreeHead: this.#checkpoint(),
+      treeID: String(this.treeId),
+      inactiveShards: [],
+    };
+  }
+
+  /** A signed note (c2sp.org/tlog-checkpoint). */
+  #checkpoint(): string {
+    const root = this.#tree.root().toString('base64');
+    const note = `${this.#origin} - ${this.treeId}\n${this.#tree.size}\n${root}\n`;
+    const signature = sign('sha256', Buffer.from(note), this.#key);
+    const signed = Buffer.concat([this.#id.subarray(0, 4), signature]).toString('base64');
+    return `${note}\n— ${this.#origin} ${signed}\n`;
+  }
+}

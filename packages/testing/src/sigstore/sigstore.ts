@@ -1,0 +1,285 @@
+import { createHash, generateKeyPairSync, type KeyPairKeyObjectResult, sign } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LoggedRequest } from '../registry/log.ts';
+import { bytesOf, certify } from './certificates.ts';
+import { TokenIssuer } from './issuer.ts';
+import { TransparencyLog } from './log.ts';
+import { pem } from './pem.ts';
+import { trustedRoot } from './trusted-root.ts';
+
+export interface SigstoreOptions {
+  /** When certificates begin to be valid, for ten minutes; default now. */
+  readonly certificatesFrom?: Date;
+  /** What the log takes for now. */
+  readonly logTime?: Date;
+}
+
+/** A Sigstore instance: a certificate authority, its log, a transparency log and a timestamp authority, at one address. */
+export interface TestSigstore extends AsyncDisposable {
+  readonly url: string;
+  readonly issuer: TokenIssuer;
+  readonly log: TransparencyLog;
+  readonly requests: readonly LoggedRequest[];
+  /** `trusted_root.json`. */
+  readonly trustedRoot: string;
+  /** Has `trusted_root.json`, `fulcio.pem`, `ctfe.pub`, `rekor.pub` and `tsa.pem`, as cosign wants them. */
+  readonly directory: string;
+}
+
+/** On 127.0.0.1 only, with new keys. */
+export async function startSigstore(options: SigstoreOptions = {}): Promise<TestSigstore> {
+  const { initializeCA, initializeCTLog, initializeTSA, tsaHandler } =
+    await import('@sigstore/mock');
+  const keys = { ca: newKey(), certificateLog: newKey(), log: newKey(), tsa: newKey() };
+  const certificateLog = await initializeCTLog(keys.certificateLog);
+  const authority = await initializeCA(keys.ca, certificateLog, options.certificatesFrom);
+  // Whole seconds: what the authority makes of others, not every reader reads.
+  const clock = new Date();
+  const tsa = await initializeTSA(keys.tsa, clock);
+  const timestamps = tsaHandler(tsa, { strict: true });
+
+  const requests: LoggedRequest[] = [];
+  let answer: Handler = notYet;
+  const server = createServer((request, response) => {
+    const { method = 'GET', url = '/', headers } = request;
+    requests.push({ server: 'sigstore', method, path: url, headers });
+    void respond(request, response, answer);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `http://${host}`;
+
+  const issuer = new TokenIssuer('https://issuer.example');
+  const log = new TransparencyLog(keys.log, host, () => options.logTime ?? new Date());
+  log.add(firstEntry(keys.log));
+  const services: Services = {
+    log,
+    logKey: keys.log.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    certify: async (request) => certify(authority, issuer, request),
+    timestamp: async (body) => {
+      clock.setTime(Math.floor(Date.now() / 1000) * 1000);
+      const { statusCode, response } = await timestamps.fn(timestampQuery(body));
+      const reply = typeof response === 'string' ? response : bytesOf(response);
+      return { status: statusCode, type: 'application/timestamp-reply', body: reply };
+    },
+  };
+  answer = async (request) => handle(services, request);
+
+  const certificates = [bytesOf(authority.rootCertificate)];
+  const timestampCertificates = [bytesOf(tsa.intCertificate), bytesOf(tsa.rootCertificate)];
+  const root = JSON.stringify(
+    trustedRoot({
+      url,
+      log: keys.log.publicKey,
+      certificateLog: keys.certificateLog.publicKey,
+      certificates,
+      timestampCertificates,
+    }),
+  );
+  const directory = await mkdtemp(join(tmpdir(), 'lkt-sigstore-'));
+  const files: Readonly<Record<string, string>> = {
+    'trusted_root.json': root,
+    'fulcio.pem': certificates.map((item) => pem('CERTIFICATE', item)).join(''),
+    'tsa.pem': timestampCertificates.map((item) => pem('CERTIFICATE', item)).join(''),
+    'rekor.pub': services.logKey,
+    'ctfe.pub': keys.certificateLog.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
+
+  return {
+    url,
+    issuer,
+    log,
+    requests,
+    trustedRoot: root,
+    directory,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function newKey(): KeyPairKeyObjectResult {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' });
+}
+
+/** A proof of a log with one entry has no hashes, which sigstore-go takes for no proof. */
+function firstEntry({ publicKey, privateKey }: ReturnType<typeof newKey>): object {
+  const content = Buffer.from('the first entry');
+  const value = createHash('sha256').update(content).digest('hex');
+  const key = Buffer.from(publicKey.export({ type: 'spki', format: 'pem' }));
+  const signature = {
+    content: sign('sha256', content, privateKey).toString('base64'),
+    publicKey: { content: key.toString('base64') },
+  };
+  const spec = { data: { hash: { algorithm: 'sha256', value } }, signature };
+  return { apiVersion: '0.0.1', kind: 'hashedrekord', spec };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | string;
+}
+
+interface Request {
+  readonly method: string;
+  readonly url: URL;
+  readonly authorization: string;
+  readonly body: Buffer;
+}
+
+type Handler = (request: Request) => Promise<Answer>;
+
+async function notYet(): Promise<Answer> {
+  return { status: 503, body: '' };
+}
+
+interface Services {
+  readonly log: TransparencyLog;
+  readonly logKey: string;
+  readonly certify: (request: Parameters<typeof certify>[2]) => Promise<readonly string[]>;
+  readonly timestamp: (body: Buffer) => Promise<Answer>;
+}
+
+async function respond(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  handler: Handler,
+): Promise<void> {
+  const parts: Uint8Array[] = [];
+  for await (const part of incoming) parts.push(part as Uint8Array);
+  const request = {
+    method: incoming.method ?? 'GET',
+    url: new URL(incoming.url ?? '/', 'http://sigstore'),
+    authorization: incoming.headers.authorization ?? '',
+    body: Buffer.concat(parts),
+  };
+  const answer = await handler(request).catch((error: unknown) =>
+    json(400, { code: 400, message: String(error) }),
+  );
+  const type = answer.type ?? 'text/plain';
+  response.writeHead(answer.status, { 'content-type': type, ...answer.headers });
+  response.end(answer.body);
+}
+
+async function handle(services: Services, request: Request): Promise<Answer> {
+  const { method, url } = request;
+  switch (`${method} ${url.pathname}`) {
+    case 'POST /api/v2/signingCert':
+      return certificates2(services, request);
+    case 'POST /api/v1/signingCert':
+      return certificates1(services, request);
+    case 'POST /api/v1/timestamp':
+      return services.timestamp(request.body);
+    default:
+      return handleLog(services, request);
+  }
+}
+
+/** https://github.com/sigstore/fulcio/blob/main/fulcio.proto */
+async function certificates2({ certify: issue }: Services, { body }: Request): Promise<Answer> {
+  const asked = JSON.parse(body.toString()) as {
+    readonly credentials: { readonly oidcIdentityToken: string };
+    readonly publicKeyRequest: {
+      readonly publicKey: { readonly content: string };
+      readonly proofOfPossession: string;
+    };
+  };
+  const chain = await issue({
+    token: asked.credentials.oidcIdentityToken,
+    publicKey: asked.publicKeyRequest.publicKey.content,
+    proof: Buffer.from(asked.publicKeyRequest.proofOfPossession, 'base64'),
+  });
+  return json(200, { signedCertificateEmbeddedSct: { chain: { certificates: chain } } });
+}
+
+/** The older API, which cosign uses. */
+async function certificates1(
+  { certify: issue }: Services,
+  { authorization, body }: Request,
+): Promise<Answer> {
+  const asked = JSON.parse(body.toString()) as {
+    readonly publicKey: { readonly content: string };
+    readonly signedEmailAddress: string;
+  };
+  const chain = await issue({
+    token: authorization.replace(/^Bearer /, ''),
+    publicKey: asked.publicKey.content,
+    proof: Buffer.from(asked.signedEmailAddress, 'base64'),
+  });
+  return { status: 201, type: 'application/pem-certificate-chain', body: chain.join('') };
+}
+
+/** RFC 3161, 2.4.1, or the JSON that sigstore-js sends; as the latter. */
+function timestampQuery(body: Buffer): string {
+  if (body[0] === 0x7b) return body.toString();
+  // The hash is an OCTET STRING of 32 bytes, the nonce an INTEGER after it.
+  const at = body.indexOf(Buffer.of(0x04, 0x20));
+  if (at === -1) throw new Error('the query has no sha256');
+  const artifactHash = body.subarray(at + 2, at + 34).toString('base64');
+  const rest = body.subarray(at + 34);
+  const nonce = rest[0] === 0x02 ? rest.subarray(2, 2 + (rest[1] ?? 0)) : Buffer.of();
+  return JSON.stringify({
+    artifactHash,
+    hashAlgorithm: 'sha256',
+    certificates: true,
+    nonce: nonce.length > 0 && nonce.length < 7 ? nonce.readUIntBE(0, nonce.length) : undefined,
+  });
+}
+
+/** https://github.com/sigstore/rekor/blob/main/openapi.yaml */
+function handleLog({ log, logKey }: Services, { method, url, body }: Request): Answer {
+  const path = url.pathname.replace('/api/v1/log', '');
+  const key = `${method} ${path}`;
+  if (key === 'GET /publicKey')
+    return { status: 200, type: 'application/x-pem-file', body: logKey };
+  if (key === 'GET ') return json(200, log.state());
+  if (key === 'POST /entries') {
+    const { index, uuid, isNew } = log.add(JSON.parse(body.toString()));
+    const headers = { location: `/api/v1/log/entries/${uuid}` };
+    if (isNew) return json(201, log.view(index) ?? {}, { ...headers, etag: uuid });
+    const message = `an equivalent entry already exists in the transparency log with UUID ${uuid}`;
+    return json(409, { code: 409, message }, headers);
+  }
+  if (key === 'GET /entries') return found(log.view(Number(url.searchParams.get('logIndex'))));
+  if (key === 'POST /entries/retrieve') return json(200, retrieve(log, body));
+  if (path.startsWith('/entries/')) {
+    const index = log.find(path.slice('/entries/'.length));
+    return found(index === undefined ? undefined : log.view(index));
+  }
+  return json(404, { code: 404, message: `there is no ${key}` });
+}
+
+function retrieve(log: TransparencyLog, body: Buffer): readonly object[] {
+  const asked = JSON.parse(body.toString()) as {
+    readonly logIndexes?: readonly number[] | null;
+    readonly entryUUIDs?: readonly string[] | null;
+    readonly entries?: readonly unknown[] | null;
+  };
+  const indexes = [
+    ...(asked.logIndexes ?? []),
+    ...(asked.entryUUIDs ?? []).map((uuid) => log.find(uuid) ?? -1),
+    ...(asked.entries ?? []).map((entry) => log.findProposed(entry) ?? -1),
+  ];
+  return indexes.flatMap((index) => log.view(index) ?? []);
+}
+
+function found(entry: object | undefined): Answer {
+  return entry === undefined ? json(404, { code: 404, message: 'no entry' }) : json(200, entry);
+}
+
+function json(
+  status: number,
+  document: object,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
+  return { status, type: 'application/json', headers, body: JSON.stringify(document) };
+}

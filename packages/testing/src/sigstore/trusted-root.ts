@@ -1,0 +1,47 @@
+import { createHash, type KeyObject } from 'node:crypto';
+
+interface Instance {
+  readonly url: string;
+  readonly log: KeyObject;
+  readonly certificateLog: KeyObject;
+  readonly certificates: readonly Uint8Array[];
+  readonly timestampCertificates: readonly Uint8Array[];
+}
+
+/** `trusted_root.json`: whom to believe. */
+export function trustedRoot(instance: Instance): object {
+  const { url } = instance;
+  // Clocks of a second's precision must not make what is new too early.
+  const validFor = { start: new Date(Date.now() - 24 * 3_600_000).toISOString() };
+  const log = (key: KeyObject): object => {
+    const spki = key.export({ type: 'spki', format: 'der' });
+    const keyId = createHash('sha256').update(spki).digest('base64');
+    return {
+      baseUrl: url,
+      hashAlgorithm: 'SHA2_256',
+      publicKey: {
+        rawBytes: spki.toString('base64'),
+        keyDetails: 'PKIX_ECDSA_P256_SHA_256',
+        validFor,
+      },
+      logId: { keyId },
+    };
+  };
+  const authority = (certificates: readonly Uint8Array[]): object => ({
+    subject: { organization: 'sigstore.mock', commonName: 'sigstore' },
+    uri: url,
+    certChain: {
+      certificates: certificates.map((certificate) => ({
+        rawBytes: Buffer.from(certificate).toString('base64'),
+      })),
+    },
+    validFor,
+  });
+  return {
+    mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1',
+    tlogs: [log(instance.log)],
+    certificateAuthorities: [authority(instance.certificates)],
+    ctlogs: [log(instance.certificateLog)],
+    timestampAuthorities: [authority(instance.timestampCertificates)],
+  };
+}
