@@ -9,11 +9,12 @@ export async function judgeChecks(
   packages: readonly BuiltPackage[],
   { reporter, verbose }: { readonly reporter: Reporter; readonly verbose: boolean },
 ): Promise<void> {
-  const { checkRemarks, describeCheck } = await import('@lkt/build');
   const warn = (text: string): void => reporter.emit({ kind: 'warning', text });
   const checks = packages.flatMap(({ item, checks: reports }) =>
     reports.map((report) => ({ item, report })),
   );
+  if (checks.length === 0) return;
+  const { checkRemarks, describeCheck } = await import('@lkt/build');
   const notes = new Set(checks.flatMap(({ report }) => report.notes));
   for (const note of notes) warn(`the check was not a whole one: ${note}`);
   for (const { item, report } of checks)

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { LktError, type Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import { Command, Errors, Flags } from '@oclif/core';
+import type { Interfaces } from '@oclif/core';
 import {
   cacheSetting,
   type Environment,
@@ -10,6 +10,8 @@ import {
   progressSetting,
 } from './environment.ts';
 import { abortOnInterrupt } from './interrupt.ts';
+import { Flags } from './options.ts';
+import { plainWords } from './plain-words.ts';
 import type { Display } from './progress/display.ts';
 import type { KeptLogs } from './progress/kept-logs.ts';
 import { usageError } from './usage.ts';
@@ -21,6 +23,8 @@ export interface CommonFlags {
   readonly quiet: boolean;
   readonly verbose?: number | undefined;
 }
+
+type Values = Record<string, unknown>;
 
 /** What a command needs to do its work. */
 export interface Session {
@@ -34,13 +38,35 @@ export interface Session {
   readonly signal: AbortSignal;
 }
 
+/** A command, before there is a command line. What is static is named as oclif's help asks for it. */
+export interface CommandClass {
+  readonly summary: string;
+  readonly description: string | undefined;
+  readonly examples:
+    | readonly (string | { readonly description: string; readonly command: string })[]
+    | undefined;
+  readonly args: Interfaces.ArgInput;
+  readonly flags: Interfaces.FlagInput;
+  readonly baseFlags: Interfaces.FlagInput;
+  id: string;
+  new (words: readonly string[]): LktCommand;
+}
+
 /**
  * Base of every command: the options they share, progress on standard error, and `--json`, which prints what `run`
  * returns. Errors are left to `main.ts`.
  */
-export abstract class LktCommand extends Command {
-  static override enableJsonFlag = true;
-  static override baseFlags = {
+export abstract class LktCommand {
+  static id = '';
+  static summary = '';
+  static description: string | undefined;
+  static examples: CommandClass['examples'];
+  static args = {};
+  static flags = {};
+  /** By which oclif knows a command. It only describes them, and runs none. */
+  static run(): void {}
+  static readonly enableJsonFlag = true;
+  static readonly baseFlags = {
     cache: Flags.string({
       summary: 'directory of the store',
       helpValue: 'DIR',
@@ -53,6 +79,51 @@ export abstract class LktCommand extends Command {
     quiet: Flags.boolean({ char: 'q', summary: 'show only errors', helpGroup: 'GLOBAL' }),
     verbose: Flags.integer({ char: 'v', hidden: true }),
   };
+
+  readonly #words: readonly string[];
+
+  /** @param words what stands behind the command's name */
+  constructor(words: readonly string[]) {
+    this.#words = words;
+  }
+
+  /** Does the work, and returns what `--json` prints. */
+  abstract run(): Promise<object>;
+
+  /** Runs to the end, also of the progress display. */
+  async execute(): Promise<void> {
+    try {
+      const result = await this.run();
+      if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    } catch (error) {
+      throw await this.#failure(error as Error);
+    } finally {
+      this.#display?.close(false);
+      this.#logs?.close();
+    }
+  }
+
+  /** @throws LktError USAGE_INVALID, once it is through `execute` */
+  protected async parse<F extends Values, B extends Values, A extends Values>(
+    command: Interfaces.Input<F, B, A>,
+  ): Promise<{ readonly flags: F & B & { readonly json: boolean | undefined }; readonly args: A }> {
+    const json = Flags.boolean({});
+    const flags = { json, ...command.baseFlags, ...command.flags };
+    const accepted = { args: command.args ?? {}, flags };
+    const given = plainWords(this.#words, accepted);
+    if (given !== undefined) return given as never;
+    const { parse } = await import('@oclif/core/parser');
+    return parse([...this.#words], { ...accepted, context: this } as never);
+  }
+
+  protected log(text: string): void {
+    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
+  }
+
+  protected jsonEnabled(): boolean {
+    const stop = this.#words.indexOf('--');
+    return this.#words.slice(0, stop === -1 ? undefined : stop).includes('--json');
+  }
 
   #display: Display | undefined;
   #logs: KeptLogs | undefined;
@@ -87,13 +158,11 @@ export abstract class LktCommand extends Command {
     this.#display?.close(false);
   }
 
-  protected override async catch(error: Error): Promise<never> {
+  async #failure(error: Error): Promise<Error> {
     const shown = await this.#withLog(error);
     // The log that is in the error need not be shown twice.
     this.#display?.close(!(shown instanceof LktError && shown.detail !== undefined));
-    const exit = shown instanceof Errors.ExitError;
-    const ours = shown instanceof Errors.CLIError && !exit;
-    throw ours ? usageError(shown, this.ctor) : shown;
+    return isUsageError(shown) ? usageError(shown, this.constructor as never) : shown;
   }
 
   /** The error with the log of the step that failed, instead of the end of it that a library keeps. */
@@ -109,12 +178,11 @@ export abstract class LktCommand extends Command {
       detail: describeLog(log),
     });
   }
+}
 
-  protected override finally(): Promise<void> {
-    this.#display?.close(false);
-    this.#logs?.close();
-    return Promise.resolve();
-  }
+/** Whether it is what oclif says of a command line. */
+function isUsageError(error: Error): boolean {
+  return 'oclif' in error;
 }
 
 /** `20260102-030405-PID`: sorts by time, and is of this process. */

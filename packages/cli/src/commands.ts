@@ -1,48 +1,37 @@
-import { Build } from './commands/build.ts';
-import { CacheClean } from './commands/cache-clean.ts';
-import { CacheDu } from './commands/cache-du.ts';
-import { CacheLs } from './commands/cache-ls.ts';
-import { CachePrune } from './commands/cache-prune.ts';
-import { CachePull } from './commands/cache-pull.ts';
-import { CachePush } from './commands/cache-push.ts';
-import { CacheRm } from './commands/cache-rm.ts';
-import { CacheVerify } from './commands/cache-verify.ts';
-import { Completion } from './commands/completion.ts';
-import { Env } from './commands/env.ts';
-import { Pin } from './commands/pin.ts';
-import { PkgBuild } from './commands/pkg-build.ts';
-import { PkgLock } from './commands/pkg-lock.ts';
-import { PkgManifest } from './commands/pkg-manifest.ts';
-import { PkgProvenance } from './commands/pkg-provenance.ts';
-import { PkgPush } from './commands/pkg-push.ts';
-import { PkgRemoteTag } from './commands/pkg-remote-tag.ts';
-import { PkgSbom } from './commands/pkg-sbom.ts';
-import { PkgShowTag } from './commands/pkg-show-tag.ts';
-import { Run } from './commands/run.ts';
-import { Version } from './commands/version.ts';
+import type { CommandClass } from './command.ts';
 
-/** Every command by its name; oclif writes the blank in `cache ls` as a colon. */
-export const commands = {
-  build: Build,
-  'cache:clean': CacheClean,
-  'cache:du': CacheDu,
-  'cache:ls': CacheLs,
-  'cache:prune': CachePrune,
-  'cache:pull': CachePull,
-  'cache:push': CachePush,
-  'cache:rm': CacheRm,
-  'cache:verify': CacheVerify,
-  completion: Completion,
-  env: Env,
-  pin: Pin,
-  'pkg:build': PkgBuild,
-  'pkg:lock': PkgLock,
-  'pkg:manifest': PkgManifest,
-  'pkg:provenance': PkgProvenance,
-  'pkg:push': PkgPush,
-  'pkg:remote-tag': PkgRemoteTag,
-  'pkg:sbom': PkgSbom,
-  'pkg:show-tag': PkgShowTag,
-  run: Run,
-  version: Version,
-};
+/** Every command by its name, loaded when it is asked for; oclif writes the blank in `cache ls` as a colon. */
+const COMMANDS = {
+  build: async () => (await import('./commands/build.ts')).Build,
+  'cache:clean': async () => (await import('./commands/cache-clean.ts')).CacheClean,
+  'cache:du': async () => (await import('./commands/cache-du.ts')).CacheDu,
+  'cache:ls': async () => (await import('./commands/cache-ls.ts')).CacheLs,
+  'cache:prune': async () => (await import('./commands/cache-prune.ts')).CachePrune,
+  'cache:pull': async () => (await import('./commands/cache-pull.ts')).CachePull,
+  'cache:push': async () => (await import('./commands/cache-push.ts')).CachePush,
+  'cache:rm': async () => (await import('./commands/cache-rm.ts')).CacheRm,
+  'cache:verify': async () => (await import('./commands/cache-verify.ts')).CacheVerify,
+  completion: async () => (await import('./commands/completion.ts')).Completion,
+  env: async () => (await import('./commands/env.ts')).Env,
+  pin: async () => (await import('./commands/pin.ts')).Pin,
+  'pkg:build': async () => (await import('./commands/pkg-build.ts')).PkgBuild,
+  'pkg:lock': async () => (await import('./commands/pkg-lock.ts')).PkgLock,
+  'pkg:manifest': async () => (await import('./commands/pkg-manifest.ts')).PkgManifest,
+  'pkg:provenance': async () => (await import('./commands/pkg-provenance.ts')).PkgProvenance,
+  'pkg:push': async () => (await import('./commands/pkg-push.ts')).PkgPush,
+  'pkg:remote-tag': async () => (await import('./commands/pkg-remote-tag.ts')).PkgRemoteTag,
+  'pkg:sbom': async () => (await import('./commands/pkg-sbom.ts')).PkgSbom,
+  'pkg:show-tag': async () => (await import('./commands/pkg-show-tag.ts')).PkgShowTag,
+  run: async () => (await import('./commands/run.ts')).Run,
+  version: async () => (await import('./commands/version.ts')).Version,
+} satisfies Readonly<Record<string, () => Promise<CommandClass>>>;
+
+export type CommandId = keyof typeof COMMANDS;
+
+export const commandIds: readonly string[] = Object.keys(COMMANDS);
+
+export async function loadCommand(id: string): Promise<CommandClass> {
+  const command: CommandClass = await COMMANDS[id as CommandId]();
+  command.id = id;
+  return command;
+}

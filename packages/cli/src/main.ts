@@ -1,17 +1,10 @@
 #!/usr/bin/env node
-import { fileURLToPath } from 'node:url';
-import { Errors, flush, run, settings } from '@oclif/core';
-import packageJson from '../package.json' with { type: 'json' };
-import { commands } from './commands.ts';
+import { commandIds, loadCommand } from './commands.ts';
 import { commandLine } from './global-flags.ts';
 import { printableJson } from './printable.ts';
 import { errorJson, exitCodeOf, render } from './report.ts';
 import { unknownCommand } from './usage.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-settings.enableAutoTranspile = false;
-// Without it oclif looks the user up, and fails for one without an entry in passwd (a container's arbitrary uid).
-process.env['SHELL'] ??= '/bin/sh';
 // `lkt … | head` closes the pipe early: that is no failure of lkt's.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) =>
@@ -19,24 +12,41 @@ for (const stream of [process.stdout, process.stderr]) {
   );
 }
 
-const argv = commandLine(process.argv.slice(2));
-try {
-  await run([...argv], { root, pjson: { ...packageJson, name: 'lkt' } as never });
-  await flush();
-} catch (thrown) {
-  const unknown =
-    thrown instanceof Errors.CLIError && /^command .* not found$/.test(thrown.message);
-  const error = unknown ? unknownCommand(argv, Object.keys(commands)) : thrown;
-  const text = render(error);
-  if (asksForJson(argv)) {
-    if (text !== '') process.stdout.write(`${printableJson(errorJson(error), 2)}\n`);
-  } else if (text !== '') {
-    process.stderr.write(`${text}\n`);
+/** Settles, never with an error, when everything is done and said. */
+export const done: Promise<void> = runToTheEnd(commandLine(process.argv.slice(2)));
+
+async function runToTheEnd(argv: readonly string[]): Promise<void> {
+  try {
+    await run(argv);
+  } catch (error) {
+    const text = render(error);
+    if (asks(argv, '--json')) {
+      if (text !== '') process.stdout.write(`${printableJson(errorJson(error), 2)}\n`);
+    } else if (text !== '') {
+      process.stderr.write(`${text}\n`);
+    }
+    process.exitCode = exitCodeOf(error);
   }
-  process.exitCode = exitCodeOf(error);
 }
 
-function asksForJson(words: readonly string[]): boolean {
+async function run(argv: readonly string[]): Promise<void> {
+  const asksHelp = asks(argv, '--help') || asks(argv, '-h');
+  const [first = '', second = ''] = argv;
+  const id = [`${first}:${second}`, first].find((name) => commandIds.includes(name));
+  const isTopic = argv.length === 1 && commandIds.some((name) => name.startsWith(`${first}:`));
+  if (asksHelp || isTopic || argv.length === 0 || first === '--version') {
+    const { showHelp } = await import('./help.ts');
+    return showHelp(argv);
+  }
+  if (id === undefined) throw unknownCommand(argv, commandIds);
+  const command = await loadCommand(id);
+  const words = argv.slice(id.split(':').length);
+  const takesNone = Object.keys(command.args).length === 0;
+  if (takesNone && words[0]?.startsWith('-') === false) throw unknownCommand(argv, commandIds);
+  return new command(words).execute();
+}
+
+function asks(words: readonly string[], flag: string): boolean {
   const stop = words.indexOf('--');
-  return words.slice(0, stop === -1 ? words.length : stop).includes('--json');
+  return words.slice(0, stop === -1 ? words.length : stop).includes(flag);
 }

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from './options.ts';
 
 /** What every command about packages accepts; the names are LinuxKit's. */
 export const packageFlags = {

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from './options.ts';
 
 /** What every command accepts that names packages in a registry; the names are LinuxKit's. */
 export const targetFlags = {

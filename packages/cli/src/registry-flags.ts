@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from './options.ts';
 
 /** What every command accepts that speaks to registries; the names are LinuxKit's and Docker's. */
 export const registryFlags = {

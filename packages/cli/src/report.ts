@@ -1,11 +1,11 @@
 import { styleText } from 'node:util';
 import { isErrno, LktError } from '@lkt/core';
-import { Errors } from '@oclif/core';
 import { printable } from './printable.ts';
 
 /** 0 done, 1 it failed, 2 it was asked wrongly, 130 it was interrupted. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof Errors.ExitError) return error.oclif.exit ?? 0;
+  const exit = exitOf(error);
+  if (exit !== undefined) return exit;
   const known = asLktError(error);
   if (known?.code === 'USAGE_INVALID') return 2;
   return known?.code === 'INTERRUPTED' ? 130 : 1;
@@ -13,7 +13,7 @@ export function exitCodeOf(error: unknown): number {
 
 /** The problem, its causes, and what to do next. A bug (any error that is not on purpose) shows its stack. */
 export function render(error: unknown): string {
-  if (error instanceof Errors.ExitError) return '';
+  if (exitOf(error) !== undefined) return '';
   const mark = styleText('red', 'error:', { stream: process.stderr });
   const known = asLktError(error);
   if (known === undefined) {
@@ -59,8 +59,9 @@ function asLktError(error: unknown): LktError | undefined {
     });
   }
   if (error instanceof LktError) return error;
-  if (error instanceof Errors.CLIError) return new LktError('USAGE_INVALID', error.message);
   if (!(error instanceof Error)) return undefined;
+  // Of oclif, which only reads command lines.
+  if ('oclif' in error) return new LktError('USAGE_INVALID', error.message);
   if (error.name === 'AbortError') {
     if (error.cause instanceof LktError) return error.cause;
     return new LktError('INTERRUPTED', 'stopped');
@@ -77,4 +78,10 @@ function causesOf(error: LktError): readonly string[] {
       causes.push(cause.message);
   }
   return causes;
+}
+
+/** The exit code that oclif asks for by an error, when it has shown help. */
+function exitOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIT') return undefined;
+  return (error as { readonly oclif?: { readonly exit?: number } }).oclif?.exit ?? 0;
 }

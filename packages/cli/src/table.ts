@@ -1,4 +1,4 @@
-import { commands } from './commands.ts';
+import { commands } from './all-commands.ts';
 import { LktCommand } from './command.ts';
 import { spaced } from './usage.ts';
 

@@ -1,8 +1,8 @@
 import { LktError, nearest } from '@lkt/core';
-import type { Command } from '@oclif/core';
+import type { CommandClass } from './command.ts';
 
 /** A mistake on the command line, as oclif's parser reports it, in lkt's words. */
-export function usageError(error: Error, command: typeof Command): LktError {
+export function usageError(error: Error, command: CommandClass): LktError {
   const help = `lkt ${spaced(command.id)} --help`;
   const fields = error as Error & { readonly flags?: unknown; readonly args?: unknown };
   const [unknown] = Array.isArray(fields.flags) ? (fields.flags as readonly unknown[]) : [];

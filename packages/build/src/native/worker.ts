@@ -22,25 +22,28 @@ const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 const abort = new AbortController();
 process.on('SIGTERM', () => abort.abort(new LktError('INTERRUPTED', 'the build was interrupted')));
 
-const request = JSON.parse(await text(process.stdin)) as WorkerRequest;
-// With the process that waits for this one, all of it ends.
-prctl(PR_SET_PDEATHSIG, SIGKILL);
-if (process.ppid !== request.parent) process.exit(1);
-process.umask(0o022);
+void main();
 
-try {
-  say({ kind: 'result', ...(await build(request)) });
-} catch (error) {
-  const known = hostError(error);
-  if (known instanceof LktError) {
-    const { code, message, fix, detail } = known;
-    const cause = known.cause instanceof Error ? known.cause.message : undefined;
-    say({ kind: 'error', code, message, fix, detail, cause });
-  } else {
-    say({ kind: 'crash', stack: error instanceof Error ? (error.stack ?? '') : String(error) });
+async function main(): Promise<never> {
+  const request = JSON.parse(await text(process.stdin)) as WorkerRequest;
+  // With the process that waits for this one, all of it ends.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (process.ppid !== request.parent) process.exit(1);
+  process.umask(0o022);
+  try {
+    say({ kind: 'result', ...(await build(request)) });
+  } catch (error) {
+    const known = hostError(error);
+    if (known instanceof LktError) {
+      const { code, message, fix, detail } = known;
+      const cause = known.cause instanceof Error ? known.cause.message : undefined;
+      say({ kind: 'error', code, message, fix, detail, cause });
+    } else {
+      say({ kind: 'crash', stack: error instanceof Error ? (error.stack ?? '') : String(error) });
+    }
   }
+  process.exit(0);
 }
-process.exit(0);
 
 async function build({
   job,

@@ -1,6 +1,5 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
@@ -8,6 +7,7 @@ import { readConfigFile } from '../config-file.ts';
 import { builderFlags } from '../package-flags.ts';
 import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
+import { Args, Flags } from '../options.ts';
 
 const FORMATS = ['kernel+initrd', 'tar'] as const;
 const COMPRESSORS = ['zstd', 'gzip', 'none'] as const;

@@ -1,7 +1,7 @@
-import { Flags } from '@oclif/core';
 import { cacheAreas } from '../cache-areas.ts';
 import { LktCommand } from '../command.ts';
 import { showSize } from '../sizes.ts';
+import { Flags } from '../options.ts';
 
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';

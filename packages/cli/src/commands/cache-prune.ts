@@ -1,9 +1,9 @@
-import { Flags } from '@oclif/core';
 import { cacheAreas } from '../cache-areas.ts';
 import { pruneStore } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
 import { cacheMaxSetting } from '../environment.ts';
 import { durationOf, showSize, sizeOf } from '../sizes.ts';
+import { Flags } from '../options.ts';
 
 export class CachePrune extends LktCommand {
   static override summary =

@@ -1,6 +1,6 @@
-import { Args, Flags } from '@oclif/core';
 import { LktCommand } from '../command.ts';
 import { registryFlags } from '../registry-flags.ts';
+import { Args, Flags } from '../options.ts';
 
 interface Row {
   readonly reference: string;

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
-import { Args, Flags } from '@oclif/core';
 import { LktCommand } from '../command.ts';
 import { registryFlags } from '../registry-flags.ts';
+import { Args, Flags } from '../options.ts';
 
 interface Result {
   readonly reference: string;

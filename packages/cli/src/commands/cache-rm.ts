@@ -1,8 +1,8 @@
 import { type Digest, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import { Args } from '@oclif/core';
 import { cacheAreas } from '../cache-areas.ts';
 import { LktCommand } from '../command.ts';
+import { Args } from '../options.ts';
 
 export class CacheRm extends LktCommand {
   static override summary = 'Remove images from the store';

@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
-import { Flags } from '@oclif/core';
 import { LktCommand } from '../command.ts';
+import { Flags } from '../options.ts';
 
 export class CacheVerify extends LktCommand {
   static override summary = 'Check every blob in the store against its digest';

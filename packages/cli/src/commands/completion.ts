@@ -1,5 +1,5 @@
-import { Args } from '@oclif/core';
 import { LktCommand } from '../command.ts';
+import { Args } from '../options.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 

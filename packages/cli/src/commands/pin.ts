@@ -1,11 +1,11 @@
 import { glob, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
-import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
 import { builderFlags } from '../package-flags.ts';
 import { pullFlags } from '../registry-flags.ts';
+import { Args, Flags } from '../options.ts';
 
 interface Change {
   readonly file: string;

@@ -2,7 +2,6 @@ import type { CheckReport } from '@lkt/build';
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';
-import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { judgeChecks } from '../check-verdict.ts';
@@ -13,6 +12,7 @@ import { limitsOf } from '../limit-flags.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
+import { Args, Flags } from '../options.ts';
 
 interface Built {
   readonly name: string;

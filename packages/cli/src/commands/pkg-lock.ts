@@ -1,8 +1,8 @@
 import type { LockReport } from '@lkt/pkg';
-import { Args } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { packageFlags } from '../package-flags.ts';
+import { Args } from '../options.ts';
 
 export class PkgLock extends LktCommand {
   static override summary = 'Choose the Debian packages that a package is made from, and lock them';

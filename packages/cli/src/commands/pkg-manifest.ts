@@ -1,10 +1,10 @@
-import { Args } from '@oclif/core';
 import { workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { packageFlags } from '../package-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
 import { registryFlags } from '../registry-flags.ts';
+import { Args } from '../options.ts';
 
 interface Result {
   readonly packages: readonly {

@@ -1,11 +1,11 @@
 import { LktError } from '@lkt/core';
-import { Args, Flags } from '@oclif/core';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
 import { pullFlags } from '../registry-flags.ts';
+import { Args, Flags } from '../options.ts';
 
 interface Pushed {
   readonly name: string;

@@ -1,13 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import { Args } from '@oclif/core';
 import { workspaceAt } from '../build-tools.ts';
 import { LktCommand, type Session } from '../command.ts';
 import { packageFlags } from '../package-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
 import { registryFlags } from '../registry-flags.ts';
+import { Args } from '../options.ts';
 
 interface Result {
   readonly reference: string;

@@ -1,7 +1,7 @@
-import { Args, Flags } from '@oclif/core';
 import { LktCommand } from '../command.ts';
 import { packageFlags } from '../package-flags.ts';
 import { attestationsOf } from '../show-attestation.ts';
+import { Args, Flags } from '../options.ts';
 
 export class PkgSbom extends LktCommand {
   static override summary = 'Print what is in an image: its SBOM';

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
-import { Args, Flags } from '@oclif/core';
 import { workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { hashFlags, packageFlags } from '../package-flags.ts';
+import { Args, Flags } from '../options.ts';
 
 export class PkgShowTag extends LktCommand {
   static override summary = 'Print the references that packages have by their sources';

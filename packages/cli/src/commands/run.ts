@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { LktError } from '@lkt/core';
 import type { Disk, MachineOptions } from '@lkt/machine';
-import { Args, Flags } from '@oclif/core';
 import { LktCommand } from '../command.ts';
+import { Args, Flags } from '../options.ts';
 
 export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';

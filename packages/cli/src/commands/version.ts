@@ -1,6 +1,6 @@
-import { Flags } from '@oclif/core';
 import packageJson from '../../package.json' with { type: 'json' };
 import { LktCommand } from '../command.ts';
+import { Flags } from '../options.ts';
 
 export class Version extends LktCommand {
   static override summary = 'Print the version';

@@ -1,0 +1,52 @@
+import type { CommandClass } from './command.ts';
+import type { CommandId } from './commands.ts';
+import { Build } from './commands/build.ts';
+import { CacheClean } from './commands/cache-clean.ts';
+import { CacheDu } from './commands/cache-du.ts';
+import { CacheLs } from './commands/cache-ls.ts';
+import { CachePrune } from './commands/cache-prune.ts';
+import { CachePull } from './commands/cache-pull.ts';
+import { CachePush } from './commands/cache-push.ts';
+import { CacheRm } from './commands/cache-rm.ts';
+import { CacheVerify } from './commands/cache-verify.ts';
+import { Completion } from './commands/completion.ts';
+import { Env } from './commands/env.ts';
+import { Pin } from './commands/pin.ts';
+import { PkgBuild } from './commands/pkg-build.ts';
+import { PkgLock } from './commands/pkg-lock.ts';
+import { PkgManifest } from './commands/pkg-manifest.ts';
+import { PkgProvenance } from './commands/pkg-provenance.ts';
+import { PkgPush } from './commands/pkg-push.ts';
+import { PkgRemoteTag } from './commands/pkg-remote-tag.ts';
+import { PkgSbom } from './commands/pkg-sbom.ts';
+import { PkgShowTag } from './commands/pkg-show-tag.ts';
+import { Run } from './commands/run.ts';
+import { Version } from './commands/version.ts';
+
+/** All of them at once, as oclif's help reads them. */
+export const commands: Readonly<Record<CommandId, CommandClass>> = {
+  build: Build,
+  'cache:clean': CacheClean,
+  'cache:du': CacheDu,
+  'cache:ls': CacheLs,
+  'cache:prune': CachePrune,
+  'cache:pull': CachePull,
+  'cache:push': CachePush,
+  'cache:rm': CacheRm,
+  'cache:verify': CacheVerify,
+  completion: Completion,
+  env: Env,
+  pin: Pin,
+  'pkg:build': PkgBuild,
+  'pkg:lock': PkgLock,
+  'pkg:manifest': PkgManifest,
+  'pkg:provenance': PkgProvenance,
+  'pkg:push': PkgPush,
+  'pkg:remote-tag': PkgRemoteTag,
+  'pkg:sbom': PkgSbom,
+  'pkg:show-tag': PkgShowTag,
+  run: Run,
+  version: Version,
+};
+
+for (const [id, command] of Object.entries(commands)) command.id = id;

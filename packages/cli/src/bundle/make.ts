@@ -1,0 +1,157 @@
+/**
+ * Makes the bundle: the program, the worker of a build and the first process of a RUN, each in as few files as it can
+ * be, beside each other. `node make.ts`, which later.ts starts; nobody reads what it says.
+ */
+import { createHash } from 'node:crypto';
+import {
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { setPriority } from 'node:os';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Plugin, rolldown } from 'rolldown';
+import { type BundleRecord, bundles, checkout, fingerprint, recordFile } from './find.ts';
+
+const root = fileURLToPath(checkout);
+
+/** Each program by itself, so that none waits for parts that only another needs. */
+const PROGRAMS = [
+  { main: 'packages/cli/src/main.ts', 'all-commands': 'packages/cli/src/all-commands.ts' },
+  { worker: 'packages/build/src/native/worker.ts' },
+  { init: 'packages/build/src/native/init.ts' },
+];
+
+/** Times of files are this exact, in milliseconds, with room: what is younger may change without a trace. */
+const SETTLED = 2000;
+
+/** Bundles that a running lkt may still read from. */
+const KEPT_MS = 7 * 24 * 3600 * 1000;
+
+/** Whether nobody else makes one. */
+function begin(): boolean {
+  setPriority(10);
+  mkdirSync(bundles, { recursive: true });
+  const lock = new URL('making', bundles);
+  for (const attempt of [1, 2]) {
+    try {
+      mkdirSync(lock);
+      return true;
+    } catch {
+      const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+      if (attempt === 2 || Date.now() - since < 60_000) return false;
+      rmSync(lock, { recursive: true, force: true });
+    }
+  }
+  return false;
+}
+
+/** @throws whatever stands in the way: then there is no bundle */
+async function make(): Promise<void> {
+  const start = Date.now();
+  const temporary = mkdtempSync(fileURLToPath(new URL('new-', bundles)));
+  try {
+    const read = new Set(globSync('packages/*/package.json', { cwd: root }));
+    // It stands for all of node_modules.
+    read.add('node_modules/.lockfile-installed');
+    read.add('packages/cli/src/bundle/make.ts');
+    for (const entries of PROGRAMS) await bundle(entries, temporary, read);
+    const inputs: Record<string, string> = {};
+    for (const path of [...read].toSorted()) {
+      const { ctimeMs } = statSync(new URL(path, checkout));
+      if (ctimeMs > start - SETTLED) return;
+      inputs[path] = fingerprint(path) ?? '';
+    }
+    const name = createHash('sha256')
+      .update(JSON.stringify([process.version, inputs]))
+      .digest('hex')
+      .slice(0, 16);
+    const directory = new URL(name, bundles);
+    rmSync(directory, { recursive: true, force: true });
+    renameSync(temporary, directory);
+    const record: BundleRecord = { directory: name, node: process.version, inputs };
+    writeFileSync(new URL('bundle.new', bundles), JSON.stringify(record));
+    renameSync(new URL('bundle.new', bundles), recordFile);
+    removeOld(name);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+async function bundle(
+  entries: Readonly<Record<string, string>>,
+  directory: string,
+  read: Set<string>,
+): Promise<void> {
+  const names = Object.keys(entries);
+  const build = await rolldown({
+    input: Object.fromEntries(names.map((name) => [name, root + entries[name]])),
+    cwd: root,
+    platform: 'node',
+    external: /^koffi$/,
+    tsconfig: false,
+    logLevel: 'silent',
+    plugins: [places(read)],
+  });
+  await build.write({
+    dir: directory,
+    // With modules of ECMAScript every import of a part of Node loads more of it.
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: 'part-[name]-[hash].cjs',
+    // Errors are told apart by the names of their classes.
+    keepNames: true,
+    ...(names.length > 1 ? {} : { codeSplitting: false }),
+  });
+  await build.close();
+}
+
+/** Notes which files are read, and says where what lies beside a source lies in the bundle. */
+function places(read: Set<string>): Plugin {
+  return {
+    name: 'places',
+    transform(code, id) {
+      const [file = ''] = id.split('?');
+      if (!file.startsWith(root) || file.includes('/node_modules/')) return undefined;
+      read.add(file.slice(root.length));
+      if (!code.includes('import.meta.url')) return undefined;
+      const changed = code
+        .replaceAll(
+          PROGRAM_URL,
+          (_, program: string) => `new URL('${program}.cjs', import.meta.url)`,
+        )
+        .replaceAll("load('yaml')", "require('yaml')");
+      const rest = changed
+        .replaceAll(KNOWN_URL, '')
+        .replaceAll('createRequire(import.meta.url)', '');
+      if (rest.includes('import.meta.url'))
+        throw new Error(`${basename(file)} says where it lies in a way that is not known here`);
+      return { code: changed };
+    },
+  };
+}
+
+const PROGRAM_URL = /new URL\('(worker|init|all-commands)\.ts', import\.meta\.url\)/g;
+const KNOWN_URL = /new URL\('(worker|init|all-commands)\.cjs', import\.meta\.url\)/g;
+
+function removeOld(current: string): void {
+  for (const name of readdirSync(bundles)) {
+    const path = new URL(name, bundles);
+    if (!/^[0-9a-f]{16}$|^new-/.test(name) || name === current) continue;
+    if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true });
+  }
+}
+
+if (import.meta.main && begin()) {
+  try {
+    await make();
+  } finally {
+    rmSync(new URL('making', bundles), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,138 @@
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { parseArchive, runArchive } from '../../../tools/testscript.ts';
+import type { BundleRecord } from '../src/bundle/find.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const root = join(import.meta.dirname, '../../..');
+const checkout = mkdtempSync(join(tmpdir(), 'lkt-checkout-'));
+const cache = join(checkout, 'node_modules/.cache/lkt');
+
+/** A copy of the checkout, whose files are old enough to be settled, with a bundle. */
+beforeAll(async () => {
+  for (const path of ['package.json', 'packages', 'node_modules/@lkt'])
+    cpSync(join(root, path), join(checkout, path), { recursive: true, verbatimSymlinks: true });
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (name === '@lkt' || name === '.cache') continue;
+    symlinkSync(join(root, 'node_modules', name), join(checkout, 'node_modules', name));
+  }
+  await setTimeout(2500);
+  expect(run('packages/cli/src/bundle/make.ts')).toMatchObject({ status: 0, stderr: '' });
+}, 60_000);
+// What makes bundles may still be at it.
+afterAll(() => rmSync(checkout, { recursive: true, maxRetries: 10 }));
+
+function run(script: string, ...words: readonly string[]): object {
+  const done = spawnSync(process.execPath, [join(checkout, script), ...words], {
+    cwd: join(root, 'pkg'),
+    encoding: 'utf8',
+    env: {
+      PATH: process.env['PATH'],
+      HOME: '/nonexistent',
+      LKT_CACHE: join(checkout, 'store'),
+      NO_COLOR: '1',
+    },
+  });
+  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+const main = (): string => {
+  const { directory } = JSON.parse(
+    readFileSync(join(cache, 'bundle.json'), 'utf8'),
+  ) as BundleRecord;
+  return join(cache, directory, 'main.cjs');
+};
+
+test.each([
+  '',
+  '--help',
+  '--version',
+  'pkg',
+  'pkg build --help',
+  'help run',
+  'rum',
+  'version --json',
+  'version 1',
+  'completion zsh',
+  'run x --mem y --json',
+  'build nothing.yml',
+  'build --o a.tar --dir b x.yml',
+  'pkg show-tag sshd',
+  'pkg build --builder tcp ../tools/debian',
+  'cache ls',
+  'env --nonsense',
+])('lkt %s: the same from the bundle and from the sources', (line) => {
+  const words = line.split(' ').filter((word) => word !== '');
+  const fromSources = run('packages/cli/src/main.ts', ...words);
+  expect(run('packages/cli/src/start.ts', ...words)).toEqual(fromSources);
+});
+
+test('the programs of a build are in it, each in one file', () => {
+  const names = readdirSync(join(main(), '..'));
+  expect(names).toContain('worker.cjs');
+  expect(names).toContain('init.cjs');
+  for (const name of ['worker.cjs', 'init.cjs'])
+    expect(readFileSync(join(main(), '..', name), 'utf8')).not.toMatch(/require\("\.\//);
+});
+
+test.each(['dockerfile-errors', 'pkg-build-check'])('%s.txtar, from the bundle', async (name) => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
+  const text = readFileSync(join(import.meta.dirname, `script/${name}.txtar`), 'utf8');
+  await runArchive(parseArchive(text), {
+    dir: dir.path,
+    commands: { lkt: [process.execPath, join(checkout, 'packages/cli/src/start.ts')] },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NO_COLOR: '1',
+      LC_ALL: 'C.UTF-8',
+      LKT_CACHE: join(dir.path, '.store'),
+      GIT_CONFIG_GLOBAL: '/dev/null',
+      GIT_AUTHOR_NAME: 'A',
+      GIT_AUTHOR_EMAIL: 'a@example.com',
+      GIT_COMMITTER_NAME: 'A',
+      GIT_COMMITTER_EMAIL: 'a@example.com',
+    },
+  });
+});
+
+test('it is what runs, until a source changes; the change counts at once', () => {
+  writeFileSync(main(), "process.stdout.write('from the bundle');");
+  expect(run('packages/cli/src/start.ts', 'version')).toMatchObject({ stdout: 'from the bundle' });
+  const source = join(checkout, 'packages/cli/src/commands/version.ts');
+  const text = readFileSync(source, 'utf8');
+  writeFileSync(source, text.replace('`lkt version ', '`lkt edition '));
+  expect(run('packages/cli/src/start.ts', 'version')).toMatchObject({
+    stdout: 'lkt edition 0.0.0\n',
+  });
+});
+
+const record = join(cache, 'bundle.json');
+
+test.each([
+  ['damaged', () => appendFileSync(record, '}')],
+  ['empty', () => writeFileSync(record, '')],
+  ['missing', () => rmSync(record)],
+  ['a directory', () => mkdirSync(record)],
+])('a record that is %s is as good as none', (_, spoil) => {
+  spoil();
+  expect(run('packages/cli/src/start.ts', 'version', '--short')).toMatchObject({
+    stdout: '0.0.0\n',
+    stderr: '',
+  });
+});
