@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import type { CachePlace, RemoteSteps } from '@lkt/build';
 import { LktError } from '@lkt/core';
-import { parseReference } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
 import { Flags } from '@oclif/core';
@@ -75,6 +74,7 @@ async function placeOf(
   registry: () => Promise<Registry>,
 ): Promise<CachePlace> {
   const { layoutPlace, registryPlace } = await import('@lkt/build');
+  const { parseReference } = await import('@lkt/oci');
   const [, directory] = /^oci-layout:(?:\/\/)?(.+)$/.exec(text) ?? [];
   if (directory !== undefined) return layoutPlace(text, resolve(environment.cwd, directory));
   const reference = parseReference(text);

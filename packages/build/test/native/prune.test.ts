@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
@@ -69,6 +69,25 @@ test('a step whose layer was pruned is done again, and one whose layer is there 
   expect(second.descriptor).toEqual(first.descriptor);
   const third = await build(directory.path, dockerfile);
   expect(third.ran).toEqual([]);
+});
+
+test('without root, what only the namespace of the user may enter is removed too', async () => {
+  using directory = scratch();
+  const store = join(directory.path, 'store');
+  mkdirSync(store);
+  chownSync(store, 65534, 65534);
+  const code = `import { openStore } from '@lkt/oci';
+import { buildCacheAreas, removeDirectory } from '../../src/index.ts';
+import { build } from './fixture.ts';
+const path = ${JSON.stringify(store)};
+await build(path, 'FROM base\\nRUN mkdir /closed; echo 1 > /closed/file; chmod 0 /closed\\n');
+const store = await openStore(path);
+await store.prune(buildCacheAreas, { before: Infinity }, removeDirectory);`;
+  const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+  const node = [process.execPath, '--no-warnings', '--input-type=module', '-e', code];
+  execFileSync('setpriv', [...user, ...node], { cwd: import.meta.dirname });
+  expect(readdirSync(join(store, 'layers/65534'))).toEqual([]);
+  expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 });
 
 test('what was used last is removed last', async () => {

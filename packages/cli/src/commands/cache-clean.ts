@@ -1,5 +1,7 @@
 import { cacheAreas } from '../cache-areas.ts';
 import { LktCommand } from '../command.ts';
+import { registryFlags } from '../registry-flags.ts';
+import { publishedNames, publishedOnly, removeImages } from '../remove-images.ts';
 import { showSize } from '../sizes.ts';
 import { Flags } from '../options.ts';
 
@@ -8,8 +10,11 @@ export class CacheClean extends LktCommand {
   static override description =
     'Whatever was built can be built again, and what was downloaded is downloaded again. What a running build uses is left to it.';
   static override flags = {
+    ...registryFlags,
+    ...publishedOnly,
     unused: Flags.boolean({
       summary: 'only what no image in the store needs: downloads, and steps of builds',
+      exclusive: ['published-only'],
     }),
   };
 
@@ -18,6 +23,14 @@ export class CacheClean extends LktCommand {
     const session = await this.begin(flags);
     const store = await session.findStore();
     if (store === undefined) return { removed: 0, bytes: 0 };
+    if (flags['published-only']) {
+      const tags = (await store.tags()).map(({ reference }) => reference);
+      const names = await publishedNames(session, flags, store, tags);
+      const freed = await removeImages(store, new Set(names));
+      this.endProgress();
+      this.log(`removed ${names.length} images, ${showSize(freed)}`);
+      return { removed: names.length, bytes: freed };
+    }
     const { removeDirectory } = await import('@lkt/build');
     const { removed, bytes } = await store.prune(
       await cacheAreas(),

@@ -1,8 +1,8 @@
-import { type Digest, LktError } from '@lkt/core';
-import type { Store } from '@lkt/oci';
-import { cacheAreas } from '../cache-areas.ts';
+import { LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
 import { Args } from '../options.ts';
+import { registryFlags } from '../registry-flags.ts';
+import { publishedNames, publishedOnly, removeImages } from '../remove-images.ts';
 
 export class CacheRm extends LktCommand {
   static override summary = 'Remove images from the store';
@@ -15,6 +15,8 @@ export class CacheRm extends LktCommand {
       multiple: true,
     }),
   };
+
+  static override flags = { ...registryFlags, ...publishedOnly };
 
   async run(): Promise<{ removed: readonly string[]; bytes: number }> {
     const { args, flags } = await this.parse(CacheRm);
@@ -35,28 +37,13 @@ export class CacheRm extends LktCommand {
       }
       removed.push(...found);
     }
-    const bytes = store === undefined ? 0 : await removeImages(store, new Set(removed));
-    const names = removed.map((tag) => familiarReference(parseReference(tag)));
+    if (store === undefined) return { removed: [], bytes: 0 };
+    const chosen = flags['published-only']
+      ? await publishedNames(session, flags, store, removed)
+      : removed;
+    const bytes = await removeImages(store, new Set(chosen));
+    const names = chosen.map((tag) => familiarReference(parseReference(tag)));
     for (const name of names) this.log(`removed ${name}`);
     return { removed: names, bytes };
   }
-}
-
-/** Removes names, and with them what only they needed. How many bytes that were. */
-async function removeImages(store: Store, names: ReadonlySet<string>): Promise<number> {
-  const areas = await cacheAreas();
-  const { items } = await store.inventory(areas);
-  const gone = new Set<Digest>();
-  const images = items.filter(({ area }) => area === 'images');
-  for (const image of images)
-    if (names.has(image.name)) for (const digest of image.blobs) gone.add(digest);
-  for (const image of images)
-    if (!names.has(image.name)) for (const digest of image.blobs) gone.delete(digest);
-  for (const name of names) await store.untag(name);
-  const { bytes } = await store.prune(areas, {
-    before: Infinity,
-    // The steps that made its layers would keep them.
-    only: (item) => item.area !== 'downloads' && item.blobs.some((digest) => gone.has(digest)),
-  });
-  return bytes;
 }

@@ -1,0 +1,194 @@
+import type { ChildProcess } from 'node:child_process';
+import {
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Digest, digestHex } from '@lkt/core';
+import { expect, test } from 'vitest';
+import {
+  type Descriptor,
+  directoryArea,
+  fileArea,
+  MediaType,
+  openStore,
+  type Store,
+  writeImage,
+  writeLayer,
+  writeReferrer,
+} from '../src/index.ts';
+import { file, runScript, tempDir } from './support.ts';
+
+const areas = [
+  fileArea('notes', 'notes', (text) => [text.trim() as Digest]),
+  directoryArea('trees', 'trees', true),
+];
+const everything = { before: Infinity };
+const HOUR = 3600_000;
+
+test('blobs go with the last thing that needs them, referrers with their subject', async () => {
+  await using directory = await tempDir();
+  const store = await openStore(directory.path);
+  const kept = await image(store, 'kept');
+  const noted = await image(store, 'noted');
+  const lost = await image(store, 'lost');
+  await store.tag('docker.io/lkt/kept:1', kept);
+  note(store, 'a', noted.digest);
+  const referrers: Descriptor[] = [];
+  for (const subject of [kept, noted, lost]) {
+    const layer = await store.writeBytes(Buffer.from(`about ${subject.digest}`));
+    const layers = [{ mediaType: 'text/plain', ...layer }];
+    referrers.push(await writeReferrer(store, { subject, artifactType: 'text/sbom', layers }));
+  }
+  await store.addReferrer(...referrers);
+
+  const { removed } = await store.prune(areas);
+  expect(removed.every(({ area }) => area === 'unreferenced')).toBe(true);
+  await expectThere(store, { kept: true, noted: true, lost: false });
+  expect((await store.prune(areas, { ...everything, dryRun: true })).bytes).toBeGreaterThan(0);
+  await expectThere(store, { kept: true, noted: true, lost: false });
+  await store.prune(areas, everything);
+  await expectThere(store, { kept: true, noted: false, lost: false });
+  expect(readdirSync(join(store.dir, 'notes'))).toEqual([]);
+  expect((await store.verify()).bad).toEqual([]);
+  await store.prune(areas, { ...everything, images: (name) => name === 'docker.io/lkt/kept:1' });
+  await expectThere(store, { kept: false, noted: false, lost: false });
+  expect(await store.tags()).toEqual([]);
+  expect(readdirSync(join(store.dir, 'blobs/sha256'))).toEqual([]);
+
+  async function expectThere(at: Store, wanted: Record<string, boolean>): Promise<void> {
+    const there: Record<string, boolean> = {};
+    for (const [index, [name, { digest }]] of Object.entries({ kept, noted, lost }).entries()) {
+      there[name] = await at.has(digest);
+      expect(await at.has(referrers[index]?.digest ?? digest)).toBe(there[name]);
+    }
+    expect(there).toEqual(wanted);
+  }
+});
+
+test('what others have used since they began stays, also those that cannot be seen', async () => {
+  await using directory = await tempDir();
+  const store = await openStore(directory.path);
+  mkdirSync(join(store.dir, 'locks'), { recursive: true });
+  // In another container: only its name and its times tell of it.
+  const mark = join(store.dir, 'locks/writer-77.12345.aaaaaaaa.4026530000.0123456789ab');
+  symlinkSync('77', mark);
+  lutimesSync(mark, ago(0), ago(HOUR));
+  const before = await store.writeBytes(Buffer.from('before it began'));
+  age(store.blobPath(before.digest), 2 * HOUR);
+  const since = await store.writeBytes(Buffer.from('since it began'));
+  age(store.blobPath(since.digest), HOUR / 2);
+  await store.prune(areas, everything);
+  expect(await store.has(before.digest)).toBe(false);
+  expect(await store.has(since.digest)).toBe(true);
+  // It was not heard of for long.
+  lutimesSync(mark, ago(2 * HOUR), ago(3 * HOUR));
+  await store.prune(areas, everything);
+  expect(await store.has(since.digest)).toBe(false);
+});
+
+test('what a process has found stays while it lives, of whatever age', async () => {
+  await using directory = await tempDir();
+  const store = await openStore(directory.path);
+  mkdirSync(join(store.dir, 'trees/one'), { recursive: true });
+  mkdirSync(join(store.dir, 'trees/two'), { recursive: true });
+  writeFileSync(join(store.dir, 'trees/one/file'), 'x');
+  const blob = await store.writeBytes(Buffer.from('found'));
+  await sleep(2500);
+  let child: ChildProcess | undefined;
+  const found = Promise.withResolvers<void>();
+  const running = runScript(
+    `const store = await oci.openStore(${JSON.stringify(store.dir)});
+     const found = await store.keep('${blob.digest}', ${blob.size}) && await store.use(store.dir + '/trees/one');
+     if (await store.keep('${blob.digest}', 1) || await store.use(store.dir + '/trees/three')) process.exit(1);
+     process.stdout.write(String(found));
+     await new Promise((resolve) => setTimeout(resolve, 60_000));`,
+    {
+      onSpawn: (spawned) => {
+        child = spawned;
+        spawned.stdout?.once('data', () => found.resolve());
+      },
+    },
+  );
+  await found.promise;
+  await store.prune(areas, everything);
+  expect(await store.has(blob.digest)).toBe(true);
+  expect(readdirSync(join(store.dir, 'trees'))).toEqual(['one']);
+  child?.kill('SIGKILL');
+  await running;
+  await store.prune(areas, everything);
+  expect(await store.has(blob.digest)).toBe(false);
+  expect(readdirSync(join(store.dir, 'trees'))).toEqual([]);
+});
+
+test('who looks for something while another prunes waits, and then it is there or not', async () => {
+  await using directory = await tempDir();
+  const store = await openStore(directory.path);
+  const blob = await store.writeBytes(Buffer.from('x'));
+  let answer: boolean | undefined;
+  await store.withLock('gc', async () => {
+    const looking = store.keep(blob.digest).then((found) => (answer = found));
+    await sleep(150);
+    expect(answer).toBeUndefined();
+    // What the one who prunes does.
+    await openStore(directory.path);
+    const { unlinkSync } = await import('node:fs');
+    unlinkSync(store.blobPath(blob.digest));
+    void looking;
+  });
+  await expect.poll(() => answer).toBe(false);
+});
+
+test('sizes of what never changes are counted once, and a file that is damaged is counted anew', async () => {
+  await using directory = await tempDir();
+  const store = await openStore(directory.path);
+  mkdirSync(join(store.dir, 'trees/one/deep'), { recursive: true });
+  mkdirSync(join(store.dir, 'tmp'), { recursive: true });
+  writeFileSync(join(store.dir, 'trees/one/deep/file'), Buffer.alloc(100_000, 1));
+  const size = async (): Promise<number> =>
+    (await store.inventory(areas)).items.find(({ area }) => area === 'trees')?.bytes ?? 0;
+  const first = await size();
+  expect(first).toBeGreaterThanOrEqual(100_000);
+  writeFileSync(join(store.dir, 'trees/one/deep/more'), Buffer.alloc(100_000, 1));
+  expect(await size()).toBe(first);
+  writeFileSync(join(store.dir, 'sizes.json'), '{"trees/one":');
+  expect(await size()).toBeGreaterThan(first);
+});
+
+test('a damaged manifest is blamed, and nothing is removed', async () => {
+  await using directory = await tempDir();
+  const store = await openStore(directory.path);
+  const descriptor = await image(store, 'a');
+  await store.tag('docker.io/lkt/a:1', descriptor);
+  const path = store.blobPath(descriptor.digest);
+  writeFileSync(path, 'x'.repeat(descriptor.size));
+  const before = readdirSync(join(store.dir, 'blobs/sha256'));
+  await expect(store.prune(areas, everything)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+  expect(readdirSync(join(store.dir, 'blobs/sha256'))).toEqual(before);
+});
+
+/** A time in the past, in seconds. */
+function ago(milliseconds: number): number {
+  return (Date.now() - milliseconds) / 1000;
+}
+
+function age(path: string, milliseconds: number): void {
+  utimesSync(path, ago(milliseconds), ago(milliseconds));
+}
+
+async function image(store: Store, text: string): Promise<Descriptor> {
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const layers = [await writeLayer(store, [file(text, text)])];
+  const { digest, size } = await writeImage(store, { config: {}, layers, platform });
+  return { mediaType: MediaType.ociManifest, digest, size };
+}
+
+function note(store: Store, name: string, digest: Digest): void {
+  mkdirSync(join(store.dir, 'notes'), { recursive: true });
+  writeFileSync(join(store.dir, 'notes', name), `sha256:${digestHex(digest)}\n`);
+}
