@@ -3,6 +3,8 @@ import type { CommandId } from './commands.ts';
 import { Build } from './commands/build.ts';
 import { CacheClean } from './commands/cache-clean.ts';
 import { CacheDu } from './commands/cache-du.ts';
+import { CacheExport } from './commands/cache-export.ts';
+import { CacheImport } from './commands/cache-import.ts';
 import { CacheLs } from './commands/cache-ls.ts';
 import { CachePrune } from './commands/cache-prune.ts';
 import { CachePull } from './commands/cache-pull.ts';
@@ -28,6 +30,8 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   build: Build,
   'cache:clean': CacheClean,
   'cache:du': CacheDu,
+  'cache:export': CacheExport,
+  'cache:import': CacheImport,
   'cache:ls': CacheLs,
   'cache:prune': CachePrune,
   'cache:pull': CachePull,

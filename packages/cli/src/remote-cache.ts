@@ -3,7 +3,7 @@ import type { CachePlace, RemoteSteps } from '@lkt/build';
 import { LktError } from '@lkt/core';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
-import { Flags } from '@oclif/core';
+import { Flags } from './options.ts';
 import type { Session } from './command.ts';
 import { builderSetting } from './environment.ts';
 import { openRegistries } from './registries.ts';

@@ -24,8 +24,10 @@ export {
 export { type Inventory } from './inventory.ts';
 export { type Pruned, type PruneOptions } from './prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
+export { type ArchiveFormat, exportImage, type ExportOptions } from './export-archive.ts';
 export { flatten, type FlattenLimits } from './flatten.ts';
 export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';
+export { importImages, type Imported, type ImportOptions } from './import-archive.ts';
 export { layerError } from './layer-error.ts';
 export { type Layer, writeLayer } from './layer.ts';
 export { type Tag } from './layout-index.ts';

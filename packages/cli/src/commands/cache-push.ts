@@ -1,7 +1,7 @@
-import { LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
-import { registryFlags } from '../registry-flags.ts';
 import { Args, Flags } from '../options.ts';
+import { registryFlags } from '../registry-flags.ts';
+import { imageInStore } from '../store-image.ts';
 
 interface Result {
   readonly reference: string;
@@ -34,42 +34,26 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(CachePush);
     const session = await this.begin(flags);
-    const { familiarReference, formatReference, parseReference } = await import('@lkt/oci');
+    const { familiarReference, parseReference } = await import('@lkt/oci');
     const { openRegistries } = await import('../registries.ts');
-    const { domain, path, tag = 'latest', digest } = parseReference(args.image);
-    const source = digest === undefined ? { domain, path, tag } : { domain, path, digest };
-    const store = await session.findStore();
-    const found = ((await store?.tags()) ?? []).find(({ reference, descriptor }) =>
-      digest === undefined
-        ? reference === formatReference(source)
-        : descriptor.digest === digest && isTagOf(reference, formatReference({ domain, path })),
-    );
-    if (store === undefined || found === undefined) {
-      throw new LktError('NOT_FOUND', `${args.image} is not in the store`, {
-        fix: 'see what is: lkt cache ls',
-      });
-    }
+    const { store, source, descriptor } = await imageInStore(session, args.image);
     const given = flags.as === undefined ? source : parseReference(flags.as);
     const target =
       given.tag === undefined && given.digest === undefined ? { ...given, tag: 'latest' } : given;
     await using registry = await openRegistries(session, flags);
-    const isElsewhere = target.domain !== domain || target.path === path;
-    const { bytes, changed } = await registry.pushImage(store, found.descriptor, target, {
+    const isElsewhere = target.domain !== source.domain || target.path === source.path;
+    const { bytes, changed } = await registry.pushImage(store, descriptor, target, {
       signal: session.signal,
-      mountFrom: isElsewhere ? [] : [path],
+      mountFrom: isElsewhere ? [] : [source.path],
     });
     this.endProgress();
     const result = {
       reference: familiarReference(target),
-      digest: found.descriptor.digest,
+      digest: descriptor.digest,
       bytes,
       changed,
     };
     this.log(`${result.reference} ${result.digest}${changed ? '' : ' (was there)'}`);
     return result;
   }
-}
-
-function isTagOf(reference: string, name: string): boolean {
-  return reference.startsWith(`${name}:`) || reference.startsWith(`${name}@`);
 }

@@ -1,0 +1,95 @@
+import { type Digest, isDigest, LktError } from '@lkt/core';
+import { unpackArchive } from './archive-compression.ts';
+import { fromRaw, type RawPath } from './entry.ts';
+import type { Store } from './store.ts';
+import { readTar, type TarLimits } from './tar-reader.ts';
+
+/** JSON of an archive that is read into memory, each and together. */
+const MAX_JSON = 4 * 2 ** 20;
+const MAX_ALL_JSON = 64 * 2 ** 20;
+const MAX_ENTRIES = 100_000;
+
+/** What an archive holds, by path. */
+export interface ArchiveFiles {
+  readonly json: ReadonlyMap<RawPath, Buffer>;
+  /** In the store, as they came. */
+  readonly blobs: ReadonlyMap<RawPath, { readonly digest: Digest; readonly size: number }>;
+  /** Of links, both kinds: the path from the root of the archive. */
+  readonly links: ReadonlyMap<RawPath, RawPath>;
+}
+
+/**
+ * Reads an archive to its end: blobs and whatever may be a layer go into the store, JSON into memory.
+ * @throws LktError ARCHIVE_INVALID, DIGEST_MISMATCH
+ */
+export async function readArchive(
+  store: Store,
+  source: AsyncIterable<Uint8Array>,
+  {
+    limits = {},
+    signal,
+  }: { readonly limits?: TarLimits; readonly signal?: AbortSignal | undefined },
+): Promise<ArchiveFiles> {
+  const json = new Map<RawPath, Buffer>();
+  const blobs = new Map<RawPath, { digest: Digest; size: number }>();
+  const links = new Map<RawPath, RawPath>();
+  let read = 0;
+  const tar = readTar(unpackArchive(source, limits.maxBytes), {
+    maxEntries: MAX_ENTRIES,
+    ...limits,
+  });
+  for await (const { path, type, link, size, content = nothing() } of tar) {
+    signal?.throwIfAborted();
+    if (type === 'directory') continue;
+    if (json.has(path) || blobs.has(path) || links.has(path))
+      throw invalid(`has ${shown(path)} twice`);
+    if (type === 'symlink' || type === 'hardlink') {
+      links.set(path, type === 'hardlink' ? (link ?? '') : besides(path, link ?? ''));
+      continue;
+    }
+    if (type !== 'file') throw invalid(`has a ${type}, ${shown(path)}`);
+    const digest = digestOfPath(path);
+    if (digest !== undefined) {
+      blobs.set(path, await store.write(content, { digest, size }, signal));
+    } else if (/\.json$|^oci-layout$|^repositories$/.test(path) || path.endsWith('/VERSION')) {
+      read += size;
+      if (size > MAX_JSON || read > MAX_ALL_JSON)
+        throw invalid(`has too much JSON, as in ${shown(path)}`);
+      const parts: Uint8Array[] = [];
+      for await (const part of content) parts.push(part);
+      json.set(path, Buffer.concat(parts));
+    } else if (!path.startsWith('blobs/')) {
+      blobs.set(path, await store.write(content, { size }, signal));
+    }
+  }
+  return { json, blobs, links };
+}
+
+function digestOfPath(path: RawPath): Digest | undefined {
+  const hex = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path)?.[1];
+  const digest = `sha256:${hex ?? ''}`;
+  return hex !== undefined && isDigest(digest) ? digest : undefined;
+}
+
+/** Where a symbolic link leads, if it stays in the archive; else nowhere. */
+function besides(path: RawPath, link: RawPath): RawPath {
+  const parts = link.startsWith('/') ? [] : path.split('/').slice(0, -1);
+  for (const part of link.split('/')) {
+    if (part === '..' && parts.pop() === undefined) return '';
+    if (part !== '..' && part !== '.' && part !== '') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // A file without content.
+}
+
+function shown(path: RawPath): string {
+  const text = JSON.stringify(fromRaw(path));
+  return text.length > 120 ? `${text.slice(0, 120)}…` : text;
+}
+
+function invalid(what: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the archive ${what}`);
+}

@@ -1,0 +1,166 @@
+import { canonicalJson, type Digest, Digester, digestOf, LktError } from '@lkt/core';
+import type { ArchiveFiles } from './archive-files.ts';
+import { compressionOf } from './archive-compression.ts';
+import { fullName } from './archive-names.ts';
+import { gunzip, unzstd } from './compression.ts';
+import { type Descriptor, objectFrom } from './descriptor.ts';
+import { type RawPath, toRaw } from './entry.ts';
+import { type ImageManifest, parseImageConfig } from './manifest.ts';
+import { MediaType } from './media-type.ts';
+import type { Store } from './store.ts';
+import { normalPath } from './tar-reader.ts';
+
+const MAX_IMAGES = 1000;
+const MAX_LAYERS = 1000;
+const MAX_LINKS = 8;
+const MAX_CONFIG = 4 * 2 ** 20;
+
+/**
+ * What `docker save` writes, and skopeo as `docker-archive`: a `manifest.json` that names configs and layers. It has no
+ * manifests, so each image gets one: of the layers as they are, which have to be what the config says.
+ */
+export class DockerArchive {
+  readonly #store: Store;
+  readonly #files: ArchiveFiles;
+
+  constructor(store: Store, files: ArchiveFiles) {
+    this.#store = store;
+    this.#files = files;
+  }
+
+  /** @throws LktError ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH */
+  async images(
+    manifest: Buffer,
+  ): Promise<readonly { descriptor: Descriptor; name: string | undefined }[]> {
+    const images: { descriptor: Descriptor; name: string | undefined }[] = [];
+    for (const { config, layers, names } of parseManifest(manifest)) {
+      const descriptor = await this.#image(config, layers);
+      if (names.length === 0) images.push({ descriptor, name: undefined });
+      for (const name of names) images.push({ descriptor, name: fullName(name) });
+    }
+    return images;
+  }
+
+  async #image(configName: string, layerNames: readonly string[]): Promise<Descriptor> {
+    const bytes = await this.#config(configName);
+    const config = parseImageConfig(bytes);
+    const { diff_ids: diffIds } = config.rootfs;
+    if (diffIds.length !== layerNames.length)
+      throw new LktError(
+        'IMAGE_INVALID',
+        `${configName} names ${diffIds.length} layers, and manifest.json ${layerNames.length}`,
+      );
+    const layers: Descriptor[] = [];
+    for (const [at, name] of layerNames.entries())
+      layers.push(await this.#layer(name, diffIds[at]));
+    const document: ImageManifest = {
+      schemaVersion: 2,
+      mediaType: MediaType.ociManifest,
+      config: { mediaType: MediaType.ociConfig, ...(await this.#store.writeBytes(bytes)) },
+      layers,
+    };
+    const blob = await this.#store.writeBytes(Buffer.from(canonicalJson(document)));
+    const { os, architecture, variant } = config;
+    const platform = {
+      os,
+      architecture,
+      ...(variant === undefined || variant === '' ? {} : { variant }),
+    };
+    return { mediaType: MediaType.ociManifest, ...blob, platform };
+  }
+
+  async #config(name: string): Promise<Buffer> {
+    const path = this.#path(name);
+    const json = this.#files.json.get(path);
+    const blob = this.#files.blobs.get(path);
+    if (json === undefined && blob === undefined) throw missing(name);
+    const bytes =
+      json ?? (await this.#store.readBytes(blob ?? { digest: digestOf('') }, MAX_CONFIG));
+    const hex = /([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
+    if (hex !== undefined && digestOf(bytes) !== `sha256:${hex}`)
+      throw new LktError('DIGEST_MISMATCH', `${name} in the archive is not what its name says`);
+    return bytes;
+  }
+
+  async #layer(name: string, diffId: Digest | undefined): Promise<Descriptor> {
+    const blob = this.#files.blobs.get(this.#path(name));
+    if (blob === undefined) throw missing(name);
+    if (blob.digest === diffId) return { mediaType: MediaType.layerTar, ...blob };
+    const compression = compressionOf(await this.#start(blob));
+    const unpacked = await this.#unpacked(blob, compression);
+    if (compression === undefined || unpacked !== diffId)
+      throw new LktError(
+        'DIGEST_MISMATCH',
+        `${name} in the archive is not the layer ${String(diffId)} that the config names`,
+      );
+    const mediaType = compression === 'gzip' ? MediaType.layerGzip : MediaType.layerZstd;
+    return { mediaType, ...blob };
+  }
+
+  async #start(blob: { readonly digest: Digest }): Promise<Uint8Array> {
+    for await (const chunk of this.#store.read(blob)) return chunk;
+    return Buffer.alloc(0);
+  }
+
+  async #unpacked(
+    blob: { readonly digest: Digest },
+    compression: 'gzip' | 'zstd' | undefined,
+  ): Promise<Digest | undefined> {
+    if (compression === undefined) return undefined;
+    const source = this.#store.read(blob);
+    const digester = new Digester();
+    for await (const chunk of compression === 'gzip' ? gunzip(source) : unzstd(source))
+      digester.update(chunk);
+    return digester.digest();
+  }
+
+  /** The path of a file, behind links. */
+  #path(name: string): RawPath {
+    let path = normalPath(toRaw(name));
+    for (let count = 0; path !== undefined && count < MAX_LINKS; count += 1) {
+      const next = this.#files.links.get(path);
+      if (next === undefined) return path;
+      path = next;
+    }
+    throw missing(name);
+  }
+}
+
+interface SavedImage {
+  readonly config: string;
+  readonly layers: readonly string[];
+  readonly names: readonly string[];
+}
+
+function parseManifest(bytes: Buffer): readonly SavedImage[] {
+  try {
+    const list: unknown = JSON.parse(bytes.toString());
+    if (!Array.isArray(list) || list.length > MAX_IMAGES) throw new Error('it is no list');
+    return list.map((item, at) => {
+      const { Config, Layers, RepoTags } = objectFrom(item, `[${at}]`);
+      if (typeof Config !== 'string') throw new Error(`[${at}].Config is not text`);
+      return {
+        config: Config,
+        layers: texts(Layers, `[${at}].Layers`),
+        names: texts(RepoTags, `[${at}].RepoTags`),
+      };
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LktError('ARCHIVE_INVALID', `manifest.json of the archive: ${why}`, { cause });
+  }
+}
+
+/** Go writes an empty list as null. */
+function texts(value: unknown, at: string): readonly string[] {
+  if (value === null || value === undefined) return [];
+  if (!Array.isArray(value) || value.length > MAX_LAYERS) throw new Error(`${at} is no list`);
+  return value.map((item, index) => {
+    if (typeof item !== 'string') throw new Error(`${at}[${index}] is not text`);
+    return item;
+  });
+}
+
+function missing(name: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the archive has no ${JSON.stringify(name)}`);
+}

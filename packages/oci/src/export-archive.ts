@@ -1,0 +1,192 @@
+import { canonicalJson, type Digest, digestHex, LktError } from '@lkt/core';
+import { CONTAINERD_NAME } from './archive-names.ts';
+import type { Descriptor } from './descriptor.ts';
+import type { EntryWithContent } from './entry.ts';
+import { SOURCE_DATE_EPOCH } from './epoch.ts';
+import { loadImage } from './image.ts';
+import { tagEntry } from './layout-index.ts';
+import { isIndex, parseManifestOrIndex } from './manifest.ts';
+import { isIndexType, isManifestType, MediaType } from './media-type.ts';
+import { type Platform, platformMatches } from './platform.ts';
+import { familiarReference, formatReference, type Reference } from './reference.ts';
+import type { Store } from './store.ts';
+import { writeTar } from './tar-writer.ts';
+
+/** An OCI image layout, or that with the `manifest.json` which `docker load` reads, of one platform. */
+export type ArchiveFormat = 'docker' | 'oci';
+
+export interface ExportOptions {
+  /** What the image is called in the archive. */
+  readonly reference: Reference;
+  readonly format: ArchiveFormat;
+  /** Only what is for these; by default all that the store has. For Docker there is one. */
+  readonly platforms?: readonly Platform[] | undefined;
+  /** With what refers to the images: SBOMs, provenance, signatures. */
+  readonly referrers?: boolean;
+}
+
+const MAX_DEPTH = 3;
+
+/**
+ * An image of the store as a tar archive. Equal images give equal archives. Digests stay as they are, also that of an
+ * index of which only some images are in it.
+ * @throws LktError NOT_FOUND when the store has none for the platforms, before the first byte; DIGEST_MISMATCH
+ */
+export async function exportImage(
+  store: Store,
+  descriptor: Descriptor,
+  options: ExportOptions,
+): Promise<AsyncIterable<Uint8Array>> {
+  const { format, reference, platforms } = options;
+  const contents = new Contents(store);
+  if (format === 'oci') {
+    const count = await contents.add(descriptor, platforms, MAX_DEPTH);
+    const wanted = platforms?.[0];
+    // Says what there is.
+    if (count === 0 && wanted !== undefined) await loadImage(store, descriptor.digest, wanted);
+    if (count === 0)
+      throw new LktError('NOT_FOUND', `the store has no image of ${familiarReference(reference)}`);
+    if (options.referrers === true) await contents.addReferrers();
+    const files = [layoutFile(), indexFile(reference, descriptor, contents.referrers)];
+    return writeTar(entries(files, contents));
+  }
+  const [platform = { os: 'linux', architecture: 'amd64' }, ...more] = platforms ?? [];
+  if (more.length > 0)
+    throw new LktError('USAGE_INVALID', 'an archive for Docker is of one platform', {
+      fix: 'name one, or write an OCI archive',
+    });
+  const image = await loadImage(store, descriptor.digest, platform);
+  await contents.add(image.descriptor, undefined, 0);
+  if (options.referrers === true) await contents.addReferrers();
+  const { config, layers } = image.manifest;
+  const { tag } = reference;
+  const manifest = {
+    Config: blobPath(config.digest),
+    RepoTags: tag === undefined ? [] : [familiarReference(reference)],
+    Layers: layers.map(({ digest }) => blobPath(digest)),
+  };
+  // Docker takes this file alone; who reads layouts finds one.
+  const files = [
+    layoutFile(),
+    indexFile(reference, image.descriptor, contents.referrers),
+    file('manifest.json', canonicalJson([manifest])),
+  ];
+  return writeTar(entries(files, contents));
+}
+
+/** The blobs that go into an archive. */
+class Contents {
+  readonly store: Store;
+  readonly blobs = new Map<Digest, number>();
+  readonly referrers: Descriptor[] = [];
+  readonly #manifests = new Set<Digest>();
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  /** @returns the number of images that are for the platforms */
+  async add(
+    descriptor: Descriptor,
+    platforms: readonly Platform[] | undefined,
+    depth: number,
+  ): Promise<number> {
+    const { digest, platform } = descriptor;
+    if (
+      platform !== undefined &&
+      platforms?.some((wanted) => platformMatches(platform, wanted)) === false
+    )
+      return 0;
+    const bytes = await this.store.readBytes({ digest });
+    const document = parseManifestOrIndex(bytes);
+    let count = 0;
+    if (isIndex(document)) {
+      if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deep`);
+      for (const item of document.manifests) {
+        const isImage = isIndexType(item.mediaType) || isManifestType(item.mediaType);
+        // The store may have a part of an index only.
+        if (isImage && (await this.store.has(item.digest)))
+          count += await this.add(item, platforms, depth - 1);
+      }
+      if (count === 0) return 0;
+    } else {
+      count = 1;
+      for (const blob of [document.config, ...document.layers]) await this.#blob(blob);
+    }
+    this.blobs.set(digest, bytes.length);
+    this.#manifests.add(digest);
+    return count;
+  }
+
+  async addReferrers(): Promise<void> {
+    // The set grows while it is walked: a signature may be of an SBOM.
+    for (const subject of this.#manifests) {
+      for (const referrer of await this.store.referrers(subject)) {
+        if (this.#manifests.has(referrer.digest)) continue;
+        await this.add(referrer, undefined, 0);
+        this.referrers.push(referrer);
+      }
+    }
+  }
+
+  async #blob({ digest, size, mediaType }: Descriptor): Promise<void> {
+    if (mediaType.includes('nondistributable') && !(await this.store.has(digest))) return;
+    if ((await this.store.size(digest)) !== size)
+      throw new LktError('NOT_FOUND', `blob ${digest} is not in the store`, {
+        fix: 'pull or build the image again',
+      });
+    this.blobs.set(digest, size);
+  }
+}
+
+async function* entries(
+  files: readonly EntryWithContent[],
+  { store, blobs }: Contents,
+): AsyncGenerator<EntryWithContent> {
+  yield* files;
+  yield directory('blobs');
+  yield directory('blobs/sha256');
+  const sorted = [...blobs].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  for (const [digest, size] of sorted)
+    yield { ...head(blobPath(digest)), size, content: store.read({ digest, size }) };
+}
+
+function layoutFile(): EntryWithContent {
+  return file('oci-layout', canonicalJson({ imageLayoutVersion: '1.0.0' }));
+}
+
+function indexFile(
+  reference: Reference,
+  descriptor: Descriptor,
+  referrers: readonly Descriptor[],
+): EntryWithContent {
+  const name = formatReference(reference);
+  const entry = tagEntry(name, {
+    ...descriptor,
+    annotations: { ...descriptor.annotations, [CONTAINERD_NAME]: name },
+  });
+  const manifests = [entry, ...referrers.toSorted((a, b) => (a.digest < b.digest ? -1 : 1))];
+  const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
+  return file('index.json', canonicalJson(index));
+}
+
+function blobPath(digest: Digest): string {
+  return `blobs/sha256/${digestHex(digest)}`;
+}
+
+function file(path: string, text: string): EntryWithContent {
+  const bytes = Buffer.from(text);
+  return { ...head(path), size: bytes.length, content: one(bytes) };
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function head(path: string): EntryWithContent {
+  return { path, type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: SOURCE_DATE_EPOCH, size: 0 };
+}
+
+function directory(path: string): EntryWithContent {
+  return { ...head(path), type: 'directory', mode: 0o755 };
+}

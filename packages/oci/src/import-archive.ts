@@ -1,0 +1,176 @@
+import { type Digest, LktError } from '@lkt/core';
+import { entryName, fullName } from './archive-names.ts';
+import { readArchive } from './archive-files.ts';
+import { type Descriptor, objectFrom } from './descriptor.ts';
+import { DockerArchive } from './docker-archive.ts';
+import type { Tag } from './layout-index.ts';
+import { isIndex, parseIndex, parseManifestOrIndex } from './manifest.ts';
+import { isIndexType, isManifestType } from './media-type.ts';
+import type { Store } from './store.ts';
+import type { TarLimits } from './tar-reader.ts';
+
+export interface ImportOptions {
+  /** What the image is called; for an archive of one. By default it is what the archive says. */
+  readonly name?: string | undefined;
+  readonly limits?: TarLimits;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Imported {
+  readonly images: readonly Tag[];
+  /** What came with them: SBOMs, signatures. */
+  readonly referrers: readonly Descriptor[];
+}
+
+const MAX_DEPTH = 3;
+const MAX_MANIFESTS = 10_000;
+
+/**
+ * Brings the images of an archive into the store: an OCI image layout (`oci-archive`, `docker buildx`, `lkt cache export`)
+ * or what `docker save` writes, also compressed.
+ *
+ * Nothing has a name before all of the archive was read and every image of it found whole: each blob is what its digest
+ * says, each layer what the config says. What is left of an archive that is refused is garbage.
+ * @throws LktError ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH; NOT_FOUND for an image of which a part is missing;
+ * USAGE_INVALID when there is no name, or one for several
+ */
+export async function importImages(
+  store: Store,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportOptions = {},
+): Promise<Imported> {
+  const files = await readArchive(store, source, options);
+  const index = files.json.get('index.json');
+  const manifest = files.json.get('manifest.json');
+  const layout = files.json.get('oci-layout');
+  const entries =
+    layout !== undefined && index !== undefined
+      ? layoutEntries(layout, index)
+      : manifest !== undefined
+        ? await new DockerArchive(store, files).images(manifest)
+        : undefined;
+  if (entries === undefined)
+    throw new LktError(
+      'ARCHIVE_INVALID',
+      'the archive holds no images: neither an OCI layout nor a manifest.json',
+    );
+  const walk = new Walk(store);
+  const named: { descriptor: Descriptor; name: string | undefined }[] = [];
+  const referrers: Descriptor[] = [];
+  for (const entry of entries) {
+    const { isReferrer } = await walk.check(entry.descriptor);
+    if (entry.name === undefined && isReferrer) referrers.push(entry.descriptor);
+    else named.push(entry);
+  }
+  const tags = namedAs(named, options.name);
+  if (referrers.length > 0) await store.addReferrer(...referrers);
+  for (const { reference, descriptor } of tags) await store.tag(reference, descriptor);
+  return { images: tags, referrers };
+}
+
+interface ArchiveEntry {
+  readonly descriptor: Descriptor;
+  readonly name: string | undefined;
+}
+
+function layoutEntries(layout: Buffer, index: Buffer): readonly ArchiveEntry[] {
+  let version: unknown;
+  try {
+    version = objectFrom(JSON.parse(layout.toString()), 'it')['imageLayoutVersion'];
+  } catch (cause) {
+    throw new LktError('ARCHIVE_INVALID', 'the archive has an oci-layout that is no JSON', {
+      cause,
+    });
+  }
+  if (typeof version !== 'string' || !/^1\.0\.\d+$/.test(version))
+    throw new LktError('UNSUPPORTED', 'the archive is not an OCI layout of version 1.0');
+  return parseIndex(index).manifests.map((descriptor) => {
+    const { annotations: _names, ...plain } = descriptor;
+    return { descriptor: plain, name: entryName(descriptor) };
+  });
+}
+
+/** Looks at everything an entry leads to. */
+class Walk {
+  readonly #store: Store;
+  readonly #seen = new Map<Digest, boolean>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** @throws LktError NOT_FOUND, IMAGE_INVALID */
+  async check(descriptor: Descriptor, depth = MAX_DEPTH): Promise<{ isReferrer: boolean }> {
+    const { digest, size, mediaType } = descriptor;
+    const known = this.#seen.get(digest);
+    if (known !== undefined) return { isReferrer: known };
+    if (!isIndexType(mediaType) && !isManifestType(mediaType))
+      throw new LktError('IMAGE_INVALID', `${digest} is no image, but ${mediaType}`);
+    await this.#require(descriptor);
+    const document = parseManifestOrIndex(await this.#store.readBytes({ digest, size }));
+    const isReferrer = document.subject !== undefined;
+    this.#seen.set(digest, isReferrer);
+    if (this.#seen.size > MAX_MANIFESTS)
+      throw new LktError('IMAGE_INVALID', `the archive has more than ${MAX_MANIFESTS} manifests`);
+    if (isIndex(document) !== isIndexType(mediaType))
+      throw new LktError('IMAGE_INVALID', `${digest} is not the ${mediaType} it is said to be`);
+    if (!isIndex(document)) {
+      for (const blob of [document.config, ...document.layers]) await this.#require(blob);
+      return { isReferrer };
+    }
+    if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deep`);
+    let count = 0;
+    for (const item of document.manifests) {
+      // An archive may have some of the images of an index only.
+      if (!(await this.#store.has(item.digest))) continue;
+      await this.check(item, depth - 1);
+      count += 1;
+    }
+    if (count === 0 && document.manifests.length > 0)
+      throw new LktError('NOT_FOUND', `the archive has no image of the index ${digest}`);
+    return { isReferrer };
+  }
+
+  async #require({ digest, size, mediaType }: Descriptor): Promise<void> {
+    const actual = await this.#store.size(digest);
+    if (actual === size) return;
+    if (actual === undefined && mediaType.includes('nondistributable')) return;
+    const what = actual === undefined ? 'is not in it' : `has ${actual} bytes, not ${size}`;
+    throw new LktError('NOT_FOUND', `the archive is not whole: ${digest} ${what}`);
+  }
+}
+
+function namedAs(entries: readonly ArchiveEntry[], wanted: string | undefined): readonly Tag[] {
+  const digests = new Set(entries.map(({ descriptor }) => descriptor.digest));
+  const [first] = entries;
+  if (first === undefined) throw invalid('holds no image');
+  if (wanted !== undefined && digests.size > 1)
+    throw new LktError(
+      'USAGE_INVALID',
+      `the archive holds ${digests.size} images, and the name is for one`,
+      {
+        fix: 'leave the name out',
+      },
+    );
+  if (wanted !== undefined) return [tagOf(fullName(wanted), first.descriptor)];
+  return entries.map(({ name, descriptor }) => tagOf(name, descriptor));
+}
+
+function tagOf(reference: string | undefined, descriptor: Descriptor): Tag {
+  if (reference === undefined)
+    throw new LktError(
+      'USAGE_INVALID',
+      `the archive does not say what ${descriptor.digest} is called`,
+      {
+        fix: 'give it a name: --name registry.example/team/app:1',
+      },
+    );
+  const at = reference.indexOf('@');
+  if (at !== -1 && reference.slice(at + 1) !== descriptor.digest)
+    throw new LktError('DIGEST_MISMATCH', `the archive has ${descriptor.digest} as ${reference}`);
+  return { reference, descriptor };
+}
+
+function invalid(what: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the archive ${what}`);
+}

@@ -1,0 +1,413 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { digestHex, digestOf, LktError } from '@lkt/core';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  type Descriptor,
+  type EntryWithContent,
+  exportImage,
+  type ExportOptions,
+  importImages,
+  loadImage,
+  openStore,
+  parsePlatform,
+  parseReference,
+  readTar,
+  type Store,
+  writeImage,
+  writeIndex,
+  writeLayer,
+  writeReferrer,
+  writeTar,
+} from '../src/index.ts';
+import { chunks, collect, directory, entry, file, run, symlink } from './support.ts';
+
+const NAME = parseReference('registry.example/team/app:1');
+const FULL = 'registry.example/team/app:1';
+const ARM = parsePlatform('linux/arm64');
+const AMD = parsePlatform('linux/amd64');
+
+async function temporary(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'lkt-archive-'));
+  onTestFinished(async () => rm(path, { recursive: true }));
+  return path;
+}
+
+async function newStore(): Promise<Store> {
+  return openStore(await temporary());
+}
+
+async function newImage(store: Store, platform = AMD, content = 'x'): Promise<Descriptor> {
+  const layers = [
+    await writeLayer(store, [file('one', content)]),
+    await writeLayer(store, [directory('dir'), file('dir/two', `${content}2`)]),
+  ];
+  return writeImage(store, { config: { config: { Cmd: ['/one'] } }, layers, platform });
+}
+
+async function newIndex(store: Store): Promise<Descriptor> {
+  return writeIndex(store, [await newImage(store), await newImage(store, ARM, 'arm')]);
+}
+
+async function exported(
+  store: Store,
+  descriptor: Descriptor,
+  options: Partial<ExportOptions> = {},
+): Promise<Buffer> {
+  return collect(
+    await exportImage(store, descriptor, { reference: NAME, format: 'oci', ...options }),
+  );
+}
+
+async function failure(promise: Promise<unknown>): Promise<LktError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof LktError) return error;
+  throw new Error(`no error of lkt: ${String(error)}`);
+}
+
+function skopeo(...args: readonly string[]): string {
+  return run('skopeo', args).toString();
+}
+
+describe('an OCI archive', () => {
+  it('brings an image with all its platforms from store to store, in the same bytes each time', async () => {
+    const store = await newStore();
+    const index = await newIndex(store);
+    const bytes = await exported(store, index);
+    const other = await newStore();
+    const { images } = await importImages(other, chunks(bytes));
+    expect(images).toEqual([{ reference: FULL, descriptor: index }]);
+    expect(await other.resolve(FULL)).toEqual(index);
+    for (const platform of [AMD, ARM]) await loadImage(other, index.digest, platform);
+    expect((await other.verify()).bad).toEqual([]);
+    expect((await exported(other, index)).equals(bytes)).toBe(true);
+  });
+
+  it('has an index as it is although only some images are there', async () => {
+    const store = await newStore();
+    const index = await newIndex(store);
+    const bytes = await exported(store, index, { platforms: [ARM] });
+    const other = await newStore();
+    await importImages(other, chunks(bytes));
+    expect(await other.resolve(FULL)).toEqual(index);
+    await loadImage(other, index.digest, ARM);
+    expect(await failure(loadImage(other, index.digest, AMD))).toMatchObject({ code: 'NOT_FOUND' });
+    // And what is there of it is exported.
+    expect((await exported(other, index)).equals(bytes)).toBe(true);
+    const riscv = exportImage(store, index, {
+      reference: NAME,
+      format: 'oci',
+      platforms: [parsePlatform('linux/riscv64')],
+    });
+    expect((await failure(riscv)).message).toMatch(/but for linux\/amd64, linux\/arm64$/);
+  });
+
+  it('takes what refers to the image along, and what refers to that', async () => {
+    const store = await newStore();
+    const index = await newIndex(store);
+    const layers = [{ mediaType: 'text/plain', ...(await store.writeBytes(Buffer.from('sbom'))) }];
+    const sbom = await writeReferrer(store, { subject: index, artifactType: 'text/sbom', layers });
+    const signature = await writeReferrer(store, {
+      subject: sbom,
+      artifactType: 'text/sig',
+      layers,
+    });
+    await store.addReferrer(sbom, signature);
+    const without = await newStore();
+    await importImages(without, chunks(await exported(store, index)));
+    expect(await without.referrers(index.digest)).toEqual([]);
+    const other = await newStore();
+    const done = await importImages(
+      other,
+      chunks(await exported(store, index, { referrers: true })),
+    );
+    expect(done).toMatchObject({ images: [{ reference: FULL }] });
+    expect(done.referrers).toHaveLength(2);
+    expect(await other.referrers(index.digest, 'text/sbom')).toMatchObject([
+      { digest: sbom.digest },
+    ]);
+    expect(await other.referrers(sbom.digest)).toMatchObject([{ digest: signature.digest }]);
+  });
+
+  it('is read by skopeo, and that of skopeo by lkt', async () => {
+    const dir = await temporary();
+    const store = await newStore();
+    const index = await newIndex(store);
+    const ours = join(dir, 'ours.tar');
+    await writeFile(ours, await exported(store, index));
+    const theirs = join(dir, 'theirs.tar');
+    skopeo('copy', '-q', '--all', `oci-archive:${ours}`, `oci-archive:${theirs}:example/app:2`);
+    const other = await newStore();
+    const { images } = await importImages(other, createReadStream(theirs));
+    expect(images).toMatchObject([
+      { reference: 'docker.io/example/app:2', descriptor: { digest: index.digest } },
+    ]);
+    // A tag alone is no name.
+    skopeo('copy', '-q', '--all', `oci-archive:${ours}`, `oci-archive:${dir}/tag.tar:v1`);
+    const nameless = importImages(await newStore(), createReadStream(join(dir, 'tag.tar')));
+    expect(await failure(nameless)).toMatchObject({
+      code: 'USAGE_INVALID',
+      fix: 'give it a name: --name registry.example/team/app:1',
+    });
+    const named = await importImages(other, createReadStream(join(dir, 'tag.tar')), {
+      name: 'example/named',
+    });
+    expect(named.images).toMatchObject([{ reference: 'docker.io/example/named:latest' }]);
+  });
+});
+
+describe('an archive for Docker', () => {
+  it('holds one platform, is read by skopeo, and by lkt with its digest', async () => {
+    const dir = await temporary();
+    const store = await newStore();
+    const index = await newIndex(store);
+    const options = { format: 'docker', platforms: [ARM] } as const;
+    const bytes = await exported(store, index, options);
+    expect((await exported(store, index, options)).equals(bytes)).toBe(true);
+    const path = join(dir, 'docker.tar');
+    await writeFile(path, bytes);
+    const config = JSON.parse(skopeo('inspect', '--config', `docker-archive:${path}:${FULL}`)) as {
+      architecture: string;
+    };
+    expect(config.architecture).toBe('arm64');
+    const other = await newStore();
+    const { images } = await importImages(other, createReadStream(path));
+    const { descriptor } = await loadImage(store, index.digest, ARM);
+    expect(images).toEqual([{ reference: FULL, descriptor }]);
+    const two = exportImage(store, index, { ...options, reference: NAME, platforms: [ARM, AMD] });
+    expect(await failure(two)).toMatchObject({ code: 'USAGE_INVALID' });
+  });
+
+  it('of skopeo is read: links, layers that are not compressed, several names', async () => {
+    const dir = await temporary();
+    const store = await newStore();
+    const image = await newImage(store);
+    await writeFile(join(dir, 'ours.tar'), await exported(store, image));
+    const path = join(dir, 'docker.tar');
+    const more = ['--additional-tag', 'example/app:b'];
+    skopeo(
+      'copy',
+      '-q',
+      ...more,
+      `oci-archive:${dir}/ours.tar`,
+      `docker-archive:${path}:example/app:a`,
+    );
+    for (const bytes of [
+      readFileSync(path),
+      gzipSync(readFileSync(path)),
+      zstdCompressSync(readFileSync(path)),
+    ]) {
+      const other = await newStore();
+      const { images } = await importImages(other, chunks(bytes));
+      expect(images.map(({ reference }) => reference).toSorted()).toEqual([
+        'docker.io/example/app:a',
+        'docker.io/example/app:b',
+      ]);
+      const found = await loadImage(other, images[0]?.descriptor.digest ?? image.digest, AMD);
+      expect(found.config).toEqual((await loadImage(store, image.digest, AMD)).config);
+      expect((await other.verify()).bad).toEqual([]);
+    }
+  });
+
+  it('with compressed layers is read, and each is what the config says', async () => {
+    const { entries, layer } = await dockerArchive();
+    const store = await newStore();
+    const archive = [...entries(), file('a/layer.tar', gzipSync(layer))];
+    const { images } = await importImages(store, writeTar(archive));
+    const digest = images[0]?.descriptor.digest;
+    if (digest === undefined) throw new Error('no image');
+    const { manifest } = await loadImage(store, digest, AMD);
+    expect(manifest.layers[0]?.mediaType).toBe('application/vnd.oci.image.layer.v1.tar+gzip');
+    const cases: readonly (readonly [EntryWithContent, string])[] = [
+      [file('a/layer.tar', gzipSync('other')), 'DIGEST_MISMATCH'],
+      [file('a/layer.tar', 'other'), 'DIGEST_MISMATCH'],
+      [file('a/layer.tar', ''), 'DIGEST_MISMATCH'],
+      [symlink('a/layer.tar', '../../etc/passwd'), 'ARCHIVE_INVALID'],
+      [symlink('a/layer.tar', '/etc/passwd'), 'ARCHIVE_INVALID'],
+      [symlink('a/layer.tar', 'layer.tar'), 'ARCHIVE_INVALID'],
+    ];
+    for (const [bad, code] of cases) {
+      const other = await newStore();
+      expect(await failure(importImages(other, writeTar([...entries(), bad])))).toMatchObject({
+        code,
+      });
+      expect(await other.tags()).toEqual([]);
+    }
+  });
+});
+
+/** What `docker save` wrote before it wrote layouts, without the layer `a/layer.tar`. */
+async function dockerArchive(): Promise<{ entries: () => EntryWithContent[]; layer: Buffer }> {
+  const layer = await collect(writeTar([file('x', randomBytes(1000))]));
+  const config = JSON.stringify({
+    architecture: 'amd64',
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: [digestOf(layer)] },
+  });
+  const name = `${digestHex(digestOf(config))}.json`;
+  const manifest = [{ Config: name, RepoTags: ['example/app:1'], Layers: ['a/layer.tar'] }];
+  return {
+    entries: () => [file(name, config), file('manifest.json', JSON.stringify(manifest))],
+    layer,
+  };
+}
+
+function keep(path: string, content: Buffer): EntryWithContent {
+  return file(path, content);
+}
+
+function withIndex(document: unknown): (path: string, content: Buffer) => EntryWithContent {
+  return (path, content) => file(path, path === 'index.json' ? JSON.stringify(document) : content);
+}
+
+/** The entries of a good archive, changed. */
+async function changed(
+  change: (path: string, content: Buffer) => EntryWithContent | undefined,
+  ...more: readonly EntryWithContent[]
+): Promise<Buffer> {
+  const store = await newStore();
+  const bytes = await exported(store, await newIndex(store));
+  const entries: EntryWithContent[] = [];
+  for await (const { content, ...head } of readTar(chunks(bytes))) {
+    const data = content === undefined ? Buffer.alloc(0) : await collect(content);
+    const made = head.type === 'file' ? change(head.path, data) : head;
+    if (made !== undefined) entries.push(made);
+  }
+  return collect(writeTar([...entries, ...more]));
+}
+
+describe('a hostile archive leaves no name', () => {
+  const cases: readonly (readonly [string, () => Promise<Buffer>, string, RegExp])[] = [
+    [
+      'a blob that is not what its name says',
+      () =>
+        changed((path, content) =>
+          path.startsWith('blobs/')
+            ? file(path, Buffer.concat([content, Buffer.from('x')]))
+            : file(path, content),
+        ),
+      'DIGEST_MISMATCH',
+      /not what was asked for/,
+    ],
+    [
+      'a layer that is missing',
+      () =>
+        changed((path, content) =>
+          content.subarray(0, 2).equals(Buffer.from([0x1f, 0x8b]))
+            ? undefined
+            : file(path, content),
+        ),
+      'NOT_FOUND',
+      /the archive is not whole: sha256:.* is not in it/,
+    ],
+    [
+      'no image of an index',
+      () =>
+        changed((path, content) =>
+          content.includes('"layers"') && path.startsWith('blobs/')
+            ? undefined
+            : file(path, content),
+        ),
+      'NOT_FOUND',
+      /has no image of the index/,
+    ],
+    ['a path twice', () => changed(keep, file('oci-layout', '{}')), 'ARCHIVE_INVALID', /twice/],
+    [
+      'a device',
+      () => changed(keep, entry('dev', { type: 'char' })),
+      'ARCHIVE_INVALID',
+      /has a char/,
+    ],
+    [
+      'much JSON',
+      () => changed(keep, file('x.json', Buffer.alloc(5 * 2 ** 20))),
+      'ARCHIVE_INVALID',
+      /too much JSON/,
+    ],
+    [
+      'an index without images',
+      () => changed(withIndex({ schemaVersion: 2, manifests: [] })),
+      'ARCHIVE_INVALID',
+      /holds no image/,
+    ],
+    [
+      'an index that is none',
+      () => changed(withIndex({ schemaVersion: 1 })),
+      'IMAGE_INVALID',
+      /schemaVersion/,
+    ],
+    [
+      'a layout of the future',
+      () =>
+        changed((path, content) =>
+          path === 'oci-layout'
+            ? file(path, '{"imageLayoutVersion":"2.0.0"}')
+            : file(path, content),
+        ),
+      'UNSUPPORTED',
+      /version 1\.0/,
+    ],
+    [
+      'a digest that belongs to something else',
+      () =>
+        changed((path, content) =>
+          path === 'index.json'
+            ? file(path, content.toString().replaceAll('team/app:1', `app@${digestOf('other')}`))
+            : file(path, content),
+        ),
+      'DIGEST_MISMATCH',
+      /the archive has sha256:.* as registry\.example\/app@sha256:/,
+    ],
+    ['no archive', async () => randomBytes(2000), 'ARCHIVE_INVALID', /tar archive/],
+    ['nothing', async () => Buffer.alloc(0), 'ARCHIVE_INVALID', /holds no images/],
+    [
+      'half of one',
+      async () => (await changed(keep)).subarray(0, 4000),
+      'ARCHIVE_INVALID',
+      /cut off/,
+    ],
+  ];
+  it.each(cases)('%s', async (_what, make, code, message) => {
+    const store = await newStore();
+    const error = await failure(importImages(store, chunks(await make())));
+    expect(error).toMatchObject({ code });
+    expect(error.message).toMatch(message);
+    expect(await store.tags()).toEqual([]);
+  });
+
+  it('or is longer than it may be, also unpacked', async () => {
+    const bytes = await changed(keep);
+    for (const archive of [bytes, gzipSync(bytes)]) {
+      const store = await newStore();
+      const limits = { maxBytes: 5000 };
+      const error = await failure(importImages(store, chunks(archive), { limits }));
+      expect(error).toMatchObject({ code: 'ARCHIVE_INVALID' });
+      expect(await store.tags()).toEqual([]);
+    }
+  });
+
+  it('or has several images and one name for them', async () => {
+    const store = await newStore();
+    const [one, two] = [await newImage(store), await newImage(store, AMD, 'other')];
+    const document = { schemaVersion: 2, manifests: [one, two] };
+    const bytes = await collect(
+      writeTar([
+        file('oci-layout', '{"imageLayoutVersion":"1.0.0"}'),
+        file('index.json', JSON.stringify(document)),
+      ]),
+    );
+    expect(
+      await failure(importImages(store, chunks(bytes), { name: 'example/app' })),
+    ).toMatchObject({
+      code: 'USAGE_INVALID',
+    });
+    expect(await store.tags()).toEqual([]);
+  });
+});
