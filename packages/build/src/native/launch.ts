@@ -1,44 +1,18 @@
-import { accessSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isErrno, LktError } from '@lkt/core';
+import { isErrno } from '@lkt/core';
 import { bubblewrapArguments } from './bubblewrap.ts';
+import { findExecutor } from './find-executor.ts';
 import { rootlessIdError, runtimeConfig } from './oci-runtime.ts';
 import { limitFlags } from './resource-limits.ts';
 import type { Sandbox } from './sandbox.ts';
-import { findOnPath } from './tools.ts';
 
 /** What to start for a sandbox, by a program that starts another. */
 export interface Launch {
   readonly argv: readonly string[];
   /** Open files it gets as descriptors from 4. */
   readonly extra: readonly number[];
-}
-
-/** Debian's packages. */
-const PACKAGES: Readonly<Record<string, string>> = { bwrap: 'bubblewrap' };
-
-/**
- * The program that an executor is; undefined for lkt's own.
- * @throws LktError TOOL_MISSING
- */
-export function findExecutor(name: string): string | undefined {
-  if (name === 'init') return undefined;
-  const path = name.includes('/') ? executable(name) : findOnPath(name);
-  if (path !== undefined) return path;
-  throw new LktError('TOOL_MISSING', `there is no ${name} to run commands with`, {
-    fix: `install ${PACKAGES[name] ?? name}, or leave out --executor`,
-  });
-}
-
-function executable(path: string): string | undefined {
-  try {
-    accessSync(path, constants.X_OK);
-    return path;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR')) return undefined;
-    throw error;
-  }
 }
 
 /** @param directory where files for it can be made */

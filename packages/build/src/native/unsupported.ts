@@ -4,7 +4,7 @@ import type { CopyStep, RunStep, StagePlan } from '../dockerfile/steps.ts';
 import { checkRemote } from '../remote-files.ts';
 import { thisMachine } from '../this-machine.ts';
 import { isEmulated } from './emulation.ts';
-import { findExecutor } from './launch.ts';
+import { findExecutor } from './find-executor.ts';
 import type { Job } from './job.ts';
 
 /**
