@@ -10,6 +10,8 @@ export interface ContextFile {
   readonly path: RawPath;
   /** Absolute path on the host of a regular file or a symlink. */
   readonly source: string;
+  /** What it must hold, if that is known: anything else is an error. */
+  readonly digest?: Digest;
 }
 
 /** What is known of a file of the context: the only modes are 644 and 755, the owner's execute bit decides. */
@@ -38,6 +40,7 @@ const SMALL_FILE = 256 * 1024;
  */
 export class Context implements SourceTree {
   readonly #sources = new Map<RawPath, string>();
+  readonly #expected = new Map<RawPath, Digest>();
   readonly #children = new Map<RawPath, Set<string>>([['', new Set()]]);
   readonly #sorted = new Map<RawPath, readonly string[]>();
   readonly #nodes = new Map<RawPath, ContextNode>();
@@ -49,8 +52,9 @@ export class Context implements SourceTree {
   /** @throws LktError CONFIG_INVALID when a path is both a file and a directory. */
   constructor(files: readonly ContextFile[], options: { readonly memo?: DigestMemo } = {}) {
     this.#memo = options.memo;
-    for (const { path, source } of files) {
+    for (const { path, source, digest } of files) {
       this.#sources.set(path, source);
+      if (digest !== undefined) this.#expected.set(path, digest);
       this.#addToParent(path);
     }
     for (const path of this.#sources.keys()) {
@@ -92,7 +96,7 @@ export class Context implements SourceTree {
   contentDigest(path: RawPath, signal?: AbortSignal): Promise<Digest> {
     let digest = this.#digests.get(path);
     if (digest === undefined) {
-      digest = this.#hash(path, signal);
+      digest = this.#checked(path, signal);
       this.#digests.set(path, digest);
     }
     return digest;
@@ -101,6 +105,8 @@ export class Context implements SourceTree {
   /** The first file that is not what it was when it was looked at: its size, its time of change, or another in its place. */
   changed(): RawPath | undefined {
     for (const [path, node] of this.#nodes) {
+      // What is known by its digest may be touched.
+      if (this.#expected.has(path)) continue;
       if (node.type === 'file' && this.#seen.get(path) !== seenAs(node.source)) return path;
     }
     return undefined;
@@ -171,6 +177,17 @@ export class Context implements SourceTree {
         fix: 'check that the file is there and readable, and build again',
       });
     }
+  }
+
+  async #checked(path: RawPath, signal: AbortSignal | undefined): Promise<Digest> {
+    const digest = await this.#hash(path, signal);
+    const expected = this.#expected.get(path);
+    if (expected === undefined || digest === expected) return digest;
+    throw new LktError(
+      'DIGEST_MISMATCH',
+      `${fromRaw(path)} of the build context is ${digest}, and should be ${expected}`,
+      { fix: 'remove what is damaged with: lkt cache verify --remove' },
+    );
   }
 
   async #hash(path: RawPath, signal: AbortSignal | undefined): Promise<Digest> {

@@ -9,6 +9,7 @@ export {
   zstd,
 } from './compression.ts';
 export { type Descriptor } from './descriptor.ts';
+export { dockerArchive, type NamedImage } from './docker-save.ts';
 export {
   baseName,
   clampEntry,

@@ -2,6 +2,7 @@ import { noteFile, readNote, writeNote } from '@lkt/attest/notes';
 import { canonicalJson, type Digest, digestHex, digestOf } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian/description';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
+import type { FoundImage } from './image-archives.ts';
 import type { Recipe } from './recipe.ts';
 import type { SourceHash } from './source-hash.ts';
 import type { Package } from './workspace.ts';
@@ -23,6 +24,8 @@ export interface AttestedImage {
   readonly recipe: Recipe | undefined;
   /** What the references of the recipe mean, by their text. */
   readonly bases: ReadonlyMap<string, Digest>;
+  /** Images that went into the build context. */
+  readonly archived: readonly FoundImage[];
   /** Its build key. */
   readonly key: string;
   /** Of a package with a Dockerfile. */

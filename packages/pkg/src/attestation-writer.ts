@@ -27,6 +27,7 @@ import {
   formatPlatform,
   loadImage,
   parsePlatform,
+  type Platform,
   type RawPath,
   type Store,
 } from '@lkt/oci';
@@ -100,7 +101,7 @@ export class AttestationWriter {
 
   async #dockerfileSbom(
     { item }: AttestedPackage,
-    { descriptor, platform, contextDigest }: AttestedImage,
+    { descriptor, platform, contextDigest, archived }: AttestedImage,
     component: Component,
     bases: readonly KnownImage[],
   ): Promise<SpdxDocument> {
@@ -120,6 +121,7 @@ export class AttestationWriter {
         ...(contextDigest === undefined
           ? []
           : [{ kind: 'source' as const, name: item.name, digest: contextDigest }]),
+        ...archivedComponents(archived, platform),
       ],
       base: found.base?.component,
       buildTools: bases.map((base) => base.component).filter(({ digest }) => !took.has(digest)),
@@ -287,11 +289,22 @@ function dependenciesOf(
     ...bases.flatMap(({ component: { name, digest, purl } }) =>
       digest === undefined ? [] : [resource(name, digest, purl)],
     ),
+    ...archivedComponents(image.archived, image.platform).map(({ name, digest, purl }) =>
+      resource(name, digest, purl),
+    ),
     ...remotesOf(item, image, bases),
     ...(lock === undefined
       ? []
       : debsOf(lock).map(([{ name, digest }, { purl }]) => resource(name, digest, purl))),
   ];
+}
+
+/** Images that were put into the build context. */
+function archivedComponents(archived: AttestedImage['archived'], platform: Platform) {
+  return archived.map(({ reference: { domain, path, digest } }) => ({
+    ...imageComponent(familiarReference({ domain, path }), digest, platform),
+    digest,
+  }));
 }
 
 /** What ADD fetches: it has to say the checksum of a file, and the commit of a repository. */

@@ -14,6 +14,7 @@ import type { AttestedImage } from './attest.ts';
 import { debianKey, dockerfileKey } from './build-key.ts';
 import { rememberedCheck } from './check-results.ts';
 import { buildDebianImage, type FindMirror, readLock } from './debian-package.ts';
+import { type FoundImage, withArchives } from './image-archives.ts';
 import { labelsOf } from './labels.ts';
 import type { Recipe } from './recipe.ts';
 import { readResult, writeResult } from './results.ts';
@@ -53,6 +54,8 @@ export interface ImageInputs {
   readonly recipe: Recipe | undefined;
   /** Images in the store for the references of the recipe, by their text. */
   readonly bases: ReadonlyMap<string, Digest>;
+  /** Images that go into the build context. */
+  readonly archived: readonly FoundImage[];
 }
 
 export interface BuildMode {
@@ -79,7 +82,7 @@ export class PackageBuilder {
   readonly #item: Package;
   readonly #sources: Sources;
   readonly #tools: BuildTools;
-  #context: Promise<{ files: readonly ContextFile[]; tree: Context }> | undefined;
+  #context: Promise<BuildTree> | undefined;
 
   constructor(workspace: Workspace, item: Package, sources: Sources, tools: BuildTools) {
     this.#workspace = workspace;
@@ -174,7 +177,7 @@ export class PackageBuilder {
     this.#context ??= this.#sources
       .context(item)
       .then((files) => ({ files, tree: new Context(files) }));
-    const { files, tree } = await this.#context;
+    const { files, tree } = await this.#contextWith(await this.#context, inputs.archived);
     const given = {
       context: files,
       buildArgs: recipe.buildArgs,
@@ -227,6 +230,14 @@ export class PackageBuilder {
     };
   }
 
+  async #contextWith(context: BuildTree, archived: readonly FoundImage[]): Promise<BuildTree> {
+    const { depends } = this.#item;
+    if (depends === undefined || archived.length === 0) return context;
+    const { store, signal } = this.#tools;
+    const files = await withArchives(store, context.files, depends, archived, signal);
+    return { files, tree: new Context(files) };
+  }
+
   async #planDebian(platform: Platform): Promise<PlannedImage> {
     const item = this.#item;
     const { debian: block } = item;
@@ -245,6 +256,12 @@ export class PackageBuilder {
       },
     };
   }
+}
+
+/** The build context. */
+interface BuildTree {
+  readonly files: readonly ContextFile[];
+  readonly tree: Context;
 }
 
 /** The key of one image, what it is built from, and how to build it. */

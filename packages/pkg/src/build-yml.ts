@@ -2,6 +2,7 @@ import { posix, resolve } from 'node:path';
 import { LktError, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
 import { type DebianBlock, parseDebianSpec } from '@lkt/debian/description';
 import { familiarReference, parseReference, type RawPath, toRaw } from '@lkt/oci';
+import { type DockerImages, parseDepends, relativePath } from './docker-images.ts';
 import { type ImageRuntimeConfig, parseImageRuntimeConfig } from './image-config.ts';
 import { DEFAULT_TAG, renderTag } from './tag.ts';
 
@@ -27,8 +28,8 @@ export interface PackageSpec {
   readonly disableCache: boolean;
   readonly config: ImageRuntimeConfig | undefined;
   readonly buildArgs: readonly BuildArg[];
-  /** Docker images that LinuxKit would fetch into the context. */
-  readonly depends: YamlValue | undefined;
+  /** Images that are put into the build context. */
+  readonly depends: DockerImages | undefined;
   /** The secrets that `RUN --mount=type=secret` may ask for. Only their ids: values come from the command line. */
   readonly secrets: readonly SecretId[];
   /** Stage of the Dockerfile that becomes the image; default: the last. */
@@ -103,7 +104,7 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
   const dockerfile = given('dockerfile');
   const target = given('target');
   const debian = given('debian');
-  for (const other of [dockerfile, target, given('secrets')]) {
+  for (const other of [dockerfile, target, given('secrets'), given('depends')]) {
     if (debian === undefined || other === undefined) continue;
     throw other.error('a package with "debian" has no Dockerfile', {
       fix: 'take out one of the two',
@@ -111,7 +112,6 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
   }
   const config = given('config');
   const depends = given('depends');
-  if (depends !== undefined) checkDepends(depends);
   return {
     dir,
     file,
@@ -130,7 +130,7 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
     disableCache: given('disable-cache')?.boolean() ?? false,
     config: config === undefined ? undefined : parseImageRuntimeConfig(config),
     buildArgs: given('buildArgs')?.list().map(buildArg) ?? [],
-    depends,
+    depends: depends === undefined ? undefined : parseDepends(depends),
     secrets: secretIds(given('secrets')),
     target: target === undefined ? undefined : { stage: target.text(), at: target },
     ...reproducibility(given('reproducible')),
@@ -153,17 +153,6 @@ function arch(value: YamlValue): string {
   const text = value.string();
   if (/^[a-z0-9_]+$/.test(text)) return text;
   throw value.error(`"${text}" is not an architecture`, { fix: 'use amd64, arm64 or riscv64' });
-}
-
-/** A path inside the package's directory. */
-function relativePath(value: YamlValue): string {
-  const text = value.string();
-  const path = posix.normalize(text);
-  if (text !== '' && path !== '.' && !posix.isAbsolute(path) && !/^\.\.(\/|$)/.test(path))
-    return path;
-  throw value.error(`"${text}" is not a path inside the package`, {
-    fix: 'name a file in the directory of build.yml',
-  });
 }
 
 function extraSource(value: YamlValue, dir: string): ExtraSource {
@@ -212,26 +201,6 @@ function reproducibility(
   const reason = value.string().trim();
   if (reason === '') throw value.error('the reason is empty', { fix: 'write false, or why' });
   return { reproducible: false, notReproducibleBecause: reason };
-}
-
-/** LinuxKit's rules; the values are used by no code yet. */
-function checkDepends(value: YamlValue): void {
-  const images = value.fields(['docker-images'])['docker-images'];
-  const fields = images?.fields(['target-dir', 'target', 'from-file', 'list']);
-  if (fields === undefined) return;
-  for (const [one, other] of [
-    ['target', 'target-dir'],
-    ['from-file', 'list'],
-  ] as const) {
-    if (fields[one] !== undefined && fields[other] !== undefined)
-      throw fields[one].error(`"${one}" and "${other}" exclude each other`);
-  }
-  for (const path of [fields.target, fields['target-dir'], fields['from-file']])
-    if (path !== undefined) relativePath(path);
-  for (const item of fields.list?.list() ?? []) {
-    if (wrap(item, () => parseReference(item.string())).digest === undefined)
-      throw item.error(`"${item.string()}" has no digest`, { fix: 'add @sha256:…' });
-  }
 }
 
 /** Gives an error of a value's parser the place of the value. */

@@ -7,9 +7,10 @@ import type {
   RemoteStepCache,
   SecretSource,
 } from '@lkt/build';
-import { type Digest, LktError, type Reporter, sourceError } from '@lkt/core';
+import { type Digest, LktError, type Reporter } from '@lkt/core';
 import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
 import { type AttestedImage, Attester, type PackageAttestations } from './attest.ts';
+import { archivedImages } from './archived-images.ts';
 import { basesFor } from './bases.ts';
 import type { GivenArg } from './build-args.ts';
 import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
@@ -216,7 +217,6 @@ export class Build {
   }
 
   async #build(item: Package): Promise<BuiltPackage> {
-    refuseDepends(item);
     const platforms = this.#platforms.get(item) ?? [];
     let recipe = await this.#recipe(item, platforms);
     const used = await this.#builtUses(recipe);
@@ -247,11 +247,22 @@ export class Build {
       recipe === undefined
         ? new Map<string, Digest>()
         : await basesFor(recipe, used, this.#options.store, this.#options.fetchImage);
-    return { platform, recipe, bases };
+    const archived =
+      recipe === undefined
+        ? []
+        : await archivedImages(
+            recipe,
+            platform,
+            used,
+            this.#options.store,
+            this.#options.fetchImage,
+          );
+    return { platform, recipe, bases, archived };
   }
 
   async #builtUses(recipe: Recipe | undefined): Promise<ReadonlyMap<Package, BuiltPackage>> {
-    const items = new Set((recipe?.uses ?? []).flatMap((use) => use.package ?? []));
+    const uses = [...(recipe?.uses ?? []), ...(recipe?.archived ?? [])];
+    const items = new Set(uses.flatMap((use) => use.package ?? []));
     return new Map(
       await Promise.all([...items].map(async (item) => [item, await this.built(item)] as const)),
     );
@@ -339,11 +350,4 @@ export class Build {
 /** What cannot be built for a platform has no result there. */
 function ifKnown(error: unknown): undefined {
   if (!(error instanceof LktError)) throw error;
-}
-
-function refuseDepends({ depends, file }: Package): void {
-  if (depends === undefined) return;
-  throw sourceError('UNSUPPORTED', file, depends.position, 'lkt does not fetch Docker images', {
-    fix: 'name the image in the Dockerfile: COPY --from=NAME@DIGEST',
-  });
 }

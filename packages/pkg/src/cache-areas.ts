@@ -5,6 +5,9 @@ import { type CacheArea, fileArea } from '@lkt/oci';
 export const packageCacheAreas: readonly CacheArea[] = [
   fileArea('results', 'results', (content) => [content.trim()].filter((text) => isDigest(text))),
   fileArea('checks', 'checks'),
+  fileArea('archives', 'archives', (content) =>
+    content.split('\n').filter((text) => isDigest(text)),
+  ),
   ...['layers', 'owners', 'records'].map((kind) =>
     fileArea('attestations', `attestations/${kind}`),
   ),

@@ -50,6 +50,13 @@ export async function neededPlatforms(
       uses.add(use.package);
       todo.push({ item: use.package, platform: used });
     }
+    for (const use of recipe?.archived ?? []) {
+      if (use.package === undefined) continue;
+      if (!use.package.arches.includes(platform.architecture))
+        throw use.error('UNSUPPORTED', isFor(use.package, formatPlatform(platform)));
+      uses.add(use.package);
+      todo.push({ item: use.package, platform });
+    }
   }
   const order = await buildOrder(
     targets,
@@ -63,6 +70,10 @@ export async function neededPlatforms(
   return { order, platforms: new Map(sorted) };
 }
 
+function isFor({ name, arches }: Package, platform: string): string {
+  return `${name} is for ${arches.join(', ')}, and it is needed for ${platform}`;
+}
+
 function notMadeFor(
   workspace: Workspace,
   { dockerfile }: Recipe,
@@ -70,7 +81,7 @@ function notMadeFor(
   item: Package,
 ): LktError {
   const { position, length, platform } = use;
-  const message = `${item.name} is for ${item.arches.join(', ')}, and it is needed for ${platform}`;
+  const message = isFor(item, platform);
   return sourceError('UNSUPPORTED', dockerfile.file, position, message, {
     length,
     fix: `add the architecture to "arches" in ${workspace.displayPath(item.dir)}, or use the image of another: --platform=linux/${item.arches[0] ?? 'amd64'}`,

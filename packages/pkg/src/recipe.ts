@@ -17,6 +17,7 @@ import {
   sourceError,
 } from '@lkt/core';
 import { parseReference, type Platform, type Reference } from '@lkt/oci';
+import { type DockerImage, readDockerImages } from './docker-images.ts';
 import { type GivenArg, resolveBuildArgs } from './build-args.ts';
 import type { SourceHash } from './source-hash.ts';
 import type { Package, Workspace } from './workspace.ts';
@@ -31,6 +32,14 @@ export interface Recipe {
   readonly tagSuffix: string;
   /** The images it uses, on any of the platforms; each place once, unless it means different ones. */
   readonly uses: readonly ImageUse[];
+  /** Images that go into the build context. */
+  readonly archived: readonly ArchivedUse[];
+}
+
+/** An image of `depends`. */
+interface ArchivedUse extends DockerImage {
+  /** The package of this workspace that it names. */
+  readonly package: Package | undefined;
 }
 
 /** A place in a Dockerfile that names an image. */
@@ -99,7 +108,16 @@ export async function readRecipe(
     given: new Set(used.map(([name]) => name)),
     tagSuffix: tagSuffix(different),
     uses: [...uses.values()],
+    archived: await archivedUses(workspace, item),
   };
+}
+
+async function archivedUses(workspace: Workspace, item: Package): Promise<readonly ArchivedUse[]> {
+  if (item.depends === undefined) return [];
+  const images = await readDockerImages(item.dir, item.depends, (path) =>
+    workspace.displayPath(path),
+  );
+  return images.map((image) => ({ ...image, package: workspace.find(image.reference) }));
 }
 
 function tagSuffix(different: readonly (readonly [string, string])[]): string {

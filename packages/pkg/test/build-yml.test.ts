@@ -135,7 +135,8 @@ describe('errors', () => {
     ['image: x\narches: [x86/64]\n', '2:10', 'not an architecture'],
     ['image: x\nextra-sources: [common]\n', '2:17', 'not an extra source'],
     ['image: x\nbuildArgs: [A]\n', '2:13', 'not a build argument'],
-    ['image: x\ndepends: { docker-images: { list: [redis:1] } }\n', '2:36', 'no digest'],
+    ['image: x\ndepends: { docker-images: { target: a, list: [redis:1] } }\n', '2:47', 'no digest'],
+    ['image: x\ndepends: { docker-images: { list: [] } }\n', '2:27', 'not said where'],
     [
       'image: x\ndepends: { docker-images: { target: a, target-dir: b } }\n',
       '2:37',

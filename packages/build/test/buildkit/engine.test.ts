@@ -1,6 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProgressEvent } from '@lkt/core';
+import { dockerArchive, loadImage, openStore, parsePlatform } from '@lkt/oci';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Engine } from '../../src/index.ts';
 import { ADD_ARCHIVES, ADD_OWNERS, writeArchives } from '../native/add-archive.ts';
@@ -22,6 +25,10 @@ afterAll(async () => {
 
 function engine(address = 'buildx:default'): Engine {
   return engineAt(address, dockerd?.environment ?? {});
+}
+
+function docker(...args: readonly string[]): string {
+  return execFileSync('docker', args, { env: dockerd?.environment ?? {}, encoding: 'utf8' });
 }
 
 /** Stages by variable, one that has the name of an image, an environment, a syntax that must not be fetched. */
@@ -118,6 +125,23 @@ test.each([
   },
   120_000,
 );
+
+test('docker load reads what the store has', async () => {
+  using place = scratch();
+  const layout = join(place.path, 'store');
+  const { descriptor } = await build(layout, 'FROM base\nENV A=b\n');
+  const store = await openStore(layout);
+  const image = await loadImage(store, descriptor.digest, parsePlatform('linux/amd64'));
+  const path = join(place.path, 'archive.tar');
+  await writeFile(path, dockerArchive(store, [{ image, tags: ['lkt/test:1'] }]));
+  expect(docker('load', '--input', path)).toContain('lkt/test:1');
+  const [loaded] = JSON.parse(docker('image', 'inspect', 'lkt/test:1')) as {
+    RootFS: { Layers: unknown };
+    Config: { Env: unknown };
+  }[];
+  expect(loaded?.RootFS.Layers).toEqual(image.config.rootfs.diff_ids);
+  expect(loaded?.Config.Env).toContain('A=b');
+});
 
 test('a step that fails is named with its place, and its log is kept', async () => {
   using place = scratch();

@@ -71,6 +71,7 @@ const ORDER = [
   'mounts',
   'segments',
   'attestations',
+  'archives',
   'checks',
   'compiled',
   'downloads',

@@ -1,0 +1,92 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestOf } from '@lkt/core';
+import { expect, test } from 'vitest';
+import {
+  dockerArchive,
+  type Image,
+  loadImage,
+  openStore,
+  parsePlatform,
+  type Store,
+  writeImage,
+  writeLayer,
+} from '../src/index.ts';
+import { collect, failure, file, listTar, run, tempDir } from './support.ts';
+
+const platform = parsePlatform('linux/amd64');
+
+async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
+  await using temp = await tempDir();
+  await use(await openStore(join(temp.path, 'store')));
+}
+
+/** An image of two layers, the same whichever way they are compressed. */
+async function image(store: Store, compression: 'gzip' | 'none', more = 'x'): Promise<Image> {
+  const layers = [
+    await writeLayer(store, [file('a', 'a'.repeat(100_000))], { compression }),
+    await writeLayer(store, [file('b', more)], { compression }),
+  ];
+  const config = { config: { Cmd: ['/a'] } };
+  const { digest } = await writeImage(store, { config, layers, platform });
+  return loadImage(store, digest, platform);
+}
+
+test('the bytes are golden, and the same however the layers are compressed', async () => {
+  await withStore(async (store) => {
+    const archives = await Promise.all(
+      (['gzip', 'none'] as const).map(async (compression) =>
+        collect(
+          dockerArchive(store, [{ image: await image(store, compression), tags: ['x/y:1'] }]),
+        ),
+      ),
+    );
+    const golden = 'sha256:7ac878f5f2c433e1d0f968fc1e27c34e169161c368eeb2ef6ac3ade46f30cac8';
+    expect(archives.map((archive) => digestOf(archive))).toEqual([golden, golden]);
+  });
+});
+
+test('a layer of several images is there once, an image without tags has none', async () => {
+  await withStore(async (store) => {
+    const images = [
+      { image: await image(store, 'gzip'), tags: [] },
+      { image: await image(store, 'gzip', 'y'), tags: ['x:1', 'x:2'] },
+    ];
+    const entries = await listTar(dockerArchive(store, images));
+    expect(entries).toHaveLength(2 + 3 + 1);
+    const [manifest] = entries.slice(-1);
+    expect(manifest?.path).toBe('manifest.json');
+    expect(JSON.parse(String(manifest?.data))).toMatchObject([
+      { RepoTags: null },
+      { RepoTags: ['x:1', 'x:2'] },
+    ]);
+  });
+});
+
+test('skopeo reads it as docker-archive, by name, layers and config as they were', async () => {
+  await withStore(async (store) => {
+    const one = await image(store, 'gzip');
+    const path = join(store.dir, 'archive.tar');
+    await writeFile(path, dockerArchive(store, [{ image: one, tags: ['x.example/y:1'] }]));
+    const copy = join(store.dir, 'copy');
+    run('skopeo', ['copy', '--quiet', `docker-archive:${path}:x.example/y:1`, `dir:${copy}`]);
+    const config = run('skopeo', ['inspect', '--config', '--raw', `dir:${copy}`]);
+    expect(digestOf(config)).toBe(one.manifest.config.digest);
+    const { Layers } = JSON.parse(run('skopeo', ['inspect', `dir:${copy}`]).toString()) as {
+      Layers: Digest[];
+    };
+    // What `dir:` keeps is what came: archives that are not compressed.
+    expect(Layers).toEqual(one.config.rootfs.diff_ids);
+  });
+});
+
+test('a layer that is not the one of the config is an error', async () => {
+  await withStore(async (store) => {
+    const one = await image(store, 'gzip');
+    const other = await writeLayer(store, [file('evil', 'x')]);
+    const layers = [other.descriptor, ...one.manifest.layers.slice(1)];
+    const wrong = { ...one, manifest: { ...one.manifest, layers } };
+    const work = collect(dockerArchive(store, [{ image: wrong, tags: [] }]));
+    expect((await failure('IMAGE_INVALID', work)).message).toContain('is not the sha256:');
+  });
+});

@@ -1,0 +1,40 @@
+import { LktError } from '@lkt/core';
+import { loadImage, type Platform, type Store } from '@lkt/oci';
+import type { BuiltPackage } from './build.ts';
+import type { FoundImage } from './image-archives.ts';
+import { checkOther, type FetchImage } from './other-images.ts';
+import { checkPin } from './pins.ts';
+import type { Recipe } from './recipe.ts';
+import type { Package } from './workspace.ts';
+
+/**
+ * The images of `depends` for a platform, in the store.
+ * @throws LktError PIN_STALE, NOT_FOUND at the reference
+ */
+export async function archivedImages(
+  { archived }: Recipe,
+  platform: Platform,
+  used: ReadonlyMap<Package, BuiltPackage>,
+  store: Store,
+  fetchImage: FetchImage | undefined,
+): Promise<readonly FoundImage[]> {
+  const found: FoundImage[] = [];
+  for (const { reference, package: item, error } of archived) {
+    const built = item && used.get(item);
+    const problem =
+      built === undefined
+        ? await checkOther(reference, store, [platform], fetchImage)
+        : await checkPin(reference, built, store);
+    if (problem !== undefined) {
+      // `lkt pin` writes Dockerfiles and image configs.
+      const fix = built === undefined ? problem.fix : `write ${built.index.digest}`;
+      throw error(problem.code, problem.message, fix);
+    }
+    const image = await loadImage(store, reference.digest, platform).catch((cause: unknown) => {
+      if (!(cause instanceof LktError) || cause.code !== 'NOT_FOUND') throw cause;
+      throw error(cause.code, cause.message);
+    });
+    found.push({ reference, image });
+  }
+  return found;
+}
