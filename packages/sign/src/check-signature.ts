@@ -239,8 +239,10 @@ function witnessed(
   );
   const hasPromise = entry?.inclusionPromise !== undefined;
   const logTime = hasPromise ? new Date(Number(entry.integratedTime) * 1000) : undefined;
+  // The promise is about the index of the entry; a proof, about its own.
+  const index = hasPromise ? entry.logIndex : entry?.inclusionProof?.logIndex;
   return {
     time: stamps[0] ?? logTime,
-    logIndex: entry === undefined ? undefined : Number(entry.logIndex),
+    logIndex: index === undefined ? undefined : Number(index),
   };
 }

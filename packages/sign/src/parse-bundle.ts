@@ -35,10 +35,19 @@ export async function bundleFrom(document: unknown): Promise<Bundle> {
     bundle = bundleFromJSON(document);
     understood = bundleToJSON(bundle);
   } catch (error) {
-    throw new Unusable(`it is not a bundle: ${error instanceof Error ? error.message : 'broken'}`);
+    throw new Unusable(inWords(error));
   }
   requireUnderstood(document, understood, 'bundle');
   return bundle;
+}
+
+/** The library names the fields that are missing. */
+function inWords(error: unknown): string {
+  if (!(error instanceof Error)) return 'it is not a bundle';
+  const { fields } = error as { fields?: unknown };
+  return Array.isArray(fields)
+    ? `it is not a whole bundle: ${fields.join(', ')}`
+    : `it is not a bundle: ${error.message}`;
 }
 
 /** Whether all of `given` is in what was understood of it. */

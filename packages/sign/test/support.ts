@@ -23,7 +23,7 @@ import {
 } from '@lkt/testing';
 import { onTestFinished } from 'vitest';
 import { generateKey, readPublicKey, readSigningKey } from '../src/keys.ts';
-import { keylessSigner, keySigner, type Signer } from '../src/signer.ts';
+import { keylessSigner, keySigner, type Signer, type WitnessOptions } from '../src/signer.ts';
 import { parseTrustedRoot } from '../src/trusted-root.ts';
 import type { Trust } from '../src/verified.ts';
 
@@ -71,20 +71,22 @@ export async function place(options?: Parameters<typeof startRegistry>[0]): Prom
   };
 }
 
-async function newImage(store: Store): Promise<Descriptor> {
+export async function newImage(store: Store): Promise<Descriptor> {
   const { digest, size } = await store.writeBytes(randomBytes(1000));
   const layers = [{ descriptor: { mediaType: MediaType.layerTar, digest, size }, diffId: digest }];
   return writeImage(store, { config: {}, layers, platform: parsePlatform('linux/amd64') });
 }
 
 /** A key, who signs with it, who trusts it, and where cosign finds it. */
-export async function newKey(): Promise<{ signer: Signer; trust: Trust; directory: string }> {
+export async function newKey(
+  options?: WitnessOptions,
+): Promise<{ signer: Signer; trust: Trust; directory: string }> {
   const directory = await temporary();
   const pair = await generateKey('');
   await writeFile(join(directory, 'cosign.key'), pair.privateKey);
   await writeFile(join(directory, 'cosign.pub'), pair.publicKey);
   const trust = { keys: [await readPublicKey(join(directory, 'cosign.pub'))] };
-  return { signer: keySigner(await readSigningKey(pair.privateKey)), trust, directory };
+  return { signer: keySigner(await readSigningKey(pair.privateKey), options), trust, directory };
 }
 
 /** Who signs without a key, and who trusts them. */
