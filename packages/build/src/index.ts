@@ -52,6 +52,7 @@ export type {
 } from './dockerfile/steps.ts';
 export { IgnorePatterns, parseDockerignore, withoutIgnored } from './dockerignore.ts';
 export type { BuildContext, BuildRequest, Engine, SecretSource } from './engine.ts';
+export { gitSource } from './git/git-source.ts';
 export { removeDirectory } from './native/remove-directory.ts';
 export { nativeEngine } from './native/engine.ts';
 export { type CachePlace, layoutPlace, registryPlace } from './remote-cache/place.ts';

@@ -19,7 +19,7 @@ import {
   writeSbom,
 } from '@lkt/attest';
 import { noteFile, readNote, writeNote } from '@lkt/attest/notes';
-import { evaluate } from '@lkt/build';
+import { type CopyStep, evaluate, gitSource } from '@lkt/build';
 import { type Digest, digestHex, digestOf, LktError } from '@lkt/core';
 import { type DebFile, debFiles, type DebianLock, type LockedPackage } from '@lkt/debian';
 import {
@@ -323,18 +323,25 @@ function remotesOf(
   });
   return stages
     .flatMap(({ steps }) => steps)
-    .flatMap((step) =>
-      step.kind !== 'add'
-        ? []
-        : step.sources.flatMap(({ kind, text }): readonly ResourceDescriptor[] => {
-            const [, commit] = /#([0-9a-f]{40})\b/.exec(text) ?? [];
-            if (kind === 'http' && step.checksum !== undefined)
-              return [{ uri: text, digest: { sha256: step.checksum.replace(/^sha256:/, '') } }];
-            if (kind === 'git' && commit !== undefined)
-              return [{ uri: `git+${text.replace(/#.*$/, '')}`, digest: { gitCommit: commit } }];
-            return [];
-          }),
-    );
+    .flatMap((step) => (step.kind !== 'add' ? [] : remoteResource(step)));
+}
+
+function remoteResource(step: CopyStep): readonly ResourceDescriptor[] {
+  const git = gitSource(step);
+  if (git !== undefined) return [{ uri: gitUri(git.remote), digest: { gitCommit: git.commit } }];
+  const { checksum } = step;
+  return step.sources.flatMap(({ kind, text }) =>
+    kind === 'http' && checksum !== undefined
+      ? [{ uri: text, digest: { sha256: checksum.replace(/^sha256:/, '') } }]
+      : [],
+  );
+}
+
+/** As SPDX's download locations: `git+https://…`. */
+function gitUri(remote: string): string {
+  // What ssh takes for a host and a path is no URI.
+  const [, host, path] = /^([^/:]+@[^/:]+):(.*)$/.exec(remote) ?? [];
+  return `git+${host === undefined ? remote : `ssh://${host}/${path}`}`;
 }
 
 function resource(name: string, digest: Digest, uri?: string): ResourceDescriptor {

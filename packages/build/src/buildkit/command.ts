@@ -2,6 +2,7 @@ import { formatPlatform, parseReference, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { BuildRequest } from '../engine.ts';
 import type { RequestPlan } from '../request-plan.ts';
 import type { Builder } from './address.ts';
+import type { FetchedImage } from './fetched-images.ts';
 import { contextNames } from './dockerfile-text.ts';
 import { CONTEXT, DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
 
@@ -10,19 +11,23 @@ const OUTPUT = `type=oci,tar=false,dest=${RESULT},compression=uncompressed,force
 
 /**
  * The words of the command that builds, for the directory that `stageInputs` filled.
- * @param credentials words that name secrets and agents, and hold none
+ * @param parts.credentials words that name secrets and agents, and hold none
  */
 export function buildCommand(
   builder: Builder,
   planned: RequestPlan,
   request: BuildRequest,
-  credentials: readonly string[] = [],
+  {
+    credentials = [],
+    fetched = [],
+  }: { credentials?: readonly string[]; fetched?: readonly FetchedImage[] } = {},
 ): readonly string[] {
-  const images = [...contextNames(planned)].map(([key, name]) => {
+  const bases = [...contextNames(planned)].map(([key, name]) => {
     const image = planned.images.get(key);
     if (image === undefined) throw new Error(`${key} is not among the images`);
     return { name, digest: image.descriptor.digest };
   });
+  const images = [...bases, ...fetched];
   const args = [...buildArguments(planned, request)].map(([name, value]) => `${name}=${value}`);
   const { network, noCache = false, platform, remoteCache, target } = request;
   const imports = (remoteCache?.from ?? []).map((reference) => registryCache(reference));

@@ -1,5 +1,6 @@
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { imageKey } from '../dockerfile/steps.ts';
+import type { FetchedImage } from './fetched-images.ts';
 import type { RequestPlan } from '../request-plan.ts';
 
 /** A piece of text that replaces another, or with `length` 0 goes in. */
@@ -13,10 +14,14 @@ interface Edit {
  * The Dockerfile as BuildKit gets it, so that it fetches nothing and its commands see what lkt's see:
  *
  * - images have the names of `contextNames`, so no reference is resolved anywhere, and none is taken for a stage;
+ * - what ADD takes from elsewhere is copied from an image that has it;
  * - `# syntax=`, for which BuildKit would fetch a frontend, is not there;
  * - every stage declares SOURCE_DATE_EPOCH, which BuildKit gives to its exporter, but to no command that does not ask.
  */
-export function dockerfileText({ dockerfile, references }: RequestPlan): string {
+export function dockerfileText(
+  { dockerfile, references }: RequestPlan,
+  fetched: readonly FetchedImage[] = [],
+): string {
   const { text } = dockerfile.file;
   const names = contextNames({ references });
   const edits: Edit[] = references.map((reference) => ({
@@ -24,6 +29,7 @@ export function dockerfileText({ dockerfile, references }: RequestPlan): string 
     length: reference.length,
     text: names.get(imageKey(reference)) ?? '',
   }));
+  for (const image of fetched) edits.push(...copyInstead(image, text));
   const { syntax } = dockerfile.directives;
   if (syntax !== undefined) {
     const start = lineStart(text, syntax.offset);
@@ -37,6 +43,27 @@ export function dockerfileText({ dockerfile, references }: RequestPlan): string 
     edits.push({ offset: lineStart(text, first.offset), length: 0, text: declaration });
   }
   return applied(text, edits);
+}
+
+/** Has an ADD of what was fetched be a COPY from the image that has it, with the flags that COPY has. */
+function copyInstead({ step, name, path }: FetchedImage, text: string): readonly Edit[] {
+  const { instruction, sources } = step;
+  const { offset, flags } = instruction;
+  const dropped = flags.filter((flag) => ['checksum', 'keep-git-dir'].includes(flag.name));
+  const written = (place: { readonly offset: number; readonly length: number }): string => {
+    if (text[place.offset] !== '[' || instruction.keyword !== 'ADD') return path;
+    // Words of a JSON array have the place of the whole.
+    return JSON.stringify([path, instruction.destination.text]);
+  };
+  return [
+    { offset, length: 'ADD'.length, text: `COPY --from=${name}` },
+    ...dropped.map((flag) => ({ offset: flag.offset, length: flag.length, text: '' })),
+    ...sources.map((source) => ({
+      offset: source.offset,
+      length: source.length,
+      text: written(source),
+    })),
+  ];
 }
 
 /** A name for each image, by `imageKey`. */

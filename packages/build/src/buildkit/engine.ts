@@ -11,6 +11,7 @@ import { type Builder, builderFor, parseBuilders } from './address.ts';
 import { runClient } from './client.ts';
 import { stageCredentials } from './credentials.ts';
 import { buildCommand } from './command.ts';
+import { fetchedImages } from './fetched-images.ts';
 import { importLayers } from './import-layers.ts';
 import { BuildProgress, type FailedStep } from './progress.ts';
 import { refuseForeignInputs } from './refuse.ts';
@@ -78,10 +79,11 @@ async function build(
   const finder = new SecretFinder(credentials.secrets);
   const base = baseLayers(planned, planned.target);
   await using directory = await store.tempDir();
-  await stageInputs(directory.path, planned, request, around);
+  const fetched = await fetchedImages(planned, request, around);
+  await stageInputs(directory.path, planned, request, { ...around, fetched });
   const handed = await stageCredentials(directory.path, credentials, request);
   const progress = new BuildProgress(new VertexNames(request.name, planned), reporter, finder);
-  const command = buildCommand(builder, planned, request, handed.words);
+  const command = buildCommand(builder, planned, request, { credentials: handed.words, fetched });
   const cwd = directory.path;
   const variables = { ...environment, ...handed.variables };
   if (!(await runClient(builder, command, { cwd, environment: variables, progress, signal })))

@@ -1,6 +1,7 @@
 import { type Position, sourceError } from '@lkt/core';
 import type { Step } from '../dockerfile/steps.ts';
 import type { BuildRequest } from '../engine.ts';
+import { checkGit } from '../git/git-source.ts';
 import type { RequestPlan } from '../request-plan.ts';
 
 /**
@@ -20,7 +21,10 @@ export function refuseForeignInputs({ plan }: RequestPlan, request: BuildRequest
   for (const { position, baseTriggers, steps } of plan.stages) {
     if (baseTriggers.length > 0)
       fail(position, 'the base image has ONBUILD instructions, which are not supported');
-    for (const step of steps) refuseStep(step, request.network, fail);
+    for (const step of steps) {
+      refuseStep(step, request.network, fail);
+      if (step.kind === 'add') checkGit(step, request.dockerfile);
+    }
   }
 }
 
@@ -31,7 +35,7 @@ function refuseStep(
 ): void {
   if (step.kind === 'copy' || step.kind === 'add') {
     for (const { kind, text, position } of step.sources) {
-      if (kind !== 'path') {
+      if (kind === 'http') {
         fail(
           position,
           `ADD ${text} fetches from the network, which is not supported`,

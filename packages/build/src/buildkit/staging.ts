@@ -17,6 +17,7 @@ import { planCopy } from '../dockerfile/copy.ts';
 import type { BuildContext, BuildRequest } from '../engine.ts';
 import { mountPlan } from '../native/plan-runner.ts';
 import type { RequestPlan } from '../request-plan.ts';
+import type { FetchedImage } from './fetched-images.ts';
 import { dockerfileText } from './dockerfile-text.ts';
 
 /** Names below the directory of a build. Relative, so that no path of the user's has to be quoted for a program. */
@@ -34,13 +35,13 @@ export async function stageInputs(
   directory: string,
   planned: RequestPlan,
   request: BuildRequest,
-  { store, signal }: BuildContext,
+  { store, signal, fetched }: BuildContext & { readonly fetched: readonly FetchedImage[] },
 ): Promise<void> {
   for (const name of [CONTEXT, DOCKERFILE_DIR, LAYOUT]) await mkdir(join(directory, name));
   const context = new Context(request.context);
   await stageFiles(join(directory, CONTEXT), context, usedPaths(planned, request, context), signal);
   const dockerfile = join(directory, DOCKERFILE_DIR, 'Dockerfile');
-  await writeFile(dockerfile, dockerfileText(planned));
+  await writeFile(dockerfile, dockerfileText(planned, fetched));
   // What is ignored has been left out; this file goes before a .dockerignore that is in the context.
   await writeFile(`${dockerfile}.dockerignore`, '# nothing\n');
   // The blobs of the store in a layout of their own: programs make files beside them.

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { isCommit, remoteKind } from '../git/git-source.ts';
 import type { CopyInstruction, Heredoc, Word } from './ast.ts';
 import { chompTabs } from './heredoc.ts';
 import type { WordReader } from './scope.ts';
@@ -42,13 +43,19 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
     return reader.text(flag, text, variables);
   };
   const checksum = flagText('checksum', instruction.checksum);
-  if (checksum !== undefined && !/^sha256:[0-9a-f]{64}$/.test(checksum)) {
-    const flag = instruction.flags.find(({ name }) => name === 'checksum') ?? instruction;
-    throw source.error(
-      flag,
-      `"${checksum}" is not a sha256 checksum`,
-      'write it as sha256: and 64 lower-case hex digits',
-    );
+  if (checksum !== undefined) {
+    const isGit = sources.some(({ kind }) => kind === 'git');
+    const isGood = isGit ? isCommit(checksum) : /^sha256:[0-9a-f]{64}$/.test(checksum);
+    if (!isGood) {
+      const flag = instruction.flags.find(({ name }) => name === 'checksum') ?? instruction;
+      throw source.error(
+        flag,
+        `"${checksum}" is not a ${isGit ? 'commit' : 'sha256 checksum'}`,
+        isGit
+          ? 'write all of its 40 (or 64) lower-case hexadecimal digits'
+          : 'write it as sha256: and 64 lower-case hex digits',
+      );
+    }
   }
   return {
     kind: instruction.keyword === 'ADD' ? 'add' : 'copy',
@@ -121,12 +128,6 @@ function climbsOut(path: string): boolean {
     if (depth < 0) return true;
   }
   return false;
-}
-
-function remoteKind(text: string): 'http' | 'git' | undefined {
-  if (/^(?:git:\/\/|ssh:\/\/|git@)/.test(text)) return 'git';
-  if (/^https?:\/\/[^?#]*\.git(?:#|$)/.test(text)) return 'git';
-  return /^https?:\/\//.test(text) ? 'http' : undefined;
 }
 
 function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; content: string } {

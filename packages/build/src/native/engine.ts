@@ -6,6 +6,7 @@ import { Context } from '../context.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
 import { imageMetadata } from '../image-metadata.ts';
 import { layersOf, planRequest } from '../request-plan.ts';
+import { fetchGitFiles } from '../git/fetch-git.ts';
 import { fetchRemoteFiles } from '../remote-files.ts';
 import { type Credentials, readCredentials, refuseSecretConfig } from '../secrets.ts';
 import type { RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
@@ -53,7 +54,9 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
     const credentials = await readCredentials(plan, job.file, request);
     refuseSecretConfig(config, credentials);
     await fetchRemoteFiles(plan, job.file, request.name, around);
-    return runJob(job, around, memo, credentials);
+    const gitFiles = await fetchGitFiles(plan, job.file, request.name, around);
+    const whole = { ...job, gitFiles: Object.fromEntries(gitFiles) };
+    return runJob(whole, around, memo, credentials);
   };
   const outcome = await (job.noCache
     ? work()

@@ -22,6 +22,8 @@ export interface Job {
   readonly context: readonly ContextFile[];
   /** Layers of the images the plan names, by `imageKey`. */
   readonly images: Readonly<Record<string, Chain>>;
+  /** What ADD takes from git repositories, by `gitKey`. Not there before it has been fetched. */
+  readonly gitFiles?: Readonly<Record<string, LayerRef>>;
   readonly network: boolean;
   readonly noCache: boolean;
   readonly cpus: number;

@@ -12,6 +12,8 @@ import {
   type Step,
   type WorkdirStep,
 } from '../dockerfile/steps.ts';
+import { gitKey } from '../git/fetch-git.ts';
+import { type GitSource, gitSource } from '../git/git-source.ts';
 import { triggerError } from '../dockerfile/triggers.ts';
 import type { KnownAnswer, RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
 import type { StepCache, StepRecord } from '../step-cache.ts';
@@ -273,7 +275,10 @@ export class PlanRunner {
         ...(mount.type === 'secret' || mount.type === 'ssh'
           ? { id: mount.id, env: mount.env, mode: mount.mode, uid: mount.uid, gid: mount.gid }
           : {}),
-        // What is in a cache is nobody's input: it must not change the result.
+        // What is in a cache is nobody's input: it must not change the result. What it begins with may.
+        ...(mount.type === 'cache' && mount.from.kind !== 'scratch'
+          ? { source: mount.source, from: diffIds(mounts[index] ?? []) }
+          : {}),
         ...(mount.type === 'tmpfs' ? { size: mount.size, mode: mount.mode } : {}),
         ...(mount.type === 'bind'
           ? {
@@ -308,6 +313,8 @@ export class PlanRunner {
   }
 
   async #prepareCopy(step: CopyStep, parent: Chain): Promise<Prepared> {
+    const git = gitSource(step);
+    if (git !== undefined) return this.#prepareGit(step, git, parent);
     const from = await this.#chain(step.from);
     const isDirectory = await this.#isDirectory(step, parent);
     const { chown, chmod } = step;
@@ -324,6 +331,33 @@ export class PlanRunner {
       question: { kind: 'copy', context: from === undefined, input, chown, chmod },
       execute: async (executor, options) =>
         executor.copy(parent, { step, from, isDirectory, parts }, options),
+    };
+  }
+
+  /** The files of a commit are copied like those of a stage. What they are is known by its name, before it is fetched. */
+  async #prepareGit(step: CopyStep, git: GitSource, parent: Chain): Promise<Prepared> {
+    const isDirectory = await this.#isDirectory(step, parent);
+    const { destination, destinationIsDirectory, parents, exclude, chown, chmod } = step;
+    const files = gitKey(git);
+    const all = { ...git.source, kind: 'path', text: '', base: '' } as const;
+    return {
+      question: {
+        kind: 'git',
+        files,
+        destination,
+        destinationIsDirectory,
+        parents,
+        exclude,
+        isDirectory,
+        chown,
+        chmod,
+      },
+      execute: async (executor, options) => {
+        const layer = this.#job.gitFiles?.[files];
+        if (layer === undefined) throw new Error(`${files} was not fetched`);
+        const work = { step: { ...step, sources: [all] }, from: [layer], isDirectory, parts: [] };
+        return executor.copy(parent, work, options);
+      },
     };
   }
 

@@ -1,11 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import { lchownSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { digestHex, digestOf, type SourceFile, sourceError } from '@lkt/core';
+import { type SourceFile, sourceError } from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import type { ResolvedMount, RunStep } from '../dockerfile/steps.ts';
+import { cacheDirectory } from './cache-mount.ts';
 import { FileCopier } from './copy-files.ts';
 import type { Credentials } from '../secrets.ts';
 import type { Chain, Job } from './job.ts';
@@ -55,16 +53,14 @@ export async function prepareMount(
       return { mount: { type: 'bind', source, target, readOnly, isFile } };
     }
     case 'cache': {
-      const name = digestHex(digestOf(mount.id));
-      const caches = join(sources.store, 'mounts', sources.owner);
-      const source = join(caches, name);
-      do {
-        await mkdir(caches, { recursive: true, mode: 0o700 });
-        const made = await mkdir(source, { recursive: true, mode: mount.mode ?? 0o755 });
-        if (made !== undefined) lchownSync(source, mount.uid ?? 0, mount.gid ?? 0);
-      } while (!(await sources.keep(source)));
+      const begin = from ?? [];
+      const { name, path } = await cacheDirectory(mount, begin, sources);
+      const { source, isFile } =
+        begin.length === 0
+          ? { source: path, isFile: false }
+          : mountable(path, mount, sources.job.file);
       return {
-        mount: { type: 'bind', source, target, readOnly, isFile: false },
+        mount: { type: 'bind', source, target, readOnly, isFile },
         ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),
       };
     }
@@ -135,16 +131,25 @@ async function bindSource(
   } else {
     root = await (mount.readOnly ? mountLower : mountOwn)(from);
   }
-  const real = resolveIn(root, path);
+  return mountable(root, mount, job.file);
+}
+
+/** What is at the source of a mount in a directory. */
+function mountable(
+  root: string,
+  mount: ResolvedMount,
+  file: SourceFile,
+): { readonly source: string; readonly isFile: boolean } {
+  const real = resolveIn(root, toRaw(mount.source.slice(1)));
   const stats = real === undefined ? undefined : statAt(root, real);
   if (real === undefined || stats === undefined) {
     const message = `${mount.source} is not there to be mounted`;
-    throw sourceError('BUILD_FAILED', job.file, mount.position, message);
+    throw sourceError('BUILD_FAILED', file, mount.position, message);
   }
   const source = textPathAt(root, real);
   if (source === undefined) {
     const message = `${mount.source} leads to a name that is not UTF-8`;
-    throw sourceError('BUILD_FAILED', job.file, mount.position, message);
+    throw sourceError('BUILD_FAILED', file, mount.position, message);
   }
   return { source, isFile: !stats.isDirectory() };
 }

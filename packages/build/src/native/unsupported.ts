@@ -1,6 +1,7 @@
 import { type LktError, type Position, sourceError } from '@lkt/core';
 import { formatPlatform } from '@lkt/oci';
 import type { CopyStep, RunStep, StagePlan } from '../dockerfile/steps.ts';
+import { checkGit } from '../git/git-source.ts';
 import { checkRemote } from '../remote-files.ts';
 import { thisMachine } from '../this-machine.ts';
 import { isEmulated } from './emulation.ts';
@@ -18,7 +19,7 @@ export function refuseUnsupported(job: Job): void {
   for (const stage of job.plan.stages) {
     for (const step of stage.steps) {
       if (step.kind === 'run') refuseRun(job, stage, step, fail);
-      if (step.kind === 'copy' || step.kind === 'add') refuseCopy(job, step, fail);
+      if (step.kind === 'copy' || step.kind === 'add') checkSources(job, step);
     }
   }
 }
@@ -56,21 +57,9 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
       'use --executor init, runc or crun',
     );
   }
-  for (const { type, position, from } of step.mounts) {
-    if (type === 'cache' && from.kind !== 'scratch')
-      throw fail(position, 'from= of a cache mount is not supported');
-  }
 }
 
-function refuseCopy(job: Job, step: CopyStep, fail: Fail): void {
+function checkSources(job: Job, step: CopyStep): void {
   checkRemote(step, job.file);
-  for (const { kind, text, position } of step.sources) {
-    if (kind === 'git') {
-      throw fail(
-        position,
-        `ADD of a git repository is not supported: ${text}`,
-        'fetch it beforehand, and put it into the package',
-      );
-    }
-  }
+  checkGit(step, job.file);
 }

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Engine } from '../../src/index.ts';
 import { ADD_ARCHIVES, ADD_OWNERS, writeArchives } from '../native/add-archive.ts';
 import { build, contextOf, scratch } from '../native/fixture.ts';
+import { repository, serveGit } from '../native/git-server.ts';
 import { TORTURE, TORTURE_OWNERS, writeTortureContext } from '../native/torture.ts';
 import { type Dockerd, engineAt, startDockerd } from './dockerd.ts';
 
@@ -142,6 +143,32 @@ test('docker load reads what the store has', async () => {
   expect(loaded?.RootFS.Layers).toEqual(image.config.rootfs.diff_ids);
   expect(loaded?.Config.Env).toContain('A=b');
 });
+
+test('BuildKit is given what ADD takes from a git repository', async () => {
+  using place = scratch();
+  const path = join(place.path, 'git', 'project');
+  const commit = repository(path, {
+    README: 'read\n',
+    'bin/run': '#!/bin/sh\n',
+    'src/a/b': 'b\n',
+    'src/link': '-> ../README',
+  });
+  await using server = await serveGit(join(place.path, 'git'));
+  const from = `${server.address}/project`;
+  const text = [
+    'FROM base',
+    'RUN mkdir -m 700 /there && mkdir /there/src && echo x > /there/README',
+    `ADD ${from}#${commit} /there`,
+    `ADD ["${from}#${commit}:src", "/new/deep/"]`,
+    `ADD --chown=5:6 --chmod=750 ${from}#${commit} \\`,
+    '  /owned/',
+    '',
+  ].join('\n');
+  const ours = await build(join(place.path, 'ours'), text);
+  const theirs = await build(join(place.path, 'theirs'), text, { engine: engine() });
+  expect(theirs.diffIds).toEqual(ours.diffIds);
+  expect(theirs.descriptor).toEqual(ours.descriptor);
+}, 120_000);
 
 test('a step that fails is named with its place, and its log is kept', async () => {
   using place = scratch();

@@ -319,14 +319,36 @@ test.each([
 });
 
 test.each([
-  ['RUN --mount=type=cache,from=base,target=/c true', /from= of a cache mount is not supported/],
   ['RUN --network=host true', /network: true/],
   ['RUN --security=insecure true', /insecure is not supported/],
-  ['ADD https://example.org/x.git /x', /ADD of a git repository is not supported/],
 ])('%s is refused before anything runs', async (line, message) => {
   const error = await failure(`FROM base\nRUN false\n${line}\n`);
   expect(error.code).toBe('UNSUPPORTED');
   expect(`${error.message} ${error.fix}`).toMatch(message);
+});
+
+function seeded(seed: string, command: string): string {
+  return [
+    'FROM base AS seed',
+    `RUN mkdir -p /s/d && echo ${seed} > /s/d/file && ln -s file /s/d/link`,
+    'FROM base',
+    `RUN --mount=type=cache,id=x,from=seed,source=/s/d,target=/c ${command}`,
+  ].join('\n');
+}
+
+test('a cache begins with what a stage has, and keeps what is added', async () => {
+  using place = scratch();
+  const first = await build(place.path, seeded('one', 'cat /c/link; echo more >> /c/file'));
+  expect(first.log).toBe('one\n');
+  const second = await build(place.path, seeded('one', 'cat /c/file'));
+  expect(second.log).toBe('one\nmore\n');
+  // Another content is another cache, and the step is done again.
+  const other = await build(place.path, seeded('two', 'cat /c/file'));
+  expect(other.log).toBe('two\n');
+  const missing = seeded('two', 'true').replace('/s/d,', '/none,');
+  await expect(build(place.path, missing)).rejects.toMatchObject({
+    message: expect.stringMatching(/^Dockerfile:4:\d+: \/none is not there/) as string,
+  });
 });
 
 test('when it is aborted, nothing goes on and nothing stays', async () => {
