@@ -20,6 +20,7 @@ import type { Recipe } from './recipe.ts';
 import { readResult, writeResult } from './results.ts';
 import { secretsFor } from './secrets.ts';
 import type { Sources } from './sources.ts';
+import { stepReporter } from './step-reporter.ts';
 import type { Package, Workspace } from './workspace.ts';
 
 /** What building needs besides the sources. */
@@ -82,13 +83,22 @@ export class PackageBuilder {
   readonly #item: Package;
   readonly #sources: Sources;
   readonly #tools: BuildTools;
+  readonly #severalPlatforms: boolean;
   #context: Promise<BuildTree> | undefined;
 
-  constructor(workspace: Workspace, item: Package, sources: Sources, tools: BuildTools) {
+  /** @param severalPlatforms whether it is built for more than one, which progress then says */
+  constructor(
+    workspace: Workspace,
+    item: Package,
+    sources: Sources,
+    tools: BuildTools,
+    severalPlatforms: boolean,
+  ) {
     this.#workspace = workspace;
     this.#item = item;
     this.#sources = sources;
     this.#tools = tools;
+    this.#severalPlatforms = severalPlatforms;
   }
 
   /**
@@ -171,8 +181,7 @@ export class PackageBuilder {
     const { platform, recipe, bases } = inputs;
     const item = this.#item;
     if (recipe === undefined) return this.#planDebian(platform);
-    const { store, engine, reporter, signal, cpus, env, limits, executor, secrets, ssh } =
-      this.#tools;
+    const { store, engine, signal, cpus, env, limits, executor, secrets, ssh } = this.#tools;
     const { cache, remoteCache } = this.#tools;
     this.#context ??= this.#sources
       .context(item)
@@ -205,7 +214,7 @@ export class PackageBuilder {
     });
     const context = {
       store,
-      reporter,
+      reporter: this.#reporter(platform),
       ...(signal !== undefined && { signal }),
       ...(env !== undefined && { env }),
       ...(cache !== undefined && { cache }),
@@ -230,6 +239,11 @@ export class PackageBuilder {
     };
   }
 
+  #reporter(platform: Platform): Reporter {
+    const text = this.#severalPlatforms ? formatPlatform(platform) : undefined;
+    return stepReporter(this.#tools.reporter, this.#item.name, text);
+  }
+
   async #contextWith(context: BuildTree, archived: readonly FoundImage[]): Promise<BuildTree> {
     const { depends } = this.#item;
     if (depends === undefined || archived.length === 0) return context;
@@ -245,7 +259,8 @@ export class PackageBuilder {
     const lock = await readLock(this.#workspace, item, platform);
     const directory = this.#workspace.displayPath(item.dir);
     const image = { lock, block, labels: labelsOf(item), platform, directory };
-    const run = (): Promise<Descriptor> => buildDebianImage(image, this.#tools);
+    const tools = { ...this.#tools, reporter: this.#reporter(platform) };
+    const run = (): Promise<Descriptor> => buildDebianImage(image, tools);
     return {
       key: debianKey(image),
       lock,

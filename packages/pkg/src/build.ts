@@ -306,7 +306,7 @@ export class Build {
       cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
     };
     const sources = this.#sources;
-    const builder = new PackageBuilder(this.workspace, item, sources, tools);
+    const builder = new PackageBuilder(this.workspace, item, sources, tools, inputs.length > 1);
     const made: AttestedImage[] = [];
     const checks: CheckReport[] = [];
     let cached = true;

@@ -119,6 +119,14 @@ export class PkgBuild extends LktCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    'skip-platforms': Flags.string({
+      summary: 'build for all that build.yml names, without these',
+      helpValue: 'linux/arm64,…',
+      delimiter: ',',
+      multiple: true,
+      multipleNonGreedy: true,
+      exclusive: ['platforms'],
+    }),
     ssh: Flags.string({
       summary: 'an SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
       helpValue: 'default|ID=SOCKET',
@@ -143,12 +151,14 @@ export class PkgBuild extends LktCommand {
     const { cwd, variables } = session.environment;
     const secrets = secretFlags(flags.secret ?? [], variables, cwd);
     const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
-    const platforms = flags.platforms?.map(parsePlatform);
+    const skipped = flags['skip-platforms']?.map(parsePlatform);
     const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
     const workspace = await workspaceAt(session, cwd, flags['build-yml']);
-    const targets = flags.all
-      ? await allPackages(workspace, platforms)
-      : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+    const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+    const platforms =
+      flags.platforms?.map(parsePlatform) ??
+      (skipped && otherPlatforms(flags.all ? workspace.packages.values() : named, skipped));
+    const targets = flags.all ? await allPackages(workspace, platforms) : named;
     await using caches = await remoteCaches(session, flags);
     const tools = { ...(await buildTools(session, flags)), ...caches.tools };
     const report = await buildPackages(workspace, targets, {
@@ -183,6 +193,19 @@ export class PkgBuild extends LktCommand {
     for (const { reference, target } of packages) if (target) this.log(reference);
     return { packages };
   }
+}
+
+/** What packages are for, without some. */
+function otherPlatforms(
+  items: Iterable<Package>,
+  skipped: readonly Platform[],
+): readonly Platform[] {
+  const arches = new Set([...items].flatMap((item) => item.arches));
+  for (const { os, architecture } of skipped) if (os === 'linux') arches.delete(architecture);
+  if (arches.size > 0) return [...arches].map((architecture) => ({ os: 'linux', architecture }));
+  throw new LktError('USAGE_INVALID', '--skip-platforms leaves none', {
+    fix: 'see "arches" in build.yml',
+  });
 }
 
 async function allPackages(

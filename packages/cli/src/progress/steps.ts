@@ -97,13 +97,21 @@ export class Steps {
     if (isCached) step.parent.cached += 1;
   }
 
+  /** Names of packages and what follows them may have colons. */
+  #packageOf(id: string): Step | undefined {
+    for (let colon = id.indexOf(':'); colon !== -1; colon = id.indexOf(':', colon + 1)) {
+      const found = this.#steps.get(`${PACKAGE}${id.slice(0, colon)}`);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
   #begin(id: string, title: string): Step {
-    const colon = id.lastIndexOf(':');
     const step: Step = {
       id,
       title: logLines(title).join(' '),
       started: this.#clock(),
-      parent: colon === -1 ? undefined : this.#steps.get(`${PACKAGE}${id.slice(0, colon)}`),
+      parent: this.#packageOf(id),
       ended: 0,
       cached: 0,
       lines: 0,

@@ -1,0 +1,24 @@
+import type { ProgressEvent, Reporter } from '@lkt/core';
+
+/**
+ * Makes parts of the step of a package of what goes on while its image is made: their ids go on after its name.
+ * @param platform said of every part, where a package is built for several
+ */
+export function stepReporter(
+  reporter: Reporter,
+  name: string,
+  platform: string | undefined,
+): Reporter {
+  const owner = `${name}:`;
+  const idOf = (id: string): string => {
+    const own = id.startsWith(owner) ? id.slice(owner.length) : id;
+    return platform === undefined ? `${owner}${own}` : `${owner}${platform} ${own}`;
+  };
+  const named = (event: ProgressEvent): ProgressEvent => {
+    if (!('id' in event)) return event;
+    const id = idOf(event.id);
+    if (event.kind !== 'start' || platform === undefined) return { ...event, id };
+    return { ...event, id, title: `${platform} ${event.title}` };
+  };
+  return { emit: (event) => reporter.emit(named(event)) };
+}
