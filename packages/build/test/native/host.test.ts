@@ -117,12 +117,32 @@ COPY --from=0 / /all/
   expect(readdirSync(at('home/store/layers'))).toEqual(['65534+']);
 });
 
-test('a machine that forbids namespaces is told of by name', () => {
-  const error = namespaceError(1000, 'unshare: unshare failed: Operation not permitted');
-  expect(error.code).toBe('HOST_UNSUPPORTED');
-  expect(error.message).toContain('user namespaces');
-  expect(error.fix).toMatch(/sysctl|seccomp/);
-  expect(error.detail).toContain('Operation not permitted');
+test('a machine that forbids user namespaces is told of, with the setting that does', () => {
+  using directory = scratch();
+  chownSync(directory.path, 65_534, 65_534);
+  const script = `
+    import { build } from ${JSON.stringify(join(import.meta.dirname, 'fixture.ts'))};
+    const e = await build(process.argv[1], 'FROM base\\nRUN true\\n').catch((e) => e);
+    console.log([e.code, e.message, e.fix, e.detail].join('\\n'));
+  `;
+  // The count is of a user namespace of the test, so that the machine's own stays.
+  const forbid = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"';
+  const everyone = '0:0:4294967295';
+  const users = ['--user', `--map-users=${everyone}`, `--map-groups=${everyone}`];
+  const asUser = [...AS_NOBODY, script, join(directory.path, 'store')];
+  const { stdout, stderr } = spawnSync('unshare', [...users, 'sh', '-c', forbid, 'sh', ...asUser], {
+    encoding: 'utf8',
+    cwd: '/',
+  });
+  expect(stderr).toBe('');
+  const [code, message, fix, detail] = stdout.split('\n');
+  expect(code).toBe('HOST_UNSUPPORTED');
+  expect(message).toContain('user namespaces are forbidden here');
+  expect(fix).toContain('sysctl -w user.max_user_namespaces=15000');
+  expect(detail).toContain('unshare');
+});
+
+test('root without the right to mount is told what gives it', () => {
   expect(namespaceError(0, '').fix).toContain('--privileged');
 });
 
