@@ -2,18 +2,25 @@ import { globSync, readFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { startRegistry } from '@lkt/testing';
+import { startRegistry, startSigstore } from '@lkt/testing';
 import { test } from 'vitest';
 import { parseArchive, runArchive } from '../../../tools/testscript.ts';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 const { PATH = '' } = process.env;
 
+/** Who signs in scripts: whom `$ID_TOKEN` is of, and whom `$OTHER_ID_TOKEN`. */
+const SIGNER = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
+const OTHER_SIGNER = 'release@example.com';
+const HOUR = 3600;
+
 for (const file of globSync(join(import.meta.dirname, 'script/*.txtar'))) {
   test.concurrent(basename(file, '.txtar'), { timeout: 300_000 }, async () => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
     const text = readFileSync(file, 'utf8');
     await using registry = text.includes('$REGISTRY') ? await startRegistry() : undefined;
+    await using sigstore = text.includes('$SIGSTORE') ? await startSigstore() : undefined;
+    const exp = Math.floor(Date.now() / 1000) + HOUR;
     await runArchive(parseArchive(text), {
       dir: dir.path,
       commands: {
@@ -27,6 +34,13 @@ for (const file of globSync(join(import.meta.dirname, 'script/*.txtar'))) {
         NODE_COMPILE_CACHE: join(import.meta.dirname, '../../../node_modules/.cache/node'),
         NO_COLOR: '1',
         REGISTRY: registry?.host ?? '',
+        SIGSTORE: sigstore?.url ?? '',
+        TRUSTED_ROOT: join(sigstore?.directory ?? '', 'trusted_root.json'),
+        ISSUER: sigstore?.issuer.url ?? '',
+        SIGNER,
+        OTHER_SIGNER,
+        ID_TOKEN: sigstore?.issuer.token(SIGNER, { exp }) ?? '',
+        OTHER_ID_TOKEN: sigstore?.issuer.token(OTHER_SIGNER, { exp }) ?? '',
         LC_ALL: 'C.UTF-8',
         LKT_CACHE: join(dir.path, '.store'),
         GIT_CONFIG_GLOBAL: '/dev/null',
