@@ -13,6 +13,7 @@ import { CacheRm } from './commands/cache-rm.ts';
 import { CacheVerify } from './commands/cache-verify.ts';
 import { Completion } from './commands/completion.ts';
 import { Env } from './commands/env.ts';
+import { KeyGenerate } from './commands/key-generate.ts';
 import { Pin } from './commands/pin.ts';
 import { PkgBuild } from './commands/pkg-build.ts';
 import { PkgLock } from './commands/pkg-lock.ts';
@@ -40,6 +41,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'cache:verify': CacheVerify,
   completion: Completion,
   env: Env,
+  'key:generate': KeyGenerate,
   pin: Pin,
   'pkg:build': PkgBuild,
   'pkg:lock': PkgLock,

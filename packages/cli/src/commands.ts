@@ -15,6 +15,7 @@ const COMMANDS = {
   'cache:verify': async () => (await import('./commands/cache-verify.ts')).CacheVerify,
   completion: async () => (await import('./commands/completion.ts')).Completion,
   env: async () => (await import('./commands/env.ts')).Env,
+  'key:generate': async () => (await import('./commands/key-generate.ts')).KeyGenerate,
   pin: async () => (await import('./commands/pin.ts')).Pin,
   'pkg:build': async () => (await import('./commands/pkg-build.ts')).PkgBuild,
   'pkg:lock': async () => (await import('./commands/pkg-lock.ts')).PkgLock,

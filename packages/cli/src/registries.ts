@@ -10,11 +10,7 @@ import type { RegistryFlags } from './registry-flags.ts';
 export async function openRegistries(session: Session, flags: RegistryFlags): Promise<Registry> {
   const { environment, reporter } = session;
   const mirrors = mirrorsOf(flags.mirror ?? []);
-  const ca = await Promise.all(
-    (flags['cert-file'] ?? []).map(async (file) =>
-      certificates(resolve(environment.cwd, file), file),
-    ),
-  );
+  const ca = await authorities(session, flags);
   const { createRegistry } = await import('@lkt/registry');
   return createRegistry({
     env: environment.variables,
@@ -23,6 +19,16 @@ export async function openRegistries(session: Session, flags: RegistryFlags): Pr
     mirrors,
     reporter,
   });
+}
+
+/** The certificates of `--cert-file`. @throws LktError NOT_FOUND, CONFIG_INVALID */
+async function authorities(
+  { environment: { cwd } }: Session,
+  flags: RegistryFlags,
+): Promise<readonly string[]> {
+  return Promise.all(
+    (flags['cert-file'] ?? []).map(async (file) => certificates(resolve(cwd, file), file)),
+  );
 }
 
 /** Pulls what a build names by digest and the store lacks. Nothing is opened before. */

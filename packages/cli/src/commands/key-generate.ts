@@ -1,0 +1,93 @@
+import { open, rm, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+import { LktCommand } from '../command.ts';
+import { Flags } from '../options.ts';
+
+interface Result {
+  readonly privateKey: string;
+  readonly publicKey: string;
+  /** sha256 of the public key. */
+  readonly fingerprint: string;
+}
+
+export class KeyGenerate extends LktCommand {
+  static override summary = 'Make a key to sign images with';
+  static override description = `Writes PREFIX.key and PREFIX.pub, as cosign has them: an ECDSA key on P-256, encrypted with a password, and the public key that others check signatures with. Nothing is overwritten.
+
+The password is COSIGN_PASSWORD if that is set, else it is asked for.`;
+  static override examples = [
+    '<%= config.bin %> key generate',
+    '<%= config.bin %> key generate --output-key-prefix keys/release',
+  ];
+  static override flags = {
+    'no-password': Flags.boolean({
+      summary: 'encrypt with an empty password: whoever can read the file can sign',
+    }),
+    'output-key-prefix': Flags.string({
+      summary: 'how the names of both files begin',
+      helpValue: 'PREFIX',
+      default: 'cosign',
+    }),
+  };
+
+  async run(): Promise<Result> {
+    const { flags } = await this.parse(KeyGenerate);
+    const { environment } = await this.begin(flags);
+    const prefix = flags['output-key-prefix'];
+    const [privateKey, publicKey] = [`${prefix}.key`, `${prefix}.pub`];
+    const paths = [privateKey, publicKey].map((name) => resolve(environment.cwd, name));
+    const [privatePath = '', publicPath = ''] = paths;
+    // Before anybody thinks of a password for nothing.
+    for (const path of paths) await requireFree(path);
+    const { passwordFor } = await import('../password.ts');
+    const password = flags['no-password']
+      ? ''
+      : await passwordFor({ name: privateKey, isNew: true, variables: environment.variables });
+    const { generateKey, readPublicKey } = await import('@lkt/sign');
+    const pair = await generateKey(password);
+    await writeNew(privatePath, pair.privateKey, 0o600);
+    try {
+      await writeNew(publicPath, pair.publicKey, 0o644);
+    } catch (error) {
+      await rm(privatePath, { force: true });
+      throw error;
+    }
+    const { fingerprint } = await readPublicKey(pair.publicKey);
+    this.endProgress();
+    this.log(`${privateKey} and ${publicKey}: ${fingerprint}`);
+    return { privateKey, publicKey, fingerprint };
+  }
+}
+
+async function requireFree(path: string): Promise<void> {
+  try {
+    await stat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return;
+    throw error;
+  }
+  throw taken(path);
+}
+
+async function writeNew(path: string, text: string, mode: number): Promise<void> {
+  await using file = await open(path, 'wx', mode).catch((error: unknown) => {
+    if (isErrno(error, 'EEXIST')) throw taken(path);
+    if (isErrno(error, 'ENOENT'))
+      throw new LktError('NOT_FOUND', `there is no directory for ${path}`, { cause: error });
+    throw error;
+  });
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
+function taken(path: string): LktError {
+  return new LktError('USAGE_INVALID', `${path} is there already, and a key is not overwritten`, {
+    fix: 'give another --output-key-prefix, or move the old one away',
+  });
+}
