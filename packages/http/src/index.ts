@@ -7,5 +7,5 @@ export {
 export { download, type Download, type DownloadOptions } from './download.ts';
 export { isLoopback, readableUrl } from './address.ts';
 export { NetworkError } from './network-error.ts';
-export { isTemporaryStatus, type Patience } from './retry.ts';
+export { isLast, isTemporaryStatus, pause, type Patience } from './retry.ts';
 export { type HttpResponse } from './response.ts';

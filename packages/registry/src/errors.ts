@@ -5,13 +5,25 @@ import { loginFix } from './auth/token-service.ts';
 const MAX_BODY = 64 * 1024;
 const MAX_TEXT = 300;
 
+/** An answer that is not the one that was wished for. */
+export interface Refusal {
+  readonly status: number;
+  readonly url: URL;
+  /** distribution-spec, "Error Codes" */
+  readonly codes: readonly string[];
+  /** The messages of the registry, as one line. Empty when it gives none. */
+  readonly said: string;
+}
+
 /**
  * What a registry says no to, in the user's terms.
  * @param what was wanted, after "cannot": `pull registry.example/app:1`
  */
 export async function registryError(response: HttpResponse, what: string): Promise<LktError> {
-  const { status, url } = response;
-  const said = await reasonOf(response);
+  return refusalError(await refusalOf(response), what);
+}
+
+export function refusalError({ status, url, said }: Refusal, what: string): LktError {
   const because = said === '' ? `HTTP status ${status}` : said;
   const message = `cannot ${what}: ${url.host} says ${because}`;
   const make = (code: LktErrorCode, fix?: string): LktError =>
@@ -24,8 +36,9 @@ export async function registryError(response: HttpResponse, what: string): Promi
   return make('NETWORK_FAILED');
 }
 
-/** The messages of the registry (distribution-spec, "Error Codes"), as one line. Empty when it gives none. */
-async function reasonOf(response: HttpResponse): Promise<string> {
+/** Reads the body of an answer. */
+export async function refusalOf(response: HttpResponse): Promise<Refusal> {
+  const { status, url } = response;
   let text = '';
   try {
     text = (await response.bytes(MAX_BODY)).toString();
@@ -33,16 +46,17 @@ async function reasonOf(response: HttpResponse): Promise<string> {
     await response.discard();
   }
   try {
-    const { errors } = JSON.parse(text) as { errors?: unknown };
-    if (!Array.isArray(errors)) return '';
-    const said = (errors as unknown[]).map((error) => {
+    const { errors } = JSON.parse(text) as { errors: readonly unknown[] };
+    const said: string[] = [];
+    const codes: string[] = [];
+    for (const error of errors) {
       const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-      const texts = [message, code].filter((item) => typeof item === 'string');
-      return texts.find((item) => item !== '') ?? '';
-    });
-    return plain([...new Set(said)].join(', '));
+      if (typeof code === 'string') codes.push(code);
+      said.push([message, code].find((item) => isText(item)) ?? '');
+    }
+    return { status, url, codes, said: plain([...new Set(said)].join(', ')) };
   } catch {
-    return '';
+    return { status, url, codes: [], said: '' };
   }
 }
 
@@ -54,4 +68,8 @@ function plain(text: string): string {
     .replaceAll(/[\w.+/=-]{100,}/g, '…')
     .trim()
     .slice(0, MAX_TEXT);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }

@@ -1,5 +1,5 @@
 import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
-import type { HttpResponse } from '@lkt/http';
+import { type HttpResponse, isLast, pause } from '@lkt/http';
 import {
   type Descriptor,
   formatReference,
@@ -12,7 +12,7 @@ import {
   parseManifest,
   type Reference,
 } from '@lkt/oci';
-import { registryError } from './errors.ts';
+import { refusalError, refusalOf, registryError } from './errors.ts';
 import type { Remote } from './remote.ts';
 
 /** distribution-spec asks for 4 MiB at least; the store reads no more. */
@@ -127,25 +127,36 @@ export async function putManifest(
   signal: AbortSignal | undefined,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<PutManifest | undefined> {
-  const response = await remote.request(remote.url(`manifests/${keyOf(reference)}`), {
-    action: 'push',
-    method: 'PUT',
-    headers: { ...headers, 'content-type': descriptor.mediaType },
-    body: bytes,
-    signal,
-  });
-  if (response.status === 412) {
-    await response.discard();
-    return undefined;
+  for (let attempt = 0; ; attempt += 1) {
+    const response = await remote.request(remote.url(`manifests/${keyOf(reference)}`), {
+      action: 'push',
+      method: 'PUT',
+      headers: { ...headers, 'content-type': descriptor.mediaType },
+      body: bytes,
+      signal,
+    });
+    const { status } = response;
+    if (status === 201 || status === 412) {
+      await response.discard();
+      if (status === 412) return undefined;
+      const said = response.header('docker-content-digest');
+      if (said !== undefined && said.startsWith('sha256:') && said !== descriptor.digest)
+        throw otherContent(remote, reference, said);
+      return { knowsSubject: response.header('oci-subject') !== undefined };
+    }
+    const refusal = await refusalOf(response);
+    const lacks = refusal.codes.some((code) => LACKING.has(code));
+    if (!lacks || isLast(attempt, remote.patience))
+      throw refusalError(refusal, `push ${formatReference(reference)}`);
+    await pause(attempt, undefined, { ...remote.patience, signal });
   }
-  if (response.status !== 201)
-    throw await registryError(response, `push ${formatReference(reference)}`);
-  await response.discard();
-  const said = response.header('docker-content-digest');
-  if (said !== undefined && said.startsWith('sha256:') && said !== descriptor.digest)
-    throw otherContent(remote, reference, said);
-  return { knowsSubject: response.header('oci-subject') !== undefined };
 }
+
+/**
+ * What a manifest names was there just now. docker-registry may not find it while somebody else brings the same; others
+ * take a while to see what was brought.
+ */
+const LACKING: ReadonlySet<string> = new Set(['BLOB_UNKNOWN', 'MANIFEST_BLOB_UNKNOWN']);
 
 export async function deleteManifest(
   remote: Remote,

@@ -1,5 +1,4 @@
 import { type Digest, LktError, type Reporter } from '@lkt/core';
-import type { Patience } from '@lkt/http';
 import {
   type Descriptor,
   familiarReference,
@@ -15,6 +14,7 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
+import { inTurn } from './in-turn.ts';
 import { all, type Limit } from './limit.ts';
 import { getManifest, headManifest, type Manifest, parseDocument } from './manifests.ts';
 import type { Remote } from './remote.ts';
@@ -28,10 +28,7 @@ export interface PullOptions {
 export interface PullContext {
   /** The places to ask, in order: mirrors, and the registry itself. */
   readonly remotes: (isByDigest: boolean) => readonly (() => Promise<Remote>)[];
-  readonly patience: Patience;
   readonly limit: Limit;
-  /** Blobs on their way, by store and digest. */
-  readonly flights: Map<string, Promise<void>>;
   readonly reporter: Reporter;
 }
 
@@ -190,26 +187,11 @@ class Pull {
     onBytes: (count: number) => void,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { flights, limit } = this.#context;
-    const key = `${this.#store.dir} ${blob.digest}`;
-    for (;;) {
-      const other = flights.get(key);
-      if (other === undefined) break;
-      // One that was told to stop is no failure of this one.
-      await other.catch(() => undefined);
+    await inTurn(`pull ${this.#store.dir} ${blob.digest}`, async () => {
       signal?.throwIfAborted();
-      if ((await this.#store.size(blob.digest)) === blob.size) {
-        onBytes(blob.size);
-        return;
-      }
-    }
-    const flight = limit.run(async () => this.#download(blob, onBytes, signal));
-    flights.set(key, flight);
-    try {
-      await flight;
-    } finally {
-      flights.delete(key);
-    }
+      if ((await this.#store.size(blob.digest)) === blob.size) onBytes(blob.size);
+      else await this.#context.limit.run(async () => this.#download(blob, onBytes, signal));
+    });
   }
 
   async #download(
@@ -225,7 +207,7 @@ class Pull {
           onBytes(bytes);
         };
         const options = { size, onBytes: count, signal };
-        const { content } = await remote.download(digest, this.#context.patience, options);
+        const { content } = await remote.download(digest, options);
         return await this.#store.write(content, { digest, size }, signal);
       } catch (error) {
         onBytes(-received);

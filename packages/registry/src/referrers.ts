@@ -10,6 +10,7 @@ import {
   type Reference,
 } from '@lkt/oci';
 import { registryError } from './errors.ts';
+import { inTurn } from './in-turn.ts';
 import {
   getManifest,
   type Manifest,
@@ -149,8 +150,6 @@ function fallbackTag(digest: Digest): string {
   return `sha256-${digestHex(digest)}`;
 }
 
-const merging = new Map<string, Promise<void>>();
-
 /** Changes the list, one at a time in this process. `change` gives undefined when it is as it should be. */
 async function mergeFallback(
   remote: Remote,
@@ -158,17 +157,9 @@ async function mergeFallback(
   signal: AbortSignal | undefined,
   change: (items: readonly Descriptor[]) => readonly Descriptor[] | undefined,
 ): Promise<void> {
-  const key = `${remote.url('').href} ${subject.digest}`;
-  const before = merging.get(key) ?? Promise.resolve();
-  const run = before
-    .catch(() => undefined)
-    .then(async () => merge(remote, subject, signal, change));
-  merging.set(key, run);
-  try {
-    await run;
-  } finally {
-    if (merging.get(key) === run) merging.delete(key);
-  }
+  await inTurn(`referrers ${remote.url('').href} ${subject.digest}`, async () =>
+    merge(remote, subject, signal, change),
+  );
 }
 
 async function merge(

@@ -111,7 +111,6 @@ class Client implements Registry {
   readonly #http: HttpClient;
   readonly #limit: Limit;
   readonly #servers = new Map<string, Promise<{ server: Server; authorizer: Authorizer }>>();
-  readonly #flights = new Map<string, Promise<void>>();
   readonly #warn: (text: string) => void;
 
   constructor(options: RegistryOptions) {
@@ -144,7 +143,7 @@ class Client implements Registry {
         'IMAGE_INVALID',
         `blob ${digest} of ${formatReference({ domain, path })} has ${size} bytes, more than ${limit}`,
       );
-    const { content } = await remote.download(digest, this.#options, { size, digest, signal });
+    const { content } = await remote.download(digest, { size, digest, signal });
     const parts: Uint8Array[] = [];
     for await (const part of content) parts.push(part);
     return Buffer.concat(parts);
@@ -246,9 +245,7 @@ class Client implements Registry {
   #pulling(reference: Reference): PullContext {
     return {
       remotes: (isByDigest: boolean) => this.#remotes(reference, isByDigest),
-      patience: this.#options,
       limit: this.#limit,
-      flights: this.#flights,
       reporter: this.#options.reporter ?? silentReporter,
     };
   }
@@ -290,7 +287,11 @@ class Client implements Registry {
   async #mirror(address: string): Promise<{ server: Server; authorizer: Authorizer }> {
     const known = this.#servers.get(address);
     if (known !== undefined) return known;
-    const server = { base: checkedMirror(address, this.#options), http: this.#http };
+    const server = {
+      base: checkedMirror(address, this.#options),
+      http: this.#http,
+      patience: this.#options,
+    };
     const made = { server, authorizer: this.#authorizer(server, new URL(address).host) };
     this.#servers.set(address, Promise.resolve(made));
     return made;

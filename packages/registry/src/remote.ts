@@ -47,6 +47,10 @@ export class Remote {
     this.#warn = warn;
   }
 
+  get patience(): Patience {
+    return this.#server.patience;
+  }
+
   /** `rest` is what comes after the name of the repository: `blobs/sha256:…`. */
   url(rest: string): URL {
     const url = new URL(`${this.base}/v2/${this.path}/${rest}`);
@@ -108,12 +112,11 @@ export class Remote {
   /** A blob as it comes, taken up where the connection breaks. The caller checks it. */
   async download(
     digest: string,
-    patience: Patience,
     options: Omit<DownloadOptions, 'isCheckedByCaller'>,
   ): Promise<Download> {
     const request: HttpClient['request'] = async (url, inner) =>
       this.request(new URL(url), { ...inner, action: 'pull' });
-    return download({ request }, patience, this.url(`blobs/${digest}`), {
+    return download({ request }, this.patience, this.url(`blobs/${digest}`), {
       ...options,
       isCheckedByCaller: true,
     });

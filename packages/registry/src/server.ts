@@ -1,4 +1,4 @@
-import { type HttpClient, isLoopback, NetworkError } from '@lkt/http';
+import { type HttpClient, isLoopback, NetworkError, type Patience } from '@lkt/http';
 import type { RegistryOptions } from './options.ts';
 
 /** A registry as a machine: how to speak to it. */
@@ -6,6 +6,7 @@ export interface Server {
   /** Without a slash at the end. */
   readonly base: string;
   readonly http: HttpClient;
+  readonly patience: Patience;
 }
 
 const DOCKER_HUB = 'registry-1.docker.io';
@@ -22,12 +23,13 @@ export async function findServer(
   const host = domain === 'docker.io' ? DOCKER_HUB : domain;
   const isInsecure = options.insecure?.includes(domain) === true;
   const secure = `https://${host}`;
-  if (!isInsecure && !isLoopback(new URL(secure).hostname)) return { base: secure, http };
+  if (!isInsecure && !isLoopback(new URL(secure).hostname))
+    return { base: secure, http, patience: options };
   try {
     await (await http.request(`${secure}/v2/`, { redirect: false })).discard();
-    return { base: secure, http };
+    return { base: secure, http, patience: options };
   } catch (error) {
     if (!(error instanceof NetworkError) || error.speaksTls) throw error;
-    return { base: `http://${host}`, http };
+    return { base: `http://${host}`, http, patience: options };
   }
 }

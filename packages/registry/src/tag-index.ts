@@ -131,7 +131,7 @@ async function itemsOf(
   const { digest, size } = document.config;
   if (size > MAX_MANIFEST)
     throw new LktError('IMAGE_INVALID', `the config of ${name} has ${size} bytes`);
-  const { content } = await remote.download(digest, {}, { size, digest, signal });
+  const { content } = await remote.download(digest, { size, digest, signal });
   const parts: Uint8Array[] = [];
   for await (const part of content) parts.push(part);
   const bytes = Buffer.concat(parts);

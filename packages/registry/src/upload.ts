@@ -1,6 +1,7 @@
 import { type Digest, LktError } from '@lkt/core';
 import { type HttpResponse, NetworkError, readableUrl } from '@lkt/http';
 import { registryError } from './errors.ts';
+import { inTurn } from './in-turn.ts';
 import type { Remote } from './remote.ts';
 
 export interface UploadOptions {
@@ -43,9 +44,22 @@ async function hasBlob(
 /**
  * Brings a blob into a repository: not at all if it is there, from another repository if the registry can, else by
  * sending it. What breaks goes on where the registry says it broke.
+ *
+ * The same blob is brought once however many ask for it: while it comes a second time, docker-registry may say that it
+ * is not there.
  * @throws LktError ACCESS_DENIED, DIGEST_MISMATCH (of the source), NETWORK_FAILED
  */
 export async function uploadBlob(
+  remote: Remote,
+  source: UploadSource,
+  options: UploadOptions,
+): Promise<Uploaded> {
+  return inTurn(`push ${remote.url(`blobs/${source.digest}`).href}`, async () =>
+    bring(remote, source, options),
+  );
+}
+
+async function bring(
   remote: Remote,
   source: UploadSource,
   options: UploadOptions,
@@ -83,13 +97,20 @@ async function tryMount(
   const url = remote.url('blobs/uploads/');
   url.searchParams.set('mount', digest);
   url.searchParams.set('from', from);
-  const response = await remote.request(url, {
-    action: 'push',
-    from: [from],
-    method: 'POST',
-    headers: { 'content-length': '0' },
-    signal,
-  });
+  let response: HttpResponse;
+  try {
+    response = await remote.request(url, {
+      action: 'push',
+      from: [from],
+      method: 'POST',
+      headers: { 'content-length': '0' },
+      signal,
+    });
+  } catch (error) {
+    // There are token services that give no token at all for more than the user may read.
+    if (error instanceof LktError && error.code === 'ACCESS_DENIED') return undefined;
+    throw error;
+  }
   await response.discard();
   if (response.status === 201) return 'mounted';
   // A registry that may not read the other one says so in many ways, and takes the blob all the same.
@@ -205,9 +226,7 @@ class Upload {
         this.#offset = rangeEnd(response) ?? end;
         this.#session = sessionFrom(this.#remote, response, this.#session.minChunk);
       }
-      const url = new URL(this.#session.url);
-      url.searchParams.set('digest', this.#source.digest);
-      const response = await this.#request('PUT', url, size);
+      const response = await this.#request('PUT', this.#closing(), size);
       if (response.status !== 201) return response;
       await response.discard();
       return undefined;
@@ -215,6 +234,14 @@ class Upload {
       if (error instanceof Error) return error;
       throw error;
     }
+  }
+
+  /** The address with the digest. The rest of it stays as it was, byte by byte: it may be signed. */
+  #closing(): URL {
+    const url = new URL(this.#session.url);
+    const before = url.search === '' ? '' : `${url.search.slice(1)}&`;
+    url.search = `${before}digest=${encodeURIComponent(this.#source.digest)}`;
+    return url;
   }
 
   async #request(method: 'PATCH' | 'PUT', url: URL, end: number): Promise<HttpResponse> {

@@ -96,6 +96,29 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
   });
 });
 
+it('docker-registry takes what many bring at a time', { timeout: 60_000 }, async () => {
+  await using registry = await startDockerRegistry();
+  const store = await newStore();
+  const image = await newImage(store, [1000]);
+  const [one, other] = [client({ backoff: [10, 100, 1000] }), client()];
+  for (let round = 0; round < 5; round += 1) {
+    const name = at(registry, `app${round}:1`);
+    await one.pushImage(store, image, name);
+    const layers = [{ mediaType: 'text/plain', bytes: Buffer.from(`${round}`) }];
+    const artifact = { artifactType: 'text/x', subject: image, layers };
+    const { domain, path } = name;
+    await Promise.all(
+      ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(async (text, index) =>
+        (index % 2 === 0 ? one : other).pushArtifact(
+          { domain, path },
+          { ...artifact, annotations: { text } },
+        ),
+      ),
+    );
+    expect(await one.referrers({ domain, path, digest: image.digest })).toHaveLength(8);
+  }
+});
+
 it('docker-registry as a mirror gives what the registry has', { timeout: 60_000 }, async () => {
   await using registry = await startDockerRegistry();
   await using mirror = await startDockerRegistry({ proxyOf: registry.url });

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { authority, type Fault, type RegistryOptions as TestOptions } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
@@ -12,6 +14,7 @@ import {
   newStore,
   recorder,
   serve,
+  temporary,
 } from './support.ts';
 
 describe('pushImage', () => {
@@ -59,6 +62,26 @@ describe('pushImage', () => {
     expect(methods(registry, /blobs/)).not.toContain('PUT');
   });
 
+  it.each([true, false])(
+    'sends what is in a repository that it may not read, when the service is strict: %j',
+    async (strict) => {
+      const auth = { scheme: 'token', users: { me: 'pass' }, secret: ['base'], strict } as const;
+      const registry = await serve({ auth });
+      const env = { REGISTRY_AUTH_FILE: join(await temporary(), 'auth.json') };
+      const auths = { [registry.host]: { username: 'me', password: 'pass' } };
+      await writeFile(env.REGISTRY_AUTH_FILE, JSON.stringify({ auths }));
+      const store = await newStore();
+      const options = { mountFrom: ['base'] };
+      const pushed = await client({ env }).pushImage(
+        store,
+        await newImage(store),
+        at(registry),
+        options,
+      );
+      expect(pushed.bytes).toBeGreaterThan(300_000);
+    },
+  );
+
   it('sends what cannot be mounted', async () => {
     const registry = await serve({ mounts: false });
     const store = await newStore();
@@ -74,6 +97,7 @@ describe('pushImage', () => {
   it.each<[string, TestOptions, number | undefined]>([
     ['in one piece', {}, undefined],
     ['to addresses without a host', { relativeLocations: true }, undefined],
+    ['to addresses that are signed', { uploadQuery: 'sig=a+b~c%2Fd&x' }, 70_000],
     ['in parts', { relativeLocations: true }, 70_000],
     ['in parts that the registry wants larger', { minChunk: 90_000 }, 1000],
   ])('sends blobs %s', async (_what, options, chunkSize) => {
@@ -114,6 +138,15 @@ describe('pushImage', () => {
       'a crowd',
       { kind: 'answer', status: 429, headers: { 'retry-after': '0' } },
       { method: 'POST', path: /uploads/ },
+    ],
+    [
+      'blobs that are seen late',
+      {
+        kind: 'answer',
+        status: 400,
+        body: JSON.stringify({ errors: [{ code: 'MANIFEST_BLOB_UNKNOWN' }] }),
+      },
+      { method: 'PUT', path: /manifests/ },
     ],
     [
       'a manifest that does not get through',
@@ -170,7 +203,6 @@ describe('pushImage', () => {
     const registry = await serve();
     const store = await newStore();
     const image = await newImage(store, [1000]);
-    const { writeFile } = await import('node:fs/promises');
     const { layers } = JSON.parse((await store.readBytes(image)).toString()) as {
       layers: { digest: ReturnType<typeof digestOf> }[];
     };

@@ -68,6 +68,9 @@ export class Guard {
       if (user === undefined) throw new Refusal(401, 'UNAUTHORIZED');
     }
     const token = randomUUID();
+    const { strict = false, secret = [] } = this.#auth;
+    if (strict && scopes.some((scope) => secret.some((name) => scope.includes(`:${name}:`))))
+      throw new Refusal(403, 'DENIED');
     const access = new Map(
       scopes.flatMap((text) => text.split(' ')).map((text) => this.#granted(text, user)),
     );
@@ -79,9 +82,10 @@ export class Guard {
     const [, name = '', actions = ''] = /^repository:(.+):([^:]+)$/.exec(scope) ?? [];
     const { publicPrefix } = this.#auth;
     const isPublic = publicPrefix !== undefined && name.startsWith(publicPrefix);
+    const isSecret = this.#auth.secret?.includes(name) === true;
     const allowed = actions
       .split(',')
-      .filter((action) => user !== undefined || (isPublic && action === 'pull'));
+      .filter((action) => (user !== undefined && !isSecret) || (isPublic && action === 'pull'));
     return [name, new Set(allowed)];
   }
 

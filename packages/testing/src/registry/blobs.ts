@@ -39,6 +39,7 @@ export async function answerUpload(exchange: Exchange, id: string): Promise<void
   const upload = repository.uploads.get(id);
   if (upload === undefined || url.searchParams.get('_state') !== upload.state)
     throw new Refusal(404, 'BLOB_UPLOAD_UNKNOWN');
+  if (!url.search.includes(options.uploadQuery ?? '')) throw new Refusal(403, 'DENIED');
   if (method === 'DELETE') {
     repository.uploads.delete(id);
     exchange.response.writeHead(204).end();
@@ -115,7 +116,8 @@ function sendUpload(
   upload: Upload,
   status: number,
 ): void {
-  const path = `/v2/${name}/blobs/uploads/${upload.id}?_state=${upload.state}`;
+  const more = options.uploadQuery === undefined ? '' : `&${options.uploadQuery}`;
+  const path = `/v2/${name}/blobs/uploads/${upload.id}?_state=${upload.state}${more}`;
   response
     .writeHead(status, {
       location: location(path),

@@ -15,6 +15,10 @@ export interface RegistryOptions {
     readonly field?: 'access_token' | 'token';
     /** Whether the service knows the OAuth2 form; default true. */
     readonly oauth2?: boolean;
+    /** Whether no token at all is given for more than the user may do; default false, it is for less then. */
+    readonly strict?: boolean;
+    /** Repositories that nobody may read. */
+    readonly secret?: readonly string[];
     /** How many requests a token is good for; default any number. */
     readonly uses?: number;
   };
@@ -30,6 +34,8 @@ export interface RegistryOptions {
   readonly redirectBlobs?: boolean;
   /** Whether locations are without scheme and host; default false. */
   readonly relativeLocations?: boolean;
+  /** A query that is in every address to upload to, and must come back as it is: `a=b+c&d`. */
+  readonly uploadQuery?: string;
   /** Bytes that every chunk but the last must have. */
   readonly minChunk?: number;
   /** Whether chunked uploads are understood; default true. */
