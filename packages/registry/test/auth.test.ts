@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parsePlatform } from '@lkt/oci';
 import { authority, type RegistryOptions as TestOptions, type TestRegistry } from '@lkt/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { findCredentials } from '../src/auth/credentials.ts';
 import {
   allOf,
   at,
@@ -113,6 +114,27 @@ describe('tokens', () => {
     ).toMatchObject({ bytes: 0 });
   });
 
+  it('are asked for of who the service redirects to, without the password', async () => {
+    const registry = await serve({ auth: { scheme: 'token', users } });
+    const other = await serve({ auth: { scheme: 'token', users } });
+    const location = `${other.url}/token?scope=repository:app:pull`;
+    registry.fault(
+      { path: /^\/token/, times: 9 },
+      { kind: 'answer', status: 307, headers: { location } },
+    );
+    const env = await docker(login, registry);
+    await failure(client({ env }).tags(at(registry)));
+    expect(other.requests.map(({ server }) => server)).toContain('token');
+    for (const { headers } of other.requests) expect(headers.authorization).toBeUndefined();
+    const answer = { token: 'x'.repeat(70_000) };
+    const long = await serve({ auth: { scheme: 'token', users } });
+    long.fault(
+      { path: /^\/token/, times: 9 },
+      { kind: 'answer', status: 200, body: JSON.stringify(answer) },
+    );
+    expect((await failure(client().tags(at(long)))).message).toMatch(/more than 65536 bytes/);
+  });
+
   it('come by an identity token too', async () => {
     const registry = await serve({
       auth: { scheme: 'token', users, refreshTokens: { 'refresh-1': 'me' } },
@@ -209,6 +231,38 @@ describe('credentials', () => {
     });
   });
 
+  it.each(['https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io'])(
+    'for docker.io may be kept under %s',
+    async (key) => {
+      const directory = await temporary();
+      const auths = { [key]: { auth: basic }, 'evil-docker.io': { auth: 'eDp5' } };
+      await writeFile(join(directory, 'config.json'), JSON.stringify({ auths }));
+      const env = { DOCKER_CONFIG: directory };
+      expect(await findCredentials('docker.io', 'library/app', env)).toEqual({
+        kind: 'password',
+        username: 'me',
+        password: PASSWORD,
+      });
+      expect(await findCredentials('example.org', 'library/app', env)).toBeUndefined();
+    },
+  );
+
+  it('of a mirror are its own', async () => {
+    const registry = await serve({ auth });
+    const mirror = await serve({ auth: { scheme: 'basic', users: { you: 'other' } } });
+    const env = await docker(login, registry);
+    const store = await newStore();
+    await client({ env }).pushImage(store, await newImage(store), at(registry));
+    for (const key of [registry.host, '*']) {
+      const mirrors = { [key]: [{ url: mirror.url, resolvesTags: true }] };
+      const other = await newStore();
+      await client({ env, mirrors }).pullImage(other, at(registry));
+      expect(await isWhole(other)).toBe(true);
+    }
+    expect(mirror.requests.length).toBeGreaterThan(0);
+    for (const { headers } of mirror.requests) expect(headers.authorization).toBeUndefined();
+  });
+
   it.each(['credHelpers', 'credsStore'])('come from a helper by %s', async (kind) => {
     const registry = await serve({ auth });
     const directory = await temporary();
@@ -228,6 +282,11 @@ describe('credentials', () => {
     const error = await failure(client({ env }).tags(at(registry)));
     expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
     expect(allOf(error)).not.toContain(PASSWORD);
+    await writeFile(helper, `#!/bin/sh\necho '{"Username":"<token>","Secret":"refresh-1"}'\n`);
+    expect(await findCredentials(registry.host, 'app', env)).toEqual({
+      kind: 'refresh',
+      token: 'refresh-1',
+    });
     const missing = await docker((host) => ({ credHelpers: { [host]: 'none' } }), registry);
     expect(await failure(client({ env: missing }).tags(at(registry)))).toMatchObject({
       code: 'TOOL_MISSING',
@@ -298,6 +357,24 @@ it('what another server asks for, after a redirect, is not for it to have', asyn
   expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
   for (const { headers } of [...registry.requests, ...other.requests])
     expect(headers.authorization).toBeUndefined();
+});
+
+it('what is to be sent elsewhere goes there without credentials', async () => {
+  const registry = await serve({ auth: { scheme: 'basic', users } });
+  const other = await serve({ auth: { scheme: 'basic', users } });
+  const location = `${other.url}/v2/app/blobs/uploads/1?_state=x`;
+  registry.fault(
+    { method: 'POST', path: /uploads/, times: 9 },
+    { kind: 'answer', status: 202, headers: { location } },
+  );
+  const env = await docker(login, registry);
+  const store = await newStore();
+  const error = await failure(
+    client({ env }).pushImage(store, await newImage(store), at(registry)),
+  );
+  expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
+  expect(other.requests.map(({ method }) => method)).toContain('PUT');
+  for (const { headers } of other.requests) expect(headers.authorization).toBeUndefined();
 });
 
 it('a password is not sent in http to another machine, though it may be insecure', async () => {

@@ -1,5 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
-import { type Descriptor, loadImage, MediaType, parsePlatform, type Reference } from '@lkt/oci';
+import {
+  type Descriptor,
+  loadImage,
+  MediaType,
+  parseManifest,
+  parsePlatform,
+  type Reference,
+} from '@lkt/oci';
 import type { RegistryOptions as TestOptions, TestRegistry } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import {
@@ -184,6 +192,59 @@ describe('pullImage', () => {
     });
   });
 
+  it('takes three blobs at a time', async () => {
+    const { registry, reference } = await registryWith({}, [10, 20, 30, 40, 50]);
+    registry.fault({ method: 'GET', path: /blobs/, times: 99 }, { kind: 'stall' });
+    const stop = new AbortController();
+    const pulling = failure(
+      client().pullImage(await newStore(), reference, { signal: stop.signal }),
+    );
+    const asked = (): number => methods(registry, /blobs/).length;
+    await expect.poll(asked).toBe(3);
+    await delay(100);
+    expect(asked()).toBe(3);
+    stop.abort(new Error('stopped'));
+    await pulling;
+  });
+
+  it('takes no manifest that is too long, and no layer that is longer than it should be', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    const { mediaType, digest } = await newImage(store, [1000]);
+    const bytes = await store.readBytes({ digest });
+    const { config, layers } = parseManifest(bytes);
+    await client().pushImage(
+      store,
+      { mediaType, digest, size: bytes.length },
+      at(registry, 'app:1'),
+    );
+    const repository = registry.storage.repository('app');
+    const put = (document: object): void => {
+      const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...document }));
+      repository.manifests.set(digestOf(manifest), { mediaType, bytes: manifest });
+      repository.tags.set('1', digestOf(manifest));
+    };
+    for (const size of [999, 1001]) {
+      put({ config, layers: layers.map((layer) => ({ ...layer, size })) });
+      const other = await newStore();
+      expect(await failure(client().pullImage(other, at(registry)))).toMatchObject({
+        code: 'DIGEST_MISMATCH',
+      });
+      expect((await other.verify()).checked).toBeLessThan(2);
+    }
+    put({ config, layers, annotations: { long: 'x'.repeat(4 * 2 ** 20) } });
+    const error = await failure(client().pullImage(await newStore(), at(registry)));
+    expect(error.message).toMatch(/more than 4194304 bytes/);
+  });
+
+  it('says why, though a HEAD has no text', async () => {
+    const { registry, reference } = await registryWith();
+    const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'not before noon' }] });
+    registry.fault({ path: /manifests/, times: 9 }, { kind: 'answer', status: 403, body });
+    const error = await failure(client().pullImage(await newStore(), reference));
+    expect(error.message).toMatch(/not before noon$/);
+  });
+
   it('says what is not there', async () => {
     const { registry } = await registryWith();
     expect(
@@ -206,6 +267,17 @@ describe('pullImage', () => {
 });
 
 describe('mirrors', () => {
+  it.each(['http://mirror.example', 'ftp://mirror.example', 'mirror.example'])(
+    'are not at %s',
+    async (url) => {
+      const { registry, reference } = await registryWith();
+      const mirrors = { [registry.host]: [{ url, resolvesTags: true }] };
+      expect(
+        await failure(client({ mirrors }).pullImage(await newStore(), reference)),
+      ).toMatchObject({ code: 'CONFIG_INVALID' });
+    },
+  );
+
   it('are asked first by digest, and the registry itself when they fail', async () => {
     const { registry, reference } = await registryWith();
     const mirror = await serve();

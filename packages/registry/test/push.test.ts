@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
+import { parseManifest } from '@lkt/oci';
 import { authority, type Fault, type RegistryOptions as TestOptions } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import {
@@ -196,6 +197,18 @@ describe('pushImage', () => {
         .pushImage(store, image, at(registry))
         .catch(() => undefined);
     expect(methods(registry, /uploads/)).toEqual([]);
+    expect(registry.storage.repository('app').tags.get('1')).toBe(image.digest);
+  });
+
+  it('sends in parts what is too long for one request', async () => {
+    const registry = await serve();
+    const store = await newStore();
+    const image = await newImage(store, [34 * 2 ** 20]);
+    const { layers } = parseManifest(await store.readBytes(image));
+    const path = new RegExp(`digest=${encodeURIComponent(layers[0]?.digest ?? '')}`);
+    registry.fault({ method: 'PUT', path }, { kind: 'answer', status: 413 });
+    await client().pushImage(store, image, at(registry));
+    expect(methods(registry, /uploads\/./).filter((method) => method === 'PATCH')).toHaveLength(1);
     expect(registry.storage.repository('app').tags.get('1')).toBe(image.digest);
   });
 
