@@ -23,6 +23,7 @@ import { PkgPush } from './commands/pkg-push.ts';
 import { PkgRemoteTag } from './commands/pkg-remote-tag.ts';
 import { PkgSbom } from './commands/pkg-sbom.ts';
 import { PkgShowTag } from './commands/pkg-show-tag.ts';
+import { PkgSign } from './commands/pkg-sign.ts';
 import { Run } from './commands/run.ts';
 import { Version } from './commands/version.ts';
 
@@ -51,6 +52,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'pkg:remote-tag': PkgRemoteTag,
   'pkg:sbom': PkgSbom,
   'pkg:show-tag': PkgShowTag,
+  'pkg:sign': PkgSign,
   run: Run,
   version: Version,
 };

@@ -25,6 +25,7 @@ const COMMANDS = {
   'pkg:remote-tag': async () => (await import('./commands/pkg-remote-tag.ts')).PkgRemoteTag,
   'pkg:sbom': async () => (await import('./commands/pkg-sbom.ts')).PkgSbom,
   'pkg:show-tag': async () => (await import('./commands/pkg-show-tag.ts')).PkgShowTag,
+  'pkg:sign': async () => (await import('./commands/pkg-sign.ts')).PkgSign,
   run: async () => (await import('./commands/run.ts')).Run,
   version: async () => (await import('./commands/version.ts')).Version,
 } satisfies Readonly<Record<string, () => Promise<CommandClass>>>;

@@ -22,7 +22,7 @@ export async function openRegistries(session: Session, flags: RegistryFlags): Pr
 }
 
 /** The certificates of `--cert-file`. @throws LktError NOT_FOUND, CONFIG_INVALID */
-async function authorities(
+export async function authorities(
   { environment: { cwd } }: Session,
   flags: RegistryFlags,
 ): Promise<readonly string[]> {

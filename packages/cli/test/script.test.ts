@@ -35,6 +35,7 @@ for (const file of globSync(join(import.meta.dirname, 'script/*.txtar'))) {
         NO_COLOR: '1',
         REGISTRY: registry?.host ?? '',
         SIGSTORE: sigstore?.url ?? '',
+        SIGSTORE_FILES: sigstore?.directory ?? '',
         TRUSTED_ROOT: join(sigstore?.directory ?? '', 'trusted_root.json'),
         ISSUER: sigstore?.issuer.url ?? '',
         SIGNER,

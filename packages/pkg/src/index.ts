@@ -30,11 +30,7 @@ export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts'
 export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
 export { writeFileWhole } from './write-file.ts';
 export { type FetchImage } from './other-images.ts';
-export {
-  type PackagePushOptions,
-  type PushedImages,
-  type PushedPackage,
-  pushPackages,
-  type TargetOptions,
-} from './push.ts';
+export { type PackagePushOptions, type PushedPackage, pushPackages } from './push.ts';
+export type { TargetOptions } from './push-work.ts';
+export { signPackages, type SignedReference, signReference } from './sign.ts';
 export { committedReferences, type PackageManifest, pushManifests } from './manifest.ts';

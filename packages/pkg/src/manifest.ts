@@ -1,7 +1,15 @@
 import { type Digest, LktError } from '@lkt/core';
-import { type Descriptor, familiarReference, formatPlatform } from '@lkt/oci';
-import type { Registry } from '@lkt/registry';
-import { byArches, requireCommitted, type TargetOptions, targetReference } from './push.ts';
+import {
+  type Descriptor,
+  familiarReference,
+  formatPlatform,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+import type { Merged, Registry } from '@lkt/registry';
+import type { SignedBy } from '@lkt/sign';
+import { byArches, requireCommitted, type TargetOptions, targetReference } from './push-work.ts';
+import { type Signing, signWithDocuments } from './sign-images.ts';
 import { readSources } from './sources.ts';
 import type { Package, Workspace } from './workspace.ts';
 
@@ -9,6 +17,8 @@ export interface ManifestOptions extends TargetOptions {
   readonly registry: Registry;
   /** Take the place of other images under the same tag. */
   readonly replace?: boolean;
+  /** Undefined: nothing is signed. Else all images must be signed by the same signer already. */
+  readonly signing?: (Signing & { readonly store: Store }) | undefined;
 }
 
 export interface PackageManifest {
@@ -18,12 +28,13 @@ export interface PackageManifest {
   readonly digest: Digest;
   readonly platforms: readonly string[];
   readonly changed: boolean;
+  readonly signer?: SignedBy;
 }
 
 /**
  * Makes the tags of packages indexes of what was pushed for single platforms, `TAG-ARCH` for each of `arches`, and of
  * what the tags have. No image goes through this machine.
- * @throws LktError NOT_COMMITTED, NOT_FOUND when nothing was pushed, TAG_TAKEN
+ * @throws LktError NOT_COMMITTED, NOT_FOUND when nothing was pushed, TAG_TAKEN; what signing throws
  */
 export async function pushManifests(
   workspace: Workspace,
@@ -51,11 +62,16 @@ export async function pushManifests(
     }
     const merge = { compare: byArches(item), replace, signal };
     const images = [...found.values()];
+    const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
     if (release !== undefined) {
-      const { descriptor } = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
-      await registry.tagManifest({ ...target, tag: release }, descriptor, { dryRun: true, signal });
+      const as = { ...target, tag: release };
+      await registry.tagManifest(as, wanted.descriptor, { dryRun: true, signal });
     }
-    const { descriptor, changed } = await registry.mergeIndex(target, images, merge);
+    let signer = await sign(wanted, target, options);
+    const { descriptor, manifests, changed } = await registry.mergeIndex(target, images, merge);
+    // Others came between.
+    if (descriptor.digest !== wanted.descriptor.digest)
+      signer = await sign({ descriptor, manifests }, target, options);
     const named =
       release === undefined
         ? undefined
@@ -69,9 +85,33 @@ export async function pushManifests(
         platform === undefined ? [] : [formatPlatform(platform)],
       ),
       changed: changed || named?.changed === true,
+      ...(signer === undefined ? {} : { signer }),
     });
   }
   return results;
+}
+
+/** Signs an index of images that are signed. */
+async function sign(
+  { descriptor, manifests }: Pick<Merged, 'descriptor' | 'manifests'>,
+  target: Reference,
+  { registry, signing, signal }: ManifestOptions,
+): Promise<SignedBy | undefined> {
+  if (signing === undefined) return undefined;
+  const { domain, path } = target;
+  const repository = { domain, path };
+  const { signer } = await signWithDocuments({
+    ...signing,
+    registry,
+    repository,
+    title: familiarReference(target),
+    subjects: [descriptor],
+    foreign: manifests,
+    signal,
+  });
+  const { pushSignatures } = await import('@lkt/sign');
+  await pushSignatures(registry, signing.store, repository, descriptor.digest, signal);
+  return signer;
 }
 
 /** The names that packages have in a registry, by their committed sources. @throws LktError NOT_COMMITTED */

@@ -1,32 +1,25 @@
-import { type Digest, LktError } from '@lkt/core';
+import type { Digest } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
   loadImage,
-  parseIndex,
-  parseReference,
-  type Platform,
   type Reference,
   type Store,
-  writeIndex,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
+import type { SignedBy } from '@lkt/sign';
 import { type BuildOptions, type BuiltPackage, buildPackages } from './build.ts';
-import { storeName } from './pins.ts';
-import { readSources, type Sources } from './sources.ts';
-import { renderTag } from './tag.ts';
+import {
+  byArches,
+  requireCommitted,
+  targetName,
+  type TargetOptions,
+  type Work,
+  workFor,
+} from './push-work.ts';
+import { type Signing, signWithDocuments } from './sign-images.ts';
+import { readSources } from './sources.ts';
 import type { Package, Workspace } from './workspace.ts';
-
-/** Where packages go, and under which names. */
-export interface TargetOptions {
-  /** Instead of that in build.yml: `registry.example/team`. */
-  readonly org?: string | undefined;
-  /** Template, instead of that in build.yml. */
-  readonly tag?: string | undefined;
-  /** One more tag, which never comes to mean something else. */
-  readonly release?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface PackagePushOptions extends TargetOptions {
   readonly store: Store;
@@ -37,19 +30,8 @@ export interface PackagePushOptions extends TargetOptions {
   readonly manifest?: boolean;
   /** Take the place of other images under the same tags, but for releases. */
   readonly replace?: boolean;
-  /** Adds to what refers to the images before it is pushed: signatures. */
-  readonly beforeReferrers?: (pushed: PushedImages) => Promise<void>;
-}
-
-/** What is in the registry by digest, before it has a tag. */
-export interface PushedImages {
-  readonly repository: Reference;
-  /** The name that people use for it. */
-  readonly reference: Reference & { readonly tag: string };
-  /** Indexes and images; nothing in it is of another origin. */
-  readonly subjects: readonly Descriptor[];
-  /** What the tag will stand for. */
-  readonly tagged: Descriptor;
+  /** Undefined: nothing is signed, but what is signed in the store goes along. */
+  readonly signing?: Signing | undefined;
 }
 
 export interface PushedPackage {
@@ -65,6 +47,8 @@ export interface PushedPackage {
   /** Of blobs that went over the wire. */
   readonly bytes: number;
   readonly changed: boolean;
+  /** Undefined if nobody was asked to sign. */
+  readonly signer?: SignedBy;
 }
 
 /**
@@ -98,76 +82,6 @@ export async function pushPackages(
   return items.flatMap((item) => pushed.find((one) => one.item === item) ?? []);
 }
 
-/** One package, and what of it is pushed. */
-interface Work {
-  readonly item: Package;
-  readonly target: Reference & { readonly tag: string };
-  /** The index that the store has under the tag, and those of `single`. */
-  readonly indexes: readonly Descriptor[];
-  /** Of each image an index of it alone: what a pin names that was made on a machine for one platform. */
-  readonly single: readonly Descriptor[];
-  readonly images: readonly Descriptor[];
-}
-
-/** The name of a package in the registry it goes to. */
-function targetName(item: Package, { org }: TargetOptions): Reference {
-  return parseReference(org === undefined ? item.name : `${org}/${item.image}`);
-}
-
-/** The name of a package by its sources as they are committed. */
-export function targetReference(
-  item: Package,
-  sources: Sources,
-  options: TargetOptions,
-): Reference & { readonly tag: string } {
-  const { domain, path } = targetName(item, options);
-  return { domain, path, tag: renderTag(options.tag ?? item.tag, sources.hash(item).hash) };
-}
-
-async function workFor(
-  item: Package,
-  sources: Sources,
-  options: PackagePushOptions,
-): Promise<Work> {
-  const { store } = options;
-  const name = storeName(parseReference(item.name), renderTag(item.tag, sources.hash(item).hash));
-  const index = await store.resolve(name);
-  if (index === undefined)
-    throw new LktError(
-      'NOT_FOUND',
-      `${familiarReference(parseReference(name))} is not in the store`,
-      {
-        fix: 'build it: lkt pkg build DIR',
-      },
-    );
-  const images = parseIndex(await store.readBytes(index)).manifests;
-  const single: Descriptor[] = [];
-  for (const image of images) single.push(await writeIndex(store, [image]));
-  const indexes = [index, ...single.filter(({ digest }) => digest !== index.digest)];
-  return { item, target: targetReference(item, sources, options), indexes, single, images };
-}
-
-/** @throws LktError NOT_COMMITTED */
-export function requireCommitted(item: Package, sources: Sources): void {
-  const { hash, committed, dirty } = sources.hash(item);
-  if (committed === undefined || hash === '')
-    throw new LktError(
-      'NOT_COMMITTED',
-      `${item.name} is not in git, so no tag says what it is of`,
-      {
-        fix: 'commit it',
-      },
-    );
-  if (!dirty) return;
-  const changes = sources.changes(item);
-  const shown = changes.slice(0, 10).map((path) => `  ${path}`);
-  if (changes.length > shown.length) shown.push(`  and ${changes.length - shown.length} more`);
-  throw new LktError('NOT_COMMITTED', `${item.name} has changes that are not committed`, {
-    detail: shown.join('\n'),
-    fix: 'commit them',
-  });
-}
-
 /** Finds out what would be refused, before anything is sent. */
 async function requireFree(
   { item, target, images }: Work,
@@ -187,55 +101,65 @@ async function push(
   blobs: KnownBlobs,
   options: PackagePushOptions,
 ): Promise<PushedPackage> {
-  const { store, registry, manifest = true, replace, release, signal } = options;
+  const { store, registry, manifest = true, replace, release, signing, signal } = options;
   const { domain, path, tag } = target;
   const repository = { domain, path };
   let bytes = 0;
   let changed = false;
+  const count = (done: { readonly bytes?: number; readonly changed: boolean }): void => {
+    bytes += done.bytes ?? 0;
+    changed ||= done.changed;
+  };
   const name = familiarReference(target);
   const send = async (descriptor: Descriptor, title: string): Promise<void> => {
     const { digest } = descriptor;
     const mountFrom = (blob: Digest): readonly string[] => blobs.elsewhere(blob, repository);
-    const done = await registry.pushImage(
-      store,
-      descriptor,
-      { ...repository, digest },
-      { mountFrom, title, signal },
-    );
-    bytes += done.bytes;
-    changed ||= done.changed;
+    const as = { ...repository, digest };
+    count(await registry.pushImage(store, descriptor, as, { mountFrom, title, signal }));
   };
+  let signer: SignedBy | undefined;
+  const sendReferrers = async (
+    subjects: readonly Descriptor[],
+    foreign: readonly Descriptor[],
+  ): Promise<void> => {
+    if (signing !== undefined) {
+      const all = { ...signing, store, registry, repository, title: name, subjects, foreign };
+      ({ signer } = await signWithDocuments({ ...all, signal }));
+    }
+    for (const referrer of await missingReferrers(subjects, repository, options))
+      await send(referrer, `${referrer.artifactType ?? 'referrer'} of ${name}`);
+    const { pushSignatures } = await import('@lkt/sign');
+    for (const { digest } of subjects)
+      count(await pushSignatures(registry, store, repository, digest, signal));
+  };
+
   for (const index of indexes) await send(index, name);
   await blobs.add(store, repository, images);
-  const compare = byArches(item);
-  const { descriptor: tagged } = await registry.mergeIndex(target, images, {
-    compare,
-    replace,
-    dryRun: true,
-    signal,
-  });
-  const subjects = [...indexes, ...images];
-  await options.beforeReferrers?.({ repository, reference: target, subjects, tagged });
-  const referrers = await missingReferrers(subjects, repository, options);
-  for (const referrer of referrers)
-    await send(referrer, `${referrer.artifactType ?? 'referrer'} of ${name}`);
+  const merge = { compare: byArches(item), replace, signal };
+  const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
+  const foreign = foreignTo(images);
+  await sendReferrers(
+    [...indexes, ...images, ...(manifest ? [wanted.descriptor] : [])],
+    manifest ? wanted.manifests.filter(foreign) : [],
+  );
 
   const tags: string[] = [];
   const set = async (given: string, to: Descriptor, isFinal: boolean): Promise<void> => {
-    const done = await registry.tagManifest({ ...repository, tag: given }, to, {
-      replace: isFinal ? false : replace,
-      signal,
-    });
-    changed ||= done.changed;
+    const as = { ...repository, tag: given };
+    const may = { replace: isFinal ? false : replace, signal };
+    count(await registry.tagManifest(as, to, may));
     tags.push(given);
   };
   for (const [at, image] of images.entries())
     await set(`${tag}-${suffixOf(image)}`, single[at] ?? image, false);
-  let digest = tagged.digest;
+  let { digest } = wanted.descriptor;
   if (manifest) {
-    const merged = await registry.mergeIndex(target, images, { compare, replace, signal });
-    digest = merged.descriptor.digest;
-    changed ||= merged.changed;
+    const merged = await registry.mergeIndex(target, images, merge);
+    count(merged);
+    // Others came between.
+    if (merged.descriptor.digest !== digest)
+      await sendReferrers([merged.descriptor], merged.manifests.filter(foreign));
+    ({ digest } = merged.descriptor);
     tags.push(tag);
     if (release !== undefined) await set(release, merged.descriptor, true);
   }
@@ -248,7 +172,14 @@ async function push(
     tags,
     bytes,
     changed,
+    ...(signer === undefined ? {} : { signer }),
   };
+}
+
+/** Whether something in an index is none of these images, but one of others. */
+function foreignTo(images: readonly Descriptor[]): (item: Descriptor) => boolean {
+  const own = new Set(images.map(({ digest }) => digest));
+  return ({ digest }) => !own.has(digest);
 }
 
 /** What the store has about these, and about that, and the registry does not know of: each after what it is about. */
@@ -259,11 +190,13 @@ async function missingReferrers(
 ): Promise<readonly Descriptor[]> {
   const missing: Descriptor[] = [];
   const seen = new Set<Digest>();
+  const { isSignature } = await import('@lkt/sign');
   for (const todo = [...subjects]; todo.length > 0;) {
     const subject = todo.shift();
     if (subject === undefined || seen.has(subject.digest)) continue;
     seen.add(subject.digest);
-    const local = await store.referrers(subject.digest);
+    // Signatures have places of their own.
+    const local = (await store.referrers(subject.digest)).filter((item) => !isSignature(item));
     if (local.length === 0) continue;
     todo.push(...local);
     const about = { ...repository, digest: subject.digest };
@@ -278,15 +211,6 @@ async function missingReferrers(
 function suffixOf({ platform }: Descriptor): string {
   const { architecture = 'unknown', variant } = platform ?? {};
   return variant === undefined ? architecture : `${architecture}-${variant}`;
-}
-
-/** The order of `arches`, as the store has it. */
-export function byArches({ arches }: Package): (a: Platform, b: Platform) => number {
-  const place = ({ architecture }: Platform): number => {
-    const at = arches.indexOf(architecture);
-    return at === -1 ? arches.length : at;
-  };
-  return (a, b) => place(a) - place(b);
 }
 
 function imagesOf({ images, others }: BuiltPackage): readonly Descriptor[] {

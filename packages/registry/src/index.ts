@@ -4,4 +4,4 @@ export { type MirrorOptions, type RegistryOptions } from './options.ts';
 export { type PullOptions } from './pull.ts';
 export { type Pushed, type PushOptions } from './push.ts';
 export { createRegistry, type Registry } from './registry.ts';
-export { type MergeOptions, type Tagged } from './tag-index.ts';
+export { type Merged, type MergeOptions, type Tagged } from './tag-index.ts';

@@ -20,6 +20,7 @@ import { forgetReferrer, listReferrers } from './referrers.ts';
 import { authorizerFor, Remote, warnOnce } from './remote.ts';
 import { findServer, type Server } from './server.ts';
 import {
+  type Merged,
   mergeIndex,
   type MergeOptions,
   type Tagged,
@@ -84,7 +85,7 @@ export interface Registry extends AsyncDisposable {
     reference: Reference & { readonly tag: string },
     images: readonly Descriptor[],
     options?: MergeOptions,
-  ): Promise<Tagged>;
+  ): Promise<Merged>;
   /** Gives a manifest of the repository a tag. @throws LktError TAG_TAKEN when it stands for another one */
   tagManifest(
     reference: Reference & { readonly tag: string },
@@ -203,7 +204,7 @@ class Client implements Registry {
     reference: Reference & { readonly tag: string },
     images: readonly Descriptor[],
     options: MergeOptions = {},
-  ): Promise<Tagged> {
+  ): Promise<Merged> {
     return mergeIndex(await this.#remote(reference), reference, images, options);
   }
 

@@ -38,6 +38,11 @@ export interface Tagged {
   readonly changed: boolean;
 }
 
+export interface Merged extends Tagged {
+  /** What the index lists. */
+  readonly manifests: readonly Descriptor[];
+}
+
 type Named = Reference & { readonly tag: string };
 
 /**
@@ -51,16 +56,17 @@ export async function mergeIndex(
   reference: Named,
   images: readonly Descriptor[],
   options: MergeOptions,
-): Promise<Tagged> {
+): Promise<Merged> {
   const { signal, dryRun = false } = options;
   let changed = false;
   for (let attempt = 0; attempt < MERGE_TRIES; attempt += 1) {
     const before = await getManifest(remote, reference, signal);
     const present = before === undefined ? [] : await itemsOf(remote, before, reference, signal);
-    const wanted = indexOf(merged(reference, present, images, options));
-    if (before?.descriptor.digest === wanted.descriptor.digest)
-      return { descriptor: wanted.descriptor, changed };
-    if (dryRun) return { descriptor: wanted.descriptor, changed: true };
+    const manifests = merged(reference, present, images, options);
+    const wanted = indexOf(manifests);
+    const { descriptor } = wanted;
+    if (before?.descriptor.digest === descriptor.digest) return { descriptor, manifests, changed };
+    if (dryRun) return { descriptor, manifests, changed: true };
     await putManifest(remote, reference, wanted, signal, condition(before));
     changed = true;
     await delay(

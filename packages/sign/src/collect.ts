@@ -10,11 +10,11 @@ import {
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
 import type { Evidence, EvidenceItem } from './evidence.ts';
-import { ANY_BUNDLE, DSSE_ENVELOPE, SIMPLE_SIGNING } from './formats.ts';
+import { ANY_BUNDLE, DSSE_ENVELOPE, SIGNATURE_ARTIFACT, SIMPLE_SIGNING } from './formats.ts';
 import { Unusable } from './unusable.ts';
 
 /** Bundles of SBOMs have some MB. */
-const MAX_BUNDLE = 64 * 2 ** 20;
+export const MAX_BUNDLE: number = 64 * 2 ** 20;
 const MAX_ENVELOPE = 64 * 2 ** 20;
 const MAX_PAYLOAD = 64 * 1024;
 
@@ -31,6 +31,11 @@ export function isBundleManifest({ artifactType, layers }: ImageManifest): boole
     artifactType?.startsWith(ANY_BUNDLE) === true ||
     layers[0]?.mediaType.startsWith(ANY_BUNDLE) === true
   );
+}
+
+/** Whether a referrer is a signature, in either form, by what a list of them says of it. */
+export function isSignature({ artifactType }: Descriptor): boolean {
+  return artifactType?.startsWith(ANY_BUNDLE) === true || artifactType === SIGNATURE_ARTIFACT;
 }
 
 /** What the store has beside an image. @throws LktError IO_FAILED, DIGEST_MISMATCH */

@@ -1,4 +1,4 @@
-export { collectFromRegistry, collectFromStore } from './collect.ts';
+export { collectFromRegistry, collectFromStore, isSignature } from './collect.ts';
 export { type Evidence, type EvidenceItem } from './evidence.ts';
 export { type ImagePattern, parseImagePattern } from './image-pattern.ts';
 export {
@@ -10,8 +10,14 @@ export {
   type SigningKey,
   type SigningKeyOptions,
 } from './keys.ts';
-export { pushSignatures } from './push.ts';
-export { type ImageToSign, type SignedImage, signImage } from './sign.ts';
+export { type PushedSignatures, pushSignatures } from './push.ts';
+export {
+  type ImagesToSign,
+  type ImageToSign,
+  type SignedImage,
+  signImage,
+  signImages,
+} from './sign.ts';
 export {
   type KeylessOptions,
   keylessSigner,

@@ -1,22 +1,35 @@
 import { type Digest, digestHex, digestOf, LktError } from '@lkt/core';
 import {
   type Descriptor,
+  formatReference,
   type ImageManifest,
   MediaType,
   parseManifest,
   type Reference,
   type Store,
 } from '@lkt/oci';
-import type { Registry } from '@lkt/registry';
-import { isBundleManifest } from './collect.ts';
-import { LayerAnnotation, SIMPLE_SIGNING } from './formats.ts';
+import type { Pushed, Registry } from '@lkt/registry';
+import { isBundleManifest, MAX_BUNDLE } from './collect.ts';
+import { BUNDLE_V03, LayerAnnotation, SIMPLE_SIGNING } from './formats.ts';
+import { attestationLayer } from './simple-attestation.ts';
+import { simpleRepository } from './simple-signing.ts';
 
 /** Another who signs at the same time may come between. */
 const TRIES = 5;
 
+export interface PushedSignatures {
+  /** Bundles that the store has, and signatures in the form of cosign 2 for this repository. */
+  readonly bundles: number;
+  readonly signatures: number;
+  /** Of blobs that went over the wire. */
+  readonly bytes: number;
+  readonly changed: boolean;
+}
+
 /**
- * Brings the signatures that the store has of an image to where the image is in a registry: bundles as referrers, and
- * those in the form of cosign 2 under its tag `sha256-….sig`, beside what others have put there.
+ * Brings the signatures that the store has of an image to where the image is, or will be, in a registry: bundles as
+ * referrers, and in the form of cosign 2 under the tags `sha256-….sig` and `.att`, beside what others have put there.
+ * What is there is not sent again.
  * @throws LktError as the registry does
  */
 export async function pushSignatures(
@@ -25,26 +38,68 @@ export async function pushSignatures(
   repository: Reference,
   subject: Digest,
   signal?: AbortSignal,
-): Promise<{ readonly bundles: number; readonly signatures: number }> {
+): Promise<PushedSignatures> {
   const { domain, path } = repository;
+  const name = formatReference({ domain, path });
+  const bundles: Descriptor[] = [];
   const simple: Descriptor[] = [];
-  let bundles = 0;
+  const attestations: Descriptor[] = [];
   for (const referrer of await store.referrers(subject)) {
     const manifest = parseManifestIfOne(await store.readBytes(referrer));
     if (manifest === undefined) continue;
     if (isBundleManifest(manifest)) {
-      const target = { domain, path, digest: referrer.digest };
-      await registry.pushImage(store, referrer, target, { signal });
-      bundles += 1;
+      bundles.push(referrer);
+      const layer = await attestationOf(store, manifest);
+      if (layer !== undefined) attestations.push(layer);
     } else {
-      simple.push(...manifest.layers.filter(({ mediaType }) => mediaType === SIMPLE_SIGNING));
+      simple.push(...(await signaturesFor(store, name, manifest)));
     }
   }
-  if (simple.length > 0) {
-    const tag = `sha256-${digestHex(subject)}.sig`;
-    await pushSimple(registry, store, { domain, path, tag }, simple, signal);
+  const done: Pushed[] = [];
+  if (bundles.length > 0) {
+    const about = { domain, path, digest: subject };
+    const there = await registry.referrers(about, undefined, signal);
+    const known = new Set(there.map(({ digest }) => digest));
+    for (const bundle of bundles.filter(({ digest }) => !known.has(digest))) {
+      const target = { domain, path, digest: bundle.digest };
+      done.push(await registry.pushImage(store, bundle, target, { signal }));
+    }
   }
-  return { bundles, signatures: simple.length };
+  const tag = `sha256-${digestHex(subject)}`;
+  for (const [suffix, layers] of [
+    ['sig', simple],
+    ['att', attestations],
+  ] as const) {
+    if (layers.length === 0) continue;
+    const target = { domain, path, tag: `${tag}.${suffix}` };
+    done.push(...(await pushSimple(registry, store, target, layers, signal)));
+  }
+  return {
+    bundles: bundles.length,
+    signatures: simple.length,
+    bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
+    changed: done.some(({ changed }) => changed),
+  };
+}
+
+/** A signature names the repository; for another one it is worth nothing, and nobody's business. */
+async function signaturesFor(
+  store: Store,
+  name: string,
+  { layers }: ImageManifest,
+): Promise<readonly Descriptor[]> {
+  const found: Descriptor[] = [];
+  for (const layer of layers.filter(({ mediaType }) => mediaType === SIMPLE_SIGNING))
+    if (simpleRepository(await store.readBytes(layer)) === name) found.push(layer);
+  return found;
+}
+
+async function attestationOf(
+  store: Store,
+  { layers: [layer] }: ImageManifest,
+): Promise<Descriptor | undefined> {
+  if (layer === undefined || layer.mediaType !== BUNDLE_V03) return undefined;
+  return attestationLayer(store, await store.readBytes(layer, MAX_BUNDLE));
 }
 
 async function pushSimple(
@@ -53,15 +108,16 @@ async function pushSimple(
   target: Reference,
   layers: readonly Descriptor[],
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<readonly Pushed[]> {
+  const done: Pushed[] = [];
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const present = await layersOf(registry, target, signal);
     const have = new Set(present.map(identity));
     const missing = layers.filter((layer) => !have.has(identity(layer)));
-    if (missing.length === 0) return;
+    if (missing.length === 0) return done;
     for (const layer of present) await fetchInto(registry, store, target, layer, signal);
     const manifest = await writeManifest(store, [...present, ...missing]);
-    await registry.pushImage(store, manifest, target, { signal });
+    done.push(await registry.pushImage(store, manifest, target, { signal }));
   }
   throw new LktError('NETWORK_FAILED', `others change the signatures of this image all the time`, {
     fix: 'push the signatures again',
@@ -91,7 +147,8 @@ async function fetchInto(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (await store.has(layer.digest)) return;
-  await store.writeBytes(await registry.fetchBlob({ domain, path }, layer, { signal }));
+  const limit = MAX_BUNDLE;
+  await store.writeBytes(await registry.fetchBlob({ domain, path }, layer, { limit, signal }));
 }
 
 /** An image, since there are registries that take nothing else; it has as many layers as signatures. */

@@ -1,4 +1,4 @@
-import { digestHex, LktError } from '@lkt/core';
+import { type Digest, digestHex, LktError } from '@lkt/core';
 import {
   type Descriptor,
   formatReference,
@@ -7,6 +7,7 @@ import {
   writeReferrer,
 } from '@lkt/oci';
 import { type SignedStatement, signStatement } from './bundle.ts';
+import type { Evidence } from './evidence.ts';
 import {
   BUNDLE_CONTENT,
   BUNDLE_PREDICATE,
@@ -14,26 +15,55 @@ import {
   SIGNATURE_ARTIFACT,
   SIMPLE_SIGNING,
 } from './formats.ts';
-import type { Signer } from './signer.ts';
-import { signSimply } from './simple-signing.ts';
-import { SIGNATURE_PREDICATE, type Statement, statementAbout } from './statement.ts';
+import { findSignedBefore } from './signed-before.ts';
+import type { Signer, SigningSession } from './signer.ts';
+import { type SimpleSignature, simplePayload, signSimply } from './simple-signing.ts';
+import {
+  SIGNATURE_PREDICATE,
+  type Statement,
+  statementAbout,
+  statementBytes,
+} from './statement.ts';
+import type { SignedBy } from './verified.ts';
 
-export interface ImageToSign {
+interface Subject {
   readonly subject: Descriptor;
-  /** What it is called where it will be: domain and path. */
-  readonly name: Reference;
   /** What else is to be signed of it: provenance, an SBOM. Each names the image as a subject. */
   readonly statements?: readonly Statement[];
+}
+
+export interface ImageToSign extends Subject {
+  /** What it is called where it will be: domain and path. */
+  readonly name: Reference;
   readonly signer: Signer;
   readonly signal?: AbortSignal;
 }
 
+export interface ImagesToSign {
+  readonly images: readonly (Subject & {
+    /** What is beside the image: what the same signer has signed there is not signed again. */
+    readonly known?: Evidence;
+  })[];
+  /** Images that the same signer must have signed before, or nothing is signed: what an index names of others. */
+  readonly foreign?: readonly {
+    readonly digest: Digest;
+    /** For people. */
+    readonly name: string;
+    readonly known: Evidence;
+  }[];
+  /** What they are called where they will be: domain and path. */
+  readonly name: Reference;
+  readonly signer: Signer;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The referrers that came about. */
 export interface SignedImage {
-  /** Bundles: of the signature first, then one for each statement. */
+  readonly subject: Descriptor;
+  /** Bundles: of the signature first, then one for each statement. Less what was there. */
   readonly bundles: readonly Descriptor[];
-  /** The signature in the form of cosign 2. */
-  readonly simple: Descriptor;
+  /** The signature in the form of cosign 2; undefined if it was there. */
+  readonly simple: Descriptor | undefined;
 }
 
 /**
@@ -41,28 +71,74 @@ export interface SignedImage {
  * to a registry. Signing twice makes two signatures.
  * @throws LktError ACCESS_DENIED, NETWORK_FAILED, UNSUPPORTED; nothing is in the store then
  */
-export async function signImage(store: Store, image: ImageToSign): Promise<SignedImage> {
-  const { subject, statements = [], signer, signal } = image;
-  const { domain, path } = image.name;
+export async function signImage(
+  store: Store,
+  { subject, statements, ...options }: ImageToSign,
+): Promise<SignedImage> {
+  const image = { subject, ...(statements === undefined ? {} : { statements }) };
+  const [signed] = (await signImages(store, { ...options, images: [image] })).images;
+  if (signed === undefined) throw new Error('nothing was signed');
+  return signed;
+}
+
+/**
+ * Signs several images as one, with one certificate: all of them are signed before the first signature is in the store.
+ * @throws LktError ACCESS_DENIED, NETWORK_FAILED, UNSUPPORTED; SIGNATURE_INVALID when one of others is not signed
+ */
+export async function signImages(
+  store: Store,
+  { images, foreign = [], name: { domain, path }, signer, signal }: ImagesToSign,
+): Promise<{ readonly signer: SignedBy; readonly images: readonly SignedImage[] }> {
   const name = formatReference({ domain, path });
-  for (const statement of statements) requireSubject(statement, subject, name);
+  for (const { subject, statements = [] } of images)
+    for (const statement of statements) requireSubject(statement, subject, name);
   await using session = await signer.open(signal);
-  const signature = statementAbout({ name, digest: subject.digest }, SIGNATURE_PREDICATE, {});
+  for (const { digest, name: image, known } of foreign)
+    if (!(await findSignedBefore(known, digest, session)).isSigned) throw unsigned(image, digest);
+  const made: Made[] = [];
+  for (const image of images) made.push(await sign(session, name, image));
+  const signed: SignedImage[] = [];
+  for (const one of made) signed.push(await write(store, one));
+  const all = signed.flatMap(({ bundles, simple }) => [...bundles, ...(simple ? [simple] : [])]);
+  if (all.length > 0) await store.addReferrer(...all);
+  return { signer: signedBy(session), images: signed };
+}
+
+/** What was signed of an image, before any of it is kept. */
+interface Made {
+  readonly subject: Descriptor;
+  readonly statements: readonly SignedStatement[];
+  readonly simple: SimpleSignature | undefined;
+}
+
+async function sign(
+  session: SigningSession,
+  name: string,
+  { subject, statements = [], known = NOTHING }: ImagesToSign['images'][number],
+): Promise<Made> {
+  const { digest } = subject;
+  const before = await findSignedBefore(known, digest, session);
+  const signature = statementAbout({ name, digest }, SIGNATURE_PREDICATE, {});
   const signed: SignedStatement[] = [];
   for (const statement of [signature, ...statements])
-    signed.push(await signStatement(session, statement));
-  const { payload, annotations } = await signSimply(session, name, subject.digest);
+    if (!before.has('bundle', statementBytes(statement)))
+      signed.push(await signStatement(session, statement));
+  const simple = before.has('signature', simplePayload(name, digest))
+    ? undefined
+    : await signSimply(session, name, digest);
+  return { subject, statements: signed, simple };
+}
 
+const NOTHING: Evidence = { items: [], unreadable: [] };
+
+async function write(store: Store, { subject, statements, simple }: Made): Promise<SignedImage> {
   const bundles: Descriptor[] = [];
-  for (const item of signed) bundles.push(await writeBundle(store, subject, item));
+  for (const item of statements) bundles.push(await writeBundle(store, subject, item));
+  if (simple === undefined) return { subject, bundles, simple };
+  const { payload, annotations } = simple;
   const layer = { mediaType: SIMPLE_SIGNING, ...(await store.writeBytes(payload)), annotations };
-  const simple = await writeReferrer(store, {
-    subject,
-    artifactType: SIGNATURE_ARTIFACT,
-    layers: [layer],
-  });
-  await store.addReferrer(...bundles, simple);
-  return { bundles, simple };
+  const referrer = { subject, artifactType: SIGNATURE_ARTIFACT, layers: [layer] };
+  return { subject, bundles, simple: await writeReferrer(store, referrer) };
 }
 
 async function writeBundle(
@@ -84,6 +160,12 @@ async function writeBundle(
   });
 }
 
+function signedBy({ material }: SigningSession): SignedBy {
+  if (material.kind === 'certificate') return { kind: 'identity', ...material.identity };
+  const { fingerprint, name } = material.publicKey;
+  return { kind: 'key', fingerprint, name };
+}
+
 /** A statement about something else would be signed, put here, and count for nothing. */
 function requireSubject(statement: Statement, { digest }: Descriptor, name: string): void {
   const isAbout = statement.subject.some((item) => item.digest?.['sha256'] === digestHex(digest));
@@ -91,5 +173,13 @@ function requireSubject(statement: Statement, { digest }: Descriptor, name: stri
   throw new LktError(
     'IMAGE_INVALID',
     `a statement (${statement.predicateType}) to be signed for ${name} is not about ${digest}`,
+  );
+}
+
+function unsigned(name: string, digest: Digest): LktError {
+  return new LktError(
+    'SIGNATURE_INVALID',
+    `${name} (${digest}) is not signed by who signs the index it would be in`,
+    { fix: 'find out where it comes from; sign it there, or here with `lkt pkg sign NAME@DIGEST`' },
   );
 }

@@ -1,12 +1,15 @@
 import { generateKeyPair, type KeyObject, sign, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { createHttpClient, type HttpClient, type HttpOptions } from '@lkt/http';
+import { identityOfCertificate } from './certificate-identity.ts';
 import { type CertificateChain, requestCertificate } from './fulcio.ts';
 import type { PublicKey, SigningKey } from './keys.ts';
 import { type LogEntry, logSignature, type Proposal } from './rekor.ts';
 import { Service } from './service.ts';
 import { requestTimestamp } from './timestamp.ts';
 import type { IdentityProvider } from './token.ts';
+import { Unusable } from './unusable.ts';
+import type { Identity } from './verified.ts';
 
 /** The public instance of Sigstore: what is signed with it is public, with the identity of who signed. */
 export const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';
@@ -37,13 +40,19 @@ export interface Signer {
 
 type SigningMaterial =
   | { readonly kind: 'key'; readonly publicKey: PublicKey }
-  | { readonly kind: 'certificate'; readonly chain: CertificateChain };
+  | {
+      readonly kind: 'certificate';
+      readonly chain: CertificateChain;
+      readonly identity: Identity;
+    };
 
 /** A signer who is ready. */
 export interface SigningSession extends AsyncDisposable {
   readonly material: SigningMaterial;
   /** The key or certificate, in PEM form. */
   readonly verifier: string;
+  /** Whether there is a log, and an authority for times. */
+  readonly witnesses: { readonly log: boolean; readonly timestamp: boolean };
   sign(data: Uint8Array): Buffer;
   /** Undefined without a log. */
   log(proposal: Proposal): Promise<LogEntry | undefined>;
@@ -77,13 +86,24 @@ export function keylessSigner({ identity, fulcioUrl, ...given }: KeylessOptions)
         const token = typeof identity === 'string' ? identity : await identity.token(http, signal);
         const pair = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
         const chain = await requestCertificate(authority, token, pair, signal);
-        return new Session(pair.privateKey, { kind: 'certificate', chain }, http, options, signal);
+        const who = await identityIn(chain, authority);
+        const material = { kind: 'certificate', chain, identity: who } as const;
+        return new Session(pair.privateKey, material, http, options, signal);
       } catch (error) {
         await http[Symbol.asyncDispose]();
         throw error;
       }
     },
   };
+}
+
+async function identityIn([leaf]: CertificateChain, authority: Service): Promise<Identity> {
+  try {
+    return await identityOfCertificate(leaf.raw);
+  } catch (error) {
+    if (!(error instanceof Unusable)) throw error;
+    throw authority.nonsense(error.message);
+  }
 }
 
 function client({ http = {} }: WitnessOptions): HttpClient {
@@ -121,6 +141,10 @@ class Session implements SigningSession {
     return this.material.kind === 'key'
       ? this.material.publicKey.key.export({ type: 'spki', format: 'pem' }).toString()
       : certificatePem(this.material.chain[0]);
+  }
+
+  get witnesses(): SigningSession['witnesses'] {
+    return { log: this.#rekor !== undefined, timestamp: this.#tsa !== undefined };
   }
 
   sign(data: Uint8Array): Buffer {

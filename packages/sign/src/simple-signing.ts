@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '@lkt/core';
-import { LayerAnnotation } from './formats.ts';
-import { certificatePem, type SigningSession } from './signer.ts';
+import { layerAnnotations } from './layer-annotations.ts';
+import type { SigningSession } from './signer.ts';
 import { Unusable } from './unusable.ts';
 
 /** A signature in the form that cosign 2, skopeo and podman read. */
@@ -18,8 +18,25 @@ export async function signSimply(
   name: string,
   digest: Digest,
 ): Promise<SimpleSignature> {
+  const payload = simplePayload(name, digest);
+  const signature = session.sign(payload);
+  const { material, verifier } = session;
+  const sha256 = createHash('sha256').update(payload).digest('hex');
+  const entry = await session.log({ kind: 'hashedrekord', sha256, signature, verifier });
+  const timestamp = await session.timestamp(signature);
+  const annotations = layerAnnotations({
+    signature: signature.toString('base64'),
+    certificates: material.kind === 'certificate' ? material.chain : [],
+    entry,
+    timestamp: timestamp?.toString('base64'),
+  });
+  return { payload, annotations };
+}
+
+/** What is signed of an image. @param name the repository, `registry.example/app` */
+export function simplePayload(name: string, digest: Digest): Buffer {
   // containers-signature(5); cosign has the keys in this order.
-  const payload = Buffer.from(
+  return Buffer.from(
     JSON.stringify({
       critical: {
         identity: { 'docker-reference': name },
@@ -29,34 +46,19 @@ export async function signSimply(
       optional: null,
     }),
   );
-  const signature = session.sign(payload);
-  const { material, verifier } = session;
-  const sha256 = createHash('sha256').update(payload).digest('hex');
-  const entry = await session.log({ kind: 'hashedrekord', sha256, signature, verifier });
-  const timestamp = await session.timestamp(signature);
-  const annotations: Record<string, string> = {
-    [LayerAnnotation.signature]: signature.toString('base64'),
-  };
-  if (material.kind === 'certificate') {
-    const [leaf, ...rest] = material.chain;
-    annotations[LayerAnnotation.certificate] = certificatePem(leaf);
-    annotations[LayerAnnotation.chain] = rest.map(certificatePem).join('');
+}
+
+/** The repository that a payload names; undefined if it names none. */
+export function simpleRepository(payload: Buffer): string | undefined {
+  try {
+    const { critical } = JSON.parse(payload.toString()) as {
+      critical?: { identity?: Record<string, unknown> };
+    };
+    const name = critical?.identity?.['docker-reference'];
+    return typeof name === 'string' ? name : undefined;
+  } catch {
+    return undefined;
   }
-  if (entry !== undefined)
-    annotations[LayerAnnotation.logEntry] = JSON.stringify({
-      SignedEntryTimestamp: entry.inclusionPromise.signedEntryTimestamp,
-      Payload: {
-        body: entry.canonicalizedBody,
-        integratedTime: Number(entry.integratedTime),
-        logIndex: Number(entry.logIndex),
-        logID: Buffer.from(entry.logId.keyId, 'base64').toString('hex'),
-      },
-    });
-  if (timestamp !== undefined)
-    annotations[LayerAnnotation.timestamp] = JSON.stringify({
-      SignedRFC3161Timestamp: timestamp.toString('base64'),
-    });
-  return { payload, annotations };
 }
 
 /**

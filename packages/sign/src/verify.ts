@@ -78,6 +78,7 @@ async function verifyItem(
   };
 }
 
-async function bundleOf(item: EvidenceItem): Promise<Bundle> {
+/** @throws Unusable */
+export async function bundleOf(item: EvidenceItem): Promise<Bundle> {
   return item.kind === 'bundle' ? parseBundle(item.bytes) : bundleFrom(bundleOfLayer(item));
 }

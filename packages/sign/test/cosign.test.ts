@@ -69,6 +69,8 @@ describe.each([
       const args = ['verify-attestation', ...bundles, ...key, ...noLog, reference];
       expect(await run('cosign', args), type).toMatchObject({ status: 0 });
     }
+    const old = ['verify-attestation', ...key, ...noLog, '--type', PROVENANCE, reference];
+    expect(await run('cosign', old)).toMatchObject({ status: 0 });
     const other = await newKey();
     const wrong = ['--key', join(other.directory, 'cosign.pub'), ...noLog];
     expect((await run('cosign', ['verify', ...wrong, reference])).status).not.toBe(0);
@@ -94,6 +96,8 @@ describe.each([
     const env = roots(instance);
     const old = await run('cosign', ['verify', ...who, '--offline', reference], env);
     expect(old).toMatchObject({ status: 0 });
+    const attested = ['verify-attestation', ...who, '--offline', '--type', PROVENANCE, reference];
+    expect(await run('cosign', attested, env)).toMatchObject({ status: 0 });
     const root = ['--trusted-root', join(instance.directory, 'trusted_root.json')];
     for (const type of [SIGNATURE_PREDICATE, PROVENANCE]) {
       const bundles = ['--new-bundle-format', ...root, '--type', type];

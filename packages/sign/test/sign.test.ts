@@ -1,10 +1,12 @@
+import type { Digest } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
 import { collectFromRegistry, collectFromStore } from '../src/collect.ts';
 import { pushSignatures } from '../src/push.ts';
-import { signImage } from '../src/sign.ts';
+import type { Signer } from '../src/signer.ts';
+import { type SignedImage, signImage, signImages } from '../src/sign.ts';
 import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement.ts';
 import { requireSignature, verifyImage } from '../src/verify.ts';
-import { keyless, newKey, place, sigstore, WORKFLOW } from './support.ts';
+import { keyless, newImage, newKey, type Place, place, sigstore, WORKFLOW } from './support.ts';
 
 const PROVENANCE = 'https://slsa.dev/provenance/v1';
 
@@ -18,7 +20,9 @@ describe.each([
     const statement = statementAbout({ name: 'app', digest: subject.digest }, PROVENANCE, { a: 1 });
     await signImage(store, { subject, name, statements: [statement], signer });
     const pushed = await pushSignatures(registry, store, name, subject.digest);
-    expect(pushed).toEqual({ bundles: 2, signatures: 1 });
+    expect(pushed).toMatchObject({ bundles: 2, signatures: 1, changed: true });
+    const again = await pushSignatures(registry, store, name, subject.digest);
+    expect(again).toEqual({ bundles: 2, signatures: 1, bytes: 0, changed: false });
     const { digest } = subject;
     for (const evidence of [
       await collectFromStore(store, digest),
@@ -26,9 +30,11 @@ describe.each([
     ]) {
       const verified = await verifyImage({ subject: digest, evidence, trust });
       expect(verified.rejections).toEqual([]);
-      const types = verified.signatures.map(({ predicateType }) => predicateType).toSorted();
-      expect(types).toEqual([SIGNATURE_PREDICATE, SIGNATURE_PREDICATE, PROVENANCE].toSorted());
-      expect(verified.signatures.map(({ signer: by }) => by.kind)).toEqual(['key', 'key', 'key']);
+      const types = verified.signatures.map(({ predicateType }) => predicateType);
+      expect(new Set(types)).toEqual(new Set([SIGNATURE_PREDICATE, PROVENANCE]));
+      expect(new Set(verified.signatures.map(({ signer: by }) => by.kind))).toEqual(
+        new Set(['key']),
+      );
       requireSignature(verified, 'app');
     }
   });
@@ -50,4 +56,113 @@ describe.each([
     }
     expect(new Set(verified.signatures.map(({ logIndex }) => logIndex))).toEqual(new Set([1, 2]));
   });
+});
+
+/** Signs an image as what is beside it in the registry and the store allows. */
+async function signAgain(
+  { store, registry, subject, name }: Place,
+  signer: Signer,
+  predicate: unknown = {},
+): Promise<SignedImage> {
+  const { digest } = subject;
+  const items = [
+    ...(await collectFromStore(store, digest)).items,
+    ...(await collectFromRegistry(registry, { ...name, digest })).items,
+  ];
+  const statements = [statementAbout({ name: 'app', digest }, PROVENANCE, predicate)];
+  const known = { items, unreadable: [] };
+  const { images } = await signImages(store, {
+    images: [{ subject, statements, known }],
+    name,
+    signer,
+  });
+  await pushSignatures(registry, store, name, digest);
+  const [image] = images;
+  if (image === undefined) throw new Error('it is not among those that were signed');
+  return image;
+}
+
+describe('signing again', () => {
+  const NOTHING = { bundles: [], simple: undefined };
+
+  it('with the same key signs what is new and no more', async () => {
+    const there = await place();
+    const { signer } = await newKey();
+    expect((await signAgain(there, signer)).bundles).toHaveLength(2);
+    expect(await signAgain(there, signer)).toMatchObject(NOTHING);
+    const more = await signAgain(there, signer, { b: 2 });
+    expect(more.bundles).toHaveLength(1);
+    expect(more.simple).toBeUndefined();
+    // Where nothing is in the store, and for others.
+    const elsewhere = { ...there, store: (await place()).store };
+    expect(await signAgain(elsewhere, signer)).toMatchObject(NOTHING);
+    expect((await signAgain(there, (await newKey()).signer)).bundles).toHaveLength(2);
+  });
+
+  it('as the same identity, with another certificate', async () => {
+    const there = await place();
+    const instance = await sigstore();
+    const { signer } = await keyless(instance);
+    expect((await signAgain(there, signer)).bundles).toHaveLength(2);
+    const size = instance.log.size;
+    expect(await signAgain(there, (await keyless(instance)).signer)).toMatchObject(NOTHING);
+    expect(instance.log.size).toBe(size);
+    const other = await keyless(instance, { subject: 'jane@example.org' });
+    expect((await signAgain(there, other.signer)).bundles).toHaveLength(2);
+    // What another authority says of somebody of that name is of somebody else.
+    const impostor = await keyless(await sigstore());
+    expect((await signAgain(there, impostor.signer)).bundles).toHaveLength(2);
+  });
+
+  it('with a log or times, which were not there before', async () => {
+    const there = await place();
+    const { url } = await sigstore();
+    const first = await newKey();
+    await signAgain(there, first.signer);
+    for (const witness of [{ rekorUrl: url }, { rekorUrl: url, tsaUrl: url }]) {
+      const again = first.with(witness);
+      expect((await signAgain(there, again)).bundles, JSON.stringify(witness)).toHaveLength(2);
+      expect(await signAgain(there, again)).toMatchObject(NOTHING);
+    }
+  });
+});
+
+it('several images are signed with one certificate, or none is', async () => {
+  const { store, subject, name } = await place();
+  const instance = await sigstore();
+  const other = await newImage(store);
+  const { signer } = await keyless(instance);
+  const images = [{ subject }, { subject: other }];
+  // The first image takes two entries.
+  instance.refuse('/api/v1/log/entries', 3);
+  await expect(signImages(store, { images, name, signer })).rejects.toMatchObject({
+    code: 'ACCESS_DENIED',
+    message: expect.stringContaining('not today') as string,
+  });
+  for (const { digest } of [subject, other]) expect(await store.referrers(digest)).toEqual([]);
+  expect(instance.requests.filter(({ path }) => path.endsWith('/signingCert'))).toHaveLength(1);
+});
+
+it('an index is not signed if it names an image of others that the signer has not signed', async () => {
+  const there = await place();
+  const { store, registry, subject, name } = there;
+  const { signer } = await newKey();
+  const foreign = async (): Promise<{
+    digest: Digest;
+    name: string;
+    known: Awaited<ReturnType<typeof collectFromRegistry>>;
+  }> => ({
+    digest: subject.digest,
+    name: 'linux/arm64 of app:1',
+    known: await collectFromRegistry(registry, { ...name, digest: subject.digest }),
+  });
+  const images = [{ subject: await newImage(store) }];
+  const sign = async (): Promise<object> =>
+    signImages(store, { images, foreign: [await foreign()], name, signer });
+  const refused = { code: 'SIGNATURE_INVALID' };
+  await expect(sign()).rejects.toMatchObject(refused);
+  await signAgain(there, (await newKey()).signer);
+  await expect(sign()).rejects.toMatchObject(refused);
+  await signAgain(there, signer);
+  await sign();
 });

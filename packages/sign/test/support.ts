@@ -78,15 +78,25 @@ export async function newImage(store: Store): Promise<Descriptor> {
 }
 
 /** A key, who signs with it, who trusts it, and where cosign finds it. */
-export async function newKey(
-  options?: WitnessOptions,
-): Promise<{ signer: Signer; trust: Trust; directory: string }> {
+export async function newKey(options?: WitnessOptions): Promise<{
+  signer: Signer;
+  /** The same key, with other witnesses. */
+  with: (options: WitnessOptions) => Signer;
+  trust: Trust;
+  directory: string;
+}> {
   const directory = await temporary();
   const pair = await generateKey('');
   await writeFile(join(directory, 'cosign.key'), pair.privateKey);
   await writeFile(join(directory, 'cosign.pub'), pair.publicKey);
   const trust = { keys: [await readPublicKey(join(directory, 'cosign.pub'))] };
-  return { signer: keySigner(await readSigningKey(pair.privateKey), options), trust, directory };
+  const key = await readSigningKey(pair.privateKey);
+  return {
+    signer: keySigner(key, options),
+    with: (other) => keySigner(key, other),
+    trust,
+    directory,
+  };
 }
 
 /** Who signs without a key, and who trusts them. */

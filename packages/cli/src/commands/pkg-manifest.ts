@@ -1,9 +1,12 @@
+import type { SignedBy } from '@lkt/sign';
 import { workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { packageFlags } from '../package-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
 import { registryFlags } from '../registry-flags.ts';
+import { signFlags } from '../signing-flags.ts';
+import { wantedSigner } from '../signer.ts';
 import { Args } from '../options.ts';
 
 interface Result {
@@ -13,24 +16,27 @@ interface Result {
     readonly digest: string;
     readonly platforms: readonly string[];
     readonly changed: boolean;
+    /** Who signed it, with --sign. */
+    readonly signer?: SignedBy;
   }[];
 }
 
 export class PkgManifest extends LktCommand {
   static override summary = 'Join what was pushed for single platforms under one tag';
   static override description =
-    'For packages that are built on a machine for each platform, and pushed there with --no-manifest: the tag becomes an index of TAG-ARCH, for each of "arches" in build.yml, and of what it has already. No image is pulled or pushed.';
+    'For packages that are built on a machine for each platform, and pushed there with --no-manifest: the tag becomes an index of TAG-ARCH, for each of "arches" in build.yml, and of what it has already. No image is pulled or pushed. With --sign the index is signed, if the same signer has signed all that it names.';
   static override examples = [
     '<%= config.bin %> pkg manifest --org registry.example/team --release v1.2 pkg/sshd',
   ];
   static override args = {
     dir: Args.string({ description: 'directory of a package', required: true, multiple: true }),
   };
-  static override flags = { ...packageFlags, ...registryFlags, ...targetFlags };
+  static override flags = { ...packageFlags, ...registryFlags, ...signFlags, ...targetFlags };
 
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(PkgManifest);
     const session = await this.begin(flags);
+    const signer = await wantedSigner(session, flags);
     const { pushManifests } = await import('@lkt/pkg');
     const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
     const items = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
@@ -40,6 +46,10 @@ export class PkgManifest extends LktCommand {
       org: flags.org,
       release: flags.release,
       replace: flags.override,
+      signing:
+        signer === undefined
+          ? undefined
+          : { signer, reporter: session.reporter, store: await session.openStore() },
       tag: flags.tag,
       signal: session.signal,
     });

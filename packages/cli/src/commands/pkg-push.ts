@@ -1,10 +1,13 @@
 import { LktError } from '@lkt/core';
+import type { SignedBy } from '@lkt/sign';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
 import { pullFlags } from '../registry-flags.ts';
+import { signFlags } from '../signing-flags.ts';
+import { signerInWords, wantedSigner } from '../signer.ts';
 import { Args, Flags } from '../options.ts';
 
 interface Pushed {
@@ -20,6 +23,8 @@ interface Pushed {
   /** Of blobs that were sent. */
   readonly bytes: number;
   readonly changed: boolean;
+  /** Who signed it, with --sign. */
+  readonly signer?: SignedBy;
 }
 
 export class PkgPush extends LktCommand {
@@ -28,11 +33,14 @@ export class PkgPush extends LktCommand {
 
 The tag is that of the committed sources: what is not committed is not pushed. It becomes an index of the images pushed and of those for other platforms that it had; TAG-ARCH stands for that of one platform. An image is never replaced by another one unless --override is given, and a release not at all.
 
+With --sign everything pushed is signed, and SBOM and provenance as attestations, before it has a tag; docs/registries.md says what is written where.
+
 Credentials are those of docker, podman and skopeo: log in with one of these.`;
   static override examples = [
     '<%= config.bin %> pkg push pkg/sshd',
     '<%= config.bin %> pkg push --org registry.example/team --release v1.2 pkg/sshd pkg/dhcpcd',
     '<%= config.bin %> pkg push --nobuild --all',
+    '<%= config.bin %> pkg push --sign --key cosign.key pkg/sshd',
   ];
   static override args = {
     dir: Args.string({ description: 'directory of a package, with a build.yml', multiple: true }),
@@ -41,6 +49,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     ...packageFlags,
     ...builderFlags,
     ...pullFlags,
+    ...signFlags,
     ...targetFlags,
     all: Flags.boolean({ summary: 'every package of the checkout' }),
     jobs: Flags.integer({
@@ -82,6 +91,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       );
     }
     const session = await this.begin(flags);
+    const signer = await wantedSigner(session, flags);
     const { pushPackages, isFor } = await import('@lkt/pkg');
     const { formatPlatform, parsePlatform } = await import('@lkt/oci');
     const platforms = flags.platforms?.map(parsePlatform);
@@ -105,6 +115,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       org: flags.org,
       release: flags.release,
       replace: flags.override,
+      signing: signer === undefined ? undefined : { signer, reporter: session.reporter },
       tag: flags.tag,
       signal: session.signal,
     });
@@ -116,8 +127,10 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
         platform === undefined ? [] : [formatPlatform(platform)],
       ),
     }));
-    for (const { reference, digest, changed } of packages)
-      this.log(`${reference}@${digest}${changed ? '' : ' (was there)'}`);
+    for (const { reference, digest, changed, signer: by } of packages) {
+      const signed = by === undefined ? '' : ` by ${signerInWords(by)}`;
+      this.log(`${reference}@${digest}${signed}${changed ? '' : ' (was there)'}`);
+    }
     return { packages };
   }
 }

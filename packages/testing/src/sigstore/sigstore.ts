@@ -24,6 +24,8 @@ export interface TestSigstore extends AsyncDisposable {
   readonly issuer: TokenIssuer;
   readonly log: TransparencyLog;
   readonly requests: readonly LoggedRequest[];
+  /** Refuses requests to a path, such as `/api/v1/log/entries`, once `good` of them were answered. */
+  refuse(path: string, good: number): void;
   /** `trusted_root.json`. */
   readonly trustedRoot: string;
   /** Has `trusted_root.json`, `fulcio.pem`, `ctfe.pub`, `rekor.pub` and `tsa.pem`, as cosign wants them. */
@@ -67,7 +69,14 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
       return { status: statusCode, type: 'application/timestamp-reply', body: reply };
     },
   };
-  answer = async (request) => handle(services, request);
+  const left = new Map<string, number>();
+  answer = async (request) => {
+    const { pathname } = request.url;
+    const count = left.get(pathname);
+    if (count === 0) return json(400, { code: 400, message: 'not today' });
+    if (count !== undefined) left.set(pathname, count - 1);
+    return handle(services, request);
+  };
 
   const certificates = [bytesOf(authority.rootCertificate)];
   const timestampCertificates = [bytesOf(tsa.intCertificate), bytesOf(tsa.rootCertificate)];
@@ -95,6 +104,7 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     issuer,
     log,
     requests,
+    refuse: (path, good) => void left.set(path, good),
     trustedRoot: root,
     directory,
     [Symbol.asyncDispose]: async () => {

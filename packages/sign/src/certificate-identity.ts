@@ -1,0 +1,22 @@
+import { Unusable } from './unusable.ts';
+import type { Identity } from './verified.ts';
+
+// https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
+const ISSUER_V1 = '1.3.6.1.4.1.57264.1.1';
+const ISSUER_V2 = '1.3.6.1.4.1.57264.1.8';
+
+/** Whom a certificate of Fulcio names; whether it is to be believed is another question. @throws Unusable */
+export async function identityOfCertificate(der: Buffer): Promise<Identity> {
+  const { X509Certificate } = await import('@sigstore/core');
+  try {
+    const certificate = X509Certificate.parse(Buffer.from(der));
+    const subject = certificate.subjectAltName;
+    const issuer =
+      certificate.extension(ISSUER_V2)?.valueObj.subs[0]?.value.toString() ??
+      certificate.extension(ISSUER_V1)?.value.toString();
+    if (subject !== undefined && issuer !== undefined) return { subject, issuer };
+  } catch {
+    // It is not one of DER either.
+  }
+  throw new Unusable('its certificate names nobody, or not who says so');
+}
