@@ -24,6 +24,8 @@ export interface RequestPlan {
   readonly target: StagePlan;
   /** As they stand in the Dockerfile. */
   readonly references: readonly ImageReference[];
+  /** Those that triggers of bases name. */
+  readonly triggerReferences: readonly ImageReference[];
   /** The images that references mean, by `imageKey`. */
   readonly images: ReadonlyMap<string, Image>;
   /** BUILDPLATFORM. */
@@ -75,8 +77,15 @@ export async function planRequest(
   }
   const target = plan.stages.find((stage) => stage.index === plan.target);
   if (target === undefined) throw new Error('the plan lacks its target');
-  const written = references.filter(({ trigger }) => trigger === undefined);
-  return { dockerfile, plan, target, references: written, images, buildPlatform };
+  return {
+    dockerfile,
+    plan,
+    target,
+    references: references.filter(({ trigger }) => trigger === undefined),
+    triggerReferences: references.filter(({ trigger }) => trigger !== undefined),
+    images,
+    buildPlatform,
+  };
 }
 
 function digestFor(reference: ImageReference, request: BuildRequest): Digest {

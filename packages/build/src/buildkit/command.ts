@@ -2,8 +2,7 @@ import { formatPlatform, parseReference, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { BuildRequest } from '../engine.ts';
 import type { RequestPlan } from '../request-plan.ts';
 import type { Builder } from './address.ts';
-import type { FetchedImage } from './fetched-images.ts';
-import { contextNames } from './dockerfile-text.ts';
+import type { HandedImage } from './handed-images.ts';
 import { CONTEXT, DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
 
 /** Times as in every image of lkt, in layers that are tar archives; nothing beside the image. */
@@ -17,17 +16,8 @@ export function buildCommand(
   builder: Builder,
   planned: RequestPlan,
   request: BuildRequest,
-  {
-    credentials = [],
-    fetched = [],
-  }: { credentials?: readonly string[]; fetched?: readonly FetchedImage[] } = {},
+  { credentials = [], images }: { credentials?: readonly string[]; images: readonly HandedImage[] },
 ): readonly string[] {
-  const bases = [...contextNames(planned)].map(([key, name]) => {
-    const image = planned.images.get(key);
-    if (image === undefined) throw new Error(`${key} is not among the images`);
-    return { name, digest: image.descriptor.digest };
-  });
-  const images = [...bases, ...fetched];
   const args = [...buildArguments(planned, request)].map(([name, value]) => `${name}=${value}`);
   const { network, noCache = false, platform, remoteCache, target } = request;
   const imports = (remoteCache?.from ?? []).map((reference) => registryCache(reference));

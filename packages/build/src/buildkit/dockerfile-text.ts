@@ -1,13 +1,18 @@
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
-import { imageKey } from '../dockerfile/steps.ts';
-import type { FetchedImage } from './fetched-images.ts';
+import type { Instruction } from '../dockerfile/ast.ts';
+import { referencesOf } from '../dockerfile/stages.ts';
+import { imageKey, type StagePlan, type Step } from '../dockerfile/steps.ts';
+import { parseTrigger } from '../dockerfile/triggers.ts';
 import type { RequestPlan } from '../request-plan.ts';
+import type { FetchedImage } from './fetched-images.ts';
+import { contextNames } from './handed-images.ts';
+import { hasSecretVariables, secretFileEdits } from './secret-variables.ts';
+import { applied, type Edit, lineStart } from './text-edit.ts';
 
-/** A piece of text that replaces another, or with `length` 0 goes in. */
-interface Edit {
-  readonly offset: number;
-  readonly length: number;
-  readonly text: string;
+export interface TextOptions {
+  readonly fetched?: readonly FetchedImage[];
+  /** Secrets that a command wants in variables are files for it, which a shell reads: for BuildKits before 0.16. */
+  readonly secretsAsFiles?: boolean;
 }
 
 /**
@@ -15,75 +20,118 @@ interface Edit {
  *
  * - images have the names of `contextNames`, so no reference is resolved anywhere, and none is taken for a stage;
  * - what ADD takes from elsewhere is copied from an image that has it;
+ * - what the triggers of a base do stands after its FROM, and no ONBUILD is there;
  * - `# syntax=`, for which BuildKit would fetch a frontend, is not there;
  * - every stage declares SOURCE_DATE_EPOCH, which BuildKit gives to its exporter, but to no command that does not ask.
  */
-export function dockerfileText(
-  { dockerfile, references }: RequestPlan,
-  fetched: readonly FetchedImage[] = [],
-): string {
+export function dockerfileText(planned: RequestPlan, options: TextOptions = {}): string {
+  const { dockerfile, plan, references } = planned;
   const { text } = dockerfile.file;
-  const names = contextNames({ references });
+  const names = contextNames(planned);
   const edits: Edit[] = references.map((reference) => ({
     offset: reference.offset,
     length: reference.length,
     text: names.get(imageKey(reference)) ?? '',
   }));
-  for (const image of fetched) edits.push(...copyInstead(image, text));
   const { syntax } = dockerfile.directives;
   if (syntax !== undefined) {
     const start = lineStart(text, syntax.offset);
     const end = text.indexOf('\n', start);
     edits.push({ offset: start, length: (end === -1 ? text.length : end + 1) - start, text: '' });
   }
-  for (const { instructions } of dockerfile.stages) {
+  const steps = new Map<Instruction, Step>(
+    plan.stages.flatMap((stage) =>
+      stage.steps
+        .filter(({ isTrigger }) => isTrigger !== true)
+        .map((step) => [step.instruction, step] as const),
+    ),
+  );
+  const stages = new Map(plan.stages.map((stage) => [stage.index, stage]));
+  for (const [index, { from, instructions }] of dockerfile.stages.entries()) {
+    const plannedStage = stages.get(index);
+    const triggers = plannedStage === undefined ? [] : triggerLines(planned, plannedStage, options);
+    const lines = [`ARG SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`, ...triggers];
     const [first] = instructions;
-    if (first === undefined) continue;
-    const declaration = `ARG SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}\n`;
-    edits.push({ offset: lineStart(text, first.offset), length: 0, text: declaration });
+    if (first !== undefined)
+      edits.push({
+        offset: lineStart(text, first.offset),
+        length: 0,
+        text: `${lines.join('\n')}\n`,
+      });
+    else if (triggers.length > 0)
+      edits.push({ offset: from.offset + from.length, length: 0, text: `\n${lines.join('\n')}` });
+    const after = dockerfile.stages[index + 1]?.from;
+    for (const [at, instruction] of instructions.entries()) {
+      const next = instructions[at + 1] ?? after;
+      // Here-documents are between an instruction and the next.
+      const end = next === undefined ? text.length : lineStart(text, next.offset);
+      if (instruction.keyword === 'ONBUILD')
+        edits.push({ offset: instruction.offset, length: end - instruction.offset, text: '' });
+      const step = steps.get(instruction);
+      if (step !== undefined) edits.push(...stepEdits(step, instruction, { text, end }, options));
+    }
   }
   return applied(text, edits);
 }
 
+/** What the base of a stage has done first, as instructions. */
+function triggerLines(
+  planned: RequestPlan,
+  stage: StagePlan,
+  options: TextOptions,
+): readonly string[] {
+  const names = contextNames(planned);
+  const steps = stage.steps.filter(({ isTrigger }) => isTrigger === true);
+  return stage.baseTriggers.map(({ title, text }) => {
+    const instruction = parseTrigger({ path: planned.dockerfile.file.path, text });
+    const edits = referencesOf(instruction).flatMap(({ text: name, offset, length }): Edit[] => {
+      const found = planned.triggerReferences.find(
+        (reference) => reference.trigger === title && reference.text === name,
+      );
+      const given = found === undefined ? undefined : names.get(imageKey(found));
+      return given === undefined ? [] : [{ offset, length, text: given }];
+    });
+    if (steps[0]?.title === title) {
+      const step = steps.shift();
+      if (step !== undefined)
+        edits.push(...stepEdits(step, instruction, { text, end: text.length }, options));
+    }
+    return applied(text, edits).trimEnd();
+  });
+}
+
+/** @param instruction of the step, as it stands in the text */
+function stepEdits(
+  step: Step,
+  instruction: Instruction,
+  place: { readonly text: string; readonly end: number },
+  { fetched = [], secretsAsFiles = false }: TextOptions,
+): readonly Edit[] {
+  if (secretsAsFiles && step.kind === 'run' && hasSecretVariables(step))
+    return secretFileEdits(step, instruction, place);
+  const image = fetched.find((candidate) => candidate.step === step);
+  return image === undefined ? [] : copyInstead(image, instruction, place.text);
+}
+
 /** Has an ADD of what was fetched be a COPY from the image that has it, with the flags that COPY has. */
-function copyInstead({ step, name, path }: FetchedImage, text: string): readonly Edit[] {
-  const { instruction, sources } = step;
-  const { offset, flags } = instruction;
-  const dropped = flags.filter((flag) => ['checksum', 'keep-git-dir'].includes(flag.name));
-  const written = (place: { readonly offset: number; readonly length: number }): string => {
-    if (text[place.offset] !== '[' || instruction.keyword !== 'ADD') return path;
-    // Words of a JSON array have the place of the whole.
-    return JSON.stringify([path, instruction.destination.text]);
-  };
+function copyInstead(
+  { name, path }: FetchedImage,
+  instruction: Instruction,
+  text: string,
+): readonly Edit[] {
+  if (instruction.keyword !== 'ADD') throw new Error('only ADD fetches');
+  const { offset, flags, sources, destination } = instruction;
+  const dropped = flags.filter(({ name: flag }) =>
+    ['checksum', 'keep-git-dir', 'unpack'].includes(flag),
+  );
   return [
     { offset, length: 'ADD'.length, text: `COPY --from=${name}` },
     ...dropped.map((flag) => ({ offset: flag.offset, length: flag.length, text: '' })),
     ...sources.map((source) => ({
       offset: source.offset,
       length: source.length,
-      text: written(source),
+      // Words of a JSON array have the place of the whole.
+      text: text[source.offset] === '[' ? JSON.stringify([path, destination.text]) : path,
     })),
   ];
-}
-
-/** A name for each image, by `imageKey`. */
-export function contextNames({
-  references,
-}: Pick<RequestPlan, 'references'>): ReadonlyMap<string, string> {
-  const keys = new Set(references.map((reference) => imageKey(reference)));
-  return new Map([...keys].map((key, index) => [key, `lkt-base-${index}`]));
-}
-
-function lineStart(text: string, offset: number): number {
-  return text.lastIndexOf('\n', offset - 1) + 1;
-}
-
-function applied(text: string, edits: readonly Edit[]): string {
-  let result = '';
-  let at = 0;
-  for (const edit of edits.toSorted((a, b) => a.offset - b.offset)) {
-    result += text.slice(at, edit.offset) + edit.text;
-    at = edit.offset + edit.length;
-  }
-  return result + text.slice(at);
 }

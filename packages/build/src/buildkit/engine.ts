@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import { type Descriptor, formatPlatform, type Layer, type Platform, writeImage } from '@lkt/oci';
@@ -11,11 +12,14 @@ import { type Builder, builderFor, parseBuilders } from './address.ts';
 import { runClient } from './client.ts';
 import { stageCredentials } from './credentials.ts';
 import { buildCommand } from './command.ts';
+import { dockerfileText } from './dockerfile-text.ts';
 import { fetchedImages } from './fetched-images.ts';
+import { handedImages } from './handed-images.ts';
 import { importLayers } from './import-layers.ts';
 import { BuildProgress, type FailedStep } from './progress.ts';
 import { refuseForeignInputs } from './refuse.ts';
-import { RESULT, stageInputs } from './staging.ts';
+import { isWithoutSecretVariables, refuseSecretFiles } from './secret-variables.ts';
+import { DOCKERFILE_DIR, RESULT, stageInputs } from './staging.ts';
 import { buildPlatformFor } from '../this-machine.ts';
 import { VertexNames } from './vertex-names.ts';
 
@@ -80,14 +84,24 @@ async function build(
   const base = baseLayers(planned, planned.target);
   await using directory = await store.tempDir();
   const fetched = await fetchedImages(planned, request, around);
-  await stageInputs(directory.path, planned, request, { ...around, fetched });
+  const images = [...(await handedImages(planned, store)), ...fetched];
+  await stageInputs(directory.path, planned, request, around);
   const handed = await stageCredentials(directory.path, credentials, request);
-  const progress = new BuildProgress(new VertexNames(request.name, planned), reporter, finder);
-  const command = buildCommand(builder, planned, request, { credentials: handed.words, fetched });
+  const command = buildCommand(builder, planned, request, { credentials: handed.words, images });
   const cwd = directory.path;
   const variables = { ...environment, ...handed.variables };
-  if (!(await runClient(builder, command, { cwd, environment: variables, progress, signal })))
-    throw stepError(request.dockerfile, progress.failed, progress.complaint);
+  const run = async (secretsAsFiles: boolean): Promise<void> => {
+    const text = dockerfileText(planned, { fetched, secretsAsFiles });
+    await writeFile(join(cwd, DOCKERFILE_DIR, 'Dockerfile'), text);
+    const progress = new BuildProgress(new VertexNames(request.name, planned), reporter, finder);
+    if (!(await runClient(builder, command, { cwd, environment: variables, progress, signal })))
+      throw stepError(request.dockerfile, progress.failed, progress.complaint);
+  };
+  await run(false).catch(async (error: unknown) => {
+    if (!isWithoutSecretVariables(error)) throw error;
+    refuseSecretFiles(planned.plan, request.dockerfile);
+    await run(true);
+  });
   const layers = await importLayers(store, join(cwd, RESULT), { base, platform, finder, signal });
   return writeImage(store, { config, layers, platform });
 }

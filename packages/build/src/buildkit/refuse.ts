@@ -1,14 +1,18 @@
 import { type Position, sourceError } from '@lkt/core';
-import type { Step } from '../dockerfile/steps.ts';
+import type { CopyStep, RunStep } from '../dockerfile/steps.ts';
 import type { BuildRequest } from '../engine.ts';
 import { checkGit } from '../git/git-source.ts';
+import { checkRemote, remoteFile } from '../remote-files.ts';
 import type { RequestPlan } from '../request-plan.ts';
 
 /**
  * Says before anything runs what lkt does not have BuildKit do: what would take inputs that are not in the request.
- * @throws LktError UNSUPPORTED
+ * @throws LktError UNSUPPORTED; PIN_MISSING, DOCKERFILE_INVALID for what ADD fetches
  */
-export function refuseForeignInputs({ plan }: RequestPlan, request: BuildRequest): void {
+export function refuseForeignInputs(
+  { plan, dockerfile }: RequestPlan,
+  request: BuildRequest,
+): void {
   const fail = (position: Position, what: string, fix?: string): never => {
     throw sourceError(
       'UNSUPPORTED',
@@ -18,33 +22,27 @@ export function refuseForeignInputs({ plan }: RequestPlan, request: BuildRequest
       fix === undefined ? {} : { fix },
     );
   };
-  for (const { position, baseTriggers, steps } of plan.stages) {
-    if (baseTriggers.length > 0)
-      fail(position, 'the base image has ONBUILD instructions, which are not supported');
-    for (const step of steps) {
-      refuseStep(step, request.network, fail);
-      if (step.kind === 'add') checkGit(step, request.dockerfile);
-    }
+  for (const step of plan.stages.flatMap(({ steps }) => steps)) {
+    if (step.kind === 'run') refuseRun(step, request.network, fail);
+    if (step.kind !== 'add') continue;
+    checkRemote(step, request.dockerfile);
+    checkGit(step, request.dockerfile);
+    refuseName(step, fail);
+  }
+  if (dockerfile.directives.escape === '\\') return;
+  const stage = plan.stages.find(({ baseTriggers }) => baseTriggers.length > 0);
+  if (stage !== undefined) {
+    fail(
+      stage.position,
+      'the base image has ONBUILD instructions, which a BuildKit cannot be told in a file with another escape character',
+      'leave out # escape=`',
+    );
   }
 }
 
-function refuseStep(
-  step: Step,
-  network: boolean,
-  fail: (position: Position, what: string, fix?: string) => never,
-): void {
-  if (step.kind === 'copy' || step.kind === 'add') {
-    for (const { kind, text, position } of step.sources) {
-      if (kind === 'http') {
-        fail(
-          position,
-          `ADD ${text} fetches from the network, which is not supported`,
-          'fetch it beforehand, and put it into the package',
-        );
-      }
-    }
-  }
-  if (step.kind !== 'run') return;
+type Fail = (position: Position, what: string, fix?: string) => never;
+
+function refuseRun(step: RunStep, network: boolean, fail: Fail): void {
   if (step.security === 'insecure') fail(step.position, 'RUN --security=insecure is not supported');
   if (step.network === 'host' && !network) {
     fail(
@@ -53,4 +51,15 @@ function refuseStep(
       'write network: true in its build.yml',
     );
   }
+}
+
+/** What is fetched has its name in the Dockerfile that BuildKit gets, where other characters mean something. */
+function refuseName(step: CopyStep, fail: Fail): void {
+  const remote = remoteFile(step);
+  if (remote === undefined || /^[\w.+@%=:,~-]+$/.test(remote.name)) return;
+  fail(
+    remote.source.position,
+    `a BuildKit cannot be told of a file that is called ${JSON.stringify(remote.name)}`,
+    'fetch it beforehand, and put it into the package under another name',
+  );
 }

@@ -17,8 +17,6 @@ import { planCopy } from '../dockerfile/copy.ts';
 import type { BuildContext, BuildRequest } from '../engine.ts';
 import { mountPlan } from '../native/plan-runner.ts';
 import type { RequestPlan } from '../request-plan.ts';
-import type { FetchedImage } from './fetched-images.ts';
-import { dockerfileText } from './dockerfile-text.ts';
 
 /** Names below the directory of a build. Relative, so that no path of the user's has to be quoted for a program. */
 export const CONTEXT = 'context';
@@ -27,23 +25,21 @@ export const LAYOUT = 'images';
 export const RESULT = 'result';
 
 /**
- * Puts what BuildKit reads into a directory: the Dockerfile, the images it names, and of the context what a step uses,
- * with the modes and times every checkout has.
+ * Puts what BuildKit reads beside the Dockerfile into a directory: the images it names, and of the context what a step
+ * uses, with the modes and times every checkout has.
  * @throws LktError DOCKERFILE_INVALID (a COPY of nothing), UNSUPPORTED (a device in the context), IO_FAILED
  */
 export async function stageInputs(
   directory: string,
   planned: RequestPlan,
   request: BuildRequest,
-  { store, signal, fetched }: BuildContext & { readonly fetched: readonly FetchedImage[] },
+  { store, signal }: BuildContext,
 ): Promise<void> {
   for (const name of [CONTEXT, DOCKERFILE_DIR, LAYOUT]) await mkdir(join(directory, name));
   const context = new Context(request.context);
   await stageFiles(join(directory, CONTEXT), context, usedPaths(planned, request, context), signal);
-  const dockerfile = join(directory, DOCKERFILE_DIR, 'Dockerfile');
-  await writeFile(dockerfile, dockerfileText(planned, fetched));
   // What is ignored has been left out; this file goes before a .dockerignore that is in the context.
-  await writeFile(`${dockerfile}.dockerignore`, '# nothing\n');
+  await writeFile(join(directory, DOCKERFILE_DIR, 'Dockerfile.dockerignore'), '# nothing\n');
   // The blobs of the store in a layout of their own: programs make files beside them.
   const layout = join(directory, LAYOUT);
   await writeFile(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}\n');

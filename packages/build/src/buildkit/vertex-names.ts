@@ -1,6 +1,6 @@
 import { imageKey, type StagePlan, type Step } from '../dockerfile/steps.ts';
 import type { RequestPlan } from '../request-plan.ts';
-import { contextNames } from './dockerfile-text.ts';
+import { contextNames } from './handed-images.ts';
 
 /** What a vertex of BuildKit's graph is to the user. */
 export interface VertexMeaning {
@@ -20,12 +20,18 @@ export class VertexNames {
   readonly #stages: readonly StagePlan[];
   readonly #images: ReadonlyMap<string, string>;
 
-  constructor(name: string, planned: Pick<RequestPlan, 'plan' | 'references'>) {
+  constructor(
+    name: string,
+    planned: Pick<RequestPlan, 'plan' | 'references' | 'triggerReferences'>,
+  ) {
     this.#name = name;
     this.#stages = planned.plan.stages;
     const names = contextNames(planned);
     this.#images = new Map(
-      planned.references.map((reference) => [names.get(imageKey(reference)) ?? '', reference.text]),
+      [...planned.references, ...planned.triggerReferences].map((reference) => [
+        names.get(imageKey(reference)) ?? '',
+        reference.text,
+      ]),
     );
   }
 
@@ -51,9 +57,7 @@ export class VertexNames {
       // WORKDIR / does nothing, and has no number; nor has FROM, where the image is handed over.
       const numbered = stage.steps.filter((step) => step.kind !== 'workdir' || step.path !== '/');
       const step = numbered[number - 1];
-      return step !== undefined && keywordOf(step.title) === keyword.toUpperCase()
-        ? [{ stage, step }]
-        : [];
+      return step !== undefined && mayBe(step, keyword.toUpperCase()) ? [{ stage, step }] : [];
     });
     // Stages may have one name; variables in titles are replaced.
     const found = candidates.find(({ step }) => step.title === text) ?? candidates[0];
@@ -79,6 +83,7 @@ export class VertexNames {
   }
 }
 
-function keywordOf(title: string): string {
-  return (/^\S+/.exec(title)?.[0] ?? '').toUpperCase();
+/** Triggers stand in the Dockerfile as what they do, and what an ADD fetches is copied. */
+function mayBe({ kind, instruction }: Step, keyword: string): boolean {
+  return instruction.keyword === keyword || (kind === 'add' && keyword === 'COPY');
 }

@@ -102,7 +102,7 @@ export class StageEvaluator {
         steps: this.#steps,
         config,
         author: this.#author,
-        baseTriggers: triggers.map(({ title }) => title),
+        baseTriggers: triggers.map(({ title, text }) => ({ title, text })),
         needs: [...new Set(needs.map(({ index }) => index))],
       },
       state: { config, author: this.#author, variables: this.#values },

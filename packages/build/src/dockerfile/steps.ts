@@ -119,6 +119,13 @@ export interface WorkdirStep extends StepBase {
 
 export type Step = RunStep | CopyStep | WorkdirStep;
 
+/** A trigger as it is written: for people, and as an instruction. */
+export interface BaseTrigger {
+  readonly title: string;
+  /** On one line, and the here-documents it opens. */
+  readonly text: string;
+}
+
 /** A stage with everything expanded. */
 export interface StagePlan {
   readonly index: number;
@@ -133,8 +140,8 @@ export interface StagePlan {
   readonly config: ContainerConfig;
   /** What MAINTAINER says; the `author` of an OCI image config. */
   readonly author: string | undefined;
-  /** Triggers the base brings along (ONBUILD), a line each. What they do comes first in `steps` and is in `config`. */
-  readonly baseTriggers: readonly string[];
+  /** Triggers the base brings along (ONBUILD). What they do comes first in `steps` and is in `config`. */
+  readonly baseTriggers: readonly BaseTrigger[];
   /** Stages this one needs, ascending, each once. */
   readonly needs: readonly number[];
 }

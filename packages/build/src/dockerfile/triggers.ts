@@ -8,6 +8,8 @@ import { parseSyntax } from './syntax.ts';
 export interface Trigger {
   /** `ONBUILD` and the instruction on one line, for people. */
   readonly title: string;
+  /** The instruction on one line, and the here-documents it opens. */
+  readonly text: string;
   /** Every place in it is the FROM, as its text is in no file. */
   readonly instruction: Instruction;
 }
@@ -17,8 +19,11 @@ const MAX_TRIGGERS = 1000;
 
 /** The text of an ONBUILD as an image keeps it: the instruction, then the here-documents it opens. */
 export function triggerText({ trigger }: OnbuildInstruction): string {
-  const bodies = trigger.heredocs.map(({ content, name }) => `\n${content}${name}`);
-  return trigger.text + bodies.join('');
+  return instructionText(trigger);
+}
+
+function instructionText({ text, heredocs }: Instruction): string {
+  return text + heredocs.map(({ content, name }) => `\n${content}${name}`).join('');
 }
 
 /**
@@ -37,7 +42,12 @@ export function parseTriggers(
   return texts.map((text) => {
     const title = `ONBUILD ${text.split('\n', 1)[0] ?? ''}`;
     try {
-      return { title, instruction: placedAt(place, parseTrigger({ path: file.path, text })) };
+      const instruction = parseTrigger({ path: file.path, text });
+      return {
+        title,
+        text: instructionText(instruction),
+        instruction: placedAt(place, instruction),
+      };
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
       const why = error.message.replace(/^.*?:\d+:\d+: /, '');
@@ -46,7 +56,11 @@ export function parseTriggers(
   });
 }
 
-function parseTrigger(file: SourceFile): Instruction {
+/**
+ * Parses the text of a trigger, in which the places of the result are.
+ * @throws LktError DOCKERFILE_INVALID
+ */
+export function parseTrigger(file: SourceFile): Instruction {
   const source = new SourceText(file);
   const [node, second] = parseSyntax(source).nodes;
   if (node === undefined || second !== undefined)

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { parseBuilder } from '../../src/buildkit/address.ts';
 import { buildCommand } from '../../src/buildkit/command.ts';
 import { dockerfileText } from '../../src/buildkit/dockerfile-text.ts';
+import { handedImages } from '../../src/buildkit/handed-images.ts';
 import type { BuildRequest } from '../../src/index.ts';
 import { planRequest, type RequestPlan } from '../../src/request-plan.ts';
 import { scratch } from '../native/fixture.ts';
@@ -69,7 +70,8 @@ test.each([
 ])('%s', async (address, start) => {
   using place = scratch();
   const { plan, request } = await planned(place.path);
-  const words = buildCommand(parseBuilder(address), plan, request).join(' ');
+  const images = await handedImages(plan, await openStore(place.path));
+  const words = buildCommand(parseBuilder(address), plan, request, { images }).join(' ');
   expect(words.startsWith(`${start} `)).toBe(true);
   expect(words).toContain('lkt-base-1=oci-layout://images@sha256:');
   expect(words).toContain('V=2');

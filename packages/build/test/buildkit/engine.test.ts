@@ -2,14 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ProgressEvent } from '@lkt/core';
-import { dockerArchive, loadImage, openStore, parsePlatform } from '@lkt/oci';
+import { gzipSync } from 'node:zlib';
+import { digestOf, type ProgressEvent } from '@lkt/core';
+import { dockerArchive, loadImage, openStore, parsePlatform, writeTar } from '@lkt/oci';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Engine } from '../../src/index.ts';
+import { type Engine, nativeEngine, type SecretSource } from '../../src/index.ts';
 import { ADD_ARCHIVES, ADD_OWNERS, writeArchives } from '../native/add-archive.ts';
-import { build, contextOf, scratch } from '../native/fixture.ts';
+import { build, type Built, contextOf, file, scratch } from '../native/fixture.ts';
 import { repository, serveGit } from '../native/git-server.ts';
 import { TORTURE, TORTURE_OWNERS, writeTortureContext } from '../native/torture.ts';
+import { serveFiles } from '../native/file-server.ts';
 import { type Dockerd, engineAt, startDockerd } from './dockerd.ts';
 
 const directory = scratch();
@@ -170,6 +172,121 @@ test('BuildKit is given what ADD takes from a git repository', async () => {
   expect(theirs.descriptor).toEqual(ours.descriptor);
 }, 120_000);
 
+/** A base that has much done first: a stage, an image, the context and a here-document are used. */
+const TRIGGERS = `FROM base
+ENV P=/srv
+ONBUILD ARG WHO=you
+ONBUILD WORKDIR $P
+ONBUILD COPY a.txt ./
+ONBUILD RUN <<E
+echo "$WHO $SOURCE_DATE_EPOCH" > who
+E
+ONBUILD COPY --from=tools /t /tool
+ONBUILD run --mount=from=base,source=/bin,target=/mnt \\
+  cp /mnt/busybox /bb
+`;
+
+const TRIGGERED = `FROM base AS tools
+RUN echo t > /t
+FROM triggers AS middle
+ONBUILD RUN echo again > /again
+# between
+ONBUILD COPY --from=base /bin/busybox /copied/
+ONBUILD COPY <<F /file
+in it
+F
+FROM middle
+RUN cat who > /end
+`;
+
+test('BuildKit does what bases have done first, from what it is given', async () => {
+  using place = scratch();
+  writeFileSync(join(place.path, 'a.txt'), 'a\n');
+  const context = [{ path: 'a.txt', source: join(place.path, 'a.txt') }];
+  const builtWith = async (name: string, by: Engine): Promise<Built> => {
+    const store = join(place.path, name);
+    const { descriptor } = await build(store, TRIGGERS);
+    const { descriptor: base } = await build(store, 'FROM base\n');
+    const bases = new Map([
+      ['base', base.digest],
+      ['triggers', descriptor.digest],
+    ]);
+    return build(store, TRIGGERED, { bases, context, engine: by });
+  };
+  const ours = await builtWith('ours', nativeEngine());
+  const theirs = await builtWith('theirs', engine());
+  expect(theirs.diffIds).toEqual(ours.diffIds);
+  expect(theirs.descriptor).toEqual(ours.descriptor);
+  const all = [...theirs.ran, ...theirs.cached];
+  for (const title of [...ours.ran, ...ours.cached]) expect(all).toContain(title);
+}, 120_000);
+
+test('BuildKit is given what ADD takes from an address', async () => {
+  using place = scratch();
+  await using server = await serveFiles({
+    '/file-1.0+x': 'what is fetched\n',
+    '/': 'nameless\n',
+    '/archive.tgz': gzipSync(Buffer.concat(await Array.fromAsync(writeTar([file('in', 'x')])))),
+  });
+  const sum = digestOf('what is fetched\n');
+  const text = [
+    'FROM base',
+    'RUN mkdir -m 700 /there',
+    `ADD --checksum=${sum} ${server.address}/file-1.0+x /there`,
+    `ADD --checksum=${sum} --unpack --chmod=755 ["${server.address}/file-1.0+x", "/new/deep/"]`,
+    `ADD --chown=5:6 --checksum=${digestOf('nameless\n')} \\`,
+    `  ${server.address}/ \\`,
+    '  /a/',
+    `ADD --link --checksum=${sum} --unpack=false ${server.address}/file-1.0+x /renamed`,
+    '',
+  ].join('\n');
+  const ours = await build(join(place.path, 'ours'), text);
+  const store = join(place.path, 'theirs');
+  const theirs = await build(store, text, { engine: engine() });
+  expect(theirs.diffIds).toEqual(ours.diffIds);
+  expect(theirs.descriptor).toEqual(ours.descriptor);
+  const archive = await fetch(`${server.address}/archive.tgz`);
+  const archiveSum = digestOf(Buffer.from(await archive.arrayBuffer()));
+  const unpacking = `FROM base\nADD --unpack --checksum=${archiveSum} ${server.address}/archive.tgz /\n`;
+  await expect(build(store, unpacking, { engine: engine() })).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringContaining('archives from addresses') as string,
+  });
+}, 120_000);
+
+test('a BuildKit that cannot put secrets into variables has a shell do it', async () => {
+  using place = scratch();
+  const secrets = new Map<string, SecretSource>([
+    ['one', { kind: 'env', value: 'it\'s "so" $HOME\n\n' }],
+    ['two', { kind: 'env', value: 'second-secret' }],
+  ]);
+  const text = `FROM base
+RUN echo before
+RUN --mount=type=secret,id=one,env=ONE --mount=from=base,target=/mnt \\
+    --mount=type=secret,id=two,env=TWO --mount=type=secret,id=none,env=NONE \\
+    printf %s "$ONE$TWO" | wc -c > /length; test -z "\${NONE+x}" && test -d /mnt/bin
+RUN --mount=type=secret,id=two,env=TWO <<E
+test "$TWO" = second-secret
+cat <<F > /twice
+x
+F
+E
+USER joe
+RUN --mount=type=secret,id=two,env=TWO ["sh", "-c", "test $TWO = second-secret", "<<A"]
+`;
+  const ours = await build(join(place.path, 'ours'), text, { secrets });
+  const theirs = await build(join(place.path, 'theirs'), text, { secrets, engine: engine() });
+  expect(theirs.diffIds).toEqual(ours.diffIds);
+  expect(theirs.descriptor).toEqual(ours.descriptor);
+  const both =
+    'FROM base\nRUN --mount=type=secret,id=two,env=TWO,target=/two echo "$TWO"; cat /two\n';
+  const store = join(place.path, 'theirs');
+  await expect(build(store, both, { secrets, engine: engine() })).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: 'Dockerfile:2:5: this BuildKit cannot put the secret into a variable',
+  });
+}, 120_000);
+
 test('a step that fails is named with its place, and its log is kept', async () => {
   using place = scratch();
   const text = 'FROM base AS one\nRUN echo fine\nRUN echo gone >&2; exit 3\nFROM one\nRUN true\n';
@@ -241,7 +358,11 @@ test.each([
 
 test.each([
   ['RUN --network=host true', 'needs the network'],
-  ['ADD https://example.invalid/x /x', 'fetches from the network'],
+  ['RUN --security=insecure true', '--security=insecure is not supported'],
+  [
+    `ADD --checksum=${digestOf('x')} https://example.invalid/a%20b /x`,
+    'a BuildKit cannot be told of a file that is called "a b"',
+  ],
 ])('%s is refused before anything is asked of a builder', async (line, message) => {
   using place = scratch();
   const remote = engineAt('buildx:default', { PATH: '/nowhere' });

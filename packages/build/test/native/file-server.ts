@@ -1,0 +1,40 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A server of files on this machine. */
+export interface FileServer extends AsyncDisposable {
+  readonly address: string;
+  /** The paths that were asked for. */
+  readonly requests: string[];
+}
+
+/** What a path is answered with: content, or by what the test does. */
+export type Answer =
+  | string
+  | Buffer
+  | ((request: IncomingMessage, response: ServerResponse) => void);
+
+/** Serves what is given for paths; others are not there. */
+export async function serveFiles(answers: Readonly<Record<string, Answer>>): Promise<FileServer> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '', 'http://localhost');
+    requests.push(pathname);
+    const answer = answers[pathname];
+    if (typeof answer === 'function') answer(request, response);
+    else if (answer === undefined) response.writeHead(404).end();
+    else response.end(answer);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: `http://127.0.0.1:${port}`,
+    requests,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+    },
+  };
+}
