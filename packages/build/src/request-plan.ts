@@ -71,9 +71,10 @@ export async function planRequest(
     ...wanted,
     imageConfig,
   });
-  for (const { position, text } of plan.warnings) {
+  for (const { position, text, rule } of plan.warnings) {
     const place = `${request.dockerfile.path}:${position.line}:${position.column}`;
-    reporter.emit({ kind: 'warning', text: `${place}: ${text}` });
+    const named = rule === undefined ? '' : ` (${rule})`;
+    reporter.emit({ kind: 'warning', text: `${place}: ${text}${named}` });
   }
   const target = plan.stages.find((stage) => stage.index === plan.target);
   if (target === undefined) throw new Error('the plan lacks its target');

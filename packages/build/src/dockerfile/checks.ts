@@ -1,4 +1,6 @@
+import { nearest } from '@lkt/core';
 import type { Dockerfile, Warning, Word } from './ast.ts';
+import { RULES } from './rules.ts';
 import { placeError } from './source-text.ts';
 
 /** What `# check=` says (Dockerfile reference, "check"). */
@@ -20,9 +22,15 @@ export function checkedWarnings(
   const { check } = dockerfile.directives;
   if (check === undefined) return warnings;
   const { skip, error } = parseChecks(check, dockerfile);
-  const left = warnings.filter(
-    ({ rule }) => rule === undefined || !(skip.has('all') || skip.has(rule.toLowerCase())),
-  );
+  const unknown = [...skip].flatMap((name) => {
+    if (name === '' || name === 'all' || RULES.includes(name)) return [];
+    const near = nearest(name, RULES) ?? RULES.find((rule) => isSameLetters(rule, name));
+    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    return [{ position: check.position, text: `there is no check "${name}" to skip${hint}` }];
+  });
+  const left = warnings
+    .filter(({ rule }) => rule === undefined || !(skip.has('all') || skip.has(rule)))
+    .concat(unknown);
   const first = left.find(({ rule }) => rule !== undefined);
   if (first === undefined || !error) return left;
   throw placeError(
@@ -46,11 +54,15 @@ function parseChecks(check: Word, { file }: Dockerfile): Checks {
         'write it as skip=RULE,RULE;error=true',
       );
     }
-    fields.set(name, value.toLowerCase());
+    fields.set(name, value);
   }
-  const error = fields.get('error') ?? 'false';
+  const error = (fields.get('error') ?? 'false').toLowerCase();
   if (!['true', 'false', '1', '0'].includes(error))
     throw placeError(file, check, `"${error}" is no value for error`, 'write error=true');
   const skip = (fields.get('skip') ?? '').split(',').map((rule) => rule.trim());
   return { skip: new Set(skip), error: error === 'true' || error === '1' };
+}
+
+function isSameLetters(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
 }

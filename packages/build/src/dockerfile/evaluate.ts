@@ -1,6 +1,8 @@
-import type { ContainerConfig, Platform } from '@lkt/oci';
+import { LktError } from '@lkt/core';
+import { type ContainerConfig, parseReference, type Platform } from '@lkt/oci';
 import type { Dockerfile, Warning } from './ast.ts';
 import { checkedWarnings } from './checks.ts';
+import { fileWarnings, stageWarnings } from './rules.ts';
 import { globalVariables, PROXY_ARGS, WordReader } from './scope.ts';
 import { SourceText } from './source-text.ts';
 import { StageEvaluator, type StageState } from './stage-evaluator.ts';
@@ -25,12 +27,14 @@ export interface EvaluateOptions {
  */
 export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): BuildPlan {
   const source = new SourceText(dockerfile.file);
-  const warnings: Warning[] = [...dockerfile.warnings];
+  const warnings: Warning[] = [...dockerfile.warnings, ...fileWarnings(dockerfile)];
   const reader = new WordReader(dockerfile, warnings);
-  const variables = globalVariables(dockerfile, reader, options.buildArgs, {
+  const platforms = {
     target: options.platform,
     build: options.buildPlatform ?? options.platform,
-  });
+    ...(options.target === undefined ? {} : { stage: options.target }),
+  };
+  const variables = globalVariables(dockerfile, reader, options.buildArgs, platforms);
   const graph = new StageGraph(
     dockerfile,
     reader,
@@ -42,20 +46,52 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
   const states = new Map<number, StageState>();
   const stages: StagePlan[] = [];
   for (const resolved of graph.order(target)) {
+    const parent = resolved.base.kind === 'stage' ? states.get(resolved.base.index) : undefined;
+    const imageConfig =
+      resolved.base.kind === 'image' ? options.imageConfig(resolved.base) : undefined;
+    const shell = (parent?.config ?? imageConfig)?.Shell ?? [];
+    warnings.push(...stageWarnings(resolved.stage, dockerfile.file.text, shell.length > 0));
     const evaluator = new StageEvaluator(source, resolved, {
       reader,
       graph,
       globals: variables,
       buildArgs: options.buildArgs,
-      parent: resolved.base.kind === 'stage' ? states.get(resolved.base.index) : undefined,
-      imageConfig: resolved.base.kind === 'image' ? options.imageConfig(resolved.base) : undefined,
+      parent,
+      imageConfig,
     });
     const { plan, state } = evaluator.run();
     states.set(resolved.stage.index, state);
     stages.push(plan);
   }
-  warnings.push(...unusedArgs(dockerfile, options.buildArgs));
+  warnings.push(
+    ...defaultWarnings(dockerfile, platforms),
+    ...unusedArgs(dockerfile, options.buildArgs),
+  );
   return { stages, target: target.stage.index, warnings: checkedWarnings(dockerfile, warnings) };
+}
+
+/** Images whose names make no sense without build arguments. */
+function defaultWarnings(
+  dockerfile: Dockerfile,
+  platforms: { readonly target: Platform; readonly build: Platform },
+): readonly Warning[] {
+  const reader = new WordReader(dockerfile, []);
+  const variables = globalVariables(dockerfile, reader, new Map(), platforms);
+  return dockerfile.stages.flatMap(({ from: { image } }) => {
+    if (isReference(reader.word(image, variables))) return [];
+    const text = `without build arguments, ${image.text} is not the name of an image; give its ARG a default`;
+    return [{ position: image.position, text, rule: 'InvalidDefaultArgInFrom' }];
+  });
+}
+
+function isReference(text: string): boolean {
+  try {
+    parseReference(text);
+    return true;
+  } catch (error) {
+    if (error instanceof LktError) return false;
+    throw error;
+  }
 }
 
 function unusedArgs(
@@ -72,9 +108,12 @@ function unusedArgs(
     .filter((name) => !declared.has(name) && !PROXY_ARGS.includes(name) && !BUILT_IN.test(name))
     .map((name) => ({
       position: { line: 1, column: 1 },
-      text: `no ARG takes the build argument ${name}`,
+      text: name.startsWith('BUILDKIT_')
+        ? `the build argument ${name} has no effect: what it sets is the same in every build of lkt`
+        : `no ARG takes the build argument ${name}`,
     }));
 }
 
 /** Build arguments that mean something without an ARG. */
-const BUILT_IN = /^(?:SOURCE_DATE_EPOCH|BUILDKIT_.*|(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT))$/;
+const BUILT_IN =
+  /^(?:SOURCE_DATE_EPOCH|BUILDKIT_SYNTAX|TARGETSTAGE|(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT))$/;

@@ -198,6 +198,14 @@ function readRun(
   const mounts = flags.all('mount').map((flag) => parseMount(flag, source));
   const network = flags.oneOf('network', ['default', 'none', 'host']) ?? 'default';
   const security = flags.oneOf('security', ['sandbox', 'insecure']) ?? 'sandbox';
+  const [device] = flags.all('device');
+  if (device !== undefined) {
+    throw fail(
+      `RUN --device=${device.value ?? ''} is not supported: a command has no devices of the machine that builds`,
+      'do without it, or do the step with Docker and use the image it gives',
+      { ...device, text: device.value ?? '' },
+    );
+  }
   if (node.args.length === 0) throw fail('RUN requires a command');
   return { command: command(node), mounts, network, security };
 }

@@ -42,6 +42,7 @@ export function imageReferences(
   const variables = globalVariables(dockerfile, reader, buildArgs, {
     target: platform,
     build: options.buildPlatform ?? platform,
+    ...(options.target === undefined ? {} : { stage: options.target }),
   });
   const graph = new StageGraph(dockerfile, reader, variables, platform, options.imageConfig);
   const stages =

@@ -1,8 +1,11 @@
+import { nearest } from '@lkt/core';
 import { formatPlatform, type Platform } from '@lkt/oci';
 import type { Dockerfile, Place, Warning, Word } from './ast.ts';
 import { placeError } from './source-text.ts';
 import { WordError } from './word-parser.ts';
 import { expandWord, expandWords, type ExpandOptions } from './words.ts';
+
+const MAX_HINTS = 20;
 
 /** Expands words of one Dockerfile; what goes wrong becomes an error at the word, unset variables become warnings. */
 export class WordReader {
@@ -15,8 +18,9 @@ export class WordReader {
     this.#warnings = warnings;
   }
 
-  word(word: Word, variables: ReadonlyMap<string, string>): string {
-    return this.#run(word, word.text, variables, (options) => expandWord(word.text, options));
+  /** @param rule the check that an unset variable is one of */
+  word(word: Word, variables: ReadonlyMap<string, string>, rule = 'UndefinedVar'): string {
+    return this.#run(word, word.text, variables, (options) => expandWord(word.text, options), rule);
   }
 
   words(word: Word, variables: ReadonlyMap<string, string>): readonly string[] {
@@ -40,12 +44,13 @@ export class WordReader {
     written: string | undefined,
     variables: ReadonlyMap<string, string>,
     expand: (options: ExpandOptions) => T,
+    rule = 'UndefinedVar',
   ): T {
     try {
       return expand({
         escape: this.#dockerfile.directives.escape,
         variables,
-        onUnset: (name) => this.#warn(place, name),
+        onUnset: (name) => this.#warnUnset(place, name, { variables, rule }),
       });
     } catch (error) {
       if (!(error instanceof WordError)) throw error;
@@ -58,15 +63,28 @@ export class WordReader {
     }
   }
 
-  #warn(place: Place, name: string): void {
-    const key = `${place.offset} ${name}`;
+  /** Says once of a place what its author should know. */
+  warn({ position, offset }: Place, text: string, rule: string): void {
+    const key = `${offset} ${text}`;
     if (this.#warned.has(key)) return;
     this.#warned.add(key);
-    this.#warnings.push({
-      position: place.position,
-      text: `the variable ${name} is not set, so nothing takes its place`,
-      rule: 'UndefinedVar',
-    });
+    this.#warnings.push({ position, text, rule });
+  }
+
+  #warnUnset(
+    place: Place,
+    name: string,
+    { variables, rule }: { variables: ReadonlyMap<string, string>; rule: string },
+  ): void {
+    // Those are set by who builds, and by nobody else.
+    if (PROXY_ARGS.includes(name)) return;
+    // Looking for what was meant takes time, and whoever has so many has another problem.
+    const near =
+      name.length > 2 && this.#warned.size < MAX_HINTS
+        ? nearest(name, [...variables.keys()].slice(0, 500))
+        : undefined;
+    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    this.warn(place, `the variable ${name} is not set, so nothing takes its place${hint}`, rule);
   }
 }
 
@@ -88,7 +106,7 @@ export function globalVariables(
   dockerfile: Dockerfile,
   reader: WordReader,
   buildArgs: ReadonlyMap<string, string>,
-  platforms: { readonly target: Platform; readonly build: Platform },
+  platforms: { readonly target: Platform; readonly build: Platform; readonly stage?: string },
 ): ReadonlyMap<string, string> {
   const variables = new Map<string, string>();
   const add = (name: string, fallback: string | undefined): void => {
@@ -104,9 +122,13 @@ export function globalVariables(
     add(`${prefix}ARCH`, platform.architecture);
     add(`${prefix}VARIANT`, platform.variant ?? '');
   }
+  add('TARGETSTAGE', platforms.stage ?? 'default');
   for (const instruction of dockerfile.globalArgs) {
     for (const { name, value } of instruction.args) {
-      add(name, value === undefined ? undefined : reader.word(value, variables));
+      add(
+        name,
+        value === undefined ? undefined : reader.word(value, variables, 'UndefinedArgInFrom'),
+      );
     }
   }
   return variables;

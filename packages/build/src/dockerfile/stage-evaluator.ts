@@ -12,6 +12,7 @@ import type {
 import { type CopyContext, evaluateCopy, resolvePath } from './copy-step.ts';
 import { evaluateMount } from './mount-step.ts';
 import { exposedPorts } from './ports.ts';
+import { isSignal } from './signals.ts';
 import { runCommand } from './run-command.ts';
 import { PROXY_ARGS, type WordReader } from './scope.ts';
 import type { SourceText } from './source-text.ts';
@@ -309,7 +310,15 @@ export class StageEvaluator {
             'write a number from 1 to 65535, a range such as 8000-8010, and /udp where it is not TCP',
           );
         }
-        for (const port of exposed) ports.set(port, {});
+        if (exposed.isMapping) {
+          const said = `EXPOSE says the port of the image alone, here ${exposed.ports[0] ?? ''}; where it is published is said when it runs`;
+          this.#context.reader.warn(word, said, 'ExposeInvalidFormat');
+        }
+        if (!exposed.isLowerCase) {
+          const said = `the protocol in ${text} is written in lower case`;
+          this.#context.reader.warn(word, said, 'ExposeProtoCasing');
+        }
+        for (const port of exposed.ports) ports.set(port, {});
       }
     }
     this.#config.ExposedPorts = Object.fromEntries(ports);
@@ -317,8 +326,12 @@ export class StageEvaluator {
 
   #signal(word: Word): string {
     const signal = this.#text(word, 'STOPSIGNAL');
-    if (/^(?:\d{1,2}|(?:SIG)?[A-Z][A-Z0-9]*(?:[+-]\d{1,2})?)$/i.test(signal)) return signal;
-    throw this.#error(word, `"${signal}" is not a signal`, 'write a name such as SIGTERM');
+    if (isSignal(signal)) return signal;
+    throw this.#error(
+      word,
+      `"${signal}" is not a signal`,
+      'write a name such as SIGTERM, or a number from 1 to 64',
+    );
   }
 
   /** Empty lists are left out: `CMD []` is no command. */

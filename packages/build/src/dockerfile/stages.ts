@@ -132,7 +132,7 @@ export class StageGraph {
     variables: ReadonlyMap<string, string>,
   ): ResolvedStage {
     const { image } = stage.from;
-    const text = reader.word(image, variables);
+    const text = reader.word(image, variables, 'UndefinedArgInFrom');
     if (text === '') {
       throw placeError(
         this.#dockerfile.file,
@@ -168,7 +168,7 @@ export class StageGraph {
   ): string | undefined {
     const word = stage.from.platform;
     if (word === undefined) return undefined;
-    const text = reader.word(word, variables);
+    const text = reader.word(word, variables, 'UndefinedArgInFrom');
     try {
       return formatPlatform(parsePlatform(text));
     } catch (error) {

@@ -120,7 +120,7 @@ export interface WorkdirStep extends StepBase {
 export type Step = RunStep | CopyStep | WorkdirStep;
 
 /** A trigger as it is written: for people, and as an instruction. */
-export interface BaseTrigger {
+interface BaseTrigger {
   readonly title: string;
   /** On one line, and the here-documents it opens. */
   readonly text: string;
