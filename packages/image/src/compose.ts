@@ -1,4 +1,5 @@
 import { LktError, type SourceFile } from '@lkt/core';
+import { UnpackedLayers } from '@lkt/oci';
 import { fileChunks } from './cache.ts';
 import type { Compressor } from './initrd/compressor.ts';
 import { buildInitrd } from './initrd/initrd.ts';
@@ -11,7 +12,7 @@ export const FORMATS = ['kernel+initrd', 'tar'] as const;
 /** A form in which an image is written. */
 export type Format = (typeof FORMATS)[number];
 
-export interface ComposeOptions extends PlanOptions {
+export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'> {
   /** Merged from left to right. */
   readonly configs: readonly SourceFile[];
   readonly format: readonly Format[];
@@ -37,7 +38,8 @@ export interface ComposedImage {
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
   const { configs, format, outDir, name, compressor = 'zstd', signal } = options;
   await requireOutput(options);
-  const plan = await planImage(configs, options);
+  await using unpacked = new UnpackedLayers(options.store);
+  const plan = await planImage(configs, { ...options, unpacked });
   const outputs: Output[] = [];
   let minimumMemory: number | undefined;
   if (format.includes('kernel+initrd')) {

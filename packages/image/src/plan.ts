@@ -1,11 +1,12 @@
 import { type Digest, LktError, type Reporter, silentReporter, type SourceFile } from '@lkt/core';
-import { familiarReference, type Platform, type Store } from '@lkt/oci';
+import { familiarReference, type Platform, type Store, type UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
 import { mergeConfigs, parseConfig, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { ImageReference } from './config/reference.ts';
 import { MANIFEST_PATH, manifestOf } from './initrd/manifest.ts';
 import { type KnownSboms, sbomEntries, systemSbom } from './sbom.ts';
+import { someAtOnce } from './some-at-once.ts';
 import { CONFIG_SEGMENT, containerParts, memoryPart } from './tree/containers.ts';
 import { fileParts } from './tree/files.ts';
 import { initParts } from './tree/init.ts';
@@ -19,6 +20,8 @@ import { volumeParts } from './tree/volumes.ts';
 export interface PlanOptions {
   readonly store: Store;
   readonly platform: Platform;
+  /** The layers of the store; whoever gives them disposes of them when the contents of the plan were read. */
+  readonly unpacked: UnpackedLayers;
   /** The digest of the package that `@pkg:DIR` names; the image must be in the store. */
   readonly resolvePackage?: (reference: string) => Promise<Digest>;
   /** What `~/` in a source of `files` stands for. */
@@ -58,12 +61,24 @@ export async function planImage(files: readonly SourceFile[], options: PlanOptio
 /** As `planImage`, with another way to find digests. */
 export async function planConfig(
   config: SystemConfig,
-  { store, platform, homeDir, sbom: wanted, reporter = silentReporter, signal }: PlanOptions,
+  options: PlanOptions,
   resolve: (reference: ImageReference) => Promise<Digest>,
 ): Promise<Plan> {
+  const { store, unpacked, platform, homeDir, reporter = silentReporter, signal } = options;
+  const { sbom: wanted } = options;
   const cache = new ComposeCache(store, reporter);
-  const images = new SourceImages(store, cache, platform, resolve);
-  const kernel = await loadKernel(config.kernel, { store, cache, images });
+  const images = new SourceImages(store, cache, unpacked, platform, resolve);
+  const [kernel] = await someAtOnce(
+    [
+      async () => loadKernel(config.kernel, { cache, images }),
+      ...treesOf(config).map((reference) => async () => {
+        signal?.throwIfAborted();
+        await images.prepare(reference);
+        return undefined;
+      }),
+    ],
+    async (load) => load(),
+  );
   signal?.throwIfAborted();
   // The order of LinuxKit's tree, in which later things are put over earlier ones.
   const parts: Part[] = [
@@ -110,6 +125,20 @@ export async function planConfig(
 
 /** The manifest is made of all the rest, so it is no segment like the others. */
 export const MANIFEST_SEGMENT = 'manifest';
+
+/** The images of which the composed one has the files, but for the kernel. */
+function treesOf({
+  init,
+  volumes,
+  onboot,
+  onshutdown,
+  services,
+}: SystemConfig): readonly ImageReference[] {
+  const trees = volumes.flatMap(({ format, image }) =>
+    format === 'oci' || image === undefined ? [] : [image],
+  );
+  return [...init, ...trees, ...[...onboot, ...onshutdown, ...services].map(({ image }) => image)];
+}
 
 async function pinnedDigest(
   { reference, text, at }: ImageReference,

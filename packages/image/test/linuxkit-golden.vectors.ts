@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { LktError, silentReporter } from '@lkt/core';
-import { formatReference, openStore, readTar, type Store } from '@lkt/oci';
+import { formatReference, openStore, readTar, type Store, UnpackedLayers } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig, type SystemConfig } from '../src/config/config.ts';
 import { type ImageReference } from '../src/config/reference.ts';
@@ -190,10 +190,12 @@ async function treeOf(
   config: SystemConfig,
   golden: Golden,
 ): Promise<ReadonlyMap<string, GoldenEntry>> {
+  await using unpacked = new UnpackedLayers(store);
   const plan = await planConfig(
     config,
     {
       store,
+      unpacked,
       platform: { os: 'linux', architecture: 'amd64' },
       homeDir: dir,
       reporter: silentReporter,

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, digestOf } from '@lkt/core';
-import type { Store } from '@lkt/oci';
-import { describe, expect, it } from 'vitest';
+import { type Store, UnpackedLayers } from '@lkt/oci';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Plan, planImage, type PlanOptions } from '../src/plan.ts';
 import { collect, image, PLATFORM, tarBytes, tempDir, tempStore } from './support.ts';
 
@@ -12,7 +12,9 @@ async function plan(
   options: Partial<PlanOptions> & { readonly path?: string } = {},
 ): Promise<Plan> {
   const file = { path: options.path ?? 'system.yml', text };
-  return planImage([file], { store, platform: PLATFORM, ...options });
+  const unpacked = new UnpackedLayers(store);
+  onTestFinished(async () => unpacked[Symbol.asyncDispose]());
+  return planImage([file], { store, unpacked, platform: PLATFORM, ...options });
 }
 
 function shown({ root }: Plan): Record<string, string> {

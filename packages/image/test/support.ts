@@ -76,7 +76,7 @@ export async function tarBytes(contents: Readonly<Record<string, Content>>): Pro
 
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of source) parts.push(part);
+  for await (const part of source) parts.push(Uint8Array.from(part));
   return Buffer.concat(parts);
 }
 

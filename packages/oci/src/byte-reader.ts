@@ -21,18 +21,19 @@ export class ByteReader {
   /** Exactly `length` bytes, or undefined when the source ended before the first. @throws UnexpectedEnd */
   async read(length: number): Promise<Buffer | undefined> {
     if (this.#chunk.length - this.#position >= length) return this.#cut(length);
-    const parts: Buffer[] = [];
-    let missing = length;
-    while (missing > 0) {
-      const part = await this.take(missing);
+    // Copied at once: the source may use a chunk again when the next is asked for.
+    const whole = Buffer.allocUnsafe(length);
+    let done = 0;
+    while (done < length) {
+      const part = await this.take(length - done);
       if (part === undefined) {
-        if (missing === length) return undefined;
+        if (done === 0) return undefined;
         throw new UnexpectedEnd('unexpected end of data');
       }
-      parts.push(part);
-      missing -= part.length;
+      whole.set(part, done);
+      done += part.length;
     }
-    return Buffer.concat(parts, length);
+    return whole;
   }
 
   /** Between 1 and `limit` bytes, what is at hand; undefined at the end. */

@@ -20,6 +20,10 @@ const GZIP_LEVEL = 4;
 // RFC 1952, 2.3: deflate, no flags, no time, no extra flags, unknown system: nothing of the machine shows.
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 const CHUNK = 64 * 1024;
+/** Of what is unpacked: each piece is a task for another thread, which costs. */
+const UNPACKED_CHUNK = 256 * 1024;
+/** What libzstd is given at a time: its bytes depend on it. */
+const ZSTD_CHUNK = 128 * 1024;
 /** 128 MiB: what `zstd -d` takes without being asked. It bounds the memory of a decompressor. */
 const ZSTD_MAX_WINDOW_LOG = 27;
 
@@ -54,7 +58,11 @@ export function gunzip(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  return decompressed('gzip', through(source, createGunzip({ chunkSize: CHUNK })), options);
+  return decompressed(
+    'gzip',
+    through(source, createGunzip({ chunkSize: UNPACKED_CHUNK })),
+    options,
+  );
 }
 
 /**
@@ -62,8 +70,7 @@ export function gunzip(
  * reproduced may depend on them.
  */
 export function zstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  // What libzstd writes depends on how much it is given at a time.
-  return through(rechunk(source, 128 * 1024), createZstdCompress());
+  return through(rechunk(source, ZSTD_CHUNK), createZstdCompress({ chunkSize: ZSTD_CHUNK }));
 }
 
 /** @throws LktError ARCHIVE_INVALID for anything but whole frames, or more than `maxBytes` of output. */
@@ -77,7 +84,7 @@ export function unzstd(
 async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_MAX_WINDOW_LOG };
   for await (const frame of zstdFrames(source))
-    yield* through(frame, createZstdDecompress({ chunkSize: CHUNK, params }));
+    yield* through(frame, createZstdDecompress({ chunkSize: UNPACKED_CHUNK, params }));
 }
 
 export interface DecompressOptions {
@@ -197,6 +204,10 @@ async function* rechunk(
   let chunk = Buffer.allocUnsafeSlow(size);
   let used = 0;
   for await (const part of source) {
+    if (used === 0 && part.length === size) {
+      yield part;
+      continue;
+    }
     let rest = part;
     while (rest.length > 0) {
       const piece = rest.subarray(0, size - used);

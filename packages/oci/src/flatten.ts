@@ -1,9 +1,8 @@
 import { LktError } from '@lkt/core';
-import { decompressLayer } from './compression.ts';
 import type { Descriptor } from './descriptor.ts';
 import { baseName, type Entry, entryHead, fromRaw, parentPath, type RawPath } from './entry.ts';
 import { SOURCE_DATE_EPOCH } from './epoch.ts';
-import { layerError } from './layer-error.ts';
+import { type Archive, layerArchives } from './layer-archives.ts';
 import type { Store } from './store.ts';
 import { readTar } from './tar-reader.ts';
 import { byBytes, FileTree, type TreeNode } from './tree.ts';
@@ -34,24 +33,29 @@ export async function flatten(
   layers: readonly Descriptor[],
   limits: FlattenLimits = {},
 ): Promise<FileTree> {
+  return flattenArchives(layerArchives(store, layers), limits);
+}
+
+/** As `flatten`. */
+export async function flattenArchives(
+  archives: readonly Archive[],
+  limits: FlattenLimits = {},
+): Promise<FileTree> {
   const builder = new TreeBuilder(limits);
-  for (const [index, layer] of layers.entries()) {
+  const { maxLayerBytes: maxBytes } = limits;
+  for (const [layer, archive] of archives.entries()) {
     const entries: LayerEntry[] = [];
-    const { maxLayerBytes } = limits;
-    const options = maxLayerBytes === undefined ? {} : { maxBytes: maxLayerBytes };
     let ordinal = 0;
     try {
-      for await (const entry of readTar(
-        decompressLayer(layer, store.read(layer), options),
-        options,
-      )) {
+      await using opened = archive.open(maxBytes);
+      for await (const entry of readTar(opened.data, maxBytes === undefined ? {} : { maxBytes })) {
         builder.count(entry);
-        entries.push({ ...entryHead(entry), layer: index, ordinal });
+        entries.push({ ...entryHead(entry), layer, ordinal });
         ordinal += 1;
       }
       builder.apply(entries);
     } catch (error) {
-      throw await layerError(store, layer, error);
+      throw archive.explain === undefined ? error : await archive.explain(error);
     }
   }
   return builder.tree();

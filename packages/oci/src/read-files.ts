@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
-import { decompressLayer } from './compression.ts';
 import type { Descriptor } from './descriptor.ts';
 import { type EntryWithContent, fromRaw, type RawPath } from './entry.ts';
+import { type Archive, layerArchives } from './layer-archives.ts';
 import type { Store } from './store.ts';
 import { readTar } from './tar-reader.ts';
 import type { FileTree, TreeNode } from './tree.ts';
@@ -11,9 +11,18 @@ import type { FileTree, TreeNode } from './tree.ts';
  * layer is unpacked at most once, whatever is wanted. `want` is asked for files, not for hard links to them; what comes
  * has the path of the tree. A layer is checked as a whole after its last file was given.
  */
-export async function* readFiles(
+export function readFiles(
   store: Store,
   layers: readonly Descriptor[],
+  tree: FileTree,
+  want: (node: TreeNode) => boolean,
+): AsyncGenerator<EntryWithContent> {
+  return readArchives(layerArchives(store, layers), tree, want);
+}
+
+/** As `readFiles`. */
+export async function* readArchives(
+  archives: readonly Archive[],
   tree: FileTree,
   want: (node: TreeNode) => boolean,
 ): AsyncGenerator<EntryWithContent> {
@@ -24,9 +33,9 @@ export async function* readFiles(
     if (ofLayer === undefined) wanted.set(node.layer, new Map([[node.ordinal, node]]));
     else ofLayer.set(node.ordinal, node);
   }
-  for (const [index, layer] of layers.entries()) {
+  for (const [index, archive] of archives.entries()) {
     const nodes = wanted.get(index);
-    if (nodes !== undefined) yield* readLayer(store, layer, nodes);
+    if (nodes !== undefined) yield* readArchive(archive, nodes);
   }
 }
 
@@ -57,29 +66,20 @@ export async function readFile(
   return Buffer.concat(parts);
 }
 
-async function* readLayer(
-  store: Store,
-  layer: Descriptor,
+async function* readArchive(
+  archive: Archive,
   nodes: ReadonlyMap<number, TreeNode>,
 ): AsyncGenerator<EntryWithContent> {
-  const last = Math.max(...nodes.keys());
-  const blob = store.read(layer)[Symbol.asyncIterator]();
-  // What stops the unpacking after the last file must not stop the reading of the blob.
-  const source: AsyncIterable<Uint8Array> = {
-    [Symbol.asyncIterator]: () => ({ next: async () => blob.next() }),
-  };
-  try {
-    let ordinal = 0;
-    for await (const entry of readTar(decompressLayer(layer, source))) {
-      const node = nodes.get(ordinal);
-      if (node !== undefined)
-        yield { ...node, ...(entry.content === undefined ? {} : { content: entry.content }) };
-      if (ordinal === last) break;
-      ordinal += 1;
-    }
-    // The blob's own check is at its end.
-    while ((await blob.next()).done !== true);
-  } finally {
-    await blob.return?.();
+  let last = 0;
+  for (const ordinal of nodes.keys()) last = Math.max(last, ordinal);
+  await using opened = archive.open();
+  let ordinal = 0;
+  for await (const entry of readTar(opened.data)) {
+    const node = nodes.get(ordinal);
+    if (node !== undefined)
+      yield { ...node, ...(entry.content === undefined ? {} : { content: entry.content }) };
+    if (ordinal === last) break;
+    ordinal += 1;
   }
+  await opened.finish();
 }

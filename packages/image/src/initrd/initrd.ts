@@ -1,6 +1,7 @@
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
 import { type CachedFile, fileChunks } from '../cache.ts';
 import { MANIFEST_SEGMENT, type Plan } from '../plan.ts';
+import { someAtOnce } from '../some-at-once.ts';
 import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import type { RootEntry } from '../tree/merge.ts';
@@ -25,13 +26,10 @@ export async function buildInitrd(plan: Plan, compressor: Compressor): Promise<I
   warnOfCapabilities(plan);
   const files: CachedFile[] = [];
   if (plan.kernel?.ucode !== undefined) files.push(plan.kernel.ucode);
-  for (const segment of segmentsOf(plan.root)) {
-    if (segment.name !== MANIFEST_SEGMENT)
-      files.push(await buildSegment(plan, segment, compressor));
-  }
+  files.push(...(await buildSegments(plan, compressor)));
   const manifest: Uint8Array[] = [];
   for await (const chunk of compress(compressor, segmentArchive(manifestSegment(plan))))
-    manifest.push(chunk);
+    manifest.push(Uint8Array.from(chunk));
   const size = [...files, ...manifest.map(({ length }) => ({ size: length }))].reduce(
     (sum, item) => sum + item.size + padding(item.size).length,
     0,
@@ -62,6 +60,24 @@ function warnOfCapabilities({ root, reporter }: Plan): void {
       text: `/${fromRaw(path)} of ${label} loses its file capabilities: an initramfs cannot hold them`,
     });
   }
+}
+
+/** The largest begin first, so that none is left over at the end. */
+async function buildSegments(plan: Plan, compressor: Compressor): Promise<readonly CachedFile[]> {
+  const segments = segmentsOf(plan.root).filter(({ name }) => name !== MANIFEST_SEGMENT);
+  const bySize = segments.toSorted((a, b) => contentSize(b) - contentSize(a));
+  const built = await someAtOnce(
+    bySize,
+    async (segment) => [segment, await buildSegment(plan, segment, compressor)] as const,
+  );
+  const files = new Map(built);
+  return segments.flatMap((segment) => files.get(segment) ?? []);
+}
+
+function contentSize({ parts }: Segment): number {
+  return parts
+    .flatMap(({ others }) => others.map(({ size }) => size))
+    .reduce((sum, size) => sum + size, 0);
 }
 
 async function buildSegment(

@@ -1,13 +1,13 @@
 import { digestOf, LktError } from '@lkt/core';
 import { fromRaw } from '@lkt/oci';
 import type { Root, RootEntry } from '../tree/merge.ts';
-import type { Content, Part } from '../tree/part.ts';
+import type { Part } from '../tree/part.ts';
 import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from './cpio.ts';
 
 /** Bump when the bytes of an archive change for unchanged entries. */
 const SEGMENT_VERSION = 'segment 1';
-/** What is written at once: little enough to hold, enough to be worth a call. */
-const CHUNK = 64 * 1024;
+/** What is compressed at once. */
+const BLOCK = 128 * 1024;
 
 /**
  * A cpio archive of its own for what some parts give to the root: with all directories above its entries, none of them
@@ -63,14 +63,15 @@ export function segmentKey(segment: Segment): readonly string[] {
   return [SEGMENT_VERSION, digestOf(lines.join('\n'))];
 }
 
-/** The archive, streamed: directories, then links, devices and empty files, then files as their contents come. */
+/**
+ * The archive, streamed: directories, then links, devices and empty files, then files as their contents come. A piece is
+ * good until the next is asked for.
+ */
 export async function* segmentArchive(segment: Segment): AsyncGenerator<Uint8Array> {
-  const batch = new Batch();
+  const blocks = new Blocks();
   const inodes = new Inodes();
-  for (const directory of segment.directories) {
-    batch.add(cpioHeader(directory, inodes.next(2), 0));
-    if (batch.isFull) yield batch.take();
-  }
+  for (const directory of segment.directories)
+    for (const block of blocks.add(cpioHeader(directory, inodes.next(2), 0))) yield block;
   for (const { part, others } of segment.parts) {
     const files = new Map<string, RootEntry[]>();
     for (const entry of others) {
@@ -81,20 +82,20 @@ export async function* segmentArchive(segment: Segment): AsyncGenerator<Uint8Arr
         continue;
       }
       const body = Buffer.from(entry.link ?? '', 'latin1');
-      batch.add(cpioHeader(entry, inodes.next(1), body.length), body, padding(body.length));
-      if (batch.isFull) yield batch.take();
+      const header = cpioHeader(entry, inodes.next(1), body.length);
+      for (const block of blocks.add(header, body, padding(body.length))) yield block;
     }
-    yield* archiveFiles(part, files, inodes, batch);
+    yield* archiveFiles(part, files, inodes, blocks);
   }
-  batch.add(cpioTrailer());
-  yield batch.take();
+  for (const block of blocks.add(cpioTrailer())) yield block;
+  yield blocks.end();
 }
 
 async function* archiveFiles(
   part: Part,
   files: ReadonlyMap<string, readonly RootEntry[]>,
   inodes: Inodes,
-  batch: Batch,
+  blocks: Blocks,
 ): AsyncGenerator<Uint8Array> {
   if (files.size === 0) return;
   const missing = new Set(files.keys());
@@ -104,32 +105,29 @@ async function* archiveFiles(
     if (names === undefined || last === undefined || !missing.delete(content.name)) continue;
     const inode = inodes.next(names.length);
     // The content stands with the last of the names, as cpio writes it.
-    for (const entry of names.slice(0, -1)) batch.add(cpioHeader(entry, inode, 0));
-    batch.add(cpioHeader(last, inode, last.size));
-    yield* archiveContent(content, last, part, batch);
-    batch.add(padding(last.size));
+    for (const entry of names.slice(0, -1))
+      for (const block of blocks.add(cpioHeader(entry, inode, 0))) yield block;
+    for (const block of blocks.add(cpioHeader(last, inode, last.size))) yield block;
+    let size = 0;
+    for await (const chunk of content.data) {
+      size += chunk.length;
+      if (size > last.size) break;
+      for (const block of blocks.add(chunk)) yield block;
+    }
+    if (size !== last.size) throw wrongSize(last, part, size);
+    for (const block of blocks.add(padding(last.size))) yield block;
   }
   const [lost] = missing;
   if (lost !== undefined)
     throw new LktError('IMAGE_INVALID', `${part.label} has no content for /${fromRaw(lost)}`);
 }
 
-async function* archiveContent(
-  content: Content,
-  entry: RootEntry,
-  part: Part,
-  batch: Batch,
-): AsyncGenerator<Uint8Array> {
-  let size = 0;
-  for await (const chunk of content.data) {
-    size += chunk.length;
-    batch.add(chunk);
-    if (batch.isFull) yield batch.take();
-  }
-  if (size === entry.size) return;
-  throw new LktError(
+function wrongSize(entry: RootEntry, part: Part, size: number): LktError {
+  const what =
+    size > entry.size ? 'more bytes of content than' : `${size} bytes of content instead of`;
+  return new LktError(
     'IMAGE_INVALID',
-    `/${fromRaw(entry.path)} of ${part.label} has ${size} bytes of content instead of ${entry.size}`,
+    `/${fromRaw(entry.path)} of ${part.label} has ${what} ${entry.size}`,
   );
 }
 
@@ -168,26 +166,31 @@ class Inodes {
   }
 }
 
-/** Collects small pieces into larger ones. */
-class Batch {
-  #parts: Uint8Array[] = [];
-  #size = 0;
+/** Gathers pieces in blocks of one size, which compressing takes as they are. */
+class Blocks {
+  /** In turn: the one that was given last is still in use when the next begins. */
+  readonly #blocks = [Buffer.allocUnsafeSlow(BLOCK), Buffer.allocUnsafeSlow(BLOCK)] as const;
+  #current: 0 | 1 = 0;
+  #used = 0;
 
-  add(...parts: readonly Uint8Array[]): void {
-    for (const part of parts) {
-      this.#parts.push(part);
-      this.#size += part.length;
+  /** Copies the pieces. @returns the blocks that are full */
+  *add(...pieces: readonly Uint8Array[]): Generator<Uint8Array> {
+    for (const piece of pieces) {
+      for (let done = 0; done < piece.length;) {
+        const part = piece.subarray(done, done + BLOCK - this.#used);
+        this.#blocks[this.#current].set(part, this.#used);
+        this.#used += part.length;
+        done += part.length;
+        if (this.#used === BLOCK) yield this.end();
+      }
     }
   }
 
-  get isFull(): boolean {
-    return this.#size >= CHUNK;
-  }
-
-  take(): Uint8Array {
-    const all = Buffer.concat(this.#parts, this.#size);
-    this.#parts = [];
-    this.#size = 0;
-    return all;
+  /** What is there of the last. */
+  end(): Uint8Array {
+    const block = this.#blocks[this.#current].subarray(0, this.#used);
+    this.#current = this.#current === 0 ? 1 : 0;
+    this.#used = 0;
+    return block;
   }
 }

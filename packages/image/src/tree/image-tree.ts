@@ -1,12 +1,11 @@
-import { canonicalJson, type Digest, LktError } from '@lkt/core';
+import { canonicalJson, LktError } from '@lkt/core';
 import {
-  type Descriptor,
+  type Archive,
   type EntryType,
   FileTree,
-  flatten,
+  flattenArchives,
   type RawPath,
-  readFiles,
-  type Store,
+  readArchives,
   type TreeNode,
 } from '@lkt/oci';
 import { type ComposeCache, fileChunks } from '../cache.ts';
@@ -19,19 +18,12 @@ const LISTING_VERSION = 'tree 1';
 export class ImageTree implements Contents {
   readonly key: string;
   readonly nodes: readonly TreeNode[];
-  readonly #store: Store;
-  readonly #layers: readonly Descriptor[];
+  readonly #layers: readonly Archive[];
   #tree: FileTree | undefined;
 
-  constructor(
-    store: Store,
-    key: string,
-    layers: readonly Descriptor[],
-    nodes: readonly TreeNode[],
-  ) {
+  constructor(key: string, layers: readonly Archive[], nodes: readonly TreeNode[]) {
     this.key = key;
     this.nodes = nodes;
-    this.#store = store;
     this.#layers = layers;
   }
 
@@ -42,7 +34,7 @@ export class ImageTree implements Contents {
 
   /** By path in the image, in the order of the layers, each of which is unpacked once. */
   async *read(wanted: ReadonlySet<string>): AsyncGenerator<Content> {
-    const files = readFiles(this.#store, this.#layers, this.tree, (node) => wanted.has(node.path));
+    const files = readArchives(this.#layers, this.tree, (node) => wanted.has(node.path));
     for await (const { path, content } of files) yield { name: path, data: content ?? nothing() };
   }
 }
@@ -50,29 +42,25 @@ export class ImageTree implements Contents {
 /**
  * The tree of these layers. Flattening unpacks every layer, so what it found is kept.
  * @param name names the image in errors
+ * @param key says all that the layers depend on
  */
 export async function loadTree(
-  store: Store,
   cache: ComposeCache,
   name: string,
-  digest: Digest,
-  layers: readonly Descriptor[],
+  key: string,
+  layers: readonly Archive[],
 ): Promise<ImageTree> {
-  const listing = await cache.file([LISTING_VERSION, digest], async function* () {
-    yield Buffer.from(serialize((await flattened(store, name, layers)).walk()));
+  const listing = await cache.file([LISTING_VERSION, key], async function* () {
+    yield Buffer.from(serialize((await flattened(name, layers)).walk()));
   });
   const parts: Uint8Array[] = [];
   for await (const chunk of fileChunks(listing.path)) parts.push(chunk);
-  return new ImageTree(store, digest, layers, deserialize(Buffer.concat(parts).toString()));
+  return new ImageTree(key, layers, deserialize(Buffer.concat(parts).toString()));
 }
 
-async function flattened(
-  store: Store,
-  name: string,
-  layers: readonly Descriptor[],
-): Promise<FileTree> {
+async function flattened(name: string, layers: readonly Archive[]): Promise<FileTree> {
   try {
-    return await flatten(store, layers);
+    return await flattenArchives(layers);
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
     throw new LktError(error.code, `${name}: ${error.message}`, {

@@ -1,19 +1,10 @@
 import { LktError } from '@lkt/core';
-import {
-  type BlobInfo,
-  type Descriptor,
-  fromRaw,
-  MediaType,
-  readFiles,
-  type Store,
-  toRaw,
-  type TreeNode,
-} from '@lkt/oci';
-import { type CachedFile, type ComposeCache, fileChunks } from '../cache.ts';
+import { type Archive, fromRaw, readArchives, toRaw, type TreeNode } from '@lkt/oci';
+import type { CachedFile, ComposeCache } from '../cache.ts';
 import type { KernelSettings } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
-import { type ImageTree, loadTree } from './image-tree.ts';
-import type { Content, Contents, Origin, Part } from './part.ts';
+import { loadTree } from './image-tree.ts';
+import type { Origin, Part } from './part.ts';
 import { inodesOf, place } from './place.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
 
@@ -32,7 +23,6 @@ export interface BootFile extends CachedFile {
 }
 
 interface KernelContext {
-  readonly store: Store;
   readonly cache: ComposeCache;
   readonly images: SourceImages;
 }
@@ -78,20 +68,13 @@ class KernelFiles {
     return { ...file, mode };
   }
 
-  /** The tar archive becomes a blob of the store and is read as a layer: names first, contents on demand. */
+  /** The tar archive is read as a layer where it is: names first, contents on demand. */
   async unpack(name: string, origin: Origin): Promise<Part> {
-    const { store, cache } = this.#context;
     const { digest } = this.#source.image.descriptor;
     await this.#node(name);
     const label = `${name} of ${this.#source.label}`;
-    const extract = async (): Promise<BlobInfo> => store.write(this.#read(name));
-    const note = await cache.file(['blob 1', digest, name], async function* () {
-      yield Buffer.from(JSON.stringify(await extract()));
-    });
-    const blob = await readNote(note);
-    const layer: Descriptor = { mediaType: MediaType.layerTar, ...blob };
-    if (!(await store.has(layer.digest))) await extract();
-    const tree = await loadTree(store, cache, label, layer.digest, [layer]);
+    const key = `${name} of ${digest}`;
+    const tree = await loadTree(this.#context.cache, label, key, [this.#archive(name)]);
     const entries = [...inodesOf(tree.nodes)]
       .filter(({ path }) => path !== '')
       .map(({ path, inode }) => place(path, inode, ''));
@@ -101,7 +84,24 @@ class KernelFiles {
       isRoot: true,
       segment: 'kernel',
       entries,
-      contents: new Extracted(tree, store, layer, extract),
+      contents: tree,
+    };
+  }
+
+  #archive(name: string): Archive {
+    return {
+      open: () => {
+        const data = this.#read(name);
+        return {
+          data: { [Symbol.asyncIterator]: () => ({ next: async () => data.next() }) },
+          finish: async () => {
+            while ((await data.next()).done !== true);
+          },
+          [Symbol.asyncDispose]: async () => {
+            await data.return(undefined);
+          },
+        };
+      },
     };
   }
 
@@ -123,38 +123,9 @@ class KernelFiles {
   async *#read(name: string): AsyncGenerator<Uint8Array> {
     const node = await this.#node(name);
     const { tree } = await this.#source.tree();
-    const { layers } = this.#source.image.manifest;
-    const files = readFiles(this.#context.store, layers, tree, ({ path }) => path === node.path);
+    const files = readArchives(this.#source.archives(), tree, ({ path }) => path === node.path);
     for await (const { content } of files) yield* content ?? [];
   }
-}
-
-/** Contents of a blob that may have been collected as garbage since it was listed. */
-class Extracted implements Contents {
-  readonly key: string;
-  readonly #tree: ImageTree;
-  readonly #store: Store;
-  readonly #layer: Descriptor;
-  readonly #extract: () => Promise<BlobInfo>;
-
-  constructor(tree: ImageTree, store: Store, layer: Descriptor, extract: () => Promise<BlobInfo>) {
-    this.key = tree.key;
-    this.#tree = tree;
-    this.#store = store;
-    this.#layer = layer;
-    this.#extract = extract;
-  }
-
-  async *read(wanted: ReadonlySet<string>): AsyncGenerator<Content> {
-    if (!(await this.#store.has(this.#layer.digest))) await this.#extract();
-    yield* this.#tree.read(wanted);
-  }
-}
-
-async function readNote(note: CachedFile): Promise<BlobInfo> {
-  const parts: Uint8Array[] = [];
-  for await (const chunk of fileChunks(note.path)) parts.push(chunk);
-  return JSON.parse(Buffer.concat(parts).toString()) as BlobInfo;
 }
 
 function isNone(name: string): boolean {

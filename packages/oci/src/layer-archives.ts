@@ -1,0 +1,164 @@
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestHex } from '@lkt/core';
+import { decompressLayer } from './compression.ts';
+import type { Descriptor } from './descriptor.ts';
+import { storeError } from './fs-error.ts';
+import { layerError } from './layer-error.ts';
+import type { Store } from './store.ts';
+
+/** A tar archive that can be read as often as need be. */
+export interface Archive {
+  /** It from its start. `maxBytes`: most bytes that it may unpack to; default 64 GiB. */
+  open(maxBytes?: number): OpenArchive;
+  /** What to say of an error that came up while it was read. */
+  readonly explain?: (error: unknown) => Promise<unknown>;
+}
+
+export interface OpenArchive extends AsyncDisposable {
+  readonly data: AsyncIterable<Uint8Array>;
+  /** For whoever stops before the end of the data: the checks that take place there. */
+  finish(): Promise<void>;
+}
+
+/** Layers of a store as archives, each unpacked whenever it is read. */
+export function layerArchives(store: Store, layers: readonly Descriptor[]): readonly Archive[] {
+  return layers.map((layer) => ({
+    open: (maxBytes) => openLayer(store, layer, maxBytes),
+    explain: async (error) => layerError(store, layer, error),
+  }));
+}
+
+/** An archive that unpacks to more is unpacked again rather than kept. */
+const MAX_KEPT = 16 * 2 ** 30;
+const CHUNK = 256 * 1024;
+
+/**
+ * Layers as archives of which each is unpacked once: what the first reading gives stays in a file without a name, until
+ * disposal, for the next. A piece of what is read is good until the next is asked for.
+ */
+export class UnpackedLayers implements AsyncDisposable {
+  readonly #store: Store;
+  readonly #kept = new Map<Digest, KeptArchive>();
+  readonly #reading = new Map<Digest, Promise<void>>();
+  #dir: Promise<AsyncDisposable & { path: string }> | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  archives(layers: readonly Descriptor[]): readonly Archive[] {
+    return layerArchives(this.#store, layers).map((archive, index) => {
+      const { digest, mediaType } = layers[index] ?? { digest: undefined, mediaType: '' };
+      // What is not compressed is there as it is.
+      if (digest === undefined || mediaType.endsWith('tar')) return archive;
+      return { ...archive, open: (maxBytes) => this.#open(digest, archive, maxBytes) };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { file } of this.#kept.values()) await file.close();
+    this.#kept.clear();
+    await (await this.#dir)?.[Symbol.asyncDispose]();
+  }
+
+  #open(digest: Digest, archive: Archive, maxBytes: number | undefined): OpenArchive {
+    let opened: OpenArchive | undefined;
+    return {
+      data: this.#read(digest, () => (opened = archive.open(maxBytes))),
+      finish: async () => opened?.finish(),
+      [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
+    };
+  }
+
+  async *#read(digest: Digest, unpack: () => OpenArchive): AsyncGenerator<Uint8Array> {
+    // Two images can have a layer in common and be read at once.
+    await this.#reading.get(digest);
+    const kept = this.#kept.get(digest);
+    if (kept !== undefined) {
+      yield* readKept(kept);
+    } else if (this.#reading.has(digest)) {
+      yield* unpack().data;
+    } else {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#reading.set(digest, promise);
+      try {
+        yield* this.#keeping(digest, unpack().data);
+      } finally {
+        this.#reading.delete(digest);
+        resolve();
+      }
+    }
+  }
+
+  async *#keeping(digest: Digest, data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const file = await this.#newFile(digest);
+    let size = 0;
+    let isWhole = false;
+    try {
+      for await (const chunk of data) {
+        if (size <= MAX_KEPT) await writeAt(file, chunk, size);
+        size += chunk.length;
+        yield chunk;
+      }
+      isWhole = size <= MAX_KEPT;
+    } finally {
+      if (isWhole) this.#kept.set(digest, { file, size });
+      else await file.close();
+    }
+  }
+
+  async #newFile(digest: Digest): Promise<FileHandle> {
+    try {
+      this.#dir ??= this.#store.tempDir();
+      const path = join((await this.#dir).path, digestHex(digest));
+      const file = await open(path, 'wx+', 0o600);
+      await unlink(path);
+      return file;
+    } catch (error) {
+      throw storeError('cannot unpack a layer in the store', error);
+    }
+  }
+}
+
+interface KeptArchive {
+  readonly file: FileHandle;
+  readonly size: number;
+}
+
+async function* readKept({ file, size }: KeptArchive): AsyncGenerator<Uint8Array> {
+  const chunk = Buffer.allocUnsafeSlow(CHUNK);
+  for (let at = 0; at < size;) {
+    const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK, size - at), at);
+    if (bytesRead === 0) throw new Error('a file that nobody else can reach became shorter');
+    at += bytesRead;
+    yield chunk.subarray(0, bytesRead);
+  }
+}
+
+async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  try {
+    for (let done = 0; done < chunk.length;)
+      done += (await file.write(chunk, done, chunk.length - done, position + done)).bytesWritten;
+  } catch (error) {
+    throw storeError('cannot unpack a layer in the store', error);
+  }
+}
+
+function openLayer(store: Store, layer: Descriptor, maxBytes: number | undefined): OpenArchive {
+  const blob = store.read(layer)[Symbol.asyncIterator]();
+  // What stops the unpacking must not stop the reading of the blob, whose own check is at its end.
+  const source: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({ next: async () => blob.next() }),
+  };
+  const options = maxBytes === undefined ? {} : { maxBytes };
+  return {
+    data: decompressLayer(layer, source, options),
+    finish: async () => {
+      while ((await blob.next()).done !== true);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await blob.return?.();
+    },
+  };
+}
