@@ -5,3 +5,25 @@ export { nearest } from './nearest.ts';
 export { type ProgressEvent, type Reporter, silentReporter } from './progress.ts';
 export { type Position, positionAt, type SourceFile, sourceError } from './source.ts';
 export { parseYaml, YamlValue } from './yaml.ts';
+export { type JsonSchema, type SchemaOptions, SchemaWriter } from './yaml-schema.ts';
+export {
+  anything,
+  boolean,
+  choice,
+  either,
+  type Field,
+  type Fields,
+  integer,
+  list,
+  mapping,
+  oneOf,
+  optional,
+  orElse,
+  record,
+  required,
+  scalar,
+  text,
+  unlessEmpty,
+  type Values,
+  YamlType,
+} from './yaml-type.ts';

@@ -26,6 +26,14 @@ function shown({ root }: Plan): Record<string, string> {
   );
 }
 
+async function textOf({ root }: Plan, path: string): Promise<string> {
+  const entry = root.entries.get(path);
+  const part = root.parts[entry?.part ?? -1];
+  for await (const { data } of part?.contents.read(new Set([entry?.content ?? ''])) ?? [])
+    return (await collect(data)).toString();
+  throw new Error(`no ${path}`);
+}
+
 describe('references', () => {
   it('need a digest', async () => {
     const store = await tempStore();
@@ -83,11 +91,78 @@ describe('references', () => {
   });
 });
 
+describe('what the guest does not know is refused', () => {
+  it.each([
+    [
+      'services: [{name: a, image: IMAGE, restart: always}]',
+      '1:121: services[0].restart: no image',
+    ],
+    ['services: [{name: a, image: IMAGE, seccomp: {defaultAction: SCMP_ACT_LOG}}]', 'no image of'],
+    ['services: [{name: a, image: IMAGE, apparmor: docker-default}]', 'no image of init can do it'],
+    [
+      'onboot: [{name: a, image: IMAGE, onfailure: reboot}]',
+      'onboot[0].onfailure: no image of init',
+    ],
+  ])('%s', async (text, message) => {
+    const store = await tempStore();
+    const digest = await image(store, [{ x: 'x' }]);
+    const failure = plan(store, text.replace('IMAGE', `"lkt/a:1@${digest}"`));
+    await expect(failure).rejects.toThrow(message);
+    await expect(failure).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  });
+
+  it('also what the label of an image has, unless it means nothing in its section', async () => {
+    const store = await tempStore();
+    const Labels = { 'org.mobyproject.config': '{"restart":"always"}' };
+    const digest = await image(store, [{ x: 'x' }], { Labels });
+    const config = (section: string): string =>
+      `${section}: [{name: a, image: "lkt/a:1@${digest}"}]`;
+    await expect(plan(store, config('services'))).rejects.toThrow(
+      `system.yml:1:19: services[0].name: the label of lkt/a:1@${digest} has "restart", and no`,
+    );
+    await plan(store, config('onboot'));
+  });
+
+  it('and written where init finds it when an image of init says that it knows', async () => {
+    const store = await tempStore();
+    const Labels = { 'lkt.guest.features': 'restart after ready seccomp' };
+    const init = await image(store, [{ init: 'x' }], { Labels });
+    const digest = await image(store, [{ x: 'x' }]);
+    const system = await plan(
+      store,
+      `init: [lkt/init:1@${init}]
+services:
+  - name: a
+    image: lkt/a:1@${digest}
+    seccomp: {defaultAction: SCMP_ACT_ERRNO, syscalls: [{names: [read], action: SCMP_ACT_ALLOW}]}
+  - {name: b, image: "lkt/a:1@${digest}", after: [a], restart: on-failure, ready: {log: up}}
+`,
+    );
+    const json = async (path: string): Promise<unknown> => {
+      const text = await textOf(system, path);
+      return JSON.parse(text);
+    };
+    expect(await json('containers/services/a/config.json')).toMatchObject({
+      linux: {
+        seccomp: {
+          defaultAction: 'SCMP_ACT_ERRNO',
+          syscalls: [{ names: ['read'], action: 'SCMP_ACT_ALLOW' }],
+        },
+      },
+    });
+    expect(await json('containers/services/b/runtime.json')).toMatchObject({
+      restart: 'on-failure',
+      after: ['a'],
+      ready: { log: 'up', timeout: 60 },
+    });
+  });
+});
+
 describe('what is not there yet is refused', () => {
   it.each([
     ['trust: {org: [lkt]}', '1:8: trust: signatures are not checked yet'],
     ['volumes: [{name: v, format: oci}]', '1:18: volumes[0].name: a volume with "format: oci"'],
-    ['files: [{path: a, metadata: json}]', '1:29: files[0].metadata: files with metadata'],
+    ['files: [{path: a, metadata: json}]', '1:9: files[0]: files with metadata'],
   ])('%s', async (text, message) => {
     const failure = plan(await tempStore(), text);
     await expect(failure).rejects.toThrow(`system.yml:${message}`);

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../src/config/config.ts';
-import { SETTING_KEYS } from '../src/config/settings.ts';
 
 const text = await readFile(new URL('../../../docs/image-yml.md', import.meta.url), 'utf8');
 
@@ -15,17 +14,14 @@ function keysOf(section: string): readonly string[] {
 }
 
 describe('docs/image-yml.md', () => {
-  it('describes every field of a container', () => {
-    expect(keysOf('containers').toSorted()).toEqual([...SETTING_KEYS].toSorted());
-  });
-
   it.each([
+    ['containers', 'services: [{name: a, image: b, qqqqqqqqqqqqqqqq: 1}]', 'name', 'image'],
     ['kernel', 'kernel: {qqqqqqqqqqqqqqqq: 1}'],
     ['volumes', 'volumes: [{qqqqqqqqqqqqqqqq: 1}]'],
     ['files', 'files: [{qqqqqqqqqqqqqqqq: 1}]'],
-  ])('describes every field of %s', (section, wrong) => {
+  ])('describes every field of %s', (section, wrong, ...elsewhere) => {
     const fix = /use one of: (.*)/.exec(fixOf(wrong))?.[1]?.split(', ');
-    expect(keysOf(section).toSorted()).toEqual(fix?.toSorted());
+    expect([...keysOf(section), ...elsewhere].toSorted()).toEqual(fix?.toSorted());
   });
 
   it('has examples that are right', () => {

@@ -1,3 +1,11 @@
+export { expandCapabilities } from './container/capabilities.ts';
+export { type Device, MODE } from './container/devices.ts';
+export { type Mount } from './container/mounts.ts';
+export { type Resources } from './container/resources.ts';
+export { NAMESPACES, type RuntimeSettings } from './container/runtime.ts';
+export { type Seccomp } from './container/seccomp.ts';
+export { type After, type OnFailure, type Ready, type Restart } from './container/supervision.ts';
+export { type Id, ID, parseLabel, type Settings, withSettings } from './container/settings.ts';
 export { packageCacheAreas } from './cache-areas.ts';
 export type { GivenArg } from './build-args.ts';
 export type { Attestations } from './attest.ts';
@@ -14,6 +22,7 @@ export type { FindMirror } from './debian-package.ts';
 export { type Environment } from './git.ts';
 export {
   CONFIG_LABEL,
+  IMAGE_CONFIG,
   imageConfigLabel,
   type ImageRuntimeConfig,
   parseImageRuntimeConfig,

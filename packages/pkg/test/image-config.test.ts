@@ -23,8 +23,8 @@ it.each([
     '{"devices":[{"path":"all","type":"b","major":0,"minor":0},{"path":"/dev/x","type":"c","major":1,"minor":11,"mode":"0666"}]}',
   ],
   [
-    'mounts: [{options: [a], type: tmpfs, destination: /x}, {}]',
-    '{"mounts":[{"destination":"/x","type":"tmpfs","options":["a"]},{"destination":""}]}',
+    'mounts: [{options: [a], type: tmpfs, destination: /x}]\nruntime: {mounts: [{}]}',
+    '{"mounts":[{"destination":"/x","type":"tmpfs","options":["a"]}],"runtime":{"mounts":[{"destination":""}],"bindNS":{}}}',
   ],
   ['sysctl: {net.b: 1, net.a: "0"}', '{"sysctl":{"net.a":"0","net.b":"1"}}'],
   ['runtime: {mkdir: [/a]}', '{"runtime":{"mkdir":["/a"],"bindNS":{}}}'],
@@ -42,6 +42,18 @@ it.each([
   ],
   ['env: ["A=<b>&c\u2028"]', '{"env":["A=\\u003cb\\u003e\\u0026c\\u2028"]}'],
   ['hostname: h\nuserns: new\ncwd: /w', '{"cwd":"/w","userns":"new","hostname":"h"}'],
+  [
+    'restart: always\nafter: [a]\nready: {log: up}\nseccomp: {syscalls: [{action: SCMP_ACT_ALLOW, names: [read]}], defaultAction: SCMP_ACT_ERRNO}\nresources: {unified: {memory.high: 5, cpu.weight: "9"}}',
+    '{"resources":{"unified":{"cpu.weight":"9","memory.high":"5"}},"seccomp":{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW"}]},"restart":"always","after":["a"],"ready":{"log":"up","timeout":60}}',
+  ],
 ])('%s', (text, expected) => {
   expect(label(text)).toBe(expected);
+});
+
+it('refuses what the image could not run with', () => {
+  const refuse = (text: string): void => {
+    parseImageRuntimeConfig(parseYaml({ path: 'x', text }));
+  };
+  expect(() => refuse('capabilities: [CAP_SYS_ADMN]')).toThrow('x:1:16: capabilities[0]: unknown');
+  expect(() => refuse('binds: [a]')).toThrow('x:1:9: binds[0]: "a" has no ":"');
 });

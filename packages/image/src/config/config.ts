@@ -1,9 +1,23 @@
-import { parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
-import { boolean, oneOf, optional, present, required, string, strings } from './fields.ts';
-import { type FileEntry, parseFiles } from './files.ts';
-import { type ImageReference, parseImageReference } from './reference.ts';
-import { parseSettings, SETTING_KEYS, type Settings } from './settings.ts';
-import { parseTrust, type TrustSettings } from '../trust/parse-trust.ts';
+import {
+  boolean,
+  choice,
+  list,
+  optional,
+  orElse,
+  parseYaml,
+  record,
+  required,
+  type SourceFile,
+  text,
+  unlessEmpty,
+  type YamlType,
+  type YamlValue,
+} from '@lkt/core';
+import { type Settings, withSettings } from '@lkt/pkg';
+import { type Section, SUPERVISION } from '../runtime/supervision.ts';
+import { type FileEntry, FILES } from './files.ts';
+import { IMAGE, type ImageReference } from './reference.ts';
+import { TRUST, type TrustSettings } from '../trust/parse-trust.ts';
 
 /** An image config: one YAML file, or several merged. `docs/image-yml.md` describes every field. */
 export interface SystemConfig {
@@ -32,7 +46,9 @@ export interface Container {
   readonly name: string;
   readonly image: ImageReference;
   readonly settings: Settings;
+  /** Where the name stands. */
   readonly at: YamlValue;
+  readonly item: YamlValue;
 }
 
 export interface Volume {
@@ -44,30 +60,95 @@ export interface Volume {
   readonly at: YamlValue;
 }
 
-/** @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column */
-export function parseConfig(file: SourceFile): SystemConfig {
-  const fields = parseYaml(file).fields([
-    'kernel',
-    'init',
-    'onboot',
-    'onshutdown',
-    'services',
-    'volumes',
-    'files',
-    'trust',
-  ]);
-  return checkNames({
-    kernel: optional(fields.kernel, parseKernel) ?? {},
-    init: optional(fields.init, (list) => list.list().map(parseImageReference)) ?? [],
-    onboot: optional(fields.onboot, parseContainers) ?? [],
-    onshutdown: optional(fields.onshutdown, parseContainers) ?? [],
-    services: optional(fields.services, parseContainers) ?? [],
-    volumes: optional(fields.volumes, (list) => list.list().map(parseVolume)) ?? [],
-    files: optional(fields.files, parseFiles) ?? [],
-    trust: optional(fields.trust, (value) => [parseTrust(value)]) ?? [],
-  });
+const KERNEL: YamlType<KernelSettings> = record({
+  image: optional(
+    text().into((name, value) => (name === '' ? undefined : IMAGE.read(value))),
+    'the image with the kernel',
+  ),
+  cmdline: unlessEmpty(text(), 'its command line'),
+  binary: unlessEmpty(text(), 'the file in the image; kernel'),
+  tar: optional(text(), 'the archive in the image that is unpacked into the root; kernel.tar'),
+  ucode: optional(text(), 'the microcode in the image; none'),
+});
+
+/** containerd's rule for ids (containerd, pkg/identifiers), which also makes a safe directory name. */
+const CONTAINER_NAME = text({
+  matches: /^(?=.{1,76}$)[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/,
+  problem: (name) => `"${name}" is not a name for a container`,
+  fix: 'use up to 76 letters and digits, with single ".", "_" or "-" between them',
+});
+
+const CONTAINER: YamlType<Container> = withSettings({
+  name: required(
+    CONTAINER_NAME.into((name, at) => ({ name, at })),
+    'its name',
+  ),
+  image: required(IMAGE, 'what it is made from'),
+})
+  .into(({ own: { name, image }, settings }, item) => ({ ...name, image, settings, item }))
+  .named('container');
+
+/** The containers of a section, which have no field that means nothing there. */
+function containers(section: Section): YamlType<readonly Container[]> {
+  return list(
+    CONTAINER.into((container, item) => {
+      for (const [key, sections] of Object.entries(SUPERVISION)) {
+        if (sections.includes(section)) continue;
+        const field = item.entries().get(key);
+        if (field !== undefined && !field.isNull())
+          throw field.error(`it means nothing in ${section}`, {
+            fix: `it is for ${sections.join(' and ')}`,
+          });
+      }
+      return container;
+    }),
+  );
 }
 
+const VOLUME: YamlType<Volume> = record({
+  name: required(
+    text({
+      matches: /^[a-z0-9_-]+$/,
+      problem: (name) => `"${name}" is not a name for a volume`,
+      fix: 'use a-z, 0-9, "_" and "-"',
+    }).into((name, at) => ({ name, at })),
+    'its name',
+  ),
+  image: optional(IMAGE, 'what is in it at the start'),
+  readonly: orElse(boolean, false, 'whether it stays as it is'),
+  format: orElse(
+    choice('filesystem', 'oci'),
+    'filesystem',
+    'the files of the image, or the image itself as an OCI layout',
+  ),
+  platforms: orElse(list(text()), [], 'of format oci: the platforms of the image that it has'),
+}).into(({ name, ...volume }) => ({ ...name, ...volume }));
+
+const CONFIG: YamlType<SystemConfig> = record({
+  kernel: orElse(KERNEL, {}, 'the kernel, its command line and modules'),
+  init: orElse(list(IMAGE), [], 'images that make up the root file system'),
+  onboot: orElse(
+    containers('onboot'),
+    [],
+    'containers that run one after the other before services',
+  ),
+  onshutdown: orElse(
+    containers('onshutdown'),
+    [],
+    'containers that run one after the other when it is shut off',
+  ),
+  services: orElse(containers('services'), [], 'containers that run side by side from then on'),
+  volumes: orElse(list(VOLUME), [], 'file systems that containers share'),
+  files: orElse(FILES, [], 'single files, directories and links'),
+  trust: optional(TRUST, 'whose signatures images need'),
+}).into(({ trust, ...config }) =>
+  checkNames({ ...config, trust: trust === undefined ? [] : [trust] }),
+);
+
+/** @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column */
+export function parseConfig(file: SourceFile): SystemConfig {
+  return CONFIG.read(parseYaml(file));
+}
 /** Later files override fields of the kernel and append to the lists of earlier ones; no trust policy goes. */
 export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
   return checkNames({
@@ -100,66 +181,6 @@ export function imageReferencesOf(config: SystemConfig): readonly ImageReference
 export function containerIds(config: SystemConfig): ReadonlyMap<string, number> {
   const names = [...config.onboot, ...config.onshutdown, ...config.services];
   return new Map(names.map(({ name }, index) => [name, 100 + index]));
-}
-
-function parseKernel(value: YamlValue): KernelSettings {
-  const fields = value.fields(['image', 'cmdline', 'binary', 'tar', 'ucode']);
-  return present({
-    image:
-      fields.image?.isString() === true && fields.image.string() === ''
-        ? undefined
-        : optional(fields.image, parseImageReference),
-    cmdline: filled(optional(fields.cmdline, string)),
-    binary: filled(optional(fields.binary, string)),
-    tar: optional(fields.tar, string),
-    ucode: optional(fields.ucode, string),
-  });
-}
-
-function filled(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
-}
-
-/** containerd's rule for ids (containerd, pkg/identifiers), which also makes a safe directory name. */
-const CONTAINER_NAME = /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/;
-
-function parseContainers(value: YamlValue): readonly Container[] {
-  return value.list().map(parseContainer);
-}
-
-function parseContainer(item: YamlValue): Container {
-  const fields = item.fields(['name', 'image', ...SETTING_KEYS]);
-  const at = required(item, fields.name, 'name');
-  const name = at.string();
-  if (!CONTAINER_NAME.test(name) || name.length > 76) {
-    throw at.error(`"${name}" is not a name for a container`, {
-      fix: 'use up to 76 letters and digits, with single ".", "_" or "-" between them',
-    });
-  }
-  return {
-    name,
-    image: parseImageReference(required(item, fields.image, 'image')),
-    settings: parseSettings(fields),
-    at,
-  };
-}
-
-function parseVolume(item: YamlValue): Volume {
-  const fields = item.fields(['name', 'image', 'readonly', 'format', 'platforms']);
-  const at = required(item, fields.name, 'name');
-  if (!/^[a-z0-9_-]+$/.test(at.string())) {
-    throw at.error(`"${at.string()}" is not a name for a volume`, {
-      fix: 'use a-z, 0-9, "_" and "-"',
-    });
-  }
-  return {
-    name: at.string(),
-    ...present({ image: optional(fields.image, parseImageReference) }),
-    readonly: optional(fields.readonly, boolean) ?? false,
-    format: optional(fields.format, oneOf('filesystem', 'oci')) ?? 'filesystem',
-    platforms: optional(fields.platforms, strings) ?? [],
-    at,
-  };
 }
 
 /** Services run at the same time and volumes are shared, so their names are unique; onboot entries are numbered. */

@@ -1,8 +1,17 @@
-import type { YamlValue } from '@lkt/core';
+import {
+  boolean,
+  choice,
+  list,
+  optional,
+  record,
+  required,
+  text,
+  unlessEmpty,
+  type YamlType,
+  type YamlValue,
+} from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
-import { parseMode } from './devices.ts';
-import { boolean, oneOf, optional, present, required, string } from './fields.ts';
-import { type Id, parseId } from './settings.ts';
+import { ID, type Id, MODE } from '@lkt/pkg';
 
 /** One entry of `files`. */
 export interface FileEntry {
@@ -18,68 +27,63 @@ export interface FileEntry {
 type FileContent =
   | { readonly kind: 'contents'; readonly text: string }
   | { readonly kind: 'source'; readonly source: string; readonly at: YamlValue }
-  | { readonly kind: 'metadata'; readonly format: 'json' | 'yaml'; readonly at: YamlValue }
+  | { readonly kind: 'metadata'; readonly format: 'json' | 'yaml' }
   | { readonly kind: 'symlink'; readonly target: string }
   | { readonly kind: 'directory' };
 
-export function parseFiles(value: YamlValue): readonly FileEntry[] {
-  return value.list().map(parseFile);
-}
-
-function parseFile(item: YamlValue): FileEntry {
-  const fields = item.fields([
-    'path',
-    'directory',
-    'symlink',
-    'contents',
-    'source',
-    'metadata',
-    'optional',
-    'mode',
-    'uid',
-    'gid',
-  ]);
-  return {
-    path: parsePath(required(item, fields.path, 'path')),
-    content: parseContent(item, fields),
-    optional: optional(fields.optional, boolean) ?? false,
-    ...present({ mode: optional(fields.mode, parseMode) }),
-    uid: optional(fields.uid, parseId) ?? 0,
-    gid: optional(fields.gid, parseId) ?? 0,
-    at: item,
-  };
-}
-
 /** A path in the image, with or without a slash in front. */
-function parsePath(value: YamlValue): RawPath {
-  const text = value.string();
-  const parts = text.replace(/^\/+/, '').replace(/\/+$/, '').split('/');
+const PATH: YamlType<RawPath> = text().into((path, value) => {
+  const parts = path.replace(/^\/+/, '').replace(/\/+$/, '').split('/');
   if (parts.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0'))) {
-    throw value.error(`"${text}" is not a path in the image`, {
+    throw value.error(`"${path}" is not a path in the image`, {
       fix: 'write it from the root on, without ".", ".." and empty parts',
     });
   }
   return toRaw(parts.join('/'));
+});
+
+const FILE: YamlType<FileEntry> = record({
+  path: required(PATH, 'in the image, with or without / in front'),
+  directory: unlessEmpty(boolean, 'a directory'),
+  symlink: unlessEmpty(text(), 'where a symbolic link leads'),
+  contents: optional(text(), 'the text of the file'),
+  source: unlessEmpty(
+    text().into((source, at) => (source === '' ? '' : { source, at })),
+    'a file or directory of the host, or a pattern; relative to the config, ~/ is the home directory',
+  ),
+  metadata: unlessEmpty(choice('json', 'yaml', ''), 'the config itself, merged'),
+  optional: unlessEmpty(boolean, 'leave it out when the source is not there'),
+  mode: optional(MODE, 'in octal, in quotes'),
+  uid: optional(ID, 'a number, or the name of a container'),
+  gid: optional(ID, 'a number, or the name of a container'),
+}).into(({ path, optional: isOptional, mode, uid, gid, ...contents }, at) => ({
+  path,
+  content: oneContent(contents, at),
+  optional: isOptional ?? false,
+  ...(mode === undefined ? {} : { mode }),
+  uid: uid ?? 0,
+  gid: gid ?? 0,
+  at,
+}));
+
+interface Contents {
+  readonly directory?: boolean;
+  readonly symlink?: string;
+  readonly contents?: string;
+  readonly source?: '' | { readonly source: string; readonly at: YamlValue };
+  readonly metadata?: 'json' | 'yaml' | '';
 }
 
-function parseContent(
+function oneContent(
+  { directory, symlink, contents, source, metadata }: Contents,
   item: YamlValue,
-  fields: Partial<Record<'directory' | 'symlink' | 'contents' | 'source' | 'metadata', YamlValue>>,
 ): FileContent {
   const given: FileContent[] = [];
-  const directory = optional(fields.directory, boolean) ?? false;
-  if (directory) given.push({ kind: 'directory' });
-  const target = optional(fields.symlink, string) ?? '';
-  if (target !== '') given.push({ kind: 'symlink', target });
-  const text = optional(fields.contents, string);
-  if (text !== undefined) given.push({ kind: 'contents', text });
-  if (fields.source !== undefined && !fields.source.isNull() && fields.source.string() !== '') {
-    given.push({ kind: 'source', source: fields.source.string(), at: fields.source });
-  }
-  if (fields.metadata !== undefined && !fields.metadata.isNull()) {
-    const format = oneOf('json', 'yaml', '')(fields.metadata);
-    if (format !== '') given.push({ kind: 'metadata', format, at: fields.metadata });
-  }
+  if (directory === true) given.push({ kind: 'directory' });
+  if (symlink !== undefined) given.push({ kind: 'symlink', target: symlink });
+  if (contents !== undefined) given.push({ kind: 'contents', text: contents });
+  if (source !== undefined && source !== '') given.push({ kind: 'source', ...source });
+  if (metadata !== undefined && metadata !== '') given.push({ kind: 'metadata', format: metadata });
   const [content, second] = given;
   if (content !== undefined && second === undefined) return content;
   throw item.error(
@@ -89,3 +93,5 @@ function parseContent(
     { fix: 'give one of: contents, source, metadata, symlink, directory: true' },
   );
 }
+
+export const FILES: YamlType<readonly FileEntry[]> = list(FILE);

@@ -1,4 +1,4 @@
-import { LktError, type YamlValue } from '@lkt/core';
+import { LktError, text as anyText, type YamlType, type YamlValue } from '@lkt/core';
 import { formatReference, parseReference, type Reference } from '@lkt/oci';
 import { errorAt } from './fields.ts';
 
@@ -16,8 +16,9 @@ export interface ImageReference {
 
 const PACKAGE = '@pkg:';
 
-export function parseImageReference(value: YamlValue): ImageReference {
-  const text = value.string();
+export const IMAGE: YamlType<ImageReference> = anyText().into(parseImageReference);
+
+function parseImageReference(text: string, value: YamlValue): ImageReference {
   if (text.startsWith(PACKAGE)) {
     const packageDir = text.slice(PACKAGE.length);
     if (packageDir === '') throw value.error('"@pkg:" names no directory');

@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
-import { parseLabel, type Settings } from '../config/settings.ts';
+import { parseLabel, type Settings } from '@lkt/pkg';
 
 /** The label in which an image says how it wants to run, in the form of `Settings`. */
 const CONFIG_LABEL = 'org.mobyproject.config';

@@ -1,6 +1,6 @@
 import type { Volume } from '../config/config.ts';
-import type { Mount } from '../config/mounts.ts';
-import type { Settings } from '../config/settings.ts';
+import type { Mount } from '@lkt/pkg';
+import type { Settings } from '@lkt/pkg';
 import type { GoValue } from '../go-json.ts';
 
 export type Volumes = ReadonlyMap<string, Volume>;

@@ -1,4 +1,4 @@
-import type { Settings } from '../config/settings.ts';
+import type { Settings } from '@lkt/pkg';
 import type { ImageDefaults } from './image-defaults.ts';
 
 /**

@@ -1,7 +1,11 @@
-import { expandCapabilities } from '../config/capabilities.ts';
-import type { Device } from '../config/devices.ts';
-import type { Resources } from '../config/resources.ts';
-import type { Id, Settings } from '../config/settings.ts';
+import {
+  type Device,
+  expandCapabilities,
+  type Id,
+  type Resources,
+  type Seccomp,
+  type Settings,
+} from '@lkt/pkg';
 import { type GoValue, goJson, goMap } from '../go-json.ts';
 import { containerMounts, type Volumes } from './mounts.ts';
 
@@ -48,6 +52,7 @@ function processOf(settings: Settings, { ids }: SpecContext): GoValue {
     capabilities: capabilitiesOf(settings),
     rlimits: filled(rlimits),
     noNewPrivileges: settings.noNewPrivileges === true ? true : undefined,
+    apparmorProfile: filledText(settings.apparmor),
     oomScoreAdj: settings.oomScoreAdj,
   };
 }
@@ -93,6 +98,7 @@ function linuxOf(settings: Settings): GoValue {
         fileMode: mode,
       })),
     ),
+    seccomp: seccompOf(settings.seccomp),
     rootfsPropagation: filledText(settings.rootfsPropagation),
     maskedPaths: filled(settings.maskedPaths ?? []),
     readonlyPaths: filled(settings.readonlyPaths ?? []),
@@ -118,6 +124,16 @@ function resourcesOf(resources: Resources, devices: readonly Device[]): GoValue 
   ];
   const { devices: _devices, ...limits } = resources;
   return { devices: filled(rules), ...limits };
+}
+
+/** Written as it is read: in the order of runtime-spec, without what is empty. */
+function seccompOf(seccomp: Seccomp | undefined): GoValue | undefined {
+  if (seccomp === undefined) return undefined;
+  const syscalls = seccomp.syscalls?.map((rule) => ({
+    ...rule,
+    args: rule.args?.map((argument) => ({ ...argument })),
+  }));
+  return { ...seccomp, syscalls };
 }
 
 /** Network, IPC and UTS are the host's unless said otherwise; PID and mount are new ones. */

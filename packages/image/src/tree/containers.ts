@@ -1,10 +1,13 @@
 import type { Digest } from '@lkt/core';
 import { parentPath, type RawPath, toRaw } from '@lkt/oci';
+import type { After } from '@lkt/pkg';
 import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
+import { guestFeatures, requireFeatures } from '../runtime/guest-features.ts';
 import { imageDefaults } from '../runtime/image-defaults.ts';
 import { type RootfsMount, runtimeJson } from '../runtime/runtime-json.ts';
 import { mergeSettings } from '../runtime/settings.ts';
 import { containerSpec } from '../runtime/spec.ts';
+import { checkOrder, type Section, supervisionOf } from '../runtime/supervision.ts';
 import { MemoryEntries } from './memory.ts';
 import type { Origin, Part } from './part.ts';
 import { defaultEntries, placeImage } from './place.ts';
@@ -22,16 +25,27 @@ export async function containerParts(
   config: SystemConfig,
   images: SourceImages,
 ): Promise<readonly Part[]> {
-  const bundler = new Bundler(config, images);
+  const bundler = new Bundler(config, images, await initFeatures(config, images));
   const parts: Part[] = [];
   for (const section of ['onboot', 'onshutdown', 'services'] as const) {
     for (const [index, container] of config[section].entries()) {
       const number = section === 'services' ? '' : `${String(index).padStart(3, '0')}-`;
       const dir = toRaw(`containers/${section}/${number}${container.name}`);
-      parts.push(...(await bundler.bundle(container, dir, `${section}[${index}]`)));
+      parts.push(...(await bundler.bundle(container, section, dir, `${section}[${index}]`)));
     }
   }
+  checkOrder(bundler.after);
   return parts;
+}
+
+async function initFeatures(
+  { kernel, init }: SystemConfig,
+  images: SourceImages,
+): Promise<ReadonlySet<string>> {
+  const labels: (Readonly<Record<string, string>> | undefined)[] = [];
+  for (const reference of [...(kernel.image === undefined ? [] : [kernel.image]), ...init])
+    labels.push((await images.find(reference)).image.config.config?.Labels ?? undefined);
+  return guestFeatures(labels);
 }
 
 class Bundler {
@@ -40,17 +54,29 @@ class Bundler {
   readonly #volumes: ReadonlyMap<string, Volume>;
   /** Where the root file system of an image is. */
   readonly #placed = new Map<Digest, RawPath>();
+  readonly #features: ReadonlySet<string>;
+  /** The services that each service starts after. */
+  readonly after = new Map<string, readonly After[]>();
 
-  constructor(config: SystemConfig, images: SourceImages) {
+  constructor(config: SystemConfig, images: SourceImages, features: ReadonlySet<string>) {
     this.#images = images;
+    this.#features = features;
     this.#ids = containerIds(config);
     this.#volumes = new Map(config.volumes.map((volume) => [volume.name, volume]));
   }
 
-  async bundle(container: Container, dir: RawPath, location: string): Promise<readonly Part[]> {
+  async bundle(
+    container: Container,
+    section: Section,
+    dir: RawPath,
+    location: string,
+  ): Promise<readonly Part[]> {
     const source = await this.#images.find(container.image);
     const { config } = source.image.config;
     const settings = mergeSettings(container.settings, imageDefaults(source.label, config ?? {}));
+    const supervision = supervisionOf(settings, section);
+    requireFeatures(container, settings, supervision, this.#features);
+    if (section === 'services') this.after.set(container.name, supervision.after ?? []);
     const isReadonly = settings.readonly ?? false;
     const origin = { source: source.full, location };
     const { digest } = source.image.descriptor;
@@ -71,6 +97,7 @@ class Bundler {
         runtimeJson(
           settings.runtime ?? {},
           isReadonly ? readonlyMounts(dir, rootfs) : overlayMounts(dir, rootfs),
+          supervision,
         ),
       )
       .directory(`${dir}/rootfs`);

@@ -87,7 +87,7 @@ async function contentOf(
   const { content } = file;
   if (content.kind === 'source') return hostFile(file, content.source, content.at, homeDir);
   if (content.kind === 'metadata')
-    throw errorAt('UNSUPPORTED', content.at, 'files with metadata are not supported yet');
+    throw errorAt('UNSUPPORTED', file.at, 'files with metadata are not supported yet');
   if (content.kind !== 'contents') return new FileData('', 0, () => once(Buffer.alloc(0)));
   const data = Buffer.from(content.text);
   return new FileData(digestOf(data), data.length, () => once(data));

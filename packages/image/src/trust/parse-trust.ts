@@ -1,7 +1,17 @@
-import { LktError, type YamlValue } from '@lkt/core';
+import {
+  boolean,
+  integer,
+  list,
+  LktError,
+  optional,
+  record,
+  required,
+  text,
+  type YamlType,
+  type YamlValue,
+} from '@lkt/core';
 import { familiarReference, parseReference } from '@lkt/oci';
 import { type ImagePattern, parseImagePattern } from '@lkt/sign';
-import { boolean, integerIn, optional, required } from '../config/fields.ts';
 
 /** `trust` of an image config, or a `trust.yml`, as it is written: files that it names have not been read. */
 export interface TrustSettings {
@@ -32,108 +42,130 @@ interface IdentitySettings {
   readonly at: YamlValue;
 }
 
-const KEYS = ['required', 'signers', 'unsigned', 'trustedRoot', 'image', 'org'] as const;
-const SIGNERS = ['threshold', 'keys', 'identities'] as const;
 const MAX_THRESHOLD = 1000;
 
-/** @throws LktError CONFIG_INVALID with line and column */
-export function parseTrust(value: YamlValue): TrustSettings {
-  const fields = value.fields(KEYS);
-  const all = optional(fields.required, boolean) === true ? [parseImagePattern('**')] : [];
-  const images = optional(fields.image, (list) => filled(list).map(linuxkitImage)) ?? [];
-  const organisations = optional(fields.org, (list) => filled(list).map(linuxkitOrg)) ?? [];
-  const { trustedRoot } = fields;
-  return {
-    required: [...all, ...images, ...organisations],
-    unsigned: optional(fields.unsigned, patterns) ?? [],
-    rules: optional(fields.signers, (list) => filled(list).map(parseRule)) ?? [],
-    ...(trustedRoot === undefined ? {} : { trustedRoot }),
-    at: value,
-  };
+/** A list with something in it: an empty one says nothing, which is hardly what is meant. */
+function filled<T>(item: YamlType<T>): YamlType<readonly T[]> {
+  return list(item, { isFilled: true });
 }
 
-function parseRule(item: YamlValue): RuleSettings {
-  const fields = item.fields(['images', ...SIGNERS, 'rebuilders']);
-  const images = patterns(required(item, fields.images, 'images'));
-  const hasSigners = [fields.keys, fields.identities].some((some) => some !== undefined);
-  if (!hasSigners && fields.rebuilders === undefined)
-    throw item.error('nobody is named who signs', { fix: 'add keys, identities or rebuilders' });
-  if (!hasSigners && fields.threshold !== undefined)
-    throw fields.threshold.error('there are no keys and no identities to count');
-  return {
-    images,
-    ...(hasSigners ? { signers: parseSigners(item, fields) } : {}),
-    ...(fields.rebuilders === undefined
-      ? {}
-      : { rebuilders: parseSigners(fields.rebuilders, fields.rebuilders.fields(SIGNERS)) }),
-    at: item,
-  };
-}
+const PATTERNS = filled(
+  text().into((pattern, item) => located(item, () => parseImagePattern(pattern))),
+);
 
-function parseSigners(
-  at: YamlValue,
-  fields: Partial<Record<(typeof SIGNERS)[number], YamlValue>>,
-): SignerSettings {
-  const keys = optional(fields.keys, filled) ?? [];
-  for (const key of keys) checkKey(key);
-  const identities = optional(fields.identities, (list) => filled(list).map(parseIdentity)) ?? [];
-  if (keys.length + identities.length === 0) throw at.error('there are no keys and no identities');
-  const threshold = optional(fields.threshold, integerIn(1, MAX_THRESHOLD)) ?? 1;
-  return { threshold, keys, identities, at: fields.threshold ?? at };
-}
-
-function checkKey(value: YamlValue): void {
-  const text = value.string();
-  if (text === '') throw value.error('the name of a key is empty');
-  if (text.startsWith('env://'))
+const KEY: YamlType<YamlValue> = text().into((key, value) => {
+  if (key === '') throw value.error('the name of a key is empty');
+  if (key.startsWith('env://'))
     throw value.error('a policy does not take keys from the environment', {
       fix: 'name a file, or write the key itself in PEM form',
     });
-}
-
-function parseIdentity(item: YamlValue): IdentitySettings {
-  const fields = item.fields(['issuer', 'subject']);
-  const issuer = exact(required(item, fields.issuer, 'issuer'));
-  const subject = exact(required(item, fields.subject, 'subject'));
-  return { issuer, subject, at: item };
-}
+  return value;
+});
 
 /** Who is trusted is said in full: a pattern that was meant to be one could fit more than was thought of. */
-function exact(value: YamlValue): string {
-  const text = value.string();
-  if (text === '' || text.trim() !== text)
+const EXACT = text().into((name, value) => {
+  if (name === '' || name.trim() !== name)
     throw value.error('it is empty, or has blanks around it');
-  if (text.includes('*'))
+  if (name.includes('*'))
     throw value.error('identities are compared as they are, and * stands for nothing', {
       fix: 'write out each identity',
     });
-  return text;
+  return name;
+});
+
+const IDENTITY: YamlType<IdentitySettings> = record({
+  issuer: required(EXACT, 'who says who they are: the issuer of their OpenID token'),
+  subject: required(EXACT, 'who they are to it'),
+}).into((identity, at) => ({ ...identity, at }));
+
+const SIGNER_FIELDS = {
+  threshold: optional(
+    integer(1, MAX_THRESHOLD).into((count, at) => ({ count, at })),
+    'how many of them have to sign; 1',
+  ),
+  keys: optional(filled(KEY), 'public keys: files, or the keys themselves in PEM form'),
+  identities: optional(filled(IDENTITY), 'people and workflows, by Sigstore'),
+};
+
+const SIGNERS: YamlType<SignerSettings> = record(SIGNER_FIELDS).into(signersOf);
+
+const RULE: YamlType<RuleSettings> = record({
+  images: required(PATTERNS, 'what the rule is about: lkt/*, registry.example/**'),
+  ...SIGNER_FIELDS,
+  rebuilders: optional(SIGNERS, 'who have to have built it too, with the same result'),
+}).into(({ images, rebuilders, ...signers }, at) => {
+  const hasSigners = ['keys', 'identities'].some((key) => at.entries().has(key));
+  if (!hasSigners && rebuilders === undefined)
+    throw at.error('nobody is named who signs', { fix: 'add keys, identities or rebuilders' });
+  if (!hasSigners && signers.threshold !== undefined)
+    throw signers.threshold.at.error('there are no keys and no identities to count');
+  return {
+    images,
+    ...(hasSigners ? { signers: signersOf(signers, at) } : {}),
+    ...(rebuilders === undefined ? {} : { rebuilders }),
+    at,
+  };
+});
+
+/** `trust` of an image config, and what a `trust.yml` is as a whole. */
+export const TRUST: YamlType<TrustSettings> = record({
+  required: optional(boolean, 'whether all images have to be signed'),
+  signers: optional(filled(RULE), 'who has to have signed what'),
+  unsigned: optional(PATTERNS, 'images that need no signature'),
+  trustedRoot: optional(
+    text().into((_name, value) => value),
+    'the trusted_root.json of a Sigstore instance; relative to the config',
+  ),
+  image: optional(filled(text().into(linuxkitImage)), "LinuxKit's: images that have to be signed"),
+  org: optional(
+    filled(text().into(linuxkitOrg)),
+    "LinuxKit's: organisations whose images have to be",
+  ),
+}).into((trust, at) => ({
+  required: [
+    ...(trust.required === true ? [parseImagePattern('**')] : []),
+    ...(trust.image ?? []),
+    ...(trust.org ?? []),
+  ],
+  unsigned: trust.unsigned ?? [],
+  rules: trust.signers ?? [],
+  ...(trust.trustedRoot === undefined ? {} : { trustedRoot: trust.trustedRoot }),
+  at,
+}));
+
+/** @throws LktError CONFIG_INVALID with line and column */
+export function parseTrust(value: YamlValue): TrustSettings {
+  return TRUST.read(value);
 }
 
-function patterns(list: YamlValue): readonly ImagePattern[] {
-  return filled(list).map((item) => located(item, () => parseImagePattern(item.string())));
-}
-
-/** A list with something in it: an empty one says nothing, which is hardly what is meant. */
-function filled(list: YamlValue): readonly YamlValue[] {
-  const items = list.list();
-  if (items.length === 0) throw list.error('the list is empty');
-  return items;
+function signersOf(
+  {
+    threshold,
+    keys = [],
+    identities = [],
+  }: {
+    readonly threshold?: { readonly count: number; readonly at: YamlValue };
+    readonly keys?: readonly YamlValue[];
+    readonly identities?: readonly IdentitySettings[];
+  },
+  at: YamlValue,
+): SignerSettings {
+  if (keys.length + identities.length === 0) throw at.error('there are no keys and no identities');
+  return { threshold: threshold?.count ?? 1, keys, identities, at: threshold?.at ?? at };
 }
 
 /** LinuxKit's `trust.image`: an image by name; its tag, if there is one, makes no difference. */
-function linuxkitImage(item: YamlValue): ImagePattern {
+function linuxkitImage(name: string, item: YamlValue): ImagePattern {
   return located(item, () => {
-    const { domain, path } = parseReference(item.string());
+    const { domain, path } = parseReference(name);
     return parseImagePattern(familiarReference({ domain, path }));
   });
 }
 
 /** LinuxKit's `trust.org`: all images of an organisation. */
-function linuxkitOrg(item: YamlValue): ImagePattern {
-  const text = item.string();
-  if (text.includes('*')) throw item.error('* stands for nothing in the name of an organisation');
-  return located(item, () => parseImagePattern(`${text}/**`));
+function linuxkitOrg(name: string, item: YamlValue): ImagePattern {
+  if (name.includes('*')) throw item.error('* stands for nothing in the name of an organisation');
+  return located(item, () => parseImagePattern(`${name}/**`));
 }
 
 function located<T>(item: YamlValue, read: () => T): T {

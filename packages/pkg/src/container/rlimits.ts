@@ -1,4 +1,4 @@
-import { nearest, type YamlValue } from '@lkt/core';
+import { list, nearest, text, type YamlType, type YamlValue } from '@lkt/core';
 
 /** setrlimit(2); -1 as an unsigned 64-bit number stands for no limit. */
 export interface Rlimit {
@@ -29,15 +29,13 @@ const NAMES = [
 const UNLIMITED = 2n ** 64n - 1n;
 
 /** A list of `name,soft,hard`, such as `nofile,1024,unlimited`. */
-export function parseRlimits(value: YamlValue): readonly Rlimit[] {
-  return value.list().map((item) => {
-    const [name = '', soft, hard, ...rest] = item
-      .string()
-      .split(',')
-      .map((part) => part.trim());
-    if (soft === undefined || hard === undefined || rest.length > 0) {
-      throw item.error(`"${item.string()}" is not a limit`, { fix: 'write it as name,soft,hard' });
-    }
+export const RLIMITS: YamlType<readonly Rlimit[]> = list(
+  text({
+    matches: /^[^,]*,[^,]*,[^,]*$/,
+    problem: (limit) => `"${limit}" is not a limit`,
+    fix: 'write it as name,soft,hard',
+  }).into((limit, item) => {
+    const [name = '', soft = '', hard = ''] = limit.split(',').map((part) => part.trim());
     const bare = name.toUpperCase().replace(/^RLIMIT_/, '');
     if (!NAMES.some((known) => known === bare)) {
       const near = nearest(bare, NAMES);
@@ -47,14 +45,14 @@ export function parseRlimits(value: YamlValue): readonly Rlimit[] {
       );
     }
     return { type: `RLIMIT_${bare}`, soft: amount(item, soft), hard: amount(item, hard) };
-  });
-}
+  }),
+);
 
-function amount(item: YamlValue, text: string): bigint {
-  if (text.toLowerCase() === 'unlimited') return UNLIMITED;
-  if (/^\d{1,20}$/.test(text)) {
-    const number = BigInt(text);
+function amount(item: YamlValue, limit: string): bigint {
+  if (limit.toLowerCase() === 'unlimited') return UNLIMITED;
+  if (/^\d{1,20}$/.test(limit)) {
+    const number = BigInt(limit);
     if (number <= UNLIMITED) return number;
   }
-  throw item.error(`"${text}" is neither a number nor "unlimited"`);
+  throw item.error(`"${limit}" is neither a number nor "unlimited"`);
 }

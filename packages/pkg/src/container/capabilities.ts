@@ -1,4 +1,4 @@
-import { nearest, type YamlValue } from '@lkt/core';
+import { either, list, nearest, oneOf, text, type YamlType } from '@lkt/core';
 
 /** The capabilities of Linux in the order of their numbers (linux/capability.h), 0 to 40. */
 const CAPABILITIES: readonly string[] = [
@@ -45,28 +45,31 @@ const CAPABILITIES: readonly string[] = [
   'CHECKPOINT_RESTORE',
 ].map((name) => `CAP_${name}`);
 
+const WORD = /^(?:[Aa][Ll][Ll]|[Nn][Oo][Nn][Ee])$/;
+
 /** Names of capabilities, or one item `all` or `none`, which stay as they are until lists are merged. */
-export function parseCapabilities(value: YamlValue): readonly string[] {
-  const items = value.list();
-  return items.map((item) => {
-    const name = item.string();
-    if (CAPABILITIES.includes(name)) return name;
-    if (items.length === 1 && isWord(name)) return name.toLowerCase();
-    if (isWord(name)) throw item.error(`"${name}" must be the only item of the list`);
-    const near = nearest(name, CAPABILITIES) ?? nearest(`CAP_${name}`, CAPABILITIES);
-    throw item.error(
-      `unknown capability: ${name}`,
-      near === undefined ? {} : { fix: `did you mean "${near}"?` },
-    );
-  });
-}
+export const CAPABILITY_NAMES: YamlType<readonly string[]> = list(
+  either(
+    text({ matches: WORD, problem: (name) => `"${name}" is neither "all" nor "none"` }),
+    (value) => value.isString() && WORD.test(value.string()),
+    oneOf(CAPABILITIES, (name) => {
+      const near = nearest(name, CAPABILITIES) ?? nearest(`CAP_${name}`, CAPABILITIES);
+      return {
+        problem: `unknown capability: ${name}`,
+        ...(near === undefined ? {} : { fix: `did you mean "${near}"?` }),
+      };
+    }),
+  ),
+).into((names, value) => {
+  const index = names.findIndex((name) => WORD.test(name));
+  if (index === -1) return names;
+  const [name = ''] = names.slice(index);
+  if (names.length === 1) return [name.toLowerCase()];
+  throw (value.list()[index] ?? value).error(`"${name}" must be the only item of the list`);
+});
 
 /** The capabilities of a merged list in its order, each once. */
 export function expandCapabilities(names: readonly string[]): readonly string[] {
   if (names.includes('all')) return CAPABILITIES;
   return [...new Set(names.filter((name) => name !== 'none'))];
-}
-
-function isWord(name: string): boolean {
-  return /^(?:all|none)$/i.test(name);
 }

@@ -1,0 +1,42 @@
+import type { Settings } from '@lkt/pkg';
+import type { Container } from '../config/config.ts';
+import { errorAt } from '../config/fields.ts';
+import type { Supervision } from './supervision.ts';
+
+/** The label in which images of `init` say what they can do beyond LinuxKit's: names with blanks between. */
+const FEATURES_LABEL = 'lkt.guest.features';
+
+/** What the fields of a container may need of the guest: docs/guest.md. */
+const FEATURES = ['restart', 'after', 'ready', 'onfailure', 'seccomp', 'apparmor'] as const;
+
+/** What the images of `init` and the kernel can do, by their labels. */
+export function guestFeatures(
+  labels: Iterable<Readonly<Record<string, string>> | undefined>,
+): ReadonlySet<string> {
+  return new Set([...labels].flatMap((of) => (of?.[FEATURES_LABEL] ?? '').split(' ')));
+}
+
+/**
+ * That the guest can do what a container needs: a field that init does not know would be passed over in silence.
+ * @throws LktError UNSUPPORTED at the field, or at the container when its label has it
+ */
+export function requireFeatures(
+  container: Container,
+  settings: Settings,
+  supervision: Supervision,
+  has: ReadonlySet<string>,
+): void {
+  const used = { ...supervision, seccomp: settings.seccomp, apparmor: settings.apparmor };
+  for (const feature of FEATURES) {
+    if (used[feature] === undefined || used[feature] === '' || has.has(feature)) continue;
+    const field = container.item.entries().get(feature);
+    throw errorAt(
+      'UNSUPPORTED',
+      field ?? container.at,
+      field === undefined
+        ? `the label of ${container.image.text} has "${feature}", and no image of init can do it`
+        : 'no image of init can do it',
+      { fix: `take it out, or name an image of init whose label ${FEATURES_LABEL} has ${feature}` },
+    );
+  }
+}

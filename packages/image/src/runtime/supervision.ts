@@ -1,0 +1,105 @@
+import { nearest } from '@lkt/core';
+import type { After, OnFailure, Ready, Restart, Settings } from '@lkt/pkg';
+import type { GoValue } from '../go-json.ts';
+
+export type Section = 'onboot' | 'onshutdown' | 'services';
+
+/** What init does around a container beside running it, where that is not what LinuxKit's does. */
+export interface Supervision {
+  readonly restart?: Exclude<Restart, 'never'>;
+  readonly after?: readonly After[];
+  readonly ready?: Ready;
+  readonly onfailure?: Exclude<OnFailure, 'continue'>;
+}
+
+/** Which fields say so, and in which sections they mean something. */
+export const SUPERVISION: Readonly<Record<keyof Supervision, readonly Section[]>> = {
+  restart: ['services'],
+  after: ['services'],
+  ready: ['services'],
+  onfailure: ['onboot', 'onshutdown'],
+};
+
+/** Of the settings of a container. A label may have what another section needs, which counts for nothing here. */
+export function supervisionOf(
+  { restart = 'never', after = [], ready, onfailure = 'continue' }: Settings,
+  section: Section,
+): Supervision {
+  if (section !== 'services') return onfailure === 'continue' ? {} : { onfailure };
+  return {
+    ...(restart === 'never' ? {} : { restart }),
+    ...(after.length === 0 ? {} : { after }),
+    ...(ready === undefined ? {} : { ready }),
+  };
+}
+
+/** As `runtime.json` has it, behind LinuxKit's fields: docs/guest.md. */
+export function supervisionJson({ restart, after, ready, onfailure }: Supervision): {
+  readonly [key: string]: GoValue | undefined;
+} {
+  return {
+    restart,
+    after: after?.map(({ name }) => name),
+    ready: ready === undefined ? undefined : { ...ready },
+    onfailure,
+  };
+}
+
+/**
+ * Checks that every service can start: those that it starts after are there, and none waits for itself.
+ * @throws LktError CONFIG_INVALID at the name in `after`
+ */
+export function checkOrder(after: ReadonlyMap<string, readonly After[]>): void {
+  for (const [service, names] of after) {
+    for (const { name, at } of names) {
+      if (after.has(name)) continue;
+      const near = nearest(name, [...after.keys()]);
+      throw at.error(`${service} starts after "${name}", and there is no such service`, {
+        fix: near === undefined ? 'name an entry of services' : `did you mean "${near}"?`,
+      });
+    }
+  }
+  const waiting = withoutStarting(after);
+  const [first] = waiting.keys();
+  if (first === undefined) return;
+  // Whoever still waits does so for another one that does: the way comes back to itself.
+  const way = new Map<string, After>();
+  for (let service = first; ;) {
+    const next = waiting.get(service)?.find(({ name }) => waiting.has(name));
+    if (next === undefined) throw new Error(`${service} waits for nobody`);
+    way.set(service, next);
+    if (way.has(next.name)) {
+      const names = [...way.keys()];
+      const circle = [...names.slice(names.indexOf(next.name)), next.name].join(' after ');
+      throw next.at.error(`services wait for each other: ${circle}`);
+    }
+    service = next.name;
+  }
+}
+
+/** The services that are left when each that can start has started. */
+function withoutStarting(
+  after: ReadonlyMap<string, readonly After[]>,
+): ReadonlyMap<string, readonly After[]> {
+  const waiting = new Map(after);
+  const followers = new Map<string, string[]>();
+  const missing = new Map<string, number>();
+  for (const [service, names] of after) {
+    missing.set(service, names.length);
+    for (const { name } of names) {
+      const list = followers.get(name);
+      if (list === undefined) followers.set(name, [service]);
+      else list.push(service);
+    }
+  }
+  const ready = [...after.keys()].filter((service) => missing.get(service) === 0);
+  for (let service = ready.pop(); service !== undefined; service = ready.pop()) {
+    waiting.delete(service);
+    for (const follower of followers.get(service) ?? []) {
+      const left = (missing.get(follower) ?? 0) - 1;
+      missing.set(follower, left);
+      if (left === 0) ready.push(follower);
+    }
+  }
+  return waiting;
+}

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../src/config/config.ts';
+import { checkOrder, supervisionOf } from '../src/runtime/supervision.ts';
+import { runtimeJson } from '../src/runtime/runtime-json.ts';
+
+function after(lines: string): Parameters<typeof checkOrder>[0] {
+  const { services } = parseConfig({ path: 'a.yml', text: `services:\n${lines}` });
+  return new Map(services.map(({ name, settings }) => [name, settings.after ?? []]));
+}
+
+const service = (name: string, ...names: readonly string[]): string =>
+  `  - {name: ${name}, image: i, after: [${names.join(', ')}]}\n`;
+
+describe('services that start after others', () => {
+  it('may form any order', () => {
+    expect(() =>
+      checkOrder(after(service('a', 'b', 'c') + service('b', 'c') + service('c'))),
+    ).not.toThrow();
+  });
+
+  it.each([
+    [service('web', 'databse') + service('database'), '2:35: services[0].after[0]: web starts'],
+    [service('a', 'a'), 'services wait for each other: a after a'],
+    [
+      service('a', 'b') + service('b', 'c') + service('c', 'b'),
+      'services wait for each other: b after c after b',
+    ],
+  ])('%j', (lines, message) => {
+    expect(() => checkOrder(after(lines))).toThrow(message);
+  });
+
+  it('may be 10,000 in a row', () => {
+    const lines = Array.from({ length: 10_000 }, (_, index) =>
+      index === 0 ? service('s0') : service(`s${index}`, `s${index - 1}`),
+    );
+    expect(() => checkOrder(after(lines.toReversed().join('')))).not.toThrow();
+  });
+});
+
+it('runtime.json has what init does around a container, in the section where it means something', () => {
+  const settings = {
+    restart: 'always',
+    ready: { socket: '/run/x', timeout: 5 },
+    onfailure: 'reboot',
+  } as const;
+  const json = (section: 'onboot' | 'services'): unknown =>
+    JSON.parse(runtimeJson({}, [], supervisionOf(settings, section)));
+  expect(json('services')).toMatchObject({
+    restart: 'always',
+    ready: { socket: '/run/x', timeout: 5 },
+  });
+  expect(json('services')).not.toHaveProperty('onfailure');
+  expect(json('onboot')).toMatchObject({ onfailure: 'reboot' });
+  expect(json('onboot')).not.toHaveProperty('restart');
+  expect(runtimeJson({}, [], supervisionOf({ restart: 'never' }, 'services'))).toBe(
+    runtimeJson({}),
+  );
+});

@@ -1,0 +1,44 @@
+import {
+  choice,
+  integer,
+  list,
+  orElse,
+  record,
+  required,
+  text,
+  unlessEmpty,
+  type YamlType,
+} from '@lkt/core';
+
+/** A device node in the container; the path `all` stands for leave to use every device of the type, without a node. */
+export interface Device {
+  readonly path: string;
+  readonly type: string;
+  readonly major: number;
+  readonly minor: number;
+  readonly mode: number;
+}
+
+/** A file mode: an octal number in quotes. */
+export const MODE: YamlType<number> = text({
+  matches: /^0?[0-7]{1,4}$/,
+  problem: (mode) => `"${mode}" is not a file mode`,
+  fix: 'write it in octal, such as "0644"',
+}).into((mode) => Number.parseInt(mode, 8));
+
+const NUMBER = integer(0, 2 ** 32 - 1);
+
+export const DEVICES: YamlType<readonly Device[]> = list(
+  record({
+    path: required(text(), 'where it is in the container; "all": leave to use all of the type'),
+    type: required(choice('a', 'b', 'c', 'u', 'p'), 'b: block, c or u: character, p: fifo'),
+    major: orElse(NUMBER, 0, 'its major number'),
+    minor: orElse(NUMBER, 0, 'its minor number'),
+    mode: unlessEmpty(MODE, 'in octal, in quotes'),
+  }).into(({ mode, ...device }, value) => {
+    if (device.path === 'all') return { ...device, mode: 0 };
+    if (mode === undefined && value.entries().get('mode')?.isNull() !== false)
+      throw value.error('"mode" is missing');
+    return { ...device, mode: mode ?? 0 };
+  }),
+);
