@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { imageConfigSchema } from '@lkt/image';
+import { buildYmlSchema } from '@lkt/pkg';
 import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli/src/table.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -10,7 +12,13 @@ export function generatedDocs(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/cli.md', cliDocument(commandTable())],
     ['docs/errors.md', errorsDocument(errorCodes(errors))],
+    ['docs/schema/build.json', json(buildYmlSchema())],
+    ['docs/schema/image.json', json(imageConfigSchema())],
   ]);
+}
+
+function json(schema: object): string {
+  return `${JSON.stringify(schema, null, 2)}\n`;
 }
 
 function cliDocument(table: readonly CommandEntry[]): string {

@@ -25,6 +25,7 @@ import { PkgSbom } from './commands/pkg-sbom.ts';
 import { PkgShowTag } from './commands/pkg-show-tag.ts';
 import { PkgSign } from './commands/pkg-sign.ts';
 import { Run } from './commands/run.ts';
+import { Schema } from './commands/schema.ts';
 import { Version } from './commands/version.ts';
 
 /** All of them at once, as oclif's help reads them. */
@@ -54,6 +55,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'pkg:show-tag': PkgShowTag,
   'pkg:sign': PkgSign,
   run: Run,
+  schema: Schema,
   version: Version,
 };
 

@@ -27,6 +27,7 @@ const COMMANDS = {
   'pkg:show-tag': async () => (await import('./commands/pkg-show-tag.ts')).PkgShowTag,
   'pkg:sign': async () => (await import('./commands/pkg-sign.ts')).PkgSign,
   run: async () => (await import('./commands/run.ts')).Run,
+  schema: async () => (await import('./commands/schema.ts')).Schema,
   version: async () => (await import('./commands/version.ts')).Version,
 } satisfies Readonly<Record<string, () => Promise<CommandClass>>>;
 

@@ -1,5 +1,5 @@
 import type { LktError } from './errors.ts';
-import { type JsonSchema, SchemaWriter } from './yaml-schema.ts';
+import type { JsonSchema, SchemaWriter } from './yaml-schema.ts';
 import type { YamlValue } from './yaml.ts';
 
 /** How values are taken: `isLenient` takes a number or boolean where a text is wanted, as Go's YAML does. */

@@ -7,4 +7,4 @@ export {
   type LockedPackage,
   parseLock,
 } from './lock.ts';
-export { type DebianBlock, parseDebianSpec } from './spec.ts';
+export { DEBIAN, type DebianBlock } from './spec.ts';

@@ -20,6 +20,6 @@ export {
 } from './lock.ts';
 export { type ArchiveName, findMirror, type FindMirrorOptions, type Mirror } from './mirror.ts';
 export { resolveLock } from './resolve-lock.ts';
-export { type DebianBlock, parseDebianSpec } from './spec.ts';
+export { type DebianBlock } from './spec.ts';
 export { compareVersions } from './version.ts';
 export type { XzDecoder } from './xz.ts';

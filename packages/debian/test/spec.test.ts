@@ -1,16 +1,16 @@
 import { parseYaml } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
-import { type DebianBlock, parseDebianSpec } from '../src/spec.ts';
+import { DEBIAN, type DebianBlock } from '../src/spec.ts';
 
 function parse(text: string): DebianBlock {
   const value = parseYaml({ path: 'build.yml', text }).entries().get('debian');
   if (value === undefined) throw new Error('no debian block');
-  return parseDebianSpec(value);
+  return DEBIAN.read(value);
 }
 
 const head = 'debian:\n  suite: trixie\n  packages: [bash, "make (= 4.4.1-2)"]\n';
 
-describe('parseDebianSpec', () => {
+describe('DEBIAN', () => {
   it('reads every key', () => {
     const block = parse(`${head}  components: [main]
   without: [libc6]

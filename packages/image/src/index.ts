@@ -9,6 +9,7 @@ export {
 } from './compose.ts';
 export {
   type Container,
+  imageConfigSchema,
   imageReferencesOf,
   mergeConfigs,
   parseConfig,

@@ -1,9 +1,28 @@
 import { posix, resolve } from 'node:path';
-import { LktError, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
-import { type DebianBlock, parseDebianSpec } from '@lkt/debian/description';
+import {
+  boolean,
+  either,
+  type Fields,
+  type JsonSchema,
+  list,
+  LktError,
+  optional,
+  orElse,
+  parseYaml,
+  record,
+  required,
+  scalar,
+  SchemaWriter,
+  type SourceFile,
+  text as anyText,
+  type Values,
+  type YamlType,
+  type YamlValue,
+} from '@lkt/core';
+import { DEBIAN, type DebianBlock } from '@lkt/debian/description';
 import { familiarReference, parseReference, type RawPath, toRaw } from '@lkt/oci';
-import { type DockerImages, parseDepends, relativePath } from './docker-images.ts';
-import { type ImageRuntimeConfig, parseImageRuntimeConfig } from './image-config.ts';
+import { DEPENDS, type DockerImages, relativePath } from './docker-images.ts';
+import { IMAGE_CONFIG, type ImageRuntimeConfig } from './image-config.ts';
 import { DEFAULT_TAG, renderTag } from './tag.ts';
 
 /** A package as its build.yml describes it. */
@@ -66,24 +85,96 @@ export interface SecretId {
 
 export const BUILD_YML = 'build.yml';
 
-const KEYS = [
-  'image',
-  'org',
-  'tag',
-  'dockerfile',
-  'arches',
-  'extra-sources',
-  'gitrepo',
-  'network',
-  'disable-cache',
-  'config',
-  'buildArgs',
-  'depends',
-  'secrets',
-  'target',
-  'reproducible',
-  'debian',
-] as const;
+const text = anyText();
+
+const ARCH: YamlType<string> = anyText({
+  matches: /^[a-z0-9_]+$/,
+  problem: (arch) => `"${arch}" is not an architecture`,
+  fix: 'use amd64, arm64 or riscv64',
+});
+
+/** `DIRECTORY:DESTINATION`; the directory is not absolute yet. */
+const EXTRA_SOURCE: YamlType<ExtraSource> = anyText({
+  matches: /^[^:]+:[^:]*$/,
+  problem: (source) => `"${source}" is not an extra source`,
+  fix: 'write it as DIRECTORY:DESTINATION, such as ../common:/common',
+}).into((given, at) => {
+  const [source = '', target = ''] = given.split(':');
+  const destination = posix.normalize(`/${target}`).replace(/^\/+/, '').replace(/\/+$/, '');
+  return { source, destination: toRaw(destination), at };
+});
+
+const BUILD_ARG: YamlType<BuildArg> = anyText({
+  matches: /^[^=]+=/,
+  problem: (arg) => `"${arg}" is not a build argument`,
+  fix: 'write it as NAME=VALUE',
+}).into((given, at) => {
+  const equals = given.indexOf('=');
+  return { name: given.slice(0, equals), value: given.slice(equals + 1), at };
+});
+
+const SECRETS: YamlType<readonly SecretId[]> = list(
+  anyText({
+    matches: /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/,
+    problem: (id) => `"${id}" is not the id of a secret`,
+    fix: 'use letters, digits, "_", "." and "-"',
+  }).into((id, at) => ({ id, at })),
+).into((secrets) => {
+  for (const [index, { id, at }] of secrets.entries())
+    if (secrets.findIndex((other) => other.id === id) !== index)
+      throw at.error(`the secret "${id}" is there twice`);
+  return secrets;
+});
+
+/** `true`, `false`, or in words why it is not. */
+const REPRODUCIBLE: YamlType<Pick<PackageSpec, 'reproducible' | 'notReproducibleBecause'>> = either(
+  boolean.into((reproducible) => ({ reproducible, notReproducibleBecause: undefined })),
+  (value) => !value.isString(),
+  text.into((given, value) => {
+    const reason = given.trim();
+    if (reason === '') throw value.error('the reason is empty', { fix: 'write false, or why' });
+    return { reproducible: false, notReproducibleBecause: reason };
+  }),
+);
+
+const TAG: YamlType<string> = scalar.into((tag, value) => {
+  wrap(value, () => renderTag(tag, '0'.repeat(40)));
+  return tag;
+});
+
+const located = <T>(type: YamlType<T>): YamlType<{ readonly value: T; readonly at: YamlValue }> =>
+  type.into((value, at) => ({ value, at }));
+
+/** LinuxKit's keys, then lkt's own. */
+const FIELDS = {
+  image: required(located(text), 'the name of the image', 'add: image: NAME'),
+  org: optional(located(text), 'what stands before the name; linuxkit'),
+  tag: orElse(TAG, DEFAULT_TAG, 'a template for the tag, where {{.Hash}} is the source hash'),
+  dockerfile: optional(
+    located(text.into((_path, value) => relativePath(value))),
+    'the Dockerfile, in the directory of the package',
+  ),
+  arches: orElse(list(ARCH), ['amd64', 'arm64', 'riscv64'], 'what it is made for'),
+  'extra-sources': orElse(list(EXTRA_SOURCE), [], 'DIRECTORY:DESTINATION in the build context'),
+  gitrepo: optional(text, 'where the sources are'),
+  network: orElse(boolean, false, 'whether RUN may use the network'),
+  'disable-cache': orElse(boolean, false, 'whether every step is done again'),
+  config: optional(IMAGE_CONFIG, "how to run the image's container"),
+  buildArgs: orElse(list(BUILD_ARG), [], 'NAME=VALUE for the ARGs of the Dockerfile'),
+  depends: optional(located(DEPENDS), 'images that are put into the build context'),
+  secrets: optional(located(SECRETS), 'the ids of the secrets that RUN may ask for'),
+  target: optional(located(scalar), 'the stage of the Dockerfile that becomes the image'),
+  reproducible: optional(REPRODUCIBLE, 'whether two builds give the same image, or why not'),
+  debian: optional(DEBIAN, 'makes the image from Debian packages'),
+} satisfies Fields;
+
+const BUILD = record(FIELDS);
+
+/** The JSON schema of a build.yml: what `parseBuildYml` takes, as far as a schema can say it. */
+export function buildYmlSchema(): JsonSchema {
+  const writer = new SchemaWriter({ isLenient: true });
+  return writer.document('build.yml', 'A package of lkt or LinuxKit', BUILD.schema(writer));
+}
 
 /**
  * Reads a build.yml: LinuxKit's keys and defaults, and lkt's own: `debian`, `secrets`, `target`, `reproducible`.
@@ -91,116 +182,48 @@ const KEYS = [
  * @throws LktError CONFIG_INVALID with line and column
  */
 export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
-  const root = parseYaml(file);
-  const fields = root.fields(KEYS);
-  const given = (key: (typeof KEYS)[number]): YamlValue | undefined =>
-    fields[key]?.isNull() === true ? undefined : fields[key];
-  const image = given('image');
-  if (image === undefined) throw root.error('"image" is missing', { fix: 'add: image: NAME' });
-  const org = given('org');
-  const name = readName(image, org);
-  const tag = given('tag');
-  if (tag !== undefined) wrap(tag, () => renderTag(tag.text(), '0'.repeat(40)));
-  const dockerfile = given('dockerfile');
-  const target = given('target');
-  const debian = given('debian');
-  for (const other of [dockerfile, target, given('secrets'), given('depends')]) {
+  const { dockerfile, target, secrets, depends, debian, ...given } = BUILD.read(parseYaml(file));
+  for (const other of [dockerfile, target, secrets, depends]) {
     if (debian === undefined || other === undefined) continue;
-    throw other.error('a package with "debian" has no Dockerfile', {
+    throw other.at.error('a package with "debian" has no Dockerfile', {
       fix: 'take out one of the two',
     });
   }
-  const config = given('config');
-  const depends = given('depends');
   return {
     dir,
     file,
-    name,
-    org: org?.string() ?? 'linuxkit',
-    image: image.string(),
-    tag: tag?.text() ?? DEFAULT_TAG,
-    dockerfile: dockerfile === undefined ? 'Dockerfile' : relativePath(dockerfile),
-    arches: given('arches')?.list().map(arch) ?? ['amd64', 'arm64', 'riscv64'],
-    extraSources:
-      given('extra-sources')
-        ?.list()
-        .map((item) => extraSource(item, dir)) ?? [],
-    gitrepo: given('gitrepo')?.string(),
-    network: given('network')?.boolean() ?? false,
-    disableCache: given('disable-cache')?.boolean() ?? false,
-    config: config === undefined ? undefined : parseImageRuntimeConfig(config),
-    buildArgs: given('buildArgs')?.list().map(buildArg) ?? [],
-    depends: depends === undefined ? undefined : parseDepends(depends),
-    secrets: secretIds(given('secrets')),
-    target: target === undefined ? undefined : { stage: target.text(), at: target },
-    ...reproducibility(given('reproducible')),
-    debian: debian === undefined ? undefined : parseDebianSpec(debian),
+    name: nameOf(given),
+    org: given.org?.value ?? 'linuxkit',
+    image: given.image.value,
+    tag: given.tag,
+    dockerfile: dockerfile?.value ?? 'Dockerfile',
+    arches: given.arches,
+    extraSources: given['extra-sources'].map((extra) => ({
+      ...extra,
+      source: resolve(dir, extra.source),
+    })),
+    gitrepo: given.gitrepo,
+    network: given.network,
+    disableCache: given['disable-cache'],
+    config: given.config,
+    buildArgs: given.buildArgs,
+    depends: depends?.value,
+    secrets: secrets?.value ?? [],
+    target: target === undefined ? undefined : { stage: target.value, at: target.at },
+    ...(given.reproducible ?? { reproducible: true, notReproducibleBecause: undefined }),
+    debian,
   };
 }
 
-function readName(image: YamlValue, org: YamlValue | undefined): string {
-  const text = `${org?.string() ?? 'linuxkit'}/${image.string()}`;
-  const reference = wrap(org ?? image, () => parseReference(text));
+function nameOf({ image, org }: Pick<Values<typeof FIELDS>, 'image' | 'org'>): string {
+  const name = `${org?.value ?? 'linuxkit'}/${image.value}`;
+  const reference = wrap((org ?? image).at, () => parseReference(name));
   if (reference.tag !== undefined || reference.digest !== undefined) {
-    throw image.error('the name of a package has no tag and no digest', {
+    throw image.at.error('the name of a package has no tag and no digest', {
       fix: 'use "tag" for the tag',
     });
   }
   return familiarReference(reference);
-}
-
-function arch(value: YamlValue): string {
-  const text = value.string();
-  if (/^[a-z0-9_]+$/.test(text)) return text;
-  throw value.error(`"${text}" is not an architecture`, { fix: 'use amd64, arm64 or riscv64' });
-}
-
-function extraSource(value: YamlValue, dir: string): ExtraSource {
-  const text = value.string();
-  const [source, target, more] = text.split(':');
-  if (source === undefined || source === '' || target === undefined || more !== undefined) {
-    throw value.error(`"${text}" is not an extra source`, {
-      fix: 'write it as DIRECTORY:DESTINATION, such as ../common:/common',
-    });
-  }
-  const destination = posix.normalize(`/${target}`).replace(/^\/+/, '').replace(/\/+$/, '');
-  return { source: resolve(dir, source), destination: toRaw(destination), at: value };
-}
-
-function buildArg(value: YamlValue): BuildArg {
-  const text = value.string();
-  const equals = text.indexOf('=');
-  if (equals <= 0) {
-    throw value.error(`"${text}" is not a build argument`, { fix: 'write it as NAME=VALUE' });
-  }
-  return { name: text.slice(0, equals), value: text.slice(equals + 1), at: value };
-}
-
-function secretIds(list: YamlValue | undefined): readonly SecretId[] {
-  const secrets = (list?.list() ?? []).map((at) => ({ id: at.string(), at }));
-  for (const [index, { id, at }] of secrets.entries()) {
-    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(id)) {
-      throw at.error(`"${id}" is not the id of a secret`, {
-        fix: 'use letters, digits, "_", "." and "-"',
-      });
-    }
-    if (secrets.findIndex((other) => other.id === id) !== index)
-      throw at.error(`the secret "${id}" is there twice`);
-  }
-  return secrets;
-}
-
-/** `true`, `false`, or in words why it is not. */
-function reproducibility(
-  value: YamlValue | undefined,
-): Pick<PackageSpec, 'reproducible' | 'notReproducibleBecause'> {
-  const plain = value?.plain();
-  if (value === undefined || plain === true)
-    return { reproducible: true, notReproducibleBecause: undefined };
-  if (plain === false) return { reproducible: false, notReproducibleBecause: undefined };
-  const reason = value.string().trim();
-  if (reason === '') throw value.error('the reason is empty', { fix: 'write false, or why' });
-  return { reproducible: false, notReproducibleBecause: reason };
 }
 
 /** Gives an error of a value's parser the place of the value. */

@@ -3,11 +3,16 @@ import { join, posix } from 'node:path';
 import {
   type Digest,
   isErrno,
+  list,
   LktError,
   type LktErrorCode,
+  optional,
   type Position,
+  record,
   type SourceFile,
   sourceError,
+  text,
+  type YamlType,
   type YamlValue,
 } from '@lkt/core';
 import { parseReference, type RawPath, type Reference, toRaw } from '@lkt/oci';
@@ -28,32 +33,50 @@ export interface DockerImage {
   readonly error: (code: LktErrorCode, message: string, fix?: string) => LktError;
 }
 
-/** @throws LktError CONFIG_INVALID, by LinuxKit's rules */
-export function parseDepends(value: YamlValue): DockerImages | undefined {
-  const images = value.fields(['docker-images'])['docker-images'];
-  const fields = images?.fields(['target-dir', 'target', 'from-file', 'list']);
-  if (images === undefined || fields === undefined) return undefined;
-  const { target, 'target-dir': directory, 'from-file': fromFile, list } = fields;
+const IMAGES: YamlType<DockerImages> = record({
+  'target-dir': optional(text().into(archivePlace), 'a directory that has one archive of each'),
+  target: optional(text().into(archivePlace), 'one archive of all'),
+  'from-file': optional(
+    text().into((_path, at) => ({ path: relativePath(at), at })),
+    'instead of list: a file of the package with one reference a line',
+  ),
+  list: optional(
+    list(
+      text().into((reference, { file, position, path }) =>
+        dockerImage(reference, file, position, path),
+      ),
+    ).into((images, at) => ({ images, at })),
+    'references, each with a digest',
+  ),
+}).into(({ target, 'target-dir': directory, 'from-file': fromFile, list: listed }, at) => {
   for (const [name, one, other] of [
     ['"target" and "target-dir"', target, directory],
-    ['"from-file" and "list"', fromFile, list],
+    ['"from-file" and "list"', fromFile, listed],
   ] as const)
-    if (one !== undefined && other !== undefined) throw one.error(`${name} exclude each other`);
+    if (one !== undefined && other !== undefined) throw one.at.error(`${name} exclude each other`);
   const place = target ?? directory;
   if (place === undefined) {
-    throw images.error('it is not said where the images go', {
+    throw at.error('it is not said where the images go', {
       fix: 'add: target-dir: DIRECTORY, or: target: FILE.tar',
     });
   }
-  const path = toRaw(relativePath(place).replace(/\/$/, ''));
   return {
-    target: { kind: target === undefined ? 'directory' : 'file', path },
-    fromFile: fromFile === undefined ? undefined : { path: relativePath(fromFile), at: fromFile },
-    list: (list?.list() ?? []).map((item) => {
-      const { file, position } = item;
-      return dockerImage(item.string(), file, position, item.path);
-    }),
+    target: { kind: target === undefined ? 'directory' : 'file', path: place.path },
+    fromFile,
+    list: listed?.images ?? [],
   };
+});
+
+/** `depends` of build.yml, by LinuxKit's rules. */
+export const DEPENDS: YamlType<DockerImages | undefined> = record({
+  'docker-images': optional(IMAGES, 'images, as docker save writes them'),
+}).into((depends) => depends['docker-images']);
+
+function archivePlace(
+  _path: string,
+  at: YamlValue,
+): { readonly path: RawPath; readonly at: YamlValue } {
+  return { path: toRaw(relativePath(at).replace(/\/$/, '')), at };
 }
 
 /**
@@ -62,17 +85,17 @@ export function parseDepends(value: YamlValue): DockerImages | undefined {
  */
 export async function readDockerImages(
   dir: string,
-  { fromFile, list }: DockerImages,
+  { fromFile, list: listed }: DockerImages,
   displayPath: (path: string) => string,
 ): Promise<readonly DockerImage[]> {
-  if (fromFile === undefined) return list;
+  if (fromFile === undefined) return listed;
   const path = join(dir, fromFile.path);
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const lines = await readFile(path, 'utf8').catch((cause: unknown) => {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw cause;
     throw fromFile.at.error('there is no such file in the package', { cause });
   });
-  const file = { path: displayPath(path), text };
-  return text.split('\n').flatMap((line, index) => {
+  const file = { path: displayPath(path), text: lines };
+  return lines.split('\n').flatMap((line, index) => {
     const reference = line.replace(/\r$/, '');
     if (reference === '' || reference.startsWith('#')) return [];
     return [dockerImage(reference, file, { line: index + 1, column: 1 }, '')];
@@ -85,36 +108,36 @@ export function archiveName({ path, digest }: DockerImage['reference']): RawPath
 }
 
 function dockerImage(
-  text: string,
+  given: string,
   file: SourceFile,
   position: Position,
   what: string,
 ): DockerImage {
   const error: DockerImage['error'] = (code, message, fix) =>
     sourceError(code, file, position, what === '' ? message : `${what}: ${message}`, {
-      length: text.length,
+      length: given.length,
       ...(fix === undefined ? {} : { fix }),
     });
   let reference: Reference;
   try {
-    reference = parseReference(text);
+    reference = parseReference(given);
   } catch (cause) {
     if (!(cause instanceof LktError)) throw cause;
     throw error('CONFIG_INVALID', cause.message, cause.fix);
   }
   const { digest } = reference;
   if (digest === undefined)
-    throw error('CONFIG_INVALID', `"${text}" has no digest`, 'add @sha256:…');
+    throw error('CONFIG_INVALID', `"${given}" has no digest`, 'add @sha256:…');
   return { reference: { ...reference, digest }, error };
 }
 
 /** A path inside the package's directory. */
 export function relativePath(value: YamlValue): string {
-  const text = value.string();
-  const path = posix.normalize(text);
-  if (text !== '' && path !== '.' && !posix.isAbsolute(path) && !/^\.\.(\/|$)/.test(path))
+  const given = value.string();
+  const path = posix.normalize(given);
+  if (given !== '' && path !== '.' && !posix.isAbsolute(path) && !/^\.\.(\/|$)/.test(path))
     return path;
-  throw value.error(`"${text}" is not a path inside the package`, {
+  throw value.error(`"${given}" is not a path inside the package`, {
     fix: 'name a file in the directory of build.yml',
   });
 }

@@ -13,6 +13,7 @@ export { type BuildOptions, type BuildReport, type BuiltPackage, buildPackages }
 export {
   BUILD_YML,
   type BuildArg,
+  buildYmlSchema,
   type ExtraSource,
   type PackageSpec,
   parseBuildYml,

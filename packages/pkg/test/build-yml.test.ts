@@ -155,7 +155,7 @@ describe('errors', () => {
     ['image: x\nsecrets: [a b]\n', '2:11', 'not the id of a secret'],
     ['image: x\nsecrets: [a, b, a]\n', '2:17', 'there twice'],
     ['image: x\nreproducible: ""\n', '2:15', 'the reason is empty'],
-    ['image: x\nreproducible: 1\n', '2:15', 'expected a string'],
+    ['image: x\nreproducible: 1\n', '2:15', 'expected true or false'],
     ['image: x\nimage: y\n', '2:1', 'unique'],
     ['image: [x\n', '', ''],
   ])('%j', (text, at, message, fix) => {

@@ -51,9 +51,6 @@ it.each([
 });
 
 it('refuses what the image could not run with', () => {
-  const refuse = (text: string): void => {
-    parseImageRuntimeConfig(parseYaml({ path: 'x', text }));
-  };
-  expect(() => refuse('capabilities: [CAP_SYS_ADMN]')).toThrow('x:1:16: capabilities[0]: unknown');
-  expect(() => refuse('binds: [a]')).toThrow('x:1:9: binds[0]: "a" has no ":"');
+  expect(() => label('capabilities: [CAP_SYS_ADMN]')).toThrow('x:1:16: capabilities[0]: unknown');
+  expect(() => label('binds: [a]')).toThrow('x:1:9: binds[0]: "a" has no ":"');
 });

@@ -1,12 +1,14 @@
 import {
   boolean,
   choice,
+  type JsonSchema,
   list,
   optional,
   orElse,
   parseYaml,
   record,
   required,
+  SchemaWriter,
   type SourceFile,
   text,
   unlessEmpty,
@@ -149,6 +151,12 @@ const CONFIG: YamlType<SystemConfig> = record({
 export function parseConfig(file: SourceFile): SystemConfig {
   return CONFIG.read(parseYaml(file));
 }
+/** The JSON schema of an image config: what `parseConfig` takes, as far as a schema can say it. */
+export function imageConfigSchema(): JsonSchema {
+  const writer = new SchemaWriter({ hasVariables: true });
+  return writer.document('image.yml', 'An image of lkt or LinuxKit', CONFIG.schema(writer));
+}
+
 /** Later files override fields of the kernel and append to the lists of earlier ones; no trust policy goes. */
 export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
   return checkNames({
@@ -185,12 +193,12 @@ export function containerIds(config: SystemConfig): ReadonlyMap<string, number> 
 
 /** Services run at the same time and volumes are shared, so their names are unique; onboot entries are numbered. */
 function checkNames(config: SystemConfig): SystemConfig {
-  for (const [what, list] of [
+  for (const [what, named] of [
     ['service', config.services],
     ['volume', config.volumes],
   ] as const) {
     const seen = new Set<string>();
-    for (const { name, at } of list) {
+    for (const { name, at } of named) {
       if (seen.has(name)) throw at.error(`there are two ${what}s with the name "${name}"`);
       seen.add(name);
     }
