@@ -1,4 +1,13 @@
-import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Digest,
@@ -12,12 +21,15 @@ import {
 import { type CacheArea, fileArea, type Store } from '@lkt/oci';
 import { ioError } from './io-error.ts';
 
-/** A file of the cache, checked when it was asked for. */
+/** A file of the cache, by what was recorded of it. `ComposeCache.read` checks whether it still is so. */
 export interface CachedFile {
   readonly path: string;
   readonly digest: Digest;
   readonly size: number;
 }
+
+/** A file of the cache was found damaged while it was read. It is forgotten, so the next try makes it again. */
+export class DamagedFile extends Error {}
 
 const CHUNK = 256 * 1024;
 
@@ -26,8 +38,8 @@ export const imageCacheArea: CacheArea = fileArea('segments', 'segments');
 
 /**
  * What composing makes from images, beside the store's blobs: compressed segments, kernels, listings. A file is named
- * by what it was made from; what it holds is checked against its recorded digest on every use, and made again when it
- * is damaged or missing. Any number of processes may share it.
+ * by what it was made from; what it holds is checked against its recorded digest whenever it is read, and made again when
+ * it is damaged or missing. Any number of processes may share it.
  */
 export class ComposeCache {
   readonly #store: Store;
@@ -46,29 +58,58 @@ export class ComposeCache {
     make: () => AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<CachedFile & { readonly cached: boolean }> {
-    const key = digestHex(digestOf(inputs.join('\0')));
-    const found = await this.#find(key);
+    const found = await this.find(inputs);
     return found === undefined
-      ? { ...(await this.#make(key, make, signal)), cached: false }
+      ? { ...(await this.#make(keyOf(inputs), make, signal)), cached: false }
       : { ...found, cached: true };
   }
 
-  async #find(key: string): Promise<CachedFile | undefined> {
-    const path = join(this.#dir, key);
+  /** The same, if it is there. */
+  async find(inputs: readonly string[]): Promise<CachedFile | undefined> {
+    const path = join(this.#dir, keyOf(inputs));
     try {
       if (!(await this.#store.use(path)) || !(await this.#store.use(`${path}.sum`)))
         return undefined;
       const [digest = '', size] = (await readFile(`${path}.sum`, 'utf8')).split(' ');
-      if (isDigest(digest)) {
-        await using file = await open(path, 'r');
-        if (String((await file.stat()).size) === size && (await hashOf(file)) === digest)
-          return { path, digest, size: Number(size) };
-      }
-      this.#reporter.emit({ kind: 'warning', text: `${path} is damaged, it is made again` });
+      if (isDigest(digest) && String((await stat(path)).size) === size)
+        return { path, digest, size: Number(size) };
+      this.#warn(path);
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw ioError(`cannot read ${path}`, error);
     }
     return undefined;
+  }
+
+  /**
+   * The bytes of a file. A piece is good only until the next is asked for, and costs no memory.
+   * @throws DamagedFile at the end
+   */
+  async *read({ path, digest, size }: CachedFile): AsyncGenerator<Uint8Array> {
+    const digester = new Digester();
+    for await (const chunk of fileChunks(path, { reuse: true })) {
+      digester.update(chunk);
+      if (digester.size > size) break;
+      yield chunk;
+    }
+    if (digester.size === size && digester.digest() === digest) return;
+    this.#warn(path);
+    try {
+      await rm(`${path}.sum`, { force: true });
+    } catch (error) {
+      throw ioError(`cannot remove ${path}, which is damaged`, error);
+    }
+    throw new DamagedFile(path);
+  }
+
+  /** A small file as a whole. @throws DamagedFile */
+  async text(file: CachedFile): Promise<string> {
+    const parts: Uint8Array[] = [];
+    for await (const chunk of this.read(file)) parts.push(Uint8Array.from(chunk));
+    return Buffer.concat(parts).toString();
+  }
+
+  #warn(path: string): void {
+    this.#reporter.emit({ kind: 'warning', text: `${path} is damaged, it is made again` });
   }
 
   async #make(
@@ -87,7 +128,7 @@ export class ComposeCache {
         for await (const chunk of make()) {
           signal?.throwIfAborted();
           digester.update(chunk);
-          await file.writeFile(chunk);
+          await writeAll(file, chunk);
         }
       }
       const { size } = digester;
@@ -116,10 +157,13 @@ export async function* fileChunks(
   }
 }
 
-async function hashOf(file: FileHandle): Promise<Digest> {
-  const digester = new Digester();
-  for await (const chunk of chunksOf(file, true)) digester.update(chunk);
-  return digester.digest();
+function keyOf(inputs: readonly string[]): string {
+  return digestHex(digestOf(inputs.join('\0')));
+}
+
+/** All of it, where the operating system may take a part. */
+export async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let done = 0; done < chunk.length;) done += (await file.write(chunk, done)).bytesWritten;
 }
 
 async function* chunksOf(file: FileHandle, reuse: boolean): AsyncGenerator<Uint8Array> {

@@ -1,8 +1,9 @@
-import { LktError, type SourceFile } from '@lkt/core';
+import { join } from 'node:path';
+import { digestOf, LktError, type SourceFile } from '@lkt/core';
 import { UnpackedLayers } from '@lkt/oci';
-import { fileChunks } from './cache.ts';
+import { DamagedFile } from './cache.ts';
 import type { Compressor } from './initrd/compressor.ts';
-import { buildInitrd } from './initrd/initrd.ts';
+import { buildInitrd, type Initrd } from './initrd/initrd.ts';
 import { tarOf } from './output/tar.ts';
 import { type Output, type OutputFile, requireWritable, writeOutputs } from './output/write.ts';
 import { type PlanOptions, planImage } from './plan.ts';
@@ -36,12 +37,23 @@ export interface ComposedImage {
  * @throws LktError as `planImage`; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
-  const { configs, format, outDir, name, compressor = 'zstd', signal } = options;
   await requireOutput(options);
+  for (;;) {
+    try {
+      return await compose(options);
+    } catch (error) {
+      if (!(error instanceof DamagedFile)) throw error;
+    }
+  }
+}
+
+async function compose(options: ComposeOptions): Promise<ComposedImage> {
+  const { configs, format, outDir, name, compressor = 'zstd', signal } = options;
   await using unpacked = new UnpackedLayers(options.store);
   const plan = await planImage(configs, { ...options, unpacked });
+  const { cache, sbom } = plan;
   const outputs: Output[] = [];
-  let minimumMemory: number | undefined;
+  let initrd: Initrd | undefined;
   if (format.includes('kernel+initrd')) {
     const { kernel } = plan;
     if (kernel === undefined) {
@@ -49,25 +61,39 @@ export async function composeImage(options: ComposeOptions): Promise<ComposedIma
         fix: 'name a kernel, or write the image with --format tar',
       });
     }
-    const initrd = await buildInitrd(plan, compressor);
-    ({ minimumMemory } = initrd);
+    const built = await buildInitrd(plan, compressor);
+    initrd = built;
+    const { digest, size } = built;
     outputs.push(
-      { name: `${name}-kernel`, bytes: () => fileChunks(kernel.kernel.path, { reuse: true }) },
-      { name: `${name}-initrd.img`, bytes: () => initrd.bytes() },
-      { name: `${name}-cmdline`, bytes: () => once(kernel.cmdline) },
+      { name: `${name}-kernel`, expected: kernel.kernel, bytes: () => cache.read(kernel.kernel) },
+      {
+        name: `${name}-initrd.img`,
+        ...(digest === undefined ? {} : { expected: { digest, size } }),
+        bytes: () => built.bytes(),
+      },
+      small(`${name}-cmdline`, kernel.cmdline),
     );
   }
-  const { sbom } = plan;
-  if (sbom !== undefined) {
-    outputs.push({ name: `${name}-sbom.spdx.json`, bytes: () => once(sbom) });
-  }
+  if (sbom !== undefined) outputs.push(small(`${name}-sbom.spdx.json`, sbom));
   if (format.includes('tar')) outputs.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
   const files = await writeOutputs(outDir, outputs, signal);
-  return { files, ...(minimumMemory === undefined ? {} : { minimumMemory }) };
+  if (initrd === undefined) return { files };
+  const written = files.find(({ path }) => path === join(outDir, `${name}-initrd.img`));
+  if (initrd.digest === undefined && written !== undefined) await initrd.note(written.digest);
+  return { files, minimumMemory: initrd.minimumMemory };
 }
 
-async function* once(text: string | Buffer): AsyncGenerator<Uint8Array> {
-  if (text.length > 0) yield Buffer.from(text as string);
+function small(name: string, text: string | Buffer): Output {
+  const data = Buffer.from(text as string);
+  return {
+    name,
+    expected: { digest: digestOf(data), size: data.length },
+    bytes: () => once(data),
+  };
+}
+
+async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
+  if (data.length > 0) yield data;
 }
 
 /**

@@ -5,8 +5,11 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -220,6 +223,48 @@ describe('composeImage', () => {
     );
     expect(repaired.events.filter(({ kind }) => kind === 'warning').length).toBeGreaterThan(5);
     expect(cachedOf(repaired)).not.toContain(true);
+  });
+
+  it('notices damage that leaves the size, at the latest while it writes', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const outDir = tempDir();
+    const first = await compose(store, text, { outDir });
+    const segments = join(store.dir, 'segments');
+    for (const name of readdirSync(segments).filter((file) => !file.endsWith('.sum'))) {
+      const path = join(segments, name);
+      chmodSync(path, 0o644);
+      const data = readFileSync(path);
+      data[data.length >> 1] = (data[data.length >> 1] ?? 0) ^ 1;
+      writeFileSync(path, data);
+    }
+    for (const output of readdirSync(outDir)) rmSync(join(outDir, output));
+    const repaired = new Recorder();
+    const second = await compose(store, text, { outDir, reporter: repaired });
+    expect(second.files).toEqual(first.files);
+    expect(repaired.events.filter(({ kind }) => kind === 'warning').length).toBeGreaterThan(5);
+  });
+
+  it('leaves files that are as they should be, and writes those that are not', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const outDir = tempDir();
+    const { files } = await compose(store, text, { outDir });
+    const [kernel = '', initrd = ''] = files.map(({ path }) => path);
+    const before = statSync(kernel, { bigint: true });
+    utimesSync(kernel, 1, 1);
+    const data = readFileSync(initrd);
+    data[100] = (data[100] ?? 0) ^ 1;
+    writeFileSync(initrd, data);
+    expect((await compose(store, text, { outDir })).files).toEqual(files);
+    const after = statSync(kernel, { bigint: true });
+    expect(after.ino).toBe(before.ino);
+    expect(after.mtimeMs).toBeGreaterThan(1000n);
+    expect(digestOf(readFileSync(initrd))).toBe(files[1]?.digest);
+    rmSync(kernel);
+    symlinkSync('/dev/null', kernel);
+    await compose(store, text, { outDir });
+    expect(digestOf(readFileSync(kernel))).toBe(files[0]?.digest);
   });
 
   it('warns of file capabilities, which an initrd cannot hold and a tar can', async () => {

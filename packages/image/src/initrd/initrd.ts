@@ -1,5 +1,6 @@
+import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
-import { type CachedFile, fileChunks } from '../cache.ts';
+import type { CachedFile } from '../cache.ts';
 import { MANIFEST_SEGMENT, type Plan } from '../plan.ts';
 import { someAtOnce } from '../some-at-once.ts';
 import { memoryPart } from '../tree/containers.ts';
@@ -14,7 +15,11 @@ import { type Segment, segmentArchive, segmentKey, segmentsOf } from './segment.
 /** An initrd whose segments are in the cache, ready to be put one after the other. */
 export interface Initrd extends InitrdInfo {
   readonly size: number;
+  /** What its bytes are, if that was noted when the same was written before. */
+  readonly digest?: Digest;
   bytes(): AsyncIterable<Uint8Array>;
+  /** Notes what the bytes were, if the store can be written to. */
+  note(digest: Digest): Promise<void>;
 }
 
 /**
@@ -36,12 +41,31 @@ export async function buildInitrd(plan: Plan, compressor: Compressor): Promise<I
   );
   const info = memoryFor(plan.root, size, plan.kernel?.cmdline ?? '');
   const end = infoArchive(info);
+  const { cache } = plan;
+  const made = [
+    'initrd 1',
+    ...files.map(({ digest }) => digest),
+    digestOf(Buffer.concat(manifest)),
+  ];
+  const inputs = [...made, digestOf(end)];
+  const noted = await cache.find(inputs);
+  const digest = noted === undefined ? '' : await cache.text(noted);
   return {
     ...info,
     size: size + end.length,
+    ...(isDigest(digest) ? { digest } : {}),
+    note: async (actual) => {
+      try {
+        await cache.file(inputs, async function* () {
+          yield Buffer.from(actual);
+        });
+      } catch (error) {
+        if (!(error instanceof LktError)) throw error;
+      }
+    },
     bytes: async function* () {
       for (const file of files) {
-        yield* fileChunks(file.path, { reuse: true });
+        yield* cache.read(file);
         yield padding(file.size);
       }
       yield* manifest;

@@ -1,5 +1,5 @@
 import { entryHead, type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
-import { fileChunks } from '../cache.ts';
+import type { ComposeCache } from '../cache.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
 import type { BootFile, Kernel } from '../tree/kernel.ts';
@@ -14,10 +14,15 @@ export function tarOf(plan: Plan): AsyncGenerator<Uint8Array> {
   return writeTar(entriesOf(plan));
 }
 
-async function* entriesOf({ kernel, root, manifest }: Plan): AsyncGenerator<EntryWithContent> {
+async function* entriesOf({
+  kernel,
+  root,
+  manifest,
+  cache,
+}: Plan): AsyncGenerator<EntryWithContent> {
   const written = new Set<string>();
   if (kernel !== undefined) {
-    for (const entry of bootEntries(kernel)) {
+    for (const entry of bootEntries(kernel, cache)) {
       written.add(entry.path);
       yield entry;
     }
@@ -77,16 +82,19 @@ function* fileEntries(
     yield { ...header(other, root), type: 'hardlink', size: 0, link: first.path };
 }
 
-function bootEntries({ origin, cmdline, kernel, ucode }: Kernel): readonly EntryWithContent[] {
+function bootEntries(
+  { origin, cmdline, kernel, ucode }: Kernel,
+  cache: ComposeCache,
+): readonly EntryWithContent[] {
   const base = { uid: 0, gid: 0, mtime: SOURCE_DATE_EPOCH, pax: pax(origin) };
   const text = Buffer.from(cmdline);
-  const file = (path: string, { mode, size, path: from }: BootFile): EntryWithContent => ({
+  const file = (path: string, from: BootFile): EntryWithContent => ({
     ...base,
     path,
     type: 'file',
-    mode,
-    size,
-    ...(size === 0 ? {} : { content: fileChunks(from) }),
+    mode: from.mode,
+    size: from.size,
+    ...(from.size === 0 ? {} : { content: cache.read(from) }),
   });
   return [
     { ...base, path: 'boot', type: 'directory', mode: 0o755, size: 0 },

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { access, constants, mkdir, open, rename, rm } from 'node:fs/promises';
+import { access, constants, lstat, mkdir, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Digest, Digester, isErrno } from '@lkt/core';
+import { type Digest, Digester, isErrno, LktError } from '@lkt/core';
+import { fileChunks, writeAll } from '../cache.ts';
 import { ioError } from '../io-error.ts';
 
 export interface OutputFile {
@@ -13,6 +14,8 @@ export interface OutputFile {
 /** A file to write: its name in the directory and its content. */
 export interface Output {
   readonly name: string;
+  /** What the bytes will be, if that is known: a file that is just so already stays, as if it were written anew. */
+  readonly expected?: { readonly digest: Digest; readonly size: number };
   readonly bytes: () => AsyncIterable<Uint8Array>;
 }
 
@@ -26,21 +29,27 @@ export async function writeOutputs(
   outputs: readonly Output[],
   signal?: AbortSignal,
 ): Promise<readonly OutputFile[]> {
-  const temps: string[] = [];
+  const temps: { readonly temp: string; readonly path: string }[] = [];
   try {
     await mkdir(dir, { recursive: true });
     const files: OutputFile[] = [];
-    for (const { name, bytes } of outputs) {
+    for (const { name, bytes, expected } of outputs) {
+      const path = join(dir, name);
+      if (expected !== undefined && (await isThere(path, expected, signal))) {
+        const { digest, size } = expected;
+        files.push({ path, digest, size });
+        continue;
+      }
       const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
-      temps.push(temp);
-      files.push({ path: join(dir, name), ...(await writeFile(temp, bytes(), signal)) });
+      temps.push({ temp, path });
+      files.push({ path, ...(await writeFile(temp, bytes(), signal)) });
     }
-    for (const [index, { path }] of files.entries()) await rename(temps[index] ?? '', path);
+    for (const { temp, path } of temps) await rename(temp, path);
     return files;
   } catch (error) {
     throw ioError(`cannot write into ${dir}`, error);
   } finally {
-    for (const temp of temps) await rm(temp, { force: true });
+    for (const { temp } of temps) await rm(temp, { force: true });
   }
 }
 
@@ -56,6 +65,30 @@ export async function requireWritable(dir: string): Promise<void> {
   }
 }
 
+/** Whether a file has this content; then it counts as written now. */
+async function isThere(
+  path: string,
+  { digest, size }: { readonly digest: Digest; readonly size: number },
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  try {
+    const stats = await lstat(path);
+    if (!stats.isFile() || stats.size !== size) return false;
+    const digester = new Digester();
+    for await (const chunk of fileChunks(path, { reuse: true })) {
+      signal?.throwIfAborted();
+      digester.update(chunk);
+    }
+    if (digester.digest() !== digest) return false;
+    const now = new Date();
+    await utimes(path, now, now);
+    return true;
+  } catch (error) {
+    if (error instanceof LktError || (error instanceof Error && 'syscall' in error)) return false;
+    throw error;
+  }
+}
+
 async function writeFile(
   path: string,
   bytes: AsyncIterable<Uint8Array>,
@@ -66,8 +99,7 @@ async function writeFile(
   for await (const chunk of bytes) {
     signal?.throwIfAborted();
     digester.update(chunk);
-    let offset = 0;
-    while (offset < chunk.length) offset += (await file.write(chunk, offset)).bytesWritten;
+    await writeAll(file, chunk);
   }
   await file.datasync();
   const { size } = digester;

@@ -8,7 +8,7 @@ import {
   readArchives,
   type TreeNode,
 } from '@lkt/oci';
-import { type ComposeCache, fileChunks } from '../cache.ts';
+import type { ComposeCache } from '../cache.ts';
 import type { Content, Contents } from './part.ts';
 
 /** Bump when flattening or the form of the listing changes. */
@@ -53,9 +53,7 @@ export async function loadTree(
   const listing = await cache.file([LISTING_VERSION, key], async function* () {
     yield Buffer.from(serialize((await flattened(name, layers)).walk()));
   });
-  const parts: Uint8Array[] = [];
-  for await (const chunk of fileChunks(listing.path)) parts.push(chunk);
-  return new ImageTree(key, layers, deserialize(Buffer.concat(parts).toString()));
+  return new ImageTree(key, layers, deserialize(await cache.text(listing)));
 }
 
 async function flattened(name: string, layers: readonly Archive[]): Promise<FileTree> {
