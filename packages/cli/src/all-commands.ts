@@ -26,6 +26,7 @@ import { PkgShowTag } from './commands/pkg-show-tag.ts';
 import { PkgSign } from './commands/pkg-sign.ts';
 import { Run } from './commands/run.ts';
 import { Schema } from './commands/schema.ts';
+import { Verify } from './commands/verify.ts';
 import { Version } from './commands/version.ts';
 
 /** All of them at once, as oclif's help reads them. */
@@ -56,6 +57,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'pkg:sign': PkgSign,
   run: Run,
   schema: Schema,
+  verify: Verify,
   version: Version,
 };
 

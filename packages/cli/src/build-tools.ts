@@ -2,7 +2,7 @@ import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Session } from './command.ts';
 import { builderSetting } from './environment.ts';
 import { imageFetcher } from './registries.ts';
-import type { RegistryFlags } from './registry-flags.ts';
+import { trustRequirement, type TrustSettings } from './trust.ts';
 
 /** The workspace of a directory. */
 export async function workspaceAt(
@@ -20,15 +20,14 @@ export async function workspaceAt(
 /**
  * What building packages needs. Nothing of it does anything before a package has to be built.
  * @param flags of the command: BuildKits that do the steps, instead of this machine; a check, which this machine makes;
- * where images may be pulled from. Without any, nothing is pulled.
+ * where images may be pulled from, and who is trusted. Without any, nothing is pulled.
  * @throws LktError USAGE_INVALID
  */
 export async function buildTools(
   session: Session,
-  flags: RegistryFlags & {
+  flags: TrustSettings & {
     readonly builder?: readonly string[] | undefined;
     readonly check?: boolean;
-    readonly offline?: boolean;
   } = { offline: true },
 ): Promise<BuildOptions> {
   const { reporter, signal, environment } = session;
@@ -45,6 +44,7 @@ export async function buildTools(
       return findMirror({ env: { LKT_DEBIAN_MIRROR } });
     },
     ...imageFetcher(session, flags),
+    ...trustRequirement(session, flags),
     reporter,
     signal,
     env: environment.variables,

@@ -28,6 +28,7 @@ const COMMANDS = {
   'pkg:sign': async () => (await import('./commands/pkg-sign.ts')).PkgSign,
   run: async () => (await import('./commands/run.ts')).Run,
   schema: async () => (await import('./commands/schema.ts')).Schema,
+  verify: async () => (await import('./commands/verify.ts')).Verify,
   version: async () => (await import('./commands/version.ts')).Version,
 } satisfies Readonly<Record<string, () => Promise<CommandClass>>>;
 

@@ -1,4 +1,5 @@
 import { Flags } from './options.ts';
+import { trustFlags } from './trust-flags.ts';
 
 /** What every command accepts that speaks to registries; the names are LinuxKit's and Docker's. */
 export const registryFlags = {
@@ -23,9 +24,10 @@ export const registryFlags = {
   }),
 };
 
-/** What commands accept that pull what is missing. */
+/** What commands accept that pull what is missing, if it may be used. */
 export const pullFlags = {
   ...registryFlags,
+  ...trustFlags,
   offline: Flags.boolean({ summary: 'pull nothing: what is named must be in the store' }),
 };
 

@@ -18,13 +18,13 @@ export function positionAt(text: string, offset: number): Position {
   return { line, column: offset - (before.lastIndexOf('\n') + 1) + 1 };
 }
 
-/** An error at a place: `path:line:col: message`, then the line and a caret under it. */
+/** An error at a place: `path:line:col: message`, then the line and a caret under it, and `detail` under that. */
 export function sourceError(
   code: LktErrorCode,
   file: SourceFile,
   at: Position,
   message: string,
-  options: { fix?: string; cause?: unknown; length?: number } = {},
+  options: { fix?: string; cause?: unknown; length?: number; detail?: string } = {},
 ): LktError {
   const line = file.text.split('\n')[at.line - 1]?.replace(/\r$/, '') ?? '';
   const number = String(at.line);
@@ -32,7 +32,8 @@ export function sourceError(
   const carets = '^'.repeat(
     Math.max(1, Math.min(options.length ?? 1, line.length - at.column + 1)),
   );
-  const detail = `  ${number} | ${line}\n  ${' '.repeat(number.length)} | ${before}${carets}`;
+  const excerpt = `  ${number} | ${line}\n  ${' '.repeat(number.length)} | ${before}${carets}`;
+  const detail = options.detail === undefined ? excerpt : `${excerpt}\n${options.detail}`;
   return new LktError(code, `${file.path}:${at.line}:${at.column}: ${message}`, {
     ...('cause' in options ? { cause: options.cause } : {}),
     ...(options.fix === undefined ? {} : { fix: options.fix }),

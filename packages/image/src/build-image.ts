@@ -1,32 +1,30 @@
-import { dirname, resolve } from 'node:path';
-import { type Digest, LktError } from '@lkt/core';
-import {
-  type BuildOptions,
-  type BuiltPackage,
-  type ImageQuery,
-  resolveImages,
-  type Workspace,
-} from '@lkt/pkg';
+import type { Digest } from '@lkt/core';
+import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
 import { type ComposedImage, composeImage, type ComposeOptions, requireOutput } from './compose.ts';
-import { imageReferencesOf, parseConfig } from './config/config.ts';
-import { errorAt } from './config/fields.ts';
 import type { ConfigFile } from './pin.ts';
+import { queriesOf } from './queries.ts';
 import { sbomPath } from './sbom.ts';
+import { startTrustCheck, type TrustedImage, type TrustOptions } from './trust/check-images.ts';
 
-export interface BuildImageOptions extends Omit<ComposeOptions, 'resolvePackage'> {
+export interface BuildImageOptions extends Omit<ComposeOptions, 'resolvePackage' | 'isTrusted'> {
   readonly configs: readonly ConfigFile[];
+  readonly trust?: TrustOptions;
 }
 
 export interface BuiltImage extends ComposedImage {
   /** The packages of the workspace that are in the image, and what they were built with. */
   readonly packages: readonly BuiltPackage[];
+  /** Why each image that the configs name was accepted; nothing where no policy asks. */
+  readonly trust: readonly TrustedImage[];
 }
 
 /**
  * Builds an image from its configs: first the packages of the workspace that they name, as far as they have not been
  * built, each checked to give the digest that is pinned; then the image. The configs are read before the workspace is
  * opened, so their mistakes come first.
- * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND at the reference; what `buildPackages` and `composeImage` throw
+ *
+ * Where a policy asks for signatures, images from elsewhere are verified before anything is pulled, built or written.
+ * @throws LktError SIGNATURE_INVALID, PIN_MISSING, PIN_STALE, NOT_FOUND at the reference; what `buildPackages` and `composeImage` throw
  */
 export async function buildImage(
   openWorkspace: () => Promise<Workspace>,
@@ -36,7 +34,11 @@ export async function buildImage(
   const { queries, directories } = queriesOf(options.configs);
   await requireOutput(options);
   if (options.sbom?.path !== undefined) sbomPath(options.sbom.path);
-  const { digests, report } = await resolveImages(await openWorkspace(), queries, tools);
+  const workspace = await openWorkspace();
+  const check = await startTrustCheck(workspace, options.configs, tools.store, options);
+  await check?.requireSigned(queries, tools.reporter);
+  const { digests, report } = await resolveImages(workspace, queries, tools);
+  const trust = (await check?.results(queries, report.packages)) ?? [];
   const resolvePackage = (text: string): Promise<Digest> => {
     const digest = digests.get(directories.get(text) ?? '');
     if (digest === undefined) throw new Error(`${text} was not resolved`);
@@ -51,41 +53,6 @@ export async function buildImage(
     ),
   );
   const sbom = options.sbom === undefined ? {} : { sbom: { known, ...options.sbom } };
-  const image = await composeImage({ ...options, ...sbom, resolvePackage });
-  return { ...image, packages: report.packages };
-}
-
-/** What the configs name, and for each `@pkg:DIR` in them the directory. */
-function queriesOf(configs: readonly ConfigFile[]): {
-  queries: readonly ImageQuery[];
-  directories: ReadonlyMap<string, string>;
-} {
-  const queries: ImageQuery[] = [];
-  const directories = new Map<string, string>();
-  for (const config of configs) {
-    for (const { text, reference, packageDir, at } of imageReferencesOf(parseConfig(config))) {
-      const error: ImageQuery['error'] = ({ code, message, fix }) =>
-        errorAt(code, at, message, {
-          fix: fix === 'run: lkt pin' ? `run: lkt pin ${config.path}` : fix,
-        });
-      if (packageDir === undefined) {
-        queries.push({ text, error, ...(reference === undefined ? {} : { reference }) });
-        continue;
-      }
-      const dir = resolve(dirname(config.absolute), packageDir);
-      const other = directories.get(text);
-      if (other !== undefined && other !== dir) {
-        throw new LktError(
-          'UNSUPPORTED',
-          `${text} is ${other} in one config and ${dir} in another`,
-          {
-            fix: 'write one of them as an absolute path',
-          },
-        );
-      }
-      directories.set(text, dir);
-      queries.push({ text: dir, packageDir: dir, error });
-    }
-  }
-  return { queries, directories };
+  const image = await composeImage({ ...options, ...sbom, resolvePackage, isTrusted: true });
+  return { ...image, packages: report.packages, trust };
 }

@@ -23,3 +23,7 @@ export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
 export { type ConfigFile, pin, type PinTargets } from './pin.ts';
 export { type Plan, planImage, type PlanOptions } from './plan.ts';
+export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
+export { readTrustFile, TRUST_FILE, workspacePolicy } from './trust/load-policy.ts';
+export { problemOf, storeEvidence, TrustGate } from './trust/trust-gate.ts';
+export { type ImageReport, reportOf, verifyConfigs } from './trust/verify-images.ts';

@@ -24,6 +24,8 @@ export interface PlanOptions {
   readonly unpacked: UnpackedLayers;
   /** The digest of the package that `@pkg:DIR` names; the image must be in the store. */
   readonly resolvePackage?: (reference: string) => Promise<Digest>;
+  /** Whether all has been checked that `trust` of the configs asks for; without it such a config is refused. */
+  readonly isTrusted?: boolean;
   /** What `~/` in a source of `files` stands for. */
   readonly homeDir?: string;
   /** Makes the SBOM of the image, and puts it into the image where a path is given. */
@@ -54,7 +56,8 @@ export interface Plan {
 export async function planImage(files: readonly SourceFile[], options: PlanOptions): Promise<Plan> {
   const config = mergeConfigs(files.map(parseConfig));
   const [trust] = config.trust;
-  if (trust !== undefined) throw errorAt('UNSUPPORTED', trust.at, 'signatures are not checked yet');
+  if (trust !== undefined && options.isTrusted !== true)
+    throw errorAt('UNSUPPORTED', trust.at, 'nobody has checked the signatures that it asks for');
   return planConfig(config, options, async (reference) => pinnedDigest(reference, options));
 }
 

@@ -160,7 +160,7 @@ services:
 
 describe('what is not there yet is refused', () => {
   it.each([
-    ['trust: {org: [lkt]}', '1:8: trust: signatures are not checked yet'],
+    ['trust: {org: [lkt]}', '1:8: trust: nobody has checked the signatures that it asks for'],
     ['volumes: [{name: v, format: oci}]', '1:18: volumes[0].name: a volume with "format: oci"'],
     ['files: [{path: a, metadata: json}]', '1:9: files[0]: files with metadata'],
   ])('%s', async (text, message) => {

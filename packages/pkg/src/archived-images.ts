@@ -1,8 +1,8 @@
 import { LktError } from '@lkt/core';
-import { loadImage, type Platform, type Store } from '@lkt/oci';
+import { loadImage, type Platform } from '@lkt/oci';
 import type { BuiltPackage } from './build.ts';
 import type { FoundImage } from './image-archives.ts';
-import { checkOther, type FetchImage } from './other-images.ts';
+import { checkOther, type OtherImages } from './other-images.ts';
 import { checkPin } from './pins.ts';
 import type { Recipe } from './recipe.ts';
 import type { Package } from './workspace.ts';
@@ -15,25 +15,26 @@ export async function archivedImages(
   { archived }: Recipe,
   platform: Platform,
   used: ReadonlyMap<Package, BuiltPackage>,
-  store: Store,
-  fetchImage: FetchImage | undefined,
+  others: OtherImages,
 ): Promise<readonly FoundImage[]> {
   const found: FoundImage[] = [];
   for (const { reference, package: item, error } of archived) {
     const built = item && used.get(item);
     const problem =
       built === undefined
-        ? await checkOther(reference, store, [platform], fetchImage)
-        : await checkPin(reference, built, store);
+        ? await checkOther(reference, [platform], others)
+        : await checkPin(reference, built, others.store);
     if (problem !== undefined) {
       // `lkt pin` writes Dockerfiles and image configs.
       const fix = built === undefined ? problem.fix : `write ${built.index.digest}`;
       throw error(problem.code, problem.message, fix);
     }
-    const image = await loadImage(store, reference.digest, platform).catch((cause: unknown) => {
-      if (!(cause instanceof LktError) || cause.code !== 'NOT_FOUND') throw cause;
-      throw error(cause.code, cause.message);
-    });
+    const image = await loadImage(others.store, reference.digest, platform).catch(
+      (cause: unknown) => {
+        if (!(cause instanceof LktError) || cause.code !== 'NOT_FOUND') throw cause;
+        throw error(cause.code, cause.message);
+      },
+    );
     found.push({ reference, image });
   }
   return found;

@@ -1,7 +1,7 @@
 import { type Digest, sourceError } from '@lkt/core';
 import { type Descriptor, parsePlatform, type Store, writeIndex } from '@lkt/oci';
 import type { BuiltPackage } from './build.ts';
-import { checkOther, type FetchImage } from './other-images.ts';
+import { checkOther, type OtherImages } from './other-images.ts';
 import { checkPin, inOrder, type ReferenceProblem, samePlatform } from './pins.ts';
 import type { ImageUse, Recipe } from './recipe.ts';
 import type { Package } from './workspace.ts';
@@ -17,21 +17,20 @@ import type { Package } from './workspace.ts';
 export async function basesFor(
   recipe: Recipe,
   used: ReadonlyMap<Package, BuiltPackage>,
-  store: Store,
-  fetchImage: FetchImage | undefined,
+  others: OtherImages,
 ): Promise<ReadonlyMap<string, Digest>> {
   const bases = new Map<string, Digest>();
   for (const use of recipe.uses) {
     const built = use.package && used.get(use.package);
-    const problem = await problemOf(use, built, store, fetchImage);
+    const problem = await problemOf(use, built, others);
     if (problem !== undefined) {
-      const { code, message, fix } = problem;
+      const { code, message, ...rest } = problem;
       const { position, length } = use;
-      throw sourceError(code, recipe.dockerfile.file, position, message, { length, fix });
+      throw sourceError(code, recipe.dockerfile.file, position, message, { length, ...rest });
     }
     const digest =
       built !== undefined && use.calculated
-        ? await indexFor(recipe.uses, use.text, built, store)
+        ? await indexFor(recipe.uses, use.text, built, others.store)
         : use.parsed.digest;
     if (digest !== undefined) bases.set(use.text, digest);
   }
@@ -41,12 +40,10 @@ export async function basesFor(
 async function problemOf(
   use: ImageUse,
   built: BuiltPackage | undefined,
-  store: Store,
-  fetchImage: FetchImage | undefined,
+  others: OtherImages,
 ): Promise<ReferenceProblem | undefined> {
-  if (built === undefined)
-    return checkOther(use.parsed, store, [parsePlatform(use.platform)], fetchImage);
-  return use.calculated ? undefined : checkPin(use.parsed, built, store);
+  if (built === undefined) return checkOther(use.parsed, [parsePlatform(use.platform)], others);
+  return use.calculated ? undefined : checkPin(use.parsed, built, others.store);
 }
 
 async function indexFor(

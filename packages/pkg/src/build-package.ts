@@ -44,6 +44,8 @@ export interface BuildTools {
   readonly ssh?: ReadonlyMap<string, string>;
   /** What runs the commands, as in `BuildRequest`. */
   readonly executor?: string;
+  /** Build nothing. */
+  readonly onlyKnown?: boolean;
   /** How many processors a build that starts now may keep busy. */
   readonly cpus?: () => number;
 }
@@ -140,6 +142,8 @@ export class PackageBuilder {
       inputs.recipe !== undefined && (cache?.exports === true || remoteCache?.to !== undefined);
     if (known !== undefined && !force && !isExported)
       return { image: { ...made, descriptor: known }, cached: true };
+    if (this.#tools.onlyKnown === true)
+      throw new LktError('NOT_FOUND', `${item.name} has not been built here`);
     let cached = true;
     const image = await store.withLock(
       `package ${item.name} ${formatPlatform(platform)}`,

@@ -16,7 +16,7 @@ import type { GivenArg } from './build-args.ts';
 import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
 import type { FindMirror } from './debian-package.ts';
 import { type Needed, neededPlatforms } from './needed-platforms.ts';
-import type { FetchImage } from './other-images.ts';
+import type { FetchImage, OtherImages, RequireTrusted } from './other-images.ts';
 import { inOrder } from './pins.ts';
 import { readRecipe, type Recipe } from './recipe.ts';
 import { Slots } from './slots.ts';
@@ -31,6 +31,11 @@ export interface BuildOptions {
   readonly mirror: FindMirror;
   /** How images come into the store that no package of the workspace gives; by default they do not. */
   readonly fetchImage?: FetchImage;
+  /** Whether such images may be used, as a policy of the workspace says; by default they may. */
+  readonly requireTrusted?: (
+    reference: Parameters<RequireTrusted>[0],
+    workspace: Workspace,
+  ) => ReturnType<RequireTrusted>;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
   /** What each RUN may use. */
@@ -41,6 +46,8 @@ export interface BuildOptions {
   readonly remoteCache?: NonNullable<BuildRequest['remoteCache']>;
   /** What runs their commands, as in `BuildRequest`. */
   readonly executor?: string;
+  /** Build nothing: what has not been built is an error, NOT_FOUND. */
+  readonly onlyKnown?: boolean;
   /** Build the targets although they have been built. */
   readonly force?: boolean;
   /** Do every step of the targets anew, if they are built. */
@@ -105,6 +112,18 @@ export async function buildPackages(
 ): Promise<BuildReport> {
   const build = await Build.start(workspace, targets, options);
   return { packages: await build.all() };
+}
+
+/** Where a build in a workspace takes images from that no package there gives. */
+export function otherImages(
+  workspace: Workspace,
+  { store, fetchImage, requireTrusted }: BuildOptions,
+): OtherImages {
+  return {
+    store,
+    fetchImage,
+    requireTrusted: requireTrusted && (async (reference) => requireTrusted(reference, workspace)),
+  };
 }
 
 /**
@@ -243,20 +262,11 @@ export class Build {
     used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<ImageInputs> {
     const recipe = await this.#recipe(item, [platform]);
+    const others = otherImages(this.workspace, this.#options);
     const bases =
-      recipe === undefined
-        ? new Map<string, Digest>()
-        : await basesFor(recipe, used, this.#options.store, this.#options.fetchImage);
+      recipe === undefined ? new Map<string, Digest>() : await basesFor(recipe, used, others);
     const archived =
-      recipe === undefined
-        ? []
-        : await archivedImages(
-            recipe,
-            platform,
-            used,
-            this.#options.store,
-            this.#options.fetchImage,
-          );
+      recipe === undefined ? [] : await archivedImages(recipe, platform, used, others);
     return { platform, recipe, bases, archived };
   }
 

@@ -10,6 +10,7 @@ export { packageCacheAreas } from './cache-areas.ts';
 export type { GivenArg } from './build-args.ts';
 export type { Attestations } from './attest.ts';
 export { type BuildOptions, type BuildReport, type BuiltPackage, buildPackages } from './build.ts';
+export { isBuiltHere, isOfItsTag } from './built-here.ts';
 export {
   BUILD_YML,
   type BuildArg,
@@ -31,7 +32,7 @@ export {
 export { lockPackage, type LockPackageOptions, type LockReport } from './lock.ts';
 export { type PinChange, type PinReport, pinWorkspace } from './pin.ts';
 export { isFor } from './platforms.ts';
-export { checkPin, pinOf, type ReferenceProblem } from './pins.ts';
+export { checkPin, missingPin, pinOf, problemError, type ReferenceProblem } from './pins.ts';
 export { readAttestations } from './read-attestations.ts';
 export { type ImageQuery, resolveImages } from './resolve-images.ts';
 export { type Edit, repin, rewriteReferences } from './rewrite.ts';

@@ -21,17 +21,35 @@ export type FetchImage = (
 ) => Promise<void>;
 
 /**
+ * Whether an image that no package of the workspace gives may be used at all. Asked before it is pulled, so nothing but its
+ * name and digest are known.
+ */
+export type RequireTrusted = (
+  reference: Reference & { readonly digest: Digest },
+) => Promise<ReferenceProblem | undefined>;
+
+/** Where images come from that no package of the workspace gives. */
+export interface OtherImages {
+  readonly store: Store;
+  /** By default the store has to have them. */
+  readonly fetchImage?: FetchImage | undefined;
+  /** By default any that a digest names will do. */
+  readonly requireTrusted?: RequireTrusted | undefined;
+}
+
+/**
  * Checks a reference to an image that no package of the workspace gives: the store must have it under that name, or get
  * it by `fetchImage`. A digest alone would make any image pass for any other that is in the store.
  */
 export async function checkOther(
   reference: Reference,
-  store: Store,
   platforms: readonly Platform[],
-  fetchImage: FetchImage | undefined,
+  { store, fetchImage, requireTrusted }: OtherImages,
 ): Promise<ReferenceProblem | undefined> {
   const { digest } = reference;
   if (digest === undefined) return missingPin(reference);
+  const refused = await requireTrusted?.({ ...reference, digest });
+  if (refused !== undefined) return refused;
   const text = familiarReference(reference);
   const { domain, path } = reference;
   const has = await store.has(digest);

@@ -18,6 +18,8 @@ export interface ReferenceProblem {
   readonly code: LktErrorCode;
   readonly message: string;
   readonly fix: string;
+  /** More lines, for people. */
+  readonly detail?: string;
 }
 
 /** `org/image:<source hash>@<digest>`: the reference that names a package as it is now. undefined outside git. */
@@ -109,8 +111,8 @@ function subsets<T>(items: readonly T[]): readonly (readonly T[])[] {
   );
 }
 
-export function problemError({ code, message, fix }: ReferenceProblem): LktError {
-  return new LktError(code, message, { fix });
+export function problemError({ code, message, ...options }: ReferenceProblem): LktError {
+  return new LktError(code, message, options);
 }
 
 const PIN = 'run: lkt pin';

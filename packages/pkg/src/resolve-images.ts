@@ -1,6 +1,12 @@
 import type { Digest, LktError } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
-import { Build, type BuildOptions, type BuiltPackage, type BuildReport } from './build.ts';
+import {
+  Build,
+  type BuildOptions,
+  type BuiltPackage,
+  type BuildReport,
+  otherImages,
+} from './build.ts';
 import { checkOther } from './other-images.ts';
 import { checkPin, problemError, type ReferenceProblem } from './pins.ts';
 import { DEFAULT_PLATFORMS } from './platforms.ts';
@@ -33,8 +39,8 @@ export async function resolveImages(
   for (const { query, reference, item } of wanted) {
     if (item !== undefined && (reference === undefined || reference.digest !== undefined)) continue;
     if (reference === undefined) continue;
-    const { store, platforms = DEFAULT_PLATFORMS, fetchImage } = options;
-    fail(query, await checkOther(reference, store, platforms, fetchImage));
+    const { platforms = DEFAULT_PLATFORMS } = options;
+    fail(query, await checkOther(reference, platforms, otherImages(workspace, options)));
   }
   const targets = new Set(wanted.flatMap(({ item }) => item ?? []));
   const build = await Build.start(workspace, [...targets], options);

@@ -98,7 +98,18 @@ export interface Registry extends AsyncDisposable {
   tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]>;
   /** Deletes a manifest by digest, with all its tags, or a tag alone. */
   delete(reference: Reference, signal?: AbortSignal): Promise<void>;
+  /**
+   * The mirrors of a registry, each as if it were the registry: what it says of a tag or of referrers is no more than its
+   * word. They share the connections of this one, and end with it.
+   */
+  mirrors(domain: string): readonly RegistryReader[];
 }
+
+/** What can be asked of a registry, or of one that stands for it. */
+export type RegistryReader = Pick<
+  Registry,
+  'resolve' | 'fetchManifest' | 'fetchBlob' | 'pullBlob' | 'referrers'
+>;
 
 /** Connections are made when they are needed, and kept until disposal. */
 export function createRegistry(options: RegistryOptions = {}): Registry {
@@ -107,16 +118,21 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
 
 const CONCURRENCY = 3;
 
+type FindRemote = (reference: Reference) => Promise<Remote>;
+
 class Client implements Registry {
+  readonly #only: FindRemote | undefined;
   readonly #options: RegistryOptions;
   readonly #http: HttpClient;
   readonly #limit: Limit;
   readonly #servers = new Map<string, Promise<{ server: Server; authorizer: Authorizer }>>();
   readonly #warn: (text: string) => void;
 
-  constructor(options: RegistryOptions) {
+  /** @param only where it asks, whatever the registry */
+  constructor(options: RegistryOptions, only?: { http: HttpClient; remote: FindRemote }) {
     this.#options = options;
-    this.#http = createHttpClient({ userAgent: 'lkt', ...options });
+    this.#only = only?.remote;
+    this.#http = only?.http ?? createHttpClient({ userAgent: 'lkt', ...options });
     this.#limit = new Limit(options.concurrency ?? CONCURRENCY);
     this.#warn = warnOnce(options.reporter ?? silentReporter);
   }
@@ -243,6 +259,13 @@ class Client implements Registry {
     await this.#http[Symbol.asyncDispose]();
   }
 
+  mirrors(domain: string): readonly RegistryReader[] {
+    return this.#mirrorsOf(domain).map(({ url }) => {
+      const remote: FindRemote = async ({ path }) => this.#mirror(path, domain, url);
+      return new Client(this.#options, { http: this.#http, remote });
+    });
+  }
+
   #pulling(reference: Reference): PullContext {
     return {
       remotes: (isByDigest: boolean) => this.#remotes(reference, isByDigest),
@@ -251,7 +274,9 @@ class Client implements Registry {
     };
   }
 
-  async #remote({ domain, path }: Reference): Promise<Remote> {
+  async #remote(reference: Reference): Promise<Remote> {
+    if (this.#only !== undefined) return this.#only(reference);
+    const { domain, path } = reference;
     const { server, authorizer } = await this.#server(domain);
     return new Remote(path, server, authorizer, { warn: this.#warn });
   }
@@ -259,17 +284,27 @@ class Client implements Registry {
   /** The mirrors that may answer, and the registry itself, each found out about when it is its turn. */
   #remotes(reference: Reference, isByDigest: boolean): (() => Promise<Remote>)[] {
     const { domain, path } = reference;
-    const { mirrors: byDomain = {} } = this.#options;
-    const mirrors = byDomain[domain] ?? byDomain['*'] ?? [];
+    const mirrors = this.#only === undefined ? this.#mirrorsOf(domain) : [];
     return [
       ...mirrors
         .filter(({ resolvesTags }) => isByDigest || resolvesTags === true)
-        .map(({ url }) => async () => {
-          const { server, authorizer } = await this.#mirror(url);
-          return new Remote(path, server, authorizer, { namespace: domain, warn: this.#warn });
-        }),
+        .map(
+          ({ url }) =>
+            async () =>
+              this.#mirror(path, domain, url),
+        ),
       async () => this.#remote(reference),
     ];
+  }
+
+  #mirrorsOf(domain: string): NonNullable<RegistryOptions['mirrors']>[string] {
+    const { mirrors = {} } = this.#options;
+    return mirrors[domain] ?? mirrors['*'] ?? [];
+  }
+
+  async #mirror(path: string, domain: string, url: string): Promise<Remote> {
+    const { server, authorizer } = await this.#mirrorServer(url);
+    return new Remote(path, server, authorizer, { namespace: domain, warn: this.#warn });
   }
 
   async #server(domain: string): Promise<{ server: Server; authorizer: Authorizer }> {
@@ -285,7 +320,7 @@ class Client implements Registry {
   }
 
   /** A mirror gets the credentials for its own name, never those of the registry it stands for. */
-  async #mirror(address: string): Promise<{ server: Server; authorizer: Authorizer }> {
+  async #mirrorServer(address: string): Promise<{ server: Server; authorizer: Authorizer }> {
     const known = this.#servers.get(address);
     if (known !== undefined) return known;
     const server = {

@@ -8,7 +8,7 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
-import type { Registry } from '@lkt/registry';
+import type { RegistryReader } from '@lkt/registry';
 import type { Evidence, EvidenceItem } from './evidence.ts';
 import { ANY_BUNDLE, DSSE_ENVELOPE, SIGNATURE_ARTIFACT, SIMPLE_SIGNING } from './formats.ts';
 import { Unusable } from './unusable.ts';
@@ -54,7 +54,7 @@ export async function collectFromStore(store: Store, subject: Digest): Promise<E
  * @throws LktError as the registry does: what cannot be asked for is not taken for nothing
  */
 export async function collectFromRegistry(
-  registry: Registry,
+  registry: RegistryReader,
   image: Reference & { readonly digest: Digest },
   signal?: AbortSignal,
 ): Promise<Evidence> {
@@ -86,7 +86,7 @@ export async function collectFromRegistry(
 }
 
 async function manifestAt(
-  registry: Registry,
+  registry: RegistryReader,
   reference: Reference,
   signal: AbortSignal | undefined,
 ): Promise<{ descriptor: Descriptor; bytes: Buffer } | undefined> {

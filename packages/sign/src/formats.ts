@@ -13,6 +13,7 @@ export const DSSE_ENVELOPE = 'application/vnd.dsse.envelope.v1+json';
 
 /** What cosign calls an artifact of such signatures, where it refers to its subject instead of being a tag. */
 export const SIGNATURE_ARTIFACT = 'application/vnd.dev.cosign.artifact.sig.v1+json';
+export const ATTESTATION_ARTIFACT = 'application/vnd.dev.cosign.artifact.att.v1+json';
 
 /** Annotations of the layers of both. */
 export const LayerAnnotation = {

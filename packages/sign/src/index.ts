@@ -10,8 +10,12 @@ export {
   type SigningKey,
   type SigningKeyOptions,
 } from './keys.ts';
+export { type EvidenceSource, judgeImage, type Judgement } from './judge.ts';
+export { describePredicate } from './predicates.ts';
+export { pullSignatures } from './pull.ts';
 export { type PushedSignatures, pushSignatures } from './push.ts';
 export {
+  attestImage,
   type ImagesToSign,
   type ImageToSign,
   type SignedImage,

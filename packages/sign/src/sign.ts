@@ -141,6 +141,24 @@ async function write(store: Store, { subject, statements, simple }: Made): Promi
   return { subject, bundles, simple: await writeReferrer(store, referrer) };
 }
 
+/**
+ * As `signImage`, of the statements alone: whoever says what they found out about an image has not said that it is theirs.
+ * @returns their bundles, in order
+ */
+export async function attestImage(
+  store: Store,
+  { subject, name, statements = [], signer, signal }: ImageToSign,
+): Promise<readonly Descriptor[]> {
+  for (const statement of statements) requireSubject(statement, subject, formatReference(name));
+  await using session = await signer.open(signal);
+  const signed: SignedStatement[] = [];
+  for (const statement of statements) signed.push(await signStatement(session, statement));
+  const bundles: Descriptor[] = [];
+  for (const item of signed) bundles.push(await writeBundle(store, subject, item));
+  await store.addReferrer(...bundles);
+  return bundles;
+}
+
 async function writeBundle(
   store: Store,
   subject: Descriptor,

@@ -1,5 +1,6 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
+import type { TrustedImage } from '@lkt/image';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
@@ -7,6 +8,7 @@ import { readConfigFile } from '../config-file.ts';
 import { builderFlags } from '../package-flags.ts';
 import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
+import { trustOptions } from '../trust.ts';
 import { Args, Flags } from '../options.ts';
 
 const FORMATS = ['kernel+initrd', 'tar'] as const;
@@ -19,11 +21,13 @@ interface Result {
     readonly digest: string;
   }[];
   readonly minimumMemory?: number;
+  /** Why each image of the configs was accepted, where a policy asks. */
+  readonly trust?: readonly TrustedImage[];
 }
 
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
-  static override description = `Several configs are merged from left to right; "-" is standard input. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned.
+  static override description = `Several configs are merged from left to right; "-" is standard input. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
 
 Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.tar (tar). The same configs give the same bytes.`;
   static override examples = [
@@ -95,12 +99,13 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
       ...caches.tools,
       platforms: [platform],
     };
-    const { files, minimumMemory, packages } = await buildImage(
+    const { files, minimumMemory, packages, trust } = await buildImage(
       () => workspaceAt(session, top),
       {
         ...tools,
         ...output,
         signal: session.signal,
+        trust: await trustOptions(session, flags),
         configs,
         format,
         platform,
@@ -114,7 +119,11 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     this.endProgress();
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
-    return { files, ...(minimumMemory === undefined ? {} : { minimumMemory }) };
+    return {
+      files,
+      ...(minimumMemory === undefined ? {} : { minimumMemory }),
+      ...(trust.length === 0 ? {} : { trust }),
+    };
   }
 }
 

@@ -9,7 +9,7 @@ interface Row {
 
 export class CachePull extends LktCommand {
   static override summary = 'Bring images from a registry into the store';
-  static override description = `What is in the store is not asked for again. A reference with a digest is pulled by it alone, and kept under it.
+  static override description = `What is in the store is not asked for again. A reference with a digest is pulled by it alone, and kept under it. Signatures and attestations come along.
 
 Credentials are those of docker, podman and skopeo: log in with one of these.`;
   static override examples = [
@@ -35,7 +35,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     const session = await this.begin(flags);
     const { familiarReference, formatReference, parsePlatform, parseReference } =
       await import('@lkt/oci');
-    const { openRegistries } = await import('../registries.ts');
+    const { openRegistries, pullBeside } = await import('../registries.ts');
     const wanted = args.image.map((text) => parseReference(text));
     const platforms = flags.platform.includes('all')
       ? undefined
@@ -49,6 +49,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       const options = { signal, ...(platforms === undefined ? {} : { platforms }) };
       const descriptor = await registry.pullImage(store, name, options);
       await store.tag(formatReference(name), descriptor);
+      await pullBeside(session, registry, store, { name, descriptor, ...options });
       images.push({ reference: familiarReference(name), digest: descriptor.digest });
     }
     this.endProgress();

@@ -5,7 +5,7 @@ export function errorAt(
   code: LktErrorCode,
   value: YamlValue,
   message: string,
-  options: { fix?: string; cause?: unknown } = {},
+  options: { fix?: string; cause?: unknown; detail?: string } = {},
 ): LktError {
   const range = value.range;
   const length = range === undefined ? 1 : range[1] - range[0];

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { isErrno, LktError, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
 import {
   parseTrustedRoot,
@@ -11,24 +11,59 @@ import {
 } from '@lkt/sign';
 import { parseTrust, type SignerSettings, type TrustSettings } from './parse-trust.ts';
 
+/** The name of the policy of a workspace, in its root. */
+export const TRUST_FILE = 'trust.yml';
+
+/**
+ * The policy of a workspace; undefined where it has none. A file that is there and cannot be read is an error.
+ * @param root of the workspace
+ * @param shown the name of the file, for people
+ * @throws LktError CONFIG_INVALID with line and column, IO_FAILED
+ */
+export async function workspacePolicy(
+  root: string,
+  shown: string = TRUST_FILE,
+  given?: TrustedRoot,
+): Promise<TrustPolicy | undefined> {
+  const path = join(root, TRUST_FILE);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT')) return undefined;
+    throw new LktError('IO_FAILED', `${shown} cannot be read`, { cause });
+  }
+  return readTrustFile({ path: shown, text }, root, given);
+}
+
 /**
  * The policy that a file as a whole is, such as a `trust.yml`.
  * @param dir what its paths are relative to
+ * @param given the trusted root if the file names none
  * @throws LktError CONFIG_INVALID with line and column
  */
-export async function readTrustFile(file: SourceFile, dir: string): Promise<TrustPolicy> {
-  return loadPolicy(parseTrust(parseYaml(file)), dir);
+export async function readTrustFile(
+  file: SourceFile,
+  dir: string,
+  given?: TrustedRoot,
+): Promise<TrustPolicy> {
+  return loadPolicy(parseTrust(parseYaml(file)), dir, given);
 }
 
 /**
  * Reads the keys and the trusted root that a policy names.
  * @param dir what its paths are relative to
+ * @param given the trusted root if the policy names none
  * @throws LktError CONFIG_INVALID with line and column, also for a threshold that cannot be reached
  */
-async function loadPolicy(settings: TrustSettings, dir: string): Promise<TrustPolicy> {
+export async function loadPolicy(
+  settings: TrustSettings,
+  dir: string,
+  given?: TrustedRoot,
+): Promise<TrustPolicy> {
   const { required, unsigned, at } = settings;
   const root =
-    settings.trustedRoot === undefined ? undefined : await readRoot(settings.trustedRoot, dir);
+    settings.trustedRoot === undefined ? given : await readRoot(settings.trustedRoot, dir);
   const rules: TrustPolicy['rules'][number][] = [];
   for (const { images, signers, rebuilders, at: rule } of settings.rules) {
     rules.push({
@@ -56,7 +91,7 @@ async function loadSigners(
   const [first] = identities;
   if (first !== undefined && root === undefined)
     throw first.at.error('identities are believed from the authorities of a trusted root', {
-      fix: 'name the trusted_root.json of your Sigstore instance: trustedRoot: FILE',
+      fix: 'name the trusted_root.json of your Sigstore instance: trustedRoot: FILE, or --trusted-root FILE',
     });
   const distinct = new Map(
     identities.map(({ issuer, subject }) => [

@@ -1,0 +1,127 @@
+import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import type { ImageReport } from '@lkt/image';
+import type { TrustPolicy } from '@lkt/sign';
+import { LktCommand, type Session } from '../command.ts';
+import { packageFlags } from '../package-flags.ts';
+import { printable } from '../printable.ts';
+import { targetFlags } from '../push-flags.ts';
+import { registryFlags } from '../registry-flags.ts';
+import { givenRoot } from '../trust.ts';
+import { type TrustFlags, trustFlags } from '../trust-flags.ts';
+import { Args, Flags } from '../options.ts';
+
+interface Signers extends TrustFlags {
+  readonly key?: readonly string[] | undefined;
+  readonly identity?: string | undefined;
+  readonly issuer?: string | undefined;
+}
+
+export class Verify extends LktCommand {
+  static override summary = 'Check who has signed images, and what they say of them';
+  static override description = `TARGET is an image in the store or a registry, the directory of a package, or an image config: then every image that it pins. Checked are signatures, certificates and who they are of, entries of the transparency log, timestamps, the digest that was signed, and attestations: provenance, SBOMs, rebuilds.
+
+Whose signature is needed is said by --key, or --identity and --issuer; else by --trust, the trust.yml of the checkout, and "trust" of the config. Signatures in the store are enough where they are; else the registry is asked. No trusted root and no key is ever fetched.`;
+  static override examples = [
+    '<%= config.bin %> verify --key cosign.pub registry.example/team/sshd:1',
+    '<%= config.bin %> verify --offline --trusted-root trusted_root.json --issuer https://token.actions.githubusercontent.com --identity https://github.com/lkt/lkt/.github/workflows/release.yml@refs/heads/main pkg/sshd',
+    '<%= config.bin %> verify examples/sshd.yml',
+  ];
+  static override args = {
+    target: Args.string({
+      description: 'a reference, a directory or a config',
+      required: true,
+      multiple: true,
+    }),
+  };
+  static override flags = {
+    ...packageFlags,
+    ...registryFlags,
+    ...trustFlags,
+    identity: Flags.string({
+      summary: 'who has to have signed, as the certificate names them, in full',
+      helpValue: 'SUBJECT',
+      aliases: ['certificate-identity'],
+      dependsOn: ['issuer'],
+    }),
+    issuer: Flags.string({
+      summary: 'who vouches for --identity: the address of the OpenID Connect provider',
+      helpValue: 'URL',
+      aliases: ['certificate-oidc-issuer'],
+      dependsOn: ['identity'],
+    }),
+    key: Flags.string({
+      summary:
+        'the public key that has to have signed: a file, or env://NAME; of several, any will do',
+      helpValue: 'FILE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    offline: Flags.boolean({ summary: 'ask no registry: signatures are in the store' }),
+    org: targetFlags.org,
+  };
+
+  async run(): Promise<{ images: readonly ImageReport[] }> {
+    const { args, flags } = await this.parse(Verify);
+    const session = await this.begin(flags);
+    const only = await policyOf(session, flags);
+    const { TargetVerifier } = await import('../verify-targets.ts');
+    const verifier = new TargetVerifier(session, flags, only);
+    const images: ImageReport[] = [];
+    for (const target of args.target) images.push(...(await verifier.verify(target)));
+    this.endProgress();
+    const { reportLines } = await import('../verify-report.ts');
+    for (const image of images) this.log(printable(reportLines(image).join('\n')));
+    const refused = images.filter(({ accepted }) => !accepted);
+    const [first] = refused;
+    if (first === undefined) return { images };
+    const message =
+      images.length === 1
+        ? `${first.reference} is not trusted: ${first.reasons[0] ?? ''}`
+        : `${refused.length} of ${images.length} images are not trusted`;
+    throw new LktError('SIGNATURE_INVALID', message, {
+      report: { images },
+      fix: 'use images that are signed, and do not use these',
+    });
+  }
+}
+
+/** What the command line says of who is trusted; undefined where it leaves that to others. */
+async function policyOf(session: Session, flags: Signers): Promise<TrustPolicy | undefined> {
+  const { key = [], identity, issuer } = flags;
+  if (key.length === 0 && identity === undefined) return undefined;
+  const given = key.length === 0 ? '--identity' : '--key';
+  if ((flags.trust ?? []).length > 0)
+    throw new LktError('USAGE_INVALID', `${given} leaves no room for --trust`, {
+      fix: 'write the key or identity into the policy',
+    });
+  const { parseImagePattern, readPublicKey } = await import('@lkt/sign');
+  const { cwd, variables: env } = session.environment;
+  const keys = await Promise.all(
+    key.map(async (source) => {
+      const isFile = !source.startsWith('env://') && !source.includes('-----BEGIN');
+      const found = await readPublicKey(isFile ? resolve(cwd, source) : source, { env });
+      return isFile ? { ...found, name: source } : found;
+    }),
+  );
+  const root = await givenRoot(session, flags);
+  if (identity !== undefined && root === undefined)
+    throw new LktError('USAGE_INVALID', 'there is no trusted root to check certificates with', {
+      fix: 'save the one of your Sigstore instance, such as with `cosign trusted-root create`, and name it: --trusted-root FILE',
+    });
+  const identities =
+    identity === undefined || issuer === undefined ? [] : [{ subject: identity, issuer }];
+  return {
+    name: given,
+    required: [],
+    unsigned: [],
+    rules: [
+      {
+        name: given,
+        images: [parseImagePattern('**')],
+        signers: { threshold: 1, keys, identities },
+      },
+    ],
+    ...(root === undefined ? {} : { root }),
+  };
+}

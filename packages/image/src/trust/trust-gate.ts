@@ -1,0 +1,62 @@
+import { type LktErrorCode } from '@lkt/core';
+import { familiarReference, type Store } from '@lkt/oci';
+import {
+  collectFromStore,
+  type EvidenceSource,
+  judgeImage,
+  type Judgement,
+  type NamedImage,
+  type TrustPolicy,
+} from '@lkt/sign';
+import type { ReferenceProblem } from '@lkt/pkg';
+
+/** Judges images by the same policies, each image once. */
+export class TrustGate {
+  readonly policies: readonly TrustPolicy[];
+  readonly #sources: readonly EvidenceSource[];
+  readonly #signal: AbortSignal | undefined;
+  readonly #judged = new Map<string, Promise<Judgement>>();
+
+  /** @param policies each of which has to accept an image */
+  constructor(
+    policies: readonly TrustPolicy[],
+    sources: readonly EvidenceSource[],
+    signal?: AbortSignal,
+  ) {
+    this.policies = policies;
+    this.#sources = sources;
+    this.#signal = signal;
+  }
+
+  async judge(image: NamedImage): Promise<Judgement> {
+    const key = familiarReference(image);
+    const known = this.#judged.get(key);
+    if (known !== undefined) return known;
+    const judged = judgeImage(image, this.policies, this.#sources, this.#signal);
+    this.#judged.set(key, judged);
+    return judged;
+  }
+
+  /** What is wrong with using an image; undefined if nothing is. */
+  async problem(image: NamedImage): Promise<ReferenceProblem | undefined> {
+    return problemOf(await this.judge(image));
+  }
+}
+
+/** For people: the first reason in the message, all further ones below. */
+export function problemOf({ image, verdict }: Judgement): ReferenceProblem | undefined {
+  if (verdict.accepted) return undefined;
+  const [first = 'nobody says so', ...more] = verdict.reasons;
+  const code: LktErrorCode = 'SIGNATURE_INVALID';
+  return {
+    code,
+    message: `${familiarReference(image)} is not trusted: ${first}`,
+    fix: 'see what is there: lkt verify; have it signed, or use an image that is',
+    ...(more.length === 0 ? {} : { detail: more.map((line) => `  ${line}`).join('\n') }),
+  };
+}
+
+/** What a store has beside an image. */
+export function storeEvidence(store: Store): EvidenceSource {
+  return { name: 'the store', collect: async ({ digest }) => collectFromStore(store, digest) };
+}

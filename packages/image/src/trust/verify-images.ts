@@ -1,0 +1,86 @@
+import type { Digest } from '@lkt/core';
+import { familiarReference } from '@lkt/oci';
+import { type BuildOptions, isBuiltHere, type Workspace } from '@lkt/pkg';
+import type { Judgement, Rejection, SignedBy, TrustPolicy, VerifiedSignature } from '@lkt/sign';
+import type { ConfigFile } from '../pin.ts';
+import { queriesOf } from '../queries.ts';
+import { startTrustCheck, TrustCheck, type TrustOptions } from './check-images.ts';
+import { TrustGate } from './trust-gate.ts';
+
+/** What was found out about an image. */
+export interface ImageReport {
+  readonly reference: string;
+  readonly digest: Digest;
+  readonly accepted: boolean;
+  /** Of an image that is accepted. */
+  readonly because?: 'signed' | 'built here' | 'not required';
+  /** Of one that is not. */
+  readonly reasons: readonly string[];
+  /** Whose signatures made it accepted. */
+  readonly signers: readonly SignedBy[];
+  readonly rebuilders: readonly SignedBy[];
+  /** All that is good of those who are trusted: signatures and attestations. */
+  readonly signatures: readonly VerifiedSignature[];
+  /** What counts for nothing, and why. */
+  readonly rejections: readonly Rejection[];
+  /** Where signatures were looked for, in order. */
+  readonly asked: readonly string[];
+}
+
+/** A judgement as a report. */
+export function reportOf(judgement: Judgement): ImageReport {
+  const { image, verdict, signatures, rejections, asked } = judgement;
+  const isSigned = verdict.accepted && verdict.because === 'signed';
+  return {
+    reference: familiarReference(image),
+    digest: image.digest,
+    accepted: verdict.accepted,
+    ...(verdict.accepted ? { because: verdict.because } : {}),
+    reasons: verdict.accepted ? [] : verdict.reasons,
+    signers: isSigned ? verdict.signers : [],
+    rebuilders: isSigned ? verdict.rebuilders : [],
+    signatures,
+    rejections,
+    asked,
+  };
+}
+
+/**
+ * What policies say of every image that configs pin, as `buildImage` has it, but nothing is built or pulled. Packages that
+ * are named by their directories are what is built here, and left out.
+ * @param only a policy in place of all others: then what was built here needs signatures as well
+ * @returns undefined where no policy asks for anything
+ * @throws LktError PIN_MISSING at a reference without a digest, and what reading configs and policies throws
+ */
+export async function verifyConfigs(
+  workspace: Workspace,
+  configs: readonly ConfigFile[],
+  tools: BuildOptions,
+  trust: TrustOptions,
+  only?: TrustPolicy,
+): Promise<readonly ImageReport[] | undefined> {
+  const { queries } = queriesOf(configs);
+  const { signal, store } = tools;
+  const options = { trust, ...(signal === undefined ? {} : { signal }) };
+  const check =
+    only === undefined
+      ? await startTrustCheck(workspace, configs, store, options)
+      : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal));
+  if (check === undefined) return undefined;
+  const reports = new Map<string, ImageReport>();
+  for (const query of queries) {
+    const image = check.pinned(query);
+    if (image === undefined) continue;
+    const key = familiarReference(image);
+    if (reports.has(key)) continue;
+    const report = reportOf(await check.gate.judge(image));
+    const isAccepted =
+      report.accepted || (only === undefined && (await isBuiltHere(workspace, image, tools)));
+    reports.set(key, isAccepted && !report.accepted ? builtHere(report) : report);
+  }
+  return [...reports.values()];
+}
+
+function builtHere(report: ImageReport): ImageReport {
+  return { ...report, accepted: true, because: 'built here', reasons: [] };
+}
