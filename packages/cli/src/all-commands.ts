@@ -15,6 +15,7 @@ import { Completion } from './commands/completion.ts';
 import { Env } from './commands/env.ts';
 import { KeyGenerate } from './commands/key-generate.ts';
 import { Pin } from './commands/pin.ts';
+import { PkgAttestRebuild } from './commands/pkg-attest-rebuild.ts';
 import { PkgBuild } from './commands/pkg-build.ts';
 import { PkgLock } from './commands/pkg-lock.ts';
 import { PkgManifest } from './commands/pkg-manifest.ts';
@@ -46,6 +47,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   env: Env,
   'key:generate': KeyGenerate,
   pin: Pin,
+  'pkg:attest-rebuild': PkgAttestRebuild,
   'pkg:build': PkgBuild,
   'pkg:lock': PkgLock,
   'pkg:manifest': PkgManifest,

@@ -17,6 +17,8 @@ const COMMANDS = {
   env: async () => (await import('./commands/env.ts')).Env,
   'key:generate': async () => (await import('./commands/key-generate.ts')).KeyGenerate,
   pin: async () => (await import('./commands/pin.ts')).Pin,
+  'pkg:attest-rebuild': async () =>
+    (await import('./commands/pkg-attest-rebuild.ts')).PkgAttestRebuild,
   'pkg:build': async () => (await import('./commands/pkg-build.ts')).PkgBuild,
   'pkg:lock': async () => (await import('./commands/pkg-lock.ts')).PkgLock,
   'pkg:manifest': async () => (await import('./commands/pkg-manifest.ts')).PkgManifest,

@@ -45,3 +45,4 @@ export { type PackagePushOptions, type PushedPackage, pushPackages } from './pus
 export type { TargetOptions } from './push-work.ts';
 export { signPackages, type SignedReference, signReference } from './sign.ts';
 export { committedReferences, type PackageManifest, pushManifests } from './manifest.ts';
+export { attestRebuilds, type AttestedRebuild, type RebuildOptions } from './rebuild.ts';

@@ -15,7 +15,6 @@ export { describePredicate } from './predicates.ts';
 export { pullSignatures } from './pull.ts';
 export { type PushedSignatures, pushSignatures } from './push.ts';
 export {
-  attestImage,
   type ImagesToSign,
   type ImageToSign,
   type SignedImage,

@@ -180,7 +180,9 @@ function tooFew(
     ...keys.map(({ fingerprint, name }): SignedBy => ({ kind: 'key', fingerprint, name })),
     ...identities.map((identity): SignedBy => ({ kind: 'identity', ...identity })),
   ];
-  const names = once(all).map(describeSigner).join(', ');
+  // As they are written; each once.
+  const each = new Map(all.map((signer) => [idOf(signer), signer]));
+  const names = [...each.values()].map(describeSigner).join(', ');
   const whom = found.length === 0 ? 'none has' : `only ${found.map(describeSigner).join(', ')} has`;
   return `${rule.name} wants ${threshold} of ${names} to have ${did}, and ${whom}`;
 }

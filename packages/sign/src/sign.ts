@@ -53,6 +53,8 @@ export interface ImagesToSign {
   }[];
   /** What they are called where they will be: domain and path. */
   readonly name: Reference;
+  /** The statements alone: whoever says what they found out about an image has not said that it is theirs. */
+  readonly statementsOnly?: boolean;
   readonly signer: Signer;
   readonly signal?: AbortSignal | undefined;
 }
@@ -60,9 +62,9 @@ export interface ImagesToSign {
 /** The referrers that came about. */
 export interface SignedImage {
   readonly subject: Descriptor;
-  /** Bundles: of the signature first, then one for each statement. Less what was there. */
+  /** Bundles: of the signature first, then one for each statement. Less what was there, or not asked for. */
   readonly bundles: readonly Descriptor[];
-  /** The signature in the form of cosign 2; undefined if it was there. */
+  /** The signature in the form of cosign 2; undefined if it was there, or not asked for. */
   readonly simple: Descriptor | undefined;
 }
 
@@ -87,7 +89,14 @@ export async function signImage(
  */
 export async function signImages(
   store: Store,
-  { images, foreign = [], name: { domain, path }, signer, signal }: ImagesToSign,
+  {
+    images,
+    foreign = [],
+    name: { domain, path },
+    statementsOnly = false,
+    signer,
+    signal,
+  }: ImagesToSign,
 ): Promise<{ readonly signer: SignedBy; readonly images: readonly SignedImage[] }> {
   const name = formatReference({ domain, path });
   for (const { subject, statements = [] } of images)
@@ -96,7 +105,7 @@ export async function signImages(
   for (const { digest, name: image, known } of foreign)
     if (!(await findSignedBefore(known, digest, session)).isSigned) throw unsigned(image, digest);
   const made: Made[] = [];
-  for (const image of images) made.push(await sign(session, name, image));
+  for (const image of images) made.push(await sign(session, name, image, statementsOnly));
   const signed: SignedImage[] = [];
   for (const one of made) signed.push(await write(store, one));
   const all = signed.flatMap(({ bundles, simple }) => [...bundles, ...(simple ? [simple] : [])]);
@@ -115,17 +124,19 @@ async function sign(
   session: SigningSession,
   name: string,
   { subject, statements = [], known = NOTHING }: ImagesToSign['images'][number],
+  statementsOnly: boolean,
 ): Promise<Made> {
   const { digest } = subject;
   const before = await findSignedBefore(known, digest, session);
   const signature = statementAbout({ name, digest }, SIGNATURE_PREDICATE, {});
   const signed: SignedStatement[] = [];
-  for (const statement of [signature, ...statements])
+  for (const statement of [...(statementsOnly ? [] : [signature]), ...statements])
     if (!before.has('bundle', statementBytes(statement)))
       signed.push(await signStatement(session, statement));
-  const simple = before.has('signature', simplePayload(name, digest))
-    ? undefined
-    : await signSimply(session, name, digest);
+  const simple =
+    statementsOnly || before.has('signature', simplePayload(name, digest))
+      ? undefined
+      : await signSimply(session, name, digest);
   return { subject, statements: signed, simple };
 }
 
@@ -139,24 +150,6 @@ async function write(store: Store, { subject, statements, simple }: Made): Promi
   const layer = { mediaType: SIMPLE_SIGNING, ...(await store.writeBytes(payload)), annotations };
   const referrer = { subject, artifactType: SIGNATURE_ARTIFACT, layers: [layer] };
   return { subject, bundles, simple: await writeReferrer(store, referrer) };
-}
-
-/**
- * As `signImage`, of the statements alone: whoever says what they found out about an image has not said that it is theirs.
- * @returns their bundles, in order
- */
-export async function attestImage(
-  store: Store,
-  { subject, name, statements = [], signer, signal }: ImageToSign,
-): Promise<readonly Descriptor[]> {
-  for (const statement of statements) requireSubject(statement, subject, formatReference(name));
-  await using session = await signer.open(signal);
-  const signed: SignedStatement[] = [];
-  for (const statement of statements) signed.push(await signStatement(session, statement));
-  const bundles: Descriptor[] = [];
-  for (const item of signed) bundles.push(await writeBundle(store, subject, item));
-  await store.addReferrer(...bundles);
-  return bundles;
 }
 
 async function writeBundle(
