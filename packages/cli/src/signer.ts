@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { SignedBy, Signer, SigningKey } from '@lkt/sign';
 import type { Session } from './command.ts';
@@ -59,7 +58,7 @@ export function signerInWords(signer: SignedBy): string {
 
 async function signingKey(session: Session, source: string): Promise<SigningKey> {
   const { environment, reporter } = session;
-  const { cwd, variables } = environment;
+  const { variables } = environment;
   if (source.includes('-----BEGIN'))
     throw new LktError(
       'USAGE_INVALID',
@@ -71,11 +70,12 @@ async function signingKey(session: Session, source: string): Promise<SigningKey>
   const { passwordFor } = await import('./password.ts');
   const { readSigningKey } = await import('@lkt/sign');
   const isVariable = source.startsWith('env://');
-  const key = await readSigningKey(isVariable ? source : resolve(cwd, source), {
+  // By the name that the user gave it, which errors have.
+  const key = await readSigningKey(source, {
     env: variables,
     password: async () => passwordFor({ name: source, variables }),
   });
-  if (!isVariable && (await isReadByOthers(resolve(cwd, source))))
+  if (!isVariable && (await isReadByOthers(source)))
     reporter.emit({
       kind: 'warning',
       text: `${source} can be read by others on this machine: chmod 600 ${source}`,

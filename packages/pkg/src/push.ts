@@ -52,8 +52,8 @@ export interface PushedPackage {
 }
 
 /**
- * Brings packages to a registry: images first, what refers to them next, tags at last, so that whatever has a tag is
- * whole. What is there is not sent again, and of blobs that another package has there no byte is.
+ * Brings packages to a registry, signed first if they are to be: images, what refers to them next, tags at last, so that
+ * whatever has a tag is whole. What is there is not sent again, and of blobs that another package has there no byte is.
  *
  * The sources have to be committed, as the tag says which they are.
  * @throws LktError NOT_COMMITTED; NOT_FOUND when nothing may be built and the store lacks one; TAG_TAKEN, before
@@ -118,14 +118,15 @@ async function push(
     count(await registry.pushImage(store, descriptor, as, { mountFrom, title, signal }));
   };
   let signer: SignedBy | undefined;
-  const sendReferrers = async (
+  const sign = async (
     subjects: readonly Descriptor[],
     foreign: readonly Descriptor[],
   ): Promise<void> => {
-    if (signing !== undefined) {
-      const all = { ...signing, store, registry, repository, title: name, subjects, foreign };
-      ({ signer } = await signWithDocuments({ ...all, signal }));
-    }
+    if (signing === undefined) return;
+    const all = { ...signing, store, registry, repository, title: name, subjects, foreign };
+    ({ signer } = await signWithDocuments({ ...all, signal }));
+  };
+  const sendReferrers = async (subjects: readonly Descriptor[]): Promise<void> => {
     for (const referrer of await missingReferrers(subjects, repository, options))
       await send(referrer, `${referrer.artifactType ?? 'referrer'} of ${name}`);
     const { pushSignatures } = await import('@lkt/sign');
@@ -133,15 +134,15 @@ async function push(
       count(await pushSignatures(registry, store, repository, digest, signal));
   };
 
-  for (const index of indexes) await send(index, name);
-  await blobs.add(store, repository, images);
   const merge = { compare: byArches(item), replace, signal };
   const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
   const foreign = foreignTo(images);
-  await sendReferrers(
-    [...indexes, ...images, ...(manifest ? [wanted.descriptor] : [])],
-    manifest ? wanted.manifests.filter(foreign) : [],
-  );
+  const subjects = [...indexes, ...images, ...(manifest ? [wanted.descriptor] : [])];
+  // First, as it may be that nobody can sign.
+  await sign(subjects, manifest ? wanted.manifests.filter(foreign) : []);
+  for (const index of indexes) await send(index, name);
+  await blobs.add(store, repository, images);
+  await sendReferrers(subjects);
 
   const tags: string[] = [];
   const set = async (given: string, to: Descriptor, isFinal: boolean): Promise<void> => {
@@ -157,8 +158,10 @@ async function push(
     const merged = await registry.mergeIndex(target, images, merge);
     count(merged);
     // Others came between.
-    if (merged.descriptor.digest !== digest)
-      await sendReferrers([merged.descriptor], merged.manifests.filter(foreign));
+    if (merged.descriptor.digest !== digest) {
+      await sign([merged.descriptor], merged.manifests.filter(foreign));
+      await sendReferrers([merged.descriptor]);
+    }
     ({ digest } = merged.descriptor);
     tags.push(tag);
     if (release !== undefined) await set(release, merged.descriptor, true);
