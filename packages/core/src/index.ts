@@ -4,7 +4,7 @@ export { canonicalJson } from './json.ts';
 export { nearest } from './nearest.ts';
 export { type ProgressEvent, type Reporter, silentReporter } from './progress.ts';
 export { type Position, positionAt, type SourceFile, sourceError } from './source.ts';
-export { parseYaml, YamlValue } from './yaml.ts';
+export { formatYaml, parseYaml, YamlValue } from './yaml.ts';
 export { type JsonSchema, type SchemaOptions, SchemaWriter } from './yaml-schema.ts';
 export {
   anything,

@@ -252,3 +252,8 @@ function refuseAliases(file: SourceFile, lines: LineCounter, node: unknown): voi
     for (const item of node.items) refuseAliases(file, lines, item);
   }
 }
+
+/** Plain data as YAML, in the layout of Go's encoder: lists are not indented, lines not broken. */
+export function formatYaml(data: unknown): string {
+  return parser().stringify(data, { indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
+}

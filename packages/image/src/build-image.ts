@@ -1,7 +1,7 @@
-import type { Digest } from '@lkt/core';
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
 import { type ComposedImage, composeImage, type ComposeOptions, requireOutput } from './compose.ts';
 import type { ConfigFile } from './pin.ts';
+import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
 import { sbomPath } from './sbom.ts';
 import { startTrustCheck, type TrustedImage, type TrustOptions } from './trust/check-images.ts';
@@ -39,10 +39,12 @@ export async function buildImage(
   await check?.requireSigned(queries, tools.reporter);
   const { digests, report } = await resolveImages(workspace, queries, tools);
   const trust = (await check?.results(queries, report.packages)) ?? [];
-  const resolvePackage = (text: string): Promise<Digest> => {
-    const digest = digests.get(directories.get(text) ?? '');
-    if (digest === undefined) throw new Error(`${text} was not resolved`);
-    return Promise.resolve(digest);
+  const resolvePackage = (text: string): Promise<PackageImage> => {
+    const dir = directories.get(text) ?? '';
+    const digest = digests.get(dir);
+    const built = report.packages.find(({ index }) => index.digest === digest);
+    if (digest === undefined || built === undefined) throw new Error(`${text} was not resolved`);
+    return Promise.resolve({ digest, full: `${built.references[0] ?? built.item.name}@${digest}` });
   };
   const known = new Map(
     report.packages.flatMap(({ images, attestations }) =>

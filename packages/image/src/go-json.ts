@@ -4,6 +4,7 @@ export type GoValue =
   | number
   | bigint
   | boolean
+  | null
   | readonly GoValue[]
   | { readonly [key: string]: GoValue | undefined };
 
@@ -13,7 +14,7 @@ export type GoValue =
  */
 export function goJson(value: GoValue, indent = ''): string {
   if (typeof value === 'string') return goString(value);
-  if (typeof value !== 'object') return String(value);
+  if (typeof value !== 'object' || value === null) return String(value);
   return isList(value) ? goList(value, indent) : goObject(value, indent);
 }
 

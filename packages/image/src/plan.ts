@@ -1,7 +1,13 @@
 import { type Digest, LktError, type Reporter, silentReporter, type SourceFile } from '@lkt/core';
 import { familiarReference, type Platform, type Store, type UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
-import { mergeConfigs, parseConfig, type SystemConfig } from './config/config.ts';
+import {
+  imageReferencesOf,
+  mapReferences,
+  mergeConfigs,
+  parseConfig,
+  type SystemConfig,
+} from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { ImageReference } from './config/reference.ts';
 import { MANIFEST_PATH, manifestOf } from './initrd/manifest.ts';
@@ -22,8 +28,8 @@ export interface PlanOptions {
   readonly platform: Platform;
   /** The layers of the store; whoever gives them disposes of them when the contents of the plan were read. */
   readonly unpacked: UnpackedLayers;
-  /** The digest of the package that `@pkg:DIR` names; the image must be in the store. */
-  readonly resolvePackage?: (reference: string) => Promise<Digest>;
+  /** The package that `@pkg:DIR` names; its image must be in the store. */
+  readonly resolvePackage?: (reference: string) => Promise<PackageImage>;
   /** Whether all has been checked that `trust` of the configs asks for; without it such a config is refused. */
   readonly isTrusted?: boolean;
   /** What `~/` in a source of `files` stands for. */
@@ -32,6 +38,13 @@ export interface PlanOptions {
   readonly sbom?: { readonly path?: string; readonly known?: KnownSboms };
   readonly reporter?: Reporter;
   readonly signal?: AbortSignal;
+}
+
+/** The image of a package of the same checkout. */
+export interface PackageImage {
+  readonly digest: Digest;
+  /** Its reference in full. */
+  readonly full: string;
 }
 
 /** A composed image: every path of it, and where the contents are. Nothing is written yet. */
@@ -58,7 +71,17 @@ export async function planImage(files: readonly SourceFile[], options: PlanOptio
   const [trust] = config.trust;
   if (trust !== undefined && options.isTrusted !== true)
     throw errorAt('UNSUPPORTED', trust.at, 'nobody has checked the signatures that it asks for');
-  return planConfig(config, options, async (reference) => pinnedDigest(reference, options));
+  const packages = new Map<string, PackageImage>();
+  for (const { text, packageDir } of imageReferencesOf(config)) {
+    const { resolvePackage } = options;
+    if (packageDir === undefined || resolvePackage === undefined || packages.has(text)) continue;
+    packages.set(text, await resolvePackage(text));
+  }
+  const named = mapReferences(config, (reference) => ({
+    ...reference,
+    full: packages.get(reference.text)?.full ?? reference.full,
+  }));
+  return planConfig(named, options, async (reference) => pinnedDigest(reference, packages));
 }
 
 /** As `planImage`, with another way to find digests. */
@@ -145,11 +168,12 @@ function treesOf({
 
 async function pinnedDigest(
   { reference, text, at }: ImageReference,
-  { resolvePackage }: PlanOptions,
+  packages: ReadonlyMap<string, PackageImage>,
 ): Promise<Digest> {
   if (reference?.digest !== undefined) return reference.digest;
   if (reference === undefined) {
-    if (resolvePackage !== undefined) return resolvePackage(text);
+    const found = packages.get(text);
+    if (found !== undefined) return found.digest;
     throw errorAt('UNSUPPORTED', at, `"${text}" names a package, and there is no workspace`);
   }
   throw errorAt('PIN_MISSING', at, `${familiarReference(reference)} has no digest`, {

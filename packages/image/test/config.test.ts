@@ -75,6 +75,11 @@ describe('parseConfig says where and what is wrong', () => {
     ['volumes: [{name: ""}]', '"" is not a name for a volume'],
     ['volumes: [{name: a}, {name: a}]', '1:29: volumes[1].name: there are two volumes'],
     ['volumes: [{name: a, format: zip}]', '"zip" is not one of: filesystem, oci'],
+    ['volumes: [{name: a, platforms: [linux/amd64]}]', '1:11: volumes[0]: the files in a volume'],
+    [
+      'volumes: [{name: a, format: oci, platforms: [amd]}]',
+      '1:46: volumes[0].platforms[0]: "amd" is not a platform',
+    ],
     ['files: [{path: a}]', '1:9: files[0]: the file has no contents'],
     ['files: [{contents: a}]', '"path" is missing'],
     ['files: [{path: a, contents: b, source: c}]', 'cannot have "contents" and "source"'],

@@ -1,14 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { LktError } from '@lkt/core';
+import { formatYaml, LktError, parseYaml } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { containerIds, parseConfig } from '../src/config/config.ts';
+import {
+  containerIds,
+  mapReferences,
+  parseConfig,
+  type SystemConfig,
+} from '../src/config/config.ts';
 import { goJson } from '../src/go-json.ts';
 import { imageDefaults } from '../src/runtime/image-defaults.ts';
 import { runtimeJson } from '../src/runtime/runtime-json.ts';
 import { mergeSettings } from '../src/runtime/settings.ts';
 import { containerSpec } from '../src/runtime/spec.ts';
+import { metadataOf } from '../src/tree/metadata.ts';
 import { parseExact } from './exact-json.ts';
 
 const vectors =
@@ -22,6 +28,8 @@ interface Answer {
 interface Parsed {
   readonly source: string;
   readonly error?: string;
+  readonly moby?: unknown;
+  readonly metadataYaml?: string;
   readonly idMap?: Readonly<Record<string, number>>;
   readonly entries?: readonly {
     readonly section: 'onboot' | 'onshutdown' | 'services';
@@ -41,6 +49,41 @@ const IMAGE_CONFIG: ContainerConfig = {
   User: '1000:1000',
 };
 
+/** Where lkt is not as LinuxKit, on purpose. `docs/linuxkit.md` says why. */
+const RULES = {
+  /** `docker.io/redis` is `docker.io/library/redis`. */
+  fullNames: (key: string, value: unknown): unknown =>
+    typeof value === 'string' && (key === 'image' || /^\d+$/.test(key))
+      ? value.replace(/^docker\.io\/([^/]+)$/, 'docker.io/library/$1')
+      : value,
+  /** The images of volumes have their names in full too. */
+  volumeImages: (key: string, value: unknown): unknown =>
+    key === 'image' && typeof value === 'string' && !value.includes('/') && value !== ''
+      ? `docker.io/library/${value}`
+      : value,
+};
+
+/** LinuxKit found the hashes of packages in its own checkout. */
+function withPackages(config: SystemConfig, moby: unknown): SystemConfig {
+  return mapReferences(config, (reference) => {
+    const name = reference.packageDir?.replace(/^\.\/(?:pkg\/)?/, 'docker.io/linuxkit/');
+    const full = new RegExp(`"(${name}:[^"]*)"`).exec(JSON.stringify(moby))?.[1];
+    return name === undefined || full === undefined ? reference : { ...reference, full };
+  });
+}
+
+/** metadataScalars: texts in YAML are not broken into lines, and need not have the same quotes. */
+function ruledYaml(text: string): string {
+  return formatYaml(ruled(parseYaml({ path: 'moby', text }).plain()));
+}
+
+function ruled(data: unknown): unknown {
+  const text = JSON.stringify(data, (key, value: unknown) =>
+    Object.values(RULES).reduce((last, rule) => rule(key, last), value),
+  );
+  return JSON.parse(text);
+}
+
 describe("LinuxKit's runtime specs", () => {
   for (const file of readdirSync(join(vectors, 'parsed'))) {
     it(basename(file, '.json').replaceAll('__', '/'), () => {
@@ -54,6 +97,9 @@ describe("LinuxKit's runtime specs", () => {
       const config = parseConfig(source);
       const ids = containerIds(config);
       expect(Object.fromEntries(ids)).toEqual(parsed.idMap ?? {});
+      const named = withPackages(config, parsed.moby);
+      expect(metadataOf(named, 'json')).toBe(goJson(ruled(parsed.moby) as never));
+      expect(metadataOf(named, 'yaml')).toBe(ruledYaml(parsed.metadataYaml ?? ''));
       const volumes = new Map(config.volumes.map((volume) => [volume.name, volume]));
       for (const entry of parsed.entries ?? []) {
         const container = config[entry.section][entry.index];

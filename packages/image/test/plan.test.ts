@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Digest, digestOf } from '@lkt/core';
+import { digestOf, parseYaml } from '@lkt/core';
 import { type Store, UnpackedLayers } from '@lkt/oci';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type Plan, planImage, type PlanOptions } from '../src/plan.ts';
+import { type PackageImage, type Plan, planImage, type PlanOptions } from '../src/plan.ts';
 import { collect, image, PLATFORM, tarBytes, tempDir, tempStore } from './support.ts';
 
 async function plan(
@@ -26,11 +27,15 @@ function shown({ root }: Plan): Record<string, string> {
   );
 }
 
-async function textOf({ root }: Plan, path: string): Promise<string> {
+async function textOf(planned: Plan, path: string): Promise<string> {
+  return (await bytesOf(planned, path)).toString();
+}
+
+async function bytesOf({ root }: Plan, path: string): Promise<Buffer> {
   const entry = root.entries.get(path);
   const part = root.parts[entry?.part ?? -1];
   for await (const { data } of part?.contents.read(new Set([entry?.content ?? ''])) ?? [])
-    return (await collect(data)).toString();
+    return collect(data);
   throw new Error(`no ${path}`);
 }
 
@@ -49,13 +54,20 @@ describe('references', () => {
     const store = await tempStore();
     const digest = await image(store, [{ init: 'x' }]);
     const asked: string[] = [];
-    const resolvePackage = async (reference: string): Promise<Digest> => {
+    const full = `docker.io/lkt/init:1@${digest}`;
+    const resolvePackage = async (reference: string): Promise<PackageImage> => {
       asked.push(reference);
-      return digest;
+      return { digest, full };
     };
-    const { root } = await plan(store, 'init: ["@pkg:../pkg/init"]', { resolvePackage });
-    expect(root.entries.has('init')).toBe(true);
-    expect(asked).toEqual(['@pkg:../pkg/init']);
+    const planned = await plan(
+      store,
+      'init: ["@pkg:../pkg/init"]\nfiles: [{path: m, metadata: yaml}]',
+      { resolvePackage },
+    );
+    expect(planned.root.entries.has('init')).toBe(true);
+    expect(new Set(asked)).toEqual(new Set(['@pkg:../pkg/init']));
+    expect(planned.root.parts[0]?.origin.source).toBe(full);
+    expect(await textOf(planned, 'm')).toContain(`init:\n- ${full}\n`);
     await expect(plan(store, 'init: ["@pkg:x"]')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 
@@ -161,8 +173,6 @@ services:
 describe('what is not there yet is refused', () => {
   it.each([
     ['trust: {org: [lkt]}', '1:8: trust: nobody has checked the signatures that it asks for'],
-    ['volumes: [{name: v, format: oci}]', '1:18: volumes[0].name: a volume with "format: oci"'],
-    ['files: [{path: a, metadata: json}]', '1:9: files[0]: files with metadata'],
   ])('%s', async (text, message) => {
     const failure = plan(await tempStore(), text);
     await expect(failure).rejects.toThrow(`system.yml:${message}`);
@@ -243,18 +253,14 @@ files:
     mkdirSync(join(dir, 'home'));
     writeFileSync(join(dir, 'near'), 'near');
     writeFileSync(join(dir, 'home/key'), 'key');
-    const { root } = await plan(
+    const planned = await plan(
       store,
       'files: [{path: n, source: ./near}, {path: k, source: ~/key}, {path: o, source: gone, optional: true}]',
       { path: join(dir, 'system.yml'), homeDir: join(dir, 'home') },
     );
-    const contents: Record<string, string> = {};
-    for (const { entries, contents: source } of root.parts) {
-      for await (const { data } of source.read(new Set(['file'])))
-        contents[entries.at(-1)?.path ?? ''] = (await collect(data)).toString();
-    }
-    expect(contents).toMatchObject({ n: 'near', k: 'key' });
-    expect(root.entries.has('o')).toBe(false);
+    expect(await textOf(planned, 'n')).toBe('near');
+    expect(await textOf(planned, 'k')).toBe('key');
+    expect(planned.root.entries.has('o')).toBe(false);
   });
 
   it('of the host that cannot be read are errors', async () => {
@@ -265,9 +271,16 @@ files:
       code: 'NOT_FOUND',
       fix: 'check the path, or say "optional: true"',
     });
-    await expect(plan(store, 'files: [{path: a, source: .}]', { path })).rejects.toThrow(
-      '. is not a regular file',
+    execFileSync('mkfifo', [join(dir, 'fifo')]);
+    await expect(plan(store, 'files: [{path: a, source: fifo}]', { path })).rejects.toThrow(
+      'is not a regular file',
     );
+    await expect(
+      plan(store, 'files: [{path: a, source: "*.conf"}]', { path }),
+    ).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: `${path}:1:27: files[0].source: *.conf matches nothing`,
+    });
     await expect(plan(store, 'files: [{path: a, source: ~/x}]')).rejects.toThrow(
       'there is no home directory',
     );
@@ -277,16 +290,142 @@ files:
     const store = await tempStore();
     const dir = tempDir();
     writeFileSync(join(dir, 'f'), 'one');
-    const { root } = await plan(store, 'files: [{path: a, source: f}]', {
+    const planned = await plan(store, 'files: [{path: a, source: f}]', {
       path: join(dir, 'system.yml'),
     });
     chmodSync(join(dir, 'f'), 0o644);
     writeFileSync(join(dir, 'f'), 'two');
-    const part = root.parts.find(({ label }) => label === 'files[0]');
-    await expect(async () => {
-      for await (const { data } of part?.contents.read(new Set(['file'])) ?? [])
-        await collect(data);
-    }).rejects.toThrow('changed while it was read');
+    await expect(textOf(planned, 'a')).rejects.toThrow('changed while it was read');
+  });
+
+  it('may be directories of the host, with links and leave to execute as they are', async () => {
+    const store = await tempStore();
+    const dir = tempDir();
+    mkdirSync(join(dir, 'tree/sub'), { recursive: true });
+    writeFileSync(join(dir, 'tree/plain'), 'plain', { mode: 0o600 });
+    writeFileSync(join(dir, 'tree/sub/tool'), 'tool', { mode: 0o700 });
+    symlinkSync('../../../etc/passwd', join(dir, 'tree/sub/link'));
+    const digest = await image(store, [{ etc: { type: 'directory', mode: 0o711 } }]);
+    const planned = await plan(
+      store,
+      `init: [lkt/i:1@${digest}]
+files:
+  - {path: etc, source: tree, uid: 5}
+  - {path: opt/x, source: tree/, mode: "0640"}
+`,
+      { path: join(dir, 'system.yml') },
+    );
+    expect(shown(planned)).toMatchObject({
+      etc: 'directory 755 0:0',
+      'etc/plain': 'file 644 5:0',
+      'etc/sub': 'directory 755 5:0',
+      'etc/sub/tool': 'file 755 5:0',
+      'etc/sub/link': 'symlink 777 5:0 -> ../../../etc/passwd',
+      opt: 'directory 750 0:0',
+      'opt/x': 'directory 750 0:0',
+      'opt/x/plain': 'file 640 0:0',
+      'opt/x/sub': 'directory 750 0:0',
+    });
+    expect(await textOf(planned, 'etc/sub/tool')).toBe('tool');
+  });
+
+  it('may be patterns; what matches goes below the path', async () => {
+    const store = await tempStore();
+    const dir = tempDir();
+    mkdirSync(join(dir, 'conf/deep'), { recursive: true });
+    for (const name of ['a.conf', 'b.conf', 'c.txt', 'deep/d.conf', 'x[1].conf'])
+      writeFileSync(join(dir, 'conf', name), name);
+    const planned = await plan(
+      store,
+      `files:
+  - {path: etc/flat, source: conf/*.conf}
+  - {path: etc/all, source: conf/**/*.conf}
+  - {path: etc/one, source: "conf/x[1].conf"}
+  - {path: etc/none, source: "conf/*.ini", optional: true}
+`,
+      { path: join(dir, 'system.yml') },
+    );
+    const paths = [...planned.root.entries.keys()].filter((path) => path.startsWith('etc/'));
+    expect(paths.toSorted()).toEqual([
+      'etc/all',
+      'etc/all/a.conf',
+      'etc/all/b.conf',
+      'etc/all/deep',
+      'etc/all/deep/d.conf',
+      'etc/all/x[1].conf',
+      'etc/flat',
+      'etc/flat/a.conf',
+      'etc/flat/b.conf',
+      'etc/flat/x[1].conf',
+      'etc/one',
+    ]);
+    expect(shown(planned)).toMatchObject({
+      'etc/flat/a.conf': 'file 644 0:0',
+      'etc/one': 'file 600 0:0',
+    });
+  });
+
+  it('may hold the config itself, as JSON and as YAML that is a config again', async () => {
+    const store = await tempStore();
+    const digest = await image(store, [{ x: 'x' }]);
+    const planned = await plan(
+      store,
+      `services: [{name: s, image: "lkt/s:1@${digest}", resources: {cpu: {shares: 5}}, command: ["1"]}]
+files: [{path: a, metadata: json}, {path: b, metadata: yaml}]
+`,
+    );
+    const service = {
+      name: 's',
+      image: `docker.io/lkt/s:1@${digest}`,
+      command: ['1'],
+      resources: { cpu: { shares: 5 } },
+    };
+    expect(JSON.parse(await textOf(planned, 'a'))).toMatchObject({
+      kernel: { image: '' },
+      init: null,
+      services: [service],
+    });
+    const yaml = await textOf(planned, 'b');
+    expect(yaml).toContain('\n  command:\n  - "1"\n');
+    expect(parseYaml({ path: 'b', text: yaml }).plain()).toMatchObject({ services: [service] });
+    const again = await plan(store, yaml);
+    expect(await textOf(again, 'b')).toBe(yaml);
+  });
+});
+
+describe('volumes', () => {
+  it('may have an image as it is, for the platforms that are named', async () => {
+    const store = await tempStore();
+    const digest = await image(store, [{ x: 'x' }]);
+    const planned = await plan(
+      store,
+      `volumes: [{name: v, image: "lkt/v:1@${digest}", format: oci}]`,
+    );
+    const lower = 'containers/volumes/v/lower';
+    const index = JSON.parse(await textOf(planned, `${lower}/index.json`)) as {
+      manifests: { digest: string; annotations: Record<string, string> }[];
+    };
+    expect(index.manifests).toMatchObject([
+      {
+        digest,
+        annotations: { 'org.opencontainers.image.ref.name': `docker.io/lkt/v:1@${digest}` },
+      },
+    ]);
+    const blobs = [...planned.root.entries.keys()].filter((path) =>
+      path.startsWith(`${lower}/blobs/sha256/`),
+    );
+    expect(blobs).toHaveLength(3);
+    for (const blob of blobs)
+      expect(`${lower}/blobs/${digestOf(await bytesOf(planned, blob)).replace(':', '/')}`).toBe(
+        blob,
+      );
+    expect(planned.root.entries.has(`${lower}/x`)).toBe(false);
+    await expect(
+      plan(
+        store,
+        `volumes: [{name: v, image: "lkt/v:1@${digest}", format: oci, platforms: [linux/arm64]}]`,
+      ),
+    ).rejects.toThrow('volumes[0].image: lkt/v:1: image');
   });
 });
 

@@ -25,6 +25,9 @@ export interface ExportOptions {
   readonly referrers?: boolean;
 }
 
+/** Of a layout alone, where an image needs no name. */
+export type LayoutOptions = Partial<Omit<ExportOptions, 'format'>>;
+
 const MAX_DEPTH = 3;
 
 /**
@@ -38,18 +41,8 @@ export async function exportImage(
   options: ExportOptions,
 ): Promise<AsyncIterable<Uint8Array>> {
   const { format, reference, platforms } = options;
+  if (format === 'oci') return writeTar(await imageLayout(store, descriptor, options));
   const contents = new Contents(store);
-  if (format === 'oci') {
-    const count = await contents.add(descriptor, platforms, MAX_DEPTH);
-    const wanted = platforms?.[0];
-    // Says what there is.
-    if (count === 0 && wanted !== undefined) await loadImage(store, descriptor.digest, wanted);
-    if (count === 0)
-      throw new LktError('NOT_FOUND', `the store has no image of ${familiarReference(reference)}`);
-    if (options.referrers === true) await contents.addReferrers();
-    const files = [layoutFile(), indexFile(reference, descriptor, contents.referrers)];
-    return writeTar(entries(files, contents));
-  }
   const [platform = { os: 'linux', architecture: 'amd64' }, ...more] = platforms ?? [];
   if (more.length > 0)
     throw new LktError('USAGE_INVALID', 'an archive for Docker is of one platform', {
@@ -72,6 +65,26 @@ export async function exportImage(
     file('manifest.json', canonicalJson([manifest])),
   ];
   return writeTar(entries(files, contents));
+}
+
+/**
+ * An image of the store as an OCI image layout: its files, parents first. Contents are read when they are asked for.
+ * @throws LktError NOT_FOUND when the store has none for the platforms
+ */
+export async function imageLayout(
+  store: Store,
+  descriptor: Descriptor,
+  { reference, platforms, referrers }: LayoutOptions,
+): Promise<AsyncIterable<EntryWithContent>> {
+  const contents = new Contents(store);
+  const count = await contents.add(descriptor, platforms, MAX_DEPTH);
+  const wanted = platforms?.[0];
+  // Says what there is.
+  if (count === 0 && wanted !== undefined) await loadImage(store, descriptor.digest, wanted);
+  const name = reference === undefined ? descriptor.digest : familiarReference(reference);
+  if (count === 0) throw new LktError('NOT_FOUND', `the store has no image of ${name}`);
+  if (referrers === true) await contents.addReferrers();
+  return entries([layoutFile(), indexFile(reference, descriptor, contents.referrers)], contents);
 }
 
 /** The blobs that go into an archive. */
@@ -156,18 +169,25 @@ function layoutFile(): EntryWithContent {
 }
 
 function indexFile(
-  reference: Reference,
+  reference: Reference | undefined,
   descriptor: Descriptor,
   referrers: readonly Descriptor[],
 ): EntryWithContent {
+  const manifests = [
+    named(reference, descriptor),
+    ...referrers.toSorted((a, b) => (a.digest < b.digest ? -1 : 1)),
+  ];
+  const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
+  return file('index.json', canonicalJson(index));
+}
+
+function named(reference: Reference | undefined, descriptor: Descriptor): Descriptor {
+  if (reference === undefined) return descriptor;
   const name = formatReference(reference);
-  const entry = tagEntry(name, {
+  return tagEntry(name, {
     ...descriptor,
     annotations: { ...descriptor.annotations, [CONTAINERD_NAME]: name },
   });
-  const manifests = [entry, ...referrers.toSorted((a, b) => (a.digest < b.digest ? -1 : 1))];
-  const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
-  return file('index.json', canonicalJson(index));
 }
 
 function blobPath(digest: Digest): string {

@@ -25,7 +25,12 @@ export {
 export { type Inventory } from './inventory.ts';
 export { type Pruned, type PruneOptions } from './prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
-export { type ArchiveFormat, exportImage, type ExportOptions } from './export-archive.ts';
+export {
+  type ArchiveFormat,
+  exportImage,
+  type ExportOptions,
+  imageLayout,
+} from './export-archive.ts';
 export { flatten, flattenArchives, type FlattenLimits } from './flatten.ts';
 export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';
 export { importImages, type Imported, type ImportOptions } from './import-archive.ts';
@@ -43,6 +48,7 @@ export {
   parseImageConfig,
   parseIndex,
   parseManifest,
+  parseManifestOrIndex,
 } from './manifest.ts';
 export { isIndexType, isManifestType, MediaType } from './media-type.ts';
 export { formatPlatform, parsePlatform, type Platform, platformMatches } from './platform.ts';

@@ -15,9 +15,11 @@ import {
   type YamlType,
   type YamlValue,
 } from '@lkt/core';
+import { parsePlatform, type Platform } from '@lkt/oci';
 import { type Settings, withSettings } from '@lkt/pkg';
 import { type Section, SUPERVISION } from '../runtime/supervision.ts';
-import { type FileEntry, FILES } from './files.ts';
+import { located } from './fields.ts';
+import { type FileEntry, FILES, plainFile } from './files.ts';
 import { IMAGE, type ImageReference } from './reference.ts';
 import { TRUST, type TrustSettings } from '../trust/parse-trust.ts';
 
@@ -58,8 +60,10 @@ export interface Volume {
   readonly image?: ImageReference;
   readonly readonly: boolean;
   readonly format: 'filesystem' | 'oci';
-  readonly platforms: readonly string[];
+  readonly platforms: readonly Platform[];
+  /** Where the name stands. */
   readonly at: YamlValue;
+  readonly item: YamlValue;
 }
 
 const KERNEL: YamlType<KernelSettings> = record({
@@ -117,14 +121,29 @@ const VOLUME: YamlType<Volume> = record({
     'its name',
   ),
   image: optional(IMAGE, 'what is in it at the start'),
-  readonly: orElse(boolean, false, 'whether it stays as it is'),
-  format: orElse(
+  readonly: unlessEmpty(boolean, 'whether it stays as it is'),
+  format: optional(
     choice('filesystem', 'oci'),
-    'filesystem',
     'the files of the image, or the image itself as an OCI layout',
   ),
-  platforms: orElse(list(text()), [], 'of format oci: the platforms of the image that it has'),
-}).into(({ name, ...volume }) => ({ ...name, ...volume }));
+  platforms: unlessEmpty(
+    list(text().into((platform, at) => located(at, () => parsePlatform(platform)))),
+    'of format oci: the platforms of the image that it has',
+  ),
+}).into(({ name, image, readonly: isReadonly, format = 'filesystem', platforms = [] }, item) => {
+  if (platforms.length > 0 && format !== 'oci')
+    throw item.error('the files in a volume are for one platform: that of the system', {
+      fix: 'leave out "platforms", or say "format: oci"',
+    });
+  return {
+    ...name,
+    ...(image === undefined ? {} : { image }),
+    readonly: isReadonly ?? false,
+    format,
+    platforms,
+    item,
+  };
+});
 
 const CONFIG: YamlType<SystemConfig> = record({
   kernel: orElse(KERNEL, {}, 'the kernel, its command line and modules'),
@@ -180,6 +199,46 @@ export function imageReferencesOf(config: SystemConfig): readonly ImageReference
       ({ image }) => image,
     ),
   ].filter((image) => image !== undefined);
+}
+
+/** The config with every image that it names changed. */
+export function mapReferences(
+  config: SystemConfig,
+  change: (reference: ImageReference) => ImageReference,
+): SystemConfig {
+  const changed = <T extends { readonly image?: ImageReference }>(entry: T): T =>
+    entry.image === undefined ? entry : { ...entry, image: change(entry.image) };
+  return {
+    ...config,
+    kernel: changed(config.kernel),
+    init: config.init.map(change),
+    onboot: config.onboot.map(changed),
+    onshutdown: config.onshutdown.map(changed),
+    services: config.services.map(changed),
+    volumes: config.volumes.map(changed),
+  };
+}
+
+/** The config as plain data: what is written, in the order of LinuxKit's structs, with the names of images in full. */
+export function plainConfig(config: SystemConfig): Readonly<Record<string, unknown>> {
+  const { image, cmdline, binary, tar, ucode } = config.kernel;
+  return {
+    kernel: { image: image?.full ?? '', cmdline, binary, tar, ucode },
+    init: config.init.map(({ full }) => full),
+    onboot: config.onboot.map(plainContainer),
+    onshutdown: config.onshutdown.map(plainContainer),
+    services: config.services.map(plainContainer),
+    files: config.files.map(({ at }) => plainFile(at)),
+    volumes: config.volumes.map((volume) => withImage(VOLUME.plain(volume.item), volume.image)),
+  };
+}
+
+function plainContainer({ item, image }: Container): unknown {
+  return withImage(CONTAINER.plain(item), image);
+}
+
+function withImage(plain: unknown, image: ImageReference | undefined): unknown {
+  return image === undefined ? plain : { ...(plain as object), image: image.full };
 }
 
 /**

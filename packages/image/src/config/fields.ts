@@ -1,4 +1,4 @@
-import { type LktErrorCode, sourceError, type LktError, type YamlValue } from '@lkt/core';
+import { LktError, type LktErrorCode, sourceError, type YamlValue } from '@lkt/core';
 
 /** An error with a code of its own at a value. */
 export function errorAt(
@@ -11,4 +11,17 @@ export function errorAt(
   const length = range === undefined ? 1 : range[1] - range[0];
   const what = value.path === '' ? message : `${value.path}: ${message}`;
   return sourceError(code, value.file, value.position, what, { ...options, length });
+}
+
+/** Gives an error of a value's parser the place of the value. */
+export function located<T>(value: YamlValue, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    throw errorAt(error.code, value, error.message, {
+      cause: error,
+      ...(error.fix === undefined ? {} : { fix: error.fix }),
+    });
+  }
 }

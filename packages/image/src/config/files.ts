@@ -3,6 +3,7 @@ import {
   choice,
   list,
   optional,
+  orElse,
   record,
   required,
   text,
@@ -42,9 +43,9 @@ const PATH: YamlType<RawPath> = text().into((path, value) => {
   return toRaw(parts.join('/'));
 });
 
-const FILE: YamlType<FileEntry> = record({
+const FIELDS = record({
   path: required(PATH, 'in the image, with or without / in front'),
-  directory: unlessEmpty(boolean, 'a directory'),
+  directory: orElse(boolean, false, 'a directory'),
   symlink: unlessEmpty(text(), 'where a symbolic link leads'),
   contents: optional(text(), 'the text of the file'),
   source: unlessEmpty(
@@ -52,19 +53,23 @@ const FILE: YamlType<FileEntry> = record({
     'a file or directory of the host, or a pattern; relative to the config, ~/ is the home directory',
   ),
   metadata: unlessEmpty(choice('json', 'yaml', ''), 'the config itself, merged'),
-  optional: unlessEmpty(boolean, 'leave it out when the source is not there'),
+  optional: orElse(boolean, false, 'leave it out when the source is not there'),
   mode: optional(MODE, 'in octal, in quotes'),
   uid: optional(ID, 'a number, or the name of a container'),
   gid: optional(ID, 'a number, or the name of a container'),
-}).into(({ path, optional: isOptional, mode, uid, gid, ...contents }, at) => ({
-  path,
-  content: oneContent(contents, at),
-  optional: isOptional ?? false,
-  ...(mode === undefined ? {} : { mode }),
-  uid: uid ?? 0,
-  gid: gid ?? 0,
-  at,
-}));
+});
+
+const FILE: YamlType<FileEntry> = FIELDS.into(
+  ({ path, optional: isOptional, mode, uid, gid, ...contents }, at) => ({
+    path,
+    content: oneContent(contents, at),
+    optional: isOptional,
+    ...(mode === undefined ? {} : { mode }),
+    uid: uid ?? 0,
+    gid: gid ?? 0,
+    at,
+  }),
+);
 
 interface Contents {
   readonly directory?: boolean;
@@ -92,6 +97,11 @@ function oneContent(
       : `a file cannot have "${content.kind}" and "${second?.kind}"`,
     { fix: 'give one of: contents, source, metadata, symlink, directory: true' },
   );
+}
+
+/** An entry as plain data, in the order of LinuxKit's structs. */
+export function plainFile(item: YamlValue): unknown {
+  return FIELDS.plain(item);
 }
 
 export const FILES: YamlType<readonly FileEntry[]> = list(FILE);

@@ -1,6 +1,6 @@
-import { LktError, text as anyText, type YamlType, type YamlValue } from '@lkt/core';
+import { text as anyText, type YamlType, type YamlValue } from '@lkt/core';
 import { formatReference, parseReference, type Reference } from '@lkt/oci';
-import { errorAt } from './fields.ts';
+import { located } from './fields.ts';
 
 /** An image that a config names: by reference, or as a package of the same checkout by its directory. */
 export interface ImageReference {
@@ -29,14 +29,6 @@ function parseImageReference(text: string, value: YamlValue): ImageReference {
       fix: 'name an image, or a package of this checkout as @pkg:DIR',
     });
   }
-  try {
-    const reference = parseReference(text);
-    return { text, full: formatReference(reference), reference, at: value };
-  } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    throw errorAt(error.code, value, error.message, {
-      ...(error.fix === undefined ? {} : { fix: error.fix }),
-      cause: error,
-    });
-  }
+  const reference = located(value, () => parseReference(text));
+  return { text, full: formatReference(reference), reference, at: value };
 }

@@ -1,8 +1,13 @@
 import { type Digest, LktError } from '@lkt/core';
 import {
   type Archive,
+  type EntryWithContent,
+  formatPlatform,
   type Image,
+  imageLayout,
   loadImage,
+  MediaType,
+  parseManifestOrIndex,
   type Platform,
   type Store,
   type UnpackedLayers,
@@ -68,6 +73,41 @@ export class SourceImages {
     return this.#found.values();
   }
 
+  /**
+   * An image as it is, for these platforms or that of the composed image, as an OCI image layout. `key` says all that
+   * the layout depends on.
+   * @throws LktError as `find`
+   */
+  async layout(
+    reference: ImageReference,
+    platforms: readonly Platform[],
+  ): Promise<{
+    readonly key: string;
+    readonly layout: () => Promise<AsyncIterable<EntryWithContent>>;
+  }> {
+    const wanted = platforms.length === 0 ? [this.#platform] : platforms;
+    return this.#located(reference, async (label) => {
+      const digest = await this.#resolve(reference);
+      for (const platform of wanted) {
+        const image = await loadImage(this.#store, digest, platform);
+        if (!this.#found.has(image.descriptor.digest))
+          this.#found.set(image.descriptor.digest, this.#source(reference, label, image));
+      }
+      const bytes = await this.#store.readBytes({ digest });
+      const document = parseManifestOrIndex(bytes);
+      const mediaType =
+        document.mediaType ??
+        ('manifests' in document ? MediaType.ociIndex : MediaType.ociManifest);
+      const name = reference.reference;
+      const options = { platforms: wanted, ...(name === undefined ? {} : { reference: name }) };
+      const descriptor = { mediaType, digest, size: bytes.length };
+      return {
+        key: ['layout', reference.full, digest, ...wanted.map(formatPlatform)].join(' '),
+        layout: async () => imageLayout(this.#store, descriptor, options),
+      };
+    });
+  }
+
   async #findOnce(reference: ImageReference): Promise<SourceImage> {
     const known = this.#references.get(reference);
     if (known !== undefined) return known;
@@ -77,17 +117,27 @@ export class SourceImages {
   }
 
   async #find(reference: ImageReference): Promise<SourceImage> {
+    return this.#located(reference, async (label) => {
+      const digest = await this.#resolve(reference);
+      return this.#source(reference, label, await loadImage(this.#store, digest, this.#platform));
+    });
+  }
+
+  #source({ full }: ImageReference, label: string, image: Image): SourceImage {
+    return {
+      full,
+      label,
+      image,
+      tree: async () => this.#tree(label, image),
+      archives: () => this.#unpacked.archives(image.manifest.layers),
+    };
+  }
+
+  /** Runs with the reference without its digest, and gives errors the place of the reference. */
+  async #located<T>(reference: ImageReference, run: (label: string) => Promise<T>): Promise<T> {
     const label = reference.text.replace(/@sha256:.*$/, '');
     try {
-      const digest = await this.#resolve(reference);
-      const image = await loadImage(this.#store, digest, this.#platform);
-      return {
-        full: reference.full,
-        label,
-        image,
-        tree: async () => this.#tree(label, image),
-        archives: () => this.#unpacked.archives(image.manifest.layers),
-      };
+      return await run(label);
     } catch (error) {
       if (!(error instanceof LktError) || error.message.startsWith(`${reference.at.file.path}:`))
         throw error;

@@ -1,15 +1,14 @@
-import { toRaw } from '@lkt/oci';
-import type { SystemConfig } from '../config/config.ts';
-import { errorAt } from '../config/fields.ts';
+import { type RawPath, toRaw } from '@lkt/oci';
+import type { SystemConfig, Volume } from '../config/config.ts';
+import type { ImageReference } from '../config/reference.ts';
 import { CONFIG_SEGMENT, imageParts, memoryPart } from './containers.ts';
 import { MemoryEntries } from './memory.ts';
-import type { Part } from './part.ts';
+import type { Part, Placed } from './part.ts';
 import type { SourceImages } from './source-image.ts';
 
 /**
- * `containers/volumes/NAME`: `lower` with the image or nothing, `merged` where init mounts it, and `tmp` for what is
- * written, which a read-only volume does not have.
- * @throws LktError UNSUPPORTED for a volume that is to hold an image as OCI layout
+ * `containers/volumes/NAME`: `lower` with the image, its OCI layout or nothing, `merged` where init mounts it, and
+ * `tmp` for what is written, which a read-only volume does not have.
  */
 export async function volumeParts(
   config: SystemConfig,
@@ -17,13 +16,6 @@ export async function volumeParts(
 ): Promise<readonly Part[]> {
   const parts: Part[] = [];
   for (const [index, volume] of config.volumes.entries()) {
-    if (volume.format === 'oci' || volume.platforms.length > 0) {
-      throw errorAt(
-        'UNSUPPORTED',
-        volume.at,
-        'a volume with "format: oci" or "platforms" is not supported yet',
-      );
-    }
     const location = `volume[${index}]`;
     const dir = toRaw(`containers/volumes/${volume.name}`);
     const lower = `${dir}/lower`;
@@ -32,6 +24,8 @@ export async function volumeParts(
     if (volume.image === undefined) {
       const empty = new MemoryEntries().directory(dir).directory(lower);
       parts.push(memoryPart(empty, { source: 'empty', location }, label, CONFIG_SEGMENT));
+    } else if (volume.format === 'oci') {
+      parts.push(await layoutPart(volume, volume.image, images, lower, location));
     } else {
       const source = await images.find(volume.image);
       const from = { source: source.full, location };
@@ -42,4 +36,37 @@ export async function volumeParts(
     parts.push(memoryPart(files, origin, label, CONFIG_SEGMENT));
   }
   return parts;
+}
+
+/** An image as it is, not its files: for a container that starts containers of its own. */
+async function layoutPart(
+  { name, platforms }: Volume,
+  image: ImageReference,
+  images: SourceImages,
+  lower: RawPath,
+  location: string,
+): Promise<Part> {
+  const { key, layout } = await images.layout(image, platforms);
+  const entries: Placed[] = [...new MemoryEntries().directory(lower).entries];
+  for await (const entry of await layout()) {
+    const { path, type, mode, uid, gid, mtime, size } = entry;
+    const base = { path: `${lower}/${path}`, mode, uid, gid, mtime, size };
+    entries.push(
+      type === 'directory' ? { ...base, type } : { ...base, type: 'file', content: path },
+    );
+  }
+  return {
+    origin: { source: image.full, location },
+    label: `volume ${name} (${location})`,
+    isRoot: false,
+    segment: lower,
+    entries,
+    contents: {
+      key,
+      async *read(wanted) {
+        for await (const { path, content } of await layout())
+          if (wanted.has(path) && content !== undefined) yield { name: path, data: content };
+      },
+    },
+  };
 }
