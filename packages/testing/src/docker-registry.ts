@@ -1,5 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  closeSync,
+  openSync,
+  readFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -25,6 +34,8 @@ export interface DockerRegistryOptions {
 export interface DockerRegistry extends AsyncDisposable {
   readonly host: string;
   readonly url: string;
+  /** Where it keeps everything. What is removed there is gone. */
+  readonly storage: string;
   /** What the token service and the storage that is redirected to were asked for. */
   readonly requests: readonly LoggedRequest[];
 }
@@ -80,14 +91,21 @@ export async function startDockerRegistry(
   const file = join(directory, 'config.yml');
   // JSON is YAML.
   writeFileSync(file, JSON.stringify(config));
-  const child = spawn('docker-registry', ['serve', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Into a file: who starts it may be busy with other things than reading what it says.
+  const log = join(directory, 'log');
+  const descriptor = openSync(log, 'w');
+  const child = spawn('docker-registry', ['serve', file], {
+    stdio: ['ignore', descriptor, descriptor],
+  });
+  closeSync(descriptor);
   cleanup.defer(async () => stop(child));
-  await untilReady(child, port);
+  await untilReady(child, port, log);
   const owned = cleanup.move();
   const scheme = tls === undefined ? 'http' : 'https';
   return {
     host: `127.0.0.1:${port}`,
     url: `${scheme}://127.0.0.1:${port}`,
+    storage: join(directory, 'data'),
     requests,
     [Symbol.asyncDispose]: async () => owned.disposeAsync(),
   };
@@ -100,21 +118,20 @@ async function stop(child: ChildProcess): Promise<void> {
   await closed;
 }
 
-async function untilReady(child: ChildProcess, port: number): Promise<void> {
-  let output = '';
+async function untilReady(child: ChildProcess, port: number, log: string): Promise<void> {
   let failure: unknown;
-  child.stdout?.on('data', (chunk) => (output += String(chunk)));
-  child.stderr?.on('data', (chunk) => (output += String(chunk)));
   child.on('error', (error) => (failure = error));
   for (let tries = 0; tries < 600; tries += 1) {
     if (failure !== undefined || child.exitCode !== null)
-      throw new Error(`docker-registry does not start: ${output}`, { cause: failure });
+      throw new Error(`docker-registry does not start: ${readFileSync(log, 'utf8')}`, {
+        cause: failure,
+      });
     const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
     // A registry of https says in http that it is one.
     if (answer !== undefined) return;
     await delay(50);
   }
-  throw new Error(`docker-registry does not answer: ${output}`);
+  throw new Error(`docker-registry does not answer: ${readFileSync(log, 'utf8')}`);
 }
 
 async function freePort(): Promise<number> {
