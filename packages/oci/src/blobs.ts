@@ -3,13 +3,24 @@ import { join } from 'node:path';
 import { type Digest, Digester, digestHex, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
 import { writeWhole } from './temp.ts';
+import { WriteBehind } from './write-behind.ts';
 
-const CHUNK = 128 * 1024;
+const CHUNK = 256 * 1024;
+/** Few large writes cost much less than many small ones. */
+const BATCH = 2 ** 20;
 
 /** What names a blob to read; its size is checked too when it is known. */
 export interface BlobName {
   readonly digest: Digest;
   readonly size?: number;
+}
+
+/** What is known of a blob to write. */
+export interface ExpectedBlob {
+  readonly digest?: Digest;
+  readonly size?: number;
+  /** Whether each chunk stays as it is after the next one was asked for. */
+  readonly lasting?: boolean;
 }
 
 export interface BlobInfo {
@@ -85,21 +96,28 @@ export class Blobs {
 
   async write(
     source: AsyncIterable<Uint8Array>,
-    expected: { digest?: Digest; size?: number } = {},
+    expected: ExpectedBlob = {},
     signal?: AbortSignal,
   ): Promise<BlobInfo> {
     signal?.throwIfAborted();
-    const { digest, size } = expected;
+    const { digest, size, lasting = false } = expected;
     const digester = new Digester();
     let info: BlobInfo | undefined;
     try {
       await mkdir(this.#dir, { recursive: true });
       await writeWhole(this.#temp, async (file) => {
-        for await (const chunk of marked(source, signal)) {
-          digester.update(chunk);
-          if (size !== undefined && digester.size > size)
-            throw unexpected(digest, `it has more than the ${size} bytes it should have`);
-          await writeAll(file, chunk);
+        const writer = new WriteBehind(file, lasting ? BATCH : 0);
+        try {
+          for await (const chunk of marked(source, signal)) {
+            digester.update(chunk);
+            if (size !== undefined && digester.size > size)
+              throw unexpected(digest, `it has more than the ${size} bytes it should have`);
+            await writer.write(chunk);
+          }
+          await writer.end();
+        } catch (error) {
+          await writer.cancel();
+          throw error;
         }
         info = { digest: digester.digest(), size: digester.size };
         if (size !== undefined && info.size !== size)
@@ -143,14 +161,6 @@ async function* marked(
   } catch (cause) {
     throw new SourceError('the source failed', { cause });
   }
-}
-
-async function writeAll(
-  file: { write(data: Uint8Array, offset: number): Promise<{ bytesWritten: number }> },
-  chunk: Uint8Array,
-): Promise<void> {
-  let offset = 0;
-  while (offset < chunk.length) offset += (await file.write(chunk, offset)).bytesWritten;
 }
 
 function mismatch(digest: Digest, path: string, what: string): LktError {

@@ -1,7 +1,7 @@
 import { lstat, mkdir, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
-import { type BlobInfo, type BlobName, blobProblem, Blobs } from './blobs.ts';
+import { type BlobInfo, type BlobName, blobProblem, Blobs, type ExpectedBlob } from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from './descriptor.ts';
 import { storeError } from './fs-error.ts';
@@ -44,12 +44,13 @@ export interface Store {
   /** A blob of at most `limit` bytes (default 4 MiB), checked. @throws LktError IMAGE_INVALID when it is longer */
   readBytes(blob: BlobName, limit?: number): Promise<Buffer>;
   /**
-   * Adds a blob. One that is there already is not read again when digest and size are given.
+   * Adds a blob. One that is there already is not read again when digest and size are given. Chunks of a source that
+   * does not change them later (`lasting`) are written several at once, while the next ones come in.
    * @throws LktError DIGEST_MISMATCH when it is not what was expected; DISK_FULL. Neither leaves anything behind.
    */
   write(
     source: AsyncIterable<Uint8Array>,
-    expected?: { digest?: Digest; size?: number },
+    expected?: ExpectedBlob,
     signal?: AbortSignal,
   ): Promise<BlobInfo>;
   writeBytes(bytes: Uint8Array): Promise<BlobInfo>;
@@ -170,7 +171,7 @@ class LayoutStore implements Store {
 
   async write(
     source: AsyncIterable<Uint8Array>,
-    expected: { digest?: Digest; size?: number } = {},
+    expected: ExpectedBlob = {},
     signal?: AbortSignal,
   ): Promise<BlobInfo> {
     await this.#writers.enter(signal);

@@ -208,7 +208,7 @@ class Pull {
         };
         const options = { size, onBytes: count, signal };
         const { content } = await remote.download(digest, options);
-        return await this.#store.write(content, { digest, size }, signal);
+        return await this.#store.write(content, { digest, size, lasting: true }, signal);
       } catch (error) {
         onBytes(-received);
         throw explain(error, `blob ${digest} of ${this.#name}`, remote);
