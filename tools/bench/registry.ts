@@ -45,7 +45,6 @@ try {
   mkdirSync(env.HOME);
   const remote = `${registry.host}/bench/app:1`;
   const target = join(directory, 'target');
-  const empty = (path: string) => (): void => rmSync(path, { recursive: true, force: true });
   const lkt = [join(root, 'lkt'), 'cache'];
   const skopeo = ['skopeo', '--insecure-policy', 'copy', '--quiet', '--preserve-digests'];
   const oras = ['oras', 'copy', '--no-tty'];
@@ -76,6 +75,10 @@ try {
   if (values.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
 } finally {
   rmSync(directory, { recursive: true, force: true });
+}
+
+function empty(path: string): () => void {
+  return () => rmSync(path, { recursive: true, force: true });
 }
 
 /** A store with the image, and a layout of the same files for those who want a plain name. */
