@@ -211,7 +211,7 @@ describe('a policy', () => {
     expect(verdict).toEqual({
       accepted: false,
       reasons: [
-        `trust.yml:2 wants 2 of release@lkt.dev (${ISSUER}), the key a to have signed it, and only the key a has`,
+        `trust.yml:2 wants 2 of the key a, release@lkt.dev (${ISSUER}) to have signed it, and only the key a has`,
         'sha256:1: the certificate has expired',
       ],
     });
