@@ -22,6 +22,8 @@ export interface TarLimits {
   readonly maxEntries?: number;
   /** Length of the archive; default 64 GiB. */
   readonly maxBytes?: number;
+  /** Files without a name are entries with the path ''; else they are errors, as in layers. */
+  readonly unnamed?: boolean;
 }
 
 /** `content` may be read until the next entry is asked for; what is not read is skipped. */
@@ -110,13 +112,18 @@ class Headers {
   readonly #reader: ByteReader;
   readonly #maxEntries: number;
   readonly #maxBytes: number;
+  readonly #unnamed: boolean;
   readonly #global: PaxRecords = new Map();
   #count = 0;
   #last: RawPath | undefined;
 
-  constructor(reader: ByteReader, { maxEntries = 1_000_000, maxBytes = 64 * 2 ** 30 }: TarLimits) {
+  constructor(
+    reader: ByteReader,
+    { maxEntries = 1_000_000, maxBytes = 64 * 2 ** 30, unnamed = false }: TarLimits,
+  ) {
     this.#reader = reader;
     this.#maxEntries = maxEntries;
+    this.#unnamed = unnamed;
     this.#maxBytes = maxBytes;
   }
 
@@ -244,7 +251,8 @@ class Headers {
           ? this.#whole(record('size'), block, field.size, 'size', Number.MAX_SAFE_INTEGER)
           : 0,
     };
-    if (path === '' && type !== 'directory') throw this.error(`has a ${type} without a name`);
+    if (path === '' && type !== 'directory' && !(this.#unnamed && type === 'file'))
+      throw this.error(`has a ${type} without a name`);
     return {
       ...entry,
       ...this.#link(type, record('linkpath') ?? longLink ?? text(block, field.linkname)),

@@ -3,20 +3,29 @@ import type { BuildRequest } from '../engine.ts';
 import type { RequestPlan } from '../request-plan.ts';
 import type { Builder } from './address.ts';
 import type { HandedImage } from './handed-images.ts';
-import { CONTEXT, DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
+import { DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
 
 /** Times as in every image of lkt, in layers that are tar archives; nothing beside the image. */
 const OUTPUT = `type=oci,tar=false,dest=${RESULT},compression=uncompressed,force-compression=true,rewrite-timestamp=true`;
 
 /**
  * The words of the command that builds, for the directory that `stageInputs` filled.
+ * @param parts.context name of the directory with the context
  * @param parts.credentials words that name secrets and agents, and hold none
  */
 export function buildCommand(
   builder: Builder,
   planned: RequestPlan,
   request: BuildRequest,
-  { credentials = [], images }: { credentials?: readonly string[]; images: readonly HandedImage[] },
+  {
+    context,
+    credentials = [],
+    images,
+  }: {
+    readonly context: string;
+    readonly credentials?: readonly string[];
+    readonly images: readonly HandedImage[];
+  },
 ): readonly string[] {
   const args = [...buildArguments(planned, request)].map(([name, value]) => `${name}=${value}`);
   const { network, noCache = false, platform, remoteCache, target } = request;
@@ -34,7 +43,7 @@ export function buildCommand(
       ['buildctl', '--addr', builder.address, 'build', '--progress', 'rawjson'],
       ['--frontend', 'dockerfile.v0'],
       noCache ? ['--no-cache'] : [],
-      ['--local', `context=${CONTEXT}`, '--local', `dockerfile=${DOCKERFILE_DIR}`],
+      ['--local', `context=${context}`, '--local', `dockerfile=${DOCKERFILE_DIR}`],
       images.length === 0 ? [] : ['--oci-layout', `images=${LAYOUT}`],
       options.flatMap((option) => ['--opt', option]),
       credentials,
@@ -57,7 +66,7 @@ export function buildCommand(
     credentials,
     imports.flatMap((cache) => ['--cache-from', cache]),
     exports.flatMap((cache) => ['--cache-to', cache]),
-    ['--output', OUTPUT, '--file', `${DOCKERFILE_DIR}/Dockerfile`, CONTEXT],
+    ['--output', OUTPUT, '--file', `${DOCKERFILE_DIR}/Dockerfile`, context],
   ].flat();
 }
 

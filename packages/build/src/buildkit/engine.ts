@@ -85,9 +85,11 @@ async function build(
   await using directory = await store.tempDir();
   const fetched = await fetchedImages(planned, request, around);
   const images = [...(await handedImages(planned, store)), ...fetched];
-  await stageInputs(directory.path, planned, request, around);
+  const { program } = builder;
+  const context = await stageInputs(directory.path, planned, request, { ...around, program });
   const handed = await stageCredentials(directory.path, credentials, request);
-  const command = buildCommand(builder, planned, request, { credentials: handed.words, images });
+  const { words } = handed;
+  const command = buildCommand(builder, planned, request, { context, credentials: words, images });
   const cwd = directory.path;
   const variables = { ...environment, ...handed.variables };
   const run = async (secretsAsFiles: boolean): Promise<void> => {

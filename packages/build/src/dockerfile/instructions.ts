@@ -244,9 +244,6 @@ function readCopy(
       'name a stage with FROM before, and use its name here',
     );
   }
-  if (from !== undefined && node.heredocs.length > 0) {
-    throw fail('here-documents cannot come from a stage', 'use a COPY of its own for them', from);
-  }
   return {
     sources,
     destination,

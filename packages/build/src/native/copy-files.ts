@@ -139,7 +139,7 @@ export class FileCopier {
       throw this.#error(`/${fromRaw(target)} leads to a name that is not UTF-8`);
     const signal = this.#signal;
     try {
-      await unpackArchive(readTar(readArchive(path, { signal })), directory, {
+      await unpackArchive(readTar(readArchive(path, { signal }), { unnamed: true }), directory, {
         owner: this.#owner,
         canMakeDevices,
         ...(signal === undefined ? {} : { signal }),

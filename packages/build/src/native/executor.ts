@@ -132,6 +132,8 @@ export class OverlayExecutor implements StepExecutor {
           `${step.path} is not a directory in the image`,
         );
       }
+      // Who USER is matters only where something has to be made.
+      if (statAt(root, path) !== undefined) return;
       const accounts = readAccounts((name) => readIn(root, name));
       const owner = findOwner(step.user, accounts);
       if (owner === undefined)

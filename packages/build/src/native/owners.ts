@@ -45,14 +45,27 @@ export function readShort(path: string | Buffer): string {
   }
 }
 
-/** `user[:group]` of --chown: names or numbers. A user without a group has the group of the same number. Undefined: no such name. */
+/**
+ * `user[:group]` of --chown: names or numbers. Without a group, a name has the group that its passwd entry says, and a
+ * number the one of the same number, as in BuildKit. Undefined: no such name.
+ */
 export function findOwner(text: string, accounts: Accounts): Owner | undefined {
-  const [user = '', group] = text.split(':');
+  const [user = '', group = ''] = text.split(':');
   const uid = user === '' ? 0 : idOf(user, accounts.passwd);
-  const gid = group === undefined || group === '' ? undefined : idOf(group, accounts.group);
-  if (uid === undefined || (group !== undefined && group !== '' && gid === undefined))
-    return undefined;
-  return { uid, gid: gid ?? uid };
+  const own = group === '' ? primaryGroup(user, accounts.passwd) : undefined;
+  const gid = group === '' ? (own ?? uid) : idOf(group, accounts.group);
+  return uid === undefined || gid === undefined ? undefined : { uid, gid };
+}
+
+/** What of `user[:group]` decides about a step, beside the files with the accounts. */
+export function ownerKey(text: string): string {
+  return /^[^:]*[^:\d][^:]*:?$/.test(text) ? `${text} with its group` : text;
+}
+
+function primaryGroup(name: string, passwd: string): number | undefined {
+  if (isNumber(name)) return undefined;
+  const number = lines(passwd).find(([user]) => user === name)?.[3];
+  return number !== undefined && isNumber(number) ? Number(number) : undefined;
 }
 
 /** `user[:group]` of USER, as runc understands it. Undefined: no such name. */

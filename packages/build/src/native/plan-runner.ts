@@ -22,6 +22,7 @@ import { Archives } from './archives.ts';
 import { type Chain, diffIds, type Job, type LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { Limiter } from './limiter.ts';
+import { ownerKey } from './owners.ts';
 
 /** Does what the cache cannot answer. */
 export interface StepExecutor {
@@ -250,7 +251,7 @@ export class PlanRunner {
     switch (step.kind) {
       case 'workdir':
         return {
-          question: { kind: 'workdir', path: step.path, user: step.user },
+          question: { kind: 'workdir', path: step.path, user: ownerKey(step.user) },
           execute: async (executor, options) => executor.workdir(parent, step, options),
         };
       case 'run':
@@ -317,7 +318,8 @@ export class PlanRunner {
     if (git !== undefined) return this.#prepareGit(step, git, parent);
     const from = await this.#chain(step.from);
     const isDirectory = await this.#isDirectory(step, parent);
-    const { chown, chmod } = step;
+    const { chmod } = step;
+    const chown = step.chown === undefined ? undefined : ownerKey(step.chown);
     const { file } = this.#job;
     const parts =
       from === undefined
@@ -337,7 +339,8 @@ export class PlanRunner {
   /** The files of a commit are copied like those of a stage. What they are is known by its name, before it is fetched. */
   async #prepareGit(step: CopyStep, git: GitSource, parent: Chain): Promise<Prepared> {
     const isDirectory = await this.#isDirectory(step, parent);
-    const { destination, destinationIsDirectory, parents, exclude, chown, chmod } = step;
+    const { destination, destinationIsDirectory, parents, exclude, chmod } = step;
+    const chown = step.chown === undefined ? undefined : ownerKey(step.chown);
     const files = gitKey(git);
     const all = { ...git.source, kind: 'path', text: '', base: '' } as const;
     return {

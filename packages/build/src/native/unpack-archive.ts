@@ -39,7 +39,7 @@ export async function unpackArchive(
   const times: { readonly path: RawPath; readonly time: number }[] = [];
   for await (const entry of entries) {
     options.signal?.throwIfAborted();
-    // What is said of the root itself is not for the directory.
+    // What is said of the root itself is not for the directory; a file without a name is none.
     if (entry.path === '') continue;
     const path = makeRoom(directory, entry);
     if (!(await create(directory, path, entry, options.canMakeDevices))) continue;

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LktError, type ProgressEvent } from '@lkt/core';
 import { openStore, writeIndex } from '@lkt/oci';
@@ -57,6 +57,38 @@ test.each<Way>(['tcp', 'unix'])(
     expect(theirs.diffIds).toEqual(ours.diffIds);
     expect(theirs.descriptor).toEqual(ours.descriptor);
     expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+  },
+  120_000,
+);
+
+test.each<Way>(['tcp', 'buildx'])(
+  'through %s no file is taken for another one of its name and size',
+  async (way) => {
+    using place = scratch();
+    const path = join(place.path, 'context');
+    mkdirSync(path);
+    const text = 'FROM scratch\nCOPY a* d* /\n';
+    const copied: unknown[] = [];
+    for (const write of [
+      (): void => writeFileSync(join(path, 'a'), 'one'),
+      (): void => writeFileSync(join(path, 'a'), 'two'),
+      (): void => writeFileSync(join(path, 'd/b'), 'one'),
+      (): void => writeFileSync(join(path, 'd/b'), 'two'),
+      (): void => rmSync(join(path, 'd/b')),
+    ]) {
+      write();
+      mkdirSync(join(path, 'd'), { recursive: true });
+      writeFileSync(join(path, 'd/c'), 'c');
+      const context = contextOf(path);
+      const ours = await build(join(place.path, 'ours'), text, { context });
+      const theirs = await build(join(place.path, 'theirs'), text, {
+        context,
+        engine: engine(way),
+      });
+      expect(theirs.diffIds).toEqual(ours.diffIds);
+      copied.push(ours.diffIds);
+    }
+    expect(copied[0]).not.toEqual(copied[1]);
   },
   120_000,
 );

@@ -71,9 +71,13 @@ test.each([
   using place = scratch();
   const { plan, request } = await planned(place.path);
   const images = await handedImages(plan, await openStore(place.path));
-  const words = buildCommand(parseBuilder(address), plan, request, { images }).join(' ');
+  const words = buildCommand(parseBuilder(address), plan, request, {
+    context: 'context-1',
+    images,
+  }).join(' ');
   expect(words.startsWith(`${start} `)).toBe(true);
   expect(words).toContain('lkt-base-1=oci-layout://images@sha256:');
+  expect(words).toMatch(/ --local context=context-1 | context-1$/);
   expect(words).toContain('V=2');
   expect(words).not.toContain('BUILDKIT_SYNTAX');
   expect(words).toMatch(/force-network-mode=none|--network none/);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { findOwner, findUser } from '../../src/native/owners.ts';
+import { findOwner, findUser, ownerKey } from '../../src/native/owners.ts';
 
 const accounts = {
   passwd:
@@ -8,7 +8,9 @@ const accounts = {
 };
 
 test.each([
-  ['joe', { uid: 1000, gid: 1000 }],
+  ['joe', { uid: 1000, gid: 1001 }],
+  ['joe:', { uid: 1000, gid: 1001 }],
+  ['1000', { uid: 1000, gid: 1000 }],
   ['joe:staff', { uid: 1000, gid: 50 }],
   ['5', { uid: 5, gid: 5 }],
   ['5:6', { uid: 5, gid: 6 }],
@@ -31,6 +33,11 @@ test.each([
   ['ghost', undefined],
 ])('USER %s', (text, expected) => {
   expect(findUser(text, accounts)).toEqual(expected);
+});
+
+test('a step depends on what an owner says', () => {
+  const texts = ['joe', '7', '7:8', 'joe:staff', ':staff', ''];
+  expect(texts.map(ownerKey)).toEqual(['joe with its group', ...texts.slice(1)]);
 });
 
 test('an image without accounts has numbers', () => {

@@ -1,0 +1,150 @@
+import { execFile } from 'node:child_process';
+import {
+  chmodSync,
+  lchownSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Digest } from '@lkt/core';
+import { SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { type BuiltImage, onlyImage } from './built-image.ts';
+import { withoutDigests } from './stand-ins.ts';
+import type { ConformanceCase } from './suite.ts';
+
+const run = promisify(execFile);
+
+/** What another builder makes of a case: an image, or an error. */
+export type Outcome = { readonly image: BuiltImage } | { readonly error: string };
+
+/** A builder by others. */
+export type Peer = (test: ConformanceCase, directory: string) => Promise<Outcome>;
+
+/**
+ * A copy of the context with what a checkout has of it: two modes, one owner, no attributes, no empty directories, and
+ * the times of the image. That lkt sees no more of a context is in docs/builder.md.
+ */
+async function copyContext(test: ConformanceCase, target: string): Promise<string> {
+  await cp(test.context, target, { recursive: true, verbatimSymlinks: true });
+  normalize(target);
+  return target;
+}
+
+/** The Dockerfile for a builder that would get the frontend from a registry, and images by digests of another day. */
+function writeDockerfile(test: ConformanceCase, path: string): string {
+  const text = readFileSync(join(test.context, test.dockerfile), 'utf8');
+  writeFileSync(path, withoutDigests(text.replace(/^# *syntax *=.*/, '#')));
+  return path;
+}
+
+function normalize(directory: string): number {
+  let kept = 0;
+  for (const item of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, item.name);
+    if (item.isDirectory() && normalize(path) === 0) {
+      rmdirSync(path);
+      continue;
+    }
+    kept += 1;
+    if (item.isFile()) chmodSync(path, (statSync(path).mode & 0o100) === 0 ? 0o644 : 0o755);
+    lchownSync(path, 0, 0);
+    lutimesSync(path, SOURCE_DATE_EPOCH, SOURCE_DATE_EPOCH);
+  }
+  chmodSync(directory, 0o755);
+  lutimesSync(directory, SOURCE_DATE_EPOCH, SOURCE_DATE_EPOCH);
+  return kept;
+}
+
+/** The BuildKit in a Docker, by `docker buildx`, with images out of a store. */
+export function buildkitPeer(
+  environment: Readonly<Record<string, string>>,
+  store: string,
+  images: ReadonlyMap<string, Digest>,
+): Peer {
+  return async (test, directory) => {
+    const layout = join(directory, 'images');
+    mkdirSync(layout);
+    writeFileSync(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}\n');
+    writeFileSync(join(layout, 'index.json'), '{"schemaVersion":2,"manifests":[]}\n');
+    symlinkSync(join(realpathSync(store), 'blobs'), join(layout, 'blobs'));
+    // BuildKit keeps the files of a context for the next one of the same name, and looks at sizes and times alone.
+    const context = await copyContext(test, join(directory, basename(directory)));
+    const result = join(directory, 'result');
+    const args = [
+      ['buildx', 'build', '--progress', 'plain', '--provenance=false', '--network', 'none'],
+      [...images].flatMap(([name, digest]) => [
+        '--build-context',
+        `${name}=oci-layout://${layout}@${digest}`,
+      ]),
+      Object.entries(test.buildArgs).flatMap(([name, value]) => [
+        '--build-arg',
+        `${name}=${value}`,
+      ]),
+      ['--build-arg', `SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`],
+      ['--build-arg', 'BUILDKIT_SANDBOX_HOSTNAME=lkt'],
+      [
+        '--output',
+        `type=oci,tar=false,dest=${result},compression=uncompressed,force-compression=true,rewrite-timestamp=true`,
+      ],
+      ['--file', writeDockerfile(test, join(directory, 'Dockerfile')), context],
+    ].flat();
+    try {
+      await run('docker', args, { env: environment });
+    } catch (error) {
+      return { error: (error as { stderr?: string }).stderr ?? String(error) };
+    }
+    return { image: await onlyImage(result) };
+  };
+}
+
+/** buildah, with its storage in a directory. For cases without images and commands. */
+export function buildahPeer(directory: string): Peer {
+  mkdirSync(directory);
+  const at = (name: string): string => join(directory, name);
+  // It looks for a program that makes networks, which is never called.
+  symlinkSync('/bin/true', at('netavark'));
+  writeFileSync(at('containers.conf'), `[engine]\nhelper_binaries_dir = ["${directory}"]\n`);
+  writeFileSync(at('policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}\n');
+  const environment = {
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: directory,
+    TMPDIR: directory,
+    CONTAINERS_CONF: at('containers.conf'),
+    STORAGE_DRIVER: 'vfs',
+  };
+  const buildah = async (...words: readonly (readonly string[])[]): Promise<void> => {
+    const all = ['--root', at('root'), '--runroot', at('run'), ...words.flat()];
+    await run('buildah', all, { env: environment });
+  };
+  return async (test, place) => {
+    const context = await copyContext(test, join(place, 'context'));
+    const name = `localhost/${basename(place)}`;
+    try {
+      await buildah(
+        ['build', '--isolation', 'chroot', '--layers=false', '--pull=never'],
+        ['--timestamp', String(SOURCE_DATE_EPOCH), '--identity-label=false'],
+        Object.entries(test.buildArgs).flatMap(([key, value]) => [
+          '--build-arg',
+          `${key}=${value}`,
+        ]),
+        ['--tag', name, '--file', writeDockerfile(test, join(place, 'Dockerfile')), context],
+      );
+      const layout = `oci:${join(place, 'result')}`;
+      await buildah(['push', '--signature-policy', at('policy.json'), name, layout]);
+    } catch (error) {
+      return { error: (error as { stderr?: string }).stderr ?? String(error) };
+    }
+    const image = await onlyImage(join(place, 'result'));
+    // All times are that of --timestamp.
+    return { image: { ...image, hasTimes: false } };
+  };
+}
