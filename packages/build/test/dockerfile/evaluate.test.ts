@@ -444,6 +444,12 @@ COPY --chown=$o --chmod=$m --exclude=*.$v $v ./a/../$v/* "q" d/`,
     ]);
   });
 
+  test('here-documents beside files of a stage', () => {
+    const step = copy('FROM scratch AS a\nFROM scratch\nCOPY --from=a f <<A /d/\n1\nA');
+    expect(step.from).toMatchObject({ kind: 'stage', index: 0 });
+    expect(step.files).toEqual([{ name: 'A', content: '1\n' }]);
+  });
+
   test('sources of ADD', () => {
     const step = copy(
       `FROM scratch
