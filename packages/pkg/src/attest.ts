@@ -1,5 +1,6 @@
+import { readdir } from 'node:fs/promises';
 import { noteFile, readNote, writeNote } from '@lkt/attest/notes';
-import { canonicalJson, type Digest, digestHex, digestOf } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, digestOf, isErrno } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian/description';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
 import type { FoundImage } from './image-archives.ts';
@@ -102,6 +103,25 @@ export class Attester {
     );
     return present.includes(false) ? undefined : found;
   }
+}
+
+/**
+ * The documents that builds of this machine have written, by digest. Others beside an image came with it from elsewhere,
+ * and are the word of whoever could write there.
+ */
+export async function writtenHere(store: Store): Promise<ReadonlySet<Digest>> {
+  const found = new Set<Digest>();
+  const names = await readdir(noteFile(store, 'records', '')).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  });
+  for (const name of names) {
+    const [line] = (await readNote(noteFile(store, 'records', name))) ?? [];
+    if (line === undefined) continue;
+    for (const { digest } of referrersOf(JSON.parse(line) as PackageAttestations))
+      found.add(digest);
+  }
+  return found;
 }
 
 function referrersOf({ index, images }: PackageAttestations): readonly Descriptor[] {

@@ -7,6 +7,7 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
+import { writtenHere } from './attest.ts';
 import type { Evidence, SignedBy, Signer, Statement } from '@lkt/sign';
 
 /** Who signs, and what is told meanwhile. */
@@ -36,8 +37,8 @@ export interface SignedImages {
 }
 
 /**
- * Signs images, and what the store has beside them: SBOMs and provenance, as attestations. What the same signer has
- * signed is left as it is. All that is signed is in the store then, or nothing is.
+ * Signs images, and what builds of this machine have put beside them: SBOMs and provenance, as attestations. Documents
+ * from elsewhere are not signed, nor is again what the same signer has signed. All that is signed is in the store then, or nothing is.
  * @throws LktError ACCESS_DENIED, NETWORK_FAILED; SIGNATURE_INVALID when the signer has not signed one of others
  */
 export async function signWithDocuments(options: SignOptions): Promise<SignedImages> {
@@ -49,11 +50,12 @@ export async function signWithDocuments(options: SignOptions): Promise<SignedIma
   const id = `sign ${title}`;
   reporter.emit({ kind: 'start', id, title: id });
   try {
+    const own = await writtenHere(store);
     const unique = [...new Map(subjects.map((item) => [item.digest, item])).values()];
     const images = await Promise.all(
       unique.map(async (subject) => ({
         subject,
-        statements: await documentsOf(store, name, subject.digest),
+        statements: await documentsOf(store, name, subject.digest, own),
         known: await evidenceFor(options, subject.digest),
       })),
     );
@@ -90,21 +92,26 @@ async function evidenceFor(
   return { items: [...local.items, ...there.items], unreadable: [] };
 }
 
-/** What the store has beside an image, as statements about it. */
+/** What builds have put beside an image, as statements about it. */
 async function documentsOf(
   store: Store,
   name: string,
   digest: Digest,
+  own: ReadonlySet<Digest>,
 ): Promise<readonly Statement[]> {
   const { findAttestations, readAttestation } = await import('@lkt/attest');
   const { SPDX_PREDICATE, statementAbout } = await import('@lkt/sign');
   const statements: Statement[] = [];
-  for (const referrer of await findAttestations(store, digest, 'provenance'))
-    statements.push(parse(await readAttestation(store, referrer), referrer) as Statement);
-  for (const referrer of await findAttestations(store, digest, 'sbom')) {
-    const document = parse(await readAttestation(store, referrer), referrer);
-    statements.push(statementAbout({ name, digest }, SPDX_PREDICATE, document));
-  }
+  for (const kind of ['provenance', 'sbom'] as const)
+    for (const referrer of await findAttestations(store, digest, kind)) {
+      if (!own.has(referrer.digest)) continue;
+      const document = parse(await readAttestation(store, referrer), referrer);
+      statements.push(
+        kind === 'provenance'
+          ? (document as Statement)
+          : statementAbout({ name, digest }, SPDX_PREDICATE, document),
+      );
+    }
   return statements;
 }
 
