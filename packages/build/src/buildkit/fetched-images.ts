@@ -7,7 +7,8 @@ import type { BuildContext, BuildRequest } from '../engine.ts';
 import { fetchGitFiles, gitKey } from '../git/fetch-git.ts';
 import { gitSource } from '../git/git-source.ts';
 import { isArchive } from '../native/archive.ts';
-import { fetchRemoteFiles, type RemoteFile, remoteFile } from '../remote-files.ts';
+import { type RemoteFile, remoteFile } from '../remote-file.ts';
+import { fetchRemoteFiles } from '../remote-files.ts';
 import type { RequestPlan } from '../request-plan.ts';
 import { StepCache } from '../step-cache.ts';
 

@@ -2,7 +2,7 @@ import { type Position, sourceError } from '@lkt/core';
 import type { CopyStep, RunStep } from '../dockerfile/steps.ts';
 import type { BuildRequest } from '../engine.ts';
 import { checkGit } from '../git/git-source.ts';
-import { checkRemote, remoteFile } from '../remote-files.ts';
+import { checkRemote, remoteFile } from '../remote-file.ts';
 import type { RequestPlan } from '../request-plan.ts';
 
 /**

@@ -3,7 +3,7 @@ import { type RawPath, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import { type AddPart, planAdd, planCopy, type PlanOptions } from '../dockerfile/copy.ts';
 import type { CopyStep } from '../dockerfile/steps.ts';
-import { type RemoteFile, remoteFile } from '../remote-files.ts';
+import { type RemoteFile, remoteFile } from '../remote-file.ts';
 import type { StepCache } from '../step-cache.ts';
 import { isArchive } from './archive.ts';
 

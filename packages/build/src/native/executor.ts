@@ -24,6 +24,7 @@ import { FileCopier } from './copy-files.ts';
 import { extractLayer } from './extract.ts';
 import { withOwner } from './host-error.ts';
 import { HostTree } from './host-tree.ts';
+import type { Inits } from './inits.ts';
 import type { Chain, Job, LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { layerEntries } from './layer-entries.ts';
@@ -59,6 +60,7 @@ export interface ExecutorParts {
   readonly isRoot: boolean;
   readonly canSetGroups: boolean;
   readonly groups: Cgroups;
+  readonly inits: Inits;
   /** Whether directories of layers go with this process, so that every layer needs a blob to be found again. */
   readonly isFleeting: boolean;
   readonly credentials: Credentials;
@@ -154,7 +156,17 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   async run(parent: Chain, work: RunWork, options: LayerOptions): Promise<StepRecord> {
-    const { job, context, store, work: kept, isRoot, canSetGroups, groups, signal } = this.#parts;
+    const {
+      job,
+      context,
+      store,
+      work: kept,
+      isRoot,
+      canSetGroups,
+      groups,
+      inits,
+      signal,
+    } = this.#parts;
     const { step, network, log } = work;
     const { credentials } = this.#parts;
     return this.#layer(parent, step, options, async ({ root, directory }) => {
@@ -198,6 +210,7 @@ export class OverlayExecutor implements StepExecutor {
             executor: job.executor,
             limits: job.limits,
             groups,
+            inits,
             log,
             redactor: new Redactor(this.#secrets),
             signal,

@@ -2,8 +2,8 @@
  * The first process in the namespaces of a RUN. It makes the root file system the only one there is, takes away what a
  * build does not need, and becomes the command.
  *
- * Started by run.ts: `node init.ts <sandbox file>`, root in fresh pid, mount, uts, ipc, cgroup and (without network)
- * net namespaces. It must not import much: this is the time a RUN waits.
+ * Started by inits.ts, root in a fresh pid namespace, perhaps before there is anything to run: what to run comes on
+ * descriptor 4. It must not import much: this is the time a RUN waits.
  */
 import {
   accessSync,
@@ -15,9 +15,8 @@ import {
   mkdirSync,
   fchownSync,
   fstatSync,
-  openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -31,6 +30,7 @@ import {
   NOT_EXECUTABLE,
   NOT_FOUND,
   CAPABILITIES,
+  DESCRIPTION,
   READ_ONLY_PATHS,
   type Sandbox,
   type SandboxFailure,
@@ -41,7 +41,7 @@ import { makeNode, S_IFCHR } from './special-files.ts';
 import {
   addMountFlags,
   bringLoopbackUp,
-  CLONE_NEWCGROUP,
+  CLONE,
   defaultSignals,
   detach,
   execute,
@@ -61,12 +61,11 @@ import {
 } from './syscalls.ts';
 
 function enter(box: Sandbox): void {
+  joinGroups(box.groups);
+  leaveNamespaces(box.network);
   process.umask(0o022);
-  // This process has no end at which Node would do it.
-  flushCompileCache();
   closeInheritedFiles();
   leaveKeyring();
-  joinGroups(box.groups);
   mountKernelFileSystems(box);
   for (const item of box.mounts) {
     if (item.type === 'tmpfs') {
@@ -82,15 +81,19 @@ function enter(box: Sandbox): void {
   setHostname('lkt');
   if (box.network === 'none') bringLoopbackUp();
   process.chdir(box.root);
-  const machine = openSync('/', constants.O_RDONLY | constants.O_DIRECTORY);
   pivotRoot('.', '.');
-  // What runs this file stays in reach, as /proc/self/exe, which a command could become.
-  addMountFlags(machine, MS.rdonly);
-  closeSync(machine);
   // The old root lies over the new one now.
   detach('.');
   process.chdir('/');
   limitResources();
+}
+
+/** From here on nothing that is done is seen outside. Other threads of Node stay behind, and end with `execute`. */
+function leaveNamespaces(network: Sandbox['network']): void {
+  const net = network === 'none' ? CLONE.net : 0;
+  // What is in the namespace of control groups has them as its root, and does not see what is above.
+  unshare(CLONE.mount | CLONE.uts | CLONE.ipc | CLONE.cgroup | net);
+  mount(null, '/', { flags: MS.private | MS.rec });
 }
 
 /**
@@ -270,10 +273,8 @@ function run(box: Sandbox): void {
   quit(NOT_EXECUTABLE, `${name}: cannot be run: ${message}`);
 }
 
-/** What is in the namespace of control groups has them as its root, and does not see what is above. */
-function joinGroups(groups: Sandbox['groups']): void {
+function joinGroups(groups: readonly string[]): void {
   for (const path of groups) writeFileSync(path, '0', { flag: 'r+' });
-  unshare(CLONE_NEWCGROUP);
 }
 
 /** Node's own goes round for ever where nothing can be made, as in /proc. */
@@ -345,6 +346,20 @@ function findProgram(name: string, path: string): string | undefined {
   });
 }
 
+/** Waits for a line; undefined when there is none. */
+function readLine(descriptor: number): string | undefined {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const chunk = Buffer.alloc(64 * 1024);
+    const length = readSync(descriptor, chunk);
+    if (length === 0) return undefined;
+    chunks.push(chunk.subarray(0, length));
+    if (chunk[length - 1] === NEWLINE) return Buffer.concat(chunks).toString();
+  }
+}
+
+const NEWLINE = 0x0a;
+
 function fail(kind: SandboxFailure['kind'], message: string): never {
   writeSync(3, JSON.stringify({ kind, message } satisfies SandboxFailure));
   exitNow(1);
@@ -355,9 +370,15 @@ function quit(status: number, message: string): never {
   exitNow(status);
 }
 
-const [, , file = ''] = process.argv;
 try {
-  const sandbox = JSON.parse(readFileSync(file, 'utf8')) as Sandbox;
+  // This process has no end at which Node would do it.
+  flushCompileCache();
+  // This takes a while when others have not just done it, and so is not left for later.
+  joinGroups(process.argv.slice(2));
+  const description = readLine(DESCRIPTION);
+  if (description === undefined) exitNow(0);
+  closeSync(DESCRIPTION);
+  const sandbox = JSON.parse(description) as Sandbox;
   enter(sandbox);
   run(sandbox);
 } catch (error) {

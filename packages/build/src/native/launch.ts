@@ -1,9 +1,7 @@
 import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isErrno } from '@lkt/core';
 import { bubblewrapArguments } from './bubblewrap.ts';
-import { findExecutor } from './find-executor.ts';
 import { rootlessIdError, runtimeConfig } from './oci-runtime.ts';
 import { limitFlags } from './resource-limits.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -15,21 +13,15 @@ export interface Launch {
   readonly extra: readonly number[];
 }
 
-/** @param directory where files for it can be made */
-export function launch(executor: string, sandbox: Sandbox, directory: string): Launch {
-  const program = findExecutor(executor);
-  const network = sandbox.network === 'none' ? ['--net'] : [];
-  if (program === undefined) {
-    const description = join(directory, 'sandbox.json');
-    writeFileSync(description, JSON.stringify(sandbox));
-    const init = fileURLToPath(new URL('init.ts', import.meta.url));
-    const command = [process.execPath, '--no-warnings', init, description];
-    const namespaces = ['--pid', '--mount', '--uts', '--ipc', ...network];
-    return {
-      argv: ['unshare', ...namespaces, '--fork', '--kill-child=KILL', '--', ...command],
-      extra: [],
-    };
-  }
+/**
+ * How a program of the machine runs a command.
+ * @param directory where files for it can be made
+ */
+export function launch(
+  { executor, program }: { readonly executor: string; readonly program: string },
+  sandbox: Sandbox,
+  directory: string,
+): Launch {
   if (executor === 'bwrap') {
     const open = (name: string, content: string | Buffer): number => {
       const path = join(directory, name);

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import { closeSync, existsSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { release } from 'node:os';
 import { StringDecoder } from 'node:string_decoder';
@@ -17,12 +16,12 @@ import {
 } from './sandbox.ts';
 import { seccompFilter } from './seccomp/profile.ts';
 import type { CommandGroup, Cgroups } from './cgroup.ts';
+import { startProcess } from './command-process.ts';
+import { findExecutor } from './find-executor.ts';
+import { type GroupedProcess, groupLimits, type Inits } from './inits.ts';
 import { type ExceededLimit, LimitWatch } from './limit-watch.ts';
-import { processors } from './processors.ts';
 import type { Redactor } from './redactor.ts';
-import { complaintOf, type Launch, launch } from './launch.ts';
-import { makePipe } from './syscalls.ts';
-import { hostEnvironment } from './tools.ts';
+import { complaintOf, launch } from './launch.ts';
 
 export interface RunOptions {
   readonly step: RunStep;
@@ -41,6 +40,7 @@ export interface RunOptions {
   readonly executor: string;
   readonly limits: Limits;
   readonly groups: Cgroups;
+  readonly inits: Inits;
   readonly log: (text: string) => void;
   /** Takes out what must not be seen of the output. */
   readonly redactor: Redactor;
@@ -62,15 +62,10 @@ export async function runCommand(options: RunOptions): Promise<void> {
   const { step, root, network } = options;
   const points = new MountPoints(root);
   const filter = filterText();
-  const { cpus, memory, pids = DEFAULT_LIMITS.pids } = options.limits;
-  const group = options.groups.create({
-    pids,
-    ...(cpus === undefined ? {} : { cpus }),
-    ...(memory === undefined ? {} : { memory }),
-  });
+  let group: CommandGroup | undefined;
   try {
     const mounts = mountPoints(options, points);
-    const sandbox: Sandbox = {
+    const process = start(options, (of) => ({
       root,
       mounts,
       files: step.files,
@@ -80,11 +75,12 @@ export async function runCommand(options: RunOptions): Promise<void> {
       workdir: step.workdir,
       user: step.user,
       canSetGroups: options.canSetGroups,
-      groups: group?.joins ?? [],
-      limits: withoutGroups(options, group),
+      groups: of?.joins ?? [],
+      limits: withoutGroups(options, of),
       ...(filter === undefined ? {} : { filter }),
-    };
-    await execute(launch(options.executor, sandbox, options.directory), options, group);
+    }));
+    ({ group } = process);
+    await follow(process, options);
   } finally {
     group?.remove();
     points.remove();
@@ -125,34 +121,41 @@ function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {
   }
 }
 
-async function execute(
-  { argv, extra }: Launch,
+function start(
   options: RunOptions,
-  group: CommandGroup | undefined,
+  describe: (group: CommandGroup | undefined) => Sandbox,
+): GroupedProcess {
+  const { executor, directory, inits, signal } = options;
+  signal.throwIfAborted();
+  const program = findExecutor(executor);
+  if (program === undefined) return inits.run(describe);
+  const group = options.groups.create(groupLimits(options.limits));
+  try {
+    const { argv, extra } = launch({ executor, program }, describe(group), directory);
+    return { ...startProcess(argv, { ...options, extra }), group };
+  } catch (error) {
+    group?.remove();
+    throw error;
+  }
+}
+
+async function follow(
+  { child, output, ended, group }: GroupedProcess,
+  options: RunOptions,
 ): Promise<void> {
   const { step, file, signal, limits } = options;
-  signal.throwIfAborted();
-  // One pipe for both keeps the order of what is said.
-  const output = makePipe();
-  // Whoever kills this process kills all of it: unshare dies with it, the namespace's first process with unshare.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...processors(limits), ...argv], {
-    stdio: ['ignore', output.write, output.write, 'pipe', ...extra],
-    env: hostEnvironment(options.store),
-    cwd: '/',
-  });
   const kill = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
   using watch = new LimitWatch(limits, group, child.pid, kill);
   const tail = new Tail(TAIL_LINES);
   const failure: Buffer[] = [];
-  for (const descriptor of [output.write, ...extra]) closeSync(descriptor);
   const decoder = new StringDecoder();
   const show = (text: string): void => {
     if (text === '') return;
     tail.add(text);
     options.log(text);
   };
-  const reading = new Socket({ fd: output.read, readable: true, writable: false });
+  const reading = new Socket({ fd: output, readable: true, writable: false });
   reading.on('data', (chunk: Buffer) => {
     show(options.redactor.add(decoder.write(watch.take(chunk))));
   });
@@ -164,10 +167,7 @@ async function execute(
   });
   child.stdio[3]?.on('data', (chunk: Buffer) => failure.push(chunk));
   try {
-    const status = await new Promise<number | string>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', (code, by) => resolve(code ?? by ?? 'unknown'));
-    });
+    const status = await ended;
     await read;
     signal.throwIfAborted();
     const exceeded = watch.finish();

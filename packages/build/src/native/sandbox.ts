@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 
 /**
- * What the init of a RUN is told: everything the command gets to see. It is in a file, as JSON.
+ * What the init of a RUN is told, as JSON: everything the command gets to see.
  */
 export interface Sandbox {
   /** Mounted root file system. All mount points exist, and no part of a target is a link. */
@@ -49,6 +49,9 @@ export type SandboxMount =
       readonly readOnly: boolean;
     }
   | { readonly type: 'tmpfs'; readonly target: string; readonly options: string };
+
+/** The descriptor on which the init is told. */
+export const DESCRIPTION = 4;
 
 /** What the init says on descriptor 3, as JSON, when it does not get as far as the command. */
 export interface SandboxFailure {

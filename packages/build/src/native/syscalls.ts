@@ -35,19 +35,14 @@ const setattrCall = call<[number, number, string, number, Data, number]>(
   'long',
 );
 
-/**
- * Adds flags to a mount and all mounts in it; mount(2) would take away those they have. mount_setattr(2)
- * @param target its path, or a descriptor of its root
- */
-export function addMountFlags(target: string | number, flags: number): void {
-  const [SYS_mount_setattr, AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE] = [442, -100, 0x1000, 0x8000];
-  const [directory, path, empty] =
-    typeof target === 'number' ? [target, '', AT_EMPTY_PATH] : [AT_FDCWD, target, 0];
+/** Adds flags to a mount and all mounts in it; mount(2) would take away those they have. mount_setattr(2) */
+export function addMountFlags(target: string, flags: number): void {
+  const [SYS_mount_setattr, AT_FDCWD, AT_RECURSIVE] = [442, -100, 0x8000];
   // struct mount_attr: attr_set, attr_clr, propagation, userns_fd. These flags have the values of mount(2)'s.
   const attributes = Buffer.alloc(32);
   attributes.writeBigUInt64LE(BigInt(flags));
   const data = new Data(attributes);
-  setattrCall(SYS_mount_setattr, directory, path, AT_RECURSIVE | empty, data, attributes.length);
+  setattrCall(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, data, attributes.length);
 }
 
 const umountCall = call<[string, number]>('umount2', [TEXT, 'int'], (target) => target);
@@ -59,7 +54,14 @@ export function detach(target: string): void {
 
 const unshareCall = call<[number]>('unshare', ['int'], (flags) => flags.toString(16));
 
-export const CLONE_NEWCGROUP = 0x0200_0000;
+/** Flags of unshare(2): namespaces. */
+export const CLONE = {
+  mount: 0x0002_0000,
+  cgroup: 0x0200_0000,
+  uts: 0x0400_0000,
+  ipc: 0x0800_0000,
+  net: 0x4000_0000,
+} as const;
 
 /** unshare(2), for the calling thread */
 export function unshare(flags: number): void {

@@ -2,7 +2,7 @@ import { type LktError, type Position, sourceError } from '@lkt/core';
 import { formatPlatform } from '@lkt/oci';
 import type { CopyStep, RunStep, StagePlan } from '../dockerfile/steps.ts';
 import { checkGit } from '../git/git-source.ts';
-import { checkRemote } from '../remote-files.ts';
+import { checkRemote } from '../remote-file.ts';
 import { thisMachine } from '../this-machine.ts';
 import { isEmulated } from './emulation.ts';
 import { findExecutor } from './find-executor.ts';

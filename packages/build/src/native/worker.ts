@@ -10,6 +10,7 @@ import { Context } from '../context.ts';
 import { StepCache } from '../step-cache.ts';
 import { Cgroups } from './cgroup.ts';
 import { OverlayExecutor } from './executor.ts';
+import { Inits } from './inits.ts';
 import { LayerDirs } from './layer-dirs.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { detach, mount, prctl, setHostname, syncFileSystem } from './syscalls.ts';
@@ -87,14 +88,23 @@ async function build({
   const executorAbort = new AbortController();
   const signal = AbortSignal.any([abort.signal, executorAbort.signal]);
   const groups = new Cgroups();
+  const temp = inMemory ? `${layers.dir}/tmp` : temporary.path;
+  const commands = job.plan.stages.flatMap(({ steps }) =>
+    steps.filter(({ kind }) => kind === 'run'),
+  );
+  const inits = new Inits(
+    { store: dir, directory: temp, limits: job.limits, groups },
+    commands.length,
+  );
   const executor = new OverlayExecutor({
     groups,
+    inits,
     job,
     store,
     layers,
     context,
     work,
-    temp: inMemory ? `${layers.dir}/tmp` : temporary.path,
+    temp,
     signal,
     isRoot,
     canSetGroups: hasUsers,
@@ -113,6 +123,7 @@ async function build({
   try {
     return { chain: await runner.run(), steps: runner.results, answers: runner.answers };
   } finally {
+    await inits.close();
     executor.close();
     await groups.close();
     process.chdir('/');

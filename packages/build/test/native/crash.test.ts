@@ -42,7 +42,7 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
       process.on('SIGTERM', () => abort.abort(new Error('stopped')));
       const [, store, executor] = process.argv;
       const onEvent = ({ kind, text }) => kind === 'log' && process.stdout.write(text);
-      const text = 'FROM base\\nRUN echo begun; (setsid sleep 985 &); sleep 985\\n';
+      const text = 'FROM base\\nRUN echo begun; (setsid sleep 985 &); sleep 985\\nRUN true\\n';
       await build(store, text, { executor, onEvent, signal: abort.signal }).catch(() => undefined);
       process.exit(0);
     `;

@@ -8,13 +8,15 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { setPriority } from 'node:os';
-import { basename } from 'node:path';
+import { basename, dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Plugin, rolldown } from 'rolldown';
 import { type BundleRecord, bundles, checkout, fingerprint, recordFile } from './find.ts';
@@ -94,10 +96,9 @@ async function bundle(
     input: Object.fromEntries(names.map((name) => [name, root + entries[name]])),
     cwd: root,
     platform: 'node',
-    external: /^koffi$/,
     tsconfig: false,
     logLevel: 'silent',
-    plugins: [places(read)],
+    plugins: [places(read), nativePart()],
   });
   await build.write({
     dir: directory,
@@ -134,6 +135,30 @@ function places(read: Set<string>): Plugin {
         throw new Error(`${basename(file)} says where it lies in a way that is not known here`);
       return { code: changed };
     },
+  };
+}
+
+/**
+ * Has what koffi loads in the end loaded at once: looking for it takes longer than to start without it, and each RUN
+ * does.
+ */
+function nativePart(): Plugin {
+  const load = createRequire(new URL('packages/build/package.json', checkout));
+  load('koffi');
+  const found = Object.keys(load.cache).find((path) => path.endsWith('/koffi.node'));
+  const modules = dirname(realpathSync(new URL('node_modules/koffi', checkout)));
+  const path = relative(modules, found ?? '');
+  if (!path.startsWith('@koromix/')) throw new Error(`koffi has its native part at ${path}`);
+  const virtual = '\0koffi';
+  return {
+    name: 'native-part',
+    resolveId: (id) => (id === 'koffi' ? virtual : undefined),
+    load: (id) =>
+      id === virtual
+        ? `const part = { exports: {} };
+           process.dlopen(part, \`\${import.meta.dirname}/../../../${path}\`);
+           export default part.exports;`
+        : undefined,
   };
 }
 

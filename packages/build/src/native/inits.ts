@@ -1,0 +1,111 @@
+import { closeSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
+import type { Cgroups, CommandGroup } from './cgroup.ts';
+import { type CommandProcess, startProcess } from './command-process.ts';
+import type { Sandbox } from './sandbox.ts';
+import { addMountFlags, detach, mount, MS } from './syscalls.ts';
+
+/** A process, and the control group it is in, which is to be removed after it. */
+export interface GroupedProcess extends CommandProcess {
+  readonly group: CommandGroup | undefined;
+}
+
+/**
+ * The first processes of RUNs (init.ts). To start one takes longer than most of what a small command does, so while one
+ * command runs the next process is started, which then waits for its sandbox. Each is used once.
+ */
+export class Inits {
+  readonly #options: InitOptions;
+  #expected: number;
+  #waiting: GroupedProcess | undefined;
+  #node: string | undefined;
+
+  /** @param expected how many RUNs there may be */
+  constructor(options: InitOptions, expected: number) {
+    this.#options = options;
+    this.#expected = expected;
+  }
+
+  /** Runs a command. @param describe says which, for the group its process is in */
+  run(describe: (group: CommandGroup | undefined) => Sandbox): GroupedProcess {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined && !isAlive(waiting)) waiting.group?.remove();
+    const init = waiting !== undefined && isAlive(waiting) ? waiting : this.#start();
+    const groups = this.#joinsLate ? (init.group?.joins ?? []) : [];
+    const description = init.child.stdio[4] as Writable;
+    // It may have ended in this moment; that is told by how it ended.
+    description.on('error', () => undefined);
+    description.write(`${JSON.stringify({ ...describe(init.group), groups })}\n`);
+    this.#expected -= 1;
+    if (this.#expected > 0) this.#waiting = this.#start();
+    return init;
+  }
+
+  /** Ends the process that waits. */
+  async close(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined) {
+      closeSync(waiting.output);
+      waiting.child.kill('SIGKILL');
+      for (const stream of waiting.child.stdio) stream?.destroy();
+      await waiting.ended.catch(() => undefined);
+      waiting.group?.remove();
+    }
+    if (this.#node !== undefined) detach(this.#node);
+    this.#node = undefined;
+  }
+
+  #start(): GroupedProcess {
+    const { groups, store, limits } = this.#options;
+    const group = groups.create(groupLimits(limits));
+    const joins = this.#joinsLate ? [] : (group?.joins ?? []);
+    const init = fileURLToPath(new URL('init.ts', import.meta.url));
+    const command = [this.#program(), '--no-warnings', init, ...joins];
+    // The other namespaces are made when the command is there: in one of its own it would not see what is mounted later.
+    const argv = ['unshare', '--pid', '--fork', '--kill-child=KILL', '--', ...command];
+    return { ...startProcess(argv, { store, limits, extra: ['pipe'] }), group };
+  }
+
+  /** Node, mounted read-only: it stays in reach of a command as /proc/self/exe, which the command could become. */
+  #program(): string {
+    if (this.#node !== undefined) return this.#node;
+    const node = join(this.#options.directory, 'node');
+    writeFileSync(node, '');
+    mount(process.execPath, node, { flags: MS.bind });
+    this.#node = node;
+    addMountFlags(node, MS.rdonly);
+    return node;
+  }
+
+  /** What Node needs to start is not to count for the memory of a command. */
+  get #joinsLate(): boolean {
+    return this.#options.limits.memory !== undefined;
+  }
+}
+
+interface InitOptions {
+  /** A directory for a mount point. */
+  readonly directory: string;
+  /** Directory of the store. */
+  readonly store: string;
+  readonly limits: Limits;
+  readonly groups: Cgroups;
+}
+
+/** What a control group holds a command to. */
+export function groupLimits({ cpus, memory, pids = DEFAULT_LIMITS.pids }: Limits): Limits {
+  return {
+    pids,
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(memory === undefined ? {} : { memory }),
+  };
+}
+
+function isAlive({ child }: CommandProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+}
