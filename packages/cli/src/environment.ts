@@ -91,6 +91,17 @@ export function builderSetting(
   return { value: [], from: 'the default, which is this machine' };
 }
 
+/** The trusted root of policies that name none: `--trusted-root`, else `LKT_TRUSTED_ROOT`; empty if there is none. */
+export function trustedRootSetting(
+  flag: string | undefined,
+  { cwd, variables }: Environment,
+): Setting {
+  if (flag !== undefined) return { value: resolve(cwd, flag), from: '--trusted-root' };
+  const own = present(variables['LKT_TRUSTED_ROOT']);
+  if (own !== undefined) return { value: resolve(cwd, own), from: 'LKT_TRUSTED_ROOT' };
+  return { value: '', from: 'the default, which is none' };
+}
+
 function listOf(variable: string | undefined): readonly string[] {
   return (variable ?? '').split(',').flatMap((item) => present(item.trim()) ?? []);
 }

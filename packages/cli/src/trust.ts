@@ -6,6 +6,7 @@ import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Registry, RegistryReader } from '@lkt/registry';
 import type { Evidence, EvidenceSource, TrustedRoot, TrustPolicy } from '@lkt/sign';
 import type { Session } from './command.ts';
+import { trustedRootSetting } from './environment.ts';
 import { openRegistries } from './registries.ts';
 import type { RegistryFlags } from './registry-flags.ts';
 import type { TrustFlags } from './trust-flags.ts';
@@ -55,16 +56,16 @@ async function trustPolicies(
 
 /** `--trusted-root`, else `LKT_TRUSTED_ROOT`. @throws LktError CONFIG_INVALID, NOT_FOUND */
 export async function givenRoot(
-  { environment: { cwd, variables } }: Session,
+  { environment }: Session,
   flags: TrustFlags,
 ): Promise<TrustedRoot | undefined> {
-  const variable = variables['LKT_TRUSTED_ROOT'];
-  const path = flags['trusted-root'] ?? (variable === '' ? undefined : variable);
-  if (path === undefined) return undefined;
-  const from = flags['trusted-root'] === undefined ? 'LKT_TRUSTED_ROOT' : '--trusted-root';
-  const text = await readGiven(resolve(cwd, path), `${from} ${path}`);
+  const given = flags['trusted-root'];
+  const { value, from } = trustedRootSetting(given, environment);
+  if (value === '') return undefined;
+  const shown = given ?? environment.variables['LKT_TRUSTED_ROOT'] ?? value;
+  const text = await readGiven(value, `${from} ${shown}`);
   const { parseTrustedRoot } = await import('@lkt/sign');
-  return parseTrustedRoot(text, path);
+  return parseTrustedRoot(text, shown);
 }
 
 /** The store, and unless that is all, mirrors and the registry of an image. */

@@ -5,6 +5,7 @@ import {
   cacheSetting,
   processEnvironment,
   progressSetting,
+  trustedRootSetting,
 } from '../environment.ts';
 
 interface InForce {
@@ -30,6 +31,7 @@ export class Env extends LktCommand {
       { name: 'LKT_CACHE', ...cache },
       { name: 'LKT_CACHE_MAX', value: max.value, from: max.from },
       { name: 'LKT_PROGRESS', ...progressSetting(flags.progress, environment, process.stderr) },
+      { name: 'LKT_TRUSTED_ROOT', ...trustedRootSetting(undefined, environment) },
       mirror === ''
         ? { name: 'LKT_DEBIAN_MIRROR', value: '', from: "this machine's apt configuration" }
         : { name: 'LKT_DEBIAN_MIRROR', value: withoutPassword(mirror), from: 'LKT_DEBIAN_MIRROR' },
