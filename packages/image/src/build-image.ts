@@ -1,5 +1,6 @@
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
 import { type ComposedImage, composeImage, type ComposeOptions, requireOutput } from './compose.ts';
+import { chooseCompression } from './initrd/compressor.ts';
 import type { ConfigFile } from './pin.ts';
 import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
@@ -33,6 +34,7 @@ export async function buildImage(
 ): Promise<BuiltImage> {
   const { queries, directories } = queriesOf(options.configs);
   await requireOutput(options);
+  await chooseCompression(options.compressor ?? 'zstd', options.level);
   if (options.sbom?.path !== undefined) sbomPath(options.sbom.path);
   const workspace = await openWorkspace();
   const check = await startTrustCheck(workspace, options.configs, tools.store, options);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { digestOf, LktError, type SourceFile } from '@lkt/core';
 import { UnpackedLayers } from '@lkt/oci';
 import { DamagedFile } from './cache.ts';
-import type { Compressor } from './initrd/compressor.ts';
+import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
 import { buildInitrd, type Initrd } from './initrd/initrd.ts';
 import { tarOf } from './output/tar.ts';
 import { type Output, type OutputFile, requireWritable, writeOutputs } from './output/write.ts';
@@ -22,6 +22,8 @@ export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'> {
   readonly name: string;
   /** Default: zstd. */
   readonly compressor?: Compressor;
+  /** How hard it tries; default: zstd's 3, gzip's 4, xz's 6. */
+  readonly level?: number;
 }
 
 export interface ComposedImage {
@@ -34,21 +36,22 @@ export interface ComposedImage {
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
  * `NAME-cmdline`, `NAME.tar`, and `NAME-sbom.spdx.json` with `sbom`. The bytes depend on the configs, what they name and the compressor alone. All files are
  * written or none.
- * @throws LktError as `planImage`; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
+ * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
   await requireOutput(options);
+  const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
   for (;;) {
     try {
-      return await compose(options);
+      return await compose(options, compression);
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error;
     }
   }
 }
 
-async function compose(options: ComposeOptions): Promise<ComposedImage> {
-  const { configs, format, outDir, name, compressor = 'zstd', signal } = options;
+async function compose(options: ComposeOptions, compression: Compression): Promise<ComposedImage> {
+  const { configs, format, outDir, name, signal } = options;
   await using unpacked = new UnpackedLayers(options.store);
   const plan = await planImage(configs, { ...options, unpacked });
   const { cache, sbom } = plan;
@@ -61,7 +64,7 @@ async function compose(options: ComposeOptions): Promise<ComposedImage> {
         fix: 'name a kernel, or write the image with --format tar',
       });
     }
-    const built = await buildInitrd(plan, compressor);
+    const built = await buildInitrd(plan, compression);
     initrd = built;
     const { digest, size } = built;
     outputs.push(

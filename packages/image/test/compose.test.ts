@@ -64,6 +64,8 @@ function unpack(initrd: Buffer): { listing: string[]; dir: string } {
   return { listing, dir };
 }
 
+const KERNEL_CONFIG = '# CONFIG_RD_XZ is not set\nCONFIG_RD_GZIP=y\nCONFIG_RD_LZ4=m\n';
+
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
 /** As the kernel reads it: zero bytes in between are skipped, what follows starts at a multiple of four. */
@@ -191,6 +193,32 @@ describe('composeImage', () => {
       gunzipSync(first.subarray(0, first.indexOf(Buffer.from([0x1f, 0x8b, 8, 0]), 4))),
     ).toEqual(unpacked[0]);
   });
+
+  it.for([
+    ['of the image', { 'config-6.12': KERNEL_CONFIG }, {}],
+    ['among the modules', {}, { 'lib/modules/6.12/config': KERNEL_CONFIG }],
+  ] as const)(
+    'refuses what the kernel cannot unpack by its config %s',
+    async ([, files, modules]) => {
+      const store = await tempStore();
+      const kernel = await image(store, [
+        { kernel: 'k', 'kernel.tar': await tarBytes(modules), ...files },
+      ]);
+      const text = `kernel: {image: lkt/k:1@${kernel}}\n`;
+      for (const compressor of ['zstd', 'xz', 'lz4'] as const) {
+        await expect(compose(store, text, { compressor })).rejects.toMatchObject({
+          code: 'UNSUPPORTED',
+          message: expect.stringContaining(
+            `does not have CONFIG_RD_${compressor.toUpperCase()}=y`,
+          ) as string,
+          fix: 'use --compressor gzip or none',
+        });
+      }
+      await compose(store, text, { compressor: 'gzip' });
+      await compose(store, text, { compressor: 'none' });
+      await compose(store, text, { format: ['tar'] });
+    },
+  );
 
   it('puts microcode in front, as it is', async () => {
     const store = await tempStore();

@@ -31,7 +31,10 @@ const ZSTD_MAX_WINDOW_LOG = 27;
  * gzip whose bytes depend on the content alone: not on the machine, the time, the zlib of this Node, or the sizes of
  * the pieces the source gives.
  */
-export async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* gzip(
+  source: AsyncIterable<Uint8Array>,
+  level: number = GZIP_LEVEL,
+): AsyncGenerator<Uint8Array> {
   let checksum = 0;
   let size = 0;
   const counted = map(source, (chunk) => {
@@ -41,9 +44,9 @@ export async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<U
   });
   yield GZIP_HEADER;
   if (zlibIsKnown()) {
-    yield* through(counted, createDeflateRaw({ level: GZIP_LEVEL, chunkSize: CHUNK }));
+    yield* through(counted, createDeflateRaw({ level, chunkSize: CHUNK }));
   } else {
-    yield* deflateRawPortable(counted);
+    yield* deflateRawPortable(counted, level);
   }
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(checksum, 0);
@@ -69,8 +72,13 @@ export function gunzip(
  * Zstandard, for those who ask for it: its bytes change with the version of libzstd, so no digest that must be
  * reproduced may depend on them.
  */
-export function zstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  return through(rechunk(source, ZSTD_CHUNK), createZstdCompress({ chunkSize: ZSTD_CHUNK }));
+export function zstd(
+  source: AsyncIterable<Uint8Array>,
+  level: number = constants.ZSTD_CLEVEL_DEFAULT,
+): AsyncGenerator<Uint8Array> {
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  const transform = createZstdCompress({ chunkSize: ZSTD_CHUNK, params });
+  return through(rechunk(source, ZSTD_CHUNK), transform);
 }
 
 /** @throws LktError ARCHIVE_INVALID for anything but whole frames, or more than `maxBytes` of output. */
@@ -182,10 +190,13 @@ async function* through(
   }
 }
 
-/** The same bytes zlib gives at GZIP_LEVEL, in JavaScript. */
-async function* deflateRawPortable(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** The same bytes zlib gives at this level, in JavaScript. */
+async function* deflateRawPortable(
+  source: AsyncIterable<Uint8Array>,
+  level: number,
+): AsyncGenerator<Uint8Array> {
   const { Deflate } = await import('pako');
-  const deflate = new Deflate({ level: GZIP_LEVEL, raw: true, chunkSize: CHUNK });
+  const deflate = new Deflate({ level: level, raw: true, chunkSize: CHUNK });
   let ready: Uint8Array[] = [];
   deflate.onData = (chunk) => void ready.push(Uint8Array.from(chunk));
   for await (const chunk of source) {

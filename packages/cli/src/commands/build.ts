@@ -12,7 +12,7 @@ import { trustOptions } from '../trust.ts';
 import { Args, Flags } from '../options.ts';
 
 const FORMATS = ['kernel+initrd', 'tar'] as const;
-const COMPRESSORS = ['zstd', 'gzip', 'none'] as const;
+const COMPRESSORS = ['zstd', 'gzip', 'xz', 'lz4', 'none'] as const;
 
 interface Result {
   readonly files: readonly {
@@ -71,6 +71,10 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
       summary: 'how the initrd is compressed',
       default: 'zstd',
     }),
+    'compress-level': Flags.integer({
+      summary: 'how hard the compressor tries; by default 3 (zstd), 4 (gzip), 6 (xz)',
+      helpValue: 'LEVEL',
+    }),
     sbom: Flags.boolean({
       summary: 'write NAME-sbom.spdx.json too: what is in all the images, in SPDX 2.3',
       allowNo: true,
@@ -111,6 +115,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
         platform,
         homeDir: home,
         compressor: flags.compressor,
+        ...(flags['compress-level'] === undefined ? {} : { level: flags['compress-level'] }),
         ...sbomOf(flags),
       },
       tools,

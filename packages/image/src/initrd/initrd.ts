@@ -6,7 +6,7 @@ import { someAtOnce } from '../some-at-once.ts';
 import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import type { RootEntry } from '../tree/merge.ts';
-import { type Compressor, compress, compressorKey } from './compressor.ts';
+import { COMPRESSORS, compress, type Compression } from './compressor.ts';
 import { padding } from './cpio.ts';
 import { infoArchive, type InitrdInfo, memoryFor } from './info.ts';
 import { MANIFEST_PATH } from './manifest.ts';
@@ -27,13 +27,14 @@ export interface Initrd extends InitrdInfo {
  * archive for each part, which comes from the cache where it did not change, the manifest, and uncompressed what the
  * initrd says about itself.
  */
-export async function buildInitrd(plan: Plan, compressor: Compressor): Promise<Initrd> {
+export async function buildInitrd(plan: Plan, compression: Compression): Promise<Initrd> {
+  requireUnpacking(plan, compression);
   warnOfCapabilities(plan);
   const files: CachedFile[] = [];
   if (plan.kernel?.ucode !== undefined) files.push(plan.kernel.ucode);
-  files.push(...(await buildSegments(plan, compressor)));
+  files.push(...(await buildSegments(plan, compression)));
   const manifest: Uint8Array[] = [];
-  for await (const chunk of compress(compressor, segmentArchive(manifestSegment(plan))))
+  for await (const chunk of compress(compression, segmentArchive(manifestSegment(plan))))
     manifest.push(Uint8Array.from(chunk));
   const size = [...files, ...manifest.map(({ length }) => ({ size: length }))].reduce(
     (sum, item) => sum + item.size + padding(item.size).length,
@@ -74,6 +75,22 @@ export async function buildInitrd(plan: Plan, compressor: Compressor): Promise<I
   };
 }
 
+/** A kernel that cannot unpack its initrd says so only when it boots. */
+function requireUnpacking({ kernel }: Plan, { compressor }: Compression): void {
+  const config = kernel?.config;
+  if (config === undefined || compressor === 'none') return;
+  const option = compressor.toUpperCase();
+  if (config.unpacks.has(option)) return;
+  const others = COMPRESSORS.filter(
+    (one) => one === 'none' || config.unpacks.has(one.toUpperCase()),
+  );
+  throw new LktError(
+    'UNSUPPORTED',
+    `the kernel cannot unpack an initrd that ${compressor} has packed: /${config.path} of ${kernel?.origin.source} does not have CONFIG_RD_${option}=y`,
+    { fix: `use --compressor ${others.join(' or ')}` },
+  );
+}
+
 /** cpio has no extended attributes. Most do not matter here; without capabilities a program can do less than it should. */
 function warnOfCapabilities({ root, reporter }: Plan): void {
   for (const { path, part, xattrs } of root.entries.values()) {
@@ -87,12 +104,12 @@ function warnOfCapabilities({ root, reporter }: Plan): void {
 }
 
 /** The largest begin first, so that none is left over at the end. */
-async function buildSegments(plan: Plan, compressor: Compressor): Promise<readonly CachedFile[]> {
+async function buildSegments(plan: Plan, compression: Compression): Promise<readonly CachedFile[]> {
   const segments = segmentsOf(plan.root).filter(({ name }) => name !== MANIFEST_SEGMENT);
   const bySize = segments.toSorted((a, b) => contentSize(b) - contentSize(a));
   const built = await someAtOnce(
     bySize,
-    async (segment) => [segment, await buildSegment(plan, segment, compressor)] as const,
+    async (segment) => [segment, await buildSegment(plan, segment, compression)] as const,
   );
   const files = new Map(built);
   return segments.flatMap((segment) => files.get(segment) ?? []);
@@ -107,15 +124,15 @@ function contentSize({ parts }: Segment): number {
 async function buildSegment(
   { cache, reporter, signal }: Plan,
   segment: Segment,
-  compressor: Compressor,
+  compression: Compression,
 ): Promise<CachedFile> {
   const id = `segment ${segment.name}`;
   const title = segment.parts[0]?.part.label ?? segment.name;
   reporter.emit({ kind: 'start', id, title });
   try {
     const { cached, ...file } = await cache.file(
-      [...segmentKey(segment), compressorKey(compressor)],
-      () => compress(compressor, segmentArchive(segment)),
+      [...segmentKey(segment), compression.key],
+      () => compress(compression, segmentArchive(segment)),
       signal,
     );
     reporter.emit({ kind: 'done', id, cached });

@@ -3,7 +3,8 @@ import { type Archive, fromRaw, readArchives, toRaw, type TreeNode } from '@lkt/
 import type { CachedFile, ComposeCache } from '../cache.ts';
 import type { KernelSettings } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
-import { loadTree } from './image-tree.ts';
+import { type ImageTree, loadTree } from './image-tree.ts';
+import { findKernelConfig, type KernelConfig } from './kernel-config.ts';
 import type { Origin, Part } from './part.ts';
 import { inodesOf, place } from './place.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
@@ -16,6 +17,8 @@ export interface Kernel {
   readonly ucode?: BootFile;
   /** The modules. */
   readonly part?: Part;
+  /** What its image says of how it was built. */
+  readonly config?: KernelConfig;
 }
 
 export interface BootFile extends CachedFile {
@@ -41,12 +44,16 @@ export async function loadKernel(
   const tar = settings.tar ?? 'kernel.tar';
   const ucode = settings.ucode ?? 'none';
   const origin = { source: source.full, location: 'kernel' };
+  const modules = isNone(tar) ? undefined : await reader.modules(tar);
+  const trees = [await source.tree(), ...(modules === undefined ? [] : [modules])];
+  const config = await findKernelConfig(trees, context.cache);
   return {
     origin,
     cmdline: settings.cmdline ?? '',
+    ...(config === undefined ? {} : { config }),
     kernel: await reader.file(settings.binary ?? 'kernel'),
     ...(isNone(ucode) ? {} : { ucode: await reader.file(ucode) }),
-    ...(isNone(tar) ? {} : { part: await reader.unpack(tar, origin) }),
+    ...(modules === undefined ? {} : { part: reader.part(tar, modules, origin) }),
   };
 }
 
@@ -69,23 +76,29 @@ class KernelFiles {
   }
 
   /** The tar archive is read as a layer where it is: names first, contents on demand. */
-  async unpack(name: string, origin: Origin): Promise<Part> {
+  async modules(name: string): Promise<ImageTree> {
     const { digest } = this.#source.image.descriptor;
     await this.#node(name);
-    const label = `${name} of ${this.#source.label}`;
-    const key = `${name} of ${digest}`;
-    const tree = await loadTree(this.#context.cache, label, key, [this.#archive(name)]);
+    const archive = this.#archive(name);
+    return loadTree(this.#context.cache, this.#label(name), `${name} of ${digest}`, [archive]);
+  }
+
+  part(name: string, tree: ImageTree, origin: Origin): Part {
     const entries = [...inodesOf(tree.nodes)]
       .filter(({ path }) => path !== '')
       .map(({ path, inode }) => place(path, inode, ''));
     return {
       origin,
-      label: `${label} (kernel)`,
+      label: `${this.#label(name)} (kernel)`,
       isRoot: true,
       segment: 'kernel',
       entries,
       contents: tree,
     };
+  }
+
+  #label(name: string): string {
+    return `${name} of ${this.#source.label}`;
   }
 
   #archive(name: string): Archive {

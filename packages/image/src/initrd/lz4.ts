@@ -1,0 +1,129 @@
+// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md#legacy-frame and lz4_Block_format.md: what the kernel
+// unpacks (lib/decompress_unlz4.c).
+const MAGIC = 0x184c2102;
+const BLOCK = 8 * 2 ** 20;
+/** The last match begins at least so far from the end of a block, and its last bytes are literals. */
+const MATCH_DISTANCE = 12;
+const LAST_LITERALS = 5;
+const MIN_MATCH = 4;
+const MAX_OFFSET = 0xffff;
+const HASH_BITS = 16;
+/** After so many failures in a row, as a power of two, the search takes longer steps. */
+const PATIENCE = 6;
+
+/**
+ * LZ4 in the legacy form, whose bytes depend on the content alone. Four zero bytes end it: the kernel, which finds
+ * something else than a block there, would take it for damage.
+ */
+export async function* lz4(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const start = Buffer.alloc(4);
+  start.writeUInt32LE(MAGIC);
+  yield start;
+  const block = Buffer.allocUnsafeSlow(BLOCK);
+  const table = new Int32Array(2 ** HASH_BITS);
+  let used = 0;
+  for await (const chunk of source) {
+    for (let done = 0; done < chunk.length;) {
+      const part = chunk.subarray(done, done + BLOCK - used);
+      block.set(part, used);
+      used += part.length;
+      done += part.length;
+      if (used < BLOCK) continue;
+      yield lz4Block(block, table);
+      used = 0;
+    }
+  }
+  if (used > 0) yield lz4Block(block.subarray(0, used), table);
+  yield Buffer.alloc(4);
+}
+
+/** A block with its length in front. */
+function lz4Block(source: Uint8Array, table: Int32Array): Buffer {
+  // What nothing can be made of grows by one byte in 255.
+  const target = Buffer.allocUnsafeSlow(4 + source.length + Math.ceil(source.length / 255) + 16);
+  const end = new BlockWriter(source, target, table).write();
+  target.writeUInt32LE(end - 4);
+  return target.subarray(0, end);
+}
+
+class BlockWriter {
+  readonly #source: Uint8Array;
+  readonly #target: Buffer;
+  readonly #table: Int32Array;
+  #out = 4;
+
+  constructor(source: Uint8Array, target: Buffer, table: Int32Array) {
+    this.#source = source;
+    this.#target = target;
+    this.#table = table.fill(-1);
+  }
+
+  /** @returns the end of what it wrote */
+  write(): number {
+    const source = this.#source;
+    const table = this.#table;
+    let anchor = 0;
+    let at = 0;
+    let failures = 1 << PATIENCE;
+    while (at < source.length - MATCH_DISTANCE) {
+      const word = this.#word(at);
+      const slot = Math.imul(word, 0x9e3779b1) >>> (32 - HASH_BITS);
+      let from = table[slot] ?? -1;
+      table[slot] = at;
+      if (from < 0 || at - from > MAX_OFFSET || this.#word(from) !== word) {
+        at += failures >> PATIENCE;
+        failures += 1;
+        continue;
+      }
+      failures = 1 << PATIENCE;
+      while (at > anchor && from > 0 && source[at - 1] === source[from - 1]) {
+        at -= 1;
+        from -= 1;
+      }
+      let length = MIN_MATCH;
+      const limit = source.length - LAST_LITERALS - at;
+      while (length < limit && source[at + length] === source[from + length]) length += 1;
+      this.#sequence(anchor, at, length - MIN_MATCH, at - from);
+      at += length;
+      anchor = at;
+    }
+    this.#sequence(anchor, source.length, 0, 0);
+    return this.#out;
+  }
+
+  /** Literals from `start` to `end`, and the match after them; the last sequence has none. */
+  #sequence(start: number, end: number, matchLength: number, offset: number): void {
+    const literals = end - start;
+    const target = this.#target;
+    target[this.#out] = (Math.min(literals, 15) << 4) | Math.min(matchLength, 15);
+    this.#out += 1;
+    this.#length(literals);
+    target.set(this.#source.subarray(start, end), this.#out);
+    this.#out += literals;
+    if (offset === 0) return;
+    this.#out = target.writeUInt16LE(offset, this.#out);
+    this.#length(matchLength);
+  }
+
+  /** What of a length does not fit into the token. */
+  #length(length: number): void {
+    if (length < 15) return;
+    let rest = length - 15;
+    for (; rest >= 255; rest -= 255) {
+      this.#target[this.#out] = 255;
+      this.#out += 1;
+    }
+    this.#target[this.#out] = rest;
+    this.#out += 1;
+  }
+
+  #word(at: number): number {
+    const source = this.#source;
+    return (
+      (source[at] ?? 0) |
+      ((source[at + 1] ?? 0) << 8) |
+      ((source[at + 2] ?? 0) << 16) |
+      ((source[at + 3] ?? 0) << 24)
+    );
+  }
+}
