@@ -4,6 +4,7 @@ import type { SignedBy, Signer, SigningKey } from '@lkt/sign';
 import type { Session } from './command.ts';
 import { authorities } from './registries.ts';
 import type { RegistryFlags } from './registry-flags.ts';
+import { givenRoot } from './trust.ts';
 import type { SigningFlags } from './signing-flags.ts';
 
 /**
@@ -20,6 +21,7 @@ export async function openSigner(
   const options = {
     rekorUrl: flags['rekor-url'] ?? present(variables['LKT_REKOR_URL']),
     tsaUrl: flags['tsa-url'] ?? present(variables['LKT_TSA_URL']),
+    root: await givenRoot(session, flags),
     http: { env: variables, ca: await authorities(session, flags) },
   };
   if (flags.key !== undefined) return keySigner(await signingKey(session, flags.key), options);

@@ -1,4 +1,5 @@
 import { Flags } from './options.ts';
+import { trustFlags } from './trust-flags.ts';
 
 /** What every command accepts that signs. */
 export const signingFlags = {
@@ -21,6 +22,7 @@ export const signingFlags = {
     helpValue: 'URL',
     aliases: ['timestamp-server-url'],
   }),
+  'trusted-root': trustFlags['trusted-root'],
 };
 
 /** What commands accept that sign when they are asked to. */
@@ -33,5 +35,6 @@ export interface SigningFlags {
   readonly 'fulcio-url'?: string | undefined;
   readonly key?: string | undefined;
   readonly 'rekor-url'?: string | undefined;
+  readonly 'trusted-root'?: string | undefined;
   readonly 'tsa-url'?: string | undefined;
 }

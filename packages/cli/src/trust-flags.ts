@@ -11,7 +11,7 @@ export const trustFlags = {
   }),
   'trusted-root': Flags.string({
     summary:
-      'the trusted_root.json of your Sigstore instance, for policies that name none (LKT_TRUSTED_ROOT)',
+      'the trusted_root.json of your Sigstore instance, for signatures that are made, and policies that name none (LKT_TRUSTED_ROOT)',
     helpValue: 'FILE',
   }),
 };

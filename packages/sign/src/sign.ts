@@ -7,7 +7,7 @@ import {
   writeReferrer,
 } from '@lkt/oci';
 import { type SignedStatement, signStatement } from './bundle.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence, EvidenceItem } from './evidence.ts';
 import {
   BUNDLE_CONTENT,
   BUNDLE_PREDICATE,
@@ -25,6 +25,7 @@ import {
   statementBytes,
 } from './statement.ts';
 import type { SignedBy } from './verified.ts';
+import { verifyImage } from './verify.ts';
 
 interface Subject {
   readonly subject: Descriptor;
@@ -85,7 +86,8 @@ export async function signImage(
 
 /**
  * Signs several images as one, with one certificate: all of them are signed before the first signature is in the store.
- * @throws LktError ACCESS_DENIED, NETWORK_FAILED, UNSUPPORTED; SIGNATURE_INVALID when one of others is not signed
+ * @throws LktError ACCESS_DENIED, NETWORK_FAILED, UNSUPPORTED; SIGNATURE_INVALID when one of others is not signed, or
+ * what was signed is not good by the signer's own trusted root
  */
 export async function signImages(
   store: Store,
@@ -106,6 +108,7 @@ export async function signImages(
     if (!(await findSignedBefore(known, digest, session)).isSigned) throw unsigned(image, digest);
   const made: Made[] = [];
   for (const image of images) made.push(await sign(session, name, image, statementsOnly));
+  for (const one of made) await check(session, one);
   const signed: SignedImage[] = [];
   for (const one of made) signed.push(await write(store, one));
   const all = signed.flatMap(({ bundles, simple }) => [...bundles, ...(simple ? [simple] : [])]);
@@ -138,6 +141,37 @@ async function sign(
       ? undefined
       : await signSimply(session, name, digest);
   return { subject, statements: signed, simple };
+}
+
+/** Whether others will find it good, if it is known whom they trust. */
+async function check(
+  session: SigningSession,
+  { subject, statements, simple }: Made,
+): Promise<void> {
+  const { root, material } = session;
+  if (root === undefined) return;
+  const trust =
+    material.kind === 'key'
+      ? { root, keys: [material.publicKey] }
+      : { root, identities: [material.identity] };
+  const items: EvidenceItem[] = statements.map(({ bytes, predicateType: source }) => ({
+    kind: 'bundle',
+    source,
+    bytes,
+  }));
+  if (simple !== undefined) {
+    const { payload: bytes, annotations } = simple;
+    items.push({ kind: 'signature', source: 'the signature', bytes, annotations });
+  }
+  const evidence = { items, unreadable: [] };
+  const { rejections } = await verifyImage({ subject: subject.digest, evidence, trust });
+  const [first] = rejections;
+  if (first === undefined) return;
+  throw new LktError(
+    'SIGNATURE_INVALID',
+    `what was signed would be refused by ${root.name}: ${first.reason}`,
+    { fix: 'name the trusted root of the instance that signs, or another instance' },
+  );
 }
 
 const NOTHING: Evidence = { items: [], unreadable: [] };

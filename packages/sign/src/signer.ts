@@ -8,6 +8,7 @@ import { type LogEntry, logSignature, type Proposal } from './rekor.ts';
 import { Service } from './service.ts';
 import { requestTimestamp } from './timestamp.ts';
 import type { IdentityProvider } from './token.ts';
+import type { TrustedRoot } from './trusted-root.ts';
 import { Unusable } from './unusable.ts';
 import type { Identity } from './verified.ts';
 
@@ -20,6 +21,8 @@ export interface WitnessOptions {
   readonly rekorUrl?: string | undefined;
   /** An authority that says when they were made (RFC 3161): its address, or that of the server it is on. */
   readonly tsaUrl?: string | undefined;
+  /** What is signed is checked with it before it is kept. */
+  readonly root?: TrustedRoot | undefined;
   readonly http?: HttpOptions;
 }
 
@@ -53,6 +56,7 @@ export interface SigningSession extends AsyncDisposable {
   readonly verifier: string;
   /** Whether there is a log, and an authority for times. */
   readonly witnesses: { readonly log: boolean; readonly timestamp: boolean };
+  readonly root: TrustedRoot | undefined;
   sign(data: Uint8Array): Buffer;
   /** Undefined without a log. */
   log(proposal: Proposal): Promise<LogEntry | undefined>;
@@ -112,6 +116,7 @@ function client({ http = {} }: WitnessOptions): HttpClient {
 
 class Session implements SigningSession {
   readonly material: SigningMaterial;
+  readonly root: TrustedRoot | undefined;
   readonly #key: KeyObject;
   readonly #http: HttpClient;
   readonly #rekor: Service | undefined;
@@ -123,11 +128,12 @@ class Session implements SigningSession {
     key: KeyObject,
     material: SigningMaterial,
     http: HttpClient,
-    { rekorUrl, tsaUrl }: WitnessOptions,
+    { rekorUrl, tsaUrl, root }: WitnessOptions,
     signal: AbortSignal | undefined,
   ) {
     this.#key = key;
     this.material = material;
+    this.root = root;
     this.#http = http;
     this.#signal = signal;
     this.#rekor = rekorUrl === undefined ? undefined : new Service(http, rekorUrl, 'the log');

@@ -1,8 +1,10 @@
 import type { Digest } from '@lkt/core';
+import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import { collectFromRegistry, collectFromStore } from '../src/collect.ts';
 import { pushSignatures } from '../src/push.ts';
-import type { Signer } from '../src/signer.ts';
+import { keylessSigner, type Signer } from '../src/signer.ts';
+import { parseTrustedRoot } from '../src/trusted-root.ts';
 import { type SignedImage, signImage, signImages } from '../src/sign.ts';
 import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement.ts';
 import { requireSignature, verifyImage } from '../src/verify.ts';
@@ -141,6 +143,20 @@ it('several images are signed with one certificate, or none is', async () => {
   });
   for (const { digest } of [subject, other]) expect(await store.referrers(digest)).toEqual([]);
   expect(instance.requests.filter(({ path }) => path.endsWith('/signingCert'))).toHaveLength(1);
+});
+
+it('what others will not believe is not kept', async () => {
+  const { store, subject, name } = await place();
+  const [instance, other] = [await sigstore(), await sigstore()];
+  const options = { fulcioUrl: instance.url, rekorUrl: instance.url, tsaUrl: instance.url };
+  const identity = instance.issuer.token(WORKFLOW);
+  const signer = async ({ trustedRoot }: TestSigstore): Promise<Signer> =>
+    keylessSigner({ ...options, identity, root: await parseTrustedRoot(trustedRoot, 'root.json') });
+  await expect(signImage(store, { subject, name, signer: await signer(other) })).rejects.toThrow(
+    /^what was signed would be refused by root\.json: /,
+  );
+  expect(await store.referrers(subject.digest)).toEqual([]);
+  await signImage(store, { subject, name, signer: await signer(instance) });
 });
 
 it('an index is not signed if it names an image of others that the signer has not signed', async () => {

@@ -26,6 +26,7 @@ export class Env extends LktCommand {
     const cache = cacheSetting(flags.cache, environment);
     const max = cacheMaxSetting(environment, cache.value);
     const builders = builderSetting(undefined, environment);
+    const addresses = ['LKT_FULCIO_URL', 'LKT_REKOR_URL', 'LKT_TSA_URL', 'LKT_TRUSTED_ROOT'];
     const settings: InForce[] = [
       { name: 'LKT_BUILDER', value: builders.value.join(','), from: builders.from },
       { name: 'LKT_CACHE', ...cache },
@@ -35,6 +36,10 @@ export class Env extends LktCommand {
       mirror === ''
         ? { name: 'LKT_DEBIAN_MIRROR', value: '', from: "this machine's apt configuration" }
         : { name: 'LKT_DEBIAN_MIRROR', value: withoutPassword(mirror), from: 'LKT_DEBIAN_MIRROR' },
+      ...addresses.flatMap((name) => {
+        const value = withoutPassword(environment.variables[name] ?? '');
+        return value === '' ? [] : [{ name, value, from: name }];
+      }),
     ];
     for (const { name, value, from } of settings) this.log(`${name}=${value}  # ${from}`);
     return { settings };
