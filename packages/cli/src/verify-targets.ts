@@ -53,7 +53,7 @@ export class TargetVerifier {
 
   async #config(target: string): Promise<readonly ImageReport[]> {
     const session = this.#session;
-    const config = await readConfigFile(target, session.environment.cwd);
+    const config = await readConfigFile(target, session);
     const workspace = await this.#workspace(resolve(config.absolute, '..'));
     const { policies, root, sources } = await trustOptions(session, this.#flags);
     // What was built here is asked for, so who may be used for building is not.

@@ -13,6 +13,9 @@ function parser(): typeof Yaml {
   return loaded;
 }
 
+/** Scalars whose text another one was put in for: what they are is told by the text they have now. */
+const replaced = new WeakSet<Scalar>();
+
 /**
  * A YAML value that knows where it stands, read by asking for the type that is wanted.
  *
@@ -60,11 +63,11 @@ export class YamlValue {
   }
 
   isString(): boolean {
-    return parser().isScalar(this.#node) && typeof this.#node.value === 'string';
+    return parser().isScalar(this.#node) && typeof valueOf(this.#node) === 'string';
   }
 
   isInteger(): boolean {
-    return parser().isScalar(this.#node) && Number.isSafeInteger(this.#node.value);
+    return parser().isScalar(this.#node) && Number.isSafeInteger(valueOf(this.#node));
   }
 
   /** A string. A plain scalar that YAML reads as a number or boolean is refused: quoting it is the fix. */
@@ -85,14 +88,14 @@ export class YamlValue {
   }
 
   integer(): number {
-    const node = this.#scalar();
-    if (Number.isSafeInteger(node.value)) return Number(node.value);
+    const value = valueOf(this.#scalar());
+    if (Number.isSafeInteger(value)) return Number(value);
     throw this.error(`expected a whole number, found ${this.#kind()}`);
   }
 
   boolean(): boolean {
-    const node = this.#scalar();
-    if (typeof node.value === 'boolean') return node.value;
+    const value = valueOf(this.#scalar());
+    if (typeof value === 'boolean') return value;
     throw this.error(`expected true or false, found ${this.#kind()}`);
   }
 
@@ -155,6 +158,25 @@ export class YamlValue {
     return result;
   }
 
+  /**
+   * Puts other texts in the place of those below this value, keys apart. A value that becomes the text of a number or
+   * boolean is one where that is wanted, and a text where a text is.
+   */
+  replaceTexts(replace: (text: string, at: YamlValue) => string): void {
+    const node = this.#node;
+    if (parser().isMap(node)) {
+      for (const value of this.entries().values()) value.replaceTexts(replace);
+    } else if (parser().isSeq(node)) {
+      for (const item of this.list()) item.replaceTexts(replace);
+    } else if (parser().isScalar(node) && typeof node.value === 'string') {
+      const text = replace(node.value, this);
+      if (text === node.value) return;
+      node.value = text;
+      node.source = text;
+      replaced.add(node);
+    }
+  }
+
   /** The plain JavaScript value: for free-form data such as annotations. */
   plain(): unknown {
     return this.#node === null ? null : this.#node.toJS(doc(this.#node));
@@ -181,6 +203,12 @@ function doc(node: Node): Document {
   const holder = parser().parseDocument('');
   holder.contents = node as never;
   return holder;
+}
+
+function valueOf(node: Scalar): unknown {
+  if (!replaced.has(node) || typeof node.value !== 'string') return node.value;
+  if (node.value === 'true' || node.value === 'false') return node.value === 'true';
+  return /^[-+]?(?:0|[1-9]\d*)$/.test(node.value) ? Number(node.value) : node.value;
 }
 
 /** A scalar that YAML made a number, boolean or nothing of, without its text. */

@@ -1,7 +1,12 @@
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
-import { type ComposedImage, composeImage, type ComposeOptions, requireOutput } from './compose.ts';
+import {
+  type ComposedImage,
+  composeConfig,
+  type ComposeOptions,
+  requireOutput,
+} from './compose.ts';
+import { type ConfigFile, loadConfig } from './config/load-config.ts';
 import { chooseCompression } from './initrd/compressor.ts';
-import type { ConfigFile } from './pin.ts';
 import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
 import { sbomPath } from './sbom.ts';
@@ -17,6 +22,8 @@ export interface BuiltImage extends ComposedImage {
   readonly packages: readonly BuiltPackage[];
   /** Why each image that the configs name was accepted; nothing where no policy asks. */
   readonly trust: readonly TrustedImage[];
+  /** What each variable of the configs stood for. */
+  readonly variables: ReadonlyMap<string, string>;
 }
 
 /**
@@ -32,12 +39,13 @@ export async function buildImage(
   options: BuildImageOptions,
   tools: BuildOptions,
 ): Promise<BuiltImage> {
-  const { queries, directories } = queriesOf(options.configs);
+  const loaded = await loadConfig(options.configs, options);
+  const { queries, directories } = queriesOf(loaded);
   await requireOutput(options);
   await chooseCompression(options.compressor ?? 'zstd', options.level);
   if (options.sbom?.path !== undefined) sbomPath(options.sbom.path);
   const workspace = await openWorkspace();
-  const check = await startTrustCheck(workspace, options.configs, tools.store, options);
+  const check = await startTrustCheck(workspace, loaded, tools.store, options);
   await check?.requireSigned(queries, tools.reporter);
   const { digests, report } = await resolveImages(workspace, queries, tools);
   const trust = (await check?.results(queries, report.packages)) ?? [];
@@ -57,6 +65,12 @@ export async function buildImage(
     ),
   );
   const sbom = options.sbom === undefined ? {} : { sbom: { known, ...options.sbom } };
-  const image = await composeImage({ ...options, ...sbom, resolvePackage, isTrusted: true });
-  return { ...image, packages: report.packages, trust };
+  const image = await composeConfig(loaded.config, {
+    ...options,
+    ...sbom,
+    resolvePackage,
+    isTrusted: true,
+  });
+  const { variables } = loaded;
+  return { ...image, packages: report.packages, trust, variables };
 }

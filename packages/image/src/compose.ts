@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { digestOf, LktError, type SourceFile } from '@lkt/core';
 import { UnpackedLayers } from '@lkt/oci';
 import { DamagedFile } from './cache.ts';
+import type { SystemConfig } from './config/config.ts';
+import { loadConfig, type LoadOptions } from './config/load-config.ts';
 import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
 import { buildInitrd, type Initrd } from './initrd/initrd.ts';
 import { tarOf } from './output/tar.ts';
@@ -13,7 +15,7 @@ export const FORMATS = ['kernel+initrd', 'tar'] as const;
 /** A form in which an image is written. */
 export type Format = (typeof FORMATS)[number];
 
-export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'> {
+export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptions {
   /** Merged from left to right. */
   readonly configs: readonly SourceFile[];
   readonly format: readonly Format[];
@@ -39,21 +41,33 @@ export interface ComposedImage {
  * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
+  return composeConfig((await loadConfig(options.configs, options)).config, options);
+}
+
+/** The same, of configs that were read before. */
+export async function composeConfig(
+  config: SystemConfig,
+  options: ComposeOptions,
+): Promise<ComposedImage> {
   await requireOutput(options);
   const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
   for (;;) {
     try {
-      return await compose(options, compression);
+      return await compose(config, options, compression);
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error;
     }
   }
 }
 
-async function compose(options: ComposeOptions, compression: Compression): Promise<ComposedImage> {
+async function compose(
+  config: SystemConfig,
+  options: ComposeOptions,
+  compression: Compression,
+): Promise<ComposedImage> {
   const { configs, format, outDir, name, signal } = options;
   await using unpacked = new UnpackedLayers(options.store);
-  const plan = await planImage(configs, { ...options, unpacked });
+  const plan = await planImage(config, { ...options, unpacked });
   const { cache, sbom } = plan;
   const outputs: Output[] = [];
   let initrd: Initrd | undefined;

@@ -11,17 +11,21 @@ export {
   type Container,
   imageConfigSchema,
   imageReferencesOf,
-  mergeConfigs,
-  parseConfig,
   type SystemConfig,
 } from './config/config.ts';
+export {
+  type ConfigFile,
+  loadConfig,
+  type LoadedConfig,
+  type LoadOptions,
+} from './config/load-config.ts';
 export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.ts';
 export { type ImageReference } from './config/reference.ts';
 export { type Compressor, COMPRESSORS } from './initrd/compressor.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
-export { type ConfigFile, pin, type PinTargets } from './pin.ts';
+export { pin, type PinTargets } from './pin.ts';
 export { type Plan, planImage, type PlanOptions } from './plan.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
 export { readTrustFile, TRUST_FILE, workspacePolicy } from './trust/load-policy.ts';

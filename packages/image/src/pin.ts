@@ -1,4 +1,4 @@
-import { LktError, type SourceFile } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import { parseReference } from '@lkt/oci';
 import {
   type BuildOptions,
@@ -10,18 +10,17 @@ import {
   type Workspace,
   writeFileWhole,
 } from '@lkt/pkg';
+import type { SystemConfig } from './config/config.ts';
+import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { packageNames, pinConfig } from './config/pin-config.ts';
-
-/** An image config on disk. */
-export interface ConfigFile extends SourceFile {
-  readonly absolute: string;
-}
 
 export interface PinTargets {
   readonly packages: readonly Package[];
   readonly configs: readonly ConfigFile[];
   /** Change nothing; stale pins are errors. */
   readonly check: boolean;
+  /** Values of variables. */
+  readonly set?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -34,10 +33,13 @@ export interface PinTargets {
  */
 export async function pin(
   workspace: Workspace,
-  { packages, configs, check }: PinTargets,
+  { packages, configs, check, set }: PinTargets,
   options: BuildOptions,
 ): Promise<readonly PinChange[]> {
-  const named = configs.flatMap(packageNames).map((name) => workspace.find(parseReference(name)));
+  const loaded = await loadEach(configs, set);
+  const named = loaded
+    .flatMap(({ config }) => packageNames(config))
+    .map((name) => workspace.find(parseReference(name)));
   const targets = [...new Set([...packages, ...named.filter((item) => item !== undefined)])];
   const changes: PinChange[] = [];
   let pins: ReadonlyMap<string, string>;
@@ -49,13 +51,35 @@ export async function pin(
     changes.push(...report.changes);
     pins = report.references;
   }
-  for (const file of configs) {
-    const pinned = pinConfig(file, pins);
+  for (const { file, config } of filesOf(loaded)) {
+    const pinned = pinConfig(file, config, pins);
     if (!check && pinned.changes.length > 0) await writeFileWhole(file.absolute, pinned.text);
     changes.push(...pinned.changes.map((change) => ({ file: file.path, ...change })));
   }
   if (check && changes.length > 0) throw stale(changes);
   return changes;
+}
+
+/** Each by itself: they need not go together. */
+async function loadEach(
+  configs: readonly ConfigFile[],
+  set: ReadonlyMap<string, string> | undefined,
+): Promise<readonly LoadedConfig[]> {
+  const loaded: LoadedConfig[] = [];
+  for (const file of configs)
+    loaded.push(await loadConfig([file], set === undefined ? {} : { set }));
+  return loaded;
+}
+
+/** Every file once, also when several include it. */
+function filesOf(
+  loaded: readonly LoadedConfig[],
+): readonly { readonly file: ConfigFile; readonly config: SystemConfig }[] {
+  const files = new Map<string, { readonly file: ConfigFile; readonly config: SystemConfig }>();
+  for (const { config, files: own } of loaded)
+    for (const file of own)
+      if (!files.has(file.absolute)) files.set(file.absolute, { file, config });
+  return [...files.values()];
 }
 
 function stale(changes: readonly PinChange[]): LktError {

@@ -1,13 +1,7 @@
-import { type Digest, LktError, type Reporter, silentReporter, type SourceFile } from '@lkt/core';
+import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
 import { familiarReference, type Platform, type Store, type UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
-import {
-  imageReferencesOf,
-  mapReferences,
-  mergeConfigs,
-  parseConfig,
-  type SystemConfig,
-} from './config/config.ts';
+import { imageReferencesOf, mapReferences, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { ImageReference } from './config/reference.ts';
 import { MANIFEST_PATH, manifestOf } from './initrd/manifest.ts';
@@ -62,12 +56,11 @@ export interface Plan {
 }
 
 /**
- * Reads the configs, finds their images in the store by digest and puts them together in memory.
+ * Finds the images of a config in the store by digest and puts them together in memory.
  * @throws LktError PIN_MISSING at a reference without a digest, UNSUPPORTED at a field that lkt refuses, and what
- * parsing, finding and merging throw
+ * finding and merging throw
  */
-export async function planImage(files: readonly SourceFile[], options: PlanOptions): Promise<Plan> {
-  const config = mergeConfigs(files.map(parseConfig));
+export async function planImage(config: SystemConfig, options: PlanOptions): Promise<Plan> {
   const [trust] = config.trust;
   if (trust !== undefined && options.isTrusted !== true)
     throw errorAt('UNSUPPORTED', trust.at, 'nobody has checked the signatures that it asks for');

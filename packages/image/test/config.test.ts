@@ -4,9 +4,9 @@ import {
   containerIds,
   imageReferencesOf,
   mergeConfigs,
-  parseConfig,
   type SystemConfig,
 } from '../src/config/config.ts';
+import { parseConfig } from './support.ts';
 
 function parse(text: string): SystemConfig {
   return parseConfig({ path: 'a.yml', text });

@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { containerIds, parseConfig, type SystemConfig } from '../src/config/config.ts';
+import { containerIds, type SystemConfig } from '../src/config/config.ts';
 import { goJson } from '../src/go-json.ts';
 import { imageDefaults } from '../src/runtime/image-defaults.ts';
 import { runtimeJson } from '../src/runtime/runtime-json.ts';
 import { mergeSettings } from '../src/runtime/settings.ts';
 import { containerSpec } from '../src/runtime/spec.ts';
 import { parseExact } from './exact-json.ts';
+import { parseConfig } from './support.ts';
 
 interface Case {
   readonly name: string;

@@ -5,10 +5,11 @@ import { basename, dirname, join } from 'node:path';
 import { LktError, silentReporter } from '@lkt/core';
 import { formatReference, openStore, readTar, type Store, UnpackedLayers } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mapReferences, parseConfig, type SystemConfig } from '../src/config/config.ts';
+import { mapReferences, type SystemConfig } from '../src/config/config.ts';
 import { type ImageReference } from '../src/config/reference.ts';
 import { tarOf } from '../src/output/tar.ts';
 import { planConfig } from '../src/plan.ts';
+import { parseConfig } from './support.ts';
 
 const vectors =
   process.env['LKT_VECTORS'] ?? join(import.meta.dirname, '../../../../shared/vectors');

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { packageNames, pinConfig } from '../src/config/pin-config.ts';
+import { packageNames, pinConfig, type PinnedConfig } from '../src/config/pin-config.ts';
+import { parseConfig } from './support.ts';
 
 const old = `sha256:${'0'.repeat(64)}`;
 const now = `sha256:${'1'.repeat(64)}`;
@@ -22,8 +23,13 @@ services:
     image: "@pkg:../pkg/x"
 `;
 
+function pinned(config: string): PinnedConfig {
+  const file = { path: 'a.yml', text: config };
+  return pinConfig(file, parseConfig(file), pins);
+}
+
 test('references to packages get tag and digest, all else stays', () => {
-  const result = pinConfig({ path: 'a.yml', text }, pins);
+  const result = pinned(text);
   expect(result.text).toBe(
     text
       .replace(`lkt/init:old@${old}`, `lkt/init:aaa@${now}`)
@@ -33,9 +39,13 @@ test('references to packages get tag and digest, all else stays', () => {
     { line: 5, from: `lkt/init:old@${old}`, to: `lkt/init:aaa@${now}` },
     { line: 7, from: 'lkt/dhcp', to: `lkt/dhcp:bbb@${now}` },
   ]);
-  expect(pinConfig({ path: 'a.yml', text: result.text }, pins).changes).toEqual([]);
+  expect(pinned(result.text).changes).toEqual([]);
 });
 
 test('the packages a config names, each once', () => {
-  expect(packageNames({ path: 'a.yml', text })).toEqual(['other/kernel', 'lkt/init', 'lkt/dhcp']);
+  expect(packageNames(parseConfig({ path: 'a.yml', text }))).toEqual([
+    'other/kernel',
+    'lkt/init',
+    'lkt/dhcp',
+  ]);
 });

@@ -5,7 +5,7 @@ import { digestOf, parseYaml } from '@lkt/core';
 import { type Store, UnpackedLayers } from '@lkt/oci';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type PackageImage, type Plan, planImage, type PlanOptions } from '../src/plan.ts';
-import { collect, image, PLATFORM, tarBytes, tempDir, tempStore } from './support.ts';
+import { parseConfig, collect, image, PLATFORM, tarBytes, tempDir, tempStore } from './support.ts';
 
 async function plan(
   store: Store,
@@ -15,7 +15,7 @@ async function plan(
   const file = { path: options.path ?? 'system.yml', text };
   const unpacked = new UnpackedLayers(store);
   onTestFinished(async () => unpacked[Symbol.asyncDispose]());
-  return planImage([file], { store, unpacked, platform: PLATFORM, ...options });
+  return planImage(parseConfig(file), { store, unpacked, platform: PLATFORM, ...options });
 }
 
 function shown({ root }: Plan): Record<string, string> {

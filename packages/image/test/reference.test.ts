@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../src/config/config.ts';
+import { loadConfig } from '../src/config/load-config.ts';
+import { parseConfig } from './support.ts';
 
-const text = await readFile(new URL('../../../docs/image-yml.md', import.meta.url), 'utf8');
+const reference = await readFile(new URL('../../../docs/image-yml.md', import.meta.url), 'utf8');
+
+const HOSTNAME = new Map([['HOSTNAME', 'web-1']]);
 
 /** The keys that the first table of a section describes. */
 function keysOf(section: string): readonly string[] {
-  const start = text.indexOf(`\n## ${section}\n`);
-  const end = text.indexOf('\n## ', start + 1);
-  const body = text.slice(start, end === -1 ? undefined : end);
+  const start = reference.indexOf(`\n## ${section}\n`);
+  const end = reference.indexOf('\n## ', start + 1);
+  const body = reference.slice(start, end === -1 ? undefined : end);
   const table = body.split('\n### ')[0] ?? '';
   return [...table.matchAll(/^\| `([^`]+)`/gm)].map((match) => match[1] ?? '');
 }
@@ -24,10 +27,16 @@ describe('docs/image-yml.md', () => {
     expect([...keysOf(section), ...elsewhere].toSorted()).toEqual(fix?.toSorted());
   });
 
-  it('has examples that are right', () => {
-    const examples = [...text.matchAll(/^```yaml\n(.*?)^```/gms)].map((match) => match[1] ?? '');
+  it('has examples that are right', async () => {
+    const examples = [...reference.matchAll(/^```yaml\n(.*?)^```/gms)].map(
+      (match) => match[1] ?? '',
+    );
     expect(examples.length).toBeGreaterThan(3);
-    for (const example of examples) parseConfig({ path: 'docs/image-yml.md', text: example });
+    for (const text of examples) {
+      const file = { path: 'docs/image-yml.md', absolute: '/docs/image-yml.md', text };
+      if (text.includes('include:')) parseConfig(file);
+      else await loadConfig([file], text.includes('HOSTNAME') ? { set: HOSTNAME } : {});
+    }
   });
 });
 

@@ -4,7 +4,8 @@ import { LktError, parseYaml } from '@lkt/core';
 import { buildYmlSchema, parseBuildYml } from '@lkt/pkg';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { describe, expect, it } from 'vitest';
-import { imageConfigSchema, parseConfig } from '../src/config/config.ts';
+import { imageConfigSchema } from '../src/config/config.ts';
+import { parseConfig } from './support.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
@@ -47,17 +48,22 @@ describe.each([
     for (const text of examples(kind)) if (isAccepted(kind, text)) expectValid(kind, text);
   });
 
-  it('takes whatever the parser takes, and refuses much of the rest', () => {
-    let refused = 0;
-    for (const text of examples(kind)) {
+  let refused = 0;
+  it.each(examples(kind).map((text) => [text]))(
+    'refuses of the variants of an example only what the parser refuses: %j',
+    (text) => {
       for (const changed of variants(plain(text))) {
-        const isTaken = isAccepted(kind, JSON.stringify(changed));
-        if (isTaken) expectValid(kind, JSON.stringify(changed));
-        else if (!kind.isValid(changed)) refused += 1;
+        if (kind.isValid(changed)) continue;
+        refused += 1;
+        expect({ changed, isAccepted: isAccepted(kind, JSON.stringify(changed)) }).toEqual({
+          changed,
+          isAccepted: false,
+        });
       }
-    }
-    expect(refused).toBeGreaterThan(500);
-  });
+    },
+  );
+
+  it('refuses many of them', () => expect(refused).toBeGreaterThan(300));
 });
 
 const fixture = readFileSync(new URL('fixtures/linuxkit-cases.json', import.meta.url), 'utf8');
@@ -112,12 +118,12 @@ describe('the schema refuses', () => {
 function examples({ docs, files }: Kind): readonly string[] {
   const text = readFileSync(join(root, docs), 'utf8');
   const blocks = [...text.matchAll(/^```yaml\n(.*?)^```/gms)].map((match) => match[1] ?? '');
-  return [...blocks, ...files.slice(0, 5).map((path) => readFileSync(join(root, path), 'utf8'))];
+  return [...blocks, ...files.slice(0, 2).map((path) => readFileSync(join(root, path), 'utf8'))];
 }
 
 /** The value with each thing in it in turn replaced by another kind of thing, and a key more in each mapping. */
 function* variants(value: unknown): Generator {
-  yield* [null, 'text', '', -1, 1.5, true, [], {}, ['x'], { x: 'y' }];
+  yield* [null, 'text', -1, true, [], { x: 'y' }];
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries())
       for (const changed of variants(item)) yield value.with(index, changed);

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Digest, ProgressEvent } from '@lkt/core';
+import { type Digest, parseYaml, type ProgressEvent, type SourceFile } from '@lkt/core';
 import {
   type ContainerConfig,
   type EntryWithContent,
@@ -14,6 +14,7 @@ import {
   writeTar,
 } from '@lkt/oci';
 import { onTestFinished } from 'vitest';
+import { readConfig, type SystemConfig } from '../src/config/config.ts';
 
 export const PLATFORM: Platform = { os: 'linux', architecture: 'amd64' };
 
@@ -148,4 +149,9 @@ export class Recorder {
   emit(event: ProgressEvent): void {
     this.events.push(event);
   }
+}
+
+/** One document, of which nothing is included. */
+export function parseConfig(file: SourceFile): SystemConfig {
+  return readConfig(parseYaml(file));
 }

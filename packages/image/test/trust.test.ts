@@ -3,9 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { mergeConfigs, parseConfig } from '../src/config/config.ts';
+import { mergeConfigs } from '../src/config/config.ts';
 import { readTrustFile } from '../src/trust/load-policy.ts';
-import { tempDir } from './support.ts';
+import { tempDir, parseConfig } from './support.ts';
 
 function newKey(): string {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

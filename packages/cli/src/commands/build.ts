@@ -5,6 +5,7 @@ import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
+import { givenVariables, setFlags } from '../set-flags.ts';
 import { builderFlags } from '../package-flags.ts';
 import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
@@ -15,6 +16,8 @@ const FORMATS = ['kernel+initrd', 'tar'] as const;
 const COMPRESSORS = ['zstd', 'gzip', 'xz', 'lz4', 'none'] as const;
 
 interface Result {
+  /** What each variable of the configs stood for. */
+  readonly variables?: Readonly<Record<string, string>>;
   readonly files: readonly {
     readonly path: string;
     readonly size: number;
@@ -27,7 +30,7 @@ interface Result {
 
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
-  static override description = `Several configs are merged from left to right; "-" is standard input. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
+  static override description = `Several configs are merged from left to right; "-" is standard input, and https://… is read from the web. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
 
 Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.tar (tar). The same configs give the same bytes.`;
   static override examples = [
@@ -41,6 +44,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     ...builderFlags,
     ...cacheFromFlags,
     ...pullFlags,
+    ...setFlags,
     name: Flags.string({
       summary: 'what the names of the files start with; by default the name of the last config',
       helpValue: 'NAME',
@@ -92,7 +96,8 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     const { cwd, home } = session.environment;
     const format = formatsOf(flags);
     const configs: Awaited<ReturnType<typeof readConfigFile>>[] = [];
-    for (const file of args.file) configs.push(await readConfigFile(file, cwd));
+    for (const file of args.file) configs.push(await readConfigFile(file, session));
+    const set = givenVariables(flags);
     const output = outputOf(flags, args.file.at(-1) ?? '', cwd);
     const { buildImage } = await import('@lkt/image');
     const top = dirname(configs[0]?.absolute ?? cwd);
@@ -103,7 +108,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
       ...caches.tools,
       platforms: [platform],
     };
-    const { files, minimumMemory, packages, trust } = await buildImage(
+    const { files, minimumMemory, packages, trust, variables } = await buildImage(
       () => workspaceAt(session, top),
       {
         ...tools,
@@ -111,6 +116,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
         signal: session.signal,
         trust: await trustOptions(session, flags),
         configs,
+        set,
         format,
         platform,
         homeDir: home,
@@ -128,6 +134,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
       files,
       ...(minimumMemory === undefined ? {} : { minimumMemory }),
       ...(trust.length === 0 ? {} : { trust }),
+      ...(variables.size === 0 ? {} : { variables: Object.fromEntries(variables) }),
     };
   }
 }

@@ -3,6 +3,7 @@ import { join, relative, resolve } from 'node:path';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
+import { givenVariables, setFlags } from '../set-flags.ts';
 import { builderFlags } from '../package-flags.ts';
 import { pullFlags } from '../registry-flags.ts';
 import { Args, Flags } from '../options.ts';
@@ -29,6 +30,7 @@ FILE is an image config, DIR a package; what these use is pinned with them. With
   static override flags = {
     ...builderFlags,
     ...pullFlags,
+    ...setFlags,
     check: Flags.boolean({ summary: 'change nothing; a stale pin is an error' }),
   };
 
@@ -51,7 +53,8 @@ FILE is an image config, DIR a package; what these use is pinned with them. With
       packages: all
         ? [...workspace.packages.values()]
         : await Promise.all(dirs.map((dir) => workspace.packageAt(dir))),
-      configs: await Promise.all(files.toSorted().map((file) => readConfigFile(file, cwd))),
+      configs: await Promise.all(files.toSorted().map((file) => readConfigFile(file, session))),
+      set: givenVariables(flags),
       check: flags.check,
     };
     const changes = await pin(workspace, targets, await buildTools(session, flags));

@@ -1,15 +1,17 @@
 import {
+  anything,
   boolean,
   choice,
+  either,
   type JsonSchema,
   list,
+  mapping,
   optional,
   orElse,
-  parseYaml,
   record,
   required,
+  scalar,
   SchemaWriter,
-  type SourceFile,
   text,
   unlessEmpty,
   type YamlType,
@@ -145,7 +147,52 @@ const VOLUME: YamlType<Volume> = record({
   };
 });
 
+const INCLUDE: YamlType<readonly Include[]> = list(text().into((path, at) => ({ path, at })));
+
+const VARIABLES: YamlType<ReadonlyMap<string, string | undefined>> = mapping(
+  either(
+    anything({ type: 'null' }).into(() => undefined),
+    (value) => value.isNull(),
+    scalar,
+  ),
+).into((variables, value) => {
+  for (const [name, item] of value.entries())
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+      throw item.error(`"${name}" is not a name for a variable`, {
+        fix: 'use letters, digits and "_"',
+      });
+  return variables;
+});
+
+/** What has to be known of a config before the rest of it can be read. */
+export interface ConfigHead {
+  /** Configs that come before this one. */
+  readonly include: readonly Include[];
+  /** The variables that it uses, with the values they have when nothing else says one; undefined without any. */
+  readonly variables: ReadonlyMap<string, string | undefined> | undefined;
+}
+
+export interface Include {
+  readonly path: string;
+  readonly at: YamlValue;
+}
+
+/** @throws LktError CONFIG_INVALID */
+export function readHead(document: YamlValue): ConfigHead {
+  const { include, variables } = Object.fromEntries(document.entries());
+  return {
+    include: include === undefined || include.isNull() ? [] : INCLUDE.read(include),
+    variables:
+      variables === undefined || variables.isNull() ? undefined : VARIABLES.read(variables),
+  };
+}
+
 const CONFIG: YamlType<SystemConfig> = record({
+  include: optional(INCLUDE, 'configs that come before this one, relative to it'),
+  variables: optional(
+    VARIABLES,
+    'what ${NAME} stands for in this file, unless --set NAME=VALUE says otherwise',
+  ),
   kernel: orElse(KERNEL, {}, 'the kernel, its command line and modules'),
   init: orElse(list(IMAGE), [], 'images that make up the root file system'),
   onboot: orElse(
@@ -162,15 +209,18 @@ const CONFIG: YamlType<SystemConfig> = record({
   volumes: orElse(list(VOLUME), [], 'file systems that containers share'),
   files: orElse(FILES, [], 'single files, directories and links'),
   trust: optional(TRUST, 'whose signatures images need'),
-}).into(({ trust, ...config }) =>
+}).into(({ include: _include, variables: _variables, trust, ...config }) =>
   checkNames({ ...config, trust: trust === undefined ? [] : [trust] }),
 );
 
-/** @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column */
-export function parseConfig(file: SourceFile): SystemConfig {
-  return CONFIG.read(parseYaml(file));
+/**
+ * One document; what it includes is read elsewhere.
+ * @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column
+ */
+export function readConfig(document: YamlValue): SystemConfig {
+  return CONFIG.read(document);
 }
-/** The JSON schema of an image config: what `parseConfig` takes, as far as a schema can say it. */
+/** The JSON schema of an image config: what `readConfig` takes, as far as a schema can say it. */
 export function imageConfigSchema(): JsonSchema {
   const writer = new SchemaWriter({ hasVariables: true });
   return writer.document('image.yml', 'An image of lkt or LinuxKit', CONFIG.schema(writer));

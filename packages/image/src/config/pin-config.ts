@@ -1,9 +1,10 @@
 import type { SourceFile } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
 import { type Edit, repin, rewriteReferences } from '@lkt/pkg';
-import { imageReferencesOf, parseConfig } from './config.ts';
+import { imageReferencesOf, type SystemConfig } from './config.ts';
+import { errorAt } from './fields.ts';
 
-/** An image config with its references to packages brought up to date. */
+/** An image config with its references brought up to date. */
 export interface PinnedConfig {
   readonly text: string;
   readonly changes: readonly {
@@ -14,8 +15,8 @@ export interface PinnedConfig {
 }
 
 /** The names (`org/image`) of the packages that a config names with a tag or digest; `@pkg:` needs no pin. */
-export function packageNames(file: SourceFile): readonly string[] {
-  const names = imageReferencesOf(parseConfig(file)).flatMap(({ reference }) =>
+export function packageNames(config: SystemConfig): readonly string[] {
+  const names = imageReferencesOf(config).flatMap(({ reference }) =>
     reference === undefined
       ? []
       : [familiarReference({ domain: reference.domain, path: reference.path })],
@@ -24,21 +25,30 @@ export function packageNames(file: SourceFile): readonly string[] {
 }
 
 /**
- * Writes tag and digest into every reference to one of these packages; all else stays as it is, byte for byte.
+ * Writes tag and digest into every reference to one of these packages in one of the files; all else stays as it is, byte
+ * for byte.
  * @param pins `org/image:<source hash>@<digest>` by `org/image`
- * @throws LktError CONFIG_INVALID, REFERENCE_INVALID
+ * @throws LktError UNSUPPORTED for a reference that is made with variables
  */
-export function pinConfig(file: SourceFile, pins: ReadonlyMap<string, string>): PinnedConfig {
+export function pinConfig(
+  file: SourceFile,
+  config: SystemConfig,
+  pins: ReadonlyMap<string, string>,
+): PinnedConfig {
   const edits: Edit[] = [];
   const changes: { line: number; from: string; to: string }[] = [];
-  for (const { text: from, reference, at } of imageReferencesOf(parseConfig(file))) {
-    if (reference === undefined || at.range === undefined) continue;
+  for (const { text: from, reference, at } of imageReferencesOf(config)) {
+    if (at.file !== file || reference === undefined || at.range === undefined) continue;
     const { domain, path } = reference;
     const pin = pins.get(familiarReference({ domain, path }));
     const to = pin === undefined ? from : repin(from, pin);
     if (to === from) continue;
     // The value may be in quotes.
     const offset = file.text.indexOf(from, at.range[0]);
+    if (offset === -1 || offset + from.length > at.range[1])
+      throw errorAt('UNSUPPORTED', at, 'a reference with variables in it cannot be pinned', {
+        fix: `write it out: ${to}`,
+      });
     edits.push({ offset, length: from.length, replacement: to });
     changes.push({ line: at.position.line, from, to });
   }

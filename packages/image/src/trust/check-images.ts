@@ -12,8 +12,7 @@ import {
   type Workspace,
 } from '@lkt/pkg';
 import type { EvidenceSource, NamedImage, SignedBy, TrustedRoot, TrustPolicy } from '@lkt/sign';
-import { parseConfig } from '../config/config.ts';
-import type { ConfigFile } from '../pin.ts';
+import type { LoadedConfig } from '../config/load-config.ts';
 import { loadPolicy } from './load-policy.ts';
 import { problemOf, storeEvidence, TrustGate } from './trust-gate.ts';
 
@@ -42,15 +41,14 @@ export interface TrustedImage {
 /** The check of the images of some configs; undefined where no policy asks for one. */
 export async function startTrustCheck(
   workspace: Workspace,
-  configs: readonly ConfigFile[],
+  { config, fileOf }: LoadedConfig,
   store: Store,
   { trust = {}, signal }: { readonly trust?: TrustOptions; readonly signal?: AbortSignal },
 ): Promise<TrustCheck | undefined> {
   const { policies: given, root, sources = [storeEvidence(store)] } = trust;
   const policies = [...((await given?.(workspace)) ?? [])];
-  for (const config of configs)
-    for (const settings of parseConfig(config).trust)
-      policies.push(await loadPolicy(settings, dirname(config.absolute), root));
+  for (const settings of config.trust)
+    policies.push(await loadPolicy(settings, dirname(fileOf(settings.at).absolute), root));
   if (policies.length === 0) return undefined;
   return new TrustCheck(workspace, new TrustGate(policies, sources, signal));
 }

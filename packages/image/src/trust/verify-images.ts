@@ -2,7 +2,7 @@ import type { Digest } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
 import { type BuildOptions, isBuiltHere, type Workspace } from '@lkt/pkg';
 import type { Judgement, Rejection, SignedBy, TrustPolicy, VerifiedSignature } from '@lkt/sign';
-import type { ConfigFile } from '../pin.ts';
+import { type ConfigFile, loadConfig, type LoadOptions } from '../config/load-config.ts';
 import { queriesOf } from '../queries.ts';
 import { startTrustCheck, TrustCheck, type TrustOptions } from './check-images.ts';
 import { TrustGate } from './trust-gate.ts';
@@ -58,13 +58,15 @@ export async function verifyConfigs(
   tools: BuildOptions,
   trust: TrustOptions,
   only?: TrustPolicy,
+  values: LoadOptions = {},
 ): Promise<readonly ImageReport[] | undefined> {
-  const { queries } = queriesOf(configs);
+  const loaded = await loadConfig(configs, values);
+  const { queries } = queriesOf(loaded);
   const { signal, store } = tools;
   const options = { trust, ...(signal === undefined ? {} : { signal }) };
   const check =
     only === undefined
-      ? await startTrustCheck(workspace, configs, store, options)
+      ? await startTrustCheck(workspace, loaded, store, options)
       : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal));
   if (check === undefined) return undefined;
   const reports = new Map<string, ImageReport>();

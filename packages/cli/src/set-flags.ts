@@ -1,0 +1,30 @@
+import { LktError } from '@lkt/core';
+import { Flags } from './options.ts';
+
+/** For commands that read image configs. */
+export const setFlags = {
+  set: Flags.string({
+    summary: 'a value for a variable of the config; may be repeated',
+    helpValue: 'NAME=VALUE',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+};
+
+/** @throws LktError USAGE_INVALID */
+export function givenVariables({
+  set,
+}: {
+  readonly set?: readonly string[] | undefined;
+}): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const text of set ?? []) {
+    const equals = text.indexOf('=');
+    const name = text.slice(0, Math.max(0, equals));
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+      throw new LktError('USAGE_INVALID', `--set ${text} is not NAME=VALUE`);
+    if (values.has(name)) throw new LktError('USAGE_INVALID', `--set ${name} is there twice`);
+    values.set(name, text.slice(equals + 1));
+  }
+  return values;
+}

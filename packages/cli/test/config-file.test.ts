@@ -1,0 +1,45 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import type { Session } from '../src/command.ts';
+import { readConfigFile } from '../src/config-file.ts';
+
+const session = {
+  environment: { cwd: '/work', variables: {} },
+  signal: new AbortController().signal,
+} as unknown as Session;
+
+async function serve(body: string | Buffer, status = 200): Promise<string> {
+  const server = createServer((_request, response) => {
+    response.writeHead(status).end(body);
+  });
+  await new Promise<void>((done) => {
+    server.listen(0, '127.0.0.1', done);
+  });
+  onTestFinished(() => {
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.yml`;
+}
+
+it('reads a config from the web, which is known as one', async () => {
+  const address = await serve('init: [a]');
+  expect(await readConfigFile(address, session)).toEqual({
+    path: address,
+    absolute: '/work/web.yml',
+    text: 'init: [a]',
+    isRemote: true,
+  });
+});
+
+it('takes no answer that is none, none that is too long, and none without https from elsewhere', async () => {
+  await expect(readConfigFile(await serve('gone', 404), session)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+  const long = await serve(Buffer.alloc(16 * 2 ** 20 + 1, '#'));
+  await expect(readConfigFile(long, session)).rejects.toThrow(/long|bytes|than/);
+  await expect(readConfigFile('http://example.org/a.yml', session)).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    fix: 'use https',
+  });
+});

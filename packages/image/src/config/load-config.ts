@@ -1,0 +1,194 @@
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { isErrno, LktError, nearest, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
+import {
+  type ConfigHead,
+  imageReferencesOf,
+  type Include,
+  mergeConfigs,
+  readConfig,
+  readHead,
+  type SystemConfig,
+} from './config.ts';
+import { errorAt } from './fields.ts';
+
+/** An image config, and where it is. */
+export interface ConfigFile extends SourceFile {
+  readonly absolute: string;
+  /** From the web: it names nothing of this machine. */
+  readonly isRemote?: boolean;
+}
+
+export interface LoadOptions {
+  /** Values of variables, which go before those that the files say. */
+  readonly set?: ReadonlyMap<string, string>;
+}
+
+/** Configs that were read and merged, with all that they include. */
+export interface LoadedConfig {
+  readonly config: SystemConfig;
+  /** Every file, in the order in which they were merged. */
+  readonly files: readonly ConfigFile[];
+  /** What each variable stood for. */
+  readonly variables: ReadonlyMap<string, string>;
+  /** The file that a value stands in. */
+  readonly fileOf: (value: YamlValue) => ConfigFile;
+}
+
+/** An image config is text that people write. */
+const MAX_SIZE = 16 * 2 ** 20;
+const MAX_DEPTH = 20;
+const MAX_FILES = 1000;
+
+/**
+ * Reads configs and what they include, puts values in the place of variables, and merges all from left to right, included
+ * files before those that include them.
+ * @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column; NOT_FOUND for a file that is included;
+ * UNSUPPORTED for a config from the web that names something of this machine; USAGE_INVALID for a value of no variable
+ */
+export async function loadConfig(
+  given: readonly SourceFile[],
+  { set = new Map() }: LoadOptions = {},
+): Promise<LoadedConfig> {
+  const documents: Document[] = [];
+  for (const file of given) await load(asConfigFile(file), [], documents);
+  const variables = valuesOf(documents, set);
+  for (const { root, head } of documents)
+    if (head.variables !== undefined) substitute(root, head.variables, variables);
+  const config = mergeConfigs(documents.map(({ root }) => readConfig(root)));
+  const files = documents.map(({ file }) => file);
+  const fileOf = (value: YamlValue): ConfigFile => {
+    const file = files.find((candidate) => candidate === value.file);
+    if (file === undefined) throw new Error(`${value.file.path} is none of the configs`);
+    return file;
+  };
+  checkRemote(config, fileOf);
+  return { config, files, variables: definite(variables), fileOf };
+}
+
+interface Document {
+  readonly file: ConfigFile;
+  readonly root: YamlValue;
+  readonly head: ConfigHead;
+}
+
+function asConfigFile(file: SourceFile): ConfigFile {
+  return 'absolute' in file ? (file as ConfigFile) : { ...file, absolute: resolve(file.path) };
+}
+
+async function load(
+  file: ConfigFile,
+  above: readonly string[],
+  documents: Document[],
+): Promise<void> {
+  const root = parseYaml(file);
+  const head = readHead(root);
+  const way = [...above, file.absolute];
+  for (const include of head.include) {
+    if (file.isRemote === true)
+      throw errorAt('UNSUPPORTED', include.at, 'a config from the web includes no files', {
+        fix: 'download it first, and look at it',
+      });
+    const included = await readIncluded(file, include);
+    if (way.includes(included.absolute))
+      throw include.at.error(`${include.path} includes itself, by itself or through others`);
+    if (way.length >= MAX_DEPTH) throw include.at.error('files include each other too deep');
+    await load(included, way, documents);
+  }
+  if (documents.length >= MAX_FILES) throw root.error(`more than ${MAX_FILES} files are included`);
+  documents.push({ file, root, head });
+}
+
+async function readIncluded(by: ConfigFile, { path, at }: Include): Promise<ConfigFile> {
+  const absolute = resolve(dirname(by.absolute), path);
+  try {
+    const { size } = await stat(absolute);
+    if (size > MAX_SIZE) throw at.error(`${path} is longer than a config can be`);
+    return {
+      path: path.startsWith('/') ? path : join(dirname(by.path), path),
+      absolute,
+      text: await readFile(absolute, 'utf8'),
+    };
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw error;
+    throw errorAt('NOT_FOUND', at, `cannot read ${path}`, {
+      cause: error,
+      fix: 'name a file, relative to the config that includes it',
+    });
+  }
+}
+
+/** Later files go before earlier ones, and what is given before all. */
+function valuesOf(
+  documents: readonly Document[],
+  set: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string | undefined> {
+  const values = new Map<string, string | undefined>();
+  for (const { head } of documents)
+    for (const [name, value] of head.variables ?? [])
+      if (value !== undefined || !values.has(name)) values.set(name, value);
+  for (const [name, value] of set) {
+    if (!values.has(name)) {
+      const near = nearest(name, [...values.keys()]);
+      throw new LktError('USAGE_INVALID', `no config has a variable "${name}"`, {
+        fix:
+          near === undefined
+            ? 'list it under "variables" of the config that uses it'
+            : `did you mean "${near}"?`,
+      });
+    }
+    values.set(name, value);
+  }
+  return values;
+}
+
+function definite(values: ReadonlyMap<string, string | undefined>): ReadonlyMap<string, string> {
+  return new Map(
+    [...values].flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
+  );
+}
+
+/** In all of a document but what was read before: `$${NAME}` is `${NAME}`, and stays so. */
+function substitute(
+  root: YamlValue,
+  own: ReadonlyMap<string, string | undefined>,
+  values: ReadonlyMap<string, string | undefined>,
+): void {
+  for (const [key, value] of root.entries()) {
+    if (key === 'include' || key === 'variables') continue;
+    value.replaceTexts((text, at) =>
+      text.replaceAll(
+        /\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}/g,
+        (all, escape: string, name: string) => {
+          if (escape !== '') return all.slice(1);
+          const found = values.get(name);
+          if (own.has(name) && found !== undefined) return found;
+          if (own.has(name))
+            throw at.error(`the variable "${name}" has no value`, { fix: `--set ${name}=VALUE` });
+          const near = nearest(name, [...own.keys()]);
+          throw at.error(`there is no variable "${name}" in this file`, {
+            fix:
+              near === undefined
+                ? `list it under "variables", or write $$\{${name}} where it is no variable`
+                : `did you mean "${near}"?`,
+          });
+        },
+      ),
+    );
+  }
+}
+
+/** What is on the web says nothing about files of this machine: they would be in an image that goes elsewhere. */
+function checkRemote(config: SystemConfig, fileOf: (value: YamlValue) => ConfigFile): void {
+  const sources = config.files.flatMap(({ content }) =>
+    content.kind === 'source' ? [content.at] : [],
+  );
+  const packages = imageReferencesOf(config).flatMap(({ packageDir, at }) =>
+    packageDir === undefined ? [] : [at],
+  );
+  for (const at of [...sources, ...packages])
+    if (fileOf(at).isRemote === true)
+      throw errorAt('UNSUPPORTED', at, 'a config from the web names nothing of this machine', {
+        fix: 'download it first, and look at it',
+      });
+}
