@@ -40,6 +40,18 @@ export function checkRemote(step: CopyStep, file: SourceFile): void {
     throw sourceError('DOCKERFILE_INVALID', file, position, `${text} is not an address`, {
       length,
     });
+  if (new URL(text).password !== '') {
+    throw sourceError(
+      'DOCKERFILE_INVALID',
+      file,
+      position,
+      'the address holds a password, which everybody would see',
+      {
+        length,
+        fix: `take it out, and give the secret HTTP_AUTH_HEADER_${new URL(text).hostname}`,
+      },
+    );
+  }
   if (step.sources.length + step.files.length > 1) {
     throw sourceError(
       'DOCKERFILE_INVALID',

@@ -1,11 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestHex, LktError, type SourceFile, sourceError } from '@lkt/core';
+import { type Digest, digestHex, LktError, sourceError } from '@lkt/core';
 import type { HttpClient } from '@lkt/http';
 import type { Store } from '@lkt/oci';
 import type { BuildPlan } from './dockerfile/steps.ts';
-import type { BuildContext } from './engine.ts';
+import type { BuildContext, BuildRequest } from './engine.ts';
 import { type RemoteFile, remoteFile } from './remote-file.ts';
+import { authorizationFor } from './secrets.ts';
 
 /** Most bytes that ADD takes from an address. */
 const MAX_SIZE = 16 * 2 ** 30;
@@ -16,8 +17,7 @@ const MAX_SIZE = 16 * 2 ** 30;
  */
 export async function fetchRemoteFiles(
   plan: BuildPlan,
-  file: SourceFile,
-  name: string,
+  request: Pick<BuildRequest, 'dockerfile' | 'name' | 'secrets'>,
   around: BuildContext,
 ): Promise<void> {
   const files = new Map<Digest, RemoteFile>();
@@ -29,21 +29,21 @@ export async function fetchRemoteFiles(
   if (files.size === 0) return;
   const { createHttpClient } = await import('@lkt/http');
   await using http = createHttpClient(around.env === undefined ? {} : { env: around.env });
-  for (const remote of files.values()) await fetchFile(http, remote, file, name, around);
+  for (const remote of files.values()) await fetchFile(http, remote, request, around);
 }
 
 async function fetchFile(
   http: HttpClient,
   { source, digest }: RemoteFile,
-  file: SourceFile,
-  name: string,
+  request: Pick<BuildRequest, 'dockerfile' | 'name' | 'secrets'>,
   { store, reporter, signal }: BuildContext,
 ): Promise<void> {
   const { text, position, length } = source;
-  const id = `${name}:${text}`;
+  const id = `${request.name}:${text}`;
   reporter.emit({ kind: 'start', id, title: `fetch ${text}` });
   try {
-    const { content } = await http.download(text, { digest, maxSize: MAX_SIZE, signal });
+    const headers = await headersFor(new URL(text), request);
+    const { content } = await http.download(text, { digest, maxSize: MAX_SIZE, headers, signal });
     await store.write(content, { digest }, signal);
     await noteDownload(store, digest, text);
     reporter.emit({ kind: 'done', id, cached: false });
@@ -55,12 +55,26 @@ async function fetchFile(
       error.code === 'DIGEST_MISMATCH'
         ? 'find out why it has changed; if it is right, write its checksum'
         : error.fix;
-    throw sourceError(error.code, file, position, error.message, {
+    throw sourceError(error.code, request.dockerfile, position, error.message, {
       length,
       cause: error,
       ...(fix === undefined ? {} : { fix }),
     });
   }
+}
+
+/** @throws LktError UNSUPPORTED for credentials that everyone between here and there could read */
+async function headersFor(
+  url: URL,
+  request: Pick<BuildRequest, 'secrets'>,
+): Promise<Readonly<Record<string, string>>> {
+  const authorization = await authorizationFor(url.hostname, request);
+  if (authorization === undefined) return {};
+  const { isLoopback } = await import('@lkt/http');
+  if (url.protocol === 'https:' || isLoopback(url.hostname)) return { authorization };
+  throw new LktError('UNSUPPORTED', `the secret for ${url.host} is not sent without TLS`, {
+    fix: 'take the address with https',
+  });
 }
 
 /** Says what a blob is that no image leads to. Nothing depends on it. */

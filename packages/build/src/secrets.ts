@@ -51,6 +51,29 @@ export async function readCredentials(
 }
 
 /**
+ * What a secret says of the one who fetches from a host: `HTTP_AUTH_HEADER_host` the header Authorization,
+ * `HTTP_AUTH_TOKEN_host` its token (Dockerfile reference, "Adding files from a URL").
+ * @throws LktError IO_FAILED, UNSUPPORTED for a value that no header can have
+ */
+export async function authorizationFor(
+  hostname: string,
+  { secrets }: Pick<BuildRequest, 'secrets'>,
+): Promise<string | undefined> {
+  for (const [prefix, scheme] of [
+    ['HTTP_AUTH_HEADER_', ''],
+    ['HTTP_AUTH_TOKEN_', 'Bearer '],
+  ] as const) {
+    const id = `${prefix}${hostname}`;
+    const source = secrets?.get(id);
+    if (source === undefined) continue;
+    const text = (await readSecret(id, source)).toString('latin1').trim();
+    if (/^[\x20-\x7e]+$/.test(text)) return scheme + text;
+    throw new LktError('UNSUPPORTED', `the secret "${id}" is not one line of ASCII`);
+  }
+  return undefined;
+}
+
+/**
  * What the image says of itself is for everyone to read.
  * @throws LktError BUILD_FAILED when a secret is in it
  */

@@ -31,7 +31,7 @@ export async function fetchedImages(
   request: BuildRequest,
   around: BuildContext,
 ): Promise<readonly FetchedImage[]> {
-  await fetchRemoteFiles(plan, request.dockerfile, request.name, around);
+  await fetchRemoteFiles(plan, request, around);
   const layers = await fetchGitFiles(plan, request.dockerfile, request.name, around);
   const images: FetchedImage[] = [];
   const add = async (step: CopyStep, layer: Layer, path: string): Promise<void> => {

@@ -53,7 +53,7 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
   const work = async (): Promise<BuildOutcome> => {
     const credentials = await readCredentials(plan, job.file, request);
     refuseSecretConfig(config, credentials);
-    await fetchRemoteFiles(plan, job.file, request.name, around);
+    await fetchRemoteFiles(plan, request, around);
     const gitFiles = await fetchGitFiles(plan, job.file, request.name, around);
     const whole = { ...job, gitFiles: Object.fromEntries(gitFiles) };
     return runJob(whole, around, memo, credentials);

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** A server of files on this machine. */
@@ -14,21 +15,28 @@ export type Answer =
   | Buffer
   | ((request: IncomingMessage, response: ServerResponse) => void);
 
-/** Serves what is given for paths; others are not there. */
-export async function serveFiles(answers: Readonly<Record<string, Answer>>): Promise<FileServer> {
+/**
+ * Serves what is given for paths; others are not there.
+ * @param tls for https
+ */
+export async function serveFiles(
+  answers: Readonly<Record<string, Answer>>,
+  tls?: { readonly key: string; readonly cert: string },
+): Promise<FileServer> {
   const requests: string[] = [];
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
     const { pathname } = new URL(request.url ?? '', 'http://localhost');
     requests.push(pathname);
     const answer = answers[pathname];
     if (typeof answer === 'function') answer(request, response);
     else if (answer === undefined) response.writeHead(404).end();
     else response.end(answer);
-  });
+  };
+  const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    address: `http://127.0.0.1:${port}`,
+    address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     requests,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();

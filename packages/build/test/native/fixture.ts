@@ -102,9 +102,10 @@ export async function build(
     readonly onEvent?: (event: ProgressEvent) => void;
     readonly engine?: Engine;
     readonly cache?: RemoteStepCache;
+    readonly env?: Readonly<Record<string, string | undefined>>;
   } = {},
 ): Promise<Built> {
-  const { signal, onEvent, engine = nativeEngine(), cache, ...request } = options;
+  const { signal, onEvent, engine = nativeEngine(), cache, env, ...request } = options;
   const store = await openStore(storeDir);
   const events: ProgressEvent[] = [];
   const descriptor = await engine.build(
@@ -129,6 +130,7 @@ export async function build(
       },
       ...(signal === undefined ? {} : { signal }),
       ...(cache === undefined ? {} : { cache }),
+      ...(env === undefined ? {} : { env }),
     },
   );
   const image = await loadImage(store, descriptor.digest, request.platform ?? platform);
