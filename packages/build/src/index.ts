@@ -60,3 +60,4 @@ export type { RemoteStepCache, StepFact } from './remote-cache/remote-step-cache
 export { RemoteSteps } from './remote-cache/remote-steps.ts';
 export { buildPlatformFor } from './this-machine.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
+export { thisMachine } from './this-machine.ts';

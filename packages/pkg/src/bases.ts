@@ -25,8 +25,16 @@ export async function basesFor(
     const problem = await problemOf(use, built, others);
     if (problem !== undefined) {
       const { code, message, ...rest } = problem;
-      const { position, length } = use;
-      throw sourceError(code, recipe.dockerfile.file, position, message, { length, ...rest });
+      const { position, length, similarStage } = use;
+      const meant =
+        code === 'PIN_MISSING' && similarStage !== undefined
+          ? { fix: `did you mean the stage ${similarStage}?` }
+          : {};
+      throw sourceError(code, recipe.dockerfile.file, position, message, {
+        length,
+        ...rest,
+        ...meant,
+      });
     }
     const digest =
       built !== undefined && use.calculated

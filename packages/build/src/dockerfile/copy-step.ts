@@ -103,6 +103,13 @@ function copySource(
   }
   const kind = instruction.keyword === 'ADD' ? remoteKind(text) : undefined;
   if (kind !== undefined) return { ...place, kind, text, base: '' };
+  if (instruction.keyword === 'COPY' && /^[a-z]+:\/\//i.test(text)) {
+    throw source.error(
+      word,
+      'COPY takes no addresses',
+      remoteKind(text) === 'git' ? 'use ADD, and name the commit' : 'use ADD --checksum=sha256:…',
+    );
+  }
   const pivot = instruction.parents ? text.indexOf('/./') : -1;
   const base = pivot === -1 ? '' : text.slice(0, pivot);
   if (from.kind === 'context' && climbsOut(text)) {

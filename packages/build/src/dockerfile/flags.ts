@@ -71,13 +71,16 @@ export class FlagReader {
 
   parsed<T>(
     name: string,
-    parse: (value: string) => { readonly value: T } | { readonly problem: string },
+    parse: (
+      value: string,
+    ) => { readonly value: T } | { readonly problem: string; readonly fix?: string },
   ): T | undefined {
     const flag = this.#single(name);
     if (flag === undefined) return undefined;
     const result = parse(flag.value ?? '');
     if ('value' in result) return result.value;
-    throw this.#source.error(flag, `"${flag.value ?? ''}" in --${name} ${result.problem}`);
+    const { problem, fix } = result;
+    throw this.#source.error(flag, `"${flag.value ?? ''}" in --${name} ${problem}`, fix);
   }
 
   /** To be called when all known flags have been asked for. */

@@ -43,19 +43,31 @@ const KEYWORDS: readonly Keyword[] = [
 export function parseInstruction(node: SyntaxNode, source: SourceText): Instruction {
   const keyword = KEYWORDS.find((known) => known === node.name);
   if (keyword === undefined) {
-    const near = nearest(node.name, KEYWORDS);
     throw source.error(
       node.keyword,
       `unknown instruction: ${node.keyword.text}`,
-      near === undefined
-        ? 'start the line with an instruction such as RUN or COPY; a line that continues the one before needs a \\ there'
-        : `did you mean ${near}?`,
+      unknownFix(node, source),
     );
   }
   const flags = new FlagReader(node, source);
   const instruction = readInstruction(keyword, node, flags, source);
   flags.end();
   return instruction;
+}
+
+function unknownFix(node: SyntaxNode, source: SourceText): string {
+  const { line } = node.keyword.position;
+  const before =
+    source.file.text
+      .split('\n', line - 1)
+      .at(-1)
+      ?.trim() ?? '';
+  if (line > 1 && /(?:&&|\|)$/.test(before) && !before.startsWith('#'))
+    return `line ${line - 1} goes on here: end it with \\`;
+  const near = nearest(node.name, KEYWORDS);
+  return near === undefined
+    ? 'start the line with an instruction such as RUN or COPY; a line that continues the one before needs a \\ there'
+    : `did you mean ${near}?`;
 }
 
 function readInstruction(
@@ -156,7 +168,9 @@ function readFrom(node: SyntaxNode, flags: FlagReader, fail: Fail): Own<FromInst
   ) {
     throw fail(
       'FROM takes one image, and a name for the stage',
-      'write it as FROM IMAGE AS NAME',
+      as.text.startsWith('#')
+        ? 'give the comment a line of its own'
+        : 'write it as FROM IMAGE AS NAME',
       as.text.toUpperCase() === 'AS' ? (extra ?? as) : as,
     );
   }
@@ -302,7 +316,8 @@ function readHealthcheck(
   const duration = (name: string): number | undefined =>
     flags.parsed(name, (value) => {
       const nanoseconds = parseDuration(value);
-      if (nanoseconds === undefined) return { problem: 'is not a duration such as 1m30s' };
+      if (nanoseconds === undefined)
+        return { problem: 'is not a duration such as 1m30s', fix: 'write the unit: ms, s, m or h' };
       if (nanoseconds !== 0 && nanoseconds < 1_000_000) return { problem: 'is less than 1ms' };
       return { value: nanoseconds };
     });

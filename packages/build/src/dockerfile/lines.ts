@@ -153,7 +153,7 @@ function readHeredocs(
         throw source.error(
           opening,
           `the here-document "${opening.name}" has no end`,
-          `add a line that holds nothing but ${opening.name}`,
+          endFix(opening.name, text.slice(bodyStart)),
         );
       }
       const content = text.slice(candidate.start, candidate.end);
@@ -165,6 +165,14 @@ function readHeredocs(
     heredocs.push({ ...opening, content: text.slice(bodyStart, bodyEnd) });
   }
   return { heredocs, next: index };
+}
+
+/** @param rest what comes after the line that opens it */
+function endFix(name: string, rest: string): string {
+  const isIndented = rest.split('\n').some((line) => line.trim() === name);
+  return isIndented
+    ? `take the blanks from around ${name} at its end, or write <<-${name} and indent with tabs`
+    : `add a line that holds nothing but ${name}`;
 }
 
 function isBlankOrComment(text: string, line: PhysicalLine): boolean {

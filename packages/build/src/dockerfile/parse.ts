@@ -73,7 +73,9 @@ function warningsOf(syntax: FileSyntax, source: SourceText): readonly Warning[] 
     .filter((node) => node.brokenJson)
     .map((node) => ({
       position: node.rest.position,
-      text: `the array after ${node.name} is not valid JSON, so it is taken as text`,
+      text: `the array after ${node.name} is not valid JSON, so it is taken as text${
+        node.rest.text.includes("'") ? '; quote its elements with "' : ''
+      }`,
     }));
   const blank = syntax.blankContinuations.map((offset) => ({
     position: source.position(offset),

@@ -1,4 +1,4 @@
-import type { Position } from '@lkt/core';
+import { nearest, type Position } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Dockerfile } from './ast.ts';
 import { globalVariables, WordReader } from './scope.ts';
@@ -19,6 +19,8 @@ export interface ImageReference {
   readonly isBase: boolean;
   /** The ONBUILD trigger that names it; then it stands nowhere in the file, and the place is that of the base. */
   readonly trigger: string | undefined;
+  /** A stage that may have been meant: its name is like this one, which has neither tag nor digest. */
+  readonly similarStage: string | undefined;
 }
 
 /**
@@ -45,6 +47,7 @@ export function imageReferences(
     ...(options.target === undefined ? {} : { stage: options.target }),
   });
   const graph = new StageGraph(dockerfile, reader, variables, platform, options.imageConfig);
+  const names = dockerfile.stages.flatMap(({ from: { name } }) => name ?? []);
   const stages =
     options.target === undefined ? graph.stages : graph.order(graph.target(options.target));
   return stages
@@ -67,7 +70,9 @@ export function imageReferences(
       const { position, offset, length } = word;
       const written = dockerfile.file.text.slice(offset, offset + length);
       const { text, platform: wanted } = origin;
-      return [{ text, written, position, offset, length, platform: wanted, isBase, trigger }];
+      const similarStage = /^[\w.-]+$/.test(text) ? nearest(text, names) : undefined;
+      const place = { written, position, offset, length };
+      return [{ text, ...place, platform: wanted, isBase, trigger, similarStage }];
     })
     .toSorted((a, b) => a.offset - b.offset);
 }

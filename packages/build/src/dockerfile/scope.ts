@@ -71,6 +71,24 @@ export class WordReader {
     this.#warnings.push({ position, text, rule });
   }
 
+  /** What to do about a word that its variables leave empty. */
+  emptyFix({ text }: Word, variables: ReadonlyMap<string, string>): string {
+    const names = [...text.matchAll(/\$\{?(\w+)/g)].map(([, name = '']) => name);
+    const unset = names.find((name) => !variables.has(name));
+    const near = unset === undefined ? undefined : this.#meant(unset, variables);
+    return near === undefined ? 'give the variable a value' : `did you mean ${near}?`;
+  }
+
+  #meant(name: string, variables: ReadonlyMap<string, string>): string | undefined {
+    const { globalArgs, stages } = this.#dockerfile;
+    const declared = [...globalArgs, ...stages.flatMap(({ instructions }) => instructions)].flatMap(
+      (instruction) => (instruction.keyword === 'ARG' ? instruction.args : []),
+    );
+    const names = [...variables.keys(), ...declared.map((arg) => arg.name)].slice(0, 500);
+    const others = names.filter((other) => other !== name);
+    return name.length > 2 ? nearest(name, others) : undefined;
+  }
+
   #warnUnset(
     place: Place,
     name: string,
@@ -79,10 +97,7 @@ export class WordReader {
     // Those are set by who builds, and by nobody else.
     if (PROXY_ARGS.includes(name)) return;
     // Looking for what was meant takes time, and whoever has so many has another problem.
-    const near =
-      name.length > 2 && this.#warned.size < MAX_HINTS
-        ? nearest(name, [...variables.keys()].slice(0, 500))
-        : undefined;
+    const near = this.#warned.size < MAX_HINTS ? this.#meant(name, variables) : undefined;
     const hint = near === undefined ? '' : `; did you mean ${near}?`;
     this.warn(place, `the variable ${name} is not set, so nothing takes its place${hint}`, rule);
   }

@@ -233,7 +233,7 @@ export class StageEvaluator {
     throw this.#error(
       word,
       `${keyword} is empty after the variables in ${word.text} are replaced`,
-      'give the variable a value',
+      this.#context.reader.emptyFix(word, this.#scope()),
     );
   }
 

@@ -138,7 +138,9 @@ export class StageGraph {
         this.#dockerfile.file,
         image,
         `the image of FROM is empty after the variables in ${image.text} are replaced`,
-        'give the variable a default, as in ARG NAME=value before FROM',
+        reader
+          .emptyFix(image, variables)
+          .replace(/^give.*/, 'give the variable a default, as in ARG NAME=value before FROM'),
       );
     }
     const written = this.#writtenPlatform(stage, reader, variables);

@@ -168,8 +168,9 @@ export class PlanRunner {
     });
   }
 
-  async #do(at: StepPlace, parent: Chain, blob: boolean): Promise<LayerRef | undefined> {
+  async #do(at: StepPlace, chain: Chain, blob: boolean): Promise<LayerRef | undefined> {
     const { stage, step, number } = at;
+    const parent = isLinked(step) ? [] : chain;
     // BuildKit makes no layer for it either.
     if (step.kind === 'workdir' && step.path === '/') return undefined;
     const label = stage.name ?? String(stage.index);
@@ -459,6 +460,14 @@ export class PlanRunner {
   #emit(event: Parameters<Reporter['emit']>[0]): void {
     this.#parts.reporter.emit(event);
   }
+}
+
+/**
+ * Whether what is copied is a layer by itself, whatever the layers below it hold (Dockerfile reference, "COPY --link").
+ * As in BuildKit, `--chmod` excludes it.
+ */
+function isLinked(step: Step): boolean {
+  return (step.kind === 'copy' || step.kind === 'add') && step.link && step.chmod === undefined;
 }
 
 interface StepPlace {

@@ -248,6 +248,13 @@ function commandError(
       fix: `make room on the file system of ${store}, or name another store with --cache`,
     });
   }
+  const [program = ''] = options.step.argv;
+  if (status === 127 && tail === `${program}: not found`) {
+    return new LktError('BUILD_FAILED', message, {
+      ...detail,
+      fix: `the image has no ${program} at this step: take a base that has it, or copy it in before`,
+    });
+  }
   const { memory } = options.limits;
   const mayBeShort = memory !== undefined && withoutGroups(options, group).data !== undefined;
   return new LktError('BUILD_FAILED', message, {

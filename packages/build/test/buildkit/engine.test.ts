@@ -83,7 +83,20 @@ RUN echo $SOURCE_DATE_EPOCH > /four
 WORKDIR /in-$SOURCE_DATE_EPOCH
 `;
 
+/** Layers by themselves, over directories, links and files. */
+const LINKED = `FROM base
+RUN mkdir -m 700 /there && ln -s /there /to && echo x > /file && mkdir /gone
+COPY --link a.txt /there/
+COPY --link sub /to/
+ADD --link --chown=5:6 a.txt /to/deep/
+COPY --link run.sh /file/
+COPY --link --chmod=600 a.txt /to/
+COPY --link --from=base /bin/busybox /gone
+RUN find /there /to /file /gone | sort | while read f; do stat -c '%a %u %n' "$f"; done > /list
+`;
+
 test.each([
+  { name: 'linked layers', text: LINKED },
   { name: 'a layer of every kind', text: TORTURE },
   { name: 'owners and devices', text: TORTURE_OWNERS },
   { name: 'stages and metadata', text: STAGES },

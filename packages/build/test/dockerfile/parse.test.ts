@@ -410,7 +410,7 @@ test('warnings', () => {
   expect(warnings).toEqual([
     {
       position: { line: 2, column: 5 },
-      text: 'the array after CMD is not valid JSON, so it is taken as text',
+      text: 'the array after CMD is not valid JSON, so it is taken as text; quote its elements with "',
     },
     {
       position: { line: 4, column: 1 },

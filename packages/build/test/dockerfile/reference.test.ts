@@ -360,7 +360,7 @@ rows('COPY', [
     { steps: [{ exclude: ['*.txt', '*.md'] }] },
   ],
   [`FROM b\nCOPY --checksum=${SUM} a /`, at('2:6', 'unknown flag --checksum of COPY')],
-  ['FROM b\nCOPY https://x/y /z', { steps: [{ sources: [{ kind: 'path' }] }] }],
+  ['FROM b\nCOPY https://x/y /z', at('2:6', 'COPY takes no addresses')],
 ]);
 
 const both = (text: string, config: object): Row => [`FROM b\n${text}`, { config }];

@@ -51,7 +51,7 @@ beforeAll(async () => {
         response.write(CONTENT.slice(0, 4));
       },
       '/drips': (_, response) => {
-        const pieces = [...CONTENT];
+        const pieces = CONTENT.split(/(?<=t)/);
         const drip = (): void => {
           const piece = pieces.shift();
           if (piece === undefined) response.end();

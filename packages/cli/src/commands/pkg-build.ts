@@ -7,6 +7,7 @@ import { enforceCacheMax } from '../cache-limit.ts';
 import { judgeChecks } from '../check-verdict.ts';
 import { LktCommand } from '../command.ts';
 import { secretFlags, sshFlags } from '../credential-flags.ts';
+import { checkDocker, loadIntoDocker } from '../docker-load.ts';
 import { givenArgs } from '../given-args.ts';
 import { limitsOf } from '../limit-flags.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
@@ -23,6 +24,8 @@ interface Built {
   readonly target: boolean;
   /** What `--check` has found, for each platform. */
   readonly checks?: readonly CheckReport[];
+  /** With `--docker`, the names that it has there. */
+  readonly docker?: readonly string[];
 }
 
 export class PkgBuild extends LktCommand {
@@ -76,6 +79,9 @@ export class PkgBuild extends LktCommand {
     deps: Flags.boolean({
       summary:
         'treat what they use as if it had been named too: print it, check it, build it again',
+    }),
+    docker: Flags.boolean({
+      summary: 'load them into Docker too, as TAG-ARCH, and as TAG what is for this machine',
     }),
     executor: Flags.string({
       summary:
@@ -146,6 +152,7 @@ export class PkgBuild extends LktCommand {
     }
     const limits = limitsOf(flags);
     const session = await this.begin(flags);
+    if (flags.docker) await checkDocker(session);
     const { buildPackages, pinOf } = await import('@lkt/pkg');
     const { parsePlatform } = await import('@lkt/oci');
     const { cwd, variables } = session.environment;
@@ -181,14 +188,21 @@ export class PkgBuild extends LktCommand {
       reporter: session.reporter,
       verbose: (flags.verbose ?? 1) > 1,
     });
-    const packages = report.packages.map((built) => ({
-      name: built.item.name,
-      reference: pinOf(built) ?? `${built.item.name}@${built.index.digest}`,
-      digest: built.index.digest,
-      cached: built.cached,
-      target: flags.deps || targets.includes(built.item),
-      ...(flags.check ? { checks: built.checks } : {}),
-    }));
+    const packages: Built[] = [];
+    for (const built of report.packages) {
+      const target = flags.deps || targets.includes(built.item);
+      packages.push({
+        name: built.item.name,
+        reference: pinOf(built) ?? `${built.item.name}@${built.index.digest}`,
+        digest: built.index.digest,
+        cached: built.cached,
+        target,
+        ...(flags.check ? { checks: built.checks } : {}),
+        ...(flags.docker && target
+          ? { docker: await loadIntoDocker(session, tools.store, built) }
+          : {}),
+      });
+    }
     this.endProgress();
     for (const { reference, target } of packages) if (target) this.log(reference);
     return { packages };
