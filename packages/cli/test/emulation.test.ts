@@ -1,0 +1,147 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Digest } from '@lkt/core';
+import { loadImage, openStore, parsePlatform } from '@lkt/oci';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startDockerd } from '../../build/test/buildkit/dockerd.ts';
+import { tinyProgram } from './tiny-program.ts';
+
+const main = join(import.meta.dirname, '../src/main.ts');
+const directory = mkdtempDisposableSync(join(tmpdir(), 'lkt-emulation-'));
+let machine: ChildProcess;
+
+// As Debian's qemu-user-binfmt has it: programs for arm64, by the flag F in any root directory.
+const MAGIC = String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`;
+const MASK = String.raw`\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`;
+const HANDLER = `:lkt-test-${process.pid}:M::${MAGIC}:${MASK}:/usr/bin/qemu-aarch64:POCF`;
+
+beforeAll(async () => {
+  // What a mount namespace of its own has registered is gone with it, and other tests do not see it.
+  const script = `mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && printf '%s' '${HANDLER}' > /proc/sys/fs/binfmt_misc/register && echo ready && exec sleep infinity`;
+  machine = spawn('unshare', ['--mount', 'sh', '-c', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [said] = (await once(machine.stdout ?? machine, 'data')) as [Buffer];
+  expect(said.toString()).toBe('ready\n');
+  const files = {
+    'pkg/tool/build.yml': 'org: example\nimage: tool\narches: [amd64, arm64]\n',
+    'pkg/tool/Dockerfile':
+      'FROM scratch\nARG TARGETARCH\nCOPY tiny-$TARGETARCH /tiny\nRUN ["/tiny"]\n',
+    'pkg/tool/tiny-amd64': tinyProgram('amd64'),
+    'pkg/tool/tiny-arm64': tinyProgram('arm64'),
+  };
+  for (const [path, content] of Object.entries(files)) {
+    const file = join(directory.path, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content, { mode: path.includes('tiny') ? 0o755 : 0o644 });
+  }
+});
+
+afterAll(async () => {
+  machine.kill();
+  await once(machine, 'exit');
+  directory.remove();
+});
+
+interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** @param around what else is in the environment */
+function lkt(
+  store: string,
+  words: readonly string[],
+  {
+    emulates = true,
+    around = {},
+  }: { emulates?: boolean; around?: Readonly<Record<string, string>> } = {},
+): Result {
+  const command = [process.execPath, main, ...words];
+  const inside = ['nsenter', `--mount=/proc/${machine.pid ?? 0}/ns/mnt`, '--wd=.', ...command];
+  const [program = '', ...args] = emulates ? inside : command;
+  return spawnSync(program, args, {
+    cwd: directory.path,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: directory.path,
+      NO_COLOR: '1',
+      LKT_CACHE: join(directory.path, store),
+      ...around,
+    },
+    encoding: 'utf8',
+  });
+}
+
+test('a package is built for two architectures, one by emulation, into one index', async () => {
+  const built = lkt('one', [
+    'pkg',
+    'build',
+    '--json',
+    'pkg/tool',
+    '--platforms',
+    'linux/amd64,linux/arm64',
+  ]);
+  expect(built.stderr).toMatch(/\| amd64$/m);
+  expect(built.stderr).toMatch(/\| arm64$/m);
+  const { packages } = JSON.parse(built.stdout) as { packages: [{ digest: Digest }] };
+  const [{ digest }] = packages;
+  const store = await openStore(join(directory.path, 'one'));
+  const layers = [];
+  for (const name of ['linux/amd64', 'linux/arm64']) {
+    const image = await loadImage(store, digest, parsePlatform(name));
+    expect(image.config.architecture).toBe(name.slice('linux/'.length));
+    layers.push(image.config.rootfs.diff_ids);
+  }
+  // The programs differ, and what they make does not.
+  expect(layers[0]?.[0]).not.toBe(layers[1]?.[0]);
+  expect(layers[0]?.[1]).toBe(layers[1]?.[1]);
+  // One after the other they end in the same index.
+  lkt('two', ['pkg', 'build', 'pkg/tool', '--platforms', 'linux/arm64']);
+  const second = lkt('two', ['pkg', 'build', '--json', 'pkg/tool', '--platforms', 'linux/amd64']);
+  const whole = lkt('two', [
+    'pkg',
+    'build',
+    '--json',
+    'pkg/tool',
+    '--platforms',
+    'linux/amd64,linux/arm64',
+  ]);
+  expect(second.status).toBe(0);
+  expect(JSON.parse(whole.stdout)).toMatchObject({ packages: [{ digest, cached: true }] });
+}, 120_000);
+
+test('a machine that emulates nothing says what else can be done', () => {
+  const built = lkt(
+    'three',
+    ['pkg', 'build', 'pkg/tool', '--platforms', 'linux/amd64,linux/arm64'],
+    { emulates: false },
+  );
+  expect(built.status).toBe(1);
+  expect(built.stderr).toContain(
+    'error: pkg/tool/Dockerfile:4:1: RUN for linux/arm64 needs a machine of that kind',
+  );
+  expect(built.stderr).toMatch(
+    /fix: have a BuildKit do it: --builder linux\/arm64=ADDRESS, or .*qemu-user-binfmt/,
+  );
+}, 60_000);
+
+function digestOf({ stdout }: Result): unknown {
+  return (JSON.parse(stdout) as { packages: [{ digest: unknown }] }).packages[0].digest;
+}
+
+test('a BuildKit does what is for its architecture, and the index is the same', async () => {
+  await using dockerd = await startDockerd(join(directory.path, 'docker'));
+  const words = ['pkg', 'build', '--json', 'pkg/tool', '--platforms', 'linux/amd64,linux/arm64'];
+  const ours = lkt('one', words);
+  const theirs = lkt('four', [...words, '--builder', 'linux/arm64=buildx:default'], {
+    emulates: false,
+    around: dockerd.environment,
+  });
+  expect(theirs.stderr).not.toContain('error');
+  expect(digestOf(theirs)).toBe(digestOf(ours));
+}, 180_000);
