@@ -58,8 +58,8 @@ export function imageFetcher(
 }
 
 /**
- * Brings what a registry or its mirror has about an image into the store: signatures and attestations, of the index and of
- * what was pulled of it. That it cannot be had is a warning: whoever needs it will miss it.
+ * Brings what a registry or its mirror has signed of an image into the store: signatures and attestations, of the index and
+ * of what was pulled of it. That it cannot be had is a warning: whoever needs it will miss it.
  */
 export async function pullBeside(
   session: Session,
@@ -69,10 +69,13 @@ export async function pullBeside(
     name: { domain, path },
     descriptor,
     platforms,
+    documents = false,
   }: {
     readonly name: Reference;
     readonly descriptor: Descriptor;
     readonly platforms?: readonly Platform[];
+    /** Also what is not signed. */
+    readonly documents?: boolean;
   },
 ): Promise<void> {
   const { reporter, signal } = session;
@@ -89,7 +92,7 @@ export async function pullBeside(
   try {
     const place = await placeOf(registry, { domain, path, digest: descriptor.digest }, signal);
     for (const subject of [descriptor, ...pulled])
-      await pullSignatures(place, store, { domain, path }, subject, signal);
+      await pullSignatures(place, store, { domain, path }, subject, { documents, signal });
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof LktError)) throw error;

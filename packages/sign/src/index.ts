@@ -12,7 +12,7 @@ export {
 } from './keys.ts';
 export { type EvidenceSource, judgeImage, type Judgement } from './judge.ts';
 export { describePredicate } from './predicates.ts';
-export { pullSignatures } from './pull.ts';
+export { pullSignatures, type PullSignaturesOptions } from './pull.ts';
 export { type PushedSignatures, pushSignatures } from './push.ts';
 export {
   type ImagesToSign,

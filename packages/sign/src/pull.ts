@@ -10,6 +10,7 @@ import {
   writeReferrer,
 } from '@lkt/oci';
 import type { RegistryReader } from '@lkt/registry';
+import { isBundleManifest } from './collect.ts';
 import {
   ATTESTATION_ARTIFACT,
   DSSE_ENVELOPE,
@@ -22,10 +23,19 @@ const MAX_REFERRERS = 200;
 /** SBOMs have some MB. */
 const MAX_SIZE = 64 * 2 ** 20;
 
+export interface PullSignaturesOptions {
+  /**
+   * Also what is not signed: SBOMs and provenance as they are, and whatever else refers to the image. Of builds that name the
+   * image they may show up in the SBOMs; so by default they are left where they are.
+   */
+  readonly documents?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Brings what a registry has about an image into the store, beside the image, which has to be there: signatures,
- * attestations and other referrers, and the tags of cosign 2 as referrers. Nothing of it is checked but that it is what its
- * digest names, and that it is about the image.
+ * Brings what a registry has signed of an image into the store, beside the image, which has to be there: signatures and
+ * attestations, those under the tags of cosign 2 as referrers. Nothing of it is checked but that it is what its digest
+ * names, and that it is about the image.
  *
  * Nothing that the store has goes. What is broken is left out, as it counts for nothing anyway.
  * @returns how many the store now has of those that are there
@@ -36,11 +46,12 @@ export async function pullSignatures(
   store: Store,
   repository: Reference,
   subject: Descriptor,
-  signal?: AbortSignal,
+  options: PullSignaturesOptions = {},
 ): Promise<number> {
   const { domain, path } = repository;
   const { digest } = subject;
-  const pull = new Pull(registry, store, { domain, path }, signal);
+  const { signal } = options;
+  const pull = new Pull(registry, store, { domain, path }, options);
   const tag = `sha256-${digestHex(digest)}`;
   const listed = await registry.referrers({ domain, path, digest }, undefined, signal);
   // A registry that has learned the API may still have what was pushed before under the tag.
@@ -61,17 +72,19 @@ class Pull {
   readonly #registry: RegistryReader;
   readonly #store: Store;
   readonly #repository: Reference;
+  readonly #documents: boolean;
   readonly #signal: AbortSignal | undefined;
 
   constructor(
     registry: RegistryReader,
     store: Store,
     repository: Reference,
-    signal: AbortSignal | undefined,
+    { documents = false, signal }: PullSignaturesOptions,
   ) {
     this.#registry = registry;
     this.#store = store;
     this.#repository = repository;
+    this.#documents = documents;
     this.#signal = signal;
   }
 
@@ -91,6 +104,7 @@ class Pull {
       const manifest = parseManifest(bytes);
       // An index of referrers is anybody's word.
       if (manifest.subject?.digest !== subject.digest || !isSmall(manifest.layers)) return;
+      if (!this.#documents && !isSigned(manifest)) return;
       await this.#blobs([manifest.config, ...manifest.layers]);
       await this.#store.writeBytes(bytes);
       this.found.push(descriptor);
@@ -119,6 +133,12 @@ class Pull {
     for (const blob of blobs)
       await this.#registry.pullBlob(this.#store, this.#repository, blob, this.#signal);
   }
+}
+
+/** By the manifest's own word, not that of a list. */
+function isSigned(manifest: ImageManifest): boolean {
+  const types = new Set(manifest.layers.map(({ mediaType }) => mediaType));
+  return isBundleManifest(manifest) || types.has(SIMPLE_SIGNING) || types.has(DSSE_ENVELOPE);
 }
 
 function isSmall(layers: ImageManifest['layers']): boolean {

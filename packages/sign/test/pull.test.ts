@@ -1,5 +1,5 @@
 import { digestHex } from '@lkt/core';
-import { openStore } from '@lkt/oci';
+import { openStore, writeReferrer } from '@lkt/oci';
 import { createRegistry } from '@lkt/registry';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { collectFromStore } from '../src/collect.ts';
@@ -39,6 +39,24 @@ describe.each([
     expect(verified.rejections).toEqual([]);
     expect(verified.signatures).toHaveLength(2);
   });
+});
+
+it('what is not signed comes when it is asked for', async () => {
+  const there = await place();
+  const { registry, store, subject, name } = there;
+  const { signer } = await newKey();
+  await signImage(store, { subject, name, signer });
+  await pushSignatures(registry, store, name, subject.digest);
+  const layer = await store.writeBytes(Buffer.from('{"spdxVersion":"SPDX-2.3"}'));
+  const artifactType = 'application/spdx+json';
+  const layers = [{ mediaType: artifactType, ...layer }];
+  const document = await writeReferrer(store, { subject, artifactType, layers });
+  await registry.pushImage(store, document, { ...name, digest: document.digest });
+  const other = await another(there);
+  await pullSignatures(registry, other, name, subject);
+  expect(await other.referrers(subject.digest, artifactType)).toEqual([]);
+  await pullSignatures(registry, other, name, subject, { documents: true });
+  expect(await other.referrers(subject.digest, artifactType)).toHaveLength(1);
 });
 
 it('what the store has stays when the registry has nothing', async () => {

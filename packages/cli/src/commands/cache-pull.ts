@@ -9,7 +9,7 @@ interface Row {
 
 export class CachePull extends LktCommand {
   static override summary = 'Bring images from a registry into the store';
-  static override description = `What is in the store is not asked for again. A reference with a digest is pulled by it alone, and kept under it. Signatures and attestations come along.
+  static override description = `What is in the store is not asked for again. A reference with a digest is pulled by it alone, and kept under it. Signatures and attestations come along, and so do SBOMs and provenance that nobody has signed.
 
 Credentials are those of docker, podman and skopeo: log in with one of these.`;
   static override examples = [
@@ -49,7 +49,12 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       const options = { signal, ...(platforms === undefined ? {} : { platforms }) };
       const descriptor = await registry.pullImage(store, name, options);
       await store.tag(formatReference(name), descriptor);
-      await pullBeside(session, registry, store, { name, descriptor, ...options });
+      await pullBeside(session, registry, store, {
+        name,
+        descriptor,
+        documents: true,
+        ...options,
+      });
       images.push({ reference: familiarReference(name), digest: descriptor.digest });
     }
     this.endProgress();
