@@ -14,7 +14,7 @@ const SIZE = 3_000_000;
 /** A checkout with two packages; the second is of the first, and has layers of its own. */
 async function checkout(dir: string): Promise<NodeJS.ProcessEnv> {
   const files = {
-    '.gitignore': '/.store\n/.cache\n',
+    '.gitignore': '/.store\n/.cache\n/cosign.*\n',
     'pkg/base/build.yml': 'org: example\nimage: base\n',
     'pkg/base/Dockerfile': 'FROM scratch\nCOPY one /\nCOPY two /\n',
     'pkg/base/one': randomBytes(SIZE),
@@ -31,6 +31,7 @@ async function checkout(dir: string): Promise<NodeJS.ProcessEnv> {
     PATH: process.env['PATH'],
     HOME: dir,
     LKT_CACHE: join(dir, '.store'),
+    COSIGN_PASSWORD: '',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_AUTHOR_NAME: 'A',
     GIT_AUTHOR_EMAIL: 'a@example.com',
@@ -41,6 +42,7 @@ async function checkout(dir: string): Promise<NodeJS.ProcessEnv> {
     void execFileSync(program, args, { cwd: dir, env, stdio: 'ignore' });
   run('git', 'init', '-q');
   run('git', 'add', '-A');
+  run(process.execPath, main, 'key', 'generate', '--no-password');
   run(process.execPath, main, 'pin');
   run('git', 'add', '-A');
   run('git', 'commit', '-qm', 'one');
@@ -78,7 +80,9 @@ test('a push that was killed goes on, and what has a tag is whole', async () => 
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-push-'));
   await using registry = await startRegistry();
   const env = await checkout(dir.path);
-  const push = ['pkg', 'push', '--json', '--org', `${registry.host}/team`, 'pkg/app', 'pkg/base'];
+  const to = ['--org', `${registry.host}/team`];
+  const sign = ['--sign', '--key', 'cosign.key'];
+  const push = ['pkg', 'push', '--json', ...sign, ...to, 'pkg/app', 'pkg/base'];
   // One of the two big blobs never arrives.
   registry.fault({ method: 'PUT', path: /blobs\/uploads/ }, { kind: 'stall' });
   const killed = lkt(dir.path, env, ...push);
@@ -107,6 +111,17 @@ test('a push that was killed goes on, and what has a tag is whole', async () => 
     path.includes('team/app/blobs/uploads/?mount'),
   );
   expect(mounted.length).toBeGreaterThanOrEqual(2);
+
+  // What was signed the first time is not signed again, though nothing of it was there.
+  const base = registry.storage.repositories.get('team/base');
+  const signatures = [...(base?.tags.keys() ?? [])].filter((tag) => tag.endsWith('.sig'));
+  // Of the index and of the image.
+  expect(signatures).toHaveLength(2);
+  for (const tag of signatures) {
+    const bytes = base?.manifests.get(base.tags.get(tag) ?? '')?.bytes;
+    const { layers } = JSON.parse(String(bytes)) as { layers: unknown[] };
+    expect(layers).toHaveLength(1);
+  }
 
   const after = registry.requests.length;
   expect((await ended(lkt(dir.path, env, ...push))).code).toBe(0);
