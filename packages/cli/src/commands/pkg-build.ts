@@ -11,6 +11,7 @@ import { checkDocker, loadIntoDocker } from '../docker-load.ts';
 import { givenArgs } from '../given-args.ts';
 import { limitsOf } from '../limit-flags.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
+import { platformFlags, wantedPlatforms } from '../platform-flags.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
 import { Args, Flags } from '../options.ts';
@@ -46,6 +47,7 @@ export class PkgBuild extends LktCommand {
   };
   static override flags = {
     ...packageFlags,
+    ...platformFlags,
     ...builderFlags,
     ...pullFlags,
     all: Flags.boolean({
@@ -112,26 +114,11 @@ export class PkgBuild extends LktCommand {
       helpValue: 'DURATION',
     }),
     'no-cache': Flags.boolean({ summary: 'do every step anew of those that are built' }),
-    platforms: Flags.string({
-      summary: 'build for these only',
-      helpValue: 'linux/amd64,…',
-      delimiter: ',',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
     secret: Flags.string({
       summary: 'a secret for RUN --mount=type=secret, which nothing keeps and no image holds',
       helpValue: 'id=ID,src=FILE|env=NAME',
       multiple: true,
       multipleNonGreedy: true,
-    }),
-    'skip-platforms': Flags.string({
-      summary: 'build for all that build.yml names, without these',
-      helpValue: 'linux/arm64,…',
-      delimiter: ',',
-      multiple: true,
-      multipleNonGreedy: true,
-      exclusive: ['platforms'],
     }),
     ssh: Flags.string({
       summary: 'an SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
@@ -154,17 +141,13 @@ export class PkgBuild extends LktCommand {
     const session = await this.begin(flags);
     if (flags.docker) await checkDocker(session);
     const { buildPackages, pinOf } = await import('@lkt/pkg');
-    const { parsePlatform } = await import('@lkt/oci');
     const { cwd, variables } = session.environment;
     const secrets = secretFlags(flags.secret ?? [], variables, cwd);
     const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
-    const skipped = flags['skip-platforms']?.map(parsePlatform);
     const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
     const workspace = await workspaceAt(session, cwd, flags['build-yml']);
     const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
-    const platforms =
-      flags.platforms?.map(parsePlatform) ??
-      (skipped && otherPlatforms(flags.all ? workspace.packages.values() : named, skipped));
+    const platforms = await wantedPlatforms(flags, flags.all ? workspace.packages.values() : named);
     const targets = flags.all ? await allPackages(workspace, platforms) : named;
     await using caches = await remoteCaches(session, flags);
     const tools = { ...(await buildTools(session, flags)), ...caches.tools };
@@ -207,19 +190,6 @@ export class PkgBuild extends LktCommand {
     for (const { reference, target } of packages) if (target) this.log(reference);
     return { packages };
   }
-}
-
-/** What packages are for, without some. */
-function otherPlatforms(
-  items: Iterable<Package>,
-  skipped: readonly Platform[],
-): readonly Platform[] {
-  const arches = new Set([...items].flatMap((item) => item.arches));
-  for (const { os, architecture } of skipped) if (os === 'linux') arches.delete(architecture);
-  if (arches.size > 0) return [...arches].map((architecture) => ({ os: 'linux', architecture }));
-  throw new LktError('USAGE_INVALID', '--skip-platforms leaves none', {
-    fix: 'see "arches" in build.yml',
-  });
 }
 
 async function allPackages(

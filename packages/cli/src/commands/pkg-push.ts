@@ -3,6 +3,7 @@ import type { SignedBy } from '@lkt/sign';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { builderFlags, packageFlags } from '../package-flags.ts';
+import { platformFlags, wantedPlatforms } from '../platform-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
 import { pullFlags } from '../registry-flags.ts';
@@ -47,11 +48,16 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
   };
   static override flags = {
     ...packageFlags,
+    ...platformFlags,
     ...builderFlags,
     ...pullFlags,
     ...signFlags,
     ...targetFlags,
     all: Flags.boolean({ summary: 'every package of the checkout' }),
+    force: Flags.boolean({
+      summary: 'build them although they are built',
+      exclusive: ['nobuild'],
+    }),
     jobs: Flags.integer({
       summary: 'how many packages are built at once; by default as many as there are processors',
       helpValue: 'N',
@@ -63,13 +69,6 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       default: true,
     }),
     nobuild: Flags.boolean({ summary: 'build nothing: push what is in the store' }),
-    platforms: Flags.string({
-      summary: 'build for these only',
-      helpValue: 'linux/amd64,…',
-      delimiter: ',',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
   };
 
   async run(): Promise<{ packages: readonly Pushed[] }> {
@@ -93,16 +92,18 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     const session = await this.begin(flags);
     const signer = await wantedSigner(session, flags);
     const { pushPackages, isFor } = await import('@lkt/pkg');
-    const { formatPlatform, parsePlatform } = await import('@lkt/oci');
-    const platforms = flags.platforms?.map(parsePlatform);
+    const { formatPlatform } = await import('@lkt/oci');
     const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
-    const items = flags.all
-      ? [...workspace.packages.values()].filter((item) => isFor(item, platforms))
+    const named = flags.all
+      ? [...workspace.packages.values()]
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+    const platforms = await wantedPlatforms(flags, named);
+    const items = flags.all ? named.filter((item) => isFor(item, platforms)) : named;
     const build = flags.nobuild
       ? undefined
       : {
           ...(await buildTools(session, flags)),
+          force: flags.force,
           ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
           ...(platforms === undefined ? {} : { platforms }),
         };
