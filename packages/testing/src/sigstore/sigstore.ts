@@ -195,16 +195,20 @@ async function handle(services: Services, request: Request): Promise<Answer> {
 }
 
 /** https://github.com/sigstore/fulcio/blob/main/fulcio.proto */
-async function certificates2({ certify: issue }: Services, { body }: Request): Promise<Answer> {
+async function certificates2(
+  { certify: issue }: Services,
+  { authorization, body }: Request,
+): Promise<Answer> {
   const asked = JSON.parse(body.toString()) as {
-    readonly credentials: { readonly oidcIdentityToken: string };
+    readonly credentials?: { readonly oidcIdentityToken: string };
     readonly publicKeyRequest: {
       readonly publicKey: { readonly content: string };
       readonly proofOfPossession: string;
     };
   };
   const chain = await issue({
-    token: asked.credentials.oidcIdentityToken,
+    // As a header it is taken too; sigstore-go sends it so.
+    token: asked.credentials?.oidcIdentityToken ?? authorization.replace(/^Bearer /, ''),
     publicKey: asked.publicKeyRequest.publicKey.content,
     proof: Buffer.from(asked.publicKeyRequest.proofOfPossession, 'base64'),
   });
