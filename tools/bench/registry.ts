@@ -1,9 +1,11 @@
 /**
  * How long it takes to push and pull an image, against skopeo and oras with docker-registry on this machine.
  *
- *     node_modules/.bin/node tools/bench/registry.ts [--runs N] [--json] [--megabytes N] [--layers N]
+ *     node_modules/.bin/node tools/bench/registry.ts [--runs N] [--json] [--only CASE,…] [--megabytes N] [--layers N]
  *
- * Needs docker-registry, skopeo and oras. Everything it makes is in a directory that is then removed.
+ * And to verify twelve images signed by an identity, against cosign: in the store (`verify`) and the registry (`ask`).
+ *
+ * Needs docker-registry, skopeo, oras and cosign. Everything it makes is in a directory that is then removed.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -21,6 +23,7 @@ import {
   writeImage,
 } from '../../packages/oci/src/index.ts';
 import { startDockerRegistry } from '../../packages/testing/src/index.ts';
+import { signedImages } from './signed-images.ts';
 import { measure, type Measurement, root, type Subject } from './measure.ts';
 
 type Commands = Readonly<Record<string, readonly string[]>>;
@@ -32,6 +35,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '5' },
     megabytes: { type: 'string', default: '300' },
     layers: { type: 'string', default: '10' },
+    only: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -67,7 +71,12 @@ try {
   });
   if (!values.json) process.stdout.write(`${HEAD}\n`);
   const rows: (Measurement & { readonly what: string })[] = [];
-  for (const [what, these] of Object.entries({ push, pull })) {
+  await using signed = await signedImages(12, registry.host, directory, env);
+  const [offline, online, peer] = signed.subjects;
+  const verify = [offline, peer].flatMap((subject) => subject ?? []);
+  const ask = [online, peer].flatMap((subject) => subject ?? []);
+  for (const [what, these] of Object.entries({ verify, ask, push, pull })) {
+    if (values.only?.split(',').includes(what) === false) continue;
     const found = await measure(these, Number(values.runs));
     rows.push(...found.map((row) => ({ what, ...row })));
     if (!values.json) print(what, found);
