@@ -65,10 +65,12 @@ export class Blobs {
       const actual = (await file.stat()).size;
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
-      for (;;) {
-        const chunk = Buffer.allocUnsafeSlow(CHUNK);
-        const { bytesRead } = await file.read(chunk, 0, CHUNK, null);
+      for (let rest = actual; rest > 0;) {
+        // Most blobs are small, and a large buffer for each would keep the garbage collector busy.
+        const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK, rest));
+        const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
         if (bytesRead === 0) break;
+        rest -= bytesRead;
         const part = chunk.subarray(0, bytesRead);
         digester.update(part);
         yield part;

@@ -19,7 +19,14 @@ import { setPriority } from 'node:os';
 import { basename, dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Plugin, rolldown } from 'rolldown';
-import { type BundleRecord, bundles, checkout, fingerprint, recordFile } from './find.ts';
+import {
+  type BundleRecord,
+  bundles,
+  checkout,
+  findBundle,
+  fingerprint,
+  recordFile,
+} from './find.ts';
 
 const root = fileURLToPath(checkout);
 
@@ -175,7 +182,8 @@ function removeOld(current: string): void {
 
 if (import.meta.main && begin()) {
   try {
-    await make();
+    // One that others have made meanwhile is in use, and must not be replaced under those who read from it.
+    if (findBundle() === undefined) await make();
   } finally {
     rmSync(new URL('making', bundles), { recursive: true, force: true });
   }
