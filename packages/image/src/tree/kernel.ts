@@ -44,6 +44,7 @@ export async function loadKernel(
   const tar = settings.tar ?? 'kernel.tar';
   const ucode = settings.ucode ?? 'none';
   const origin = { source: source.full, location: 'kernel' };
+  const kernel = await reader.file(settings.binary ?? 'kernel');
   const modules = isNone(tar) ? undefined : await reader.modules(tar);
   const trees = [await source.tree(), ...(modules === undefined ? [] : [modules])];
   const config = await findKernelConfig(trees, context.cache);
@@ -51,7 +52,7 @@ export async function loadKernel(
     origin,
     cmdline: settings.cmdline ?? '',
     ...(config === undefined ? {} : { config }),
-    kernel: await reader.file(settings.binary ?? 'kernel'),
+    kernel,
     ...(isNone(ucode) ? {} : { ucode: await reader.file(ucode) }),
     ...(modules === undefined ? {} : { part: reader.part(tar, modules, origin) }),
   };
