@@ -3,6 +3,8 @@
  *
  *     node_modules/.bin/node tools/bench/builder.ts [--runs N] [--json] [--only CASE,…] [--without-peers]
  *
+ * Prints each row when it is measured, and in the end the table of docs/benchmarks.md.
+ *
  * Needs root, git, dockerd with buildx, buildah, and the image that is built on in the store (`./lkt pkg build tools/c`
  * once). Starts a dockerd of its own; everything it makes is in a directory that is then removed.
  */
@@ -22,12 +24,8 @@ import {
   type State,
   STATES,
 } from './builder-peers.ts';
-import { measure, type Measurement, root } from './measure.ts';
-
-interface Row extends Measurement {
-  readonly case: string;
-  readonly state: State;
-}
+import { markdown, type PerCommand, type Row } from './builder-table.ts';
+import { measure, root } from './measure.ts';
 
 const { values } = parseArgs({
   options: {
@@ -104,13 +102,11 @@ function report(found: readonly Row[], cases: readonly Case[]): void {
     return;
   }
   for (const { name, milliseconds } of each) line('per RUN', name, milliseconds.toFixed(0));
+  process.stdout.write(`\n${markdown(found, each)}`);
 }
 
 /** What a RUN that does nothing costs: of the steps anew, less what is spent when there is nothing to do. */
-function perCommand(
-  found: readonly Row[],
-  cases: readonly Case[],
-): readonly { name: string; milliseconds: number }[] {
+function perCommand(found: readonly Row[], cases: readonly Case[]): readonly PerCommand[] {
   const steps = cases.find(({ name }) => name === 'steps');
   const of = (state: State): readonly Row[] =>
     found.filter((row) => row.case === 'steps' && row.state === state);

@@ -1,5 +1,6 @@
 // An import would load all of it, streams too, for every command that there is.
 const { readFileSync, statSync } = process.getBuiltinModule('node:fs');
+const { fileURLToPath } = process.getBuiltinModule('node:url');
 
 /** What is known of a bundle that was made. */
 export interface BundleRecord {
@@ -13,6 +14,7 @@ export interface BundleRecord {
 /** The checkout. */
 export const checkout = new URL('../../../../', import.meta.url);
 export const bundles = new URL('node_modules/.cache/lkt/', checkout);
+const root = fileURLToPath(checkout);
 /** Names the bundle that counts. */
 export const recordFile = new URL('bundle.json', bundles);
 
@@ -32,7 +34,7 @@ export function findBundle(): URL | undefined {
 
 export function loadBundle(main: URL): void {
   const { createRequire } = process.getBuiltinModule('node:module');
-  createRequire(main)(process.getBuiltinModule('node:url').fileURLToPath(main));
+  createRequire(main)(fileURLToPath(main));
 }
 
 /**
@@ -40,6 +42,7 @@ export function loadBundle(main: URL): void {
  * nobody can set. undefined if there is no such file.
  */
 export function fingerprint(path: string): string | undefined {
-  const stats = statSync(new URL(path, checkout), { bigint: true, throwIfNoEntry: false });
+  // Some hundred times for each command: not as a URL.
+  const stats = statSync(root + path, { bigint: true, throwIfNoEntry: false });
   return stats === undefined ? undefined : `${stats.ino} ${stats.size} ${stats.ctimeNs}`;
 }
