@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import type { TrustGate, TrustOptions } from '@lkt/image';
+import type { TRUST_FILE, TrustGate, TrustOptions } from '@lkt/image';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Registry, RegistryReader } from '@lkt/registry';
 import type { Evidence, EvidenceSource, TrustedRoot, TrustPolicy } from '@lkt/sign';
@@ -25,7 +25,7 @@ export async function trustOptions(
   return {
     policies: async (workspace) => trustPolicies(session, flags, workspace, root),
     root,
-    sources: await evidenceSources(session, flags),
+    sources: evidenceSources(session, flags),
   };
 }
 
@@ -39,19 +39,34 @@ async function trustPolicies(
   workspace: Workspace | undefined,
   root: TrustedRoot | undefined,
 ): Promise<readonly TrustPolicy[]> {
-  const { readTrustFile, TRUST_FILE, workspacePolicy } = await import('@lkt/image');
+  const path = workspace === undefined ? undefined : join(workspace.root, FILE);
+  // Most workspaces have none; then there is nothing to load.
+  if ((flags.trust ?? []).length === 0 && (path === undefined || (await isMissing(path))))
+    return [];
+  const { readTrustFile, workspacePolicy } = await import('@lkt/image');
   const policies: TrustPolicy[] = [];
   if (workspace !== undefined) {
-    const shown = workspace.displayPath(join(workspace.root, TRUST_FILE));
+    const shown = workspace.displayPath(join(workspace.root, FILE));
     const own = await workspacePolicy(workspace.root, shown, root);
     if (own !== undefined) policies.push(own);
   }
-  for (const path of flags.trust ?? []) {
-    const absolute = resolve(session.environment.cwd, path);
-    const text = await readGiven(absolute, `--trust ${path}`);
-    policies.push(await readTrustFile({ path, text }, dirname(absolute), root));
+  for (const given of flags.trust ?? []) {
+    const absolute = resolve(session.environment.cwd, given);
+    const text = await readGiven(absolute, `--trust ${given}`);
+    policies.push(await readTrustFile({ path: given, text }, dirname(absolute), root));
   }
   return policies;
+}
+
+const FILE: typeof TRUST_FILE = 'trust.yml';
+
+async function isMissing(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return false;
+  } catch (error) {
+    return isErrno(error, 'ENOENT');
+  }
 }
 
 /** `--trusted-root`, else `LKT_TRUSTED_ROOT`. @throws LktError CONFIG_INVALID, NOT_FOUND */
@@ -69,14 +84,11 @@ export async function givenRoot(
 }
 
 /** The store, and unless that is all, mirrors and the registry of an image. */
-async function evidenceSources(
-  session: Session,
-  flags: TrustSettings,
-): Promise<readonly EvidenceSource[]> {
-  const { storeEvidence } = await import('@lkt/image');
+function evidenceSources(session: Session, flags: TrustSettings): readonly EvidenceSource[] {
   const store: EvidenceSource = {
     name: 'the store',
     collect: async (image) => {
+      const { storeEvidence } = await import('@lkt/image');
       const found = await session.findStore();
       return found === undefined
         ? { items: [], unreadable: [] }
