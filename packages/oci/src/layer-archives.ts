@@ -30,8 +30,9 @@ export function layerArchives(store: Store, layers: readonly Descriptor[]): read
 }
 
 /** An archive that unpacks to more is unpacked again rather than kept. */
-const MAX_KEPT = 16 * 2 ** 30;
+const MAX_KEPT = 4 * 2 ** 30;
 const CHUNK = 256 * 1024;
+const ZEROS = Buffer.alloc(CHUNK);
 
 /**
  * Layers as archives of which each is unpacked once: what the first reading gives stays in a file without a name, until
@@ -97,11 +98,13 @@ export class UnpackedLayers implements AsyncDisposable {
     let isWhole = false;
     try {
       for await (const chunk of data) {
-        if (size <= MAX_KEPT) await writeAt(file, chunk, size);
+        // Zeros, of which bombs are made, are a hole that takes no room.
+        if (size <= MAX_KEPT && !isZero(chunk)) await writeAt(file, chunk, size);
         size += chunk.length;
         yield chunk;
       }
       isWhole = size <= MAX_KEPT;
+      if (isWhole) await file.truncate(size);
     } finally {
       if (isWhole) this.#kept.set(digest, { file, size });
       else await file.close();
@@ -134,6 +137,10 @@ async function* readKept({ file, size }: KeptArchive): AsyncGenerator<Uint8Array
     at += bytesRead;
     yield chunk.subarray(0, bytesRead);
   }
+}
+
+function isZero(chunk: Uint8Array): boolean {
+  return chunk.length <= CHUNK && ZEROS.subarray(0, chunk.length).equals(chunk);
 }
 
 async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {

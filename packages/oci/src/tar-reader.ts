@@ -360,15 +360,22 @@ export function normalPath(name: string): RawPath | undefined {
 
 function headerName(block: Buffer): string {
   const name = text(block, field.name);
-  if (block.toString('latin1', field.magic.start, field.magic.start + 8) === GNU_MAGIC) return name;
-  if (
-    block.toString('latin1', field.magic.start, field.magic.start + 6) !== USTAR_MAGIC.slice(0, 6)
-  )
-    return name;
+  const isGnu = block.toString('latin1', field.magic.start, field.magic.start + 8) === GNU_MAGIC;
+  // Go before 1.8 wrote a prefix where GNU has two times.
+  if (isGnu && isNumber(block, GNU_ATIME) && isNumber(block, GNU_CTIME)) return name;
+  const magic = block.toString('latin1', field.magic.start, field.magic.start + 6);
+  if (!isGnu && magic !== USTAR_MAGIC.slice(0, 6)) return name;
   // Schily's star keeps times after a shorter prefix, and marks the block.
   const isStar = block.toString('latin1', 508, 512) === 'tar\0';
   const prefix = text(block, { start: field.prefix.start, length: isStar ? 131 : 155 });
   return prefix === '' ? name : `${prefix}/${name}`;
+}
+
+const GNU_ATIME: Field = { start: 345, length: 12 };
+const GNU_CTIME: Field = { start: 357, length: 12 };
+
+function isNumber(block: Buffer, where: Field): boolean {
+  return ((block[where.start] ?? 0) & 0x80) !== 0 || /^ *[0-7]* *$/.test(text(block, where));
 }
 
 function extended(

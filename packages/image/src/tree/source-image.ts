@@ -37,6 +37,7 @@ export class SourceImages {
   readonly #unpacked: UnpackedLayers;
   readonly #platform: Platform;
   readonly #resolve: (reference: ImageReference) => Promise<Digest>;
+  readonly #images = new Map<Digest, Promise<Image>>();
   readonly #references = new Map<ImageReference, Promise<SourceImage>>();
   readonly #trees = new Map<Digest, Promise<ImageTree>>();
   readonly #found = new Map<Digest, SourceImage>();
@@ -119,7 +120,7 @@ export class SourceImages {
   async #find(reference: ImageReference): Promise<SourceImage> {
     return this.#located(reference, async (label) => {
       const digest = await this.#resolve(reference);
-      return this.#source(reference, label, await loadImage(this.#store, digest, this.#platform));
+      return this.#source(reference, label, await this.#load(digest));
     });
   }
 
@@ -146,6 +147,15 @@ export class SourceImages {
         ...(error.fix === undefined ? {} : { fix: error.fix }),
       });
     }
+  }
+
+  /** A service in ten thousand has the image that all others have. */
+  async #load(digest: Digest): Promise<Image> {
+    const known = this.#images.get(digest);
+    if (known !== undefined) return known;
+    const loading = loadImage(this.#store, digest, this.#platform);
+    this.#images.set(digest, loading);
+    return loading;
   }
 
   async #tree(label: string, { descriptor, manifest }: Image): Promise<ImageTree> {
