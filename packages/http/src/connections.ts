@@ -3,7 +3,6 @@ import type { Dispatcher } from 'undici';
 import { isLoopback } from './address.ts';
 import { trustedAuthorities } from './certificates.ts';
 import type { HttpOptions } from './client.ts';
-import { Agent, EnvHttpProxyAgent } from './undici.ts';
 
 const IDLE = 60_000;
 const CONNECT = 15_000;
@@ -38,6 +37,8 @@ export class Connections implements AsyncDisposable {
 
   async #connect(isSecure: boolean, proxy: string): Promise<Dispatcher> {
     const { idle = IDLE, connections = 8 } = this.#options;
+    // Most of what could speak HTTP does not, and this takes longer than all else here.
+    const { Agent, EnvHttpProxyAgent } = await import('./undici.ts');
     const secureContext =
       isSecure || proxy !== '' ? await trustedAuthorities(this.#options) : undefined;
     const tls = {

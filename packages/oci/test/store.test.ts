@@ -72,7 +72,7 @@ describe('opening', () => {
     expect(await store.tags()).toHaveLength(1);
   });
 
-  test('many at once make one store', async () => {
+  test('many at once make one store', { timeout: 30_000 }, async () => {
     await using temp = await tempDir();
     const dir = join(temp.path, 'store');
     const body = `await oci.openStore(${JSON.stringify(dir)});`;
