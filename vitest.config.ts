@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     reporters: ['default', './tools/vitest/plain-summary.ts'],
     disableConsoleIntercept: true,
+    // For what never ends. No test is about how long something takes.
+    testTimeout: 180_000,
     // A hook may boot a machine, or remove a store of gigabytes.
     hookTimeout: 300_000,
     include: ['**/test/**/*.test.ts'],

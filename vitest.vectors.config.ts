@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     reporters: ['default', './tools/vitest/plain-summary.ts'],
+    testTimeout: 180_000,
     include: ['**/test/**/*.vectors.ts'],
     env: {
       LKT_VECTORS: resolve(process.env['LKT_VECTORS'] ?? '../shared/vectors'),

@@ -129,4 +129,4 @@ test('says what `go version -m` says of a real program', async () => {
   expect(fields('dep').map(([, path]) => path)).toEqual(info?.modules.map(({ path }) => path));
   expect(fields('build').map(([, setting]) => setting)).toEqual(info?.settings);
   expect(info?.settings).toContain('-trimpath=true');
-}, 120_000);
+});

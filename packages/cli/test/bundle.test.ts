@@ -14,11 +14,9 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseArchive, runArchive } from '../../../tools/testscript.ts';
 import type { BundleRecord } from '../src/bundle/find.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const root = join(import.meta.dirname, '../../..');
 const checkout = mkdtempSync(join(tmpdir(), 'lkt-checkout-'));
@@ -34,7 +32,7 @@ beforeAll(async () => {
   }
   await setTimeout(2500);
   expect(run('packages/cli/src/bundle/make.ts')).toMatchObject({ status: 0, stderr: '' });
-}, 60_000);
+});
 // What makes bundles may still be at it.
 afterAll(() => rmSync(checkout, { recursive: true, maxRetries: 10 }));
 

@@ -22,7 +22,7 @@ beforeAll(async () => {
     mkdirSync(dirname(join(directory.path, path)), { recursive: true });
     writeFileSync(join(directory.path, path), content);
   }
-}, 120_000);
+});
 
 afterAll(async () => {
   await open.disposeAsync();
@@ -62,7 +62,7 @@ test('what is built is in Docker too, for each platform, and by its own name for
     expect(inspect(name)).toEqual(['amd64', expect.arrayContaining(['A=b'])]);
     expect(inspect(`${name}-riscv64`)).toEqual(['riscv64', expect.arrayContaining(['A=b'])]);
   }
-}, 120_000);
+});
 
 test.each([
   [

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
-import { expect, test, vi } from 'vitest';
-
-vi.setConfig({ testTimeout: 60_000 });
+import { expect, test } from 'vitest';
 
 /** A process that ends in order 1.5 s after the first signal, or as told after the second. */
 const script = `

@@ -6,9 +6,7 @@ import { mkdir, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { authority, startRegistry, startSigstore } from '@lkt/testing';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
-
-vi.setConfig({ testTimeout: 120_000 });
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 const PASSWORD = 'canary-password-4711';

@@ -6,8 +6,6 @@ import { dirname, join } from 'node:path';
 import { startRegistry, type TestRegistry } from '@lkt/testing';
 import { expect, test, vi } from 'vitest';
 
-vi.setConfig({ testTimeout: 120_000 });
-
 const main = join(import.meta.dirname, '../src/main.ts');
 const SIZE = 3_000_000;
 

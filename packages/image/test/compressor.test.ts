@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import * as fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   chooseCompression,
   COMPRESSORS,
@@ -63,8 +63,6 @@ function isWholeFrame(data: Buffer): boolean {
     return false;
   }
 }
-
-vi.setConfig({ testTimeout: 60_000 });
 
 describe.for(COMPRESSORS)('%s', (compressor) => {
   it('is what its own program unpacks, and ends at a multiple of four', async () => {

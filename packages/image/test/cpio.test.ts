@@ -27,7 +27,7 @@ describe('cpio archives', () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 
   it('list the names of a file together, the content with the last', async () => {
     const archive = await collect(

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { findBootFiles } from '../src/boot-files.ts';
 import {
   type MachineOptions,
@@ -17,8 +17,6 @@ import {
 import { tinyImage } from './tiny-kernel.ts';
 
 // A busy machine may take its time to start QEMU.
-vi.setConfig({ testTimeout: 120_000 });
-
 class Capture extends Writable {
   text = '';
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {

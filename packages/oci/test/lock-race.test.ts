@@ -45,4 +45,4 @@ test('nobody removes the lock of the one who was faster', async () => {
     );
   }
   expect(await readdir(temp.path)).toEqual([]);
-}, 30_000);
+});

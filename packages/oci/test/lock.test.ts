@@ -77,7 +77,7 @@ test('one at a time, among processes of which some are killed while they hold it
   expect(await readFile(counter, 'utf8')).toBe(String(3 * 5 + 3 * 10));
   await store.withLock('count', async () => undefined);
   expect(await readdir(join(store.dir, 'locks'))).toEqual([]);
-}, 60_000);
+});
 
 test('the lock of a dead owner is free, also when one died taking it over', async () => {
   await using temp = await tempDir();

@@ -13,7 +13,7 @@ import {
   writeImage,
   writeLayer,
 } from '@lkt/oci';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildPackages, type BuiltPackage } from '../src/build.ts';
 import { lockPackage } from '../src/lock.ts';
 import { readAttestations } from '../src/read-attestations.ts';
@@ -23,8 +23,6 @@ import { type DebianArchive, debianArchive } from './debian-archive.ts';
 
 const SECRET = 'correct horse battery staple';
 const PLATFORM = { os: 'linux', architecture: 'amd64' };
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let archive: DebianArchive;
 

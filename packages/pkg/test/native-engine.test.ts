@@ -43,7 +43,7 @@ async function options(dir: string): Promise<BuildOptions> {
   };
 }
 
-it('pins, builds and reuses packages with the native engine', { timeout: 120_000 }, async () => {
+it('pins, builds and reuses packages with the native engine', async () => {
   await using at = await workspace();
   await using one = await temporary();
   await using two = await temporary();

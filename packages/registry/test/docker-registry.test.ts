@@ -40,7 +40,7 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
     () => ({ auth: 'token', users, redirectBlobs: true }),
   ],
 ])('docker-registry: %s', (_what, options) => {
-  it('takes what lkt pushes, and lkt what it gives', { timeout: 60_000 }, async () => {
+  it('takes what lkt pushes, and lkt what it gives', async () => {
     using tls = authority();
     await using registry = await startDockerRegistry(options(tls));
     const { env } = await loggedIn(registry.host);
@@ -96,7 +96,7 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
   });
 });
 
-it('docker-registry takes what many bring at a time', { timeout: 60_000 }, async () => {
+it('docker-registry takes what many bring at a time', async () => {
   await using registry = await startDockerRegistry();
   const store = await newStore();
   const image = await newImage(store, [1000]);
@@ -119,7 +119,7 @@ it('docker-registry takes what many bring at a time', { timeout: 60_000 }, async
   }
 });
 
-it('docker-registry as a mirror gives what the registry has', { timeout: 60_000 }, async () => {
+it('docker-registry as a mirror gives what the registry has', async () => {
   await using registry = await startDockerRegistry();
   await using mirror = await startDockerRegistry({ proxyOf: registry.url });
   const store = await newStore();
@@ -136,7 +136,7 @@ it('docker-registry as a mirror gives what the registry has', { timeout: 60_000 
   expect(await isWhole(third)).toBe(true);
 });
 
-it('docker-registry gets the rest of what broke', { timeout: 60_000 }, async () => {
+it('docker-registry gets the rest of what broke', async () => {
   await using registry = await startDockerRegistry();
   const proxy = await breakingProxy(Number(new URL(registry.url).port), [2_000_000, 1_000_000]);
   const store = await newStore();
@@ -180,7 +180,7 @@ async function breakingProxy(
 }
 
 describe('other tools', () => {
-  it('skopeo reads what lkt pushes, and the other way round', { timeout: 120_000 }, async () => {
+  it('skopeo reads what lkt pushes, and the other way round', async () => {
     using tls = authority();
     await using registry = await startDockerRegistry({ tls, auth: 'basic', users });
     const { directory, env } = await loggedIn(registry.host);

@@ -38,7 +38,7 @@ describe.each([
     return { there, verified };
   }
 
-  it('finds signatures, and takes them along with the image', { timeout: 120_000 }, async () => {
+  it('finds signatures, and takes them along with the image', async () => {
     const { there, verified } = await signedPlace();
     const { reference, server, subject } = there;
     const found = await oras('discover', '--plain-http', '--format', 'json', reference);

@@ -208,7 +208,7 @@ test('an agent is reached, and its socket is where the native engine has it', as
     agent.kill();
     await once(agent, 'exit');
   }
-}, 60_000);
+});
 
 test('a build through buildctl that is interrupted ends at once and leaves nothing', async () => {
   using place = scratch();
@@ -227,7 +227,7 @@ test('a build through buildctl that is interrupted ends at once and leaves nothi
   await expect
     .poll(() => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }), { timeout: 30_000 })
     .not.toMatch(/^sleep 1000$/m);
-}, 60_000);
+});
 
 /** Compiles, as it were, where it is built, and has no command in what it is built for. */
 const CROSS = `FROM --platform=$BUILDPLATFORM base AS compiler
@@ -273,7 +273,7 @@ test('each platform may have its own BuildKit, which is a machine of that kind',
   const theirs = await build(store, text, { platform: arm64, engine: engines });
   expect(theirs.descriptor).toEqual(ours.descriptor);
   expect(theirs.ran.length + theirs.cached.length).toBe(1);
-}, 60_000);
+});
 
 test.each<Way>(['tcp', 'buildx'])(
   'through %s steps go to a registry, and come from it when BuildKit has forgotten them',

@@ -19,7 +19,7 @@ let dockerd: Dockerd | undefined;
 
 beforeAll(async () => {
   dockerd = await startDockerd(join(directory.path, 'docker'));
-}, 120_000);
+});
 
 afterAll(async () => {
   await dockerd?.[Symbol.asyncDispose]();
@@ -183,7 +183,7 @@ test('BuildKit is given what ADD takes from a git repository', async () => {
   const theirs = await build(join(place.path, 'theirs'), text, { engine: engine() });
   expect(theirs.diffIds).toEqual(ours.diffIds);
   expect(theirs.descriptor).toEqual(ours.descriptor);
-}, 120_000);
+});
 
 /** A base that has much done first: a stage, an image, the context and a here-document are used. */
 const TRIGGERS = `FROM base
@@ -232,7 +232,7 @@ test('BuildKit does what bases have done first, from what it is given', async ()
   expect(theirs.descriptor).toEqual(ours.descriptor);
   const all = [...theirs.ran, ...theirs.cached];
   for (const title of [...ours.ran, ...ours.cached]) expect(all).toContain(title);
-}, 120_000);
+});
 
 test('BuildKit is given what ADD takes from an address', async () => {
   using place = scratch();
@@ -265,7 +265,7 @@ test('BuildKit is given what ADD takes from an address', async () => {
     code: 'UNSUPPORTED',
     message: expect.stringContaining('archives from addresses') as string,
   });
-}, 120_000);
+});
 
 test('a BuildKit that cannot put secrets into variables has a shell do it', async () => {
   using place = scratch();
@@ -298,7 +298,7 @@ RUN --mount=type=secret,id=two,env=TWO ["sh", "-c", "test $TWO = second-secret",
     code: 'UNSUPPORTED',
     message: 'Dockerfile:2:5: this BuildKit cannot put the secret into a variable',
   });
-}, 120_000);
+});
 
 test('a step that fails is named with its place, and its log is kept', async () => {
   using place = scratch();
@@ -322,8 +322,7 @@ test('a build that is interrupted ends at once and leaves nothing', async () => 
   using place = scratch();
   const store = join(place.path, 'store');
   const controller = new AbortController();
-  const started = Date.now();
-  const building = build(store, 'FROM base\nRUN echo here; sleep 60\n', {
+  const building = build(store, 'FROM base\nRUN echo here; sleep 987\n', {
     engine: engine(),
     signal: controller.signal,
     onEvent: (event) => {
@@ -331,9 +330,8 @@ test('a build that is interrupted ends at once and leaves nothing', async () => 
     },
   });
   await expect(building).rejects.toMatchObject({ name: 'AbortError' });
-  expect(Date.now() - started).toBeLessThan(30_000);
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
-}, 60_000);
+});
 
 test.each([
   {

@@ -30,7 +30,7 @@ beforeAll(async () => {
     buildkit: buildkitPeer(dockerd.environment, at('store'), images),
   };
   mkdirSync(at('peer'));
-}, 120_000);
+});
 
 afterAll(async () => {
   await dockerd?.[Symbol.asyncDispose]();

@@ -93,11 +93,11 @@ describe('patterns', () => {
     );
   });
 
-  test('a pattern with many stars takes no time', () => {
+  // With backtracking it would not end before the time-out.
+  test('a pattern with many stars ends', () => {
     const variables = new Map([['s', 'a'.repeat(20_000)]]);
-    const started = performance.now();
-    expandWord(`\${s%%${'*a'.repeat(20)}b}`, { escape: '\\', variables });
-    expect(performance.now() - started).toBeLessThan(2000);
+    const pattern = `\${s%%${'*a'.repeat(20)}b}`;
+    expect(expandWord(pattern, { escape: '\\', variables })).toBe('a'.repeat(20_000));
   });
 });
 

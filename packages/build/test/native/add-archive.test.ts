@@ -3,12 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EntryWithContent, writeTar } from '@lkt/oci';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ADD_ARCHIVES, ADD_OWNERS, writeArchives } from './add-archive.ts';
 import { readArchive } from '../../src/native/archive.ts';
 import { build, contextOf, file, link, listing, scratch } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const directory = scratch();
 const store = join(directory.path, 'store');

@@ -1,10 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { build, listing, scratch } from './fixture.ts';
 import { commit, git, repository, serveDumb, serveGit } from './git-server.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const directory = scratch();
 const store = join(directory.path, 'store');

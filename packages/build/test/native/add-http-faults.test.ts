@@ -9,8 +9,6 @@ import type { SecretSource } from '../../src/index.ts';
 import { serveFiles, type FileServer } from './file-server.ts';
 import { build, listing, scratch } from './fixture.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
-
 const CONTENT = 'what is fetched\n';
 const DIGEST = digestOf(CONTENT);
 const open = new AsyncDisposableStack();

@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { digestOf } from '@lkt/core';
 import { writeTar } from '@lkt/oci';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { build, file, listing, scratch } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const directory = scratch();
 const store = join(directory.path, 'store');

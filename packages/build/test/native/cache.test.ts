@@ -1,10 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '@lkt/oci';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { build, contextOf, scratch } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const TEXT = `FROM base AS one
 RUN echo 1 > /one
@@ -20,12 +18,9 @@ test('a build of which every step is known starts no process, and loads no nativ
   const { store, options } = prepare(directory.path);
   const first = await build(store, TEXT, options);
   expect(first.ran).toHaveLength(5);
-  const started = performance.now();
   const second = await build(store, TEXT, options);
-  const time = performance.now() - started;
   expect(second.descriptor).toEqual(first.descriptor);
   expect(second.cached).toHaveLength(5);
-  expect(time).toBeLessThan(1000);
   // A worker would leave its mark.
   const libraries = process.report.getReport() as unknown as { sharedObjects: string[] };
   expect(libraries.sharedObjects.filter((path) => path.includes('koffi'))).toEqual([]);

@@ -29,7 +29,7 @@ test('killed at any time, the next build succeeds, and nothing was left behind',
   expect(built.descriptor).toEqual((await build(expected, TORTURE, options)).descriptor);
   expect(built.cached.length).toBeGreaterThan(0);
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
-}, 180_000);
+});
 
 test.each(['init', 'bwrap', 'runc', 'crun'])(
   'with %s, no process, mount or control group stays of a build that is killed or stopped',

@@ -4,11 +4,9 @@ import { chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { namespaceError } from '../../src/native/namespace.ts';
 import { build, leftovers, scratch, untilGone } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 /** Runs a script, which follows, as a user without privileges. */
 const AS_NOBODY = [

@@ -10,7 +10,7 @@ import {
   writeLayer,
   writeTar,
 } from '@lkt/oci';
-import { afterAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import {
   build,
   type Built,
@@ -22,8 +22,6 @@ import {
   listing,
   scratch,
 } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const own = scratch();
 const store = join(own.path, 'store');

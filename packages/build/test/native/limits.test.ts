@@ -1,11 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { chownSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { Limits } from '../../src/index.ts';
 import { build, groups, leftovers, scratch, untilGone } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const directory = scratch();
 const store = join(directory.path, 'store');

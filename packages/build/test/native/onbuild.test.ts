@@ -1,9 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { build, contextOf, listing, scratch } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const directory = scratch();
 const store = join(directory.path, 'store');

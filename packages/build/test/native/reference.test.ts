@@ -1,14 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ContextFile } from '../../src/index.ts';
 import { build, contextOf, listing, scratch } from './fixture.ts';
 
 // What the Dockerfile reference says of the files that COPY, ADD and WORKDIR give: a row for each. The rest of it is in
 // ../dockerfile/reference.test.ts.
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const directory = scratch();
 const store = join(directory.path, 'store');

@@ -3,11 +3,9 @@ import { digestOf, type ProgressEvent } from '@lkt/core';
 import { openStore, parseReference } from '@lkt/oci';
 import { createRegistry } from '@lkt/registry';
 import { startDockerRegistry, startRegistry } from '@lkt/testing';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { type CachePlace, layoutPlace, registryPlace, RemoteSteps } from '../../src/index.ts';
 import { build, type Built, scratch } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 180_000 });
 
 const TEXT = `FROM base AS one
 RUN echo 1 > /one

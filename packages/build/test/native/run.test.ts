@@ -10,11 +10,9 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { keepOpen } from '../../src/native/syscalls.ts';
 import { build, contextOf, leftovers, listing, scratch } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 // One store for all: the base is unpacked once.
 const directory = scratch();
@@ -353,7 +351,6 @@ test('a cache begins with what a stage has, and keeps what is added', async () =
 
 test('when it is aborted, nothing goes on and nothing stays', async () => {
   const abort = new AbortController();
-  const started = performance.now();
   const building = build(store, 'FROM base\nRUN echo begun; (setsid sleep 987 &); sleep 987\n', {
     signal: abort.signal,
     onEvent: (event) => {
@@ -361,7 +358,6 @@ test('when it is aborted, nothing goes on and nothing stays', async () => {
     },
   });
   await expect(building).rejects.toMatchObject({ code: 'INTERRUPTED' });
-  expect(performance.now() - started).toBeLessThan(30_000);
   expect(leftovers(store)).toEqual([]);
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 });

@@ -3,13 +3,11 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LktError, ProgressEvent } from '@lkt/core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BuildRequest, SecretSource } from '../../src/index.ts';
 import { Redactor } from '../../src/native/redactor.ts';
 import { SecretFinder } from '../../src/secret-finder.ts';
 import { build, contextOf, leftovers, listing, scratch } from './fixture.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const directory = scratch();
 const store = join(directory.path, 'store');

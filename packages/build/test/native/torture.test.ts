@@ -74,7 +74,7 @@ test('every step gives the layer BuildKit gives', async () => {
   const middle = await build(store, TORTURE, { ...options, target: 'build' });
   expect(starts(middle.diffIds)).toEqual(BUILD_STAGE);
   expect(middle.ran).toEqual([]);
-}, 120_000);
+});
 
 test('owners and devices are as BuildKit makes them', async () => {
   using directory = scratch();
@@ -83,7 +83,7 @@ test('owners and devices are as BuildKit makes them', async () => {
   const store = join(directory.path, 'store');
   const built = await build(store, TORTURE_OWNERS, { context: contextOf(context) });
   expect(starts(built.diffIds)).toEqual(OWNERS);
-}, 60_000);
+});
 
 test.each(['bwrap', 'runc', 'crun', '/usr/bin/crun'])(
   'by %s: the same layers',

@@ -83,4 +83,4 @@ RUN /plain; echo $?; /setuid; echo $?
   const context = contextOf(program.path);
   const built = await build(join(directory.path, 'store'), text, { context });
   expect(built.log).toBe(`${EPERM}\n${NONE}\n`);
-}, 60_000);
+});
