@@ -1,60 +1,145 @@
 /**
- * How long composing takes, against `cpio | zstd` over the same files: the least that any tool without a cache does.
+ * How long composing takes, and how much memory, against `cpio | zstd` over the same files: the least that any tool
+ * without a cache does.
  *
- *     node_modules/.bin/node tools/bench/compose.ts [examples/sshd.yml]
+ *     node_modules/.bin/node tools/bench/compose.ts [--runs N] [--large] [CONFIG]
  *
- * Needs cpio and zstd, and the packages of the config in the store (`./lkt build` once).
+ * Prints the table of docs/benchmarks.md. Needs cpio and zstd, and the packages of the config, by default
+ * examples/sshd.yml, in the store (`./lkt build` once). `--large` measures an image of 2 GiB, too.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { compare, median, root } from './measure.ts';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openStore, type Store, writeImage, writeIndex, writeLayer } from '@lkt/oci';
+import { measure, type Measurement, root, type Subject } from './measure.ts';
 
-const config = process.argv[2] ?? 'examples/sshd.yml';
+const { values, positionals } = parseArgs({
+  options: { runs: { type: 'string', default: '7' }, large: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const runs = Number(values.runs);
+const config = resolve(root, positionals[0] ?? 'examples/sshd.yml');
 const dir = mkdtempSync(join(tmpdir(), 'lkt-bench-'));
-const lkt = [join(root, 'lkt'), 'build', '--quiet', '--dir', dir, '--name', 'bench', config];
+/** A store of its own, with what the user's has, so that nobody's cache is emptied. */
+const cache = join(dir, 'store');
+const env = { ...process.env, LKT_CACHE: cache } as Readonly<Record<string, string>>;
+const MIB = 2 ** 20;
+
 try {
-  median(lkt, { runs: 1 });
+  await main();
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
+
+async function main(): Promise<void> {
+  copyStore();
+  const store = await openStore(cache);
+  await table(await subjects(store, [config]));
+  if (!values.large) return;
+  const large = join(dir, 'large.yml');
+  writeFileSync(large, await service(store, 'large', 2048));
+  process.stdout.write('\nWith a service of 2 GiB:\n\n');
+  await table(await subjects(store, [config, large]), 1);
+}
+
+function copyStore(): void {
   const { settings } = JSON.parse(
     execFileSync(join(root, 'lkt'), ['env', '--json'], { encoding: 'utf8' }),
   ) as { readonly settings: readonly { readonly name: string; readonly value: string }[] };
-  const store = settings.find(({ name }) => name === 'LKT_CACHE')?.value ?? '';
-  const segments = join(store, 'segments');
+  const from = settings.find(({ name }) => name === 'LKT_CACHE')?.value ?? '';
+  mkdirSync(cache);
+  for (const name of ['blobs', 'index.json', 'oci-layout', 'results', 'attestations'])
+    if (existsSync(join(from, name)))
+      cpSync(join(from, name), join(cache, name), { recursive: true });
+}
+
+async function subjects(store: Store, configs: readonly string[]): Promise<readonly Subject[]> {
+  const changed = join(dir, 'changed.yml');
+  const build = (name: string, ...files: readonly string[]): readonly string[] => {
+    const to = ['--quiet', '--dir', dir, '--name', name];
+    return [join(root, 'lkt'), 'build', ...to, ...configs, ...files];
+  };
   const tree = join(dir, 'tree');
+  rmSync(tree, { recursive: true, force: true });
   mkdirSync(tree);
-  execFileSync(join(root, 'lkt'), [
-    'build',
-    '--quiet',
-    '--format',
-    'tar',
-    '--dir',
-    dir,
-    '--name',
-    'bench',
-    config,
-  ]);
-  execFileSync('tar', [
-    '-xf',
-    join(dir, 'bench.tar'),
-    '-C',
-    tree,
-    '--exclude=boot',
-    '--warning=no-unknown-keyword',
-  ]);
-  const peer = [
-    'sh',
-    '-c',
-    `cd "${tree}" && find . | LC_ALL=C sort | cpio -o -H newc --quiet | zstd -q -3 -f -o ../peer.img`,
+  const [lkt = '', ...args] = build('bench');
+  execFileSync(lkt, [...args, '--format', 'tar'], { env });
+  const options = ['--exclude=boot', '--warning=no-unknown-keyword'];
+  execFileSync('tar', ['-xf', join(dir, 'bench.tar'), '-C', tree, ...options]);
+  rmSync(join(dir, 'bench.tar'));
+  const services = await prepared(store, runs + 2);
+  const pipe =
+    'find . | LC_ALL=C sort | cpio -o -H newc --quiet | zstd -q -3 -T2 -f -o ../peer.img';
+  return [
+    {
+      name: 'cold: all from the store',
+      command: build('cold'),
+      env,
+      before: () => {
+        rmSync(join(cache, 'segments'), { recursive: true, force: true });
+        for (const file of ['kernel', 'initrd.img', 'cmdline'])
+          rmSync(join(dir, `cold-${file}`), { force: true });
+      },
+    },
+    {
+      name: 'one package of 1 MB changed',
+      command: build('changed', changed),
+      env,
+      before: () => writeFileSync(changed, services.pop() ?? ''),
+    },
+    { name: 'nothing changed', command: build('changed', changed), env },
+    { name: 'cpio | zstd -3 -T2', command: ['sh', '-c', pipe], cwd: tree },
   ];
-  const theirs = median(peer);
-  compare(
-    'compose, nothing cached',
-    median(lkt, { before: () => rmSync(segments, { recursive: true, force: true }) }),
-    'cpio | zstd -3',
-    theirs,
+}
+
+/** As many packages of 1 MB as there are runs, each another one. */
+async function prepared(store: Store, count: number): Promise<string[]> {
+  const services: string[] = [];
+  for (let index = 0; index < count; index += 1)
+    services.push(await service(store, `changed${index}`, 1));
+  return services;
+}
+
+/** The lines of a config with an image of that size, half of it noise. */
+async function service(store: Store, name: string, mib: number): Promise<string> {
+  async function* content(): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < mib; done += 1) {
+      yield randomBytes(MIB / 2);
+      yield Buffer.alloc(MIB / 2, 'what programs are made of, too ');
+    }
+  }
+  const base = { mode: 0o755, uid: 0, gid: 0, mtime: 0 } as const;
+  const layer = await writeLayer(store, [
+    { ...base, path: 'program', type: 'file', size: mib * MIB, content: content() },
+  ]);
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const image = { config: { config: { Cmd: ['/program'] } }, layers: [layer], platform };
+  const written = await writeIndex(store, [await writeImage(store, image)]);
+  await store.tag(`docker.io/bench/${name}:1`, written);
+  const { digest } = written;
+  return `services:\n  - {name: ${name}, image: "bench/${name}:1@${digest}"}\n`;
+}
+
+async function table(measured: readonly Subject[], times = runs): Promise<void> {
+  const rows = await measure(measured, times);
+  const peer = rows.at(-1)?.median ?? 0;
+  process.stdout.write(
+    `| composing | ms | least | × cpio | processor ms | cores | MB |\n| --- | --: | --: | --: | --: | --: | --: |\n`,
   );
-  compare('compose, nothing changed', median(lkt), 'cpio | zstd -3', theirs);
-} finally {
-  rmSync(dir, { recursive: true, force: true });
+  for (const row of rows) process.stdout.write(line(row, peer));
+}
+
+function line({ name, median, least, processor, memory }: Measurement, peer: number): string {
+  const numbers = [
+    median.toFixed(0),
+    least.toFixed(0),
+    (median / peer).toFixed(2),
+    processor.toFixed(0),
+    (processor / median).toFixed(1),
+    memory.toFixed(0),
+  ];
+  return `| ${name} | ${numbers.join(' | ')} |\n`;
 }
