@@ -162,10 +162,10 @@ describe('blobs', () => {
       const { digest } = await store.write(chunks(Buffer.alloc(300_000, 'good')));
       await writeFile(store.blobPath(digest), Buffer.alloc(300_000, 'evil'));
       for (const read of [
-        collect(store.read({ digest })),
-        store.readBytes({ digest, size: 300_000 }),
+        async () => collect(store.read({ digest })),
+        async () => store.readBytes({ digest, size: 300_000 }),
       ]) {
-        const error = await failure('DIGEST_MISMATCH', read);
+        const error = await failure('DIGEST_MISMATCH', read());
         expect(error.message).toBe(`blob ${digest} has other content (${store.blobPath(digest)})`);
         expect(error.fix).toContain('lkt cache verify --remove');
       }
