@@ -5,7 +5,7 @@ import type { Judgement, Rejection, SignedBy, TrustPolicy, VerifiedSignature } f
 import { type ConfigFile, loadConfig, type LoadOptions } from '../config/load-config.ts';
 import { queriesOf } from '../queries.ts';
 import { startTrustCheck, TrustCheck, type TrustOptions } from './check-images.ts';
-import { TrustGate } from './trust-gate.ts';
+import { storeEvidence, TrustGate } from './trust-gate.ts';
 
 /** What was found out about an image. */
 export interface ImageReport {
@@ -69,16 +69,17 @@ export async function verifyConfigs(
       ? await startTrustCheck(workspace, loaded, store, options)
       : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal));
   if (check === undefined) return undefined;
+  // What was built here needs no signature, so nobody is asked for one.
+  const here = new TrustGate(check.gate.policies, [storeEvidence(store)], signal);
   const reports = new Map<string, ImageReport>();
   for (const query of queries) {
     const image = check.pinned(query);
     if (image === undefined) continue;
     const key = familiarReference(image);
     if (reports.has(key)) continue;
-    const report = reportOf(await check.gate.judge(image));
-    const isAccepted =
-      report.accepted || (only === undefined && (await isBuiltHere(workspace, image, tools)));
-    reports.set(key, isAccepted && !report.accepted ? builtHere(report) : report);
+    const isHere = only === undefined && (await isBuiltHere(workspace, image, tools));
+    const report = reportOf(await (isHere ? here : check.gate).judge(image));
+    reports.set(key, isHere && !report.accepted ? builtHere(report) : report);
   }
   return [...reports.values()];
 }
