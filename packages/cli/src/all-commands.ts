@@ -14,6 +14,7 @@ import { CacheVerify } from './commands/cache-verify.ts';
 import { Completion } from './commands/completion.ts';
 import { Env } from './commands/env.ts';
 import { KeyGenerate } from './commands/key-generate.ts';
+import { Outdated } from './commands/outdated.ts';
 import { Pin } from './commands/pin.ts';
 import { PkgAttestRebuild } from './commands/pkg-attest-rebuild.ts';
 import { PkgBuild } from './commands/pkg-build.ts';
@@ -46,6 +47,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   completion: Completion,
   env: Env,
   'key:generate': KeyGenerate,
+  outdated: Outdated,
   pin: Pin,
   'pkg:attest-rebuild': PkgAttestRebuild,
   'pkg:build': PkgBuild,

@@ -16,6 +16,7 @@ const COMMANDS = {
   completion: async () => (await import('./commands/completion.ts')).Completion,
   env: async () => (await import('./commands/env.ts')).Env,
   'key:generate': async () => (await import('./commands/key-generate.ts')).KeyGenerate,
+  outdated: async () => (await import('./commands/outdated.ts')).Outdated,
   pin: async () => (await import('./commands/pin.ts')).Pin,
   'pkg:attest-rebuild': async () =>
     (await import('./commands/pkg-attest-rebuild.ts')).PkgAttestRebuild,

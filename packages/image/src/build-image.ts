@@ -5,6 +5,8 @@ import {
   type ComposeOptions,
   requireOutput,
 } from './compose.ts';
+import { imageReferencesOf, type SystemConfig } from './config/config.ts';
+import { errorAt } from './config/fields.ts';
 import { type ConfigFile, loadConfig } from './config/load-config.ts';
 import { chooseCompression } from './initrd/compressor.ts';
 import type { PackageImage } from './plan.ts';
@@ -15,6 +17,8 @@ import { startTrustCheck, type TrustedImage, type TrustOptions } from './trust/c
 export interface BuildImageOptions extends Omit<ComposeOptions, 'resolvePackage' | 'isTrusted'> {
   readonly configs: readonly ConfigFile[];
   readonly trust?: TrustOptions;
+  /** Take nothing but what a digest names: no package by its directory. */
+  readonly locked?: boolean;
 }
 
 export interface BuiltImage extends ComposedImage {
@@ -40,6 +44,7 @@ export async function buildImage(
   tools: BuildOptions,
 ): Promise<BuiltImage> {
   const loaded = await loadConfig(options.configs, options);
+  if (options.locked === true) requireLocked(loaded.config);
   const { queries, directories } = queriesOf(loaded);
   await requireOutput(options);
   await chooseCompression(options.compressor ?? 'zstd', options.level);
@@ -73,4 +78,16 @@ export async function buildImage(
   });
   const { variables } = loaded;
   return { ...image, packages: report.packages, trust, variables };
+}
+
+/** @throws LktError PIN_MISSING at the first reference without a digest */
+function requireLocked(config: SystemConfig): void {
+  for (const { text, reference, at } of imageReferencesOf(config))
+    if (reference?.digest === undefined)
+      throw errorAt('PIN_MISSING', at, `${text} has no digest, and --locked resolves nothing`, {
+        fix:
+          reference === undefined
+            ? 'name the package by tag and digest'
+            : `run: lkt pin ${at.file.path}`,
+      });
 }

@@ -25,6 +25,7 @@ export { type Compressor, COMPRESSORS } from './initrd/compressor.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
+export { type Outdated, outdated } from './outdated.ts';
 export { pin, type PinTargets } from './pin.ts';
 export { type Plan, planImage, type PlanOptions } from './plan.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';

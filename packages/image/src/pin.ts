@@ -1,5 +1,5 @@
-import { LktError } from '@lkt/core';
-import { parseReference } from '@lkt/oci';
+import { type Digest, LktError } from '@lkt/core';
+import { parseReference, type Reference } from '@lkt/oci';
 import {
   type BuildOptions,
   buildPackages,
@@ -10,7 +10,8 @@ import {
   type Workspace,
   writeFileWhole,
 } from '@lkt/pkg';
-import type { SystemConfig } from './config/config.ts';
+import { imageReferencesOf, type SystemConfig } from './config/config.ts';
+import { locatedAsync } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { packageNames, pinConfig } from './config/pin-config.ts';
 
@@ -19,6 +20,10 @@ export interface PinTargets {
   readonly configs: readonly ConfigFile[];
   /** Change nothing; stale pins are errors. */
   readonly check: boolean;
+  /** Looks up what a tag is now, in its registry. Without it, images that no package gives stay as they are. */
+  readonly resolveTag?: (reference: Reference) => Promise<Digest>;
+  /** Whether what has a digest is looked up again. */
+  readonly update?: boolean;
   /** Values of variables. */
   readonly set?: ReadonlyMap<string, string>;
 }
@@ -33,31 +38,54 @@ export interface PinTargets {
  */
 export async function pin(
   workspace: Workspace,
-  { packages, configs, check, set }: PinTargets,
+  targets: PinTargets,
   options: BuildOptions,
 ): Promise<readonly PinChange[]> {
+  const { packages, configs, check, set } = targets;
   const loaded = await loadEach(configs, set);
   const named = loaded
     .flatMap(({ config }) => packageNames(config))
     .map((name) => workspace.find(parseReference(name)));
-  const targets = [...new Set([...packages, ...named.filter((item) => item !== undefined)])];
+  const wanted = [...new Set([...packages, ...named.filter((item) => item !== undefined)])];
   const changes: PinChange[] = [];
   let pins: ReadonlyMap<string, string>;
   if (check) {
-    const report = await buildPackages(workspace, targets, options);
+    const report = await buildPackages(workspace, wanted, options);
     pins = new Map(report.packages.map((built) => [built.item.name, pinOf(built) ?? '']));
   } else {
-    const report = await pinWorkspace(workspace, targets, options);
+    const report = await pinWorkspace(workspace, wanted, options);
     changes.push(...report.changes);
     pins = report.references;
   }
+  const others = await otherPins(workspace, loaded, targets);
   for (const { file, config } of filesOf(loaded)) {
-    const pinned = pinConfig(file, config, pins);
+    const pinned = pinConfig(file, config, pins, others);
     if (!check && pinned.changes.length > 0) await writeFileWhole(file.absolute, pinned.text);
     changes.push(...pinned.changes.map((change) => ({ file: file.path, ...change })));
   }
   if (check && changes.length > 0) throw stale(changes);
   return changes;
+}
+
+/** What images that no package of the workspace gives are pinned to, by the references as they are written. */
+async function otherPins(
+  workspace: Workspace,
+  loaded: readonly LoadedConfig[],
+  { resolveTag, update = false }: PinTargets,
+): Promise<ReadonlyMap<string, string>> {
+  const pins = new Map<string, string>();
+  if (resolveTag === undefined) return pins;
+  for (const { text, reference, at } of loaded.flatMap(({ config }) => imageReferencesOf(config))) {
+    if (reference === undefined || pins.has(text) || workspace.find(reference) !== undefined)
+      continue;
+    const { digest, tag, ...name } = reference;
+    // A digest without a tag is all that is meant.
+    if (digest !== undefined && (!update || tag === undefined)) continue;
+    const now = await locatedAsync(at, async () => resolveTag({ ...name, tag: tag ?? 'latest' }));
+    const written = text.split('@')[0] ?? text;
+    pins.set(text, `${tag === undefined ? `${written}:latest` : written}@${now}`);
+  }
+  return pins;
 }
 
 /** Each by itself: they need not go together. */

@@ -36,7 +36,7 @@ export { checkPin, missingPin, pinOf, problemError, type ReferenceProblem } from
 export { readAttestations } from './read-attestations.ts';
 export { type ImageQuery, resolveImages } from './resolve-images.ts';
 export { type Edit, repin, rewriteReferences } from './rewrite.ts';
-export { showTags, type TagOptions } from './show-tag.ts';
+export { showTags, sourceNames, type TagOptions } from './show-tag.ts';
 export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts';
 export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
 export { writeFileWhole } from './write-file.ts';

@@ -34,3 +34,21 @@ export async function showTags(
     return options.canonical === true ? full : familiarReference(parseReference(full));
   });
 }
+
+/**
+ * What pins of packages say of their sources, `org/image:HASH`: with the hash that they have once they are committed.
+ * Nothing for a package outside git.
+ */
+export async function sourceNames(
+  workspace: Workspace,
+  packages: readonly Package[],
+  options: Pick<TagOptions, 'signal'> = {},
+): Promise<ReadonlyMap<Package, string>> {
+  const sources = await readSources(workspace, packages, options);
+  return new Map(
+    packages.flatMap((item) => {
+      const { committed } = sources.hash(item);
+      return committed === undefined ? [] : [[item, `${item.name}:${committed}`] as const];
+    }),
+  );
+}

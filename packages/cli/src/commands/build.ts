@@ -45,6 +45,9 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     ...cacheFromFlags,
     ...pullFlags,
     ...setFlags,
+    locked: Flags.boolean({
+      summary: 'take nothing but what a digest names: no tag, and no package by its directory',
+    }),
     name: Flags.string({
       summary: 'what the names of the files start with; by default the name of the last config',
       helpValue: 'NAME',
@@ -117,6 +120,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
         trust: await trustOptions(session, flags),
         configs,
         set,
+        locked: flags.locked,
         format,
         platform,
         homeDir: home,

@@ -1,7 +1,10 @@
 import { glob, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { buildTools, workspaceAt } from '../build-tools.ts';
+import type { Digest } from '@lkt/core';
+import type { Reference } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
+import { openRegistries } from '../registries.ts';
 import { readConfigFile } from '../config-file.ts';
 import { givenVariables, setFlags } from '../set-flags.ts';
 import { builderFlags } from '../package-flags.ts';
@@ -19,7 +22,7 @@ export class Pin extends LktCommand {
   static override summary = 'Write tags and digests of packages where they are named';
   static override description = `Builds packages in the order in which they need each other, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them.
 
-FILE is an image config, DIR a package; what these use is pinned with them. Without any: all packages of the checkout, and examples/*.yml.`;
+FILE is an image config, DIR a package; what these use is pinned with them. Of an image from elsewhere, a config gets the digest that its tag has in the registry; once it has one, only --update changes it. Without any: all packages of the checkout, and examples/*.yml.`;
   static override examples = [
     '<%= config.bin %> pin',
     '<%= config.bin %> pin --check examples/sshd.yml',
@@ -31,6 +34,10 @@ FILE is an image config, DIR a package; what these use is pinned with them. With
     ...builderFlags,
     ...pullFlags,
     ...setFlags,
+    update: Flags.boolean({
+      summary:
+        'look up again what the tags of images from elsewhere are, also of those with a digest',
+    }),
     check: Flags.boolean({ summary: 'change nothing; a stale pin is an error' }),
   };
 
@@ -57,9 +64,22 @@ FILE is an image config, DIR a package; what these use is pinned with them. With
       set: givenVariables(flags),
       check: flags.check,
     };
-    const changes = await pin(workspace, targets, await buildTools(session, flags));
+    await using registry = flags.offline ? undefined : await openRegistries(session, flags);
+    const lookUp =
+      registry === undefined
+        ? {}
+        : {
+            resolveTag: async (reference: Reference): Promise<Digest> =>
+              (await registry.resolve(reference, session.signal)).digest,
+          };
+    const changes = await pin(
+      workspace,
+      { ...targets, ...lookUp, update: flags.update },
+      await buildTools(session, flags),
+    );
     this.endProgress();
-    for (const { file, line, from, to } of changes) this.log(`${file}:${line}: ${from} → ${to}`);
+    for (const { file, line, from, to } of changes)
+      this.log(`${file}:${line}:\n  - ${from}\n  + ${to}`);
     return { changes };
   }
 }

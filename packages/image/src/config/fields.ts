@@ -25,3 +25,12 @@ export function located<T>(value: YamlValue, run: () => T): T {
     });
   }
 }
+
+/** The same of what takes time. */
+export async function locatedAsync<T>(value: YamlValue, run: () => Promise<T>): Promise<T> {
+  return run().catch((error: unknown) => located(value, () => raise(error)));
+}
+
+function raise(error: unknown): never {
+  throw error;
+}

@@ -25,15 +25,16 @@ export function packageNames(config: SystemConfig): readonly string[] {
 }
 
 /**
- * Writes tag and digest into every reference to one of these packages in one of the files; all else stays as it is, byte
- * for byte.
+ * Writes tag and digest into every reference in one of the files; all else stays as it is, byte for byte.
  * @param pins `org/image:<source hash>@<digest>` by `org/image`
+ * @param others the same for images that no package gives, by the reference as it is written
  * @throws LktError UNSUPPORTED for a reference that is made with variables
  */
 export function pinConfig(
   file: SourceFile,
   config: SystemConfig,
   pins: ReadonlyMap<string, string>,
+  others: ReadonlyMap<string, string> = new Map(),
 ): PinnedConfig {
   const edits: Edit[] = [];
   const changes: { line: number; from: string; to: string }[] = [];
@@ -41,7 +42,7 @@ export function pinConfig(
     if (at.file !== file || reference === undefined || at.range === undefined) continue;
     const { domain, path } = reference;
     const pin = pins.get(familiarReference({ domain, path }));
-    const to = pin === undefined ? from : repin(from, pin);
+    const to = pin === undefined ? (others.get(from) ?? from) : repin(from, pin);
     if (to === from) continue;
     // The value may be in quotes.
     const offset = file.text.indexOf(from, at.range[0]);

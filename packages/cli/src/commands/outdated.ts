@@ -1,0 +1,53 @@
+import type { Outdated as Found } from '@lkt/image';
+import { workspaceAt } from '../build-tools.ts';
+import { LktCommand } from '../command.ts';
+import { readConfigFile } from '../config-file.ts';
+import { Args, Flags } from '../options.ts';
+import { openRegistries } from '../registries.ts';
+import { registryFlags } from '../registry-flags.ts';
+import { givenVariables, setFlags } from '../set-flags.ts';
+
+const REASONS = {
+  source: 'its sources are now',
+  digest: 'its tag is now',
+  tag: 'there is',
+} as const;
+
+export class Outdated extends LktCommand {
+  static override summary = 'List what image configs name that has something newer';
+  static override description = `Packages of the checkout are compared by their sources, other images with what their registries have: another image under the tag, or a later tag of the same form. Nothing is built, pulled or written; "lkt pin" and "lkt pin --update" do that.`;
+  static override examples = ['<%= config.bin %> outdated examples/sshd.yml'];
+  static override args = {
+    file: Args.string({ description: 'an image config', required: true, multiple: true }),
+  };
+  static override flags = {
+    ...registryFlags,
+    ...setFlags,
+    offline: Flags.boolean({ summary: 'ask no registry' }),
+  };
+
+  async run(): Promise<{ outdated: readonly Found[] }> {
+    const { args, flags } = await this.parse(Outdated);
+    const session = await this.begin(flags);
+    const configs: Awaited<ReturnType<typeof readConfigFile>>[] = [];
+    for (const file of args.file) configs.push(await readConfigFile(file, session));
+    const { outdated } = await import('@lkt/image');
+    const workspace = await workspaceAt(session, session.environment.cwd);
+    await using registry = flags.offline ? undefined : await openRegistries(session, flags);
+    const { signal } = session;
+    const source =
+      registry === undefined
+        ? undefined
+        : {
+            resolve: async (reference: Parameters<typeof registry.resolve>[0]) =>
+              (await registry.resolve(reference, signal)).digest,
+            tags: async (reference: Parameters<typeof registry.tags>[0]) =>
+              registry.tags(reference, signal),
+          };
+    const found = await outdated(workspace, configs, source, { set: givenVariables(flags) });
+    this.endProgress();
+    for (const { file, line, reference, because, now } of found)
+      this.log(`${file}:${line}: ${reference}\n  ${REASONS[because]} ${now}`);
+    return { outdated: found };
+  }
+}

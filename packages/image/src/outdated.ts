@@ -1,0 +1,98 @@
+import type { Digest } from '@lkt/core';
+import { familiarReference, type Reference } from '@lkt/oci';
+import { sourceNames, type Workspace } from '@lkt/pkg';
+import { imageReferencesOf } from './config/config.ts';
+import { locatedAsync } from './config/fields.ts';
+import { type ConfigFile, loadConfig, type LoadOptions } from './config/load-config.ts';
+
+/** An image that a config names, for which there is something newer. */
+export interface Outdated {
+  readonly file: string;
+  readonly line: number;
+  readonly reference: string;
+  /** `source`: the package has other sources; `digest`: the tag is another image; `tag`: there is a later tag. */
+  readonly because: 'source' | 'digest' | 'tag';
+  readonly now: string;
+}
+
+/** What registries have. */
+export interface TagSource {
+  resolve(reference: Reference): Promise<Digest>;
+  tags(repository: Reference): Promise<readonly string[]>;
+}
+
+/**
+ * What configs name that is not the newest: packages of the workspace by their sources, other images by what their
+ * registries say. Nothing is built, pulled or written.
+ * @param registries without any, other images are not asked for
+ */
+export async function outdated(
+  workspace: Workspace,
+  configs: readonly ConfigFile[],
+  registries: TagSource | undefined,
+  options: LoadOptions = {},
+): Promise<readonly Outdated[]> {
+  const found: Outdated[] = [];
+  for (const config of configs) {
+    const loaded = await loadConfig([config], options);
+    for (const { text, reference, at } of imageReferencesOf(loaded.config)) {
+      if (reference === undefined) continue;
+      const add = (because: Outdated['because'], now: string): void => {
+        const { file, position } = at;
+        found.push({ file: file.path, line: position.line, reference: text, because, now });
+      };
+      const item = workspace.find(reference);
+      if (item !== undefined) {
+        const now = (await sourceNames(workspace, [item])).get(item);
+        if (now !== undefined && familiarReference(withoutDigest(reference)) !== now)
+          add('source', now);
+        continue;
+      }
+      const { tag } = reference;
+      if (registries === undefined || tag === undefined) continue;
+      await locatedAsync(at, async () => {
+        const digest = await registries.resolve(withoutDigest(reference));
+        if (digest !== reference.digest)
+          add('digest', `${familiarReference(withoutDigest(reference))}@${digest}`);
+        const later = laterTag(tag, await registries.tags(withoutDigest(reference)));
+        if (later !== undefined)
+          add('tag', familiarReference({ ...withoutDigest(reference), tag: later }));
+      });
+    }
+  }
+  return found;
+}
+
+function withoutDigest({ digest: _digest, ...reference }: Reference): Reference {
+  return reference;
+}
+
+/**
+ * The latest tag of the same form: `1.25.3-alpine` may become `1.27.0-alpine`, and neither `1.27` nor `1.27.0`. A tag
+ * without numbers has none.
+ */
+export function laterTag(tag: string, tags: readonly string[]): string | undefined {
+  const form = formOf(tag);
+  if (form === undefined) return undefined;
+  const later = tags
+    .filter((other) => formOf(other) === form && compare(other, tag) > 0)
+    .toSorted(compare);
+  return later.at(-1);
+}
+
+/** The tag with its version numbers taken out; a hash has none. */
+function formOf(tag: string): string | undefined {
+  return /^v?\d{1,9}(?:\.\d{1,9})*(?:-[a-z]+)?$/.test(tag)
+    ? tag.replaceAll(/\d+/g, '0')
+    : undefined;
+}
+
+function compare(a: string, b: string): number {
+  const left = a.match(/\d+/g) ?? [];
+  const right = b.match(/\d+/g) ?? [];
+  for (const [index, text] of left.entries()) {
+    const difference = Number(text) - Number(right[index] ?? '0');
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
