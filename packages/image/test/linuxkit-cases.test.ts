@@ -28,14 +28,23 @@ const cases = parseExact(
   readFileSync(new URL('fixtures/linuxkit-cases.json', import.meta.url), 'utf8'),
 ) as readonly Case[];
 
-/** Where lkt is not as LinuxKit, on purpose: what it does instead. `docs/linuxkit.md` says why. */
-const DIVERGENCES: Readonly<Record<string, { readonly error?: RegExp; readonly spec?: object }>> = {
+interface Divergence {
+  /** Its name in docs/linuxkit.md, which says why. */
+  readonly rule: string;
+  readonly error?: RegExp;
+  readonly spec?: object;
+}
+
+/** Where lkt is not as LinuxKit, on purpose: what it does instead. */
+const DIVERGENCES: Readonly<Record<string, Divergence>> = {
   // A capability that the label and the image config both name appears once.
   'caps-add-label': {
+    rule: 'onceOnly',
     spec: { process: { capabilities: { effective: ['CAP_KILL', 'CAP_SYS_TIME', 'CAP_CHOWN'] } } },
   },
   // The keys that LinuxKit takes and then drops.
   'mount-idmap': {
+    rule: 'camelCase',
     spec: {
       mounts: expect.arrayContaining([
         expect.objectContaining({
@@ -46,6 +55,7 @@ const DIVERGENCES: Readonly<Record<string, { readonly error?: RegExp; readonly s
     },
   },
   idmappings: {
+    rule: 'camelCase',
     spec: {
       linux: {
         uidMappings: [{ containerID: 0, hostID: 1000, size: 100 }],
@@ -54,9 +64,11 @@ const DIVERGENCES: Readonly<Record<string, { readonly error?: RegExp; readonly s
     },
   },
   'resources-cpu': {
+    rule: 'camelCase',
     spec: { linux: { resources: { cpu: { realtimeRuntime: 1, realtimePeriod: 2 } } } },
   },
   'resources-blockio': {
+    rule: 'camelCase',
     spec: {
       linux: {
         resources: {
@@ -71,16 +83,37 @@ const DIVERGENCES: Readonly<Record<string, { readonly error?: RegExp; readonly s
     },
   },
   // The name of a volume is resolved wherever it stands.
-  'vol-mount': { spec: volumeMount(['rw', 'bind']) },
-  'vol-label-bind': { spec: volumeMount(['rw', 'rbind', 'rshared']) },
+  'vol-mount': { rule: 'volumeMounts', spec: volumeMount(['rw', 'bind']) },
+  'vol-label-bind': { rule: 'volumeMounts', spec: volumeMount(['rw', 'rbind', 'rshared']) },
   // "ro" may stand beside other options.
-  'vol-bind-ro-opts': { spec: volumeMount(['ro', 'rshared', 'rbind'], 'volro') },
+  'vol-bind-ro-opts': {
+    rule: 'volumeOptions',
+    spec: volumeMount(['ro', 'rshared', 'rbind'], 'volro'),
+  },
   // Refused where LinuxKit takes something else than what is written.
-  'uid-negative': { error: /-1 is not an id/ },
-  'anchors-merge': { error: /aliases are not allowed/ },
-  'multi-doc': { error: /Source contains multiple documents/ },
-  'bad-ref': { error: /"UPPER\/Case:x" is not an image reference/ },
+  'uid-negative': { rule: 'refused', error: /-1 is not an id/ },
+  'anchors-merge': { rule: 'refused', error: /aliases are not allowed/ },
+  'multi-doc': { rule: 'refused', error: /Source contains multiple documents/ },
+  'bad-ref': { rule: 'refused', error: /"UPPER\/Case:x" is not an image reference/ },
 };
+
+it('every rule is in docs/linuxkit.md', () => {
+  const text = readFileSync(new URL('../../../docs/linuxkit.md', import.meta.url), 'utf8');
+  const vectors = ['linuxkit-golden', 'linuxkit-parsed'].map((name) =>
+    readFileSync(new URL(`${name}.vectors.ts`, import.meta.url), 'utf8'),
+  );
+  // Keys of RULES, and comments that begin with the name of a rule.
+  const others = vectors.flatMap((source) => [
+    ...source.matchAll(/^ {2}([a-z]+[A-Z][A-Za-z]+): \((?:entry|key)/gm),
+    ...source.matchAll(/^ *\/\/ ([a-z]+(?:[- ]?[a-zA-Z]+)?): /gm),
+  ]);
+  const names = new Set([
+    ...Object.values(DIVERGENCES).map(({ rule }) => rule),
+    ...others.map((match) => match[1] ?? ''),
+  ]);
+  expect(names.size).toBeGreaterThan(12);
+  for (const name of names) expect(text).toContain(`\`${name}\``);
+});
 
 describe("LinuxKit's cases", () => {
   for (const item of cases) {

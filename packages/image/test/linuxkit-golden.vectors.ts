@@ -120,7 +120,7 @@ function expected(
     const kept =
       entry.pax['LINUXKIT.source'] === 'LINUXKIT.apkinit' ? (before.get(name) ?? entry) : entry;
     let adjusted = kept;
-    // volume names are resolved in `mounts` too.
+    // volumeMounts: the names of volumes are resolved in `mounts` too.
     if (name.endsWith('/config.json')) adjusted = withVolumePaths(adjusted, config);
     for (const rule of Object.values(RULES)) adjusted = rule(adjusted);
     result.set(name, inode(adjusted, last));

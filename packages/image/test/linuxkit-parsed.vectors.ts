@@ -68,7 +68,7 @@ function withPackages(config: SystemConfig, moby: unknown): SystemConfig {
   });
 }
 
-/** metadataScalars: texts in YAML are not broken into lines, and need not have the same quotes. */
+// metadataScalars: texts in YAML are not broken into lines, and need not have the same quotes.
 function ruledYaml(text: string): string {
   return formatYaml(ruled(parseYaml({ path: 'moby', text }).plain()));
 }
@@ -103,7 +103,7 @@ describe("LinuxKit's runtime specs", () => {
         const check = (image: ContainerConfig, answer: Answer): void => {
           const settings = mergeSettings(container.settings, imageDefaults('img', image));
           const spec = containerSpec(settings, { ids, volumes });
-          // The names of volumes are resolved in `mounts` too.
+          // volumeMounts: the names of volumes are resolved in `mounts` too.
           let want = goJson(answer.oci);
           for (const name of volumes.keys()) {
             want = want.replaceAll(
