@@ -1,7 +1,7 @@
 import { glob, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { buildTools, workspaceAt } from '../build-tools.ts';
-import type { Digest } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
 import { openRegistries } from '../registries.ts';
@@ -49,6 +49,12 @@ FILE is an image config, DIR a package; what these use is pinned with them. Of a
     const workspace = await workspaceAt(session, cwd);
     const dirs: string[] = [];
     const files: string[] = [];
+    for (const path of args.path ?? [])
+      if (path === '-' || /^https?:\/\//i.test(path))
+        throw new LktError(
+          'USAGE_INVALID',
+          `${path} is no file, so nothing can be written into it`,
+        );
     for (const path of args.path ?? [])
       ((await isDirectory(resolve(cwd, path))) ? dirs : files).push(path);
     const all = args.path === undefined || args.path.length === 0;
