@@ -31,7 +31,8 @@ export interface CachedFile {
 /** A file of the cache was found damaged while it was read. It is forgotten, so the next try makes it again. */
 export class DamagedFile extends Error {}
 
-const CHUNK = 256 * 1024;
+/** Of what is read: each piece is a task for another thread, which costs. */
+const CHUNK = 2 ** 20;
 
 /** What composing keeps in a store beside its blobs. */
 export const imageCacheArea: CacheArea = fileArea('segments', 'segments');
@@ -167,11 +168,13 @@ export async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<voi
 }
 
 async function* chunksOf(file: FileHandle, reuse: boolean): AsyncGenerator<Uint8Array> {
-  let chunk = Buffer.allocUnsafeSlow(CHUNK);
+  const { size } = await file.stat();
+  const length = Math.min(CHUNK, Math.max(4096, size));
+  let chunk = Buffer.allocUnsafeSlow(length);
   for (;;) {
-    const { bytesRead } = await file.read(chunk, 0, CHUNK, null);
+    const { bytesRead } = await file.read(chunk, 0, length, null);
     if (bytesRead === 0) return;
     yield chunk.subarray(0, bytesRead);
-    if (!reuse) chunk = Buffer.allocUnsafeSlow(CHUNK);
+    if (!reuse) chunk = Buffer.allocUnsafeSlow(length);
   }
 }
