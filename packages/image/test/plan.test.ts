@@ -135,6 +135,23 @@ describe('what the guest does not know is refused', () => {
     await plan(store, config('onboot'));
   });
 
+  it('interfaces too, where an image of init says what it knows', async () => {
+    const store = await tempStore();
+    const Labels = { 'lkt.guest.features': '' };
+    const silent = await image(store, [{ init: 'x' }]);
+    const saying = await image(store, [{ init: 'x' }], { Labels });
+    const text = (init: string): string => `init: [lkt/init:1@${init}]
+services:
+  - name: a
+    image: lkt/a:1@${silent}
+    runtime: {interfaces: [{name: eth1}]}
+`;
+    await plan(store, text(silent));
+    await expect(plan(store, text(saying))).rejects.toThrow(
+      'system.yml:5:27: services[0].runtime.interfaces: no image of init can do it',
+    );
+  });
+
   it('and written where init finds it when an image of init says that it knows', async () => {
     const store = await tempStore();
     const Labels = { 'lkt.guest.features': 'restart after ready seccomp' };

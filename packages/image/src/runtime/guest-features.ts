@@ -7,13 +7,23 @@ import type { Supervision } from './supervision.ts';
 const FEATURES_LABEL = 'lkt.guest.features';
 
 /** What the fields of a container may need of the guest: docs/guest.md. */
-const FEATURES = ['restart', 'after', 'ready', 'onfailure', 'seccomp', 'apparmor'] as const;
+const FEATURES = [
+  'restart',
+  'after',
+  'ready',
+  'onfailure',
+  'seccomp',
+  'apparmor',
+  'interfaces',
+] as const;
 
 /** What the images of `init` and the kernel can do, by their labels. */
 export function guestFeatures(
   labels: Iterable<Readonly<Record<string, string>> | undefined>,
 ): ReadonlySet<string> {
-  return new Set([...labels].flatMap((of) => (of?.[FEATURES_LABEL] ?? '').split(' ')));
+  const said = [...labels].flatMap((of) => of?.[FEATURES_LABEL] ?? []);
+  // An init that says nothing is LinuxKit's, or does what LinuxKit's does.
+  return new Set([...(said.length === 0 ? ['interfaces'] : []), ...said.join(' ').split(' ')]);
 }
 
 /**
@@ -26,10 +36,19 @@ export function requireFeatures(
   supervision: Supervision,
   has: ReadonlySet<string>,
 ): void {
-  const used = { ...supervision, seccomp: settings.seccomp, apparmor: settings.apparmor };
+  const interfaces = settings.runtime?.interfaces ?? [];
+  const used = {
+    ...supervision,
+    seccomp: settings.seccomp,
+    apparmor: settings.apparmor,
+    interfaces: interfaces.length === 0 ? undefined : interfaces,
+  };
   for (const feature of FEATURES) {
     if (used[feature] === undefined || used[feature] === '' || has.has(feature)) continue;
-    const field = container.item.entries().get(feature);
+    const own = container.item.entries();
+    const runtime = own.get('runtime');
+    const field =
+      own.get(feature) ?? (runtime?.isMap() === true ? runtime.entries().get(feature) : undefined);
     throw errorAt(
       'UNSUPPORTED',
       field ?? container.at,
