@@ -74,6 +74,7 @@ export function parseDockerignore(file: SourceFile): IgnorePatterns {
  * The files of a context that its ignore file leaves: `<Dockerfile>.dockerignore` if there is one, else
  * `.dockerignore`. The Dockerfile and the ignore file have no special place; a pattern can name them.
  * @param files paths in any encoding the caller uses, `read` gives the text of one of them.
+ * @param show what errors call the ignore file.
  * @throws LktError DOCKERFILE_INVALID, and what `read` throws.
  */
 export async function withoutIgnored<F extends { readonly path: string }>(
@@ -81,6 +82,7 @@ export async function withoutIgnored<F extends { readonly path: string }>(
   dockerfileName: string,
   read: (file: F) => Promise<string>,
   decode: (path: string) => string,
+  show: (file: F) => string = ({ path }) => decode(path),
 ): Promise<readonly F[]> {
   const ignoreFile =
     files.find((file) => file.path === `${dockerfileName}.dockerignore`) ??
@@ -88,9 +90,9 @@ export async function withoutIgnored<F extends { readonly path: string }>(
   if (ignoreFile === undefined) return files;
   const text = await read(ignoreFile);
   if (text.length > MAX_FILE) {
-    throw new LktError('DOCKERFILE_INVALID', `${decode(ignoreFile.path)} is larger than 1 MiB`);
+    throw new LktError('DOCKERFILE_INVALID', `${show(ignoreFile)} is larger than 1 MiB`);
   }
-  const patterns = parseDockerignore({ path: decode(ignoreFile.path), text });
+  const patterns = parseDockerignore({ path: show(ignoreFile), text });
   return files.filter((file) => !patterns.ignores(decode(file.path)));
 }
 

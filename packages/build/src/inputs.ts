@@ -2,6 +2,7 @@
 export { changedFile, Context, type ContextFile } from './context.ts';
 export type { Dockerfile } from './dockerfile/ast.ts';
 export { parseDockerfile } from './dockerfile/parse.ts';
+export { PROXY_ARGS } from './dockerfile/scope.ts';
 export { type ImageReference, imageReferences } from './dockerfile/references.ts';
 export { withoutIgnored } from './dockerignore.ts';
 export { buildPlatformFor } from './this-machine.ts';

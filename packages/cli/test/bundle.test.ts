@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -123,6 +124,13 @@ test('it is what runs, until a source changes; the change counts at once', () =>
 });
 
 const record = join(cache, 'bundle.json');
+
+test('whoever may read the checkout may read it; who may not runs the sources', () => {
+  const directory = join(main(), '..');
+  expect(statSync(directory).mode & 0o777).toBe(0o777 & ~process.umask());
+  rmSync(main());
+  expect(run('packages/cli/src/start.ts', 'version')).toMatchObject({ status: 0, stderr: '' });
+});
 
 test.each([
   ['damaged', () => appendFileSync(record, '}')],

@@ -1,5 +1,10 @@
-import { spawn } from 'node:child_process';
-import { expect, test } from 'vitest';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
 
 /** A process that ends in order 1.5 s after the first signal, or as told after the second. */
 const script = `
@@ -32,3 +37,65 @@ test('the first Ctrl-C lets work end in order', async () => {
 test('the second ends the process at once', async () => {
   expect(await run(2)).toEqual({ output: 'ready\nINTERRUPTED\nsecond\n', code: 130 });
 });
+
+test.each(['init', 'bwrap', 'runc', 'crun'])(
+  'Ctrl-C ends several builds at once, and leaves nothing running or mounted: %s',
+  async (executor) => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-interrupt-'));
+    const names = ['one', 'two', 'three'];
+    for (const name of names) writePackage(join(dir.path, 'pkg', name), name);
+    const store = join(dir.path, 'store');
+    const main = join(import.meta.dirname, '../src/main.ts');
+    const flags = ['--progress=plain', '--jobs=3', '--max-memory=1G', `--executor=${executor}`];
+    const child = spawn(
+      process.execPath,
+      [main, 'pkg', 'build', ...flags, ...names.map((name) => `pkg/${name}`)],
+      { cwd: dir.path, env: { PATH: process.env['PATH'], LKT_CACHE: store, HOME: dir.path } },
+    );
+    const output = outputOf(child);
+    const ended = once(child, 'close');
+    await vi.waitFor(
+      () => {
+        for (const name of names) expect(output()).toContain(`| at work on ${name}`);
+      },
+      { timeout: 60_000, interval: 50 },
+    );
+    expect(workOf(dir.path)).not.toEqual([]);
+    child.kill('SIGINT');
+    expect(await ended).toEqual([130, null]);
+    expect(output()).toContain('error: stopped by SIGINT');
+    await vi.waitFor(() => expect(workOf(dir.path)).toEqual([]), { timeout: 20_000 });
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(dir.path);
+    expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+  },
+);
+
+function writePackage(path: string, name: string): void {
+  mkdirSync(path, { recursive: true });
+  for (const program of ['sh', 'sleep']) copyFileSync('/bin/busybox', join(path, program));
+  writeFileSync(join(path, 'build.yml'), `org: example\nimage: ${name}\narches: [amd64]\n`);
+  const command = `echo at work on ${name}; sleep 1000 & sleep 1000`;
+  const text = `FROM scratch\nCOPY --chmod=755 sh sleep /bin/\nRUN ${command}\n`;
+  writeFileSync(join(path, 'Dockerfile'), text);
+}
+
+function outputOf({ stdout, stderr }: ChildProcess): () => string {
+  let text = '';
+  for (const stream of [stdout, stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  return () => text;
+}
+
+/** Processes that see what is mounted for a build below a directory. */
+function workOf(directory: string): readonly string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/mounts`, 'utf8').includes(directory);
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, matchesGlob, resolve } from 'node:path';
-import { isErrno, type LktError } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
 import type { Package, Workspace } from './workspace.ts';
 
 /** A build argument given beside build.yml, whose argument of the same name it replaces. */
@@ -40,7 +40,7 @@ export async function resolveBuildArgs(
     const value = arg.value.slice(PREFIX.length);
     if (value.startsWith('pkg:')) {
       const dir = resolve(arg.dir, value.slice('pkg:'.length));
-      resolved.push({ name: arg.name, package: await workspace.packageAt(dir) });
+      resolved.push({ name: arg.name, package: await packageOf(workspace, dir, arg) });
     } else if (value.startsWith('pkgs:')) {
       resolved.push(...(await several(workspace, item, arg, value.slice('pkgs:'.length))));
     } else {
@@ -53,6 +53,15 @@ export async function resolveBuildArgs(
 }
 
 const PREFIX = '@lkt:';
+
+async function packageOf(workspace: Workspace, dir: string, arg: GivenArg): Promise<Package> {
+  try {
+    return await workspace.packageAt(dir);
+  } catch (error) {
+    if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
+    throw arg.at.error(`${workspace.displayPath(dir)} is not a package`, { cause: error });
+  }
+}
 
 async function several(
   workspace: Workspace,

@@ -203,6 +203,7 @@ export class PackageBuilder {
     const { file } = recipe.dockerfile;
     const request: BuildRequest = {
       ...given,
+      buildArgs: new Map([...recipe.buildArgs, ...recipe.proxyArgs]),
       name: item.name,
       dockerfile: file,
       noCache: noCache || item.disableCache,

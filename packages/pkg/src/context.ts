@@ -26,6 +26,7 @@ export interface ContextRoot {
 export async function contextFiles(
   roots: readonly ContextRoot[],
   dockerfile: string,
+  displayPath: (path: string) => string,
 ): Promise<readonly ContextFile[]> {
   const files = new Map<RawPath, ContextFile>();
   for (const root of roots) {
@@ -35,7 +36,12 @@ export async function contextFiles(
     }
   }
   const sorted = [...files.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
-  return withoutIgnored(sorted, dockerfile, (file) => readFile(file.source, 'utf8'), fromRaw);
+  const show = (file: ContextFile): string => displayPath(file.source);
+  return withoutIgnored(sorted, dockerfile, textOf, fromRaw, show);
+}
+
+function textOf({ source }: ContextFile): Promise<string> {
+  return readFile(source, 'utf8');
 }
 
 async function filesOf({ dir, repository }: ContextRoot): Promise<readonly ContextFile[]> {

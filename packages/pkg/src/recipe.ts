@@ -6,6 +6,7 @@ import {
   type ImageReference,
   imageReferences,
   parseDockerfile,
+  PROXY_ARGS,
 } from '@lkt/build/inputs';
 import {
   canonicalJson,
@@ -26,6 +27,8 @@ import type { Package, Workspace } from './workspace.ts';
 export interface Recipe {
   readonly dockerfile: Dockerfile;
   readonly buildArgs: ReadonlyMap<string, string>;
+  /** Given arguments that RUN has without an ARG: how to reach the network. They decide nothing, and no document has them. */
+  readonly proxyArgs: ReadonlyMap<string, string>;
   /** Names of the given arguments that the Dockerfile uses. */
   readonly given: ReadonlySet<string>;
   /** What tags end in when given arguments differ from those of build.yml, so that the sources alone are not it; else ''. */
@@ -85,7 +88,9 @@ export async function readRecipe(
   const declared = declaredArgs(dockerfile);
   for (const [name, value] of automaticArgs(item, hashOf(item)))
     if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);
-  const used = [...(await valuesOf(given))].filter(([name]) => declared.has(name));
+  const values = [...(await valuesOf(given))];
+  const used = values.filter(([name]) => declared.has(name));
+  const proxyArgs = values.filter(([name]) => PROXY_ARGS.includes(name) && !declared.has(name));
   const different = used.filter(([name, value]) => buildArgs.get(name) !== value);
   for (const [name, value] of different) buildArgs.set(name, value);
   const wanted = targetOf(item, dockerfile);
@@ -105,7 +110,8 @@ export async function readRecipe(
   return {
     dockerfile,
     buildArgs,
-    given: new Set(used.map(([name]) => name)),
+    proxyArgs: new Map(proxyArgs),
+    given: new Set([...used, ...proxyArgs].map(([name]) => name)),
     tagSuffix: tagSuffix(different),
     uses: [...uses.values()],
     archived: await archivedUses(workspace, item),

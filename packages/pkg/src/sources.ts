@@ -50,7 +50,7 @@ export async function readSources(
   };
   return {
     hash: (item) => of(item).hash,
-    context: (item) => contextOf(item, of(item).extra, known ?? new Map()),
+    context: (item) => contextOf(workspace, item, of(item).extra, known ?? new Map()),
     changes: (item) => changesIn([item.dir, ...of(item).extra], known ?? new Map()),
   };
 }
@@ -67,6 +67,7 @@ function changesIn(
 }
 
 function contextOf(
+  workspace: Workspace,
   item: Package,
   extra: readonly string[],
   repositories: ReadonlyMap<string, Repository>,
@@ -81,6 +82,7 @@ function contextOf(
   return contextFiles(
     roots.map((root) => ({ ...root, repository: repositories.get(root.dir) })),
     item.dockerfile,
+    (path) => workspace.displayPath(path),
   );
 }
 

@@ -372,7 +372,7 @@ describe('calculated build arguments', () => {
   });
 
   it.each([
-    ['X=@lkt:pkg:../nope', 'NOT_FOUND', /there is no directory/],
+    ['X=@lkt:pkg:../nope', 'CONFIG_INVALID', /build\.yml:2:13: .*pkg\/nope is not a package/],
     ['X=@lkt:pkgs:../../tools/*', 'CONFIG_INVALID', /build\.yml:2:13: .*needs a %/],
     ['X_%=@lkt:pkgs:../none*', 'CONFIG_INVALID', /build\.yml:2:13: .*no directory matches/],
     ['X=@lkt:what', 'CONFIG_INVALID', /build\.yml:2:13: .*no calculated value/],
@@ -440,6 +440,22 @@ describe('arguments that are given', () => {
       references: other?.references,
     });
     expect((await run({ IMAGE: '@lkt:pkg:x/../y' }))?.tagSuffix).toBe('');
+  });
+
+  it('a proxy reaches RUN without an ARG, and decides nothing', async () => {
+    await using at = await bench(WITH_ARGS);
+    const run = async (
+      args: Readonly<Record<string, string>>,
+    ): Promise<BuiltPackage | undefined> => {
+      const workspace = await at.open();
+      const options = { ...at.options, buildArgs: give(at.path, args) };
+      return (await buildPackages(workspace, [workspace.get('lkt/y')], options)).packages.at(-1);
+    };
+    const built = await run({ https_proxy: 'http://proxy:1' });
+    expect(at.engine.requests.at(-1)?.buildArgs.get('https_proxy')).toBe('http://proxy:1');
+    expect(built?.tagSuffix).toBe('');
+    expect(at.events.filter(({ kind }) => kind === 'warning')).toEqual([]);
+    expect(await run({})).toMatchObject({ cached: true, index: built?.index });
   });
 
   it('are for the targets, not for what they use', async () => {

@@ -15,8 +15,8 @@ import { type Digest, Digester, digestHex, isErrno, LktError } from '@lkt/core';
 import { byBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { Context } from '../context.ts';
 import { planCopy } from '../dockerfile/copy.ts';
+import { mountPlan } from '../dockerfile/mount-plan.ts';
 import type { BuildContext, BuildRequest } from '../engine.ts';
-import { mountPlan } from '../native/plan-runner.ts';
 import type { RequestPlan } from '../request-plan.ts';
 import type { Builder } from './address.ts';
 
@@ -79,7 +79,7 @@ function usedPaths({ plan }: RequestPlan, request: BuildRequest, context: Contex
         : step.kind === 'run'
           ? step.mounts
               .filter(({ type, from }) => type === 'bind' && from.kind === 'context')
-              .map(({ source }) => mountPlan(context, source))
+              .map((mount) => mountPlan(context, mount, request.dockerfile))
           : step.from.kind === 'context'
             ? [planCopy(step, context, options)]
             : [];

@@ -1,12 +1,14 @@
 import { availableParallelism } from 'node:os';
-import { type Digest, digestOf, LktError, type Reporter } from '@lkt/core';
-import { fromRaw, type RawPath, type Store, toRaw } from '@lkt/oci';
+import { type Digest, digestOf, type Reporter } from '@lkt/core';
+import { type RawPath, type Store, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
-import type { AddPart, CopyPlan } from '../dockerfile/copy.ts';
+import type { AddPart } from '../dockerfile/copy.ts';
+import { mountPlan } from '../dockerfile/mount-plan.ts';
 import {
   type CopyStep,
   imageKey,
   type Origin,
+  type ResolvedMount,
   type RunStep,
   type StagePlan,
   type Step,
@@ -286,8 +288,7 @@ export class PlanRunner {
           ? {
               source: mount.source,
               from: diffIds(mounts[index] ?? []),
-              content:
-                mount.from.kind === 'context' ? await this.#contextDigest(mount.source) : undefined,
+              content: mount.from.kind === 'context' ? await this.#contextDigest(mount) : undefined,
             }
           : {}),
       })),
@@ -429,8 +430,9 @@ export class PlanRunner {
     return answer;
   }
 
-  async #contextDigest(source: string): Promise<Digest> {
-    return this.#parts.context.digest(mountPlan(this.#parts.context, source), this.#signal);
+  async #contextDigest(mount: ResolvedMount): Promise<Digest> {
+    const { context } = this.#parts;
+    return context.digest(mountPlan(context, mount, this.#job.file), this.#signal);
   }
 
   /** The file system of an origin; undefined for the context. */
@@ -480,24 +482,6 @@ interface StepPlace {
 interface Prepared {
   readonly question: Readonly<Record<string, unknown>>;
   readonly execute: (executor: StepExecutor, options: LayerOptions) => Promise<StepRecord>;
-}
-
-/** Everything at and below a path of the context, as it would be in a file system that is the context. */
-export function mountPlan(context: Context, source: string): CopyPlan {
-  const root = toRaw(source).replaceAll(/^\/+|\/+$/g, '');
-  const node = context.node(root);
-  if (node === undefined) {
-    throw new LktError('DOCKERFILE_INVALID', `/${fromRaw(root)} is not in the build context`);
-  }
-  const entries: CopyPlan['entries'][number][] = [];
-  const add = (path: RawPath): void => {
-    const found = context.node(path);
-    if (found === undefined) return;
-    if (path !== '') entries.push({ source: path, target: path, type: found.type });
-    for (const name of context.names(path)) add(path === '' ? name : `${path}/${name}`);
-  };
-  add(root);
-  return { entries, files: [], directories: [] };
 }
 
 /** Whether the layers of a stage are in the image: the target's, and those of the stages it is FROM. */

@@ -2,12 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import { type SourceFile, sourceError } from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
 import type { Context } from '../context.ts';
+import { mountPlan } from '../dockerfile/mount-plan.ts';
 import type { ResolvedMount, RunStep } from '../dockerfile/steps.ts';
 import { cacheDirectory } from './cache-mount.ts';
 import { FileCopier } from './copy-files.ts';
 import type { Credentials } from '../secrets.ts';
 import type { Chain, Job } from './job.ts';
-import { mountPlan } from './plan-runner.ts';
 import type { PrivateFiles } from './private-files.ts';
 import { statAt, textPathAt } from './raw-fs.ts';
 import { resolveIn } from './rooted.ts';
@@ -125,7 +125,7 @@ async function bindSource(
     const { position } = mount;
     const copier = new FileCopier(root, { position }, job.file, signal);
     await copier.copyContext(context, {
-      ...mountPlan(context, mount.source),
+      ...mountPlan(context, mount, job.file),
       directories: parentsOf(path),
     });
   } else {

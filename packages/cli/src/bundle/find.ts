@@ -1,5 +1,5 @@
 // An import would load all of it, streams too, for every command that there is.
-const { readFileSync, statSync } = process.getBuiltinModule('node:fs');
+const { accessSync, constants, readFileSync, statSync } = process.getBuiltinModule('node:fs');
 const { fileURLToPath } = process.getBuiltinModule('node:url');
 
 /** What is known of a bundle that was made. */
@@ -25,7 +25,9 @@ export function findBundle(): URL | undefined {
     if (record.node !== process.version) return undefined;
     for (const path in record.inputs)
       if (fingerprint(path) !== record.inputs[path]) return undefined;
-    return new URL(`${record.directory}/main.cjs`, bundles);
+    const main = new URL(`${record.directory}/main.cjs`, bundles);
+    accessSync(main, constants.R_OK);
+    return main;
   } catch {
     // Nothing is lost but time.
     return undefined;

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -82,6 +83,8 @@ async function make(): Promise<void> {
       .digest('hex')
       .slice(0, 16);
     const directory = new URL(name, bundles);
+    // Whoever may read the checkout; a temporary directory is for its owner alone.
+    chmodSync(temporary, 0o777 & ~process.umask());
     rmSync(directory, { recursive: true, force: true });
     renameSync(temporary, directory);
     const record: BundleRecord = { directory: name, node: process.version, inputs };
