@@ -23,6 +23,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { flushCompileCache } from 'node:module';
+import { dirname } from 'node:path';
 import { isErrno } from '@lkt/core/errors';
 import { findUser, readAccounts, readShort } from './owners.ts';
 import {
@@ -68,6 +69,7 @@ function enter(box: Sandbox): void {
   leaveKeyring();
   mountKernelFileSystems(box);
   for (const item of box.mounts) {
+    if (item.missing !== undefined) makeMountPoint(box.root + item.target, item.missing);
     if (item.type === 'tmpfs') {
       mount('tmpfs', box.root + item.target, {
         type: 'tmpfs',
@@ -217,6 +219,12 @@ function makeDevice(path: string, major: number, minor: number): boolean {
     if (error instanceof SystemCallError && error.code === 'EPERM') return false;
     throw error;
   }
+}
+
+/** In a file system that was mounted just now, and has nothing but what this has made. */
+function makeMountPoint(path: string, kind: 'file' | 'directory'): void {
+  mkdirSync(kind === 'file' ? dirname(path) : path, { recursive: true, mode: 0o755 });
+  if (kind === 'file') writeFileSync(path, '', { flag: 'a', mode: 0o644 });
 }
 
 /** A bind mount takes no flags at once. */

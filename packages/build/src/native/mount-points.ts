@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { isErrno } from '@lkt/core';
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
-import { pathAt, statAt, textPathAt } from './raw-fs.ts';
+import { joinRaw, pathAt, statAt, textPathAt } from './raw-fs.ts';
 import { resolveIn } from './rooted.ts';
 
 /** Why something cannot be mounted where the Dockerfile wants it. */
@@ -21,12 +21,19 @@ export class MountPointError extends Error {}
  */
 export class MountPoints {
   readonly #root: string;
+  readonly #at: string;
+  readonly #readOnly: boolean;
   readonly #made: Made[] = [];
-  readonly #taken = new Set<RawPath>();
+  readonly #taken = new Map<RawPath, MountPoints | 'empty' | 'closed'>();
 
-  /** @param root where the file system of the image is mounted. */
-  constructor(root: string) {
+  /**
+   * @param root where the file system of the image is mounted, or what is mounted in it at `at`.
+   * @param readOnly whether no mount point may be made in it.
+   */
+  constructor(root: string, at = '', readOnly = false) {
     this.#root = root;
+    this.#at = at;
+    this.#readOnly = readOnly;
   }
 
   /** /dev, /proc or /sys, which must not be a link. Where it is missing it is made for good, as runc does. */
@@ -34,33 +41,80 @@ export class MountPoints {
     const stats = statAt(this.#root, name);
     if (stats === undefined) mkdirSync(pathAt(this.#root, name), { mode: 0o755 });
     else if (!stats.isDirectory()) throw new MountPointError(`/${name} is not a directory`);
-    this.#taken.add(name);
+    this.#taken.set(name, 'closed');
   }
 
   /**
-   * @returns where the mount point really is, from the root of the image.
-   * @throws MountPointError when it cannot be one, or is inside another.
+   * @param holds what will be mounted there.
+   * @returns where the mount point really is, from the root of the image, and whether it is to be made by who mounts
+   * what is around it.
+   * @throws MountPointError when it cannot be one.
    */
-  make(path: RawPath, isFile: boolean): string {
-    const shown = `/${fromRaw(path)}`;
+  make(path: RawPath, isFile: boolean, holds: Holds = 'closed'): MountPoint {
+    const around = this.#around(path);
+    if (around !== undefined) return this.#makeInside(around, path, isFile, holds);
+    const shown = this.#show(path);
     const real = resolveIn(this.#root, path);
     if (real === undefined || real === '') throw new MountPointError(`${shown} is not a directory`);
     const text = textPathAt('', real);
     if (text === undefined) throw new MountPointError(`${shown} leads to a name that is not UTF-8`);
-    for (const parent of [...parents(real), real])
-      if (this.#taken.has(parent))
-        throw new MountPointError(`${shown} is inside of another mount, /${fromRaw(parent)}`);
     const stats = statAt(this.#root, real);
     if (stats !== undefined && stats.isDirectory() === isFile)
       throw new MountPointError(`${shown} is ${isFile ? 'a directory' : 'no directory'}`);
+    if (stats === undefined && this.#readOnly)
+      throw new MountPointError(`${shown} is not there, and ${this.#at} is mounted read-only`);
     for (const parent of parents(real))
       if (statAt(this.#root, parent) === undefined) this.#make(parent, false);
     if (stats === undefined) this.#make(real, isFile);
-    this.#taken.add(real);
-    return text;
+    const target = this.#at + text;
+    this.#taken.set(
+      real,
+      typeof holds === 'string' ? holds : new MountPoints(holds.source, target, holds.readOnly),
+    );
+    return { target, isMissing: false };
+  }
+
+  /** The mount that a path is inside of, and the rest of the path from there. */
+  #around(path: RawPath): { readonly real: RawPath; readonly rest: RawPath } | undefined {
+    const parts = path.split('/');
+    for (let count = 1; count <= parts.length; count += 1) {
+      const real = resolveIn(this.#root, parts.slice(0, count).join('/'));
+      if (real === undefined) return undefined;
+      // A link may lead into a mount.
+      const found = [...parents(real), real].find((parent) => this.#taken.has(parent));
+      if (found === undefined) continue;
+      const below = real === found ? [] : [real.slice(found.length + 1)];
+      return { real: found, rest: [...below, ...parts.slice(count)].join('/') };
+    }
+    return undefined;
+  }
+
+  #makeInside(
+    { real, rest }: { readonly real: RawPath; readonly rest: RawPath },
+    path: RawPath,
+    isFile: boolean,
+    holds: Holds,
+  ): MountPoint {
+    const inner = this.#taken.get(real);
+    if (rest !== '' && inner instanceof MountPoints) return inner.make(rest, isFile, holds);
+    const whole = joinRaw(real, rest);
+    const closed = [...parents(whole), whole].find(
+      (each) => this.#taken.has(each) && !(each === real && inner === 'empty'),
+    );
+    if (rest === '' || closed !== undefined) {
+      const where = this.#show(closed ?? real);
+      throw new MountPointError(`${this.#show(path)} is inside of another mount, ${where}`);
+    }
+    this.#taken.set(whole, 'closed');
+    return { target: this.#show(whole), isMissing: true };
+  }
+
+  #show(path: RawPath): string {
+    return `${this.#at}/${fromRaw(path)}`;
   }
 
   remove(): void {
+    for (const taken of this.#taken.values()) if (taken instanceof MountPoints) taken.remove();
     for (const made of this.#made.toReversed()) {
       const { path, before, changed } = made;
       const parent = parentPath(path);
@@ -99,6 +153,17 @@ export class MountPoints {
     this.#made.push({ path, isFile, before, changed: lstatSync(parent).mtimeMs });
   }
 }
+
+export interface MountPoint {
+  readonly target: string;
+  readonly isMissing: boolean;
+}
+
+/**
+ * What is mounted at a point, for mounts inside of it: a tree that nobody else changes, a file system that begins empty,
+ * or what has no place for others.
+ */
+export type Holds = { readonly source: string; readonly readOnly: boolean } | 'empty' | 'closed';
 
 interface Made {
   readonly path: RawPath;

@@ -46,11 +46,11 @@ export async function prepareMount(
     case 'tmpfs': {
       const size = mount.size === undefined ? '' : `,size=${mount.size}`;
       const options = `mode=${(mount.mode ?? 0o1777).toString(8)}${size}`;
-      return { mount: { type: 'tmpfs', target, options, isFile: false } };
+      return { mount: { type: 'tmpfs', target, options, isFile: false, isOwn: true } };
     }
     case 'bind': {
       const { source, isFile } = await bindSource(mount, from, sources);
-      return { mount: { type: 'bind', source, target, readOnly, isFile } };
+      return { mount: { type: 'bind', source, target, readOnly, isFile, isOwn: true } };
     }
     case 'cache': {
       const begin = from ?? [];
@@ -60,7 +60,8 @@ export async function prepareMount(
           ? { source: path, isFile: false }
           : mountable(path, mount, sources.job.file);
       return {
-        mount: { type: 'bind', source, target, readOnly, isFile },
+        // Other commands change it meanwhile.
+        mount: { type: 'bind', source, target, readOnly, isFile, isOwn: false },
         ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),
       };
     }
@@ -69,13 +70,17 @@ export async function prepareMount(
       if (bytes === undefined || sources.privates === undefined || mount.target === undefined)
         return undefined;
       const source = sources.privates.addSecret(bytes, accessOf(mount, 0o400));
-      return { mount: { type: 'bind', source, target, readOnly: true, isFile: true } };
+      return {
+        mount: { type: 'bind', source, target, readOnly: true, isFile: true, isOwn: false },
+      };
     }
     case 'ssh': {
       const agent = sources.credentials.ssh.get(mount.id);
       if (agent === undefined || sources.privates === undefined) return undefined;
       const source = await sources.privates.addAgent(agent, accessOf(mount, 0o600));
-      return { mount: { type: 'bind', source, target, readOnly: true, isFile: true } };
+      return {
+        mount: { type: 'bind', source, target, readOnly: true, isFile: true, isOwn: false },
+      };
     }
     default:
       return type satisfies never;

@@ -6,7 +6,7 @@ import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import type { RunStep } from '../dockerfile/steps.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
-import { MountPointError, MountPoints } from './mount-points.ts';
+import { MountPointError, MountPoints, type Holds } from './mount-points.ts';
 import {
   CAPABILITIES,
   type Sandbox,
@@ -47,8 +47,11 @@ export interface RunOptions {
   readonly signal: AbortSignal;
 }
 
-/** `target` as in the Dockerfile. A bind mount of a file needs a file as its mount point. */
-export type RunMount = SandboxMount & { readonly isFile: boolean };
+/**
+ * `target` as in the Dockerfile. A bind mount of a file needs a file as its mount point. `isOwn`: nobody else changes
+ * what is in it, so others can be mounted there.
+ */
+export type RunMount = SandboxMount & { readonly isFile: boolean; readonly isOwn: boolean };
 
 /** How much of a failing command's output an error shows. */
 const TAIL_LINES = 40;
@@ -103,22 +106,38 @@ function epochOf({ env }: RunStep): readonly string[] {
 
 function mountPoints(options: RunOptions, points: MountPoints): SandboxMount[] {
   const { step, file, network } = options;
-  const mounts = options.mounts.map(({ isFile, ...mount }) => ({ isFile, mount }));
+  const mounts = options.mounts.map(({ isFile, isOwn, ...mount }) => ({ isFile, isOwn, mount }));
   const path = '/etc/resolv.conf';
   if (network === 'host' && existsSync(path)) {
     const readOnly = true;
-    mounts.push({ isFile: true, mount: { type: 'bind', source: path, target: path, readOnly } });
+    mounts.push({
+      isFile: true,
+      isOwn: false,
+      mount: { type: 'bind', source: path, target: path, readOnly },
+    });
   }
   try {
     for (const name of ['dev', 'proc', 'sys']) points.makeKernelDirectory(name);
-    return mounts.map(({ isFile, mount }) => {
-      const target = points.make(toRaw(mount.target.slice(1)), isFile);
-      return { ...mount, target };
+    // What is around another comes before it.
+    const sorted = mounts.toSorted((a, b) => depthOf(a.mount) - depthOf(b.mount));
+    return sorted.map(({ isFile, isOwn, mount }) => {
+      const holds = holdsOf(mount, isOwn && !isFile);
+      const { target, isMissing } = points.make(toRaw(mount.target.slice(1)), isFile, holds);
+      return { ...mount, target, ...(isMissing && { missing: isFile ? 'file' : 'directory' }) };
     });
   } catch (error) {
     if (!(error instanceof MountPointError)) throw error;
     throw sourceError('BUILD_FAILED', file, step.position, `cannot mount: ${error.message}`);
   }
+}
+
+function depthOf({ target }: SandboxMount): number {
+  return target.split('/').length;
+}
+
+function holdsOf(mount: SandboxMount, isOwn: boolean): Holds {
+  if (mount.type === 'tmpfs') return 'empty';
+  return isOwn ? mount : 'closed';
 }
 
 function start(

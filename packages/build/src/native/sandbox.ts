@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
  * What the init of a RUN is told, as JSON: everything the command gets to see.
  */
 export interface Sandbox {
-  /** Mounted root file system. All mount points exist, and no part of a target is a link. */
+  /** Mounted root file system. All mount points exist but those that say so, and no part of a target is a link. */
   readonly root: string;
   readonly mounts: readonly SandboxMount[];
   /** Files in the fresh /dev, for the time of the command. */
@@ -41,14 +41,16 @@ export interface SandboxLimits {
 /** The capabilities Docker gives: CHOWN … SETFCAP of capabilities(7). */
 export const CAPABILITIES: readonly number[] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
 
-export type SandboxMount =
+/** Mounts are in the order in which they are made. `missing`: the mount point is to be made, in a mount before it. */
+export type SandboxMount = { readonly missing?: 'file' | 'directory' } & (
   | {
       readonly type: 'bind';
       readonly source: string;
       readonly target: string;
       readonly readOnly: boolean;
     }
-  | { readonly type: 'tmpfs'; readonly target: string; readonly options: string };
+  | { readonly type: 'tmpfs'; readonly target: string; readonly options: string }
+);
 
 /** The descriptor on which the init is told. */
 export const DESCRIPTION = 4;

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { keepOpen } from '../../src/native/syscalls.ts';
 import { build, contextOf, leftovers, listing, scratch } from './fixture.ts';
 
@@ -211,6 +211,66 @@ RUN --mount=type=bind,from=other,source=/tree,target=/mnt/deep/tree \\
   );
   expect(good.log).toBe('text\ntext\ny\n');
   expect(await listing(store, good)).toEqual(['file 644 0:0 1492533000 kept']);
+});
+
+describe('a mount inside of another', () => {
+  const TREE = `FROM base AS tree
+RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way && ln -s /etc /tree/out
+`;
+  const run = (mounts: readonly string[], command: string): string =>
+    `${TREE}FROM base\nRUN ${mounts.map((mount) => `--mount=${mount}`).join(' ')} ${command}\n`;
+
+  test.each(['init', 'bwrap', 'runc', 'crun'])(
+    'is there, and leaves nothing: %s',
+    async (executor) => {
+      const mounts = [
+        'type=tmpfs,target=/t/way/new/x',
+        'type=cache,target=/t/sub/deep,id=nested',
+        'type=bind,from=tree,source=/tree,target=/t,rw',
+        'type=tmpfs,target=/m',
+        'type=bind,from=tree,source=/tree/sub,target=/m/a/b',
+        'type=bind,from=tree,source=/tree/sub/file,target=/m/file',
+        'type=bind,from=tree,source=/tree,target=/r',
+        'type=tmpfs,target=/r/way',
+      ];
+      const script =
+        'cat /t/sub/file /m/a/b/file /m/file; touch /r/sub/x /t/sub/new/x/y /m/z && ls /r/way /t/sub; ! touch /m/a/b/x 2>/dev/null; grep -c " /[tmr]/" /proc/self/mounts; echo a > /kept';
+      const built = await build(store, run(mounts, `${script} # ${executor}`), { executor });
+      expect(built.log).toBe('text\ntext\ntext\n/r/way:\nx\n\n/t/sub:\ndeep\nfile\nnew\n5\n');
+      expect(await listing(store, built)).toEqual(['file 644 0:0 1492533000 kept']);
+      const after = await build(store, `${TREE}RUN find /tree | sort # ${executor}\n`);
+      expect(after.log).not.toContain('new');
+    },
+  );
+
+  test.each([
+    [
+      ['bind,from=tree,source=/tree,target=/t', 'tmpfs,target=/t/none'],
+      /\/t\/none is not there, and \/t is mounted read-only$/m,
+    ],
+    [['cache,target=/c', 'tmpfs,target=/c/d'], /\/c\/d is inside of another mount, \/c$/m],
+    [
+      ['tmpfs,target=/m', 'bind,from=tree,source=/tree,target=/m/t', 'tmpfs,target=/m/t/out/x'],
+      /\/m\/t\/out\/x is inside of another mount, \/m\/t$/m,
+    ],
+    [['tmpfs,target=/m', 'cache,target=/m'], /\/m is inside of another mount, \/m$/m],
+    [['tmpfs,target=/proc/x'], /\/proc\/x is inside of another mount, \/proc$/m],
+  ])('%j is refused', async (mounts, message) => {
+    const error = await failure(
+      run(
+        mounts.map((mount) => `type=${mount}`),
+        'true',
+      ),
+    );
+    expect(error).toMatchObject({ code: 'BUILD_FAILED' });
+    expect(error.message).toMatch(message);
+  });
+
+  test('is below the mount around it, wherever links lead', async () => {
+    const mounts = ['type=bind,from=tree,source=/tree,target=/t,rw', 'type=tmpfs,target=/t/out/x'];
+    const { log } = await build(store, run(mounts, 'grep -o " /t/.* tmpfs" /proc/self/mounts'));
+    expect(log).toBe(' /t/etc/x tmpfs\n');
+  });
 });
 
 test.each(['bind,from=evil,source=/way,target=/m', 'tmpfs,target=/way'])(
