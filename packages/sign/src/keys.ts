@@ -84,7 +84,7 @@ export async function readSigningKey(
  */
 export async function readPublicKey(source: string, options: KeyOptions = {}): Promise<PublicKey> {
   const { text, name } = await readSource(source, options);
-  const { label } = onePemBlock(text, name);
+  const { label, content } = onePemBlock(text, name);
   if (label.endsWith('PRIVATE KEY'))
     throw new LktError('KEY_INVALID', `${name} is a private key`, {
       fix: 'name the public key that belongs to it, such as cosign.pub',
@@ -92,21 +92,30 @@ export async function readPublicKey(source: string, options: KeyOptions = {}): P
   if (label !== 'PUBLIC KEY')
     throw new LktError('KEY_INVALID', `${name} is no public key, but "${label}"`);
   return describePublicKey(
-    reading(name, () => createPublicKey(text)),
+    reading(name, () => createPublicKey({ key: content, format: 'der', type: 'spki' })),
     name,
   );
 }
 
 /** @throws LktError KEY_INVALID for keys that are too weak, or of a kind that Sigstore has not */
-function describePublicKey(key: KeyObject, name?: string): PublicKey {
-  const spki = key.export({ type: 'spki', format: 'der' });
-  const fingerprint = `sha256:${createHash('sha256').update(spki).digest('hex')}` as Digest;
-  const problem = weakness(key);
+function describePublicKey(given: KeyObject, name: string): PublicKey {
+  const problem = weakness(given);
   if (problem !== undefined)
-    throw new LktError('KEY_INVALID', `${name ?? fingerprint} is ${problem}`, {
+    throw new LktError('KEY_INVALID', `${name} is ${problem}`, {
       fix: 'use an ECDSA key on P-256, as `lkt key generate` makes',
     });
-  return { key, fingerprint, name: name ?? fingerprint };
+  const key = inItsOneForm(given);
+  const spki = key.export({ type: 'spki', format: 'der' });
+  const fingerprint = `sha256:${createHash('sha256').update(spki).digest('hex')}` as Digest;
+  return { key, fingerprint, name };
+}
+
+/**
+ * OpenSSL writes a key as it read it: its point compressed, its curve spelled out. Nobody is to count twice for having
+ * written one key in two ways.
+ */
+function inItsOneForm(key: KeyObject): KeyObject {
+  return createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' });
 }
 
 function weakness({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string | undefined {

@@ -56,6 +56,30 @@ describe('keys', () => {
     expect(key.equals(privateKey)).toBe(true);
   });
 
+  it.each([
+    ['its point compressed', ['ec', '-pubin', '-conv_form', 'compressed', '-pubout']],
+    ['its point hybrid', ['ec', '-pubin', '-conv_form', 'hybrid', '-pubout']],
+    ['its curve spelled out', ['ec', '-pubin', '-param_enc', 'explicit', '-pubout']],
+  ])('are the same, and one signer, with %s', async (_what, args) => {
+    const { publicKey } = await generateKey('');
+    const other = execFileSync('openssl', args, {
+      input: publicKey,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+    expect(other).not.toBe(publicKey);
+    const { fingerprint } = await readPublicKey(publicKey);
+    expect((await readPublicKey(other)).fingerprint).toBe(fingerprint);
+  });
+
+  it('are the one that the text names, whatever else OpenSSL would find in it', async () => {
+    const [first, second] = [await generateKey(''), await generateKey('')];
+    // RFC 7468 has no headers; OpenSSL takes them.
+    const odd = first.publicKey.replace('-----\n', '-----\nProc-Type: none\n\n');
+    const { fingerprint } = await readPublicKey(second.publicKey);
+    expect((await readPublicKey(`${odd}${second.publicKey}`)).fingerprint).toBe(fingerprint);
+  });
+
   it('are refused with a wrong password, without a word of their text', async () => {
     const { privateKey } = await generateKey('right');
     const error = await readSigningKey(privateKey, { password: 'wrong' }).catch(String);
