@@ -21,6 +21,8 @@ const MAX_PAYLOAD = 64 * 1024;
 /** Whoever can write beside an image could put so many there that nobody gets to the end. */
 const MAX_REFERRERS = 200;
 const MAX_LAYERS = 200;
+/** All that is beside one image is in memory at once. */
+const MAX_TOTAL = 256 * 2 ** 20;
 
 /**
  * Whether a manifest carries a bundle. Its own word is taken, not that of an index that lists it, since cosign and some
@@ -107,6 +109,7 @@ class Collector {
   readonly #source: Source;
   readonly #items: EvidenceItem[] = [];
   readonly #unreadable: { source: string; reason: string }[] = [];
+  #size = 0;
 
   constructor(source: Source) {
     this.#source = source;
@@ -145,7 +148,7 @@ class Collector {
       const place = layers.length === 1 ? source : `${source}, layer ${index + 1}`;
       await this.reading(place, async () => {
         const limit = isPayload ? MAX_PAYLOAD : MAX_ENVELOPE;
-        const bytes = await this.#source.blob(layer, limit);
+        const bytes = await this.#blob(layer, limit);
         const { annotations = {} } = layer;
         const kind = isPayload ? 'signature' : 'attestation';
         this.#items.push({ kind, source: place, bytes, annotations });
@@ -156,8 +159,16 @@ class Collector {
   async #addBundle(source: string, { layers }: ImageManifest): Promise<void> {
     const [layer, ...more] = layers;
     if (layer === undefined || more.length > 0) throw new Unusable('it does not carry one bundle');
-    const bytes = await this.#source.blob(layer, MAX_BUNDLE);
+    const bytes = await this.#blob(layer, MAX_BUNDLE);
     this.#items.push({ kind: 'bundle', source, bytes });
+  }
+
+  async #blob(layer: Descriptor, limit: number): Promise<Buffer> {
+    if (this.#size + layer.size > MAX_TOTAL)
+      throw new Unusable(`there is more than ${MAX_TOTAL / 2 ** 20} MiB beside the image`);
+    const bytes = await this.#source.blob(layer, limit);
+    this.#size += bytes.length;
+    return bytes;
   }
 
   /** What is broken by whoever wrote it is noted; what could not be asked for ends all. */

@@ -65,9 +65,12 @@ function parsedName(text: string, name: string): { domain: string; path: string 
   };
 }
 
-/** One registry has one name: the case of letters and the port of https tell none apart. */
+/** One registry has one name: the case of letters, zeros before a port and the port of https tell none apart. */
 function registryOf(domain: string): string {
-  const name = domain.toLowerCase().replace(/:443$/, '');
+  const name = domain
+    .toLowerCase()
+    .replace(/:0+(?=\d+$)/, ':')
+    .replace(/:443$/, '');
   return ['index.docker.io', 'registry-1.docker.io'].includes(name) ? 'docker.io' : name;
 }
 

@@ -134,8 +134,14 @@ async function layersOf(
     const { bytes } = await registry.fetchManifest(target, signal);
     return parseManifest(bytes).layers;
   } catch (error) {
-    if (error instanceof LktError && error.code === 'NOT_FOUND') return [];
-    throw error;
+    if (!(error instanceof LktError)) throw error;
+    if (error.code === 'NOT_FOUND') return [];
+    if (error.code !== 'IMAGE_INVALID') throw error;
+    const message = `${formatReference(target)} is no list of signatures: ${error.message}`;
+    throw new LktError(error.code, message, {
+      cause: error,
+      fix: 'remove the tag: signatures of cosign 2 belong there',
+    });
   }
 }
 

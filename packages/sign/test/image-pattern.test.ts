@@ -20,6 +20,8 @@ describe('a pattern of names', () => {
     ['ghcr.io/*/sshd', 'ghcr.io/lkt/sshd'],
     ['ghcr.io/lkt/sshd', 'GHCR.io/lkt/sshd'],
     ['ghcr.io/lkt/sshd', 'ghcr.io:443/lkt/sshd'],
+    ['ghcr.io/lkt/sshd', 'ghcr.io:0443/lkt/sshd'],
+    ['localhost:5000/a', 'localhost:005000/a'],
     ['registry-1.docker.io/lkt/sshd', 'lkt/sshd'],
     ['localhost:5000/a', 'localhost:5000/a'],
     ['alpine', 'alpine:3'],

@@ -1,3 +1,4 @@
+import { writeReferrer } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { signStatement } from '../src/bundle.ts';
 import { collectFromRegistry, collectFromStore } from '../src/collect.ts';
@@ -269,6 +270,28 @@ describe('an image is refused', () => {
       collectFromRegistry(registry, { ...name, digest: subject.digest }),
     ).rejects.toMatchObject({ code: 'IMAGE_INVALID' });
   });
+});
+
+it('what is beside an image is read as far as memory has room for it', async () => {
+  const there = await place();
+  const { store, subject } = there;
+  const { signer, trust } = await newKey();
+  await signImage(store, { subject, name: there.name, signer });
+  const content = await store.writeBytes(Buffer.alloc(60 * 2 ** 20));
+  const artifactType = BUNDLE_V03;
+  const layers = [{ mediaType: artifactType, ...content }];
+  for (let count = 0; count < 6; count += 1)
+    await store.addReferrer(
+      await writeReferrer(store, { subject, artifactType, layers, annotations: { n: `${count}` } }),
+    );
+  const evidence = await collectFromStore(store, subject.digest);
+  const total = evidence.items.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  expect(total).toBeLessThanOrEqual(256 * 2 ** 20);
+  expect(evidence.unreadable).toHaveLength(2);
+  for (const { reason } of evidence.unreadable) expect(reason).toMatch(/more than 256 MiB/);
+  expect((await verifyImage({ subject: subject.digest, evidence, trust })).signatures).not.toEqual(
+    [],
+  );
 });
 
 describe('a signature is found', () => {

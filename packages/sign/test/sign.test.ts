@@ -1,4 +1,5 @@
-import type { Digest } from '@lkt/core';
+import { type Digest, digestHex } from '@lkt/core';
+import { writeIndex } from '@lkt/oci';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import { collectFromRegistry, collectFromStore } from '../src/collect.ts';
@@ -157,6 +158,20 @@ it('what others will not believe is not kept', async () => {
   );
   expect(await store.referrers(subject.digest)).toEqual([]);
   await signImage(store, { subject, name, signer: await signer(instance) });
+});
+
+it('a tag for signatures that has something else stays as it is, and is named', async () => {
+  const { store, registry, subject, name } = await place();
+  const { signer } = await newKey();
+  await signImage(store, { subject, name, signer });
+  const other = await writeIndex(store, []);
+  const tag = `sha256-${digestHex(subject.digest)}.sig`;
+  await registry.pushImage(store, other, { ...name, tag });
+  await expect(pushSignatures(registry, store, name, subject.digest)).rejects.toMatchObject({
+    code: 'IMAGE_INVALID',
+    message: expect.stringContaining(`:${tag} is no list of signatures`),
+  });
+  expect((await registry.resolve({ ...name, tag })).digest).toBe(other.digest);
 });
 
 it('an index is not signed if it names an image of others that the signer has not signed', async () => {

@@ -1,4 +1,4 @@
-import { open, rm, stat } from 'node:fs/promises';
+import { lstat, open, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
@@ -62,9 +62,10 @@ The password is COSIGN_PASSWORD if that is set, else it is asked for.`;
 
 async function requireFree(path: string): Promise<void> {
   try {
-    await stat(path);
+    // A link that leads nowhere is there too.
+    await lstat(path);
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return;
     throw error;
   }
   throw taken(path);
@@ -73,7 +74,7 @@ async function requireFree(path: string): Promise<void> {
 async function writeNew(path: string, text: string, mode: number): Promise<void> {
   await using file = await open(path, 'wx', mode).catch((error: unknown) => {
     if (isErrno(error, 'EEXIST')) throw taken(path);
-    if (isErrno(error, 'ENOENT'))
+    if (isErrno(error, 'ENOENT', 'ENOTDIR'))
       throw new LktError('NOT_FOUND', `there is no directory for ${path}`, { cause: error });
     throw error;
   });

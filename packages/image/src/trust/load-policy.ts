@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isErrno, LktError, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
 import {
@@ -30,10 +30,20 @@ export async function workspacePolicy(
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    if (isErrno(cause, 'ENOENT')) return undefined;
+    // A link that leads nowhere is a policy that nobody can read, and not none.
+    if (isErrno(cause, 'ENOENT') && (await isMissing(path))) return undefined;
     throw new LktError('IO_FAILED', `${shown} cannot be read`, { cause });
   }
   return readTrustFile({ path: shown, text }, root, given);
+}
+
+async function isMissing(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return false;
+  } catch (error) {
+    return isErrno(error, 'ENOENT');
+  }
 }
 
 /**
