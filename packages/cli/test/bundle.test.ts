@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -110,6 +111,24 @@ test.each(['dockerfile-errors', 'pkg-build-check'])('%s.txtar, from the bundle',
       GIT_COMMITTER_EMAIL: 'a@example.com',
     },
   });
+});
+
+const make = (): object => run('packages/cli/src/bundle/make.ts');
+
+test('who has begun with a bundle can read from it to the end', async () => {
+  const directory = join(main(), '..');
+  const { ino } = statSync(directory);
+  rmSync(join(cache, 'bundle.json'));
+  expect(make()).toMatchObject({ status: 0, stderr: '' });
+  expect(join(main(), '..')).toBe(directory);
+  expect(statSync(directory).ino).toBe(ino);
+  // One that was made long ago, and has been in use until now.
+  utimesSync(directory, 0, 0);
+  appendFileSync(join(checkout, 'packages/cli/src/commands/version.ts'), '\n');
+  await setTimeout(2500);
+  expect(make()).toMatchObject({ status: 0, stderr: '' });
+  expect(join(main(), '..')).not.toBe(directory);
+  expect(statSync(join(directory, 'main.cjs')).isFile()).toBe(true);
 });
 
 test('it is what runs, until a source changes; the change counts at once', () => {

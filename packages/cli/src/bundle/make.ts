@@ -5,14 +5,17 @@
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  existsSync,
   globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -41,7 +44,7 @@ const PROGRAMS = [
 /** Times of files are this exact, in milliseconds, with room: what is younger may change without a trace. */
 const SETTLED = 2000;
 
-/** Bundles that a running lkt may still read from. */
+/** How long a running lkt may still read from a bundle that another has taken the place of. */
 const KEPT_MS = 7 * 24 * 3600 * 1000;
 
 /** Whether nobody else makes one. */
@@ -85,14 +88,39 @@ async function make(): Promise<void> {
     const directory = new URL(name, bundles);
     // Whoever may read the checkout; a temporary directory is for its owner alone.
     chmodSync(temporary, 0o777 & ~process.umask());
-    rmSync(directory, { recursive: true, force: true });
-    renameSync(temporary, directory);
+    putAt(temporary, directory);
+    // From now on it is an old one, which those who have begun with it still read from.
+    const before = currentName();
+    if (before !== undefined && before !== name) touch(new URL(before, bundles));
     const record: BundleRecord = { directory: name, node: process.version, inputs };
     writeFileSync(new URL('bundle.new', bundles), JSON.stringify(record));
     renameSync(new URL('bundle.new', bundles), recordFile);
     removeOld(name);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+/** One of the same name was made of the same sources, and others may be reading from it: it stays if it is one. */
+function putAt(temporary: string, directory: URL): void {
+  if (existsSync(new URL(`${directory.href}/main.cjs`))) return;
+  rmSync(directory, { recursive: true, force: true });
+  renameSync(temporary, directory);
+}
+
+function currentName(): string | undefined {
+  try {
+    return (JSON.parse(readFileSync(recordFile, 'utf8')) as BundleRecord).directory;
+  } catch {
+    return undefined;
+  }
+}
+
+function touch(directory: URL): void {
+  try {
+    utimesSync(directory, new Date(), new Date());
+  } catch {
+    // It is gone.
   }
 }
 
