@@ -17,6 +17,8 @@ export interface BuildRequest {
   readonly dockerfile: SourceFile;
   readonly context: readonly ContextFile[];
   readonly buildArgs: ReadonlyMap<string, string>;
+  /** Names of those that every build of this Dockerfile has, for its warnings. */
+  readonly alwaysGiven?: ReadonlySet<string>;
   /** Added to those of the Dockerfile, whose labels they replace. */
   readonly labels: Readonly<Record<string, string>>;
   readonly platform: Platform;

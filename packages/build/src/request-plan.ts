@@ -70,6 +70,7 @@ export async function planRequest(
     platform,
     ...wanted,
     imageConfig,
+    ...(request.alwaysGiven !== undefined && { alwaysGiven: request.alwaysGiven }),
   });
   for (const { position, text, rule } of plan.warnings) {
     const place = `${request.dockerfile.path}:${position.line}:${position.column}`;

@@ -280,6 +280,17 @@ describe('logs of steps that fail', () => {
     expect(failed).toContain(`line 300\n  | (all 300 lines: ${join(dir.path, 'logs')}`);
   });
 
+  test('but not of those that were stopped because of it', async () => {
+    vi.useRealTimers();
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-logs-'));
+    const logs = new KeptLogs(dir.path, 'now', { emit: () => undefined });
+    for (const event of failing(1))
+      logs.emit(event.kind === 'failed' ? { ...event, stopped: true } : event);
+    logs.close();
+    expect(logs.failed).toBeUndefined();
+    expect(await readdir(dir.path)).toEqual([]);
+  });
+
   test('are shown also where no file can be written', () => {
     const logs = new KeptLogs('/dev/null/logs', 'now', { emit: () => undefined });
     for (const event of failing(1)) logs.emit(event);

@@ -15,7 +15,8 @@ export type ProgressEvent =
   /** A piece of output as it came: lines end with `\n`, and the last may go on in the next piece. */
   | { readonly kind: 'log'; readonly id: string; readonly text: string }
   | { readonly kind: 'done'; readonly id: string; readonly cached: boolean }
-  | { readonly kind: 'failed'; readonly id: string }
+  /** `stopped`: not by itself, but because something else has failed, or the user wants it. */
+  | { readonly kind: 'failed'; readonly id: string; readonly stopped?: true }
   | { readonly kind: 'warning'; readonly text: string }
   /** How many packages the run is about: steps named `package NAME`. A later one stands for a new start. */
   | { readonly kind: 'total'; readonly packages: number };

@@ -204,6 +204,7 @@ export class PackageBuilder {
     const request: BuildRequest = {
       ...given,
       buildArgs: new Map([...recipe.buildArgs, ...recipe.proxyArgs]),
+      alwaysGiven: recipe.alwaysGiven,
       name: item.name,
       dockerfile: file,
       noCache: noCache || item.disableCache,

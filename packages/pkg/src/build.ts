@@ -298,7 +298,7 @@ export class Build {
       reporter.emit({ kind: 'done', id, cached: built.cached });
       return built;
     } catch (error) {
-      reporter.emit({ kind: 'failed', id });
+      reporter.emit({ kind: 'failed', id, ...(this.#signal.aborted && { stopped: true }) });
       throw error;
     }
   }

@@ -27,6 +27,8 @@ import type { Package, Workspace } from './workspace.ts';
 export interface Recipe {
   readonly dockerfile: Dockerfile;
   readonly buildArgs: ReadonlyMap<string, string>;
+  /** Names of the arguments of build.yml, and of those that every package has. */
+  readonly alwaysGiven: ReadonlySet<string>;
   /** Given arguments that RUN has without an ARG: how to reach the network. They decide nothing, and no document has them. */
   readonly proxyArgs: ReadonlyMap<string, string>;
   /** Names of the given arguments that the Dockerfile uses. */
@@ -88,6 +90,7 @@ export async function readRecipe(
   const declared = declaredArgs(dockerfile);
   for (const [name, value] of automaticArgs(item, hashOf(item)))
     if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);
+  const alwaysGiven = new Set(buildArgs.keys());
   const values = [...(await valuesOf(given))];
   const used = values.filter(([name]) => declared.has(name));
   const proxyArgs = values.filter(([name]) => PROXY_ARGS.includes(name) && !declared.has(name));
@@ -110,6 +113,7 @@ export async function readRecipe(
   return {
     dockerfile,
     buildArgs,
+    alwaysGiven,
     proxyArgs: new Map(proxyArgs),
     given: new Set([...used, ...proxyArgs].map(([name]) => name)),
     tagSuffix: tagSuffix(different),

@@ -207,7 +207,11 @@ describe('building', () => {
     await expect(at.build('lkt/init', 'lkt/alone')).rejects.toThrow('broken base');
     expect(at.engine.built).not.toContain('lkt/init');
     expect(at.events).toContainEqual({ kind: 'failed', id: 'package lkt/base' });
-    expect(at.events).toContainEqual({ kind: 'failed', id: 'package lkt/alone' });
+    expect(at.events).toContainEqual({
+      kind: 'failed',
+      id: 'package lkt/alone',
+      stopped: true,
+    });
     at.engine.onBuild = async () => undefined;
     await at.build('lkt/init', 'lkt/alone');
   });

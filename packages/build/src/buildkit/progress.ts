@@ -100,9 +100,11 @@ export class BuildProgress {
     if (error !== '' || (completed != null && state.started)) this.#say(state, state.log.end());
     if (error !== '') {
       state.ended = true;
-      if (state.started) this.#reporter.emit({ kind: 'failed', id: state.id });
       // Steps that go on beside it are cancelled, which is not why the build failed.
-      if (state.step !== undefined && !/context canceled/.test(error))
+      const stopped = error.includes('context canceled');
+      if (state.started)
+        this.#reporter.emit({ kind: 'failed', id: state.id, ...(stopped && { stopped }) });
+      if (state.step !== undefined && !stopped)
         this.#failed ??= { step: state.step, log: state.log.text.trimEnd(), error };
     } else if (completed != null && state.started) {
       state.ended = true;

@@ -17,6 +17,8 @@ export interface EvaluateOptions {
   readonly buildPlatform?: Platform;
   /** Name or number of the stage to build. Default: the last. */
   readonly target?: string;
+  /** Names of build arguments that every build has, so that an ARG of the name needs no default. */
+  readonly alwaysGiven?: ReadonlySet<string>;
   /** The `config` object of an image that a needed stage is FROM; undefined for an image without one. */
   readonly imageConfig: (image: ImageOrigin) => ContainerConfig | undefined;
 }
@@ -64,7 +66,7 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
     stages.push(plan);
   }
   warnings.push(
-    ...defaultWarnings(dockerfile, platforms),
+    ...defaultWarnings(dockerfile, platforms, options),
     ...unusedArgs(dockerfile, options.buildArgs),
   );
   return { stages, target: target.stage.index, warnings: checkedWarnings(dockerfile, warnings) };
@@ -74,9 +76,11 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
 function defaultWarnings(
   dockerfile: Dockerfile,
   platforms: { readonly target: Platform; readonly build: Platform },
+  { buildArgs, alwaysGiven }: EvaluateOptions,
 ): readonly Warning[] {
   const reader = new WordReader(dockerfile, []);
-  const variables = globalVariables(dockerfile, reader, new Map(), platforms);
+  const always = new Map([...buildArgs].filter(([name]) => alwaysGiven?.has(name) === true));
+  const variables = globalVariables(dockerfile, reader, always, platforms);
   return dockerfile.stages.flatMap(({ from: { image } }) => {
     if (isReference(reader.word(image, variables))) return [];
     const text = `without build arguments, ${image.text} is not the name of an image; give its ARG a default`;

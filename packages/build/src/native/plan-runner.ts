@@ -190,7 +190,7 @@ export class PlanRunner {
       this.#emit({ kind: 'done', id, cached });
       return layer;
     } catch (error) {
-      this.#emit({ kind: 'failed', id });
+      this.#emit({ kind: 'failed', id, ...(this.#signal.aborted && { stopped: true }) });
       throw error;
     }
   }

@@ -53,8 +53,8 @@ export class KeptLogs implements Reporter {
     const step = this.#steps.apply(event);
     if (step === undefined) return;
     if (step.fresh.length > 0) this.#write(step.id, step.fresh);
-    if (event.kind === 'done') this.#end(step.id, false);
-    if (event.kind !== 'failed') return;
+    if (step.state !== 'running' && step.state !== 'failed') this.#end(step.id, false);
+    if (step.state !== 'failed') return;
     const path = this.#end(step.id, this.#failed === undefined);
     if (step.lines === 0) return;
     this.#failed ??= { title: step.title, lines: [...step.log], count: step.lines, path };

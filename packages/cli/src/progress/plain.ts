@@ -49,7 +49,7 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
           );
           break;
         case 'failed':
-          say(`${labelOf(step)}: failed after ${duration(clock() - step.started)}`);
+          say(`${labelOf(step)}: ${step.state} after ${duration(clock() - step.started)}`);
           break;
       }
     },

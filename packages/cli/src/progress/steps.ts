@@ -20,7 +20,7 @@ export interface Step {
   fresh: readonly string[];
   /** The line that has not ended yet. */
   partial: string;
-  state: 'running' | 'done' | 'cached' | 'failed';
+  state: 'running' | 'done' | 'cached' | 'failed' | 'stopped';
   progress:
     | { readonly current: number; readonly total?: number; readonly unit: 'bytes' | 'items' }
     | undefined;
@@ -70,7 +70,7 @@ export class Steps {
         break;
       case 'failed':
         addLog(step, '\n');
-        step.state = 'failed';
+        step.state = event.stopped === true ? 'stopped' : 'failed';
         break;
     }
     return step;

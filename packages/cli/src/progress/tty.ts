@@ -169,6 +169,7 @@ function finished(step: Step, now: number, width: number): Line | undefined {
   if (step.state === 'cached')
     return step.parent === undefined ? { text: row(title, 0, 'cached', '', width) } : undefined;
   const time = duration(now - step.started);
+  if (step.state === 'stopped') return { text: row(title, 0, 'stopped', time, width) };
   if (step.state === 'failed') return { text: row(title, 0, 'failed', time, width), style: 'red' };
   return { text: row(title, 0, isPackage(step) ? 'built' : '', time, width) };
 }
