@@ -144,6 +144,11 @@ it.each([
   ],
   ['init: ["@pkg:x"]', 'https://x/a.yml:1:8: init[0]: a config from the web names nothing'],
   ['include: [a.yml]', 'https://x/a.yml:1:11: include[0]: a config from the web includes no'],
+  [
+    'trust: {signers: [{images: ["**"], keys: [a.pub]}]}',
+    'https://x/a.yml:1:43: trust.signers[0].keys[0]: a config from the web names nothing',
+  ],
+  ['trust: {trustedRoot: a.json}', 'https://x/a.yml:1:22: trust.trustedRoot: a config from the'],
 ])('a config from the web names nothing of this machine: %s', async (text, message) => {
   const file = { path: 'https://x/a.yml', absolute: '/x/web.yml', text, isRemote: true };
   await expect(loadConfig([file])).rejects.toMatchObject({

@@ -21,7 +21,7 @@ export function describePredicate(type: string): string {
  */
 export function predicateProblem(
   { predicateType, predicate }: { readonly predicateType: string; readonly predicate: unknown },
-  image: { readonly tag?: string },
+  image: { readonly path: string; readonly tag?: string },
 ): string | undefined {
   switch (predicateType) {
     case REBUILD_PREDICATE:

@@ -26,16 +26,28 @@ export function rebuildStatement(
   });
 }
 
-/** Why a statement does not say that an image is what its tag names; undefined if it does. */
+/**
+ * Why a statement does not say that an image is what its name and tag say; undefined if it does. Where the image is, and of
+ * which organisation, is left to whoever pushes it.
+ */
 export function rebuildProblem(
-  predicate: unknown,
-  image: { readonly tag?: string },
+  statement: unknown,
+  image: { readonly path: string; readonly tag?: string },
 ): string | undefined {
-  const { sourceHash } = (predicate ?? {}) as { readonly sourceHash?: unknown };
+  const { package: name, sourceHash } = (statement ?? {}) as Partial<
+    Record<keyof Rebuild, unknown>
+  >;
   if (typeof sourceHash !== 'string' || !/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(sourceHash))
     return 'the statement of a rebuild names no source';
+  if (typeof name !== 'string') return 'the statement of a rebuild names no package';
+  if (lastPart(name) !== lastPart(image.path))
+    return `what was rebuilt is the package ${name}, and the image is named ${image.path}`;
   if (image.tag === undefined) return 'the image has no tag, which would name its source';
   if (image.tag !== sourceHash)
     return `what was rebuilt is the source ${sourceHash}, and the image is named ${image.tag}`;
   return undefined;
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1);
 }

@@ -20,6 +20,10 @@ const SOURCE = 'a'.repeat(40);
 const IMAGE = named(`lkt/sshd:${SOURCE}@${digestOf('image')}`);
 const ISSUER = 'https://issuer.example';
 
+function ofSource(name: string): NamedImage {
+  return named(`${name}:${SOURCE}@${IMAGE.digest}`);
+}
+
 function named(text: string): NamedImage {
   const reference = parseReference(text);
   if (reference.digest === undefined) throw new Error('no digest');
@@ -197,8 +201,16 @@ describe('a policy', () => {
     expect(accepts(rule, [rebuild(a, 'b'.repeat(40))])).toBe(false);
     expect(accepts(rule, [rebuild(a)], named(`lkt/sshd@${IMAGE.digest}`))).toBe(false);
     expect(accepts(rule, [rebuild(a)], named(`lkt/sshd:1@${IMAGE.digest}`))).toBe(false);
-    for (const predicate of [undefined, null, {}, { sourceHash: 1 }, { sourceHash: 'a' }])
+    const unnamed = [undefined, null, {}, { sourceHash: 1 }, { sourceHash: 'a' }];
+    for (const predicate of [...unnamed, { sourceHash: SOURCE }])
       expect(accepts(rule, [{ ...rebuild(a), predicate }])).toBe(false);
+  });
+
+  it('takes a rebuild of the package only that the image is named after, wherever it is', () => {
+    const rule = policy([{ images: '**', rebuilders: signers(1, a) }]);
+    expect(accepts(rule, [rebuild(a)], ofSource('registry.example/team/sshd'))).toBe(true);
+    expect(accepts(rule, [rebuild(a)], ofSource('lkt/other'))).toBe(false);
+    expect(accepts(rule, [rebuild(a)], ofSource('lkt/xsshd'))).toBe(false);
   });
 
   it('says what is missing, and why signatures do not count', () => {

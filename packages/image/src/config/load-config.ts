@@ -10,6 +10,7 @@ import {
   readHead,
   type SystemConfig,
 } from './config.ts';
+import { isFile } from '../trust/parse-trust.ts';
 import { errorAt } from './fields.ts';
 
 /** An image config, and where it is. */
@@ -186,7 +187,13 @@ function checkRemote(config: SystemConfig, fileOf: (value: YamlValue) => ConfigF
   const packages = imageReferencesOf(config).flatMap(({ packageDir, at }) =>
     packageDir === undefined ? [] : [at],
   );
-  for (const at of [...sources, ...packages])
+  const trusted = config.trust.flatMap(({ rules, trustedRoot }) => [
+    ...rules.flatMap(({ signers, rebuilders }) =>
+      [signers, rebuilders].flatMap((some) => some?.keys.filter(isFile) ?? []),
+    ),
+    ...(trustedRoot === undefined ? [] : [trustedRoot]),
+  ]);
+  for (const at of [...sources, ...packages, ...trusted])
     if (fileOf(at).isRemote === true)
       throw errorAt('UNSUPPORTED', at, 'a config from the web names nothing of this machine', {
         fix: 'download it first, and look at it',

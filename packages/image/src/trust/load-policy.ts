@@ -9,7 +9,7 @@ import {
   type TrustedRoot,
   type TrustPolicy,
 } from '@lkt/sign';
-import { parseTrust, type SignerSettings, type TrustSettings } from './parse-trust.ts';
+import { isFile, parseTrust, type SignerSettings, type TrustSettings } from './parse-trust.ts';
 
 /** The name of the policy of a workspace, in its root. */
 export const TRUST_FILE = 'trust.yml';
@@ -119,7 +119,7 @@ async function loadSigners(
 
 async function readKey(value: YamlValue, dir: string): Promise<PublicKey> {
   const text = value.string();
-  const isText = text.includes('-----BEGIN ');
+  const isText = !isFile(value);
   try {
     const key = await readPublicKey(isText ? text : resolve(dir, text));
     return { ...key, name: isText ? key.fingerprint : text };

@@ -133,6 +133,11 @@ export const TRUST: YamlType<TrustSettings> = record({
   at,
 }));
 
+/** Whether a key is in a file, and not written out. */
+export function isFile(key: YamlValue): boolean {
+  return !key.string().includes('-----BEGIN ');
+}
+
 /** @throws LktError CONFIG_INVALID with line and column */
 export function parseTrust(value: YamlValue): TrustSettings {
   return TRUST.read(value);
