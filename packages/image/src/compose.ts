@@ -1,19 +1,18 @@
 import { join } from 'node:path';
 import { digestOf, LktError, type SourceFile } from '@lkt/core';
-import { UnpackedLayers } from '@lkt/oci';
-import { DamagedFile } from './cache.ts';
+import { openStore, UnpackedLayers } from '@lkt/oci';
+import { type ComposeCache, DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
 import { loadConfig, type LoadOptions } from './config/load-config.ts';
 import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
 import { buildInitrd, type Initrd } from './initrd/initrd.ts';
+import { bootTarOf } from './output/boot-tar.ts';
+import { containerArchive, containerImage } from './output/container.ts';
+import { BOOT_FORMATS, type Format } from './output/formats.ts';
 import { tarOf } from './output/tar.ts';
 import { type Output, type OutputFile, requireWritable, writeOutputs } from './output/write.ts';
-import { type PlanOptions, planImage } from './plan.ts';
-
-export const FORMATS = ['kernel+initrd', 'tar'] as const;
-
-/** A form in which an image is written. */
-export type Format = (typeof FORMATS)[number];
+import { type Plan, type PlanOptions, planImage } from './plan.ts';
+import type { Kernel } from './tree/kernel.ts';
 
 export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptions {
   /** Merged from left to right. */
@@ -36,7 +35,7 @@ export interface ComposedImage {
 
 /**
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
- * `NAME-cmdline`, `NAME.tar`, and `NAME-sbom.spdx.json` with `sbom`. The bytes depend on the configs, what they name and the compressor alone. All files are
+ * `NAME-cmdline`, `NAME-initrd.tar`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, and `NAME-sbom.spdx.json` with `sbom`. The bytes depend on the configs, what they name and the compressor alone. All files are
  * written or none.
  * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
@@ -71,7 +70,8 @@ async function compose(
   const { cache, sbom } = plan;
   const outputs: Output[] = [];
   let initrd: Initrd | undefined;
-  if (format.includes('kernel+initrd')) {
+  const boots = BOOT_FORMATS.find((known) => format.includes(known));
+  if (boots !== undefined) {
     const { kernel } = plan;
     if (kernel === undefined) {
       throw new LktError('CONFIG_INVALID', `${configs[0]?.path}: there is no kernel.image`, {
@@ -80,24 +80,60 @@ async function compose(
     }
     const built = await buildInitrd(plan, compression);
     initrd = built;
-    const { digest, size } = built;
-    outputs.push(
-      { name: `${name}-kernel`, expected: kernel.kernel, bytes: () => cache.read(kernel.kernel) },
-      {
-        name: `${name}-initrd.img`,
-        ...(digest === undefined ? {} : { expected: { digest, size } }),
-        bytes: () => built.bytes(),
-      },
-      small(`${name}-cmdline`, kernel.cmdline),
-    );
+    if (format.includes('kernel+initrd')) outputs.push(...bootFiles(name, kernel, built, cache));
+    if (format.includes('tar-kernel-initrd')) {
+      const bytes = (): AsyncIterable<Uint8Array> => bootTarOf(kernel, built, cache);
+      outputs.push({ name: `${name}-initrd.tar`, bytes });
+    }
   }
   if (sbom !== undefined) outputs.push(small(`${name}-sbom.spdx.json`, sbom));
   if (format.includes('tar')) outputs.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
+  await using containers = await containerOutputs(plan, options);
+  outputs.push(...containers.outputs);
   const files = await writeOutputs(outDir, outputs, signal);
   if (initrd === undefined) return { files };
   const written = files.find(({ path }) => path === join(outDir, `${name}-initrd.img`));
   if (initrd.digest === undefined && written !== undefined) await initrd.note(written.digest);
   return { files, minimumMemory: initrd.minimumMemory };
+}
+
+function bootFiles(
+  name: string,
+  { kernel, cmdline }: Kernel,
+  initrd: Initrd,
+  cache: ComposeCache,
+): readonly Output[] {
+  const { digest, size } = initrd;
+  return [
+    { name: `${name}-kernel`, expected: kernel, bytes: () => cache.read(kernel) },
+    {
+      name: `${name}-initrd.img`,
+      ...(digest === undefined ? {} : { expected: { digest, size } }),
+      bytes: () => initrd.bytes(),
+    },
+    small(`${name}-cmdline`, cmdline),
+  ];
+}
+
+/** The image of containers waits in a store of its own, which is gone when it was written. */
+async function containerOutputs(
+  plan: Plan,
+  { format, name, platform, store }: ComposeOptions,
+): Promise<AsyncDisposable & { readonly outputs: readonly Output[] }> {
+  const wanted = (['docker', 'oci'] as const).filter((known) => format.includes(known));
+  await using stack = new AsyncDisposableStack();
+  if (wanted.length === 0) return { outputs: [], [Symbol.asyncDispose]: async () => {} };
+  const temp = stack.use(await store.tempDir());
+  const own = await openStore(join(temp.path, 'image'));
+  const image = await containerImage(plan, own, platform);
+  const kept = stack.move();
+  return {
+    outputs: wanted.map((kind) => ({
+      name: kind === 'docker' ? `${name}.docker` : `${name}-oci.tar`,
+      bytes: () => containerArchive(own, image, kind, name),
+    })),
+    [Symbol.asyncDispose]: async () => kept.disposeAsync(),
+  };
 }
 
 function small(name: string, text: string | Buffer): Output {

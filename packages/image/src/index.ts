@@ -1,12 +1,6 @@
 export { imageCacheArea } from './cache.ts';
 export { buildImage, type BuildImageOptions, type BuiltImage } from './build-image.ts';
-export {
-  type ComposedImage,
-  composeImage,
-  type ComposeOptions,
-  type Format,
-  FORMATS,
-} from './compose.ts';
+export { type ComposedImage, composeImage, type ComposeOptions } from './compose.ts';
 export {
   type Container,
   imageConfigSchema,
@@ -23,6 +17,7 @@ export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.
 export { type ImageReference } from './config/reference.ts';
 export { type Compressor, COMPRESSORS } from './initrd/compressor.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
+export { type Format, FORMATS, parseFormat } from './output/formats.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
 export { type Outdated, outdated } from './outdated.ts';

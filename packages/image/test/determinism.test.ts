@@ -25,7 +25,7 @@ for (const compressor of COMPRESSORS) {
   const result = await composeImage({
     configs: [{ path: config, text: readFileSync(config, 'utf8') }],
     store: await openStore(storeDir),
-    format: ['kernel+initrd', 'tar'],
+    format: ['kernel+initrd', 'tar-kernel-initrd', 'tar', 'docker', 'oci'],
     outDir: outDir + '/' + compressor,
     name: 'x',
     compressor,

@@ -1,6 +1,6 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { TrustedImage } from '@lkt/image';
+import type { Format, TrustedImage } from '@lkt/image';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
@@ -12,7 +12,7 @@ import { pullFlags } from '../registry-flags.ts';
 import { trustOptions } from '../trust.ts';
 import { Args, Flags } from '../options.ts';
 
-const FORMATS = ['kernel+initrd', 'tar'] as const;
+const FORMATS = ['kernel+initrd', 'tar-kernel-initrd', 'tar', 'docker', 'oci'] as const;
 const COMPRESSORS = ['zstd', 'gzip', 'xz', 'lz4', 'none'] as const;
 
 interface Result {
@@ -32,7 +32,7 @@ export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
   static override description = `Several configs are merged from left to right; "-" is standard input, and https://… is read from the web. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
 
-Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.tar (tar). The same configs give the same bytes.`;
+Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive. The same configs give the same bytes.`;
   static override examples = [
     '<%= config.bin %> build examples/sshd.yml',
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',
@@ -57,18 +57,17 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
       helpValue: 'DIR',
     }),
     o: Flags.string({
-      summary: 'write to this file; for one format that is one file',
+      summary: 'write to this file; for the format tar alone',
       helpValue: 'FILE',
       exclusive: ['name', 'dir'],
     }),
     format: Flags.string({
       char: 'f',
-      summary: 'kernel+initrd (the default) or tar; several with commas or by repeating it',
+      summary: 'kernel+initrd (the default) or another; several with commas or by repeating it',
       helpValue: FORMATS.join('|'),
       delimiter: ',',
       multiple: true,
       multipleNonGreedy: true,
-      options: FORMATS,
     }),
     arch: Flags.option({ options: ['amd64'] as const })({
       summary: 'architecture of the image',
@@ -97,12 +96,12 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), or NAME.ta
     const { args, flags } = await this.parse(Build);
     const session = await this.begin(flags);
     const { cwd, home } = session.environment;
-    const format = formatsOf(flags);
+    const { buildImage, parseFormat } = await import('@lkt/image');
+    const format = formatsOf(flags, parseFormat);
     const configs: Awaited<ReturnType<typeof readConfigFile>>[] = [];
     for (const file of args.file) configs.push(await readConfigFile(file, session));
     const set = givenVariables(flags);
     const output = outputOf(flags, args.file.at(-1) ?? '', cwd);
-    const { buildImage } = await import('@lkt/image');
     const top = dirname(configs[0]?.absolute ?? cwd);
     const platform = { os: 'linux', architecture: flags.arch };
     await using caches = await remoteCaches(session, flags);
@@ -159,11 +158,14 @@ interface OutputFlags {
   readonly format?: readonly string[] | undefined;
 }
 
-function formatsOf({ format, o }: OutputFlags): readonly (typeof FORMATS)[number][] {
-  const formats = FORMATS.filter((known) => format?.includes(known) === true);
+function formatsOf(
+  { format = [], o }: OutputFlags,
+  parse: (name: string) => Format,
+): readonly Format[] {
+  const formats = [...new Set(format.map(parse))];
   if (o === undefined) return formats.length === 0 ? ['kernel+initrd'] : formats;
   if (formats.length === 0 || (formats.length === 1 && formats[0] === 'tar')) return ['tar'];
-  throw new LktError('USAGE_INVALID', `--o names one file, and ${formats.join(' and ')} are more`, {
+  throw new LktError('USAGE_INVALID', `--o is for --format tar, not ${formats.join(' and ')}`, {
     fix: 'use --dir and --name, or --format tar',
   });
 }

@@ -11,10 +11,11 @@ import type { Content, Origin, Part } from '../tree/part.ts';
  * it comes from and its place in the config in the PAX records `LINUXKIT.source` and `LINUXKIT.location`.
  */
 export function tarOf(plan: Plan): AsyncGenerator<Uint8Array> {
-  return writeTar(entriesOf(plan));
+  return writeTar(tarEntriesOf(plan));
 }
 
-async function* entriesOf({
+/** The entries of that archive. */
+export async function* tarEntriesOf({
   kernel,
   root,
   manifest,

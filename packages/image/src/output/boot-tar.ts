@@ -1,0 +1,39 @@
+import { type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
+import type { ComposeCache } from '../cache.ts';
+import type { Initrd } from '../initrd/initrd.ts';
+import type { Kernel } from '../tree/kernel.ts';
+
+/**
+ * What the kernel boots as one tar archive: `kernel`, `initrd.img` with the microcode in front, `cmdline`. The initrd is
+ * read twice: its length comes before it.
+ */
+export async function* bootTarOf(
+  { kernel, cmdline }: Kernel,
+  initrd: Pick<Initrd, 'bytes'>,
+  cache: ComposeCache,
+): AsyncGenerator<Uint8Array> {
+  const text = Buffer.from(cmdline);
+  let size = 0;
+  for await (const chunk of initrd.bytes()) size += chunk.length;
+  yield* writeTar([
+    file('kernel', kernel.size, cache.read(kernel)),
+    file('initrd.img', size, initrd.bytes()),
+    file('cmdline', text.length, once(text)),
+  ]);
+}
+
+function file(path: string, size: number, content: AsyncIterable<Uint8Array>): EntryWithContent {
+  const head = {
+    path,
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime: SOURCE_DATE_EPOCH,
+  } as const;
+  return { ...head, size, content };
+}
+
+async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
+  if (data.length > 0) yield data;
+}

@@ -1,0 +1,106 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { composeImage } from '../src/compose.ts';
+import { type Format, FORMATS, parseFormat } from '../src/output/formats.ts';
+import { image, PLATFORM, sampleConfig, tempDir, tempStore } from './support.ts';
+
+async function compose(format: readonly Format[], name = 'system'): Promise<string> {
+  const store = await tempStore();
+  const outDir = tempDir();
+  const text = await sampleConfig(store);
+  await composeImage({
+    configs: [{ path: 'system.yml', text }],
+    store,
+    format,
+    outDir,
+    name,
+    platform: PLATFORM,
+    homeDir: outDir,
+  });
+  expect(readdirSync(join(store.dir, 'tmp'))).toEqual([]);
+  return outDir;
+}
+
+function run(command: string, ...args: readonly string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** What bsdtar sees: type, mode, owner, size, time, path and link of each entry, and all contents. */
+function treeOf(archive: string): { readonly listing: readonly string[]; readonly text: string } {
+  const listing = run('bsdtar', '--numeric-owner', '-tvf', archive).trim().split('\n').toSorted();
+  return { listing, text: run('bsdtar', '-xOf', archive) };
+}
+
+describe('formats', () => {
+  it('has kernel, initrd and command line in one archive', async () => {
+    const dir = await compose(['kernel+initrd', 'tar-kernel-initrd']);
+    const archive = join(dir, 'system-initrd.tar');
+    expect(run('bsdtar', '-tf', archive).trim().split('\n')).toEqual([
+      'kernel',
+      'initrd.img',
+      'cmdline',
+    ]);
+    for (const [member, file] of [
+      ['kernel', 'system-kernel'],
+      ['initrd.img', 'system-initrd.img'],
+      ['cmdline', 'system-cmdline'],
+    ] as const)
+      expect(execFileSync('bsdtar', ['-xOf', archive, member])).toEqual(
+        readFileSync(join(dir, file)),
+      );
+  });
+
+  it.for([
+    ['docker', 'docker-archive', '.docker'],
+    ['docker', 'oci-archive', '.docker'],
+    ['oci', 'oci-archive', '-oci.tar'],
+  ] as const)('skopeo and umoci find the tree of tar in %s as %s', async ([format, kind, end]) => {
+    const dir = await compose(['tar', format], 'My_System');
+    const source = `${kind}:${join(dir, `My_System${end}`)}`;
+    expect(JSON.parse(run('skopeo', 'inspect', '--config', source))).toMatchObject({
+      architecture: 'amd64',
+      config: { Entrypoint: ['/init'] },
+      created: '2017-04-18T16:30:00Z',
+    });
+    const layout = join(dir, 'layout');
+    run('skopeo', '--insecure-policy', 'copy', '-q', source, `oci:${layout}:x`);
+    expect(JSON.parse(run('umoci', 'stat', '--json', '--image', `${layout}:x`))).toBeTruthy();
+    const manifest = JSON.parse(run('skopeo', 'inspect', '--raw', `oci:${layout}:x`)) as {
+      layers: { digest: string }[];
+    };
+    expect(manifest.layers).toHaveLength(1);
+    const layer = join(layout, 'blobs/sha256', manifest.layers[0]?.digest.slice(7) ?? '');
+    expect(treeOf(layer)).toEqual(treeOf(join(dir, 'My_System.tar')));
+  });
+
+  it('is called as the files are', async () => {
+    const dir = await compose(['docker'], 'My_System');
+    const text = run('bsdtar', '-xOf', join(dir, 'My_System.docker'), 'manifest.json');
+    expect(JSON.parse(text)).toMatchObject([{ RepoTags: ['my-system:latest'] }]);
+  });
+
+  it('writes a system without a kernel and without init as an image', async () => {
+    const store = await tempStore();
+    const outDir = tempDir();
+    const some = await image(store, [{ file: 'text' }]);
+    await composeImage({
+      configs: [{ path: 'system.yml', text: `init: [lkt/some:1@${some}]\n` }],
+      store,
+      format: ['oci'],
+      outDir,
+      name: 'system',
+      platform: PLATFORM,
+    });
+    const config = run('skopeo', 'inspect', '--config', `oci-archive:${outDir}/system-oci.tar`);
+    expect(config).not.toContain('Entrypoint');
+  });
+
+  it('knows the formats of LinuxKit, and says what makes those that it does not write', () => {
+    for (const format of FORMATS) expect(parseFormat(format)).toBe(format);
+    expect(() => parseFormat('aws')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
+    expect(() => parseFormat('aws')).toThrow('lkt does not write the format aws');
+    expect(() => parseFormat('zip')).toThrow(expect.objectContaining({ code: 'USAGE_INVALID' }));
+  });
+});
