@@ -4,6 +4,7 @@ export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
 export { mergeSpdx, parseSpdx } from './merge-spdx.ts';
 export {
   type ExternalParameters,
+  imageProvenanceOf,
   provenanceOf,
   type ProvenanceStatement,
   type ResourceDescriptor,

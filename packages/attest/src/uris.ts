@@ -5,6 +5,9 @@ const AUTHORITY = 'https://lkt.dev';
 /** SLSA provenance, `buildType`: how a package became an image. */
 export const BUILD_TYPE: string = `${AUTHORITY}/build-types/package/v1`;
 
+/** SLSA provenance, `buildType`: how configs and packages became the image of a system. */
+export const IMAGE_BUILD_TYPE: string = `${AUTHORITY}/build-types/image/v1`;
+
 /** SLSA provenance, `builder.id`: `lkt pkg build` on a machine of whoever signs. One for all, so that it says no more. */
 export const BUILDER_ID: string = `${AUTHORITY}/builders/local/v1`;
 

@@ -14,11 +14,16 @@ import { queriesOf } from './queries.ts';
 import { sbomPath } from './sbom.ts';
 import { startTrustCheck, type TrustedImage, type TrustOptions } from './trust/check-images.ts';
 
-export interface BuildImageOptions extends Omit<ComposeOptions, 'resolvePackage' | 'isTrusted'> {
+export interface BuildImageOptions extends Omit<
+  ComposeOptions,
+  'resolvePackage' | 'isTrusted' | 'provenance'
+> {
   readonly configs: readonly ConfigFile[];
   readonly trust?: TrustOptions;
   /** Take nothing but what a digest names: no package by its directory. */
   readonly locked?: boolean;
+  /** Write what went in, and why it was trusted. */
+  readonly provenance?: boolean;
 }
 
 export interface BuiltImage extends ComposedImage {
@@ -70,13 +75,15 @@ export async function buildImage(
     ),
   );
   const sbom = options.sbom === undefined ? {} : { sbom: { known, ...options.sbom } };
+  const { variables } = loaded;
+  const { provenance: isWanted, ...rest } = options;
   const image = await composeConfig(loaded.config, {
-    ...options,
+    ...rest,
     ...sbom,
+    ...(isWanted === true ? { provenance: { files: loaded.files, variables, trust } } : {}),
     resolvePackage,
     isTrusted: true,
   });
-  const { variables } = loaded;
   return { ...image, packages: report.packages, trust, variables };
 }
 

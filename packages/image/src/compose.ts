@@ -12,6 +12,7 @@ import { BOOT_FORMATS, type Format } from './output/formats.ts';
 import { tarOf } from './output/tar.ts';
 import { type Output, type OutputFile, requireWritable, writeOutputs } from './output/write.ts';
 import { type Plan, type PlanOptions, planImage } from './plan.ts';
+import { imageStatement, type Provenance } from './provenance.ts';
 import type { Kernel } from './tree/kernel.ts';
 
 export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptions {
@@ -25,6 +26,8 @@ export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptio
   readonly compressor?: Compressor;
   /** How hard it tries; default: zstd's 3, gzip's 4, xz's 6. */
   readonly level?: number;
+  /** Writes what went in; undefined leaves it out. */
+  readonly provenance?: Provenance;
 }
 
 export interface ComposedImage {
@@ -35,7 +38,7 @@ export interface ComposedImage {
 
 /**
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
- * `NAME-cmdline`, `NAME-initrd.tar`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, and `NAME-sbom.spdx.json` with `sbom`. The bytes depend on the configs, what they name and the compressor alone. All files are
+ * `NAME-cmdline`, `NAME-initrd.tar`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, `NAME-sbom.spdx.json` with `sbom`, and `NAME-provenance.json` with `provenance`. The bytes depend on the configs, what they name and the compressor alone. All files are
  * written or none.
  * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
@@ -90,6 +93,13 @@ async function compose(
   if (format.includes('tar')) outputs.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
   await using containers = await containerOutputs(plan, options);
   outputs.push(...containers.outputs);
+  if (options.provenance !== undefined) {
+    const statement = imageStatement(plan, options, options.provenance, compression);
+    outputs.push({
+      name: `${name}-provenance.json`,
+      bytes: (written) => once(statement(written)),
+    });
+  }
   const files = await writeOutputs(outDir, outputs, signal);
   if (initrd === undefined) return { files };
   const written = files.find(({ path }) => path === join(outDir, `${name}-initrd.img`));

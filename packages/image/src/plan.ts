@@ -44,6 +44,8 @@ export interface PackageImage {
 /** A composed image: every path of it, and where the contents are. Nothing is written yet. */
 export interface Plan {
   readonly config: SystemConfig;
+  /** What the `files` of the config put into it. */
+  readonly files: readonly Part[];
   readonly kernel?: Kernel;
   readonly root: Root;
   /** The text of the list of all paths. */
@@ -100,17 +102,18 @@ export async function planConfig(
   );
   signal?.throwIfAborted();
   // The order of LinuxKit's tree, in which later things are put over earlier ones.
+  const files = await fileParts(config, homeDir);
   const parts: Part[] = [
     ...(kernel?.part === undefined ? [] : [kernel.part]),
     ...(await initParts(config, images)),
     ...(await volumeParts(config, images)),
     ...(await containerParts(config, images)),
-    ...(await fileParts(config, homeDir)),
+    ...files,
   ];
   const sbom =
     wanted === undefined
       ? undefined
-      : await systemSbom(store, images.all, wanted.known ?? new Map());
+      : await systemSbom(store, cache, images.all, wanted.known ?? new Map());
   if (sbom !== undefined && wanted?.path !== undefined) {
     const origin = { source: 'lkt.sbom', location: 'sbom' };
     parts.push(memoryPart(sbomEntries(wanted.path, sbom), origin, 'the SBOM', CONFIG_SEGMENT));
@@ -132,6 +135,7 @@ export async function planConfig(
   }
   return {
     config,
+    files,
     ...(kernel === undefined ? {} : { kernel }),
     root,
     manifest: manifestOf(root),

@@ -11,6 +11,7 @@ import {
 } from '@lkt/attest';
 import { canonicalJson, type Digest, LktError } from '@lkt/core';
 import { type Descriptor, parentPath, type RawPath, type Store, toRaw } from '@lkt/oci';
+import type { ComposeCache } from './cache.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import type { SourceImage } from './tree/source-image.ts';
 
@@ -20,27 +21,44 @@ export type KnownSboms = ReadonlyMap<Digest, Descriptor>;
 /** What the document describes. It has no digest: the document may be in it. */
 const SYSTEM: Component = { kind: 'image', name: 'system' };
 
+/** Bump when the document changes for unchanged images. */
+const SBOM_VERSION = 'sbom 1';
+
 /**
- * The SBOM of all images of a config, from theirs. An image without one is looked into.
+ * The SBOM of all images of a config, from theirs. An image without one is looked into. The same images are not asked
+ * again.
  * @throws LktError IMAGE_INVALID for an SBOM that cannot be read
  */
 export async function systemSbom(
   store: Store,
+  cache: ComposeCache,
   images: Iterable<SourceImage>,
   known: KnownSboms,
 ): Promise<Buffer> {
-  const documents: SpdxDocument[] = [];
-  for (const image of images) documents.push(await imageSbom(store, image, known));
-  return Buffer.from(canonicalJson(mergeSpdx(SYSTEM, documents)));
+  const found: { readonly image: SourceImage; readonly referrer: Descriptor | undefined }[] = [];
+  for (const image of images) {
+    const { digest } = image.image.descriptor;
+    const referrer = known.get(digest) ?? (await findAttestations(store, digest, 'sbom'))[0];
+    found.push({ image, referrer });
+  }
+  const inputs = found.map(({ image, referrer }) =>
+    canonicalJson([image.full, image.image.descriptor.digest, referrer?.digest ?? '']),
+  );
+  const file = await cache.file([SBOM_VERSION, ...inputs], async function* () {
+    const documents: SpdxDocument[] = [];
+    for (const { image, referrer } of found)
+      documents.push(await imageSbom(store, image, referrer));
+    yield Buffer.from(canonicalJson(mergeSpdx(SYSTEM, documents)));
+  });
+  return Buffer.from(await cache.text(file));
 }
 
 async function imageSbom(
   store: Store,
   { image, full, label }: SourceImage,
-  known: KnownSboms,
+  referrer: Descriptor | undefined,
 ): Promise<SpdxDocument> {
   const { digest, platform } = image.descriptor;
-  const referrer = known.get(digest) ?? (await findAttestations(store, digest, 'sbom'))[0];
   if (referrer !== undefined) {
     try {
       return parseSpdx(await readAttestation(store, referrer));

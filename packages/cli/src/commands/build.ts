@@ -32,7 +32,7 @@ export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
   static override description = `Several configs are merged from left to right; "-" is standard input, and https://… is read from the web. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
 
-Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive. The same configs give the same bytes.`;
+Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive; and beside them NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs give the same bytes.`;
   static override examples = [
     '<%= config.bin %> build examples/sshd.yml',
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',
@@ -57,7 +57,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       helpValue: 'DIR',
     }),
     o: Flags.string({
-      summary: 'write to this file; for the format tar alone',
+      summary: 'write this file alone; for the format tar alone',
       helpValue: 'FILE',
       exclusive: ['name', 'dir'],
     }),
@@ -82,9 +82,14 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       helpValue: 'LEVEL',
     }),
     sbom: Flags.boolean({
-      summary: 'write NAME-sbom.spdx.json too: what is in all the images, in SPDX 2.3',
+      summary:
+        'write NAME-sbom.spdx.json too: what is in all the images, in SPDX 2.3; the default without --o',
       allowNo: true,
-      default: false,
+    }),
+    provenance: Flags.boolean({
+      summary:
+        'write NAME-provenance.json too: what the image was made from; the default without --o',
+      allowNo: true,
     }),
     'sbom-output': Flags.string({
       summary: 'put the SBOM into the image too, at this path; as --sbom',
@@ -125,6 +130,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
         homeDir: home,
         compressor: flags.compressor,
         ...(flags['compress-level'] === undefined ? {} : { level: flags['compress-level'] }),
+        provenance: flags.provenance ?? flags.o === undefined,
         ...sbomOf(flags),
       },
       tools,
@@ -143,12 +149,14 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
 }
 
 /** LinuxKit's flags, but nothing is put into an image unasked. */
-function sbomOf(flags: { readonly sbom: boolean; readonly 'sbom-output'?: string | undefined }): {
-  readonly sbom?: { readonly path?: string };
-} {
+function sbomOf(flags: {
+  readonly o?: string | undefined;
+  readonly sbom?: boolean | undefined;
+  readonly 'sbom-output'?: string | undefined;
+}): { readonly sbom?: { readonly path?: string } } {
   const path = flags['sbom-output'];
   if (path !== undefined) return { sbom: { path } };
-  return flags.sbom ? { sbom: {} } : {};
+  return (flags.sbom ?? flags.o === undefined) ? { sbom: {} } : {};
 }
 
 interface OutputFlags {

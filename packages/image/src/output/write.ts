@@ -16,7 +16,8 @@ export interface Output {
   readonly name: string;
   /** What the bytes will be, if that is known: a file that is just so already stays, as if it were written anew. */
   readonly expected?: { readonly digest: Digest; readonly size: number };
-  readonly bytes: () => AsyncIterable<Uint8Array>;
+  /** @param written the files before it */
+  readonly bytes: (written: readonly OutputFile[]) => AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -42,7 +43,7 @@ export async function writeOutputs(
       }
       const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
       temps.push({ temp, path });
-      files.push({ path, ...(await writeFile(temp, bytes(), signal)) });
+      files.push({ path, ...(await writeFile(temp, bytes(files), signal)) });
     }
     for (const { temp, path } of temps) await rename(temp, path);
     return files;

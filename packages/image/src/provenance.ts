@@ -1,0 +1,117 @@
+import { basename } from 'node:path';
+import { imageProvenanceOf, type ResourceDescriptor } from '@lkt/attest';
+import { canonicalJson, digestHex, digestOf } from '@lkt/core';
+import { formatPlatform, fromRaw, type Platform } from '@lkt/oci';
+import { imageReferencesOf } from './config/config.ts';
+import type { ConfigFile } from './config/load-config.ts';
+import type { Compression } from './initrd/compressor.ts';
+import { BOOT_FORMATS } from './output/formats.ts';
+import type { OutputFile } from './output/write.ts';
+import type { Plan } from './plan.ts';
+import type { Part } from './tree/part.ts';
+import type { TrustedImage } from './trust/check-images.ts';
+
+/** What a plan does not know of what the image is made from. */
+export interface Provenance {
+  /** The configs, in the order in which they were merged. */
+  readonly files: readonly ConfigFile[];
+  readonly variables: ReadonlyMap<string, string>;
+  readonly trust: readonly TrustedImage[];
+}
+
+interface Asked {
+  readonly platform: Platform;
+  readonly format: readonly string[];
+  readonly sbom?: { readonly path?: string };
+}
+
+/**
+ * The provenance of an image, once its files are known: in-toto Statement v1 with SLSA provenance v1. Nothing of this
+ * machine is in it, so configs have their names without directories.
+ */
+export function imageStatement(
+  plan: Plan,
+  { platform, format, sbom }: Asked,
+  { files, variables, trust }: Provenance,
+  compression: Compression,
+): (written: readonly OutputFile[]) => Buffer {
+  const isCompressed = BOOT_FORMATS.some((one) => format.includes(one));
+  const { compressor, level, key } = compression;
+  const parameters = {
+    configs: files.map(configName),
+    variables: Object.fromEntries(variables),
+    platform: formatPlatform(platform),
+    formats: format.toSorted(),
+    ...(isCompressed ? { compressor } : {}),
+    ...(isCompressed && level !== undefined ? { level } : {}),
+    ...(sbom?.path === undefined ? {} : { sbomPath: sbom.path }),
+  };
+  const dependencies = [
+    ...files.map((file) => resource(configName(file), digestOf(Buffer.from(file.text)))),
+    ...imagesOf(plan, trust),
+    ...hostFilesOf(plan),
+  ];
+  return (written) => {
+    const subjects = written.map(({ path, digest }) => ({ name: basename(path), digest }));
+    const inputs = { subjects, parameters, dependencies };
+    return Buffer.from(canonicalJson(imageProvenanceOf(inputs, isCompressed ? key : undefined)));
+  };
+}
+
+function configName({ path, isRemote }: ConfigFile): string {
+  return isRemote === true ? path : basename(path);
+}
+
+function resource(
+  name: string,
+  digest: ReturnType<typeof digestOf>,
+  annotations?: Readonly<Record<string, unknown>>,
+): ResourceDescriptor {
+  const sums = { sha256: digestHex(digest) };
+  return { name, digest: sums, ...(annotations === undefined ? {} : { annotations }) };
+}
+
+function imagesOf({ config }: Plan, trust: readonly TrustedImage[]): readonly ResourceDescriptor[] {
+  return imageReferencesOf(config).flatMap(({ full }) => {
+    const [name = '', hex] = full.split('@sha256:');
+    if (hex === undefined) return [];
+    const found = trust.find(({ digest }) => digest === `sha256:${hex}`);
+    if (found === undefined) return [{ name, digest: { sha256: hex } }];
+    const { because, signers, rebuilders } = found;
+    return [{ name, digest: { sha256: hex }, annotations: { because, signers, rebuilders } }];
+  });
+}
+
+/** A file by its content; of more than one, the list of them. */
+function hostFilesOf({ config, files }: Plan): readonly ResourceDescriptor[] {
+  const parts = new Map(files.map((part) => [part.origin.location, part]));
+  return config.files.flatMap(({ content }, index) => {
+    const part = parts.get(`files[${index}]`);
+    if (content.kind !== 'source' || part === undefined) return [];
+    const digests = digestsOf(part);
+    const [only] = digests.values();
+    const isFile = only !== undefined && part.entries.every(isFileOrParent);
+    if (isFile && digests.size === 1)
+      return [{ name: content.source, digest: { sha256: only.replace('sha256:', '') } }];
+    const list = part.entries.map(({ path, type, mode, link = '' }) => [
+      fromRaw(path),
+      type,
+      mode,
+      digests.get(path) ?? fromRaw(link),
+    ]);
+    return [resource(content.source, digestOf(Buffer.from(canonicalJson(list))))];
+  });
+}
+
+function isFileOrParent({ type, isWeak }: Part['entries'][number]): boolean {
+  return type === 'file' || isWeak === true;
+}
+
+/** Its key is a list of paths and digests. */
+function digestsOf({ contents: { key } }: Part): ReadonlyMap<string, string> {
+  const words = key.split('\0');
+  const digests = new Map<string, string>();
+  for (let at = 0; at + 1 < words.length; at += 2)
+    digests.set(words[at] ?? '', words[at + 1] ?? '');
+  return digests;
+}
