@@ -8,7 +8,7 @@ import { hostEnvironment } from './tools.ts';
 import type { BuildOutcome, WorkerMessage, WorkerRequest } from './worker-protocol.ts';
 
 /** A small nursery: layers stream through in chunks, which a large one would let pile up. */
-const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1', '--heap-growing-percent=25'];
+const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1'];
 
 /** How long a worker may take to stop before it is killed. */
 const GRACE_MS = 10_000;

@@ -4,7 +4,7 @@
  */
 import { chmodSync, closeSync, openSync, statfsSync, mkdirSync, writeSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { type Digest, isErrno, LktError } from '@lkt/core';
+import { type Digest, growHeapSlowly, isErrno, LktError } from '@lkt/core';
 import { openStore } from '@lkt/oci';
 import { Context } from '../context.ts';
 import { StepCache } from '../step-cache.ts';
@@ -27,6 +27,7 @@ void main();
 
 async function main(): Promise<never> {
   const request = JSON.parse(await text(process.stdin)) as WorkerRequest;
+  growHeapSlowly();
   // With the process that waits for this one, all of it ends.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (process.ppid !== request.parent) process.exit(1);
