@@ -295,6 +295,20 @@ describe('composeImage', () => {
     expect(digestOf(readFileSync(kernel))).toBe(files[0]?.digest);
   });
 
+  it('leaves an initrd, however long its compressed manifest is', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const options = { outDir: tempDir() };
+    for (const path of ['a', 'bcd', 'efghij', 'klmnopqrs', 'tuvwxyz0123']) {
+      const config = `${text}  - {path: ${path}, contents: x}\n`;
+      const [, initrd] = (await compose(store, config, options)).files;
+      const before = statSync(initrd?.path ?? '', { bigint: true });
+      expect(initrd?.size).toBe(Number(before.size));
+      await compose(store, config, options);
+      expect(statSync(initrd?.path ?? '', { bigint: true }).ino).toBe(before.ino);
+    }
+  });
+
   it('warns of file capabilities, which an initrd cannot hold and a tar can', async () => {
     const store = await tempStore();
     const kernel = await image(store, [{ kernel: 'k', 'kernel.tar': await tarBytes({}) }]);

@@ -36,10 +36,9 @@ export async function buildInitrd(plan: Plan, compression: Compression): Promise
   const manifest: Uint8Array[] = [];
   for await (const chunk of compress(compression, segmentArchive(manifestSegment(plan))))
     manifest.push(Uint8Array.from(chunk));
-  const size = [...files, ...manifest.map(({ length }) => ({ size: length }))].reduce(
-    (sum, item) => sum + item.size + padding(item.size).length,
-    0,
-  );
+  const size =
+    files.reduce((sum, item) => sum + item.size + padding(item.size).length, 0) +
+    manifest.reduce((sum, { length }) => sum + length, 0);
   const info = memoryFor(plan.root, size, plan.kernel?.cmdline ?? '');
   const end = infoArchive(info);
   const { cache } = plan;

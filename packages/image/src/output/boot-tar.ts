@@ -4,20 +4,17 @@ import type { Initrd } from '../initrd/initrd.ts';
 import type { Kernel } from '../tree/kernel.ts';
 
 /**
- * What the kernel boots as one tar archive: `kernel`, `initrd.img` with the microcode in front, `cmdline`. The initrd is
- * read twice: its length comes before it.
+ * What the kernel boots as one tar archive: `kernel`, `initrd.img` with the microcode in front, `cmdline`.
  */
 export async function* bootTarOf(
   { kernel, cmdline }: Kernel,
-  initrd: Pick<Initrd, 'bytes'>,
+  initrd: Pick<Initrd, 'bytes' | 'size'>,
   cache: ComposeCache,
 ): AsyncGenerator<Uint8Array> {
   const text = Buffer.from(cmdline);
-  let size = 0;
-  for await (const chunk of initrd.bytes()) size += chunk.length;
   yield* writeTar([
     file('kernel', kernel.size, cache.read(kernel)),
-    file('initrd.img', size, initrd.bytes()),
+    file('initrd.img', initrd.size, initrd.bytes()),
     file('cmdline', text.length, once(text)),
   ]);
 }
