@@ -56,10 +56,11 @@ test('the SBOM names what was copied out of images, and what Go linked', () => {
     expect(names).toContain(name);
 });
 
-test('neither needs 200 MB of memory', () => {
+// The first command in a clone runs from the sources, which takes some 30 MB more than from their bundle.
+test('neither needs 230 MB of memory', () => {
   expect(here.peakMiB).toBeGreaterThan(20);
-  expect(here.peakMiB).toBeLessThan(190);
-  expect(there.peakMiB).toBeLessThan(190);
+  expect(here.peakMiB).toBeLessThan(219);
+  expect(there.peakMiB).toBeLessThan(219);
 });
 
 /** From an empty store and another clone, with all about the user and the place changed that can be. */
