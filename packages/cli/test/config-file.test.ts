@@ -5,7 +5,7 @@ import type { Session } from '../src/command.ts';
 import { readConfigFile } from '../src/config-file.ts';
 
 const session = {
-  environment: { cwd: '/work', variables: {} },
+  environment: { cwd: '/here', variables: {} },
   signal: new AbortController().signal,
 } as unknown as Session;
 
@@ -26,7 +26,7 @@ it('reads a config from the web, which is known as one', async () => {
   const address = await serve('init: [a]');
   expect(await readConfigFile(address, session)).toEqual({
     path: address,
-    absolute: '/work/web.yml',
+    absolute: '/here/web.yml',
     text: 'init: [a]',
     isRemote: true,
   });
