@@ -21,6 +21,7 @@ interface AcceptedFlag {
   readonly multipleNonGreedy?: boolean | undefined;
   readonly default?: unknown;
   readonly exclusive?: readonly unknown[] | undefined;
+  readonly dependsOn?: readonly unknown[] | undefined;
   readonly delimiter?: string | undefined;
   readonly required?: boolean | undefined;
   readonly parse: unknown;
@@ -84,7 +85,8 @@ function nameOf(word: string, flags: Accepted['flags']): string | undefined {
 
 function isSpecial(flag: AcceptedFlag): boolean {
   const greedy = flag.multiple === true && flag.multipleNonGreedy !== true;
-  return flag.exclusive !== undefined || flag.delimiter !== undefined || greedy;
+  const isRelated = flag.exclusive !== undefined || flag.dependsOn !== undefined;
+  return isRelated || flag.delimiter !== undefined || greedy;
 }
 
 function valueOf(text: string, flag: AcceptedFlag): unknown {

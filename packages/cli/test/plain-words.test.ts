@@ -6,6 +6,9 @@ import { LktCommand } from '../src/command.ts';
 import { Flags } from '../src/options.ts';
 import { type Accepted, plainWords } from '../src/plain-words.ts';
 
+/** How many lines were plain. Of a command whose argument is one of some words there may be none. */
+let plain = 0;
+
 const VALUES = [
   '',
   'a',
@@ -34,7 +37,6 @@ test.each(Object.entries(commands))(
       constantFrom(...VALUES),
       tuple(constantFrom(...names), constantFrom(...VALUES)).map(([a, b]) => `${a}=${b}`),
     );
-    let plain = 0;
     await assert(
       asyncProperty(array(word, { maxLength: 6 }), async (words) => {
         const given = plainWords(words, accepted);
@@ -45,6 +47,9 @@ test.each(Object.entries(commands))(
       }),
       { numRuns: 300 },
     );
-    expect(plain).toBeGreaterThan(0);
   },
 );
+
+test('many lines are plain', () => {
+  expect(plain).toBeGreaterThan(100);
+});
