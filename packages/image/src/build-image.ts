@@ -40,7 +40,8 @@ export interface BuiltImage extends ComposedImage {
  * built, each checked to give the digest that is pinned; then the image. The configs are read before the workspace is
  * opened, so their mistakes come first.
  *
- * Where a policy asks for signatures, images from elsewhere are verified before anything is pulled, built or written.
+ * Where a policy asks for signatures, images from elsewhere are verified before anything is pulled, built or written, and
+ * the same policies hold for those that Dockerfiles of the packages name.
  * @throws LktError SIGNATURE_INVALID, PIN_MISSING, PIN_STALE, NOT_FOUND at the reference; what `buildPackages` and `composeImage` throw
  */
 export async function buildImage(
@@ -57,7 +58,8 @@ export async function buildImage(
   const workspace = await openWorkspace();
   const check = await startTrustCheck(workspace, loaded, tools.store, options);
   await check?.requireSigned(queries, tools.reporter);
-  const { digests, report } = await resolveImages(workspace, queries, tools);
+  const gated = check === undefined ? tools : { ...tools, requireTrusted: check.requireTrusted };
+  const { digests, report } = await resolveImages(workspace, queries, gated);
   const trust = (await check?.results(queries, report.packages)) ?? [];
   const resolvePackage = (text: string): Promise<PackageImage> => {
     const dir = directories.get(text) ?? '';

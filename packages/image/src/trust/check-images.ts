@@ -56,11 +56,14 @@ export async function startTrustCheck(
 /** What policies say of the images of some configs. */
 export class TrustCheck {
   readonly gate: TrustGate;
+  /** For the builds of the packages: what is in an image is also what its packages were made from. */
+  readonly requireTrusted: (image: NamedImage) => Promise<ReferenceProblem | undefined>;
   readonly #workspace: Workspace;
 
   constructor(workspace: Workspace, gate: TrustGate) {
     this.#workspace = workspace;
     this.gate = gate;
+    this.requireTrusted = async (image) => gate.problem(image);
   }
 
   /**
