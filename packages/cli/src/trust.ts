@@ -1,7 +1,7 @@
-import { lstat, readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import type { TRUST_FILE, TrustGate, TrustOptions } from '@lkt/image';
+import type { TrustGate, TrustOptions } from '@lkt/image';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Registry, RegistryReader } from '@lkt/registry';
 import type { Evidence, EvidenceSource, TrustedRoot, TrustPolicy } from '@lkt/sign';
@@ -39,14 +39,13 @@ async function trustPolicies(
   workspace: Workspace | undefined,
   root: TrustedRoot | undefined,
 ): Promise<readonly TrustPolicy[]> {
-  const path = workspace === undefined ? undefined : join(workspace.root, FILE);
+  const path = workspace === undefined ? undefined : await findPolicy(workspace);
   // Most workspaces have none; then there is nothing to load.
-  if ((flags.trust ?? []).length === 0 && (path === undefined || (await isMissing(path))))
-    return [];
+  if (path === undefined && (flags.trust ?? []).length === 0) return [];
   const { readTrustFile, workspacePolicy } = await import('@lkt/image');
   const policies: TrustPolicy[] = [];
-  if (workspace !== undefined) {
-    const shown = workspace.displayPath(join(workspace.root, FILE));
+  if (workspace !== undefined && path !== undefined) {
+    const shown = workspace.displayPath(path);
     const own = await workspacePolicy(workspace.root, shown, root);
     if (own !== undefined) policies.push(own);
   }
@@ -58,15 +57,9 @@ async function trustPolicies(
   return policies;
 }
 
-const FILE: typeof TRUST_FILE = 'trust.yml';
-
-async function isMissing(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return false;
-  } catch (error) {
-    return isErrno(error, 'ENOENT');
-  }
+async function findPolicy({ root }: Workspace): Promise<string | undefined> {
+  const { findTrustFile } = await import('@lkt/pkg');
+  return findTrustFile(root);
 }
 
 /** `--trusted-root`, else `LKT_TRUSTED_ROOT`. @throws LktError CONFIG_INVALID, NOT_FOUND */

@@ -24,6 +24,6 @@ export { type Outdated, outdated } from './outdated.ts';
 export { pin, type PinTargets } from './pin.ts';
 export { type Plan, planImage, type PlanOptions } from './plan.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
-export { readTrustFile, TRUST_FILE, workspacePolicy } from './trust/load-policy.ts';
+export { readTrustFile, workspacePolicy } from './trust/load-policy.ts';
 export { problemOf, storeEvidence, TrustGate } from './trust/trust-gate.ts';
 export { type ImageReport, reportOf, verifyConfigs } from './trust/verify-images.ts';

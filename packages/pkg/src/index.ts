@@ -39,6 +39,7 @@ export { type Edit, repin, rewriteReferences } from './rewrite.ts';
 export { showTags, sourceNames, type TagOptions } from './show-tag.ts';
 export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts';
 export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
+export { findTrustFile, TRUST_FILE } from './trust-file.ts';
 export { writeFileWhole } from './write-file.ts';
 export { type FetchImage } from './other-images.ts';
 export { type PackagePushOptions, type PushedPackage, pushPackages } from './push.ts';

@@ -22,6 +22,8 @@ import {
 const MAX_REFERRERS = 200;
 /** SBOMs have some MB. */
 const MAX_SIZE = 64 * 2 ** 20;
+/** Of all that is beside one image, as when it is checked: a registry must not fill the disk. */
+const MAX_TOTAL = 256 * 2 ** 20;
 
 export interface PullSignaturesOptions {
   /**
@@ -74,6 +76,7 @@ class Pull {
   readonly #repository: Reference;
   readonly #documents: boolean;
   readonly #signal: AbortSignal | undefined;
+  #size = 0;
 
   constructor(
     registry: RegistryReader,
@@ -105,6 +108,7 @@ class Pull {
       // An index of referrers is anybody's word.
       if (manifest.subject?.digest !== subject.digest || !isSmall(manifest.layers)) return;
       if (!this.#documents && !isSigned(manifest)) return;
+      if (!this.#takes([manifest.config, ...manifest.layers])) return;
       await this.#blobs([manifest.config, ...manifest.layers]);
       await this.#store.writeBytes(bytes);
       this.found.push(descriptor);
@@ -123,10 +127,18 @@ class Pull {
       const layers = parseManifest(tagged.bytes).layers.filter(
         (layer) => layer.mediaType === mediaType,
       );
-      if (layers.length === 0 || !isSmall(layers)) return;
+      if (layers.length === 0 || !isSmall(layers) || !this.#takes(layers)) return;
       await this.#blobs(layers);
       this.found.push(await writeReferrer(this.#store, { subject, artifactType, layers }));
     });
+  }
+
+  /** Whether these fit in; if so they count. */
+  #takes(blobs: readonly Descriptor[]): boolean {
+    const size = blobs.reduce((sum, blob) => sum + blob.size, this.#size);
+    if (size > MAX_TOTAL) return false;
+    this.#size = size;
+    return true;
   }
 
   async #blobs(blobs: readonly Descriptor[]): Promise<void> {

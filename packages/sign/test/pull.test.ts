@@ -109,3 +109,18 @@ it('a mirror is asked in the place of the registry', async () => {
   expect(client.mirrors('other.invalid')).toEqual([]);
   expect(server.requests.some(({ path }) => path.includes('ns=registry.invalid'))).toBe(true);
 });
+
+it('a registry cannot fill the disk with what it has beside an image', async () => {
+  const there = await place();
+  const { registry, store, subject, name } = there;
+  // A blob that all of them share: what is named counts, also where little is to be fetched.
+  const layer = await store.writeBytes(Buffer.alloc(60 * 2 ** 20));
+  for (let number = 0; number < 6; number += 1) {
+    const artifactType = `application/vnd.dev.sigstore.bundle.v0.${number}+json`;
+    const layers = [{ mediaType: artifactType, ...layer }];
+    const referrer = await writeReferrer(store, { subject, artifactType, layers });
+    await registry.pushImage(store, referrer, { ...name, digest: referrer.digest });
+  }
+  const other = await another(there);
+  expect(await pullSignatures(registry, other, name, subject)).toBe(4);
+});

@@ -1,6 +1,7 @@
-import { lstat, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { isErrno, LktError, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
+import { findTrustFile, TRUST_FILE } from '@lkt/pkg';
 import {
   parseTrustedRoot,
   type PublicKey,
@@ -10,9 +11,6 @@ import {
   type TrustPolicy,
 } from '@lkt/sign';
 import { isFile, parseTrust, type SignerSettings, type TrustSettings } from './parse-trust.ts';
-
-/** The name of the policy of a workspace, in its root. */
-export const TRUST_FILE = 'trust.yml';
 
 /**
  * The policy of a workspace; undefined where it has none. A file that is there and cannot be read is an error.
@@ -25,25 +23,15 @@ export async function workspacePolicy(
   shown: string = TRUST_FILE,
   given?: TrustedRoot,
 ): Promise<TrustPolicy | undefined> {
-  const path = join(root, TRUST_FILE);
+  const path = await findTrustFile(root);
+  if (path === undefined) return undefined;
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    // A link that leads nowhere is a policy that nobody can read, and not none.
-    if (isErrno(cause, 'ENOENT') && (await isMissing(path))) return undefined;
     throw new LktError('IO_FAILED', `${shown} cannot be read`, { cause });
   }
   return readTrustFile({ path: shown, text }, root, given);
-}
-
-async function isMissing(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return false;
-  } catch (error) {
-    return isErrno(error, 'ENOENT');
-  }
 }
 
 /**
