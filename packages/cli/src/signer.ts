@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { SignedBy, Signer, SigningKey } from '@lkt/sign';
 import type { Session } from './command.ts';
@@ -60,7 +61,7 @@ export function signerInWords(signer: SignedBy): string {
 
 async function signingKey(session: Session, source: string): Promise<SigningKey> {
   const { environment, reporter } = session;
-  const { variables } = environment;
+  const { cwd, variables } = environment;
   if (source.includes('-----BEGIN'))
     throw new LktError(
       'USAGE_INVALID',
@@ -74,10 +75,11 @@ async function signingKey(session: Session, source: string): Promise<SigningKey>
   const isVariable = source.startsWith('env://');
   // By the name that the user gave it, which errors have.
   const key = await readSigningKey(source, {
+    cwd,
     env: variables,
     password: async () => passwordFor({ name: source, variables }),
   });
-  if (!isVariable && (await isReadByOthers(source)))
+  if (!isVariable && (await isReadByOthers(resolve(cwd, source))))
     reporter.emit({
       kind: 'warning',
       text: `${source} can be read by others on this machine: chmod 600 ${source}`,

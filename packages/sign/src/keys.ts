@@ -6,6 +6,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type Digest, isErrno, LktError } from '@lkt/core';
 import { decryptKey, encryptKey, isEncryptedLabel } from './encrypted-key.ts';
@@ -27,6 +28,8 @@ export interface SigningKey {
 }
 
 export interface KeyOptions {
+  /** What a path is relative to; default: the directory of the process. Messages have the path as it was given. */
+  readonly cwd?: string;
   /** Where `env://NAME` is looked up. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -165,7 +168,7 @@ function reading(name: string, read: () => KeyObject): KeyObject {
 
 async function readSource(
   source: string,
-  { env = {} }: KeyOptions,
+  { env = {}, cwd = '.' }: KeyOptions,
 ): Promise<{ text: string; name: string }> {
   if (source.includes('-----BEGIN ')) return { text: source, name: 'the key' };
   if (source.startsWith('env://')) {
@@ -176,7 +179,7 @@ async function readSource(
     });
   }
   try {
-    const bytes = await readFile(source);
+    const bytes = await readFile(resolve(cwd, source));
     if (bytes.length > MAX_KEY)
       throw new LktError('KEY_INVALID', `${source} is too long for a key`);
     return { text: bytes.toString(), name: source };

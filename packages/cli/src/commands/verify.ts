@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { ImageReport } from '@lkt/image';
 import type { TrustPolicy } from '@lkt/sign';
@@ -97,13 +96,7 @@ async function policyOf(session: Session, flags: Signers): Promise<TrustPolicy |
     });
   const { parseImagePattern, readPublicKey } = await import('@lkt/sign');
   const { cwd, variables: env } = session.environment;
-  const keys = await Promise.all(
-    key.map(async (source) => {
-      const isFile = !source.startsWith('env://') && !source.includes('-----BEGIN');
-      const found = await readPublicKey(isFile ? resolve(cwd, source) : source, { env });
-      return isFile ? { ...found, name: source } : found;
-    }),
-  );
+  const keys = await Promise.all(key.map(async (source) => readPublicKey(source, { cwd, env })));
   const root = await givenRoot(session, flags);
   if (identity !== undefined && root === undefined)
     throw new LktError('USAGE_INVALID', 'there is no trusted root to check certificates with', {
