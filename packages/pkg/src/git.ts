@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { isErrno, LktError } from '@lkt/core';
 import { overrides, settingVariables } from './git-config.ts';
 
@@ -26,6 +25,8 @@ interface GitResult {
  * starting any program that a repository's own configuration names.
  */
 export interface Git {
+  /** What it has of the environment. */
+  readonly env: Environment;
   /**
    * @throws LktError TOOL_MISSING without git; GIT_FAILED, with what git said, for an exit code not in `exits`.
    */
@@ -62,6 +63,7 @@ export function createGit(env: Environment): Git {
     return found;
   };
   return {
+    env: base,
     async run(cwd, args, options = {}) {
       const reads = READS_FILES.has(args[0] ?? '');
       const variables = reads ? { ...base, ...(await safeSettings(cwd)) } : base;
@@ -92,6 +94,8 @@ async function run(
   args: readonly string[],
   options: GitOptions,
 ): Promise<GitResult> {
+  // Where nothing has changed there is no need for it.
+  const { spawn } = await import('node:child_process');
   const settings = [...SETTINGS, ...(options.settings ?? [])].flatMap((item) => ['-c', item]);
   const child = spawn('git', [...settings, ...args], {
     cwd,

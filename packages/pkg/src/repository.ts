@@ -1,6 +1,7 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
+import { type CleanCheckout, findPlainTop, readCleanCheckout } from './clean-checkout.ts';
 import type { Git } from './git.ts';
 
 /** A file that git tracks or would track. `path` is relative to the top of the work tree, one char per byte. */
@@ -32,6 +33,8 @@ export interface Repository {
 
 /** The top of the work tree that `dir` is in; undefined when it is in none. */
 export async function findTop(git: Git, dir: string): Promise<string | undefined> {
+  const plain = findPlainTop(dir, git.env);
+  if (plain !== undefined) return plain;
   try {
     const { stdout } = await git.run(dir, [
       'rev-parse',
@@ -78,6 +81,8 @@ export async function readRepository(
 ): Promise<Repository> {
   const pathOf = (dir: string): string => bytes(relative(root, dir));
   const paths = [...new Set(dirs.map(pathOf))];
+  const clean = readCleanCheckout(root, paths, git.env);
+  if (clean !== undefined) return cleanRepository(root, pathOf, clean);
   const specs = paths.map((path) => (path === '' ? '.' : Buffer.from(path, 'latin1').toString()));
   const [trees, changes, tracked] = await Promise.all([
     readTrees(git, root, paths, 'HEAD', signal),
@@ -100,6 +105,23 @@ export async function readRepository(
         .toSorted(),
     hasUntracked: (path) => changes.untracked.some((item) => isUnder(item, path)),
     files: (path) => all.filter((file) => isUnder(file.path, path)),
+  };
+}
+
+function cleanRepository(
+  root: string,
+  pathOf: Repository['pathOf'],
+  clean: CleanCheckout,
+): Repository {
+  const files = clean.files.map(({ path, mode }) => ({ path, mode, skipped: false }));
+  return {
+    root,
+    pathOf,
+    headTree: (path) => clean.trees.get(path),
+    isChanged: () => false,
+    changes: () => [],
+    hasUntracked: () => false,
+    files: (path) => files.filter((file) => isUnder(file.path, path)),
   };
 }
 

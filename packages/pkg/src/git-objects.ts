@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { inflateSync } from 'node:zlib';
+
+/** An object of a repository. */
+interface GitObject {
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+/** What is read of one object; commits and directories are far smaller. */
+const LIMIT = 16 * 1024 * 1024;
+
+/** Deltas of deltas; git packs at most 4095. */
+const DEPTH = 4095;
+
+/**
+ * The objects in a repository's `objects` directory, loose or packed, read without git. Whatever is stored otherwise, in
+ * another repository for example, is as if it were not there. What is found is proved by its id, which is SHA-1.
+ * @see https://git-scm.com/docs/gitformat-pack
+ */
+export class GitObjects {
+  readonly #dir: string;
+  #packs: readonly Pack[] | undefined;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** @throws whatever a damaged repository leads to */
+  read(id: string): GitObject | undefined {
+    const found = this.#loose(id) ?? this.#packed(id);
+    if (found === undefined) return undefined;
+    const { type, body } = found;
+    const hash = createHash('sha1').update(`${type} ${body.length}\0`).update(body).digest('hex');
+    return hash === id ? found : undefined;
+  }
+
+  #loose(id: string): GitObject | undefined {
+    let stored: Buffer;
+    try {
+      stored = readFileSync(join(this.#dir, id.slice(0, 2), id.slice(2)));
+    } catch {
+      return undefined;
+    }
+    const data = inflateSync(stored, { maxOutputLength: LIMIT });
+    const end = data.indexOf(0);
+    const [type = ''] = data.toString('latin1', 0, Math.max(end, 0)).split(' ');
+    return { type, body: data.subarray(end + 1) };
+  }
+
+  #packed(id: string, depth = 0): GitObject | undefined {
+    this.#packs ??= readdirSync(join(this.#dir, 'pack'))
+      .filter((name) => name.endsWith('.idx'))
+      .map((name) => new Pack(join(this.#dir, 'pack', name.slice(0, -'.idx'.length))));
+    for (const pack of this.#packs) {
+      const offset = pack.find(Buffer.from(id, 'hex'));
+      if (offset === undefined) continue;
+      return pack.read(
+        offset,
+        depth,
+        (base, below) => this.#loose(base) ?? this.#packed(base, below),
+      );
+    }
+    return undefined;
+  }
+}
+
+const TYPES = new Map([
+  [1, 'commit'],
+  [2, 'tree'],
+  [3, 'blob'],
+  [4, 'tag'],
+]);
+const OFFSET_DELTA = 6;
+const NAMED_DELTA = 7;
+
+/** A pack and its index, of version 2. Files are opened for each look: few objects are looked at. */
+class Pack {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Where the object with this id begins. */
+  find(id: Buffer): number | undefined {
+    using index = new OpenFile(`${this.#path}.idx`);
+    const head = index.at(0, 8 + 4 * 256);
+    if (head.readUInt32BE(0) !== 0xff744f63 || head.readUInt32BE(4) !== 2) return undefined;
+    const upTo = (byte: number): number => (byte < 0 ? 0 : head.readUInt32BE(8 + 4 * byte));
+    const first = id[0] ?? 0;
+    const from = upTo(first - 1);
+    const names = index.at(8 + 4 * 256 + 20 * from, 20 * (upTo(first) - from));
+    for (let at = 0; at < names.length; at += 20) {
+      if (id.compare(names, at, at + 20) !== 0) continue;
+      // Behind the names there are as many checksums, and then the offsets.
+      const position = from + at / 20;
+      const offset = index.at(8 + 4 * 256 + 24 * upTo(255) + 4 * position, 4).readUInt32BE(0);
+      // A pack of more than 2 GiB.
+      return offset >= 0x8000_0000 ? undefined : offset;
+    }
+    return undefined;
+  }
+
+  read(
+    offset: number,
+    depth: number,
+    named: (id: string, depth: number) => GitObject | undefined,
+  ): GitObject | undefined {
+    using pack = new OpenFile(`${this.#path}.pack`);
+    const head = pack.at(offset, 64);
+    let at = 0;
+    const byte = (): number => head.readUInt8(at++);
+    let next = byte();
+    const kind = (next >> 4) & 7;
+    let size = next & 15;
+    for (let scale = 16; next >= 128; scale *= 128) {
+      next = byte();
+      size += (next & 127) * scale;
+    }
+    if (size > LIMIT || depth > DEPTH) return undefined;
+    let base: GitObject | undefined;
+    if (kind === OFFSET_DELTA) {
+      next = byte();
+      let back = next & 127;
+      while (next >= 128) {
+        next = byte();
+        back = (back + 1) * 128 + (next & 127);
+      }
+      if (back <= 0 || back > offset) return undefined;
+      base = this.read(offset - back, depth + 1, named);
+    } else if (kind === NAMED_DELTA) {
+      base = named(head.toString('hex', at, at + 20), depth + 1);
+      at += 20;
+    }
+    // Deflate makes nothing much longer than it is.
+    const stored = pack.at(offset + at, size + (size >> 8) + 64);
+    const data = inflateSync(stored, { maxOutputLength: LIMIT });
+    const type = TYPES.get(kind);
+    if (type !== undefined) return { type, body: data };
+    return base && { type: base.type, body: applyDelta(base.body, data) };
+  }
+}
+
+/** @see https://git-scm.com/docs/gitformat-pack#_deltified_representation */
+function applyDelta(base: Buffer, delta: Buffer): Buffer {
+  let at = 0;
+  const byte = (): number => delta.readUInt8(at++);
+  const number = (): number => {
+    let value = 0;
+    for (let scale = 1, more = true; more; scale *= 128) {
+      const next = byte();
+      value += (next & 127) * scale;
+      more = next >= 128;
+    }
+    return value;
+  };
+  if (number() !== base.length) throw new RangeError('the delta is for something else');
+  const size = number();
+  const parts: Buffer[] = [];
+  while (at < delta.length) {
+    const command = byte();
+    if (command < 128) {
+      parts.push(delta.subarray(at, at + command));
+      at += command;
+      continue;
+    }
+    let from = 0;
+    let length = 0;
+    for (let bit = 0; bit < 4; bit += 1)
+      if ((command & (1 << bit)) !== 0) from += byte() * 256 ** bit;
+    for (let bit = 0; bit < 3; bit += 1)
+      if ((command & (16 << bit)) !== 0) length += byte() * 256 ** bit;
+    parts.push(base.subarray(from, from + (length === 0 ? 0x10000 : length)));
+  }
+  const made = Buffer.concat(parts);
+  if (made.length !== size) throw new RangeError('the delta gives something else');
+  return made;
+}
+
+/** A file to read pieces of. */
+class OpenFile implements Disposable {
+  readonly #fd: number;
+  readonly #size: number;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, 'r');
+    this.#size = fstatSync(this.#fd).size;
+  }
+
+  /** Shorter at the end of the file. */
+  at(offset: number, length: number): Buffer {
+    const buffer = Buffer.alloc(Math.max(0, Math.min(length, this.#size - offset)));
+    return buffer.subarray(0, readSync(this.#fd, buffer, 0, buffer.length, offset));
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+}
