@@ -162,9 +162,12 @@ function keyOf(inputs: readonly string[]): string {
   return digestHex(digestOf(inputs.join('\0')));
 }
 
-/** All of it, where the operating system may take a part. */
-export async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let done = 0; done < chunk.length;) done += (await file.write(chunk, done)).bytesWritten;
+/** All of it, where the operating system may take a part. Without `at` it goes where the last ended. */
+export async function writeAll(file: FileHandle, chunk: Uint8Array, at?: number): Promise<void> {
+  for (let done = 0; done < chunk.length;) {
+    const position = at === undefined ? null : at + done;
+    done += (await file.write(chunk, done, chunk.length - done, position)).bytesWritten;
+  }
 }
 
 async function* chunksOf(file: FileHandle, reuse: boolean): AsyncGenerator<Uint8Array> {

@@ -1,16 +1,24 @@
 import { join } from 'node:path';
-import { digestOf, LktError, type SourceFile } from '@lkt/core';
+import { LktError, type SourceFile } from '@lkt/core';
 import { openStore, UnpackedLayers } from '@lkt/oci';
-import { type ComposeCache, DamagedFile } from './cache.ts';
+import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
 import { loadConfig, type LoadOptions } from './config/load-config.ts';
 import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
 import { buildInitrd, type Initrd } from './initrd/initrd.ts';
 import { bootTarOf } from './output/boot-tar.ts';
 import { containerArchive, containerImage } from './output/container.ts';
-import { BOOT_FORMATS, type Format } from './output/formats.ts';
+import { type Format, INITRD_FORMATS } from './output/formats.ts';
+import { rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
-import { type Output, type OutputFile, requireWritable, writeOutputs } from './output/write.ts';
+import {
+  once,
+  type Output,
+  type OutputFile,
+  requireWritable,
+  small,
+  writeOutputs,
+} from './output/write.ts';
 import { type Plan, type PlanOptions, planImage } from './plan.ts';
 import { imageStatement, type Provenance } from './provenance.ts';
 import type { Kernel } from './tree/kernel.ts';
@@ -38,7 +46,7 @@ export interface ComposedImage {
 
 /**
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
- * `NAME-cmdline`, `NAME-initrd.tar`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, `NAME-sbom.spdx.json` with `sbom`, and `NAME-provenance.json` with `provenance`. The bytes depend on the configs, what they name and the compressor alone. All files are
+ * `NAME-cmdline`, `NAME-initrd.tar`, `NAME.iso` and `NAME-iso-cmdline`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, `NAME-sbom.spdx.json` with `sbom`, and `NAME-provenance.json` with `provenance`. The bytes depend on the configs, what they name and the compressor alone. All files are
  * written or none.
  * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
@@ -70,24 +78,19 @@ async function compose(
   const { configs, format, outDir, name, signal } = options;
   await using unpacked = new UnpackedLayers(options.store);
   const plan = await planImage(config, { ...options, unpacked });
-  const { cache, sbom } = plan;
+  const { sbom } = plan;
   const outputs: Output[] = [];
   let initrd: Initrd | undefined;
-  const boots = BOOT_FORMATS.find((known) => format.includes(known));
-  if (boots !== undefined) {
+  if (format.some((one) => one.includes('kernel'))) {
     const { kernel } = plan;
     if (kernel === undefined) {
       throw new LktError('CONFIG_INVALID', `${configs[0]?.path}: there is no kernel.image`, {
         fix: 'name a kernel, or write the image with --format tar',
       });
     }
-    const built = await buildInitrd(plan, compression);
-    initrd = built;
-    if (format.includes('kernel+initrd')) outputs.push(...bootFiles(name, kernel, built, cache));
-    if (format.includes('tar-kernel-initrd')) {
-      const bytes = (): AsyncIterable<Uint8Array> => bootTarOf(kernel, built, cache);
-      outputs.push({ name: `${name}-initrd.tar`, bytes });
-    }
+    if (INITRD_FORMATS.some((known) => format.includes(known)))
+      initrd = await buildInitrd(plan, compression);
+    outputs.push(...bootOutputs(plan, kernel, options, initrd));
   }
   if (sbom !== undefined) outputs.push(small(`${name}-sbom.spdx.json`, sbom));
   if (format.includes('tar')) outputs.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
@@ -107,22 +110,35 @@ async function compose(
   return { files, minimumMemory: initrd.minimumMemory };
 }
 
-function bootFiles(
-  name: string,
-  { kernel, cmdline }: Kernel,
-  initrd: Initrd,
-  cache: ComposeCache,
+function bootOutputs(
+  plan: Plan,
+  kernel: Kernel,
+  { name, format }: ComposeOptions,
+  initrd: Initrd | undefined,
 ): readonly Output[] {
-  const { digest, size } = initrd;
-  return [
-    { name: `${name}-kernel`, expected: kernel, bytes: () => cache.read(kernel) },
-    {
+  const { cache } = plan;
+  const outputs: Output[] = [];
+  if (format.some((one) => one.startsWith('kernel+')))
+    outputs.push({
+      name: `${name}-kernel`,
+      expected: kernel.kernel,
+      bytes: () => cache.read(kernel.kernel),
+    });
+  if (initrd !== undefined && format.includes('kernel+initrd')) {
+    const { digest, size } = initrd;
+    outputs.push({
       name: `${name}-initrd.img`,
       ...(digest === undefined ? {} : { expected: { digest, size } }),
       bytes: () => initrd.bytes(),
-    },
-    small(`${name}-cmdline`, cmdline),
-  ];
+    });
+  }
+  if (format.some((one) => one.startsWith('kernel+')))
+    outputs.push(small(`${name}-cmdline`, kernel.cmdline));
+  if (initrd !== undefined && format.includes('tar-kernel-initrd')) {
+    const bytes = (): AsyncIterable<Uint8Array> => bootTarOf(kernel, initrd, cache);
+    outputs.push({ name: `${name}-initrd.tar`, bytes });
+  }
+  return [...outputs, ...rootDisks(plan, kernel, name, format)];
 }
 
 /** The image of containers waits in a store of its own, which is gone when it was written. */
@@ -144,19 +160,6 @@ async function containerOutputs(
     })),
     [Symbol.asyncDispose]: async () => kept.disposeAsync(),
   };
-}
-
-function small(name: string, text: string | Buffer): Output {
-  const data = Buffer.from(text as string);
-  return {
-    name,
-    expected: { digest: digestOf(data), size: data.length },
-    bytes: () => once(data),
-  };
-}
-
-async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
-  if (data.length > 0) yield data;
 }
 
 /**

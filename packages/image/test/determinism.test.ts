@@ -16,6 +16,7 @@ const SCRIPT = `
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { COMPRESSORS } from '${new URL('../src/initrd/compressor.ts', import.meta.url).href}';
+import { FORMATS } from '${new URL('../src/output/formats.ts', import.meta.url).href}';
 import { composeImage } from '${new URL('../src/compose.ts', import.meta.url).href}';
 import { openStore } from '${import.meta.resolve('@lkt/oci')}';
 const [storeDir, config, outDir, umask] = process.argv.slice(1);
@@ -25,7 +26,7 @@ for (const compressor of COMPRESSORS) {
   const result = await composeImage({
     configs: [{ path: config, text: readFileSync(config, 'utf8') }],
     store: await openStore(storeDir),
-    format: ['kernel+initrd', 'tar-kernel-initrd', 'tar', 'docker', 'oci'],
+    format: FORMATS,
     outDir: outDir + '/' + compressor,
     name: 'x',
     compressor,

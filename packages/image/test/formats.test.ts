@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { composeImage } from '../src/compose.ts';
 import { type Format, FORMATS, parseFormat } from '../src/output/formats.ts';
+import { listing as mtree } from './file-systems.ts';
 import { image, PLATFORM, sampleConfig, tempDir, tempStore } from './support.ts';
 
 async function compose(format: readonly Format[], name = 'system'): Promise<string> {
@@ -31,6 +32,11 @@ function run(command: string, ...args: readonly string[]): string {
 function treeOf(archive: string): { readonly listing: readonly string[]; readonly text: string } {
   const listing = run('bsdtar', '--numeric-owner', '-tvf', archive).trim().split('\n').toSorted();
   return { listing, text: run('bsdtar', '-xOf', archive) };
+}
+
+/** What is in a disk of what is in a tar. */
+function rootOf(tar: string): readonly string[] {
+  return mtree(tar).filter((line) => !/^\.\/boot[ /]/.test(line));
 }
 
 describe('formats', () => {
@@ -73,6 +79,21 @@ describe('formats', () => {
     expect(manifest.layers).toHaveLength(1);
     const layer = join(layout, 'blobs/sha256', manifest.layers[0]?.digest.slice(7) ?? '');
     expect(treeOf(layer)).toEqual(treeOf(join(dir, 'My_System.tar')));
+  });
+
+  it('has the root as an ISO image, and a command line that mounts it', async () => {
+    const dir = await compose(['kernel+iso', 'tar']);
+    expect(readdirSync(dir).toSorted()).toEqual([
+      'system-cmdline',
+      'system-iso-cmdline',
+      'system-kernel',
+      'system.iso',
+      'system.tar',
+    ]);
+    expect(readFileSync(join(dir, 'system-iso-cmdline'), 'utf8')).toBe(
+      'console=ttyS0 root=/dev/vda rootfstype=iso9660 ro init=/init',
+    );
+    expect(mtree(join(dir, 'system.iso'))).toEqual(rootOf(join(dir, 'system.tar')));
   });
 
   it('is called as the files are', async () => {

@@ -1,10 +1,11 @@
 import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
-import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
+import { parentPath, type RawPath } from '@lkt/oci';
 import type { CachedFile } from '../cache.ts';
 import { MANIFEST_SEGMENT, type Plan } from '../plan.ts';
 import { someAtOnce } from '../some-at-once.ts';
 import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
+import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import { COMPRESSORS, compress, type Compression } from './compressor.ts';
 import { padding } from './cpio.ts';
@@ -29,7 +30,7 @@ export interface Initrd extends InitrdInfo {
  */
 export async function buildInitrd(plan: Plan, compression: Compression): Promise<Initrd> {
   requireUnpacking(plan, compression);
-  warnOfCapabilities(plan);
+  warnOfCapabilities(plan, 'an initramfs');
   const files: CachedFile[] = [];
   if (plan.kernel?.ucode !== undefined) files.push(plan.kernel.ucode);
   files.push(...(await buildSegments(plan, compression)));
@@ -88,18 +89,6 @@ function requireUnpacking({ kernel }: Plan, { compressor }: Compression): void {
     `the kernel cannot unpack an initrd that ${compressor} has packed: /${config.path} of ${kernel?.origin.source} does not have CONFIG_RD_${option}=y`,
     { fix: `use --compressor ${others.join(' or ')}` },
   );
-}
-
-/** cpio has no extended attributes. Most do not matter here; without capabilities a program can do less than it should. */
-function warnOfCapabilities({ root, reporter }: Plan): void {
-  for (const { path, part, xattrs } of root.entries.values()) {
-    if (xattrs?.has('security.capability') !== true) continue;
-    const label = root.parts[part]?.label ?? '';
-    reporter.emit({
-      kind: 'warning',
-      text: `/${fromRaw(path)} of ${label} loses its file capabilities: an initramfs cannot hold them`,
-    });
-  }
 }
 
 /** The largest begin first, so that none is left over at the end. */

@@ -1,12 +1,19 @@
 import { LktError } from '@lkt/core';
 
-export const FORMATS = ['kernel+initrd', 'tar-kernel-initrd', 'tar', 'docker', 'oci'] as const;
+export const FORMATS = [
+  'kernel+initrd',
+  'kernel+iso',
+  'tar-kernel-initrd',
+  'tar',
+  'docker',
+  'oci',
+] as const;
 
 /** A form in which an image is written. */
 export type Format = (typeof FORMATS)[number];
 
-/** The forms of which the kernel boots. */
-export const BOOT_FORMATS: readonly Format[] = ['kernel+initrd', 'tar-kernel-initrd'];
+/** The forms that have an initrd. */
+export const INITRD_FORMATS: readonly Format[] = ['kernel+initrd', 'tar-kernel-initrd'];
 
 const MBR = 'boot the kernel and the initrd from a disk with a boot loader of your choice';
 const UEFI = 'ukify (systemd-ukify) makes one EFI program of the three files of kernel+initrd';
@@ -17,10 +24,6 @@ const DISK = 'put the files of kernel+initrd on a disk image, which qemu-img con
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['kernel+squashfs', 'tar2sqfs (squashfs-tools-ng) makes a squashfs of what --format tar writes'],
   ['kernel+erofs', 'mkfs.erofs --tar=f (erofs-utils) makes an erofs of what --format tar writes'],
-  [
-    'kernel+iso',
-    'bsdtar --format iso9660 (libarchive-tools) makes an ISO image of what --format tar writes',
-  ],
   ['iso-bios', ISO],
   ['iso-efi', ISO],
   ['iso-efi-initrd', ISO],

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { access, constants, lstat, mkdir, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Digest, Digester, isErrno, LktError } from '@lkt/core';
+import { type Digest, Digester, digestOf, isErrno, LktError } from '@lkt/core';
 import { fileChunks, writeAll } from '../cache.ts';
 import { ioError } from '../io-error.ts';
 
@@ -18,6 +18,8 @@ export interface Output {
   readonly expected?: { readonly digest: Digest; readonly size: number };
   /** @param written the files before it */
   readonly bytes: (written: readonly OutputFile[]) => AsyncIterable<Uint8Array>;
+  /** What goes over the beginning once all of `bytes` was written. */
+  readonly head?: () => Iterable<Uint8Array>;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function writeOutputs(
   try {
     await mkdir(dir, { recursive: true });
     const files: OutputFile[] = [];
-    for (const { name, bytes, expected } of outputs) {
+    for (const { name, bytes, head, expected } of outputs) {
       const path = join(dir, name);
       if (expected !== undefined && (await isThere(path, expected, signal))) {
         const { digest, size } = expected;
@@ -43,7 +45,7 @@ export async function writeOutputs(
       }
       const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
       temps.push({ temp, path });
-      files.push({ path, ...(await writeFile(temp, bytes(files), signal)) });
+      files.push({ path, ...(await writeFile(temp, bytes(files), head, signal)) });
     }
     for (const { temp, path } of temps) await rename(temp, path);
     return files;
@@ -64,6 +66,20 @@ export async function requireWritable(dir: string): Promise<void> {
         throw ioError(`cannot write into ${dir}`, error);
     }
   }
+}
+
+/** A file whose content is at hand. */
+export function small(name: string, text: string | Buffer): Output {
+  const data = Buffer.from(text as string);
+  return {
+    name,
+    expected: { digest: digestOf(data), size: data.length },
+    bytes: () => once(data),
+  };
+}
+
+export async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
+  if (data.length > 0) yield data;
 }
 
 /** Whether a file has this content; then it counts as written now. */
@@ -93,16 +109,30 @@ async function isThere(
 async function writeFile(
   path: string,
   bytes: AsyncIterable<Uint8Array>,
+  head: Output['head'],
   signal: AbortSignal | undefined,
 ): Promise<{ size: number; digest: Digest }> {
   const digester = new Digester();
-  await using file = await open(path, 'wx');
-  for await (const chunk of bytes) {
-    signal?.throwIfAborted();
-    digester.update(chunk);
-    await writeAll(file, chunk);
+  {
+    await using file = await open(path, 'wx');
+    for await (const chunk of bytes) {
+      signal?.throwIfAborted();
+      if (head === undefined) digester.update(chunk);
+      await writeAll(file, chunk);
+    }
+    let at = 0;
+    for (const chunk of head?.() ?? []) {
+      await writeAll(file, chunk, at);
+      at += chunk.length;
+    }
+    await file.datasync();
   }
-  await file.datasync();
+  if (head !== undefined) {
+    for await (const chunk of fileChunks(path, { reuse: true })) {
+      signal?.throwIfAborted();
+      digester.update(chunk);
+    }
+  }
   const { size } = digester;
   return { size, digest: digester.digest() };
 }
