@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canonicalJson, type Digest, digestHex, digestOf, isDigest, isErrno } from '@lkt/core';
 import { type Descriptor, ENGINE_EPOCH, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
@@ -88,11 +88,7 @@ export class StepCache {
   }
 
   async #put(key: string, content: unknown): Promise<void> {
-    await mkdir(this.#dir, { recursive: true });
-    await using temporary = await this.#store.tempDir();
-    const path = join(temporary.path, 'record');
-    await writeFile(path, JSON.stringify(content));
-    await rename(path, this.#path(key));
+    await this.#store.putFile(this.#path(key), JSON.stringify(content));
   }
 
   #path(key: string): string {

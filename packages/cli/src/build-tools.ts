@@ -1,3 +1,5 @@
+import type { Limits } from '@lkt/build';
+import type { WorkerProcess } from '@lkt/build/worker';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Session } from './command.ts';
 import { builderSetting } from './environment.ts';
@@ -21,6 +23,7 @@ export async function workspaceAt(
  * What building packages needs. Nothing of it does anything before a package has to be built.
  * @param flags of the command: BuildKits that do the steps, instead of this machine; a check, which this machine makes;
  * where images may be pulled from, and who is trusted. Without any, nothing is pulled.
+ * @param worker for the first build on this machine, if it is started already
  * @throws LktError USAGE_INVALID
  */
 export async function buildTools(
@@ -29,6 +32,7 @@ export async function buildTools(
     readonly builder?: readonly string[] | undefined;
     readonly check?: boolean;
   } = { offline: true },
+  worker?: WorkerProcess,
 ): Promise<BuildOptions> {
   const { reporter, signal, environment } = session;
   const builders = flags.check === true ? [] : builderSetting(flags.builder, environment).value;
@@ -36,7 +40,7 @@ export async function buildTools(
     store: await session.openStore(),
     engine:
       builders.length === 0
-        ? lazyNativeEngine
+        ? lazyNativeEngine(worker)
         : await remoteEngine(builders, environment.variables),
     mirror: async () => {
       const { findMirror } = await import('@lkt/debian');
@@ -51,12 +55,32 @@ export async function buildTools(
   };
 }
 
-const lazyNativeEngine: BuildOptions['engine'] = {
-  build: async (request, context) => {
-    const { nativeEngine } = await import('@lkt/build');
-    return nativeEngine().build(request, context);
+function lazyNativeEngine(worker?: WorkerProcess): BuildOptions['engine'] {
+  return {
+    build: async (request, context) => {
+      const { nativeEngine } = await import('@lkt/build');
+      return nativeEngine(worker).build(request, context);
+    },
+  };
+}
+
+/**
+ * Starts what builds on this machine, while it is found out what is to be built.
+ * @param flags as `buildTools`; undefined when others build
+ */
+export async function startWorker(
+  session: Session,
+  flags: {
+    readonly builder?: readonly string[] | undefined;
+    readonly executor?: string | undefined;
   },
-};
+  limits: Limits,
+): Promise<WorkerProcess | undefined> {
+  if (builderSetting(flags.builder, session.environment).value.length > 0) return undefined;
+  const { WorkerProcess } = await import('@lkt/build/worker');
+  const { dir } = await session.openStore();
+  return WorkerProcess.start({ store: dir, limits, executor: flags.executor });
+}
 
 /** At once, so that an address that is none is refused although nothing has to be built. */
 async function remoteEngine(
@@ -64,5 +88,5 @@ async function remoteEngine(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<BuildOptions['engine']> {
   const { buildkitEngine } = await import('@lkt/build');
-  return buildkitEngine({ builders, environment, otherwise: lazyNativeEngine });
+  return buildkitEngine({ builders, environment, otherwise: lazyNativeEngine() });
 }

@@ -30,6 +30,8 @@ const PATIENCE = 1000;
 export async function enforceCacheMax(session: Session, store: Store): Promise<void> {
   const { bytes: max, value } = cacheMaxSetting(session.environment, store.dir);
   if (max === undefined) return;
+  const { isFarBelow } = await import('@lkt/oci');
+  if (isFarBelow(store.dir, max)) return;
   try {
     const { left } = await pruneStore(store, await cacheAreas(), {
       keepBytes: max,

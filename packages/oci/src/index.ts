@@ -34,6 +34,7 @@ export {
 export { flatten, flattenArchives, type FlattenLimits } from './flatten.ts';
 export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';
 export { importImages, type Imported, type ImportOptions } from './import-archive.ts';
+export { isFarBelow } from './last-size.ts';
 export { layerError } from './layer-error.ts';
 export { type Archive, layerArchives, UnpackedLayers } from './layer-archives.ts';
 export { type Layer, writeLayer } from './layer.ts';

@@ -5,6 +5,7 @@ import type { Blobs } from './blobs.ts';
 import type { CacheArea, CacheItem } from './cache-area.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
 import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
+import { rememberSize } from './last-size.ts';
 import { withLockAt } from './lock.ts';
 import { ownerToken } from './owner.ts';
 import { TreeSizes } from './tree-sizes.ts';
@@ -59,8 +60,10 @@ export async function prune(
   const before = await takeInventory(dir, blobs, await readLayoutIndex(dir), areas, sizes);
   sizes.save();
   const total = sizeOf(before);
-  if (options.onlyAbove === true && total <= (options.keepBytes ?? Infinity))
+  if (options.onlyAbove === true && total <= (options.keepBytes ?? Infinity)) {
+    rememberSize(dir, total);
     return { removed: [], bytes: 0, left: total, trash: [] };
+  }
   return writers.collect(
     async (inUse) =>
       withLockAt(join(dir, 'locks', 'index.lock'), async () => {

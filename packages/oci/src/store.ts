@@ -12,7 +12,7 @@ import { type Inventory, takeInventory } from './inventory.ts';
 import { prune, type Pruned, type PruneOptions } from './prune.ts';
 import { findReferrers } from './referrers.ts';
 import { TreeSizes } from './tree-sizes.ts';
-import { removeTree, sweep, syncDir, tempDirIn, writeWhole } from './temp.ts';
+import { putFile, removeTree, sweep, syncDir, tempDirIn, writeWhole } from './temp.ts';
 import { WRITER, Writers } from './writers.ts';
 
 /** Manifests and configs are shorter; distribution-spec asks registries for as much. */
@@ -74,6 +74,8 @@ export interface Store {
   referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]>;
   /** Runs alone under this name, among all processes that use the store. */
   withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T>;
+  /** Writes a small file beside the blobs, as a whole or not at all. It may not outlast a crash of the machine. */
+  putFile(path: string, text: string): Promise<void>;
   /** A directory in the store's file system, for what is renamed into place later. */
   tempDir(): Promise<AsyncDisposable & { path: string }>;
   /** Hashes every blob. */
@@ -244,6 +246,15 @@ class LayoutStore implements Store {
     return tempDirIn(join(this.dir, 'tmp')).catch((error: unknown) => {
       throw storeError('cannot make a temporary directory in the store', error);
     });
+  }
+
+  async putFile(path: string, text: string): Promise<void> {
+    await this.#writers.enter();
+    try {
+      putFile(join(this.dir, 'tmp'), path, text);
+    } catch (error) {
+      throw storeError(`cannot write ${path}`, error);
+    }
   }
 
   async verify(

@@ -1,6 +1,6 @@
-import { rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isErrno } from '@lkt/core';
 import { ownerState, ownerToken, tokenOf } from './owner.ts';
 
@@ -48,6 +48,29 @@ export async function writeWhole(
   } catch (error) {
     await rm(path, { force: true });
     throw error;
+  }
+}
+
+/** Writes a small file as a whole or not at all, without a wait for the disk: through `temp`, into a directory it makes. */
+export function putFile(temp: string, path: string, text: string): void {
+  const name = join(temp, ownerToken());
+  writeInto(temp, () => writeFileSync(name, text));
+  try {
+    writeInto(dirname(path), () => renameSync(name, path));
+  } catch (error) {
+    rmSync(name, { force: true });
+    throw error;
+  }
+}
+
+/** Makes the directory only where it is missing, which is seldom. */
+function writeInto(directory: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(directory, { recursive: true });
+    write();
   }
 }
 

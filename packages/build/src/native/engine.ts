@@ -1,6 +1,5 @@
-import { realpath } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { type Digest, LktError, type ProgressEvent } from '@lkt/core';
+import type { Digest, ProgressEvent } from '@lkt/core';
 import { type Descriptor, writeImage } from '@lkt/oci';
 import { Context } from '../context.ts';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
@@ -13,23 +12,29 @@ import type { RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
 import { StepCache } from '../step-cache.ts';
 import type { Chain, Job } from './job.ts';
 import { LayerDirs } from './layer-dirs.ts';
-import { chooseNamespace, namespaceIn } from './namespace.ts';
+import { chooseNamespace } from './namespace.ts';
 import { CacheMiss, PlanRunner } from './plan-runner.ts';
 import { refuseUnsupported } from './unsupported.ts';
 import { runWorker } from './worker-client.ts';
-import type { BuildOutcome } from './worker-protocol.ts';
+import { processUid, WorkerProcess } from './worker-process.ts';
+import type { BuildOutcome, WorkerJob } from './worker-protocol.ts';
 
 /**
  * The engine that needs nothing but Linux: overlay mounts, namespaces, and unshare(1).
  *
  * A build of which every step is known only reads the cache. On the first step that is not, a worker process is started
  * in a mount namespace of its own (without root: in a user namespace as well), and it does the rest.
+ * @param waiting a worker that was started before, for a build in its place
  */
-export function nativeEngine(): Engine {
-  return { build };
+export function nativeEngine(waiting?: WorkerProcess): Engine {
+  return { build: async (request, around) => build(request, around, waiting) };
 }
 
-async function build(request: BuildRequest, around: BuildContext): Promise<Descriptor> {
+async function build(
+  request: BuildRequest,
+  around: BuildContext,
+  waiting: WorkerProcess | undefined,
+): Promise<Descriptor> {
   const { store, signal } = around;
   const { plan, target, images } = await planRequest(request, around);
   const job: Job = {
@@ -50,32 +55,30 @@ async function build(request: BuildRequest, around: BuildContext): Promise<Descr
   const context = new Context(request.context, { memo });
   refuseUnsupported(job);
   const config = imageMetadata(target, request.labels);
-  const work = async (): Promise<BuildOutcome> => {
-    const credentials = await readCredentials(plan, job.file, request);
-    refuseSecretConfig(config, credentials);
-    await fetchRemoteFiles(plan, request, around);
-    const gitFiles = await fetchGitFiles(plan, job.file, request.name, around);
-    const whole = { ...job, gitFiles: Object.fromEntries(gitFiles) };
-    return runJob(whole, around, memo, credentials);
-  };
-  const outcome = await (job.noCache
-    ? work()
-    : fromCaches(job, around, context).catch(async (error: unknown) => {
-        if (!(error instanceof CacheMiss)) throw error;
-        return work();
-      }));
-  const { chain, steps } = outcome;
-  signal?.throwIfAborted();
-  if (isExported(request, around)) handOn(outcome, around);
-  for (const step of steps) around.onStep?.(step);
-  return writeImage(store, {
-    config,
-    layers: chain.map(({ diffId, descriptor }) => {
+  const finish = async (outcome: BuildOutcome): Promise<Descriptor> => {
+    signal?.throwIfAborted();
+    if (isExported(request, around)) handOn(outcome, around);
+    for (const step of outcome.steps) around.onStep?.(step);
+    const layers = outcome.chain.map(({ diffId, descriptor }) => {
       if (descriptor === null) throw new Error(`layer ${diffId} of the image has no blob`);
       return { diffId, descriptor };
-    }),
-    platform: request.platform,
-  });
+    });
+    return writeImage(store, { config, layers, platform: request.platform });
+  };
+  if (!job.noCache) {
+    const known = await fromCaches(job, around, context).catch((error: unknown) => {
+      if (!(error instanceof CacheMiss)) throw error;
+      return undefined;
+    });
+    if (known !== undefined) return finish(known);
+  }
+  const credentials = await readCredentials(plan, job.file, request);
+  refuseSecretConfig(config, credentials);
+  await fetchRemoteFiles(plan, request, around);
+  const gitFiles = await fetchGitFiles(plan, job.file, request.name, around);
+  const whole = { ...job, gitFiles: Object.fromEntries(gitFiles) };
+  const worker = await workerFor(job, around, waiting);
+  return runWorker(worker, workerJob(whole, memo, credentials), around, finish);
 }
 
 function isExported({ world }: BuildRequest, { cache }: BuildContext): boolean {
@@ -147,36 +150,26 @@ async function fromCache(
   return { chain, steps: runner.results, answers: runner.answers };
 }
 
-async function runJob(
-  job: Job,
-  { store, reporter, signal }: BuildContext,
-  memo: ReadonlyMap<string, Digest>,
-  { secrets, ssh }: Credentials,
-): Promise<BuildOutcome> {
-  const uid = processUid();
-  return runWorker(
-    {
-      job,
-      store: await realpath(store.dir),
-      digests: [...memo],
-      secrets: [...secrets].map(([id, bytes]) => [id, bytes.toString('base64')]),
-      ssh: [...ssh],
-    },
-    job.world === undefined ? chooseNamespace(uid) : namespaceIn(job.world, uid),
-    {
-      reporter,
-      uid,
-      ...(signal === undefined ? {} : { signal }),
-    },
-  );
+async function workerFor(
+  { limits, executor, world }: Job,
+  { store, signal }: BuildContext,
+  waiting: WorkerProcess | undefined,
+): Promise<WorkerProcess> {
+  signal?.throwIfAborted();
+  const place = { store: store.dir, limits, executor, world };
+  if (waiting !== undefined && (await waiting.take(place))) return waiting;
+  return WorkerProcess.start(place);
 }
 
-function processUid(): number {
-  const uid = process.geteuid?.();
-  if (process.platform !== 'linux' || uid === undefined) {
-    throw new LktError('HOST_UNSUPPORTED', 'the native engine builds on Linux only', {
-      fix: 'build on Linux',
-    });
-  }
-  return uid;
+function workerJob(
+  job: Job,
+  memo: ReadonlyMap<string, Digest>,
+  { secrets, ssh }: Credentials,
+): WorkerJob {
+  return {
+    job,
+    digests: [...memo],
+    secrets: [...secrets].map(([id, bytes]) => [id, bytes.toString('base64')]),
+    ssh: [...ssh],
+  };
 }

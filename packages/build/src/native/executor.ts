@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Digest, Digester, digestOf, LktError, sourceError } from '@lkt/core';
 import {
   decompressLayer,
+  type Descriptor,
   layerError,
   fromRaw,
   type RawPath,
@@ -78,6 +79,7 @@ export class OverlayExecutor implements StepExecutor {
   readonly #unpacked = new Map<Digest, Promise<void>>();
   readonly #lower = new Map<string, Promise<string>>();
   readonly #secrets: SecretFinder;
+  readonly #removing = new Set<Promise<void>>();
   #count = 0;
 
   constructor(parts: ExecutorParts) {
@@ -87,7 +89,8 @@ export class OverlayExecutor implements StepExecutor {
   }
 
   /** Ends the mounts. */
-  close(): void {
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#removing);
     this.#overlays.unmountAll();
   }
 
@@ -235,10 +238,10 @@ export class OverlayExecutor implements StepExecutor {
   async #layer(
     parent: Chain,
     step: Step,
-    { blob, expected }: LayerOptions,
+    { blob, expected, before }: LayerOptions,
     change: (mount: UpperMount) => Promise<void>,
   ): Promise<StepRecord> {
-    const { store, layers, signal, isFleeting } = this.#parts;
+    const { layers, signal, isFleeting } = this.#parts;
     const lower = await this.#mountLower(parent);
     const mount = this.#overlays.mountUpper(this.#name(), await this.#dirs(parent), lower);
     try {
@@ -250,16 +253,23 @@ export class OverlayExecutor implements StepExecutor {
       signal.throwIfAborted();
       settleUpper(mount.upper, lower);
       await this.#refuseLeak(mount.upper, step);
-      const entries = layerEntries(mount.upper);
       const record =
         blob || isFleeting
-          ? await writeLayer(store, entries, { signal })
+          ? await this.#written(mount.upper, before)
           : await this.#hashed(mount.upper, expected);
       await layers.publish(mount.upper, record.diffId);
       return record;
     } finally {
-      await removeTree(mount.directory);
+      this.#remove(mount.directory);
     }
+  }
+
+  /** Nobody waits for it but the end. */
+  #remove(directory: string): void {
+    const removing = removeTree(directory).finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
+    // What is left goes with the directory that it is in.
+    removing.catch(() => undefined);
   }
 
   /** What is in a layer is for everyone to read. */
@@ -274,6 +284,20 @@ export class OverlayExecutor implements StepExecutor {
       `the secret "${leak.id}" would be in the image, in ${leak.where}, which ${title} makes`,
       { fix: 'have the command use it without writing it, or write below a mount' },
     );
+  }
+
+  /** A layer with its blob. To compress takes longer than to see that it is one that the store has whole. */
+  async #written(upper: string, before: StepRecord | undefined): Promise<StepRecord> {
+    const { store, signal } = this.#parts;
+    const blob = before?.descriptor ?? undefined;
+    if (
+      before !== undefined &&
+      blob !== undefined &&
+      before.diffId === (await hashLayer(layerEntries(upper), signal)) &&
+      (await hasWhole(store, blob))
+    )
+      return before;
+    return writeLayer(store, layerEntries(upper), { signal });
   }
 
   /** A layer that needs no blob, unless it is not what was expected. */
@@ -346,6 +370,7 @@ export class OverlayExecutor implements StepExecutor {
       );
     }
     await layers.publish(directory, diffId);
+    this.#remove(directory);
   }
 
   #plan(step: CopyStep, tree: HostTree, isDirectory: boolean): CopyPlan {
@@ -366,6 +391,17 @@ export class OverlayExecutor implements StepExecutor {
 
 /** An archive with nothing in it: steps that change nothing have it. */
 const EMPTY_LAYER = digestOf(new Uint8Array(1024));
+
+async function hasWhole(store: Store, blob: Descriptor): Promise<boolean> {
+  if (!(await store.keep(blob.digest, blob.size))) return false;
+  try {
+    for await (const _ of store.read(blob));
+    return true;
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    return false;
+  }
+}
 
 async function hashLayer(
   entries: ReturnType<typeof layerEntries>,

@@ -19,14 +19,18 @@ export interface GroupedProcess extends CommandProcess {
  */
 export class Inits {
   readonly #options: InitOptions;
-  #expected: number;
+  #expected = 0;
   #waiting: GroupedProcess | undefined;
   #node: string | undefined;
 
-  /** @param expected how many RUNs there may be */
-  constructor(options: InitOptions, expected: number) {
+  constructor(options: InitOptions) {
     this.#options = options;
-    this.#expected = expected;
+  }
+
+  /** Says how many RUNs there may be. The first process is started now. */
+  expect(count: number): void {
+    this.#expected = count;
+    if (count > 0) this.#waiting ??= this.#start();
   }
 
   /** Runs a command. @param describe says which, for the group its process is in */

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, digestHex, isErrno } from '@lkt/core';
 import type { Store } from '@lkt/oci';
@@ -37,7 +37,7 @@ export class LayerDirs {
     return this.#store.use(this.path(diffId));
   }
 
-  /** Makes a finished directory the one of this layer, unless there is one already; then it is removed. */
+  /** Makes a finished directory the one of this layer, unless there is one already; then it stays where it is. */
   async publish(directory: string, diffId: Digest): Promise<void> {
     do {
       try {
@@ -47,6 +47,5 @@ export class LayerDirs {
         if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
       }
     } while (!(await this.has(diffId)));
-    await rm(directory, { recursive: true, force: true });
   }
 }

@@ -44,6 +44,8 @@ export interface LayerOptions {
   readonly blob: boolean;
   /** A layer that is not this one gets a blob in any case. */
   readonly expected?: Digest;
+  /** What the step gave before: a layer that is the same has its blob. */
+  readonly before?: StepRecord | undefined;
 }
 
 export interface CopyWork {
@@ -211,7 +213,8 @@ export class PlanRunner {
         // Another process may have done it while this one waited.
         const other = await this.#known(key, blob);
         if (other !== undefined) return { key, layer: other, cached: true };
-        const record = await prepared.execute(executor, options);
+        const before = blob ? await this.#parts.cache.record(key) : undefined;
+        const record = await prepared.execute(executor, { ...options, before });
         await this.#parts.cache.store(key, record);
         return { key, layer: record, cached: false };
       },

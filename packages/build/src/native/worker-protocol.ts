@@ -1,11 +1,14 @@
 import type { Digest, LktErrorCode, ProgressEvent } from '@lkt/core';
 import type { KnownAnswer } from '../remote-cache/remote-step-cache.ts';
-import type { StepResult } from '../world.ts';
+import type { Limits } from '../limits.ts';
+import type { StepResult, World } from '../world.ts';
 import type { Chain, Job } from './job.ts';
 
-/** What a worker gets, as JSON on standard input. */
-export interface WorkerRequest {
-  readonly job: Job;
+/**
+ * The first line on the standard input of a worker: where it will build. It may come long before there is a job, so
+ * that what takes a while is done by then.
+ */
+export interface WorkerSetup {
   /** Directory of the store. */
   readonly store: string;
   /** Process that waits for the worker. */
@@ -14,6 +17,15 @@ export interface WorkerRequest {
   readonly owner: string;
   readonly isRoot: boolean;
   readonly hasUsers: boolean;
+  /** As in the job. */
+  readonly limits: Limits;
+  readonly executor: string;
+  readonly world?: World;
+}
+
+/** The second line. A worker whose input ends without it was not needed. */
+export interface WorkerJob {
+  readonly job: Job;
   /** What secret mounts are given: ids, and the bytes in base64. */
   readonly secrets: readonly (readonly [string, string])[];
   /** Sockets of SSH agents, by id. */

@@ -1,24 +1,15 @@
 /**
- * The process that builds: alone in a mount namespace, root in it. Gets a job on standard input, and says on descriptor
- * 3, a line of JSON each, what goes on and how it ended. Started by worker-client.ts.
+ * The process that builds: alone in a mount namespace, root in it. Gets what it has to do on standard input, and says on
+ * descriptor 3, a line of JSON each, what goes on and how it ended. Started by worker-process.ts.
  */
-import { chmodSync, closeSync, openSync, statfsSync, mkdirSync, writeSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
-import { type Digest, growHeapSlowly, isErrno, LktError } from '@lkt/core';
-import { openStore } from '@lkt/oci';
-import { Context } from '../context.ts';
-import { StepCache } from '../step-cache.ts';
-import { Cgroups } from './cgroup.ts';
-import { OverlayExecutor } from './executor.ts';
-import { Inits } from './inits.ts';
-import { LayerDirs } from './layer-dirs.ts';
-import { PlanRunner } from './plan-runner.ts';
-import { detach, mount, prctl, setHostname, syncFileSystem } from './syscalls.ts';
-import type { BuildOutcome, WorkerMessage, WorkerRequest } from './worker-protocol.ts';
+import { writeSync } from 'node:fs';
+import { growHeapSlowly, isErrno, LktError, type ProgressEvent } from '@lkt/core';
+import { prctl } from './syscalls.ts';
+import type { WorkerJob, WorkerMessage, WorkerSetup } from './worker-protocol.ts';
+import { buildIn, withWorkplace } from './workplace.ts';
 
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
-const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 
 const abort = new AbortController();
 process.on('SIGTERM', () => abort.abort(new LktError('INTERRUPTED', 'the build was interrupted')));
@@ -26,14 +17,20 @@ process.on('SIGTERM', () => abort.abort(new LktError('INTERRUPTED', 'the build w
 void main();
 
 async function main(): Promise<never> {
-  const request = JSON.parse(await text(process.stdin)) as WorkerRequest;
+  const lines = linesOf(process.stdin);
+  const setup = JSON.parse((await lines.next()).value ?? 'null') as WorkerSetup;
   growHeapSlowly();
   // With the process that waits for this one, all of it ends.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (process.ppid !== request.parent) process.exit(1);
+  if (process.ppid !== setup.parent) process.exit(1);
   process.umask(0o022);
   try {
-    say({ kind: 'result', ...(await build(request)) });
+    const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
+    await withWorkplace(setup, { signal: abort.signal, emit }, async (place) => {
+      const { value: line } = await lines.next();
+      if (line === undefined) return;
+      say({ kind: 'result', ...(await buildIn(place, JSON.parse(line) as WorkerJob)) });
+    });
   } catch (error) {
     const known = hostError(error);
     if (known instanceof LktError) {
@@ -47,93 +44,19 @@ async function main(): Promise<never> {
   process.exit(0);
 }
 
-async function build({
-  job,
-  store: dir,
-  owner,
-  isRoot,
-  hasUsers,
-  digests,
-  secrets,
-  ssh,
-}: WorkerRequest): Promise<BuildOutcome> {
-  const { world } = job;
-  const store = await openStore(dir);
-  await using temporary = await store.tempDir();
-  chmodSync(temporary.path, 0o700);
-  // In another world nothing is known, and nothing is left.
-  const work = world === undefined ? dir : temporary.path;
-  const layers = new LayerDirs(store, owner, work);
-  await layers.create();
-  if (world !== undefined) setHostname(world.hostname);
-  const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
-  const inMemory = isFleeting || world?.memory !== undefined;
-  if (inMemory) {
-    // An overlay cannot hold the upper directory of another, nor whiteouts. Memory can.
-    const size = world?.memory === undefined ? '' : `,size=${world.memory}`;
-    mount('tmpfs', layers.dir, { type: 'tmpfs', data: `mode=700${size}` });
-    mkdirSync(`${layers.dir}/tmp`);
+async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<string, undefined> {
+  let parts: Buffer[] = [];
+  for await (const chunk of input) {
+    let start = 0;
+    for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, start)) {
+      parts.push(chunk.subarray(start, end));
+      yield Buffer.concat(parts).toString();
+      parts = [];
+      start = end + 1;
+    }
+    parts.push(chunk.subarray(start));
   }
-  if (isFleeting) {
-    emitWarning(
-      `the store is on an overlay file system: layers are unpacked in memory (put it on a volume with LKT_CACHE)`,
-    );
-  }
-  const memo = new Map<string, Digest>(digests);
-  const context = new Context(job.context, { memo });
-  const reporter = {
-    emit: (event: Extract<WorkerMessage, { kind: 'event' }>['event']) =>
-      say({ kind: 'event', event }),
-  };
-  const cache = new StepCache(store, work);
-  const executorAbort = new AbortController();
-  const signal = AbortSignal.any([abort.signal, executorAbort.signal]);
-  const groups = new Cgroups();
-  const temp = inMemory ? `${layers.dir}/tmp` : temporary.path;
-  const commands = job.plan.stages.flatMap(({ steps }) =>
-    steps.filter(({ kind }) => kind === 'run'),
-  );
-  const inits = new Inits(
-    { store: dir, directory: temp, limits: job.limits, groups },
-    commands.length,
-  );
-  const executor = new OverlayExecutor({
-    groups,
-    inits,
-    job,
-    store,
-    layers,
-    context,
-    work,
-    temp,
-    signal,
-    isRoot,
-    canSetGroups: hasUsers,
-    isFleeting,
-    credentials: {
-      secrets: new Map(secrets.map(([id, bytes]) => [id, Buffer.from(bytes, 'base64')])),
-      ssh: new Map(ssh),
-    },
-  });
-  const runner = new PlanRunner(
-    job,
-    { store, cache, layers, context, reporter, executor },
-    abort.signal,
-  );
-  runner.signal.addEventListener('abort', () => executorAbort.abort(runner.signal.reason));
-  try {
-    return { chain: await runner.run(), steps: runner.results, answers: runner.answers };
-  } finally {
-    await inits.close();
-    executor.close();
-    await groups.close();
-    process.chdir('/');
-    if (inMemory) detach(layers.dir);
-    const file = openSync(dir, 'r');
-    syncFileSystem(file);
-    closeSync(file);
-    await cache.settle();
-  }
+  return undefined;
 }
 
 /** What the file system of the store says about space and itself, as an error for the user. */
@@ -146,10 +69,6 @@ function hostError(error: unknown): unknown {
   }
   if (!isErrno(error, 'EROFS', 'EIO', 'EACCES', 'EMFILE', 'ENFILE', 'ENAMETOOLONG')) return error;
   return new LktError('IO_FAILED', 'cannot build in the store', { cause: error });
-}
-
-function emitWarning(message: string): void {
-  say({ kind: 'event', event: { kind: 'warning', text: message } });
 }
 
 function say(message: WorkerMessage): void {

@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openStore } from '@lkt/oci';
+import { loadImage, openStore } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { build, contextOf, scratch } from './fixture.ts';
 
@@ -74,6 +74,27 @@ test('without the cache every step is done again, with the same result', async (
   const second = await build(store, TEXT, { ...options, noCache: true });
   expect(second.ran).toHaveLength(5);
   expect(second.descriptor).toEqual(first.descriptor);
+});
+
+test('without the cache a blob that is damaged is made again, and one that is whole stays', async () => {
+  using directory = scratch();
+  const { store, options } = prepare(directory.path);
+  const { descriptor } = await build(store, TEXT, options);
+  const blobs = await openStore(store);
+  const { manifest } = await loadImage(blobs, descriptor.digest, {
+    os: 'linux',
+    architecture: 'amd64',
+  });
+  const [whole = '', damaged = ''] = manifest.layers
+    .slice(1)
+    .map(({ digest }) => blobs.blobPath(digest));
+  const bytes = readFileSync(damaged);
+  const { ino } = statSync(whole);
+  writeFileSync(damaged, Buffer.alloc(bytes.length));
+  const second = await build(store, TEXT, { ...options, noCache: true });
+  expect(second.descriptor).toEqual(descriptor);
+  expect(readFileSync(damaged)).toEqual(bytes);
+  expect(statSync(whole).ino).toBe(ino);
 });
 
 test('what has gone from the store is made again', async () => {

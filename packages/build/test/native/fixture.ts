@@ -187,9 +187,13 @@ export function leftovers(storeDir: string): string[] {
 /**
  * Waits until what is there now has gone. Other builds of this machine have control groups and mounts too, for a
  * while; and the kernel takes a moment to end what depended on a killed process.
+ * @param others what is not waited for
  */
-export async function untilGone(list: () => readonly string[]): Promise<void> {
-  const before = list();
+export async function untilGone(
+  list: () => readonly string[],
+  others: readonly string[] = [],
+): Promise<void> {
+  const before = list().filter((item) => !others.includes(item));
   for (let wait = 0; wait < 600; wait += 1) {
     const now = new Set(list());
     if (!before.some((item) => now.has(item))) return;

@@ -58,6 +58,7 @@ test.each<[string, string, Limits, RegExp, string]>([
   ],
   ['no end', 'sleep 1000', { seconds: 1 }, /did not end within 1 s/, '--max-time'],
 ])('%s is stopped, and the limit named', async (_name, command, limits, message, flag) => {
+  const others = groups();
   const failure = build(store, `FROM base\n\nRUN ${command}\n`, { limits });
   await expect(failure).rejects.toMatchObject({
     code: 'BUILD_FAILED',
@@ -66,7 +67,7 @@ test.each<[string, string, Limits, RegExp, string]>([
   });
   await expect(failure).rejects.toThrow(/^Dockerfile:3:1: RUN /);
   expect(leftovers(store)).toEqual([]);
-  await untilGone(groups);
+  await untilGone(groups, others);
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 });
 

@@ -1,8 +1,9 @@
+import { platform } from 'node:process';
 import type { CheckReport } from '@lkt/build';
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';
-import { buildTools, workspaceAt } from '../build-tools.ts';
+import { buildTools, startWorker, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { judgeChecks } from '../check-verdict.ts';
 import { LktCommand } from '../command.ts';
@@ -140,6 +141,8 @@ export class PkgBuild extends LktCommand {
     const limits = limitsOf(flags);
     const session = await this.begin(flags);
     if (flags.docker) await checkDocker(session);
+    const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
+    await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
     const { buildPackages, pinOf } = await import('@lkt/pkg');
     const { cwd, variables } = session.environment;
     const secrets = secretFlags(flags.secret ?? [], variables, cwd);
@@ -150,7 +153,7 @@ export class PkgBuild extends LktCommand {
     const platforms = await wantedPlatforms(flags, flags.all ? workspace.packages.values() : named);
     const targets = flags.all ? await allPackages(workspace, platforms) : named;
     await using caches = await remoteCaches(session, flags);
-    const tools = { ...(await buildTools(session, flags)), ...caches.tools };
+    const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
     const report = await buildPackages(workspace, targets, {
       ...tools,
       force: flags.force,

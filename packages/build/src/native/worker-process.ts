@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { realpath } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { LktError } from '@lkt/core';
+import type { Limits } from '../limits.ts';
+import type { World } from '../world.ts';
+import { chooseNamespace, namespaceIn } from './namespace.ts';
+import { hostEnvironment } from './tools.ts';
+import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
+
+/** A small nursery: layers stream through in chunks, which a large one would let pile up. */
+const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1'];
+
+/** Where a worker builds, and what holds for all that it does. */
+export interface WorkerPlace {
+  /** Directory of the store. */
+  readonly store: string;
+  /** As in `BuildRequest`. */
+  readonly limits?: Limits | undefined;
+  readonly executor?: string | undefined;
+  readonly world?: World | undefined;
+}
+
+/**
+ * A process that builds in namespaces of its own. It takes a while to start, so whoever knows that something will have
+ * to be built starts it before it is known what. It does one job, and ends with this process in any case.
+ */
+export class WorkerProcess implements AsyncDisposable {
+  readonly child: ChildProcess;
+  readonly uid: number;
+  readonly #setup: WorkerSetup;
+  /** How it ended: its exit status, or the signal that ended it. */
+  readonly status: Promise<string>;
+  #isTaken = false;
+
+  private constructor(child: ChildProcess, setup: WorkerSetup, uid: number) {
+    this.child = child;
+    this.#setup = setup;
+    this.uid = uid;
+    this.status = new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code, by) => resolve(by ?? String(code)));
+    });
+    // Whoever waits for it is told; it may fail before anybody does.
+    this.status.catch(() => undefined);
+  }
+
+  /** @throws LktError HOST_UNSUPPORTED */
+  static async start(place: WorkerPlace): Promise<WorkerProcess> {
+    const setup = await setupFor(place);
+    const uid = processUid();
+    const { world } = place;
+    const { argv } = world === undefined ? chooseNamespace(uid) : namespaceIn(world, uid);
+    const script = fileURLToPath(new URL('worker.ts', import.meta.url));
+    const [program = '', ...flags] = argv;
+    // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
+    const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+      env: { ...hostEnvironment(setup.store), ...world?.environment },
+      cwd: '/',
+      detached: true,
+    });
+    const worker = new WorkerProcess(child, setup, uid);
+    worker.#input.on('error', () => undefined);
+    worker.#input.write(`${JSON.stringify(setup)}\n`);
+    return worker;
+  }
+
+  /** Whether it was still free and is for this place; then it is taken. */
+  async take(place: WorkerPlace): Promise<boolean> {
+    const wanted = JSON.stringify(await setupFor(place));
+    const { exitCode, signalCode } = this.child;
+    if (this.#isTaken || exitCode !== null || signalCode !== null) return false;
+    this.#isTaken = wanted === JSON.stringify(this.#setup);
+    return this.#isTaken;
+  }
+
+  /** Gives it its job. */
+  begin(job: WorkerJob): void {
+    this.#isTaken = true;
+    this.#input.end(`${JSON.stringify(job)}\n`);
+  }
+
+  /** What it complains of, and what it says. */
+  get output(): { readonly complaints: Readable; readonly messages: Readable } {
+    const [, , complaints, messages] = this.child.stdio;
+    return { complaints: complaints as Readable, messages: messages as Readable };
+  }
+
+  /** Ends it if it has nothing to do. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isTaken) return;
+    this.#isTaken = true;
+    this.#input.end();
+    const { complaints, messages } = this.output;
+    complaints.resume();
+    messages.resume();
+    await this.status.catch(() => undefined);
+  }
+
+  get #input(): Writable {
+    return this.child.stdio[0] as Writable;
+  }
+}
+
+async function setupFor({
+  store,
+  limits = {},
+  executor = 'init',
+  world,
+}: WorkerPlace): Promise<WorkerSetup> {
+  const uid = processUid();
+  const namespace = world === undefined ? chooseNamespace(uid) : namespaceIn(world, uid);
+  const { owner, isRoot, hasUsers } = namespace;
+  return {
+    store: await realpath(store),
+    parent: process.pid,
+    owner,
+    isRoot,
+    hasUsers,
+    limits,
+    executor,
+    ...(world === undefined ? {} : { world }),
+  };
+}
+
+/** @throws LktError HOST_UNSUPPORTED where the native engine cannot build */
+export function processUid(): number {
+  const uid = process.geteuid?.();
+  if (process.platform !== 'linux' || uid === undefined) {
+    throw new LktError('HOST_UNSUPPORTED', 'the native engine builds on Linux only', {
+      fix: 'build on Linux',
+    });
+  }
+  return uid;
+}

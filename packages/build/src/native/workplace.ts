@@ -1,0 +1,120 @@
+import { chmodSync, closeSync, mkdirSync, openSync, statfsSync } from 'node:fs';
+import type { ProgressEvent } from '@lkt/core';
+import { openStore, type Store } from '@lkt/oci';
+import { Context } from '../context.ts';
+import { StepCache } from '../step-cache.ts';
+import { Cgroups } from './cgroup.ts';
+import { OverlayExecutor } from './executor.ts';
+import { Inits } from './inits.ts';
+import { LayerDirs } from './layer-dirs.ts';
+import { PlanRunner } from './plan-runner.ts';
+import { detach, mount, setHostname, syncFileSystem } from './syscalls.ts';
+import type { BuildOutcome, WorkerJob, WorkerSetup } from './worker-protocol.ts';
+
+const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
+
+/** What a worker builds with, made before it is known what to build. */
+export interface Workplace {
+  readonly setup: WorkerSetup;
+  readonly store: Store;
+  readonly layers: LayerDirs;
+  /** Where what is found again by later builds is kept. */
+  readonly work: string;
+  /** A directory on the file system of the layers. */
+  readonly temp: string;
+  /** Whether directories of layers go with this process. */
+  readonly isFleeting: boolean;
+  readonly groups: Cgroups;
+  readonly inits: Inits;
+  readonly signal: AbortSignal;
+  readonly emit: (event: ProgressEvent) => void;
+}
+
+/** Has a workplace used, which is gone afterwards. */
+export async function withWorkplace(
+  setup: WorkerSetup,
+  { signal, emit }: Pick<Workplace, 'signal' | 'emit'>,
+  use: (place: Workplace) => Promise<void>,
+): Promise<void> {
+  const { store: dir, world, owner, limits, executor } = setup;
+  const store = await openStore(dir);
+  await using temporary = await store.tempDir();
+  chmodSync(temporary.path, 0o700);
+  // In another world nothing is known, and nothing is left.
+  const work = world === undefined ? dir : temporary.path;
+  const layers = new LayerDirs(store, owner, work);
+  await layers.create();
+  if (world !== undefined) setHostname(world.hostname);
+  const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
+  const inMemory = isFleeting || world?.memory !== undefined;
+  if (inMemory) {
+    // An overlay cannot hold the upper directory of another, nor whiteouts. Memory can.
+    const size = world?.memory === undefined ? '' : `,size=${world.memory}`;
+    mount('tmpfs', layers.dir, { type: 'tmpfs', data: `mode=700${size}` });
+    mkdirSync(`${layers.dir}/tmp`);
+  }
+  if (isFleeting) {
+    const text =
+      'the store is on an overlay file system: layers are unpacked in memory (put it on a volume with LKT_CACHE)';
+    emit({ kind: 'warning', text });
+  }
+  const temp = inMemory ? `${layers.dir}/tmp` : temporary.path;
+  const groups = new Cgroups();
+  const inits = new Inits({ store: dir, directory: temp, limits, groups });
+  try {
+    if (executor === 'init') inits.expect(1);
+    const place = { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit };
+    await use(place);
+  } finally {
+    await inits.close();
+    await groups.close();
+    process.chdir('/');
+    if (inMemory) detach(layers.dir);
+  }
+}
+
+/** Does a job. What it has made and remembers is on disk when this returns. */
+export async function buildIn(
+  place: Workplace,
+  { job, digests, secrets, ssh }: WorkerJob,
+): Promise<BuildOutcome> {
+  const { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit } = place;
+  const context = new Context(job.context, { memo: new Map(digests) });
+  const cache = new StepCache(store, work);
+  const executorAbort = new AbortController();
+  const steps = job.plan.stages.flatMap((stage) => stage.steps);
+  if (setup.executor === 'init') inits.expect(steps.filter(({ kind }) => kind === 'run').length);
+  const executor = new OverlayExecutor({
+    groups,
+    inits,
+    job,
+    store,
+    layers,
+    context,
+    work,
+    temp,
+    signal: AbortSignal.any([signal, executorAbort.signal]),
+    isRoot: setup.isRoot,
+    canSetGroups: setup.hasUsers,
+    isFleeting,
+    credentials: {
+      secrets: new Map(secrets.map(([id, bytes]) => [id, Buffer.from(bytes, 'base64')])),
+      ssh: new Map(ssh),
+    },
+  });
+  const runner = new PlanRunner(
+    job,
+    { store, cache, layers, context, reporter: { emit }, executor },
+    signal,
+  );
+  runner.signal.addEventListener('abort', () => executorAbort.abort(runner.signal.reason));
+  try {
+    return { chain: await runner.run(), steps: runner.results, answers: runner.answers };
+  } finally {
+    await executor.close();
+    const file = openSync(store.dir, 'r');
+    syncFileSystem(file);
+    closeSync(file);
+    await cache.settle();
+  }
+}
