@@ -8,6 +8,7 @@ import type { ArchiveName, Mirror } from './mirror.ts';
 import { type IndexedPackage, PackagesIndex } from './packages-index.ts';
 import { type KeyringOptions, readInRelease, type Release } from './release.ts';
 import type { PackageSource } from './resolve.ts';
+import { type IndexedSource, parseSource } from './source-package.ts';
 import { compareVersions } from './version.ts';
 import { findXzDecoder, unxz } from './xz.ts';
 
@@ -23,6 +24,8 @@ export interface Suite {
   readonly suite: string;
   readonly components?: readonly string[];
   readonly architecture: string;
+  /** Whether source packages are looked up too: their index is as long as that of the others. */
+  readonly withSources?: boolean;
 }
 
 /** An InRelease of the archive has 150 kB. */
@@ -37,10 +40,16 @@ const INDEX_LIMIT = 1 << 30;
  */
 export class Archive implements PackageSource, AsyncDisposable {
   readonly #indexes: readonly PackagesIndex[];
+  readonly #sources: readonly SourceList[];
   readonly #resources: AsyncDisposableStack;
 
-  private constructor(indexes: readonly PackagesIndex[], resources: AsyncDisposableStack) {
+  private constructor(
+    indexes: readonly PackagesIndex[],
+    sources: readonly SourceList[],
+    resources: AsyncDisposableStack,
+  ) {
     this.#indexes = indexes;
+    this.#sources = sources;
     this.#resources = resources;
   }
 
@@ -51,17 +60,22 @@ export class Archive implements PackageSource, AsyncDisposable {
     await using resources = new AsyncDisposableStack();
     const { path: directory } = resources.use(await options.store.tempDir());
     const indexes: PackagesIndex[] = [];
+    const sources: SourceList[] = [];
     for (const part of partsOf(suite.suite)) {
       const release = await fetchRelease(part, mirror, directory, options);
       for (const component of suite.components ?? ['main']) {
-        const name = `${part.suite}-${component}`.replaceAll('/', '-');
-        const text = await fetchIndex({ ...part, component }, suite, release, mirror, options);
-        indexes.push(
-          resources.use(await PackagesIndex.load(text, join(directory, name), part.archive)),
-        );
+        const load = async (kind: string, index: string): Promise<PackagesIndex> => {
+          const name = `${part.suite}-${component}-${kind}`.replaceAll('/', '-');
+          const place = { ...part, component, kind, index };
+          const text = await fetchIndex(place, release, mirror, options);
+          return resources.use(await PackagesIndex.load(text, join(directory, name), part.archive));
+        };
+        indexes.push(await load(`binary-${suite.architecture}`, 'Packages'));
+        if (suite.withSources !== true) continue;
+        sources.push({ archive: part.archive, index: await load('source', 'Sources') });
       }
     }
-    return new Archive(indexes, resources.move());
+    return new Archive(indexes, sources, resources.move());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -72,6 +86,13 @@ export class Archive implements PackageSource, AsyncDisposable {
     return newestFirst(this.#indexes.flatMap((index) => index.versions(name)));
   }
 
+  /** Every version of a source package, if they were asked for. */
+  sources(name: string): readonly IndexedSource[] {
+    return this.#sources.flatMap(({ archive, index }) =>
+      index.paragraphs(name).map((paragraph) => parseSource(paragraph, archive)),
+    );
+  }
+
   providers(name: string): readonly IndexedPackage[] {
     return this.#indexes.flatMap((index) => index.providers(name));
   }
@@ -80,6 +101,11 @@ export class Archive implements PackageSource, AsyncDisposable {
 /** A version that stands in two archives is taken from the first, the main one. */
 function newestFirst(packages: readonly IndexedPackage[]): IndexedPackage[] {
   return packages.toSorted((a, b) => compareVersions(b.version, a.version)); // stable
+}
+
+interface SourceList {
+  readonly archive: ArchiveName;
+  readonly index: PackagesIndex;
 }
 
 interface Part {
@@ -125,28 +151,39 @@ async function fetchRelease(
   return release;
 }
 
+interface IndexPlace extends Part {
+  readonly component: string;
+  /** `binary-amd64` or `source`. */
+  readonly kind: string;
+  /** `Packages` or `Sources`. */
+  readonly index: string;
+}
+
 async function fetchIndex(
-  { archive, suite, component }: Part & { readonly component: string },
-  { architecture }: Suite,
+  { archive, suite, component, kind, index }: IndexPlace,
   release: Release,
   mirror: Mirror,
   options: ArchiveOptions,
 ): Promise<AsyncIterable<Uint8Array>> {
   const { store } = options;
   const decoder = await findXzDecoder();
-  const base = `${component}/binary-${architecture}/Packages`;
+  const base = `${component}/${kind}/${index}`;
   const forms = decoder === 'wasm' ? ['.gz', '.xz', ''] : ['.xz', '.gz', ''];
   const form = forms.find((end) => release.files.has(base + end));
   const file = release.files.get(base + (form ?? ''));
   if (form === undefined || file === undefined) {
-    throw new LktError('NOT_FOUND', `${suite} has no packages of ${component} for ${architecture}`);
+    const what =
+      kind === 'source'
+        ? `source packages of ${component}`
+        : `packages of ${component} for ${kind.replace('binary-', '')}`;
+    throw new LktError('NOT_FOUND', `${suite} has no ${what}`);
   }
-  const what = `the index ${component} of ${suite}`;
+  const what = `the index ${component}${kind === 'source' ? ' of sources' : ''} of ${suite}`;
   if (!(await store.has(file.digest))) {
-    const folder = `dists/${suite}/${component}/binary-${architecture}`;
+    const folder = `dists/${suite}/${component}/${kind}`;
     const byHash = `${folder}/by-hash/SHA256/${digestHex(file.digest)}`;
-    const byName = `${folder}/Packages${form}`;
-    const id = `index ${suite} ${component}`;
+    const byName = `${folder}/${index}${form}`;
+    const id = `index ${suite} ${component} ${kind}`;
     let current = 0;
     const onBytes = (count: number): void => {
       current += count;

@@ -13,9 +13,10 @@ import {
 import type { DebFile } from './deb-files.ts';
 import { debControl, debTar } from './deb.ts';
 import { matcher } from './glob.ts';
-import type { DebianLock, LockedPackage } from './lock.ts';
+import { type DebianLock, type LockedPackage, SOURCE_ARCHITECTURE } from './lock.ts';
 import { inParallel } from './parallel.ts';
 import { meets, parseRelations } from './relation.ts';
+import { sourcePath } from './source-package.ts';
 import { type Content, Spool } from './spool.ts';
 import { DIRECTORY_MODE, ImageTree, type Replaces, type TreeFile } from './tree.ts';
 import { isUsrLink, mergeUsr, usrLinks } from './usrmerge.ts';
@@ -147,6 +148,7 @@ async function unpack(
   decoder: XzDecoder,
   signal: AbortSignal,
 ): Promise<readonly TreeFile[]> {
+  if (item.architecture === SOURCE_ARCHITECTURE) return [await tarball(item, store, spool)];
   const what = `${item.name} ${item.version}`;
   const data = debTar(store.read(item), { what, decoder });
   const files = new Map<RawPath, TreeFile>();
@@ -164,6 +166,18 @@ async function unpack(
     throw error;
   }
   return [...files.values()];
+}
+
+/** What is locked of a source package is a file, and stays it: whoever unpacks it sees what was signed. */
+async function tarball(item: LockedPackage, store: Store, spool: Spool): Promise<TreeFile> {
+  const content = await spool.append(store.read(item));
+  return {
+    path: sourcePath(item),
+    type: 'file',
+    mode: 0o644,
+    mtime: SOURCE_DATE_EPOCH,
+    content,
+  };
 }
 
 async function toFile(

@@ -1,6 +1,7 @@
 import { type RawPath, readTar, type Store } from '@lkt/oci';
 import { debTar } from './deb.ts';
-import type { DebianLock, LockedPackage } from './lock.ts';
+import { type DebianLock, type LockedPackage, SOURCE_ARCHITECTURE } from './lock.ts';
+import { sourcePath } from './source-package.ts';
 import { mergeUsr } from './usrmerge.ts';
 import { findXzDecoder } from './xz.ts';
 
@@ -23,6 +24,10 @@ export async function* debFiles(
   const decoder = await findXzDecoder();
   for (const item of lock.packages) {
     signal?.throwIfAborted();
+    if (item.architecture === SOURCE_ARCHITECTURE) {
+      yield { item, path: sourcePath(item), size: item.size };
+      continue;
+    }
     const sizes = new Map<RawPath, number>();
     const what = `${item.name} ${item.version}`;
     for await (const entry of readTar(debTar(store.read(item), { what, decoder }))) {

@@ -2,9 +2,10 @@ import { LktError, type Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Archive, type ArchiveOptions } from './archive.ts';
 import { download, type DownloadOptions } from './download.ts';
-import type { DebianLock, LockedPackage } from './lock.ts';
+import { type DebianLock, type LockedPackage, SOURCE_PREFIX } from './lock.ts';
 import type { Mirror } from './mirror.ts';
 import { inParallel } from './parallel.ts';
+import { newestVersion } from './source-package.ts';
 
 export interface FetchOptions extends Pick<DownloadOptions, 'backoff' | 'idle'> {
   readonly reporter: Reporter;
@@ -75,7 +76,8 @@ async function fetchOne(
     );
   } catch (error) {
     if (!(error instanceof LktError) || error.code !== 'DIGEST_MISMATCH') throw error;
-    throw new LktError('DIGEST_MISMATCH', `${name} ${version} is not the .deb that was locked`, {
+    const what = name.startsWith(SOURCE_PREFIX) ? 'tarball' : '.deb';
+    throw new LktError('DIGEST_MISMATCH', `${name} ${version} is not the ${what} that was locked`, {
       cause: error,
       fix: 'do not use this mirror: set LKT_DEBIAN_MIRROR to another',
     });
@@ -93,8 +95,12 @@ async function explainGone(
 ): Promise<LktError> {
   let newer = '';
   try {
-    await using archive = await Archive.open(lock, mirror, { store, reporter, signal, keyrings });
-    const newest = archive.versions(name)[0]?.version;
+    const withSources = name.startsWith(SOURCE_PREFIX);
+    const suite = { ...lock, withSources };
+    await using archive = await Archive.open(suite, mirror, { store, reporter, signal, keyrings });
+    const newest = withSources
+      ? newestVersion(archive.sources(name.slice(SOURCE_PREFIX.length)))
+      : archive.versions(name)[0]?.version;
     if (newest === undefined) newer = ', and the archive has no other version';
     else if (newest !== version) newer = `; the archive has ${newest} now`;
   } catch (error) {

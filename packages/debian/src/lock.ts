@@ -15,11 +15,15 @@ export interface DebianSpec {
   readonly without?: readonly string[];
   /** Takes `packages` alone. */
   readonly noDependencies?: boolean;
+  /** Source packages whose upstream tarball is wanted. */
+  readonly sources?: readonly string[];
 }
 
 export interface LockedPackage {
+  /** Of a source package: `src:NAME`. */
   readonly name: string;
   readonly version: string;
+  /** Of a source package: `source`. */
   readonly architecture: string;
   readonly archive: ArchiveName;
   /** Below the archive's address: `pool/…`. */
@@ -37,6 +41,11 @@ export interface DebianLock {
   /** By name. */
   readonly packages: readonly LockedPackage[];
 }
+
+/** Marks the name of a source package, as Debian does where those of binary ones stand too. */
+export const SOURCE_PREFIX = 'src:';
+/** What stands for the architecture of one (Debian policy §5.6.8). */
+export const SOURCE_ARCHITECTURE = 'source';
 
 const TITLE = '# Written by `lkt pkg lock`.';
 
@@ -84,7 +93,10 @@ export function parseLock(file: SourceFile): DebianLock {
     const previous = packages.at(-1);
     if (previous !== undefined && previous.name >= item.name)
       throw invalid(file, index + 6, 1, `"${item.name}" is twice here or out of order`);
-    if (item.architecture !== architecture && item.architecture !== 'all')
+    const isSource = item.architecture === SOURCE_ARCHITECTURE;
+    if (isSource !== item.name.startsWith(SOURCE_PREFIX))
+      throw invalid(file, index + 6, 1, `"${item.name}" is not of ${item.architecture}`);
+    if (!isSource && item.architecture !== architecture && item.architecture !== 'all')
       throw invalid(file, index + 6, 1, `"${item.name}" is not of ${architecture}`);
     packages.push(item);
   }
@@ -98,7 +110,7 @@ function parseLine(file: SourceFile, line: number, text: string): LockedPackage 
     return invalid(file, line, Math.min(column, text.length + 1), `expected ${expected}`);
   };
   const [name = '', version = '', architecture = '', place = '', size = '', digest = ''] = fields;
-  if (!/^[a-z0-9][a-z0-9+.-]*$/.test(name)) throw fail(0, 'the name of a package');
+  if (!/^(?:src:)?[a-z0-9][a-z0-9+.-]*$/.test(name)) throw fail(0, 'the name of a package');
   if (!isVersion(version)) throw fail(1, 'a version');
   if (!/^[a-z0-9-]+$/.test(architecture)) throw fail(2, 'an architecture');
   const [, archive, path] = /^(debian|debian-security)\/(.+)$/.exec(place) ?? [];
@@ -132,6 +144,9 @@ export function requestOf(spec: DebianSpec): string {
       ? []
       : [`without=${list(spec.without)}`]),
     ...(spec.noDependencies === true ? ['no-dependencies'] : []),
+    ...(spec.sources === undefined || spec.sources.length === 0
+      ? []
+      : [`sources=${list(spec.sources)}`]),
     ...(spec.components === undefined ? [] : [`components=${list(spec.components)}`]),
   ].join(' ');
 }

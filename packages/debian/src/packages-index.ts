@@ -73,6 +73,11 @@ export class PackagesIndex implements AsyncDisposable {
     return (this.#names.get(name) ?? []).map((place) => this.#read(place));
   }
 
+  /** The paragraphs of every version, as they stand in the file: in one of Sources they are of another form. */
+  paragraphs(name: string): string[] {
+    return (this.#names.get(name) ?? []).map((place) => this.#text(place));
+  }
+
   /** Every package with `name` in its Provides. */
   providers(name: string): IndexedPackage[] {
     return (this.#provided.get(name) ?? []).map((place) => this.#read(place));
@@ -114,11 +119,15 @@ export class PackagesIndex implements AsyncDisposable {
   }
 
   /** Synchronous: the text has just been written, so this reads the page cache, and the search stays a plain function. */
-  #read({ offset, length }: Place): IndexedPackage {
+  #text({ offset, length }: Place): string {
     const buffer = Buffer.alloc(length);
     if (readSync(this.#file.fd, buffer, 0, length, offset) !== length)
       throw new Error('the index was cut short while it was in use');
-    return parsePackage(buffer.toString(), this.#archive);
+    return buffer.toString();
+  }
+
+  #read(place: Place): IndexedPackage {
+    return parsePackage(this.#text(place), this.#archive);
   }
 }
 

@@ -2,6 +2,7 @@ import { Archive, type ArchiveOptions } from './archive.ts';
 import { type DebianLock, type DebianSpec, requestOf } from './lock.ts';
 import type { Mirror } from './mirror.ts';
 import { resolve } from './resolve.ts';
+import { resolveSources } from './source-package.ts';
 
 /**
  * Resolves a specification against what the archive offers now. This is the one place where the archive's signature
@@ -13,13 +14,23 @@ export async function resolveLock(
   mirror: Mirror,
   options: ArchiveOptions,
 ): Promise<DebianLock> {
-  await using archive = await Archive.open(spec, mirror, options);
+  const { sources = [] } = spec;
+  await using archive = await Archive.open(
+    { ...spec, withSources: sources.length > 0 },
+    mirror,
+    options,
+  );
+  const found = [
+    ...resolve(spec, archive),
+    ...resolveSources(sources, (name) => archive.sources(name)),
+  ];
   return {
     suite: spec.suite,
     architecture: spec.architecture,
     request: requestOf(spec),
-    packages: resolve(spec, archive).map(
-      ({ name, version, architecture, archive: origin, path, size, digest }) => ({
+    packages: found
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, version, architecture, archive: origin, path, size, digest }) => ({
         name,
         version,
         architecture,
@@ -27,7 +38,6 @@ export async function resolveLock(
         path,
         size,
         digest,
-      }),
-    ),
+      })),
   };
 }

@@ -77,12 +77,16 @@ const DIRECTORIES: YamlType<readonly StatedDirectory[]> = list(
 /** The `debian:` block of a build.yml, as it is read. */
 export const DEBIAN: YamlType<DebianBlock> = record({
   suite: required(SUITE, 'trixie', 'add: suite: trixie'),
-  packages: required(
+  packages: optional(
     distinct(RELATION).into((packages, value) => {
       if (packages.length === 0) throw value.error('expected at least one package');
       return packages;
     }),
     'names, or names with a version: make (= 4.4.1-2)',
+  ),
+  sources: optional(
+    distinct(RELATION),
+    'source packages whose upstream tarball is put into /usr/src as it is',
   ),
   components: optional(distinct(COMPONENT), 'parts of the archive; main'),
   without: optional(distinct(NAME), 'taken for installed by whoever depends on it, and left out'),
@@ -92,7 +96,10 @@ export const DEBIAN: YamlType<DebianBlock> = record({
   directories: optional(DIRECTORIES, 'directories to make'),
   files: optional(FILES, 'files to write'),
   links: optional(LINKS, 'symbolic links: path to target'),
-}).into(({ links, ...block }, value) => {
+}).into(({ links, packages = [], ...rest }, value) => {
+  if (packages.length === 0 && (rest.sources ?? []).length === 0)
+    throw value.error('"packages" is missing', { fix: 'add: packages: [bash]' });
+  const block = { ...rest, packages };
   const fields = value.entries();
   const taken = new Set<string>();
   const take = (path: string, written: string, at: YamlValue): void => {

@@ -27,6 +27,13 @@ export interface FakeDeb {
   readonly compression?: 'xz' | 'gzip' | 'zstd' | 'none';
 }
 
+export interface FakeSource {
+  readonly name: string;
+  readonly version: string;
+  /** Its files in the pool, by name. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
 /** Makes a real .deb with dpkg-deb. */
 export async function buildDeb(deb: FakeDeb): Promise<Buffer> {
   const root = await mkdtemp(join(tmpdir(), 'lkt-deb-'));
@@ -136,12 +143,26 @@ export class FakeArchive implements AsyncDisposable {
   async publish(
     suite: string,
     debs: readonly FakeDeb[],
-    more: { updates?: readonly FakeDeb[]; security?: readonly FakeDeb[]; validUntil?: string } = {},
+    more: {
+      updates?: readonly FakeDeb[];
+      security?: readonly FakeDeb[];
+      validUntil?: string;
+      /** Source packages of the main archive; without them, it lists none at all. */
+      sources?: readonly FakeSource[];
+      securitySources?: readonly FakeSource[];
+    } = {},
   ): Promise<void> {
-    const { updates = [], security = [], validUntil } = more;
-    await this.#publishOne('debian', suite, debs, validUntil);
-    await this.#publishOne('debian', `${suite}-updates`, updates, validUntil);
-    await this.#publishOne('debian-security', `${suite}-security`, security, validUntil);
+    const { updates = [], security = [], validUntil, sources, securitySources = [] } = more;
+    const none = sources === undefined ? undefined : [];
+    await this.#publishOne('debian', suite, debs, validUntil, sources);
+    await this.#publishOne('debian', `${suite}-updates`, updates, validUntil, none);
+    await this.#publishOne(
+      'debian-security',
+      `${suite}-security`,
+      security,
+      validUntil,
+      none && securitySources,
+    );
   }
 
   /** Signs a text as an InRelease is signed. */
@@ -164,6 +185,7 @@ export class FakeArchive implements AsyncDisposable {
     suite: string,
     debs: readonly FakeDeb[],
     validUntil: string | undefined,
+    sources: readonly FakeSource[] | undefined,
   ): Promise<void> {
     const paragraphs: string[] = [];
     for (const deb of debs) {
@@ -184,17 +206,12 @@ export class FakeArchive implements AsyncDisposable {
           .join(''),
       );
     }
-    const index = Buffer.from(paragraphs.join('\n'));
-    const forms = { '': index, '.gz': gzipSync(index), '.xz': await this.#xz(index) };
-    const base = 'main/binary-amd64';
-    const lines = Object.entries(forms).map(([end, content]) => {
-      const hash = digestHex(digestOf(content));
-      if (end !== '') {
-        this.files.set(`${archive}/dists/${suite}/${base}/Packages${end}`, content);
-        this.files.set(`${archive}/dists/${suite}/${base}/by-hash/SHA256/${hash}`, content);
-      }
-      return ` ${hash} ${content.length} ${base}/Packages${end}\n`;
-    });
+    const suitePath = `${archive}/dists/${suite}`;
+    const lines = await this.#publishIndex(suitePath, 'main/binary-amd64', 'Packages', paragraphs);
+    if (sources !== undefined) {
+      const text = sources.map((source) => this.#publishSource(archive, source));
+      lines.push(...(await this.#publishIndex(suitePath, 'main/source', 'Sources', text)));
+    }
     const release = [
       'Origin: Debian\n',
       `Suite: ${suite}\nCodename: ${suite}\n`,
@@ -204,6 +221,38 @@ export class FakeArchive implements AsyncDisposable {
       ...lines,
     ];
     this.files.set(`${archive}/dists/${suite}/InRelease`, await this.sign(release.join('')));
+  }
+
+  /** The lines of Release for an index in all its forms. */
+  async #publishIndex(
+    suitePath: string,
+    base: string,
+    name: string,
+    paragraphs: readonly string[],
+  ): Promise<string[]> {
+    const index = Buffer.from(paragraphs.join('\n'));
+    const forms = { '': index, '.gz': gzipSync(index), '.xz': await this.#xz(index) };
+    return Object.entries(forms).map(([end, content]) => {
+      const hash = digestHex(digestOf(content));
+      if (end !== '') {
+        this.files.set(`${suitePath}/${base}/${name}${end}`, content);
+        this.files.set(`${suitePath}/${base}/by-hash/SHA256/${hash}`, content);
+      }
+      return ` ${hash} ${content.length} ${base}/${name}${end}\n`;
+    });
+  }
+
+  #publishSource(archive: string, { name, version, files }: FakeSource): string {
+    const directory = `pool/main/${name[0]}/${name}`;
+    const lines = Object.entries(files).map(([file, text]) => {
+      this.files.set(`${archive}/${directory}/${file}`, Buffer.from(text));
+      return ` ${digestHex(digestOf(text))} ${text.length} ${file}\n`;
+    });
+    return [
+      `Package: ${name}\nVersion: ${version}\nDirectory: ${directory}\n`,
+      'Checksums-Sha256:\n',
+      ...lines,
+    ].join('');
   }
 
   async #xz(content: Buffer): Promise<Buffer> {

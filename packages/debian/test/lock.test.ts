@@ -77,6 +77,15 @@ describe('lock files', () => {
     );
   });
 
+  it('have source packages among the others, marked as such', () => {
+    const text = `${TEXT}src:linux 6.12.107-1 source debian/pool/main/l/linux/linux_6.12.107.orig.tar.xz 9 ${digestOf('x')}\n`;
+    const source = parse(text).packages.at(-1);
+    expect(source).toMatchObject({ name: 'src:linux', architecture: 'source', size: 9 });
+    expect(formatLock(parse(text))).toBe(text);
+    for (const wrong of [text.replace('src:linux', 'zlinux'), text.replace(' source ', ' amd64 ')])
+      expect(() => parse(wrong)).toThrow(/debian\.lock:8:1: "(?:src:|z)linux" is not of/);
+  });
+
   it.each([
     ['another first line', TEXT.replace('# Written', '# Edited'), '1:1: this is not a lock file'],
     ['no suite', TEXT.replace('suite ', 'sweet '), '2:1: expected "suite …"'],
@@ -143,6 +152,7 @@ describe('checkLock', () => {
     [{ packages: ['bash'] }, 4],
     [{ without: ['libc6'] }, 4],
     [{ noDependencies: true }, 4],
+    [{ sources: ['linux'] }, 4],
     [{ components: ['main', 'contrib'] }, 4],
     [{ suite: 'sid' }, 2],
     [{ architecture: 'arm64' }, 3],

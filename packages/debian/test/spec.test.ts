@@ -45,10 +45,20 @@ describe('DEBIAN', () => {
     });
   });
 
+  it('takes sources alone', () => {
+    expect(parse('debian:\n  suite: trixie\n  sources: [linux (= 6.12.107-1)]\n')).toEqual({
+      suite: 'trixie',
+      packages: [],
+      sources: ['linux (= 6.12.107-1)'],
+    });
+  });
+
   it.each([
     ['debian:\n  packages: [a1]\n', '2:3', '"suite" is missing'],
     ['debian:\n  suite: trixie\n', '2:3', '"packages" is missing'],
     ['debian:\n  suite: trixie\n  packages: []\n', '3:13', 'at least one package'],
+    ['debian:\n  suite: trixie\n  sources: []\n', '2:3', '"packages" is missing'],
+    [`${head}  sources: [a b]\n`, '4:13', 'is not a package'],
     [`${head}  package: [x]\n`, '4:3', 'unknown key "package"'],
     [`${head}  without: [a b]\n`, '4:13', 'expected the name of a package'],
     [`${head}  noDependencies: yes\n`, '4:19', 'expected true or false'],

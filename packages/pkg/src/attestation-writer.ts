@@ -263,7 +263,8 @@ export class AttestationWriter {
 
 function debsOf({ suite, packages }: DebianLock): readonly (readonly [LockedPackage, Component])[] {
   return packages.map((item) => {
-    const { name, version, architecture, digest, archive, path } = item;
+    const { version, architecture, digest, archive, path } = item;
+    const name = item.name.replace(/^src:/, '');
     // pool/COMPONENT/PREFIX/SOURCE/FILE
     const source = path.split('/').at(-2);
     const fileName = `${archive}/${path}`;
