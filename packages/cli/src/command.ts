@@ -11,8 +11,9 @@ import {
 } from './environment.ts';
 import { abortOnInterrupt } from './interrupt.ts';
 import { Flags } from './options.ts';
+import { print } from './output.ts';
 import { plainWords } from './plain-words.ts';
-import type { Display } from './progress/display.ts';
+import type { Display, Screen } from './progress/display.ts';
 import type { KeptLogs } from './progress/kept-logs.ts';
 import { usageError } from './usage.ts';
 
@@ -25,6 +26,17 @@ export interface CommonFlags {
 }
 
 type Values = Record<string, unknown>;
+
+/** The stream itself is made when something is written to it. */
+const standardError: Screen = {
+  write: (text) => process.stderr.write(text),
+  get columns() {
+    return process.stderr.columns;
+  },
+  get rows() {
+    return process.stderr.rows;
+  },
+};
 
 /** What a command needs to do its work. */
 export interface Session {
@@ -94,7 +106,7 @@ export abstract class LktCommand {
   async execute(): Promise<void> {
     try {
       const result = await this.run();
-      if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+      if (this.jsonEnabled()) print(`${JSON.stringify(result, null, 2)}\n`);
     } catch (error) {
       throw await this.#failure(error as Error);
     } finally {
@@ -117,7 +129,7 @@ export abstract class LktCommand {
   }
 
   protected log(text: string): void {
-    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
+    if (!this.jsonEnabled()) print(`${text}\n`);
   }
 
   protected jsonEnabled(): boolean {
@@ -136,7 +148,7 @@ export abstract class LktCommand {
         ? 'quiet'
         : progressSetting(flags.progress, environment, process.stderr).value;
     const { openDisplay } = await import('./progress/open.ts');
-    const display = openDisplay(mode, process.stderr, () => performance.now());
+    const display = openDisplay(mode, standardError, () => performance.now());
     this.#display = display;
     const cacheDir = cacheSetting(flags.cache, environment).value;
     const { KeptLogs } = await import('./progress/kept-logs.ts');

@@ -1,6 +1,3 @@
-import { spawn } from 'node:child_process';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import type { BuiltPackage } from '@lkt/pkg';
@@ -48,6 +45,9 @@ async function docker(
   words: readonly string[],
   input?: AsyncIterable<Uint8Array>,
 ): Promise<void> {
+  const { spawn } = await import('node:child_process');
+  const { Readable } = await import('node:stream');
+  const { pipeline } = await import('node:stream/promises');
   const child = spawn('docker', words, {
     env: environment.variables,
     stdio: ['pipe', 'ignore', 'pipe'],

@@ -2,16 +2,12 @@
 import { growHeapSlowly } from '@lkt/core';
 import { commandIds, loadCommand } from './commands.ts';
 import { commandLine } from './global-flags.ts';
+import { endWithReaders, print } from './output.ts';
 import { printableJson } from './printable.ts';
 import { errorJson, exitCodeOf, render } from './report.ts';
 import { unknownCommand } from './usage.ts';
 
-// `lkt … | head` closes the pipe early: that is no failure of lkt's.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) =>
-    process.exit(error.code === 'EPIPE' ? 0 : 1),
-  );
-}
+endWithReaders();
 
 // A command that has nothing to do has ended before. What a pull or push holds is not on the heap, and collecting early
 // took a quarter of a pull's processor time.
@@ -26,7 +22,7 @@ async function runToTheEnd(argv: readonly string[]): Promise<void> {
   } catch (error) {
     const text = render(error);
     if (asks(argv, '--json')) {
-      if (text !== '') process.stdout.write(`${printableJson(errorJson(error), 2)}\n`);
+      if (text !== '') print(`${printableJson(errorJson(error), 2)}\n`);
     } else if (text !== '') {
       process.stderr.write(`${text}\n`);
     }

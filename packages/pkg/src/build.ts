@@ -19,6 +19,7 @@ import { type Needed, neededPlatforms } from './needed-platforms.ts';
 import type { FetchImage, OtherImages, RequireTrusted } from './other-images.ts';
 import { inOrder } from './pins.ts';
 import { readRecipe, type Recipe } from './recipe.ts';
+import { Recipes } from './recipes.ts';
 import { Slots } from './slots.ts';
 import type { SourceHash } from './source-hash.ts';
 import { readSources, type Sources } from './sources.ts';
@@ -145,6 +146,7 @@ export class Build {
   readonly #targets: ReadonlySet<Package>;
   readonly #platforms: ReadonlyMap<Package, readonly Platform[]>;
   #sources: Sources;
+  #recipes: Recipes;
   readonly #before: BeforeBuild | undefined;
   readonly #options: BuildOptions;
   readonly #slots: Slots;
@@ -157,7 +159,7 @@ export class Build {
     workspace: Workspace,
     { order, platforms }: Needed,
     targets: readonly Package[],
-    sources: Sources,
+    { sources, recipes }: { readonly sources: Sources; readonly recipes: Recipes },
     options: BuildOptions,
     before: BeforeBuild | undefined,
   ) {
@@ -168,6 +170,7 @@ export class Build {
     this.#named = new Set(targets);
     this.#targets = options.deps === true ? new Set(order) : this.#named;
     this.#sources = sources;
+    this.#recipes = recipes;
     this.#options = options;
     this.#slots = new Slots(options.jobs ?? availableParallelism());
     this.#signal = AbortSignal.any(
@@ -187,14 +190,13 @@ export class Build {
     });
     const named = new Set(targets);
     const unused = new Set((options.buildArgs ?? []).map(({ name }) => name));
+    const recipes = recipesOf(workspace, named, sources, options);
     const needed = await neededPlatforms(
       workspace,
       targets,
       options.platforms,
       async (item, platform) => {
-        const place = options.engine.buildPlatform;
-        const given = named.has(item) ? options.buildArgs : [];
-        const recipe = await readRecipe(workspace, item, [platform], sources.hash, given, place);
+        const recipe = await recipes.get(item, [platform]);
         for (const name of recipe?.given ?? []) unused.delete(name);
         return recipe;
       },
@@ -205,7 +207,7 @@ export class Build {
       const text = `no Dockerfile of what is built has ARG ${name}`;
       options.reporter.emit({ kind: 'warning', text });
     }
-    return new Build(workspace, needed, targets, sources, options, before);
+    return new Build(workspace, needed, targets, { sources, recipes }, options, before);
   }
 
   /** @throws the first error; what else was going on is ended first */
@@ -237,23 +239,18 @@ export class Build {
 
   async #build(item: Package): Promise<BuiltPackage> {
     const platforms = this.#platforms.get(item) ?? [];
-    let recipe = await this.#recipe(item, platforms);
+    let recipe = await this.#recipes.get(item, platforms);
     const used = await this.#builtUses(recipe);
     if (recipe !== undefined && (await this.#before?.(item, recipe, used)) === true) {
       this.#sources = await readSources(this.workspace, this.workspace.packages.values(), {
         signal: this.#signal,
       });
-      recipe = await this.#recipe(item, platforms);
+      this.#recipes = recipesOf(this.workspace, this.#named, this.#sources, this.#options);
+      recipe = await this.#recipes.get(item, platforms);
     }
     const inputs: ImageInputs[] = [];
     for (const platform of platforms) inputs.push(await this.#inputs(item, platform, used));
     return this.#slots.run(() => this.#report(item, inputs, used));
-  }
-
-  async #recipe(item: Package, platforms: readonly Platform[]): Promise<Recipe | undefined> {
-    const given = this.#named.has(item) ? this.#options.buildArgs : [];
-    const { buildPlatform } = this.#options.engine;
-    return readRecipe(this.workspace, item, platforms, this.#sources.hash, given, buildPlatform);
   }
 
   async #inputs(
@@ -261,7 +258,7 @@ export class Build {
     platform: Platform,
     used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<ImageInputs> {
-    const recipe = await this.#recipe(item, [platform]);
+    const recipe = await this.#recipes.get(item, [platform]);
     const others = otherImages(this.workspace, this.#options);
     const bases =
       recipe === undefined ? new Map<string, Digest>() : await basesFor(recipe, used, others);
@@ -355,6 +352,19 @@ export class Build {
       checks,
     };
   }
+}
+
+/** @param named the packages that the given arguments are for */
+function recipesOf(
+  workspace: Workspace,
+  named: ReadonlySet<Package>,
+  { hash }: Sources,
+  { buildArgs, engine }: BuildOptions,
+): Recipes {
+  return new Recipes(async (item, platforms) => {
+    const given = named.has(item) ? buildArgs : [];
+    return readRecipe(workspace, item, platforms, hash, given, engine.buildPlatform);
+  });
 }
 
 /** What cannot be built for a platform has no result there. */

@@ -1,0 +1,33 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const words = [process.execPath, join(import.meta.dirname, '../src/main.ts'), 'schema', 'image'];
+
+/** Starts a program whose standard output is a pipe that does not wait, and reads from it late and slowly. */
+const READER = `
+import fcntl, os, subprocess, sys, time
+reading, writing = os.pipe()
+fcntl.fcntl(writing, 1031, 4096)  # F_SETPIPE_SZ
+os.set_blocking(writing, False)
+child = subprocess.Popen(sys.argv[1:], stdout=writing)
+os.close(writing)
+time.sleep(0.5)
+seen = b""
+while piece := os.read(reading, 1000):
+    seen += piece
+sys.stdout.buffer.write(seen)
+sys.exit(child.wait())
+`;
+
+test('everything arrives, also through a pipe that does not wait for its reader', () => {
+  const [node = '', ...args] = words;
+  const whole = execFileSync(node, args, { encoding: 'utf8' });
+  expect(whole.length).toBeGreaterThan(65_536);
+  expect(execFileSync('python3', ['-c', READER, ...words], { encoding: 'utf8' })).toBe(whole);
+});
+
+test('a reader that goes away early is no failure', () => {
+  const script = 'set -o pipefail; "$@" | head -c 1';
+  expect(execFileSync('bash', ['-c', script, 'sh', ...words], { encoding: 'utf8' })).toBe('{');
+});
