@@ -14,6 +14,7 @@ import { CacheVerify } from './commands/cache-verify.ts';
 import { Completion } from './commands/completion.ts';
 import { Env } from './commands/env.ts';
 import { KeyGenerate } from './commands/key-generate.ts';
+import { MetadataCreate } from './commands/metadata-create.ts';
 import { Outdated } from './commands/outdated.ts';
 import { Pin } from './commands/pin.ts';
 import { PkgAttestRebuild } from './commands/pkg-attest-rebuild.ts';
@@ -26,8 +27,10 @@ import { PkgRemoteTag } from './commands/pkg-remote-tag.ts';
 import { PkgSbom } from './commands/pkg-sbom.ts';
 import { PkgShowTag } from './commands/pkg-show-tag.ts';
 import { PkgSign } from './commands/pkg-sign.ts';
+import { Push } from './commands/push.ts';
 import { Run } from './commands/run.ts';
 import { Schema } from './commands/schema.ts';
+import { Serve } from './commands/serve.ts';
 import { Verify } from './commands/verify.ts';
 import { Version } from './commands/version.ts';
 
@@ -47,6 +50,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   completion: Completion,
   env: Env,
   'key:generate': KeyGenerate,
+  'metadata:create': MetadataCreate,
   outdated: Outdated,
   pin: Pin,
   'pkg:attest-rebuild': PkgAttestRebuild,
@@ -59,8 +63,10 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'pkg:sbom': PkgSbom,
   'pkg:show-tag': PkgShowTag,
   'pkg:sign': PkgSign,
+  push: Push,
   run: Run,
   schema: Schema,
+  serve: Serve,
   verify: Verify,
   version: Version,
 };

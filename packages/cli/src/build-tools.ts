@@ -11,11 +11,13 @@ export async function workspaceAt(
   session: Session,
   dir: string,
   buildYml?: string,
+  dockerfile?: string,
 ): Promise<Workspace> {
   const { openWorkspace } = await import('@lkt/pkg');
   return openWorkspace(dir, {
     env: session.environment.variables,
     ...(buildYml === undefined ? {} : { buildYml }),
+    ...(dockerfile === undefined ? {} : { dockerfile }),
   });
 }
 

@@ -10,9 +10,16 @@ import {
   progressSetting,
 } from './environment.ts';
 import { abortOnInterrupt } from './interrupt.ts';
+import {
+  judgeLinuxkitFlags,
+  linuxkitDefinitions,
+  type LinuxkitFlags,
+  plainSwitches,
+  warn,
+} from './linuxkit-flags.ts';
 import { Flags } from './options.ts';
 import { print } from './output.ts';
-import { plainWords } from './plain-words.ts';
+import { type Given, plainWords } from './plain-words.ts';
 import type { Display, Screen } from './progress/display.ts';
 import type { KeptLogs } from './progress/kept-logs.ts';
 import { usageError } from './usage.ts';
@@ -60,6 +67,7 @@ export interface CommandClass {
   readonly args: Interfaces.ArgInput;
   readonly flags: Interfaces.FlagInput;
   readonly baseFlags: Interfaces.FlagInput;
+  readonly linuxkit: LinuxkitFlags;
   id: string;
   new (words: readonly string[]): LktCommand;
 }
@@ -75,6 +83,8 @@ export abstract class LktCommand {
   static examples: CommandClass['examples'];
   static args = {};
   static flags = {};
+  /** Options of LinuxKit's command of this name that do not do here what they do there. */
+  static linuxkit: LinuxkitFlags = {};
   /** By which oclif knows a command. It only describes them, and runs none. */
   static run(): void {}
   static readonly enableJsonFlag = true;
@@ -120,12 +130,19 @@ export abstract class LktCommand {
     command: Interfaces.Input<F, B, A>,
   ): Promise<{ readonly flags: F & B & { readonly json: boolean | undefined }; readonly args: A }> {
     const json = Flags.boolean({});
-    const flags = { json, ...command.baseFlags, ...command.flags };
+    const own = { json, ...command.baseFlags, ...command.flags };
+    const { linuxkit } = this.constructor as unknown as CommandClass;
+    const flags = { ...linuxkitDefinitions(linuxkit, own), ...own };
     const accepted = { args: command.args ?? {}, flags };
-    const given = plainWords(this.#words, accepted);
-    if (given !== undefined) return given as never;
+    const words = plainSwitches(this.#words, flags);
+    const given = plainWords(words, accepted) ?? (await this.#askOclif(words, accepted));
+    this.#warnings = judgeLinuxkitFlags(linuxkit, own, given.flags);
+    return given as never;
+  }
+
+  async #askOclif(words: readonly string[], accepted: object): Promise<Given> {
     const { parse } = await import('@oclif/core/parser');
-    return parse([...this.#words], { ...accepted, context: this } as never);
+    return parse([...words], { ...accepted, context: this } as never);
   }
 
   protected log(text: string): void {
@@ -139,6 +156,7 @@ export abstract class LktCommand {
 
   #display: Display | undefined;
   #logs: KeptLogs | undefined;
+  #warnings: readonly string[] = [];
 
   /** Starts what the command runs in. Call once, after the flags are known to be right. */
   protected async begin(flags: CommonFlags): Promise<Session> {
@@ -154,6 +172,7 @@ export abstract class LktCommand {
     const { KeptLogs } = await import('./progress/kept-logs.ts');
     const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), display);
     this.#logs = logs;
+    warn(logs, this.#warnings);
     const signal = abortOnInterrupt(() => display.close(false));
     return {
       environment,

@@ -21,12 +21,23 @@ export interface Setting {
   readonly from: string;
 }
 
-/** Where the store is: `--cache`, else `LKT_CACHE`, else `lkt` in `XDG_CACHE_HOME` or `~/.cache`. */
+/** By which name the program was started: `lkt`, or another that leads to it. */
+export function programName({ variables }: Environment): string {
+  const name = variables['LKT_NAME'] ?? '';
+  return /^[\w.-]+$/.test(name) ? name : 'lkt';
+}
+
+/**
+ * Where the store is: `--cache`, else `LKT_CACHE`, else LinuxKit's `LINUXKIT_CACHE`, else `lkt` in `XDG_CACHE_HOME` or
+ * `~/.cache`.
+ */
 export function cacheSetting(flag: string | undefined, environment: Environment): Setting {
   const { cwd, home, variables } = environment;
   if (flag !== undefined) return { value: resolve(cwd, flag), from: '--cache' };
   const own = present(variables['LKT_CACHE']);
   if (own !== undefined) return { value: resolve(cwd, own), from: 'LKT_CACHE' };
+  const linuxkit = present(variables['LINUXKIT_CACHE']);
+  if (linuxkit !== undefined) return { value: resolve(cwd, linuxkit), from: 'LINUXKIT_CACHE' };
   const xdg = present(variables['XDG_CACHE_HOME']);
   // A relative path there is to be ignored (XDG Base Directory Specification, "Basics").
   if (xdg?.startsWith('/') === true) return { value: join(xdg, 'lkt'), from: 'XDG_CACHE_HOME' };
@@ -100,6 +111,14 @@ export function trustedRootSetting(
   const own = present(variables['LKT_TRUSTED_ROOT']);
   if (own !== undefined) return { value: resolve(cwd, own), from: 'LKT_TRUSTED_ROOT' };
   return { value: '', from: 'the default, which is none' };
+}
+
+/** The mirrors of registries: `--mirror`, else LinuxKit's `LINUXKIT_MIRROR`, a list with blanks or commas. */
+export function mirrorSetting(
+  flags: readonly string[] | undefined,
+  { variables }: Environment,
+): readonly string[] {
+  return flags ?? listOf(variables['LINUXKIT_MIRROR']?.replaceAll(/\s+/g, ','));
 }
 
 function listOf(variable: string | undefined): readonly string[] {

@@ -2,8 +2,22 @@ const WITH_VALUE = new Set(['--cache', '--cert-file', '--mirror', '--progress', 
 
 /** What oclif is to read: `lkt help build` is `lkt build --help`, and options of lkt itself stand behind the command. */
 export function commandLine(argv: readonly string[]): readonly string[] {
-  const [first, ...rest] = hoistGlobalFlags(argv);
-  return first === 'help' ? [...rest, '--help'] : hoistGlobalFlags(argv);
+  const words = hoistGlobalFlags(argv);
+  const [first, ...rest] = words;
+  if (first === 'help') return [...rest, '--help'];
+  return first === 'pkg' ? linuxkitPkg(rest) : words;
+}
+
+/** Commands about packages that LinuxKit has by another name, or as an option: `pkg build --push` is `pkg push`. */
+function linuxkitPkg(words: readonly string[]): readonly string[] {
+  const [name, ...rest] = words;
+  const push = rest.findIndex((word) => word === '--push' || word === '--push=true');
+  if (name === 'build' && push !== -1) return ['pkg', 'push', ...rest.toSpliced(push, 1)];
+  if (name === 'index') return ['pkg', 'manifest', ...rest];
+  if (name === 'builder' && rest[0] === 'du') return ['cache', 'du', ...rest.slice(1)];
+  if (name === 'builder' && rest[0] === 'prune')
+    return ['cache', 'clean', '--unused', ...rest.slice(1)];
+  return ['pkg', ...words];
 }
 
 /**

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Errors, flush, run, settings } from '@oclif/core';
 import packageJson from '../package.json' with { type: 'json' };
 import { commandIds } from './commands.ts';
+import { processEnvironment, programName } from './environment.ts';
 import { unknownCommand } from './usage.ts';
 
 /**
@@ -16,6 +17,7 @@ export async function showHelp(argv: readonly string[]): Promise<void> {
   const file = fileURLToPath(new URL('all-commands.ts', import.meta.url));
   const oclif = {
     ...packageJson.oclif,
+    bin: programName(processEnvironment()),
     commands: { strategy: 'explicit', identifier: 'commands', target: `./${basename(file)}` },
   };
   try {

@@ -1,3 +1,5 @@
+import { LktError } from '@lkt/core';
+import type { Environment } from './environment.ts';
 import { Flags } from './options.ts';
 
 /** What every command about packages accepts; the names are LinuxKit's. */
@@ -27,3 +29,42 @@ export const hashFlags = {
   'hash-path': Flags.string({ summary: 'hash this directory above the package', helpValue: 'DIR' }),
   'force-dirty': Flags.boolean({ summary: 'tag as if something were not committed' }),
 };
+
+/** What stands in the place of hash and organisation while a package is worked on. */
+export const devFlag = {
+  dev: Flags.boolean({
+    summary: 'name it USER/IMAGE:dev: --org and --hash for who works on it',
+    exclusive: ['org'],
+  }),
+};
+
+/** What packages are called, as LinuxKit's flags and its `LINUXKIT_PKG_ORG` say. */
+export interface GivenName {
+  readonly org?: string;
+  readonly tag?: string;
+  readonly hash?: string;
+}
+
+/** @throws LktError USAGE_INVALID */
+export function givenName(
+  flags: {
+    readonly org?: string | undefined;
+    readonly tag?: string | undefined;
+    readonly hash?: string | undefined;
+    readonly dev?: boolean;
+  },
+  { variables }: Environment,
+): GivenName {
+  const { USER = '', LINUXKIT_PKG_ORG = '' } = variables;
+  if (flags.dev === true && USER === '')
+    throw new LktError('USAGE_INVALID', '--dev needs the variable USER, which is not set', {
+      fix: 'use --org and --hash',
+    });
+  const org = flags.dev === true ? USER : (flags.org ?? LINUXKIT_PKG_ORG);
+  const hash = flags.hash ?? (flags.dev === true ? 'dev' : undefined);
+  return {
+    ...(org === '' ? {} : { org }),
+    ...(flags.tag === undefined ? {} : { tag: flags.tag }),
+    ...(hash === undefined ? {} : { hash }),
+  };
+}

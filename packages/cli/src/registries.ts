@@ -5,12 +5,13 @@ import type { Descriptor, Platform, Reference, Store } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry, RegistryReader } from '@lkt/registry';
 import type { Session } from './command.ts';
+import { mirrorSetting } from './environment.ts';
 import type { RegistryFlags } from './registry-flags.ts';
 
 /** Registries as the flags and the environment say to speak to them. */
 export async function openRegistries(session: Session, flags: RegistryFlags): Promise<Registry> {
   const { environment, reporter } = session;
-  const mirrors = mirrorsOf(flags.mirror ?? []);
+  const mirrors = mirrorsOf(mirrorSetting(flags.mirror, environment));
   const ca = await authorities(session, flags);
   const { createRegistry } = await import('@lkt/registry');
   return createRegistry({

@@ -38,8 +38,12 @@ export async function publishedNames(
   return published;
 }
 
-/** Removes names, and with them what only they needed. How many bytes that were. */
-export async function removeImages(store: Store, names: ReadonlySet<string>): Promise<number> {
+/** Removes names, and with them what only they needed. How many bytes that were, or would be. */
+export async function removeImages(
+  store: Store,
+  names: ReadonlySet<string>,
+  dryRun = false,
+): Promise<number> {
   const areas = await cacheAreas();
   const { items } = await store.inventory(areas);
   const gone = new Set<Digest>();
@@ -48,9 +52,11 @@ export async function removeImages(store: Store, names: ReadonlySet<string>): Pr
     if (names.has(image.name)) for (const digest of image.blobs) gone.add(digest);
   for (const image of images)
     if (!names.has(image.name)) for (const digest of image.blobs) gone.delete(digest);
-  for (const name of names) await store.untag(name);
+  if (!dryRun) for (const name of names) await store.untag(name);
   const { bytes } = await store.prune(areas, {
     before: Infinity,
+    dryRun,
+    images: (name) => dryRun && names.has(name),
     // The steps that made its layers would keep them.
     only: (item) => item.area !== 'downloads' && item.blobs.some((digest) => gone.has(digest)),
   });

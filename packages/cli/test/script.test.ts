@@ -44,6 +44,7 @@ for (const file of globSync(join(import.meta.dirname, 'script/*.txtar'))) {
         OTHER_ID_TOKEN: sigstore?.issuer.token(OTHER_SIGNER, { exp }) ?? '',
         LC_ALL: 'C.UTF-8',
         LKT_CACHE: join(dir.path, '.store'),
+        LKT_SCRIPT: join(import.meta.dirname, '../../../lkt'),
         GIT_CONFIG_GLOBAL: '/dev/null',
         GIT_AUTHOR_NAME: 'A',
         GIT_AUTHOR_EMAIL: 'a@example.com',

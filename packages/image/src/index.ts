@@ -18,6 +18,7 @@ export { type ImageReference } from './config/reference.ts';
 export { type Compressor, COMPRESSORS } from './initrd/compressor.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
 export { type Format, FORMATS, parseFormat } from './output/formats.ts';
+export { mergedConfig } from './merged-config.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
 export { type Outdated, outdated } from './outdated.ts';

@@ -2,5 +2,6 @@ export { type Accelerator, type AcceleratorName, probeAccelerator } from './acce
 export { type BootFiles, findBootFiles } from './boot-files.ts';
 export { type Disk, type DiskFormat, parseDisk } from './disk.ts';
 export { type MachineOptions, type MachineResult, runMachine, type Started } from './machine.ts';
+export { metadataDisk, writeMetadataDisk } from './metadata-disk.ts';
 export { parsePublication, type Publication } from './publish.ts';
 export { waitForPort, type WaitOptions } from './wait-for-port.ts';

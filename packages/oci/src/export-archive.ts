@@ -3,6 +3,7 @@ import { CONTAINERD_NAME } from './archive-names.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { EntryWithContent } from './entry.ts';
 import { SOURCE_DATE_EPOCH } from './epoch.ts';
+import { flatArchive } from './flat-archive.ts';
 import { loadImage } from './image.ts';
 import { tagEntry } from './layout-index.ts';
 import { isIndex, parseManifestOrIndex } from './manifest.ts';
@@ -12,8 +13,11 @@ import { familiarReference, formatReference, type Reference } from './reference.
 import type { Store } from './store.ts';
 import { writeTar } from './tar-writer.ts';
 
-/** An OCI image layout, or that with the `manifest.json` which `docker load` reads, of one platform. */
-export type ArchiveFormat = 'docker' | 'oci';
+/**
+ * An OCI image layout, or that with the `manifest.json` which `docker load` reads, of one platform; or the files that an
+ * image of one platform has, without what is said of it.
+ */
+export type ArchiveFormat = 'docker' | 'filesystem' | 'oci';
 
 export interface ExportOptions {
   /** What the image is called in the archive. */
@@ -42,13 +46,14 @@ export async function exportImage(
 ): Promise<AsyncIterable<Uint8Array>> {
   const { format, reference, platforms } = options;
   if (format === 'oci') return writeTar(await imageLayout(store, descriptor, options));
-  const contents = new Contents(store);
   const [platform = { os: 'linux', architecture: 'amd64' }, ...more] = platforms ?? [];
   if (more.length > 0)
-    throw new LktError('USAGE_INVALID', 'an archive for Docker is of one platform', {
+    throw new LktError('USAGE_INVALID', `an archive of format ${format} is of one platform`, {
       fix: 'name one, or write an OCI archive',
     });
   const image = await loadImage(store, descriptor.digest, platform);
+  if (format === 'filesystem') return flatArchive(store, image.manifest.layers);
+  const contents = new Contents(store);
   await contents.add(image.descriptor, undefined, 0);
   if (options.referrers === true) await contents.addReferrers();
   const { config, layers } = image.manifest;

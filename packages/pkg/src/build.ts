@@ -59,6 +59,8 @@ export interface BuildOptions {
   readonly check?: boolean;
   /** For the targets; those that a Dockerfile does not declare are not used. */
   readonly buildArgs?: readonly GivenArg[];
+  /** What the targets are called in the store, instead of what build.yml and the hash of the sources say. */
+  readonly naming?: Naming;
   /** Where proxies and certificates are looked up, for ADD of addresses. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
@@ -69,6 +71,13 @@ export interface BuildOptions {
   readonly platforms?: readonly Platform[];
   /** Packages built at once, which share the processors; default: as many as there are processors. */
   readonly jobs?: number;
+}
+
+/** LinuxKit's flags of the same names; `hash` is what a tag template has in the place of the source hash. */
+interface Naming {
+  readonly org?: string;
+  readonly tag?: string;
+  readonly hash?: string;
 }
 
 /** A package with the image that its sources give. */
@@ -328,7 +337,11 @@ export class Build {
     const tagSuffix = inputs[0]?.recipe?.tagSuffix ?? '';
     const { references, others } = await tagPackage(
       store,
-      { item, hash, suffix: tagSuffix, images },
+      {
+        ...(this.#named.has(item) ? renamed(item, hash, this.#options.naming) : { item, hash }),
+        suffix: tagSuffix,
+        images,
+      },
       async (image, platform) => {
         const other = await this.#inputs(item, platform, used).catch(ifKnown);
         return other !== undefined && builder.isResult(image, other);
@@ -365,6 +378,18 @@ function recipesOf(
     const given = named.has(item) ? buildArgs : [];
     return readRecipe(workspace, item, platforms, hash, given, engine.buildPlatform);
   });
+}
+
+function renamed(
+  item: Package,
+  own: SourceHash,
+  { org = item.org, tag = item.tag, hash }: Naming = {},
+): { readonly item: Package; readonly hash: SourceHash } {
+  const name = org === item.org ? item.name : `${org}/${item.image}`;
+  return {
+    item: { ...item, org, name, tag },
+    hash: hash === undefined ? own : { ...own, hash, committed: hash },
+  };
 }
 
 /** What cannot be built for a platform has no result there. */

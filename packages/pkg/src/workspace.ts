@@ -1,5 +1,5 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
 import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
 import { familiarReference, parseReference, type Reference } from '@lkt/oci';
 import { BUILD_YML, type PackageSpec, parseBuildYml } from './build-yml.ts';
@@ -39,6 +39,8 @@ export interface WorkspaceOptions {
   /** Environment for git. */
   readonly env: Environment;
   readonly buildYml?: string;
+  /** Instead of the one in build.yml, for what `packageAt` is asked for; relative to the package. */
+  readonly dockerfile?: string;
 }
 
 const PARENTS = ['pkg', 'tools', 'kernel'];
@@ -52,7 +54,7 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const git = createGit(options.env);
   const gitTop = await findTop(git, start);
   const root = gitTop ?? (await findRoot(start));
-  const workspace = new OpenWorkspace(root, gitTop, start, git, options.buildYml ?? BUILD_YML);
+  const workspace = new OpenWorkspace(root, gitTop, start, git, options);
   for (const candidate of await candidates(root, workspace.buildYml))
     await workspace.load(candidate);
   return workspace;
@@ -66,13 +68,21 @@ class OpenWorkspace implements Workspace {
   readonly git: Git;
   readonly buildYml: string;
   readonly #start: string;
+  readonly #dockerfile: string | undefined;
 
-  constructor(root: string, gitTop: string | undefined, start: string, git: Git, buildYml: string) {
+  constructor(
+    root: string,
+    gitTop: string | undefined,
+    start: string,
+    git: Git,
+    { buildYml = BUILD_YML, dockerfile }: WorkspaceOptions,
+  ) {
     this.root = root;
     this.gitTop = gitTop;
     this.#start = start;
     this.git = git;
     this.buildYml = buildYml;
+    this.#dockerfile = dockerfile;
   }
 
   async packageAt(dir: string): Promise<Package> {
@@ -81,7 +91,13 @@ class OpenWorkspace implements Workspace {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
       throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
     });
-    return this.byDir.get(real) ?? this.load(real);
+    const found = this.byDir.get(real) ?? (await this.load(real));
+    const dockerfile = this.#dockerfile;
+    if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
+    const changed = withDockerfile(found, dockerfile);
+    this.byDir.set(real, changed);
+    this.packages.set(changed.name, changed);
+    return changed;
   }
 
   async load(dir: string): Promise<Package> {
@@ -128,6 +144,20 @@ class OpenWorkspace implements Workspace {
   displayPath(path: string): string {
     return relative(this.#start, path) || '.';
   }
+}
+
+/** @throws LktError USAGE_INVALID */
+function withDockerfile(item: Package, dockerfile: string): Package {
+  if (item.debian !== undefined)
+    throw new LktError('USAGE_INVALID', `${item.name} is made without a Dockerfile`, {
+      fix: 'leave --dockerfile out',
+    });
+  const path = normalize(dockerfile);
+  if (isAbsolute(path) || path === '..' || path.startsWith('../'))
+    throw new LktError('USAGE_INVALID', `the Dockerfile ${dockerfile} is not in the package`, {
+      fix: 'name one in the directory of the package, relative to it',
+    });
+  return { ...item, dockerfile: path };
 }
 
 async function candidates(root: string, buildYml: string): Promise<string[]> {

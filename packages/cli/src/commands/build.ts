@@ -5,10 +5,12 @@ import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
+import { needless, refused, said } from '../linuxkit-flags.ts';
 import { givenVariables, setFlags } from '../set-flags.ts';
 import { builderFlags } from '../package-flags.ts';
 import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
+import { outputAlone } from '../output-alone.ts';
 import { trustOptions } from '../trust.ts';
 import { Args, Flags } from '../options.ts';
 
@@ -52,6 +54,10 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     ...cacheFromFlags,
     ...pullFlags,
     ...setFlags,
+    'dry-run': Flags.boolean({
+      summary: 'only print the config: all of them merged, and with what variables stand for',
+    }),
+    'input-tar': Flags.string({ hidden: true }),
     locked: Flags.boolean({
       summary: 'take nothing but what a digest names: no tag, and no package by its directory',
     }),
@@ -64,8 +70,8 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       helpValue: 'DIR',
     }),
     o: Flags.string({
-      summary: 'write this file alone; for the format tar alone',
-      helpValue: 'FILE',
+      summary: 'write this file alone, or to standard output; for one format, tar or docker',
+      helpValue: 'FILE|-',
       exclusive: ['name', 'dir'],
     }),
     format: Flags.string({
@@ -104,16 +110,46 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     }),
   };
 
-  async run(): Promise<Result> {
+  static override linuxkit = {
+    'decompress-kernel': refused('switch', 'put the kernel unpacked into its package'),
+    docker: said(
+      'switch',
+      'images are in the store or a registry; to take one from Docker: docker save NAME | lkt cache import -',
+    ),
+    pull: needless(),
+    'sbom-current-time': said(
+      'switch',
+      'an SBOM has the time of the image, and is the same each time',
+    ),
+    size: said('value', 'no format that is written has a size of its own'),
+  };
+
+  async run(): Promise<Result | { readonly config: string }> {
     const { args, flags } = await this.parse(Build);
+    const { o, 'input-tar': input } = flags;
+    if (o === '-' && this.jsonEnabled())
+      throw new LktError('USAGE_INVALID', '--o - leaves no room for --json', {
+        fix: 'name a file',
+      });
     const session = await this.begin(flags);
     const { cwd, home } = session.environment;
-    const { buildImage, parseFormat } = await import('@lkt/image');
+    const { buildImage, mergedConfig, parseFormat } = await import('@lkt/image');
     const format = formatsOf(flags, parseFormat);
+    if (input !== undefined && o !== undefined && resolve(cwd, input) === resolve(cwd, o))
+      throw new LktError('USAGE_INVALID', '--input-tar and --o are the same file', {
+        fix: 'name another file to write',
+      });
     const configs: Awaited<ReturnType<typeof readConfigFile>>[] = [];
     for (const file of args.file) configs.push(await readConfigFile(file, session));
     const set = givenVariables(flags);
-    const output = outputOf(flags, args.file.at(-1) ?? '', cwd);
+    if (flags['dry-run']) {
+      const config = await mergedConfig(configs, { set });
+      this.endProgress();
+      this.log(config.trimEnd());
+      return { config };
+    }
+    await using alone = await outputAlone(o, format, cwd);
+    const output = alone ?? outputOf(flags, args.file.at(-1) ?? '', cwd);
     const top = dirname(configs[0]?.absolute ?? cwd);
     const platform = { os: 'linux', architecture: flags.arch };
     await using caches = await remoteCaches(session, flags);
@@ -122,7 +158,13 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       ...caches.tools,
       platforms: [platform],
     };
-    const { files, minimumMemory, packages, trust, variables } = await buildImage(
+    const {
+      files: written,
+      minimumMemory,
+      packages,
+      trust,
+      variables,
+    } = await buildImage(
       () => workspaceAt(session, top),
       {
         ...tools,
@@ -137,13 +179,15 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
         homeDir: home,
         compressor: flags.compressor,
         ...(flags['compress-level'] === undefined ? {} : { level: flags['compress-level'] }),
-        provenance: flags.provenance ?? flags.o === undefined,
+        provenance: flags.provenance ?? o === undefined,
         ...sbomOf(flags),
       },
       tools,
     );
     if (packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
+    const files = alone === undefined ? written : [await alone.finish(written)];
     this.endProgress();
+    if (o === '-') return { files };
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
     return {
@@ -179,10 +223,13 @@ function formatsOf(
 ): readonly Format[] {
   const formats = [...new Set(format.map(parse))];
   if (o === undefined) return formats.length === 0 ? ['kernel+initrd'] : formats;
-  if (formats.length === 0 || (formats.length === 1 && formats[0] === 'tar')) return ['tar'];
-  throw new LktError('USAGE_INVALID', `--o is for --format tar, not ${formats.join(' and ')}`, {
-    fix: 'use --dir and --name, or --format tar',
-  });
+  const [only = 'tar', ...more] = formats;
+  if (more.length === 0 && (only === 'tar' || only === 'docker')) return [only];
+  throw new LktError(
+    'USAGE_INVALID',
+    `--o is for --format tar or docker, not ${formats.join(' and ')}`,
+    { fix: 'use --dir and --name, or --format tar' },
+  );
 }
 
 /** Where to write, in LinuxKit's words: the last config's name without its end; `moby` for standard input. */
@@ -192,11 +239,6 @@ function outputOf(
   cwd: string,
 ): { readonly outDir: string; readonly name: string } {
   if (o !== undefined) {
-    if (!o.endsWith('.tar')) {
-      throw new LktError('USAGE_INVALID', `--o ${o} does not end in .tar`, {
-        fix: 'name the file with .tar at the end',
-      });
-    }
     const path = resolve(cwd, o);
     return { outDir: dirname(path), name: basename(path, '.tar') };
   }

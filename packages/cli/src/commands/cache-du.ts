@@ -2,6 +2,7 @@ import type { CacheItem, Inventory } from '@lkt/oci';
 import { cacheAreas } from '../cache-areas.ts';
 import { columns } from '../columns.ts';
 import { LktCommand } from '../command.ts';
+import { builderContainerFlags, needless } from '../linuxkit-flags.ts';
 import { showSize } from '../sizes.ts';
 
 interface Area {
@@ -25,6 +26,13 @@ export class CacheDu extends LktCommand {
   static override summary = 'Show what in the store takes how much of the disk';
   static override description =
     'A blob that several need counts for the first of them, in the order images, results, steps. With "-v 2" (or --json) each image is listed, and what of it nothing else in the store needs.';
+
+  /** Of `pkg builder du`. */
+  static override linuxkit = {
+    ...builderContainerFlags,
+    builders: needless('value'),
+    platforms: needless('value'),
+  };
 
   async run(): Promise<{
     areas: readonly Area[];

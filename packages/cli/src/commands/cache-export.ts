@@ -15,7 +15,7 @@ interface Result {
 
 export class CacheExport extends LktCommand {
   static override summary = 'Write an image of the store as an archive';
-  static override description = `The archive is an OCI image layout, which podman, skopeo and "lkt cache import" read, or one for "docker load", which holds one platform. The same image gives the same bytes.
+  static override description = `The archive is an OCI image layout, which podman, skopeo and "lkt cache import" read; or one for "docker load" or the plain files of the image, which hold one platform. The same image gives the same bytes.
 
 All platforms are in it that the store has, unless --platform says which. The digest of an index stays what it is although not all of its images are there, so pins remain true.`;
   static override examples = [
@@ -29,9 +29,13 @@ All platforms are in it that the store has, unless --platform says which. The di
     attestations: Flags.boolean({
       summary: 'with what refers to the images: SBOMs, provenance, signatures',
     }),
-    format: Flags.option({ options: ['oci', 'docker'] as const })({
-      summary: 'oci (the default), or docker',
+    format: Flags.option({ options: ['oci', 'docker', 'filesystem'] as const })({
+      summary: 'an OCI layout, an archive for Docker, or the files of the image, flattened',
       default: 'oci',
+    }),
+    name: Flags.string({
+      summary: 'what the image is called in the archive',
+      helpValue: 'REFERENCE',
     }),
     output: Flags.string({
       char: 'o',
@@ -41,7 +45,8 @@ All platforms are in it that the store has, unless --platform says which. The di
       required: true,
     }),
     platform: Flags.string({
-      summary: 'the platforms that are in it; for docker one, by default linux/amd64',
+      summary:
+        'the platforms that are in it; for docker and filesystem one, by default linux/amd64',
       helpValue: 'OS/ARCH',
       multiple: true,
       multipleNonGreedy: true,
@@ -57,10 +62,13 @@ All platforms are in it that the store has, unless --platform says which. The di
       });
     }
     const session = await this.begin(flags);
-    const { exportImage, familiarReference, parsePlatform } = await import('@lkt/oci');
+    const { exportImage, familiarReference, parsePlatform, parseReference } =
+      await import('@lkt/oci');
     const { store, source, descriptor } = await imageInStore(session, args.image);
+    const given = flags.name === undefined ? source : parseReference(flags.name);
+    const isBare = given.tag === undefined && given.digest === undefined;
     const archive = await exportImage(store, descriptor, {
-      reference: source,
+      reference: isBare ? { ...given, tag: 'latest' } : given,
       format: flags.format,
       platforms: flags.platform?.map(parsePlatform),
       referrers: flags.attestations,

@@ -1,4 +1,5 @@
 import { LktCommand } from '../command.ts';
+import { needless } from '../linuxkit-flags.ts';
 import { Args, Flags } from '../options.ts';
 import { registryFlags } from '../registry-flags.ts';
 import { imageInStore } from '../store-image.ts';
@@ -29,12 +30,17 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       helpValue: 'REFERENCE',
       aliases: ['remote-name'],
     }),
+    'with-arch-tags': Flags.boolean({
+      summary: 'set TAG-ARCH too, for each image of the index that the store has',
+    }),
   };
+  /** A tag that stands for something else is set anew in any case. */
+  static override linuxkit = { override: needless() };
 
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(CachePush);
     const session = await this.begin(flags);
-    const { familiarReference, parseReference } = await import('@lkt/oci');
+    const { familiarReference, isIndexType, parseIndex, parseReference } = await import('@lkt/oci');
     const { openRegistries } = await import('../registries.ts');
     const { store, source, descriptor } = await imageInStore(session, args.image);
     const given = flags.as === undefined ? source : parseReference(flags.as);
@@ -46,6 +52,18 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       signal: session.signal,
       mountFrom: isElsewhere ? [] : [source.path],
     });
+    if (flags['with-arch-tags'] && target.tag !== undefined && isIndexType(descriptor.mediaType)) {
+      const { domain, path, tag } = target;
+      for (const image of parseIndex(await store.readBytes(descriptor)).manifests) {
+        const { architecture, variant } = image.platform ?? {};
+        if (architecture === undefined || !(await store.has(image.digest))) continue;
+        const suffix = variant === undefined ? architecture : `${architecture}-${variant}`;
+        await registry.tagManifest({ domain, path, tag: `${tag}-${suffix}` }, image, {
+          replace: true,
+          signal: session.signal,
+        });
+      }
+    }
     this.endProgress();
     const result = {
       reference: familiarReference(target),

@@ -11,7 +11,8 @@ import { secretFlags, sshFlags } from '../credential-flags.ts';
 import { checkDocker, loadIntoDocker } from '../docker-load.ts';
 import { givenArgs } from '../given-args.ts';
 import { limitsOf } from '../limit-flags.ts';
-import { builderFlags, packageFlags } from '../package-flags.ts';
+import { linuxkitBuildFlags, needless, refused } from '../linuxkit-flags.ts';
+import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../package-flags.ts';
 import { platformFlags, wantedPlatforms } from '../platform-flags.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
@@ -83,8 +84,14 @@ export class PkgBuild extends LktCommand {
       summary:
         'treat what they use as if it had been named too: print it, check it, build it again',
     }),
+    ...devFlag,
     docker: Flags.boolean({
       summary: 'load them into Docker too, as TAG-ARCH, and as TAG what is for this machine',
+    }),
+    dockerfile: Flags.string({
+      summary: 'make the packages that are named from this Dockerfile, relative to each',
+      helpValue: 'NAME',
+      exclusive: ['all'],
     }),
     executor: Flags.string({
       summary:
@@ -92,6 +99,10 @@ export class PkgBuild extends LktCommand {
       helpValue: 'NAME',
     }),
     force: Flags.boolean({ summary: 'build them although they are built' }),
+    hash: Flags.string({
+      summary: 'name them with this instead of the source hash',
+      helpValue: 'HASH',
+    }),
     jobs: Flags.integer({
       summary: 'how many packages are built at once; by default as many as there are processors',
       helpValue: 'N',
@@ -115,6 +126,7 @@ export class PkgBuild extends LktCommand {
       helpValue: 'DURATION',
     }),
     'no-cache': Flags.boolean({ summary: 'do every step anew of those that are built' }),
+    org: hashFlags.org,
     secret: Flags.string({
       summary: 'a secret for RUN --mount=type=secret, which nothing keeps and no image holds',
       helpValue: 'id=ID,src=FILE|env=NAME',
@@ -127,6 +139,15 @@ export class PkgBuild extends LktCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    tag: hashFlags.tag,
+  };
+
+  static override linuxkit = {
+    ...linuxkitBuildFlags,
+    'disable-cache': refused('switch', 'use --no-cache, or write "disable-cache" in build.yml'),
+    manifest: needless(),
+    nobuild: refused('switch', 'use it with --push'),
+    release: refused('value', 'use it with --push'),
   };
 
   async run(): Promise<{ packages: readonly Built[] }> {
@@ -143,12 +164,15 @@ export class PkgBuild extends LktCommand {
     if (flags.docker) await checkDocker(session);
     const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
     await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
+    const naming = givenName(flags, session.environment);
+    const isRenamed = Object.keys(naming).length > 0;
     const { buildPackages, pinOf } = await import('@lkt/pkg');
+    const { familiarReference, parseReference } = await import('@lkt/oci');
     const { cwd, variables } = session.environment;
     const secrets = secretFlags(flags.secret ?? [], variables, cwd);
     const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
     const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
-    const workspace = await workspaceAt(session, cwd, flags['build-yml']);
+    const workspace = await workspaceAt(session, cwd, flags['build-yml'], flags.dockerfile);
     const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
     const platforms = await wantedPlatforms(flags, flags.all ? workspace.packages.values() : named);
     const targets = flags.all ? await allPackages(workspace, platforms) : named;
@@ -161,6 +185,7 @@ export class PkgBuild extends LktCommand {
       check: flags.check,
       deps: flags.deps,
       buildArgs,
+      naming,
       limits,
       secrets,
       ssh,
@@ -177,9 +202,16 @@ export class PkgBuild extends LktCommand {
     const packages: Built[] = [];
     for (const built of report.packages) {
       const target = flags.deps || targets.includes(built.item);
+      const [reference = built.item.name] = built.references.map((name) =>
+        familiarReference(parseReference(name)),
+      );
+      const pin =
+        isRenamed && targets.includes(built.item)
+          ? `${reference}@${built.index.digest}`
+          : pinOf(built);
       packages.push({
         name: built.item.name,
-        reference: pinOf(built) ?? `${built.item.name}@${built.index.digest}`,
+        reference: pin ?? `${built.item.name}@${built.index.digest}`,
         digest: built.index.digest,
         cached: built.cached,
         target,

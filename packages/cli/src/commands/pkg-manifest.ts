@@ -1,7 +1,8 @@
 import type { SignedBy } from '@lkt/sign';
 import { workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
-import { packageFlags } from '../package-flags.ts';
+import { linuxkitPackageFlags, refused } from '../linuxkit-flags.ts';
+import { givenName, packageFlags } from '../package-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
 import { registryFlags } from '../registry-flags.ts';
@@ -33,6 +34,8 @@ export class PkgManifest extends LktCommand {
   };
   static override flags = { ...packageFlags, ...registryFlags, ...signFlags, ...targetFlags };
 
+  static override linuxkit = { ...linuxkitPackageFlags, hash: refused('value', 'use --tag') };
+
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(PkgManifest);
     const session = await this.begin(flags);
@@ -43,14 +46,13 @@ export class PkgManifest extends LktCommand {
     await using registry = await openRegistries(session, flags);
     const made = await pushManifests(workspace, [...new Set(items)], {
       registry,
-      org: flags.org,
       release: flags.release,
       replace: flags.override,
       signing:
         signer === undefined
           ? undefined
           : { signer, reporter: session.reporter, store: await session.openStore() },
-      tag: flags.tag,
+      ...givenName(flags, session.environment),
       signal: session.signal,
     });
     this.endProgress();

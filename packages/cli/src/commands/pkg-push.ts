@@ -2,7 +2,8 @@ import { LktError } from '@lkt/core';
 import type { SignedBy } from '@lkt/sign';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
-import { builderFlags, packageFlags } from '../package-flags.ts';
+import { linuxkitBuildFlags, refused } from '../linuxkit-flags.ts';
+import { builderFlags, givenName, packageFlags } from '../package-flags.ts';
 import { platformFlags, wantedPlatforms } from '../platform-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
@@ -71,6 +72,16 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     nobuild: Flags.boolean({ summary: 'build nothing: push what is in the store' }),
   };
 
+  static override linuxkit = {
+    ...linuxkitBuildFlags,
+    'build-arg-file': refused('value', 'write "buildArgs" in build.yml, which the tag is of'),
+    docker: refused('switch', 'use lkt pkg build --docker DIR'),
+    dockerfile: refused('value', 'write "dockerfile" in build.yml, which the tag is of'),
+    hash: refused('value', 'use --tag'),
+    dev: refused('switch', 'use --org and --tag'),
+    ssh: refused('value', 'use lkt pkg build --ssh first, then lkt pkg push --nobuild'),
+  };
+
   async run(): Promise<{ packages: readonly Pushed[] }> {
     const { args, flags } = await this.parse(PkgPush);
     const dirs = args.dir ?? [];
@@ -113,11 +124,10 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       registry,
       build,
       manifest: flags.manifest,
-      org: flags.org,
       release: flags.release,
       replace: flags.override,
       signing: signer === undefined ? undefined : { signer, reporter: session.reporter },
-      tag: flags.tag,
+      ...givenName(flags, session.environment),
       signal: session.signal,
     });
     this.endProgress();

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { workspaceAt } from '../build-tools.ts';
 import { LktCommand, type Session } from '../command.ts';
+import { linuxkitPackageFlags, refused } from '../linuxkit-flags.ts';
 import { packageFlags } from '../package-flags.ts';
 import { targetFlags } from '../push-flags.ts';
 import { openRegistries } from '../registries.ts';
@@ -36,6 +37,12 @@ export class PkgRemoteTag extends LktCommand {
     org: targetFlags.org,
     override: targetFlags.override,
     tag: targetFlags.tag,
+  };
+
+  static override linuxkit = {
+    ...linuxkitPackageFlags,
+    hash: refused('value', 'use --tag'),
+    release: refused('value', 'name the tag: lkt pkg remote-tag FROM TAG'),
   };
 
   async run(): Promise<Result> {

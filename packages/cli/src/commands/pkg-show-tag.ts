@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
-import { hashFlags, packageFlags } from '../package-flags.ts';
+import { linuxkitPackageFlags } from '../linuxkit-flags.ts';
+import { devFlag, givenName, hashFlags, packageFlags } from '../package-flags.ts';
 import { Args, Flags } from '../options.ts';
 
 export class PkgShowTag extends LktCommand {
@@ -14,8 +15,11 @@ export class PkgShowTag extends LktCommand {
   static override flags = {
     ...packageFlags,
     ...hashFlags,
+    ...devFlag,
     canonical: Flags.boolean({ summary: 'with the registry' }),
   };
+
+  static override linuxkit = linuxkitPackageFlags;
 
   async run(): Promise<{ tags: readonly string[] }> {
     const { args, flags } = await this.parse(PkgShowTag);
@@ -26,9 +30,7 @@ export class PkgShowTag extends LktCommand {
     const packages = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
     const hashPath = flags['hash-path'];
     const tags = await showTags(workspace, packages, {
-      org: flags.org,
-      tag: flags.tag,
-      hash: flags.hash,
+      ...givenName(flags, session.environment),
       hashCommit: flags['hash-commit'],
       hashPath: hashPath === undefined ? undefined : resolve(cwd, hashPath),
       forceDirty: flags['force-dirty'],

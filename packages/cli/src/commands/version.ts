@@ -1,5 +1,7 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { LktCommand } from '../command.ts';
+import { processEnvironment, programName } from '../environment.ts';
+import { refused } from '../linuxkit-flags.ts';
 import { Flags } from '../options.ts';
 
 export class Version extends LktCommand {
@@ -8,10 +10,14 @@ export class Version extends LktCommand {
     short: Flags.boolean({ summary: 'only the number' }),
   };
 
+  static override linuxkit = {
+    commit: refused('switch', 'ask git in the checkout of lkt: git rev-parse HEAD'),
+  };
+
   async run(): Promise<{ version: string; node: string }> {
     const { flags } = await this.parse(Version);
     const { version } = packageJson;
-    this.log(flags.short ? version : `lkt version ${version}`);
+    this.log(flags.short ? version : `${programName(processEnvironment())} version ${version}`);
     return { version, node: process.version };
   }
 }

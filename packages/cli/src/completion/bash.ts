@@ -62,7 +62,7 @@ ${words.join('\n')}
 ${args.join('\n')}
   esac
 }
-complete -F _lkt lkt
+complete -F _lkt lkt linuxkit
 `;
 }
 

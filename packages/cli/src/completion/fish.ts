@@ -15,6 +15,7 @@ export function fish(table: readonly CommandEntry[]): string {
     '  test "$words[1..'.concat('$argv[1]]" = "$argv[2..]"'),
     'end',
     'complete -c lkt -f',
+    'complete -c linuxkit -w lkt',
   ];
   for (const top of tops) {
     const summary = table.find(({ name }) => name === top)?.summary ?? '';

@@ -17,7 +17,7 @@ export function zsh(table: readonly CommandEntry[]): string {
       `    ${quoted(name)}) _arguments -S ${[...flags.map(flagSpec), ...args.map(argSpec)].join(' ')} ;;`,
   );
   const topics = [...groups.keys()].filter((key) => key !== '');
-  return `#compdef lkt
+  return `#compdef lkt linuxkit
 _lkt() {
   local name=$words[2] context state line
   typeset -A opt_args
@@ -45,7 +45,7 @@ ${topics.map((topic) => `      ${topic}) list=(${describe(topic)}) ;;`).join('\n
 ${cases.join('\n')}
   esac
 }
-if [ "$funcstack[1]" = _lkt ]; then _lkt "$@"; else compdef _lkt lkt; fi
+if [ "$funcstack[1]" = _lkt ]; then _lkt "$@"; else compdef _lkt lkt linuxkit; fi
 `;
 }
 

@@ -1,0 +1,25 @@
+import { resolve } from 'node:path';
+import { LktCommand } from '../command.ts';
+import { Args } from '../options.ts';
+
+export class MetadataCreate extends LktCommand {
+  static override summary = 'Write a disk with metadata for a machine';
+  static override description =
+    'The disk is an ISO image with the one file "config", which the package metadata reads at boot. "lkt run --data" makes the same. The same metadata gives the same bytes.';
+  static override examples = [
+    `<%= config.bin %> metadata create data.iso '{"hostname": {"content": "web"}}'`,
+  ];
+  static override args = {
+    file: Args.string({ description: 'the ISO image that is written', required: true }),
+    metadata: Args.string({ description: 'what is in it, as text', required: true }),
+  };
+
+  async run(): Promise<{ path: string; size: number }> {
+    const { args, flags } = await this.parse(MetadataCreate);
+    const session = await this.begin(flags);
+    const { writeMetadataDisk } = await import('@lkt/machine');
+    const path = resolve(session.environment.cwd, args.file);
+    const size = await writeMetadataDisk(path, Buffer.from(args.metadata));
+    return { path, size };
+  }
+}

@@ -1,0 +1,35 @@
+import { resolve } from 'node:path';
+import { LktCommand } from '../command.ts';
+import { Flags } from '../options.ts';
+import { printable } from '../printable.ts';
+
+export class Serve extends LktCommand {
+  static override summary = 'Serve the files of a directory over http';
+  static override description =
+    'For machines that boot from the network, and for trying things out. It runs until Ctrl-C. Only this machine can connect (127.0.0.1) unless an address is given: ":8080" is all addresses. What a symbolic link leads to outside of the directory is not served.';
+  static override examples = ['<%= config.bin %> serve --port :8080 --directory out'];
+  static override flags = {
+    directory: Flags.string({ summary: 'what is served', helpValue: 'DIR', default: '.' }),
+    port: Flags.string({
+      summary: 'where to listen; port 0 takes any free one',
+      helpValue: '[ADDR:]PORT',
+      default: '8080',
+    }),
+  };
+
+  async run(): Promise<{ served: number }> {
+    const { flags } = await this.parse(Serve);
+    const session = await this.begin(flags);
+    const { serveDirectory } = await import('../file-server.ts');
+    const directory = resolve(session.environment.cwd, flags.directory);
+    this.endProgress();
+    const served = await serveDirectory(directory, flags.port, {
+      signal: session.signal,
+      onListen: (address) => this.log(`http://${address}/`),
+      onRequest: (line) => {
+        if (!flags.quiet) process.stderr.write(`${printable(line)}\n`);
+      },
+    });
+    return { served };
+  }
+}

@@ -1,0 +1,114 @@
+import { writeFile } from 'node:fs/promises';
+import { isErrno, LktError } from '@lkt/core';
+
+const SECTOR = 2048;
+/** Where the parts are, in sectors: the system area comes before (ECMA-119, 6.2.1). */
+const PRIMARY = 16;
+const TERMINATOR = 17;
+const PATHS_LITTLE = 18;
+const PATHS_BIG = 19;
+const ROOT = 20;
+const FILE = 21;
+/** libarchive takes nothing shorter for an ISO image. */
+const LEAST = 32;
+const PATH_TABLE_SIZE = 10;
+/** As Linux shows it: `config`. */
+const NAME = 'CONFIG.;1';
+/** No machine reads more, and it is in memory. */
+const MAX_SIZE = 16 * 2 ** 20;
+
+/**
+ * An ISO 9660 image with one file, `config`, which is where LinuxKit's machines find their metadata. Equal metadata
+ * gives equal bytes: there are no times in it.
+ * @throws LktError USAGE_INVALID for more than 16 MiB
+ */
+export function metadataDisk(metadata: Uint8Array): Buffer {
+  if (metadata.length > MAX_SIZE)
+    throw new LktError('USAGE_INVALID', `metadata of ${metadata.length} bytes is too long`, {
+      fix: 'bring large files to the machine in its image, or on a disk of their own',
+    });
+  const sectors = Math.max(LEAST, FILE + Math.ceil(metadata.length / SECTOR));
+  const disk = Buffer.alloc(sectors * SECTOR);
+  primary(disk.subarray(PRIMARY * SECTOR), sectors);
+  descriptor(disk.subarray(TERMINATOR * SECTOR), 255);
+  for (const [sector, isBig] of [
+    [PATHS_LITTLE, false],
+    [PATHS_BIG, true],
+  ] as const) {
+    const table = disk.subarray(sector * SECTOR);
+    table[0] = 1;
+    if (isBig) table.writeUInt32BE(ROOT, 2);
+    else table.writeUInt32LE(ROOT, 2);
+    table[isBig ? 7 : 6] = 1;
+  }
+  const directory = Buffer.concat([
+    record(ROOT, SECTOR, '\0', true),
+    record(ROOT, SECTOR, '\u0001', true),
+    record(metadata.length === 0 ? 0 : FILE, metadata.length, NAME, false),
+  ]);
+  directory.copy(disk, ROOT * SECTOR);
+  disk.set(metadata, FILE * SECTOR);
+  return disk;
+}
+
+/** Writes it. @returns its size @throws LktError IO_FAILED */
+export async function writeMetadataDisk(path: string, metadata: Uint8Array): Promise<number> {
+  const disk = metadataDisk(metadata);
+  try {
+    await writeFile(path, disk);
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EISDIR', 'ENOENT', 'ENOTDIR', 'EPERM', 'EROFS')) throw error;
+    throw new LktError('IO_FAILED', `cannot write ${path}`, { cause: error });
+  }
+  return disk.length;
+}
+
+/** ECMA-119, 8.4. */
+function primary(sector: Buffer, sectors: number): void {
+  descriptor(sector, 1);
+  sector.fill(' ', 8, 72).write('CONFIG', 40, 'latin1');
+  both32(sectors).copy(sector, 80);
+  for (const at of [120, 124]) both16(1).copy(sector, at);
+  both16(SECTOR).copy(sector, 128);
+  both32(PATH_TABLE_SIZE).copy(sector, 132);
+  sector.writeUInt32LE(PATHS_LITTLE, 140);
+  sector.writeUInt32BE(PATHS_BIG, 148);
+  record(ROOT, SECTOR, '\0', true).copy(sector, 156);
+  sector.fill(' ', 190, 813);
+  // No time at all is sixteen zeros (8.4.26.1).
+  for (const at of [813, 830, 847, 864]) sector.fill('0', at, at + 16);
+  sector[881] = 1;
+}
+
+function descriptor(sector: Buffer, type: number): void {
+  sector[0] = type;
+  sector.write('CD001', 1, 'latin1');
+  sector[6] = 1;
+}
+
+/** ECMA-119, 9.1. */
+function record(start: number, size: number, name: string, isDirectory: boolean): Buffer {
+  const bytes = Buffer.alloc((33 + name.length + 1) & ~1);
+  bytes[0] = bytes.length;
+  both32(start).copy(bytes, 2);
+  both32(size).copy(bytes, 10);
+  bytes[25] = isDirectory ? 2 : 0;
+  both16(1).copy(bytes, 28);
+  bytes[32] = name.length;
+  bytes.write(name, 33, 'latin1');
+  return bytes;
+}
+
+function both16(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt16LE(value, 0);
+  bytes.writeUInt16BE(value, 2);
+  return bytes;
+}
+
+function both32(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(value, 0);
+  bytes.writeUInt32BE(value, 4);
+  return bytes;
+}
