@@ -1,4 +1,5 @@
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
+import { BuildRecorder, type RecordPlace } from './build-recorder.ts';
 import {
   type ComposedImage,
   composeConfig,
@@ -7,7 +8,7 @@ import {
 } from './compose.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
-import { type ConfigFile, loadConfig } from './config/load-config.ts';
+import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { chooseCompression } from './initrd/compressor.ts';
 import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
@@ -24,6 +25,8 @@ export interface BuildImageOptions extends Omit<
   readonly locked?: boolean;
   /** Write what went in, and why it was trusted. */
   readonly provenance?: boolean;
+  /** Where `findUnchanged` will look for a record of this build; by default none is made. */
+  readonly record?: RecordPlace;
 }
 
 export interface BuiltImage extends ComposedImage {
@@ -50,6 +53,23 @@ export async function buildImage(
   tools: BuildOptions,
 ): Promise<BuiltImage> {
   const loaded = await loadConfig(options.configs, options);
+  const { record } = options;
+  const recorder = record && BuildRecorder.start(record, loaded, { ...options, ...tools });
+  if (recorder === undefined) return buildLoaded(loaded, openWorkspace, options, tools);
+  const { reporter } = recorder;
+  let workspace: Workspace | undefined;
+  const open = async (): Promise<Workspace> => (workspace = await openWorkspace());
+  const image = await buildLoaded(loaded, open, { ...options, reporter }, { ...tools, reporter });
+  if (workspace !== undefined) await recorder.finish(workspace, image);
+  return image;
+}
+
+async function buildLoaded(
+  loaded: LoadedConfig,
+  openWorkspace: () => Promise<Workspace>,
+  options: BuildImageOptions,
+  tools: BuildOptions,
+): Promise<BuiltImage> {
   if (options.locked === true) requireLocked(loaded.config);
   const { queries, directories } = queriesOf(loaded);
   await requireOutput(options);

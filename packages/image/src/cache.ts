@@ -19,6 +19,7 @@ import {
   type Reporter,
 } from '@lkt/core';
 import { type CacheArea, fileArea, type Store } from '@lkt/oci';
+import { fileChunks } from './file-chunks.ts';
 import { ioError } from './io-error.ts';
 
 /** A file of the cache, by what was recorded of it. `ComposeCache.read` checks whether it still is so. */
@@ -30,9 +31,6 @@ export interface CachedFile {
 
 /** A file of the cache was found damaged while it was read. It is forgotten, so the next try makes it again. */
 export class DamagedFile extends Error {}
-
-/** Of what is read: each piece is a task for another thread, which costs. */
-const CHUNK = 2 ** 20;
 
 /** What composing keeps in a store beside its blobs. */
 export const imageCacheArea: CacheArea = fileArea('segments', 'segments');
@@ -138,23 +136,11 @@ export class ComposeCache {
       await writeFile(`${data}.sum`, `${digest} ${size}`);
       await rename(data, path);
       await rename(`${data}.sum`, `${path}.sum`);
+      for (const made of [path, `${path}.sum`]) await this.#store.use(made);
       return { path, digest, size };
     } catch (error) {
       throw ioError('cannot write into the store', error);
     }
-  }
-}
-
-/** The bytes of a file. With `reuse` a piece is good only until the next is asked for, and costs no memory. */
-export async function* fileChunks(
-  path: string,
-  { reuse = false }: { reuse?: boolean } = {},
-): AsyncGenerator<Uint8Array> {
-  try {
-    await using file = await open(path, 'r');
-    yield* chunksOf(file, reuse);
-  } catch (error) {
-    throw ioError(`cannot read ${path}`, error);
   }
 }
 
@@ -167,17 +153,5 @@ export async function writeAll(file: FileHandle, chunk: Uint8Array, at?: number)
   for (let done = 0; done < chunk.length;) {
     const position = at === undefined ? null : at + done;
     done += (await file.write(chunk, done, chunk.length - done, position)).bytesWritten;
-  }
-}
-
-async function* chunksOf(file: FileHandle, reuse: boolean): AsyncGenerator<Uint8Array> {
-  const { size } = await file.stat();
-  const length = Math.min(CHUNK, Math.max(4096, size));
-  let chunk = Buffer.allocUnsafeSlow(length);
-  for (;;) {
-    const { bytesRead } = await file.read(chunk, 0, length, null);
-    if (bytesRead === 0) return;
-    yield chunk.subarray(0, bytesRead);
-    if (!reuse) chunk = Buffer.allocUnsafeSlow(length);
   }
 }

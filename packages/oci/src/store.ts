@@ -36,6 +36,8 @@ export interface Store {
   keep(digest: Digest, size?: number): Promise<boolean>;
   /** The same of a file or directory in the store, beside the blobs. Of a directory only the time of change changes. */
   use(path: string): Promise<boolean>;
+  /** The paths of all that was kept or used. */
+  readonly used: ReadonlySet<string>;
   /**
    * Streams a blob. What was read is checked at the end, so nothing may be made of it before.
    * @throws LktError NOT_FOUND; DIGEST_MISMATCH at the end
@@ -122,6 +124,7 @@ export async function openStore(
 
 class LayoutStore implements Store {
   readonly dir: string;
+  readonly used = new Set<string>();
   readonly #blobs: Blobs;
   readonly #writers: Writers;
 
@@ -159,8 +162,10 @@ class LayoutStore implements Store {
     // Marked first: a collection that begins in between sees it, or is seen.
     for (;;) {
       if (!(await touch(path))) return false;
-      if (!(await this.#writers.settled())) return true;
+      if (!(await this.#writers.settled())) break;
     }
+    this.used.add(path);
+    return true;
   }
 
   read(blob: BlobName): AsyncIterable<Uint8Array> {

@@ -83,8 +83,6 @@ export interface SecretId {
   readonly at: YamlValue;
 }
 
-export const BUILD_YML = 'build.yml';
-
 const text = anyText();
 
 const ARCH: YamlType<string> = anyText({

@@ -50,3 +50,10 @@ function treeId(directory: Directory, algorithm: 'sha1' | 'sha256'): string {
   );
   return createHash(algorithm).update(`tree ${body.length}\0`).update(body).digest('hex');
 }
+
+/** LinuxKit hashes the ids of several trees as one text. */
+export function combineTrees(trees: readonly string[]): string {
+  return trees.length === 1
+    ? (trees[0] ?? '')
+    : createHash('sha1').update(trees.join('')).digest('hex');
+}

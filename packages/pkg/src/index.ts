@@ -12,7 +12,6 @@ export type { Attestations } from './attest.ts';
 export { type BuildOptions, type BuildReport, type BuiltPackage, buildPackages } from './build.ts';
 export { isBuiltHere, isOfItsTag } from './built-here.ts';
 export {
-  BUILD_YML,
   type BuildArg,
   buildYmlSchema,
   type ExtraSource,
@@ -20,6 +19,7 @@ export {
   parseBuildYml,
   type SecretId,
 } from './build-yml.ts';
+export { BUILD_YML } from './package-dirs.ts';
 export type { FindMirror } from './debian-package.ts';
 export { type Environment } from './git.ts';
 export {
@@ -39,7 +39,7 @@ export { type Edit, repin, rewriteReferences } from './rewrite.ts';
 export { showTags, sourceNames, type TagOptions } from './show-tag.ts';
 export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts';
 export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
-export { findTrustFile, TRUST_FILE } from './trust-file.ts';
+export { findTrustFile, TRUST_FILE, TRUST_FILES } from './trust-file.ts';
 export { writeFileWhole } from './write-file.ts';
 export { type FetchImage } from './other-images.ts';
 export { type PackagePushOptions, type PushedPackage, pushPackages } from './push.ts';

@@ -6,7 +6,7 @@ import { isErrno, LktError } from '@lkt/core';
 import { filesAsCommitted } from './commit-preview.ts';
 import type { Environment, Git } from './git.ts';
 import { createGit } from './git.ts';
-import { gitTreeId } from './git-tree.ts';
+import { combineTrees, gitTreeId } from './git-tree.ts';
 import {
   exists,
   findTop,
@@ -196,22 +196,15 @@ async function hashOne(
   const dirty = options.forceDirty === true || inHead;
   const extraDirty = extra.some((dir) => isChanged(repositories, dir));
   const trees = await treesIn(git, commit, [tree, ...extra], repositories, previews, signal);
-  const committed = combine(
+  const committed = combineTrees(
     [tree, ...extra].map((dir) => currentTree(repositories, previews, dir)),
   );
   let { hash } = options;
   if (hash === undefined) {
-    hash = combine(trees);
+    hash = combineTrees(trees);
     if (dirty) hash += `-dirty-${(await contentHash(git, subject.dir, signal)).slice(0, 7)}`;
   }
   return { hash, committed, dirty: dirty || extraDirty };
-}
-
-/** LinuxKit hashes the ids of several trees as one text. */
-function combine(trees: readonly string[]): string {
-  return trees.length === 1
-    ? (trees[0] ?? '')
-    : createHash('sha1').update(trees.join('')).digest('hex');
 }
 
 async function treesIn(

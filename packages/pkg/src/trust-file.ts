@@ -5,6 +5,8 @@ import { isErrno, LktError } from '@lkt/core';
 /** The name of the trust policy of a workspace, in its root. */
 export const TRUST_FILE = 'trust.yml';
 const OTHER_NAME = 'trust.yaml';
+/** A workspace that has none of these has no policy. */
+export const TRUST_FILES: readonly string[] = [TRUST_FILE, OTHER_NAME];
 
 /**
  * Where the trust policy of a workspace is; undefined where it has none. It may be one that cannot be read.

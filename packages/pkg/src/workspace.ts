@@ -1,9 +1,10 @@
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
 import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
 import { familiarReference, parseReference, type Reference } from '@lkt/oci';
-import { BUILD_YML, type PackageSpec, parseBuildYml } from './build-yml.ts';
+import { type PackageSpec, parseBuildYml } from './build-yml.ts';
 import { createGit, type Environment, type Git } from './git.ts';
+import { BUILD_YML, packageDirs } from './package-dirs.ts';
 import { findTop } from './repository.ts';
 
 /** A package of a workspace. */
@@ -43,8 +44,6 @@ export interface WorkspaceOptions {
   readonly dockerfile?: string;
 }
 
-const PARENTS = ['pkg', 'tools', 'kernel'];
-
 /**
  * Opens the workspace that `dir` is in.
  * @throws LktError CONFIG_INVALID for a build.yml with an error, or two packages of one name
@@ -55,8 +54,7 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const gitTop = await findTop(git, start);
   const root = gitTop ?? (await findRoot(start));
   const workspace = new OpenWorkspace(root, gitTop, start, git, options);
-  for (const candidate of await candidates(root, workspace.buildYml))
-    await workspace.load(candidate);
+  for (const found of packageDirs(root, workspace.buildYml)) await workspace.load(found);
   return workspace;
 }
 
@@ -160,40 +158,9 @@ function withDockerfile(item: Package, dockerfile: string): Package {
   return { ...item, dockerfile: path };
 }
 
-async function candidates(root: string, buildYml: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const parent of PARENTS) {
-    const names = await readdir(join(root, parent)).catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
-      throw error;
-    });
-    for (const name of ['', ...names.toSorted((a, b) => (a < b ? -1 : 1))]) {
-      const dir = join(root, parent, name);
-      if (await isFile(join(dir, buildYml))) found.push(await realpath(dir));
-    }
-  }
-  return [...new Set(found)];
-}
-
 async function findRoot(start: string): Promise<string> {
   for (let dir = start; ; dir = dirname(dir)) {
-    for (const parent of PARENTS) if ((await candidatesIn(join(dir, parent))) > 0) return dir;
+    if (packageDirs(dir, BUILD_YML).length > 0) return dir;
     if (dirname(dir) === dir) return start;
-  }
-}
-
-async function candidatesIn(dir: string): Promise<number> {
-  const names = await readdir(dir).catch(() => []);
-  let count = 0;
-  for (const name of names) if (await isFile(join(dir, name, BUILD_YML))) count += 1;
-  return count;
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
-    throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { Format, TrustedImage } from '@lkt/image';
+import type { BuiltImage, Format, TrustedImage } from '@lkt/image';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
@@ -8,6 +8,7 @@ import { readConfigFile } from '../config-file.ts';
 import { needless, refused, said } from '../linuxkit-flags.ts';
 import { givenVariables, setFlags } from '../set-flags.ts';
 import { builderFlags } from '../package-flags.ts';
+import { buildRecordPath, unchangedImage } from '../build-record.ts';
 import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
 import { outputAlone } from '../output-alone.ts';
@@ -36,6 +37,9 @@ interface Result {
   /** Why each image of the configs was accepted, where a policy asks. */
   readonly trust?: readonly TrustedImage[];
 }
+
+/** What a build gave, just now or before. */
+type Shown = Pick<BuiltImage, 'files' | 'minimumMemory' | 'trust' | 'variables'>;
 
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
@@ -133,6 +137,9 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       });
     const session = await this.begin(flags);
     const { cwd, home } = session.environment;
+    const record = buildRecordPath(session, args, flags);
+    const unchanged = record === undefined ? undefined : await unchangedImage(record, session);
+    if (unchanged !== undefined) return this.#show(unchanged, cwd);
     const { buildImage, mergedConfig, parseFormat } = await import('@lkt/image');
     const format = formatsOf(flags, parseFormat);
     if (input !== undefined && o !== undefined && resolve(cwd, input) === resolve(cwd, o))
@@ -158,13 +165,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       ...caches.tools,
       platforms: [platform],
     };
-    const {
-      files: written,
-      minimumMemory,
-      packages,
-      trust,
-      variables,
-    } = await buildImage(
+    const image = await buildImage(
       () => workspaceAt(session, top),
       {
         ...tools,
@@ -180,14 +181,22 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
         compressor: flags.compressor,
         ...(flags['compress-level'] === undefined ? {} : { level: flags['compress-level'] }),
         provenance: flags.provenance ?? o === undefined,
+        ...(record === undefined
+          ? {}
+          : { record: { path: record, start: top, env: session.environment.variables } }),
         ...sbomOf(flags),
       },
       tools,
     );
-    if (packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
-    const files = alone === undefined ? written : [await alone.finish(written)];
+    if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
+    const files = alone === undefined ? image.files : [await alone.finish(image.files)];
+    if (o !== '-') return this.#show({ ...image, files }, cwd);
     this.endProgress();
-    if (o === '-') return { files };
+    return { files };
+  }
+
+  #show({ files, minimumMemory, trust, variables }: Shown, cwd: string): Result {
+    this.endProgress();
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
     return {

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { access, constants, lstat, mkdir, open, rename, rm, utimes } from 'node:fs/promises';
+import { access, constants, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Digest, Digester, digestOf, isErrno, LktError } from '@lkt/core';
-import { fileChunks, writeAll } from '../cache.ts';
+import { type Digest, Digester, digestOf, isErrno } from '@lkt/core';
+import { writeAll } from '../cache.ts';
+import { fileChunks } from '../file-chunks.ts';
 import { ioError } from '../io-error.ts';
+import { isThere } from './is-there.ts';
 
 export interface OutputFile {
   readonly path: string;
@@ -80,30 +82,6 @@ export function small(name: string, text: string | Buffer): Output {
 
 export async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
   if (data.length > 0) yield data;
-}
-
-/** Whether a file has this content; then it counts as written now. */
-async function isThere(
-  path: string,
-  { digest, size }: { readonly digest: Digest; readonly size: number },
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  try {
-    const stats = await lstat(path);
-    if (!stats.isFile() || stats.size !== size) return false;
-    const digester = new Digester();
-    for await (const chunk of fileChunks(path, { reuse: true })) {
-      signal?.throwIfAborted();
-      digester.update(chunk);
-    }
-    if (digester.digest() !== digest) return false;
-    const now = new Date();
-    await utimes(path, now, now);
-    return true;
-  } catch (error) {
-    if (error instanceof LktError || (error instanceof Error && 'syscall' in error)) return false;
-    throw error;
-  }
 }
 
 async function writeFile(

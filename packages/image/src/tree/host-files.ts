@@ -3,7 +3,7 @@ import { glob, lstat, open, readdir, readlink } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { type Digest, Digester, type YamlValue } from '@lkt/core';
 import { parentPath, type RawPath, toRaw } from '@lkt/oci';
-import { fileChunks } from '../cache.ts';
+import { fileChunks } from '../file-chunks.ts';
 import { errorAt } from '../config/fields.ts';
 import type { FileEntry } from '../config/files.ts';
 
@@ -56,6 +56,18 @@ export async function readSource(
       fix: 'check the pattern, or say "optional: true"',
     });
   return [...reader.entries.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * The path of a source that has no pattern; undefined for a pattern.
+ * @throws LktError CONFIG_INVALID without a home directory for `~`
+ */
+export function namedFile(
+  { source, at }: { readonly source: string; readonly at: YamlValue },
+  homeDir: string | undefined,
+): string | undefined {
+  const path = hostPath(source, at, homeDir);
+  return hasPattern(source) ? undefined : path;
 }
 
 class SourceReader {

@@ -1,0 +1,40 @@
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isErrno } from '@lkt/core';
+
+/** The file that makes a directory a package. */
+export const BUILD_YML = 'build.yml';
+
+/** Where a checkout has its packages: each of the three may be one itself, and have some directly in it. */
+const PARENTS: readonly string[] = ['pkg', 'tools', 'kernel'];
+
+/** The directories below `root` that are packages, without symlinks. */
+export function packageDirs(root: string, buildYml: string): readonly string[] {
+  const found = new Set<string>();
+  for (const parent of PARENTS) {
+    const names = namesIn(join(root, parent)).toSorted((a, b) => (a < b ? -1 : 1));
+    for (const name of ['', ...names]) {
+      const dir = join(root, parent, name);
+      if (isFile(join(dir, buildYml))) found.add(realpathSync(dir));
+    }
+  }
+  return [...found];
+}
+
+function namesIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  } catch (error) {
+    if (isErrno(error, 'ENOTDIR')) return false;
+    throw error;
+  }
+}
