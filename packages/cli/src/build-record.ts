@@ -9,11 +9,27 @@ const SILENT: ReadonlySet<string> = new Set(['json', 'progress', 'quiet', 'verbo
 
 /** Flags of which all is known that a build with them looks at. */
 const KNOWN: ReadonlySet<string> = new Set([
-  ...['arch', 'cache', 'compress-level', 'compressor', 'dir', 'format', 'locked', 'name', 'o'],
-  ...['offline', 'provenance', 'sbom', 'sbom-output', 'set'],
+  'arch',
+  'cache',
+  'compress-level',
+  'compressor',
+  'dir',
+  'format',
+  'locked',
+  'name',
+  'o',
+  'offline',
+  'provenance',
+  'sbom',
+  'sbom-output',
+  'set',
 ]);
 const FORMATS: ReadonlySet<unknown> = new Set([
-  ...['kernel+initrd', 'tar-kernel-initrd', 'tar', 'docker', 'oci'],
+  'kernel+initrd',
+  'tar-kernel-initrd',
+  'tar',
+  'docker',
+  'oci',
 ]);
 
 /** What shells count, and nobody reads. */
@@ -44,8 +60,14 @@ export function buildRecordPath(
   if ((variables['LKT_TRUSTED_ROOT'] ?? '') !== '') return undefined;
   const read = Object.entries(variables).filter(([name]) => !UNREAD.has(name));
   const inputs = {
-    ...{ version: 1, program, cwd, home, user: process.getuid?.() ?? 0 },
-    ...{ file, flags: Object.fromEntries(given), variables: Object.fromEntries(read) },
+    version: 1,
+    program,
+    cwd,
+    home,
+    user: process.getuid?.() ?? 0,
+    file,
+    flags: Object.fromEntries(given),
+    variables: Object.fromEntries(read),
   };
   return join(cacheDir, 'segments', `${digestHex(digestOf(canonicalJson(inputs)))}.build`);
 }

@@ -93,25 +93,28 @@ test('the programs of a build are in it, each in one file', () => {
     );
 });
 
-test.each(['dockerfile-errors', 'pkg-build-check'])('%s.txtar, from the bundle', async (name) => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
-  const text = readFileSync(join(import.meta.dirname, `script/${name}.txtar`), 'utf8');
-  await runArchive(parseArchive(text), {
-    dir: dir.path,
-    commands: { lkt: [process.execPath, join(checkout, 'packages/cli/src/start.ts')] },
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      NO_COLOR: '1',
-      LC_ALL: 'C.UTF-8',
-      LKT_CACHE: join(dir.path, '.store'),
-      GIT_CONFIG_GLOBAL: '/dev/null',
-      GIT_AUTHOR_NAME: 'A',
-      GIT_AUTHOR_EMAIL: 'a@example.com',
-      GIT_COMMITTER_NAME: 'A',
-      GIT_COMMITTER_EMAIL: 'a@example.com',
-    },
-  });
-});
+test.each(['dockerfile-errors', 'pkg-build-check', 'image-attestations'])(
+  '%s.txtar, from the bundle',
+  async (name) => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
+    const text = readFileSync(join(import.meta.dirname, `script/${name}.txtar`), 'utf8');
+    await runArchive(parseArchive(text), {
+      dir: dir.path,
+      commands: { lkt: [process.execPath, join(checkout, 'packages/cli/src/start.ts')] },
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        NO_COLOR: '1',
+        LC_ALL: 'C.UTF-8',
+        LKT_CACHE: join(dir.path, '.store'),
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_AUTHOR_NAME: 'A',
+        GIT_AUTHOR_EMAIL: 'a@example.com',
+        GIT_COMMITTER_NAME: 'A',
+        GIT_COMMITTER_EMAIL: 'a@example.com',
+      },
+    });
+  },
+);
 
 const make = (): object => run('packages/cli/src/bundle/make.ts');
 

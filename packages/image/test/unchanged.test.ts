@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -25,6 +26,8 @@ const ENV = {
   GIT_CONFIG_GLOBAL: '/dev/null',
   GIT_CONFIG_SYSTEM: '/dev/null',
 };
+
+const unused = async (): Promise<never> => Promise.reject(new Error('nothing is to be built'));
 
 /** A checkout of which all is committed, with a config, and a store with what it names. */
 class Case {
@@ -69,7 +72,6 @@ class Case {
 
   async build(options: Partial<BuildImageOptions> = {}): Promise<void> {
     const absolute = this.path('system.yml');
-    const unused = async (): Promise<never> => Promise.reject(new Error('nothing is to be built'));
     const tools = {
       store: this.store,
       engine: { build: unused },
@@ -181,13 +183,8 @@ it.each<[string, (one: Case) => void, Partial<BuildImageOptions>?]>([
   ['a pattern', (one) => appendFileSync(one.path('base.yml'), '  - {path: d, source: "give*"}\n')],
 ])('there is no record of a build with %s', async (_, change) => {
   const one = await newCase();
-  execFileSync('openssl', [
-    ...['ecparam', '-name', 'prime256v1', '-genkey', '-noout'],
-    ...['-out', one.path('key.pem')],
-  ]);
-  execFileSync('openssl', [
-    ...['ec', '-in', one.path('key.pem'), '-pubout', '-out', one.path('key.pub')],
-  ]);
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  one.write('key.pub', publicKey.export({ type: 'spki', format: 'pem' }).toString());
   change(one);
   await one.build();
   expect(existsSync(one.record)).toBe(false);
