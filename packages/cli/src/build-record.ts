@@ -26,6 +26,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 ]);
 const FORMATS: ReadonlySet<unknown> = new Set([
   'kernel+initrd',
+  'kernel+iso',
   'tar-kernel-initrd',
   'tar',
   'docker',
