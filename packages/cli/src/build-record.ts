@@ -17,7 +17,6 @@ const KNOWN: ReadonlySet<string> = new Set([
   'format',
   'locked',
   'name',
-  'o',
   'offline',
   'provenance',
   'sbom',
@@ -53,7 +52,7 @@ export function buildRecordPath(
   const given = Object.entries(flags).filter(
     ([name, value]) => value !== undefined && !SILENT.has(name),
   );
-  if (!given.every(([name]) => KNOWN.has(name))) return undefined;
+  if (!given.every(([name, value]) => KNOWN.has(name) || value === false)) return undefined;
   const { format, compressor } = flags;
   // The program xz may be another the next time.
   if (compressor === 'xz') return undefined;
