@@ -9,7 +9,7 @@ import { buildInitrd, type Initrd } from './initrd/initrd.ts';
 import { bootTarOf } from './output/boot-tar.ts';
 import { containerArchive, containerImage } from './output/container.ts';
 import { type Format, INITRD_FORMATS } from './output/formats.ts';
-import { rootDisks } from './output/root-disk.ts';
+import { type NotedOutput, rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
 import {
   once,
@@ -46,7 +46,7 @@ export interface ComposedImage {
 
 /**
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
- * `NAME-cmdline`, `NAME-initrd.tar`, `NAME.iso` and `NAME-iso-cmdline`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, `NAME-sbom.spdx.json` with `sbom`, and `NAME-provenance.json` with `provenance`. The bytes depend on the configs, what they name and the compressor alone. All files are
+ * `NAME-cmdline`, `NAME-initrd.tar`, `NAME-squashfs.img`, `NAME.iso`, `NAME-squashfs-cmdline`, `NAME-iso-cmdline`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, `NAME-sbom.spdx.json` with `sbom`, and `NAME-provenance.json` with `provenance`. The bytes depend on the configs, what they name and the compressor alone. All files are
  * written or none.
  * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
@@ -79,7 +79,7 @@ async function compose(
   await using unpacked = new UnpackedLayers(options.store);
   const plan = await planImage(config, { ...options, unpacked });
   const { sbom } = plan;
-  const outputs: Output[] = [];
+  const outputs: NotedOutput[] = [];
   let initrd: Initrd | undefined;
   if (format.some((one) => one.includes('kernel'))) {
     const { kernel } = plan;
@@ -90,7 +90,10 @@ async function compose(
     }
     if (INITRD_FORMATS.some((known) => format.includes(known)))
       initrd = await buildInitrd(plan, compression);
-    outputs.push(...bootOutputs(plan, kernel, options, initrd));
+    outputs.push(
+      ...bootOutputs(plan, kernel, options, initrd),
+      ...(await rootDisks(plan, kernel, options, compression)),
+    );
   }
   if (sbom !== undefined) outputs.push(small(`${name}-sbom.spdx.json`, sbom));
   if (format.includes('tar')) outputs.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
@@ -104,6 +107,7 @@ async function compose(
     });
   }
   const files = await writeOutputs(outDir, outputs, signal);
+  for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
   if (initrd === undefined) return { files };
   const written = files.find(({ path }) => path === join(outDir, `${name}-initrd.img`));
   if (initrd.digest === undefined && written !== undefined) await initrd.note(written.digest);
@@ -138,7 +142,7 @@ function bootOutputs(
     const bytes = (): AsyncIterable<Uint8Array> => bootTarOf(kernel, initrd, cache);
     outputs.push({ name: `${name}-initrd.tar`, bytes });
   }
-  return [...outputs, ...rootDisks(plan, kernel, name, format)];
+  return outputs;
 }
 
 /** The image of containers waits in a store of its own, which is gone when it was written. */

@@ -5,7 +5,7 @@ import { formatPlatform, fromRaw, type Platform } from '@lkt/oci';
 import { imageReferencesOf } from './config/config.ts';
 import type { ConfigFile } from './config/load-config.ts';
 import type { Compression } from './initrd/compressor.ts';
-import { INITRD_FORMATS } from './output/formats.ts';
+import { PACKED_FORMATS } from './output/formats.ts';
 import type { OutputFile } from './output/write.ts';
 import type { Plan } from './plan.ts';
 import type { Part } from './tree/part.ts';
@@ -35,7 +35,7 @@ export function imageStatement(
   { files, variables, trust }: Provenance,
   compression: Compression,
 ): (written: readonly OutputFile[]) => Buffer {
-  const isCompressed = INITRD_FORMATS.some((one) => format.includes(one));
+  const isCompressed = PACKED_FORMATS.some((one) => format.includes(one));
   const { compressor, level, key } = compression;
   const parameters = {
     configs: files.map(configName),

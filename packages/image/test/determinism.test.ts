@@ -26,7 +26,7 @@ for (const compressor of COMPRESSORS) {
   const result = await composeImage({
     configs: [{ path: config, text: readFileSync(config, 'utf8') }],
     store: await openStore(storeDir),
-    format: FORMATS,
+    format: FORMATS.filter((format) => compressor !== 'xz' || format !== 'kernel+squashfs'),
     outDir: outDir + '/' + compressor,
     name: 'x',
     compressor,

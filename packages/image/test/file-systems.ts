@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, createWriteStream, openSync, writeSync } from 'node:fs';
+import { closeSync, createWriteStream, openSync, readFileSync, writeSync } from 'node:fs';
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { type EntryWithContent, fromRaw, writeTar } from '@lkt/oci';
@@ -34,7 +34,8 @@ export function treeFiles(tree: Tree): FileSystem {
   });
   return fileSystemOf(entries, async function* () {
     // Not in the order of the paths.
-    for (const [key, data] of [...contents].toReversed()) yield { file: key, data: pieces(data) };
+    for (const [key, data] of [...contents].toReversed())
+      yield { content: key, data: pieces(data) };
   });
 }
 
@@ -121,6 +122,20 @@ export function noise(size: number, seed: string): Buffer {
     parts.push(createHash('sha512').update(`${seed} ${index}`).digest());
   return Buffer.concat(parts).subarray(0, size);
 }
+
+export function sha256(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
+
+/** A little of everything, for golden digests. */
+export const smallTree: Tree = {
+  bin: symlink('usr/bin'),
+  'dev/null': { type: 'char', mode: 0o666, devMajor: 1, devMinor: 3 },
+  'usr/bin/a': file('text '.repeat(50_000), { file: 'a', mode: 0o755 }),
+  'usr/bin/b': file('text '.repeat(50_000), { file: 'a', mode: 0o755 }),
+  'etc/short': file('short', { xattrs: new Map([['user.one', Buffer.from('1')]]) }),
+  'etc/none': file('', { uid: 1, gid: 2 }),
+};
 
 /** Everything that a tree can have, with names of up to `longest` bytes. */
 export function oddTree(longest: number): Tree {

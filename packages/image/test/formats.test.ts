@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { composeImage } from '../src/compose.ts';
@@ -26,6 +26,10 @@ async function compose(format: readonly Format[], name = 'system'): Promise<stri
 
 function run(command: string, ...args: readonly string[]): string {
   return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function binary(command: string, ...args: readonly string[]): Buffer {
+  return execFileSync(command, args);
 }
 
 /** What bsdtar sees: type, mode, owner, size, time, path and link of each entry, and all contents. */
@@ -81,19 +85,51 @@ describe('formats', () => {
     expect(treeOf(layer)).toEqual(treeOf(join(dir, 'My_System.tar')));
   });
 
-  it('has the root as an ISO image, and a command line that mounts it', async () => {
-    const dir = await compose(['kernel+iso', 'tar']);
+  it('has the root as a disk, and a command line that mounts it', async () => {
+    const dir = await compose(['kernel+squashfs', 'kernel+iso', 'tar']);
     expect(readdirSync(dir).toSorted()).toEqual([
       'system-cmdline',
       'system-iso-cmdline',
       'system-kernel',
+      'system-squashfs-cmdline',
+      'system-squashfs.img',
       'system.iso',
       'system.tar',
     ]);
-    expect(readFileSync(join(dir, 'system-iso-cmdline'), 'utf8')).toBe(
-      'console=ttyS0 root=/dev/vda rootfstype=iso9660 ro init=/init',
-    );
-    expect(mtree(join(dir, 'system.iso'))).toEqual(rootOf(join(dir, 'system.tar')));
+    for (const [kind, fstype] of [
+      ['iso', 'iso9660'],
+      ['squashfs', 'squashfs'],
+    ])
+      expect(readFileSync(join(dir, `system-${kind}-cmdline`), 'utf8')).toBe(
+        `console=ttyS0 root=/dev/vda rootfstype=${fstype} ro init=/init`,
+      );
+    const root = rootOf(join(dir, 'system.tar'));
+    expect(mtree(join(dir, 'system.iso'))).toEqual(root);
+    const tar = join(dir, 'squashfs.tar');
+    writeFileSync(tar, binary('sqfs2tar', join(dir, 'system-squashfs.img')));
+    expect(mtree(tar)).toEqual(root);
+  });
+
+  it('leaves a disk that is there already, and packs a squashfs by what squashfs has', async () => {
+    const store = await tempStore();
+    const outDir = tempDir();
+    const text = await sampleConfig(store);
+    const options = {
+      configs: [{ path: 'system.yml', text }],
+      store,
+      outDir,
+      name: 'x',
+      homeDir: outDir,
+      platform: PLATFORM,
+    };
+    const again = async (): Promise<readonly number[]> => {
+      await composeImage({ ...options, format: ['kernel+squashfs', 'kernel+iso'] });
+      return ['x-squashfs.img', 'x.iso'].map((file) => statSync(join(outDir, file)).ino);
+    };
+    expect(await again()).toEqual(await again());
+    await expect(
+      composeImage({ ...options, format: ['kernel+squashfs'], compressor: 'xz' }),
+    ).rejects.toThrow('lkt does not pack a squashfs with xz');
   });
 
   it('is called as the files are', async () => {

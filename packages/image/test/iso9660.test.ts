@@ -10,6 +10,8 @@ import {
   noise,
   oddTree,
   run,
+  sha256,
+  smallTree,
   type Tree,
   treeFiles,
   treeTar,
@@ -57,6 +59,12 @@ it('libisofs reads it without a complaint, with the places of all contents', asy
   const found = run('xorriso', '-indev', iso, '-find', '/dev', '-exec', 'lsdl');
   expect(found).toMatch(/^crw------- +1 0 +0 +5,1 .* '\/dev\/console'$/m);
   expect(found).toMatch(/^brw-rw---- +1 0 +6 +259,3 .* '\/dev\/nvme0n1'$/m);
+});
+
+it('has a golden digest', async () => {
+  expect(sha256(await isoOf(smallTree))).toMatchInlineSnapshot(
+    `"9751cfc49ba014a378c3cb144e5b01f0c6adffa241dadf1038130b4fae8ea83c"`,
+  );
 });
 
 it('names without Rock Ridge are capital, once each and in order', async () => {
@@ -117,12 +125,13 @@ it('a file of more than 4 GiB has more than one extent', async () => {
   const files = treeFiles({ big: { type: 'file', size, file: 'big' }, small: file('x') });
   const piece = Buffer.alloc(2 ** 20);
   const contents = async function* (): AsyncGenerator<FileContent> {
-    for (const inode of files.inodes.filter((one) => one.type === 'file')) {
+    for (const group of files.files) {
+      const [inode] = group;
       const data = (async function* () {
         for (let done = 0; done < inode.size; done += piece.length)
           yield piece.subarray(0, Math.min(piece.length, inode.size - done));
       })();
-      yield { inode, data };
+      yield { files: group, data };
     }
   };
   const iso = planIso({ ...files, contents }, { volumeId: 'BIG' });
@@ -160,7 +169,7 @@ it.for([
 ] as const)('a content of %s bytes instead of 4 is an error', async ([length, message]) => {
   const head = { path: 'f', type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: 0, size: 4 } as const;
   const files = fileSystemOf([{ ...head, file: 'f', label: 'x' }], async function* () {
-    if (length !== undefined) yield { file: 'f', data: chunks(Buffer.alloc(length)) };
+    if (length !== undefined) yield { content: 'f', data: chunks(Buffer.alloc(length)) };
   });
   await expect(collect(planIso(files, { volumeId: 'X' }).bytes())).rejects.toThrow(message);
 });

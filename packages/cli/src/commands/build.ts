@@ -17,6 +17,7 @@ import { Args, Flags } from '../options.ts';
 
 const FORMATS = [
   'kernel+initrd',
+  'kernel+squashfs',
   'kernel+iso',
   'tar-kernel-initrd',
   'tar',
@@ -45,7 +46,7 @@ export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
   static override description = `Several configs are merged from left to right; "-" is standard input, and https://… is read from the web. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
 
-Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the root as a disk instead of the initrd, with its command line (kernel+iso: NAME.iso, NAME-iso-cmdline), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive; and beside them NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs give the same bytes.`;
+Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the root as a disk instead of the initrd, with its command line (kernel+squashfs: NAME-squashfs.img, NAME-squashfs-cmdline; kernel+iso: NAME.iso, NAME-iso-cmdline), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive; and beside them NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs give the same bytes.`;
   static override examples = [
     '<%= config.bin %> build examples/sshd.yml',
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',

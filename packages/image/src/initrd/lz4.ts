@@ -37,6 +37,11 @@ export async function* lz4(source: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   yield Buffer.alloc(4);
 }
 
+/** A block alone (lz4_Block_format.md). */
+export function lz4Bytes(source: Uint8Array): Buffer {
+  return lz4Block(source, new Int32Array(2 ** HASH_BITS)).subarray(4);
+}
+
 /** A block with its length in front. */
 function lz4Block(source: Uint8Array, table: Int32Array): Buffer {
   // What nothing can be made of grows by one byte in 255.

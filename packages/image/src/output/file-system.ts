@@ -5,12 +5,14 @@ import type { Placed } from '../tree/part.ts';
 /** A path that goes into a file system. Files with the same `file` are hard links to one another. */
 export interface FsEntry extends Omit<Placed, 'content' | 'isWeak'> {
   readonly file?: string;
+  /** Files with the same are known to have the same content; default: `file`. */
+  readonly content?: string;
   /** For messages: what it comes from. */
   readonly label?: string;
 }
 
 /** One file, directory, link or device; whatever has several names is here once. */
-export interface Inode extends Omit<FsEntry, 'file'> {
+export interface Inode extends Omit<FsEntry, 'file' | 'content'> {
   /** From 1, the root, in the order of the paths. */
   readonly number: number;
   /** How many names it has; of a directory, with the entries `.` and `..`. */
@@ -26,18 +28,23 @@ interface Child {
   readonly inode: Inode;
 }
 
-/** The content of a file, which is read before the next is asked for. */
+/** What files of the same content have, which is read before the next is asked for. */
 export interface FileContent {
-  readonly inode: Inode;
+  readonly files: FileGroup;
   readonly data: AsyncIterable<Uint8Array>;
 }
+
+/** Files of the same content. */
+export type FileGroup = readonly [Inode, ...Inode[]];
 
 /** A tree of files as a file system has it: inodes, and the contents in the order in which they can be had. */
 export interface FileSystem {
   readonly root: Inode;
   /** By number. */
   readonly inodes: readonly Inode[];
-  /** The content of every file that is not empty, once. */
+  /** The files that are not empty. */
+  readonly files: readonly FileGroup[];
+  /** The content of each of `files`, once. */
   contents(): AsyncIterable<FileContent>;
 }
 
@@ -45,20 +52,21 @@ type Writable = { -readonly [Key in keyof Inode]: Inode[Key] } & { children: Chi
 
 /**
  * The tree of entries, which may come in any order; directories that nobody names are root's.
- * @param contents gives the content of each file by its `file`, in any order; others are passed over
+ * @param contents gives each content by its `content`, in any order; others are passed over
  */
 export function fileSystemOf(
   entries: Iterable<FsEntry>,
   contents: () => AsyncIterable<{
-    readonly file: string;
+    readonly content: string;
     readonly data: AsyncIterable<Uint8Array>;
   }>,
 ): FileSystem {
   const inodes: Writable[] = [];
   const byPath = new Map<RawPath, Writable>();
   const byFile = new Map<string, Writable>();
+  const groups = new Map<string, [Inode, ...Inode[]]>();
   const add = (entry: FsEntry, parent?: Writable): Writable => {
-    const { file: _, ...rest } = entry;
+    const { file: _, content: __, ...rest } = entry;
     const fields = { ...rest, number: inodes.length + 1, children: [] };
     const isDirectory = entry.type === 'directory';
     const inode = { ...fields, links: isDirectory ? 2 : 1 } as Omit<Writable, 'parent'> as Writable;
@@ -73,12 +81,18 @@ export function fileSystemOf(
     if (known !== undefined) return known;
     return put(directory(path));
   };
+  const addFile = ({ file = '', content = file, size }: FsEntry, inode: Inode): void => {
+    byFile.set(file, inode as Writable);
+    const others = groups.get(content);
+    if (others !== undefined) others.push(inode);
+    else if (size > 0) groups.set(content, [inode]);
+  };
   const put = (entry: FsEntry): Writable => {
     const parent = placeIn(parentPath(entry.path));
     const shared = entry.file === undefined ? undefined : byFile.get(entry.file);
     const inode = shared ?? add(entry, parent);
     if (shared !== undefined) shared.links += 1;
-    else if (entry.file !== undefined) byFile.set(entry.file, inode);
+    else if (entry.file !== undefined) addFile(entry, inode);
     if (entry.type === 'directory') parent.links += 1;
     parent.children.push({ name: baseName(entry.path), inode });
     return inode;
@@ -89,21 +103,22 @@ export function fileSystemOf(
     else put(entry);
   }
   for (const { children } of inodes) children.sort((a, b) => byBytes(a.name, b.name));
-  return { root, inodes, contents: () => checked(byFile, contents()) };
+  const files = [...groups.values()];
+  return { root, inodes, files, contents: () => checked(groups, contents()) };
 }
 
 async function* checked(
-  files: ReadonlyMap<string, Inode>,
-  contents: AsyncIterable<{ readonly file: string; readonly data: AsyncIterable<Uint8Array> }>,
+  groups: ReadonlyMap<string, FileGroup>,
+  contents: AsyncIterable<{ readonly content: string; readonly data: AsyncIterable<Uint8Array> }>,
 ): AsyncGenerator<FileContent> {
-  const missing = new Map([...files].filter(([, { size }]) => size > 0));
-  for await (const { file, data } of contents) {
-    const inode = missing.get(file);
-    if (inode === undefined) continue;
-    missing.delete(file);
-    yield { inode, data: exactly(inode, data) };
+  const missing = new Map(groups);
+  for await (const { content, data } of contents) {
+    const files = missing.get(content);
+    if (files === undefined) continue;
+    missing.delete(content);
+    yield { files, data: exactly(files[0], data) };
   }
-  for (const inode of missing.values())
+  for (const [inode] of missing.values())
     throw new LktError('IMAGE_INVALID', `there is no content for ${nameOf(inode)}`);
 }
 

@@ -2,6 +2,7 @@ import { LktError } from '@lkt/core';
 
 export const FORMATS = [
   'kernel+initrd',
+  'kernel+squashfs',
   'kernel+iso',
   'tar-kernel-initrd',
   'tar',
@@ -20,9 +21,11 @@ const UEFI = 'ukify (systemd-ukify) makes one EFI program of the three files of 
 const ISO = 'grub-mkrescue makes one of the three files of kernel+initrd';
 const DISK = 'put the files of kernel+initrd on a disk image, which qemu-img convert can change';
 
+/** The forms in which something is packed by the compressor that was asked for. */
+export const PACKED_FORMATS: readonly Format[] = [...INITRD_FORMATS, 'kernel+squashfs'];
+
 /** Formats of LinuxKit that lkt does not write, and what makes them. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ['kernel+squashfs', 'tar2sqfs (squashfs-tools-ng) makes a squashfs of what --format tar writes'],
   ['kernel+erofs', 'mkfs.erofs --tar=f (erofs-utils) makes an erofs of what --format tar writes'],
   ['iso-bios', ISO],
   ['iso-efi', ISO],

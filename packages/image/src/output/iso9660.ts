@@ -1,6 +1,12 @@
 import { LktError } from '@lkt/core';
 import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
-import { type FileSystem, type Inode, nameOf, requireNames } from './file-system.ts';
+import {
+  type FileGroup,
+  type FileSystem,
+  type Inode,
+  nameOf,
+  requireNames,
+} from './file-system.ts';
 import { type HeadedBytes, zeros } from './headed-bytes.ts';
 import { isoChildren } from './iso9660-names.ts';
 import {
@@ -64,6 +70,7 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
   const directories = directoriesOf(files);
   const bootFiles = new Map(boot.map((image) => [image, bootFile(files, image)]));
   const inBoot = new Set(bootFiles.values());
+  const isInBoot = (group: FileGroup): boolean => group.every((inode) => inBoot.has(inode));
 
   const catalog = SYSTEM_AREA + (boot.length === 0 ? 2 : 3);
   const places = new Map<Inode, Extent>();
@@ -85,8 +92,7 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
     return extent;
   });
   const dataStart = next;
-  for (const inode of files.inodes)
-    if (inode.type === 'file' && !inBoot.has(inode)) next += sectorsOf(inode.size);
+  for (const group of files.files) if (!isInBoot(group)) next += sectorsOf(group[0].size);
   if (next > MOST_SECTORS)
     throw new LktError('UNSUPPORTED', 'the files are more than an ISO image can hold');
   const size = next * SECTOR;
@@ -101,11 +107,12 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
         if (extent !== undefined) yield* padded(image.size, bootBytes(image, extent));
       }
       let at = dataStart;
-      for await (const { inode, data } of files.contents()) {
-        if (inBoot.has(inode)) continue;
-        places.set(inode, { start: at, size: inode.size });
-        at += sectorsOf(inode.size);
-        yield* padded(inode.size, data);
+      for await (const { files: group, data } of files.contents()) {
+        if (isInBoot(group)) continue;
+        const [{ size: length }] = group;
+        for (const inode of group) places.set(inode, { start: at, size: length });
+        at += sectorsOf(length);
+        yield* padded(length, data);
       }
     },
     head: function* () {

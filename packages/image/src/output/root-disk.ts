@@ -1,35 +1,110 @@
+import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
+import type { Compression } from '../initrd/compressor.ts';
+import { isBoot } from '../initrd/segment.ts';
 import type { Plan } from '../plan.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { Kernel } from '../tree/kernel.ts';
 import type { FileSystem } from './file-system.ts';
 import type { Format } from './formats.ts';
+import type { HeadedBytes } from './headed-bytes.ts';
 import { planIso } from './iso9660.ts';
 import { planFiles } from './plan-files.ts';
-import { type Output, small } from './write.ts';
+import { planSquashfs } from './squashfs.ts';
+import { blockCompressor } from './squashfs-compressor.ts';
+import { type Output, type OutputFile, small } from './write.ts';
 
+/** Bump when the bytes of a disk change for unchanged files. */
+const VERSION = 'root disk 1';
 /** The disk of the machine, as Linux calls the first that is virtio's. */
 const DISK = '/dev/vda';
+
+/** An output whose bytes are noted once it was written, so that it is known when it is there already. */
+export interface NotedOutput extends Output {
+  readonly note?: (file: OutputFile) => Promise<void>;
+}
 
 /**
  * The root of a planned image as the content of a disk which the kernel mounts without an initrd, in each of the
  * formats that are asked for; and for each the command line with which it does.
+ * @throws LktError UNSUPPORTED for what the file system cannot hold, or has no such compressor
  */
-export function rootDisks(
+export async function rootDisks(
   plan: Plan,
-  { cmdline }: Kernel,
-  name: string,
-  formats: readonly Format[],
-): readonly Output[] {
-  const outputs: Output[] = [];
-  if (!formats.includes('kernel+iso')) return outputs;
-  warnOfCapabilities(plan, 'an ISO image');
+  kernel: Kernel,
+  { name, format: wanted }: { readonly name: string; readonly format: readonly Format[] },
+  compression: Compression,
+): Promise<readonly NotedOutput[]> {
+  const outputs: NotedOutput[] = [];
+  const add = async (
+    kind: string,
+    file: string,
+    image: HeadedBytes,
+    key: string,
+  ): Promise<void> => {
+    const noted = await notedBytes(plan, [VERSION, kind, key, tree]);
+    outputs.push({ ...noted, name: file, bytes: () => image.bytes(), head: () => image.head() });
+  };
+  const cmdline = (fstype: string): string =>
+    rootCmdline(kernel.cmdline, files, `root=${DISK} rootfstype=${fstype}`);
+  if (!wanted.some((format) => ROOT_FORMATS.includes(format))) return outputs;
   const files = planFiles(plan);
-  const iso = planIso(files, { volumeId: 'LinuxKit' });
-  outputs.push(
-    { name: `${name}.iso`, bytes: () => iso.bytes(), head: () => iso.head() },
-    small(`${name}-iso-cmdline`, rootCmdline(cmdline, files, `root=${DISK} rootfstype=iso9660`)),
-  );
+  const tree = treeKey(plan);
+  if (wanted.includes('kernel+squashfs')) {
+    const image = planSquashfs(files, squashfsCompressor(compression));
+    await add('squashfs', `${name}-squashfs.img`, image, compression.key);
+    outputs.push(small(`${name}-squashfs-cmdline`, cmdline('squashfs')));
+  }
+  if (wanted.includes('kernel+iso')) {
+    warnOfCapabilities(plan, 'an ISO image');
+    await add('iso', `${name}.iso`, planIso(files, { volumeId: 'LinuxKit' }), '');
+    outputs.push(small(`${name}-iso-cmdline`, cmdline('iso9660')));
+  }
   return outputs;
+}
+
+const ROOT_FORMATS: readonly Format[] = ['kernel+squashfs', 'kernel+iso'];
+
+function squashfsCompressor(compression: Compression): ReturnType<typeof blockCompressor> & {} {
+  const found = blockCompressor(compression);
+  if (found !== undefined) return found;
+  throw new LktError('UNSUPPORTED', `lkt does not pack a squashfs with ${compression.compressor}`, {
+    fix: 'use --compressor zstd, gzip, lz4 or none',
+  });
+}
+
+/** What the bytes were when the same was written before, and a way to note it. */
+async function notedBytes(
+  { cache }: Plan,
+  inputs: readonly string[],
+): Promise<Pick<NotedOutput, 'expected' | 'note'>> {
+  const found = await cache.find(inputs);
+  const [digest = '', size] = found === undefined ? [] : (await cache.text(found)).split(' ');
+  return {
+    ...(isDigest(digest) ? { expected: { digest, size: Number(size) } } : {}),
+    note: async (file) => {
+      if (isDigest(digest)) return;
+      try {
+        await cache.file(inputs, async function* () {
+          yield Buffer.from(`${file.digest} ${file.size}`);
+        });
+      } catch (error) {
+        if (!(error instanceof LktError)) throw error;
+      }
+    },
+  };
+}
+
+/** Stands for all files and contents of a root. */
+function treeKey({ root, manifest }: Plan): Digest {
+  const lines = [manifest, ...root.parts.map(({ contents }) => contents.key)];
+  for (const { path, type, mode, uid, gid, mtime, size, part, ...more } of root.entries.values()) {
+    if (isBoot(path)) continue;
+    const { link, devMajor, devMinor, content, xattrs = [] } = more;
+    const attributes = [...xattrs].map(([key, value]) => [key, Buffer.from(value).toString('hex')]);
+    const entry = [path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor];
+    lines.push(JSON.stringify([...entry, part, content, attributes]));
+  }
+  return digestOf(lines.join('\n'));
 }
 
 /** The command line of the config, with what mounts the root. Of what is named twice the kernel takes the last. */
