@@ -1,7 +1,7 @@
+import type { SecureContext } from 'node:tls';
 import { LktError } from '@lkt/core';
 import type { Dispatcher } from 'undici';
 import { isLoopback } from './address.ts';
-import { trustedAuthorities } from './certificates.ts';
 import type { HttpOptions } from './client.ts';
 
 const IDLE = 60_000;
@@ -38,9 +38,8 @@ export class Connections implements AsyncDisposable {
   async #connect(isSecure: boolean, proxy: string): Promise<Dispatcher> {
     const { idle = IDLE, connections = 8 } = this.#options;
     // Most of what could speak HTTP does not, and this takes longer than all else here.
-    const { Agent, EnvHttpProxyAgent } = await import('./undici.ts');
-    const secureContext =
-      isSecure || proxy !== '' ? await trustedAuthorities(this.#options) : undefined;
+    const { Agent, proxyAgent } = await import('./undici.ts');
+    const secureContext = isSecure || proxy !== '' ? await authorities(this.#options) : undefined;
     const tls = {
       timeout: CONNECT,
       allowH2: false,
@@ -50,7 +49,7 @@ export class Connections implements AsyncDisposable {
     const common = { connections, headersTimeout: idle, bodyTimeout: idle, allowH2: false };
     if (proxy === '') return new Agent({ ...common, connect: tls });
     try {
-      return new EnvHttpProxyAgent({
+      return proxyAgent({
         ...common,
         connect: tls,
         requestTls: tls,
@@ -73,6 +72,12 @@ export class Connections implements AsyncDisposable {
     const { env = {} } = this.#options;
     return (env[name] ?? env[name.toUpperCase()] ?? '').trim();
   }
+}
+
+/** What reads certificates is loaded by who needs them. */
+async function authorities(options: HttpOptions): Promise<SecureContext> {
+  const { trustedAuthorities } = await import('./certificates.ts');
+  return trustedAuthorities(options);
 }
 
 function proxyAddress(text: string): string {

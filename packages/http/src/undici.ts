@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { createRequire, Module } from 'node:module';
 import type undici from 'undici';
 
 /**
@@ -6,10 +6,28 @@ import type undici from 'undici';
  * memory and a third of the time; what it does with these parts is done here in the same way.
  */
 const load = createRequire(import.meta.url);
+leaveOutHttp2();
 const dispatcher: typeof undici.Dispatcher = load('undici/lib/dispatcher/dispatcher.js');
-Object.assign(dispatcher.prototype, load('undici/lib/api/index.js'));
+Object.assign(dispatcher.prototype, { request: load('undici/lib/api/api-request.js') });
 
 export const Agent: typeof undici.Agent = load('undici/lib/dispatcher/agent.js');
-export const EnvHttpProxyAgent: typeof undici.EnvHttpProxyAgent = load(
-  'undici/lib/dispatcher/env-http-proxy-agent.js',
-);
+
+/** Few need one, and the other kinds of requests that it sends. */
+export function proxyAgent(options: undici.EnvHttpProxyAgent.Options): undici.Dispatcher {
+  Object.assign(dispatcher.prototype, load('undici/lib/api/index.js'));
+  const ProxyAgent: typeof undici.EnvHttpProxyAgent = load(
+    'undici/lib/dispatcher/env-http-proxy-agent.js',
+  );
+  return new ProxyAgent(options);
+}
+
+/** It is never spoken here, and Node's part for it takes as long to load as all of undici. */
+function leaveOutHttp2(): void {
+  const id = load.resolve('undici/lib/dispatcher/client-h2.js');
+  const module = new Module(id);
+  module.exports = () => {
+    throw new Error('HTTP/2 is left out');
+  };
+  module.loaded = true;
+  load.cache[id] ??= module;
+}

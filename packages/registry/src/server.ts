@@ -1,4 +1,10 @@
-import { type HttpClient, isLoopback, NetworkError, type Patience } from '@lkt/http';
+import {
+  answersTlsInHttp,
+  type HttpClient,
+  isLoopback,
+  NetworkError,
+  type Patience,
+} from '@lkt/http';
 import type { RegistryOptions } from './options.ts';
 
 /** A registry as a machine: how to speak to it. */
@@ -23,8 +29,11 @@ export async function findServer(
   const host = domain === 'docker.io' ? DOCKER_HUB : domain;
   const isInsecure = options.insecure?.includes(domain) === true;
   const secure = `https://${host}`;
-  if (!isInsecure && !isLoopback(new URL(secure).hostname))
-    return { base: secure, http, patience: options };
+  const isLocal = isLoopback(new URL(secure).hostname);
+  if (!isInsecure && !isLocal) return { base: secure, http, patience: options };
+  // No proxy is between.
+  if (isLocal && (await answersTlsInHttp(new URL(secure))))
+    return { base: `http://${host}`, http, patience: options };
   try {
     await (await http.request(`${secure}/v2/`, { redirect: false })).discard();
     return { base: secure, http, patience: options };
