@@ -25,6 +25,7 @@ const LAYERS = [
   'build',
   'pkg',
   'image',
+  'audit',
   'machine',
   'cli',
   'nx-plugin',

@@ -1,5 +1,8 @@
 import type { CommandClass } from './command.ts';
 import type { CommandId } from './commands.ts';
+import { AuditElf } from './commands/audit-elf.ts';
+import { AuditImage } from './commands/audit-image.ts';
+import { AuditRootfs } from './commands/audit-rootfs.ts';
 import { Build } from './commands/build.ts';
 import { CacheClean } from './commands/cache-clean.ts';
 import { CacheDu } from './commands/cache-du.ts';
@@ -36,6 +39,9 @@ import { Version } from './commands/version.ts';
 
 /** All of them at once, as oclif's help reads them. */
 export const commands: Readonly<Record<CommandId, CommandClass>> = {
+  'audit:elf': AuditElf,
+  'audit:image': AuditImage,
+  'audit:rootfs': AuditRootfs,
   build: Build,
   'cache:clean': CacheClean,
   'cache:du': CacheDu,

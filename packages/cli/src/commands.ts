@@ -2,6 +2,9 @@ import type { CommandClass } from './command.ts';
 
 /** Every command by its name, loaded when it is asked for; oclif writes the blank in `cache ls` as a colon. */
 const COMMANDS = {
+  'audit:elf': async () => (await import('./commands/audit-elf.ts')).AuditElf,
+  'audit:image': async () => (await import('./commands/audit-image.ts')).AuditImage,
+  'audit:rootfs': async () => (await import('./commands/audit-rootfs.ts')).AuditRootfs,
   build: async () => (await import('./commands/build.ts')).Build,
   'cache:clean': async () => (await import('./commands/cache-clean.ts')).CacheClean,
   'cache:du': async () => (await import('./commands/cache-du.ts')).CacheDu,

@@ -5,6 +5,7 @@
 export type LktErrorCode =
   | 'ACCESS_DENIED' // a registry refuses: credentials are missing, wrong or not enough
   | 'ARCHIVE_INVALID' // a tar, ar, cpio or gzip stream breaks its format, or a limit
+  | 'AUDIT_FAILED' // an audit found what its rules forbid
   | 'BUILD_FAILED' // a step of a Dockerfile ended with an error
   | 'CACHE_LOCKED' // another process holds a lock for longer than the wait
   | 'CONFIG_INVALID' // build.yml, an image config, a lock file

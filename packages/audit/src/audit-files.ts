@@ -1,0 +1,119 @@
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LktError } from '@lkt/core';
+import { type EntryWithContent, fromRaw, type RawPath, type TreeNode } from '@lkt/oci';
+import { auditElf, type ElfReport } from './elf/audit-elf.ts';
+import { isElf } from './elf/elf-file.ts';
+import { fileAccess } from './elf/file-access.ts';
+import { CertificateScan } from './rootfs/certificates.ts';
+import { entryFindings, type Finding } from './rootfs/rules.ts';
+import { SecretScan } from './rootfs/secrets.ts';
+
+export interface FilesToAudit {
+  /** All of the file system. */
+  readonly nodes: Iterable<TreeNode>;
+  /** The contents of its files, in any order, each read once. */
+  readonly contents: AsyncIterable<EntryWithContent>;
+}
+
+export interface AuditOptions {
+  /** A directory for a file at a time, which needs to be read here and there. */
+  readonly scratch: string;
+  /** What certificates are compared with. */
+  readonly now: Date;
+  /** Whether shells are allowed; default true. */
+  readonly shells?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface FilesReport {
+  /** By path. */
+  readonly elf: readonly ElfReport[];
+  /** By path, then rule. */
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Looks at all files of an image: how programs were linked, and what should not be there.
+ * @throws what reading the files throws
+ */
+export async function auditFiles(
+  { nodes, contents }: FilesToAudit,
+  options: AuditOptions,
+): Promise<FilesReport> {
+  const findings: Finding[] = [];
+  for (const node of nodes) findings.push(...entryFindings(node, shown, options));
+  const elf: ElfReport[] = [];
+  const file = await nameless(options.scratch);
+  try {
+    for await (const entry of contents) {
+      options.signal?.throwIfAborted();
+      const found = await auditContent(entry, file, options);
+      if (found.elf !== undefined) elf.push(found.elf);
+      findings.push(...found.findings);
+    }
+  } finally {
+    await file.close();
+  }
+  return {
+    elf: elf.toSorted((a, b) => compare(a.path, b.path)),
+    findings: findings.toSorted((a, b) => compare(a.path, b.path) || compare(a.rule, b.rule)),
+  };
+}
+
+async function auditContent(
+  { path: raw, content }: EntryWithContent,
+  file: FileHandle,
+  { now }: AuditOptions,
+): Promise<{ readonly elf?: ElfReport; readonly findings: readonly Finding[] }> {
+  const path = shown(raw);
+  const secrets = new SecretScan(path);
+  const certificates = new CertificateScan(path, now);
+  let start = Buffer.alloc(0);
+  let size = 0;
+  for await (const piece of content ?? []) {
+    if (start.length < START) start = Buffer.concat([start, piece.subarray(0, START)]);
+    if (isElf(start)) {
+      // Only what was seen to be none before is missing: a first piece of less than four bytes.
+      if (size < START && size > 0) await writeAt(file, start.subarray(0, size), 0);
+      await writeAt(file, piece, size);
+    }
+    secrets.add(piece);
+    certificates.add(piece);
+    size += piece.length;
+  }
+  const findings = [...secrets.findings(), ...certificates.findings()];
+  if (!isElf(start)) return { findings };
+  await file.truncate(size);
+  try {
+    return { elf: await auditElf(path, await fileAccess(file)), findings };
+  } catch (cause) {
+    if (!(cause instanceof LktError) || cause.code !== 'ARCHIVE_INVALID') throw cause;
+    return { findings: [...findings, { rule: 'elf', path, what: cause.message }] };
+  }
+}
+
+const START = 4;
+
+/** A file that is gone when it is closed. */
+async function nameless(directory: string): Promise<FileHandle> {
+  const path = join(directory, 'elf');
+  const file = await open(path, 'wx+', 0o600);
+  await unlink(path);
+  return file;
+}
+
+async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
+    at += bytesWritten;
+  }
+}
+
+function shown(path: RawPath): string {
+  return `/${fromRaw(path)}`;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

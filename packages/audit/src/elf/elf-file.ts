@@ -1,0 +1,225 @@
+import { LktError } from '@lkt/core';
+
+/**
+ * The few parts of an ELF file that say how it was linked.
+ *
+ * Source: System V ABI, "Object Files" and "Program Loading and Dynamic Linking"; the values of GNU from <elf.h>.
+ */
+export interface ElfFile {
+  readonly bits: 32 | 64;
+  /** `e_type`. */
+  readonly type: 'relocatable' | 'executable' | 'shared' | 'core' | 'other';
+  /** `e_machine`: 62 is x86-64, 183 AArch64. */
+  readonly machine: number;
+  readonly segments: readonly Segment[];
+  /** None where the file was stripped of its section headers. */
+  readonly sections: readonly Section[];
+  /** The dynamic section; several values of one tag in their order. */
+  readonly dynamic: ReadonlyMap<number, readonly number[]>;
+}
+
+interface Segment {
+  readonly type: number;
+  /** PF_X 1, PF_W 2, PF_R 4. */
+  readonly flags: number;
+  readonly offset: number;
+  readonly address: number;
+  readonly fileSize: number;
+}
+
+interface Section {
+  readonly name: string;
+  readonly type: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** A file that is read here and there, and never as a whole. */
+export interface RandomAccess {
+  readonly size: number;
+  /** As many bytes as there are of those asked for. */
+  read(offset: number, length: number): Promise<Buffer>;
+}
+
+export const SegmentType = {
+  load: 1,
+  dynamic: 2,
+  interpreter: 3,
+  gnuStack: 0x6474e551,
+  gnuRelro: 0x6474e552,
+} as const;
+export const SegmentFlag = { execute: 1, write: 2 } as const;
+export const DynamicTag = {
+  strtab: 5,
+  strsz: 10,
+  rpath: 15,
+  jmprel: 23,
+  bindNow: 24,
+  runpath: 29,
+  flags: 30,
+  flags1: 0x6ffffffb,
+} as const;
+
+const TYPES = ['other', 'relocatable', 'executable', 'shared', 'core'] as const;
+/** Of PN_XNUM and more the number is elsewhere; no program has that many. */
+const MAX_HEADERS = 0xff00;
+const MAX_NAMES = 2 ** 20;
+const MAX_DYNAMIC = 2 ** 20;
+
+/** Whether these are the first bytes of an ELF file. */
+export function isElf(start: Uint8Array): boolean {
+  return start[0] === 0x7f && start[1] === 0x45 && start[2] === 0x4c && start[3] === 0x46;
+}
+
+/** @throws LktError ARCHIVE_INVALID for a file that breaks the format; what is asked of it is capped */
+export async function readElf(file: RandomAccess): Promise<ElfFile> {
+  const ident = await file.read(0, 16);
+  if (ident.length < 16 || !isElf(ident)) throw broken('it does not start as an ELF file');
+  const bits = ident[4] === 2 ? 64 : ident[4] === 1 ? 32 : undefined;
+  const isLittle = ident[5] === 1;
+  if (bits === undefined || (!isLittle && ident[5] !== 2))
+    throw broken('its class or byte order is none');
+  const reader = new Reader(file, bits, isLittle);
+  const head = await reader.table(0, 1, bits === 64 ? 64 : 52, 'header');
+  const segments = await reader.segments(head);
+  return {
+    bits,
+    type: TYPES[head.half(0, 16)] ?? 'other',
+    machine: head.half(0, 18),
+    segments,
+    sections: await reader.sections(head),
+    dynamic: await reader.dynamic(segments),
+  };
+}
+
+/** Where in the file an address of memory is; undefined where nothing of the file is there. */
+export function offsetOf({ segments }: ElfFile, address: number): number | undefined {
+  const segment = segments.find(
+    (one) =>
+      one.type === SegmentType.load &&
+      address >= one.address &&
+      address < one.address + one.fileSize,
+  );
+  return segment === undefined ? undefined : segment.offset + (address - segment.address);
+}
+
+/** Rows of equal length. */
+class Table {
+  readonly #bytes: Buffer;
+  readonly #rowSize: number;
+  readonly #isLittle: boolean;
+  readonly #wide: boolean;
+  readonly rows: number;
+
+  constructor(bytes: Buffer, rowSize: number, isLittle: boolean, wide: boolean) {
+    this.#bytes = bytes;
+    this.#rowSize = rowSize;
+    this.#isLittle = isLittle;
+    this.#wide = wide;
+    this.rows = bytes.length / rowSize;
+  }
+
+  half(row: number, at: number): number {
+    const offset = row * this.#rowSize + at;
+    return this.#isLittle ? this.#bytes.readUInt16LE(offset) : this.#bytes.readUInt16BE(offset);
+  }
+
+  word(row: number, at: number): number {
+    const offset = row * this.#rowSize + at;
+    return this.#isLittle ? this.#bytes.readUInt32LE(offset) : this.#bytes.readUInt32BE(offset);
+  }
+
+  /** A word of the file's own width. What is too large to be exact is larger than any file. */
+  native(row: number, at: number): number {
+    if (!this.#wide) return this.word(row, at);
+    const offset = row * this.#rowSize + at;
+    return Number(
+      this.#isLittle ? this.#bytes.readBigUInt64LE(offset) : this.#bytes.readBigUInt64BE(offset),
+    );
+  }
+}
+
+class Reader {
+  readonly #file: RandomAccess;
+  readonly #wide: boolean;
+  readonly #isLittle: boolean;
+
+  constructor(file: RandomAccess, bits: 32 | 64, isLittle: boolean) {
+    this.#file = file;
+    this.#wide = bits === 64;
+    this.#isLittle = isLittle;
+  }
+
+  async table(offset: number, rows: number, rowSize: number, what: string): Promise<Table> {
+    const size = rows * rowSize;
+    if (offset + size > this.#file.size) throw broken(`its ${what} goes beyond its end`);
+    const bytes = await this.#file.read(offset, size);
+    if (bytes.length < size) throw broken(`its ${what} goes beyond its end`);
+    return new Table(bytes, rowSize, this.#isLittle, this.#wide);
+  }
+
+  async segments(head: Table): Promise<readonly Segment[]> {
+    const wide = this.#wide;
+    const rows = head.half(0, wide ? 56 : 44);
+    const rowSize = wide ? 56 : 32;
+    if (rows === 0) return [];
+    if (rows > MAX_HEADERS || head.half(0, wide ? 54 : 42) !== rowSize)
+      throw broken('its program headers have no known form');
+    const table = await this.table(head.native(0, wide ? 32 : 28), rows, rowSize, 'program header');
+    return Array.from({ length: rows }, (_, row) => ({
+      type: table.word(row, 0),
+      flags: table.word(row, wide ? 4 : 24),
+      offset: table.native(row, wide ? 8 : 4),
+      address: table.native(row, wide ? 16 : 8),
+      fileSize: table.native(row, wide ? 32 : 16),
+    }));
+  }
+
+  async sections(head: Table): Promise<readonly Section[]> {
+    const wide = this.#wide;
+    const start = head.native(0, wide ? 40 : 32);
+    const rows = head.half(0, wide ? 60 : 48);
+    const rowSize = wide ? 64 : 40;
+    if (start === 0 || rows === 0) return [];
+    if (rows > MAX_HEADERS || head.half(0, wide ? 58 : 46) !== rowSize)
+      throw broken('its section headers have no known form');
+    const table = await this.table(start, rows, rowSize, 'section headers');
+    const section = (row: number) => ({
+      type: table.word(row, 4),
+      offset: table.native(row, wide ? 24 : 16),
+      size: table.native(row, wide ? 32 : 20),
+    });
+    const namesAt = head.half(0, wide ? 62 : 50);
+    const names = namesAt < rows ? section(namesAt) : undefined;
+    if (names === undefined || names.size > MAX_NAMES) throw broken('its sections have no names');
+    const text = await this.#file.read(names.offset, names.size);
+    return Array.from({ length: rows }, (_, row) => {
+      const at = table.word(row, 0);
+      const end = text.indexOf(0, at);
+      return { name: text.toString('latin1', at, end === -1 ? at : end), ...section(row) };
+    });
+  }
+
+  async dynamic(segments: readonly Segment[]): Promise<ReadonlyMap<number, readonly number[]>> {
+    const found = new Map<number, number[]>();
+    const segment = segments.find(({ type }) => type === SegmentType.dynamic);
+    if (segment === undefined) return found;
+    const rowSize = this.#wide ? 16 : 8;
+    const rows = Math.floor(segment.fileSize / rowSize);
+    if (segment.fileSize > MAX_DYNAMIC) throw broken('its dynamic section is too long');
+    const table = await this.table(segment.offset, rows, rowSize, 'dynamic section');
+    for (let row = 0; row < rows; row += 1) {
+      const tag = table.native(row, 0);
+      if (tag === 0) break;
+      const value = table.native(row, rowSize / 2);
+      const values = found.get(tag);
+      if (values === undefined) found.set(tag, [value]);
+      else values.push(value);
+    }
+    return found;
+  }
+}
+
+function broken(why: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `is no whole ELF file: ${why}`);
+}

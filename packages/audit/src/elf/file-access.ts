@@ -1,0 +1,23 @@
+import type { FileHandle } from 'node:fs/promises';
+import type { RandomAccess } from './elf-file.ts';
+
+/** An open file. */
+export async function fileAccess(handle: FileHandle): Promise<RandomAccess> {
+  const { size } = await handle.stat();
+  return {
+    size,
+    async read(offset, length) {
+      const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - offset)));
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
+      return bytes.subarray(0, bytesRead);
+    },
+  };
+}
+
+/** Bytes in memory. */
+export function bufferAccess(bytes: Buffer): RandomAccess {
+  return {
+    size: bytes.length,
+    read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
+  };
+}

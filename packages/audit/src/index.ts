@@ -1,0 +1,13 @@
+export {
+  type AuditOptions,
+  auditFiles,
+  type FilesReport,
+  type FilesToAudit,
+} from './audit-files.ts';
+export { auditElf, type ElfReport } from './elf/audit-elf.ts';
+export { isElf, type RandomAccess } from './elf/elf-file.ts';
+export { type ElfFacts } from './elf/facts.ts';
+export { fileAccess } from './elf/file-access.ts';
+export { ELF_RULES, type ElfRule } from './elf/rules.ts';
+export { type Finding, type RootfsRule } from './rootfs/rules.ts';
+export { applyWaivers, parseWaivers, type Waiver } from './waivers.ts';

@@ -1,0 +1,48 @@
+import { X509Certificate } from 'node:crypto';
+import type { Finding } from './rules.ts';
+
+/** A bundle of all authorities has 250 kB. */
+const MAX_BUNDLE = 4 * 2 ** 20;
+const BEGIN = '-----BEGIN CERTIFICATE-----';
+const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/** Finds certificates in PEM form that are no longer valid. Of authorities one that is over is believed by nobody, and harms nobody. */
+export class CertificateScan {
+  readonly #path: string;
+  readonly #now: Date;
+  #text: string | undefined = '';
+
+  constructor(path: string, now: Date) {
+    this.#path = path;
+    this.#now = now;
+  }
+
+  add(piece: Uint8Array): void {
+    if (this.#text === undefined) return;
+    this.#text += Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).toString('latin1');
+    // What has no certificate in its first part has none, or is not a file of certificates.
+    const isLong = this.#text.length > MAX_BUNDLE;
+    if (isLong || (this.#text.length > BEGIN.length * 1024 && !this.#text.includes(BEGIN)))
+      this.#text = undefined;
+  }
+
+  *findings(): Generator<Finding> {
+    for (const [pem] of this.#text?.matchAll(PEM) ?? []) {
+      const certificate = parse(pem);
+      if (certificate === undefined || certificate.validToDate >= this.#now) continue;
+      if (certificate.ca && certificate.subject === certificate.issuer) continue;
+      const day = certificate.validToDate.toISOString().slice(0, 10);
+      const subject = certificate.subject.replaceAll('\n', ', ');
+      const what = `has a certificate that was valid until ${day}: ${subject}`;
+      yield { rule: 'certificate', path: this.#path, what };
+    }
+  }
+}
+
+function parse(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}

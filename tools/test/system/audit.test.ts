@@ -1,0 +1,28 @@
+import { globSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { lkt } from './lkt.ts';
+
+const top = join(import.meta.dirname, '../../..');
+
+interface Audited {
+  readonly images: readonly {
+    readonly elf: readonly unknown[];
+    readonly findings: readonly unknown[];
+  }[];
+}
+
+test(
+  'all that runs in the guest passes the audit, but for what .audit.yml lets pass',
+  { timeout: 1_800_000 },
+  async () => {
+    const packages = globSync('pkg/*/build.yml', { cwd: top }).map(dirname).toSorted();
+    const built = await lkt(['pkg', 'build', ...packages]);
+    expect(built.status, built.stderr).toBe(0);
+    const done = await lkt(['audit', 'image', '--json', ...packages]);
+    expect(done.status, done.stdout).toBe(0);
+    const { images } = JSON.parse(done.stdout) as Audited;
+    expect(images).toHaveLength(packages.length);
+    expect(images.flatMap(({ elf }) => elf).length).toBeGreaterThan(10);
+  },
+);
