@@ -42,6 +42,16 @@ test('every package has its place in the layers', () => {
   expect(found.toSorted()).toEqual(LAYERS.toSorted());
 });
 
+test('the boot loader that lkt build names is that of tools/boot', () => {
+  const done = spawnSync(join(root, 'lkt'), ['pkg', 'show-tag', 'tools/boot'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(read('packages/image/src/config/boot-loader.ts')).toContain(
+    `'${done.stdout.trim()}@sha256:`,
+  );
+});
+
 describe.each(LAYERS)('%s', (layer) => {
   const below = LAYERS.slice(0, LAYERS.indexOf(layer));
   const manifest = manifests.get(layer);

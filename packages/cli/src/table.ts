@@ -91,7 +91,7 @@ function flagEntries(own: Readonly<Record<string, RawFlag>>): readonly FlagEntry
 
 function flagEntry(name: string, flag: RawFlag, global: boolean): FlagEntry | undefined {
   if (flag.hidden === true) return undefined;
-  const values = flag.options ?? [];
+  const values = flag.options ?? wordsOf(flag.helpValue);
   const value = flag.helpValue ?? (values.length > 0 ? values.join('|') : 'VALUE');
   return {
     name,
@@ -105,4 +105,9 @@ function flagEntry(name: string, flag: RawFlag, global: boolean): FlagEntry | un
     multiple: flag.multiple ?? false,
     global,
   };
+}
+
+/** The words of `A|B|C`, where the command itself says which there are. */
+function wordsOf(helpValue = ''): readonly string[] {
+  return /^[a-z0-9+-]+(?:\|[a-z0-9+-]+)+$/.test(helpValue) ? helpValue.split('|') : [];
 }

@@ -5,6 +5,7 @@ import {
   composeConfig,
   type ComposeOptions,
   requireOutput,
+  withFormats,
 } from './compose.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
@@ -52,7 +53,7 @@ export async function buildImage(
   options: BuildImageOptions,
   tools: BuildOptions,
 ): Promise<BuiltImage> {
-  const loaded = await loadConfig(options.configs, options);
+  const loaded = withFormats(await loadConfig(options.configs, options), options);
   const { record } = options;
   const recorder = record && BuildRecorder.start(record, loaded, { ...options, ...tools });
   if (recorder === undefined) return buildLoaded(loaded, openWorkspace, options, tools);

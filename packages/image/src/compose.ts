@@ -3,13 +3,16 @@ import { LktError, type SourceFile } from '@lkt/core';
 import { openStore, UnpackedLayers } from '@lkt/oci';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
-import { loadConfig, type LoadOptions } from './config/load-config.ts';
+import { withBootLoader } from './config/boot-loader.ts';
+import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load-config.ts';
 import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
 import { buildInitrd, type Initrd } from './initrd/initrd.ts';
 import { bootTarOf } from './output/boot-tar.ts';
 import { containerArchive, containerImage } from './output/container.ts';
-import { type Format, INITRD_FORMATS } from './output/formats.ts';
+import { type DiskOptions, diskOutputs } from './output/disks.ts';
+import { type Format, INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
 import { type NotedOutput, rootDisks } from './output/root-disk.ts';
+import type { EfiSigner } from './output/authenticode.ts';
 import { tarOf } from './output/tar.ts';
 import {
   once,
@@ -19,6 +22,7 @@ import {
   small,
   writeOutputs,
 } from './output/write.ts';
+import type { Uki } from './output/uki.ts';
 import { type Plan, type PlanOptions, planImage } from './plan.ts';
 import { imageStatement, type Provenance } from './provenance.ts';
 import type { Kernel } from './tree/kernel.ts';
@@ -34,6 +38,12 @@ export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptio
   readonly compressor?: Compressor;
   /** How hard it tries; default: zstd's 3, gzip's 4, xz's 6. */
   readonly level?: number;
+  /** Of disks, in bytes; by default as large as need be. */
+  readonly diskSize?: number;
+  /** The image with what firmware starts; by default the one that lkt names itself. */
+  readonly bootLoader?: string;
+  /** Signs EFI programs. */
+  readonly efiSigner?: EfiSigner;
   /** Writes what went in; undefined leaves it out. */
   readonly provenance?: Provenance;
 }
@@ -42,6 +52,8 @@ export interface ComposedImage {
   readonly files: readonly OutputFile[];
   /** MiB that a machine needs to unpack the initrd; undefined without one. */
   readonly minimumMemory?: number;
+  /** What register 11 of a TPM has when the EFI program runs, in hexadecimal; undefined without one. */
+  readonly pcr11?: string;
 }
 
 /**
@@ -51,7 +63,16 @@ export interface ComposedImage {
  * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
-  return composeConfig((await loadConfig(options.configs, options)).config, options);
+  const loaded = await loadConfig(options.configs, options);
+  return composeConfig(withFormats(loaded, options).config, options);
+}
+
+/** The configs with what the formats need besides. */
+export function withFormats(
+  loaded: LoadedConfig,
+  { format, bootLoader }: Pick<ComposeOptions, 'format' | 'bootLoader'>,
+): LoadedConfig {
+  return format.some(isDiskFormat) ? withBootLoader(loaded, bootLoader) : loaded;
 }
 
 /** The same, of configs that were read before. */
@@ -81,7 +102,8 @@ async function compose(
   const { sbom } = plan;
   const outputs: NotedOutput[] = [];
   let initrd: Initrd | undefined;
-  if (format.some((one) => one.includes('kernel'))) {
+  let uki: Uki | undefined;
+  if (format.some((one) => one.includes('kernel') || isDiskFormat(one))) {
     const { kernel } = plan;
     if (kernel === undefined) {
       throw new LktError('CONFIG_INVALID', `${configs[0]?.path}: there is no kernel.image`, {
@@ -94,6 +116,11 @@ async function compose(
       ...bootOutputs(plan, kernel, options, initrd),
       ...(await rootDisks(plan, kernel, options, compression)),
     );
+    if (initrd !== undefined) {
+      const disks = await diskOutputs(plan, kernel, initrd, diskOptions(options));
+      outputs.push(...disks.outputs);
+      uki = disks.uki;
+    }
   }
   if (sbom !== undefined) outputs.push(small(`${name}-sbom.spdx.json`, sbom));
   if (format.includes('tar')) outputs.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
@@ -106,12 +133,35 @@ async function compose(
       bytes: (written) => once(statement(written)),
     });
   }
+  requireOwnNames(outputs);
   const files = await writeOutputs(outDir, outputs, signal);
   for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
   if (initrd === undefined) return { files };
   const written = files.find(({ path }) => path === join(outDir, `${name}-initrd.img`));
   if (initrd.digest === undefined && written !== undefined) await initrd.note(written.digest);
-  return { files, minimumMemory: initrd.minimumMemory };
+  const { minimumMemory } = initrd;
+  return { files, minimumMemory, ...(uki?.pcr11 === undefined ? {} : { pcr11: uki.pcr11 }) };
+}
+
+function diskOptions({ name, format, diskSize, efiSigner }: ComposeOptions): DiskOptions {
+  return {
+    name,
+    formats: format,
+    ...(diskSize === undefined ? {} : { size: diskSize }),
+    ...(efiSigner === undefined ? {} : { signer: efiSigner }),
+  };
+}
+
+/** Some formats have LinuxKit's names, which others have too. */
+function requireOwnNames(outputs: readonly Output[]): void {
+  const seen = new Set<string>();
+  for (const { name } of outputs) {
+    if (seen.has(name))
+      throw new LktError('USAGE_INVALID', `two of the formats write ${name}`, {
+        fix: 'write them one after the other, with another --name or --dir',
+      });
+    seen.add(name);
+  }
 }
 
 function bootOutputs(

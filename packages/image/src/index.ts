@@ -17,6 +17,7 @@ export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.
 export { type ImageReference } from './config/reference.ts';
 export { type Compressor, COMPRESSORS } from './initrd/compressor.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
+export { type EfiSigner, efiSigner } from './output/authenticode.ts';
 export { type Format, FORMATS, parseFormat } from './output/formats.ts';
 export { mergedConfig } from './merged-config.ts';
 export { type OutputFile } from './output/write.ts';

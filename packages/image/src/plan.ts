@@ -7,6 +7,7 @@ import type { ImageReference } from './config/reference.ts';
 import { MANIFEST_PATH, manifestOf } from './initrd/manifest.ts';
 import { type KnownSboms, sbomEntries, systemSbom } from './sbom.ts';
 import { someAtOnce } from './some-at-once.ts';
+import { type BootLoader, loadBootLoader } from './tree/boot-loader.ts';
 import { CONFIG_SEGMENT, containerParts, memoryPart } from './tree/containers.ts';
 import { fileParts } from './tree/files.ts';
 import { initParts } from './tree/init.ts';
@@ -47,6 +48,7 @@ export interface Plan {
   /** What the `files` of the config put into it. */
   readonly files: readonly Part[];
   readonly kernel?: Kernel;
+  readonly bootLoader?: BootLoader;
   readonly root: Root;
   /** The text of the list of all paths. */
   readonly manifest: string;
@@ -101,6 +103,8 @@ export async function planConfig(
     async (load) => load(),
   );
   signal?.throwIfAborted();
+  const bootLoader =
+    config.bootLoader === undefined ? undefined : await loadBootLoader(config.bootLoader, images);
   // The order of LinuxKit's tree, in which later things are put over earlier ones.
   const files = await fileParts(config, homeDir);
   const parts: Part[] = [
@@ -137,6 +141,7 @@ export async function planConfig(
     config,
     files,
     ...(kernel === undefined ? {} : { kernel }),
+    ...(bootLoader === undefined ? {} : { bootLoader }),
     root,
     manifest: manifestOf(root),
     ...(sbom === undefined ? {} : { sbom }),

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { openStore } from '@lkt/oci';
 import { expect, it, onTestFinished } from 'vitest';
+import { bootLoaderImage, EFI_STUB } from './boot-loader.ts';
 import { sampleConfig, tempDir } from './support.ts';
 
 const run = promisify(execFile);
@@ -16,25 +17,32 @@ const SCRIPT = `
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { COMPRESSORS } from '${new URL('../src/initrd/compressor.ts', import.meta.url).href}';
-import { FORMATS } from '${new URL('../src/output/formats.ts', import.meta.url).href}';
+import { FORMATS, isDiskFormat } from '${new URL('../src/output/formats.ts', import.meta.url).href}';
 import { composeImage } from '${new URL('../src/compose.ts', import.meta.url).href}';
 import { openStore } from '${import.meta.resolve('@lkt/oci')}';
-const [storeDir, config, outDir, umask] = process.argv.slice(1);
+const [storeDir, config, outDir, umask, bootLoader] = process.argv.slice(1);
 process.umask(parseInt(umask, 8));
 const digests = [];
-for (const compressor of COMPRESSORS) {
+async function compose(name, compressor, format) {
   const result = await composeImage({
     configs: [{ path: config, text: readFileSync(config, 'utf8') }],
     store: await openStore(storeDir),
-    format: FORMATS.filter((format) => compressor !== 'xz' || format !== 'kernel+squashfs'),
+    format,
     outDir: outDir + '/' + compressor,
-    name: 'x',
+    name,
     compressor,
     platform: { os: 'linux', architecture: 'amd64' },
     homeDir: '/nonexistent',
+    bootLoader,
   });
-  digests.push(compressor, ...result.files.map(({ digest }) => digest));
+  digests.push(name, compressor, result.pcr11, ...result.files.map(({ digest }) => digest));
 }
+for (const compressor of COMPRESSORS) {
+  const isWritten = (format) => compressor !== 'xz' || format !== 'kernel+squashfs';
+  await compose('x', compressor, FORMATS.filter((one) => !isDiskFormat(one) && isWritten(one)));
+}
+await compose('disk', 'zstd', FORMATS.filter((one) => isDiskFormat(one) && one !== 'vhd'));
+await compose('other', 'zstd', ['vhd']);
 console.log(JSON.stringify({ digests, node: process.versions.node, host: hostname() }));
 `;
 
@@ -97,10 +105,12 @@ async function composeAt(place: Place): Promise<readonly Found[]> {
   const { umask, env, dir, user, host, node = process.execPath } = place;
   mkdirSync(dir, { recursive: true });
   const storeDir = join(dir, 'store');
+  const store = await openStore(storeDir);
+  const bootLoader = await bootLoaderImage(store);
   const config = join(dir, 'system.yml');
   writeFileSync(
     config,
-    `${await sampleConfig(await openStore(storeDir))}  - {path: etc/src, source: data}\n`,
+    `${await sampleConfig(store, readFileSync(EFI_STUB))}  - {path: etc/src, source: data}\n`,
   );
   writeFileSync(join(dir, 'data'), 'some data');
   const isOther = isRoot && user !== undefined;
@@ -111,7 +121,16 @@ async function composeAt(place: Place): Promise<readonly Found[]> {
       : [];
   const found: Found[] = [];
   for (const cache of ['cold', 'warm']) {
-    const script = ['--input-type=module', '-e', SCRIPT, storeDir, config, join(dir, cache), umask];
+    const script = [
+      '--input-type=module',
+      '-e',
+      SCRIPT,
+      storeDir,
+      config,
+      join(dir, cache),
+      umask,
+      bootLoader,
+    ];
     const [command = '', ...args] = [...under, node, ...script];
     const { stdout } = await run(command, args, {
       cwd: dir,

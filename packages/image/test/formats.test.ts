@@ -156,8 +156,8 @@ describe('formats', () => {
 
   it('knows the formats of LinuxKit, and says what makes those that it does not write', () => {
     for (const format of FORMATS) expect(parseFormat(format)).toBe(format);
-    expect(() => parseFormat('aws')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
-    expect(() => parseFormat('aws')).toThrow('lkt does not write the format aws');
+    expect(() => parseFormat('rpi3')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
+    expect(() => parseFormat('rpi3')).toThrow('lkt does not write the format rpi3');
     expect(() => parseFormat('zip')).toThrow(expect.objectContaining({ code: 'USAGE_INVALID' }));
   });
 });

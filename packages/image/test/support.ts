@@ -82,10 +82,13 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
 }
 
 /** A small image of everything: kernel, two init images, containers, files. */
-export async function sampleConfig(store: Store): Promise<string> {
+export async function sampleConfig(
+  store: Store,
+  kernelFile: string | Buffer = 'the kernel\n',
+): Promise<string> {
   const kernel = await image(store, [
     {
-      kernel: 'the kernel\n',
+      kernel: kernelFile,
       'kernel.tar': await tarBytes({
         'lib/': '',
         'lib/modules/': '',

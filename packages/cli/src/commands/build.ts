@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { basename, dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { BuiltImage, Format, TrustedImage } from '@lkt/image';
+import type { BuiltImage, EfiSigner, Format, TrustedImage } from '@lkt/image';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
@@ -23,6 +24,19 @@ const FORMATS = [
   'tar',
   'docker',
   'oci',
+  'iso-bios',
+  'iso-efi',
+  'iso-efi-initrd',
+  'raw-bios',
+  'raw-efi',
+  'qcow2-bios',
+  'qcow2-efi',
+  'uki',
+  'aws',
+  'gcp',
+  'vhd',
+  'dynamic-vhd',
+  'vmdk',
 ] as const;
 const COMPRESSORS = ['zstd', 'gzip', 'xz', 'lz4', 'none'] as const;
 
@@ -35,18 +49,20 @@ interface Result {
     readonly digest: string;
   }[];
   readonly minimumMemory?: number;
+  /** What register 11 of a TPM has when the EFI program runs. */
+  readonly pcr11?: string;
   /** Why each image of the configs was accepted, where a policy asks. */
   readonly trust?: readonly TrustedImage[];
 }
 
 /** What a build gave, just now or before. */
-type Shown = Pick<BuiltImage, 'files' | 'minimumMemory' | 'trust' | 'variables'>;
+type Shown = Pick<BuiltImage, 'files' | 'minimumMemory' | 'pcr11' | 'trust' | 'variables'>;
 
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
   static override description = `Several configs are merged from left to right; "-" is standard input, and https://… is read from the web. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
 
-Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the root as a disk instead of the initrd, with its command line (kernel+squashfs: NAME-squashfs.img, NAME-squashfs-cmdline; kernel+iso: NAME.iso, NAME-iso-cmdline), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive; and beside them NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs give the same bytes.`;
+Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the root as a disk instead of the initrd, with its command line (kernel+squashfs: NAME-squashfs.img, NAME-squashfs-cmdline; kernel+iso: NAME.iso, NAME-iso-cmdline), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive; or what boots by itself: NAME.iso (iso-bios), NAME-efi.iso, NAME-efi-initrd.iso, NAME-bios.img (raw-bios), NAME-efi.img, NAME.qcow2 (qcow2-bios), NAME-efi.qcow2, NAME.efi (uki), NAME.raw (aws), NAME.img.tar.gz (gcp), NAME.vhd or NAME.vmdk (docs/formats.md); and beside them NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs give the same bytes.`;
   static override examples = [
     '<%= config.bin %> build examples/sshd.yml',
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',
@@ -87,6 +103,19 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       multiple: true,
       multipleNonGreedy: true,
     }),
+    size: Flags.string({
+      summary: 'how large a disk is at least; by default as large as need be',
+      description: 'A size without unit is in MiB. What is to spare is in no partition.',
+      helpValue: 'SIZE',
+    }),
+    'uki-key': Flags.string({
+      summary: 'sign the EFI program with this RSA key, in PEM',
+      helpValue: 'FILE',
+    }),
+    'uki-cert': Flags.string({
+      summary: 'the certificate of that key, in PEM, which firmware is to know',
+      helpValue: 'FILE',
+    }),
     arch: Flags.option({ options: ['amd64'] as const })({
       summary: 'architecture of the image',
       default: 'amd64',
@@ -126,7 +155,6 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       'switch',
       'an SBOM has the time of the image, and is the same each time',
     ),
-    size: said('value', 'no format that is written has a size of its own'),
   };
 
   async run(): Promise<Result | { readonly config: string }> {
@@ -147,6 +175,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       throw new LktError('USAGE_INVALID', '--input-tar and --o are the same file', {
         fix: 'name another file to write',
       });
+    const disks = await diskOptions(flags, format, cwd);
     const configs: Awaited<ReturnType<typeof readConfigFile>>[] = [];
     for (const file of args.file) configs.push(await readConfigFile(file, session));
     const set = givenVariables(flags);
@@ -186,6 +215,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
           ? {}
           : { record: { path: record, start: top, env: session.environment.variables } }),
         ...sbomOf(flags),
+        ...disks,
       },
       tools,
     );
@@ -196,16 +226,65 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     return { files };
   }
 
-  #show({ files, minimumMemory, trust, variables }: Shown, cwd: string): Result {
+  #show({ files, minimumMemory, pcr11, trust, variables }: Shown, cwd: string): Result {
     this.endProgress();
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
+    if (pcr11 !== undefined) this.log(`PCR 11  ${pcr11}`);
     return {
       files,
       ...(minimumMemory === undefined ? {} : { minimumMemory }),
+      ...(pcr11 === undefined ? {} : { pcr11 }),
       ...(trust.length === 0 ? {} : { trust }),
       ...(variables.size === 0 ? {} : { variables: Object.fromEntries(variables) }),
     };
+  }
+}
+
+interface DiskFlags {
+  readonly size?: string | undefined;
+  readonly 'uki-key'?: string | undefined;
+  readonly 'uki-cert'?: string | undefined;
+}
+
+/** How large disks are, and who signs EFI programs. */
+async function diskOptions(
+  { size, 'uki-key': key, 'uki-cert': certificate }: DiskFlags,
+  formats: readonly Format[],
+  cwd: string,
+): Promise<{ readonly diskSize?: number; readonly efiSigner?: EfiSigner }> {
+  const diskSize = size === undefined ? {} : { diskSize: parseSize(size) };
+  if (key === undefined && certificate === undefined) return diskSize;
+  if (key === undefined || certificate === undefined)
+    throw new LktError('USAGE_INVALID', '--uki-key and --uki-cert need each other');
+  if (!formats.some((format) => format === 'uki' || format.includes('-efi')))
+    throw new LktError('USAGE_INVALID', '--uki-key is for formats with an EFI program', {
+      fix: 'use --format uki, raw-efi, qcow2-efi, iso-efi or iso-efi-initrd',
+    });
+  const { efiSigner } = await import('@lkt/image');
+  return {
+    ...diskSize,
+    efiSigner: efiSigner(await pemFile(key, cwd), await pemFile(certificate, cwd)),
+  };
+}
+
+function parseSize(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,7})([MG]?)B?$/i.exec(text) ?? [];
+  const size = Number(digits) * (unit.toUpperCase() === 'G' ? 2 ** 30 : 2 ** 20);
+  if (size > 0 && size <= MAX_DISK) return size;
+  throw new LktError('USAGE_INVALID', `--size ${text} is not a size for a disk`, {
+    fix: 'write it as 1024M or 2G; 2 TiB is the most',
+  });
+}
+
+/** A partition table for a BIOS knows no more. */
+const MAX_DISK = 2 ** 41;
+
+async function pemFile(name: string, cwd: string): Promise<{ name: string; text: string }> {
+  try {
+    return { name, text: await readFile(resolve(cwd, name), 'utf8') };
+  } catch (error) {
+    throw new LktError('NOT_FOUND', `cannot read ${name}`, { cause: error });
   }
 }
 

@@ -36,6 +36,8 @@ export interface SystemConfig {
   readonly files: readonly FileEntry[];
   /** Each of them has to be satisfied. */
   readonly trust: readonly TrustSettings[];
+  /** The image with what firmware starts, where the image is a disk; no config names it. */
+  readonly bootLoader?: ImageReference;
 }
 
 /** `tar` and `ucode` are `none` or empty where the image has no such file or it is not wanted. */
@@ -248,6 +250,7 @@ export function imageReferencesOf(config: SystemConfig): readonly ImageReference
     ...[...config.volumes, ...config.onboot, ...config.onshutdown, ...config.services].map(
       ({ image }) => image,
     ),
+    config.bootLoader,
   ].filter((image) => image !== undefined);
 }
 
@@ -266,6 +269,7 @@ export function mapReferences(
     onshutdown: config.onshutdown.map(changed),
     services: config.services.map(changed),
     volumes: config.volumes.map(changed),
+    ...(config.bootLoader === undefined ? {} : { bootLoader: change(config.bootLoader) }),
   };
 }
 

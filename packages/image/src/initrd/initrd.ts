@@ -16,6 +16,8 @@ import { type Segment, segmentArchive, segmentKey, segmentsOf } from './segment.
 /** An initrd whose segments are in the cache, ready to be put one after the other. */
 export interface Initrd extends InitrdInfo {
   readonly size: number;
+  /** Of all that its bytes depend on. */
+  readonly id: Digest;
   /** What its bytes are, if that was noted when the same was written before. */
   readonly digest?: Digest;
   bytes(): AsyncIterable<Uint8Array>;
@@ -54,6 +56,7 @@ export async function buildInitrd(plan: Plan, compression: Compression): Promise
   return {
     ...info,
     size: size + end.length,
+    id: digestOf(inputs.join('\0')),
     ...(isDigest(digest) ? { digest } : {}),
     note: async (actual) => {
       try {

@@ -8,18 +8,53 @@ export const FORMATS = [
   'tar',
   'docker',
   'oci',
+  'iso-bios',
+  'iso-efi',
+  'iso-efi-initrd',
+  'raw-bios',
+  'raw-efi',
+  'qcow2-bios',
+  'qcow2-efi',
+  'uki',
+  'aws',
+  'gcp',
+  'vhd',
+  'dynamic-vhd',
+  'vmdk',
 ] as const;
 
 /** A form in which an image is written. */
 export type Format = (typeof FORMATS)[number];
 
-/** The forms that have an initrd. */
-export const INITRD_FORMATS: readonly Format[] = ['kernel+initrd', 'tar-kernel-initrd'];
+/** What is after NAME in the file of a format that boots by itself. */
+export const DISK_FILES = {
+  'iso-bios': '.iso',
+  'iso-efi': '-efi.iso',
+  'iso-efi-initrd': '-efi-initrd.iso',
+  'raw-bios': '-bios.img',
+  'raw-efi': '-efi.img',
+  'qcow2-bios': '.qcow2',
+  'qcow2-efi': '-efi.qcow2',
+  uki: '.efi',
+  aws: '.raw',
+  gcp: '.img.tar.gz',
+  vhd: '.vhd',
+  'dynamic-vhd': '.vhd',
+  vmdk: '.vmdk',
+} as const;
 
-const MBR = 'boot the kernel and the initrd from a disk with a boot loader of your choice';
-const UEFI = 'ukify (systemd-ukify) makes one EFI program of the three files of kernel+initrd';
-const ISO = 'grub-mkrescue makes one of the three files of kernel+initrd';
-const DISK = 'put the files of kernel+initrd on a disk image, which qemu-img convert can change';
+export type DiskFormat = keyof typeof DISK_FILES;
+
+export function isDiskFormat(format: Format): format is DiskFormat {
+  return Object.hasOwn(DISK_FILES, format);
+}
+
+/** The forms that have an initrd. */
+export const INITRD_FORMATS: readonly Format[] = [
+  'kernel+initrd',
+  'tar-kernel-initrd',
+  ...FORMATS.filter(isDiskFormat),
+];
 
 /** The forms in which something is packed by the compressor that was asked for. */
 export const PACKED_FORMATS: readonly Format[] = [...INITRD_FORMATS, 'kernel+squashfs'];
@@ -27,18 +62,6 @@ export const PACKED_FORMATS: readonly Format[] = [...INITRD_FORMATS, 'kernel+squ
 /** Formats of LinuxKit that lkt does not write, and what makes them. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['kernel+erofs', 'mkfs.erofs --tar=f (erofs-utils) makes an erofs of what --format tar writes'],
-  ['iso-bios', ISO],
-  ['iso-efi', ISO],
-  ['iso-efi-initrd', ISO],
-  ['raw-bios', MBR],
-  ['raw-efi', UEFI],
-  ['qcow2-bios', DISK],
-  ['qcow2-efi', DISK],
-  ['aws', DISK],
-  ['gcp', DISK],
-  ['vhd', DISK],
-  ['dynamic-vhd', DISK],
-  ['vmdk', DISK],
   ['rpi3', 'lkt makes images for amd64 only'],
 ]);
 

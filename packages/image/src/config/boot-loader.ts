@@ -1,0 +1,27 @@
+import { parseYaml } from '@lkt/core';
+import type { ConfigFile, LoadedConfig } from './load-config.ts';
+import { IMAGE } from './reference.ts';
+
+/** What `tools/boot` makes; a test says when it has to be another. */
+const BOOT_LOADER_IMAGE =
+  'lkt/boot:5c4b3819566bdce5839703d618356671d4dfb65c@sha256:8bc8d305bd0a53e626ad88b2446800960e8da90f3a0828dace16015c2a598878';
+
+/**
+ * Adds the image with what firmware starts, which is then found, verified and recorded as those that configs name.
+ */
+export function withBootLoader(
+  loaded: LoadedConfig,
+  image: string = BOOT_LOADER_IMAGE,
+): LoadedConfig {
+  const file: ConfigFile = {
+    path: 'the boot loader of lkt',
+    absolute: '/',
+    text: `${image}\n`,
+  };
+  const bootLoader = IMAGE.read(parseYaml(file));
+  return {
+    ...loaded,
+    config: { ...loaded.config, bootLoader },
+    fileOf: (value) => (value.file === file ? file : loaded.fileOf(value)),
+  };
+}

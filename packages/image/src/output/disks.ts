@@ -1,0 +1,264 @@
+import { digestHex, digestOf, LktError } from '@lkt/core';
+import { gzip, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
+import type { Initrd } from '../initrd/initrd.ts';
+import type { Plan } from '../plan.ts';
+import type { BootLoader } from '../tree/boot-loader.ts';
+import type { Kernel } from '../tree/kernel.ts';
+import type { EfiSigner } from './authenticode.ts';
+import { type Content, type Disk, inMemory, MIB, rawBytes, roundUp, SECTOR } from './disk.ts';
+import { planFat } from './fat.ts';
+import { fileSystemOf, type FsEntry } from './file-system.ts';
+import type { DiskFormat, Format } from './formats.ts';
+import { DISK_FILES, isDiskFormat } from './formats.ts';
+import { planIso, type IsoImage } from './iso9660.ts';
+import { FIRST_SECTOR, gptDisk, masterBootRecord, mbrDisk } from './partitions.ts';
+import { qcow2Bytes } from './qcow2.ts';
+import { sparseTar } from './sparse-tar.ts';
+import { installSyslinux, syslinuxConfig } from './syslinux.ts';
+import { planUki, type Uki } from './uki.ts';
+import { dynamicVhdBytes, vhdBytes } from './vhd.ts';
+import { vmdkBytes } from './vmdk.ts';
+import type { Output } from './write.ts';
+
+export interface DiskOptions {
+  /** What the names of the files start with. */
+  readonly name: string;
+  readonly formats: readonly Format[];
+  /** In bytes; what there is to spare is in no partition. Default: what is needed. */
+  readonly size?: number;
+  /** Signs EFI programs. */
+  readonly signer?: EfiSigner;
+}
+
+export interface DiskOutputs {
+  readonly outputs: readonly Output[];
+  /** The EFI program that all formats for EFI start. */
+  readonly uki?: Uki;
+}
+
+const LABEL = 'LKT';
+/** Google takes whole ones only. */
+const GIB = 2 ** 30;
+
+/**
+ * The disks, ISO images and EFI programs that boot a planned image, each from its initrd.
+ * @throws LktError as `planUki`; USAGE_INVALID for a size that is too small; UNSUPPORTED for a command line that the boot loader
+ * cannot hold
+ */
+export async function diskOutputs(
+  { bootLoader, cache }: Plan,
+  kernel: Kernel,
+  initrd: Initrd,
+  { name, formats, size = 0, signer }: DiskOptions,
+): Promise<DiskOutputs> {
+  const wanted = formats.filter(isDiskFormat);
+  if (wanted.length === 0) return { outputs: [] };
+  if (bootLoader === undefined) throw new Error('there is no boot loader');
+  const files: BootContents = {
+    bootLoader,
+    kernel: { size: kernel.kernel.size, bytes: () => cache.read(kernel.kernel) },
+    initrd,
+    cmdline: kernel.cmdline,
+    ids: idsOf(kernel, initrd),
+  };
+  const uki = wanted.some(isEfi)
+    ? await planUki({
+        stub: bootLoader.efiStub,
+        ...files,
+        ...(signer === undefined ? {} : { signer }),
+      })
+    : undefined;
+  const outputs = wanted.map((format): Output => {
+    const file = `${name}${DISK_FILES[format]}`;
+    if (format === 'uki') return { name: file, bytes: () => requireUki(uki).bytes() };
+    if (format === 'iso-bios') return isoOutput(file, biosIso(files));
+    if (format === 'iso-efi' || format === 'iso-efi-initrd')
+      return isoOutput(file, efiIso(requireUki(uki), files));
+    const least = format === 'gcp' ? roundUp(Math.max(size, 1), GIB) : size;
+    const disk = isEfi(format) ? efiDisk(requireUki(uki), files, least) : biosDisk(files, least);
+    requireRoom(disk, least);
+    return { name: file, bytes: () => DISK_BYTES[format](disk, files.ids, file) };
+  });
+  return { outputs, ...(uki === undefined ? {} : { uki }) };
+}
+
+interface BootContents {
+  readonly bootLoader: BootLoader;
+  readonly kernel: Content;
+  readonly initrd: Content;
+  readonly cmdline: string;
+  readonly ids: Ids;
+}
+
+/** What tells disks apart: it is the same for the same content, and another for another. */
+interface Ids {
+  readonly id: number;
+  readonly diskId: string;
+  readonly partitionId: string;
+}
+
+type Written = Exclude<DiskFormat, 'uki' | 'iso-bios' | 'iso-efi' | 'iso-efi-initrd'>;
+
+const DISK_BYTES: Readonly<
+  Record<Written, (disk: Disk, ids: Ids, file: string) => AsyncIterable<Uint8Array>>
+> = {
+  'raw-bios': rawBytes,
+  'raw-efi': rawBytes,
+  aws: rawBytes,
+  'qcow2-bios': qcow2Bytes,
+  'qcow2-efi': qcow2Bytes,
+  gcp: (disk) => gzip(sparseTar(disk, 'disk.raw')),
+  vhd: (disk, { diskId }) => vhdBytes(disk, diskId),
+  'dynamic-vhd': (disk, { diskId }) => dynamicVhdBytes(disk, diskId),
+  vmdk: (disk, { id }, file) => vmdkBytes(disk, file, id),
+};
+
+function isEfi(format: DiskFormat): boolean {
+  return format === 'uki' || format.includes('-efi');
+}
+
+function requireUki(uki: Uki | undefined): Uki {
+  if (uki === undefined) throw new Error('there is no EFI program');
+  return uki;
+}
+
+function requireRoom(disk: Disk, size: number): void {
+  if (size === 0 || disk.size <= roundUp(size, MIB)) return;
+  throw new LktError('USAGE_INVALID', `the disk needs ${disk.size / MIB} MiB`, {
+    fix: `--size ${disk.size / MIB}M, or leave it out`,
+  });
+}
+
+function idsOf({ kernel, cmdline }: Kernel, { id }: Initrd): Ids {
+  return idsFrom([kernel.digest, id, cmdline].join('\0'));
+}
+
+function idsFrom(text: string): Ids {
+  const hash = (what: string): string => digestHex(digestOf(`${what}\0${text}`));
+  const uuid = (what: string): string =>
+    hash(what).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-8$3-8$4-$5');
+  return {
+    id: Number.parseInt(hash('id').slice(0, 8), 16),
+    diskId: uuid('disk'),
+    partitionId: uuid('partition'),
+  };
+}
+
+function efiDisk(uki: Content, { ids }: BootContents, size: number): Disk {
+  const fat = planFat([{ path: 'EFI/BOOT/BOOTX64.EFI', ...contentOf(uki) }], {
+    kind: 'fat32',
+    id: ids.id,
+    label: LABEL,
+    hidden: FIRST_SECTOR,
+  });
+  return gptDisk(fat.disk(), ids, size);
+}
+
+function biosDisk({ bootLoader, kernel, initrd, cmdline, ids }: BootContents, size: number): Disk {
+  let installed = { bootSector: bootLoader.syslinuxSector, ldlinux: bootLoader.ldlinuxSys };
+  const fat = planFat(
+    [
+      {
+        path: 'ldlinux.sys',
+        size: bootLoader.ldlinuxSys.length,
+        bytes: () => [installed.ldlinux],
+      },
+      { path: 'ldlinux.c32', ...inMemory(bootLoader.ldlinuxC32) },
+      { path: 'syslinux.cfg', ...inMemory(Buffer.from(syslinuxConfig(cmdline))) },
+      { path: 'kernel', ...kernel },
+      { path: 'initrd.img', ...contentOf(initrd) },
+    ],
+    { kind: 'fat32', id: ids.id, label: LABEL, hidden: FIRST_SECTOR },
+  );
+  installed = installSyslinux(installed, fat.sectorOf('ldlinux.sys'));
+  return mbrDisk(fat.disk(installed.bootSector), { code: bootLoader.mbr, id: ids.id }, size);
+}
+
+function contentOf(content: Content): Content {
+  return { size: content.size, bytes: () => content.bytes() };
+}
+
+/** An ISO image with a file system for firmware, which is a partition as well where the image is put on a disk. */
+function efiIso(uki: Content, { ids }: BootContents): IsoImage {
+  const fat = planFat([{ path: 'EFI/BOOT/BOOTX64.EFI', ...contentOf(uki) }], {
+    kind: 'smallest',
+    id: ids.id,
+    label: LABEL,
+  }).disk();
+  return planIso(
+    fileSystemOf([], async function* () {}),
+    {
+      volumeId: LABEL,
+      boot: [{ platform: 'efi', size: fat.size, data: () => rawBytes(fat) }],
+      systemArea: ({ boot: [place] }) =>
+        masterBootRecord(new Uint8Array(), ids.id, [
+          {
+            type: 0xef,
+            isActive: false,
+            start: (place?.start ?? 0) * SECTORS,
+            sectors: Math.ceil(fat.size / SECTOR),
+          },
+        ]),
+    },
+  );
+}
+
+/** Of a disk in one of an ISO image. */
+const SECTORS = 4;
+/** Where the code that starts an ISO image from a disk is told the place of isolinux, in sectors of a disk. */
+const ISOLINUX_PLACE = 432;
+/** A partition of a kind that nothing mounts by itself. */
+const HIDDEN_NTFS = 0x17;
+
+/** An ISO image with isolinux, which starts from a disk too (syslinux's isohybrid). */
+function biosIso({ bootLoader, kernel, initrd, cmdline, ids }: BootContents): IsoImage {
+  const contents: Readonly<Record<string, Content>> = {
+    'isolinux.bin': inMemory(bootLoader.isolinux),
+    'ldlinux.c32': inMemory(bootLoader.ldlinuxC32),
+    'isolinux.cfg': inMemory(Buffer.from(syslinuxConfig(cmdline))),
+    kernel,
+    'initrd.img': initrd,
+  };
+  const entries = Object.entries(contents).map(([path, { size }]): FsEntry => ({
+    path: toRaw(path),
+    type: 'file',
+    mode: 0o444,
+    uid: 0,
+    gid: 0,
+    mtime: SOURCE_DATE_EPOCH,
+    size,
+    file: path,
+  }));
+  const files = fileSystemOf(entries, async function* () {
+    for (const [path, content] of Object.entries(contents))
+      yield { content: path, data: streamOf(content) };
+  });
+  const { isolinux } = bootLoader;
+  return planIso(files, {
+    volumeId: LABEL,
+    boot: [
+      {
+        platform: 'bios',
+        path: toRaw('isolinux.bin'),
+        size: isolinux.length,
+        data: isolinux,
+        infoTable: true,
+      },
+    ],
+    systemArea: ({ size, boot: [place] }) => {
+      const code = Buffer.concat([bootLoader.isoMbr.subarray(0, ISOLINUX_PLACE)], 440);
+      code.writeUInt32LE((place?.start ?? 0) * SECTORS, ISOLINUX_PLACE);
+      return masterBootRecord(code, ids.id, [
+        { type: HIDDEN_NTFS, isActive: true, start: 0, sectors: size / SECTOR },
+      ]);
+    },
+  });
+}
+
+function isoOutput(name: string, iso: IsoImage): Output {
+  return { name, bytes: () => iso.bytes(), head: () => iso.head() };
+}
+
+async function* streamOf(content: Content): AsyncGenerator<Uint8Array> {
+  yield* content.bytes();
+}

@@ -1,0 +1,65 @@
+import { LktError } from '@lkt/core';
+import { fromRaw, readArchives } from '@lkt/oci';
+import type { ImageReference } from '../config/reference.ts';
+import type { SourceImage, SourceImages } from './source-image.ts';
+
+/** What firmware starts, as `tools/boot` makes it. */
+export interface BootLoader {
+  /** systemd's stub, of which a unified kernel image is made. */
+  readonly efiStub: Buffer;
+  /** The first sector of a disk, which starts that of the partition. */
+  readonly mbr: Buffer;
+  /** The first sector of a partition with syslinux, and the file that it loads. */
+  readonly syslinuxSector: Buffer;
+  readonly ldlinuxSys: Buffer;
+  /** What syslinux and isolinux load next. */
+  readonly ldlinuxC32: Buffer;
+  readonly isolinux: Buffer;
+  /** The first sector of an ISO image that is on a disk. */
+  readonly isoMbr: Buffer;
+}
+
+const FILES: Readonly<Record<keyof BootLoader, string>> = {
+  efiStub: 'efi/linuxx64.efi.stub',
+  mbr: 'bios/mbr.bin',
+  syslinuxSector: 'bios/ldlinux.bss',
+  ldlinuxSys: 'bios/ldlinux.sys',
+  ldlinuxC32: 'bios/ldlinux.c32',
+  isolinux: 'bios/isolinux.bin',
+  isoMbr: 'bios/isohdpfx.bin',
+};
+
+/** The largest is a tenth of this. */
+const MAX_SIZE = 2 ** 20;
+
+/** @throws LktError NOT_FOUND, IMAGE_INVALID */
+export async function loadBootLoader(
+  reference: ImageReference,
+  images: SourceImages,
+): Promise<BootLoader> {
+  const source = await images.find(reference);
+  const found = await readSmallFiles(source, new Set(Object.values(FILES)));
+  const loaded = Object.entries(FILES).map(([key, path]) => {
+    const data = found.get(path);
+    if (data !== undefined) return [key, data] as const;
+    throw new LktError('NOT_FOUND', `there is no file "${path}" in ${source.label}`);
+  });
+  return Object.fromEntries(loaded) as unknown as BootLoader;
+}
+
+async function readSmallFiles(
+  source: SourceImage,
+  paths: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const { tree } = await source.tree();
+  const found = new Map<string, Buffer>();
+  const files = readArchives(source.archives(), tree, ({ path }) => paths.has(path));
+  for await (const { path, size, content } of files) {
+    if (size > MAX_SIZE)
+      throw new LktError('IMAGE_INVALID', `${fromRaw(path)} of ${source.label} is too large`);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of content ?? []) chunks.push(Uint8Array.from(chunk));
+    found.set(path, Buffer.concat(chunks));
+  }
+  return found;
+}

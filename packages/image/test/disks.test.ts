@@ -1,0 +1,186 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { composeImage, type ComposedImage, type ComposeOptions } from '../src/compose.ts';
+import { DISK_FILES, type Format } from '../src/output/formats.ts';
+import { bootLoaderImage, EFI_STUB } from './boot-loader.ts';
+import { PLATFORM, sampleConfig, tempDir, tempStore } from './support.ts';
+
+type Options = Partial<Pick<ComposeOptions, 'format' | 'diskSize'>> & {
+  readonly change?: (config: string) => string;
+};
+
+async function compose({
+  change = (text) => text,
+  ...options
+}: Options): Promise<ComposedImage & { readonly dir: string }> {
+  const store = await tempStore();
+  const dir = tempDir();
+  const text = change(await sampleConfig(store, readFileSync(EFI_STUB)));
+  const composed = await composeImage({
+    configs: [{ path: 'system.yml', text }],
+    store,
+    format: ['kernel+initrd'],
+    outDir: dir,
+    name: 'x',
+    platform: PLATFORM,
+    homeDir: dir,
+    bootLoader: await bootLoaderImage(store),
+    ...options,
+  });
+  return { ...composed, dir };
+}
+
+function run(command: string, ...args: readonly string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+function onFat(image: string, path: string): Buffer {
+  return execFileSync('mtype', ['-i', image, `::${path}`], { maxBuffer: 2 ** 27 });
+}
+
+/** The first partition of a disk, in a file of its own. */
+function partitionOf(disk: string): string {
+  const path = join(tempDir(), 'partition');
+  writeFileSync(path, readFileSync(disk).subarray(2 ** 20));
+  return path;
+}
+
+/** Composes in these formats, and gives the path of a file by its end. */
+async function filesOf(...format: readonly Format[]): Promise<(end: string) => string> {
+  const { dir } = await compose({ format });
+  return (end) => join(dir, `x${end}`);
+}
+
+describe('disks', () => {
+  it('for EFI have a partition table in which neither sfdisk nor sgdisk finds a fault', async () => {
+    const file = await filesOf('raw-efi', 'uki');
+    expect(run('sfdisk', '--verify', file('-efi.img'))).toContain('No errors detected.');
+    expect(run('sgdisk', '--verify', file('-efi.img'))).toContain('No problems found.');
+    const table = JSON.parse(run('sfdisk', '--json', file('-efi.img'))) as {
+      partitiontable: { label: string; partitions: { start: number; type: string }[] };
+    };
+    expect(table.partitiontable).toMatchObject({
+      label: 'gpt',
+      partitions: [{ start: 2048, type: 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B' }],
+    });
+    const fat = partitionOf(file('-efi.img'));
+    run('fsck.fat', '-n', fat);
+    expect(onFat(fat, 'EFI/BOOT/BOOTX64.EFI').equals(readFileSync(file('.efi')))).toBe(true);
+  });
+
+  it('for a BIOS have syslinux, the kernel and the initrd in an active partition', async () => {
+    const file = await filesOf('raw-bios', 'aws', 'kernel+initrd');
+    expect(run('sfdisk', '--verify', file('-bios.img'))).toContain('No errors detected.');
+    expect(run('sfdisk', '--dump', file('-bios.img'))).toMatch(/start= +2048,.*type=c, bootable/);
+    const fat = partitionOf(file('-bios.img'));
+    run('fsck.fat', '-n', fat);
+    expect(onFat(fat, 'kernel').equals(readFileSync(file('-kernel')))).toBe(true);
+    expect(onFat(fat, 'initrd.img').equals(readFileSync(file('-initrd.img')))).toBe(true);
+    expect(onFat(fat, 'syslinux.cfg').toString()).toContain('\n  APPEND console=ttyS0\n');
+    expect(readFileSync(file('.raw')).equals(readFileSync(file('-bios.img')))).toBe(true);
+  });
+
+  it.for([
+    ['qcow2-bios', 'qcow2', 'raw-bios'],
+    ['qcow2-efi', 'qcow2', 'raw-efi'],
+    ['vmdk', 'vmdk', 'raw-bios'],
+    ['vhd', 'vpc', 'raw-bios'],
+    ['dynamic-vhd', 'vpc', 'raw-bios'],
+  ] as const)('qemu-img reads %s', async ([name, format, rawName]) => {
+    const file = await filesOf(name, rawName);
+    const [end, raw] = [DISK_FILES[name], DISK_FILES[rawName]];
+    if (format !== 'vpc')
+      expect(run('qemu-img', 'check', '-f', format, file(end))).toContain('No errors were found');
+    expect(run('qemu-img', 'compare', '-f', format, '-F', 'raw', file(end), file(raw))).toContain(
+      'Images are identical.',
+    );
+  });
+
+  it('for Google are one sparse file of whole GiB, as tar reads it', async () => {
+    const file = await filesOf('gcp', 'raw-bios');
+    const out = tempDir();
+    run('tar', '--extract', '--gzip', `--file=${file('.img.tar.gz')}`, `--directory=${out}`);
+    const disk = join(out, 'disk.raw');
+    const { size, blocks } = statSync(disk);
+    expect(size).toBe(2 ** 30);
+    expect(blocks * 512).toBeLessThan(2 ** 27);
+    const raw = readFileSync(file('-bios.img'));
+    run('cmp', `--bytes=${raw.length}`, disk, file('-bios.img'));
+  });
+
+  it.for([
+    ['iso-bios', /El Torito boot img : +1 +BIOS +y +none +0x0000 +0x00 +4 /, '0x80  0x17'],
+    ['iso-efi', /El Torito boot img : +1 +UEFI +y +none /, '0x00  0xef'],
+    ['iso-efi-initrd', /El Torito boot img : +1 +UEFI +y +none /, '0x00  0xef'],
+  ] as const)(
+    'xorriso finds what boots in %s, from a disk too',
+    async ([format, torito, partitions]) => {
+      const file = await filesOf(format);
+      const end = DISK_FILES[format];
+      const options = ['-indev', file(end), '-report_el_torito', 'plain'];
+      const report = run('xorriso', ...options, '-report_system_area', 'plain');
+      expect(report).toMatch(torito);
+      expect(report).toContain(partitions);
+      if (format === 'iso-bios') expect(report).toContain('boot-info-table isohybrid-suitable');
+    },
+  );
+
+  it('for EFI have the EFI program in the file system that firmware reads', async () => {
+    const file = await filesOf('iso-efi', 'uki');
+    const out = tempDir();
+    run('xorriso', '-osirrox', 'on', '-indev', file('-efi.iso'), '-extract_boot_images', out);
+    const [image = ''] = run('find', out, '-name', 'eltorito_img*.img').trim().split('\n');
+    run('fsck.fat', '-n', image);
+    expect(onFat(image, 'EFI/BOOT/BOOTX64.EFI').equals(readFileSync(file('.efi')))).toBe(true);
+  });
+});
+
+describe('sizes', () => {
+  it('are as large as is asked for, with what is to spare in no partition', async () => {
+    const { dir } = await compose({ format: ['raw-efi', 'qcow2-bios'], diskSize: 2 ** 27 });
+    expect(statSync(join(dir, 'x-efi.img')).size).toBe(2 ** 27);
+    expect(run('sgdisk', '--verify', join(dir, 'x-efi.img'))).toContain('No problems found.');
+    expect(run('qemu-img', 'info', join(dir, 'x.qcow2'))).toContain('(134217728 bytes)');
+  });
+
+  it('that are too small are refused', async () => {
+    await expect(compose({ format: ['raw-bios'], diskSize: 2 ** 20 })).rejects.toThrow(
+      expect.objectContaining({ code: 'USAGE_INVALID' }),
+    );
+  });
+});
+
+function withLongCmdline(config: string): string {
+  return config.replace('ttyS0', 'x'.repeat(2100));
+}
+
+function withoutKernel(config: string): string {
+  return config.replace(/^kernel:\n(?: .*\n)+/, '');
+}
+
+describe('what cannot be', () => {
+  it('is two formats in one file', async () => {
+    for (const format of [
+      ['vhd', 'dynamic-vhd'],
+      ['kernel+iso', 'iso-bios'],
+    ] as const)
+      await expect(compose({ format })).rejects.toThrow('two of the formats write x.');
+  });
+
+  it('is a command line that the boot loader would cut off', async () => {
+    const change = withLongCmdline;
+    await expect(compose({ format: ['iso-bios'], change })).rejects.toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED' }),
+    );
+    await compose({ format: ['uki'], change });
+  });
+
+  it('is a disk without a kernel', async () => {
+    const change = withoutKernel;
+    await expect(compose({ format: ['raw-efi'], change })).rejects.toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID' }),
+    );
+  });
+});
