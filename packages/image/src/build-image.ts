@@ -10,6 +10,7 @@ import {
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
+import { EarlyUnpacking } from './early-unpacking.ts';
 import { chooseCompression } from './initrd/compressor.ts';
 import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
@@ -80,6 +81,7 @@ async function buildLoaded(
   const check = await startTrustCheck(workspace, loaded, tools.store, options);
   await check?.requireSigned(queries, tools.reporter);
   const gated = check === undefined ? tools : { ...tools, requireTrusted: check.requireTrusted };
+  await using early = new EarlyUnpacking(loaded.config, { ...options, ...tools });
   const { digests, report } = await resolveImages(workspace, queries, gated);
   const trust = (await check?.results(queries, report.packages)) ?? [];
   const resolvePackage = (text: string): Promise<PackageImage> => {
@@ -106,6 +108,7 @@ async function buildLoaded(
     ...(isWanted === true ? { provenance: { files: loaded.files, variables, trust } } : {}),
     resolvePackage,
     isTrusted: true,
+    early,
   });
   return { ...image, packages: report.packages, trust, variables };
 }

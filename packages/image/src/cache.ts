@@ -44,6 +44,8 @@ export class ComposeCache {
   readonly #store: Store;
   readonly #dir: string;
   readonly #reporter: Reporter;
+  /** What was written by this one, and so hashed on its way. */
+  readonly #made = new Set<string>();
 
   constructor(store: Store, reporter: Reporter) {
     this.#store = store;
@@ -84,6 +86,10 @@ export class ComposeCache {
    * @throws DamagedFile at the end
    */
   async *read({ path, digest, size }: CachedFile): AsyncGenerator<Uint8Array> {
+    if (this.#made.has(path)) {
+      yield* fileChunks(path, { reuse: true });
+      return;
+    }
     const digester = new Digester();
     for await (const chunk of fileChunks(path, { reuse: true })) {
       digester.update(chunk);
@@ -126,8 +132,9 @@ export class ComposeCache {
         await using file = await open(data, 'wx', 0o444);
         for await (const chunk of make()) {
           signal?.throwIfAborted();
+          const writing = writeAll(file, chunk);
           digester.update(chunk);
-          await writeAll(file, chunk);
+          await writing;
         }
       }
       const { size } = digester;
@@ -137,6 +144,7 @@ export class ComposeCache {
       await rename(data, path);
       await rename(`${data}.sum`, `${path}.sum`);
       for (const made of [path, `${path}.sum`]) await this.#store.use(made);
+      this.#made.add(path);
       return { path, digest, size };
     } catch (error) {
       throw ioError('cannot write into the store', error);

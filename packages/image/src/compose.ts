@@ -7,6 +7,7 @@ import { withBootLoader } from './config/boot-loader.ts';
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load-config.ts';
 import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
 import { buildInitrd, type Initrd } from './initrd/initrd.ts';
+import type { EarlyUnpacking } from './early-unpacking.ts';
 import { bootTarOf } from './output/boot-tar.ts';
 import { containerArchive, containerImage } from './output/container.ts';
 import { type DiskOptions, diskOutputs } from './output/disks.ts';
@@ -46,6 +47,8 @@ export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptio
   readonly efiSigner?: EfiSigner;
   /** Writes what went in; undefined leaves it out. */
   readonly provenance?: Provenance;
+  /** What has been begun before. */
+  readonly early?: EarlyUnpacking;
 }
 
 export interface ComposedImage {
@@ -97,7 +100,9 @@ async function compose(
   compression: Compression,
 ): Promise<ComposedImage> {
   const { configs, format, outDir, name, signal } = options;
-  await using unpacked = new UnpackedLayers(options.store);
+  await options.early?.settled();
+  await using own = new UnpackedLayers(options.store);
+  const unpacked = options.early?.unpacked ?? own;
   const plan = await planImage(config, { ...options, unpacked });
   const { sbom } = plan;
   const outputs: NotedOutput[] = [];

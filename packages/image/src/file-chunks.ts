@@ -20,11 +20,27 @@ export async function* fileChunks(
 async function* chunksOf(file: FileHandle, reuse: boolean): AsyncGenerator<Uint8Array> {
   const { size } = await file.stat();
   const length = Math.min(CHUNK, Math.max(4096, size));
-  let chunk = Buffer.allocUnsafeSlow(length);
-  for (;;) {
-    const { bytesRead } = await file.read(chunk, 0, length, null);
+  const newChunk = (): Buffer => Buffer.allocUnsafeSlow(length);
+  let chunk = newChunk();
+  let spare: Buffer | undefined;
+  let reading = file.read(chunk, 0, length, null);
+  for (let done = 0; ;) {
+    const { bytesRead } = await reading;
     if (bytesRead === 0) return;
-    yield chunk.subarray(0, bytesRead);
-    if (!reuse) chunk = Buffer.allocUnsafeSlow(length);
+    done += bytesRead;
+    const part = chunk.subarray(0, bytesRead);
+    if (done >= size) {
+      yield part;
+      if (!reuse) chunk = newChunk();
+      reading = file.read(chunk, 0, length, null);
+    } else {
+      // The next is read while this one is used.
+      const next = spare ?? newChunk();
+      reading = file.read(next, 0, length, null);
+      reading.catch(() => undefined);
+      spare = reuse ? chunk : undefined;
+      chunk = next;
+      yield part;
+    }
   }
 }

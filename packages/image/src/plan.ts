@@ -155,7 +155,7 @@ export async function planConfig(
 export const MANIFEST_SEGMENT = 'manifest';
 
 /** The images of which the composed one has the files, but for the kernel. */
-function treesOf({
+export function treesOf({
   init,
   volumes,
   onboot,

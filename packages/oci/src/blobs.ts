@@ -1,4 +1,4 @@
-import { mkdir, open, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, Digester, digestHex, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
@@ -65,13 +65,15 @@ export class Blobs {
       const actual = (await file.stat()).size;
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
+      // The next chunk is read while this one is hashed and used.
+      let reading = chunkOf(file, actual);
       for (let rest = actual; rest > 0;) {
-        // Most blobs are small, and a large buffer for each would keep the garbage collector busy.
-        const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK, rest));
-        const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+        const { buffer, bytesRead } = await reading;
         if (bytesRead === 0) break;
         rest -= bytesRead;
-        const part = chunk.subarray(0, bytesRead);
+        reading = chunkOf(file, rest);
+        reading.catch(() => undefined);
+        const part = buffer.subarray(0, bytesRead);
         digester.update(part);
         yield part;
       }
@@ -135,6 +137,16 @@ export class Blobs {
     if (info === undefined) throw new Error('a blob was written without being read');
     return info;
   }
+}
+
+/** Most blobs are small, and a large buffer for each would keep the garbage collector busy. */
+async function chunkOf(
+  file: FileHandle,
+  rest: number,
+): Promise<{ readonly buffer: Buffer; readonly bytesRead: number }> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, rest));
+  if (rest === 0) return { buffer, bytesRead: 0 };
+  return file.read(buffer, 0, buffer.length, null);
 }
 
 /** Hashes what is on disk; undefined when it is as it should be. */

@@ -22,8 +22,11 @@ const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 const CHUNK = 64 * 1024;
 /** Of what is unpacked: each piece is a task for another thread, which costs. */
 const UNPACKED_CHUNK = 256 * 1024;
-/** What libzstd is given at a time: its bytes depend on it. */
-const ZSTD_CHUNK = 128 * 1024;
+/**
+ * What libzstd is given at a time. Its bytes are the same for whole blocks of 128 KiB, however many; each time is a task
+ * for another thread, which costs more than half of what compressing a block does.
+ */
+export const ZSTD_CHUNK: number = 512 * 1024;
 /** 128 MiB: what `zstd -d` takes without being asked. It bounds the memory of a decompressor. */
 const ZSTD_MAX_WINDOW_LOG = 27;
 
@@ -77,7 +80,7 @@ export function zstd(
   level: number = constants.ZSTD_CLEVEL_DEFAULT,
 ): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_c_compressionLevel]: level };
-  const transform = createZstdCompress({ chunkSize: ZSTD_CHUNK, params });
+  const transform = createZstdCompress({ chunkSize: UNPACKED_CHUNK, params });
   return through(rechunk(source, ZSTD_CHUNK), transform);
 }
 

@@ -7,6 +7,7 @@ export {
   gzip,
   unzstd,
   zstd,
+  ZSTD_CHUNK,
 } from './compression.ts';
 export { type Descriptor } from './descriptor.ts';
 export { dockerArchive, type NamedImage } from './docker-save.ts';

@@ -96,16 +96,21 @@ export class UnpackedLayers implements AsyncDisposable {
     const file = await this.#newFile(digest);
     let size = 0;
     let isWhole = false;
+    let writing = Promise.resolve();
     try {
       for await (const chunk of data) {
         // Zeros, of which bombs are made, are a hole that takes no room.
-        if (size <= MAX_KEPT && !isZero(chunk)) await writeAt(file, chunk, size);
+        if (size <= MAX_KEPT && !isZero(chunk)) writing = writeAt(file, chunk, size);
+        // It is awaited below, or nobody asks for more.
+        writing.catch(() => undefined);
         size += chunk.length;
         yield chunk;
+        await writing;
       }
       isWhole = size <= MAX_KEPT;
       if (isWhole) await file.truncate(size);
     } finally {
+      await writing.catch(() => undefined);
       if (isWhole) this.#kept.set(digest, { file, size });
       else await file.close();
     }

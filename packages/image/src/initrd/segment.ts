@@ -1,5 +1,5 @@
 import { digestOf, LktError } from '@lkt/core';
-import { fromRaw } from '@lkt/oci';
+import { fromRaw, ZSTD_CHUNK } from '@lkt/oci';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
 import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from './cpio.ts';
@@ -7,7 +7,7 @@ import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from './c
 /** Bump when the bytes of an archive change for unchanged entries. */
 const SEGMENT_VERSION = 'segment 1';
 /** What is compressed at once. */
-const BLOCK = 128 * 1024;
+const BLOCK = ZSTD_CHUNK;
 
 /**
  * A cpio archive of its own for what some parts give to the root: with all directories above its entries, none of them

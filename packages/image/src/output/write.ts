@@ -95,8 +95,9 @@ async function writeFile(
     await using file = await open(path, 'wx');
     for await (const chunk of bytes) {
       signal?.throwIfAborted();
+      const writing = writeAll(file, chunk);
       if (head === undefined) digester.update(chunk);
-      await writeAll(file, chunk);
+      await writing;
     }
     let at = 0;
     for (const chunk of head?.() ?? []) {

@@ -1,4 +1,4 @@
-import { canonicalJson, LktError } from '@lkt/core';
+import { canonicalJson, type Digest, LktError } from '@lkt/core';
 import {
   type Archive,
   type EntryType,
@@ -54,6 +54,11 @@ export async function loadTree(
     yield Buffer.from(serialize((await flattened(name, layers)).walk()));
   });
   return new ImageTree(key, layers, deserialize(await cache.text(listing)));
+}
+
+/** Whether the tree of the image with this digest is known, so that its layers need not be unpacked for that. */
+export async function isListed(cache: ComposeCache, digest: Digest): Promise<boolean> {
+  return (await cache.find([LISTING_VERSION, digest])) !== undefined;
 }
 
 async function flattened(name: string, layers: readonly Archive[]): Promise<FileTree> {
