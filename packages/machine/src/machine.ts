@@ -1,18 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { access } from 'node:fs/promises';
+import { access, mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { isErrno, LktError } from '@lkt/core';
 import { type Accelerator, type AcceleratorName, probeAccelerator } from './accelerator.ts';
 import type { BootFiles } from './boot-files.ts';
+import type { BootMedium } from './boot-medium.ts';
 import { ConsoleWatch } from './console.ts';
 import { type Disk, ensureDisk } from './disk.ts';
+import { type EfiFirmware, prepareEfi } from './efi-firmware.ts';
 import { claimPort, portInUse, type Publication } from './publish.ts';
 import { QMP_FD, qemuArguments } from './qemu.ts';
 import { openQmp, type Qmp } from './qmp.ts';
 import { toolMissing } from './tool.ts';
 
 export interface MachineOptions {
-  readonly files: BootFiles;
+  readonly files: BootFiles | BootMedium;
   /** In MiB; 1024 if not given. */
   readonly memory?: number;
   /** What the image needs to boot, in MiB. Less is refused before the boot. */
@@ -55,7 +59,7 @@ export interface MachineResult {
  * Boots an image and runs it to its end. Leaves no process behind, even if this one is killed.
  *
  * @throws LktError RUN_FAILED when the guest panics, ends before all of `expect` was seen, or takes longer than
- * `timeoutMs`; when QEMU fails; when there is too little memory or a port is taken. TOOL_MISSING without QEMU,
+ * `timeoutMs`; when QEMU fails; when there is too little memory or a port is taken. TOOL_MISSING without QEMU or its EFI,
  * HOST_UNSUPPORTED when KVM was asked for and does not work, INTERRUPTED on the signal.
  */
 export async function runMachine(options: MachineOptions): Promise<MachineResult> {
@@ -68,9 +72,11 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
   const publish: Publication[] = [];
   for (const publication of options.publish ?? []) publish.push(await claimPort(publication));
   for (const disk of options.disks ?? []) await ensureDisk(disk);
+  await using efi = await efiOf(options.files);
   options.onStart?.({ accelerator, publish });
   const args = qemuArguments({
     files: options.files,
+    ...(efi.firmware === undefined ? {} : { efi: efi.firmware }),
     accelerator: accelerator.name,
     memory,
     cpus: options.cpus ?? 1,
@@ -82,6 +88,18 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
   const outcome = await attend(await start(qemu, args, options.interactive ?? false), options);
   const seconds = (performance.now() - started) / 1000;
   return { end: judge(outcome, options, publish), accelerator: accelerator.name, seconds };
+}
+
+/** The firmware that a medium needs, until it is disposed of. */
+async function efiOf(
+  files: MachineOptions['files'],
+): Promise<AsyncDisposable & { readonly firmware?: EfiFirmware }> {
+  await using stack = new AsyncDisposableStack();
+  if (!('kind' in files) || files.firmware === 'bios') return stack.move();
+  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-efi-')));
+  const firmware = await prepareEfi(dir.path);
+  const kept = stack.move();
+  return { firmware, [Symbol.asyncDispose]: async () => kept.disposeAsync() };
 }
 
 function requireMemory(memory: number, minimum: number): void {

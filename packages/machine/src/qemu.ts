@@ -1,10 +1,14 @@
 import type { AcceleratorName } from './accelerator.ts';
 import type { BootFiles } from './boot-files.ts';
+import type { BootMedium } from './boot-medium.ts';
 import type { Disk } from './disk.ts';
+import type { EfiFirmware } from './efi-firmware.ts';
 import type { Publication } from './publish.ts';
 
 export interface QemuOptions {
-  readonly files: BootFiles;
+  readonly files: BootFiles | BootMedium;
+  /** Undefined: a BIOS. */
+  readonly efi?: EfiFirmware;
   readonly accelerator: AcceleratorName;
   /** In MiB. */
   readonly memory: number;
@@ -26,7 +30,6 @@ export const QMP_FD = 3;
  * The board is `pc`: `microvm` hangs now and then without KVM.
  */
 export function qemuArguments(options: QemuOptions): readonly string[] {
-  const { files } = options;
   return [
     ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
     ['-machine', 'pc'],
@@ -39,9 +42,33 @@ export function qemuArguments(options: QemuOptions): readonly string[] {
     ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
     ['-device', 'virtio-rng-pci', '-device', 'pvpanic'],
     options.network ? network(options.publish) : [],
+    options.efi === undefined ? [] : firmware(options.efi),
+    'kind' in options.files ? medium(options.files) : [],
     options.disks.flatMap(drive),
-    ['-kernel', files.kernel, '-initrd', files.initrd],
-    ['-append', rebootOnPanic(files.cmdline)],
+    'kind' in options.files ? [] : kernel(options.files),
+  ].flat();
+}
+
+function kernel({ kernel: path, initrd, cmdline }: BootFiles): readonly string[] {
+  return ['-kernel', path, '-initrd', initrd, '-append', rebootOnPanic(cmdline)];
+}
+
+/** What the firmware starts from, before all other disks. An EFI program it gets from QEMU itself. */
+function medium({ path, kind, format }: BootMedium): readonly string[] {
+  if (kind === 'program') return ['-kernel', path];
+  const options = kind === 'cdrom' ? ',media=cdrom,readonly=on' : '';
+  const device = kind === 'cdrom' ? 'ide-cd' : 'virtio-blk-pci';
+  return [
+    ['-drive', `file=${escaped(path)},format=${format},if=none,id=boot${options}`],
+    ['-device', `${device},drive=boot,bootindex=0`],
+  ].flat();
+}
+
+function firmware({ code, variables }: EfiFirmware): readonly string[] {
+  const flash = 'if=pflash,format=raw';
+  return [
+    ['-drive', `${flash},readonly=on,file=${escaped(code)}`],
+    ['-drive', `${flash},file=${escaped(variables)}`],
   ].flat();
 }
 
@@ -58,11 +85,15 @@ function network(publish: readonly Publication[]): readonly string[] {
 }
 
 function drive(disk: Disk & { readonly path: string }, index: number): readonly string[] {
-  const file = disk.path.replaceAll(',', ',,');
+  const file = escaped(disk.path);
   return [
     ['-drive', `file=${file},format=${disk.format},if=none,id=disk${index}`],
     ['-device', `virtio-blk-pci,drive=disk${index},serial=disk${index}`],
   ].flat();
+}
+
+function escaped(path: string): string {
+  return path.replaceAll(',', ',,');
 }
 
 /** A kernel that panics would wait for ever; this way the machine ends. What the image says about it wins. */

@@ -8,18 +8,19 @@ import { Args, Flags } from '../options.ts';
 
 export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';
-  static override description = `The image is the three files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline, as "lkt build" writes them.
+  static override description = `The image is the three files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline, as "lkt build" writes them; or one file that boots by itself: a disk (NAME-efi.img, NAME.qcow2, …), an ISO image, an EFI program (NAME.efi). Firmware is EFI where that is what the file is made for. The guest writes on the disk that it boots from.
 
 Its console is on standard input and output. On a terminal Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json nothing is read, and Ctrl-C ends the machine.
 
 The exit code is 0 when the machine powers off, restarts, or has shown every text that was expected; 1 when its kernel panics, or when it ends or time runs out before.`;
   static override examples = [
     '<%= config.bin %> run sshd --publish 127.0.0.1:2222:22',
+    '<%= config.bin %> run sshd-efi.qcow2',
     '<%= config.bin %> run minimal --expect "lkt: boot complete" --timeout 120',
   ];
   static override args = {
     prefix: Args.string({
-      description: 'the image, as PREFIX; "qemu" may stand before it',
+      description: 'the image, as PREFIX or a file; "qemu" may stand before it',
       required: true,
       multiple: true,
     }),
@@ -60,6 +61,10 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       summary: 'write the console to this file instead of standard output',
       helpValue: 'FILE',
     }),
+    uefi: Flags.boolean({
+      summary: 'boot the disk or ISO image by EFI, or with --no-uefi by a BIOS',
+      allowNo: true,
+    }),
     networking: Flags.option({ options: ['user', 'none'] as const })({
       summary: "the guest's network",
       default: 'user',
@@ -84,7 +89,8 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
     const machine = await import('@lkt/machine');
     const publish = (flags.publish ?? []).map(machine.parsePublication);
     const disks = namedDisks((flags.disk ?? []).map(machine.parseDisk), cwd, prefix);
-    const files = await machine.findBootFiles(resolve(cwd, prefix));
+    const medium = await machine.findBootMedium(resolve(cwd, prefix), flags.uefi);
+    const files = medium ?? (await machine.findBootFiles(resolve(cwd, prefix)));
     const log = flags['console-log'];
     const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
     const logStream =
@@ -119,8 +125,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       },
     };
     this.endProgress();
-    const { readInitrdInfo } = await import('@lkt/image');
-    const minimumMemory = (await readInitrdInfo(files.initrd))?.minimumMemory ?? 0;
+    const minimumMemory = 'kind' in files ? 0 : await minimumOf(files.initrd);
     try {
       const result = await machine.runMachine({ ...options, minimumMemory });
       return { ...result, seconds: Math.round(result.seconds * 10) / 10 };
@@ -128,6 +133,11 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       if (logStream !== undefined) await finished(logStream.end());
     }
   }
+}
+
+async function minimumOf(initrd: string): Promise<number> {
+  const { readInitrdInfo } = await import('@lkt/image');
+  return (await readInitrdInfo(initrd))?.minimumMemory ?? 0;
 }
 
 /** LinuxKit names the backend before the image; there is one here. */

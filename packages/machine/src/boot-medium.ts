@@ -1,0 +1,65 @@
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { isErrno } from '@lkt/core';
+
+/** A file that a machine boots by itself: a disk, an ISO image, or an EFI program. */
+export interface BootMedium {
+  readonly path: string;
+  readonly kind: 'disk' | 'cdrom' | 'program';
+  /** As QEMU calls it. */
+  readonly format: 'raw' | 'qcow2' | 'vpc' | 'vmdk';
+  readonly firmware: 'bios' | 'efi';
+}
+
+const FORMATS: Readonly<Record<string, BootMedium['format']>> = {
+  qcow2: 'qcow2',
+  vhd: 'vpc',
+  vmdk: 'vmdk',
+};
+
+/**
+ * The medium at a path, by its name; undefined for whatever has another name, and for none.
+ * @param isEfi undefined: what the medium is made for
+ */
+export async function findBootMedium(
+  path: string,
+  isEfi?: boolean,
+): Promise<BootMedium | undefined> {
+  const [, end] = /\.(iso|img|raw|qcow2|vhd|vmdk|efi)$/.exec(path) ?? [];
+  if (end === undefined || /-(?:initrd|squashfs|erofs)\.img$/.test(path)) return undefined;
+  try {
+    if (!(await stat(path)).isFile()) return undefined;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+  const kind = end === 'iso' ? 'cdrom' : end === 'efi' ? 'program' : 'disk';
+  const format = FORMATS[end] ?? 'raw';
+  const forEfi =
+    kind === 'program' ||
+    (isEfi ?? (format === 'raw' ? await isForEfi(path) : /-efi\.[^.]*$/.test(path)));
+  return { path, kind, format, firmware: forEfi ? 'efi' : 'bios' };
+}
+
+/** Whether there is a GUID partition table, or an ISO image whose first boot image is for EFI. */
+async function isForEfi(path: string): Promise<boolean> {
+  await using file = await open(path, 'r');
+  if ((await textAt(file, 512, 8)) === 'EFI PART') return true;
+  const record = 17 * ISO_SECTOR;
+  if ((await textAt(file, record, 30)) !== '\0CD001\x01EL TORITO SPECIFICATION') return false;
+  const catalog = (await bytesAt(file, record + 0x47, 4)).readUInt32LE(0);
+  return (await bytesAt(file, catalog * ISO_SECTOR + 1, 1)).readUInt8(0) === EFI_PLATFORM;
+}
+
+const ISO_SECTOR = 2048;
+const EFI_PLATFORM = 0xef;
+
+async function textAt(file: FileHandle, position: number, length: number): Promise<string> {
+  return (await bytesAt(file, position, length)).toString('latin1');
+}
+
+/** Zeros where the file has ended. */
+async function bytesAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length);
+  await file.read(bytes, 0, length, position);
+  return bytes;
+}

@@ -1,0 +1,38 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { lkt, root } from './lkt.ts';
+
+/** The formats that boot by themselves, and the end of the file's name. */
+const FILES = {
+  'iso-bios': '.iso',
+  'iso-efi': '-efi.iso',
+  'raw-bios': '-bios.img',
+  'raw-efi': '-efi.img',
+  'qcow2-bios': '.qcow2',
+  'qcow2-efi': '-efi.qcow2',
+  uki: '.efi',
+  vmdk: '.vmdk',
+} as const;
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-formats-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+beforeAll(async () => {
+  const formats = Object.keys(FILES).join(',');
+  const config = join(root, 'examples/minimal.yml');
+  const built = await lkt(['build', '--dir', dir, '--name', 'x', '--format', formats, config]);
+  expect(built.status, built.stderr).toBe(0);
+  expect(built.stdout).toMatch(/^PCR 11 {2}[0-9a-f]{64}$/m);
+  expect(built.peakMiB).toBeLessThan(219);
+}, 1_800_000);
+
+// The init of the image says this when it has found all files of the initrd and started what comes first.
+test.each(Object.entries(FILES))('%s boots', { timeout: 900_000 }, async (_, end) => {
+  const file = join(dir, `x${end}`);
+  expect(existsSync(file)).toBe(true);
+  const args = ['--expect', 'lkt: system ready', '--networking', 'none', '--timeout', '800'];
+  const done = await lkt(['run', file, ...args]);
+  expect(done.status, `${done.stdout.slice(-3000)}${done.stderr}`).toBe(0);
+});
