@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import { loadImage, type Platform } from '@lkt/oci';
-import type { BuiltPackage } from './build.ts';
+import type { BuiltPackage } from './built-package.ts';
 import type { FoundImage } from './image-archives.ts';
 import { checkOther, type OtherImages } from './other-images.ts';
 import { checkPin } from './pins.ts';

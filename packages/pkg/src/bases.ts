@@ -1,6 +1,6 @@
 import { type Digest, sourceError } from '@lkt/core';
 import { type Descriptor, parsePlatform, type Store, writeIndex } from '@lkt/oci';
-import type { BuiltPackage } from './build.ts';
+import type { BuiltPackage } from './built-package.ts';
 import { checkOther, type OtherImages } from './other-images.ts';
 import { checkPin, inOrder, type ReferenceProblem, samePlatform } from './pins.ts';
 import type { ImageUse, Recipe } from './recipe.ts';

@@ -1,111 +1,21 @@
 import { availableParallelism } from 'node:os';
-import type {
-  BuildRequest,
-  CheckReport,
-  Engine,
-  Limits,
-  RemoteStepCache,
-  SecretSource,
-} from '@lkt/build';
-import { type Digest, LktError, type Reporter } from '@lkt/core';
-import { type Descriptor, type Platform, type Store, writeIndex } from '@lkt/oci';
-import { type AttestedImage, Attester, type PackageAttestations } from './attest.ts';
+import type { CheckReport } from '@lkt/build';
+import { type Digest, LktError } from '@lkt/core';
+import type { Platform } from '@lkt/oci';
+import { type AttestedImage, Attester } from './attest.ts';
 import { archivedImages } from './archived-images.ts';
 import { basesFor } from './bases.ts';
-import type { GivenArg } from './build-args.ts';
+import { type BeforeBuild, type BuildOptions, otherImages } from './build-options.ts';
 import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
-import type { FindMirror } from './debian-package.ts';
+import type { BuildReport, BuiltPackage } from './built-package.ts';
+import { nameAndAttest } from './name-and-attest.ts';
+import { renamed } from './naming.ts';
 import { type Needed, neededPlatforms } from './needed-platforms.ts';
-import type { FetchImage, OtherImages, RequireTrusted } from './other-images.ts';
-import { inOrder } from './pins.ts';
-import { readRecipe, type Recipe } from './recipe.ts';
-import { Recipes } from './recipes.ts';
+import type { Recipe } from './recipe.ts';
+import { type Recipes, recipesOf } from './recipes.ts';
 import { Slots } from './slots.ts';
-import type { SourceHash } from './source-hash.ts';
 import { readSources, type Sources } from './sources.ts';
-import { tagPackage } from './tag-package.ts';
 import type { Package, Workspace } from './workspace.ts';
-
-export interface BuildOptions {
-  readonly store: Store;
-  readonly engine: Engine;
-  readonly mirror: FindMirror;
-  /** How images come into the store that no package of the workspace gives; by default they do not. */
-  readonly fetchImage?: FetchImage;
-  /** Whether such images may be used, as a policy of the workspace says; by default they may. */
-  readonly requireTrusted?: (
-    reference: Parameters<RequireTrusted>[0],
-    workspace: Workspace,
-  ) => ReturnType<RequireTrusted>;
-  readonly reporter: Reporter;
-  readonly signal?: AbortSignal | undefined;
-  /** What each RUN may use. */
-  readonly limits?: Limits;
-  /** Steps that other machines have done. */
-  readonly cache?: RemoteStepCache;
-  /** The same for BuildKit, which has caches of its own. */
-  readonly remoteCache?: NonNullable<BuildRequest['remoteCache']>;
-  /** What runs their commands, as in `BuildRequest`. */
-  readonly executor?: string;
-  /** Build nothing: what has not been built is an error, NOT_FOUND. */
-  readonly onlyKnown?: boolean;
-  /** Build the targets although they have been built. */
-  readonly force?: boolean;
-  /** Do every step of the targets anew, if they are built. */
-  readonly noCache?: boolean;
-  /** `force`, `noCache` and `check` are also for what the targets use. */
-  readonly deps?: boolean;
-  /** Build the targets a second time in other surroundings, and compare. The engine has to be one that can. */
-  readonly check?: boolean;
-  /** For the targets; those that a Dockerfile does not declare are not used. */
-  readonly buildArgs?: readonly GivenArg[];
-  /** What the targets are called in the store, instead of what build.yml and the hash of the sources say. */
-  readonly naming?: Naming;
-  /** Where proxies and certificates are looked up, for ADD of addresses. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
-  readonly secrets?: ReadonlyMap<string, SecretSource>;
-  /** Sockets of SSH agents for ssh mounts, by id. */
-  readonly ssh?: ReadonlyMap<string, string>;
-  /** Default: linux/amd64. A package is built for those of them that its `arches` has. */
-  readonly platforms?: readonly Platform[];
-  /** Packages built at once, which share the processors; default: as many as there are processors. */
-  readonly jobs?: number;
-}
-
-/** LinuxKit's flags of the same names; `hash` is what a tag template has in the place of the source hash. */
-interface Naming {
-  readonly org?: string;
-  readonly tag?: string;
-  readonly hash?: string;
-}
-
-/** A package with the image that its sources give. */
-export interface BuiltPackage {
-  readonly item: Package;
-  readonly hash: SourceHash;
-  /** Of the index of `images`, which is what a pin names. */
-  readonly index: Descriptor;
-  /** Of the manifests, one for each platform it was needed for, in the order of its `arches`. */
-  readonly images: readonly Descriptor[];
-  /** Those for other platforms that earlier builds of the same sources gave; the store has them under the same names. */
-  readonly others: readonly Descriptor[];
-  /** Full names under which the store has it. */
-  readonly references: readonly string[];
-  /** What its tags end in beside the hash: not empty when arguments were given that are not in build.yml. */
-  readonly tagSuffix: string;
-  /** Whether all of it had been built before. */
-  readonly cached: boolean;
-  /** SBOM and provenance of the index that has the names, and of each of `images`. */
-  readonly attestations: PackageAttestations;
-  /** For each of `images`, if a check was asked for. */
-  readonly checks: readonly CheckReport[];
-}
-
-export interface BuildReport {
-  /** Targets and what they need, each after what it needs. */
-  readonly packages: readonly BuiltPackage[];
-}
 
 /**
  * Builds packages and, before them, the packages of the workspace that they use.
@@ -123,28 +33,6 @@ export async function buildPackages(
   const build = await Build.start(workspace, targets, options);
   return { packages: await build.all() };
 }
-
-/** Where a build in a workspace takes images from that no package there gives. */
-export function otherImages(
-  workspace: Workspace,
-  { store, fetchImage, requireTrusted }: BuildOptions,
-): OtherImages {
-  return {
-    store,
-    fetchImage,
-    requireTrusted: requireTrusted && (async (reference) => requireTrusted(reference, workspace)),
-  };
-}
-
-/**
- * Called for each package before it is built and after all it uses has been; may change its Dockerfile.
- * @returns whether it has
- */
-export type BeforeBuild = (
-  item: Package,
-  recipe: Recipe,
-  built: ReadonlyMap<Package, BuiltPackage>,
-) => Promise<boolean>;
 
 /** One run over the package graph. */
 export class Build {
@@ -335,61 +223,21 @@ export class Build {
     const images = made.map(({ descriptor }) => descriptor);
     const hash = sources.hash(item);
     const tagSuffix = inputs[0]?.recipe?.tagSuffix ?? '';
-    const { references, others } = await tagPackage(
-      store,
+    const named = await nameAndAttest(
+      { item, hash, images: made },
       {
         ...(this.#named.has(item) ? renamed(item, hash, this.#options.naming) : { item, hash }),
         suffix: tagSuffix,
         images,
       },
+      { store, attester: this.#attester },
       async (image, platform) => {
         const other = await this.#inputs(item, platform, used).catch(ifKnown);
         return other !== undefined && builder.isResult(image, other);
       },
     );
-    const index = await writeIndex(store, images);
-    const named =
-      others.length === 0 ? index : await writeIndex(store, inOrder(item, [...images, ...others]));
-    const work = { item, hash, images: made, others, index: named };
-    const attestations = await this.#attester.attest(work);
-    return {
-      item,
-      hash,
-      index,
-      images,
-      others,
-      references,
-      tagSuffix,
-      cached,
-      attestations,
-      checks,
-    };
+    return { item, hash, images, tagSuffix, cached, checks, ...named };
   }
-}
-
-/** @param named the packages that the given arguments are for */
-function recipesOf(
-  workspace: Workspace,
-  named: ReadonlySet<Package>,
-  { hash }: Sources,
-  { buildArgs, engine }: BuildOptions,
-): Recipes {
-  return new Recipes(async (item, platforms) => {
-    const given = named.has(item) ? buildArgs : [];
-    return readRecipe(workspace, item, platforms, hash, given, engine.buildPlatform);
-  });
-}
-
-function renamed(
-  item: Package,
-  own: SourceHash,
-  { org = item.org, tag = item.tag, hash }: Naming = {},
-): { readonly item: Package; readonly hash: SourceHash } {
-  const name = org === item.org ? item.name : `${org}/${item.image}`;
-  return {
-    item: { ...item, org, name, tag },
-    hash: hash === undefined ? own : { ...own, hash, committed: hash },
-  };
 }
 
 /** What cannot be built for a platform has no result there. */

@@ -1,6 +1,8 @@
 import { type Digest, LktError, silentReporter } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
-import { type BuildOptions, type BuiltPackage, buildPackages } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
+import type { BuiltPackage } from './built-package.ts';
+import { buildPackages } from './build.ts';
 import { checkPin } from './pins.ts';
 import type { Workspace } from './workspace.ts';
 

@@ -9,7 +9,9 @@ export { type Id, ID, parseLabel, type Settings, withSettings } from './containe
 export { packageCacheAreas } from './cache-areas.ts';
 export type { GivenArg } from './build-args.ts';
 export type { Attestations } from './attest.ts';
-export { type BuildOptions, type BuildReport, type BuiltPackage, buildPackages } from './build.ts';
+export type { BuildOptions } from './build-options.ts';
+export type { BuildReport, BuiltPackage } from './built-package.ts';
+export { buildPackages } from './build.ts';
 export { isBuiltHere, isOfItsTag } from './built-here.ts';
 export {
   type BuildArg,

@@ -1,5 +1,7 @@
 import { LktError, sourceError } from '@lkt/core';
-import { Build, type BuildOptions, type BuiltPackage } from './build.ts';
+import { Build } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
+import type { BuiltPackage } from './built-package.ts';
 import { pinOf } from './pins.ts';
 import type { ImageUse, Recipe } from './recipe.ts';
 import { type Edit, repin, rewriteReferences } from './rewrite.ts';

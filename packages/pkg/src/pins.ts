@@ -10,7 +10,7 @@ import {
   type Store,
   writeIndex,
 } from '@lkt/oci';
-import type { BuiltPackage } from './build.ts';
+import type { BuiltPackage } from './built-package.ts';
 import type { Package } from './workspace.ts';
 
 /** What is wrong with a reference, and what to do about it. */

@@ -8,7 +8,9 @@ import {
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
 import type { SignedBy } from '@lkt/sign';
-import { type BuildOptions, type BuiltPackage, buildPackages } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
+import type { BuiltPackage } from './built-package.ts';
+import { buildPackages } from './build.ts';
 import {
   byArches,
   requireCommitted,

@@ -1,6 +1,8 @@
 import { formatPlatform, type Platform } from '@lkt/oci';
-import type { Recipe } from './recipe.ts';
-import type { Package } from './workspace.ts';
+import type { BuildOptions } from './build-options.ts';
+import { readRecipe, type Recipe } from './recipe.ts';
+import type { Sources } from './sources.ts';
+import type { Package, Workspace } from './workspace.ts';
 
 type ReadRecipe = (item: Package, platforms: readonly Platform[]) => Promise<Recipe | undefined>;
 
@@ -23,4 +25,20 @@ export class Recipes {
     }
     return found;
   }
+}
+
+/**
+ * The recipes of a build.
+ * @param named the packages that the given arguments are for
+ */
+export function recipesOf(
+  workspace: Workspace,
+  named: ReadonlySet<Package>,
+  { hash }: Sources,
+  { buildArgs, engine }: BuildOptions,
+): Recipes {
+  return new Recipes(async (item, platforms) => {
+    const given = named.has(item) ? buildArgs : [];
+    return readRecipe(workspace, item, platforms, hash, given, engine.buildPlatform);
+  });
 }

@@ -1,12 +1,8 @@
 import type { Digest, LktError } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
-import {
-  Build,
-  type BuildOptions,
-  type BuiltPackage,
-  type BuildReport,
-  otherImages,
-} from './build.ts';
+import { Build } from './build.ts';
+import { type BuildOptions, otherImages } from './build-options.ts';
+import type { BuiltPackage, BuildReport } from './built-package.ts';
 import { checkOther } from './other-images.ts';
 import { checkPin, problemError, type ReferenceProblem } from './pins.ts';
 import { DEFAULT_PLATFORMS } from './platforms.ts';

@@ -8,7 +8,8 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
-import { type BuildOptions, buildPackages } from './build.ts';
+import type { BuildOptions } from './build-options.ts';
+import { buildPackages } from './build.ts';
 import { requireCommitted, type TargetOptions, workFor } from './push-work.ts';
 import { type SignedImages, type Signing, signWithDocuments } from './sign-images.ts';
 import { readSources } from './sources.ts';

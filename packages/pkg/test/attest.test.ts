@@ -14,7 +14,8 @@ import {
   writeLayer,
 } from '@lkt/oci';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildPackages, type BuiltPackage } from '../src/build.ts';
+import { buildPackages } from '../src/build.ts';
+import type { BuiltPackage } from '../src/built-package.ts';
 import { lockPackage } from '../src/lock.ts';
 import { readAttestations } from '../src/read-attestations.ts';
 import { openWorkspace } from '../src/workspace.ts';

@@ -1,6 +1,8 @@
 import type { ProgressEvent } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
-import { type BuildOptions, buildPackages, type BuiltPackage } from '../src/build.ts';
+import type { BuildOptions } from '../src/build-options.ts';
+import { buildPackages } from '../src/build.ts';
+import type { BuiltPackage } from '../src/built-package.ts';
 import { pinWorkspace } from '../src/pin.ts';
 import { openWorkspace, type Workspace } from '../src/workspace.ts';
 import { checkout, ENV, temporary } from './checkout.ts';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { parsePlatform, readTar, type Store, writeImage, writeIndex, writeLayer } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import type { BuiltPackage } from '../src/build.ts';
+import type { BuiltPackage } from '../src/built-package.ts';
 import { pinOf } from '../src/pins.ts';
 import { readAttestations } from '../src/read-attestations.ts';
 import { bench, type Bench, FILES } from './bench.ts';

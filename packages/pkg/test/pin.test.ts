@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { openStore } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import type { BuildOptions } from '../src/build.ts';
+import type { BuildOptions } from '../src/build-options.ts';
 import { type PinReport, pinWorkspace } from '../src/pin.ts';
 import { repin, rewriteReferences } from '../src/rewrite.ts';
 import { openWorkspace } from '../src/workspace.ts';

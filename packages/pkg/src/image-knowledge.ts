@@ -1,0 +1,140 @@
+import {
+  contentsOf,
+  findAttestations,
+  imageComponent,
+  type KnownImage,
+  parseSpdx,
+  readAttestation,
+  spdxPackage,
+} from '@lkt/attest';
+import { noteFile, readNote, writeNote } from '@lkt/attest/notes';
+import { type Digest, digestHex, LktError } from '@lkt/core';
+import { type DebFile, debFiles, type DebianLock } from '@lkt/debian';
+import { familiarReference, loadImage, parsePlatform, type RawPath, type Store } from '@lkt/oci';
+import type { AttestedImage } from './attest.ts';
+import { debsOf } from './deb-components.ts';
+import { ownerLine } from './deb-owners.ts';
+
+/** What is known of the images that packages are made from: what is in them, and whose each file is. */
+export class ImageKnowledge {
+  readonly #store: Store;
+  readonly #known: ReadonlyMap<Digest, AttestedImage>;
+  readonly #signal: AbortSignal | undefined;
+
+  /** @param known images of packages, by the digests of their manifests */
+  constructor(
+    store: Store,
+    known: ReadonlyMap<Digest, AttestedImage>,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#store = store;
+    this.#known = known;
+    this.#signal = signal;
+  }
+
+  /** The images that a Dockerfile names, each once. */
+  async bases({ recipe, bases }: AttestedImage): Promise<readonly KnownImage[]> {
+    const found = new Map<Digest, KnownImage>();
+    for (const use of recipe?.uses ?? []) {
+      const digest = bases.get(use.text);
+      if (digest === undefined) continue;
+      const platform = parsePlatform(use.platform);
+      const name = familiarReference({ domain: use.parsed.domain, path: use.parsed.path });
+      const component = imageComponent(name, digest, platform);
+      const image = await loadImage(this.#store, digest, platform).catch(ifMissing);
+      const manifest = image?.descriptor.digest ?? digest;
+      found.set(manifest, { ...this.#knowledge(manifest), component, image });
+    }
+    return [...found.values()];
+  }
+
+  /** What can be found out about an image. Of one from elsewhere no more than an SBOM that came with it. */
+  #knowledge(manifest: Digest): Pick<KnownImage, 'contents' | 'ownerOf'> {
+    const made = this.#known.get(manifest);
+    return {
+      contents: async () => this.#contents(manifest),
+      ownerOf:
+        made === undefined
+          ? async () => undefined
+          : made.lock === undefined
+            ? this.#dockerfileOwners(made)
+            : this.#debianOwners(manifest, made.lock),
+    };
+  }
+
+  async #contents(image: Digest): ReturnType<KnownImage['contents']> {
+    const sbom =
+      this.#known.get(image)?.sbom ?? (await findAttestations(this.#store, image, 'sbom'))[0];
+    if (sbom === undefined) return undefined;
+    return contentsOf(parseSpdx(await readAttestation(this.#store, sbom)));
+  }
+
+  #dockerfileOwners(made: AttestedImage): KnownImage['ownerOf'] {
+    const image = made.descriptor.digest;
+    const read = once(async () => {
+      const components = new Map(
+        ((await this.#contents(image)) ?? []).map(({ component }) => [
+          spdxPackage(component).SPDXID,
+          component,
+        ]),
+      );
+      const lines = (await readNote(noteFile(this.#store, 'owners', digestHex(image)))) ?? [];
+      const owners = new Map(
+        lines.map((line) => {
+          const blank = line.indexOf(' ');
+          return [
+            JSON.parse(line.slice(blank + 1)) as RawPath,
+            components.get(line.slice(0, blank)),
+          ];
+        }),
+      );
+      return { owners, bases: await this.bases(made) };
+    });
+    return async (path, size) => {
+      const { owners, bases } = await read();
+      const own = owners.get(path);
+      if (own !== undefined) return own;
+      for (const base of bases) {
+        const owner = await base.ownerOf(path, size);
+        if (owner !== undefined) return owner;
+      }
+      return undefined;
+    };
+  }
+
+  #debianOwners(image: Digest, lock: DebianLock): KnownImage['ownerOf'] {
+    const debs = new Map(debsOf(lock).map(([{ name }, component]) => [name, component]));
+    const read = once(async () => {
+      const path = noteFile(this.#store, 'owners', digestHex(image));
+      const lines = (await readNote(path)) ?? (await writeNote(path, await this.#debLines(lock)));
+      return new Map(
+        lines.map((line) => {
+          const [name = '', ...rest] = line.split(' ');
+          return [rest.join(' '), debs.get(name)];
+        }),
+      );
+    });
+    return async (path, size) => (await read()).get(`${size} ${JSON.stringify(path)}`);
+  }
+
+  async #debLines(lock: DebianLock): Promise<readonly string[]> {
+    const files: DebFile[] = [];
+    try {
+      for await (const file of debFiles(lock, this.#store, this.#signal)) files.push(file);
+    } catch (error) {
+      // The .debs need not be kept once the image is made; then its files are the image's.
+      if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
+      return [];
+    }
+    return files.map(ownerLine);
+  }
+}
+
+function ifMissing(error: unknown): undefined {
+  if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
+}
+
+function once<T>(run: () => Promise<T>): () => Promise<T> {
+  let promise: Promise<T> | undefined;
+  return async () => (promise ??= run());
+}
