@@ -8,6 +8,8 @@ import { lkt, type Options, root } from './lkt.ts';
 import { proven } from './proof.ts';
 
 const EXAMPLES = ['minimal', 'sshd', 'getty'];
+/** Formats with a boot loader, and the end of the file's name. */
+const DISKS = { 'raw-efi': '-efi.img', 'iso-bios': '.iso' };
 /** A user that no machine has; nothing is mapped for it in /etc/subuid. */
 const STRANGER = '23456';
 
@@ -96,11 +98,16 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
   let peakMiB = 0;
   for (const name of EXAMPLES) {
     const config = join(checkout, `examples/${name}.yml`);
-    const built = await lkt(['build', '--sbom', '--dir', out, config], { ...options, env });
+    const formats = ['--format', ['kernel+initrd', ...Object.keys(DISKS)].join(',')];
+    const built = await lkt(['build', '--sbom', '--dir', out, ...formats, config], {
+      ...options,
+      env,
+    });
     expect(built.status, built.stderr).toBe(0);
     peakMiB = Math.max(peakMiB, built.peakMiB);
-    for (const part of ['kernel', 'initrd.img', 'cmdline', 'sbom.spdx.json'])
-      lines.push(`${sha256(join(out, `${name}-${part}`))} ${name}-${part}`);
+    const parts = ['-kernel', '-initrd.img', '-cmdline', '-sbom.spdx.json'];
+    for (const part of [...parts, ...Object.values(DISKS)])
+      lines.push(`${sha256(join(out, `${name}${part}`))} ${name}${part}`);
   }
   const { stdout } = await lkt(['env', '--json'], { ...options, env });
   const { settings } = JSON.parse(stdout) as { settings: { name: string; value: string }[] };
@@ -111,7 +118,12 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
 
 /** Every `name:tag@digest` that the examples and the Dockerfiles build on, sorted. */
 function pins(checkout: string): string[] {
-  const globs = ['examples/*.yml', '{pkg,kernel}/*/Dockerfile', 'tools/go-static/Dockerfile'];
+  const globs = [
+    'examples/*.yml',
+    '{pkg,kernel}/*/Dockerfile',
+    'tools/{boot,go-static}/Dockerfile',
+    'packages/image/src/config/boot-loader.ts',
+  ];
   const text = globSync(globs, { cwd: checkout })
     .map((file) => readFileSync(join(checkout, file), 'utf8'))
     .join('\n');

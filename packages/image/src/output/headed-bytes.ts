@@ -12,3 +12,8 @@ const CHUNK = Buffer.alloc(2 ** 16);
 export function* zeros(size: number): Generator<Uint8Array> {
   for (let done = 0; done < size; done += CHUNK.length) yield CHUNK.subarray(0, size - done);
 }
+
+/** Whether bytes are those of `zeros`, for which a file needs no room. */
+export function areZeros({ buffer }: Uint8Array): boolean {
+  return buffer === CHUNK.buffer;
+}

@@ -5,6 +5,7 @@ import { type Digest, Digester, digestOf, isErrno } from '@lkt/core';
 import { writeAll } from '../cache.ts';
 import { fileChunks } from '../file-chunks.ts';
 import { ioError } from '../io-error.ts';
+import { areZeros } from './headed-bytes.ts';
 import { isThere } from './is-there.ts';
 
 export interface OutputFile {
@@ -93,12 +94,15 @@ async function writeFile(
   const digester = new Digester();
   {
     await using file = await open(path, 'wx');
+    let end = 0;
     for await (const chunk of bytes) {
       signal?.throwIfAborted();
-      const writing = writeAll(file, chunk);
+      const writing = areZeros(chunk) ? undefined : writeAll(file, chunk, end);
       if (head === undefined) digester.update(chunk);
       await writing;
+      end += chunk.length;
     }
+    await file.truncate(end);
     let at = 0;
     for (const chunk of head?.() ?? []) {
       await writeAll(file, chunk, at);

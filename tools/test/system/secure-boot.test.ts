@@ -1,0 +1,132 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { lkt, root } from './lkt.ts';
+
+const OVMF = '/usr/share/OVMF';
+/** A key that the firmware of Debian's package ovmf trusts where its settings are those for tests. */
+const SNAKEOIL = '/usr/share/ovmf/PkKek-1-snakeoil';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-secure-boot-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+test('firmware with Secure Boot starts what was signed, and the TPM then has the PCR 11 that was said', async () => {
+  const key = join(dir, 'uki.key');
+  const pass = ['-passin', 'pass:snakeoil'];
+  execFileSync('openssl', ['rsa', '-in', `${SNAKEOIL}.key`, ...pass, '-out', key], {
+    stdio: 'ignore',
+  });
+  const sign = ['--uki-key', key, '--uki-cert', `${SNAKEOIL}.pem`];
+  const pcr11 = await build('signed', ...sign);
+  const { console, tpm } = await boot('signed', 'lkt: system ready');
+  expect(console).toContain('UEFI Secure Boot is enabled.');
+  expect(extended(tpm, 11)).toBe(pcr11);
+}, 1_800_000);
+
+test('it does not start what was not', async () => {
+  await build('unsigned');
+  const { console } = await boot('unsigned', 'Access Denied');
+  expect(console).not.toContain('lkt: init');
+}, 1_800_000);
+
+async function build(name: string, ...flags: readonly string[]): Promise<string> {
+  const config = join(root, 'examples/minimal.yml');
+  const options = ['--dir', dir, '--name', name, '--format', 'raw-efi', '--json', ...flags];
+  const built = await lkt(['build', ...options, config]);
+  expect(built.status, built.stderr).toBe(0);
+  return (JSON.parse(built.stdout) as { readonly pcr11: string }).pcr11;
+}
+
+/** Boots a disk until the console says something, with a TPM whose commands are noted. */
+async function boot(name: string, text: string): Promise<{ console: string; tpm: string }> {
+  const [log, state] = [join(dir, `${name}.log`), join(dir, `${name}-tpm`)];
+  const variables = join(dir, `${name}-variables`);
+  copyFileSync(`${OVMF}/OVMF_VARS_4M.snakeoil.fd`, variables);
+  mkdirSync(state);
+  const socket = join(state, 'socket');
+  const tpm = spawn(
+    'swtpm',
+    [
+      ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--terminate'],
+      ['--ctrl', `type=unixio,path=${socket}`, '--log', `file=${join(state, 'log')},level=5`],
+    ].flat(),
+    { stdio: 'ignore' },
+  );
+  while (!existsSync(socket) && tpm.exitCode === null) await sleep(50);
+  const flash = 'if=pflash,format=raw';
+  const qemu = spawn(
+    'qemu-system-x86_64',
+    [
+      ['-nodefaults', '-display', 'none', '-no-reboot', '-m', '1024', '-cpu', 'max'],
+      ['-accel', 'tcg,thread=multi', '-machine', 'q35,smm=on'],
+      ['-global', 'driver=cfi.pflash01,property=secure,value=on'],
+      ['-drive', `${flash},readonly=on,file=${OVMF}/OVMF_CODE_4M.secboot.fd`],
+      ['-drive', `${flash},file=${variables}`, '-serial', `file:${log}`],
+      ['-chardev', `socket,id=tpm,path=${socket}`, '-tpmdev', 'emulator,id=tpm,chardev=tpm'],
+      ['-device', 'tpm-crb,tpmdev=tpm'],
+      ['-drive', `file=${join(dir, `${name}-efi.img`)},format=raw,if=none,id=disk`],
+      ['-device', 'virtio-blk-pci,drive=disk,bootindex=0'],
+    ].flat(),
+    { stdio: 'ignore' },
+  );
+  const console = (): string => (existsSync(log) ? readFileSync(log, 'latin1') : '');
+  try {
+    const end = Date.now() + 600_000;
+    while (!console().includes(text)) {
+      if (qemu.exitCode !== null || Date.now() > end)
+        throw new Error(`the console never said ${text}:\n${console().slice(-3000)}`);
+      await sleep(100);
+    }
+  } finally {
+    await ended(qemu);
+    await ended(tpm);
+  }
+  return { console: console(), tpm: readFileSync(join(state, 'log'), 'latin1') };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await exit;
+}
+
+const PCR_EXTEND = 0x182;
+const SHA256 = 0x0b;
+/** By TPM_ALG_ID: SHA-1, SHA-256, SHA-384, SHA-512, SM3. */
+const SIZES = new Map([
+  [0x04, 20],
+  [SHA256, 32],
+  [0x0c, 48],
+  [0x0d, 64],
+  [0x12, 32],
+]);
+
+/** What a register has after all TPM2_PCR_Extend (TPM 2.0 Part 3 §22.2) of the log of swtpm. */
+function extended(log: string, register: number): string {
+  let value = Buffer.alloc(32);
+  for (const command of commands(log)) {
+    if (command.length < 18 || command.readUInt32BE(6) !== PCR_EXTEND) continue;
+    if (command.readUInt32BE(10) !== register) continue;
+    let at = 18 + command.readUInt32BE(14);
+    const count = command.readUInt32BE(at);
+    at += 4;
+    for (let index = 0; index < count; index += 1) {
+      const algorithm = command.readUInt16BE(at);
+      const size = SIZES.get(algorithm) ?? 0;
+      const digest = command.subarray(at + 2, at + 2 + size);
+      if (algorithm === SHA256) value = createHash('sha256').update(value).update(digest).digest();
+      at += 2 + size;
+    }
+  }
+  return value.toString('hex');
+}
+
+function commands(log: string): readonly Buffer[] {
+  const found = log.matchAll(/SWTPM_IO_Read: length \d+\n((?: (?:[0-9A-F]{2} )+\n)+)/g);
+  return [...found].map(([, hex = '']) => Buffer.from(hex.replaceAll(/\s/g, ''), 'hex'));
+}
