@@ -1,5 +1,11 @@
-import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
-import { BuildRecorder, type RecordPlace } from './build-recorder.ts';
+import {
+  type BuildOptions,
+  type BuiltPackage,
+  type RecordPlace,
+  resolveImages,
+  type Workspace,
+} from '@lkt/pkg';
+import { BuildRecorder } from './build-recorder.ts';
 import {
   type ComposedImage,
   composeConfig,

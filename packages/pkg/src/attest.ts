@@ -98,9 +98,10 @@ export class Attester {
     const [line] = (await readNote(note)) ?? [];
     if (line === undefined) return undefined;
     const found = JSON.parse(line) as PackageAttestations;
-    const present = await Promise.all(
-      referrersOf(found).map(({ digest }) => this.#store.has(digest)),
-    );
+    const present = await Promise.all([
+      this.#store.use(note),
+      ...referrersOf(found).map(({ digest }) => this.#store.keep(digest)),
+    ]);
     return present.includes(false) ? undefined : found;
   }
 }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { platform } from 'node:process';
 import type { CheckReport } from '@lkt/build';
 import { LktError } from '@lkt/core';
@@ -12,6 +13,7 @@ import { checkDocker, loadIntoDocker } from '../docker-load.ts';
 import { givenArgs } from '../given-args.ts';
 import { limitsOf } from '../limit-flags.ts';
 import { linuxkitBuildFlags, needless, refused } from '../linuxkit-flags.ts';
+import { packageRecordPath, unchangedPackages } from '../package-record.ts';
 import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../package-flags.ts';
 import { platformFlags, wantedPlatforms } from '../platform-flags.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../remote-cache.ts';
@@ -29,6 +31,10 @@ interface Built {
   readonly checks?: readonly CheckReport[];
   /** With `--docker`, the names that it has there. */
   readonly docker?: readonly string[];
+}
+
+interface Shown {
+  readonly packages: readonly Built[];
 }
 
 export class PkgBuild extends LktCommand {
@@ -150,7 +156,7 @@ export class PkgBuild extends LktCommand {
     release: refused('value', 'use it with --push'),
   };
 
-  async run(): Promise<{ packages: readonly Built[] }> {
+  async run(): Promise<Shown> {
     const { args, flags } = await this.parse(PkgBuild);
     const dirs = args.dir ?? [];
     if (flags.all ? dirs.length > 0 : dirs.length === 0) {
@@ -161,12 +167,16 @@ export class PkgBuild extends LktCommand {
     }
     const limits = limitsOf(flags);
     const session = await this.begin(flags);
+    const record = packageRecordPath(session, args, flags);
+    const unchanged =
+      record === undefined ? undefined : await unchangedPackages<Shown>(record, session);
+    if (unchanged !== undefined) return this.#show(unchanged);
     if (flags.docker) await checkDocker(session);
     const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
     await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
     const naming = givenName(flags, session.environment);
     const isRenamed = Object.keys(naming).length > 0;
-    const { buildPackages, pinOf } = await import('@lkt/pkg');
+    const { buildPackages, PackageRecorder, pinOf } = await import('@lkt/pkg');
     const { familiarReference, parseReference } = await import('@lkt/oci');
     const { cwd, variables } = session.environment;
     const secrets = secretFlags(flags.secret ?? [], variables, cwd);
@@ -178,8 +188,17 @@ export class PkgBuild extends LktCommand {
     const targets = flags.all ? await allPackages(workspace, platforms) : named;
     await using caches = await remoteCaches(session, flags);
     const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
+    const recorder =
+      record === undefined
+        ? undefined
+        : new PackageRecorder(
+            { path: record, start: cwd, env: variables },
+            tools.store,
+            tools.reporter,
+          );
     const report = await buildPackages(workspace, targets, {
       ...tools,
+      ...(recorder && { reporter: recorder.reporter }),
       force: flags.force,
       noCache: flags['no-cache'],
       check: flags.check,
@@ -221,9 +240,16 @@ export class PkgBuild extends LktCommand {
           : {}),
       });
     }
+    const shown = { packages };
+    const asked = dirs.map((dir) => resolve(cwd, dir));
+    await recorder?.finish(workspace, asked, report.packages, shown);
+    return this.#show(shown);
+  }
+
+  #show(shown: Shown): Shown {
     this.endProgress();
-    for (const { reference, target } of packages) if (target) this.log(reference);
-    return { packages };
+    for (const { reference, target } of shown.packages) if (target) this.log(reference);
+    return shown;
   }
 }
 

@@ -1,9 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { relative, sep } from 'node:path';
-import { findPlainTop, readCleanCheckout } from './clean-checkout.ts';
-import type { Environment } from './git.ts';
-import { combineTrees } from './git-tree.ts';
-import { BUILD_YML, packageDirs } from './package-dirs.ts';
+import { findPlainTop, readCleanCheckout } from '../clean-checkout.ts';
+import type { Environment } from '../git.ts';
+import { combineTrees } from '../git-tree.ts';
+import { BUILD_YML, packageDirs } from '../package-dirs.ts';
 
 /**
  * The sources of a workspace in which nothing differs from the commit. Whoever finds them again, with `isSourceState`,
