@@ -1,1 +1,2 @@
-export { createNodes, name } from './plugin.ts';
+export { createDependencies, createNodes, name } from './plugin.ts';
+export type { LktOptions } from './options.ts';

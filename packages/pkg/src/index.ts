@@ -22,6 +22,7 @@ export {
   type SecretId,
 } from './build-yml.ts';
 export { BUILD_YML } from './package-dirs.ts';
+export { packageGraph, type PackageNode, type PackageUse } from './package-graph.ts';
 export type { FindMirror } from './debian-package.ts';
 export { type Environment } from './git.ts';
 export {

@@ -23,6 +23,8 @@ export interface Workspace {
   readonly packages: ReadonlyMap<string, Package>;
   readonly byDir: ReadonlyMap<string, Package>;
   readonly git: Git;
+  /** The name of the files that describe packages. */
+  readonly buildYml: string;
   /**
    * The package in a directory, relative to where the workspace was opened; added if it is not under one of the three.
    * @throws LktError NOT_FOUND without a build.yml there

@@ -1,0 +1,115 @@
+import type { ProjectConfiguration, ProjectGraph } from '@nx/devkit';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { TestWorkspace } from './workspace.ts';
+
+const DIGEST = `sha256:${'0'.repeat(64)}`;
+
+/** Packages that use each other in every way there is. */
+const FILES = {
+  'README.md': 'All of it.\n',
+  'pkg/base/build.yml': 'org: t\nimage: base\n',
+  'pkg/base/Dockerfile': 'FROM scratch\n',
+  'pkg/tool/build.yml': 'org: t\nimage: tool\n',
+  'pkg/tool/Dockerfile': `FROM t/base@${DIGEST}\n`,
+  'deep/down/app/build.yml': 'org: t\nimage: app\nextra-sources:\n  - ../../../lib:lib\n',
+  'deep/down/app/Dockerfile': `FROM other.example/x:1@${DIGEST} AS x
+FROM scratch
+COPY --from=t/tool:1@${DIGEST} / /
+`,
+  'deep/down/app/inner/project.json': '{ "name": "inner" }',
+  'lib/a.c': 'int a;\n',
+  'pkg/calculated/build.yml': 'org: t\nimage: calculated\nbuildArgs:\n  - BASE=@lkt:pkg:../base\n',
+  'pkg/calculated/Dockerfile': 'ARG BASE\nFROM ${BASE}\n',
+  'pkg/arm/build.yml': 'org: t\nimage: arm\narches: [arm64]\n',
+  'pkg/arm/Dockerfile': 'FROM scratch\n',
+  'examples/one.yml': `init:\n  - t/app:1@${DIGEST}\n  - other.example/y:1@${DIGEST}\nfiles:\n  - path: a\n    source: ../lib\n`,
+  'examples/two.yml': 'onboot:\n  - name: tool\n    image: "@pkg:../pkg/tool"\n',
+  'examples/three.yml': 'init:\n  - t/base:1\nfiles:\n  - path: a\n    source: ~/.ssh/id.pub\n',
+  'examples/values.yml': 'not: an image\n',
+  // Not of lkt.
+  '.github/workflows/build.yml': 'image: x\n',
+  'ansible/build.yml': '- hosts: all\n',
+};
+
+test('the graph is what Dockerfiles, build.yml files and image configs say', async () => {
+  await using workspace = await TestWorkspace.create(FILES);
+  workspace.nx('graph', '--file=graph.json');
+  const { graph } = JSON.parse(readFileSync(join(workspace.dir, 'graph.json'), 'utf8')) as {
+    graph: ProjectGraph;
+  };
+  const edges = Object.values(graph.dependencies)
+    .flat()
+    .map(({ source, target, type }) => `${source} → ${target} ${type}`);
+  expect(edges.toSorted()).toEqual([
+    'deep-down-app → pkg-tool static',
+    'examples → deep-down-app static',
+    'examples → pkg-base static',
+    'examples → pkg-tool static',
+    'pkg-calculated → pkg-base static',
+    'pkg-tool → pkg-base static',
+  ]);
+  const names = Object.keys(graph.nodes).toSorted();
+  expect(names).toEqual([
+    'deep-down-app',
+    'examples',
+    'inner',
+    'pkg-arm',
+    'pkg-base',
+    'pkg-calculated',
+    'pkg-tool',
+  ]);
+});
+
+test('a package and an image have their targets, with the inputs that lkt looks at', async () => {
+  await using workspace = await TestWorkspace.create(FILES, { lkt: 'npx lkt', out: 'dist' });
+  const show = (project: string): ProjectConfiguration =>
+    JSON.parse(workspace.nx('show', 'project', project, '--json')) as ProjectConfiguration;
+  const app = show('deep-down-app').targets ?? {};
+  expect(Object.keys(app).toSorted()).toEqual([
+    'pkg-build',
+    'pkg-check',
+    'pkg-push',
+    'pkg-sign',
+    'verify',
+  ]);
+  const { command } = (app['pkg-build']?.options ?? {}) as { command?: string };
+  expect(command).toContain('npx lkt pkg build ');
+  expect(command).toContain(' deep/down/app');
+  expect(app['pkg-build']?.inputs).toEqual([
+    '{workspaceRoot}/deep/down/app/**/*',
+    '{workspaceRoot}/lib/**/*',
+    { externalDependencies: [] },
+    { dependentTasksOutputFiles: '**/*' },
+  ]);
+  expect(Object.keys(show('pkg-arm').targets ?? {})).toEqual(['verify']);
+
+  const examples = show('examples').targets ?? {};
+  expect(examples['image-build']?.dependsOn).toEqual([
+    'image-build--one',
+    'image-build--three',
+    'image-build--two',
+  ]);
+  const one = examples['image-build--one'];
+  expect(one?.dependsOn).toEqual([
+    { projects: ['deep-down-app'], target: 'pkg-build', params: 'ignore' },
+  ]);
+  expect(one?.inputs?.slice(0, 3)).toEqual([
+    '{workspaceRoot}/examples/one.yml',
+    '{workspaceRoot}/lib',
+    '{workspaceRoot}/lib/**/*',
+  ]);
+  expect(one?.cache).toBe(true);
+  // What is in the home directory is not seen by Nx.
+  expect(examples['image-build--three']?.cache).toBe(false);
+  for (const kind of ['image-run', 'image-test', 'verify'])
+    expect(Object.keys(examples)).toContain(`${kind}--two`);
+});
+
+test('a mistake in a package is said at its place, without a stack', async () => {
+  const broken = { 'pkg/base/build.yml': 'org: t\nimage: base\nimages: 1\n' };
+  await using workspace = await TestWorkspace.create({ ...FILES, ...broken });
+  expect(() => workspace.nx('show', 'projects')).toThrow(/pkg\/base\/build\.yml:3:1/);
+  expect(() => workspace.nx('show', 'projects')).not.toThrow(/model\.ts/);
+});
