@@ -16,6 +16,7 @@ import { CacheRm } from './commands/cache-rm.ts';
 import { CacheVerify } from './commands/cache-verify.ts';
 import { Completion } from './commands/completion.ts';
 import { Env } from './commands/env.ts';
+import { Graph } from './commands/graph.ts';
 import { KeyGenerate } from './commands/key-generate.ts';
 import { MetadataCreate } from './commands/metadata-create.ts';
 import { Outdated } from './commands/outdated.ts';
@@ -55,6 +56,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'cache:verify': CacheVerify,
   completion: Completion,
   env: Env,
+  graph: Graph,
   'key:generate': KeyGenerate,
   'metadata:create': MetadataCreate,
   outdated: Outdated,

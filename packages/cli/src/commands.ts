@@ -18,6 +18,7 @@ const COMMANDS = {
   'cache:verify': async () => (await import('./commands/cache-verify.ts')).CacheVerify,
   completion: async () => (await import('./commands/completion.ts')).Completion,
   env: async () => (await import('./commands/env.ts')).Env,
+  graph: async () => (await import('./commands/graph.ts')).Graph,
   'key:generate': async () => (await import('./commands/key-generate.ts')).KeyGenerate,
   'metadata:create': async () => (await import('./commands/metadata-create.ts')).MetadataCreate,
   outdated: async () => (await import('./commands/outdated.ts')).Outdated,

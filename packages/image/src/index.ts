@@ -16,6 +16,7 @@ export {
 } from './config/load-config.ts';
 export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.ts';
 export { type ImageReference } from './config/reference.ts';
+export { type Graph, type GraphEdge, type GraphNode, readGraph } from './graph.ts';
 export { type Compressor, COMPRESSORS } from './initrd/compressor.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
 export { type EfiSigner, efiSigner } from './output/authenticode.ts';

@@ -4,26 +4,29 @@ import type { ImageQuery } from '@lkt/pkg';
 import { imageReferencesOf } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { LoadedConfig } from './config/load-config.ts';
+import type { ImageReference } from './config/reference.ts';
 
 /** What the configs name, and for each `@pkg:DIR` in them the directory. */
-export function queriesOf({ config, fileOf }: LoadedConfig): {
+export function queriesOf(loaded: LoadedConfig): {
   queries: readonly ImageQuery[];
   directories: ReadonlyMap<string, string>;
 } {
+  const { config, fileOf } = loaded;
   const queries: ImageQuery[] = [];
   const directories = new Map<string, string>();
-  for (const { text, reference, packageDir, at } of imageReferencesOf(config)) {
+  for (const image of imageReferencesOf(config)) {
+    const { text, reference, at } = image;
     const file = fileOf(at);
     const error: ImageQuery['error'] = ({ code, message, fix, ...rest }) =>
       errorAt(code, at, message, {
         ...rest,
         fix: fix === 'run: lkt pin' ? `run: lkt pin ${file.path}` : fix,
       });
-    if (packageDir === undefined) {
+    const dir = directoryOf(loaded, image);
+    if (dir === undefined) {
       queries.push({ text, error, ...(reference === undefined ? {} : { reference }) });
       continue;
     }
-    const dir = resolve(dirname(file.absolute), packageDir);
     const other = directories.get(text);
     if (other !== undefined && other !== dir) {
       throw new LktError('UNSUPPORTED', `${text} is ${other} in one config and ${dir} in another`, {
@@ -34,4 +37,12 @@ export function queriesOf({ config, fileOf }: LoadedConfig): {
     queries.push({ text: dir, packageDir: dir, error });
   }
   return { queries, directories };
+}
+
+/** The directory of an image that is named as `@pkg:DIR`. */
+export function directoryOf(
+  { fileOf }: LoadedConfig,
+  { packageDir, at }: ImageReference,
+): string | undefined {
+  return packageDir === undefined ? undefined : resolve(dirname(fileOf(at).absolute), packageDir);
 }

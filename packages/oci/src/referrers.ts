@@ -46,16 +46,27 @@ export async function findReferrers(
   subject: Digest,
   artifactType?: string,
 ): Promise<readonly Descriptor[]> {
-  const found = new Map<Digest, Descriptor>();
-  for (const { reference, descriptor } of index.entries) {
-    if (reference !== undefined || found.has(descriptor.digest)) continue;
-    const document = await readReferrer(blobs, descriptor);
-    if (document?.subject?.digest !== subject) continue;
-    const described = describe(descriptor, document);
-    if (artifactType === undefined || described.artifactType === artifactType)
-      found.set(descriptor.digest, described);
+  const found: Descriptor[] = [];
+  for await (const { subject: about, referrer } of allReferrers(blobs, index)) {
+    if (about !== subject) continue;
+    if (artifactType === undefined || referrer.artifactType === artifactType) found.push(referrer);
   }
-  return [...found.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+  return found.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+}
+
+/** Every entry of a layout that refers to another image, once. */
+export async function* allReferrers(
+  blobs: Blobs,
+  { entries }: LayoutIndex,
+): AsyncGenerator<{ readonly subject: Digest; readonly referrer: Descriptor }> {
+  const seen = new Set<Digest>();
+  for (const { reference, descriptor } of entries) {
+    if (reference !== undefined || seen.has(descriptor.digest)) continue;
+    seen.add(descriptor.digest);
+    const document = await readReferrer(blobs, descriptor);
+    if (document?.subject === undefined) continue;
+    yield { subject: document.subject.digest, referrer: describe(descriptor, document) };
+  }
 }
 
 /**

@@ -10,7 +10,7 @@ import { REF_NAME, readLayoutIndex, type Tag, tagEntry, writeLayoutIndex } from 
 import { type LockOptions, withLockAt } from './lock.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
 import { prune, type Pruned, type PruneOptions } from './prune.ts';
-import { findReferrers } from './referrers.ts';
+import { allReferrers, findReferrers } from './referrers.ts';
 import { TreeSizes } from './tree-sizes.ts';
 import { putFile, removeTree, sweep, syncDir, tempDirIn, writeWhole } from './temp.ts';
 import { WRITER, Writers } from './writers.ts';
@@ -74,6 +74,8 @@ export interface Store {
    * the store can add one, so what they say is a claim.
    */
   referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]>;
+  /** What refers to any image, by the digest of that image. */
+  allReferrers(): Promise<ReadonlyMap<Digest, readonly Descriptor[]>>;
   /** Runs alone under this name, among all processes that use the store. */
   withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T>;
   /** Writes a small file beside the blobs, as a whole or not at all. It may not outlast a crash of the machine. */
@@ -240,6 +242,14 @@ class LayoutStore implements Store {
 
   async referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]> {
     return findReferrers(this.#blobs, await readLayoutIndex(this.dir), subject, artifactType);
+  }
+
+  async allReferrers(): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
+    const found = new Map<Digest, Descriptor[]>();
+    const index = await readLayoutIndex(this.dir);
+    for await (const { subject, referrer } of allReferrers(this.#blobs, index))
+      found.set(subject, [...(found.get(subject) ?? []), referrer]);
+    return found;
   }
 
   async withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T> {

@@ -29,6 +29,8 @@ export interface DockerImages {
 /** An image that is asked for, and where. */
 export interface DockerImage {
   readonly reference: Reference & { readonly digest: Digest };
+  /** `FILE:LINE`. */
+  readonly place: string;
   /** An error at the reference. */
   readonly error: (code: LktErrorCode, message: string, fix?: string) => LktError;
 }
@@ -128,7 +130,7 @@ function dockerImage(
   const { digest } = reference;
   if (digest === undefined)
     throw error('CONFIG_INVALID', `"${given}" has no digest`, 'add @sha256:…');
-  return { reference: { ...reference, digest }, error };
+  return { reference: { ...reference, digest }, place: `${file.path}:${position.line}`, error };
 }
 
 /** A path inside the package's directory. */

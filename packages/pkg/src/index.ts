@@ -32,6 +32,13 @@ export {
   type ImageRuntimeConfig,
   parseImageRuntimeConfig,
 } from './image-config.ts';
+export {
+  packageStates,
+  type PackageState,
+  type PinState,
+  pinState,
+  type UsedImage,
+} from './package-states.ts';
 export { lockPackage, type LockPackageOptions, type LockReport } from './lock.ts';
 export { type PinChange, type PinReport, pinWorkspace } from './pin.ts';
 export { isFor } from './platforms.ts';

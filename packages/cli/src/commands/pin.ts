@@ -1,8 +1,9 @@
-import { glob, stat } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { type Digest, LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
+import { checkoutConfigs } from '../checkout-configs.ts';
 import { LktCommand } from '../command.ts';
 import { openRegistries } from '../registries.ts';
 import { readConfigFile } from '../config-file.ts';
@@ -58,10 +59,7 @@ FILE is an image config, DIR a package; what these use is pinned with them. Of a
     for (const path of args.path ?? [])
       ((await isDirectory(resolve(cwd, path))) ? dirs : files).push(path);
     const all = args.path === undefined || args.path.length === 0;
-    if (all) {
-      for await (const path of glob('examples/*.yml', { cwd: workspace.root }))
-        files.push(relative(cwd, join(workspace.root, path)));
-    }
+    if (all) files.push(...(await checkoutConfigs(workspace, cwd)));
     const targets = {
       packages: all
         ? [...workspace.packages.values()]

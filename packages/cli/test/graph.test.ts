@@ -1,0 +1,81 @@
+import type { Graph, GraphNode } from '@lkt/image';
+import { expect, test } from 'vitest';
+import { dotText } from '../src/graph/dot.ts';
+import { htmlPage } from '../src/graph/html.ts';
+import { BOX, layOut } from '../src/graph/layout.ts';
+import { treeLines } from '../src/graph/tree.ts';
+
+const node = (name: string): GraphNode => ({
+  name,
+  kind: 'package',
+  built: true,
+  pinned: true,
+  stale: false,
+  signed: false,
+});
+
+/** Each name with what it is made from. */
+function graphOf(made: Readonly<Record<string, readonly string[]>>): Graph {
+  const edges = Object.entries(made).flatMap(([from, uses]) =>
+    uses.map((to) => ({ from, to, as: 'image' as const, pin: 'pinned' as const, place: 'x:1' })),
+  );
+  return { nodes: Object.keys(made).map(node), edges };
+}
+
+const HOSTILE = `<script>alert("1")</script>'&\\`;
+
+test('whatever a name is, it is only text in a page', () => {
+  const page = htmlPage(graphOf({ [HOSTILE]: [], b: [HOSTILE] }));
+  expect(page.match(/<script/g)).toHaveLength(1);
+  expect(page).toContain(
+    'data-to="&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;&#39;&#38;\\"',
+  );
+});
+
+test('a page allows its own script and style alone, and names no other file', () => {
+  const page = htmlPage(graphOf({ a: [], b: ['a'] }));
+  expect(page).toMatch(
+    /content="default-src 'none'; style-src 'sha256-[\w+/]{43}='; script-src 'sha256-[\w+/]{43}='"/,
+  );
+  expect(page).not.toMatch(/\b(?:src|href|action)=|url\(|@import|\bimport\b|fetch\(/);
+  expect(page.match(/https?:[^"]*/g)).toEqual(['http://www.w3.org/2000/svg']);
+});
+
+test('a name cannot end a string of DOT', () => {
+  expect(dotText(graphOf({ [HOSTILE]: [] }))).toContain(
+    `  "<script>alert(\\"1\\")</script>'&\\\\" [label=`,
+  );
+});
+
+test('everything is to the right of what it is made from, and nothing is on another', () => {
+  const { placed, width, height } = layOut(
+    graphOf({ d: ['b', 'c'], c: ['a'], b: ['a'], a: [], alone: [], e: ['a', 'd'] }),
+  );
+  const x = (name: string): number => placed.get(name)?.x ?? Number.NaN;
+  expect(x('a')).toBe(x('alone'));
+  expect(x('b')).toBeGreaterThan(x('a') + BOX.width);
+  expect(x('c')).toBe(x('b'));
+  expect(x('d')).toBeGreaterThan(x('c') + BOX.width);
+  expect(x('e')).toBeGreaterThan(x('d') + BOX.width);
+  expect(Math.abs((placed.get('b')?.y ?? 0) - (placed.get('c')?.y ?? 0))).toBeGreaterThan(
+    BOX.height,
+  );
+  for (const one of placed.values()) {
+    expect(one.x + BOX.width).toBeLessThan(width);
+    expect(one.y + BOX.height).toBeLessThan(height);
+  }
+});
+
+test('a tree shows all of a cycle, and what is below something once', () => {
+  expect(treeLines(graphOf({ a: ['b'], b: ['a'], c: ['d'], d: ['e'], e: [], f: ['d'] }))).toEqual([
+    'c          built, pinned',
+    '└─ d       built, pinned',
+    '   └─ e    built, pinned',
+    'f          built, pinned',
+    '└─ d …     built, pinned',
+    'a          built, pinned',
+    '└─ b       built, pinned',
+    '   └─ a …  built, pinned',
+  ]);
+  expect(treeLines({ nodes: [], edges: [] })).toEqual([]);
+});

@@ -1,0 +1,211 @@
+import { relative } from 'node:path';
+import type { Digest } from '@lkt/core';
+import { familiarReference, type Reference, type Store } from '@lkt/oci';
+import {
+  type BuildOptions,
+  type Package,
+  packageStates,
+  type PinState,
+  pinOf,
+  pinState,
+  type Workspace,
+} from '@lkt/pkg';
+import { isSignature } from '@lkt/sign';
+import { imageReferencesOf } from './config/config.ts';
+import {
+  type ConfigFile,
+  loadConfig,
+  type LoadedConfig,
+  type LoadOptions,
+} from './config/load-config.ts';
+import type { ImageReference } from './config/reference.ts';
+import { directoryOf } from './queries.ts';
+
+/** Something that is built or used: a package of the checkout, an image from elsewhere, or an image config. */
+export interface GraphNode {
+  /** Unique: `org/image`, the reference of a base as it is named, the path of a config. */
+  readonly name: string;
+  readonly kind: 'package' | 'base' | 'image';
+  /** The directory of a package, from the top of the checkout. */
+  readonly dir?: string;
+  readonly platforms?: readonly string[];
+  /** What a package is now, if it has been built. */
+  readonly reference?: string;
+  /**
+   * A package: its sources have been built here. A base: the store has it. An image: the store has all that it is made
+   * from.
+   */
+  readonly built: boolean;
+  /** A base: it is named by digest. Else: all that it names has a digest, or is a package of the checkout as it is now. */
+  readonly pinned: boolean;
+  /** It names a package of the checkout by what that one was before: a build refuses it until `lkt pin`. */
+  readonly stale: boolean;
+  /** The store has a signature of it. Who has signed, and whether that is enough, says `lkt verify`. */
+  readonly signed: boolean;
+}
+
+/** That one is made from another. */
+export interface GraphEdge {
+  readonly from: string;
+  readonly to: string;
+  /**
+   * `image`: a Dockerfile or a config names it; `archive`: it goes into the build context; `sources`: files of its
+   * directory do.
+   */
+  readonly as: 'image' | 'archive' | 'sources';
+  readonly pin: PinState;
+  /** `FILE:LINE`, the first if there are several. */
+  readonly place: string;
+}
+
+/** Both are sorted by name; every edge is between nodes. */
+export interface Graph {
+  readonly nodes: readonly GraphNode[];
+  readonly edges: readonly GraphEdge[];
+}
+
+/**
+ * What a checkout and image configs are made from, and how it stands with each. Nothing is built or pulled to find out.
+ * @throws LktError for a file with an error; what is wrong with a pin is an answer
+ */
+export async function readGraph(
+  workspace: Workspace,
+  configs: readonly ConfigFile[],
+  options: BuildOptions,
+  load: LoadOptions = {},
+): Promise<Graph> {
+  const images: { readonly path: string; readonly named: readonly NamedImage[] }[] = [];
+  for (const config of configs)
+    images.push({
+      path: config.path,
+      named: await namedBy(await loadConfig([config], load), workspace),
+    });
+  const packages = await packageStates(workspace, options);
+  const nodes = new Map(packages.map((node) => [node.item, node]));
+  const { store } = options;
+  const graph = new GraphBuilder(store, await store.allReferrers());
+  for (const { item, uses, built } of packages) {
+    const digests = built === undefined ? [] : [built.index, ...built.images];
+    const reference = built && pinOf(built);
+    await graph.add(uses, {
+      name: item.name,
+      kind: 'package',
+      dir: relative(workspace.root, item.dir) || '.',
+      platforms: item.arches.map((arch) => `linux/${arch}`),
+      ...(reference === undefined ? {} : { reference }),
+      built: built !== undefined,
+      signed: digests.some(({ digest }) => graph.isSigned(digest)),
+    });
+  }
+  for (const { path, named } of images) {
+    const uses: Use[] = [];
+    for (const { image, item } of named) {
+      const { reference, at } = image;
+      const pin =
+        reference === undefined
+          ? 'current'
+          : await pinState(reference, item && nodes.get(item), store);
+      const place = `${at.file.path}:${at.position.line}`;
+      uses.push({ as: 'image', place, reference, package: item, pin });
+    }
+    const isThere = await Promise.all(
+      uses.map(async ({ package: item, reference }) =>
+        item === undefined
+          ? reference?.digest !== undefined && (await store.has(reference.digest))
+          : nodes.get(item)?.built !== undefined,
+      ),
+    );
+    await graph.add(uses, {
+      name: path,
+      kind: 'image',
+      built: isThere.every(Boolean),
+      signed: false,
+    });
+  }
+  return graph.graph();
+}
+
+interface NamedImage {
+  readonly image: ImageReference;
+  /** The package of the workspace that it is. */
+  readonly item: Package | undefined;
+}
+
+/** What a config names. A package that is in none of the usual directories is one of the workspace from then on. */
+async function namedBy(loaded: LoadedConfig, workspace: Workspace): Promise<readonly NamedImage[]> {
+  return Promise.all(
+    imageReferencesOf(loaded.config).map(async (image) => {
+      const dir = directoryOf(loaded, image);
+      const { reference } = image;
+      const item =
+        dir === undefined ? reference && workspace.find(reference) : await workspace.packageAt(dir);
+      return { image, item };
+    }),
+  );
+}
+
+interface Use {
+  readonly as: GraphEdge['as'];
+  readonly place: string;
+  readonly pin: PinState;
+  readonly reference: Reference | undefined;
+  readonly package: Package | undefined;
+}
+
+class GraphBuilder {
+  readonly #store: Store;
+  readonly #signed: ReadonlySet<Digest>;
+  readonly #nodes = new Map<string, GraphNode>();
+  readonly #edges = new Map<string, GraphEdge>();
+
+  constructor(store: Store, referrers: Awaited<ReturnType<Store['allReferrers']>>) {
+    this.#store = store;
+    this.#signed = new Set(
+      [...referrers].flatMap(([subject, items]) => (items.some(isSignature) ? [subject] : [])),
+    );
+  }
+
+  isSigned(digest: Digest): boolean {
+    return this.#signed.has(digest);
+  }
+
+  /** Adds a node with what it is made from. */
+  async add(uses: readonly Use[], node: Omit<GraphNode, 'pinned' | 'stale'>): Promise<void> {
+    const pinned = uses.every(({ pin }) => pin !== 'missing');
+    const stale = uses.some(({ pin }) => pin === 'stale');
+    const { signed, ...rest } = node;
+    this.#nodes.set(node.name, { ...rest, pinned, stale, signed });
+    for (const { as, pin, place, reference, package: item } of uses) {
+      const to = item?.name ?? (reference === undefined ? '' : familiarReference(reference));
+      if (item === undefined) await this.#addBase(to, reference?.digest);
+      const key = [node.name, to, as].join(' ');
+      const known = this.#edges.get(key);
+      if (known === undefined || WORSE.indexOf(pin) > WORSE.indexOf(known.pin))
+        this.#edges.set(key, { from: node.name, to, as, pin, place });
+    }
+  }
+
+  async #addBase(name: string, digest: Digest | undefined): Promise<void> {
+    if (this.#nodes.has(name)) return;
+    const isThere = digest !== undefined && (await this.#store.has(digest));
+    this.#nodes.set(name, {
+      name,
+      kind: 'base',
+      built: isThere,
+      pinned: digest !== undefined,
+      stale: false,
+      signed: digest !== undefined && this.isSigned(digest),
+    });
+  }
+
+  graph(): Graph {
+    return { nodes: sorted(this.#nodes), edges: sorted(this.#edges) };
+  }
+}
+
+/** Of the places that name the same, the one that a build stumbles over is shown. */
+const WORSE: readonly PinState[] = ['current', 'pinned', 'stale', 'missing'];
+
+function sorted<T>(items: ReadonlyMap<string, T>): readonly T[] {
+  return [...items].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item);
+}
