@@ -15,8 +15,10 @@ import { CachePush } from './commands/cache-push.ts';
 import { CacheRm } from './commands/cache-rm.ts';
 import { CacheVerify } from './commands/cache-verify.ts';
 import { Completion } from './commands/completion.ts';
+import { Diff } from './commands/diff.ts';
 import { Env } from './commands/env.ts';
 import { Graph } from './commands/graph.ts';
+import { Inspect } from './commands/inspect.ts';
 import { KeyGenerate } from './commands/key-generate.ts';
 import { MetadataCreate } from './commands/metadata-create.ts';
 import { Outdated } from './commands/outdated.ts';
@@ -55,8 +57,10 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'cache:rm': CacheRm,
   'cache:verify': CacheVerify,
   completion: Completion,
+  diff: Diff,
   env: Env,
   graph: Graph,
+  inspect: Inspect,
   'key:generate': KeyGenerate,
   'metadata:create': MetadataCreate,
   outdated: Outdated,

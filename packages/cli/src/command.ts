@@ -20,6 +20,7 @@ import {
 import { Flags } from './options.ts';
 import { print } from './output.ts';
 import { type Given, plainWords } from './plain-words.ts';
+import { printableJson } from './printable.ts';
 import type { Display, Screen } from './progress/display.ts';
 import type { KeptLogs } from './progress/kept-logs.ts';
 import { usageError } from './usage.ts';
@@ -68,6 +69,7 @@ export interface CommandClass {
   readonly flags: Interfaces.FlagInput;
   readonly baseFlags: Interfaces.FlagInput;
   readonly linuxkit: LinuxkitFlags;
+  readonly failedExit: number;
   id: string;
   new (words: readonly string[]): LktCommand;
 }
@@ -85,6 +87,8 @@ export abstract class LktCommand {
   static flags = {};
   /** Options of LinuxKit's command of this name that do not do here what they do there. */
   static linuxkit: LinuxkitFlags = {};
+  /** What it exits with where it could not be done. */
+  static failedExit = 1;
   /** By which oclif knows a command. It only describes them, and runs none. */
   static run(): void {}
   static readonly enableJsonFlag = true;
@@ -116,7 +120,7 @@ export abstract class LktCommand {
   async execute(): Promise<void> {
     try {
       const result = await this.run();
-      if (this.jsonEnabled()) print(`${JSON.stringify(result, null, 2)}\n`);
+      if (this.jsonEnabled()) print(`${printableJson(result, 2)}\n`);
     } catch (error) {
       throw await this.#failure(error as Error);
     } finally {

@@ -26,9 +26,12 @@ async function runToTheEnd(argv: readonly string[]): Promise<void> {
     } else if (text !== '') {
       process.stderr.write(`${text}\n`);
     }
-    process.exitCode = exitCodeOf(error);
+    process.exitCode = exitCodeOf(error, failedExit);
   }
 }
+
+/** What the command exits with that could not be done. */
+let failedExit = 1;
 
 async function run(argv: readonly string[]): Promise<void> {
   const asksHelp = asks(argv, '--help') || asks(argv, '-h');
@@ -41,6 +44,7 @@ async function run(argv: readonly string[]): Promise<void> {
   }
   if (id === undefined) throw unknownCommand(argv, commandIds);
   const command = await loadCommand(id);
+  ({ failedExit } = command);
   const words = argv.slice(id.split(':').length);
   const takesNone = Object.keys(command.args).length === 0;
   if (takesNone && words[0]?.startsWith('-') === false) throw unknownCommand(argv, commandIds);

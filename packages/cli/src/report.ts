@@ -2,13 +2,13 @@ import { styleText } from 'node:util';
 import { isErrno, LktError } from '@lkt/core';
 import { printable } from './printable.ts';
 
-/** 0 done, 1 it failed, 2 it was asked wrongly, 130 it was interrupted. */
-export function exitCodeOf(error: unknown): number {
+/** 0 done, 1 (or what the command says) it failed, 2 it was asked wrongly, 130 it was interrupted. */
+export function exitCodeOf(error: unknown, failed = 1): number {
   const exit = exitOf(error);
   if (exit !== undefined) return exit;
   const known = asLktError(error);
   if (known?.code === 'USAGE_INVALID') return 2;
-  return known?.code === 'INTERRUPTED' ? 130 : 1;
+  return known?.code === 'INTERRUPTED' ? 130 : failed;
 }
 
 /** The problem, its causes, and what to do next. A bug (any error that is not on purpose) shows its stack. */

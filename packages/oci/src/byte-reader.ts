@@ -42,6 +42,13 @@ export class ByteReader {
     return this.#cut(Math.min(limit, this.#chunk.length - this.#position));
   }
 
+  /** Puts back what was read and is somebody else's: it is what is read next. */
+  unread(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#chunk = Buffer.concat([bytes, this.#chunk.subarray(this.#position)]);
+    this.#position = 0;
+  }
+
   /** @throws UnexpectedEnd when there are fewer than `length` bytes. */
   async skip(length: number): Promise<void> {
     let missing = length;

@@ -11,8 +11,10 @@ import {
 import { isErrno, LktError } from '@lkt/core';
 import { zlibIsKnown } from './deflate-check.ts';
 import type { Descriptor } from './descriptor.ts';
+import { gunzipMember } from './gzip-member.ts';
 import { MediaType } from './media-type.ts';
-import { zstdFrames } from './zstd-frames.ts';
+import type { ByteReader } from './byte-reader.ts';
+import { zstdFrame, zstdFrames } from './zstd-frames.ts';
 
 /** The level of every gzip stream lkt writes; part of the engine epoch. */
 const GZIP_LEVEL = 4;
@@ -96,6 +98,29 @@ async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<
   const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_MAX_WINDOW_LOG };
   for await (const frame of zstdFrames(source))
     yield* through(frame, createZstdDecompress({ chunkSize: UNPACKED_CHUNK, params }));
+}
+
+/**
+ * One frame of zstd, of which the magic number was read, in a source that goes on with something else.
+ * @throws LktError ARCHIVE_INVALID
+ */
+export function unzstdFrame(
+  reader: ByteReader,
+  magic: Buffer,
+  options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_MAX_WINDOW_LOG };
+  const transform = createZstdDecompress({ chunkSize: UNPACKED_CHUNK, params });
+  return decompressed('zstd', through(zstdFrame(reader, magic), transform), options);
+}
+
+/** The same of a member of gzip, of which the first four bytes were read. */
+export function gunzipOne(
+  reader: ByteReader,
+  start: Buffer,
+  options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array> {
+  return decompressed('gzip', gunzipMember(reader, start), options);
 }
 
 export interface DecompressOptions {

@@ -1,11 +1,14 @@
+export { ByteReader, UnexpectedEnd } from './byte-reader.ts';
 export { type BlobInfo, type BlobName } from './blobs.ts';
 export { type CacheArea, type CacheItem, directoryArea, fileArea } from './cache-area.ts';
 export {
   type DecompressOptions,
   decompressLayer,
   gunzip,
+  gunzipOne,
   gzip,
   unzstd,
+  unzstdFrame,
   zstd,
   ZSTD_CHUNK,
 } from './compression.ts';

@@ -28,7 +28,7 @@ export async function* zstdFrames(
       }
       if (number !== FRAME_MAGIC) throw broken('there is something that is no frame');
       count += 1;
-      yield frame(reader, magic);
+      yield zstdFrame(reader, magic);
     }
     if (count === 0) throw broken('there is no frame');
   } catch (error) {
@@ -38,7 +38,8 @@ export async function* zstdFrames(
   }
 }
 
-async function* frame(reader: ByteReader, magic: Buffer): AsyncGenerator<Uint8Array> {
+/** One frame, of which the magic number was read; the reader is at its end then. @throws LktError ARCHIVE_INVALID */
+export async function* zstdFrame(reader: ByteReader, magic: Buffer): AsyncGenerator<Uint8Array> {
   const descriptor = await bytes(reader, 1);
   const flags = descriptor[0] ?? 0;
   const isSingleSegment = (flags & 0x20) !== 0;

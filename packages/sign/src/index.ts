@@ -1,3 +1,4 @@
+export { type ClaimedSignature, claimedSigners } from './claimed-signers.ts';
 export { collectFromRegistry, collectFromStore, isSignature } from './collect.ts';
 export { type Evidence, type EvidenceItem } from './evidence.ts';
 export { type ImagePattern, parseImagePattern } from './image-pattern.ts';

@@ -1,0 +1,85 @@
+import type { ImageView, ListedPackage, ShownSignature, UsedImage } from '@lkt/image/inspect';
+import type { Store } from '@lkt/oci';
+import { LktCommand } from '../command.ts';
+import { type Contents, contentsOf, inspectLines } from '../inspect-report.ts';
+import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../image-views.ts';
+import { Args, Flags } from '../options.ts';
+
+/** An image within, and what the store knows of it. */
+export interface InspectedImage extends UsedImage {
+  /** Bytes of its layers, packed; undefined for one that is not in the store. */
+  readonly size?: number;
+  /** Whom signatures beside it name; nobody has checked them. */
+  readonly signatures: readonly ShownSignature[];
+}
+
+export interface Inspected extends Omit<ImageView, 'files' | 'sbom' | 'images' | 'config'> {
+  readonly images: readonly InspectedImage[];
+  /** What the SBOM lists; undefined without one. */
+  readonly packages?: readonly ListedPackage[];
+  readonly contents?: Contents;
+}
+
+export class Inspect extends LktCommand {
+  static override summary = 'Show what is in an image';
+  static override description = `The packages that it is made of with digests, sizes and signatures, what its SBOM lists, what it was asked to be, and whether its files are still those that were built. Nothing is built or written, and signatures are shown, not checked: that is for "lkt verify". docs/inspect.md describes it.`;
+  static override examples = [
+    '<%= config.bin %> inspect sshd',
+    '<%= config.bin %> inspect --files sshd-initrd.img',
+    '<%= config.bin %> inspect pkg/sshd --json',
+  ];
+  static override args = {
+    image: Args.string({ description: VIEW_DESCRIPTION, required: true }),
+  };
+  static override flags = {
+    ...viewFlags,
+    files: Flags.boolean({ summary: 'list the files that are in it, too' }),
+  };
+
+  async run(): Promise<Inspected> {
+    const { args, flags } = await this.parse(Inspect);
+    const session = await this.begin(flags);
+    const { view, platform } = await viewTarget(session, args.image, flags);
+    const { listedPackages } = await import('@lkt/image/inspect');
+    const store = await session.findStore();
+    const own = view.digest === undefined ? [] : [{ name: view.name, digest: view.digest }];
+    const images: InspectedImage[] = [];
+    for (const image of [...own, ...view.images])
+      images.push(await inspected(image, store, platform));
+    const { files, sbom, images: _images, config: _config, ...shown } = view;
+    const contents = flags.files ? contentsOf(await files?.(session.signal)) : undefined;
+    const result = {
+      ...shown,
+      images,
+      ...(sbom === undefined ? {} : { packages: listedPackages(sbom) }),
+      ...(contents === undefined ? {} : { contents }),
+    };
+    this.endProgress();
+    for (const line of inspectLines(result)) this.log(line);
+    return result;
+  }
+}
+
+async function inspected(
+  image: UsedImage,
+  store: Store | undefined,
+  platform: Parameters<typeof storedFacts>[2],
+): Promise<InspectedImage> {
+  const facts = store && image.digest && (await storedFacts(store, image.digest, platform));
+  return { ...image, signatures: [], ...facts };
+}
+
+async function storedFacts(
+  store: Store,
+  digest: NonNullable<UsedImage['digest']>,
+  platform: { readonly os: string; readonly architecture: string },
+): Promise<Pick<InspectedImage, 'size' | 'signatures'> | undefined> {
+  if (!(await store.has(digest))) return undefined;
+  const { loadImage } = await import('@lkt/oci');
+  const { shownSignatures } = await import('@lkt/image/inspect');
+  const { descriptor, manifest } = await loadImage(store, digest, platform);
+  return {
+    size: manifest.layers.reduce((sum, { size }) => sum + size, 0),
+    signatures: await shownSignatures(store, [digest, descriptor.digest]),
+  };
+}

@@ -1,0 +1,50 @@
+import type { Store } from '@lkt/oci';
+import {
+  type ClaimedSignature,
+  claimedSigners,
+  collectFromStore,
+  describePredicate,
+} from '@lkt/sign';
+import type { Digest } from '@lkt/core';
+
+/** A signature that a store has beside an image. Nobody has checked it. */
+export interface ShownSignature {
+  /** `signature`, `provenance`, `SBOM`, … */
+  readonly of: string;
+  /** Who says to have signed: a person or job of a certificate, or a key. */
+  readonly by: string;
+}
+
+/** Of an image, its index or its manifest. */
+export async function shownSignatures(
+  store: Store,
+  digests: readonly Digest[],
+): Promise<readonly ShownSignature[]> {
+  const shown = new Map<string, ShownSignature>();
+  for (const digest of new Set(digests)) {
+    const { claims, rejections } = await claimedSigners(
+      digest,
+      await collectFromStore(store, digest),
+    );
+    const isNamed = claims.filter(({ identity, key }) => (identity ?? key) !== undefined);
+    // cosign's older form does not name the key, and stands beside the other.
+    const named = new Set(isNamed.map(({ predicateType }) => predicateType));
+    for (const claim of claims) {
+      if (!isNamed.includes(claim) && named.has(claim.predicateType)) continue;
+      const by = signerOf(claim);
+      const of = describePredicate(claim.predicateType);
+      shown.set(`${of} ${by}`, { of, by });
+    }
+    for (const { reason } of rejections)
+      shown.set(reason, { of: 'something unreadable', by: `nobody: ${reason}` });
+  }
+  return [...shown.values()];
+}
+
+function signerOf({ identity, key }: ClaimedSignature): string {
+  if (identity !== undefined) return `${identity.subject} (${identity.issuer})`;
+  if (key === undefined) return 'a key';
+  // cosign and lkt name keys by their fingerprints.
+  const bytes = Buffer.from(key, 'base64');
+  return `the key ${bytes.length === 32 ? `sha256:${bytes.toString('hex')}` : key}`;
+}

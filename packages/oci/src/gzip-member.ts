@@ -1,0 +1,83 @@
+import { once } from 'node:events';
+import { crc32, createInflateRaw } from 'node:zlib';
+import { LktError } from '@lkt/core';
+import { type ByteReader, UnexpectedEnd } from './byte-reader.ts';
+
+const CHUNK = 64 * 1024;
+const UNPACKED_CHUNK = 256 * 1024;
+/** Of names and comments. */
+const MAX_TEXT = 64 * 1024;
+
+/**
+ * One member of gzip (RFC 1952), of which the first four bytes were read; the reader is at its end then. Node's
+ * decompressor takes what follows for another member, whatever it is.
+ * @throws LktError ARCHIVE_INVALID; what zlib says of it
+ */
+export async function* gunzipMember(reader: ByteReader, start: Buffer): AsyncGenerator<Uint8Array> {
+  try {
+    await skipHeader(reader, start);
+    let sum = 0;
+    let size = 0;
+    for await (const chunk of inflated(reader)) {
+      sum = crc32(chunk, sum);
+      size += chunk.length;
+      yield chunk;
+    }
+    const trailer = await bytes(reader, 8);
+    if (trailer.readUInt32LE() !== sum || trailer.readUInt32LE(4) !== size % 2 ** 32)
+      throw broken('its sum is not that of its content');
+  } catch (error) {
+    throw error instanceof UnexpectedEnd ? broken('it is cut off') : error;
+  }
+}
+
+async function skipHeader(reader: ByteReader, start: Buffer): Promise<void> {
+  const flags = start[3] ?? 0;
+  if (start[2] !== 8 || (flags & 0xe0) !== 0) throw broken('it has a header that nobody knows');
+  await reader.skip(6);
+  if ((flags & 4) !== 0) await reader.skip((await bytes(reader, 2)).readUInt16LE());
+  for (const flag of [8, 16]) {
+    if ((flags & flag) === 0) continue;
+    for (let length = 0; (await bytes(reader, 1))[0] !== 0; length += 1)
+      if (length > MAX_TEXT) throw broken('its name is too long');
+  }
+  if ((flags & 2) !== 0) await reader.skip(2);
+}
+
+/** What zlib did not take is put back. */
+async function* inflated(reader: ByteReader): AsyncGenerator<Uint8Array> {
+  const transform = createInflateRaw({ chunkSize: UNPACKED_CHUNK });
+  const ended = once(transform, 'close').catch(() => undefined);
+  const feed = async (): Promise<void> => {
+    for (let given = 0; ;) {
+      const piece = await reader.take(CHUNK);
+      if (piece === undefined) return void transform.end();
+      given += piece.length;
+      const taken = new Promise<void>((resolve) => {
+        transform.write(piece, () => resolve());
+      });
+      await Promise.race([taken, ended]);
+      const rest = given - transform.bytesWritten;
+      if (rest > 0) return reader.unread(Buffer.from(piece.subarray(piece.length - rest)));
+    }
+  };
+  const feeding = feed().catch((error: unknown) => {
+    transform.destroy(error as Error);
+  });
+  try {
+    for await (const chunk of transform) yield chunk as Buffer;
+  } finally {
+    transform.destroy();
+    await feeding;
+  }
+}
+
+async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
+  const data = await reader.read(length);
+  if (data === undefined) throw new UnexpectedEnd('unexpected end of data');
+  return data;
+}
+
+function broken(what: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the gzip data is broken: ${what}`);
+}
