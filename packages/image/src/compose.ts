@@ -61,7 +61,7 @@ export interface ComposedImage {
 
 /**
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
- * `NAME-cmdline`, `NAME-initrd.tar`, `NAME-squashfs.img`, `NAME.iso`, `NAME-squashfs-cmdline`, `NAME-iso-cmdline`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, `NAME-sbom.spdx.json` with `sbom`, and `NAME-provenance.json` with `provenance`. The bytes depend on the configs, what they name and the compressor alone. All files are
+ * `NAME-cmdline`, `NAME-initrd.tar`, `NAME-squashfs.img`, `NAME-erofs.img`, `NAME.iso`, `NAME-squashfs-cmdline`, `NAME-erofs-cmdline`, `NAME-iso-cmdline`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, `NAME-sbom.spdx.json` with `sbom`, and `NAME-provenance.json` with `provenance`. The bytes depend on the configs, what they name and the compressor alone. All files are
  * written or none.
  * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
  */

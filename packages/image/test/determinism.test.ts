@@ -38,7 +38,7 @@ async function compose(name, compressor, format) {
   digests.push(name, compressor, result.pcr11, ...result.files.map(({ digest }) => digest));
 }
 for (const compressor of COMPRESSORS) {
-  const isWritten = (format) => compressor !== 'xz' || format !== 'kernel+squashfs';
+  const isWritten = (format) => compressor !== 'xz' || !/squashfs|erofs/.test(format);
   await compose('x', compressor, FORMATS.filter((one) => !isDiskFormat(one) && isWritten(one)));
 }
 await compose('disk', 'zstd', FORMATS.filter((one) => isDiskFormat(one) && one !== 'vhd'));

@@ -107,6 +107,15 @@ export function listing(archive: string): readonly string[] {
     .toSorted();
 }
 
+/** What libarchive sees in a directory, but for the directory itself. */
+export function directoryListing(dir: string): readonly string[] {
+  const options = '!all,type,mode,uid,gid,size,link,sha256,device,time,nlink';
+  return run('bsdtar', '-cf', '-', '--format=mtree', `--options=${options}`, '-C', dir, '.')
+    .split('\n')
+    .filter((line) => line.startsWith('./'))
+    .toSorted();
+}
+
 export function run(command: string, ...args: readonly string[]): string {
   return execFileSync(command, args, {
     encoding: 'utf8',

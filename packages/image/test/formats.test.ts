@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { composeImage } from '../src/compose.ts';
 import { type Format, FORMATS, parseFormat } from '../src/output/formats.ts';
-import { listing as mtree } from './file-systems.ts';
+import { directoryListing, listing as mtree } from './file-systems.ts';
 import { image, PLATFORM, sampleConfig, tempDir, tempStore } from './support.ts';
 
 async function compose(format: readonly Format[], name = 'system'): Promise<string> {
@@ -41,6 +41,13 @@ function treeOf(archive: string): { readonly listing: readonly string[]; readonl
 /** What is in a disk of what is in a tar. */
 function rootOf(tar: string): readonly string[] {
   return mtree(tar).filter((line) => !/^\.\/boot[ /]/.test(line));
+}
+
+/** The files and links in a directory. */
+function filesIn(dir: string): readonly string[] {
+  return directoryListing(dir)
+    .filter((line) => /type=(?:file|link)/.test(line))
+    .map((line) => line.replaceAll(/ [gu]id=\d+/g, ''));
 }
 
 describe('formats', () => {
@@ -86,9 +93,11 @@ describe('formats', () => {
   });
 
   it('has the root as a disk, and a command line that mounts it', async () => {
-    const dir = await compose(['kernel+squashfs', 'kernel+iso', 'tar']);
+    const dir = await compose(['kernel+squashfs', 'kernel+erofs', 'kernel+iso', 'tar']);
     expect(readdirSync(dir).toSorted()).toEqual([
       'system-cmdline',
+      'system-erofs-cmdline',
+      'system-erofs.img',
       'system-iso-cmdline',
       'system-kernel',
       'system-squashfs-cmdline',
@@ -110,7 +119,25 @@ describe('formats', () => {
     expect(mtree(tar)).toEqual(root);
   });
 
-  it('leaves a disk that is there already, and packs a squashfs by what squashfs has', async () => {
+  it('has the root as an erofs, and a command line that mounts it through dm-verity', async () => {
+    const dir = await compose(['kernel+erofs', 'tar']);
+    const disk = join(dir, 'system-erofs.img');
+    const cmdline = readFileSync(join(dir, 'system-erofs-cmdline'), 'utf8');
+    const [, blocks = '', hash = ''] =
+      /^console=ttyS0 dm-mod\.create="root,,,ro,0 \d+ verity 1 \/dev\/vda \/dev\/vda 4096 4096 (\d+) \d+ sha256 ([0-9a-f]{64}) - 1 panic_on_corruption" root=\/dev\/dm-0 rootfstype=erofs ro init=\/init$/.exec(
+        cmdline,
+      ) ?? [];
+    const offset = `--hash-offset=${Number(blocks) * 4096}`;
+    run('veritysetup', 'verify', disk, disk, hash, offset);
+    const out = join(dir, 'out');
+    run('fsck.erofs', '-d1', `--extract=${out}`, '--no-preserve-owner', disk);
+    const other = join(dir, 'other');
+    mkdirSync(other);
+    run('bsdtar', '-xf', join(dir, 'system.tar'), '--exclude', './boot', '-C', other);
+    expect(filesIn(out)).toEqual(filesIn(other));
+  });
+
+  it('leaves a disk that is there already, and packs a file system by what it has', async () => {
     const store = await tempStore();
     const outDir = tempDir();
     const text = await sampleConfig(store);
@@ -122,14 +149,19 @@ describe('formats', () => {
       homeDir: outDir,
       platform: PLATFORM,
     };
-    const again = async (): Promise<readonly number[]> => {
-      await composeImage({ ...options, format: ['kernel+squashfs', 'kernel+iso'] });
-      return ['x-squashfs.img', 'x.iso'].map((file) => statSync(join(outDir, file)).ino);
+    const again = async (): Promise<readonly (number | string)[]> => {
+      await composeImage({ ...options, format: ['kernel+squashfs', 'kernel+erofs', 'kernel+iso'] });
+      const cmdline = readFileSync(join(outDir, 'x-erofs-cmdline'), 'utf8');
+      const files = ['x-squashfs.img', 'x-erofs.img', 'x.iso'];
+      return [cmdline, ...files.map((file) => statSync(join(outDir, file)).ino)];
     };
     expect(await again()).toEqual(await again());
     await expect(
       composeImage({ ...options, format: ['kernel+squashfs'], compressor: 'xz' }),
     ).rejects.toThrow('lkt does not pack a squashfs with xz');
+    await expect(
+      composeImage({ ...options, format: ['kernel+erofs'], compressor: 'xz' }),
+    ).rejects.toThrow('lkt does not pack an erofs with xz');
   });
 
   it('is called as the files are', async () => {

@@ -19,6 +19,7 @@ import { Args, Flags } from '../options.ts';
 const FORMATS = [
   'kernel+initrd',
   'kernel+squashfs',
+  'kernel+erofs',
   'kernel+iso',
   'tar-kernel-initrd',
   'tar',
@@ -62,7 +63,7 @@ export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
   static override description = `Several configs are merged from left to right; "-" is standard input, and https://… is read from the web. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
 
-Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the root as a disk instead of the initrd, with its command line (kernel+squashfs: NAME-squashfs.img, NAME-squashfs-cmdline; kernel+iso: NAME.iso, NAME-iso-cmdline), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive; or what boots by itself: NAME.iso (iso-bios), NAME-efi.iso, NAME-efi-initrd.iso, NAME-bios.img (raw-bios), NAME-efi.img, NAME.qcow2 (qcow2-bios), NAME-efi.qcow2, NAME.efi (uki), NAME.raw (aws), NAME.img.tar.gz (gcp), NAME.vhd or NAME.vmdk (docs/formats.md); and beside them NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs give the same bytes.`;
+Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the root as a disk instead of the initrd, with its command line (kernel+squashfs: NAME-squashfs.img, NAME-squashfs-cmdline; kernel+erofs: NAME-erofs.img, NAME-erofs-cmdline; kernel+iso: NAME.iso, NAME-iso-cmdline), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive; or what boots by itself: NAME.iso (iso-bios), NAME-efi.iso, NAME-efi-initrd.iso, NAME-bios.img (raw-bios), NAME-efi.img, NAME.qcow2 (qcow2-bios), NAME-efi.qcow2, NAME.efi (uki), NAME.raw (aws), NAME.img.tar.gz (gcp), NAME.vhd or NAME.vmdk (docs/formats.md); and beside them NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs give the same bytes.`;
   static override examples = [
     '<%= config.bin %> build examples/sshd.yml',
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',

@@ -3,6 +3,7 @@ import { LktError } from '@lkt/core';
 export const FORMATS = [
   'kernel+initrd',
   'kernel+squashfs',
+  'kernel+erofs',
   'kernel+iso',
   'tar-kernel-initrd',
   'tar',
@@ -57,11 +58,14 @@ export const INITRD_FORMATS: readonly Format[] = [
 ];
 
 /** The forms in which something is packed by the compressor that was asked for. */
-export const PACKED_FORMATS: readonly Format[] = [...INITRD_FORMATS, 'kernel+squashfs'];
+export const PACKED_FORMATS: readonly Format[] = [
+  ...INITRD_FORMATS,
+  'kernel+squashfs',
+  'kernel+erofs',
+];
 
 /** Formats of LinuxKit that lkt does not write, and what makes them. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ['kernel+erofs', 'mkfs.erofs --tar=f (erofs-utils) makes an erofs of what --format tar writes'],
   ['rpi3', 'lkt makes images for amd64 only'],
 ]);
 

@@ -11,7 +11,10 @@ import { planIso } from './iso9660.ts';
 import { planFiles } from './plan-files.ts';
 import { planSquashfs } from './squashfs.ts';
 import { blockCompressor } from './squashfs-compressor.ts';
-import { type Output, type OutputFile, small } from './write.ts';
+import { planErofs } from './erofs.ts';
+import { erofsCompressor } from './erofs-compressor.ts';
+import { planVerity, verityDevice, type VerityRoot } from './verity.ts';
+import { once, type Output, type OutputFile, small } from './write.ts';
 
 /** Bump when the bytes of a disk change for unchanged files. */
 const VERSION = 'root disk 1';
@@ -40,19 +43,38 @@ export async function rootDisks(
     file: string,
     image: HeadedBytes,
     key: string,
-  ): Promise<void> => {
-    const noted = await notedBytes(plan, [VERSION, kind, key, tree]);
+    more?: () => string,
+  ): Promise<string> => {
+    const noted = await notedBytes(plan, [VERSION, kind, key, tree], more);
     outputs.push({ ...noted, name: file, bytes: () => image.bytes(), head: () => image.head() });
+    return noted.more;
   };
-  const cmdline = (fstype: string): string =>
-    rootCmdline(kernel.cmdline, files, `root=${DISK} rootfstype=${fstype}`);
+  const cmdline = (fstype: string, device = `root=${DISK}`): string =>
+    rootCmdline(kernel.cmdline, files, `${device} rootfstype=${fstype}`);
   if (!wanted.some((format) => ROOT_FORMATS.includes(format))) return outputs;
   const files = planFiles(plan);
   const tree = treeKey(plan);
   if (wanted.includes('kernel+squashfs')) {
-    const image = planSquashfs(files, squashfsCompressor(compression));
+    const image = planSquashfs(
+      files,
+      known('a squashfs', blockCompressor(compression), compression),
+    );
     await add('squashfs', `${name}-squashfs.img`, image, compression.key);
     outputs.push(small(`${name}-squashfs-cmdline`, cmdline('squashfs')));
+  }
+  if (wanted.includes('kernel+erofs')) {
+    const compressor = known('an erofs', erofsCompressor(compression), compression);
+    const image = planVerity(planErofs(files, compressor));
+    const file = `${name}-erofs.img`;
+    const noted = await add('erofs', file, image, compression.key, () =>
+      JSON.stringify(image.root()),
+    );
+    const root = (): VerityRoot => image.root() ?? (JSON.parse(noted) as VerityRoot);
+    outputs.push({
+      name: `${name}-erofs-cmdline`,
+      bytes: () =>
+        once(Buffer.from(cmdline('erofs', `${verityDevice(root(), DISK)} root=/dev/dm-0`))),
+    });
   }
   if (wanted.includes('kernel+iso')) {
     warnOfCapabilities(plan, 'an ISO image');
@@ -62,30 +84,35 @@ export async function rootDisks(
   return outputs;
 }
 
-const ROOT_FORMATS: readonly Format[] = ['kernel+squashfs', 'kernel+iso'];
+const ROOT_FORMATS: readonly Format[] = ['kernel+squashfs', 'kernel+erofs', 'kernel+iso'];
 
-function squashfsCompressor(compression: Compression): ReturnType<typeof blockCompressor> & {} {
-  const found = blockCompressor(compression);
+function known<T>(what: string, found: T | undefined, { compressor }: Compression): T {
   if (found !== undefined) return found;
-  throw new LktError('UNSUPPORTED', `lkt does not pack a squashfs with ${compression.compressor}`, {
+  throw new LktError('UNSUPPORTED', `lkt does not pack ${what} with ${compressor}`, {
     fix: 'use --compressor zstd, gzip, lz4 or none',
   });
 }
 
-/** What the bytes were when the same was written before, and a way to note it. */
+/**
+ * What the bytes were when the same was written before, and a way to note it.
+ * @param more what else to note, once all was written
+ */
 async function notedBytes(
   { cache }: Plan,
   inputs: readonly string[],
-): Promise<Pick<NotedOutput, 'expected' | 'note'>> {
+  more: () => string = () => '',
+): Promise<Pick<NotedOutput, 'expected' | 'note'> & { readonly more: string }> {
   const found = await cache.find(inputs);
-  const [digest = '', size] = found === undefined ? [] : (await cache.text(found)).split(' ');
+  const text = found === undefined ? '' : await cache.text(found);
+  const [digest = '', size, ...rest] = text.split(' ');
   return {
+    more: rest.join(' '),
     ...(isDigest(digest) ? { expected: { digest, size: Number(size) } } : {}),
     note: async (file) => {
       if (isDigest(digest)) return;
       try {
         await cache.file(inputs, async function* () {
-          yield Buffer.from(`${file.digest} ${file.size}`);
+          yield Buffer.from(`${file.digest} ${file.size} ${more()}`.trimEnd());
         });
       } catch (error) {
         if (!(error instanceof LktError)) throw error;

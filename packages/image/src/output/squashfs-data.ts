@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { blocksOf } from './blocks-of.ts';
 import type { FileContent, FileGroup, Inode } from './file-system.ts';
 import type { BlockCompressor } from './squashfs-compressor.ts';
 
@@ -86,7 +87,7 @@ export class DataWriter {
     let held: Packed[] | undefined;
     let heldSize = 0;
     let first: string | undefined;
-    for await (const block of blocksOf(data)) {
+    for await (const block of blocksOf(data, BLOCK)) {
       digest.update(block);
       if (first === undefined) {
         first = `${files[0].size} ${hash(block)}`;
@@ -172,25 +173,6 @@ interface Packed {
 }
 
 const ZEROS = Buffer.alloc(BLOCK);
-
-/** Each in a buffer of its own. */
-async function* blocksOf(data: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let block = Buffer.allocUnsafe(BLOCK);
-  let used = 0;
-  for await (const chunk of data) {
-    for (let done = 0; done < chunk.length;) {
-      const part = chunk.subarray(done, done + BLOCK - used);
-      block.set(part, used);
-      used += part.length;
-      done += part.length;
-      if (used < BLOCK) continue;
-      yield block;
-      block = Buffer.allocUnsafe(BLOCK);
-      used = 0;
-    }
-  }
-  if (used > 0) yield block.subarray(0, used);
-}
 
 function hash(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
