@@ -14,6 +14,7 @@ import { CachePull } from './commands/cache-pull.ts';
 import { CachePush } from './commands/cache-push.ts';
 import { CacheRm } from './commands/cache-rm.ts';
 import { CacheVerify } from './commands/cache-verify.ts';
+import { CiPlan } from './commands/ci-plan.ts';
 import { Completion } from './commands/completion.ts';
 import { Diff } from './commands/diff.ts';
 import { Env } from './commands/env.ts';
@@ -56,6 +57,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'cache:push': CachePush,
   'cache:rm': CacheRm,
   'cache:verify': CacheVerify,
+  'ci:plan': CiPlan,
   completion: Completion,
   diff: Diff,
   env: Env,

@@ -16,6 +16,7 @@ const COMMANDS = {
   'cache:push': async () => (await import('./commands/cache-push.ts')).CachePush,
   'cache:rm': async () => (await import('./commands/cache-rm.ts')).CacheRm,
   'cache:verify': async () => (await import('./commands/cache-verify.ts')).CacheVerify,
+  'ci:plan': async () => (await import('./commands/ci-plan.ts')).CiPlan,
   completion: async () => (await import('./commands/completion.ts')).Completion,
   diff: async () => (await import('./commands/diff.ts')).Diff,
   env: async () => (await import('./commands/env.ts')).Env,

@@ -1,6 +1,7 @@
 export { imageCacheArea } from './cache.ts';
 export { buildImage, type BuildImageOptions, type BuiltImage } from './build-image.ts';
 export { type ComposedImage, composeImage, type ComposeOptions } from './compose.ts';
+export { type CiPlan, planForCi, type PlannedPackage } from './ci-plan.ts';
 export { type ConfigInputs, configInputs } from './config-inputs.ts';
 export {
   type Container,

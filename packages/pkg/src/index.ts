@@ -6,6 +6,7 @@ export { NAMESPACES, type RuntimeSettings } from './container/runtime.ts';
 export { type Seccomp } from './container/seccomp.ts';
 export { type After, type OnFailure, type Ready, type Restart } from './container/supervision.ts';
 export { type Id, ID, parseLabel, type Settings, withSettings } from './container/settings.ts';
+export { affectedPackages } from './affected.ts';
 export { packageCacheAreas } from './cache-areas.ts';
 export type { GivenArg } from './build-args.ts';
 export type { Attestations } from './attest.ts';

@@ -1,0 +1,163 @@
+import { globSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parseYaml } from '@lkt/core';
+import { describe, expect, test } from 'vitest';
+import { commandIds, loadCommand } from '../src/commands.ts';
+
+/** The workflows of docs/ci: what is in them is what lkt accepts, and hangs together. */
+const dir = join(import.meta.dirname, '../../../docs/ci');
+const files = globSync('*.yml', { cwd: dir }).toSorted();
+
+interface Step {
+  readonly uses?: string;
+  readonly run?: string;
+  readonly if?: string;
+}
+
+interface Job {
+  readonly needs?: readonly string[];
+  readonly uses?: string;
+  readonly with?: Readonly<Record<string, string>>;
+  readonly 'runs-on'?: string;
+  readonly steps?: readonly Step[];
+  readonly outputs?: Readonly<Record<string, string>>;
+  readonly permissions?: Readonly<Record<string, string>>;
+}
+
+interface Workflow {
+  readonly on: Readonly<Record<string, { readonly inputs?: Readonly<Record<string, unknown>> }>>;
+  readonly permissions: Readonly<Record<string, string>>;
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+const parse = (text: string): unknown => parseYaml({ path: 'workflow', text }).plain();
+const read = (name: string): string => readFileSync(join(dir, name), 'utf8');
+
+/** The words behind `./lkt` of each command line that calls it, with a value for each variable. */
+function calls(script: string): string[][] {
+  const lines = script.matchAll(/(xargs [-\w ]*)?(?:^|\s)\.\/lkt\s+([^\n|;&<>]*)/g);
+  return [...lines].map(([, xargs, line = '']) => [
+    ...[...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, double, single, plain]) =>
+      single === undefined
+        ? (double ?? plain ?? '').replaceAll(/\$(?:\{\w+\}|\w+)/g, 'value')
+        : single,
+    ),
+    ...(xargs === undefined ? [] : ['value']),
+  ]);
+}
+
+async function accept(words: readonly string[]): Promise<void> {
+  const length = [2, 1].find((count) => commandIds.includes(words.slice(0, count).join(':')));
+  if (length === undefined) throw new Error(`no command is named ${words.join(' ')}`);
+  const Command = await loadCommand(words.slice(0, length).join(':'));
+  const command = new Command(words.slice(length)) as unknown as {
+    parse(command: unknown): Promise<unknown>;
+  };
+  await command.parse(Command);
+}
+
+test('there are workflows for both', () => {
+  expect(files).toEqual(['github-wave.yml', 'github.yml', 'gitlab.yml']);
+});
+
+describe.each(files)('%s', (name) => {
+  test('each call of lkt is one that lkt accepts', async () => {
+    const found = calls(read(name));
+    expect(found.length).toBeGreaterThan(1);
+    for (const words of found) await accept(words);
+  });
+
+  test('nothing that somebody else may write is put into a script', () => {
+    for (const script of scriptsOf(parse(read(name)))) expect(script).not.toContain('${{');
+  });
+});
+
+test('what lkt does not accept is found', async () => {
+  await expect(accept(['pkg', 'build', '--cash-from', 'x', 'dir'])).rejects.toThrow(/cash-from/);
+  await expect(accept(['pkg', 'bild', 'dir'])).rejects.toThrow(/no command/);
+  expect(calls('a: ./lkt pkg build --platforms "$P" x && ./lkt ci plan > "$f"')).toEqual([
+    ['pkg', 'build', '--platforms', 'value', 'x'],
+    ['ci', 'plan'],
+  ]);
+});
+
+describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) => {
+  const workflow = parse(read(name)) as Workflow;
+  const jobs = Object.entries(workflow.jobs);
+
+  test('its jobs run somewhere or call a workflow of these files, after jobs that are there', () => {
+    expect(workflow.permissions).toEqual({ contents: 'read' });
+    for (const [id, job] of jobs) {
+      for (const needed of job.needs ?? [])
+        expect(Object.keys(workflow.jobs), id).toContain(needed);
+      expect(job.uses === undefined, id).toBe(job['runs-on'] !== undefined);
+      for (const step of job.steps ?? [])
+        expect(
+          [step.uses, step.run].filter((text) => text !== undefined),
+          id,
+        ).toHaveLength(1);
+      if (job.uses === undefined) continue;
+      expect(job.uses).toMatch(/^\.\/\.github\/workflows\/[\w-]+\.yml$/);
+      const called = parse(read(basename(job.uses))) as Workflow;
+      const inputs = Object.keys(called.on['workflow_call']?.inputs ?? {});
+      expect(Object.keys(job.with ?? {})).toEqual(inputs);
+    }
+  });
+
+  test('its expressions name what there is', () => {
+    const text = read(name);
+    for (const [, expression = ''] of text.matchAll(/\$\{\{(.*?)\}\}/gs)) {
+      for (const [, job = '', output = ''] of expression.matchAll(
+        /needs\.([\w-]+)\.outputs\.(\w+)/g,
+      ))
+        expect(Object.keys(workflow.jobs[job]?.outputs ?? {}), expression).toContain(output);
+      for (const [, job = ''] of expression.matchAll(/needs\.([\w-]+)\.result/g))
+        expect(Object.keys(workflow.jobs), expression).toContain(job);
+      for (const [, input = ''] of expression.matchAll(/inputs\.(\w+)/g))
+        expect(Object.keys(workflow.on['workflow_call']?.inputs ?? {})).toContain(input);
+      expect(expression).not.toMatch(/\b(?:title|body|head_ref|head\.ref|message)\b/);
+    }
+  });
+
+  test('who signs may ask for an identity token', () => {
+    for (const [id, { steps = [], permissions = {} }] of jobs) {
+      const signs = steps.some(({ run = '' }) => run.includes('--sign'));
+      if (signs) expect(permissions['id-token'], id).toBe('write');
+    }
+  });
+
+  test('a pull request pushes nothing and writes no steps', () => {
+    for (const { run = '', if: condition = '' } of jobs.flatMap(([, { steps = [] }]) => steps)) {
+      if (!/--cache-to|pkg push/.test(run)) continue;
+      expect(condition).toBe("${{ github.event_name == 'push' }}");
+    }
+  });
+});
+
+test('the jobs of GitLab extend and follow what is there, and those that sign have a token', () => {
+  const {
+    stages,
+    default: _default,
+    variables: _variables,
+    ...jobs
+  } = parse(read('gitlab.yml')) as Record<string, unknown>;
+  for (const [id, job] of Object.entries(jobs as Record<string, Record<string, unknown>>)) {
+    if (id.startsWith('.')) continue;
+    expect(stages, id).toContain(job['stage']);
+    if (job['extends'] !== undefined) expect(Object.keys(jobs), id).toContain(job['extends']);
+    const script = (job['script'] as readonly string[]).join('\n');
+    const token = { SIGSTORE_ID_TOKEN: { aud: 'sigstore' } };
+    expect(job['id_tokens'], id).toEqual(script.includes('--sign') ? token : undefined);
+    if (!/--cache-to|pkg push/.test(script)) continue;
+    expect(job['rules']).toEqual([{ if: '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' }]);
+  }
+});
+
+/** The scripts in any place of a workflow. */
+function scriptsOf(value: unknown, key = ''): readonly string[] {
+  if (typeof value === 'string')
+    return ['run', 'script', 'before_script'].includes(key) ? [value] : [];
+  if (Array.isArray(value)) return value.flatMap((item) => scriptsOf(item, key));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, item]) => scriptsOf(item, name));
+}

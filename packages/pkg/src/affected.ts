@@ -1,0 +1,55 @@
+import { type Changes, changesSince } from './changed-files.ts';
+import { buildOrder } from './graph.ts';
+import { packageGraph } from './package-graph.ts';
+import type { Package, Workspace } from './workspace.ts';
+
+/** A package that may give another image than it did. */
+interface AffectedPackage {
+  readonly item: Package;
+  /** Whether its own sources differ. */
+  readonly isChanged: boolean;
+  /** The affected packages that it uses. */
+  readonly uses: readonly Package[];
+}
+
+interface Affected {
+  readonly changes: Changes;
+  /** Those of a wave need nothing but what is in earlier ones, so they can be built side by side. By name. */
+  readonly waves: readonly (readonly AffectedPackage[])[];
+}
+
+/**
+ * The packages of a workspace whose sources differ from those of a commit, and the packages that use those. Nothing is
+ * built to find out.
+ * @param base as for `changesSince`
+ * @throws LktError GIT_FAILED, CONFIG_INVALID (a cycle), and what is wrong with a build.yml or Dockerfile
+ */
+export async function affectedPackages(
+  workspace: Workspace,
+  base: string | undefined,
+  signal?: AbortSignal,
+): Promise<Affected> {
+  const nodes = await packageGraph(workspace, undefined, signal);
+  const changes = await changesSince(workspace, base, signal);
+  const byItem = new Map(nodes.map((node) => [node.item, node]));
+  const order = await buildOrder(
+    nodes,
+    async ({ uses }) => uses.flatMap((use) => byItem.get(use.package) ?? []),
+    ({ item }) => item.name,
+  );
+  const affected = new Map<Package, AffectedPackage & { readonly wave: number }>();
+  for (const { item, directories, uses: all } of order) {
+    const used = all.flatMap((use) => affected.get(use.package) ?? []);
+    const isChanged = directories.some(changes.has);
+    if (!isChanged && used.length === 0) continue;
+    const wave = Math.max(0, ...used.map((use) => use.wave + 1));
+    affected.set(item, { item, isChanged, uses: used.map((use) => use.item), wave });
+  }
+  const waves = Map.groupBy(affected.values(), ({ wave }) => wave);
+  return {
+    changes,
+    waves: Array.from({ length: waves.size }, (_, wave) =>
+      (waves.get(wave) ?? []).toSorted((a, b) => (a.item.name < b.item.name ? -1 : 1)),
+    ),
+  };
+}
