@@ -1,5 +1,4 @@
 import { LktError } from '@lkt/core';
-import type { Dispatcher } from 'undici';
 import { readableUrl } from './address.ts';
 import { Connections } from './connections.ts';
 import { type Download, download, type DownloadOptions } from './download.ts';
@@ -24,8 +23,11 @@ export interface RequestOptions {
   readonly method?: 'DELETE' | 'GET' | 'HEAD' | 'PATCH' | 'POST' | 'PUT';
   /** By names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** A function makes a stream anew for each try. */
-  readonly body?: Uint8Array | string | (() => AsyncIterable<Uint8Array>);
+  /**
+   * A function makes a stream anew for each try. Each part of it must stay as it is until the next one is asked for. Its
+   * length is what `content-length` says, if there is one.
+   */
+  readonly body?: Uint8Array | string | (() => AsyncIterable<Uint8Array>) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Whether what may be temporary is tried again; default true. */
   readonly retry?: boolean;
@@ -56,8 +58,6 @@ export function createHttpClient(options: HttpOptions = {}): HttpClient {
 }
 
 const MAX_REDIRECTS = 10;
-
-type Body = NonNullable<Dispatcher.DispatchOptions['body']> | null;
 
 class Client implements HttpClient {
   readonly #options: HttpOptions;
@@ -118,9 +118,7 @@ class Client implements HttpClient {
     const { userAgent } = this.#options;
     const connection = await this.#connections.to(url);
     try {
-      const response = await connection.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
+      const answer = await connection.send(url, {
         method,
         headers: {
           // What is asked for is the content a digest names, not another form of it.
@@ -128,11 +126,10 @@ class Client implements HttpClient {
           ...(userAgent === undefined ? {} : { 'user-agent': userAgent }),
           ...headers,
         },
-        // undici takes what can be iterated over as it is; a stream around it would cost more than the sending.
-        body: (typeof body === 'function' ? body() : (body ?? null)) as Body,
-        ...(signal === undefined ? {} : { signal }),
+        body,
+        signal,
       });
-      return responseFrom(url, response, signal);
+      return responseFrom(url, answer, signal);
     } catch (error) {
       signal?.throwIfAborted();
       throw networkError(url, error);

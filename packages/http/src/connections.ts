@@ -1,8 +1,8 @@
 import type { SecureContext } from 'node:tls';
 import { LktError } from '@lkt/core';
-import type { Dispatcher } from 'undici';
 import { isLoopback } from './address.ts';
 import type { HttpOptions } from './client.ts';
+import type { Transport } from './transport.ts';
 
 const IDLE = 60_000;
 const CONNECT = 15_000;
@@ -10,14 +10,14 @@ const CONNECT = 15_000;
 /** Connections that are open, by what they need: a proxy or none, certificates or none. */
 export class Connections implements AsyncDisposable {
   readonly #options: HttpOptions;
-  readonly #open = new Map<string, Promise<Dispatcher>>();
+  readonly #open = new Map<string, Promise<Transport>>();
 
   constructor(options: HttpOptions) {
     this.#options = options;
   }
 
   /** @throws LktError CONFIG_INVALID when a variable names what cannot be a proxy or a file of certificates */
-  async to({ protocol, hostname }: URL): Promise<Dispatcher> {
+  async to({ protocol, hostname }: URL): Promise<Transport> {
     const isSecure = protocol === 'https:';
     // As curl and Go have it, the one for http is not used for https; nor any for the machine itself.
     const proxy = isLoopback(hostname)
@@ -32,14 +32,18 @@ export class Connections implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const open = await Promise.allSettled(this.#open.values());
     this.#open.clear();
-    for (const one of open) if (one.status === 'fulfilled') await one.value.destroy();
+    for (const one of open) if (one.status === 'fulfilled') await one.value.close();
   }
 
-  async #connect(isSecure: boolean, proxy: string): Promise<Dispatcher> {
+  async #connect(isSecure: boolean, proxy: string): Promise<Transport> {
     const { idle = IDLE, connections = 8 } = this.#options;
-    // Most of what could speak HTTP does not, and this takes longer than all else here.
-    const { Agent, proxyAgent } = await import('./undici.ts');
     const secureContext = isSecure || proxy !== '' ? await authorities(this.#options) : undefined;
+    if (proxy === '') {
+      const { Direct } = await import('./direct.ts');
+      return new Direct({ connections, idle, secureContext });
+    }
+    const { Proxied } = await import('./proxied.ts');
+    const { proxyAgent } = await import('./undici.ts');
     const tls = {
       timeout: CONNECT,
       allowH2: false,
@@ -47,9 +51,8 @@ export class Connections implements AsyncDisposable {
     };
     // One stream of HTTP/2 is slower than several connections.
     const common = { connections, headersTimeout: idle, bodyTimeout: idle, allowH2: false };
-    if (proxy === '') return new Agent({ ...common, connect: tls });
     try {
-      return proxyAgent({
+      const agent = proxyAgent({
         ...common,
         connect: tls,
         requestTls: tls,
@@ -58,6 +61,7 @@ export class Connections implements AsyncDisposable {
         httpsProxy: isSecure ? proxyAddress(proxy) : '',
         noProxy: this.#variable('no_proxy'),
       });
+      return new Proxied(agent);
     } catch {
       // The cause would show the address, and with it a password.
       throw new LktError(

@@ -18,6 +18,8 @@ export interface DownloadOptions {
    * follows a break is taken for the rest of the same content.
    */
   readonly isCheckedByCaller?: boolean;
+  /** The caller is done with each part before it asks for the next one; its memory may be used again. */
+  readonly isReused?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   /** Told of every piece that came in. */
   readonly onBytes?: (count: number) => void;
@@ -59,12 +61,12 @@ export async function download(
     url: response.url,
     header: response.header,
     size,
-    content: new Transfer(client, patience, url, options, response).content(),
+    content: new Transfer(client, patience, url, options, response),
   };
 }
 
 /** One file on its way, over as many connections as it takes. */
-class Transfer {
+class Transfer implements AsyncIterable<Uint8Array> {
   readonly #client: Pick<HttpClient, 'request'>;
   readonly #patience: Patience;
   readonly #url: URL;
@@ -88,7 +90,23 @@ class Transfer {
     this.#response = response;
   }
 
-  async *content(): AsyncGenerator<Uint8Array> {
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const parts = this.#parts();
+    let hasBegun = false;
+    return {
+      next: async () => {
+        hasBegun = true;
+        return parts.next();
+      },
+      return: async () => {
+        // What has not begun does not end either.
+        if (!hasBegun) await this.#response.discard();
+        return parts.return(undefined);
+      },
+    };
+  }
+
+  async *#parts(): AsyncGenerator<Uint8Array> {
     const { onBytes, signal } = this.#options;
     let attempt = 0;
     for (;;) {
@@ -103,7 +121,7 @@ class Transfer {
           // A connection that gives anything at all is worth as much patience as the first.
           attempt = 0;
           onBytes?.(chunk.length);
-          yield chunk;
+          yield this.#options.isReused === true ? chunk : Buffer.from(chunk);
         }
         if (this.#received < (this.#options.size ?? 0)) throw this.#tooShort();
         break;

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
-import type { Dispatcher } from 'undici';
 import { readableUrl } from './address.ts';
 import { networkError } from './network-error.ts';
+import type { Answer } from './transport.ts';
 
 /** What a server answered, whatever the status. One that is not read to its end must be discarded. */
 export interface HttpResponse {
@@ -10,7 +10,10 @@ export interface HttpResponse {
   readonly url: URL;
   /** A header by its name, in lower case; one that was sent several times joined by commas. */
   readonly header: (name: string) => string | undefined;
-  /** The body as it comes. @throws LktError NETWORK_FAILED when the connection breaks */
+  /**
+   * The body as it comes. Each part stays as it is until the next one is asked for, and no longer.
+   * @throws LktError NETWORK_FAILED when the connection breaks
+   */
   body(): AsyncIterable<Uint8Array>;
   /** The whole body. @throws LktError NETWORK_FAILED, also when it has more than `limit` bytes */
   bytes(limit: number): Promise<Buffer>;
@@ -20,24 +23,21 @@ export interface HttpResponse {
 
 export function responseFrom(
   url: URL,
-  { statusCode, headers, body }: Dispatcher.ResponseData,
+  { status, header, content, discard }: Answer,
   signal: AbortSignal | undefined,
 ): HttpResponse {
   async function* read(): AsyncGenerator<Uint8Array> {
     try {
-      for await (const chunk of body) yield chunk as Uint8Array;
+      yield* content;
     } catch (error) {
       signal?.throwIfAborted();
       throw networkError(url, error);
     }
   }
   return {
-    status: statusCode,
+    status,
     url,
-    header: (name) => {
-      const value = headers[name];
-      return Array.isArray(value) ? value.join(', ') : value;
-    },
+    header,
     body: read,
     bytes: async (limit) => {
       const parts: Uint8Array[] = [];
@@ -46,13 +46,10 @@ export function responseFrom(
         size += part.length;
         if (size > limit)
           throw new LktError('NETWORK_FAILED', `${readableUrl(url)} has more than ${limit} bytes`);
-        parts.push(part);
+        parts.push(Buffer.from(part));
       }
       return Buffer.concat(parts, size);
     },
-    discard: async () => {
-      // A short rest is read, so that the connection can serve again; of a long one nothing more is.
-      await body.dump({ limit: 64 * 1024 }).catch(() => undefined);
-    },
+    discard,
   };
 }

@@ -1,19 +1,16 @@
 import { createRequire, Module } from 'node:module';
 import type undici from 'undici';
 
-/**
- * The parts of undici that are used. Its index loads fetch, caches, web sockets and mocks too, which takes 13 MB of
- * memory and a third of the time; what it does with these parts is done here in the same way.
- */
 const load = createRequire(import.meta.url);
-leaveOutHttp2();
-const dispatcher: typeof undici.Dispatcher = load('undici/lib/dispatcher/dispatcher.js');
-Object.assign(dispatcher.prototype, { request: load('undici/lib/api/api-request.js') });
 
-export const Agent: typeof undici.Agent = load('undici/lib/dispatcher/agent.js');
-
-/** Few need one, and the other kinds of requests that it sends. */
+/**
+ * What sends requests through a proxy, as it asks for. The index of undici loads fetch, caches, web sockets and mocks too,
+ * which takes 13 MB of memory and a third of the time; what it does with the parts that are used is done here in the
+ * same way.
+ */
 export function proxyAgent(options: undici.EnvHttpProxyAgent.Options): undici.Dispatcher {
+  leaveOutHttp2();
+  const dispatcher: typeof undici.Dispatcher = load('undici/lib/dispatcher/dispatcher.js');
   Object.assign(dispatcher.prototype, load('undici/lib/api/index.js'));
   const ProxyAgent: typeof undici.EnvHttpProxyAgent = load(
     'undici/lib/dispatcher/env-http-proxy-agent.js',

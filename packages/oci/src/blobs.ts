@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { type Digest, Digester, digestHex, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
 import { writeWhole } from './temp.ts';
-import { WriteBehind } from './write-behind.ts';
 
+/** A chunk that lasts costs memory until it is collected; one whose memory is used again may be large. */
 const CHUNK = 256 * 1024;
-/** Few large writes cost much less than many small ones. */
-const BATCH = 2 ** 20;
+const REUSED_CHUNK = 2 ** 20;
 
 /** What names a blob to read; its size is checked too when it is known. */
 export interface BlobName {
@@ -15,12 +14,15 @@ export interface BlobName {
   readonly size?: number;
 }
 
+export interface ReadOptions {
+  /** Whether each chunk is done with before the next one is asked for; its memory is then used again. */
+  readonly isReused?: boolean;
+}
+
 /** What is known of a blob to write. */
 export interface ExpectedBlob {
   readonly digest?: Digest;
   readonly size?: number;
-  /** Whether each chunk stays as it is after the next one was asked for. */
-  readonly lasting?: boolean;
 }
 
 export interface BlobInfo {
@@ -56,8 +58,11 @@ export class Blobs {
     }
   }
 
-  /** @throws LktError NOT_FOUND, at the end DIGEST_MISMATCH */
-  async *read({ digest, size }: BlobName): AsyncGenerator<Uint8Array> {
+  /** The last chunk is given when all is known to be right. @throws LktError NOT_FOUND, DIGEST_MISMATCH */
+  async *read(
+    { digest, size }: BlobName,
+    { isReused = false }: ReadOptions = {},
+  ): AsyncGenerator<Uint8Array> {
     const path = this.path(digest);
     try {
       await using file = await open(path, 'r');
@@ -65,19 +70,23 @@ export class Blobs {
       const actual = (await file.stat()).size;
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
+      const chunks = new Chunks(file, isReused);
       // The next chunk is read while this one is hashed and used.
-      let reading = chunkOf(file, actual);
-      for (let rest = actual; rest > 0;) {
-        const { buffer, bytesRead } = await reading;
-        if (bytesRead === 0) break;
-        rest -= bytesRead;
-        reading = chunkOf(file, rest);
+      let reading = chunks.next(actual);
+      let rest = actual;
+      while (rest > 0) {
+        const part = await reading;
+        if (part.length === 0) break;
+        rest -= part.length;
+        reading = chunks.next(rest);
         reading.catch(() => undefined);
-        const part = buffer.subarray(0, bytesRead);
         digester.update(part);
+        if (rest === 0 && digester.digest() !== digest)
+          throw mismatch(digest, path, 'has other content');
         yield part;
       }
-      if (digester.digest() !== digest) throw mismatch(digest, path, 'has other content');
+      if (rest > 0 || (actual === 0 && digester.digest() !== digest))
+        throw mismatch(digest, path, 'has other content');
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR'))
         throw new LktError('NOT_FOUND', `blob ${digest} is not in the store`, { cause: error });
@@ -104,24 +113,19 @@ export class Blobs {
     signal?: AbortSignal,
   ): Promise<BlobInfo> {
     signal?.throwIfAborted();
-    const { digest, size, lasting = false } = expected;
+    const { digest, size } = expected;
     const digester = new Digester();
     let info: BlobInfo | undefined;
     try {
       await mkdir(this.#dir, { recursive: true });
       await writeWhole(this.#temp, async (file) => {
-        const writer = new WriteBehind(file, lasting ? BATCH : 0);
-        try {
-          for await (const chunk of marked(source, signal)) {
-            digester.update(chunk);
-            if (size !== undefined && digester.size > size)
-              throw unexpected(digest, `it has more than the ${size} bytes it should have`);
-            await writer.write(chunk);
-          }
-          await writer.end();
-        } catch (error) {
-          await writer.cancel();
-          throw error;
+        for await (const chunk of marked(source, signal)) {
+          if (size !== undefined && digester.size + chunk.length > size)
+            throw unexpected(digest, `it has more than the ${size} bytes it should have`);
+          const writing = writeAll(file, chunk);
+          // Another thread writes it meanwhile.
+          digester.update(chunk);
+          await writing;
         }
         info = { digest: digester.digest(), size: digester.size };
         if (size !== undefined && info.size !== size)
@@ -139,20 +143,40 @@ export class Blobs {
   }
 }
 
-/** Most blobs are small, and a large buffer for each would keep the garbage collector busy. */
-async function chunkOf(
-  file: FileHandle,
-  rest: number,
-): Promise<{ readonly buffer: Buffer; readonly bytesRead: number }> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, rest));
-  if (rest === 0) return { buffer, bytesRead: 0 };
-  return file.read(buffer, 0, buffer.length, null);
+/** A full disk takes a part of it, and says so the next time. */
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let done = 0; done < chunk.length;)
+    done += (await file.write(chunk, done, chunk.length - done, null)).bytesWritten;
+}
+
+/** A file, chunk by chunk. */
+class Chunks {
+  readonly #file: FileHandle;
+  readonly #size: number;
+  /** Those whose memory is used again: one is read into while the other is used. */
+  readonly #buffers: (Buffer | undefined)[];
+
+  constructor(file: FileHandle, isReused: boolean) {
+    this.#file = file;
+    this.#size = isReused ? REUSED_CHUNK : CHUNK;
+    this.#buffers = isReused ? [undefined, undefined] : [];
+  }
+
+  /** Most blobs are small, and a large buffer for each would keep the garbage collector busy. */
+  async next(rest: number): Promise<Uint8Array> {
+    if (rest === 0) return Buffer.of();
+    const length = Math.min(this.#size, rest);
+    const buffer = this.#buffers.shift() ?? Buffer.allocUnsafeSlow(length);
+    if (this.#size === REUSED_CHUNK) this.#buffers.push(buffer);
+    const { bytesRead } = await this.#file.read(buffer, 0, length, null);
+    return buffer.subarray(0, bytesRead);
+  }
 }
 
 /** Hashes what is on disk; undefined when it is as it should be. */
 export async function blobProblem(blobs: Blobs, digest: Digest): Promise<LktError | undefined> {
   try {
-    for await (const chunk of blobs.read({ digest })) void chunk;
+    for await (const chunk of blobs.read({ digest }, { isReused: true })) void chunk;
     return undefined;
   } catch (error) {
     if (error instanceof LktError && error.code === 'DIGEST_MISMATCH') return error;

@@ -1,7 +1,14 @@
 import { lstat, mkdir, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
-import { type BlobInfo, type BlobName, blobProblem, Blobs, type ExpectedBlob } from './blobs.ts';
+import {
+  type BlobInfo,
+  type BlobName,
+  blobProblem,
+  Blobs,
+  type ExpectedBlob,
+  type ReadOptions,
+} from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from './descriptor.ts';
 import { storeError } from './fs-error.ts';
@@ -39,15 +46,15 @@ export interface Store {
   /** The paths of all that was kept or used. */
   readonly used: ReadonlySet<string>;
   /**
-   * Streams a blob. What was read is checked at the end, so nothing may be made of it before.
-   * @throws LktError NOT_FOUND; DIGEST_MISMATCH at the end
+   * Streams a blob. The last chunk is given when what was read is known to be right, so nothing may be made of it before.
+   * @throws LktError NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
    */
-  read(blob: BlobName): AsyncIterable<Uint8Array>;
+  read(blob: BlobName, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** A blob of at most `limit` bytes (default 4 MiB), checked. @throws LktError IMAGE_INVALID when it is longer */
   readBytes(blob: BlobName, limit?: number): Promise<Buffer>;
   /**
-   * Adds a blob. One that is there already is not read again when digest and size are given. Chunks of a source that
-   * does not change them later (`lasting`) are written several at once, while the next ones come in.
+   * Adds a blob. One that is there already is not read again when digest and size are given. Each chunk is done with
+   * before the next one is asked for, so their memory may be used again.
    * @throws LktError DIGEST_MISMATCH when it is not what was expected; DISK_FULL. Neither leaves anything behind.
    */
   write(
@@ -170,8 +177,8 @@ class LayoutStore implements Store {
     return true;
   }
 
-  read(blob: BlobName): AsyncIterable<Uint8Array> {
-    return this.#blobs.read(blob);
+  read(blob: BlobName, options?: ReadOptions): AsyncIterable<Uint8Array> {
+    return this.#blobs.read(blob, options);
   }
 
   async readBytes(blob: BlobName, limit: number = MAX_BYTES): Promise<Buffer> {

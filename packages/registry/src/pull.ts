@@ -206,9 +206,9 @@ class Pull {
           received += bytes;
           onBytes(bytes);
         };
-        const options = { size, onBytes: count, signal };
+        const options = { size, onBytes: count, isReused: true, signal };
         const { content } = await remote.download(digest, options);
-        return await this.#store.write(content, { digest, size, lasting: true }, signal);
+        return await this.#store.write(content, { digest, size }, signal);
       } catch (error) {
         onBytes(-received);
         throw explain(error, `blob ${digest} of ${this.#name}`, remote);

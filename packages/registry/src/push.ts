@@ -160,7 +160,7 @@ class Push {
     await all(blobs, this.#options.signal, async ({ digest, size }, signal) =>
       limit.run(async () => {
         const read = (offset: number): AsyncIterable<Uint8Array> =>
-          from(this.#store.read({ digest, size }), offset);
+          from(this.#store.read({ digest, size }, { isReused: true }), offset);
         const options: UploadOptions = {
           mountFrom: typeof mountFrom === 'function' ? mountFrom(digest) : mountFrom,
           chunkSize,

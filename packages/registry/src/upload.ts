@@ -13,10 +13,14 @@ export interface UploadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A blob to push. `read` gives its content from a byte on, anew each time. */
+/** A blob to push. */
 export interface UploadSource {
   readonly digest: Digest;
   readonly size: number;
+  /**
+   * Its content from a byte on, anew each time. Each piece stays as it is until the next one is asked for; the last one
+   * is given when all is known to be right, so that what is damaged is never sent whole.
+   */
   readonly read: (offset: number) => AsyncIterable<Uint8Array>;
 }
 
@@ -267,17 +271,13 @@ class Upload {
     let position = start;
     this.#report(start);
     if (start === end) return;
-    // The source is checked at its end. The last piece waits for that, so that what is damaged is never sent whole.
-    let last: Uint8Array | undefined;
     for await (const chunk of this.#source.read(start)) {
       const part = chunk.subarray(0, end - position);
       position += part.length;
-      if (last !== undefined) yield last;
-      last = part;
+      yield part;
       this.#report(position);
       if (position === end && end < this.#source.size) break;
     }
-    if (last !== undefined) yield last;
   }
 
   #report(position: number): void {

@@ -1,0 +1,338 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type Socket } from 'node:net';
+import { digestOf } from '@lkt/core';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createHttpClient, type HttpClient, type HttpOptions } from '../src/client.ts';
+import { failure, serve, serveSecurely } from './support.ts';
+
+function client(options: HttpOptions = {}): HttpClient {
+  const made = createHttpClient({ backoff: [], ...options });
+  onTestFinished(async () => made[Symbol.asyncDispose]());
+  return made;
+}
+
+/** A server that says just these bytes to each request, of which it gives the heads. */
+async function saying(
+  ...answers: readonly ((socket: Socket, request: string) => void)[]
+): Promise<{ url: string; heads: string[]; connections: () => number }> {
+  const heads: string[] = [];
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      const text = data.toString('latin1');
+      if (!/^[A-Z]+ \/\S* HTTP/.test(text)) return;
+      heads.push(text);
+      answers[Math.min(heads.length, answers.length) - 1]?.(socket, text);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return { url: `http://127.0.0.1:${address.port}`, heads, connections: () => sockets.length };
+}
+
+/** Says all at once. */
+function at(text: string): (socket: Socket) => void {
+  return (socket) => void socket.write(text, 'latin1');
+}
+
+/** Says it byte by byte, and closes the connection. */
+function slowly(text: string): (socket: Socket) => void {
+  return (socket) => {
+    void (async () => {
+      socket.setNoDelay(true);
+      for (const byte of Buffer.from(text, 'latin1')) {
+        socket.write(Buffer.of(byte));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      socket.end();
+    })();
+  };
+}
+
+function drop(socket: Socket): void {
+  socket.destroy();
+}
+
+async function* twoBytes(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('ab');
+}
+
+async function body(http: HttpClient, url: string): Promise<string> {
+  return (await (await http.request(url)).bytes(1e6)).toString();
+}
+
+const OK = 'HTTP/1.1 200 OK\r\n';
+
+describe('an answer', () => {
+  it.each([
+    ['of a length', `${OK}Content-Length: 5\r\n\r\nhello`],
+    ['of a length that is said twice', `${OK}Content-Length: 5\r\ncontent-length: 5\r\n\r\nhello`],
+    ['in chunks', `${OK}Transfer-Encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n`],
+    [
+      'in chunks, with a trailer, whatever length it says',
+      `${OK}Transfer-Encoding: Chunked\r\nContent-Length: 3\r\n\r\n05\r\nhello\r\n0\r\na: b\r\n\r\n`,
+    ],
+    [
+      'after another that says to wait',
+      `HTTP/1.1 103 X\r\na: b\r\n\r\n${OK}Content-Length: 5\r\n\r\nhello`,
+    ],
+    ['that ends with the connection', `${OK}\r\nhello`],
+    ['of an old server', 'HTTP/1.0 200\r\n\r\nhello'],
+  ])('%s is read as it is meant', async (_what, text) => {
+    const whole = await saying((socket) => socket.end(text));
+    expect(await body(client(), whole.url)).toBe('hello');
+    const parts = await saying(slowly(text));
+    expect(await body(client(), parts.url)).toBe('hello');
+  });
+
+  it.each([
+    ['of another protocol', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
+    ['of another version', 'HTTP/2.0 200 OK\r\n\r\n'],
+    ['with a line that is no header', `${OK}hello\r\n\r\n`],
+    ['with a header that goes on', `${OK}a: b\r\n c\r\n\r\n`],
+    ['with an end of a line in a header', `${OK}a: b\nContent-Length: 1\r\n\r\nx`],
+    ['of two lengths', `${OK}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`],
+    ['of no length', `${OK}Content-Length: +5\r\n\r\nhello`],
+    ['in another coding', `${OK}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
+    ['in a chunk of no length', `${OK}Transfer-Encoding: chunked\r\n\r\n-1\r\nhello\r\n`],
+    ['in a chunk that is longer', `${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n`],
+    ['that changes the protocol', 'HTTP/1.1 101 X\r\nUpgrade: x\r\n\r\n'],
+    ['with a head without end', `${OK}${`a: ${'b'.repeat(1000)}\r\n`.repeat(100)}`],
+  ])('%s is none', async (_what, text) => {
+    const { url, connections } = await saying(at(text), at(`${OK}Content-Length: 5\r\n\r\nother`));
+    const http = client();
+    expect(await failure(body(http, url))).toMatchObject({ code: 'NETWORK_FAILED' });
+    // What else comes over the connection is no answer to the next request.
+    expect(await body(http, url)).toBe('other');
+    expect(connections()).toBe(2);
+  });
+
+  it.each([
+    ['its length', `${OK}Content-Length: 6\r\n\r\nhello`],
+    ['its last chunk', `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`],
+    ['the end of a chunk', `${OK}Transfer-Encoding: chunked\r\n\r\n6\r\nhello`],
+  ])('that ends before %s is too short', async (_what, text) => {
+    const { url } = await saying((socket) => socket.end(text));
+    const error = await failure(body(client(), url));
+    expect(error.message).toMatch(/the answer is shorter than it says/);
+  });
+
+  it.each([
+    ['HEAD', 200],
+    ['GET', 304],
+    ['DELETE', 204],
+  ] as const)('to %s of status %i has no body, whatever it says', async (method, status) => {
+    const first = `HTTP/1.1 ${status} X\r\nContent-Length: 5\r\n\r\n`;
+    const { url, connections } = await saying(at(first), at(`${OK}Content-Length: 5\r\n\r\nother`));
+    const http = client();
+    const response = await http.request(url, { method });
+    expect([response.status, (await response.bytes(10)).length]).toEqual([status, 0]);
+    expect(await body(http, url)).toBe('other');
+    expect(connections()).toBe(1);
+  });
+});
+
+describe('a connection', () => {
+  const short = `${OK}Content-Length: 2\r\n\r\nok`;
+
+  it('serves one request after the other', async () => {
+    const { url, heads, connections } = await saying(at(short));
+    const http = client({ userAgent: 'me' });
+    for (let count = 0; count < 3; count += 1) expect(await body(http, url)).toBe('ok');
+    await (await http.request(`${url}/a?b=c`)).discard();
+    await (await http.request(url, { method: 'POST' })).discard();
+    expect(connections()).toBe(1);
+    expect(heads[3]).toBe(
+      `GET /a?b=c HTTP/1.1\r\nhost: ${new URL(url).host}\r\naccept-encoding: identity\r\nuser-agent: me\r\n\r\n`,
+    );
+    expect(heads[4]).toMatch(/content-length: 0\r\n/);
+  });
+
+  it.each([
+    ['says that it is the last', `${OK}Connection: close\r\nContent-Length: 2\r\n\r\nok`],
+    ['is of an old server', 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+    ['has more than it says', `${short}${short}`],
+    [
+      'says that the connection ends by now',
+      `${OK}Keep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok`,
+    ],
+    [
+      'may end elsewhere for others',
+      `${OK}Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
+    ],
+  ])('serves no other after an answer that %s', async (_what, text) => {
+    const { url, connections } = await saying(at(text));
+    const http = client();
+    expect(await body(http, url)).toBe('ok');
+    expect(await body(http, url)).toBe('ok');
+    expect(connections()).toBe(2);
+  });
+
+  it('that the server closed in between is made anew, without a try that counts', async () => {
+    const { url, heads } = await saying(at(short), drop, at(short), drop);
+    const http = client();
+    expect(await body(http, url)).toBe('ok');
+    expect(await body(http, url)).toBe('ok');
+    expect(heads).toHaveLength(3);
+    // What may have done something is not sent twice.
+    const error = await failure(http.request(url, { method: 'POST', retry: false }));
+    expect(error.message).toMatch(/the connection broke/);
+    expect(heads).toHaveLength(4);
+  });
+
+  it('is one of so many at a time, and given back by who does not read the answer', async () => {
+    let open = 0;
+    let most = 0;
+    const url = await serve((_request, response) => {
+      most = Math.max(most, (open += 1));
+      setTimeout(() => {
+        open -= 1;
+        response.end('x'.repeat(100));
+      }, 5);
+    });
+    const http = client({ connections: 2 });
+    const ask = async (): Promise<void> => (await http.request(url)).discard();
+    await Promise.all(Array.from({ length: 10 }, ask));
+    expect(most).toBe(2);
+    const long = await serve((_request, response) => response.end(Buffer.alloc(1e6)));
+    for (let count = 0; count < 4; count += 1) {
+      const { content } = await http.download(long);
+      await content[Symbol.asyncIterator]().return?.();
+      for await (const part of (await http.download(long)).content) if (part.length > 0) break;
+      await (await http.request(long)).discard();
+    }
+  });
+
+  it('ends with the client and with what it was for', async () => {
+    const { url } = await saying(() => undefined);
+    const http = createHttpClient();
+    const waiting = failure(http.request(url, { retry: false }));
+    const stop = new AbortController();
+    const stopped = failure(http.request(url, { signal: stop.signal }));
+    setTimeout(() => stop.abort(new Error('stopped')), 20);
+    expect((await stopped).message).toBe('stopped');
+    await http[Symbol.asyncDispose]();
+    expect((await waiting).message).toMatch(/the connection broke/);
+  });
+});
+
+describe('a request', () => {
+  it('is not sent with a header that would be two, which no error shows', async () => {
+    const { url, heads } = await saying(at(`${OK}\r\n`));
+    for (const headers of [
+      { authorization: 'secret\r\na: b' },
+      { 'a b': 'secret' },
+      { a: 'sécret\0' },
+    ]) {
+      const error = await failure(client().request(url, { headers }));
+      expect(error.message).toMatch(/cannot be sent/);
+      expect(`${error.message} ${JSON.stringify(error)} ${error.stack}`).not.toContain('cret');
+    }
+    expect(heads).toHaveLength(0);
+  });
+
+  it('whose body is too short or too long is not sent whole', async () => {
+    let whole = 0;
+    const url = await serve((request, response) => {
+      request.resume();
+      request.on('end', () => {
+        whole += 1;
+        response.end();
+      });
+    });
+    for (const length of ['1', '3']) {
+      const options = {
+        method: 'PUT',
+        headers: { 'content-length': length },
+        body: twoBytes,
+        retry: false,
+      } as const;
+      const { message } = await failure(client().request(url, options));
+      expect(message).toMatch(/the body is (?:shorter|longer) than was said/);
+    }
+    expect(whole).toBe(0);
+  });
+
+  it('that is answered before it was sent ends there', async () => {
+    const { url, connections } = await saying(
+      at('HTTP/1.1 413 X\r\nContent-Length: 4\r\n\r\nlong'),
+      at(`${OK}Content-Length: 2\r\n\r\nok`),
+    );
+    let hasEnded = false;
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) {
+          yield Buffer.alloc(1000);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      } finally {
+        hasEnded = true;
+      }
+    }
+    const http = client();
+    const response = await http.request(url, { method: 'PUT', body: endless });
+    expect([response.status, (await response.bytes(10)).toString()]).toEqual([413, 'long']);
+    await expect.poll(() => hasEnded).toBe(true);
+    expect(await body(http, url)).toBe('ok');
+    expect(connections()).toBe(2);
+  });
+
+  it('whose body fails, fails by it', async () => {
+    const { url } = await saying(() => undefined);
+    const stop = new AbortController();
+    const broken = async function* broken(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('a');
+      stop.signal.throwIfAborted();
+    };
+    stop.abort(new RangeError('no more of it'));
+    const error = await failure(client().request(url, { method: 'PUT', body: broken }));
+    expect(error.message).toMatch(/no more of it/);
+  });
+});
+
+describe('a large content', () => {
+  const content = randomBytes(9e6);
+  const digest = digestOf(content);
+
+  it.each([false, true])('comes and goes as it is, isReused: %s', async (isReused) => {
+    const received: string[] = [];
+    const listener: Parameters<typeof serve>[0] = (request, response) => {
+      const parts: Buffer[] = [];
+      request.on('data', (data: Buffer) => parts.push(data));
+      request.on('end', () => {
+        received.push(digestOf(Buffer.concat(parts)));
+        response.end(content);
+      });
+    };
+    const { address, ca } = await serveSecurely(listener);
+    const http = client({ ca: [ca] });
+    for (const url of [await serve(listener), address]) {
+      const parts: Uint8Array[] = [];
+      const { content: coming } = await http.download(url, { digest, isReused });
+      for await (const part of coming) {
+        parts.push(isReused ? Buffer.from(part) : part);
+        // Whoever takes their time finds it as it was.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(digestOf(Buffer.concat(parts))).toBe(digest);
+      const memory = [Buffer.alloc(1e6), Buffer.alloc(1e6)];
+      async function* going(): AsyncGenerator<Uint8Array> {
+        for (let start = 0, turn = 0; start < content.length; start += 1e6, turn = 1 - turn) {
+          const part = memory[turn] ?? Buffer.of();
+          content.copy(part, 0, start, start + 1e6);
+          yield part;
+        }
+      }
+      const headers = { 'content-length': String(content.length) };
+      await (await http.request(url, { method: 'PUT', headers, body: going })).discard();
+    }
+    expect(received).toEqual([digestOf(''), digest, digestOf(''), digest]);
+  });
+});
