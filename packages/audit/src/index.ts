@@ -9,5 +9,21 @@ export { isElf, type RandomAccess } from './elf/elf-file.ts';
 export { type ElfFacts } from './elf/facts.ts';
 export { fileAccess } from './elf/file-access.ts';
 export { ELF_RULES, type ElfRule } from './elf/rules.ts';
+export { auditKernel, KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
+export {
+  type KernelArch,
+  type KernelConfig,
+  type KernelFacts,
+  parseCommandLine,
+  parseKernelConfig,
+  parseSysctls,
+} from './kernel/facts.ts';
 export { type Finding, type RootfsRule } from './rootfs/rules.ts';
-export { applyWaivers, parseWaivers, type Waiver } from './waivers.ts';
+export {
+  applyWaivers,
+  type KernelWaiver,
+  parseWaivers,
+  waiveKernel,
+  type Waiver,
+  type Waivers,
+} from './waivers.ts';

@@ -1,6 +1,8 @@
 import {
   choice,
   list,
+  nearest,
+  oneOf,
   parseYaml,
   record,
   required,
@@ -11,6 +13,7 @@ import {
 import { ELF_RULES, type ElfRule } from './elf/rules.ts';
 import { type Finding, ROOTFS_RULES, type RootfsRule } from './rootfs/rules.ts';
 import type { ElfReport } from './elf/audit-elf.ts';
+import { KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
 
 /** A rule that need not hold for some files, and why. */
 export interface Waiver {
@@ -20,6 +23,19 @@ export interface Waiver {
   /** Names of images without tag and digest, as they are written; undefined for any. */
   readonly images?: readonly string[] | undefined;
   readonly reason: string;
+}
+
+/** A rule that need not hold for some kernels, and what would break if it did. */
+export interface KernelWaiver {
+  readonly rules: readonly string[];
+  /** Names of kernel images without tag and digest; undefined for any kernel. */
+  readonly images?: readonly string[] | undefined;
+  readonly reason: string;
+}
+
+export interface Waivers {
+  readonly files: readonly Waiver[];
+  readonly kernels: readonly KernelWaiver[];
 }
 
 const PATH = text().into((path, at) => {
@@ -36,8 +52,21 @@ const REASON = text().into((reason, at) => {
   });
 });
 
+const KERNEL_RULE = oneOf([...new Set(KERNEL_RULES.map(({ id }) => id))], (given) => {
+  const meant = nearest(
+    given,
+    KERNEL_RULES.map(({ id }) => id),
+  );
+  return {
+    problem: `"${given}" is no rule for kernels`,
+    fix: meant === undefined ? 'see all: lkt audit kernel --all' : `write ${meant}`,
+  };
+});
+
+const IMAGES = list(text(), { isFilled: true });
+
 const WAIVERS = record({
-  waivers: required(
+  waivers: optional(
     list(
       record({
         rules: required(
@@ -48,11 +77,21 @@ const WAIVERS = record({
           list(PATH, { isFilled: true }),
           'in the image; /** at the end for all below',
         ),
-        images: optional(list(text(), { isFilled: true }), 'names without tag; any image without'),
+        images: optional(IMAGES, 'names without tag; any image without'),
         reason: required(REASON, 'why'),
       }),
     ),
     'what is let pass, and why',
+  ),
+  kernel: optional(
+    list(
+      record({
+        rules: required(list(KERNEL_RULE, { isFilled: true }), 'the rules that need not hold'),
+        images: optional(IMAGES, 'names of kernels without tag; any without'),
+        reason: required(REASON, 'what would break'),
+      }),
+    ),
+    'what is let pass in kernels, and why',
   ),
 });
 
@@ -60,8 +99,26 @@ const WAIVERS = record({
  * A file of waivers.
  * @throws LktError CONFIG_INVALID with line and column
  */
-export function parseWaivers(file: SourceFile): readonly Waiver[] {
-  return WAIVERS.read(parseYaml(file)).waivers;
+export function parseWaivers(file: SourceFile): Waivers {
+  const { waivers, kernel } = WAIVERS.read(parseYaml(file));
+  return { files: waivers ?? [], kernels: kernel ?? [] };
+}
+
+/** What was found in a kernel, with the reasons for what is let pass. */
+export function waiveKernel(
+  verdicts: readonly KernelVerdict[],
+  waivers: readonly KernelWaiver[],
+  image?: string,
+): readonly (KernelVerdict & { readonly waived?: string })[] {
+  const mine = waivers.filter(
+    ({ images }) => images === undefined || (image !== undefined && images.includes(image)),
+  );
+  return verdicts.map((verdict) => {
+    const reason = verdict.holds
+      ? undefined
+      : mine.find(({ rules }) => rules.includes(verdict.id))?.reason;
+    return reason === undefined ? verdict : { ...verdict, waived: reason };
+  });
 }
 
 /** What is left of a report of an image, and what was let pass. */

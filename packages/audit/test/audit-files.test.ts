@@ -153,7 +153,7 @@ describe('what contents say', () => {
 });
 
 describe('waivers', () => {
-  const waivers = parseWaivers({
+  const { files: waivers } = parseWaivers({
     path: '.audit.yml',
     text: `waivers:
 - {rules: [setuid, pie], files: [/bin/su, /opt/**], images: [lkt/a], reason: as we like it}`,

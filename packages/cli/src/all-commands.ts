@@ -2,6 +2,7 @@ import type { CommandClass } from './command.ts';
 import type { CommandId } from './commands.ts';
 import { AuditElf } from './commands/audit-elf.ts';
 import { AuditImage } from './commands/audit-image.ts';
+import { AuditKernel } from './commands/audit-kernel.ts';
 import { AuditRootfs } from './commands/audit-rootfs.ts';
 import { Build } from './commands/build.ts';
 import { CacheClean } from './commands/cache-clean.ts';
@@ -45,6 +46,7 @@ import { Version } from './commands/version.ts';
 export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'audit:elf': AuditElf,
   'audit:image': AuditImage,
+  'audit:kernel': AuditKernel,
   'audit:rootfs': AuditRootfs,
   build: Build,
   'cache:clean': CacheClean,

@@ -72,7 +72,8 @@ async function nameOf({ domain, path }: Reference): Promise<string> {
   return familiarReference({ domain, path });
 }
 
-async function referencesOf(session: Session, target: string): Promise<readonly string[]> {
+/** The images that a target names, in the store or not. */
+export async function referencesOf(session: Session, target: string): Promise<readonly string[]> {
   const path = resolve(session.environment.cwd, target);
   const kind = await kindOf(path);
   if (kind === 'reference') return [target];
@@ -92,7 +93,8 @@ async function referencesOf(session: Session, target: string): Promise<readonly 
   return [...found];
 }
 
-async function kindOf(path: string): Promise<'reference' | 'package' | 'config'> {
+/** What a target is: what is no path is a reference. */
+export async function kindOf(path: string): Promise<'reference' | 'package' | 'config'> {
   try {
     const found = await stat(path);
     if (!found.isDirectory()) return 'config';

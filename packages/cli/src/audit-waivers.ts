@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import type { Waiver } from '@lkt/audit';
+import type { Waivers } from '@lkt/audit';
 import { workspaceAt } from './build-tools.ts';
 import type { Session } from './command.ts';
 
@@ -11,10 +11,7 @@ const WAIVERS_FILE = '.audit.yml';
  * What is let pass: by the file that was given, else by `.audit.yml` at the top of the checkout, if there is one.
  * @throws LktError NOT_FOUND, CONFIG_INVALID with line and column
  */
-export async function readWaivers(
-  session: Session,
-  given: string | undefined,
-): Promise<readonly Waiver[]> {
+export async function readWaivers(session: Session, given: string | undefined): Promise<Waivers> {
   const { cwd } = session.environment;
   const { parseWaivers } = await import('@lkt/audit');
   if (given !== undefined) {
@@ -25,7 +22,9 @@ export async function readWaivers(
   const workspace = await workspaceAt(session, cwd);
   const path = join(workspace.root, WAIVERS_FILE);
   const text = await textOf(path);
-  return text === undefined ? [] : parseWaivers({ path: workspace.displayPath(path), text });
+  return text === undefined
+    ? { files: [], kernels: [] }
+    : parseWaivers({ path: workspace.displayPath(path), text });
 }
 
 async function textOf(path: string): Promise<string | undefined> {

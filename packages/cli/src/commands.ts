@@ -4,6 +4,7 @@ import type { CommandClass } from './command.ts';
 const COMMANDS = {
   'audit:elf': async () => (await import('./commands/audit-elf.ts')).AuditElf,
   'audit:image': async () => (await import('./commands/audit-image.ts')).AuditImage,
+  'audit:kernel': async () => (await import('./commands/audit-kernel.ts')).AuditKernel,
   'audit:rootfs': async () => (await import('./commands/audit-rootfs.ts')).AuditRootfs,
   build: async () => (await import('./commands/build.ts')).Build,
   'cache:clean': async () => (await import('./commands/cache-clean.ts')).CacheClean,

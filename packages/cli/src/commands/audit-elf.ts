@@ -34,7 +34,7 @@ A target is a file or a directory of this machine; else a reference of the store
     const { args, flags } = await this.parse(AuditElf);
     const session = await this.begin(flags);
     const { applyWaivers, ELF_RULES } = await import('@lkt/audit');
-    const waivers = await readWaivers(session, flags.waivers);
+    const waivers = (await readWaivers(session, flags.waivers)).files;
     const files: WaivedElf[] = [];
     for (const target of args.target) {
       if (await isOfHost(session, target)) {

@@ -20,7 +20,7 @@ export class AuditImage extends LktCommand {
     const { args, flags } = await this.parse(AuditImage);
     const session = await this.begin(flags);
     const { ELF_RULES } = await import('@lkt/audit');
-    const waivers = await readWaivers(session, flags.waivers);
+    const waivers = (await readWaivers(session, flags.waivers)).files;
     const images: AuditedImage[] = [];
     for (const target of args.target)
       images.push(...(await auditTarget(session, target, flags, waivers)));

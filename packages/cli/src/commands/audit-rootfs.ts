@@ -22,7 +22,7 @@ export class AuditRootfs extends LktCommand {
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(AuditRootfs);
     const session = await this.begin(flags);
-    const waivers = await readWaivers(session, flags.waivers);
+    const waivers = (await readWaivers(session, flags.waivers)).files;
     const images: Result['images'][number][] = [];
     for (const target of args.target)
       for (const { reference, findings } of await auditTarget(session, target, flags, waivers))

@@ -1,0 +1,62 @@
+import { CMDLINE_RULES } from './cmdline-rules.ts';
+import type { KernelArch, KernelFacts } from './facts.ts';
+import { MEMORY_RULES } from './memory-rules.ts';
+import { POLICY_RULES } from './policy-rules.ts';
+import { PROCESSOR_RULES } from './processor-rules.ts';
+import { describeCondition, holds, type KernelRule, RULE_SOURCES } from './rule.ts';
+import { SURFACE_RULES } from './surface-rules.ts';
+import { SYSCTL_RULES } from './sysctl-rules.ts';
+
+/** All rules there are for kernels. An id stands once for each architecture. */
+export const KERNEL_RULES: readonly KernelRule[] = [
+  ...MEMORY_RULES,
+  ...PROCESSOR_RULES,
+  ...POLICY_RULES,
+  ...SURFACE_RULES,
+  ...CMDLINE_RULES,
+  ...SYSCTL_RULES,
+];
+
+/** How a rule has come out. */
+export interface KernelVerdict {
+  readonly id: string;
+  readonly kind: KernelRule['kind'];
+  readonly holds: boolean;
+  /** What is asked for, as it would be written. */
+  readonly wanted: string;
+  readonly reason: string;
+  /** An address. */
+  readonly source: string;
+}
+
+/**
+ * Judges a kernel by every rule that can be asked: those of its architecture and version, of its command line and its sysctls
+ * only if they are known.
+ */
+export function auditKernel(
+  facts: KernelFacts,
+  arch: KernelArch = facts.config?.arch ?? 'x86_64',
+): readonly KernelVerdict[] {
+  const asked = {
+    kconfig: facts.config !== undefined,
+    cmdline: facts.parameters !== undefined,
+    sysctl: facts.sysctls !== undefined,
+  };
+  return KERNEL_RULES.filter(
+    ({ kind, arches, since }) =>
+      asked[kind] && (arches?.includes(arch) ?? true) && isSince(facts.config?.version, since),
+  ).map(({ id, kind, check, reason, source }) => ({
+    id,
+    kind,
+    holds: holds(check, facts),
+    wanted: describeCondition(check),
+    reason,
+    source: RULE_SOURCES[source],
+  }));
+}
+
+function isSince(version: string | undefined, since: KernelRule['since']): boolean {
+  if (version === undefined || since === undefined) return true;
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > since[0] || (major === since[0] && minor >= since[1]);
+}

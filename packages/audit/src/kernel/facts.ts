@@ -1,0 +1,117 @@
+import { gunzipSync } from 'node:zlib';
+import { LktError } from '@lkt/core';
+
+export type KernelArch = 'x86_64' | 'arm64';
+
+/** A kernel's configuration, as its build has left it in `.config`. */
+export interface KernelConfig {
+  readonly arch: KernelArch;
+  /** `6.12.107` */
+  readonly version: string;
+  /** Of those that are set, without `CONFIG_`; texts have their quotes. */
+  readonly symbols: ReadonlyMap<string, string>;
+}
+
+/** What is known of a kernel and of how it is started. What was not looked at is undefined. */
+export interface KernelFacts {
+  readonly config?: KernelConfig | undefined;
+  readonly parameters?: ReadonlyMap<string, string> | undefined;
+  readonly sysctls?: ReadonlyMap<string, string> | undefined;
+}
+
+const ARCHES = new Map<string, KernelArch>([
+  ['x86', 'x86_64'],
+  ['x86_64', 'x86_64'],
+  ['arm64', 'arm64'],
+]);
+/** No config is longer: it is input like any other. */
+const MOST = 8 * 1024 * 1024;
+
+/**
+ * Reads a `.config`, or a `config.gz` as `/proc` has it.
+ * @throws LktError CONFIG_INVALID with the line
+ */
+export function parseKernelConfig(name: string, bytes: Uint8Array): KernelConfig {
+  const lines = unzipped(name, bytes).toString('latin1').split('\n');
+  const symbols = new Map<string, string>();
+  let arch: KernelArch | undefined;
+  let version: string | undefined;
+  for (const [index, line] of lines.entries()) {
+    const head = /^# Linux\/(\S+) (\d+\.\d+\S*) Kernel Configuration$/.exec(line);
+    if (head !== null) {
+      [, , version] = head;
+      arch = ARCHES.get(head[1] ?? '');
+      if (arch === undefined)
+        throw invalid(
+          name,
+          index,
+          `is of a kernel for ${head[1]}`,
+          'there are rules for x86_64 and arm64',
+        );
+      continue;
+    }
+    if (line === '' || line.startsWith('#')) continue;
+    const set = /^CONFIG_(\w+)=(.+)$/.exec(line);
+    if (set === null) throw invalid(name, index, 'is neither a comment nor CONFIG_NAME=value');
+    const [, symbol = '', value = ''] = set;
+    if (symbols.has(symbol)) throw invalid(name, index, `CONFIG_${symbol} is there twice`);
+    symbols.set(symbol, value);
+  }
+  if (arch === undefined || version === undefined)
+    throw invalid(
+      name,
+      0,
+      'has no line "# Linux/… Kernel Configuration"',
+      'give the .config that a kernel was built with',
+    );
+  return { arch, version, symbols };
+}
+
+/** The parameters of a command line, the last of a name; `-` and `_` are the same in a name. */
+export function parseCommandLine(text: string): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>();
+  // What stands in quotes may have blanks.
+  for (const [word] of text.matchAll(/(?:[^\s"]|"[^"]*")+/g)) {
+    if (word === '--') break;
+    const at = word.indexOf('=');
+    const name = (at === -1 ? word : word.slice(0, at)).replaceAll('-', '_');
+    parameters.set(name, at === -1 ? '' : word.slice(at + 1));
+  }
+  return parameters;
+}
+
+/**
+ * The settings of a file of sysctl.d(5), or of what `sysctl -a` prints; a later one counts.
+ * @throws LktError CONFIG_INVALID with the line
+ */
+export function parseSysctls(name: string, text: string): ReadonlyMap<string, string> {
+  const settings = new Map<string, string>();
+  for (const [index, line] of text.split('\n').entries()) {
+    if (/^\s*(?:[#;].*)?$/.test(line)) continue;
+    const at = line.indexOf('=');
+    const key = line.slice(0, at).trim().replace(/^-/, '').trim();
+    if (at === -1 || key === '') throw invalid(name, index, 'is no "key = value"');
+    settings.set(
+      key.includes('/') && !key.includes('.') ? key.replaceAll('/', '.') : key,
+      line.slice(at + 1).trim(),
+    );
+  }
+  return settings;
+}
+
+function unzipped(name: string, bytes: Uint8Array): Buffer {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return Buffer.from(bytes);
+  try {
+    return gunzipSync(bytes, { maxOutputLength: MOST });
+  } catch (cause) {
+    throw new LktError('CONFIG_INVALID', `${name} is no whole gzip file`, { cause });
+  }
+}
+
+function invalid(name: string, index: number, what: string, fix?: string): LktError {
+  return new LktError(
+    'CONFIG_INVALID',
+    `${name}:${index + 1}: ${what}`,
+    fix === undefined ? {} : { fix },
+  );
+}

@@ -1,0 +1,158 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+import type { KernelConfig, KernelFacts } from '@lkt/audit';
+import type { ImageReference } from '@lkt/image';
+import type { Descriptor, Platform, Store, TreeNode } from '@lkt/oci';
+import { kindOf, referencesOf } from './audit-targets.ts';
+import type { Session } from './command.ts';
+import { readConfigFile } from './config-file.ts';
+import { imageInStore } from './store-image.ts';
+
+/** A kernel, and what is known of it. */
+export interface KernelSubject {
+  /** A reference, or the path of a file. */
+  readonly name: string;
+  /** The image's name without tag and digest. */
+  readonly image?: string;
+  readonly facts: KernelFacts;
+}
+
+export interface KernelSettings {
+  readonly platform: string;
+  /** Files: a command line, and what `sysctl -a` prints. */
+  readonly cmdline?: string | undefined;
+  readonly sysctl?: string | undefined;
+}
+
+/** Where a kernel's image says what the kernel was made with. */
+const CONFIG_PATHS = ['kernel-config', 'kernel_config'];
+/** What is longer is neither a config nor a list of sysctls. */
+const MOST = 8 * 1024 * 1024;
+const SYSCTL_FILES = /^etc\/sysctl\.d\/[^/]+\.conf$/;
+
+/**
+ * The kernel that a target names: a `.config`, an image of the store, the directory of a package, or an image config, whose
+ * command line and sysctls are then known too.
+ * @throws LktError NOT_FOUND, CONFIG_INVALID, PIN_MISSING
+ */
+export async function kernelOf(
+  session: Session,
+  target: string,
+  settings: KernelSettings,
+): Promise<KernelSubject> {
+  const given = await givenFacts(session, settings);
+  const kind = await kindOf(resolve(session.environment.cwd, target));
+  if (kind === 'config') {
+    if (/\.ya?ml$/.test(target)) return await kernelOfSystem(session, target, settings, given);
+    const { parseKernelConfig } = await import('@lkt/audit');
+    const bytes = await bytesOf(session, target);
+    return { name: target, facts: { config: parseKernelConfig(target, bytes), ...given } };
+  }
+  const [reference = target] = await referencesOf(session, target);
+  const kernel = await kernelOfImage(session, reference, settings.platform);
+  return { ...kernel, facts: { config: kernel.config, ...given } };
+}
+
+async function kernelOfSystem(
+  session: Session,
+  path: string,
+  { platform }: KernelSettings,
+  given: KernelFacts,
+): Promise<KernelSubject> {
+  const { parseCommandLine, parseSysctls } = await import('@lkt/audit');
+  const { loadConfig } = await import('@lkt/image');
+  const { config } = await loadConfig([await readConfigFile(path, session)], {});
+  const { image, cmdline = '' } = config.kernel ?? {};
+  if (image === undefined)
+    throw new LktError('CONFIG_INVALID', `${path} has no kernel`, {
+      fix: 'say in "kernel" which image it is in',
+    });
+  const kernel = await kernelOfImage(session, pinned(image, path), platform);
+  const sysctls = new Map<string, string>();
+  for (const container of config.onboot) {
+    const reference = pinned(container.image, path);
+    const files = await filesOf(session, reference, platform, (name) => SYSCTL_FILES.test(name));
+    for (const [name, bytes] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      for (const [key, value] of parseSysctls(`${reference}:/${name}`, bytes.toString('utf8')))
+        sysctls.set(key, value);
+  }
+  const facts = { config: kernel.config, parameters: parseCommandLine(cmdline), sysctls, ...given };
+  return { name: path, image: kernel.image, facts };
+}
+
+interface ImageKernel {
+  readonly name: string;
+  readonly image: string;
+  readonly config: KernelConfig;
+}
+
+async function kernelOfImage(
+  session: Session,
+  reference: string,
+  platform: string,
+): Promise<ImageKernel> {
+  const { familiarReference, parseReference } = await import('@lkt/oci');
+  const { parseKernelConfig } = await import('@lkt/audit');
+  const files = await filesOf(session, reference, platform, (name) => CONFIG_PATHS.includes(name));
+  const [found] = files;
+  if (found === undefined)
+    throw new LktError('NOT_FOUND', `${reference} does not say what its kernel was made with`, {
+      fix: `give the .config instead; an image has it as /${CONFIG_PATHS[0]}`,
+    });
+  const { domain, path } = parseReference(reference);
+  const config = parseKernelConfig(`${reference}:/${found[0]}`, found[1]);
+  return { name: reference, image: familiarReference({ domain, path }), config };
+}
+
+/** Files of an image of the store, by their paths without a slash in front. */
+async function filesOf(
+  session: Session,
+  reference: string,
+  platform: string,
+  want: (path: string) => boolean,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const { flattenArchives, fromRaw, loadImage, parsePlatform, readArchives, UnpackedLayers } =
+    await import('@lkt/oci');
+  const image: { store: Store; descriptor: Descriptor } = await imageInStore(session, reference);
+  const wanted: Platform = parsePlatform(platform);
+  const { manifest } = await loadImage(image.store, image.descriptor.digest, wanted);
+  await using unpacked = new UnpackedLayers(image.store);
+  const archives = unpacked.archives(manifest.layers);
+  const tree = await flattenArchives(archives);
+  const isWanted = ({ path, size }: TreeNode): boolean => size <= MOST && want(fromRaw(path));
+  const files = new Map<string, Buffer>();
+  for await (const { path, content } of readArchives(archives, tree, isWanted)) {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of content ?? []) pieces.push(piece);
+    files.set(fromRaw(path), Buffer.concat(pieces));
+  }
+  return files;
+}
+
+function pinned({ text, reference, at }: ImageReference, path: string): string {
+  if (reference?.digest === undefined)
+    throw at.error(`${text} has no digest`, { fix: `run: lkt pin ${path}` });
+  return text;
+}
+
+async function givenFacts(session: Session, settings: KernelSettings): Promise<KernelFacts> {
+  const { parseCommandLine, parseSysctls } = await import('@lkt/audit');
+  const { cmdline, sysctl } = settings;
+  const text = async (path: string): Promise<string> =>
+    (await bytesOf(session, path)).toString('utf8');
+  return {
+    ...(cmdline === undefined ? {} : { parameters: parseCommandLine(await text(cmdline)) }),
+    ...(sysctl === undefined ? {} : { sysctls: parseSysctls(sysctl, await text(sysctl)) }),
+  };
+}
+
+async function bytesOf(session: Session, path: string): Promise<Buffer> {
+  try {
+    return await readFile(resolve(session.environment.cwd, path));
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT'))
+      throw new LktError('NOT_FOUND', `there is no file ${path}`, { cause });
+    throw new LktError('IO_FAILED', `${path} cannot be read`, { cause });
+  }
+}
