@@ -9,6 +9,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'compressor',
   'dir',
   'format',
+  'layouts',
   'locked',
   'name',
   'offline',

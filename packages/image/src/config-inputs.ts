@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { familiarReference } from '@lkt/oci';
-import { findTrustFile, type Package, type Workspace } from '@lkt/pkg';
+import type { Package, Workspace } from '@lkt/pkg';
 import { imageReferencesOf } from './config/config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 
@@ -14,8 +14,6 @@ export interface ConfigInputs {
   readonly uses: readonly { readonly package: Package; readonly file: string }[];
   /** Images from elsewhere, as they are named; sorted. */
   readonly foreign: readonly string[];
-  /** Whether a policy decides who is trusted, so that the image does not follow from files alone. */
-  readonly hasPolicy: boolean;
 }
 
 /** Nothing is built, and no pin is checked. @throws LktError NOT_FOUND for a directory that is no package */
@@ -41,14 +39,10 @@ export async function configInputs(
         ? [content.source]
         : [resolve(dirname(fileOf(content.at).absolute), content.source)],
   );
-  const policy = config.trust.some(
-    ({ rules, trustedRoot }) => rules.length > 0 || trustedRoot !== undefined,
-  );
   return {
     files: files.map(({ absolute }) => absolute),
     sources: [...new Set(sources)],
     uses: [...uses].map(([item, file]) => ({ package: item, file })),
     foreign: [...foreign].toSorted(),
-    hasPolicy: policy || (await findTrustFile(workspace.root)) !== undefined,
   };
 }

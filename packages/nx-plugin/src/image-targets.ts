@@ -2,7 +2,7 @@ import { isAbsolute, join } from 'node:path';
 import { runTarget } from './command.ts';
 import { type ModelImage, pathIn } from './model.ts';
 import type { Settings } from './options.ts';
-import type { Targets } from './package-targets.ts';
+import { NOTHING_ELSE, PACKAGES, type Targets } from './package-targets.ts';
 
 /** What a target of all images of a directory does for each. */
 const KINDS = ['image-build', 'image-run', 'image-test', 'verify'] as const;
@@ -31,22 +31,22 @@ export function imageTargets(
 function oneImage(
   { file, name, inputs }: ModelImage,
   root: string,
-  { lkt, out, expect, timeout }: Settings,
+  { lkt, layouts, out, expect, timeout }: Settings,
   projects: ReadonlyMap<string, string>,
 ): Targets {
   const dir = join(out, name);
   const prefix = join(dir, name);
   const build = `image-build--${name}`;
   const packages = (inputs?.uses ?? []).flatMap((use) => projects.get(use.package.name) ?? []);
-  const files = inputs === undefined ? undefined : filesOf(inputs, root);
+  const files = filesOf(inputs ?? { files: [join(root, file)], sources: [] }, root);
   const texts = expect.flatMap((text) => ['--expect', text]);
-  const fromBuild = [{ externalDependencies: [] }, { dependentTasksOutputFiles: '**/*' }];
   return {
     [build]: {
-      ...runTarget(lkt, ['build', '--dir', dir, file]),
-      // What does not follow from files of the workspace alone has to be looked at each time, by lkt.
-      cache: files !== undefined,
-      inputs: [...(files ?? [`{workspaceRoot}/${file}`]), ...fromBuild],
+      ...runTarget(lkt, ['build', '--layouts', layouts, '--dir', dir, file]),
+      // An image is put together anew from what is pinned: lkt sees at once that nothing has changed, and nobody has to be
+      // believed what is in it.
+      cache: false,
+      inputs: [...files, ...NOTHING_ELSE, PACKAGES],
       outputs: [`{workspaceRoot}/${dir}`],
       dependsOn:
         packages.length === 0
@@ -64,7 +64,7 @@ function oneImage(
     [`image-test--${name}`]: {
       ...runTarget(lkt, ['run', prefix, ...texts, '--timeout', String(timeout)]),
       cache: true,
-      inputs: fromBuild,
+      inputs: [...NOTHING_ELSE, { dependentTasksOutputFiles: '**/*' }],
       outputs: [],
       dependsOn: [build],
       metadata: { description: `Boot the image of ${file} until it says that it is up` },
@@ -77,19 +77,17 @@ function oneImage(
   };
 }
 
-/** undefined where the image does not follow from files of the workspace. */
+/** The files of the workspace that an image is made from; what is elsewhere Nx does not see. */
 function filesOf(
-  { files, sources, hasPolicy }: NonNullable<ModelImage['inputs']>,
+  { files, sources }: Pick<NonNullable<ModelImage['inputs']>, 'files' | 'sources'>,
   root: string,
-): readonly string[] | undefined {
-  if (hasPolicy) return undefined;
-  const globs: string[] = [];
-  for (const path of [...files, ...sources]) {
+): readonly string[] {
+  const globs = [...files, ...sources].flatMap((path) => {
     const inside = isAbsolute(path) ? pathIn(root, path) : undefined;
-    if (inside === undefined) return undefined;
-    globs.push(`{workspaceRoot}/${inside}`);
-    // It may be a directory.
-    if (sources.includes(path)) globs.push(`{workspaceRoot}/${inside}/**/*`);
-  }
+    if (inside === undefined) return [];
+    const glob = `{workspaceRoot}/${inside}`;
+    // A source may be a directory.
+    return sources.includes(path) ? [glob, `${glob}/**/*`] : [glob];
+  });
   return [...new Set(globs)];
 }

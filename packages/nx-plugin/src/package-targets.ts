@@ -1,12 +1,19 @@
 import type { TargetConfiguration } from '@nx/devkit';
 import { canonicalJson, digestHex, digestOf } from '@lkt/core';
 import { ENGINE_EPOCH, parsePlatform } from '@lkt/oci';
-import { BUILD_YML, isFor, type PackageNode } from '@lkt/pkg';
+import { BUILD_YML, isFor, layoutName, type PackageNode } from '@lkt/pkg';
 import { runTarget } from './command.ts';
 import { type ModelPackage, pathIn } from './model.ts';
 import type { Settings } from './options.ts';
 
 export type Targets = Record<string, TargetConfiguration>;
+
+/** No package of npm is an input. */
+export const NOTHING_ELSE: readonly { externalDependencies: string[] }[] = [
+  { externalDependencies: [] },
+];
+/** What the packages below have given: the index of a layout has the digests of all that is in it. */
+export const PACKAGES = { dependentTasksOutputFiles: '**/index.json' };
 
 /** The targets of a package. `root`: of the workspace; without symlinks. */
 export function packageTargets(
@@ -14,7 +21,7 @@ export function packageTargets(
   root: string,
   settings: Settings,
 ): Targets {
-  const { lkt, buildYml, platforms } = settings;
+  const { lkt, buildYml, layouts, platforms } = settings;
   const named = buildYml === BUILD_YML ? [] : ['--build-yml', buildYml];
   const wanted = platforms.length === 0 ? [] : ['--platforms', platforms.join(',')];
   const inputs = inputsOf(node, root);
@@ -28,14 +35,19 @@ export function packageTargets(
     return { verify };
   return {
     'pkg-build': {
-      ...runTarget(lkt, ['pkg', 'build', ...named, ...wanted, dir], env),
-      cache: false,
+      ...runTarget(lkt, ['pkg', 'build', '--layouts', layouts, ...named, ...wanted, dir], env),
+      cache: true,
       inputs,
+      outputs: [`{workspaceRoot}/${layouts}/${layoutName(node.item)}`],
       dependsOn: ['^pkg-build'],
       metadata: { description: 'Build the package' },
     },
     'pkg-check': {
-      ...runTarget(lkt, ['pkg', 'build', '--check', ...named, ...wanted, dir], env),
+      ...runTarget(
+        lkt,
+        ['pkg', 'build', '--check', '--layouts', layouts, ...named, ...wanted, dir],
+        env,
+      ),
       cache: true,
       inputs,
       outputs: [],
@@ -69,7 +81,7 @@ function inputsOf(
     // Not {projectRoot}: a project inside of it is a part of its source hash, too.
     return [path === '.' ? '{workspaceRoot}/**/*' : `{workspaceRoot}/${path}/**/*`];
   });
-  return [...new Set(globs), { externalDependencies: [] }, { dependentTasksOutputFiles: '**/*' }];
+  return [...new Set(globs), ...NOTHING_ELSE, PACKAGES];
 }
 
 /**

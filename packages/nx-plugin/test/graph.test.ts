@@ -35,7 +35,7 @@ COPY --from=t/tool:1@${DIGEST} / /
 
 test('the graph is what Dockerfiles, build.yml files and image configs say', async () => {
   await using workspace = await TestWorkspace.create(FILES);
-  workspace.nx('graph', '--file=graph.json');
+  await workspace.nx('graph', '--file=graph.json');
   const { graph } = JSON.parse(readFileSync(join(workspace.dir, 'graph.json'), 'utf8')) as {
     graph: ProjectGraph;
   };
@@ -64,9 +64,9 @@ test('the graph is what Dockerfiles, build.yml files and image configs say', asy
 
 test('a package and an image have their targets, with the inputs that lkt looks at', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: 'npx lkt', out: 'dist' });
-  const show = (project: string): ProjectConfiguration =>
-    JSON.parse(workspace.nx('show', 'project', project, '--json')) as ProjectConfiguration;
-  const app = show('deep-down-app').targets ?? {};
+  const show = async (project: string): Promise<ProjectConfiguration> =>
+    JSON.parse(await workspace.nx('show', 'project', project, '--json')) as ProjectConfiguration;
+  const app = (await show('deep-down-app')).targets ?? {};
   expect(Object.keys(app).toSorted()).toEqual([
     'pkg-build',
     'pkg-check',
@@ -81,11 +81,12 @@ test('a package and an image have their targets, with the inputs that lkt looks 
     '{workspaceRoot}/deep/down/app/**/*',
     '{workspaceRoot}/lib/**/*',
     { externalDependencies: [] },
-    { dependentTasksOutputFiles: '**/*' },
+    { dependentTasksOutputFiles: '**/index.json' },
   ]);
-  expect(Object.keys(show('pkg-arm').targets ?? {})).toEqual(['verify']);
+  expect(app['pkg-build']?.outputs).toEqual(['{workspaceRoot}/.nx/lkt/t+app']);
+  expect(Object.keys((await show('pkg-arm')).targets ?? {})).toEqual(['verify']);
 
-  const examples = show('examples').targets ?? {};
+  const examples = (await show('examples')).targets ?? {};
   expect(examples['image-build']?.dependsOn).toEqual([
     'image-build--one',
     'image-build--three',
@@ -100,9 +101,6 @@ test('a package and an image have their targets, with the inputs that lkt looks 
     '{workspaceRoot}/lib',
     '{workspaceRoot}/lib/**/*',
   ]);
-  expect(one?.cache).toBe(true);
-  // What is in the home directory is not seen by Nx.
-  expect(examples['image-build--three']?.cache).toBe(false);
   for (const kind of ['image-run', 'image-test', 'verify'])
     expect(Object.keys(examples)).toContain(`${kind}--two`);
 });
@@ -110,6 +108,7 @@ test('a package and an image have their targets, with the inputs that lkt looks 
 test('a mistake in a package is said at its place, without a stack', async () => {
   const broken = { 'pkg/base/build.yml': 'org: t\nimage: base\nimages: 1\n' };
   await using workspace = await TestWorkspace.create({ ...FILES, ...broken });
-  expect(() => workspace.nx('show', 'projects')).toThrow(/pkg\/base\/build\.yml:3:1/);
-  expect(() => workspace.nx('show', 'projects')).not.toThrow(/model\.ts/);
+  const said = await workspace.nx('show', 'projects').catch(String);
+  expect(said).toContain('pkg/base/build.yml:3:1');
+  expect(said).not.toContain('model.ts');
 });

@@ -1,27 +1,35 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 const repository = join(import.meta.dirname, '../../..');
+const bin = join(repository, 'node_modules/.bin');
 
-/** A workspace of Nx in a directory of its own, committed to git, with the node_modules of this checkout. */
+/** How lkt is called in tests. */
+export const LKT: string = `node ${join(repository, 'packages/cli/src/main.ts')}`;
+
+/** A workspace of Nx in a directory of its own, in git, with a home of its own and the node_modules of this checkout. */
 export class TestWorkspace implements AsyncDisposable {
   readonly dir: string;
+  /** More variables for Nx. */
+  readonly env: Record<string, string> = {};
+  readonly #home: string;
   readonly #dispose: () => Promise<void>;
 
-  private constructor(dir: string, dispose: () => Promise<void>) {
-    this.dir = dir;
+  private constructor(top: string, dispose: () => Promise<void>) {
+    this.dir = join(top, 'work');
+    this.#home = join(top, 'home');
     this.#dispose = dispose;
+    mkdirSync(this.#home);
   }
 
   static async create(
     files: Readonly<Record<string, string>>,
-    options = {},
+    options: object = {},
   ): Promise<TestWorkspace> {
-    const temporary = await mkdtempDisposable(join(realpathSync(tmpdir()), 'lkt-nx-'));
-    const workspace = new TestWorkspace(temporary.path, async () => temporary.remove());
+    const workspace = await TestWorkspace.empty();
     workspace.write({
       'nx.json': JSON.stringify({
         analytics: false,
@@ -40,6 +48,25 @@ export class TestWorkspace implements AsyncDisposable {
     return workspace;
   }
 
+  /** The same on another machine: what is committed, and nothing else. */
+  async clone(): Promise<TestWorkspace> {
+    const other = await TestWorkspace.empty();
+    other.git('clone', '--quiet', this.dir, '.');
+    symlinkSync(join(repository, 'node_modules'), join(other.dir, 'node_modules'));
+    return other;
+  }
+
+  private static async empty(): Promise<TestWorkspace> {
+    const temporary = await mkdtempDisposable(join(realpathSync(tmpdir()), 'lkt-nx-'));
+    const workspace = new TestWorkspace(temporary.path, async () => temporary.remove());
+    mkdirSync(workspace.dir);
+    return workspace;
+  }
+
+  get store(): string {
+    return join(this.#home, '.cache/lkt');
+  }
+
   write(files: Readonly<Record<string, string>>): void {
     for (const [path, text] of Object.entries(files)) {
       mkdirSync(dirname(join(this.dir, path)), { recursive: true });
@@ -48,7 +75,7 @@ export class TestWorkspace implements AsyncDisposable {
   }
 
   git(...args: readonly string[]): string {
-    return this.#run('git', args);
+    return execFileSync('git', args, { cwd: this.dir, encoding: 'utf8', env: this.#env() });
   }
 
   commit(): void {
@@ -57,26 +84,43 @@ export class TestWorkspace implements AsyncDisposable {
     this.git(...who, 'commit', '--quiet', '--allow-empty', '--message', 'all');
   }
 
-  /** What Nx writes to standard output. */
-  nx(...args: readonly string[]): string {
-    return this.#run(join(repository, 'node_modules/.bin/nx'), args);
+  /** @returns what Nx writes to standard output and standard error */
+  async nx(...args: readonly string[]): Promise<string> {
+    return this.run(join(bin, 'nx'), ...args);
   }
 
-  #run(program: string, args: readonly string[]): string {
-    const { status, stdout, stderr } = spawnSync(program, args, {
-      cwd: this.dir,
-      encoding: 'utf8',
-      env: {
-        PATH: `${join(repository, 'node_modules/.bin')}:${process.env['PATH'] ?? ''}`,
-        HOME: this.dir,
-        NO_COLOR: '1',
-        NX_DAEMON: 'false',
-        NX_ISOLATE_PLUGINS: 'false',
-        NX_WORKSPACE_DATA_DIRECTORY: join(this.dir, '.nx/workspace-data'),
-      },
+  async lkt(...args: readonly string[]): Promise<string> {
+    const [program = '', ...before] = LKT.split(' ');
+    return this.run(program, ...before, ...args);
+  }
+
+  /** The tasks of a run, sorted, each with where its output comes from: `a:pkg-build local cache`. */
+  async tasks(...args: readonly string[]): Promise<readonly string[]> {
+    const output = await this.nx(...args, '--output-style=static');
+    const lines = output.matchAll(/^> nx run (\S+:\S+)(?:\s+\[(.+)\])?$/gm);
+    return [...lines].map(([, task, how]) => `${task} ${how ?? 'run'}`).toSorted();
+  }
+
+  async run(program: string, ...args: readonly string[]): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const options = { cwd: this.dir, env: this.#env(), maxBuffer: 2 ** 26 };
+      execFile(program, args, options, (error, stdout, stderr) => {
+        if (error === null) resolve(`${stdout}${stderr}`);
+        else reject(new Error(`${program} ${args.join(' ')}: ${stdout}${stderr}`));
+      });
     });
-    if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stdout}${stderr}`);
-    return stdout;
+  }
+
+  #env(): Record<string, string> {
+    return {
+      PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+      HOME: this.#home,
+      NO_COLOR: '1',
+      NODE_COMPILE_CACHE: join(repository, 'node_modules/.cache/node'),
+      NX_DAEMON: 'false',
+      NX_ISOLATE_PLUGINS: 'false',
+      ...this.env,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -42,6 +42,7 @@ export { isFarBelow } from './last-size.ts';
 export { layerError } from './layer-error.ts';
 export { type Archive, layerArchives, UnpackedLayers } from './layer-archives.ts';
 export { type Layer, writeLayer } from './layer.ts';
+export { takeFromLayout, writeLayoutDirectory } from './layout-directory.ts';
 export { type Tag } from './layout-index.ts';
 export { type LockOptions } from './lock.ts';
 export {

@@ -1,6 +1,6 @@
 import type { BuildRequest, Engine, Limits, RemoteStepCache, SecretSource } from '@lkt/build';
 import type { Reporter } from '@lkt/core';
-import type { Platform, Store } from '@lkt/oci';
+import type { Platform, Reference, Store } from '@lkt/oci';
 import type { GivenArg } from './build-args.ts';
 import type { BuiltPackage } from './built-package.ts';
 import type { FindMirror } from './debian-package.ts';
@@ -33,6 +33,13 @@ export interface BuildOptions {
   readonly executor?: string;
   /** Build nothing: what has not been built is an error, NOT_FOUND. */
   readonly onlyKnown?: boolean;
+  /**
+   * A directory with layouts of packages: what is there need not be built, and the targets are left there. What they hold
+   * counts as built here.
+   */
+  readonly layouts?: string | undefined;
+  /** References to packages that something outside of the packages has: what is taken from a layout has to be what they name. */
+  readonly pins?: readonly Reference[];
   /** Build the targets although they have been built. */
   readonly force?: boolean;
   /** Do every step of the targets anew, if they are built. */

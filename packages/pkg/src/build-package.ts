@@ -16,6 +16,7 @@ import { rememberedCheck } from './check-results.ts';
 import { buildDebianImage, type FindMirror, readLock } from './debian-package.ts';
 import { type FoundImage, withArchives } from './image-archives.ts';
 import { labelsOf } from './labels.ts';
+import { builtElsewhere } from './layouts.ts';
 import type { Recipe } from './recipe.ts';
 import { readResult, writeResult } from './results.ts';
 import { secretsFor } from './secrets.ts';
@@ -46,6 +47,10 @@ export interface BuildTools {
   readonly executor?: string;
   /** Build nothing. */
   readonly onlyKnown?: boolean;
+  /** Where layouts of packages are that others have built. */
+  readonly layouts?: string | undefined;
+  /** What the package is pinned with, for what is taken from there. */
+  readonly pins?: () => Promise<ReadonlySet<Digest>>;
   /** How many processors a build that starts now may keep busy. */
   readonly cpus?: () => number;
 }
@@ -151,6 +156,11 @@ export class PackageBuilder {
         const meanwhile =
           force || isExported ? undefined : await readResult(store, planned.key, platform);
         if (meanwhile !== undefined) return meanwhile;
+        const taken =
+          force || isExported
+            ? undefined
+            : await builtElsewhere(item, { key, platform }, this.#tools);
+        if (taken !== undefined) return taken;
         cached = known !== undefined && !force;
         const descriptor = { ...(await planned.run()), platform };
         await writeResult(store, planned.key, descriptor);

@@ -8,6 +8,8 @@ import { basesFor } from './bases.ts';
 import { type BeforeBuild, type BuildOptions, otherImages } from './build-options.ts';
 import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
 import type { BuildReport, BuiltPackage } from './built-package.ts';
+import { knownPins } from './known-pins.ts';
+import { writePackageLayout } from './layouts.ts';
 import { nameAndAttest } from './name-and-attest.ts';
 import { renamed } from './naming.ts';
 import { type Needed, neededPlatforms } from './needed-platforms.ts';
@@ -126,11 +128,8 @@ export class Build {
 
   /** Builds a package once, after what it needs. */
   built(item: Package): Promise<BuiltPackage> {
-    let promise = this.#built.get(item);
-    if (promise === undefined) {
-      promise = this.#build(item);
-      this.#built.set(item, promise);
-    }
+    const promise = this.#built.get(item) ?? this.#build(item);
+    this.#built.set(item, promise);
     return promise;
   }
 
@@ -204,12 +203,14 @@ export class Build {
     used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<BuiltPackage> {
     const { store } = this.#options;
+    const sources = this.#sources;
     const tools = {
       ...this.#options,
       signal: this.#signal,
+      pins: () =>
+        knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
       cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
     };
-    const sources = this.#sources;
     const builder = new PackageBuilder(this.workspace, item, sources, tools, inputs.length > 1);
     const made: AttestedImage[] = [];
     const checks: CheckReport[] = [];
@@ -236,6 +237,9 @@ export class Build {
         return other !== undefined && builder.isResult(image, other);
       },
     );
+    const { layouts } = this.#options;
+    if (layouts !== undefined && this.#targets.has(item))
+      await writePackageLayout(store, layouts, item, { index: named.index, images: made });
     return { item, hash, images, tagSuffix, cached, checks, ...named };
   }
 }

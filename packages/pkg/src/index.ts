@@ -40,6 +40,7 @@ export {
   pinState,
   type UsedImage,
 } from './package-states.ts';
+export { layoutName } from './layouts.ts';
 export { lockPackage, type LockPackageOptions, type LockReport } from './lock.ts';
 export { type PinChange, type PinReport, pinWorkspace } from './pin.ts';
 export { isFor } from './platforms.ts';

@@ -39,7 +39,8 @@ export async function resolveImages(
     fail(query, await checkOther(reference, platforms, otherImages(workspace, options)));
   }
   const targets = new Set(wanted.flatMap(({ item }) => item ?? []));
-  const build = await Build.start(workspace, [...targets], options);
+  const pins = wanted.flatMap(({ reference }) => reference ?? []);
+  const build = await Build.start(workspace, [...targets], { ...options, pins });
   const packages = await build.all();
   const built = new Map<Package, BuiltPackage>(packages.map((one) => [one.item, one]));
   const digests = new Map<string, Digest>();

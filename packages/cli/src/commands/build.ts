@@ -6,6 +6,7 @@ import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
+import { layoutsFlag, layoutsOf } from '../layout-flags.ts';
 import { needless, refused, said } from '../linuxkit-flags.ts';
 import { givenVariables, setFlags } from '../set-flags.ts';
 import { builderFlags } from '../package-flags.ts';
@@ -74,6 +75,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
   static override flags = {
     ...builderFlags,
     ...cacheFromFlags,
+    ...layoutsFlag,
     ...pullFlags,
     ...setFlags,
     'dry-run': Flags.boolean({
@@ -194,6 +196,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     const tools = {
       ...(await buildTools(session, flags)),
       ...caches.tools,
+      ...layoutsOf(flags, session),
       platforms: [platform],
     };
     const image = await buildImage(

@@ -11,6 +11,7 @@ import { LktCommand } from '../command.ts';
 import { secretFlags, sshFlags } from '../credential-flags.ts';
 import { checkDocker, loadIntoDocker } from '../docker-load.ts';
 import { givenArgs } from '../given-args.ts';
+import { layoutsFlag, layoutsOf } from '../layout-flags.ts';
 import { limitsOf } from '../limit-flags.ts';
 import { linuxkitBuildFlags, needless, refused } from '../linuxkit-flags.ts';
 import { packageRecordPath, unchangedPackages } from '../package-record.ts';
@@ -132,6 +133,7 @@ export class PkgBuild extends LktCommand {
       helpValue: 'DURATION',
     }),
     'no-cache': Flags.boolean({ summary: 'do every step anew of those that are built' }),
+    ...layoutsFlag,
     org: hashFlags.org,
     secret: Flags.string({
       summary: 'a secret for RUN --mount=type=secret, which nothing keeps and no image holds',
@@ -187,7 +189,11 @@ export class PkgBuild extends LktCommand {
     const platforms = await wantedPlatforms(flags, flags.all ? workspace.packages.values() : named);
     const targets = flags.all ? await allPackages(workspace, platforms) : named;
     await using caches = await remoteCaches(session, flags);
-    const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
+    const tools = {
+      ...(await buildTools(session, flags, worker)),
+      ...caches.tools,
+      ...layoutsOf(flags, session),
+    };
     const recorder =
       record === undefined
         ? undefined

@@ -1,0 +1,83 @@
+import { copyFile, link, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type Digest, isErrno } from '@lkt/core';
+import type { Descriptor } from './descriptor.ts';
+import { imageLayout, type LayoutOptions } from './export-archive.ts';
+import { storeError } from './fs-error.ts';
+import { loadImage } from './image.ts';
+import { MediaType } from './media-type.ts';
+import type { Platform } from './platform.ts';
+import { openStore, type Store } from './store.ts';
+
+/**
+ * Makes a directory an OCI image layout of an image of the store, as a whole or not at all; what was there goes. Blobs
+ * are hard links of those in the store where a file system allows it, else copies: who writes into one writes into the
+ * store, which sees that when it reads it.
+ * @param more other files in it, by name
+ * @throws LktError NOT_FOUND, IO_FAILED, DISK_FULL
+ */
+export async function writeLayoutDirectory(
+  store: Store,
+  descriptor: Descriptor,
+  dir: string,
+  {
+    more = {},
+    ...options
+  }: LayoutOptions & { readonly more?: Readonly<Record<string, string>> } = {},
+): Promise<void> {
+  const files = await imageLayout(store, descriptor, options);
+  await store.withLock(`layout ${dir}`, async () => {
+    try {
+      await mkdir(dirname(dir), { recursive: true });
+      const temporary = await mkdtemp(join(dirname(dir), `.${basename(dir)}-`));
+      try {
+        for await (const { path, type, content } of files) {
+          const target = join(temporary, path);
+          const [, blob] = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path) ?? [];
+          if (type === 'directory') await mkdir(target);
+          else if (blob === undefined) await writeFile(target, content ?? '');
+          else await linkOrCopy(store.blobPath(`sha256:${blob}` as Digest), target);
+        }
+        for (const [name, text] of Object.entries(more))
+          await writeFile(join(temporary, name), text);
+        await rm(dir, { recursive: true, force: true });
+        await rename(temporary, dir);
+      } catch (error) {
+        await rm(temporary, { recursive: true, force: true });
+        throw error;
+      }
+    } catch (error) {
+      throw storeError(`cannot write ${dir}`, error);
+    }
+  });
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    // Another file system, one without links, or a file with as many as there can be.
+    if (!isErrno(error, 'EXDEV', 'EPERM', 'ENOTSUP', 'EMLINK', 'EACCES')) throw error;
+    await copyFile(from, to);
+  }
+}
+
+/**
+ * Takes the image of a platform from an OCI image layout into the store. Each of its blobs is checked.
+ * @throws LktError NOT_FOUND, DIGEST_MISMATCH, IMAGE_INVALID
+ */
+export async function takeFromLayout(
+  store: Store,
+  dir: string,
+  digest: Digest,
+  platform: Platform,
+  signal?: AbortSignal,
+): Promise<Descriptor> {
+  const layout = await openStore(dir, { create: false });
+  const { descriptor, manifest } = await loadImage(layout, digest, platform);
+  for (const blob of [manifest.config, ...manifest.layers])
+    await store.write(layout.read(blob), { digest: blob.digest, size: blob.size }, signal);
+  // Last: what it names is there.
+  await store.writeBytes(await layout.readBytes({ digest: descriptor.digest }));
+  return { ...descriptor, mediaType: MediaType.ociManifest };
+}
