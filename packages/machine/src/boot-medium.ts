@@ -1,5 +1,5 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { isErrno } from '@lkt/core';
+import { type FileHandle, open } from 'node:fs/promises';
+import { isFile, rootDisk } from './boot-files.ts';
 
 /** A file that a machine boots by itself: a disk, an ISO image, or an EFI program. */
 export interface BootMedium {
@@ -26,12 +26,7 @@ export async function findBootMedium(
 ): Promise<BootMedium | undefined> {
   const [, end] = /\.(iso|img|raw|qcow2|vhd|vmdk|efi)$/.exec(path) ?? [];
   if (end === undefined || /-(?:initrd|squashfs|erofs)\.img$/.test(path)) return undefined;
-  try {
-    if (!(await stat(path)).isFile()) return undefined;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
+  if (!(await isFile(path)) || (end === 'iso' && (await isRoot(path)))) return undefined;
   const kind = end === 'iso' ? 'cdrom' : end === 'efi' ? 'program' : 'disk';
   const format = FORMATS[end] ?? 'raw';
   const forEfi =
@@ -40,14 +35,27 @@ export async function findBootMedium(
   return { path, kind, format, firmware: forEfi ? 'efi' : 'bios' };
 }
 
+/** Whether an ISO image is not for firmware but for the kernel beside it. */
+async function isRoot(path: string): Promise<boolean> {
+  if (!(await isFile(`${rootDisk(path)?.base}-iso-cmdline`))) return false;
+  await using file = await open(path, 'r');
+  return (await bootCatalog(file)) === undefined;
+}
+
 /** Whether there is a GUID partition table, or an ISO image whose first boot image is for EFI. */
 async function isForEfi(path: string): Promise<boolean> {
   await using file = await open(path, 'r');
   if ((await textAt(file, 512, 8)) === 'EFI PART') return true;
-  const record = 17 * ISO_SECTOR;
-  if ((await textAt(file, record, 30)) !== '\0CD001\x01EL TORITO SPECIFICATION') return false;
-  const catalog = (await bytesAt(file, record + 0x47, 4)).readUInt32LE(0);
+  const catalog = await bootCatalog(file);
+  if (catalog === undefined) return false;
   return (await bytesAt(file, catalog * ISO_SECTOR + 1, 1)).readUInt8(0) === EFI_PLATFORM;
+}
+
+/** The sector of an ISO image that says what firmware can boot; undefined without one. */
+async function bootCatalog(file: FileHandle): Promise<number | undefined> {
+  const record = 17 * ISO_SECTOR;
+  if ((await textAt(file, record, 30)) !== '\0CD001\x01EL TORITO SPECIFICATION') return undefined;
+  return (await bytesAt(file, record + 0x47, 4)).readUInt32LE(0);
 }
 
 const ISO_SECTOR = 2048;

@@ -44,13 +44,23 @@ export function qemuArguments(options: QemuOptions): readonly string[] {
     options.network ? network(options.publish) : [],
     options.efi === undefined ? [] : firmware(options.efi),
     'kind' in options.files ? medium(options.files) : [],
+    'root' in options.files && options.files.root !== undefined ? rootDisk(options.files.root) : [],
     options.disks.flatMap(drive),
     'kind' in options.files ? [] : kernel(options.files),
   ].flat();
 }
 
 function kernel({ kernel: path, initrd, cmdline }: BootFiles): readonly string[] {
-  return ['-kernel', path, '-initrd', initrd, '-append', rebootOnPanic(cmdline)];
+  const unpacked = initrd === undefined ? [] : ['-initrd', initrd];
+  return ['-kernel', path, ...unpacked, '-append', rebootOnPanic(cmdline)];
+}
+
+/** The root of the kernel, before all other disks. */
+function rootDisk(path: string): readonly string[] {
+  return [
+    ['-drive', `file=${escaped(path)},format=raw,if=none,id=root,readonly=on`],
+    ['-device', 'virtio-blk-pci,drive=root,serial=root'],
+  ].flat();
 }
 
 /** What the firmware starts from, before all other disks. An EFI program it gets from QEMU itself. */

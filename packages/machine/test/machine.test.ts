@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
 import { expect, test } from 'vitest';
 import { findBootFiles } from '../src/boot-files.ts';
+import { findBootMedium } from '../src/boot-medium.ts';
 import {
   type MachineOptions,
   type MachineResult,
@@ -229,6 +230,26 @@ test('an interactive console passes what is typed to the guest, and Ctrl-A x end
     expect(output).toMatch(new RegExp(`${end}\n$`));
   }
 });
+
+test.each(['-erofs.img', '-squashfs.img', '.iso'])(
+  'a kernel boots with %s as its root',
+  async (end) => {
+    await using image = await tinyImage('not this one !');
+    const { prefix } = image;
+    const kind = /[a-z]+/.exec(end)?.[0] ?? '';
+    const root = `${prefix}${end}`;
+    const missing = await failureOf(findBootFiles(root));
+    expect(missing.message).toBe(`there is no image "${root}": ${root} is missing`);
+    await writeFile(root, Buffer.alloc(4096));
+    await writeFile(`${prefix}-${kind}-cmdline`, 'the root is a disk !');
+    expect(await findBootMedium(root)).toBeUndefined();
+    const files = await findBootFiles(root);
+    expect(files).toEqual({ kernel: `${prefix}-kernel`, root, cmdline: 'the root is a disk !' });
+    const { result, text } = await boot('', { files });
+    expect(result.end).toBe('powered-off');
+    expect(text).toContain('the root is a disk');
+  },
+);
 
 test('an image that is not there is named', async () => {
   const error = await failureOf(findBootFiles('/nonexistent/sshd'));

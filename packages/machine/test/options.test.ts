@@ -72,6 +72,17 @@ test('a comma in a file name does not become an option', () => {
   );
 });
 
+test('the root of a kernel comes before the disks, and nothing writes to it', () => {
+  const files = { kernel: 'k', root: 'a,b-erofs.img', cmdline: '' };
+  const args = qemuArguments({ ...base, files, disks: [{ path: 'd', format: 'raw' }] });
+  const drives = args.filter((_, index) => args[index - 1] === '-drive');
+  expect(drives).toEqual([
+    'file=a,,b-erofs.img,format=raw,if=none,id=root,readonly=on',
+    'file=d,format=raw,if=none,id=disk0',
+  ]);
+  expect(args).not.toContain('-initrd');
+});
+
 function append(cmdline: string): string | undefined {
   return qemuArguments({ ...base, files: { ...base.files, cmdline } }).at(-1);
 }
