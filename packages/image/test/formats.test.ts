@@ -190,6 +190,9 @@ describe('formats', () => {
     for (const format of FORMATS) expect(parseFormat(format)).toBe(format);
     expect(() => parseFormat('rpi3')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
     expect(() => parseFormat('rpi3')).toThrow('lkt does not write the format rpi3');
+    expect(() => parseFormat('rpi3')).toThrow(
+      expect.objectContaining({ fix: expect.stringContaining('linuxkit build --format rpi3') }),
+    );
     expect(() => parseFormat('zip')).toThrow(expect.objectContaining({ code: 'USAGE_INVALID' }));
   });
 });

@@ -14,10 +14,13 @@ export interface BootFiles {
 
 /**
  * The files of the image PREFIX: `PREFIX-kernel`, `PREFIX-initrd.img` and, if it is there, `PREFIX-cmdline`. Of the root
- * of an image, `PREFIX-erofs.img`, `PREFIX-squashfs.img` or `PREFIX.iso`: that, `PREFIX-kernel` and `PREFIX-erofs-cmdline`.
+ * of an image, `PREFIX-erofs.img`, `PREFIX-squashfs.img` or `PREFIX.iso`: that, `PREFIX-kernel` and `PREFIX-erofs-cmdline`. PREFIX stands for its root where it has no initrd.
  * @throws LktError NOT_FOUND naming the file that is missing
  */
 export async function findBootFiles(prefix: string): Promise<BootFiles> {
+  if (!(await isFile(`${prefix}-initrd.img`)))
+    for (const root of [`${prefix}-erofs.img`, `${prefix}-squashfs.img`])
+      if (await isFile(root)) return findBootFiles(root);
   const { base, kind } = rootDisk(prefix) ?? {};
   const rest = base === undefined ? { initrd: `${prefix}-initrd.img` } : { root: prefix };
   const kernel = `${base ?? prefix}-kernel`;

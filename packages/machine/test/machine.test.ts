@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { stat, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -245,6 +245,10 @@ test.each(['-erofs.img', '-squashfs.img', '.iso'])(
     expect(await findBootMedium(root)).toBeUndefined();
     const files = await findBootFiles(root);
     expect(files).toEqual({ kernel: `${prefix}-kernel`, root, cmdline: 'the root is a disk !' });
+    // Beside an initrd it is not what PREFIX stands for.
+    expect(await findBootFiles(prefix)).toHaveProperty('initrd');
+    await rm(`${prefix}-initrd.img`);
+    if (end !== '.iso') expect(await findBootFiles(prefix)).toEqual(files);
     const { result, text } = await boot('', { files });
     expect(result.end).toBe('powered-off');
     expect(text).toContain('the root is a disk');

@@ -8,7 +8,7 @@ import { Args, Flags } from '../options.ts';
 
 export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';
-  static override description = `The image is the three files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline, as "lkt build" writes them; or the root of an image as a disk, PREFIX-erofs.img, PREFIX-squashfs.img or PREFIX.iso, with the kernel and the command line beside it; or one file that boots by itself: a disk (NAME-efi.img, NAME.qcow2, …), an ISO image, an EFI program (NAME.efi). Firmware is EFI where that is what the file is made for. The guest writes on the disk that it boots from.
+  static override description = `The image is the three files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline, as "lkt build" writes them; or the root of an image as a disk, PREFIX-erofs.img, PREFIX-squashfs.img or PREFIX.iso, with the kernel and the command line beside it, which PREFIX stands for too where there is no initrd; or one file that boots by itself: a disk (NAME-efi.img, NAME.qcow2, …), an ISO image, an EFI program (NAME.efi). Firmware is EFI where that is what the file is made for. The guest writes on the disk that it boots from.
 
 Its console is on standard input and output. On a terminal Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json nothing is read, and Ctrl-C ends the machine.
 
@@ -125,8 +125,8 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       },
     };
     this.endProgress();
-    const { initrd = undefined } = 'kind' in files ? {} : files;
-    const minimumMemory = initrd === undefined ? 0 : await minimumOf(initrd);
+    const minimumMemory =
+      'kind' in files || files.initrd === undefined ? 0 : await minimumOf(files.initrd);
     try {
       const result = await machine.runMachine({ ...options, minimumMemory });
       return { ...result, seconds: Math.round(result.seconds * 10) / 10 };

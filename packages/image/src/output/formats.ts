@@ -66,7 +66,10 @@ export const PACKED_FORMATS: readonly Format[] = [
 
 /** Formats of LinuxKit that lkt does not write, and what makes them. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ['rpi3', 'lkt makes images for amd64 only'],
+  [
+    'rpi3',
+    'lkt makes images for amd64 only; on an arm64 host LinuxKit makes one: linuxkit build --format rpi3',
+  ],
 ]);
 
 /** The format of a name. @throws LktError UNSUPPORTED for one of LinuxKit's only, USAGE_INVALID */
