@@ -68,6 +68,11 @@ export interface BuildContext {
   readonly cache?: RemoteStepCache;
   /** Told what each step gave, once all are done. Native engine only. */
   readonly onStep?: (result: StepResult) => void;
+  /**
+   * Given what still goes on when a build returns: its worker tidies up. Nothing of the build is left once that has
+   * settled. By default a build waits for it. Native engine only.
+   */
+  readonly later?: (work: Promise<unknown>) => void;
 }
 
 /** Builds images from Dockerfiles. Which engine did it cannot be told from the image. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canonicalJson, type Digest, digestHex, digestOf, isDigest, isErrno } from '@lkt/core';
@@ -18,13 +17,12 @@ export type Question = Readonly<Record<string, unknown>>;
  * Remembers what steps gave: `steps/<key>.json` in the store. A key is the hash of all that the step depends on: the
  * layers below by what they hold, not by how they came about, so that a step that gives the same again stops a rebuild.
  *
- * An entry is written as a whole or not at all. One that cannot be read is none. After a crash of the machine (not of a
- * process) only entries count that were `settle`d: what they speak of was on disk.
+ * An entry is written as a whole or not at all. One that cannot be read, such as one that a crash of the machine has cut
+ * short, is none. Whether what it speaks of is still there is for others to say.
  */
 export class StepCache {
   readonly #dir: string;
   readonly #store: Store;
-  readonly #written = new Map<string, unknown>();
 
   /** @param dir where it is kept, in the file system of the store */
   constructor(store: Store, dir: string = store.dir) {
@@ -57,38 +55,31 @@ export class StepCache {
     await this.#write(key, answer);
   }
 
-  /** Makes what was stored count after a crash of the machine. The caller has made sure that all layers are on disk. */
-  async settle(): Promise<void> {
-    const written = [...this.#written];
-    this.#written.clear();
-    for (const [key, value] of written) await this.#put(key, { value });
-  }
-
   async #read(key: string): Promise<unknown> {
-    let text: string;
+    const text = await this.#text(key);
+    if (text === undefined) return undefined;
     try {
-      if (!(await this.#store.use(this.#path(key)))) return undefined;
-      text = await readFile(this.#path(key), 'utf8');
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
-    }
-    try {
-      const { value, boot } = JSON.parse(text) as { value?: unknown; boot?: unknown };
-      return boot === undefined || boot === bootId() ? value : undefined;
+      return (JSON.parse(text) as { value?: unknown }).value;
     } catch {
       // Cut off by a crash.
       return undefined;
     }
   }
 
-  async #write(key: string, value: unknown): Promise<void> {
-    await this.#put(key, { value, boot: bootId() });
-    this.#written.set(key, value);
+  async #text(key: string): Promise<string | undefined> {
+    try {
+      if (!(await this.#store.use(this.#path(key)))) return undefined;
+      return await readFile(this.#path(key), 'utf8');
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
   }
 
-  async #put(key: string, content: unknown): Promise<void> {
-    await this.#store.putFile(this.#path(key), JSON.stringify(content));
+  async #write(key: string, value: unknown): Promise<void> {
+    const text = JSON.stringify({ value });
+    // To replace a file has some file systems wait for the disk.
+    if ((await this.#text(key)) !== text) await this.#store.putFile(this.#path(key), text);
   }
 
   #path(key: string): string {
@@ -101,11 +92,4 @@ function isStepRecord(value: unknown): value is StepRecord {
   const { diffId, descriptor } = value as Partial<StepRecord>;
   if (typeof diffId !== 'string' || !isDigest(diffId)) return false;
   return descriptor === null || (typeof descriptor === 'object' && isDigest(descriptor.digest));
-}
-
-let boot: string | undefined;
-
-function bootId(): string {
-  boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  return boot;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Limits } from '@lkt/build';
 import type { WorkerProcess } from '@lkt/build/worker';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
@@ -80,8 +81,10 @@ export async function startWorker(
 ): Promise<WorkerProcess | undefined> {
   if (builderSetting(flags.builder, session.environment).value.length > 0) return undefined;
   const { WorkerProcess } = await import('@lkt/build/worker');
-  const { dir } = await session.openStore();
-  return WorkerProcess.start({ store: dir, limits, executor: flags.executor });
+  // To open a store loads more than to start a process does, which opens it for itself.
+  const { cacheDir } = session;
+  const store = existsSync(cacheDir) ? cacheDir : (await session.openStore()).dir;
+  return WorkerProcess.start({ store, limits, executor: flags.executor });
 }
 
 /** At once, so that an address that is none is refused although nothing has to be built. */

@@ -1,4 +1,5 @@
 import type {
+  BuildContext,
   BuildRequest,
   CheckReport,
   Engine,
@@ -51,6 +52,8 @@ export interface BuildTools {
   readonly layouts?: string | undefined;
   /** What the package is pinned with, for what is taken from there. */
   readonly pins?: () => Promise<ReadonlySet<Digest>>;
+  /** As in `BuildContext`. */
+  readonly later?: BuildContext['later'];
   /** How many processors a build that starts now may keep busy. */
   readonly cpus?: () => number;
 }
@@ -196,7 +199,7 @@ export class PackageBuilder {
     const item = this.#item;
     if (recipe === undefined) return this.#planDebian(platform);
     const { store, engine, signal, cpus, env, limits, executor, secrets, ssh } = this.#tools;
-    const { cache, remoteCache } = this.#tools;
+    const { cache, remoteCache, later } = this.#tools;
     this.#context ??= this.#sources
       .context(item)
       .then((files) => ({ files, tree: new Context(files) }));
@@ -238,7 +241,8 @@ export class PackageBuilder {
     return {
       ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
       run: async () => {
-        const descriptor = await engine.build({ ...request, ...atStart() }, context);
+        const around = { ...context, ...(later !== undefined && { later }) };
+        const descriptor = await engine.build({ ...request, ...atStart() }, around);
         // The image may be of what was there later, which is not what the key says.
         const changed = tree.changed();
         if (changed !== undefined) throw changedFile(changed);

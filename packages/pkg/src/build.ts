@@ -53,6 +53,8 @@ export class Build {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #built = new Map<Package, Promise<BuiltPackage>>();
+  /** What engines still do when they have built. */
+  readonly #later: Promise<unknown>[] = [];
 
   private constructor(
     workspace: Workspace,
@@ -122,7 +124,9 @@ export class Build {
         }),
       ),
     );
+    const ended = await Promise.allSettled(this.#later);
     if (first !== undefined) throw first.error;
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
@@ -209,6 +213,7 @@ export class Build {
       signal: this.#signal,
       pins: () =>
         knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
+      later: (work: Promise<unknown>) => void this.#later.push(work),
       cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
     };
     const builder = new PackageBuilder(this.workspace, item, sources, tools, inputs.length > 1);

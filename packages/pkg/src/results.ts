@@ -13,14 +13,7 @@ export async function readResult(
   key: string,
   platform: Platform,
 ): Promise<Descriptor | undefined> {
-  let text: string;
-  try {
-    text = await readFile(resultPath(store, key), 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-  const digest = text.trim();
+  const digest = (await readText(resultPath(store, key)))?.trim() ?? '';
   if (!isDigest(digest)) return undefined;
   try {
     const { descriptor, manifest } = await loadImage(store, digest, platform);
@@ -41,8 +34,21 @@ export async function writeResult(
   key: string,
   { digest }: Descriptor,
 ): Promise<void> {
+  const path = resultPath(store, key);
+  const text = `${digest}\n`;
+  // A build that was asked for again gives the same, and the disk need not be waited for.
+  if ((await readText(path)) === text && (await store.use(path))) return;
   await mkdir(join(store.dir, 'results'), { recursive: true });
-  await writeFileWhole(resultPath(store, key), `${digest}\n`);
+  await writeFileWhole(path, text);
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }
 
 function resultPath(store: Store, key: string): string {

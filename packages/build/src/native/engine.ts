@@ -143,7 +143,6 @@ async function fromCache(
         else missed ??= new CacheMiss();
       }),
     );
-    await cache.settle();
     if (missed !== undefined) throw missed;
   }
   for (const event of events) reporter.emit(event);

@@ -12,7 +12,6 @@ import {
   type Store,
   toRaw,
   writeLayer,
-  writeTar,
 } from '@lkt/oci';
 import type { Context } from '../context.ts';
 import { type CopyPlan, planCopy } from '../dockerfile/copy.ts';
@@ -29,6 +28,7 @@ import type { Inits } from './inits.ts';
 import type { Chain, Job, LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { layerEntries } from './layer-entries.ts';
+import { hashLayer } from './layer-hash.ts';
 import { type LayerDir, Overlays, type UpperMount } from './overlay.ts';
 import { findOwner, readAccounts, readShort } from './owners.ts';
 import {
@@ -401,18 +401,6 @@ async function hasWhole(store: Store, blob: Descriptor): Promise<boolean> {
     if (!(error instanceof LktError)) throw error;
     return false;
   }
-}
-
-async function hashLayer(
-  entries: ReturnType<typeof layerEntries>,
-  signal: AbortSignal,
-): Promise<Digest> {
-  const digester = new Digester();
-  for await (const chunk of writeTar(entries)) {
-    signal.throwIfAborted();
-    digester.update(chunk);
-  }
-  return digester.digest();
 }
 
 async function* hashed(

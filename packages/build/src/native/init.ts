@@ -66,7 +66,6 @@ function enter(box: Sandbox): void {
   leaveNamespaces(box.network);
   process.umask(0o022);
   closeInheritedFiles();
-  leaveKeyring();
   mountKernelFileSystems(box);
   for (const item of box.mounts) {
     if (item.missing !== undefined) makeMountPoint(box.root + item.target, item.missing);
@@ -381,8 +380,9 @@ function quit(status: number, message: string): never {
 try {
   // This process has no end at which Node would do it.
   flushCompileCache();
-  // This takes a while when others have not just done it, and so is not left for later.
+  // These take a while, joining groups when others have not just done it, and so are not left for later.
   joinGroups(process.argv.slice(2));
+  leaveKeyring();
   const description = readLine(DESCRIPTION);
   if (description === undefined) exitNow(0);
   closeSync(DESCRIPTION);

@@ -1,7 +1,8 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, digestHex, isErrno } from '@lkt/core';
-import type { Store } from '@lkt/oci';
+import { removeTree, type Store } from '@lkt/oci';
+import { Unsettled } from './unsettled.ts';
 
 /**
  * Unpacked layers in the store, as overlay file systems take them: `layers/<owner>/<diffID>`. Whiteouts are character
@@ -13,19 +14,25 @@ import type { Store } from '@lkt/oci';
 export class LayerDirs {
   readonly dir: string;
   readonly #store: Store;
+  readonly #unsettled: Unsettled;
 
   /** @param dir where they are kept, in the file system of the store */
   constructor(store: Store, owner: string, dir: string = store.dir) {
     this.#store = store;
     this.dir = join(dir, 'layers', owner);
+    this.#unsettled = new Unsettled(join(dir, 'unsettled', owner));
   }
 
-  /** Nobody else may enter: a layer can hold device nodes, and programs that are setuid. */
-  async create(): Promise<void> {
+  /**
+   * Nobody else may enter: a layer can hold device nodes, and programs that are setuid.
+   * @param isWhole looks at what a crash of the machine may have cut short
+   */
+  async create(isWhole: IsWhole): Promise<void> {
     await mkdir(dirname(this.dir), { recursive: true });
     await mkdir(this.dir, { mode: 0o700 }).catch((error: unknown) => {
       if (!isErrno(error, 'EEXIST')) throw error;
     });
+    await this.#removeLost(isWhole);
   }
 
   path(diffId: Digest): string {
@@ -34,11 +41,12 @@ export class LayerDirs {
 
   /** Whether it is there; then it stays while this process lives. */
   async has(diffId: Digest): Promise<boolean> {
-    return this.#store.use(this.path(diffId));
+    return !this.#unsettled.isLost(diffId) && this.#store.use(this.path(diffId));
   }
 
   /** Makes a finished directory the one of this layer, unless there is one already; then it stays where it is. */
   async publish(directory: string, diffId: Digest): Promise<void> {
+    this.#unsettled.add(diffId);
     do {
       try {
         await rename(directory, this.path(diffId));
@@ -48,4 +56,22 @@ export class LayerDirs {
       }
     } while (!(await this.has(diffId)));
   }
+
+  /** Has what was made a while ago count after a crash of the machine too. @param sync as of `Unsettled` */
+  async settle(sync: () => Promise<boolean>): Promise<void> {
+    await this.#unsettled.settle(sync);
+  }
+
+  /** Removes what a crash of the machine has cut short. */
+  async #removeLost(isWhole: IsWhole): Promise<void> {
+    if (!this.#unsettled.hasLost) return;
+    await this.#store.withLock('unsettled', async () =>
+      this.#unsettled.review(async (layer) => {
+        if (!(await isWhole(this.path(layer), layer))) await removeTree(this.path(layer));
+      }),
+    );
+  }
 }
+
+/** Whether a directory is what a layer says. */
+export type IsWhole = (directory: string, layer: Digest) => Promise<boolean>;

@@ -58,8 +58,8 @@ export class Overlays {
     chmodSync(upper, stats.mode & 0o7777);
     lutimesSync(upper, stats.mtimeMs / 1000, stats.mtimeMs / 1000);
     const lowers = layers.length === 0 ? ['empty'] : this.#names(layers);
-    // volatile: neither a command's fsync nor the unmounting waits for the disk. The worker does, once, before a step
-    // counts as done.
+    // volatile: neither a command's fsync nor the unmounting waits for the disk. What may not be on it is noted
+    // (unsettled.ts).
     this.#mount(
       root,
       `lowerdir=${lowers.join(':')},upperdir=${name}/upper,workdir=${name}/work,userxattr,volatile`,

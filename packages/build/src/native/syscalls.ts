@@ -177,13 +177,6 @@ export function bringLoopbackUp(): void {
   closeCall(socket);
 }
 
-const syncfsCall = call<[number]>('syncfs', ['int'], () => '');
-
-/** Waits until what was written to the file system of an open file is on disk. */
-export function syncFileSystem(fd: number): void {
-  syncfsCall(fd);
-}
-
 const signalCall = library.func('signal', 'void *', ['int', 'void *']) as (
   signal: number,
   handler: null,

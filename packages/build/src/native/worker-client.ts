@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
-import { isErrno, LktError, type Reporter } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
+import type { BuildContext } from '../engine.ts';
 import { namespaceError } from './namespace.ts';
 import type { WorkerProcess } from './worker-process.ts';
 import type { BuildOutcome, WorkerJob, WorkerMessage } from './worker-protocol.ts';
@@ -7,15 +8,36 @@ import type { BuildOutcome, WorkerJob, WorkerMessage } from './worker-protocol.t
 /** How long a worker may take to stop before it is killed. */
 const GRACE_MS = 10_000;
 
+type Around = Pick<BuildContext, 'reporter' | 'signal' | 'later'>;
+
 /**
- * Has a worker do a job. When this returns or throws, the worker, what it ran and what it mounted are gone. Should this
- * process be killed, they go with it.
+ * Has a worker do a job. When this returns or throws, the worker, what it ran and what it mounted are gone, unless
+ * `later` is given. Should this process be killed, they go with it.
  * @param use is given what came out, while the worker tidies up
  */
 export async function runWorker<T>(
   worker: WorkerProcess,
   job: WorkerJob,
-  { reporter, signal }: { reporter: Reporter; signal?: AbortSignal },
+  around: Around,
+  use: (outcome: BuildOutcome) => Promise<T>,
+): Promise<T> {
+  const { later } = around;
+  if (later === undefined) return follow(worker, job, around, use);
+  return new Promise<T>((resolve, reject) => {
+    const whole = follow(worker, job, around, async (outcome) => {
+      const used = await use(outcome);
+      resolve(used);
+      return used;
+    });
+    whole.then(resolve, reject);
+    later(whole);
+  });
+}
+
+async function follow<T>(
+  worker: WorkerProcess,
+  job: WorkerJob,
+  { reporter, signal }: Around,
   use: (outcome: BuildOutcome) => Promise<T>,
 ): Promise<T> {
   const { child, uid } = worker;

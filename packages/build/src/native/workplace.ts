@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, mkdirSync, openSync, statfsSync } from 'node:fs';
+import { chmodSync, mkdirSync, statfsSync } from 'node:fs';
 import type { ProgressEvent } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
 import { Context } from '../context.ts';
@@ -7,8 +7,10 @@ import { Cgroups } from './cgroup.ts';
 import { OverlayExecutor } from './executor.ts';
 import { Inits } from './inits.ts';
 import { LayerDirs } from './layer-dirs.ts';
+import { isWholeLayer } from './layer-hash.ts';
 import { PlanRunner } from './plan-runner.ts';
-import { detach, mount, setHostname, syncFileSystem } from './syscalls.ts';
+import { syncFileSystem } from './sync-file-system.ts';
+import { detach, mount, setHostname } from './syscalls.ts';
 import type { BuildOutcome, WorkerJob, WorkerSetup } from './worker-protocol.ts';
 
 const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
@@ -43,7 +45,7 @@ export async function withWorkplace(
   // In another world nothing is known, and nothing is left.
   const work = world === undefined ? dir : temporary.path;
   const layers = new LayerDirs(store, owner, work);
-  await layers.create();
+  await layers.create(isWholeLayer);
   if (world !== undefined) setHostname(world.hostname);
   const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
   const inMemory = isFleeting || world?.memory !== undefined;
@@ -73,7 +75,7 @@ export async function withWorkplace(
   }
 }
 
-/** Does a job. What it has made and remembers is on disk when this returns. */
+/** Does a job. */
 export async function buildIn(
   place: Workplace,
   { job, digests, secrets, ssh }: WorkerJob,
@@ -108,13 +110,13 @@ export async function buildIn(
     signal,
   );
   runner.signal.addEventListener('abort', () => executorAbort.abort(runner.signal.reason));
+  const settled = layers.settle(async () => syncFileSystem(store.dir));
+  // Awaited in the end.
+  settled.catch(() => undefined);
   try {
     return { chain: await runner.run(), steps: runner.results, answers: runner.answers };
   } finally {
     await executor.close();
-    const file = openSync(store.dir, 'r');
-    syncFileSystem(file);
-    closeSync(file);
-    await cache.settle();
+    await settled;
   }
 }

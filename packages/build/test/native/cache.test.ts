@@ -1,7 +1,19 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { type Digest, digestHex, digestOf } from '@lkt/core';
 import { loadImage, openStore } from '@lkt/oci';
 import { expect, test } from 'vitest';
+import { Unsettled } from '../../src/native/unsettled.ts';
 import { build, contextOf, scratch } from './fixture.ts';
 
 const TEXT = `FROM base AS one
@@ -120,16 +132,55 @@ test('what has gone from the store is made again', async () => {
   expect(last.descriptor).toEqual(first.descriptor);
 });
 
-test('records of a machine that crashed before they were settled do not count', async () => {
+test('layers of a machine that crashed before they were on disk do not count', async () => {
   using directory = scratch();
   const { store, options } = prepare(directory.path);
-  await build(store, TEXT, options);
-  for (const name of readdirSync(join(store, 'steps'))) {
-    const path = join(store, 'steps', name);
-    const { value } = JSON.parse(readFileSync(path, 'utf8')) as { value: unknown };
-    writeFileSync(path, JSON.stringify({ value, boot: 'another boot' }));
+  const first = await build(store, TEXT, options);
+  const [owner = ''] = readdirSync(join(store, 'unsettled'));
+  const unsettled = join(store, 'unsettled', owner);
+  const [boot = ''] = readdirSync(unsettled);
+  const layers = readdirSync(join(store, 'layers', owner));
+  expect(readdirSync(join(unsettled, boot)).toSorted()).toEqual(layers.toSorted());
+  // What a crash may do.
+  renameSync(join(unsettled, boot), join(unsettled, 'another'));
+  const whole = layers.filter((layer) => existsSync(join(store, 'layers', owner, layer, 'one')));
+  for (const layer of layers) {
+    if (whole.includes(layer)) continue;
+    rmSync(join(store, 'layers', owner, layer), { recursive: true });
+    mkdirSync(join(store, 'layers', owner, layer));
   }
-  expect((await build(store, TEXT, options)).ran).toHaveLength(5);
+  const second = await build(store, `${TEXT}RUN cat /to\n`, options);
+  expect(second.diffIds.slice(0, -1)).toEqual(first.diffIds);
+  // What is whole all the same counts, and blobs are on disk before they have a name.
+  expect(whole).toHaveLength(1);
+  expect(second.ran).toEqual(['COPY file /', 'RUN cat /file /one > /both', 'RUN cat /to']);
+  expect(readdirSync(unsettled)).toEqual([boot]);
+  expect(readdirSync(join(store, 'layers', owner)).toSorted()).toEqual(layers.toSorted());
+});
+
+test('what was made a while ago counts after a crash too, once it is known to be on disk', async () => {
+  using directory = scratch();
+  const unsettled = new Unsettled(directory.path, 'boot');
+  const [old, young] = [digestOf('old'), digestOf('young')];
+  let isWritten = false;
+  let syncs = 0;
+  const settle = async (): Promise<void> =>
+    unsettled.settle(() => {
+      syncs += 1;
+      unsettled.add(young);
+      return Promise.resolve(isWritten);
+    });
+  const isLost = (layer: Digest): boolean => new Unsettled(directory.path, 'next').isLost(layer);
+  unsettled.add(old);
+  await settle();
+  expect(syncs).toBe(0);
+  utimesSync(join(directory.path, 'boot', digestHex(old)), 1, 1);
+  await settle();
+  expect([syncs, isLost(old), isLost(young)]).toEqual([1, true, true]);
+  isWritten = true;
+  rmSync(join(directory.path, 'boot', digestHex(young)));
+  await settle();
+  expect([syncs, isLost(old), isLost(young)]).toEqual([2, false, true]);
 });
 
 test('only stages the target needs are built, and those at the same time', async () => {

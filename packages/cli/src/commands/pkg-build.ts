@@ -5,16 +5,12 @@ import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';
 import { buildTools, startWorker, workspaceAt } from '../build-tools.ts';
-import { enforceCacheMax } from '../cache-limit.ts';
-import { judgeChecks } from '../check-verdict.ts';
 import { LktCommand } from '../command.ts';
 import { secretFlags, sshFlags } from '../credential-flags.ts';
-import { checkDocker, loadIntoDocker } from '../docker-load.ts';
 import { givenArgs } from '../given-args.ts';
 import { layoutsFlag, layoutsOf } from '../layout-flags.ts';
 import { limitsOf } from '../limit-flags.ts';
 import { linuxkitBuildFlags, needless, refused } from '../linuxkit-flags.ts';
-import { packageRecordPath, unchangedPackages } from '../package-record.ts';
 import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../package-flags.ts';
 import { platformFlags, wantedPlatforms } from '../platform-flags.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../remote-cache.ts';
@@ -169,13 +165,15 @@ export class PkgBuild extends LktCommand {
     }
     const limits = limitsOf(flags);
     const session = await this.begin(flags);
+    const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
+    await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
+    // Imported when they are needed, so that a worker starts before.
+    const { packageRecordPath, unchangedPackages } = await import('../package-record.ts');
     const record = packageRecordPath(session, args, flags);
     const unchanged =
       record === undefined ? undefined : await unchangedPackages<Shown>(record, session);
     if (unchanged !== undefined) return this.#show(unchanged);
-    if (flags.docker) await checkDocker(session);
-    const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
-    await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
+    if (flags.docker) await (await import('../docker-load.ts')).checkDocker(session);
     const naming = givenName(flags, session.environment);
     const isRenamed = Object.keys(naming).length > 0;
     const { buildPackages, PackageRecorder, pinOf } = await import('@lkt/pkg');
@@ -219,11 +217,18 @@ export class PkgBuild extends LktCommand {
       ...(platforms === undefined ? {} : { platforms }),
     });
     await caches.push();
-    if (report.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
-    await judgeChecks(report.packages, {
-      reporter: session.reporter,
-      verbose: (flags.verbose ?? 1) > 1,
-    });
+    if (report.packages.some(({ cached }) => !cached)) {
+      const { enforceCacheMax } = await import('../cache-limit.ts');
+      await enforceCacheMax(session, tools.store);
+    }
+    if (flags.check) {
+      const { judgeChecks } = await import('../check-verdict.ts');
+      await judgeChecks(report.packages, {
+        reporter: session.reporter,
+        verbose: (flags.verbose ?? 1) > 1,
+      });
+    }
+    const docker = flags.docker ? await import('../docker-load.ts') : undefined;
     const packages: Built[] = [];
     for (const built of report.packages) {
       const target = flags.deps || targets.includes(built.item);
@@ -241,8 +246,8 @@ export class PkgBuild extends LktCommand {
         cached: built.cached,
         target,
         ...(flags.check ? { checks: built.checks } : {}),
-        ...(flags.docker && target
-          ? { docker: await loadIntoDocker(session, tools.store, built) }
+        ...(docker !== undefined && target
+          ? { docker: await docker.loadIntoDocker(session, tools.store, built) }
           : {}),
       });
     }

@@ -1,0 +1,26 @@
+import { type Digest, Digester, LktError } from '@lkt/core';
+import { writeTar } from '@lkt/oci';
+import { layerEntries } from './layer-entries.ts';
+
+/** The digest of the archive of a layer, which is not made. */
+export async function hashLayer(
+  entries: ReturnType<typeof layerEntries>,
+  signal?: AbortSignal,
+): Promise<Digest> {
+  const digester = new Digester();
+  for await (const chunk of writeTar(entries)) {
+    signal?.throwIfAborted();
+    digester.update(chunk);
+  }
+  return digester.digest();
+}
+
+/** Whether a directory is what the digest of its layer says, as far as it can be read. */
+export async function isWholeLayer(directory: string, layer: Digest): Promise<boolean> {
+  try {
+    return (await hashLayer(layerEntries(directory))) === layer;
+  } catch (error) {
+    if (error instanceof LktError || (error instanceof Error && 'syscall' in error)) return false;
+    throw error;
+  }
+}
