@@ -6,11 +6,11 @@ import type {
   CreateNodesResult,
   RawProjectGraphDependency,
 } from '@nx/devkit';
-import { LktError } from '@lkt/core';
 import { imageTargets } from './image-targets.ts';
 import { type Model, pathIn, readModel } from './model.ts';
 import { type LktOptions, projectGlob, settingsOf } from './options.ts';
 import { packageTargets } from './package-targets.ts';
+import { inPlainWords } from './plain-error.ts';
 import { projectNames } from './project-names.ts';
 
 export const name = '@lkt/nx-plugin';
@@ -82,13 +82,4 @@ function keyOf(
   context: Pick<CreateNodesContext, 'workspaceRoot'>,
 ): string {
   return JSON.stringify([context.workspaceRoot, options ?? {}]);
-}
-
-/** Nx prints the stack of what a plugin throws, which says nothing to who made a mistake in a file. */
-function inPlainWords(error: unknown): never {
-  if (!(error instanceof LktError)) throw error;
-  const { message, fix } = error;
-  const plain = new Error(fix === undefined ? message : `${message}\nfix: ${fix}`);
-  plain.stack = plain.message;
-  throw plain;
 }

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -42,17 +42,37 @@ export class TestWorkspace implements AsyncDisposable {
       '.gitignore': 'node_modules\n.nx\nout\n',
       ...files,
     });
-    symlinkSync(join(repository, 'node_modules'), join(workspace.dir, 'node_modules'));
+    workspace.link();
     workspace.git('init', '--quiet', '--initial-branch=main');
     workspace.commit();
     return workspace;
+  }
+
+  /** The node_modules of this checkout. */
+  private link(): void {
+    symlinkSync(join(repository, 'node_modules'), join(this.dir, 'node_modules'));
+  }
+
+  /** Takes the place of this checkout's plugin: the package of it, as npm installs it. */
+  async install(): Promise<void> {
+    const modules = join(this.dir, 'node_modules');
+    rmSync(modules);
+    mkdirSync(join(modules, '@lkt/nx-plugin'), { recursive: true });
+    for (const name of readdirSync(join(repository, 'node_modules')))
+      if (name !== '@lkt') symlinkSync(join(repository, 'node_modules', name), join(modules, name));
+    const made = join(this.dir, '../package');
+    await this.run('node', join(repository, 'packages/cli/src/bundle/make-nx-plugin.ts'), made);
+    await this.run('npm', 'pack', '--silent', '--pack-destination', join(this.dir, '..'), made);
+    const packed = join(this.dir, '../lkt-nx-plugin-0.0.0.tgz');
+    const target = join(modules, '@lkt/nx-plugin');
+    await this.run('tar', '--extract', '--file', packed, '--strip-components=1', '-C', target);
   }
 
   /** The same on another machine: what is committed, and nothing else. */
   async clone(): Promise<TestWorkspace> {
     const other = await TestWorkspace.empty();
     other.git('clone', '--quiet', this.dir, '.');
-    symlinkSync(join(repository, 'node_modules'), join(other.dir, 'node_modules'));
+    other.link();
     return other;
   }
 

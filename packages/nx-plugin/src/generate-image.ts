@@ -1,0 +1,55 @@
+import { join, relative } from 'node:path';
+import type { Tree } from '@nx/devkit';
+import { openWorkspace, type Package, type Workspace } from '@lkt/pkg';
+import { inPlainWords, PlainError } from './plain-error.ts';
+
+export interface ImageOptions {
+  readonly name: string;
+  readonly directory?: string;
+  readonly kernel?: string;
+  readonly init?: readonly string[];
+}
+
+/** `nx g @lkt/nx-plugin:image NAME`: the config of an image that boots, of packages of the workspace as far as it has them. */
+export async function generateImage(tree: Tree, options: ImageOptions): Promise<void> {
+  const { name } = options;
+  if (!/^\w[\w.-]*$/.test(name)) throw new PlainError(`"${name}" is no name of a file`);
+  const directory = options.directory ?? (tree.exists('examples') ? 'examples' : 'images');
+  const file = join(directory, `${name}.yml`);
+  if (tree.exists(file)) throw new PlainError(`${file} is there already`);
+  const workspace = await openWorkspace(tree.root, { env: process.env }).catch(inPlainWords);
+  const inConfig = (item: Package): string =>
+    `@pkg:${relative(join(tree.root, directory), join(tree.root, relative(workspace.root, item.dir)))}`;
+  const kernel = options.kernel ?? optional(kernelOf(workspace), inConfig);
+  if (kernel === undefined)
+    throw new PlainError('no package of this workspace is a kernel: name an image by --kernel');
+  const init = options.init ?? initOf(workspace).map(inConfig);
+  if (init.length === 0)
+    throw new PlainError('no package of this workspace is an init: name images by --init');
+  tree.write(
+    file,
+    `kernel:
+  image: "${kernel}"
+  cmdline: console=ttyS0 panic=1
+init:
+${init.map((image) => `  - "${image}"\n`).join('')}`,
+  );
+}
+
+function optional<T, R>(value: T | undefined, map: (value: T) => R): R | undefined {
+  return value === undefined ? undefined : map(value);
+}
+
+/** Of `kernel` and `kernel-base` the one whose name is all. */
+function kernelOf({ packages }: Workspace): Package | undefined {
+  return [...packages.values()]
+    .filter(({ image }) => /^kernel(?!.*-base$)/.test(image))
+    .toSorted((a, b) => a.image.length - b.image.length)[0];
+}
+
+function initOf({ packages }: Workspace): readonly Package[] {
+  const all = [...packages.values()];
+  return ['init', 'runc', 'containerd'].flatMap(
+    (name) => all.find(({ image }) => image === name) ?? [],
+  );
+}

@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import type { Tree } from '@nx/devkit';
+import { openWorkspace } from '@lkt/pkg';
+import { inPlainWords, PlainError } from './plain-error.ts';
+
+export interface PackageOptions {
+  readonly name: string;
+  readonly directory?: string;
+  readonly org?: string;
+  readonly from?: string;
+  readonly debian?: readonly string[];
+}
+
+/** `nx g @lkt/nx-plugin:package NAME`: a package that builds as it is, to write on. */
+export async function generatePackage(tree: Tree, options: PackageOptions): Promise<void> {
+  const { name, directory = 'pkg', from = 'scratch', debian = [] } = options;
+  if (!/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(name))
+    throw new PlainError(`"${name}" is no name of an image: use a-z, 0-9, and . _ - between them`);
+  if (debian.length > 0 && options.from !== undefined)
+    throw new PlainError(
+      'a package of Debian packages is built on no image: leave out one of the two',
+    );
+  const dir = join(directory, name);
+  if (tree.exists(join(dir, 'build.yml'))) throw new PlainError(`${dir} is a package already`);
+  const org = options.org ?? (await usualOrg(tree.root));
+  const head = `org: ${org}\nimage: ${name}\n`;
+  if (debian.length > 0) {
+    // What a lock can be made for; more architectures are a line, and another lock.
+    const list = debian.map((item) => `    - ${item}\n`).join('');
+    tree.write(
+      join(dir, 'build.yml'),
+      `${head}arches: [amd64]\n\ndebian:\n  suite: trixie\n  packages:\n${list}`,
+    );
+    return;
+  }
+  tree.write(join(dir, 'build.yml'), head);
+  tree.write(join(dir, 'Dockerfile'), `FROM ${from}\nCOPY root/ /\n`);
+  tree.write(join(dir, 'root/etc', name), `This is ${name}.\n`);
+}
+
+/** What most packages have. */
+async function usualOrg(root: string): Promise<string> {
+  const workspace = await openWorkspace(root, { env: process.env }).catch(inPlainWords);
+  const counts = new Map<string, number>();
+  for (const { org } of workspace.packages.values()) counts.set(org, (counts.get(org) ?? 0) + 1);
+  const [most] = [...counts].toSorted(([, a], [, b]) => b - a);
+  return most?.[0] ?? 'lkt';
+}
