@@ -8,8 +8,13 @@ import { lkt, type Options, root } from './lkt.ts';
 import { proven } from './proof.ts';
 
 const EXAMPLES = ['minimal', 'sshd', 'getty'];
-/** Formats with a boot loader, and the end of the file's name. */
-const DISKS = { 'raw-efi': '-efi.img', 'iso-bios': '.iso' };
+/** Formats with a disk, and the end of the file's name. */
+const DISKS = {
+  'raw-efi': '-efi.img',
+  'iso-bios': '.iso',
+  'kernel+squashfs': '-squashfs.img',
+  'kernel+erofs': '-erofs.img',
+};
 /** A user that no machine has; nothing is mapped for it in /etc/subuid. */
 const STRANGER = '23456';
 
