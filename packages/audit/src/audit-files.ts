@@ -31,6 +31,8 @@ export interface FilesReport {
   readonly elf: readonly ElfReport[];
   /** By path, then rule. */
   readonly findings: readonly Finding[];
+  /** When a certificate that is valid now will not be; undefined where there is none. */
+  readonly until?: Date;
 }
 
 /**
@@ -44,6 +46,7 @@ export async function auditFiles(
   const findings: Finding[] = [];
   for (const node of nodes) findings.push(...entryFindings(node, shown, options));
   const elf: ElfReport[] = [];
+  const ends: Date[] = [];
   const file = await nameless(options.scratch);
   try {
     for await (const entry of contents) {
@@ -51,6 +54,7 @@ export async function auditFiles(
       const found = await auditContent(entry, file, options);
       if (found.elf !== undefined) elf.push(found.elf);
       findings.push(...found.findings);
+      if (found.until !== undefined) ends.push(found.until);
     }
   } finally {
     await file.close();
@@ -58,6 +62,7 @@ export async function auditFiles(
   return {
     elf: elf.toSorted((a, b) => compare(a.path, b.path)),
     findings: findings.toSorted((a, b) => compare(a.path, b.path) || compare(a.rule, b.rule)),
+    ...(ends.length === 0 ? {} : { until: new Date(Math.min(...ends.map(Number))) }),
   };
 }
 
@@ -65,7 +70,11 @@ async function auditContent(
   { path: raw, content }: EntryWithContent,
   file: FileHandle,
   { now }: AuditOptions,
-): Promise<{ readonly elf?: ElfReport; readonly findings: readonly Finding[] }> {
+): Promise<{
+  readonly elf?: ElfReport;
+  readonly findings: readonly Finding[];
+  readonly until?: Date;
+}> {
   const path = shown(raw);
   const secrets = new SecretScan(path);
   const certificates = new CertificateScan(path, now);
@@ -83,7 +92,8 @@ async function auditContent(
     size += piece.length;
   }
   const findings = [...secrets.findings(), ...certificates.findings()];
-  if (!isElf(start)) return { findings };
+  const { until } = certificates;
+  if (!isElf(start)) return { findings, ...(until === undefined ? {} : { until }) };
   await file.truncate(size);
   try {
     return { elf: await auditElf(path, await fileAccess(file)), findings };

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -139,6 +140,8 @@ describe('what contents say', () => {
         'etc/ssl/authorities.pem': { content: authority },
       }),
     ).toEqual(['/etc/old.pem certificate']);
+    const { until } = await audit({ 'etc/good.pem': { content: good + authority } });
+    expect(until?.getTime()).toBe(new X509Certificate(good).validToDate.getTime());
   });
 
   it('an ELF file that is broken is a finding, and the others are looked at', async () => {

@@ -67,7 +67,8 @@ export function judgeAudit(
 
 const FIX = 'mend it, or say in .audit.yml why it is let pass';
 
-function failedRules({ rules, waived }: WaivedElf): readonly string[] {
+/** The rules that do not hold, and are not let pass. */
+export function failedRules({ rules, waived }: WaivedElf): readonly string[] {
   return Object.entries(rules).flatMap(([id, holds]) => (holds || id in waived ? [] : [id]));
 }
 

@@ -4,6 +4,7 @@ import { commandRecordPath } from './command-record.ts';
 
 const KNOWN: ReadonlySet<string> = new Set([
   'arch',
+  'audit',
   'cache',
   'compress-level',
   'compressor',
@@ -17,6 +18,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'sbom',
   'sbom-output',
   'set',
+  'strict',
 ]);
 const FORMATS: ReadonlySet<unknown> = new Set([
   'kernel+initrd',
@@ -55,8 +57,10 @@ export function buildRecordPath(
 export async function unchangedImage(
   path: string,
   { environment, reporter, signal }: Session,
-): Promise<Pick<BuiltImage, 'files' | 'minimumMemory' | 'trust' | 'variables'> | undefined> {
+): Promise<
+  Pick<BuiltImage, 'audit' | 'files' | 'minimumMemory' | 'trust' | 'variables'> | undefined
+> {
   const { findUnchanged } = await import('@lkt/image/unchanged');
-  const found = await findUnchanged(path, environment.variables, reporter, signal);
+  const found = await findUnchanged(path, environment.variables, reporter, Date.now(), signal);
   return found && { ...found, variables: new Map(Object.entries(found.variables)) };
 }

@@ -1,6 +1,7 @@
 import type { Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Recorder, type RecordPlace, type Workspace } from '@lkt/pkg';
+import type { AuditHook } from './audit-hook.ts';
 import type { BuiltImage } from './build-image.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import { namedFile } from './tree/host-files.ts';
@@ -25,10 +26,12 @@ export class BuildRecorder {
       store,
       reporter,
       homeDir,
+      audit,
     }: {
       readonly store: Store;
       readonly reporter: Reporter;
       readonly homeDir?: string | undefined;
+      readonly audit?: AuditHook | undefined;
     },
   ): BuildRecorder | undefined {
     if (files.some(({ isRemote }) => isRemote === true)) return undefined;
@@ -36,7 +39,7 @@ export class BuildRecorder {
       config.trust.some(({ rules, trustedRoot }) => rules.length > 0 || trustedRoot !== undefined)
     )
       return undefined;
-    const seen = new Set(files.map(({ absolute }) => absolute));
+    const seen = new Set([...files.map(({ absolute }) => absolute), ...(audit?.looksAt ?? [])]);
     for (const { content } of config.files) {
       if (content.kind !== 'source') continue;
       const named = namedFile(content, homeDir);
@@ -58,6 +61,7 @@ export class BuildRecorder {
       ...(image.minimumMemory === undefined ? {} : { minimumMemory: image.minimumMemory }),
       trust: image.trust,
       variables: Object.fromEntries(image.variables),
+      ...(image.audit === undefined ? {} : { audit: image.audit }),
     };
     const seen = workspace.packages.values();
     await this.#recorder.finish({ workspace, seen, built: image.packages, result });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { LktError, type SourceFile } from '@lkt/core';
 import { openStore, UnpackedLayers } from '@lkt/oci';
+import { type AuditHook, type ImageAudit, startAudit } from './audit-hook.ts';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
 import { withBootLoader } from './config/boot-loader.ts';
@@ -47,6 +48,8 @@ export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptio
   readonly efiSigner?: EfiSigner;
   /** Writes what went in; undefined leaves it out. */
   readonly provenance?: Provenance;
+  /** Looks at the images for what should not be in them. */
+  readonly audit?: AuditHook;
   /** What has been begun before. */
   readonly early?: EarlyUnpacking;
 }
@@ -57,6 +60,8 @@ export interface ComposedImage {
   readonly minimumMemory?: number;
   /** What register 11 of a TPM has when the EFI program runs, in hexadecimal; undefined without one. */
   readonly pcr11?: string;
+  /** What was found in the images, if it was asked for. */
+  readonly audit?: ImageAudit;
 }
 
 /**
@@ -104,6 +109,10 @@ async function compose(
   await using own = new UnpackedLayers(options.store);
   const unpacked = options.early?.unpacked ?? own;
   const plan = await planImage(config, { ...options, unpacked });
+  const auditing = startAudit(plan.images, options.audit);
+  // It is awaited when all is written, and the first error is that of the build.
+  auditing.catch(() => undefined);
+  if (options.audit?.isGate === true) await auditing;
   const { sbom } = plan;
   const outputs: NotedOutput[] = [];
   let initrd: Initrd | undefined;
@@ -141,11 +150,13 @@ async function compose(
   requireOwnNames(outputs);
   const files = await writeOutputs(outDir, outputs, signal);
   for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
-  if (initrd === undefined) return { files };
+  const audit = await auditing;
+  const result = { files, ...(audit === undefined ? {} : { audit }) };
+  if (initrd === undefined) return result;
   const written = files.find(({ path }) => path === join(outDir, `${name}-initrd.img`));
   if (initrd.digest === undefined && written !== undefined) await initrd.note(written.digest);
   const { minimumMemory } = initrd;
-  return { files, minimumMemory, ...(uki?.pcr11 === undefined ? {} : { pcr11: uki.pcr11 }) };
+  return { ...result, minimumMemory, ...(uki?.pcr11 === undefined ? {} : { pcr11: uki.pcr11 }) };
 }
 
 function diskOptions({ name, format, diskSize, efiSigner }: ComposeOptions): DiskOptions {

@@ -1,3 +1,4 @@
+export { type AuditHook, type ImageAudit, type ImageToAudit } from './audit-hook.ts';
 export { imageCacheArea } from './cache.ts';
 export { buildImage, type BuildImageOptions, type BuiltImage } from './build-image.ts';
 export { type ComposedImage, composeImage, type ComposeOptions } from './compose.ts';

@@ -15,7 +15,7 @@ import { type Kernel, loadKernel } from './tree/kernel.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import { mergeParts, type Root } from './tree/merge.ts';
 import type { Part } from './tree/part.ts';
-import { SourceImages } from './tree/source-image.ts';
+import { type SourceImage, SourceImages } from './tree/source-image.ts';
 import { volumeParts } from './tree/volumes.ts';
 
 export interface PlanOptions {
@@ -50,6 +50,8 @@ export interface Plan {
   readonly kernel?: Kernel;
   readonly bootLoader?: BootLoader;
   readonly root: Root;
+  /** All that it is made from. */
+  readonly images: readonly SourceImage[];
   /** The text of the list of all paths. */
   readonly manifest: string;
   /** SPDX 2.3 in JSON, if it was asked for. */
@@ -143,6 +145,7 @@ export async function planConfig(
     ...(kernel === undefined ? {} : { kernel }),
     ...(bootLoader === undefined ? {} : { bootLoader }),
     root,
+    images: [...images.all],
     manifest: manifestOf(root),
     ...(sbom === undefined ? {} : { sbom }),
     cache,

@@ -1,5 +1,6 @@
 import type { Reporter } from '@lkt/core';
 import { findRecord } from '@lkt/pkg/record';
+import type { ImageAudit } from './audit-hook.ts';
 import { isThere } from './output/is-there.ts';
 import type { OutputFile } from './output/write.ts';
 import type { TrustedImage } from './trust/check-images.ts';
@@ -10,6 +11,7 @@ export interface RecordedImage {
   readonly minimumMemory?: number;
   readonly trust: readonly TrustedImage[];
   readonly variables: Readonly<Record<string, string>>;
+  readonly audit?: ImageAudit;
 }
 
 /**
@@ -18,15 +20,17 @@ export interface RecordedImage {
  * what it used of the store as used. Loads next to nothing of the program.
  * @param path of the record
  * @param env as of the build
+ * @param now milliseconds since 1970
  */
 export async function findUnchanged(
   path: string,
   env: Readonly<Record<string, string | undefined>>,
   reporter: Reporter,
+  now: number,
   signal?: AbortSignal,
 ): Promise<RecordedImage | undefined> {
   const record = findRecord<RecordedImage>(path, env);
-  if (record === undefined) return undefined;
+  if (record === undefined || now >= (record.result.audit?.until ?? Infinity)) return undefined;
   for (const { path: output, digest, size } of record.result.files)
     if (!(await isThere(output, { digest, size }, signal))) return undefined;
   for (const event of record.events) reporter.emit(event);

@@ -94,7 +94,7 @@ class Case {
   }
 
   async find(reporter = new Recorder()): Promise<RecordedImage | undefined> {
-    return findUnchanged(this.record, ENV, reporter);
+    return findUnchanged(this.record, ENV, reporter, 0);
   }
 }
 
@@ -188,6 +188,22 @@ it.each<[string, (one: Case) => void, Partial<BuildImageOptions>?]>([
   change(one);
   await one.build();
   expect(existsSync(one.record)).toBe(false);
+  expect(await one.find()).toBeUndefined();
+});
+
+it('does not when what is let pass has changed, or a certificate is over', async () => {
+  const one = await newCase();
+  const found = { images: 1, programs: 2, bad: 0, waived: 0, until: 1000 };
+  const audit = {
+    run: async () => Promise.resolve(found),
+    isGate: false,
+    looksAt: [one.path('.audit.yml')],
+  };
+  await one.build({ audit });
+  expect((await one.find())?.audit).toEqual(found);
+  expect(await findUnchanged(one.record, ENV, new Recorder(), 999)).toBeDefined();
+  expect(await findUnchanged(one.record, ENV, new Recorder(), 1000)).toBeUndefined();
+  one.write('.audit.yml', 'waivers: []\n');
   expect(await one.find()).toBeUndefined();
 });
 

@@ -11,6 +11,8 @@ export class CertificateScan {
   readonly #path: string;
   readonly #now: Date;
   #text: string | undefined = '';
+  /** When the first of those that are valid now will not be. */
+  until: Date | undefined;
 
   constructor(path: string, now: Date) {
     this.#path = path;
@@ -29,8 +31,13 @@ export class CertificateScan {
   *findings(): Generator<Finding> {
     for (const [pem] of this.#text?.matchAll(PEM) ?? []) {
       const certificate = parse(pem);
-      if (certificate === undefined || certificate.validToDate >= this.#now) continue;
+      if (certificate === undefined) continue;
       if (certificate.ca && certificate.subject === certificate.issuer) continue;
+      const { validToDate } = certificate;
+      if (validToDate >= this.#now) {
+        if (this.until === undefined || validToDate < this.until) this.until = validToDate;
+        continue;
+      }
       const day = certificate.validToDate.toISOString().slice(0, 10);
       const subject = certificate.subject.replaceAll('\n', ', ');
       const what = `has a certificate that was valid until ${day}: ${subject}`;

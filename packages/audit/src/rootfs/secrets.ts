@@ -17,13 +17,16 @@ export class SecretScan {
   }
 
   add(piece: Uint8Array): void {
-    // One char for each byte: all that is looked for is ASCII.
-    const text = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).toString('latin1');
-    if (this.#isAccounts && this.#accounts.length < MAX_ACCOUNTS) this.#accounts += text;
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    if (this.#isAccounts && this.#accounts.length < MAX_ACCOUNTS)
+      this.#accounts += bytes.toString('latin1');
     if (this.#hasKey) return;
-    const seen = this.#tail + text;
-    this.#hasKey = PRIVATE_KEY.test(seen);
-    this.#tail = seen.slice(-LONGEST);
+    // One char for each byte: all that is looked for is ASCII. Most pieces have nothing that would be worth a text.
+    const isWorthIt = bytes.includes(MARK) || (this.#tail + start(bytes)).includes(MARK);
+    if (isWorthIt) this.#hasKey = PRIVATE_KEY.test(this.#tail + bytes.toString('latin1'));
+    this.#tail = (this.#tail + bytes.toString('latin1', Math.max(0, bytes.length - LONGEST))).slice(
+      -LONGEST,
+    );
   }
 
   *findings(): Generator<Finding> {
@@ -49,4 +52,9 @@ const MAX_ACCOUNTS = 2 ** 20;
 /** A key, and not a program that knows of keys: base64 or a header is on the next line. */
 const PRIVATE_KEY =
   /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\r?\n(?:[A-Za-z0-9+/=]{16}|Proc-Type:|DEK-Info:)/;
+const MARK = 'PRIVATE KEY-----';
 const LONGEST = 128;
+
+function start(bytes: Buffer): string {
+  return bytes.toString('latin1', 0, LONGEST);
+}

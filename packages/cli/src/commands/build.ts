@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { BuiltImage, EfiSigner, Format, TrustedImage } from '@lkt/image';
+import type { BuiltImage, EfiSigner, Format, ImageAudit, TrustedImage } from '@lkt/image';
+import { auditLine, buildAudit, buildAuditFlags } from '../build-audit.ts';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
@@ -43,6 +44,8 @@ const FORMATS = [
 const COMPRESSORS = ['zstd', 'gzip', 'xz', 'lz4', 'none'] as const;
 
 interface Result {
+  /** What was found in the images. */
+  readonly audit?: Omit<ImageAudit, 'until'>;
   /** What each variable of the configs stood for. */
   readonly variables?: Readonly<Record<string, string>>;
   readonly files: readonly {
@@ -58,7 +61,10 @@ interface Result {
 }
 
 /** What a build gave, just now or before. */
-type Shown = Pick<BuiltImage, 'files' | 'minimumMemory' | 'pcr11' | 'trust' | 'variables'>;
+type Shown = Pick<
+  BuiltImage,
+  'audit' | 'files' | 'minimumMemory' | 'pcr11' | 'trust' | 'variables'
+>;
 
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
@@ -74,6 +80,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
   };
   static override flags = {
     ...builderFlags,
+    ...buildAuditFlags,
     ...cacheFromFlags,
     ...layoutsFlag,
     ...pullFlags,
@@ -219,6 +226,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
           ? {}
           : { record: { path: record, start: top, env: session.environment.variables } }),
         ...sbomOf(flags),
+        ...(await buildAudit(session, tools.store, top, flags)),
         ...disks,
       },
       tools,
@@ -230,19 +238,27 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     return { files };
   }
 
-  #show({ files, minimumMemory, pcr11, trust, variables }: Shown, cwd: string): Result {
+  #show({ audit, files, minimumMemory, pcr11, trust, variables }: Shown, cwd: string): Result {
     this.endProgress();
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
     if (pcr11 !== undefined) this.log(`PCR 11  ${pcr11}`);
+    if (audit !== undefined) this.log(auditLine(audit));
     return {
       files,
+      ...auditResult(audit),
       ...(minimumMemory === undefined ? {} : { minimumMemory }),
       ...(pcr11 === undefined ? {} : { pcr11 }),
       ...(trust.length === 0 ? {} : { trust }),
       ...(variables.size === 0 ? {} : { variables: Object.fromEntries(variables) }),
     };
   }
+}
+
+function auditResult(audit: ImageAudit | undefined): Pick<Result, 'audit'> {
+  if (audit === undefined) return {};
+  const { until: _, ...found } = audit;
+  return { audit: found };
 }
 
 interface DiskFlags {
