@@ -81,7 +81,7 @@ async function readWaiversAt(path: string, cwd: string): Promise<readonly Waiver
   if (text === undefined) return [];
   const { parseWaivers } = await import('@lkt/audit/waivers');
   const short = relative(cwd, path);
-  return parseWaivers({ path: short.startsWith('..') ? path : short, text });
+  return parseWaivers({ path: short.startsWith('..') ? path : short, text }).files;
 }
 
 function textOf(path: string): string | undefined {
