@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/containerd/containerd/services/server"
 	"github.com/containerd/containerd/services/server/config"
 	"github.com/containerd/containerd/sys"
 	"github.com/containerd/log"
+
+	"lkt/supervise"
 )
 
 const address = "/run/containerd/containerd.sock"
@@ -64,22 +67,36 @@ func serve(ctx context.Context, whenServing func(context.Context) error) error {
 // systemInit is containerd and the launcher of the image's services in one process. It reports to PID 1 on descriptor 3.
 func systemInit(ctx context.Context) error {
 	reports := os.NewFile(3, "reports")
-	report := func(kind, format string, args ...any) {
+	say := func(kind, text string) {
 		if reports != nil {
-			fmt.Fprintf(reports, "%s %s\n", kind, fmt.Sprintf(format, args...))
+			fmt.Fprintf(reports, "%s %s\n", kind, text)
+		}
+	}
+	report := func(e supervise.Event) {
+		if e.Failed {
+			say("failed", e.Text)
+		} else {
+			say("step", e.Text)
 		}
 	}
 	return serve(ctx, func(ctx context.Context) error {
-		report("step", "containerd")
+		say("step", "containerd")
 		s, err := connect()
 		if err != nil {
 			return err
 		}
 		defer s.close()
-		failures := s.startAll(ctx, report)
-		report("ready", "%d", failures)
+		known, failures := rules(report)
+		supervisor := supervise.New(&supervised{services: s}, report, known)
+		failures += supervisor.Run(ctx)
+		say("ready", strconv.Itoa(failures))
 		<-ctx.Done()
-		s.stopAll(context.WithoutCancel(ctx), report)
+		ctx = context.WithoutCancel(ctx)
+		supervisor.Stop(func(name string) {
+			if err := s.stop(ctx, name); err != nil {
+				say("step", fmt.Sprintf("service %s does not stop: %s", name, oneLine(err)))
+			}
+		})
 		return nil
 	})
 }

@@ -8,9 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -20,6 +18,8 @@ import (
 	"github.com/containerd/containerd/namespaces"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"lkt/supervise"
 )
 
 const (
@@ -46,59 +46,6 @@ func connect() (*services, error) {
 }
 
 func (s *services) close() { s.client.Close() }
-
-type reporter func(kind, format string, args ...any)
-
-// startAll starts every service at once and returns how many failed. One that runs, because containerd ended and was
-// started again, is left alone.
-func (s *services) startAll(ctx context.Context, report reporter) (failures int) {
-	names, err := bundles()
-	if err != nil {
-		report("failed", "services: %v", err)
-		return 1
-	}
-	var all sync.WaitGroup
-	var mutex sync.Mutex
-	for _, name := range names {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			err := s.start(ctx, name)
-			if ctx.Err() != nil { // the machine goes down
-				return
-			}
-			if err != nil && !errors.Is(err, errRuns) {
-				report("failed", "service %s failed: %s", name, oneLine(err))
-				mutex.Lock()
-				failures++
-				mutex.Unlock()
-				return
-			}
-			report("step", "service %s", name)
-			go s.reportEnd(ctx, name, report)
-		}()
-	}
-	all.Wait()
-	return failures
-}
-
-func (s *services) stopAll(ctx context.Context, report reporter) {
-	names, err := bundles()
-	if err != nil {
-		return
-	}
-	var all sync.WaitGroup
-	for _, name := range names {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			if err := s.stop(ctx, name); err != nil {
-				report("step", "service %s does not stop: %s", name, oneLine(err))
-			}
-		}()
-	}
-	all.Wait()
-}
 
 var errRuns = errors.New("it is running")
 
@@ -171,6 +118,9 @@ func (s *services) stop(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := container.SetLabels(ctx, map[string]string{stoppedLabel: "yes"}); err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
 	task, err := container.Task(ctx, nil)
 	if err == nil {
 		err = end(ctx, task)
@@ -188,7 +138,7 @@ func end(ctx context.Context, task containerd.Task) error {
 		return err
 	}
 	patience := time.After(stopTime)
-	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", task.Pid())); err == nil && ignoresTerm(string(status)) {
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", task.Pid())); err == nil && supervise.IgnoresTerm(string(status)) {
 		patience = time.After(0)
 	}
 	if err := task.Kill(ctx, unix.SIGTERM); err != nil && !errdefs.IsNotFound(err) {
@@ -204,43 +154,6 @@ func end(ctx context.Context, task containerd.Task) error {
 	}
 	_, err = task.Delete(ctx)
 	return err
-}
-
-// ignoresTerm says whether a process, by its /proc/PID/status, is the first of a PID namespace and has no handler for SIGTERM.
-// The kernel does not deliver the signal to such a process, so there is nothing to wait for.
-func ignoresTerm(status string) bool {
-	first, handled := false, true
-	for line := range strings.Lines(status) {
-		name, value, _ := strings.Cut(line, ":")
-		fields := strings.Fields(value)
-		switch {
-		case name == "NSpid":
-			first = len(fields) > 1 && fields[len(fields)-1] == "1"
-		case name == "SigCgt" && len(fields) == 1:
-			set, err := strconv.ParseUint(fields[0], 16, 64)
-			handled = err != nil || set>>(unix.SIGTERM-1)&1 == 1
-		}
-	}
-	return first && !handled
-}
-
-func (s *services) reportEnd(ctx context.Context, name string, report reporter) {
-	inner, container, err := s.load(ctx, name)
-	if err != nil {
-		return
-	}
-	task, err := container.Task(inner, nil)
-	if err != nil {
-		return
-	}
-	ended, err := task.Wait(inner)
-	if err != nil {
-		return
-	}
-	status := <-ended
-	if status.Error() == nil && ctx.Err() == nil {
-		report("step", "service %s ended with status %d", name, status.ExitCode())
-	}
 }
 
 func (s *services) load(ctx context.Context, name string) (context.Context, containerd.Container, error) {

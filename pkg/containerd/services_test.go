@@ -6,20 +6,6 @@ import (
 	"testing"
 )
 
-func TestWhoIgnoresTerm(t *testing.T) {
-	for status, want := range map[string]bool{
-		"NSpid:\t812\t1\nSigCgt:\t0000000000000000\n": true,
-		"NSpid:\t812\t1\nSigCgt:\t0000000000004000\n": false, // handles SIGTERM
-		"NSpid:\t812\nSigCgt:\t0000000000000000\n":    false, // the host's namespace
-		"NSpid:\t812\t7\nSigCgt:\t0000000000000000\n": false,
-		"": false,
-	} {
-		if got := ignoresTerm(status); got != want {
-			t.Errorf("%q: %v", status, got)
-		}
-	}
-}
-
 func TestNamesOfServicesStayInTheirDirectory(t *testing.T) {
 	for _, name := range []string{"", ".", "..", "../etc", "a/b"} {
 		if _, err := bundle(name); err == nil {

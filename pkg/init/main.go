@@ -41,13 +41,20 @@ func main() {
 	children := newReaper()
 	stop := stopRequests()
 	prepareVolumes()
-	failed := runAll(children, "onboot")
+	failed, how := runAll(children, "onboot", stop)
 	lockModules(cmdline)
-	services := startServices(children)
-	how := waitForEnd(services, failed, stop)
+	var running services
+	if how == nil {
+		running = startServices(children)
+		how = waitForEnd(running, failed, stop)
+	}
 	step("%s", how.name)
-	runAll(children, "onshutdown")
-	services.stop()
+	if _, other := runAll(children, "onshutdown", nil); other != nil {
+		how = other
+	}
+	if running != nil {
+		running.stop()
+	}
 	stopEverything()
 	unmountAll()
 	step("bye")
@@ -59,7 +66,7 @@ func main() {
 }
 
 // waitForEnd reports the end of the boot, unless the machine is stopped before.
-func waitForEnd(services services, failed int, stop <-chan end) end {
+func waitForEnd(services services, failed int, stop <-chan end) *end {
 	select {
 	case more := <-services.ready():
 		if failed += more; failed > 0 {
@@ -68,9 +75,10 @@ func waitForEnd(services services, failed int, stop <-chan end) end {
 			step("boot complete")
 		}
 	case how := <-stop:
-		return how
+		return &how
 	}
-	return <-stop
+	how := <-stop
+	return &how
 }
 
 // mountProc makes /proc available for the time before the root is switched and returns the kernel's command line.

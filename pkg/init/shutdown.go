@@ -15,6 +15,12 @@ type end struct {
 	command int
 }
 
+var (
+	powerOff = end{"poweroff", unix.LINUX_REBOOT_CMD_POWER_OFF}
+	reboot   = end{"reboot", unix.LINUX_REBOOT_CMD_RESTART}
+	halt     = end{"halt", unix.LINUX_REBOOT_CMD_HALT}
+)
+
 // stopRequests gives what ends the machine: signals to PID 1 (those of busybox's init, and ctrl-alt-del as SIGINT), or the
 // power button.
 func stopRequests() <-chan end {
@@ -39,11 +45,11 @@ func stopRequests() <-chan end {
 func endFor(s os.Signal) end {
 	switch s {
 	case unix.SIGINT:
-		return end{"reboot", unix.LINUX_REBOOT_CMD_RESTART}
+		return reboot
 	case unix.SIGUSR1:
-		return end{"halt", unix.LINUX_REBOOT_CMD_HALT}
+		return halt
 	}
-	return end{"poweroff", unix.LINUX_REBOOT_CMD_POWER_OFF}
+	return powerOff
 }
 
 func inputDevices() []string {

@@ -23,6 +23,7 @@ test('the programs of the guest that are modules are found', () => {
     'pkg/sshd',
     'pkg/sysctl',
     'tools/probe',
+    'tools/puppet',
   ]);
 });
 

@@ -23,6 +23,9 @@ type Runtime struct {
 	Interfaces []Interface `json:"interfaces"`
 	BindNS     Namespaces  `json:"bindNS"`
 	Namespace  string      `json:"namespace"`
+	// OnFailure, of a container of onboot or onshutdown, is what happens when it fails: "poweroff", "reboot", or that the
+	// next one runs.
+	OnFailure string `json:"onfailure"`
 }
 
 // Mount is one mount as OCI writes it.

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// managed services belong to /usr/bin/service, which is containerd with a launcher. It writes "step TEXT" and
+// "ready FAILURES" lines to its descriptor 3 and stops its services on SIGTERM. When it dies it is started
+// again and finds its services running.
+type managed struct {
+	children *reaper
+	started  chan int
+	stopping chan struct{}
+	stopped  chan struct{}
+	mutex    sync.Mutex
+	pid      int
+}
+
+func (m *managed) ready() <-chan int { return m.started }
+
+func (m *managed) supervise(failed int) {
+	defer close(m.stopped)
+	logPath := filepath.Join(logDir, "containerd.log")
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		begin := uptime()
+		err := m.runOnce(logPath, failed)
+		select {
+		case <-m.stopping:
+			return
+		default:
+		}
+		step("containerd ended (%v), again in %v", err, pause)
+		showTail(logPath)
+		if uptime()-begin > time.Minute {
+			pause = time.Second
+		}
+		select {
+		case <-m.stopping:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (m *managed) runOnce(logPath string, failed int) error {
+	log, err := openLog(logPath)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	pid, done, err := m.children.start([]string{servicePath, "system-init"}, log, write)
+	write.Close()
+	if err != nil {
+		return err
+	}
+	m.setPid(pid)
+	go m.report(read, failed)
+	status := <-done
+	m.setPid(0)
+	if err := statusError(status); err != nil {
+		return err
+	}
+	return os.ErrProcessDone
+}
+
+func (m *managed) report(pipe *os.File, failed int) {
+	lines := bufio.NewScanner(pipe)
+	for lines.Scan() {
+		kind, text, _ := strings.Cut(lines.Text(), " ")
+		switch kind {
+		case "step":
+			step("%s", strings.Map(printable, text))
+		case "failed":
+			step("%s", strings.Map(printable, text))
+			failed++
+		case "ready":
+			select {
+			case m.started <- failed:
+			default: // containerd was started again
+			}
+		}
+	}
+}
+
+func (m *managed) setPid(pid int) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.pid = pid
+}
+
+func (m *managed) signal(s unix.Signal) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.pid > 0 {
+		_ = unix.Kill(m.pid, s)
+	}
+}
+
+func (m *managed) stop() {
+	close(m.stopping)
+	m.signal(unix.SIGTERM)
+	select {
+	case <-m.stopped:
+	case <-time.After(stopTime + 5*time.Second):
+		step("containerd does not end, killed")
+		m.signal(unix.SIGKILL)
+	}
+}

@@ -1,0 +1,321 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// machine is a Runtime whose services are functions.
+type machine struct {
+	dir      string
+	programs map[string]func(ctx context.Context, run int) int
+	exec     func(name string, args []string) error
+
+	mutex   sync.Mutex
+	runs    map[string]int
+	stopped map[string]bool
+	starts  []string
+	lines   []string
+}
+
+func (m *machine) Start(ctx context.Context, name string) (<-chan int, bool, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	program := m.programs[name]
+	if program == nil {
+		return nil, false, errors.New("no program")
+	}
+	m.runs[name]++
+	m.starts = append(m.starts, name)
+	run, ended := m.runs[name], make(chan int, 1)
+	go func() { ended <- program(ctx, run) }()
+	return ended, true, nil
+}
+
+func (m *machine) Exec(_ context.Context, name string, args []string) error {
+	return m.exec(name, args)
+}
+
+func (m *machine) Stopped(_ context.Context, name string) bool {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return m.stopped[name]
+}
+
+func (m *machine) AwaitStart(ctx context.Context, _ string) { <-ctx.Done() }
+
+func (m *machine) LogPath(name string) string { return filepath.Join(m.dir, name+".log") }
+
+func (m *machine) report(e Event) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.lines = append(m.lines, map[bool]string{false: "step ", true: "failed "}[e.Failed]+e.Text)
+}
+
+func (m *machine) said() []string {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return slices.Clone(m.lines)
+}
+
+func (m *machine) started() []string {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return slices.Clone(m.starts)
+}
+
+func (m *machine) await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not seen: %s\n%s", what, strings.Join(m.said(), "\n"))
+		}
+	}
+}
+
+func start(t *testing.T, m *machine, rules map[string]Rules) (*Supervisor, context.Context) {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	m.dir, m.runs = t.TempDir(), map[string]int{}
+	if m.stopped == nil {
+		m.stopped = map[string]bool{}
+	}
+	s := New(m, m.report, rules)
+	s.pause = time.Millisecond
+	return s, ctx
+}
+
+func forever(ctx context.Context, _ int) int { <-ctx.Done(); return 0 }
+
+func ends(status int) func(context.Context, int) int {
+	return func(context.Context, int) int { return status }
+}
+
+func TestEachStartsWhenThoseBeforeItAreReady(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{"a": forever, "b": forever, "c": forever}}
+	asked := make(chan string, 100)
+	ready := make(chan struct{})
+	m.exec = func(name string, _ []string) error {
+		asked <- name
+		select {
+		case <-ready:
+			return nil
+		default:
+			return errors.New("not yet")
+		}
+	}
+	s, ctx := start(t, m, map[string]Rules{
+		"c": {After: []string{"b"}}, "b": {After: []string{"a"}}, "a": {Ready: &Ready{Exec: []string{"true"}}},
+	})
+	done := make(chan int)
+	go func() { done <- s.Run(ctx) }()
+	<-asked
+	<-asked
+	if got := m.started(); !slices.Equal(got, []string{"a"}) {
+		t.Fatalf("started before a was ready: %v", got)
+	}
+	close(ready)
+	if failures := <-done; failures != 0 {
+		t.Fatalf("%d failures", failures)
+	}
+	if got := m.started(); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Fatalf("order: %v", got)
+	}
+}
+
+func TestWhatEndsIsStartedAgainAsTheRulesSay(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{
+		"never": ends(1), "on-failure-0": ends(0),
+		"on-failure-1": func(ctx context.Context, run int) int {
+			if run < 4 {
+				return 1
+			}
+			return forever(ctx, run)
+		},
+		"always": func(ctx context.Context, run int) int {
+			if run < 3 {
+				return 0
+			}
+			return forever(ctx, run)
+		},
+	}}
+	s, ctx := start(t, m, map[string]Rules{
+		"never": {}, "on-failure-0": {Restart: OnFailure}, "on-failure-1": {Restart: OnFailure}, "always": {Restart: Always},
+	})
+	if failures := s.Run(ctx); failures != 0 {
+		t.Fatalf("%d failures: %v", failures, m.said())
+	}
+	count := func(name string) (n int) {
+		for _, one := range m.started() {
+			if one == name {
+				n++
+			}
+		}
+		return n
+	}
+	m.await(t, "four runs, and three", func() bool { return count("on-failure-1") == 4 && count("always") == 3 })
+	if count("never") != 1 || count("on-failure-0") != 1 {
+		t.Fatalf("started: %v", m.started())
+	}
+}
+
+func TestAPersonsStopIsKept(t *testing.T) {
+	end := make(chan int)
+	m := &machine{
+		stopped:  map[string]bool{"a": true},
+		programs: map[string]func(context.Context, int) int{"a": func(context.Context, int) int { return <-end }},
+	}
+	s, ctx := start(t, m, map[string]Rules{"a": {Restart: Always}})
+	s.Run(ctx)
+	end <- 137
+	m.await(t, "the end", func() bool { return slices.Contains(m.said(), "step service a ended with status 137") })
+	time.Sleep(20 * time.Millisecond)
+	if got := m.started(); len(got) != 1 {
+		t.Fatalf("started %d times", len(got))
+	}
+}
+
+func TestWhoStartsAfterAFailureFails(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{"a": ends(3), "b": forever}}
+	m.exec = func(string, []string) error { return errors.New("no") }
+	s, ctx := start(t, m, map[string]Rules{"a": {Ready: &Ready{Exec: []string{"x"}}}, "b": {After: []string{"a"}}})
+	if failures := s.Run(ctx); failures != 2 {
+		t.Fatalf("%d failures", failures)
+	}
+	for _, line := range []string{
+		"failed service a failed: it ended with status 3 before it was ready",
+		"failed service b failed: it starts after a, which is not ready",
+	} {
+		if !slices.Contains(m.said(), line) {
+			t.Errorf("not said: %s\n%v", line, m.said())
+		}
+	}
+	if got := m.started(); !slices.Equal(got, []string{"a"}) {
+		t.Fatalf("started: %v", got)
+	}
+}
+
+func TestWhoIsLateIsWaitedFor(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{"a": forever, "b": forever}}
+	ready := make(chan struct{})
+	m.exec = func(string, []string) error {
+		select {
+		case <-ready:
+			return nil
+		default:
+			return errors.New("no")
+		}
+	}
+	s, ctx := start(t, m, map[string]Rules{
+		"a": {Ready: &Ready{Exec: []string{"x"}, Timeout: 0.05}}, "b": {After: []string{"a"}},
+	})
+	if failures := s.Run(ctx); failures != 2 {
+		t.Fatalf("%d failures", failures)
+	}
+	if !slices.Contains(m.said(), "failed service a failed: it is not ready after 50ms") {
+		t.Fatal(m.said())
+	}
+	close(ready)
+	m.await(t, "b after all", func() bool { return slices.Contains(m.said(), "step service b") })
+}
+
+func TestASocketIsReadyWhenItTakesConnections(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	if takesConnections(context.Background(), path) {
+		t.Fatal("there is none")
+	}
+	for _, kind := range []string{"unix", "unixpacket"} {
+		listener, err := net.Listen(kind, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !takesConnections(context.Background(), path) {
+			t.Errorf("%s takes connections", kind)
+		}
+		listener.Close()
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if takesConnections(context.Background(), path) {
+		t.Error("a file does not")
+	}
+}
+
+func TestALogIsReadFromWhereTheServiceStarted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	write := func(text string) {
+		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if _, err := file.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("it is ready\n")
+	search := &lineSearch{path: path, from: logSize(path), text: []byte("is ready")}
+	if search.found() {
+		t.Fatal("what an earlier run wrote counts")
+	}
+	write(strings.Repeat("x", 3*longestLine) + "is re")
+	if search.found() {
+		t.Fatal("half of it counts")
+	}
+	write("ady")
+	if !search.found() {
+		t.Fatal("what was written in two parts does not count")
+	}
+	if err := os.WriteFile(path, []byte("is ready"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !search.found() {
+		t.Fatal("a log begun anew does not count")
+	}
+}
+
+func TestThoseAfterAreStoppedBefore(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{"a": forever, "b": forever, "c": forever}}
+	s, _ := start(t, m, map[string]Rules{"a": {}, "b": {After: []string{"a"}}, "c": {After: []string{"a", "b"}}})
+	var mutex sync.Mutex
+	var order []string
+	s.Stop(func(name string) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		order = append(order, name)
+	})
+	if !slices.Equal(order, []string{"c", "b", "a"}) {
+		t.Fatalf("order: %v", order)
+	}
+}
+
+func TestRulesOfABundle(t *testing.T) {
+	dir := t.TempDir()
+	if rules, err := LoadRules(dir); err != nil || rules.Restart != "" {
+		t.Fatalf("%v %v", rules, err)
+	}
+	text := `{"mkdir":["x"],"restart":"always","after":["a"],"ready":{"socket":"/run/s","timeout":30}}`
+	if err := os.WriteFile(filepath.Join(dir, "runtime.json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := LoadRules(dir)
+	if err != nil || rules.Restart != Always || !slices.Equal(rules.After, []string{"a"}) || rules.Ready.Socket != "/run/s" ||
+		rules.Ready.timeout() != 30*time.Second {
+		t.Fatalf("%+v %v", rules, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "runtime.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadRules(dir); err == nil {
+		t.Fatal("half a file is taken")
+	}
+}

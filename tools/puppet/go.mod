@@ -1,0 +1,3 @@
+module lkt/puppet
+
+go 1.24

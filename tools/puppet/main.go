@@ -1,0 +1,89 @@
+// Command puppet is a service of which a test knows what it does, one action after the other:
+//
+//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | has FILE | fail-until N FILE | kill PID SIGNAL | mkdir DIR | wait
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// actions take as many arguments as they say.
+var actions = map[string]struct {
+	arguments int
+	do        func(args []string) error
+}{
+	"sleep": {1, func(args []string) error {
+		seconds, err := strconv.ParseFloat(args[0], 64)
+		time.Sleep(time.Duration(seconds * float64(time.Second)))
+		return err
+	}},
+	"say": {1, func(args []string) error {
+		_, err := fmt.Println(args[0])
+		return err
+	}},
+	"listen": {1, func(args []string) error {
+		_, err := net.Listen("unix", args[0])
+		return err
+	}},
+	"touch": {1, func(args []string) error { return os.WriteFile(args[0], nil, 0o600) }},
+	"has": {1, func(args []string) error {
+		_, err := os.Stat(args[0])
+		return err
+	}},
+	"fail-until": {2, failUntil},
+	"kill": {2, func(args []string) error {
+		pid, err := strconv.Atoi(args[0])
+		number, err2 := strconv.Atoi(args[1])
+		return errors.Join(err, err2, syscall.Kill(pid, syscall.Signal(number)))
+	}},
+	"mkdir": {1, func(args []string) error { return os.Mkdir(args[0], 0o700) }},
+	"wait": {0, func([]string) error {
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGTERM)
+		<-asked
+		return nil
+	}},
+}
+
+// failUntil fails until it has been called so many times, which it counts by the size of a file.
+func failUntil(args []string) error {
+	most, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(args[1], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if _, err := file.WriteString("x"); err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil && info.Size() < most {
+		err = fmt.Errorf("run %d of %d", info.Size(), most)
+	}
+	return err
+}
+
+func main() {
+	for args := os.Args[1:]; len(args) > 0; {
+		action, found := actions[args[0]]
+		if !found || len(args) <= action.arguments {
+			fmt.Fprintf(os.Stderr, "what is %q\n", args)
+			os.Exit(2)
+		}
+		if err := action.do(args[1 : 1+action.arguments]); err != nil {
+			fmt.Printf("%s: %v\n", args[0], err)
+			os.Exit(1)
+		}
+		args = args[1+action.arguments:]
+	}
+}

@@ -1,0 +1,138 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { boot, type Guest } from './guest.ts';
+import { lkt, root } from './lkt.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-services-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const image = `"@pkg:${join(root, 'tools/puppet')}"`;
+const none = '{ defaultAction: SCMP_ACT_ALLOW, architectures: [SCMP_ARCH_X86_64], syscalls:';
+const noMkdir = `${none} [{ names: [mkdir, mkdirat], action: SCMP_ACT_ERRNO }] }`;
+
+/** What each service and onboot container is there to show. */
+const config = `
+onboot:
+  - name: fails
+    image: ${image}
+    command: [/puppet, say, a-reason, fail-until, '2', /run/puppet/never]
+services:
+  - name: by-socket
+    image: ${image}
+    command: [/puppet, sleep, '2', listen, /run/puppet/socket, wait]
+    ready: { socket: /run/puppet/socket }
+  - name: by-log
+    image: ${image}
+    command: [/puppet, sleep, '1', say, it works now, wait]
+    after: [by-socket]
+    ready: { log: works now }
+  - name: by-exec
+    image: ${image}
+    command: [/puppet, sleep, '1', touch, /run/puppet/there, wait]
+    after: [by-log]
+    ready: { exec: [/puppet, has, /run/puppet/there] }
+  - name: last
+    image: ${image}
+    command: [/puppet, wait]
+    after: [by-exec]
+  - name: fails-twice
+    image: ${image}
+    command: [/puppet, fail-until, '3', /run/puppet/count, wait]
+    restart: on-failure
+  - name: never-ready
+    image: ${image}
+    command: [/puppet, wait]
+    ready: { socket: /run/puppet/nothing, timeout: 2 }
+  - name: after-never
+    image: ${image}
+    command: [/puppet, wait]
+    after: [never-ready]
+  - name: filtered
+    image: ${image}
+    command: [/puppet, mkdir, /run/puppet/new]
+    seccomp: ${noMkdir}
+  - name: ender
+    image: ${image}
+    pid: host
+    capabilities: [CAP_KILL]
+    command: [/puppet, sleep, '6', kill, '1', '15', wait]
+    after: [last]
+onshutdown:
+  - name: turns
+    image: ${image}
+    command: [/puppet, fail-until, '2', /run/puppet/turns]
+    onfailure: reboot
+`;
+
+/** The examples' machine without its services, and without containerd where PID 1 is to keep the services itself. */
+function machine(withContainerd: boolean): string {
+  const example = readFileSync(join(root, 'examples/minimal.yml'), 'utf8');
+  const top = example.slice(0, example.indexOf('onboot:'));
+  const init = withContainerd ? top : top.replace(/^ *- lkt\/containerd:.*\n/m, '');
+  if (!withContainerd && init === top) throw new Error('no containerd to leave out');
+  return init + config;
+}
+
+describe.each([
+  ['containerd', true],
+  ['runc alone', false],
+])('services under %s', (_, withContainerd) => {
+  let guest: Guest;
+  const name = withContainerd ? 'managed' : 'direct';
+
+  beforeAll(async () => {
+    const file = join(dir, `${name}.yml`);
+    writeFileSync(file, machine(withContainerd));
+    const done = await lkt(['build', '--dir', dir, file]);
+    expect(done.status, done.stderr).toBe(0);
+    guest = await boot(join(dir, name), ['--networking', 'none']);
+    await guest.until('lkt: bye');
+  }, 1_800_000);
+  afterAll(async () => guest?.[Symbol.asyncDispose]());
+
+  /** The steps of PID 1, without their times. */
+  const steps = (): string[] =>
+    [...guest.console().matchAll(/lkt: (.*?) \d+\.\d{3}\r?\n/g)].map(([, text]) => text ?? '');
+  const at = (text: string): number => {
+    const found = steps().indexOf(text);
+    expect(found, `${text}\n${steps().join('\n')}`).not.toBe(-1);
+    return found;
+  };
+
+  test('start when those before them are ready: by a socket, a line of the log, a command', () => {
+    const order = ['by-socket', 'by-log', 'by-exec', 'last', 'ender'];
+    const seen = order.map((service) => at(`service ${service}`));
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+  });
+
+  test('are started again as long as they fail', () => {
+    const again = steps().filter((step) => step.startsWith('service fails-twice starts again'));
+    expect(again.map((step) => step.split(' ').at(-1))).toEqual(['1s', '2s']);
+  });
+
+  test('fail when they are late, and with them what starts after them', () => {
+    at('service never-ready failed: it is not ready after 2s');
+    at('service after-never failed: it starts after never-ready, which is not ready');
+    expect(steps()).not.toContain('service after-never');
+  });
+
+  test('cannot make the system calls that their filter refuses', () => {
+    at('service filtered ended with status 1');
+  });
+
+  test('that failed are counted, as is what failed before them', () => {
+    at('onboot 000-fails failed: exit status 1');
+    expect(guest.console()).toContain('lkt:   a-reason');
+    at('boot ended with 3 failures');
+  });
+
+  test('end with the machine, and a container that fails then says how it ends', () => {
+    const order = ['poweroff', 'onshutdown 000-turns failed: exit status 1'];
+    order.push('onshutdown 000-turns says: reboot', 'bye');
+    const seen = order.map(at);
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    expect(guest.console()).not.toMatch(/do not end|does not (end|stop)/);
+  });
+});
