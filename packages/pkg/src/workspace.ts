@@ -69,6 +69,7 @@ class OpenWorkspace implements Workspace {
   readonly buildYml: string;
   readonly #start: string;
   readonly #dockerfile: string | undefined;
+  readonly #loading = new Map<string, Promise<Package>>();
 
   constructor(
     root: string,
@@ -91,13 +92,22 @@ class OpenWorkspace implements Workspace {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
       throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
     });
-    const found = this.byDir.get(real) ?? (await this.load(real));
+    const found = this.byDir.get(real) ?? (await this.#loadOnce(real));
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
     const changed = withDockerfile(found, dockerfile);
     this.byDir.set(real, changed);
     this.packages.set(changed.name, changed);
     return changed;
+  }
+
+  /** Who asks for a package while it is read gets the same one. */
+  async #loadOnce(dir: string): Promise<Package> {
+    const begun = this.#loading.get(dir);
+    if (begun !== undefined) return begun;
+    const loading = this.load(dir).finally(() => this.#loading.delete(dir));
+    this.#loading.set(dir, loading);
+    return loading;
   }
 
   async load(dir: string): Promise<Package> {

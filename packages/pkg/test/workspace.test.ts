@@ -47,7 +47,11 @@ describe('packageAt', () => {
     expect(await workspace.packageAt('a')).toBe(a);
     expect(await workspace.packageAt('link/')).toBe(a);
     expect(await workspace.packageAt(`${repo.path}/pkg/a`)).toBe(a);
-    const added = await workspace.packageAt('../test/t');
+    const [added, same] = await Promise.all([
+      workspace.packageAt('../test/t'),
+      workspace.packageAt('../test/t'),
+    ]);
+    expect(same).toBe(added);
     expect(added.file.path).toBe('../test/t/build.yml');
     expect(workspace.get('lkt/t')).toBe(added);
     expect(await workspace.packageAt('../test/t')).toBe(added);
