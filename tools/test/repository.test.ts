@@ -19,6 +19,7 @@ const LAYERS = [
   'testing',
   'http',
   'registry',
+  'server',
   'attest',
   'sign',
   'debian',

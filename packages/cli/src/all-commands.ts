@@ -14,6 +14,7 @@ import { CachePrune } from './commands/cache-prune.ts';
 import { CachePull } from './commands/cache-pull.ts';
 import { CachePush } from './commands/cache-push.ts';
 import { CacheRm } from './commands/cache-rm.ts';
+import { CacheServe } from './commands/cache-serve.ts';
 import { CacheVerify } from './commands/cache-verify.ts';
 import { CiPlan } from './commands/ci-plan.ts';
 import { Completion } from './commands/completion.ts';
@@ -58,6 +59,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   'cache:pull': CachePull,
   'cache:push': CachePush,
   'cache:rm': CacheRm,
+  'cache:serve': CacheServe,
   'cache:verify': CacheVerify,
   'ci:plan': CiPlan,
   completion: Completion,

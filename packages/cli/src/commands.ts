@@ -16,6 +16,7 @@ const COMMANDS = {
   'cache:pull': async () => (await import('./commands/cache-pull.ts')).CachePull,
   'cache:push': async () => (await import('./commands/cache-push.ts')).CachePush,
   'cache:rm': async () => (await import('./commands/cache-rm.ts')).CacheRm,
+  'cache:serve': async () => (await import('./commands/cache-serve.ts')).CacheServe,
   'cache:verify': async () => (await import('./commands/cache-verify.ts')).CacheVerify,
   'ci:plan': async () => (await import('./commands/ci-plan.ts')).CiPlan,
   completion: async () => (await import('./commands/completion.ts')).Completion,

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
+import { parseAddress } from './listen-address.ts';
 
 export interface ServeOptions {
   readonly signal: AbortSignal;
@@ -23,7 +24,7 @@ export async function serveDirectory(
   port: string,
   { signal, onListen, onRequest }: ServeOptions,
 ): Promise<number> {
-  const { host, number } = parsePort(port);
+  const { host, port: number } = parseAddress('--port', port);
   const root = await realpath(directory).catch((cause: unknown) => {
     throw new LktError('NOT_FOUND', `there is no directory ${directory}`, { cause });
   });
@@ -58,17 +59,6 @@ export async function serveDirectory(
     else signal.addEventListener('abort', close, { once: true });
   });
   return served;
-}
-
-function parsePort(text: string): { readonly host: string | undefined; readonly number: number } {
-  const [, address, digits = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
-  const number = digits === '' ? Number.NaN : Number(digits);
-  if (!(number <= 65_535))
-    throw new LktError('USAGE_INVALID', `--port ${text} is not an address and a port`, {
-      fix: 'write it as 8080, :8080 or 127.0.0.1:8080',
-    });
-  if (address === undefined) return { host: '127.0.0.1', number };
-  return { host: address === '' ? undefined : address.replace(/^\[(.*)\]$/, '$1'), number };
 }
 
 /** @returns the status */

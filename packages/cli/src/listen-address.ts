@@ -1,0 +1,27 @@
+import { LktError } from '@lkt/core';
+
+/** Where to listen, as `[ADDR:]PORT` says it: without an address for this machine alone, with an empty one for all. */
+export interface ListenAddress {
+  /** undefined for all addresses. */
+  readonly host: string | undefined;
+  readonly port: number;
+  /** Whether only this machine can connect there. */
+  readonly isLoopback: boolean;
+}
+
+/** @throws LktError USAGE_INVALID */
+export function parseAddress(option: string, text: string): ListenAddress {
+  const [, address, digits = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = digits === '' ? Number.NaN : Number(digits);
+  if (!(port <= 65_535))
+    throw new LktError('USAGE_INVALID', `${option} ${text} is not an address and a port`, {
+      fix: 'write it as 8080, :8080 or 127.0.0.1:8080',
+    });
+  if (address === undefined) return { host: '127.0.0.1', port, isLoopback: true };
+  const host = address.replace(/^\[(.*)\]$/, '$1');
+  return {
+    host: host === '' ? undefined : host,
+    port,
+    isLoopback: host === '::1' || host === 'localhost' || /^127(?:\.\d{1,3}){3}$/.test(host),
+  };
+}

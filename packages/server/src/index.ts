@@ -1,0 +1,3 @@
+export { MIN_TOKEN, type Tokens } from './access.ts';
+export { nxCacheArea } from './nx-cache.ts';
+export { type Server, type ServerOptions, startServer } from './server.ts';

@@ -1,0 +1,289 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { digestOf } from '@lkt/core';
+import { describe, expect, test } from 'vitest';
+import { pushBlob, pushContent, READ, refusal, serve, type Served, WRITE } from './support.ts';
+
+const tokens = { write: [WRITE], read: [READ] };
+const bearer = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } });
+const basic = (token: string): RequestInit => ({
+  headers: { authorization: `Basic ${Buffer.from(`anybody:${token}`).toString('base64')}` },
+});
+
+describe('who may do what', () => {
+  test('without a token nothing, with one what it is for', async () => {
+    await using served = await serve({ tokens });
+    const paths = ['/v2/', '/v2/a/tags/list', `/v2/a/blobs/${digestOf('')}`, '/v1/cache/1', '/x'];
+    for (const path of paths)
+      for (const init of [
+        {},
+        bearer('x'),
+        bearer(`${WRITE}x`),
+        bearer(''),
+        basic(WRITE.slice(1)),
+      ]) {
+        const response = await served.fetch(path, init);
+        expect(await refusal(response)).toBe('401 UNAUTHORIZED');
+        expect(response.headers.get('www-authenticate')).toBe('Basic realm="lkt", charset="UTF-8"');
+      }
+    for (const way of [bearer, basic])
+      for (const token of [WRITE, READ])
+        expect((await served.fetch('/v2/', way(token))).status).toBe(200);
+    const uploads = '/v2/a/blobs/uploads/';
+    const started = await served.fetch(uploads, { method: 'POST', ...bearer(WRITE) });
+    expect(started.status).toBe(202);
+    for (const [method, path] of [
+      ['POST', uploads],
+      ['PATCH', started.headers.get('location') ?? ''],
+      ['PUT', '/v2/a/manifests/1'],
+      ['DELETE', '/v2/a/manifests/1'],
+      ['PUT', '/v1/cache/1'],
+    ] as const)
+      expect(await refusal(await served.fetch(path, { method, ...bearer(READ) }))).toBe(
+        '403 DENIED',
+      );
+  });
+
+  test('a token is in no line of the log', async () => {
+    await using served = await serve({ tokens });
+    await served.fetch('/v2/', bearer(WRITE));
+    await served.fetch('/v2/', bearer('wrong-token-of-somebody'));
+    await expect.poll(() => served.lines).toEqual(['200 GET /v2/', '401 GET /v2/']);
+  });
+
+  test('a page of the web is let in neither by its name nor by asking', async () => {
+    await using served = await serve();
+    expect((await served.fetch('/v2/', { headers: { origin: 'https://a.example' } })).status).toBe(
+      403,
+    );
+    const status = async (host: string): Promise<number | undefined> =>
+      new Promise((done, failed) => {
+        httpRequest(`${served.url}/v2/`, { headers: { host } }, (response) => {
+          response.resume();
+          done(response.statusCode);
+        })
+          .on('error', failed)
+          .end();
+      });
+    expect(await status('rebound.example')).toBe(403);
+    expect(await status(`rebound.example:${new URL(served.url).port}`)).toBe(403);
+    expect(await status(served.host)).toBe(200);
+    expect(await status('localhost:1')).toBe(200);
+  });
+});
+
+test('what is not what it is said to be is not kept, and nothing of it', async () => {
+  await using served = await serve();
+  const wrong = digestOf('other');
+  const post = await served.fetch(`/v2/a/blobs/uploads/?digest=${wrong}`, {
+    method: 'POST',
+    body: 'x',
+  });
+  expect(await refusal(post)).toBe('400 DIGEST_INVALID');
+  const upload = async (): Promise<string> =>
+    (await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' })).headers.get('location') ?? '';
+  const put = await served.fetch(`${await upload()}?digest=${wrong}`, { method: 'PUT', body: 'x' });
+  expect(await refusal(put)).toBe('400 DIGEST_INVALID');
+  const location = await upload();
+  await served.fetch(location, { method: 'PATCH', body: 'x' });
+  const end = await served.fetch(`${location}?digest=${wrong}`, { method: 'PUT' });
+  expect(await refusal(end)).toBe('400 DIGEST_INVALID');
+  const bad = await served.fetch(`${await upload()}?digest=sha512:${'0'.repeat(128)}`, {
+    method: 'PUT',
+  });
+  expect(await refusal(bad)).toBe('400 DIGEST_INVALID');
+  for (const text of ['x', 'other'])
+    expect((await served.fetch(`/v2/a/blobs/${digestOf(text)}`)).status).toBe(404);
+  await nothingLeft(served);
+});
+
+test('what is too long is refused before it is there', async () => {
+  await using served = await serve({ blobSize: 1000 });
+  const body = randomBytes(1001);
+  const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+  const post = await served.fetch(`/v2/a/blobs/uploads/?digest=${digest}`, {
+    method: 'POST',
+    body,
+  });
+  expect(post.status).toBe(413);
+  const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
+  const location = started.headers.get('location') ?? '';
+  expect((await served.fetch(location, { method: 'PATCH', body })).status).toBe(413);
+  // Nor by saying no length.
+  const stream = new ReadableStream({
+    start(controller) {
+      controller.enqueue(body);
+      controller.close();
+    },
+  });
+  const streamed = await served.fetch(`/v2/a/blobs/uploads/?digest=${digest}`, {
+    method: 'POST',
+    body: stream,
+    duplex: 'half',
+  });
+  expect(streamed.status).toBe(413);
+  expect((await served.fetch('/v1/cache/1', { method: 'PUT', body })).status).toBe(413);
+  const manifest = await served.fetch('/v2/a/manifests/1', {
+    method: 'PUT',
+    body: Buffer.alloc(4 * 2 ** 20 + 1),
+  });
+  expect(manifest.status).toBe(413);
+  expect((await served.fetch('/v1/cache/1')).status).toBe(404);
+});
+
+test('who sends what is too long is told so before all of it is sent', async () => {
+  await using served = await serve({ blobSize: 1000 });
+  const { port } = new URL(served.url);
+  const socket = connect(Number(port), '127.0.0.1');
+  const path = `/v2/a/blobs/uploads/?digest=${digestOf('')}`;
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: ${served.host}\r\ntransfer-encoding: chunked\r\n\r\n`,
+  );
+  socket.write(`7d0\r\n${'x'.repeat(2000)}\r\n`);
+  let text = '';
+  for await (const chunk of socket) text += String(chunk);
+  expect(text).toMatch(/^HTTP\/1\.1 413 /);
+  expect(text).toContain('SIZE_INVALID');
+});
+
+test('an upload that nobody goes on with is given up, and there are only so many', async () => {
+  await using served = await serve({ uploadIdle: 300, uploadCount: 3 });
+  const start = async (): Promise<Response> =>
+    served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
+  const locations: string[] = [];
+  for (let i = 0; i < 3; i += 1) locations.push((await start()).headers.get('location') ?? '');
+  expect(await refusal(await start())).toBe('429 TOOMANYREQUESTS');
+  await served.fetch(locations[0] ?? '', { method: 'PATCH', body: 'some' });
+  await expect.poll(async () => (await start()).status, { timeout: 10_000 }).toBe(202);
+  await nothingLeft(served);
+  expect((await served.fetch(locations[0] ?? '')).status).toBe(404);
+});
+
+test('an upload is of its repository, and one request at a time goes on with it', async () => {
+  await using served = await serve();
+  const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
+  const location = started.headers.get('location') ?? '';
+  const other = await served.fetch(location.replace('/v2/a/', '/v2/b/'));
+  expect(await refusal(other)).toBe('404 BLOB_UPLOAD_UNKNOWN');
+  let end: (() => void) | undefined;
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(Buffer.from('first'));
+      end = () => controller.close();
+    },
+  });
+  const slow = served.fetch(location, { method: 'PATCH', body, duplex: 'half' });
+  await expect
+    .poll(async () => refusal(await served.fetch(location, { method: 'PATCH', body: 'x' })))
+    .toBe('409 BLOB_UPLOAD_INVALID');
+  end?.();
+  expect((await slow).headers.get('range')).toBe('0-4');
+});
+
+test('a connection that breaks loses nothing that has come, and breaks nothing', async () => {
+  await using served = await serve();
+  const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
+  const location = started.headers.get('location') ?? '';
+  const { port } = new URL(served.url);
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.write(
+    `PATCH ${location} HTTP/1.1\r\nhost: ${served.host}\r\ncontent-length: 100\r\n\r\nfirst `,
+  );
+  await sleep(100);
+  socket.destroy();
+  await expect
+    .poll(async () => (await served.fetch(location)).headers.get('range'), { timeout: 10_000 })
+    .toBe('0-5');
+  const digest = digestOf('first second');
+  await served.fetch(location, {
+    method: 'PATCH',
+    body: 'second',
+    headers: { 'content-range': '6-11' },
+  });
+  const put = await served.fetch(`${location}?digest=${digest}`, { method: 'PUT' });
+  expect(put.status).toBe(201);
+  expect(await (await served.fetch(`/v2/a/blobs/${digest}`)).text()).toBe('first second');
+  expect(served.errors).toEqual([]);
+  await nothingLeft(served);
+});
+
+test('names lead nowhere but to where they should', async () => {
+  await using served = await serve();
+  const manifest = await pushContent(served, 'a', 'x');
+  const put = async (path: string): Promise<number | undefined> =>
+    new Promise((done, failed) => {
+      const { hostname, port } = new URL(served.url);
+      httpRequest({ hostname, port, path, method: 'PUT' }, (response) => {
+        response.resume();
+        done(response.statusCode);
+      })
+        .on('error', failed)
+        .end(manifest);
+    });
+  const long = `${'a/'.repeat(128)}a`;
+  for (const name of ['..', '../..', 'a/../b', './a', 'A', 'a//b', '-a', '%61', 'a%2fb', long])
+    expect(await put(`/v2/${name}/manifests/1`), name).toBe(400);
+  for (const tag of ['..', '.a', 'a'.repeat(129), '%2e%2e%2fx', 'a%00', 'a\\b'])
+    expect(await put(`/v2/a/manifests/${tag}`), tag).toBe(400);
+  for (const hash of ['..', '../index.json', '%2e%2e%2findex.json', 'a.b', 'a'.repeat(257), ''])
+    expect(await put(`/v1/cache/${hash}`), hash).toBeOneOf([400, 404]);
+  expect(await served.store.tags()).toEqual([]);
+  await expect(readdir(served.store.dir)).resolves.not.toContain('nx');
+});
+
+test('a large blob goes through with little memory', async () => {
+  await using served = await serve();
+  const chunk = randomBytes(2 ** 20);
+  const hash = createHash('sha256');
+  const count = 256;
+  for (let i = 0; i < count; i += 1) hash.update(chunk);
+  const digest = `sha256:${hash.digest('hex')}`;
+  const body = (): ReadableStream => {
+    let left = count;
+    return new ReadableStream({
+      pull(controller) {
+        if (left === 0) controller.close();
+        else controller.enqueue(chunk);
+        left -= 1;
+      },
+    });
+  };
+  const before = process.memoryUsage().rss;
+  let peak = before;
+  const timer = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 20);
+  const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
+  const location = started.headers.get('location') ?? '';
+  const options = { body: body(), duplex: 'half' } as RequestInit;
+  await served.fetch(location, { method: 'PATCH', ...options });
+  const put = await served.fetch(`${location}?digest=${digest}`, { method: 'PUT' });
+  expect(put.status).toBe(201);
+  let size = 0;
+  const got = await served.fetch(`/v2/a/blobs/${digest}`);
+  for await (const part of got.body ?? []) size += part.length;
+  clearInterval(timer);
+  expect(size).toBe(count * chunk.length);
+  // Client and server are one process here.
+  expect(peak - before).toBeLessThan(160 * 2 ** 20);
+});
+
+test('a blob that the disk has damaged is never sent whole', async () => {
+  const { writeFile } = await import('node:fs/promises');
+  await using served = await serve();
+  const digest = await pushBlob(served, 'a', 'content');
+  await writeFile(served.store.blobPath(digest as never), 'CONTENT');
+  await expect(
+    served.fetch(`/v2/a/blobs/${digest}`).then(async (got) => got.text()),
+  ).rejects.toThrow();
+});
+
+async function temporaries({ store }: Served): Promise<readonly string[]> {
+  return readdir(join(store.dir, 'tmp')).catch(() => []);
+}
+
+async function nothingLeft(served: Served): Promise<void> {
+  await expect.poll(async () => temporaries(served), { timeout: 10_000 }).toEqual([]);
+}

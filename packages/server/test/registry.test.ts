@@ -1,0 +1,274 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestOf } from '@lkt/core';
+import { openStore, parseReference, writeImage, writeIndex, writeLayer } from '@lkt/oci';
+import { createRegistry } from '@lkt/registry';
+import { describe, expect, test } from 'vitest';
+import { INDEX, MANIFEST, pushBlob, pushContent, putManifest, refusal, serve } from './support.ts';
+
+/** Behaviours that the conformance tests of distribution-spec ask for. */
+describe('pull', () => {
+  test('there is a registry', async () => {
+    await using served = await serve();
+    for (const path of ['/v2/', '/v2']) expect((await served.fetch(path)).status).toBe(200);
+  });
+
+  test('what is not there is not found, each kind with its code', async () => {
+    await using served = await serve();
+    const none = digestOf('none');
+    expect(await refusal(await served.fetch(`/v2/a/blobs/${none}`))).toBe('404 BLOB_UNKNOWN');
+    expect(await refusal(await served.fetch('/v2/a/manifests/x'))).toBe('404 MANIFEST_UNKNOWN');
+    expect(await refusal(await served.fetch(`/v2/a/manifests/${none}`))).toBe(
+      '404 MANIFEST_UNKNOWN',
+    );
+    expect(await refusal(await served.fetch('/v2/a/tags/list'))).toBe('404 NAME_UNKNOWN');
+    expect(await refusal(await served.fetch('/v2/a/blobs/sha256:xy'))).toBe('400 DIGEST_INVALID');
+    expect(await refusal(await served.fetch('/v2/A!/tags/list'))).toBe('400 NAME_INVALID');
+    expect((await served.fetch('/v2/a/manifests/x', { method: 'HEAD' })).status).toBe(404);
+    expect((await served.fetch('/')).status).toBe(404);
+  });
+
+  test('a manifest by tag and by digest, with its type; a blob, and a part of it', async () => {
+    await using served = await serve();
+    const manifest = await pushContent(served, 'team/app', 'content');
+    const put = await putManifest(served, 'team/app', '1', manifest);
+    expect(put.status).toBe(201);
+    const digest = digestOf(manifest);
+    expect(put.headers.get('docker-content-digest')).toBe(digest);
+    expect(put.headers.get('location')).toBe(`/v2/team/app/manifests/${digest}`);
+    for (const name of ['1', digest])
+      for (const method of ['GET', 'HEAD']) {
+        const got = await served.fetch(`/v2/team/app/manifests/${name}`, { method });
+        expect(got.status).toBe(200);
+        expect(got.headers.get('content-type')).toBe(MANIFEST);
+        expect(got.headers.get('docker-content-digest')).toBe(digest);
+        expect(got.headers.get('content-length')).toBe(String(manifest.length));
+        expect(await got.text()).toBe(method === 'GET' ? manifest : '');
+      }
+    const path = `/v2/team/app/blobs/${digestOf('content')}`;
+    expect(await (await served.fetch(path)).text()).toBe('content');
+    const head = await served.fetch(path, { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, '7']);
+    for (const [range, status, text, part] of [
+      ['bytes=3-', 206, 'tent', 'bytes 3-6/7'],
+      ['bytes=-2', 206, 'nt', 'bytes 5-6/7'],
+      ['bytes=1-2', 206, 'on', 'bytes 1-2/7'],
+      ['bytes=0-1,3-4', 200, 'content', null],
+    ] as const) {
+      const got = await served.fetch(path, { headers: { range } });
+      expect([got.status, await got.text(), got.headers.get('content-range')]).toEqual([
+        status,
+        text,
+        part,
+      ]);
+    }
+    expect((await served.fetch(path, { headers: { range: 'bytes=7-' } })).status).toBe(416);
+    expect(served.errors).toEqual([]);
+  });
+});
+
+describe('push', () => {
+  test('a blob at once, in one request, and in pieces that each say where they go', async () => {
+    await using served = await serve();
+    const text = 'one two three';
+    const digest = digestOf(text);
+    const once = await served.fetch(`/v2/a/blobs/uploads/?digest=${digest}`, {
+      method: 'POST',
+      body: text,
+    });
+    expect(once.status).toBe(201);
+    expect(once.headers.get('location')).toBe(`/v2/a/blobs/${digest}`);
+
+    const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
+    expect(started.status).toBe(202);
+    const location = started.headers.get('location') ?? '';
+    const patch = async (body: string, range?: string): Promise<Response> =>
+      served.fetch(location, {
+        method: 'PATCH',
+        body,
+        ...(range === undefined ? {} : { headers: { 'content-range': range } }),
+      });
+    const first = await patch('pieces ', '0-6');
+    expect([first.status, first.headers.get('range')]).toEqual([202, '0-6']);
+    const misplaced = await patch('!', '9-9');
+    expect([misplaced.status, misplaced.headers.get('range')]).toEqual([416, '0-6']);
+    expect((await patch('of ')).headers.get('range')).toBe('0-9');
+    const status = await served.fetch(location);
+    expect([status.status, status.headers.get('range')]).toEqual([204, '0-9']);
+    const whole = digestOf('pieces of one');
+    const put = await served.fetch(`${location}?digest=${whole}`, { method: 'PUT', body: 'one' });
+    expect(put.status).toBe(201);
+    expect(await (await served.fetch(`/v2/a/blobs/${whole}`)).text()).toBe('pieces of one');
+    expect((await served.fetch(location)).status).toBe(404);
+    await expect(readdir(join(served.store.dir, 'tmp'))).resolves.toEqual([]);
+  });
+
+  test('a blob of another repository is mounted, and one that is nowhere has to be sent', async () => {
+    await using served = await serve();
+    const digest = await pushBlob(served, 'a', 'text');
+    const mount = async (name: string): Promise<Response> =>
+      served.fetch(`/v2/b/blobs/uploads/?mount=${name}&from=a`, { method: 'POST' });
+    expect((await mount(digest)).status).toBe(201);
+    expect((await mount(digestOf('nowhere'))).status).toBe(202);
+  });
+
+  test('a manifest has to be one, of the type it says, with the digest it is sent to, and all its blobs', async () => {
+    await using served = await serve();
+    const manifest = await pushContent(served, 'a', 'x');
+    expect(await refusal(await putManifest(served, 'a', '1', '{'))).toBe('400 MANIFEST_INVALID');
+    expect(await refusal(await putManifest(served, 'a', '1', manifest, INDEX))).toBe(
+      '400 MANIFEST_INVALID',
+    );
+    expect(await refusal(await putManifest(served, 'a', digestOf('y'), manifest))).toBe(
+      '400 DIGEST_INVALID',
+    );
+    expect(await refusal(await putManifest(served, 'a', 'no:tag', manifest))).toBe(
+      '400 DIGEST_INVALID',
+    );
+    const other = manifest.replace(digestOf('x'), digestOf('missing'));
+    expect(await refusal(await putManifest(served, 'a', '1', other))).toBe(
+      '404 MANIFEST_BLOB_UNKNOWN',
+    );
+    const longer = manifest.replace('"size":1}', '"size":2}');
+    expect(longer).not.toBe(manifest);
+    expect(await refusal(await putManifest(served, 'a', '1', longer))).toBe(
+      '404 MANIFEST_BLOB_UNKNOWN',
+    );
+    expect((await served.fetch('/v2/a/tags/list')).status).toBe(404);
+  });
+
+  test('nothing is deleted', async () => {
+    await using served = await serve();
+    const manifest = await pushContent(served, 'a', 'x');
+    await putManifest(served, 'a', '1', manifest);
+    for (const path of [`/v2/a/blobs/${digestOf('x')}`, '/v2/a/manifests/1'])
+      expect((await served.fetch(path, { method: 'DELETE' })).status).toBe(405);
+  });
+});
+
+describe('tags', () => {
+  test('are listed in order, a page at a time', async () => {
+    await using served = await serve();
+    const manifest = await pushContent(served, 'team/app', 'x');
+    for (const tag of ['b', 'a', 'C', 'd']) await putManifest(served, 'team/app', tag, manifest);
+    await putManifest(served, 'team/other', 'x', manifest);
+    const list = async (path: string): Promise<[unknown, string | null]> => {
+      const response = await served.fetch(path);
+      return [await response.json(), response.headers.get('link')];
+    };
+    expect(await list('/v2/team/app/tags/list')).toEqual([
+      { name: 'team/app', tags: ['C', 'a', 'b', 'd'] },
+      null,
+    ]);
+    const [page, link] = await list('/v2/team/app/tags/list?n=3');
+    expect(page).toEqual({ name: 'team/app', tags: ['C', 'a', 'b'] });
+    const next = /^<(.*)>; rel="next"$/.exec(link ?? '')?.[1] ?? '';
+    expect(await list(next)).toEqual([{ name: 'team/app', tags: ['d'] }, null]);
+    expect(await list('/v2/team/app/tags/list?n=0')).toEqual([
+      { name: 'team/app', tags: [] },
+      null,
+    ]);
+    expect((await served.fetch('/v2/team/app/tags/list?n=x')).status).toBe(400);
+  });
+
+  test('keep their meaning; images for more platforms, and steps of builds, may be added', async () => {
+    await using served = await serve();
+    const one = await pushContent(served, 'a', 'one');
+    const two = await pushContent(served, 'a', 'two');
+    expect((await putManifest(served, 'a', '1', one)).status).toBe(201);
+    expect((await putManifest(served, 'a', '1', one)).status).toBe(201);
+    expect(await refusal(await putManifest(served, 'a', '1', two))).toBe('409 DENIED');
+    expect(await (await served.fetch('/v2/a/manifests/1')).text()).toBe(one);
+    for (const [text, status] of [
+      [index(one), 201],
+      [index(one, two), 201],
+      [index(two), 409],
+      [one, 409],
+    ] as const)
+      expect(
+        (await putManifest(served, 'a', 'index', text, text === one ? MANIFEST : INDEX)).status,
+      ).toBe(status);
+    const artifactType = 'application/vnd.lkt.steps.v1+json';
+    for (const [text, status] of [
+      ['steps', 201],
+      ['more', 201],
+    ] as const) {
+      const steps = await pushContent(served, 'a', text, { artifactType });
+      expect((await putManifest(served, 'a', 'steps', steps)).status).toBe(status);
+    }
+    expect((await putManifest(served, 'a', 'steps', one)).status).toBe(409);
+    expect(
+      (await putManifest(served, 'a', '1', await pushContent(served, 'a', 's', { artifactType })))
+        .status,
+    ).toBe(409);
+  });
+
+  test('of many at once for one tag one is first, and the others are told', async () => {
+    await using served = await serve();
+    const all = await Promise.all(
+      ['a', 'b', 'c', 'd', 'e'].map(async (text) => pushContent(served, 'race', text)),
+    );
+    const answers = await Promise.all(
+      all.map(async (manifest) => (await putManifest(served, 'race', '1', manifest)).status),
+    );
+    expect(answers.toSorted((a, b) => a - b)).toEqual([201, 409, 409, 409, 409]);
+  });
+
+  test('may be moved where the server allows it', async () => {
+    await using served = await serve({ movesTags: true });
+    await putManifest(served, 'a', '1', await pushContent(served, 'a', 'one'));
+    const two = await pushContent(served, 'a', 'two');
+    expect((await putManifest(served, 'a', '1', two)).status).toBe(201);
+    expect(await (await served.fetch('/v2/a/manifests/1')).text()).toBe(two);
+  });
+});
+
+test('what refers to an image is listed, by its type too', async () => {
+  await using served = await serve();
+  const image = await pushContent(served, 'a', 'x');
+  await putManifest(served, 'a', '1', image);
+  const subject = { mediaType: MANIFEST, digest: digestOf(image), size: image.length };
+  const note = await pushContent(served, 'a', 'note', { subject, artifactType: 'text/note' });
+  const put = await putManifest(served, 'a', digestOf(note), note);
+  expect([put.status, put.headers.get('oci-subject')]).toEqual([201, subject.digest]);
+  const list = async (query: string): Promise<unknown> => {
+    const response = await served.fetch(`/v2/a/referrers/${subject.digest}${query}`);
+    expect(response.headers.get('content-type')).toBe(INDEX);
+    const { manifests } = (await response.json()) as { manifests: { digest: string }[] };
+    return [manifests.map(({ digest }) => digest), response.headers.get('oci-filters-applied')];
+  };
+  expect(await list('')).toEqual([[digestOf(note)], null]);
+  expect(await list('?artifactType=text/note')).toEqual([[digestOf(note)], 'artifactType']);
+  expect(await list('?artifactType=other')).toEqual([[], 'artifactType']);
+  expect((await served.fetch(`/v2/a/referrers/${digestOf('none')}`)).status).toBe(200);
+});
+
+test('what lkt has built in the store is served under its name, and what lkt pushes is in the store', async () => {
+  await using served = await serve();
+  await using registry = createRegistry({ env: {}, insecure: [served.host] });
+  const { store } = served;
+  const layer = await writeLayer(store, (async function* () {})());
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const image = await writeImage(store, { config: {}, layers: [layer], platform });
+  const whole = await writeIndex(store, [image]);
+  await store.tag('docker.io/team/app:1', whole);
+  const other = await openStore(join(served.dir, 'other'));
+  const reference = parseReference(`${served.host}/team/app:1`);
+  expect((await registry.pullImage(other, reference)).digest).toBe(whole.digest);
+  await registry.pushImage(other, whole, parseReference(`${served.host}/team/again:1`));
+  expect((await store.resolve('docker.io/team/again:1'))?.digest).toBe(whole.digest);
+  expect(await registry.tags(parseReference(`${served.host}/team/again`))).toEqual(['1']);
+  expect(served.errors).toEqual([]);
+});
+
+function index(...manifests: readonly string[]): string {
+  return JSON.stringify({
+    schemaVersion: 2,
+    mediaType: INDEX,
+    manifests: manifests.map((text) => ({
+      mediaType: MANIFEST,
+      digest: digestOf(text),
+      size: text.length,
+    })),
+  });
+}
