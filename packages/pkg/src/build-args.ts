@@ -52,6 +52,28 @@ export async function resolveBuildArgs(
   return resolved;
 }
 
+/**
+ * Loads the packages that calculated arguments name and that stand elsewhere in the repository than packages do, so that
+ * their sources are read with all others. What is wrong with an argument is said where it is used.
+ */
+export async function loadArgPackages(
+  workspace: Workspace,
+  targets: readonly Package[],
+  given: readonly GivenArg[] = [],
+): Promise<void> {
+  const todo = new Set([...targets, ...workspace.packages.values()]);
+  for (const item of todo) {
+    const own = item.buildArgs.map((arg) => ({ ...arg, dir: item.dir }));
+    const args = [...own, ...(targets.includes(item) ? given : [])];
+    try {
+      for (const arg of await resolveBuildArgs(workspace, item, args))
+        if ('package' in arg) todo.add(arg.package);
+    } catch (error) {
+      if (!(error instanceof LktError)) throw error;
+    }
+  }
+}
+
 const PREFIX = '@lkt:';
 
 async function packageOf(workspace: Workspace, dir: string, arg: GivenArg): Promise<Package> {

@@ -6,6 +6,7 @@ import { type AttestedImage, Attester } from './attest.ts';
 import { archivedImages } from './archived-images.ts';
 import { basesFor } from './bases.ts';
 import { type BeforeBuild, type BuildOptions, otherImages } from './build-options.ts';
+import { loadArgPackages } from './build-args.ts';
 import { type BuildMode, type ImageInputs, PackageBuilder } from './build-package.ts';
 import type { BuildReport, BuiltPackage } from './built-package.ts';
 import { knownPins } from './known-pins.ts';
@@ -86,6 +87,7 @@ export class Build {
     options: BuildOptions,
     before?: BeforeBuild,
   ): Promise<Build> {
+    await loadArgPackages(workspace, targets, options.buildArgs);
     const sources = await readSources(workspace, workspace.packages.values(), {
       signal: options.signal,
     });

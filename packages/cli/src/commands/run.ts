@@ -4,7 +4,10 @@ import { finished } from 'node:stream/promises';
 import { LktError } from '@lkt/core';
 import type { Disk, MachineOptions } from '@lkt/machine';
 import { LktCommand } from '../command.ts';
+import { needless, refused, said } from '../linuxkit-flags.ts';
 import { Args, Flags } from '../options.ts';
+
+const METADATA = 'lkt metadata create data.iso TEXT, and --disk data.iso';
 
 export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';
@@ -78,6 +81,22 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       summary: 'architecture of the image',
       default: 'amd64',
     }),
+  };
+
+  static override linuxkit = {
+    data: refused('value', METADATA),
+    'data-file': refused('value', METADATA),
+    detached: refused('switch', 'let the shell start it in the background, with --console-log'),
+    device: refused('value', 'start QEMU itself'),
+    fw: said('value', 'the firmware is found where distributions have it'),
+    gui: refused('switch', 'the console is the terminal'),
+    iso: needless(),
+    kernel: needless(),
+    squashfs: needless(),
+    state: said('value', 'nothing is kept of a machine but its disks'),
+    usb: refused('switch', 'start QEMU itself'),
+    virtiofs: refused('value', 'start QEMU itself'),
+    virtiofsd: refused('value', 'start QEMU itself'),
   };
 
   async run(): Promise<object> {
