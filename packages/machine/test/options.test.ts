@@ -83,8 +83,8 @@ test('the root of a kernel comes before the disks, and nothing writes to it', ()
   expect(args).not.toContain('-initrd');
 });
 
-function append(cmdline: string): string | undefined {
-  return qemuArguments({ ...base, files: { ...base.files, cmdline } }).at(-1);
+function append(cmdline: string, accelerator: 'kvm' | 'tcg' = 'kvm'): string | undefined {
+  return qemuArguments({ ...base, accelerator, files: { ...base.files, cmdline } }).at(-1);
 }
 
 test('the image decides what a panic does, if it says anything', () => {
@@ -92,6 +92,11 @@ test('the image decides what a panic does, if it says anything', () => {
   expect(append('')).toBe('panic=-1');
   expect(append('panic=10 quiet')).toBe('panic=10 quiet');
   expect(append('nopanic=1')).toBe('nopanic=1 panic=-1');
+});
+
+test('a kernel that runs in software does not count the ticks of its timer', () => {
+  expect(append('quiet', 'tcg')).toBe('quiet no_timer_check panic=-1');
+  expect(append('no_timer_check panic=1', 'tcg')).toBe('no_timer_check panic=1');
 });
 
 test('no network means no card', () => {
