@@ -44,6 +44,7 @@ func main() {
 	checkMounts(r)
 	checkFiles(r)
 	checkSysctls(r)
+	checkKernel(r)
 	checkSockets(r)
 	checkProcesses(r)
 	memory(r)

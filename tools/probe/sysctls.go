@@ -8,6 +8,8 @@ import (
 // What pkg/sysctl promises. A kernel that lacks the key lacks what the key would restrict.
 var sysctls = []struct{ key, want string }{
 	{"kernel/kptr_restrict", "2"},
+	{"kernel/yama/ptrace_scope", "3"},
+	{"user/max_user_namespaces", "0"},
 	{"kernel/dmesg_restrict", "1"},
 	{"kernel/perf_event_paranoid", "3"},
 	{"kernel/unprivileged_bpf_disabled", "1"},

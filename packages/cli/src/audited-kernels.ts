@@ -124,7 +124,8 @@ async function filesOf(
   const files = new Map<string, Buffer>();
   for await (const { path, content } of readArchives(archives, tree, isWanted)) {
     const pieces: Uint8Array[] = [];
-    for await (const piece of content ?? []) pieces.push(piece);
+    // The memory of a piece is used again for the next.
+    for await (const piece of content ?? []) pieces.push(Buffer.from(piece));
     files.set(fromRaw(path), Buffer.concat(pieces));
   }
   return files;

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { banner, boot, type Guest, makeHome, ssh } from './guest.ts';
 import { type Done, lkt, root } from './lkt.ts';
+import { probeReport, type ProbeReport } from './probe.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-boot-'));
 const home = makeHome(join(dir, 'home'));
@@ -23,20 +24,9 @@ async function build(name: string): Promise<Done> {
   });
 }
 
-/** The probe's TAP lines that are not ok, and its facts. */
-function probeReport(console: string): { failed: string[]; passed: number; facts: string[] } {
-  const text = console.slice(console.lastIndexOf('=== PROBE'), console.lastIndexOf('=== END'));
-  const lines = text.split(/[\r\n]+/);
-  return {
-    failed: lines.filter((line) => line.startsWith('not ok ')),
-    passed: lines.filter((line) => line.startsWith('ok ')).length,
-    facts: lines.filter((line) => line.startsWith('# ')).map((line) => line.slice(2)),
-  };
-}
-
 describe('minimal.yml', () => {
   let guest: Guest;
-  let report: ReturnType<typeof probeReport>;
+  let report: ProbeReport;
 
   beforeAll(async () => {
     const done = await build('minimal');
@@ -78,7 +68,7 @@ describe('minimal.yml', () => {
 
 describe('sshd.yml', () => {
   let guest: Guest;
-  let report: ReturnType<typeof probeReport>;
+  let report: ProbeReport;
 
   beforeAll(async () => {
     const done = await build('sshd');

@@ -1,17 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, globSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type Digest, isDigest } from '@lkt/core';
 import { fromRaw, loadImage, openStore, type Store } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { diffLayers } from '../../../packages/build/src/check/layer-diff.ts';
 import { startDockerd } from '../../../packages/build/test/buildkit/dockerd.ts';
+import { packagesWith } from './kernels.ts';
 import { lkt, root } from './lkt.ts';
 import { proven } from './proof.ts';
 
-/** Directories of all packages that are built by a Dockerfile. */
-const PACKAGES = globSync('{pkg,kernel,tools}/*/Dockerfile', { cwd: root }).map(dirname).toSorted();
+const PACKAGES = packagesWith('Dockerfile');
 
 interface Comparison {
   readonly package: string;

@@ -124,8 +124,9 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
 /** Every `name:tag@digest` that the examples and the Dockerfiles build on, sorted. */
 function pins(checkout: string): string[] {
   const globs = [
-    'examples/*.yml',
-    '{pkg,kernel}/*/Dockerfile',
+    ...EXAMPLES.map((name) => `examples/${name}.yml`),
+    'pkg/*/Dockerfile',
+    'kernel/debian/Dockerfile',
     'tools/{boot,go-static}/Dockerfile',
     'packages/image/src/config/boot-loader.ts',
   ];
