@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ioError } from './io-error.ts';
+import { SpareBuffers } from './spare-buffers.ts';
 
 /** Of what is read: each piece is a task for another thread, which costs. */
 const CHUNK = 2 ** 20;
@@ -17,30 +18,40 @@ export async function* fileChunks(
   }
 }
 
+/** Most files are small, and need no such piece. */
+const spare = new SpareBuffers(CHUNK);
+
 async function* chunksOf(file: FileHandle, reuse: boolean): AsyncGenerator<Uint8Array> {
   const { size } = await file.stat();
   const length = Math.min(CHUNK, Math.max(4096, size));
-  const newChunk = (): Buffer => Buffer.allocUnsafeSlow(length);
+  const isLong = reuse && length === CHUNK;
+  const newChunk = (): Buffer => (isLong ? spare.take() : Buffer.allocUnsafeSlow(length));
   let chunk = newChunk();
-  let spare: Buffer | undefined;
+  let other: Buffer | undefined;
   let reading = file.read(chunk, 0, length, null);
-  for (let done = 0; ;) {
-    const { bytesRead } = await reading;
-    if (bytesRead === 0) return;
-    done += bytesRead;
-    const part = chunk.subarray(0, bytesRead);
-    if (done >= size) {
-      yield part;
-      if (!reuse) chunk = newChunk();
-      reading = file.read(chunk, 0, length, null);
-    } else {
-      // The next is read while this one is used.
-      const next = spare ?? newChunk();
-      reading = file.read(next, 0, length, null);
-      reading.catch(() => undefined);
-      spare = reuse ? chunk : undefined;
-      chunk = next;
-      yield part;
+  try {
+    for (let done = 0; ;) {
+      const { bytesRead } = await reading;
+      if (bytesRead === 0) return;
+      done += bytesRead;
+      const part = chunk.subarray(0, bytesRead);
+      if (done >= size) {
+        yield part;
+        if (!reuse) chunk = newChunk();
+        reading = file.read(chunk, 0, length, null);
+      } else {
+        // The next is read while this one is used.
+        const next = other ?? newChunk();
+        reading = file.read(next, 0, length, null);
+        reading.catch(() => undefined);
+        other = reuse ? chunk : undefined;
+        chunk = next;
+        yield part;
+      }
     }
+  } finally {
+    // Whoever stopped before the end may look at the last piece still, but at nothing that is read now.
+    await reading.catch(() => undefined);
+    if (isLong) spare.giveBack(chunk, ...(other === undefined ? [] : [other]));
   }
 }

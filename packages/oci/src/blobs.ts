@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, Digester, digestHex, isErrno, LktError } from '@lkt/core';
+import { type Digest, Digester, digestHex, digestOf, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
 import { writeWhole } from './temp.ts';
 
@@ -88,23 +88,31 @@ export class Blobs {
       if (rest > 0 || (actual === 0 && digester.digest() !== digest))
         throw mismatch(digest, path, 'has other content');
     } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR'))
-        throw new LktError('NOT_FOUND', `blob ${digest} is not in the store`, { cause: error });
-      throw storeError(`cannot read blob ${digest}`, error);
+      throw readError(digest, error);
     }
   }
 
-  async readBytes(name: BlobName, limit: number): Promise<Buffer> {
-    const size = name.size ?? (await this.size(name.digest)) ?? 0;
-    if (size > limit) throw tooLong(name.digest, size, limit);
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    for await (const part of this.read(name)) {
-      length += part.length;
-      if (length > limit) throw tooLong(name.digest, length, limit);
-      parts.push(part);
+  /** @throws LktError NOT_FOUND, DIGEST_MISMATCH, IMAGE_INVALID when it is longer than `limit` */
+  async readBytes({ digest, size }: BlobName, limit: number): Promise<Buffer> {
+    if (size !== undefined && size > limit) throw tooLong(digest, size, limit);
+    const path = this.path(digest);
+    try {
+      await using file = await open(path, 'r');
+      const actual = (await file.stat()).size;
+      if (size !== undefined && actual !== size)
+        throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
+      if (actual > limit) throw tooLong(digest, actual, limit);
+      const bytes = Buffer.allocUnsafeSlow(actual);
+      for (let done = 0; done < actual;) {
+        const { bytesRead } = await file.read(bytes, done, actual - done, done);
+        if (bytesRead === 0) throw mismatch(digest, path, 'became shorter');
+        done += bytesRead;
+      }
+      if (digestOf(bytes) !== digest) throw mismatch(digest, path, 'has other content');
+      return bytes;
+    } catch (error) {
+      throw readError(digest, error);
     }
-    return Buffer.concat(parts, length);
   }
 
   async write(
@@ -210,6 +218,12 @@ function mismatch(digest: Digest, path: string, what: string): LktError {
 function unexpected(digest: Digest | undefined, what: string): LktError {
   const name = digest === undefined ? 'the content' : `the content for ${digest}`;
   return new LktError('DIGEST_MISMATCH', `${name} is not what was asked for: ${what}`);
+}
+
+function readError(digest: Digest, error: unknown): unknown {
+  if (isErrno(error, 'ENOENT', 'ENOTDIR'))
+    return new LktError('NOT_FOUND', `blob ${digest} is not in the store`, { cause: error });
+  return storeError(`cannot read blob ${digest}`, error);
 }
 
 function tooLong(digest: Digest, size: number, limit: number): LktError {

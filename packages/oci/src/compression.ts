@@ -31,6 +31,8 @@ const UNPACKED_CHUNK = 256 * 1024;
 export const ZSTD_CHUNK: number = 512 * 1024;
 /** 128 MiB: what `zstd -d` takes without being asked. It bounds the memory of a decompressor. */
 const ZSTD_MAX_WINDOW_LOG = 27;
+/** The next chunk is asked for when the last, however short, was used: what gives them may write over it then. */
+const ONE_AT_A_TIME = { writableHighWaterMark: 1 };
 
 /**
  * gzip whose bytes depend on the content alone: not on the machine, the time, the zlib of this Node, or the sizes of
@@ -49,7 +51,7 @@ export async function* gzip(
   });
   yield GZIP_HEADER;
   if (zlibIsKnown()) {
-    yield* through(counted, createDeflateRaw({ level, chunkSize: CHUNK }));
+    yield* through(counted, createDeflateRaw({ level, chunkSize: CHUNK, ...ONE_AT_A_TIME }));
   } else {
     yield* deflateRawPortable(counted, level);
   }
@@ -68,7 +70,7 @@ export function gunzip(
 ): AsyncGenerator<Uint8Array> {
   return decompressed(
     'gzip',
-    through(source, createGunzip({ chunkSize: UNPACKED_CHUNK })),
+    through(source, createGunzip({ chunkSize: UNPACKED_CHUNK, ...ONE_AT_A_TIME })),
     options,
   );
 }
@@ -82,7 +84,7 @@ export function zstd(
   level: number = constants.ZSTD_CLEVEL_DEFAULT,
 ): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_c_compressionLevel]: level };
-  const transform = createZstdCompress({ chunkSize: UNPACKED_CHUNK, params });
+  const transform = createZstdCompress({ chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME });
   return through(rechunk(source, ZSTD_CHUNK), transform);
 }
 
@@ -97,7 +99,10 @@ export function unzstd(
 async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_MAX_WINDOW_LOG };
   for await (const frame of zstdFrames(source))
-    yield* through(frame, createZstdDecompress({ chunkSize: UNPACKED_CHUNK, params }));
+    yield* through(
+      frame,
+      createZstdDecompress({ chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME }),
+    );
 }
 
 /**

@@ -5,6 +5,7 @@ import { decompressLayer } from './compression.ts';
 import type { Descriptor } from './descriptor.ts';
 import { storeError } from './fs-error.ts';
 import { layerError } from './layer-error.ts';
+import { LayerMemory, release } from './small-layer.ts';
 import type { Store } from './store.ts';
 
 /** A tar archive that can be read as often as need be. */
@@ -35,48 +36,62 @@ const CHUNK = 256 * 1024;
 const ZEROS = Buffer.alloc(CHUNK);
 
 /**
- * Layers as archives of which each is unpacked once: what the first reading gives stays in a file without a name, until
- * disposal, for the next. A piece of what is read is good until the next is asked for.
+ * Layers as archives of which each is unpacked once: what the first reading gives stays until disposal for the next, in
+ * memory as far as there is room, else in a file without a name. A piece of what is read is good until the next is asked for.
  */
 export class UnpackedLayers implements AsyncDisposable {
   readonly #store: Store;
+  readonly #memory: LayerMemory;
+  readonly #held = new Map<Digest, Buffer>();
   readonly #kept = new Map<Digest, KeptArchive>();
   readonly #reading = new Map<Digest, Promise<void>>();
   #dir: Promise<AsyncDisposable & { path: string }> | undefined;
 
-  constructor(store: Store) {
+  /** @param memory bytes for archives; default 64 MiB */
+  constructor(store: Store, { memory = 64 * 2 ** 20 }: { memory?: number } = {}) {
     this.#store = store;
+    this.#memory = new LayerMemory(memory);
   }
 
   archives(layers: readonly Descriptor[]): readonly Archive[] {
     return layerArchives(this.#store, layers).map((archive, index) => {
-      const { digest, mediaType } = layers[index] ?? { digest: undefined, mediaType: '' };
+      const layer = layers[index];
       // What is not compressed is there as it is.
-      if (digest === undefined || mediaType.endsWith('tar')) return archive;
-      return { ...archive, open: (maxBytes) => this.#open(digest, archive, maxBytes) };
+      if (layer === undefined || layer.mediaType.endsWith('tar')) return archive;
+      return { ...archive, open: (maxBytes) => this.#open(layer, archive, maxBytes) };
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { file } of this.#kept.values()) await file.close();
     this.#kept.clear();
+    for (const archive of this.#held.values()) release(archive);
+    this.#held.clear();
     await (await this.#dir)?.[Symbol.asyncDispose]();
   }
 
-  #open(digest: Digest, archive: Archive, maxBytes: number | undefined): OpenArchive {
+  #open(layer: Descriptor, archive: Archive, maxBytes: number | undefined): OpenArchive {
     let opened: OpenArchive | undefined;
     return {
-      data: this.#read(digest, () => (opened = archive.open(maxBytes))),
+      data: this.#read(layer, maxBytes, () => (opened = archive.open(maxBytes))),
       finish: async () => opened?.finish(),
       [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
     };
   }
 
-  async *#read(digest: Digest, unpack: () => OpenArchive): AsyncGenerator<Uint8Array> {
+  async *#read(
+    layer: Descriptor,
+    maxBytes: number = Infinity,
+    unpack: () => OpenArchive,
+  ): AsyncGenerator<Uint8Array> {
+    const { digest } = layer;
     // Two images can have a layer in common and be read at once.
     await this.#reading.get(digest);
     const kept = this.#kept.get(digest);
-    if (kept !== undefined) {
+    const held = this.#held.get(digest);
+    if (held !== undefined && held.length <= maxBytes) {
+      yield held;
+    } else if (kept !== undefined) {
       yield* readKept(kept);
     } else if (this.#reading.has(digest)) {
       yield* unpack().data;
@@ -84,7 +99,10 @@ export class UnpackedLayers implements AsyncDisposable {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#reading.set(digest, promise);
       try {
-        yield* this.#keeping(digest, unpack().data);
+        const archive = await this.#memory.unpack(this.#store, layer);
+        if (archive !== undefined) this.#held.set(digest, archive);
+        if (archive !== undefined && archive.length <= maxBytes) yield archive;
+        else yield* this.#keeping(digest, unpack().data);
       } finally {
         this.#reading.delete(digest);
         resolve();

@@ -1,5 +1,6 @@
 import { digestOf, LktError } from '@lkt/core';
 import { fromRaw, ZSTD_CHUNK } from '@lkt/oci';
+import { SpareBuffers } from '../spare-buffers.ts';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
 import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from './cpio.ts';
@@ -68,7 +69,7 @@ export function segmentKey(segment: Segment): readonly string[] {
  * good until the next is asked for.
  */
 export async function* segmentArchive(segment: Segment): AsyncGenerator<Uint8Array> {
-  const blocks = new Blocks();
+  using blocks = new Blocks();
   const inodes = new Inodes();
   for (const directory of segment.directories)
     for (const block of blocks.add(cpioHeader(directory, inodes.next(2), 0))) yield block;
@@ -166,10 +167,12 @@ class Inodes {
   }
 }
 
+const spare = new SpareBuffers(BLOCK);
+
 /** Gathers pieces in blocks of one size, which compressing takes as they are. */
-class Blocks {
+class Blocks implements Disposable {
   /** In turn: the one that was given last is still in use when the next begins. */
-  readonly #blocks = [Buffer.allocUnsafeSlow(BLOCK), Buffer.allocUnsafeSlow(BLOCK)] as const;
+  readonly #blocks = [spare.take(), spare.take()] as const;
   #current: 0 | 1 = 0;
   #used = 0;
 
@@ -192,5 +195,9 @@ class Blocks {
     this.#current = this.#current === 0 ? 1 : 0;
     this.#used = 0;
     return block;
+  }
+
+  [Symbol.dispose](): void {
+    spare.giveBack(...this.#blocks);
   }
 }

@@ -1,0 +1,66 @@
+import { promisify } from 'node:util';
+import { gunzip as gunzipBytes } from 'node:zlib';
+import type { Descriptor } from './descriptor.ts';
+import { MediaType } from './media-type.ts';
+import type { Store } from './store.ts';
+
+const gunzip = promisify(gunzipBytes);
+
+/** A layer with a longer blob is a stream. */
+const MAX_BLOB = 16 * 2 ** 20;
+/** RFC 1952, 2.2 and 2.3: a header and a trailer, and the least that deflate makes. */
+const MIN_BLOB = 20;
+
+/** Memory for layers that are held unpacked. */
+export class LayerMemory {
+  #free: number;
+
+  constructor(bytes: number) {
+    this.#free = bytes;
+  }
+
+  /**
+   * The archive in a layer's blob, unpacked in one go, which costs less than half of what a stream of pieces does.
+   * @returns undefined for a layer that has no room, or of which only a stream can say what it is or what is wrong with it
+   */
+  async unpack(store: Store, layer: Descriptor): Promise<Buffer | undefined> {
+    const { size } = layer;
+    if (!isGzip(layer) || size > MAX_BLOB || size < MIN_BLOB) return undefined;
+    // What comes out is longer than what goes in, or it is hardly worth the trouble.
+    if (2 * size > this.#free) return undefined;
+    this.#free -= size;
+    let taken = 0;
+    let blob: Buffer | undefined;
+    try {
+      blob = await store.readBytes(layer, size);
+      const length = blob.readUInt32LE(size - 4);
+      if (length > this.#free) return undefined;
+      taken = length;
+      this.#free -= taken;
+      // One byte to spare: a buffer that is full could be one of many.
+      const room = length + 1;
+      const archive = await gunzip(blob, { chunkSize: Math.max(room, 64), maxOutputLength: room });
+      if (archive.length !== length) return undefined;
+      taken = 0;
+      return archive;
+    } catch {
+      return undefined;
+    } finally {
+      this.#free += size + taken;
+      release(blob);
+    }
+  }
+}
+
+/** Gives the memory of a large buffer back now, not when garbage is collected. Nobody may use it any more. */
+export function release(buffer: Buffer | undefined): void {
+  const memory = buffer?.buffer;
+  if (memory instanceof ArrayBuffer && memory.byteLength >= OWN) memory.transfer(0);
+}
+
+/** What is smaller may share its memory with others. */
+const OWN = 2 ** 20;
+
+function isGzip({ mediaType }: Descriptor): boolean {
+  return mediaType === MediaType.layerGzip || mediaType === MediaType.dockerLayerGzip;
+}
