@@ -16,7 +16,7 @@ import {
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
-import { EarlyUnpacking } from './early-unpacking.ts';
+import { EarlyComposing } from './early-composing.ts';
 import { chooseCompression } from './initrd/compressor.ts';
 import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
@@ -87,7 +87,7 @@ async function buildLoaded(
   const check = await startTrustCheck(workspace, loaded, tools.store, options);
   await check?.requireSigned(queries, tools.reporter);
   const gated = check === undefined ? tools : { ...tools, requireTrusted: check.requireTrusted };
-  await using early = new EarlyUnpacking(loaded.config, { ...options, ...tools });
+  await using early = new EarlyComposing(loaded.config, options);
   const { digests, report } = await resolveImages(workspace, queries, gated);
   const trust = (await check?.results(queries, report.packages)) ?? [];
   const resolvePackage = (text: string): Promise<PackageImage> => {

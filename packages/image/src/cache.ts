@@ -62,7 +62,7 @@ export class ComposeCache {
     const found = await this.find(inputs);
     return found === undefined
       ? { ...(await this.#make(keyOf(inputs), make, signal)), cached: false }
-      : { ...found, cached: true };
+      : { ...found, cached: !this.#made.has(found.path) };
   }
 
   /** The same, if it is there. */

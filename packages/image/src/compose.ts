@@ -8,7 +8,7 @@ import { withBootLoader } from './config/boot-loader.ts';
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load-config.ts';
 import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
 import { buildInitrd, type Initrd } from './initrd/initrd.ts';
-import type { EarlyUnpacking } from './early-unpacking.ts';
+import type { EarlyComposing } from './early-composing.ts';
 import { bootTarOf } from './output/boot-tar.ts';
 import { containerArchive, containerImage } from './output/container.ts';
 import { type DiskOptions, diskOutputs } from './output/disks.ts';
@@ -27,6 +27,7 @@ import {
 import type { Uki } from './output/uki.ts';
 import { type Plan, type PlanOptions, planImage } from './plan.ts';
 import { imageStatement, type Provenance } from './provenance.ts';
+import { systemSbom } from './sbom.ts';
 import type { Kernel } from './tree/kernel.ts';
 
 export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptions {
@@ -51,7 +52,7 @@ export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptio
   /** Looks at the images for what should not be in them. */
   readonly audit?: AuditHook;
   /** What has been begun before. */
-  readonly early?: EarlyUnpacking;
+  readonly early?: EarlyComposing;
 }
 
 export interface ComposedImage {
@@ -105,15 +106,15 @@ async function compose(
   compression: Compression,
 ): Promise<ComposedImage> {
   const { configs, format, outDir, name, signal } = options;
-  await options.early?.settled();
   await using own = new UnpackedLayers(options.store);
+  const early = await options.early?.plan();
   const unpacked = options.early?.unpacked ?? own;
-  const plan = await planImage(config, { ...options, unpacked });
+  const plan = early ?? (await planImage(config, { ...options, unpacked }));
   const auditing = startAudit(plan.images, options.audit);
   // It is awaited when all is written, and the first error is that of the build.
   auditing.catch(() => undefined);
   if (options.audit?.isGate === true) await auditing;
-  const { sbom } = plan;
+  const sbom = await sbomOf(plan, options);
   const outputs: NotedOutput[] = [];
   let initrd: Initrd | undefined;
   let uki: Uki | undefined;
@@ -157,6 +158,12 @@ async function compose(
   if (initrd.digest === undefined && written !== undefined) await initrd.note(written.digest);
   const { minimumMemory } = initrd;
   return { ...result, minimumMemory, ...(uki?.pcr11 === undefined ? {} : { pcr11: uki.pcr11 }) };
+}
+
+/** What was composed early has none. */
+async function sbomOf(plan: Plan, { store, sbom }: ComposeOptions): Promise<Buffer | undefined> {
+  if (plan.sbom !== undefined || sbom === undefined) return plan.sbom;
+  return systemSbom(store, plan.cache, plan.images, sbom.known ?? new Map());
 }
 
 function diskOptions({ name, format, diskSize, efiSigner }: ComposeOptions): DiskOptions {

@@ -93,14 +93,21 @@ export async function planConfig(
   const { sbom: wanted } = options;
   const cache = new ComposeCache(store, reporter);
   const images = new SourceImages(store, cache, unpacked, platform, resolve);
+  const trees = await someAtOnce(treesOf(config), async (reference) => {
+    signal?.throwIfAborted();
+    return { reference, size: await images.size(reference) };
+  });
+  // The largest begin first, so that none is left over at the end.
   const [kernel] = await someAtOnce(
     [
       async () => loadKernel(config.kernel, { cache, images }),
-      ...treesOf(config).map((reference) => async () => {
-        signal?.throwIfAborted();
-        await images.prepare(reference);
-        return undefined;
-      }),
+      ...trees
+        .toSorted((a, b) => b.size - a.size)
+        .map(({ reference }) => async () => {
+          signal?.throwIfAborted();
+          await images.prepare(reference);
+          return undefined;
+        }),
     ],
     async (load) => load(),
   );
@@ -171,10 +178,11 @@ export function treesOf({
   return [...init, ...trees, ...[...onboot, ...onshutdown, ...services].map(({ image }) => image)];
 }
 
-async function pinnedDigest(
+/** @throws LktError PIN_MISSING; UNSUPPORTED for a package that is not among those */
+export function pinnedDigest(
   { reference, text, at }: ImageReference,
   packages: ReadonlyMap<string, PackageImage>,
-): Promise<Digest> {
+): Digest {
   if (reference?.digest !== undefined) return reference.digest;
   if (reference === undefined) {
     const found = packages.get(text);

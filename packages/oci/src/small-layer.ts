@@ -8,12 +8,15 @@ const gunzip = promisify(gunzipBytes);
 
 /** A layer with a longer blob is a stream. */
 const MAX_BLOB = 16 * 2 ** 20;
+/** Of the blobs that are being unpacked, so that not each processor takes as much. */
+const MAX_BLOBS = 28 * 2 ** 20;
 /** RFC 1952, 2.2 and 2.3: a header and a trailer, and the least that deflate makes. */
 const MIN_BLOB = 20;
 
 /** Memory for layers that are held unpacked. */
 export class LayerMemory {
   #free: number;
+  #freeForBlobs = MAX_BLOBS;
 
   constructor(bytes: number) {
     this.#free = bytes;
@@ -26,9 +29,9 @@ export class LayerMemory {
   async unpack(store: Store, layer: Descriptor): Promise<Buffer | undefined> {
     const { size } = layer;
     if (!isGzip(layer) || size > MAX_BLOB || size < MIN_BLOB) return undefined;
-    // What comes out is longer than what goes in, or it is hardly worth the trouble.
-    if (2 * size > this.#free) return undefined;
-    this.#free -= size;
+    // What comes out is longer than what goes in, or it is of no account.
+    if (size > this.#free || size > this.#freeForBlobs) return undefined;
+    this.#freeForBlobs -= size;
     let taken = 0;
     let blob: Buffer | undefined;
     try {
@@ -46,7 +49,8 @@ export class LayerMemory {
     } catch {
       return undefined;
     } finally {
-      this.#free += size + taken;
+      this.#freeForBlobs += size;
+      this.#free += taken;
       release(blob);
     }
   }

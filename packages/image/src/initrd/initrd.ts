@@ -95,7 +95,10 @@ function requireUnpacking({ kernel }: Plan, { compressor }: Compression): void {
 }
 
 /** The largest begin first, so that none is left over at the end. */
-async function buildSegments(plan: Plan, compression: Compression): Promise<readonly CachedFile[]> {
+export async function buildSegments(
+  plan: Plan,
+  compression: Compression,
+): Promise<readonly CachedFile[]> {
   const segments = segmentsOf(plan.root).filter(({ name }) => name !== MANIFEST_SEGMENT);
   const bySize = segments.toSorted((a, b) => contentSize(b) - contentSize(a));
   const built = await someAtOnce(

@@ -64,6 +64,12 @@ export class SourceImages {
     return found;
   }
 
+  /** Bytes of the layers of an image. @throws LktError as `find` */
+  async size(reference: ImageReference): Promise<number> {
+    const { image } = await this.#findOnce(reference);
+    return image.manifest.layers.reduce((sum, { size }) => sum + size, 0);
+  }
+
   /** Finds an image and loads its tree, for what asks later: in any order, and several at once. */
   async prepare(reference: ImageReference): Promise<void> {
     await (await this.#findOnce(reference)).tree();
