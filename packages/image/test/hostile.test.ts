@@ -175,9 +175,12 @@ describe('what is too much', () => {
     expect(rss).toBeLessThan(600);
   });
 
-  it('a layer that unpacks to a thousand times its size', async () => {
+  it.for([
+    ['a thousand', () => bomb(260), MediaType.layerGzip],
+    ['thirty thousand', () => zstdBomb(34_000), MediaType.layerZstd],
+  ] as const)('a layer that unpacks to %s times its size', async ([, layer, mediaType]) => {
     const store = await tempStore();
-    const digest = await imageOf(store, bomb(260), MediaType.layerGzip);
+    const digest = await imageOf(store, layer(), mediaType);
     const { message, rss } = await composeApart(store, await configOf(store, digest));
     expect(message).toContain('lkt/evil:1');
     expect(message).toContain('/evil');
@@ -258,4 +261,21 @@ async function* bomb(pieces: number): AsyncGenerator<Uint8Array> {
   trailer.writeUInt32LE(crc32(END, checksum));
   trailer.writeUInt32LE((start.length + pieces * zeros.length + END.length) % 2 ** 32, 4);
   yield trailer;
+}
+
+/** The same for zstd (RFC 8878, 3.1.1): blocks of one byte that is repeated 128 Ki times, each of four bytes. */
+async function* zstdBomb(pieces: number): AsyncGenerator<Uint8Array> {
+  const raw = 0;
+  const repeated = 1;
+  const block = (type: number, size: number, isLast = false): Buffer => {
+    const start = Buffer.alloc(3);
+    start.writeUIntLE((size << 3) | (type << 1) | (isLast ? 1 : 0), 0, 3);
+    return start;
+  };
+  const zeros = 2 ** 17;
+  yield Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x58]);
+  yield Buffer.concat([block(raw, 512), header('evil', { size: pieces * zeros })]);
+  const piece = Buffer.concat([block(repeated, zeros), Buffer.alloc(1)]);
+  for (let count = 0; count < pieces; count += 1) yield piece;
+  yield Buffer.concat([block(raw, END.length, true), END]);
 }
