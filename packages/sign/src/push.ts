@@ -10,7 +10,7 @@ import {
 } from '@lkt/oci';
 import type { Pushed, Registry } from '@lkt/registry';
 import { isBundleManifest, MAX_BUNDLE } from './collect.ts';
-import { BUNDLE_V03, LayerAnnotation, SIMPLE_SIGNING } from './formats.ts';
+import { BUNDLE_V03, DSSE_ENVELOPE, LayerAnnotation, SIMPLE_SIGNING } from './formats.ts';
 import { attestationLayer } from './simple-attestation.ts';
 import { simpleRepository } from './simple-signing.ts';
 
@@ -66,13 +66,13 @@ export async function pushSignatures(
     }
   }
   const tag = `sha256-${digestHex(subject)}`;
-  for (const [suffix, layers] of [
-    ['sig', simple],
-    ['att', attestations],
+  for (const [suffix, type, layers] of [
+    ['sig', SIMPLE_SIGNING, simple],
+    ['att', DSSE_ENVELOPE, attestations],
   ] as const) {
     if (layers.length === 0) continue;
-    const target = { domain, path, tag: `${tag}.${suffix}` };
-    done.push(...(await pushSimple(registry, store, target, layers, signal)));
+    const list: SimpleList = { target: { domain, path, tag: `${tag}.${suffix}` }, type };
+    done.push(...(await pushSimple(registry, store, list, layers, signal)));
   }
   return {
     bundles: bundles.length,
@@ -102,16 +102,23 @@ async function attestationOf(
   return attestationLayer(store, await store.readBytes(layer, MAX_BUNDLE));
 }
 
+/** Where signatures of cosign 2 are, and what the layers of such a list are. */
+interface SimpleList {
+  readonly target: Reference;
+  readonly type: string;
+}
+
 async function pushSimple(
   registry: Registry,
   store: Store,
-  target: Reference,
+  list: SimpleList,
   layers: readonly Descriptor[],
   signal: AbortSignal | undefined,
 ): Promise<readonly Pushed[]> {
+  const { target } = list;
   const done: Pushed[] = [];
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const present = await layersOf(registry, target, signal);
+    const present = await layersOf(registry, list, signal);
     const have = new Set(present.map(identity));
     const missing = layers.filter((layer) => !have.has(identity(layer)));
     if (missing.length === 0) return done;
@@ -124,25 +131,37 @@ async function pushSimple(
   });
 }
 
-/** A tag of something else is not touched: whatever it is, signatures do not belong there. */
+/**
+ * A tag of something else is not touched: whatever it is, signatures do not belong there. What others have put between
+ * signatures stays.
+ */
 async function layersOf(
   registry: Registry,
-  target: Reference,
+  { target, type }: SimpleList,
   signal: AbortSignal | undefined,
 ): Promise<readonly Descriptor[]> {
+  let manifest: ImageManifest;
   try {
-    const { bytes } = await registry.fetchManifest(target, signal);
-    return parseManifest(bytes).layers;
+    manifest = parseManifest((await registry.fetchManifest(target, signal)).bytes);
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
     if (error.code === 'NOT_FOUND') return [];
     if (error.code !== 'IMAGE_INVALID') throw error;
-    const message = `${formatReference(target)} is no list of signatures: ${error.message}`;
-    throw new LktError(error.code, message, {
-      cause: error,
-      fix: 'remove the tag: signatures of cosign 2 belong there',
-    });
+    throw noList(target, `: ${error.message}`, error);
   }
+  const { layers, artifactType, config } = manifest;
+  if (layers.some(({ mediaType }) => mediaType === type)) return layers;
+  const types = [...new Set(layers.map(({ mediaType }) => mediaType))];
+  const what = types.length === 0 ? [artifactType ?? config.mediaType] : types;
+  throw noList(target, `, but has ${what.join(', ')}`);
+}
+
+function noList(target: Reference, why: string, cause?: LktError): LktError {
+  const message = `${formatReference(target)} is no list of signatures${why}`;
+  return new LktError('IMAGE_INVALID', message, {
+    ...(cause === undefined ? {} : { cause }),
+    fix: 'give what is there another tag, and remove this one: signatures of cosign 2 belong there',
+  });
 }
 
 async function fetchInto(

@@ -1,5 +1,5 @@
 import { type Digest, digestHex } from '@lkt/core';
-import { writeIndex } from '@lkt/oci';
+import { type Descriptor, MediaType, parseManifest, writeIndex } from '@lkt/oci';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import { collectFromRegistry, collectFromStore } from '../src/collect.ts';
@@ -160,18 +160,58 @@ it('what others will not believe is not kept', async () => {
   await signImage(store, { subject, name, signer: await signer(instance) });
 });
 
-it('a tag for signatures that has something else stays as it is, and is named', async () => {
+it.each([
+  ['sig', 'an index', async ({ store }: Place) => writeIndex(store, []), 'index'],
+  ['sig', 'an image', async ({ store }: Place) => newImage(store), 'image.layer.v1.tar'],
+  ['att', 'an image', async ({ store }: Place) => newImage(store), 'image.layer.v1.tar'],
+] as const)(
+  'a tag .%s that has %s stays as it is, and is named',
+  async (suffix, _what, make, said) => {
+    const there = await place();
+    const { store, registry, subject, name } = there;
+    const { digest } = subject;
+    const { signer } = await newKey();
+    const statements = [statementAbout({ name: 'app', digest }, PROVENANCE, {})];
+    await signImage(store, { subject, name, signer, statements });
+    const other = await make(there);
+    const tag = `sha256-${digestHex(digest)}.${suffix}`;
+    await registry.pushImage(store, other, { ...name, tag });
+    const error: unknown = await pushSignatures(registry, store, name, digest).catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject({
+      code: 'IMAGE_INVALID',
+      message: expect.stringContaining(`:${tag} is no list of signatures`),
+    });
+    expect(String(error)).toContain(said);
+    expect((await registry.resolve({ ...name, tag })).digest).toBe(other.digest);
+  },
+);
+
+it('what others have put between signatures stays there', async () => {
   const { store, registry, subject, name } = await place();
-  const { signer } = await newKey();
-  await signImage(store, { subject, name, signer });
-  const other = await writeIndex(store, []);
   const tag = `sha256-${digestHex(subject.digest)}.sig`;
-  await registry.pushImage(store, other, { ...name, tag });
-  await expect(pushSignatures(registry, store, name, subject.digest)).rejects.toMatchObject({
-    code: 'IMAGE_INVALID',
-    message: expect.stringContaining(`:${tag} is no list of signatures`),
-  });
-  expect((await registry.resolve({ ...name, tag })).digest).toBe(other.digest);
+  const layers = async (): Promise<readonly Descriptor[]> =>
+    parseManifest((await registry.fetchManifest({ ...name, tag })).bytes).layers;
+  await signImage(store, { subject, name, signer: (await newKey()).signer });
+  await pushSignatures(registry, store, name, subject.digest);
+  const { bytes } = await registry.fetchManifest({ ...name, tag });
+  const foreign = {
+    mediaType: 'application/vnd.example.note',
+    ...(await store.writeBytes(Buffer.from('note'))),
+  };
+  const manifest = parseManifest(bytes);
+  const more = JSON.stringify({ ...manifest, layers: [...manifest.layers, foreign] });
+  const { digest, size } = await store.writeBytes(Buffer.from(more));
+  const descriptor = { mediaType: MediaType.ociManifest, digest, size };
+  await registry.pushImage(store, descriptor, { ...name, tag });
+  await signImage(store, { subject, name, signer: (await newKey()).signer });
+  await pushSignatures(registry, store, name, subject.digest);
+  expect((await layers()).map(({ mediaType }) => mediaType)).toEqual([
+    'application/vnd.dev.cosign.simplesigning.v1+json',
+    foreign.mediaType,
+    'application/vnd.dev.cosign.simplesigning.v1+json',
+  ]);
 });
 
 it('an index is not signed if it names an image of others that the signer has not signed', async () => {

@@ -2,6 +2,7 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { initializeCA } from '@sigstore/mock';
 import { pem } from './pem.ts';
 import type { TokenIssuer } from './issuer.ts';
+import { naming, signedBy } from './person.ts';
 
 type CertificateAuthority = Awaited<ReturnType<typeof initializeCA>>;
 
@@ -20,6 +21,7 @@ export interface CertificateRequest {
 /** Gives certificates as Fulcio does: to whoever has a token, for a key that they have. In PEM form, the leaf first. */
 export async function certify(
   authority: CertificateAuthority,
+  authorityKey: KeyObject,
   issuer: TokenIssuer,
   request: CertificateRequest,
 ): Promise<readonly string[]> {
@@ -36,9 +38,8 @@ export async function certify(
       { oid: ISSUER_V2, value: claims.iss },
     ],
   });
-  return [leaf, authority.rootCertificate].map((certificate) =>
-    pem('CERTIFICATE', bytesOf(certificate)),
-  );
+  const certificate = signedBy(authorityKey, naming(bytesOf(leaf)));
+  return [certificate, bytesOf(authority.rootCertificate)].map((der) => pem('CERTIFICATE', der));
 }
 
 export function bytesOf(view: ArrayBufferView): Buffer {

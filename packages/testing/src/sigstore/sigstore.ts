@@ -9,6 +9,7 @@ import { bytesOf, certify } from './certificates.ts';
 import { TokenIssuer } from './issuer.ts';
 import { TransparencyLog } from './log.ts';
 import { pem } from './pem.ts';
+import { naming } from './person.ts';
 import { trustedRoot } from './trusted-root.ts';
 
 export interface SigstoreOptions {
@@ -38,7 +39,14 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     await import('@sigstore/mock');
   const keys = { ca: newKey(), certificateLog: newKey(), log: newKey(), tsa: newKey() };
   const certificateLog = await initializeCTLog(keys.certificateLog);
-  const authority = await initializeCA(keys.ca, certificateLog, options.certificatesFrom);
+  const { publicKey, logID } = certificateLog;
+  const logged = {
+    publicKey,
+    logID,
+    log: async (certificate: ArrayBuffer, issuerId: ArrayBuffer) =>
+      certificateLog.log(arrayOf(naming(Buffer.from(certificate))), issuerId),
+  };
+  const authority = await initializeCA(keys.ca, logged, options.certificatesFrom);
   // Whole seconds: what the authority makes of others, not every reader reads.
   const clock = new Date();
   const tsa = await initializeTSA(keys.tsa, clock);
@@ -61,7 +69,7 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
   const services: Services = {
     log,
     logKey: keys.log.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-    certify: async (request) => certify(authority, issuer, request),
+    certify: async (request) => certify(authority, keys.ca.privateKey, issuer, request),
     timestamp: async (body) => {
       clock.setTime(Math.floor(Date.now() / 1000) * 1000);
       const { statusCode, response } = await timestamps.fn(timestampQuery(body));
@@ -115,6 +123,10 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
   };
 }
 
+function arrayOf(bytes: Buffer): ArrayBuffer {
+  return Uint8Array.from(bytes).buffer;
+}
+
 function newKey(): KeyPairKeyObjectResult {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' });
 }
@@ -155,7 +167,7 @@ async function notYet(): Promise<Answer> {
 interface Services {
   readonly log: TransparencyLog;
   readonly logKey: string;
-  readonly certify: (request: Parameters<typeof certify>[2]) => Promise<readonly string[]>;
+  readonly certify: (request: Parameters<typeof certify>[3]) => Promise<readonly string[]>;
   readonly timestamp: (body: Buffer) => Promise<Answer>;
 }
 

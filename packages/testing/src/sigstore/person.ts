@@ -1,0 +1,46 @@
+import { type KeyObject, sign } from 'node:crypto';
+
+/** A critical subjectAltName (RFC 5280, 4.2.1.6), up to its value. */
+const ALTERNATIVE_NAME = Buffer.from('0603551d110101ff', 'hex');
+const RFC822_NAME = 0x81;
+
+/**
+ * A certificate that names a person by an address of mail, as Fulcio's do: @sigstore/mock makes a URI of every name. Of
+ * what names no person, nothing changes. What is signed has the same length, but is no longer signed.
+ */
+export function naming(certificate: Buffer): Buffer {
+  const start = certificate.indexOf(ALTERNATIVE_NAME) + ALTERNATIVE_NAME.length;
+  // OCTET STRING, SEQUENCE, and the name, each of less than 128 bytes.
+  const tag = start + 4;
+  const length = certificate[tag + 1] ?? 0;
+  const name = certificate.toString('latin1', tag + 2, tag + 2 + length);
+  if (!/^[^@:/]+@[^@:/]+$/.test(name)) return certificate;
+  const changed = Buffer.from(certificate);
+  changed[tag] = RFC822_NAME;
+  return changed;
+}
+
+/** The same certificate, signed by ecdsa-with-SHA384. */
+export function signedBy(key: KeyObject, certificate: Buffer): Buffer {
+  const [, content] = element(certificate);
+  const [signed, , rest] = element(content);
+  const [algorithm] = element(rest);
+  const signature = Buffer.concat([Buffer.of(0), sign('sha384', signed, key)]);
+  return wrapped(0x30, Buffer.concat([signed, algorithm, wrapped(0x03, signature)]));
+}
+
+/** The first element of some DER: all of it, its content, and what follows it. */
+function element(der: Buffer): readonly [Buffer, Buffer, Buffer] {
+  const first = der[1] ?? 0;
+  const count = first < 0x80 ? 0 : first - 0x80;
+  const length = count === 0 ? first : der.readUIntBE(2, count);
+  const start = 2 + count;
+  const end = start + length;
+  return [der.subarray(0, end), der.subarray(start, end), der.subarray(end)];
+}
+
+function wrapped(tag: number, content: Buffer): Buffer {
+  const { length } = content;
+  const header = length < 0x80 ? [tag, length] : [tag, 0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from(header), content]);
+}
