@@ -85,10 +85,27 @@ export interface SecretId {
 
 const text = anyText();
 
+/** By the names of Go, as images have them. */
+const ARCHES = [
+  'amd64',
+  'arm64',
+  'riscv64',
+  '386',
+  'arm',
+  'loong64',
+  'mips',
+  'mips64',
+  'mips64le',
+  'mipsle',
+  'ppc64',
+  'ppc64le',
+  's390x',
+] as const;
+
 const ARCH: YamlType<string> = anyText({
-  matches: /^[a-z0-9_]+$/,
+  matches: new RegExp(`^(?:${ARCHES.join('|')})$`),
   problem: (arch) => `"${arch}" is not an architecture`,
-  fix: 'use amd64, arm64 or riscv64',
+  fix: `use some of: ${ARCHES.join(', ')}`,
 });
 
 /** `DIRECTORY:DESTINATION`; the directory is not absolute yet. */

@@ -91,6 +91,10 @@ export class Build {
     const sources = await readSources(workspace, workspace.packages.values(), {
       signal: options.signal,
     });
+    for (const { message } of workspace.problems) {
+      const text = `nothing that uses this package can be built: ${message}`;
+      options.reporter.emit({ kind: 'warning', text });
+    }
     const named = new Set(targets);
     const unused = new Set((options.buildArgs ?? []).map(({ name }) => name));
     const recipes = recipesOf(workspace, named, sources, options);

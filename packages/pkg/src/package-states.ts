@@ -47,7 +47,7 @@ export async function packageStates(
   workspace: Workspace,
   options: BuildOptions,
 ): Promise<readonly PackageState[]> {
-  const items = [...workspace.packages.values()];
+  const items = workspace.all();
   const { signal } = options;
   const sources = await readSources(workspace, items, { signal });
   const built = await whatIsBuilt(workspace, items, options);

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import type { ContextFile } from '@lkt/build/inputs';
-import { isErrno } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
 import { contextFiles } from './context.ts';
 import { isInside, type Repository } from './repository.ts';
 import {
@@ -25,15 +25,31 @@ export async function readSources(
   packages: Iterable<Package>,
   options: HashOptions & { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Sources> {
-  const items = await Promise.all(
-    [...packages].map(async (item) => ({ item, extra: await extraDirs(item) })),
+  const problems = new Map<Package, LktError>();
+  // What is wrong with a package is said to who asks for it.
+  const note = (item: Package, error: unknown): [] => {
+    if (!(error instanceof LktError)) throw error;
+    problems.set(item, error);
+    return [];
+  };
+  const all = await Promise.all(
+    [...packages].map(async (item) =>
+      extraDirs(item).then(
+        (extra) => [{ item, extra }],
+        (error: unknown) => note(item, error),
+      ),
+    ),
   );
-  const dirs = items.flatMap(({ item, extra }) => [item.dir, ...extra]);
+  const read = all.flat();
+  const dirs = read.flatMap(({ item, extra }) => [item.dir, ...extra]);
   const known =
     options.hashPath === undefined
       ? await readRepositories(workspace.git, dirs, options.signal, workspace.gitTop)
       : undefined;
-  for (const { item, extra } of items) checkInside(workspace, item, extra, known);
+  const items = read.filter(({ item, extra }) => {
+    const problem = outsideProblem(workspace, item, extra, known);
+    return problem === undefined || note(item, problem).length > 0;
+  });
   const subjects = items.map(({ item, extra }) => ({
     ...options,
     dir: item.dir,
@@ -44,6 +60,8 @@ export async function readSources(
     items.map(({ item, extra }, index) => [item, { extra, hash: hashes[index] }] as const),
   );
   const of = (item: Package): { extra: readonly string[]; hash: SourceHash } => {
+    const problem = problems.get(item);
+    if (problem !== undefined) throw problem;
     const { hash, extra } = found.get(item) ?? {};
     if (hash === undefined || extra === undefined) throw new Error(`${item.name} was not read`);
     return { extra, hash };
@@ -87,22 +105,21 @@ function contextOf(
 }
 
 /** What is outside of the repository is not in a clone of it either. */
-function checkInside(
+function outsideProblem(
   workspace: Workspace,
   item: Package,
   extra: readonly string[],
   repositories: ReadonlyMap<string, Repository> | undefined,
-): void {
+): Error | undefined {
   const top = repositories?.get(item.dir)?.root ?? workspace.root;
-  if (!isInside(item.dir, top)) return;
+  if (!isInside(item.dir, top)) return undefined;
   for (const [index, dir] of extra.entries()) {
     if (isInside(dir, top)) continue;
     const message = `${workspace.displayPath(dir)} is outside of the repository, whose top is ${workspace.displayPath(top)}`;
-    throw (
-      item.extraSources[index]?.at.error(message, { fix: 'move it into the repository' }) ??
-      new Error(message)
-    );
+    const fix = 'move it into the repository';
+    return item.extraSources[index]?.at.error(message, { fix }) ?? new Error(message);
   }
+  return undefined;
 }
 
 async function extraDirs(item: Package): Promise<string[]> {

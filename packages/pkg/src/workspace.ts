@@ -1,8 +1,9 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
 import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
-import { familiarReference, parseReference, type Reference } from '@lkt/oci';
+import { familiarReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from './build-yml.ts';
+import { BrokenPackages } from './broken-packages.ts';
 import { createGit, type Environment, type Git } from './git.ts';
 import { BUILD_YML, packageDirs } from './package-dirs.ts';
 import { findTop } from './repository.ts';
@@ -23,6 +24,10 @@ export interface Workspace {
   readonly packages: ReadonlyMap<string, Package>;
   readonly byDir: ReadonlyMap<string, Package>;
   readonly git: Git;
+  /** What is wrong with packages that are not among these. Whatever needs one of them fails with it. */
+  readonly problems: readonly LktError[];
+  /** @throws LktError the first of `problems` */
+  all(): readonly Package[];
   /** The name of the files that describe packages. */
   readonly buildYml: string;
   /**
@@ -30,7 +35,10 @@ export interface Workspace {
    * @throws LktError NOT_FOUND without a build.yml there
    */
   packageAt(dir: string): Promise<Package>;
-  /** The package that a reference names, whatever its tag and digest. */
+  /**
+   * The package that a reference names, whatever its tag and digest.
+   * @throws LktError CONFIG_INVALID where that may be one that has a problem
+   */
   find(reference: Reference): Package | undefined;
   /** @throws LktError NOT_FOUND, with the nearest name */
   get(name: string): Package;
@@ -47,8 +55,8 @@ export interface WorkspaceOptions {
 }
 
 /**
- * Opens the workspace that `dir` is in.
- * @throws LktError CONFIG_INVALID for a build.yml with an error, or two packages of one name
+ * Opens the workspace that `dir` is in. A build.yml with an error, or two packages of one name, are a problem of what
+ * needs them.
  */
 export async function openWorkspace(dir: string, options: WorkspaceOptions): Promise<Workspace> {
   const start = await realpath(dir);
@@ -56,7 +64,7 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const gitTop = await findTop(git, start);
   const root = gitTop ?? (await findRoot(start));
   const workspace = new OpenWorkspace(root, gitTop, start, git, options);
-  for (const found of packageDirs(root, workspace.buildYml)) await workspace.load(found);
+  for (const found of packageDirs(root, workspace.buildYml)) await workspace.loadIfGood(found);
   return workspace;
 }
 
@@ -70,6 +78,7 @@ class OpenWorkspace implements Workspace {
   readonly #start: string;
   readonly #dockerfile: string | undefined;
   readonly #loading = new Map<string, Promise<Package>>();
+  readonly #broken = new BrokenPackages();
 
   constructor(
     root: string,
@@ -86,13 +95,25 @@ class OpenWorkspace implements Workspace {
     this.#dockerfile = dockerfile;
   }
 
+  get problems(): readonly LktError[] {
+    return this.#broken.errors;
+  }
+
+  all(): readonly Package[] {
+    const [problem] = this.problems;
+    if (problem !== undefined) throw problem;
+    return [...this.packages.values()];
+  }
+
   async packageAt(dir: string): Promise<Package> {
     const path = resolve(this.#start, dir);
     const real = await realpath(path).catch((error: unknown) => {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
       throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
     });
+    this.#broken.requireNot(real);
     const found = this.byDir.get(real) ?? (await this.#loadOnce(real));
+    this.#broken.requireNotNamed(found.name);
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
     const changed = withDockerfile(found, dockerfile);
@@ -110,6 +131,16 @@ class OpenWorkspace implements Workspace {
     return loading;
   }
 
+  async loadIfGood(dir: string): Promise<void> {
+    try {
+      await this.load(dir);
+    } catch (error) {
+      if (!(error instanceof LktError)) throw error;
+      const text = await readFile(join(dir, this.buildYml), 'utf8').catch(() => '');
+      this.#broken.add({ dir, text, error });
+    }
+  }
+
   async load(dir: string): Promise<Package> {
     const path = join(dir, this.buildYml);
     const text = await readFile(path, 'utf8').catch((error: unknown) => {
@@ -121,7 +152,7 @@ class OpenWorkspace implements Workspace {
     });
     const file: SourceFile = { path: this.displayPath(path), text };
     const loaded = parseBuildYml(file, dir);
-    const other = this.find(parseReference(loaded.name));
+    const other = this.packages.get(loaded.name);
     if (other !== undefined) {
       throw new LktError(
         'CONFIG_INVALID',
@@ -139,10 +170,13 @@ class OpenWorkspace implements Workspace {
   }
 
   find({ domain, path }: Reference): Package | undefined {
-    return this.packages.get(familiarReference({ domain, path }));
+    const name = familiarReference({ domain, path });
+    this.#broken.requireNotNamed(name);
+    return this.packages.get(name);
   }
 
   get(name: string): Package {
+    this.#broken.requireNotNamed(name);
     const found = this.packages.get(name);
     if (found !== undefined) return found;
     const near = nearest(name, [...this.packages.keys()]);

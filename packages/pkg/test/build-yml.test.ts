@@ -133,6 +133,12 @@ describe('errors', () => {
     ['image: x\ndockerfile: ../Dockerfile\n', '2:13', 'not a path inside the package'],
     ['image: x\ndockerfile: /etc/passwd\n', '2:13', 'not a path inside the package'],
     ['image: x\narches: [x86/64]\n', '2:10', 'not an architecture'],
+    [
+      'image: x\narches: [amd64, foo]\n',
+      '2:17',
+      '"foo" is not an architecture',
+      'use some of: amd64, arm64, riscv64, 386, arm, loong64, mips, mips64, mips64le, mipsle, ppc64, ppc64le, s390x',
+    ],
     ['image: x\nextra-sources: [common]\n', '2:17', 'not an extra source'],
     ['image: x\nbuildArgs: [A]\n', '2:13', 'not a build argument'],
     ['image: x\ndepends: { docker-images: { target: a, list: [redis:1] } }\n', '2:47', 'no digest'],

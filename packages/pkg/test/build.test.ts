@@ -58,6 +58,22 @@ describe('building', () => {
     ]);
   });
 
+  it('is not stopped by what is wrong with packages that are not needed, but says so', async () => {
+    await using at = await bench({
+      ...FILES,
+      'pkg/wrong/build.yml': 'org: lkt\nimage: wrong\nnetwork: maybe\n',
+      'pkg/far/build.yml': 'org: lkt\nimage: far\nextra-sources: [../nowhere:/x]\n',
+      'pkg/far/Dockerfile': 'FROM scratch\n',
+      'pkg/user/build.yml': 'org: lkt\nimage: user\n',
+      'pkg/user/Dockerfile': `FROM lkt/wrong:1@sha256:${'0'.repeat(64)}\n`,
+    });
+    expect(await at.build('lkt/alone')).toMatchObject([{ cached: false }]);
+    const warnings = at.events.filter(({ kind }) => kind === 'warning');
+    expect(warnings).toMatchObject([{ text: expect.stringContaining('pkg/wrong/build.yml:3:10') }]);
+    await expect(at.build('lkt/user')).rejects.toThrow(/^pkg\/wrong\/build\.yml:3:10/);
+    await expect(at.build('lkt/far')).rejects.toThrow(/^pkg\/far\/build\.yml:3:17/);
+  });
+
   it('builds again what changed, under the dirty tag and the one after the commit', async () => {
     await using at = await bench();
     await at.build('lkt/alone');

@@ -1,4 +1,5 @@
 import { symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { openWorkspace } from '../src/workspace.ts';
@@ -83,13 +84,39 @@ it('finds the package a reference names', async () => {
   );
 });
 
-it('refuses two packages of one name', async () => {
-  await using repo = await checkout({
-    ...FILES,
-    'tools/a/build.yml': 'org: docker.io/lkt\nimage: a\n',
+describe('what is wrong with a package', () => {
+  const TWICE = 'pkg/a/build.yml and tools/a/build.yml are both the package lkt/a';
+
+  it('is said to whoever needs it: two packages of one name', async () => {
+    await using repo = await checkout({
+      ...FILES,
+      'tools/a/build.yml': 'org: docker.io/lkt\nimage: a\n',
+    });
+    const workspace = await openWorkspace(repo.path, { env: ENV });
+    const error = expect.objectContaining({ code: 'CONFIG_INVALID', message: TWICE });
+    expect(() => workspace.find(parseReference('lkt/a:1'))).toThrow(error);
+    expect(() => workspace.get('lkt/a')).toThrow(error);
+    expect(() => workspace.all()).toThrow(error);
+    await expect(workspace.packageAt('pkg/a')).rejects.toMatchObject({ message: TWICE });
+    await expect(workspace.packageAt('tools/a')).rejects.toMatchObject({ message: TWICE });
+    expect((await workspace.packageAt('pkg/b')).name).toBe('lkt/b');
+    expect(workspace.find(parseReference('registry.example/lkt/a:1'))).toBeUndefined();
   });
-  await expect(openWorkspace(repo.path, { env: ENV })).rejects.toMatchObject({
-    code: 'CONFIG_INVALID',
-    message: 'pkg/a/build.yml and tools/a/build.yml are both the package lkt/a',
+
+  it.each([
+    ['a wrong value', 'org: lkt\nimage: a\nnetwork: maybe\n', '3:10'],
+    ['no YAML', 'org: lkt\nimage: a\n- x\n', '3:1'],
+    ['nothing that is known', 'what: is this\n', '1:1'],
+  ])('is said to whoever needs it: %s', async (_, text, at) => {
+    await using repo = await checkout({ ...FILES, 'pkg/a/build.yml': text });
+    const workspace = await openWorkspace(repo.path, { env: ENV });
+    const message = expect.stringContaining(`pkg/a/build.yml:${at}`);
+    const error = expect.objectContaining({ code: 'CONFIG_INVALID', message });
+    expect(workspace.problems).toEqual([error]);
+    expect(() => workspace.find(parseReference('lkt/a:1'))).toThrow(error);
+    expect(() => workspace.all()).toThrow(error);
+    await expect(workspace.packageAt('pkg/a')).rejects.toMatchObject({ message });
+    expect((await workspace.packageAt('pkg/b')).name).toBe('lkt/b');
+    expect(workspace.find(parseReference('lkt/b:1'))?.dir).toBe(join(repo.path, 'pkg/b'));
   });
 });

@@ -62,7 +62,7 @@ FILE is an image config, DIR a package; what these use is pinned with them. Of a
     if (all) files.push(...(await checkoutConfigs(workspace, cwd)));
     const targets = {
       packages: all
-        ? [...workspace.packages.values()]
+        ? workspace.all()
         : await Promise.all(dirs.map((dir) => workspace.packageAt(dir))),
       configs: await Promise.all(files.toSorted().map((file) => readConfigFile(file, session))),
       set: givenVariables(flags),

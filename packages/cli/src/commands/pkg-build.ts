@@ -184,7 +184,7 @@ export class PkgBuild extends LktCommand {
     const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
     const workspace = await workspaceAt(session, cwd, flags['build-yml'], flags.dockerfile);
     const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
-    const platforms = await wantedPlatforms(flags, flags.all ? workspace.packages.values() : named);
+    const platforms = await wantedPlatforms(flags, flags.all ? workspace.all() : named);
     const targets = flags.all ? await allPackages(workspace, platforms) : named;
     await using caches = await remoteCaches(session, flags);
     const tools = {
@@ -269,7 +269,7 @@ async function allPackages(
   platforms: readonly Platform[] | undefined,
 ): Promise<readonly Package[]> {
   const { isFor } = await import('@lkt/pkg');
-  const found = [...workspace.packages.values()].filter((item) => isFor(item, platforms));
+  const found = workspace.all().filter((item) => isFor(item, platforms));
   if (found.length > 0) return found;
   throw new LktError('NOT_FOUND', `no package of ${workspace.root} is for these platforms`, {
     fix: 'run it in a checkout with build.yml files under pkg/, tools/ or kernel/',

@@ -106,7 +106,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     const { formatPlatform } = await import('@lkt/oci');
     const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
     const named = flags.all
-      ? [...workspace.packages.values()]
+      ? workspace.all()
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
     const platforms = await wantedPlatforms(flags, named);
     const items = flags.all ? named.filter((item) => isFor(item, platforms)) : named;

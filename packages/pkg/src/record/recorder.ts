@@ -64,6 +64,7 @@ export class Recorder {
     const { start, env } = this.#place;
     if (this.#events.some(({ kind }) => kind !== 'start' && kind !== 'done' && kind !== 'total'))
       return;
+    if (workspace.problems.length > 0) return;
     const sources = sourceState(start, [...seen].flatMap(dirsOf), env);
     if (sources === undefined || sources.top !== workspace.gitTop) return;
     // What was built is what is there now.
