@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Base } from './builder-peers.ts';
 
 /** A Dockerfile in a workspace of its own. */
 export interface Case {
@@ -11,10 +12,13 @@ export interface Case {
   readonly directory: string;
   /** The same Dockerfile outside, for builders that call the base image `base`. */
   readonly dockerfile: string;
+  readonly base: Base;
 }
 
 interface Text {
   readonly name: string;
+  /** On the large base. */
+  readonly isLarge?: boolean;
   readonly commands: number;
   /** The Dockerfile FROM an image. */
   readonly text: (base: string) => string;
@@ -74,6 +78,7 @@ COPY --from=build /count /
 
 const SINGLE: Text = {
   name: 'single',
+  isLarge: true,
   commands: 1,
   text: (base) => `FROM ${base}
 RUN echo 1 > /etc/one
@@ -82,17 +87,37 @@ CMD ["/bin/sh"]
   files: new Map(),
 };
 
-/** Writes the workspaces. @param base reference with digest of the base image in lkt's store */
-export function writeCases(directory: string, base: string): readonly Case[] {
-  return [SAMPLE, STEPS, CONTEXT, SINGLE].map((text) => write(directory, base, text));
+/** The base with all of its programs and libraries a second time, in a second layer: more than 350 MB. */
+const LARGE: Text = {
+  name: 'large',
+  commands: 1,
+  text: (base) => `FROM ${base}\nRUN cp -a /usr /again\n`,
+  files: new Map(),
+};
+
+/**
+ * Writes the workspaces.
+ * @param large makes the large base of a package that is built on the other one; asked only if a case needs it
+ */
+export function writeCases(
+  directory: string,
+  wanted: (name: string) => boolean,
+  base: Base,
+  large: (item: Case) => Base,
+): readonly Case[] {
+  const texts = [SAMPLE, STEPS, CONTEXT, SINGLE].filter(({ name }) => wanted(name));
+  const again = texts.some(({ isLarge }) => isLarge === true)
+    ? large(write(directory, base, LARGE))
+    : base;
+  return texts.map((text) => write(directory, text.isLarge === true ? again : base, text));
 }
 
-function write(parent: string, base: string, { name, commands, text, files }: Text): Case {
+function write(parent: string, base: Base, { name, commands, text, files }: Text): Case {
   const top = join(parent, name);
   const directory = join(top, 'pkg', name);
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'build.yml'), `org: bench\nimage: ${name}\narches: [amd64]\n`);
-  writeFileSync(join(directory, 'Dockerfile'), text(base));
+  writeFileSync(join(directory, 'Dockerfile'), text(`${base.name}@${base.digest}`));
   for (const [path, content] of files) {
     mkdirSync(join(directory, path, '..'), { recursive: true });
     writeFileSync(join(directory, path), content);
@@ -106,5 +131,5 @@ function write(parent: string, base: string, { name, commands, text, files }: Te
   git('commit', '--quiet', '--message', 'bench');
   const dockerfile = join(parent, `${name}.Dockerfile`);
   writeFileSync(dockerfile, text('base'));
-  return { name, commands, directory, dockerfile };
+  return { name, commands, directory, dockerfile, base };
 }

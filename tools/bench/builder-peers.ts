@@ -57,22 +57,36 @@ function blob(layout: string, digest: string): string {
   return join(layout, 'blobs/sha256', digest.slice('sha256:'.length));
 }
 
+/** Has lkt build a package that becomes the base of others. */
+export function makeLargeBase(item: Case, directory: string): Base {
+  const store = join(directory, 'large-store');
+  freshStore(store, item.base);
+  execFileSync(join(root, 'lkt'), ['pkg', 'build', '--quiet', '--cache', store, item.directory], {
+    cwd: item.directory,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  return makeBase(store, `bench/${item.name}`, join(directory, 'large-base'));
+}
+
+/** A store of lkt that has the base and nothing else. */
+function freshStore(store: string, { layout, entry }: Base): void {
+  rmSync(store, { recursive: true, force: true });
+  execFileSync('cp', ['-al', layout, store]);
+  rmSync(join(store, 'index.json'));
+  writeFileSync(
+    join(store, 'index.json'),
+    JSON.stringify({ schemaVersion: 2, manifests: [entry] }),
+  );
+}
+
 /** What does the same case in the same state. */
 export type Builder = (item: Case, state: State) => Subject;
 
-export function lkt(base: Base, directory: string): Builder {
+export function lkt(directory: string): Builder {
   mkdirSync(directory);
   return (item, state) => {
     const store = join(directory, item.name);
-    const fresh = (): void => {
-      rmSync(store, { recursive: true, force: true });
-      execFileSync('cp', ['-al', base.layout, store]);
-      rmSync(join(store, 'index.json'));
-      writeFileSync(
-        join(store, 'index.json'),
-        JSON.stringify({ schemaVersion: 2, manifests: [base.entry] }),
-      );
-    };
+    const fresh = (): void => freshStore(store, item.base);
     const flags = state === 'no-cache' ? ['--force', '--no-cache'] : [];
     return {
       name: 'lkt',
@@ -93,7 +107,7 @@ export function lkt(base: Base, directory: string): Builder {
 }
 
 /** Docker's BuildKit, with the image going into its image store. */
-export function docker(base: Base, server: number, env: Readonly<Record<string, string>>): Builder {
+export function docker(server: number, env: Readonly<Record<string, string>>): Builder {
   return (item, state) => {
     const run = (...args: readonly string[]): void =>
       void execFileSync('docker', args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -105,7 +119,7 @@ export function docker(base: Base, server: number, env: Readonly<Record<string, 
       name: 'docker',
       command: [
         ['docker', 'buildx', 'build', '--quiet', '--provenance=false', '--network=none'],
-        ['--build-context', `base=oci-layout://${base.layout}:base`],
+        ['--build-context', `base=oci-layout://${item.base.layout}:base`],
         ['--build-arg', 'SOURCE_DATE_EPOCH=0', '--tag', `bench/${item.name}`],
         state === 'no-cache' ? ['--no-cache'] : [],
         ['--file', item.dockerfile, item.directory],
@@ -117,14 +131,14 @@ export function docker(base: Base, server: number, env: Readonly<Record<string, 
   };
 }
 
-export function buildah(base: Base, directory: string): Builder {
+export function buildah(directory: string): Builder {
   mkdirSync(directory, { recursive: true });
   const policy = join(directory, 'policy.json');
   writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
   return (item, state) => {
     const home = join(directory, item.name);
     const storage = `--root ${home}/root --runroot ${home}/run --storage-driver overlay`;
-    const pull = `buildah ${storage} pull --quiet --signature-policy ${policy} oci:${base.layout}:base`;
+    const pull = `buildah ${storage} pull --quiet --signature-policy ${policy} oci:${item.base.layout}:base`;
     const build = [
       `buildah ${storage} build --quiet --layers --timestamp 0`,
       // The quickest it has; with it there are no network namespaces.

@@ -5,8 +5,8 @@
  *
  * Prints each row when it is measured, and in the end the table of docs/benchmarks.md.
  *
- * Needs root, git, dockerd with buildx, buildah, and the image that is built on in the store (`./lkt pkg build tools/c`
- * once). Starts a dockerd of its own; everything it makes is in a directory that is then removed.
+ * Needs root, git, dockerd with buildx and buildah. What is built on is made first if the store lacks it. Starts a
+ * dockerd of its own; everything else that it makes is in a directory that is then removed.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -21,6 +21,7 @@ import {
   docker,
   lkt,
   makeBase,
+  makeLargeBase,
   type State,
   STATES,
 } from './builder-peers.ts';
@@ -39,18 +40,22 @@ const { values } = parseArgs({
 const runs = Number(values.runs);
 const directory = mkdtempSync(join(tmpdir(), 'lkt-bench-'));
 try {
+  if (values.base === 'lkt/c')
+    execFileSync(join(root, 'lkt'), ['pkg', 'build', '--quiet', 'tools/c'], { cwd: root });
   const base = makeBase(storeDirectory(), values.base, join(directory, 'base'));
-  const all = writeCases(directory, `${base.name}@${base.digest}`);
-  const cases = all.filter(({ name }) => values.only?.split(',').includes(name) ?? true);
-  const ours = lkt(base, join(directory, 'stores'));
+  const only = values.only?.split(',');
+  const cases = writeCases(
+    directory,
+    (name) => only?.includes(name) ?? true,
+    base,
+    (item) => makeLargeBase(item, directory),
+  );
+  const ours = lkt(join(directory, 'stores'));
   if (values['without-peers']) {
     report(await rows(cases, [ours]), cases);
   } else {
     await using dockerd = await startDockerd(join(directory, 'docker'));
-    const peers = [
-      docker(base, dockerd.pid, dockerd.environment),
-      buildah(base, join(directory, 'buildah')),
-    ];
+    const peers = [docker(dockerd.pid, dockerd.environment), buildah(join(directory, 'buildah'))];
     report(await rows(cases, [ours, ...peers]), cases);
   }
 } finally {
