@@ -45,6 +45,10 @@ export interface ImageParameters {
   readonly level?: number | undefined;
   /** Where the SBOM is in the image. */
   readonly sbomPath?: string | undefined;
+  /** How large a disk is at least, in bytes. */
+  readonly diskSize?: number | undefined;
+  /** sha256 of the certificate of whoever signs EFI programs. */
+  readonly efiCertificate?: string | undefined;
 }
 
 interface ProvenanceInputs<Parameters> {

@@ -5,6 +5,7 @@ import { formatPlatform, fromRaw, type Platform } from '@lkt/oci';
 import { imageReferencesOf } from './config/config.ts';
 import type { ConfigFile } from './config/load-config.ts';
 import type { Compression } from './initrd/compressor.ts';
+import type { EfiSigner } from './output/authenticode.ts';
 import { PACKED_FORMATS } from './output/formats.ts';
 import type { OutputFile } from './output/write.ts';
 import type { Plan } from './plan.ts';
@@ -23,6 +24,8 @@ interface Asked {
   readonly platform: Platform;
   readonly format: readonly string[];
   readonly sbom?: { readonly path?: string };
+  readonly diskSize?: number;
+  readonly efiSigner?: EfiSigner;
 }
 
 /**
@@ -31,7 +34,7 @@ interface Asked {
  */
 export function imageStatement(
   plan: Plan,
-  { platform, format, sbom }: Asked,
+  { platform, format, sbom, diskSize, efiSigner }: Asked,
   { files, variables, trust }: Provenance,
   compression: Compression,
 ): (written: readonly OutputFile[]) => Buffer {
@@ -45,6 +48,10 @@ export function imageStatement(
     ...(isCompressed ? { compressor } : {}),
     ...(isCompressed && level !== undefined ? { level } : {}),
     ...(sbom?.path === undefined ? {} : { sbomPath: sbom.path }),
+    ...(diskSize === undefined ? {} : { diskSize }),
+    ...(efiSigner === undefined
+      ? {}
+      : { efiCertificate: digestHex(digestOf(efiSigner.certificate.raw)) }),
   };
   const dependencies = [
     ...files.map((file) => resource(configName(file), digestOf(Buffer.from(file.text)))),
