@@ -267,15 +267,16 @@ async function* bomb(pieces: number): AsyncGenerator<Uint8Array> {
 async function* zstdBomb(pieces: number): AsyncGenerator<Uint8Array> {
   const raw = 0;
   const repeated = 1;
-  const block = (type: number, size: number, isLast = false): Buffer => {
-    const start = Buffer.alloc(3);
-    start.writeUIntLE((size << 3) | (type << 1) | (isLast ? 1 : 0), 0, 3);
-    return start;
-  };
   const zeros = 2 ** 17;
   yield Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x58]);
-  yield Buffer.concat([block(raw, 512), header('evil', { size: pieces * zeros })]);
-  const piece = Buffer.concat([block(repeated, zeros), Buffer.alloc(1)]);
+  yield Buffer.concat([zstdBlock(raw, 512), header('evil', { size: pieces * zeros })]);
+  const piece = Buffer.concat([zstdBlock(repeated, zeros), Buffer.alloc(1)]);
   for (let count = 0; count < pieces; count += 1) yield piece;
-  yield Buffer.concat([block(raw, END.length, true), END]);
+  yield Buffer.concat([zstdBlock(raw, END.length, true), END]);
+}
+
+function zstdBlock(type: number, size: number, isLast = false): Buffer {
+  const start = Buffer.alloc(3);
+  start.writeUIntLE((size << 3) | (type << 1) | (isLast ? 1 : 0), 0, 3);
+  return start;
 }
