@@ -1,11 +1,17 @@
 import { execFile } from 'node:child_process';
+import { globSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { formatReference, openStore, parsePlatform } from '@lkt/oci';
-import { authority, type DockerRegistryOptions, startDockerRegistry } from '@lkt/testing';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  authority,
+  type DockerRegistry,
+  type DockerRegistryOptions,
+  startDockerRegistry,
+} from '@lkt/testing';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   at,
   client,
@@ -130,6 +136,8 @@ it('docker-registry as a mirror gives what the registry has', async () => {
   expect(await client({ mirrors }).pullImage(other, at(registry))).toMatchObject({
     digest: image.digest,
   });
+  // It hands on what it fetches before it has kept it.
+  await vi.waitFor(() => expect(keptLinks(mirror)).toEqual(keptLinks(registry)), 30_000);
   await registry[Symbol.asyncDispose]();
   const third = await newStore();
   await client({ mirrors, backoff: [] }).pullImage(third, at(registry));
@@ -150,6 +158,11 @@ it('docker-registry gets the rest of what broke', async () => {
   await client().pullImage(other, at(registry));
   expect(await isWhole(other)).toBe(true);
 });
+
+/** The blobs and manifests that a repository of docker-registry has, each kept as a file before its link. */
+function keptLinks({ storage }: DockerRegistry): readonly string[] {
+  return globSync('**/{_layers,_manifests/revisions}/**/link', { cwd: storage }).toSorted();
+}
 
 /** Leads to a port, and breaks the first connections after so many bytes that were sent. */
 async function breakingProxy(
