@@ -42,7 +42,7 @@ test('everything built anew, elsewhere, by someone else, is the same', () => {
   expect(here.lines.filter((line) => line.startsWith('lkt/')).length).toBeGreaterThan(10);
 });
 
-test('the SBOM names what was copied out of images, and what Go linked', () => {
+test('the SBOM names what was copied out of images, the boot loaders, and what Go linked', () => {
   const path = join(dir, 'here', 'sshd-sbom.spdx.json');
   const { packages } = JSON.parse(readFileSync(path, 'utf8')) as {
     readonly packages: readonly { readonly SPDXID: string; readonly name: string }[];
@@ -52,12 +52,15 @@ test('the SBOM names what was copied out of images, and what Go linked', () => {
   expect(debs.map(({ name }) => name.replace(/^linux-image-.*/, 'linux-image'))).toEqual([
     'busybox',
     'dropbear-bin',
+    'isolinux',
     'libc6',
     'libcrypt1',
     'libgmp10',
     'libtomcrypt1',
     'libtommath1',
     'linux-image',
+    'syslinux-common',
+    'systemd-boot-efi',
     'zlib1g',
   ]);
   for (const name of ['stdlib', 'github.com/opencontainers/runc', 'golang.org/x/sys', 'lkt/sshd'])
