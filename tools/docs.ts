@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { imageConfigSchema } from '@lkt/image';
 import { buildYmlSchema } from '@lkt/pkg';
+import { securityDocument } from './security-doc.ts';
 import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli/src/table.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -12,6 +13,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/cli.md', cliDocument(commandTable())],
     ['docs/errors.md', errorsDocument(errorCodes(errors))],
+    ['docs/security.md', securityDocument(root)],
     ['docs/schema/build.json', json(buildYmlSchema())],
     ['docs/schema/image.json', json(imageConfigSchema())],
   ]);

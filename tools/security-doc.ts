@@ -1,0 +1,81 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import {
+  imageConfigLabel,
+  type PackageSpec,
+  parseBuildYml,
+  parseLabel,
+  type Settings,
+} from '@lkt/pkg';
+
+/** What the containers of the packages below `pkg/` may do, from their build.yml files: docs/security.md. */
+export function securityDocument(root: string): string {
+  const packages = globSync('pkg/*/build.yml', { cwd: root })
+    .toSorted()
+    .map((path) => {
+      const file = { path, text: readFileSync(join(root, path), 'utf8') };
+      return parseBuildYml(file, join(root, dirname(path)));
+    });
+  const rows = packages.map(row).filter((cells) => cells !== undefined);
+  return `# What each daemon may do
+
+<!-- Made by tools/security-doc.ts from pkg/*/build.yml; do not edit. -->
+
+Each package that runs as a container says in its \`build.yml\` what it may do; an image config can give more or less. All have PID and
+mount namespaces of their own, and no capability, device or writable place of the machine that is not listed here.
+
+${table(HEAD, rows)}
+
+\`host\` stands for the machine's own. A place is writable unless \`ro\` stands behind it. Masked are paths of \`/proc\` and \`/sys\` that
+look empty, and those that can only be read.
+`;
+}
+
+const HEAD = [
+  'package',
+  'capabilities',
+  'user',
+  'network',
+  'root',
+  'no new privileges',
+  'seccomp',
+  'places of the machine',
+  'devices',
+  'masked',
+];
+
+function row({ image, file, config }: PackageSpec): string[] | undefined {
+  if (config === undefined) return undefined;
+  const label = { path: file.path, text: imageConfigLabel(config) };
+  const settings = parseLabel(label);
+  return [
+    `\`${image}\``,
+    codes(settings.capabilities?.map((name) => name.replace(/^CAP_/, ''))),
+    typeof settings.uid === 'object' ? settings.uid.name : String(settings.uid ?? 0),
+    settings.net ?? 'host',
+    settings.readonly === true ? 'read-only' : 'writable, in memory',
+    settings.noNewPrivileges === true ? 'yes' : 'no',
+    settings.seccomp === undefined ? 'none' : 'own',
+    codes(settings.binds?.map(place)),
+    codes(settings.devices?.map(({ path }) => path)),
+    String((settings.maskedPaths?.length ?? 0) + (settings.readonlyPaths?.length ?? 0)),
+  ];
+}
+
+function place({ source, options = [] }: NonNullable<Settings['binds']>[number]): string {
+  return `${source ?? ''}${options.includes('ro') ? ' ro' : ''}`;
+}
+
+function codes(names: readonly string[] = []): string {
+  return names.length === 0 ? '–' : names.map((name) => `\`${name}\``).join(', ');
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((text, column) =>
+    Math.max(text.length, ...rows.map((cells) => cells[column]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  return [line(head), rule, ...rows.map(line)].join('\n');
+}
