@@ -37,7 +37,7 @@ function inputs(): string {
       '--',
       'lkt',
       'package-lock.json',
-      'packages/*/src',
+      ':(glob)packages/*/src/**',
       'tools',
       'kernel',
       'pkg',
