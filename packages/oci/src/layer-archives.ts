@@ -47,8 +47,8 @@ export class UnpackedLayers implements AsyncDisposable {
   readonly #reading = new Map<Digest, Promise<void>>();
   #dir: Promise<AsyncDisposable & { path: string }> | undefined;
 
-  /** @param memory bytes for archives; default 24 MiB */
-  constructor(store: Store, { memory = 24 * 2 ** 20 }: { memory?: number } = {}) {
+  /** @param memory bytes for archives; default 12 MiB */
+  constructor(store: Store, { memory = 12 * 2 ** 20 }: { memory?: number } = {}) {
     this.#store = store;
     this.#memory = new LayerMemory(memory);
   }
