@@ -117,13 +117,13 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
   let peakMiB = 0;
   for (const name of EXAMPLES) {
     const config = join(checkout, `examples/${name}.yml`);
-    // The last one writes the SBOM, which has the boot loaders.
-    for (const formats of ['kernel+squashfs,kernel+erofs', 'kernel+initrd,raw-efi,iso-bios']) {
-      const args = ['build', '--sbom', '--dir', out, '--format', formats, config];
-      const built = await lkt(args, { ...options, env });
-      expect(built.status, built.stderr).toBe(0);
-      peakMiB = Math.max(peakMiB, built.peakMiB);
-    }
+    const formats = ['--format', ['kernel+initrd', ...Object.keys(DISKS)].join(',')];
+    const built = await lkt(['build', '--sbom', '--dir', out, ...formats, config], {
+      ...options,
+      env,
+    });
+    expect(built.status, built.stderr).toBe(0);
+    peakMiB = Math.max(peakMiB, built.peakMiB);
     const parts = ['-kernel', '-initrd.img', '-cmdline', '-sbom.spdx.json'];
     for (const part of [...parts, ...Object.values(DISKS)])
       lines.push(`${sha256(join(out, `${name}${part}`))} ${name}${part}`);
