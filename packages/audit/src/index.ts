@@ -10,6 +10,7 @@ export { type ElfFacts } from './elf/facts.ts';
 export { fileAccess } from './elf/file-access.ts';
 export { ELF_RULES, type ElfRule } from './elf/rules.ts';
 export { auditKernel, KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
+export { compareKernelConfigs, type ConfigChanges } from './kernel/compare-configs.ts';
 export {
   type KernelArch,
   type KernelConfig,

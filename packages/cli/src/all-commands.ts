@@ -22,6 +22,7 @@ import { Diff } from './commands/diff.ts';
 import { Env } from './commands/env.ts';
 import { Graph } from './commands/graph.ts';
 import { Inspect } from './commands/inspect.ts';
+import { KernelUpdate } from './commands/kernel-update.ts';
 import { KeyGenerate } from './commands/key-generate.ts';
 import { MetadataCreate } from './commands/metadata-create.ts';
 import { Outdated } from './commands/outdated.ts';
@@ -67,6 +68,7 @@ export const commands: Readonly<Record<CommandId, CommandClass>> = {
   env: Env,
   graph: Graph,
   inspect: Inspect,
+  'kernel:update': KernelUpdate,
   'key:generate': KeyGenerate,
   'metadata:create': MetadataCreate,
   outdated: Outdated,

@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { KernelConfig, KernelFacts } from '@lkt/audit';
 import type { ImageReference } from '@lkt/image';
-import type { Descriptor, Platform, Store, TreeNode } from '@lkt/oci';
 import { kindOf, referencesOf } from './audit-targets.ts';
 import type { Session } from './command.ts';
 import { readConfigFile } from './config-file.ts';
+import { imageFiles } from './image-files.ts';
 import { imageInStore } from './store-image.ts';
 
 /** A kernel, and what is known of it. */
@@ -27,8 +27,6 @@ export interface KernelSettings {
 
 /** Where a kernel's image says what the kernel was made with. */
 const CONFIG_PATHS = ['kernel-config', 'kernel_config'];
-/** What is longer is neither a config nor a list of sysctls. */
-const MOST = 8 * 1024 * 1024;
 const SYSCTL_FILES = /^etc\/sysctl\.d\/[^/]+\.conf$/;
 
 /**
@@ -112,23 +110,9 @@ async function filesOf(
   platform: string,
   want: (path: string) => boolean,
 ): Promise<ReadonlyMap<string, Buffer>> {
-  const { flattenArchives, fromRaw, loadImage, parsePlatform, readArchives, UnpackedLayers } =
-    await import('@lkt/oci');
-  const image: { store: Store; descriptor: Descriptor } = await imageInStore(session, reference);
-  const wanted: Platform = parsePlatform(platform);
-  const { manifest } = await loadImage(image.store, image.descriptor.digest, wanted);
-  await using unpacked = new UnpackedLayers(image.store);
-  const archives = unpacked.archives(manifest.layers);
-  const tree = await flattenArchives(archives);
-  const isWanted = ({ path, size }: TreeNode): boolean => size <= MOST && want(fromRaw(path));
-  const files = new Map<string, Buffer>();
-  for await (const { path, content } of readArchives(archives, tree, isWanted)) {
-    const pieces: Uint8Array[] = [];
-    // The memory of a piece is used again for the next.
-    for await (const piece of content ?? []) pieces.push(Buffer.from(piece));
-    files.set(fromRaw(path), Buffer.concat(pieces));
-  }
-  return files;
+  const { parsePlatform } = await import('@lkt/oci');
+  const { store, descriptor } = await imageInStore(session, reference);
+  return imageFiles(store, descriptor.digest, parsePlatform(platform), want);
 }
 
 function pinned({ text, reference, at }: ImageReference, path: string): string {

@@ -47,7 +47,8 @@ export async function buildTools(
         : await remoteEngine(builders, environment.variables),
     mirror: async () => {
       const { findMirror } = await import('@lkt/debian');
-      return findMirror({ env: environment.variables });
+      const { LKT_DEBIAN_MIRROR } = environment.variables;
+      return findMirror({ env: { LKT_DEBIAN_MIRROR } });
     },
     ...imageFetcher(session, flags),
     ...trustRequirement(session, flags),

@@ -24,6 +24,7 @@ const COMMANDS = {
   env: async () => (await import('./commands/env.ts')).Env,
   graph: async () => (await import('./commands/graph.ts')).Graph,
   inspect: async () => (await import('./commands/inspect.ts')).Inspect,
+  'kernel:update': async () => (await import('./commands/kernel-update.ts')).KernelUpdate,
   'key:generate': async () => (await import('./commands/key-generate.ts')).KeyGenerate,
   'metadata:create': async () => (await import('./commands/metadata-create.ts')).MetadataCreate,
   outdated: async () => (await import('./commands/outdated.ts')).Outdated,

@@ -25,6 +25,7 @@ export type LktErrorCode =
   | 'NOT_COMMITTED' // what would be published is not what is committed
   | 'NOT_FOUND' // a file, package, image or blob that was named is not there
   | 'NOT_REPRODUCIBLE' // a second build of a package gave another image
+  | 'OUTDATED' // there is something newer than what is locked
   | 'PIN_MISSING' // a reference without a digest
   | 'PIN_STALE' // a package no longer gives the digest that is pinned
   | 'REFERENCE_INVALID' // text that should name an image does not

@@ -19,7 +19,9 @@ export {
   parseLock,
 } from './lock.ts';
 export { type ArchiveName, findMirror, type FindMirrorOptions, type Mirror } from './mirror.ts';
+export { type NewestSource, newestSource } from './newest-source.ts';
+export { parseAlternative } from './relation.ts';
 export { resolveLock } from './resolve-lock.ts';
 export { type DebianBlock } from './spec.ts';
-export { compareVersions } from './version.ts';
+export { compareVersions, upstreamVersion } from './version.ts';
 export type { XzDecoder } from './xz.ts';

@@ -61,7 +61,7 @@ export function newestVersion(sources: readonly IndexedSource[]): string | undef
 }
 
 /** `linux_6.12.107.orig.tar.xz`; further components of a source are `….orig-NAME.tar.xz` (dpkg-source(1), 3.0). */
-function upstreamTarball({ name, version, archive, files }: IndexedSource): LockedPackage {
+export function upstreamTarball({ name, version, archive, files }: IndexedSource): LockedPackage {
   const upstream = files.filter(({ path }) =>
     /\.orig(?:-[A-Za-z0-9-]+)?\.tar\.[a-z0-9]+$/.test(path),
   );

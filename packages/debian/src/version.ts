@@ -38,6 +38,12 @@ export function isVersion(text: string): boolean {
   return /^(?:\d+:)?[A-Za-z0-9][A-Za-z0-9.+~:-]*$/.test(text);
 }
 
+/** The version without what the distribution counts: `6.12.107` of `6.12.107-1`. */
+export function upstreamVersion(version: string): string {
+  const { epoch, upstream } = split(version);
+  return epoch === '0' ? upstream : `${epoch}:${upstream}`;
+}
+
 interface Parts {
   readonly epoch: string;
   readonly upstream: string;

@@ -52,6 +52,12 @@ export { showTags, sourceNames, type TagOptions } from './show-tag.ts';
 export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts';
 export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
 export { findTrustFile, TRUST_FILE, TRUST_FILES } from './trust-file.ts';
+export {
+  applySourceUpdate,
+  findSourceUpdate,
+  hasSource,
+  type SourceUpdate,
+} from './update-source.ts';
 export { writeFileWhole } from './write-file.ts';
 export { type FetchImage } from './other-images.ts';
 export { type PackagePushOptions, type PushedPackage, pushPackages } from './push.ts';

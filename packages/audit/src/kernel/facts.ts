@@ -10,6 +10,8 @@ export interface KernelConfig {
   readonly version: string;
   /** Of those that are set, without `CONFIG_`; texts have their quotes. */
   readonly symbols: ReadonlyMap<string, string>;
+  /** Those that it says are not set: the kernel has them, and what they depend on is there. */
+  readonly unset: ReadonlySet<string>;
 }
 
 /** What is known of a kernel and of how it is started. What was not looked at is undefined. */
@@ -34,6 +36,7 @@ const MOST = 8 * 1024 * 1024;
 export function parseKernelConfig(name: string, bytes: Uint8Array): KernelConfig {
   const lines = unzipped(name, bytes).toString('latin1').split('\n');
   const symbols = new Map<string, string>();
+  const unset = new Set<string>();
   let arch: KernelArch | undefined;
   let version: string | undefined;
   for (const [index, line] of lines.entries()) {
@@ -50,6 +53,8 @@ export function parseKernelConfig(name: string, bytes: Uint8Array): KernelConfig
         );
       continue;
     }
+    const not = /^# CONFIG_(\w+) is not set$/.exec(line)?.[1];
+    if (not !== undefined) unset.add(not);
     if (line === '' || line.startsWith('#')) continue;
     const set = /^CONFIG_(\w+)=(.+)$/.exec(line);
     if (set === null) throw invalid(name, index, 'is neither a comment nor CONFIG_NAME=value');
@@ -64,7 +69,7 @@ export function parseKernelConfig(name: string, bytes: Uint8Array): KernelConfig
       'has no line "# Linux/… Kernel Configuration"',
       'give the .config that a kernel was built with',
     );
-  return { arch, version, symbols };
+  return { arch, version, symbols, unset };
 }
 
 /** The parameters of a command line, the last of a name; `-` and `_` are the same in a name. */
