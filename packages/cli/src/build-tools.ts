@@ -47,8 +47,7 @@ export async function buildTools(
         : await remoteEngine(builders, environment.variables),
     mirror: async () => {
       const { findMirror } = await import('@lkt/debian');
-      const { LKT_DEBIAN_MIRROR } = environment.variables;
-      return findMirror({ env: { LKT_DEBIAN_MIRROR } });
+      return findMirror({ env: environment.variables });
     },
     ...imageFetcher(session, flags),
     ...trustRequirement(session, flags),

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { Readable } from 'node:stream';
 import { digestHex, LktError, type Reporter } from '@lkt/core';
+import type { HttpClient } from '@lkt/http';
 import type { Store } from '@lkt/oci';
-import { download } from './download.ts';
+import { download, mirrorClient } from './download.ts';
 import type { ArchiveName, Mirror } from './mirror.ts';
 import { type IndexedPackage, PackagesIndex } from './packages-index.ts';
 import { type KeyringOptions, readInRelease, type Release } from './release.ts';
@@ -59,15 +60,16 @@ export class Archive implements PackageSource, AsyncDisposable {
   static async open(suite: Suite, mirror: Mirror, options: ArchiveOptions): Promise<Archive> {
     await using resources = new AsyncDisposableStack();
     const { path: directory } = resources.use(await options.store.tempDir());
+    await using http = mirrorClient(mirror);
     const indexes: PackagesIndex[] = [];
     const sources: SourceList[] = [];
     for (const part of partsOf(suite.suite)) {
-      const release = await fetchRelease(part, mirror, directory, options);
+      const release = await fetchRelease(part, http, mirror, directory, options);
       for (const component of suite.components ?? ['main']) {
         const load = async (kind: string, index: string): Promise<PackagesIndex> => {
           const name = `${part.suite}-${component}-${kind}`.replaceAll('/', '-');
           const place = { ...part, component, kind, index };
-          const text = await fetchIndex(place, release, mirror, options);
+          const text = await fetchIndex(place, release, http, mirror, options);
           return resources.use(await PackagesIndex.load(text, join(directory, name), part.archive));
         };
         indexes.push(await load(`binary-${suite.architecture}`, 'Packages'));
@@ -125,18 +127,20 @@ function partsOf(suite: string): Part[] {
 
 async function fetchRelease(
   { archive, suite }: Part,
+  http: HttpClient,
   mirror: Mirror,
   directory: string,
   options: ArchiveOptions,
 ): Promise<Release> {
   const what = `the InRelease of ${suite}`;
   const release = await download(
+    http,
     mirror,
     archive,
     `dists/${suite}/InRelease`,
     async (content) =>
       readInRelease(await collect(content, RELEASE_LIMIT, what), directory, what, options),
-    options,
+    { signal: options.signal },
   );
   if (release.codename !== suite && release.suite !== suite) {
     throw new LktError('SIGNATURE_INVALID', `${what} is one of ${release.codename}`, {
@@ -162,6 +166,7 @@ interface IndexPlace extends Part {
 async function fetchIndex(
   { archive, suite, component, kind, index }: IndexPlace,
   release: Release,
+  http: HttpClient,
   mirror: Mirror,
   options: ArchiveOptions,
 ): Promise<AsyncIterable<Uint8Array>> {
@@ -190,9 +195,10 @@ async function fetchIndex(
       options.reporter.emit({ kind: 'progress', id, current, total: file.size, unit: 'bytes' });
     };
     const get = async (path: string): Promise<void> => {
-      await download(mirror, archive, path, (content) => store.write(content, file), {
+      await download(http, mirror, archive, path, (content) => store.write(content, file), {
         signal: options.signal,
         onBytes,
+        isReused: true,
       });
     };
     options.reporter.emit({ kind: 'start', id, title: what });

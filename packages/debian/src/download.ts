@@ -1,39 +1,51 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
+import { createHttpClient, type HttpClient, type HttpOptions } from '@lkt/http';
 import type { ArchiveName, Mirror } from './mirror.ts';
 
 export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Told of every piece that came in, and of what is taken back (a negative number) when a try starts over. */
+  /** Told of every piece that came in, and of what is taken back (a negative number) when it was of no use. */
   readonly onBytes?: (count: number) => void;
-  /** Milliseconds before the second, third … try. */
-  readonly backoff?: readonly number[];
-  /** Milliseconds without a byte after which a try is given up. */
-  readonly idle?: number;
+  /** `consume` is done with each piece before it asks for the next one; its memory may be used again. */
+  readonly isReused?: boolean;
 }
 
-const BACKOFF = [300, 1000, 3000];
-const IDLE = 30_000;
+/** A way to the addresses of a mirror, through the proxies of whoever looked for it. */
+export function mirrorClient(
+  { env = {} }: Mirror,
+  options: Pick<HttpOptions, 'backoff' | 'idle' | 'connections'> = {},
+): HttpClient {
+  return createHttpClient({ idle: 30_000, ...options, env });
+}
 
 /**
- * Reads one file of an archive. `consume` gets its bytes, unchecked, once a try; what it returns is returned.
+ * Reads one file of an archive. `consume` gets its bytes, unchecked, once an address; what it returns is returned.
  *
- * Broken connections and overload are tried again; a file that is absent, or that `consume` refuses, is looked for at
- * the mirror's next address.
+ * A connection that breaks is taken up where it broke, and overload waited for; a file that is absent, or that
+ * `consume` refuses, is looked for at the mirror's next address.
  * @throws LktError NOT_FOUND if no address has the file, NETWORK_FAILED, and what `consume` throws
  */
 export async function download<T>(
+  http: HttpClient,
   mirror: Mirror,
   archive: ArchiveName,
   path: string,
   consume: (content: AsyncIterable<Uint8Array>) => Promise<T>,
-  options: DownloadOptions = {},
+  { onBytes, ...options }: DownloadOptions = {},
 ): Promise<T> {
   const failures: LktError[] = [];
   for (const address of mirror.archives[archive]) {
+    let received = 0;
+    const count = (bytes: number): void => {
+      received += bytes;
+      onBytes?.(bytes);
+    };
     try {
-      return await fromAddress(`${address}/${path}`, consume, options);
+      const { content } = await http.download(`${address}/${path}`, { ...options, onBytes: count });
+      return await consumed(content, consume);
     } catch (error) {
+      options.signal?.throwIfAborted();
+      if (received > 0) onBytes?.(-received);
       if (!(error instanceof LktError) || !ELSEWHERE.has(error.code)) throw error;
       failures.push(error);
     }
@@ -49,89 +61,15 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   'SIGNATURE_INVALID',
 ]);
 
-async function fromAddress<T>(
-  url: string,
+/** A consumer that fails before it has read anything leaves a connection that nobody else would give up. */
+async function consumed<T>(
+  content: AsyncIterable<Uint8Array>,
   consume: (content: AsyncIterable<Uint8Array>) => Promise<T>,
-  options: DownloadOptions,
 ): Promise<T> {
-  const backoff = options.backoff ?? BACKOFF;
-  for (let attempt = 0; ; attempt += 1) {
-    const transfer = new Transfer(url, options);
-    try {
-      return await consume(transfer.content());
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      options.onBytes?.(-transfer.received);
-      const { failure } = transfer;
-      if (failure === undefined) throw error;
-      const pause = backoff[attempt];
-      if (!failure.temporary || pause === undefined) throw failure.error;
-      await delay(pause, undefined, { signal: options.signal });
-    }
+  const parts = content[Symbol.asyncIterator]();
+  try {
+    return await consume({ [Symbol.asyncIterator]: () => parts });
+  } finally {
+    await parts.return?.();
   }
-}
-
-/** One try. Remembers its own failure, whatever the consumer makes of it. */
-class Transfer {
-  readonly #url: string;
-  readonly #options: DownloadOptions;
-  received = 0;
-  failure: { readonly error: LktError; readonly temporary: boolean } | undefined;
-
-  constructor(url: string, options: DownloadOptions) {
-    this.#url = url;
-    this.#options = options;
-  }
-
-  async *content(): AsyncGenerator<Uint8Array> {
-    const { signal, onBytes, idle = IDLE } = this.#options;
-    const abort = new AbortController();
-    const onIdle = (): void => {
-      abort.abort(new Error(`no answer for ${idle / 1000} seconds`));
-    };
-    let timer = setTimeout(onIdle, idle);
-    let finished = false;
-    try {
-      const signals = signal === undefined ? [abort.signal] : [abort.signal, signal];
-      const response = await fetch(this.#url, { signal: AbortSignal.any(signals) });
-      if (!response.ok || response.body === null) throw this.#refused(response.status);
-      for await (const chunk of response.body) {
-        clearTimeout(timer);
-        this.received += chunk.length;
-        onBytes?.(chunk.length);
-        yield chunk;
-        timer = setTimeout(onIdle, idle);
-      }
-      finished = true;
-    } catch (error) {
-      this.failure ??= { error: this.#broken(abort.signal.reason ?? error), temporary: true };
-      throw error;
-    } finally {
-      clearTimeout(timer);
-      if (!finished) abort.abort();
-    }
-  }
-
-  #refused(status: number): LktError {
-    const missing = status === 404 || status === 410;
-    const error = new LktError(
-      missing ? 'NOT_FOUND' : 'NETWORK_FAILED',
-      `${withoutPassword(this.#url)}: HTTP status ${status}`,
-    );
-    this.failure = { error, temporary: status >= 500 || status === 408 || status === 429 };
-    return error;
-  }
-
-  #broken(cause: unknown): LktError {
-    return new LktError('NETWORK_FAILED', `${withoutPassword(this.#url)} cannot be read`, {
-      cause,
-    });
-  }
-}
-
-function withoutPassword(url: string): string {
-  const parsed = new URL(url);
-  parsed.username = '';
-  parsed.password = '';
-  return parsed.href;
 }

@@ -1,13 +1,14 @@
 import { LktError, type Reporter } from '@lkt/core';
+import type { HttpClient, HttpOptions } from '@lkt/http';
 import type { Store } from '@lkt/oci';
 import { Archive, type ArchiveOptions } from './archive.ts';
-import { download, type DownloadOptions } from './download.ts';
+import { download, type DownloadOptions, mirrorClient } from './download.ts';
 import { type DebianLock, type LockedPackage, SOURCE_PREFIX } from './lock.ts';
 import type { Mirror } from './mirror.ts';
 import { inParallel } from './parallel.ts';
 import { newestVersion } from './source-package.ts';
 
-export interface FetchOptions extends Pick<DownloadOptions, 'backoff' | 'idle'> {
+export interface FetchOptions extends Pick<HttpOptions, 'backoff' | 'idle'> {
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
   /** Downloads at a time. */
@@ -32,7 +33,12 @@ export async function fetchPackages(
   for (const item of lock.packages) if (!(await store.keep(item.digest))) missing.push(item);
   if (missing.length === 0) return;
   const from = typeof mirror === 'function' ? await mirror() : mirror;
-  const { reporter, signal, concurrency = 6, ...rest } = options;
+  const { reporter, signal, concurrency = 6, backoff, idle } = options;
+  await using http = mirrorClient(from, {
+    connections: concurrency,
+    ...(backoff !== undefined && { backoff }),
+    ...(idle !== undefined && { idle }),
+  });
 
   const id = `debs ${lock.suite} ${lock.architecture}`;
   const total = missing.reduce((sum, { size }) => sum + size, 0);
@@ -47,7 +53,7 @@ export async function fetchPackages(
   try {
     await inParallel(missing, concurrency, signal, async (item, stop) => {
       try {
-        await fetchOne(item, store, from, { ...rest, signal: stop, onBytes });
+        await fetchOne(item, store, http, from, { signal: stop, onBytes });
       } catch (error) {
         if (error instanceof LktError && error.code === 'NOT_FOUND') gone ??= item;
         throw error;
@@ -63,16 +69,18 @@ export async function fetchPackages(
 async function fetchOne(
   { name, version, archive, path, digest, size }: LockedPackage,
   store: Store,
+  http: HttpClient,
   mirror: Mirror,
   options: DownloadOptions,
 ): Promise<void> {
   try {
     await download(
+      http,
       mirror,
       archive,
       path,
       (content) => store.write(content, { digest, size }, options.signal),
-      options,
+      { ...options, isReused: true },
     );
   } catch (error) {
     if (!(error instanceof LktError) || error.code !== 'DIGEST_MISMATCH') throw error;

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
+import type { HttpOptions } from '@lkt/http';
 import { type AptSource, parseDeb822Sources, parseOneLineSources } from './apt-sources.ts';
 
 /** Debian keeps security updates in an archive of their own, beside the main one. */
@@ -12,10 +13,13 @@ export interface Mirror {
   readonly source: string;
   /** Addresses of each archive, without a slash at the end, in the order they are tried. */
   readonly archives: Readonly<Record<ArchiveName, readonly string[]>>;
+  /** Where the proxies and certificates that lead there are looked up; default none. */
+  readonly env?: HttpOptions['env'];
 }
 
 export interface FindMirrorOptions {
-  readonly env: { readonly LKT_DEBIAN_MIRROR?: string | undefined };
+  /** `LKT_DEBIAN_MIRROR`, proxies and certificates. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** apt's configuration directory. */
   readonly aptDir?: string;
 }
@@ -27,10 +31,11 @@ export interface FindMirrorOptions {
  * otherwise is the first with `-security` at the end.
  * @throws LktError CONFIG_INVALID, HOST_UNSUPPORTED
  */
-export async function findMirror(options: FindMirrorOptions): Promise<Mirror> {
-  const named = options.env.LKT_DEBIAN_MIRROR?.trim();
-  if (named !== undefined && named !== '') return fromVariable(named);
-  return fromApt(await readAptSources(options.aptDir ?? '/etc/apt'));
+export async function findMirror({ env, aptDir }: FindMirrorOptions): Promise<Mirror> {
+  const named = env['LKT_DEBIAN_MIRROR']?.trim() ?? '';
+  const mirror =
+    named === '' ? fromApt(await readAptSources(aptDir ?? '/etc/apt')) : fromVariable(named);
+  return { ...mirror, env };
 }
 
 function fromVariable(value: string): Mirror {

@@ -1,6 +1,7 @@
 import { LktError } from '@lkt/core';
+import type { HttpClient } from '@lkt/http';
 import { Archive, type ArchiveOptions } from './archive.ts';
-import { download } from './download.ts';
+import { download, mirrorClient } from './download.ts';
 import type { DebianSpec, LockedPackage } from './lock.ts';
 import type { Mirror } from './mirror.ts';
 import { upstreamTarball } from './source-package.ts';
@@ -39,10 +40,11 @@ export async function newestSource(
     .filter(({ version }) => accepts(version) && isNewer(version, than))
     .toSorted((a, b) => compareVersions(b.version, a.version));
   // The main archive and that of security updates may both have a version.
+  await using http = mirrorClient(mirror);
   const notServed = new Set<string>();
   for (const source of sources) {
     const tarball = upstreamTarball(source);
-    if (await isServed(tarball, mirror, options))
+    if (await isServed(tarball, http, mirror, options))
       return { newest: tarball, notServed: [...notServed] };
     notServed.add(source.version);
   }
@@ -56,11 +58,12 @@ function isNewer(version: string, than: string): boolean {
 
 async function isServed(
   { archive, path }: LockedPackage,
+  http: HttpClient,
   mirror: Mirror,
   { signal }: ArchiveOptions,
 ): Promise<boolean> {
   try {
-    return await download(mirror, archive, path, hasBytes, { signal });
+    return await download(http, mirror, archive, path, hasBytes, { signal });
   } catch (error) {
     if (error instanceof LktError && error.code === 'NOT_FOUND') return false;
     throw error;

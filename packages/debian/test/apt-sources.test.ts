@@ -78,6 +78,7 @@ describe('findMirror', () => {
     });
     expect(await findMirror({ env: {}, aptDir: dir })).toEqual({
       source: 'the apt configuration',
+      env: {},
       archives: {
         debian: ['http://one.example/debian', 'http://two.example/debian'],
         'debian-security': ['http://two.example/sec'],

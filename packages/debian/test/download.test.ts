@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { LktError } from '@lkt/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { download, type DownloadOptions } from '../src/download.ts';
+import { download, type DownloadOptions, mirrorClient } from '../src/download.ts';
 import type { Mirror } from '../src/mirror.ts';
 import { collect } from './support.ts';
 
@@ -21,28 +21,43 @@ function mirror(...addresses: readonly string[]): Mirror {
   return { source: 'the test', archives: { debian: addresses, 'debian-security': [] } };
 }
 
-const OPTIONS: DownloadOptions = { backoff: [1, 1], idle: 200 };
-const get = async (from: Mirror, options: DownloadOptions = {}): Promise<string> =>
-  (await download(from, 'debian', 'pool/a', collect, { ...OPTIONS, ...options })).toString();
+async function from<T>(
+  source: Mirror,
+  read: (content: AsyncIterable<Uint8Array>) => Promise<T>,
+  { idle = 200, ...options }: DownloadOptions & { readonly idle?: number } = {},
+): Promise<T> {
+  await using http = mirrorClient(source, { backoff: [1, 1], idle });
+  return await download(http, source, 'debian', 'pool/a', read, options);
+}
+
+const get = async (source: Mirror, options: Parameters<typeof from>[2] = {}): Promise<string> =>
+  (await from(source, collect, options)).toString();
 
 describe('download', () => {
-  it('counts bytes, and takes back those of a try that broke', async () => {
-    let tries = 0;
-    const address = await serve((_request, response) => {
-      tries += 1;
-      response.writeHead(200, { 'content-length': 10 }).write('01234');
-      if (tries < 3) setTimeout(() => response.destroy(), 10);
+  it.each([true, false])('goes on where a connection broke: by range %s', async (byRange) => {
+    const asked: (string | undefined)[] = [];
+    const address = await serve(({ headers: { range } }, response) => {
+      asked.push(range);
+      if (range !== undefined && byRange)
+        response.writeHead(206, { 'content-range': 'bytes 5-9/10' }).end('56789');
+      else response.writeHead(200, { etag: '"1"', 'content-length': 10 }).write('01234');
+      if (asked.length < 3) setTimeout(() => response.destroy(), 10);
       else response.end('56789');
     });
-    let bytes = 0;
     const counts: number[] = [];
-    const onBytes = (count: number): void => {
-      bytes += count;
-      counts.push(count);
-    };
+    const onBytes = (count: number): void => void counts.push(count);
     expect(await get(mirror(address), { onBytes })).toBe('0123456789');
-    expect([tries, bytes]).toEqual([3, 10]);
-    expect(counts).toContain(-5);
+    expect(counts).toEqual([5, 5]);
+    expect(asked).toEqual(byRange ? [undefined, 'bytes=5-'] : [undefined, 'bytes=5-', 'bytes=5-']);
+  });
+
+  it('takes back the bytes of an address that was of no use', async () => {
+    const wrong = await serve((_request, response) => response.end('wrong'));
+    const good = await serve((_request, response) => response.end('good'));
+    const counts: number[] = [];
+    const onBytes = (count: number): void => void counts.push(count);
+    expect(await from(mirror(wrong, good), consume, { onBytes })).toBe('good');
+    expect(counts).toEqual([5, -5, 4]);
   });
 
   it.each([500, 503, 429])('tries again on status %i', async (status) => {
@@ -75,10 +90,8 @@ describe('download', () => {
     const error: unknown = await get(mirror(address), { idle: 50 }).catch(
       (reason: unknown) => reason,
     );
-    expect(error).toMatchObject({
-      code: 'NETWORK_FAILED',
-      cause: { message: 'no answer for 0.05 seconds' },
-    });
+    expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
+    expect(String(error)).toContain('no answer in time');
   });
 
   it('does not try again what is not there', async () => {
@@ -95,12 +108,8 @@ describe('download', () => {
     const missing = await serve((_request, response) => response.writeHead(404).end());
     const wrong = await serve((_request, response) => response.end('wrong'));
     const good = await serve((_request, response) => response.end('good'));
-    expect(await download(mirror(missing, wrong, good), 'debian', 'x', consume, OPTIONS)).toBe(
-      'good',
-    );
-    await expect(
-      download(mirror(missing, wrong), 'debian', 'x', consume, OPTIONS),
-    ).rejects.toMatchObject({
+    expect(await from(mirror(missing, wrong, good), consume)).toBe('good');
+    await expect(from(mirror(missing, wrong), consume)).rejects.toMatchObject({
       code: 'DIGEST_MISMATCH',
     });
   });
@@ -111,12 +120,22 @@ describe('download', () => {
       tries += 1;
       response.end('x');
     });
-    await expect(
-      download(mirror(address, address), 'debian', 'x', full, OPTIONS),
-    ).rejects.toMatchObject({
+    await expect(from(mirror(address, address), full)).rejects.toMatchObject({
       code: 'DISK_FULL',
     });
     expect(tries).toBeLessThanOrEqual(1);
+  });
+
+  it('goes through a proxy', async () => {
+    const asked: (string | undefined)[] = [];
+    const address = await serve(({ url }, response) => {
+      asked.push(url);
+      response.end('by proxy');
+    });
+    const env = { http_proxy: new URL(address).origin };
+    const source = { ...mirror('http://mirror.test/debian'), env };
+    expect(await get(source)).toBe('by proxy');
+    expect(asked).toEqual(['http://mirror.test/debian/pool/a']);
   });
 
   it('stops by its signal', async () => {
