@@ -139,6 +139,14 @@ describe("LinuxKit's cases", () => {
   }
 });
 
+it('binds a volume of `mounts` also where no option says so', () => {
+  const spec = (options: string): unknown =>
+    run({ name: 'mount', yaml: mountOfVolume(options) }).spec;
+  expect(spec('')).toMatchObject(volumeMount(['bind']));
+  expect(spec(', options: [ro]')).toMatchObject(volumeMount(['bind', 'ro']));
+  expect(spec(', options: [rbind]')).toMatchObject(volumeMount(['rbind']));
+});
+
 /** LinuxKit's answer is that for the last container. */
 function run(item: Case): {
   ids: Record<string, number>;
@@ -163,6 +171,11 @@ function run(item: Case): {
 
 function lastContainer(config: SystemConfig): SystemConfig['services'][number] | undefined {
   return [...config.onboot, ...config.onshutdown, ...config.services].at(-1);
+}
+
+function mountOfVolume(options: string): string {
+  const mount = `{type: bind, source: vola, destination: /data${options}}`;
+  return `services: [{name: svc, image: "img:1", mounts: [${mount}]}]\nvolumes: [{name: vola}]`;
 }
 
 function volumeMount(options: readonly string[], name = 'vola'): object {

@@ -10,6 +10,7 @@ import { type ImageReference } from '../src/config/reference.ts';
 import { tarOf } from '../src/output/tar.ts';
 import { planConfig } from '../src/plan.ts';
 import { parseConfig } from './support.ts';
+import { withVolumeMounts } from './volume-mounts.ts';
 
 const vectors =
   process.env['LKT_VECTORS'] ?? join(import.meta.dirname, '../../../../shared/vectors');
@@ -120,7 +121,7 @@ function expected(
     const kept =
       entry.pax['LINUXKIT.source'] === 'LINUXKIT.apkinit' ? (before.get(name) ?? entry) : entry;
     let adjusted = kept;
-    // volumeMounts: the names of volumes are resolved in `mounts` too.
+    // volumeMounts: the names of volumes are resolved in `mounts` too, and bound.
     if (name.endsWith('/config.json')) adjusted = withVolumePaths(adjusted, config);
     for (const rule of Object.values(RULES)) adjusted = rule(adjusted);
     result.set(name, inode(adjusted, last));
@@ -147,10 +148,8 @@ function withSources(config: SystemConfig, entries: readonly GoldenEntry[]): Sys
 }
 
 function withVolumePaths(entry: GoldenEntry, config: SystemConfig): GoldenEntry {
-  let text = entry.content ?? '';
-  for (const { name } of config.volumes) {
-    text = text.replaceAll(`"source": "${name}"`, `"source": "/containers/volumes/${name}/merged"`);
-  }
+  const names = config.volumes.map(({ name }) => name);
+  const text = withVolumeMounts(entry.content ?? '', names);
   return {
     ...entry,
     size: Buffer.byteLength(text),

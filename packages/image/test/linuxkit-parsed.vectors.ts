@@ -12,6 +12,7 @@ import { containerSpec } from '../src/runtime/spec.ts';
 import { metadataOf } from '../src/tree/metadata.ts';
 import { parseExact } from './exact-json.ts';
 import { parseConfig } from './support.ts';
+import { withVolumeMounts } from './volume-mounts.ts';
 
 const vectors =
   process.env['LKT_VECTORS'] ?? join(import.meta.dirname, '../../../../shared/vectors');
@@ -103,15 +104,8 @@ describe("LinuxKit's runtime specs", () => {
         const check = (image: ContainerConfig, answer: Answer): void => {
           const settings = mergeSettings(container.settings, imageDefaults('img', image));
           const spec = containerSpec(settings, { ids, volumes });
-          // volumeMounts: the names of volumes are resolved in `mounts` too.
-          let want = goJson(answer.oci);
-          for (const name of volumes.keys()) {
-            want = want.replaceAll(
-              `"source": "${name}"`,
-              `"source": "/containers/volumes/${name}/merged"`,
-            );
-          }
-          expect(spec).toBe(want);
+          // volumeMounts: the names of volumes are resolved in `mounts` too, and bound.
+          expect(spec).toBe(withVolumeMounts(goJson(answer.oci), volumes.keys()));
           expect(runtimeJson(settings.runtime ?? {})).toBe(goJson(answer.runtime));
         };
         check({}, entry.bare);

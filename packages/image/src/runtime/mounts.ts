@@ -51,7 +51,11 @@ function filled<T>(list: readonly T[] | undefined): readonly T[] | undefined {
   return list === undefined || list.length === 0 ? undefined : list;
 }
 
-/** A bind whose source is no absolute path means a volume. One that is read-only cannot be bound for writing. */
+/**
+ * A bind whose source is no absolute path means a volume, which is bound whether the options say so or not: a runtime
+ * takes a mount of type `bind` without one for a file system of that name. One that is read-only cannot be bound for
+ * writing.
+ */
 function resolveVolume(mount: Mount, volumes: Volumes): Mount {
   const { source, at } = mount;
   if (mount.type !== 'bind' || source === undefined || source.startsWith('/')) return mount;
@@ -64,7 +68,13 @@ function resolveVolume(mount: Mount, volumes: Volumes): Mount {
   if (volume.readonly && mount.options?.includes('ro') !== true) {
     throw at.error(`the volume "${source}" is read-only`, { fix: 'add the option "ro"' });
   }
-  return { ...mount, source: volumeMount(source) };
+  const { options = [] } = mount;
+  const isBind = options.some((option) => option === 'bind' || option === 'rbind');
+  return {
+    ...mount,
+    source: volumeMount(source),
+    options: isBind ? options : ['bind', ...options],
+  };
 }
 
 /** What Docker gives a container, less /dev/shm and /dev/mqueue. */
