@@ -3,10 +3,15 @@ import { dirname } from 'node:path';
 import { root } from './lkt.ts';
 
 /**
- * Kernels that are compiled, which takes a quarter of an hour of processor time: `npm run test:kernel` does that, and has to
- * come to the pin, which is from another machine.
+ * Kernels that are compiled, which takes a quarter of an hour of processor time, and what is made for these alone:
+ * `npm run test:kernel` builds them, and has to come to the pins, which are from another machine.
  */
-const COMPILED_KERNELS = ['kernel/linux'];
+const COMPILED_KERNELS = [
+  'kernel/linux',
+  'kernel/linux-config',
+  'kernel/linux-config-arm64',
+  'kernel/linux-tools-arm64',
+];
 
 /** The directories that have a file of this name, but for those of kernels that are compiled. */
 export function packagesWith(file: 'Dockerfile' | 'build.yml'): readonly string[] {

@@ -1,0 +1,174 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { root } from './lkt.ts';
+
+/** What the scripts of kernel do with sources that are small; `npm run test:kernel` runs them with Linux. */
+
+const SCRIPTS = ['kernel/build/compare', 'kernel/build/configure', 'kernel/build/unpack'];
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-kernel-scripts-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+beforeEach(() => {
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(join(dir, 'build'), { recursive: true });
+  // In one directory, as the images have them.
+  for (const script of SCRIPTS)
+    symlinkSync(join(root, script), join(dir, 'build', basename(script)));
+});
+
+/** A tree that has its questions where Linux has them. Its make sets what it is asked for, but for STUBBORN. */
+const TREE = {
+  'linux-1/Kconfig': 'config SHARED\n\tbool "x"\n\nmenuconfig STUBBORN\n\tbool\n\tdepends on NET\n',
+  'linux-1/arch/Kconfig': 'config OF_ALL\n\tbool "x"\n',
+  'linux-1/arch/x86/Kconfig': 'config ONLY_X86\n\tbool "x"\n',
+  'linux-1/arch/arm64/Kconfig': 'config ONLY_ARM\n\tbool "x"\n',
+  'linux-1/Makefile':
+    'allnoconfig:\n\tgrep -v STUBBORN=y "$(KCONFIG_ALLCONFIG)" > "$(O)/.config" || true\n',
+  'linux-1/main.c': 'a\nb\nc\n',
+};
+
+function write(files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, path)), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  }
+}
+
+function read(path: string): string {
+  return readFileSync(join(dir, path), 'utf8');
+}
+
+/** Runs a script in the directory; what it says on standard error, if it fails. */
+function run(script: string, ...args: readonly string[]): { status: number | null; said: string } {
+  const { status, stderr } = spawnSync(join(dir, 'build', script), args, {
+    cwd: dir,
+    encoding: 'utf8',
+  });
+  return { status, said: stderr };
+}
+
+function configure(
+  fragments: Readonly<Record<string, string>>,
+  arch = 'x86_64',
+): ReturnType<typeof run> {
+  write({ ...TREE, ...fragments });
+  return run('configure', 'linux-1', join(dir, 'out'), arch, ...Object.keys(fragments));
+}
+
+function tarball(): void {
+  write(TREE);
+  expect(spawnSync('tar', ['-cJf', 'linux.tar.xz', 'linux-1'], { cwd: dir }).status).toBe(0);
+}
+
+describe('configure', () => {
+  test('gives what is asked for; of two fragments the later one counts', () => {
+    const a = '# A sentence.\nCONFIG_SHARED=y\nCONFIG_ONLY_X86=y\n';
+    expect(configure({ 'a.config': a, 'b.config': '# CONFIG_SHARED is not set\n' })).toEqual({
+      status: 0,
+      said: '',
+    });
+    expect(read('out/.config')).toBe('CONFIG_ONLY_X86=y\n# CONFIG_SHARED is not set\n');
+  });
+
+  test.each([
+    [
+      'a symbol that Linux does not have',
+      '\nCONFIG_SHARD=y\n',
+      'a.config:2: CONFIG_SHARD: Linux has no such symbol for x86_64',
+    ],
+    [
+      'a symbol of another architecture',
+      'CONFIG_ONLY_ARM=y\n',
+      'a.config:1: CONFIG_ONLY_ARM: Linux has no such symbol for x86_64',
+    ],
+    [
+      'a symbol that cannot be set',
+      '# x\n\nCONFIG_STUBBORN=y\n',
+      'a.config:3: CONFIG_STUBBORN: asked for y, and it is n\n    depends on NET',
+    ],
+    [
+      'a symbol that is asked for twice',
+      'CONFIG_SHARED=y\nCONFIG_SHARED=y\n',
+      'a.config:2: CONFIG_SHARED is asked for twice',
+    ],
+    [
+      'a line that is nothing',
+      'CONFIG_SHARED=y\nSHARED=y\n',
+      'a.config:2: neither a symbol nor a comment: SHARED=y',
+    ],
+    [
+      'a symbol without a value',
+      'CONFIG_SHARED=\n',
+      'a.config:1: neither a symbol nor a comment: CONFIG_SHARED=',
+    ],
+    [
+      'a comment that was meant',
+      '#CONFIG_SHARED=y\n',
+      'a.config:1: neither a symbol nor a comment: #CONFIG_SHARED=y',
+    ],
+  ])('tells of %s', (_, fragment, message) => {
+    const { status, said } = configure({ 'a.config': fragment });
+    expect(said).toContain(message);
+    expect(status).not.toBe(0);
+  });
+
+  test('takes for arm64 what is of arm64', () => {
+    expect(configure({ 'a.config': 'CONFIG_ONLY_ARM=y\nCONFIG_OF_ALL=y\n' }, 'arm64').said).toBe(
+      '',
+    );
+    expect(configure({ 'a.config': 'CONFIG_ONLY_X86=y\n' }, 'arm64').said).toContain(
+      'a.config:1: CONFIG_ONLY_X86: Linux has no such symbol for arm64',
+    );
+  });
+
+  test('tells of a fragment that is not there', () => {
+    write(TREE);
+    const { status, said } = run('configure', 'linux-1', join(dir, 'out'), 'x86_64', 'none.config');
+    expect(said).toContain('none.config');
+    expect(status).not.toBe(0);
+  });
+});
+
+describe('unpack', () => {
+  const FIX = '--- a/main.c\n+++ b/main.c\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n';
+
+  test('tells of a tarball that is cut short', () => {
+    tarball();
+    const whole = readFileSync(join(dir, 'linux.tar.xz'));
+    writeFileSync(join(dir, 'linux.tar.xz'), whole.subarray(0, whole.length - 40));
+    const { status, said } = run('unpack', 'linux.tar.xz', 'linux');
+    expect(said).toMatch(/^unpack: linux.tar.xz is not whole$/m);
+    expect(status).not.toBe(0);
+  });
+
+  test('takes a patch that names its commit, and no other', () => {
+    tarball();
+    write({ 'no.patch': FIX, 'yes.patch': `commit ${'0'.repeat(40)} upstream.\n\n${FIX}` });
+    expect(run('unpack', 'linux.tar.xz', 'one', 'no.patch').said).toContain(
+      'unpack: no.patch names no commit of upstream',
+    );
+    expect(run('unpack', 'linux.tar.xz', 'two', 'yes.patch').status).toBe(0);
+    expect(read('two/main.c')).toBe('a\nB\nc\n');
+    expect(run('compare', 'linux.tar.xz', 'two', 'yes.patch')).toEqual({ status: 0, said: '' });
+    expect(read('two/main.c')).toBe('a\nb\nc\n');
+  });
+});
+
+test.each([
+  ['is another file', { 'linux-1/main.c': 'b\n' }, /main.c: (?:Contents|Size) differ/],
+  ['is too much', { 'linux-1/more.c': 'c\n' }, /more.c: not in the tarball/],
+])('compare tells of what %s', (_, files, message) => {
+  tarball();
+  expect(run('compare', 'linux.tar.xz', 'linux-1').status).toBe(0);
+  write(files);
+  expect(run('compare', 'linux.tar.xz', 'linux-1').said).toMatch(message);
+});
+
+test('compare tells of what is missing', () => {
+  tarball();
+  rmSync(join(dir, 'linux-1/main.c'));
+  expect(run('compare', 'linux.tar.xz', 'linux-1').said).toMatch(/main.c: .*No such file/);
+});
