@@ -140,11 +140,9 @@ describe("LinuxKit's cases", () => {
 });
 
 it('binds a volume of `mounts` also where no option says so', () => {
-  const spec = (options: string): unknown =>
-    run({ name: 'mount', yaml: mountOfVolume(options) }).spec;
-  expect(spec('')).toMatchObject(volumeMount(['bind']));
-  expect(spec(', options: [ro]')).toMatchObject(volumeMount(['bind', 'ro']));
-  expect(spec(', options: [rbind]')).toMatchObject(volumeMount(['rbind']));
+  expect(withMountOfVolume('')).toMatchObject(volumeMount(['bind']));
+  expect(withMountOfVolume(', options: [ro]')).toMatchObject(volumeMount(['bind', 'ro']));
+  expect(withMountOfVolume(', options: [rbind]')).toMatchObject(volumeMount(['rbind']));
 });
 
 /** LinuxKit's answer is that for the last container. */
@@ -173,9 +171,10 @@ function lastContainer(config: SystemConfig): SystemConfig['services'][number] |
   return [...config.onboot, ...config.onshutdown, ...config.services].at(-1);
 }
 
-function mountOfVolume(options: string): string {
+function withMountOfVolume(options: string): unknown {
   const mount = `{type: bind, source: vola, destination: /data${options}}`;
-  return `services: [{name: svc, image: "img:1", mounts: [${mount}]}]\nvolumes: [{name: vola}]`;
+  const yaml = `services: [{name: svc, image: "img:1", mounts: [${mount}]}]\nvolumes: [{name: vola}]`;
+  return run({ name: 'mount', yaml }).spec;
 }
 
 function volumeMount(options: readonly string[], name = 'vola'): object {
