@@ -45,7 +45,8 @@ export async function openWire(url: URL, options: WireOptions): Promise<Wire> {
     socket = tls.connect(secure);
   } else {
     const onread = {
-      buffer: Buffer.allocUnsafeSlow(BUFFER),
+      // Shared, for threads that hash what comes.
+      buffer: Buffer.from(new SharedArrayBuffer(BUFFER)),
       callback: (count: number, buffer: Uint8Array): boolean => {
         wire?.arrive(buffer.subarray(0, count));
         // Nothing more comes before this was used.

@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, Digester, digestHex, digestOf, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
+import { pieceDigester } from './hash-thread.ts';
 import { writeWhole } from './temp.ts';
 
 /** A chunk that lasts costs memory until it is collected; one whose memory is used again may be large. */
@@ -122,7 +123,7 @@ export class Blobs {
   ): Promise<BlobInfo> {
     signal?.throwIfAborted();
     const { digest, size } = expected;
-    const digester = new Digester();
+    using digester = await pieceDigester(size);
     let info: BlobInfo | undefined;
     try {
       await mkdir(this.#dir, { recursive: true });
@@ -130,12 +131,10 @@ export class Blobs {
         for await (const chunk of marked(source, signal)) {
           if (size !== undefined && digester.size + chunk.length > size)
             throw unexpected(digest, `it has more than the ${size} bytes it should have`);
-          const writing = writeAll(file, chunk);
-          // Another thread writes it meanwhile.
-          digester.update(chunk);
-          await writing;
+          // Each is done by another thread.
+          await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
         }
-        info = { digest: digester.digest(), size: digester.size };
+        info = { digest: await digester.digest(), size: digester.size };
         if (size !== undefined && info.size !== size)
           throw unexpected(digest, `it has ${info.size} bytes, not ${size}`);
         if (digest !== undefined && info.digest !== digest)

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { digestOf } from '@lkt/core';
+import { expect, it } from 'vitest';
+import { pieceDigester } from '../src/hash-thread.ts';
+
+const LARGE = 8 * 2 ** 20;
+
+it.each([undefined, 10, LARGE])('hashes the pieces of content of %s bytes', async (size) => {
+  const content = randomBytes(300_000);
+  using digester = await pieceDigester(size);
+  for (let at = 0; at < content.length; at += 70_000)
+    await digester.update(content.subarray(at, at + 70_000));
+  expect(digester.size).toBe(content.length);
+  expect(await digester.digest()).toBe(digestOf(content));
+});
+
+it('hashes several at once, in memory that is used again', async () => {
+  const bytes = [1, 20, 40, 60];
+  expect(await Promise.all(bytes.map(hashOf))).toEqual(bytes.map(expectedOf));
+});
+
+it('starts anew after one that was given up', async () => {
+  const given = await pieceDigester(LARGE);
+  await given.update(Buffer.from('x'));
+  given[Symbol.dispose]();
+  using digester = await pieceDigester(LARGE);
+  expect(await digester.digest()).toBe(digestOf(''));
+});
+
+async function hashOf(byte: number): Promise<string> {
+  using digester = await pieceDigester(LARGE);
+  const piece = new Uint8Array(new SharedArrayBuffer(100_000));
+  for (let round = 0; round < 5; round += 1)
+    await digester.update(piece.fill(byte + round).subarray(round));
+  return digester.digest();
+}
+
+function expectedOf(byte: number): string {
+  const pieces = [0, 1, 2, 3, 4].map((round) => Buffer.alloc(100_000 - round, byte + round));
+  return digestOf(Buffer.concat(pieces));
+}
