@@ -31,12 +31,6 @@ import { layerEntries } from './layer-entries.ts';
 import { hashLayer } from './layer-hash.ts';
 import { type LayerDir, Overlays, type UpperMount } from './overlay.ts';
 import { findOwner, readAccounts, readShort } from './owners.ts';
-import {
-  type CopyWork,
-  type LayerOptions,
-  type RunWork,
-  type StepExecutor,
-} from './plan-runner.ts';
 import { PrivateFiles } from './private-files.ts';
 import { pathAt, statAt } from './raw-fs.ts';
 import { Redactor } from './redactor.ts';
@@ -45,6 +39,7 @@ import { runCommand } from './run.ts';
 import { mountVariables, prepareMount } from './run-mounts.ts';
 import { findLeak } from './secret-scan.ts';
 import { selectionDigest } from './selection.ts';
+import type { CopyWork, LayerOptions, RunWork, StepExecutor } from './step-executor.ts';
 import { settleUpper } from './upper.ts';
 
 export interface ExecutorParts {
