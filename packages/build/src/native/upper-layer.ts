@@ -1,0 +1,50 @@
+/** The layer that the upper directory of an overlay mount is, with a blob in the store or without one. */
+import { type Digest, LktError } from '@lkt/core';
+import { type Descriptor, type Store, writeLayer } from '@lkt/oci';
+import type { StepRecord } from '../step-cache.ts';
+import { layerEntries } from './layer-entries.ts';
+import { hashLayer } from './layer-hash.ts';
+
+interface UpperLayerOptions {
+  readonly store: Store;
+  readonly signal: AbortSignal;
+}
+
+/** A layer with its blob. To compress takes longer than to see that it is one that the store has whole. */
+export async function writeUpper(
+  upper: string,
+  before: StepRecord | undefined,
+  { store, signal }: UpperLayerOptions,
+): Promise<StepRecord> {
+  const blob = before?.descriptor ?? undefined;
+  if (
+    before !== undefined &&
+    blob !== undefined &&
+    before.diffId === (await hashLayer(layerEntries(upper), signal)) &&
+    (await hasWhole(store, blob))
+  )
+    return before;
+  return writeLayer(store, layerEntries(upper), { signal });
+}
+
+/** A layer that needs no blob, unless it is not what was expected. */
+export async function hashUpper(
+  upper: string,
+  expected: Digest | undefined,
+  { store, signal }: UpperLayerOptions,
+): Promise<StepRecord> {
+  const diffId = await hashLayer(layerEntries(upper), signal);
+  if (expected === undefined || expected === diffId) return { diffId, descriptor: null };
+  return writeLayer(store, layerEntries(upper), { signal });
+}
+
+async function hasWhole(store: Store, blob: Descriptor): Promise<boolean> {
+  if (!(await store.keep(blob.digest, blob.size))) return false;
+  try {
+    for await (const _ of store.read(blob));
+    return true;
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    return false;
+  }
+}
