@@ -11,7 +11,7 @@ import type { Chain, Job } from './job.ts';
 import type { PrivateFiles } from './private-files.ts';
 import { statAt, textPathAt } from './raw-fs.ts';
 import { resolveIn } from './rooted.ts';
-import type { RunMount } from './run.ts';
+import type { RunMount } from './sandbox-mounts.ts';
 
 export interface MountSources {
   readonly job: Job;
