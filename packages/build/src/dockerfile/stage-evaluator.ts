@@ -1,23 +1,16 @@
 import type { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
-import type {
-  Command,
-  HealthcheckInstruction,
-  Instruction,
-  ListInstruction,
-  Place,
-  RunInstruction,
-  Word,
-} from './ast.ts';
+import type { Command, Instruction, Place, Word } from './ast.ts';
 import { type CopyContext, evaluateCopy, resolvePath } from './copy-step.ts';
-import { evaluateMount } from './mount-step.ts';
-import { exposedPorts } from './ports.ts';
+import { healthcheck } from './healthcheck.ts';
+import { evaluateExpose } from './ports.ts';
+import { evaluateRun } from './run-step.ts';
+import type { WordReader } from './scope.ts';
 import { isSignal } from './signals.ts';
-import { runCommand } from './run-command.ts';
-import { PROXY_ARGS, type WordReader } from './scope.ts';
 import type { SourceText } from './source-text.ts';
+import { DEFAULT_PATH, StageVariables } from './stage-variables.ts';
 import type { ResolvedStage, StageGraph } from './stages.ts';
-import type { RunStep, StagePlan, Step } from './steps.ts';
+import type { StagePlan, Step } from './steps.ts';
 import { triggerError, triggerText } from './triggers.ts';
 
 /** What a stage hands on to the stages that are FROM it. */
@@ -39,8 +32,6 @@ export interface StageContext {
   readonly imageConfig: ContainerConfig | undefined;
 }
 
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const EPOCH = 'SOURCE_DATE_EPOCH';
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -51,15 +42,12 @@ export class StageEvaluator {
   readonly #resolved: ResolvedStage;
   readonly #context: StageContext;
   readonly #config: Mutable<ContainerConfig>;
-  readonly #env: Map<string, string>;
-  /** Of ENV and ARG, whichever was last in this stage: as BuildKit has it, an ARG after an ENV goes before it. */
-  readonly #values: Map<string, string>;
+  readonly #variables: StageVariables;
   readonly #steps: Step[] = [];
   readonly #triggers: string[] = [];
   #author: string | undefined;
   /** Whether this stage itself has a CMD: only then it survives an ENTRYPOINT. */
   #hasCommand = false;
-  #variables: ReadonlyMap<string, string> | undefined;
 
   constructor(source: SourceText, resolved: ResolvedStage, context: StageContext) {
     this.#source = source;
@@ -71,11 +59,11 @@ export class StageEvaluator {
         ? { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: '/' }
         : { OnBuild: undefined, ...inherited };
     this.#config = config;
-    this.#env = new Map((config.Env ?? []).map(splitVariable));
-    this.#values = new Map([...(context.parent?.variables ?? []), ...this.#env]);
-    // As if every stage declared it: all its commands have it.
-    const epoch = context.buildArgs.get(EPOCH);
-    if (epoch !== undefined) this.#values.set(EPOCH, epoch);
+    this.#variables = new StageVariables(
+      config.Env ?? [],
+      context.parent?.variables ?? new Map(),
+      context.buildArgs,
+    );
     this.#author = context.parent?.author;
   }
 
@@ -106,32 +94,29 @@ export class StageEvaluator {
         baseTriggers: triggers.map(({ title, text }) => ({ title, text })),
         needs: [...new Set(needs.map(({ index }) => index))],
       },
-      state: { config, author: this.#author, variables: this.#values },
+      state: { config, author: this.#author, variables: this.#variables.values },
     };
   }
 
   #evaluate(instruction: Instruction): void {
     switch (instruction.keyword) {
       case 'ARG': {
-        const variables = this.#scope();
+        const variables = this.#variables.scope;
         for (const { name, value } of instruction.args) {
           this.#declare(name, value, variables);
         }
         return;
       }
       case 'ENV': {
-        const variables = this.#scope();
+        const variables = this.#variables.scope;
         for (const { name, value } of instruction.pairs) {
           const key = this.#name(name, variables);
-          const text = this.#context.reader.word(value, variables);
-          this.#env.set(key, text);
-          this.#values.set(key, text);
+          this.#variables.set(key, this.#context.reader.word(value, variables));
         }
-        this.#variables = undefined;
         return;
       }
       case 'LABEL': {
-        const variables = this.#scope();
+        const variables = this.#variables.scope;
         const labels = new Map(Object.entries(this.#config.Labels ?? {}));
         for (const { name, value } of instruction.pairs) {
           const key = this.#context.reader.word(name, variables);
@@ -141,11 +126,19 @@ export class StageEvaluator {
         return;
       }
       case 'RUN':
-        this.#steps.push(this.#run(instruction));
+        this.#steps.push(
+          evaluateRun(instruction, {
+            ...this.#place(),
+            shell: this.#shell(),
+            environment: this.#variables.environment,
+            buildArgs: this.#context.buildArgs,
+            user: this.#config.User ?? '',
+          }),
+        );
         return;
       case 'COPY':
       case 'ADD':
-        this.#steps.push(evaluateCopy(instruction, this.#copyContext()));
+        this.#steps.push(evaluateCopy(instruction, this.#place()));
         return;
       case 'WORKDIR': {
         const path = resolvePath(this.#workdir(), this.#text(instruction.path, 'WORKDIR'));
@@ -172,9 +165,12 @@ export class StageEvaluator {
         // Reference, "Understand how CMD and ENTRYPOINT interact": the base's CMD was meant for the base's ENTRYPOINT.
         if (!this.#hasCommand) this.#config.Cmd = [];
         return;
-      case 'EXPOSE':
-        this.#expose(instruction);
+      case 'EXPOSE': {
+        const ports = new Map(Object.entries(this.#config.ExposedPorts ?? {}));
+        for (const port of evaluateExpose(instruction, this.#place())) ports.set(port, {});
+        this.#config.ExposedPorts = Object.fromEntries(ports);
         return;
+      }
       case 'VOLUME': {
         const volumes = new Map(Object.entries(this.#config.Volumes ?? {}));
         for (const word of instruction.values) volumes.set(this.#text(word, 'VOLUME'), {});
@@ -203,20 +199,12 @@ export class StageEvaluator {
     }
   }
 
-  /** What variables stand for now. */
-  #scope(): ReadonlyMap<string, string> {
-    this.#variables ??= new Map(this.#values);
-    return this.#variables;
-  }
-
   #declare(name: string, fallback: Word | undefined, variables: ReadonlyMap<string, string>): void {
     const { buildArgs, globals, reader } = this.#context;
     const given = buildArgs.get(name);
     const value =
       given ?? (fallback === undefined ? globals.get(name) : reader.word(fallback, variables));
-    if (value === undefined) return;
-    this.#values.set(name, value);
-    this.#variables = undefined;
+    if (value !== undefined) this.#variables.declare(name, value);
   }
 
   #name(word: Word, variables: ReadonlyMap<string, string>): string {
@@ -228,12 +216,12 @@ export class StageEvaluator {
   }
 
   #text(word: Word, keyword: string): string {
-    const text = this.#context.reader.word(word, this.#scope());
+    const text = this.#context.reader.word(word, this.#variables.scope);
     if (text !== '') return text;
     throw this.#error(
       word,
       `${keyword} is empty after the variables in ${word.text} are replaced`,
-      this.#context.reader.emptyFix(word, this.#scope()),
+      this.#context.reader.emptyFix(word, this.#variables.scope),
     );
   }
 
@@ -250,78 +238,14 @@ export class StageEvaluator {
     return command.form === 'exec' ? command.argv : [...this.#shell(), command.script];
   }
 
-  #run(instruction: RunInstruction): RunStep {
-    const { argv, files } = runCommand(instruction, this.#shell(), this.#source);
-    if (argv.some((argument) => argument.includes('\0'))) {
-      throw this.#error(instruction, 'an argument of RUN holds a NUL', 'remove the \\u0000');
-    }
-    const copy = this.#copyContext();
-    return {
-      kind: 'run',
-      instruction,
-      position: instruction.position,
-      title: instruction.text,
-      argv,
-      env: this.#environment(),
-      proxyEnv: PROXY_ARGS.flatMap((name) => {
-        const value = this.#context.buildArgs.get(name);
-        return value === undefined || this.#scope().has(name) ? [] : [`${name}=${value}`];
-      }),
-      workdir: this.#workdir(),
-      user: this.#config.User ?? '',
-      network: instruction.network,
-      security: instruction.security,
-      mounts: instruction.mounts.map((mount, index) => {
-        const before = instruction.mounts.slice(0, index).filter(({ type }) => type === 'ssh');
-        return evaluateMount(mount, before.length, copy);
-      }),
-      files,
-    };
-  }
-
-  #environment(): readonly string[] {
-    const variables = new Map([['PATH', DEFAULT_PATH], ...this.#scope()]);
-    // That of the engine is in every RUN, and so in none's key.
-    if (variables.get(EPOCH) === this.#context.buildArgs.get(EPOCH)) variables.delete(EPOCH);
-    return [...variables]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, value]) => `${name}=${value}`);
-  }
-
-  #copyContext(): CopyContext {
+  #place(): CopyContext {
     return {
       source: this.#source,
       reader: this.#context.reader,
-      variables: this.#scope(),
+      variables: this.#variables.scope,
       workdir: this.#workdir(),
       origin: (word) => this.#context.graph.origin(word, this.#resolved.stage),
     };
-  }
-
-  #expose(instruction: ListInstruction): void {
-    const ports = new Map(Object.entries(this.#config.ExposedPorts ?? {}));
-    for (const word of instruction.values) {
-      for (const text of this.#context.reader.words(word, this.#scope())) {
-        const exposed = exposedPorts(text);
-        if (exposed === undefined) {
-          throw this.#error(
-            word,
-            `"${text}" is not a port`,
-            'write a number from 1 to 65535, a range such as 8000-8010, and /udp where it is not TCP',
-          );
-        }
-        if (exposed.isMapping) {
-          const said = `EXPOSE says the port of the image alone, here ${exposed.ports[0] ?? ''}; where it is published is said when it runs`;
-          this.#context.reader.warn(word, said, 'ExposeInvalidFormat');
-        }
-        if (!exposed.isLowerCase) {
-          const said = `the protocol in ${text} is written in lower case`;
-          this.#context.reader.warn(word, said, 'ExposeProtoCasing');
-        }
-        for (const port of exposed.ports) ports.set(port, {});
-      }
-    }
-    this.#config.ExposedPorts = Object.fromEntries(ports);
   }
 
   #signal(word: Word): string {
@@ -338,7 +262,7 @@ export class StageEvaluator {
   #finalConfig(): ContainerConfig {
     const config: Mutable<ContainerConfig> = {
       ...this.#config,
-      Env: [...this.#env].map(([name, value]) => `${name}=${value}`),
+      Env: this.#variables.env,
       OnBuild: this.#triggers,
     };
     for (const key of ['Env', 'OnBuild', 'Cmd', 'Entrypoint'] as const) {
@@ -350,22 +274,4 @@ export class StageEvaluator {
   #error(place: Place, message: string, fix?: string): LktError {
     return this.#source.error(place, message, fix);
   }
-}
-
-function healthcheck(instruction: HealthcheckInstruction): object {
-  const { command, interval, timeout, startPeriod, startInterval, retries } = instruction;
-  if (command === undefined) return { Test: ['NONE'] };
-  return {
-    Test: command.form === 'exec' ? ['CMD', ...command.argv] : ['CMD-SHELL', command.script],
-    ...(interval === undefined ? {} : { Interval: interval }),
-    ...(timeout === undefined ? {} : { Timeout: timeout }),
-    ...(startPeriod === undefined ? {} : { StartPeriod: startPeriod }),
-    ...(startInterval === undefined ? {} : { StartInterval: startInterval }),
-    ...(retries === undefined ? {} : { Retries: retries }),
-  };
-}
-
-function splitVariable(text: string): [string, string] {
-  const equals = text.indexOf('=');
-  return equals === -1 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)];
 }

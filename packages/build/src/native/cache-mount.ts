@@ -6,7 +6,8 @@ import { type RawPath, removeTree } from '@lkt/oci';
 import type { CopyEntry } from '../dockerfile/copy.ts';
 import { joinPath } from '../dockerfile/source-tree.ts';
 import type { ResolvedMount } from '../dockerfile/steps.ts';
-import { FileCopier } from './copy-files.ts';
+import { copyTree } from './copy-files.ts';
+import { CopyTarget } from './copy-target.ts';
 import { HostTree } from './host-tree.ts';
 import { type Chain, diffIds } from './job.ts';
 import type { MountSources } from './run-mounts.ts';
@@ -52,7 +53,7 @@ async function fill(
   try {
     await chmod(made, 0o755);
     const plan = { entries: [...allOf(tree, '')], files: [], directories: [] };
-    await new FileCopier(made, { position }, job.file, signal).copyTree(tree, plan);
+    await copyTree(new CopyTarget(made, { position }, job.file, signal), tree, plan);
     await rename(made, path);
   } catch (error) {
     if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;

@@ -7,9 +7,11 @@ import type { CopyStep, Step, WorkdirStep } from '../dockerfile/steps.ts';
 import { SecretFinder } from '../secret-finder.ts';
 import type { Credentials } from '../secrets.ts';
 import type { StepRecord } from '../step-cache.ts';
+import { addRemote, unpackContext } from './add-files.ts';
 import type { Cgroups } from './cgroup.ts';
 import { ChainMounts } from './chain-mounts.ts';
-import { FileCopier } from './copy-files.ts';
+import { copyContext, copyTree } from './copy-files.ts';
+import { CopyTarget } from './copy-target.ts';
 import { HostTree } from './host-tree.ts';
 import type { Inits } from './inits.ts';
 import type { Chain, Job, LayerRef } from './job.ts';
@@ -92,16 +94,16 @@ export class OverlayExecutor implements StepExecutor {
     const tree = from === undefined ? undefined : new HostTree(await this.#mounts.lower(from));
     return this.#layer(parent, step, options, async ({ root }) => {
       if (tree !== undefined) {
-        const copier = new FileCopier(root, step, job.file, signal);
-        await copier.copyTree(tree, this.#plan(step, tree, isDirectory));
+        const target = new CopyTarget(root, step, job.file, signal);
+        await copyTree(target, tree, this.#plan(step, tree, isDirectory));
         return;
       }
       for (const part of parts) {
         // What one part makes may change where a path of the next one leads.
-        const copier = new FileCopier(root, step, job.file, signal);
-        if ('archive' in part) await copier.unpack(context, part.archive, isRoot);
-        else if ('remote' in part) await copier.addRemote(store, part.remote, isRoot);
-        else await copier.copyContext(context, part);
+        const target = new CopyTarget(root, step, job.file, signal);
+        if ('archive' in part) await unpackContext(target, context, part.archive, isRoot);
+        else if ('remote' in part) await addRemote(target, store, part.remote, isRoot);
+        else await copyContext(target, context, part);
       }
     });
   }

@@ -5,7 +5,8 @@ import type { Context } from '../context.ts';
 import { mountPlan } from '../dockerfile/mount-plan.ts';
 import type { ResolvedMount, RunStep } from '../dockerfile/steps.ts';
 import { cacheDirectory } from './cache-mount.ts';
-import { FileCopier } from './copy-files.ts';
+import { copyContext } from './copy-files.ts';
+import { CopyTarget } from './copy-target.ts';
 import type { Credentials } from '../secrets.ts';
 import type { Chain, Job } from './job.ts';
 import type { PrivateFiles } from './private-files.ts';
@@ -128,8 +129,8 @@ async function bindSource(
   if (from === undefined) {
     root = await mountOwn([]);
     const { position } = mount;
-    const copier = new FileCopier(root, { position }, job.file, signal);
-    await copier.copyContext(context, {
+    const target = new CopyTarget(root, { position }, job.file, signal);
+    await copyContext(target, context, {
       ...mountPlan(context, mount, job.file),
       directories: parentsOf(path),
     });

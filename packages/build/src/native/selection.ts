@@ -24,7 +24,7 @@ export async function selectionDigest(
     signal?.throwIfAborted();
     const stats = tree.stats(source);
     if (type === 'directory' && stats?.isDirectory() !== true) {
-      // As `FileCopier` makes it.
+      // As `copyTree` makes it.
       add(['plain', target]);
       continue;
     }
