@@ -1,12 +1,12 @@
-import { readFile } from 'node:fs/promises';
-import { basename, dirname, relative, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { BuiltImage, EfiSigner, Format, ImageAudit, TrustedImage } from '@lkt/image';
+import type { BuiltImage, ImageAudit, TrustedImage } from '@lkt/image';
 import { auditLine, buildAudit, buildAuditFlags } from '../build-audit.ts';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { enforceCacheMax } from '../cache-limit.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
+import { diskFlags, diskOptions } from '../disk-flags.ts';
 import { layoutsFlag, layoutsOf } from '../layout-flags.ts';
 import { needless, refused, said } from '../linuxkit-flags.ts';
 import { givenVariables, setFlags } from '../set-flags.ts';
@@ -15,33 +15,10 @@ import { buildRecordPath, unchangedImage } from '../build-record.ts';
 import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
 import { pullFlags } from '../registry-flags.ts';
 import { outputAlone } from '../output-alone.ts';
+import { compressorFlags, formatsOf, outputFlags, outputOf } from '../output-flags.ts';
+import { sbomFlags, sbomOf } from '../sbom-flags.ts';
 import { trustOptions } from '../trust.ts';
 import { Args, Flags } from '../options.ts';
-
-const FORMATS = [
-  'kernel+initrd',
-  'kernel+squashfs',
-  'kernel+erofs',
-  'kernel+iso',
-  'tar-kernel-initrd',
-  'tar',
-  'docker',
-  'oci',
-  'iso-bios',
-  'iso-efi',
-  'iso-efi-initrd',
-  'raw-bios',
-  'raw-efi',
-  'qcow2-bios',
-  'qcow2-efi',
-  'uki',
-  'aws',
-  'gcp',
-  'vhd',
-  'dynamic-vhd',
-  'vmdk',
-] as const;
-const COMPRESSORS = ['zstd', 'gzip', 'xz', 'lz4', 'none'] as const;
 
 interface Result {
   /** What was found in the images. */
@@ -92,66 +69,14 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     locked: Flags.boolean({
       summary: 'take nothing but what a digest names: no tag, and no package by its directory',
     }),
-    name: Flags.string({
-      summary: 'what the names of the files start with; by default the name of the last config',
-      helpValue: 'NAME',
-    }),
-    dir: Flags.string({
-      summary: 'where the files are written; by default here',
-      helpValue: 'DIR',
-    }),
-    o: Flags.string({
-      summary: 'write this file alone, or to standard output; for one format, tar or docker',
-      helpValue: 'FILE|-',
-      exclusive: ['name', 'dir'],
-    }),
-    format: Flags.string({
-      char: 'f',
-      summary: 'kernel+initrd (the default) or another; several with commas or by repeating it',
-      helpValue: FORMATS.join('|'),
-      delimiter: ',',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    size: Flags.string({
-      summary: 'how large a disk is at least; by default as large as need be',
-      description: 'A size without unit is in MiB. What is to spare is in no partition.',
-      helpValue: 'SIZE',
-    }),
-    'uki-key': Flags.string({
-      summary: 'sign the EFI program with this RSA key, in PEM',
-      helpValue: 'FILE',
-    }),
-    'uki-cert': Flags.string({
-      summary: 'the certificate of that key, in PEM, which firmware is to know',
-      helpValue: 'FILE',
-    }),
+    ...outputFlags,
+    ...diskFlags,
     arch: Flags.option({ options: ['amd64'] as const })({
       summary: 'architecture of the image',
       default: 'amd64',
     }),
-    compressor: Flags.option({ options: COMPRESSORS })({
-      summary: 'how the initrd is compressed',
-      default: 'zstd',
-    }),
-    'compress-level': Flags.integer({
-      summary: 'how hard the compressor tries; by default 3 (zstd), 4 (gzip), 6 (xz)',
-      helpValue: 'LEVEL',
-    }),
-    sbom: Flags.boolean({
-      summary:
-        'write NAME-sbom.spdx.json too: what is in all the images, in SPDX 2.3; the default without --o',
-      allowNo: true,
-    }),
-    provenance: Flags.boolean({
-      summary:
-        'write NAME-provenance.json too: what the image was made from; the default without --o',
-      allowNo: true,
-    }),
-    'sbom-output': Flags.string({
-      summary: 'put the SBOM into the image too, at this path; as --sbom',
-      helpValue: 'PATH',
-    }),
+    ...compressorFlags,
+    ...sbomFlags,
   };
 
   static override linuxkit = {
@@ -259,100 +184,6 @@ function auditResult(audit: ImageAudit | undefined): Pick<Result, 'audit'> {
   if (audit === undefined) return {};
   const { until: _, ...found } = audit;
   return { audit: found };
-}
-
-interface DiskFlags {
-  readonly size?: string | undefined;
-  readonly 'uki-key'?: string | undefined;
-  readonly 'uki-cert'?: string | undefined;
-}
-
-/** How large disks are, and who signs EFI programs. */
-async function diskOptions(
-  { size, 'uki-key': key, 'uki-cert': certificate }: DiskFlags,
-  formats: readonly Format[],
-  cwd: string,
-): Promise<{ readonly diskSize?: number; readonly efiSigner?: EfiSigner }> {
-  const diskSize = size === undefined ? {} : { diskSize: parseSize(size) };
-  if (key === undefined && certificate === undefined) return diskSize;
-  if (key === undefined || certificate === undefined)
-    throw new LktError('USAGE_INVALID', '--uki-key and --uki-cert need each other');
-  if (!formats.some((format) => format === 'uki' || format.includes('-efi')))
-    throw new LktError('USAGE_INVALID', '--uki-key is for formats with an EFI program', {
-      fix: 'use --format uki, raw-efi, qcow2-efi, iso-efi or iso-efi-initrd',
-    });
-  const { efiSigner } = await import('@lkt/image');
-  return {
-    ...diskSize,
-    efiSigner: efiSigner(await pemFile(key, cwd), await pemFile(certificate, cwd)),
-  };
-}
-
-function parseSize(text: string): number {
-  const [, digits, unit = ''] = /^(\d{1,7})([MG]?)B?$/i.exec(text) ?? [];
-  const size = Number(digits) * (unit.toUpperCase() === 'G' ? 2 ** 30 : 2 ** 20);
-  if (size > 0 && size <= MAX_DISK) return size;
-  throw new LktError('USAGE_INVALID', `--size ${text} is not a size for a disk`, {
-    fix: 'write it as 1024M or 2G; 2 TiB is the most',
-  });
-}
-
-/** A partition table for a BIOS knows no more. */
-const MAX_DISK = 2 ** 41;
-
-async function pemFile(name: string, cwd: string): Promise<{ name: string; text: string }> {
-  try {
-    return { name, text: await readFile(resolve(cwd, name), 'utf8') };
-  } catch (error) {
-    throw new LktError('NOT_FOUND', `cannot read ${name}`, { cause: error });
-  }
-}
-
-/** LinuxKit's flags, but nothing is put into an image unasked. */
-function sbomOf(flags: {
-  readonly o?: string | undefined;
-  readonly sbom?: boolean | undefined;
-  readonly 'sbom-output'?: string | undefined;
-}): { readonly sbom?: { readonly path?: string } } {
-  const path = flags['sbom-output'];
-  if (path !== undefined) return { sbom: { path } };
-  return (flags.sbom ?? flags.o === undefined) ? { sbom: {} } : {};
-}
-
-interface OutputFlags {
-  readonly name?: string | undefined;
-  readonly dir?: string | undefined;
-  readonly o?: string | undefined;
-  readonly format?: readonly string[] | undefined;
-}
-
-function formatsOf(
-  { format = [], o }: OutputFlags,
-  parse: (name: string) => Format,
-): readonly Format[] {
-  const formats = [...new Set(format.map(parse))];
-  if (o === undefined) return formats.length === 0 ? ['kernel+initrd'] : formats;
-  const [only = 'tar', ...more] = formats;
-  if (more.length === 0 && (only === 'tar' || only === 'docker')) return [only];
-  throw new LktError(
-    'USAGE_INVALID',
-    `--o is for --format tar or docker, not ${formats.join(' and ')}`,
-    { fix: 'use --dir and --name, or --format tar' },
-  );
-}
-
-/** Where to write, in LinuxKit's words: the last config's name without its end; `moby` for standard input. */
-function outputOf(
-  { name, dir, o }: OutputFlags,
-  lastFile: string,
-  cwd: string,
-): { readonly outDir: string; readonly name: string } {
-  if (o !== undefined) {
-    const path = resolve(cwd, o);
-    return { outDir: dirname(path), name: basename(path, '.tar') };
-  }
-  const plain = lastFile === '-' ? 'moby' : basename(lastFile).replace(/\.ya?ml$/, '');
-  return { outDir: resolve(cwd, dir ?? '.'), name: name ?? plain };
 }
 
 function shortPath(cwd: string, path: string): string {

@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import type { EfiSigner, Format } from '@lkt/image';
+import { Flags } from './options.ts';
+
+/** Of disks, and of the EFI programs on them. */
+export const diskFlags = {
+  size: Flags.string({
+    summary: 'how large a disk is at least; by default as large as need be',
+    description: 'A size without unit is in MiB. What is to spare is in no partition.',
+    helpValue: 'SIZE',
+  }),
+  'uki-key': Flags.string({
+    summary: 'sign the EFI program with this RSA key, in PEM',
+    helpValue: 'FILE',
+  }),
+  'uki-cert': Flags.string({
+    summary: 'the certificate of that key, in PEM, which firmware is to know',
+    helpValue: 'FILE',
+  }),
+};
+
+interface DiskFlags {
+  readonly size?: string | undefined;
+  readonly 'uki-key'?: string | undefined;
+  readonly 'uki-cert'?: string | undefined;
+}
+
+/**
+ * How large disks are, and who signs EFI programs.
+ * @throws LktError USAGE_INVALID, NOT_FOUND for a file of a key
+ */
+export async function diskOptions(
+  { size, 'uki-key': key, 'uki-cert': certificate }: DiskFlags,
+  formats: readonly Format[],
+  cwd: string,
+): Promise<{ readonly diskSize?: number; readonly efiSigner?: EfiSigner }> {
+  const diskSize = size === undefined ? {} : { diskSize: parseSize(size) };
+  if (key === undefined && certificate === undefined) return diskSize;
+  if (key === undefined || certificate === undefined)
+    throw new LktError('USAGE_INVALID', '--uki-key and --uki-cert need each other');
+  if (!formats.some((format) => format === 'uki' || format.includes('-efi')))
+    throw new LktError('USAGE_INVALID', '--uki-key is for formats with an EFI program', {
+      fix: 'use --format uki, raw-efi, qcow2-efi, iso-efi or iso-efi-initrd',
+    });
+  const { efiSigner } = await import('@lkt/image');
+  return {
+    ...diskSize,
+    efiSigner: efiSigner(await pemFile(key, cwd), await pemFile(certificate, cwd)),
+  };
+}
+
+function parseSize(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,7})([MG]?)B?$/i.exec(text) ?? [];
+  const size = Number(digits) * (unit.toUpperCase() === 'G' ? 2 ** 30 : 2 ** 20);
+  if (size > 0 && size <= MAX_DISK) return size;
+  throw new LktError('USAGE_INVALID', `--size ${text} is not a size for a disk`, {
+    fix: 'write it as 1024M or 2G; 2 TiB is the most',
+  });
+}
+
+/** A partition table for a BIOS knows no more. */
+const MAX_DISK = 2 ** 41;
+
+async function pemFile(name: string, cwd: string): Promise<{ name: string; text: string }> {
+  try {
+    return { name, text: await readFile(resolve(cwd, name), 'utf8') };
+  } catch (error) {
+    throw new LktError('NOT_FOUND', `cannot read ${name}`, { cause: error });
+  }
+}
