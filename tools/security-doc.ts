@@ -8,7 +8,7 @@ import {
   type Settings,
 } from '@lkt/pkg';
 
-/** What the containers of the packages below `pkg/` may do, from their build.yml files: docs/security.md. */
+/** What the containers of the packages below `pkg/` may do, from their build.yml and roles.json files: docs/security.md. */
 export function securityDocument(root: string): string {
   const packages = globSync('pkg/*/build.yml', { cwd: root })
     .toSorted()
@@ -19,7 +19,7 @@ export function securityDocument(root: string): string {
   const rows = packages.map(row).filter((cells) => cells !== undefined);
   return `# What each daemon may do
 
-<!-- Made by tools/security-doc.ts from pkg/*/build.yml; do not edit. -->
+<!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/sandbox/roles.json; do not edit. -->
 
 Each package that runs as a container says in its \`build.yml\` what it may do; an image config can give more or less. All have PID and
 mount namespaces of their own, and no capability, device or writable place of the machine that is not listed here.
@@ -28,7 +28,46 @@ ${table(HEAD, rows)}
 
 \`host\` stands for the machine's own. A place is writable unless \`ro\` stands behind it. Masked are paths of \`/proc\` and \`/sys\` that
 look empty, and those that can only be read.
+
+## Packages that divide themselves
+
+These open what they need and then become processes that have less than their container: each a user of its own, \`no_new_privs\`, and a
+seccomp filter that ends it at any other system call. The program reads its privileges from the file that this table is made from, and the
+tests compare it with \`/proc\` of a machine that has booted.
+
+${table(
+  ROLES_HEAD,
+  globSync('pkg/*/sandbox/roles.json', { cwd: root })
+    .toSorted()
+    .flatMap((path) => roleRows(root, path)),
+)}
+
+Open are also \`/dev/null\`, the log and what the timers of Go wait with. Beside the system calls listed all have those without which Go does
+not run: futex, epoll_pwait, nanosleep, sched_yield, memory that is neither executable nor a file's, signal masks, clocks, exit. None can open,
+connect, make a process or a thread, or send a signal.
 `;
+}
+
+const ROLES_HEAD = ['process', 'what it does', 'user', 'capabilities', 'open', 'system calls'];
+
+interface Role {
+  readonly does: string;
+  readonly uid: number;
+  readonly capabilities: readonly string[];
+  readonly files: readonly string[];
+  readonly syscalls: readonly string[];
+}
+
+function roleRows(root: string, path: string): string[][] {
+  const roles = JSON.parse(readFileSync(join(root, path), 'utf8')) as Record<string, Role>;
+  return Object.entries(roles).map(([name, { does, uid, capabilities, files, syscalls }]) => [
+    `\`${path.split('/')[1] ?? ''}\` ${name}`,
+    does,
+    String(uid),
+    codes(capabilities),
+    codes(files),
+    codes(syscalls),
+  ]);
 }
 
 const HEAD = [

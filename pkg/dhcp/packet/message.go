@@ -34,7 +34,6 @@ const (
 	OptionDomainName       = 15
 	OptionMTU              = 26
 	OptionBroadcast        = 28
-	OptionTimeServers      = 42
 	OptionRequestedAddress = 50
 	OptionLeaseTime        = 51
 	optionOverload         = 52
@@ -64,6 +63,9 @@ var cookie = []byte{99, 130, 83, 99}
 
 // HardwareAddr is an Ethernet address.
 type HardwareAddr [6]byte
+
+// Everyone is the address of all stations on the link.
+var Everyone = HardwareAddr{255, 255, 255, 255, 255, 255}
 
 // Message is a DHCP message. Addresses that are not given are 0.0.0.0.
 type Message struct {

@@ -79,6 +79,13 @@ func Unwrap(b []byte, checksumComplete bool) ([]byte, error) {
 	return u[udpSize:], nil
 }
 
+// IsFromClient says whether b is a whole packet of a client for a server, as Wrap makes it.
+func IsFromClient(b []byte) bool {
+	return len(b) >= ipSize+udpSize && b[0] == 0x45 && b[9] == udp &&
+		int(binary.BigEndian.Uint16(b[2:])) == len(b) && binary.BigEndian.Uint16(b[6:])&0x3fff == 0 &&
+		binary.BigEndian.Uint16(b[20:]) == ClientPort && binary.BigEndian.Uint16(b[22:]) == ServerPort
+}
+
 func pseudoSum(ip []byte, size int) uint32 {
 	return uint32(sum(udp+uint32(size), ip[12:20]))
 }

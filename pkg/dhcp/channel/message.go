@@ -1,0 +1,111 @@
+package channel
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"lkt/dhcp/engine"
+	"lkt/dhcp/lease"
+	"lkt/dhcp/packet"
+)
+
+// Messages. Those of the wire and of the engine, in turn: the engine answers a Frame or a Tick with any number of Frames and one Wait,
+// with which it begins too. Those of the engine for the actuator: Bound and Lost.
+type (
+	// Frame is a packet from or for the link; Station is its source or its target.
+	Frame struct {
+		Interface int
+		Type      uint16 // packet.EtherIPv4 or packet.EtherARP
+		Checksum  bool   // the checksum of UDP is complete
+		Station   packet.HardwareAddr
+		Packet    []byte
+	}
+	// Tick says that it is time.
+	Tick struct{}
+	// Wait says when to send a Tick.
+	Wait struct{ For time.Duration }
+	// Bound is a lease to apply.
+	Bound struct {
+		Interface int
+		Renewed   bool
+		Lease     *lease.Lease
+	}
+	// Lost is an address to take away.
+	Lost struct {
+		Interface int
+		Reason    engine.Reason
+	}
+)
+
+const (
+	kindFrame = 1 + iota
+	kindTick
+	kindWait
+	kindBound
+	kindLost
+)
+
+// Encode gives the message's bytes.
+func (f Frame) Encode() []byte {
+	b := binary.BigEndian.AppendUint32([]byte{kindFrame}, uint32(f.Interface))
+	b = binary.BigEndian.AppendUint16(b, f.Type)
+	b = append(b, flag(f.Checksum))
+	b = append(b, f.Station[:]...)
+	return append(b, f.Packet...)
+}
+
+// Encode gives the message's bytes.
+func (Tick) Encode() []byte { return []byte{kindTick} }
+
+// Encode gives the message's bytes.
+func (w Wait) Encode() []byte { return binary.BigEndian.AppendUint64([]byte{kindWait}, uint64(w.For)) }
+
+// Encode gives the message's bytes.
+func (m Bound) Encode() []byte {
+	b := binary.BigEndian.AppendUint32([]byte{kindBound}, uint32(m.Interface))
+	return m.Lease.Append(append(b, flag(m.Renewed)))
+}
+
+// Encode gives the message's bytes.
+func (m Lost) Encode() []byte {
+	b := binary.BigEndian.AppendUint32([]byte{kindLost}, uint32(m.Interface))
+	return append(b, byte(m.Reason))
+}
+
+// Decode reads any message. What comes from another process is no more trusted than what comes from the network.
+func Decode(b []byte) (any, error) {
+	kind, rest := byte(0), b
+	if len(b) > 0 {
+		kind, rest = b[0], b[1:]
+	}
+	switch {
+	case kind == kindFrame && len(rest) >= 13:
+		return Frame{
+			Interface: index(rest), Type: binary.BigEndian.Uint16(rest[4:]), Checksum: rest[6] != 0,
+			Station: packet.HardwareAddr(rest[7:13]), Packet: rest[13:],
+		}, nil
+	case kind == kindTick && len(rest) == 0:
+		return Tick{}, nil
+	case kind == kindWait && len(rest) == 8:
+		return Wait{time.Duration(binary.BigEndian.Uint64(rest))}, nil
+	case kind == kindBound && len(rest) > 5:
+		l, err := lease.Decode(rest[5:])
+		if err != nil {
+			return nil, err
+		}
+		return Bound{Interface: index(rest), Renewed: rest[4] != 0, Lease: l}, nil
+	case kind == kindLost && len(rest) == 5:
+		return Lost{Interface: index(rest), Reason: engine.Reason(rest[4])}, nil
+	}
+	return nil, errors.New("unknown message")
+}
+
+func index(b []byte) int { return int(int32(binary.BigEndian.Uint32(b))) }
+
+func flag(set bool) byte {
+	if set {
+		return 1
+	}
+	return 0
+}

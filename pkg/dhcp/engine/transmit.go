@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"lkt/dhcp/lease"
+	"lkt/dhcp/packet"
+)
+
+// transmit sends the message of the state and sets the time of the next one.
+func (e *Engine) transmit(now time.Duration) []Action {
+	m := &packet.Message{
+		Type: packet.Request, XID: e.xid, Hardware: e.config.Hardware,
+		Secs:    uint16(min((now-e.began)/time.Second, 0xffff)),
+		Options: e.options(),
+	}
+	send := Send{Message: m, From: nobody, To: broadcast, Link: packet.Everyone}
+	switch e.state {
+	case selecting:
+		m.Type = packet.Discover
+	case requesting:
+		m.Options[packet.OptionServer] = bytesOf(e.offer.Server)
+		m.Options[packet.OptionRequestedAddress] = bytesOf(e.offer.Address.Addr())
+	case rebooting:
+		m.Options[packet.OptionRequestedAddress] = bytesOf(e.config.Known)
+	case renewing:
+		m.Client = e.held.Address.Addr()
+		send.From, send.To, send.Link = m.Client, e.held.Server, e.peer
+	case rebinding:
+		m.Client = e.held.Address.Addr()
+		send.From = m.Client
+	}
+	e.asked = now
+	e.next = e.nextTry(now)
+	e.tries++
+	return []Action{send}
+}
+
+func (e *Engine) nextTry(now time.Duration) time.Duration {
+	switch e.state {
+	case renewing:
+		return min(now+max((e.granted+e.held.rebind-now)/2, minRenew), e.granted+e.held.rebind)
+	case rebinding:
+		return min(now+max((e.granted+e.held.Time-now)/2, minRenew), e.granted+e.held.Time)
+	}
+	// RFC 2131 4.1: doubled each time, and one second more or less, so that clients do not speak in chorus.
+	wait := min(firstWait<<min(e.tries, 8), maxWait)
+	return now + e.between(wait-time.Second, wait+time.Second)
+}
+
+// between is a random time, in whole milliseconds.
+func (e *Engine) between(least, most time.Duration) time.Duration {
+	span := uint32((most-least)/time.Millisecond) + 1
+	return least + time.Duration(e.config.Random()%span)*time.Millisecond
+}
+
+func (e *Engine) options() map[byte][]byte {
+	options := map[byte][]byte{
+		packet.OptionParameters: {
+			// RFC 3442: the client asks for 121 before 3.
+			packet.OptionSubnetMask, packet.OptionClasslessRoutes, packet.OptionRouters, packet.OptionNameServers,
+			packet.OptionDomainName, packet.OptionMTU, packet.OptionBroadcast,
+			packet.OptionLeaseTime, packet.OptionRenewalTime, packet.OptionRebindingTime,
+		},
+		packet.OptionMaxSize:  binary.BigEndian.AppendUint16(nil, 1500),
+		packet.OptionClientID: e.clientID(),
+	}
+	if lease.IsDomain(e.config.HostName) {
+		options[packet.OptionHostName] = []byte(e.config.HostName)
+	}
+	return options
+}
+
+func (e *Engine) clientID() []byte { return append([]byte{1}, e.config.Hardware[:]...) }
+
+// decline tells the server that the address it gave is not free. RFC 2131 table 5 has what the message may say.
+func (e *Engine) decline(g *grant) Send {
+	return Send{From: nobody, To: broadcast, Link: packet.Everyone, Message: &packet.Message{
+		Type: packet.Decline, XID: e.xid, Hardware: e.config.Hardware,
+		Options: map[byte][]byte{
+			packet.OptionServer:           bytesOf(g.Server),
+			packet.OptionRequestedAddress: bytesOf(g.Address.Addr()),
+			packet.OptionClientID:         e.clientID(),
+			packet.OptionMessage:          []byte("the address is in use"),
+		},
+	}}
+}
+
+func bytesOf(a netip.Addr) []byte {
+	four := a.As4()
+	return four[:]
+}

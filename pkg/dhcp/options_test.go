@@ -1,0 +1,42 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOptions(t *testing.T) {
+	usual := options{wait: 30 * time.Second, resolv: "/run/resolvconf/resolv.conf", probes: "fast"}
+	with := func(change func(*options)) options {
+		o := usual
+		change(&o)
+		return o
+	}
+	for line, want := range map[string]options{
+		"":                     usual,
+		"-1":                   with(func(o *options) { o.once = true }),
+		"--oneshot eth0":       with(func(o *options) { o.once, o.names = true, []string{"eth0"} }),
+		"-probe rfc5227":       with(func(o *options) { o.probes = "rfc5227" }),
+		"-wait 5s -resolv= -1": with(func(o *options) { o.once, o.wait, o.resolv = true, 5*time.Second, "" }),
+		// What LinuxKit's examples say.
+		"--nobackground -f /dhcpcd.conf -1": with(func(o *options) { o.once = true }),
+		"--nobackground -f /dhcpcd.conf":    usual,
+	} {
+		got, err := parseOptions(strings.Fields(line), io.Discard)
+		if err != nil || strings.Join(got.names, " ") != strings.Join(want.names, " ") {
+			t.Errorf("%q: got %+v, %v", line, got, err)
+			continue
+		}
+		got.names, want.names = nil, nil
+		if got.once != want.once || got.wait != want.wait || got.resolv != want.resolv || got.probes != want.probes {
+			t.Errorf("%q: got %+v", line, got)
+		}
+	}
+	for _, line := range []string{"-probe never", "-f /etc/passwd", "-f /none", "--metric 5"} {
+		if got, err := parseOptions(strings.Fields(line), io.Discard); err == nil {
+			t.Errorf("%q: got %+v", line, got)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+// Package client is the process around the engine: frames in, frames and leases out. It reads the clock and nothing else.
+package client
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lkt/dhcp/channel"
+	"lkt/dhcp/engine"
+	"lkt/dhcp/packet"
+	"lkt/dhcp/setup"
+)
+
+// client is the engines of all interfaces and the channels of their process.
+type client struct {
+	engines map[int]*engine.Engine
+	wire    channel.Conn
+	act     channel.Conn
+}
+
+// Run works until a neighbour ends.
+func Run(s setup.Setup) error {
+	config := engine.Config{HostName: s.HostName, Random: random(s.Seed)}
+	switch s.Probes {
+	case "fast":
+		config.Probes = engine.Fast
+	case "rfc5227":
+		config.Probes = engine.Standard
+	}
+	c := client{engines: map[int]*engine.Engine{}, wire: setup.WireEngine, act: setup.EngineActuator}
+	for _, i := range s.Interfaces {
+		config.Hardware, config.Known = i.Hardware, i.Known
+		e, actions := engine.New(config, uptime())
+		c.engines[i.Index] = e
+		if err := c.do(i.Index, actions); err != nil {
+			return err
+		}
+	}
+	buffer := make([]byte, channel.MaxSize)
+	for {
+		if err := c.wait(); err != nil {
+			return err
+		}
+		raw, err := c.wire.Receive(buffer)
+		if err != nil {
+			return err
+		}
+		message, err := channel.Decode(raw)
+		if err != nil {
+			return err
+		}
+		if err := c.receive(message); err != nil {
+			return err
+		}
+	}
+}
+
+// wait tells the wire when the next engine has something to do.
+func (c *client) wait() error {
+	now := uptime()
+	wait := time.Duration(1<<63 - 1)
+	for _, e := range c.engines {
+		wait = min(wait, max(e.Deadline()-now, 0))
+	}
+	return c.wire.Send(channel.Wait{For: wait}.Encode())
+}
+
+func (c *client) receive(message any) error {
+	now := uptime()
+	switch m := message.(type) {
+	case channel.Frame:
+		e, known := c.engines[m.Interface]
+		if !known {
+			return fmt.Errorf("a frame of interface %d", m.Interface)
+		}
+		if err := c.do(m.Interface, read(e, m, now)); err != nil {
+			return err
+		}
+	case channel.Tick:
+	default:
+		return errors.New("a message of another process")
+	}
+	for index, e := range c.engines {
+		if err := c.do(index, e.Tick(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read gives the engine what is well-formed.
+func read(e *engine.Engine, f channel.Frame, now time.Duration) []engine.Action {
+	switch f.Type {
+	case packet.EtherARP:
+		if a, err := packet.ParseARP(f.Packet); err == nil {
+			return e.ReceiveARP(a, now)
+		}
+	case packet.EtherIPv4:
+		payload, err := packet.Unwrap(f.Packet, f.Checksum)
+		if err != nil {
+			return nil
+		}
+		if m, err := packet.Parse(payload); err == nil {
+			return e.Receive(m, f.Station, now)
+		}
+	}
+	return nil
+}
+
+func (c *client) do(index int, actions []engine.Action) error {
+	for _, action := range actions {
+		var err error
+		switch a := action.(type) {
+		case engine.Send:
+			err = c.wire.Send(channel.Frame{
+				Interface: index, Type: packet.EtherIPv4, Station: a.Link, Packet: packet.Wrap(a.From, a.To, a.Message.Marshal()),
+			}.Encode())
+		case engine.SendARP:
+			err = c.wire.Send(channel.Frame{
+				Interface: index, Type: packet.EtherARP, Station: packet.Everyone, Packet: a.Packet.Marshal(),
+			}.Encode())
+		case engine.Bound:
+			err = c.act.Send(channel.Bound{Interface: index, Renewed: a.Renewed, Lease: a.Lease}.Encode())
+		case engine.Lost:
+			err = c.act.Send(channel.Lost{Interface: index, Reason: a.Reason}.Encode())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// random is a stream of numbers from a seed of the kernel's, which this process could not ask.
+func random(seed []byte) func() uint32 {
+	var key [32]byte
+	copy(key[:], seed)
+	source := rand.NewChaCha8(key)
+	return func() uint32 { return uint32(source.Uint64()) }
+}
+
+// uptime is a clock that nobody sets and that runs on while the machine is suspended, as leases do.
+func uptime() time.Duration {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		panic(err)
+	}
+	return time.Duration(now.Nano())
+}
