@@ -1,0 +1,239 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { capabilitySet, roles } from './dhcp/roles.ts';
+import { type Network, network, type Program, type Station } from './dhcp/network.ts';
+
+const top = join(import.meta.dirname, '../..');
+const dir = mkdtempSync(join(tmpdir(), 'lkt-dhcp-'));
+const program = join(dir, 'dhcp');
+
+beforeAll(async () => {
+  const env = {
+    ...process.env,
+    CGO_ENABLED: '0',
+    GOFLAGS: '',
+    GOPROXY: 'off',
+    GOTOOLCHAIN: 'local',
+  };
+  const build = ['build', '-o', program, '.'];
+  await promisify(execFile)('/usr/lib/go-1.24/bin/go', build, { cwd: join(top, 'pkg/dhcp'), env });
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+interface Client {
+  readonly station: Station;
+  readonly start: (...args: readonly string[]) => Program;
+  /** Its file of name servers. */
+  readonly names: () => string;
+}
+
+function client(lan: Network): Client {
+  const station = lan.station('c');
+  const resolv = join(mkdtempSync(join(dir, 'c-')), 'resolv.conf');
+  return {
+    station,
+    start: (...args) => station.start(program, '-resolv', resolv, ...args, 'eth0'),
+    names: () => readFileSync(resolv, 'utf8'),
+  };
+}
+
+function dnsmasq(station: Station, range: string, ...options: readonly string[]): Program {
+  const usual = ['-d', '-C', '/dev/null', '--port=0', '--interface=eth0', '--bind-interfaces'];
+  const lease = [`--dhcp-leasefile=${mkdtempSync(join(dir, 'd-'))}/leases`, '--dhcp-authoritative'];
+  const quiet = ['--no-ping', '--pid-file=', '--user=root', '--log-dhcp'];
+  return station.start(
+    'dnsmasq',
+    ...usual,
+    ...lease,
+    ...quiet,
+    `--dhcp-range=${range}`,
+    ...options,
+  );
+}
+
+async function rogue(lan: Network, name: string, address: string, word: string): Promise<Program> {
+  const server = lan
+    .station(name, `${address}/24`)
+    .start(process.execPath, join(import.meta.dirname, 'dhcp/server.ts'), address, word);
+  await server.says('listening');
+  return server;
+}
+
+async function until(what: () => boolean): Promise<void> {
+  for (const end = Date.now() + 60_000; !what(); await sleep(50))
+    if (Date.now() > end) throw new Error(`not within a minute: ${String(what)}`);
+}
+
+/** The processes of a client: the one that was started, and those with its program and its namespace. */
+function processes(started: Program): { name: string; pid: number }[] {
+  const net = readlinkSync(`/proc/${started.pid}/ns/net`);
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .flatMap((pid) => {
+      try {
+        const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+        const ours = name.startsWith('dhcp-') && readlinkSync(`/proc/${pid}/ns/net`) === net;
+        return ours ? [{ name: name.slice('dhcp-'.length), pid: Number(pid) }] : [];
+      } catch {
+        return []; // It has ended.
+      }
+    });
+}
+
+function status(pid: number): string {
+  return readFileSync(`/proc/${pid}/status`, 'utf8');
+}
+
+describe.concurrent('the DHCP client', () => {
+  test('gets a lease of dnsmasq once, keeps it, and renews it', async () => {
+    await using lan = network();
+    const server = dnsmasq(
+      lan.station('s', '10.99.0.1/24'),
+      '10.99.0.10,10.99.0.20,2m',
+      '--dhcp-option=option:T1,5',
+      '--dhcp-option=option:dns-server,10.99.0.1',
+      '--dhcp-option=option:domain-name,example.org',
+      '--dhcp-option=option:mtu,1400',
+      '--dhcp-option=option:classless-static-route,0.0.0.0/0,10.99.0.1,192.0.2.0/24,10.99.0.2',
+    );
+    await server.says('DHCP, sockets bound');
+    const { station, start, names } = client(lan);
+    // As LinuxKit's examples start dhcpcd.
+    const once = start('--nobackground', '-f', '/dhcpcd.conf', '-1');
+    expect(await once.ended, once.output()).toBe(0);
+    const [address] = station.addresses();
+    expect(address).toMatch(/^10\.99\.0\.1\d\/24$|^10\.99\.0\.20\/24$/);
+    expect(names()).toBe('search example.org\nnameserver 10.99.0.1\n');
+    expect(station.run('ip', 'route')).toMatch(/^default via 10\.99\.0\.1 dev eth0 proto dhcp/m);
+    expect(station.run('ip', 'route')).toContain('192.0.2.0/24 via 10.99.0.2 dev eth0 proto dhcp');
+    expect(station.run('ip', 'link', 'show', 'eth0')).toContain('mtu 1400');
+
+    const kept = start();
+    await kept.says('eth0 has');
+    expect(server.output().split('DHCPDISCOVER(').length - 1).toBe(1); // the address is known
+    await server.says('DHCPACK(', 3); // that of the renewal
+    expect(station.addresses()).toEqual([address]);
+    expect(station.run('ip', 'addr', 'show', 'eth0')).toMatch(/valid_lft 1[0-2]\dsec/);
+  });
+
+  test('is three processes, each with what its role says and no more', async () => {
+    await using lan = network();
+    await rogue(lan, 's', '10.99.0.1', 'prolongs');
+    const running = client(lan).start();
+    await until(() => processes(running).length === 3);
+    await until(() => processes(running).every(({ pid }) => /^Seccomp:\s2$/m.test(status(pid))));
+    for (const { name, pid } of processes(running)) {
+      const text = status(pid);
+      const role = roles[name];
+      if (role === undefined) throw new Error(`no role ${name}`);
+      expect(text).toMatch(new RegExp(`^Uid:(\\s${role.uid}){4}$`, 'm'));
+      expect(text).toMatch(/^NoNewPrivs:\s1$/m);
+      for (const set of ['CapPrm', 'CapEff', 'CapAmb'])
+        expect(text).toMatch(new RegExp(`^${set}:\\s${capabilitySet(role)}$`, 'm'));
+    }
+    expect(new Set(processes(running).map(({ name }) => name))).toEqual(
+      new Set(Object.keys(roles)),
+    );
+    // One does not go on without the others.
+    const engine = processes(running).find(({ name }) => name === 'engine');
+    process.kill(engine?.pid ?? -1, 'SIGKILL');
+    expect(await running.ended, running.output()).toBe(1);
+    expect(running.output()).toContain('error: actuator: the other process ended');
+  });
+
+  test('gives its address back when dnsmasq refuses it, and gets another one', async () => {
+    await using lan = network();
+    const station = lan.station('s', '10.99.0.1/24');
+    const first = dnsmasq(station, '10.99.0.10,10.99.0.10,2m', '--dhcp-option=option:T1,5');
+    await first.says('DHCP, sockets bound');
+    const { station: guest, start } = client(lan);
+    const running = start();
+    await running.says('eth0 has 10.99.0.10/24');
+    await first.stop();
+    const second = dnsmasq(station, '10.99.0.30,10.99.0.30,2m');
+    await running.says('the server refused the address, 10.99.0.10 is given back');
+    await running.says('eth0 has 10.99.0.30/24');
+    expect(second.output()).toContain('DHCPNAK(');
+    expect(guest.addresses()).toEqual(['10.99.0.30/24']);
+  });
+
+  test('asks its server, then any, and gives the address up when its lease ends', async () => {
+    await using lan = network();
+    const server = await rogue(lan, 's', '10.99.0.1', 'once');
+    const { station, start } = client(lan);
+    const running = start();
+    await running.says('eth0 has 10.99.0.50/24 from 10.99.0.1 for 10s');
+    await running.says('the lease ended, 10.99.0.50 is given back');
+    await server.says('discover', 2);
+    expect(station.addresses()).toEqual([]);
+    // At T1 and at T2.
+    expect(server.output().match(/request 10\.99\.0\.50/g)).toHaveLength(3);
+  });
+
+  test('is prolonged by another server when its own is silent', async () => {
+    await using lan = network();
+    const silent = await rogue(lan, 's', '10.99.0.1', 'leaves');
+    const other = await rogue(lan, 't', '10.99.0.2', 'prolongs');
+    const { station, start } = client(lan);
+    const running = start();
+    await running.says('eth0 has 10.99.0.50/24 from 10.99.0.1');
+    // The first of these comes at T2 to all, the next at T1 to this server alone.
+    await other.says('request 10.99.0.50', 3);
+    expect(silent.output().match(/request 10\.99\.0\.50/g)).toHaveLength(3);
+    expect(station.addresses()).toEqual(['10.99.0.50/24']);
+    expect(running.output()).not.toContain('given back');
+  });
+
+  test('takes the new address of a server that refuses to renew the old one', async () => {
+    await using lan = network();
+    await rogue(lan, 's', '10.99.0.1', 'refuses');
+    const { station, start } = client(lan);
+    const running = start();
+    await running.says('eth0 has 10.99.0.50/24');
+    await running.says('eth0 has 10.99.0.51/24');
+    expect(station.addresses()).toEqual(['10.99.0.51/24']);
+  });
+
+  test('declines an address that a neighbour has', async () => {
+    await using lan = network();
+    lan.station('n', '10.99.0.50/24');
+    const server = await rogue(lan, 's', '10.99.0.1', 'conflict');
+    const { station, start } = client(lan);
+    const running = start();
+    await server.says('decline 10.99.0.50');
+    await running.says('eth0 has 10.99.0.51/24');
+    expect(station.addresses()).toEqual(['10.99.0.51/24']);
+    expect(running.output()).not.toContain('10.99.0.50');
+  });
+
+  test('takes nothing of a hostile server that it cannot use', async () => {
+    await using lan = network();
+    await rogue(lan, 's', '10.99.0.1', 'hostile');
+    const { station, start, names } = client(lan);
+    const running = start();
+    await running.says('eth0 has');
+    expect(running.output()).toBe('dhcp: eth0 has 10.99.0.50/24 from 10.99.0.1 for 262800h0m0s\n');
+    expect(processes(running)).toHaveLength(3);
+    expect(station.addresses()).toEqual(['10.99.0.50/24']);
+    expect(names()).toBe('nameserver 10.99.0.1\n');
+    expect(station.run('ip', 'link', 'show', 'eth0')).toContain('mtu 1500');
+    expect(station.run('ip', 'route').split('\n').filter(Boolean)).toHaveLength(2);
+  });
+
+  test('says within the time it is given that nobody answers', async () => {
+    await using lan = network();
+    const once = client(lan).start('-1', '-wait', '1s');
+    expect(await once.ended).toBe(1);
+    expect(once.output()).toContain('error: actuator: no server answered within 1s');
+  });
+});
+
+test('no network namespace of the tests is left', () => {
+  const left = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
+  expect(left).not.toContain(`lkt${process.pid}x`);
+});

@@ -1,0 +1,111 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A switch in a network namespace, and stations in namespaces of their own that are connected to it. */
+export interface Network extends AsyncDisposable {
+  /** Connects a station by its `eth0`, with an address or without. */
+  station(name: string, address?: string): Station;
+}
+
+/** One namespace, and what runs in it. */
+export interface Station {
+  /** Runs a command in the namespace to its end and gives what it says. */
+  run(...command: readonly string[]): string;
+  /** Starts a command in the namespace. It ends with the network. */
+  start(...command: readonly string[]): Program;
+  /** IPv4 addresses of `eth0`, with their prefix. */
+  addresses(): readonly string[];
+}
+
+/** What has been started in a namespace. */
+export interface Program {
+  readonly pid: number;
+  /** All that it has said. */
+  output(): string;
+  /** Resolves when it has said `text`, the `times`-th time; fails after a minute, or when it ends before. */
+  says(text: string, times?: number): Promise<void>;
+  /** Ends it, and waits for its end. */
+  stop(): Promise<void>;
+  /** Its exit status, when it ends. */
+  readonly ended: Promise<number | null>;
+}
+
+let count = 0;
+
+/** A new one, with names that no other has. What has been started in it ends, and it goes away, when it is disposed of. */
+export function network(): Network {
+  count += 1;
+  const prefix = `lkt${process.pid}x${count}`;
+  const lan = `${prefix}-lan`;
+  const namespaces = [lan];
+  const programs: Program[] = [];
+  ip('netns', 'add', lan);
+  ip('-n', lan, 'link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0');
+  ip('-n', lan, 'link', 'set', 'br0', 'up');
+  return {
+    station: (name, address) => {
+      const namespace = `${prefix}-${name}`;
+      ip('netns', 'add', namespace);
+      namespaces.push(namespace);
+      const peer = ['peer', 'name', name, 'netns', lan];
+      ip('link', 'add', 'eth0', 'netns', namespace, 'type', 'veth', ...peer);
+      ip('-n', lan, 'link', 'set', 'dev', name, 'master', 'br0', 'up');
+      if (address !== undefined) {
+        ip('-n', namespace, 'addr', 'add', address, 'dev', 'eth0');
+        ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+      }
+      const within = ['netns', 'exec', namespace];
+      return {
+        run: (...command) => ip(...within, ...command),
+        start: (...command) => {
+          const program = follow(spawn('ip', [...within, ...command]));
+          programs.push(program);
+          return program;
+        },
+        addresses: () => {
+          const text = ip('-n', namespace, '-4', '-j', 'addr', 'show', 'dev', 'eth0');
+          const [link] = JSON.parse(text) as {
+            addr_info?: { local: string; prefixlen: number }[];
+          }[];
+          return (link?.addr_info ?? []).map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+        },
+      };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(programs.map(async (program) => program.stop()));
+      for (const name of namespaces) ip('netns', 'del', name);
+    },
+  };
+}
+
+function ip(...args: readonly string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8' });
+}
+
+function follow(child: ChildProcess): Program {
+  let text = '';
+  const collect = (chunk: Buffer): void => {
+    text += chunk.toString();
+  };
+  child.stdout?.on('data', collect);
+  child.stderr?.on('data', collect);
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const gone = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  return {
+    pid: child.pid ?? 0,
+    output: () => text,
+    ended,
+    says: async (wanted, times = 1) => {
+      const end = Date.now() + 60_000;
+      while (text.split(wanted).length <= times) {
+        if (gone() || Date.now() > end)
+          throw new Error(`it never said ${JSON.stringify(wanted)} ${times} times:\n${text}`);
+        await sleep(50);
+      }
+    },
+    stop: async () => {
+      if (!gone()) child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+interface Role {
+  readonly uid: number;
+  readonly capabilities: readonly string[];
+  readonly files: readonly string[];
+}
+
+/** What each of the three processes of pkg/dhcp may do, as the program itself reads it. */
+export const roles = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../../../pkg/dhcp/sandbox/roles.json'), 'utf8'),
+) as Readonly<Record<string, Role>>;
+
+/** Numbers of the capabilities that a role can keep (linux/capability.h). */
+const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12 };
+
+/** A role's capabilities as /proc has them. */
+export function capabilitySet({ capabilities }: Role): string {
+  const set = capabilities.reduce((sum, name) => sum + 2 ** (CAPABILITIES[name] ?? Number.NaN), 0);
+  return set.toString(16).padStart(16, '0');
+}
+
+/** The facts that tools/probe has to say of the three, in order. */
+export function expectedFacts(): string[] {
+  return Object.entries(roles)
+    .map(([name, role]) => {
+      const set = capabilitySet(role);
+      const sets = `permitted=${set} effective=${set} ambient=${set}`;
+      const who = `dhcp-${name} uid=${role.uid} gid=${role.uid}`;
+      return `sandboxed ${who} ${sets} no_new_privs=1 seccomp=2 files=${role.files.join(',')}`;
+    })
+    .toSorted();
+}
+
+/** What every process has open: nothing to read, the log to write, what the timers of Go wait with. */
+const COMMON = /^(null|pipe:\[\d+\]|.*-stdout|.*-stderr|.*\.log|anon_inode:\[event(poll|fd)\])$/;
+
+/** A fact of tools/probe without what every process has open. */
+export function withoutCommon(fact: string): string {
+  const [head, files = ''] = fact.split('files=');
+  const own = files.split(',').filter((name) => !COMMON.test(name));
+  return `${head}files=${own.join(',')}`;
+}

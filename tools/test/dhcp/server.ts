@@ -1,0 +1,139 @@
+import { createSocket } from 'node:dgram';
+import { four, parse, type Reply, type Request, seconds, write } from './message.ts';
+
+// A DHCP server that does what the word of its command line says: `node server.ts ADDRESS WORD`. It says what it receives, a line each.
+
+const [, , own = '', word = ''] = process.argv;
+// The namespace has no route to 255.255.255.255; all stations get this one as well.
+const BROADCAST = '10.99.0.255';
+const OFFER = 2;
+const ACK = 5;
+const NAK = 6;
+const FIRST = '10.99.0.50';
+const SECOND = '10.99.0.51';
+const kinds = ['', 'discover', 'offer', 'request', 'decline', 'ack', 'nak', 'release'];
+
+const socket = createSocket({ type: 'udp4', reuseAddr: true });
+let granted = 0;
+let declined = false;
+
+/** A decent answer, with a lease of that many seconds, T1 and T2. */
+function answer(request: Request, type: number, yiaddr: string, times: readonly number[]): Reply {
+  const [lease = 0, t1 = 0, t2 = 0] = times;
+  const { xid, hardware } = request;
+  const options = [
+    { code: 54, value: four(own) },
+    { code: 1, value: [255, 255, 255, 0] },
+    { code: 3, value: four('10.99.0.1') },
+    { code: 51, value: seconds(lease) },
+    { code: 58, value: seconds(t1) },
+    { code: 59, value: seconds(t2) },
+  ];
+  return { type, xid, hardware, yiaddr, options };
+}
+
+function nak({ xid, hardware }: Request, server = own): Reply {
+  const options = [{ code: 54, value: four(server) }];
+  return { type: NAK, xid, hardware, yiaddr: '0.0.0.0', options };
+}
+
+/** The replies to a message, in order. */
+const behaviours: Readonly<Record<string, (request: Request) => readonly Reply[]>> = {
+  // Gives a lease of ten seconds once, and is silent then.
+  once: (request) => {
+    if (granted > 0) return [];
+    if (request.type === 1) return [answer(request, OFFER, FIRST, [10])];
+    granted += 1;
+    return [answer(request, ACK, FIRST, [10])];
+  },
+  // Gives a longer one once, which is to be renewed soon.
+  leaves: (request) => {
+    if (granted > 0) return [];
+    if (request.type === 1) return [answer(request, OFFER, FIRST, [60, 5, 8])];
+    granted += 1;
+    return [answer(request, ACK, FIRST, [60, 5, 8])];
+  },
+  // Offers nothing, but prolongs every lease.
+  prolongs: (request) =>
+    request.ciaddr === '0.0.0.0' ? [] : [answer(request, ACK, request.ciaddr, [60, 5, 8])],
+  // Refuses the first renewal, and gives another address.
+  refuses: (request) => {
+    const address = granted > 1 ? SECOND : FIRST;
+    if (request.type === 1) return [answer(request, OFFER, address, [60, 5, 8])];
+    granted += 1;
+    return granted === 2 ? [nak(request)] : [answer(request, ACK, address, [60, 5, 8])];
+  },
+  // Offers an address that a neighbour has, and another one once that is declined.
+  conflict: (request) => {
+    const address = declined ? SECOND : FIRST;
+    if (request.type === 4) declined = true;
+    if (request.type === 1) return [answer(request, OFFER, address, [60])];
+    return request.type === 3 ? [answer(request, ACK, address, [60])] : [];
+  },
+  hostile: (request) =>
+    request.type === 1 ? hostile(request, OFFER) : [...refusals(request), ...hostile(request, ACK)],
+};
+
+/** What others than the chosen server say to a request. */
+function refusals(request: Request): Reply[] {
+  return [
+    nak(request, '10.99.0.66'),
+    { ...nak(request), xid: request.xid + 1 },
+    { ...nak(request), options: [] },
+  ];
+}
+
+/** Replies that are wrong, each in its own way, and then one that can be used, with options that cannot. */
+function hostile(request: Request, type: number): Reply[] {
+  const good = answer(request, type, FIRST, [0xff_ff_ff_fe]);
+  const filled = Buffer.alloc(192, 12);
+  const changed = (code: number, ...value: number[]): Reply => ({
+    ...good,
+    yiaddr: '10.99.0.66',
+    options: [...good.options.filter((option) => option.code !== code), { code, value }],
+  });
+  return [
+    { ...good, yiaddr: '10.99.0.66', xid: (request.xid ^ 1) >>> 0 },
+    { ...good, yiaddr: '10.99.0.66', hardware: Buffer.alloc(6, 9) },
+    ...['0.0.0.0', '127.0.0.1', '224.0.0.1', '255.255.255.255', '10.99.0.0', '10.99.0.255'].map(
+      (yiaddr) => ({ ...good, yiaddr }),
+    ),
+    changed(54),
+    changed(54, 255, 255, 255, 255),
+    changed(54, 10, 99, 0, 66, 1),
+    changed(1, 255, 0, 255, 0),
+    changed(1, 0, 0, 0, 0),
+    changed(51),
+    changed(51, ...seconds(0)),
+    changed(51, ...seconds(1)),
+    changed(53, 9),
+    // Options that end behind the message, and fields that hold more options, which are cut or do not end.
+    { ...changed(12), options: [...good.options, { code: 12, value: [1], length: 255 }] },
+    { ...changed(52, 9), fields: filled },
+    { ...changed(52, 3), fields: filled },
+    { ...changed(52, 1, 2), fields: filled },
+    {
+      ...good,
+      options: [
+        ...good.options,
+        { code: 15, value: [...Buffer.from('x\nnameserver 6.6.6.6\n')] },
+        { code: 6, value: [0, 0, 0, 0, 255, 255, 255, 255, ...four('10.99.0.1')] },
+        { code: 26, value: [0, 68] },
+        { code: 121, value: [0, ...four('192.0.2.1'), 8, 127, ...four('10.99.0.1'), 33] },
+        ...Array.from({ length: 3 }, () => ({ code: 43, value: Array<number>(255).fill(7) })),
+      ],
+    },
+  ];
+}
+
+socket.on('message', (data) => {
+  const request = parse(data);
+  const about = request.options.get(50);
+  const asked = about === undefined ? request.ciaddr : [...about].join('.');
+  process.stdout.write(`${kinds[request.type] ?? ''} ${asked}\n`);
+  for (const reply of behaviours[word]?.(request) ?? []) socket.send(write(reply), 68, BROADCAST);
+});
+socket.bind(67, '0.0.0.0', () => {
+  socket.setBroadcast(true);
+  process.stdout.write('listening\n');
+});
