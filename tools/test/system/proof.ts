@@ -8,12 +8,16 @@ import { root } from './lkt.ts';
 /**
  * Runs a proof that takes long, unless it has been made for the same inputs: then its result is read back.
  *
- * The inputs are everything in the checkout that can change what a build gives, by content.
+ * The inputs are the paths of the checkout, by content: without any, everything that can change what a build gives.
  */
-export async function proven(name: string, prove: () => Promise<string>): Promise<string> {
+export async function proven(
+  name: string,
+  prove: () => Promise<string>,
+  paths: readonly string[] = BUILD,
+): Promise<string> {
   const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
   const dir = join(XDG_CACHE_HOME, 'lkt-proofs');
-  const path = join(dir, `${name}-${inputs()}`);
+  const path = join(dir, `${name}-${inputs(paths)}`);
   try {
     return readFileSync(path, 'utf8');
   } catch {
@@ -25,24 +29,20 @@ export async function proven(name: string, prove: () => Promise<string>): Promis
   return result;
 }
 
-function inputs(): string {
+const BUILD = [
+  'lkt',
+  'package-lock.json',
+  ':(glob)packages/*/src/**',
+  'tools',
+  'kernel',
+  'pkg',
+  'examples',
+];
+
+function inputs(paths: readonly string[]): string {
   const names = execFileSync(
     'git',
-    [
-      'ls-files',
-      '-z',
-      '--cached',
-      '--others',
-      '--exclude-standard',
-      '--',
-      'lkt',
-      'package-lock.json',
-      ':(glob)packages/*/src/**',
-      'tools',
-      'kernel',
-      'pkg',
-      'examples',
-    ],
+    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', ...paths],
     { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 },
   ).split('\0');
   const hash = createHash('sha256').update(process.version);

@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { root } from './lkt.ts';
+import { proven } from './proof.ts';
+
+/** Debian's compiler, as in tools/test/guest-programs.test.ts. */
+const GO = '/usr/lib/go-1.24/bin/go';
+
+/** What is fuzzed, and for how many seconds: those of its two workers together. The corpus that is kept runs with the unit tests. */
+const targets = [
+  { module: 'pkg/dhcp', dir: './engine', fuzz: 'FuzzConversation', seconds: 360 },
+  { module: 'pkg/dhcp', dir: './packet', fuzz: 'FuzzParse', seconds: 180 },
+  { module: 'pkg/dhcp', dir: './lease', fuzz: 'FuzzDecode', seconds: 60 },
+];
+
+describe('what reads the words of strangers', () => {
+  test.each(targets)(
+    'holds against $seconds seconds of $fuzz',
+    { timeout: 1_800_000 },
+    async ({ module, dir, fuzz, seconds }) => {
+      const said = await proven(
+        `fuzz-${fuzz}-${seconds}`,
+        async () => run(module, dir, fuzz, seconds),
+        [module],
+      );
+      expect(said).toMatch(/^ok\s/m);
+    },
+  );
+});
+
+async function run(module: string, dir: string, fuzz: string, seconds: number): Promise<string> {
+  const workers = 2;
+  const child = spawn(
+    GO,
+    [
+      'test',
+      dir,
+      '-run=^$',
+      `-fuzz=^${fuzz}$`,
+      `-fuzztime=${seconds / workers}s`,
+      `-parallel=${workers}`,
+      // Time for new inputs, not for shorter ones.
+      '-fuzzminimizetime=20x',
+    ],
+    {
+      cwd: join(root, module),
+      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOPROXY: 'off', GOTOOLCHAIN: 'local' },
+    },
+  );
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  if (status !== 0) throw new Error(`${fuzz} found something:\n${text.slice(-4000)}`);
+  return text;
+}
