@@ -6,10 +6,14 @@ export function runTarget(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): TargetConfiguration {
-  // How lkt is called may be more than a word, such as `npx lkt`.
-  const command = [lkt, ...words.map(quoted)].join(' ');
+  const command = commandLine(lkt, words);
   const options = { command, ...(Object.keys(env).length === 0 ? {} : { env }) };
   return { executor: 'nx:run-commands', options };
+}
+
+/** What a shell runs. How lkt is called may be more than a word, such as `npx lkt`. */
+export function commandLine(lkt: string, words: readonly string[]): string {
+  return [lkt, ...words.map(quoted)].join(' ');
 }
 
 function quoted(word: string): string {

@@ -1,2 +1,2 @@
-export { createDependencies, createNodes, name } from './plugin.ts';
+export { createDependencies, createNodes, name, postTasksExecution } from './plugin.ts';
 export type { LktOptions } from './options.ts';

@@ -21,9 +21,8 @@ export function packageTargets(
   root: string,
   settings: Settings,
 ): Targets {
-  const { lkt, buildYml, layouts, platforms } = settings;
-  const named = buildYml === BUILD_YML ? [] : ['--build-yml', buildYml];
-  const wanted = platforms.length === 0 ? [] : ['--platforms', platforms.join(',')];
+  const { lkt, layouts, platforms } = settings;
+  const named = namedYml(settings);
   const inputs = inputsOf(node, root);
   const env = { LKT_SOURCE: sourceKey(node) };
   const verify: TargetConfiguration = {
@@ -35,7 +34,7 @@ export function packageTargets(
     return { verify };
   return {
     'pkg-build': {
-      ...runTarget(lkt, ['pkg', 'build', '--layouts', layouts, ...named, ...wanted, dir], env),
+      ...runTarget(lkt, [...buildWords(settings), dir], env),
       cache: true,
       inputs,
       outputs: [`{workspaceRoot}/${layouts}/${layoutName(node.item)}`],
@@ -43,11 +42,7 @@ export function packageTargets(
       metadata: { description: 'Build the package' },
     },
     'pkg-check': {
-      ...runTarget(
-        lkt,
-        ['pkg', 'build', '--check', '--layouts', layouts, ...named, ...wanted, dir],
-        env,
-      ),
+      ...runTarget(lkt, [...buildWords(settings), '--check', dir], env),
       cache: true,
       inputs,
       outputs: [],
@@ -68,6 +63,17 @@ export function packageTargets(
     },
     verify,
   };
+}
+
+/** The words of lkt that build packages; their directories come behind. */
+export function buildWords(settings: Settings): readonly string[] {
+  const { layouts, platforms } = settings;
+  const wanted = platforms.length === 0 ? [] : ['--platforms', platforms.join(',')];
+  return ['pkg', 'build', '--layouts', layouts, ...namedYml(settings), ...wanted];
+}
+
+function namedYml({ buildYml }: Settings): readonly string[] {
+  return buildYml === BUILD_YML ? [] : ['--build-yml', buildYml];
 }
 
 /** The files that the source hash covers, and what the packages below have given. */

@@ -4,6 +4,7 @@ import type {
   CreateNodes,
   CreateNodesContext,
   CreateNodesResult,
+  PostTasksExecution,
   RawProjectGraphDependency,
 } from '@nx/devkit';
 import { imageTargets } from './image-targets.ts';
@@ -12,6 +13,7 @@ import { type LktOptions, projectGlob, settingsOf } from './options.ts';
 import { packageTargets } from './package-targets.ts';
 import { inPlainWords } from './plain-error.ts';
 import { projectNames } from './project-names.ts';
+import { checkRestored } from './restored.ts';
 
 export const name = '@lkt/nx-plugin';
 
@@ -76,6 +78,10 @@ export const createDependencies: CreateDependencies<LktOptions> = (options, cont
     for (const use of inputs?.uses ?? []) add(dir, pathIn(model.root, use.package.dir), use.file);
   return found;
 };
+
+/** What Nx has restored is checked at once, not only when it is used. */
+export const postTasksExecution: PostTasksExecution<LktOptions> = async (options, context) =>
+  checkRestored(settingsOf(options), context);
 
 function keyOf(
   options: LktOptions | undefined,

@@ -1,34 +1,95 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LKT, type TestWorkspace } from './workspace.ts';
 
-/** A server for the cache of Nx, by its protocol of self-hosted ones, in memory. */
-export interface NxCacheServer extends AsyncDisposable {
-  readonly url: string;
-  readonly entries: Map<string, Buffer>;
-}
+const WRITE = 'token-that-may-read-and-write';
+const READ = 'token-that-may-only-read';
 
-export async function startNxCacheServer(): Promise<NxCacheServer> {
-  const entries = new Map<string, Buffer>();
-  const server = createServer((request, response) => {
-    const key = request.url ?? '';
-    const answer = async (): Promise<void> => {
-      const found = entries.get(key);
-      if (request.method === 'PUT') {
-        if (found === undefined) entries.set(key, await buffer(request));
-        response.writeHead(found === undefined ? 200 : 409).end();
-      } else response.writeHead(found === undefined ? 404 : 200).end(found);
+/** `lkt cache serve`, as a team runs it for the machines it has. */
+export class NxCacheServer implements AsyncDisposable {
+  readonly #url: string;
+  readonly #store: string;
+  readonly #child: ChildProcess;
+  readonly #remove: () => Promise<void>;
+
+  private constructor(
+    url: string,
+    store: string,
+    child: ChildProcess,
+    remove: () => Promise<void>,
+  ) {
+    this.#url = url;
+    this.#store = store;
+    this.#child = child;
+    this.#remove = remove;
+  }
+
+  static async start(): Promise<NxCacheServer> {
+    const temporary = await mkdtempDisposable(join(tmpdir(), 'lkt-nx-cache-'));
+    const file = (name: string, token: string): string => {
+      const path = join(temporary.path, name);
+      writeFileSync(path, token);
+      return path;
     };
-    answer().catch(() => response.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    entries,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+    const store = join(temporary.path, 'store');
+    const [program = '', ...before] = LKT.split(' ');
+    const tokens = [
+      ...['--token-file', file('write', WRITE)],
+      ...['--read-token-file', file('read', READ)],
+    ];
+    const words = [
+      'cache',
+      'serve',
+      '--quiet',
+      '--cache',
+      store,
+      '--listen',
+      '127.0.0.1:0',
+      ...tokens,
+    ];
+    const child = spawn(program, [...before, ...words], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
+    const url = said.toString().trim();
+    return new NxCacheServer(url, store, child, async () => temporary.remove());
+  }
+
+  /** Has a machine use it. */
+  serves({ env }: TestWorkspace, may: 'read' | 'write'): void {
+    env['NX_SELF_HOSTED_REMOTE_CACHE_SERVER'] = this.#url;
+    env['NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN'] = may === 'read' ? READ : WRITE;
+  }
+
+  /** The hashes of what it has. */
+  get hashes(): readonly string[] {
+    return readdirSync(join(this.#store, 'nx')).toSorted();
+  }
+
+  async get(hash: string): Promise<Buffer> {
+    const answer = await this.#fetch(hash);
+    return Buffer.from(await answer.arrayBuffer());
+  }
+
+  async put(hash: string, body: Buffer): Promise<void> {
+    await this.#fetch(hash, { method: 'PUT', body: new Uint8Array(body) });
+  }
+
+  async #fetch(hash: string, init: RequestInit = {}): Promise<Response> {
+    const headers = { authorization: `Bearer ${WRITE}` };
+    const answer = await fetch(`${this.#url}/v1/cache/${hash}`, { ...init, headers });
+    if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${hash}: ${answer.status}`);
+    return answer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const exited = once(this.#child, 'exit');
+    this.#child.kill();
+    await exited;
+    await this.#remove();
+  }
 }

@@ -1,7 +1,9 @@
-import { appendFile, readdir, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, mkdtempDisposable, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { startNxCacheServer } from './nx-cache-server.ts';
+import { NxCacheServer } from './nx-cache-server.ts';
 import { LKT, TestWorkspace } from './workspace.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
@@ -27,25 +29,23 @@ async function built(workspace: TestWorkspace, ...args: readonly string[]): Prom
 }
 
 test('a machine with nothing but the cache of Nx builds nothing, and has the same images', async () => {
-  await using cache = await startNxCacheServer();
+  await using cache = await NxCacheServer.start();
   await using first = await TestWorkspace.create(FILES, { lkt: LKT });
   await using second = await first.clone();
-  for (const { env } of [first, second]) {
-    env['NX_SELF_HOSTED_REMOTE_CACHE_SERVER'] = cache.url;
-    env['NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN'] = 'token';
-  }
+  cache.serves(first, 'write');
+  cache.serves(second, 'read');
   expect(await first.tasks('run-many', '-t', 'pkg-build')).toEqual([
     'pkg-a:pkg-build run',
     'pkg-b:pkg-build run',
   ]);
-  expect(cache.entries.size).toBe(2);
+  expect(cache.hashes).toHaveLength(2);
   expect(await second.tasks('run-many', '-t', 'pkg-build')).toEqual([
     'pkg-a:pkg-build remote cache',
     'pkg-b:pkg-build remote cache',
   ]);
   const there = await built(first, 'pkg/b');
-  // A store that has never built anything.
-  const here = await built(second, '--layouts', '.nx/lkt', 'pkg/b');
+  // What was restored has come into a store that has never built anything.
+  const here = await built(second, 'pkg/b');
   expect(here.packages.map(({ name, cached }) => [name, cached])).toEqual([
     ['t/a', true],
     ['t/b', true],
@@ -53,11 +53,56 @@ test('a machine with nothing but the cache of Nx builds nothing, and has the sam
   expect(here.packages.map(({ digest }) => digest)).toEqual(
     there.packages.map(({ digest }) => digest),
   );
+  // And what is restored is enough without a store.
   await rm(second.store, { recursive: true });
   const said = await second.lkt('build', '--layouts', '.nx/lkt', '--format=tar', 'images/all.yml');
   expect(said).toMatch(/t\/b: cached/);
   expect(said).not.toMatch(/COPY/);
 });
+
+test('what a remote cache has is refused when it is not what it says, and built at once', async () => {
+  await using honest = await NxCacheServer.start();
+  await using poisoned = await NxCacheServer.start();
+  await using first = await TestWorkspace.create(FILES, { lkt: LKT });
+  await using second = await first.clone();
+  honest.serves(first, 'write');
+  poisoned.serves(second, 'read');
+  await first.nx('run-many', '-t', 'pkg-build');
+  const there = await built(first, 'pkg/b');
+  for (const hash of honest.hashes)
+    await poisoned.put(hash, await withOtherBlobs(await honest.get(hash)));
+  const said = await second.nx('run-many', '-t', 'pkg-build', '--output-style=static');
+  expect(said).toMatch(/nx run pkg-a:pkg-build\s+\[remote cache\]/);
+  for (const name of ['t/a', 't/b'])
+    expect(said).toMatch(
+      new RegExp(`warning: the layout of ${name} is refused, and it is built here: blob sha256:`),
+    );
+  // The layouts are what they should be, for who takes them from here.
+  await rm(second.store, { recursive: true });
+  const here = await built(second, '--layouts', '.nx/lkt', 'pkg/b');
+  expect(here.packages).toEqual(there.packages.map((one) => ({ ...one, cached: true })));
+  // What was looked at once is not looked at again.
+  expect(await second.nx('run-many', '-t', 'pkg-build')).not.toContain('refused');
+});
+
+/** An output of Nx, a gzipped tar, in which no blob but manifests is what its name says. */
+async function withOtherBlobs(output: Buffer): Promise<Buffer> {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-poison-'));
+  const tar = (...args: readonly string[]): Buffer =>
+    execFileSync('tar', [...args, '--gzip', '--directory', dir.path], { input: output });
+  tar('--extract');
+  let changed = 0;
+  for (const file of await readdir(dir.path, { recursive: true })) {
+    if (!/blobs\/sha256\/./.test(file)) continue;
+    const path = join(dir.path, file);
+    if ((await readFile(path, 'utf8')).startsWith('{')) continue;
+    await appendFile(path, 'x');
+    changed += 1;
+  }
+  expect(changed).toBeGreaterThan(0);
+  const names = await readdir(dir.path);
+  return execFileSync('tar', ['--create', '--gzip', '--directory', dir.path, ...names]);
+}
 
 test('what the cache of Nx has is refused when it is not what it says, and built again', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });

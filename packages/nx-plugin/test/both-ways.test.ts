@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { LKT, TestWorkspace } from './workspace.ts';
+
+vi.setConfig({ testTimeout: 600_000 });
+
+/** Packages that use each other in each way that makes one wait for another, and one for two platforms. */
+const FILES = {
+  'pkg/base/build.yml': 'org: t\nimage: base\n',
+  'pkg/base/Dockerfile': 'FROM scratch\nCOPY base /base\n',
+  'pkg/base/base': '1',
+  'pkg/argument/build.yml': 'org: t\nimage: argument\nbuildArgs: ["B=@lkt:pkg:../base"]\n',
+  'pkg/argument/Dockerfile': 'ARG B\nFROM ${B}\nCOPY file /argument\n',
+  'pkg/argument/file': '2',
+  'pkg/stage/build.yml':
+    'org: t\nimage: stage\nbuildArgs: ["B=@lkt:pkg:../argument"]\nextra-sources: ["../../lib:lib"]\n',
+  'pkg/stage/Dockerfile':
+    'ARG B\nFROM ${B} AS other\nFROM scratch\nCOPY --from=other /argument /\nCOPY lib /lib\n',
+  'pkg/alone/build.yml': 'org: t\nimage: alone\narches: [amd64, arm64]\n',
+  'pkg/alone/Dockerfile': 'FROM scratch\nARG TARGETARCH\nCOPY build.yml /$TARGETARCH\n',
+  'lib/a.c': 'int a;\n',
+};
+const PLATFORMS = ['linux/amd64', 'linux/arm64'];
+const DIRS = ['alone', 'argument', 'base', 'stage'];
+
+interface Built {
+  readonly packages: readonly { name: string; digest: string; cached: boolean }[];
+}
+
+/** What `lkt pkg build --deps --all` says: each package with its digest, and whether all had been built. */
+async function byLkt(
+  workspace: TestWorkspace,
+): Promise<{ readonly digests: Readonly<Record<string, string>>; readonly cached: boolean }> {
+  const words = ['--deps', '--all', '--json', '--quiet', '--platforms', PLATFORMS.join(',')];
+  const { packages } = JSON.parse(await workspace.lkt('pkg', 'build', ...words)) as Built;
+  return {
+    digests: Object.fromEntries(packages.map(({ name, digest }) => [name, digest])),
+    cached: packages.every(({ cached }) => cached),
+  };
+}
+
+/** What `nx run-many -t pkg-build` leaves: the digest of each package. */
+async function byNx(
+  workspace: TestWorkspace,
+): Promise<{ readonly digests: Readonly<Record<string, string>>; readonly said: string }> {
+  const said = await workspace.nx('run-many', '-t', 'pkg-build', '--output-style=static');
+  const layouts = join(workspace.dir, '.nx/lkt');
+  const names = readdirSync(layouts).filter((name) => !name.startsWith('.'));
+  const digests = names.map((name) => {
+    const text = readFileSync(join(layouts, name, 'index.json'), 'utf8');
+    const { manifests } = JSON.parse(text) as { manifests: readonly { digest: string }[] };
+    return [name.replaceAll('+', '/'), manifests.map(({ digest }) => digest).join()];
+  });
+  return { digests: Object.fromEntries(digests) as Record<string, string>, said };
+}
+
+test('Nx and lkt alone give the same digests, whichever comes first, and share one store', async () => {
+  await using first = await TestWorkspace.create(FILES, { lkt: LKT, platforms: PLATFORMS });
+  await using second = await first.clone();
+  const nxFirst = await byNx(first);
+  expect(Object.keys(nxFirst.digests).toSorted()).toEqual(DIRS.map((name) => `t/${name}`));
+  expect(await byLkt(first)).toEqual({ digests: nxFirst.digests, cached: true });
+
+  const lktFirst = await byLkt(second);
+  expect(lktFirst).toEqual({ digests: nxFirst.digests, cached: false });
+  const nxSecond = await byNx(second);
+  expect(nxSecond.digests).toEqual(nxFirst.digests);
+  // The cache of Nx is new, so that it ran lkt, which had nothing to do.
+  for (const name of DIRS) expect(nxSecond.said).toMatch(new RegExp(`^t/${name}: cached`, 'm'));
+  expect(nxSecond.said).not.toMatch(/COPY/);
+
+  const names = async (workspace: TestWorkspace): Promise<unknown> =>
+    JSON.parse(await workspace.lkt('cache', 'ls', '--json'));
+  expect(await names(second)).toEqual(await names(first));
+});
