@@ -6,8 +6,8 @@
  *
  * Whole processes, and how many packages were built. Everything it makes is in a directory that is then removed.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -59,7 +59,7 @@ const ways: readonly Way[] = [
 
 try {
   for (const [path, text] of Object.entries(files())) write(path, text);
-  symlinkSync(join(root, 'node_modules'), join(work, 'node_modules'));
+  install();
   git('init', '--quiet', '--initial-branch=main');
   git('add', '--all');
   git('-c', 'user.name=b', '-c', 'user.email=b@example.org', 'commit', '--quiet', '--message=all');
@@ -124,6 +124,16 @@ function files(): Readonly<Record<string, string>> {
   for (let index = 0; index < MIDDLE; index += 1) add(`middle${index}`, `base${index % BASES}`);
   for (let index = 0; index < LEAVES; index += 1) add(`leaf${index}`, `middle${index % MIDDLE}`);
   return found;
+}
+
+/** The plugin as npm installs it, beside what this checkout has of npm. */
+function install(): void {
+  const modules = join(work, 'node_modules');
+  mkdirSync(join(modules, '@lkt'), { recursive: true });
+  for (const name of readdirSync(join(root, 'node_modules')))
+    if (name !== '@lkt') symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  const maker = join(root, 'packages/cli/src/bundle/make-nx-plugin.ts');
+  execFileSync(process.execPath, [maker, join(modules, '@lkt/nx-plugin')]);
 }
 
 function write(path: string, text: string): void {

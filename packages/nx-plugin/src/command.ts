@@ -1,4 +1,5 @@
 import type { TargetConfiguration } from '@nx/devkit';
+import { BUILD_YML, type Settings } from './options.ts';
 
 /** A target that runs a command line in a shell. */
 export function runTarget(
@@ -9,6 +10,18 @@ export function runTarget(
   const command = commandLine(lkt, words);
   const options = { command, ...(Object.keys(env).length === 0 ? {} : { env }) };
   return { executor: 'nx:run-commands', options };
+}
+
+/** The words of lkt that build packages; their directories come behind. */
+export function buildWords(settings: Settings): readonly string[] {
+  const { layouts, platforms } = settings;
+  const wanted = platforms.length === 0 ? [] : ['--platforms', platforms.join(',')];
+  return ['pkg', 'build', '--layouts', layouts, ...ymlWords(settings), ...wanted];
+}
+
+/** Of every command that reads build.yml files. */
+export function ymlWords({ buildYml }: Settings): readonly string[] {
+  return buildYml === BUILD_YML ? [] : ['--build-yml', buildYml];
 }
 
 /** What a shell runs. How lkt is called may be more than a word, such as `npx lkt`. */

@@ -1,8 +1,9 @@
 import { isAbsolute, join } from 'node:path';
 import { runTarget } from './command.ts';
-import { type ModelImage, pathIn } from './model.ts';
+import type { ModelImage } from './model.ts';
 import type { Settings } from './options.ts';
 import { NOTHING_ELSE, PACKAGES, type Targets } from './package-targets.ts';
+import { pathIn } from './path-in.ts';
 
 /** What a target of all images of a directory does for each. */
 const KINDS = ['image-build', 'image-run', 'image-test', 'verify'] as const;

@@ -1,5 +1,5 @@
 import { readFile, realpath } from 'node:fs/promises';
-import { basename, dirname, extname, join, matchesGlob, relative, sep } from 'node:path';
+import { basename, dirname, extname, join, matchesGlob } from 'node:path';
 import { LktError } from '@lkt/core';
 import { type ConfigInputs, configInputs, loadConfig } from '@lkt/image';
 import { openWorkspace, packageGraph, type PackageNode, type Workspace } from '@lkt/pkg';
@@ -9,6 +9,8 @@ import type { Settings } from './options.ts';
 export interface Model {
   /** Of the workspace; without symlinks. */
   readonly root: string;
+  /** undefined where there is neither package nor image. */
+  readonly workspace: Workspace | undefined;
   readonly packages: readonly ModelPackage[];
   readonly images: readonly ModelImage[];
 }
@@ -45,13 +47,14 @@ export async function readModel(
   const isOf = (kind: Kind): string[] => files.filter((_file, index) => found[index] === kind);
   const [buildYmls, configs] = [isOf('package'), isOf('image')];
   if (buildYmls.length === 0 && configs.length === 0)
-    return { root: real, packages: [], images: [] };
+    return { root: real, workspace: undefined, packages: [], images: [] };
   const workspace = await openWorkspace(real, { env, buildYml: settings.buildYml });
   const items = [];
   for (const file of buildYmls) items.push(await workspace.packageAt(dirname(file)));
   const nodes = await packageGraph(workspace, items);
   return {
     root: real,
+    workspace,
     packages: nodes.map((node, index) => {
       const file = buildYmls[index] ?? '';
       return { node, file, dir: dirname(file) };
@@ -89,11 +92,4 @@ async function readImage(workspace: Workspace, root: string, file: string): Prom
     if (!(error instanceof LktError)) throw error;
     return { ...image, inputs: undefined };
   }
-}
-
-/** A path from the top of the workspace, with slashes; undefined for one outside. */
-export function pathIn(root: string, path: string): string | undefined {
-  const way = relative(root, path).split(sep).join('/');
-  if (way === '..' || way.startsWith('../')) return undefined;
-  return way === '' ? '.' : way;
 }

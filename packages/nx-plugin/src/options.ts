@@ -23,9 +23,11 @@ export interface LktOptions {
 
 export type Settings = Required<LktOptions>;
 
+export const BUILD_YML = 'build.yml';
+
 const DEFAULTS: Settings = {
   lkt: 'lkt',
-  buildYml: 'build.yml',
+  buildYml: BUILD_YML,
   images: ['examples/**/*.yml', 'examples/**/*.yaml', 'images/**/*.yml', 'images/**/*.yaml'],
   platforms: [],
   layouts: '.nx/lkt',

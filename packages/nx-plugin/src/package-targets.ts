@@ -1,10 +1,11 @@
 import type { TargetConfiguration } from '@nx/devkit';
 import { canonicalJson, digestHex, digestOf } from '@lkt/core';
 import { ENGINE_EPOCH, parsePlatform } from '@lkt/oci';
-import { BUILD_YML, isFor, layoutName, type PackageNode } from '@lkt/pkg';
-import { runTarget } from './command.ts';
-import { type ModelPackage, pathIn } from './model.ts';
+import { isFor, layoutName, type PackageNode } from '@lkt/pkg';
+import { buildWords, runTarget, ymlWords } from './command.ts';
+import type { ModelPackage } from './model.ts';
 import type { Settings } from './options.ts';
+import { pathIn } from './path-in.ts';
 
 export type Targets = Record<string, TargetConfiguration>;
 
@@ -22,7 +23,7 @@ export function packageTargets(
   settings: Settings,
 ): Targets {
   const { lkt, layouts, platforms } = settings;
-  const named = namedYml(settings);
+  const named = ymlWords(settings);
   const inputs = inputsOf(node, root);
   const env = { LKT_SOURCE: sourceKey(node) };
   const verify: TargetConfiguration = {
@@ -63,17 +64,6 @@ export function packageTargets(
     },
     verify,
   };
-}
-
-/** The words of lkt that build packages; their directories come behind. */
-export function buildWords(settings: Settings): readonly string[] {
-  const { layouts, platforms } = settings;
-  const wanted = platforms.length === 0 ? [] : ['--platforms', platforms.join(',')];
-  return ['pkg', 'build', '--layouts', layouts, ...namedYml(settings), ...wanted];
-}
-
-function namedYml({ buildYml }: Settings): readonly string[] {
-  return buildYml === BUILD_YML ? [] : ['--build-yml', buildYml];
 }
 
 /** The files that the source hash covers, and what the packages below have given. */

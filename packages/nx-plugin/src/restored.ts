@@ -4,9 +4,8 @@ import { join, normalize } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { PostTasksExecutionContext } from '@nx/devkit';
 import { isErrno } from '@lkt/core';
-import { commandLine } from './command.ts';
+import { buildWords, commandLine } from './command.ts';
 import type { Settings } from './options.ts';
-import { buildWords } from './package-targets.ts';
 import { PlainError } from './plain-error.ts';
 
 /** In the directory of layouts: the hashes of the tasks that left them as they are, as far as they are known to be whole. */

@@ -37,10 +37,8 @@ export class NxCacheServer implements AsyncDisposable {
     };
     const store = join(temporary.path, 'store');
     const [program = '', ...before] = LKT.split(' ');
-    const tokens = [
-      ...['--token-file', file('write', WRITE)],
-      ...['--read-token-file', file('read', READ)],
-    ];
+    const files = { '--token-file': file('write', WRITE), '--read-token-file': file('read', READ) };
+    const tokens = Object.entries(files).flat();
     const words = [
       'cache',
       'serve',

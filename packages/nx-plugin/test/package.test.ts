@@ -48,3 +48,46 @@ test('what a generator writes builds as it is', async () => {
     'image: "@pkg:../kernel/k"',
   );
 });
+
+/** What there is to see for who looks again, and a change that it has to be seen by. */
+const CHANGES: Readonly<Record<string, (workspace: TestWorkspace) => void>> = {
+  'a file that is not committed': (at) => at.write({ 'pkg/init/new': 'x' }),
+  'a commit of the same': (at) => at.commit(),
+  'a file in its Dockerfile': (at) => {
+    at.write({ 'pkg/init/Dockerfile': 'FROM scratch\nCOPY new /new\n' });
+    at.commit();
+  },
+  'another package': (at) => {
+    at.write({ 'pkg/b/build.yml': 'org: t\nimage: b\n', 'pkg/b/Dockerfile': 'FROM scratch\n' });
+    at.commit();
+  },
+  'an image config': (at) => at.write({ 'images/one.yml': 'init:\n  - "@pkg:../pkg/init"\n' }),
+  'a change of it': (at) => at.write({ 'images/one.yml': 'init:\n  - "@pkg:../pkg/b"\n' }),
+  'an option': (at) => {
+    const text = readFileSync(join(at.dir, 'nx.json'), 'utf8');
+    at.write({ 'nx.json': text.replace('"lkt":', '"timeout":1,"lkt":') });
+  },
+};
+
+test('what was found is remembered, and found anew when anything of it changes', async () => {
+  await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });
+  await workspace.install();
+  await workspace.nx('run-many', '-t', 'pkg-build');
+  const record = join(workspace.dir, '.nx/lkt/.found.json');
+  const names = async (): Promise<readonly string[]> =>
+    (await workspace.nx('show', 'projects')).split('\n').filter((name) => name.startsWith('pkg-'));
+  const remember = async (): Promise<void> => {
+    workspace.commit();
+    await names();
+    const text = readFileSync(record, 'utf8');
+    expect(text).toContain('"name":"pkg-init"');
+    // Nothing but the record has this name.
+    workspace.write({ '.nx/lkt/.found.json': text.replace('"pkg-init"', '"pkg-remembered"') });
+    expect(await names()).toContain('pkg-remembered');
+  };
+  for (const [what, change] of Object.entries(CHANGES)) {
+    if (what !== 'a commit of the same') await remember();
+    change(workspace);
+    expect(await names(), what).toContain('pkg-init');
+  }
+});

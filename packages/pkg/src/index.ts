@@ -65,5 +65,6 @@ export type { TargetOptions } from './push-work.ts';
 export { signPackages, type SignedReference, signReference } from './sign.ts';
 export { committedReferences, type PackageManifest, pushManifests } from './manifest.ts';
 export { attestRebuilds, type AttestedRebuild, type RebuildOptions } from './rebuild.ts';
+export { graphRecord } from './record/graph-record.ts';
 export { PackageRecorder } from './record/package-recorder.ts';
 export { Recorder, type RecordPlace } from './record/recorder.ts';

@@ -1,4 +1,3 @@
-import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { LktError, type ProgressEvent, type Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
@@ -7,6 +6,7 @@ import { TRUST_FILES } from '../trust-file.ts';
 import type { Package, Workspace } from '../workspace.ts';
 import { fileState } from './file-state.ts';
 import type { CommandRecord } from './seen.ts';
+import { sourceDirs } from './source-dirs.ts';
 import { hashIn, sourceState } from './source-state.ts';
 
 /** Where a record is kept of a command, and what it depends on besides files. */
@@ -65,11 +65,11 @@ export class Recorder {
     if (this.#events.some(({ kind }) => kind !== 'start' && kind !== 'done' && kind !== 'total'))
       return;
     if (workspace.problems.length > 0) return;
-    const sources = sourceState(start, [...seen].flatMap(dirsOf), env);
+    const sources = sourceState(start, [...seen].flatMap(sourceDirs), env);
     if (sources === undefined || sources.top !== workspace.gitTop) return;
     // What was built is what is there now.
     const isSame = ({ item, hash }: BuiltPackage): boolean =>
-      !hash.dirty && hash.committed === hashIn(sources, dirsOf(item));
+      !hash.dirty && hash.committed === hashIn(sources, sourceDirs(item));
     if (!built.every(isSame)) return;
     const absent = TRUST_FILES.map((name) => [join(sources.top, name), 'absent'] as const);
     const wanted = new Map([...this.#before, ...files, ...absent]);
@@ -101,8 +101,4 @@ export class Recorder {
 
 function statesOf(files: Iterable<string>): ReadonlyMap<string, string | undefined> {
   return new Map([...files].map((file) => [file, fileState(file)]));
-}
-
-function dirsOf({ dir, extraSources }: Package): readonly string[] {
-  return [dir, ...extraSources.map(({ source }) => realpathSync(source))];
 }
