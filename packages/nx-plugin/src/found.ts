@@ -15,7 +15,7 @@ export interface Found {
 }
 
 /** That something uses a package. Paths from the top of the workspace. */
-export interface Edge {
+interface Edge {
   /** Their directories. */
   readonly from: string;
   readonly to: string;
