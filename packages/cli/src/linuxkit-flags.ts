@@ -66,7 +66,6 @@ export const linuxkitBuildFlags: LinuxkitFlags = {
   'dry-run': refused('switch', 'see the names that would be built: lkt pkg show-tag DIR'),
   'ignore-cached': needless(),
   'precache-images': needless(),
-  pull: said('switch', 'a package that the store lacks is built, and gives the same image'),
   'sbom-scanner': said('value', 'lkt makes SBOMs itself'),
 };
 

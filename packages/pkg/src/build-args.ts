@@ -33,7 +33,7 @@ export async function resolveBuildArgs(
 ): Promise<readonly ResolvedArg[]> {
   const resolved: ResolvedArg[] = [];
   for (const arg of args) {
-    if (!arg.value.startsWith(PREFIX)) {
+    if (!isCalculated(arg.value)) {
       resolved.push({ name: arg.name, value: arg.value });
       continue;
     }
@@ -75,6 +75,11 @@ export async function loadArgPackages(
 }
 
 const PREFIX = '@lkt:';
+
+/** Whether a value stands for packages as they are now. */
+export function isCalculated(value: string): boolean {
+  return value.startsWith(PREFIX);
+}
 
 async function packageOf(workspace: Workspace, dir: string, arg: GivenArg): Promise<Package> {
   try {

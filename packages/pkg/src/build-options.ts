@@ -33,6 +33,10 @@ export interface BuildOptions {
   readonly executor?: string;
   /** Build nothing: what has not been built is an error, NOT_FOUND. */
   readonly onlyKnown?: boolean;
+  /** What was pulled, by `pullPackages`, counts for nothing. */
+  readonly builtHere?: boolean;
+  /** Take packages from their registries, by `fetchImage`, that the workspace pins as they are now, if they may be used. */
+  readonly pullPackages?: boolean;
   /**
    * A directory with layouts of packages: what is there need not be built, and the targets are left there. What they hold
    * counts as built here.

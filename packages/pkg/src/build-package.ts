@@ -18,8 +18,10 @@ import { buildDebianImage, type FindMirror, readLock } from './debian-package.ts
 import { type FoundImage, withArchives } from './image-archives.ts';
 import { labelsOf } from './labels.ts';
 import { builtElsewhere } from './layouts.ts';
+import type { OtherImages } from './other-images.ts';
+import { mayUse, pulledPackage } from './pull-package.ts';
 import type { Recipe } from './recipe.ts';
-import { readResult, writeResult } from './results.ts';
+import { pulledAs, readResult, writeResult } from './results.ts';
 import { secretsFor } from './secrets.ts';
 import type { Sources } from './sources.ts';
 import { stepReporter } from './step-reporter.ts';
@@ -48,6 +50,10 @@ export interface BuildTools {
   readonly executor?: string;
   /** Build nothing. */
   readonly onlyKnown?: boolean;
+  readonly builtHere?: boolean;
+  readonly pullPackages?: boolean;
+  /** Where packages are pulled from, and whether they may be used. */
+  readonly others?: OtherImages;
   /** Where layouts of packages are that others have built. */
   readonly layouts?: string | undefined;
   /** What the package is pinned with, for what is taken from there. */
@@ -83,6 +89,7 @@ export interface BuiltImage {
   /** The manifest with its platform, the same bytes whether it was built now or before, and what it is made from. */
   readonly image: AttestedImage;
   readonly cached: boolean;
+  readonly pulled: boolean;
   /** If it was asked for. */
   readonly check?: CheckReport;
 }
@@ -136,7 +143,7 @@ export class PackageBuilder {
     const item = this.#item;
     const { platform } = inputs;
     const { store, signal, reporter } = this.#tools;
-    const known = await readResult(store, planned.key, platform);
+    const known = await this.#known(planned.key, platform);
     const { key, contextDigest, lock } = planned;
     const made = {
       ...inputs,
@@ -149,20 +156,26 @@ export class PackageBuilder {
     const isExported =
       inputs.recipe !== undefined && (cache?.exports === true || remoteCache?.to !== undefined);
     if (known !== undefined && !force && !isExported)
-      return { image: { ...made, descriptor: known }, cached: true };
+      return {
+        image: { ...made, descriptor: known },
+        cached: true,
+        pulled: await this.#isPulled(key),
+      };
     if (this.#tools.onlyKnown === true)
       throw new LktError('NOT_FOUND', `${item.name} has not been built here`);
     let cached = true;
+    const build = { item, key, ...inputs };
     const image = await store.withLock(
       `package ${item.name} ${formatPlatform(platform)}`,
       async () => {
         const meanwhile =
-          force || isExported ? undefined : await readResult(store, planned.key, platform);
+          force || isExported ? undefined : await this.#known(planned.key, platform);
         if (meanwhile !== undefined) return meanwhile;
         const taken =
           force || isExported
             ? undefined
-            : await builtElsewhere(item, { key, platform }, this.#tools);
+            : ((await builtElsewhere(item, { key, platform }, this.#tools)) ??
+              (await pulledPackage(build, this.#tools)));
         if (taken !== undefined) return taken;
         cached = known !== undefined && !force;
         const descriptor = { ...(await planned.run()), platform };
@@ -178,7 +191,27 @@ export class PackageBuilder {
         text: `${item.name} is not reproducible: the same sources gave ${known.digest}, and now ${image.digest}`,
       });
     }
-    return { image: { ...made, descriptor: image }, cached };
+    return { image: { ...made, descriptor: image }, cached, pulled: await this.#isPulled(key) };
+  }
+
+  /** What the build gave before. What was pulled is looked at again: policies may be others now. */
+  async #known(key: string, platform: Platform): Promise<Descriptor | undefined> {
+    const { store, builtHere = false, others, reporter } = this.#tools;
+    const found = await readResult(store, key, platform);
+    const pin = found && (await pulledAs(store, key));
+    if (pin === undefined) return found;
+    if (builtHere) return undefined;
+    const refused = await mayUse(this.#item, pin, others);
+    if (refused === undefined) return found;
+    reporter.emit({
+      kind: 'warning',
+      text: `${refused.message}; ${this.#item.name} is built here`,
+    });
+    return undefined;
+  }
+
+  async #isPulled(key: string): Promise<boolean> {
+    return (await pulledAs(this.#tools.store, key)) !== undefined;
   }
 
   /** Whether building would find that this is the result there is. */

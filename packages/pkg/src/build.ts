@@ -217,6 +217,7 @@ export class Build {
     const tools = {
       ...this.#options,
       signal: this.#signal,
+      others: otherImages(this.workspace, this.#options),
       pins: () =>
         knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
       later: (work: Promise<unknown>) => void this.#later.push(work),
@@ -226,11 +227,13 @@ export class Build {
     const made: AttestedImage[] = [];
     const checks: CheckReport[] = [];
     let cached = true;
+    let pulled = false;
     for (const one of inputs) {
       const built = await builder.build(one, mode);
       made.push(built.image);
       if (built.check !== undefined) checks.push(built.check);
       cached &&= built.cached;
+      pulled ||= built.pulled;
     }
     const images = made.map(({ descriptor }) => descriptor);
     const hash = sources.hash(item);
@@ -251,7 +254,7 @@ export class Build {
     const { layouts } = this.#options;
     if (layouts !== undefined && this.#targets.has(item))
       await writePackageLayout(store, layouts, item, { index: named.index, images: made });
-    return { item, hash, images, tagSuffix, cached, checks, ...named };
+    return { item, hash, images, tagSuffix, cached, pulled, checks, ...named };
   }
 }
 

@@ -27,6 +27,7 @@ export async function isBuiltHere(
     const { packages } = await buildPackages(workspace, [item], {
       ...rest,
       onlyKnown: true,
+      builtHere: true,
       reporter: silentReporter,
     });
     const built = packages.find((one) => one.item === item);

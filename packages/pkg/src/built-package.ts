@@ -20,6 +20,8 @@ export interface BuiltPackage {
   readonly tagSuffix: string;
   /** Whether all of it had been built before. */
   readonly cached: boolean;
+  /** Whether some of it was pulled by a pin, and not built here. Policies let it be used. */
+  readonly pulled: boolean;
   /** SBOM and provenance of the index that has the names, and of each of `images`. */
   readonly attestations: PackageAttestations;
   /** For each of `images`, if a check was asked for. */

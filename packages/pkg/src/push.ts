@@ -69,7 +69,10 @@ export async function pushPackages(
   const { store, build, signal } = options;
   const sources = await readSources(workspace, workspace.packages.values(), { signal });
   for (const item of items) requireCommitted(item, sources);
-  const built = build === undefined ? [] : (await buildPackages(workspace, items, build)).packages;
+  const built =
+    build === undefined
+      ? []
+      : (await buildPackages(workspace, items, { ...build, builtHere: true })).packages;
   for (const one of built) requireCommitted(one.item, sources);
   const works: Work[] = [];
   for (const item of items) works.push(await workFor(item, sources, options));

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDigest, isErrno, LktError } from '@lkt/core';
+import { type Digest, isDigest, isErrno, LktError } from '@lkt/core';
 import { type Descriptor, loadImage, MediaType, type Platform, type Store } from '@lkt/oci';
 import { writeFileWhole } from './write-file.ts';
 
@@ -13,7 +13,7 @@ export async function readResult(
   key: string,
   platform: Platform,
 ): Promise<Descriptor | undefined> {
-  const digest = (await readText(resultPath(store, key)))?.trim() ?? '';
+  const [digest = ''] = (await readText(resultPath(store, key)))?.trim().split(' ') ?? [];
   if (!isDigest(digest)) return undefined;
   try {
     const { descriptor, manifest } = await loadImage(store, digest, platform);
@@ -28,14 +28,24 @@ export async function readResult(
   }
 }
 
-/** Remembers what a build gave. */
+/** The digest by which a result was pulled; undefined for one that was built here. */
+export async function pulledAs(store: Store, key: string): Promise<Digest | undefined> {
+  const [, pin = ''] = (await readText(resultPath(store, key)))?.trim().split(' ') ?? [];
+  return isDigest(pin) ? pin : undefined;
+}
+
+/**
+ * Remembers what a build gave.
+ * @param pulled the digest by which it was pulled instead
+ */
 export async function writeResult(
   store: Store,
   key: string,
   { digest }: Descriptor,
+  pulled?: Digest,
 ): Promise<void> {
   const path = resultPath(store, key);
-  const text = `${digest}\n`;
+  const text = pulled === undefined ? `${digest}\n` : `${digest} ${pulled}\n`;
   // A build that was asked for again gives the same, and the disk need not be waited for.
   if ((await readText(path)) === text && (await store.use(path))) return;
   await mkdir(join(store.dir, 'results'), { recursive: true });

@@ -41,7 +41,7 @@ export async function signPackages(
   const { build, signal } = options;
   const sources = await readSources(workspace, workspace.packages.values(), { signal });
   for (const item of items) requireCommitted(item, sources);
-  const { packages } = await buildPackages(workspace, items, build);
+  const { packages } = await buildPackages(workspace, items, { ...build, builtHere: true });
   for (const { item } of packages) requireCommitted(item, sources);
   const results: SignedReference[] = [];
   for (const item of items) {

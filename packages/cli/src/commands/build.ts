@@ -8,11 +8,12 @@ import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../config-file.ts';
 import { diskFlags, diskOptions } from '../disk-flags.ts';
 import { layoutsFlag, layoutsOf } from '../layout-flags.ts';
-import { needless, refused, said } from '../linuxkit-flags.ts';
+import { refused, said } from '../linuxkit-flags.ts';
 import { givenVariables, setFlags } from '../set-flags.ts';
 import { builderFlags } from '../package-flags.ts';
 import { buildRecordPath, unchangedImage } from '../build-record.ts';
 import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
+import { pullPackages, pullPackagesFlag } from '../pull-packages-flag.ts';
 import { pullFlags } from '../registry-flags.ts';
 import { outputAlone } from '../output-alone.ts';
 import { compressorFlags, formatsOf, outputFlags, outputOf } from '../output-flags.ts';
@@ -61,6 +62,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     ...cacheFromFlags,
     ...layoutsFlag,
     ...pullFlags,
+    ...pullPackagesFlag,
     ...setFlags,
     'dry-run': Flags.boolean({
       summary: 'only print the config: all of them merged, and with what variables stand for',
@@ -85,7 +87,6 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       'switch',
       'images are in the store or a registry; to take one from Docker: docker save NAME | lkt cache import -',
     ),
-    pull: needless(),
     'sbom-current-time': said(
       'switch',
       'an SBOM has the time of the image, and is the same each time',
@@ -129,6 +130,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       ...(await buildTools(session, flags)),
       ...caches.tools,
       ...layoutsOf(flags, session),
+      ...pullPackages(flags),
       platforms: [platform],
     };
     const image = await buildImage(

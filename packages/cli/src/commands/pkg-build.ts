@@ -14,6 +14,7 @@ import { linuxkitBuildFlags, needless, refused } from '../linuxkit-flags.ts';
 import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../package-flags.ts';
 import { platformFlags, wantedPlatforms } from '../platform-flags.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../remote-cache.ts';
+import { pullPackages, pullPackagesFlag } from '../pull-packages-flag.ts';
 import { pullFlags } from '../registry-flags.ts';
 import { Args, Flags } from '../options.ts';
 
@@ -55,6 +56,7 @@ export class PkgBuild extends LktCommand {
     ...platformFlags,
     ...builderFlags,
     ...pullFlags,
+    ...pullPackagesFlag,
     all: Flags.boolean({
       summary: 'every package of the checkout that is for one of the platforms',
     }),
@@ -191,6 +193,7 @@ export class PkgBuild extends LktCommand {
       ...(await buildTools(session, flags, worker)),
       ...caches.tools,
       ...layoutsOf(flags, session),
+      ...pullPackages(flags),
     };
     const recorder =
       record === undefined

@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import type { SignedBy } from '@lkt/sign';
 import { buildTools, workspaceAt } from '../build-tools.ts';
 import { LktCommand } from '../command.ts';
-import { linuxkitBuildFlags, refused } from '../linuxkit-flags.ts';
+import { linuxkitBuildFlags, refused, said } from '../linuxkit-flags.ts';
 import { builderFlags, givenName, packageFlags } from '../package-flags.ts';
 import { platformFlags, wantedPlatforms } from '../platform-flags.ts';
 import { targetFlags } from '../push-flags.ts';
@@ -74,6 +74,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
 
   static override linuxkit = {
     ...linuxkitBuildFlags,
+    pull: said('switch', 'a package that the store lacks is built, and gives the same image'),
     'build-arg-file': refused('value', 'write "buildArgs" in build.yml, which the tag is of'),
     docker: refused('switch', 'use lkt pkg build --docker DIR'),
     dockerfile: refused('value', 'write "dockerfile" in build.yml, which the tag is of'),

@@ -125,13 +125,17 @@ export class TrustCheck {
   ): Promise<TrustedImage | undefined> {
     if (query.packageDir !== undefined) {
       const found = packages.get(await this.#workspace.packageAt(query.packageDir));
-      return found && builtHere(found.item.name, found.index.digest);
+      if (found?.pulled !== true) return found && builtHere(found.item.name, found.index.digest);
+      return this.#require(query, {
+        ...parseReference(found.item.name),
+        digest: found.index.digest,
+      });
     }
     const image = this.pinned(query);
     if (image === undefined) return undefined;
     const item = this.#workspace.find(image);
     const found = item && packages.get(item);
-    if (found !== undefined && isOfItsTag(image, found))
+    if (found !== undefined && !found.pulled && isOfItsTag(image, found))
       return builtHere(familiarReference(image), image.digest);
     return this.#require(query, image);
   }
