@@ -2,7 +2,8 @@ import { type Digest, isDigest, LktError } from '@lkt/core';
 import { unpackArchive } from './archive-compression.ts';
 import { fromRaw, type RawPath } from './entry.ts';
 import type { Store } from './store.ts';
-import { readTar, type TarLimits } from './tar-reader.ts';
+import type { TarLimits } from './tar-headers.ts';
+import { readTar } from './tar-reader.ts';
 
 /** JSON of an archive that is read into memory, each and together. */
 const MAX_JSON = 4 * 2 ** 20;

@@ -1,6 +1,6 @@
-import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, Digester, digestHex, digestOf, isErrno, LktError } from '@lkt/core';
+import { type Digest, Digester, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
 import { pieceDigester } from './hash-thread.ts';
 import { writeWhole } from './temp.ts';
@@ -147,6 +147,17 @@ export class Blobs {
     }
     if (info === undefined) throw new Error('a blob was written without being read');
     return info;
+  }
+
+  /** Those that are there. */
+  async digests(): Promise<Digest[]> {
+    try {
+      const names = await readdir(this.dir);
+      return names.map((name) => `sha256:${name}`).filter((name) => isDigest(name));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw storeError(`cannot read ${this.dir}`, error);
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import { type RawPath, toRaw } from './entry.ts';
 import { type ImageManifest, parseImageConfig } from './manifest.ts';
 import { MediaType } from './media-type.ts';
 import type { Store } from './store.ts';
-import { normalPath } from './tar-reader.ts';
+import { normalPath } from './tar-path.ts';
 
 const MAX_IMAGES = 1000;
 const MAX_LAYERS = 1000;

@@ -7,7 +7,7 @@ import type { Tag } from './layout-index.ts';
 import { isIndex, parseIndex, parseManifestOrIndex } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
 import type { Store } from './store.ts';
-import type { TarLimits } from './tar-reader.ts';
+import type { TarLimits } from './tar-headers.ts';
 
 export interface ImportOptions {
   /** What the image is called; for an archive of one. By default it is what the archive says. */

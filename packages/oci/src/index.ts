@@ -57,13 +57,16 @@ export {
   parseManifestOrIndex,
 } from './manifest.ts';
 export { isIndexType, isManifestType, MediaType } from './media-type.ts';
+export { openStore } from './open-store.ts';
 export { formatPlatform, parsePlatform, type Platform, platformMatches } from './platform.ts';
 export { readArchives, readFile, readFiles } from './read-files.ts';
 export { familiarReference, formatReference, parseReference, type Reference } from './reference.ts';
 export { type NewReferrer, writeReferrer } from './referrers.ts';
-export { openStore, type Store } from './store.ts';
+export { type Store } from './store.ts';
 export { isTarHeader } from './tar-header.ts';
-export { normalPath, readTar, type TarEntry, type TarLimits } from './tar-reader.ts';
+export { type TarLimits } from './tar-headers.ts';
+export { normalPath } from './tar-path.ts';
+export { readTar, type TarEntry } from './tar-reader.ts';
 export { writeTar } from './tar-writer.ts';
 export { removeTree } from './temp.ts';
 export { byBytes, FileTree, type TreeNode } from './tree.ts';

@@ -6,8 +6,9 @@ import { imageLayout, type LayoutOptions } from './export-archive.ts';
 import { storeError } from './fs-error.ts';
 import { loadImage } from './image.ts';
 import { MediaType } from './media-type.ts';
+import { openStore } from './open-store.ts';
 import type { Platform } from './platform.ts';
-import { openStore, type Store } from './store.ts';
+import type { Store } from './store.ts';
 
 /**
  * Makes a directory an OCI image layout of an image of the store, as a whole or not at all; what was there goes. Blobs

@@ -82,3 +82,10 @@ export async function writeLayoutIndex(
 export function tagEntry(reference: string, descriptor: Descriptor): Descriptor {
   return { ...descriptor, annotations: { ...descriptor.annotations, [REF_NAME]: reference } };
 }
+
+/** A descriptor without what an entry of it is called. */
+export function withoutName(descriptor: Descriptor): Descriptor {
+  const { annotations, ...rest } = descriptor;
+  const { [REF_NAME]: _name, ...others } = annotations ?? {};
+  return Object.keys(others).length === 0 ? rest : { ...rest, annotations: others };
+}

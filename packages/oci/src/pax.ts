@@ -1,3 +1,5 @@
+import { headerKeys, XATTR_KEY } from './tar-header.ts';
+
 /** Keys and values of a PAX extended header, latin1. */
 export type PaxRecords = Map<string, string>;
 
@@ -24,4 +26,21 @@ export function parsePax(text: string): PaxRecords | undefined {
     start = end;
   }
   return records;
+}
+
+/** Of the records for an entry, its extended attributes, and what else no field of a header has. */
+export function paxAttributes(
+  global: PaxRecords,
+  local: PaxRecords,
+): { xattrs?: Map<string, Uint8Array>; pax?: Map<string, string> } {
+  if (global.size === 0 && local.size === 0) return {};
+  const xattrs = new Map<string, Uint8Array>();
+  const pax = new Map<string, string>();
+  for (const [key, value] of [...global, ...local]) {
+    if (key.startsWith(XATTR_KEY))
+      xattrs.set(key.slice(XATTR_KEY.length), Buffer.from(value, 'latin1'));
+    else if (!headerKeys.has(key) && !/^(?:SCHILY|LIBARCHIVE|RHT|SUN|GNU)\./.test(key))
+      pax.set(key, value);
+  }
+  return { ...(xattrs.size > 0 ? { xattrs } : {}), ...(pax.size > 0 ? { pax } : {}) };
 }

@@ -8,7 +8,7 @@ import { UnpackedLayers } from '../src/layer-archives.ts';
 import { writeLayer } from '../src/layer.ts';
 import { LayerMemory } from '../src/small-layer.ts';
 import { readArchives } from '../src/read-files.ts';
-import { openStore } from '../src/store.ts';
+import { openStore } from '../src/open-store.ts';
 import { tempDir } from './support.ts';
 
 describe.each([

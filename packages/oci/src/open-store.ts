@@ -1,0 +1,66 @@
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+import { storeError } from './fs-error.ts';
+import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
+import { LayoutStore } from './layout-store.ts';
+import { withLockAt } from './lock.ts';
+import type { Store } from './store.ts';
+import { sweep, writeWhole } from './temp.ts';
+import { WRITER } from './writers.ts';
+
+/**
+ * Opens the store at `dir`, and makes one there unless `create` is false. A store that is there is only read until
+ * something is written into it, so it may be read-only.
+ * @throws LktError NOT_FOUND, UNSUPPORTED (a layout of a later version), IO_FAILED (a directory of something else)
+ */
+export async function openStore(
+  dir: string,
+  { create = true }: { create?: boolean } = {},
+): Promise<Store> {
+  if (!(await isLayout(dir))) {
+    if (!create) throw new LktError('NOT_FOUND', `there is no store at ${dir}`);
+    await createLayout(dir);
+  }
+  await sweep(join(dir, 'tmp'));
+  await sweep(join(dir, 'locks'), WRITER);
+  return new LayoutStore(dir);
+}
+
+async function isLayout(dir: string): Promise<boolean> {
+  const path = join(dir, 'oci-layout');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw storeError(`cannot open the store at ${dir}`, error);
+  }
+  if (/"imageLayoutVersion"\s*:\s*"1\.0\.\d+"/.test(text)) return true;
+  throw new LktError('UNSUPPORTED', `${path} is not that of an OCI layout of version 1.0`);
+}
+
+async function createLayout(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+    // What an interrupted run of this function leaves is no reason to refuse, nor what another one is just making.
+    const foreign = (await readdir(dir)).find((name) => name !== 'tmp' && name !== 'oci-layout');
+    if (foreign !== undefined && !(await isLayout(dir))) {
+      throw new LktError('IO_FAILED', `${dir} holds something else than a store (${foreign})`, {
+        fix: 'name a directory that is empty or does not exist',
+      });
+    }
+    await writeWhole(join(dir, 'tmp'), async (file) => {
+      await file.writeFile('{"imageLayoutVersion":"1.0.0"}\n');
+      return join(dir, 'oci-layout');
+    });
+    await mkdir(join(dir, 'blobs', 'sha256'), { recursive: true });
+    await withLockAt(join(dir, 'locks', 'index.lock'), async () => {
+      const { document, entries } = await readLayoutIndex(dir);
+      const manifests = entries.map((entry) => entry.json);
+      await writeLayoutIndex(dir, document, manifests);
+    });
+  } catch (error) {
+    throw storeError(`cannot make a store at ${dir}`, error);
+  }
+}
