@@ -3,5 +3,6 @@ export { type Manifest } from './manifests.ts';
 export { type MirrorOptions, type RegistryOptions } from './options.ts';
 export { type PullOptions } from './pull.ts';
 export { type Pushed, type PushOptions } from './push.ts';
-export { createRegistry, type Registry, type RegistryReader } from './registry.ts';
+export { createRegistry } from './registry-client.ts';
+export { type Registry, type RegistryReader } from './registry.ts';
 export { type Merged, type MergeOptions, type Tagged } from './tag-index.ts';

@@ -22,7 +22,8 @@ import {
 } from '@lkt/testing';
 import { onTestFinished } from 'vitest';
 import type { RegistryOptions } from '../src/options.ts';
-import { createRegistry, type Registry } from '../src/registry.ts';
+import { createRegistry } from '../src/registry-client.ts';
+import type { Registry } from '../src/registry.ts';
 
 export async function temporary(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'lkt-registry-'));
