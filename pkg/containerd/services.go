@@ -13,12 +13,12 @@ import (
 	"time"
 
 	"github.com/containerd/containerd"
-	"github.com/containerd/containerd/cio"
 	"github.com/containerd/containerd/errdefs"
 	"github.com/containerd/containerd/namespaces"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"lkt/confine"
 	"lkt/supervise"
 )
 
@@ -70,7 +70,7 @@ func (s *services) start(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	task, err := container.NewTask(ctx, cio.LogFile(filepath.Join(logDir, name+".log")))
+	task, err := container.NewTask(ctx, output(name))
 	if err != nil {
 		_ = container.Delete(ctx)
 		return err
@@ -235,6 +235,9 @@ func loadSpec(dir, name string) (*specs.Spec, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return nil, err
+	}
+	if data, err = confine.Config(data); err != nil {
+		return nil, fmt.Errorf("%s/config.json: %w", dir, err)
 	}
 	var spec specs.Spec
 	if err := json.Unmarshal(data, &spec); err != nil {

@@ -23,7 +23,7 @@ func TestSpecGetsItsRootAndCgroup(t *testing.T) {
 	}
 	write(`{"process": {"args": ["a"]}, "root": {"path": "rootfs"}, "linux": {}}`)
 	spec, err := loadSpec(dir, "x")
-	if err != nil || spec.Root.Path != dir+"/rootfs" || spec.Linux.CgroupsPath != "/services/x" {
+	if err != nil || spec.Root.Path != dir+"/rootfs" || spec.Linux.CgroupsPath != "/services/x" || len(spec.Linux.ReadonlyPaths) == 0 {
 		t.Errorf("got %+v, %v", spec, err)
 	}
 	write(`{"root": {"path": "rootfs"}}`)

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,15 +17,13 @@ import (
 const (
 	containersDir = "/containers"
 	runtimePath   = "/usr/bin/runc"
-	logDir        = "/var/log"
 )
 
 // runAll runs the containers of a stage ("onboot", "onshutdown") one after the other. One that fails is reported and does not
 // keep the next from running, unless its bundle says what is to happen instead: that is how, as is what comes on stop.
-func runAll(children *reaper, stage string, stop <-chan end) (failed int, how *end) {
+func runAll(children *reaper, log *logging, stage string, stop <-chan end) (failed int, how *end) {
 	for _, name := range directories(filepath.Join(containersDir, stage)) {
-		path := filepath.Join(logDir, stage+"."+name+".log")
-		onFailure, err := runOnce(children, stage, name, path, stop)
+		onFailure, err := runOnce(children, log, stage, name, stop)
 		var stopped *stopError
 		switch {
 		case errors.As(err, &stopped):
@@ -35,7 +31,7 @@ func runAll(children *reaper, stage string, stop <-chan end) (failed int, how *e
 			return failed, &stopped.how
 		case err != nil:
 			step("%s %s failed: %v", stage, name, err)
-			showTail(path)
+			log.showTail(stage + "." + name)
 			failed++
 			if how := endOnFailure(onFailure); how != nil {
 				step("%s %s says: %s", stage, name, how.name)
@@ -64,7 +60,7 @@ type stopError struct{ how end }
 
 func (e *stopError) Error() string { return "stopped" }
 
-func runOnce(children *reaper, stage, name, logPath string, stop <-chan end) (onFailure string, err error) {
+func runOnce(children *reaper, log *logging, stage, name string, stop <-chan end) (onFailure string, err error) {
 	dir := filepath.Join(containersDir, stage, name)
 	runtime, err := bundle.Load(dir)
 	if err != nil {
@@ -75,26 +71,31 @@ func runOnce(children *reaper, stage, name, logPath string, stop <-chan end) (on
 		return runtime.OnFailure, err
 	}
 	defer undo()
-	log, err := openLog(logPath)
+	out, err := log.open(stage + "." + name)
 	if err != nil {
 		return runtime.OnFailure, err
 	}
-	defer log.Close()
-	return runtime.OnFailure, runContainer(children, log, dir, name, runtime, stop)
+	defer log.close(stage + "." + name)
+	defer out.Close()
+	return runtime.OnFailure, runContainer(children, out, dir, name, runtime, stop)
 }
 
-func runContainer(children *reaper, log *os.File, dir, name string, runtime *bundle.Runtime, stop <-chan end) error {
-	remove := func() { _ = children.run(log, runtimePath, "delete", "--force", name) }
+func runContainer(children *reaper, out *os.File, dir, name string, runtime *bundle.Runtime, stop <-chan end) error {
+	remove := func() { _ = children.run(out, runtimePath, "delete", "--force", name) }
+	bundle, err := confined(dir, name)
+	if err != nil {
+		return err
+	}
 	if !runtime.NeedsProcess() {
 		// One program of the runtime instead of three. It hands signals on to the container, and deletes it when it ends.
-		pid, done, err := children.start([]string{runtimePath, "run", "--bundle", dir, name}, log)
+		pid, done, err := children.start([]string{runtimePath, "run", "--bundle", bundle, name}, out)
 		if err != nil {
 			return err
 		}
 		return await(pid, done, stop, remove)
 	}
 	defer remove()
-	pid, err := create(children, log, dir, name)
+	pid, err := create(children, out, bundle, name)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func runContainer(children *reaper, log *os.File, dir, name string, runtime *bun
 	if err := runtime.AttachProcess(pid); err != nil {
 		return err
 	}
-	if err := children.run(log, runtimePath, "start", name); err != nil {
+	if err := children.run(out, runtimePath, "start", name); err != nil {
 		return err
 	}
 	return await(pid, done, stop, remove)
@@ -133,9 +134,9 @@ func patience(pid int, most time.Duration) time.Duration {
 }
 
 // create leaves the container created and not started. Its process is a child of PID 1 once runc has exited.
-func create(children *reaper, log *os.File, dir, name string) (pid int, err error) {
+func create(children *reaper, out *os.File, bundle, name string) (pid int, err error) {
 	pidFile := filepath.Join("/run/lkt", name+".pid")
-	if err := children.run(log, runtimePath, "create", "--bundle", dir, "--pid-file", pidFile, name); err != nil {
+	if err := children.run(out, runtimePath, "create", "--bundle", bundle, "--pid-file", pidFile, name); err != nil {
 		return 0, err
 	}
 	data, err := os.ReadFile(pidFile)
@@ -145,8 +146,8 @@ func create(children *reaper, log *os.File, dir, name string) (pid int, err erro
 	return strconv.Atoi(string(data))
 }
 
-func (r *reaper) run(log *os.File, args ...string) error {
-	_, done, err := r.start(args, log)
+func (r *reaper) run(out *os.File, args ...string) error {
+	_, done, err := r.start(args, out)
 	if err != nil {
 		return err
 	}
@@ -169,34 +170,4 @@ func statusError(status unix.WaitStatus) error {
 		return fmt.Errorf("exit status %d", status.ExitStatus())
 	}
 	return nil
-}
-
-func openLog(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
-}
-
-// showTail puts the end of a log on the console: without a login it is the only place to see it.
-func showTail(path string) {
-	const most = 4096
-	file, err := os.Open(path)
-	if err != nil {
-		return
-	}
-	defer file.Close()
-	if end, err := file.Seek(0, 2); err == nil {
-		_, _ = file.Seek(max(0, end-most), 0)
-	}
-	text := make([]byte, most)
-	n, _ := file.Read(text)
-	for line := range strings.Lines(string(bytes.TrimSpace(text[:n]))) {
-		fmt.Fprintf(os.Stderr, "lkt:   %s\n", strings.Map(printable, strings.TrimRight(line, "\r\n")))
-	}
-}
-
-// A log must not be able to drive the terminal.
-func printable(r rune) rune {
-	if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
-		return '?'
-	}
-	return r
 }

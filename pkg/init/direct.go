@@ -11,12 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lkt/init/bundle"
+	"lkt/init/logs"
 	"lkt/init/supervise"
 )
 
 // direct services are children of PID 1, started by the runtime. It is their supervise.Runtime.
 type direct struct {
 	children   *reaper
+	log        *logging
 	supervisor *supervise.Supervisor
 	started    chan int
 	goDown     context.CancelFunc
@@ -31,13 +33,13 @@ type directRun struct {
 	over chan struct{}
 }
 
-func startDirect(children *reaper, rules map[string]supervise.Rules, failed int) *direct {
+func startDirect(children *reaper, log *logging, rules map[string]supervise.Rules, failed int) *direct {
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &direct{children: children, started: make(chan int, 1), goDown: cancel, runs: map[string]*directRun{}}
+	d := &direct{children: children, log: log, started: make(chan int, 1), goDown: cancel, runs: map[string]*directRun{}}
 	d.supervisor = supervise.New(d, func(e supervise.Event) {
 		step("%s", e.Text)
 		if e.Failed {
-			showTail(d.LogPath(e.Service))
+			log.showTail(e.Service)
 		}
 	}, rules)
 	go func() { d.started <- failed + d.supervisor.Run(ctx) }()
@@ -73,12 +75,16 @@ func (d *direct) Start(ctx context.Context, name string) (ended <-chan int, fres
 	if err != nil {
 		return nil, false, err
 	}
-	log, err := openLog(d.LogPath(name))
+	out, err := d.log.open(name)
 	if err != nil {
 		return nil, false, err
 	}
-	defer log.Close()
-	pid, err := create(d.children, log, dir, name)
+	defer out.Close()
+	bundleDir, err := confined(dir, name)
+	if err != nil {
+		return nil, false, err
+	}
+	pid, err := create(d.children, out, bundleDir, name)
 	if err != nil {
 		return nil, false, err
 	}
@@ -86,7 +92,7 @@ func (d *direct) Start(ctx context.Context, name string) (ended <-chan int, fres
 	done := d.children.adopt(pid)
 	err = runtime.AttachProcess(pid)
 	if err == nil {
-		err = d.begin(ctx, name, run, log)
+		err = d.begin(ctx, name, run, out)
 	}
 	if err != nil {
 		d.remove(name)
@@ -103,23 +109,23 @@ func (d *direct) Start(ctx context.Context, name string) (ended <-chan int, fres
 }
 
 // begin starts a created container, unless the machine goes down.
-func (d *direct) begin(ctx context.Context, name string, run *directRun, log *os.File) error {
+func (d *direct) begin(ctx context.Context, name string, run *directRun, out *os.File) error {
 	d.mutex.Lock()
 	d.runs[name] = run
 	d.mutex.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return d.children.run(log, runtimePath, "start", name)
+	return d.children.run(out, runtimePath, "start", name)
 }
 
 func (d *direct) remove(name string) {
 	d.mutex.Lock()
 	delete(d.runs, name)
 	d.mutex.Unlock()
-	if log, err := openLog(d.LogPath(name)); err == nil {
-		_ = d.children.run(log, runtimePath, "delete", "--force", name)
-		log.Close()
+	if out, err := d.log.open(name); err == nil {
+		_ = d.children.run(out, runtimePath, "delete", "--force", name)
+		out.Close()
 	}
 }
 
@@ -149,4 +155,4 @@ func (d *direct) Stopped(context.Context, string) bool { return false }
 func (d *direct) AwaitStart(ctx context.Context, _ string) { <-ctx.Done() }
 
 // LogPath is where the service's output goes.
-func (d *direct) LogPath(name string) string { return filepath.Join(logDir, name+".log") }
+func (d *direct) LogPath(name string) string { return logs.Path(logs.Dir, name) }

@@ -45,14 +45,6 @@ func TestMountPointsAreUnescaped(t *testing.T) {
 	}
 }
 
-func TestALogCannotDriveTheTerminal(t *testing.T) {
-	for in, want := range map[rune]rune{'a': 'a', '\t': '\t', 0x1b: '?', 0x7f: '?', 0x9b: '?', 'é': 'é'} {
-		if got := printable(in); got != want {
-			t.Errorf("%q: %q", in, got)
-		}
-	}
-}
-
 func TestTheReaperGivesEachStatusToWhoStartedTheProcess(t *testing.T) {
 	children := newReaper()
 	for want := range 20 {
@@ -63,5 +55,19 @@ func TestTheReaperGivesEachStatusToWhoStartedTheProcess(t *testing.T) {
 		if got := (<-done).ExitStatus(); got != want%10 {
 			t.Errorf("%d instead of %d", got, want%10)
 		}
+	}
+}
+
+func TestTheRootOfABundleIsWhereItIs(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":1,"root":{"path":"rootfs","readonly":true}}`: `{"a":1,"root":{"path":"/b/rootfs","readonly":true}}`,
+		`{"root":{"path":"/x"}}`:                           `{"root":{"path":"/x"}}`,
+	} {
+		if got, err := withRoot([]byte(in), "/b"); err != nil || string(got) != want {
+			t.Errorf("%s: %s %v", in, got, err)
+		}
+	}
+	if _, err := withRoot([]byte(`{}`), "/b"); err == nil {
+		t.Error("a bundle without a root is accepted")
 	}
 }

@@ -15,6 +15,10 @@ import (
 )
 
 func main() {
+	if os.Getpid() != 1 && filepath.Base(os.Args[0]) == "logd" {
+		logDaemon()
+		return
+	}
 	if os.Getpid() != 1 {
 		os.Stderr.WriteString("init: only the kernel starts this program\n")
 		os.Exit(1)
@@ -39,22 +43,24 @@ func main() {
 	step("system ready")
 
 	children := newReaper()
+	log := startLogging(children)
 	stop := stopRequests()
 	prepareVolumes()
-	failed, how := runAll(children, "onboot", stop)
+	failed, how := runAll(children, log, "onboot", stop)
 	lockModules(cmdline)
 	var running services
 	if how == nil {
-		running = startServices(children)
+		running = startServices(children, log)
 		how = waitForEnd(running, failed, stop)
 	}
 	step("%s", how.name)
-	if _, other := runAll(children, "onshutdown", nil); other != nil {
+	if _, other := runAll(children, log, "onshutdown", nil); other != nil {
 		how = other
 	}
 	if running != nil {
 		running.stop()
 	}
+	log.stop()
 	stopEverything()
 	unmountAll()
 	step("bye")

@@ -3,19 +3,24 @@ package main
 import (
 	"bufio"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lkt/init/logs"
 )
+
+// managedLog has what containerd itself writes.
+const managedLog = "containerd"
 
 // managed services belong to /usr/bin/service, which is containerd with a launcher. It writes "step TEXT" and
 // "ready FAILURES" lines to its descriptor 3 and stops its services on SIGTERM. When it dies it is started
 // again and finds its services running.
 type managed struct {
 	children *reaper
+	log      *logging
 	started  chan int
 	stopping chan struct{}
 	stopped  chan struct{}
@@ -27,17 +32,16 @@ func (m *managed) ready() <-chan int { return m.started }
 
 func (m *managed) supervise(failed int) {
 	defer close(m.stopped)
-	logPath := filepath.Join(logDir, "containerd.log")
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
 		begin := uptime()
-		err := m.runOnce(logPath, failed)
+		err := m.runOnce(failed)
 		select {
 		case <-m.stopping:
 			return
 		default:
 		}
 		step("containerd ended (%v), again in %v", err, pause)
-		showTail(logPath)
+		m.log.showTail(managedLog)
 		if uptime()-begin > time.Minute {
 			pause = time.Second
 		}
@@ -49,18 +53,18 @@ func (m *managed) supervise(failed int) {
 	}
 }
 
-func (m *managed) runOnce(logPath string, failed int) error {
-	log, err := openLog(logPath)
+func (m *managed) runOnce(failed int) error {
+	out, err := m.log.open(managedLog)
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer out.Close()
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer read.Close()
-	pid, done, err := m.children.start([]string{servicePath, "system-init"}, log, write)
+	pid, done, err := m.children.start([]string{servicePath, "system-init"}, out, write)
 	write.Close()
 	if err != nil {
 		return err
@@ -81,9 +85,9 @@ func (m *managed) report(pipe *os.File, failed int) {
 		kind, text, _ := strings.Cut(lines.Text(), " ")
 		switch kind {
 		case "step":
-			step("%s", strings.Map(printable, text))
+			step("%s", logs.Printable(text))
 		case "failed":
-			step("%s", strings.Map(printable, text))
+			step("%s", logs.Printable(text))
 			failed++
 		case "ready":
 			select {

@@ -26,8 +26,21 @@ func newReaper() *reaper {
 	return r
 }
 
+// program is what is to be run: standard output and error are out, extra follows them. The path is args[0] where there is none.
+type program struct {
+	path  string
+	args  []string
+	out   *os.File
+	extra []*os.File
+	sys   *unix.SysProcAttr
+}
+
 // start runs a program. Its exit status comes on the channel.
 func (r *reaper) start(args []string, out *os.File, extra ...*os.File) (pid int, done <-chan unix.WaitStatus, err error) {
+	return r.startAs(program{path: args[0], args: args, out: out, extra: extra, sys: &unix.SysProcAttr{Setsid: true}})
+}
+
+func (r *reaper) startAs(p program) (pid int, done <-chan unix.WaitStatus, err error) {
 	null, err := os.Open("/dev/null")
 	if err != nil {
 		return 0, nil, err
@@ -36,8 +49,8 @@ func (r *reaper) start(args []string, out *os.File, extra ...*os.File) (pid int,
 	// Held until the child is registered, or its exit could be reaped before.
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	process, err := os.StartProcess(args[0], args, &os.ProcAttr{
-		Dir: "/", Env: environment, Files: append([]*os.File{null, out, out}, extra...), Sys: &unix.SysProcAttr{Setsid: true},
+	process, err := os.StartProcess(p.path, p.args, &os.ProcAttr{
+		Dir: "/", Env: environment, Files: append([]*os.File{null, p.out, p.out}, p.extra...), Sys: p.sys,
 	})
 	if err != nil {
 		return 0, nil, err

@@ -24,7 +24,7 @@ type services interface {
 }
 
 // startServices hands the services to containerd where the image has it, and runs them by the runtime itself where not.
-func startServices(children *reaper) services {
+func startServices(children *reaper, log *logging) services {
 	rules := map[string]supervise.Rules{}
 	failed := 0
 	for _, name := range directories(servicesDir) {
@@ -43,9 +43,17 @@ func startServices(children *reaper) services {
 		}
 	}
 	if _, err := os.Stat(servicePath); err == nil {
-		m := &managed{children: children, started: make(chan int, 1), stopping: make(chan struct{}), stopped: make(chan struct{})}
+		for name := range rules {
+			// The shim of the service finds its pipe.
+			if out, err := log.open(name); err != nil {
+				step("service %s has no log: %v", name, err)
+			} else {
+				out.Close()
+			}
+		}
+		m := &managed{children: children, log: log, started: make(chan int, 1), stopping: make(chan struct{}), stopped: make(chan struct{})}
 		go m.supervise(failed)
 		return m
 	}
-	return startDirect(children, rules, failed)
+	return startDirect(children, log, rules, failed)
 }

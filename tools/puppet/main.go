@@ -1,6 +1,7 @@
 // Command puppet is a service of which a test knows what it does, one action after the other:
 //
-//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | has FILE | fail-until N FILE | kill PID SIGNAL | mkdir DIR | wait
+//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | has FILE | fail-until N FILE | kill PID SIGNAL | mkdir DIR | wait |
+//	flood BYTES | ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT
 package main
 
 import (
@@ -43,7 +44,10 @@ var actions = map[string]struct {
 		number, err2 := strconv.Atoi(args[1])
 		return errors.Join(err, err2, syscall.Kill(pid, syscall.Signal(number)))
 	}},
-	"mkdir": {1, func(args []string) error { return os.Mkdir(args[0], 0o700) }},
+	"mkdir":       {1, func(args []string) error { return os.Mkdir(args[0], 0o700) }},
+	"flood":       {1, flood},
+	"ask-memlogd": {2, askMemlogd},
+	"send-log":    {3, sendLog},
 	"wait": {0, func([]string) error {
 		asked := make(chan os.Signal, 1)
 		signal.Notify(asked, syscall.SIGTERM)

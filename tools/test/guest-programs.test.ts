@@ -20,6 +20,7 @@ test('the programs of the guest that are modules are found', () => {
     'pkg/dhcp',
     'pkg/getty',
     'pkg/init',
+    'pkg/logs',
     'pkg/sshd',
     'pkg/sysctl',
     'tools/probe',

@@ -19,7 +19,7 @@ const (
 
 // awaitReady asks a service until it is ready. When its time is over it says so on overdue, and asks on. It returns false when
 // ctx has ended.
-func (s *Supervisor) awaitReady(ctx context.Context, one *service, from int64, overdue chan<- struct{}) bool {
+func (s *Supervisor) awaitReady(ctx context.Context, one *service, from place, overdue chan<- struct{}) bool {
 	r := one.rules.Ready
 	if r == nil {
 		return true
@@ -42,7 +42,7 @@ func (s *Supervisor) awaitReady(ctx context.Context, one *service, from int64, o
 }
 
 // question gives what is asked: whether the service is ready now.
-func (s *Supervisor) question(one *service, from int64) func(context.Context) bool {
+func (s *Supervisor) question(one *service, from place) func(context.Context) bool {
 	r := one.rules.Ready
 	switch {
 	case r.Socket != "":
@@ -71,10 +71,25 @@ func takesConnections(ctx context.Context, path string) bool {
 	return true
 }
 
-// lineSearch looks for a text in the lines that a log gets. A log that has become shorter was begun anew.
+// place is one in a log: the file, none when there was no log, and how far it is in it.
+type place struct {
+	file   os.FileInfo
+	offset int64
+}
+
+func endOfLog(path string) place {
+	info, err := os.Stat(path)
+	if err != nil {
+		return place{}
+	}
+	return place{info, info.Size()}
+}
+
+// lineSearch looks for a text in the lines that a log gets. A log that has become shorter was begun anew. One that is another
+// file goes on there: what the first one got before is in PATH.1.
 type lineSearch struct {
 	path string
-	from int64
+	from place
 	text []byte
 	// kept is the end of what was read, in which the text may have begun.
 	kept []byte
@@ -86,13 +101,38 @@ func (l *lineSearch) found() bool {
 		return false
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.Size() < l.from {
-		l.from, l.kept = 0, nil
+	info, err := file.Stat()
+	if err != nil {
+		return false
 	}
+	switch {
+	case l.from.file != nil && !os.SameFile(l.from.file, info):
+		if l.foundInOlder() {
+			return true
+		}
+		l.from.offset = 0
+	case info.Size() < l.from.offset:
+		l.from.offset, l.kept = 0, nil
+	}
+	l.from.file = info
+	return l.foundIn(file)
+}
+
+func (l *lineSearch) foundInOlder() bool {
+	file, err := os.Open(l.path + ".1")
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	return err == nil && os.SameFile(l.from.file, info) && l.foundIn(file)
+}
+
+func (l *lineSearch) foundIn(file *os.File) bool {
 	piece := make([]byte, longestLine)
 	for {
-		n, err := file.ReadAt(piece, l.from)
-		l.from += int64(n)
+		n, err := file.ReadAt(piece, l.from.offset)
+		l.from.offset += int64(n)
 		l.kept = append(l.kept, piece[:n]...)
 		if bytes.Contains(l.kept, l.text) {
 			return true
@@ -102,12 +142,4 @@ func (l *lineSearch) found() bool {
 			return false
 		}
 	}
-}
-
-func logSize(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }

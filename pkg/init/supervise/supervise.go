@@ -176,7 +176,7 @@ func (s *Supervisor) awaitOthers(ctx context.Context, one *service) bool {
 
 // runOnce starts a service and returns its exit status when it has ended, -1 when it could not be started.
 func (s *Supervisor) runOnce(ctx context.Context, one *service) (status int) {
-	from := logSize(s.runtime.LogPath(one.name))
+	from := endOfLog(s.runtime.LogPath(one.name))
 	ended, fresh, err := s.runtime.Start(ctx, one.name)
 	if ctx.Err() != nil {
 		return -1
@@ -186,7 +186,7 @@ func (s *Supervisor) runOnce(ctx context.Context, one *service) (status int) {
 		return -1
 	}
 	if !fresh {
-		from = 0
+		from = place{}
 	}
 	asking, stopAsking := context.WithCancel(ctx)
 	defer stopAsking()

@@ -263,7 +263,7 @@ func TestALogIsReadFromWhereTheServiceStarted(t *testing.T) {
 		}
 	}
 	write("it is ready\n")
-	search := &lineSearch{path: path, from: logSize(path), text: []byte("is ready")}
+	search := &lineSearch{path: path, from: endOfLog(path), text: []byte("is ready")}
 	if search.found() {
 		t.Fatal("what an earlier run wrote counts")
 	}
@@ -280,6 +280,33 @@ func TestALogIsReadFromWhereTheServiceStarted(t *testing.T) {
 	}
 	if !search.found() {
 		t.Fatal("a log begun anew does not count")
+	}
+}
+
+func TestALogIsReadOnWhereItWasReplaced(t *testing.T) {
+	for _, where := range []string{"old", "new"} {
+		path := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(path, []byte("it is ready\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		search := &lineSearch{path: path, from: endOfLog(path), text: []byte("is ready")}
+		texts := map[string]string{"old": "it is ready\nnothing\n", "new": "it is ready\nnothing\n"}
+		texts[where] += "it is ready now\n"
+		if err := os.WriteFile(path, []byte(texts["old"]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path, path+".1"); err != nil {
+			t.Fatal(err)
+		}
+		if search.found() {
+			t.Fatal("a log that is not there has it")
+		}
+		if err := os.WriteFile(path, []byte(strings.TrimPrefix(texts["new"], "it is ready\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !search.found() {
+			t.Errorf("what is in the %s file does not count", where)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ const dir = mkdtempSync(join(tmpdir(), 'lkt-services-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const image = `"@pkg:${join(root, 'tools/puppet')}"`;
+const logs = `"@pkg:${join(root, 'pkg/logs')}"`;
 const none = '{ defaultAction: SCMP_ACT_ALLOW, architectures: [SCMP_ARCH_X86_64], syscalls:';
 const noMkdir = `${none} [{ names: [mkdir, mkdirat], action: SCMP_ACT_ERRNO }] }`;
 
@@ -53,12 +54,35 @@ services:
     image: ${image}
     command: [/puppet, mkdir, /run/puppet/new]
     seccomp: ${noMkdir}
+  - name: flood
+    image: ${image}
+    command: [/puppet, flood, '3000000', sleep, '4', listen, /run/puppet/flooded, wait]
+    ready: { socket: /run/puppet/flooded }
+  - name: shows
+    image: ${logs}
+    command: [/usr/bin/lkt-logs, -f, by-log, handed-over]
+    readonly: true
+    binds: [/var/log:/var/log:ro]
+    after: [last]
+    ready: { log: handed-over it was sent }
+  - name: lists
+    image: ${logs}
+    command: [/usr/bin/lkt-logs, -list]
+    readonly: true
+    binds: [/var/log:/var/log:ro]
+    after: [flood]
+  - name: asks
+    image: ${image}
+    command: [/puppet, send-log, /run/linuxkit-external-logging.sock, handed-over, it was sent,
+      ask-memlogd, /run/memlogdq.sock, by-log]
+    binds: [/run:/run]
+    after: [last]
   - name: ender
     image: ${image}
     pid: host
     capabilities: [CAP_KILL]
     command: [/puppet, sleep, '6', kill, '1', '15', wait]
-    after: [last]
+    after: [last, shows, lists, asks]
 onshutdown:
   - name: turns
     image: ${image}
@@ -70,8 +94,10 @@ onshutdown:
 function machine(withContainerd: boolean): string {
   const example = readFileSync(join(root, 'examples/minimal.yml'), 'utf8');
   const top = example.slice(0, example.indexOf('onboot:'));
-  const init = withContainerd ? top : top.replace(/^ *- lkt\/containerd:.*\n/m, '');
-  if (!withContainerd && init === top) throw new Error('no containerd to leave out');
+  const bounds = 'lkt.logs.size=128K lkt.logs.rate=4K';
+  const said = top.replace('console=ttyS0', `console=ttyS0 lkt.logs.console=all ${bounds}`);
+  const init = withContainerd ? said : said.replace(/^ *- lkt\/containerd:.*\n/m, '');
+  if (!withContainerd && init === said) throw new Error('no containerd to leave out');
   return init + config;
 }
 
@@ -126,6 +152,25 @@ describe.each([
     at('onboot 000-fails failed: exit status 1');
     expect(guest.console()).toContain('lkt:   a-reason');
     at('boot ended with 3 failures');
+  });
+
+  test('have logs, which lkt-logs shows in a container, and clients of memlogd get and write', () => {
+    const said = guest.console();
+    expect(said).toMatch(/^by-log: it works now\r?$/m);
+    expect(said).toMatch(/^shows: [-0-9]{10}T[:.0-9]{12}Z by-log it works now\r?$/m);
+    expect(said).toMatch(/^shows: \S+ handed-over it was sent\r?$/m);
+    expect(said).toMatch(/^asks: memlogd says of by-log: it works now\r?$/m);
+  });
+
+  test('that write too much lose lines, which is counted, and keep what their bound allows', () => {
+    const list = /^lists: flood +(\d+) +(\d+) +(\d+) +0 +(\d+)\r?$/m.exec(guest.console());
+    const [lines = 0, bytes = 0, dropped = 0, kept = 0] = (list ?? []).slice(1).map(Number);
+    expect(lines + dropped).toBeGreaterThan(3_000_000 / 93);
+    expect(dropped).toBeGreaterThan(20_000);
+    expect(kept).toBeLessThanOrEqual(128 * 1024);
+    expect(kept).toBeGreaterThan(32 * 1024);
+    expect(bytes).toBeGreaterThan(kept);
+    expect(guest.console()).toMatch(/^flood: lkt-logs: \d+ lines dropped/m);
   });
 
   test('end with the machine, and a container that fails then says how it ends', () => {

@@ -1,0 +1,69 @@
+package confine
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+)
+
+func confined(t *testing.T, text string) (readonly, masked []string) {
+	t.Helper()
+	data, err := Config([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec struct {
+		Hostname string
+		Linux    struct{ ReadonlyPaths, MaskedPaths []string }
+	}
+	if err := json.Unmarshal(data, &spec); err != nil {
+		t.Fatal(err)
+	}
+	if spec.Hostname != "x" {
+		t.Errorf("the rest is lost: %s", data)
+	}
+	return spec.Linux.ReadonlyPaths, spec.Linux.MaskedPaths
+}
+
+func TestAContainerThatSaysNothingIsClosed(t *testing.T) {
+	for _, text := range []string{
+		`{"hostname": "x", "linux": {}}`,
+		`{"hostname": "x", "linux": {"namespaces": []}, "process": {"capabilities": {"bounding": ["CAP_CHOWN"]}}}`,
+	} {
+		readonly, masked := confined(t, text)
+		for _, path := range []string{"/proc/sys/kernel", "/proc/sysrq-trigger", "/proc/sys/net"} {
+			if !slices.Contains(readonly, path) {
+				t.Errorf("%s may be written", path)
+			}
+		}
+		if !slices.Contains(masked, "/proc/kcore") {
+			t.Error("/proc/kcore may be read")
+		}
+	}
+}
+
+func TestWhoRunsTheNetworkMayChangeIt(t *testing.T) {
+	readonly, _ := confined(t, `{"hostname": "x", "linux": {}, "process": {"capabilities": {"bounding": ["CAP_NET_ADMIN"]}}}`)
+	if slices.Contains(readonly, "/proc/sys/net") || !slices.Contains(readonly, "/proc/sys/kernel") {
+		t.Error(readonly)
+	}
+}
+
+func TestWhatAConfigSaysStays(t *testing.T) {
+	readonly, masked := confined(t, `{"hostname": "x", "linux": {"readonlyPaths": ["/proc/bus"]}}`)
+	if !slices.Equal(readonly, []string{"/proc/bus"}) || len(masked) == 0 {
+		t.Error(readonly, masked)
+	}
+	readonly, masked = confined(t, `{"hostname": "x", "linux": {}, "process": {"capabilities": {"bounding": ["CAP_SYS_ADMIN"]}}}`)
+	if readonly != nil || masked != nil {
+		t.Error(readonly, masked)
+	}
+}
+
+func TestWhatIsNoConfigIsAnError(t *testing.T) {
+	for _, text := range []string{"", "[]", `{"linux": 1}`, `{"process": {"capabilities": 1}}`} {
+		if _, err := Config([]byte(text)); err == nil {
+			t.Errorf("accepted %q", text)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"lkt/init/confine"
+)
+
+// bundlesDir has bundles as the runtime gets them. Those of the image cannot be changed.
+const bundlesDir = "/run/lkt/bundles"
+
+// confined gives a bundle for the runtime: that of dir, with what its config.json leaves open closed, and the root where it is.
+func confined(dir, name string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return "", err
+	}
+	if data, err = confine.Config(data); err != nil {
+		return "", &os.PathError{Op: "read", Path: filepath.Join(dir, "config.json"), Err: err}
+	}
+	if data, err = withRoot(data, dir); err != nil {
+		return "", err
+	}
+	bundle := filepath.Join(bundlesDir, name)
+	if err := os.MkdirAll(bundle, 0o700); err != nil {
+		return "", err
+	}
+	return bundle, os.WriteFile(filepath.Join(bundle, "config.json"), data, 0o600)
+}
+
+// withRoot makes the path of the root one that is not relative to the bundle.
+func withRoot(config []byte, dir string) ([]byte, error) {
+	var spec, root map[string]json.RawMessage
+	if err := json.Unmarshal(config, &spec); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(spec["root"], &root); err != nil {
+		return nil, err
+	}
+	var path string
+	if err := json.Unmarshal(root["path"], &path); err != nil {
+		return nil, err
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	var err error
+	if root["path"], err = json.Marshal(path); err != nil {
+		return nil, err
+	}
+	if spec["root"], err = json.Marshal(root); err != nil {
+		return nil, err
+	}
+	return json.Marshal(spec)
+}

@@ -1,0 +1,99 @@
+package logd
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"lkt/init/logs"
+)
+
+// serveWriters takes what clients of memlogd send: a file descriptor to read from, with the name of its source as the
+// message.
+func (d *daemon) serveWriters(socket *net.UnixConn) {
+	for {
+		text, files, err := receive(socket)
+		if err != nil {
+			return
+		}
+		for _, file := range files {
+			d.add(logs.NameOf(text), file, mostSources/2)
+		}
+	}
+}
+
+// serveControl takes what PID 1 asks for, and returns when PID 1 has closed: "+NAME" with a descriptor is a source, "?NAME" is
+// answered when everything that was written to it has been taken.
+func (d *daemon) serveControl(socket *net.UnixConn) {
+	for {
+		text, files, err := receive(socket)
+		if err != nil || text == "" {
+			return
+		}
+		name := text[1:]
+		for _, file := range files {
+			d.add(name, file, mostSources)
+		}
+		if text[0] == '?' {
+			d.drain(name)
+			if _, err := socket.Write([]byte(text)); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// drain returns when all sources of a name have been read to their end, or after a while.
+func (d *daemon) drain(name string) {
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		waits := false
+		for _, s := range d.named(name) {
+			waits = !s.drained() || waits
+		}
+		if !waits {
+			return
+		}
+	}
+}
+
+// receive gives one message and what is attached to it.
+func receive(socket *net.UnixConn) (text string, files []*os.File, err error) {
+	data := make([]byte, 512)
+	attached := make([]byte, syscall.CmsgSpace(16*4))
+	for {
+		n, attachedBytes, _, _, err := socket.ReadMsgUnix(data, attached)
+		if err != nil {
+			return "", nil, err
+		}
+		messages, err := syscall.ParseSocketControlMessage(attached[:attachedBytes])
+		if err != nil {
+			continue
+		}
+		for i := range messages {
+			descriptors, err := syscall.ParseUnixRights(&messages[i])
+			if err != nil {
+				continue
+			}
+			for _, fd := range descriptors {
+				syscall.CloseOnExec(fd)
+				if file := stream(fd); file != nil {
+					files = append(files, file)
+				}
+			}
+		}
+		return string(data[:n]), files, nil
+	}
+}
+
+// stream takes a descriptor of a pipe or a socket, which can be waited for. Another one is closed.
+func stream(fd int) *os.File {
+	var stat syscall.Stat_t
+	err := syscall.Fstat(fd, &stat)
+	kind := stat.Mode & syscall.S_IFMT
+	if err == nil && (kind == syscall.S_IFIFO || kind == syscall.S_IFSOCK) && syscall.SetNonblock(fd, true) == nil {
+		return os.NewFile(uintptr(fd), "source")
+	}
+	syscall.Close(fd)
+	return nil
+}

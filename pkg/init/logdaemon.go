@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lkt/init/logd"
+)
+
+// keep runs the daemon, again when it ends.
+func (l *logging) keep(writers, queries *os.File, started chan<- struct{}) {
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		begin := uptime()
+		err := l.run(writers, queries, started)
+		if l.stopping.Load() {
+			return
+		}
+		if uptime()-begin > time.Minute {
+			pause = time.Second
+		}
+		time.Sleep(pause)
+		step("logs ended (%v), again after %v", err, pause)
+	}
+}
+
+func (l *logging) run(writers, queries *os.File, started chan<- struct{}) error {
+	control, theirs, err := pair()
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	_, done, err := l.children.startAs(program{
+		path: "/proc/self/exe", args: []string{"logd"}, out: os.Stderr, extra: []*os.File{theirs, writers, queries},
+		sys: &unix.SysProcAttr{
+			Setsid: true, Cloneflags: unix.CLONE_NEWIPC, Credential: &syscall.Credential{Uid: logUser, Gid: logUser},
+		},
+	})
+	theirs.Close()
+	if err != nil {
+		return err
+	}
+	l.mutex.Lock()
+	l.control = control
+	for name := range l.pipes {
+		_ = l.hand(name)
+	}
+	l.mutex.Unlock()
+	select {
+	case started <- struct{}{}:
+	default:
+	}
+	status := <-done
+	l.mutex.Lock()
+	l.control = nil
+	l.mutex.Unlock()
+	if err := statusError(status); err != nil {
+		return err
+	}
+	return os.ErrProcessDone
+}
+
+// pair is a socket to the daemon, and the daemon's end of it.
+func pair() (*net.UnixConn, *os.File, error) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	ours, theirs := os.NewFile(uintptr(ends[0]), "control"), os.NewFile(uintptr(ends[1]), "control")
+	defer ours.Close()
+	connection, err := net.FileConn(ours)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return connection.(*net.UnixConn), theirs, nil
+}
+
+// listen makes a Unix socket that only root can reach.
+func listen(path string, kind int) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), path)
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err == nil && kind == unix.SOCK_STREAM {
+		err = unix.Listen(fd, 16)
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return file, nil
+}
+
+// logDaemon is what this program is under the name "logd".
+func logDaemon() {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		fmt.Fprintf(os.Stderr, "logd: %v\n", err)
+		os.Exit(1)
+	}
+	if err := logd.Main(); err != nil {
+		fmt.Fprintf(os.Stderr, "logd: %v\n", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// flood writes lines of so many bytes altogether, as fast as they are taken.
+func flood(args []string) error {
+	bytes, err := strconv.Atoi(args[0])
+	for i := 0; err == nil && bytes > 0; i++ {
+		var n int
+		n, err = fmt.Fprintf(os.Stdout, "flood %d %s\n", i, strings.Repeat("x", 80))
+		bytes -= n
+	}
+	return err
+}
+
+// askMemlogd asks as a client of LinuxKit's memlogd does, follows, and says the first line of a source.
+func askMemlogd(args []string) error {
+	client, err := net.DialTimeout("unix", args[0], time.Second)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	const dumpAndFollow = 2
+	if _, err := client.Write([]byte{dumpAndFollow}); err != nil {
+		return err
+	}
+	for answers := json.NewDecoder(client); ; {
+		var entry struct {
+			Time   time.Time
+			Source string
+			Msg    string
+		}
+		if err := answers.Decode(&entry); errors.Is(err, io.EOF) {
+			return fmt.Errorf("nothing of %s", args[1])
+		} else if err != nil {
+			return err
+		}
+		if entry.Source == args[1] {
+			fmt.Printf("memlogd says of %s: %s\n", entry.Source, entry.Msg)
+			return nil
+		}
+	}
+}
+
+// sendLog writes a line to a log that it names itself, as LinuxKit's init does.
+func sendLog(args []string) error {
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(ends[0])
+	defer syscall.Close(ends[1])
+	socket, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(socket)
+	to := &syscall.SockaddrUnix{Name: args[0]}
+	if err := syscall.Sendmsg(socket, []byte(args[1]), syscall.UnixRights(ends[1]), to, 0); err != nil {
+		return err
+	}
+	_, err = syscall.Write(ends[0], []byte(args[2]+"\n"))
+	return err
+}
