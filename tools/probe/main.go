@@ -47,6 +47,7 @@ func main() {
 	checkKernel(r)
 	checkSockets(r)
 	checkProcesses(r)
+	checkSandboxed(r, "dhcp")
 	memory(r)
 	fmt.Fprintf(r.out, "1..%d\r\n=== END\r\n", r.count)
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectedFacts, withoutCommon } from '../dhcp/roles.ts';
 import { banner, boot, type Guest, makeHome, ssh } from './guest.ts';
 import { type Done, lkt, root } from './lkt.ts';
 import { probeReport, type ProbeReport } from './probe.ts';
@@ -46,6 +47,11 @@ describe('minimal.yml', () => {
   test('what the probe tries is refused', () => {
     expect(report.failed).toEqual([]);
     expect(report.passed).toBeGreaterThan(35);
+  });
+
+  test('the three processes of dhcp have what pkg/dhcp/sandbox/roles.json says, and no more', () => {
+    const seen = report.facts.filter((fact) => fact.startsWith('sandboxed ')).toSorted();
+    expect(seen.map(withoutCommon)).toEqual(expectedFacts());
   });
 
   test('nothing listens', () => {
