@@ -24,6 +24,8 @@ export interface ReadOptions {
 export interface ExpectedBlob {
   readonly digest?: Digest;
   readonly size?: number;
+  /** Whether a thread may be started that hashes long content: it takes 10 MB of memory, and nobody waits for the hash. */
+  readonly isHashedApart?: boolean;
 }
 
 export interface BlobInfo {
@@ -122,8 +124,8 @@ export class Blobs {
     signal?: AbortSignal,
   ): Promise<BlobInfo> {
     signal?.throwIfAborted();
-    const { digest, size } = expected;
-    using digester = await pieceDigester(size);
+    const { digest, size, isHashedApart = false } = expected;
+    using digester = await pieceDigester(isHashedApart ? size : undefined);
     let info: BlobInfo | undefined;
     try {
       await mkdir(this.#dir, { recursive: true });

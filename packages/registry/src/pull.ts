@@ -208,7 +208,8 @@ class Pull {
         };
         const options = { size, onBytes: count, isReused: true, signal };
         const { content } = await remote.download(digest, options);
-        return await this.#store.write(content, { digest, size }, signal);
+        const expected = { digest, size, isHashedApart: true };
+        return await this.#store.write(content, expected, signal);
       } catch (error) {
         onBytes(-received);
         throw explain(error, `blob ${digest} of ${this.#name}`, remote);
