@@ -24,7 +24,7 @@ function mirror(...addresses: readonly string[]): Mirror {
 async function from<T>(
   source: Mirror,
   read: (content: AsyncIterable<Uint8Array>) => Promise<T>,
-  { idle = 200, ...options }: DownloadOptions & { readonly idle?: number } = {},
+  { idle = 10_000, ...options }: DownloadOptions & { readonly idle?: number } = {},
 ): Promise<T> {
   await using http = mirrorClient(source, { backoff: [1, 1], idle });
   return await download(http, source, 'debian', 'pool/a', read, options);
@@ -143,7 +143,7 @@ describe('download', () => {
       response.writeHead(200, { 'content-length': 10 }).write('01234');
     });
     const signal = AbortSignal.timeout(50);
-    await expect(get(mirror(address), { signal, idle: 10_000 })).rejects.toMatchObject({
+    await expect(get(mirror(address), { signal })).rejects.toMatchObject({
       name: 'TimeoutError',
     });
   });
