@@ -225,4 +225,21 @@ describe('proxies', () => {
     expect(own).toMatchObject({ code: 'NETWORK_FAILED' });
     expect(asked).toHaveLength(2);
   });
+
+  it.each(['ends', 'destroys'] as const)(
+    'that %s the connection it is asked with are told of, not asked again',
+    async (how) => {
+      const server = createServer();
+      let asked = 0;
+      server.on('connect', (_request, socket) => {
+        asked += 1;
+        if (how === 'ends') socket.end();
+        else socket.destroy();
+      });
+      const https = client({ env: { HTTPS_PROXY: `http://127.0.0.1:${await listen(server)}` } });
+      const error = await failure(https.request('https://registry.test/', { retry: false }));
+      expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
+      expect(asked).toBe(1);
+    },
+  );
 });

@@ -19,14 +19,32 @@ export interface PieceDigester extends Disposable {
  * hash of what came before.
  */
 export async function pieceDigester(size: number | undefined): Promise<PieceDigester> {
-  if (size === undefined || size < WORTH || availableParallelism() < 2) return new Here();
-  thread ??= HashThread.start();
-  const started = await thread;
-  return started === undefined ? new Here() : new There(started);
+  if (size === undefined || size < WORTH || MOST < 2) return new Here();
+  const [idlest] = threads.toSorted((one, other) => one.hashes - other.hashes);
+  const slot =
+    idlest === undefined || (idlest.hashes > 0 && threads.length < MOST) ? add() : idlest;
+  slot.hashes += 1;
+  const started = await slot.thread;
+  return started === undefined ? new Here() : new There(started, slot);
 }
 
-/** One for the process, from when it is first of use. */
-let thread: Promise<HashThread | undefined> | undefined;
+/** Where the processor has no instructions for it, SHA-256 takes as long as all else that a pull does. */
+const MOST = Math.min(availableParallelism(), 4);
+
+/** A thread, and how many hashes it has to do. */
+interface Slot {
+  readonly thread: Promise<HashThread | undefined>;
+  hashes: number;
+}
+
+/** Those of the process, each from when it is first of use. */
+const threads: Slot[] = [];
+
+function add(): Slot {
+  const slot = { thread: HashThread.start(), hashes: 0 };
+  threads.push(slot);
+  return slot;
+}
 
 class Here implements PieceDigester {
   readonly #digester = new Digester();
@@ -48,13 +66,15 @@ class Here implements PieceDigester {
 
 class There implements PieceDigester {
   readonly #thread: HashThread;
+  readonly #slot: Slot;
   readonly #id: number;
   #size = 0;
   #hasEnded = false;
   #copy = shared(0);
 
-  constructor(started: HashThread) {
+  constructor(started: HashThread, slot: Slot) {
     this.#thread = started;
+    this.#slot = slot;
     this.#id = started.open();
   }
 
@@ -73,6 +93,7 @@ class There implements PieceDigester {
   }
 
   [Symbol.dispose](): void {
+    this.#slot.hashes -= 1;
     if (!this.#hasEnded) this.#thread.forget(this.#id);
   }
 

@@ -5,6 +5,7 @@ import type { SignedEntity } from '@sigstore/verify';
 import { keyHint } from './bundle.ts';
 import { checkLogEntry, type SignedWith } from './check-log.ts';
 import type { PublicKey } from './keys.ts';
+import { trustMaterial } from './trust-material.ts';
 import { Unusable } from './unusable.ts';
 import type { Identity, SignedBy, Trust } from './verified.ts';
 
@@ -133,14 +134,11 @@ async function verifyBundle(
   thresholds: Thresholds,
   key: PublicKey | undefined,
 ): Promise<Verified> {
-  const { toSignedEntity, toTrustMaterial, Verifier } = await import('@sigstore/verify');
+  const { toSignedEntity, Verifier } = await import('@sigstore/verify');
   // Hostile bytes go through parsers that throw whatever they stumble over.
   try {
     const entity = toSignedEntity(bundle, payload);
-    const material = toTrustMaterial(root, () => {
-      if (key === undefined) throw new Error('no key is trusted');
-      return { publicKey: key.key, validFor: () => true };
-    });
+    const material = await trustMaterial(root, key);
     const { identity } = new Verifier(material, thresholds).verify(entity);
     const subject = identity?.subjectAlternativeName;
     const issuer = identity?.extensions?.issuer;
