@@ -141,9 +141,9 @@ class HashThread {
     const source = `(${String(hashPieces)})()`;
     const limits = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 };
     // Most processes need none.
-    const threads = process.getBuiltinModule('node:worker_threads');
+    const workers = process.getBuiltinModule('node:worker_threads');
     try {
-      const worker = new threads.Worker(source, {
+      const worker = new workers.Worker(source, {
         eval: true,
         execArgv: [],
         resourceLimits: limits,
