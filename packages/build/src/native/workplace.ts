@@ -8,6 +8,7 @@ import { OverlayExecutor } from './executor.ts';
 import { Inits } from './inits.ts';
 import { LayerDirs } from './layer-dirs.ts';
 import { isWholeLayer } from './layer-hash.ts';
+import { otherDevices } from './other-devices.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { syncFileSystem } from './sync-file-system.ts';
 import { detach, mount, setHostname } from './syscalls.ts';
@@ -46,7 +47,11 @@ export async function withWorkplace(
   const work = world === undefined ? dir : temporary.path;
   const layers = new LayerDirs(store, owner, work);
   await layers.create(isWholeLayer);
-  if (world !== undefined) setHostname(world.hostname);
+  using changed = new DisposableStack();
+  if (world !== undefined) {
+    setHostname(world.hostname);
+    changed.use(otherDevices(`${temporary.path}/devices`));
+  }
   const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
   const inMemory = isFleeting || world?.memory !== undefined;
   if (inMemory) {
