@@ -116,6 +116,38 @@ test.each(['dockerfile-errors', 'pkg-build', 'pkg-build-check', 'image-attestati
   },
 );
 
+test('what a command has compiled it does not compile again', () => {
+  const log = join(checkout, 'functions.log');
+  // The log has a line for every function that is compiled, and for every script its name.
+  const compiled = (): number => {
+    const flags = ['--log-function-events', `--logfile=${log}`, '--no-logfile-per-isolate'];
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [...flags, join(checkout, 'packages/cli/src/start.ts'), 'env', '--json'],
+      {
+        encoding: 'utf8',
+        env: { HOME: '/nonexistent', NODE_COMPILE_CACHE: join(checkout, 'compiled') },
+      },
+    );
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toHaveProperty('settings');
+    const lines = readFileSync(log, 'utf8')
+      .split('\n')
+      .map((line) => line.split(','));
+    const ours = new Set(
+      lines
+        .filter(([kind, , name]) => kind === 'script-details' && name?.startsWith(cache) === true)
+        .map(([, script]) => script),
+    );
+    const isOurs = ([kind, event, script]: readonly string[]): boolean =>
+      kind === 'function' && event === 'interpreter' && ours.has(script);
+    return lines.filter(isOurs).length;
+  };
+  const first = compiled();
+  // What loads the program is compiled by Node.
+  expect(compiled()).toBeLessThan(first / 4);
+});
+
 const make = (): object => run('packages/cli/src/bundle/make.ts');
 
 test('who has begun with a bundle can read from it to the end', async () => {

@@ -36,7 +36,7 @@ export function findBundle(): URL | undefined {
 
 export function loadBundle(main: URL): void {
   const { createRequire } = process.getBuiltinModule('node:module');
-  createRequire(main)(fileURLToPath(main));
+  createRequire(main)('./start-main.cjs');
 }
 
 /**

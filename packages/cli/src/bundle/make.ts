@@ -23,6 +23,7 @@ import { setPriority } from 'node:os';
 import { basename, dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Plugin, rolldown } from 'rolldown';
+import { commandIds } from '../commands.ts';
 import {
   type BundleRecord,
   bundles,
@@ -39,7 +40,14 @@ const PROGRAMS = [
   { main: 'packages/cli/src/main.ts', 'all-commands': 'packages/cli/src/all-commands.ts' },
   { worker: 'packages/build/src/native/worker.ts' },
   { init: 'packages/build/src/native/init.ts' },
+  { run: 'packages/cli/src/bundle/run.ts' },
 ];
+
+/** What is started, where a program is loaded by run.ts. */
+const STARTS = {
+  'start-main': `require('./run.cjs').run('main', ${JSON.stringify(commandIds)});\n`,
+  'start-worker': "require('./run.cjs').run('worker');\n",
+};
 
 /** Times of files are this exact, in milliseconds, with room: what is younger may change without a trace. */
 const SETTLED = 2000;
@@ -75,6 +83,8 @@ async function make(): Promise<void> {
     read.add('node_modules/.lockfile-installed');
     read.add('packages/cli/src/bundle/make.ts');
     for (const entries of PROGRAMS) await bundle(entries, temporary, read);
+    for (const [name, text] of Object.entries(STARTS))
+      writeFileSync(`${temporary}/${name}.cjs`, text);
     const inputs: Record<string, string> = {};
     for (const path of [...read].toSorted()) {
       const { ctimeMs } = statSync(new URL(path, checkout));
@@ -146,6 +156,8 @@ async function bundle(
     chunkFileNames: 'part-[name]-[hash].cjs',
     // Errors are told apart by the names of their classes.
     keepNames: true,
+    // Node warns where code that it did not load itself imports.
+    dynamicImportInCjs: false,
     ...(names.length > 1 ? {} : { codeSplitting: false }),
   });
   await build.close();
@@ -163,7 +175,8 @@ function places(read: Set<string>): Plugin {
       const changed = code
         .replaceAll(
           PROGRAM_URL,
-          (_, program: string) => `new URL('${program}.cjs', import.meta.url)`,
+          (_, program: string) =>
+            `new URL('${program === 'worker' ? 'start-worker' : program}.cjs', import.meta.url)`,
         )
         .replaceAll("load('yaml')", "require('yaml')");
       const rest = changed
@@ -201,7 +214,7 @@ function nativePart(): Plugin {
 }
 
 const PROGRAM_URL = /new URL\('(worker|init|all-commands)\.ts', import\.meta\.url\)/g;
-const KNOWN_URL = /new URL\('(worker|init|all-commands)\.cjs', import\.meta\.url\)/g;
+const KNOWN_URL = /new URL\('(start-worker|init|all-commands)\.cjs', import\.meta\.url\)/g;
 
 function removeOld(current: string): void {
   for (const name of readdirSync(bundles)) {

@@ -1,0 +1,96 @@
+/** What loads the programs of a bundle, which has it beside them, with what V8 compiled of them before. */
+import { readFileSync } from 'node:fs';
+import { createRequire, getCompileCacheDir, Module } from 'node:module';
+import { basename, join } from 'node:path';
+import { Script } from 'node:vm';
+import { withFlagsOfStart } from '@lkt/core/heap';
+import { CompiledCode } from './compiled-code.ts';
+
+/**
+ * Runs a program of the bundle.
+ * @param commands names of commands that the program has, if it has some: each loads other parts of it
+ */
+export function run(main: string, commands: readonly string[] = []): void {
+  const directory = import.meta.dirname;
+  const cache = getCompileCacheDir();
+  const [first = '', second = ''] = process.argv.slice(2);
+  const command = [`${first}:${second}`, first].find((name) => commands.includes(name));
+  const program = command === undefined ? main : `${main}-${command.replace(':', '-')}`;
+  const code =
+    cache === undefined ? undefined : new CompiledCode(cache, basename(directory), program);
+  const loader = new Loader(directory, code);
+  if (code !== undefined) process.once('exit', () => loader.keep(code));
+  loader.load(join(directory, `${main}.cjs`));
+}
+
+/** Loads files of a directory as Node does, by which they can be loaded too; each is loaded once. */
+class Loader {
+  readonly #directory: string;
+  readonly #code: CompiledCode | undefined;
+  readonly #scripts = new Map<string, Script>();
+  readonly #native: NodeJS.Require;
+  readonly #require: NodeJS.Require;
+  #hasNew = false;
+
+  constructor(directory: string, code: CompiledCode | undefined) {
+    this.#directory = directory;
+    this.#code = code;
+    this.#native = createRequire(join(directory, 'run.cjs'));
+    const own = (id: string): unknown =>
+      id.startsWith('./')
+        ? this.load(join(directory, id))
+        : withFlagsOfStart((): unknown => this.#native(id));
+    this.#require = Object.assign(own, this.#native);
+  }
+
+  load(path: string): unknown {
+    const { cache } = this.#native;
+    const known = cache[path];
+    if (known !== undefined) return known.exports;
+    const module = new Module(path);
+    module.filename = path;
+    cache[path] = module;
+    try {
+      const start = this.#compile(path).runInThisContext() as Start;
+      start.call(module.exports, module.exports, this.#require, module, path, this.#directory);
+      module.loaded = true;
+    } finally {
+      if (!module.loaded) delete cache[path];
+    }
+    return module.exports;
+  }
+
+  /** Keeps what was compiled for the next time, if that is more than before. */
+  keep(code: CompiledCode): void {
+    if (!this.#hasNew && !code.mayGrow) return;
+    withFlagsOfStart(() =>
+      code.write([...this.#scripts].map(([file, script]) => [file, script.createCachedData()])),
+    );
+  }
+
+  #compile(path: string): Script {
+    const file = basename(path);
+    const cachedData = this.#code?.of(file);
+    // A first line for the shell would stand behind the start of a function.
+    const text = readFileSync(path, 'utf8').replace(/^#!/, '//');
+    const script = withFlagsOfStart(
+      () =>
+        new Script(`(function (exports, require, module, __filename, __dirname) {${text}\n})`, {
+          filename: path,
+          ...(cachedData === undefined ? {} : { cachedData }),
+        }),
+    );
+    this.#hasNew ||= cachedData === undefined || script.cachedDataRejected === true;
+    this.#scripts.set(file, script);
+    return script;
+  }
+}
+
+type Start = (
+  this: unknown,
+  exports: unknown,
+  require: NodeJS.Require,
+  module: NodeJS.Module,
+  filename: string,
+  dirname: string,
+) => void;
