@@ -53,7 +53,7 @@ export async function viewTarget(
   if (isConfig && !isDirectory)
     return { view: await viewedConfig(session, target, settings, platform), platform };
   // A name of files may be that of a directory, too.
-  const build = await viewBuild(path);
+  const build = await viewBuild(path, platform);
   if (build !== undefined) return { view: build, platform };
   const reference = isDirectory ? await packageTag(session, target) : target;
   const { store, descriptor } = await imageInStore(session, reference);

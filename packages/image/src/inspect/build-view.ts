@@ -1,11 +1,18 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Digester, isErrno, LktError } from '@lkt/core';
-import { familiarReference, formatReference, parseReference, readTar } from '@lkt/oci';
+import {
+  familiarReference,
+  formatReference,
+  parseReference,
+  type Platform,
+  readTar,
+} from '@lkt/oci';
 import { fileChunks } from '../file-chunks.ts';
 import { ioError } from '../io-error.ts';
 import { DISK_FILES } from '../output/formats.ts';
 import { readPe } from '../output/pe.ts';
+import { readImageArchive } from './archive-reader.ts';
 import { type ImageStatement, readDocument, readSbom, readStatement } from './documents.ts';
 import { fileFacts, type Files } from './file-facts.ts';
 import { readInitrd } from './initrd-reader.ts';
@@ -18,12 +25,17 @@ const MAX_PE_HEAD = 2 ** 20;
 
 /** What is read of an image, and how; the first that is there. */
 const READERS: Readonly<
-  Record<string, (path: string, signal: AbortSignal | undefined) => Promise<Files>>
+  Record<
+    string,
+    (path: string, signal: AbortSignal | undefined, platform: Platform) => Promise<Files>
+  >
 > = {
   '.tar': async (path, signal) => fileFacts(readTar(fileChunks(path)), {}, signal),
   '-initrd.img': async (path, signal) => fileFacts(readInitrd(fileChunks(path)), {}, signal),
   '-initrd.tar': readBootTar,
   '.efi': async (path, signal) => fileFacts(readInitrd(initrdOfUki(path)), {}, signal),
+  '.docker': async (path, signal, platform) => readImageArchive(path, platform, signal),
+  '-oci.tar': async (path, signal, platform) => readImageArchive(path, platform, signal),
 };
 
 /** All that a build may write, after NAME. */
@@ -35,8 +47,6 @@ const SUFFIXES: readonly string[] = [
     '-squashfs.img',
     '-squashfs-cmdline',
     '-iso-cmdline',
-    '.docker',
-    '-oci.tar',
     ...Object.values(DISK_FILES),
     SBOM,
     PROVENANCE,
@@ -45,10 +55,11 @@ const SUFFIXES: readonly string[] = [
 
 /**
  * What `lkt build` wrote: by NAME, or by one of the files, of which then the content is looked at.
+ * @param platform of an archive with an image for several
  * @returns undefined where there is no such file
  * @throws LktError IMAGE_INVALID for documents that are broken; IO_FAILED
  */
-export async function viewBuild(path: string): Promise<ImageView | undefined> {
+export async function viewBuild(path: string, platform: Platform): Promise<ImageView | undefined> {
   const directory = dirname(path);
   const there = await filesIn(directory);
   const base = basename(path);
@@ -77,7 +88,7 @@ export async function viewBuild(path: string): Promise<ImageView | undefined> {
           files: async (signal) =>
             explained(
               `${name}${reader.suffix}`,
-              reader.read(join(directory, `${name}${reader.suffix}`), signal),
+              reader.read(join(directory, `${name}${reader.suffix}`), signal, platform),
             ),
         }),
   };

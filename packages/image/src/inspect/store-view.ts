@@ -1,20 +1,9 @@
 import { findAttestations, parseSpdx, readAttestation } from '@lkt/attest';
 import { isDigest, LktError } from '@lkt/core';
-import {
-  type Descriptor,
-  type EntryWithContent,
-  type FileTree,
-  flattenArchives,
-  formatPlatform,
-  type Image,
-  layerArchives,
-  loadImage,
-  type Platform,
-  readArchives,
-  type Store,
-} from '@lkt/oci';
+import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
 import type { NamedDigest } from './documents.ts';
 import { fileFacts } from './file-facts.ts';
+import { storedEntries } from './stored-entries.ts';
 import type { ImageView } from './view.ts';
 
 /** An image that a store has, for one platform, with what is beside it. @throws LktError NOT_FOUND, IMAGE_INVALID */
@@ -38,7 +27,7 @@ export async function viewStored(
     inputs: made.inputs,
     config: image.config.config ?? {},
     ...(sbom === undefined ? {} : { sbom: parseSpdx(await readAttestation(store, sbom)) }),
-    files: async (signal) => fileFacts(entriesOf(store, image), {}, signal),
+    files: async (signal) => fileFacts(storedEntries(store, image), {}, signal),
   };
 }
 
@@ -76,13 +65,4 @@ async function provenanceOf(
     if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause;
     throw new LktError('IMAGE_INVALID', `the provenance of ${subject} cannot be read`, { cause });
   }
-}
-
-async function* entriesOf(store: Store, { manifest }: Image): AsyncGenerator<EntryWithContent> {
-  const archives = layerArchives(store, manifest.layers);
-  const tree: FileTree = await flattenArchives(archives);
-  for (const node of tree.walk())
-    if (node.type !== 'hardlink' && (node.type !== 'file' || node.size === 0)) yield node;
-  yield* readArchives(archives, tree, ({ size }) => size > 0);
-  for (const node of tree.walk()) if (node.type === 'hardlink') yield node;
 }

@@ -1,0 +1,22 @@
+import {
+  type EntryWithContent,
+  type FileTree,
+  flattenArchives,
+  type Image,
+  layerArchives,
+  readArchives,
+  type Store,
+} from '@lkt/oci';
+
+/** What an image of a store has when all its layers are over each other. */
+export async function* storedEntries(
+  store: Store,
+  { manifest }: Image,
+): AsyncGenerator<EntryWithContent> {
+  const archives = layerArchives(store, manifest.layers);
+  const tree: FileTree = await flattenArchives(archives);
+  for (const node of tree.walk())
+    if (node.type !== 'hardlink' && (node.type !== 'file' || node.size === 0)) yield node;
+  yield* readArchives(archives, tree, ({ size }) => size > 0);
+  for (const node of tree.walk()) if (node.type === 'hardlink') yield node;
+}
