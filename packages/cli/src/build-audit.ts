@@ -50,13 +50,13 @@ export async function buildAudit(
   if (!audit) return {};
   const file = waiversFile(top);
   // A mistake in it is told of before anything is built; what counts is what it says then.
-  await readWaiversAt(file, session.environment.cwd);
+  let read = await readWaiversAt(file, session.environment.cwd);
   const run = async (images: readonly ImageToAudit[]): Promise<ImageAudit> => {
-    const waivers = await readWaiversAt(file, session.environment.cwd);
+    read = await readWaiversAt(file, session.environment.cwd, read);
     const known: (Remembered & { readonly name: string })[] = [];
     for (const image of images)
       known.push({ ...(await lookedAt(session, store, image)), name: await nameOf(image.full) });
-    return judge(known, waivers, strict);
+    return judge(known, read.waivers, strict);
   };
   return { audit: { run, isGate: strict, looksAt: [file] } };
 }
@@ -76,12 +76,24 @@ function waiversFile(top: string): string {
   }
 }
 
-async function readWaiversAt(path: string, cwd: string): Promise<readonly Waiver[]> {
+interface ReadWaivers {
+  readonly text: string | undefined;
+  readonly waivers: readonly Waiver[];
+}
+
+/** @param before what was read of it before; it stays where the file is the same */
+async function readWaiversAt(
+  path: string,
+  cwd: string,
+  before?: ReadWaivers,
+): Promise<ReadWaivers> {
   const text = textOf(path);
-  if (text === undefined) return [];
+  if (before !== undefined && before.text === text) return before;
+  if (text === undefined) return { text, waivers: [] };
   const { parseWaivers } = await import('@lkt/audit/waivers');
   const short = relative(cwd, path);
-  return parseWaivers({ path: short.startsWith('..') ? path : short, text }).files;
+  const file = { path: short.startsWith('..') ? path : short, text };
+  return { text, waivers: parseWaivers(file).files };
 }
 
 function textOf(path: string): string | undefined {

@@ -5,7 +5,7 @@ import { type Digest, Digester } from '@lkt/core';
 /** Shorter content is hashed sooner than a thread hears of it. */
 const WORTH = 4 * 2 ** 20;
 
-/** Hashes what is written to it piece by piece; each must stay as it is until its `update` is done. */
+/** Hashes what is written to it piece by piece. One in memory that threads share must stay as it is until its `update` is done. */
 export interface PieceDigester extends Disposable {
   /** Bytes written so far. */
   readonly size: number;
@@ -15,8 +15,8 @@ export interface PieceDigester extends Disposable {
 }
 
 /**
- * Hashes content of so many bytes, if it is long on a thread of its own: whoever brings it then need not wait for the
- * hash of what came before.
+ * Hashes content of so many bytes, or about so many, if it is long on a thread of its own: whoever brings it then need
+ * not wait for the hash of what came before.
  */
 export async function pieceDigester(size: number | undefined): Promise<PieceDigester> {
   if (size === undefined || size < WORTH || MOST < 2) return new Here();

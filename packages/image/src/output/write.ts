@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { access, constants, mkdir, open, rename, rm } from 'node:fs/promises';
+import { access, constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, Digester, digestOf, isErrno } from '@lkt/core';
+import { pieceDigester } from '@lkt/oci';
 import { writeAll } from '../cache.ts';
 import { fileChunks } from '../file-chunks.ts';
 import { ioError } from '../io-error.ts';
@@ -36,6 +37,13 @@ export async function writeOutputs(
   signal?: AbortSignal,
 ): Promise<readonly OutputFile[]> {
   const temps: { readonly temp: string; readonly path: string }[] = [];
+  // Nobody waits for the disk but all of them at the end.
+  const syncs: Promise<void>[] = [];
+  const sync = (file: FileHandle): void => {
+    const done = file.datasync().finally(async () => file.close());
+    done.catch(() => undefined);
+    syncs.push(done);
+  };
   try {
     await mkdir(dir, { recursive: true });
     const files: OutputFile[] = [];
@@ -48,13 +56,15 @@ export async function writeOutputs(
       }
       const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
       temps.push({ temp, path });
-      files.push({ path, ...(await writeFile(temp, bytes(files), head, signal)) });
+      files.push({ path, ...(await writeFile(temp, bytes(files), { head, signal, sync })) });
     }
+    await Promise.all(syncs);
     for (const { temp, path } of temps) await rename(temp, path);
     return files;
   } catch (error) {
     throw ioError(`cannot write into ${dir}`, error);
   } finally {
+    await Promise.allSettled(syncs);
     for (const { temp } of temps) await rm(temp, { force: true });
   }
 }
@@ -85,36 +95,77 @@ export async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
   if (data.length > 0) yield data;
 }
 
+interface Writing {
+  readonly head: Output['head'];
+  readonly signal: AbortSignal | undefined;
+  /** Gets what was written, to be synchronised and closed. */
+  readonly sync: (file: FileHandle) => void;
+}
+
 async function writeFile(
   path: string,
   bytes: AsyncIterable<Uint8Array>,
-  head: Output['head'],
+  { head, signal, sync }: Writing,
+): Promise<{ size: number; digest: Digest }> {
+  const file = await open(path, 'wx');
+  try {
+    const written =
+      head === undefined
+        ? await writePieces(file, bytes, signal)
+        : await writeHeaded(file, path, bytes, head, signal);
+    sync(file);
+    return written;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function writePieces(
+  file: FileHandle,
+  bytes: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<{ size: number; digest: Digest }> {
-  const digester = new Digester();
-  {
-    await using file = await open(path, 'wx');
-    let end = 0;
-    for await (const chunk of bytes) {
-      signal?.throwIfAborted();
-      const writing = areZeros(chunk) ? undefined : writeAll(file, chunk, end);
-      if (head === undefined) digester.update(chunk);
-      await writing;
-      end += chunk.length;
-    }
-    await file.truncate(end);
-    let at = 0;
-    for (const chunk of head?.() ?? []) {
-      await writeAll(file, chunk, at);
-      at += chunk.length;
-    }
-    await file.datasync();
+  using digester = await pieceDigester(Infinity);
+  let hashing = Promise.resolve();
+  for await (const piece of bytes) {
+    signal?.throwIfAborted();
+    const writing = areZeros(piece) ? undefined : writeAll(file, piece, digester.size);
+    await hashing;
+    // It has a copy, and goes on while the next piece is got.
+    hashing = digester.update(piece);
+    hashing.catch(() => undefined);
+    await writing;
   }
-  if (head !== undefined) {
-    for await (const chunk of fileChunks(path, { reuse: true })) {
-      signal?.throwIfAborted();
-      digester.update(chunk);
-    }
+  await hashing;
+  const { size } = digester;
+  await file.truncate(size);
+  return { size, digest: await digester.digest() };
+}
+
+async function writeHeaded(
+  file: FileHandle,
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  head: NonNullable<Output['head']>,
+  signal: AbortSignal | undefined,
+): Promise<{ size: number; digest: Digest }> {
+  let end = 0;
+  for await (const piece of bytes) {
+    signal?.throwIfAborted();
+    if (!areZeros(piece)) await writeAll(file, piece, end);
+    end += piece.length;
+  }
+  await file.truncate(end);
+  let at = 0;
+  for (const piece of head()) {
+    await writeAll(file, piece, at);
+    at += piece.length;
+  }
+  const digester = new Digester();
+  for await (const piece of fileChunks(path, { reuse: true })) {
+    signal?.throwIfAborted();
+    digester.update(piece);
   }
   const { size } = digester;
   return { size, digest: digester.digest() };
