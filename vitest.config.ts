@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -8,6 +9,8 @@ export default defineConfig({
     testTimeout: 180_000,
     // A hook may boot a machine, or remove a store of gigabytes.
     hookTimeout: 300_000,
+    // Vitest would leave one processor to itself. A test that boots a machine has work for one only, and waits much.
+    maxWorkers: availableParallelism(),
     include: ['**/test/**/*.test.ts'],
     restoreMocks: true,
     unstubEnvs: true,
