@@ -26,8 +26,9 @@ var masked = []string{
 	"/proc/timer_stats", "/sys/firmware",
 }
 
-// Config gives the config.json of a container (OCI runtime spec) with readonlyPaths and maskedPaths, each where it has none. A
-// container with CAP_SYS_ADMIN could undo them, and is left as it is.
+// Config gives the config.json of a container (OCI runtime spec) with readonlyPaths and maskedPaths, each where it has none, and
+// makes a sysfs of it read-only unless its options say "rw": kernel/uevent_helper, too, names a program that the kernel starts.
+// A container with CAP_SYS_ADMIN could undo them, and is left as it is.
 func Config(data []byte) ([]byte, error) {
 	var spec, linux map[string]json.RawMessage
 	var process struct {
@@ -67,5 +68,39 @@ func Config(data []byte) ([]byte, error) {
 		return nil, err
 	}
 	spec["linux"] = text
+	if spec["mounts"], err = mounts(spec["mounts"]); err != nil {
+		return nil, err
+	}
 	return json.Marshal(spec)
+}
+
+// mounts makes each sysfs read-only whose options do not say what it is to be.
+func mounts(data json.RawMessage) (json.RawMessage, error) {
+	list := []map[string]json.RawMessage{}
+	if data != nil {
+		if err := json.Unmarshal(data, &list); err != nil {
+			return nil, err
+		}
+	}
+	for _, mount := range list {
+		var kind string
+		var options []string
+		for key, value := range map[string]any{"type": &kind, "options": &options} {
+			if mount[key] == nil {
+				continue
+			}
+			if err := json.Unmarshal(mount[key], value); err != nil {
+				return nil, err
+			}
+		}
+		if kind != "sysfs" || slices.Contains(options, "rw") || slices.Contains(options, "ro") {
+			continue
+		}
+		text, err := json.Marshal(append(options, "ro"))
+		if err != nil {
+			return nil, err
+		}
+		mount["options"] = text
+	}
+	return json.Marshal(list)
 }

@@ -3,6 +3,7 @@ package confine
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -49,6 +50,56 @@ func TestWhoRunsTheNetworkMayChangeIt(t *testing.T) {
 	}
 }
 
+// mountsOf gives the options of the mounts of a container with these capabilities.
+func mountsOf(t *testing.T, capabilities, mounts string) (options [][]string) {
+	t.Helper()
+	data, err := Config([]byte(`{"linux": {}, "mounts": ` + mounts + `, "process": {"capabilities": {"bounding": [` + capabilities + `]}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec struct {
+		Mounts []struct {
+			Destination string
+			Options     []string
+		}
+	}
+	if err := json.Unmarshal(data, &spec); err != nil {
+		t.Fatal(err)
+	}
+	for _, mount := range spec.Mounts {
+		if mount.Destination == "" {
+			t.Errorf("the rest is lost: %s", data)
+		}
+		options = append(options, mount.Options)
+	}
+	return options
+}
+
+func TestSysfsIsReadOnly(t *testing.T) {
+	mounts := `[{"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid"]},
+		{"destination": "/also", "type": "sysfs"}, {"destination": "/proc", "type": "proc", "options": ["nosuid"]}]`
+	for capabilities, closed := range map[string]bool{``: true, `"CAP_NET_ADMIN"`: true, `"CAP_SYS_ADMIN"`: false} {
+		options := mountsOf(t, capabilities, mounts)
+		if len(options) != 3 || slices.Contains(options[0], "ro") != closed || slices.Contains(options[1], "ro") != closed ||
+			!slices.Contains(options[0], "nosuid") || slices.Contains(options[2], "ro") {
+			t.Error(capabilities, options)
+		}
+	}
+}
+
+func TestWhoAsksToWriteToSysfsMay(t *testing.T) {
+	for _, mount := range []string{
+		`{"destination": "/sys", "type": "sysfs", "options": ["rw", "nosuid"]}`,
+		`{"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind"]}`,
+		`{"destination": "/sys", "type": "sysfs", "options": ["ro"]}`,
+	} {
+		before := strings.Count(mount, `"ro"`)
+		if options := mountsOf(t, "", "["+mount+"]"); strings.Count(strings.Join(options[0], " "), "ro") != before {
+			t.Error(mount, options)
+		}
+	}
+}
+
 func TestWhatAConfigSaysStays(t *testing.T) {
 	readonly, masked := confined(t, `{"hostname": "x", "linux": {"readonlyPaths": ["/proc/bus"]}}`)
 	if !slices.Equal(readonly, []string{"/proc/bus"}) || len(masked) == 0 {
@@ -61,7 +112,10 @@ func TestWhatAConfigSaysStays(t *testing.T) {
 }
 
 func TestWhatIsNoConfigIsAnError(t *testing.T) {
-	for _, text := range []string{"", "[]", `{"linux": 1}`, `{"process": {"capabilities": 1}}`} {
+	for _, text := range []string{
+		"", "[]", `{"linux": 1}`, `{"process": {"capabilities": 1}}`, `{"linux": {}, "mounts": 1}`,
+		`{"linux": {}, "mounts": [{"options": 1}]}`,
+	} {
 		if _, err := Config([]byte(text)); err == nil {
 			t.Errorf("accepted %q", text)
 		}
