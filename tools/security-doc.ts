@@ -21,13 +21,13 @@ export function securityDocument(root: string): string {
 
 <!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/sandbox/roles.json; do not edit. -->
 
-Each package that runs as a container says in its \`build.yml\` what it may do; an image config can give more or less. All have PID and
-mount namespaces of their own, and no capability, device or writable place of the machine that is not listed here.
+Each package that runs as a container says in its \`build.yml\` what it may do; an image config can give more or less. All have PID,
+mount and cgroup namespaces of their own, and no capability, device or writable place of the machine that is not listed here.
 
 ${table(HEAD, rows)}
 
 \`host\` stands for the machine's own. A place is writable unless \`ro\` stands behind it. Masked are paths of \`/proc\` and \`/sys\` that
-look empty, and those that can only be read.
+look empty, and those that can only be read. The default of seccomp is in [guest.md](guest.md), with what else is closed in every container.
 
 ## Packages that divide themselves
 
@@ -75,9 +75,12 @@ const HEAD = [
   'capabilities',
   'user',
   'network',
+  'IPC, UTS',
   'root',
   'no new privileges',
   'seccomp',
+  'memory, MiB',
+  'tasks',
   'places of the machine',
   'devices',
   'masked',
@@ -92,13 +95,26 @@ function row({ image, file, config }: PackageSpec): string[] | undefined {
     codes(settings.capabilities?.map((name) => name.replace(/^CAP_/, ''))),
     typeof settings.uid === 'object' ? settings.uid.name : String(settings.uid ?? 0),
     settings.net ?? 'host',
+    `${settings.ipc ?? 'host'}, ${settings.uts ?? 'host'}`,
     settings.readonly === true ? 'read-only' : 'writable, in memory',
     settings.noNewPrivileges === true ? 'yes' : 'no',
-    settings.seccomp === undefined ? 'none' : 'own',
+    seccomp(settings),
+    limit((settings.resources?.memory?.limit ?? 0) / 2 ** 20),
+    limit(settings.resources?.pids?.limit ?? 0),
     codes(settings.binds?.map(place)),
     codes(settings.devices?.map(({ path }) => path)),
     String((settings.maskedPaths?.length ?? 0) + (settings.readonlyPaths?.length ?? 0)),
   ];
+}
+
+/** A container that has CAP_SYS_ADMIN gets no filter that it does not bring. */
+function seccomp({ seccomp: own, capabilities }: Settings): string {
+  if (own !== undefined) return 'own';
+  return capabilities?.includes('CAP_SYS_ADMIN') === true ? 'none' : 'default';
+}
+
+function limit(value: number): string {
+  return value === 0 ? 'none' : String(value);
 }
 
 function place({ source, options = [] }: NonNullable<Settings['binds']>[number]): string {

@@ -26,9 +26,11 @@ var masked = []string{
 	"/proc/timer_stats", "/sys/firmware",
 }
 
-// Config gives the config.json of a container (OCI runtime spec) with readonlyPaths and maskedPaths, each where it has none, and
-// makes a sysfs of it read-only unless its options say "rw": kernel/uevent_helper, too, names a program that the kernel starts.
-// A container with CAP_SYS_ADMIN could undo them, and is left as it is.
+// Config gives the config.json of a container (OCI runtime spec) with readonlyPaths and maskedPaths, each where it has none. Its
+// sysfs is read-only unless the options say "rw": kernel/uevent_helper, too, names a program that the kernel starts. No file of
+// a tmpfs is setuid or a device unless the options say "suid" or "dev", as in what PID 1 mounts for a bundle. It has a cgroup
+// namespace, and a filter of system calls if it has none of its own. A container with CAP_SYS_ADMIN could undo most of that, and
+// is left as it is.
 func Config(data []byte) ([]byte, error) {
 	var spec, linux map[string]json.RawMessage
 	var process struct {
@@ -53,15 +55,19 @@ func Config(data []byte) ([]byte, error) {
 	if !slices.Contains(capabilities, "CAP_NET_ADMIN") {
 		paths = append(slices.Clone(paths), network)
 	}
-	for key, list := range map[string][]string{"readonlyPaths": paths, "maskedPaths": masked} {
+	for key, value := range map[string]any{"readonlyPaths": paths, "maskedPaths": masked, "seccomp": filter} {
 		if _, found := linux[key]; found {
 			continue
 		}
-		text, err := json.Marshal(list)
+		text, err := json.Marshal(value)
 		if err != nil {
 			return nil, err
 		}
 		linux[key] = text
+	}
+	var err error
+	if linux["namespaces"], err = namespaces(linux["namespaces"]); err != nil {
+		return nil, err
 	}
 	text, err := json.Marshal(linux)
 	if err != nil {
@@ -74,7 +80,25 @@ func Config(data []byte) ([]byte, error) {
 	return json.Marshal(spec)
 }
 
-// mounts makes each sysfs read-only whose options do not say what it is to be.
+// namespaces adds one for cgroups: else the container sees those of all, and where its own is among them.
+func namespaces(data json.RawMessage) (json.RawMessage, error) {
+	type namespace struct {
+		Type string `json:"type"`
+		Path string `json:"path,omitempty"`
+	}
+	list := []namespace{}
+	if data != nil {
+		if err := json.Unmarshal(data, &list); err != nil {
+			return nil, err
+		}
+	}
+	if !slices.ContainsFunc(list, func(n namespace) bool { return n.Type == "cgroup" }) {
+		list = append(list, namespace{Type: "cgroup"})
+	}
+	return json.Marshal(list)
+}
+
+// mounts closes the file systems whose options do not say that they are open.
 func mounts(data json.RawMessage) (json.RawMessage, error) {
 	list := []map[string]json.RawMessage{}
 	if data != nil {
@@ -83,9 +107,9 @@ func mounts(data json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	for _, mount := range list {
-		var kind string
+		var destination, kind string
 		var options []string
-		for key, value := range map[string]any{"type": &kind, "options": &options} {
+		for key, value := range map[string]any{"destination": &destination, "type": &kind, "options": &options} {
 			if mount[key] == nil {
 				continue
 			}
@@ -93,14 +117,29 @@ func mounts(data json.RawMessage) (json.RawMessage, error) {
 				return nil, err
 			}
 		}
-		if kind != "sysfs" || slices.Contains(options, "rw") || slices.Contains(options, "ro") {
+		switch {
+		case kind == "sysfs":
+			options = choose(options, "ro", "rw")
+		case kind == "tmpfs" && destination == "/dev":
+			options = choose(options, "nosuid", "suid")
+		case kind == "tmpfs":
+			options = choose(choose(options, "nosuid", "suid"), "nodev", "dev")
+		default:
 			continue
 		}
-		text, err := json.Marshal(append(options, "ro"))
+		text, err := json.Marshal(options)
 		if err != nil {
 			return nil, err
 		}
 		mount["options"] = text
 	}
 	return json.Marshal(list)
+}
+
+// choose adds the closed one of two options where there is neither.
+func choose(options []string, closed, open string) []string {
+	if slices.Contains(options, closed) || slices.Contains(options, open) {
+		return options
+	}
+	return append(options, closed)
 }

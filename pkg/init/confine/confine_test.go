@@ -2,6 +2,7 @@ package confine
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,63 @@ func TestWhoAsksToWriteToSysfsMay(t *testing.T) {
 	}
 }
 
+func TestNothingInATmpfsIsSetuidOrADevice(t *testing.T) {
+	for mount, want := range map[string]string{
+		`{"destination": "/tmp", "type": "tmpfs", "options": ["size=1m"]}`:         "size=1m nosuid nodev",
+		`{"destination": "/tmp", "type": "tmpfs", "options": ["nodev", "nosuid"]}`: "nodev nosuid",
+		`{"destination": "/tmp", "type": "tmpfs", "options": ["suid", "dev"]}`:     "suid dev",
+		`{"destination": "/dev", "type": "tmpfs"}`:                                 "nosuid",
+	} {
+		if options := mountsOf(t, "", "["+mount+"]"); strings.Join(options[0], " ") != want {
+			t.Error(mount, options)
+		}
+	}
+}
+
+// linuxOf gives the part of a config.json that is so called.
+func linuxOf(t *testing.T, capabilities, linux string) (is struct {
+	Namespaces []struct{ Type, Path string }
+	Seccomp    *seccomp
+}) {
+	t.Helper()
+	data, err := Config([]byte(`{"linux": ` + linux + `, "process": {"capabilities": {"bounding": [` + capabilities + `]}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec struct{ Linux any }
+	spec.Linux = &is
+	if err := json.Unmarshal(data, &spec); err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
+func TestKeysOfAUserAreRefused(t *testing.T) {
+	is := linuxOf(t, "", `{}`).Seccomp
+	if is == nil || is.DefaultAction != "SCMP_ACT_ALLOW" || len(is.Architectures) == 0 || !slices.Contains(is.Syscalls[0].Names, "keyctl") {
+		t.Errorf("%+v", is)
+	}
+	own := linuxOf(t, "", `{"seccomp": {"defaultAction": "SCMP_ACT_ERRNO"}}`).Seccomp
+	if own.DefaultAction != "SCMP_ACT_ERRNO" || own.Syscalls != nil {
+		t.Errorf("%+v", own)
+	}
+	if is := linuxOf(t, `"CAP_SYS_ADMIN"`, `{}`).Seccomp; is != nil {
+		t.Errorf("%+v", is)
+	}
+}
+
+func TestCgroupsHaveANamespaceOnce(t *testing.T) {
+	for linux, want := range map[string]string{
+		`{}`: "[{cgroup }]",
+		`{"namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/x"}]}`: "[{pid } {network /run/x} {cgroup }]",
+		`{"namespaces": [{"type": "cgroup", "path": "/run/y"}]}`:                   "[{cgroup /run/y}]",
+	} {
+		if got := fmt.Sprint(linuxOf(t, "", linux).Namespaces); got != want {
+			t.Errorf("%s instead of %s", got, want)
+		}
+	}
+}
+
 func TestWhatAConfigSaysStays(t *testing.T) {
 	readonly, masked := confined(t, `{"hostname": "x", "linux": {"readonlyPaths": ["/proc/bus"]}}`)
 	if !slices.Equal(readonly, []string{"/proc/bus"}) || len(masked) == 0 {
@@ -114,7 +172,7 @@ func TestWhatAConfigSaysStays(t *testing.T) {
 func TestWhatIsNoConfigIsAnError(t *testing.T) {
 	for _, text := range []string{
 		"", "[]", `{"linux": 1}`, `{"process": {"capabilities": 1}}`, `{"linux": {}, "mounts": 1}`,
-		`{"linux": {}, "mounts": [{"options": 1}]}`,
+		`{"linux": {}, "mounts": [{"options": 1}]}`, `{"linux": {"namespaces": 1}}`,
 	} {
 		if _, err := Config([]byte(text)); err == nil {
 			t.Errorf("accepted %q", text)
