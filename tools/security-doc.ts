@@ -99,8 +99,8 @@ function row({ image, file, config }: PackageSpec): string[] | undefined {
     settings.readonly === true ? 'read-only' : 'writable, in memory',
     settings.noNewPrivileges === true ? 'yes' : 'no',
     seccomp(settings),
-    limit((settings.resources?.memory?.limit ?? 0) / 2 ** 20),
-    limit(settings.resources?.pids?.limit ?? 0),
+    limit(settings.resources?.memory?.['limit'], 2 ** 20),
+    limit(settings.resources?.pids?.['limit']),
     codes(settings.binds?.map(place)),
     codes(settings.devices?.map(({ path }) => path)),
     String((settings.maskedPaths?.length ?? 0) + (settings.readonlyPaths?.length ?? 0)),
@@ -113,8 +113,8 @@ function seccomp({ seccomp: own, capabilities }: Settings): string {
   return capabilities?.includes('CAP_SYS_ADMIN') === true ? 'none' : 'default';
 }
 
-function limit(value: number): string {
-  return value === 0 ? 'none' : String(value);
+function limit(value: unknown, unit = 1): string {
+  return typeof value === 'number' ? String(value / unit) : 'none';
 }
 
 function place({ source, options = [] }: NonNullable<Settings['binds']>[number]): string {
