@@ -86,6 +86,7 @@ func systemInit(ctx context.Context) error {
 			return err
 		}
 		defer s.close()
+		s.bindsDir = "/run/lkt/binds"
 		known, failures := rules(report)
 		supervisor := supervise.New(&supervised{services: s}, report, known)
 		failures += supervisor.Run(ctx)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,10 +14,8 @@ import (
 	"github.com/containerd/containerd"
 	"github.com/containerd/containerd/errdefs"
 	"github.com/containerd/containerd/namespaces"
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"lkt/confine"
 	"lkt/supervise"
 )
 
@@ -35,6 +32,9 @@ const (
 // PID 1.
 type services struct {
 	client *containerd.Client
+	// bindsDir has what a service binds while it is created. Only who has the machine's mounts can make it: without, the
+	// runtime gets the sources of binds as the bundle has them.
+	bindsDir string
 }
 
 func connect() (*services, error) {
@@ -42,7 +42,7 @@ func connect() (*services, error) {
 	if err != nil {
 		return nil, fmt.Errorf("containerd: %w", err)
 	}
-	return &services{client}, nil
+	return &services{client: client}, nil
 }
 
 func (s *services) close() { s.client.Close() }
@@ -58,10 +58,11 @@ func (s *services) start(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	spec, err := loadSpec(dir, name)
+	spec, release, err := s.spec(dir, name)
 	if err != nil {
 		return err
 	}
+	defer release()
 	ctx = namespaces.WithNamespace(ctx, run.namespace())
 	if err := s.removeStale(ctx, name); err != nil {
 		return err
@@ -229,30 +230,6 @@ func bundle(name string) (string, error) {
 		return "", fmt.Errorf("this image has no service %q", name)
 	}
 	return dir, nil
-}
-
-func loadSpec(dir, name string) (*specs.Spec, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil {
-		return nil, err
-	}
-	if data, err = confine.Config(data); err != nil {
-		return nil, fmt.Errorf("%s/config.json: %w", dir, err)
-	}
-	var spec specs.Spec
-	if err := json.Unmarshal(data, &spec); err != nil {
-		return nil, fmt.Errorf("%s/config.json: %w", dir, err)
-	}
-	if spec.Root == nil || spec.Linux == nil || spec.Process == nil {
-		return nil, fmt.Errorf("%s/config.json: not a Linux container", dir)
-	}
-	if !filepath.IsAbs(spec.Root.Path) {
-		spec.Root.Path = filepath.Join(dir, spec.Root.Path)
-	}
-	if spec.Linux.CgroupsPath == "" {
-		spec.Linux.CgroupsPath = "/services/" + name
-	}
-	return &spec, nil
 }
 
 func oneLine(err error) string {

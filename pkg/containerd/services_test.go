@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,13 +23,18 @@ func TestSpecGetsItsRootAndCgroup(t *testing.T) {
 		}
 	}
 	write(`{"process": {"args": ["a"]}, "root": {"path": "rootfs"}, "linux": {}}`)
-	spec, err := loadSpec(dir, "x")
+	spec, release, err := (&services{}).spec(dir, "x")
 	if err != nil || spec.Root.Path != dir+"/rootfs" || spec.Linux.CgroupsPath != "/services/x" || len(spec.Linux.ReadonlyPaths) == 0 {
-		t.Errorf("got %+v, %v", spec, err)
+		t.Fatalf("got %+v, %v", spec, err)
 	}
+	release()
 	write(`{"root": {"path": "rootfs"}}`)
-	if _, err := loadSpec(dir, "x"); err == nil {
+	if _, _, err := (&services{}).spec(dir, "x"); err == nil {
 		t.Error("a spec without a process is accepted")
+	}
+	write(`{"process": {}, "root": {"path": "rootfs"}, "linux": {}, "mounts": [{"destination": "/a", "type": "bind", "source": "/no/such"}]}`)
+	if _, _, err := (&services{bindsDir: t.TempDir()}).spec(dir, "x"); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
 	}
 }
 

@@ -8,26 +8,38 @@ import (
 	"lkt/init/confine"
 )
 
-// bundlesDir has bundles as the runtime gets them. Those of the image cannot be changed.
-const bundlesDir = "/run/lkt/bundles"
+const (
+	// bundlesDir has bundles as the runtime gets them. Those of the image cannot be changed.
+	bundlesDir = "/run/lkt/bundles"
+	// bindsDir has what they bind, while their containers are created.
+	bindsDir = "/run/lkt/binds"
+)
 
 // confined gives a bundle for the runtime: that of dir, with what its config.json leaves open closed, and the root where it is.
-func confined(dir, name string) (string, error) {
+// Once the container has been created, release is to be called.
+func confined(dir, name string) (bundle string, release func(), err error) {
 	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if data, err = confine.Config(data); err != nil {
-		return "", &os.PathError{Op: "read", Path: filepath.Join(dir, "config.json"), Err: err}
+		return "", nil, &os.PathError{Op: "read", Path: filepath.Join(dir, "config.json"), Err: err}
 	}
 	if data, err = withRoot(data, dir); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	bundle := filepath.Join(bundlesDir, name)
-	if err := os.MkdirAll(bundle, 0o700); err != nil {
-		return "", err
+	if data, release, err = confine.Binds(data, filepath.Join(bindsDir, name)); err != nil {
+		return "", nil, err
 	}
-	return bundle, os.WriteFile(filepath.Join(bundle, "config.json"), data, 0o600)
+	bundle = filepath.Join(bundlesDir, name)
+	if err = os.MkdirAll(bundle, 0o700); err == nil {
+		err = os.WriteFile(filepath.Join(bundle, "config.json"), data, 0o600)
+	}
+	if err != nil {
+		release()
+		return "", nil, err
+	}
+	return bundle, release, nil
 }
 
 // withRoot makes the path of the root one that is not relative to the bundle.

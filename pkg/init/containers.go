@@ -82,10 +82,11 @@ func runOnce(children *reaper, log *logging, stage, name string, stop <-chan end
 
 func runContainer(children *reaper, out *os.File, dir, name string, runtime *bundle.Runtime, stop <-chan end) error {
 	remove := func() { _ = children.run(out, runtimePath, "delete", "--force", name) }
-	bundle, err := confined(dir, name)
+	bundle, release, err := confined(dir, name)
 	if err != nil {
 		return err
 	}
+	defer release()
 	if !runtime.NeedsProcess() {
 		// One program of the runtime instead of three. It hands signals on to the container, and deletes it when it ends.
 		pid, done, err := children.start([]string{runtimePath, "run", "--bundle", bundle, name}, out)

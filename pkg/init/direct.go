@@ -80,11 +80,12 @@ func (d *direct) Start(ctx context.Context, name string) (ended <-chan int, fres
 		return nil, false, err
 	}
 	defer out.Close()
-	bundleDir, err := confined(dir, name)
+	bundleDir, release, err := confined(dir, name)
 	if err != nil {
 		return nil, false, err
 	}
 	pid, err := create(d.children, out, bundleDir, name)
+	release()
 	if err != nil {
 		return nil, false, err
 	}

@@ -1,0 +1,125 @@
+package confine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestALinkThatAContainerCouldHaveMadeIsNotFollowed(t *testing.T) {
+	dir := t.TempDir()
+	shared := filepath.Join(dir, "shared")
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(shared, "inside"), 0o755), os.Symlink("/", filepath.Join(shared, "link")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside, err := find(filepath.Join(shared, "inside"))
+	if err != nil || !inside.changeable || !inside.isDir {
+		t.Fatal(inside, err)
+	}
+	syscall.Close(inside.fd)
+	for _, below := range []string{"link", "link/etc", "./link/../link"} {
+		if _, err := find(shared + "/" + below); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+			t.Errorf("%s: %v", below, err)
+		}
+	}
+	if _, err := find(filepath.Join(shared, "nothing")); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	ownLinks = append(ownLinks, filepath.Join(shared, "link"))
+	file, err := find(filepath.Join(shared, "link/dev/null"))
+	if err != nil || file.isDir || !file.changeable {
+		t.Fatal(file, err)
+	}
+	syscall.Close(file.fd)
+	if file, err := find("/proc/self/exe"); file != nil || err != nil {
+		t.Error(file, err)
+	}
+}
+
+// TestBinds runs inBinds in a mount namespace of its own.
+func TestBinds(t *testing.T) {
+	if os.Getenv("LKT_TEST_BINDS") != "" {
+		inBinds(t)
+		return
+	}
+	again := exec.Command("/proc/self/exe", "-test.run=^TestBinds$", "-test.v")
+	again.Env = append(os.Environ(), "LKT_TEST_BINDS=1")
+	again.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	if out, err := again.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func inBinds(t *testing.T) {
+	dir := t.TempDir()
+	shared, pins := filepath.Join(dir, "shared"), filepath.Join(dir, "pins")
+	inside := filepath.Join(shared, "inside")
+	must := func(errs ...error) {
+		t.Helper()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.MkdirAll(inside, 0o755), os.WriteFile(inside+"/file", []byte("mine"), 0o600))
+	config := fmt.Sprintf(`{"hostname": "x", "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+		{"destination": "/a", "type": "bind", "source": %q}, {"destination": "/b", "source": %q, "options": ["rbind"]},
+		{"destination": "/c", "type": "bind", "source": %q}]}`, inside, inside+"/file", dir)
+	data, release, err := Binds([]byte(config), pins)
+	must(err)
+	want := []string{"proc", pins + "/1", pins + "/2", dir} // the last one has pins in it
+	if got := sourcesOf(t, data); !slices.Equal(got, want) {
+		t.Fatal(got)
+	}
+	must(os.Rename(inside, inside+"2"), os.Symlink("/", inside))
+	for _, path := range []string{pins + "/1/file", pins + "/2"} {
+		if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
+			t.Errorf("%s: %q, %v", path, text, err)
+		}
+	}
+	if _, _, err := Binds([]byte(config), pins+"2"); err == nil {
+		t.Error("the link is followed")
+	}
+	release()
+	for _, path := range []string{pins, pins + "2"} {
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left: %v", path, err)
+		}
+	}
+	if text, err := os.ReadFile(inside + "2/file"); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// sourcesOf gives the sources of the mounts of a config.json.
+func sourcesOf(t *testing.T, data []byte) (sources []string) {
+	t.Helper()
+	var spec struct {
+		Hostname string
+		Mounts   []struct{ Source, Destination string }
+	}
+	if err := json.Unmarshal(data, &spec); err != nil {
+		t.Fatal(err)
+	}
+	for _, mount := range spec.Mounts {
+		if mount.Destination == "" || spec.Hostname != "x" {
+			t.Errorf("the rest is lost: %s", data)
+		}
+		sources = append(sources, mount.Source)
+	}
+	return sources
+}
