@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { imageConfigSchema } from '@lkt/image';
 import { buildYmlSchema } from '@lkt/pkg';
+import { attackDocument } from './attack-doc.ts';
 import { securityDocument } from './security-doc.ts';
 import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli/src/table.ts';
 
@@ -11,6 +12,7 @@ const root = join(import.meta.dirname, '..');
 export function generatedDocs(): ReadonlyMap<string, string> {
   const errors = readFileSync(join(root, 'packages/core/src/errors.ts'), 'utf8');
   return new Map([
+    ['docs/attack.md', attackDocument(root)],
     ['docs/cli.md', cliDocument(commandTable())],
     ['docs/errors.md', errorsDocument(errorCodes(errors))],
     ['docs/security.md', securityDocument(root)],

@@ -7,6 +7,7 @@ import {
   parseLabel,
   type Settings,
 } from '@lkt/pkg';
+import { table } from './table.ts';
 
 /** What the containers of the packages below `pkg/` may do, from their build.yml and roles.json files: docs/security.md. */
 export function securityDocument(root: string): string {
@@ -123,14 +124,4 @@ function place({ source, options = [] }: NonNullable<Settings['binds']>[number])
 
 function codes(names: readonly string[] = []): string {
   return names.length === 0 ? '–' : names.map((name) => `\`${name}\``).join(', ');
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((text, column) =>
-    Math.max(text.length, ...rows.map((cells) => cells[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  return [line(head), rule, ...rows.map(line)].join('\n');
 }

@@ -23,6 +23,7 @@ test('the programs of the guest that are modules are found', () => {
     'pkg/logs',
     'pkg/sshd',
     'pkg/sysctl',
+    'tools/attack',
     'tools/probe',
     'tools/puppet',
   ]);

@@ -92,6 +92,18 @@ describe('sshd.yml', () => {
     expect(done, guest.console().slice(-2000)).toMatchObject({ status: 0, stdout: '0\nLinux\n' });
   });
 
+  test('the logs are there to read', () => {
+    const done = ssh(
+      guest.port,
+      home,
+      'lkt-logs -n 1000 sshd init onboot.001-dhcp; lkt-logs -list',
+    );
+    expect(done.status, done.stderr).toBe(0);
+    expect(done.stdout).toMatch(/ sshd sshd: host key /);
+    expect(done.stdout).toMatch(/ init boot complete\n/);
+    expect(done.stdout).toMatch(/^onboot\.001-dhcp +[1-9]/m);
+  });
+
   test('another key does not', () => {
     const stranger = makeHome(join(dir, 'stranger'));
     expect(ssh(guest.port, stranger, 'true').status).toBe(255);

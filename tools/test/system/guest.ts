@@ -1,8 +1,9 @@
-import { type ChildProcess, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { descendants, freePort, startLkt } from './lkt.ts';
 
 /** A machine that `lkt run` has started, seen from outside. */
@@ -86,6 +87,29 @@ export function ssh(
   command: string,
   options: readonly string[] = [],
 ): SshResult {
+  const { words, env } = sshCommand(port, home, command, options);
+  const done = spawnSync('ssh', words, { encoding: 'utf8', timeout: 120_000, env });
+  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+/**
+ * What a command as root in the guest has printed. While it runs the console is read, which {@link ssh} keeps waiting.
+ *
+ * Fails when the command does, or takes five minutes.
+ */
+export async function sshOutput(port: number, home: string, command: string): Promise<string> {
+  const { words, env } = sshCommand(port, home, command);
+  const options = { env, timeout: 300_000, maxBuffer: 2 ** 24 };
+  const { stdout } = await promisify(execFile)('ssh', words, options);
+  return stdout;
+}
+
+function sshCommand(
+  port: number,
+  home: string,
+  command: string,
+  options: readonly string[] = [],
+): { words: string[]; env: NodeJS.ProcessEnv } {
   const config = join(home, '.ssh/config.test');
   writeFileSync(
     config,
@@ -94,21 +118,9 @@ export function ssh(
   const key = options.includes('PubkeyAuthentication=no')
     ? []
     : ['-i', join(home, '.ssh/id_ed25519'), '-o', 'IdentitiesOnly=yes'];
-  const done = spawnSync(
-    'ssh',
-    [
-      '-F',
-      config,
-      '-p',
-      String(port),
-      ...key,
-      ...options.flatMap((o) => ['-o', o]),
-      'root@127.0.0.1',
-      command,
-    ],
-    { encoding: 'utf8', timeout: 120_000, env: { PATH: process.env['PATH'], HOME: home } },
-  );
-  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+  const more = options.flatMap((o) => ['-o', o]);
+  const words = ['-F', config, '-p', String(port), ...key, ...more, 'root@127.0.0.1', command];
+  return { words, env: { PATH: process.env['PATH'], HOME: home } };
 }
 
 /** The first bytes a server says on a port, or undefined when it says nothing within `ms`. */

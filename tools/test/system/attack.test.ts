@@ -1,0 +1,141 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectedAttempts } from '../../attack-doc.ts';
+import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
+import { lkt, root } from './lkt.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-attack-'));
+const home = makeHome(join(dir, 'home'));
+const image = `"@pkg:${join(root, 'tools/attack')}"`;
+
+/** What a config says of a service that is not trusted: what it may use up. Of anything else it says nothing. */
+const bounded = `
+    image: ${image}
+    resources: { memory: { limit: 67108864 }, pids: { limit: 60 } }
+    ready: { exec: [/attack, done], timeout: 600 }
+    tmpfs: ['/tmp:size=4m,mode=1777', '/run:size=1m,mode=1777']
+    after: [victim]`;
+/** Looks at the root of the machine, and at nothing that is mounted on it. */
+const digest = `
+    image: ${image}
+    readonly: true
+    capabilities: [CAP_DAC_READ_SEARCH]
+    mounts: [{ type: bind, source: /, destination: /host, options: [bind, ro] }]`;
+/** Onboot, the digest before any service has begun. `victim` may keep a key, which the filter of others refuses. */
+const config = `
+  - name: digest${digest}
+    command: [/attack, digest]
+services:
+  - name: victim
+    image: ${image}
+    net: host
+    command: [/attack, victim]
+    readonly: true
+    seccomp: { defaultAction: SCMP_ACT_ALLOW }
+    tmpfs: ['/run:size=1m,mode=755']
+    ready: { log: victim is well 0 }
+  - name: root${bounded}
+    runtime: { mkdir: [/var/shared/inside] }
+    binds: [/var/shared:/shared]
+  - name: user${bounded}
+    uid: 1000
+    gid: 1000
+    net: new
+  - name: bound
+    image: ${image}
+    command: [/attack, bound]
+    binds: [/var/shared/inside:/data]
+    after: [root]
+  - name: digest${digest}
+    command: [/attack, serve-digest]
+`;
+
+/**
+ * sshd.yml with the services above, without `trust`, which wants signatures outside of its checkout. The login has the program
+ * that attacks at /run, which is empty in its image.
+ */
+function machine(): string {
+  const example = readFileSync(join(root, 'examples/sshd.yml'), 'utf8');
+  const [top = '', rest = ''] = example.replace(/^trust:\n(?: .*\n)+/m, '').split(/^services:\n/m);
+  const bounds = 'console=ttyS0 lkt.logs.console=all lkt.logs.size=64K lkt.logs.rate=4K';
+  const program = `$&\n    binds.add: ['/containers/services/victim/rootfs:/run:ro,nosuid,nodev']`;
+  const login = rest
+    .replace(/^ {4}image: lkt\/sshd:.*$/m, program)
+    .replace('~/.ssh', join(home, '.ssh'));
+  if (!login.includes('/victim/') || !login.includes(home))
+    throw new Error('sshd.yml is not what it was');
+  return top.replace('console=ttyS0', bounds) + config.replace(/^\n/, '') + login;
+}
+
+/** `attack NAME: WHAT STOPPED IT`, each line after `prefix`. */
+function results(text: string, prefix: string): Record<string, string> {
+  const lines = text.matchAll(new RegExp(`^${prefix}attack ([-a-z]+): (.*?)\\r?$`, 'gm'));
+  return Object.fromEntries([...lines].map(([, name = '', what = '']) => [name, what]));
+}
+
+describe('a hostile container', () => {
+  let guest: Guest;
+  let login = '';
+  let logs = '';
+  const onGuest = async (command: string): Promise<string> => sshOutput(guest.port, home, command);
+
+  beforeAll(async () => {
+    const file = join(dir, 'attack.yml');
+    writeFileSync(file, machine());
+    const done = await lkt(['build', '--dir', dir, file]);
+    expect(done.status, done.stderr).toBe(0);
+    guest = await boot(join(dir, 'attack'));
+    await guest.until('lkt: boot ');
+    for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
+      await sleep(500);
+    login = await onGuest('/run/attack once || echo "attack ends with $?"');
+    logs = await onGuest('lkt-logs -list');
+  }, 1_800_000);
+  afterAll(async () => {
+    await guest?.[Symbol.asyncDispose]();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  test.each(['root', 'user', 'login'] as const)('%s: what stops each attempt', (who) => {
+    const text = who === 'login' ? login : guest.console();
+    const found = results(text, who === 'login' ? '' : `${who}: `);
+    if (who === 'root') found['bind-symlink'] = bindSymlink(guest.console());
+    found['fill-log'] = isBounded(logs, who === 'login' ? 'sshd' : who) ? 'bounded' : 'OPEN';
+    expect(found, text.slice(-4000)).toEqual(expectedAttempts(root, who));
+  });
+
+  test('the victim is well, had what they looked for, and lost no line of its log', async () => {
+    expect(guest.console()).not.toMatch(/victim: no key|victim: the victim does not answer/);
+    expect(logs).toMatch(/^victim +[1-9]\d* +\d+ +0 +0 /m);
+    const seen = await lastSign(onGuest);
+    await sleep(3000);
+    expect(await lastSign(onGuest)).toBeGreaterThan(seen);
+  });
+
+  test('the files of the root are what they were before', async () => {
+    const [before] = /digest of \d+ files: \w{64}/.exec(guest.console()) ?? [];
+    expect(await onGuest('/run/attack ask-digest')).toBe(`${before}\n`);
+  });
+});
+
+/** What became of the service that binds where `root` has put a link. */
+function bindSymlink(console: string): string {
+  const isRefused = /^lkt: service bound failed: .* is a symbolic link/m.test(console);
+  return isRefused ? 'refused' : (results(console, 'bound: ')['bind-symlink'] ?? 'not tried');
+}
+
+/** Whether a log lost what was above its rate, and is no larger than it may be; a list of `lkt-logs` says so. */
+function isBounded(list: string, source: string): boolean {
+  const counts = new RegExp(`^${source} +\\d+ +\\d+ +(\\d+) +\\d+ +(\\d+)\\r?$`, 'm').exec(list);
+  const [dropped = 0, kept = Infinity] = (counts ?? []).slice(1).map(Number);
+  return dropped > 1000 && kept <= 64 * 1024;
+}
+
+/** The number in the last line that the victim has written. */
+async function lastSign(onGuest: (command: string) => Promise<string>): Promise<number> {
+  const line = await onGuest('lkt-logs -n 1 victim');
+  return Number(/victim is well (\d+)\n$/.exec(line)?.[1]);
+}
