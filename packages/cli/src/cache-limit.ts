@@ -35,7 +35,7 @@ export async function enforceCacheMax(session: Session, store: Store): Promise<v
   try {
     const { left } = await pruneStore(store, await cacheAreas(), {
       keepBytes: max,
-      since: performance.timeOrigin,
+      since: Date.now() - process.uptime() * 1000,
       patience: PATIENCE,
       lockMs: PATIENCE,
       onlyAbove: true,

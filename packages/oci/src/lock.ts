@@ -50,12 +50,12 @@ async function acquire(
   timeoutMs: number,
 ): Promise<OwnerToken> {
   const watch = new Watch();
-  const end = performance.now() + timeoutMs;
+  const end = clock() + timeoutMs;
   for (let round = 0; ; round += 1) {
     signal?.throwIfAborted();
     const token = await tryAcquire(path, watch);
     if (token !== undefined) return token;
-    const left = end - performance.now();
+    const left = end - clock();
     if (left <= 0) throw await lockedError(path, timeoutMs);
     // Waiters that all came at once do not come back at once.
     const pause = Math.min(5 * 1.5 ** Math.min(round, 9), 150) * (0.5 + Math.random());
@@ -94,6 +94,11 @@ async function removeDead(path: string, owner: OwnerToken, watch: Watch): Promis
   }
 }
 
+/** Milliseconds of a clock that is not set. Of `performance` a build needs nothing else, and it is loaded with much. */
+function clock(): number {
+  return process.uptime() * 1000;
+}
+
 /** Tells dead owners from live ones; for those it cannot see, by watching whether they still touch their lock. */
 class Watch {
   readonly #seen = new Map<string, { owner: OwnerToken; mtime: number; since: number }>();
@@ -103,12 +108,12 @@ class Watch {
     if (state !== 'unknown') return state === 'dead';
     const mtime = await mtimeOf(path);
     const seen = this.#seen.get(path);
-    const now = performance.now();
+    const time = clock();
     if (seen === undefined || seen.owner !== owner || seen.mtime !== mtime) {
-      this.#seen.set(path, { owner, mtime, since: now });
+      this.#seen.set(path, { owner, mtime, since: time });
       return false;
     }
-    return now - seen.since > STALE_MS;
+    return time - seen.since > STALE_MS;
   }
 }
 

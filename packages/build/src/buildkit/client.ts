@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { isErrno, LktError } from '@lkt/core';
 import type { Builder } from './address.ts';
 import { builderError } from './client-error.ts';
@@ -26,6 +25,8 @@ export async function runClient(
 ): Promise<boolean> {
   const { cwd, environment, progress, signal } = options;
   signal?.throwIfAborted();
+  // Loads much, and who builds on this machine does without.
+  const { createInterface } = await import('node:readline');
   // A process group of its own: Ctrl-C reaches this process alone, and docker's plugins end with docker.
   const child = spawn(program, words, {
     cwd,

@@ -80,8 +80,8 @@ export async function runCommand(options: RunOptions): Promise<void> {
 
 let filterOnce: string | undefined;
 
-/** The same for every command, and so made once. */
-function filterText(): string | undefined {
+/** The filter of system calls, as a sandbox has it. The same for every command, and so made once. */
+export function filterText(): string | undefined {
   filterOnce ??= seccompFilter(process.arch, CAPABILITIES)?.toString('base64');
   return filterOnce;
 }

@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline';
 import { isErrno, LktError } from '@lkt/core';
 import type { BuildContext } from '../engine.ts';
+import { linesOf } from './lines.ts';
 import { namespaceError } from './namespace.ts';
 import type { WorkerProcess } from './worker-process.ts';
 import type { BuildOutcome, WorkerJob, WorkerMessage } from './worker-protocol.ts';
@@ -56,22 +56,20 @@ async function follow<T>(
     });
     let last: Exclude<WorkerMessage, { kind: 'event' }> | undefined;
     let used: Promise<T> | undefined;
-    const lines = createInterface({ input: messages });
-    lines.on('line', (line) => {
-      const message = JSON.parse(line) as WorkerMessage;
-      if (message.kind === 'event') {
-        reporter.emit(message.event);
-        return;
+    const read = async (): Promise<void> => {
+      for await (const line of linesOf(messages)) {
+        const message = JSON.parse(line) as WorkerMessage;
+        if (message.kind === 'event') {
+          reporter.emit(message.event);
+          continue;
+        }
+        last = message;
+        if (message.kind !== 'result' || signal?.aborted === true) continue;
+        used = use(message);
+        used.catch(() => undefined);
       }
-      last = message;
-      if (message.kind !== 'result' || signal?.aborted === true) return;
-      used = use(message);
-      used.catch(() => undefined);
-    });
-    const [status] = await Promise.all([
-      worker.status,
-      new Promise((resolve) => lines.on('close', resolve)),
-    ]);
+    };
+    const [status] = await Promise.all([worker.status, read()]);
     await used?.catch(() => undefined);
     signal?.throwIfAborted();
     if (last === undefined) {

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { growHeapSlowly, isErrno, LktError, type ProgressEvent } from '@lkt/core';
+import { linesOf } from './lines.ts';
 import { prctl } from './syscalls.ts';
 import type { WorkerJob, WorkerMessage, WorkerSetup } from './worker-protocol.ts';
 import { buildIn, withWorkplace } from './workplace.ts';
@@ -42,21 +43,6 @@ async function main(): Promise<never> {
     }
   }
   process.exit(0);
-}
-
-async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<string, undefined> {
-  let parts: Buffer[] = [];
-  for await (const chunk of input) {
-    let start = 0;
-    for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, start)) {
-      parts.push(chunk.subarray(start, end));
-      yield Buffer.concat(parts).toString();
-      parts = [];
-      start = end + 1;
-    }
-    parts.push(chunk.subarray(start));
-  }
-  return undefined;
 }
 
 /** What the file system of the store says about space and itself, as an error for the user. */

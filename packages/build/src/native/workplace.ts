@@ -10,6 +10,7 @@ import { LayerDirs } from './layer-dirs.ts';
 import { isWholeLayer } from './layer-hash.ts';
 import { otherDevices } from './other-devices.ts';
 import { PlanRunner } from './plan-runner.ts';
+import { filterText } from './run.ts';
 import { syncFileSystem } from './sync-file-system.ts';
 import { detach, mount, setHostname } from './syscalls.ts';
 import type { BuildOutcome, WorkerJob, WorkerSetup } from './worker-protocol.ts';
@@ -70,6 +71,8 @@ export async function withWorkplace(
   const inits = new Inits({ store: dir, directory: temp, limits, groups });
   try {
     if (executor === 'init') inits.expect(1);
+    // While nobody waits for it.
+    filterText();
     const place = { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit };
     await use(place);
   } finally {
