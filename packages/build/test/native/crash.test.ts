@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,17 +13,20 @@ test('killed at any time, the next build succeeds, and nothing was left behind',
   writeTortureContext(context);
   const store = join(directory.path, 'store');
   const script = join(import.meta.dirname, 'build-torture.ts');
+  const expected = join(directory.path, 'other');
+  const start = (into: string): ChildProcess =>
+    spawn(process.execPath, ['--no-warnings', script, into, context], { stdio: 'ignore' });
+  const begun = performance.now();
+  await once(start(expected), 'exit');
+  const whole = performance.now() - begun;
   for (let round = 0; round < 10; round += 1) {
-    const child = spawn(process.execPath, ['--no-warnings', script, store, context], {
-      stdio: 'ignore',
-    });
+    const child = start(store);
     const end = once(child, 'exit');
-    await sleep(150 + round * 170 + Math.random() * 100);
+    await sleep((whole * (round + Math.random())) / 10);
     child.kill('SIGKILL');
     await end;
     await eventually(() => leftovers(store).length === 0);
   }
-  const expected = join(directory.path, 'other');
   const options = { context: contextOf(context) };
   const built = await build(store, TORTURE, options);
   expect(built.descriptor).toEqual((await build(expected, TORTURE, options)).descriptor);
