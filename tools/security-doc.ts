@@ -29,6 +29,7 @@ ${table(HEAD, rows)}
 
 \`host\` stands for the machine's own. A place is writable unless \`ro\` stands behind it. Masked are paths of \`/proc\` and \`/sys\` that
 look empty, and those that can only be read. The default of seccomp is in [guest.md](guest.md), with what else is closed in every container.
+A device written as \`block r\` is any of that type: for reading, \`w\` for writing, \`m\` for making its node.
 
 ## Packages that divide themselves
 
@@ -103,7 +104,7 @@ function row({ image, file, config }: PackageSpec): string[] | undefined {
     limit(settings.resources?.memory?.['limit'], 2 ** 20),
     limit(settings.resources?.pids?.['limit']),
     codes(settings.binds?.map(place)),
-    codes(settings.devices?.map(({ path }) => path)),
+    codes([...(settings.devices ?? []).map(({ path }) => path), ...leave(settings)]),
     String((settings.maskedPaths?.length ?? 0) + (settings.readonlyPaths?.length ?? 0)),
   ];
 }
@@ -116,6 +117,17 @@ function seccomp({ seccomp: own, capabilities }: Settings): string {
 
 function limit(value: unknown, unit = 1): string {
   return typeof value === 'number' ? String(value / unit) : 'none';
+}
+
+/** Devices without a node in the container, as `block r`: all of the type, for reading. */
+function leave({ resources }: Settings): string[] {
+  const types: Readonly<Record<string, string>> = { b: 'block', c: 'character' };
+  return (resources?.devices ?? [])
+    .filter(({ allow }) => allow)
+    .map(({ type, major, minor, access }) => {
+      const number = major === undefined ? '' : ` ${major}:${minor ?? '*'}`;
+      return `${types[type ?? ''] ?? 'all'}${number} ${access ?? 'rwm'}`;
+    });
 }
 
 function place({ source, options = [] }: NonNullable<Settings['binds']>[number]): string {

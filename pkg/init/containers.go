@@ -40,6 +40,7 @@ func runAll(children *reaper, log *logging, stage string, stop <-chan end) (fail
 		default:
 			step("%s %s", stage, name)
 		}
+		adoptHostname()
 	}
 	return failed, nil
 }

@@ -95,32 +95,3 @@ func setUp(name string) error {
 	request.SetUint16(request.Uint16() | unix.IFF_UP)
 	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
 }
-
-func setHostname() {
-	name := hostname()
-	if err := unix.Sethostname([]byte(name)); err != nil {
-		step("host name %q: %v", name, err)
-	}
-}
-
-// hostname is what the image says, else a name that tells machines of the same image apart.
-func hostname() string {
-	if data, err := os.ReadFile("/etc/hostname"); err == nil {
-		if name := strings.TrimSpace(string(data)); name != "" {
-			return name
-		}
-	}
-	const interfaces = "/sys/class/net"
-	entries, err := os.ReadDir(interfaces)
-	if err != nil {
-		step("network interfaces: %v", err)
-	}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(interfaces, e.Name(), "address"))
-		mac := strings.ReplaceAll(strings.TrimSpace(string(data)), ":", "")
-		if err == nil && len(mac) == 12 && e.Name() != "lo" {
-			return "lkt-" + mac
-		}
-	}
-	return "lkt"
-}

@@ -21,6 +21,7 @@ test('the programs of the guest that are modules are found', () => {
     'pkg/getty',
     'pkg/init',
     'pkg/logs',
+    'pkg/metadata',
     'pkg/sshd',
     'pkg/sysctl',
     'tools/attack',

@@ -1,0 +1,3 @@
+module lkt/metadata
+
+go 1.24

@@ -1,0 +1,112 @@
+package linklocal
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serve is a client of a server that does what the handler says. Only a test can have one that is not link-local.
+func serve(t *testing.T, handler http.HandlerFunc) *Client {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return newClient(netip.MustParseAddrPort(server.Listener.Addr().String()), (&net.Dialer{}).DialContext)
+}
+
+func TestOnlyLinkLocalAddresses(t *testing.T) {
+	for _, address := range []string{"127.0.0.1", "10.0.0.1", "fe80::1", "8.8.8.8", "0.0.0.0", "224.0.0.1"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: taken", address)
+				}
+			}()
+			New(address)
+		}()
+	}
+	New("169.254.169.254")
+}
+
+func TestAsksWithItsHeaderAndHost(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "metadata.example" || r.Header.Get("Flavor") != "x" || r.URL.Path != "/a/b" {
+			http.Error(w, "no", http.StatusBadRequest)
+		}
+		w.Header().Set("Answer", r.Method+r.Header.Get("More"))
+		_, _ = w.Write([]byte("yes"))
+	})
+	c.Host = "metadata.example"
+	c.Header.Set("Flavor", "x")
+	body, header, err := c.Get(context.Background(), "/a/b")
+	if err != nil || string(body) != "yes" || header.Get("Answer") != "GET" {
+		t.Errorf("%q, %v, %v", body, header, err)
+	}
+	if body, err = c.Put(context.Background(), "/a/b", "More", "y"); err != nil || string(body) != "yes" {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
+func TestFollowsNoRedirection(t *testing.T) {
+	other := false
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		other = other || r.URL.Path == "/other"
+		http.Redirect(w, r, "/other", http.StatusFound)
+	})
+	_, _, err := c.Get(context.Background(), "/")
+	var status *StatusError
+	if !errors.As(err, &status) || status.Status != http.StatusFound || other {
+		t.Errorf("%v, other %v", err, other)
+	}
+}
+
+func TestTakesNoMoreThanItsBounds(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"a long body": func(w http.ResponseWriter, _ *http.Request) {
+			for range MaxBody>>10 + 1 {
+				_, _ = w.Write([]byte(strings.Repeat("x", 1<<10)))
+			}
+		},
+		"a long header": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Long", strings.Repeat("x", 32<<10))
+			_, _ = w.Write([]byte("x"))
+		},
+		"a body that never ends": func(w http.ResponseWriter, r *http.Request) {
+			for {
+				if _, err := w.Write([]byte("x")); err != nil || r.Context().Err() != nil {
+					return
+				}
+				w.(http.Flusher).Flush()
+				time.Sleep(20 * time.Millisecond)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begin := time.Now()
+			body, _, err := serve(t, handler).Get(context.Background(), "/")
+			if err == nil || time.Since(begin) > 2*requestTime {
+				t.Errorf("%d bytes, %v after %v", len(body), err, time.Since(begin))
+			}
+		})
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := netip.MustParseAddrPort(listener.Addr().String())
+	listener.Close()
+	c := newClient(address, (&net.Dialer{}).DialContext)
+	if _, _, err := c.Get(context.Background(), "/"); !errors.Is(err, ErrUnreachable) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,195 @@
+import { execFile } from 'node:child_process';
+import {
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Network, network, type Program } from './dhcp/network.ts';
+import { CLOUDS, USUAL } from './metadata/clouds.ts';
+
+const top = join(import.meta.dirname, '../..');
+const dir = mkdtempSync(join(tmpdir(), 'lkt-metadata-'));
+const program = join(dir, 'metadata');
+const PROVIDERS = ['aws', 'digitalocean', 'gcp', 'hetzner', 'openstack', 'scaleway', 'vultr'];
+
+beforeAll(async () => {
+  const env = {
+    ...process.env,
+    CGO_ENABLED: '0',
+    GOFLAGS: '',
+    GOPROXY: 'off',
+    GOTOOLCHAIN: 'local',
+  };
+  const build = ['build', '-o', program, '.'];
+  const cwd = join(top, 'pkg/metadata');
+  await promisify(execFile)('/usr/lib/go-1.24/bin/go', build, { cwd, env });
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+interface Machine {
+  /** Where its disks are. */
+  readonly devices: string;
+  /** Where metadata writes. */
+  readonly config: string;
+  readonly flags: readonly string[];
+}
+
+function machine(): Machine {
+  const own = mkdtempSync(join(dir, 'm-'));
+  const devices = join(own, 'dev');
+  const config = join(own, 'run/config');
+  mkdirSync(devices);
+  return { devices, config, flags: ['-config', config, '-devices', devices] };
+}
+
+/** Every file below a directory, with what is in it. */
+function files(root: string): Record<string, string> {
+  return Object.fromEntries(
+    globSync('**/*', { cwd: root })
+      .filter((path) => statSync(join(root, path)).isFile())
+      .toSorted()
+      .map((path) => [path, readFileSync(join(root, path), 'utf8')]),
+  );
+}
+
+/** Starts the service of a cloud, at its address of a network. */
+async function serve(lan: Network, cloud: string): Promise<Program> {
+  const address = CLOUDS[cloud]?.address ?? USUAL;
+  const server = lan
+    .station('s', `${address}/16`)
+    .start(process.execPath, join(import.meta.dirname, 'metadata/server.ts'), cloud);
+  await server.says('listening');
+  return server;
+}
+
+describe.concurrent('metadata', () => {
+  test.each(PROVIDERS)('is what %s tells, whether it is named or not', async (provider) => {
+    await using lan = network();
+    await serve(lan, provider);
+    const station = lan.station('c', '169.254.1.1/16');
+    for (const named of [[], [provider]]) {
+      const { config, flags } = machine();
+      const run = station.start(program, ...flags, ...named);
+      expect(await run.ended, run.output()).toBe(0);
+      expect(files(config), run.output()).toEqual(CLOUDS[provider]?.files);
+      expect(statSync(join(config, 'ssh/authorized_keys')).mode & 0o777).toBe(0o600);
+    }
+  });
+
+  test('is of no other provider than the one that is named', async () => {
+    await using lan = network();
+    await serve(lan, 'aws');
+    const { config, flags } = machine();
+    const others = PROVIDERS.filter((name) => name !== 'aws' && name !== 'scaleway');
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, ...others);
+    expect(await run.ended).toBe(0);
+    expect(run.output()).toContain('nobody tells anything of this machine');
+    expect(files(join(config, '..'))).toEqual({});
+  });
+
+  test('is on a disk that "lkt metadata create" made, which is asked before any cloud', async () => {
+    await using lan = network();
+    const server = await serve(lan, 'aws');
+    const { devices, config, flags } = machine();
+    const text =
+      '{"hostname":{"content":"web"},"ssh":{"entries":{"authorized_keys":{"perm":"0600","content":"ssh-ed25519 A"}}}}';
+    // As "lkt run --disk" has it: no CD, but a disk.
+    const disk = join(devices, 'vda');
+    await promisify(execFile)(join(top, 'lkt'), ['metadata', 'create', disk, text]);
+    writeFileSync(join(devices, 'vdb'), 'another disk'.repeat(10_000));
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags);
+    expect(await run.ended, run.output()).toBe(0);
+    expect(files(config)).toEqual({
+      provider: 'CDROM /dev/vda',
+      userdata: text,
+      hostname: 'web',
+      'ssh/authorized_keys': 'ssh-ed25519 A',
+    });
+    expect(server.output()).toBe('listening\n');
+  });
+
+  test('that could not be right is left out, and the rest is taken', async () => {
+    await using lan = network();
+    await serve(lan, 'hostile');
+    const { config, flags } = machine();
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags);
+    expect(await run.ended).toBe(0);
+    expect(files(config)).toEqual(CLOUDS['hostile']?.files);
+    for (const name of ['hostname', 'instance_id', 'region_code', 'ssh keys'])
+      expect(run.output()).toContain(`metadata: left out: ${name}: `);
+    // Nothing of what it says comes to a terminal as it is.
+    expect(run.output()).not.toMatch(/[^\n -~]/);
+  });
+
+  test('with files of places that are none writes none of them', async () => {
+    await using lan = network();
+    await serve(lan, 'escaping');
+    const { config, flags } = machine();
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags);
+    expect(await run.ended).toBe(1);
+    expect(run.output()).toContain('none of its files is written');
+    const written = globSync('**/*', { cwd: join(config, '../..') }).map((path) =>
+      relative('run/config', path),
+    );
+    expect(written.filter((path) => /escaped|good|^a$/.test(path))).toEqual([]);
+    expect(files(config)).toMatchObject({ hostname: 'web' });
+  });
+
+  test('is not asked for where an answer leads to', async () => {
+    await using lan = network();
+    const server = await serve(lan, 'redirecting');
+    const station = lan.station('c', '169.254.1.1/16');
+    const other = lan.station('o', '169.254.7.7/16');
+    const listener = other.start(
+      process.execPath,
+      '-e',
+      "require('net').createServer(() => console.log('reached')).listen(80, () => console.log('listening'))",
+    );
+    await listener.says('listening');
+    const { flags } = machine();
+    const run = station.start(program, ...flags, '-v');
+    expect(await run.ended).toBe(0);
+    expect(server.output()).toContain('GET /computeMetadata/v1/instance/hostname');
+    const asked = server.output().trim().split('\n');
+    expect(new Set(asked).size).toBe(asked.length);
+    expect(run.output()).toContain('nobody tells anything of this machine');
+    expect(listener.output()).toBe('listening\n');
+  });
+
+  test('is waited for no longer than its bounds', async () => {
+    await using lan = network();
+    await serve(lan, 'mute');
+    const { flags } = machine();
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, 'gcp', 'vultr');
+    expect(await run.ended).toBe(0);
+    expect(run.output()).toContain('not gcp: ');
+    expect(run.output()).toContain('nobody tells anything of this machine');
+  });
+
+  test('is not there: an address where nobody answers is tried once', async () => {
+    await using lan = network();
+    const { flags } = machine();
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, '-v');
+    expect(await run.ended).toBe(0);
+    expect(run.output()).toMatch(/not gcp: .*dial tcp4/);
+    expect(run.output()).toContain('not aws: 169.254.169.254: nobody answers there\n');
+  });
+
+  test('is of no provider that nobody knows, and the error says which there are', async () => {
+    await using lan = network();
+    const { flags } = machine();
+    const run = lan.station('c').start(program, ...flags, 'clippy');
+    expect(await run.ended).toBe(1);
+    expect(run.output()).toBe(
+      'metadata: error: provider "clippy" is not known\n  fix: name some of cdrom, gcp, digitalocean, vultr, hetzner, openstack, scaleway, aws, file=PATH\n',
+    );
+  });
+});
