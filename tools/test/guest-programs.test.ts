@@ -18,10 +18,12 @@ const modules = ['pkg', 'tools'].flatMap((parent) =>
 test('the programs of the guest that are modules are found', () => {
   expect(modules).toEqual([
     'pkg/dhcp',
+    'pkg/format',
     'pkg/getty',
     'pkg/init',
     'pkg/logs',
     'pkg/metadata',
+    'pkg/mount',
     'pkg/sshd',
     'pkg/sysctl',
     'tools/attack',

@@ -1,0 +1,135 @@
+package disk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Filesystem is what the superblock of a device says.
+type Filesystem struct {
+	Type  string // as mount(2) calls it, or what blkid(8) calls what cannot be mounted
+	Label string // "" without one
+	UUID  string // "" without one, or in a form of the file system's own
+}
+
+func (f Filesystem) String() string {
+	if f.Label == "" {
+		return f.Type
+	}
+	return fmt.Sprintf("%s with the label %q", f.Type, f.Label)
+}
+
+// Errors of Probe.
+var (
+	ErrNone    = errors.New("no file system that is known here")
+	ErrSeveral = errors.New("the marks of several file systems")
+)
+
+// form is where a file system has its mark, its label and its UUID.
+type form struct {
+	name   string
+	magic  string
+	at     int64
+	label  field
+	uuid   int64 // 0: none
+	refine func(io.ReaderAt) string
+}
+
+type field struct {
+	at     int64
+	length int
+}
+
+// From the headers of Linux that describe each superblock on disk.
+var forms = []form{
+	{name: "ext4", magic: "\x53\xef", at: 1080, label: field{1144, 16}, uuid: 1128, refine: extVersion},
+	{name: "xfs", magic: "XFSB", at: 0, label: field{108, 12}, uuid: 32},
+	{name: "btrfs", magic: "_BHRfS_M", at: 65600, label: field{65835, 256}, uuid: 65568},
+	{name: "erofs", magic: "\xe2\xe1\xf5\xe0", at: 1024, label: field{1088, 16}, uuid: 1072},
+	{name: "squashfs", magic: "hsqs", at: 0},
+	{name: "iso9660", magic: "CD001", at: 32769, label: field{32808, 32}},
+	{name: "vfat", magic: "FAT32   ", at: 82, label: field{71, 11}},
+	{name: "vfat", magic: "FAT16   ", at: 54, label: field{43, 11}},
+	{name: "vfat", magic: "FAT12   ", at: 54, label: field{43, 11}},
+	{name: "swap", magic: "SWAPSPACE2", at: 4086, label: field{1052, 16}, uuid: 1036},
+	{name: "crypto_LUKS", magic: "LUKS\xba\xbe", at: 0},
+}
+
+// Probe reads the superblock of a device. Nothing it returns has been checked further: the bytes may be anybody's.
+func Probe(device io.ReaderAt) (Filesystem, error) {
+	var found []Filesystem
+	for _, form := range forms {
+		if !bytes.Equal(read(device, form.at, len(form.magic)), []byte(form.magic)) {
+			continue
+		}
+		filesystem := Filesystem{Type: form.name, Label: text(read(device, form.label.at, form.label.length))}
+		if form.uuid != 0 {
+			filesystem.UUID = uuid(read(device, form.uuid, 16))
+		}
+		if form.refine != nil {
+			filesystem.Type = form.refine(device)
+		}
+		found = append(found, filesystem)
+	}
+	switch len(found) {
+	case 0:
+		return Filesystem{}, ErrNone
+	case 1:
+		return found[0], nil
+	}
+	return Filesystem{}, fmt.Errorf("%w: %s and %s", ErrSeveral, found[0].Type, found[1].Type)
+}
+
+// ProbePath probes the device of a path.
+func ProbePath(path string) (Filesystem, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Filesystem{}, err
+	}
+	defer file.Close()
+	return Probe(file)
+}
+
+// read is empty where a device ends before.
+func read(device io.ReaderAt, at int64, length int) []byte {
+	buffer := make([]byte, length)
+	if n, _ := device.ReadAt(buffer, at); n < length {
+		return nil
+	}
+	return buffer
+}
+
+func text(b []byte) string {
+	if end := bytes.IndexByte(b, 0); end >= 0 {
+		b = b[:end]
+	}
+	return strings.TrimRight(string(b), " ")
+}
+
+func uuid(b []byte) string {
+	if len(b) != 16 || bytes.Count(b, []byte{0}) == 16 {
+		return ""
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// extVersion tells the versions of ext apart by their features: a journal, and extents or other things only ext4 can read.
+func extVersion(device io.ReaderAt) string {
+	features := read(device, 1116, 8)
+	if len(features) < 8 {
+		return "ext2"
+	}
+	const hasJournal, ext3Incompatible = 0x4, 0x2 | 0x4 | 0x8 | 0x10
+	switch compatible, incompatible := binary.LittleEndian.Uint32(features), binary.LittleEndian.Uint32(features[4:]); {
+	case incompatible&^ext3Incompatible != 0:
+		return "ext4"
+	case compatible&hasJournal != 0:
+		return "ext3"
+	}
+	return "ext2"
+}

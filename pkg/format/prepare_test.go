@@ -1,0 +1,22 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestAnUnprivilegedToolHasNoCapability(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("only root has something to lose")
+	}
+	err := runTool([]string{"/bin/sh", "-c", "/bin/grep ^Cap /proc/self/status; exit 3"}, true)
+	if err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Fatal(err)
+	}
+	for _, set := range []string{"CapPrm", "CapEff", "CapAmb"} {
+		if !strings.Contains(err.Error(), set+":\t0000000000000000") {
+			t.Errorf("%s is not empty: %v", set, err)
+		}
+	}
+}

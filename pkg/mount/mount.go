@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lkt/format/disk"
+)
+
+// mount mounts on a directory, which it makes. Nothing in a volume is setuid or a device: the same holds for all file
+// systems of the machine.
+func (s source) mount(point string) error {
+	kind := s.filesystem.Type
+	if strings.HasPrefix(kind, "ext") {
+		// The driver for all three.
+		kind = "ext4"
+	}
+	if err := os.MkdirAll(point, 0o755); err != nil {
+		return err
+	}
+	const flags = unix.MS_NOSUID | unix.MS_NODEV
+	access := "writable"
+	err := unix.Mount(s.path, point, kind, flags, "")
+	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
+		// A disk, or a file system, that nobody can write to.
+		access = "read-only"
+		err = unix.Mount(s.path, point, kind, flags|unix.MS_RDONLY, "")
+	}
+	if err != nil {
+		return fmt.Errorf("mount %s (%s) on %s: %w", s.path, s.filesystem, point, err)
+	}
+	fmt.Printf("mountie: %s (%s) is on %s, %s\n", s.path, s.filesystem, point, access)
+	return nil
+}
+
+// link makes /dev/disk/by-uuid, for programs that look there.
+func link(places disk.Places) error {
+	paths, err := places.Volumes()
+	if err != nil {
+		return err
+	}
+	directory := filepath.Join(places.Dev, "disk/by-uuid")
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return err
+	}
+	for _, path := range paths {
+		filesystem, err := disk.ProbePath(path)
+		if err != nil || filesystem.UUID == "" {
+			continue
+		}
+		target, err := filepath.Rel(directory, path)
+		if err != nil {
+			return err
+		}
+		// Of two with one UUID the first has the link.
+		if err := os.Symlink(target, filepath.Join(directory, filesystem.UUID)); err != nil && !os.IsExist(err) {
+			return err
+		}
+	}
+	return nil
+}

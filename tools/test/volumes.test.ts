@@ -1,0 +1,221 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Disk, disk, tool } from './volumes/disk.ts';
+
+const top = join(import.meta.dirname, '../..');
+const dir = mkdtempSync(join(tmpdir(), 'lkt-volumes-'));
+const run = promisify(execFile);
+
+beforeAll(async () => {
+  const env = {
+    ...process.env,
+    CGO_ENABLED: '0',
+    GOFLAGS: '',
+    GOPROXY: 'off',
+    GOTOOLCHAIN: 'local',
+  };
+  for (const name of ['format', 'mount']) {
+    const build = ['build', '-o', join(dir, name), '.'];
+    await run('/usr/lib/go-1.24/bin/go', build, { cwd: join(top, 'pkg', name), env });
+  }
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** With what the package may do, and not more. */
+const confined = ['--no-new-privs', '--bounding-set=-all,+sys_admin'];
+
+/** Always with a disk, which the last argument is: without one, it would take one of this machine. */
+function format(...args: readonly string[]): { status: number | null; output: string } {
+  expect(args.at(-1)).toMatch(/^\/dev\/loop\d+$/);
+  const { status, stdout, stderr } = spawnSync(
+    'setpriv',
+    [...confined, join(dir, 'format'), ...args],
+    { encoding: 'utf8' },
+  );
+  return { status, output: stdout + stderr };
+}
+
+interface Table {
+  readonly partitiontable: {
+    readonly label: string;
+    readonly partitions: readonly {
+      readonly start: number;
+      readonly size: number;
+      readonly type: string;
+    }[];
+  };
+}
+
+function table(path: string): Table['partitiontable'] {
+  return (JSON.parse(tool('sfdisk', '--json', path)) as Table).partitiontable;
+}
+
+function value(tag: string, path: string): string {
+  return tool('blkid', '--probe', '--match-tag', tag, '--output', 'value', path).trim();
+}
+
+describe('format', () => {
+  test('makes what other programs find to be right, and only once', () => {
+    using empty = disk();
+    const first = format('-verbose', '-label', 'data', empty.path);
+    expect(first, first.output).toMatchObject({ status: 0 });
+    expect(table(empty.path)).toMatchObject({
+      label: 'dos',
+      partitions: [{ start: 2048, size: (64 << 11) - 2048, type: '83' }],
+    });
+    expect(tool('sfdisk', '--verify', empty.path)).toContain('No errors detected.');
+    expect(tool('e2fsck', '-f', '-n', empty.partition)).toContain('data: 12/');
+    expect([value('TYPE', empty.partition), value('LABEL', empty.partition)]).toEqual([
+      'ext4',
+      'data',
+    ]);
+    const before = empty.hash();
+    for (const args of [[], ['-label', 'data']]) {
+      const again = format(...args, empty.path);
+      expect(again, again.output).toMatchObject({ status: 0 });
+      expect(again.output).toContain(`${empty.partition} has ext4`);
+    }
+    for (const args of [
+      ['-label', 'other'],
+      ['-type', 'xfs'],
+    ]) {
+      const again = format(...args, empty.path);
+      expect(again.status).toBe(1);
+      expect(again.output).toContain('-force formats it nevertheless');
+    }
+    expect(empty.hash()).toBe(before);
+  });
+
+  test('makes xfs and a GPT with -force, and nothing is left of what was there', () => {
+    using full = disk(400);
+    tool('mke2fs', '-q', '-F', '-t', 'ext4', full.path);
+    const forced = format(
+      '-force',
+      '-type',
+      'xfs',
+      '-partition',
+      'gpt',
+      '-label',
+      'twelve bytes',
+      full.path,
+    );
+    expect(forced, forced.output).toMatchObject({ status: 0 });
+    expect(table(full.path)).toMatchObject({
+      label: 'gpt',
+      partitions: [{ start: 2048, size: 398 << 11, type: '0FC63DAF-8483-4772-8E79-3D69D8477DE4' }],
+    });
+    expect(tool('sgdisk', '--verify', full.path)).toContain('No problems found.');
+    expect(tool('xfs_repair', '-n', full.partition)).toContain('No modify flag set');
+    expect(value('LABEL', full.partition)).toBe('twelve bytes');
+    // Neither the file system of the whole disk, nor the second table after that: blkid would name both.
+    expect(value('PTTYPE', full.path)).toBe('gpt');
+    expect(tool('wipefs', full.path)).not.toContain('ext4');
+    const back = format('-force', full.path);
+    expect(back, back.output).toMatchObject({ status: 0 });
+    expect(tool('wipefs', full.path)).not.toContain('gpt');
+    expect(value('TYPE', full.partition)).toBe('ext4');
+  });
+
+  test.each([
+    ['a file system on all of it', (d: Disk) => void tool('mke2fs', '-q', '-F', d.path)],
+    ['a partition table alone', (d: Disk) => void tool('sgdisk', '--new', '1:0:0', d.path)],
+    ['RAID, whose mark is at the end', (d: Disk) => d.write((64 << 20) - 65_536, '\u{fc}N+\u{a9}')],
+    ['data without any mark, as dm-crypt without LUKS has it', (d: Disk) => d.write(3 << 20, 'x')],
+  ])('does not touch a disk with %s', (_, fill) => {
+    using full = disk();
+    fill(full);
+    const before = full.hash();
+    const { status, output } = format('-label', 'data', full.path);
+    expect(output).toContain(`${full.path} is not empty`);
+    expect(status).toBe(1);
+    expect(full.hash()).toBe(before);
+  });
+
+  test('does not touch a disk that is in use, even with -force', () => {
+    using used = disk();
+    expect(format(used.path).status).toBe(0);
+    const before = used.hash();
+    const script = 'mount -o ro,noload "$2" "$1" && exec "$3" -force "$4"';
+    const point = mkdtempSync(join(dir, 'point-'));
+    const { status, stderr } = spawnSync(
+      'unshare',
+      ['--mount', 'sh', '-c', script, 'sh', point, used.partition, join(dir, 'format'), used.path],
+      { encoding: 'utf8' },
+    );
+    expect(stderr).toBe(`format: ${used.path} is in use\n`);
+    expect(status).toBe(1);
+    expect(used.hash()).toBe(before);
+  });
+});
+
+/** Runs mountie where /dev has no more than some devices of this machine, and then a command. */
+async function mountie(
+  devices: readonly string[],
+  args: readonly string[],
+  then = 'true',
+): Promise<string> {
+  const dev = mkdtempSync(join(dir, 'dev-'));
+  const script = `mount --bind "$DEV" /dev && setpriv ${confined.join(' ')} "$MOUNTIE" "$@" 2>&1 && ${then}`;
+  const env = { ...process.env, DEV: dev, MOUNTIE: join(dir, 'mount') };
+  tool('cp', '--archive', '/dev/null', ...devices, dev);
+  const { stdout } = await run('unshare', ['--mount', 'sh', '-c', script, 'sh', ...args], { env });
+  const links = join(dev, 'disk/by-uuid');
+  return (
+    stdout +
+    readdirSync(links)
+      .map((name) => `${name} ${readlinkSync(join(links, name))}\n`)
+      .join('')
+  );
+}
+
+describe('mountie', () => {
+  test('mounts by label, UUID and device', async () => {
+    using ext4 = disk();
+    using xfs = disk(400);
+    // Names of this test alone: it looks at all devices of the machine.
+    const label = `v${process.pid}`;
+    expect(format('-label', label, ext4.path).status).toBe(0);
+    expect(format('-type', 'xfs', xfs.path).status).toBe(0);
+    const uuid = value('UUID', xfs.partition);
+    const point = join(dir, 'volumes/a');
+    const show = `findmnt --noheadings --output FSTYPE,OPTIONS ${point} && touch ${point}/file`;
+    const devices = [ext4.path, ext4.partition, xfs.path, xfs.partition];
+
+    const byLabel = await mountie(devices, ['-label', label, point], show);
+    expect(byLabel).toContain(
+      `${ext4.partition} (ext4 with the label "${label}") is on ${point}, writable`,
+    );
+    expect(byLabel).toMatch(/^ext4 +rw,nosuid,nodev/m);
+    expect(byLabel).toContain(`${uuid} ../../${basename(xfs.partition)}\n`);
+    expect(await mountie(devices, ['-uuid', uuid, point], show)).toMatch(/^xfs +rw,nosuid,nodev/m);
+    expect(await mountie(devices, [ext4.partition, point], show)).toMatch(/^ext4 +rw/m);
+    expect(await mountie(devices, ['-device', xfs.partition, point], show)).toMatch(/^xfs +rw/m);
+    expect(tool('e2fsck', '-f', '-n', ext4.partition)).toContain(`${label}: 13/`);
+
+    tool('blockdev', '--setro', ext4.partition);
+    expect(await mountie(devices, ['-label', label, point])).toContain('read-only\n');
+    tool('blockdev', '--setrw', ext4.partition);
+  });
+
+  test('waits for its device, and says what it has waited for', async () => {
+    using late = disk();
+    expect(format(late.path).status).toBe(0);
+    const point = join(dir, 'volumes/b');
+    mkdirSync(point, { recursive: true });
+    const dev = mkdtempSync(join(dir, 'dev-'));
+    const script = `mount --bind "$0" /dev && (sleep 1; cp --archive "$0/late/${basename(late.partition)}" /dev) & exec "$@"`;
+    tool('cp', '--archive', '/dev/null', dev);
+    tool('mkdir', join(dev, 'late'));
+    tool('cp', '--archive', late.partition, join(dev, 'late'));
+    const args = ['--mount', 'sh', '-c', script, dev, join(dir, 'mount'), late.partition, point];
+    const { stdout } = await run('unshare', args);
+    expect(stdout).toContain(`${late.partition} (ext4) is on ${point}`);
+    await expect(mountie([], ['/dev/absent', point])).rejects.toMatchObject({
+      stdout: 'mountie: no /dev/absent within 10s: stat /dev/absent: no such file or directory\n',
+    });
+  });
+});
