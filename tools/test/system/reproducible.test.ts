@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lkt, type Options, root } from './lkt.ts';
 import { proven } from './proof.ts';
 
-const EXAMPLES = ['minimal', 'sshd', 'getty'];
+const EXAMPLES = ['minimal', 'sshd', 'getty', 'metadata', 'volumes'];
 /** Formats with a disk, and the end of the file's name. */
 const DISKS = {
   'raw-efi': '-efi.img',
