@@ -131,6 +131,8 @@ async function writePieces(
   for await (const piece of bytes) {
     signal?.throwIfAborted();
     const writing = areZeros(piece) ? undefined : writeAll(file, piece, digester.size);
+    // Where the hash fails, nobody waits for it but the close of the file.
+    writing?.catch(() => undefined);
     await hashing;
     // It has a copy, and goes on while the next piece is got.
     hashing = digester.update(piece);
