@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lkt, type Options, root } from './lkt.ts';
 import { proven } from './proof.ts';
 
-const EXAMPLES = ['minimal', 'sshd', 'getty', 'metadata', 'volumes'];
+const EXAMPLES = ['minimal', 'sshd', 'getty', 'metadata', 'volumes', 'static-ip', 'wireguard'];
 /** Those that are written as disks, too; the others have other packages, and no other formats. */
 const ON_DISKS: readonly string[] = ['minimal', 'sshd', 'getty'];
 /** Formats with a disk, and the end of the file's name. */
@@ -145,7 +145,7 @@ function pins(checkout: string): string[] {
   const globs = [
     ...EXAMPLES.map((name) => `examples/${name}.yml`),
     'pkg/*/Dockerfile',
-    'kernel/debian/Dockerfile',
+    'kernel/debian{,-modules}/Dockerfile',
     'tools/{boot,go-static}/Dockerfile',
     'packages/image/src/config/boot-loader.ts',
   ];

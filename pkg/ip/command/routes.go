@@ -1,0 +1,257 @@
+package command
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"lkt/ip/netlink"
+)
+
+const (
+	sizeofRtMsg = 12
+	onLink      = 4
+	metricMTU   = 2
+)
+
+var (
+	routeTypes = map[string]uint8{"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
+	tables     = map[string]uint64{"main": 254, "local": 255, "default": 253}
+	protocols  = map[string]uint64{"kernel": 2, "boot": 3, "static": 4, "ra": 9, "dhcp": 16}
+)
+
+// route is one that a command names, or that the kernel tells.
+type route struct {
+	family       uint8
+	to           netip.Prefix // not valid: to everywhere
+	via          netip.Addr
+	source       netip.Addr
+	device       uint32
+	kind         uint8
+	scope        *uint8
+	protocol     uint8
+	table        uint32
+	metric       uint32
+	mtu          uint32
+	flags        uint32
+	toEverywhere bool
+}
+
+func (t *Tool) changeRoute(kind, flags uint16) func(*words) error {
+	return func(w *words) error {
+		r, err := t.readRoute(w, kind == syscall.RTM_NEWROUTE)
+		if err != nil {
+			return err
+		}
+		return t.kernel.Do(kind, flags, r.body(kind == syscall.RTM_NEWROUTE))
+	}
+}
+
+func (t *Tool) readRoute(w *words, add bool) (route, error) {
+	r := route{kind: routeTypes["unicast"], family: t.family}
+	if add {
+		r.protocol = uint8(protocols["boot"])
+	}
+	for {
+		word, there := w.next()
+		if !there {
+			break
+		}
+		if err := t.routeOption(&r, word, w); err != nil {
+			return r, err
+		}
+	}
+	if !r.to.IsValid() && !r.toEverywhere {
+		return r, errors.New(`no destination is given, which may be "default"`)
+	}
+	for _, a := range []netip.Addr{r.to.Addr(), r.via, r.source} {
+		if !a.IsValid() {
+			continue
+		}
+		if r.family != 0 && r.family != family(a) {
+			return r, fmt.Errorf("%v is of another family", a)
+		}
+		r.family = family(a)
+	}
+	if r.family == 0 {
+		r.family = syscall.AF_INET
+	}
+	if r.to.IsValid() && r.to != r.to.Masked() {
+		return r, fmt.Errorf("%v is no network; %v would be one", r.to, r.to.Masked())
+	}
+	return r, nil
+}
+
+func (t *Tool) routeOption(r *route, word string, w *words) (err error) {
+	var n uint64
+	switch word {
+	case "via":
+		if len(w.left) > 0 && (w.left[0] == "inet" || w.left[0] == "inet6") {
+			w.left = w.left[1:]
+		}
+		r.via, err = w.address(word)
+	case "src":
+		r.source, err = w.address(word)
+	case "dev":
+		r.device, err = t.indexAfter(word, w)
+	case "metric", "priority", "preference":
+		n, err = w.number(word, 1<<32-1)
+		r.metric = uint32(n)
+	case "table":
+		n, err = named(word, tables, 1<<32-1, w)
+		r.table = uint32(n)
+	case "proto", "protocol":
+		n, err = named(word, protocols, 255, w)
+		r.protocol = uint8(n)
+	case "mtu":
+		n, err = w.number(word, 1<<16)
+		r.mtu = uint32(n)
+	case "onlink":
+		r.flags |= onLink
+	case "scope":
+		var text string
+		if text, err = w.value(word); err == nil {
+			r.scope, err = readScope(text)
+		}
+	case "to":
+		word, _ = w.next()
+		fallthrough
+	default:
+		err = r.destination(word)
+	}
+	return err
+}
+
+// destination reads the type of a route, or where it leads.
+func (r *route) destination(word string) (err error) {
+	if kind, found := routeTypes[word]; found {
+		r.kind = kind
+		return nil
+	}
+	if r.to.IsValid() || r.toEverywhere {
+		return fmt.Errorf("%q is not known here", word)
+	}
+	if word == "default" || word == "any" || word == "all" {
+		r.toEverywhere = true
+		return nil
+	}
+	r.to, err = parsePrefix(word)
+	return err
+}
+
+// named is a number, or one that has a name.
+func named(of string, names map[string]uint64, most uint64, w *words) (uint64, error) {
+	if len(w.left) > 0 {
+		if n, found := names[w.left[0]]; found {
+			w.left = w.left[1:]
+			return n, nil
+		}
+	}
+	return w.number(of, most)
+}
+
+func (r route) body(add bool) netlink.Body {
+	table := r.table
+	if table == 0 {
+		table = uint32(tables["main"])
+	}
+	small := uint8(table)
+	if table > 255 {
+		small = 0
+	}
+	b := netlink.Body{r.family, 0, 0, 0, small, r.protocol, r.scopeOf(add), r.kind, 0, 0, 0, 0}
+	binary.NativeEndian.PutUint32(b[8:], r.flags)
+	if r.to.IsValid() {
+		b[1] = uint8(r.to.Bits())
+		b.Add(syscall.RTA_DST, r.to.Addr().AsSlice())
+	}
+	b.AddUint32(syscall.RTA_TABLE, table)
+	if r.via.IsValid() {
+		b.Add(syscall.RTA_GATEWAY, r.via.AsSlice())
+	}
+	if r.source.IsValid() {
+		b.Add(syscall.RTA_PREFSRC, r.source.AsSlice())
+	}
+	if r.device != 0 {
+		b.AddUint32(syscall.RTA_OIF, r.device)
+	}
+	if r.metric != 0 {
+		b.AddUint32(syscall.RTA_PRIORITY, r.metric)
+	}
+	if r.mtu != 0 {
+		b.Nest(syscall.RTA_METRICS, func(b *netlink.Body) { b.AddUint32(metricMTU, r.mtu) })
+	}
+	return b
+}
+
+// scopeOf is the one that is said, or what iproute2 takes it to be.
+func (r route) scopeOf(add bool) uint8 {
+	switch {
+	case r.scope != nil:
+		return *r.scope
+	case r.family == syscall.AF_INET6:
+		return scopes["global"]
+	case !add:
+		return scopes["nowhere"]
+	case r.kind == routeTypes["local"]:
+		return scopes["host"]
+	case r.kind == routeTypes["unicast"] && !r.via.IsValid():
+		return scopes["link"]
+	}
+	return scopes["global"]
+}
+
+func (t *Tool) routes() ([]route, error) {
+	answers, err := t.kernel.List(syscall.RTM_GETROUTE, append(netlink.Body{t.family}, make([]byte, sizeofRtMsg-1)...))
+	if err != nil {
+		return nil, err
+	}
+	var all []route
+	for _, answer := range answers {
+		r, err := parseRoute(answer)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+func parseRoute(m netlink.Message) (route, error) {
+	if m.Kind != syscall.RTM_NEWROUTE || len(m.Data) < sizeofRtMsg {
+		return route{}, netlink.ErrMalformed
+	}
+	head := m.Data[:sizeofRtMsg]
+	r := route{family: head[0], table: uint32(head[4]), protocol: head[5], scope: &head[6], kind: head[7]}
+	attributes, err := netlink.Parse(m.Data[sizeofRtMsg:])
+	for _, a := range attributes {
+		ip, _ := netip.AddrFromSlice(a.Value)
+		switch a.Kind {
+		case syscall.RTA_DST:
+			r.to = netip.PrefixFrom(ip, int(head[1]))
+		case syscall.RTA_GATEWAY:
+			r.via = ip
+		case syscall.RTA_PREFSRC:
+			r.source = ip
+		case syscall.RTA_OIF:
+			r.device = a.Uint32()
+		case syscall.RTA_PRIORITY:
+			r.metric = a.Uint32()
+		case syscall.RTA_TABLE:
+			r.table = a.Uint32()
+		}
+	}
+	return r, err
+}
+
+func nameOf[N uint8 | uint32 | uint64](n N, names map[string]uint64) string {
+	for name, number := range names {
+		if number == uint64(n) {
+			return name
+		}
+	}
+	return strconv.FormatUint(uint64(n), 10)
+}

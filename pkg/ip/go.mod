@@ -1,0 +1,3 @@
+module lkt/ip
+
+go 1.24

@@ -1,0 +1,3 @@
+module lkt/modprobe
+
+go 1.24
