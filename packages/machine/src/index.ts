@@ -5,4 +5,6 @@ export { type Disk, type DiskFormat, parseDisk } from './disk.ts';
 export { type MachineOptions, type MachineResult, runMachine, type Started } from './machine.ts';
 export { metadataDisk, writeMetadataDisk } from './metadata-disk.ts';
 export { parsePublication, type Publication } from './publish.ts';
+export { BootRecorder, type Timeline, type TimelineStep } from './timeline.ts';
+export { timelineSvg } from './timeline-svg.ts';
 export { waitForPort, type WaitOptions } from './wait-for-port.ts';

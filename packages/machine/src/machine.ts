@@ -13,6 +13,8 @@ import { type EfiFirmware, prepareEfi } from './efi-firmware.ts';
 import { claimPort, portInUse, type Publication } from './publish.ts';
 import { QMP_FD, qemuArguments } from './qemu.ts';
 import { openQmp, type Qmp } from './qmp.ts';
+import { Recording } from './recording.ts';
+import type { Timeline } from './timeline.ts';
 import { toolMissing } from './tool.ts';
 
 export interface MachineOptions {
@@ -31,6 +33,8 @@ export interface MachineOptions {
   readonly interactive?: boolean;
   /** Ends well once every one of these has been on the console. */
   readonly expect?: readonly string[];
+  /** Gets the {@link Timeline} when the boot is complete, or the machine ends before that. Called once. */
+  readonly onTimeline?: (timeline: Timeline) => void;
   readonly timeoutMs?: number;
   readonly accelerator?: 'auto' | AcceleratorName;
   /** A file that remembers whether KVM works here. */
@@ -85,7 +89,9 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
     network: options.network ?? true,
   });
   const started = performance.now();
-  const outcome = await attend(await start(qemu, args, options.interactive ?? false), options);
+  const recording = options.onTimeline && new Recording(started, options.onTimeline);
+  const child = await start(qemu, args, options.interactive ?? false);
+  const outcome = await attend(child, options, recording);
   const seconds = (performance.now() - started) / 1000;
   return { end: judge(outcome, options, publish), accelerator: accelerator.name, seconds };
 }
@@ -167,7 +173,11 @@ interface Outcome {
 }
 
 /** Follows a running QEMU until it is gone. */
-async function attend(child: ChildProcess, options: MachineOptions): Promise<Outcome> {
+async function attend(
+  child: ChildProcess,
+  options: MachineOptions,
+  recording: Recording | undefined,
+): Promise<Outcome> {
   const watch = new ConsoleWatch(options.expect ?? []);
   let stop: Stop | undefined;
   let shutdown: string | undefined;
@@ -199,8 +209,11 @@ async function attend(child: ChildProcess, options: MachineOptions): Promise<Out
   });
   const pumped = pump(child.stdout as Readable, options.console, (chunk) => {
     watch.push(chunk);
+    recording?.push(chunk);
     if (options.expect !== undefined && options.expect.length > 0 && watch.missing.length === 0)
-      end('expected');
+      // What was expected may be in the middle of the line that ends the boot.
+      if (recording?.open === true) later(LINE_GRACE_MS, () => end('expected'));
+      else end('expected');
     // The reason and the trace come after the first line of a panic.
     else if (watch.panicked) later(PANIC_GRACE_MS, () => end('panic'));
   });
@@ -209,6 +222,7 @@ async function attend(child: ChildProcess, options: MachineOptions): Promise<Out
     return { stop, shutdown, exitCode, errors: errors.trim(), watch };
   } finally {
     for (const timer of timers) clearTimeout(timer);
+    recording?.stop();
     options.signal?.removeEventListener('abort', interrupted);
     child.kill('SIGKILL');
   }
@@ -216,6 +230,7 @@ async function attend(child: ChildProcess, options: MachineOptions): Promise<Out
 
 const STOP_GRACE_MS = 2000;
 const PANIC_GRACE_MS = 500;
+const LINE_GRACE_MS = 300;
 
 /** Copies what comes, no faster than `output` takes it. An output that goes away does not stop the reading. */
 async function pump(

@@ -6,6 +6,7 @@ import type { Disk, MachineOptions } from '@lkt/machine';
 import { LktCommand } from '../command.ts';
 import { needless, refused, said } from '../linuxkit-flags.ts';
 import { Args, Flags } from '../options.ts';
+import { openTimelines } from '../timeline-files.ts';
 
 const METADATA = 'lkt metadata create data.iso TEXT, and --disk data.iso';
 
@@ -64,6 +65,14 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       summary: 'write the console to this file instead of standard output',
       helpValue: 'FILE',
     }),
+    timeline: Flags.string({
+      summary: 'write what the guest did when, until its boot was complete; repeat for more forms',
+      description:
+        'In seconds, as PID 1 says them on the console. A picture if FILE ends in .svg, data if in .json. What PID 1 says is in docs/guest.md.',
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: 'FILE',
+    }),
     uefi: Flags.boolean({
       summary: 'boot the disk or ISO image by EFI, or with --no-uefi by a BIOS',
       allowNo: true,
@@ -110,6 +119,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
     const disks = namedDisks((flags.disk ?? []).map(machine.parseDisk), cwd, prefix);
     const medium = await machine.findBootMedium(resolve(cwd, prefix), flags.uefi);
     const files = medium ?? (await machine.findBootFiles(resolve(cwd, prefix)));
+    const timelines = await openTimelines(flags.timeline ?? [], cwd);
     const log = flags['console-log'];
     const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
     const logStream =
@@ -134,6 +144,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       signal: session.signal,
       ...(flags.expect === undefined ? {} : { expect: flags.expect }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(timelines === undefined ? {} : { onTimeline: timelines.write }),
       ...(flags.qemu === undefined ? {} : { qemu: flags.qemu }),
       onStart: (started) => {
         const { name, reason } = started.accelerator;
@@ -150,6 +161,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       const result = await machine.runMachine({ ...options, minimumMemory });
       return { ...result, seconds: Math.round(result.seconds * 10) / 10 };
     } finally {
+      await timelines?.finished();
       if (logStream !== undefined) await finished(logStream.end());
     }
   }

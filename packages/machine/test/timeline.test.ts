@@ -1,0 +1,136 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { BootRecorder, type Timeline } from '../src/timeline.ts';
+import { timelineSvg } from '../src/timeline-svg.ts';
+
+const BOOT = `lkt: init 2.100
+[    2.2] a line of the kernel
+lkt: manifest of 97 files 2.150
+lkt: initramfs starts 0.800
+lkt: initramfs 1.900
+lkt: system ready 2.300\r
+lkt: onboot 000-dhcp 3.000
+lkt: onboot 001-mount failed: exit status 1 3.100
+lkt:   a line of its log, at 9.000
+lkt: containerd 3.500
+lkt: service a starts 3.600
+lkt: service b starts 3.610
+lkt: service b failed: it ended with status 3 before it was ready 4.000
+login: lkt: service a 4.200
+lkt: host name web 4.205
+lkt: boot ended with 2 failures 4.210
+lkt: service b starts 5.000
+lkt: service b 6.000
+`;
+
+function recorded(text: string, piece = text.length, seconds = 10): Timeline {
+  const recorder = new BootRecorder();
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at += piece)
+    recorder.push(bytes.subarray(at, at + piece), seconds);
+  return recorder.timeline;
+}
+
+test('a step follows on the one before, unless it has said its start', () => {
+  const { steps, ...rest } = recorded(BOOT);
+  expect(rest).toEqual({ version: 1, end: 'failures', firmware: 5.79 });
+  expect(steps).toEqual([
+    { name: 'kernel', start: 0, end: 2.1 },
+    { name: 'initramfs', start: 0.8, end: 1.9 },
+    { name: 'manifest of 97 files', start: 2.1, end: 2.15 },
+    { name: 'system ready', start: 2.15, end: 2.3 },
+    { name: 'onboot 000-dhcp', start: 2.3, end: 3 },
+    { name: 'onboot 001-mount', start: 3, end: 3.1, failed: true },
+    { name: 'containerd', start: 3.1, end: 3.5 },
+    { name: 'host name web', start: 3.5, end: 4.205 },
+    { name: 'service a', start: 3.6, end: 4.2 },
+    { name: 'service b', start: 3.61, end: 4, failed: true },
+  ]);
+});
+
+test('it is the same wherever the console is cut', () => {
+  for (const piece of [1, 2, 7, 100]) expect(recorded(BOOT, piece)).toEqual(recorded(BOOT));
+});
+
+test('what is before the kernel is what the clocks of guest and host differ by, at most', () => {
+  const recorder = new BootRecorder();
+  recorder.push(Buffer.from('lkt: init 2.000\n'), 3.5);
+  recorder.push(Buffer.from('lkt: boot complete 3.000\n'), 4);
+  expect(recorder.timeline).toMatchObject({ end: 'complete', firmware: 1 });
+  expect(recorded('lkt: init 9.000\n', 100, 1).firmware).toBe(0);
+});
+
+test('an end that has not come is none', () => {
+  expect(recorded('lkt: init 1.000\nlkt: boot complete')).toMatchObject({ end: 'none' });
+  expect(recorded('')).toEqual({ version: 1, end: 'none', firmware: 0, steps: [] });
+});
+
+test('a hostile console has bounds', () => {
+  const many = Array.from({ length: 5000 }, (_, index) => `lkt: a${index} 1.000\n`).join('');
+  expect(recorded(many)).toMatchObject({ more: true });
+  expect(recorded(many).steps).toHaveLength(1000);
+  const starts = Array.from({ length: 5000 }, (_, index) => `lkt: a${index} starts 1.000\n`);
+  expect(recorded(starts.join(''))).toMatchObject({ more: true, steps: [] });
+  const [long, back] = recorded(`lkt: \u001b[2J<b>${'x'.repeat(300)} 2.000\nlkt: b 1.000\n`).steps;
+  expect(long?.name).toBe(`<b>${'x'.repeat(117)}`);
+  expect(back).toEqual({ name: 'b', start: 1, end: 1 });
+  for (const line of ['x 1e9', 'x 1234567.000', 'x -1.000', 'x NaN', ' 1.000', 'x 1.0000', 'x'])
+    expect(recorded(`lkt: ${line}\n`).steps).toEqual([]);
+});
+
+test('whatever a console says is a timeline of steps in order, and a picture of well-formed text', () => {
+  const line = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc
+      .tuple(fc.string(), fc.boolean(), fc.nat(10_000_000))
+      .map(
+        ([text, starts, at]) => `lkt: ${text}${starts ? ' starts' : ''} ${(at / 1000).toFixed(3)}`,
+      ),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(line, { maxLength: 8 }),
+      fc.integer({ min: 1, max: 99 }),
+      (lines, piece) => {
+        const timeline = recorded(lines.join('\n'), piece);
+        for (const { name, start, end } of timeline.steps) {
+          expect(name).toMatch(/^[ -~]{0,120}$/);
+          expect(start).toBeGreaterThanOrEqual(0);
+          expect(start).toBeLessThanOrEqual(end);
+        }
+        const svg = timelineSvg(timeline);
+        expect(svg).toBe(timelineSvg(JSON.parse(JSON.stringify(timeline)) as Timeline));
+        expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+        expect(svg.match(/<g /g)).toHaveLength(timeline.steps.length + 1);
+      },
+    ),
+  );
+});
+
+test('a name of the guest is text of the picture, and nothing else', () => {
+  const svg = timelineSvg(recorded('lkt: <script>alert("&")</script> 1.000\n'));
+  expect(svg).not.toContain('<script');
+  expect(svg).toContain('&#60;script&#62;alert(&#34;&#38;&#34;)&#60;/script&#62;');
+});
+
+test('bars are as long as their steps, on one scale, and a failure is to be seen', () => {
+  const svg = timelineSvg({
+    version: 1,
+    end: 'failures',
+    firmware: 1,
+    steps: [
+      { name: 'kernel', start: 0, end: 2 },
+      { name: 'service a', start: 2, end: 3, failed: true },
+    ],
+  });
+  const bars = [
+    ...svg.matchAll(/<g class="(\w+)">.*?<rect x="([\d.]+)" y="\d+" width="([\d.]+)"/g),
+  ];
+  expect(bars.map(([, kind, x, width]) => [kind, Number(x), Number(width)])).toEqual([
+    ['kernel', 260, 160],
+    ['kernel', 420, 320],
+    ['failed', 740, 160],
+  ]);
+  expect(svg).toContain('boot ended with failures after 4.000 s');
+  expect(svg).toContain('prefers-color-scheme: dark');
+});
