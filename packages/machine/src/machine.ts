@@ -230,7 +230,7 @@ async function attend(
 
 const STOP_GRACE_MS = 2000;
 const PANIC_GRACE_MS = 500;
-const LINE_GRACE_MS = 300;
+const LINE_GRACE_MS = 1000;
 
 /** Copies what comes, no faster than `output` takes it. An output that goes away does not stop the reading. */
 async function pump(

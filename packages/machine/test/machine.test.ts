@@ -15,6 +15,7 @@ import {
   runMachine,
   type Started,
 } from '../src/machine.ts';
+import type { Timeline } from '../src/timeline.ts';
 import { tinyImage } from './tiny-kernel.ts';
 
 // A busy machine may take its time to start QEMU.
@@ -67,6 +68,16 @@ test('a reset ends the machine instead of starting it again', async () => {
 test('it ends well as soon as every expected text was there', async () => {
   const { result } = await boot('sshd is up, dhcp is up', { expect: ['dhcp is up', 'sshd is up'] });
   expect(result.end).toBe('expected');
+});
+
+test('a boot is recorded to its end, which may be what was expected', async () => {
+  const seen: Timeline[] = [];
+  const { result } = await boot('lkt: init 1.000\nlkt: boot complete 2.000\nmore', {
+    expect: ['boot complete'],
+    onTimeline: (timeline) => seen.push(timeline),
+  });
+  expect(result.end).toBe('expected');
+  expect(seen).toEqual([expect.objectContaining({ end: 'complete' })]);
 });
 
 test('an end before the expected text is a failure that shows the console', async () => {
