@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"lkt/format/disk"
+	"lkt/storage/disk"
+	"lkt/storage/drive"
 )
 
 // chooser finds the disk to format.
@@ -16,7 +17,7 @@ type chooser struct {
 
 // target is a disk that is open and may be written to, or where the file system is that was asked for.
 type target struct {
-	drive *drive
+	drive *drive.Drive
 	there string
 }
 
@@ -39,7 +40,7 @@ func (c chooser) choose(r request) (target, error) {
 		return target{}, err
 	}
 	for _, path := range drives {
-		d, err := openEmpty(path)
+		d, err := drive.OpenEmpty(path)
 		if err == nil {
 			return target{drive: d}, nil
 		}
@@ -62,17 +63,17 @@ func (c chooser) named(r request) (target, error) {
 		return target{}, err
 	}
 	if r.force {
-		d, err := open(r.drive)
+		d, err := drive.Open(r.drive)
 		return target{drive: d}, err
 	}
-	d, err := openEmpty(r.drive)
+	d, err := drive.OpenEmpty(r.drive)
 	if err == nil {
 		return target{drive: d}, nil
 	}
 	if there := c.find([]string{disk.Partition(r.drive, 1)}, r); there != "" {
 		return target{there: there}, nil
 	}
-	if errors.Is(err, errNotEmpty) {
+	if errors.Is(err, drive.ErrNotEmpty) {
 		return target{}, fmt.Errorf("%w; -force formats it nevertheless", err)
 	}
 	return target{}, err

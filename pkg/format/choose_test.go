@@ -1,59 +1,20 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"lkt/format/disk"
+	"lkt/storage/disktest"
 )
 
-// machine has files for disks: name to what is on it, at a byte. Names of partitions begin with the name of their disk.
-func machine(t *testing.T, content map[string]map[int64]string) chooser {
+// machine has files of 10 MiB for disks.
+func machine(t *testing.T, disks map[string]content) chooser {
 	t.Helper()
-	places := disk.Places{Sys: t.TempDir(), Dev: t.TempDir()}
-	for name, parts := range content {
-		parent := ""
-		for other := range content {
-			if other != name && strings.HasPrefix(name, other) {
-				parent = other
-			}
-		}
-		directories := []string{filepath.Join(places.Sys, "class/block", name), filepath.Join(places.Sys, "block", parent, name)}
-		for _, directory := range directories {
-			if err := os.MkdirAll(directory, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			put(t, filepath.Join(directory, "size"), map[int64]string{0: "20480\n"})
-			if parent != "" {
-				put(t, filepath.Join(directory, "partition"), map[int64]string{0: "1\n"})
-			}
-		}
-		device := filepath.Join(places.Dev, name)
-		put(t, device, parts)
-		if err := os.Truncate(device, 10<<20); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return chooser{places: places, note: t.Logf}
+	return chooser{places: disktest.Machine(t, 10<<20, disks), note: t.Logf}
 }
 
-func put(t *testing.T, path string, parts map[int64]string) {
-	t.Helper()
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	for at, text := range parts {
-		if _, err := file.WriteAt([]byte(text), at); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-type content = map[int64]string
+type content = disktest.Content
 
 var (
 	empty    = content{}
@@ -104,11 +65,6 @@ func TestChoice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := machine(t, test.disks)
-			if len(test.disks) == 0 {
-				if err := os.MkdirAll(filepath.Join(c.places.Sys, "block"), 0o755); err != nil {
-					t.Fatal(err)
-				}
-			}
 			got, err := c.choose(request{label: test.label, kind: "ext4", table: "dos"})
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) {
@@ -121,7 +77,7 @@ func TestChoice(t *testing.T) {
 			}
 			if got.drive != nil {
 				got.there = ""
-				if base := filepath.Base(got.drive.path); base != test.want {
+				if base := filepath.Base(got.drive.Path); base != test.want {
 					t.Errorf("writes to %s", base)
 				}
 			} else if test.want != "" {

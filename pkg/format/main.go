@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 
-	"lkt/format/disk"
+	"lkt/storage/disk"
 )
 
 func main() {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lkt/format/disk"
+	"lkt/storage/disk"
 )
 
 // wanted says which file system to mount: that of the device, else that with the label, else that with the UUID, else any.

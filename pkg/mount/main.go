@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"lkt/format/disk"
+	"lkt/storage/disk"
 )
 
 // patience is how long a device may take to appear.

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lkt/format/disk"
+	"lkt/storage/disk"
 )
 
 // mount mounts on a directory, which it makes. Nothing in a volume is setuid or a device: the same holds for all file

@@ -6,56 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"lkt/format/disk"
+	"lkt/storage/disktest"
 )
-
-// machine has files for devices: name to what is on it, at a byte. vda1 is a partition of vda.
-func machine(t *testing.T, devices map[string]map[int64]string) disk.Places {
-	t.Helper()
-	places := disk.Places{Sys: t.TempDir(), Dev: t.TempDir()}
-	for name, parts := range devices {
-		parent := ""
-		if base := strings.TrimRight(name, "0123456789"); base != name && devices[base] != nil {
-			parent = base
-		}
-		directories := []string{filepath.Join(places.Sys, "class/block", name), filepath.Join(places.Sys, "block", parent, name)}
-		for _, directory := range directories {
-			write(t, filepath.Join(directory, "size"), map[int64]string{0: "2048\n"})
-			if parent != "" {
-				write(t, filepath.Join(directory, "partition"), map[int64]string{0: "1\n"})
-			}
-		}
-		write(t, filepath.Join(places.Dev, name), parts)
-		if err := os.Truncate(filepath.Join(places.Dev, name), 1<<20); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return places
-}
-
-func write(t *testing.T, path string, parts map[int64]string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	for at, text := range parts {
-		if _, err := file.WriteAt([]byte(text), at); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 const (
 	id     = "\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef"
 	idText = "01234567-89ab-cdef-0123-456789abcdef"
 )
 
-type content = map[int64]string
+type content = disktest.Content
 
 var (
 	table   = content{510: "\x55\xaa"}
@@ -66,7 +25,7 @@ var (
 )
 
 func TestFind(t *testing.T) {
-	places := machine(t, map[string]content{
+	places := disktest.Machine(t, 1<<20, map[string]content{
 		"vda": table, "vda1": efi, "vda2": ext4, "vdb": table, "vdb1": xfsData, "vdc": ext4, "loop0": table, "loop1": swap,
 	})
 	for name, test := range map[string]struct {
@@ -88,14 +47,14 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %s", w, got.path)
 		}
 	}
-	only := machine(t, map[string]content{"vda": table, "vda1": efi, "vdc": ext4})
+	only := disktest.Machine(t, 1<<20, map[string]content{"vda": table, "vda1": efi, "vdc": ext4})
 	if got, err := find(only, wanted{}); err == nil {
 		t.Errorf("neither a whole disk nor EFI's partition is taken unnamed: %s", got.path)
 	}
 }
 
 func TestLinks(t *testing.T) {
-	places := machine(t, map[string]content{"vda": table, "vda1": xfsData, "vdb": xfsData, "vdc": ext4})
+	places := disktest.Machine(t, 1<<20, map[string]content{"vda": table, "vda1": xfsData, "vdb": xfsData, "vdc": ext4})
 	for range 2 {
 		if err := link(places); err != nil {
 			t.Fatal(err)

@@ -27,6 +27,7 @@ test('the programs of the guest that are modules are found', () => {
     'pkg/modprobe',
     'pkg/mount',
     'pkg/sshd',
+    'pkg/storage',
     'pkg/sysctl',
     'tools/attack',
     'tools/probe',

@@ -4,29 +4,18 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Disk, disk, tool } from './volumes/disk.ts';
+import { type Disk, disk, table, tool, value } from './volumes/disk.ts';
+import { buildProgram, confinedTo } from './volumes/program.ts';
 
-const top = join(import.meta.dirname, '../..');
 const dir = mkdtempSync(join(tmpdir(), 'lkt-volumes-'));
 const run = promisify(execFile);
 
 beforeAll(async () => {
-  const env = {
-    ...process.env,
-    CGO_ENABLED: '0',
-    GOFLAGS: '',
-    GOPROXY: 'off',
-    GOTOOLCHAIN: 'local',
-  };
-  for (const name of ['format', 'mount']) {
-    const build = ['build', '-o', join(dir, name), '.'];
-    await run('/usr/lib/go-1.24/bin/go', build, { cwd: join(top, 'pkg', name), env });
-  }
+  for (const name of ['format', 'mount']) await buildProgram(name, dir);
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** With what the package may do, and not more. */
-const confined = ['--no-new-privs', '--bounding-set=-all,+sys_admin'];
+const confined = confinedTo('sys_admin');
 
 /** Always with a disk, which the last argument is: without one, it would take one of this machine. */
 function format(...args: readonly string[]): { status: number | null; output: string } {
@@ -37,25 +26,6 @@ function format(...args: readonly string[]): { status: number | null; output: st
     { encoding: 'utf8' },
   );
   return { status, output: stdout + stderr };
-}
-
-interface Table {
-  readonly partitiontable: {
-    readonly label: string;
-    readonly partitions: readonly {
-      readonly start: number;
-      readonly size: number;
-      readonly type: string;
-    }[];
-  };
-}
-
-function table(path: string): Table['partitiontable'] {
-  return (JSON.parse(tool('sfdisk', '--json', path)) as Table).partitiontable;
-}
-
-function value(tag: string, path: string): string {
-  return tool('blkid', '--probe', '--match-tag', tag, '--output', 'value', path).trim();
 }
 
 describe('format', () => {
@@ -73,7 +43,7 @@ describe('format', () => {
       'ext4',
       'data',
     ]);
-    const before = empty.hash();
+    const before = empty.sum();
     for (const args of [[], ['-label', 'data']]) {
       const again = format(...args, empty.path);
       expect(again, again.output).toMatchObject({ status: 0 });
@@ -87,7 +57,7 @@ describe('format', () => {
       expect(again.status).toBe(1);
       expect(again.output).toContain('-force formats it nevertheless');
     }
-    expect(empty.hash()).toBe(before);
+    expect(empty.sum()).toBe(before);
   });
 
   test('makes xfs and a GPT with -force, and nothing is left of what was there', () => {
@@ -128,17 +98,17 @@ describe('format', () => {
   ])('does not touch a disk with %s', (_, fill) => {
     using full = disk();
     fill(full);
-    const before = full.hash();
+    const before = full.sum();
     const { status, output } = format('-label', 'data', full.path);
     expect(output).toContain(`${full.path} is not empty`);
     expect(status).toBe(1);
-    expect(full.hash()).toBe(before);
+    expect(full.sum()).toBe(before);
   });
 
   test('does not touch a disk that is in use, even with -force', () => {
     using used = disk();
     expect(format(used.path).status).toBe(0);
-    const before = used.hash();
+    const before = used.sum();
     const script = 'mount -o ro,noload "$2" "$1" && exec "$3" -force "$4"';
     const point = mkdtempSync(join(dir, 'point-'));
     const { status, stderr } = spawnSync(
@@ -148,7 +118,7 @@ describe('format', () => {
     );
     expect(stderr).toBe(`format: ${used.path} is in use\n`);
     expect(status).toBe(1);
-    expect(used.hash()).toBe(before);
+    expect(used.sum()).toBe(before);
   });
 });
 

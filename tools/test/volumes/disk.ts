@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import {
   closeSync,
   mkdtempSync,
@@ -12,14 +11,17 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 
 export interface Disk extends Disposable {
   /** Its path below /dev. */
   readonly path: string;
   readonly partition: string;
-  /** Of all its bytes. */
-  readonly hash: () => string;
+  /** Of all its bytes: a sum that tells whether any has changed. */
+  readonly sum: () => number;
   readonly write: (at: number, text: string) => void;
+  /** Makes it larger, to a size in MiB. */
+  readonly grow: (size: number) => void;
 }
 
 /** An empty disk. xfs makes no file systems of less than 300 MiB. */
@@ -32,11 +34,15 @@ export function disk(size = 64): Disk {
   return {
     path,
     partition: `${path}p1`,
-    hash: () => createHash('sha256').update(readFileSync(file)).digest('hex'),
+    sum: () => crc32(readFileSync(file)),
     write: (at, text) => {
       const device = openSync(path, 'r+');
       writeSync(device, text, at);
       closeSync(device);
+    },
+    grow: (mib) => {
+      truncateSync(file, mib << 20);
+      tool('losetup', '--set-capacity', path);
     },
     [Symbol.dispose]: () => {
       spawnSync('partx', ['--delete', path]);
@@ -52,4 +58,24 @@ export function tool(name: string, ...args: readonly string[]): string {
   if (status !== 0)
     throw new Error(`${name} ${args.join(' ')}: ${status} ${stdout}${stderr}`, { cause: error });
   return stdout;
+}
+
+interface Table {
+  readonly partitiontable: {
+    readonly label: string;
+    readonly partitions: readonly {
+      readonly start: number;
+      readonly size: number;
+      readonly type: string;
+    }[];
+  };
+}
+
+export function table(path: string): Table['partitiontable'] {
+  return (JSON.parse(tool('sfdisk', '--json', path)) as Table).partitiontable;
+}
+
+/** What blkid says of a device. */
+export function value(tag: string, path: string): string {
+  return tool('blkid', '--probe', '--match-tag', tag, '--output', 'value', path).trim();
 }

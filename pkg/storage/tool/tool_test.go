@@ -1,4 +1,4 @@
-package main
+package tool
 
 import (
 	"os"
@@ -10,7 +10,7 @@ func TestAnUnprivilegedToolHasNoCapability(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("only root has something to lose")
 	}
-	err := runTool([]string{"/bin/sh", "-c", "/bin/grep ^Cap /proc/self/status; exit 3"}, true)
+	err := Run([]string{"/bin/sh", "-c", "/bin/grep ^Cap /proc/self/status; exit 3"}, true)
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") {
 		t.Fatal(err)
 	}

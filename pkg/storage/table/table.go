@@ -1,9 +1,10 @@
-// Package table makes partition tables with one Linux partition that takes all of a disk.
+// Package table makes partition tables with one Linux partition that takes all of a disk, and lets one grow when the disk does.
 package table
 
 import (
 	"errors"
 	"fmt"
+	"os"
 )
 
 // Disk is what is to be divided.
@@ -37,11 +38,8 @@ var ErrSmall = errors.New("the disk is too small to be divided")
 
 // Make lays out a table: "dos" or "gpt".
 func Make(kind string, disk Disk, id Identity) (Layout, error) {
-	if disk.Sector < 512 || alignment%disk.Sector != 0 {
-		return Layout{}, fmt.Errorf("sectors of %d bytes are not known here", disk.Sector)
-	}
-	if disk.Size < 3*alignment {
-		return Layout{}, ErrSmall
+	if err := disk.check(); err != nil {
+		return Layout{}, err
 	}
 	switch kind {
 	case "dos":
@@ -50,4 +48,32 @@ func Make(kind string, disk Disk, id Identity) (Layout, error) {
 		return gpt(disk, id), nil
 	}
 	return Layout{}, fmt.Errorf("%q is no kind of partition table: dos or gpt", kind)
+}
+
+func (d Disk) check() error {
+	if d.Sector < 512 || alignment%d.Sector != 0 {
+		return fmt.Errorf("sectors of %d bytes are not known here", d.Sector)
+	}
+	if d.Size < 3*alignment {
+		return ErrSmall
+	}
+	return nil
+}
+
+// Write replaces what the ends of a disk say by the table.
+func (l Layout) Write(file *os.File, size int64) error {
+	zero := make([]byte, l.Start)
+	if err := write(file, []Area{{0, zero}, {size - int64(len(zero)), zero}}); err != nil {
+		return err
+	}
+	return write(file, l.Areas)
+}
+
+func write(file *os.File, areas []Area) error {
+	for _, area := range areas {
+		if _, err := file.WriteAt(area.Bytes, area.At); err != nil {
+			return err
+		}
+	}
+	return file.Sync()
 }

@@ -2,12 +2,14 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Places are where the kernel shows block devices.
@@ -101,4 +103,17 @@ func IsBlockDevice(path string) error {
 		return fmt.Errorf("%s is not a block device", path)
 	}
 	return nil
+}
+
+// WaitFor is over when a path leads to a block device.
+func WaitFor(path string, patience time.Duration) error {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		err := IsBlockDevice(path)
+		if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not there within %v: %w", patience, err)
+		}
+	}
 }
