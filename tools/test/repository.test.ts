@@ -171,6 +171,16 @@ describe('the checks of the tool chain', () => {
   });
 });
 
+test('what a build has left over is used by nothing that is released', () => {
+  const mounting = globSync('{pkg,tools,kernel}/**/Dockerfile*', { cwd: root }).filter((path) =>
+    read(path).includes('type=cache'),
+  );
+  expect(mounting).toEqual(['kernel/flavours/dev/Dockerfile']);
+  for (const path of globSync('{pkg,tools,kernel,examples}/**/{Dockerfile*,*.yml}', { cwd: root }))
+    if (!path.startsWith('kernel/flavours/'))
+      expect(read(path), path).not.toMatch(/lkt\/linux-dev|kernel\/flavours/);
+});
+
 test('help loads no heavy library', () => {
   const hook = `import { registerHooks } from 'node:module';
 registerHooks({ resolve(specifier, context, next) {

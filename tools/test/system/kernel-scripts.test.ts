@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -7,7 +15,12 @@ import { root } from './lkt.ts';
 
 /** What the scripts of kernel do with sources that are small; `npm run test:kernel` runs them with Linux. */
 
-const SCRIPTS = ['kernel/build/compare', 'kernel/build/configure', 'kernel/build/unpack'];
+const SCRIPTS = [
+  'kernel/build/compare',
+  'kernel/build/configure',
+  'kernel/build/unpack',
+  'kernel/flavours/dev/incremental',
+];
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-kernel-scripts-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -56,6 +69,15 @@ function configure(
 ): ReturnType<typeof run> {
   write({ ...TREE, ...fragments });
   return run('configure', 'linux-1', join(dir, 'out'), arch, ...Object.keys(fragments));
+}
+
+function incremental(): ReturnType<typeof run> {
+  return run('incremental', 'linux.tar.xz', 'cache', 'wanted', 'patches');
+}
+
+/** Changes the second line of main.c. */
+function patch(from: string, to: string): string {
+  return `--- a/main.c\n+++ b/main.c\n@@ -1,3 +1,3 @@\n a\n-${from}\n+${to}\n c\n`;
 }
 
 function tarball(): void {
@@ -171,4 +193,63 @@ test('compare tells of what is missing', () => {
   tarball();
   rmSync(join(dir, 'linux-1/main.c'));
   expect(run('compare', 'linux.tar.xz', 'linux-1').said).toMatch(/main.c: .*No such file/);
+});
+
+describe('incremental', () => {
+  beforeEach(() => {
+    tarball();
+    write({ wanted: 'CONFIG_A=y\n', 'patches/README.md': '' });
+    mkdirSync(join(dir, 'cache'));
+    expect(incremental().status).toBe(0);
+    write({ 'cache/objects/main.o': 'compiled' });
+  });
+
+  test('puts patches on and takes them off, and leaves the rest as it is', () => {
+    const before = statSync(join(dir, 'cache/linux/Makefile'));
+    write({ 'patches/1.patch': patch('b', 'B'), 'patches/2.patch': patch('B', '2') });
+    expect(incremental().status).toBe(0);
+    expect(read('cache/linux/main.c')).toBe('a\n2\nc\n');
+    write({ 'patches/1.patch': patch('b', 'x'), 'patches/2.patch': patch('x', '3') });
+    expect(incremental().status).toBe(0);
+    expect(read('cache/linux/main.c')).toBe('a\n3\nc\n');
+    rmSync(join(dir, 'patches/1.patch'));
+    rmSync(join(dir, 'patches/2.patch'));
+    expect(incremental().status).toBe(0);
+    expect(run('compare', 'linux.tar.xz', 'cache/linux')).toEqual({ status: 0, said: '' });
+    expect(read('cache/objects/main.o')).toBe('compiled');
+    const { ino, mtimeMs } = statSync(join(dir, 'cache/linux/Makefile'));
+    expect({ ino, mtimeMs }).toEqual({ ino: before.ino, mtimeMs: before.mtimeMs });
+  });
+
+  test('names a patch that does not fit, and goes on from there the next time', () => {
+    write({ 'patches/1.patch': patch('b', 'B'), 'patches/2.patch': patch('b', '2') });
+    const { status, said } = incremental();
+    expect(said).toContain('incremental: 2.patch does not fit');
+    expect(status).not.toBe(0);
+    write({ 'patches/2.patch': patch('B', '2') });
+    expect(incremental().status).toBe(0);
+    expect(read('cache/linux/main.c')).toBe('a\n2\nc\n');
+    expect(read('cache/objects/main.o')).toBe('compiled');
+  });
+
+  test('touches the config only when another one is asked for', () => {
+    const config = join(dir, 'cache/objects/.config');
+    writeFileSync(config, 'CONFIG_A=y\nCONFIG_FOLLOWS=y\n');
+    expect(incremental().status).toBe(0);
+    expect(readFileSync(config, 'utf8')).toContain('FOLLOWS');
+    write({ wanted: '# CONFIG_A is not set\n' });
+    expect(incremental().status).toBe(0);
+    expect(readFileSync(config, 'utf8')).toBe('# CONFIG_A is not set\n');
+  });
+
+  test('begins anew with another tarball, and after a run that was stopped half way', () => {
+    rmSync(join(dir, 'cache/state'));
+    expect(incremental().status).toBe(0);
+    expect(() => read('cache/objects/main.o')).toThrow('ENOENT');
+    write({ 'cache/objects/main.o': 'compiled', 'linux-1/main.c': 'another\n' });
+    expect(spawnSync('tar', ['-cJf', 'linux.tar.xz', 'linux-1'], { cwd: dir }).status).toBe(0);
+    expect(incremental().status).toBe(0);
+    expect(read('cache/linux/main.c')).toBe('another\n');
+    expect(() => read('cache/objects/main.o')).toThrow('ENOENT');
+  });
 });

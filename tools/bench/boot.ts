@@ -1,0 +1,167 @@
+/**
+ * How long a kernel takes to its init, and a system to its end, beside the distribution's kernel for clouds: the same
+ * system with both, in turn.
+ *
+ *     node_modules/.bin/node tools/bench/boot.ts [--runs N] [--json] [CONFIG]
+ *
+ * Prints the table of docs/benchmarks.md. Needs qemu-system-x86_64. The config is examples/minimal.yml by default; its
+ * images, and kernel/linux, are made if they are not in the store: a quarter of an hour of a processor. What it makes is
+ * in a directory that is then removed.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { root } from './measure.ts';
+
+/** What init says on the console when it has begun, and at the end. */
+const MARKS = { init: /^lkt: /m, end: /^lkt: boot complete/m } as const;
+/** Sizes of memory that are tried, in MiB, and how long one may take under emulation, in milliseconds. */
+const MEMORY = [48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 256];
+const PATIENCE = 180_000;
+
+interface Boot {
+  /** Milliseconds from the start of QEMU, and of processor time that QEMU has taken until then. */
+  readonly init: { readonly wall: number; readonly processor: number };
+  readonly end: { readonly wall: number; readonly processor: number };
+}
+
+interface Figures {
+  readonly kernel: string;
+  readonly kernelBytes: number;
+  readonly initrdBytes: number;
+  readonly boots: readonly Boot[];
+  /** The least of `MEMORY` that the system comes to its end with, in MiB. */
+  readonly memory: number | undefined;
+}
+
+const { values, positionals } = parseArgs({
+  options: { runs: { type: 'string', default: '7' }, json: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const config = resolve(root, positionals[0] ?? 'examples/minimal.yml');
+const dir = mkdtempSync(join(tmpdir(), 'lkt-bench-'));
+const KERNELS = ['kernel/linux', 'kernel/debian'];
+
+try {
+  await main(Number(values.runs));
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
+
+async function main(runs: number): Promise<void> {
+  for (const [index, kernel] of KERNELS.entries()) build(String(index), kernel);
+  const boots: Boot[][] = KERNELS.map(() => []);
+  for (let round = 0; round < runs; round += 1)
+    for (const index of KERNELS.keys()) boots[index]?.push(await boot(String(index), 1024));
+  const figures: Figures[] = [];
+  for (const [index, kernel] of KERNELS.entries())
+    figures.push({
+      kernel,
+      kernelBytes: statSync(join(dir, `${index}-kernel`)).size,
+      initrdBytes: statSync(join(dir, `${index}-initrd.img`)).size,
+      boots: boots[index] ?? [],
+      memory: await leastMemory(String(index)),
+    });
+  process.stdout.write(values.json ? `${JSON.stringify(figures, undefined, 2)}\n` : table(figures));
+}
+
+function build(name: string, kernel: string): void {
+  const other = join(dir, `${name}.yml`);
+  writeFileSync(other, `kernel: {image: "@pkg:${join(root, kernel)}"}\n`);
+  const args = ['build', '--quiet', '--dir', dir, '--name', name, config, other];
+  const { status, stderr } = spawnSync(join(root, 'lkt'), args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+}
+
+/** @throws Error when the system does not come to its end */
+async function boot(name: string, memory: number): Promise<Boot> {
+  const cmdline = readFileSync(join(dir, `${name}-cmdline`), 'utf8').trim();
+  const started = performance.now();
+  const qemu = spawn(
+    'qemu-system-x86_64',
+    [
+      ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
+      ['-machine', 'pc', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', String(memory)],
+      ['-device', 'virtio-rng-pci', '-nic', 'user,model=virtio-net-pci,restrict=on'],
+      ['-kernel', join(dir, `${name}-kernel`), '-initrd', join(dir, `${name}-initrd.img`)],
+      ['-append', `${cmdline} no_timer_check`],
+    ].flat(),
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const patience = setTimeout(() => qemu.kill('SIGKILL'), PATIENCE);
+  let console = '';
+  const seen: Partial<Record<keyof typeof MARKS, { wall: number; processor: number }>> = {};
+  qemu.stdout.setEncoding('latin1');
+  qemu.stdout.on('data', (text: string) => {
+    console += text;
+    for (const mark of ['init', 'end'] as const) {
+      if (seen[mark] !== undefined || !MARKS[mark].test(console)) continue;
+      seen[mark] = { wall: performance.now() - started, processor: processorTimeOf(qemu.pid ?? 0) };
+    }
+    if (seen.end !== undefined) qemu.kill('SIGKILL');
+  });
+  await new Promise((done) => qemu.on('close', done));
+  clearTimeout(patience);
+  const { init, end } = seen;
+  if (init === undefined || end === undefined)
+    throw new Error(`with ${memory} MiB it did not come to its end:\n${console.slice(-2000)}`);
+  return { init, end };
+}
+
+/** Milliseconds that a process has run on processors. */
+function processorTimeOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const [user = 0, system = 0] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return (user + system) * 10;
+}
+
+async function leastMemory(name: string): Promise<number | undefined> {
+  for (const memory of MEMORY) {
+    try {
+      await boot(name, memory);
+      return memory;
+    } catch {
+      // Too little: it panics, or something is killed for it.
+    }
+  }
+  return undefined;
+}
+
+function table(figures: readonly Figures[]): string {
+  const rows = figures.map(({ kernel, kernelBytes, initrdBytes, boots, memory }) => [
+    `\`${kernel}\``,
+    `${(kernelBytes / 1e6).toFixed(2)} MB`,
+    `${(initrdBytes / 1e6).toFixed(2)} MB`,
+    both(boots.map(({ init }) => init)),
+    both(boots.map(({ end }) => end)),
+    memory === undefined ? 'more' : `${memory} MiB`,
+  ]);
+  const [ours = 0, theirs = 1] = figures.map(({ boots }) =>
+    median(boots.map(({ init }) => init.processor)),
+  );
+  const titles = ['kernel', 'size', 'initrd', 'to init', 'to the end', 'least memory'];
+  return [
+    `| ${titles.join(' | ')} |`,
+    `| ${titles.map(() => '---').join(' | ')} |`,
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+    '',
+    `To init in ${Math.round((ours / theirs) * 100)} % of the processor time. Medians of ${figures[0]?.boots.length} boots.`,
+    '',
+  ].join('\n');
+}
+
+function both(times: readonly { readonly wall: number; readonly processor: number }[]): string {
+  const wall = median(times.map((time) => time.wall));
+  const processor = median(times.map((time) => time.processor));
+  return `${(wall / 1000).toFixed(1)} s (${(processor / 1000).toFixed(1)} s)`;
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+}
