@@ -11,7 +11,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 beforeAll(async () => {
   // Its kernel has the file systems and the disk built in.
   const config = join(root, 'examples/hardened.yml');
-  const format = ['--format', 'kernel+squashfs,kernel+erofs'];
+  const format = ['--format', 'kernel+squashfs,kernel+erofs,kernel+iso'];
   const built = await lkt(['build', '--dir', dir, '--name', 'x', ...format, config]);
   expect(built.status, built.stderr).toBe(0);
   expect(built.peakMiB).toBeLessThan(219);
@@ -21,10 +21,14 @@ async function boots(file: string, text: string): Promise<Done> {
   return lkt(['run', join(dir, file), '--expect', text, '--timeout', '800']);
 }
 
-test.each(['squashfs', 'erofs'])('the root is a %s', { timeout: 900_000 }, async (kind) => {
-  const done = await boots(`x-${kind}.img`, 'lkt: boot complete');
-  expect(done.status, `${done.stdout.slice(-3000)}${done.stderr}`).toBe(0);
-});
+test.each(['x-squashfs.img', 'x-erofs.img', 'x.iso'])(
+  'the root is %s',
+  { timeout: 900_000 },
+  async (file) => {
+    const done = await boots(file, 'lkt: boot complete');
+    expect(done.status, `${done.stdout.slice(-3000)}${done.stderr}`).toBe(0);
+  },
+);
 
 test.each([
   ['the file system', () => 1100],
