@@ -45,8 +45,7 @@ export async function openWire(url: URL, options: WireOptions): Promise<Wire> {
     socket = tls.connect(secure);
   } else {
     const onread = {
-      // Shared, for threads that hash what comes.
-      buffer: Buffer.from(new SharedArrayBuffer(BUFFER)),
+      buffer: Buffer.allocUnsafeSlow(BUFFER),
       callback: (count: number, buffer: Uint8Array): boolean => {
         wire?.arrive(buffer.subarray(0, count));
         // Nothing more comes before this was used.

@@ -2,7 +2,7 @@ import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, Digester, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
-import { pieceDigester } from './hash-thread.ts';
+import { pieceDigester } from './piece-digester.ts';
 import { writeWhole } from './temp.ts';
 
 /** A chunk that lasts costs memory until it is collected; one whose memory is used again may be large. */

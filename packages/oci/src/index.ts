@@ -26,7 +26,7 @@ export {
   type RawPath,
   toRaw,
 } from './entry.ts';
-export { type PieceDigester, pieceDigester } from './hash-thread.ts';
+export { type PieceDigester, pieceDigester } from './piece-digester.ts';
 export { type Inventory } from './inventory.ts';
 export { type Pruned, type PruneOptions } from './prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';

@@ -128,14 +128,17 @@ async function writePieces(
 ): Promise<{ size: number; digest: Digest }> {
   using digester = await pieceDigester(Infinity);
   let hashing = Promise.resolve();
+  let copy = Buffer.of();
   for await (const piece of bytes) {
     signal?.throwIfAborted();
     const writing = areZeros(piece) ? undefined : writeAll(file, piece, digester.size);
     // Where the hash fails, nobody waits for it but the close of the file.
     writing?.catch(() => undefined);
     await hashing;
-    // It has a copy, and goes on while the next piece is got.
-    hashing = digester.update(piece);
+    if (copy.length < piece.length) copy = Buffer.allocUnsafeSlow(piece.length);
+    copy.set(piece);
+    // While the next piece is got.
+    hashing = digester.update(copy.subarray(0, piece.length));
     hashing.catch(() => undefined);
     await writing;
   }

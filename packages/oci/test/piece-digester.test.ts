@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { digestOf } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { pieceDigester } from '../src/hash-thread.ts';
+import { nativeHashes } from '../src/native-hash.ts';
+import { pieceDigester } from '../src/piece-digester.ts';
 
 const LARGE = 8 * 2 ** 20;
 
@@ -19,6 +20,19 @@ it('hashes several at once, in memory that is used again', async () => {
   expect(await Promise.all(bytes.map(hashOf))).toEqual(bytes.map(expectedOf));
 });
 
+it('hashes on other threads with the Node of this repository', async () => {
+  expect(await nativeHashes()).toBeDefined();
+});
+
+it('is given back only when no thread reads from it any more', async () => {
+  for (let round = 0; round < 50; round += 1) {
+    const given = await pieceDigester(LARGE);
+    const updates = [given.update(Buffer.alloc(300_000)), given.update(Buffer.alloc(10))];
+    given[Symbol.dispose]();
+    await Promise.all(updates);
+  }
+});
+
 it('starts anew after one that was given up', async () => {
   const given = await pieceDigester(LARGE);
   await given.update(Buffer.from('x'));
@@ -29,7 +43,7 @@ it('starts anew after one that was given up', async () => {
 
 async function hashOf(byte: number): Promise<string> {
   using digester = await pieceDigester(LARGE);
-  const piece = new Uint8Array(new SharedArrayBuffer(100_000));
+  const piece = Buffer.alloc(100_000);
   for (let round = 0; round < 5; round += 1)
     await digester.update(piece.fill(byte + round).subarray(round));
   return digester.digest();
