@@ -9,16 +9,8 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  type Digest,
-  Digester,
-  digestHex,
-  digestOf,
-  isDigest,
-  isErrno,
-  type Reporter,
-} from '@lkt/core';
-import { type CacheArea, fileArea, type Store } from '@lkt/oci';
+import { type Digest, digestHex, digestOf, isDigest, isErrno, type Reporter } from '@lkt/core';
+import { type CacheArea, fileArea, pieceDigester, type Store } from '@lkt/oci';
 import { fileChunks } from './file-chunks.ts';
 import { ioError } from './io-error.ts';
 
@@ -90,13 +82,15 @@ export class ComposeCache {
       yield* fileChunks(path, { reuse: true });
       return;
     }
-    const digester = new Digester();
+    using digester = await pieceDigester(size);
     for await (const chunk of fileChunks(path, { reuse: true })) {
-      digester.update(chunk);
+      const hashing = digester.update(chunk);
+      hashing.catch(() => undefined);
       if (digester.size > size) break;
       yield chunk;
+      await hashing;
     }
-    if (digester.size === size && digester.digest() === digest) return;
+    if (digester.size === size && (await digester.digest()) === digest) return;
     this.#warn(path);
     try {
       await rm(`${path}.sum`, { force: true });
@@ -123,7 +117,7 @@ export class ComposeCache {
     signal: AbortSignal | undefined,
   ): Promise<CachedFile> {
     const path = join(this.#dir, key);
-    const digester = new Digester();
+    using digester = await pieceDigester(Infinity);
     await using temp = await this.#store.tempDir();
     try {
       await mkdir(this.#dir, { recursive: true });
@@ -132,13 +126,11 @@ export class ComposeCache {
         await using file = await open(data, 'wx', 0o444);
         for await (const chunk of make()) {
           signal?.throwIfAborted();
-          const writing = writeAll(file, chunk);
-          digester.update(chunk);
-          await writing;
+          await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
         }
       }
       const { size } = digester;
-      const digest = digester.digest();
+      const digest = await digester.digest();
       // No fsync: what a crash tears does not have the recorded digest.
       await writeFile(`${data}.sum`, `${digest} ${size}`);
       await rename(data, path);

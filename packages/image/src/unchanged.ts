@@ -31,8 +31,9 @@ export async function findUnchanged(
 ): Promise<RecordedImage | undefined> {
   const record = findRecord<RecordedImage>(path, env);
   if (record === undefined || now >= (record.result.audit?.until ?? Infinity)) return undefined;
-  for (const { path: output, digest, size } of record.result.files)
-    if (!(await isThere(output, { digest, size }, signal))) return undefined;
+  const { files } = record.result;
+  const are = files.map(async (file) => isThere(file.path, file, signal));
+  if ((await Promise.all(are)).includes(false)) return undefined;
   for (const event of record.events) reporter.emit(event);
   return record.result;
 }

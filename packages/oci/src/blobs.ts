@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, Digester, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
+import { type Digest, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
 import { storeError } from './fs-error.ts';
 import { pieceDigester } from './piece-digester.ts';
 import { writeWhole } from './temp.ts';
@@ -69,26 +69,29 @@ export class Blobs {
     const path = this.path(digest);
     try {
       await using file = await open(path, 'r');
-      const digester = new Digester();
       const actual = (await file.stat()).size;
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
+      using digester = await pieceDigester(actual);
       const chunks = new Chunks(file, isReused);
-      // The next chunk is read while this one is hashed and used.
+      // The next chunk is read, and this one hashed, while it is used.
       let reading = chunks.next(actual);
+      let hashing = Promise.resolve();
       let rest = actual;
       while (rest > 0) {
         const part = await reading;
         if (part.length === 0) break;
         rest -= part.length;
+        await hashing;
         reading = chunks.next(rest);
         reading.catch(() => undefined);
-        digester.update(part);
-        if (rest === 0 && digester.digest() !== digest)
+        hashing = digester.update(part);
+        hashing.catch(() => undefined);
+        if (rest === 0 && (await digester.digest()) !== digest)
           throw mismatch(digest, path, 'has other content');
         yield part;
       }
-      if (rest > 0 || (actual === 0 && digester.digest() !== digest))
+      if (rest > 0 || (actual === 0 && (await digester.digest()) !== digest))
         throw mismatch(digest, path, 'has other content');
     } catch (error) {
       throw readError(digest, error);

@@ -1,5 +1,6 @@
 import { lstat, utimes } from 'node:fs/promises';
-import { type Digest, Digester, LktError } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
+import { pieceDigester } from '@lkt/oci';
 import { fileChunks } from '../file-chunks.ts';
 
 /** Whether a file has this content; then it counts as written now. */
@@ -11,12 +12,12 @@ export async function isThere(
   try {
     const stats = await lstat(path);
     if (!stats.isFile() || stats.size !== size) return false;
-    const digester = new Digester();
+    using digester = await pieceDigester(size);
     for await (const chunk of fileChunks(path, { reuse: true })) {
       signal?.throwIfAborted();
-      digester.update(chunk);
+      await digester.update(chunk);
     }
-    if (digester.digest() !== digest) return false;
+    if ((await digester.digest()) !== digest) return false;
     const now = new Date();
     await utimes(path, now, now);
     return true;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { access, constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Digest, Digester, digestOf, isErrno } from '@lkt/core';
+import { type Digest, digestOf, isErrno } from '@lkt/core';
 import { pieceDigester } from '@lkt/oci';
 import { writeAll } from '../cache.ts';
 import { fileChunks } from '../file-chunks.ts';
@@ -167,11 +167,11 @@ async function writeHeaded(
     await writeAll(file, piece, at);
     at += piece.length;
   }
-  const digester = new Digester();
+  using digester = await pieceDigester(end);
   for await (const piece of fileChunks(path, { reuse: true })) {
     signal?.throwIfAborted();
-    digester.update(piece);
+    await digester.update(piece);
   }
   const { size } = digester;
-  return { size, digest: digester.digest() };
+  return { size, digest: await digester.digest() };
 }
