@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { root } from './lkt.ts';
+import { lkt, root } from './lkt.ts';
 
 /**
  * Runs a proof that takes long, unless it has been made for the same inputs: then its result is read back.
@@ -15,19 +15,96 @@ export async function proven(
   prove: () => Promise<string>,
   paths: readonly string[] = BUILD,
 ): Promise<string> {
-  const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
-  const dir = join(XDG_CACHE_HOME, 'lkt-proofs');
-  const path = join(dir, `${name}-${inputs(paths)}`);
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    // Not proven yet.
-  }
+  const key = `${name}-${inputs(paths)}`;
+  const known = remembered(key);
+  if (known !== undefined) return known;
   const result = await prove();
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(path, result);
+  remember(key, result);
   return result;
 }
+
+/**
+ * The same for each package alone, so that a change of one does not have the others proven again. Its inputs are its sources, which
+ * name by digest what it stands on, and what builds it.
+ *
+ * @param prove is given those that have no proof, and hands over the result of each; what it gave before it failed is kept
+ * @returns results by directory
+ */
+export async function provenEach(
+  name: string,
+  directories: readonly string[],
+  prove: (
+    packages: readonly Package[],
+    isProven: (directory: string, result: string) => void,
+  ) => Promise<void>,
+): Promise<ReadonlyMap<string, string>> {
+  const engine = inputs(ENGINE);
+  const results = new Map<string, string>();
+  const keys = new Map<string, string>();
+  const missing: Package[] = [];
+  for (const { directory, tag } of await tagsOf(directories)) {
+    const hash = createHash('sha256').update(`${engine} ${tag}`).digest('hex');
+    const key = `${name}-${hash.slice(0, 32)}`;
+    const known = remembered(key);
+    keys.set(directory, key);
+    if (known === undefined) missing.push({ directory, name: tag.replace(/:[^:]*$/, '') });
+    else results.set(directory, known);
+  }
+  if (missing.length > 0)
+    await prove(missing, (directory, result) => {
+      remember(keys.get(directory) ?? '', result);
+      results.set(directory, result);
+    });
+  return results;
+}
+
+/** A package of this repository. */
+export interface Package {
+  readonly directory: string;
+  /** That of its image. */
+  readonly name: string;
+}
+
+interface Tagged {
+  readonly directory: string;
+  readonly tag: string;
+}
+
+/** The tag of a package is the hash of its sources, also of those that are not committed. */
+async function tagsOf(directories: readonly string[]): Promise<readonly Tagged[]> {
+  const done = await lkt(['pkg', 'show-tag', '--json', ...directories]);
+  if (done.status !== 0) throw new Error(done.stderr);
+  const { tags } = JSON.parse(done.stdout) as { readonly tags: readonly string[] };
+  return directories.map((directory, index) => ({ directory, tag: tags[index] ?? '' }));
+}
+
+function remembered(key: string): string | undefined {
+  try {
+    return readFileSync(join(memory(), key), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function remember(key: string, result: string): void {
+  mkdirSync(memory(), { recursive: true });
+  writeFileSync(join(memory(), key), result);
+}
+
+function memory(): string {
+  const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
+  return join(XDG_CACHE_HOME, 'lkt-proofs');
+}
+
+/** What builds packages: nothing of it imports the layers above. */
+const ENGINE = [
+  'lkt',
+  'package-lock.json',
+  ...['core', 'oci', 'http', 'registry', 'attest', 'sign', 'debian', 'build', 'pkg'].map(
+    (layer) => `:(glob)packages/${layer}/src/**`,
+  ),
+  'packages/cli/src/bundle',
+];
 
 const BUILD = [
   'lkt',
