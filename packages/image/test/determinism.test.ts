@@ -19,11 +19,13 @@ import { hostname } from 'node:os';
 import { COMPRESSORS } from '${new URL('../src/initrd/compressor.ts', import.meta.url).href}';
 import { FORMATS, isDiskFormat } from '${new URL('../src/output/formats.ts', import.meta.url).href}';
 import { composeImage } from '${new URL('../src/compose.ts', import.meta.url).href}';
+import { efiSigner } from '${new URL('../src/output/authenticode.ts', import.meta.url).href}';
 import { openStore } from '${import.meta.resolve('@lkt/oci')}';
-const [storeDir, config, outDir, umask, bootLoader] = process.argv.slice(1);
+const [storeDir, config, outDir, umask, bootLoader, key, certificate] = process.argv.slice(1);
 process.umask(parseInt(umask, 8));
 const digests = [];
-async function compose(name, compressor, format) {
+const pem = (name) => ({ name, text: readFileSync(name, 'utf8') });
+async function compose(name, compressor, format, more = {}) {
   const result = await composeImage({
     configs: [{ path: config, text: readFileSync(config, 'utf8') }],
     store: await openStore(storeDir),
@@ -34,6 +36,7 @@ async function compose(name, compressor, format) {
     platform: { os: 'linux', architecture: 'amd64' },
     homeDir: '/nonexistent',
     bootLoader,
+    ...more,
   });
   digests.push(name, compressor, result.pcr11, ...result.files.map(({ digest }) => digest));
 }
@@ -43,6 +46,7 @@ for (const compressor of COMPRESSORS) {
 }
 await compose('disk', 'zstd', FORMATS.filter((one) => isDiskFormat(one) && one !== 'vhd'));
 await compose('other', 'zstd', ['vhd']);
+await compose('signed', 'zstd', ['uki', 'raw-efi'], { efiSigner: efiSigner(pem(key), pem(certificate)) });
 console.log(JSON.stringify({ digests, node: process.versions.node, host: hostname() }));
 `;
 
@@ -80,8 +84,9 @@ it('gives the same bytes whatever directory, file system, time zone, umask, loca
   const digests = new Set<string>();
   const nodes = new Set<string>();
   const hosts = new Set<string>();
+  const signer = await makeKey(dir);
   for (const place of places) {
-    for (const found of await composeAt(place)) {
+    for (const found of await composeAt(place, signer)) {
       digests.add(JSON.stringify(found.digests));
       nodes.add(found.node.split('.')[0] ?? '');
       hosts.add(found.host);
@@ -100,8 +105,17 @@ interface Found {
   readonly host: string;
 }
 
+/** The files of an RSA key, whose signatures have nothing random in them, and of its certificate. */
+async function makeKey(dir: string): Promise<readonly string[]> {
+  const [key, certificate] = [join(dir, 'uki.key'), join(dir, 'uki.crt')];
+  const subject = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=test', '-days', '2'];
+  await run('openssl', ['req', ...subject, '-keyout', key, '-out', certificate]);
+  chmodSync(key, 0o644);
+  return [key, certificate];
+}
+
 /** With an empty cache, and with what that filled. */
-async function composeAt(place: Place): Promise<readonly Found[]> {
+async function composeAt(place: Place, signer: readonly string[]): Promise<readonly Found[]> {
   const { umask, env, dir, user, host, node = process.execPath } = place;
   mkdirSync(dir, { recursive: true });
   const storeDir = join(dir, 'store');
@@ -130,6 +144,7 @@ async function composeAt(place: Place): Promise<readonly Found[]> {
       join(dir, cache),
       umask,
       bootLoader,
+      ...signer,
     ];
     const [command = '', ...args] = [...under, node, ...script];
     const { stdout } = await run(command, args, {
