@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import type { ContextFile } from '@lkt/build/inputs';
 import { isErrno, LktError } from '@lkt/core';
 import { contextFiles } from './context.ts';
@@ -126,11 +126,13 @@ async function extraDirs(item: Package): Promise<string[]> {
   return Promise.all(
     item.extraSources.map(async ({ source, at }) => {
       try {
-        return await realpath(source);
+        const path = await realpath(source);
+        if ((await stat(path)).isDirectory()) return path;
       } catch (error) {
         if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
         throw at.error('there is no such directory', { cause: error });
       }
+      throw at.error('it is no directory', { fix: 'name the directory that it is in' });
     }),
   );
 }

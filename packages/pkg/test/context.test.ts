@@ -101,14 +101,17 @@ it('refuses what is not in the hash: submodules, embedded repositories, sparse c
   });
 });
 
-it('says where a missing extra source is named', async () => {
+it.each([
+  ['../nope', 'no such directory'],
+  ['./build.yml', 'it is no directory'],
+])('says where an extra source is named that is none: %s', async (source, problem) => {
   await using repo = await checkout({
     ...FILES,
-    'pkg/a/build.yml': 'image: a\nextra-sources:\n  - ../nope:/x\n',
+    'pkg/a/build.yml': `image: a\nextra-sources:\n  - ${source}:/x\n`,
   });
   await expect(context(repo.path)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    message: /build\.yml:3:5: .*no such directory/,
+    message: new RegExp(`build\\.yml:3:5: .*${problem}`),
   });
 });
 
