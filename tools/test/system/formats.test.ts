@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { lkt, root } from './lkt.ts';
+import { writeInitOnly } from './init-only.ts';
+import { lkt } from './lkt.ts';
 
 /** The formats that boot by themselves, and the end of the file's name. */
 const FILES = {
@@ -21,7 +22,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 beforeAll(async () => {
   const formats = Object.keys(FILES).join(',');
-  const config = join(root, 'examples/minimal.yml');
+  const config = writeInitOnly(dir);
   const built = await lkt(['build', '--dir', dir, '--name', 'x', '--format', formats, config]);
   expect(built.status, built.stderr).toBe(0);
   expect(built.stdout).toMatch(/^PCR 11 {2}[0-9a-f]{64}$/m);

@@ -9,7 +9,7 @@ import { proven } from './proof.ts';
 
 const EXAMPLES = ['minimal', 'sshd', 'getty', 'metadata', 'volumes', 'static-ip', 'wireguard'];
 /** Those that are written as disks, too; the others have other packages, and no other formats. */
-const ON_DISKS: readonly string[] = ['minimal', 'sshd', 'getty'];
+const ON_DISKS: readonly string[] = ['sshd'];
 /** Formats with a disk, and the end of the file's name. */
 const DISKS = {
   'raw-efi': '-efi.img',

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { lkt, root } from './lkt.ts';
+import { writeInitOnly } from './init-only.ts';
+import { lkt } from './lkt.ts';
 
 const OVMF = '/usr/share/OVMF';
 /** A key that the firmware of Debian's package ovmf trusts where its settings are those for tests. */
@@ -13,6 +14,8 @@ const SNAKEOIL = '/usr/share/ovmf/PkKek-1-snakeoil';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-secure-boot-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const config = writeInitOnly(dir);
 
 test('firmware with Secure Boot starts what was signed, and the TPM then has the PCR 11 that was said', async () => {
   const key = join(dir, 'uki.key');
@@ -34,7 +37,6 @@ test('it does not start what was not', async () => {
 }, 1_800_000);
 
 async function build(name: string, ...flags: readonly string[]): Promise<string> {
-  const config = join(root, 'examples/minimal.yml');
   const options = ['--dir', dir, '--name', name, '--format', 'raw-efi', '--json', ...flags];
   const built = await lkt(['build', ...options, config]);
   expect(built.status, built.stderr).toBe(0);
