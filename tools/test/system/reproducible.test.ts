@@ -7,7 +7,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lkt, type Options, root } from './lkt.ts';
 import { proven } from './proof.ts';
 
-const EXAMPLES = ['minimal', 'sshd', 'getty', 'metadata', 'volumes', 'static-ip', 'wireguard'];
+const EXAMPLES = [
+  'minimal',
+  'sshd',
+  'getty',
+  'metadata',
+  'volumes',
+  'static-ip',
+  'wireguard',
+  'tiny',
+];
 /** Those that are written as disks, too; the others have other packages, and no other formats. */
 const ON_DISKS: readonly string[] = ['sshd'];
 /** Formats with a disk, and the end of the file's name. */
