@@ -1,11 +1,10 @@
 // Command puppet is a service of which a test knows what it does, one action after the other:
 //
-//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | has FILE | fail-until N FILE | kill PID SIGNAL | mkdir DIR | wait |
+//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | has FILE | fail-until N FILE | mkdir DIR | wait |
 //	flood BYTES | ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -38,12 +37,7 @@ var actions = map[string]struct {
 		_, err := os.Stat(args[0])
 		return err
 	}},
-	"fail-until": {2, failUntil},
-	"kill": {2, func(args []string) error {
-		pid, err := strconv.Atoi(args[0])
-		number, err2 := strconv.Atoi(args[1])
-		return errors.Join(err, err2, syscall.Kill(pid, syscall.Signal(number)))
-	}},
+	"fail-until":  {2, failUntil},
 	"mkdir":       {1, func(args []string) error { return os.Mkdir(args[0], 0o700) }},
 	"flood":       {1, flood},
 	"ask-memlogd": {2, askMemlogd},

@@ -12,6 +12,7 @@ const targets = [
   { module: 'pkg/dhcp', dir: './engine', fuzz: 'FuzzConversation', seconds: 360 },
   { module: 'pkg/dhcp', dir: './packet', fuzz: 'FuzzParse', seconds: 180 },
   { module: 'pkg/dhcp', dir: './lease', fuzz: 'FuzzDecode', seconds: 60 },
+  { module: 'pkg/ntp', dir: './packet', fuzz: 'FuzzParse', seconds: 30 },
   { module: 'pkg/metadata', dir: './iso9660', fuzz: 'FuzzReadFile', seconds: 120 },
   { module: 'pkg/metadata', dir: './userdata', fuzz: 'FuzzParse', seconds: 60 },
 ];

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type TimeServer, timeServer } from './time-server.ts';
 import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
 import { freePort, lkt, root } from './lkt.ts';
 
@@ -40,6 +41,16 @@ async function metadata(name: string, tunnel: string): Promise<string> {
   return disk;
 }
 
+/** Whether node_exporter does: it may have started and not be there yet. */
+async function answers(port: number): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/`)).ok;
+  } catch (error) {
+    if (error instanceof TypeError) return false; // The connection ended.
+    throw error;
+  }
+}
+
 /** An example, with more than it has. */
 async function build(name: string, more: string): Promise<string> {
   const file = join(dir, `${name}-more.yml`);
@@ -58,15 +69,25 @@ function part(example: string, from: string, to: string): string {
   return text.slice(start, text.indexOf(to, start));
 }
 
-const sshd = `services:\n${part('metadata', '  - name: sshd', '# What is not')}`;
+/** What the services of machines have, as the examples pin it. */
+const sshd = part('metadata', '  - name: sshd', '# What is not');
+const exporter = part('node_exporter', '  - name: node_exporter', '# What is not');
+const ntp = part('logging', '  - name: ntp', 'files:');
+
+/** How much the server of the time is ahead, in seconds. */
+const AHEAD = 1000;
 
 describe('two machines with a tunnel, one of which has its address from its image', () => {
   let a: Guest;
   let b: Guest;
+  let server: TimeServer;
+  let metrics = 0;
 
   beforeAll(async () => {
     const [keyA, keyB] = [pair(), pair()];
     const port = await freePort();
+    metrics = await freePort();
+    server = await timeServer(AHEAD);
     const diskA = await metadata(
       'a',
       `[Interface]
@@ -89,26 +110,29 @@ AllowedIPs = 10.77.0.1, 10.78.0.0/16
 Endpoint = 10.0.2.2:${port}
 `,
     );
-    const prefixA = await build('wireguard', sshd);
+    const prefixA = await build('wireguard', `services:\n${exporter}`);
     const prefixB = await build(
       'static-ip',
       `init:
 ${part('wireguard', '  - lkt/kernel-debian-modules:', 'onboot:')}onboot:
 ${part('wireguard', '  - name: modprobe', '  - name: dhcp')}
 ${part('wireguard', '  - name: metadata', 'services:')}
-${sshd}`,
+services:
+${sshd}
+${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
     );
-    a = await boot(prefixA, ['--disk', diskA, '--publish', `127.0.0.1:${port}:51820/udp`]);
+    const lead = [`127.0.0.1:${port}:51820/udp`, `127.0.0.1:${metrics}:9100`];
+    a = await boot(prefixA, ['--disk', diskA, ...lead.flatMap((to) => ['--publish', to])]);
     b = await boot(prefixB, ['--disk', diskB]);
-    for (const guest of [a, b]) {
-      await guest.until('lkt: boot complete');
-      for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
-        await sleep(500);
-    }
+    for (const guest of [a, b]) await guest.until('lkt: boot complete');
+    for (let tries = 0; tries < 60 && (await banner(b.port)) === undefined; tries += 1)
+      await sleep(500);
+    for (let tries = 0; tries < 60 && !(await answers(metrics)); tries += 1) await sleep(500);
   }, 1_800_000);
   afterAll(async () => {
     await a?.[Symbol.asyncDispose]();
     await b?.[Symbol.asyncDispose]();
+    server?.[Symbol.dispose]();
   });
 
   test('static-ip.yml has the address, the route and the name server that it says', async () => {
@@ -118,15 +142,35 @@ ${sshd}`,
     expect(said).toContain('nameserver 10.0.2.3\n');
   });
 
-  test('one reaches the other by its address in the tunnel, and nothing else', async () => {
-    const log = await sshOutput(a.port, home, 'cat /var/log/onboot.*-wg0.log');
-    expect(log).toContain('lk-wg-config: wg0 has 10.77.0.1/24 and 1 peers\n');
+  test('one reaches the other by its address in the tunnel', async () => {
     const routes = await sshOutput(b.port, home, 'ip route show dev wg0');
     expect(routes).toContain('10.78.0.0/16');
-    const command = 'nc -w 20 10.77.0.1 22 </dev/null | head -n 1; cat /proc/net/dev';
+    const command = 'wget -q -T 60 -O - http://10.77.0.1:9100/metrics; cat /proc/net/dev';
     const said = await sshOutput(b.port, home, command);
-    expect(said).toMatch(/^SSH-2\.0-/);
+    expect(said).toContain('node_uname_info{');
+    expect(said).toContain('nodename="a"');
     const [, received = '0'] = /^ *wg0: *(\d+)/m.exec(said) ?? [];
-    expect(Number(received)).toBeGreaterThan(100);
+    expect(Number(received)).toBeGreaterThan(10_000);
+  });
+
+  test('node_exporter tells from outside what went through the tunnel, and of the file systems', async () => {
+    const answer = await fetch(`http://127.0.0.1:${metrics}/metrics`);
+    const text = await answer.text();
+    expect(text).not.toMatch(/^node_scrape_collector_success\{.*\} 0$/m);
+    expect(text).toMatch(/^node_filesystem_size_bytes\{.*fstype="tmpfs",mountpoint="\/var"\} \d/m);
+    const sent = /^node_network_transmit_bytes_total\{device="wg0"\} (\S+)$/m.exec(text)?.[1];
+    expect(Number(sent)).toBeGreaterThan(10_000);
+  });
+
+  test('ntp sets the clock once, as its server says', async () => {
+    const asked = 'cat /var/log/ntp.log; date +%s';
+    let said = '';
+    for (let tries = 0; tries < 60 && !said.includes('the clock is set by'); tries += 1) {
+      said = await sshOutput(b.port, home, asked);
+      await sleep(1000);
+    }
+    expect(said).toMatch(/ ntp: the clock is set by 1[56]m\S+, as 1 of 1 servers say\n/);
+    const seconds = Number(said.trim().split('\n').at(-1));
+    expect(Math.abs(seconds - Date.now() / 1000 - AHEAD)).toBeLessThan(60);
   });
 });

@@ -16,6 +16,8 @@ const EXAMPLES = [
   'static-ip',
   'wireguard',
   'tiny',
+  'node_exporter',
+  'logging',
 ];
 /** Those that are written as disks, too; the others have other packages, and no other formats. */
 const ON_DISKS: readonly string[] = ['sshd'];

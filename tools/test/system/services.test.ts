@@ -9,6 +9,7 @@ const dir = mkdtempSync(join(tmpdir(), 'lkt-services-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const image = `"@pkg:${join(root, 'tools/puppet')}"`;
+const poweroff = `"@pkg:${join(root, 'pkg/poweroff')}"`;
 const logs = `"@pkg:${join(root, 'pkg/logs')}"`;
 const none = '{ defaultAction: SCMP_ACT_ALLOW, architectures: [SCMP_ARCH_X86_64], syscalls:';
 const noMkdir = `${none} [{ names: [mkdir, mkdirat], action: SCMP_ACT_ERRNO }] }`;
@@ -78,10 +79,8 @@ services:
     binds: [/run:/run]
     after: [last]
   - name: ender
-    image: ${image}
-    pid: host
-    capabilities: [CAP_KILL]
-    command: [/puppet, sleep, '6', kill, '1', '15', wait]
+    image: ${poweroff}
+    command: [/usr/bin/poweroff, '6']
     after: [last, shows, lists, asks]
 onshutdown:
   - name: turns

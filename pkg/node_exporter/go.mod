@@ -1,0 +1,3 @@
+module lkt/node_exporter
+
+go 1.24

@@ -1,0 +1,3 @@
+module lkt/ntp
+
+go 1.24

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lkt/ntp/agree"
+	"lkt/ntp/packet"
+)
+
+// serve answers as a server whose clock is off by so much; spoil may change an answer before it is sent, and have it sent.
+func serve(t *testing.T, off time.Duration, spoil func(answer []byte, send func([]byte))) server {
+	t.Helper()
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	go func() {
+		b := make([]byte, 1024)
+		for {
+			n, from, err := socket.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			received := time.Now().Add(off)
+			answer := make([]byte, packet.Size)
+			answer[0], answer[1], answer[3] = 4<<3|4, 1, 0xec
+			copy(answer[24:32], b[40:n])
+			binary.BigEndian.PutUint64(answer[16:], uint64(packet.StampOf(received.Add(-time.Second))))
+			binary.BigEndian.PutUint64(answer[32:], uint64(packet.StampOf(received)))
+			binary.BigEndian.PutUint64(answer[40:], uint64(packet.StampOf(time.Now().Add(off))))
+			send := func(b []byte) { _, _ = socket.WriteTo(b, from) }
+			if spoil != nil {
+				spoil(answer, send)
+			}
+			send(answer)
+		}
+	}()
+	return server{name: socket.LocalAddr().String()}
+}
+
+// machine is a client whose clock is not that of this machine.
+func machine(servers ...server) (c *client, did *[]string) {
+	did = &[]string{}
+	return &client{
+		servers: servers, refused: map[netip.AddrPort]bool{}, said: map[string]string{}, pause: firstPause,
+		step: func(o time.Duration) error { *did = append(*did, "step "+o.Round(time.Second).String()); return nil },
+		slew: func(o, until time.Duration) error {
+			*did = append(*did, "slew "+o.Round(time.Second).String()+" in "+until.String())
+			return nil
+		},
+	}, did
+}
+
+func TestTheClockIsSetOnceAndThenSlewed(t *testing.T) {
+	c, did := machine(serve(t, time.Hour, nil), serve(t, time.Hour, nil), serve(t, -time.Hour, nil))
+	for range 2 {
+		if err := c.once(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The clock of this test is never set: what is off by an hour again is not slewed, and never set at once again.
+	if got := strings.Join(*did, ", "); got != "step 1h0m0s" {
+		t.Error(got)
+	}
+	var gone *strayed
+	if err := errors.Join(c.once(t.Context(), 1), c.once(t.Context(), 1)); !errors.As(err, &gone) {
+		t.Errorf("it goes on: %v", err)
+	}
+}
+
+func TestASmallOffsetIsSlewed(t *testing.T) {
+	c, did := machine()
+	for _, o := range []time.Duration{50 * time.Millisecond, time.Millisecond, time.Millisecond, time.Second} {
+		if err := c.apply([]agree.Clock{{Offset: o, Distance: time.Millisecond}}, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(*did, ", "); got != "slew 0s in 1m4s, slew 0s in 2m8s, slew 0s in 4m16s, slew 1s in 1m4s" {
+		t.Error(got)
+	}
+}
+
+func TestWhoeverIsNotAskedIsNotHeard(t *testing.T) {
+	c, did := machine(serve(t, time.Hour, func(answer []byte, send func([]byte)) {
+		forged := append([]byte(nil), answer...)
+		forged[31] ^= 1
+		binary.BigEndian.PutUint64(forged[40:], uint64(packet.StampOf(time.Now().Add(-time.Hour))))
+		send(forged)
+		send(make([]byte, 900))
+	}))
+	if err := c.once(t.Context(), 1); err != nil || strings.Join(*did, ", ") != "step 1h0m0s" {
+		t.Errorf("%q, %v", *did, err)
+	}
+}
+
+func TestServersThatCannotBeRight(t *testing.T) {
+	silent := server{name: "127.0.0.1:9"}
+	var requests atomic.Int32
+	refuses := serve(t, 0, func(answer []byte, _ func([]byte)) {
+		requests.Add(1)
+		answer[1] = 0
+		copy(answer[12:], "DENY")
+	})
+	c, did := machine(silent, refuses, serve(t, time.Hour, nil))
+	for range 2 {
+		if err := c.once(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "1 of 3 servers answer, 1 agree") {
+			t.Error(err)
+		}
+	}
+	if len(*did) != 0 || requests.Load() != 1 {
+		t.Errorf("%q, who refuses was asked %d times", *did, requests.Load())
+	}
+}
+
+func TestAnExchangeEndsWithItsTime(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	mute := serve(t, 0, func(answer []byte, _ func([]byte)) { answer[31] ^= 1 })
+	begin := time.Now()
+	if _, err := exchange(ctx, netip.MustParseAddrPort(mute.name)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > 2*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+}
+
+func TestMeasure(t *testing.T) {
+	sent := time.Now()
+	a := packet.Answer{Received: sent.Add(time.Hour + 30*time.Millisecond), Sent: sent.Add(time.Hour + 40*time.Millisecond), Precision: time.Microsecond}
+	s, err := measure(sent, sent.Add(60*time.Millisecond), a)
+	if err != nil || (s.offset-time.Hour-5*time.Millisecond).Abs() > time.Microsecond || s.delay != 50*time.Millisecond {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s.distance < 25*time.Millisecond || s.distance > 26*time.Millisecond {
+		t.Errorf("%+v", s)
+	}
+	if _, err := measure(sent, sent.Add(5*time.Millisecond), a); err == nil {
+		t.Error("an answer before its request is believed")
+	}
+}
+
+func TestOptions(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "ntpd.conf")
+	read := func(text string, args ...string) (options, error) {
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return parseOptions(args, config, io.Discard)
+	}
+	o, err := read("# OpenNTPD\nservers pool.example # several\nserver 192.0.2.1\n", "-d")
+	if err != nil || len(o.servers) != 2 || o.servers[0] != (server{"pool.example:123", true}) || o.servers[1] != (server{"192.0.2.1:123", false}) {
+		t.Errorf("%+v, %v", o, err)
+	}
+	o, err = read("server a", "-1", "[2001:db8::1]:1123", "2001:db8::2")
+	if err != nil || !o.once || len(o.servers) != 2 || o.servers[0].name != "[2001:db8::1]:1123" || o.servers[1].name != "[2001:db8::2]:123" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for text, want := range map[string]string{
+		"":                               "no server is named",
+		"sensor *":                       ":1: \"sensor *\" is not known here",
+		"server a\nserver b weight 5":    ":2: ",
+		"server a/b":                     "is no server",
+		strings.Repeat("server a\n", 17): "17 servers are more than 16",
+	} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzReadConfig(f *testing.F) {
+	f.Add("servers pool.example\n")
+	path := filepath.Join(f.TempDir(), "ntpd.conf")
+	f.Fuzz(func(t *testing.T, text string) {
+		if os.WriteFile(path, []byte(text), 0o600) != nil {
+			t.Skip()
+		}
+		all, err := readConfig(path)
+		for _, s := range all {
+			if _, _, failure := net.SplitHostPort(s.name); err == nil && failure != nil {
+				t.Fatalf("%q: %v", s.name, failure)
+			}
+		}
+	})
+}

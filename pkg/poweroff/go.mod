@@ -1,0 +1,3 @@
+module lkt/poweroff
+
+go 1.24
