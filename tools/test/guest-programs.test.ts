@@ -18,11 +18,14 @@ const modules = ['pkg', 'tools'].flatMap((parent) =>
 test('the programs of the guest that are modules are found', () => {
   expect(modules).toEqual([
     'pkg/dhcp',
+    'pkg/dm-crypt',
+    'pkg/extend',
     'pkg/format',
     'pkg/getty',
     'pkg/init',
     'pkg/ip',
     'pkg/logs',
+    'pkg/losetup',
     'pkg/metadata',
     'pkg/modprobe',
     'pkg/mount',
@@ -31,6 +34,7 @@ test('the programs of the guest that are modules are found', () => {
     'pkg/poweroff',
     'pkg/sshd',
     'pkg/storage',
+    'pkg/swap',
     'pkg/sysctl',
     'tools/attack',
     'tools/probe',

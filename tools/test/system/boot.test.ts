@@ -144,37 +144,6 @@ describe('sshd.yml', () => {
   });
 });
 
-describe('metadata.yml', () => {
-  test(
-    'has the name and the key that are on a disk, and asks nobody else',
-    { timeout: 1_800_000 },
-    async () => {
-      const config = join(root, 'examples/metadata.yml');
-      const done = await lkt(['build', '--dir', dir, config]);
-      expect(done.status, done.stderr).toBe(0);
-      const content = readFileSync(join(home, '.ssh/id_ed25519.pub'), 'utf8');
-      const data = {
-        hostname: { content: 'web' },
-        ssh: { entries: { authorized_keys: { perm: '0600', content } } },
-      };
-      const disk = join(dir, 'data.iso');
-      expect(await lkt(['metadata', 'create', disk, JSON.stringify(data)])).toMatchObject({
-        status: 0,
-      });
-      await using guest = await boot(join(dir, 'metadata'), ['--disk', disk]);
-      await guest.until('lkt: host name web');
-      await guest.until('lkt: boot complete');
-      for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
-        await sleep(500);
-      const said = ssh(guest.port, home, 'hostname; cat /var/log/onboot.*-metadata.log');
-      expect(said, guest.console().slice(-2000)).toMatchObject({ status: 0 });
-      expect(said.stdout).toMatch(/^web\n\S+ metadata: CDROM \/dev\/vda\n$/);
-      const stranger = makeHome(join(dir, 'other'));
-      expect(ssh(guest.port, stranger, 'true').status).toBe(255);
-    },
-  );
-});
-
 describe('getty.yml', () => {
   test(
     'gives a root shell on the console, since the config asks for it',

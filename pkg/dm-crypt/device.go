@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lkt/dm-crypt/luks"
+	"lkt/storage/disk"
+	"lkt/storage/drive"
+	"lkt/storage/mapper"
+	"lkt/storage/tool"
+)
+
+// patience is how long a device may take to appear.
+const patience = 10 * time.Second
+
+// plainCipher is LinuxKit's: of a device without a header nothing else could say how it is encrypted.
+const plainCipher = "aes-cbc-essiv:sha256"
+
+func open(r request) (*drive.Drive, error) {
+	if err := disk.WaitFor(r.device, patience); err != nil {
+		return nil, err
+	}
+	return drive.Open(r.device)
+}
+
+// describe says how a device is encrypted, and whether a file system has to be made: only where nothing was. A volume of LUKS is made
+// there, too.
+func describe(r request, source *drive.Drive, secret []byte) (mapper.Crypt, bool, error) {
+	empty := checkNew(source)
+	if !r.luks {
+		crypt := mapper.Crypt{Device: r.device, Cipher: plainCipher, Key: secret, UUID: "CRYPT-PLAIN-" + r.name}
+		return crypt, empty == nil, nil
+	}
+	volume, err := luks.Read(source.File)
+	var key []byte
+	switch {
+	case err == nil:
+		empty = errors.New("it has LUKS")
+		key, err = volume.Unlock(source.File, secret)
+	case !errors.Is(err, luks.ErrNotLUKS):
+	case empty != nil:
+		err = fmt.Errorf("%w, and %w", err, empty)
+	default:
+		say("%s becomes a volume of LUKS2", r.device)
+		volume, key, err = luks.Create(source.File, source.Size, secret)
+	}
+	return mapper.Crypt{
+		Device: r.device, Offset: volume.Offset / 512, Length: volume.Length / 512, Tweak: volume.Tweak,
+		Cipher: volume.Encryption, SectorSize: volume.SectorSize, Key: key,
+		UUID: "CRYPT-LUKS2-" + strings.ReplaceAll(volume.UUID, "-", "") + "-" + r.name,
+	}, empty == nil, err
+}
+
+// checkNew gives an error for what is not empty. A file system that was made and never mounted is nobody's: LinuxKit's examples
+// have one made in a partition that is encrypted after that.
+func checkNew(source *drive.Drive) error {
+	err := source.CheckEmpty()
+	if errors.Is(err, drive.ErrNotEmpty) && isUnusedExt4(source.File) {
+		return nil
+	}
+	return err
+}
+
+const orphanFile = 0x1000
+
+// isUnusedExt4 reads a superblock, in the way of the kernel's fs/ext4/ext4.h: never mounted, and no inode taken but those that mke2fs takes.
+func isUnusedExt4(device io.ReaderAt) bool {
+	if found, err := disk.Probe(device); err != nil || found.Type != "ext4" {
+		return false
+	}
+	b := make([]byte, 1024)
+	if _, err := device.ReadAt(b, 1024); err != nil {
+		return false
+	}
+	inodes, free := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[16:])
+	mounted, mounts := binary.LittleEndian.Uint32(b[44:]), binary.LittleEndian.Uint16(b[52:])
+	// Ten are reserved, one is lost+found, one keeps orphans if there is that feature.
+	taken := uint32(11)
+	if binary.LittleEndian.Uint32(b[92:])&orphanFile != 0 {
+		taken++
+	}
+	return mounted == 0 && mounts == 0 && free < inodes && inodes-free == taken
+}
+
+// start makes the device, and a file system if it is new. Nothing is left where there is none in the end.
+func start(name string, crypt mapper.Crypt, fresh bool) error {
+	target, err := crypt.Target()
+	if err != nil {
+		return err
+	}
+	path, err := mapper.Create(name, crypt.UUID, target)
+	if err != nil {
+		return err
+	}
+	if err := fill(path, crypt.Device, fresh); err != nil {
+		return errors.Join(err, mapper.Remove(name))
+	}
+	return nil
+}
+
+func fill(path, source string, fresh bool) error {
+	found, err := disk.ProbePath(path)
+	switch {
+	case err == nil:
+		say("%s is %s, with %s", path, source, found)
+		return nil
+	case !fresh && errors.Is(err, disk.ErrNone):
+		return fmt.Errorf("%s has something else than a file system that this key opens, and stays what it is", source)
+	case !fresh:
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	say("%s is %s, and gets ext4", path, source)
+	if err := tool.Run([]string{"/usr/sbin/mke2fs", "-t", "ext4", "-F", "-q", path}, true); err != nil {
+		return err
+	}
+	return flush(path)
+}
+
+func flush(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return file.Sync()
+}

@@ -1,0 +1,246 @@
+package luks
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const secret = "abcdefghijklmnopqrstuvwxyz123456"
+
+// device is a file of 20 MiB, and one with the secret.
+func device(t *testing.T) (*os.File, string) {
+	t.Helper()
+	dir := t.TempDir()
+	file, err := os.Create(filepath.Join(dir, "device"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	if err := file.Truncate(20 << 20); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(dir, "key")
+	if err := os.WriteFile(key, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, key
+}
+
+func cryptsetup(t *testing.T, arguments ...string) string {
+	t.Helper()
+	output, err := exec.Command("cryptsetup", append([]string{"--batch-mode", "--disable-locks"}, arguments...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("cryptsetup %v: %v: %s", arguments, err, output)
+	}
+	return string(output)
+}
+
+func TestCryptsetupOpensWhatIsMadeHere(t *testing.T) {
+	file, key := device(t)
+	made, volumeKey, err := Create(file, 20<<20, []byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := file.Name() + ".master"
+	cryptsetup(t, "luksDump", "--dump-volume-key", "--volume-key-file", master, "--key-file", key, file.Name())
+	if got, err := os.ReadFile(master); err != nil || !bytes.Equal(got, volumeKey) {
+		t.Errorf("another key: %v", err)
+	}
+	if dump := cryptsetup(t, "luksDump", file.Name()); !strings.Contains(dump, made.UUID) || !strings.Contains(dump, "cipher: aes-xts-plain64") {
+		t.Error(dump)
+	}
+	if got, err := made.Unlock(file, []byte(secret)); err != nil || !bytes.Equal(got, volumeKey) {
+		t.Error(err)
+	}
+	if _, err := made.Unlock(file, []byte(secret+"x")); !errors.Is(err, ErrKey) {
+		t.Error(err)
+	}
+}
+
+func TestWhatCryptsetupMakesIsOpened(t *testing.T) {
+	for name, arguments := range map[string][]string{
+		"xts":                             {"--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"},
+		"LinuxKit's":                      {"--cipher", "aes-cbc-essiv:sha256", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"},
+		"argon2id, as cryptsetup chooses": {"--pbkdf-memory", "2000", "--pbkdf-force-iterations", "4", "--pbkdf-parallel", "2"},
+		"argon2id, one lane":              {"--pbkdf", "argon2id", "--pbkdf-memory", "32", "--pbkdf-force-iterations", "5", "--pbkdf-parallel", "1"},
+		"argon2i":                         {"--pbkdf", "argon2i", "--pbkdf-memory", "1111", "--pbkdf-force-iterations", "6", "--pbkdf-parallel", "3"},
+		"sha512, sectors":                 {"--hash", "sha512", "--sector-size", "4096", "--key-size", "256", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, key := device(t)
+			cryptsetup(t, append(append([]string{"luksFormat", "--type", "luks2", "--key-file", key}, arguments...), file.Name())...)
+			master := file.Name() + ".master"
+			cryptsetup(t, "luksDump", "--dump-volume-key", "--volume-key-file", master, "--key-file", key, file.Name())
+			want, err := os.ReadFile(master)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, damaged := range []bool{false, true} {
+				if damaged {
+					if _, err := file.WriteAt([]byte("x"), 5000); err != nil {
+						t.Fatal(err)
+					}
+				}
+				v, err := Read(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := v.Unlock(file, []byte(secret)); err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%x, not %x: %v", got, want, err)
+				}
+				if _, err := v.Unlock(file, []byte("another")); !errors.Is(err, ErrKey) {
+					t.Error(err)
+				}
+				if v.Offset != 16<<20 || v.Length != 0 {
+					t.Errorf("%+v", v)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsNoVolume(t *testing.T) {
+	file, key := device(t)
+	if _, err := Read(file); !errors.Is(err, ErrNotLUKS) {
+		t.Error(err)
+	}
+	if _, err := Read(bytes.NewReader([]byte(magic))); !errors.Is(err, ErrNotLUKS) {
+		t.Error(err)
+	}
+	if _, _, err := Create(file, 16<<20, []byte(secret)); err == nil || !strings.Contains(err.Error(), "too few") {
+		t.Error(err)
+	}
+	cryptsetup(t, "luksFormat", "--type", "luks1", "--pbkdf-force-iterations", "1000", "--key-file", key, file.Name())
+	if _, err := Read(file); err == nil || !strings.Contains(err.Error(), "LUKS1 is not known here") {
+		t.Error(err)
+	}
+}
+
+// example is the header of a volume, with a right sum.
+func example(t testing.TB) []byte {
+	t.Helper()
+	m, err := newMetadata(make([]byte, 64), make([]byte, newSalt), make([]byte, newSalt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := header(m, "01234567-89ab-cdef-0123-456789abcdef", [64]byte{}, newHeader, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func sign(b []byte) {
+	clear(b[atSum : atSum+64])
+	sum := sha256.Sum256(b)
+	copy(b[atSum:], sum[:])
+}
+
+func TestHeadersThatLie(t *testing.T) {
+	for want, change := range map[string]func([]byte) []byte{
+		"impossible size or place": func(b []byte) []byte { binary.BigEndian.PutUint64(b[atSize:], 1<<63); return b },
+		"no LUKS of version 3":     func(b []byte) []byte { b[atVersion+1] = 3; return b },
+		"sum by \"md5\"":           func(b []byte) []byte { copy(b[atAlgorithm:], "md5\x00"); return b },
+		"has no UUID":              func(b []byte) []byte { copy(b[atUUID:], "../../"); return b },
+		"unexpected end":           func(b []byte) []byte { b[binarySize+20] = 0; return b },
+		"EOF":                      func(b []byte) []byte { binary.BigEndian.PutUint64(b[atSize:], 4<<20); return b },
+		"cannot begin at byte 1":   replace(`"offset":"16777216"`, `"offset":"1"`),
+		"value out of range":       replace(`"offset":"16777216"`, `"offset":"99999999999999999999"`),
+		"sectors cannot have 7":    replace(`"sector_size":512`, `"sector_size":7`),
+		"the cipher \"null\"":      replace(`"encryption":"aes-xts-plain64","sector`, `"encryption":"null","sector`),
+		"impossible size, \"0\"":   replace(`"dynamic"`, `"0"`),
+		"no keyslot \"0\"":         replace(`"keyslots":{"0"`, `"keyslots":{"1"`),
+		"digest of the key is imp": replace(`"iterations":1000`, `"iterations":9999999999`),
+		"it asks for [\"future\"]": replace(`"keyslots_size":"16744448"`, `"requirements":{"mandatory":["future"]}`),
+		"it has 0 segments":        replace(`"segments":{`, `"other":{`),
+	} {
+		b := change(example(t))
+		sign(b)
+		if v, err := Read(bytes.NewReader(b)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %+v, %v", want, v, err)
+		}
+	}
+	b := example(t)
+	b[atSum]++
+	if _, err := Read(bytes.NewReader(b)); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Error(err)
+	}
+}
+
+// replace changes the JSON of a header.
+func replace(from, to string) func([]byte) []byte {
+	return func(b []byte) []byte {
+		end := bytes.IndexByte(b[binarySize:], 0)
+		text := strings.Replace(string(b[binarySize:binarySize+end]), from, to, 1)
+		clear(b[binarySize:])
+		copy(b[binarySize:], text)
+		return b
+	}
+}
+
+// A keyslot that cannot be used is no reason not to use another one, but is named if there is none.
+func TestKeyslotsThatLie(t *testing.T) {
+	for want, change := range map[string]func([]byte) []byte{
+		"keys of 65 and 64 bytes":      replace(`"key_size":64`, `"key_size":65`),
+		"split by \"luks9\"":           replace(`"luks1"`, `"luks9"`),
+		"its place is impossible":      replace(`"offset":"32768"`, `"offset":"9223372036854775808"`),
+		"-1 iterations":                replace(`"iterations":210000`, `"iterations":-1`),
+		"the hash \"md5\"":             replace(`"hash":"sha512"`, `"hash":"md5"`),
+		"fill 0 KiB 0 times":           replace(`"type":"pbkdf2"`, `"type":"argon2id"`),
+		"fill 2097152 KiB":             replace(`"type":"pbkdf2"`, `"memory":2097152,"time":1,"cpus":1,"type":"argon2id"`),
+		"times in 1 lanes":             replace(`"type":"pbkdf2"`, `"memory":1048576,"time":65,"cpus":1,"type":"argon2i"`),
+		"in 17 lanes":                  replace(`"type":"pbkdf2"`, `"memory":1048576,"time":1,"cpus":17,"type":"argon2i"`),
+		"\"scrypt\" is not known here": replace(`"type":"pbkdf2"`, `"type":"scrypt"`),
+	} {
+		b := change(example(t))
+		sign(b)
+		v, err := Read(bytes.NewReader(b))
+		if err != nil {
+			t.Errorf("%s: %v", want, err)
+			continue
+		}
+		if _, err := v.Unlock(bytes.NewReader(b), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	b := replace(`"offset":"32768"`, `"offset":"9223372036854775000"`)(example(t))
+	sign(b)
+	v, err := Read(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Unlock(bytes.NewReader(b), nil); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	b := example(f)
+	f.Add([]byte(text(b[binarySize:])))
+	f.Add([]byte(`{"segments":{"":{}}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		v, err := parse(text, newHeader)
+		if err != nil {
+			return
+		}
+		if v.Offset < 2*newHeader || v.SectorSize < 512 {
+			t.Fatalf("%+v", v)
+		}
+		for _, slot := range v.slots {
+			if slot.KDF.Iterations > 1000 || slot.KDF.Memory > 64 || slot.KDF.Time > 64 {
+				return
+			}
+			if _, err := slot.open(bytes.NewReader(make([]byte, 1<<20)), nil); err != nil && !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		}
+	})
+}

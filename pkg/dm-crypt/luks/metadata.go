@@ -1,0 +1,211 @@
+package luks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// metadata is the JSON of a header, as far as it is needed.
+type metadata struct {
+	Keyslots map[string]keyslot         `json:"keyslots"`
+	Tokens   map[string]json.RawMessage `json:"tokens"`
+	Segments map[string]segment         `json:"segments"`
+	Digests  map[string]digest          `json:"digests"`
+	Config   config                     `json:"config"`
+}
+
+type keyslot struct {
+	Type     string `json:"type"`
+	KeySize  int    `json:"key_size"`
+	Splitter struct {
+		Type    string `json:"type"`
+		Stripes int    `json:"stripes"`
+		Hash    string `json:"hash"`
+	} `json:"af"`
+	Area struct {
+		Type       string `json:"type"`
+		Offset     number `json:"offset"`
+		Size       number `json:"size"`
+		Encryption string `json:"encryption"`
+		KeySize    int    `json:"key_size"`
+	} `json:"area"`
+	KDF kdf `json:"kdf"`
+}
+
+type kdf struct {
+	Type       string `json:"type"`
+	Salt       []byte `json:"salt"`
+	Hash       string `json:"hash,omitempty"`
+	Iterations int    `json:"iterations,omitempty"`
+	Time       int    `json:"time,omitempty"`
+	Memory     int    `json:"memory,omitempty"`
+	CPUs       int    `json:"cpus,omitempty"`
+}
+
+type segment struct {
+	Type       string          `json:"type"`
+	Offset     number          `json:"offset"`
+	Size       string          `json:"size"`
+	Tweak      number          `json:"iv_tweak"`
+	Encryption string          `json:"encryption"`
+	SectorSize uint64          `json:"sector_size"`
+	Integrity  json.RawMessage `json:"integrity,omitempty"`
+}
+
+type digest struct {
+	Type       string   `json:"type"`
+	Keyslots   []string `json:"keyslots"`
+	Segments   []string `json:"segments"`
+	Hash       string   `json:"hash"`
+	Iterations int      `json:"iterations"`
+	Salt       []byte   `json:"salt"`
+	Digest     []byte   `json:"digest"`
+}
+
+type config struct {
+	JSONSize     number `json:"json_size"`
+	KeyslotsSize number `json:"keyslots_size"`
+	Requirements struct {
+		Mandatory []string `json:"mandatory,omitempty"`
+	} `json:"requirements,omitzero"`
+}
+
+// number is one of 64 bits, which the format writes as a text.
+type number uint64
+
+func (n *number) UnmarshalText(text []byte) error {
+	value, err := strconv.ParseUint(string(text), 10, 64)
+	*n = number(value)
+	return err
+}
+
+func (n number) MarshalText() ([]byte, error) {
+	return strconv.AppendUint(nil, uint64(n), 10), nil
+}
+
+// Volume is what a header says, checked: keyslots that are not known here are left out.
+type Volume struct {
+	UUID string
+	// Where the encrypted sectors are, in bytes. A length of 0 is all there are.
+	Offset, Length uint64
+	Tweak          uint64
+	Encryption     string // as dm-crypt calls it
+	SectorSize     uint64
+	slots          []keyslot
+	digest         digest
+	// unknown says why a keyslot was left out.
+	unknown error
+}
+
+const (
+	stripes = 4000
+	// More would be a way to keep a machine from starting.
+	maxIterations = 1 << 27
+)
+
+func parse(text []byte, headerSize int64) (Volume, error) {
+	var m metadata
+	if err := json.Unmarshal(text, &m); err != nil {
+		return Volume{}, err
+	}
+	if len(m.Config.Requirements.Mandatory) > 0 {
+		return Volume{}, fmt.Errorf("it asks for %q, which is not known here", m.Config.Requirements.Mandatory)
+	}
+	if len(m.Segments) != 1 {
+		return Volume{}, fmt.Errorf("it has %d segments, not one", len(m.Segments))
+	}
+	var v Volume
+	for name, s := range m.Segments {
+		if err := v.setSegment(s, headerSize); err != nil {
+			return Volume{}, err
+		}
+		if err := v.setDigest(m.Digests, name); err != nil {
+			return Volume{}, err
+		}
+	}
+	for _, name := range v.digest.Keyslots {
+		slot, there := m.Keyslots[name]
+		if !there {
+			return Volume{}, fmt.Errorf("there is no keyslot %q", name)
+		}
+		if err := slot.check(headerSize); err != nil {
+			v.unknown = fmt.Errorf("keyslot %s: %w", name, err)
+			continue
+		}
+		v.slots = append(v.slots, slot)
+	}
+	if len(v.slots) == 0 && v.unknown == nil {
+		v.unknown = errors.New("it has no keyslot")
+	}
+	return v, nil
+}
+
+func (v *Volume) setSegment(s segment, headerSize int64) error {
+	length := uint64(0)
+	if s.Size != "dynamic" {
+		var err error
+		if length, err = strconv.ParseUint(s.Size, 10, 64); err != nil || length == 0 {
+			return fmt.Errorf("the segment has an impossible size, %q", s.Size)
+		}
+	}
+	switch {
+	case s.Type != "crypt" || s.Integrity != nil:
+		return fmt.Errorf("a segment of type %q, or with integrity, is not known here", s.Type)
+	case s.Encryption != xtsName && s.Encryption != cbcName:
+		return fmt.Errorf("the cipher %q is not known here", s.Encryption)
+	case !slices.Contains([]uint64{512, 1024, 2048, 4096}, s.SectorSize):
+		return fmt.Errorf("sectors cannot have %d bytes", s.SectorSize)
+	case uint64(s.Offset) < 2*uint64(headerSize) || uint64(s.Offset)%s.SectorSize != 0 || s.Offset > math.MaxInt64 || length%s.SectorSize != 0:
+		return fmt.Errorf("the segment cannot begin at byte %d with a size of %s", s.Offset, s.Size)
+	}
+	v.Offset, v.Length, v.Tweak = uint64(s.Offset), length, uint64(s.Tweak)
+	v.Encryption, v.SectorSize = s.Encryption, s.SectorSize
+	return nil
+}
+
+func (v *Volume) setDigest(digests map[string]digest, segment string) error {
+	for _, d := range digests {
+		if slices.Contains(d.Segments, segment) {
+			v.digest = d
+			break
+		}
+	}
+	_, err := hashOf(v.digest.Hash)
+	switch {
+	case v.digest.Type != "pbkdf2":
+		return fmt.Errorf("a digest of type %q is not known here", v.digest.Type)
+	case err != nil:
+		return err
+	case v.digest.Iterations < 1 || v.digest.Iterations > maxIterations || len(v.digest.Digest) < 16 || len(v.digest.Digest) > 64:
+		return errors.New("the digest of the key is impossible")
+	}
+	return nil
+}
+
+func (k keyslot) check(headerSize int64) error {
+	if _, err := hashOf(k.Splitter.Hash); err != nil {
+		return err
+	}
+	if !slices.Contains([]int{16, 32, 64}, k.KeySize) || !slices.Contains([]int{16, 32, 64}, k.Area.KeySize) {
+		return fmt.Errorf("keys of %d and %d bytes are not known here", k.KeySize, k.Area.KeySize)
+	}
+	if _, err := newCipher(k.Area.Encryption, make([]byte, k.Area.KeySize)); err != nil {
+		return err
+	}
+	switch {
+	case k.Type != "luks2" || k.Area.Type != "raw" || k.Splitter.Type != "luks1" || k.Splitter.Stripes != stripes:
+		return fmt.Errorf("a key of type %q, split by %q and kept %q, is not known here", k.Type, k.Splitter.Type, k.Area.Type)
+	case uint64(k.Area.Offset) < 2*uint64(headerSize) || k.Area.Offset > math.MaxInt64 || uint64(k.Area.Size) < uint64(areaSize(k.KeySize)):
+		return errors.New("its place is impossible")
+	}
+	return k.KDF.check()
+}
+
+// areaSize is that of a key that is split, in whole sectors.
+func areaSize(keySize int) int {
+	return (keySize*stripes + sector - 1) / sector * sector
+}

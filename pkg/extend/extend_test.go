@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lkt/storage/disk"
+	"lkt/storage/disktest"
+)
+
+// The programs that make file systems are the measure.
+func TestExtents(t *testing.T) {
+	for _, test := range []struct {
+		kind string
+		make []string
+		size int64
+		want extent
+	}{
+		{"ext4", []string{"mke2fs", "-q", "-F", "-b", "1024"}, 8 << 20, extent{1024, 8192, 0}},
+		{"ext4", []string{"mke2fs", "-q", "-F", "-t", "ext4", "-O", "64bit", "-b", "4096"}, 64 << 20, extent{4096, 16384, 0}},
+		{"xfs", []string{"mkfs.xfs", "-q", "-i", "maxpct=40"}, 300 << 20, extent{4096, 76800, 40}},
+	} {
+		path := filepath.Join(t.TempDir(), "disk")
+		disktest.Put(t, path, nil)
+		if err := os.Truncate(path, test.size); err != nil {
+			t.Fatal(err)
+		}
+		if output, err := exec.Command(test.make[0], append(test.make[1:], path)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, output)
+		}
+		if got, err := extentOf(path, test.kind, test.size); err != nil || got != test.want {
+			t.Errorf("%v: %+v, %v", test.make, got, err)
+		}
+		if got, err := extentOf(path, test.kind, test.size-1); err == nil {
+			t.Errorf("%v has room where there is none: %+v", test.make, got)
+		}
+		if err := check(path, test.kind, test.size); err != nil {
+			t.Error(err)
+		}
+		for other := range growers {
+			if err := check(path, other, test.size); other != test.kind && (err == nil || !strings.Contains(err.Error(), "not "+other)) {
+				t.Errorf("%s as %s: %v", test.kind, other, err)
+			}
+		}
+	}
+}
+
+func TestRequestsThatCannotBeMet(t *testing.T) {
+	machine := disktest.Machine(t, 4<<20, nil)
+	for want, r := range map[string]struct {
+		kind   string
+		drives []string
+	}{
+		"\"btrfs\" do not grow":     {"btrfs", nil},
+		"is not a block device":     {"ext4", []string{"/dev/null"}},
+		"no such file or directory": {"xfs", []string{"/dev/absent"}},
+	} {
+		if err := run(machine, r.kind, true, r.drives); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if err := run(machine, "ext4", true, nil); err != nil {
+		t.Error(err)
+	}
+	if err := run(disk.Places{Sys: "/absent"}, "ext4", true, nil); err == nil {
+		t.Error("there is no /absent")
+	}
+}
+
+func FuzzExtents(f *testing.F) {
+	f.Add(bytes.Repeat([]byte{0}, 2048))
+	f.Add(bytes.Repeat([]byte{0, 0, 16, 0}, 600))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for kind, grower := range growers {
+			if e, err := grower.extent(bytes.NewReader(b), 1<<40); err == nil && (e.size() == 0 || e.size() > 1<<40) {
+				t.Fatalf("%s: %+v", kind, e)
+			}
+		}
+	})
+}

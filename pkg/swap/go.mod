@@ -1,0 +1,14 @@
+module lkt/swap
+
+go 1.24
+
+require (
+	golang.org/x/sys v0.22.0
+	lkt/storage v0.0.0
+)
+
+// What the packages for disks share.
+replace lkt/storage => ../storage
+
+// Debian's golang-golang-x-sys-dev: builds and tests need no module proxy.
+replace golang.org/x/sys => /usr/share/gocode/src/golang.org/x/sys

@@ -1,0 +1,96 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Disk, disk, table, tool } from './volumes/disk.ts';
+import { buildProgram, confinedTo } from './volumes/program.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-extend-'));
+
+beforeAll(async () => {
+  for (const name of ['format', 'extend']) await buildProgram(name, dir);
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** Always with a disk: without one, it would take those of this machine. */
+function extend(on: Disk, ...args: readonly string[]): { status: number | null; output: string } {
+  const confined = ['setpriv', ...confinedTo('sys_admin', 'sys_resource')];
+  const words = ['--mount', ...confined, join(dir, 'extend'), ...args, on.path];
+  const { status, stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8' });
+  return { status, output: stdout + stderr };
+}
+
+/** A disk of 16 MiB, or of 400, with a file in its file system, that has become twice as large. */
+function grown(...args: readonly string[]): Disk {
+  const size = args.includes('xfs') ? 400 : 16;
+  const made = disk(size);
+  tool(join(dir, 'format'), ...args, '-label', 'data', made.path);
+  made.grow(2 * size);
+  return made;
+}
+
+// ext4 grows in the machine that tools/test/system/disks.test.ts boots: it takes a capability that not every root has.
+test.each([
+  ['dos', 799],
+  ['gpt', 798],
+])('xfs grows with its disk, whose table is %s', (label, mib) => {
+  using larger = grown('-type', 'xfs', '-partition', label);
+  const before = table(larger.path);
+  const first = extend(larger, '-type', 'xfs');
+  expect(first, first.output).toMatchObject({ status: 0 });
+  expect(first.output).toContain(`${larger.partition} has xfs with ${mib << 20} bytes instead of`);
+  // All else of the table is as it was: who names a partition by its id still finds it.
+  const size = mib << 11;
+  expect(table(larger.path)).toEqual({
+    ...before,
+    ...(label === 'gpt' && { lastlba: (800 << 11) - 34 }),
+    partitions: before.partitions.map((partition) => ({ ...partition, size })),
+  });
+  if (label === 'gpt')
+    expect(tool('sgdisk', '--verify', larger.path)).toContain('No problems found.');
+  expect(tool('xfs_repair', '-n', larger.partition)).toContain('No modify flag set');
+  const second = extend(larger, '-type', 'xfs');
+  expect(second.output).toBe(`extend: ${larger.partition}: there is no more room\n`);
+});
+
+test('a file system that was left behind by its partition grows later', () => {
+  using larger = grown('-type', 'xfs');
+  tool('sh', '-c', 'echo ", +" | sfdisk --no-tell-kernel -N 1 "$0"', larger.path);
+  tool('partx', '--update', larger.path);
+  expect(extend(larger, '-type', 'xfs').output).toMatch(
+    /^extend: \S+ has xfs with 837812224 bytes instead of 418381824\n$/,
+  );
+});
+
+test.each([
+  ['another file system', ['-type', 'xfs'], 'it has ext4 with the label "data", not xfs', () => {}],
+  ['no table', [], 'no partition table', (d: Disk) => d.write(510, '\0\0')],
+  [
+    'two partitions',
+    [],
+    'it has 2 partitions, not one',
+    (d: Disk) => void tool('sgdisk', '--move-second-header', '--new', '2:0:0', d.path),
+  ],
+  [
+    'one of swap',
+    [],
+    'is no partition of Linux',
+    (d: Disk) => void tool('sgdisk', '--typecode', '1:8200', d.path),
+  ],
+  [
+    'a superblock that lies',
+    [],
+    'where there are',
+    (d: Disk) => d.write((1 << 20) + 1024 + 24, '\x3f'),
+  ],
+  ['a table that lies', [], 'have another sum', (d: Disk) => d.write(1024 + 40, '\x3f')],
+])('nothing is written to a disk with %s', (_, args, message, change) => {
+  using larger = grown('-partition', 'gpt');
+  change(larger);
+  const before = larger.sum();
+  const { status, output } = extend(larger, ...args);
+  expect(output).toContain(message);
+  expect(status).toBe(1);
+  expect(larger.sum()).toBe(before);
+});

@@ -1,0 +1,139 @@
+import { createCipheriv, createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { tool } from '../volumes/disk.ts';
+import { banner, boot, makeHome, ssh } from './guest.ts';
+import { lkt, root } from './lkt.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-disks-'));
+const home = makeHome(join(dir, 'home'));
+const key = 'abcdefghijklmnopqrstuvwxyz123456';
+
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+function image(name: string): string {
+  return `"@pkg:${join(root, name)}"`;
+}
+
+/** What examples/metadata.yml gets besides: all that `pkg/` has for disks, on three of them. */
+function config(): string {
+  const steps = [
+    ['modprobe', 'modprobe, -a, loop, dm-crypt, essiv, xts, aesni-intel'],
+    ['extend', '/usr/bin/extend, /dev/vdb'],
+    ['mount', '/usr/bin/mountie, -label, data, /var/lib/data'],
+    ['swap', '/swap.sh, --path, /var/lib/data/swap, --size, 8M'],
+    [
+      'swap',
+      '/swap.sh, --path, /var/lib/data/secret, --size, 8M, --encrypt, --condition, "part:/var/lib/data:true"',
+    ],
+    ['losetup', '/usr/bin/loopy, --create, --size, "32", --dev, /dev/loop9, /var/lib/data/disk'],
+    ['dm-crypt', '/usr/bin/crypto, --luks, made, /dev/loop9'],
+    ['mount', '/usr/bin/mountie, /dev/mapper/made, /var/lib/made'],
+    ['dm-crypt', '/usr/bin/crypto, --key-file, key, kept, /dev/vdc'],
+    ['mount', '/usr/bin/mountie, /dev/mapper/kept, /var/lib/kept'],
+  ];
+  const look =
+    'cat /proc/swaps; df /var/lib/data /var/lib/made /var/lib/kept; cat /var/lib/kept/file; head -c 6 /var/lib/data/disk | hexdump -C';
+  return [
+    'init:',
+    `  - ${image('kernel/debian-modules')}`,
+    'onboot:',
+    ...steps.map(
+      ([name = '', command]) =>
+        `  - {name: ${name}, image: ${image(`pkg/${name}`)}, command: [${command}]}`,
+    ),
+    `  - {name: look, image: ${image('pkg/login')}, command: [sh, -c, "${look}"], binds: ["/var:/var:rbind,ro"]}`,
+    `files: [{path: etc/dm-crypt/key, contents: ${key}, mode: "0400"}]`,
+    '',
+  ].join('\n');
+}
+
+/** A disk whose only partition has 16 MiB, and that has become larger than that. */
+function smallPartition(): string {
+  const path = join(dir, 'small.img');
+  writeFileSync(path, '');
+  truncateSync(path, 17 << 20);
+  tool('sgdisk', '--new', '1:2048:34782', '--typecode', '1:8300', path);
+  tool('mke2fs', '-q', '-t', 'ext4', '-L', 'data', '-E', `offset=${1 << 20}`, path, '15m');
+  truncateSync(path, 96 << 20);
+  return path;
+}
+
+/** A disk that is encrypted as LinuxKit's dm-crypt does it, by code of others, with a file in its file system. */
+function encrypted(): string {
+  const [content, path] = [join(dir, 'content'), join(dir, 'encrypted.img')];
+  mkdirSync(content);
+  writeFileSync(join(content, 'file'), 'from before\n');
+  writeFileSync(path, '');
+  truncateSync(path, 8 << 20);
+  tool('mke2fs', '-q', '-t', 'ext4', '-d', content, path);
+  const plain = readFileSync(path);
+  const hash = createHash('sha256').update(key).digest();
+  for (let at = 0; at < plain.length; at += 512) {
+    const number = Buffer.alloc(16);
+    number.writeUInt32LE(at / 512);
+    const iv = createCipheriv('aes-256-ecb', hash, null).setAutoPadding(false).update(number);
+    const cipher = createCipheriv('aes-256-cbc', key, iv).setAutoPadding(false);
+    plain.set(cipher.update(plain.subarray(at, at + 512)), at);
+  }
+  writeFileSync(path, plain);
+  return path;
+}
+
+test(
+  'metadata.yml has the name and the key that are on a disk, and with what is for disks it has swap and encrypted volumes',
+  { timeout: 1_800_000 },
+  async () => {
+    const disks = join(dir, 'disks.yml');
+    writeFileSync(disks, config());
+    const example = join(root, 'examples/metadata.yml');
+    const done = await lkt(['build', '--dir', dir, '--name', 'disks', example, disks]);
+    expect(done.status, done.stderr).toBe(0);
+    const content = readFileSync(join(home, '.ssh/id_ed25519.pub'), 'utf8');
+    const data = {
+      hostname: { content: 'web' },
+      ssh: { entries: { authorized_keys: { perm: '0600', content } } },
+    };
+    const disk = join(dir, 'data.iso');
+    expect(await lkt(['metadata', 'create', disk, JSON.stringify(data)])).toMatchObject({
+      status: 0,
+    });
+    const more = [smallPartition(), encrypted()].flatMap((path) => [
+      '--disk',
+      `file=${path},format=raw`,
+    ]);
+    await using guest = await boot(join(dir, 'disks'), ['--disk', disk, ...more]);
+    await guest.until('lkt: host name web');
+    await guest.until('lkt: boot ');
+    for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
+      await sleep(500);
+    const log = (name: string): string => {
+      const said = ssh(guest.port, home, `cat /var/log/onboot.*-${name}.log`);
+      expect(said, guest.console().slice(-2000)).toMatchObject({ status: 0 });
+      return said.stdout.replaceAll(/^\S+ /gm, '');
+    };
+    // Nobody but the disk was asked.
+    expect(ssh(guest.port, home, 'hostname').stdout).toBe('web\n');
+    expect(log('metadata')).toMatch(/^metadata: CDROM \/dev\/vda\n$/);
+    expect(log('extend')).toMatch(
+      /^extend: \/dev\/vdb1 has 98566144 bytes instead of \d+\nextend: \/dev\/vdb1 has ext4 with 98566144 /,
+    );
+    expect(log('swap')).toBe(
+      'swap: /var/lib/data/swap is in use\nswap: /var/lib/data/secret is in use, encrypted\n',
+    );
+    const seen = log('look');
+    // The first page of an area holds no memory, and the first MiB of an encrypted one is not encrypted. Both are named as on
+    // their file systems: the container that looks has other mounts of them.
+    expect(seen).toMatch(/^\/swap +file\s+81\d\d\s/m);
+    expect(seen).toMatch(/^\/dm-0 +partition\s+7164\s/m);
+    expect(seen).toMatch(/^\/dev\/mapper\/made .* \/var\/lib\/made$/m);
+    expect(seen).toMatch(/^from before$/m);
+    expect(seen).toContain('4c 55 4b 53 ba be');
+    expect(guest.console()).toContain('lkt: boot complete');
+    const stranger = makeHome(join(dir, 'other'));
+    expect(ssh(guest.port, stranger, 'true').status).toBe(255);
+  },
+);
