@@ -40,10 +40,12 @@ func main() {
 	setLimits()
 	bringUp("lo")
 	setHostname()
+	tellUnpacking()
 	step("system ready")
 
 	children := newReaper()
 	log := startLogging(children)
+	step("logs")
 	stop := stopRequests()
 	prepareVolumes()
 	failed, how := runAll(children, log, "onboot", stop)

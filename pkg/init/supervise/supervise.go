@@ -177,6 +177,7 @@ func (s *Supervisor) awaitOthers(ctx context.Context, one *service) bool {
 // runOnce starts a service and returns its exit status when it has ended, -1 when it could not be started.
 func (s *Supervisor) runOnce(ctx context.Context, one *service) (status int) {
 	from := endOfLog(s.runtime.LogPath(one.name))
+	s.step(one, " starts")
 	ended, fresh, err := s.runtime.Start(ctx, one.name)
 	if ctx.Err() != nil {
 		return -1

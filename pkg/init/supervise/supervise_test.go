@@ -129,6 +129,12 @@ func TestEachStartsWhenThoseBeforeItAreReady(t *testing.T) {
 	if got := m.started(); !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Fatalf("order: %v", got)
 	}
+	want := []string{
+		"step service a starts", "step service a", "step service b starts", "step service b", "step service c starts", "step service c",
+	}
+	if got := m.said(); !slices.Equal(got, want) {
+		t.Fatalf("said: %v", got)
+	}
 }
 
 func TestWhatEndsIsStartedAgainAsTheRulesSay(t *testing.T) {

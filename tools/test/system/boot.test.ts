@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Timeline } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectedFacts, withoutCommon } from '../dhcp/roles.ts';
 import { banner, boot, type Guest, makeHome, ssh } from './guest.ts';
@@ -34,7 +35,10 @@ describe('minimal.yml', () => {
     expect(done.status, done.stderr).toBe(0);
     for (const part of ['kernel', 'initrd.img', 'cmdline'])
       expect(statSync(join(dir, `minimal-${part}`)).size).toBeGreaterThan(0);
-    guest = await boot(join(dir, 'minimal'));
+    guest = await boot(join(dir, 'minimal'), [
+      `--timeline=${join(dir, 'boot.json')}`,
+      `--timeline=${join(dir, 'boot.svg')}`,
+    ]);
     await guest.until('=== END');
     report = probeReport(guest.console());
   }, 1_800_000);
@@ -42,6 +46,26 @@ describe('minimal.yml', () => {
 
   test('the boot is complete', async () => {
     await guest.until('lkt: boot complete');
+  });
+
+  test('its timeline has every step, each after those before it', async () => {
+    await guest.until('lkt: boot complete');
+    const read = (): string => readFileSync(join(dir, 'boot.json'), 'utf8');
+    await expect.poll(read, { timeout: 30_000 }).toMatch(/}\n$/);
+    const timeline = JSON.parse(read()) as Timeline;
+    expect(timeline).toMatchObject({ version: 1, end: 'complete' });
+    const steps = new Map(timeline.steps.map((step) => [step.name, step]));
+    const order = ['kernel', 'system ready', 'logs', 'onboot 000-sysctl', 'onboot 001-dhcp'];
+    const ends = [...order, 'containerd', 'service dhcp'].map((name) => steps.get(name)?.end);
+    expect(ends).toEqual(ends.toSorted((a = NaN, b = NaN) => a - b));
+    const { initramfs, kernel } = Object.fromEntries(steps);
+    expect(initramfs?.start).toBeGreaterThan(0);
+    expect(initramfs?.end).toBeLessThan(kernel?.end ?? 0);
+    expect(steps.get('service dhcp')?.start).toBeGreaterThanOrEqual(
+      steps.get('containerd')?.end ?? NaN,
+    );
+    expect(timeline.firmware).toBeGreaterThan(0);
+    expect(readFileSync(join(dir, 'boot.svg'), 'utf8')).toContain('>service dhcp<');
   });
 
   test('what the probe tries is refused', () => {
