@@ -97,6 +97,7 @@ func systemInit(ctx context.Context) error {
 			if err := s.stop(ctx, name); err != nil {
 				say("step", fmt.Sprintf("service %s does not stop: %s", name, oneLine(err)))
 			}
+			say("stopped", name)
 		})
 		return nil
 	})

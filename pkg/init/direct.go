@@ -51,7 +51,6 @@ func (d *direct) ready() <-chan int { return d.started }
 // stop asks the services to end, those that start after another one before it, and kills those that take too long.
 func (d *direct) stop() {
 	d.goDown()
-	end := time.Now().Add(stopTime)
 	d.supervisor.Stop(func(name string) {
 		d.mutex.Lock()
 		run := d.runs[name]
@@ -62,7 +61,7 @@ func (d *direct) stop() {
 		_ = unix.Kill(run.pid, unix.SIGTERM)
 		select {
 		case <-run.over:
-		case <-time.After(patience(run.pid, time.Until(end))):
+		case <-time.After(patience(run.pid, stopTime)):
 			_ = unix.Kill(run.pid, unix.SIGKILL)
 		}
 	})

@@ -16,14 +16,18 @@ import (
 const managedLog = "containerd"
 
 // managed services belong to /usr/bin/service, which is containerd with a launcher. It writes "step TEXT" and
-// "ready FAILURES" lines to its descriptor 3 and stops its services on SIGTERM. When it dies it is started
-// again and finds its services running.
+// "ready FAILURES" lines to its descriptor 3, stops its services on SIGTERM, and writes "stopped NAME" for each. When it dies
+// it is started again and finds its services running.
 type managed struct {
 	children *reaper
 	log      *logging
 	started  chan int
 	stopping chan struct{}
 	stopped  chan struct{}
+	// progress is that of stopping: one of the services has ended.
+	progress chan struct{}
+	// patience is how long one may take, by whoever stops it.
+	patience time.Duration
 	mutex    sync.Mutex
 	pid      int
 }
@@ -89,6 +93,11 @@ func (m *managed) report(pipe *os.File, failed int) {
 		case "failed":
 			step("%s", logs.Printable(text))
 			failed++
+		case "stopped":
+			select {
+			case m.progress <- struct{}{}:
+			default: // of an earlier one nobody has heard yet
+			}
 		case "ready":
 			select {
 			case m.started <- failed:
@@ -112,13 +121,19 @@ func (m *managed) signal(s unix.Signal) {
 	}
 }
 
+// stop waits for one service after the other: one that starts after another is stopped before it, and each has its time.
 func (m *managed) stop() {
 	close(m.stopping)
 	m.signal(unix.SIGTERM)
-	select {
-	case <-m.stopped:
-	case <-time.After(stopTime + 5*time.Second):
-		step("containerd does not end, killed")
-		m.signal(unix.SIGKILL)
+	for {
+		select {
+		case <-m.stopped:
+			return
+		case <-m.progress:
+		case <-time.After(m.patience):
+			step("containerd does not end, killed")
+			m.signal(unix.SIGKILL)
+			return
+		}
 	}
 }

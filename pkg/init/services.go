@@ -12,7 +12,7 @@ import (
 const (
 	servicePath = "/usr/bin/service"
 	servicesDir = containersDir + "/services"
-	// stopTime is how long services get to end before they are killed.
+	// stopTime is how long a service gets to end before it is killed.
 	stopTime = 15 * time.Second
 )
 
@@ -51,7 +51,15 @@ func startServices(children *reaper, log *logging) services {
 				out.Close()
 			}
 		}
-		m := &managed{children: children, log: log, started: make(chan int, 1), stopping: make(chan struct{}), stopped: make(chan struct{})}
+		m := &managed{
+			children: children,
+			log:      log,
+			started:  make(chan int, 1),
+			stopping: make(chan struct{}),
+			stopped:  make(chan struct{}),
+			progress: make(chan struct{}, 1),
+			patience: stopTime + 5*time.Second,
+		}
 		go m.supervise(failed)
 		return m
 	}

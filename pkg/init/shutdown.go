@@ -132,36 +132,3 @@ func hasProcesses() bool {
 	}
 	return false
 }
-
-// unmountAll takes the mounts down from the last to the first, so that file systems on disks are clean.
-func unmountAll() {
-	unix.Sync()
-	data, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		step("%v", err)
-		return
-	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		fields := strings.Fields(lines[i])
-		if len(fields) < 3 || staysMounted(fields[1]) {
-			continue
-		}
-		target := unescapeMount(fields[1])
-		if err := unix.Unmount(target, 0); err == nil || !strings.HasPrefix(fields[0], "/dev/") {
-			continue
-		}
-		if err := unix.Mount("", target, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-			step("unmount %s: %v", target, err)
-		}
-	}
-}
-
-func staysMounted(path string) bool {
-	return path == "/" || path == "/dev" || path == "/proc" || path == "/sys"
-}
-
-// The kernel writes space, tab, newline and backslash of a mount point as three octal digits.
-func unescapeMount(path string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
-}

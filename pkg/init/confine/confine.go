@@ -8,6 +8,7 @@ package confine
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 )
 
@@ -29,8 +30,8 @@ var masked = []string{
 // Config gives the config.json of a container (OCI runtime spec) with readonlyPaths and maskedPaths, each where it has none. Its
 // sysfs is read-only unless the options say "rw": kernel/uevent_helper, too, names a program that the kernel starts. No file of
 // a tmpfs is setuid or a device unless the options say "suid" or "dev", as in what PID 1 mounts for a bundle. It has a cgroup
-// namespace, and a filter of system calls if it has none of its own. A container with CAP_SYS_ADMIN could undo most of that, and
-// is left as it is.
+// namespace, and a limit of tasks and a filter of system calls if it has none of its own. A container with CAP_SYS_ADMIN could
+// undo most of that, and is left as it is.
 func Config(data []byte) ([]byte, error) {
 	var spec, linux map[string]json.RawMessage
 	var process struct {
@@ -69,6 +70,9 @@ func Config(data []byte) ([]byte, error) {
 	if linux["namespaces"], err = namespaces(linux["namespaces"]); err != nil {
 		return nil, err
 	}
+	if linux["resources"], err = resources(linux["resources"]); err != nil {
+		return nil, err
+	}
 	text, err := json.Marshal(linux)
 	if err != nil {
 		return nil, err
@@ -96,6 +100,23 @@ func namespaces(data json.RawMessage) (json.RawMessage, error) {
 		list = append(list, namespace{Type: "cgroup"})
 	}
 	return json.Marshal(list)
+}
+
+// mostTasks is what podman allows a container that says nothing.
+const mostTasks = 2048
+
+// resources limits how many processes and threads there are, if that is open: all containers and PID 1 take them from one store.
+func resources(data json.RawMessage) (json.RawMessage, error) {
+	limits := map[string]json.RawMessage{}
+	if data != nil {
+		if err := json.Unmarshal(data, &limits); err != nil {
+			return nil, err
+		}
+	}
+	if pids, found := limits["pids"]; !found || string(pids) == "null" {
+		limits["pids"] = json.RawMessage(fmt.Sprintf(`{"limit":%d}`, mostTasks))
+	}
+	return json.Marshal(limits)
 }
 
 // mounts closes the file systems whose options do not say that they are open.

@@ -179,3 +179,29 @@ func TestWhatIsNoConfigIsAnError(t *testing.T) {
 		}
 	}
 }
+
+func TestTasksAreLimited(t *testing.T) {
+	for linux, want := range map[string]string{
+		`{}`: `{"pids":{"limit":2048}}`,
+		`{"resources": {"memory": {"limit": 9}}}`: `{"memory":{"limit":9},"pids":{"limit":2048}}`,
+		`{"resources": {"pids": {"limit": 64}}}`:  `{"pids":{"limit":64}}`,
+		`{"resources": {"pids": null}}`:           `{"pids":{"limit":2048}}`,
+	} {
+		data, err := Config([]byte(`{"linux": ` + linux + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var spec struct {
+			Linux struct{ Resources json.RawMessage }
+		}
+		if err := json.Unmarshal(data, &spec); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(spec.Linux.Resources); got != want {
+			t.Errorf("%s: %s", linux, got)
+		}
+	}
+	if _, err := Config([]byte(`{"linux": {"resources": []}}`)); err == nil {
+		t.Error("resources that are a list are taken")
+	}
+}

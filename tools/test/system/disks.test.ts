@@ -1,12 +1,13 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { tool } from '../volumes/disk.ts';
 import { banner, boot, makeHome, ssh } from './guest.ts';
-import { lkt, root } from './lkt.ts';
+import { freePort, lkt, root } from './lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-disks-'));
 const home = makeHome(join(dir, 'home'));
@@ -46,6 +47,8 @@ function config(): string {
         `  - {name: ${name}, image: ${image(`pkg/${name}`)}, command: [${command}]}`,
     ),
     `  - {name: look, image: ${image('pkg/login')}, command: [sh, -c, "${look}"], binds: ["/var:/var:rbind,ro"]}`,
+    'services:',
+    `  - {name: ender, image: ${image('pkg/login')}, command: [sh, -c, "nc -l -p 9999; kill -USR2 1"], net: host, pid: host}`,
     `files: [{path: etc/dm-crypt/key, contents: ${key}, mode: "0400"}]`,
     '',
   ].join('\n');
@@ -101,11 +104,14 @@ test(
     expect(await lkt(['metadata', 'create', disk, JSON.stringify(data)])).toMatchObject({
       status: 0,
     });
-    const more = [smallPartition(), encrypted()].flatMap((path) => [
+    const partitioned = smallPartition();
+    const asked = await freePort();
+    const more = [partitioned, encrypted()].flatMap((path) => [
       '--disk',
       `file=${path},format=raw`,
     ]);
-    await using guest = await boot(join(dir, 'disks'), ['--disk', disk, ...more]);
+    const publish = ['--publish', `127.0.0.1:${asked}:9999`];
+    await using guest = await boot(join(dir, 'disks'), ['--disk', disk, ...more, ...publish]);
     await guest.until('lkt: host name web');
     await guest.until('lkt: boot ');
     for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
@@ -135,5 +141,22 @@ test(
     expect(guest.console()).toContain('lkt: boot complete');
     const stranger = makeHome(join(dir, 'other'));
     expect(ssh(guest.port, stranger, 'true').status).toBe(255);
+    // What swaps and what is encrypted lies on it, and has let go of it before it was unmounted.
+    const connection = connect(asked, '127.0.0.1', () => connection.end());
+    await guest.until('lkt: bye');
+    expect(guest.console()).not.toMatch(/lkt: (unmount|swap|mapped|\/dev)/);
+    const partition = join(dir, 'partition.img');
+    tool(
+      'dd',
+      `if=${partitioned}`,
+      `of=${partition}`,
+      'bs=1M',
+      'skip=1',
+      'count=94',
+      'status=none',
+    );
+    const superblock = tool('dumpe2fs', '-h', partition);
+    expect(superblock).toMatch(/^Filesystem state: +clean$/m);
+    expect(superblock).not.toContain('needs_recovery');
   },
 );
