@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './tools/vitest/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -11,6 +12,7 @@ export default defineConfig({
     hookTimeout: 300_000,
     // Vitest would leave one processor to itself. A test that boots a machine has work for one only, and waits much.
     maxWorkers: availableParallelism(),
+    sequence: { sequencer: LongestFirst },
     include: ['**/test/**/*.test.ts'],
     restoreMocks: true,
     unstubEnvs: true,
