@@ -14,7 +14,7 @@ const LONG: readonly RegExp[] = [
 /** Starts the tests that take long before the others, which go as Vitest has them. */
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files);
+    const sorted = await BaseSequencer.prototype.sort.call(this, files);
     return sorted.toSorted((one, other) => rank(one.moduleId) - rank(other.moduleId));
   }
 }
