@@ -1,28 +1,17 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capabilitySet, roles } from './dhcp/roles.ts';
 import { type Network, network, type Program, type Station } from './dhcp/network.ts';
+import { buildGoProgram } from './go-program.ts';
 
-const top = join(import.meta.dirname, '../..');
 const dir = mkdtempSync(join(tmpdir(), 'lkt-dhcp-'));
 const program = join(dir, 'dhcp');
 
-beforeAll(async () => {
-  const env = {
-    ...process.env,
-    CGO_ENABLED: '0',
-    GOFLAGS: '',
-    GOPROXY: 'off',
-    GOTOOLCHAIN: 'local',
-  };
-  const build = ['build', '-o', program, '.'];
-  await promisify(execFile)('/usr/lib/go-1.24/bin/go', build, { cwd: join(top, 'pkg/dhcp'), env });
-});
+beforeAll(async () => buildGoProgram('pkg/dhcp', program));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 interface Client {

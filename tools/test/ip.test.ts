@@ -1,27 +1,14 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { network, type Station } from './dhcp/network.ts';
+import { buildGoProgram } from './go-program.ts';
 
-const top = join(import.meta.dirname, '../..');
 const dir = mkdtempSync(join(tmpdir(), 'lkt-ip-'));
 const program = join(dir, 'ip');
 
-beforeAll(async () => {
-  const env = {
-    ...process.env,
-    CGO_ENABLED: '0',
-    GOFLAGS: '',
-    GOPROXY: 'off',
-    GOTOOLCHAIN: 'local',
-  };
-  const cwd = join(top, 'pkg/ip');
-  const build = ['build', '-o', program, '.'];
-  await promisify(execFile)('/usr/lib/go-1.24/bin/go', build, { cwd, env });
-});
+beforeAll(async () => buildGoProgram('pkg/ip', program));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Does the lines of a file, with what the package may do and not more. */

@@ -1,28 +1,15 @@
-import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { network, type Station } from './dhcp/network.ts';
+import { buildGoProgram } from './go-program.ts';
 
-const top = join(import.meta.dirname, '../..');
 const dir = mkdtempSync(join(tmpdir(), 'lkt-node-exporter-'));
 chmodSync(dir, 0o755);
 const program = join(dir, 'node_exporter');
 
-beforeAll(async () => {
-  const env = {
-    ...process.env,
-    CGO_ENABLED: '0',
-    GOFLAGS: '',
-    GOPROXY: 'off',
-    GOTOOLCHAIN: 'local',
-  };
-  const cwd = join(top, 'pkg/node_exporter');
-  const build = ['build', '-o', program, '.'];
-  await promisify(execFile)('/usr/lib/go-1.24/bin/go', build, { cwd, env });
-});
+beforeAll(async () => buildGoProgram('pkg/node_exporter', program));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Asks from a station, as the server of metrics would. */
