@@ -132,9 +132,10 @@ func onOthers(try func(pid int) error) error {
 	})
 }
 
-// staysOther is false for what is gone soon, or this container's: what the runtime sends here is that as soon as it runs its program.
+// staysOther is false for what is gone soon, or this container's: what the runtime sends here is that as soon as it runs its program,
+// which takes seconds on a machine that others use too.
 func staysOther(pid int) bool {
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if _, gone := os.Stat(fmt.Sprintf("/proc/%d", pid)); gone != nil || isMine(pid) {
 			return false
 		}
@@ -150,14 +151,15 @@ func isMine(pid int) bool {
 }
 
 // selfExe waits for the runtime to come into this container, as it does to ask whether the service is ready, and writes to the
-// program that it runs (CVE-2019-5736).
+// program that it runs (CVE-2019-5736): some seconds long, and longer when nobody has come.
 func selfExe() error {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	var seen error = stopped("nobody came")
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
+	nobody := error(stopped("nobody came"))
+	seen := nobody
+	for start := time.Now(); time.Since(start) < 8*time.Second || (seen == nobody && time.Since(start) < 2*time.Minute); {
 		for pid := 1; pid < 200; pid++ {
 			path := fmt.Sprintf("/proc/%d/exe", pid)
 			target, err := os.Readlink(path)
