@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
+import { earlyWriteback } from './early-writeback.ts';
 import { storeError } from './fs-error.ts';
 import { pieceDigester } from './piece-digester.ts';
 import { writeWhole } from './temp.ts';
@@ -133,11 +134,17 @@ export class Blobs {
     try {
       await mkdir(this.#dir, { recursive: true });
       await writeWhole(this.#temp, async (file) => {
-        for await (const chunk of marked(source, signal)) {
-          if (size !== undefined && digester.size + chunk.length > size)
-            throw unexpected(digest, `it has more than the ${size} bytes it should have`);
-          // Each is done by another thread.
-          await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
+        const writeback = earlyWriteback(file);
+        try {
+          for await (const chunk of marked(source, signal)) {
+            if (size !== undefined && digester.size + chunk.length > size)
+              throw unexpected(digest, `it has more than the ${size} bytes it should have`);
+            // Each is done by another thread.
+            await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
+            writeback.advance(chunk.length);
+          }
+        } finally {
+          await writeback.settled();
         }
         info = { digest: await digester.digest(), size: digester.size };
         if (size !== undefined && info.size !== size)
