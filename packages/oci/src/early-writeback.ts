@@ -30,15 +30,22 @@ export function earlyWriteback(file: FileHandle): EarlyWriteback {
       if (length < STEP) return;
       begun = written;
       // It waits where the queue of the disk is full. One after the other, they take one thread.
-      last = last.then(async () => {
-        loading ??= load();
-        const start = await loading;
-        if (start !== undefined)
-          await new Promise<void>((resolve) => start(file.fd, from, length, resolve));
-      });
+      last = begin(last, file, from, length);
     },
     settled: async () => last,
   };
+}
+
+async function begin(
+  before: Promise<void>,
+  { fd }: FileHandle,
+  from: number,
+  length: number,
+): Promise<void> {
+  await before;
+  loading ??= load();
+  const start = await loading;
+  if (start !== undefined) await new Promise<void>((resolve) => start(fd, from, length, resolve));
 }
 
 async function load(): Promise<SyncFileRange | undefined> {

@@ -4,6 +4,7 @@ import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
 import type { SignedEntity } from '@sigstore/verify';
 import { keyHint } from './bundle.ts';
 import { checkLogEntry, type SignedWith } from './check-log.ts';
+import { keepCertificateEncoded } from './encoded-certificate.ts';
 import type { PublicKey } from './keys.ts';
 import { trustMaterial } from './trust-material.ts';
 import { Unusable } from './unusable.ts';
@@ -138,6 +139,7 @@ async function verifyBundle(
   // Hostile bytes go through parsers that throw whatever they stumble over.
   try {
     const entity = toSignedEntity(bundle, payload);
+    if (entity.key.$case === 'certificate') keepCertificateEncoded(entity.key.certificate);
     const material = await trustMaterial(root, key);
     const { identity } = new Verifier(material, thresholds).verify(entity);
     const subject = identity?.subjectAlternativeName;

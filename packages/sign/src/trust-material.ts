@@ -1,5 +1,6 @@
 import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
 import type { TrustMaterial } from '@sigstore/verify';
+import { keepCertificateEncoded } from './encoded-certificate.ts';
 import type { PublicKey } from './keys.ts';
 
 /** What the verifier trusts: what is in a root, read once for all that is checked with it, and a key if one is. */
@@ -22,12 +23,7 @@ export async function trustMaterial(
 
 const known = new WeakMap<RootMessage, TrustMaterial>();
 
-/** The verifier encodes the certificates of the authorities anew, part by part, each time that it compares two. */
 function keepEncoded({ certificateAuthorities, timestampAuthorities }: TrustMaterial): void {
   for (const { certChain } of [...certificateAuthorities, ...timestampAuthorities])
-    for (const { root } of certChain)
-      for (const object of [...root.subs.slice(0, 1), root]) {
-        const encoded = object.toDER();
-        object.toDER = () => encoded;
-      }
+    for (const certificate of certChain) keepCertificateEncoded(certificate);
 }
