@@ -1,8 +1,5 @@
 import { createHash } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { filesOf, hashOf, remember, remembered } from '../memory.ts';
 import { lkt, root } from './lkt.ts';
 
 /**
@@ -78,24 +75,6 @@ async function tagsOf(directories: readonly string[]): Promise<readonly Tagged[]
   return directories.map((directory, index) => ({ directory, tag: tags[index] ?? '' }));
 }
 
-function remembered(key: string): string | undefined {
-  try {
-    return readFileSync(join(memory(), key), 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function remember(key: string, result: string): void {
-  mkdirSync(memory(), { recursive: true });
-  writeFileSync(join(memory(), key), result);
-}
-
-function memory(): string {
-  const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
-  return join(XDG_CACHE_HOME, 'lkt-proofs');
-}
-
 /** What builds packages: nothing of it imports the layers above. */
 const ENGINE = [
   'lkt',
@@ -116,27 +95,7 @@ const BUILD = [
   'examples',
 ];
 
-function inputs(paths: readonly string[]): string {
-  const names = execFileSync(
-    'git',
-    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', ...paths],
-    { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 },
-  ).split('\0');
-  const hash = createHash('sha256').update(process.version);
-  for (const name of names
-    .filter((item) => item !== '' && !item.startsWith('tools/test/'))
-    .toSorted()) {
-    hash.update(`${name}\0`);
-    try {
-      hash.update(readFileSync(join(root, name)));
-    } catch {
-      try {
-        hash.update(readlinkSync(join(root, name)));
-      } catch {
-        // Deleted, but still in git's index: its name alone counts.
-      }
-    }
-    hash.update('\0');
-  }
-  return hash.digest('hex').slice(0, 32);
+function inputs(patterns: readonly string[]): string {
+  const files = filesOf(root, patterns).filter((name) => !name.startsWith('tools/test/'));
+  return hashOf(root, files);
 }
