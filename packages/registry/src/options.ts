@@ -17,7 +17,7 @@ export interface RegistryOptions extends HttpOptions {
   readonly insecure?: readonly string[];
   /** By registry (`docker.io`), or `*` for all others, in the order they are asked. */
   readonly mirrors?: Readonly<Record<string, readonly MirrorOptions[]>>;
-  /** Blobs on their way at a time; default 3. */
+  /** Blobs on their way at a time; default 6. */
   readonly concurrency?: number;
   /** Bytes of one request when a blob is pushed in parts; by default it is pushed in one, if the registry lets it. */
   readonly chunkSize?: number;

@@ -85,7 +85,8 @@ class Pull {
       const top = await this.#resolve();
       await this.#collect(top, MAX_DEPTH, undefined);
       if (this.#matches === 0) throw this.#notOffered();
-      const missing = [...this.#blobs.values()];
+      // The longest first: one that began last would be waited for alone.
+      const missing = [...this.#blobs.values()].toSorted((one, other) => other.size - one.size);
       const total = missing.reduce((sum, { size }) => sum + size, 0);
       const onBytes = (count: number): void => {
         this.#current += count;

@@ -150,7 +150,8 @@ class Push {
   async #pushBlobs(id: string): Promise<void> {
     const { remote, limit, chunkSize, reporter } = this.#context;
     const { mountFrom } = this.#options;
-    const blobs = [...this.#blobs.values()];
+    // The longest first: one that began last would be waited for alone.
+    const blobs = [...this.#blobs.values()].toSorted((one, other) => other.size - one.size);
     let total = blobs.reduce((sum, { size }) => sum + size, 0);
     let current = 0;
     const onBytes = (count: number): void => {

@@ -34,7 +34,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
 }
 
 /** At once, unless the options say how many. */
-const CONCURRENCY = 3;
+const CONCURRENCY = 6;
 
 class Client implements Registry {
   readonly #options: RegistryOptions;

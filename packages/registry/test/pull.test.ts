@@ -37,6 +37,10 @@ async function registryWith(
 
 const amd64 = parsePlatform('linux/amd64');
 
+function falling(lengths: readonly number[]): readonly number[] {
+  return lengths.toSorted((one, other) => other - one);
+}
+
 describe('pullImage', () => {
   it('brings an image into the store, and asks for nothing that is there', async () => {
     const { registry, reference, digest } = await registryWith();
@@ -192,17 +196,24 @@ describe('pullImage', () => {
     });
   });
 
-  it('takes three blobs at a time', async () => {
-    const { registry, reference } = await registryWith({}, [10, 20, 30, 40, 50]);
+  it('takes six blobs at a time, the longest first', async () => {
+    const sizes = [10, 20, 30, 4000, 5000, 6000, 7000, 8000, 9000];
+    const { registry, reference } = await registryWith({}, sizes);
     registry.fault({ method: 'GET', path: /blobs/, times: 99 }, { kind: 'stall' });
     const stop = new AbortController();
-    const pulling = failure(
-      client().pullImage(await newStore(), reference, { signal: stop.signal }),
-    );
+    const store = await newStore();
+    const pulling = failure(client().pullImage(store, reference, { signal: stop.signal }));
     const asked = (): number => methods(registry, /blobs/).length;
-    await expect.poll(asked).toBe(3);
+    await expect.poll(asked).toBe(6);
     await delay(100);
-    expect(asked()).toBe(3);
+    const { blobs } = registry.storage.repository(reference.path);
+    const lengths = [...registry.requests].flatMap(({ path }) => {
+      const [, digest = ''] = /blobs\/(.*)/.exec(path) ?? [];
+      return blobs.get(digest)?.length ?? [];
+    });
+    expect(falling(lengths)).toEqual(
+      falling([...blobs.values()].map(({ length }) => length)).slice(0, 6),
+    );
     stop.abort(new Error('stopped'));
     await pulling;
   });
