@@ -27,9 +27,7 @@ export async function layerFiles(
   wanted: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<readonly LayerFile[]> {
-  const path = noteFile(store, 'layers', digestHex(layer.digest));
-  const lines =
-    (await readNote(path)) ?? (await writeNote(path, await hashLayer(store, layer, signal)));
+  const lines = await layerLines(store, layer, signal);
   return lines.flatMap((line) => {
     const hash = line.slice(0, 64);
     if (!wanted.has(hash)) return [];
@@ -39,6 +37,40 @@ export async function layerFiles(
       .concat(line.slice(line.indexOf('"')));
     return [{ hash, size: Number(size), path: JSON.parse(name) as RawPath }];
   });
+}
+
+/** Hashes the files of layers that nobody has asked for, while there is time; who then asks waits for it, or finds it done. */
+export async function hashLayersAhead(
+  store: Store,
+  layers: readonly Descriptor[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const layer of layers) await layerLines(store, layer, signal);
+}
+
+/** Lists that are being made, by the path of their notes. */
+const making = new Map<string, Promise<readonly string[]>>();
+
+async function layerLines(
+  store: Store,
+  layer: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  const path = noteFile(store, 'layers', digestHex(layer.digest));
+  const known = await readNote(path);
+  if (known !== undefined) return known;
+  const make = async (): Promise<readonly string[]> =>
+    writeNote(path, await hashLayer(store, layer, signal));
+  const other = making.get(path);
+  // Whoever began it may have been told to stop.
+  if (other !== undefined) return other.catch(make);
+  const lines = make();
+  making.set(path, lines);
+  try {
+    return await lines;
+  } finally {
+    making.delete(path);
+  }
 }
 
 async function hashLayer(

@@ -6,6 +6,7 @@ import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
 import { debianKey, dockerfileKey } from './build-key.ts';
 import type { BuildTools } from './build-tools.ts';
 import { buildDebianImage, readLock } from './debian-package.ts';
+import { describeAhead } from './describe-ahead.ts';
 import { type FoundImage, withArchives } from './image-archives.ts';
 import { labelsOf } from './labels.ts';
 import type { Recipe } from './recipe.ts';
@@ -108,7 +109,13 @@ export class ImagePlanner {
       ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
       run: async () => {
         const around = { ...context, ...(later !== undefined && { later }) };
-        const descriptor = await engine.build({ ...request, ...atStart() }, around);
+        const giveUp = describeAhead(store, bases, platform);
+        const descriptor = await engine
+          .build({ ...request, ...atStart() }, around)
+          .catch((error: unknown) => {
+            giveUp();
+            throw error;
+          });
         // The image may be of what was there later, which is not what the key says.
         const changed = tree.changed();
         if (changed !== undefined) throw changedFile(changed);

@@ -1,5 +1,13 @@
-import { type Digest, Digester, LktError } from '@lkt/core';
-import { decompressLayer, type Descriptor, layerError, readTar, type Store } from '@lkt/oci';
+import { type Digest, LktError } from '@lkt/core';
+import {
+  decompressLayer,
+  type Descriptor,
+  layerError,
+  type PieceDigester,
+  pieceDigester,
+  readTar,
+  type Store,
+} from '@lkt/oci';
 import { extractLayer } from './extract.ts';
 
 export interface UnpackLayerOptions {
@@ -18,14 +26,14 @@ export async function unpackLayer(
   directory: string,
   { store, canMakeDevices, signal }: UnpackLayerOptions,
 ): Promise<void> {
-  const digester = new Digester();
+  using digester = await pieceDigester(descriptor.size);
   const archive = hashed(decompressLayer(descriptor, store.read(descriptor)), digester);
   try {
     await extractLayer(readTar(archive), directory, { canMakeDevices, signal });
   } catch (error) {
     throw await layerError(store, descriptor, error);
   }
-  const actual = digester.digest();
+  const actual = await digester.digest();
   if (actual !== diffId) {
     throw new LktError(
       'IMAGE_INVALID',
@@ -34,12 +42,17 @@ export async function unpackLayer(
   }
 }
 
+/** Each chunk is hashed while it is used: no other is put in its memory. */
 async function* hashed(
   source: AsyncIterable<Uint8Array>,
-  digester: Digester,
+  digester: PieceDigester,
 ): AsyncGenerator<Uint8Array> {
+  let last = Promise.resolve();
   for await (const chunk of source) {
-    digester.update(chunk);
+    await last;
+    last = digester.update(chunk);
+    last.catch(() => undefined);
     yield chunk;
   }
+  await last;
 }
