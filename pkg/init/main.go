@@ -12,6 +12,7 @@ import (
 
 	"lkt/init/bundle"
 	"lkt/init/manifest"
+	"lkt/init/roots"
 )
 
 func main() {
@@ -25,15 +26,24 @@ func main() {
 	}
 	step("init")
 	cmdline := mountProc()
-	if err := checkManifest(cmdline); err != nil {
+	mounted, err := checkImage(cmdline)
+	if err != nil {
 		// PID 1 exits: the kernel panics and does what panic= on its command line says.
 		step("this image is not whole, the boot stops here: %v", err)
 		os.Exit(1)
 	}
-	loadModules()
-	if err := readOnlyRoot(); err != nil {
+	if len(mounted) == 0 {
+		loadModules("load")
+	} else if err := mountRoots(mounted); err != nil {
+		step("the root cannot be mounted, the boot stops here: %v", err)
+		os.Exit(1)
+	}
+	if err := readOnlyRoot(len(mounted) > 0); err != nil {
 		step("the root cannot be made read-only, the boot stops here: %v", err)
 		os.Exit(1)
+	}
+	if len(mounted) > 0 {
+		loadModules("load")
 	}
 	mountAll()
 	hardenDevices()
@@ -99,6 +109,14 @@ func mountProc() []string {
 		step("kernel command line: %v", err)
 	}
 	return strings.Fields(string(data))
+}
+
+// checkImage fails unless all of the image is there. Its root may be of file systems that are to be mounted, which it lists.
+func checkImage(cmdline []string) ([]roots.Root, error) {
+	if err := checkManifest(cmdline); err != nil {
+		return nil, err
+	}
+	return wholeRoots()
 }
 
 // checkManifest compares what the kernel unpacked with the manifest. "lkt.manifest=none" is for images composed by a

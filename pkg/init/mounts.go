@@ -54,18 +54,21 @@ var linksToMake = map[string]string{
 }
 
 // readOnlyRoot makes the root read-only without copying it. The kernel's rootfs cannot be pivoted away from, which the
-// container runtime has to do, because its mount has no parent. A bind mount of it has one.
-func readOnlyRoot() error {
+// container runtime has to do, because its mount has no parent. A bind mount of it has one, and so has what is mounted at newRoot.
+func readOnlyRoot(mounted bool) error {
 	if err := unix.Mount("devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755"); err != nil &&
 		!errors.Is(err, unix.EBUSY) {
 		return &os.PathError{Op: "mount", Path: "/dev", Err: err}
 	}
-	// Not MS_REC: what is mounted so far is moved or mounted again.
-	for _, m := range []mount{
-		{"/", newRoot, "", unix.MS_BIND, "", false},
-		{"", newRoot, "", unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID, "", false},
-		{"/dev", newRoot + "/dev", "", unix.MS_MOVE, "", false},
-	} {
+	moves := []mount{{"/dev", newRoot + "/dev", "", unix.MS_MOVE, "", false}}
+	if !mounted {
+		// Not MS_REC: what is mounted so far is moved or mounted again.
+		moves = append([]mount{
+			{"/", newRoot, "", unix.MS_BIND, "", false},
+			{"", newRoot, "", unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID, "", false},
+		}, moves...)
+	}
+	for _, m := range moves {
 		if err := unix.Mount(m.source, m.target, m.fstype, m.flags, m.data); err != nil {
 			return &os.PathError{Op: "mount", Path: m.target, Err: err}
 		}

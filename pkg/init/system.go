@@ -11,11 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// modulesDir holds the kernel's modules and "load", the list of those to load at boot, in order.
+// modulesDir holds the kernel's modules and lists of those to load at boot, in order: "load", and "load-root" of what the root needs
+// where it is a file system.
 const modulesDir = "/usr/lib/modules"
 
-func loadModules() {
-	list, err := os.Open(modulesDir + "/load")
+func loadModules(name string) {
+	list, err := os.Open(filepath.Join(modulesDir, name))
 	if err != nil {
 		return // a kernel that has everything built in
 	}

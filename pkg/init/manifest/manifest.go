@@ -135,7 +135,7 @@ func parse(line string) (Entry, error) {
 	if err != nil || size < 0 {
 		return Entry{}, fmt.Errorf("bad size %q", fields[4])
 	}
-	path, err := unescape(fields[5])
+	path, err := Unescape(fields[5])
 	if err != nil {
 		return Entry{}, err
 	}
@@ -144,8 +144,8 @@ func parse(line string) (Entry, error) {
 	}, nil
 }
 
-// unescape undoes %XX and refuses what is not a plain path below the root.
-func unescape(text string) (string, error) {
+// Unescape undoes %XX and refuses what is not a plain path below the root.
+func Unescape(text string) (string, error) {
 	path := text
 	if strings.Contains(text, "%") {
 		var b strings.Builder

@@ -1,0 +1,65 @@
+package roots
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestListsThatAreWhole(t *testing.T) {
+	list, err := Read(strings.NewReader("lkt-roots 1 2\n0000002a roots/root.erofs /\nCBF43926 roots/a%20b.erofs /a%20b\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Root{{0x2a, "roots/root.erofs", ""}, {0xcbf43926, "roots/a b.erofs", "a b"}}
+	if len(list) != 2 || list[0] != want[0] || list[1] != want[1] {
+		t.Errorf("got %v", list)
+	}
+}
+
+func TestListsThatAreNot(t *testing.T) {
+	const root = "0000002a roots/root.erofs /\n"
+	for name, text := range map[string]string{
+		"empty":                    "",
+		"another list":             "lkt-manifest 1 1\n" + root,
+		"a version of later":       "lkt-roots 2 1\n" + root,
+		"none":                     "lkt-roots 1 0\n",
+		"one is missing":           "lkt-roots 1 2\n" + root,
+		"one too many":             "lkt-roots 1 1\n" + root + "0000002a b /b\n",
+		"no root":                  "lkt-roots 1 1\n0000002a roots/b.erofs /b\n",
+		"a short sum":              "lkt-roots 1 1\n2a roots/root.erofs /\n",
+		"a sum that is none":       "lkt-roots 1 1\n0000002x roots/root.erofs /\n",
+		"no target":                "lkt-roots 1 1\n0000002a roots/root.erofs\n",
+		"a target that leads out":  "lkt-roots 1 2\n" + root + "0000002a b /../b\n",
+		"a file that leads out":    "lkt-roots 1 1\n0000002a ../b /\n",
+		"a target that is nowhere": "lkt-roots 1 2\n" + root + "0000002a b b\n",
+	} {
+		if list, err := Read(strings.NewReader(text)); err == nil {
+			t.Errorf("%s: got %v", name, list)
+		}
+	}
+}
+
+func TestFilesAreComparedWithTheirSums(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(dir, "x"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := Root{Sum: 0xcbf43926, File: "x"} // the check value of CRC-32/ISO-HDLC
+	write("123456789")
+	if err := root.Verify(dir); err != nil {
+		t.Error(err)
+	}
+	for _, text := range []string{"123456788", "12345678", "1234567890", ""} {
+		write(text)
+		if err := root.Verify(dir); err == nil || !strings.Contains(err.Error(), "CRC-32") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if err := (Root{File: "y"}).Verify(dir); err == nil {
+		t.Error("a file that is not there has a sum")
+	}
+}
