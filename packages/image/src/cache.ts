@@ -13,6 +13,7 @@ import { type Digest, digestHex, digestOf, isDigest, isErrno, type Reporter } fr
 import { type CacheArea, fileArea, pieceDigester, type Store } from '@lkt/oci';
 import { fileChunks } from './file-chunks.ts';
 import { ioError } from './io-error.ts';
+import type { HeadedBytes } from './output/headed-bytes.ts';
 
 /** A file of the cache, by what was recorded of it. `ComposeCache.read` checks whether it still is so. */
 export interface CachedFile {
@@ -55,6 +56,20 @@ export class ComposeCache {
     return found === undefined
       ? { ...(await this.#make(keyOf(inputs), make, signal)), cached: false }
       : { ...found, cached: !this.#made.has(found.path) };
+  }
+
+  /** The same of a file that begins with what is known at its end. */
+  async headedFile(
+    inputs: readonly string[],
+    make: () => HeadedBytes,
+    signal?: AbortSignal,
+  ): Promise<CachedFile & { readonly cached: boolean }> {
+    const found = await this.find(inputs);
+    if (found !== undefined) return { ...found, cached: !this.#made.has(found.path) };
+    const image = make();
+    const head = (): Iterable<Uint8Array> => image.head();
+    const made = await this.#make(keyOf(inputs), () => image.bytes(), signal, head);
+    return { ...made, cached: false };
   }
 
   /** The same, if it is there. */
@@ -115,6 +130,7 @@ export class ComposeCache {
     key: string,
     make: () => AsyncIterable<Uint8Array>,
     signal: AbortSignal | undefined,
+    head?: () => Iterable<Uint8Array>,
   ): Promise<CachedFile> {
     const path = join(this.#dir, key);
     using digester = await pieceDigester(Infinity);
@@ -124,11 +140,21 @@ export class ComposeCache {
       const data = join(temp.path, 'data');
       {
         await using file = await open(data, 'wx', 0o444);
+        let end = 0;
         for await (const chunk of make()) {
           signal?.throwIfAborted();
-          await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
+          const hashing = head === undefined ? digester.update(chunk) : undefined;
+          await Promise.all([writeAll(file, chunk, end), hashing]);
+          end += chunk.length;
+        }
+        let at = 0;
+        for (const chunk of head?.() ?? []) {
+          await writeAll(file, chunk, at);
+          at += chunk.length;
         }
       }
+      if (head !== undefined)
+        for await (const chunk of fileChunks(data, { reuse: true })) await digester.update(chunk);
       const { size } = digester;
       const digest = await digester.digest();
       // No fsync: what a crash tears does not have the recorded digest.

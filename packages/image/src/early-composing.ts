@@ -5,6 +5,7 @@ import type { ComposeOptions } from './compose.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import type { ImageReference } from './config/reference.ts';
 import { chooseCompression } from './initrd/compressor.ts';
+import { layOut } from './initrd/erofs-layout.ts';
 import { buildSegments } from './initrd/initrd.ts';
 import { INITRD_FORMATS } from './output/formats.ts';
 import { pinnedDigest, type Plan, planImage, treesOf } from './plan.ts';
@@ -68,7 +69,8 @@ export class EarlyComposing implements AsyncDisposable {
     if (plan.kernel !== undefined && INITRD_FORMATS.some((one) => options.format.includes(one))) {
       const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
       // It is said of each when the initrd is made of them.
-      await buildSegments({ ...plan, reporter: silentReporter }, compression);
+      const silent = { ...plan, reporter: silentReporter };
+      await buildSegments(await layOut(silent, compression), compression);
     }
     this.#plan = plan;
   }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -26,5 +26,27 @@ test.for([
     expect(done.status, done.stderr).toBe(0);
     await using guest = await boot(join(dir, compressor));
     await guest.until('lkt: boot complete');
+  },
+);
+
+test(
+  'a byte that is not as it was in a file system of the initrd stops the boot',
+  { timeout: 900_000 },
+  async () => {
+    const layout = join(dir, 'layout.yml');
+    writeFileSync(layout, 'layout: erofs\n');
+    const done = await lkt(['build', '--dir', dir, '--name', 'damaged', config, layout]);
+    expect(done.status, done.stderr).toBe(0);
+    const file = join(dir, 'damaged-initrd.img');
+    const initrd = readFileSync(file);
+    const at = initrd.indexOf('roots/root.erofs\0') + 2 ** 21;
+    initrd.writeUInt8(initrd.readUInt8(at) ^ 1, at);
+    writeFileSync(file, initrd);
+    const run = await lkt(['run', join(dir, 'damaged'), '--expect', 'lkt: system ready']);
+    expect(run.status, run.stdout.slice(-3000)).toBe(1);
+    expect(run.stdout).toContain(
+      'this image is not whole, the boot stops here: /roots/root.erofs: its content is not what was written: CRC-32',
+    );
+    expect(run.stderr).toContain('the kernel of the machine panicked');
   },
 );

@@ -89,24 +89,25 @@ onshutdown:
     onfailure: reboot
 `;
 
-/** The machine of an example, without its services. */
-function machine(example: string): string {
+/** The machine of an example, without its services, laid out so. */
+function machine(example: string, layout: string): string {
   const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
   const top = text.slice(0, text.indexOf('onboot:'));
   const bounds = 'lkt.logs.size=128K lkt.logs.rate=4K';
-  return top.replace('console=ttyS0', `console=ttyS0 lkt.logs.console=all ${bounds}`) + config;
+  const cmdline = `console=ttyS0 lkt.logs.console=all ${bounds}`;
+  return `layout: ${layout}\n${top.replace('console=ttyS0', cmdline)}${config}`;
 }
 
 describe.each([
-  ['containerd and runc', 'minimal'],
-  ['PID 1 and crun', 'tiny'],
-])('services under %s', (_, example) => {
+  ['containerd and runc', 'minimal', 'erofs'],
+  ['PID 1 and crun', 'tiny', 'cpio'],
+])('services under %s', (_, example, layout) => {
   let guest: Guest;
   const name = `services-${example}`;
 
   beforeAll(async () => {
     const file = join(dir, `${name}.yml`);
-    writeFileSync(file, machine(example));
+    writeFileSync(file, machine(example, layout));
     const done = await lkt(['build', '--dir', dir, file]);
     expect(done.status, done.stderr).toBe(0);
     guest = await boot(join(dir, name), ['--networking', 'none']);

@@ -22,6 +22,7 @@ import { type Settings, withSettings } from '@lkt/pkg';
 import { type Section, SUPERVISION } from '../runtime/supervision.ts';
 import { located } from './fields.ts';
 import { type FileEntry, FILES, plainFile } from './files.ts';
+import { LAYOUT, type Layout } from './layout.ts';
 import { IMAGE, type ImageReference } from './reference.ts';
 import { TRUST, type TrustSettings } from '../trust/parse-trust.ts';
 
@@ -36,6 +37,8 @@ export interface SystemConfig {
   readonly files: readonly FileEntry[];
   /** Each of them has to be satisfied. */
   readonly trust: readonly TrustSettings[];
+  /** Default: cpio. */
+  readonly layout?: Layout;
   /** The image with what firmware starts, where the image is a disk; no config names it. */
   readonly bootLoader?: ImageReference;
 }
@@ -210,9 +213,17 @@ const CONFIG: YamlType<SystemConfig> = record({
   services: orElse(containers('services'), [], 'containers that run side by side from then on'),
   volumes: orElse(list(VOLUME), [], 'file systems that containers share'),
   files: orElse(FILES, [], 'single files, directories and links'),
+  layout: optional(
+    LAYOUT,
+    'how the files are in an initrd: unpacked by the kernel, or in an erofs that is mounted',
+  ),
   trust: optional(TRUST, 'whose signatures images need'),
-}).into(({ include: _include, variables: _variables, trust, ...config }) =>
-  checkNames({ ...config, trust: trust === undefined ? [] : [trust] }),
+}).into(({ include: _include, variables: _variables, layout, trust, ...config }) =>
+  checkNames({
+    ...config,
+    ...(layout === undefined ? {} : { layout }),
+    trust: trust === undefined ? [] : [trust],
+  }),
 );
 
 /**
@@ -228,8 +239,9 @@ export function imageConfigSchema(): JsonSchema {
   return writer.document('image.yml', 'An image of lkt or LinuxKit', CONFIG.schema(writer));
 }
 
-/** Later files override fields of the kernel and append to the lists of earlier ones; no trust policy goes. */
+/** Later files override fields of the kernel and the layout, and append to the lists of earlier ones; no trust policy goes. */
 export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
+  const layout = configs.findLast((config) => config.layout !== undefined)?.layout;
   return checkNames({
     kernel: Object.assign({}, ...configs.map((config) => config.kernel)) as KernelSettings,
     init: configs.flatMap((config) => config.init),
@@ -239,6 +251,7 @@ export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
     volumes: configs.flatMap((config) => config.volumes),
     files: configs.flatMap((config) => config.files),
     trust: configs.flatMap((config) => config.trust),
+    ...(layout === undefined ? {} : { layout }),
   });
 }
 
@@ -284,6 +297,7 @@ export function plainConfig(config: SystemConfig): Readonly<Record<string, unkno
     services: config.services.map(plainContainer),
     files: config.files.map(({ at }) => plainFile(at)),
     volumes: config.volumes.map((volume) => withImage(VOLUME.plain(volume.item), volume.image)),
+    ...(config.layout === undefined ? {} : { layout: config.layout.kind }),
   };
 }
 

@@ -45,10 +45,14 @@ export function memoryFor(root: Root, initrdSize: number, cmdline: string): Init
     }
     inodes += 1;
   }
-  const isRamfs = /(?:^|\s)rootfstype=ramfs(?:\s|$)/.test(cmdline);
-  const limit = isRamfs ? 0 : 2 * unpackedBytes + RESERVED;
+  const limit = isRamfs(cmdline) ? 0 : 2 * unpackedBytes + RESERVED;
   const bytes = Math.max(limit, unpackedBytes + WORKING) + inodes * INODE + initrdSize;
   return { unpackedBytes, minimumMemory: Math.ceil(bytes / MIB / 8) * 8 };
+}
+
+/** Whether a kernel with this command line unpacks into a ramfs. */
+export function isRamfs(cmdline: string): boolean {
+  return /(?:^|\s)rootfstype=ramfs(?:\s|$)/.test(cmdline);
 }
 
 /** The last archive of an initrd: one file of fixed length, so that it is found from the end. */

@@ -7,8 +7,9 @@ import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { RootEntry } from '../tree/merge.ts';
-import { COMPRESSORS, compress, type Compression } from './compressor.ts';
+import { COMPRESSORS, compress, type Compression, type Compressor } from './compressor.ts';
 import { padding } from './cpio.ts';
+import { layOut } from './erofs-layout.ts';
 import { infoArchive, type InitrdInfo, memoryFor } from './info.ts';
 import { MANIFEST_PATH } from './manifest.ts';
 import { type Segment, segmentArchive, segmentKey, segmentsOf } from './segment.ts';
@@ -30,9 +31,10 @@ export interface Initrd extends InitrdInfo {
  * archive for each part, which comes from the cache where it did not change, the manifest, and uncompressed what the
  * initrd says about itself.
  */
-export async function buildInitrd(plan: Plan, compression: Compression): Promise<Initrd> {
-  requireUnpacking(plan, compression);
-  warnOfCapabilities(plan, 'an initramfs');
+export async function buildInitrd(asked: Plan, compression: Compression): Promise<Initrd> {
+  requireUnpacking(asked, compression);
+  const plan = await layOut(asked, compression);
+  if (plan === asked) warnOfCapabilities(plan, 'an initramfs');
   const files: CachedFile[] = [];
   if (plan.kernel?.ucode !== undefined) files.push(plan.kernel.ucode);
   files.push(...(await buildSegments(plan, compression)));
@@ -82,16 +84,18 @@ export async function buildInitrd(plan: Plan, compression: Compression): Promise
 function requireUnpacking({ kernel }: Plan, { compressor }: Compression): void {
   const config = kernel?.config;
   if (config === undefined || compressor === 'none') return;
-  const option = compressor.toUpperCase();
-  if (config.unpacks.has(option)) return;
-  const others = COMPRESSORS.filter(
-    (one) => one === 'none' || config.unpacks.has(one.toUpperCase()),
-  );
+  const option = optionFor(compressor);
+  if (config.options.has(option)) return;
+  const others = COMPRESSORS.filter((one) => one === 'none' || config.options.has(optionFor(one)));
   throw new LktError(
     'UNSUPPORTED',
-    `the kernel cannot unpack an initrd that ${compressor} has packed: /${config.path} of ${kernel?.origin.source} does not have CONFIG_RD_${option}=y`,
+    `the kernel cannot unpack an initrd that ${compressor} has packed: /${config.path} of ${kernel?.origin.source} does not have CONFIG_${option}=y`,
     { fix: `use --compressor ${others.join(' or ')}` },
   );
+}
+
+function optionFor(compressor: Compressor): string {
+  return `RD_${compressor.toUpperCase()}`;
 }
 
 /** The largest begin first, so that none is left over at the end. */
@@ -120,6 +124,8 @@ async function buildSegment(
   segment: Segment,
   compression: Compression,
 ): Promise<CachedFile> {
+  const made = segment.parts[0]?.part.archive;
+  if (made !== undefined) return made;
   const id = `segment ${segment.name}`;
   const title = segment.parts[0]?.part.label ?? segment.name;
   reporter.emit({ kind: 'start', id, title });

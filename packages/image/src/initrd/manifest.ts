@@ -25,12 +25,13 @@ export function manifestOf(root: Root): string {
     if (isBoot(path) || path === MANIFEST_PATH) continue;
     const bytes = type === 'symlink' ? (link?.length ?? 0) : size;
     const octal = mode.toString(8).padStart(4, '0');
-    lines.push(`${LETTERS[type]} ${octal} ${uid} ${gid} ${bytes} ${escaped(path)}\n`);
+    lines.push(`${LETTERS[type]} ${octal} ${uid} ${gid} ${bytes} ${escapedPath(path)}\n`);
   }
   return `lkt-manifest 1 ${lines.length}\n${lines.join('')}`;
 }
 
-function escaped(path: RawPath): string {
+/** A path as lists of an image write it: bytes that are no plain ASCII, blanks and `%` as `%XX`. */
+export function escapedPath(path: RawPath): string {
   return path.replaceAll(
     /[^!-$&-~]/g,
     (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`,

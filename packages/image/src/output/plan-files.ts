@@ -1,21 +1,39 @@
+import type { RawPath } from '@lkt/oci';
 import { isBoot } from '../initrd/segment.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
-import type { Contents } from '../tree/part.ts';
+import type { RootEntry } from '../tree/merge.ts';
+import type { Contents, Part } from '../tree/part.ts';
 import { type FileSystem, fileSystemOf, type FsEntry } from './file-system.ts';
 import { once } from './write.ts';
 
 /** The root of a planned image, without `boot/`, as a file system. */
 export function planFiles({ root, manifest }: Plan): FileSystem {
-  const text = Buffer.from(manifest);
+  const texts = new Map([[MANIFEST_PATH, Buffer.from(manifest)]]);
+  return filesOf(
+    root.parts,
+    [...root.entries.values()].filter(({ path }) => !isBoot(path)),
+    texts,
+  );
+}
+
+/**
+ * Entries of these parts as a file system.
+ * @param texts files whose content is at hand, by path
+ */
+export function filesOf(
+  parts: readonly Part[],
+  from: Iterable<RootEntry>,
+  texts: ReadonlyMap<RawPath, Buffer> = new Map(),
+): FileSystem {
   // By what stands for contents: parts of the same image have them once.
   const wanted = new Map<string, { readonly contents: Contents; readonly names: Set<string> }>();
   const entries: FsEntry[] = [];
-  for (const { part, wantedBy: _, isWeak: __, content, ...entry } of root.entries.values()) {
-    if (isBoot(entry.path)) continue;
-    const { label = '', contents } = root.parts[part] ?? {};
-    if (entry.path === MANIFEST_PATH) {
-      entries.push({ ...entry, mode: 0o444, size: text.length, file: MANIFEST_PATH, label });
+  for (const { part, wantedBy: _, isWeak: __, content, ...entry } of from) {
+    const { label = '', contents } = parts[part] ?? {};
+    const text = texts.get(entry.path);
+    if (text !== undefined) {
+      entries.push({ ...entry, mode: 0o444, size: text.length, file: entry.path, label });
     } else if (content === undefined || contents === undefined || entry.type !== 'file') {
       entries.push({ ...entry, label });
     } else {
@@ -30,7 +48,7 @@ export function planFiles({ root, manifest }: Plan): FileSystem {
     for (const [key, { contents, names }] of wanted)
       for await (const { name, data } of contents.read(names))
         yield { content: contentOf(key, name), data };
-    yield { content: MANIFEST_PATH, data: once(text) };
+    for (const [path, text] of texts) yield { content: path, data: once(text) };
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Settings } from '@lkt/pkg';
 import type { Container } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
+import type { Layout } from '../config/layout.ts';
 import type { Supervision } from './supervision.ts';
 
 /** The label in which images of `init` say what they can do beyond LinuxKit's: names with blanks between. */
@@ -16,6 +17,9 @@ const FEATURES = [
   'apparmor',
   'interfaces',
 ] as const;
+
+/** Of an init that mounts file systems which are files of the initramfs. */
+const EROFS = 'erofs';
 
 /** What the images of `init` and the kernel can do, by their labels. */
 export function guestFeatures(
@@ -58,4 +62,12 @@ export function requireFeatures(
       { fix: `take it out, or name an image of init whose label ${FEATURES_LABEL} has ${feature}` },
     );
   }
+}
+
+/** That init finds the files of an image laid out so. @throws LktError UNSUPPORTED */
+export function requireLayout({ kind, at }: Layout, has: ReadonlySet<string>): void {
+  if (kind === 'cpio' || has.has(EROFS)) return;
+  throw errorAt('UNSUPPORTED', at, 'no image of init can do it', {
+    fix: `take it out, or name an image of init whose label ${FEATURES_LABEL} has ${EROFS}`,
+  });
 }

@@ -2,7 +2,7 @@ import type { Digest } from '@lkt/core';
 import { parentPath, type RawPath, toRaw } from '@lkt/oci';
 import type { After } from '@lkt/pkg';
 import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
-import { guestFeatures, requireFeatures } from '../runtime/guest-features.ts';
+import { guestFeatures, requireFeatures, requireLayout } from '../runtime/guest-features.ts';
 import { imageDefaults } from '../runtime/image-defaults.ts';
 import { type RootfsMount, runtimeJson } from '../runtime/runtime-json.ts';
 import { mergeSettings } from '../runtime/settings.ts';
@@ -25,7 +25,9 @@ export async function containerParts(
   config: SystemConfig,
   images: SourceImages,
 ): Promise<readonly Part[]> {
-  const bundler = new Bundler(config, images, await initFeatures(config, images));
+  const features = await initFeatures(config, images);
+  if (config.layout !== undefined) requireLayout(config.layout, features);
+  const bundler = new Bundler(config, images, features);
   const parts: Part[] = [];
   for (const section of ['onboot', 'onshutdown', 'services'] as const) {
     for (const [index, container] of config[section].entries()) {

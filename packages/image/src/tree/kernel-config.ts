@@ -7,12 +7,14 @@ const PLACES =
   /^(?:\.?config|kernel[-_.]config|(?:boot\/)?config-[^/]+|(?:usr\/)?lib\/modules\/[^/]+\/config)$/;
 const MAX_SIZE = 4 * 2 ** 20;
 
-/** The config of a kernel, as far as it is about unpacking an initrd. */
+/** The config of a kernel, as far as it is about what is in an initrd. */
 export interface KernelConfig {
   /** The path of the file in the image. */
   readonly path: string;
-  /** `GZIP`, `ZSTD` and the like, of the options `CONFIG_RD_…` that are on. */
-  readonly unpacks: ReadonlySet<string>;
+  /** The options `CONFIG_RD_…` and `CONFIG_EROFS_…` that are on, without `CONFIG_`. */
+  readonly options: ReadonlySet<string>;
+  /** Those of them that are modules. */
+  readonly modules: ReadonlySet<string>;
 }
 
 /** What the config says that one of the trees of a kernel has; undefined when none has one. */
@@ -23,10 +25,15 @@ export async function findKernelConfig(
   for (const tree of trees) {
     const node = tree.nodes.find(isConfig);
     if (node === undefined) continue;
-    const note = await cache.file(['kernel config 1', tree.key, node.path], async function* () {
+    const note = await cache.file(['kernel config 2', tree.key, node.path], async function* () {
       yield Buffer.from(optionsIn(await textOf(tree, node)).join('\n'));
     });
-    return { path: fromRaw(node.path), unpacks: new Set((await cache.text(note)).split('\n')) };
+    const lines = (await cache.text(note)).split('\n').map((line) => line.split('='));
+    return {
+      path: fromRaw(node.path),
+      options: new Set(lines.map(([name = '']) => name)),
+      modules: new Set(lines.flatMap(([name = '', value]) => (value === 'm' ? [name] : []))),
+    };
   }
   return undefined;
 }
@@ -43,5 +50,7 @@ async function textOf(tree: ImageTree, { path }: TreeNode): Promise<string> {
 }
 
 function optionsIn(text: string): readonly string[] {
-  return [...text.matchAll(/^CONFIG_RD_([A-Z0-9]+)=y$/gm)].map(([, name = '']) => name);
+  return [...text.matchAll(/^CONFIG_((?:RD_[A-Z0-9]+=y)|(?:EROFS_[A-Z0-9_]+=[ym]))$/gm)].map(
+    ([, line = '']) => line,
+  );
 }

@@ -1,4 +1,5 @@
 import type { Entry, EntryType } from '@lkt/oci';
+import type { CachedFile } from '../cache.ts';
 
 /** One path of an image that is being composed. */
 export interface Placed extends Omit<Entry, 'type' | 'pax'> {
@@ -28,6 +29,8 @@ export interface Part {
   readonly segment: string;
   readonly entries: readonly Placed[];
   readonly contents: Contents;
+  /** The segment, where it is not made of the entries. */
+  readonly archive?: CachedFile;
 }
 
 /** The contents of the files of a part. */

@@ -1,0 +1,125 @@
+import { crc32 } from 'node:zlib';
+import { digestOf } from '@lkt/core';
+import type { RawPath } from '@lkt/oci';
+import type { CachedFile } from '../cache.ts';
+import { type ErofsCompressor } from '../output/erofs-compressor.ts';
+import { planErofs } from '../output/erofs.ts';
+import { type HeadedBytes, zeros } from '../output/headed-bytes.ts';
+import { filesOf } from '../output/plan-files.ts';
+import type { Plan } from '../plan.ts';
+import { MemoryEntries } from '../tree/memory.ts';
+import type { Placed } from '../tree/part.ts';
+import type { Compression } from './compressor.ts';
+import { checkFits, cpioHeader, cpioTrailer } from './cpio.ts';
+import type { MountedRoot } from './erofs-roots.ts';
+
+/** Bump when the bytes change for unchanged entries. */
+const VERSION = 'erofs archive 1';
+
+/** A root as a file in an archive of cpio of its own, which is not packed: what is in the file is. */
+export interface ErofsArchive {
+  readonly root: MountedRoot;
+  /** The file, as it is in the archive. */
+  readonly entry: Placed;
+  /** CRC-32 of the file. */
+  readonly sum: number;
+  readonly file: CachedFile;
+}
+
+/** Makes the archive, unless it is in the cache. @throws LktError UNSUPPORTED for what an erofs, or cpio, cannot hold */
+export async function erofsArchive(
+  plan: Plan,
+  root: MountedRoot,
+  compression: Compression,
+  compressor: ErofsCompressor,
+): Promise<ErofsArchive> {
+  const { cache, reporter, signal } = plan;
+  const path: RawPath = root.target === '' ? 'roots/root.erofs' : `roots/${root.target}.erofs`;
+  const id = `segment ${path}`;
+  reporter.emit({ kind: 'start', id, title: root.label });
+  try {
+    const { cached, ...file } = await cache.headedFile(
+      [VERSION, path, compression.key, keyOf(plan, root)],
+      () => archiveOf(path, planErofs(filesOf(plan.root.parts, root.entries), compressor)),
+      signal,
+    );
+    const note = await cache.file(['crc-32 of an erofs 1', file.digest], async function* () {
+      yield Buffer.from(String(await sumOf(cache.read(file), headerOf(path).length)));
+    });
+    reporter.emit({ kind: 'done', id, cached });
+    const size = file.size - headerOf(path).length - cpioTrailer().length;
+    return { root, entry: entryOf(path, size), sum: Number(await cache.text(note)), file };
+  } catch (error) {
+    reporter.emit({ kind: 'failed', id });
+    throw error;
+  }
+}
+
+/** All that the bytes of the file depend on. */
+function keyOf({ root: { parts } }: Plan, { entries }: MountedRoot): string {
+  const numbers = new Map<number, number>();
+  const lines: string[] = [];
+  const numberOf = (part: number): number => {
+    const known = numbers.get(part);
+    if (known !== undefined) return known;
+    lines.push(`part ${parts[part]?.contents.key}`);
+    numbers.set(part, numbers.size);
+    return numbers.size - 1;
+  };
+  for (const { part, xattrs = [], ...entry } of entries) {
+    const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, content } = entry;
+    const attributes = [...xattrs].map(([key, value]) => [key, Buffer.from(value).toString('hex')]);
+    const from = content === undefined ? [] : [numberOf(part), content];
+    const all = [path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, attributes];
+    lines.push(JSON.stringify([...all, ...from]));
+  }
+  return digestOf(lines.join('\n'));
+}
+
+/** What is known at the end is in front: the size in the header, and the head of the file system. */
+function archiveOf(path: RawPath, image: HeadedBytes): HeadedBytes {
+  let size = 0;
+  return {
+    bytes: async function* () {
+      yield* zeros(headerOf(path).length);
+      for await (const piece of image.bytes()) {
+        size += piece.length;
+        yield piece;
+      }
+      yield cpioTrailer();
+    },
+    head: function* () {
+      const entry = entryOf(path, size);
+      checkFits(entry, 'the image');
+      yield cpioHeader(entry, { number: 1, links: 1 }, size);
+      yield* image.head();
+    },
+  };
+}
+
+function headerOf(path: RawPath): Buffer {
+  return cpioHeader(entryOf(path, 0), { number: 1, links: 1 }, 0);
+}
+
+function entryOf(path: RawPath, size: number): Placed {
+  const [entry] = new MemoryEntries().file(path, '', 0o444).entries;
+  if (entry === undefined) throw new Error(path);
+  return { ...entry, size };
+}
+
+/** CRC-32 of what stands between a header and the trailer. */
+async function sumOf(archive: AsyncIterable<Uint8Array>, header: number): Promise<number> {
+  const trailer = cpioTrailer().length;
+  let sum = 0;
+  let skip = header;
+  let held = Buffer.alloc(0);
+  for await (const piece of archive) {
+    const bytes = Buffer.concat([held, piece]);
+    const start = Math.min(skip, bytes.length);
+    const end = Math.max(start, bytes.length - trailer);
+    skip -= start;
+    sum = crc32(bytes.subarray(start, end), sum);
+    held = bytes.subarray(end);
+  }
+  return sum;
+}
