@@ -1,11 +1,13 @@
 import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { parentPath, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
+import { parentPath, readTar, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import { composeImage, type ComposeOptions } from '../src/compose.ts';
 import { readInitrdInfo } from '../src/initrd/info.ts';
+import { fileFacts } from '../src/inspect/file-facts.ts';
 import { readInitrd } from '../src/inspect/initrd-reader.ts';
+import { readMounted } from '../src/inspect/mounted-reader.ts';
 import { directoryListing, run, sha256 } from './file-systems.ts';
 import {
   chunks,
@@ -127,6 +129,37 @@ it.for(['zstd', 'none'] as const)(
     expect(files.get('init')).toEqual(readFileSync(join(plain, 'init')));
   },
 );
+
+it('is shown as the system has it once it runs', async () => {
+  const store = await tempStore();
+  const built = await compose(store, await erofsConfig(store), {
+    format: ['kernel+initrd', 'tar'],
+  });
+  const initrd = readInitrd(chunks(readFileSync(`${built}-initrd.img`)));
+  const shown = new Map(await fileFacts(readMounted(initrd)));
+  const expected = new Map(await fileFacts(readTar(chunks(readFileSync(`${built}.tar`)))));
+  // What stands only in one of them: the lists of an initrd, and where init mounts.
+  for (const path of ['mnt', 'usr/share/lkt/initrd', ...LISTS]) shown.delete(path);
+  for (const path of expected.keys())
+    if (path.startsWith('boot') || LISTS.includes(path)) expected.delete(path);
+  const plain = [...expected].map(([path, facts]) => {
+    const { source: _source, location: _location, ...rest } = facts;
+    return [path, rest];
+  });
+  expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(plain));
+});
+
+it('files that are called so are files where no list mounts them', async () => {
+  const store = await tempStore();
+  const file = '  - {path: roots/a.erofs, contents: text}\n';
+  const text = (await sampleConfig(store)).replace('files:\n', `files:\n${file}`);
+  const data = readFileSync(`${await compose(store, text)}-initrd.img`);
+  const shown = await fileFacts(readMounted(readInitrd(chunks(data))));
+  expect(Object.fromEntries(shown)).toEqual(
+    Object.fromEntries(await fileFacts(readInitrd(chunks(data)))),
+  );
+  expect(shown.get('roots/a.erofs')?.size).toBe(4);
+});
 
 it('lists in the manifest what the kernel unpacks, and says how much memory that takes', async () => {
   const store = await tempStore();

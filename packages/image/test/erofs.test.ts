@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   array,
@@ -10,8 +11,13 @@ import {
   record,
   tuple,
 } from 'fast-check';
+import { LktError } from '@lkt/core';
+import { readTar } from '@lkt/oci';
 import { expect, it, onTestFinished } from 'vitest';
+import { fileChunks } from '../src/file-chunks.ts';
 import { type Compressor, chooseCompression } from '../src/initrd/compressor.ts';
+import { fileBytes, readErofs } from '../src/inspect/erofs-reader.ts';
+import { fileFacts } from '../src/inspect/file-facts.ts';
 import { planErofs } from '../src/output/erofs.ts';
 import { erofsCompressor } from '../src/output/erofs-compressor.ts';
 import {
@@ -191,6 +197,56 @@ it('packs what can be packed', async () => {
   const plain = statSync(await erofs(tree, 'none')).size;
   for (const compressor of ['zstd', 'gzip', 'lz4'] as const)
     expect(statSync(await erofs(tree, compressor)).size).toBeLessThan(plain / 10);
+});
+
+it.for(COMPRESSORS)('lkt finds in it what erofs-utils find, packed by %s', async (compressor) => {
+  const both = Buffer.concat([Buffer.alloc(131_072), noise(200_000, 'both')]);
+  const tree = {
+    ...oddTree(255),
+    both: file(both),
+    chunked: file(Buffer.concat([both.subarray(131_072), Buffer.from('!'.repeat(5000)), both])),
+    text: file('words and words '.repeat(30_000)),
+    attributes: file('x', {
+      xattrs: new Map([
+        ['user.one', Buffer.from('1')],
+        ['trusted.two', Buffer.from('22')],
+      ]),
+    }),
+  };
+  const image = await erofs(tree, compressor);
+  await using opened = await open(image, 'r');
+  const found = await fileFacts(readErofs(await fileBytes(opened)));
+  const plain = join(tempDir(), 'x.tar');
+  await treeTar(tree, plain);
+  const expected = await fileFacts(readTar(fileChunks(plain)));
+  const withoutRoot = new Map([...found].filter(([path]) => path !== ''));
+  const wanted = new Map([...expected].filter(([path]) => path !== '' && path !== '.'));
+  expect(Object.fromEntries(withoutRoot)).toEqual(Object.fromEntries(wanted));
+});
+
+it('that is damaged anywhere is read, or refused, and never more', async () => {
+  const image = await erofs({ ...smallTree, text: file('words '.repeat(40_000)) }, 'zstd');
+  const bytes = readFileSync(image);
+  const path = join(tempDir(), 'damaged');
+  await assert(
+    asyncProperty(
+      integer({ min: 0, max: bytes.length - 1 }),
+      integer({ min: 1, max: 255 }),
+      integer({ min: 0, max: bytes.length }),
+      async (at, by, end) => {
+        const damaged = Buffer.from(bytes);
+        damaged.writeUInt8(damaged.readUInt8(at) ^ by, at);
+        writeFileSync(path, at % 3 === 0 ? damaged.subarray(0, end) : damaged);
+        await using opened = await open(path, 'r');
+        try {
+          await fileFacts(readErofs(await fileBytes(opened)), { maxEntries: 1000 });
+        } catch (error) {
+          if (!(error instanceof LktError)) throw error;
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
 });
 
 it('has golden digests', async () => {

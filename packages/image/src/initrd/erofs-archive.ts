@@ -11,7 +11,7 @@ import { MemoryEntries } from '../tree/memory.ts';
 import type { Placed } from '../tree/part.ts';
 import type { Compression } from './compressor.ts';
 import { checkFits, cpioHeader, cpioTrailer } from './cpio.ts';
-import type { MountedRoot } from './erofs-roots.ts';
+import { type MountedRoot, ROOTS } from './erofs-roots.ts';
 
 /** Bump when the bytes change for unchanged entries. */
 const VERSION = 'erofs archive 1';
@@ -34,7 +34,7 @@ export async function erofsArchive(
   compressor: ErofsCompressor,
 ): Promise<ErofsArchive> {
   const { cache, reporter, signal } = plan;
-  const path: RawPath = root.target === '' ? 'roots/root.erofs' : `roots/${root.target}.erofs`;
+  const path = `${ROOTS}/${root.target === '' ? 'root' : root.target}.erofs`;
   const id = `segment ${path}`;
   reporter.emit({ kind: 'start', id, title: root.label });
   try {

@@ -11,11 +11,9 @@ import type { Origin, Part } from '../tree/part.ts';
 import type { Compression } from './compressor.ts';
 import { type ErofsArchive, erofsArchive } from './erofs-archive.ts';
 import { requireErofs } from './erofs-kernel.ts';
-import { mountedRoots, type MountedRoot } from './erofs-roots.ts';
+import { mountedRoots, type MountedRoot, ROOTS_PATH } from './erofs-roots.ts';
 import { escapedPath, MANIFEST_PATH, manifestOf } from './manifest.ts';
 
-/** The list of the file systems that init mounts, in order. */
-const ROOTS_PATH: RawPath = 'usr/share/lkt/roots';
 const MODULES: RawPath = 'usr/lib/modules';
 /** The modules without which the root cannot be mounted. */
 const LOAD_PATH: RawPath = `${MODULES}/load-root`;

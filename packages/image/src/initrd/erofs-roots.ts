@@ -3,6 +3,12 @@ import type { Root, RootEntry } from '../tree/merge.ts';
 import { MANIFEST_PATH } from './manifest.ts';
 import { isBoot } from './segment.ts';
 
+/** Where the file systems are in an initramfs. */
+export const ROOTS: RawPath = 'roots';
+
+/** The list of them, in the order in which init mounts them. */
+export const ROOTS_PATH: RawPath = 'usr/share/lkt/roots';
+
 /** A directory of an image whose content is a file system of its own. */
 export interface MountedRoot {
   readonly target: RawPath;

@@ -22,7 +22,7 @@ export async function* unlz4(reader: ByteReader, maxBytes: number): AsyncGenerat
     if (size > MAX_PACKED) throw broken('a block is too long');
     const packed = await reader.read(size);
     if (packed === undefined) throw broken('it is cut off');
-    const block = unpackBlock(packed);
+    const block = unlz4Block(packed, BLOCK);
     total += block.length;
     if (total > maxBytes)
       throw new LktError('ARCHIVE_INVALID', `the lz4 data unpacks to more than ${maxBytes} bytes`);
@@ -30,9 +30,12 @@ export async function* unlz4(reader: ByteReader, maxBytes: number): AsyncGenerat
   }
 }
 
-/** lz4_Block_format.md: a token, literals, an offset backwards and a length, again and again. */
-function unpackBlock(packed: Buffer): Buffer {
-  const block = Buffer.allocUnsafe(BLOCK);
+/**
+ * A block (lz4_Block_format.md): a token, literals, an offset backwards and a length, again and again.
+ * @throws LktError ARCHIVE_INVALID, also for more than `most` bytes
+ */
+export function unlz4Block(packed: Buffer, most: number): Buffer {
+  const block = Buffer.allocUnsafe(most);
   let at = 0;
   let size = 0;
   const byte = (): number => {
@@ -53,7 +56,7 @@ function unpackBlock(packed: Buffer): Buffer {
   for (;;) {
     const token = byte();
     const literals = lengthFrom(token >> 4);
-    if (at + literals > packed.length || size + literals > BLOCK)
+    if (at + literals > packed.length || size + literals > most)
       throw broken('a block is longer than it can be');
     packed.copy(block, size, at, at + literals);
     at += literals;
@@ -61,7 +64,7 @@ function unpackBlock(packed: Buffer): Buffer {
     if (at === packed.length) return block.subarray(0, size);
     const offset = byte() | (byte() << 8);
     const length = lengthFrom(token & 15) + 4;
-    if (offset === 0 || offset > size || size + length > BLOCK)
+    if (offset === 0 || offset > size || size + length > most)
       throw broken('a block repeats what is not there');
     // What is repeated may reach into what it gives.
     for (let end = size + length; size < end; size += 1) block[size] = block[size - offset] ?? 0;

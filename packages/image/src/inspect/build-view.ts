@@ -14,8 +14,10 @@ import { DISK_FILES } from '../output/formats.ts';
 import { readPe } from '../output/pe.ts';
 import { readImageArchive } from './archive-reader.ts';
 import { type ImageStatement, readDocument, readSbom, readStatement } from './documents.ts';
+import { fileBytes, readErofs } from './erofs-reader.ts';
 import { fileFacts, type Files } from './file-facts.ts';
 import { readInitrd } from './initrd-reader.ts';
+import { readMounted } from './mounted-reader.ts';
 import type { ImageView, OutputState, UsedImage } from './view.ts';
 
 const SBOM = '-sbom.spdx.json';
@@ -31,9 +33,10 @@ const READERS: Readonly<
   >
 > = {
   '.tar': async (path, signal) => fileFacts(readTar(fileChunks(path)), {}, signal),
-  '-initrd.img': async (path, signal) => fileFacts(readInitrd(fileChunks(path)), {}, signal),
+  '-initrd.img': async (path, signal) => initrdFacts(fileChunks(path), signal),
   '-initrd.tar': readBootTar,
-  '.efi': async (path, signal) => fileFacts(readInitrd(initrdOfUki(path)), {}, signal),
+  '.efi': async (path, signal) => initrdFacts(initrdOfUki(path), signal),
+  '-erofs.img': readErofsDisk,
   '.docker': async (path, signal, platform) => readImageArchive(path, platform, signal),
   '-oci.tar': async (path, signal, platform) => readImageArchive(path, platform, signal),
 };
@@ -46,6 +49,7 @@ const SUFFIXES: readonly string[] = [
     '-cmdline',
     '-squashfs.img',
     '-squashfs-cmdline',
+    '-erofs-cmdline',
     '-iso-cmdline',
     ...Object.values(DISK_FILES),
     SBOM,
@@ -196,10 +200,23 @@ function imageName(name: string): string | undefined {
   }
 }
 
+async function initrdFacts(
+  data: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<Files> {
+  return fileFacts(readMounted(readInitrd(data)), {}, signal);
+}
+
+async function readErofsDisk(path: string, signal: AbortSignal | undefined): Promise<Files> {
+  await using file = await open(path, 'r');
+  const files = new Map(await fileFacts(readErofs(await fileBytes(file)), {}, signal));
+  files.delete('');
+  return files;
+}
+
 async function readBootTar(path: string, signal: AbortSignal | undefined): Promise<Files> {
   for await (const { path: name, content } of readTar(fileChunks(path)))
-    if (name === 'initrd.img' && content !== undefined)
-      return fileFacts(readInitrd(content), {}, signal);
+    if (name === 'initrd.img' && content !== undefined) return initrdFacts(content, signal);
   throw new LktError('ARCHIVE_INVALID', 'there is no initrd.img in it');
 }
 

@@ -3,18 +3,19 @@ import { byBytes } from '@lkt/oci';
 import { type Inode, nameOf } from './file-system.ts';
 
 /** What names begin with, by the number that stands for it. */
-const PREFIXES: ReadonlyMap<string, number> = new Map([
+export const XATTR_PREFIXES: ReadonlyMap<string, number> = new Map([
   ['user.', 1],
   ['system.posix_acl_access', 2],
   ['system.posix_acl_default', 3],
   ['trusted.', 4],
   ['security.', 6],
 ]);
-const HEADER = 12;
+/** What stands before the first. */
+export const XATTR_HEADER = 12;
 const LONGEST_NAME = 0xff;
 const LONGEST_VALUE = 0xffff;
 /** They are counted in words, with 16 bits. */
-const LONGEST = 4 * 0xfffe + HEADER;
+const LONGEST = 4 * 0xfffe + XATTR_HEADER;
 
 /**
  * The extended attributes of an inode as they stand behind it, in whole words; empty without any.
@@ -25,7 +26,7 @@ export function xattrBytes(inode: Inode): Buffer {
     .toSorted(([a], [b]) => byBytes(a, b))
     .flatMap(([name, value]) => entryOf(inode, name, value));
   if (entries.length === 0) return Buffer.alloc(0);
-  const bytes = Buffer.concat([Buffer.alloc(HEADER), ...entries]);
+  const bytes = Buffer.concat([Buffer.alloc(XATTR_HEADER), ...entries]);
   if (bytes.length <= LONGEST) return bytes;
   throw new LktError(
     'UNSUPPORTED',
@@ -34,7 +35,7 @@ export function xattrBytes(inode: Inode): Buffer {
 }
 
 function entryOf(inode: Inode, name: string, value: Uint8Array): readonly Buffer[] {
-  const found = [...PREFIXES].find(([prefix]) => name.startsWith(prefix));
+  const found = [...XATTR_PREFIXES].find(([prefix]) => name.startsWith(prefix));
   if (found === undefined) return [];
   const [prefix, index] = found;
   const rest = Buffer.from(name.slice(prefix.length));
