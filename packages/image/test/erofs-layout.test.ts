@@ -189,8 +189,8 @@ it('has golden digests', async () => {
     sha256(`${await compose(store, text, { compressor })}-initrd.img`);
   expect({ none: await digestOf('none'), lz4: await digestOf('lz4') }).toMatchInlineSnapshot(`
     {
-      "lz4": "fc20919307cf839cc5b05654c5847966f9713ca1bd10dbf97937c2e187db45e8",
-      "none": "7d99571839a7e1518e65f5d4d6911ab65d615d7bd8757eaac14208cf5191792c",
+      "lz4": "aac6e6293045cb6bf51f821b760045105e7d5b2fb2dc8b21ed342dfb93e311e4",
+      "none": "a8df59a34aa94142e80a7f1a316d8addb02c65441d2fac5b7334312ba00b40ba",
     }
   `);
   // What is in the cache is the same.

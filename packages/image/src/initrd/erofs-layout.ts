@@ -11,7 +11,7 @@ import type { Origin, Part } from '../tree/part.ts';
 import type { Compression } from './compressor.ts';
 import { type ErofsArchive, erofsArchive } from './erofs-archive.ts';
 import { requireErofs } from './erofs-kernel.ts';
-import { mountedRoots, type MountedRoot, ROOTS_PATH } from './erofs-roots.ts';
+import { mountedRoots, type MountedRoot, ROOTS, ROOTS_PATH } from './erofs-roots.ts';
 import { escapedPath, MANIFEST_PATH, manifestOf } from './manifest.ts';
 
 const MODULES: RawPath = 'usr/lib/modules';
@@ -35,7 +35,7 @@ export async function layOut(plan: Plan, compression: Compression): Promise<Plan
   const mounted = archives.toSorted((a, b) => (a.root.target < b.root.target ? -1 : 1));
   const root = mergeParts([
     ...starters(plan.root, [initOf(plan.root, layout), ...modules]),
-    memoryPart(directoriesOf(mounted), OWN, 'roots', 'start'),
+    memoryPart(directoriesOf(mounted), OWN, 'roots', ROOTS),
     ...mounted.map(archivePart),
     memoryPart(
       new MemoryEntries().file(ROOTS_PATH, listOf(mounted), 0o444),
