@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
@@ -9,14 +9,11 @@ const top = join(import.meta.dirname, '../..');
 /** Where Debian's golang-1.24-go puts the compiler; another `go` on the machine must not decide. */
 const GO = '/usr/lib/go-1.24/bin/go';
 
-const modules = ['pkg', 'tools'].flatMap((parent) =>
-  readdirSync(join(top, parent))
-    .map((name) => `${parent}/${name}`)
-    .filter((path) => existsSync(join(top, path, 'go.mod'))),
-);
+const modules = globSync('{pkg,tools}/**/go.mod', { cwd: top }).map(dirname).toSorted();
 
 test('the programs of the guest that are modules are found', () => {
   expect(modules).toEqual([
+    'pkg/containerd-programs/ctr/users',
     'pkg/dhcp',
     'pkg/dm-crypt',
     'pkg/extend',

@@ -151,6 +151,11 @@ describe('sshd.yml', () => {
     expect(done).toMatchObject({ status: 0, stdout: '' });
   });
 
+  test('the shell has nothing of containerd, which a config would have to give it', () => {
+    const done = ssh(guest.port, home, 'ls -A /run/containerd /usr/local/bin');
+    expect(done.stdout).toBe('/run/containerd:\n\n/usr/local/bin:\n');
+  });
+
   test('what the probe tries is refused', () => {
     expect(report.failed).toEqual([]);
   });

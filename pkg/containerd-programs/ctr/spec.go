@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/containerd/containers"
+	"github.com/containerd/containerd/contrib/seccomp"
+	"github.com/containerd/containerd/oci"
+	image "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/urfave/cli"
+
+	"lkt/confine"
+	"lkt/users"
+)
+
+// specFlags have the names that ctr's own "run" has for the same.
+var specFlags = []cli.Flag{
+	cli.StringSliceFlag{Name: "cap-add", Usage: "a capability, CAP_NAME; there is none without it"},
+	cli.StringFlag{Name: "cwd", Usage: "working directory"},
+	cli.StringSliceFlag{Name: "device", Usage: "a device of the machine, /dev/NAME"},
+	cli.StringSliceFlag{Name: "env", Usage: "a variable, NAME=VALUE"},
+	cli.StringFlag{Name: "hostname", Usage: "its name of the machine"},
+	cli.StringSliceFlag{Name: "label", Usage: "a label, NAME=VALUE"},
+	cli.Uint64Flag{Name: "memory-limit", Usage: "most memory, in bytes"},
+	cli.StringSliceFlag{Name: "mount", Usage: "type=bind,src=PATH,dst=PATH,options=rbind:ro; PATHs are the machine's and the container's"},
+	cli.BoolFlag{Name: "net-host", Usage: "the network of the machine; there is none without it"},
+	cli.Int64Flag{Name: "pids-limit", Usage: "most processes and threads; 2048 without it"},
+	cli.BoolFlag{Name: "read-only", Usage: "it cannot write to its root"},
+	cli.BoolFlag{Name: "tty, t", Usage: "a terminal"},
+	cli.StringFlag{Name: "user, u", Usage: "USER[:GROUP], names or numbers; that of the image without it"},
+}
+
+// specOptions make the config of a container. It is closed like that of an image's service: no capability that is not named, no
+// new privileges, masked paths, Docker's filter of system calls, no network. lkt/confine has the rest.
+func specOptions(c *cli.Context, config image.ImageConfig, user users.User) ([]oci.SpecOpts, error) {
+	args := append(slices.Clone(config.Entrypoint), config.Cmd...)
+	if c.NArg() > 2 {
+		args = c.Args()[2:]
+	}
+	if len(args) == 0 {
+		return nil, errors.New("the image says no command, and none is given")
+	}
+	capabilities := c.StringSlice("cap-add")
+	for _, name := range capabilities {
+		if !strings.HasPrefix(name, "CAP_") {
+			return nil, fmt.Errorf("--cap-add %s: the names of capabilities begin with CAP_", name)
+		}
+	}
+	mounts, err := parseMounts(c.StringSlice("mount"))
+	if err != nil {
+		return nil, err
+	}
+	options := []oci.SpecOpts{
+		oci.WithDefaultSpec(), oci.WithDefaultUnixDevices, oci.WithDefaultPathEnv,
+		oci.WithEnv(config.Env), oci.WithEnv(c.StringSlice("env")),
+		oci.WithProcessArgs(args...), oci.WithMounts(mounts), withUser(user),
+		oci.WithCapabilities(capabilities),
+	}
+	for _, directory := range []string{config.WorkingDir, c.String("cwd")} {
+		if directory != "" {
+			options = append(options, oci.WithProcessCwd(directory))
+		}
+	}
+	if c.Bool("net-host") {
+		options = append(options, oci.WithHostNamespace(specs.NetworkNamespace), oci.WithHostResolvconf)
+	}
+	if c.Bool("read-only") {
+		options = append(options, oci.WithRootFSReadonly())
+	}
+	if c.Bool("tty") {
+		options = append(options, oci.WithTTY)
+	}
+	if name := c.String("hostname"); name != "" {
+		options = append(options, oci.WithHostname(name))
+	}
+	if limit := c.Uint64("memory-limit"); limit > 0 {
+		options = append(options, oci.WithMemoryLimit(limit))
+	}
+	if limit := c.Int64("pids-limit"); limit > 0 {
+		options = append(options, oci.WithPidsLimit(limit))
+	}
+	for _, device := range c.StringSlice("device") {
+		options = append(options, oci.WithDevices(device, "", "rwm"))
+	}
+	// The filter allows what the capabilities are for.
+	return append(options, seccomp.WithDefaultProfile(), confined), nil
+}
+
+func withUser(user users.User) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
+		s.Process.User = specs.User{UID: user.UID, GID: user.GID, AdditionalGids: user.Groups}
+		return nil
+	}
+}
+
+// confined closes what is left open, as for all containers of this machine.
+func confined(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if data, err = confine.Config(data); err != nil {
+		return err
+	}
+	*s = oci.Spec{}
+	return json.Unmarshal(data, s)
+}
+
+// parseMounts reads ctr's form: type=TYPE,src=PATH,dst=PATH,options=ONE:OTHER.
+func parseMounts(texts []string) ([]specs.Mount, error) {
+	var mounts []specs.Mount
+	for _, text := range texts {
+		fields, err := csv.NewReader(strings.NewReader(text)).Read()
+		if err != nil {
+			return nil, fmt.Errorf("--mount %s: %w", text, err)
+		}
+		var mount specs.Mount
+		for _, field := range fields {
+			switch key, value, _ := strings.Cut(field, "="); key {
+			case "type":
+				mount.Type = value
+			case "source", "src":
+				mount.Source = value
+			case "destination", "dst":
+				mount.Destination = value
+			case "options":
+				mount.Options = strings.Split(value, ":")
+			default:
+				return nil, fmt.Errorf("--mount %s: what is %q?", text, key)
+			}
+		}
+		if mount.Type == "" || mount.Source == "" || mount.Destination == "" {
+			return nil, fmt.Errorf("--mount %s: it needs type, src and dst", text)
+		}
+		mounts = append(mounts, mount)
+	}
+	return mounts, nil
+}

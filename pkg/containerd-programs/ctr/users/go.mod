@@ -1,0 +1,3 @@
+module lkt/users
+
+go 1.24

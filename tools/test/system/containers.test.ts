@@ -1,0 +1,119 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startRegistry, type TestRegistry } from '@lkt/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
+import { freePort, lkt, root } from './lkt.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-containers-'));
+const home = makeHome(join(dir, 'home'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** What a server says first to a line of `text`. */
+async function ask(port: number, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${text}\r\n`));
+    socket.setTimeout(60_000, () => socket.destroy(new Error('no answer within a minute')));
+    socket.on('error', reject);
+    socket.on('close', () => resolve(''));
+    socket.on('data', (data) => {
+      resolve(data.toString('latin1'));
+      socket.destroy();
+    });
+  });
+}
+
+describe('containerd.yml, with the service of redis.yml', () => {
+  let guest: Guest;
+  let registry: TestRegistry;
+  let image: string;
+  let redis = 0;
+
+  const inGuest = async (command: string): Promise<string> => sshOutput(guest.port, home, command);
+
+  beforeAll(async () => {
+    registry = await startRegistry();
+    const built = await lkt(['pkg', 'build', '--json', join(root, 'pkg/login')]);
+    expect(built.status, built.stderr).toBe(0);
+    const { packages } = JSON.parse(built.stdout) as {
+      readonly packages: readonly { readonly reference: string; readonly target: boolean }[];
+    };
+    const { reference = '' } = packages.find(({ target }) => target) ?? {};
+    const pushed = await lkt(['cache', 'push', reference, '--as', `${registry.host}/login:it`]);
+    expect(pushed.status, pushed.stderr).toBe(0);
+    // The host of QEMU, as the guest sees it.
+    image = `10.0.2.2:${new URL(registry.url).port}/login:it`;
+    const example = readFileSync(join(root, 'examples/redis.yml'), 'utf8');
+    const service = example.slice(
+      example.indexOf('  - name: valkey'),
+      example.indexOf('# What is not'),
+    );
+    const more = join(dir, 'more.yml');
+    writeFileSync(more, `services:\n${service}`);
+    const config = join(root, 'examples/containerd.yml');
+    const done = await lkt(['build', '--dir', dir, '--name', 'containerd', config, more], {
+      env: { HOME: home },
+    });
+    expect(done.status, done.stderr).toBe(0);
+    redis = await freePort();
+    guest = await boot(join(dir, 'containerd'), ['--publish', `127.0.0.1:${redis}:6379`]);
+    await guest.until('lkt: boot complete');
+    for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
+      await sleep(500);
+    await inGuest(`ctr image pull --plain-http ${image}`);
+  }, 1_800_000);
+  afterAll(async () => {
+    await guest?.[Symbol.asyncDispose]();
+    await registry?.[Symbol.asyncDispose]();
+  });
+
+  test('an image of a registry runs, and has the privileges of a service', async () => {
+    const look = 'id; cat /proc/self/status /proc/net/dev; touch /x; cat /proc/1/cgroup';
+    const said = await inGuest(`ctr run --rm ${image} first sh -c '${look}'`);
+    expect(said).toMatch(/^uid=0/);
+    expect(said).toMatch(/^NoNewPrivs:\t1$/m);
+    expect(said).toMatch(/^Seccomp:\t2$/m);
+    for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'])
+      expect(said).toMatch(new RegExp(`^Cap${set}:\t0+$`, 'm'));
+    expect(said).toMatch(/^ +lo:/m);
+    expect(said).not.toMatch(/^ *eth0:/m);
+    expect(said).toMatch(/^0::\/$/m);
+  });
+
+  test('its user is found by name, what it may do is asked for, and its status is that of ctr', async () => {
+    const run = `ctr run --rm --read-only --user nobody --cap-add CAP_NET_RAW --net-host ${image} second`;
+    const look = 'id -u; grep CapBnd /proc/self/status; cat /etc/resolv.conf; touch /x; exit 7';
+    const said = await inGuest(`${run} sh -c '${look}' 2>&1; echo status $?`);
+    expect(said).toMatch(/^65534\nCapBnd:\t0{12}2000\n/);
+    expect(said).toContain('nameserver 10.0.2.3');
+    expect(said).toContain('touch: /x: Read-only file system');
+    expect(said).toMatch(/status 7\n$/);
+  });
+
+  test('it goes on when nobody looks, can be entered, ended and removed', async () => {
+    const said = await inGuest(`ctr run --detach ${image} third sleep 1000 &&
+      ctr task ls && ctr task exec --exec-id one third grep NoNewPrivs /proc/self/status &&
+      ctr task kill --signal SIGKILL third && sleep 2 && ctr container rm third; echo status $?`);
+    expect(said).toMatch(/^third +\d+ +RUNNING$/m);
+    expect(said).toMatch(/^NoNewPrivs:\t1\nstatus 0\n$/m);
+  });
+
+  test('services of the image are there to look at', async () => {
+    const said = await inGuest(
+      'export CONTAINERD_NAMESPACE=services.linuxkit; ctr task ls; ctr container info --spec valkey',
+    );
+    expect(said).toMatch(/^valkey +\d+ +RUNNING$/m);
+    expect(said).toMatch(/"noNewPrivileges": true/);
+    expect(said).toMatch(/"uid": 686,/);
+    expect(said).not.toMatch(/"CAP_/);
+  });
+
+  test('valkey answers from outside', async () => {
+    expect(await ask(redis, 'PING')).toBe('+PONG\r\n');
+    expect(await ask(redis, 'SET a b')).toBe('+OK\r\n');
+    expect(await ask(redis, 'GET a')).toBe('$1\r\nb\r\n');
+  });
+});
