@@ -1,6 +1,6 @@
 // Command puppet is a service of which a test knows what it does, one action after the other:
 //
-//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | has FILE | fail-until N FILE | mkdir DIR | wait |
+//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | touch-not FILE | has FILE | fail-until N FILE | mkdir DIR | wait |
 //	flood BYTES | ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT
 package main
 
@@ -33,6 +33,15 @@ var actions = map[string]struct {
 		return err
 	}},
 	"touch": {1, func(args []string) error { return os.WriteFile(args[0], nil, 0o600) }},
+	// Says why it cannot.
+	"touch-not": {1, func(args []string) error {
+		err := os.WriteFile(args[0], nil, 0o600)
+		if err == nil {
+			return fmt.Errorf("%s can be written", args[0])
+		}
+		_, err = fmt.Println(err)
+		return err
+	}},
 	"has": {1, func(args []string) error {
 		_, err := os.Stat(args[0])
 		return err

@@ -97,7 +97,8 @@ it.for(['zstd', 'none'] as const)(
     expect(roots.map(({ file, target }) => [file, target])).toEqual([
       ['roots/root.erofs', '/'],
       ['roots/containers.erofs', '/containers'],
-      ['roots/containers/onboot/000-first/rootfs.erofs', '/containers/onboot/000-first/rootfs'],
+      // Its image binds /b, which it does not have.
+      ['roots/containers/onboot/000-first/lower.erofs', '/containers/onboot/000-first/lower'],
       ['roots/containers/volumes/site/lower.erofs', '/containers/volumes/site/lower'],
     ]);
     expect([...files.keys()].toSorted()).toEqual(
@@ -189,8 +190,8 @@ it('has golden digests', async () => {
     sha256(`${await compose(store, text, { compressor })}-initrd.img`);
   expect({ none: await digestOf('none'), lz4: await digestOf('lz4') }).toMatchInlineSnapshot(`
     {
-      "lz4": "aac6e6293045cb6bf51f821b760045105e7d5b2fb2dc8b21ed342dfb93e311e4",
-      "none": "a8df59a34aa94142e80a7f1a316d8addb02c65441d2fac5b7334312ba00b40ba",
+      "lz4": "58960617b881b7ff7970f65de6e6e7369443a4a4c0ca920a6717ff405d2f5bad",
+      "none": "80f5a167b17e29d33604d91e5d7185dc40d199191588da5d22502e6d516fa324",
     }
   `);
   // What is in the cache is the same.
@@ -220,7 +221,7 @@ it('makes only the file systems anew of which something changed', async () => {
   });
   const changed = text.replaceAll(/lkt\/service:1@\S+/g, `lkt/service:1@${other}`);
   expect(await made(changed)).toEqual([
-    'segment roots/containers/onboot/000-first/rootfs.erofs',
+    'segment roots/containers/onboot/000-first/lower.erofs',
     'segment config',
   ]);
   expect(await made(text.replace('hello', 'welcome').replace('uid: serve', 'uid: 7'))).toEqual([
@@ -229,16 +230,34 @@ it('makes only the file systems anew of which something changed', async () => {
   ]);
 });
 
+it('has the root of a read-only container as it is, if that has a place for each of its mounts', async () => {
+  const store = await tempStore();
+  const text = await erofsConfig(store);
+  const targets = async (files: Readonly<Record<string, Content>>): Promise<readonly string[]> => {
+    const binds = ['/a:/b', '/c:/b/within', '/etc/hosts:/etc/hosts', '/d:/link/e'];
+    const labels = { 'org.mobyproject.config': JSON.stringify({ binds }) };
+    const service = await image(store, [files], { Cmd: ['/bin/serve'], Labels: labels });
+    const config = text.replaceAll(/lkt\/service:1@\S+/g, `lkt/service:1@${service}`);
+    const built = await compose(store, config);
+    const roots = listed(await filesOf(`${built}-initrd.img`));
+    return roots.flatMap(({ target }) => (target.includes('first') ? [target] : []));
+  };
+  const all = { 'bin/': '', 'bin/serve': 'x', 'b/': '', 'x/': '', 'x/e/': '', link: { link: 'x' } };
+  expect(await targets(all)).toEqual(['/containers/onboot/000-first/rootfs']);
+  const { link: _, ...some } = all;
+  expect(await targets(some)).toEqual(['/containers/onboot/000-first/lower']);
+});
+
 it('puts what the config puts into the root of a container into its file system', async () => {
   const store = await tempStore();
-  const path = 'containers/onboot/000-first/rootfs/etc/extra';
+  const path = 'containers/onboot/000-first/lower/etc/extra';
   const text = (await erofsConfig(store)).replace(
     'files:\n',
     `files:\n  - {path: ${path}, contents: more}\n  - {path: manifest, directory: true}\n`,
   );
   const files = await filesOf(`${await compose(store, text)}-initrd.img`);
   const dir = tempDir();
-  const own = listed(files).find(({ target }) => target.endsWith('/rootfs'));
+  const own = listed(files).find(({ target }) => target.endsWith('/lower'));
   writeFileSync(join(dir, 'x'), files.get(own?.file ?? '') ?? '');
   run('fsck.erofs', `--extract=${join(dir, 'out')}`, join(dir, 'x'));
   expect(readFileSync(join(dir, 'out/etc/extra'), 'utf8')).toBe('more');

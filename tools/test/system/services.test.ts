@@ -16,7 +16,29 @@ const noMkdir = `${none} [{ names: [mkdir, mkdirat], action: SCMP_ACT_ERRNO }] }
 
 /** What each service and onboot container is there to show. */
 const config = `
+files:
+  - path: etc/case
+    contents: a file of the root
+volumes:
+  - name: blank
+  - name: filled
+    image: ${image}
+  - name: fixed
+    image: ${image}
+    readonly: true
 onboot:
+  - name: writes
+    image: ${image}
+    command: [/puppet, touch, /data/new, has, /filled/puppet, touch, /filled/more, say, both are written]
+    binds: ['blank:/data', 'filled:/filled']
+  - name: reads
+    image: ${image}
+    command: [/puppet, has, /data/new, has, /filled/more, touch-not, /data/no, has, /fixed/puppet, touch-not, /fixed/no]
+    binds: ['blank:/data:ro', 'filled:/filled', 'fixed:/fixed:ro']
+  - name: binds
+    image: ${image}
+    command: [/puppet, has, /host/case, touch-not, /host/no, touch-not, /case]
+    binds: ['/etc:/host:ro', '/etc/case:/case:ro']
   - name: fails
     image: ${image}
     command: [/puppet, say, a-reason, fail-until, '2', /run/puppet/never]
@@ -124,6 +146,13 @@ describe.each([
     return found;
   };
 
+  test('share volumes and directories of the root, and write to those that they may write to', () => {
+    const said = guest.console();
+    expect(said).toMatch(/^onboot.000-writes: both are written\r?$/m);
+    const refused = [...said.matchAll(/^onboot\.\S+: open (\S+): read-only file system\r?$/gm)];
+    expect(refused.map(([, path]) => path)).toEqual(['/data/no', '/fixed/no', '/host/no', '/case']);
+  });
+
   test('start when those before them are ready: by a socket, a line of the log, a command', () => {
     const order = ['by-socket', 'by-log', 'by-exec', 'last', 'ender'];
     const seen = order.map((service) => at(`service ${service}`));
@@ -146,7 +175,7 @@ describe.each([
   });
 
   test('that failed are counted, as is what failed before them', () => {
-    at('onboot 000-fails failed: exit status 1');
+    at('onboot 003-fails failed: exit status 1');
     expect(guest.console()).toContain('lkt:   a-reason');
     at('boot ended with 3 failures');
   });

@@ -9,6 +9,7 @@ import { mergeSettings } from '../runtime/settings.ts';
 import { containerSpec } from '../runtime/spec.ts';
 import { checkOrder, type Section, supervisionOf } from '../runtime/supervision.ts';
 import { MemoryEntries } from './memory.ts';
+import { hasMountPoints } from './mount-points.ts';
 import type { Origin, Part } from './part.ts';
 import { defaultEntries, placeImage } from './place.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
@@ -18,7 +19,8 @@ export const CONFIG_SEGMENT = 'config';
 
 /**
  * The bundles of all containers: `containers/SECTION/NAME` with `config.json`, `runtime.json` and the root file system,
- * read-only in `rootfs`, else in `lower` for an overlay over `rootfs`. An image that is used again is there once; later
+ * read-only in `rootfs`, else in `lower` for an overlay over `rootfs`, which it is too where places for mounts have to be made. An
+ * image that is used again is there once; later
  * bundles refer to the first.
  */
 export async function containerParts(
@@ -57,12 +59,15 @@ class Bundler {
   /** Where the root file system of an image is. */
   readonly #placed = new Map<Digest, RawPath>();
   readonly #features: ReadonlySet<string>;
+  /** Whether the root of an image is a file system of its own, which nobody can write. */
+  readonly #isMounted: boolean;
   /** The services that each service starts after. */
   readonly after = new Map<string, readonly After[]>();
 
   constructor(config: SystemConfig, images: SourceImages, features: ReadonlySet<string>) {
     this.#images = images;
     this.#features = features;
+    this.#isMounted = config.layout?.kind === 'erofs';
     this.#ids = containerIds(config);
     this.#volumes = new Map(config.volumes.map((volume) => [volume.name, volume]));
   }
@@ -83,27 +88,27 @@ class Bundler {
     const origin = { source: source.full, location };
     const { digest } = source.image.descriptor;
     const first = this.#placed.get(digest);
-    const rootfs = first ?? `${dir}/${isReadonly ? 'rootfs' : 'lower'}`;
+    const spec = containerSpec(settings, { ids: this.#ids, volumes: this.#volumes });
+    const isAlone =
+      isReadonly && (!this.#isMounted || hasMountPoints(await source.tree(), mountsIn(spec)));
+    const rootfs = first ?? `${dir}/${isAlone ? 'rootfs' : 'lower'}`;
     this.#placed.set(digest, rootfs);
 
     const files = new MemoryEntries()
       .directory('containers')
       .directory(parentPath(dir))
       .directory(dir)
-      .file(
-        `${dir}/config.json`,
-        containerSpec(settings, { ids: this.#ids, volumes: this.#volumes }),
-      )
+      .file(`${dir}/config.json`, spec)
       .file(
         `${dir}/runtime.json`,
         runtimeJson(
           settings.runtime ?? {},
-          isReadonly ? readonlyMounts(dir, rootfs) : overlayMounts(dir, rootfs),
+          isAlone ? readonlyMounts(dir, rootfs) : overlayMounts(dir, rootfs),
           supervision,
         ),
       )
       .directory(`${dir}/rootfs`);
-    if (!isReadonly) files.directory(`${dir}/tmp`);
+    if (!isAlone) files.directory(`${dir}/tmp`);
     return [
       ...(first === undefined ? await imageParts(source, origin, rootfs, 'file') : []),
       memoryPart(files, origin, `${source.label} (${location})`, CONFIG_SEGMENT),
@@ -142,6 +147,13 @@ export function memoryPart(
   segment: string,
 ): Part {
   return { origin, label, isRoot: false, segment, entries: entries.entries, contents: entries };
+}
+
+function mountsIn(spec: string): readonly string[] {
+  const { mounts } = JSON.parse(spec) as {
+    readonly mounts: readonly { readonly destination: string }[];
+  };
+  return mounts.map(({ destination }) => destination);
 }
 
 function readonlyMounts(dir: RawPath, rootfs: RawPath): readonly RootfsMount[] {

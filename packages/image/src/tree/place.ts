@@ -14,7 +14,7 @@ const DROPPED: ReadonlySet<RawPath> = new Set([
 ]);
 
 /** Directories every root file system has, as root's with mode 0755 whatever the image says. */
-const DIRECTORIES: readonly RawPath[] = ['dev', 'dev/pts', 'dev/shm', 'etc', 'proc', 'sys'];
+export const DIRECTORIES: readonly RawPath[] = ['dev', 'dev/pts', 'dev/shm', 'etc', 'proc', 'sys'];
 
 const HOSTS = `127.0.0.1       localhost
 ::1     localhost ip6-localhost ip6-loopback
