@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lkt, type Options, root } from './lkt.ts';
 import { proven } from './proof.ts';
@@ -18,6 +18,8 @@ const EXAMPLES = [
   'tiny',
   'node_exporter',
   'logging',
+  'containerd',
+  'redis',
 ];
 /** Those that are written as disks, too; the others have other packages, and no other formats. */
 const ON_DISKS: readonly string[] = ['sshd'];
@@ -151,20 +153,29 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
   return { lines, peakMiB };
 }
 
-/** Every `name:tag@digest` that the examples and the Dockerfiles build on, sorted. */
+/** Every `name:tag@digest` that the examples build on, by themselves or by the Dockerfiles of their packages, sorted. */
 function pins(checkout: string): string[] {
-  const globs = [
-    ...EXAMPLES.map((name) => `examples/${name}.yml`),
-    'pkg/*/Dockerfile',
-    'kernel/debian{,-modules}/Dockerfile',
-    'tools/{boot,go-static}/Dockerfile',
-    'packages/image/src/config/boot-loader.ts',
-  ];
-  const text = globSync(globs, { cwd: checkout })
-    .map((file) => readFileSync(join(checkout, file), 'utf8'))
-    .join('\n');
-  return [...new Set(text.match(/lkt\/[a-z0-9-]+:[0-9a-f]{40}@sha256:[0-9a-f]{64}/g))].toSorted();
+  const read = (file: string): string => readFileSync(join(checkout, file), 'utf8');
+  const dockerfiles = new Map(
+    globSync('{pkg,kernel,tools}/*/Dockerfile', { cwd: checkout }).map((file) => {
+      const [, image = ''] = /^image: (\S+)/m.exec(read(join(dirname(file), 'build.yml'))) ?? [];
+      return [image, read(file)];
+    }),
+  );
+  const found = new Set<string>();
+  const visit = (text: string): void => {
+    for (const [pin, name = ''] of text.matchAll(PIN)) {
+      if (found.has(pin)) continue;
+      found.add(pin);
+      visit(dockerfiles.get(name) ?? '');
+    }
+  };
+  for (const name of EXAMPLES) visit(read(`examples/${name}.yml`));
+  visit(read('packages/image/src/config/boot-loader.ts'));
+  return [...found].toSorted();
 }
+
+const PIN = /lkt\/([a-z0-9_-]+):[0-9a-f]{40}@sha256:[0-9a-f]{64}/g;
 
 /** The digests of the manifests and layers of an image in a store. */
 function contents(store: string, pin: string): string[] {
