@@ -177,7 +177,7 @@ describe('mountie', () => {
     const point = join(dir, 'volumes/b');
     mkdirSync(point, { recursive: true });
     const dev = mkdtempSync(join(dir, 'dev-'));
-    const script = `mount --bind "$0" /dev && (sleep 1; cp --archive "$0/late/${basename(late.partition)}" /dev) & exec "$@"`;
+    const script = `mount --bind "$0" /dev || exit; (sleep 1; cp --archive "$0/late/${basename(late.partition)}" /dev) & exec "$@"`;
     tool('cp', '--archive', '/dev/null', dev);
     tool('mkdir', join(dev, 'late'));
     tool('cp', '--archive', late.partition, join(dev, 'late'));
