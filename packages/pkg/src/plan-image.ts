@@ -108,12 +108,16 @@ export class ImagePlanner {
     return {
       ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
       run: async () => {
-        const around = { ...context, ...(later !== undefined && { later }) };
-        const giveUp = describeAhead(store, bases, platform);
+        const ahead = describeAhead(store, bases, platform, context.reporter);
+        const around = {
+          ...context,
+          reporter: ahead.reporter,
+          ...(later !== undefined && { later }),
+        };
         const descriptor = await engine
           .build({ ...request, ...atStart() }, around)
           .catch((error: unknown) => {
-            giveUp();
+            ahead.giveUp();
             throw error;
           });
         // The image may be of what was there later, which is not what the key says.
