@@ -13,6 +13,7 @@ import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Network, network, type Program } from './dhcp/network.ts';
+import { buildGoProgram } from './go-program.ts';
 import { CLOUDS, USUAL } from './metadata/clouds.ts';
 
 const top = join(import.meta.dirname, '../..');
@@ -20,18 +21,7 @@ const dir = mkdtempSync(join(tmpdir(), 'lkt-metadata-'));
 const program = join(dir, 'metadata');
 const PROVIDERS = ['aws', 'digitalocean', 'gcp', 'hetzner', 'openstack', 'scaleway', 'vultr'];
 
-beforeAll(async () => {
-  const env = {
-    ...process.env,
-    CGO_ENABLED: '0',
-    GOFLAGS: '',
-    GOPROXY: 'off',
-    GOTOOLCHAIN: 'local',
-  };
-  const build = ['build', '-o', program, '.'];
-  const cwd = join(top, 'pkg/metadata');
-  await promisify(execFile)('/usr/lib/go-1.24/bin/go', build, { cwd, env });
-});
+beforeAll(async () => buildGoProgram('pkg/metadata', program));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 interface Machine {

@@ -79,11 +79,9 @@ async function hashLayer(
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   const lines: string[] = [];
-  // A build that goes on meanwhile needs memory, too. What is read is used up by what unpacks it.
-  const isReused = layer.mediaType.endsWith('gzip');
   try {
     for await (const { type, path, size, content } of readTar(
-      decompressLayer(layer, store.read(layer, { isReused }), { isInSmallParts: true }),
+      decompressLayer(layer, store.read(layer)),
     )) {
       signal?.throwIfAborted();
       if (type !== 'file' || content === undefined) continue;

@@ -68,13 +68,9 @@ export function gunzip(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const { isInSmallParts = false } = options;
   return decompressed(
     'gzip',
-    through(
-      source,
-      createGunzip({ chunkSize: isInSmallParts ? CHUNK : UNPACKED_CHUNK, ...ONE_AT_A_TIME }),
-    ),
+    through(source, createGunzip({ chunkSize: UNPACKED_CHUNK, ...ONE_AT_A_TIME })),
     options,
   );
 }
@@ -135,11 +131,6 @@ export function gunzipOne(
 export interface DecompressOptions {
   /** Most bytes that may come out; default 64 GiB. */
   readonly maxBytes?: number;
-  /**
-   * Whether it comes in small parts, each a task for another thread: what is done with is collected by the number of
-   * objects, however large they are.
-   */
-  readonly isInSmallParts?: boolean;
 }
 
 /**
