@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isErrno } from '@lkt/core';
+import { isErrno } from '@lkt/core/errors';
 import type { Limits } from '../limits.ts';
 
 /** What a control group can limit. */
@@ -31,7 +30,7 @@ const [TRIES, PAUSE_MS] = [200, 25];
  * Should this process be killed, a small one that outlives it for a moment removes the groups.
  */
 export class Cgroups {
-  readonly #prefix = `lkt-${randomBytes(6).toString('hex')}-`;
+  readonly #prefix = `lkt-${randomName()}-`;
   readonly #homes: readonly Home[];
   readonly #removing = new Set<Promise<void>>();
   #janitor: ChildProcess | undefined;
@@ -265,6 +264,12 @@ function count(path: string, name: string): number {
     .split('\n')
     .find((item) => item.startsWith(`${name} `));
   return Number(line?.slice(name.length + 1) ?? 0);
+}
+
+/** Twelve digits. `node:crypto` takes longer to load than all else that is done before a first process is started. */
+function randomName(): string {
+  const uuid = readFileSync('/proc/sys/kernel/random/uuid', 'utf8');
+  return uuid.replaceAll('-', '').slice(0, 12);
 }
 
 function read(path: string): string {

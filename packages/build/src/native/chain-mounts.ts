@@ -5,6 +5,7 @@ import { removeTree, type Store } from '@lkt/oci';
 import type { Chain, LayerRef } from './job.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { type LayerDir, Overlays, type UpperMount } from './overlay.ts';
+import { removeSmallTree } from './small-tree.ts';
 import { unpackLayer } from './unpack-layer.ts';
 
 export interface ChainMountsParts {
@@ -59,12 +60,14 @@ export class ChainMounts {
     return this.#overlays.mountUpper(this.name(), await this.#dirs(chain), lower);
   }
 
-  unmount({ root }: UpperMount): void {
-    this.#overlays.unmount(root);
+  /** Ends a mount, of which nothing is to be read any more. What is below it may be, and not be moved before the end. */
+  async unmount({ root }: UpperMount): Promise<void> {
+    await this.#overlays.unmountLater(root);
   }
 
   /** Removes a directory. Nobody waits for it but the end. */
   remove(directory: string): void {
+    if (removeSmallTree(directory)) return;
     const removing = removeTree(directory).finally(() => this.#removing.delete(removing));
     this.#removing.add(removing);
     // What is left goes with the directory that it is in.

@@ -200,22 +200,24 @@ export class OverlayExecutor implements StepExecutor {
     const { store, layers, signal, isFleeting } = this.#parts;
     const lower = await this.#mounts.lower(parent);
     const mount = await this.#mounts.upper(parent);
+    let unmounted: Promise<void> | undefined;
     try {
-      try {
-        await change(mount);
-      } finally {
-        this.#mounts.unmount(mount);
-      }
+      await change(mount);
       signal.throwIfAborted();
+      unmounted = this.#mounts.unmount(mount);
+      // Awaited in any case.
+      unmounted.catch(() => undefined);
       settleUpper(mount.upper, lower);
       await this.#refuseLeak(mount.upper, step);
       const record =
         blob || isFleeting
           ? await writeUpper(mount.upper, before, { store, signal })
           : await hashUpper(mount.upper, expected, { store, signal });
+      await unmounted;
       await layers.publish(mount.upper, record.diffId);
       return record;
     } finally {
+      await (unmounted ?? this.#mounts.unmount(mount));
       this.#mounts.remove(mount.directory);
     }
   }

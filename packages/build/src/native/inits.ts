@@ -1,5 +1,4 @@
-import { closeSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
@@ -7,6 +6,12 @@ import type { Cgroups, CommandGroup } from './cgroup.ts';
 import { type CommandProcess, startProcess } from './command-process.ts';
 import type { Sandbox } from './sandbox.ts';
 import { addMountFlags, detach, mount, MS } from './syscalls.ts';
+
+/**
+ * Strings are hashed with the seed of Node's snapshot, and not all of it anew with a random one, which is a fourth of the
+ * start. A seed that is known lets who chooses many names make a table slow: an init reads next to nothing of others.
+ */
+const NODE_FLAGS = ['--no-warnings', '--no-rehash-snapshot'];
 
 /** A process, and the control group it is in, which is to be removed after it. */
 export interface GroupedProcess extends CommandProcess {
@@ -69,21 +74,24 @@ export class Inits {
     const group = groups.create(groupLimits(limits));
     const joins = this.#joinsLate ? [] : (group?.joins ?? []);
     const init = fileURLToPath(new URL('init.ts', import.meta.url));
-    const command = [this.#program(), '--no-warnings', init, ...joins];
+    const command = [this.#program(), ...NODE_FLAGS, init, ...joins];
     // The other namespaces are made when the command is there: in one of its own it would not see what is mounted later.
     const argv = ['unshare', '--pid', '--fork', '--kill-child=KILL', '--', ...command];
     return { ...startProcess(argv, { store, limits, extra: ['pipe'] }), group };
   }
 
-  /** Node, mounted read-only: it stays in reach of a command as /proc/self/exe, which the command could become. */
+  /**
+   * Node, mounted over itself and read-only: it stays in reach of a command as /proc/self/exe, which the command could
+   * become.
+   */
   #program(): string {
-    if (this.#node !== undefined) return this.#node;
-    const node = join(this.#options.directory, 'node');
-    writeFileSync(node, '');
-    mount(process.execPath, node, { flags: MS.bind });
-    this.#node = node;
-    addMountFlags(node, MS.rdonly);
-    return node;
+    if (this.#node === undefined) {
+      const node = process.execPath;
+      mount(node, node, { flags: MS.bind });
+      this.#node = node;
+      addMountFlags(node, MS.rdonly);
+    }
+    return this.#node;
   }
 
   /** What Node needs to start is not to count for the memory of a command. */
@@ -93,8 +101,6 @@ export class Inits {
 }
 
 interface InitOptions {
-  /** A directory for a mount point. */
-  readonly directory: string;
   /** Directory of the store. */
   readonly store: string;
   readonly limits: Limits;

@@ -1,4 +1,4 @@
-import { createReadStream, readFileSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readFileSync, readSync } from 'node:fs';
 import { type EntryWithContent, type RawPath } from '@lkt/oci';
 import {
   attributesAt,
@@ -15,6 +15,8 @@ import {
 
 /** Files up to this size are read in one piece. */
 const SMALL = 256 * 1024;
+/** Files up to this size are read while nothing else is done: a stream takes longer to start than they to read. */
+const MEDIUM = 4 * 1024 * 1024;
 
 /**
  * The entries of a layer's archive, from its directory: names in byte order in each directory, a directory before what
@@ -83,5 +85,23 @@ export async function* contentOf(
     if (size > 0) yield readFileSync(file);
     return;
   }
+  if (size <= MEDIUM) {
+    yield* pieces(file);
+    return;
+  }
   for await (const chunk of createReadStream(file, { highWaterMark: SMALL })) yield chunk as Buffer;
+}
+
+function* pieces(path: string | Buffer): Generator<Uint8Array> {
+  const file = openSync(path, 'r');
+  try {
+    for (;;) {
+      const piece = Buffer.allocUnsafe(SMALL);
+      const length = readSync(file, piece);
+      if (length === 0) return;
+      yield piece.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
+  }
 }

@@ -2,7 +2,7 @@ import { chmodSync, lchownSync, lstatSync, lutimesSync, mkdirSync, symlinkSync }
 import { join } from 'node:path';
 import { type Digest, LktError } from '@lkt/core';
 import { SystemCallError } from './c-library.ts';
-import { detach, mount, MS } from './syscalls.ts';
+import { detach, detachLater, mount, MS } from './syscalls.ts';
 
 /** Linux has no overlay of more (OVL_MAX_STACK). */
 const MAX_LAYERS = 500;
@@ -68,9 +68,12 @@ export class Overlays {
     return { root, upper, directory: base };
   }
 
+  async unmountLater(target: string): Promise<void> {
+    if (this.#mounted.delete(target)) await detachLater(target);
+  }
+
   unmount(target: string): void {
-    if (!this.#mounted.delete(target)) return;
-    detach(target);
+    if (this.#mounted.delete(target)) detach(target);
   }
 
   unmountAll(): void {

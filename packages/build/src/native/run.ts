@@ -18,10 +18,10 @@ import {
   type RunPlace,
   runtimeError,
 } from './run-errors.ts';
-import { CAPABILITIES, type Sandbox } from './sandbox.ts';
+import type { Sandbox } from './sandbox.ts';
 import { sandboxLimits } from './sandbox-limits.ts';
 import { type RunMount, sandboxMounts } from './sandbox-mounts.ts';
-import { seccompFilter } from './seccomp/profile.ts';
+import { filterText } from './seccomp/filter-text.ts';
 import { Tail } from './tail.ts';
 
 export interface RunOptions extends RunPlace {
@@ -52,7 +52,6 @@ const TAIL_LINES = 40;
 export async function runCommand(options: RunOptions): Promise<void> {
   const { step, root, network } = options;
   const points = new MountPoints(root);
-  const filter = filterText();
   let group: CommandGroup | undefined;
   try {
     const mounts = sandboxMounts(options, points);
@@ -68,7 +67,7 @@ export async function runCommand(options: RunOptions): Promise<void> {
       canSetGroups: options.canSetGroups,
       groups: of?.joins ?? [],
       limits: sandboxLimits(options.limits, of, options.isRoot),
-      ...(filter === undefined ? {} : { filter }),
+      ...(filterText === undefined ? {} : { filter: filterText }),
     }));
     ({ group } = process);
     await follow(process, options);
@@ -76,14 +75,6 @@ export async function runCommand(options: RunOptions): Promise<void> {
     group?.remove();
     points.remove();
   }
-}
-
-let filterOnce: string | undefined;
-
-/** The filter of system calls, as a sandbox has it. The same for every command, and so made once. */
-export function filterText(): string | undefined {
-  filterOnce ??= seccompFilter(process.arch, CAPABILITIES)?.toString('base64');
-  return filterOnce;
 }
 
 /** An ENV of the Dockerfile goes before it. */

@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import koffi, { type KoffiFunc } from 'koffi';
 import { call, Data, library, type Path, SystemCallError, TEXT } from './c-library.ts';
 
 /** Flags of mount(2). */
@@ -50,6 +50,22 @@ const umountCall = call<[string, number]>('umount2', [TEXT, 'int'], (target) => 
 /** Takes a mount out of the tree now; it ends when its last user does. */
 export function detach(target: string): void {
   umountCall(target, 2);
+}
+
+const umountLater = library.func('umount2', 'int', [TEXT, 'int']) as KoffiFunc<
+  (target: Buffer, flags: number) => number
+>;
+
+/** The same by another thread: the kernel may wait for all processors, and this one has something else to do. */
+export async function detachLater(target: string): Promise<void> {
+  const result = await new Promise<number>((resolve, reject) => {
+    umountLater.async(Buffer.from(`${target}\0`), 2, (error: Error | null, returned) => {
+      if (error === null) resolve(returned);
+      else reject(error);
+    });
+  });
+  // What it was is not told to this thread.
+  if (result < 0) detach(target);
 }
 
 const unshareCall = call<[number]>('unshare', ['int'], (flags) => flags.toString(16));

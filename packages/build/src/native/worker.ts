@@ -3,11 +3,14 @@
  * descriptor 3, a line of JSON each, what goes on and how it ended. Started by worker-process.ts.
  */
 import { writeSync } from 'node:fs';
-import { growHeapSlowly, isErrno, LktError, type ProgressEvent } from '@lkt/core';
+import type { ProgressEvent } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core/errors';
+import { growHeapSlowly } from '@lkt/core/heap';
+import { Cgroups } from './cgroup.ts';
+import { Inits } from './inits.ts';
 import { linesOf } from './lines.ts';
-import { prctl } from './syscalls.ts';
+import { exitNow, prctl } from './syscalls.ts';
 import type { WorkerJob, WorkerMessage, WorkerSetup } from './worker-protocol.ts';
-import { buildIn, withWorkplace } from './workplace.ts';
 
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
@@ -20,18 +23,14 @@ void main();
 async function main(): Promise<never> {
   const lines = linesOf(process.stdin);
   const setup = JSON.parse((await lines.next()).value ?? 'null') as WorkerSetup;
-  growHeapSlowly();
+  // What a small build holds is not worth collecting early.
+  setTimeout(growHeapSlowly, 200).unref();
   // With the process that waits for this one, all of it ends.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (process.ppid !== setup.parent) process.exit(1);
   process.umask(0o022);
   try {
-    const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
-    await withWorkplace(setup, { signal: abort.signal, emit }, async (place) => {
-      const { value: line } = await lines.next();
-      if (line === undefined) return;
-      say({ kind: 'result', ...(await buildIn(place, JSON.parse(line) as WorkerJob)) });
-    });
+    await build(setup, lines);
   } catch (error) {
     const known = hostError(error);
     if (known instanceof LktError) {
@@ -42,7 +41,29 @@ async function main(): Promise<never> {
       say({ kind: 'crash', stack: error instanceof Error ? (error.stack ?? '') : String(error) });
     }
   }
+  // Node would take itself apart first.
+  process.once('exit', () => exitNow(0));
   process.exit(0);
+}
+
+async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>): Promise<void> {
+  const { store, limits, executor } = setup;
+  const groups = new Cgroups();
+  const inits = new Inits({ store, limits, groups });
+  try {
+    // It takes as long to start as all that builds takes to load, which is imported meanwhile.
+    if (executor === 'init') inits.expect(1);
+    const { buildIn, withWorkplace } = await import('./workplace.ts');
+    const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
+    await withWorkplace(setup, { groups, inits, signal: abort.signal, emit }, async (place) => {
+      const { value: line } = await lines.next();
+      if (line === undefined) return;
+      say({ kind: 'result', ...(await buildIn(place, JSON.parse(line) as WorkerJob)) });
+    });
+  } finally {
+    await inits.close();
+    await groups.close();
+  }
 }
 
 /** What the file system of the store says about space and itself, as an error for the user. */

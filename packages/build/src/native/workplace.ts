@@ -3,14 +3,13 @@ import type { ProgressEvent } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
 import { Context } from '../context.ts';
 import { StepCache } from '../step-cache.ts';
-import { Cgroups } from './cgroup.ts';
+import type { Cgroups } from './cgroup.ts';
 import { OverlayExecutor } from './executor.ts';
-import { Inits } from './inits.ts';
+import type { Inits } from './inits.ts';
 import { LayerDirs } from './layer-dirs.ts';
 import { isWholeLayer } from './layer-hash.ts';
 import { otherDevices } from './other-devices.ts';
 import { PlanRunner } from './plan-runner.ts';
-import { filterText } from './run.ts';
 import { syncFileSystem } from './sync-file-system.ts';
 import { detach, mount, setHostname } from './syscalls.ts';
 import type { BuildOutcome, WorkerJob, WorkerSetup } from './worker-protocol.ts';
@@ -37,10 +36,10 @@ export interface Workplace {
 /** Has a workplace used, which is gone afterwards. */
 export async function withWorkplace(
   setup: WorkerSetup,
-  { signal, emit }: Pick<Workplace, 'signal' | 'emit'>,
+  { groups, inits, signal, emit }: Pick<Workplace, 'groups' | 'inits' | 'signal' | 'emit'>,
   use: (place: Workplace) => Promise<void>,
 ): Promise<void> {
-  const { store: dir, world, owner, limits, executor } = setup;
+  const { store: dir, world, owner } = setup;
   const store = await openStore(dir);
   await using temporary = await store.tempDir();
   chmodSync(temporary.path, 0o700);
@@ -67,17 +66,10 @@ export async function withWorkplace(
     emit({ kind: 'warning', text });
   }
   const temp = inMemory ? `${layers.dir}/tmp` : temporary.path;
-  const groups = new Cgroups();
-  const inits = new Inits({ store: dir, directory: temp, limits, groups });
   try {
-    if (executor === 'init') inits.expect(1);
-    // While nobody waits for it.
-    filterText();
     const place = { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit };
     await use(place);
   } finally {
-    await inits.close();
-    await groups.close();
     process.chdir('/');
     if (inMemory) detach(layers.dir);
   }

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Digest, ProgressEvent } from '@lkt/core';
+import { type Digest, isErrno, type ProgressEvent } from '@lkt/core';
 import {
   type Descriptor,
   type EntryWithContent,
@@ -204,7 +204,14 @@ export async function untilGone(
 
 /** Control groups for commands of RUN. */
 export function groups(): string[] {
-  return readdirSync('/sys/fs/cgroup', { recursive: true })
-    .map(String)
-    .filter((name) => /lkt-[0-9a-f]{12}-\d+$/.test(name));
+  for (;;) {
+    try {
+      return readdirSync('/sys/fs/cgroup', { recursive: true })
+        .map(String)
+        .filter((name) => /lkt-[0-9a-f]{12}-\d+$/.test(name));
+    } catch (error) {
+      // Others remove theirs while this one reads.
+      if (!isErrno(error, 'ENOENT', 'ENODEV')) throw error;
+    }
+  }
 }

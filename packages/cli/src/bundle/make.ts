@@ -45,7 +45,7 @@ const PROGRAMS = [
 
 /** What is started, where a program is loaded by run.ts. */
 const STARTS = {
-  'start-main': `require('./run.cjs').run('main', ${JSON.stringify(commandIds)});\n`,
+  'start-main': `require('./run.cjs').runToTheEnd('main', ${JSON.stringify(commandIds)});\n`,
   'start-worker': "require('./run.cjs').run('worker');\n",
 };
 
@@ -146,7 +146,7 @@ async function bundle(
     platform: 'node',
     tsconfig: false,
     logLevel: 'silent',
-    plugins: [places(read), nativePart()],
+    plugins: [places(read), constants(read), nativePart()],
   });
   await build.write({
     dir: directory,
@@ -158,7 +158,6 @@ async function bundle(
     keepNames: true,
     // Node warns where code that it did not load itself imports.
     dynamicImportInCjs: false,
-    ...(names.length > 1 ? {} : { codeSplitting: false }),
   });
   await build.close();
 }
@@ -185,6 +184,20 @@ function places(read: Set<string>): Plugin {
       if (rest.includes('import.meta.url'))
         throw new Error(`${basename(file)} says where it lies in a way that is not known here`);
       return { code: changed };
+    },
+  };
+}
+
+/** Has what is the same whenever it is made on this machine made now. */
+function constants(read: Set<string>): Plugin {
+  const directory = 'packages/build/src/native/seccomp/';
+  return {
+    name: 'constants',
+    async load(id) {
+      if (id !== `${root}${directory}filter-text.ts`) return undefined;
+      for (const path of globSync(`${directory}*.ts`, { cwd: root })) read.add(path);
+      const { filterText } = (await import(id)) as { readonly filterText: string | undefined };
+      return `export const filterText = ${JSON.stringify(filterText)};\n`;
     },
   };
 }

@@ -9,8 +9,9 @@ import { CompiledCode } from './compiled-code.ts';
 /**
  * Runs a program of the bundle.
  * @param commands names of commands that the program has, if it has some: each loads other parts of it
+ * @returns what the program exports
  */
-export function run(main: string, commands: readonly string[] = []): void {
+export function run(main: string, commands: readonly string[] = []): unknown {
   const directory = import.meta.dirname;
   const cache = getCompileCacheDir();
   const [first = '', second = ''] = process.argv.slice(2);
@@ -20,7 +21,18 @@ export function run(main: string, commands: readonly string[] = []): void {
     cache === undefined ? undefined : new CompiledCode(cache, basename(directory), program);
   const loader = new Loader(directory, code);
   if (code !== undefined) process.once('exit', () => loader.keep(code));
-  loader.load(join(directory, `${main}.cjs`));
+  return loader.load(join(directory, `${main}.cjs`));
+}
+
+/**
+ * Runs a program that exports `done`, a promise, and ends the process when that is settled: where nothing is waited for any
+ * more, such as a slow reader of what it said, Node would only take itself apart, for 10 ms.
+ */
+export function runToTheEnd(main: string, commands: readonly string[]): void {
+  const { done } = run(main, commands) as { readonly done: Promise<unknown> };
+  void done.then(() => {
+    if (process.getActiveResourcesInfo().length === 0) process.exit();
+  });
 }
 
 /** Loads files of a directory as Node does, by which they can be loaded too; each is loaded once. */
