@@ -18,6 +18,9 @@ import (
 //
 // The runtime follows symbolic links, and a container may put one where another one binds, or it itself when it starts again: to
 // the machine's root. So such a link is an error.
+//
+// What is read-only here is read-only there, whatever the options say: a bind has flags of its own, and so a config that says
+// nothing would open the machine's root. Not for a container with CAP_SYS_ADMIN, which can change such flags itself.
 func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	var spec map[string]json.RawMessage
 	var mounts []map[string]json.RawMessage
@@ -34,6 +37,10 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	if err := errors.Join(json.Unmarshal(spec["mounts"], &mounts), json.Unmarshal(spec["mounts"], &binds)); err != nil {
 		return nil, nil, err
 	}
+	powerful, err := isPowerful(data)
+	if err != nil {
+		return nil, nil, err
+	}
 	var made []string
 	release = func() {
 		for _, target := range made {
@@ -47,16 +54,19 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 			continue
 		}
 		target := filepath.Join(dir, strconv.Itoa(i))
-		isMade, err := pin(bind.Source, target)
+		isMade, isWritable, err := pin(bind.Source, target)
 		if err != nil {
 			release()
 			return nil, nil, fmt.Errorf("bind %s: %w", bind.Source, err)
 		}
-		if !isMade {
-			continue
+		if isMade {
+			made = append(made, target)
+			mounts[i]["source"], err = json.Marshal(target)
 		}
-		made = append(made, target)
-		if mounts[i]["source"], err = json.Marshal(target); err != nil {
+		if !isWritable && !powerful && err == nil {
+			mounts[i]["options"], err = json.Marshal(closed(bind.Options))
+		}
+		if err != nil {
 			release()
 			return nil, nil, err
 		}
@@ -71,33 +81,40 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	return config, release, nil
 }
 
-// pin binds what is at source to target, if others can change where that is.
-func pin(source, target string) (made bool, err error) {
+// closed are options of a bind that is read-only.
+func closed(options []string) []string {
+	return append(slices.DeleteFunc(slices.Clone(options), func(o string) bool { return o == "rw" }), "ro")
+}
+
+// pin binds what is at source to target, if others can change where that is, and says whether it may be written.
+func pin(source, target string) (made, writable bool, err error) {
 	found, err := find(source)
 	if err != nil || found == nil {
-		return false, err
+		return false, true, err
 	}
 	defer syscall.Close(found.fd)
 	if !found.changeable {
-		return false, nil
+		return false, found.writable, nil
 	}
+	return true, found.writable, bindTo(target, found)
+}
+
+func bindTo(target string, found *found) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return false, err
+		return err
 	}
+	var err error
 	if found.isDir {
 		err = os.Mkdir(target, 0o700)
 	} else {
 		err = os.WriteFile(target, nil, 0o600)
 	}
 	if err != nil && !errors.Is(err, os.ErrExist) {
-		return false, err
+		return err
 	}
 	// This name is of the file that is open, whatever there is at the path now.
 	name := fmt.Sprintf("/proc/self/fd/%d", found.fd)
-	if err := syscall.Mount(name, target, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
-		return false, os.NewSyscallError("mount", err)
-	}
-	return true, nil
+	return os.NewSyscallError("mount", syscall.Mount(name, target, "", syscall.MS_BIND|syscall.MS_REC, ""))
 }
 
 // unbind: what is mounted below a mount that is shared would go at its source as well.

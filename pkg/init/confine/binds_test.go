@@ -48,12 +48,15 @@ func TestALinkThatAContainerCouldHaveMadeIsNotFollowed(t *testing.T) {
 }
 
 // TestBinds runs inBinds in a mount namespace of its own.
-func TestBinds(t *testing.T) {
+func TestBinds(t *testing.T) { inNamespace(t, inBinds) }
+
+// inNamespace runs a test in a process that may mount.
+func inNamespace(t *testing.T, test func(*testing.T)) {
 	if os.Getenv("LKT_TEST_BINDS") != "" {
-		inBinds(t)
+		test(t)
 		return
 	}
-	again := exec.Command("/proc/self/exe", "-test.run=^TestBinds$", "-test.v")
+	again := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
 	again.Env = append(os.Environ(), "LKT_TEST_BINDS=1")
 	again.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
@@ -102,6 +105,45 @@ func inBinds(t *testing.T) {
 	}
 	if text, err := os.ReadFile(inside + "2/file"); err != nil || string(text) != "mine" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// TestWhatIsReadOnlyStaysSo runs inReadOnly in a mount namespace of its own.
+func TestWhatIsReadOnlyStaysSo(t *testing.T) { inNamespace(t, inReadOnly) }
+
+func inReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	closed, open := filepath.Join(dir, "closed"), filepath.Join(dir, "open")
+	defer syscall.Unmount(closed, syscall.MNT_DETACH)
+	for _, err := range []error{
+		os.Mkdir(closed, 0o755), os.Mkdir(open, 0o755), syscall.Mount("x", closed, "tmpfs", 0, ""),
+		os.WriteFile(closed+"/file", nil, 0o600), syscall.Mount("", closed, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for capability, want := range map[string][3]string{
+		"CAP_KILL":      {"rbind ro", "ro", "rw bind"},
+		"CAP_SYS_ADMIN": {"rw rbind", "", "rw bind"},
+	} {
+		config := fmt.Sprintf(`{"hostname": "x", "process": {"capabilities": {"bounding": [%q]}}, "mounts": [
+			{"destination": "/a", "source": %q, "options": ["rw", "rbind"]}, {"destination": "/b", "type": "bind", "source": %q},
+			{"destination": "/c", "source": %q, "options": ["rw", "bind"]}]}`, capability, closed, closed+"/file", open)
+		data, release, err := Binds([]byte(config), filepath.Join(dir, "pins"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		var spec struct{ Mounts [3]struct{ Options []string } }
+		if err := json.Unmarshal(data, &spec); err != nil {
+			t.Fatal(err)
+		}
+		for i, mount := range spec.Mounts {
+			if got := strings.Join(mount.Options, " "); got != want[i] {
+				t.Errorf("%s: mount %d has %q, not %q", capability, i, got, want[i])
+			}
+		}
 	}
 }
 

@@ -34,18 +34,13 @@ var masked = []string{
 // undo most of that, and is left as it is.
 func Config(data []byte) ([]byte, error) {
 	var spec, linux map[string]json.RawMessage
-	var process struct {
-		Process struct {
-			Capabilities struct{ Bounding []string }
-		}
-	}
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(data, &process); err != nil {
+	capabilities, err := capabilitiesOf(data)
+	if err != nil {
 		return nil, err
 	}
-	capabilities := process.Process.Capabilities.Bounding
 	if spec["linux"] == nil || slices.Contains(capabilities, "CAP_SYS_ADMIN") {
 		return data, nil
 	}
@@ -66,7 +61,6 @@ func Config(data []byte) ([]byte, error) {
 		}
 		linux[key] = text
 	}
-	var err error
 	if linux["namespaces"], err = namespaces(linux["namespaces"]); err != nil {
 		return nil, err
 	}
@@ -117,6 +111,22 @@ func resources(data json.RawMessage) (json.RawMessage, error) {
 		limits["pids"] = json.RawMessage(fmt.Sprintf(`{"limit":%d}`, mostTasks))
 	}
 	return json.Marshal(limits)
+}
+
+func isPowerful(config []byte) (bool, error) {
+	capabilities, err := capabilitiesOf(config)
+	return slices.Contains(capabilities, "CAP_SYS_ADMIN"), err
+}
+
+// capabilitiesOf are those that no process of a container can go beyond.
+func capabilitiesOf(config []byte) ([]string, error) {
+	var spec struct {
+		Process struct {
+			Capabilities struct{ Bounding []string }
+		}
+	}
+	err := json.Unmarshal(config, &spec)
+	return spec.Process.Capabilities.Bounding, err
 }
 
 // mounts closes the file systems whose options do not say that they are open.

@@ -15,6 +15,8 @@ type found struct {
 	isDir bool
 	// changeable: one of the directories on the way to it may be written.
 	changeable bool
+	// writable: it may be written where it was found.
+	writable bool
 }
 
 const (
@@ -42,6 +44,10 @@ func find(path string) (*found, error) {
 		changeable = changeable || file.changeable
 		if next == "" {
 			file.changeable = changeable
+			if file.writable, err = isWritable(file.fd); err != nil {
+				syscall.Close(file.fd)
+				return nil, err
+			}
 			return file, nil
 		}
 		path = next

@@ -38,7 +38,7 @@ onboot:
   - name: binds
     image: ${image}
     command: [/puppet, has, /host/case, touch-not, /host/no, touch-not, /case]
-    binds: ['/etc:/host:ro', '/etc/case:/case:ro']
+    binds: ['/etc:/host:ro', '/etc/case:/case']
   - name: fails
     image: ${image}
     command: [/puppet, say, a-reason, fail-until, '2', /run/puppet/never]
