@@ -9,17 +9,21 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { type Digest, digestHex, digestOf, isDigest, isErrno, type Reporter } from '@lkt/core';
 import { type CacheArea, fileArea, pieceDigester, type Store } from '@lkt/oci';
 import { fileChunks } from './file-chunks.ts';
 import { ioError } from './io-error.ts';
 import type { HeadedBytes } from './output/headed-bytes.ts';
+import { KnownFiles } from './output/known-files.ts';
 
 /** A file of the cache, by what was recorded of it. `ComposeCache.read` checks whether it still is so. */
 export interface CachedFile {
   readonly path: string;
   readonly digest: Digest;
   readonly size: number;
+  /** CRC-32 of its bytes. */
+  readonly crc: number;
 }
 
 /** A file of the cache was found damaged while it was read. It is forgotten, so the next try makes it again. */
@@ -30,10 +34,15 @@ export const imageCacheArea: CacheArea = fileArea('segments', 'segments');
 
 /**
  * What composing makes from images, beside the store's blobs: compressed segments, kernels, listings. A file is named
- * by what it was made from; what it holds is checked against its recorded digest whenever it is read, and made again when
+ * by what it was made from; what it holds is checked against its recorded CRC-32 whenever it is read, and made again when
  * it is damaged or missing. Any number of processes may share it.
+ *
+ * A digest would say no more: whoever can change a file here can change what is recorded of it. What goes out is hashed as
+ * it is written, so that nothing has to be hashed twice.
  */
 export class ComposeCache {
+  /** Of what is written elsewhere. */
+  readonly knownFiles: KnownFiles;
   readonly #store: Store;
   readonly #dir: string;
   readonly #reporter: Reporter;
@@ -44,6 +53,7 @@ export class ComposeCache {
     this.#store = store;
     this.#dir = join(store.dir, 'segments');
     this.#reporter = reporter;
+    this.knownFiles = new KnownFiles(this.#dir);
   }
 
   /** The file made of `inputs`, which say all that its bytes depend on. */
@@ -78,9 +88,10 @@ export class ComposeCache {
     try {
       if (!(await this.#store.use(path)) || !(await this.#store.use(`${path}.sum`)))
         return undefined;
-      const [digest = '', size] = (await readFile(`${path}.sum`, 'utf8')).split(' ');
+      const [digest = '', size, crc] = (await readFile(`${path}.sum`, 'utf8')).split(' ');
+      if (crc === undefined) return undefined;
       if (isDigest(digest) && String((await stat(path)).size) === size)
-        return { path, digest, size: Number(size) };
+        return { path, digest, size: Number(size), crc: Number(crc) };
       this.#warn(path);
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw ioError(`cannot read ${path}`, error);
@@ -92,20 +103,15 @@ export class ComposeCache {
    * The bytes of a file. A piece is good only until the next is asked for, and costs no memory.
    * @throws DamagedFile at the end
    */
-  async *read({ path, digest, size }: CachedFile): AsyncGenerator<Uint8Array> {
-    if (this.#made.has(path)) {
-      yield* fileChunks(path, { reuse: true });
-      return;
-    }
-    using digester = await pieceDigester(size);
+  async *read({ path, size, crc }: CachedFile): AsyncGenerator<Uint8Array> {
+    let [sum, length] = [0, 0];
     for await (const chunk of fileChunks(path, { reuse: true })) {
-      const hashing = digester.update(chunk);
-      hashing.catch(() => undefined);
-      if (digester.size > size) break;
+      sum = crc32(chunk, sum);
+      length += chunk.length;
+      if (length > size) break;
       yield chunk;
-      await hashing;
     }
-    if (digester.size === size && (await digester.digest()) === digest) return;
+    if (length === size && sum === crc) return;
     this.#warn(path);
     try {
       await rm(`${path}.sum`, { force: true });
@@ -134,6 +140,11 @@ export class ComposeCache {
   ): Promise<CachedFile> {
     const path = join(this.#dir, key);
     using digester = await pieceDigester(Infinity);
+    let crc = 0;
+    const hash = async (chunk: Uint8Array): Promise<void> => {
+      crc = crc32(chunk, crc);
+      await digester.update(chunk);
+    };
     await using temp = await this.#store.tempDir();
     try {
       await mkdir(this.#dir, { recursive: true });
@@ -143,7 +154,7 @@ export class ComposeCache {
         let end = 0;
         for await (const chunk of make()) {
           signal?.throwIfAborted();
-          const hashing = head === undefined ? digester.update(chunk) : undefined;
+          const hashing = head === undefined ? hash(chunk) : undefined;
           await Promise.all([writeAll(file, chunk, end), hashing]);
           end += chunk.length;
         }
@@ -154,16 +165,16 @@ export class ComposeCache {
         }
       }
       if (head !== undefined)
-        for await (const chunk of fileChunks(data, { reuse: true })) await digester.update(chunk);
+        for await (const chunk of fileChunks(data, { reuse: true })) await hash(chunk);
       const { size } = digester;
       const digest = await digester.digest();
-      // No fsync: what a crash tears does not have the recorded digest.
-      await writeFile(`${data}.sum`, `${digest} ${size}`);
+      // No fsync: what a crash tears does not have the recorded sum.
+      await writeFile(`${data}.sum`, `${digest} ${size} ${crc}`);
       await rename(data, path);
       await rename(`${data}.sum`, `${path}.sum`);
       for (const made of [path, `${path}.sum`]) await this.#store.use(made);
       this.#made.add(path);
-      return { path, digest, size };
+      return { path, digest, size, crc };
     } catch (error) {
       throw ioError('cannot write into the store', error);
     }

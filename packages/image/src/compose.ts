@@ -149,7 +149,7 @@ async function compose(
     });
   }
   requireOwnNames(outputs);
-  const files = await writeOutputs(outDir, outputs, signal);
+  const files = await writeOutputs(outDir, outputs, plan.cache.knownFiles, signal);
   for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
   const audit = await auditing;
   const result = { files, ...(audit === undefined ? {} : { audit }) };

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { type Descriptor, descriptorFrom, objectFrom } from './descriptor.ts';
@@ -8,6 +8,9 @@ import { syncDir, writeWhole } from './temp.ts';
 
 /** OCI image-spec, annotations.md: where a layout's index says what an image is called. */
 export const REF_NAME = 'org.opencontainers.image.ref.name';
+
+/** Where the entry of a referrer says what it refers to, so that not all of them have to be read to find it. */
+export const SUBJECT = 'dev.lkt.subject';
 
 const MAX_INDEX = 64 * 2 ** 20;
 
@@ -29,16 +32,36 @@ export interface IndexEntry {
   readonly json: unknown;
 }
 
+/** What was read last of each layout: many questions are asked of one index, which a used store has a thousand lines of. */
+const known = new Map<string, { readonly state: string; readonly index: LayoutIndex }>();
+
+/** Milliseconds after which the time of a change is over: one that comes then has another time. */
+const TICK = 50;
+
 /** An empty one when there is none yet. @throws LktError IMAGE_INVALID */
 export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
   const path = join(layout, 'index.json');
   let text: string;
+  let state: string | undefined;
   try {
-    text = await readFile(path, 'utf8');
+    await using file = await open(path);
+    const stats = await file.stat({ bigint: true });
+    const { dev, ino, size, mtimeNs, ctimeNs } = stats;
+    state = [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+    const before = known.get(path);
+    if (before?.state === state) return before.index;
+    if (Date.now() - Number(stats.ctimeMs) < TICK) state = undefined;
+    text = await file.readFile('utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return { document: {}, entries: [] };
     throw storeError(`cannot read ${path}`, error);
   }
+  const index = parseLayoutIndex(path, text);
+  if (state !== undefined) known.set(path, { state, index });
+  return index;
+}
+
+function parseLayoutIndex(path: string, text: string): LayoutIndex {
   try {
     if (text.length > MAX_INDEX) throw new Error(`it is longer than ${MAX_INDEX} bytes`);
     const document = objectFrom(JSON.parse(text), 'the document');

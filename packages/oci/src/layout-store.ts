@@ -16,6 +16,7 @@ import { findReachable, removeOthers } from './garbage.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
 import {
   readLayoutIndex,
+  SUBJECT,
   type Tag,
   tagEntry,
   withoutName,
@@ -23,7 +24,7 @@ import {
 } from './layout-index.ts';
 import { type LockOptions, withLockAt } from './lock.ts';
 import { prune, type Pruned, type PruneOptions } from './prune.ts';
-import { allReferrers, findReferrers } from './referrers.ts';
+import { allReferrers, findReferrers, readReferrer } from './referrers.ts';
 import type { Store } from './store.ts';
 import { putFile, removeTree, syncDir, tempDirIn } from './temp.ts';
 import { touch } from './touch.ts';
@@ -145,7 +146,10 @@ export class LayoutStore implements Store {
       const added = new Map(manifests.map((item) => [item.digest, withoutName(item)]));
       for (const digest of present) added.delete(digest);
       if (added.size === 0) return;
-      const all = [...entries.map(({ json }) => json), ...added.values()];
+      const all = [
+        ...entries.map(({ json }) => json),
+        ...(await Promise.all([...added.values()].map(async (item) => this.#withSubject(item)))),
+      ];
       await writeLayoutIndex(this.dir, document, all);
     });
   }
@@ -233,6 +237,13 @@ export class LayoutStore implements Store {
     const pruned = await prune(store, areas, options);
     for (const path of pruned.trash) await removeDir(path);
     return pruned;
+  }
+
+  async #withSubject(descriptor: Descriptor): Promise<Descriptor> {
+    const referrer = await readReferrer(this.#blobs, descriptor);
+    if (referrer?.subject === undefined) return descriptor;
+    const annotations = { ...descriptor.annotations, [SUBJECT]: referrer.subject.digest };
+    return { ...descriptor, annotations };
   }
 
   /** What an entry is about to lead to is there, and on disk: the entry must not outlast a crash that it does not. */

@@ -1,7 +1,7 @@
 import { type Digest, LktError } from '@lkt/core';
 import type { Blobs } from './blobs.ts';
 import type { Descriptor } from './descriptor.ts';
-import type { LayoutIndex } from './layout-index.ts';
+import { type LayoutIndex, SUBJECT } from './layout-index.ts';
 import { type ImageIndex, type ImageManifest, isIndex, parseManifestOrIndex } from './manifest.ts';
 import { isIndexType, isManifestType, MediaType } from './media-type.ts';
 import type { Store } from './store.ts';
@@ -47,7 +47,11 @@ export async function findReferrers(
   artifactType?: string,
 ): Promise<readonly Descriptor[]> {
   const found: Descriptor[] = [];
-  for await (const { subject: about, referrer } of allReferrers(blobs, index)) {
+  const entries = index.entries.filter(({ descriptor }) => {
+    const { [SUBJECT]: about } = descriptor.annotations ?? {};
+    return about === undefined || about === subject;
+  });
+  for await (const { subject: about, referrer } of allReferrers(blobs, { ...index, entries })) {
     if (about !== subject) continue;
     if (artifactType === undefined || referrer.artifactType === artifactType) found.push(referrer);
   }

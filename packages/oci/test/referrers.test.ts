@@ -1,5 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import {
@@ -185,5 +186,44 @@ test('other programs read the layout: skopeo and umoci the image, ORAS its refer
     await store.gc();
     expect(await store.referrers(index.digest)).toHaveLength(2);
     expect(await store.referrers(manifest.digest)).toHaveLength(1);
+  });
+});
+
+test('of referrers to other images the manifests are not read, unless the entry does not say to which', async () => {
+  await withStore(async (store) => {
+    const { manifest, index } = await image(store, 'a');
+    const sbom = await attach(store, manifest, 'sbom');
+    const other = await attach(store, index, 'of the index');
+    const blob = store.blobPath(other.digest);
+    const bytes = await readFile(blob);
+    await rm(blob);
+    await writeFile(blob, 'damaged');
+    expect(await store.referrers(manifest.digest)).toEqual([sbom]);
+    await failure('DIGEST_MISMATCH', store.referrers(index.digest));
+    await rm(blob);
+    await writeFile(blob, bytes);
+    const document = await indexJson(store);
+    const plain = document.manifests.map(({ annotations, ...rest }) => {
+      const { 'dev.lkt.subject': _subject, ...others } = annotations ?? {};
+      return { ...rest, annotations: others };
+    });
+    await writeFile(
+      join(store.dir, 'index.json'),
+      JSON.stringify({ ...document, manifests: plain }),
+    );
+    expect(await store.referrers(index.digest)).toEqual([other]);
+  });
+});
+
+test('an index that another program has written is read anew, however soon', async () => {
+  await withStore(async (store) => {
+    await image(store, 'a');
+    await sleep(100);
+    for (const name of ['b', 'c', 'd', 'e']) {
+      expect(await store.tags()).toHaveLength(1);
+      const text = await readFile(join(store.dir, 'index.json'), 'utf8');
+      await writeFile(join(store.dir, 'index.json'), text.replace(/lkt\/.:1/, `lkt/${name}:1`));
+      expect((await store.tags())[0]?.reference).toBe(`docker.io/lkt/${name}:1`);
+    }
   });
 });

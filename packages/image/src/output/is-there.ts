@@ -2,27 +2,44 @@ import { lstat, utimes } from 'node:fs/promises';
 import { type Digest, LktError } from '@lkt/core';
 import { pieceDigester } from '@lkt/oci';
 import { fileChunks } from '../file-chunks.ts';
+import { type KnownFiles, stateOf } from './known-files.ts';
 
-/** Whether a file has this content; then it counts as written now. */
+/** What a file has to be. */
+interface Expected {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** Whether a file has this content; then it counts as written now. It is read, unless it is known to be as it was then. */
 export async function isThere(
   path: string,
-  { digest, size }: { readonly digest: Digest; readonly size: number },
+  { digest, size }: Expected,
+  known: KnownFiles,
   signal?: AbortSignal,
 ): Promise<boolean> {
   try {
     const stats = await lstat(path);
     if (!stats.isFile() || stats.size !== size) return false;
-    using digester = await pieceDigester(size);
-    for await (const chunk of fileChunks(path, { reuse: true })) {
-      signal?.throwIfAborted();
-      await digester.update(chunk);
+    const before = stateOf(path);
+    if (before === undefined || !known.has(path, before, digest)) {
+      if ((await digestOfFile(path, size, signal)) !== digest) return false;
     }
-    if ((await digester.digest()) !== digest) return false;
+    const isSure = before !== undefined && before === stateOf(path);
     const now = new Date();
     await utimes(path, now, now);
+    if (isSure) known.addTouched(path, { digest, size });
     return true;
   } catch (error) {
     if (error instanceof LktError || (error instanceof Error && 'syscall' in error)) return false;
     throw error;
   }
+}
+
+async function digestOfFile(path: string, size: number, signal?: AbortSignal): Promise<Digest> {
+  using digester = await pieceDigester(size);
+  for await (const chunk of fileChunks(path, { reuse: true })) {
+    signal?.throwIfAborted();
+    await digester.update(chunk);
+  }
+  return digester.digest();
 }

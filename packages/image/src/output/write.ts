@@ -8,6 +8,7 @@ import { fileChunks } from '../file-chunks.ts';
 import { ioError } from '../io-error.ts';
 import { areZeros } from './headed-bytes.ts';
 import { isThere } from './is-there.ts';
+import type { KnownFiles } from './known-files.ts';
 
 export interface OutputFile {
   readonly path: string;
@@ -34,6 +35,7 @@ export interface Output {
 export async function writeOutputs(
   dir: string,
   outputs: readonly Output[],
+  known: KnownFiles,
   signal?: AbortSignal,
 ): Promise<readonly OutputFile[]> {
   const temps: { readonly temp: string; readonly path: string }[] = [];
@@ -49,7 +51,7 @@ export async function writeOutputs(
     const files: OutputFile[] = [];
     for (const { name, bytes, head, expected } of outputs) {
       const path = join(dir, name);
-      if (expected !== undefined && (await isThere(path, expected, signal))) {
+      if (expected !== undefined && (await isThere(path, expected, known, signal))) {
         const { digest, size } = expected;
         files.push({ path, digest, size });
         continue;
@@ -60,6 +62,8 @@ export async function writeOutputs(
     }
     await Promise.all(syncs);
     for (const { temp, path } of temps) await rename(temp, path);
+    const written = new Set(temps.map(({ path }) => path));
+    for (const file of files) if (written.has(file.path)) known.addTouched(file.path, file);
     return files;
   } catch (error) {
     throw ioError(`cannot write into ${dir}`, error);

@@ -1,0 +1,84 @@
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { digestOf } from '@lkt/core';
+import { expect, it } from 'vitest';
+import { isThere } from '../src/output/is-there.ts';
+import { KnownFiles } from '../src/output/known-files.ts';
+import { tempDir } from './support.ts';
+
+const CONTENT = Buffer.alloc(300_000, 'what an initrd is made of ');
+const EXPECTED = { digest: digestOf(CONTENT), size: CONTENT.length };
+
+/** A file that was looked at, and what is known of it. */
+async function newCase(): Promise<{ path: string; notes: string; known: KnownFiles }> {
+  const dir = tempDir();
+  const [path, notes] = [join(dir, 'initrd.img'), join(dir, 'notes')];
+  mkdirSync(notes);
+  writeFileSync(path, CONTENT);
+  // What has just changed is not known by its times.
+  await sleep(100);
+  const known = new KnownFiles(notes);
+  expect(await isThere(path, EXPECTED, known)).toBe(true);
+  expect(readdirSync(notes)).toHaveLength(1);
+  await sleep(100);
+  return { path, notes, known };
+}
+
+it('a file that is as it was is not read again, and counts as written now', async () => {
+  const { path, notes, known } = await newCase();
+  // Were it read, this would be found to be wrong.
+  const [note = ''] = readdirSync(notes);
+  const other = { ...EXPECTED, digest: digestOf('something else') };
+  expect(await isThere(path, other, known)).toBe(false);
+  const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+  writeFileSync(join(notes, note), [other.digest, dev, ino, size, mtimeNs, ctimeNs].join(' '));
+  expect(await isThere(path, other, known)).toBe(true);
+  expect(statSync(path, { bigint: true }).mtimeNs).toBeGreaterThan(mtimeNs);
+  // The next time too.
+  await sleep(100);
+  expect(await isThere(path, other, known)).toBe(true);
+});
+
+it.each<[string, (path: string) => void]>([
+  [
+    'in place, with its old time',
+    (path) => {
+      const { atime, mtime } = statSync(path);
+      const changed = Buffer.from(CONTENT);
+      changed[1000] = 0;
+      writeFileSync(path, changed);
+      utimesSync(path, atime, mtime);
+    },
+  ],
+  [
+    'by another file with its time',
+    (path) => {
+      const { atime, mtime } = statSync(path);
+      writeFileSync(`${path}.new`, Buffer.alloc(CONTENT.length));
+      utimesSync(`${path}.new`, atime, mtime);
+      renameSync(`${path}.new`, path);
+    },
+  ],
+  ['by more at its end', (path) => appendFileSync(path, 'more')],
+])('a file that was changed %s is read, and found to be another', async (_, change) => {
+  const { path, known } = await newCase();
+  change(path);
+  expect(await isThere(path, EXPECTED, known)).toBe(false);
+});
+
+it('what cannot be noted is read each time', async () => {
+  const { path } = await newCase();
+  const nowhere = new KnownFiles(join(tempDir(), 'nowhere'));
+  expect(await isThere(path, EXPECTED, nowhere)).toBe(true);
+  await sleep(100);
+  expect(await isThere(path, EXPECTED, nowhere)).toBe(true);
+});
