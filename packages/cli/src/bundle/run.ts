@@ -28,11 +28,10 @@ export function run(main: string, commands: readonly string[] = []): unknown {
  * Runs a program that exports `done`, a promise, and ends the process when that is settled: where nothing is waited for any
  * more, such as a slow reader of what it said, Node would only take itself apart, for 10 ms.
  */
-export function runToTheEnd(main: string, commands: readonly string[]): void {
+export async function runToTheEnd(main: string, commands: readonly string[]): Promise<void> {
   const { done } = run(main, commands) as { readonly done: Promise<unknown> };
-  void done.then(() => {
-    if (process.getActiveResourcesInfo().length === 0) process.exit();
-  });
+  await done;
+  if (process.getActiveResourcesInfo().length === 0) process.exit();
 }
 
 /** Loads files of a directory as Node does, by which they can be loaded too; each is loaded once. */
