@@ -83,7 +83,16 @@ async function boot(name: string, memory: number): Promise<Boot> {
     'qemu-system-x86_64',
     [
       ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
-      ['-machine', 'pc', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', String(memory)],
+      [
+        '-machine',
+        'pc',
+        '-accel',
+        'tcg,thread=multi',
+        '-cpu',
+        'max,-erms,-fsrm',
+        '-m',
+        String(memory),
+      ],
       ['-device', 'virtio-rng-pci', '-nic', 'user,model=virtio-net-pci,restrict=on'],
       ['-kernel', join(dir, `${name}-kernel`), '-initrd', join(dir, `${name}-initrd.img`)],
       ['-append', `${cmdline} no_timer_check`],
