@@ -99,11 +99,12 @@ test('a kernel that runs in software does not count the ticks of its timer', () 
   expect(append('no_timer_check panic=1', 'tcg')).toBe('no_timer_check panic=1');
 });
 
+function cpuOf(accelerator: 'kvm' | 'tcg'): string | undefined {
+  const args = qemuArguments({ ...base, accelerator });
+  return args[args.indexOf('-cpu') + 1];
+}
+
 test('a processor in software has no fast instructions for strings, one of the machine all that it has', () => {
-  const cpuOf = (accelerator: 'kvm' | 'tcg'): string | undefined => {
-    const args = qemuArguments({ ...base, accelerator });
-    return args[args.indexOf('-cpu') + 1];
-  };
   expect(cpuOf('tcg')).toBe('max,-erms,-fsrm');
   expect(cpuOf('kvm')).toBe('host');
 });
