@@ -86,6 +86,18 @@ function splitArchives(initrd: Buffer): Buffer[] {
   return [...archives, initrd.subarray(last)];
 }
 
+/** Every path with all that the kernel gives it, but for what an initrd says of itself. */
+function whatIsUnpacked(initrd: Buffer): readonly string[] {
+  const format = '%y %m %U %G %s %n %P %l\\n';
+  const { dir: cwd } = unpack(initrd);
+  return execFileSync('find', ['.', '-mindepth', '1', '-printf', format], { cwd })
+    .toString()
+    .split('\n')
+    .filter((line) => !/ usr\/share\/lkt\/initrd /.test(line))
+    .map((line) => line.replace(/^(d \S+ \S+ \S+) \d+ \d+/, '$1'))
+    .toSorted();
+}
+
 describe('composeImage', () => {
   it('writes kernel, initrd and command line', async () => {
     const store = await tempStore();
@@ -157,6 +169,27 @@ describe('composeImage', () => {
     expect(lines.toSorted()).toEqual(found.toSorted());
     const paths = lines.map((line) => line.split(' ')[5] ?? '');
     expect(paths).toEqual(paths.toSorted());
+  });
+
+  it('gives the kernel the same from a single archive, packed as small as can be, where the config says solid', async () => {
+    const store = await tempStore();
+    const numbers = Array.from({ length: 20_000 }, (_, i) => (i * i) % 7919).join(' ');
+    const sample = await sampleConfig(store);
+    const text = `${sample}  - {path: etc/numbers, contents: "${numbers}"}\n`;
+    const one = `${text}layout: solid\n`;
+    const [many, solid, again, level] = [
+      (await compose(store, text, { level: 19 })).read('system-initrd.img'),
+      (await compose(store, one)).read('system-initrd.img'),
+      (await compose(store, one)).read('system-initrd.img'),
+      (await compose(store, one, { level: 1 })).read('system-initrd.img'),
+    ];
+    // All files, the manifest, and what an initrd says of itself.
+    expect(splitArchives(solid)).toHaveLength(3);
+    expect(splitArchives(many).length).toBeGreaterThan(6);
+    expect(again.equals(solid)).toBe(true);
+    expect(solid.length).toBeLessThan(many.length);
+    expect(solid.length).toBeLessThan(level.length);
+    expect(whatIsUnpacked(solid)).toEqual(whatIsUnpacked(many));
   });
 
   it('has golden digests', async () => {

@@ -122,7 +122,7 @@ function machine(example: string, layout: string): string {
 
 describe.each([
   ['containerd and runc', 'minimal', 'erofs'],
-  ['PID 1 and crun', 'tiny', 'cpio'],
+  ['PID 1 and crun', 'tiny', 'solid'],
 ])('services under %s', (_, example, layout) => {
   let guest: Guest;
   const name = `services-${example}`;

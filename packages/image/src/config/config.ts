@@ -215,7 +215,7 @@ const CONFIG: YamlType<SystemConfig> = record({
   files: orElse(FILES, [], 'single files, directories and links'),
   layout: optional(
     LAYOUT,
-    'how the files are in an initrd: unpacked by the kernel, or in an erofs that is mounted',
+    'how the files are in an initrd: unpacked by the kernel, from an archive for each image or a single one, or in an erofs that is mounted',
   ),
   trust: optional(TRUST, 'whose signatures images need'),
 }).into(({ include: _include, variables: _variables, layout, trust, ...config }) =>

@@ -1,9 +1,15 @@
 import { choice, type YamlType, type YamlValue } from '@lkt/core';
 
-/** How the files of an image are in an initrd: to be unpacked, or in file systems that are mounted as they are. */
+/**
+ * How the files of an image are in an initrd: to be unpacked, in an archive for each image or in a single one, or in file
+ * systems that are mounted as they are.
+ */
 export interface Layout {
-  readonly kind: 'cpio' | 'erofs';
+  readonly kind: 'cpio' | 'solid' | 'erofs';
   readonly at: YamlValue;
 }
 
-export const LAYOUT: YamlType<Layout> = choice('cpio', 'erofs').into((kind, at) => ({ kind, at }));
+export const LAYOUT: YamlType<Layout> = choice('cpio', 'solid', 'erofs').into((kind, at) => ({
+  kind,
+  at,
+}));

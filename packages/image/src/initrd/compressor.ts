@@ -26,6 +26,9 @@ const LEVELS: Readonly<Record<Compressor, readonly [number, number] | undefined>
   none: undefined,
 };
 
+/** Of a solid initrd, where no other is asked for; a level of xz is above all the memory that unpacking takes. */
+const HARDEST: Readonly<Partial<Record<Compressor, number>>> = { zstd: 19, gzip: 9 };
+
 const DEFAULT_LEVEL: Readonly<Partial<Record<Compressor, number>>> = { zstd: 3, gzip: 4, xz: 6 };
 
 /** @throws LktError USAGE_INVALID for a level that there is not; TOOL_MISSING where there is no xz */
@@ -46,6 +49,13 @@ export async function chooseCompression(
     ...(isDefault ? {} : { level }),
     key: `${name} epoch ${ENGINE_EPOCH}`,
   };
+}
+
+/** The same at the level that gives the least, unless it is one that was asked for. */
+export async function hardest(compression: Compression): Promise<Compression> {
+  const { compressor, level } = compression;
+  if (level !== undefined) return compression;
+  return chooseCompression(compressor, HARDEST[compressor]);
 }
 
 /**

@@ -7,12 +7,12 @@ import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { RootEntry } from '../tree/merge.ts';
-import { COMPRESSORS, compress, type Compression, type Compressor } from './compressor.ts';
+import { COMPRESSORS, compress, type Compression, type Compressor, hardest } from './compressor.ts';
 import { padding } from './cpio.ts';
 import { layOut } from './erofs-layout.ts';
 import { infoArchive, type InitrdInfo, memoryFor } from './info.ts';
 import { MANIFEST_PATH } from './manifest.ts';
-import { type Segment, segmentArchive, segmentKey, segmentsOf } from './segment.ts';
+import { type Segment, segmentArchive, segmentKey, segmentsOf, solid } from './segment.ts';
 
 /** An initrd whose segments are in the cache, ready to be put one after the other. */
 export interface Initrd extends InitrdInfo {
@@ -98,12 +98,22 @@ function optionFor(compressor: Compressor): string {
   return `RD_${compressor.toUpperCase()}`;
 }
 
-/** The largest begin first, so that none is left over at the end. */
+/** All but the manifest. */
 export async function buildSegments(
   plan: Plan,
   compression: Compression,
 ): Promise<readonly CachedFile[]> {
   const segments = segmentsOf(plan.root).filter(({ name }) => name !== MANIFEST_SEGMENT);
+  if (plan.config.layout?.kind !== 'solid') return buildAll(plan, segments, compression);
+  return buildAll(plan, [solid(segments)], await hardest(compression));
+}
+
+/** The largest begin first, so that none is left over at the end. */
+async function buildAll(
+  plan: Plan,
+  segments: readonly Segment[],
+  compression: Compression,
+): Promise<readonly CachedFile[]> {
   const bySize = segments.toSorted((a, b) => contentSize(b) - contentSize(a));
   const built = await someAtOnce(
     bySize,
@@ -127,7 +137,7 @@ async function buildSegment(
   const made = segment.parts[0]?.part.archive;
   if (made !== undefined) return made;
   const id = `segment ${segment.name}`;
-  const title = segment.parts[0]?.part.label ?? segment.name;
+  const title = segment.title ?? segment.parts[0]?.part.label ?? segment.name;
   reporter.emit({ kind: 'start', id, title });
   try {
     const { cached, ...file } = await cache.file(

@@ -16,6 +16,8 @@ const BLOCK = ZSTD_CHUNK;
  */
 export interface Segment {
   readonly name: string;
+  /** Default: what its first part is called. */
+  readonly title?: string;
   readonly parts: readonly SegmentPart[];
   readonly directories: readonly RootEntry[];
 }
@@ -45,6 +47,19 @@ export function segmentsOf(root: Root): readonly Segment[] {
     parts,
     directories: [...directories].toSorted().map((path) => entryOf(root, path)),
   }));
+}
+
+/** A single segment with what these have. */
+export function solid(segments: readonly Segment[]): Segment {
+  const directories = segments.flatMap((segment) => segment.directories);
+  return {
+    name: 'solid',
+    title: 'all files',
+    parts: segments.flatMap(({ parts }) => parts),
+    directories: [...new Map(directories.map((entry) => [entry.path, entry])).values()].toSorted(
+      (a, b) => (a.path < b.path ? -1 : 1),
+    ),
+  };
 }
 
 /** Kernel, command line and microcode stand beside the initrd, not in it. */

@@ -66,7 +66,7 @@ export function requireFeatures(
 
 /** That init finds the files of an image laid out so. @throws LktError UNSUPPORTED */
 export function requireLayout({ kind, at }: Layout, has: ReadonlySet<string>): void {
-  if (kind === 'cpio' || has.has(EROFS)) return;
+  if (kind !== 'erofs' || has.has(EROFS)) return;
   throw errorAt('UNSUPPORTED', at, 'no image of init can do it', {
     fix: `take it out, or name an image of init whose label ${FEATURES_LABEL} has ${EROFS}`,
   });
