@@ -1,0 +1,3 @@
+module lkt/docker-start
+
+go 1.24

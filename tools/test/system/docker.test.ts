@@ -1,0 +1,145 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseBuildYml } from '@lkt/pkg';
+import { startRegistry, type TestRegistry } from '@lkt/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
+import { freePort, lkt, root } from './lkt.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-docker-'));
+const home = makeHome(join(dir, 'home'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** In the order of their numbers (capabilities.h). */
+const CAPABILITIES =
+  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP'.split(
+    ' ',
+  );
+
+/** What is in the file of a package, as the kernel writes a set of capabilities. */
+function maskOf(name: string): string {
+  const path = join(root, 'pkg', name, 'build.yml');
+  const { config } = parseBuildYml({ path, text: readFileSync(path, 'utf8') }, join(path, '..'));
+  const capabilities = (config?.['capabilities'] ?? []) as readonly string[];
+  const bits = capabilities.map((capability) => CAPABILITIES.indexOf(capability.slice(4)));
+  expect(bits).not.toContain(-1);
+  return bits
+    .reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n)
+    .toString(16)
+    .padStart(16, '0');
+}
+
+/** What is said at a port of this machine, when somebody does. */
+async function heard(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.setTimeout(10_000, () => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      text += data.toString('latin1');
+    });
+    socket.on('close', () => resolve(text));
+  });
+}
+
+describe('docker.yml', () => {
+  let guest: Guest;
+  let registry: TestRegistry;
+  let image: string;
+  let published = 0;
+
+  const inGuest = async (command: string): Promise<string> => sshOutput(guest.port, home, command);
+
+  beforeAll(async () => {
+    registry = await startRegistry();
+    const built = await lkt(['pkg', 'build', '--json', join(root, 'pkg/login')]);
+    expect(built.status, built.stderr).toBe(0);
+    const { packages } = JSON.parse(built.stdout) as {
+      readonly packages: readonly { readonly reference: string; readonly target: boolean }[];
+    };
+    const { reference = '' } = packages.find(({ target }) => target) ?? {};
+    const pushed = await lkt(['cache', 'push', reference, '--as', `${registry.host}/login:it`]);
+    expect(pushed.status, pushed.stderr).toBe(0);
+    // The host of QEMU, as the guest sees it.
+    const host = `10.0.2.2:${new URL(registry.url).port}`;
+    image = `${host}/login:it`;
+    const more = join(dir, 'more.yml');
+    const settings = JSON.parse(
+      readFileSync(join(root, 'pkg/docker/daemon.json'), 'utf8'),
+    ) as object;
+    const contents = JSON.stringify({ ...settings, 'insecure-registries': [host] });
+    const path = 'containers/services/docker/rootfs/etc/docker/daemon.json';
+    writeFileSync(more, `files:\n  - path: ${path}\n    contents: '${contents}'\n`);
+    const config = join(root, 'examples/docker.yml');
+    const done = await lkt(['build', '--dir', dir, '--name', 'docker', config, more], {
+      env: { HOME: home },
+    });
+    expect(done.status, done.stderr).toBe(0);
+    published = await freePort();
+    const disk = `${join(dir, 'data.img')},size=4G,format=raw`;
+    const publish = `127.0.0.1:${published}:8080`;
+    guest = await boot(join(dir, 'docker'), [
+      '--mem=1536',
+      `--publish=${publish}`,
+      `--disk=${disk}`,
+    ]);
+    await guest.until('lkt: boot complete');
+    for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
+      await sleep(500);
+    await inGuest(`docker pull --quiet ${image}`);
+  }, 1_800_000);
+  afterAll(async () => {
+    await guest?.[Symbol.asyncDispose]();
+    await registry?.[Symbol.asyncDispose]();
+  });
+
+  test('a container has a network of its own, behind which is the world, and the privileges of Docker', async () => {
+    const { host } = new URL(`http://${image}`);
+    const look = `id -u; grep -e NoNewPrivs -e Seccomp: -e CapBnd /proc/self/status; ip -4 -o addr show eth0; wget -q -O - http://${host}/v2/`;
+    const said = await inGuest(`docker run --rm ${image} sh -c '${look}'`);
+    expect(said).toMatch(/^0\n/);
+    expect(said).toMatch(/^NoNewPrivs:\t1$/m);
+    expect(said).toMatch(/^Seccomp:\t2$/m);
+    expect(said).toMatch(/^CapBnd:\t00000000a80425fb$/m);
+    expect(said).toMatch(/ eth0 +inet 172\.17\./);
+    expect(said).toMatch(/\{\}\s*$/);
+  });
+
+  test('a port that it publishes is one of the machine', async () => {
+    const serve = 'while echo hello | nc -l -p 80; do :; done';
+    await inGuest(`docker run -d --name web -p 8080:80 ${image} sh -c '${serve}'`);
+    let text = '';
+    for (let tries = 0; tries < 60 && text === ''; tries += 1) {
+      await sleep(500);
+      text = await heard(published);
+    }
+    expect(text).toBe('hello\n');
+    expect(await inGuest('docker ps --format "{{.Names}} {{.State}}"')).toBe('web running\n');
+    expect(await inGuest('docker rm --force web')).toBe('web\n');
+  });
+
+  test('its limits are those of control groups, of which Docker has only its own', async () => {
+    const own = `docker run --rm --memory 64m ${image} cat /sys/fs/cgroup/memory.max`;
+    expect(await inGuest(own)).toBe('67108864\n');
+    const all = `docker run --rm --cgroupns host ${image} ls /sys/fs/cgroup`;
+    const names = (await inGuest(all)).trim().split('\n');
+    expect(names).toEqual(expect.arrayContaining(['daemon', 'docker']));
+    // Of the root of all there is neither.
+    expect(names).toEqual(expect.arrayContaining(['cgroup.type', 'memory.max']));
+  });
+
+  test('the daemon has what its build.yml says, and its files are on the disk', async () => {
+    const look = 'cat /proc/1/status /proc/1/mounts';
+    const said = await inGuest(`docker run --rm --pid host ${image} sh -c '${look}'`);
+    expect(said).toMatch(/^Name:\tdocker-start$/m);
+    expect(said).toMatch(/^NoNewPrivs:\t1$/m);
+    for (const set of ['Prm', 'Eff', 'Bnd'])
+      expect(said).toMatch(new RegExp(`^Cap${set}:\t${maskOf('docker')}$`, 'm'));
+    expect(said).toMatch(/^\/dev\/vda1 \/var\/lib\/docker ext4 rw,nosuid,nodev/m);
+    expect(said).toMatch(/^\S+ \/ \S+ ro[ ,]/m);
+  });
+});
