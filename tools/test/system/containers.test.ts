@@ -7,6 +7,7 @@ import { startRegistry, type TestRegistry } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
 import { freePort, lkt, root } from './lkt.ts';
+import { pushLogin } from './pushed-image.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-containers-'));
 const home = makeHome(join(dir, 'home'));
@@ -36,16 +37,7 @@ describe('containerd.yml, with the service of redis.yml', () => {
 
   beforeAll(async () => {
     registry = await startRegistry();
-    const built = await lkt(['pkg', 'build', '--json', join(root, 'pkg/login')]);
-    expect(built.status, built.stderr).toBe(0);
-    const { packages } = JSON.parse(built.stdout) as {
-      readonly packages: readonly { readonly reference: string; readonly target: boolean }[];
-    };
-    const { reference = '' } = packages.find(({ target }) => target) ?? {};
-    const pushed = await lkt(['cache', 'push', reference, '--as', `${registry.host}/login:it`]);
-    expect(pushed.status, pushed.stderr).toBe(0);
-    // The host of QEMU, as the guest sees it.
-    image = `10.0.2.2:${new URL(registry.url).port}/login:it`;
+    ({ image } = await pushLogin(registry));
     const example = readFileSync(join(root, 'examples/redis.yml'), 'utf8');
     const service = example.slice(
       example.indexOf('  - name: valkey'),

@@ -8,6 +8,7 @@ import { startRegistry, type TestRegistry } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
 import { freePort, lkt, root } from './lkt.ts';
+import { pushLogin } from './pushed-image.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-docker-'));
 const home = makeHome(join(dir, 'home'));
@@ -56,22 +57,13 @@ describe('docker.yml', () => {
 
   beforeAll(async () => {
     registry = await startRegistry();
-    const built = await lkt(['pkg', 'build', '--json', join(root, 'pkg/login')]);
-    expect(built.status, built.stderr).toBe(0);
-    const { packages } = JSON.parse(built.stdout) as {
-      readonly packages: readonly { readonly reference: string; readonly target: boolean }[];
-    };
-    const { reference = '' } = packages.find(({ target }) => target) ?? {};
-    const pushed = await lkt(['cache', 'push', reference, '--as', `${registry.host}/login:it`]);
-    expect(pushed.status, pushed.stderr).toBe(0);
-    // The host of QEMU, as the guest sees it.
-    const host = `10.0.2.2:${new URL(registry.url).port}`;
-    image = `${host}/login:it`;
+    const pushed = await pushLogin(registry);
+    ({ image } = pushed);
     const more = join(dir, 'more.yml');
     const settings = JSON.parse(
       readFileSync(join(root, 'pkg/docker/daemon.json'), 'utf8'),
     ) as object;
-    const contents = JSON.stringify({ ...settings, 'insecure-registries': [host] });
+    const contents = JSON.stringify({ ...settings, 'insecure-registries': [pushed.host] });
     const path = 'containers/services/docker/rootfs/etc/docker/daemon.json';
     writeFileSync(more, `files:\n  - path: ${path}\n    contents: '${contents}'\n`);
     const config = join(root, 'examples/docker.yml');

@@ -1,0 +1,21 @@
+import { join } from 'node:path';
+import type { TestRegistry } from '@lkt/testing';
+import { expect } from 'vitest';
+import { lkt, root } from './lkt.ts';
+
+/** Puts an image with a shell into a registry of the test. @returns its name as a guest says it, and the registry's */
+export async function pushLogin(
+  registry: TestRegistry,
+): Promise<{ readonly image: string; readonly host: string }> {
+  const built = await lkt(['pkg', 'build', '--json', join(root, 'pkg/login')]);
+  expect(built.status, built.stderr).toBe(0);
+  const { packages } = JSON.parse(built.stdout) as {
+    readonly packages: readonly { readonly reference: string; readonly target: boolean }[];
+  };
+  const { reference = '' } = packages.find(({ target }) => target) ?? {};
+  const pushed = await lkt(['cache', 'push', reference, '--as', `${registry.host}/login:it`]);
+  expect(pushed.status, pushed.stderr).toBe(0);
+  // The host of QEMU, as the guest sees it.
+  const host = `10.0.2.2:${new URL(registry.url).port}`;
+  return { image: `${host}/login:it`, host };
+}
