@@ -30,6 +30,7 @@ export { type PieceDigester, pieceDigester } from './piece-digester.ts';
 export { type Inventory } from './inventory.ts';
 export { type Pruned, type PruneOptions } from './prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
+export { type FileState, fileState, isSettled } from './file-state.ts';
 export {
   type ArchiveFormat,
   exportImage,

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { type Descriptor, descriptorFrom, objectFrom } from './descriptor.ts';
+import { type FileState, fileState, isSettled } from './file-state.ts';
 import { storeError } from './fs-error.ts';
 import { MediaType } from './media-type.ts';
 import { syncDir, writeWhole } from './temp.ts';
@@ -33,24 +34,20 @@ export interface IndexEntry {
 }
 
 /** What was read last of each layout: many questions are asked of one index, which a used store has a thousand lines of. */
-const known = new Map<string, { readonly state: string; readonly index: LayoutIndex }>();
-
-/** Milliseconds after which the time of a change is over: one that comes then has another time. */
-const TICK = 50;
+const known = new Map<string, { readonly state: FileState; readonly index: LayoutIndex }>();
 
 /** An empty one when there is none yet. @throws LktError IMAGE_INVALID */
 export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
   const path = join(layout, 'index.json');
   let text: string;
-  let state: string | undefined;
+  let state: FileState | undefined;
   try {
     await using file = await open(path);
     const stats = await file.stat({ bigint: true });
-    const { dev, ino, size, mtimeNs, ctimeNs } = stats;
-    state = [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+    state = fileState(stats);
     const before = known.get(path);
     if (before?.state === state) return before.index;
-    if (Date.now() - Number(stats.ctimeMs) < TICK) state = undefined;
+    if (!isSettled(stats)) state = undefined;
     text = await file.readFile('utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return { document: {}, entries: [] };

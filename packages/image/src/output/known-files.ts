@@ -1,14 +1,10 @@
-import { type BigIntStats, lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf } from '@lkt/core';
+import { type FileState, fileState, isSettled } from '@lkt/oci';
 
 /** Shorter ones are hashed as fast. */
 const WORTH = 256 * 1024;
-/** Milliseconds after which the time of a change is over: one that comes then has another time. */
-const TICK = 50;
-
-/** All that the kernel says of a file that changes when its content does; nobody can set the last of it. */
-export type FileState = string & { readonly __state: unique symbol };
 
 /**
  * What files were found to hold, as far as they are still the same by their inode, size and times: to read an initrd only to
@@ -39,7 +35,7 @@ export class KnownFiles {
     try {
       const stats = lstatSync(path, { bigint: true });
       if (stats.size === BigInt(size))
-        writeFileSync(this.#note(path), `${digest} ${describe(stats)}`);
+        writeFileSync(this.#note(path), `${digest} ${fileState(stats)}`);
     } catch {
       // It is read the next time.
     }
@@ -50,13 +46,9 @@ export class KnownFiles {
   }
 }
 
-/** @returns undefined for what is short, or has changed a moment ago: another change may then leave no trace */
+/** @returns undefined for what is short, or has changed a moment ago */
 export function stateOf(path: string): FileState | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   if (stats === undefined || !stats.isFile() || stats.size < WORTH) return undefined;
-  return Date.now() - Number(stats.ctimeMs) < TICK ? undefined : describe(stats);
-}
-
-function describe({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): FileState {
-  return [dev, ino, size, mtimeNs, ctimeNs].join(' ') as FileState;
+  return isSettled(stats) ? fileState(stats) : undefined;
 }
