@@ -16,6 +16,7 @@ test('the programs of the guest that are modules are found', () => {
     'pkg/containerd-programs/ctr/users',
     'pkg/dhcp',
     'pkg/dm-crypt',
+    'pkg/docker/start',
     'pkg/extend',
     'pkg/format',
     'pkg/getty',

@@ -418,12 +418,16 @@ describe('processes that are killed', () => {
            for (let i = ${round} * 1000; ; i++) {
              const blob = await store.write(data(i));
              await store.tag('round' + i, { mediaType: 'x', ...blob });
+             if (i === ${round} * 1000) process.stdout.write('named');
            }`,
           {
             onSpawn: (child) => {
-              child.stdout?.once('data', () =>
-                setTimeout(() => child.kill('SIGKILL'), 5 + round * 9),
-              );
+              // By turns in what it writes first, and after it gave a name, however long that takes here.
+              const word = round % 2 === 0 ? 'started' : 'named';
+              child.stdout?.on('data', (text: string | Buffer) => {
+                if (String(text).includes(word))
+                  setTimeout(() => child.kill('SIGKILL'), 5 + round * 9);
+              });
             },
           },
         );
