@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -92,10 +93,7 @@ async function toStandardOutput(
   for await (const chunk of archive) {
     signal.throwIfAborted();
     size += chunk.length;
-    if (!process.stdout.write(chunk))
-      await new Promise<void>((drained, failed) => {
-        process.stdout.once('drain', drained).once('error', failed);
-      });
+    if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
   }
   await finished(process.stdout.end());
   return size;
