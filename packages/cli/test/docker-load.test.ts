@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Dockerd, startDockerd } from '../../build/test/buildkit/dockerd.ts';
 
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../src/start.ts');
 const directory = mkdtempDisposableSync(join(tmpdir(), 'lkt-docker-'));
 const open = new AsyncDisposableStack();
 let dockerd: Dockerd;

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDockerd } from '../../build/test/buildkit/dockerd.ts';
 import { tinyProgram } from './tiny-program.ts';
 
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../src/start.ts');
 const directory = mkdtempDisposableSync(join(tmpdir(), 'lkt-emulation-'));
 let machine: ChildProcess;
 

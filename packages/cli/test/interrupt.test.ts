@@ -45,7 +45,7 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
     const names = ['one', 'two', 'three'];
     for (const name of names) writePackage(join(dir.path, 'pkg', name), name);
     const store = join(dir.path, 'store');
-    const main = join(import.meta.dirname, '../src/main.ts');
+    const main = join(import.meta.dirname, '../src/start.ts');
     const flags = ['--progress=plain', '--jobs=3', '--max-memory=1G', `--executor=${executor}`];
     const child = spawn(
       process.execPath,

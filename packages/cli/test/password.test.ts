@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { readSigningKey } from '@lkt/sign';
 import { expect, test } from 'vitest';
 
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../src/start.ts');
 
 /** Types an answer to each question at a terminal of its own, and gives back what was to be seen there. */
 const TYPIST = `

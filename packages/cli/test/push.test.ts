@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { startRegistry, type TestRegistry } from '@lkt/testing';
 import { expect, test, vi } from 'vitest';
 
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../src/start.ts');
 const SIZE = 3_000_000;
 
 /** A checkout with two packages; the second is of the first, and has layers of its own. */

@@ -6,7 +6,7 @@ import { startRegistry, startSigstore } from '@lkt/testing';
 import { test } from 'vitest';
 import { parseArchive, runArchive } from '../../../tools/testscript.ts';
 
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../src/start.ts');
 const { PATH = '' } = process.env;
 
 /** Who signs in scripts: whom `$ID_TOKEN` is of, and whom `$OTHER_ID_TOKEN`. */

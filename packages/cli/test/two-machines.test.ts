@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../src/start.ts');
 const WRITE = 'token-that-may-read-and-write';
 const READ = 'token-that-may-only-read';
 /** Of the server, in no network but that of this test. */

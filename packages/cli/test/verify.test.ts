@@ -29,7 +29,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const main = join(import.meta.dirname, '../src/main.ts');
+const main = join(import.meta.dirname, '../src/start.ts');
 const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const WORKFLOW = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
 

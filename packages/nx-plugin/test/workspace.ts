@@ -8,7 +8,7 @@ const repository = join(import.meta.dirname, '../../..');
 const bin = join(repository, 'node_modules/.bin');
 
 /** How lkt is called in tests. */
-export const LKT: string = `node ${join(repository, 'packages/cli/src/main.ts')}`;
+export const LKT: string = `node ${join(repository, 'packages/cli/src/start.ts')}`;
 
 /** A workspace of Nx in a directory of its own, in git, with a home of its own and the node_modules of this checkout. */
 export class TestWorkspace implements AsyncDisposable {

@@ -10,7 +10,7 @@ import { packagesWith } from './kernels.ts';
 import { lkt } from './lkt.ts';
 import { type Package, provenEach } from './proof.ts';
 
-const PACKAGES = packagesWith('Dockerfile');
+const PACKAGES = packagesWith('Dockerfile').filter((directory) => directory.startsWith('pkg/'));
 
 interface Comparison {
   readonly native: string;
@@ -20,8 +20,9 @@ interface Comparison {
   readonly differences: readonly string[];
 }
 
-// The Dockerfiles that hold a layer of every kind are built by both in packages/build/test/buildkit.
-test('BuildKit and the native engine make the same image of every package', async () => {
+// The Dockerfiles that hold a layer of every kind are built by both in packages/build/test/buildkit. What only builds others, the
+// standard library of Go for the most part, would take BuildKit minutes more.
+test('BuildKit and the native engine make the same image of every package of a system', async () => {
   const proofs = await provenEach('engines', PACKAGES, compare);
   expect([...proofs.keys()].toSorted()).toEqual(PACKAGES);
   expect(PACKAGES.length).toBeGreaterThan(10);
