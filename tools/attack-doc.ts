@@ -45,7 +45,7 @@ and the digest of the root's files is that of before.
 ${table(['attempt', 'what it tries', 'root', 'user', 'login'], rows)}
 
 Names of errors are what the kernel said: \`EPERM\` no right to, \`EACCES\` not for this user, \`EROFS\` read-only, \`ENOENT\` and \`ESRCH\` not there
-to be found. \`killed\`, \`no room\`, \`EAGAIN\` and \`bounded\` are limits; \`own layer\` and \`own files\` are the container's, which nobody else
+to be found, \`ENOSYS\` not in this kernel. \`killed\`, \`no room\`, \`EAGAIN\` and \`bounded\` are limits; \`own layer\` and \`own files\` are the container's, which nobody else
 sees. \`shared network\`: what listens on the loopback interface or on an abstract socket is for all that share the network; \`net: new\` keeps it
 apart. A container that a config gives \`CAP_SYS_ADMIN\`, a device or a writable directory of the machine has more.
 `;

@@ -6,6 +6,7 @@ import type { Timeline } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectedFacts, withoutCommon } from '../dhcp/roles.ts';
 import { banner, boot, type Guest, makeHome, ssh } from './guest.ts';
+import { askedOfKernel, foretold, missingIn, toldBy } from './kernel-report.ts';
 import { type Done, lkt, root } from './lkt.ts';
 import { probeReport, type ProbeReport } from './probe.ts';
 
@@ -71,6 +72,22 @@ describe('minimal.yml', () => {
   test('what the probe tries is refused', () => {
     expect(report.failed).toEqual([]);
     expect(report.passed).toBeGreaterThan(35);
+  });
+
+  test('the kernel has at most 7 MB', () => {
+    expect(statSync(join(dir, 'minimal-kernel')).size).toBeLessThan(7_000_000);
+  });
+
+  test('what was asked of the kernel is in it', () => {
+    const asked = askedOfKernel();
+    expect(asked.length).toBeGreaterThan(300);
+    expect(missingIn(report, asked)).toEqual([]);
+  });
+
+  test('what it says of itself is judged as the audit has foretold', async () => {
+    const verdicts = await foretold(join(root, 'examples/minimal.yml'));
+    expect(verdicts.length).toBeGreaterThan(300);
+    expect(await toldBy(report, dir)).toEqual(verdicts);
   });
 
   test('the three processes of dhcp have what pkg/dhcp/sandbox/roles.json says, and no more', () => {
@@ -175,21 +192,24 @@ describe('sshd.yml', () => {
 
 describe('getty.yml', () => {
   test(
-    'gives a root shell on the console, since the config asks for it',
+    'gives a root shell on the console, since the config asks for it, also with the kernel of Debian',
     { timeout: 1_800_000 },
     async () => {
       const config = join(root, 'examples/getty.yml');
-      const done = await lkt(['build', '--dir', dir, config], { env: { HOME: home } });
+      const kernel = join(dir, 'debian.yml');
+      writeFileSync(kernel, `kernel: {image: "@pkg:${join(root, 'kernel/debian')}"}\n`);
+      const args = ['build', '--dir', dir, '--name', 'getty', config, kernel];
+      const done = await lkt(args, { env: { HOME: home } });
       expect(done.status, done.stderr).toBe(0);
       await using guest = await boot(join(dir, 'getty'));
       await guest.until('lkt: boot complete');
       // The prompt is not there at once, and what is typed before it is lost.
       const answer = /answer-42/;
       for (let tries = 0; tries < 60 && !answer.test(guest.console()); tries += 1) {
-        guest.type('echo answer-$((6*7)) $(id -u)\n');
+        guest.type('echo answer-$((6*7)) $(id -u) $(uname -r)\n');
         await sleep(1000);
       }
-      expect(guest.console()).toMatch(/answer-42 0/);
+      expect(guest.console()).toMatch(/answer-42 0 \S+-cloud-amd64\r?\n/);
     },
   );
 });

@@ -22,7 +22,6 @@ function image(name: string): string {
 /** What examples/metadata.yml gets besides: all that `pkg/` has for disks, on three of them. */
 function config(): string {
   const steps = [
-    ['modprobe', 'modprobe, -a, loop, dm-crypt, essiv, xts, aesni-intel'],
     ['extend', '/usr/bin/extend, /dev/vdb'],
     ['mount', '/usr/bin/mountie, -label, data, /var/lib/data'],
     ['swap', '/swap.sh, --path, /var/lib/data/swap, --size, 8M'],
@@ -39,8 +38,6 @@ function config(): string {
   const look =
     'cat /proc/swaps; df /var/lib/data /var/lib/made /var/lib/kept; cat /var/lib/kept/file; head -c 6 /var/lib/data/disk | hexdump -C';
   return [
-    'init:',
-    `  - ${image('kernel/debian-modules')}`,
     'onboot:',
     ...steps.map(
       ([name = '', command]) =>

@@ -77,6 +77,7 @@ const ntp = part('logging', '  - name: ntp', 'files:');
 /** How much the server of the time is ahead, in seconds. */
 const AHEAD = 1000;
 
+// The second has Debian's kernel, whose modules are loaded: some before the root is there, since that is file systems, and some by a step.
 describe('two machines with a tunnel, one of which has its address from its image', () => {
   let a: Guest;
   let b: Guest;
@@ -113,9 +114,11 @@ Endpoint = 10.0.2.2:${port}
     const prefixA = await build('wireguard', `services:\n${exporter}`);
     const prefixB = await build(
       'static-ip',
-      `init:
-${part('wireguard', '  - lkt/kernel-debian-modules:', 'onboot:')}onboot:
-${part('wireguard', '  - name: modprobe', '  - name: dhcp')}
+      `layout: erofs
+kernel:
+${part('debian-kernel', '  image: lkt/kernel-debian:', '  cmdline:')}init:
+${part('debian-kernel', '  - lkt/kernel-debian-modules:', 'onboot:')}onboot:
+${part('debian-kernel', '  - name: modprobe', '  - name: dhcp')}
 ${part('wireguard', '  - name: metadata', 'services:')}
 services:
 ${sshd}
@@ -133,6 +136,16 @@ ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
     await a?.[Symbol.asyncDispose]();
     await b?.[Symbol.asyncDispose]();
     server?.[Symbol.dispose]();
+  });
+
+  test('one has the kernel of this repository, which has no modules, the other that of Debian', async () => {
+    const said = await sshOutput(b.port, home, 'uname -r; cat /proc/modules /proc/mounts');
+    expect(said).toMatch(/^6\.\d+\.\d+\+deb\d+-cloud-amd64$/m);
+    for (const module of ['erofs', 'wireguard', 'dm_crypt', 'loop', 'bridge'])
+      expect(said).toMatch(new RegExp(`^${module} \\d+ \\d`, 'm'));
+    expect(said).toMatch(/^\S+ \/ erofs ro,/m);
+    const metricsOfA = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
+    expect(metricsOfA).toMatch(/^node_uname_info\{.*release="6\.\d+\.\d+-lkt"/m);
   });
 
   test('static-ip.yml has the address, the route and the name server that it says', async () => {

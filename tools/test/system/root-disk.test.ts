@@ -10,7 +10,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 beforeAll(async () => {
   // Its kernel has the file systems and the disk built in.
-  const config = join(root, 'examples/hardened.yml');
+  const config = join(root, 'examples/minimal.yml');
   const format = ['--format', 'kernel+squashfs,kernel+erofs,kernel+iso'];
   const built = await lkt(['build', '--dir', dir, '--name', 'x', ...format, config]);
   expect(built.status, built.stderr).toBe(0);
