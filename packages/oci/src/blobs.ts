@@ -1,3 +1,4 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
@@ -9,6 +10,8 @@ import { writeWhole } from './temp.ts';
 /** A chunk that lasts costs memory until it is collected; one whose memory is used again may be large. */
 const CHUNK = 256 * 1024;
 const REUSED_CHUNK = 2 ** 20;
+/** What is no longer is read at once: to hand it to other threads, four times, takes ten times as long. */
+const SMALL = 256 * 1024;
 
 /** What names a blob to read; its size is checked too when it is known. */
 export interface BlobName {
@@ -104,17 +107,12 @@ export class Blobs {
     if (size !== undefined && size > limit) throw tooLong(digest, size, limit);
     const path = this.path(digest);
     try {
-      await using file = await open(path, 'r');
-      const actual = (await file.stat()).size;
+      const { actual, small } = readSmall(path);
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
       if (actual > limit) throw tooLong(digest, actual, limit);
-      const bytes = Buffer.allocUnsafeSlow(actual);
-      for (let done = 0; done < actual;) {
-        const { bytesRead } = await file.read(bytes, done, actual - done, done);
-        if (bytesRead === 0) throw mismatch(digest, path, 'became shorter');
-        done += bytesRead;
-      }
+      const bytes = small ?? (await readLong(path, actual));
+      if (bytes.length < actual) throw mismatch(digest, path, 'became shorter');
       if (digestOf(bytes) !== digest) throw mismatch(digest, path, 'has other content');
       return bytes;
     } catch (error) {
@@ -171,6 +169,34 @@ export class Blobs {
       throw storeError(`cannot read ${this.dir}`, error);
     }
   }
+}
+
+/** How long a file is, and what is in it, where that is not much. */
+function readSmall(path: string): { readonly actual: number; readonly small?: Buffer } {
+  const file = openSync(path, 'r');
+  try {
+    const actual = fstatSync(file).size;
+    if (actual > SMALL) return { actual };
+    const bytes = Buffer.allocUnsafeSlow(actual);
+    let done = 0;
+    for (let read = 1; read > 0 && done < actual; done += read)
+      read = readSync(file, bytes, done, actual - done, done);
+    return { actual, small: bytes.subarray(0, done) };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The first `length` bytes of a file, or all. */
+async function readLong(path: string, length: number): Promise<Buffer> {
+  await using file = await open(path, 'r');
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let done = 0; done < length;) {
+    const { bytesRead } = await file.read(bytes, done, length - done, done);
+    if (bytesRead === 0) return bytes.subarray(0, done);
+    done += bytesRead;
+  }
+  return bytes;
 }
 
 /** A full disk takes a part of it, and says so the next time. */
