@@ -1,0 +1,46 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { boot } from './guest.ts';
+import { lkt, root } from './lkt.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-logging-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+test(
+  'logging.yml sends what is logged to a syslog server, also what was before there was a network',
+  { timeout: 1_800_000 },
+  async () => {
+    const server = createSocket('udp4');
+    const messages: string[] = [];
+    server.on('message', (message) => messages.push(message.toString()));
+    server.bind(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      // Its server has a port of this test, and nobody has signed a config outside of the checkout.
+      const config = join(dir, 'logging.yml');
+      const text = readFileSync(join(root, 'examples/logging.yml'), 'utf8');
+      const address = `udp://10.0.2.2:${server.address().port}`;
+      const changed = text
+        .replace('udp://10.0.2.2:5514', address)
+        .replace(/^trust:\n(?: .*\n)+/m, '');
+      expect(changed).toContain(address);
+      writeFileSync(config, changed);
+      const done = await lkt(['build', '--dir', dir, config]);
+      expect(done.status, done.stderr).toBe(0);
+      await using guest = await boot(join(dir, 'logging'));
+      await guest.until('lkt: boot complete');
+      const said = (): string => messages.join('\n');
+      await expect.poll(said, { timeout: 60_000 }).toMatch(/ init .*boot complete/);
+      // RFC 5424: facility and severity, version, time, host, program.
+      for (const message of messages)
+        expect(message).toMatch(/^<\d{1,3}>1 \d{4}-\d\d-\d\dT\S+ \S+ \S+ /);
+      expect(said()).toMatch(/ onboot\.001-dhcp .*eth0 has 10\.0\.2\.15/);
+    } finally {
+      server.close();
+    }
+  },
+);
