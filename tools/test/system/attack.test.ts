@@ -67,7 +67,10 @@ function machine(): string {
     .replace('~/.ssh', join(home, '.ssh'));
   if (!login.includes('/victim/') || !login.includes(home))
     throw new Error('sshd.yml is not what it was');
-  return top.replace('console=ttyS0', bounds) + config.replace(/^\n/, '') + login;
+  // The kernel says whom it kills on the same console, in the midst of a line.
+  const quiet = top.replace('loglevel=4', 'loglevel=3');
+  if (quiet === top) throw new Error('sshd.yml has another loglevel');
+  return quiet.replace('console=ttyS0', bounds) + config.replace(/^\n/, '') + login;
 }
 
 /** `attack NAME: WHAT STOPPED IT`, each line after `prefix`. */
