@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import PlainSummary from './tools/vitest/plain-summary.ts';
 
-// What compiles a kernel, a quarter of an hour of a processor, and boots it.
+// What compiles the kernel again, a quarter of an hour of a processor each time.
 export default defineConfig({
   test: {
     reporters: ['default', new PlainSummary()],
