@@ -2,8 +2,9 @@ import type { Digest, Reporter, SourceFile } from '@lkt/core';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
 import type { ContextFile } from './context.ts';
 import type { RemoteStepCache } from './remote-cache/remote-step-cache.ts';
-import type { StepResult, World } from './world.ts';
 import type { Limits } from './limits.ts';
+import type { WorkerProcess } from './native/worker-process.ts';
+import type { StepResult, World } from './world.ts';
 
 /** Where the bytes of a secret are. They are read when a RUN needs them. */
 export type SecretSource =
@@ -73,6 +74,8 @@ export interface BuildContext {
    * settled. By default a build waits for it. Native engine only.
    */
   readonly later?: (work: Promise<unknown>) => void;
+  /** Has the build made by this worker, taken for it in the world of the request. Native engine only. */
+  readonly worker?: WorkerProcess | undefined;
 }
 
 /** Builds images from Dockerfiles. Which engine did it cannot be told from the image. */

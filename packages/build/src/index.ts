@@ -2,6 +2,7 @@ export { type BuildkitOptions, buildkitEngine } from './buildkit/engine.ts';
 export { buildCacheAreas } from './cache-areas.ts';
 export type { Cause, CauseKind } from './check/cause.ts';
 export { checkBuild, type CheckOptions } from './check/check.ts';
+export { Elsewhere } from './check/elsewhere.ts';
 export { compareImages } from './check/compare-images.ts';
 export {
   type CheckReport,

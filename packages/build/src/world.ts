@@ -1,11 +1,8 @@
 import type { Digest } from '@lkt/core';
 import type { LayerRef } from './native/job.ts';
 
-/**
- * Surroundings of a build that differ from the usual ones in what must not matter. The native engine takes nothing from
- * its store but blobs in such a world: no step that is known, no unpacked layer, no cache mount.
- */
-export interface World {
+/** Surroundings of a build. */
+export interface Surroundings {
   /** Of the machine; a RUN does not see it. */
   readonly hostname: string;
   /** What lkt inherits. */
@@ -20,6 +17,13 @@ export interface World {
   readonly memory?: number;
   /** Added to the environment lkt has. */
   readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * Surroundings that differ from the usual ones in what must not matter. The native engine takes nothing from its store but
+ * blobs in such a world: no step that is known, no unpacked layer, no cache mount.
+ */
+export interface World extends Surroundings {
   /** What each step, by `stepId`, gave before. A layer that differs is kept, to be looked at. */
   readonly expected: Readonly<Record<string, Digest>>;
 }

@@ -52,6 +52,8 @@ export interface BuildOptions {
   readonly deps?: boolean;
   /** Build the targets a second time in other surroundings, and compare. The engine has to be one that can. */
   readonly check?: boolean;
+  /** Has a check look also into what does not reach the image. */
+  readonly checkEveryStep?: boolean;
   /** For the targets; those that a Dockerfile does not declare are not used. */
   readonly buildArgs?: readonly GivenArg[];
   /** What the targets are called in the store, instead of what build.yml and the hash of the sources say. */

@@ -26,8 +26,8 @@ export interface BuiltImage {
   readonly image: AttestedImage;
   readonly cached: boolean;
   readonly pulled: boolean;
-  /** If it was asked for. */
-  readonly check?: CheckReport;
+  /** Makes sure that a second build gives the same, if that was asked for. A result that is known is not made again. */
+  readonly check?: () => Promise<CheckReport>;
 }
 
 /** Builds the images of a package, each for one platform. */
@@ -49,20 +49,18 @@ export class PackageBuilder {
     this.#planner = new ImagePlanner(workspace, item, sources, tools, severalPlatforms);
   }
 
-  /**
-   * Builds an image, or finds that it has been built. Processes that want the same one at the same time build it once.
-   * A check whose result is known is not made again either.
-   */
+  /** Builds an image, or finds that it has been built. Processes that want the same one at the same time build it once. */
   async build(inputs: ImageInputs, mode: BuildMode): Promise<BuiltImage> {
     const planned = await this.#planner.plan(inputs, mode.noCache);
     const built = await this.#build(planned, inputs, mode);
     if (!mode.check) return built;
-    const { store } = this.#tools;
+    const { store, checkEveryStep: everyStep = false } = this.#tools;
     const at = { key: planned.key, image: built.image.descriptor.digest };
     const builtAt = built.cached ? undefined : Date.now();
-    const check = await rememberedCheck(store, at, mode.force, () =>
-      planned.check(built.image.descriptor, builtAt),
-    );
+    const check = async (): Promise<CheckReport> =>
+      rememberedCheck(store, at, { anew: mode.force, everyStep }, async () =>
+        planned.check(built.image.descriptor, builtAt),
+      );
     return { ...built, check };
   }
 

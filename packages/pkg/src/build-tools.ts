@@ -1,6 +1,7 @@
 import type {
   BuildContext,
   BuildRequest,
+  Elsewhere,
   Engine,
   Limits,
   RemoteStepCache,
@@ -44,6 +45,10 @@ export interface BuildTools {
   readonly pins?: () => Promise<ReadonlySet<Digest>>;
   /** As in `BuildContext`. */
   readonly later?: BuildContext['later'];
+  /** Whether a check looks also into what does not reach the image. */
+  readonly checkEveryStep?: boolean;
+  /** Where a check builds again. */
+  readonly elsewhere?: () => Promise<Elsewhere>;
   /** How many processors a build that starts now may keep busy. */
   readonly cpus?: () => number;
 }

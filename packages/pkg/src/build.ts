@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { CheckReport } from '@lkt/build';
+import type { CheckReport, Elsewhere } from '@lkt/build';
 import { type Digest, LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import { type AttestedImage, Attester } from './attest.ts';
@@ -51,12 +51,16 @@ export class Build {
   readonly #before: BeforeBuild | undefined;
   readonly #options: BuildOptions;
   readonly #slots: Slots;
+  readonly #writing = new Slots(1);
   readonly #attester: Attester;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #built = new Map<Package, Promise<BuiltPackage>>();
+  /** What uses a package does not wait for its check. */
+  readonly #checked = new Map<Package, Promise<readonly CheckReport[]>>();
   /** What engines still do when they have built. */
   readonly #later: Promise<unknown>[] = [];
+  #elsewhere: Promise<Elsewhere> | undefined;
 
   private constructor(
     workspace: Workspace,
@@ -124,13 +128,14 @@ export class Build {
     this.#options.reporter.emit({ kind: 'total', packages: this.order.length });
     const results = await Promise.allSettled(
       this.order.map((item) =>
-        this.built(item).catch((error: unknown) => {
+        this.#builtAndChecked(item).catch((error: unknown) => {
           first ??= { error };
           this.#stop.abort(error);
           throw error;
         }),
       ),
     );
+    await (await this.#elsewhere)?.[Symbol.asyncDispose]();
     const ended = await Promise.allSettled(this.#later);
     if (first !== undefined) throw first.error;
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
@@ -144,16 +149,27 @@ export class Build {
     return promise;
   }
 
+  async #builtAndChecked(item: Package): Promise<BuiltPackage> {
+    const built = await this.built(item);
+    return { ...built, checks: (await this.#checked.get(item)) ?? [] };
+  }
+
   async #build(item: Package): Promise<BuiltPackage> {
     const platforms = this.#platforms.get(item) ?? [];
     let recipe = await this.#recipes.get(item, platforms);
     const used = await this.#builtUses(recipe);
-    if (recipe !== undefined && (await this.#before?.(item, recipe, used)) === true) {
-      this.#sources = await readSources(this.workspace, this.workspace.packages.values(), {
-        signal: this.#signal,
+    const before = this.#before;
+    if (recipe !== undefined && before !== undefined) {
+      const given = recipe;
+      // All sources are read after it, and must not be while another file is half replaced.
+      recipe = await this.#writing.run(async () => {
+        if (!(await before(item, given, used))) return given;
+        this.#sources = await readSources(this.workspace, this.workspace.packages.values(), {
+          signal: this.#signal,
+        });
+        this.#recipes = recipesOf(this.workspace, this.#named, this.#sources, this.#options);
+        return this.#recipes.get(item, platforms);
       });
-      this.#recipes = recipesOf(this.workspace, this.#named, this.#sources, this.#options);
-      recipe = await this.#recipes.get(item, platforms);
     }
     const inputs: ImageInputs[] = [];
     for (const platform of platforms) inputs.push(await this.#inputs(item, platform, used));
@@ -197,14 +213,27 @@ export class Build {
     };
     const id = `package ${item.name}`;
     reporter.emit({ kind: 'start', id, title: item.name });
-    try {
-      const built = await this.#images(item, inputs, mode, used);
-      reporter.emit({ kind: 'done', id, cached: built.cached });
-      return built;
-    } catch (error) {
+    const failed = (error: unknown): never => {
       reporter.emit({ kind: 'failed', id, ...(this.#signal.aborted && { stopped: true }) });
       throw error;
+    };
+    const { built, checks } = await this.#images(item, inputs, mode, used).catch(failed);
+    const done = (): void => reporter.emit({ kind: 'done', id, cached: built.cached });
+    if (checks.length === 0) {
+      done();
+      return built;
     }
+    const checked = this.#slots.run(async () => {
+      const reports: CheckReport[] = [];
+      for (const build of checks) {
+        this.#signal.throwIfAborted();
+        reports.push(await build());
+      }
+      done();
+      return reports;
+    });
+    this.#checked.set(item, checked.catch(failed));
+    return built;
   }
 
   async #images(
@@ -212,7 +241,7 @@ export class Build {
     inputs: readonly ImageInputs[],
     mode: BuildMode,
     used: ReadonlyMap<Package, BuiltPackage>,
-  ): Promise<BuiltPackage> {
+  ): Promise<BuiltImages> {
     const { store } = this.#options;
     const sources = this.#sources;
     const tools = {
@@ -222,11 +251,17 @@ export class Build {
       pins: () =>
         knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
       later: (work: Promise<unknown>) => void this.#later.push(work),
+      elsewhere: async () => {
+        this.#elsewhere ??= import('@lkt/build').then(
+          (module) => new module.Elsewhere(this.#slots.count),
+        );
+        return this.#elsewhere;
+      },
       cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
     };
     const builder = new PackageBuilder(this.workspace, item, sources, tools, inputs.length > 1);
     const made: AttestedImage[] = [];
-    const checks: CheckReport[] = [];
+    const checks: (() => Promise<CheckReport>)[] = [];
     let cached = true;
     let pulled = false;
     for (const one of inputs) {
@@ -255,8 +290,15 @@ export class Build {
     const { layouts } = this.#options;
     if (layouts !== undefined && this.#targets.has(item))
       await writePackageLayout(store, layouts, item, { index: named.index, images: made });
-    return { item, hash, images, tagSuffix, cached, pulled, checks, ...named };
+    const built = { item, hash, images, tagSuffix, cached, pulled, checks: [], ...named };
+    return { built, checks };
   }
+}
+
+interface BuiltImages {
+  readonly built: BuiltPackage;
+  /** Of each image, if asked for. */
+  readonly checks: readonly (() => Promise<CheckReport>)[];
 }
 
 /** What cannot be built for a platform has no result there. */

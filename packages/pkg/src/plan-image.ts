@@ -127,8 +127,12 @@ export class ImagePlanner {
       },
       check: async (known, builtAt) => {
         const { checkBuild } = await import('@lkt/build');
+        const { elsewhere, checkEveryStep = false } = this.#tools;
+        if (elsewhere === undefined) throw new Error('a check has to be built somewhere');
         return checkBuild({ ...request, ...atStart(), noCache: item.disableCache }, context, {
           engine,
+          elsewhere: await elsewhere(),
+          everyStep: checkEveryStep,
           known,
           ...(builtAt === undefined ? {} : { builtAt }),
         });

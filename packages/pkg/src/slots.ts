@@ -1,17 +1,17 @@
 /** Lets a number of tasks run at once; the others wait in line. */
 export class Slots {
-  readonly #count: number;
+  readonly count: number;
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
   constructor(count: number) {
-    this.#count = count;
+    this.count = count;
     this.#free = count;
   }
 
   /** How many tasks are running. */
   get taken(): number {
-    return this.#count - this.#free;
+    return this.count - this.#free;
   }
 
   async run<T>(task: () => Promise<T>): Promise<T> {

@@ -85,10 +85,10 @@ async function storeInForce(): Promise<string> {
   return settings.find(({ name }) => name === 'LKT_CACHE')?.value ?? '';
 }
 
-/** What the packages are built on, with nothing that says how steps were done. */
+/** What the packages are built on and what is said of it, with nothing that says how steps were done. */
 function copyStore(from: string, to: string): void {
   mkdirSync(to);
-  for (const name of ['oci-layout', 'index.json', 'results', 'blobs'])
+  for (const name of ['oci-layout', 'index.json', 'results', 'attestations', 'blobs'])
     cpSync(join(from, name), join(to, name), { recursive: true });
 }
 

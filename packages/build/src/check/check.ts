@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
 import type { Descriptor } from '@lkt/oci';
 import type { BuildContext, BuildRequest, Engine } from '../engine.ts';
-import { planRequest, type RequestPlan } from '../request-plan.ts';
+import { memoryFor } from '../native/layer-memory.ts';
+import { layersOf, planRequest, type RequestPlan } from '../request-plan.ts';
 import { stepId, type StepResult, type World } from '../world.ts';
 import type { Circumstances } from './classify-text.ts';
 import { type Culprit, findCulprits } from './culprits.ts';
@@ -12,17 +13,21 @@ import { findMarks } from './marks.ts';
 import { fileDifferences } from './file-differences.ts';
 import { cause } from './cause.ts';
 import { compareImages } from './compare-images.ts';
+import type { Elsewhere, PlaceElsewhere } from './elsewhere.ts';
 import { diffLayers } from './layer-diff.ts';
 import { moveContext } from './moved-context.ts';
 import type { CheckReport, StepDifference } from './report.ts';
-import { otherSurroundings } from './surroundings.ts';
 
 export interface CheckOptions {
   readonly engine: Engine;
+  /** Where the second build is made. */
+  readonly elsewhere: Elsewhere;
   /** When the first build was made, if just now: milliseconds since 1970. */
   readonly builtAt?: number;
   /** What the first build gave. */
   readonly known?: Descriptor;
+  /** Whether to look also into what does not reach the image, for which its layers are made. */
+  readonly everyStep?: boolean;
 }
 
 /** The clocks of some formats go in steps of two seconds. */
@@ -39,7 +44,7 @@ const CLOCK_STEP_MS = 2100;
 export async function checkBuild(
   request: BuildRequest,
   context: BuildContext,
-  { engine, builtAt, known }: CheckOptions,
+  { engine, elsewhere, builtAt, known, everyStep = false }: CheckOptions,
 ): Promise<CheckReport> {
   const { store, signal } = context;
   const planned = await planRequest(request, { ...context, reporter: silentReporter });
@@ -48,16 +53,15 @@ export async function checkBuild(
     // What the steps gave is forgotten, and they now give something else.
     return compareImages(known, { ...first.image, platform: request.platform }, context);
   await passTime(first.anew ? Date.now() : builtAt, signal);
-  const { notes, second, now, world } = await buildElsewhere(
-    engine,
-    { ...request, name: `${request.name} (second build)` },
-    context,
-    { planned, expected: first.results },
+  const again = { ...request, name: `${request.name} (second build)` };
+  const { notes, second, now, world } = await elsewhere.lend(async (place) =>
+    buildElsewhere(engine, again, context, { planned, expected: first.results, place }),
   );
   const { stages } = planned.plan;
   const target = planned.target.index;
   let culprits = findCulprits(stages, target, first.results, second.results);
-  if (culprits.some((culprit) => culprit.first.layer.descriptor === null)) {
+  const isSeen = ({ reachesImage }: Culprit): boolean => everyStep || reachesImage;
+  if (culprits.some((one) => isSeen(one) && one.first.layer.descriptor === null)) {
     // What is compared has to be in the store.
     first = await build(engine, { ...request, keepLayers: true }, context);
     culprits = findCulprits(stages, target, first.results, second.results);
@@ -70,7 +74,11 @@ export async function checkBuild(
   };
   const differences: StepDifference[] = [];
   for (const culprit of culprits)
-    differences.push(await compareStep(culprit, request, context, around));
+    differences.push(
+      isSeen(culprit)
+        ? await compareStep(culprit, request, context, around)
+        : { step: placeOf(culprit, request), reachesImage: false, files: [], more: 0 },
+    );
   return {
     reproducible: first.image.digest === second.image.digest,
     first: first.image.digest,
@@ -124,31 +132,49 @@ async function buildElsewhere(
   engine: Engine,
   request: BuildRequest,
   context: BuildContext,
-  { planned, expected }: { planned: RequestPlan; expected: ReadonlyMap<string, StepResult> },
+  {
+    planned,
+    expected,
+    place: elsewhere,
+  }: {
+    planned: RequestPlan;
+    expected: ReadonlyMap<string, StepResult>;
+    place: PlaceElsewhere;
+  },
 ): Promise<{ second: Outcome; world: World; notes: readonly string[]; now: number }> {
   const { store, signal } = context;
   await using place = await store.tempDir();
   const sources = await moveContext(request.context, `${place.path}/sources`, signal);
-  const { world: wanted, notes: missing } = otherSurroundings(inputSize(planned));
-  const notes = [...missing];
+  const notes = [...elsewhere.notes];
+  const { memory, ...onDisk } = elsewhere.world;
+  const fits =
+    memory !== undefined && memory >= memoryFor([...planned.images.values()].flatMap(layersOf));
+  if (!fits)
+    notes.push('the order of directories is the same: too little memory is free for the layers');
   let world: World = {
-    ...wanted,
+    ...(fits ? elsewhere.world : onDisk),
     expected: Object.fromEntries(
       [...expected].map(([id, { layer }]): [string, Digest] => [id, layer.diffId]),
     ),
   };
+  let isFirst = true;
   for (;;) {
     const now = Math.floor(Date.now() / 1000);
+    const { limits, executor } = request;
+    const worker =
+      isFirst && fits ? await elsewhere.worker({ store: store.dir, limits, executor }) : undefined;
+    isFirst = false;
     try {
-      const second = await build(engine, { ...request, context: sources, world }, context);
+      const again = { ...request, context: sources, world };
+      const second = await build(engine, again, { ...context, worker });
       return { second, world, notes, now };
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof LktError && error.code === 'INTERRUPTED') throw error;
       const full = error instanceof LktError && error.code === 'DISK_FULL';
-      const { memory, ...onDisk } = world;
-      if (full && memory !== undefined) {
-        world = onDisk;
+      if (full && world.memory !== undefined) {
+        const { memory: _, ...rest } = world;
+        world = rest;
         notes.push('the order of directories is the same: the layers are too large for memory');
       } else if (world.userNamespace) {
         world = { ...world, userNamespace: false };
@@ -160,19 +186,14 @@ async function buildElsewhere(
   }
 }
 
-function inputSize({ images }: RequestPlan): number {
-  const layers = [...images.values()].flatMap(({ manifest }) => manifest.layers);
-  return layers.reduce((sum, { size }) => sum + size, 0);
-}
-
 async function compareStep(
-  { step, first, second, sameInputs, reachesImage }: Culprit,
+  culprit: Culprit,
   request: BuildRequest,
   { store, signal }: BuildContext,
   around: Omit<Circumstances, 'command'>,
 ): Promise<StepDifference> {
-  const { line, column } = step.position;
-  const place = { path: request.dockerfile.path, line, column, title: step.title };
+  const { step, first, second, sameInputs, reachesImage } = culprit;
+  const place = placeOf(culprit, request);
   const [a, b] = [first.layer.descriptor, second.layer.descriptor];
   if (a === null || b === null) return { step: place, reachesImage, files: [], more: 0 };
   const { entries, more } = await diffLayers(store, a, b, signal);
@@ -181,6 +202,14 @@ async function compareStep(
   const isBuilder = step.kind !== 'run' || !sameInputs;
   const files = isBuilder ? told.map((file) => ({ ...file, cause: cause('builder') })) : told;
   return { step: place, reachesImage, files, more };
+}
+
+function placeOf(
+  { step }: Culprit,
+  { dockerfile }: BuildRequest,
+): NonNullable<StepDifference['step']> {
+  const { line, column } = step.position;
+  return { path: dockerfile.path, line, column, title: step.title };
 }
 
 /** Layers of the image that are not those of its base, nor copied from the sources or another image. */

@@ -26,6 +26,7 @@ export interface StepDifference {
   };
   /** Whether it is why the image differs. */
   readonly reachesImage: boolean;
+  /** None where nobody has looked, which is only for what does not reach the image. */
   readonly files: readonly FileDifference[];
   /** How many more files differ. */
   readonly more: number;
@@ -81,7 +82,8 @@ export function checkRemarks(
     ),
     ...hidden.map(({ step, files }) => {
       const names = files.slice(0, 3).map(({ path }) => path);
-      return `${placeOf({ step })}: gives other files each time (${names.join(', ')}), which do not reach the image`;
+      const which = names.length === 0 ? '' : ` (${names.join(', ')})`;
+      return `${placeOf({ step })}: gives other files each time${which}, which do not reach the image`;
     }),
   ];
 }

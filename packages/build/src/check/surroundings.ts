@@ -2,32 +2,28 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { findOnPath } from '../native/tools.ts';
-import type { World } from '../world.ts';
+import type { Surroundings } from '../world.ts';
 
-/** A world as different as the machine allows, and what could not be changed. */
-export interface Surroundings {
-  readonly world: Omit<World, 'expected'>;
+/** Surroundings as different as the machine allows, and what could not be changed. */
+export interface OtherSurroundings {
+  readonly world: Surroundings;
   readonly notes: readonly string[];
 }
 
 /** The part of the free memory that layers may take. */
 const SHARE_OF_MEMORY = 0.6;
-/** What layers need unpacked, as a multiple of the compressed layers they start from, and beyond it. */
-const GROWTH = 4;
-const HEADROOM = 512 * 2 ** 20;
 
-/** @param inputs bytes of the compressed layers that the build is on */
-export function otherSurroundings(inputs: number): Surroundings {
+/**
+ * @param place of several that are used at once, from 0: each has a processor of its own
+ * @param places how many there are
+ */
+export function otherSurroundings(place: number, places: number): OtherSurroundings {
   const notes: string[] = [];
-  const cpu = otherCpu();
+  const cpu = otherCpu(place);
   if (cpu === undefined)
     notes.push('the number of processors is the same: there is one, or no taskset');
   const fixedAddresses = works('setarch', ['--addr-no-randomize', 'true']);
   if (!fixedAddresses) notes.push('addresses of memory are random in both builds');
-  const memory = Math.floor(availableMemory() * SHARE_OF_MEMORY);
-  const fits = memory >= inputs * GROWTH + HEADROOM;
-  if (!fits)
-    notes.push('the order of directories is the same: too little memory is free for the layers');
   const isRoot = process.geteuid?.() === 0;
   const userNamespace =
     isRoot && works('unshare', ['--user', '--map-users=0:0:4294967295', 'true']);
@@ -39,7 +35,7 @@ export function otherSurroundings(inputs: number): Surroundings {
       ...(cpu === undefined ? {} : { cpu }),
       fixedAddresses,
       userNamespace,
-      ...(fits ? { memory } : {}),
+      memory: Math.floor((availableMemory() * SHARE_OF_MEMORY) / places),
       environment: {
         HOME: '/nonexistent',
         LANG: 'tr_TR.UTF-8',
@@ -51,12 +47,15 @@ export function otherSurroundings(inputs: number): Surroundings {
   };
 }
 
-/** The last of several processors that this process may use. */
-function otherCpu(): number | undefined {
+/** One of several processors that this process may use, the last ones first. */
+function otherCpu(place: number): number | undefined {
   if (availableParallelism() < 2 || findOnPath('taskset') === undefined) return undefined;
-  const allowed = /^Cpus_allowed_list:\s*(\S+)/m.exec(read('/proc/self/status'))?.[1];
-  const last = allowed?.split(/[,-]/).at(-1);
-  return last === undefined ? undefined : Number(last);
+  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(read('/proc/self/status'))?.[1];
+  const allowed = (list ?? '').split(',').flatMap((range) => {
+    const [first = NaN, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+  return allowed.at(-1 - (place % allowed.length));
 }
 
 function availableMemory(): number {

@@ -78,7 +78,7 @@ async function build(
   await fetchRemoteFiles(plan, request, around);
   const gitFiles = await fetchGitFiles(plan, job.file, request.name, around);
   const whole = { ...job, gitFiles: Object.fromEntries(gitFiles) };
-  const worker = await workerFor(job, around, waiting);
+  const worker = around.worker ?? (await workerFor(job, around, waiting));
   return runWorker(worker, workerJob(whole, memo, credentials), around, finish);
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { LktError } from '@lkt/core';
-import type { World } from '../world.ts';
+import type { Surroundings } from '../world.ts';
 import { findOnPath } from './tools.ts';
 
 /** How a worker gets a mount namespace of its own. */
@@ -31,7 +31,7 @@ export function chooseNamespace(uid: number): Namespace {
 }
 
 /** The same in another world, whose surroundings the worker gets from the programs that start it. */
-export function namespaceIn(world: World, uid: number): Namespace {
+export function namespaceIn(world: Surroundings, uid: number): Namespace {
   const usual = chooseNamespace(uid);
   const [unshare = '', ...flags] = usual.argv;
   // Every user and group there is, under its own number.

@@ -50,19 +50,19 @@ export class StepLayers {
     if (known !== undefined) return { key, layer: known, cached: true };
     const { cache, store, executor } = this.#parts;
     if (executor === undefined) throw new CacheMiss();
-    return store.withLock(
-      `step-${key}`,
-      async () => {
-        // Another process may have done it while this one waited.
-        const other = await this.#known(key, blob);
-        if (other !== undefined) return { key, layer: other, cached: true };
-        const before = blob ? await cache.record(key) : undefined;
-        const record = await prepared.execute(executor, { ...options, before });
-        await cache.store(key, record);
-        return { key, layer: record, cached: false };
-      },
-      { signal: this.#signal, timeoutMs: 24 * 3600 * 1000 },
-    );
+    const make = async (): Promise<StepLayer> => {
+      // Another process may have done it while this one waited.
+      const other = await this.#known(key, blob);
+      if (other !== undefined) return { key, layer: other, cached: true };
+      const before = blob ? await cache.record(key) : undefined;
+      const record = await prepared.execute(executor, { ...options, before });
+      await cache.store(key, record);
+      return { key, layer: record, cached: false };
+    };
+    // What others do is not taken then.
+    if (this.#noCache) return make();
+    const wait = { signal: this.#signal, timeoutMs: 24 * 3600 * 1000 };
+    return store.withLock(`step-${key}`, make, wait);
   }
 
   /** The cached result, when all that it speaks of is still there. */

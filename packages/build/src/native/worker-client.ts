@@ -1,6 +1,5 @@
 import { isErrno, LktError } from '@lkt/core';
 import type { BuildContext } from '../engine.ts';
-import { linesOf } from './lines.ts';
 import { namespaceError } from './namespace.ts';
 import type { WorkerProcess } from './worker-process.ts';
 import type { BuildOutcome, WorkerJob, WorkerMessage } from './worker-protocol.ts';
@@ -12,7 +11,7 @@ type Around = Pick<BuildContext, 'reporter' | 'signal' | 'later'>;
 
 /**
  * Has a worker do a job. When this returns or throws, the worker, what it ran and what it mounted are gone, unless
- * `later` is given. Should this process be killed, they go with it.
+ * `later` is given, or the worker stays and has done the job. Should this process be killed, they go with it.
  * @param use is given what came out, while the worker tidies up
  */
 export async function runWorker<T>(
@@ -47,17 +46,19 @@ async function follow<T>(
     killer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
   };
   signal?.addEventListener('abort', stop);
+  let complaint = '';
+  const complain = (chunk: Buffer): void => {
+    complaint = (complaint + chunk.toString()).slice(-8192);
+  };
   try {
     worker.begin(job);
-    const { complaints, messages } = worker.output;
-    let complaint = '';
-    complaints.on('data', (chunk: Buffer) => {
-      complaint = (complaint + chunk.toString()).slice(-8192);
-    });
+    worker.complaints.on('data', complain);
     let last: Exclude<WorkerMessage, { kind: 'event' }> | undefined;
     let used: Promise<T> | undefined;
     const read = async (): Promise<void> => {
-      for await (const line of linesOf(messages)) {
+      for (;;) {
+        const { value: line } = await worker.messages.next();
+        if (line === undefined) return;
         const message = JSON.parse(line) as WorkerMessage;
         if (message.kind === 'event') {
           reporter.emit(message.event);
@@ -67,9 +68,18 @@ async function follow<T>(
         if (message.kind !== 'result' || signal?.aborted === true) continue;
         used = use(message);
         used.catch(() => undefined);
+        if (worker.stays) return;
       }
     };
-    const [status] = await Promise.all([worker.status, read()]);
+    const reading = read();
+    const goesOn =
+      worker.stays &&
+      (await reading.then(
+        () => last?.kind === 'result',
+        () => false,
+      ));
+    if (goesOn) worker.release();
+    const [status] = goesOn ? [] : await Promise.all([worker.status, reading]);
     await used?.catch(() => undefined);
     signal?.throwIfAborted();
     if (last === undefined) {
@@ -98,6 +108,7 @@ async function follow<T>(
     });
   } finally {
     clearTimeout(killer);
+    worker.complaints.off('data', complain);
     signal?.removeEventListener('abort', stop);
   }
 }

@@ -4,7 +4,8 @@ import { realpath } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { LktError } from '@lkt/core';
 import type { Limits } from '../limits.ts';
-import type { World } from '../world.ts';
+import type { Surroundings } from '../world.ts';
+import { linesOf } from './lines.ts';
 import { chooseNamespace, namespaceIn } from './namespace.ts';
 import { hostEnvironment } from './tools.ts';
 import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
@@ -19,25 +20,31 @@ export interface WorkerPlace {
   /** As in `BuildRequest`. */
   readonly limits?: Limits | undefined;
   readonly executor?: string | undefined;
-  readonly world?: World | undefined;
+  readonly world?: Surroundings | undefined;
+  /** Whether it waits for another job after one that it has done. */
+  readonly stays?: boolean | undefined;
 }
 
 /**
  * A process that builds in namespaces of its own. It takes a while to start, so whoever knows that something will have
- * to be built starts it before it is known what. It does one job, and ends with this process in any case.
+ * to be built starts it before it is known what. It does one job, if it is not to stay, and ends with this process in any
+ * case.
  */
 export class WorkerProcess implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly uid: number;
+  readonly stays: boolean;
   readonly #setup: WorkerSetup;
   /** How it ended: its exit status, or the signal that ended it. */
   readonly status: Promise<string>;
   #isTaken = false;
+  #messages: AsyncIterator<string, undefined> | undefined;
 
-  private constructor(child: ChildProcess, setup: WorkerSetup, uid: number) {
+  private constructor(child: ChildProcess, setup: WorkerSetup, uid: number, stays: boolean) {
     this.child = child;
     this.#setup = setup;
     this.uid = uid;
+    this.stays = stays;
     this.status = new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (code, by) => resolve(by ?? String(code)));
@@ -61,7 +68,7 @@ export class WorkerProcess implements AsyncDisposable {
       cwd: '/',
       detached: true,
     });
-    const worker = new WorkerProcess(child, setup, uid);
+    const worker = new WorkerProcess(child, setup, uid, place.stays ?? false);
     worker.#input.on('error', () => undefined);
     worker.#input.write(`${JSON.stringify(setup)}\n`);
     return worker;
@@ -76,16 +83,28 @@ export class WorkerProcess implements AsyncDisposable {
     return this.#isTaken;
   }
 
-  /** Gives it its job. */
+  /** Gives it a job. */
   begin(job: WorkerJob): void {
     this.#isTaken = true;
-    this.#input.end(`${JSON.stringify(job)}\n`);
+    const line = `${JSON.stringify(job)}\n`;
+    if (this.stays) this.#input.write(line);
+    else this.#input.end(line);
   }
 
-  /** What it complains of, and what it says. */
-  get output(): { readonly complaints: Readable; readonly messages: Readable } {
-    const [, , complaints, messages] = this.child.stdio;
-    return { complaints: complaints as Readable, messages: messages as Readable };
+  /** Says that it has done its job, and stays. */
+  release(): void {
+    this.#isTaken = false;
+  }
+
+  /** What it complains of. */
+  get complaints(): Readable {
+    return this.child.stdio[2] as Readable;
+  }
+
+  /** What it says, line by line. */
+  get messages(): AsyncIterator<string, undefined> {
+    this.#messages ??= linesOf(this.child.stdio[3] as Readable);
+    return this.#messages;
   }
 
   /** Ends it if it has nothing to do. */
@@ -93,9 +112,11 @@ export class WorkerProcess implements AsyncDisposable {
     if (this.#isTaken) return;
     this.#isTaken = true;
     this.#input.end();
-    const { complaints, messages } = this.output;
-    complaints.resume();
-    messages.resume();
+    this.complaints.resume();
+    const drained = (async () => {
+      while ((await this.messages.next()).done !== true);
+    })();
+    drained.catch(() => undefined);
     await this.status.catch(() => undefined);
   }
 

@@ -1,7 +1,7 @@
 import type { Digest, LktErrorCode, ProgressEvent } from '@lkt/core';
 import type { KnownAnswer } from '../remote-cache/remote-step-cache.ts';
 import type { Limits } from '../limits.ts';
-import type { StepResult, World } from '../world.ts';
+import type { StepResult, Surroundings } from '../world.ts';
 import type { Chain, Job } from './job.ts';
 
 /**
@@ -20,10 +20,10 @@ export interface WorkerSetup {
   /** As in the job. */
   readonly limits: Limits;
   readonly executor: string;
-  readonly world?: World;
+  readonly world?: Surroundings;
 }
 
-/** The second line. A worker whose input ends without it was not needed. */
+/** Each line after it. A worker whose input ends without any was not needed. */
 export interface WorkerJob {
   readonly job: Job;
   /** What secret mounts are given: ids, and the bytes in base64. */

@@ -56,9 +56,11 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
     const { buildIn, withWorkplace } = await import('./workplace.ts');
     const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
     await withWorkplace(setup, { groups, inits, signal: abort.signal, emit }, async (place) => {
-      const { value: line } = await lines.next();
-      if (line === undefined) return;
-      say({ kind: 'result', ...(await buildIn(place, JSON.parse(line) as WorkerJob)) });
+      for (;;) {
+        const { value: line } = await lines.next();
+        if (line === undefined) return;
+        say({ kind: 'result', ...(await buildIn(place, JSON.parse(line) as WorkerJob)) });
+      }
     });
   } finally {
     await inits.close();

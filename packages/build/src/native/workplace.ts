@@ -1,14 +1,16 @@
-import { chmodSync, mkdirSync, statfsSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import type { ProgressEvent } from '@lkt/core';
-import { openStore, type Store } from '@lkt/oci';
+import { openStore, removeTree, type Store } from '@lkt/oci';
 import { Context } from '../context.ts';
 import { StepCache } from '../step-cache.ts';
 import type { Cgroups } from './cgroup.ts';
 import { OverlayExecutor } from './executor.ts';
 import type { Inits } from './inits.ts';
+import type { Job } from './job.ts';
 import { LayerDirs } from './layer-dirs.ts';
 import { isWholeLayer } from './layer-hash.ts';
 import { otherDevices } from './other-devices.ts';
+import { memoryFor } from './layer-memory.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { syncFileSystem } from './sync-file-system.ts';
 import { detach, mount, setHostname } from './syscalls.ts';
@@ -75,8 +77,31 @@ export async function withWorkplace(
   }
 }
 
-/** Does a job. */
-export async function buildIn(
+/**
+ * Does a job. In another world one may follow another, each of which finds the images unpacked that those before it were on,
+ * and nothing else of them.
+ */
+export async function buildIn(place: Workplace, job: WorkerJob): Promise<BuildOutcome> {
+  if (place.setup.world === undefined) return build(place, job);
+  await makeRoom(place, job.job);
+  const own = { work: `${place.work}/job`, temp: `${place.temp}/job` };
+  for (const directory of new Set(Object.values(own))) mkdirSync(directory);
+  const outcome = await build({ ...place, ...own }, job);
+  process.chdir('/');
+  for (const directory of new Set(Object.values(own))) await removeTree(directory);
+  return outcome;
+}
+
+/** Removes what was unpacked in memory if the rest of it is not enough. */
+async function makeRoom({ setup, layers }: Workplace, { images }: Job): Promise<void> {
+  if (setup.world?.memory === undefined) return;
+  const { bavail, bsize } = statfsSync(layers.dir);
+  if (bavail * bsize >= memoryFor(Object.values(images).flat())) return;
+  for (const name of readdirSync(layers.dir))
+    if (name !== 'tmp') await removeTree(`${layers.dir}/${name}`);
+}
+
+async function build(
   place: Workplace,
   { job, digests, secrets, ssh }: WorkerJob,
 ): Promise<BuildOutcome> {

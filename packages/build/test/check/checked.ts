@@ -4,6 +4,7 @@ import {
   type BuildRequest,
   checkBuild,
   type CheckReport,
+  Elsewhere,
   type FileDifference,
   nativeEngine,
 } from '../../src/index.ts';
@@ -13,7 +14,11 @@ import { build } from '../native/fixture.ts';
 export async function checked(
   storeDir: string,
   text: string,
-  options: Partial<BuildRequest> = {},
+  {
+    everyStep = false,
+    elsewhere: place,
+    ...options
+  }: Partial<BuildRequest> & { readonly everyStep?: boolean; readonly elsewhere?: Elsewhere } = {},
 ): Promise<CheckReport> {
   let request: BuildRequest | undefined;
   const engine = nativeEngine();
@@ -28,7 +33,11 @@ export async function checked(
   });
   if (request === undefined) throw new Error('nothing was built');
   const store = await openStore(storeDir);
-  return checkBuild(request, { store, reporter: silentReporter }, { engine, builtAt: Date.now() });
+  await using own = new Elsewhere(1);
+  const elsewhere = place ?? own;
+  const context = { store, reporter: silentReporter };
+  const builtAt = Date.now();
+  return await checkBuild(request, context, { engine, elsewhere, builtAt, everyStep });
 }
 
 /** The files that differ, by the name of the stage: `FROM base AS hazard-NAME` in the line before the step. */

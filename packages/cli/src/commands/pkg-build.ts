@@ -203,12 +203,14 @@ export class PkgBuild extends LktCommand {
             tools.store,
             tools.reporter,
           );
+    const verbose = (flags.verbose ?? 1) > 1;
     const report = await buildPackages(workspace, targets, {
       ...tools,
       ...(recorder && { reporter: recorder.reporter }),
       force: flags.force,
       noCache: flags['no-cache'],
       check: flags.check,
+      checkEveryStep: verbose,
       deps: flags.deps,
       buildArgs,
       naming,
@@ -226,10 +228,7 @@ export class PkgBuild extends LktCommand {
     }
     if (flags.check) {
       const { judgeChecks } = await import('../check-verdict.ts');
-      await judgeChecks(report.packages, {
-        reporter: session.reporter,
-        verbose: (flags.verbose ?? 1) > 1,
-      });
+      await judgeChecks(report.packages, { reporter: session.reporter, verbose });
     }
     const docker = flags.docker ? await import('../docker-load.ts') : undefined;
     const packages: Built[] = [];
