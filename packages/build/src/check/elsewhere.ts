@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { WorkerProcess, type WorkerPlace } from '../native/worker-process.ts';
 import type { Surroundings } from '../world.ts';
-import { otherSurroundings } from './surroundings.ts';
+import { memoryForLayers, otherSurroundings } from './surroundings.ts';
 
-/** More would have less memory each than layers need. */
 const MOST_PLACES = 4;
+/** Of memory for each: what the layers of most builds need. */
+const ENOUGH_BYTES = 2 * 2 ** 30;
 
 /**
  * Places in other surroundings, each on a processor of its own. The builds in one follow each other, and what they are on is
@@ -17,7 +18,8 @@ export class Elsewhere implements AsyncDisposable {
 
   /** @param builds how many may be wanted at once */
   constructor(builds: number) {
-    const count = Math.max(1, Math.min(builds, availableParallelism(), MOST_PLACES));
+    const fit = Math.floor(memoryForLayers() / ENOUGH_BYTES);
+    const count = Math.max(1, Math.min(builds, availableParallelism(), MOST_PLACES, fit));
     this.#all = Array.from({ length: count }, (_, index) => new PlaceElsewhere(index, count));
     this.#free = [...this.#all];
   }

@@ -35,7 +35,7 @@ export function otherSurroundings(place: number, places: number): OtherSurroundi
       ...(cpu === undefined ? {} : { cpu }),
       fixedAddresses,
       userNamespace,
-      memory: Math.floor((availableMemory() * SHARE_OF_MEMORY) / places),
+      memory: Math.floor(memoryForLayers() / places),
       environment: {
         HOME: '/nonexistent',
         LANG: 'tr_TR.UTF-8',
@@ -58,9 +58,10 @@ function otherCpu(place: number): number | undefined {
   return allowed.at(-1 - (place % allowed.length));
 }
 
-function availableMemory(): number {
+/** Bytes of memory that all layers of second builds may take. */
+export function memoryForLayers(): number {
   const kibibytes = /^MemAvailable:\s*(\d+) kB/m.exec(read('/proc/meminfo'))?.[1];
-  return Number(kibibytes ?? 0) * 1024;
+  return Math.floor(Number(kibibytes ?? 0) * 1024 * SHARE_OF_MEMORY);
 }
 
 function works(program: string, args: readonly string[]): boolean {

@@ -25,7 +25,9 @@ export async function buildctl(): Promise<string> {
   mkdirSync(dirname(directory), { recursive: true });
   const made = mkdtempSync(`${directory}-`);
   try {
-    const output = ['-o', join(made, 'buildctl'), 'github.com/moby/buildkit/cmd/buildctl'];
+    // It is used for some seconds, and to optimise it takes longer.
+    const flags = ['-gcflags=all=-N -l', '-o', join(made, 'buildctl')];
+    const output = [...flags, 'github.com/moby/buildkit/cmd/buildctl'];
     await promisify(execFile)('/usr/lib/go-1.24/bin/go', ['build', ...output], {
       cwd: '/',
       env: {
@@ -34,6 +36,7 @@ export async function buildctl(): Promise<string> {
         GOPATH: '/usr/share/gocode',
         GOCACHE: join(made, 'cache'),
         GOFLAGS: '-trimpath',
+        GOGC: '400',
         CGO_ENABLED: '0',
       },
     });
