@@ -34,13 +34,13 @@ export async function buildctl(): Promise<string> {
         PATH: '/usr/bin:/bin',
         GO111MODULE: 'off',
         GOPATH: '/usr/share/gocode',
-        GOCACHE: join(made, 'cache'),
+        // What other programs are made of, too, is compiled once.
+        GOCACHE: join(XDG_CACHE_HOME, 'go-build'),
         GOFLAGS: '-trimpath',
         GOGC: '400',
         CGO_ENABLED: '0',
       },
     });
-    rmSync(join(made, 'cache'), { recursive: true });
     renameSync(made, directory);
   } finally {
     rmSync(made, { recursive: true, force: true });

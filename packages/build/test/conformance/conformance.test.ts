@@ -5,7 +5,7 @@ import { fromRaw, openStore, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { imageReferences, nativeEngine, parseDockerfile, withoutIgnored } from '../../src/index.ts';
 import { type Dockerd, startDockerd } from '../buildkit/dockerd.ts';
-import { contextOf, scratch } from '../native/fixture.ts';
+import { contextOf, scratch, shareCompiledCode } from '../native/fixture.ts';
 import { builtImage, differences } from './built-image.ts';
 import { buildahPeer, buildkitPeer, type Outcome, type Peer } from './peers.ts';
 import { type Rule, RULES } from './rules.ts';
@@ -24,6 +24,7 @@ let peers: Readonly<Record<'buildah' | 'buildkit', Peer>>;
 beforeAll(async () => {
   dockerd = await startDockerd(at('docker'));
   store = await openStore(at('store'));
+  shareCompiledCode(store);
   images = await writeStandIns(store);
   peers = {
     buildah: buildahPeer(at('buildah')),

@@ -1,4 +1,12 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,6 +30,7 @@ import {
   nativeEngine,
   type RemoteStepCache,
 } from '../../src/index.ts';
+import { COMPILED } from './compiled-code.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' } as const;
 
@@ -93,6 +102,16 @@ export interface Built {
   readonly warnings: readonly string[];
 }
 
+/** Has what builds in a store find its code compiled: in a new store it would be compiled anew. */
+export function shareCompiledCode({ dir }: Store): void {
+  try {
+    symlinkSync(COMPILED, join(dir, 'compiled'));
+  } catch (error) {
+    // Such as what a build has left there.
+    if (!isErrno(error, 'EEXIST')) throw error;
+  }
+}
+
 /** Builds, with the native engine by default; `base` in the Dockerfile is the image of `writeBase`. */
 export async function build(
   storeDir: string,
@@ -107,6 +126,7 @@ export async function build(
 ): Promise<Built> {
   const { signal, onEvent, engine = nativeEngine(), cache, env, ...request } = options;
   const store = await openStore(storeDir);
+  shareCompiledCode(store);
   const events: ProgressEvent[] = [];
   const descriptor = await engine.build(
     {
