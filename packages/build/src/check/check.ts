@@ -135,7 +135,7 @@ async function buildElsewhere(
   {
     planned,
     expected,
-    place: elsewhere,
+    place,
   }: {
     planned: RequestPlan;
     expected: ReadonlyMap<string, StepResult>;
@@ -143,16 +143,16 @@ async function buildElsewhere(
   },
 ): Promise<{ second: Outcome; world: World; notes: readonly string[]; now: number }> {
   const { store, signal } = context;
-  await using place = await store.tempDir();
-  const sources = await moveContext(request.context, `${place.path}/sources`, signal);
-  const notes = [...elsewhere.notes];
-  const { memory, ...onDisk } = elsewhere.world;
+  await using directory = await store.tempDir();
+  const sources = await moveContext(request.context, `${directory.path}/sources`, signal);
+  const notes = [...place.notes];
+  const { memory, ...onDisk } = place.world;
   const fits =
     memory !== undefined && memory >= memoryFor([...planned.images.values()].flatMap(layersOf));
   if (!fits)
     notes.push('the order of directories is the same: too little memory is free for the layers');
   let world: World = {
-    ...(fits ? elsewhere.world : onDisk),
+    ...(fits ? place.world : onDisk),
     expected: Object.fromEntries(
       [...expected].map(([id, { layer }]): [string, Digest] => [id, layer.diffId]),
     ),
@@ -162,7 +162,7 @@ async function buildElsewhere(
     const now = Math.floor(Date.now() / 1000);
     const { limits, executor } = request;
     const worker =
-      isFirst && fits ? await elsewhere.worker({ store: store.dir, limits, executor }) : undefined;
+      isFirst && fits ? await place.worker({ store: store.dir, limits, executor }) : undefined;
     isFirst = false;
     try {
       const again = { ...request, context: sources, world };

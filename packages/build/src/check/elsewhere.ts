@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { WorkerProcess, type WorkerPlace } from '../native/worker-process.ts';
 import type { Surroundings } from '../world.ts';
-import { memoryForLayers, otherSurroundings } from './surroundings.ts';
+import { memoryForLayers, type OtherSurroundings, otherSurroundings } from './surroundings.ts';
 
 const MOST_PLACES = 4;
 /** Of memory for each: what the layers of most builds need. */
@@ -48,7 +48,7 @@ export class Elsewhere implements AsyncDisposable {
 export class PlaceElsewhere implements AsyncDisposable {
   readonly #index: number;
   readonly #count: number;
-  #surroundings: ReturnType<typeof otherSurroundings> | undefined;
+  #surroundings: OtherSurroundings | undefined;
   #worker: WorkerProcess | undefined;
 
   constructor(index: number, count: number) {
@@ -81,7 +81,7 @@ export class PlaceElsewhere implements AsyncDisposable {
     await this.#worker?.[Symbol.asyncDispose]();
   }
 
-  get #known(): ReturnType<typeof otherSurroundings> {
+  get #known(): OtherSurroundings {
     this.#surroundings ??= otherSurroundings(this.#index, this.#count);
     return this.#surroundings;
   }
