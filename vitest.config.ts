@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 import LongestFirst from './tools/vitest/longest-first.ts';
+import LongRunning from './tools/vitest/long-running.ts';
 import PlainSummary from './tools/vitest/plain-summary.ts';
 import { provenFiles } from './tools/vitest/proven-files.ts';
 
@@ -10,7 +11,11 @@ const isProven = files.filter(({ passed }) => passed !== undefined).map(({ path 
 
 export default defineConfig({
   test: {
-    reporters: ['default', new PlainSummary(files, import.meta.dirname)],
+    reporters: [
+      'default',
+      new LongRunning(import.meta.dirname),
+      new PlainSummary(files, import.meta.dirname),
+    ],
     disableConsoleIntercept: true,
     // For what never ends. No test is about how long something takes.
     testTimeout: 180_000,

@@ -1,6 +1,6 @@
 // Command puppet is a service of which a test knows what it does, one action after the other:
 //
-//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | touch-not FILE | has FILE | fail-until N FILE | mkdir DIR | wait |
+//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | touch-not FILE | has FILE | show FILE | fail-until N FILE | mkdir DIR | wait |
 //	flood BYTES | ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT
 package main
 
@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -44,6 +45,11 @@ var actions = map[string]struct {
 	}},
 	"has": {1, func(args []string) error {
 		_, err := os.Stat(args[0])
+		return err
+	}},
+	"show": {1, func(args []string) error {
+		text, err := os.ReadFile(args[0])
+		fmt.Printf("%s: %s\n", args[0], strings.TrimSpace(string(text)))
 		return err
 	}},
 	"fail-until":  {2, failUntil},

@@ -23,13 +23,17 @@ export default class PlainSummary implements Reporter {
     this.#root = root;
   }
 
+  /** At once, so that a run that is cut off need not be made whole again. */
+  onTestModuleEnd(module: TestModule): void {
+    this.#remember(module, countsOf(module));
+  }
+
   onTestRunEnd(modules: readonly TestModule[]): void {
     const count: Counts = { passed: 0, failed: 0, skipped: 0, pending: 0 };
     for (const module of modules) {
       const own = countsOf(module);
       for (const state of ['passed', 'failed', 'skipped', 'pending'] as const)
         count[state] += own[state];
-      this.#remember(module, own);
     }
     const known = this.#files.filter(({ passed }) => passed !== undefined);
     for (const { path, passed = 0 } of known) {

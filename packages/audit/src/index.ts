@@ -18,6 +18,7 @@ export {
   parseCommandLine,
   parseKernelConfig,
   parseSysctls,
+  sysctlsOfParameters,
 } from './kernel/facts.ts';
 export { type Finding, type RootfsRule } from './rootfs/rules.ts';
 export {

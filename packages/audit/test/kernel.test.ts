@@ -1,7 +1,12 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { auditKernel, KERNEL_RULES } from '../src/kernel/audit-kernel.ts';
-import { parseCommandLine, parseKernelConfig, parseSysctls } from '../src/kernel/facts.ts';
+import {
+  parseCommandLine,
+  parseKernelConfig,
+  parseSysctls,
+  sysctlsOfParameters,
+} from '../src/kernel/facts.ts';
 import { parseWaivers, waiveKernel } from '../src/waivers.ts';
 
 const HEAD = '#\n# Linux/x86_64 6.12.107 Kernel Configuration\n#\n';
@@ -72,6 +77,15 @@ describe('sysctls', () => {
       'kernel.a': '4',
       'kernel.b': '2 3',
       'net.ipv4.c': '5',
+    });
+  });
+
+  it('are set by the kernel from its command line', () => {
+    const text = 'a=1 sysctl.kernel.a=2 sysctl/net/ipv4/b=3 "sysctl.c=4 5" sysctl.d= sysctl.e';
+    expect(Object.fromEntries(sysctlsOfParameters(parseCommandLine(text)))).toEqual({
+      'kernel.a': '2',
+      'net.ipv4.b': '3',
+      c: '4 5',
     });
   });
 

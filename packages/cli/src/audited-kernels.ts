@@ -58,7 +58,7 @@ async function kernelOfSystem(
   { platform }: KernelSettings,
   given: KernelFacts,
 ): Promise<KernelSubject> {
-  const { parseCommandLine, parseSysctls } = await import('@lkt/audit');
+  const { parseCommandLine, parseSysctls, sysctlsOfParameters } = await import('@lkt/audit');
   const { loadConfig } = await import('@lkt/image');
   const { config } = await loadConfig([await readConfigFile(path, session)], {});
   const { image, cmdline = '' } = config.kernel ?? {};
@@ -67,7 +67,8 @@ async function kernelOfSystem(
       fix: 'say in "kernel" which image it is in',
     });
   const kernel = await kernelOfImage(session, pinned(image, path), platform);
-  const sysctls = new Map<string, string>();
+  const parameters = parseCommandLine(cmdline);
+  const sysctls = new Map(sysctlsOfParameters(parameters));
   for (const container of config.onboot) {
     const reference = pinned(container.image, path);
     const files = await filesOf(session, reference, platform, (name) => SYSCTL_FILES.test(name));
@@ -75,7 +76,7 @@ async function kernelOfSystem(
       for (const [key, value] of parseSysctls(`${reference}:/${name}`, bytes.toString('utf8')))
         sysctls.set(key, value);
   }
-  const facts = { config: kernel.config, parameters: parseCommandLine(cmdline), sysctls, ...given };
+  const facts = { config: kernel.config, parameters, sysctls, ...given };
   return { name: path, image: kernel.image, facts };
 }
 

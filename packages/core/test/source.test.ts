@@ -26,6 +26,20 @@ test('a caret never leaves its line', () => {
   expect(error.detail).toBe('  9 | \n    | ^');
 });
 
+test('of a long line what is around the place is shown', () => {
+  const text = `${'a'.repeat(1000)}bad${'c'.repeat(1000)}`;
+  const detailAt = (column: number, length: number): readonly string[] => {
+    const file = { path: 'f', text };
+    const error = sourceError('CONFIG_INVALID', file, { line: 1, column }, 'x', { length });
+    return (error.detail ?? '').split('\n');
+  };
+  const [line = '', carets = ''] = detailAt(1001, 3);
+  expect(line).toBe(`  1 | …${'a'.repeat(80)}bad${'c'.repeat(117)}…`);
+  expect(line.slice(carets.indexOf('^'), carets.lastIndexOf('^') + 1)).toBe('bad');
+  expect(detailAt(1, 5000)).toEqual([`  1 | ${'a'.repeat(200)}…`, `    | ${'^'.repeat(201)}`]);
+  expect(detailAt(2003, 1)).toEqual([`  1 | …${'c'.repeat(200)}`, `    | ${' '.repeat(200)}^`]);
+});
+
 test('positions are counted from one', () => {
   expect(positionAt('ab\ncd', 0)).toEqual({ line: 1, column: 1 });
   expect(positionAt('ab\ncd', 4)).toEqual({ line: 2, column: 2 });

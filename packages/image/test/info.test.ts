@@ -33,6 +33,13 @@ describe('memoryFor', () => {
     expect(memoryFor(root, 20.9 * MIB, cmdline).minimumMemory).toBe(minimum);
   });
 
+  // Measured: examples/tiny.yml boots with 64 MiB and not with 56.
+  it('depends on the kernel', () => {
+    const root = rootOf({ size: 7_352_320, content: 'f' });
+    const { minimumMemory } = memoryFor(root, 2_162_336, 'rootfstype=ramfs', 28_733_440);
+    expect(minimumMemory).toBe(64);
+  });
+
   it('counts whole pages, names of one file once, and nothing under boot', () => {
     const root = rootOf(
       { size: 1, content: 'a' },

@@ -39,6 +39,9 @@ onboot:
     image: ${image}
     command: [/puppet, has, /host/case, touch-not, /host/no, touch-not, /case]
     binds: ['/etc:/host:ro', '/etc/case:/case']
+  - name: sysctls
+    image: ${image}
+    command: [/puppet, show, /proc/sys/vm/max_map_count, show, /proc/sys/fs/inotify/max_user_instances]
   - name: fails
     image: ${image}
     command: [/puppet, say, a-reason, fail-until, '2', /run/puppet/never]
@@ -114,16 +117,22 @@ onshutdown:
 /** The machine of an example, without its services, laid out so. */
 function machine(example: string, layout: string): string {
   const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
-  const top = text.slice(0, text.indexOf('onboot:'));
+  const top = text.slice(0, text.search(/^(?:onboot|services):/m));
   const bounds = 'lkt.logs.size=128K lkt.logs.rate=4K';
   const cmdline = `console=ttyS0 lkt.logs.console=all ${bounds}`;
   return `layout: ${layout}\n${top.replace('console=ttyS0', cmdline)}${config}`;
 }
 
 describe.each([
-  ['containerd and runc', 'minimal', 'erofs'],
-  ['PID 1 and crun', 'tiny', 'solid'],
-])('services under %s', (_, example, layout) => {
+  // Only tiny.yml has its kernel set sysctls, which is before anything of the image runs.
+  [
+    'containerd and runc',
+    'minimal',
+    'erofs',
+    { max_map_count: '65530', max_user_instances: '128' },
+  ],
+  ['PID 1 and crun', 'tiny', 'solid', { max_map_count: '262144', max_user_instances: '8192' }],
+])('services under %s', (_, example, layout, sysctls) => {
   let guest: Guest;
   const name = `services-${example}`;
 
@@ -153,6 +162,12 @@ describe.each([
     expect(refused.map(([, path]) => path)).toEqual(['/data/no', '/fixed/no', '/host/no', '/case']);
   });
 
+  test('find the sysctls of the command line set', () => {
+    const found = [...guest.console().matchAll(/: \/proc\/sys\/[\w/]+\/(\w+): (\S+)\r?$/gm)];
+    expect(Object.fromEntries(found.map(([, key, value]) => [key, value]))).toEqual(sysctls);
+    expect(guest.console()).not.toContain('sysctl parameter');
+  });
+
   test('start when those before them are ready: by a socket, a line of the log, a command', () => {
     const order = ['by-socket', 'by-log', 'by-exec', 'last', 'ender'];
     const seen = order.map((service) => at(`service ${service}`));
@@ -175,7 +190,7 @@ describe.each([
   });
 
   test('that failed are counted, as is what failed before them', () => {
-    at('onboot 003-fails failed: exit status 1');
+    at('onboot 004-fails failed: exit status 1');
     expect(guest.console()).toContain('lkt:   a-reason');
     at('boot ended with 3 failures');
   });

@@ -85,6 +85,20 @@ export function parseCommandLine(text: string): ReadonlyMap<string, string> {
   return parameters;
 }
 
+/** The sysctls that the kernel itself sets before it starts PID 1: `sysctl.NAME=VALUE` (kernel-parameters.txt). */
+export function sysctlsOfParameters(
+  parameters: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const settings = new Map<string, string>();
+  for (const [name, value] of parameters) {
+    const key = /^"?sysctl[./](.+)$/.exec(name)?.[1];
+    // It takes no value that is empty.
+    if (key !== undefined && value !== '')
+      settings.set(key.replaceAll('/', '.'), value.replaceAll('"', ''));
+  }
+  return settings;
+}
+
 /**
  * The settings of a file of sysctl.d(5), or of what `sysctl -a` prints; a later one counts.
  * @throws LktError CONFIG_INVALID with the line

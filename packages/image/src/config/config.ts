@@ -73,12 +73,25 @@ export interface Volume {
   readonly item: YamlValue;
 }
 
+/** In bytes. Linux for x86 and arm64 keeps no more (COMMAND_LINE_SIZE, with a zero at the end), and drops the rest without a word. */
+const LONGEST_COMMAND_LINE = 2047;
+
+const COMMAND_LINE = text().into((line, at) => {
+  const length = Buffer.byteLength(line);
+  if (length > LONGEST_COMMAND_LINE)
+    throw at.error(
+      `the command line has ${length} bytes, and Linux keeps ${LONGEST_COMMAND_LINE} of them`,
+      { fix: 'set sysctls by files in /etc/sysctl.d and lkt/sysctl' },
+    );
+  return line;
+});
+
 const KERNEL: YamlType<KernelSettings> = record({
   image: optional(
     text().into((name, value) => (name === '' ? undefined : IMAGE.read(value))),
     'the image with the kernel',
   ),
-  cmdline: unlessEmpty(text(), 'its command line'),
+  cmdline: unlessEmpty(COMMAND_LINE, 'its command line'),
   binary: unlessEmpty(text(), 'the file in the image; kernel'),
   tar: optional(text(), 'the archive in the image that is unpacked into the root; kernel.tar'),
   ucode: optional(text(), 'the microcode in the image; none'),

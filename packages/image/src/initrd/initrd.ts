@@ -6,6 +6,7 @@ import { someAtOnce } from '../some-at-once.ts';
 import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
+import { unpackedKernelSize } from '../tree/kernel-size.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import { COMPRESSORS, compress, type Compression, type Compressor, hardest } from './compressor.ts';
 import { padding } from './cpio.ts';
@@ -44,7 +45,9 @@ export async function buildInitrd(asked: Plan, compression: Compression): Promis
   const size =
     files.reduce((sum, item) => sum + item.size + padding(item.size).length, 0) +
     manifest.reduce((sum, { length }) => sum + length, 0);
-  const info = memoryFor(plan.root, size, plan.kernel?.cmdline ?? '');
+  const { cmdline = '', kernel } = plan.kernel ?? {};
+  const kernelSize = kernel === undefined ? undefined : await unpackedKernelSize(kernel.path);
+  const info = memoryFor(plan.root, size, cmdline, kernelSize);
   const end = infoArchive(info);
   const { cache } = plan;
   const made = [
