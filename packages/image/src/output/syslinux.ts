@@ -64,17 +64,16 @@ function invalid(): LktError {
   return new LktError('IMAGE_INVALID', 'the image of the boot loader has another syslinux');
 }
 
-/** A command line longer than this is cut off by the loader. */
-const MAX_CMDLINE = 2047;
-
 /** The file that says what syslinux and isolinux start. @throws LktError UNSUPPORTED */
 export function syslinuxConfig(cmdline: string): string {
   const line = cmdline.trim();
-  if (line.length > MAX_CMDLINE || /[\r\n\0]/.test(line))
+  if (/[\r\n\0]/.test(line))
     throw new LktError(
       'UNSUPPORTED',
-      `the boot loader for a BIOS takes a command line of one line of up to ${MAX_CMDLINE} bytes`,
-      { fix: 'make kernel.cmdline shorter, or use a format for EFI' },
+      'the boot loader for a BIOS takes a command line of one line',
+      {
+        fix: 'put kernel.cmdline on one line, or use a format for EFI',
+      },
     );
   return `DEFAULT linux
 PROMPT 0
