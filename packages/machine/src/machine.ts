@@ -199,6 +199,8 @@ async function attend(
   };
   const interrupted = (): void => end('interrupted');
   options.signal?.addEventListener('abort', interrupted);
+  // An event of before comes to nobody.
+  if (options.signal?.aborted === true) interrupted();
   if (options.timeoutMs !== undefined) later(options.timeoutMs, () => end('timeout'));
   child.stderr?.on('data', (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-4096);

@@ -108,6 +108,18 @@ test('a kernel panic is a failure, whether or not the machine resets after it', 
   }
 });
 
+test('an abort while QEMU starts ends it', async () => {
+  const abort = new AbortController();
+  const { signal } = abort;
+  const listen = signal.addEventListener.bind(signal);
+  // The last moment in which nobody listens.
+  signal.addEventListener = (...args: Parameters<typeof listen>): void => {
+    abort.abort();
+    listen(...args);
+  };
+  expect(await failureOf(boot('waiting', { signal }))).toMatchObject({ code: 'INTERRUPTED' });
+});
+
 test('an abort ends QEMU', async () => {
   const abort = new AbortController();
   const before = children();

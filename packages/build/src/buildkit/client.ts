@@ -24,9 +24,9 @@ export async function runClient(
   },
 ): Promise<boolean> {
   const { cwd, environment, progress, signal } = options;
-  signal?.throwIfAborted();
   // Loads much, and who builds on this machine does without.
   const { createInterface } = await import('node:readline');
+  signal?.throwIfAborted();
   // A process group of its own: Ctrl-C reaches this process alone, and docker's plugins end with docker.
   const child = spawn(program, words, {
     cwd,

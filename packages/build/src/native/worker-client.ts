@@ -46,6 +46,8 @@ async function follow<T>(
     killer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
   };
   signal?.addEventListener('abort', stop);
+  // An event of before comes to nobody.
+  if (signal?.aborted === true) stop();
   let complaint = '';
   const complain = (chunk: Buffer): void => {
     complaint = (complaint + chunk.toString()).slice(-8192);

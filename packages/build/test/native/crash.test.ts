@@ -73,6 +73,23 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
   180_000,
 );
 
+test('a build that is stopped just when it begins is stopped', async () => {
+  using directory = scratch();
+  const store = join(directory.path, 'store');
+  const stopped = new Error('stopped');
+  const abort = new AbortController();
+  const { signal } = abort;
+  const listen = signal.addEventListener.bind(signal);
+  // The last moment in which nobody listens.
+  signal.addEventListener = (...args: Parameters<typeof listen>): void => {
+    abort.abort(stopped);
+    listen(...args);
+  };
+  const building = build(store, 'FROM base\nRUN sleep 985\n', { signal });
+  await expect(building).rejects.toThrow(stopped);
+  expect(leftovers(store)).toEqual([]);
+}, 60_000);
+
 /** The kernel takes a moment to end what depended on a killed process. */
 async function eventually(holds: () => boolean): Promise<void> {
   for (let wait = 0; wait < 600; wait += 1) {
