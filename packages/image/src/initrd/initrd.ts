@@ -6,7 +6,7 @@ import { someAtOnce } from '../some-at-once.ts';
 import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
-import { unpackedKernelSize } from '../tree/kernel-size.ts';
+import { unpackedKernelSize } from '../tree/kernel-header.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import { COMPRESSORS, compress, type Compression, type Compressor, hardest } from './compressor.ts';
 import { padding } from './cpio.ts';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LktError } from '@lkt/core';
+import { kernelRelease } from '../tree/kernel-header.ts';
 import { type EfiSigner, signPe } from './authenticode.ts';
 import { type Content, exactBytes, inMemory, roundUp } from './disk.ts';
 import { zeros } from './headed-bytes.ts';
@@ -200,18 +201,10 @@ async function kernelFacts(kernel: Content): Promise<KernelFacts> {
   const length = Math.min(sbat?.rawSize ?? 0, MAX_SBAT);
   const part = await readPart(kernel, sbat?.rawOffset ?? 0, length);
   return {
-    release: releaseOf(head),
+    release: kernelRelease(head),
     isNxCompatible: (dllCharacteristics & NX_COMPAT) !== 0,
     sbat: rawText(part, 0, part.length),
   };
-}
-
-/** The kernel's release as its header has it (Documentation/arch/x86/boot.rst); empty where it says none. */
-function releaseOf(head: Buffer): string {
-  if (head.toString('latin1', 0x202, 0x206) !== 'HdrS') return '';
-  const at = 0x200 + head.readUInt16LE(0x20e);
-  const text = head.toString('latin1', at, at + 128).replace(/\0.*$/s, '');
-  return /^[A-Za-z0-9._+-]+/.exec(text)?.[0] ?? '';
 }
 
 /** A part of content. All of it is read, so that all of it is checked. */

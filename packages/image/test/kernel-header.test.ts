@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { unpackedKernelSize } from '../src/tree/kernel-size.ts';
+import { unpackedKernelSize } from '../src/tree/kernel-header.ts';
 import { tempDir } from './support.ts';
 
 function header(magic: string, version: number): Buffer {
