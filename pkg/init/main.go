@@ -13,6 +13,7 @@ import (
 	"lkt/init/bundle"
 	"lkt/init/manifest"
 	"lkt/init/roots"
+	"lkt/init/sysctl"
 )
 
 func main() {
@@ -47,6 +48,7 @@ func main() {
 	}
 	mountAll()
 	hardenDevices()
+	failed := setParameters()
 	setLimits()
 	bringUp("lo")
 	setHostname()
@@ -58,7 +60,8 @@ func main() {
 	step("logs")
 	stop := stopRequests()
 	prepareVolumes()
-	failed, how := runAll(children, log, "onboot", stop)
+	more, how := runAll(children, log, "onboot", stop)
+	failed += more
 	lockModules(cmdline)
 	var running services
 	if how == nil {
@@ -141,6 +144,17 @@ func checkManifest(cmdline []string) error {
 	}
 	step("manifest of %d files", count)
 	return nil
+}
+
+// setParameters makes the kernel what the files of the image say, before anything of the image runs, and returns how much of that it
+// could not.
+func setParameters() (failures int) {
+	failures, err := sysctl.Apply("/etc/sysctl.d", "/proc/sys", step)
+	if err != nil {
+		step("%v", err)
+		failures++
+	}
+	return failures
 }
 
 // prepareVolumes gives every volume its writable layer, or makes it a read-only view when it has none.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What pkg/sysctl promises. A kernel that lacks the key lacks what the key would restrict.
+// What PID 1 sets (pkg/init/sysctl). A kernel that lacks the key lacks what the key would restrict.
 var sysctls = []struct{ key, want string }{
 	{"kernel/kptr_restrict", "2"},
 	{"kernel/yama/ptrace_scope", "3"},

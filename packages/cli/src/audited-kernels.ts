@@ -2,12 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { KernelConfig, KernelFacts } from '@lkt/audit';
-import type { ImageReference } from '@lkt/image';
 import { kindOf, referencesOf } from './audit-targets.ts';
+import { pinned, sysctlFilesOf } from './boot-sysctls.ts';
 import type { Session } from './command.ts';
 import { readConfigFile } from './config-file.ts';
-import { imageFiles } from './image-files.ts';
-import { imageInStore } from './store-image.ts';
+import { storedFiles } from './image-files.ts';
 
 /** A kernel, and what is known of it. */
 export interface KernelSubject {
@@ -27,7 +26,6 @@ export interface KernelSettings {
 
 /** Where a kernel's image says what the kernel was made with. */
 const CONFIG_PATHS = ['kernel-config', 'kernel_config'];
-const SYSCTL_FILES = /^etc\/sysctl\.d\/[^/]+\.conf$/;
 
 /**
  * The kernel that a target names: a `.config`, an image of the store, the directory of a package, or an image config, whose
@@ -69,13 +67,8 @@ async function kernelOfSystem(
   const kernel = await kernelOfImage(session, pinned(image, path), platform);
   const parameters = parseCommandLine(cmdline);
   const sysctls = new Map(sysctlsOfParameters(parameters));
-  for (const container of config.onboot) {
-    const reference = pinned(container.image, path);
-    const files = await filesOf(session, reference, platform, (name) => SYSCTL_FILES.test(name));
-    for (const [name, bytes] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      for (const [key, value] of parseSysctls(`${reference}:/${name}`, bytes.toString('utf8')))
-        sysctls.set(key, value);
-  }
+  for (const { name, bytes } of await sysctlFilesOf(session, config, { path, platform }))
+    for (const [key, value] of parseSysctls(name, bytes.toString('utf8'))) sysctls.set(key, value);
   const facts = { config: kernel.config, parameters, sysctls, ...given };
   return { name: path, image: kernel.image, facts };
 }
@@ -93,7 +86,9 @@ async function kernelOfImage(
 ): Promise<ImageKernel> {
   const { familiarReference, parseReference } = await import('@lkt/oci');
   const { parseKernelConfig } = await import('@lkt/audit');
-  const files = await filesOf(session, reference, platform, (name) => CONFIG_PATHS.includes(name));
+  const files = await storedFiles(session, reference, platform, (name) =>
+    CONFIG_PATHS.includes(name),
+  );
   const [found] = files;
   if (found === undefined)
     throw new LktError('NOT_FOUND', `${reference} does not say what its kernel was made with`, {
@@ -102,24 +97,6 @@ async function kernelOfImage(
   const { domain, path } = parseReference(reference);
   const config = parseKernelConfig(`${reference}:/${found[0]}`, found[1]);
   return { name: reference, image: familiarReference({ domain, path }), config };
-}
-
-/** Files of an image of the store, by their paths without a slash in front. */
-async function filesOf(
-  session: Session,
-  reference: string,
-  platform: string,
-  want: (path: string) => boolean,
-): Promise<ReadonlyMap<string, Buffer>> {
-  const { parsePlatform } = await import('@lkt/oci');
-  const { store, descriptor } = await imageInStore(session, reference);
-  return imageFiles(store, descriptor.digest, parsePlatform(platform), want);
-}
-
-function pinned({ text, reference, at }: ImageReference, path: string): string {
-  if (reference?.digest === undefined)
-    throw at.error(`${text} has no digest`, { fix: `run: lkt pin ${path}` });
-  return text;
 }
 
 async function givenFacts(session: Session, settings: KernelSettings): Promise<KernelFacts> {

@@ -1,5 +1,7 @@
 import { type Digest } from '@lkt/core';
 import type { Platform, Store, TreeNode } from '@lkt/oci';
+import type { Session } from './command.ts';
+import { imageInStore } from './store-image.ts';
 
 /** No text that says what a kernel was made with, or is started with, is longer: it is input like any other. */
 const MOST = 8 * 1024 * 1024;
@@ -26,4 +28,28 @@ export async function imageFiles(
     files.set(fromRaw(path), Buffer.concat(pieces));
   }
   return files;
+}
+
+/** The same of an image that the user names. @throws LktError NOT_FOUND, REFERENCE_INVALID */
+export async function storedFiles(
+  session: Session,
+  reference: string,
+  platform: string,
+  want: (path: string) => boolean,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const { parsePlatform } = await import('@lkt/oci');
+  const { store, descriptor } = await imageInStore(session, reference);
+  return imageFiles(store, descriptor.digest, parsePlatform(platform), want);
+}
+
+/** The labels of an image that the user names. @throws LktError NOT_FOUND, REFERENCE_INVALID */
+export async function storedLabels(
+  session: Session,
+  reference: string,
+  platform: string,
+): Promise<Readonly<Record<string, string>>> {
+  const { loadImage, parsePlatform } = await import('@lkt/oci');
+  const { store, descriptor } = await imageInStore(session, reference);
+  const { config } = await loadImage(store, descriptor.digest, parsePlatform(platform));
+  return config.config?.Labels ?? {};
 }

@@ -29,6 +29,8 @@ export { tarOf } from './output/tar.ts';
 export { type Outdated, outdated } from './outdated.ts';
 export { pin, type PinTargets } from './pin.ts';
 export { type Plan, planImage, type PlanOptions } from './plan.ts';
+export { guestFeatures } from './runtime/guest-features.ts';
+export { configFilesIn } from './tree/files.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
 export { readTrustFile, workspacePolicy } from './trust/load-policy.ts';
 export { problemOf, storeEvidence, TrustGate } from './trust/trust-gate.ts';

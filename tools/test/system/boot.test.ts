@@ -56,8 +56,8 @@ describe('minimal.yml', () => {
     const timeline = JSON.parse(read()) as Timeline;
     expect(timeline).toMatchObject({ version: 1, end: 'complete' });
     const steps = new Map(timeline.steps.map((step) => [step.name, step]));
-    const order = ['kernel', 'system ready', 'logs', 'onboot 000-sysctl', 'onboot 001-dhcp'];
-    const ends = [...order, 'containerd', 'service dhcp'].map((name) => steps.get(name)?.end);
+    const order = ['kernel', 'system ready', 'logs', 'containerd', 'service dhcp'];
+    const ends = order.map((name) => steps.get(name)?.end);
     expect(ends).toEqual(ends.toSorted((a = NaN, b = NaN) => a - b));
     const { initramfs, kernel } = Object.fromEntries(steps);
     expect(initramfs?.start).toBeGreaterThan(0);
@@ -134,15 +134,11 @@ describe('sshd.yml', () => {
   });
 
   test('the logs are there to read', () => {
-    const done = ssh(
-      guest.port,
-      home,
-      'lkt-logs -n 1000 sshd init onboot.001-dhcp; lkt-logs -list',
-    );
+    const done = ssh(guest.port, home, 'lkt-logs -n 1000 sshd init dhcp; lkt-logs -list');
     expect(done.status, done.stderr).toBe(0);
     expect(done.stdout).toMatch(/ sshd sshd: host key /);
     expect(done.stdout).toMatch(/ init boot complete\n/);
-    expect(done.stdout).toMatch(/^onboot\.001-dhcp +[1-9]/m);
+    expect(done.stdout).toMatch(/^dhcp +[1-9]/m);
   });
 
   test('another key does not', () => {

@@ -38,7 +38,7 @@ test(
       // RFC 5424: facility and severity, version, time, host, program.
       for (const message of messages)
         expect(message).toMatch(/^<\d{1,3}>1 \d{4}-\d\d-\d\dT\S+ \S+ \S+ /);
-      expect(said()).toMatch(/ onboot\.001-dhcp .*eth0 has 10\.0\.2\.15/);
+      expect(said()).toMatch(/ dhcp .*eth0 has 10\.0\.2\.15/);
     } finally {
       server.close();
     }

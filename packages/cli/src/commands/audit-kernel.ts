@@ -28,7 +28,7 @@ interface Result {
 export class AuditKernel extends LktCommand {
   static override summary = 'Check how a kernel was made, and how it is started';
   static override description =
-    "Judges a kernel's configuration by what the Kernel Self Protection Project and others recommend. Of an image config the command line and what is in /etc/sysctl.d of its onboot images are judged too. Exits with 1 when a rule does not hold that is not waived.";
+    "Judges a kernel's configuration by what the Kernel Self Protection Project and others recommend. Of an image config the command line and what is in /etc/sysctl.d of its root and of its onboot images are judged too. Exits with 1 when a rule does not hold that is not waived.";
   static override examples = [
     '<%= config.bin %> audit kernel examples/minimal.yml',
     '<%= config.bin %> audit kernel kernel/linux',

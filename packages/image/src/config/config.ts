@@ -81,7 +81,7 @@ const COMMAND_LINE = text().into((line, at) => {
   if (length > LONGEST_COMMAND_LINE)
     throw at.error(
       `the command line has ${length} bytes, and Linux keeps ${LONGEST_COMMAND_LINE} of them`,
-      { fix: 'make it shorter: lkt/sysctl, for one, sets what is in files of /etc/sysctl.d' },
+      { fix: 'make it shorter: lkt/init sets the sysctls that are in files of /etc/sysctl.d' },
     );
   return line;
 });

@@ -1,5 +1,5 @@
 import { digestOf } from '@lkt/core';
-import { parentPath, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
+import { fromRaw, parentPath, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import { containerIds, type SystemConfig } from '../config/config.ts';
 import type { FileEntry } from '../config/files.ts';
 import { numericId } from '../runtime/spec.ts';
@@ -43,6 +43,32 @@ export async function fileParts(
     });
   }
   return parts;
+}
+
+/**
+ * The files that the config puts directly into a directory of the root, by their names.
+ * @param dir as in `etc/sysctl.d`
+ * @param homeDir what `~/` at the start of a source stands for
+ * @throws LktError NOT_FOUND, CONFIG_INVALID
+ */
+export async function configFilesIn(
+  config: SystemConfig,
+  dir: string,
+  homeDir: string | undefined,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const found = new Map<string, Buffer>();
+  for (const file of config.files) {
+    const path = fromRaw(file.path);
+    // What is elsewhere is not looked at: it need not be there.
+    if (!path.startsWith(`${dir}/`) && !`${dir}/`.startsWith(`${path}/`)) continue;
+    for (const entry of await entriesOf(file, config, homeDir)) {
+      if (fromRaw(parentPath(entry.path)) !== dir || entry.content === undefined) continue;
+      const pieces: Uint8Array[] = [];
+      for await (const piece of entry.content.read()) pieces.push(Buffer.from(piece));
+      found.set(fromRaw(entry.path).slice(dir.length + 1), Buffer.concat(pieces));
+    }
+  }
+  return found;
 }
 
 async function entriesOf(

@@ -1,6 +1,7 @@
-package main
+package sysctl
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,7 +29,7 @@ func TestFilesAreAppliedInOrder(t *testing.T) {
 		"00-a.conf": "# comment\n\nkernel.a=1\nnet/ipv4/conf/eth0.5/b = 3 4\nkernel.absent = 1\n",
 		"ignored":   "kernel.a = 9\n",
 	})
-	failures, err := applyAll(dir, root)
+	failures, err := Apply(dir, root, t.Logf)
 	if err != nil || failures != 0 {
 		t.Fatalf("%d failures, %v", failures, err)
 	}
@@ -43,10 +44,40 @@ func TestFilesAreAppliedInOrder(t *testing.T) {
 	}
 }
 
+func TestOnlyTheLastOfAParameterIsSet(t *testing.T) {
+	root := tree(t, map[string]string{"kernel/yama/ptrace_scope": "0"})
+	dir := tree(t, map[string]string{
+		"00-a.conf": "kernel.yama.ptrace_scope = 3\n", "90-b.conf": "kernel/yama/ptrace_scope = 1\n",
+	})
+	settings, err := read(dir)
+	if err != nil || len(settings) != 1 {
+		t.Fatalf("%v, %v", settings, err)
+	}
+	if failures, err := Apply(dir, root, t.Errorf); err != nil || failures != 0 {
+		t.Fatalf("%d failures, %v", failures, err)
+	}
+	if got, _ := os.ReadFile(filepath.Join(root, "kernel/yama/ptrace_scope")); string(got) != "1\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWhatThisKernelDoesNotHaveIsNotedUnlessItMay(t *testing.T) {
+	root := tree(t, map[string]string{"kernel/a": "0"})
+	dir := tree(t, map[string]string{"a.conf": "kernel.absent = 1\n-kernel.old = 1\nkernel.a = 1\n"})
+	var notes []string
+	failures, err := Apply(dir, root, func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) })
+	if err != nil || failures != 0 {
+		t.Fatalf("%d failures, %v", failures, err)
+	}
+	if want := dir + "/a.conf:1: kernel.absent is not known to this kernel"; len(notes) != 1 || notes[0] != want {
+		t.Errorf("%q", notes)
+	}
+}
+
 func TestFailuresAreCountedAndTheRestIsSet(t *testing.T) {
-	root := tree(t, map[string]string{"kernel/dir/x": "", "kernel/a": "0"})
-	dir := tree(t, map[string]string{"a.conf": "kernel.dir = 1\n-kernel.dir = 1\nkernel.a = 1\n"})
-	failures, err := applyAll(dir, root)
+	root := tree(t, map[string]string{"kernel/dir/x": "", "kernel/old/x": "", "kernel/a": "0"})
+	dir := tree(t, map[string]string{"a.conf": "kernel.dir = 1\n-kernel.old = 1\nkernel.a = 1\n"})
+	failures, err := Apply(dir, root, t.Logf)
 	if err != nil || failures != 1 {
 		t.Fatalf("%d failures, %v", failures, err)
 	}
@@ -59,12 +90,19 @@ func TestABadFileSetsNothing(t *testing.T) {
 	for _, text := range []string{"kernel.a\n", "= 1\n", "kernel..a = 1\n", "../a = 1\n", "kernel/../../a = 1\n", "kernel.a b = 1\n"} {
 		root := tree(t, map[string]string{"kernel/a": "0"})
 		dir := tree(t, map[string]string{"a.conf": "kernel.a = 1\n" + text})
-		if _, err := applyAll(dir, root); err == nil {
+		if _, err := Apply(dir, root, t.Logf); err == nil {
 			t.Errorf("%q: accepted", text)
 		}
 		if got, _ := os.ReadFile(filepath.Join(root, "kernel/a")); string(got) != "0" {
 			t.Errorf("%q: set %q", text, got)
 		}
+	}
+}
+
+func TestTheDefaultsAreUnderstood(t *testing.T) {
+	settings, err := read(".")
+	if err != nil || len(settings) < 40 {
+		t.Fatalf("%d settings, %v", len(settings), err)
 	}
 }
 

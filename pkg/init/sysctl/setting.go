@@ -1,4 +1,5 @@
-package main
+// Package sysctl sets the kernel's parameters as files of sysctl.d(5) say: PID 1 those of the machine, lkt/sysctl its own.
+package sysctl
 
 import (
 	"fmt"
