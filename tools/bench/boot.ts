@@ -2,7 +2,8 @@
  * How long a kernel takes to its init, and a system to its end, beside the distribution's kernel for clouds: the same
  * system with both, in turn.
  *
- *     node_modules/.bin/node tools/bench/boot.ts [--runs N] [--times-only] [--answer PORT] [--memory MIB] [--json] [CONFIG]
+ *     node_modules/.bin/node tools/bench/boot.ts [--runs N] [--times-only] [--answer PORT] [--memory MIB]
+ *         [--cpus N] [--json] [CONFIG]
  *
  * Prints the table of docs/benchmarks.md. Needs qemu-system-x86_64. The config is examples/minimal.yml by default; its
  * images, and kernel/linux, are made if they are not in the store: a quarter of an hour of a processor. What it makes is
@@ -55,6 +56,7 @@ const { values, positionals } = parseArgs({
     'times-only': { type: 'boolean', default: false },
     answer: { type: 'string' },
     memory: { type: 'string', default: '1024' },
+    cpus: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
   allowPositionals: true,
@@ -113,6 +115,8 @@ async function boot(name: string, memory: number): Promise<Boot> {
         'max,-erms,-fsrm',
         '-m',
         String(memory),
+        '-smp',
+        values.cpus,
       ],
       ['-device', 'virtio-rng-pci', '-nic', `user,model=virtio-net-pci,restrict=on${forward}`],
       ['-kernel', join(dir, `${name}-kernel`), '-initrd', join(dir, `${name}-initrd.img`)],

@@ -11,6 +11,8 @@ const dir = mkdtempSync(join(tmpdir(), 'lkt-attack-'));
 const home = makeHome(join(dir, 'home'));
 const image = `"@pkg:${join(root, 'tools/attack')}"`;
 
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
 /** What a config says of a service that is not trusted: what it may use up. Of anything else it says nothing. */
 const bounded = `
     image: ${image}
@@ -25,7 +27,7 @@ const digest = `
     capabilities: [CAP_DAC_READ_SEARCH]
     mounts: [{ type: bind, source: /, destination: /host, options: [bind, ro] }]`;
 /** Onboot, the digest before any service has begun. `victim` may keep a key, which the filter of others refuses. */
-const config = `
+const config = `onboot:
   - name: digest${digest}
     command: [/attack, digest]
 services:
@@ -57,7 +59,7 @@ services:
  * sshd.yml with the services above, without `trust`, which wants signatures outside of its checkout. The login has the program
  * that attacks at /run, which is empty in its image.
  */
-function machine(): string {
+function machine(layout: string): string {
   const example = readFileSync(join(root, 'examples/sshd.yml'), 'utf8');
   const [top = '', rest = ''] = example.replace(/^trust:\n(?: .*\n)+/m, '').split(/^services:\n/m);
   const bounds = 'console=ttyS0 lkt.logs.console=all lkt.logs.size=64K lkt.logs.rate=4K';
@@ -70,7 +72,7 @@ function machine(): string {
   // The kernel says whom it kills on the same console, in the midst of a line.
   const quiet = top.replace('loglevel=4', 'loglevel=3');
   if (quiet === top) throw new Error('sshd.yml has another loglevel');
-  return quiet.replace('console=ttyS0', bounds) + config.replace(/^\n/, '') + login;
+  return `layout: ${layout}\n${quiet.replace('console=ttyS0', bounds)}${config}${login}`;
 }
 
 /** `attack NAME: WHAT STOPPED IT`, each line after `prefix`. */
@@ -79,28 +81,25 @@ function results(text: string, prefix: string): Record<string, string> {
   return Object.fromEntries([...lines].map(([, name = '', what = '']) => [name, what]));
 }
 
-describe('a hostile container', () => {
+describe.each(['cpio', 'erofs'])('a hostile container in a machine with layout %s', (layout) => {
   let guest: Guest;
   let login = '';
   let logs = '';
   const onGuest = async (command: string): Promise<string> => sshOutput(guest.port, home, command);
 
   beforeAll(async () => {
-    const file = join(dir, 'attack.yml');
-    writeFileSync(file, machine());
+    const file = join(dir, `${layout}.yml`);
+    writeFileSync(file, machine(layout));
     const done = await lkt(['build', '--dir', dir, file]);
     expect(done.status, done.stderr).toBe(0);
-    guest = await boot(join(dir, 'attack'));
+    guest = await boot(join(dir, layout));
     await guest.until('lkt: boot ');
     for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
       await sleep(500);
     login = await onGuest('/run/attack once || echo "attack ends with $?"');
     logs = await onGuest('lkt-logs -list');
   }, 1_800_000);
-  afterAll(async () => {
-    await guest?.[Symbol.asyncDispose]();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  afterAll(async () => guest?.[Symbol.asyncDispose]());
 
   test.each(['root', 'user', 'login'] as const)('%s: what stops each attempt', (who) => {
     const text = who === 'login' ? login : guest.console();
