@@ -33,8 +33,8 @@ export function attackDocument(root: string): string {
 
 <!-- Made by tools/attack-doc.ts from ${EXPECTED}; do not edit. -->
 
-A test boots a machine, attacks it from inside and compares what stopped each attempt with this table
-(\`tools/test/system/attack.test.ts\`; the program is \`tools/attack\`). Afterwards the machine still serves, the logs of others are whole,
+A test boots a machine, one with its files unpacked and one with \`layout: erofs\`, attacks it from inside and compares what stopped each
+attempt with this table (\`tools/test/system/attack.test.ts\`; the program is \`tools/attack\`). Afterwards the machine still serves, the logs of others are whole,
 and the digest of the root's files is that of before.
 
 - **root**: the user root in a service whose config says nothing but how much memory and how many tasks it may have. It shares
