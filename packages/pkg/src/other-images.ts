@@ -53,8 +53,8 @@ export async function checkOther(
   const text = familiarReference(reference);
   const { domain, path } = reference;
   const has = await store.has(digest);
-  const names = has ? await namesOf(store, digest) : [];
-  const isNamed = names.includes(familiarReference({ domain, path }));
+  const name = familiarReference({ domain, path });
+  const isNamed = has && (await namesOf(store, digest, name)).length > 0;
   if (isNamed && (fetchImage === undefined || (await isWhole(store, digest, platforms))))
     return undefined;
   if (fetchImage !== undefined) {
@@ -77,6 +77,7 @@ export async function checkOther(
       fix: CHECK,
     };
   }
+  const names = await namesOf(store, digest);
   const what =
     names.length === 0 ? 'has it under no name' : `has this digest as ${names.join(', ')}`;
   return {
@@ -88,13 +89,16 @@ export async function checkOther(
 
 const CHECK = 'check the name and the digest';
 
-/** The names of the store, without tag, that stand for this digest: of an index, or of an image in it. */
-async function namesOf(store: Store, digest: Digest): Promise<readonly string[]> {
+/**
+ * The names of the store, without tag, that stand for this digest: of an index, or of an image in it.
+ * @param only asks of this name alone: an index is read for each that is asked of
+ */
+async function namesOf(store: Store, digest: Digest, only?: string): Promise<readonly string[]> {
   const names = new Set<string>();
   for (const { reference, descriptor } of await store.tags()) {
-    if (!(await leadsTo(store, descriptor, digest))) continue;
     const name = nameOf(reference);
-    if (name !== undefined) names.add(name);
+    if (name === undefined || names.has(name) || (only !== undefined && name !== only)) continue;
+    if (await leadsTo(store, descriptor, digest)) names.add(name);
   }
   return [...names];
 }
