@@ -25,6 +25,6 @@ export function platformsOf(
   if (platforms.length > 0) return platforms;
   const list = wanted.map(({ architecture }) => architecture).join(', ');
   throw new LktError('UNSUPPORTED', `${name} is for ${arches.join(', ')}, not for ${list}`, {
-    fix: 'build for one of its architectures, or add one to "arches" in build.yml',
+    fix: `say --platforms ${arches.map((arch) => `linux/${arch}`).join(',')}, or add the architecture to "arches" in build.yml`,
   });
 }
