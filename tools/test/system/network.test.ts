@@ -72,7 +72,8 @@ function part(example: string, from: string, to: string): string {
 /** What the services of machines have, as the examples pin it. */
 const sshd = part('metadata', '  - name: sshd', '# What is not');
 const exporter = part('node_exporter', '  - name: node_exporter', '# What is not');
-const ntp = part('logging', '  - name: ntp', 'files:');
+/** Without waiting for DHCP, which its machine does not have. */
+const ntp = part('logging', '  - name: ntp', 'files:').replace('    after: [dhcp]\n', '');
 
 /** How much the server of the time is ahead, in seconds. */
 const AHEAD = 1000;
@@ -118,7 +119,7 @@ Endpoint = 10.0.2.2:${port}
 kernel:
 ${part('debian-kernel', '  image: lkt/kernel-debian:', '  cmdline:')}init:
 ${part('debian-kernel', '  - lkt/kernel-debian-modules:', 'onboot:')}onboot:
-${part('debian-kernel', '  - name: modprobe', '  - name: dhcp')}
+${part('debian-kernel', '  - name: modprobe', 'services:')}
 ${part('wireguard', '  - name: metadata', 'services:')}
 services:
 ${sshd}
