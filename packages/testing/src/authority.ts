@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -14,7 +15,7 @@ export interface Authority extends Disposable {
   readonly certFile: string;
 }
 
-/** Needs openssl. The files are gone after disposal. */
+/** Needs openssl. The files are gone after disposal. @param names what else the server is called: host names, addresses */
 export function authority(names: readonly string[] = []): Authority {
   const directory = mkdtempSync(join(tmpdir(), 'lkt-testing-'));
   const path = (name: string): string => join(directory, name);
@@ -34,7 +35,9 @@ export function authority(names: readonly string[] = []): Authority {
     '/CN=test CA',
   );
   openssl('req', ...newKey, '-keyout', keyFile, '-out', path('csr'), '-subj', '/CN=localhost');
-  const alternatives = ['DNS:localhost', 'IP:127.0.0.1', ...names.map((name) => `DNS:${name}`)];
+  const alternatives = ['localhost', '127.0.0.1', ...names].map(
+    (name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`,
+  );
   writeFileSync(path('extensions'), `subjectAltName=${alternatives.join(',')}\n`);
   const issuer = ['-CA', caFile, '-CAkey', path('ca.key')];
   openssl(

@@ -1,9 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startRegistry, type TestRegistry } from '@lkt/testing';
+import { createServer, type Server } from 'node:tls';
+import { authority, type Authority, startRegistry, type TestRegistry } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
 import { freePort, lkt, root } from './lkt.ts';
@@ -27,11 +28,34 @@ async function ask(port: number, text: string): Promise<string> {
   });
 }
 
+/** What the guest calls the machine that QEMU runs on. */
+const HOST = '10.0.2.2';
+
+/** Puts TLS before a server of this machine. */
+async function secured(to: string, { key, cert }: Authority): Promise<Server> {
+  const server = createServer({ key, cert }, (client) => {
+    const plain = connect(Number(new URL(to).port), '127.0.0.1');
+    client.pipe(plain).pipe(client);
+    // Each ends with the other.
+    client.on('error', () => plain.destroy());
+    plain.on('error', () => client.destroy());
+  });
+  return new Promise((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve(server));
+  });
+}
+
 describe('containerd.yml, with the service of redis.yml', () => {
   let guest: Guest;
   let registry: TestRegistry;
   let image: string;
   let redis = 0;
+  /** Of an authority that the image knows, and of one that it does not. */
+  let known: Server;
+  let strange: Server;
+  const over = (server: Server): string =>
+    image.replace(/^[^/]+/, `${HOST}:${(server.address() as AddressInfo).port}`);
 
   const inGuest = async (command: string): Promise<string> => sshOutput(guest.port, home, command);
 
@@ -44,7 +68,12 @@ describe('containerd.yml, with the service of redis.yml', () => {
       example.indexOf('# What is not'),
     );
     const more = join(dir, 'more.yml');
-    writeFileSync(more, `services:\n${service}`);
+    using trusted = authority([HOST]);
+    using other = authority([HOST]);
+    known = await secured(registry.url, trusted);
+    strange = await secured(registry.url, other);
+    const file = `files:\n  - path: etc/ssl/certs/of-test.pem\n    mode: '0644'\n    contents: ${JSON.stringify(trusted.ca)}\n`;
+    writeFileSync(more, `services:\n${service}${file}`);
     const config = join(root, 'examples/containerd.yml');
     const done = await lkt(['build', '--dir', dir, '--name', 'containerd', config, more], {
       env: { HOME: home },
@@ -59,6 +88,8 @@ describe('containerd.yml, with the service of redis.yml', () => {
   }, 1_800_000);
   afterAll(async () => {
     await guest?.[Symbol.asyncDispose]();
+    known?.close();
+    strange?.close();
     await registry?.[Symbol.asyncDispose]();
   });
 
@@ -91,6 +122,20 @@ describe('containerd.yml, with the service of redis.yml', () => {
       ctr task kill --signal SIGKILL third && sleep 2 && ctr container rm third; echo status $?`);
     expect(said).toMatch(/^third +\d+ +RUNNING$/m);
     expect(said).toMatch(/^NoNewPrivs:\t1\nstatus 0\n$/m);
+  });
+
+  test('it has a terminal if it is asked to', async () => {
+    const command = `ctr run --rm --tty ${image} fourth sh -c 'tty; echo 6 times 7'`;
+    const said = await sshOutput(guest.port, home, command, ['RequestTTY=force']);
+    // Each of the two terminals ends the lines.
+    expect(said.replaceAll('\r', '')).toMatch(/^\/dev\/pts\/\d+\n6 times 7\n$/);
+  });
+
+  test('a registry has to prove who it is, by an authority that the image knows', async () => {
+    expect(await inGuest(`ctr image pull ${over(known)}`)).toMatch(/sha256:\w{64}/);
+    const said = await inGuest(`ctr image pull ${over(strange)} 2>&1; echo status $?`);
+    expect(said).toMatch(/certificate signed by unknown authority/);
+    expect(said).toMatch(/status 1\n$/);
   });
 
   test('services of the image are there to look at', async () => {

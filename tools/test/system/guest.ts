@@ -97,10 +97,15 @@ export function ssh(
  *
  * Fails when the command does, or takes five minutes.
  */
-export async function sshOutput(port: number, home: string, command: string): Promise<string> {
-  const { words, env } = sshCommand(port, home, command);
-  const options = { env, timeout: 300_000, maxBuffer: 2 ** 24 };
-  const { stdout } = await promisify(execFile)('ssh', words, options);
+export async function sshOutput(
+  port: number,
+  home: string,
+  command: string,
+  options: readonly string[] = [],
+): Promise<string> {
+  const { words, env } = sshCommand(port, home, command, options);
+  const bounds = { env, timeout: 300_000, maxBuffer: 2 ** 24 };
+  const { stdout } = await promisify(execFile)('ssh', words, bounds);
   return stdout;
 }
 
