@@ -70,10 +70,10 @@ export class PlaceElsewhere implements AsyncDisposable {
     const place = { ...around, world: this.world, stays: true };
     const worker = this.#worker;
     if (worker !== undefined) {
-      if (await worker.take(place)) return worker;
+      if (worker.take(place)) return worker;
       await worker[Symbol.asyncDispose]();
     }
-    this.#worker = await WorkerProcess.start(place);
+    this.#worker = WorkerProcess.start(place);
     return this.#worker;
   }
 

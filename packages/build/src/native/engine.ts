@@ -78,7 +78,7 @@ async function build(
   await fetchRemoteFiles(plan, request, around);
   const gitFiles = await fetchGitFiles(plan, job.file, request.name, around);
   const whole = { ...job, gitFiles: Object.fromEntries(gitFiles) };
-  const worker = around.worker ?? (await workerFor(job, around, waiting));
+  const worker = around.worker ?? workerFor(job, around, waiting);
   return runWorker(worker, workerJob(whole, memo, credentials), around, finish);
 }
 
@@ -150,14 +150,14 @@ async function fromCache(
   return { chain, steps: runner.results, answers: runner.answers };
 }
 
-async function workerFor(
+function workerFor(
   { limits, executor, world }: Job,
   { store, signal }: BuildContext,
   waiting: WorkerProcess | undefined,
-): Promise<WorkerProcess> {
+): WorkerProcess {
   signal?.throwIfAborted();
   const place = { store: store.dir, limits, executor, world };
-  if (waiting !== undefined && (await waiting.take(place))) return waiting;
+  if (waiting?.take(place) === true) return waiting;
   return WorkerProcess.start(place);
 }
 

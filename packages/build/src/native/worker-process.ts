@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { realpathSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { realpath } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { LktError } from '@lkt/core';
 import type { Limits } from '../limits.ts';
@@ -54,8 +54,8 @@ export class WorkerProcess implements AsyncDisposable {
   }
 
   /** @throws LktError HOST_UNSUPPORTED */
-  static async start(place: WorkerPlace): Promise<WorkerProcess> {
-    const setup = await setupFor(place);
+  static start(place: WorkerPlace): WorkerProcess {
+    const setup = setupFor(place);
     const uid = processUid();
     const { world } = place;
     const { argv } = world === undefined ? chooseNamespace(uid) : namespaceIn(world, uid);
@@ -75,8 +75,8 @@ export class WorkerProcess implements AsyncDisposable {
   }
 
   /** Whether it was still free and is for this place; then it is taken. */
-  async take(place: WorkerPlace): Promise<boolean> {
-    const wanted = JSON.stringify(await setupFor(place));
+  take(place: WorkerPlace): boolean {
+    const wanted = JSON.stringify(setupFor(place));
     const { exitCode, signalCode } = this.child;
     if (this.#isTaken || exitCode !== null || signalCode !== null) return false;
     this.#isTaken = wanted === JSON.stringify(this.#setup);
@@ -125,17 +125,13 @@ export class WorkerProcess implements AsyncDisposable {
   }
 }
 
-async function setupFor({
-  store,
-  limits = {},
-  executor = 'init',
-  world,
-}: WorkerPlace): Promise<WorkerSetup> {
+function setupFor({ store, limits = {}, executor = 'init', world }: WorkerPlace): WorkerSetup {
   const uid = processUid();
   const namespace = world === undefined ? chooseNamespace(uid) : namespaceIn(world, uid);
   const { owner, isRoot, hasUsers } = namespace;
   return {
-    store: await realpath(store),
+    // At once: Node would start four threads first.
+    store: realpathSync.native(store),
     parent: process.pid,
     owner,
     isRoot,

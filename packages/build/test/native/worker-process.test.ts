@@ -15,7 +15,7 @@ async function storeIn(directory: string): Promise<string> {
 test('a worker that was started before builds once, and others are started for other builds', async () => {
   using directory = scratch();
   const store = await storeIn(directory.path);
-  await using worker = await WorkerProcess.start({ store });
+  await using worker = WorkerProcess.start({ store });
   const engine = nativeEngine(worker);
   const first = await build(store, TEXT, { engine });
   expect(first.ran).toHaveLength(1);
@@ -30,17 +30,17 @@ test('a worker is only for builds in its place', async () => {
   using directory = scratch();
   const store = await storeIn(directory.path);
   {
-    await using worker = await WorkerProcess.start({ store, limits: { pids: 100 } });
+    await using worker = WorkerProcess.start({ store, limits: { pids: 100 } });
     const { ran } = await build(store, TEXT, { engine: nativeEngine(worker) });
     expect(ran).toHaveLength(1);
     expect(worker.child.exitCode).toBe(null);
-    expect(await worker.take({ store, limits: { pids: 100 }, executor: 'bwrap' })).toBe(false);
-    expect(await worker.take({ store, limits: { pids: 100 } })).toBe(true);
-    expect(await worker.take({ store, limits: { pids: 100 } })).toBe(false);
+    expect(worker.take({ store, limits: { pids: 100 }, executor: 'bwrap' })).toBe(false);
+    expect(worker.take({ store, limits: { pids: 100 } })).toBe(true);
+    expect(worker.take({ store, limits: { pids: 100 } })).toBe(false);
     worker.child.kill('SIGKILL');
     await worker.status;
   }
-  await using unused = await WorkerProcess.start({ store });
+  await using unused = WorkerProcess.start({ store });
   await unused[Symbol.asyncDispose]();
   expect(unused.child.exitCode).toBe(0);
   expect(leftovers(store)).toEqual([]);
