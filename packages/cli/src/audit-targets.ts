@@ -7,6 +7,7 @@ import type { WaivedElf, WaivedFinding } from './audit-report.ts';
 import { workspaceAt } from './build-tools.ts';
 import type { Session } from './command.ts';
 import { readConfigFile } from './config-file.ts';
+import { pinnedReference } from './pinned-reference.ts';
 import { imageInStore } from './store-image.ts';
 
 /** An image of the store, and what was found in it. */
@@ -84,13 +85,7 @@ export async function referencesOf(session: Session, target: string): Promise<re
   }
   const { imageReferencesOf, loadConfig } = await import('@lkt/image');
   const { config } = await loadConfig([await readConfigFile(target, session)], {});
-  const found = new Set<string>();
-  for (const { text, reference, at } of imageReferencesOf(config)) {
-    if (reference?.digest === undefined)
-      throw at.error(`${text} has no digest`, { fix: `run: lkt pin ${at.file.path}` });
-    found.add(text);
-  }
-  return [...found];
+  return [...new Set(imageReferencesOf(config).map(pinnedReference))];
 }
 
 /** What a target is: what is no path is a reference. */

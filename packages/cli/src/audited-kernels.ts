@@ -3,10 +3,11 @@ import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { KernelConfig, KernelFacts } from '@lkt/audit';
 import { kindOf, referencesOf } from './audit-targets.ts';
-import { pinned, sysctlFilesOf } from './boot-sysctls.ts';
+import { sysctlFilesOf } from './boot-sysctls.ts';
 import type { Session } from './command.ts';
 import { readConfigFile } from './config-file.ts';
 import { storedFiles } from './image-files.ts';
+import { pinnedReference } from './pinned-reference.ts';
 
 /** A kernel, and what is known of it. */
 export interface KernelSubject {
@@ -64,7 +65,7 @@ async function kernelOfSystem(
     throw new LktError('CONFIG_INVALID', `${path} has no kernel`, {
       fix: 'say in "kernel" which image it is in',
     });
-  const kernel = await kernelOfImage(session, pinned(image, path), platform);
+  const kernel = await kernelOfImage(session, pinnedReference(image), platform);
   const parameters = parseCommandLine(cmdline);
   const sysctls = new Map(sysctlsOfParameters(parameters));
   for (const { name, bytes } of await sysctlFilesOf(session, config, { path, platform }))

@@ -1,6 +1,7 @@
-import type { ImageReference, SystemConfig } from '@lkt/image';
+import type { SystemConfig } from '@lkt/image';
 import type { Session } from './command.ts';
 import { storedFiles, storedLabels } from './image-files.ts';
+import { pinnedReference } from './pinned-reference.ts';
 
 const DIR = 'etc/sysctl.d';
 /** What the label of an init says whose PID 1 reads that directory: docs/guest.md. */
@@ -24,7 +25,7 @@ export async function sysctlFilesOf(
 ): Promise<readonly SettingsFile[]> {
   const found = await filesOfRoot(session, config, path, platform);
   for (const { image } of config.onboot)
-    found.push(...sorted(await filesOf(session, pinned(image, path), platform)));
+    found.push(...sorted(await filesOf(session, pinnedReference(image), platform)));
   return found;
 }
 
@@ -35,7 +36,7 @@ async function filesOfRoot(
   platform: string,
 ): Promise<SettingsFile[]> {
   const { configFilesIn, guestFeatures } = await import('@lkt/image');
-  const images = config.init.map((image) => pinned(image, path));
+  const images = config.init.map(pinnedReference);
   const labels = await Promise.all(images.map((image) => storedLabels(session, image, platform)));
   if (!guestFeatures(labels).has(FEATURE)) return [];
   // One of the same path takes the place of an earlier one.
@@ -75,11 +76,4 @@ function isSettings(name: string): boolean {
 
 function sorted(files: ReadonlyMap<string, SettingsFile>): SettingsFile[] {
   return [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
-}
-
-/** @throws LktError PIN_MISSING */
-export function pinned({ text, reference, at }: ImageReference, path: string): string {
-  if (reference?.digest === undefined)
-    throw at.error(`${text} has no digest`, { fix: `run: lkt pin ${path}` });
-  return text;
 }
