@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
 import { earlyWriteback } from './early-writeback.ts';
@@ -57,8 +57,8 @@ export class Blobs {
 
   async size(digest: Digest): Promise<number | undefined> {
     try {
-      const found = await stat(this.path(digest));
-      return found.isFile() ? found.size : undefined;
+      const found = statSync(this.path(digest), { throwIfNoEntry: false });
+      return found?.isFile() === true ? found.size : undefined;
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
       throw storeError(`cannot look at blob ${digest}`, error);

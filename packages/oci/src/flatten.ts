@@ -41,6 +41,29 @@ export async function flattenArchives(
   archives: readonly Archive[],
   limits: FlattenLimits = {},
 ): Promise<FileTree> {
+  const steps = flattening(archives, limits);
+  for (;;) {
+    const step = await steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** A file of a layer as it is read; `layer` and `ordinal` are those of its node in the tree, if it comes to be there. */
+export interface ReadFile {
+  readonly size: number;
+  readonly content: AsyncIterable<Uint8Array>;
+  readonly layer: number;
+  readonly ordinal: number;
+}
+
+/**
+ * The same for whoever reads the contents on the way: the files that are not empty, layer by layer, those that a
+ * later layer hides too, and at the end the tree. A content may be read until the next entry is asked for.
+ */
+export async function* flattening(
+  archives: readonly Archive[],
+  limits: FlattenLimits = {},
+): AsyncGenerator<ReadFile, FileTree> {
   const builder = new TreeBuilder(limits);
   const { maxLayerBytes: maxBytes } = limits;
   for (const [layer, archive] of archives.entries()) {
@@ -51,14 +74,32 @@ export async function flattenArchives(
       for await (const entry of readTar(opened.data, maxBytes === undefined ? {} : { maxBytes })) {
         builder.count(entry);
         entries.push({ ...entryHead(entry), layer, ordinal });
+        const { size, content } = entry;
+        if (content !== undefined)
+          yield { size, content: explained(archive, content), layer, ordinal };
         ordinal += 1;
       }
       builder.apply(entries);
     } catch (error) {
-      throw archive.explain === undefined ? error : await archive.explain(error);
+      throw await explain(archive, error);
     }
   }
   return builder.tree();
+}
+
+async function* explained(
+  archive: Archive,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* content;
+  } catch (error) {
+    throw await explain(archive, error);
+  }
+}
+
+async function explain(archive: Archive, error: unknown): Promise<unknown> {
+  return archive.explain === undefined ? error : archive.explain(error);
 }
 
 interface LayerEntry extends TreeNode {

@@ -37,7 +37,13 @@ export {
   type ExportOptions,
   imageLayout,
 } from './export-archive.ts';
-export { flatten, flattenArchives, type FlattenLimits } from './flatten.ts';
+export {
+  flatten,
+  flattenArchives,
+  flattening,
+  type FlattenLimits,
+  type ReadFile,
+} from './flatten.ts';
 export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';
 export { importImages, type Imported, type ImportOptions } from './import-archive.ts';
 export { isFarBelow } from './last-size.ts';
@@ -72,3 +78,4 @@ export { readTar, type TarEntry } from './tar-reader.ts';
 export { writeTar } from './tar-writer.ts';
 export { removeTree } from './temp.ts';
 export { byBytes, FileTree, type TreeNode } from './tree.ts';
+export { zstdBlocks, zstdFrameStart, zstdRawBlocks } from './zstd-blocks.ts';

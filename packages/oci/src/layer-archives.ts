@@ -5,7 +5,7 @@ import { decompressLayer } from './compression.ts';
 import type { Descriptor } from './descriptor.ts';
 import { storeError } from './fs-error.ts';
 import { layerError } from './layer-error.ts';
-import { LayerMemory, release } from './small-layer.ts';
+import { LayerMemory } from './small-layer.ts';
 import type { Store } from './store.ts';
 
 /** A tar archive that can be read as often as need be. */
@@ -36,44 +36,54 @@ const CHUNK = 256 * 1024;
 const ZEROS = Buffer.alloc(CHUNK);
 
 /**
- * Layers as archives of which each is unpacked once: what the first reading gives stays until disposal for the next, in
- * memory as far as there is room, else in a file without a name. A piece of what is read is good until the next is asked for.
+ * Layers as archives of which each is unpacked once: what the first reading gives stays for the next, in memory until there
+ * is no room for another, or where there is none at all in a file without a name. A piece of what is read is good until the
+ * next is asked for.
  */
 export class UnpackedLayers implements AsyncDisposable {
   readonly #store: Store;
   readonly #memory: LayerMemory;
-  readonly #held = new Map<Digest, Buffer>();
+  readonly #held = new Map<Digest, HeldArchive>();
   readonly #kept = new Map<Digest, KeptArchive>();
   readonly #reading = new Map<Digest, Promise<void>>();
   #dir: Promise<AsyncDisposable & { path: string }> | undefined;
 
-  /** @param memory bytes for archives; default 12 MiB */
-  constructor(store: Store, { memory = 12 * 2 ** 20 }: { memory?: number } = {}) {
+  /** @param memory bytes for archives; default 28 MiB */
+  constructor(store: Store, { memory = 28 * 2 ** 20 }: { memory?: number } = {}) {
     this.#store = store;
-    this.#memory = new LayerMemory(memory);
+    this.#memory = new LayerMemory(memory, (missing) => this.#reclaim(missing));
   }
 
-  archives(layers: readonly Descriptor[]): readonly Archive[] {
+  /** @param isOnce that there will hardly be another reading, so that nothing stays for it */
+  archives(
+    layers: readonly Descriptor[],
+    { isOnce = false }: { isOnce?: boolean } = {},
+  ): readonly Archive[] {
     return layerArchives(this.#store, layers).map((archive, index) => {
       const layer = layers[index];
       // What is not compressed is there as it is.
       if (layer === undefined || layer.mediaType.endsWith('tar')) return archive;
-      return { ...archive, open: (maxBytes) => this.#open(layer, archive, maxBytes) };
+      return { ...archive, open: (maxBytes) => this.#open(layer, archive, maxBytes, isOnce) };
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { file } of this.#kept.values()) await file.close();
     this.#kept.clear();
-    for (const archive of this.#held.values()) release(archive);
+    for (const { archive } of this.#held.values()) this.#memory.giveBack(archive);
     this.#held.clear();
     await (await this.#dir)?.[Symbol.asyncDispose]();
   }
 
-  #open(layer: Descriptor, archive: Archive, maxBytes: number | undefined): OpenArchive {
+  #open(
+    layer: Descriptor,
+    archive: Archive,
+    maxBytes: number | undefined,
+    isOnce: boolean,
+  ): OpenArchive {
     let opened: OpenArchive | undefined;
     return {
-      data: this.#read(layer, maxBytes, () => (opened = archive.open(maxBytes))),
+      data: this.#read(layer, maxBytes, isOnce, () => (opened = archive.open(maxBytes))),
       finish: async () => opened?.finish(),
       [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
     };
@@ -82,6 +92,7 @@ export class UnpackedLayers implements AsyncDisposable {
   async *#read(
     layer: Descriptor,
     maxBytes: number = Infinity,
+    isOnce: boolean,
     unpack: () => OpenArchive,
   ): AsyncGenerator<Uint8Array> {
     const { digest } = layer;
@@ -89,8 +100,8 @@ export class UnpackedLayers implements AsyncDisposable {
     await this.#reading.get(digest);
     const kept = this.#kept.get(digest);
     const held = this.#held.get(digest);
-    if (held !== undefined && held.length <= maxBytes) {
-      yield held;
+    if (held !== undefined && held.archive.length <= maxBytes) {
+      yield* readHeld(held);
     } else if (kept !== undefined) {
       yield* readKept(kept);
     } else if (this.#reading.has(digest)) {
@@ -100,14 +111,37 @@ export class UnpackedLayers implements AsyncDisposable {
       this.#reading.set(digest, promise);
       try {
         const archive = await this.#memory.unpack(this.#store, layer);
-        if (archive !== undefined) this.#held.set(digest, archive);
-        if (archive !== undefined && archive.length <= maxBytes) yield archive;
-        else yield* this.#keeping(digest, unpack().data);
+        const unpacked = archive && { archive, readers: 0 };
+        if (unpacked !== undefined) this.#held.set(digest, unpacked);
+        if (unpacked !== undefined && unpacked.archive.length <= maxBytes) {
+          yield* readHeld(unpacked);
+          if (isOnce && unpacked.readers === 0) this.#forget(digest, unpacked);
+        } else if (isOnce) {
+          yield* unpack().data;
+        } else {
+          yield* this.#keeping(digest, unpack().data);
+        }
       } finally {
         this.#reading.delete(digest);
         resolve();
       }
     }
+  }
+
+  /** Forgets archives in memory that nobody reads, the oldest first. */
+  #reclaim(missing: number): void {
+    let found = 0;
+    for (const [digest, held] of this.#held) {
+      if (found >= missing) return;
+      if (held.readers > 0) continue;
+      found += held.archive.length;
+      this.#forget(digest, held);
+    }
+  }
+
+  #forget(digest: Digest, { archive }: HeldArchive): void {
+    this.#held.delete(digest);
+    this.#memory.giveBack(archive);
   }
 
   async *#keeping(digest: Digest, data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -144,6 +178,20 @@ export class UnpackedLayers implements AsyncDisposable {
     } catch (error) {
       throw storeError('cannot unpack a layer in the store', error);
     }
+  }
+}
+
+interface HeldArchive {
+  readonly archive: Buffer;
+  readers: number;
+}
+
+async function* readHeld(held: HeldArchive): AsyncGenerator<Uint8Array> {
+  held.readers += 1;
+  try {
+    yield held.archive;
+  } finally {
+    held.readers -= 1;
   }
 }
 

@@ -74,7 +74,7 @@ export class LayoutStore implements Store {
     }
     // Marked first: a collection that begins in between sees it, or is seen.
     for (;;) {
-      if (!(await touch(path))) return false;
+      if (!touch(path)) return false;
       if (!(await this.#writers.settled())) break;
     }
     this.used.add(path);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { lstatSync, readlinkSync } from 'node:fs';
 import { lstat, lutimes, mkdir, readlink, symlink, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,9 +39,9 @@ export async function withLockAt<T>(
   }
 }
 
-/** The live owner of the lock, if there is one. */
-export async function lockHolder(path: string): Promise<OwnerToken | undefined> {
-  const owner = await holder(path);
+/** The live owner of the lock, if there is one. At once, as it is asked for everything that is used. */
+export function lockHolder(path: string): OwnerToken | undefined {
+  const owner = holderNow(path);
   return owner === undefined || ownerState(owner) === 'dead' ? undefined : owner;
 }
 
@@ -135,6 +136,17 @@ async function holder(path: string): Promise<OwnerToken | undefined> {
     return await readlink(path);
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
+    throw lockError(path, error);
+  }
+}
+
+function holderNow(path: string): OwnerToken | undefined {
+  try {
+    // There hardly ever is one, and an error takes longer.
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+    return readlinkSync(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw lockError(path, error);
   }
 }

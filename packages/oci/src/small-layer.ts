@@ -15,11 +15,20 @@ const MIN_BLOB = 20;
 
 /** Memory for layers that are held unpacked. */
 export class LayerMemory {
+  readonly #reclaim: (missing: number) => void;
   #free: number;
   #freeForBlobs = MAX_BLOBS;
 
-  constructor(bytes: number) {
+  /** @param reclaim asked to give back so many bytes of archives, if there are any that nobody reads */
+  constructor(bytes: number, reclaim: (missing: number) => void = () => undefined) {
     this.#free = bytes;
+    this.#reclaim = reclaim;
+  }
+
+  /** Ends what `unpack` gave. */
+  giveBack(archive: Buffer): void {
+    this.#free += archive.length;
+    release(archive);
   }
 
   /**
@@ -30,6 +39,7 @@ export class LayerMemory {
     const { size } = layer;
     if (!isGzip(layer) || size > MAX_BLOB || size < MIN_BLOB) return undefined;
     // What comes out is longer than what goes in, or it is of no account.
+    if (size > this.#free) this.#reclaim(size - this.#free);
     if (size > this.#free || size > this.#freeForBlobs) return undefined;
     this.#freeForBlobs -= size;
     let taken = 0;
@@ -37,6 +47,7 @@ export class LayerMemory {
     try {
       blob = await store.readBytes(layer, size);
       const length = blob.readUInt32LE(size - 4);
+      if (length > this.#free) this.#reclaim(length - this.#free);
       if (length > this.#free) return undefined;
       taken = length;
       this.#free -= taken;

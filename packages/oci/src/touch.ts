@@ -1,14 +1,18 @@
-import { lstat, utimes } from 'node:fs/promises';
+import { lstatSync, utimesSync } from 'node:fs';
 import { isErrno } from '@lkt/core';
 import { storeError } from './fs-error.ts';
 
-/** Whether something is there, and is marked as used now if that can be. */
-export async function touch(path: string): Promise<boolean> {
+/**
+ * Whether something is there, and is marked as used now if that can be. At once: to have another thread do it takes ten
+ * times as long.
+ */
+export function touch(path: string): boolean {
   try {
-    const stats = await lstat(path);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return false;
     const now = new Date();
-    if (stats.isDirectory()) await utimes(path, stats.atime, stats.mtime);
-    else await utimes(path, now, now);
+    if (stats.isDirectory()) utimesSync(path, stats.atime, stats.mtime);
+    else utimesSync(path, now, now);
     return true;
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;

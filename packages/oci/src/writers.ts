@@ -46,8 +46,8 @@ export class Writers {
    * found again. False when there was nothing to wait for.
    */
   async settled(): Promise<boolean> {
-    if ((await lockHolder(this.#collection)) === undefined) return false;
-    while ((await lockHolder(this.#collection)) !== undefined) await sleep(20);
+    if (lockHolder(this.#collection) === undefined) return false;
+    while (lockHolder(this.#collection) !== undefined) await sleep(20);
     return true;
   }
 
@@ -97,7 +97,7 @@ export class Writers {
     setInterval(() => {
       lutimes(path, Date.now() / 1000, start).catch(() => undefined);
     }, HEARTBEAT_MS).unref();
-    while ((await lockHolder(this.#collection)) !== undefined) await sleep(20);
+    while (lockHolder(this.#collection) !== undefined) await sleep(20);
   }
 
   async #otherWriters(): Promise<readonly { token: OwnerToken; start: number }[]> {

@@ -2,9 +2,9 @@ import { LktError } from '@lkt/core';
 import { ByteReader, UnexpectedEnd } from './byte-reader.ts';
 
 // RFC 8878, 3.1.
-const FRAME_MAGIC = 0xfd2fb528;
+export const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
-const RLE_BLOCK = 1;
+export const RLE_BLOCK = 1;
 
 /**
  * The frames of zstd data, each with all its bytes; a frame must be read before the next is asked for. Skippable frames
@@ -58,6 +58,32 @@ export async function* zstdFrame(reader: ByteReader, magic: Buffer): AsyncGenera
   }
   const hasChecksum = (flags & 4) !== 0;
   if (hasChecksum) yield await bytes(reader, 4);
+}
+
+/**
+ * The length of the header at the start of a frame, and the logarithm of a window that is as large as its own (RFC 8878,
+ * 3.1.1.1).
+ */
+export function windowLogOf(frame: Uint8Array): {
+  readonly length: number;
+  readonly windowLog: number;
+} {
+  const header = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+  const flags = header[4] ?? 0;
+  const isSingleSegment = (flags & 0x20) !== 0;
+  const sizeLength = [isSingleSegment ? 1 : 0, 2, 4, 8][flags >> 6] ?? 0;
+  const at = (isSingleSegment ? 5 : 6) + ([0, 1, 2, 4][flags & 3] ?? 0);
+  const length = at + sizeLength;
+  if (!isSingleSegment) {
+    const descriptor = header[5] ?? 0;
+    return { length, windowLog: 10 + (descriptor >> 3) + ((descriptor & 7) === 0 ? 0 : 1) };
+  }
+  // Its window is what it unpacks to; two bytes leave out the 256 that one byte has.
+  const size =
+    sizeLength === 8
+      ? Number(header.readBigUInt64LE(at))
+      : header.readUIntLE(at, sizeLength) + (sizeLength === 2 ? 256 : 0);
+  return { length, windowLog: Math.max(10, Math.ceil(Math.log2(size))) };
 }
 
 /** Exactly as many, none included. */
