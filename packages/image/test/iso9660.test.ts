@@ -110,7 +110,7 @@ it('firmware finds what it boots', async () => {
   expect(bytes.subarray(0, 11).toString('latin1')).toBe('code at 25\0');
   const report = run('xorriso', '-indev', path, '-report_el_torito', 'plain');
   expect(report).toMatch(/^El Torito boot img : +1 +BIOS +y +none +0x0000 +0x00 +4 +25$/m);
-  expect(report).toMatch(/^El Torito boot img : +2 +UEFI +y +none +0x0000 +0x00 +79 +28$/m);
+  expect(report).toMatch(/^El Torito boot img : +2 +UEFI +y +none +0x0000 +0x00 +80 +28$/m);
   expect(report).toMatch(/boot-info-table/);
   expect(iso.boot).toEqual([
     { start: 25, size: 5000 },

@@ -196,7 +196,8 @@ function efiIso(uki: Content, { ids }: BootContents): IsoImage {
             type: 0xef,
             isActive: false,
             start: (place?.start ?? 0) * SECTORS,
-            sectors: Math.ceil(fat.size / SECTOR),
+            // In whole ones of the image, as the boot catalog says.
+            sectors: roundUp(fat.size, SECTOR * SECTORS) / SECTOR,
           },
         ]),
     },

@@ -304,7 +304,8 @@ function bootCatalog(boot: readonly BootImage[], extents: readonly Extent[]): Bu
 function loadSectors({ platform, size, loadSectors: given }: BootImage): number {
   if (given !== undefined) return given;
   if (platform === 'bios') return 4;
-  const all = Math.ceil(size / 512);
+  // In whole sectors: a part of one is read by some and left out by others.
+  const all = sectorsOf(size) * (SECTOR / 512);
   return all > 0xffff ? 0 : all;
 }
 
