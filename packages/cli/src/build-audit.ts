@@ -61,6 +61,15 @@ export async function buildAudit(
   return { audit: { run, isGate: strict, looksAt: [file] } };
 }
 
+/** Looks at an image, for the builds that have it. */
+export async function rememberAudit(
+  session: Session,
+  store: Store,
+  image: ImageToAudit,
+): Promise<void> {
+  await lookedAt(session, store, image);
+}
+
 /** One line for people. */
 export function auditLine({ images, programs, bad, waived }: ImageAudit): string {
   const passed = waived === 0 ? '' : `, ${waived} let pass`;
@@ -107,7 +116,7 @@ function textOf(path: string): string | undefined {
 
 async function lookedAt(session: Session, store: Store, image: ImageToAudit): Promise<Remembered> {
   const key = digestHex(digestOf(`audit ${AUDIT_VERSION} ${image.digest}`));
-  const path = join(store.dir, 'segments', `${key}.audit`);
+  const path = join(store.dir, 'contents', `${key}.audit`);
   const before = recall(path);
   if (before !== undefined && Date.now() < (before.until ?? Infinity)) {
     await store.use(path);

@@ -2,12 +2,12 @@ import type { CacheArea } from '@lkt/oci';
 
 /** All that the packages of lkt keep in a store beside its blobs. */
 export async function cacheAreas(): Promise<readonly CacheArea[]> {
-  const [{ buildCacheAreas }, { packageCacheAreas }, { imageCacheArea }, { nxCacheArea }] =
+  const [{ buildCacheAreas }, { packageCacheAreas }, { imageCacheAreas }, { nxCacheArea }] =
     await Promise.all([
       import('@lkt/build'),
       import('@lkt/pkg'),
       import('@lkt/image'),
       import('@lkt/server'),
     ]);
-  return [...buildCacheAreas, ...packageCacheAreas, imageCacheArea, nxCacheArea];
+  return [...buildCacheAreas, ...packageCacheAreas, ...imageCacheAreas, nxCacheArea];
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { TrustGate, TrustOptions } from '@lkt/image';
@@ -16,14 +16,19 @@ export interface TrustSettings extends RegistryFlags, TrustFlags {
   readonly offline?: boolean;
 }
 
-/** Who is trusted as flags, environment and the workspace say, and where signatures are: the store, then the registry. */
+/**
+ * Who is trusted as flags, environment and the workspace say, and where signatures are: the store, then the registry.
+ * @param top where the workspace will be opened
+ */
 export async function trustOptions(
   session: Session,
   flags: TrustSettings,
+  top?: string,
 ): Promise<TrustOptions & { readonly sources: readonly EvidenceSource[] }> {
   const root = await givenRoot(session, flags);
   return {
     policies: async (workspace) => trustPolicies(session, flags, workspace, root),
+    mayAsk: async () => (flags.trust ?? []).length > 0 || top === undefined || mayHavePolicy(top),
     root,
     sources: evidenceSources(session, flags),
   };
@@ -55,6 +60,20 @@ async function trustPolicies(
     policies.push(await readTrustFile({ path: given, text }, dirname(absolute), root));
   }
   return policies;
+}
+
+/** The root of a workspace is where it is opened, or above. */
+async function mayHavePolicy(top: string): Promise<boolean> {
+  const { findTrustFile } = await import('@lkt/pkg');
+  try {
+    for (let dir = await realpath(top); ; dir = dirname(dir)) {
+      if ((await findTrustFile(dir)) !== undefined) return true;
+      if (dir === dirname(dir)) return false;
+    }
+  } catch {
+    // Whoever opens the workspace finds out.
+    return true;
+  }
 }
 
 async function findPolicy({ root }: Workspace): Promise<string | undefined> {

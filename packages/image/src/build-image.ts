@@ -83,11 +83,15 @@ async function buildLoaded(
   await requireOutput(options);
   await chooseCompression(options.compressor ?? 'zstd', options.level);
   if (options.sbom?.path !== undefined) sbomPath(options.sbom.path);
+  await using begun = new AsyncDisposableStack();
+  const begin = (): EarlyComposing => begun.use(new EarlyComposing(loaded.config, options));
+  // Nothing is looked into before its signatures were, if any are asked for.
+  const first = (await maySayNo(loaded.config, options.trust)) ? undefined : begin();
   const workspace = await openWorkspace();
   const check = await startTrustCheck(workspace, loaded, tools.store, options);
   await check?.requireSigned(queries, tools.reporter);
   const gated = check === undefined ? tools : { ...tools, requireTrusted: check.requireTrusted };
-  await using early = new EarlyComposing(loaded.config, options);
+  const early = first ?? begin();
   const { digests, report } = await resolveImages(workspace, queries, gated);
   const trust = (await check?.results(queries, report.packages)) ?? [];
   const resolvePackage = (text: string): Promise<PackageImage> => {
@@ -117,6 +121,12 @@ async function buildLoaded(
     early,
   });
   return { ...image, packages: report.packages, trust, variables };
+}
+
+/** Whether there may be a policy that refuses an image. */
+async function maySayNo({ trust }: SystemConfig, options: TrustOptions = {}): Promise<boolean> {
+  if (trust.length > 0) return true;
+  return options.policies !== undefined && (await options.mayAsk?.()) !== false;
 }
 
 /** @throws LktError PIN_MISSING at the first reference without a digest */

@@ -7,9 +7,9 @@ import type { SystemConfig } from './config/config.ts';
 import { withBootLoader } from './config/boot-loader.ts';
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load-config.ts';
 import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
-import { buildInitrd, type Initrd } from './initrd/initrd.ts';
+import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
 import type { EarlyComposing } from './early-composing.ts';
-import { bootTarOf } from './output/boot-tar.ts';
+import { bootOutputs } from './output/boot-outputs.ts';
 import { containerArchive, containerImage } from './output/container.ts';
 import { type DiskOptions, diskOutputs } from './output/disks.ts';
 import { type Format, INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
@@ -22,13 +22,13 @@ import {
   type OutputFile,
   requireWritable,
   small,
+  UnnamedOutputs,
   writeOutputs,
 } from './output/write.ts';
 import type { Uki } from './output/uki.ts';
 import { type Plan, type PlanOptions, planImage } from './plan.ts';
 import { imageStatement, type Provenance } from './provenance.ts';
 import { systemSbom } from './sbom.ts';
-import type { Kernel } from './tree/kernel.ts';
 
 export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptions {
   /** Merged from left to right. */
@@ -107,9 +107,10 @@ async function compose(
 ): Promise<ComposedImage> {
   const { configs, format, outDir, name, signal } = options;
   await using own = new UnpackedLayers(options.store);
-  const early = await options.early?.plan();
+  const early = await options.early?.image();
   const unpacked = options.early?.unpacked ?? own;
-  const plan = early ?? (await planImage(config, { ...options, unpacked }));
+  const packing = packingFor(config, format, compression);
+  const plan = early?.plan ?? (await planImage(config, { ...options, unpacked, ...packing }));
   const auditing = startAudit(plan.images, options.audit);
   // It is awaited when all is written, and the first error is that of the build.
   auditing.catch(() => undefined);
@@ -126,9 +127,9 @@ async function compose(
       });
     }
     if (INITRD_FORMATS.some((known) => format.includes(known)))
-      initrd = await buildInitrd(plan, compression);
+      initrd = early?.initrd ?? (await buildInitrd(plan, compression));
     outputs.push(
-      ...bootOutputs(plan, kernel, options, initrd),
+      ...bootOutputs(plan, options, initrd),
       ...(await rootDisks(plan, kernel, options, compression)),
     );
     if (initrd !== undefined) {
@@ -149,7 +150,9 @@ async function compose(
     });
   }
   requireOwnNames(outputs);
-  const files = await writeOutputs(outDir, outputs, plan.cache.knownFiles, signal);
+  const known = plan.cache.knownFiles;
+  await using unnamed = new UnnamedOutputs({ dir: outDir, known, signal });
+  const files = await writeOutputs(options.early?.outputs ?? unnamed, outputs);
   for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
   const audit = await auditing;
   const result = { files, ...(audit === undefined ? {} : { audit }) };
@@ -163,7 +166,7 @@ async function compose(
 /** What was composed early has none. */
 async function sbomOf(plan: Plan, { store, sbom }: ComposeOptions): Promise<Buffer | undefined> {
   if (plan.sbom !== undefined || sbom === undefined) return plan.sbom;
-  return systemSbom(store, plan.cache, plan.images, sbom.known ?? new Map());
+  return systemSbom(store, plan, plan.images, sbom.known ?? new Map());
 }
 
 function diskOptions({ name, format, diskSize, efiSigner }: ComposeOptions): DiskOptions {
@@ -185,37 +188,6 @@ function requireOwnNames(outputs: readonly Output[]): void {
       });
     seen.add(name);
   }
-}
-
-function bootOutputs(
-  plan: Plan,
-  kernel: Kernel,
-  { name, format }: ComposeOptions,
-  initrd: Initrd | undefined,
-): readonly Output[] {
-  const { cache } = plan;
-  const outputs: Output[] = [];
-  if (format.some((one) => one.startsWith('kernel+')))
-    outputs.push({
-      name: `${name}-kernel`,
-      expected: kernel.kernel,
-      bytes: () => cache.read(kernel.kernel),
-    });
-  if (initrd !== undefined && format.includes('kernel+initrd')) {
-    const { digest, size } = initrd;
-    outputs.push({
-      name: `${name}-initrd.img`,
-      ...(digest === undefined ? {} : { expected: { digest, size } }),
-      bytes: () => initrd.bytes(),
-    });
-  }
-  if (format.some((one) => one.startsWith('kernel+')))
-    outputs.push(small(`${name}-cmdline`, kernel.cmdline));
-  if (initrd !== undefined && format.includes('tar-kernel-initrd')) {
-    const bytes = (): AsyncIterable<Uint8Array> => bootTarOf(kernel, initrd, cache);
-    outputs.push({ name: `${name}-initrd.tar`, bytes });
-  }
-  return outputs;
 }
 
 /** The image of containers waits in a store of its own, which is gone when it was written. */

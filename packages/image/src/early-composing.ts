@@ -1,49 +1,74 @@
-import { silentReporter } from '@lkt/core';
+import { type ProgressEvent, type Reporter, silentReporter } from '@lkt/core';
 import { UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
 import type { ComposeOptions } from './compose.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import type { ImageReference } from './config/reference.ts';
 import { chooseCompression } from './initrd/compressor.ts';
-import { layOut } from './initrd/erofs-layout.ts';
-import { buildSegments } from './initrd/initrd.ts';
+import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
+import { bootOutputs } from './output/boot-outputs.ts';
 import { INITRD_FORMATS } from './output/formats.ts';
+import { UnnamedOutputs } from './output/write.ts';
 import { pinnedDigest, type Plan, planImage, treesOf } from './plan.ts';
 import { someAtOnce } from './some-at-once.ts';
-import { isListed } from './tree/image-tree.ts';
+import { isLoaded } from './tree/image-tree.ts';
 import { loadKernel } from './tree/kernel.ts';
+import type { Packing } from './tree/packed-files.ts';
 import { SourceImages } from './tree/source-image.ts';
 
-type Options = Omit<ComposeOptions, 'outDir' | 'name' | 'provenance' | 'configs' | 'early'>;
+type Options = Omit<ComposeOptions, 'provenance' | 'configs' | 'early'>;
+
+/** An image that is composed as far as what boots it. */
+export interface EarlyImage {
+  readonly plan: Plan;
+  /** If a format has one. */
+  readonly initrd?: Initrd;
+}
 
 /**
- * Composes what is pinned while it is found out whether it is what the packages give: a whole image as far as its
- * segments, or, where something is not pinned or not in the store, what can be unpacked. All that comes of it is named by
- * what it was made from. Whatever fails here fails again when it is asked for.
+ * Composes what is pinned while it is found out whether it is what the packages give: a whole image as far as what boots
+ * it, or, where something is not pinned or not in the store, what can be unpacked. All that comes of it is named by what it
+ * was made from, or has no name yet. Whatever fails here fails again when it is asked for.
  */
 export class EarlyComposing implements AsyncDisposable {
   /** For whoever composes the image. */
   readonly unpacked: UnpackedLayers;
+  readonly outputs: UnnamedOutputs;
+  readonly #cache: ComposeCache;
   readonly #work: Promise<void>;
   readonly #stop = new AbortController();
-  #plan: Plan | undefined;
+  /** Of that, or of the caller. */
+  readonly #signal: AbortSignal;
+  readonly #reporter: Reporter;
+  /** What there is to say of an image that is taken. */
+  readonly #events: ProgressEvent[] = [];
+  #image: EarlyImage | undefined;
 
   constructor(config: SystemConfig, options: Options) {
-    this.unpacked = new UnpackedLayers(options.store);
+    const { store, outDir: dir, signal } = options;
+    this.unpacked = new UnpackedLayers(store);
+    this.#reporter = options.reporter ?? silentReporter;
+    const signals = [this.#stop.signal, ...(signal === undefined ? [] : [signal])];
+    this.#signal = AbortSignal.any(signals);
+    this.#cache = new ComposeCache(store, this.#reporter, 'contents', this.#signal);
+    const { knownFiles: known } = new ComposeCache(store, this.#reporter, 'segments');
+    this.outputs = new UnnamedOutputs({ dir, known, signal: this.#signal });
     this.#work = this.#begin(config, options);
   }
 
   /** Waits until everything is done. @returns the image, once, if it was composed as a whole */
-  async plan(): Promise<Plan | undefined> {
+  async image(): Promise<EarlyImage | undefined> {
     await this.#work;
-    const plan = this.#plan;
-    this.#plan = undefined;
-    return plan;
+    const image = this.#image;
+    this.#image = undefined;
+    if (image !== undefined) for (const event of this.#events) this.#reporter.emit(event);
+    return image && { ...image, plan: { ...image.plan, reporter: this.#reporter } };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#work;
+    await this.outputs[Symbol.asyncDispose]();
     await this.unpacked[Symbol.asyncDispose]();
   }
 
@@ -57,41 +82,52 @@ export class EarlyComposing implements AsyncDisposable {
     await this.#unpack(config, options);
   }
 
-  async #compose(config: SystemConfig, { sbom, signal, ...options }: Options): Promise<void> {
+  async #compose(config: SystemConfig, { sbom, ...options }: Options): Promise<void> {
     // What is said in the image of what is in it has to be found first.
     if (sbom?.path !== undefined) return this.#unpack(config, options);
-    const plan = await planImage(config, {
+    const { format } = options;
+    const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
+    const planned = await planImage(config, {
       ...options,
       unpacked: this.unpacked,
+      ...packingFor(config, format, compression),
       isTrusted: true,
-      signal: AbortSignal.any([this.#stop.signal, ...(signal === undefined ? [] : [signal])]),
+      signal: this.#signal,
     });
-    if (plan.kernel !== undefined && INITRD_FORMATS.some((one) => options.format.includes(one))) {
-      const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
-      // It is said of each when the initrd is made of them.
-      const silent = { ...plan, reporter: silentReporter };
-      await buildSegments(await layOut(silent, compression), compression);
+    const reporter: Reporter = { emit: (event) => void this.#events.push(event) };
+    const plan = { ...planned, reporter };
+    if (plan.kernel === undefined || !INITRD_FORMATS.some((one) => format.includes(one))) {
+      this.#image = { plan };
+      return;
     }
-    this.#plan = plan;
+    const initrd = await buildInitrd(plan, compression);
+    this.#image = { plan, initrd };
+    for (const output of bootOutputs(plan, options, initrd)) await this.outputs.write(output, []);
   }
 
-  async #unpack(
-    config: SystemConfig,
-    { store, platform, reporter = silentReporter }: Options,
-  ): Promise<void> {
-    const cache = new ComposeCache(store, reporter);
+  async #unpack(config: SystemConfig, options: Options): Promise<void> {
+    const { store, platform } = options;
+    const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
+    const { packing } = packingFor(config, options.format, compression);
+    const cache = this.#cache;
     const none = new Map<string, never>();
-    const images = new SourceImages(store, cache, this.unpacked, platform, async (reference) =>
-      pinnedDigest(reference, none),
+    const images = new SourceImages(
+      store,
+      cache,
+      this.unpacked,
+      platform,
+      async (reference) => pinnedDigest(reference, none),
+      packing,
     );
     const unpack = async (
       reference: ImageReference,
       load: () => Promise<unknown>,
+      packs?: Packing,
     ): Promise<void> => {
       if (this.#stop.signal.aborted || reference.reference?.digest === undefined) return;
       try {
         const { image } = await images.find(reference);
-        if (!(await isListed(cache, image.descriptor.digest))) await load();
+        if (!(await isLoaded(cache, image.descriptor.digest, packs))) await load();
       } catch {
         // As above.
       }
@@ -102,7 +138,8 @@ export class EarlyComposing implements AsyncDisposable {
         ? []
         : [async () => unpack(kernel, async () => loadKernel(config.kernel, { cache, images }))]),
       ...treesOf(config).map(
-        (reference) => async () => unpack(reference, async () => images.prepare(reference)),
+        (reference) => async () =>
+          unpack(reference, async () => images.prepare(reference), packing),
       ),
     ];
     await someAtOnce(work, async (run) => run());

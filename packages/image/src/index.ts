@@ -1,5 +1,5 @@
 export { type AuditHook, type ImageAudit, type ImageToAudit } from './audit-hook.ts';
-export { imageCacheArea } from './cache.ts';
+export { imageCacheAreas } from './cache.ts';
 export { buildImage, type BuildImageOptions, type BuiltImage } from './build-image.ts';
 export { type ComposedImage, composeImage, type ComposeOptions } from './compose.ts';
 export { type CiPlan, planForCi, type PlannedPackage } from './ci-plan.ts';

@@ -14,6 +14,7 @@ import { initParts } from './tree/init.ts';
 import { type Kernel, loadKernel } from './tree/kernel.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import { mergeParts, type Root } from './tree/merge.ts';
+import type { Packing } from './tree/packed-files.ts';
 import type { Part } from './tree/part.ts';
 import { type SourceImage, SourceImages } from './tree/source-image.ts';
 import { volumeParts } from './tree/volumes.ts';
@@ -31,6 +32,8 @@ export interface PlanOptions {
   readonly homeDir?: string;
   /** Makes the SBOM of the image, and puts it into the image where a path is given. */
   readonly sbom?: { readonly path?: string; readonly known?: KnownSboms };
+  /** Packs the contents of images while they are unpacked, for an initrd that takes them so. */
+  readonly packing?: Packing;
   readonly reporter?: Reporter;
   readonly signal?: AbortSignal;
 }
@@ -56,7 +59,9 @@ export interface Plan {
   readonly manifest: string;
   /** SPDX 2.3 in JSON, if it was asked for. */
   readonly sbom?: Buffer;
+  /** Of what is made of all of it, and of what single images give. */
   readonly cache: ComposeCache;
+  readonly contents: ComposeCache;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal;
 }
@@ -90,9 +95,10 @@ export async function planConfig(
   resolve: (reference: ImageReference) => Promise<Digest>,
 ): Promise<Plan> {
   const { store, unpacked, platform, homeDir, reporter = silentReporter, signal } = options;
-  const { sbom: wanted } = options;
-  const cache = new ComposeCache(store, reporter);
-  const images = new SourceImages(store, cache, unpacked, platform, resolve);
+  const { sbom: wanted, packing } = options;
+  const cache = new ComposeCache(store, reporter, 'segments', signal);
+  const contents = new ComposeCache(store, reporter, 'contents', signal);
+  const images = new SourceImages(store, contents, unpacked, platform, resolve, packing);
   const trees = await someAtOnce(treesOf(config), async (reference) => {
     signal?.throwIfAborted();
     return { reference, size: await images.size(reference) };
@@ -100,7 +106,12 @@ export async function planConfig(
   // The largest begin first, so that none is left over at the end.
   const [kernel] = await someAtOnce(
     [
-      async () => loadKernel(config.kernel, { cache, images }),
+      async () =>
+        loadKernel(config.kernel, {
+          cache: contents,
+          images,
+          ...(packing === undefined ? {} : { packing }),
+        }),
       ...trees
         .toSorted((a, b) => b.size - a.size)
         .map(({ reference }) => async () => {
@@ -126,7 +137,7 @@ export async function planConfig(
   const sbom =
     wanted === undefined
       ? undefined
-      : await systemSbom(store, cache, images.all, wanted.known ?? new Map());
+      : await systemSbom(store, { cache, contents }, images.all, wanted.known ?? new Map());
   if (sbom !== undefined && wanted?.path !== undefined) {
     const origin = { source: 'lkt.sbom', location: 'sbom' };
     parts.push(memoryPart(sbomEntries(wanted.path, sbom), origin, 'the SBOM', CONFIG_SEGMENT));
@@ -156,6 +167,7 @@ export async function planConfig(
     manifest: manifestOf(root),
     ...(sbom === undefined ? {} : { sbom }),
     cache,
+    contents,
     reporter,
     ...(signal === undefined ? {} : { signal }),
   };

@@ -18,6 +18,12 @@ import type { SourceImage } from './tree/source-image.ts';
 /** SBOMs of images by the digests of their manifests: those that are known to be of the build at hand. */
 export type KnownSboms = ReadonlyMap<Digest, Descriptor>;
 
+/** Of documents about the images of a config, and about single images. */
+export interface SbomCaches {
+  readonly cache: ComposeCache;
+  readonly contents: ComposeCache;
+}
+
 /** What the document describes. It has no digest: the document may be in it. */
 const SYSTEM: Component = { kind: 'image', name: 'system' };
 
@@ -31,7 +37,7 @@ const SBOM_VERSION = 'sbom 1';
  */
 export async function systemSbom(
   store: Store,
-  cache: ComposeCache,
+  { cache, contents }: SbomCaches,
   images: Iterable<SourceImage>,
   known: KnownSboms,
 ): Promise<Buffer> {
@@ -47,7 +53,7 @@ export async function systemSbom(
   const file = await cache.file([SBOM_VERSION, ...inputs], async function* () {
     const documents: SpdxDocument[] = [];
     for (const { image, referrer } of found)
-      documents.push(await imageSbom(store, image, referrer));
+      documents.push(await imageSbom(store, contents, image, referrer));
     yield Buffer.from(canonicalJson(mergeSpdx(SYSTEM, documents)));
   });
   return Buffer.from(await cache.text(file));
@@ -55,6 +61,7 @@ export async function systemSbom(
 
 async function imageSbom(
   store: Store,
+  cache: ComposeCache,
   { image, full, label }: SourceImage,
   referrer: Descriptor | undefined,
 ): Promise<SpdxDocument> {
@@ -67,9 +74,15 @@ async function imageSbom(
       throw new LktError(cause.code, `the SBOM of ${label} is ${cause.message}`, { cause });
     }
   }
-  const { contents } = await describeImage(store, image, []);
-  const component = imageComponent(full.replace(/@sha256:.*$/, ''), digest, platform);
-  return spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
+  const name = full.replace(/@sha256:.*$/, '');
+  const file = await cache.file([SBOM_VERSION, 'of', name, digest], async function* () {
+    const { contents } = await describeImage(store, image, []);
+    const component = imageComponent(name, digest, platform);
+    yield Buffer.from(
+      canonicalJson(spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] })),
+    );
+  });
+  return parseSpdx(Buffer.from(await cache.text(file)));
 }
 
 /** A document at a path of an image, and the directories above it. */

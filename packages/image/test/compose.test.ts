@@ -13,13 +13,17 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { digestOf, LktError } from '@lkt/core';
+import { zstdDecompressSync } from 'node:zlib';
+import { digestHex, digestOf, LktError } from '@lkt/core';
 import { readTar, type Store } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { type ComposedImage, composeImage, type ComposeOptions } from '../src/compose.ts';
+import { COMPRESSORS, type Compressor } from '../src/initrd/compressor.ts';
 import { readInitrdInfo } from '../src/initrd/info.ts';
+import { fileFacts, type Files } from '../src/inspect/file-facts.ts';
+import { readInitrd } from '../src/inspect/initrd-reader.ts';
 import {
+  chunks,
   type Content,
   image,
   link,
@@ -204,27 +208,69 @@ describe('composeImage', () => {
     digests['tar'] = files[0]?.digest ?? '';
     expect(digests).toMatchInlineSnapshot(`
       {
-        "gzip": "sha256:0862823167c45099c4e4d9ab82f0f4a142b5790740ab73f8ff725ef37453619b",
-        "none": "sha256:540b8404da010e8ac54426de485d4194172d5442ce52a539d2cebe2f342e852d",
-        "tar": "sha256:451b1a1284f56df496eb111ac749f8b3360514fb533dad33245861b74679050a",
-        "zstd": "sha256:a8cc61ffc7ec5ef5181b3792b95a07cbc03d80dfb4d0ce1d8f2893d37ea7071d",
+        "gzip": "sha256:fbeb819e46a1b1ab6908c26857ebd7397b25fd7df1cb389f819a636a095d11bc",
+        "none": "sha256:489da715c0faef16bdd624b9a8deb4eb0286efbecb4670c4cacf6c46f05cfbad",
+        "tar": "sha256:a58a0fb851c640ce05e792c319337e0d878d3e22cf5be5be6dc153dbb9631d37",
+        "zstd": "sha256:245d88df376a23c8361124318f91f7eb23aa4f166ae1a6adff8bd3f43d856f15",
       }
     `);
   });
 
-  it('gives the same bytes whatever compressor', async () => {
+  it('gives the kernel the same files whatever compressor', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
-    const plain = await compose(store, text, { compressor: 'none' });
-    const packed = await compose(store, text, { compressor: 'zstd' });
-    const unpacked = splitArchives(packed.read('system-initrd.img'));
-    const all = Buffer.concat(unpacked.slice(0, -1));
-    expect(plain.read('system-initrd.img').subarray(0, all.length).equals(all)).toBe(true);
-    const zipped = await compose(store, text, { compressor: 'gzip' });
-    const first = zipped.read('system-initrd.img');
-    expect(
-      gunzipSync(first.subarray(0, first.indexOf(Buffer.from([0x1f, 0x8b, 8, 0]), 4))),
-    ).toEqual(unpacked[0]);
+    const facts = async (compressor: Compressor): Promise<Files> => {
+      const { read } = await compose(store, text, { compressor });
+      const files = new Map(await fileFacts(readInitrd(chunks(read('system-initrd.img')))));
+      files.delete('usr/share/lkt/initrd');
+      return files;
+    };
+    const plain = await facts('none');
+    for (const compressor of COMPRESSORS) expect(await facts(compressor)).toEqual(plain);
+
+    const { read } = await compose(store, text);
+    const { dir } = unpack(read('system-initrd.img'));
+    for (const [path, { hash }] of plain)
+      if (hash !== undefined)
+        expect(digestHex(digestOf(readFileSync(join(dir, path)))), path).toBe(hash);
+  });
+
+  it('packs a long content once, whatever its names and wherever it is put', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const { read } = await compose(store, text);
+    const { dir } = unpack(read('system-initrd.img'));
+    const program = join(dir, 'containers/onboot/000-first/rootfs/bin');
+    const [first, second] = ['large', 'serve2'].map((name) => statSync(join(program, name)));
+    expect(first).toMatchObject({ size: 300_000, nlink: 2 });
+    expect(second?.ino).toBe(first?.ino);
+
+    // What was packed is all that there is.
+    for (const name of readdirSync(join(store.dir, 'blobs/sha256'))) {
+      const path = join(store.dir, 'blobs/sha256', name);
+      if (readFileSync(path).readUInt16LE() === 0x8b1f) rmSync(path);
+    }
+    const moved = await compose(store, text.replace('name: first', 'name: elsewhere'));
+    const { dir: other } = unpack(moved.read('system-initrd.img'));
+    const place = join(other, 'containers/onboot/000-elsewhere/rootfs/bin');
+    for (const name of readdirSync(program))
+      expect(readFileSync(join(place, name)).equals(readFileSync(join(program, name)))).toBe(true);
+  });
+
+  it('gives the same, whatever else an image is used for first', async () => {
+    const store = await tempStore();
+    const large = Buffer.alloc(200_000, 'all the words, ');
+    const both = await image(store, [
+      { kernel: large, 'kernel.tar': await tarBytes({}), init: 'i' },
+    ]);
+    const text = `kernel: {image: lkt/k:1@${both}}\ninit: [lkt/k:1@${both}]\n`;
+    await compose(store, text.replace(/init.*/, ''));
+    const { files } = await compose(store, text);
+    const fresh = await tempStore();
+    await image(fresh, [{ kernel: large, 'kernel.tar': await tarBytes({}), init: 'i' }]);
+    expect((await compose(fresh, text)).files.map(({ digest }) => digest)).toEqual(
+      files.map(({ digest }) => digest),
+    );
   });
 
   it.for([
@@ -272,10 +318,9 @@ describe('composeImage', () => {
     expect(cachedOf(warm)).not.toContain(false);
     expect(cachedOf(warm)).toHaveLength(5);
 
-    const segments = join(store.dir, 'segments');
-    for (const name of readdirSync(segments).filter((file) => !file.endsWith('.sum'))) {
-      chmodSync(join(segments, name), 0o644);
-      appendFileSync(join(segments, name), 'x');
+    for (const path of cacheFiles(store)) {
+      chmodSync(path, 0o644);
+      appendFileSync(path, 'x');
     }
     const repaired = new Recorder();
     const third = await compose(store, text, { reporter: repaired });
@@ -291,9 +336,7 @@ describe('composeImage', () => {
     const text = await sampleConfig(store);
     const outDir = tempDir();
     const first = await compose(store, text, { outDir });
-    const segments = join(store.dir, 'segments');
-    for (const name of readdirSync(segments).filter((file) => !file.endsWith('.sum'))) {
-      const path = join(segments, name);
+    for (const path of cacheFiles(store)) {
       chmodSync(path, 0o644);
       const data = readFileSync(path);
       data[data.length >> 1] = (data[data.length >> 1] ?? 0) ^ 1;
@@ -486,6 +529,15 @@ describe('hostile images', () => {
     expect(listing).toMatch(/^brw-rw-rw- .* 8, +0 .* sda$/m);
   });
 });
+
+/** What composing keeps, but for the sums of it. */
+function cacheFiles(store: Store): readonly string[] {
+  return ['contents', 'segments'].flatMap((area) =>
+    readdirSync(join(store.dir, area))
+      .filter((file) => !file.endsWith('.sum'))
+      .map((file) => join(store.dir, area, file)),
+  );
+}
 
 function cachedOf({ events }: Recorder): boolean[] {
   return events.flatMap((event) => (event.kind === 'done' ? [event.cached] : []));

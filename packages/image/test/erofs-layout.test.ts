@@ -190,8 +190,8 @@ it('has golden digests', async () => {
     sha256(`${await compose(store, text, { compressor })}-initrd.img`);
   expect({ none: await digestOf('none'), lz4: await digestOf('lz4') }).toMatchInlineSnapshot(`
     {
-      "lz4": "58960617b881b7ff7970f65de6e6e7369443a4a4c0ca920a6717ff405d2f5bad",
-      "none": "80f5a167b17e29d33604d91e5d7185dc40d199191588da5d22502e6d516fa324",
+      "lz4": "2734b52ab4ce686694a21ef7c9051ee2d8403df3d77f61d0ab7345669ede3377",
+      "none": "532e087601c9af02cba00f61a71f6c6fe72b300a26e0a1d68e11ced7ed8b98fa",
     }
   `);
   // What is in the cache is the same.

@@ -81,6 +81,9 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
   return Buffer.concat(parts);
 }
 
+/** Long enough to be packed by itself. */
+const LARGE = Buffer.concat([Buffer.alloc(100_000, 'all the words, '), Buffer.alloc(200_000)]);
+
 /** A small image of everything: kernel, two init images, containers, files. */
 export async function sampleConfig(
   store: Store,
@@ -120,7 +123,10 @@ export async function sampleConfig(
   const label = { 'org.mobyproject.config': '{"capabilities": ["CAP_KILL"], "binds": ["/a:/b"]}' };
   const service = await image(
     store,
-    [{ 'bin/': '', 'bin/serve': 'x'.repeat(10_000), gone: '1' }, { '.wh.gone': '' }],
+    [
+      { 'bin/': '', 'bin/serve': 'x'.repeat(10_000), 'bin/large': LARGE, gone: LARGE },
+      { '.wh.gone': '', 'bin/serve2': { type: 'hardlink', link: 'bin/large' } },
+    ],
     { Cmd: ['/bin/serve'], Labels: label },
   );
   return `kernel:

@@ -139,7 +139,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
         ...tools,
         ...output,
         signal: session.signal,
-        trust: await trustOptions(session, flags),
+        trust: await trustOptions(session, flags, top),
         configs,
         set,
         locked: flags.locked,

@@ -77,6 +77,7 @@ const ORDER = [
   'steps',
   'layers',
   'mounts',
+  'contents',
   'segments',
   'attestations',
   'archives',

@@ -33,7 +33,7 @@ export async function erofsArchive(
   compression: Compression,
   compressor: ErofsCompressor,
 ): Promise<ErofsArchive> {
-  const { cache, reporter, signal } = plan;
+  const { cache, reporter } = plan;
   const path = `${ROOTS}/${root.target === '' ? 'root' : root.target}.erofs`;
   const id = `segment ${path}`;
   reporter.emit({ kind: 'start', id, title: root.label });
@@ -41,7 +41,6 @@ export async function erofsArchive(
     const { cached, ...file } = await cache.headedFile(
       [VERSION, path, compression.key, keyOf(plan, root)],
       () => archiveOf(path, planErofs(filesOf(plan.root.parts, root.entries), compressor)),
-      signal,
     );
     const note = await cache.file(['crc-32 of an erofs 1', file.digest], async function* () {
       yield Buffer.from(String(await sumOf(cache.read(file), headerOf(path).length)));

@@ -1,7 +1,10 @@
+import { basename } from 'node:path';
 import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
 import { parentPath, type RawPath } from '@lkt/oci';
 import type { CachedFile } from '../cache.ts';
-import { MANIFEST_SEGMENT, type Plan } from '../plan.ts';
+import type { SystemConfig } from '../config/config.ts';
+import { type Format, INITRD_FORMATS } from '../output/formats.ts';
+import { MANIFEST_SEGMENT, type Plan, type PlanOptions } from '../plan.ts';
 import { someAtOnce } from '../some-at-once.ts';
 import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
@@ -13,6 +16,7 @@ import { padding } from './cpio.ts';
 import { layOut } from './erofs-layout.ts';
 import { infoArchive, type InitrdInfo, memoryFor } from './info.ts';
 import { MANIFEST_PATH } from './manifest.ts';
+import { type InitrdPiece, takePacked } from './packed-archives.ts';
 import { type Segment, segmentArchive, segmentKey, segmentsOf, solid } from './segment.ts';
 
 /** An initrd whose segments are in the cache, ready to be put one after the other. */
@@ -36,26 +40,20 @@ export async function buildInitrd(asked: Plan, compression: Compression): Promis
   requireUnpacking(asked, compression);
   const plan = await layOut(asked, compression);
   if (plan === asked) warnOfCapabilities(plan, 'an initramfs');
-  const files: CachedFile[] = [];
-  if (plan.kernel?.ucode !== undefined) files.push(plan.kernel.ucode);
-  files.push(...(await buildSegments(plan, compression)));
+  const pieces: InitrdPiece[] = [];
+  if (plan.kernel?.ucode !== undefined) pieces.push(...padded(plan.kernel.ucode));
+  pieces.push(...(await buildSegments(plan, compression)));
   const manifest: Uint8Array[] = [];
   for await (const chunk of compress(compression, segmentArchive(manifestSegment(plan))))
     manifest.push(Uint8Array.from(chunk));
-  const size =
-    files.reduce((sum, item) => sum + item.size + padding(item.size).length, 0) +
-    manifest.reduce((sum, { length }) => sum + length, 0);
+  pieces.push(Buffer.concat(manifest));
+  const size = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0);
   const { cmdline = '', kernel } = plan.kernel ?? {};
   const kernelSize = kernel === undefined ? undefined : await unpackedKernelSize(kernel.path);
   const info = memoryFor(plan.root, size, cmdline, kernelSize);
   const end = infoArchive(info);
   const { cache } = plan;
-  const made = [
-    'initrd 1',
-    ...files.map(({ digest }) => digest),
-    digestOf(Buffer.concat(manifest)),
-  ];
-  const inputs = [...made, digestOf(end)];
+  const inputs = ['initrd 2', ...pieces.map(identityOf), digestOf(end)];
   const noted = await cache.find(inputs);
   const digest = noted === undefined ? '' : await cache.text(noted);
   return {
@@ -73,14 +71,42 @@ export async function buildInitrd(asked: Plan, compression: Compression): Promis
       }
     },
     bytes: async function* () {
-      for (const file of files) {
-        yield* cache.read(file);
-        yield padding(file.size);
+      for (const piece of pieces) {
+        if (piece instanceof Uint8Array) yield piece;
+        else yield* cache.read(piece);
       }
-      yield* manifest;
       yield end;
     },
   };
+}
+
+/** What packs contents for an initrd of several archives, which are frames of zstd; nothing for any other. */
+export function packingFor(
+  { layout }: SystemConfig,
+  format: readonly Format[],
+  compression: Compression,
+): Pick<PlanOptions, 'packing'> {
+  const isPacked =
+    compression.compressor === 'zstd' &&
+    (layout === undefined || layout.kind === 'cpio') &&
+    INITRD_FORMATS.some((known) => format.includes(known));
+  return isPacked ? { packing: compression } : {};
+}
+
+function padded(file: CachedFile): readonly InitrdPiece[] {
+  return file.size % 4 === 0 ? [file] : [file, padding(file.size)];
+}
+
+function sizeOf(piece: InitrdPiece): number {
+  return piece instanceof Uint8Array ? piece.length : piece.size;
+}
+
+/** A part of a file is named by what the file was made from, which its path says. */
+function identityOf(piece: InitrdPiece): string {
+  if (piece instanceof Uint8Array) return digestOf(piece);
+  if ('digest' in piece) return piece.digest;
+  const { path, offset, size, crc } = piece;
+  return [basename(path), offset, size, crc].join(' ');
 }
 
 /** A kernel that cannot unpack its initrd says so only when it boots. */
@@ -102,10 +128,10 @@ function optionFor(compressor: Compressor): string {
 }
 
 /** All but the manifest. */
-export async function buildSegments(
+async function buildSegments(
   plan: Plan,
   compression: Compression,
-): Promise<readonly CachedFile[]> {
+): Promise<readonly InitrdPiece[]> {
   const segments = segmentsOf(plan.root).filter(({ name }) => name !== MANIFEST_SEGMENT);
   if (plan.config.layout?.kind !== 'solid') return buildAll(plan, segments, compression);
   return buildAll(plan, [solid(segments)], await hardest(compression));
@@ -116,7 +142,7 @@ async function buildAll(
   plan: Plan,
   segments: readonly Segment[],
   compression: Compression,
-): Promise<readonly CachedFile[]> {
+): Promise<readonly InitrdPiece[]> {
   const bySize = segments.toSorted((a, b) => contentSize(b) - contentSize(a));
   const built = await someAtOnce(
     bySize,
@@ -133,23 +159,22 @@ function contentSize({ parts }: Segment): number {
 }
 
 async function buildSegment(
-  { cache, reporter, signal }: Plan,
+  { cache, reporter }: Plan,
   segment: Segment,
   compression: Compression,
-): Promise<CachedFile> {
+): Promise<readonly InitrdPiece[]> {
   const made = segment.parts[0]?.part.archive;
-  if (made !== undefined) return made;
+  if (made !== undefined) return padded(made);
   const id = `segment ${segment.name}`;
   const title = segment.title ?? segment.parts[0]?.part.label ?? segment.name;
   reporter.emit({ kind: 'start', id, title });
   try {
-    const { cached, ...file } = await cache.file(
-      [...segmentKey(segment), compression.key],
-      () => compress(compression, segmentArchive(segment)),
-      signal,
+    const { rest, packed } = takePacked(segment);
+    const { cached, ...file } = await cache.file([...segmentKey(rest), compression.key], () =>
+      compress(compression, segmentArchive(rest)),
     );
     reporter.emit({ kind: 'done', id, cached });
-    return file;
+    return [...padded(file), ...packed];
   } catch (error) {
     reporter.emit({ kind: 'failed', id });
     throw error;

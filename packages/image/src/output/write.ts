@@ -27,50 +27,103 @@ export interface Output {
   readonly head?: () => Iterable<Uint8Array>;
 }
 
+/** Where files are written, and what is known of those that are there. */
+export interface OutputPlace {
+  /** It is made if need be. */
+  readonly dir: string;
+  readonly known: KnownFiles;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Files that are written and have no name yet. Disposal removes those that got none. */
+export class UnnamedOutputs implements AsyncDisposable {
+  readonly #place: OutputPlace;
+  readonly #temps = new Map<string, string>();
+  // Nobody waits for the disk but all of them at the end.
+  readonly #syncs: Promise<void>[] = [];
+  readonly #files: OutputFile[] = [];
+
+  constructor(place: OutputPlace) {
+    this.#place = place;
+  }
+
+  /**
+   * Writes one, unless it is there just as it will be, or was written before.
+   * @param written the files before it
+   * @throws LktError DISK_FULL, IO_FAILED
+   */
+  async write(
+    { name, bytes, head, expected }: Output,
+    written: readonly OutputFile[],
+  ): Promise<OutputFile> {
+    const { dir, known, signal } = this.#place;
+    const path = join(dir, name);
+    const before = this.#files.find((file) => file.path === path);
+    if (before !== undefined) return before;
+    const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
+    try {
+      await mkdir(dir, { recursive: true });
+      if (expected !== undefined && (await isThere(path, expected, known, signal))) {
+        const { digest, size } = expected;
+        return this.#add({ path, digest, size });
+      }
+      const sync = (file: FileHandle): void => this.#sync(file);
+      const file = { path, ...(await writeFile(temp, bytes(written), { head, signal, sync })) };
+      this.#temps.set(path, temp);
+      return this.#add(file);
+    } catch (error) {
+      await rm(temp, { force: true });
+      throw ioError(`cannot write into ${dir}`, error);
+    }
+  }
+
+  /** Gives all of them their names. @throws LktError DISK_FULL, IO_FAILED */
+  async finish(): Promise<void> {
+    const { dir, known } = this.#place;
+    try {
+      await Promise.all(this.#syncs);
+      const written = new Set(this.#temps.keys());
+      for (const [path, temp] of this.#temps) {
+        await rename(temp, path);
+        this.#temps.delete(path);
+      }
+      for (const file of this.#files) if (written.has(file.path)) known.addTouched(file.path, file);
+    } catch (error) {
+      throw ioError(`cannot write into ${dir}`, error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#syncs);
+    for (const temp of this.#temps.values()) await rm(temp, { force: true });
+    this.#temps.clear();
+  }
+
+  #add(file: OutputFile): OutputFile {
+    this.#files.push(file);
+    return file;
+  }
+
+  #sync(file: FileHandle): void {
+    const done = file.datasync().finally(async () => file.close());
+    done.catch(() => undefined);
+    this.#syncs.push(done);
+  }
+}
+
 /**
- * Writes files into a directory, which is made if need be, and gives them their names when all are whole. Until then
- * what had these names stays; after an error nothing else is left.
+ * Writes files into a directory and gives them their names when all are whole. Until then what had these names stays; after
+ * an error nothing else is left.
  * @throws LktError DISK_FULL, IO_FAILED
  */
 export async function writeOutputs(
-  dir: string,
+  unnamed: UnnamedOutputs,
   outputs: readonly Output[],
-  known: KnownFiles,
-  signal?: AbortSignal,
 ): Promise<readonly OutputFile[]> {
-  const temps: { readonly temp: string; readonly path: string }[] = [];
-  // Nobody waits for the disk but all of them at the end.
-  const syncs: Promise<void>[] = [];
-  const sync = (file: FileHandle): void => {
-    const done = file.datasync().finally(async () => file.close());
-    done.catch(() => undefined);
-    syncs.push(done);
-  };
-  try {
-    await mkdir(dir, { recursive: true });
-    const files: OutputFile[] = [];
-    for (const { name, bytes, head, expected } of outputs) {
-      const path = join(dir, name);
-      if (expected !== undefined && (await isThere(path, expected, known, signal))) {
-        const { digest, size } = expected;
-        files.push({ path, digest, size });
-        continue;
-      }
-      const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
-      temps.push({ temp, path });
-      files.push({ path, ...(await writeFile(temp, bytes(files), { head, signal, sync })) });
-    }
-    await Promise.all(syncs);
-    for (const { temp, path } of temps) await rename(temp, path);
-    const written = new Set(temps.map(({ path }) => path));
-    for (const file of files) if (written.has(file.path)) known.addTouched(file.path, file);
-    return files;
-  } catch (error) {
-    throw ioError(`cannot write into ${dir}`, error);
-  } finally {
-    await Promise.allSettled(syncs);
-    for (const { temp } of temps) await rm(temp, { force: true });
-  }
+  const files: OutputFile[] = [];
+  for (const output of outputs) files.push(await unnamed.write(output, files));
+  await unnamed.finish();
+  return files;
 }
 
 /** That a directory can be written into, or be made. @throws LktError IO_FAILED */

@@ -51,7 +51,7 @@ async function readSmallFiles(
   source: SourceImage,
   paths: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, Buffer>> {
-  const { tree } = await source.tree();
+  const { tree } = await source.bareTree();
   const found = new Map<string, Buffer>();
   const files = readArchives(source.archives(), tree, ({ path }) => paths.has(path));
   for await (const { path, size, content } of files) {

@@ -8,23 +8,44 @@ import {
   readArchives,
   type TreeNode,
 } from '@lkt/oci';
-import type { ComposeCache } from '../cache.ts';
+import type { CachedFile, ComposeCache } from '../cache.ts';
+import {
+  FilePacker,
+  PACKED_VERSION,
+  type PackedContent,
+  type PackedFile,
+  type Packing,
+} from './packed-files.ts';
 import type { Content, Contents } from './part.ts';
 
 /** Bump when flattening or the form of the listing changes. */
 const LISTING_VERSION = 'tree 1';
+
+/** Contents that were packed when the layers were unpacked. */
+interface PackedContents {
+  readonly cache: ComposeCache;
+  readonly file: CachedFile;
+  readonly files: ReadonlyMap<RawPath, PackedFile>;
+}
 
 /** The file system of an image: names at once, contents when they are asked for. */
 export class ImageTree implements Contents {
   readonly key: string;
   readonly nodes: readonly TreeNode[];
   readonly #layers: readonly Archive[];
+  readonly #packed: PackedContents | undefined;
   #tree: FileTree | undefined;
 
-  constructor(key: string, layers: readonly Archive[], nodes: readonly TreeNode[]) {
+  constructor(
+    key: string,
+    layers: readonly Archive[],
+    nodes: readonly TreeNode[],
+    packed?: PackedContents,
+  ) {
     this.key = key;
     this.nodes = nodes;
     this.#layers = layers;
+    this.#packed = packed;
   }
 
   get tree(): FileTree {
@@ -32,38 +53,103 @@ export class ImageTree implements Contents {
     return this.#tree;
   }
 
-  /** By path in the image, in the order of the layers, each of which is unpacked once. */
+  /** By path in the image, in the order of the layers, each of which is unpacked once, if at all. */
   async *read(wanted: ReadonlySet<string>): AsyncGenerator<Content> {
+    const asTheyWere = this.#asTheyWere(wanted);
+    if (this.#packed !== undefined && asTheyWere !== undefined) {
+      const { cache, file } = this.#packed;
+      for await (const { part, data } of cache.readParts(file, asTheyWere))
+        yield { name: part.path, data: once(data) };
+      return;
+    }
     const files = readArchives(this.#layers, this.tree, (node) => wanted.has(node.path));
     for await (const { path, content } of files) yield { name: path, data: content ?? nothing() };
   }
+
+  packed(name: string): PackedContent | undefined {
+    const found = this.#packed?.files.get(name);
+    if (this.#packed === undefined || found === undefined || found.windowLog === 0)
+      return undefined;
+    const { windowLog, ...range } = found;
+    return { range: { path: this.#packed.file.path, ...range }, windowLog };
+  }
+
+  /** Where these are in the cache, if all of them are there without being compressed. */
+  #asTheyWere(
+    wanted: ReadonlySet<string>,
+  ): readonly (PackedFile & { readonly path: RawPath })[] | undefined {
+    const found: (PackedFile & { readonly path: RawPath })[] = [];
+    for (const path of wanted) {
+      const file = this.#packed?.files.get(path);
+      if (file === undefined || file.windowLog !== 0) return undefined;
+      found.push({ ...file, path });
+    }
+    return found;
+  }
+}
+
+/** Where the tree of an image comes from. */
+export interface TreeSource {
+  /** Names the image in errors. */
+  readonly name: string;
+  /** Says all that the layers depend on. */
+  readonly key: string;
+  readonly layers: readonly Archive[];
 }
 
 /**
- * The tree of these layers. Flattening unpacks every layer, so what it found is kept.
- * @param name names the image in errors
- * @param key says all that the layers depend on
+ * The tree of these layers. Flattening unpacks every layer, so what it found is kept; with `packing` the contents are
+ * packed on the way, and kept too.
  */
 export async function loadTree(
   cache: ComposeCache,
-  name: string,
-  key: string,
-  layers: readonly Archive[],
+  source: TreeSource,
+  packing?: Packing,
 ): Promise<ImageTree> {
-  const listing = await cache.file([LISTING_VERSION, key], async function* () {
-    yield Buffer.from(serialize((await flattened(name, layers)).walk()));
+  const { key, layers } = source;
+  const listingKey = listingOf(key, packing);
+  if (packing === undefined) {
+    const listing = await cache.file(listingKey, async function* () {
+      const tree = await explained(source, flattenArchives(layers));
+      yield Buffer.from(serialize(tree.walk()));
+    });
+    return new ImageTree(key, layers, deserialize(await cache.text(listing)).nodes);
+  }
+  const packer = new FilePacker(layers, packing);
+  const file = await explained(
+    source,
+    cache.file([PACKED_VERSION, key, packing.key], () => packer.bytes()),
+  );
+  const listing = await cache.file(listingKey, async function* () {
+    // The packed files were there, without the list of them.
+    if (packer.tree === undefined) for await (const piece of packer.bytes()) void piece;
+    yield Buffer.from(serialize(packer.tree?.walk() ?? [], packer));
   });
-  return new ImageTree(key, layers, deserialize(await cache.text(listing)));
+  const { nodes, files } = deserialize(await cache.text(listing));
+  return new ImageTree(key, layers, nodes, { cache, file, files });
 }
 
-/** Whether the tree of the image with this digest is known, so that its layers need not be unpacked for that. */
-export async function isListed(cache: ComposeCache, digest: Digest): Promise<boolean> {
-  return (await cache.find([LISTING_VERSION, digest])) !== undefined;
+/** Whether what `loadTree` keeps is there, so that the layers need not be unpacked for that. */
+export async function isLoaded(
+  cache: ComposeCache,
+  digest: Digest,
+  packing?: Packing,
+): Promise<boolean> {
+  const keys = [listingOf(digest, packing)];
+  if (packing !== undefined) keys.push([PACKED_VERSION, digest, packing.key]);
+  for (const key of keys) if ((await cache.find(key)) === undefined) return false;
+  return true;
 }
 
-async function flattened(name: string, layers: readonly Archive[]): Promise<FileTree> {
+function listingOf(key: string, packing: Packing | undefined): string[] {
+  return packing === undefined
+    ? [LISTING_VERSION, key]
+    : [LISTING_VERSION, key, PACKED_VERSION, packing.key];
+}
+
+async function explained<T>({ name }: TreeSource, work: Promise<T>): Promise<T> {
   try {
-    return await flattenArchives(layers);
+    return await work;
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
     throw new LktError(error.code, `${name}: ${error.message}`, {
@@ -87,9 +173,10 @@ type Row = readonly [
   devMajor: number,
   devMinor: number,
   xattrs: Readonly<Record<string, string>> | 0,
+  packed?: readonly [offset: number, size: number, crc: number, windowLog: number],
 ];
 
-function serialize(nodes: Iterable<TreeNode>): string {
+function serialize(nodes: Iterable<TreeNode>, packer?: FilePacker): string {
   const rows: string[] = [];
   for (const node of nodes) {
     const { path, type, mode, uid, gid, mtime, size, layer, ordinal = -1, link = '' } = node;
@@ -115,15 +202,29 @@ function serialize(nodes: Iterable<TreeNode>): string {
       devMinor,
       attributes,
     ];
-    rows.push(canonicalJson(row));
+    const packed = type === 'file' ? packer?.find(layer, ordinal) : undefined;
+    if (packed === undefined) {
+      rows.push(canonicalJson(row));
+    } else {
+      const { offset, size: packedSize, crc, windowLog } = packed;
+      rows.push(canonicalJson([...row, [offset, packedSize, crc, windowLog]]));
+    }
   }
   return `[${rows.join(',\n')}]`;
 }
 
-function deserialize(text: string): readonly TreeNode[] {
-  return (JSON.parse(text) as readonly Row[]).map((row) => {
+function deserialize(text: string): {
+  readonly nodes: readonly TreeNode[];
+  readonly files: ReadonlyMap<RawPath, PackedFile>;
+} {
+  const files = new Map<RawPath, PackedFile>();
+  const nodes = (JSON.parse(text) as readonly Row[]).map((row) => {
     const [path, type, mode, uid, gid, mtime, size, layer, ordinal, link] = row;
-    const [, , , , , , , , , , devMajor, devMinor, xattrs] = row;
+    const [, , , , , , , , , , devMajor, devMinor, xattrs, packed] = row;
+    if (packed !== undefined) {
+      const [offset, packedSize, crc, windowLog] = packed;
+      files.set(path, { offset, size: packedSize, crc, windowLog });
+    }
     return {
       path,
       type,
@@ -145,6 +246,11 @@ function deserialize(text: string): readonly TreeNode[] {
           }),
     };
   });
+  return { nodes, files };
+}
+
+async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
+  yield data;
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -5,6 +5,7 @@ import type { KernelSettings } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
 import { type ImageTree, loadTree } from './image-tree.ts';
 import { findKernelConfig, type KernelConfig } from './kernel-config.ts';
+import type { Packing } from './packed-files.ts';
 import type { Origin, Part } from './part.ts';
 import { inodesOf, place } from './place.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
@@ -25,9 +26,13 @@ export interface BootFile extends CachedFile {
   readonly mode: number;
 }
 
+const BINARY = 'kernel';
+const TAR = 'kernel.tar';
+
 interface KernelContext {
   readonly cache: ComposeCache;
-  readonly images: SourceImages;
+  /** Of the modules. */
+  readonly packing?: Packing;
 }
 
 /**
@@ -36,17 +41,17 @@ interface KernelContext {
  */
 export async function loadKernel(
   settings: KernelSettings,
-  context: KernelContext,
+  context: KernelContext & { readonly images: SourceImages },
 ): Promise<Kernel | undefined> {
   if (settings.image === undefined) return undefined;
   const source = await context.images.find(settings.image);
   const reader = new KernelFiles(settings, source, context);
-  const tar = settings.tar ?? 'kernel.tar';
+  const tar = settings.tar ?? TAR;
   const ucode = settings.ucode ?? 'none';
   const origin = { source: source.full, location: 'kernel' };
-  const kernel = await reader.file(settings.binary ?? 'kernel');
+  const kernel = await reader.file(settings.binary ?? BINARY);
   const modules = isNone(tar) ? undefined : await reader.modules(tar);
-  const trees = [await source.tree(), ...(modules === undefined ? [] : [modules])];
+  const trees = [await source.bareTree(), ...(modules === undefined ? [] : [modules])];
   const config = await findKernelConfig(trees, context.cache);
   return {
     origin,
@@ -56,6 +61,20 @@ export async function loadKernel(
     ...(isNone(ucode) ? {} : { ucode: await reader.file(ucode) }),
     ...(modules === undefined ? {} : { part: reader.part(tar, modules, origin) }),
   };
+}
+
+/** Whether an image has what a kernel image has by default. */
+export function isKernel({ tree }: ImageTree): boolean {
+  return tree.get(BINARY)?.type === 'file';
+}
+
+/** Takes out of such an image what `loadKernel` takes if the config says no more than its name. */
+export async function prepareKernel(source: SourceImage, context: KernelContext): Promise<void> {
+  const reader = new KernelFiles({}, source, context);
+  await reader.file(BINARY);
+  const bareTree = await source.bareTree();
+  const modules = bareTree.tree.get(TAR) === undefined ? [] : [await reader.modules(TAR)];
+  await findKernelConfig([bareTree, ...modules], context.cache);
 }
 
 class KernelFiles {
@@ -80,8 +99,12 @@ class KernelFiles {
   async modules(name: string): Promise<ImageTree> {
     const { digest } = this.#source.image.descriptor;
     await this.#node(name);
-    const archive = this.#archive(name);
-    return loadTree(this.#context.cache, this.#label(name), `${name} of ${digest}`, [archive]);
+    const source = {
+      name: this.#label(name),
+      key: `${name} of ${digest}`,
+      layers: [this.#archive(name)],
+    };
+    return loadTree(this.#context.cache, source, this.#context.packing);
   }
 
   part(name: string, tree: ImageTree, origin: Origin): Part {
@@ -120,7 +143,7 @@ class KernelFiles {
   }
 
   async #node(name: string): Promise<TreeNode> {
-    const { tree, nodes } = await this.#source.tree();
+    const { tree, nodes } = await this.#source.bareTree();
     const path = toRaw(name.replace(/^\/+/, ''));
     const found = tree.get(path);
     const node = found?.type === 'hardlink' ? tree.get(found.link ?? '') : found;
@@ -136,7 +159,7 @@ class KernelFiles {
 
   async *#read(name: string): AsyncGenerator<Uint8Array> {
     const node = await this.#node(name);
-    const { tree } = await this.#source.tree();
+    const { tree } = await this.#source.bareTree();
     const files = readArchives(this.#source.archives(), tree, ({ path }) => path === node.path);
     for await (const { content } of files) yield* content ?? [];
   }

@@ -1,5 +1,6 @@
 import type { Entry, EntryType } from '@lkt/oci';
 import type { CachedFile } from '../cache.ts';
+import type { PackedContent } from './packed-files.ts';
 
 /** One path of an image that is being composed. */
 export interface Placed extends Omit<Entry, 'type' | 'pax'> {
@@ -39,6 +40,8 @@ export interface Contents {
   readonly key: string;
   /** The wanted contents in an order that depends on the key alone, each read before the next is asked for. */
   read(wanted: ReadonlySet<string>): AsyncIterable<Content>;
+  /** The content as it is in the cache, if it was packed by itself. */
+  packed?(name: string): PackedContent | undefined;
 }
 
 export interface Content {

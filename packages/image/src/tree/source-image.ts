@@ -16,6 +16,7 @@ import type { ComposeCache } from '../cache.ts';
 import { errorAt } from '../config/fields.ts';
 import type { ImageReference } from '../config/reference.ts';
 import { type ImageTree, loadTree } from './image-tree.ts';
+import type { Packing } from './packed-files.ts';
 
 /** An image that a config names, found in the store. */
 export interface SourceImage {
@@ -24,13 +25,15 @@ export interface SourceImage {
   /** For messages: the reference without its digest. */
   readonly label: string;
   readonly image: Image;
-  /** Its file system, flattened when it is first asked for. */
+  /** Its file system, flattened when it is first asked for, with contents that are packed if any are. */
   tree(): Promise<ImageTree>;
+  /** The same for whoever wants a few of the files. */
+  bareTree(): Promise<ImageTree>;
   /** Its layers, each unpacked once. */
   archives(): readonly Archive[];
 }
 
-/** Finds images by digest; each tree is loaded once. */
+/** Finds images by digest; each tree is loaded once, and its contents are packed on the way if that is asked for. */
 export class SourceImages {
   readonly #store: Store;
   readonly #cache: ComposeCache;
@@ -39,7 +42,8 @@ export class SourceImages {
   readonly #resolve: (reference: ImageReference) => Promise<Digest>;
   readonly #images = new Map<Digest, Promise<Image>>();
   readonly #references = new Map<ImageReference, Promise<SourceImage>>();
-  readonly #trees = new Map<Digest, Promise<ImageTree>>();
+  readonly #packing: Packing | undefined;
+  readonly #trees = new Map<string, Promise<ImageTree>>();
   readonly #found = new Map<Digest, SourceImage>();
 
   constructor(
@@ -48,12 +52,14 @@ export class SourceImages {
     unpacked: UnpackedLayers,
     platform: Platform,
     resolve: (reference: ImageReference) => Promise<Digest>,
+    packing?: Packing,
   ) {
     this.#store = store;
     this.#cache = cache;
     this.#unpacked = unpacked;
     this.#platform = platform;
     this.#resolve = resolve;
+    this.#packing = packing;
   }
 
   /** @throws LktError at the place of the reference: NOT_FOUND, IMAGE_INVALID, DIGEST_MISMATCH */
@@ -135,7 +141,8 @@ export class SourceImages {
       full,
       label,
       image,
-      tree: async () => this.#tree(label, image),
+      tree: async () => this.#tree(label, image, this.#packing),
+      bareTree: async () => this.#tree(label, image),
       archives: () => this.#unpacked.archives(image.manifest.layers),
     };
   }
@@ -164,16 +171,18 @@ export class SourceImages {
     return loading;
   }
 
-  async #tree(label: string, { descriptor, manifest }: Image): Promise<ImageTree> {
-    const found = this.#trees.get(descriptor.digest);
+  async #tree(
+    label: string,
+    { descriptor, manifest }: Image,
+    packing?: Packing,
+  ): Promise<ImageTree> {
+    const { digest } = descriptor;
+    const key = `${digest} ${packing?.key ?? ''}`;
+    const found = this.#trees.get(key);
     if (found !== undefined) return found;
-    const tree = loadTree(
-      this.#cache,
-      label,
-      descriptor.digest,
-      this.#unpacked.archives(manifest.layers),
-    );
-    this.#trees.set(descriptor.digest, tree);
+    const layers = this.#unpacked.archives(manifest.layers, { isOnce: packing !== undefined });
+    const tree = loadTree(this.#cache, { name: label, key: digest, layers }, packing);
+    this.#trees.set(key, tree);
     return tree;
   }
 }

@@ -20,6 +20,8 @@ import { problemOf, storeEvidence, TrustGate } from './trust-gate.ts';
 export interface TrustOptions {
   /** Policies of the workspace, or given by the user. Those of the configs are added. */
   readonly policies?: (workspace: Workspace) => Promise<readonly TrustPolicy[]>;
+  /** Whether there may be any, as far as can be said before the workspace is opened. */
+  readonly mayAsk?: () => Promise<boolean>;
   /** The trusted root of policies that name none. */
   readonly root?: TrustedRoot | undefined;
   /** Asked one after the other; default: the store. */
