@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type ProgressEvent, type Reporter, silentReporter } from '@lkt/core';
 import { UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
@@ -102,7 +104,11 @@ export class EarlyComposing implements AsyncDisposable {
     }
     const initrd = await buildInitrd(plan, compression);
     this.#image = { plan, initrd };
-    for (const output of bootOutputs(plan, options, initrd)) await this.outputs.write(output, []);
+    for (const output of bootOutputs(plan, options, initrd)) {
+      // What may be there already is looked at when all is known: then it counts as written.
+      const isNew = !existsSync(join(options.outDir, output.name));
+      if (isNew || output.expected === undefined) await this.outputs.write(output, []);
+    }
   }
 
   async #unpack(config: SystemConfig, options: Options): Promise<void> {

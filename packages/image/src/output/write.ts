@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { access, constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import {
+  access,
+  constants,
+  type FileHandle,
+  mkdir,
+  open,
+  rename,
+  rm,
+  rmdir,
+} from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { type Digest, digestOf, isErrno } from '@lkt/core';
 import { pieceDigester } from '@lkt/oci';
 import { writeAll } from '../cache.ts';
@@ -42,6 +51,8 @@ export class UnnamedOutputs implements AsyncDisposable {
   // Nobody waits for the disk but all of them at the end.
   readonly #syncs: Promise<void>[] = [];
   readonly #files: OutputFile[] = [];
+  /** The outermost directory that was made for them. */
+  #made: string | undefined;
 
   constructor(place: OutputPlace) {
     this.#place = place;
@@ -62,7 +73,7 @@ export class UnnamedOutputs implements AsyncDisposable {
     if (before !== undefined) return before;
     const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
     try {
-      await mkdir(dir, { recursive: true });
+      this.#made ??= await mkdir(dir, { recursive: true });
       if (expected !== undefined && (await isThere(path, expected, known, signal))) {
         const { digest, size } = expected;
         return this.#add({ path, digest, size });
@@ -87,6 +98,7 @@ export class UnnamedOutputs implements AsyncDisposable {
         await rename(temp, path);
         this.#temps.delete(path);
       }
+      this.#made = undefined;
       for (const file of this.#files) if (written.has(file.path)) known.addTouched(file.path, file);
     } catch (error) {
       throw ioError(`cannot write into ${dir}`, error);
@@ -97,6 +109,7 @@ export class UnnamedOutputs implements AsyncDisposable {
     await Promise.allSettled(this.#syncs);
     for (const temp of this.#temps.values()) await rm(temp, { force: true });
     this.#temps.clear();
+    if (this.#made !== undefined) await removeEmpty(this.#place.dir, this.#made);
   }
 
   #add(file: OutputFile): OutputFile {
@@ -108,6 +121,15 @@ export class UnnamedOutputs implements AsyncDisposable {
     const done = file.datasync().finally(async () => file.close());
     done.catch(() => undefined);
     this.#syncs.push(done);
+  }
+}
+
+/** Removes a directory and those above it, up to `last`, as far as nobody has put anything there. */
+async function removeEmpty(dir: string, last: string): Promise<void> {
+  try {
+    for (let at = resolve(dir); at.length >= last.length; at = dirname(at)) await rmdir(at);
+  } catch {
+    // It is somebody else's by now.
   }
 }
 
