@@ -1,11 +1,11 @@
-import { relative, resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import { platform } from 'node:process';
 import type { CheckReport } from '@lkt/build';
 import { LktError } from '@lkt/core';
-import type { Archive, Platform, Store } from '@lkt/oci';
-import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
+import type { Platform } from '@lkt/oci';
+import type { Package, Workspace } from '@lkt/pkg';
 import { buildTools, startWorker, workspaceAt } from '../build-tools.ts';
-import { LktCommand, type Session } from '../command.ts';
+import { LktCommand } from '../command.ts';
 import { secretFlags, sshFlags } from '../credential-flags.ts';
 import { givenArgs } from '../given-args.ts';
 import { layoutsFlag, layoutsOf } from '../layout-flags.ts';
@@ -224,6 +224,7 @@ export class PkgBuild extends LktCommand {
     await caches.push();
     if (report.packages.some(({ cached }) => !cached)) {
       const { enforceCacheMax } = await import('../cache-limit.ts');
+      const { prepareImages } = await import('../prepare-images.ts');
       await prepareImages(session, tools.store, workspace, report.packages);
       await enforceCacheMax(session, tools.store);
     }
@@ -265,43 +266,6 @@ export class PkgBuild extends LktCommand {
     for (const { reference, target } of shown.packages) if (target) this.log(reference);
     return shown;
   }
-}
-
-/** What is smaller is as fast when it is composed. */
-const WORTH = 2 ** 19;
-
-/** Does what the first image that has them would do. No build fails for that. */
-async function prepareImages(
-  session: Session,
-  store: Store,
-  { root }: Workspace,
-  packages: readonly BuiltPackage[],
-): Promise<void> {
-  const built = packages.filter(({ cached, item }) => !cached && !isTool(root, item));
-  const { loadImage, UnpackedLayers } = await import('@lkt/oci');
-  const { signal } = session;
-  try {
-    await using unpacked = new UnpackedLayers(store);
-    for (const { item, images } of built)
-      for (const { digest, platform: of } of images) {
-        if (of === undefined) continue;
-        const image = await loadImage(store, digest, of);
-        const { layers } = image.manifest;
-        if (layers.reduce((sum, { size }) => sum + size, 0) < WORTH) continue;
-        const { prepareImage } = await import('@lkt/image/prepare');
-        await prepareImage(item.name, image, { store, unpacked, signal });
-        const archives = (): readonly Archive[] => unpacked.archives(layers);
-        const { rememberAudit } = await import('../build-audit.ts');
-        await rememberAudit(session, store, { full: item.name, digest, archives });
-      }
-  } catch (error) {
-    if (!(error instanceof LktError) || signal.aborted) throw error;
-  }
-}
-
-/** What only other packages are made with. */
-function isTool(root: string, { dir }: Package): boolean {
-  return relative(root, dir).split(sep)[0] === 'tools';
 }
 
 async function allPackages(
