@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
@@ -148,6 +148,30 @@ test('what a command has compiled it does not compile again', () => {
   const first = compiled();
   // What loads the program is compiled by Node.
   expect(compiled()).toBeLessThan(first / 4);
+});
+
+test('what a file does when it is loaded is compiled once, although it is done once in each process', () => {
+  const directory = join(checkout, 'programs');
+  mkdirSync(directory);
+  cpSync(join(main(), '../run.cjs'), join(directory, 'run.cjs'));
+  const statements = Array.from({ length: 2000 }, (_, index) => `exports.n${index} = ${index};`);
+  writeFileSync(join(directory, 'part.cjs'), statements.join('\n'));
+  // V8 forgets what was not called between some collections, here at the next.
+  writeFileSync(
+    join(directory, 'main.cjs'),
+    "require('./part.cjs'); let left = 2; (function collect() { gc(); if (left--) setImmediate(collect); })();",
+  );
+  const compiled = join(directory, 'compiled');
+  const start = `require(${JSON.stringify(join(directory, 'run.cjs'))}).run('main')`;
+  const kept = (): number => {
+    execFileSync(process.execPath, ['--expose-gc', '--stress-flush-code', '--eval', start], {
+      env: { NODE_COMPILE_CACHE: compiled },
+    });
+    const [version = ''] = readdirSync(compiled);
+    return statSync(join(compiled, version, 'lkt-programs-main')).size;
+  };
+  expect(kept()).toBeGreaterThan(20_000);
+  expect(kept()).toBeGreaterThan(20_000);
 });
 
 const make = (): object => run('packages/cli/src/bundle/make.ts');

@@ -6,9 +6,10 @@ test('what is compiled counts again when the process ends', () => {
   const source = fileURLToPath(new URL('../src/heap.ts', import.meta.url));
   const script = `
     import { cachedDataVersionTag } from 'node:v8';
-    import { growHeapSlowly } from ${JSON.stringify(source)};
+    import { countExternalMemory, growHeapSlowly } from ${JSON.stringify(source)};
     const tags = [cachedDataVersionTag()];
     growHeapSlowly();
+    countExternalMemory();
     tags.push(cachedDataVersionTag());
     process.on('exit', () => console.log(JSON.stringify([...tags, cachedDataVersionTag()])));
   `;

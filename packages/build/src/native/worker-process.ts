@@ -13,6 +13,12 @@ import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
 /** A small nursery: layers stream through in chunks, which a large one would let pile up. */
 const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1'];
 
+/**
+ * Chunks of layers are given back when they are free, for glibc: else each thread keeps what it had, and what comes next lies
+ * between.
+ */
+const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072' };
+
 /** Where a worker builds, and what holds for all that it does. */
 export interface WorkerPlace {
   /** Directory of the store. */
@@ -64,7 +70,7 @@ export class WorkerProcess implements AsyncDisposable {
     // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
     const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
-      env: { ...hostEnvironment(setup.store), ...world?.environment },
+      env: { ...hostEnvironment(setup.store), ...ALLOCATOR, ...world?.environment },
       cwd: '/',
       detached: true,
     });

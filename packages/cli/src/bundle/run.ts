@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire, getCompileCacheDir, Module } from 'node:module';
 import { basename, join } from 'node:path';
 import { Script } from 'node:vm';
-import { withFlagsOfStart } from '@lkt/core/heap';
+import { setFlag, withFlagsOfStart } from '@lkt/core/v8-flags';
 import { CompiledCode } from './compiled-code.ts';
 
 /**
@@ -38,10 +38,10 @@ export async function runToTheEnd(main: string, commands: readonly string[]): Pr
 class Loader {
   readonly #directory: string;
   readonly #code: CompiledCode | undefined;
-  readonly #scripts = new Map<string, Script>();
+  /** Whose code is to be kept. */
+  readonly #kept = new Map<string, Script>();
   readonly #native: NodeJS.Require;
   readonly #require: NodeJS.Require;
-  #hasNew = false;
 
   constructor(directory: string, code: CompiledCode | undefined) {
     this.#directory = directory;
@@ -73,10 +73,16 @@ class Loader {
 
   /** Keeps what was compiled for the next time, if that is more than before. */
   keep(code: CompiledCode): void {
-    if (!this.#hasNew && !code.mayGrow) return;
+    if (this.#kept.size === 0) return;
     withFlagsOfStart(() =>
-      code.write([...this.#scripts].map(([file, script]) => [file, script.createCachedData()])),
+      code.write([...this.#kept].map(([file, script]) => [file, script.createCachedData()])),
     );
+  }
+
+  /** Until then V8 is not to forget what is called once, as that which loads a file: without it all of the file is parsed. */
+  #keepLater(file: string, script: Script): void {
+    if (this.#kept.size === 0) setFlag('--no-flush-bytecode', '--flush-bytecode');
+    this.#kept.set(file, script);
   }
 
   #compile(path: string): Script {
@@ -91,8 +97,8 @@ class Loader {
           ...(cachedData === undefined ? {} : { cachedData }),
         }),
     );
-    this.#hasNew ||= cachedData === undefined || script.cachedDataRejected === true;
-    this.#scripts.set(file, script);
+    const isNew = cachedData === undefined || script.cachedDataRejected === true;
+    if (this.#code !== undefined && (isNew || this.#code.mayGrow)) this.#keepLater(file, script);
     return script;
   }
 }
