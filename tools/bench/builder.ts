@@ -26,8 +26,10 @@ import {
   STATES,
 } from './builder-peers.ts';
 import { markdown, type PerCommand, type Row } from './builder-table.ts';
+import { useOwnNode } from './own-node.ts';
 import { measure, root } from './measure.ts';
 
+useOwnNode();
 const { values } = parseArgs({
   options: {
     base: { type: 'string', default: 'lkt/c' },

@@ -22,8 +22,10 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openStore, type Store, writeImage, writeIndex, writeLayer } from '@lkt/oci';
+import { useOwnNode } from './own-node.ts';
 import { measure, type Measurement, root, type Subject } from './measure.ts';
 
+useOwnNode();
 const { values, positionals } = parseArgs({
   options: { runs: { type: 'string', default: '7' }, large: { type: 'boolean', default: false } },
   allowPositionals: true,

@@ -24,12 +24,14 @@ import {
 } from '../../packages/oci/src/index.ts';
 import { startDockerRegistry } from '../../packages/testing/src/index.ts';
 import { signedImages } from './signed-images.ts';
+import { useOwnNode } from './own-node.ts';
 import { measure, type Measurement, root, type Subject } from './measure.ts';
 
 type Commands = Readonly<Record<string, readonly string[]>>;
 
 const HEAD = `${''.padEnd(17)}${['median ms', 'least–most', 'CPU ms', 'peak MB', 'times lkt'].map((text) => text.padStart(12)).join('')}`;
 
+useOwnNode();
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
