@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 
 /** Milliseconds of processor time of the children of this process that have ended, and of theirs. */
 export function processorTime(): number {
@@ -7,7 +7,10 @@ export function processorTime(): number {
   return (user + system) * 10;
 }
 
-/** Watches what a process and everything below it hold in memory. */
+/**
+ * Watches what a process and everything below it hold in memory, but what has another root: that is a command of a RUN, and a
+ * compiler holds the same whoever starts it.
+ */
 export class MemoryWatch {
   #peak = 0;
   readonly #timer: NodeJS.Timeout;
@@ -25,7 +28,7 @@ export class MemoryWatch {
   }
 }
 
-/** Proportional set size in kB of a process and all below it. */
+/** Proportional set size in kB of a process and all below it that have the root of this one. */
 function memoryOf(root: number): number {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
@@ -38,11 +41,20 @@ function memoryOf(root: number): number {
   const waiting = [root];
   for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
     waiting.push(...(children.get(pid) ?? []));
+    if (rootOf(String(pid)) !== here) continue;
     const rollup = read(`/proc/${pid}/smaps_rollup`);
     sum += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0);
   }
   return sum;
 }
+
+/** Names the root directory of a process. */
+function rootOf(pid: string): string {
+  const stats = statSync(`/proc/${pid}/root`, { throwIfNoEntry: false });
+  return stats === undefined ? '' : `${stats.dev} ${stats.ino}`;
+}
+
+const here = rootOf('self');
 
 /** The fields of proc_pid_stat(5) behind the name, from the state on, as numbers. */
 function statOf(pid: string): number[] {

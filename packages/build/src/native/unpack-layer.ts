@@ -1,4 +1,5 @@
 import { type Digest, LktError } from '@lkt/core';
+import { collectChunks } from '@lkt/core/heap';
 import {
   decompressLayer,
   type Descriptor,
@@ -53,6 +54,7 @@ async function* hashed(
     last = digester.update(chunk);
     last.catch(() => undefined);
     yield chunk;
+    collectChunks(chunk.length);
   }
   await last;
 }

@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs';
 import type { ProgressEvent } from '@lkt/core';
 import { isErrno, LktError } from '@lkt/core/errors';
-import { countExternalMemory, growHeapSlowly } from '@lkt/core/heap';
+import { growHeapSlowly } from '@lkt/core/heap';
 import { Cgroups } from './cgroup.ts';
 import { Inits } from './inits.ts';
 import { linesOf } from './lines.ts';
@@ -24,10 +24,7 @@ async function main(): Promise<never> {
   const lines = linesOf(process.stdin);
   const setup = JSON.parse((await lines.next()).value ?? 'null') as WorkerSetup;
   // What a small build holds is not worth collecting early.
-  setTimeout(() => {
-    growHeapSlowly();
-    countExternalMemory();
-  }, 200).unref();
+  setTimeout(growHeapSlowly, 200).unref();
   // With the process that waits for this one, all of it ends.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (process.ppid !== setup.parent) process.exit(1);
