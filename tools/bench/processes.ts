@@ -50,8 +50,13 @@ function memoryOf(root: number): number {
 
 /** Names the root directory of a process. */
 function rootOf(pid: string): string {
-  const stats = statSync(`/proc/${pid}/root`, { throwIfNoEntry: false });
-  return stats === undefined ? '' : `${stats.dev} ${stats.ino}`;
+  try {
+    const { dev, ino } = statSync(`/proc/${pid}/root`);
+    return `${dev} ${ino}`;
+  } catch {
+    // It has ended.
+    return '';
+  }
 }
 
 const here = rootOf('self');

@@ -1,4 +1,4 @@
-import { Digester, digestHex } from '@lkt/core';
+import { collectChunks, Digester, digestHex } from '@lkt/core';
 import {
   decompressLayer,
   type Descriptor,
@@ -81,12 +81,15 @@ async function hashLayer(
   const lines: string[] = [];
   try {
     for await (const { type, path, size, content } of readTar(
-      decompressLayer(layer, store.read(layer)),
+      decompressLayer(layer, store.read(layer, { isReused: true })),
     )) {
       signal?.throwIfAborted();
       if (type !== 'file' || content === undefined) continue;
       const digester = new Digester();
-      for await (const chunk of content) digester.update(chunk);
+      for await (const chunk of content) {
+        digester.update(chunk);
+        collectChunks(chunk.length);
+      }
       lines.push(`${digestHex(digester.digest())} ${size} ${JSON.stringify(path)}`);
     }
   } catch (error) {

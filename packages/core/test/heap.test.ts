@@ -25,9 +25,10 @@ test('what is compiled counts again when the process ends', () => {
   expect(before).toBe(Number(execFileSync(process.execPath, plain, { encoding: 'utf8' })));
 });
 
+const held = (): number => process.memoryUsage().arrayBuffers;
+
 test('chunks that were done with are collected', () => {
   const chunk = 2 ** 20;
-  const held = (): number => process.memoryUsage().arrayBuffers;
   const before = held();
   for (let made = 0; made < 128; made += 1) collectChunks(Buffer.allocUnsafeSlow(chunk).length);
   expect(held()).toBeLessThan(before + 16 * chunk);

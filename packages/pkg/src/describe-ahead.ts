@@ -1,9 +1,12 @@
 import type { Digest, Reporter } from '@lkt/core';
 import { loadImage, type Platform, type Store } from '@lkt/oci';
 
+/** A first step that takes longer has its base unpacked, most likely. */
+const UNPACKING_MS = 100;
+
 /** What looks at the bases of an image for its SBOM while it is built. */
 export interface DescribingAhead {
-  /** Of the build: that a step is done starts it. */
+  /** Of the build: what it tells starts it. */
   readonly reporter: Reporter;
   /** Ends it, when there will be no image. */
   giveUp(): void;
@@ -11,8 +14,8 @@ export interface DescribingAhead {
 
 /**
  * Has the bases of an image looked at for its SBOM while it is built: what a build unpacks for the first time is also hashed for
- * the first time, file by file, which another processor can do. It begins when a step is done, since to unpack the base takes
- * the most memory.
+ * the first time, file by file, which another processor can do. It begins with the unpacking, or when a step is done: before,
+ * it would be in the way of what the first step waits for.
  *
  * What goes wrong is left to who needs it afterwards.
  */
@@ -23,15 +26,24 @@ export function describeAhead(
   reporter: Reporter,
 ): DescribingAhead {
   const stop = new AbortController();
+  let waiting: NodeJS.Timeout | undefined;
   let hasBegun = false;
+  const begin = (): void => {
+    clearTimeout(waiting);
+    if (hasBegun) return;
+    hasBegun = true;
+    hashLayers(store, bases, platform, stop.signal).catch(() => undefined);
+  };
   return {
-    giveUp: () => stop.abort(),
+    giveUp: () => {
+      clearTimeout(waiting);
+      stop.abort();
+    },
     reporter: {
       emit: (event) => {
         reporter.emit(event);
-        if (hasBegun || event.kind !== 'done') return;
-        hasBegun = true;
-        hashLayers(store, bases, platform, stop.signal).catch(() => undefined);
+        if (event.kind === 'done') begin();
+        else if (!hasBegun) waiting ??= setTimeout(begin, UNPACKING_MS).unref();
       },
     },
   };
