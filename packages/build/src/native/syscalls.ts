@@ -179,8 +179,15 @@ function least(a: bigint, b: bigint): bigint {
 }
 
 const socketCall = call<[number, number, number]>('socket', ['int', 'int', 'int'], () => '');
-const ioctlCall = call<[number, number, Data]>('ioctl', ['int', 'ulong', 'void *'], () => '');
+const ioctlCall = call<[number, number, Data]>('ioctl', ['int', 'ulong', 'void *'], (_, request) =>
+  request.toString(16),
+);
 const closeCall = call<[number]>('close', ['int'], () => '');
+
+/** ioctl(2) */
+export function ioctl(descriptor: number, request: number, argument: Buffer): void {
+  ioctlCall(descriptor, request, new Data(argument));
+}
 
 /** Brings the loopback interface of the calling process's network namespace up. */
 export function bringLoopbackUp(): void {
@@ -189,7 +196,7 @@ export function bringLoopbackUp(): void {
   const request = Buffer.alloc(40);
   request.write('lo');
   request.writeUInt16LE(IFF_UP, 16);
-  ioctlCall(socket, SIOCSIFFLAGS, new Data(request));
+  ioctl(socket, SIOCSIFFLAGS, request);
   closeCall(socket);
 }
 

@@ -11,6 +11,7 @@ import { LayerDirs } from './layer-dirs.ts';
 import { isWholeLayer } from './layer-hash.ts';
 import { otherDevices } from './other-devices.ts';
 import { memoryFor } from './layer-memory.ts';
+import { placeApart } from './place-apart.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { syncFileSystem } from './sync-file-system.ts';
 import { detach, mount, setHostname } from './syscalls.ts';
@@ -67,7 +68,7 @@ export async function withWorkplace(
       'the store is on an overlay file system: layers are unpacked in memory (put it on a volume with LKT_CACHE)';
     emit({ kind: 'warning', text });
   }
-  const temp = inMemory ? `${layers.dir}/tmp` : temporary.path;
+  const temp = inMemory ? `${layers.dir}/tmp` : placeApart(temporary.path);
   try {
     const place = { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit };
     await use(place);
