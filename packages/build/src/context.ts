@@ -1,9 +1,9 @@
 import { constants, createReadStream, lstatSync, readlinkSync, type Stats } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { type Digest, Digester, digestOf, isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
 import type { CopyPlan } from './dockerfile/copy.ts';
 import type { SourceNode, SourceTree } from './dockerfile/source-tree.ts';
+import { readSmallFile } from './read-small-file.ts';
 
 /** A file of the build context. Directories follow from the paths; there are no empty ones. */
 export interface ContextFile {
@@ -32,7 +32,8 @@ export interface DigestMemo {
 /** How many files are hashed at once. */
 const PARALLEL = 8;
 /** Files up to this size are read in one piece. */
-const SMALL_FILE = 256 * 1024;
+const SMALL_FILE = 64 * 1024;
+const CHUNK = 256 * 1024;
 
 /**
  * The build context as a tree in memory. Files are looked at when they are asked for, so what no COPY selects costs
@@ -220,13 +221,13 @@ async function hashFile(
   signal: AbortSignal | undefined,
 ): Promise<Digest> {
   if (size <= SMALL_FILE) {
-    const content = await readFile(source, { signal, flag: OPEN });
+    const content = await readSmallFile(source, OPEN, signal);
     if (content.length !== size) throw changedFile(path);
     return digestOf(content);
   }
   const digester = new Digester();
   let read = 0;
-  const options = { signal, highWaterMark: SMALL_FILE, flags: OPEN as unknown as string };
+  const options = { signal, highWaterMark: CHUNK, flags: OPEN as unknown as string };
   for await (const chunk of createReadStream(source, options)) {
     read += (chunk as Buffer).length;
     // One that grows faster than it is read would have no end.

@@ -61,6 +61,8 @@ export interface BuildRequest {
 
 export interface BuildContext {
   readonly store: Store;
+  /** Digests of files of the build context that are known already, as a `Context` remembers them. Native engine only. */
+  readonly digests?: ReadonlyMap<string, Digest>;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal;
   /** Where proxies and certificates for ADD of addresses are looked up, as in `HttpOptions`. */

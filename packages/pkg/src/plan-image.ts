@@ -43,6 +43,7 @@ export class ImagePlanner {
   readonly #sources: Sources;
   readonly #tools: BuildTools;
   readonly #severalPlatforms: boolean;
+  readonly #digests = new Map<string, Digest>();
   #context: Promise<BuildTree> | undefined;
 
   /** @param severalPlatforms whether it is built for more than one, which progress then says */
@@ -67,9 +68,7 @@ export class ImagePlanner {
     if (recipe === undefined) return this.#planDebian(platform);
     const { store, engine, signal, cpus, env, limits, executor, secrets, ssh } = this.#tools;
     const { cache, remoteCache, later } = this.#tools;
-    this.#context ??= this.#sources
-      .context(item)
-      .then((files) => ({ files, tree: new Context(files) }));
+    this.#context ??= this.#sources.context(item).then((files) => this.#treeOf(files));
     const { files, tree } = await this.#contextWith(await this.#context, inputs.archived);
     const given = {
       context: files,
@@ -100,6 +99,7 @@ export class ImagePlanner {
     });
     const context = {
       store,
+      digests: this.#digests,
       reporter: this.#reporter(platform),
       ...(signal !== undefined && { signal }),
       ...(env !== undefined && { env }),
@@ -165,7 +165,11 @@ export class ImagePlanner {
     if (depends === undefined || archived.length === 0) return context;
     const { store, signal } = this.#tools;
     const files = await withArchives(store, context.files, depends, archived, signal);
-    return { files, tree: new Context(files) };
+    return this.#treeOf(files);
+  }
+
+  #treeOf(files: readonly ContextFile[]): BuildTree {
+    return { files, tree: new Context(files, { memo: this.#digests }) };
   }
 
   #reporter(platform: Platform): Reporter {

@@ -52,7 +52,7 @@ async function build(
     limits: request.limits ?? {},
     executor: request.executor ?? 'init',
   };
-  const memo = new Map<string, Digest>();
+  const memo = new Map(around.digests);
   const context = new Context(request.context, { memo });
   refuseUnsupported(job);
   const config = imageMetadata(target, request.labels);
