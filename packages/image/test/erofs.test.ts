@@ -178,6 +178,15 @@ it.for(COMPRESSORS)('contents of any sizes, alike or not, packed by %s', async (
   );
 });
 
+it.for(COMPRESSORS)(
+  'a content that repeats itself has its last byte, packed by %s',
+  async (compressor) => {
+    const tree = forMe({ file: file(Buffer.alloc(2 * 131_072 + 1, 'repeated')) });
+    const image = await erofs(tree, compressor);
+    expect(directoryListing(extracted(image))).toEqual(directoryListing(await unpacked(tree)));
+  },
+);
+
 it('stores a content once, wherever it is', async () => {
   const large = noise(1_000_000, 'large');
   const other = Buffer.concat([large.subarray(0, 300_000), Buffer.from('!'), large]);

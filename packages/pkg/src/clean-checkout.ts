@@ -14,8 +14,11 @@ export interface CleanCheckout {
   readonly files: readonly Pick<IndexEntry, 'path' | 'mode'>[];
 }
 
-/** More than this are left to git, which looks at files with several threads. */
-const FILES_LIMIT = 2000;
+/**
+ * More than this are left to git, which looks at files with several threads. What git finds cannot be told again without it, so
+ * each file is then also read.
+ */
+const FILES_LIMIT = 20_000;
 
 /** The top of the work tree that `dir` is in; undefined if that is not plain to see. */
 export function findPlainTop(dir: string, env: Environment): string | undefined {

@@ -89,8 +89,9 @@ export class DataWriter {
 
   /** Whether what would be the next chunk goes, or is, right behind the others. */
   #goesBehind(chunks: readonly StoredChunk[], plain: Buffer): boolean {
+    if (plain.length === 0) return isInOnePlace(chunks);
     const start = this.#known.get(chunkKey(plain, plain.length, false))?.start ?? this.#at;
-    return plain.length === 0 || isInOnePlace([...chunks, { ...TAIL_ALONE, start }]);
+    return isInOnePlace([...chunks, { ...TAIL_ALONE, start }]);
   }
 
   /** @param isAlone whether it is all of a content, which then is packed only if that is less with its index */
