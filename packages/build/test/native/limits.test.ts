@@ -10,7 +10,7 @@ const store = join(directory.path, 'store');
 afterAll(() => directory[Symbol.dispose]());
 
 // What it begins with lasts: to sleep it needs no other process.
-const FORK_BOMB = 'f() { f | f & }; f; exec sleep 1000';
+const FORK_BOMB = 'f() { f | f & }; f & exec sleep 1000';
 const MEMORY_HOG = `x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo $x | wc -c`;
 
 test.each<[string, string, Limits, RegExp, string]>([
