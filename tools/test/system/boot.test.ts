@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,6 +34,8 @@ describe('minimal.yml', () => {
   beforeAll(async () => {
     const done = await build('minimal');
     expect(done.status, done.stderr).toBe(0);
+    // Not a store of its own, for which all would be compiled.
+    expect(readdirSync(home)).toEqual(['.ssh']);
     for (const part of ['kernel', 'initrd.img', 'cmdline'])
       expect(statSync(join(dir, `minimal-${part}`)).size).toBeGreaterThan(0);
     guest = await boot(join(dir, 'minimal'), [

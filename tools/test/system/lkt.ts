@@ -46,14 +46,9 @@ export async function lkt(args: readonly string[], options: Options = {}): Promi
 }
 
 export function startLkt(args: readonly string[], options: Options = {}): ChildProcess {
-  const {
-    PATH = '',
-    HOME = '/',
-    LKT_CACHE,
-    XDG_CACHE_HOME,
-    http_proxy,
-    LKT_DEBIAN_MIRROR,
-  } = process.env;
+  const { PATH = '', HOME = '/', LKT_CACHE, http_proxy, LKT_DEBIAN_MIRROR } = process.env;
+  // A test may have a home of its own, in which nothing is built yet: not even the kernel.
+  const { XDG_CACHE_HOME = join(HOME, '.cache') } = process.env;
   const inherited = { LKT_CACHE, XDG_CACHE_HOME, http_proxy, LKT_DEBIAN_MIRROR };
   const set = Object.entries(inherited).filter(([, value]) => value !== undefined);
   const env = { PATH, HOME, NO_COLOR: '1', ...Object.fromEntries(set), ...options.env };
