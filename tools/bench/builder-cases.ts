@@ -13,6 +13,8 @@ export interface Case {
   /** The same Dockerfile outside, for builders that call the base image `base`. */
   readonly dockerfile: string;
   readonly base: Base;
+  /** Changes a file as somebody does who works on the package, each time otherwise. */
+  readonly edit: () => void;
 }
 
 interface Text {
@@ -23,6 +25,8 @@ interface Text {
   /** The Dockerfile FROM an image. */
   readonly text: (base: string) => string;
   readonly files: ReadonlyMap<string, string>;
+  /** The file that is changed, and what of it. */
+  readonly edited: readonly [file: string, text: string];
 }
 
 /** A compiler in the first stage, a program in the second: what most packages look like. */
@@ -42,6 +46,7 @@ CMD ["/bin/hello"]
     ['Makefile', 'hello: hello.c\n\t$(CC) -O2 -static -o $@ $<\n'],
     ['hello.c', '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n'],
   ]),
+  edited: ['hello.c', '"hello'],
 };
 
 const STEPS: Text = {
@@ -57,6 +62,7 @@ const STEPS: Text = {
       '',
     ].join('\n'),
   files: new Map(),
+  edited: ['Dockerfile', 'echo 34'],
 };
 
 const CONTEXT: Text = {
@@ -74,6 +80,7 @@ COPY --from=build /count /
       `${file}\n`.repeat(1 + (file % 4000)),
     ]),
   ),
+  edited: ['d1/f1.txt', '1'],
 };
 
 const SINGLE: Text = {
@@ -85,6 +92,7 @@ RUN echo 1 > /etc/one
 CMD ["/bin/sh"]
 `,
   files: new Map(),
+  edited: ['Dockerfile', 'echo 1'],
 };
 
 /** The base with all of its programs and libraries a second time, in a second layer: more than 350 MB. */
@@ -93,6 +101,7 @@ const LARGE: Text = {
   commands: 1,
   text: (base) => `FROM ${base}\nRUN cp -a /usr /again\n`,
   files: new Map(),
+  edited: ['Dockerfile', '/again'],
 };
 
 /**
@@ -112,7 +121,7 @@ export function writeCases(
   return texts.map((text) => write(directory, text.isLarge === true ? again : base, text));
 }
 
-function write(parent: string, base: Base, { name, commands, text, files }: Text): Case {
+function write(parent: string, base: Base, { name, commands, text, files, edited }: Text): Case {
   const top = join(parent, name);
   const directory = join(top, 'pkg', name);
   mkdirSync(directory, { recursive: true });
@@ -131,5 +140,18 @@ function write(parent: string, base: Base, { name, commands, text, files }: Text
   git('commit', '--quiet', '--message', 'bench');
   const dockerfile = join(parent, `${name}.Dockerfile`);
   writeFileSync(dockerfile, text('base'));
-  return { name, commands, directory, dockerfile, base };
+  let edits = 0;
+  const edit = (): void => {
+    edits += 1;
+    const [file, before] = edited;
+    const change = (path: string, content: string): void =>
+      writeFileSync(path, content.replace(before, `${before}${edits}`));
+    if (file !== 'Dockerfile') {
+      change(join(directory, file), files.get(file) ?? '');
+      return;
+    }
+    change(join(directory, file), text(`${base.name}@${base.digest}`));
+    change(dockerfile, text('base'));
+  };
+  return { name, commands, directory, dockerfile, base, edit };
 }

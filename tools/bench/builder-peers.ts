@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Case } from './builder-cases.ts';
 import { root, type Subject } from './measure.ts';
 
-/** How much of the work has been done before. */
-export const STATES = ['cold', 'no-cache', 'warm'] as const;
+/** How much of the work has been done before. What is edited stays so. */
+export const STATES = ['cold', 'no-cache', 'warm', 'edited'] as const;
 export type State = (typeof STATES)[number];
 
 /** An OCI layout with one image, which all builders take their base from. */
@@ -82,6 +82,12 @@ function freshStore(store: string, { layout, entry }: Base): void {
 /** What does the same case in the same state. */
 export type Builder = (item: Case, state: State) => Subject;
 
+/** What makes it so before each run. */
+function before(item: Case, state: State, empty: () => void): Pick<Subject, 'before'> {
+  if (state === 'edited') return { before: item.edit };
+  return state === 'cold' ? { before: empty } : {};
+}
+
 export function lkt(directory: string): Builder {
   mkdirSync(directory);
   return (item, state) => {
@@ -101,7 +107,7 @@ export function lkt(directory: string): Builder {
         item.directory,
       ],
       cwd: item.directory,
-      ...(state === 'cold' ? { before: fresh } : {}),
+      ...before(item, state, fresh),
     };
   };
 }
@@ -126,7 +132,7 @@ export function docker(server: number, env: Readonly<Record<string, string>>): B
       ].flat(),
       env,
       server,
-      ...(state === 'cold' ? { before: empty } : {}),
+      ...before(item, state, empty),
     };
   };
 }
@@ -151,7 +157,7 @@ export function buildah(directory: string): Builder {
       name: 'buildah',
       // It leaves its storage mounted on itself.
       command: ['unshare', '--mount', 'sh', '-ec', build],
-      ...(state === 'cold' ? { before: () => rmSync(home, { recursive: true, force: true }) } : {}),
+      ...before(item, state, () => rmSync(home, { recursive: true, force: true })),
     };
   };
 }

@@ -1,8 +1,8 @@
-import { type Descriptor, flatten, fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
+import { type Descriptor, fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
 import type { Component, Content } from './component.ts';
 import { goContent } from './go-build-info.ts';
-import { type InspectedFile, inspectImage } from './inspect.ts';
-import { layerFiles } from './layer-files.ts';
+import { type InspectedFile, inspectImage } from './inspect-image.ts';
+import { layerFiles } from './inspect-layer.ts';
 
 /** An image that a build took from, and what is known of it. */
 export interface KnownImage {
@@ -40,13 +40,7 @@ export async function describeImage(
   const base = baseOf(image, known);
   const inherited = await base?.contents();
   const covered = inherited === undefined ? 0 : base === undefined ? 0 : depth(base);
-  const tree = await flatten(store, image.manifest.layers);
-  const { files, installed } = await inspectImage(
-    store,
-    image,
-    tree,
-    ({ layer }) => layer >= covered,
-  );
+  const { files, installed } = await inspectImage(store, image, covered, signal);
   const contents = new Contents();
   for (const content of inherited ?? []) contents.add(content);
   for (const component of installed) contents.add({ component });

@@ -38,11 +38,18 @@ export class GoBuildInfoScanner {
 
   push(chunk: Uint8Array): void {
     if (this.#found !== undefined) return;
-    this.#held = Buffer.concat([this.#held, chunk]);
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    // Nothing is copied of what has no blob, and nothing kept but its end.
+    if (this.#held.length < MAGIC.length && !this.#begins(bytes)) {
+      const end = [this.#held, bytes.subarray(-(MAGIC.length - 1))];
+      this.#held = Buffer.concat(end).subarray(-(MAGIC.length - 1));
+      return;
+    }
+    this.#held = Buffer.concat([this.#held, bytes]);
     for (;;) {
       const start = this.#held.indexOf(MAGIC);
       if (start === -1) {
-        this.#held = this.#held.subarray(-(MAGIC.length - 1));
+        this.#held = Buffer.from(this.#held.subarray(-(MAGIC.length - 1)));
         return;
       }
       this.#held = this.#held.subarray(start);
@@ -55,6 +62,12 @@ export class GoBuildInfoScanner {
       // Programs that look for build info hold the magic themselves.
       this.#held = this.#held.subarray(1);
     }
+  }
+
+  /** Whether a blob may start in a chunk, or in what was held before it. */
+  #begins(chunk: Buffer): boolean {
+    const border = Buffer.concat([this.#held, chunk.subarray(0, MAGIC.length - 1)]);
+    return border.includes(MAGIC) || chunk.includes(MAGIC);
   }
 
   get result(): GoBuildInfo | undefined {

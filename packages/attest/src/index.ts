@@ -1,6 +1,6 @@
 export { type Component, type Content, debComponent, imageComponent } from './component.ts';
 export { describeImage, type Description, type KnownImage } from './describe-image.ts';
-export { hashLayersAhead } from './layer-files.ts';
+export { inspectLayersAhead } from './inspect-layer.ts';
 export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
 export { mergeSpdx, parseSpdx } from './merge-spdx.ts';
 export {

@@ -1,14 +1,41 @@
+import type { RawPath } from '@lkt/oci';
 import { type Component, debComponent } from './component.ts';
 import { packageUrl } from './purl.ts';
 
+const APK = new Set(['lib/apk/db/installed', 'usr/lib/apk/db/installed']);
+const OS_RELEASE = ['etc/os-release', 'usr/lib/os-release'];
+/** Debian's own status file of a full desktop has some 10 MB. Longer ones are not read. */
+export const MAX_DATABASE: number = 64 * 2 ** 20;
+
+/** Whether a file of an image says what is installed, or of which distribution that is. */
+export function isDatabase(path: RawPath): boolean {
+  return (
+    APK.has(path) ||
+    OS_RELEASE.includes(path) ||
+    path === 'var/lib/dpkg/status' ||
+    (path.startsWith('var/lib/dpkg/status.d/') && !path.endsWith('.md5sums'))
+  );
+}
+
+/** What such files say, by their paths. */
+export function installedPackages(databases: ReadonlyMap<RawPath, string>): readonly Component[] {
+  const release = OS_RELEASE.map((path) => databases.get(path)).find((text) => text !== undefined);
+  const distribution = release === undefined ? undefined : parseOsRelease(release);
+  const of = (fallback: string): Distribution => distribution ?? { id: fallback };
+  return [...databases].flatMap(([path, text]) => {
+    if (APK.has(path)) return parseApkInstalled(text, of('alpine'));
+    return OS_RELEASE.includes(path) ? [] : parseDpkgStatus(text, of('debian'));
+  });
+}
+
 /** The distribution, as os-release(5) says it. */
-export interface Distribution {
+interface Distribution {
   readonly id: string;
   readonly version?: string | undefined;
 }
 
 /** @see https://www.freedesktop.org/software/systemd/man/latest/os-release.html */
-export function parseOsRelease(text: string): Distribution | undefined {
+function parseOsRelease(text: string): Distribution | undefined {
   const fields = new Map(
     text.split('\n').flatMap((line) => {
       const [, key, value] = /^([A-Z_]+)=(.*)$/.exec(line.trim()) ?? [];
@@ -23,7 +50,7 @@ export function parseOsRelease(text: string): Distribution | undefined {
 }
 
 /** The packages of apk's database, `lib/apk/db/installed` (apk-package(5), apkindex). */
-export function parseApkInstalled(
+function parseApkInstalled(
   text: string,
   { id, version: release }: Distribution,
 ): readonly Component[] {
@@ -56,7 +83,7 @@ export function parseApkInstalled(
 }
 
 /** The installed packages of dpkg's database: `var/lib/dpkg/status`, or a file of `status.d` (dpkg(1), deb-control(5)). */
-export function parseDpkgStatus(
+function parseDpkgStatus(
   text: string,
   { id, version: release }: Distribution,
 ): readonly Component[] {

@@ -78,6 +78,16 @@ test('reads the databases of apk and dpkg', async () => {
   });
 });
 
+test('reads a database that is a second name of another file', async () => {
+  await withStore(async (store) => {
+    const link = { ...file('var/lib/dpkg/status', ''), type: 'hardlink' as const };
+    const layer = [file('zz', DPKG), { ...link, link: 'zz' }];
+    expect(await purls(image(store, [file('etc/os-release', DEBIAN)], layer), store)).toEqual([
+      'pkg:deb/debian/libc6@2.41-1%2Bb1?arch=amd64&distro=debian-13&upstream=glibc%402.41-1',
+    ]);
+  });
+});
+
 test('a file that a known image has is its package’s, under whatever name', async () => {
   await withStore(async (store) => {
     const deb = debComponent({ name: 'dropbear', version: '1', architecture: 'amd64' });

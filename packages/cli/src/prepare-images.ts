@@ -4,8 +4,8 @@ import type { Archive, Store } from '@lkt/oci';
 import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
 import type { Session } from './command.ts';
 
-/** What is smaller is as fast when it is composed. */
-const WORTH = 2 ** 19;
+/** Bytes of layers. What has less is as fast when it is composed; what has more is most likely what others are built on. */
+const [LEAST, MOST] = [2 ** 19, 2 ** 26];
 
 /**
  * Does to what was built just now, but for tools, what the first image that has it would do, and looks at it as `lkt build`
@@ -27,7 +27,8 @@ export async function prepareImages(
         if (of === undefined) continue;
         const image = await loadImage(store, digest, of);
         const { layers } = image.manifest;
-        if (layers.reduce((sum, { size }) => sum + size, 0) < WORTH) continue;
+        const total = layers.reduce((sum, { size }) => sum + size, 0);
+        if (total < LEAST || total > MOST) continue;
         const { prepareImage } = await import('@lkt/image/prepare');
         await prepareImage(item.name, image, { store, unpacked, signal });
         const archives = (): readonly Archive[] => unpacked.archives(layers);

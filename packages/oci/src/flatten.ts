@@ -48,6 +48,31 @@ export async function flattenArchives(
   }
 }
 
+/** A layer whose entries are known, in its order. */
+export interface ListedLayer {
+  readonly entries: readonly Entry[];
+  /** What to say of an error that comes up while it is put on those below it. */
+  readonly explain?: (error: unknown) => Promise<unknown>;
+}
+
+/** As `flatten`, of layers that have been read before. */
+export async function flattenLists(
+  layers: readonly ListedLayer[],
+  limits: FlattenLimits = {},
+): Promise<FileTree> {
+  const builder = new TreeBuilder(limits);
+  for (const [layer, list] of layers.entries()) {
+    const { entries } = list;
+    try {
+      for (const entry of entries) builder.count(entry);
+      builder.apply(entries.map((entry, ordinal) => ({ ...entryHead(entry), layer, ordinal })));
+    } catch (error) {
+      throw await explain(list, error);
+    }
+  }
+  return builder.tree();
+}
+
 /** A file of a layer as it is read; `layer` and `ordinal` are those of its node in the tree, if it comes to be there. */
 export interface ReadFile {
   readonly size: number;
@@ -98,8 +123,8 @@ async function* explained(
   }
 }
 
-async function explain(archive: Archive, error: unknown): Promise<unknown> {
-  return archive.explain === undefined ? error : archive.explain(error);
+async function explain(layer: Pick<Archive, 'explain'>, error: unknown): Promise<unknown> {
+  return layer.explain === undefined ? error : layer.explain(error);
 }
 
 interface LayerEntry extends TreeNode {

@@ -42,6 +42,7 @@ export {
   flattenArchives,
   flattening,
   type FlattenLimits,
+  flattenLists,
   type ReadFile,
 } from './flatten.ts';
 export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';

@@ -4,16 +4,20 @@ import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import {
+  decompressLayer,
   type Descriptor,
+  type Entry,
   type EntryWithContent,
   type FileTree,
   flatten,
+  flattenLists,
   FileTree as Tree,
   fromRaw,
   openStore,
   parsePlatform,
   readFile,
   readFiles,
+  readTar,
   type Store,
   toRaw,
   writeImage,
@@ -46,7 +50,22 @@ async function withLayers(
   const store = await openStore(join(temp.path, 'store'));
   const written: Descriptor[] = [];
   for (const entries of layers) written.push((await writeLayer(store, entries)).descriptor);
-  await use({ store, layers: written, tree: await flatten(store, written) });
+  const tree = await flatten(store, written);
+  expect(await flattenLists(await listsOf(store, written))).toEqual(tree);
+  await use({ store, layers: written, tree });
+}
+
+async function listsOf(
+  store: Store,
+  layers: readonly Descriptor[],
+): Promise<{ entries: Entry[] }[]> {
+  const lists = [];
+  for (const layer of layers) {
+    const entries: Entry[] = [];
+    for await (const item of readTar(decompressLayer(layer, store.read(layer)))) entries.push(item);
+    lists.push({ entries });
+  }
+  return lists;
 }
 
 /** `path` for files, `path/` for directories, `path -> target`, `path = other name`. */

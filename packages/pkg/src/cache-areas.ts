@@ -8,7 +8,8 @@ export const packageCacheAreas: readonly CacheArea[] = [
   fileArea('archives', 'archives', (content) =>
     content.split('\n').filter((text) => isDigest(text)),
   ),
-  ...['layers', 'owners', 'records'].map((kind) =>
+  // Those in "layers" nobody makes any more.
+  ...['entries', 'layers', 'owners', 'records'].map((kind) =>
     fileArea('attestations', `attestations/${kind}`),
   ),
 ];

@@ -13,8 +13,8 @@ export interface DescribingAhead {
 }
 
 /**
- * Has the bases of an image looked at for its SBOM while it is built: what a build unpacks for the first time is also hashed for
- * the first time, file by file, which another processor can do. It begins with the unpacking, or when a step is done: before,
+ * Has the bases of an image looked into for its SBOM while it is built: what a build unpacks for the first time is also hashed
+ * for the first time, file by file, which another processor can do. It begins with the unpacking, or when a step is done: before,
  * it would be in the way of what the first step waits for.
  *
  * What goes wrong is left to who needs it afterwards.
@@ -32,7 +32,7 @@ export function describeAhead(
     clearTimeout(waiting);
     if (hasBegun) return;
     hasBegun = true;
-    hashLayers(store, bases, platform, stop.signal).catch(() => undefined);
+    inspectLayers(store, bases, platform, stop.signal).catch(() => undefined);
   };
   return {
     giveUp: () => {
@@ -49,15 +49,15 @@ export function describeAhead(
   };
 }
 
-async function hashLayers(
+async function inspectLayers(
   store: Store,
   bases: ReadonlyMap<string, Digest>,
   platform: Platform,
   signal: AbortSignal,
 ): Promise<void> {
-  const { hashLayersAhead } = await import('@lkt/attest');
+  const { inspectLayersAhead } = await import('@lkt/attest');
   for (const digest of new Set(bases.values())) {
     const { manifest } = await loadImage(store, digest, platform);
-    await hashLayersAhead(store, manifest.layers, signal);
+    await inspectLayersAhead(store, manifest.layers, signal);
   }
 }

@@ -29,7 +29,7 @@ async function withBase(
   const base = await writeImage(store, { config: {}, layers: [layer], platform: AMD64 });
   const bases = new Map([['base', base.digest]]);
   const ahead = describeAhead(store, bases, AMD64, { emit: () => undefined });
-  const note = noteFile(store, 'layers', digestHex(layer.descriptor.digest));
+  const note = noteFile(store, 'entries', digestHex(layer.descriptor.digest));
   await use(ahead, () => existsSync(note));
 }
 

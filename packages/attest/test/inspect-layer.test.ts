@@ -1,0 +1,89 @@
+import { readdir, rm } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { digestHex, digestOf } from '@lkt/core';
+import {
+  type Descriptor,
+  type EntryWithContent,
+  SOURCE_DATE_EPOCH,
+  type Store,
+  writeLayer,
+} from '@lkt/oci';
+import { inspectLayersAhead } from '../src/index.ts';
+import { inspectLayer, layerFiles } from '../src/inspect-layer.ts';
+import { noteFile } from '../src/notes.ts';
+import { file, image, withStore } from './support.ts';
+
+const HASH = digestHex(digestOf('content'));
+const FOUND = [{ hash: HASH, path: 'usr/file', size: 7 }];
+
+async function notes(store: Store): Promise<readonly string[]> {
+  return readdir(noteFile(store, 'entries', '')).catch(() => []);
+}
+
+async function withLayer(
+  use: (store: Store, layers: readonly Descriptor[], layer: Descriptor) => Promise<void>,
+): Promise<void> {
+  await withStore(async (store) => {
+    const { layers } = (await image(store, [file('usr/file', 'content')])).manifest;
+    const [layer] = layers;
+    if (layer !== undefined) await use(store, layers, layer);
+  });
+}
+
+test('what is looked into ahead is there for who asks, at once or later', async () => {
+  await withLayer(async (store, layers, layer) => {
+    const ahead = inspectLayersAhead(store, layers, new AbortController().signal);
+    expect(await layerFiles(store, layer, new Set([HASH]))).toEqual(FOUND);
+    await ahead;
+    expect(await notes(store)).toEqual([digestHex(layer.digest)]);
+    expect(await layerFiles(store, layer, new Set([HASH]))).toEqual(FOUND);
+  });
+});
+
+test('who asks does not go without when it is given up', async () => {
+  await withLayer(async (store, layers, layer) => {
+    const ahead = inspectLayersAhead(store, layers, AbortSignal.abort(new Error('given up')));
+    const asked = layerFiles(store, layer, new Set([HASH]));
+    await expect(ahead).rejects.toThrow('given up');
+    expect(await asked).toEqual(FOUND);
+  });
+});
+
+test('a layer is read once: what was found is there without it', async () => {
+  const head = { mode: 0o4755, uid: 1, gid: 70000, mtime: 12 };
+  const entries: EntryWithContent[] = [
+    { ...head, path: 'dev', type: 'directory', size: 0 },
+    { ...file('dev/\xff "\n', 'content'), ...head },
+    { ...file('dev/empty', ''), ...head },
+    { ...head, path: 'dev/hard', type: 'hardlink', size: 0, link: 'dev/\xff "\n' },
+    { ...head, path: 'dev/null', type: 'char', size: 0, devMajor: 1, devMinor: 3 },
+    { ...head, path: 'dev/soft', type: 'symlink', size: 0, link: '../\xfe' },
+    file('etc/os-release', 'ID=own\nNAME=\xff'),
+  ];
+  await withStore(async (store) => {
+    const { descriptor } = await writeLayer(store, entries);
+    const found = await inspectLayer(store, descriptor);
+    await rm(store.blobPath(descriptor.digest));
+    expect(await inspectLayer(store, descriptor)).toEqual(found);
+    const text = 'ID=own\nNAME=\xff';
+    expect(found).toEqual([
+      { ...head, path: 'dev', type: 'directory', size: 0 },
+      { ...head, path: 'dev/\xff "\n', type: 'file', size: 7, hash: HASH },
+      { ...head, path: 'dev/empty', type: 'file', size: 0 },
+      { ...head, path: 'dev/hard', type: 'hardlink', size: 0, link: 'dev/\xff "\n' },
+      { ...head, path: 'dev/null', type: 'char', size: 0 },
+      { ...head, path: 'dev/soft', type: 'symlink', size: 0, link: '../\xfe' },
+      {
+        path: 'etc/os-release',
+        type: 'file',
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        mtime: SOURCE_DATE_EPOCH,
+        size: Buffer.byteLength(text),
+        hash: digestHex(digestOf(text)),
+        text,
+      },
+    ]);
+  });
+});
