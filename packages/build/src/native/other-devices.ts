@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { detach, mount } from './syscalls.ts';
 
-/** More file systems than a build of several stages has at once. */
-const COUNT = 32;
+/** More file systems than this build and others beside it have at once. */
+const COUNT = 256;
 
 /**
  * Takes the device numbers that come next, until it is disposed of: those of the layers are others then than without it,
@@ -10,11 +10,11 @@ const COUNT = 32;
  */
 export function otherDevices(directory: string): Disposable {
   mkdirSync(directory);
-  const each = Array.from({ length: COUNT });
-  for (const _ of each) mount('tmpfs', directory, { type: 'tmpfs', data: 'size=4k' });
-  return {
-    [Symbol.dispose]: () => {
-      for (const _ of each) detach(directory);
-    },
-  };
+  mount('tmpfs', directory, { type: 'tmpfs', data: 'size=4k' });
+  // Each on the one before it, and all of them in one that they go with: to detach one may wait for all processors.
+  const inside = `${directory}/inside`;
+  mkdirSync(inside);
+  for (let count = 1; count < COUNT; count += 1)
+    mount('tmpfs', inside, { type: 'tmpfs', data: 'size=4k' });
+  return { [Symbol.dispose]: () => detach(directory) };
 }
