@@ -1,4 +1,4 @@
-import { collectChunks, Digester, digestHex, LktError } from '@lkt/core';
+import { Digester, digestHex, LktError } from '@lkt/core';
 import {
   decompressLayer,
   type Descriptor,
@@ -103,10 +103,7 @@ async function lookInto(
     )) {
       signal?.throwIfAborted();
       const look = new ContentInspector(entry.path, entry.size);
-      for await (const chunk of content ?? []) {
-        look.push(chunk);
-        collectChunks(chunk.length);
-      }
+      for await (const chunk of content ?? []) look.push(chunk);
       const line = lineOf({ ...entry, ...(content === undefined ? {} : look.result()) });
       held += line.length;
       if (held > MAX_HELD)

@@ -8,7 +8,7 @@ import {
   createZstdCompress,
   createZstdDecompress,
 } from 'node:zlib';
-import { isErrno, LktError } from '@lkt/core';
+import { collectChunks, isErrno, LktError } from '@lkt/core';
 import { zlibIsKnown } from './deflate-check.ts';
 import type { Descriptor } from './descriptor.ts';
 import { gunzipMember } from './gzip-member.ts';
@@ -175,6 +175,7 @@ async function* decompressed(
         );
       }
       yield chunk;
+      collectChunks(chunk.length);
     }
   } catch (cause) {
     if (!isZlibError(cause)) throw cause;

@@ -1,5 +1,4 @@
 import { type Digest, LktError } from '@lkt/core';
-import { collectChunks } from '@lkt/core/heap';
 import {
   decompressLayer,
   type Descriptor,
@@ -54,7 +53,6 @@ async function* hashed(
     last = digester.update(chunk);
     last.catch(() => undefined);
     yield chunk;
-    collectChunks(chunk.length);
   }
   await last;
 }
