@@ -105,7 +105,7 @@ function causeOf(a: string, b: string, one: string, other: string, around: Circu
   if (CLOCK.test(a) && CLOCK.test(b)) return cause('time', { text: 'the time of day' });
   if (ADDRESS.test(a) && ADDRESS.test(b)) return cause('address');
   if (isProcessors(a, b, around)) return cause('processors');
-  if (around.hostnames.some((name) => name !== '' && (a.includes(name) || b.includes(name))))
+  if (around.hostnames.some((name) => hasName(a, name) || hasName(b, name)))
     return cause('hostname');
   if (around.kernel !== '' && (a.includes(around.kernel) || b.includes(around.kernel)))
     return cause('kernel');
@@ -117,6 +117,16 @@ function causeOf(a: string, b: string, one: string, other: string, around: Circu
   if (a.startsWith('/') && b.startsWith('/')) return hint ?? cause('path');
   if (looksRandom(a, b)) return hint ?? cause('random', { text: randomText(a) });
   return hint ?? cause('unknown');
+}
+
+/** Whether a name stands in a text by itself: one of two letters is in much that is random. */
+function hasName(text: string, name: string): boolean {
+  if (name === '') return false;
+  const parts = text.split(name);
+  return parts.some(
+    (part, index) =>
+      index > 0 && !/[0-9A-Za-z]$/.test(parts[index - 1] ?? '') && !/^[0-9A-Za-z]/.test(part),
+  );
 }
 
 function isTime(text: string, now: number): boolean {

@@ -14,7 +14,7 @@ const around: Circumstances = {
   now,
   command: 'RUN make',
   processors: [8, 1],
-  hostnames: ['builder-7', 'elsewhere'],
+  hostnames: ['builder-7', 'elsewhere', 'vm'],
   kernel: '6.18.44-fc-v769',
 };
 
@@ -33,7 +33,9 @@ test.each([
   ['address', 'at 0x7ffd1c2b3a40\n', 'at 0x7fffffffe540\n'],
   ['order', 'b a c\n', 'a b c\n'],
   ['path', '# /home/one/src/a.c\n', '# /srv/two/src/a.c\n'],
+  ['hostname', 'by root@vm.local\n', 'by root@elsewhere.local\n'],
   ['random', 'id: k3J9dLq0ZxTq\n', 'id: Pw71mRaY2uVs\n'],
+  ['random', 'id: k3J9vmq0ZxTq\n', 'id: Pw71mRaY2uVs\n'],
   ['machine', 'free 123456\n', 'free 654321\n'],
   ['unknown', 'yes\n', 'no\n'],
 ])('a difference of %s: %j', (kind, first, second) => {
