@@ -1,7 +1,7 @@
 import {
   type FileTree,
-  flattenLists,
-  layerError,
+  flattenEntries,
+  explainLayerError,
   type Image,
   type RawPath,
   readFile,
@@ -41,10 +41,10 @@ export async function inspectImage(
 ): Promise<Inspection> {
   const lists: (readonly InspectedEntry[])[] = [];
   for (const layer of layers) lists.push(await inspectLayer(store, layer, signal));
-  const tree = await flattenLists(
+  const tree = await flattenEntries(
     layers.map((layer, index) => ({
       entries: lists[index] ?? [],
-      explain: async (error) => layerError(store, layer, error),
+      explain: async (error) => explainLayerError(store, layer, error),
     })),
   );
   const files: InspectedFile[] = [];

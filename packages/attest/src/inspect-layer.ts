@@ -3,7 +3,7 @@ import {
   decompressLayer,
   type Descriptor,
   type Entry,
-  layerError,
+  explainLayerError,
   type RawPath,
   readTar,
   type Store,
@@ -99,7 +99,7 @@ async function lookInto(
   let held = 0;
   try {
     for await (const { content, ...entry } of readTar(
-      decompressLayer(layer, store.read(layer, { isReused: true })),
+      decompressLayer(layer, store.read(layer, { canReuseBuffers: true })),
     )) {
       signal?.throwIfAborted();
       const look = new ContentInspector(entry.path, entry.size);
@@ -114,7 +114,7 @@ async function lookInto(
       lines.push(line);
     }
   } catch (error) {
-    throw await layerError(store, layer, error);
+    throw await explainLayerError(store, layer, error);
   }
   return lines;
 }

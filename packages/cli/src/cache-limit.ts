@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import type { CacheArea, Pruned, PruneOptions, Store } from '@lkt/oci';
+import type { CacheArea, PruneResult, PruneOptions, Store } from '@lkt/oci';
 import { cacheAreas } from './cache-areas.ts';
 import type { Session } from './command.ts';
 import { cacheMaxSetting } from './environment.ts';
@@ -10,7 +10,7 @@ export async function pruneStore(
   store: Store,
   areas: readonly CacheArea[],
   options: PruneOptions,
-): Promise<Pruned> {
+): Promise<PruneResult> {
   const { removeDirectory } = await import('@lkt/build');
   return store.prune(areas, { images: isOfUncommitted, ...options }, removeDirectory);
 }
@@ -30,15 +30,15 @@ const PATIENCE = 1000;
 export async function enforceCacheMax(session: Session, store: Store): Promise<void> {
   const { bytes: max, value } = cacheMaxSetting(session.environment, store.dir);
   if (max === undefined) return;
-  const { isFarBelow } = await import('@lkt/oci');
-  if (isFarBelow(store.dir, max)) return;
+  const { isStoreWellBelow } = await import('@lkt/oci');
+  if (isStoreWellBelow(store.dir, max)) return;
   try {
     const { left } = await pruneStore(store, await cacheAreas(), {
       keepBytes: max,
       since: Date.now() - process.uptime() * 1000,
-      patience: PATIENCE,
-      lockMs: PATIENCE,
-      onlyAbove: true,
+      sizingTimeoutMs: PATIENCE,
+      lockTimeoutMs: PATIENCE,
+      isOnlyAbove: true,
     });
     if (left <= max) return;
     session.reporter.emit({

@@ -20,7 +20,8 @@ export async function loadIntoDocker(
   store: Store,
   { images, references }: Pick<BuiltPackage, 'images' | 'references'>,
 ): Promise<readonly string[]> {
-  const { dockerArchive, familiarReference, loadImage, parseReference } = await import('@lkt/oci');
+  const { writeDockerArchive, familiarReference, loadImage, parseReference } =
+    await import('@lkt/oci');
   const { thisMachine } = await import('@lkt/build');
   const names = references.map((text) => familiarReference(parseReference(text)));
   const loaded: string[] = [];
@@ -33,7 +34,7 @@ export async function loadIntoDocker(
     await docker(
       session,
       ['load', '--quiet'],
-      dockerArchive(store, [{ image, tags }], session.signal),
+      writeDockerArchive(store, [{ image, tags }], session.signal),
     );
     loaded.push(...tags);
   }

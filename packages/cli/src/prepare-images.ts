@@ -1,6 +1,6 @@
 import { relative, sep } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { Archive, Store } from '@lkt/oci';
+import type { LayerArchive, Store } from '@lkt/oci';
 import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
 import type { Session } from './command.ts';
 
@@ -31,7 +31,7 @@ export async function prepareImages(
         if (total < LEAST || total > MOST) continue;
         const { prepareImage } = await import('@lkt/image/prepare');
         await prepareImage(item.name, image, { store, unpacked, signal });
-        const archives = (): readonly Archive[] => unpacked.archives(layers);
+        const archives = (): readonly LayerArchive[] => unpacked.archives(layers);
         const { rememberAudit } = await import('./build-audit.ts');
         await rememberAudit(session, store, { full: item.name, digest, archives });
       }

@@ -198,7 +198,7 @@ async function fetchIndex(
       await download(http, mirror, archive, path, (content) => store.write(content, file), {
         signal: options.signal,
         onBytes,
-        isReused: true,
+        canReuseBuffers: true,
       });
     };
     options.reporter.emit({ kind: 'start', id, title: what });

@@ -7,7 +7,7 @@ export interface DownloadOptions {
   /** Told of every piece that came in, and of what is taken back (a negative number) when it was of no use. */
   readonly onBytes?: (count: number) => void;
   /** `consume` is done with each piece before it asks for the next one; its memory may be used again. */
-  readonly isReused?: boolean;
+  readonly canReuseBuffers?: boolean;
 }
 
 /** A way to the addresses of a mirror, through the proxies of whoever looked for it. */

@@ -80,7 +80,7 @@ async function fetchOne(
       archive,
       path,
       (content) => store.write(content, { digest, size }, options.signal),
-      { ...options, isReused: true },
+      { ...options, canReuseBuffers: true },
     );
   } catch (error) {
     if (!(error instanceof LktError) || error.code !== 'DIGEST_MISMATCH') throw error;

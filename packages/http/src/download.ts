@@ -19,7 +19,7 @@ export interface DownloadOptions {
    */
   readonly isCheckedByCaller?: boolean;
   /** The caller is done with each part before it asks for the next one; its memory may be used again. */
-  readonly isReused?: boolean;
+  readonly canReuseBuffers?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   /** Told of every piece that came in. */
   readonly onBytes?: (count: number) => void;
@@ -121,7 +121,7 @@ class Transfer implements AsyncIterable<Uint8Array> {
           // A connection that gives anything at all is worth as much patience as the first.
           attempt = 0;
           onBytes?.(chunk.length);
-          yield this.#options.isReused === true ? chunk : Buffer.from(chunk);
+          yield this.#options.canReuseBuffers === true ? chunk : Buffer.from(chunk);
         }
         if (this.#received < (this.#options.size ?? 0)) throw this.#tooShort();
         break;

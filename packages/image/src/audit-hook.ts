@@ -1,5 +1,5 @@
 import type { Digest } from '@lkt/core';
-import type { Archive } from '@lkt/oci';
+import type { LayerArchive } from '@lkt/oci';
 import type { SourceImage } from './tree/source-image.ts';
 
 /** An image that is in the composed one, to be looked at. */
@@ -8,7 +8,7 @@ export interface ImageToAudit {
   readonly full: string;
   /** Of its manifest. */
   readonly digest: Digest;
-  archives(): readonly Archive[];
+  archives(): readonly LayerArchive[];
 }
 
 /** What was found in all of them. */

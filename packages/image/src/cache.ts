@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type Digest, digestHex, digestOf, isDigest, isErrno, type Reporter } from '@lkt/core';
-import { type CacheArea, fileArea, pieceDigester, type Store } from '@lkt/oci';
+import { type CacheArea, fileArea, createAsyncDigester, type Store } from '@lkt/oci';
 import { fileChunks } from './file-chunks.ts';
 import { ioError } from './io-error.ts';
 import type { HeadedBytes } from './output/headed-bytes.ts';
@@ -188,7 +188,7 @@ export class ComposeCache {
     head?: () => Iterable<Uint8Array>,
   ): Promise<CachedFile> {
     const path = join(this.#dir, key);
-    using digester = await pieceDigester(Infinity);
+    using digester = await createAsyncDigester(Infinity);
     let crc = 0;
     const hash = async (chunk: Uint8Array): Promise<void> => {
       crc = crc32(chunk, crc);

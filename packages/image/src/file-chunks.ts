@@ -71,6 +71,6 @@ async function* chunksOf(
   } finally {
     // Whoever stopped before the end may look at the last piece still, but at nothing that is read now.
     await reading.catch(() => undefined);
-    if (isLong) spare.giveBack(chunk, ...(other === undefined ? [] : [other]));
+    if (isLong) spare.release(chunk, ...(other === undefined ? [] : [other]));
   }
 }

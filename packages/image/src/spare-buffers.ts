@@ -19,7 +19,7 @@ export class SpareBuffers {
   }
 
   /** Of one that was taken, and that nobody uses any more. */
-  giveBack(...buffers: readonly Buffer[]): void {
+  release(...buffers: readonly Buffer[]): void {
     for (const buffer of buffers) if (this.#spare.length < MOST) this.#spare.push(buffer);
   }
 }

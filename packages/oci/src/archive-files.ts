@@ -2,12 +2,12 @@ import { type Digest, isDigest, LktError } from '@lkt/core';
 import { unpackArchive } from './archive-compression.ts';
 import { fromRaw, type RawPath } from './entry.ts';
 import type { Store } from './store.ts';
-import type { TarLimits } from './tar-headers.ts';
+import type { TarLimits } from './tar-header-reader.ts';
 import { readTar } from './tar-reader.ts';
 
 /** JSON of an archive that is read into memory, each and together. */
 const MAX_JSON = 4 * 2 ** 20;
-const MAX_ALL_JSON = 64 * 2 ** 20;
+const MAX_TOTAL_JSON = 64 * 2 ** 20;
 const MAX_ENTRIES = 100_000;
 
 /** What an archive holds, by path. */
@@ -39,23 +39,23 @@ export async function readArchive(
     maxEntries: MAX_ENTRIES,
     ...limits,
   });
-  for await (const { path, type, link, size, content = nothing() } of tar) {
+  for await (const { path, type, link, size, content = noContent() } of tar) {
     signal?.throwIfAborted();
     if (type === 'directory') continue;
     if (json.has(path) || blobs.has(path) || links.has(path))
-      throw invalid(`has ${shown(path)} twice`);
+      throw invalid(`has ${quotePath(path)} twice`);
     if (type === 'symlink' || type === 'hardlink') {
-      links.set(path, type === 'hardlink' ? (link ?? '') : besides(path, link ?? ''));
+      links.set(path, type === 'hardlink' ? (link ?? '') : resolveLink(path, link ?? ''));
       continue;
     }
-    if (type !== 'file') throw invalid(`has a ${type}, ${shown(path)}`);
+    if (type !== 'file') throw invalid(`has a ${type}, ${quotePath(path)}`);
     const digest = digestOfPath(path);
     if (digest !== undefined) {
       blobs.set(path, await store.write(content, { digest, size }, signal));
     } else if (/\.json$|^oci-layout$|^repositories$/.test(path) || path.endsWith('/VERSION')) {
       read += size;
-      if (size > MAX_JSON || read > MAX_ALL_JSON)
-        throw invalid(`has too much JSON, as in ${shown(path)}`);
+      if (size > MAX_JSON || read > MAX_TOTAL_JSON)
+        throw invalid(`has too much JSON, as in ${quotePath(path)}`);
       const parts: Uint8Array[] = [];
       for await (const part of content) parts.push(part);
       json.set(path, Buffer.concat(parts));
@@ -73,7 +73,7 @@ function digestOfPath(path: RawPath): Digest | undefined {
 }
 
 /** Where a symbolic link leads, if it stays in the archive; else nowhere. */
-function besides(path: RawPath, link: RawPath): RawPath {
+function resolveLink(path: RawPath, link: RawPath): RawPath {
   const parts = link.startsWith('/') ? [] : path.split('/').slice(0, -1);
   for (const part of link.split('/')) {
     if (part === '..' && parts.pop() === undefined) return '';
@@ -82,11 +82,11 @@ function besides(path: RawPath, link: RawPath): RawPath {
   return parts.join('/');
 }
 
-async function* nothing(): AsyncGenerator<Uint8Array> {
+async function* noContent(): AsyncGenerator<Uint8Array> {
   // A file without content.
 }
 
-function shown(path: RawPath): string {
+function quotePath(path: RawPath): string {
   const text = JSON.stringify(fromRaw(path));
   return text.length > 120 ? `${text.slice(0, 120)}…` : text;
 }

@@ -4,24 +4,24 @@ import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
 import { earlyWriteback } from './early-writeback.ts';
 import { storeError } from './fs-error.ts';
-import { pieceDigester } from './piece-digester.ts';
-import { writeWhole } from './temp.ts';
+import { createAsyncDigester } from './async-digester.ts';
+import { writeAtomically } from './temp.ts';
 
 /** A chunk that lasts costs memory until it is collected; one whose memory is used again may be large. */
 const CHUNK = 256 * 1024;
 const REUSED_CHUNK = 2 ** 20;
 /** What is no longer is read at once: to hand it to other threads, four times, takes ten times as long. */
-const SMALL = 256 * 1024;
+const MAX_SYNC_READ = 256 * 1024;
 
 /** What names a blob to read; its size is checked too when it is known. */
-export interface BlobName {
+export interface BlobRef {
   readonly digest: Digest;
   readonly size?: number;
 }
 
 export interface ReadOptions {
   /** Whether each chunk is done with before the next one is asked for; its memory is then used again. */
-  readonly isReused?: boolean;
+  readonly canReuseBuffers?: boolean;
 }
 
 /** What is known of a blob to write. */
@@ -29,7 +29,7 @@ export interface ExpectedBlob {
   readonly digest?: Digest;
   readonly size?: number;
   /** Whether a thread may be started that hashes long content: it takes 10 MB of memory, and nobody waits for the hash. */
-  readonly isHashedApart?: boolean;
+  readonly canHashInThread?: boolean;
 }
 
 export interface BlobInfo {
@@ -67,8 +67,8 @@ export class Blobs {
 
   /** The last chunk is given when all is known to be right. @throws LktError NOT_FOUND, DIGEST_MISMATCH */
   async *read(
-    { digest, size }: BlobName,
-    { isReused = false }: ReadOptions = {},
+    { digest, size }: BlobRef,
+    { canReuseBuffers = false }: ReadOptions = {},
   ): AsyncGenerator<Uint8Array> {
     const path = this.path(digest);
     try {
@@ -76,8 +76,8 @@ export class Blobs {
       const actual = (await file.stat()).size;
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
-      using digester = await pieceDigester(actual);
-      const chunks = new Chunks(file, isReused);
+      using digester = await createAsyncDigester(actual);
+      const chunks = new Chunks(file, canReuseBuffers);
       // The next chunk is read, and this one hashed, while it is used.
       let reading = chunks.next(actual);
       let hashing = Promise.resolve();
@@ -103,7 +103,7 @@ export class Blobs {
   }
 
   /** @throws LktError NOT_FOUND, DIGEST_MISMATCH, IMAGE_INVALID when it is longer than `limit` */
-  async readBytes({ digest, size }: BlobName, limit: number): Promise<Buffer> {
+  async readBytes({ digest, size }: BlobRef, limit: number): Promise<Buffer> {
     if (size !== undefined && size > limit) throw tooLong(digest, size, limit);
     const path = this.path(digest);
     try {
@@ -126,12 +126,12 @@ export class Blobs {
     signal?: AbortSignal,
   ): Promise<BlobInfo> {
     signal?.throwIfAborted();
-    const { digest, size, isHashedApart = false } = expected;
-    using digester = await pieceDigester(isHashedApart ? size : undefined);
+    const { digest, size, canHashInThread = false } = expected;
+    using digester = await createAsyncDigester(canHashInThread ? size : undefined);
     let info: BlobInfo | undefined;
     try {
       await mkdir(this.#dir, { recursive: true });
-      await writeWhole(this.#temp, async (file) => {
+      await writeAtomically(this.#temp, async (file) => {
         const writeback = earlyWriteback(file);
         try {
           for await (const chunk of marked(source, signal)) {
@@ -176,7 +176,7 @@ function readSmall(path: string): { readonly actual: number; readonly small?: Bu
   const file = openSync(path, 'r');
   try {
     const actual = fstatSync(file).size;
-    if (actual > SMALL) return { actual };
+    if (actual > MAX_SYNC_READ) return { actual };
     const bytes = Buffer.allocUnsafeSlow(actual);
     let done = 0;
     for (let read = 1; read > 0 && done < actual; done += read)
@@ -212,10 +212,10 @@ class Chunks {
   /** Those whose memory is used again: one is read into while the other is used. */
   readonly #buffers: (Buffer | undefined)[];
 
-  constructor(file: FileHandle, isReused: boolean) {
+  constructor(file: FileHandle, canReuseBuffers: boolean) {
     this.#file = file;
-    this.#size = isReused ? REUSED_CHUNK : CHUNK;
-    this.#buffers = isReused ? [undefined, undefined] : [];
+    this.#size = canReuseBuffers ? REUSED_CHUNK : CHUNK;
+    this.#buffers = canReuseBuffers ? [undefined, undefined] : [];
   }
 
   /** Most blobs are small, and a large buffer for each would keep the garbage collector busy. */
@@ -232,7 +232,7 @@ class Chunks {
 /** Hashes what is on disk; undefined when it is as it should be. */
 export async function blobProblem(blobs: Blobs, digest: Digest): Promise<LktError | undefined> {
   try {
-    for await (const chunk of blobs.read({ digest }, { isReused: true })) void chunk;
+    for await (const chunk of blobs.read({ digest }, { canReuseBuffers: true })) void chunk;
     return undefined;
   } catch (error) {
     if (error instanceof LktError && error.code === 'DIGEST_MISMATCH') return error;

@@ -1,5 +1,5 @@
 /** The source ended in the middle of something. */
-export class UnexpectedEnd extends Error {}
+export class UnexpectedEndError extends Error {}
 
 /** Reads a stream in pieces of chosen lengths. What it returns are views: of the source's chunks where possible. */
 export class ByteReader {
@@ -18,7 +18,7 @@ export class ByteReader {
     return this.#total;
   }
 
-  /** Exactly `length` bytes, or undefined when the source ended before the first. @throws UnexpectedEnd */
+  /** Exactly `length` bytes, or undefined when the source ended before the first. @throws UnexpectedEndError */
   async read(length: number): Promise<Buffer | undefined> {
     if (this.#chunk.length - this.#position >= length) return this.#cut(length);
     // Copied at once: the source may use a chunk again when the next is asked for.
@@ -28,7 +28,7 @@ export class ByteReader {
       const part = await this.take(length - done);
       if (part === undefined) {
         if (done === 0) return undefined;
-        throw new UnexpectedEnd('unexpected end of data');
+        throw new UnexpectedEndError('unexpected end of data');
       }
       whole.set(part, done);
       done += part.length;
@@ -49,12 +49,12 @@ export class ByteReader {
     this.#position = 0;
   }
 
-  /** @throws UnexpectedEnd when there are fewer than `length` bytes. */
+  /** @throws UnexpectedEndError when there are fewer than `length` bytes. */
   async skip(length: number): Promise<void> {
     let missing = length;
     while (missing > 0) {
       const part = await this.take(missing);
-      if (part === undefined) throw new UnexpectedEnd('unexpected end of data');
+      if (part === undefined) throw new UnexpectedEndError('unexpected end of data');
       missing -= part.length;
     }
   }

@@ -9,9 +9,9 @@ import {
   createZstdDecompress,
 } from 'node:zlib';
 import { collectChunks, isErrno, LktError } from '@lkt/core';
-import { zlibIsKnown } from './deflate-check.ts';
+import { isKnownZlib } from './deflate-check.ts';
 import type { Descriptor } from './descriptor.ts';
-import { gunzipMember } from './gzip-member.ts';
+import { readGzipMember } from './gzip-member.ts';
 import { MediaType } from './media-type.ts';
 import type { ByteReader } from './byte-reader.ts';
 import { zstdFrame, zstdFrames } from './zstd-frames.ts';
@@ -28,7 +28,7 @@ const UNPACKED_CHUNK = 256 * 1024;
  * What libzstd is given at a time. Its bytes are the same for whole blocks of 128 KiB, however many; each time is a task
  * for another thread, which costs more than half of what compressing a block does.
  */
-export const ZSTD_CHUNK: number = 512 * 1024;
+export const ZSTD_CHUNK_BYTES: number = 512 * 1024;
 /** 128 MiB: what `zstd -d` takes without being asked. It bounds the memory of a decompressor. */
 const ZSTD_MAX_WINDOW_LOG = 27;
 /** The next chunk is asked for when the last, however short, was used: what gives them may write over it then. */
@@ -50,7 +50,7 @@ export async function* gzip(
     return chunk;
   });
   yield GZIP_HEADER;
-  if (zlibIsKnown()) {
+  if (isKnownZlib()) {
     yield* through(counted, createDeflateRaw({ level, chunkSize: CHUNK, ...ONE_AT_A_TIME }));
   } else {
     yield* deflateRawPortable(counted, level);
@@ -85,7 +85,7 @@ export function zstd(
 ): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_c_compressionLevel]: level };
   const transform = createZstdCompress({ chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME });
-  return through(rechunk(source, ZSTD_CHUNK), transform);
+  return through(rechunk(source, ZSTD_CHUNK_BYTES), transform);
 }
 
 /** @throws LktError ARCHIVE_INVALID for anything but whole frames, or more than `maxBytes` of output. */
@@ -120,12 +120,12 @@ export function unzstdFrame(
 }
 
 /** The same of a member of gzip, of which the first four bytes were read. */
-export function gunzipOne(
+export function gunzipMember(
   reader: ByteReader,
   start: Buffer,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  return decompressed('gzip', gunzipMember(reader, start), options);
+  return decompressed('gzip', readGzipMember(reader, start), options);
 }
 
 export interface DecompressOptions {

@@ -8,19 +8,19 @@ let known: boolean | undefined;
  * Whether the zlib in this Node compresses as the one lkt's digests were made with. Node's own does, on every CPU; a
  * Node linked with the system's zlib, or zlib-ng, does not.
  */
-export function zlibIsKnown(): boolean {
-  known ??= isTried() || givesKnownAnswer();
+export function isKnownZlib(): boolean {
+  known ??= isPinnedZlib() || passesKnownAnswer();
   return known;
 }
 
 /** Whether this is the zlib of the Node that lkt pins, for which a test asks: others wait for the answer. */
-export function isTried(): boolean {
-  return versions.zlib === TRIED && !config.variables.node_shared_zlib;
+export function isPinnedZlib(): boolean {
+  return versions.zlib === PINNED_ZLIB && !config.variables.node_shared_zlib;
 }
 
-const TRIED = '1.3.2.1-motley-8002e91';
+const PINNED_ZLIB = '1.3.2.1-motley-8002e91';
 
-export function givesKnownAnswer(): boolean {
+export function passesKnownAnswer(): boolean {
   return digestOf(deflateRawSync(knownInput(), { level: 4 })) === KNOWN_ANSWER;
 }
 

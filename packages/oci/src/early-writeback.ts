@@ -9,9 +9,9 @@ export interface EarlyWriteback {
 }
 
 /** One start for so many bytes. */
-const STEP = 4 * 2 ** 20;
+const STEP_BYTES = 4 * 2 ** 20;
 /** SYNC_FILE_RANGE_WRITE of sync_file_range(2). */
-const WRITE = 2;
+const SYNC_FILE_RANGE_WRITE = 2;
 
 type SyncFileRange = (fd: number, start: number, count: number, then: () => void) => void;
 
@@ -27,7 +27,7 @@ export function earlyWriteback(file: FileHandle): EarlyWriteback {
       written += count;
       const from = begun;
       const length = written - from;
-      if (length < STEP) return;
+      if (length < STEP_BYTES) return;
       begun = written;
       // It waits where the queue of the disk is full. One after the other, they take one thread.
       last = begin(last, file, from, length);
@@ -56,7 +56,8 @@ async function load(): Promise<SyncFileRange | undefined> {
       .load(null)
       .func('sync_file_range', 'int', ['int', 'int64', 'int64', 'unsigned int']);
     // What it says is not looked at: fsync(2) hears of a disk that fails.
-    return (fd, start, count, then) => call.async(fd, start, count, WRITE, () => then());
+    return (fd, start, count, then) =>
+      call.async(fd, start, count, SYNC_FILE_RANGE_WRITE, () => then());
   } catch {
     return undefined;
   }

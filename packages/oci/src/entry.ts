@@ -45,7 +45,7 @@ export interface EntryWithContent extends Entry {
 }
 
 /** What an entry says of a file, without its content or whatever else the object carries. */
-export function entryHead(entry: Entry): Entry {
+export function entryMetadata(entry: Entry): Entry {
   const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, xattrs, pax } = entry;
   return {
     path,

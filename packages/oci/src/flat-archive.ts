@@ -1,5 +1,5 @@
 import type { Descriptor } from './descriptor.ts';
-import { entryHead, type EntryWithContent } from './entry.ts';
+import { entryMetadata, type EntryWithContent } from './entry.ts';
 import { flatten } from './flatten.ts';
 import { readFiles } from './read-files.ts';
 import type { Store } from './store.ts';
@@ -15,13 +15,13 @@ export async function flatArchive(
 ): Promise<AsyncIterable<Uint8Array>> {
   const tree = await flatten(store, layers);
   const entries = async function* (): AsyncGenerator<EntryWithContent> {
-    const nodes = [...tree.walk()].filter(({ path }) => path !== '').map(entryHead);
+    const nodes = [...tree.walk()].filter(({ path }) => path !== '').map(entryMetadata);
     for (const node of nodes) if (node.type === 'directory') yield node;
     for (const node of nodes)
       if (!['directory', 'file', 'hardlink'].includes(node.type)) yield node;
     for await (const file of readFiles(store, layers, tree, () => true)) {
       const { content } = file;
-      yield { ...entryHead(file), ...(content === undefined ? {} : { content }) };
+      yield { ...entryMetadata(file), ...(content === undefined ? {} : { content }) };
     }
     for (const node of nodes) if (node.type === 'hardlink') yield node;
   };

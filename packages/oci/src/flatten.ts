@@ -1,11 +1,11 @@
 import { LktError } from '@lkt/core';
 import type { Descriptor } from './descriptor.ts';
-import { baseName, type Entry, entryHead, fromRaw, parentPath, type RawPath } from './entry.ts';
+import { baseName, type Entry, entryMetadata, fromRaw, parentPath, type RawPath } from './entry.ts';
 import { SOURCE_DATE_EPOCH } from './epoch.ts';
-import { type Archive, layerArchives } from './layer-archives.ts';
+import { type LayerArchive, layerArchives } from './layer-archives.ts';
 import type { Store } from './store.ts';
 import { readTar } from './tar-reader.ts';
-import { byBytes, FileTree, type TreeNode } from './tree.ts';
+import { compareBytes, FileTree, type TreeNode } from './tree.ts';
 
 /** What flattening puts up with from an image. */
 export interface FlattenLimits {
@@ -38,10 +38,10 @@ export async function flatten(
 
 /** As `flatten`. */
 export async function flattenArchives(
-  archives: readonly Archive[],
+  archives: readonly LayerArchive[],
   limits: FlattenLimits = {},
 ): Promise<FileTree> {
-  const steps = flattening(archives, limits);
+  const steps = streamFlatten(archives, limits);
   for (;;) {
     const step = await steps.next();
     if (step.done === true) return step.value;
@@ -49,15 +49,15 @@ export async function flattenArchives(
 }
 
 /** A layer whose entries are known, in its order. */
-export interface ListedLayer {
+export interface LayerEntries {
   readonly entries: readonly Entry[];
   /** What to say of an error that comes up while it is put on those below it. */
   readonly explain?: (error: unknown) => Promise<unknown>;
 }
 
 /** As `flatten`, of layers that have been read before. */
-export async function flattenLists(
-  layers: readonly ListedLayer[],
+export async function flattenEntries(
+  layers: readonly LayerEntries[],
   limits: FlattenLimits = {},
 ): Promise<FileTree> {
   const builder = new TreeBuilder(limits);
@@ -65,7 +65,7 @@ export async function flattenLists(
     const { entries } = list;
     try {
       for (const entry of entries) builder.count(entry);
-      builder.apply(entries.map((entry, ordinal) => ({ ...entryHead(entry), layer, ordinal })));
+      builder.apply(entries.map((entry, ordinal) => ({ ...entryMetadata(entry), layer, ordinal })));
     } catch (error) {
       throw await explain(list, error);
     }
@@ -74,7 +74,7 @@ export async function flattenLists(
 }
 
 /** A file of a layer as it is read; `layer` and `ordinal` are those of its node in the tree, if it comes to be there. */
-export interface ReadFile {
+export interface LayerFile {
   readonly size: number;
   readonly content: AsyncIterable<Uint8Array>;
   readonly layer: number;
@@ -85,10 +85,10 @@ export interface ReadFile {
  * The same for whoever reads the contents on the way: the files that are not empty, layer by layer, those that a
  * later layer hides too, and at the end the tree. A content may be read until the next entry is asked for.
  */
-export async function* flattening(
-  archives: readonly Archive[],
+export async function* streamFlatten(
+  archives: readonly LayerArchive[],
   limits: FlattenLimits = {},
-): AsyncGenerator<ReadFile, FileTree> {
+): AsyncGenerator<LayerFile, FileTree> {
   const builder = new TreeBuilder(limits);
   const { maxLayerBytes: maxBytes } = limits;
   for (const [layer, archive] of archives.entries()) {
@@ -98,7 +98,7 @@ export async function* flattening(
       await using opened = archive.open(maxBytes);
       for await (const entry of readTar(opened.data, maxBytes === undefined ? {} : { maxBytes })) {
         builder.count(entry);
-        entries.push({ ...entryHead(entry), layer, ordinal });
+        entries.push({ ...entryMetadata(entry), layer, ordinal });
         const { size, content } = entry;
         if (content !== undefined)
           yield { size, content: explained(archive, content), layer, ordinal };
@@ -113,7 +113,7 @@ export async function* flattening(
 }
 
 async function* explained(
-  archive: Archive,
+  archive: LayerArchive,
   content: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   try {
@@ -123,7 +123,7 @@ async function* explained(
   }
 }
 
-async function explain(layer: Pick<Archive, 'explain'>, error: unknown): Promise<unknown> {
+async function explain(layer: Pick<LayerArchive, 'explain'>, error: unknown): Promise<unknown> {
   return layer.explain === undefined ? error : layer.explain(error);
 }
 
@@ -184,7 +184,7 @@ class TreeBuilder {
       } else {
         nodes.push({ ...inode, path, type: 'hardlink', size: 0, link: other });
       }
-      const names = [...(this.#children.get(path) ?? [])].toSorted(byBytes);
+      const names = [...(this.#children.get(path) ?? [])].toSorted(compareBytes);
       for (const name of names.toReversed()) todo.push(join(path, name));
     }
     return new FileTree(nodes);

@@ -23,7 +23,7 @@ export async function findReachable(
     const { descriptor } = entry;
     const subject =
       entry.reference === undefined
-        ? (await blaming(descriptor.digest, readReferrer(blobs, descriptor)))?.subject
+        ? (await withDigestInError(descriptor.digest, readReferrer(blobs, descriptor)))?.subject
         : undefined;
     if (subject === undefined) await mark(blobs, descriptor, reachable);
     else waiting.set(entry, subject.digest);
@@ -57,7 +57,7 @@ export async function removeOthers(
   return { removed, bytes };
 }
 
-async function blaming<T>(digest: Digest, work: Promise<T>): Promise<T> {
+async function withDigestInError<T>(digest: Digest, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
@@ -80,7 +80,7 @@ async function mark(blobs: Blobs, descriptor: Descriptor, reachable: Set<Digest>
     throw error;
   });
   if (bytes === undefined) return;
-  const document = await blaming(
+  const document = await withDigestInError(
     descriptor.digest,
     Promise.resolve(bytes).then(parseManifestOrIndex),
   );

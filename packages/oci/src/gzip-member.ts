@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { LktError } from '@lkt/core';
-import { type ByteReader, UnexpectedEnd } from './byte-reader.ts';
+import { type ByteReader, UnexpectedEndError } from './byte-reader.ts';
 
 const CHUNK = 64 * 1024;
 const UNPACKED_CHUNK = 256 * 1024;
@@ -13,7 +13,10 @@ const MAX_TEXT = 64 * 1024;
  * decompressor takes what follows for another member, whatever it is.
  * @throws LktError ARCHIVE_INVALID; what zlib says of it
  */
-export async function* gunzipMember(reader: ByteReader, start: Buffer): AsyncGenerator<Uint8Array> {
+export async function* readGzipMember(
+  reader: ByteReader,
+  start: Buffer,
+): AsyncGenerator<Uint8Array> {
   try {
     await skipHeader(reader, start);
     let sum = 0;
@@ -27,7 +30,7 @@ export async function* gunzipMember(reader: ByteReader, start: Buffer): AsyncGen
     if (trailer.readUInt32LE() !== sum || trailer.readUInt32LE(4) !== size % 2 ** 32)
       throw broken('its sum is not that of its content');
   } catch (error) {
-    throw error instanceof UnexpectedEnd ? broken('it is cut off') : error;
+    throw error instanceof UnexpectedEndError ? broken('it is cut off') : error;
   }
 }
 
@@ -74,7 +77,7 @@ async function* inflated(reader: ByteReader): AsyncGenerator<Uint8Array> {
 
 async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
   const data = await reader.read(length);
-  if (data === undefined) throw new UnexpectedEnd('unexpected end of data');
+  if (data === undefined) throw new UnexpectedEndError('unexpected end of data');
   return data;
 }
 

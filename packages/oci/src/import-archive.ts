@@ -2,12 +2,12 @@ import { type Digest, LktError } from '@lkt/core';
 import { entryName, fullName } from './archive-names.ts';
 import { readArchive } from './archive-files.ts';
 import { type Descriptor, objectFrom } from './descriptor.ts';
-import { DockerArchive } from './docker-archive.ts';
+import { DockerArchiveReader } from './docker-archive-reader.ts';
 import type { Tag } from './layout-index.ts';
 import { isIndex, parseIndex, parseManifestOrIndex } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
 import type { Store } from './store.ts';
-import type { TarLimits } from './tar-headers.ts';
+import type { TarLimits } from './tar-header-reader.ts';
 
 export interface ImportOptions {
   /** What the image is called; for an archive of one. By default it is what the archive says. */
@@ -16,7 +16,7 @@ export interface ImportOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface Imported {
+export interface ImportResult {
   readonly images: readonly Tag[];
   /** What came with them: SBOMs, signatures. */
   readonly referrers: readonly Descriptor[];
@@ -38,7 +38,7 @@ export async function importImages(
   store: Store,
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions = {},
-): Promise<Imported> {
+): Promise<ImportResult> {
   const files = await readArchive(store, source, options);
   const index = files.json.get('index.json');
   const manifest = files.json.get('manifest.json');
@@ -47,7 +47,7 @@ export async function importImages(
     layout !== undefined && index !== undefined
       ? layoutEntries(layout, index)
       : manifest !== undefined
-        ? await new DockerArchive(store, files).images(manifest)
+        ? await new DockerArchiveReader(store, files).images(manifest)
         : undefined;
   if (entries === undefined)
     throw new LktError(

@@ -1,34 +1,34 @@
-export { ByteReader, UnexpectedEnd } from './byte-reader.ts';
-export { type BlobInfo, type BlobName } from './blobs.ts';
+export { ByteReader, UnexpectedEndError } from './byte-reader.ts';
+export { type BlobInfo, type BlobRef } from './blobs.ts';
 export { type CacheArea, type CacheItem, directoryArea, fileArea } from './cache-area.ts';
 export {
   type DecompressOptions,
   decompressLayer,
   gunzip,
-  gunzipOne,
+  gunzipMember,
   gzip,
   unzstd,
   unzstdFrame,
   zstd,
-  ZSTD_CHUNK,
+  ZSTD_CHUNK_BYTES,
 } from './compression.ts';
 export { type Descriptor } from './descriptor.ts';
-export { dockerArchive, type NamedImage } from './docker-save.ts';
+export { writeDockerArchive, type TaggedImage } from './docker-archive-writer.ts';
 export {
   baseName,
   clampEntry,
   type Entry,
   type EntryType,
   type EntryWithContent,
-  entryHead,
+  entryMetadata,
   fromRaw,
   parentPath,
   type RawPath,
   toRaw,
 } from './entry.ts';
-export { type PieceDigester, pieceDigester } from './piece-digester.ts';
+export { type AsyncDigester, createAsyncDigester } from './async-digester.ts';
 export { type Inventory } from './inventory.ts';
-export { type Pruned, type PruneOptions } from './prune.ts';
+export { type PruneResult, type PruneOptions } from './prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
 export { type FileState, fileState, isSettled } from './file-state.ts';
 export {
@@ -40,18 +40,18 @@ export {
 export {
   flatten,
   flattenArchives,
-  flattening,
+  streamFlatten,
   type FlattenLimits,
-  flattenLists,
-  type ReadFile,
+  flattenEntries,
+  type LayerFile,
 } from './flatten.ts';
 export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';
-export { importImages, type Imported, type ImportOptions } from './import-archive.ts';
-export { isFarBelow } from './last-size.ts';
-export { layerError } from './layer-error.ts';
-export { type Archive, layerArchives, UnpackedLayers } from './layer-archives.ts';
+export { importImages, type ImportResult, type ImportOptions } from './import-archive.ts';
+export { isStoreWellBelow } from './store-size.ts';
+export { explainLayerError } from './layer-error.ts';
+export { type LayerArchive, layerArchives, UnpackedLayers } from './layer-archives.ts';
 export { type Layer, writeLayer } from './layer.ts';
-export { takeFromLayout, writeLayoutDirectory } from './layout-directory.ts';
+export { importFromLayout, writeLayoutDirectory } from './layout-directory.ts';
 export { type Tag } from './layout-index.ts';
 export { type LockOptions } from './lock.ts';
 export {
@@ -73,10 +73,10 @@ export { familiarReference, formatReference, parseReference, type Reference } fr
 export { type NewReferrer, writeReferrer } from './referrers.ts';
 export { type Store } from './store.ts';
 export { isTarHeader } from './tar-header.ts';
-export { type TarLimits } from './tar-headers.ts';
-export { normalPath } from './tar-path.ts';
+export { type TarLimits } from './tar-header-reader.ts';
+export { normalizePath } from './tar-path.ts';
 export { readTar, type TarEntry } from './tar-reader.ts';
 export { writeTar } from './tar-writer.ts';
 export { removeTree } from './temp.ts';
-export { byBytes, FileTree, type TreeNode } from './tree.ts';
-export { zstdBlocks, zstdFrameStart, zstdRawBlocks } from './zstd-blocks.ts';
+export { compareBytes, FileTree, type TreeNode } from './tree.ts';
+export { zstdBlocks, zstdFrameHeader, zstdRawBlocks } from './zstd-blocks.ts';

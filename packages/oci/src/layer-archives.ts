@@ -4,29 +4,32 @@ import { type Digest, digestHex } from '@lkt/core';
 import { decompressLayer } from './compression.ts';
 import type { Descriptor } from './descriptor.ts';
 import { storeError } from './fs-error.ts';
-import { layerError } from './layer-error.ts';
-import { LayerMemory } from './small-layer.ts';
+import { explainLayerError } from './layer-error.ts';
+import { LayerMemory } from './layer-memory.ts';
 import type { Store } from './store.ts';
 
 /** A tar archive that can be read as often as need be. */
-export interface Archive {
+export interface LayerArchive {
   /** It from its start. `maxBytes`: most bytes that it may unpack to; default 64 GiB. */
-  open(maxBytes?: number): OpenArchive;
+  open(maxBytes?: number): OpenLayerArchive;
   /** What to say of an error that came up while it was read. */
   readonly explain?: (error: unknown) => Promise<unknown>;
 }
 
-export interface OpenArchive extends AsyncDisposable {
+export interface OpenLayerArchive extends AsyncDisposable {
   readonly data: AsyncIterable<Uint8Array>;
   /** For whoever stops before the end of the data: the checks that take place there. */
   finish(): Promise<void>;
 }
 
 /** Layers of a store as archives, each unpacked whenever it is read. */
-export function layerArchives(store: Store, layers: readonly Descriptor[]): readonly Archive[] {
+export function layerArchives(
+  store: Store,
+  layers: readonly Descriptor[],
+): readonly LayerArchive[] {
   return layers.map((layer) => ({
     open: (maxBytes) => openLayer(store, layer, maxBytes),
-    explain: async (error) => layerError(store, layer, error),
+    explain: async (error) => explainLayerError(store, layer, error),
   }));
 }
 
@@ -58,7 +61,7 @@ export class UnpackedLayers implements AsyncDisposable {
   archives(
     layers: readonly Descriptor[],
     { isOnce = false }: { isOnce?: boolean } = {},
-  ): readonly Archive[] {
+  ): readonly LayerArchive[] {
     return layerArchives(this.#store, layers).map((archive, index) => {
       const layer = layers[index];
       // What is not compressed is there as it is.
@@ -70,18 +73,18 @@ export class UnpackedLayers implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { file } of this.#kept.values()) await file.close();
     this.#kept.clear();
-    for (const { archive } of this.#held.values()) this.#memory.giveBack(archive);
+    for (const { archive } of this.#held.values()) this.#memory.release(archive);
     this.#held.clear();
     await (await this.#dir)?.[Symbol.asyncDispose]();
   }
 
   #open(
     layer: Descriptor,
-    archive: Archive,
+    archive: LayerArchive,
     maxBytes: number | undefined,
     isOnce: boolean,
-  ): OpenArchive {
-    let opened: OpenArchive | undefined;
+  ): OpenLayerArchive {
+    let opened: OpenLayerArchive | undefined;
     return {
       data: this.#read(layer, maxBytes, isOnce, () => (opened = archive.open(maxBytes))),
       finish: async () => opened?.finish(),
@@ -93,7 +96,7 @@ export class UnpackedLayers implements AsyncDisposable {
     layer: Descriptor,
     maxBytes: number = Infinity,
     isOnce: boolean,
-    unpack: () => OpenArchive,
+    unpack: () => OpenLayerArchive,
   ): AsyncGenerator<Uint8Array> {
     const { digest } = layer;
     // Two images can have a layer in common and be read at once.
@@ -141,7 +144,7 @@ export class UnpackedLayers implements AsyncDisposable {
 
   #forget(digest: Digest, { archive }: HeldArchive): void {
     this.#held.delete(digest);
-    this.#memory.giveBack(archive);
+    this.#memory.release(archive);
   }
 
   async *#keeping(digest: Digest, data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -223,7 +226,11 @@ async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): P
   }
 }
 
-function openLayer(store: Store, layer: Descriptor, maxBytes: number | undefined): OpenArchive {
+function openLayer(
+  store: Store,
+  layer: Descriptor,
+  maxBytes: number | undefined,
+): OpenLayerArchive {
   const blob = store.read(layer)[Symbol.asyncIterator]();
   // What stops the unpacking must not stop the reading of the blob, whose own check is at its end.
   const source: AsyncIterable<Uint8Array> = {

@@ -6,7 +6,7 @@ import type { Store } from './store.ts';
  * What to say when a layer could not be unpacked. Damage on disk shows first in whatever reads the blob, long before
  * its end, where its digest is compared: so that is done now, and blamed if it is wrong.
  */
-export async function layerError(
+export async function explainLayerError(
   store: Store,
   layer: Descriptor,
   error: unknown,

@@ -67,7 +67,7 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
  * Takes the image of a platform from an OCI image layout into the store. Each of its blobs is checked.
  * @throws LktError NOT_FOUND, DIGEST_MISMATCH, IMAGE_INVALID
  */
-export async function takeFromLayout(
+export async function importFromLayout(
   store: Store,
   dir: string,
   digest: Digest,

@@ -5,7 +5,7 @@ import { type Descriptor, descriptorFrom, objectFrom } from './descriptor.ts';
 import { type FileState, fileState, isSettled } from './file-state.ts';
 import { storeError } from './fs-error.ts';
 import { MediaType } from './media-type.ts';
-import { syncDir, writeWhole } from './temp.ts';
+import { syncDir, writeAtomically } from './temp.ts';
 
 /** OCI image-spec, annotations.md: where a layout's index says what an image is called. */
 export const REF_NAME = 'org.opencontainers.image.ref.name';
@@ -88,7 +88,7 @@ export async function writeLayoutIndex(
   const path = join(layout, 'index.json');
   const content = { ...document, schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
   try {
-    await writeWhole(join(layout, 'tmp'), async (file) => {
+    await writeAtomically(join(layout, 'tmp'), async (file) => {
       await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
       return path;
     });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Digest, digestOf, LktError } from '@lkt/core';
 import {
   type BlobInfo,
-  type BlobName,
+  type BlobRef,
   blobProblem,
   Blobs,
   type ExpectedBlob,
@@ -23,7 +23,7 @@ import {
   writeLayoutIndex,
 } from './layout-index.ts';
 import { type LockOptions, withLockAt } from './lock.ts';
-import { prune, type Pruned, type PruneOptions } from './prune.ts';
+import { prune, type PruneResult, type PruneOptions } from './prune.ts';
 import { allReferrers, findReferrers, readReferrer } from './referrers.ts';
 import type { Store } from './store.ts';
 import { putFile, removeTree, syncDir, tempDirIn } from './temp.ts';
@@ -81,11 +81,11 @@ export class LayoutStore implements Store {
     return true;
   }
 
-  read(blob: BlobName, options?: ReadOptions): AsyncIterable<Uint8Array> {
+  read(blob: BlobRef, options?: ReadOptions): AsyncIterable<Uint8Array> {
     return this.#blobs.read(blob, options);
   }
 
-  async readBytes(blob: BlobName, limit: number = MAX_BYTES): Promise<Buffer> {
+  async readBytes(blob: BlobRef, limit: number = MAX_BYTES): Promise<Buffer> {
     return this.#blobs.readBytes(blob, limit);
   }
 
@@ -232,7 +232,7 @@ export class LayoutStore implements Store {
     areas: readonly CacheArea[],
     options: PruneOptions = {},
     removeDir: (path: string) => Promise<void> = removeTree,
-  ): Promise<Pruned> {
+  ): Promise<PruneResult> {
     const store = { dir: this.dir, blobs: this.#blobs, writers: this.#writers };
     const pruned = await prune(store, areas, options);
     for (const path of pruned.trash) await removeDir(path);

@@ -6,8 +6,8 @@ import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
 import { LayoutStore } from './layout-store.ts';
 import { withLockAt } from './lock.ts';
 import type { Store } from './store.ts';
-import { sweep, writeWhole } from './temp.ts';
-import { WRITER } from './writers.ts';
+import { sweep, writeAtomically } from './temp.ts';
+import { WRITER_PREFIX } from './writers.ts';
 
 /**
  * Opens the store at `dir`, and makes one there unless `create` is false. A store that is there is only read until
@@ -23,7 +23,7 @@ export async function openStore(
     await createLayout(dir);
   }
   await sweep(join(dir, 'tmp'));
-  await sweep(join(dir, 'locks'), WRITER);
+  await sweep(join(dir, 'locks'), WRITER_PREFIX);
   return new LayoutStore(dir);
 }
 
@@ -50,7 +50,7 @@ async function createLayout(dir: string): Promise<void> {
         fix: 'name a directory that is empty or does not exist',
       });
     }
-    await writeWhole(join(dir, 'tmp'), async (file) => {
+    await writeAtomically(join(dir, 'tmp'), async (file) => {
       await file.writeFile('{"imageLayoutVersion":"1.0.0"}\n');
       return join(dir, 'oci-layout');
     });

@@ -5,7 +5,7 @@ import type { Blobs } from './blobs.ts';
 import type { CacheArea, CacheItem } from './cache-area.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
 import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
-import { rememberSize } from './last-size.ts';
+import { recordStoreSize } from './store-size.ts';
 import { withLockAt } from './lock.ts';
 import { ownerToken } from './owner.ts';
 import { TreeSizes } from './tree-sizes.ts';
@@ -23,15 +23,15 @@ export interface PruneOptions {
   /** Leaves what was used since then. */
   readonly since?: number | undefined;
   /** Milliseconds to count sizes for; what is not counted then counts as it last did. */
-  readonly patience?: number | undefined;
+  readonly sizingTimeoutMs?: number | undefined;
   /** Milliseconds to wait for another process that prunes; default ten minutes. */
-  readonly lockMs?: number | undefined;
+  readonly lockTimeoutMs?: number | undefined;
   readonly dryRun?: boolean | undefined;
   /** Does nothing, not even with garbage, and holds nobody up where no more than `keepBytes` is taken. */
-  readonly onlyAbove?: boolean | undefined;
+  readonly isOnlyAbove?: boolean | undefined;
 }
 
-export interface Pruned {
+export interface PruneResult {
   readonly removed: readonly CacheItem[];
   /** Freed, or what would be. */
   readonly bytes: number;
@@ -52,16 +52,16 @@ export async function prune(
   store: { readonly dir: string; readonly blobs: Blobs; readonly writers: Writers },
   areas: readonly CacheArea[],
   options: PruneOptions,
-): Promise<Pruned> {
+): Promise<PruneResult> {
   const { dir, blobs, writers } = store;
-  const deadline = performance.now() + (options.patience ?? Infinity);
+  const deadline = performance.now() + (options.sizingTimeoutMs ?? Infinity);
   // Beforehand, since it takes the most time.
   const sizes = new TreeSizes(dir, deadline);
   const before = await takeInventory(dir, blobs, await readLayoutIndex(dir), areas, sizes);
   sizes.save();
   const total = sizeOf(before);
-  if (options.onlyAbove === true && total <= (options.keepBytes ?? Infinity)) {
-    rememberSize(dir, total);
+  if (options.isOnlyAbove === true && total <= (options.keepBytes ?? Infinity)) {
+    recordStoreSize(dir, total);
     return { removed: [], bytes: 0, left: total, trash: [] };
   }
   return writers.collect(
@@ -92,17 +92,17 @@ export async function prune(
         ];
         if (paths.length > 0) await mkdir(trash, { recursive: true, mode: 0o700 });
         for (const [number, path] of paths.entries())
-          await rename(path, join(trash, String(number))).catch(ifGone);
+          await rename(path, join(trash, String(number))).catch(ignoreGone);
         return { ...chosen.result, trash: paths.length > 0 ? [trash] : [] };
       }),
-    options.lockMs,
+    options.lockTimeoutMs,
   );
 }
 
 interface Chosen {
   readonly names: ReadonlySet<string>;
   readonly blobs: ReadonlySet<Digest>;
-  readonly result: Omit<Pruned, 'trash'>;
+  readonly result: Omit<PruneResult, 'trash'>;
 }
 
 function choose(
@@ -158,6 +158,6 @@ function isCandidate(item: CacheItem, images: (reference: string) => boolean): b
 }
 
 /** Its owner may have removed it itself. What cannot be moved stays. */
-function ifGone(error: unknown): void {
+function ignoreGone(error: unknown): void {
   if (!isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTEMPTY')) throw error;
 }

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import type { Descriptor } from './descriptor.ts';
 import { type EntryWithContent, fromRaw, type RawPath } from './entry.ts';
-import { type Archive, layerArchives } from './layer-archives.ts';
+import { type LayerArchive, layerArchives } from './layer-archives.ts';
 import type { Store } from './store.ts';
 import { readTar } from './tar-reader.ts';
 import type { FileTree, TreeNode } from './tree.ts';
@@ -22,7 +22,7 @@ export function readFiles(
 
 /** As `readFiles`. */
 export async function* readArchives(
-  archives: readonly Archive[],
+  archives: readonly LayerArchive[],
   tree: FileTree,
   want: (node: TreeNode) => boolean,
 ): AsyncGenerator<EntryWithContent> {
@@ -67,7 +67,7 @@ export async function readFile(
 }
 
 async function* readArchive(
-  archive: Archive,
+  archive: LayerArchive,
   nodes: ReadonlyMap<number, TreeNode>,
 ): AsyncGenerator<EntryWithContent> {
   let last = 0;

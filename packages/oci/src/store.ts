@@ -1,11 +1,11 @@
 import type { Digest } from '@lkt/core';
-import type { BlobInfo, BlobName, ExpectedBlob, ReadOptions } from './blobs.ts';
+import type { BlobInfo, BlobRef, ExpectedBlob, ReadOptions } from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { Inventory } from './inventory.ts';
 import type { Tag } from './layout-index.ts';
 import type { LockOptions } from './lock.ts';
-import type { Pruned, PruneOptions } from './prune.ts';
+import type { PruneResult, PruneOptions } from './prune.ts';
 
 /**
  * Images and other blobs on disk, by digest: an OCI image layout (image-spec, image-layout.md), as LinuxKit's cache is.
@@ -31,9 +31,9 @@ export interface Store {
    * Streams a blob. The last chunk is given when what was read is known to be right, so nothing may be made of it before.
    * @throws LktError NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
    */
-  read(blob: BlobName, options?: ReadOptions): AsyncIterable<Uint8Array>;
+  read(blob: BlobRef, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** A blob of at most `limit` bytes (default 4 MiB), checked. @throws LktError IMAGE_INVALID when it is longer */
-  readBytes(blob: BlobName, limit?: number): Promise<Buffer>;
+  readBytes(blob: BlobRef, limit?: number): Promise<Buffer>;
   /**
    * Adds a blob. One that is there already is not read again when digest and size are given. Each chunk is done with
    * before the next one is asked for, so their memory may be used again.
@@ -92,5 +92,5 @@ export interface Store {
     areas: readonly CacheArea[],
     options?: PruneOptions,
     removeDir?: (path: string) => Promise<void>,
-  ): Promise<Pruned>;
+  ): Promise<PruneResult>;
 }

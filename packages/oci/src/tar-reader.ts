@@ -1,7 +1,7 @@
-import { ByteReader, UnexpectedEnd } from './byte-reader.ts';
+import { ByteReader, UnexpectedEndError } from './byte-reader.ts';
 import type { EntryWithContent } from './entry.ts';
 import { padding } from './tar-header.ts';
-import { TarHeaders, type TarLimits } from './tar-headers.ts';
+import { TarHeaderReader, type TarLimits } from './tar-header-reader.ts';
 
 /** `content` may be read until the next entry is asked for; what is not read is skipped. */
 export type TarEntry = EntryWithContent;
@@ -20,7 +20,7 @@ export async function* readTar(
   limits: TarLimits = {},
 ): AsyncGenerator<TarEntry> {
   const reader = new ByteReader(source);
-  const headers = new TarHeaders(reader, limits);
+  const headers = new TarHeaderReader(reader, limits);
   try {
     for (;;) {
       const entry = await headers.next();
@@ -36,7 +36,7 @@ export async function* readTar(
     await reader.drain();
     headers.checkLength();
   } catch (error) {
-    throw error instanceof UnexpectedEnd ? headers.error('is cut off') : error;
+    throw error instanceof UnexpectedEndError ? headers.error('is cut off') : error;
   } finally {
     await reader.close();
   }
@@ -44,12 +44,12 @@ export async function* readTar(
 
 class Content implements AsyncIterable<Uint8Array> {
   readonly #reader: ByteReader;
-  readonly #headers: TarHeaders;
+  readonly #headers: TarHeaderReader;
   readonly #padding: number;
   #missing: number;
   #state: 'unread' | 'reading' | 'finished' = 'unread';
 
-  constructor(reader: ByteReader, headers: TarHeaders, size: number) {
+  constructor(reader: ByteReader, headers: TarHeaderReader, size: number) {
     this.#reader = reader;
     this.#headers = headers;
     this.#missing = size;

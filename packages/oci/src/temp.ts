@@ -28,7 +28,7 @@ export async function removeTree(path: string): Promise<void> {
  * Writes a file as a whole or not at all: into `temp`, synchronised, then renamed to `path`, which it replaces.
  * `fill` returns the name to give it, or undefined to drop it.
  */
-export async function writeWhole(
+export async function writeAtomically(
   temp: string,
   fill: (file: FileHandle) => Promise<string | undefined>,
 ): Promise<void> {

@@ -29,7 +29,7 @@ export class FileTree {
       if (siblings === undefined) this.#children.set(parent, [name]);
       else siblings.push(name);
     }
-    for (const names of this.#children.values()) names.sort(byBytes);
+    for (const names of this.#children.values()) names.sort(compareBytes);
   }
 
   /** Number of nodes, the root among them. */
@@ -91,6 +91,6 @@ export class FileTree {
 }
 
 /** Paths and names are one char per byte. */
-export function byBytes(a: string, b: string): number {
+export function compareBytes(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -7,7 +7,7 @@ import { lockHolder, withLockAt } from './lock.ts';
 import { type OwnerToken, ownerState, ownerToken, pidOf, sameOwner } from './owner.ts';
 
 /** How the names of the marks start. */
-export const WRITER = 'writer-';
+export const WRITER_PREFIX = 'writer-';
 /** Age at which the mark of a writer that cannot be seen (another container) no longer counts. */
 const FOREIGN_MS = 3600 * 1000;
 /** How often a process says that it is still there. */
@@ -91,7 +91,7 @@ export class Writers {
   async #mark(): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     const token = ownerToken();
-    const path = join(this.#dir, WRITER + token);
+    const path = join(this.#dir, WRITER_PREFIX + token);
     const start = Date.now() / 1000;
     await symlink(token, path);
     setInterval(() => {
@@ -104,9 +104,9 @@ export class Writers {
     const names = await readdir(this.#dir);
     const here = ownerToken();
     const found: { token: OwnerToken; start: number }[] = [];
-    for (const name of names.filter((item) => item.startsWith(WRITER))) {
+    for (const name of names.filter((item) => item.startsWith(WRITER_PREFIX))) {
       const path = join(this.#dir, name);
-      const token = name.slice(WRITER.length);
+      const token = name.slice(WRITER_PREFIX.length);
       if (sameOwner(token, here)) continue;
       const stats = await lstat(path).catch(() => undefined);
       if (stats === undefined) continue;

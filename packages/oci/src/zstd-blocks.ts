@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { constants, createZstdCompress } from 'node:zlib';
 import { LktError } from '@lkt/core';
 import { zstd } from './compression.ts';
-import { release } from './small-layer.ts';
+import { releaseBuffer } from './layer-memory.ts';
 import { FRAME_MAGIC, RLE_BLOCK, windowLogOf } from './zstd-frames.ts';
 
 /** What is compressed in one go, which costs half of what a stream does; it is in memory as a whole, twice. */
-const ONE_GO = 20 * 2 ** 20;
+const MAX_ONE_SHOT_BYTES = 20 * 2 ** 20;
 /** RFC 8878, 3.1.1.2.4: the most that a block unpacks to, if the window is as large. */
 const MAX_BLOCK = 2 ** 17;
 const BLOCK_HEADER = 3;
@@ -27,15 +27,15 @@ export async function* zstdBlocks(
   size: number,
   level: number = constants.ZSTD_CLEVEL_DEFAULT,
 ): AsyncGenerator<Uint8Array, number> {
-  if (size > ONE_GO) return yield* streamed(source, size, level);
+  if (size > MAX_ONE_SHOT_BYTES) return yield* compressStream(source, size, level);
   let gathered: Buffer | undefined;
   let filled = 0;
   for await (const chunk of source) {
     if (filled + chunk.length > size) throw wrongSize(size);
     if (chunk.length === size) {
-      const packed = await inOneGo(chunk, level);
+      const packed = await compressAtOnce(chunk, level);
       yield packed.blocks;
-      release(packed.blocks);
+      releaseBuffer(packed.blocks);
       return packed.windowLog;
     }
     gathered ??= Buffer.allocUnsafeSlow(size);
@@ -43,15 +43,15 @@ export async function* zstdBlocks(
     filled += chunk.length;
   }
   if (filled !== size || gathered === undefined) throw wrongSize(size);
-  const packed = await inOneGo(gathered, level);
-  release(gathered);
+  const packed = await compressAtOnce(gathered, level);
+  releaseBuffer(gathered);
   yield packed.blocks;
-  release(packed.blocks);
+  releaseBuffer(packed.blocks);
   return packed.windowLog;
 }
 
 /** The beginning of a frame with that window, without a checksum and without the size of what it unpacks to. */
-export function zstdFrameStart(windowLog: number): Buffer {
+export function zstdFrameHeader(windowLog: number): Buffer {
   const start = Buffer.alloc(6);
   start.writeUInt32LE(FRAME_MAGIC);
   start[5] = (windowLog - 10) << 3;
@@ -74,19 +74,19 @@ export function zstdRawBlocks(data: Uint8Array, { isLast }: { isLast: boolean })
   return Buffer.concat(pieces);
 }
 
-async function inOneGo(
+async function compressAtOnce(
   data: Uint8Array,
   level: number,
 ): Promise<{ readonly blocks: Buffer; readonly windowLog: number }> {
-  const frame = await frameOf(data, level);
+  const frame = await compressFrame(data, level);
   const { length, windowLog } = windowLogOf(frame);
   const blocks = frame.subarray(length);
-  new BlockHeaders().unmark(blocks);
+  new BlockHeaders().clearLastFlags(blocks);
   return { blocks, windowLog };
 }
 
 /** libzstd is told of the end with the data and has room for all that can come of it, so it does it in one go. */
-async function frameOf(data: Uint8Array, level: number): Promise<Buffer> {
+async function compressFrame(data: Uint8Array, level: number): Promise<Buffer> {
   const transform = createZstdCompress({
     flush: constants.ZSTD_e_end,
     chunkSize: data.length + (data.length >> 8) + 1024,
@@ -101,7 +101,7 @@ async function frameOf(data: Uint8Array, level: number): Promise<Buffer> {
   }
 }
 
-async function* streamed(
+async function* compressStream(
   source: AsyncIterable<Uint8Array>,
   size: number,
   level: number,
@@ -127,7 +127,7 @@ async function* streamed(
       ({ windowLog } = header);
       blocks = start.subarray(header.length);
     }
-    headers.unmark(blocks);
+    headers.clearLastFlags(blocks);
     yield blocks;
   }
   return windowLog;
@@ -142,7 +142,7 @@ class BlockHeaders {
   #before = 0;
 
   /** Takes the mark of the last block from the next piece of the stream. */
-  unmark(piece: Uint8Array): void {
+  clearLastFlags(piece: Uint8Array): void {
     for (let at = this.#before; ;) {
       if (at >= piece.length) {
         this.#before = at - piece.length;

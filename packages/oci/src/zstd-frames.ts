@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { ByteReader, UnexpectedEnd } from './byte-reader.ts';
+import { ByteReader, UnexpectedEndError } from './byte-reader.ts';
 
 // RFC 8878, 3.1.
 export const FRAME_MAGIC = 0xfd2fb528;
@@ -32,7 +32,7 @@ export async function* zstdFrames(
     }
     if (count === 0) throw broken('there is no frame');
   } catch (error) {
-    throw error instanceof UnexpectedEnd ? broken('it is cut off') : error;
+    throw error instanceof UnexpectedEndError ? broken('it is cut off') : error;
   } finally {
     await reader.close();
   }
@@ -92,7 +92,7 @@ async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
     const data = await reader.read(length);
     if (data !== undefined) return data;
   } catch (error) {
-    if (!(error instanceof UnexpectedEnd)) throw error;
+    if (!(error instanceof UnexpectedEndError)) throw error;
   }
   throw broken('it is cut off');
 }

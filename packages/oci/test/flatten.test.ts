@@ -10,7 +10,7 @@ import {
   type EntryWithContent,
   type FileTree,
   flatten,
-  flattenLists,
+  flattenEntries,
   FileTree as Tree,
   fromRaw,
   openStore,
@@ -51,7 +51,7 @@ async function withLayers(
   const written: Descriptor[] = [];
   for (const entries of layers) written.push((await writeLayer(store, entries)).descriptor);
   const tree = await flatten(store, written);
-  expect(await flattenLists(await listsOf(store, written))).toEqual(tree);
+  expect(await flattenEntries(await listsOf(store, written))).toEqual(tree);
   await use({ store, layers: written, tree });
 }
 

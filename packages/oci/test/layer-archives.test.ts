@@ -6,7 +6,7 @@ import { type EntryWithContent } from '../src/entry.ts';
 import { flattenArchives } from '../src/flatten.ts';
 import { UnpackedLayers } from '../src/layer-archives.ts';
 import { writeLayer } from '../src/layer.ts';
-import { LayerMemory } from '../src/small-layer.ts';
+import { LayerMemory } from '../src/layer-memory.ts';
 import { readArchives } from '../src/read-files.ts';
 import { openStore } from '../src/open-store.ts';
 import { tempDir } from './support.ts';

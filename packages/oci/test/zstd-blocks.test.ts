@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { zstdBlocks, zstdFrameStart, zstdRawBlocks } from '../src/index.ts';
+import { zstdBlocks, zstdFrameHeader, zstdRawBlocks } from '../src/index.ts';
 import { chunks, collect, failure, run } from './support.ts';
 
 const KIB = 1024;
@@ -62,7 +62,7 @@ describe('contents as blocks of zstd', () => {
 describe('blocks that are not compressed', () => {
   it.each([0, 1, 128 * KIB, 128 * KIB + 1, MIB])('hold %i bytes', (size) => {
     const data = randomBytes(size);
-    const frame = Buffer.concat([zstdFrameStart(17), zstdRawBlocks(data, { isLast: true })]);
+    const frame = Buffer.concat([zstdFrameHeader(17), zstdRawBlocks(data, { isLast: true })]);
     expect(run('zstd', ['-dc'], { input: frame }).equals(data)).toBe(true);
   });
 });
@@ -88,7 +88,7 @@ function frameOf(
   after: string | Uint8Array,
 ): Buffer {
   return Buffer.concat([
-    zstdFrameStart(Math.max(17, windowLog)),
+    zstdFrameHeader(Math.max(17, windowLog)),
     zstdRawBlocks(bytes(before), { isLast: false }),
     blocks,
     zstdRawBlocks(bytes(after), { isLast: true }),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readNote, writeNote } from '@lkt/attest/notes';
 import type { ContextFile } from '@lkt/build/inputs';
 import { canonicalJson, type Digest, digestHex, digestOf, isDigest } from '@lkt/core';
-import { dockerArchive, familiarReference, type Image, type Store } from '@lkt/oci';
+import { writeDockerArchive, familiarReference, type Image, type Store } from '@lkt/oci';
 import { archiveName, type DockerImage, type DockerImages } from './docker-images.ts';
 
 /** An image that goes into the build context, for the platform of the build. */
@@ -64,7 +64,7 @@ async function archiveOf(
         await store.use(note);
         return known;
       }
-      const { digest } = await store.write(dockerArchive(store, named, signal), {}, signal);
+      const { digest } = await store.write(writeDockerArchive(store, named, signal), {}, signal);
       await writeNote(note, [digest]);
       return digest;
     },

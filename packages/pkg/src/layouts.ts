@@ -8,7 +8,7 @@ import {
   parseReference,
   type Platform,
   type Store,
-  takeFromLayout,
+  importFromLayout,
   writeIndex,
   writeLayoutDirectory,
 } from '@lkt/oci';
@@ -78,7 +78,7 @@ export async function builtElsewhere(
   try {
     const digest = await digestFor(join(dir, RECORD), key);
     if (digest === undefined) return undefined;
-    const taken = await takeFromLayout(store, dir, digest, platform, signal);
+    const taken = await importFromLayout(store, dir, digest, platform, signal);
     const image = { ...taken, platform };
     const known = [...((await pins?.()) ?? [])];
     const [first] = known;

@@ -207,9 +207,9 @@ class Pull {
           received += bytes;
           onBytes(bytes);
         };
-        const options = { size, onBytes: count, isReused: true, signal };
+        const options = { size, onBytes: count, canReuseBuffers: true, signal };
         const { content } = await remote.download(digest, options);
-        const expected = { digest, size, isHashedApart: true };
+        const expected = { digest, size, canHashInThread: true };
         return await this.#store.write(content, expected, signal);
       } catch (error) {
         onBytes(-received);

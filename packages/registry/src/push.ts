@@ -161,7 +161,7 @@ class Push {
     await all(blobs, this.#options.signal, async ({ digest, size }, signal) =>
       limit.run(async () => {
         const read = (offset: number): AsyncIterable<Uint8Array> =>
-          from(this.#store.read({ digest, size }, { isReused: true }), offset);
+          from(this.#store.read({ digest, size }, { canReuseBuffers: true }), offset);
         const options: UploadOptions = {
           mountFrom: typeof mountFrom === 'function' ? mountFrom(digest) : mountFrom,
           chunkSize,

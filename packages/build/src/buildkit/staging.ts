@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, Digester, digestHex, isErrno, LktError } from '@lkt/core';
-import { byBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { compareBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { Context } from '../context.ts';
 import { planCopy } from '../dockerfile/copy.ts';
 import { mountPlan } from '../dockerfile/mount-plan.ts';
@@ -104,7 +104,7 @@ async function stageFiles(
   const directories = new Set<RawPath>(['']);
   const files: Buffer[] = [];
   const all = new Digester();
-  for (const path of [...paths].toSorted(byBytes)) {
+  for (const path of [...paths].toSorted(compareBytes)) {
     signal?.throwIfAborted();
     const node = context.node(path);
     if (node === undefined) continue;

@@ -3,7 +3,7 @@ import {
   decompressLayer,
   type Descriptor,
   type Entry,
-  entryHead,
+  entryMetadata,
   type RawPath,
   readTar,
   type Store,
@@ -95,7 +95,7 @@ async function list(
     const digester = new Digester();
     for await (const chunk of item.content ?? []) digester.update(chunk);
     const content = digester.digest();
-    const entry = entryHead(item);
+    const entry = entryMetadata(item);
     const xattrs = [...(entry.xattrs ?? [])].map(([name, value]) => [
       name,
       Buffer.from(value).toString('hex'),

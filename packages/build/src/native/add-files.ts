@@ -64,7 +64,7 @@ async function unpackFile(
     throw to.error(`/${fromRaw(target)} leads to a name that is not UTF-8`);
   const signal = to.signal;
   try {
-    await unpackArchive(readTar(readArchive(path, { signal }), { unnamed: true }), directory, {
+    await unpackArchive(readTar(readArchive(path, { signal }), { allowUnnamed: true }), directory, {
       owner: to.owner,
       canMakeDevices,
       ...(signal === undefined ? {} : { signal }),

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { isErrno, LktError } from '@lkt/core';
-import { byBytes, type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
+import { compareBytes, type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { getAttribute, listAttributes } from './special-files.ts';
 
 /** A file on this machine: an absolute directory (text) and a path below it (bytes). */
@@ -30,7 +30,7 @@ export function statAt(directory: string, path: RawPath): Stats | undefined {
 
 /** Names in a directory, in byte order. */
 export function namesAt(directory: string, path: RawPath): string[] {
-  return readdirSync(pathAt(directory, path), { encoding: 'latin1' }).toSorted(byBytes);
+  return readdirSync(pathAt(directory, path), { encoding: 'latin1' }).toSorted(compareBytes);
 }
 
 export function linkAt(directory: string, path: RawPath): RawPath {
@@ -99,5 +99,5 @@ export function attributesAt(
       { fix: 'remove it in the step that sets it, for example with: setfattr -x' },
     );
   }
-  return new Map(names.toSorted(byBytes).map((name) => [name, getAttribute(file, name)]));
+  return new Map(names.toSorted(compareBytes).map((name) => [name, getAttribute(file, name)]));
 }

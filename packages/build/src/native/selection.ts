@@ -1,5 +1,5 @@
 import { type Digest, Digester, digestOf } from '@lkt/core';
-import { byBytes, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { compareBytes, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { CopyPlan } from '../dockerfile/copy.ts';
 import type { HostTree } from './host-tree.ts';
 import { contentOf } from './layer-entries.ts';
@@ -43,7 +43,7 @@ export async function selectionDigest(
     if (isLinked && first === undefined) inodes.set(ino, target);
     add([first ?? (await contentDigest(tree, source, stats.size))]);
   }
-  const files = plan.files.toSorted((a, b) => byBytes(a.target, b.target));
+  const files = plan.files.toSorted((a, b) => compareBytes(a.target, b.target));
   for (const { target, content } of files) add(['inline', target, digestOf(content)]);
   return digester.digest();
 }

@@ -2,9 +2,9 @@ import { type Digest, LktError } from '@lkt/core';
 import {
   decompressLayer,
   type Descriptor,
-  layerError,
-  type PieceDigester,
-  pieceDigester,
+  explainLayerError,
+  type AsyncDigester,
+  createAsyncDigester,
   readTar,
   type Store,
 } from '@lkt/oci';
@@ -26,12 +26,12 @@ export async function unpackLayer(
   directory: string,
   { store, canMakeDevices, signal }: UnpackLayerOptions,
 ): Promise<void> {
-  using digester = await pieceDigester(descriptor.size);
+  using digester = await createAsyncDigester(descriptor.size);
   const archive = hashed(decompressLayer(descriptor, store.read(descriptor)), digester);
   try {
     await extractLayer(readTar(archive), directory, { canMakeDevices, signal });
   } catch (error) {
-    throw await layerError(store, descriptor, error);
+    throw await explainLayerError(store, descriptor, error);
   }
   const actual = await digester.digest();
   if (actual !== diffId) {
@@ -45,7 +45,7 @@ export async function unpackLayer(
 /** Each chunk is hashed while it is used: no other is put in its memory. */
 async function* hashed(
   source: AsyncIterable<Uint8Array>,
-  digester: PieceDigester,
+  digester: AsyncDigester,
 ): AsyncGenerator<Uint8Array> {
   let last = Promise.resolve();
   for await (const chunk of source) {

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { digestOf, type ProgressEvent } from '@lkt/core';
-import { dockerArchive, loadImage, openStore, parsePlatform, writeTar } from '@lkt/oci';
+import { writeDockerArchive, loadImage, openStore, parsePlatform, writeTar } from '@lkt/oci';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Engine, nativeEngine, type SecretSource } from '../../src/index.ts';
 import { ADD_ARCHIVES, ADD_OWNERS, writeArchives } from '../native/add-archive.ts';
@@ -149,7 +149,7 @@ test('docker load reads what the store has', async () => {
   const store = await openStore(layout);
   const image = await loadImage(store, descriptor.digest, parsePlatform('linux/amd64'));
   const path = join(place.path, 'archive.tar');
-  await writeFile(path, dockerArchive(store, [{ image, tags: ['lkt/test:1'] }]));
+  await writeFile(path, writeDockerArchive(store, [{ image, tags: ['lkt/test:1'] }]));
   expect(docker('load', '--input', path)).toContain('lkt/test:1');
   const [loaded] = JSON.parse(docker('image', 'inspect', 'lkt/test:1')) as {
     RootFS: { Layers: unknown };

@@ -1,4 +1,4 @@
-import { zstdFrameStart, zstdRawBlocks } from '@lkt/oci';
+import { zstdFrameHeader, zstdRawBlocks } from '@lkt/oci';
 import type { CachedFile, CachedRange } from '../cache.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import type { PackedContent } from '../tree/packed-files.ts';
@@ -69,7 +69,7 @@ function startOf(names: readonly RootEntry[], windowLog: number): Buffer {
     cpioHeader(entry, inode, index === names.length - 1 ? entry.size : 0),
   );
   return Buffer.concat([
-    zstdFrameStart(Math.max(LEAST_WINDOW, windowLog)),
+    zstdFrameHeader(Math.max(LEAST_WINDOW, windowLog)),
     zstdRawBlocks(Buffer.concat(headers), { isLast: false }),
   ]);
 }

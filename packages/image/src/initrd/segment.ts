@@ -1,5 +1,5 @@
 import { digestOf, LktError } from '@lkt/core';
-import { fromRaw, ZSTD_CHUNK } from '@lkt/oci';
+import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
 import { SpareBuffers } from '../spare-buffers.ts';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
@@ -8,7 +8,7 @@ import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from './c
 /** Bump when the bytes of an archive change for unchanged entries. */
 const SEGMENT_VERSION = 'segment 1';
 /** What is compressed at once. */
-const BLOCK = ZSTD_CHUNK;
+const BLOCK = ZSTD_CHUNK_BYTES;
 
 /**
  * A cpio archive of its own for what some parts give to the root: with all directories above its entries, none of them
@@ -213,6 +213,6 @@ class Blocks implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    spare.giveBack(...this.#blocks);
+    spare.release(...this.#blocks);
   }
 }

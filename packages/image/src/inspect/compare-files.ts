@@ -1,4 +1,4 @@
-import { byBytes, fromRaw, type RawPath } from '@lkt/oci';
+import { compareBytes, fromRaw, type RawPath } from '@lkt/oci';
 import type { FileFacts, Files } from './file-facts.ts';
 
 /** A path that is not the same in two images. */
@@ -18,7 +18,7 @@ export interface FileChange {
 /** What differs, by path. */
 export function compareFiles(before: Files, after: Files): readonly FileChange[] {
   const changes: FileChange[] = [];
-  for (const path of [...new Set([...before.keys(), ...after.keys()])].toSorted(byBytes)) {
+  for (const path of [...new Set([...before.keys(), ...after.keys()])].toSorted(compareBytes)) {
     const old = before.get(path);
     const now = after.get(path);
     const what = old !== undefined && now !== undefined ? differences(old, now) : [];

@@ -3,9 +3,9 @@ import {
   type ByteReader,
   type EntryType,
   type EntryWithContent,
-  normalPath,
+  normalizePath,
   type RawPath,
-  UnexpectedEnd,
+  UnexpectedEndError,
 } from '@lkt/oci';
 import { padding } from '../initrd/cpio.ts';
 
@@ -79,7 +79,7 @@ export async function* readCpio(
       waiting.delete(inode);
     }
   } catch (error) {
-    throw error instanceof UnexpectedEnd ? broken('it is cut off') : error;
+    throw error instanceof UnexpectedEndError ? broken('it is cut off') : error;
   }
   // Names of an empty file.
   for (const [first, ...others] of waiting.values()) {
@@ -144,7 +144,7 @@ function entryOf(header: Header, name: string): { entry: EntryWithContent; inode
   const { mode, uid, gid, mtime, devMajor, devMinor } = header;
   const type = TYPES.get(mode & 0o170000);
   if (type === undefined) throw broken(`${shown(name)} is of no type that there is`);
-  const path = normalPath(name);
+  const path = normalizePath(name);
   if (path === undefined) throw broken(`${shown(name)} leads out of it`);
   const isDevice = type === 'char' || type === 'block';
   const head = { path, type, mode: mode & 0o7777, uid, gid, mtime, size: 0 } as const;

@@ -1,5 +1,11 @@
 import { LktError } from '@lkt/core';
-import { ByteReader, type EntryWithContent, gunzipOne, UnexpectedEnd, unzstdFrame } from '@lkt/oci';
+import {
+  ByteReader,
+  type EntryWithContent,
+  gunzipMember,
+  UnexpectedEndError,
+  unzstdFrame,
+} from '@lkt/oci';
 import { unlz4 } from '../initrd/unlz4.ts';
 import { unxz } from '../initrd/unxz.ts';
 import { CPIO_MAGIC, readCpio } from './cpio-reader.ts';
@@ -34,7 +40,7 @@ export async function* readInitrd(
     }
     if (count === 0) throw new LktError('ARCHIVE_INVALID', 'there is no archive in it');
   } catch (error) {
-    if (!(error instanceof UnexpectedEnd)) throw error;
+    if (!(error instanceof UnexpectedEndError)) throw error;
     throw new LktError('ARCHIVE_INVALID', 'the initrd is cut off', { cause: error });
   } finally {
     await reader.close();
@@ -43,7 +49,7 @@ export async function* readInitrd(
 
 function unpack(reader: ByteReader, magic: Buffer): AsyncIterable<Uint8Array> {
   const limit = { maxBytes: MAX_UNPACKED };
-  if (magic.readUInt16LE() === GZIP) return gunzipOne(reader, magic, limit);
+  if (magic.readUInt16LE() === GZIP) return gunzipMember(reader, magic, limit);
   switch (magic.readUInt32LE()) {
     case ZSTD:
       return unzstdFrame(reader, magic, limit);

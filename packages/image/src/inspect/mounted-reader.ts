@@ -2,7 +2,7 @@ import { type FileHandle, mkdtempDisposable, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { type EntryWithContent, fromRaw, normalPath, type RawPath } from '@lkt/oci';
+import { type EntryWithContent, fromRaw, normalizePath, type RawPath } from '@lkt/oci';
 import { writeAll } from '../cache.ts';
 import { ROOTS, ROOTS_PATH } from '../initrd/erofs-roots.ts';
 import { fileBytes, readErofs } from './erofs-reader.ts';
@@ -75,7 +75,7 @@ function rootsIn(list = ''): readonly { readonly path: RawPath; readonly target:
     .filter((line) => line !== '')
     .map((line) => {
       const [, path = '', target = ''] = line.split(' ');
-      const normal = target === '/' ? '' : normalPath(unescaped(target));
+      const normal = target === '/' ? '' : normalizePath(unescaped(target));
       if (normal === undefined)
         throw new LktError('ARCHIVE_INVALID', `something is to be mounted out of it: ${target}`);
       return { path: unescaped(path), target: normal };

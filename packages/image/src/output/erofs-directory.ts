@@ -1,4 +1,4 @@
-import { byBytes, type RawPath } from '@lkt/oci';
+import { compareBytes, type RawPath } from '@lkt/oci';
 import { BLOCK } from './erofs-inode.ts';
 import type { Inode } from './file-system.ts';
 
@@ -28,7 +28,7 @@ export class DirectoryContent {
       { name: '.', inode: directory },
       { name: '..', inode: directory.parent },
       ...directory.children,
-    ].toSorted((a, b) => byBytes(a.name, b.name));
+    ].toSorted((a, b) => compareBytes(a.name, b.name));
     const blocks: Named[][] = [];
     let used = BLOCK;
     for (const entry of entries) {

@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { byBytes } from '@lkt/oci';
+import { compareBytes } from '@lkt/oci';
 import { type Inode, nameOf } from './file-system.ts';
 
 /** What names begin with, by the number that stands for it. */
@@ -23,7 +23,7 @@ const LONGEST = 4 * 0xfffe + XATTR_HEADER;
  */
 export function xattrBytes(inode: Inode): Buffer {
   const entries = [...(inode.xattrs ?? [])]
-    .toSorted(([a], [b]) => byBytes(a, b))
+    .toSorted(([a], [b]) => compareBytes(a, b))
     .flatMap(([name, value]) => entryOf(inode, name, value));
   if (entries.length === 0) return Buffer.alloc(0);
   const bytes = Buffer.concat([Buffer.alloc(XATTR_HEADER), ...entries]);

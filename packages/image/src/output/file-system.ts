@@ -1,5 +1,12 @@
 import { LktError } from '@lkt/core';
-import { baseName, byBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import {
+  baseName,
+  compareBytes,
+  fromRaw,
+  parentPath,
+  type RawPath,
+  SOURCE_DATE_EPOCH,
+} from '@lkt/oci';
 import type { Placed } from '../tree/part.ts';
 
 /** A path that goes into a file system. Files with the same `file` are hard links to one another. */
@@ -97,12 +104,12 @@ export function fileSystemOf(
     parent.children.push({ name: baseName(entry.path), inode });
     return inode;
   };
-  const sorted = [...entries].toSorted((a, b) => byBytes(a.path, b.path));
+  const sorted = [...entries].toSorted((a, b) => compareBytes(a.path, b.path));
   for (const entry of sorted) {
     if (entry.path === '') Object.assign(root, { ...entry, type: 'directory' });
     else put(entry);
   }
-  for (const { children } of inodes) children.sort((a, b) => byBytes(a.name, b.name));
+  for (const { children } of inodes) children.sort((a, b) => compareBytes(a.name, b.name));
   const files = [...groups.values()];
   return { root, inodes, files, contents: () => checked(groups, contents()) };
 }

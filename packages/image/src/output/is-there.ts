@@ -1,6 +1,6 @@
 import { lstat, utimes } from 'node:fs/promises';
 import { type Digest, LktError } from '@lkt/core';
-import { pieceDigester } from '@lkt/oci';
+import { createAsyncDigester } from '@lkt/oci';
 import { fileChunks } from '../file-chunks.ts';
 import { type KnownFiles, stateOf } from './known-files.ts';
 
@@ -36,7 +36,7 @@ export async function isThere(
 }
 
 async function digestOfFile(path: string, size: number, signal?: AbortSignal): Promise<Digest> {
-  using digester = await pieceDigester(size);
+  using digester = await createAsyncDigester(size);
   for await (const chunk of fileChunks(path, { reuse: true })) {
     signal?.throwIfAborted();
     await digester.update(chunk);

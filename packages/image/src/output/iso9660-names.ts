@@ -1,4 +1,4 @@
-import { byBytes } from '@lkt/oci';
+import { compareBytes } from '@lkt/oci';
 import type { Inode } from './file-system.ts';
 import type { IsoChild } from './iso9660-record.ts';
 
@@ -33,7 +33,7 @@ export function isoChildren({ children }: Inode): readonly IsoChild[] {
     return { identifier, name, inode, key };
   });
   return named
-    .toSorted((a, b) => byBytes(a.key, b.key))
+    .toSorted((a, b) => compareBytes(a.key, b.key))
     .map(({ identifier, name, inode }) => ({ identifier, name, inode }));
 }
 

@@ -1,4 +1,4 @@
-import { byBytes } from '@lkt/oci';
+import { compareBytes } from '@lkt/oci';
 import type { FileSystem, Inode } from './file-system.ts';
 import type { BlockCompressor } from './squashfs-compressor.ts';
 import { MetadataWriter } from './squashfs-metadata.ts';
@@ -31,7 +31,7 @@ export function attributeTable(
   for (const inode of inodes) {
     const kept = [...(inode.xattrs ?? [])].filter(([name]) => isKept(name));
     if (kept.length === 0) continue;
-    const bytes = Buffer.concat(kept.toSorted(([a], [b]) => byBytes(a, b)).map(pair));
+    const bytes = Buffer.concat(kept.toSorted(([a], [b]) => compareBytes(a, b)).map(pair));
     const key = bytes.toString('latin1');
     let index = known.get(key);
     if (index === undefined) {

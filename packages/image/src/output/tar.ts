@@ -1,4 +1,4 @@
-import { entryHead, type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
+import { entryMetadata, type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
 import type { ComposeCache } from '../cache.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
@@ -114,7 +114,7 @@ function bootEntries(
 
 function header(entry: RootEntry, { parts }: Root): EntryWithContent {
   return {
-    ...entryHead(entry),
+    ...entryMetadata(entry),
     pax: pax(parts[entry.wantedBy]?.origin ?? { source: '', location: '' }),
   };
 }

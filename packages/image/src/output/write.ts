@@ -11,7 +11,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Digest, digestOf, isErrno } from '@lkt/core';
-import { pieceDigester } from '@lkt/oci';
+import { createAsyncDigester } from '@lkt/oci';
 import { writeAll } from '../cache.ts';
 import { fileChunks } from '../file-chunks.ts';
 import { ioError } from '../io-error.ts';
@@ -205,7 +205,7 @@ async function writePieces(
   bytes: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<{ size: number; digest: Digest }> {
-  using digester = await pieceDigester(Infinity);
+  using digester = await createAsyncDigester(Infinity);
   let hashing = Promise.resolve();
   let copy = Buffer.of();
   for await (const piece of bytes) {
@@ -246,7 +246,7 @@ async function writeHeaded(
     await writeAll(file, piece, at);
     at += piece.length;
   }
-  using digester = await pieceDigester(end);
+  using digester = await createAsyncDigester(end);
   for await (const piece of fileChunks(path, { reuse: true })) {
     signal?.throwIfAborted();
     await digester.update(piece);

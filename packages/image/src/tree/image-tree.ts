@@ -1,6 +1,6 @@
 import { canonicalJson, type Digest, LktError } from '@lkt/core';
 import {
-  type Archive,
+  type LayerArchive,
   type EntryType,
   FileTree,
   flattenArchives,
@@ -32,13 +32,13 @@ interface PackedContents {
 export class ImageTree implements Contents {
   readonly key: string;
   readonly nodes: readonly TreeNode[];
-  readonly #layers: readonly Archive[];
+  readonly #layers: readonly LayerArchive[];
   readonly #packed: PackedContents | undefined;
   #tree: FileTree | undefined;
 
   constructor(
     key: string,
-    layers: readonly Archive[],
+    layers: readonly LayerArchive[],
     nodes: readonly TreeNode[],
     packed?: PackedContents,
   ) {
@@ -94,7 +94,7 @@ export interface TreeSource {
   readonly name: string;
   /** Says all that the layers depend on. */
   readonly key: string;
-  readonly layers: readonly Archive[];
+  readonly layers: readonly LayerArchive[];
 }
 
 /**

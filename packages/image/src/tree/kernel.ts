@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { type Archive, fromRaw, readArchives, toRaw, type TreeNode } from '@lkt/oci';
+import { type LayerArchive, fromRaw, readArchives, toRaw, type TreeNode } from '@lkt/oci';
 import type { CachedFile, ComposeCache } from '../cache.ts';
 import type { KernelSettings } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
@@ -125,7 +125,7 @@ class KernelFiles {
     return `${name} of ${this.#source.label}`;
   }
 
-  #archive(name: string): Archive {
+  #archive(name: string): LayerArchive {
     return {
       open: () => {
         const data = this.#read(name);

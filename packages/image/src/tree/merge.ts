@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { byBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { compareBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { RootLinks } from './links.ts';
 import type { Part, Placed } from './part.ts';
 
@@ -68,10 +68,10 @@ class Merger {
       if (entry.type !== 'directory') others[entry.part]?.push(entry);
     return {
       parts: this.#parts,
-      entries: new Map([...this.#entries].toSorted(([a], [b]) => byBytes(a, b))),
+      entries: new Map([...this.#entries].toSorted(([a], [b]) => compareBytes(a, b))),
       byPart: this.#directories.map((directories, part) => ({
-        directories: [...directories].toSorted(byBytes),
-        others: (others[part] ?? []).toSorted((a, b) => byBytes(a.path, b.path)),
+        directories: [...directories].toSorted(compareBytes),
+        others: (others[part] ?? []).toSorted((a, b) => compareBytes(a.path, b.path)),
       })),
     };
   }

@@ -1,5 +1,11 @@
 import { crc32 } from 'node:zlib';
-import { type Archive, type FileTree, flattening, type ReadFile, zstdBlocks } from '@lkt/oci';
+import {
+  type LayerArchive,
+  type FileTree,
+  streamFlatten,
+  type LayerFile,
+  zstdBlocks,
+} from '@lkt/oci';
 import type { CachedRange } from '../cache.ts';
 
 /** Bump when the bytes of packed files change for unchanged layers. */
@@ -33,7 +39,7 @@ export interface PackedContent {
  * there: `zstdBlocks`. What was read on the way is the tree.
  */
 export class FilePacker {
-  readonly #archives: readonly Archive[];
+  readonly #archives: readonly LayerArchive[];
   readonly #level: number | undefined;
   /** By layer and ordinal. */
   readonly #files: PackedFile[][];
@@ -41,7 +47,7 @@ export class FilePacker {
   #size = 0;
   #run: Run | undefined;
 
-  constructor(archives: readonly Archive[], { level }: Packing) {
+  constructor(archives: readonly LayerArchive[], { level }: Packing) {
     this.#archives = archives;
     this.#level = level;
     this.#files = archives.map(() => []);
@@ -57,9 +63,9 @@ export class FilePacker {
     return this.#files[layer]?.[ordinal];
   }
 
-  /** Reads the layers once. A piece is good until the next is asked for. @throws LktError as flattening */
+  /** Reads the layers once. A piece is good until the next is asked for. @throws LktError as streamFlatten */
   async *bytes(): AsyncGenerator<Uint8Array> {
-    const files = flattening(this.#archives);
+    const files = streamFlatten(this.#archives);
     for (;;) {
       const step = await files.next();
       if (step.done === true) {
@@ -71,7 +77,7 @@ export class FilePacker {
     yield* this.#endRun();
   }
 
-  async *#pack({ layer, ordinal, size, content }: ReadFile): AsyncGenerator<Uint8Array> {
+  async *#pack({ layer, ordinal, size, content }: LayerFile): AsyncGenerator<Uint8Array> {
     const blocks = zstdBlocks(content, size, this.#level);
     const offset = this.#size;
     let crc = 0;
@@ -87,7 +93,7 @@ export class FilePacker {
     }
   }
 
-  async *#add({ layer, ordinal, size, content }: ReadFile): AsyncGenerator<Uint8Array> {
+  async *#add({ layer, ordinal, size, content }: LayerFile): AsyncGenerator<Uint8Array> {
     if (this.#run !== undefined && this.#run.used + size > RUN) yield* this.#endRun();
     this.#run ??= { data: Buffer.allocUnsafeSlow(RUN), files: [], used: 0 };
     const { data, files, used: offset } = this.#run;

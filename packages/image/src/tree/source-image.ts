@@ -1,6 +1,6 @@
 import { type Digest, LktError } from '@lkt/core';
 import {
-  type Archive,
+  type LayerArchive,
   type EntryWithContent,
   formatPlatform,
   type Image,
@@ -30,7 +30,7 @@ export interface SourceImage {
   /** The same for whoever wants a few of the files. */
   bareTree(): Promise<ImageTree>;
   /** Its layers, each unpacked once. */
-  archives(): readonly Archive[];
+  archives(): readonly LayerArchive[];
 }
 
 /** Finds images by digest; each tree is loaded once, and its contents are packed on the way if that is asked for. */

@@ -3,10 +3,10 @@ import { type Digest, Digester } from '@lkt/core';
 import { type NativeHash, nativeHashes } from './native-hash.ts';
 
 /** Shorter content is hashed sooner than another thread hears of it. */
-const WORTH = 4 * 2 ** 20;
+const MIN_THREADED_BYTES = 4 * 2 ** 20;
 
 /** Hashes what is written to it piece by piece; each must stay as it is until its `update` is done. */
-export interface PieceDigester extends Disposable {
+export interface AsyncDigester extends Disposable {
   /** Bytes written so far. */
   readonly size: number;
   update(data: Uint8Array): Promise<void>;
@@ -18,13 +18,14 @@ export interface PieceDigester extends Disposable {
  * Hashes content of so many bytes, or about so many, if it is long on other threads: whoever brings it then need not wait
  * for the hash of what came before.
  */
-export async function pieceDigester(size: number | undefined): Promise<PieceDigester> {
-  if (size === undefined || size < WORTH || availableParallelism() < 2) return new Here();
+export async function createAsyncDigester(size: number | undefined): Promise<AsyncDigester> {
+  if (size === undefined || size < MIN_THREADED_BYTES || availableParallelism() < 2)
+    return new InlineDigester();
   const create = await nativeHashes();
-  return create === undefined ? new Here() : new Elsewhere(create());
+  return create === undefined ? new InlineDigester() : new ThreadedDigester(create());
 }
 
-class Here implements PieceDigester {
+class InlineDigester implements AsyncDigester {
   readonly #digester = new Digester();
 
   get size(): number {
@@ -42,7 +43,7 @@ class Here implements PieceDigester {
   [Symbol.dispose](): void {}
 }
 
-class Elsewhere implements PieceDigester {
+class ThreadedDigester implements AsyncDigester {
   readonly #hash: NativeHash;
   #size = 0;
   /** What was asked for last: the memory of a hash is not for two threads at once, nor to be given back before. */

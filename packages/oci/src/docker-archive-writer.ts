@@ -8,7 +8,7 @@ import type { Store } from './store.ts';
 import { writeTar } from './tar-writer.ts';
 
 /** An image as it goes into an archive. */
-export interface NamedImage {
+export interface TaggedImage {
   readonly image: Image;
   /** `name:tag`, which who loads it gives it. */
   readonly tags: readonly string[];
@@ -21,9 +21,9 @@ export interface NamedImage {
  * @throws LktError NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID for a layer that is not what the config says
  * @see https://github.com/moby/docker-image-spec/blob/main/v1.2.md "Combined Image JSON + Filesystem Changeset Format"
  */
-export async function* dockerArchive(
+export async function* writeDockerArchive(
   store: Store,
-  images: readonly NamedImage[],
+  images: readonly TaggedImage[],
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   yield* writeTar(entriesOf(store, images, signal));
@@ -31,7 +31,7 @@ export async function* dockerArchive(
 
 async function* entriesOf(
   store: Store,
-  images: readonly NamedImage[],
+  images: readonly TaggedImage[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<EntryWithContent> {
   const written = new Set<string>();

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { digestOf } from '@lkt/core';
 import { expect, it } from 'vitest';
 import { nativeHashes } from '../src/native-hash.ts';
-import { pieceDigester } from '../src/piece-digester.ts';
+import { createAsyncDigester } from '../src/async-digester.ts';
 
 const LARGE = 8 * 2 ** 20;
 
 it.each([undefined, 10, LARGE])('hashes the pieces of content of %s bytes', async (size) => {
   const content = randomBytes(300_000);
-  using digester = await pieceDigester(size);
+  using digester = await createAsyncDigester(size);
   for (let at = 0; at < content.length; at += 70_000)
     await digester.update(content.subarray(at, at + 70_000));
   expect(digester.size).toBe(content.length);
@@ -26,7 +26,7 @@ it('hashes on other threads with the Node of this repository', async () => {
 
 it('is given back only when no thread reads from it any more', async () => {
   for (let round = 0; round < 50; round += 1) {
-    const given = await pieceDigester(LARGE);
+    const given = await createAsyncDigester(LARGE);
     const updates = [given.update(Buffer.alloc(300_000)), given.update(Buffer.alloc(10))];
     given[Symbol.dispose]();
     await Promise.all(updates);
@@ -34,15 +34,15 @@ it('is given back only when no thread reads from it any more', async () => {
 });
 
 it('starts anew after one that was given up', async () => {
-  const given = await pieceDigester(LARGE);
+  const given = await createAsyncDigester(LARGE);
   await given.update(Buffer.from('x'));
   given[Symbol.dispose]();
-  using digester = await pieceDigester(LARGE);
+  using digester = await createAsyncDigester(LARGE);
   expect(await digester.digest()).toBe(digestOf(''));
 });
 
 async function hashOf(byte: number): Promise<string> {
-  using digester = await pieceDigester(LARGE);
+  using digester = await createAsyncDigester(LARGE);
   const piece = Buffer.alloc(100_000);
   for (let round = 0; round < 5; round += 1)
     await digester.update(piece.fill(byte + round).subarray(round));

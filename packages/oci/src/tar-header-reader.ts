@@ -1,10 +1,10 @@
 import { LktError } from '@lkt/core';
-import { type ByteReader, UnexpectedEnd } from './byte-reader.ts';
+import { type ByteReader, UnexpectedEndError } from './byte-reader.ts';
 import { type Entry, type EntryType, fromRaw, type RawPath } from './entry.ts';
 import { paxAttributes, type PaxRecords, parsePax } from './pax.ts';
 import { fieldNumber, fieldText, headerName, isZeroBlock, untilNul } from './tar-fields.ts';
 import { BLOCK, checksums, type Field, field, MAX_META, padding, typeflags } from './tar-header.ts';
-import { MAX_PATH, normalPath } from './tar-path.ts';
+import { MAX_PATH, normalizePath } from './tar-path.ts';
 
 /** What a reader puts up with from an archive. */
 export interface TarLimits {
@@ -13,7 +13,7 @@ export interface TarLimits {
   /** Length of the archive; default 64 GiB. */
   readonly maxBytes?: number;
   /** Files without a name are entries with the path ''; else they are errors, as in layers. */
-  readonly unnamed?: boolean;
+  readonly allowUnnamed?: boolean;
 }
 
 const MAX_ID = 0xffff_ffff;
@@ -21,7 +21,7 @@ const MAX_ID = 0xffff_ffff;
 const MAX_DEVICE = 0o7777777;
 
 /** Reads the blocks that make up one entry: extended headers, long names, then the header itself. */
-export class TarHeaders {
+export class TarHeaderReader {
   readonly #reader: ByteReader;
   readonly #maxEntries: number;
   readonly #maxBytes: number;
@@ -32,11 +32,11 @@ export class TarHeaders {
 
   constructor(
     reader: ByteReader,
-    { maxEntries = 1_000_000, maxBytes = 64 * 2 ** 30, unnamed = false }: TarLimits,
+    { maxEntries = 1_000_000, maxBytes = 64 * 2 ** 30, allowUnnamed = false }: TarLimits,
   ) {
     this.#reader = reader;
     this.#maxEntries = maxEntries;
-    this.#unnamed = unnamed;
+    this.#unnamed = allowUnnamed;
     this.#maxBytes = maxBytes;
   }
 
@@ -111,7 +111,7 @@ export class TarHeaders {
     const size = this.#number(block, field.size, 'size');
     if (size < 0 || size > MAX_META) throw this.error(`has an extended header of ${size} bytes`);
     const data = await this.#reader.read(size);
-    if (data === undefined && size > 0) throw new UnexpectedEnd('unexpected end of data');
+    if (data === undefined && size > 0) throw new UnexpectedEndError('unexpected end of data');
     await this.#reader.skip(padding(size));
     return data ?? Buffer.alloc(0);
   }
@@ -193,8 +193,9 @@ export class TarHeaders {
   }
 
   #path(name: string): RawPath {
-    const path = normalPath(name);
-    if (path === undefined) throw this.error(`has the bad path ${JSON.stringify(shown(name))}`);
+    const path = normalizePath(name);
+    if (path === undefined)
+      throw this.error(`has the bad path ${JSON.stringify(truncatePath(name))}`);
     return path;
   }
 
@@ -249,7 +250,7 @@ export class TarHeaders {
   }
 }
 
-function shown(name: string): string {
+function truncatePath(name: string): string {
   const display = fromRaw(name);
   return display.length > 100 ? `${display.slice(0, 100)}…` : display;
 }

@@ -8,7 +8,7 @@ import { type RawPath, toRaw } from './entry.ts';
 import { type ImageManifest, parseImageConfig } from './manifest.ts';
 import { MediaType } from './media-type.ts';
 import type { Store } from './store.ts';
-import { normalPath } from './tar-path.ts';
+import { normalizePath } from './tar-path.ts';
 
 const MAX_IMAGES = 1000;
 const MAX_LAYERS = 1000;
@@ -19,7 +19,7 @@ const MAX_CONFIG = 4 * 2 ** 20;
  * What `docker save` writes, and skopeo as `docker-archive`: a `manifest.json` that names configs and layers. It has no
  * manifests, so each image gets one: of the layers as they are, which have to be what the config says.
  */
-export class DockerArchive {
+export class DockerArchiveReader {
   readonly #store: Store;
   readonly #files: ArchiveFiles;
 
@@ -116,7 +116,7 @@ export class DockerArchive {
 
   /** The path of a file, behind links. */
   #path(name: string): RawPath {
-    let path = normalPath(toRaw(name));
+    let path = normalizePath(toRaw(name));
     for (let count = 0; path !== undefined && count < MAX_LINKS; count += 1) {
       const next = this.#files.links.get(path);
       if (next === undefined) return path;
@@ -141,8 +141,8 @@ function parseManifest(bytes: Buffer): readonly SavedImage[] {
       if (typeof Config !== 'string') throw new Error(`[${at}].Config is not text`);
       return {
         config: Config,
-        layers: texts(Layers, `[${at}].Layers`),
-        names: texts(RepoTags, `[${at}].RepoTags`),
+        layers: stringList(Layers, `[${at}].Layers`),
+        names: stringList(RepoTags, `[${at}].RepoTags`),
       };
     });
   } catch (cause) {
@@ -152,7 +152,7 @@ function parseManifest(bytes: Buffer): readonly SavedImage[] {
 }
 
 /** Go writes an empty list as null. */
-function texts(value: unknown, at: string): readonly string[] {
+function stringList(value: unknown, at: string): readonly string[] {
   if (value === null || value === undefined) return [];
   if (!Array.isArray(value) || value.length > MAX_LAYERS) throw new Error(`${at} is no list`);
   return value.map((item, index) => {

@@ -11,10 +11,10 @@ interface Size {
 }
 
 /** For how long it counts: others may have made room on the disk meanwhile, so that what is added does not show. */
-const LASTS_MS = 10 * 60 * 1000;
+const MAX_AGE_MS = 10 * 60 * 1000;
 
 /** Remembers how much a store takes, in `size.json` of the store. Best effort: it may be read-only. */
-export function rememberSize(store: string, bytes: number): void {
+export function recordStoreSize(store: string, bytes: number): void {
   try {
     const size: Size = { bytes, disk: takenOn(store), time: Date.now() };
     putFile(join(store, 'tmp'), join(store, 'size.json'), JSON.stringify(size));
@@ -27,7 +27,7 @@ export function rememberSize(store: string, bytes: number): void {
  * Whether a store takes less than `max` without a look through it, which takes the longer the more there is: it was far
  * below not long ago, and the disk has not filled much since.
  */
-export function isFarBelow(store: string, max: number): boolean {
+export function isStoreWellBelow(store: string, max: number): boolean {
   try {
     const { bytes, disk, time } = JSON.parse(
       readFileSync(join(store, 'size.json'), 'utf8'),
@@ -36,7 +36,7 @@ export function isFarBelow(store: string, max: number): boolean {
       return false;
     const age = Date.now() - time;
     const room = (max - bytes) / 2;
-    return age >= 0 && age < LASTS_MS && room > 0 && takenOn(store) - disk < room;
+    return age >= 0 && age < MAX_AGE_MS && room > 0 && takenOn(store) - disk < room;
   } catch {
     return false;
   }

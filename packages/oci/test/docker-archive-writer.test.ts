@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Digest, digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import {
-  dockerArchive,
+  writeDockerArchive,
   type Image,
   loadImage,
   openStore,
@@ -37,7 +37,7 @@ test('the bytes are golden, and the same however the layers are compressed', asy
     const archives = await Promise.all(
       (['gzip', 'none'] as const).map(async (compression) =>
         collect(
-          dockerArchive(store, [{ image: await image(store, compression), tags: ['x/y:1'] }]),
+          writeDockerArchive(store, [{ image: await image(store, compression), tags: ['x/y:1'] }]),
         ),
       ),
     );
@@ -52,7 +52,7 @@ test('a layer of several images is there once, an image without tags has none', 
       { image: await image(store, 'gzip'), tags: [] },
       { image: await image(store, 'gzip', 'y'), tags: ['x:1', 'x:2'] },
     ];
-    const entries = await listTar(dockerArchive(store, images));
+    const entries = await listTar(writeDockerArchive(store, images));
     expect(entries).toHaveLength(2 + 3 + 1);
     const [manifest] = entries.slice(-1);
     expect(manifest?.path).toBe('manifest.json');
@@ -67,7 +67,7 @@ test('skopeo reads it as docker-archive, by name, layers and config as they were
   await withStore(async (store) => {
     const one = await image(store, 'gzip');
     const path = join(store.dir, 'archive.tar');
-    await writeFile(path, dockerArchive(store, [{ image: one, tags: ['x.example/y:1'] }]));
+    await writeFile(path, writeDockerArchive(store, [{ image: one, tags: ['x.example/y:1'] }]));
     const copy = join(store.dir, 'copy');
     run('skopeo', ['copy', '--quiet', `docker-archive:${path}:x.example/y:1`, `dir:${copy}`]);
     const config = run('skopeo', ['inspect', '--config', '--raw', `dir:${copy}`]);
@@ -86,7 +86,7 @@ test('a layer that is not the one of the config is an error', async () => {
     const other = await writeLayer(store, [file('evil', 'x')]);
     const layers = [other.descriptor, ...one.manifest.layers.slice(1)];
     const wrong = { ...one, manifest: { ...one.manifest, layers } };
-    const work = collect(dockerArchive(store, [{ image: wrong, tags: [] }]));
+    const work = collect(writeDockerArchive(store, [{ image: wrong, tags: [] }]));
     expect((await failure('IMAGE_INVALID', work)).message).toContain('is not the sha256:');
   });
 });

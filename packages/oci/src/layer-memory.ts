@@ -26,9 +26,9 @@ export class LayerMemory {
   }
 
   /** Ends what `unpack` gave. */
-  giveBack(archive: Buffer): void {
+  release(archive: Buffer): void {
     this.#free += archive.length;
-    release(archive);
+    releaseBuffer(archive);
   }
 
   /**
@@ -62,19 +62,20 @@ export class LayerMemory {
     } finally {
       this.#freeForBlobs += size;
       this.#free += taken;
-      release(blob);
+      releaseBuffer(blob);
     }
   }
 }
 
 /** Gives the memory of a large buffer back now, not when garbage is collected. Nobody may use it any more. */
-export function release(buffer: Buffer | undefined): void {
+export function releaseBuffer(buffer: Buffer | undefined): void {
   const memory = buffer?.buffer;
-  if (memory instanceof ArrayBuffer && memory.byteLength >= OWN) memory.transfer(0);
+  if (memory instanceof ArrayBuffer && memory.byteLength >= MIN_DETACHABLE_BYTES)
+    memory.transfer(0);
 }
 
 /** What is smaller may share its memory with others. */
-const OWN = 2 ** 20;
+const MIN_DETACHABLE_BYTES = 2 ** 20;
 
 function isGzip({ mediaType }: Descriptor): boolean {
   return mediaType === MediaType.layerGzip || mediaType === MediaType.dockerLayerGzip;
