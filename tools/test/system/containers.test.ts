@@ -65,7 +65,7 @@ describe('containerd.yml, with the service of redis.yml', () => {
     const example = readFileSync(join(root, 'examples/redis.yml'), 'utf8');
     const service = example.slice(
       example.indexOf('  - name: valkey'),
-      example.indexOf('# What is not'),
+      example.indexOf('# Each image must'),
     );
     const more = join(dir, 'more.yml');
     using trusted = authority([HOST]);
