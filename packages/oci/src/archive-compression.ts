@@ -3,14 +3,22 @@ import { gunzip, unzstd } from './compression.ts';
 const GZIP = Buffer.from([0x1f, 0x8b]);
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
-/** Which compression content starts with, by its first four bytes. */
+/** Returns the compression that `start`, the first four bytes of a file, announces. */
 export function compressionOf(start: Uint8Array): 'gzip' | 'zstd' | undefined {
   const head = Buffer.from(start.subarray(0, 4));
   if (head.subarray(0, 2).equals(GZIP)) return 'gzip';
   return head.equals(ZSTD) ? 'zstd' : undefined;
 }
 
-/** An archive, unpacked if it is compressed. @throws LktError ARCHIVE_INVALID, also for more than `maxBytes` */
+/**
+ * Yields the bytes of an archive, decompressed if it is gzip or zstd.
+ *
+ * @throws ARCHIVE_INVALID if the compressed data is broken or unpacks to more than `maxBytes`
+ * @example
+ * ```ts
+ * for await (const entry of readTar(unpackArchive(createReadStream('image.tar.gz')))) use(entry);
+ * ```
+ */
 export async function* unpackArchive(
   source: AsyncIterable<Uint8Array>,
   maxBytes: number = 64 * 2 ** 30,

@@ -5,23 +5,23 @@ import type { Store } from './store.ts';
 import type { TarLimits } from './tar-header-reader.ts';
 import { readTar } from './tar-reader.ts';
 
-/** JSON of an archive that is read into memory, each and together. */
+/** Limits on the JSON files read into memory: per file and in total, in bytes. */
 const MAX_JSON = 4 * 2 ** 20;
 const MAX_TOTAL_JSON = 64 * 2 ** 20;
 const MAX_ENTRIES = 100_000;
 
-/** What an archive holds, by path. */
+/** The contents of an archive by path. */
 export interface ArchiveFiles {
   readonly json: ReadonlyMap<RawPath, Buffer>;
-  /** In the store, as they came. */
+  /** Blobs in the store, stored unchanged. */
   readonly blobs: ReadonlyMap<RawPath, { readonly digest: Digest; readonly size: number }>;
-  /** Of links, both kinds: the path from the root of the archive. */
+  /** Targets of symbolic and hard links, as paths from the root of the archive. */
   readonly links: ReadonlyMap<RawPath, RawPath>;
 }
 
 /**
- * Reads an archive to its end: blobs and whatever may be a layer go into the store, JSON into memory.
- * @throws LktError ARCHIVE_INVALID, DIGEST_MISMATCH
+ * Reads an archive to its end. Blobs and possible layers go into the store, JSON into memory.
+ * @throws ARCHIVE_INVALID, DIGEST_MISMATCH
  */
 export async function readArchive(
   store: Store,
@@ -72,7 +72,9 @@ function digestOfPath(path: RawPath): Digest | undefined {
   return hex !== undefined && isDigest(digest) ? digest : undefined;
 }
 
-/** Where a symbolic link leads, if it stays in the archive; else nowhere. */
+/**
+ * Returns the target of a symbolic link as a path in the archive; `''` if it leaves the archive.
+ */
 function resolveLink(path: RawPath, link: RawPath): RawPath {
   const parts = link.startsWith('/') ? [] : path.split('/').slice(0, -1);
   for (const part of link.split('/')) {
@@ -83,7 +85,7 @@ function resolveLink(path: RawPath, link: RawPath): RawPath {
 }
 
 async function* noContent(): AsyncGenerator<Uint8Array> {
-  // A file without content.
+  // Empty.
 }
 
 function quotePath(path: RawPath): string {

@@ -3,19 +3,22 @@ import type { Descriptor } from './descriptor.ts';
 import { REF_NAME } from './layout-index.ts';
 import { formatReference, parseReference } from './reference.ts';
 
-/** Where containerd, and with it Docker and BuildKit, writes the name of an image in a layout. */
+/** The annotation in which containerd, Docker and BuildKit store an image's name in a layout. */
 export const CONTAINERD_NAME = 'io.containerd.image.name';
 
 /**
- * The full name of an entry of a layout: containerd's, or `ref.name` where that is one. Programs such as skopeo write a tag
- * alone there, which names nothing.
+ * Returns the full reference of a layout entry: containerd's annotation, else `ref.name` if that is
+ * a reference. skopeo writes a bare tag into `ref.name`, which identifies no image.
  */
 export function entryName({ annotations }: Descriptor): string | undefined {
   const given = annotations?.[CONTAINERD_NAME] ?? annotations?.[REF_NAME];
   return given === undefined || !/[/:@]/.test(given) ? undefined : fullName(given);
 }
 
-/** The form that a store keys by, with a tag if there is no digest. Undefined for what is no reference. */
+/**
+ * Returns the form of a reference that a store uses as its key, with the tag `latest` if it has
+ * neither tag nor digest; undefined if `text` is not a reference.
+ */
 export function fullName(text: string): string | undefined {
   try {
     const { domain, path, tag = 'latest', digest } = parseReference(text);

@@ -2,21 +2,21 @@ import { availableParallelism } from 'node:os';
 import { type Digest, Digester } from '@lkt/core';
 import { type NativeHash, nativeHashes } from './native-hash.ts';
 
-/** Shorter content is hashed sooner than another thread hears of it. */
+/** For shorter content, hashing on the calling thread is faster than a handover. */
 const MIN_THREADED_BYTES = 4 * 2 ** 20;
 
-/** Hashes what is written to it piece by piece; each must stay as it is until its `update` is done. */
+/** Hashes a stream of chunks. A chunk must not change until its `update` resolves. */
 export interface AsyncDigester extends Disposable {
-  /** Bytes written so far. */
+  /** Bytes hashed so far. */
   readonly size: number;
   update(data: Uint8Array): Promise<void>;
-  /** Ends it. */
+  /** Returns the digest. No `update` may follow. */
   digest(): Promise<Digest>;
 }
 
 /**
- * Hashes content of so many bytes, or about so many, if it is long on other threads: whoever brings it then need not wait
- * for the hash of what came before.
+ * Returns a digester for content of about `size` bytes. Long content is hashed on the thread pool,
+ * so the source need not wait for the hash of earlier chunks.
  */
 export async function createAsyncDigester(size: number | undefined): Promise<AsyncDigester> {
   if (size === undefined || size < MIN_THREADED_BYTES || availableParallelism() < 2)
@@ -46,7 +46,7 @@ class InlineDigester implements AsyncDigester {
 class ThreadedDigester implements AsyncDigester {
   readonly #hash: NativeHash;
   #size = 0;
-  /** What was asked for last: the memory of a hash is not for two threads at once, nor to be given back before. */
+  /** The last call. A state may be used by one thread at a time, and freed only when idle. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(hash: NativeHash) {

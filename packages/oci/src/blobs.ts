@@ -7,37 +7,51 @@ import { storeError } from './fs-error.ts';
 import { createAsyncDigester } from './async-digester.ts';
 import { writeAtomically } from './temp.ts';
 
-/** A chunk that lasts costs memory until it is collected; one whose memory is used again may be large. */
+/**
+ * Chunk sizes in bytes. A fresh chunk occupies memory until it is collected; a reused one may be
+ * larger.
+ */
 const CHUNK = 256 * 1024;
 const REUSED_CHUNK = 2 ** 20;
-/** What is no longer is read at once: to hand it to other threads, four times, takes ten times as long. */
+/**
+ * Blobs up to this size are read synchronously: four round trips to the thread pool take ten times
+ * as long.
+ */
 const MAX_SYNC_READ = 256 * 1024;
 
-/** What names a blob to read; its size is checked too when it is known. */
+/** Identifies a blob to read. If `size` is given, it is checked too. */
 export interface BlobRef {
   readonly digest: Digest;
   readonly size?: number;
 }
 
+/** Options of reading a blob. */
 export interface ReadOptions {
-  /** Whether each chunk is done with before the next one is asked for; its memory is then used again. */
+  /**
+   * Reuse the memory of a chunk as soon as the next one is requested. Set it only if the consumer
+   * is done with each chunk by then.
+   */
   readonly canReuseBuffers?: boolean;
 }
 
-/** What is known of a blob to write. */
+/** The known properties of a blob to write. */
 export interface ExpectedBlob {
   readonly digest?: Digest;
   readonly size?: number;
-  /** Whether a thread may be started that hashes long content: it takes 10 MB of memory, and nobody waits for the hash. */
+  /**
+   * Hash long content of known size on another thread, in parallel with the write. Costs 10 MB of
+   * memory.
+   */
   readonly canHashInThread?: boolean;
 }
 
+/** Digest and size in bytes of a stored blob. */
 export interface BlobInfo {
   readonly digest: Digest;
   readonly size: number;
 }
 
-/** The `blobs` directory of an OCI layout. */
+/** The `blobs/sha256` directory of an OCI layout (image-spec, image-layout.md, "Blobs"). */
 export class Blobs {
   readonly #dir: string;
   readonly #temp: string;
@@ -55,6 +69,7 @@ export class Blobs {
     return join(this.#dir, digestHex(digest));
   }
 
+  /** Returns the size of a blob in bytes; undefined if it is missing. */
   async size(digest: Digest): Promise<number | undefined> {
     try {
       const found = statSync(this.path(digest), { throwIfNoEntry: false });
@@ -65,7 +80,10 @@ export class Blobs {
     }
   }
 
-  /** The last chunk is given when all is known to be right. @throws LktError NOT_FOUND, DIGEST_MISMATCH */
+  /**
+   * Streams a blob. Yields the last chunk only after size and digest match.
+   * @throws NOT_FOUND, DIGEST_MISMATCH
+   */
   async *read(
     { digest, size }: BlobRef,
     { canReuseBuffers = false }: ReadOptions = {},
@@ -78,7 +96,7 @@ export class Blobs {
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
       using digester = await createAsyncDigester(actual);
       const chunks = new Chunks(file, canReuseBuffers);
-      // The next chunk is read, and this one hashed, while it is used.
+      // Reading the next chunk and hashing this one overlap with its use.
       let reading = chunks.next(actual);
       let hashing = Promise.resolve();
       let rest = actual;
@@ -102,7 +120,10 @@ export class Blobs {
     }
   }
 
-  /** @throws LktError NOT_FOUND, DIGEST_MISMATCH, IMAGE_INVALID when it is longer than `limit` */
+  /**
+   * Returns the whole content of a blob, verified.
+   * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if it is longer than `limit` bytes
+   */
   async readBytes({ digest, size }: BlobRef, limit: number): Promise<Buffer> {
     if (size !== undefined && size > limit) throw tooLong(digest, size, limit);
     const path = this.path(digest);
@@ -120,6 +141,10 @@ export class Blobs {
     }
   }
 
+  /**
+   * Writes a blob atomically: into a temporary file, fsynced, then renamed.
+   * @throws DIGEST_MISMATCH if the content is not as expected; DISK_FULL, IO_FAILED
+   */
   async write(
     source: AsyncIterable<Uint8Array>,
     expected: ExpectedBlob = {},
@@ -137,7 +162,7 @@ export class Blobs {
           for await (const chunk of marked(source, signal)) {
             if (size !== undefined && digester.size + chunk.length > size)
               throw unexpected(digest, `it has more than the ${size} bytes it should have`);
-            // Each is done by another thread.
+            // Both run on the thread pool.
             await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
             writeback.advance(chunk.length);
           }
@@ -159,7 +184,7 @@ export class Blobs {
     return info;
   }
 
-  /** Those that are there. */
+  /** Returns the digests of all blobs in the directory. */
   async digests(): Promise<Digest[]> {
     try {
       const names = await readdir(this.dir);
@@ -171,7 +196,7 @@ export class Blobs {
   }
 }
 
-/** How long a file is, and what is in it, where that is not much. */
+/** Returns a file's size, and its content if it is at most `MAX_SYNC_READ` bytes. */
 function readSmall(path: string): { readonly actual: number; readonly small?: Buffer } {
   const file = openSync(path, 'r');
   try {
@@ -187,7 +212,7 @@ function readSmall(path: string): { readonly actual: number; readonly small?: Bu
   }
 }
 
-/** The first `length` bytes of a file, or all. */
+/** Reads up to `length` bytes from the start of a file. */
 async function readLong(path: string, length: number): Promise<Buffer> {
   await using file = await open(path, 'r');
   const bytes = Buffer.allocUnsafeSlow(length);
@@ -199,17 +224,19 @@ async function readLong(path: string, length: number): Promise<Buffer> {
   return bytes;
 }
 
-/** A full disk takes a part of it, and says so the next time. */
+/**
+ * Writes the whole chunk. On a full disk, write(2) first writes a part and fails on the next call.
+ */
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let done = 0; done < chunk.length;)
     done += (await file.write(chunk, done, chunk.length - done, null)).bytesWritten;
 }
 
-/** A file, chunk by chunk. */
+/** Reads a file in chunks, optionally into reused buffers. */
 class Chunks {
   readonly #file: FileHandle;
   readonly #size: number;
-  /** Those whose memory is used again: one is read into while the other is used. */
+  /** The reused buffers: one is filled while the other is in use. */
   readonly #buffers: (Buffer | undefined)[];
 
   constructor(file: FileHandle, canReuseBuffers: boolean) {
@@ -218,7 +245,10 @@ class Chunks {
     this.#buffers = canReuseBuffers ? [undefined, undefined] : [];
   }
 
-  /** Most blobs are small, and a large buffer for each would keep the garbage collector busy. */
+  /**
+   * Reads the next chunk. Buffers are no larger than the rest: most blobs are small, and large
+   * buffers would keep the garbage collector busy.
+   */
   async next(rest: number): Promise<Uint8Array> {
     if (rest === 0) return Buffer.of();
     const length = Math.min(this.#size, rest);
@@ -229,7 +259,7 @@ class Chunks {
   }
 }
 
-/** Hashes what is on disk; undefined when it is as it should be. */
+/** Hashes a blob on disk and returns the mismatch, or undefined if it is intact. */
 export async function blobProblem(blobs: Blobs, digest: Digest): Promise<LktError | undefined> {
   try {
     for await (const chunk of blobs.read({ digest }, { canReuseBuffers: true })) void chunk;
@@ -240,7 +270,7 @@ export async function blobProblem(blobs: Blobs, digest: Digest): Promise<LktErro
   }
 }
 
-/** An error of where the content comes from, or the abort of the write: neither is one of the store. */
+/** Marks an error of the source, or an abort, as opposed to an error of the store. */
 class SourceError extends Error {}
 
 async function* marked(

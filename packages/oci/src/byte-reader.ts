@@ -1,7 +1,10 @@
-/** The source ended in the middle of something. */
+/** Thrown when the source ends in the middle of a read. */
 export class UnexpectedEndError extends Error {}
 
-/** Reads a stream in pieces of chosen lengths. What it returns are views: of the source's chunks where possible. */
+/**
+ * Reads a stream in pieces of chosen lengths. The results are views of the source's chunks where
+ * possible, so they are valid until the next read.
+ */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #chunk: Buffer = Buffer.alloc(0);
@@ -13,15 +16,18 @@ export class ByteReader {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** Bytes the source has given so far. */
+  /** Bytes received from the source so far. */
   get total(): number {
     return this.#total;
   }
 
-  /** Exactly `length` bytes, or undefined when the source ended before the first. @throws UnexpectedEndError */
+  /**
+   * Returns exactly `length` bytes, or undefined if the source has ended before the first.
+   * @throws UnexpectedEndError if the source ends within them
+   */
   async read(length: number): Promise<Buffer | undefined> {
     if (this.#chunk.length - this.#position >= length) return this.#cut(length);
-    // Copied at once: the source may use a chunk again when the next is asked for.
+    // Copied at once: the source may reuse a chunk when the next one is requested.
     const whole = Buffer.allocUnsafe(length);
     let done = 0;
     while (done < length) {
@@ -36,20 +42,23 @@ export class ByteReader {
     return whole;
   }
 
-  /** Between 1 and `limit` bytes, what is at hand; undefined at the end. */
+  /** Returns the bytes at hand, between 1 and `limit`; undefined at the end. */
   async take(limit: number): Promise<Buffer | undefined> {
     if (!(await this.#fill())) return undefined;
     return this.#cut(Math.min(limit, this.#chunk.length - this.#position));
   }
 
-  /** Puts back what was read and is somebody else's: it is what is read next. */
+  /** Puts bytes back; the next read returns them first. */
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#chunk = Buffer.concat([bytes, this.#chunk.subarray(this.#position)]);
     this.#position = 0;
   }
 
-  /** @throws UnexpectedEndError when there are fewer than `length` bytes. */
+  /**
+   * Skips `length` bytes.
+   * @throws UnexpectedEndError if there are fewer
+   */
   async skip(length: number): Promise<void> {
     let missing = length;
     while (missing > 0) {
@@ -59,12 +68,12 @@ export class ByteReader {
     }
   }
 
-  /** Reads to the end, so that whoever checks the source as a whole can. */
+  /** Reads to the end of the source, so that its final check runs. */
   async drain(): Promise<void> {
     while ((await this.take(Number.MAX_SAFE_INTEGER)) !== undefined);
   }
 
-  /** Tells the source that no more is wanted. */
+  /** Ends the source early. */
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;

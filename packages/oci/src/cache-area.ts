@@ -3,36 +3,39 @@ import { join } from 'node:path';
 import { type Digest, isErrno } from '@lkt/core';
 import type { TreeSizes } from './tree-sizes.ts';
 
-/** Something in a store that is kept or removed as a whole. */
+/** A unit of a store that is kept or removed as a whole. */
 export interface CacheItem {
-  /** Of the store's kinds of things, the one it is. */
+  /** The name of its `CacheArea`, or `images`, `downloads`, `temporary`, `unreferenced`. */
   readonly area: string;
-  /** What it is called: an image, or a path in the store. */
+  /** An image reference, or a path in the store. */
   readonly name: string;
-  /** Files and directories that go with it, beside blobs. */
+  /** Files and directories removed with it, apart from blobs. */
   readonly paths: readonly string[];
-  /** What these take on disk. */
+  /** Bytes that `paths` occupy on disk. */
   readonly bytes: number;
   /** Milliseconds since 1970. */
   readonly lastUsed: number;
-  /** Blobs that it needs; they go with the last that needs them. */
+  /** Blobs it needs. A blob is removed with the last item that needs it. */
   readonly blobs: readonly Digest[];
-  /** The name in the index of the store that goes with it. */
+  /** The entry of the store's index that is removed with it. */
   readonly reference?: string;
-  /** Good for nothing, such as what a process left that has died. */
+  /** Useless to any command, such as the temporary files of a dead process. */
   readonly isGarbage?: boolean;
 }
 
 /**
- * A directory of a store with what is made from its images: who writes there says what an item of it is. Nothing of it
- * is needed for good, so all may go that is not in use.
+ * A directory of a store for derived data, described by the package that writes it. All of it can
+ * be rebuilt, so `prune` may remove every item that is not in use.
  */
 export interface CacheArea {
   readonly name: string;
   list(store: string, sizes: TreeSizes): readonly CacheItem[];
 }
 
-/** Files that each are an item. `blobsOf` says of the content which blobs it speaks of. */
+/**
+ * Returns an area in which each file is an item. `blobsOf` returns the blobs that a file's content
+ * refers to.
+ */
 export function fileArea(
   name: string,
   directory: string,
@@ -63,9 +66,9 @@ export function fileArea(
 }
 
 /**
- * Directories that each are an item. Their time of change says when one was used: it can be set without changing any time
- * that a program in an image would see.
- * @param isFixed whether what is in one never changes
+ * Returns an area in which each directory is an item. The time of last use is its ctime, which can
+ * be updated without changing a time that a program in an image sees.
+ * @param isFixed the content of an item never changes, so its size is measured once
  */
 export function directoryArea(name: string, directory: string, isFixed: boolean): CacheArea {
   return {
@@ -84,12 +87,12 @@ export function directoryArea(name: string, directory: string, isFixed: boolean)
   };
 }
 
-/** What a file or directory takes on disk by itself. */
+/** Returns the bytes a file or directory itself occupies on disk. */
 export function diskUse(stats: Stats): number {
   return stats.blocks * 512;
 }
 
-/** The names in a directory; none where there is none, or none that may be seen. */
+/** Returns the names in a directory; empty if it is missing or not readable. */
 export function namesIn(path: string): readonly string[] {
   try {
     return readdirSync(path);
@@ -99,6 +102,7 @@ export function namesIn(path: string): readonly string[] {
   }
 }
 
+/** Returns lstat(2) of a path; undefined if it is missing or not accessible. */
 export function statsOf(path: string): Stats | undefined {
   try {
     return lstatSync(path);
@@ -112,7 +116,7 @@ function blobsIn(path: string, blobsOf: (content: string) => readonly Digest[]):
   try {
     return blobsOf(readFileSync(path, 'utf8'));
   } catch (error) {
-    // One that a crash has cut off speaks of nothing.
+    // A file truncated by a crash refers to no blobs.
     if (isErrno(error, 'ENOENT') || error instanceof SyntaxError) return [];
     throw error;
   }

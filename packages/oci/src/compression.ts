@@ -19,24 +19,31 @@ import { zstdFrame, zstdFrames } from './zstd-frames.ts';
 /** The level of every gzip stream lkt writes; part of the engine epoch. */
 const GZIP_LEVEL = 4;
 
-// RFC 1952, 2.3: deflate, no flags, no time, no extra flags, unknown system: nothing of the machine shows.
+// RFC 1952, 2.3: deflate, no flags, no time, no extra flags, unknown system. It reveals nothing of
+// the machine.
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 const CHUNK = 64 * 1024;
-/** Of what is unpacked: each piece is a task for another thread, which costs. */
+/**
+ * Chunk size of decompressed output in bytes. Each chunk is a thread-pool task, so larger ones are
+ * cheaper.
+ */
 const UNPACKED_CHUNK = 256 * 1024;
 /**
- * What libzstd is given at a time. Its bytes are the same for whole blocks of 128 KiB, however many; each time is a task
- * for another thread, which costs more than half of what compressing a block does.
+ * Bytes passed to libzstd per call. The output is the same for any multiple of its 128 KiB blocks.
+ * A call is a thread-pool task, which costs more than half of compressing a block.
  */
 export const ZSTD_CHUNK_BYTES: number = 512 * 1024;
-/** 128 MiB: what `zstd -d` takes without being asked. It bounds the memory of a decompressor. */
+/** 128 MiB, the default limit of `zstd -d`. It bounds the memory of a decompressor. */
 const ZSTD_MAX_WINDOW_LOG = 27;
-/** The next chunk is asked for when the last, however short, was used: what gives them may write over it then. */
+/**
+ * Requests the next chunk only after the last one was consumed, however short: the source may then
+ * overwrite its memory.
+ */
 const ONE_AT_A_TIME = { writableHighWaterMark: 1 };
 
 /**
- * gzip whose bytes depend on the content alone: not on the machine, the time, the zlib of this Node, or the sizes of
- * the pieces the source gives.
+ * Compresses to gzip (RFC 1952). The output depends only on content and level: not on the machine,
+ * the time, the zlib of this Node or the chunking of the source.
  */
 export async function* gzip(
   source: AsyncIterable<Uint8Array>,
@@ -62,7 +69,8 @@ export async function* gzip(
 }
 
 /**
- * @throws LktError ARCHIVE_INVALID for anything but whole gzip members, or more than `maxBytes` of output.
+ * Decompresses gzip of one or more members (RFC 1952).
+ * @throws ARCHIVE_INVALID if the data is not whole gzip members or unpacks to more than `maxBytes`
  */
 export function gunzip(
   source: AsyncIterable<Uint8Array>,
@@ -76,8 +84,8 @@ export function gunzip(
 }
 
 /**
- * Zstandard, for those who ask for it: its bytes change with the version of libzstd, so no digest that must be
- * reproduced may depend on them.
+ * Compresses to zstd (RFC 8878). The output changes with the version of libzstd, so do not use it
+ * for content whose digest must be reproducible.
  */
 export function zstd(
   source: AsyncIterable<Uint8Array>,
@@ -88,7 +96,10 @@ export function zstd(
   return through(rechunk(source, ZSTD_CHUNK_BYTES), transform);
 }
 
-/** @throws LktError ARCHIVE_INVALID for anything but whole frames, or more than `maxBytes` of output. */
+/**
+ * Decompresses zstd of one or more frames (RFC 8878).
+ * @throws ARCHIVE_INVALID if the data is not whole frames or unpacks to more than `maxBytes`
+ */
 export function unzstd(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
@@ -106,8 +117,9 @@ async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<
 }
 
 /**
- * One frame of zstd, of which the magic number was read, in a source that goes on with something else.
- * @throws LktError ARCHIVE_INVALID
+ * Decompresses one zstd frame inside a longer stream. `magic` is its magic number, which the caller
+ * has read; afterwards the reader is at the end of the frame.
+ * @throws ARCHIVE_INVALID
  */
 export function unzstdFrame(
   reader: ByteReader,
@@ -119,7 +131,11 @@ export function unzstdFrame(
   return decompressed('zstd', through(zstdFrame(reader, magic), transform), options);
 }
 
-/** The same of a member of gzip, of which the first four bytes were read. */
+/**
+ * Decompresses one gzip member inside a longer stream. `start` is its first four bytes, which the
+ * caller has read; afterwards the reader is at the end of the member.
+ * @throws ARCHIVE_INVALID
+ */
 export function gunzipMember(
   reader: ByteReader,
   start: Buffer,
@@ -128,14 +144,19 @@ export function gunzipMember(
   return decompressed('gzip', readGzipMember(reader, start), options);
 }
 
+/** Limits of a decompression. */
 export interface DecompressOptions {
-  /** Most bytes that may come out; default 64 GiB. */
+  /** Maximum output in bytes; default 64 GiB. */
   readonly maxBytes?: number;
 }
 
 /**
- * The tar archive in a layer's blob, by the descriptor's media type.
- * @throws LktError UNSUPPORTED for a type that is no layer.
+ * Returns the tar archive in a layer's blob, decompressed according to the descriptor's media type.
+ * @throws UNSUPPORTED if the media type is not a layer's; ARCHIVE_INVALID
+ * @example
+ * ```ts
+ * for await (const entry of readTar(decompressLayer(layer, store.read(layer)))) use(entry);
+ * ```
  */
 export function decompressLayer(
   descriptor: Descriptor,
@@ -195,8 +216,8 @@ function isZlibError(error: unknown): error is Error {
 }
 
 /**
- * What `transform` makes of the source, which is read to its end even where the transform ends before it: what checks
- * the source as a whole does so there. Whoever stops reading stops both.
+ * Yields the output of `transform`. Reads the source to its end even if the transform ends earlier,
+ * so that the source's final check runs. Stopping the iteration stops both.
  */
 async function* through(
   source: AsyncIterable<Uint8Array>,
@@ -209,7 +230,8 @@ async function* through(
       failure ??= { error };
       throw error;
     });
-  // An error of either destroys the transform, so reading throws it; here it only must not go unhandled.
+  // An error on either side destroys the transform, so the loop below throws it; this only prevents
+  // an unhandled rejection.
   const done = pipeline({ [Symbol.asyncIterator]: () => ({ next }) }, transform).catch(
     () => undefined,
   );
@@ -224,7 +246,7 @@ async function* through(
   }
 }
 
-/** The same bytes zlib gives at this level, in JavaScript. */
+/** Compresses in JavaScript to the same bytes as zlib at this level. */
 async function* deflateRawPortable(
   source: AsyncIterable<Uint8Array>,
   level: number,

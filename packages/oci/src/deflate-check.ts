@@ -5,21 +5,25 @@ import { digestOf } from '@lkt/core';
 let known: boolean | undefined;
 
 /**
- * Whether the zlib in this Node compresses as the one lkt's digests were made with. Node's own does, on every CPU; a
- * Node linked with the system's zlib, or zlib-ng, does not.
+ * Reports whether this Node's zlib compresses to the bytes of lkt's golden digests. The zlib
+ * bundled with Node does, on every CPU; a system zlib or zlib-ng does not.
  */
 export function isKnownZlib(): boolean {
   known ??= isPinnedZlib() || passesKnownAnswer();
   return known;
 }
 
-/** Whether this is the zlib of the Node that lkt pins, for which a test asks: others wait for the answer. */
+/**
+ * Reports whether this is the bundled zlib of the Node version that lkt pins, whose known answer a
+ * test verifies. Other versions compute the answer at first use.
+ */
 export function isPinnedZlib(): boolean {
   return versions.zlib === PINNED_ZLIB && !config.variables.node_shared_zlib;
 }
 
 const PINNED_ZLIB = '1.3.2.1-motley-8002e91';
 
+/** Reports whether zlib compresses `knownInput()` to the expected bytes. */
 export function passesKnownAnswer(): boolean {
   return digestOf(deflateRawSync(knownInput(), { level: 4 })) === KNOWN_ANSWER;
 }
@@ -27,7 +31,10 @@ export function passesKnownAnswer(): boolean {
 const KNOWN_ANSWER: string =
   'sha256:7ddc8501732b65c9175c07450e99e122712aebac1b0fecea93102dfb78b62596';
 
-/** Text of repeated and changing words, and noise: each part of the matcher has something to do. */
+/**
+ * Returns fixed input of repeated words, varied words and noise that exercises every part of zlib's
+ * matcher.
+ */
 export function knownInput(): Buffer {
   const input = Buffer.alloc(160 * 1024);
   let state = 1;

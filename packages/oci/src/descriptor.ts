@@ -1,7 +1,7 @@
 import { type Digest, isDigest } from '@lkt/core';
 import type { Platform } from './platform.ts';
 
-/** OCI image-spec, descriptor.md: names content by type, digest and size. */
+/** Identifies content by media type, digest and size (OCI image-spec, descriptor.md). */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -12,8 +12,9 @@ export interface Descriptor {
 }
 
 /**
- * A descriptor from JSON, with the fields lkt knows.
- * @throws Error saying what is wrong; `at` names the place in the document.
+ * Parses a descriptor from JSON; fields lkt does not use are dropped.
+ * @param at its position in the document, for messages
+ * @throws Error with the reason
  */
 export function descriptorFrom(value: unknown, at: string): Descriptor {
   const { mediaType, digest, size, annotations, platform, artifactType } = objectFrom(value, at);
@@ -35,12 +36,20 @@ export function descriptorFrom(value: unknown, at: string): Descriptor {
   };
 }
 
+/**
+ * Returns a JSON value as an object.
+ * @throws Error with the reason
+ */
 export function objectFrom(value: unknown, at: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Error(`${at} is not an object`);
   return value as Record<string, unknown>;
 }
 
+/**
+ * Returns a JSON value as an object of strings.
+ * @throws Error with the reason
+ */
 export function stringsFrom(value: unknown, at: string): Record<string, string> {
   const object = objectFrom(value, at);
   for (const [key, item] of Object.entries(object))

@@ -16,8 +16,9 @@ const MAX_LINKS = 8;
 const MAX_CONFIG = 4 * 2 ** 20;
 
 /**
- * What `docker save` writes, and skopeo as `docker-archive`: a `manifest.json` that names configs and layers. It has no
- * manifests, so each image gets one: of the layers as they are, which have to be what the config says.
+ * Reads the archives of `docker save` and of skopeo's `docker-archive`: a `manifest.json` that
+ * names configs and layers. They contain no manifests, so each image gets a new one over the
+ * unchanged layers, which must match the config's diff ids.
  */
 export class DockerArchiveReader {
   readonly #store: Store;
@@ -28,7 +29,10 @@ export class DockerArchiveReader {
     this.#files = files;
   }
 
-  /** @throws LktError ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH */
+  /**
+   * Writes the manifests into the store and returns them with their names.
+   * @throws ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH
+   */
   async images(
     manifest: Buffer,
   ): Promise<readonly { descriptor: Descriptor; name: string | undefined }[]> {
@@ -114,7 +118,7 @@ export class DockerArchiveReader {
     return digester.digest();
   }
 
-  /** The path of a file, behind links. */
+  /** Returns the path of a file after following links. */
   #path(name: string): RawPath {
     let path = normalizePath(toRaw(name));
     for (let count = 0; path !== undefined && count < MAX_LINKS; count += 1) {
@@ -151,7 +155,7 @@ function parseManifest(bytes: Buffer): readonly SavedImage[] {
   }
 }
 
-/** Go writes an empty list as null. */
+/** Parses a list of strings. Go writes an empty list as null. */
 function stringList(value: unknown, at: string): readonly string[] {
   if (value === null || value === undefined) return [];
   if (!Array.isArray(value) || value.length > MAX_LAYERS) throw new Error(`${at} is no list`);

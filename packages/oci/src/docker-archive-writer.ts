@@ -7,19 +7,26 @@ import type { Layer } from './layer.ts';
 import type { Store } from './store.ts';
 import { writeTar } from './tar-writer.ts';
 
-/** An image as it goes into an archive. */
+/** An image to write into an archive. */
 export interface TaggedImage {
   readonly image: Image;
-  /** `name:tag`, which who loads it gives it. */
+  /** `name:tag` references that the image gets when it is loaded. */
   readonly tags: readonly string[];
 }
 
 /**
- * Images as `docker save` writes them, and `docker load`, containerd and skopeo (`docker-archive:`) read them: configs,
- * layers that are not compressed, each once, and `manifest.json`. The bytes follow from configs, layers and tags alone,
- * not from how the layers are compressed. Each layer is unpacked twice: its length comes before it.
- * @throws LktError NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID for a layer that is not what the config says
- * @see https://github.com/moby/docker-image-spec/blob/main/v1.2.md "Combined Image JSON + Filesystem Changeset Format"
+ * Yields images as an archive that `docker load`, containerd and skopeo (`docker-archive:`) read:
+ * configs, uncompressed layers, each once, and `manifest.json`. The bytes depend only on configs,
+ * layers and tags, not on the layers' compression. Each layer is unpacked twice, because its length
+ * precedes it.
+ * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if a layer does not match its diff id
+ * @see https://github.com/moby/docker-image-spec/blob/main/v1.2.md "Combined Image JSON +
+ * Filesystem Changeset Format"
+ * @example
+ * ```ts
+ * const image = await loadImage(store, digest, parsePlatform('linux/amd64'));
+ * await writeFile('app.tar', writeDockerArchive(store, [{ image, tags: ['app:1'] }]));
+ * ```
  */
 export async function* writeDockerArchive(
   store: Store,
@@ -52,7 +59,7 @@ async function* entriesOf(
     manifest.push({
       Config: config,
       Layers: layers,
-      // As Go writes an empty list.
+      // Go writes an empty list as null.
       RepoTags: tags.length === 0 ? null : tags,
     });
   }
@@ -66,7 +73,7 @@ function layersOf({ manifest, config }: Image): readonly Layer[] {
   });
 }
 
-/** The length of the archive in a layer, which is the one that the config names. */
+/** Returns the length of a layer's tar archive after checking it against the config's diff id. */
 async function sizeOf(
   store: Store,
   { descriptor }: Image,

@@ -1,23 +1,29 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** Has the disk begin with a file that is still written, so that fsync(2) has little left to wait for. */
+/** Starts writing a growing file to disk, so that fsync(2) has less left to do. */
 export interface EarlyWriteback {
-  /** That so many bytes more are in the file. Nothing waits for them. */
+  /** Reports `count` more bytes in the file. Does not wait for the disk. */
   advance(count: number): void;
-  /** Before the file is closed: whoever has its number next is not meant. */
+  /**
+   * Waits for pending calls. Required before the file is closed, since its descriptor may then be
+   * reused.
+   */
   settled(): Promise<void>;
 }
 
-/** One start for so many bytes. */
+/** Bytes per call of sync_file_range(2). */
 const STEP_BYTES = 4 * 2 ** 20;
-/** SYNC_FILE_RANGE_WRITE of sync_file_range(2). */
+/** Flag of sync_file_range(2). */
 const SYNC_FILE_RANGE_WRITE = 2;
 
 type SyncFileRange = (fd: number, start: number, count: number, then: () => void) => void;
 
 let loading: Promise<SyncFileRange | undefined> | undefined;
 
-/** Does nothing for content that is short, nor where the C library cannot. */
+/**
+ * Returns the writeback of an open file. It does nothing for short content, or if the C library
+ * lacks the call.
+ */
 export function earlyWriteback(file: FileHandle): EarlyWriteback {
   let written = 0;
   let begun = 0;
@@ -29,7 +35,7 @@ export function earlyWriteback(file: FileHandle): EarlyWriteback {
       const length = written - from;
       if (length < STEP_BYTES) return;
       begun = written;
-      // It waits where the queue of the disk is full. One after the other, they take one thread.
+      // The call blocks while the disk's queue is full. One at a time, they occupy a single thread.
       last = begin(last, file, from, length);
     },
     settled: async () => last,
@@ -50,12 +56,12 @@ async function begin(
 
 async function load(): Promise<SyncFileRange | undefined> {
   try {
-    // Most processes write nothing that is long.
+    // Loaded on demand: most processes write nothing long.
     const { default: koffi } = await import('koffi');
     const call = koffi
       .load(null)
       .func('sync_file_range', 'int', ['int', 'int64', 'int64', 'unsigned int']);
-    // What it says is not looked at: fsync(2) hears of a disk that fails.
+    // The result is ignored: fsync(2) reports a failing disk.
     return (fd, start, count, then) =>
       call.async(fd, start, count, SYNC_FILE_RANGE_WRITE, () => then());
   } catch {

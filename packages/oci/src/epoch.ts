@@ -1,11 +1,10 @@
 /**
- * The time, in seconds since 1970, that nothing lkt writes is later than: 2017-04-18T16:30:00Z, the one LinuxKit gives
- * to what it synthesises.
+ * The latest mtime that lkt writes, in seconds since 1970: 2017-04-18T16:30:00Z, as in LinuxKit.
  */
 export const SOURCE_DATE_EPOCH = 1_492_533_000;
 
 /**
- * The generation of the forms lkt writes: tar, compressor, config and manifest JSON, cpio. Raised by whatever changes
- * the bytes that unchanged input gives; part of every build key.
+ * The version of the formats lkt writes: tar, compression, config and manifest JSON, cpio. It is
+ * part of every build key. Raise it with any change to the bytes built from unchanged inputs.
  */
 export const ENGINE_EPOCH = 1;

@@ -14,30 +14,38 @@ import type { Store } from './store.ts';
 import { writeTar } from './tar-writer.ts';
 
 /**
- * An OCI image layout, or that with the `manifest.json` which `docker load` reads, of one platform; or the files that an
- * image of one platform has, without what is said of it.
+ * The format of an exported image. `oci`: an OCI image layout. `docker`: a layout of one platform
+ * with the `manifest.json` that `docker load` reads. `filesystem`: the files of an image of one
+ * platform, without metadata.
  */
 export type ArchiveFormat = 'docker' | 'filesystem' | 'oci';
 
+/** Options of an export. */
 export interface ExportOptions {
-  /** What the image is called in the archive. */
+  /** The name of the image in the archive. */
   readonly reference: Reference;
   readonly format: ArchiveFormat;
-  /** Only what is for these; by default all that the store has. For Docker there is one. */
+  /** Platforms to include; default: all in the store. `docker` and `filesystem` take one. */
   readonly platforms?: readonly Platform[] | undefined;
-  /** With what refers to the images: SBOMs, provenance, signatures. */
+  /** Include the referrers of the images: SBOMs, provenance, signatures. */
   readonly referrers?: boolean;
 }
 
-/** Of a layout alone, where an image needs no name. */
+/** Options of a layout, in which an image needs no name. */
 export type LayoutOptions = Partial<Omit<ExportOptions, 'format'>>;
 
 const MAX_DEPTH = 3;
 
 /**
- * An image of the store as a tar archive. Equal images give equal archives. Digests stay as they are, also that of an
- * index of which only some images are in it.
- * @throws LktError NOT_FOUND when the store has none for the platforms, before the first byte; DIGEST_MISMATCH
+ * Returns an image of the store as a tar archive. Equal images yield equal archives. Digests are
+ * preserved, even that of an index of which only some images are included.
+ * @throws NOT_FOUND before the first byte if the store has no image for the platforms;
+ * DIGEST_MISMATCH while reading; USAGE_INVALID for several platforms in a format that takes one
+ * @example
+ * ```ts
+ * const archive = await exportImage(store, descriptor, { reference, format: 'oci' });
+ * await writeFile('image.tar', archive);
+ * ```
  */
 export async function exportImage(
   store: Store,
@@ -63,7 +71,7 @@ export async function exportImage(
     RepoTags: tag === undefined ? [] : [familiarReference(reference)],
     Layers: layers.map(({ digest }) => blobPath(digest)),
   };
-  // Docker takes this file alone; who reads layouts finds one.
+  // Docker reads only this file; readers of layouts find one as well.
   const files = [
     layoutFile(),
     indexFile(reference, image.descriptor, contents.referrers),
@@ -73,8 +81,9 @@ export async function exportImage(
 }
 
 /**
- * An image of the store as an OCI image layout: its files, parents first. Contents are read when they are asked for.
- * @throws LktError NOT_FOUND when the store has none for the platforms
+ * Returns the files of an OCI image layout for an image of the store, parents first. Contents are
+ * read on demand.
+ * @throws NOT_FOUND if the store has no image for the platforms
  */
 export async function imageLayout(
   store: Store,
@@ -84,7 +93,7 @@ export async function imageLayout(
   const contents = new Contents(store);
   const count = await contents.add(descriptor, platforms, MAX_DEPTH);
   const wanted = platforms?.[0];
-  // Says what there is.
+  // Throws an error that names the available platforms.
   if (count === 0 && wanted !== undefined) await loadImage(store, descriptor.digest, wanted);
   const name = reference === undefined ? descriptor.digest : familiarReference(reference);
   if (count === 0) throw new LktError('NOT_FOUND', `the store has no image of ${name}`);
@@ -92,7 +101,7 @@ export async function imageLayout(
   return entries([layoutFile(), indexFile(reference, descriptor, contents.referrers)], contents);
 }
 
-/** The blobs that go into an archive. */
+/** The blobs that an archive will contain. */
 class Contents {
   readonly store: Store;
   readonly blobs = new Map<Digest, number>();
@@ -103,7 +112,10 @@ class Contents {
     this.store = store;
   }
 
-  /** @returns the number of images that are for the platforms */
+  /**
+   * Adds an image or index.
+   * @returns the number of images for the platforms
+   */
   async add(
     descriptor: Descriptor,
     platforms: readonly Platform[] | undefined,
@@ -122,7 +134,7 @@ class Contents {
       if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deep`);
       for (const item of document.manifests) {
         const isImage = isIndexType(item.mediaType) || isManifestType(item.mediaType);
-        // The store may have a part of an index only.
+        // The store may hold only a part of an index.
         if (isImage && (await this.store.has(item.digest)))
           count += await this.add(item, platforms, depth - 1);
       }
@@ -137,7 +149,7 @@ class Contents {
   }
 
   async addReferrers(): Promise<void> {
-    // The set grows while it is walked: a signature may be of an SBOM.
+    // The set grows during iteration: a signature may refer to an SBOM.
     for (const subject of this.#manifests) {
       for (const referrer of await this.store.referrers(subject)) {
         if (this.#manifests.has(referrer.digest)) continue;

@@ -1,16 +1,20 @@
 import type { BigIntStats } from 'node:fs';
 
-/** Milliseconds after which the time of a change is over: one that comes then has another time. */
+/** The granularity of ctime in milliseconds: two changes within it may have the same ctime. */
 const CTIME_GRANULARITY_MS = 50;
 
-/** All that the kernel says of a file that changes when its content does; nobody can set the last of it. */
+/**
+ * A stamp of a file that differs after any change of its content. It includes the ctime, which no
+ * program can set.
+ */
 export type FileState = string & { readonly __state: unique symbol };
 
+/** Returns the stamp of a file from its `stat({ bigint: true })`. */
 export function fileState({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): FileState {
   return [dev, ino, size, mtimeNs, ctimeNs].join(' ') as FileState;
 }
 
-/** Whether the last change was a while ago. After one of this moment another may leave no trace. */
+/** Reports whether the last change is old enough that a later one would get another ctime. */
 export function isSettled({ ctimeMs }: BigIntStats): boolean {
   return Date.now() - Number(ctimeMs) >= CTIME_GRANULARITY_MS;
 }

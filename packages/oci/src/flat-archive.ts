@@ -6,8 +6,9 @@ import type { Store } from './store.ts';
 import { writeTar } from './tar-writer.ts';
 
 /**
- * The files that layers make as one tar archive: directories first, then files in the order of the layers, then other
- * names of them. @throws LktError ARCHIVE_INVALID for a layer that no program could unpack
+ * Returns the merged file system of layers as one tar archive: directories, then special files,
+ * then files in layer order, then hard links.
+ * @throws ARCHIVE_INVALID for a layer that cannot be unpacked
  */
 export async function flatArchive(
   store: Store,

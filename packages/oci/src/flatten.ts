@@ -7,13 +7,13 @@ import type { Store } from './store.ts';
 import { readTar } from './tar-reader.ts';
 import { compareBytes, FileTree, type TreeNode } from './tree.ts';
 
-/** What flattening puts up with from an image. */
+/** Limits on the image that `flatten` accepts. */
 export interface FlattenLimits {
-  /** Entries of all layers and directories they imply; default 1,000,000. */
+  /** Entries of all layers plus implied directories; default 1,000,000. */
   readonly maxEntries?: number;
   /** Bytes of paths, link targets, attributes and PAX records of all layers; default 256 MiB. */
   readonly maxMetadata?: number;
-  /** Bytes a layer unpacks to; default 64 GiB. */
+  /** Bytes of an unpacked layer; default 64 GiB. */
   readonly maxLayerBytes?: number;
 }
 
@@ -22,11 +22,17 @@ const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
 /**
- * The file system the layers make, the lowest first. Each layer is read once, and nothing is written.
+ * Returns the file system that layers form, lowest first. Reads each layer once and writes nothing.
  *
- * Paths are taken as they are: an entry below a path that is a symbolic link in a lower layer replaces the link by a
- * directory, as overlay file systems do. Directories that no layer has an entry for are root's, with mode 0755.
- * @throws LktError ARCHIVE_INVALID for a layer that no program could unpack, or a passed limit.
+ * An entry below a symbolic link of a lower layer replaces the link with a directory, as overlayfs
+ * does. Directories without an entry in any layer belong to root and have mode 0755.
+ * @throws ARCHIVE_INVALID for a layer that cannot be unpacked, or a limit exceeded
+ * @example
+ * ```ts
+ * const { manifest } = await loadImage(store, digest, platform);
+ * const tree = await flatten(store, manifest.layers);
+ * tree.lookup('etc/os-release')?.size;
+ * ```
  */
 export async function flatten(
   store: Store,
@@ -36,7 +42,7 @@ export async function flatten(
   return flattenArchives(layerArchives(store, layers), limits);
 }
 
-/** As `flatten`. */
+/** Returns the file system of opened layers; otherwise as `flatten`. */
 export async function flattenArchives(
   archives: readonly LayerArchive[],
   limits: FlattenLimits = {},
@@ -48,14 +54,14 @@ export async function flattenArchives(
   }
 }
 
-/** A layer whose entries are known, in its order. */
+/** The entries of one layer in archive order. */
 export interface LayerEntries {
   readonly entries: readonly Entry[];
-  /** What to say of an error that comes up while it is put on those below it. */
+  /** Returns the error to report in place of one that occurs while the layer is applied. */
   readonly explain?: (error: unknown) => Promise<unknown>;
 }
 
-/** As `flatten`, of layers that have been read before. */
+/** Returns the file system of layers whose entries are already known; otherwise as `flatten`. */
 export async function flattenEntries(
   layers: readonly LayerEntries[],
   limits: FlattenLimits = {},
@@ -73,7 +79,10 @@ export async function flattenEntries(
   return builder.tree();
 }
 
-/** A file of a layer as it is read; `layer` and `ordinal` are those of its node in the tree, if it comes to be there. */
+/**
+ * A file of a layer during the read. `layer` and `ordinal` match those of its tree node, if no
+ * later layer hides it.
+ */
 export interface LayerFile {
   readonly size: number;
   readonly content: AsyncIterable<Uint8Array>;
@@ -82,8 +91,9 @@ export interface LayerFile {
 }
 
 /**
- * The same for whoever reads the contents on the way: the files that are not empty, layer by layer, those that a
- * later layer hides too, and at the end the tree. A content may be read until the next entry is asked for.
+ * Flattens layers and yields the content of every file that is not empty, layer by layer, including
+ * files that a later layer hides. Returns the tree at the end. A content is readable until the next
+ * file is requested.
  */
 export async function* streamFlatten(
   archives: readonly LayerArchive[],
@@ -131,7 +141,7 @@ interface LayerEntry extends TreeNode {
   readonly ordinal: number;
 }
 
-/** A file without a name; the names that share it are hard links. */
+/** A file without its name; hard links share one. */
 type Inode = Omit<TreeNode, 'path'>;
 
 class TreeBuilder {
@@ -148,7 +158,7 @@ class TreeBuilder {
     this.#inodes.set('', IMPLIED);
   }
 
-  /** Counts what is about to be held in memory. */
+  /** Counts the memory an entry will hold against the limits. */
   count(entry: Pick<Entry, 'path' | 'link' | 'xattrs' | 'pax'>): void {
     this.#entries += 1;
     this.#metadata += entry.path.length + (entry.link?.length ?? 0);
@@ -164,7 +174,10 @@ class TreeBuilder {
     }
   }
 
-  /** Puts a layer on top. Whiteouts are about the layers below only, wherever in the layer they stand. */
+  /**
+   * Applies a layer. Its whiteouts affect only lower layers, regardless of their position in the
+   * archive.
+   */
   apply(entries: readonly LayerEntry[]): void {
     for (const entry of entries) this.#whiteout(entry);
     for (const entry of entries) if (!isWhiteout(entry) && !isAufs(entry)) this.#add(entry);
@@ -230,7 +243,7 @@ class TreeBuilder {
     for (let parent = parentPath(path); parent !== ''; parent = parentPath(parent)) {
       const inode = this.#inodes.get(parent);
       if (inode?.type === 'directory') break;
-      // Unpacked in order, the entry would land wherever the link of its own layer points.
+      // Unpacking in order would follow the link of the same layer to its target.
       if (inode?.layer === entry.layer) {
         throw new LktError(
           'ARCHIVE_INVALID',
@@ -255,7 +268,7 @@ class TreeBuilder {
     else siblings.add(baseName(path));
   }
 
-  /** Removes what is at a path and below. */
+  /** Removes a path and everything below it. */
   #remove(path: RawPath): void {
     if (!this.#inodes.has(path)) return;
     const todo = [path];
@@ -282,7 +295,7 @@ function isWhiteout({ path }: LayerEntry): boolean {
   return baseName(path).startsWith(WHITEOUT);
 }
 
-/** What Docker's aufs driver kept for itself, and old images still have. */
+/** Reports whether this is metadata of Docker's aufs driver, which old images contain. */
 function isAufs({ path }: LayerEntry): boolean {
   return path.split('/').some((part) => part.startsWith('.wh..wh.') && part !== OPAQUE);
 }

@@ -1,6 +1,9 @@
 import { isErrno, LktError } from '@lkt/core';
 
-/** What the operating system said about a file of the store, as an error for the user. Other errors stay as they are. */
+/**
+ * Converts an operating system error about a file of the store into an LktError; returns other
+ * errors unchanged.
+ */
 export function storeError(what: string, cause: unknown): unknown {
   if (cause instanceof LktError || !(cause instanceof Error) || !('syscall' in cause)) return cause;
   if (isErrno(cause, 'ENOSPC', 'EDQUOT')) {

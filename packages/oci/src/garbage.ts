@@ -10,8 +10,8 @@ import { readReferrer } from './referrers.ts';
 const MAX_MANIFEST = 4 * 2 ** 20;
 
 /**
- * The blobs that the index leads to, and the entries of it that are needed: names and, of what has none, all but the
- * referrers whose subject nothing leads to.
+ * Returns the blobs reachable from the index, and the index entries to keep: all except referrers
+ * whose subject is unreachable.
  */
 export async function findReachable(
   blobs: Blobs,
@@ -28,7 +28,7 @@ export async function findReachable(
     if (subject === undefined) await mark(blobs, descriptor, reachable);
     else waiting.set(entry, subject.digest);
   }
-  // A signature of an SBOM refers to a referrer.
+  // A signature of an SBOM refers to a referrer, so repeat until no entry is added.
   for (let before = -1; before !== waiting.size;) {
     before = waiting.size;
     for (const [entry, subject] of waiting) {
@@ -40,7 +40,10 @@ export async function findReachable(
   return { reachable, entries: index.entries.filter((entry) => !waiting.has(entry)) };
 }
 
-/** Removes the blobs of `all` that are not among `kept`. */
+/**
+ * Removes the blobs of `all` that are not in `kept`.
+ * @returns the number of removed blobs and their total bytes
+ */
 export async function removeOthers(
   blobs: Blobs,
   all: readonly Digest[],
@@ -74,7 +77,7 @@ async function mark(blobs: Blobs, descriptor: Descriptor, reachable: Set<Digest>
   if (reachable.has(descriptor.digest)) return;
   reachable.add(descriptor.digest);
   if (!isManifestType(descriptor.mediaType) && !isIndexType(descriptor.mediaType)) return;
-  // A layout may hold a part of an image only: an index whose other platforms were never fetched.
+  // A layout may hold only a part of an index: its other platforms were never fetched.
   const bytes = await blobs.readBytes(descriptor, MAX_MANIFEST).catch((error: unknown) => {
     if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
     throw error;

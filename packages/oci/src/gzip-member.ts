@@ -5,13 +5,13 @@ import { type ByteReader, UnexpectedEndError } from './byte-reader.ts';
 
 const CHUNK = 64 * 1024;
 const UNPACKED_CHUNK = 256 * 1024;
-/** Of names and comments. */
+/** Maximum bytes of the header's name and comment. */
 const MAX_TEXT = 64 * 1024;
 
 /**
- * One member of gzip (RFC 1952), of which the first four bytes were read; the reader is at its end then. Node's
- * decompressor takes what follows for another member, whatever it is.
- * @throws LktError ARCHIVE_INVALID; what zlib says of it
+ * Decompresses one gzip member (RFC 1952) whose first four bytes were read, and leaves the reader
+ * at its end. Node's decompressor would parse what follows as another member.
+ * @throws ARCHIVE_INVALID, or zlib's error
  */
 export async function* readGzipMember(
   reader: ByteReader,
@@ -47,7 +47,7 @@ async function skipHeader(reader: ByteReader, start: Buffer): Promise<void> {
   if ((flags & 2) !== 0) await reader.skip(2);
 }
 
-/** What zlib did not take is put back. */
+/** Inflates raw deflate data and puts unused input back into the reader. */
 async function* inflated(reader: ByteReader): AsyncGenerator<Uint8Array> {
   const transform = createInflateRaw({ chunkSize: UNPACKED_CHUNK });
   const ended = once(transform, 'close').catch(() => undefined);

@@ -14,22 +14,30 @@ import { MediaType } from './media-type.ts';
 import { formatPlatform, type Platform, platformMatches } from './platform.ts';
 import type { Store } from './store.ts';
 
+/** A loaded image of one platform: manifest and config. */
 export interface Image {
-  /** Of the manifest. */
+  /** The manifest's descriptor, with platform. */
   readonly descriptor: Descriptor;
   readonly manifest: ImageManifest;
   readonly config: ImageConfig;
 }
 
-/** A config without what the layers and the platform say. */
+/** An image config without the parts that the layers and the platform determine. */
 export type NewImageConfig = Omit<ImageConfig, 'rootfs' | 'os' | 'architecture' | 'variant'>;
 
-/** An index may lead to an index; not much further. */
+/** Maximum nesting of indexes. */
 const MAX_DEPTH = 3;
 
 /**
- * Writes config and manifest. Both are JSON in one form, so equal images have equal digests. A config without a time
- * of creation gets SOURCE_DATE_EPOCH.
+ * Writes an image's config and manifest as canonical JSON, so that equal images have equal digests.
+ * `created` defaults to SOURCE_DATE_EPOCH.
+ * @returns the manifest's descriptor
+ * @example
+ * ```ts
+ * const layer = await writeLayer(store, entries);
+ * const config = { config: { Cmd: ['/bin/app'] } };
+ * const image = await writeImage(store, { config, layers: [layer], platform });
+ * ```
  */
 export async function writeImage(
   store: Store,
@@ -58,7 +66,7 @@ export async function writeImage(
   return { mediaType: MediaType.ociManifest, ...(await writeJson(store, manifest)), platform };
 }
 
-/** Writes an index of manifests, in their order. */
+/** Writes an image index of manifests in the given order. Each needs a platform. */
 export async function writeIndex(
   store: Store,
   manifests: readonly Descriptor[],
@@ -70,9 +78,13 @@ export async function writeIndex(
 }
 
 /**
- * The image for a platform: of an index, or the manifest itself.
- * @throws LktError NOT_FOUND when a blob is missing or there is none for the platform, naming those there are;
- * IMAGE_INVALID, DIGEST_MISMATCH
+ * Loads the image for a platform from an index, or from the manifest itself.
+ * @throws NOT_FOUND if a blob is missing, or no image is for the platform: the message lists the
+ * available ones; IMAGE_INVALID, DIGEST_MISMATCH
+ * @example
+ * ```ts
+ * const { manifest, config } = await loadImage(store, digest, parsePlatform('linux/arm64'));
+ * ```
  */
 export async function loadImage(store: Store, digest: Digest, platform: Platform): Promise<Image> {
   const offered = new Set<string>();
@@ -100,7 +112,7 @@ async function find(
     throw new LktError('IMAGE_INVALID', `image index ${blob.digest} is nested too deep`);
   for (const item of document.manifests) {
     if (item.platform !== undefined && !platformMatches(item.platform, platform)) {
-      // Attestations stand in an index as images of an unknown platform.
+      // Attestations appear in an index as images of an unknown platform.
       if (item.platform.os !== 'unknown') offered.add(formatPlatform(item.platform));
       continue;
     }

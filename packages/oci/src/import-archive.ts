@@ -9,16 +9,18 @@ import { isIndexType, isManifestType } from './media-type.ts';
 import type { Store } from './store.ts';
 import type { TarLimits } from './tar-header-reader.ts';
 
+/** Options of an import. */
 export interface ImportOptions {
-  /** What the image is called; for an archive of one. By default it is what the archive says. */
+  /** The name of the image, for an archive of one; default: the name in the archive. */
   readonly name?: string | undefined;
   readonly limits?: TarLimits;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The images and referrers of an imported archive. */
 export interface ImportResult {
   readonly images: readonly Tag[];
-  /** What came with them: SBOMs, signatures. */
+  /** Referrers found in the archive: SBOMs, signatures. */
   readonly referrers: readonly Descriptor[];
 }
 
@@ -26,13 +28,17 @@ const MAX_DEPTH = 3;
 const MAX_MANIFESTS = 10_000;
 
 /**
- * Brings the images of an archive into the store: an OCI image layout (`oci-archive`, `docker buildx`, `lkt cache export`)
- * or what `docker save` writes, also compressed.
+ * Imports the images of an archive into the store: an OCI image layout (`oci-archive`, `docker
+ * buildx`, `lkt cache export`) or the output of `docker save`, compressed or not.
  *
- * Nothing has a name before all of the archive was read and every image of it found whole: each blob is what its digest
- * says, each layer what the config says. What is left of an archive that is refused is garbage.
- * @throws LktError ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH; NOT_FOUND for an image of which a part is missing;
- * USAGE_INVALID when there is no name, or one for several
+ * Tags images only after the whole archive was read and every image is complete: each blob matches
+ * its digest, each layer its diff id. Blobs of a rejected archive remain as garbage.
+ * @throws ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH; NOT_FOUND if a part of an image is
+ * missing; USAGE_INVALID if an image has no name, or one name is given for several
+ * @example
+ * ```ts
+ * const { images } = await importImages(store, createReadStream('image.tar'));
+ * ```
  */
 export async function importImages(
   store: Store,
@@ -90,7 +96,7 @@ function layoutEntries(layout: Buffer, index: Buffer): readonly ArchiveEntry[] {
   });
 }
 
-/** Looks at everything an entry leads to. */
+/** Checks that everything an entry refers to is present and consistent. */
 class Walk {
   readonly #store: Store;
   readonly #seen = new Map<Digest, boolean>();
@@ -99,7 +105,10 @@ class Walk {
     this.#store = store;
   }
 
-  /** @throws LktError NOT_FOUND, IMAGE_INVALID */
+  /**
+   * Checks a manifest or index and what it refers to.
+   * @throws NOT_FOUND, IMAGE_INVALID
+   */
   async check(descriptor: Descriptor, depth = MAX_DEPTH): Promise<{ isReferrer: boolean }> {
     const { digest, size, mediaType } = descriptor;
     const known = this.#seen.get(digest);
@@ -121,7 +130,7 @@ class Walk {
     if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deep`);
     let count = 0;
     for (const item of document.manifests) {
-      // An archive may have some of the images of an index only.
+      // An archive may contain only some images of an index.
       if (!(await this.#store.has(item.digest))) continue;
       await this.check(item, depth - 1);
       count += 1;

@@ -18,16 +18,19 @@ interface BlobUse {
   readonly lastUsed: number;
 }
 
-/** All that is in a store, and what of it needs which blobs. */
+/** The contents of a store: items, and the blobs with their size and last use. */
 export interface Inventory {
   readonly items: readonly CacheItem[];
   readonly blobs: ReadonlyMap<Digest, BlobUse>;
 }
 
-/** A blob that nothing speaks of: what was downloaded for a step, or a .deb, or garbage. */
+/**
+ * Directory of notes, one per downloaded blob, named by digest. Such blobs, and .debs, belong to no
+ * image.
+ */
 const DOWNLOADS = 'downloads';
 
-/** Looks through a store. Of blobs only manifests are read. */
+/** Takes the inventory of a store. Reads no blobs except manifests. */
 export async function takeInventory(
   store: string,
   content: Blobs,
@@ -81,7 +84,7 @@ export async function takeInventory(
   return { items, blobs };
 }
 
-/** Which blobs a blob leads to: those of a manifest, and what refers to any of these. */
+/** Computes the blobs reachable from a blob: its manifest's, and the referrers of these. */
 class Reach {
   readonly #content: Blobs;
   readonly #present: ReadonlyMap<Digest, BlobUse>;
@@ -98,7 +101,7 @@ class Reach {
     this.#referrers = referrers;
   }
 
-  /** As `from`, of a blob of which only the digest is known: a small one may be a manifest. */
+  /** As `from`, for a blob of unknown type: a small one may be a manifest. */
   async fromDigest(digest: Digest): Promise<readonly Digest[]> {
     const size = this.#present.get(digest)?.bytes ?? Infinity;
     const mayBeManifest = size < 2 ** 16 && looksLikeJson(this.#content.path(digest));
@@ -110,7 +113,7 @@ class Reach {
     const { digest } = descriptor;
     const known = this.#known.get(digest);
     if (known !== undefined) return known;
-    // Should manifests lead back to themselves, which digests hardly can.
+    // Guards against a cycle of manifests.
     this.#known.set(digest, []);
     const all = new Set<Digest>(this.#present.has(digest) ? [digest] : []);
     const next = [...(await this.#children(descriptor)), ...(this.#referrers.get(digest) ?? [])];
@@ -130,7 +133,7 @@ class Reach {
       return isIndex(document) ? document.manifests : [document.config, ...document.layers];
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
-      // A guess need not be right; and a layout may hold a part of an image only.
+      // A guess may be wrong, and a layout may hold only a part of an index.
       const isGuess = size === 0;
       if (error.code === 'NOT_FOUND' || (isGuess && error.code === 'IMAGE_INVALID')) return [];
       throw new LktError(error.code, `cannot tell what is garbage: ${error.message}`, {
@@ -150,7 +153,7 @@ async function subjectsOf(
     if (reference !== undefined) continue;
     const referrer = await readReferrer(content, descriptor).catch(() => undefined);
     const subject = referrer?.subject?.digest;
-    // What has neither a name nor a subject is of another program, and stays.
+    // An entry with neither name nor subject belongs to another program and stays.
     if (subject === undefined) continue;
     found.set(subject, [...(found.get(subject) ?? []), descriptor]);
   }
@@ -169,7 +172,7 @@ function blobsOf(content: Blobs): ReadonlyMap<Digest, BlobUse> {
   return found;
 }
 
-/** What processes keep for themselves; of those that have died it is garbage. */
+/** Lists the temporary files of processes; those of dead processes are garbage. */
 function temporary(store: string): readonly CacheItem[] {
   return namesIn(join(store, 'tmp')).flatMap((file) => {
     const path = join(store, 'tmp', file);

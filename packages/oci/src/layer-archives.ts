@@ -8,21 +8,25 @@ import { explainLayerError } from './layer-error.ts';
 import { LayerMemory } from './layer-memory.ts';
 import type { Store } from './store.ts';
 
-/** A tar archive that can be read as often as need be. */
+/** A tar archive of a layer that can be read repeatedly. */
 export interface LayerArchive {
-  /** It from its start. `maxBytes`: most bytes that it may unpack to; default 64 GiB. */
+  /**
+   * Opens the archive at its start.
+   * @param maxBytes limit of the unpacked size; default 64 GiB
+   */
   open(maxBytes?: number): OpenLayerArchive;
-  /** What to say of an error that came up while it was read. */
+  /** Returns the error to report in place of one that occurred while reading. */
   readonly explain?: (error: unknown) => Promise<unknown>;
 }
 
+/** A layer archive that is being read; dispose it to end the read. */
 export interface OpenLayerArchive extends AsyncDisposable {
   readonly data: AsyncIterable<Uint8Array>;
-  /** For whoever stops before the end of the data: the checks that take place there. */
+  /** Runs the checks at the end of the source. Required after a partial read of `data`. */
   finish(): Promise<void>;
 }
 
-/** Layers of a store as archives, each unpacked whenever it is read. */
+/** Returns layers of a store as archives that are unpacked on each read. */
 export function layerArchives(
   store: Store,
   layers: readonly Descriptor[],
@@ -33,15 +37,15 @@ export function layerArchives(
   }));
 }
 
-/** An archive that unpacks to more is unpacked again rather than kept. */
+/** Larger archives are unpacked again instead of kept. */
 const MAX_KEPT = 4 * 2 ** 30;
 const CHUNK = 256 * 1024;
 const ZEROS = Buffer.alloc(CHUNK);
 
 /**
- * Layers as archives of which each is unpacked once: what the first reading gives stays for the next, in memory until there
- * is no room for another, or where there is none at all in a file without a name. A piece of what is read is good until the
- * next is asked for.
+ * Layers as archives that are unpacked once. The first complete read keeps the result for later
+ * ones: in memory while there is room, else in an unlinked temporary file. A chunk is valid until
+ * the next one is requested.
  */
 export class UnpackedLayers implements AsyncDisposable {
   readonly #store: Store;
@@ -51,20 +55,23 @@ export class UnpackedLayers implements AsyncDisposable {
   readonly #reading = new Map<Digest, Promise<void>>();
   #dir: Promise<AsyncDisposable & { path: string }> | undefined;
 
-  /** @param memory bytes for archives; default 28 MiB */
+  /** @param memory bytes of memory for archives; default 28 MiB */
   constructor(store: Store, { memory = 28 * 2 ** 20 }: { memory?: number } = {}) {
     this.#store = store;
     this.#memory = new LayerMemory(memory, (missing) => this.#reclaim(missing));
   }
 
-  /** @param isOnce that there will hardly be another reading, so that nothing stays for it */
+  /**
+   * Returns the archives of layers.
+   * @param isOnce no second read is expected, so nothing is kept
+   */
   archives(
     layers: readonly Descriptor[],
     { isOnce = false }: { isOnce?: boolean } = {},
   ): readonly LayerArchive[] {
     return layerArchives(this.#store, layers).map((archive, index) => {
       const layer = layers[index];
-      // What is not compressed is there as it is.
+      // Uncompressed blobs need no unpacking.
       if (layer === undefined || layer.mediaType.endsWith('tar')) return archive;
       return { ...archive, open: (maxBytes) => this.#open(layer, archive, maxBytes, isOnce) };
     });
@@ -99,7 +106,7 @@ export class UnpackedLayers implements AsyncDisposable {
     unpack: () => OpenLayerArchive,
   ): AsyncGenerator<Uint8Array> {
     const { digest } = layer;
-    // Two images can have a layer in common and be read at once.
+    // Images that share a layer may be read concurrently.
     await this.#reading.get(digest);
     const kept = this.#kept.get(digest);
     const held = this.#held.get(digest);
@@ -131,7 +138,7 @@ export class UnpackedLayers implements AsyncDisposable {
     }
   }
 
-  /** Forgets archives in memory that nobody reads, the oldest first. */
+  /** Drops archives in memory without readers, oldest first, until `missing` bytes are free. */
   #reclaim(missing: number): void {
     let found = 0;
     for (const [digest, held] of this.#held) {
@@ -154,9 +161,9 @@ export class UnpackedLayers implements AsyncDisposable {
     let writing = Promise.resolve();
     try {
       for await (const chunk of data) {
-        // Zeros, of which bombs are made, are a hole that takes no room.
+        // Runs of zeros, typical of archive bombs, become holes that occupy no disk space.
         if (size <= MAX_KEPT && !isZero(chunk)) writing = writeAt(file, chunk, size);
-        // It is awaited below, or nobody asks for more.
+        // Awaited below unless the consumer stops.
         writing.catch(() => undefined);
         size += chunk.length;
         yield chunk;
@@ -232,7 +239,7 @@ function openLayer(
   maxBytes: number | undefined,
 ): OpenLayerArchive {
   const blob = store.read(layer)[Symbol.asyncIterator]();
-  // What stops the unpacking must not stop the reading of the blob, whose own check is at its end.
+  // Ending the decompressor must not end the blob, whose check runs at its end.
   const source: AsyncIterable<Uint8Array> = {
     [Symbol.asyncIterator]: () => ({ next: async () => blob.next() }),
   };

@@ -3,8 +3,9 @@ import type { Descriptor } from './descriptor.ts';
 import type { Store } from './store.ts';
 
 /**
- * What to say when a layer could not be unpacked. Damage on disk shows first in whatever reads the blob, long before
- * its end, where its digest is compared: so that is done now, and blamed if it is wrong.
+ * Returns the error to report for a layer that could not be unpacked. A damaged blob usually fails
+ * in its reader before its digest is checked at the end, so this verifies the blob and returns that
+ * error first.
  */
 export async function explainLayerError(
   store: Store,

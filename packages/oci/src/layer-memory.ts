@@ -6,39 +6,44 @@ import type { Store } from './store.ts';
 
 const gunzip = promisify(gunzipBytes);
 
-/** A layer with a longer blob is a stream. */
+/** Layers with a longer blob are streamed. */
 const MAX_BLOB = 16 * 2 ** 20;
-/** Of the blobs that are being unpacked, so that not each processor takes as much. */
+/** Bytes of blobs that may be in memory for unpacking at once, across threads. */
 const MAX_BLOBS = 28 * 2 ** 20;
-/** RFC 1952, 2.2 and 2.3: a header and a trailer, and the least that deflate makes. */
+/** The shortest gzip: header and trailer (RFC 1952, 2.2 and 2.3) plus minimal deflate data. */
 const MIN_BLOB = 20;
 
-/** Memory for layers that are held unpacked. */
+/** A budget of memory for unpacked layers. */
 export class LayerMemory {
   readonly #reclaim: (missing: number) => void;
   #free: number;
   #freeForBlobs = MAX_BLOBS;
 
-  /** @param reclaim asked to give back so many bytes of archives, if there are any that nobody reads */
+  /**
+   * @param bytes the budget
+   * @param reclaim called to release `missing` bytes of unused archives, if there are any
+   */
   constructor(bytes: number, reclaim: (missing: number) => void = () => undefined) {
     this.#free = bytes;
     this.#reclaim = reclaim;
   }
 
-  /** Ends what `unpack` gave. */
+  /** Returns the memory of an archive from `unpack`. */
   release(archive: Buffer): void {
     this.#free += archive.length;
     releaseBuffer(archive);
   }
 
   /**
-   * The archive in a layer's blob, unpacked in one go, which costs less than half of what a stream of pieces does.
-   * @returns undefined for a layer that has no room, or of which only a stream can say what it is or what is wrong with it
+   * Returns a layer's archive, unpacked in one call, which takes less than half the time of a
+   * stream.
+   * @returns undefined if the layer does not fit, or is not plain gzip; a stream must read it and
+   * report errors
    */
   async unpack(store: Store, layer: Descriptor): Promise<Buffer | undefined> {
     const { size } = layer;
     if (!isGzip(layer) || size > MAX_BLOB || size < MIN_BLOB) return undefined;
-    // What comes out is longer than what goes in, or it is of no account.
+    // An archive is longer than its blob, except for layers too small to matter.
     if (size > this.#free) this.#reclaim(size - this.#free);
     if (size > this.#free || size > this.#freeForBlobs) return undefined;
     this.#freeForBlobs -= size;
@@ -51,7 +56,7 @@ export class LayerMemory {
       if (length > this.#free) return undefined;
       taken = length;
       this.#free -= taken;
-      // One byte to spare: a buffer that is full could be one of many.
+      // One spare byte: a full buffer might be the first of several.
       const room = length + 1;
       const archive = await gunzip(blob, { chunkSize: Math.max(room, 64), maxOutputLength: room });
       if (archive.length !== length) return undefined;
@@ -67,14 +72,17 @@ export class LayerMemory {
   }
 }
 
-/** Gives the memory of a large buffer back now, not when garbage is collected. Nobody may use it any more. */
+/**
+ * Frees the memory of a large buffer at once instead of at the next garbage collection. It must not
+ * be used again.
+ */
 export function releaseBuffer(buffer: Buffer | undefined): void {
   const memory = buffer?.buffer;
   if (memory instanceof ArrayBuffer && memory.byteLength >= MIN_DETACHABLE_BYTES)
     memory.transfer(0);
 }
 
-/** What is smaller may share its memory with others. */
+/** Smaller buffers may share their memory with others. */
 const MIN_DETACHABLE_BYTES = 2 ** 20;
 
 function isGzip({ mediaType }: Descriptor): boolean {

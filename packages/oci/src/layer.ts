@@ -6,13 +6,23 @@ import { MediaType } from './media-type.ts';
 import type { Store } from './store.ts';
 import { writeTar } from './tar-writer.ts';
 
-/** A layer in the store: its blob, and the digest of the tar archive inside (config.md, "Layer DiffID"). */
+/**
+ * A layer in the store: its blob, and the digest of the uncompressed tar archive (image-spec,
+ * config.md, "Layer DiffID").
+ */
 export interface Layer {
   readonly descriptor: Descriptor;
   readonly diffId: Digest;
 }
 
-/** Writes the entries as a layer, in their order and as they are. Nothing is held but a few chunks. */
+/**
+ * Writes entries as a layer in the given order, unmodified. Streams: holds only a few chunks.
+ * @example
+ * ```ts
+ * const file: EntryWithContent = { ...metadata, path: 'etc/motd', size: 3, content };
+ * const { descriptor, diffId } = await writeLayer(store, [file].map((entry) => clampEntry(entry)));
+ * ```
+ */
 export async function writeLayer(
   store: Store,
   entries: AsyncIterable<EntryWithContent> | Iterable<EntryWithContent>,

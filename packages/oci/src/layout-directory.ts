@@ -11,11 +11,11 @@ import type { Platform } from './platform.ts';
 import type { Store } from './store.ts';
 
 /**
- * Makes a directory an OCI image layout of an image of the store, as a whole or not at all; what was there goes. Blobs
- * are hard links of those in the store where a file system allows it, else copies: who writes into one writes into the
- * store, which sees that when it reads it.
- * @param more other files in it, by name
- * @throws LktError NOT_FOUND, IO_FAILED, DISK_FULL
+ * Writes an image of the store as an OCI image layout directory, atomically replacing `dir`. Blobs
+ * are hard links to the store where the file system allows it, else copies. A program that modifies
+ * a linked blob damages the store, which detects that on the next read.
+ * @param more additional files: name to content
+ * @throws NOT_FOUND, IO_FAILED, DISK_FULL
  */
 export async function writeLayoutDirectory(
   store: Store,
@@ -57,15 +57,16 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
-    // Another file system, one without links, or a file with as many as there can be.
+    // Another file system, one without hard links, or a file with the maximum number of links.
     if (!isErrno(error, 'EXDEV', 'EPERM', 'ENOTSUP', 'EMLINK', 'EACCES')) throw error;
     await copyFile(from, to);
   }
 }
 
 /**
- * Takes the image of a platform from an OCI image layout into the store. Each of its blobs is checked.
- * @throws LktError NOT_FOUND, DIGEST_MISMATCH, IMAGE_INVALID
+ * Imports the image for a platform from an OCI image layout directory into the store, verifying
+ * each blob.
+ * @throws NOT_FOUND, DIGEST_MISMATCH, IMAGE_INVALID
  */
 export async function importFromLayout(
   store: Store,
@@ -78,7 +79,7 @@ export async function importFromLayout(
   const { descriptor, manifest } = await loadImage(layout, digest, platform);
   for (const blob of [manifest.config, ...manifest.layers])
     await store.write(layout.read(blob), { digest: blob.digest, size: blob.size }, signal);
-  // Last: what it names is there.
+  // Written last, after the blobs it refers to.
   await store.writeBytes(await layout.readBytes({ digest: descriptor.digest }));
   return { ...descriptor, mediaType: MediaType.ociManifest };
 }

@@ -7,25 +7,30 @@ import { storeError } from './fs-error.ts';
 import { MediaType } from './media-type.ts';
 import { syncDir, writeAtomically } from './temp.ts';
 
-/** OCI image-spec, annotations.md: where a layout's index says what an image is called. */
+/** Annotation with the name of an image in a layout's index (OCI image-spec, annotations.md). */
 export const REF_NAME = 'org.opencontainers.image.ref.name';
 
-/** Where the entry of a referrer says what it refers to, so that not all of them have to be read to find it. */
+/**
+ * Annotation with the subject of a referrer's entry, so that finding referrers need not read every
+ * manifest.
+ */
 export const SUBJECT = 'dev.lkt.subject';
 
 const MAX_INDEX = 64 * 2 ** 20;
 
+/** An entry of a layout's index with its name. */
 export interface Tag {
   readonly reference: string;
   readonly descriptor: Descriptor;
 }
 
-/** `index.json` of an OCI layout. Entries and fields of other programs are kept as they are. */
+/** `index.json` of an OCI layout. Entries and fields of other programs are preserved. */
 export interface LayoutIndex {
   readonly document: Readonly<Record<string, unknown>>;
   readonly entries: readonly IndexEntry[];
 }
 
+/** An entry of `index.json`, parsed and as JSON. */
 export interface IndexEntry {
   /** Undefined for an entry without a name. */
   readonly reference: string | undefined;
@@ -33,10 +38,16 @@ export interface IndexEntry {
   readonly json: unknown;
 }
 
-/** What was read last of each layout: many questions are asked of one index, which a used store has a thousand lines of. */
+/**
+ * The last index read per layout: a command queries it often, and that of a used store has a
+ * thousand lines.
+ */
 const known = new Map<string, { readonly state: FileState; readonly index: LayoutIndex }>();
 
-/** An empty one when there is none yet. @throws LktError IMAGE_INVALID */
+/**
+ * Reads the index of a layout; empty if there is none.
+ * @throws IMAGE_INVALID
+ */
 export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
   const path = join(layout, 'index.json');
   let text: string;
@@ -79,7 +90,7 @@ function parseLayoutIndex(path: string, text: string): LayoutIndex {
   }
 }
 
-/** Replaces `index.json` in one step. The caller holds the lock. */
+/** Replaces `index.json` atomically. The caller holds the lock `index`. */
 export async function writeLayoutIndex(
   layout: string,
   document: Readonly<Record<string, unknown>>,
@@ -98,12 +109,12 @@ export async function writeLayoutIndex(
   }
 }
 
-/** The entry that names `descriptor` by `reference`. */
+/** Returns an index entry that names `descriptor` `reference`. */
 export function tagEntry(reference: string, descriptor: Descriptor): Descriptor {
   return { ...descriptor, annotations: { ...descriptor.annotations, [REF_NAME]: reference } };
 }
 
-/** A descriptor without what an entry of it is called. */
+/** Returns the descriptor without the annotation of its name. */
 export function withoutName(descriptor: Descriptor): Descriptor {
   const { annotations, ...rest } = descriptor;
   const { [REF_NAME]: _name, ...others } = annotations ?? {};

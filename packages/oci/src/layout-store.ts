@@ -31,10 +31,13 @@ import { touch } from './touch.ts';
 import { TreeSizes } from './tree-sizes.ts';
 import { Writers } from './writers.ts';
 
-/** Manifests and configs are shorter; distribution-spec asks registries for as much. */
+/**
+ * Default limit of a manifest or config; distribution-spec asks registries to accept manifests of
+ * this size.
+ */
 const MAX_BYTES = 4 * 2 ** 20;
 
-/** A store in a directory that is an OCI image layout. */
+/** A store in an OCI image layout directory. */
 export class LayoutStore implements Store {
   readonly dir: string;
   readonly used: Set<string> = new Set();
@@ -69,10 +72,10 @@ export class LayoutStore implements Store {
     try {
       await this.#writers.enter();
     } catch (error) {
-      // Nobody prunes what nobody can write to.
+      // A store that is not writable is not pruned either.
       if (!(error instanceof LktError)) throw error;
     }
-    // Marked first: a collection that begins in between sees it, or is seen.
+    // Touch first: a collection that starts in between either sees the mark or is detected here.
     for (;;) {
       if (!touch(path)) return false;
       if (!(await this.#writers.settled())) break;
@@ -210,7 +213,8 @@ export class LayoutStore implements Store {
       this.withLock('index', async () => {
         const index = await readLayoutIndex(this.dir);
         const { reachable, entries } = await findReachable(this.#blobs, index);
-        // The entries go first: one whose blobs are gone is damage, a blob without an entry is only garbage.
+        // Entries first: an entry without its blobs is damage, a blob without an entry only
+        // garbage.
         if (entries.length < index.entries.length) {
           const kept = entries.map(({ json }) => json);
           await writeLayoutIndex(this.dir, index.document, kept);
@@ -246,7 +250,10 @@ export class LayoutStore implements Store {
     return { ...descriptor, annotations };
   }
 
-  /** What an entry is about to lead to is there, and on disk: the entry must not outlast a crash that it does not. */
+  /**
+   * Checks that the blobs of a future entry exist and are synced: the entry must not survive a
+   * crash that they do not.
+   */
   async #requireBlobs(blobs: readonly Descriptor[], what: string): Promise<void> {
     for (const { digest, size } of blobs)
       if ((await this.#blobs.size(digest)) !== size)
@@ -254,7 +261,7 @@ export class LayoutStore implements Store {
     await syncDir(this.#blobs.dir);
   }
 
-  /** Puts `replacement` where the entries of this name are. Whether there were any. */
+  /** Replaces the entries of a name. Returns whether there were any. */
   async #changeIndex(reference: string, replacement: readonly Descriptor[]): Promise<boolean> {
     return this.withLock('index', async () => {
       const { document, entries } = await readLayoutIndex(this.dir);
@@ -269,7 +276,7 @@ export class LayoutStore implements Store {
 
   #lockPath(name: string): string {
     const safe = encodeURIComponent(name).replaceAll('.', '%2E');
-    // NAME_MAX; a name cut off must not meet another one cut off.
+    // At most NAME_MAX. The digest keeps truncated names distinct.
     const short =
       safe.length <= 200 ? safe : `${safe.slice(0, 120)}-${digestOf(name).slice('sha256:'.length)}`;
     return join(this.dir, 'locks', `${short}.lock`);

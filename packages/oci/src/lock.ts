@@ -6,22 +6,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { type OwnerToken, ownerState, ownerToken, pidOf } from './owner.ts';
 
+/** Options of waiting for a lock. */
 export interface LockOptions {
   readonly signal?: AbortSignal;
-  /** How long to wait for another holder; default ten minutes. */
+  /** Maximum wait for another holder in milliseconds; default ten minutes. */
   readonly timeoutMs?: number;
 }
 
-/** An owner that cannot be looked at touches its lock this often, and is taken for dead after `STALE_MS` without. */
+/**
+ * Interval at which an owner touches its lock, and the age at which an untouched lock of an
+ * unobservable owner is stale; in milliseconds.
+ */
 const TOUCH_MS = 2_000;
 const STALE_MS = 30_000;
 
 /**
- * Runs while holding the lock at `path`, which no other process or caller then holds.
+ * Runs `run` while holding the lock at `path` exclusively among processes and callers.
  *
- * A lock is a symbolic link whose target names its owner: it comes into being whole, in one step. The lock of an owner
- * that died is taken over. A stopped process keeps its lock, except against another container or machine.
- * @throws LktError CACHE_LOCKED when the wait is over; the signal's reason when it is aborted.
+ * A lock is a symbolic link whose target is its owner's token, so it is created atomically. A dead
+ * owner's lock is taken over. A stopped process keeps its lock, except against another container or
+ * machine.
+ * @throws CACHE_LOCKED after `timeoutMs`; the signal's reason if it is aborted
  */
 export async function withLockAt<T>(
   path: string,
@@ -39,7 +44,10 @@ export async function withLockAt<T>(
   }
 }
 
-/** The live owner of the lock, if there is one. At once, as it is asked for everything that is used. */
+/**
+ * Returns the live owner of the lock, or undefined. Synchronous, because it runs for every
+ * `Store.use`.
+ */
 export function lockHolder(path: string): OwnerToken | undefined {
   const owner = holderNow(path);
   return owner === undefined || ownerState(owner) === 'dead' ? undefined : owner;
@@ -58,7 +66,7 @@ async function acquire(
     if (token !== undefined) return token;
     const left = end - clock();
     if (left <= 0) throw await lockedError(path, timeoutMs);
-    // Waiters that all came at once do not come back at once.
+    // Jitter spreads waiters that arrived together.
     const pause = Math.min(5 * 1.5 ** Math.min(round, 9), 150) * (0.5 + Math.random());
     await sleep(Math.min(pause, left), undefined, signal === undefined ? {} : { signal }).catch(
       (error: unknown) => {
@@ -79,9 +87,9 @@ async function tryAcquire(path: string, watch: Watch): Promise<OwnerToken | unde
 }
 
 /**
- * Removes the lock of a dead owner, and never one that another waiter has got in the meantime: that is looked at while
- * holding a lock of its own, named by the dead owner, which everyone who would remove this lock must hold. Should its
- * holder die too, the same way frees it.
+ * Removes the lock of a dead owner, but never one that another waiter has acquired since. Every
+ * remover must hold a guard lock, named after the dead owner, while it checks and removes. A guard
+ * whose holder died is freed in the same way.
  */
 async function removeDead(path: string, owner: OwnerToken, watch: Watch): Promise<void> {
   const name = createHash('sha256').update(owner).digest('hex').slice(0, 24);
@@ -95,12 +103,15 @@ async function removeDead(path: string, owner: OwnerToken, watch: Watch): Promis
   }
 }
 
-/** Milliseconds of a clock that is not set. Of `performance` a build needs nothing else, and it is loaded with much. */
+/** Returns monotonic milliseconds. process.uptime() avoids loading the `performance` module. */
 function clock(): number {
   return process.uptime() * 1000;
 }
 
-/** Tells dead owners from live ones; for those it cannot see, by watching whether they still touch their lock. */
+/**
+ * Tells dead owners from live ones. An owner in another container or machine is dead when its
+ * lock's mtime stops changing.
+ */
 class Watch {
   readonly #seen = new Map<string, { owner: OwnerToken; mtime: number; since: number }>();
 
@@ -142,7 +153,7 @@ async function holder(path: string): Promise<OwnerToken | undefined> {
 
 function holderNow(path: string): OwnerToken | undefined {
   try {
-    // There hardly ever is one, and an error takes longer.
+    // Usually there is no lock, and an exception is slower.
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     return readlinkSync(path);
   } catch (error) {

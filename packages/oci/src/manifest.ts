@@ -2,7 +2,7 @@ import { type Digest, isDigest, LktError } from '@lkt/core';
 import { type Descriptor, descriptorFrom, objectFrom, stringsFrom } from './descriptor.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
 
-/** OCI image-spec, manifest.md; Docker's schema 2 has the same fields. */
+/** An image manifest (OCI image-spec, manifest.md). Docker's schema 2 has the same fields. */
 export interface ImageManifest {
   readonly schemaVersion: 2;
   readonly mediaType?: string;
@@ -13,7 +13,7 @@ export interface ImageManifest {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** OCI image-spec, image-index.md; Docker's manifest list has the same fields. */
+/** An image index (OCI image-spec, image-index.md). Docker's manifest list has the same fields. */
 export interface ImageIndex {
   readonly schemaVersion: 2;
   readonly mediaType?: string;
@@ -23,11 +23,14 @@ export interface ImageIndex {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** @throws LktError IMAGE_INVALID */
+/**
+ * Parses an image manifest.
+ * @throws IMAGE_INVALID
+ */
 export function parseManifest(bytes: Uint8Array): ImageManifest {
   return parsing('image manifest', bytes, (document) => {
     const common = commonFrom(document, isManifestType);
-    // A document that reads as both would be one thing to one program and another to the next (CVE-2021-41190).
+    // Programs could interpret an ambiguous document differently (CVE-2021-41190).
     if ('manifests' in document) throw new Error('it has "manifests", which an index has');
     return {
       ...common,
@@ -37,7 +40,10 @@ export function parseManifest(bytes: Uint8Array): ImageManifest {
   });
 }
 
-/** @throws LktError IMAGE_INVALID */
+/**
+ * Parses an image index.
+ * @throws IMAGE_INVALID
+ */
 export function parseIndex(bytes: Uint8Array): ImageIndex {
   return parsing('image index', bytes, (document) => {
     const common = commonFrom(document, isIndexType);
@@ -47,7 +53,10 @@ export function parseIndex(bytes: Uint8Array): ImageIndex {
   });
 }
 
-/** Which of the two a document says it is: by `mediaType`, else by its fields. */
+/**
+ * Parses a manifest or index, told apart by `mediaType`, else by its fields.
+ * @throws IMAGE_INVALID
+ */
 export function parseManifestOrIndex(bytes: Uint8Array): ImageManifest | ImageIndex {
   const saysIndex = parsing('image manifest or index', bytes, (document) => {
     const { mediaType } = document;
@@ -56,11 +65,12 @@ export function parseManifestOrIndex(bytes: Uint8Array): ImageManifest | ImageIn
   return saysIndex ? parseIndex(bytes) : parseManifest(bytes);
 }
 
+/** Reports whether the document is an index. */
 export function isIndex(document: ImageManifest | ImageIndex): document is ImageIndex {
   return 'manifests' in document;
 }
 
-/** OCI image-spec, config.md. Fields that are not named here are kept as they are. */
+/** An image config (OCI image-spec, config.md). Unknown fields are preserved. */
 export interface ImageConfig {
   readonly created?: string;
   readonly author?: string;
@@ -72,7 +82,7 @@ export interface ImageConfig {
   readonly history?: readonly HistoryEntry[];
 }
 
-/** How to run a container of the image. The last three are Docker's. */
+/** Parameters to run a container of the image. The last three are Docker's extensions. */
 export interface ContainerConfig {
   readonly User?: string;
   readonly ExposedPorts?: Readonly<Record<string, object>>;
@@ -89,6 +99,7 @@ export interface ContainerConfig {
   readonly Healthcheck?: object;
 }
 
+/** A step in the history of an image (OCI image-spec, config.md, "history"). */
 export interface HistoryEntry {
   readonly created?: string;
   readonly created_by?: string;
@@ -97,7 +108,10 @@ export interface HistoryEntry {
   readonly empty_layer?: boolean;
 }
 
-/** @throws LktError IMAGE_INVALID */
+/**
+ * Parses an image config.
+ * @throws IMAGE_INVALID
+ */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   return parsing('image config', bytes, (document) => {
     const { rootfs, config, architecture, os, variant, created, history } = document;
@@ -122,7 +136,7 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   });
 }
 
-/** Go writes what is not set as null; null is left out. */
+/** Parses `config`, dropping null fields: Go writes unset ones so. */
 function containerConfigFrom(value: unknown): ContainerConfig {
   const config = Object.fromEntries(
     Object.entries(objectFrom(value, 'config')).filter(([, item]) => item !== null),

@@ -1,4 +1,4 @@
-/** OCI image-spec, media-types.md, and the Docker types that spec calls compatible. */
+/** Media types of OCI image-spec, media-types.md, and the compatible ones of Docker. */
 export const MediaType = {
   ociManifest: 'application/vnd.oci.image.manifest.v1+json',
   ociIndex: 'application/vnd.oci.image.index.v1+json',
@@ -14,10 +14,12 @@ export const MediaType = {
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
 } as const;
 
+/** Reports whether this is the media type of an image manifest. */
 export function isManifestType(mediaType: string): boolean {
   return mediaType === MediaType.ociManifest || mediaType === MediaType.dockerManifest;
 }
 
+/** Reports whether this is the media type of an image index. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === MediaType.ociIndex || mediaType === MediaType.dockerList;
 }

@@ -1,17 +1,21 @@
-/** A SHA-256 in memory that has to be given back. */
+/** A SHA-256 state outside the JavaScript heap; call `free` when done. */
 export interface NativeHash {
-  /** On another thread. One at a time, of bytes that stay as they are until it is done. */
+  /**
+   * Hashes bytes on another thread. One call at a time; the bytes must not change until it
+   * resolves.
+   */
   update(bytes: Uint8Array): Promise<void>;
-  /** Ends it. */
+  /** Returns the hash. The state is final afterwards. */
   digest(): Buffer;
-  /** Gives its memory back; nothing may be asked of it afterwards. */
+  /** Frees the state. No other call may follow. */
   free(): void;
 }
 
 /**
- * SHA-256 by the OpenSSL that is part of Node (EVP_DigestInit(3)), on the threads that read and write files. By itself Node
- * hashes on the thread that asks, and to start another for it takes as long as to hash 20 MB.
- * @returns undefined for a Node that has OpenSSL for itself alone
+ * Returns a constructor of SHA-256 states of the OpenSSL bundled with Node (EVP_DigestInit(3)) that
+ * run on the thread pool. Node's own API hashes on the calling thread, and starting a worker takes
+ * as long as hashing 20 MB.
+ * @returns undefined if this Node does not export OpenSSL's symbols
  */
 export async function nativeHashes(): Promise<(() => NativeHash) | undefined> {
   loading ??= load();
@@ -24,7 +28,7 @@ const SIZE = 32;
 
 async function load(): Promise<(() => NativeHash) | undefined> {
   try {
-    // Most processes need none.
+    // Loaded on demand: most processes need no hashing.
     const { default: koffi } = await import('koffi');
     const node = koffi.load(null);
     const sha256 = node.func('EVP_sha256', 'void *', []);
@@ -36,7 +40,7 @@ async function load(): Promise<(() => NativeHash) | undefined> {
     return () => {
       const context: unknown = create();
       check(context !== null && begin(context, sha256(), null) === 1);
-      /** What a thread reads is not collected meanwhile. */
+      /** Keeps the bytes alive while a thread reads them. */
       let held: Uint8Array | undefined;
       return {
         update: async (bytes) => {

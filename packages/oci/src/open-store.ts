@@ -10,9 +10,14 @@ import { sweep, writeAtomically } from './temp.ts';
 import { WRITER_PREFIX } from './writers.ts';
 
 /**
- * Opens the store at `dir`, and makes one there unless `create` is false. A store that is there is only read until
- * something is written into it, so it may be read-only.
- * @throws LktError NOT_FOUND, UNSUPPORTED (a layout of a later version), IO_FAILED (a directory of something else)
+ * Opens the store at `dir`, creating it unless `create` is false. Opening writes nothing to an
+ * existing store except the removal of dead processes' files, so it may be read-only.
+ * @throws NOT_FOUND; UNSUPPORTED for a layout of a later version; IO_FAILED for a directory with
+ * other content
+ * @example
+ * ```ts
+ * const store = await openStore(join(homedir(), '.lkt/cache'));
+ * ```
  */
 export async function openStore(
   dir: string,
@@ -43,7 +48,7 @@ async function isLayout(dir: string): Promise<boolean> {
 async function createLayout(dir: string): Promise<void> {
   try {
     await mkdir(dir, { recursive: true });
-    // What an interrupted run of this function leaves is no reason to refuse, nor what another one is just making.
+    // Leftovers of an interrupted or concurrent creation are acceptable.
     const foreign = (await readdir(dir)).find((name) => name !== 'tmp' && name !== 'oci-layout');
     if (foreign !== undefined && !(await isLayout(dir))) {
       throw new LktError('IO_FAILED', `${dir} holds something else than a store (${foreign})`, {

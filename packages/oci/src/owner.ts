@@ -2,19 +2,23 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 
 /**
- * The name of a process that owns a lock or temporary files, with what is needed to tell later, from another process,
- * whether it is still there: `pid.start.boot.namespace.random`. A pid alone is used again by others; a pid of another
- * boot or pid namespace (a container, another machine on shared storage) says nothing here.
+ * Identifies a process that owns a lock or temporary files: `pid.start.boot.namespace.random`.
+ * Other processes can tell whether it still runs. The pid alone would not do: pids are reused, and
+ * a pid of another boot or pid namespace (a container, a machine on shared storage) is meaningless
+ * here.
  */
 export type OwnerToken = string;
 
-/** A new token of this process. */
+/** Returns a new token of this process. */
 export function ownerToken(): OwnerToken {
   const { start, boot, namespace } = self();
   return [process.pid, start, boot, namespace, randomBytes(6).toString('hex')].join('.');
 }
 
-/** `unknown`: the owner is where this process cannot see; judge it by whether it still touches what it owns. */
+/**
+ * Returns whether the owner runs. `unknown`: it is in another boot or pid namespace, so check
+ * whether it still touches its files.
+ */
 export function ownerState(token: OwnerToken): 'alive' | 'dead' | 'unknown' {
   const match = /^(\d+)\.(\w+)\.(\w+)\.(\w+)\.[0-9a-f]{12}$/.exec(token);
   if (match === null) return 'unknown';
@@ -26,16 +30,17 @@ export function ownerState(token: OwnerToken): 'alive' | 'dead' | 'unknown' {
   return now === start || now === 'x' || start === 'x' ? 'alive' : 'dead';
 }
 
-/** The token at the start of a file name that `ownerToken()` made. */
+/** Returns the owner token at the start of a file name, or undefined. */
 export function tokenOf(name: string): OwnerToken | undefined {
   return /^\d+\.\w+\.\w+\.\w+\.[0-9a-f]{12}/.exec(name)?.[0];
 }
 
-/** Whether two tokens were made by one process. */
+/** Reports whether two tokens belong to the same process. */
 export function sameOwner(a: OwnerToken, b: OwnerToken): boolean {
   return a.slice(0, a.lastIndexOf('.')) === b.slice(0, b.lastIndexOf('.'));
 }
 
+/** Returns the process id of an owner. */
 export function pidOf(token: OwnerToken): string {
   return token.slice(0, token.indexOf('.'));
 }
@@ -57,16 +62,20 @@ function self(): Self {
   return cached;
 }
 
-/** When a process started, in clock ticks since boot; undefined when there is none, `x` where that cannot be known. */
+/**
+ * Returns a process's start time in clock ticks since boot; undefined if it does not run, `x` if
+ * the time is unknown.
+ */
 function startOf(pid: number): string | undefined {
   const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
   if (stat !== undefined) {
-    // proc_pid_stat(5): the second field is in parentheses and may hold anything, the start is the 22nd.
+    // proc_pid_stat(5): field 2 is in parentheses and may contain anything; the start time is field
+    // 22.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie has done all it will do.
+    // A zombie no longer runs.
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   }
-  // No /proc, or one that hides the processes of others (hidepid).
+  // No /proc, or one that hides other users' processes (hidepid).
   try {
     process.kill(pid, 0);
     return 'x';

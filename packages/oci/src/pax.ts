@@ -4,8 +4,9 @@ import { headerKeys, XATTR_KEY } from './tar-header.ts';
 export type PaxRecords = Map<string, string>;
 
 /**
- * POSIX.1-2017, pax, "pax Extended Header": lines of `<length> <key>=<value>\n`, where values hold any bytes.
- * Undefined when the text is not that.
+ * Parses a PAX extended header (POSIX.1-2017, pax, "pax Extended Header"): lines of `<length>
+ * <key>=<value>\n`, in which values may contain any byte. Returns undefined if the text is
+ * malformed.
  */
 export function parsePax(text: string): PaxRecords | undefined {
   const records: PaxRecords = new Map();
@@ -28,7 +29,7 @@ export function parsePax(text: string): PaxRecords | undefined {
   return records;
 }
 
-/** Of the records for an entry, its extended attributes, and what else no field of a header has. */
+/** Returns an entry's extended attributes and vendor records: all that has no header field. */
 export function paxAttributes(
   global: PaxRecords,
   local: PaxRecords,

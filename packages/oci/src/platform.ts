@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 
-/** OCI image-spec, image-index.md, "platform"; the part that selects an image. */
+/** The fields of a platform that select an image (OCI image-spec, image-index.md, "platform"). */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
@@ -10,8 +10,8 @@ export interface Platform {
 const PART = /^[a-z0-9][a-z0-9_.-]*$/;
 
 /**
- * `os/architecture[/variant]`, as in `linux/amd64`. `linux/arm64/v8` is `linux/arm64`.
- * @throws LktError CONFIG_INVALID
+ * Parses `os/architecture[/variant]`, such as `linux/amd64`. `linux/arm64/v8` equals `linux/arm64`.
+ * @throws CONFIG_INVALID
  */
 export function parsePlatform(text: string): Platform {
   const parts = text.split('/');
@@ -29,12 +29,15 @@ export function parsePlatform(text: string): Platform {
   return normalPlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) });
 }
 
+/** Returns `os/architecture[/variant]`, without the default variant. */
 export function formatPlatform(platform: Platform): string {
   const { os, architecture, variant } = normalPlatform(platform);
   return variant === undefined ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
 }
 
-/** Whether an image for `offered` is one for `wanted`. A wanted platform without a variant takes any variant. */
+/**
+ * Reports whether an image for `offered` runs on `wanted`. Without a variant, `wanted` accepts any.
+ */
 export function platformMatches(offered: Platform, wanted: Platform): boolean {
   const a = normalPlatform(offered);
   const b = normalPlatform(wanted);

@@ -11,42 +11,45 @@ import { ownerToken } from './owner.ts';
 import { TreeSizes } from './tree-sizes.ts';
 import type { Writers } from './writers.ts';
 
+/** The choice of items to remove from a store. */
 export interface PruneOptions {
-  /** Removes what was used longest ago until all that is left takes no more than so many bytes. */
+  /** Removes the least recently used items until at most this many bytes remain. */
   readonly keepBytes?: number | undefined;
-  /** Removes what was last used before this time, in milliseconds since 1970. */
+  /** Removes items last used before this time, in milliseconds since 1970. */
   readonly before?: number | undefined;
-  /** Only these names in the index of the store may go; by default none may. */
+  /** Accepts the names in the store's index that may be removed; default: none. */
   readonly images?: ((reference: string) => boolean) | undefined;
-  /** Of what is no garbage only this may go. */
+  /** Accepts the items that may be removed, apart from garbage. */
   readonly only?: ((item: CacheItem) => boolean) | undefined;
-  /** Leaves what was used since then. */
+  /** Keeps items used since this time, in milliseconds since 1970. */
   readonly since?: number | undefined;
-  /** Milliseconds to count sizes for; what is not counted then counts as it last did. */
+  /** Maximum time to measure directories, in milliseconds; the rest keep their last known size. */
   readonly sizingTimeoutMs?: number | undefined;
-  /** Milliseconds to wait for another process that prunes; default ten minutes. */
+  /** Maximum wait for another pruning process, in milliseconds; default ten minutes. */
   readonly lockTimeoutMs?: number | undefined;
+  /** Computes the result without removing anything. */
   readonly dryRun?: boolean | undefined;
-  /** Does nothing, not even with garbage, and holds nobody up where no more than `keepBytes` is taken. */
+  /** Does nothing, not even to garbage, if the store is within `keepBytes`; then takes no lock. */
   readonly isOnlyAbove?: boolean | undefined;
 }
 
+/** The items removed from a store. */
 export interface PruneResult {
   readonly removed: readonly CacheItem[];
-  /** Freed, or what would be. */
+  /** Bytes freed, or to be freed with `dryRun`. */
   readonly bytes: number;
-  /** What is left. */
+  /** Bytes that remain. */
   readonly left: number;
-  /** Removed from their places already, but not from the disk. */
+  /** Directories of removed files that are still on disk. */
   readonly trash: readonly string[];
 }
 
-/** Clocks of file systems lag behind those of machines. */
+/** Clocks of file systems lag behind the system clock. */
 const SLACK_MS = 2_000;
 
 /**
- * Removes what is garbage or was used longest ago, while other processes use the store. They hold still for the time it
- * takes to look through the store; what they have used since they began stays.
+ * Removes garbage and the least recently used items while other processes use the store. They pause
+ * only while the store is examined; items that a running process has used stay.
  */
 export async function prune(
   store: { readonly dir: string; readonly blobs: Blobs; readonly writers: Writers },
@@ -55,7 +58,7 @@ export async function prune(
 ): Promise<PruneResult> {
   const { dir, blobs, writers } = store;
   const deadline = performance.now() + (options.sizingTimeoutMs ?? Infinity);
-  // Beforehand, since it takes the most time.
+  // Measured before the lock is taken, since it takes the most time.
   const sizes = new TreeSizes(dir, deadline);
   const before = await takeInventory(dir, blobs, await readLayoutIndex(dir), areas, sizes);
   sizes.save();
@@ -78,7 +81,8 @@ export async function prune(
             !chosen.names.has(reference ?? '') &&
             !(reference === undefined && chosen.blobs.has(descriptor.digest)),
         );
-        // The entries go first: one whose blobs are gone is damage, a blob without an entry is only garbage.
+        // Entries first: an entry without its blobs is damage, a blob without an entry only
+        // garbage.
         if (entries.length < index.entries.length)
           await writeLayoutIndex(
             dir,
@@ -129,7 +133,7 @@ function choose(
       const count = (users.get(digest) ?? 0) - 1;
       users.set(digest, count);
       const blob = blobs.get(digest);
-      // One that is used again is as good as new, whoever needed it before.
+      // A blob in recent use stays, whichever item needs it.
       if (count > 0 || blob === undefined || blob.lastUsed >= since) continue;
       doomed.add(digest);
       left -= blob.bytes;
@@ -157,7 +161,7 @@ function isCandidate(item: CacheItem, images: (reference: string) => boolean): b
   return item.reference !== undefined && images(item.reference);
 }
 
-/** Its owner may have removed it itself. What cannot be moved stays. */
+/** Ignores a file that its owner has removed already, or that cannot be moved. */
 function ignoreGone(error: unknown): void {
   if (!isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTEMPTY')) throw error;
 }

@@ -7,9 +7,14 @@ import { readTar } from './tar-reader.ts';
 import type { FileTree, TreeNode } from './tree.ts';
 
 /**
- * The contents of the files of a tree that are wanted, layer by layer and in each in the order of the archive. Each
- * layer is unpacked at most once, whatever is wanted. `want` is asked for files, not for hard links to them; what comes
- * has the path of the tree. A layer is checked as a whole after its last file was given.
+ * Yields the contents of the tree's files that `want` accepts, layer by layer in archive order.
+ * Unpacks each layer at most once. `want` is called for files, not for hard links. The entries have
+ * the paths of the tree. Each layer is verified to its end after its last file.
+ * @example
+ * ```ts
+ * for await (const file of readFiles(store, layers, tree, (node) => node.path.endsWith('.ko')))
+ *   for await (const chunk of file.content ?? []) use(chunk);
+ * ```
  */
 export function readFiles(
   store: Store,
@@ -20,7 +25,7 @@ export function readFiles(
   return readArchives(layerArchives(store, layers), tree, want);
 }
 
-/** As `readFiles`. */
+/** Yields files of opened layers; otherwise as `readFiles`. */
 export async function* readArchives(
   archives: readonly LayerArchive[],
   tree: FileTree,
@@ -40,8 +45,8 @@ export async function* readArchives(
 }
 
 /**
- * The content of one file, links followed.
- * @throws LktError NOT_FOUND; IMAGE_INVALID when it is longer than `limit`.
+ * Returns the content of the file at `path`, following links.
+ * @throws NOT_FOUND; IMAGE_INVALID if it is longer than `limit` bytes
  */
 export async function readFile(
   store: Store,

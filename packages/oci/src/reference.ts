@@ -1,6 +1,6 @@
 import { type Digest, isDigest, LktError } from '@lkt/core';
 
-/** Names an image: where it is, and which one by tag, by digest or both. */
+/** An image reference: registry domain, repository path, and a tag, a digest or both. */
 export interface Reference {
   readonly domain: string;
   readonly path: string;
@@ -18,9 +18,13 @@ const TAG = /^\w[\w.-]{0,127}$/;
 const MAX_NAME = 255;
 
 /**
- * `[domain/]path[:tag][@digest]`, with Docker's defaults: no domain is docker.io, and there one word is under
- * `library/`. No tag is added.
- * @throws LktError REFERENCE_INVALID
+ * Parses `[domain/]path[:tag][@digest]` with Docker's defaults: the domain docker.io, and there
+ * `library/` for a path of one part. Adds no tag.
+ * @throws REFERENCE_INVALID
+ * @example
+ * ```ts
+ * parseReference('alpine:3.22'); // { domain: 'docker.io', path: 'library/alpine', tag: '3.22' }
+ * ```
  */
 export function parseReference(text: string): Reference {
   const at = text.indexOf('@');
@@ -55,12 +59,12 @@ export function parseReference(text: string): Reference {
   };
 }
 
-/** The full form, with domain: what a store keys by. */
+/** Returns the full form with domain, which is the key of a store. */
 export function formatReference(reference: Reference): string {
   return `${reference.domain}/${reference.path}${suffix(reference)}`;
 }
 
-/** The short form people write: without what the defaults add. */
+/** Returns the short form as users write it, without Docker's defaults. */
 export function familiarReference(reference: Reference): string {
   const { domain, path } = reference;
   const name =

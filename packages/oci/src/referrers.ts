@@ -8,7 +8,10 @@ import type { Store } from './store.ts';
 
 const MAX_MANIFEST = 4 * 2 ** 20;
 
-/** A manifest that says of another one, its subject, something: a signature, an SBOM (image-spec, manifest.md). */
+/**
+ * A referrer to write: a manifest about another one, its subject, such as a signature or an SBOM
+ * (OCI image-spec, manifest.md).
+ */
 export interface NewReferrer {
   readonly subject: Descriptor;
   readonly artifactType: string;
@@ -16,7 +19,15 @@ export interface NewReferrer {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** Writes the manifest of a referrer, with the empty config that image-spec has for artifacts. It has no entry yet. */
+/**
+ * Writes the manifest of a referrer with image-spec's empty config. `Store.addReferrer` then makes
+ * it findable.
+ * @example
+ * ```ts
+ * const sbom = await writeReferrer(store, { subject, artifactType, layers: [document] });
+ * await store.addReferrer(sbom);
+ * ```
+ */
 export async function writeReferrer(store: Store, referrer: NewReferrer): Promise<Descriptor> {
   const { artifactType, annotations } = referrer;
   const { mediaType, digest, size } = referrer.subject;
@@ -39,7 +50,10 @@ export async function writeReferrer(store: Store, referrer: NewReferrer): Promis
   return describe({ mediaType: MediaType.ociManifest, ...blob }, manifest as ImageManifest);
 }
 
-/** The entries of a layout that refer to `subject`, by digest, as distribution-spec's referrers API gives them. */
+/**
+ * Returns the referrers of `subject` in a layout, sorted by digest, as the referrers API of
+ * distribution-spec lists them.
+ */
 export async function findReferrers(
   blobs: Blobs,
   index: LayoutIndex,
@@ -58,7 +72,7 @@ export async function findReferrers(
   return found.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
 }
 
-/** Every entry of a layout that refers to another image, once. */
+/** Yields every referrer in a layout once, with its subject. */
 export async function* allReferrers(
   blobs: Blobs,
   { entries }: LayoutIndex,
@@ -74,8 +88,8 @@ export async function* allReferrers(
 }
 
 /**
- * The manifest that an entry of a layout is of, if it is in the store and one that refers to another.
- * @throws LktError IMAGE_INVALID, DIGEST_MISMATCH
+ * Returns the manifest of a layout entry if it is in the store and has a subject.
+ * @throws IMAGE_INVALID, DIGEST_MISMATCH
  */
 export async function readReferrer(
   blobs: Blobs,
@@ -93,7 +107,8 @@ export async function readReferrer(
 
 function describe(descriptor: Descriptor, document: ImageManifest | ImageIndex): Descriptor {
   const { mediaType, digest, size } = descriptor;
-  // distribution-spec, "Listing Referrers": without an artifactType it is the media type of the config.
+  // distribution-spec, "Listing Referrers": the config's media type stands in for a missing
+  // artifactType.
   const type = document.artifactType ?? (isIndex(document) ? undefined : document.config.mediaType);
   const { annotations } = document;
   return {

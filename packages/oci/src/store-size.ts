@@ -2,30 +2,33 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { putFile } from './temp.ts';
 
-/** What a store and the whole file system took at some time. */
+/** The disk use of a store and of its whole file system at one time, in bytes. */
 interface Size {
   readonly bytes: number;
   readonly disk: number;
-  /** In milliseconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly time: number;
 }
 
-/** For how long it counts: others may have made room on the disk meanwhile, so that what is added does not show. */
+/**
+ * How long a record is valid. Another process may free space meanwhile, which hides growth of the
+ * store.
+ */
 const MAX_AGE_MS = 10 * 60 * 1000;
 
-/** Remembers how much a store takes, in `size.json` of the store. Best effort: it may be read-only. */
+/** Records the size of a store in its `size.json`. Best effort: the store may be read-only. */
 export function recordStoreSize(store: string, bytes: number): void {
   try {
     const size: Size = { bytes, disk: takenOn(store), time: Date.now() };
     putFile(join(store, 'tmp'), join(store, 'size.json'), JSON.stringify(size));
   } catch {
-    // It is looked through again the next time.
+    // The next command measures again.
   }
 }
 
 /**
- * Whether a store takes less than `max` without a look through it, which takes the longer the more there is: it was far
- * below not long ago, and the disk has not filled much since.
+ * Reports whether a store is known to be smaller than `max` bytes without measuring it, which takes
+ * long for a large store: it was well below recently, and the disk has not filled much since.
  */
 export function isStoreWellBelow(store: string, max: number): boolean {
   try {

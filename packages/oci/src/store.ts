@@ -8,85 +8,115 @@ import type { LockOptions } from './lock.ts';
 import type { PruneResult, PruneOptions } from './prune.ts';
 
 /**
- * Images and other blobs on disk, by digest: an OCI image layout (image-spec, image-layout.md), as LinuxKit's cache is.
+ * Images and other blobs on disk by digest: an OCI image layout (image-spec, image-layout.md), like
+ * LinuxKit's cache.
  *
- * Any number of processes may use one. Whatever a process was doing when it died or the disk was full, what is in the
- * store stays whole. Content is checked each time it is read.
+ * Any number of processes may use it. It stays consistent if a process dies or the disk fills up.
+ * Content is verified on each read.
  */
 export interface Store {
+  /** The store's directory. */
   readonly dir: string;
+  /** Reports whether a blob exists. */
   has(digest: Digest): Promise<boolean>;
+  /** Returns the size of a blob in bytes; undefined if it is missing. */
   size(digest: Digest): Promise<number | undefined>;
+  /** Returns the path of a blob, which need not exist. */
   blobPath(digest: Digest): string;
   /**
-   * Whether a blob is there, in this size if one is given; then nothing but `gc` and `verify` removes it while this
-   * process lives, and it counts as used now.
+   * Reports whether a blob exists, with `size` if given, and marks it as used now. From then on
+   * only `gc` and `verify` remove it during the life of this process.
    */
   keep(digest: Digest, size?: number): Promise<boolean>;
-  /** The same of a file or directory in the store, beside the blobs. Of a directory only the time of change changes. */
+  /**
+   * As `keep`, for a file or directory of the store beside the blobs. Of a directory, only the
+   * ctime changes.
+   */
   use(path: string): Promise<boolean>;
-  /** The paths of all that was kept or used. */
+  /** The paths passed to `keep` and `use`. */
   readonly used: ReadonlySet<string>;
   /**
-   * Streams a blob. The last chunk is given when what was read is known to be right, so nothing may be made of it before.
-   * @throws LktError NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
+   * Streams a blob. Yields the last chunk only after verification, so do not act on earlier chunks
+   * alone.
+   * @throws NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
    */
   read(blob: BlobRef, options?: ReadOptions): AsyncIterable<Uint8Array>;
-  /** A blob of at most `limit` bytes (default 4 MiB), checked. @throws LktError IMAGE_INVALID when it is longer */
+  /**
+   * Returns a verified blob of at most `limit` bytes; default 4 MiB.
+   * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if it is longer
+   */
   readBytes(blob: BlobRef, limit?: number): Promise<Buffer>;
   /**
-   * Adds a blob. One that is there already is not read again when digest and size are given. Each chunk is done with
-   * before the next one is asked for, so their memory may be used again.
-   * @throws LktError DIGEST_MISMATCH when it is not what was expected; DISK_FULL. Neither leaves anything behind.
+   * Adds a blob atomically. If digest and size are given and the blob exists, the source is not
+   * read. A chunk's memory may be reused once the next chunk is requested.
+   * @throws DIGEST_MISMATCH if the content is not as expected; DISK_FULL
    */
   write(
     source: AsyncIterable<Uint8Array>,
     expected?: ExpectedBlob,
     signal?: AbortSignal,
   ): Promise<BlobInfo>;
+  /** Adds a blob with this content. */
   writeBytes(bytes: Uint8Array): Promise<BlobInfo>;
-  /** The names in the store, sorted. */
+  /** Returns the tagged images, sorted by reference. */
   tags(): Promise<readonly Tag[]>;
+  /** Returns the descriptor tagged with `reference`; undefined if there is none. */
   resolve(reference: string): Promise<Descriptor | undefined>;
-  /** Names an image that is in the store, instead of what had the name. */
+  /**
+   * Tags an image of the store, replacing an existing tag.
+   * @throws NOT_FOUND if the manifest is not in the store
+   */
   tag(reference: string, descriptor: Descriptor): Promise<void>;
-  /** Whether there was such a name. The blobs stay until `gc`. */
+  /** Removes a tag and reports whether it existed. Blobs stay until `gc` or `prune`. */
   untag(reference: string): Promise<boolean>;
   /**
-   * Keeps manifests that refer to a subject, such as signatures and SBOMs: as entries of the layout without a name, as
-   * ORAS has them. They are there for as long as their subject is.
-   * @throws LktError NOT_FOUND when a manifest is not in the store
+   * Adds referrers, such as signatures and SBOMs, to the index as entries without a name, like
+   * ORAS. They are kept as long as their subject.
+   * @throws NOT_FOUND if a manifest is not in the store
    */
   addReferrer(...manifests: readonly Descriptor[]): Promise<void>;
   /**
-   * The manifests in the store that refer to `subject`, by digest; of one type, if it is given. Whoever can write into
-   * the store can add one, so what they say is a claim.
+   * Returns the referrers of `subject`, sorted by digest; optionally of one artifact type. Do not
+   * trust their content: any program with access to the store can add one.
    */
   referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]>;
-  /** What refers to any image, by the digest of that image. */
+  /** Returns all referrers by the digest of their subject. */
   allReferrers(): Promise<ReadonlyMap<Digest, readonly Descriptor[]>>;
-  /** Runs alone under this name, among all processes that use the store. */
+  /**
+   * Runs `run` exclusively under this name among all processes that use the store.
+   * @throws CACHE_LOCKED after the timeout
+   */
   withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T>;
-  /** Writes a small file beside the blobs, as a whole or not at all. It may not outlast a crash of the machine. */
+  /**
+   * Writes a small file beside the blobs, atomically but without fsync: it may be lost in a crash
+   * of the machine.
+   */
   putFile(path: string, text: string): Promise<void>;
-  /** A directory in the store's file system, for what is renamed into place later. */
+  /**
+   * Creates a directory in the store's file system for files that will be renamed into place.
+   * Disposal removes it.
+   */
   tempDir(): Promise<AsyncDisposable & { path: string }>;
-  /** Hashes every blob. */
+  /** Hashes every blob and returns the damaged ones, removing them with `remove`. */
   verify(
     options?: { remove?: boolean },
     onProgress?: (done: number, total: number) => void,
   ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }>;
   /**
-   * Removes the blobs that no name leads to, and referrers whose subject is none of those that are kept.
-   * @throws LktError CACHE_LOCKED while another process writes into the store.
+   * Removes blobs that no tag reaches, and referrers without a kept subject.
+   * @throws CACHE_LOCKED while another process writes to the store
    */
   gc(): Promise<{ removed: number; bytes: number }>;
-  /** All that is in the store. `areas`: what is beside the blobs. */
+  /**
+   * Returns the contents of the store.
+   * @param areas the directories beside the blobs
+   */
   inventory(areas: readonly CacheArea[]): Promise<Inventory>;
   /**
-   * Removes garbage, and what was used longest ago, as far as the options say so. Other processes may use the store
-   * meanwhile: what they have used since they began is left, and so are names unless the options have them.
-   * @param removeDir removes what only its owner's user namespace can; by default that is left
+   * Removes garbage and the least recently used items according to the options. Other processes may
+   * use the store meanwhile: items they have used since they started stay. Tagged images stay
+   * unless `options.images` accepts them.
+   * @param removeDir removes directories owned by another user namespace; default: `removeTree`
    */
   prune(
     areas: readonly CacheArea[],

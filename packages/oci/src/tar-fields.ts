@@ -1,9 +1,9 @@
-/** Reads the fields of a tar header block, as they are or as their programs meant them. */
+/** Reads the fields of a tar header block, including the variants that tar programs write. */
 import { BLOCK, type Field, field, GNU_MAGIC, USTAR_MAGIC } from './tar-header.ts';
 
 /**
- * A number in a header: octal, or GNU's base-256, a two's complement number whose first bit only says so. Not a safe
- * integer where it is neither, or too large.
+ * Parses a number: octal, or GNU's base-256, a two's complement number whose first bit is a flag.
+ * The result is not a safe integer if the field is malformed or too large.
  */
 export function fieldNumber(block: Buffer, { start, length }: Field): number {
   const first = block[start] ?? 0;
@@ -22,31 +22,32 @@ export function fieldNumber(block: Buffer, { start, length }: Field): number {
   return value === 0 ? 0 : value;
 }
 
-/** Text up to the first NUL, byte for byte. */
+/** Returns the text of a field up to the first NUL, byte for byte. */
 export function fieldText(block: Buffer, { start, length }: Field): string {
   return untilNul(block.toString('latin1', start, start + length));
 }
 
-/** The name of an entry, with the prefix where there is one. */
+/** Returns the name of an entry, including its prefix if present. */
 export function headerName(block: Buffer): string {
   const name = fieldText(block, field.name);
   const isGnu = block.toString('latin1', field.magic.start, field.magic.start + 8) === GNU_MAGIC;
-  // Go before 1.8 wrote a prefix where GNU has two times.
+  // Go before 1.8 wrote a prefix over GNU's two times.
   if (isGnu && isNumber(block, GNU_ATIME) && isNumber(block, GNU_CTIME)) return name;
   const magic = block.toString('latin1', field.magic.start, field.magic.start + 6);
   if (!isGnu && magic !== USTAR_MAGIC.slice(0, 6)) return name;
-  // Schily's star keeps times after a shorter prefix, and marks the block.
+  // Schily's star has times after a shorter prefix, and marks the block.
   const isStar = block.toString('latin1', 508, 512) === 'tar\0';
   const prefix = fieldText(block, { start: field.prefix.start, length: isStar ? 131 : 155 });
   return prefix === '' ? name : `${prefix}/${name}`;
 }
 
+/** Returns the text before the first NUL. */
 export function untilNul(value: string): string {
   const end = value.indexOf('\0');
   return end === -1 ? value : value.slice(0, end);
 }
 
-/** Of two such blocks is the end of an archive. */
+/** Reports whether a block is zero. Two of them end an archive. */
 export function isZeroBlock(block: Buffer): boolean {
   return block[0] === 0 && block.equals(ZERO);
 }

@@ -6,21 +6,21 @@ import { fieldNumber, fieldText, headerName, isZeroBlock, untilNul } from './tar
 import { BLOCK, checksums, type Field, field, MAX_META, padding, typeflags } from './tar-header.ts';
 import { MAX_PATH, normalizePath } from './tar-path.ts';
 
-/** What a reader puts up with from an archive. */
+/** Limits on the archives a reader accepts. */
 export interface TarLimits {
-  /** Header blocks of every kind; default 1,000,000. */
+  /** Maximum number of header blocks of every kind; default 1,000,000. */
   readonly maxEntries?: number;
-  /** Length of the archive; default 64 GiB. */
+  /** Maximum length of the archive in bytes; default 64 GiB. */
   readonly maxBytes?: number;
-  /** Files without a name are entries with the path ''; else they are errors, as in layers. */
+  /** Accept files without a name, as entries with the path `''`. In layers they are errors. */
   readonly allowUnnamed?: boolean;
 }
 
 const MAX_ID = 0xffff_ffff;
-/** The kernel's own: 12 and 20 bits; ustar holds 21. */
+/** ustar's limit of 21 bits; the kernel's are 12 and 20. */
 const MAX_DEVICE = 0o7777777;
 
-/** Reads the blocks that make up one entry: extended headers, long names, then the header itself. */
+/** Reads the blocks of one entry: extended headers, long names, then the header. */
 export class TarHeaderReader {
   readonly #reader: ByteReader;
   readonly #maxEntries: number;
@@ -40,7 +40,7 @@ export class TarHeaderReader {
     this.#maxBytes = maxBytes;
   }
 
-  /** The next entry, or undefined at the end of the archive. */
+  /** Returns the next entry, or undefined at the end of the archive. */
   async next(): Promise<Entry | undefined> {
     let local: PaxRecords = new Map();
     let longName: string | undefined;
@@ -73,6 +73,7 @@ export class TarHeaderReader {
     }
   }
 
+  /** Returns an error about the current position in the archive. */
   error(what: string): LktError {
     return new LktError('ARCHIVE_INVALID', `the tar archive ${what}${this.#place()}`);
   }
@@ -82,12 +83,16 @@ export class TarHeaderReader {
     return ` (at or after ${JSON.stringify(fromRaw(this.#last))})`;
   }
 
+  /**
+   * Checks the length read so far against the limit.
+   * @throws ARCHIVE_INVALID
+   */
   checkLength(): void {
     if (this.#reader.total > this.#maxBytes)
       throw this.error(`is longer than ${this.#maxBytes} bytes`);
   }
 
-  /** A header block whose checksum is right; undefined at the end mark and at the end of the source. */
+  /** Returns a header block with a correct checksum; undefined at the end of archive or source. */
   async #block(): Promise<Buffer | undefined> {
     const block = await this.#reader.read(BLOCK);
     if (block === undefined) return undefined;
@@ -159,7 +164,7 @@ export class TarHeaderReader {
       uid: this.#whole(record('uid'), block, field.uid, 'uid', MAX_ID),
       gid: this.#whole(record('gid'), block, field.gid, 'gid', MAX_ID),
       mtime: this.#time(record('mtime'), block),
-      // Programs differ in whether they put a size on a link or directory; none puts content there.
+      // Some programs write a size for links and directories; none writes content.
       size:
         type === 'file'
           ? this.#whole(record('size'), block, field.size, 'size', Number.MAX_SAFE_INTEGER)

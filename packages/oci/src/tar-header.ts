@@ -1,8 +1,9 @@
 import type { EntryType } from './entry.ts';
 
-/** POSIX.1-2017, pax, "ustar Interchange Format": where the fields of a header block are. */
+/** Size of a tar block in bytes (POSIX.1-2017, pax, "ustar Interchange Format"). */
 export const BLOCK = 512;
 
+/** Offset and length of a header field in bytes. */
 export interface Field {
   readonly start: number;
   readonly length: number;
@@ -25,6 +26,7 @@ type FieldName =
   | 'devMinor'
   | 'prefix';
 
+/** The fields of a ustar header (POSIX.1-2017, pax, "ustar Interchange Format"). */
 export const field: Readonly<Record<FieldName, Field>> = {
   name: { start: 0, length: 100 },
   mode: { start: 100, length: 8 },
@@ -45,8 +47,10 @@ export const field: Readonly<Record<FieldName, Field>> = {
 
 /** Magic and version. */
 export const USTAR_MAGIC = 'ustar\x0000';
+/** Magic and version of GNU's format. */
 export const GNU_MAGIC = 'ustar  \x00';
 
+/** The typeflag of each entry type. */
 export const typeflags: Readonly<Record<EntryType, string>> = {
   file: '0',
   hardlink: '1',
@@ -57,13 +61,13 @@ export const typeflags: Readonly<Record<EntryType, string>> = {
   fifo: '6',
 };
 
-/** Longest PAX header, GNU long name or long link; libarchive and Go have the same. */
+/** Maximum bytes of a PAX header, GNU long name or long link, as in libarchive and Go. */
 export const MAX_META: number = 1 << 20;
 
 /** Prefix of the PAX keys of extended attributes. */
 export const XATTR_KEY = 'SCHILY.xattr.';
 
-/** PAX keys that hold a field of the header; they are never vendor records. */
+/** PAX keys that override header fields, as opposed to vendor records. */
 export const headerKeys: ReadonlySet<string> = new Set([
   'path',
   'linkpath',
@@ -80,7 +84,10 @@ export const headerKeys: ReadonlySet<string> = new Set([
   'hdrcharset',
 ]);
 
-/** Sums of the block's bytes, the checksum field counted as blanks: as POSIX has it, and as old Sun tars (signed). */
+/**
+ * Returns the sums of the block's bytes with the checksum field counted as blanks: unsigned as in
+ * POSIX, and signed as in old Sun tars.
+ */
 export function checksums(block: Uint8Array): { unsigned: number; signed: number } {
   let unsigned = 0;
   let high = 0;
@@ -97,12 +104,12 @@ export function checksums(block: Uint8Array): { unsigned: number; signed: number
   return { unsigned, signed: unsigned - 256 * high };
 }
 
-/** Bytes from `size` up to the next block. */
+/** Returns the number of bytes from `size` to the next block boundary. */
 export function padding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
 }
 
-/** Whether a block is the header of an entry: it holds something, and its checksum is right. */
+/** Reports whether a block is a tar header: not zero, with a correct checksum. */
 export function isTarHeader(block: Uint8Array): boolean {
   if (block.length !== BLOCK || block.every((byte) => byte === 0)) return false;
   const { start, length } = field.checksum;

@@ -3,17 +3,26 @@ import type { EntryWithContent } from './entry.ts';
 import { padding } from './tar-header.ts';
 import { TarHeaderReader, type TarLimits } from './tar-header-reader.ts';
 
-/** `content` may be read until the next entry is asked for; what is not read is skipped. */
+/**
+ * An entry whose `content` is readable until the next entry is requested; the rest of it is
+ * skipped.
+ */
 export type TarEntry = EntryWithContent;
 
 /**
- * The entries of a tar archive: ustar, GNU (long names, base-256 numbers) and PAX (global and local headers), names
- * and extended attributes byte for byte.
+ * Yields the entries of a tar archive: ustar, GNU (long names, base-256 numbers) and PAX (global
+ * and local headers), with names and extended attributes byte for byte.
  *
- * Paths are normalised: `./a//b/` and `/a/b` are `a/b`. The source is read to its end, past the end of the archive, so
- * that a check of the whole source takes place. An archive may lack its end blocks, as many do.
- * @throws LktError ARCHIVE_INVALID for a broken archive, a path with `..`, or a passed limit; UNSUPPORTED for sparse
- * files and types of entry that only one tar program knows.
+ * Normalizes paths: `./a//b/` and `/a/b` become `a/b`. Reads the source to its end, beyond the end
+ * of the archive, so that a check of the whole source runs. The end blocks may be missing, as in
+ * many archives.
+ * @throws ARCHIVE_INVALID for a malformed archive, a path with `..`, or a limit exceeded;
+ * UNSUPPORTED for sparse files and entry types of a single tar program
+ * @example
+ * ```ts
+ * for await (const { path, content } of readTar(source))
+ *   if (path === 'etc/motd') for await (const chunk of content ?? []) use(chunk);
+ * ```
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,

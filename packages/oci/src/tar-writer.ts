@@ -16,11 +16,17 @@ import {
 const CHUNK = 64 * 1024;
 
 /**
- * A tar archive of the entries, in their order and as they are given: sorting and clamping are the caller's.
+ * Yields a tar archive of entries in the given order, unmodified: the caller sorts and clamps.
  *
- * There is one form for an entry: ustar without names of owners, and a PAX header in front where ustar cannot hold
- * it. The bytes are those of Go's archive/tar, which BuildKit uses, so layers have the digests it gives them.
- * @throws LktError IO_FAILED when a file's content is not as long as its entry says.
+ * An entry has one encoding: ustar without owner names, preceded by a PAX header where ustar does
+ * not suffice. The bytes equal those of Go's archive/tar, so layers have the same digests as from
+ * BuildKit.
+ * @throws IO_FAILED if a content does not have the length of its entry; UNSUPPORTED if the
+ * attributes of an entry exceed 1 MiB
+ * @example
+ * ```ts
+ * await writeFile('files.tar', writeTar(entries.map((entry) => clampEntry(entry))));
+ * ```
  */
 export async function* writeTar(
   entries: AsyncIterable<EntryWithContent> | Iterable<EntryWithContent>,
@@ -49,7 +55,7 @@ export async function* writeTar(
   yield* chunks.end();
 }
 
-/** Gathers pieces into chunks of one size, so that small files do not make many small writes. */
+/** Joins pieces into chunks of one size, so that small files cause no small writes. */
 class Chunks {
   #chunk = Buffer.allocUnsafeSlow(CHUNK);
   #used = 0;
@@ -97,7 +103,7 @@ function header(entry: EntryWithContent): Buffer {
   for (const [key, value] of entry.pax ?? [])
     if (!headerKeys.has(key) && !records.has(key)) records.set(key, value);
 
-  // A name that ustar could hold split gets a record too once there is a PAX header, as in Go.
+  // With a PAX header, a name that ustar could split gets a record too, as in Go.
   const isPax = records.size > 0;
   if (isPax && name.length > field.name.length) records.set('path', name);
   const { prefix, suffix } = isPax || split === undefined ? { prefix: '', suffix: name } : split;
@@ -117,7 +123,7 @@ function header(entry: EntryWithContent): Buffer {
   return isPax ? Buffer.concat([paxHeader(name, records), block]) : block;
 }
 
-/** What a caller can only get wrong by a mistake in the program. */
+/** Throws for entries that only a bug in the caller can produce. */
 function check(entry: EntryWithContent): void {
   const { path, type, mode, uid, gid, size, mtime, link, devMajor = 0, devMinor = 0 } = entry;
   const fail = (what: string): never => {
@@ -134,7 +140,7 @@ function check(entry: EntryWithContent): void {
     fail('bad device number');
 }
 
-/** A name in ustar's two fields, or undefined when they cannot hold it. Splits where Go does. */
+/** Splits a name into ustar's two fields where Go does; undefined if it does not fit. */
 function splitName(name: RawPath): { prefix: string; suffix: string } | undefined {
   if (name.length <= field.name.length) return { prefix: '', suffix: name };
   const end = Math.min(name.endsWith('/') ? name.length - 1 : name.length, field.prefix.length + 1);
@@ -144,7 +150,10 @@ function splitName(name: RawPath): { prefix: string; suffix: string } | undefine
   return { prefix: name.slice(0, slash), suffix };
 }
 
-/** The extended header in front of an entry: its own block, then sorted records. Only the fields Go sets are set. */
+/**
+ * Returns the extended header of an entry: its own block, then sorted records. Sets the same fields
+ * as Go.
+ */
 function paxHeader(name: RawPath, records: ReadonlyMap<string, string>): Buffer {
   const data = Buffer.from(
     [...records]
@@ -175,7 +184,7 @@ function paxHeader(name: RawPath, records: ReadonlyMap<string, string>): Buffer 
   return Buffer.concat([block, data, Buffer.alloc(padding(data.length))]);
 }
 
-/** `<length> <key>=<value>\n`, where the length counts its own digits. */
+/** Returns `<length> <key>=<value>\n`, in which the length includes its own digits. */
 function paxRecord(key: string, value: string): string {
   if (key === '' || /[=\0]/.test(key)) throw new Error(`bad PAX key ${JSON.stringify(key)}`);
   const rest = ` ${key}=${value}\n`;
@@ -198,7 +207,8 @@ function putOctal(block: Buffer, { start, length }: Field, value: number): void 
 
 function putText(block: Buffer, { start, length }: Field, text: string): void {
   block.write(text.slice(0, length), start, 'latin1');
-  // Cut off at a slash, a file would look like a directory to readers that do not know PAX; Go puts a NUL there.
+  // Readers without PAX would take a file name truncated at a slash for a directory; Go writes a
+  // NUL there.
   if (text.length > length && text[length - 1] === '/')
     block[start + text.slice(0, length - 1).replace(/\/+$/, '').length] = 0;
 }

@@ -4,29 +4,35 @@ import { dirname, join } from 'node:path';
 import { isErrno } from '@lkt/core';
 import { ownerState, ownerToken, tokenOf } from './owner.ts';
 
-/** Age at which what an owner left that cannot be seen (another boot, container, machine) is taken for garbage. */
+/**
+ * Age in milliseconds at which files of an unobservable owner (another boot, container, machine)
+ * are garbage.
+ */
 const FOREIGN_MS = 24 * 3600 * 1000;
 
-/** A new directory under `parent`, which is gone after disposal and, should the process die, at the next sweep. */
+/**
+ * Creates a directory under `parent`. Disposal removes it; if the process dies, the next sweep
+ * does.
+ */
 export async function tempDirIn(parent: string): Promise<AsyncDisposable & { path: string }> {
   const path = join(parent, ownerToken());
   await mkdir(path, { recursive: true });
   return { path, [Symbol.asyncDispose]: async () => removeTree(path) };
 }
 
-/** Removes all of a directory, whoever filled it: a command can nest directories deeper than a path can say. */
+/** Removes a directory tree of any depth: a command can nest directories beyond PATH_MAX. */
 export async function removeTree(path: string): Promise<void> {
   const all = { recursive: true, force: true } as const;
   await rm(path, all).catch((error: unknown) => {
     if (!isErrno(error, 'ENAMETOOLONG')) throw error;
-    // This one goes from directory to directory.
+    // The synchronous version descends with relative paths.
     rmSync(path, all);
   });
 }
 
 /**
- * Writes a file as a whole or not at all: into `temp`, synchronised, then renamed to `path`, which it replaces.
- * `fill` returns the name to give it, or undefined to drop it.
+ * Writes a file atomically: into `temp`, fsynced, then renamed over the path that `fill` returns.
+ * If `fill` returns undefined, the file is discarded.
  */
 export async function writeAtomically(
   temp: string,
@@ -51,7 +57,9 @@ export async function writeAtomically(
   }
 }
 
-/** Writes a small file as a whole or not at all, without a wait for the disk: through `temp`, into a directory it makes. */
+/**
+ * Writes a small file atomically without fsync, by way of `temp`; creates the target's directory.
+ */
 export function putFile(temp: string, path: string, text: string): void {
   const name = join(temp, ownerToken());
   writeInto(temp, () => writeFileSync(name, text));
@@ -63,7 +71,7 @@ export function putFile(temp: string, path: string, text: string): void {
   }
 }
 
-/** Makes the directory only where it is missing, which is seldom. */
+/** Runs `write`, creating the directory only if it is missing, which is rare. */
 function writeInto(directory: string, write: () => void): void {
   try {
     write();
@@ -74,7 +82,7 @@ function writeInto(directory: string, write: () => void): void {
   }
 }
 
-/** Makes renames inside a directory last. Not every file system can. */
+/** Makes renames inside a directory durable. Ignores file systems that cannot. */
 export async function syncDir(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
@@ -86,7 +94,10 @@ export async function syncDir(path: string): Promise<void> {
   }
 }
 
-/** Removes what dead processes left in `parent` under `prefix` and their token. What cannot be removed stays. */
+/**
+ * Removes the files of dead processes from `parent`: names of `prefix` and an owner token. Ignores
+ * failures.
+ */
 export async function sweep(parent: string, prefix = ''): Promise<void> {
   const names = await readdir(parent).catch(() => []);
   for (const name of names) {

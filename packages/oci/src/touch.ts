@@ -3,8 +3,8 @@ import { isErrno } from '@lkt/core';
 import { storeError } from './fs-error.ts';
 
 /**
- * Whether something is there, and is marked as used now if that can be. At once: to have another thread do it takes ten
- * times as long.
+ * Reports whether a path exists, and marks it as used now if possible. Synchronous, because a round
+ * trip to the thread pool takes ten times as long.
  */
 export function touch(path: string): boolean {
   try {

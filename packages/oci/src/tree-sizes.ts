@@ -4,7 +4,8 @@ import { diskUse, namesIn, statsOf } from './cache-area.ts';
 import { ownerToken } from './owner.ts';
 
 /**
- * What directories take on disk, remembered in `sizes.json` of the store: what never changes is looked through once.
+ * Disk use of directories, remembered in the store's `sizes.json`, so that an immutable directory
+ * is measured once.
  */
 export class TreeSizes {
   readonly #path: string;
@@ -13,7 +14,10 @@ export class TreeSizes {
   readonly #seen = new Map<string, number>();
   readonly #deadline: number;
 
-  /** @param deadline of `performance.now()`; after it what is not known counts as it last did, or as nothing */
+  /**
+   * @param deadline time of `performance.now()` after which an unmeasured directory keeps its last
+   * known size, or counts as 0
+   */
   constructor(store: string, deadline: number = Infinity) {
     this.#path = join(store, 'sizes.json');
     this.#temp = join(store, 'tmp', ownerToken());
@@ -21,6 +25,11 @@ export class TreeSizes {
     this.#deadline = deadline;
   }
 
+  /**
+   * Returns the disk use of a directory in bytes.
+   * @param name key of the directory in `sizes.json`
+   * @param isFixed its content never changes
+   */
   of(name: string, path: string, isFixed: boolean): number {
     const known = this.#known.get(name);
     const size =
@@ -31,7 +40,10 @@ export class TreeSizes {
     return size ?? 0;
   }
 
-  /** Remembers what was asked for, and forgets the rest. Best effort: a store may be read-only. */
+  /**
+   * Saves the sizes requested from this instance and drops the others. Best effort: a store may be
+   * read-only.
+   */
   save(): void {
     const same =
       this.#seen.size === this.#known.size &&
@@ -41,12 +53,12 @@ export class TreeSizes {
       writeFileSync(this.#temp, JSON.stringify(Object.fromEntries(this.#seen)));
       renameSync(this.#temp, this.#path);
     } catch {
-      // Counted again the next time.
+      // The next process measures again.
     }
   }
 }
 
-/** Undefined when there was no time to see all of it. */
+/** Returns the disk use of a tree in bytes; undefined if the deadline passed first. */
 function treeSize(root: string, deadline: number): number | undefined {
   const linked = new Set<number>();
   let total = 0;

@@ -1,24 +1,27 @@
 import { type Entry, parentPath, type RawPath } from './entry.ts';
 
-/** A thing in an image's file system. `layer` is the index of the layer that has its content; -1 when no layer has. */
+/**
+ * A file in an image's file system. `layer` is the index of the layer with its content; -1 for an
+ * implied directory.
+ */
 export interface TreeNode extends Entry {
   readonly layer: number;
-  /** Which entry of the layer it is, counted from 0. */
+  /** Index of its entry in the layer. */
   readonly ordinal?: number;
 }
 
-/** Symbolic links that are followed for one path; the kernel's own number. */
+/** Maximum number of symbolic links followed for one path, as in the kernel. */
 const MAX_LINKS = 40;
 
 /**
- * The file system of an image, without contents. Of the names of one file, the first in the order of `walk` is the
- * file, the others are hard links to it.
+ * The file system of an image without contents. Of several names of one file, the first in `walk`
+ * order is the file; the others are hard links to it.
  */
 export class FileTree {
   readonly #nodes: ReadonlyMap<RawPath, TreeNode>;
   readonly #children = new Map<RawPath, string[]>();
 
-  /** A directory without a node of its own is not found. */
+  /** Nodes need entries for their parent directories; without them, `walk` does not reach them. */
   constructor(nodes: Iterable<TreeNode>) {
     this.#nodes = new Map([...nodes].map((node) => [node.path, node]));
     for (const path of this.#nodes.keys()) {
@@ -32,19 +35,20 @@ export class FileTree {
     for (const names of this.#children.values()) names.sort(compareBytes);
   }
 
-  /** Number of nodes, the root among them. */
+  /** Number of nodes, including the root. */
   get size(): number {
     return this.#nodes.size;
   }
 
-  /** The node at exactly this path; links are not followed. */
+  /** Returns the node at exactly this path, without following links. */
   get(path: RawPath): TreeNode | undefined {
     return this.#nodes.get(path);
   }
 
   /**
-   * The node a process in the image would find at `path`: links on the way are followed inside the image, and the last
-   * part too unless `follow` is false. Undefined when there is none, or links go round in circles.
+   * Returns the node that a process in the image would find at `path`. Follows links inside the
+   * image, and a link at the last part unless `follow` is false. Returns undefined if there is no
+   * node, or after 40 links.
    */
   lookup(path: RawPath, { follow = true }: { follow?: boolean } = {}): TreeNode | undefined {
     let todo = path.split('/').toReversed();
@@ -73,12 +77,12 @@ export class FileTree {
     return at;
   }
 
-  /** Names in a directory, in byte order. */
+  /** Returns the names in a directory in byte order. */
   children(path: RawPath): readonly string[] {
     return this.#children.get(path) ?? [];
   }
 
-  /** Every node, the root first: directories before what is in them, names in byte order. */
+  /** Yields every node: the root first, directories before their contents, names in byte order. */
   *walk(): Generator<TreeNode> {
     const todo: RawPath[] = [''];
     for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
@@ -90,7 +94,7 @@ export class FileTree {
   }
 }
 
-/** Paths and names are one char per byte. */
+/** Compares paths or names byte by byte: they have one char per byte. */
 export function compareBytes(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

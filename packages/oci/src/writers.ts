@@ -6,20 +6,20 @@ import { storeError } from './fs-error.ts';
 import { lockHolder, withLockAt } from './lock.ts';
 import { type OwnerToken, ownerState, ownerToken, pidOf, sameOwner } from './owner.ts';
 
-/** How the names of the marks start. */
+/** Prefix of the names of writer marks. */
 export const WRITER_PREFIX = 'writer-';
-/** Age at which the mark of a writer that cannot be seen (another container) no longer counts. */
+/** Age in milliseconds at which the mark of an unobservable writer (another container) expires. */
 const FOREIGN_MS = 3600 * 1000;
-/** How often a process says that it is still there. */
+/** Interval in milliseconds at which a process refreshes its mark. */
 const HEARTBEAT_MS = 60 * 1000;
 
 /**
- * Keeps garbage collection away from processes that use the store: what they have written is named only later, and what
- * they have found must stay.
+ * Coordinates garbage collection with processes that use the store: blobs they have written are not
+ * yet tagged, and blobs they have found must stay.
  *
- * A process marks itself, then looks for a collection and waits for its end; a collection takes its lock, then looks for
- * marks. Whichever order these happen in, one sees the other. A mark is a symbolic link: its name says whose it is, its
- * time of change when that process began, and its time of access when it was last known to be there.
+ * A process creates its mark, then waits for a running collection; a collection takes its lock,
+ * then reads the marks. In either order, one sees the other. A mark is a symbolic link: its name
+ * holds the owner token, its mtime the start of the process, its atime the last sign of life.
  */
 export class Writers {
   readonly #dir: string;
@@ -31,7 +31,7 @@ export class Writers {
     this.#collection = join(locks, 'gc.lock');
   }
 
-  /** Marks this process as a writer for as long as it lives. */
+  /** Marks this process as a writer for the rest of its life. */
   async enter(signal?: AbortSignal): Promise<void> {
     this.#entering ??= this.#mark().catch((error: unknown) => {
       this.#entering = undefined;
@@ -42,8 +42,8 @@ export class Writers {
   }
 
   /**
-   * Waits until nobody collects. What was found and marked as used before is there afterwards only if it is
-   * found again. False when there was nothing to wait for.
+   * Waits for a running collection to end and returns true; false if there is none. Anything found
+   * and marked before may be gone and must be looked up again.
    */
   async settled(): Promise<boolean> {
     if (lockHolder(this.#collection) === undefined) return false;
@@ -52,8 +52,9 @@ export class Writers {
   }
 
   /**
-   * Runs while no other process begins to use the store or to use another part of it. Those that do already are given
-   * as the time since which they may have used something; undefined when there are none.
+   * Runs `run` while no other process starts to use the store, or another part of it.
+   * @param run receives the start time of the oldest other writer in milliseconds since 1970;
+   * undefined if there is none
    */
   async collect<T>(
     run: (since: number | undefined) => Promise<T>,
@@ -70,7 +71,10 @@ export class Writers {
     );
   }
 
-  /** Runs while no other process writes. @throws LktError CACHE_LOCKED when one does. */
+  /**
+   * Runs `run` while no other process writes.
+   * @throws CACHE_LOCKED if one does
+   */
   async exclude<T>(run: () => Promise<T>): Promise<T> {
     return withLockAt(this.#collection, async () => {
       const other = (await this.#otherWriters())[0]?.token;

@@ -5,22 +5,25 @@ import { zstd } from './compression.ts';
 import { releaseBuffer } from './layer-memory.ts';
 import { FRAME_MAGIC, RLE_BLOCK, windowLogOf } from './zstd-frames.ts';
 
-/** What is compressed in one go, which costs half of what a stream does; it is in memory as a whole, twice. */
+/**
+ * Data up to this size is compressed in one call, which takes half the time of a stream but holds
+ * it twice in memory.
+ */
 const MAX_ONE_SHOT_BYTES = 20 * 2 ** 20;
-/** RFC 8878, 3.1.1.2.4: the most that a block unpacks to, if the window is as large. */
+/** Maximum unpacked bytes of a block, given a window at least as large (RFC 8878, 3.1.1.2.4). */
 const MAX_BLOCK = 2 ** 17;
 const BLOCK_HEADER = 3;
 /** RFC 8878, 3.1.1.1. */
 const MAX_FRAME_HEADER = 18;
 
 /**
- * Data as compressed blocks of zstd (RFC 8878, 3.1.1.2), none of which is marked as the last: what a frame has after its
- * header. They can stand in any frame whose window is as large as that which is returned at the end, after blocks that are
- * not compressed: those leave alone what a compressed block takes over from the one before it. A piece is good until the
- * next is asked for. The bytes depend on the data, `size`, the level and the version of libzstd.
- * @param size bytes that the source must give
- * @returns the logarithm of the window
- * @throws LktError ARCHIVE_INVALID for a source of another size
+ * Yields data as compressed zstd blocks (RFC 8878, 3.1.1.2) without a last-block flag: the body of
+ * a frame. They fit into any frame with at least the returned window, after uncompressed blocks,
+ * which do not change the state that compressed blocks share. A chunk is valid until the next one
+ * is requested. The bytes depend on data, `size`, level and version of libzstd.
+ * @param size number of bytes in the source
+ * @returns the base-2 logarithm of the window size
+ * @throws ARCHIVE_INVALID if the source has another size
  */
 export async function* zstdBlocks(
   source: AsyncIterable<Uint8Array>,
@@ -50,7 +53,7 @@ export async function* zstdBlocks(
   return packed.windowLog;
 }
 
-/** The beginning of a frame with that window, without a checksum and without the size of what it unpacks to. */
+/** Returns the header of a zstd frame with this window, without checksum or content size. */
 export function zstdFrameHeader(windowLog: number): Buffer {
   const start = Buffer.alloc(6);
   start.writeUInt32LE(FRAME_MAGIC);
@@ -58,7 +61,7 @@ export function zstdFrameHeader(windowLog: number): Buffer {
   return start;
 }
 
-/** Data as blocks that are not compressed, for a frame with a window of 128 KiB or more. */
+/** Returns data as uncompressed zstd blocks, for a frame with a window of at least 128 KiB. */
 export function zstdRawBlocks(data: Uint8Array, { isLast }: { isLast: boolean }): Buffer {
   const pieces: Uint8Array[] = [];
   for (let at = 0; at < data.length || at === 0; at += MAX_BLOCK) {
@@ -85,7 +88,10 @@ async function compressAtOnce(
   return { blocks, windowLog };
 }
 
-/** libzstd is told of the end with the data and has room for all that can come of it, so it does it in one go. */
+/**
+ * Compresses in one libzstd call: it receives the end with the data, and an output buffer large
+ * enough for any result.
+ */
 async function compressFrame(data: Uint8Array, level: number): Promise<Buffer> {
   const transform = createZstdCompress({
     flush: constants.ZSTD_e_end,
@@ -133,15 +139,15 @@ async function* compressStream(
   return windowLog;
 }
 
-/** Finds the headers of blocks in a stream of them. */
+/** Finds block headers in a stream of blocks. */
 class BlockHeaders {
-  /** What has been read of a header, and how many bytes that is. */
+  /** A partly read header, and the number of its bytes. */
   #value = 0;
   #read = 0;
-  /** Bytes up to the next. */
+  /** Bytes before the next header. */
   #before = 0;
 
-  /** Takes the mark of the last block from the next piece of the stream. */
+  /** Clears the last-block flags in the next chunk of the stream. */
   clearLastFlags(piece: Uint8Array): void {
     for (let at = this.#before; ;) {
       if (at >= piece.length) {

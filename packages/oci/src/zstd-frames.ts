@@ -1,16 +1,18 @@
 import { LktError } from '@lkt/core';
 import { ByteReader, UnexpectedEndError } from './byte-reader.ts';
 
-// RFC 8878, 3.1.
+/** Magic number of a frame (RFC 8878, 3.1). */
 export const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
+/** Block type of one repeated byte (RFC 8878, 3.1.1.2.2). */
 export const RLE_BLOCK = 1;
 
 /**
- * The frames of zstd data, each with all its bytes; a frame must be read before the next is asked for. Skippable frames
- * are left out. Node's decompressor ends after one frame without a word; layers of zstd:chunked and pzstd have many. Only
- * the lengths are looked at here: whether a frame is good is for the decompressor to say.
- * @throws LktError ARCHIVE_INVALID
+ * Yields the frames of zstd data, each as a stream of its bytes; read one before requesting the
+ * next. Skips skippable frames. Needed because Node's decompressor silently stops after one frame,
+ * and layers of zstd:chunked and pzstd have many. Parses only lengths; the decompressor validates
+ * the rest.
+ * @throws ARCHIVE_INVALID
  */
 export async function* zstdFrames(
   source: AsyncIterable<Uint8Array>,
@@ -38,7 +40,10 @@ export async function* zstdFrames(
   }
 }
 
-/** One frame, of which the magic number was read; the reader is at its end then. @throws LktError ARCHIVE_INVALID */
+/**
+ * Yields the bytes of one frame whose magic number was read, and leaves the reader at its end.
+ * @throws ARCHIVE_INVALID
+ */
 export async function* zstdFrame(reader: ByteReader, magic: Buffer): AsyncGenerator<Uint8Array> {
   const descriptor = await bytes(reader, 1);
   const flags = descriptor[0] ?? 0;
@@ -61,8 +66,8 @@ export async function* zstdFrame(reader: ByteReader, magic: Buffer): AsyncGenera
 }
 
 /**
- * The length of the header at the start of a frame, and the logarithm of a window that is as large as its own (RFC 8878,
- * 3.1.1.1).
+ * Returns the length of a frame's header and the logarithm of the smallest power of two that holds
+ * its window (RFC 8878, 3.1.1.1).
  */
 export function windowLogOf(frame: Uint8Array): {
   readonly length: number;
@@ -78,7 +83,7 @@ export function windowLogOf(frame: Uint8Array): {
     const descriptor = header[5] ?? 0;
     return { length, windowLog: 10 + (descriptor >> 3) + ((descriptor & 7) === 0 ? 0 : 1) };
   }
-  // Its window is what it unpacks to; two bytes leave out the 256 that one byte has.
+  // A single-segment frame's window is its content size; the two-byte form has an offset of 256.
   const size =
     sizeLength === 8
       ? Number(header.readBigUInt64LE(at))
@@ -86,7 +91,7 @@ export function windowLogOf(frame: Uint8Array): {
   return { length, windowLog: Math.max(10, Math.ceil(Math.log2(size))) };
 }
 
-/** Exactly as many, none included. */
+/** Returns exactly `length` bytes, which may be 0. */
 async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
   try {
     const data = await reader.read(length);
