@@ -160,6 +160,7 @@ describe('the checks of the tool chain', () => {
     ['knip', []],
     ['knip', ['--strict', '--include', 'unlisted']],
     ['knip', ['--cycles']],
+    ['node', ['tools/check-words.ts']],
   ])('%s %j', { timeout: 120_000 }, (tool, args) => {
     const { PATH = '', HOME = '' } = process.env;
     const done = spawnSync(join(bin, tool), args, {

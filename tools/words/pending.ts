@@ -1,0 +1,13 @@
+/** Paths whose texts are not rewritten yet: their findings do not count. The list only shrinks. */
+export const PENDING: readonly string[] = [
+  'CONTRIBUTING.md',
+  'README.md',
+  'docs/',
+  'examples/',
+  'kernel/',
+  'lkt',
+  'packages/',
+  'pkg/',
+  'tools/',
+  'vitest',
+];
