@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { table } from './table.ts';
 
-/** Who attacks. */
+/** The identity an attack runs as. */
 type Attacker = 'root' | 'user' | 'login';
 
-/** An attempt of tools/attack, and what stops each attacker. One who cannot try it is not there. */
+/** An attempt of tools/attack and the expected result per attacker. An attacker that cannot try it has no entry. */
 type Attempt = { readonly does: string } & Readonly<Partial<Record<Attacker, string>>>;
 
 const EXPECTED = 'tools/test/system/attack.json';
@@ -15,38 +15,50 @@ function load(root: string): readonly (readonly [string, Attempt])[] {
   return Object.entries(JSON.parse(text) as Record<string, Attempt>);
 }
 
-/** What is to stop each attempt of one attacker, by the name of the attempt. */
+/** Returns the expected result of each attempt of one attacker, by the attempt's name. */
 export function expectedAttempts(root: string, who: Attacker): Record<string, string> {
   return Object.fromEntries(
     load(root).flatMap(([name, { [who]: what }]) => (what === undefined ? [] : [[name, what]])),
   );
 }
 
-/** What a hostile container tries and what stops it: docs/attack.md. */
+/** The meaning of the results in attack.json. */
+const RESULTS = [
+  ['`EPERM`, `EACCES`, `EROFS`, …', "the kernel's error: no permission, not this user, read-only"],
+  ['`ENOENT`, `ESRCH`', 'no such file or process is visible'],
+  ['`ENOSYS`', 'the kernel lacks the system call'],
+  ['killed, no room, `EAGAIN`, bounded', 'a limit stopped it'],
+  ['own layer, own files', 'the change is visible in the container only'],
+  [
+    'shared network',
+    'loopback and abstract sockets are shared within a network namespace; `net: new` separates them',
+  ],
+];
+
+/** Renders docs/attack.md: the attempts of a hostile container and what stops them. */
 export function attackDocument(root: string): string {
   const rows = load(root).map(([name, { does, root: asRoot, user, login }]) => [
     `\`${name}\``,
     does,
     ...[asRoot, user, login].map((what) => what ?? '–'),
   ]);
-  return `# What an attack gets
+  return `# Attacks and what stops them
 
 <!-- Made by tools/attack-doc.ts from ${EXPECTED}; do not edit. -->
 
-A test boots a machine, one with its files unpacked and one with \`layout: erofs\`, attacks it from inside and compares what stopped each
-attempt with this table (\`tools/test/system/attack.test.ts\`; the program is \`tools/attack\`). Afterwards the machine still serves, the logs of others are whole,
-and the digest of the root's files is that of before.
+\`tools/test/system/attack.test.ts\` boots a machine twice, with its files unpacked and with \`layout: erofs\`.
+It runs the attacks of \`tools/attack\` inside and compares the results with this table. Afterwards the
+machine must still serve, other logs must be complete, and the digest of the root's files unchanged.
 
-- **root**: the user root in a service whose config says nothing but how much memory and how many tasks it may have. It shares
-  the machine's network, as LinuxKit's services do, and a directory with another service.
+- **root**: user root in a service whose config only limits memory and tasks. It shares the machine's
+  network, as LinuxKit's services do, and a directory with another service.
 - **user**: the same as user 1000, with \`net: new\`.
 - **login**: root in the container of \`lkt/sshd\`.
 
-${table(['attempt', 'what it tries', 'root', 'user', 'login'], rows)}
+${table(['attempt', 'action', 'root', 'user', 'login'], rows)}
 
-Names of errors are what the kernel said: \`EPERM\` no right to, \`EACCES\` not for this user, \`EROFS\` read-only, \`ENOENT\` and \`ESRCH\` not there
-to be found, \`ENOSYS\` not in this kernel. \`killed\`, \`no room\`, \`EAGAIN\` and \`bounded\` are limits; \`own layer\` and \`own files\` are the container's, which nobody else
-sees. \`shared network\`: what listens on the loopback interface or on an abstract socket is for all that share the network; \`net: new\` keeps it
-apart. A container that a config gives \`CAP_SYS_ADMIN\`, a device or a writable directory of the machine has more.
+${table(['result', 'meaning'], RESULTS)}
+
+A container that the config gives \`CAP_SYS_ADMIN\`, a device or a writable directory of the machine can do more.
 `;
 }

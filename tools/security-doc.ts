@@ -9,7 +9,7 @@ import {
 } from '@lkt/pkg';
 import { table } from './table.ts';
 
-/** What the containers of the packages below `pkg/` may do, from their build.yml and roles.json files: docs/security.md. */
+/** Renders docs/security.md: the privileges of the packages below `pkg/`, from their build.yml and roles.json files. */
 export function securityDocument(root: string): string {
   const packages = globSync('pkg/*/build.yml', { cwd: root })
     .toSorted()
@@ -18,24 +18,27 @@ export function securityDocument(root: string): string {
       return parseBuildYml(file, join(root, dirname(path)));
     });
   const rows = packages.map(row).filter((cells) => cells !== undefined);
-  return `# What each daemon may do
+  return `# Privileges of each package
 
 <!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/sandbox/roles.json; do not edit. -->
 
-Each package that runs as a container says in its \`build.yml\` what it may do; an image config can give more or less. All have PID,
-mount and cgroup namespaces of their own, and no capability, device or writable place of the machine that is not listed here.
+The \`build.yml\` of each package that runs as a container sets its privileges; an image config can change
+them. All have their own PID, mount and cgroup namespaces, and no capability, device or writable path of
+the machine beyond this table.
 
 ${table(HEAD, rows)}
 
-\`host\` stands for the machine's own. A place is writable unless \`ro\` stands behind it. Masked are paths of \`/proc\` and \`/sys\` that
-look empty, and those that can only be read. The default of seccomp is in [guest.md](guest.md), with what else is closed in every container.
-A device written as \`block r\` is any of that type: for reading, \`w\` for writing, \`m\` for making its node.
+- \`host\`: the machine's own namespace.
+- **machine paths** are writable unless marked \`ro\`.
+- **masked**: the number of paths of \`/proc\` and \`/sys\` that are empty or read-only.
+- **seccomp** \`default\` is described in [guest.md](guest.md#confinement), with the other restrictions.
+- **devices** such as \`block r\` cover every device of the type: \`r\` to read, \`w\` to write, \`m\` to create its node.
 
-## Packages that divide themselves
+## Packages with several processes
 
-These open what they need and then become processes that have less than their container: each a user of its own, \`no_new_privs\`, and a
-seccomp filter that ends it at any other system call. The program reads its privileges from the file that this table is made from, and the
-tests compare it with \`/proc\` of a machine that has booted.
+These open what they need, then split into processes with fewer privileges than their container: each has its
+own user, \`no_new_privs\`, and a seccomp filter that kills it at any other system call. The program reads its
+privileges from the file this table is made from, and tests compare them with \`/proc\` of a booted machine.
 
 ${table(
   ROLES_HEAD,
@@ -44,13 +47,13 @@ ${table(
     .flatMap((path) => roleRows(root, path)),
 )}
 
-Open are also \`/dev/null\`, the log and what the timers of Go wait with. Beside the system calls listed all have those without which Go does
-not run: futex, epoll_pwait, nanosleep, sched_yield, memory that is neither executable nor a file's, signal masks, clocks, exit. None can open,
-connect, make a process or a thread, or send a signal.
+Every process also has \`/dev/null\`, the log and the Go timers' descriptors open, and the system calls the Go
+runtime needs: futex, epoll_pwait, nanosleep, sched_yield, memory that is neither executable nor file-backed,
+signal masks, clocks, exit. None can open a file, connect, create a process or thread, or send a signal.
 `;
 }
 
-const ROLES_HEAD = ['process', 'what it does', 'user', 'capabilities', 'open', 'system calls'];
+const ROLES_HEAD = ['process', 'task', 'user', 'capabilities', 'open', 'system calls'];
 
 interface Role {
   readonly does: string;
@@ -83,7 +86,7 @@ const HEAD = [
   'seccomp',
   'memory, MiB',
   'tasks',
-  'places of the machine',
+  'machine paths',
   'devices',
   'masked',
 ];
@@ -103,13 +106,13 @@ function row({ image, file, config }: PackageSpec): string[] | undefined {
     seccomp(settings),
     limit(settings.resources?.memory?.['limit'], 2 ** 20),
     limit(settings.resources?.pids?.['limit']),
-    codes(settings.binds?.map(place)),
-    codes([...(settings.devices ?? []).map(({ path }) => path), ...leave(settings)]),
+    codes(settings.binds?.map(bindSource)),
+    codes([...(settings.devices ?? []).map(({ path }) => path), ...allowedDevices(settings)]),
     String((settings.maskedPaths?.length ?? 0) + (settings.readonlyPaths?.length ?? 0)),
   ];
 }
 
-/** A container that has CAP_SYS_ADMIN gets no filter that it does not bring. */
+/** With CAP_SYS_ADMIN, a container without a filter of its own gets none. */
 function seccomp({ seccomp: own, capabilities }: Settings): string {
   if (own !== undefined) return 'own';
   return capabilities?.includes('CAP_SYS_ADMIN') === true ? 'none' : 'default';
@@ -119,8 +122,8 @@ function limit(value: unknown, unit = 1): string {
   return typeof value === 'number' ? String(value / unit) : 'none';
 }
 
-/** Devices without a node in the container, as `block r`: all of the type, for reading. */
-function leave({ resources }: Settings): string[] {
+/** Returns the allowed devices without a node in the container, such as `block r`. */
+function allowedDevices({ resources }: Settings): string[] {
   const types: Readonly<Record<string, string>> = { b: 'block', c: 'character' };
   return (resources?.devices ?? [])
     .filter(({ allow }) => allow)
@@ -130,7 +133,7 @@ function leave({ resources }: Settings): string[] {
     });
 }
 
-function place({ source, options = [] }: NonNullable<Settings['binds']>[number]): string {
+function bindSource({ source, options = [] }: NonNullable<Settings['binds']>[number]): string {
   return `${source ?? ''}${options.includes('ro') ? ' ro' : ''}`;
 }
 

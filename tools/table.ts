@@ -1,4 +1,4 @@
-/** A table in Markdown whose columns are as wide as their widest cell. */
+/** Returns a Markdown table, each column as wide as its widest cell. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((text, column) =>
     Math.max(text.length, ...rows.map((cells) => cells[column]?.length ?? 0)),
