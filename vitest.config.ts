@@ -24,7 +24,7 @@ export default defineConfig({
     // Vitest would leave one processor to itself. A test that boots a machine has work for one only, and waits much.
     maxWorkers: availableParallelism(),
     sequence: { sequencer: LongestFirst },
-    globalSetup: './packages/build/test/native/compiled-code.ts',
+    globalSetup: './packages/builder/test/compiled-code.ts',
     include: ['**/test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...isProven],
     restoreMocks: true,

@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startDockerd } from '../../packages/build/test/buildkit/dockerd.ts';
+import { startDockerd } from '../../packages/buildkit/test/dockerd.ts';
 import { type Case, writeCases } from './builder-cases.ts';
 import {
   buildah,

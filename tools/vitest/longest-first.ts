@@ -8,7 +8,7 @@ const LONG: readonly RegExp[] = [
   /\/tools\/test\/system\/(?:check|reproducible)\.test\.ts$/,
   /\/packages\/cli\/test\/script\.test\.ts$/,
   /\/tools\/test\//,
-  /\/packages\/build\/test\/(?:buildkit|conformance)\//,
+  /\/packages\/buildkit\/test\//,
 ];
 
 /** Starts the tests that take long before the others, which go as Vitest has them. */

@@ -28,8 +28,10 @@ const GUESTS = [
   'pkg',
   'examples',
   ':(glob)packages/*/src/**',
-  'packages/build/test/buildkit/dockerd.ts',
+  'packages/buildkit/test/dockerd.ts',
 ];
+
+const ENGINES = ['builder', 'buildkit', 'rebuild'];
 
 const GROUPS: readonly Group[] = [
   {
@@ -37,10 +39,8 @@ const GROUPS: readonly Group[] = [
     standOn: () => GUESTS,
   },
   {
-    tests: ['buildkit', 'check', 'conformance', 'native'].map(
-      (part) => `:(glob)packages/build/test/${part}/**/*.test.ts`,
-    ),
-    standOn: (root) => ['package-lock.json', ...closure(root, 'build')],
+    tests: ENGINES.map((name) => `:(glob)packages/${name}/test/**/*.test.ts`),
+    standOn: (root) => ['package-lock.json', ...ENGINES.flatMap((name) => closure(root, name))],
   },
 ];
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import type { Limits } from '@lkt/build';
-import type { WorkerProcess } from '@lkt/build/worker';
+import type { Limits } from '@lkt/builder';
+import type { WorkerProcess } from '@lkt/builder/worker';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Session } from './command.ts';
 import { builderSetting } from './environment.ts';
@@ -60,7 +60,7 @@ export async function buildTools(
 function lazyNativeEngine(worker?: WorkerProcess): BuildOptions['engine'] {
   return {
     build: async (request, context) => {
-      const { nativeEngine } = await import('@lkt/build');
+      const { nativeEngine } = await import('@lkt/builder');
       return nativeEngine(worker).build(request, context);
     },
   };
@@ -79,7 +79,7 @@ export async function startWorker(
   limits: Limits,
 ): Promise<WorkerProcess | undefined> {
   if (builderSetting(flags.builder, session.environment).value.length > 0) return undefined;
-  const { WorkerProcess } = await import('@lkt/build/worker');
+  const { WorkerProcess } = await import('@lkt/builder/worker');
   // To open a store loads more than to start a process does, which opens it for itself.
   const { cacheDir } = session;
   const store = existsSync(cacheDir) ? cacheDir : (await session.openStore()).dir;
@@ -91,6 +91,6 @@ async function remoteEngine(
   builders: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<BuildOptions['engine']> {
-  const { buildkitEngine } = await import('@lkt/build');
+  const { buildkitEngine } = await import('@lkt/buildkit');
   return buildkitEngine({ builders, environment, otherwise: lazyNativeEngine() });
 }

@@ -4,7 +4,7 @@ import type { CacheArea } from '@lkt/oci';
 export async function cacheAreas(): Promise<readonly CacheArea[]> {
   const [{ buildCacheAreas }, { packageCacheAreas }, { imageCacheAreas }, { nxCacheArea }] =
     await Promise.all([
-      import('@lkt/build'),
+      import('@lkt/builder'),
       import('@lkt/pkg'),
       import('@lkt/image'),
       import('@lkt/server'),

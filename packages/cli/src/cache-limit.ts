@@ -11,7 +11,7 @@ export async function pruneStore(
   areas: readonly CacheArea[],
   options: PruneOptions,
 ): Promise<PruneResult> {
-  const { removeDirectory } = await import('@lkt/build');
+  const { removeDirectory } = await import('@lkt/builder');
   return store.prune(areas, { images: isOfUncommitted, ...options }, removeDirectory);
 }
 

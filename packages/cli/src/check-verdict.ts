@@ -14,7 +14,7 @@ export async function judgeChecks(
     reports.map((report) => ({ item, report })),
   );
   if (checks.length === 0) return;
-  const { checkRemarks, describeCheck } = await import('@lkt/build');
+  const { checkRemarks, describeCheck } = await import('@lkt/rebuild');
   const notes = new Set(checks.flatMap(({ report }) => report.notes));
   for (const note of notes) warn(`the check was not a whole one: ${note}`);
   for (const { item, report } of checks)

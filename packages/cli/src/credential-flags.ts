@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { SecretSource } from '@lkt/build';
+import type { SecretSource } from '@lkt/builder';
 import { LktError } from '@lkt/core';
 
 type Variables = Readonly<Record<string, string | undefined>>;

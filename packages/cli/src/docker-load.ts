@@ -22,7 +22,7 @@ export async function loadIntoDocker(
 ): Promise<readonly string[]> {
   const { writeDockerArchive, familiarReference, loadImage, parseReference } =
     await import('@lkt/oci');
-  const { thisMachine } = await import('@lkt/build');
+  const { thisMachine } = await import('@lkt/builder');
   const names = references.map((text) => familiarReference(parseReference(text)));
   const loaded: string[] = [];
   for (const { digest, platform } of images) {

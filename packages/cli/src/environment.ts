@@ -80,7 +80,7 @@ function diskSize(dir: string): number {
 }
 
 /**
- * The BuildKits that build, as `@lkt/build` takes them: `--builder`, else `LKT_BUILDER`, a list with commas.
+ * The BuildKits that build, as `@lkt/buildkit` takes them: `--builder`, else `LKT_BUILDER`, a list with commas.
  *
  * Else LinuxKit's `LINUXKIT_BUILDERS`, `PLATFORM=CONTEXT,…`: a context of docker is a builder of buildx of that name.
  * What is of this machine's kind is left out of it, which needs no Docker here.

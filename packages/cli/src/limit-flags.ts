@@ -1,4 +1,4 @@
-import type { Limits } from '@lkt/build';
+import type { Limits } from '@lkt/builder';
 import { LktError } from '@lkt/core';
 
 interface LimitFlags {

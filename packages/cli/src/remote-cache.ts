@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { CachePlace, RemoteSteps } from '@lkt/build';
+import type { CachePlace, RemoteSteps } from '@lkt/builder';
 import { LktError } from '@lkt/core';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
@@ -49,7 +49,7 @@ export async function remoteCaches(session: Session, flags: CacheFlags): Promise
   const builders =
     flags.check === true ? [] : builderSetting(flags.builder, session.environment).value;
   if (builders.length > 0) return { ...none, tools: { remoteCache } };
-  const { RemoteSteps } = await import('@lkt/build');
+  const { RemoteSteps } = await import('@lkt/builder');
   const registries = new AsyncDisposableStack();
   let opened: Promise<Registry> | undefined;
   const registry = async (): Promise<Registry> => {
@@ -73,7 +73,7 @@ async function placeOf(
   { environment }: Session,
   registry: () => Promise<Registry>,
 ): Promise<CachePlace> {
-  const { layoutPlace, registryPlace } = await import('@lkt/build');
+  const { layoutPlace, registryPlace } = await import('@lkt/builder');
   const { parseReference } = await import('@lkt/oci');
   const [, directory] = /^oci-layout:(?:\/\/)?(.+)$/.exec(text) ?? [];
   if (directory !== undefined) return layoutPlace(text, resolve(environment.cwd, directory));

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Dockerd, startDockerd } from '../../build/test/buildkit/dockerd.ts';
+import { type Dockerd, startDockerd } from '../../buildkit/test/dockerd.ts';
 
 const main = join(import.meta.dirname, '../src/start.ts');
 const directory = mkdtempDisposableSync(join(tmpdir(), 'lkt-docker-'));

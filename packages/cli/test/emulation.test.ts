@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Digest } from '@lkt/core';
 import { loadImage, openStore, parsePlatform } from '@lkt/oci';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startDockerd } from '../../build/test/buildkit/dockerd.ts';
+import { startDockerd } from '../../buildkit/test/dockerd.ts';
 import { tinyProgram } from './tiny-program.ts';
 
 const main = join(import.meta.dirname, '../src/start.ts');

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nativeEngine } from '@lkt/build';
+import { nativeEngine } from '@lkt/builder';
 import { silentReporter } from '@lkt/core';
 import { openStore } from '@lkt/oci';
 import { lockPackage, openWorkspace, pinWorkspace } from '@lkt/pkg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { FakeArchive, type FakeSource } from '../../debian/test/fake-archive.ts';
-import { checkout, ENV, temporary } from '../../pkg/test/checkout.ts';
+import { checkout, ENV, temporary } from '../../git/test/checkout.ts';
 import {
   findKernelUpdate,
   type KernelUpdateOptions,

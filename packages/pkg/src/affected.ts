@@ -1,4 +1,4 @@
-import { type Changes, changesSince } from './changed-files.ts';
+import { type Changes, changesSince } from '@lkt/git';
 import { buildOrder } from './graph.ts';
 import { packageGraph } from './package-graph.ts';
 import type { Package, Workspace } from './workspace.ts';

@@ -4,7 +4,7 @@ import {
   type KnownImage,
   type ResourceDescriptor,
 } from '@lkt/attest';
-import { type CopyStep, evaluate, gitSource } from '@lkt/build';
+import { type CopyStep, evaluate, gitSource } from '@lkt/dockerfile';
 import { type Digest, digestHex, digestOf } from '@lkt/core';
 import { familiarReference, type Platform } from '@lkt/oci';
 import type { AttestedImage } from './attest.ts';

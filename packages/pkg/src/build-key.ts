@@ -1,4 +1,4 @@
-import { Context, type ContextFile } from '@lkt/build/inputs';
+import { Context, type ContextFile } from '@lkt/builder/inputs';
 import { canonicalJson, type Digest, digestHex, digestOf } from '@lkt/core';
 import type { DebianBlock, DebianLock } from '@lkt/debian';
 import { ENGINE_EPOCH, formatPlatform, type Platform } from '@lkt/oci';

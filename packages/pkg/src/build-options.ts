@@ -1,4 +1,4 @@
-import type { BuildRequest, Engine, Limits, RemoteStepCache, SecretSource } from '@lkt/build';
+import type { BuildRequest, Engine, Limits, RemoteStepCache, SecretSource } from '@lkt/builder';
 import type { Reporter } from '@lkt/core';
 import type { Platform, Reference, Store } from '@lkt/oci';
 import type { GivenArg } from './build-args.ts';

@@ -1,4 +1,4 @@
-import type { CheckReport } from '@lkt/build';
+import type { CheckReport } from '@lkt/rebuild';
 import { LktError } from '@lkt/core';
 import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
 import type { AttestedImage } from './attest.ts';

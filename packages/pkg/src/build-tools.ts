@@ -1,12 +1,12 @@
+import type { Elsewhere } from '@lkt/rebuild';
 import type {
   BuildContext,
   BuildRequest,
-  Elsewhere,
   Engine,
   Limits,
   RemoteStepCache,
   SecretSource,
-} from '@lkt/build';
+} from '@lkt/builder';
 import type { Digest, Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import type { FindMirror } from './debian-package.ts';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { CheckReport, Elsewhere } from '@lkt/build';
+import type { CheckReport, Elsewhere } from '@lkt/rebuild';
 import { type Digest, LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import { type AttestedImage, Attester } from './attest.ts';
@@ -252,7 +252,7 @@ export class Build {
         knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
       later: (work: Promise<unknown>) => void this.#later.push(work),
       elsewhere: async () => {
-        this.#elsewhere ??= import('@lkt/build').then(
+        this.#elsewhere ??= import('@lkt/rebuild').then(
           (module) => new module.Elsewhere(this.#slots.count),
         );
         return this.#elsewhere;

@@ -1,4 +1,4 @@
-import type { CheckReport } from '@lkt/build';
+import type { CheckReport } from '@lkt/rebuild';
 import type { Descriptor } from '@lkt/oci';
 import type { PackageAttestations } from './attest.ts';
 import type { SourceHash } from './source-hash.ts';

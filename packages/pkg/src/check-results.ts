@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CheckReport } from '@lkt/build';
+import type { CheckReport } from '@lkt/rebuild';
 import { type Digest, isErrno } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { writeFileWhole } from './write-file.ts';

@@ -1,10 +1,11 @@
 import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ContextFile, withoutIgnored } from '@lkt/build/inputs';
+import type { Repository } from '@lkt/git';
+import { withoutIgnored } from '@lkt/dockerfile';
+import type { ContextFile } from '@lkt/builder/inputs';
 import { isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
-import type { Repository } from './repository.ts';
 
 /** A directory that goes into a build context. */
 export interface ContextRoot {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readNote, writeNote } from '@lkt/attest/notes';
-import type { ContextFile } from '@lkt/build/inputs';
+import type { ContextFile } from '@lkt/builder/inputs';
 import { canonicalJson, type Digest, digestHex, digestOf, isDigest } from '@lkt/core';
 import { writeDockerArchive, familiarReference, type Image, type Store } from '@lkt/oci';
 import { archiveName, type DockerImage, type DockerImages } from './docker-images.ts';

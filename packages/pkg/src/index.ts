@@ -25,7 +25,7 @@ export {
 export { BUILD_YML } from './package-dirs.ts';
 export { packageGraph, type PackageNode, type PackageUse } from './package-graph.ts';
 export type { FindMirror } from './debian-package.ts';
-export { type Environment } from './git.ts';
+export { type Environment } from '@lkt/git';
 export {
   CONFIG_LABEL,
   IMAGE_CONFIG,

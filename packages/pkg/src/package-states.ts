@@ -6,7 +6,7 @@ import type { BuiltPackage } from './built-package.ts';
 import { checkPin } from './pins.ts';
 import { isFor } from './platforms.ts';
 import { readRecipe, type Recipe } from './recipe.ts';
-import { isInside } from './repository.ts';
+import { isInside } from '@lkt/git';
 import type { SourceHash } from './source-hash.ts';
 import { readSources } from './sources.ts';
 import type { Package, Workspace } from './workspace.ts';

@@ -1,5 +1,6 @@
-import type { BuildRequest, CheckReport } from '@lkt/build';
-import { changedFile, Context, type ContextFile } from '@lkt/build/inputs';
+import { changedFile, Context, type ContextFile } from '@lkt/builder/inputs';
+import type { CheckReport } from '@lkt/rebuild';
+import type { BuildRequest } from '@lkt/builder';
 import type { Digest, Reporter } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian';
 import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
@@ -126,7 +127,7 @@ export class ImagePlanner {
         return descriptor;
       },
       check: async (known, builtAt) => {
-        const { checkBuild } = await import('@lkt/build');
+        const { checkBuild } = await import('@lkt/rebuild');
         const { elsewhere, checkEveryStep = false } = this.#tools;
         if (elsewhere === undefined) throw new Error('a check has to be built somewhere');
         return checkBuild({ ...request, ...atStart(), noCache: item.disableCache }, context, {
@@ -154,7 +155,7 @@ export class ImagePlanner {
       lock,
       run,
       check: async (known) => {
-        const { compareImages } = await import('@lkt/build');
+        const { compareImages } = await import('@lkt/rebuild');
         return compareImages(known, await run(), this.#tools);
       },
     };

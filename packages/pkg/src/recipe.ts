@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  buildPlatformFor,
   type Dockerfile,
   type ImageReference,
   imageReferences,
   parseDockerfile,
   PROXY_ARGS,
-} from '@lkt/build/inputs';
+} from '@lkt/dockerfile';
+import { buildPlatformFor } from '@lkt/builder/inputs';
 import {
   canonicalJson,
   digestHex,

@@ -1,4 +1,5 @@
-import type { Dockerfile, SecretSource } from '@lkt/build';
+import type { SecretSource } from '@lkt/builder';
+import type { Dockerfile } from '@lkt/dockerfile';
 import { LktError, sourceError } from '@lkt/core';
 import type { Package } from './workspace.ts';
 

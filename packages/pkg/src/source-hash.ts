@@ -3,20 +3,22 @@ import { createReadStream } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import { filesAsCommitted } from './commit-preview.ts';
-import type { Environment, Git } from './git.ts';
-import { createGit } from './git.ts';
-import { combineTrees, gitTreeId } from './git-tree.ts';
 import {
+  combineTrees,
+  createGit,
+  type Environment,
   exists,
+  filesAsCommitted,
   findTop,
+  type Git,
+  gitTreeId,
   isInside,
   isUnder,
   readRepository,
   readTrees,
   records,
   type Repository,
-} from './repository.ts';
+} from '@lkt/git';
 
 export interface SourceHash {
   /**

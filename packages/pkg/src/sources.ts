@@ -1,8 +1,8 @@
 import { realpath, stat } from 'node:fs/promises';
-import type { ContextFile } from '@lkt/build/inputs';
+import { isInside, type Repository } from '@lkt/git';
+import type { ContextFile } from '@lkt/builder/inputs';
 import { isErrno, LktError } from '@lkt/core';
 import { contextFiles } from './context.ts';
-import { isInside, type Repository } from './repository.ts';
 import {
   type HashOptions,
   readRepositories,

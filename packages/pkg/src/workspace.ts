@@ -4,9 +4,8 @@ import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
 import { familiarReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from './build-yml.ts';
 import { BrokenPackages } from './broken-packages.ts';
-import { createGit, type Environment, type Git } from './git.ts';
+import { createGit, type Environment, findTop, type Git } from '@lkt/git';
 import { BUILD_YML, packageDirs } from './package-dirs.ts';
-import { findTop } from './repository.ts';
 
 /** A package of a workspace. */
 export type Package = PackageSpec;

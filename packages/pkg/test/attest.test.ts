@@ -1,6 +1,6 @@
 import { readFile as readHostFile, stat } from 'node:fs/promises';
 import { findAttestations, readAttestation, type SpdxDocument } from '@lkt/attest';
-import type { BuildContext, BuildRequest, Engine } from '@lkt/build';
+import type { BuildContext, BuildRequest, Engine } from '@lkt/builder';
 import { digestHex, digestOf, silentReporter } from '@lkt/core';
 import {
   type Descriptor,
@@ -19,7 +19,7 @@ import type { BuiltPackage } from '../src/built-package.ts';
 import { lockPackage } from '../src/lock.ts';
 import { readAttestations } from '../src/read-attestations.ts';
 import { openWorkspace } from '../src/workspace.ts';
-import { checkout, ENV, temporary, write } from './checkout.ts';
+import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 import { type DebianArchive, debianArchive } from './debian-archive.ts';
 
 const SECRET = 'correct horse battery staple';

@@ -5,7 +5,7 @@ import { buildPackages } from '../src/build.ts';
 import type { BuiltPackage } from '../src/built-package.ts';
 import { pinWorkspace } from '../src/pin.ts';
 import { openWorkspace, type Workspace } from '../src/workspace.ts';
-import { checkout, ENV, temporary } from './checkout.ts';
+import { checkout, ENV, temporary } from '../../git/test/checkout.ts';
 import { PlainEngine } from './plain-engine.ts';
 
 /** Four packages; three of them use each other. */

@@ -8,7 +8,7 @@ import {
   type DockerfileInputs,
   dockerfileKey,
 } from '../src/build-key.ts';
-import { temporary, write } from './checkout.ts';
+import { temporary, write } from '../../git/test/checkout.ts';
 
 const PLATFORM = { os: 'linux', architecture: 'amd64' };
 

@@ -11,7 +11,7 @@ import type { BuiltPackage } from '../src/built-package.ts';
 import { pinOf, type ReferenceProblem } from '../src/pins.ts';
 import { resolveImages } from '../src/resolve-images.ts';
 import { bench, FILES } from './bench.ts';
-import { commit, git, write } from './checkout.ts';
+import { commit, git, write } from '../../git/test/checkout.ts';
 
 const AMD64 = { os: 'linux', architecture: 'amd64' };
 

@@ -1,9 +1,9 @@
 import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
-import type { ContextFile } from '@lkt/build';
+import type { ContextFile } from '@lkt/builder';
 import { expect, it } from 'vitest';
 import { readSources } from '../src/sources.ts';
 import { openWorkspace } from '../src/workspace.ts';
-import { checkout, commit, ENV, git, temporary, write } from './checkout.ts';
+import { checkout, commit, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 
 async function context(root: string, dir = 'pkg/a'): Promise<readonly ContextFile[]> {
   const workspace = await openWorkspace(root, { env: ENV });

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { digestHex, digestOf } from '@lkt/core';
 import type { Mirror } from '@lkt/debian';
-import { temporary, write } from './checkout.ts';
+import { temporary, write } from '../../git/test/checkout.ts';
 
 /** A Debian archive of one suite on a port of the loopback, signed with a key of its own. */
 export interface DebianArchive extends AsyncDisposable {

@@ -6,7 +6,7 @@ import { buildPackages } from '../src/build.ts';
 import type { BuiltPackage } from '../src/built-package.ts';
 import { lockPackage, type LockReport } from '../src/lock.ts';
 import { openWorkspace } from '../src/workspace.ts';
-import { checkout, ENV, temporary, write } from './checkout.ts';
+import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 import { type DebianArchive, debianArchive } from './debian-archive.ts';
 import { PlainEngine } from './plain-engine.ts';
 

@@ -5,7 +5,7 @@ import type { BuiltPackage } from '../src/built-package.ts';
 import { pinOf } from '../src/pins.ts';
 import { readAttestations } from '../src/read-attestations.ts';
 import { bench, type Bench, FILES } from './bench.ts';
-import { write } from './checkout.ts';
+import { write } from '../../git/test/checkout.ts';
 
 const AMD64 = parsePlatform('linux/amd64');
 

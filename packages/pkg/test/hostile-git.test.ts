@@ -1,9 +1,9 @@
 import { chmod, chown, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { overrides } from '../src/git-config.ts';
+import { overrides } from '../../git/src/config.ts';
 import { readSources } from '../src/sources.ts';
 import { openWorkspace } from '../src/workspace.ts';
-import { checkout, ENV, git, temporary, write } from './checkout.ts';
+import { checkout, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 
 const FILES = {
   'pkg/a/build.yml': 'image: a\n',

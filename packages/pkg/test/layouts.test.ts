@@ -7,7 +7,7 @@ import { buildPackages } from '../src/build.ts';
 import type { BuiltPackage } from '../src/built-package.ts';
 import { resolveImages } from '../src/resolve-images.ts';
 import { type Bench, bench } from './bench.ts';
-import { commit, temporary, write } from './checkout.ts';
+import { commit, temporary, write } from '../../git/test/checkout.ts';
 import { PlainEngine } from './plain-engine.ts';
 
 const AMD64 = { os: 'linux', architecture: 'amd64' };

@@ -1,5 +1,5 @@
 import { chmod, copyFile } from 'node:fs/promises';
-import { nativeEngine } from '@lkt/build';
+import { nativeEngine } from '@lkt/builder';
 import { silentReporter } from '@lkt/core';
 import { flatten, loadImage, openStore, readFile } from '@lkt/oci';
 import { expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import type { BuildOptions } from '../src/build-options.ts';
 import { buildPackages } from '../src/build.ts';
 import { pinWorkspace } from '../src/pin.ts';
 import { openWorkspace, type Workspace } from '../src/workspace.ts';
-import { checkout, ENV, temporary, write } from './checkout.ts';
+import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 
 const yml = (image: string): string => `org: lkt\nimage: ${image}\narches: [amd64]\n`;
 

@@ -5,7 +5,7 @@ import type { BuildOptions } from '../src/build-options.ts';
 import { type PinReport, pinWorkspace } from '../src/pin.ts';
 import { repin, rewriteReferences } from '../src/rewrite.ts';
 import { openWorkspace } from '../src/workspace.ts';
-import { checkout, commit, ENV, git, temporary, write } from './checkout.ts';
+import { checkout, commit, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 import { PlainEngine } from './plain-engine.ts';
 
 const yml = (image: string): string => `org: lkt\nimage: ${image}\narches: [amd64]\n`;

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { BuildContext, BuildRequest, Engine } from '@lkt/build';
+import type { BuildContext, BuildRequest, Engine } from '@lkt/builder';
 import {
   type Descriptor,
   type EntryWithContent,

@@ -5,7 +5,7 @@ import { buildPackages } from '../src/build.ts';
 import type { BuiltPackage } from '../src/built-package.ts';
 import { pinOf } from '../src/pins.ts';
 import { bench, type Bench } from './bench.ts';
-import { commit, write } from './checkout.ts';
+import { commit, write } from '../../git/test/checkout.ts';
 
 const FILES = {
   'tools/base/build.yml': 'org: lkt\nimage: base\narches: [amd64, arm64, riscv64]\n',

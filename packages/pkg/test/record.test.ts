@@ -6,7 +6,7 @@ import { buildPackages } from '../src/build.ts';
 import { PackageRecorder } from '../src/record/package-recorder.ts';
 import { type CommandRecord, findRecord } from '../src/record/seen.ts';
 import { bench } from './bench.ts';
-import { commit, ENV, git, write } from './checkout.ts';
+import { commit, ENV, git, write } from '../../git/test/checkout.ts';
 
 const AMD64 = { os: 'linux', architecture: 'amd64' };
 const RESULT = { packages: ['what it gave'] };

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type SourceHash, sourceHash } from '../src/source-hash.ts';
-import { checkout, commit, ENV, git, temporary, write } from './checkout.ts';
+import { checkout, commit, ENV, git, temporary, write, settled } from '../../git/test/checkout.ts';
 
 const hash = (dir: string, options: object = {}): Promise<SourceHash> =>
   sourceHash(dir, { env: ENV, ...options });
@@ -357,5 +357,16 @@ describe('the surroundings', () => {
     expect(await hash(`${repo.path}/pkg/a`, { extraSources })).toMatchObject({
       hash: sum.slice(0, 40),
     });
+  });
+});
+
+it('finds the hash of a clean checkout without git', async () => {
+  await using repo = await settled();
+  const tree = git(repo.path, 'rev-parse', 'HEAD:pkg/a');
+  const dir = join(repo.path, 'pkg/a');
+  expect(await sourceHash(dir, { env: { PATH: '/nonexistent' } })).toEqual({
+    hash: tree,
+    committed: tree,
+    dirty: false,
   });
 });

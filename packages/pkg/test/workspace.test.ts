@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { openWorkspace } from '../src/workspace.ts';
-import { checkout, ENV, temporary, write } from './checkout.ts';
+import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 
 const FILES = {
   'pkg/a/build.yml': 'org: lkt\nimage: a\n',

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { type Digest, isDigest } from '@lkt/core';
 import { fromRaw, loadImage, openStore, type Store } from '@lkt/oci';
 import { expect, test } from 'vitest';
-import { diffLayers } from '../../../packages/build/src/check/layer-diff.ts';
-import { startDockerd } from '../../../packages/build/test/buildkit/dockerd.ts';
+import { diffLayers } from '../../../packages/rebuild/src/layer-diff.ts';
+import { startDockerd } from '../../../packages/buildkit/test/dockerd.ts';
 import { packagesWith } from './kernels.ts';
 import { lkt } from './lkt.ts';
 import { type Package, provenEach } from './proof.ts';
@@ -20,7 +20,7 @@ interface Comparison {
   readonly differences: readonly string[];
 }
 
-// The Dockerfiles that hold a layer of every kind are built by both in packages/build/test/buildkit. What only builds others, the
+// The Dockerfiles that hold a layer of every kind are built by both in packages/buildkit/test. What only builds others, the
 // standard library of Go for the most part, would take BuildKit minutes more.
 test('BuildKit and the native engine make the same image of every package of a system', async () => {
   const proofs = await provenEach('engines', PACKAGES, compare);

@@ -38,8 +38,8 @@ const root = fileURLToPath(checkout);
 /** Each program by itself, so that none waits for parts that only another needs. */
 const PROGRAMS = [
   { main: 'packages/cli/src/main.ts', 'all-commands': 'packages/cli/src/all-commands.ts' },
-  { worker: 'packages/build/src/native/worker.ts' },
-  { init: 'packages/build/src/native/init.ts' },
+  { worker: 'packages/builder/src/worker/worker.ts' },
+  { init: 'packages/builder/src/sandbox/init.ts' },
   { run: 'packages/cli/src/bundle/run.ts' },
 ];
 
@@ -190,7 +190,7 @@ function places(read: Set<string>): Plugin {
 
 /** Has what is the same whenever it is made on this machine made now. */
 function constants(read: Set<string>): Plugin {
-  const directory = 'packages/build/src/native/seccomp/';
+  const directory = 'packages/builder/src/seccomp/';
   return {
     name: 'constants',
     async load(id) {
@@ -207,7 +207,7 @@ function constants(read: Set<string>): Plugin {
  * does.
  */
 function nativePart(): Plugin {
-  const load = createRequire(new URL('packages/build/package.json', checkout));
+  const load = createRequire(new URL('packages/builder/package.json', checkout));
   load('koffi');
   const found = Object.keys(load.cache).find((path) => path.endsWith('/koffi.node'));
   const modules = dirname(realpathSync(new URL('node_modules/koffi', checkout)));

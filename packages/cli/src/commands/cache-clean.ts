@@ -41,7 +41,7 @@ export class CacheClean extends LktCommand {
       this.log(`${verb} ${names.length} images, ${showSize(freed)}`);
       return { removed: names.length, bytes: freed };
     }
-    const { removeDirectory } = await import('@lkt/build');
+    const { removeDirectory } = await import('@lkt/builder');
     const { removed, bytes } = await store.prune(
       await cacheAreas(),
       { before: Infinity, images: () => !flags.unused, dryRun: flags['dry-run'] },

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { platform } from 'node:process';
-import type { CheckReport } from '@lkt/build';
+import type { CheckReport } from '@lkt/rebuild';
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
-import type { Environment } from '../git.ts';
+import type { Environment } from '@lkt/git/checkout';
 import { BUILD_YML } from '../package-dirs.ts';
 import type { PackageNode } from '../package-graph.ts';
 import type { Workspace } from '../workspace.ts';

@@ -1,6 +1,6 @@
 import { lstatSync, readFileSync, utimesSync } from 'node:fs';
 import { isErrno, type ProgressEvent } from '@lkt/core';
-import type { Environment } from '../git.ts';
+import type { Environment } from '@lkt/git/checkout';
 import { fileState } from './file-state.ts';
 import { isSourceState, type SourceState } from './source-state.ts';
 

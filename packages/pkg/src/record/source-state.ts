@@ -1,8 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { relative, sep } from 'node:path';
-import { findPlainTop, readCleanCheckout } from '../clean-checkout.ts';
-import type { Environment } from '../git.ts';
-import { combineTrees } from '../git-tree.ts';
+import { combineTrees, type Environment, findPlainTop, readCleanCheckout } from '@lkt/git/checkout';
 import { BUILD_YML, packageDirs } from '../package-dirs.ts';
 
 /**

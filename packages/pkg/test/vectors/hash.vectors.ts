@@ -14,7 +14,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LktError } from '@lkt/core';
 import { showTags, type TagOptions } from '../../src/show-tag.ts';
 import { openWorkspace } from '../../src/workspace.ts';
-import { ENV, git } from '../checkout.ts';
+import { ENV, git } from '../../../git/test/checkout.ts';
 
 const vectors = process.env['LKT_VECTORS'] ?? '';
 

@@ -1,0 +1,78 @@
+/** What ADD does besides what COPY does: archives unpacked, and files of addresses, in another file system. */
+import { LktError } from '@lkt/core';
+import { fromRaw, readTar, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
+import { Context } from '../context/context.ts';
+import { type ArchiveEntry, parentsOf, type RemoteEntry } from '@lkt/dockerfile';
+import { isArchive, readArchive } from './archive.ts';
+import { changedWhileCopied } from '../copy/copy-files.ts';
+import type { CopyTarget } from '../copy/copy-target.ts';
+import { writeContent } from '../layers/extract.ts';
+import { pathAt, textPathAt } from '../system/raw-fs.ts';
+import { resolveIn } from '../system/rooted.ts';
+import { unpackArchive } from './unpack-archive.ts';
+
+/** Unpacks an archive of the context. The owners are those of the archive unless --chown says otherwise. */
+export async function unpackContext(
+  to: CopyTarget,
+  context: Context,
+  archive: ArchiveEntry,
+  canMakeDevices: boolean,
+): Promise<void> {
+  const { source, target, directories } = archive;
+  const node = context.node(source);
+  if (node === undefined) throw new Error(`${source} left the context`);
+  const signal = to.signal;
+  const expected = await context.contentDigest(source, signal);
+  await unpackFile(to, node.source, fromRaw(source), { target, directories }, canMakeDevices);
+  const after = new Context([{ path: source, source: node.source }]);
+  if ((await after.contentDigest(source, signal)) !== expected) throw changedWhileCopied(source);
+}
+
+/** Adds a blob of the store, which has been fetched: mode 600, root's, the time is SOURCE_DATE_EPOCH. */
+export async function addRemote(
+  to: CopyTarget,
+  store: Store,
+  remote: RemoteEntry,
+  canMakeDevices: boolean,
+): Promise<void> {
+  const { digest, target, unpacked } = remote;
+  const blob = store.blobPath(digest);
+  if (unpacked !== undefined && (await isArchive(blob, { signal: to.signal }))) {
+    const directories = unpacked === '' ? [] : [...parentsOf(unpacked), unpacked];
+    await unpackFile(to, blob, digest, { target: unpacked, directories }, canMakeDevices);
+    return;
+  }
+  to.makeDirectories({ directories: parentsOf(target) });
+  const path = to.place(target, false);
+  await writeContent(pathAt(to.root, path), store.read({ digest }));
+  const owner = to.owner ?? { uid: 0, gid: 0 };
+  to.finish(path, 'file', { ...owner, mode: 0o600, mtime: SOURCE_DATE_EPOCH });
+}
+
+async function unpackFile(
+  to: CopyTarget,
+  path: string,
+  shown: string,
+  { target, directories }: Pick<ArchiveEntry, 'target' | 'directories'>,
+  canMakeDevices: boolean,
+): Promise<void> {
+  to.makeDirectories({ directories });
+  const real = resolveIn(to.root, target);
+  const directory = real === undefined ? undefined : textPathAt(to.root, real);
+  if (directory === undefined)
+    throw to.error(`/${fromRaw(target)} leads to a name that is not UTF-8`);
+  const signal = to.signal;
+  try {
+    await unpackArchive(readTar(readArchive(path, { signal }), { allowUnnamed: true }), directory, {
+      owner: to.owner,
+      canMakeDevices,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  } catch (error) {
+    if (!(error instanceof LktError) || !['ARCHIVE_INVALID', 'UNSUPPORTED'].includes(error.code))
+      throw error;
+    const message = `${shown} cannot be unpacked: ${error.message}`;
+    const fix = 'use COPY, or ADD --unpack=false, to have the archive itself in the image';
+    throw to.error(message, { cause: error, fix }, error.code);
+  }
+}

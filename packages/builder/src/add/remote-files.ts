@@ -1,0 +1,85 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestHex, LktError, sourceError } from '@lkt/core';
+import type { HttpClient } from '@lkt/http';
+import type { Store } from '@lkt/oci';
+import { type BuildPlan, type RemoteFile, remoteFile } from '@lkt/dockerfile';
+import type { BuildContext, BuildRequest } from '../engine.ts';
+import { authorizationFor } from '../secrets/secrets.ts';
+
+/** Most bytes that ADD takes from an address. */
+const MAX_SIZE = 16 * 2 ** 30;
+
+/**
+ * Puts the files that a plan takes from addresses into the store, where they are not.
+ * @throws LktError DIGEST_MISMATCH at the address, and what downloading throws
+ */
+export async function fetchRemoteFiles(
+  plan: BuildPlan,
+  request: Pick<BuildRequest, 'dockerfile' | 'name' | 'secrets'>,
+  around: BuildContext,
+): Promise<void> {
+  const files = new Map<Digest, RemoteFile>();
+  for (const step of plan.stages.flatMap(({ steps }) => steps)) {
+    const remote = step.kind === 'add' ? remoteFile(step) : undefined;
+    if (remote !== undefined && !(await around.store.keep(remote.digest)))
+      files.set(remote.digest, remote);
+  }
+  if (files.size === 0) return;
+  const { createHttpClient } = await import('@lkt/http');
+  await using http = createHttpClient(around.env === undefined ? {} : { env: around.env });
+  for (const remote of files.values()) await fetchFile(http, remote, request, around);
+}
+
+async function fetchFile(
+  http: HttpClient,
+  { source, digest }: RemoteFile,
+  request: Pick<BuildRequest, 'dockerfile' | 'name' | 'secrets'>,
+  { store, reporter, signal }: BuildContext,
+): Promise<void> {
+  const { text, position, length } = source;
+  const id = `${request.name}:${text}`;
+  reporter.emit({ kind: 'start', id, title: `fetch ${text}` });
+  try {
+    const headers = await headersFor(new URL(text), request);
+    const { content } = await http.download(text, { digest, maxSize: MAX_SIZE, headers, signal });
+    await store.write(content, { digest }, signal);
+    await noteDownload(store, digest, text);
+    reporter.emit({ kind: 'done', id, cached: false });
+  } catch (error) {
+    reporter.emit({ kind: 'failed', id });
+    signal?.throwIfAborted();
+    if (!(error instanceof LktError)) throw error;
+    const fix =
+      error.code === 'DIGEST_MISMATCH'
+        ? 'find out why it has changed; if it is right, write its checksum'
+        : error.fix;
+    throw sourceError(error.code, request.dockerfile, position, error.message, {
+      length,
+      cause: error,
+      ...(fix === undefined ? {} : { fix }),
+    });
+  }
+}
+
+/** @throws LktError UNSUPPORTED for credentials that everyone between here and there could read */
+async function headersFor(
+  url: URL,
+  request: Pick<BuildRequest, 'secrets'>,
+): Promise<Readonly<Record<string, string>>> {
+  const authorization = await authorizationFor(url.hostname, request);
+  if (authorization === undefined) return {};
+  const { isLoopback } = await import('@lkt/http');
+  if (url.protocol === 'https:' || isLoopback(url.hostname)) return { authorization };
+  throw new LktError('UNSUPPORTED', `the secret for ${url.host} is not sent without TLS`, {
+    fix: 'take the address with https',
+  });
+}
+
+/** Says what a blob is that no image leads to. Nothing depends on it. */
+async function noteDownload(store: Store, digest: Digest, address: string): Promise<void> {
+  const directory = join(store.dir, 'downloads');
+  await mkdir(directory, { recursive: true });
+  const { origin, pathname } = new URL(address);
+  await writeFile(join(directory, digestHex(digest)), `${origin}${pathname}\n`);
+}

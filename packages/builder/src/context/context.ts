@@ -1,0 +1,264 @@
+import { constants, createReadStream, lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { type Digest, Digester, digestOf, isErrno, LktError } from '@lkt/core';
+import { fromRaw, type RawPath } from '@lkt/oci';
+import type { CopyPlan, SourceNode, SourceTree } from '@lkt/dockerfile';
+import { readSmallFile } from './read-small-file.ts';
+
+/** A file of the build context. Directories follow from the paths; there are no empty ones. */
+export interface ContextFile {
+  readonly path: RawPath;
+  /** Absolute path on the host of a regular file or a symlink. */
+  readonly source: string;
+  /** What it must hold, if that is known: anything else is an error. */
+  readonly digest?: Digest;
+}
+
+/** What is known of a file of the context: the only modes are 644 and 755, the owner's execute bit decides. */
+export interface ContextNode extends SourceNode {
+  readonly type: 'file' | 'directory' | 'symlink';
+  readonly mode: number;
+  readonly size: number;
+  /** Where it is on the host; '' for directories. */
+  readonly source: string;
+}
+
+/** Remembers digests of files over builds. The key names the file and everything that changes when its content does. */
+export interface DigestMemo {
+  get(key: string): Digest | undefined;
+  set(key: string, digest: Digest): void;
+}
+
+/** How many files are hashed at once. */
+const PARALLEL = 8;
+/** Files up to this size are read in one piece. */
+const SMALL_FILE = 64 * 1024;
+const CHUNK = 256 * 1024;
+
+/**
+ * The build context as a tree in memory. Files are looked at when they are asked for, so what no COPY selects costs
+ * nothing and may be anything.
+ */
+export class Context implements SourceTree {
+  readonly #sources = new Map<RawPath, string>();
+  readonly #expected = new Map<RawPath, Digest>();
+  readonly #children = new Map<RawPath, Set<string>>([['', new Set()]]);
+  readonly #sorted = new Map<RawPath, readonly string[]>();
+  readonly #nodes = new Map<RawPath, ContextNode>();
+  readonly #keys = new Map<RawPath, string>();
+  readonly #seen = new Map<RawPath, string>();
+  readonly #digests = new Map<RawPath, Promise<Digest>>();
+  readonly #memo: DigestMemo | undefined;
+
+  /** @throws LktError CONFIG_INVALID when a path is both a file and a directory. */
+  constructor(files: readonly ContextFile[], options: { readonly memo?: DigestMemo } = {}) {
+    this.#memo = options.memo;
+    for (const { path, source, digest } of files) {
+      this.#sources.set(path, source);
+      if (digest !== undefined) this.#expected.set(path, digest);
+      this.#addToParent(path);
+    }
+    for (const path of this.#sources.keys()) {
+      if (this.#children.has(path)) {
+        throw new LktError(
+          'CONFIG_INVALID',
+          `${fromRaw(path)} is a file and a directory in the build context`,
+        );
+      }
+    }
+  }
+
+  /**
+   * @throws LktError IO_FAILED when the file is not there any more, UNSUPPORTED when it is neither a file nor a
+   * symlink.
+   */
+  node(path: RawPath): ContextNode | undefined {
+    if (this.#children.has(path)) return DIRECTORY;
+    const source = this.#sources.get(path);
+    if (source === undefined) return undefined;
+    let node = this.#nodes.get(path);
+    if (node === undefined) {
+      node = this.#inspect(path, source);
+      this.#nodes.set(path, node);
+    }
+    return node;
+  }
+
+  names(path: RawPath): readonly string[] {
+    let names = this.#sorted.get(path);
+    if (names === undefined) {
+      names = [...(this.#children.get(path) ?? [])].toSorted((a, b) => (a < b ? -1 : 1));
+      this.#sorted.set(path, names);
+    }
+    return names;
+  }
+
+  /** Digest of the content of a file, read once. */
+  contentDigest(path: RawPath, signal?: AbortSignal): Promise<Digest> {
+    let digest = this.#digests.get(path);
+    if (digest === undefined) {
+      digest = this.#checked(path, signal);
+      this.#digests.set(path, digest);
+    }
+    return digest;
+  }
+
+  /** The first file that is not what it was when it was looked at: its size, its time of change, or another in its place. */
+  changed(): RawPath | undefined {
+    for (const [path, node] of this.#nodes) {
+      // What is known by its digest may be touched.
+      if (this.#expected.has(path)) continue;
+      if (node.type === 'file' && this.#seen.get(path) !== seenAs(node.source)) return path;
+    }
+    return undefined;
+  }
+
+  /**
+   * What a COPY brings into the image, as one digest: of the paths it has there, their types and modes, the contents
+   * of files and the targets of symlinks. Nothing else of the host is in it.
+   */
+  async digest(plan: CopyPlan, signal?: AbortSignal): Promise<Digest> {
+    const contents = new Map<RawPath, Digest>();
+    const paths = plan.entries.filter(({ type }) => type === 'file').map(({ source }) => source);
+    const iterator = paths.values();
+    const work = async (): Promise<void> => {
+      for (const path of iterator) contents.set(path, await this.contentDigest(path, signal));
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    const digester = new Digester();
+    const add = (line: readonly unknown[]): void => {
+      digester.update(Buffer.from(`${JSON.stringify(line)}\n`));
+    };
+    for (const directory of plan.directories) add(['make', directory]);
+    for (const { source, target, type } of plan.entries) {
+      const node = this.node(source);
+      add([type, target, node?.mode, contents.get(source) ?? node?.link ?? null]);
+    }
+    for (const { target, content } of plan.files) add(['inline', target, digestOf(content)]);
+    return digester.digest();
+  }
+
+  #addToParent(path: RawPath): void {
+    const slash = path.lastIndexOf('/');
+    const parent = slash === -1 ? '' : path.slice(0, slash);
+    let siblings = this.#children.get(parent);
+    if (siblings === undefined) {
+      siblings = new Set();
+      this.#children.set(parent, siblings);
+      this.#addToParent(parent);
+    }
+    siblings.add(path.slice(slash + 1));
+  }
+
+  #inspect(path: RawPath, source: string): ContextNode {
+    try {
+      const stats = lstatSync(source);
+      if (stats.isSymbolicLink()) {
+        const link = readlinkSync(source, 'latin1');
+        return { type: 'symlink', mode: 0o777, size: 0, link, source };
+      }
+      if (!stats.isFile()) {
+        throw new LktError(
+          'UNSUPPORTED',
+          `${fromRaw(path)} in the build context is ${kindOf(stats)}, which cannot be copied into an image`,
+          { fix: 'remove it, or leave it out with .dockerignore' },
+        );
+      }
+      this.#keys.set(
+        path,
+        [source, stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino, stats.dev].join('\0'),
+      );
+      this.#seen.set(path, stateOf(stats));
+      const mode = (stats.mode & 0o100) === 0 ? 0o644 : 0o755;
+      return { type: 'file', mode, size: stats.size, source };
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
+      throw new LktError('IO_FAILED', `cannot read ${fromRaw(path)} of the build context`, {
+        cause: error,
+        fix: 'check that the file is there and readable, and build again',
+      });
+    }
+  }
+
+  async #checked(path: RawPath, signal: AbortSignal | undefined): Promise<Digest> {
+    const digest = await this.#hash(path, signal);
+    const expected = this.#expected.get(path);
+    if (expected === undefined || digest === expected) return digest;
+    throw new LktError(
+      'DIGEST_MISMATCH',
+      `${fromRaw(path)} of the build context is ${digest}, and should be ${expected}`,
+      { fix: 'remove what is damaged with: lkt cache verify --remove' },
+    );
+  }
+
+  async #hash(path: RawPath, signal: AbortSignal | undefined): Promise<Digest> {
+    const node = this.node(path);
+    if (node?.type !== 'file') throw new Error(`${path} is not a file of the context`);
+    const key = this.#keys.get(path) ?? '';
+    const known = this.#memo?.get(key);
+    if (known !== undefined) return known;
+    try {
+      const digest = await hashFile(path, node, signal);
+      this.#memo?.set(key, digest);
+      return digest;
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', 'EACCES', 'EISDIR', 'EIO', 'ELOOP')) throw error;
+      throw new LktError('IO_FAILED', `cannot read ${fromRaw(path)} of the build context`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+const DIRECTORY: ContextNode = { type: 'directory', mode: 0o755, size: 0, source: '' };
+
+/** What was a file a moment ago is not waited for when it is a pipe now, and not followed when it is a symlink. */
+const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+async function hashFile(
+  path: RawPath,
+  { source, size }: ContextNode,
+  signal: AbortSignal | undefined,
+): Promise<Digest> {
+  if (size <= SMALL_FILE) {
+    const content = await readSmallFile(source, OPEN, signal);
+    if (content.length !== size) throw changedFile(path);
+    return digestOf(content);
+  }
+  const digester = new Digester();
+  let read = 0;
+  const options = { signal, highWaterMark: CHUNK, flags: OPEN as unknown as string };
+  for await (const chunk of createReadStream(source, options)) {
+    read += (chunk as Buffer).length;
+    // One that grows faster than it is read would have no end.
+    if (read > size) break;
+    digester.update(chunk as Buffer);
+  }
+  if (read !== size) throw changedFile(path);
+  return digester.digest();
+}
+
+/** Says that a file was written to while it was looked at. */
+export function changedFile(path: RawPath): LktError {
+  return new LktError('IO_FAILED', `${fromRaw(path)} changed while the build context was read`, {
+    fix: 'make sure that nothing writes there, and build again',
+  });
+}
+
+function stateOf({ size, mtimeMs, ino, dev }: Stats): string {
+  return [size, mtimeMs, ino, dev].join(' ');
+}
+
+function seenAs(source: string): string | undefined {
+  try {
+    return stateOf(lstatSync(source));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined;
+    throw error;
+  }
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isSocket()) return 'a socket';
+  if (stats.isFIFO()) return 'a named pipe';
+  return stats.isDirectory() ? 'a directory' : 'a device';
+}

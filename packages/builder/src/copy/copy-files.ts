@@ -1,0 +1,127 @@
+/** What COPY does: files of the context, or of a file system, copied into another one. */
+import { constants, copyFileSync, linkSync, type Stats, symlinkSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { Digester, LktError } from '@lkt/core';
+import { fromRaw, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import type { Context } from '../context/context.ts';
+import type { CopyPlan } from '@lkt/dockerfile';
+import { SystemCallError } from '../system/c-library.ts';
+import type { CopyTarget } from './copy-target.ts';
+import { writeContent } from '../layers/extract.ts';
+import type { HostTree } from './host-tree.ts';
+import { contentOf } from '../layers/layer-entries.ts';
+import { attributesAt, deviceNumbers, linkAt, mtimeOf, pathAt, typeOf } from '../system/raw-fs.ts';
+import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from '../system/special-files.ts';
+
+/** Modes are as the context normalises them, times SOURCE_DATE_EPOCH, the owner root unless --chown says otherwise. */
+export async function copyContext(to: CopyTarget, context: Context, plan: CopyPlan): Promise<void> {
+  to.makeDirectories(plan);
+  for (const { source, target, type } of plan.entries) {
+    to.signal?.throwIfAborted();
+    const node = context.node(source);
+    if (node === undefined) throw new Error(`${source} left the context`);
+    const path = to.place(target, type === 'directory');
+    if (type === 'symlink') {
+      symlinkSync(Buffer.from(node.link ?? '', 'latin1'), pathAt(to.root, path));
+    } else if (type === 'file') {
+      const expected = await context.contentDigest(source, to.signal);
+      const digester = new Digester();
+      await writeContent(
+        pathAt(to.root, path),
+        tee(contentOf(node.source, '', node.size), digester),
+      );
+      if (digester.digest() !== expected) {
+        throw changedWhileCopied(source);
+      }
+    }
+    const owner = to.owner ?? { uid: 0, gid: 0 };
+    to.finish(path, type, { ...owner, mode: node.mode, mtime: SOURCE_DATE_EPOCH });
+  }
+  await to.writeFiles(plan);
+  to.setTimes();
+}
+
+/** Modes, owners, times and attributes are as in the tree, unless flags say otherwise. */
+export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): Promise<void> {
+  to.makeDirectories(plan);
+  const links = new Map<string, RawPath>();
+  for (const { source, target, type, alone } of plan.entries) {
+    to.signal?.throwIfAborted();
+    const stats = tree.stats(source);
+    const path = to.place(target, type === 'directory');
+    if (type === 'directory' && stats?.isDirectory() !== true) {
+      // --parents keeps the way through a link as a directory.
+      const owner = to.owner ?? { uid: 0, gid: 0 };
+      to.finish(path, type, { ...owner, mode: 0o755, mtime: SOURCE_DATE_EPOCH });
+      continue;
+    }
+    if (stats === undefined || typeOf(stats) !== type)
+      throw new Error(`${source} is not what it was in the plan`);
+    const isLinked = type !== 'directory' && stats.nlink > 1 && alone !== true;
+    const inode = `${stats.dev}:${stats.ino}`;
+    const first = isLinked ? links.get(inode) : undefined;
+    if (first !== undefined) {
+      linkSync(pathAt(to.root, first), pathAt(to.root, path));
+      continue;
+    }
+    if (isLinked) links.set(inode, path);
+    if (type !== 'directory') await copyNode(tree, source, pathAt(to.root, path), stats);
+    const xattrs = attributesAt(tree.root, source);
+    to.finish(path, type, {
+      uid: to.owner?.uid ?? stats.uid,
+      gid: to.owner?.gid ?? stats.gid,
+      mode: stats.mode & 0o7777,
+      mtime: mtimeOf(stats),
+      ...(xattrs === undefined ? {} : { xattrs }),
+    });
+  }
+  await to.writeFiles(plan);
+  to.setTimes();
+}
+
+/** It was something else when it was looked at than when it was copied. */
+export function changedWhileCopied(source: RawPath): LktError {
+  return new LktError('IO_FAILED', `${fromRaw(source)} was changed while it was copied`, {
+    fix: 'build again',
+  });
+}
+
+async function copyNode(
+  tree: HostTree,
+  source: RawPath,
+  file: Buffer,
+  stats: Stats,
+): Promise<void> {
+  if (stats.isFile()) {
+    const from = pathAt(tree.root, source);
+    if (stats.size > LARGE) await copyFile(from, file, constants.COPYFILE_FICLONE);
+    else copyFileSync(from, file, constants.COPYFILE_FICLONE);
+  } else if (stats.isSymbolicLink()) {
+    symlinkSync(Buffer.from(linkAt(tree.root, source), 'latin1'), file);
+  } else {
+    const { devMajor, devMinor } = deviceNumbers(stats.rdev);
+    const kind = stats.isFIFO() ? S_IFIFO : stats.isBlockDevice() ? S_IFBLK : S_IFCHR;
+    try {
+      makeNode(file, kind | 0o600, devMajor, devMinor);
+    } catch (error) {
+      if (!(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
+      throw new LktError('HOST_UNSUPPORTED', `/${fromRaw(source)} is a device`, {
+        cause: error,
+        fix: 'build as root: others cannot make devices',
+      });
+    }
+  }
+}
+
+/** Copying a file of more bytes lets other work go on. */
+const LARGE = 1 << 20;
+
+async function* tee(
+  source: AsyncIterable<Uint8Array>,
+  digester: Digester,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    digester.update(chunk);
+    yield chunk;
+  }
+}

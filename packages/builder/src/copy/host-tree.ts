@@ -1,0 +1,36 @@
+import type { Stats } from 'node:fs';
+import { parentPath, type RawPath } from '@lkt/oci';
+import type { SourceNode, SourceTree } from '@lkt/dockerfile';
+import { linkAt, namesAt, statAt, typeOf } from '../system/raw-fs.ts';
+
+/** A mounted file system as what a COPY reads from. Sockets are not in it. */
+export class HostTree implements SourceTree {
+  readonly root: string;
+  readonly #stats = new Map<RawPath, Stats | undefined>();
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  node(path: RawPath): SourceNode | undefined {
+    const stats = this.stats(path);
+    const type = stats === undefined ? undefined : typeOf(stats);
+    if (type === undefined) return undefined;
+    return { type, ...(type === 'symlink' ? { link: linkAt(this.root, path) } : {}) };
+  }
+
+  names(path: RawPath): readonly string[] {
+    return this.stats(path)?.isDirectory() === true ? namesAt(this.root, path) : [];
+  }
+
+  stats(path: RawPath): Stats | undefined {
+    if (!this.#stats.has(path)) this.#stats.set(path, this.#look(path));
+    return this.#stats.get(path);
+  }
+
+  /** Nothing is found behind a link: what it means in the image is not what it means here. */
+  #look(path: RawPath): Stats | undefined {
+    if (path !== '' && this.stats(parentPath(path))?.isDirectory() !== true) return undefined;
+    return statAt(this.root, path);
+  }
+}

@@ -1,0 +1,55 @@
+import { type Digest, Digester, digestOf } from '@lkt/core';
+import { compareBytes, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import type { CopyPlan } from '@lkt/dockerfile';
+import type { HostTree } from './host-tree.ts';
+import { contentOf } from '../layers/layer-entries.ts';
+import { attributesAt, linkAt, mtimeOf } from '../system/raw-fs.ts';
+
+/**
+ * Everything of a selection that a COPY from it can bring into a layer, as one digest: paths, types, modes, owners,
+ * times, attributes, contents, and which files are one.
+ */
+export async function selectionDigest(
+  tree: HostTree,
+  plan: CopyPlan,
+  signal?: AbortSignal,
+): Promise<Digest> {
+  const digester = new Digester();
+  const add = (line: readonly unknown[]): void => {
+    digester.update(Buffer.from(`${JSON.stringify(line)}\n`));
+  };
+  const inodes = new Map<number, RawPath>();
+  for (const directory of plan.directories) add(['make', directory]);
+  for (const { source, target, type, alone = false } of plan.entries) {
+    signal?.throwIfAborted();
+    const stats = tree.stats(source);
+    if (type === 'directory' && stats?.isDirectory() !== true) {
+      // As `copyTree` makes it.
+      add(['plain', target]);
+      continue;
+    }
+    if (stats === undefined) throw new Error(`${source} left a file system that nobody writes to`);
+    const { mode, uid, gid, rdev, ino, nlink } = stats;
+    const time = Math.min(mtimeOf(stats), SOURCE_DATE_EPOCH);
+    const attributes = [...(attributesAt(tree.root, source) ?? [])].map(([name, value]) => [
+      name,
+      Buffer.from(value).toString('hex'),
+    ]);
+    add([target, type, mode, uid, gid, time, rdev, attributes]);
+    if (type === 'symlink') add([linkAt(tree.root, source)]);
+    if (type !== 'file') continue;
+    const isLinked = nlink > 1 && !alone;
+    const first = isLinked ? inodes.get(ino) : undefined;
+    if (isLinked && first === undefined) inodes.set(ino, target);
+    add([first ?? (await contentDigest(tree, source, stats.size))]);
+  }
+  const files = plan.files.toSorted((a, b) => compareBytes(a.target, b.target));
+  for (const { target, content } of files) add(['inline', target, digestOf(content)]);
+  return digester.digest();
+}
+
+async function contentDigest(tree: HostTree, path: RawPath, size: number): Promise<Digest> {
+  const digester = new Digester();
+  for await (const chunk of contentOf(tree.root, path, size)) digester.update(chunk);
+  return digester.digest();
+}

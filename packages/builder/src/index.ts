@@ -1,0 +1,30 @@
+export { isArchive } from './add/archive.ts';
+export { fetchGitFiles, gitKey } from './add/fetch-git.ts';
+export { fetchRemoteFiles } from './add/remote-files.ts';
+export { buildCacheAreas } from './cache-areas.ts';
+export {
+  changedFile,
+  Context,
+  type ContextFile,
+  type ContextNode,
+  type DigestMemo,
+} from './context/context.ts';
+export { mountPlan } from './context/mount-plan.ts';
+export type { BuildContext, BuildRequest, Engine, SecretSource } from './engine.ts';
+export { DEFAULT_LIMITS, type Limits } from './limits.ts';
+export { nativeEngine } from './native-engine.ts';
+export { type CachePlace, layoutPlace, registryPlace } from './remote-cache/place.ts';
+export type { RemoteStepCache, StepFact } from './remote-cache/remote-step-cache.ts';
+export { RemoteSteps } from './remote-cache/remote-steps.ts';
+export { layersOf, planRequest, type RequestPlan } from './request-plan.ts';
+export { Redactor } from './secrets/redactor.ts';
+export { SecretFinder } from './secrets/secret-finder.ts';
+export { findLeak } from './secrets/secret-scan.ts';
+export { type Credentials, readCredentials, refuseSecretConfig } from './secrets/secrets.ts';
+export { StepCache } from './step-cache.ts';
+export { removeDirectory } from './system/remove-directory.ts';
+export { findOnPath } from './system/tools.ts';
+export { buildPlatformFor, thisMachine } from './this-machine.ts';
+export { memoryFor } from './worker/layer-memory.ts';
+export { type WorkerPlace, WorkerProcess } from './worker/worker-process.ts';
+export { stepId, type StepResult, type Surroundings, type World } from './world.ts';

@@ -1,0 +1,120 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Digest, digestOf, LktError } from '@lkt/core';
+import { removeTree, type Store } from '@lkt/oci';
+import type { Chain, LayerRef } from '../worker/job.ts';
+import type { LayerDirs } from './layer-dirs.ts';
+import { type LayerDir, Overlays, type UpperMount } from './overlay.ts';
+import { removeSmallTree } from './small-tree.ts';
+import { unpackLayer } from './unpack-layer.ts';
+
+export interface ChainMountsParts {
+  readonly store: Store;
+  readonly layers: LayerDirs;
+  /** A directory on the file system of the layers. It becomes the working directory of the process. */
+  readonly temp: string;
+  /** As for `extractLayer`. */
+  readonly canMakeDevices: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** The file systems of chains, as overlay mounts. Layers that are in no directory yet are unpacked, once. */
+export class ChainMounts {
+  readonly #parts: ChainMountsParts;
+  readonly #overlays: Overlays;
+  readonly #unpacked = new Map<Digest, Promise<void>>();
+  readonly #lower = new Map<string, Promise<string>>();
+  readonly #removing = new Set<Promise<void>>();
+  #count = 0;
+
+  constructor(parts: ChainMountsParts) {
+    this.#parts = parts;
+    this.#overlays = new Overlays(parts.temp);
+  }
+
+  /** Ends the mounts. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#removing);
+    this.#overlays.unmountAll();
+  }
+
+  /** The merged file system of a chain, read-only; mounted once. */
+  async lower(chain: Chain): Promise<string> {
+    const key = chain.map(({ diffId }) => diffId).join();
+    let mounted = this.#lower.get(key);
+    if (mounted === undefined) {
+      mounted = (async () => {
+        const dirs = await this.#dirs(chain);
+        return dirs.length === 0
+          ? this.#overlays.empty
+          : this.#overlays.mountLower(this.name(), dirs);
+      })();
+      this.#lower.set(key, mounted);
+    }
+    return mounted;
+  }
+
+  /** A chain's file system with an empty directory over it that takes what is changed. */
+  async upper(chain: Chain): Promise<UpperMount> {
+    const lower = await this.lower(chain);
+    return this.#overlays.mountUpper(this.name(), await this.#dirs(chain), lower);
+  }
+
+  /** Ends a mount, of which nothing is to be read any more. What is below it may be, and not be moved before the end. */
+  async unmount({ root }: UpperMount): Promise<void> {
+    await this.#overlays.unmountLater(root);
+  }
+
+  /** Removes a directory. Nobody waits for it but the end. */
+  remove(directory: string): void {
+    if (removeSmallTree(directory)) return;
+    const removing = removeTree(directory).finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
+    // What is left goes with the directory that it is in.
+    removing.catch(() => undefined);
+  }
+
+  /** A name that nothing in the directory has. */
+  name(): string {
+    this.#count += 1;
+    return String(this.#count);
+  }
+
+  async #dirs(chain: Chain): Promise<LayerDir[]> {
+    await Promise.all(chain.map(async (layer) => this.#unpack(layer)));
+    const filled = chain.filter(({ diffId }) => diffId !== EMPTY_LAYER);
+    return filled.map(({ diffId }) => ({ diffId, path: this.#parts.layers.path(diffId) }));
+  }
+
+  async #unpack(layer: LayerRef): Promise<void> {
+    let unpacked = this.#unpacked.get(layer.diffId);
+    if (unpacked === undefined) {
+      unpacked = this.#unpackNow(layer);
+      this.#unpacked.set(layer.diffId, unpacked);
+    }
+    return unpacked;
+  }
+
+  async #unpackNow(layer: LayerRef): Promise<void> {
+    const { store, layers, temp, canMakeDevices, signal } = this.#parts;
+    const { diffId, descriptor } = layer;
+    if (await layers.has(diffId)) return;
+    if (descriptor === null) {
+      throw new LktError(
+        'NOT_FOUND',
+        `layer ${diffId} was removed from the store while it was used`,
+        {
+          fix: 'build again',
+        },
+      );
+    }
+    const directory = join(temp, this.name());
+    mkdirSync(directory, { mode: 0o755 });
+    await unpackLayer({ diffId, descriptor }, directory, { store, canMakeDevices, signal });
+    await layers.publish(directory, diffId);
+    this.remove(directory);
+  }
+}
+
+/** An archive with nothing in it: steps that change nothing have it. */
+const EMPTY_LAYER = digestOf(new Uint8Array(1024));

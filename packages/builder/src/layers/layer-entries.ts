@@ -1,0 +1,107 @@
+import { closeSync, createReadStream, openSync, readFileSync, readSync } from 'node:fs';
+import { type EntryWithContent, type RawPath } from '@lkt/oci';
+import {
+  attributesAt,
+  deviceNumbers,
+  isWhiteout,
+  joinRaw,
+  linkAt,
+  mtimeOf,
+  namesAt,
+  pathAt,
+  statAt,
+  typeOf,
+} from '../system/raw-fs.ts';
+
+/** Files up to this size are read in one piece. */
+const SMALL = 256 * 1024;
+/** Files up to this size are read while nothing else is done: a stream takes longer to start than they to read. */
+const MEDIUM = 4 * 1024 * 1024;
+
+/**
+ * The entries of a layer's archive, from its directory: names in byte order in each directory, a directory before what
+ * is in it, without the root. Whiteouts have no mode and the time 0, as BuildKit writes them. Of the names of one file
+ * the first is the file, the others are hard links.
+ */
+export function* layerEntries(layer: string): Generator<EntryWithContent> {
+  yield* entriesBelow(layer, '', new Map());
+}
+
+function* entriesBelow(
+  layer: string,
+  directory: RawPath,
+  inodes: Map<number, RawPath>,
+): Generator<EntryWithContent> {
+  for (const name of namesAt(layer, directory)) {
+    const path = joinRaw(directory, name);
+    const stats = statAt(layer, path);
+    if (stats === undefined) throw new Error(`${path} left a layer while it was read`);
+    if (isWhiteout(stats)) {
+      yield { ...WHITEOUT, path: joinRaw(directory, `.wh.${name}`) };
+      continue;
+    }
+    const type = typeOf(stats);
+    if (type === undefined) throw new Error(`${path} in a layer is a socket`);
+    const { uid, gid } = stats;
+    const entry = {
+      path,
+      type,
+      mode: stats.mode & 0o7777,
+      uid,
+      gid,
+      mtime: mtimeOf(stats),
+      size: 0,
+    };
+    if (type !== 'directory' && stats.nlink > 1) {
+      const link = inodes.get(stats.ino);
+      if (link !== undefined) {
+        yield { ...entry, type: 'hardlink', link };
+        continue;
+      }
+      inodes.set(stats.ino, path);
+    }
+    const xattrs = attributesAt(layer, path);
+    yield {
+      ...entry,
+      ...(xattrs === undefined ? {} : { xattrs }),
+      ...(type === 'file' ? { size: stats.size, content: contentOf(layer, path, stats.size) } : {}),
+      ...(type === 'symlink' ? { link: linkAt(layer, path) } : {}),
+      ...(type === 'char' || type === 'block' ? deviceNumbers(stats.rdev) : {}),
+    };
+    if (type === 'directory') yield* entriesBelow(layer, path, inodes);
+  }
+}
+
+const WHITEOUT = { type: 'file', mode: 0, uid: 0, gid: 0, mtime: 0, size: 0 } as const;
+
+/** The content of a file on this machine. */
+export async function* contentOf(
+  directory: string,
+  path: RawPath,
+  size: number,
+): AsyncGenerator<Uint8Array> {
+  const file = pathAt(directory, path);
+  if (size <= SMALL) {
+    if (size > 0) yield readFileSync(file);
+    return;
+  }
+  if (size <= MEDIUM) {
+    yield* pieces(file);
+    return;
+  }
+  for await (const chunk of createReadStream(file, { highWaterMark: SMALL })) yield chunk as Buffer;
+}
+
+function* pieces(path: string | Buffer): Generator<Uint8Array> {
+  const file = openSync(path, 'r');
+  try {
+    for (;;) {
+      const piece = Buffer.allocUnsafe(SMALL);
+      const length = readSync(file, piece);
+      if (length === 0) return;
+      yield piece.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,71 @@
+import { lchownSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestHex, digestOf, isErrno } from '@lkt/core';
+import { type RawPath, removeTree } from '@lkt/oci';
+import { type CopyEntry, joinPath, type ResolvedMount } from '@lkt/dockerfile';
+import { copyTree } from '../copy/copy-files.ts';
+import { CopyTarget } from '../copy/copy-target.ts';
+import { HostTree } from '../copy/host-tree.ts';
+import { type Chain, diffIds } from '../worker/job.ts';
+import type { MountSources } from './run-mounts.ts';
+
+/**
+ * The directory of a cache, made where it is not there: empty, or with what a stage or an image has. Of each content
+ * that a cache begins with there is one of its own, as in BuildKit.
+ */
+export async function cacheDirectory(
+  mount: ResolvedMount,
+  from: Chain,
+  sources: MountSources,
+): Promise<{ readonly name: string; readonly path: string }> {
+  const question = from.length === 0 ? mount.id : JSON.stringify([mount.id, diffIds(from)]);
+  const name = digestHex(digestOf(question));
+  const caches = join(sources.store, 'mounts', sources.owner);
+  const path = join(caches, name);
+  do {
+    await mkdir(caches, { recursive: true, mode: 0o700 });
+    if (from.length > 0) {
+      await fill(path, mount, from, sources);
+    } else {
+      const made = await mkdir(path, { recursive: true, mode: mount.mode ?? 0o755 });
+      if (made !== undefined) lchownSync(path, mount.uid ?? 0, mount.gid ?? 0);
+    }
+  } while (!(await sources.keep(path)));
+  return { name, path };
+}
+
+/** There is all of it or nothing, whenever this process is killed, and whoever else does the same. */
+async function fill(
+  path: string,
+  { position }: ResolvedMount,
+  from: Chain,
+  { job, signal, mountLower }: MountSources,
+): Promise<void> {
+  const isThere = await stat(path).catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  });
+  if (isThere !== undefined) return;
+  const tree = new HostTree(await mountLower(from));
+  const made = await mkdtemp(`${path}.new-`);
+  try {
+    await chmod(made, 0o755);
+    const plan = { entries: [...allOf(tree, '')], files: [], directories: [] };
+    await copyTree(new CopyTarget(made, { position }, job.file, signal), tree, plan);
+    await rename(made, path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+  } finally {
+    await removeTree(made);
+  }
+}
+
+function* allOf(tree: HostTree, directory: RawPath): Generator<CopyEntry> {
+  for (const name of tree.names(directory)) {
+    const path = joinPath(directory, name);
+    const node = tree.node(path);
+    if (node === undefined) continue;
+    yield { source: path, target: path, type: node.type };
+    if (node.type === 'directory') yield* allOf(tree, path);
+  }
+}

@@ -1,0 +1,31 @@
+import { type RawPath } from '@lkt/oci';
+import { findUser, readAccounts, readShort, type User } from '../copy/owners.ts';
+import { pathAt } from '../system/raw-fs.ts';
+import { resolveIn } from '../system/rooted.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+
+/** Names of `CAPABILITIES`, in their order. */
+export const CAPABILITY_NAMES: readonly string[] =
+  'CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE SETFCAP'
+    .split(' ')
+    .map((name) => `CAP_${name}`);
+
+/** The user of a command, as the image has it. Undefined: there is none of that name. */
+export function commandUser({ root, user }: Sandbox): User | undefined {
+  const read = (path: RawPath): string => {
+    const file = resolveIn(root, path);
+    return file === undefined ? '' : readShort(pathAt(root, file));
+  };
+  return findUser(user, readAccounts(read));
+}
+
+/** What a command finds in its environment. */
+export function commandEnvironment(sandbox: Sandbox): Readonly<Record<string, string>> {
+  const given = Object.fromEntries(
+    sandbox.env.map((entry) => {
+      const at = entry.indexOf('=');
+      return [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+  return { HOME: commandUser(sandbox)?.home ?? '/', ...given };
+}

@@ -1,0 +1,103 @@
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isErrno } from '@lkt/core';
+import { bubblewrapArguments } from './bubblewrap.ts';
+import { rootlessIdError, runtimeConfig } from './oci-runtime.ts';
+import { limitFlags } from './resource-limits.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+
+/** What to start for a sandbox, by a program that starts another. */
+export interface Launch {
+  readonly argv: readonly string[];
+  /** Open files it gets as descriptors from 4. */
+  readonly extra: readonly number[];
+}
+
+/**
+ * How a program of the machine runs a command.
+ * @param directory where files for it can be made
+ */
+export function launch(
+  { executor, program }: { readonly executor: string; readonly program: string },
+  sandbox: Sandbox,
+  directory: string,
+): Launch {
+  if (executor === 'bwrap') {
+    const open = (name: string, content: string | Buffer): number => {
+      const path = join(directory, name);
+      writeFileSync(path, content, { mode: 0o600 });
+      return openSync(path, 'r');
+    };
+    const { filter, argv, limits } = sandbox;
+    // Not as words, which all users of the machine may read: a secret can be among the variables.
+    const words = bubblewrapArguments(sandbox, directory).map((word) => `${word}\0`);
+    const extra = [open('arguments', words.join(''))];
+    if (filter !== undefined) extra.push(open('filter', Buffer.from(filter, 'base64')));
+    const command = ['prlimit', ...limitFlags(limits), program, '--args', '4', '--', ...argv];
+    return { argv: inGroups(sandbox, ':', command), extra };
+  }
+  const missing = rootlessIdError(sandbox);
+  if (missing !== undefined) throw missing;
+  writeFileSync(join(directory, 'config.json'), runtimeConfig(sandbox, directory), { mode: 0o600 });
+  const name = program.slice(program.lastIndexOf('/') + 1);
+  const flags = name === 'crun' ? ['--cgroup-manager=disabled'] : ['--rootless=true'];
+  const log = ['--log', join(directory, 'log')];
+  const command = ['--root', join(directory, 'state'), ...log, ...flags, 'run', '--bundle'];
+  return {
+    argv: inGroups(sandbox, name === 'crun' ? HIDDEN : UNTOUCHED, [
+      program,
+      ...command,
+      directory,
+      'lkt',
+    ]),
+    extra: [],
+  };
+}
+
+/** crun refuses a machine with both versions of control groups, and needs none. */
+const HIDDEN = 'mount -t tmpfs none /sys/fs/cgroup';
+/** runc puts a command into groups of its own, but where it may not. */
+const UNTOUCHED = 'mount -o remount,bind,ro=recursive /sys/fs/cgroup';
+
+/**
+ * A command in a pid namespace, with which all of it ends, and in control groups.
+ * @param prepare what a shell does before
+ */
+function inGroups(
+  { groups, limits }: Sandbox,
+  prepare: string,
+  command: readonly string[],
+): readonly string[] {
+  const most =
+    limits.pidMax === undefined ? ':' : `echo ${limits.pidMax} > /proc/sys/kernel/pid_max`;
+  const enter = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit; shift; done; shift';
+  const script = `${enter}; ${most} && ${prepare} && exec "$@"`;
+  return [
+    'unshare',
+    '--pid',
+    '--mount',
+    '--cgroup',
+    '--fork',
+    '--kill-child=KILL',
+    '--mount-proc',
+    '--',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    ...groups,
+    '--',
+    ...command,
+  ];
+}
+
+/** Why a runtime could not start a command: the end of its log, '' when there is nothing in it. */
+export function complaintOf(directory: string): string {
+  try {
+    const lines = readFileSync(join(directory, 'log'), 'utf8').trim().split('\n');
+    return lines.findLast((line) => /error|not|fail/i.test(line)) ?? '';
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return '';
+    throw error;
+  }
+}

@@ -1,0 +1,181 @@
+import {
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  rmdirSync,
+  type Stats,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { isErrno } from '@lkt/core';
+import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
+import { joinRaw, pathAt, statAt, textPathAt } from '../system/raw-fs.ts';
+import { resolveIn } from '../system/rooted.ts';
+
+/** Why something cannot be mounted where the Dockerfile wants it. */
+export class MountPointError extends Error {}
+
+/**
+ * Mount points the sandbox needs in the image for a while. What is made is removed afterwards, and the directories it
+ * was made in get their time back, so that it leaves no trace in the layer.
+ */
+export class MountPoints {
+  readonly #root: string;
+  readonly #at: string;
+  readonly #readOnly: boolean;
+  readonly #made: Made[] = [];
+  readonly #taken = new Map<RawPath, MountPoints | 'empty' | 'closed'>();
+
+  /**
+   * @param root where the file system of the image is mounted, or what is mounted in it at `at`.
+   * @param readOnly whether no mount point may be made in it.
+   */
+  constructor(root: string, at = '', readOnly = false) {
+    this.#root = root;
+    this.#at = at;
+    this.#readOnly = readOnly;
+  }
+
+  /** /dev, /proc or /sys, which must not be a link. Where it is missing it is made for good, as runc does. */
+  makeKernelDirectory(name: string): void {
+    const stats = statAt(this.#root, name);
+    if (stats === undefined) mkdirSync(pathAt(this.#root, name), { mode: 0o755 });
+    else if (!stats.isDirectory()) throw new MountPointError(`/${name} is not a directory`);
+    this.#taken.set(name, 'closed');
+  }
+
+  /**
+   * @param holds what will be mounted there.
+   * @returns where the mount point really is, from the root of the image, and whether it is to be made by who mounts
+   * what is around it.
+   * @throws MountPointError when it cannot be one.
+   */
+  make(path: RawPath, isFile: boolean, holds: Holds = 'closed'): MountPoint {
+    const around = this.#around(path);
+    if (around !== undefined) return this.#makeInside(around, path, isFile, holds);
+    const shown = this.#show(path);
+    const real = resolveIn(this.#root, path);
+    if (real === undefined || real === '') throw new MountPointError(`${shown} is not a directory`);
+    const text = textPathAt('', real);
+    if (text === undefined) throw new MountPointError(`${shown} leads to a name that is not UTF-8`);
+    const stats = statAt(this.#root, real);
+    if (stats !== undefined && stats.isDirectory() === isFile)
+      throw new MountPointError(`${shown} is ${isFile ? 'a directory' : 'no directory'}`);
+    if (stats === undefined && this.#readOnly)
+      throw new MountPointError(`${shown} is not there, and ${this.#at} is mounted read-only`);
+    for (const parent of parents(real))
+      if (statAt(this.#root, parent) === undefined) this.#make(parent, false);
+    if (stats === undefined) this.#make(real, isFile);
+    const target = this.#at + text;
+    this.#taken.set(
+      real,
+      typeof holds === 'string' ? holds : new MountPoints(holds.source, target, holds.readOnly),
+    );
+    return { target, isMissing: false };
+  }
+
+  /** The mount that a path is inside of, and the rest of the path from there. */
+  #around(path: RawPath): { readonly real: RawPath; readonly rest: RawPath } | undefined {
+    const parts = path.split('/');
+    for (let count = 1; count <= parts.length; count += 1) {
+      const real = resolveIn(this.#root, parts.slice(0, count).join('/'));
+      if (real === undefined) return undefined;
+      // A link may lead into a mount.
+      const found = [...parents(real), real].find((parent) => this.#taken.has(parent));
+      if (found === undefined) continue;
+      const below = real === found ? [] : [real.slice(found.length + 1)];
+      return { real: found, rest: [...below, ...parts.slice(count)].join('/') };
+    }
+    return undefined;
+  }
+
+  #makeInside(
+    { real, rest }: { readonly real: RawPath; readonly rest: RawPath },
+    path: RawPath,
+    isFile: boolean,
+    holds: Holds,
+  ): MountPoint {
+    const inner = this.#taken.get(real);
+    if (rest !== '' && inner instanceof MountPoints) return inner.make(rest, isFile, holds);
+    const whole = joinRaw(real, rest);
+    const closed = [...parents(whole), whole].find(
+      (each) => this.#taken.has(each) && !(each === real && inner === 'empty'),
+    );
+    if (rest === '' || closed !== undefined) {
+      const where = this.#show(closed ?? real);
+      throw new MountPointError(`${this.#show(path)} is inside of another mount, ${where}`);
+    }
+    this.#taken.set(whole, 'closed');
+    return { target: this.#show(whole), isMissing: true };
+  }
+
+  #show(path: RawPath): string {
+    return `${this.#at}/${fromRaw(path)}`;
+  }
+
+  remove(): void {
+    for (const taken of this.#taken.values()) if (taken instanceof MountPoints) taken.remove();
+    for (const made of this.#made.toReversed()) {
+      const { path, before, changed } = made;
+      const parent = parentPath(path);
+      // The command may have put links where directories were; nothing is done through them.
+      if (resolveIn(this.#root, path, false) !== path) continue;
+      const now = statAt(this.#root, parent);
+      if (now === undefined || !this.#removeOne(made)) continue;
+      // A time that the command has changed is its own.
+      const time = now.mtimeMs === changed ? before : now;
+      lutimesSync(pathAt(this.#root, parent), time.atimeMs / 1000, time.mtimeMs / 1000);
+    }
+  }
+
+  /** Whether it was still as it was made. */
+  #removeOne({ path, isFile }: Made): boolean {
+    const file = pathAt(this.#root, path);
+    const stats = statAt(this.#root, path);
+    if (stats === undefined || stats.isDirectory() === isFile) return false;
+    if (isFile && !(stats.isFile() && stats.size === 0)) return false;
+    try {
+      if (isFile) unlinkSync(file);
+      else rmdirSync(file);
+      return true;
+    } catch (error) {
+      if (isErrno(error, 'ENOTEMPTY')) return false;
+      throw error;
+    }
+  }
+
+  #make(path: RawPath, isFile: boolean): void {
+    const parent = pathAt(this.#root, parentPath(path));
+    const before = lstatSync(parent);
+    const file = pathAt(this.#root, path);
+    if (isFile) writeFileSync(file, '', { mode: 0o644 });
+    else mkdirSync(file, { mode: 0o755 });
+    this.#made.push({ path, isFile, before, changed: lstatSync(parent).mtimeMs });
+  }
+}
+
+export interface MountPoint {
+  readonly target: string;
+  readonly isMissing: boolean;
+}
+
+/**
+ * What is mounted at a point, for mounts inside of it: a tree that nobody else changes, a file system that begins empty,
+ * or what has no place for others.
+ */
+export type Holds = { readonly source: string; readonly readOnly: boolean } | 'empty' | 'closed';
+
+interface Made {
+  readonly path: RawPath;
+  readonly isFile: boolean;
+  /** What its directory was before. */
+  readonly before: Stats;
+  /** The time its directory had when it was made. */
+  readonly changed: number;
+}
+
+/** The directories above a path, the outermost first, without the root. */
+function parents(path: RawPath): RawPath[] {
+  const parts = path.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+}

@@ -1,0 +1,167 @@
+import { isUtf8 } from 'node:buffer';
+import { type SourceFile, sourceError } from '@lkt/core';
+import { type RawPath, toRaw } from '@lkt/oci';
+import type { Context } from '../context/context.ts';
+import { mountPlan } from '../context/mount-plan.ts';
+import type { ResolvedMount, RunStep } from '@lkt/dockerfile';
+import { cacheDirectory } from './cache-mount.ts';
+import { copyContext } from '../copy/copy-files.ts';
+import { CopyTarget } from '../copy/copy-target.ts';
+import type { Credentials } from '../secrets/secrets.ts';
+import type { Chain, Job } from '../worker/job.ts';
+import type { PrivateFiles } from '../secrets/private-files.ts';
+import { statAt, textPathAt } from '../system/raw-fs.ts';
+import { resolveIn } from '../system/rooted.ts';
+import type { RunMount } from '../sandbox/sandbox-mounts.ts';
+
+export interface MountSources {
+  readonly job: Job;
+  readonly context: Context;
+  /** Directory of the store. */
+  readonly store: string;
+  /** Marks something there as used; false when it is not there. */
+  readonly keep: (path: string) => Promise<boolean>;
+  /** Whose the caches are: what root leaves in one is not for others, nor the other way round. */
+  readonly owner: string;
+  readonly signal: AbortSignal;
+  readonly credentials: Credentials;
+  /** For what must not be on a disk. */
+  readonly privates: PrivateFiles | undefined;
+  /** The merged file system of a chain, read-only. */
+  readonly mountLower: (chain: Chain) => Promise<string>;
+  /** The same, to be written to by one command. */
+  readonly mountOwn: (chain: Chain) => Promise<string>;
+}
+
+/**
+ * What a `RUN --mount` mounts; undefined for a secret or an agent that is not given. `lock`: the name of a lock to hold while the command runs.
+ * @param from file system it is from; undefined for the context.
+ */
+export async function prepareMount(
+  mount: ResolvedMount,
+  from: Chain | undefined,
+  sources: MountSources,
+): Promise<{ readonly mount: RunMount; readonly lock?: string } | undefined> {
+  const { type, target = '/', readOnly } = mount;
+  switch (type) {
+    case 'tmpfs': {
+      const size = mount.size === undefined ? '' : `,size=${mount.size}`;
+      const options = `mode=${(mount.mode ?? 0o1777).toString(8)}${size}`;
+      return { mount: { type: 'tmpfs', target, options, isFile: false, isOwn: true } };
+    }
+    case 'bind': {
+      const { source, isFile } = await bindSource(mount, from, sources);
+      return { mount: { type: 'bind', source, target, readOnly, isFile, isOwn: true } };
+    }
+    case 'cache': {
+      const begin = from ?? [];
+      const { name, path } = await cacheDirectory(mount, begin, sources);
+      const { source, isFile } =
+        begin.length === 0
+          ? { source: path, isFile: false }
+          : mountable(path, mount, sources.job.file);
+      return {
+        // Other commands change it meanwhile.
+        mount: { type: 'bind', source, target, readOnly, isFile, isOwn: false },
+        ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),
+      };
+    }
+    case 'secret': {
+      const bytes = sources.credentials.secrets.get(mount.id);
+      if (bytes === undefined || sources.privates === undefined || mount.target === undefined)
+        return undefined;
+      const source = sources.privates.addSecret(bytes, accessOf(mount, 0o400));
+      return {
+        mount: { type: 'bind', source, target, readOnly: true, isFile: true, isOwn: false },
+      };
+    }
+    case 'ssh': {
+      const agent = sources.credentials.ssh.get(mount.id);
+      if (agent === undefined || sources.privates === undefined) return undefined;
+      const source = await sources.privates.addAgent(agent, accessOf(mount, 0o600));
+      return {
+        mount: { type: 'bind', source, target, readOnly: true, isFile: true, isOwn: false },
+      };
+    }
+    default:
+      return type satisfies never;
+  }
+}
+
+function accessOf(
+  { mode, uid, gid }: ResolvedMount,
+  fallback: number,
+): { mode: number; uid: number; gid: number } {
+  return { mode: mode ?? fallback, uid: uid ?? 0, gid: gid ?? 0 };
+}
+
+/**
+ * Variables that secret and ssh mounts set, as `NAME=value`.
+ * @throws LktError BUILD_FAILED for a secret that no variable can hold
+ */
+export function mountVariables(
+  step: RunStep,
+  { secrets, ssh }: Credentials,
+  file: SourceFile,
+): readonly string[] {
+  const variables = step.mounts.flatMap(({ type, id, env, position }) => {
+    const bytes = type === 'secret' && env !== undefined ? secrets.get(id) : undefined;
+    if (bytes === undefined) return [];
+    if (bytes.includes(0) || !isUtf8(bytes)) {
+      const message = `the secret "${id}" is not text, and so cannot be in the variable ${env ?? ''}`;
+      throw sourceError('BUILD_FAILED', file, position, message, { fix: 'use target= instead' });
+    }
+    return [`${env ?? ''}=${bytes.toString()}`];
+  });
+  const agent = step.mounts.find(({ type, id }) => type === 'ssh' && ssh.has(id));
+  const hasOwn = step.env.some((variable) => variable.startsWith('SSH_AUTH_SOCK='));
+  if (agent === undefined || hasOwn) return variables;
+  return [...variables, `SSH_AUTH_SOCK=${agent.target ?? ''}`];
+}
+
+async function bindSource(
+  mount: ResolvedMount,
+  from: Chain | undefined,
+  { job, context, signal, mountLower, mountOwn }: MountSources,
+): Promise<{ readonly source: string; readonly isFile: boolean }> {
+  const path = toRaw(mount.source.slice(1));
+  let root: string;
+  if (from === undefined) {
+    root = await mountOwn([]);
+    const { position } = mount;
+    const target = new CopyTarget(root, { position }, job.file, signal);
+    await copyContext(target, context, {
+      ...mountPlan(context, mount, job.file),
+      directories: parentsOf(path),
+    });
+  } else {
+    root = await (mount.readOnly ? mountLower : mountOwn)(from);
+  }
+  return mountable(root, mount, job.file);
+}
+
+/** What is at the source of a mount in a directory. */
+function mountable(
+  root: string,
+  mount: ResolvedMount,
+  file: SourceFile,
+): { readonly source: string; readonly isFile: boolean } {
+  const real = resolveIn(root, toRaw(mount.source.slice(1)));
+  const stats = real === undefined ? undefined : statAt(root, real);
+  if (real === undefined || stats === undefined) {
+    const message = `${mount.source} is not there to be mounted`;
+    throw sourceError('BUILD_FAILED', file, mount.position, message);
+  }
+  const source = textPathAt(root, real);
+  if (source === undefined) {
+    const message = `${mount.source} leads to a name that is not UTF-8`;
+    throw sourceError('BUILD_FAILED', file, mount.position, message);
+  }
+  return { source, isFile: !stats.isDirectory() };
+}
+
+/** The directories above a path, the outermost first, without the root. */
+function parentsOf(path: RawPath): RawPath[] {
+  const parts = path.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+}

@@ -1,0 +1,134 @@
+/** The last part of the init of a RUN: it gives up its rights and becomes the command. It must not import much. */
+import {
+  accessSync,
+  constants,
+  fchownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+} from 'node:fs';
+import { isErrno } from '@lkt/core/errors';
+import { SystemCallError } from '../system/c-library.ts';
+import { findUser, readAccounts, readShort } from '../copy/owners.ts';
+import { CAPABILITIES, NOT_EXECUTABLE, NOT_FOUND, type Sandbox } from './sandbox.ts';
+import { fail, quit } from './sandbox-exit.ts';
+import {
+  defaultSignals,
+  execute,
+  filterSystemCalls,
+  keepOpen,
+  makeBlocking,
+  prctl,
+  setCapabilities,
+  setLimit,
+} from '../system/syscalls.ts';
+
+/** Becomes the command, with the root file system of the sandbox as the one there is. Does not return. */
+export function becomeCommand(box: Sandbox): never {
+  const user = findUser(
+    box.user,
+    readAccounts((path) => readShort(`/${path}`)),
+  );
+  if (user === undefined)
+    fail('user', `the image has no user or group ${JSON.stringify(box.user)}`);
+  const env = Object.fromEntries(
+    box.env.map((entry) => [
+      entry.slice(0, entry.indexOf('=')),
+      entry.slice(entry.indexOf('=') + 1),
+    ]),
+  );
+  if (env['HOME'] === undefined) env['HOME'] = user.home;
+  try {
+    makeDirectories(box.workdir);
+    process.chdir(box.workdir);
+  } catch (error) {
+    fail('user', `cannot enter the working directory ${box.workdir}: ${String(error)}`);
+  }
+  // While it may: without no_new_privs, so that sudo and the like work as in Docker, this takes CAP_SYS_ADMIN.
+  if (box.filter !== undefined) filterSystemCalls(Buffer.from(box.filter, 'base64'));
+  changeUser(user, box.canSetGroups);
+  const [name = ''] = box.argv;
+  const program = findProgram(name, env['PATH'] ?? '');
+  if (program === undefined) quit(NOT_FOUND, `${name}: not found`);
+  passDescriptors();
+  defaultSignals();
+  const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+  // At the end, as this process is larger than some commands may be.
+  const [RLIMIT_DATA, RLIMIT_NPROC] = [2, 6];
+  const { data, processes } = box.limits;
+  if (processes !== undefined) setLimit(RLIMIT_NPROC, BigInt(processes), BigInt(processes));
+  if (data !== undefined) setLimit(RLIMIT_DATA, BigInt(data), BigInt(data));
+  // Not process.execve, which ends in a crash when it fails.
+  const { message } = execute(program, box.argv, variables);
+  quit(NOT_EXECUTABLE, `${name}: cannot be run: ${message}`);
+}
+
+/** Node's own goes round for ever where nothing can be made, as in /proc. */
+function makeDirectories(path: string): void {
+  const parts = path.split('/');
+  for (const end of parts.keys()) {
+    const directory = parts.slice(0, end + 1).join('/');
+    try {
+      if (directory !== '') mkdirSync(directory);
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+    }
+  }
+}
+
+function changeUser(
+  user: { uid: number; gid: number; groups: readonly number[] },
+  canSetGroups: boolean,
+): void {
+  const [PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [24, 47, 4];
+  for (let capability = 0; capability < 64; capability += 1) {
+    if (CAPABILITIES.includes(capability)) continue;
+    try {
+      prctl(PR_CAPBSET_DROP, capability);
+    } catch (error) {
+      if (error instanceof SystemCallError && error.code === 'EINVAL') break;
+      throw error;
+    }
+  }
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+  try {
+    // So that the command can open /dev/stdout.
+    if (user.uid !== 0) fchownSync(1, user.uid, user.gid);
+    if (canSetGroups) process.setgroups?.([...user.groups]);
+    if (user.gid !== 0) process.setgid?.(user.gid);
+    if (user.uid !== 0) process.setuid?.(user.uid);
+  } catch (error) {
+    fail('id', `user ${user.uid}:${user.gid}: ${String(error)}`);
+  }
+  if (user.uid === 0) setCapabilities(CAPABILITIES);
+}
+
+/** Lets 0, 1 and 2 through to the command, which Node would not, and nothing else, such as what the caller left open. */
+function passDescriptors(): void {
+  for (const name of readdirSync('/proc/self/fd')) {
+    const descriptor = Number(name);
+    try {
+      keepOpen(descriptor, descriptor < 3);
+      // Node itself does not wait at pipes, and no command expects that.
+      if (descriptor < 3) makeBlocking(descriptor);
+    } catch (error) {
+      // The one that the list was read with.
+      if (!(error instanceof SystemCallError) || error.code !== 'EBADF') throw error;
+    }
+  }
+}
+
+function findProgram(name: string, path: string): string | undefined {
+  const candidates = name.includes('/')
+    ? [name]
+    : path.split(':').map((directory) => `${directory === '' ? '.' : directory}/${name}`);
+  return candidates.find((candidate) => {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return lstatSync(candidate).isSymbolicLink() || statSync(candidate).isFile();
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,28 @@
+import { release } from 'node:os';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
+import type { CommandGroup } from '../cgroup/cgroup.ts';
+import type { SandboxLimits } from './sandbox.ts';
+
+/**
+ * What holds a command to its limits where its control group does not.
+ * @param isRoot whether it is root of the machine, for whom the kernel does not count processes
+ */
+export function sandboxLimits(
+  { memory, pids = DEFAULT_LIMITS.pids }: Limits,
+  group: CommandGroup | undefined,
+  isRoot: boolean,
+): SandboxLimits {
+  const inGroup = group?.controllers.has('pids') === true;
+  const own = hasOwnPidMax();
+  return {
+    // The kernel gives none below 300 a second time.
+    ...(!inGroup && own ? { pidMax: 300 + pids } : {}),
+    ...(!inGroup && !own && !isRoot ? { processes: pids } : {}),
+    ...(memory !== undefined && group?.controllers.has('memory') !== true ? { data: memory } : {}),
+  };
+}
+
+function hasOwnPidMax(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > 6 || (major === 6 && minor >= 14);
+}

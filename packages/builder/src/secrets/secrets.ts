@@ -1,0 +1,123 @@
+import { lstatSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isErrno, LktError, type SourceFile, sourceError } from '@lkt/core';
+import type { NewImageConfig } from '@lkt/oci';
+import type { BuildPlan, ResolvedMount } from '@lkt/dockerfile';
+import type { BuildRequest, SecretSource } from '../engine.ts';
+import { SecretFinder } from './secret-finder.ts';
+
+/** As in BuildKit. */
+const MAX_SECRET = 500 * 1024;
+
+/** What the secret and ssh mounts of a plan are given, by id. Ids that are not there were optional. */
+export interface Credentials {
+  readonly secrets: ReadonlyMap<string, Buffer>;
+  /** Sockets of agents. */
+  readonly ssh: ReadonlyMap<string, string>;
+}
+
+/**
+ * Reads the secrets that a plan asks for, and no other.
+ * @throws LktError NOT_FOUND at the mount for a required one that is not given; IO_FAILED, UNSUPPORTED
+ */
+export async function readCredentials(
+  plan: BuildPlan,
+  file: SourceFile,
+  given: Pick<BuildRequest, 'secrets' | 'ssh'>,
+): Promise<Credentials> {
+  const secrets = new Map<string, Buffer>();
+  const ssh = new Map<string, string>();
+  for (const mount of mountsOf(plan)) {
+    const { type, id, required, position } = mount;
+    const missing = (what: string, fix: string): LktError =>
+      sourceError('NOT_FOUND', file, position, `${what} is not given`, { fix });
+    if (type === 'secret' && !secrets.has(id)) {
+      const source = given.secrets?.get(id);
+      if (source !== undefined) secrets.set(id, await readSecret(id, source));
+      else if (required)
+        throw missing(`the secret "${id}"`, `give it with --secret id=${id},src=FILE`);
+    }
+    if (type === 'ssh' && !ssh.has(id)) {
+      const socket = given.ssh?.get(id);
+      if (socket !== undefined) ssh.set(id, checkSocket(id, socket));
+      else if (required)
+        throw missing(
+          `the SSH agent "${id}"`,
+          `give it with --ssh ${id === 'default' ? id : `${id}=SOCKET`}`,
+        );
+    }
+  }
+  return { secrets, ssh };
+}
+
+/**
+ * What a secret says of the one who fetches from a host: `HTTP_AUTH_HEADER_host` the header Authorization,
+ * `HTTP_AUTH_TOKEN_host` its token (Dockerfile reference, "Adding files from a URL").
+ * @throws LktError IO_FAILED, UNSUPPORTED for a value that no header can have
+ */
+export async function authorizationFor(
+  hostname: string,
+  { secrets }: Pick<BuildRequest, 'secrets'>,
+): Promise<string | undefined> {
+  for (const [prefix, scheme] of [
+    ['HTTP_AUTH_HEADER_', ''],
+    ['HTTP_AUTH_TOKEN_', 'Bearer '],
+  ] as const) {
+    const id = `${prefix}${hostname}`;
+    const source = secrets?.get(id);
+    if (source === undefined) continue;
+    const text = (await readSecret(id, source)).toString('latin1').trim();
+    if (/^[\x20-\x7e]+$/.test(text)) return scheme + text;
+    throw new LktError('UNSUPPORTED', `the secret "${id}" is not one line of ASCII`);
+  }
+  return undefined;
+}
+
+/**
+ * What the image says of itself is for everyone to read.
+ * @throws LktError BUILD_FAILED when a secret is in it
+ */
+export function refuseSecretConfig(config: NewImageConfig, { secrets }: Credentials): void {
+  const id = new SecretFinder(secrets).find(Buffer.from(JSON.stringify(config)));
+  if (id === undefined) return;
+  throw new LktError('BUILD_FAILED', `the secret "${id}" would be in the config of the image`, {
+    fix: 'do not give it as an ARG, ENV, LABEL or argument of a command',
+  });
+}
+
+function mountsOf(plan: BuildPlan): readonly ResolvedMount[] {
+  return plan.stages
+    .flatMap(({ steps }) => steps)
+    .flatMap((step) => (step.kind === 'run' ? step.mounts : []));
+}
+
+async function readSecret(id: string, source: SecretSource): Promise<Buffer> {
+  const bytes =
+    source.kind === 'env' ? Buffer.from(source.value) : await readSecretFile(id, source);
+  if (bytes.length <= MAX_SECRET) return bytes;
+  throw new LktError('UNSUPPORTED', `the secret "${id}" is longer than ${MAX_SECRET} bytes`);
+}
+
+async function readSecretFile(id: string, { path }: { path: string }): Promise<Buffer> {
+  try {
+    if (statSync(path).size > MAX_SECRET)
+      throw new LktError('UNSUPPORTED', `the secret "${id}" is longer than ${MAX_SECRET} bytes`);
+    return await readFile(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EISDIR')) throw error;
+    throw new LktError('IO_FAILED', `cannot read the secret "${id}" from ${path}`, {
+      cause: error,
+    });
+  }
+}
+
+function checkSocket(id: string, path: string): string {
+  try {
+    if (lstatSync(path).isSocket()) return path;
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
+  }
+  throw new LktError('NOT_FOUND', `${path} is not the socket of an SSH agent`, {
+    fix: `start one with: eval $(ssh-agent), or name another with --ssh ${id}=SOCKET`,
+  });
+}

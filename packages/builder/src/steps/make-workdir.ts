@@ -1,0 +1,47 @@
+import { lchownSync } from 'node:fs';
+import { type SourceFile, sourceError } from '@lkt/core';
+import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
+import type { WorkdirStep } from '@lkt/dockerfile';
+import { withOwner } from '../system/host-error.ts';
+import { findOwner, readAccounts, readShort } from '../copy/owners.ts';
+import { pathAt, statAt } from '../system/raw-fs.ts';
+import { makeDirectories, resolveIn } from '../system/rooted.ts';
+
+/**
+ * Makes the directory of a WORKDIR, and those above it, where they are missing; they are of the step's user.
+ * @throws LktError BUILD_FAILED if something else has its path, or the file system has no such user
+ */
+export function makeWorkdir(root: string, step: WorkdirStep, file: SourceFile): void {
+  const path = resolveIn(root, toRaw(step.path.slice(1)));
+  if (path === undefined || statAt(root, path)?.isDirectory() === false) {
+    throw sourceError(
+      'BUILD_FAILED',
+      file,
+      step.position,
+      `${step.path} is not a directory in the image`,
+    );
+  }
+  // Who USER is matters only where something has to be made.
+  if (statAt(root, path) !== undefined) return;
+  const accounts = readAccounts((name) => readIn(root, name));
+  const owner = findOwner(step.user, accounts);
+  if (owner === undefined)
+    throw sourceError(
+      'BUILD_FAILED',
+      file,
+      step.position,
+      `the image has no user or group "${step.user}"`,
+    );
+  makeDirectories(root, path, (made) =>
+    withOwner(
+      () => `/${fromRaw(made)}`,
+      owner.uid,
+      () => lchownSync(pathAt(root, made), owner.uid, owner.gid),
+    ),
+  );
+}
+
+function readIn(root: string, path: RawPath): string {
+  const file = resolveIn(root, path);
+  return file === undefined ? '' : readShort(pathAt(root, file));
+}

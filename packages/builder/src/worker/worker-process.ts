@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { realpathSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { LktError } from '@lkt/core';
+import type { Limits } from '../limits.ts';
+import type { Surroundings } from '../world.ts';
+import { linesOf } from './lines.ts';
+import { chooseNamespace, namespaceIn } from './namespace.ts';
+import { hostEnvironment } from '../system/tools.ts';
+import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
+
+/** A small nursery: layers stream through in chunks, which a large one would let pile up. */
+const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1'];
+
+/**
+ * Chunks of layers are given back when they are free, for glibc: else each thread keeps what it had, and what comes next lies
+ * between.
+ */
+const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072' };
+
+/** Where a worker builds, and what holds for all that it does. */
+export interface WorkerPlace {
+  /** Directory of the store. */
+  readonly store: string;
+  /** As in `BuildRequest`. */
+  readonly limits?: Limits | undefined;
+  readonly executor?: string | undefined;
+  readonly world?: Surroundings | undefined;
+  /** Whether it waits for another job after one that it has done. */
+  readonly stays?: boolean | undefined;
+}
+
+/**
+ * A process that builds in namespaces of its own. It takes a while to start, so whoever knows that something will have
+ * to be built starts it before it is known what. It does one job, if it is not to stay, and ends with this process in any
+ * case.
+ */
+export class WorkerProcess implements AsyncDisposable {
+  readonly child: ChildProcess;
+  readonly uid: number;
+  readonly stays: boolean;
+  readonly #setup: WorkerSetup;
+  /** How it ended: its exit status, or the signal that ended it. */
+  readonly status: Promise<string>;
+  #isTaken = false;
+  #messages: AsyncIterator<string, undefined> | undefined;
+
+  private constructor(child: ChildProcess, setup: WorkerSetup, uid: number, stays: boolean) {
+    this.child = child;
+    this.#setup = setup;
+    this.uid = uid;
+    this.stays = stays;
+    this.status = new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code, by) => resolve(by ?? String(code)));
+    });
+    // Whoever waits for it is told; it may fail before anybody does.
+    this.status.catch(() => undefined);
+  }
+
+  /** @throws LktError HOST_UNSUPPORTED */
+  static start(place: WorkerPlace): WorkerProcess {
+    const setup = setupFor(place);
+    const uid = processUid();
+    const { world } = place;
+    const { argv } = world === undefined ? chooseNamespace(uid) : namespaceIn(world, uid);
+    const script = fileURLToPath(new URL('worker.ts', import.meta.url));
+    const [program = '', ...flags] = argv;
+    // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
+    const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+      env: { ...hostEnvironment(setup.store), ...ALLOCATOR, ...world?.environment },
+      cwd: '/',
+      detached: true,
+    });
+    const worker = new WorkerProcess(child, setup, uid, place.stays ?? false);
+    worker.#input.on('error', () => undefined);
+    worker.#input.write(`${JSON.stringify(setup)}\n`);
+    return worker;
+  }
+
+  /** Whether it was still free and is for this place; then it is taken. */
+  take(place: WorkerPlace): boolean {
+    const wanted = JSON.stringify(setupFor(place));
+    const { exitCode, signalCode } = this.child;
+    if (this.#isTaken || exitCode !== null || signalCode !== null) return false;
+    this.#isTaken = wanted === JSON.stringify(this.#setup);
+    return this.#isTaken;
+  }
+
+  /** Gives it a job. */
+  begin(job: WorkerJob): void {
+    this.#isTaken = true;
+    const line = `${JSON.stringify(job)}\n`;
+    if (this.stays) this.#input.write(line);
+    else this.#input.end(line);
+  }
+
+  /** Says that it has done its job, and stays. */
+  release(): void {
+    this.#isTaken = false;
+  }
+
+  /** What it complains of. */
+  get complaints(): Readable {
+    return this.child.stdio[2] as Readable;
+  }
+
+  /** What it says, line by line. */
+  get messages(): AsyncIterator<string, undefined> {
+    this.#messages ??= linesOf(this.child.stdio[3] as Readable);
+    return this.#messages;
+  }
+
+  /** Ends it if it has nothing to do. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isTaken) return;
+    this.#isTaken = true;
+    this.#input.end();
+    this.complaints.resume();
+    const drained = (async () => {
+      while ((await this.messages.next()).done !== true);
+    })();
+    drained.catch(() => undefined);
+    await this.status.catch(() => undefined);
+  }
+
+  get #input(): Writable {
+    return this.child.stdio[0] as Writable;
+  }
+}
+
+function setupFor({ store, limits = {}, executor = 'init', world }: WorkerPlace): WorkerSetup {
+  const uid = processUid();
+  const namespace = world === undefined ? chooseNamespace(uid) : namespaceIn(world, uid);
+  const { owner, isRoot, hasUsers } = namespace;
+  return {
+    // At once: Node would start four threads first.
+    store: realpathSync.native(store),
+    parent: process.pid,
+    owner,
+    isRoot,
+    hasUsers,
+    limits,
+    executor,
+    ...(world === undefined ? {} : { world }),
+  };
+}
+
+/** @throws LktError HOST_UNSUPPORTED where the native engine cannot build */
+export function processUid(): number {
+  const uid = process.geteuid?.();
+  if (process.platform !== 'linux' || uid === undefined) {
+    throw new LktError('HOST_UNSUPPORTED', 'the native engine builds on Linux only', {
+      fix: 'build on Linux',
+    });
+  }
+  return uid;
+}

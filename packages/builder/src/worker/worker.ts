@@ -1,0 +1,94 @@
+/**
+ * The process that builds: alone in a mount namespace, root in it. Gets what it has to do on standard input, and says on
+ * descriptor 3, a line of JSON each, what goes on and how it ended. Started by worker-process.ts.
+ */
+import { writeSync } from 'node:fs';
+import type { ProgressEvent } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core/errors';
+import { growHeapSlowly } from '@lkt/core/heap';
+import { Cgroups } from '../cgroup/cgroup.ts';
+import { Inits } from '../sandbox/inits.ts';
+import { linesOf } from './lines.ts';
+import { exitNow, prctl } from '../system/syscalls.ts';
+import type { WorkerJob, WorkerMessage, WorkerSetup } from './worker-protocol.ts';
+
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+
+const abort = new AbortController();
+process.on('SIGTERM', () => abort.abort(new LktError('INTERRUPTED', 'the build was interrupted')));
+
+void main();
+
+async function main(): Promise<never> {
+  const lines = linesOf(process.stdin);
+  const setup = JSON.parse((await lines.next()).value ?? 'null') as WorkerSetup;
+  // What a small build holds is not worth collecting early.
+  setTimeout(growHeapSlowly, 200).unref();
+  // With the process that waits for this one, all of it ends.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (process.ppid !== setup.parent) process.exit(1);
+  process.umask(0o022);
+  try {
+    await build(setup, lines);
+  } catch (error) {
+    const known = hostError(error);
+    if (known instanceof LktError) {
+      const { code, message, fix, detail } = known;
+      const cause = known.cause instanceof Error ? known.cause.message : undefined;
+      say({ kind: 'error', code, message, fix, detail, cause });
+    } else {
+      say({ kind: 'crash', stack: error instanceof Error ? (error.stack ?? '') : String(error) });
+    }
+  }
+  // Node would take itself apart first.
+  process.once('exit', () => exitNow(0));
+  process.exit(0);
+}
+
+async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>): Promise<void> {
+  const { store, limits, executor } = setup;
+  const groups = new Cgroups();
+  const inits = new Inits({ store, limits, groups });
+  try {
+    // It takes as long to start as all that builds takes to load, which is imported meanwhile.
+    if (executor === 'init') inits.expect(1);
+    const { buildIn, withWorkplace } = await import('./workplace.ts');
+    const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
+    await withWorkplace(setup, { groups, inits, signal: abort.signal, emit }, async (place) => {
+      for (;;) {
+        const { value: line } = await lines.next();
+        if (line === undefined) return;
+        say({ kind: 'result', ...(await buildIn(place, JSON.parse(line) as WorkerJob)) });
+      }
+    });
+  } finally {
+    await inits.close();
+    await groups.close();
+  }
+}
+
+/** What the file system of the store says about space and itself, as an error for the user. */
+function hostError(error: unknown): unknown {
+  if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
+    return new LktError('DISK_FULL', 'no space left for the layers of the build', {
+      cause: error,
+      fix: 'free some space, for example with: lkt cache clean',
+    });
+  }
+  if (!isErrno(error, 'EROFS', 'EIO', 'EACCES', 'EMFILE', 'ENFILE', 'ENAMETOOLONG')) return error;
+  return new LktError('IO_FAILED', 'cannot build in the store', { cause: error });
+}
+
+function say(message: WorkerMessage): void {
+  const data = Buffer.from(`${JSON.stringify(message)}\n`);
+  for (let done = 0; done < data.length;) {
+    try {
+      done += writeSync(3, data, done);
+    } catch (error) {
+      // The reader is behind, and the pipe does not wait.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}

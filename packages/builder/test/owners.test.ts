@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { findOwner, findUser, ownerKey } from '../src/copy/owners.ts';
+
+const accounts = {
+  passwd:
+    'root:x:0:0:root:/root:/bin/sh\njoe:x:1000:1001::/home/joe:/bin/sh\nodd:x:y:z\n12:x:77:78::/twelve:\n',
+  group: 'root:x:0:\nstaff:x:50:ann,joe\njoe:x:1001:\nwheel:x:10:joe\n',
+};
+
+test.each([
+  ['joe', { uid: 1000, gid: 1001 }],
+  ['joe:', { uid: 1000, gid: 1001 }],
+  ['1000', { uid: 1000, gid: 1000 }],
+  ['joe:staff', { uid: 1000, gid: 50 }],
+  ['5', { uid: 5, gid: 5 }],
+  ['5:6', { uid: 5, gid: 6 }],
+  [':staff', { uid: 0, gid: 50 }],
+  ['nobody', undefined],
+  ['joe:nogroup', undefined],
+  ['odd', undefined],
+  ['4294967295', undefined],
+])('--chown=%s', (text, expected) => {
+  expect(findOwner(text, accounts)).toEqual(expected);
+});
+
+test.each([
+  ['', { uid: 0, gid: 0, groups: [], home: '/root' }],
+  ['joe', { uid: 1000, gid: 1001, groups: [50, 10], home: '/home/joe' }],
+  ['1000', { uid: 1000, gid: 1001, groups: [50, 10], home: '/home/joe' }],
+  ['joe:staff', { uid: 1000, gid: 50, groups: [], home: '/home/joe' }],
+  ['77:5', { uid: 77, gid: 5, groups: [], home: '/twelve' }],
+  ['12345', { uid: 12_345, gid: 0, groups: [], home: '/' }],
+  ['ghost', undefined],
+])('USER %s', (text, expected) => {
+  expect(findUser(text, accounts)).toEqual(expected);
+});
+
+test('a step depends on what an owner says', () => {
+  const texts = ['joe', '7', '7:8', 'joe:staff', ':staff', ''];
+  expect(texts.map(ownerKey)).toEqual(['joe with its group', ...texts.slice(1)]);
+});
+
+test('an image without accounts has numbers', () => {
+  expect(findUser('', { passwd: '', group: '' })).toEqual({
+    uid: 0,
+    gid: 0,
+    groups: [],
+    home: '/',
+  });
+  expect(findOwner('7', { passwd: '', group: '' })).toEqual({ uid: 7, gid: 7 });
+});

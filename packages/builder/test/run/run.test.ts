@@ -1,0 +1,444 @@
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { LktError } from '@lkt/core';
+import { afterAll, describe, expect, test } from 'vitest';
+import { keepOpen } from '../../src/system/syscalls.ts';
+import { build, contextOf, leftovers, listing, scratch } from '../fixture.ts';
+
+// One store for all: the base is unpacked once.
+const directory = scratch();
+const store = join(directory.path, 'store');
+afterAll(() => directory[Symbol.dispose]());
+
+/** What a command says. */
+async function said(command: string, before = ''): Promise<string> {
+  return (await build(store, `FROM base\n${before}\nRUN ${command}\n`)).log;
+}
+
+async function failure(text: string, options: Parameters<typeof build>[2] = {}): Promise<LktError> {
+  const error: unknown = await build(store, text, options).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(LktError);
+  return error as LktError;
+}
+
+test('a command sees a loopback interface that works, and no other', async () => {
+  const log = await said('ip -o link && ip -o addr && grep -c : /proc/net/dev');
+  expect(log).toMatch(/^1: lo: <LOOPBACK,UP,LOWER_UP>/);
+  expect(log).toContain('inet 127.0.0.1/8');
+  expect(log).toMatch(/\n1\n$/);
+});
+
+test('the environment, host name, umask, limits, working directory and processes are the same everywhere', async () => {
+  const log = await said(
+    'env | sort; hostname; umask; pwd; ulimit -n -c; echo $$; readlink /proc/self/fd/0; ls /proc/self/fd | wc -l',
+    'ENV A=1\nARG B=2\nWORKDIR /w',
+  );
+  expect(log.split('\n')).toEqual([
+    'A=1',
+    'B=2',
+    'HOME=/root',
+    'PATH=/bin',
+    'PWD=/w',
+    'SHLVL=1',
+    'SOURCE_DATE_EPOCH=1492533000',
+    'lkt',
+    '0022',
+    '/w',
+    expect.stringMatching(/open files.* 1024$/) as string,
+    expect.stringMatching(/core file.* 0$/) as string,
+    '1',
+    '/dev/null',
+    // Those and the one that the directory is read with.
+    '4',
+    '',
+  ]);
+});
+
+test('a command has the capabilities of Docker and its filter of system calls, and ignores no signal', async () => {
+  const log = await said(
+    '["grep", "-E", "^(Cap(Prm|Eff|Bnd|Inh|Amb)|NoNewPrivs|SigIgn|SigBlk|Seccomp:)", "/proc/self/status"]',
+  );
+  expect(log.replaceAll('\t', ' ').trim().split('\n').toSorted()).toEqual([
+    'CapAmb: 0000000000000000',
+    'CapBnd: 00000000a80425fb',
+    'CapEff: 00000000a80425fb',
+    'CapInh: 0000000000000000',
+    'CapPrm: 00000000a80425fb',
+    'NoNewPrivs: 0',
+    'Seccomp: 2',
+    'SigBlk: 0000000000000000',
+    'SigIgn: 0000000000000000',
+  ]);
+});
+
+test.each([
+  ['mount -t tmpfs none /tmp', 'mounting'],
+  ['echo 1 > /proc/sys/kernel/sysrq', 'sysrq'],
+  ['echo c > /proc/sysrq-trigger', 'sysrq-trigger'],
+  ['mkdir /sys/x', 'sys'],
+  ['umount /proc/keys', 'what is masked'],
+  ['hostname other', 'the host name'],
+  ['ls /proc/1/root/../../../home', 'the host'],
+])('%s: %s is out of reach', async (command) => {
+  const error = await failure(`FROM base\nRUN ${command}\n`);
+  expect(error.code).toBe('BUILD_FAILED');
+  expect(error.detail).toMatch(
+    /Read-only|[Pp]ermission|not permitted|No such file|nonexistent directory/,
+  );
+});
+
+test('files of the kernel that say too much are empty', async () => {
+  expect(await said('cat /proc/keys /proc/timer_list; ls /sys/firmware')).toBe('');
+});
+
+test('/dev has what programs need, and it works', async () => {
+  const log = await said(
+    'cat /dev/null; head -c 2 /dev/zero | wc -c; head -c 2 /dev/urandom | wc -c; echo out > /dev/stdout; echo err > /dev/stderr; touch /dev/shm/x; ls /dev',
+  );
+  expect(log.trim().split('\n')).toEqual([
+    '2',
+    '2',
+    'out',
+    'err',
+    'fd',
+    'full',
+    'null',
+    'ptmx',
+    'pts',
+    'random',
+    'shm',
+    'stderr',
+    'stdin',
+    'stdout',
+    'tty',
+    'urandom',
+    'zero',
+  ]);
+});
+
+test('a device that a command makes is of no use', async () => {
+  const { log } = await build(
+    store,
+    `FROM base
+RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/memory \\
+    for place in / /tmp /dev /dev/shm /cache /memory; do \\
+      mknod $place/own c 1 5 && ! head -c 1 $place/own || exit 1; rm $place/own; done 2>&1
+`,
+  );
+  expect(log.match(/Permission denied/g)).toHaveLength(6);
+});
+
+test('nobody else may look into the layers', async () => {
+  await said('true');
+  const [owner = ''] = readdirSync(join(store, 'layers'));
+  expect(statSync(join(store, 'layers', owner)).mode & 0o777).toBe(0o700);
+});
+
+test('output of both kinds comes in the order it was written', async () => {
+  const log = await said('for i in 1 2 3 4 5; do echo out $i; echo err $i >&2; done');
+  expect(log).toBe([1, 2, 3, 4, 5].map((i) => `out ${i}\nerr ${i}\n`).join(''));
+});
+
+test('a command that says more than is read at once waits', async () => {
+  const log = await said('head -c 3000000 /dev/zero | tr "\\\\0" y; echo end $?');
+  expect(log.length).toBe(3_000_006);
+  expect(log.slice(-6)).toBe('end 0\n');
+});
+
+test('a command sees times as the image will have them', async () => {
+  using source = scratch();
+  writeFileSync(join(source.path, 'file'), 'x');
+  const { log } = await build(
+    store,
+    `FROM base AS first
+RUN echo x > /made && mkdir /dir && echo y > /dir/y && touch -d '2001-01-01 00:00:00' /old
+FROM first
+COPY file /
+RUN stat -c '%n %Y' /made /dir /dir/y /old /file
+`,
+    { context: contextOf(source.path) },
+  );
+  expect(log.trim().split('\n')).toEqual([
+    '/made 1492533000',
+    '/dir 1492533000',
+    '/dir/y 1492533000',
+    '/old 978307200',
+    '/file 1492533000',
+  ]);
+});
+
+test('what is mounted for a command leaves no trace in its layer', async () => {
+  const built = await build(
+    store,
+    `FROM base AS other
+RUN mkdir /tree && echo text > /tree/file
+FROM base
+RUN --mount=type=bind,from=other,source=/tree,target=/mnt/deep/tree \\
+    --mount=type=tmpfs,target=/mnt/memory \\
+    --mount=type=cache,target=/var/cache/x \\
+    --mount=type=bind,from=other,source=/tree/file,target=/etc/file \\
+    cat /mnt/deep/tree/file /etc/file; touch /mnt/memory/x /var/cache/x/y; ls /var/cache/x; echo a > /kept; echo b > /mnt/deep/tree/file
+`,
+  ).catch((error: unknown) => error);
+  expect(built).toMatchObject({
+    code: 'BUILD_FAILED',
+    detail: expect.stringContaining('Read-only') as string,
+  });
+  const good = await build(
+    store,
+    `FROM base AS other
+RUN mkdir /tree && echo text > /tree/file
+FROM base
+RUN --mount=type=bind,from=other,source=/tree,target=/mnt/deep/tree \\
+    --mount=type=tmpfs,target=/mnt/memory \\
+    --mount=type=cache,target=/var/cache/x \\
+    --mount=type=bind,from=other,source=/tree/file,target=/etc/file \\
+    --mount=type=bind,from=other,source=/tree,target=/own,rw \\
+    cat /mnt/deep/tree/file /etc/file; touch /mnt/memory/x; ls /var/cache/x; echo a > /kept; echo b > /own/file
+`,
+  );
+  expect(good.log).toBe('text\ntext\ny\n');
+  expect(await listing(store, good)).toEqual(['file 644 0:0 1492533000 kept']);
+});
+
+describe('a mount inside of another', () => {
+  const TREE = `FROM base AS tree
+RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way && ln -s /etc /tree/out
+`;
+  const run = (mounts: readonly string[], command: string): string =>
+    `${TREE}FROM base\nRUN ${mounts.map((mount) => `--mount=${mount}`).join(' ')} ${command}\n`;
+
+  test.each(['init', 'bwrap', 'runc', 'crun'])(
+    'is there, and leaves nothing: %s',
+    async (executor) => {
+      const mounts = [
+        'type=tmpfs,target=/t/way/new/x',
+        'type=cache,target=/t/sub/deep,id=nested',
+        'type=bind,from=tree,source=/tree,target=/t,rw',
+        'type=tmpfs,target=/m',
+        'type=bind,from=tree,source=/tree/sub,target=/m/a/b',
+        'type=bind,from=tree,source=/tree/sub/file,target=/m/file',
+        'type=bind,from=tree,source=/tree,target=/r',
+        'type=tmpfs,target=/r/way',
+      ];
+      const script =
+        'cat /t/sub/file /m/a/b/file /m/file; touch /r/sub/x /t/sub/new/x/y /m/z && ls /r/way /t/sub; ! touch /m/a/b/x 2>/dev/null; grep -c " /[tmr]/" /proc/self/mounts; echo a > /kept';
+      const built = await build(store, run(mounts, `${script} # ${executor}`), { executor });
+      expect(built.log).toBe('text\ntext\ntext\n/r/way:\nx\n\n/t/sub:\ndeep\nfile\nnew\n5\n');
+      expect(await listing(store, built)).toEqual(['file 644 0:0 1492533000 kept']);
+      const after = await build(store, `${TREE}RUN find /tree | sort # ${executor}\n`);
+      expect(after.log).not.toContain('new');
+    },
+  );
+
+  test.each([
+    [
+      ['bind,from=tree,source=/tree,target=/t', 'tmpfs,target=/t/none'],
+      /\/t\/none is not there, and \/t is mounted read-only$/m,
+    ],
+    [['cache,target=/c', 'tmpfs,target=/c/d'], /\/c\/d is inside of another mount, \/c$/m],
+    [
+      ['tmpfs,target=/m', 'bind,from=tree,source=/tree,target=/m/t', 'tmpfs,target=/m/t/out/x'],
+      /\/m\/t\/out\/x is inside of another mount, \/m\/t$/m,
+    ],
+    [['tmpfs,target=/m', 'cache,target=/m'], /\/m is inside of another mount, \/m$/m],
+    [['tmpfs,target=/proc/x'], /\/proc\/x is inside of another mount, \/proc$/m],
+  ])('%j is refused', async (mounts, message) => {
+    const error = await failure(
+      run(
+        mounts.map((mount) => `type=${mount}`),
+        'true',
+      ),
+    );
+    expect(error).toMatchObject({ code: 'BUILD_FAILED' });
+    expect(error.message).toMatch(message);
+  });
+
+  test('is below the mount around it, wherever links lead', async () => {
+    const mounts = ['type=bind,from=tree,source=/tree,target=/t,rw', 'type=tmpfs,target=/t/out/x'];
+    const { log } = await build(store, run(mounts, 'grep -o " /t/.* tmpfs" /proc/self/mounts'));
+    expect(log).toBe(' /t/etc/x tmpfs\n');
+  });
+});
+
+test.each(['bind,from=evil,source=/way,target=/m', 'tmpfs,target=/way'])(
+  'no name of an image leads out of it: --mount=type=%s',
+  async (mount) => {
+    using outside = scratch();
+    writeFileSync(join(outside.path, 'secret'), 'secret');
+    // A byte that is no UTF-8, and a link with the name that it would have as text.
+    const evil = `RUN cd / && d=$(printf '\\377') && mkdir $d && ln -s $d way && ln -s ${outside.path} $(printf '\\357\\277\\275')`;
+    const error = await failure(
+      `FROM base AS evil\n${evil}\nFROM evil\nRUN --mount=type=${mount} cat /m/secret; false\n`,
+    );
+    expect(error.message).toMatch(/\/way leads to a name that is not UTF-8/);
+  },
+);
+
+test('what the caller left open leads nowhere', async () => {
+  using outside = scratch();
+  writeFileSync(join(outside.path, 'secret'), 'secret');
+  // Node closes the first ones it inherits, and others as long as there is no gap.
+  const open = Array.from({ length: 100 }, () => openSync(outside.path, 'r'));
+  const last = open.at(-1) ?? 0;
+  keepOpen(last, true);
+  try {
+    const path = `/proc/self/fd/${last}`;
+    const error = await failure(`FROM base\nWORKDIR ${path}\nRUN cat secret; false\n`);
+    expect(error.message).toContain(`cannot enter the working directory ${path}`);
+  } finally {
+    for (const descriptor of open) closeSync(descriptor);
+  }
+});
+
+test('a command that becomes the program of the sandbox cannot change it', async () => {
+  using source = scratch();
+  const libraries = execFileSync('ldd', [process.execPath], { encoding: 'utf8' });
+  for (const [path] of libraries.matchAll(/\/\S+/g)) {
+    mkdirSync(join(source.path, dirname(path)), { recursive: true });
+    copyFileSync(path, join(source.path, path));
+  }
+  const script = `try { fs.chmodSync("/proc/self/exe", ${statSync(process.execPath).mode & 0o7777}) } catch (e) { console.log(e.code) }`;
+  const command = JSON.stringify(['/proc/self/exe', '-e', script]);
+  const { log } = await build(store, `FROM base\nCOPY . /\nRUN ${command}\n`, {
+    context: contextOf(source.path),
+  });
+  expect(log).toBe('EROFS\n');
+});
+
+test('directories nested deeper than a path can say are an error, and do not stay', async () => {
+  const deep = 'i=0; while [ $i -lt 1000 ]; do mkdir abcd && cd abcd; i=$((i+1)); done';
+  const error = await failure(`FROM base\nRUN ${deep}\n`);
+  expect(error).toMatchObject({ code: 'IO_FAILED' });
+  expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+});
+
+test('accounts are read from files alone: a pipe would have the build wait for ever', async () => {
+  const built = await build(
+    store,
+    'FROM base\nRUN rm /etc/passwd && mkfifo /etc/passwd\nWORKDIR /x\nRUN echo fine\n',
+  );
+  expect(built.log).toBe('fine\n');
+});
+
+test('the context can be mounted as it would be copied', async () => {
+  using source = scratch();
+  mkdirSync(join(source.path, 'dir'));
+  writeFileSync(join(source.path, 'dir', 'file'), 'x', { mode: 0o600 });
+  const text = 'FROM base\nRUN --mount=type=bind,target=/src stat -c "%n %a %u %Y" /src/dir/file\n';
+  const { log } = await build(store, text, { context: contextOf(source.path) });
+  expect(log).toBe('/src/dir/file 644 0 1492533000\n');
+  writeFileSync(join(source.path, 'dir', 'file'), 'y');
+  const again = await build(store, text, { context: contextOf(source.path) });
+  expect(again.cached).toEqual([]);
+});
+
+test('a script in the Dockerfile runs with its own interpreter', async () => {
+  const log = await said('<<EOF\n#!/bin/cat\nsome text\nEOF');
+  expect(log).toBe('#!/bin/cat\nsome text\n');
+});
+
+test('the exec form runs a program without a shell', async () => {
+  expect(await said('["printf", "%s|", "a b", "$HOME"]')).toBe('a b|$HOME|');
+});
+
+test('a command that fails is named with its place, and the end of what it said', async () => {
+  const error = await failure(
+    'FROM base\n\nRUN for i in $(seq 1 100); do echo line $i; done; exit 3\n',
+  );
+  expect(error.code).toBe('BUILD_FAILED');
+  expect(error.message).toBe(
+    'Dockerfile:3:1: RUN for i in $(seq 1 100); do echo line $i; done; exit 3: the command ended with status 3',
+  );
+  const lines = error.detail?.split('\n') ?? [];
+  expect(lines).toHaveLength(40);
+  expect(lines.at(-1)).toBe('line 100');
+});
+
+test.each([
+  ['RUN sh -c "kill -9 \\$\\$"; exit $?', /status 137/],
+  ['RUN ["/missing"]', /status 127/],
+  ['RUN ["/etc/passwd"]', /status 127/],
+  ['USER nobody-knows\nRUN true', /no user or group "nobody-knows"/],
+])('%s', async (text, message) => {
+  expect((await failure(`FROM base\n${text}\n`)).message).toMatch(message);
+});
+
+test.each([
+  ['RUN --network=host true', /network: true/],
+  ['RUN --security=insecure true', /insecure is not supported/],
+])('%s is refused before anything runs', async (line, message) => {
+  const error = await failure(`FROM base\nRUN false\n${line}\n`);
+  expect(error.code).toBe('UNSUPPORTED');
+  expect(`${error.message} ${error.fix}`).toMatch(message);
+});
+
+function seeded(seed: string, command: string): string {
+  return [
+    'FROM base AS seed',
+    `RUN mkdir -p /s/d && echo ${seed} > /s/d/file && ln -s file /s/d/link`,
+    'FROM base',
+    `RUN --mount=type=cache,id=x,from=seed,source=/s/d,target=/c ${command}`,
+  ].join('\n');
+}
+
+test('a cache begins with what a stage has, and keeps what is added', async () => {
+  using place = scratch();
+  const first = await build(place.path, seeded('one', 'cat /c/link; echo more >> /c/file'));
+  expect(first.log).toBe('one\n');
+  const second = await build(place.path, seeded('one', 'cat /c/file'));
+  expect(second.log).toBe('one\nmore\n');
+  // Another content is another cache, and the step is done again.
+  const other = await build(place.path, seeded('two', 'cat /c/file'));
+  expect(other.log).toBe('two\n');
+  const missing = seeded('two', 'true').replace('/s/d,', '/none,');
+  await expect(build(place.path, missing)).rejects.toMatchObject({
+    message: expect.stringMatching(/^Dockerfile:4:\d+: \/none is not there/) as string,
+  });
+});
+
+test('when it is aborted, nothing goes on and nothing stays', async () => {
+  const abort = new AbortController();
+  const building = build(store, 'FROM base\nRUN echo begun; (setsid sleep 987 &); sleep 987\n', {
+    signal: abort.signal,
+    onEvent: (event) => {
+      if (event.kind === 'log') abort.abort(new LktError('INTERRUPTED', 'stopped'));
+    },
+  });
+  await expect(building).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  expect(leftovers(store)).toEqual([]);
+  expect(readdirSync(join(store, 'tmp'))).toEqual([]);
+});
+
+test('processes a command leaves behind end with it', async () => {
+  await said('(setsid sleep 986 &) ; true');
+  expect(leftovers(store)).toEqual([]);
+});
+
+test('an executor that is not installed is an error before anything runs', async () => {
+  const error = await failure('FROM base\nRUN false\n', { executor: 'youki' });
+  expect(error).toMatchObject({ code: 'TOOL_MISSING', fix: expect.stringContaining('youki') });
+});
+
+test.each(['runc', 'crun'])(
+  '%s says what cannot be started, and how a command ended',
+  async (executor) => {
+    const missing = await failure('FROM base\nRUN ["/missing"]\n', { executor });
+    expect(missing.message).toMatch(/^Dockerfile:2:1: RUN .* cannot be started: .*\/missing/);
+    expect(missing.code).toBe('BUILD_FAILED');
+    const ended = await failure('FROM base\nRUN echo why; exit 3\n', { executor });
+    expect(ended).toMatchObject({ message: expect.stringMatching(/status 3$/), detail: 'why' });
+  },
+);

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { openStore } from '@lkt/oci';
+import { expect, test } from 'vitest';
+import { WorkerProcess } from '../src/worker/worker-process.ts';
+import { nativeEngine } from '../src/index.ts';
+import { build, leftovers, scratch } from './fixture.ts';
+
+const TEXT = 'FROM base\nRUN echo 1 > /one\n';
+
+async function storeIn(directory: string): Promise<string> {
+  const { dir } = await openStore(join(directory, 'store'));
+  return dir;
+}
+
+test('a worker that was started before builds once, and others are started for other builds', async () => {
+  using directory = scratch();
+  const store = await storeIn(directory.path);
+  await using worker = WorkerProcess.start({ store });
+  const engine = nativeEngine(worker);
+  const first = await build(store, TEXT, { engine });
+  expect(first.ran).toHaveLength(1);
+  expect(worker.child.exitCode).toBe(0);
+  const second = await build(store, TEXT, { engine, noCache: true });
+  expect(second.ran).toHaveLength(1);
+  expect(second.descriptor).toEqual(first.descriptor);
+  expect(leftovers(store)).toEqual([]);
+});
+
+test('a worker is only for builds in its place', async () => {
+  using directory = scratch();
+  const store = await storeIn(directory.path);
+  {
+    await using worker = WorkerProcess.start({ store, limits: { pids: 100 } });
+    const { ran } = await build(store, TEXT, { engine: nativeEngine(worker) });
+    expect(ran).toHaveLength(1);
+    expect(worker.child.exitCode).toBe(null);
+    expect(worker.take({ store, limits: { pids: 100 }, executor: 'bwrap' })).toBe(false);
+    expect(worker.take({ store, limits: { pids: 100 } })).toBe(true);
+    expect(worker.take({ store, limits: { pids: 100 } })).toBe(false);
+    worker.child.kill('SIGKILL');
+    await worker.status;
+  }
+  await using unused = WorkerProcess.start({ store });
+  await unused[Symbol.asyncDispose]();
+  expect(unused.child.exitCode).toBe(0);
+  expect(leftovers(store)).toEqual([]);
+});

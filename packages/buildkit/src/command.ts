@@ -1,0 +1,94 @@
+import { formatPlatform, parseReference, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import type { BuildRequest, RequestPlan } from '@lkt/builder';
+import type { Builder } from './address.ts';
+import type { HandedImage } from './handed-images.ts';
+import { DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
+
+/** Times as in every image of lkt, in layers that are tar archives; nothing beside the image. */
+const OUTPUT = `type=oci,tar=false,dest=${RESULT},compression=uncompressed,force-compression=true,rewrite-timestamp=true`;
+
+/**
+ * The words of the command that builds, for the directory that `stageInputs` filled.
+ * @param parts.context name of the directory with the context
+ * @param parts.credentials words that name secrets and agents, and hold none
+ */
+export function buildCommand(
+  builder: Builder,
+  planned: RequestPlan,
+  request: BuildRequest,
+  {
+    context,
+    credentials = [],
+    images,
+  }: {
+    readonly context: string;
+    readonly credentials?: readonly string[];
+    readonly images: readonly HandedImage[];
+  },
+): readonly string[] {
+  const args = [...buildArguments(planned, request)].map(([name, value]) => `${name}=${value}`);
+  const { network, noCache = false, platform, remoteCache, target } = request;
+  const imports = (remoteCache?.from ?? []).map((reference) => registryCache(reference));
+  const exports = remoteCache?.to === undefined ? [] : [registryCache(remoteCache.to, ',mode=max')];
+  if (builder.program === 'buildctl') {
+    const options = [
+      `platform=${formatPlatform(platform)}`,
+      ...(target === undefined ? [] : [`target=${target}`]),
+      ...(network ? [] : ['force-network-mode=none']),
+      ...images.map(({ name, digest }) => `context:${name}=oci-layout://images@${digest}`),
+      ...args.map((arg) => `build-arg:${arg}`),
+    ];
+    return [
+      ['buildctl', '--addr', builder.address, 'build', '--progress', 'rawjson'],
+      ['--frontend', 'dockerfile.v0'],
+      noCache ? ['--no-cache'] : [],
+      ['--local', `context=${context}`, '--local', `dockerfile=${DOCKERFILE_DIR}`],
+      images.length === 0 ? [] : ['--oci-layout', `images=${LAYOUT}`],
+      options.flatMap((option) => ['--opt', option]),
+      credentials,
+      imports.flatMap((cache) => ['--import-cache', cache]),
+      exports.flatMap((cache) => ['--export-cache', cache]),
+      ['--output', OUTPUT],
+    ].flat();
+  }
+  return [
+    ['docker', 'buildx', '--builder', builder.name, 'build', '--progress', 'rawjson'],
+    ['--provenance=false', '--sbom=false', '--platform', formatPlatform(platform)],
+    noCache ? ['--no-cache'] : [],
+    network ? [] : ['--network', 'none'],
+    target === undefined ? [] : ['--target', target],
+    images.flatMap(({ name, digest }) => [
+      '--build-context',
+      `${name}=oci-layout://${LAYOUT}@${digest}`,
+    ]),
+    args.flatMap((arg) => ['--build-arg', arg]),
+    credentials,
+    imports.flatMap((cache) => ['--cache-from', cache]),
+    exports.flatMap((cache) => ['--cache-to', cache]),
+    ['--output', OUTPUT, '--file', `${DOCKERFILE_DIR}/Dockerfile`, context],
+  ].flat();
+}
+
+/** @throws LktError REFERENCE_INVALID: what a program would take for further settings is no reference either */
+function registryCache(text: string, more = ''): string {
+  const { domain } = parseReference(text);
+  const insecure = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/.test(domain);
+  return `type=registry,ref=${text}${more}${insecure ? ',registry.insecure=true' : ''}`;
+}
+
+/** Those of the request, less those that steer BuildKit (one has it fetch a frontend), and what lkt's RUN has. */
+function buildArguments(
+  { buildPlatform }: RequestPlan,
+  { buildArgs }: BuildRequest,
+): ReadonlyMap<string, string> {
+  return new Map([
+    // Which bases FROM --platform=$BUILDPLATFORM means is settled here, and not by what the builder is.
+    ['BUILDPLATFORM', formatPlatform(buildPlatform)],
+    ['BUILDOS', buildPlatform.os],
+    ['BUILDARCH', buildPlatform.architecture],
+    ['BUILDVARIANT', buildPlatform.variant ?? ''],
+    ...[...buildArgs].filter(([name]) => !name.startsWith('BUILDKIT_')),
+    ['SOURCE_DATE_EPOCH', String(SOURCE_DATE_EPOCH)],
+    ['BUILDKIT_SANDBOX_HOSTNAME', 'lkt'],
+  ]);
+}

@@ -1,0 +1,141 @@
+import { SOURCE_DATE_EPOCH } from '@lkt/oci';
+import type { RequestPlan } from '@lkt/builder';
+import {
+  imageKey,
+  type Instruction,
+  parseTrigger,
+  referencesOf,
+  type StagePlan,
+  type Step,
+} from '@lkt/dockerfile';
+import type { FetchedImage } from './fetched-images.ts';
+import { contextNames } from './handed-images.ts';
+import { hasSecretVariables, secretFileEdits } from './secret-variables.ts';
+import { applied, type Edit, lineStart } from './text-edit.ts';
+
+export interface TextOptions {
+  readonly fetched?: readonly FetchedImage[];
+  /** Secrets that a command wants in variables are files for it, which a shell reads: for BuildKits before 0.16. */
+  readonly secretsAsFiles?: boolean;
+}
+
+/**
+ * The Dockerfile as BuildKit gets it, so that it fetches nothing and its commands see what lkt's see:
+ *
+ * - images have the names of `contextNames`, so no reference is resolved anywhere, and none is taken for a stage;
+ * - what ADD takes from elsewhere is copied from an image that has it;
+ * - what the triggers of a base do stands after its FROM, and no ONBUILD is there;
+ * - `# syntax=`, for which BuildKit would fetch a frontend, is not there;
+ * - every stage declares SOURCE_DATE_EPOCH, which BuildKit gives to its exporter, but to no command that does not ask.
+ */
+export function dockerfileText(planned: RequestPlan, options: TextOptions = {}): string {
+  const { dockerfile, plan, references } = planned;
+  const { text } = dockerfile.file;
+  const names = contextNames(planned);
+  const edits: Edit[] = references.map((reference) => ({
+    offset: reference.offset,
+    length: reference.length,
+    text: names.get(imageKey(reference)) ?? '',
+  }));
+  const { syntax } = dockerfile.directives;
+  if (syntax !== undefined) {
+    const start = lineStart(text, syntax.offset);
+    const end = text.indexOf('\n', start);
+    edits.push({ offset: start, length: (end === -1 ? text.length : end + 1) - start, text: '' });
+  }
+  const steps = new Map<Instruction, Step>(
+    plan.stages.flatMap((stage) =>
+      stage.steps
+        .filter(({ isTrigger }) => isTrigger !== true)
+        .map((step) => [step.instruction, step] as const),
+    ),
+  );
+  const stages = new Map(plan.stages.map((stage) => [stage.index, stage]));
+  for (const [index, { from, instructions }] of dockerfile.stages.entries()) {
+    const plannedStage = stages.get(index);
+    const triggers = plannedStage === undefined ? [] : triggerLines(planned, plannedStage, options);
+    const lines = [`ARG SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`, ...triggers];
+    const [first] = instructions;
+    if (first !== undefined)
+      edits.push({
+        offset: lineStart(text, first.offset),
+        length: 0,
+        text: `${lines.join('\n')}\n`,
+      });
+    else if (triggers.length > 0)
+      edits.push({ offset: from.offset + from.length, length: 0, text: `\n${lines.join('\n')}` });
+    const after = dockerfile.stages[index + 1]?.from;
+    for (const [at, instruction] of instructions.entries()) {
+      const next = instructions[at + 1] ?? after;
+      // Here-documents are between an instruction and the next.
+      const end = next === undefined ? text.length : lineStart(text, next.offset);
+      if (instruction.keyword === 'ONBUILD')
+        edits.push({ offset: instruction.offset, length: end - instruction.offset, text: '' });
+      const step = steps.get(instruction);
+      if (step !== undefined) edits.push(...stepEdits(step, instruction, { text, end }, options));
+    }
+  }
+  return applied(text, edits);
+}
+
+/** What the base of a stage has done first, as instructions. */
+function triggerLines(
+  planned: RequestPlan,
+  stage: StagePlan,
+  options: TextOptions,
+): readonly string[] {
+  const names = contextNames(planned);
+  const steps = stage.steps.filter(({ isTrigger }) => isTrigger === true);
+  return stage.baseTriggers.map(({ title, text }) => {
+    const instruction = parseTrigger({ path: planned.dockerfile.file.path, text });
+    const edits = referencesOf(instruction).flatMap(({ text: name, offset, length }): Edit[] => {
+      const found = planned.triggerReferences.find(
+        (reference) => reference.trigger === title && reference.text === name,
+      );
+      const given = found === undefined ? undefined : names.get(imageKey(found));
+      return given === undefined ? [] : [{ offset, length, text: given }];
+    });
+    if (steps[0]?.title === title) {
+      const step = steps.shift();
+      if (step !== undefined)
+        edits.push(...stepEdits(step, instruction, { text, end: text.length }, options));
+    }
+    return applied(text, edits).trimEnd();
+  });
+}
+
+/** @param instruction of the step, as it stands in the text */
+function stepEdits(
+  step: Step,
+  instruction: Instruction,
+  place: { readonly text: string; readonly end: number },
+  { fetched = [], secretsAsFiles = false }: TextOptions,
+): readonly Edit[] {
+  if (secretsAsFiles && step.kind === 'run' && hasSecretVariables(step))
+    return secretFileEdits(step, instruction, place);
+  const image = fetched.find((candidate) => candidate.step === step);
+  return image === undefined ? [] : copyInstead(image, instruction, place.text);
+}
+
+/** Has an ADD of what was fetched be a COPY from the image that has it, with the flags that COPY has. */
+function copyInstead(
+  { name, path }: FetchedImage,
+  instruction: Instruction,
+  text: string,
+): readonly Edit[] {
+  if (instruction.keyword !== 'ADD') throw new Error('only ADD fetches');
+  const { offset, flags, sources, destination } = instruction;
+  const dropped = flags.filter(({ name: flag }) =>
+    ['checksum', 'keep-git-dir', 'unpack'].includes(flag),
+  );
+  return [
+    { offset, length: 'ADD'.length, text: `COPY --from=${name}` },
+    ...dropped.map((flag) => ({ offset: flag.offset, length: flag.length, text: '' })),
+    ...sources.map((source) => ({
+      offset: source.offset,
+      length: source.length,
+      // Words of a JSON array have the place of the whole.
+      text: text[source.offset] === '[' ? JSON.stringify([path, destination.text]) : path,
+    })),
+  ];
+}

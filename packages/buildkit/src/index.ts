@@ -1,0 +1,1 @@
+export { type BuildkitOptions, buildkitEngine } from './engine.ts';

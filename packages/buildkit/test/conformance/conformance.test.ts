@@ -1,0 +1,133 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Digest, LktError, silentReporter } from '@lkt/core';
+import { fromRaw, openStore, type Store } from '@lkt/oci';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nativeEngine } from '@lkt/builder';
+import { imageReferences, parseDockerfile, withoutIgnored } from '@lkt/dockerfile';
+import { type Dockerd, startDockerd } from '../dockerd.ts';
+import { contextOf, scratch, shareCompiledCode } from '../../../builder/test/fixture.ts';
+import { builtImage, differences } from './built-image.ts';
+import { buildahPeer, buildkitPeer, type Outcome, type Peer } from './peers.ts';
+import { type Rule, RULES } from './rules.ts';
+import { withoutDigests, writeStandIns } from './stand-ins.ts';
+import { type ConformanceCase, conformanceCases } from './suite.ts';
+
+const platform = { os: 'linux', architecture: 'amd64' } as const;
+const directory = scratch();
+const at = (name: string): string => join(directory.path, name);
+const cases = conformanceCases(at('suite')).map((item, index) => ({ ...item, index }));
+let dockerd: Dockerd | undefined;
+let store: Store;
+let images: ReadonlyMap<string, Digest>;
+let peers: Readonly<Record<'buildah' | 'buildkit', Peer>>;
+
+beforeAll(async () => {
+  dockerd = await startDockerd(at('docker'));
+  store = await openStore(at('store'));
+  shareCompiledCode(store);
+  images = await writeStandIns(store);
+  peers = {
+    buildah: buildahPeer(at('buildah')),
+    buildkit: buildkitPeer(dockerd.environment, at('store'), images),
+  };
+  mkdirSync(at('peer'));
+});
+
+afterAll(async () => {
+  await dockerd?.[Symbol.asyncDispose]();
+  directory[Symbol.dispose]();
+});
+
+async function readSource({ source }: { readonly source: string }): Promise<string> {
+  return readFileSync(source, 'utf8');
+}
+
+/** What lkt makes of a case. Cases share a store, as packages do. */
+async function buildCase({ context, dockerfile, buildArgs }: ConformanceCase): Promise<Outcome> {
+  const text = withoutDigests(readFileSync(join(context, dockerfile), 'utf8'));
+  const file = { path: dockerfile, text };
+  const args = new Map(Object.entries(buildArgs));
+  try {
+    const named = imageReferences(parseDockerfile(file), args, platform);
+    const bases = named.map((image): [string, Digest] => {
+      const digest = images.get(image.text);
+      if (digest === undefined) throw new Error(`nothing stands for ${image.text}`);
+      return [image.text, digest];
+    });
+    const { digest } = await nativeEngine().build(
+      {
+        name: 'test',
+        dockerfile: file,
+        context: await withoutIgnored(contextOf(context), dockerfile, readSource, fromRaw),
+        buildArgs: args,
+        labels: {},
+        platform,
+        network: false,
+        bases: new Map(bases),
+      },
+      { store, reporter: silentReporter },
+    );
+    return { image: await builtImage(at('store'), digest) };
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    return { error: `${error.code} ${error.message}` };
+  }
+}
+
+function ruleOf<K extends Rule['kind']>(
+  name: string,
+  kind: K,
+): Extract<Rule, { kind: K }> | undefined {
+  return RULES.filter((rule): rule is Extract<Rule, { kind: K }> => rule.kind === kind).find(
+    (rule) => rule.cases.includes(name),
+  );
+}
+
+const ends = (outcome: Outcome): string => ('error' in outcome ? outcome.error : 'an image');
+
+describe("buildah's conformance suite", () => {
+  test('is all there, and every rule is for cases of it', () => {
+    expect(cases.length).toBeGreaterThanOrEqual(160);
+    const names = new Set(cases.map(({ name }) => name));
+    expect(RULES.flatMap((rule) => rule.cases).filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  test.concurrent.each(cases)(
+    '$index $name',
+    async (item) => {
+      const place = join(at('peer'), `case-${item.index}`);
+      mkdirSync(place);
+      const peer = ruleOf(item.name, 'peer')?.peer ?? 'buildkit';
+      const [ours, theirs] = await Promise.all([buildCase(item), peers[peer](item, place)]);
+      const refused = ruleOf(item.name, 'refused');
+      if (refused !== undefined) {
+        expect(ends(ours)).toMatch(refused.message);
+        expect('error' in theirs).toBe(refused.peer === 'fails');
+        return;
+      }
+      if (item.shouldFailAt > 0 && ruleOf(item.name, 'builds') === undefined) {
+        const line = ruleOf(item.name, 'line')?.line ?? item.shouldFailAt;
+        expect(ends(ours)).toMatch(new RegExp(`^\\w+ ${item.dockerfile}:${line}:`));
+        expect(ends(theirs)).not.toBe('an image');
+        return;
+      }
+      if ('error' in ours || 'error' in theirs)
+        expect.fail(`lkt: ${ends(ours)}\nthe other builder: ${ends(theirs).slice(-1000)}`);
+      const others = await differences(ours.image, theirs.image);
+      const files = ruleOf(item.name, 'files');
+      if (files === undefined) expect(others).toEqual([]);
+      else expect(others.map((line) => line.replace(/: .*/, ''))).toEqual(files.paths);
+      if (peer === 'buildkit' && files === undefined) {
+        // The same files, and also the same layers of them.
+        const isSame = ours.image.diffIds.join() === theirs.image.diffIds.join();
+        expect(isSame).toBe(ruleOf(item.name, 'layers') === undefined);
+      }
+      const config = ruleOf(item.name, 'config');
+      expect(ours.image.config).toMatchObject(config?.ours ?? {});
+      expect({ ...ours.image.config, ...config?.theirs }).toEqual(theirs.image.config);
+      if (config !== undefined) expect(ours.image.config).not.toEqual(theirs.image.config);
+    },
+    120_000,
+  );
+});

@@ -1,0 +1,169 @@
+import { posix } from 'node:path';
+import { isCommit, remoteKind } from '../copy/git-source.ts';
+import type { CopyInstruction, Heredoc, Word } from '../parse/ast.ts';
+import { chompTabs } from '../parse/heredoc.ts';
+import type { WordReader } from './scope.ts';
+import type { SourceText } from '../parse/source-text.ts';
+import type { BaseOrigin } from './stages.ts';
+import type { CopySource, CopyStep, Origin } from './steps.ts';
+
+/** What COPY, ADD and mounts need to know of the place they stand at. */
+export interface CopyContext {
+  readonly source: SourceText;
+  readonly reader: WordReader;
+  readonly variables: ReadonlyMap<string, string>;
+  readonly workdir: string;
+  readonly origin: (word: Word) => BaseOrigin;
+}
+
+const SYMBOLIC_MODE =
+  /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*$/;
+
+/** Expands a COPY or ADD. */
+export function evaluateCopy(instruction: CopyInstruction, context: CopyContext): CopyStep {
+  const { reader, variables, source } = context;
+  const from: Origin =
+    instruction.from === undefined ? { kind: 'context' } : context.origin(instruction.from);
+  const sources = instruction.sources.map((word) =>
+    copySource(word, reader.word(word, variables), instruction, from, source),
+  );
+  const files = instruction.heredocs.map((heredoc) => inlineFile(heredoc, context));
+  const destination = reader.word(instruction.destination, variables);
+  const destinationIsDirectory = /(?:^|\/)\.?$/.test(destination);
+  if (sources.length + files.length > 1 && !destinationIsDirectory) {
+    throw source.error(
+      instruction.destination,
+      `${instruction.keyword} with more than one source needs a directory as its destination`,
+      `end it with a slash: ${destination}/`,
+    );
+  }
+  const flagText = (name: string, text: string | undefined): string | undefined => {
+    if (text === undefined) return undefined;
+    const flag = instruction.flags.find((candidate) => candidate.name === name) ?? instruction;
+    return reader.text(flag, text, variables);
+  };
+  const checksum = flagText('checksum', instruction.checksum);
+  if (checksum !== undefined) {
+    const isGit = sources.some(({ kind }) => kind === 'git');
+    const isGood = isGit ? isCommit(checksum) : /^sha256:[0-9a-f]{64}$/.test(checksum);
+    if (!isGood) {
+      const flag = instruction.flags.find(({ name }) => name === 'checksum') ?? instruction;
+      throw source.error(
+        flag,
+        `"${checksum}" is not a ${isGit ? 'commit' : 'sha256 checksum'}`,
+        isGit
+          ? 'write all of its 40 (or 64) lower-case hexadecimal digits'
+          : 'write it as sha256: and 64 lower-case hex digits',
+      );
+    }
+  }
+  return {
+    kind: instruction.keyword === 'ADD' ? 'add' : 'copy',
+    instruction,
+    position: instruction.position,
+    title: instruction.text,
+    from,
+    sources,
+    files,
+    destination: resolvePath(context.workdir, destination),
+    destinationIsDirectory,
+    chown: flagText('chown', instruction.chown),
+    chmod: fileMode(flagText('chmod', instruction.chmod), instruction, source),
+    link: instruction.link,
+    parents: instruction.parents,
+    exclude: instruction.exclude.map((text) => flagText('exclude', text) ?? ''),
+    checksum,
+    keepGitDir: instruction.keepGitDir,
+    unpack: instruction.unpack,
+  };
+}
+
+/** An absolute path without `.`, `..` and a slash at its end. `..` ends at the root. */
+export function resolvePath(base: string, path: string): string {
+  const resolved = posix.resolve('/', base, path);
+  // POSIX leaves two leading slashes to the system; here they are one.
+  return resolved.replace(/^\/+/, '/');
+}
+
+function copySource(
+  word: Word,
+  text: string,
+  instruction: CopyInstruction,
+  from: Origin,
+  source: SourceText,
+): CopySource {
+  const { position, offset, length } = word;
+  const place = { position, offset, length };
+  if (text === '') {
+    throw source.error(
+      word,
+      `a source of ${instruction.keyword} is empty after the variables in ${word.text} are replaced`,
+      'give the variable a value, or write . for everything',
+    );
+  }
+  const kind = instruction.keyword === 'ADD' ? remoteKind(text) : undefined;
+  if (kind !== undefined) return { ...place, kind, text, base: '' };
+  if (instruction.keyword === 'COPY' && /^[a-z]+:\/\//i.test(text)) {
+    throw source.error(
+      word,
+      'COPY takes no addresses',
+      remoteKind(text) === 'git' ? 'use ADD, and name the commit' : 'use ADD --checksum=sha256:…',
+    );
+  }
+  const pivot = instruction.parents ? text.indexOf('/./') : -1;
+  const base = pivot === -1 ? '' : text.slice(0, pivot);
+  if (from.kind === 'context' && climbsOut(text)) {
+    throw source.error(
+      word,
+      `${text} is outside of the build context`,
+      'only files of the package directory can be copied; move the file there',
+    );
+  }
+  return { ...place, kind: 'path', text: relative(text), base: relative(base) };
+}
+
+function relative(path: string): string {
+  return resolvePath('/', path).slice(1);
+}
+
+/** Whether `..` leads above the root on the way. */
+function climbsOut(path: string): boolean {
+  let depth = 0;
+  for (const part of path.split('/')) {
+    if (part === '..') depth -= 1;
+    else if (part !== '' && part !== '.') depth += 1;
+    if (depth < 0) return true;
+  }
+  return false;
+}
+
+function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; content: string } {
+  const { name } = heredoc;
+  if (name.includes('/') || name === '.' || name === '..') {
+    throw context.source.error(
+      heredoc,
+      `"${name}" cannot be the name of a file`,
+      'use a simple name, and put the directory into the destination',
+    );
+  }
+  const content = heredoc.chomp ? chompTabs(heredoc.content) : heredoc.content;
+  return {
+    name,
+    content: heredoc.expand ? context.reader.body(heredoc, content, context.variables) : content,
+  };
+}
+
+function fileMode(
+  text: string | undefined,
+  instruction: CopyInstruction,
+  source: SourceText,
+): number | string | undefined {
+  if (text === undefined) return undefined;
+  if (/^[0-7]{1,4}$/.test(text)) return Number.parseInt(text, 8);
+  if (SYMBOLIC_MODE.test(text)) return text;
+  throw source.error(
+    instruction.flags.find(({ name }) => name === 'chmod') ?? instruction,
+    `"${text}" is not a file mode`,
+    'write it as an octal number such as 755, or as u=rwX,go=rX',
+  );
+}

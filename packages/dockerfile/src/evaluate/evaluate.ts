@@ -1,0 +1,123 @@
+import { LktError } from '@lkt/core';
+import { type ContainerConfig, parseReference, type Platform } from '@lkt/oci';
+import type { Dockerfile, Warning } from '../parse/ast.ts';
+import { checkedWarnings } from './checks.ts';
+import { fileWarnings, stageWarnings } from './rules.ts';
+import { globalVariables, PROXY_ARGS, WordReader } from './scope.ts';
+import { SourceText } from '../parse/source-text.ts';
+import { StageEvaluator, type StageState } from './stage-evaluator.ts';
+import { StageGraph } from './stages.ts';
+import type { BuildPlan, ImageOrigin, StagePlan } from './steps.ts';
+
+export interface EvaluateOptions {
+  readonly buildArgs: ReadonlyMap<string, string>;
+  /** What is built: TARGETPLATFORM and its parts. */
+  readonly platform: Platform;
+  /** Where it is built: BUILDPLATFORM and its parts. Default: `platform`. */
+  readonly buildPlatform?: Platform;
+  /** Name or number of the stage to build. Default: the last. */
+  readonly target?: string;
+  /** Names of build arguments that every build has, so that an ARG of the name needs no default. */
+  readonly alwaysGiven?: ReadonlySet<string>;
+  /** The `config` object of an image that a needed stage is FROM; undefined for an image without one. */
+  readonly imageConfig: (image: ImageOrigin) => ContainerConfig | undefined;
+}
+
+/**
+ * Expands every variable, resolves every stage and orders what the target needs.
+ * @throws LktError DOCKERFILE_INVALID with file, line and column.
+ */
+export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): BuildPlan {
+  const source = new SourceText(dockerfile.file);
+  const warnings: Warning[] = [...dockerfile.warnings, ...fileWarnings(dockerfile)];
+  const reader = new WordReader(dockerfile, warnings);
+  const platforms = {
+    target: options.platform,
+    build: options.buildPlatform ?? options.platform,
+    ...(options.target === undefined ? {} : { stage: options.target }),
+  };
+  const variables = globalVariables(dockerfile, reader, options.buildArgs, platforms);
+  const graph = new StageGraph(
+    dockerfile,
+    reader,
+    variables,
+    options.platform,
+    options.imageConfig,
+  );
+  const target = graph.target(options.target);
+  const states = new Map<number, StageState>();
+  const stages: StagePlan[] = [];
+  for (const resolved of graph.order(target)) {
+    const parent = resolved.base.kind === 'stage' ? states.get(resolved.base.index) : undefined;
+    const imageConfig =
+      resolved.base.kind === 'image' ? options.imageConfig(resolved.base) : undefined;
+    const shell = (parent?.config ?? imageConfig)?.Shell ?? [];
+    warnings.push(...stageWarnings(resolved.stage, dockerfile.file.text, shell.length > 0));
+    const evaluator = new StageEvaluator(source, resolved, {
+      reader,
+      graph,
+      globals: variables,
+      buildArgs: options.buildArgs,
+      parent,
+      imageConfig,
+    });
+    const { plan, state } = evaluator.run();
+    states.set(resolved.stage.index, state);
+    stages.push(plan);
+  }
+  warnings.push(
+    ...defaultWarnings(dockerfile, platforms, options),
+    ...unusedArgs(dockerfile, options.buildArgs),
+  );
+  return { stages, target: target.stage.index, warnings: checkedWarnings(dockerfile, warnings) };
+}
+
+/** Images whose names make no sense without build arguments. */
+function defaultWarnings(
+  dockerfile: Dockerfile,
+  platforms: { readonly target: Platform; readonly build: Platform },
+  { buildArgs, alwaysGiven }: EvaluateOptions,
+): readonly Warning[] {
+  const reader = new WordReader(dockerfile, []);
+  const always = new Map([...buildArgs].filter(([name]) => alwaysGiven?.has(name) === true));
+  const variables = globalVariables(dockerfile, reader, always, platforms);
+  return dockerfile.stages.flatMap(({ from: { image } }) => {
+    if (isReference(reader.word(image, variables))) return [];
+    const text = `without build arguments, ${image.text} is not the name of an image; give its ARG a default`;
+    return [{ position: image.position, text, rule: 'InvalidDefaultArgInFrom' }];
+  });
+}
+
+function isReference(text: string): boolean {
+  try {
+    parseReference(text);
+    return true;
+  } catch (error) {
+    if (error instanceof LktError) return false;
+    throw error;
+  }
+}
+
+function unusedArgs(
+  dockerfile: Dockerfile,
+  buildArgs: ReadonlyMap<string, string>,
+): readonly Warning[] {
+  const declared = new Set(
+    [...dockerfile.globalArgs, ...dockerfile.stages.flatMap((stage) => stage.instructions)].flatMap(
+      (instruction) =>
+        instruction.keyword === 'ARG' ? instruction.args.map((arg) => arg.name) : [],
+    ),
+  );
+  return [...buildArgs.keys()]
+    .filter((name) => !declared.has(name) && !PROXY_ARGS.includes(name) && !BUILT_IN.test(name))
+    .map((name) => ({
+      position: { line: 1, column: 1 },
+      text: name.startsWith('BUILDKIT_')
+        ? `the build argument ${name} has no effect: what it sets is the same in every build of lkt`
+        : `no ARG takes the build argument ${name}`,
+    }));
+}
+
+/** Build arguments that mean something without an ARG. */
+const BUILT_IN =
+  /^(?:SOURCE_DATE_EPOCH|BUILDKIT_SYNTAX|TARGETSTAGE|(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT))$/;

@@ -1,0 +1,164 @@
+import { nearest } from '@lkt/core';
+import { formatPlatform, type Platform } from '@lkt/oci';
+import type { Dockerfile, Place, Warning, Word } from '../parse/ast.ts';
+import { placeError } from '../parse/source-text.ts';
+import { WordError } from './word-parser.ts';
+import { expandWord, expandWords, type ExpandOptions } from './words.ts';
+
+const MAX_HINTS = 20;
+
+/** Expands words of one Dockerfile; what goes wrong becomes an error at the word, unset variables become warnings. */
+export class WordReader {
+  readonly #dockerfile: Dockerfile;
+  readonly #warnings: Warning[];
+  readonly #warned = new Set<string>();
+
+  constructor(dockerfile: Dockerfile, warnings: Warning[]) {
+    this.#dockerfile = dockerfile;
+    this.#warnings = warnings;
+  }
+
+  /** @param rule the check that an unset variable is one of */
+  word(word: Word, variables: ReadonlyMap<string, string>, rule = 'UndefinedVar'): string {
+    return this.#run(word, word.text, variables, (options) => expandWord(word.text, options), rule);
+  }
+
+  words(word: Word, variables: ReadonlyMap<string, string>): readonly string[] {
+    return this.#run(word, word.text, variables, (options) => expandWords(word.text, options));
+  }
+
+  /** Text whose place is that of the whole flag or instruction. */
+  text(place: Place, text: string, variables: ReadonlyMap<string, string>): string {
+    return this.#run(place, undefined, variables, (options) => expandWord(text, options));
+  }
+
+  /** The body of a here-document: quotes are ordinary characters, and the escape character is always `\`. */
+  body(place: Place, text: string, variables: ReadonlyMap<string, string>): string {
+    return this.#run(place, undefined, variables, (options) =>
+      expandWord(text, { ...options, escape: '\\', keepQuotes: true }),
+    );
+  }
+
+  #run<T>(
+    place: Place,
+    written: string | undefined,
+    variables: ReadonlyMap<string, string>,
+    expand: (options: ExpandOptions) => T,
+    rule = 'UndefinedVar',
+  ): T {
+    try {
+      return expand({
+        escape: this.#dockerfile.directives.escape,
+        variables,
+        onUnset: (name) => this.#warnUnset(place, name, { variables, rule }),
+      });
+    } catch (error) {
+      if (!(error instanceof WordError)) throw error;
+      throw placeError(
+        this.#dockerfile.file,
+        written === undefined ? place : inside(place, written, error.index),
+        error.message,
+        error.fix,
+      );
+    }
+  }
+
+  /** Says once of a place what its author should know. */
+  warn({ position, offset }: Place, text: string, rule: string): void {
+    const key = `${offset} ${text}`;
+    if (this.#warned.has(key)) return;
+    this.#warned.add(key);
+    this.#warnings.push({ position, text, rule });
+  }
+
+  /** What to do about a word that its variables leave empty. */
+  emptyFix({ text }: Word, variables: ReadonlyMap<string, string>): string {
+    const names = [...text.matchAll(/\$\{?(\w+)/g)].map(([, name = '']) => name);
+    const unset = names.find((name) => !variables.has(name));
+    const near = unset === undefined ? undefined : this.#meant(unset, variables);
+    return near === undefined ? 'give the variable a value' : `did you mean ${near}?`;
+  }
+
+  #meant(name: string, variables: ReadonlyMap<string, string>): string | undefined {
+    const { globalArgs, stages } = this.#dockerfile;
+    const declared = [...globalArgs, ...stages.flatMap(({ instructions }) => instructions)].flatMap(
+      (instruction) => (instruction.keyword === 'ARG' ? instruction.args : []),
+    );
+    const names = [...variables.keys(), ...declared.map((arg) => arg.name)].slice(0, 500);
+    const others = names.filter((other) => other !== name);
+    return name.length > 2 ? nearest(name, others) : undefined;
+  }
+
+  #warnUnset(
+    place: Place,
+    name: string,
+    { variables, rule }: { variables: ReadonlyMap<string, string>; rule: string },
+  ): void {
+    // Those are set by who builds, and by nobody else.
+    if (PROXY_ARGS.includes(name)) return;
+    // Looking for what was meant takes time, and whoever has so many has another problem.
+    const near = this.#warned.size < MAX_HINTS ? this.#meant(name, variables) : undefined;
+    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    this.warn(place, `the variable ${name} is not set, so nothing takes its place${hint}`, rule);
+  }
+}
+
+/** The rest of a word from an index of its text, if the word stands in the file as it is. */
+function inside(place: Place, written: string, index: number): Place {
+  if (place.length !== written.length || index >= written.length) return place;
+  return {
+    position: { line: place.position.line, column: place.position.column + index },
+    offset: place.offset + index,
+    length: place.length - index,
+  };
+}
+
+/**
+ * The variables FROM can use: the platform arguments and the ARGs before the first FROM, each with the build argument
+ * of its name in front of its default (Dockerfile reference, "Understand how ARG and FROM interact").
+ */
+export function globalVariables(
+  dockerfile: Dockerfile,
+  reader: WordReader,
+  buildArgs: ReadonlyMap<string, string>,
+  platforms: { readonly target: Platform; readonly build: Platform; readonly stage?: string },
+): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>();
+  const add = (name: string, fallback: string | undefined): void => {
+    const value = buildArgs.get(name) ?? fallback;
+    if (value !== undefined) variables.set(name, value);
+  };
+  for (const [prefix, platform] of [
+    ['BUILD', platforms.build],
+    ['TARGET', platforms.target],
+  ] as const) {
+    add(`${prefix}PLATFORM`, formatPlatform(platform));
+    add(`${prefix}OS`, platform.os);
+    add(`${prefix}ARCH`, platform.architecture);
+    add(`${prefix}VARIANT`, platform.variant ?? '');
+  }
+  add('TARGETSTAGE', platforms.stage ?? 'default');
+  for (const instruction of dockerfile.globalArgs) {
+    for (const { name, value } of instruction.args) {
+      add(
+        name,
+        value === undefined ? undefined : reader.word(value, variables, 'UndefinedArgInFrom'),
+      );
+    }
+  }
+  return variables;
+}
+
+/** Build arguments that RUN gets without an ARG (Dockerfile reference, "Predefined ARGs"). */
+export const PROXY_ARGS: readonly string[] = [
+  'HTTP_PROXY',
+  'http_proxy',
+  'HTTPS_PROXY',
+  'https_proxy',
+  'FTP_PROXY',
+  'ftp_proxy',
+  'NO_PROXY',
+  'no_proxy',
+  'ALL_PROXY',
+  'all_proxy',
+];

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { parseDockerfile } from '../src/parse/parse.ts';
+import { imageReferences } from '../src/evaluate/references.ts';
+
+const TEXT = `ARG tag=1
+FROM --platform=$BUILDPLATFORM lkt/go:$tag AS build
+COPY --chown=0 --from=lkt/other:abc a /
+RUN --mount=type=bind,from=lkt/mount@sha256:${'0'.repeat(64)},target=/x --mount=from=build2,target=/y z
+FROM scratch AS build2
+FROM build
+COPY --from=build2 /a /
+COPY --from=0 /a /
+FROM \\
+  lkt/base:2
+`;
+
+const references = (
+  options: { target?: string } = {},
+  args: Readonly<Record<string, string>> = {},
+) =>
+  imageReferences(
+    parseDockerfile({ path: 'Dockerfile', text: TEXT }),
+    new Map(Object.entries(args)),
+    { os: 'linux', architecture: 'arm64' },
+    { buildPlatform: { os: 'linux', architecture: 'amd64' }, ...options },
+  );
+
+describe('image references', () => {
+  test('are all that come from outside, where they stand', () => {
+    expect(references()).toMatchObject([
+      {
+        text: 'lkt/go:1',
+        written: 'lkt/go:$tag',
+        position: { line: 2, column: 32 },
+        length: 11,
+        platform: 'linux/amd64',
+        isBase: true,
+      },
+      {
+        text: 'lkt/other:abc',
+        written: 'lkt/other:abc',
+        position: { line: 3, column: 23 },
+        platform: 'linux/arm64',
+        isBase: false,
+      },
+      {
+        text: `lkt/mount@sha256:${'0'.repeat(64)}`,
+        position: { line: 4, column: 28 },
+        isBase: false,
+      },
+      { text: 'lkt/base:2', position: { line: 10, column: 3 }, isBase: true },
+    ]);
+  });
+
+  test('can be rewritten in place', () => {
+    let text = TEXT;
+    for (const { offset, length } of references().toReversed()) {
+      text = `${text.slice(0, offset)}PIN${text.slice(offset + length)}`;
+    }
+    expect(text).toContain('FROM --platform=$BUILDPLATFORM PIN AS build\n');
+    expect(text).toContain('COPY --chown=0 --from=PIN a /\n');
+    expect(text).toContain('--mount=type=bind,from=PIN,target=/x');
+    expect(text).toContain('FROM \\\n  PIN\n');
+  });
+
+  test('of one target', () => {
+    expect(references({ target: 'build2' })).toEqual([]);
+    expect(references({ target: '3' })).toMatchObject([{ text: 'lkt/base:2' }]);
+  });
+
+  test('are in written order, whatever order the stages are built in', () => {
+    const text = 'FROM x AS a\nCOPY --from=b /f /\nFROM y AS b';
+    const dockerfile = parseDockerfile({ path: 'Dockerfile', text });
+    const platform = { os: 'linux', architecture: 'amd64' };
+    const found = imageReferences(dockerfile, new Map(), platform, { target: 'a' });
+    expect(found.map((reference) => reference.text)).toEqual(['x', 'y']);
+  });
+
+  test('follow build arguments', () => {
+    expect(references({}, { tag: '9' })[0]?.text).toBe('lkt/go:9');
+  });
+});

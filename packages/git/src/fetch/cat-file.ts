@@ -1,0 +1,112 @@
+import { createHash, type Hash } from 'node:crypto';
+import { once } from 'node:events';
+import { LktError } from '@lkt/core';
+import type { GitRepository } from './bare-repository.ts';
+
+export type ObjectType = 'blob' | 'commit' | 'tag' | 'tree';
+
+interface ObjectHead {
+  readonly type: ObjectType;
+  readonly size: number;
+}
+
+/** Most bytes of an object that is read as a whole. */
+const MAX_WHOLE = 64 * 2 ** 20;
+
+/**
+ * Reads objects of a repository, one after the other. Each is hashed as it is read and has to be what its name says, so
+ * that nothing depends on what git has checked.
+ */
+export class GitObjects implements AsyncDisposable {
+  readonly #child: ReturnType<GitRepository['start']>;
+  readonly #ended: Promise<void>;
+  readonly #chunks: AsyncIterator<Buffer>;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(repository: GitRepository) {
+    const args = ['cat-file', '--batch'];
+    this.#child = repository.start(args);
+    this.#ended = repository.ended(this.#child, args);
+    // Awaited where the answers stop.
+    this.#ended.catch(() => undefined);
+    this.#chunks = this.#child.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  }
+
+  /** An object as a whole; undefined if it is not there. */
+  async read(id: string): Promise<{ type: ObjectType; content: Buffer } | undefined> {
+    const head = await this.#ask(id);
+    if (head === undefined) return undefined;
+    if (head.size > MAX_WHOLE)
+      throw new LktError('IMAGE_INVALID', `the git object ${id} has more than 64 MiB`);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.#content(id, head)) chunks.push(chunk);
+    return { type: head.type, content: Buffer.concat(chunks) };
+  }
+
+  /** The content of a file, to be read to its end before anything else is asked for. */
+  async open(
+    id: string,
+  ): Promise<{ size: number; content: AsyncIterable<Uint8Array> } | undefined> {
+    const head = await this.#ask(id);
+    if (head === undefined) return undefined;
+    if (head.type !== 'blob') throw wrong(id, `is a ${head.type}, not a file`);
+    return { size: head.size, content: this.#content(id, head) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL');
+    this.#child.stdout.destroy();
+    await this.#ended.catch(() => undefined);
+  }
+
+  async #ask(id: string): Promise<ObjectHead | undefined> {
+    if (!this.#child.stdin.write(`${id}\n`)) await once(this.#child.stdin, 'drain');
+    const line = await this.#line();
+    const [, type, size] = /^[0-9a-f]+ (blob|commit|tag|tree) (\d+)$/.exec(line) ?? [];
+    if (type === undefined || size === undefined) {
+      if (line.endsWith(' missing')) return undefined;
+      throw wrong(id, 'cannot be read');
+    }
+    return { type: type as ObjectType, size: Number(size) };
+  }
+
+  async #line(): Promise<string> {
+    for (;;) {
+      const end = this.#rest.indexOf(10);
+      if (end !== -1) {
+        const line = this.#rest.subarray(0, end).toString('latin1');
+        this.#rest = this.#rest.subarray(end + 1);
+        return line;
+      }
+      this.#rest = Buffer.concat([this.#rest, await this.#more()]);
+    }
+  }
+
+  async *#content(id: string, { type, size }: ObjectHead): AsyncGenerator<Uint8Array> {
+    const hash: Hash = createHash(id.length === 64 ? 'sha256' : 'sha1');
+    hash.update(`${type} ${size}\0`);
+    let left = size;
+    while (left > 0) {
+      if (this.#rest.length === 0) this.#rest = await this.#more();
+      const chunk = this.#rest.subarray(0, left);
+      this.#rest = this.#rest.subarray(chunk.length);
+      left -= chunk.length;
+      hash.update(chunk);
+      yield chunk;
+    }
+    // A line feed ends each answer.
+    await this.#line();
+    if (hash.digest('hex') !== id) throw wrong(id, 'is not what its name says');
+  }
+
+  async #more(): Promise<Buffer> {
+    const { value, done } = await this.#chunks.next();
+    if (done !== true) return value;
+    await this.#ended;
+    throw new LktError('GIT_FAILED', 'git cat-file ended early');
+  }
+}
+
+function wrong(id: string, what: string): LktError {
+  return new LktError('DIGEST_MISMATCH', `the git object ${id} ${what}`);
+}

@@ -1,0 +1,1 @@
+export { GitFetcher, type RemoteTree } from './fetcher.ts';

@@ -1,0 +1,14 @@
+export { type Changes, changesSince } from './changed-files.ts';
+export { createGit, type Environment, type Git } from './command.ts';
+export { filesAsCommitted } from './commit-preview.ts';
+export {
+  exists,
+  findTop,
+  isInside,
+  isUnder,
+  readRepository,
+  readTrees,
+  records,
+  type Repository,
+} from './repository.ts';
+export { combineTrees, gitTreeId } from './tree-id.ts';

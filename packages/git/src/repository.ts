@@ -1,0 +1,247 @@
+import { lstat, realpath } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+import { type CleanCheckout, findPlainTop, readCleanCheckout } from './clean-checkout.ts';
+import type { Git } from './command.ts';
+
+/** A file that git tracks or would track. `path` is relative to the top of the work tree, one char per byte. */
+interface WorkFile {
+  readonly path: string;
+  /** Mode in the index; undefined for an untracked file. */
+  readonly mode: string | undefined;
+  /** Left out of the work tree by a sparse checkout. */
+  readonly skipped: boolean;
+}
+
+/** What git knows about some directories of one work tree, asked in as few calls as possible. */
+export interface Repository {
+  /** Top of the work tree, without symlinks. */
+  readonly root: string;
+  /** Path of a directory from the top: '' for the top itself. One char per byte. */
+  pathOf(dir: string): string;
+  /** Id of the directory's tree in HEAD; undefined when HEAD does not have it, or there is no commit. */
+  headTree(path: string): string | undefined;
+  /** Whether anything under the directory differs between HEAD, index and work tree. */
+  isChanged(path: string): boolean;
+  /** What differs, of the files under the directory, sorted; one char per byte, from the top of the work tree. */
+  changes(path: string): readonly string[];
+  /** Whether the directory has files that are neither tracked nor ignored. */
+  hasUntracked(path: string): boolean;
+  /** Tracked files that are in the work tree, then untracked ones that are not ignored. */
+  files(path: string): readonly WorkFile[];
+}
+
+/** The top of the work tree that `dir` is in; undefined when it is in none. */
+export async function findTop(git: Git, dir: string): Promise<string | undefined> {
+  const plain = findPlainTop(dir, git.env);
+  if (plain !== undefined) return plain;
+  try {
+    const { stdout } = await git.run(dir, [
+      'rev-parse',
+      '--is-inside-work-tree',
+      '--show-toplevel',
+    ]);
+    const [inside, top] = stdout.split('\n');
+    return inside === 'true' && top !== undefined && top !== ''
+      ? await realpath(Buffer.from(top, 'latin1').toString())
+      : undefined;
+  } catch (error) {
+    if (error instanceof LktError && error.code === 'TOOL_MISSING' && !(await hasGitAbove(dir)))
+      return undefined;
+    // Anything else, such as a repository of another user, must not pass for "not in git".
+    if (error instanceof LktError && /not a git repository/.test(error.detail ?? ''))
+      return undefined;
+    if (error instanceof LktError && /must be run in a work tree/.test(error.detail ?? ''))
+      return undefined;
+    throw error;
+  }
+}
+
+async function hasGitAbove(dir: string): Promise<boolean> {
+  if (await exists(join(dir, '.git'))) return true;
+  return dirname(dir) !== dir && hasGitAbove(dirname(dir));
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+/** Reads the state of `dirs`, which are absolute, without symlinks, and inside the work tree at `root`. */
+export async function readRepository(
+  git: Git,
+  root: string,
+  dirs: readonly string[],
+  signal?: AbortSignal,
+): Promise<Repository> {
+  const pathOf = (dir: string): string => bytes(relative(root, dir));
+  const paths = [...new Set(dirs.map(pathOf))];
+  const clean = readCleanCheckout(root, paths, git.env);
+  if (clean !== undefined) return cleanRepository(root, pathOf, clean);
+  const specs = paths.map((path) => (path === '' ? '.' : Buffer.from(path, 'latin1').toString()));
+  const [trees, changes, tracked] = await Promise.all([
+    readTrees(git, root, paths, 'HEAD', signal),
+    readChanges(git, root, specs, signal),
+    readTracked(git, root, specs, signal),
+  ]);
+  const untracked = changes.untracked.map((path) => ({ path, mode: undefined, skipped: false }));
+  const present = tracked.filter(({ path }) => !changes.deleted.has(path));
+  const all: readonly WorkFile[] = [...present, ...untracked];
+  return {
+    root,
+    pathOf,
+    headTree: (path) => trees.get(path),
+    isChanged: (path) =>
+      changes.changed.some((item) => isUnder(item, path)) ||
+      changes.untracked.some((item) => isUnder(item, path)),
+    changes: (path) =>
+      [...new Set([...changes.changed, ...changes.untracked])]
+        .filter((item) => isUnder(item, path))
+        .toSorted(),
+    hasUntracked: (path) => changes.untracked.some((item) => isUnder(item, path)),
+    files: (path) => all.filter((file) => isUnder(file.path, path)),
+  };
+}
+
+function cleanRepository(
+  root: string,
+  pathOf: Repository['pathOf'],
+  clean: CleanCheckout,
+): Repository {
+  const files = clean.files.map(({ path, mode }) => ({ path, mode, skipped: false }));
+  return {
+    root,
+    pathOf,
+    headTree: (path) => clean.trees.get(path),
+    isChanged: () => false,
+    changes: () => [],
+    hasUntracked: () => false,
+    files: (path) => files.filter((file) => isUnder(file.path, path)),
+  };
+}
+
+/** Ids of directories' trees in a commit, by path. Empty when HEAD has no commit yet. */
+export async function readTrees(
+  git: Git,
+  root: string,
+  paths: readonly string[],
+  commit: string,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const named = paths.filter((path) => path !== '');
+  // One call where one is enough.
+  if (named.length === paths.length) {
+    const trees = await listTrees(git, root, named, `${commit}^{tree}`, { exits: [128], signal });
+    if (trees !== undefined) return trees;
+  }
+  const verified = await git.run(
+    root,
+    ['rev-parse', '--verify', '--quiet', '--end-of-options', `${commit}^{tree}`],
+    { exits: [1], signal },
+  );
+  if (verified.exit !== 0) {
+    if (commit === 'HEAD') return new Map();
+    throw new LktError('GIT_FAILED', `git knows no commit "${commit}"`);
+  }
+  const top = verified.stdout.trim();
+  const trees = (await listTrees(git, root, named, top, { signal })) ?? new Map<string, string>();
+  if (named.length < paths.length) trees.set('', top);
+  return trees;
+}
+
+/** Ids of the directories' trees in a tree; undefined when git exits with one of `exits`. */
+async function listTrees(
+  git: Git,
+  root: string,
+  paths: readonly string[],
+  tree: string,
+  options: { readonly exits?: readonly number[]; readonly signal: AbortSignal | undefined },
+): Promise<Map<string, string> | undefined> {
+  const trees = new Map<string, string>();
+  if (paths.length === 0) return trees;
+  const names = paths.map((path) => Buffer.from(path, 'latin1').toString());
+  const list = ['ls-tree', '-z', '--full-tree', '--end-of-options', tree, '--', ...names];
+  const { stdout, exit } = await git.run(root, list, options);
+  if (exit !== 0) return undefined;
+  for (const record of records(stdout)) {
+    const match = /^\d{6} tree ([0-9a-f]+)\t(.+)$/s.exec(record);
+    if (match?.[1] !== undefined && match[2] !== undefined) trees.set(match[2], match[1]);
+  }
+  return trees;
+}
+
+async function readChanges(
+  git: Git,
+  root: string,
+  specs: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<{ changed: string[]; untracked: string[]; deleted: ReadonlySet<string> }> {
+  const { stdout } = await git.run(
+    root,
+    [
+      'status',
+      '--porcelain=v1',
+      '-z',
+      '--no-renames',
+      '--untracked-files=all',
+      // Looking into a submodule would be by its configuration. Builds refuse submodules.
+      '--ignore-submodules=dirty',
+      '--',
+      ...specs,
+    ],
+    { signal },
+  );
+  const changed: string[] = [];
+  const untracked: string[] = [];
+  const deleted = new Set<string>();
+  for (const record of records(stdout)) {
+    const path = record.slice(3);
+    (record.startsWith('?? ') ? untracked : changed).push(path);
+    if (record[1] === 'D') deleted.add(path);
+  }
+  return { changed, untracked, deleted };
+}
+
+async function readTracked(
+  git: Git,
+  root: string,
+  specs: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<WorkFile[]> {
+  const { stdout } = await git.run(root, ['ls-files', '-z', '-t', '-s', '--', ...specs], {
+    signal,
+  });
+  const files = new Map<string, WorkFile>();
+  for (const record of records(stdout)) {
+    const match = /^(\S) (\d{6}) [0-9a-f]+ \d\t(.+)$/s.exec(record);
+    if (match?.[3] === undefined) continue;
+    files.set(match[3], { path: match[3], mode: match[2], skipped: match[1] === 'S' });
+  }
+  return [...files.values()];
+}
+
+/** Whether `path` is the directory `parent` or inside it, by name. */
+export function isUnder(path: string, parent: string): boolean {
+  return parent === '' || path === parent || path.startsWith(`${parent}/`);
+}
+
+/** Whether the absolute `path` is `parent` or inside it. */
+export function isInside(path: string, parent: string): boolean {
+  const way = relative(parent, path);
+  return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+}
+
+/** One char per byte of UTF-8. */
+function bytes(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
+
+/** The NUL-terminated records of git's `-z` output. */
+export function records(stdout: string): string[] {
+  return stdout.split('\0').filter((record) => record !== '');
+}

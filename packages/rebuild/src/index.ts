@@ -1,0 +1,11 @@
+export type { Cause, CauseKind } from './cause.ts';
+export { checkBuild, type CheckOptions } from './check.ts';
+export { compareImages } from './compare-images.ts';
+export { Elsewhere } from './elsewhere.ts';
+export {
+  type CheckReport,
+  checkRemarks,
+  describeCheck,
+  type FileDifference,
+  type StepDifference,
+} from './report.ts';

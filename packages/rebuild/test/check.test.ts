@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { release } from 'node:os';
+import { expect, test } from 'vitest';
+import { checkRemarks } from '../src/index.ts';
+import { leftovers, scratch } from '../../builder/test/fixture.ts';
+import { checked } from './checked.ts';
+
+const options = { timeout: 120_000 };
+
+test('an image that is reproducible is so, and nothing is left behind', options, async () => {
+  using dir = scratch();
+  const report = await checked(dir.path, 'FROM base\nRUN echo a > /a\nRUN rm /a\n');
+  expect(report).toMatchObject({ reproducible: true, differences: [], marks: [], notes: [] });
+  expect(report.first).toBe(report.second);
+  expect(leftovers(dir.path)).toEqual([]);
+  expect(readdirSync(join(dir.path, 'tmp'))).toEqual([]);
+});
+
+test('the first step that differs is named, not those that follow from it', options, async () => {
+  using dir = scratch();
+  const text =
+    'FROM base AS one\nRUN echo a > /a\nRUN cat /proc/sys/kernel/random/uuid > /b\nRUN cat /b > /c\nFROM base\nCOPY --from=one /c /\nRUN cat /c > /d\n';
+  const report = await checked(dir.path, text);
+  expect(report.reproducible).toBe(false);
+  expect(report.differences).toMatchObject([
+    { step: { line: 3, column: 1 }, reachesImage: true, files: [{ path: '/b' }] },
+  ]);
+});
+
+test('what does not reach the image is a remark', options, async () => {
+  using dir = scratch();
+  const text =
+    'FROM base AS one\nRUN cat /proc/sys/kernel/random/uuid > /log; echo a > /a\nFROM base\nCOPY --from=one /a /\n';
+  const brief = await checked(dir.path, text);
+  expect(brief).toMatchObject({ reproducible: true, differences: [{ files: [] }] });
+  expect(checkRemarks(brief, { path: 'Dockerfile', verbose: true })).toEqual([
+    'Dockerfile:2:1: RUN cat /proc/sys/kernel/random/uuid > /log; echo a > /a: gives other files each time, which do not reach the image',
+  ]);
+  const report = await checked(dir.path, text, { everyStep: true });
+  expect(report.reproducible).toBe(true);
+  expect(checkRemarks(report, { path: 'Dockerfile', verbose: false })).toEqual([]);
+  expect(checkRemarks(report, { path: 'Dockerfile', verbose: true })).toEqual([
+    'Dockerfile:2:1: RUN cat /proc/sys/kernel/random/uuid > /log; echo a > /a: gives other files each time (/log), which do not reach the image',
+  ]);
+});
+
+test(
+  'the day, and the kernel, are noticed although both builds give the same',
+  options,
+  async () => {
+    using dir = scratch();
+    const text = `FROM base\nRUN date +%F > /day; busybox uname -r > /kernel; echo 2017-04-18 > /past; echo ${release()} | tr 0-9 x > /other\n`;
+    const report = await checked(dir.path, text);
+    expect(report.reproducible).toBe(true);
+    expect(report.marks).toEqual([
+      { path: '/day', kind: 'day', text: expect.stringMatching(/^20\d\d-\d\d-\d\d$/) as string },
+      { path: '/kernel', kind: 'kernel', text: release() },
+    ]);
+    expect(checkRemarks(report, { path: 'Dockerfile', verbose: false })[0]).toMatch(
+      /\/day holds the day it was built/,
+    );
+  },
+);
+
+test('a build that needs the rights of root is checked with them', options, async () => {
+  using dir = scratch();
+  const report = await checked(dir.path, 'FROM base\nRUN mknod /null c 1 3\n');
+  expect(report.reproducible).toBe(true);
+  expect(report.notes).toEqual([
+    'both builds are by root: the build needs its rights over the machine',
+  ]);
+});
+
+test('a cache mount is empty in the second build', options, async () => {
+  using dir = scratch();
+  const run = 'RUN --mount=type=cache,target=/cache';
+  const text = `FROM base\n${run} echo a > /cache/a\n${run} ls /cache > /list\n`;
+  await checked(dir.path, text);
+  const report = await checked(
+    dir.path,
+    `${text}${run} touch /cache/b\n${run} ls /cache >> /list\n`,
+    {
+      noCache: true,
+    },
+  );
+  expect(report.differences).toMatchObject([{ step: { line: 3 }, files: [{ path: '/list' }] }]);
+});

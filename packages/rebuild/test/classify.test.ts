@@ -1,0 +1,208 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { classifyContent } from '../src/classify-bytes.ts';
+import type { Circumstances } from '../src/classify-text.ts';
+import { daySpellings, isEpochNear } from '../src/dates.ts';
+import { scratch } from '../../builder/test/fixture.ts';
+
+/** 2026-11-05T12:00:00Z */
+const now = 1_793_880_000;
+const around: Circumstances = {
+  now,
+  command: 'RUN make',
+  processors: [8, 1],
+  hostnames: ['builder-7', 'elsewhere', 'vm'],
+  kernel: '6.18.44-fc-v769',
+};
+
+function kindOf(first: string | Buffer, second: string | Buffer, path = 'out'): string {
+  return classifyContent(path, Buffer.from(first), Buffer.from(second), around).cause.kind;
+}
+
+test.each([
+  ['time', 'built 2026-11-05 at 12:00:01\n', 'built 2026-11-05 at 12:00:09\n'],
+  ['time', '#define NOW 1793879000\n', '#define NOW 1793880000\n'],
+  ['time', '{"ms":1793879000123}\n', '{"ms":1793880000456}\n'],
+  ['time', 'on Oct 30 2026\n', 'on Nov  5 2026\n'],
+  ['hostname', 'built on builder-7\n', 'built on builder-9\n'],
+  ['kernel', 'Linux 6.12.1\n', 'Linux 6.18.44-fc-v769\n'],
+  ['processors', 'jobs: 8\n', 'jobs: 1\n'],
+  ['address', 'at 0x7ffd1c2b3a40\n', 'at 0x7fffffffe540\n'],
+  ['order', 'b a c\n', 'a b c\n'],
+  ['path', '# /home/one/src/a.c\n', '# /srv/two/src/a.c\n'],
+  ['hostname', 'by root@vm.local\n', 'by root@elsewhere.local\n'],
+  ['random', 'id: k3J9dLq0ZxTq\n', 'id: Pw71mRaY2uVs\n'],
+  ['random', 'id: k3J9vmq0ZxTq\n', 'id: Pw71mRaY2uVs\n'],
+  ['machine', 'free 123456\n', 'free 654321\n'],
+  ['unknown', 'yes\n', 'no\n'],
+])('a difference of %s: %j', (kind, first, second) => {
+  expect(kindOf(first, second)).toBe(kind);
+});
+
+test('the line that tells more is the one that is named', () => {
+  const found = classifyContent(
+    'out',
+    Buffer.from('a\nx1\nat 12:00:01\n'),
+    Buffer.from('a\ny2\nat 12:00:05\n'),
+    around,
+  );
+  expect(found.cause.kind).toBe('time');
+  expect(found.text).toBe('differs at byte 2: "12:00:01" and "12:00:05"');
+});
+
+function binary(...parts: (string | Buffer)[]): Buffer {
+  return Buffer.concat([
+    Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 0, 0, 0]),
+    ...parts.map((part) => Buffer.from(part)),
+  ]);
+}
+
+function word(value: number): Buffer {
+  const buffer = Buffer.alloc(4);
+  buffer.writeUInt32LE(value);
+  return buffer;
+}
+
+/** Two archives of the same two files, made in this or another order, and with other times. */
+function pair(command: (names: string) => string, change: 'order' | 'time' | 'none'): Buffer[] {
+  using dir = scratch();
+  return [1, 2].map((round) => {
+    const work = join(dir.path, String(round));
+    mkdirSync(work);
+    for (const name of ['a.txt', 'b.txt']) {
+      writeFileSync(join(work, name), `content of ${name}\n`);
+      const time = change === 'time' ? now + round * 10 : now;
+      utimesSync(join(work, name), time, time);
+    }
+    const names = change === 'order' && round === 2 ? 'b.txt a.txt' : 'a.txt b.txt';
+    execFileSync('sh', ['-c', command(names)], { cwd: work, stdio: 'pipe' });
+    return readFileSync(join(work, 'out'));
+  });
+}
+
+describe('binaries', () => {
+  test('a time as text, behind a build id', () => {
+    const [one, other] = ['1a2b3c4d5e6f7081', 'f0e1d2c3b4a59687'].map((id) =>
+      Buffer.from(id, 'hex'),
+    );
+    if (one === undefined || other === undefined) throw new Error('unreachable');
+    const rest = Buffer.alloc(64);
+    const first = binary('GNU\0', one, rest, 'built 12:00:01\0', rest);
+    const second = binary('GNU\0', other, rest, 'built 12:00:07\0', rest);
+    expect(kindOf(first, second)).toBe('time');
+  });
+
+  test('a time as a number', () => {
+    expect(kindOf(binary(word(now - 60), 'x\0'), binary(word(now), 'x\0'))).toBe('time');
+  });
+
+  test('bytes at random', () => {
+    const first = Buffer.from('00a5f1c3d27e884b19e06c35f2917ad40b', 'hex');
+    const second = Buffer.from('003e9c17b6540fa2ddc8715b0e66f3812c', 'hex');
+    expect(kindOf(binary(first), binary(second))).toBe('random');
+  });
+});
+
+describe('archives made by the programs themselves', () => {
+  const ARCHIVERS = {
+    tar: (names: string) => `tar --owner=0 --group=0 -cf out ${names}`,
+    ar: (names: string) => `ar rcU out ${names}`,
+    zip: (names: string) => `python3 -m zipfile -c out ${names}`,
+    'tar in gzip': (names: string) => `tar -c ${names} | gzip -n > out`,
+  };
+
+  test.each(Object.entries(ARCHIVERS))('%s', (_name, command) => {
+    for (const change of ['order', 'time'] as const) {
+      const [first, second] = pair(command, change);
+      if (first === undefined || second === undefined) throw new Error('unreachable');
+      expect(first.equals(second)).toBe(false);
+      expect(kindOf(first, second)).toBe(change);
+    }
+    const [first, second] = pair(command, 'none');
+    expect(first).toEqual(second);
+  });
+
+  test('the time in the header of gzip', () => {
+    const [first, second] = pair(
+      (names) => `cat ${names} > f; touch -r a.txt f; gzip f; mv f.gz out`,
+      'time',
+    );
+    if (first === undefined || second === undefined) throw new Error('unreachable');
+    const found = classifyContent('out', first, second, around);
+    expect(found).toMatchObject({ cause: { kind: 'time' } });
+    expect(found.cause.fix).toMatch(/gzip -n/);
+  });
+
+  test('compiled Python', () => {
+    const compile = 'mv a.txt a.py; echo "x = 1" > b.py; touch -r a.py b.py';
+    const [first, second] = pair(
+      () => `${compile}; python3 -m py_compile b.py; mv __pycache__/* out`,
+      'time',
+    );
+    if (first === undefined || second === undefined) throw new Error('unreachable');
+    expect(kindOf(first, second)).toBe('time');
+  });
+
+  test('the index of git', () => {
+    const [first, second] = pair(
+      (names) => `git init -q . && git add ${names} && cp .git/index out`,
+      'time',
+    );
+    if (first === undefined || second === undefined) throw new Error('unreachable');
+    expect(kindOf(first, second)).toBe('file-system');
+  });
+});
+
+test('what only looks like an archive is compared as bytes', () => {
+  const junk = Buffer.concat([Buffer.from('!<arch>\n'), Buffer.alloc(100, 0xff)]);
+  const other = Buffer.from(junk);
+  other[50] = 0;
+  expect(() => kindOf(junk, other)).not.toThrow();
+  const gzip = gzipSync('x').subarray(0, 19);
+  const cut = Buffer.from(gzip);
+  cut[12] = 0xff;
+  expect(() => kindOf(gzip, cut)).not.toThrow();
+});
+
+describe('days', () => {
+  const day = new RegExp(daySpellings(now), 'i');
+
+  test.each([
+    '2026-11-05T12:00:00Z',
+    '20261105',
+    '2026/11/05',
+    '05.11.2026',
+    '11/05/2026',
+    'Nov  5 2026',
+    'Thu Nov  5 12:00:00 UTC 2026',
+    'Thu, 05 Nov 2026 12:00:00 +0000',
+    'November 5, 2026',
+    '2026-11-04',
+    '2026-11-06',
+  ])('%s is near', (text) => {
+    expect(day.test(text)).toBe(true);
+  });
+
+  test.each([
+    '2026-11-07',
+    '2025-11-05',
+    '120261105',
+    '202611051',
+    'abc20261105',
+    '1.2.2026',
+    'Nov 15 2026',
+  ])('%s is not', (text) => {
+    expect(day.test(text)).toBe(false);
+  });
+
+  test('seconds', () => {
+    expect(isEpochNear(String(now), now)).toBe(true);
+    expect(isEpochNear(`${now}.25`, now)).toBe(true);
+    expect(isEpochNear(String(now - 200_000), now)).toBe(false);
+    expect(isEpochNear('1492533000', now)).toBe(false);
+    expect(isEpochNear(`${now}1`, now)).toBe(false);
+  });
+});

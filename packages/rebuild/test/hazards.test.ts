@@ -1,0 +1,118 @@
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { type CauseKind, type CheckReport, describeCheck } from '../src/index.ts';
+import { contextOf, scratch } from '../../builder/test/fixture.ts';
+import { checked, filesByStage } from './checked.ts';
+
+const FILES = 'mkdir /d; for i in a b c d e f g h i j k l; do touch /d/$i$i; done';
+
+/** Commands that take something from their surroundings, with the path and the cause that has to be named. */
+const HAZARDS: Readonly<Record<string, readonly [string, string, CauseKind]>> = {
+  date: ['date > /out', '/out', 'time'],
+  epoch: ['date +%s > /out', '/out', 'time'],
+  'srand-of-time': [
+    `busybox awk 'BEGIN { srand(); print int(rand() * 1e15) "x" }' > /out`,
+    '/out',
+    'random',
+  ],
+  uuid: ['cat /proc/sys/kernel/random/uuid > /out', '/out', 'random'],
+  urandom: ['head -c 32 /dev/urandom > /out', '/out', 'random'],
+  'random-text': ['head -c 24 /dev/urandom | busybox base64 > /out', '/out', 'random'],
+  mktemp: ['busybox mktemp /out.XXXXXXXX', '/out.', 'random'],
+  nproc: ['busybox nproc > /out', '/out', 'processors'],
+  'make-j': ['echo "built with make -j$(busybox nproc)" > /out', '/out', 'processors'],
+  find: [`${FILES}; find /d > /out`, '/out', 'order'],
+  readdir: [`${FILES}; busybox tar -cf - /d | busybox tar -tf - > /out`, '/out', 'order'],
+  print0: [`${FILES}; find /d -print0 > /out`, '/out', 'order'],
+  'tar-order': [`${FILES}; busybox tar -cf /out /d`, '/out', 'order'],
+  'tar-time': ['touch /f; busybox tar -cf /out /f', '/out', 'time'],
+  'tar-in-gzip': ['date > /f; busybox tar -c /f | busybox gzip > /out', '/out', 'time'],
+  'time-of-same-layer': ['touch /f; stat -c %Y /f > /out', '/out', 'time'],
+  inode: ['stat -c %i /etc/passwd > /out', '/out', 'file-system'],
+  device: ['stat -c %d /etc/passwd > /out', '/out', 'file-system'],
+  free: ['busybox df / > /out', '/out', 'file-system'],
+  mounts: ['cat /proc/self/mountinfo > /out', '/out', 'file-system'],
+  uptime: ['cat /proc/uptime > /out', '/out', 'time'],
+  memory: ['grep MemAvailable /proc/meminfo > /out', '/out', 'machine'],
+  addresses: ['grep stack /proc/self/maps > /out', '/out', 'address'],
+  link: ['ln -s /tmp/$(date +%s) /out', '/out', 'time'],
+  ldconfig: [
+    'mkdir -p /lib /etc /var/cache/ldconfig; cp /libz.so.1 /lib/; /ldconfig',
+    '/var/cache/ldconfig/aux-cache',
+    'file-system',
+  ],
+};
+
+/** Commands that give the same, although they look as if they did not. */
+const HARMLESS: Readonly<Record<string, string>> = {
+  hostname: 'hostname > /out; cat /proc/sys/kernel/hostname >> /out',
+  pid: 'echo $$ > /out',
+  environment: 'env > /out',
+  umask: 'umask > /out; touch /f; mkdir /d',
+  user: 'id > /out',
+  directory: 'busybox pwd > /out',
+  gzip: 'echo text > /f; busybox gzip -c /f > /out',
+  sorted: `${FILES}; find /d | sort > /out`,
+  globbed: `${FILES}; echo /d/* > /out`,
+  'time-of-base': 'stat -c %Y /etc/passwd /bin/busybox > /out',
+  'time-of-sources': 'stat -c "%Y %a %u" /name > /out',
+  'source-date-epoch': 'date -u -d @$SOURCE_DATE_EPOCH > /out',
+  'time-zone': 'date -d @0 > /out',
+  'mode-of-own': 'touch /f; stat -c %a /f > /out',
+  'times-after': 'touch /f /g',
+};
+
+const stages = [
+  ...Object.entries(HAZARDS).map(([name, [command]]) => [`hazard-${name}`, command] as const),
+  ...Object.entries(HARMLESS).map(([name, command]) => [`harmless-${name}`, command] as const),
+];
+const dockerfile = [
+  ...stages.map(
+    ([name, command]) =>
+      `FROM base AS ${name}\nCOPY name libz.so.1 ldconfig /\nENV NAME=${name}\nRUN ${command}\n`,
+  ),
+  'FROM scratch',
+  ...stages.map(([name]) => `COPY --from=${name} / /${name}/`),
+].join('\n');
+
+let report: CheckReport;
+
+beforeAll(async () => {
+  using dir = scratch();
+  const context = join(dir.path, 'context');
+  mkdirSync(context);
+  writeFileSync(join(context, 'name'), 'a name\n');
+  // ldconfig of libc-bin is static, and wants a library to know.
+  copyFileSync('/sbin/ldconfig', join(context, 'ldconfig'));
+  copyFileSync('/lib/x86_64-linux-gnu/libz.so.1', join(context, 'libz.so.1'));
+  report = await checked(join(dir.path, 'store'), dockerfile, { context: contextOf(context) });
+}, 240_000);
+
+test.each(Object.entries(HAZARDS))('%s is found', (name, [, path, kind]) => {
+  const files = filesByStage(report, dockerfile).get(`hazard-${name}`) ?? [];
+  const found = files.find((file) => file.path.startsWith(path));
+  expect(found, JSON.stringify(files)).toBeDefined();
+  expect(found).toMatchObject({ cause: { kind } });
+  expect(found?.cause.fix).not.toBe('');
+});
+
+test.each(Object.keys(HARMLESS))('%s is not suspected', (name) => {
+  expect(filesByStage(report, dockerfile).get(`harmless-${name}`)).toBeUndefined();
+});
+
+test('all of the surroundings could be changed', () => {
+  expect(report.notes).toEqual([]);
+});
+
+test('what reaches the image is told with file, line, cause and fix', () => {
+  expect(report.reproducible).toBe(false);
+  const { summary, detail, fix } = describeCheck(report);
+  expect(summary).toBe(
+    'Dockerfile:4:1: RUN date > /out: a second build of this step gives other files',
+  );
+  expect(detail).toMatch(
+    /^ {2}\/out: differs at byte \d+: "\d\d:\d\d:\d\d" and "\d\d:\d\d:\d\d"\n/,
+  );
+  expect(fix).toMatch(/SOURCE_DATE_EPOCH/);
+});
