@@ -85,7 +85,7 @@ describe('references', () => {
     const digest = await image(store, [{ init: 'x' }]);
     const platform = { os: 'linux', architecture: 'arm64' };
     await expect(plan(store, `init: [lkt/init:1@${digest}]`, { platform })).rejects.toThrow(
-      `system.yml:1:8: init[0]: lkt/init:1: image ${digest} is not for linux/arm64`,
+      `system.yml:1:8: init[0]: lkt/init:1: image ${digest} is not available for linux/arm64`,
     );
   });
 

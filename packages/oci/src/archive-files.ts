@@ -43,19 +43,19 @@ export async function readArchive(
     signal?.throwIfAborted();
     if (type === 'directory') continue;
     if (json.has(path) || blobs.has(path) || links.has(path))
-      throw invalid(`has ${quotePath(path)} twice`);
+      throw invalid(`contains ${quotePath(path)} twice`);
     if (type === 'symlink' || type === 'hardlink') {
       links.set(path, type === 'hardlink' ? (link ?? '') : resolveLink(path, link ?? ''));
       continue;
     }
-    if (type !== 'file') throw invalid(`has a ${type}, ${quotePath(path)}`);
+    if (type !== 'file') throw invalid(`contains a ${type}, ${quotePath(path)}`);
     const digest = digestOfPath(path);
     if (digest !== undefined) {
       blobs.set(path, await store.write(content, { digest, size }, signal));
     } else if (/\.json$|^oci-layout$|^repositories$/.test(path) || path.endsWith('/VERSION')) {
       read += size;
       if (size > MAX_JSON || read > MAX_TOTAL_JSON)
-        throw invalid(`has too much JSON, as in ${quotePath(path)}`);
+        throw invalid(`exceeds the limit for JSON files at ${quotePath(path)}`);
       const parts: Uint8Array[] = [];
       for await (const part of content) parts.push(part);
       json.set(path, Buffer.concat(parts));

@@ -76,7 +76,7 @@ export class Blobs {
       return found?.isFile() === true ? found.size : undefined;
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-      throw storeError(`cannot look at blob ${digest}`, error);
+      throw storeError(`cannot access blob ${digest}`, error);
     }
   }
 
@@ -110,11 +110,11 @@ export class Blobs {
         hashing = digester.update(part);
         hashing.catch(() => undefined);
         if (rest === 0 && (await digester.digest()) !== digest)
-          throw mismatch(digest, path, 'has other content');
+          throw mismatch(digest, path, 'does not match its digest');
         yield part;
       }
       if (rest > 0 || (actual === 0 && (await digester.digest()) !== digest))
-        throw mismatch(digest, path, 'has other content');
+        throw mismatch(digest, path, 'does not match its digest');
     } catch (error) {
       throw readError(digest, error);
     }
@@ -133,8 +133,8 @@ export class Blobs {
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
       if (actual > limit) throw tooLong(digest, actual, limit);
       const bytes = small ?? (await readLong(path, actual));
-      if (bytes.length < actual) throw mismatch(digest, path, 'became shorter');
-      if (digestOf(bytes) !== digest) throw mismatch(digest, path, 'has other content');
+      if (bytes.length < actual) throw mismatch(digest, path, 'was truncated while it was read');
+      if (digestOf(bytes) !== digest) throw mismatch(digest, path, 'does not match its digest');
       return bytes;
     } catch (error) {
       throw readError(digest, error);
@@ -161,7 +161,7 @@ export class Blobs {
         try {
           for await (const chunk of marked(source, signal)) {
             if (size !== undefined && digester.size + chunk.length > size)
-              throw unexpected(digest, `it has more than the ${size} bytes it should have`);
+              throw unexpected(digest, `it is longer than ${size} bytes`);
             // Both run on the thread pool.
             await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
             writeback.advance(chunk.length);
@@ -173,12 +173,12 @@ export class Blobs {
         if (size !== undefined && info.size !== size)
           throw unexpected(digest, `it has ${info.size} bytes, not ${size}`);
         if (digest !== undefined && info.digest !== digest)
-          throw unexpected(digest, `it is ${info.digest}`);
+          throw unexpected(digest, `its digest is ${info.digest}`);
         return this.path(info.digest);
       });
     } catch (error) {
       if (error instanceof SourceError) throw error.cause;
-      throw storeError('cannot write a blob into the store', error);
+      throw storeError('cannot write a blob to the store', error);
     }
     if (info === undefined) throw new Error('a blob was written without being read');
     return info;
@@ -289,13 +289,13 @@ async function* marked(
 
 function mismatch(digest: Digest, path: string, what: string): LktError {
   return new LktError('DIGEST_MISMATCH', `blob ${digest} ${what} (${path})`, {
-    fix: 'remove what is damaged with: lkt cache verify --remove',
+    fix: 'run lkt cache verify --remove',
   });
 }
 
 function unexpected(digest: Digest | undefined, what: string): LktError {
   const name = digest === undefined ? 'the content' : `the content for ${digest}`;
-  return new LktError('DIGEST_MISMATCH', `${name} is not what was asked for: ${what}`);
+  return new LktError('DIGEST_MISMATCH', `${name} is not as expected: ${what}`);
 }
 
 function readError(digest: Digest, error: unknown): unknown {

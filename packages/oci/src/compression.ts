@@ -175,7 +175,7 @@ export function decompressLayer(
     default:
       throw new LktError(
         'UNSUPPORTED',
-        `layer ${descriptor.digest} has the type "${descriptor.mediaType}", which is not a file system`,
+        `layer ${descriptor.digest} has the type "${descriptor.mediaType}", which is not a layer type`,
       );
   }
 }
@@ -200,7 +200,7 @@ async function* decompressed(
     }
   } catch (cause) {
     if (!isZlibError(cause)) throw cause;
-    throw new LktError('ARCHIVE_INVALID', `the ${name} data is broken: ${cause.message}`, {
+    throw new LktError('ARCHIVE_INVALID', `the ${name} data is corrupt: ${cause.message}`, {
       cause,
     });
   }

@@ -25,7 +25,7 @@ export function descriptorFrom(value: unknown, at: string): Descriptor {
   if (!Number.isSafeInteger(size) || Number(size) < 0)
     throw new Error(`${at}.size is not a whole number of bytes`);
   if (artifactType !== undefined && typeof artifactType !== 'string')
-    throw new Error(`${at}.artifactType is not text`);
+    throw new Error(`${at}.artifactType is not a string`);
   return {
     mediaType,
     digest,
@@ -53,7 +53,7 @@ export function objectFrom(value: unknown, at: string): Record<string, unknown> 
 export function stringsFrom(value: unknown, at: string): Record<string, string> {
   const object = objectFrom(value, at);
   for (const [key, item] of Object.entries(object))
-    if (typeof item !== 'string') throw new Error(`${at}["${key}"] is not text`);
+    if (typeof item !== 'string') throw new Error(`${at}["${key}"] is not a string`);
   return object as Record<string, string>;
 }
 
@@ -62,7 +62,7 @@ function platformFrom(value: unknown, at: string): Platform {
   if (typeof os !== 'string' || typeof architecture !== 'string')
     throw new Error(`${at} needs os and architecture`);
   if (variant !== undefined && typeof variant !== 'string')
-    throw new Error(`${at}.variant is not text`);
+    throw new Error(`${at}.variant is not a string`);
   return {
     os,
     architecture,

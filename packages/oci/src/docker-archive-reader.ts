@@ -52,7 +52,7 @@ export class DockerArchiveReader {
     if (diffIds.length !== layerNames.length)
       throw new LktError(
         'IMAGE_INVALID',
-        `${configName} names ${diffIds.length} layers, and manifest.json ${layerNames.length}`,
+        `${configName} lists ${diffIds.length} layers, but manifest.json ${layerNames.length}`,
       );
     const layers: Descriptor[] = [];
     for (const [at, name] of layerNames.entries())
@@ -82,7 +82,10 @@ export class DockerArchiveReader {
       json ?? (await this.#store.readBytes(blob ?? { digest: digestOf('') }, MAX_CONFIG));
     const hex = /([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
     if (hex !== undefined && digestOf(bytes) !== `sha256:${hex}`)
-      throw new LktError('DIGEST_MISMATCH', `${name} in the archive is not what its name says`);
+      throw new LktError(
+        'DIGEST_MISMATCH',
+        `${name} in the archive does not match the digest in its name`,
+      );
     return bytes;
   }
 
@@ -95,7 +98,7 @@ export class DockerArchiveReader {
     if (compression === undefined || unpacked !== diffId)
       throw new LktError(
         'DIGEST_MISMATCH',
-        `${name} in the archive is not the layer ${String(diffId)} that the config names`,
+        `${name} in the archive does not match the diff id ${String(diffId)} of the config`,
       );
     const mediaType = compression === 'gzip' ? MediaType.layerGzip : MediaType.layerZstd;
     return { mediaType, ...blob };
@@ -139,10 +142,10 @@ interface SavedImage {
 function parseManifest(bytes: Buffer): readonly SavedImage[] {
   try {
     const list: unknown = JSON.parse(bytes.toString());
-    if (!Array.isArray(list) || list.length > MAX_IMAGES) throw new Error('it is no list');
+    if (!Array.isArray(list) || list.length > MAX_IMAGES) throw new Error('it is not a list');
     return list.map((item, at) => {
       const { Config, Layers, RepoTags } = objectFrom(item, `[${at}]`);
-      if (typeof Config !== 'string') throw new Error(`[${at}].Config is not text`);
+      if (typeof Config !== 'string') throw new Error(`[${at}].Config is not a string`);
       return {
         config: Config,
         layers: stringList(Layers, `[${at}].Layers`),
@@ -151,16 +154,18 @@ function parseManifest(bytes: Buffer): readonly SavedImage[] {
     });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LktError('ARCHIVE_INVALID', `manifest.json of the archive: ${why}`, { cause });
+    throw new LktError('ARCHIVE_INVALID', `invalid manifest.json in the archive: ${why}`, {
+      cause,
+    });
   }
 }
 
 /** Parses a list of strings. Go writes an empty list as null. */
 function stringList(value: unknown, at: string): readonly string[] {
   if (value === null || value === undefined) return [];
-  if (!Array.isArray(value) || value.length > MAX_LAYERS) throw new Error(`${at} is no list`);
+  if (!Array.isArray(value) || value.length > MAX_LAYERS) throw new Error(`${at} is not a list`);
   return value.map((item, index) => {
-    if (typeof item !== 'string') throw new Error(`${at}[${index}] is not text`);
+    if (typeof item !== 'string') throw new Error(`${at}[${index}] is not a string`);
     return item;
   });
 }

@@ -85,7 +85,7 @@ async function sizeOf(
   if (digester.digest() === layer.diffId) return digester.size;
   throw new LktError(
     'IMAGE_INVALID',
-    `layer ${layer.descriptor.digest} of image ${descriptor.digest} is not the ${layer.diffId} that its config names`,
+    `layer ${layer.descriptor.digest} of image ${descriptor.digest} does not match its diff id ${layer.diffId}`,
   );
 }
 

@@ -56,8 +56,8 @@ export async function exportImage(
   if (format === 'oci') return writeTar(await imageLayout(store, descriptor, options));
   const [platform = { os: 'linux', architecture: 'amd64' }, ...more] = platforms ?? [];
   if (more.length > 0)
-    throw new LktError('USAGE_INVALID', `an archive of format ${format} is of one platform`, {
-      fix: 'name one, or write an OCI archive',
+    throw new LktError('USAGE_INVALID', `an archive of format ${format} holds one platform`, {
+      fix: 'choose one platform, or write an OCI archive',
     });
   const image = await loadImage(store, descriptor.digest, platform);
   if (format === 'filesystem') return flatArchive(store, image.manifest.layers);
@@ -96,7 +96,7 @@ export async function imageLayout(
   // Throws an error that names the available platforms.
   if (count === 0 && wanted !== undefined) await loadImage(store, descriptor.digest, wanted);
   const name = reference === undefined ? descriptor.digest : familiarReference(reference);
-  if (count === 0) throw new LktError('NOT_FOUND', `the store has no image of ${name}`);
+  if (count === 0) throw new LktError('NOT_FOUND', `the store has no image ${name}`);
   if (referrers === true) await contents.addReferrers();
   return entries([layoutFile(), indexFile(reference, descriptor, contents.referrers)], contents);
 }
@@ -131,7 +131,7 @@ class Contents {
     const document = parseManifestOrIndex(bytes);
     let count = 0;
     if (isIndex(document)) {
-      if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deep`);
+      if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deeply`);
       for (const item of document.manifests) {
         const isImage = isIndexType(item.mediaType) || isManifestType(item.mediaType);
         // The store may hold only a part of an index.

@@ -169,7 +169,7 @@ class TreeBuilder {
     if (this.#metadata > this.#maxMetadata) {
       throw new LktError(
         'ARCHIVE_INVALID',
-        `the names and attributes of the image have more than ${this.#maxMetadata} bytes`,
+        `the file metadata of the image exceeds ${this.#maxMetadata} bytes`,
       );
     }
   }
@@ -213,7 +213,10 @@ class TreeBuilder {
     }
     const hidden = name.slice(WHITEOUT.length);
     if (hidden === '' || hidden === '.' || hidden === '..')
-      throw new LktError('ARCHIVE_INVALID', `bad whiteout ${JSON.stringify(fromRaw(entry.path))}`);
+      throw new LktError(
+        'ARCHIVE_INVALID',
+        `invalid whiteout ${JSON.stringify(fromRaw(entry.path))}`,
+      );
     this.#remove(join(directory, hidden));
   }
 
@@ -225,7 +228,7 @@ class TreeBuilder {
       if (target === undefined || target.type === 'directory' || inode.link === path) {
         throw new LktError(
           'ARCHIVE_INVALID',
-          `hard link ${JSON.stringify(fromRaw(path))} to ${JSON.stringify(fromRaw(inode.link ?? ''))}, which is not there`,
+          `hard link ${JSON.stringify(fromRaw(path))} refers to ${JSON.stringify(fromRaw(inode.link ?? ''))}, which is not a file of the image`,
         );
       }
       this.#remove(path);

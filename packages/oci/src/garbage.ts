@@ -67,7 +67,7 @@ async function withDigestInError<T>(digest: Digest, work: Promise<T>): Promise<T
     if (!(cause instanceof LktError) || cause.code !== 'IMAGE_INVALID') throw cause;
     throw new LktError(
       cause.code,
-      `cannot tell what is garbage: ${digest}, which the index of the store names, is ${cause.message}`,
+      `cannot collect garbage: ${digest} in the index of the store is ${cause.message}`,
       { cause },
     );
   }

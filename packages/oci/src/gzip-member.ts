@@ -28,21 +28,21 @@ export async function* readGzipMember(
     }
     const trailer = await bytes(reader, 8);
     if (trailer.readUInt32LE() !== sum || trailer.readUInt32LE(4) !== size % 2 ** 32)
-      throw broken('its sum is not that of its content');
+      throw broken('checksum or length mismatch');
   } catch (error) {
-    throw error instanceof UnexpectedEndError ? broken('it is cut off') : error;
+    throw error instanceof UnexpectedEndError ? broken('it is truncated') : error;
   }
 }
 
 async function skipHeader(reader: ByteReader, start: Buffer): Promise<void> {
   const flags = start[3] ?? 0;
-  if (start[2] !== 8 || (flags & 0xe0) !== 0) throw broken('it has a header that nobody knows');
+  if (start[2] !== 8 || (flags & 0xe0) !== 0) throw broken('unsupported header');
   await reader.skip(6);
   if ((flags & 4) !== 0) await reader.skip((await bytes(reader, 2)).readUInt16LE());
   for (const flag of [8, 16]) {
     if ((flags & flag) === 0) continue;
     for (let length = 0; (await bytes(reader, 1))[0] !== 0; length += 1)
-      if (length > MAX_TEXT) throw broken('its name is too long');
+      if (length > MAX_TEXT) throw broken('its name or comment is too long');
   }
   if ((flags & 2) !== 0) await reader.skip(2);
 }
@@ -82,5 +82,5 @@ async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
 }
 
 function broken(what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `the gzip data is broken: ${what}`);
+  return new LktError('ARCHIVE_INVALID', `the gzip data is corrupt: ${what}`);
 }

@@ -93,7 +93,7 @@ export async function loadImage(store: Store, digest: Digest, platform: Platform
   const list = [...offered].toSorted().join(', ');
   throw new LktError(
     'NOT_FOUND',
-    `image ${digest} is not for ${formatPlatform(platform)}, but for ${list === '' ? 'nothing known' : list}`,
+    `image ${digest} is not available for ${formatPlatform(platform)}, only for ${list === '' ? 'unknown platforms' : list}`,
   );
 }
 
@@ -109,7 +109,7 @@ async function find(
   if (!isIndex(document))
     return imageOf(store, blob.digest, bytes.length, document, platform, offered);
   if (depth === 0)
-    throw new LktError('IMAGE_INVALID', `image index ${blob.digest} is nested too deep`);
+    throw new LktError('IMAGE_INVALID', `image index ${blob.digest} is nested too deeply`);
   for (const item of document.manifests) {
     if (item.platform !== undefined && !platformMatches(item.platform, platform)) {
       // Attestations appear in an index as images of an unknown platform.
@@ -146,7 +146,7 @@ async function imageOf(
   if (config.rootfs.diff_ids.length !== layers.length) {
     throw new LktError(
       'IMAGE_INVALID',
-      `image ${digest} has ${layers.length} layers, but its config names ${config.rootfs.diff_ids.length}`,
+      `image ${digest} has ${layers.length} layers, but its config lists ${config.rootfs.diff_ids.length}`,
     );
   }
   const { os, architecture, variant } = config;

@@ -58,7 +58,7 @@ export async function importImages(
   if (entries === undefined)
     throw new LktError(
       'ARCHIVE_INVALID',
-      'the archive holds no images: neither an OCI layout nor a manifest.json',
+      'the archive contains no image: neither an OCI layout nor a manifest.json',
     );
   const walk = new Walk(store);
   const named: { descriptor: Descriptor; name: string | undefined }[] = [];
@@ -84,7 +84,7 @@ function layoutEntries(layout: Buffer, index: Buffer): readonly ArchiveEntry[] {
   try {
     version = objectFrom(JSON.parse(layout.toString()), 'it')['imageLayoutVersion'];
   } catch (cause) {
-    throw new LktError('ARCHIVE_INVALID', 'the archive has an oci-layout that is no JSON', {
+    throw new LktError('ARCHIVE_INVALID', 'oci-layout in the archive is not JSON', {
       cause,
     });
   }
@@ -114,7 +114,10 @@ class Walk {
     const known = this.#seen.get(digest);
     if (known !== undefined) return { isReferrer: known };
     if (!isIndexType(mediaType) && !isManifestType(mediaType))
-      throw new LktError('IMAGE_INVALID', `${digest} is no image, but ${mediaType}`);
+      throw new LktError(
+        'IMAGE_INVALID',
+        `${digest} has the media type ${mediaType}, which is not an image`,
+      );
     await this.#require(descriptor);
     const document = parseManifestOrIndex(await this.#store.readBytes({ digest, size }));
     const isReferrer = document.subject !== undefined;
@@ -122,12 +125,15 @@ class Walk {
     if (this.#seen.size > MAX_MANIFESTS)
       throw new LktError('IMAGE_INVALID', `the archive has more than ${MAX_MANIFESTS} manifests`);
     if (isIndex(document) !== isIndexType(mediaType))
-      throw new LktError('IMAGE_INVALID', `${digest} is not the ${mediaType} it is said to be`);
+      throw new LktError(
+        'IMAGE_INVALID',
+        `${digest} does not have its declared media type ${mediaType}`,
+      );
     if (!isIndex(document)) {
       for (const blob of [document.config, ...document.layers]) await this.#require(blob);
       return { isReferrer };
     }
-    if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deep`);
+    if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deeply`);
     let count = 0;
     for (const item of document.manifests) {
       // An archive may contain only some images of an index.
@@ -144,21 +150,21 @@ class Walk {
     const actual = await this.#store.size(digest);
     if (actual === size) return;
     if (actual === undefined && mediaType.includes('nondistributable')) return;
-    const what = actual === undefined ? 'is not in it' : `has ${actual} bytes, not ${size}`;
-    throw new LktError('NOT_FOUND', `the archive is not whole: ${digest} ${what}`);
+    const what = actual === undefined ? 'is missing' : `has ${actual} bytes, not ${size}`;
+    throw new LktError('NOT_FOUND', `the archive is incomplete: ${digest} ${what}`);
   }
 }
 
 function namedAs(entries: readonly ArchiveEntry[], wanted: string | undefined): readonly Tag[] {
   const digests = new Set(entries.map(({ descriptor }) => descriptor.digest));
   const [first] = entries;
-  if (first === undefined) throw invalid('holds no image');
+  if (first === undefined) throw invalid('contains no image');
   if (wanted !== undefined && digests.size > 1)
     throw new LktError(
       'USAGE_INVALID',
-      `the archive holds ${digests.size} images, and the name is for one`,
+      `the archive contains ${digests.size} images, but one name was given`,
       {
-        fix: 'leave the name out',
+        fix: 'leave out the name',
       },
     );
   if (wanted !== undefined) return [tagOf(fullName(wanted), first.descriptor)];
@@ -167,16 +173,12 @@ function namedAs(entries: readonly ArchiveEntry[], wanted: string | undefined): 
 
 function tagOf(reference: string | undefined, descriptor: Descriptor): Tag {
   if (reference === undefined)
-    throw new LktError(
-      'USAGE_INVALID',
-      `the archive does not say what ${descriptor.digest} is called`,
-      {
-        fix: 'give it a name: --name registry.example/team/app:1',
-      },
-    );
+    throw new LktError('USAGE_INVALID', `the archive has no name for ${descriptor.digest}`, {
+      fix: 'pass a name: --name registry.example/team/app:1',
+    });
   const at = reference.indexOf('@');
   if (at !== -1 && reference.slice(at + 1) !== descriptor.digest)
-    throw new LktError('DIGEST_MISMATCH', `the archive has ${descriptor.digest} as ${reference}`);
+    throw new LktError('DIGEST_MISMATCH', `the archive lists ${descriptor.digest} as ${reference}`);
   return { reference, descriptor };
 }
 

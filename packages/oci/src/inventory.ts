@@ -136,9 +136,9 @@ class Reach {
       // A guess may be wrong, and a layout may hold only a part of an index.
       const isGuess = size === 0;
       if (error.code === 'NOT_FOUND' || (isGuess && error.code === 'IMAGE_INVALID')) return [];
-      throw new LktError(error.code, `cannot tell what is garbage: ${error.message}`, {
+      throw new LktError(error.code, `cannot collect garbage: ${error.message}`, {
         cause: error,
-        fix: 'delete what is damaged: lkt cache verify --remove',
+        fix: 'run lkt cache verify --remove',
       });
     }
   }

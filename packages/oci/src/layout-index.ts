@@ -83,9 +83,9 @@ function parseLayoutIndex(path: string, text: string): LayoutIndex {
     return { document, entries };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LktError('IMAGE_INVALID', `${path} is not the index of an OCI layout: ${why}`, {
+    throw new LktError('IMAGE_INVALID', `${path} is not a valid index of an OCI layout: ${why}`, {
       cause,
-      fix: 'move the store away; what is missing is built or fetched again',
+      fix: 'move the store away; lkt rebuilds or downloads its contents',
     });
   }
 }

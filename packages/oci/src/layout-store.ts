@@ -176,7 +176,7 @@ export class LayoutStore implements Store {
   async tempDir(): Promise<AsyncDisposable & { path: string }> {
     await this.#writers.enter();
     return tempDirIn(join(this.dir, 'tmp')).catch((error: unknown) => {
-      throw storeError('cannot make a temporary directory in the store', error);
+      throw storeError('cannot create a temporary directory in the store', error);
     });
   }
 

@@ -191,7 +191,7 @@ async function lockedError(path: string, timeoutMs: number): Promise<LktError> {
   const who = owner === undefined ? 'another process' : `process ${pidOf(owner)}`;
   return new LktError(
     'CACHE_LOCKED',
-    `${path} has been held by ${who} for more than ${timeoutMs / 1000} s`,
+    `${path} has been locked by ${who} for more than ${timeoutMs / 1000} s`,
     { fix: 'wait for it to end, or stop it' },
   );
 }

@@ -31,7 +31,7 @@ export function parseManifest(bytes: Uint8Array): ImageManifest {
   return parsing('image manifest', bytes, (document) => {
     const common = commonFrom(document, isManifestType);
     // Programs could interpret an ambiguous document differently (CVE-2021-41190).
-    if ('manifests' in document) throw new Error('it has "manifests", which an index has');
+    if ('manifests' in document) throw new Error('it has "manifests", a field of an index');
     return {
       ...common,
       config: descriptorFrom(document['config'], 'config'),
@@ -48,7 +48,7 @@ export function parseIndex(bytes: Uint8Array): ImageIndex {
   return parsing('image index', bytes, (document) => {
     const common = commonFrom(document, isIndexType);
     if ('layers' in document || 'config' in document)
-      throw new Error('it has "layers" or "config", which a manifest has');
+      throw new Error('it has "layers" or "config", a field of a manifest');
     return { ...common, manifests: descriptorsFrom(document['manifests'], 'manifests') };
   });
 }
@@ -118,13 +118,14 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     for (const [name, value] of Object.entries({ architecture, os }))
       if (typeof value !== 'string') throw new Error(`${name} is missing`);
     for (const [name, value] of Object.entries({ variant, created }))
-      if (value !== undefined && typeof value !== 'string') throw new Error(`${name} is not text`);
+      if (value !== undefined && typeof value !== 'string')
+        throw new Error(`${name} is not a string`);
     const { type, diff_ids: diffIds } = objectFrom(rootfs, 'rootfs');
     if (type !== 'layers') throw new Error('rootfs.type is not "layers"');
     // Go writes an empty list as null.
     const list = listFrom(diffIds ?? [], 'rootfs.diff_ids');
     if (!list.every((item) => typeof item === 'string' && isDigest(item)))
-      throw new Error('rootfs.diff_ids holds something that is not a sha256 digest');
+      throw new Error('rootfs.diff_ids contains something other than sha256 digests');
     if (history != null) listFrom(history, 'history').forEach((h) => objectFrom(h, 'history'));
     const { config: _config, history: _history, ...rest } = document;
     return {
@@ -143,12 +144,12 @@ function containerConfigFrom(value: unknown): ContainerConfig {
   );
   for (const name of ['User', 'WorkingDir', 'StopSignal'])
     if (config[name] !== undefined && typeof config[name] !== 'string')
-      throw new Error(`config.${name} is not text`);
+      throw new Error(`config.${name} is not a string`);
   for (const name of ['Env', 'Entrypoint', 'Cmd', 'Shell', 'OnBuild']) {
     const list = config[name];
     if (list === undefined) continue;
     if (!listFrom(list, `config.${name}`).every((item) => typeof item === 'string'))
-      throw new Error(`config.${name} holds something that is not text`);
+      throw new Error(`config.${name} contains something other than strings`);
   }
   for (const name of ['ExposedPorts', 'Volumes'])
     if (config[name] !== undefined) objectFrom(config[name], `config.${name}`);
@@ -165,7 +166,7 @@ function commonFrom(
   if (mediaType !== undefined && (typeof mediaType !== 'string' || !expected(mediaType)))
     throw new Error(`its mediaType is ${JSON.stringify(mediaType)}`);
   if (artifactType !== undefined && typeof artifactType !== 'string')
-    throw new Error('artifactType is not text');
+    throw new Error('artifactType is not a string');
   return {
     schemaVersion,
     ...(mediaType === undefined ? {} : { mediaType }),

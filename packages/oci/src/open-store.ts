@@ -24,7 +24,7 @@ export async function openStore(
   { create = true }: { create?: boolean } = {},
 ): Promise<Store> {
   if (!(await isLayout(dir))) {
-    if (!create) throw new LktError('NOT_FOUND', `there is no store at ${dir}`);
+    if (!create) throw new LktError('NOT_FOUND', `no store at ${dir}`);
     await createLayout(dir);
   }
   await sweep(join(dir, 'tmp'));
@@ -42,7 +42,7 @@ async function isLayout(dir: string): Promise<boolean> {
     throw storeError(`cannot open the store at ${dir}`, error);
   }
   if (/"imageLayoutVersion"\s*:\s*"1\.0\.\d+"/.test(text)) return true;
-  throw new LktError('UNSUPPORTED', `${path} is not that of an OCI layout of version 1.0`);
+  throw new LktError('UNSUPPORTED', `${path} does not declare version 1.0 of OCI layouts`);
 }
 
 async function createLayout(dir: string): Promise<void> {
@@ -51,8 +51,8 @@ async function createLayout(dir: string): Promise<void> {
     // Leftovers of an interrupted or concurrent creation are acceptable.
     const foreign = (await readdir(dir)).find((name) => name !== 'tmp' && name !== 'oci-layout');
     if (foreign !== undefined && !(await isLayout(dir))) {
-      throw new LktError('IO_FAILED', `${dir} holds something else than a store (${foreign})`, {
-        fix: 'name a directory that is empty or does not exist',
+      throw new LktError('IO_FAILED', `${dir} is not a store: it contains ${foreign}`, {
+        fix: 'use an empty or new directory',
       });
     }
     await writeAtomically(join(dir, 'tmp'), async (file) => {
@@ -66,6 +66,6 @@ async function createLayout(dir: string): Promise<void> {
       await writeLayoutIndex(dir, document, manifests);
     });
   } catch (error) {
-    throw storeError(`cannot make a store at ${dir}`, error);
+    throw storeError(`cannot create a store at ${dir}`, error);
   }
 }

@@ -58,7 +58,7 @@ export async function readFile(
   const found = tree.lookup(path);
   const node = found?.type === 'hardlink' ? tree.get(found.link ?? '') : found;
   if (node?.type !== 'file')
-    throw new LktError('NOT_FOUND', `there is no file /${fromRaw(path)} in the image`);
+    throw new LktError('NOT_FOUND', `the image has no file /${fromRaw(path)}`);
   if (node.size > limit) {
     throw new LktError(
       'IMAGE_INVALID',

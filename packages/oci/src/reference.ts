@@ -37,7 +37,7 @@ export function parseReference(text: string): Reference {
   const tag = hasTag ? beforeDigest.slice(colon + 1) : undefined;
   if (tag !== undefined && !TAG.test(tag)) throw invalid(text, `"${tag}" is not a tag`);
   const { domain, path } = splitName(hasTag ? beforeDigest.slice(0, colon) : beforeDigest);
-  if (!DOMAIN.test(domain)) throw invalid(text, `"${domain}" is not the name of a registry`);
+  if (!DOMAIN.test(domain)) throw invalid(text, `"${domain}" is not a registry name`);
   if (/^[0-9a-f]{64}$/.test(beforeDigest))
     throw invalid(text, 'it is a bare digest', `write it as name@sha256:${beforeDigest}`);
   for (const part of path.split('/')) {
@@ -45,7 +45,7 @@ export function parseReference(text: string): Reference {
     const fix = PATH_PART.test(part.toLowerCase()) ? 'write it in lower case' : undefined;
     throw invalid(
       text,
-      part === '' ? 'a part of its name is empty' : `"${part}" is not a name`,
+      part === '' ? 'a part of its name is empty' : `"${part}" is not a repository name`,
       fix,
     );
   }

@@ -49,7 +49,7 @@ export class TarHeaderReader {
     for (;;) {
       const block = await this.#block();
       if (block === undefined) {
-        if (isMidEntry) throw this.error('ends after a header that belongs to an entry');
+        if (isMidEntry) throw this.error('ends after an extended header');
         return undefined;
       }
       const typeflag = String.fromCharCode(block[field.typeflag.start] ?? 0);
@@ -100,7 +100,7 @@ export class TarHeaderReader {
     if (isZeroBlock(block)) {
       const second = await this.#reader.read(BLOCK);
       if (second !== undefined && !isZeroBlock(second))
-        throw this.error('goes on after a zero block');
+        throw this.error('continues after a zero block');
       return undefined;
     }
     this.#count += 1;
@@ -108,7 +108,8 @@ export class TarHeaderReader {
       throw this.error(`has more than ${this.#maxEntries} entries`);
     const sum = this.#number(block, field.checksum, 'checksum');
     const { unsigned, signed } = checksums(block);
-    if (sum !== unsigned && sum !== signed) throw this.error('has a header with a bad checksum');
+    if (sum !== unsigned && sum !== signed)
+      throw this.error('has a header with an invalid checksum');
     return block;
   }
 
@@ -123,7 +124,7 @@ export class TarHeaderReader {
 
   #pax(data: Buffer): PaxRecords {
     const records = parsePax(data.toString('latin1'));
-    if (records === undefined) throw this.error('has a bad PAX header');
+    if (records === undefined) throw this.error('has an invalid PAX header');
     for (const key of records.keys()) {
       if (key.startsWith('GNU.sparse.')) throw this.#unsupported('sparse files');
     }
@@ -134,7 +135,7 @@ export class TarHeaderReader {
     let length = 0;
     for (const [key, value] of records) {
       if (key === 'path' || key === 'linkpath' || key === 'size')
-        throw this.error(`gives every entry the same ${key}`);
+        throw this.error(`sets the ${key} of every entry`);
       if (value === '') this.#global.delete(key);
       else this.#global.set(key, value);
     }
@@ -200,19 +201,19 @@ export class TarHeaderReader {
   #path(name: string): RawPath {
     const path = normalizePath(name);
     if (path === undefined)
-      throw this.error(`has the bad path ${JSON.stringify(truncatePath(name))}`);
+      throw this.error(`has the invalid path ${JSON.stringify(truncatePath(name))}`);
     return path;
   }
 
   #link(type: EntryType, link: string): { link?: RawPath } {
     if (type === 'hardlink') {
       const target = this.#path(link);
-      if (target === '') throw this.error('has a hard link to nothing');
+      if (target === '') throw this.error('has a hard link without a target');
       return { link: target };
     }
     if (type !== 'symlink') return {};
     if (link === '' || link.includes('\0') || link.length > MAX_PATH)
-      throw this.error('has a symbolic link with a bad target');
+      throw this.error('has a symbolic link with an invalid target');
     return { link };
   }
 
@@ -237,20 +238,20 @@ export class TarHeaderReader {
         : /^\d{1,19}$/.test(record)
           ? Number(record)
           : -1;
-    if (value < 0 || value > limit) throw this.error(`has a bad ${what}`);
+    if (value < 0 || value > limit) throw this.error(`has an invalid ${what}`);
     return value;
   }
 
   #time(record: string | undefined, block: Buffer): number {
     if (record === undefined) return this.#number(block, field.mtime, 'mtime');
     const seconds = /^-?\d{1,19}(?:\.\d*)?$/.test(record) ? Math.floor(Number(record)) : NaN;
-    if (!Number.isSafeInteger(seconds)) throw this.error('has a bad mtime');
+    if (!Number.isSafeInteger(seconds)) throw this.error('has an invalid mtime');
     return seconds;
   }
 
   #number(block: Buffer, where: Field, what: string): number {
     const value = fieldNumber(block, where);
-    if (!Number.isSafeInteger(value)) throw this.error(`has a bad ${what}`);
+    if (!Number.isSafeInteger(value)) throw this.error(`has an invalid ${what}`);
     return value;
   }
 }

@@ -45,7 +45,7 @@ export async function* readTar(
     await reader.drain();
     headers.checkLength();
   } catch (error) {
-    throw error instanceof UnexpectedEndError ? headers.error('is cut off') : error;
+    throw error instanceof UnexpectedEndError ? headers.error('is truncated') : error;
   } finally {
     await reader.close();
   }
@@ -71,7 +71,7 @@ class Content implements AsyncIterable<Uint8Array> {
     this.#state = 'reading';
     while (this.#missing > 0) {
       const part = await this.#reader.take(this.#missing);
-      if (part === undefined) throw this.#headers.error('is cut off');
+      if (part === undefined) throw this.#headers.error('is truncated');
       this.#headers.checkLength();
       this.#missing -= part.length;
       yield part;

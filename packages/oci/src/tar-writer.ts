@@ -45,8 +45,8 @@ export async function* writeTar(
       const relation = missing < 0 ? 'longer' : 'shorter';
       throw new LktError(
         'IO_FAILED',
-        `${fromRaw(entry.path)}: its content is ${relation} than the ${entry.size} bytes it was to have`,
-        { fix: 'make sure that nothing changes files while they are read' },
+        `${fromRaw(entry.path)}: its content is ${relation} than the expected ${entry.size} bytes`,
+        { fix: 'do not change files while lkt reads them' },
       );
     }
     yield* chunks.add(Buffer.alloc(padding(entry.size)));

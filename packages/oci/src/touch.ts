@@ -17,6 +17,6 @@ export function touch(path: string): boolean {
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
     if (isErrno(error, 'EROFS', 'EACCES', 'EPERM')) return true;
-    throw storeError(`cannot look at ${path}`, error);
+    throw storeError(`cannot access ${path}`, error);
   }
 }

@@ -35,7 +35,7 @@ export class Writers {
   async enter(signal?: AbortSignal): Promise<void> {
     this.#entering ??= this.#mark().catch((error: unknown) => {
       this.#entering = undefined;
-      throw storeError('cannot write into the store', error);
+      throw storeError('cannot write to the store', error);
     });
     await this.#entering;
     signal?.throwIfAborted();
@@ -81,12 +81,12 @@ export class Writers {
       if (other === undefined) return run();
       throw new LktError(
         'CACHE_LOCKED',
-        `process ${pidOf(other)} is writing into the store, and its blobs have no names yet`,
+        `process ${pidOf(other)} is writing to the store, and its blobs have no tags yet`,
         {
           fix:
             ownerState(other) === 'alive'
-              ? 'run this again when it has ended'
-              : 'run this again when it has ended; it is in another container, and counts for an hour if it was killed',
+              ? 'run the command again when it has ended'
+              : 'run the command again when it has ended; if it was killed in another container, its mark expires after an hour',
         },
       );
     });

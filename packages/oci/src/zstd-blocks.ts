@@ -168,5 +168,5 @@ class BlockHeaders {
 }
 
 function wrongSize(size: number): LktError {
-  return new LktError('ARCHIVE_INVALID', `there are not ${size} bytes of content`);
+  return new LktError('ARCHIVE_INVALID', `the content does not have ${size} bytes`);
 }

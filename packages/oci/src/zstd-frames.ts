@@ -28,13 +28,13 @@ export async function* zstdFrames(
         await reader.skip((await bytes(reader, 4)).readUInt32LE());
         continue;
       }
-      if (number !== FRAME_MAGIC) throw broken('there is something that is no frame');
+      if (number !== FRAME_MAGIC) throw broken('there is data outside of frames');
       count += 1;
       yield zstdFrame(reader, magic);
     }
-    if (count === 0) throw broken('there is no frame');
+    if (count === 0) throw broken('it has no frame');
   } catch (error) {
-    throw error instanceof UnexpectedEndError ? broken('it is cut off') : error;
+    throw error instanceof UnexpectedEndError ? broken('it is truncated') : error;
   } finally {
     await reader.close();
   }
@@ -99,9 +99,9 @@ async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
   } catch (error) {
     if (!(error instanceof UnexpectedEndError)) throw error;
   }
-  throw broken('it is cut off');
+  throw broken('it is truncated');
 }
 
 function broken(what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `the zstd data is broken: ${what}`);
+  return new LktError('ARCHIVE_INVALID', `the zstd data is corrupt: ${what}`);
 }

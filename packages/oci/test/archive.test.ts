@@ -76,8 +76,8 @@ function skopeo(...args: readonly string[]): string {
   return run('skopeo', args).toString();
 }
 
-describe('an OCI archive', () => {
-  it('brings an image with all its platforms from store to store, in the same bytes each time', async () => {
+describe('OCI archive', () => {
+  it('moves an image of all platforms between stores with reproducible bytes', async () => {
     const store = await newStore();
     const index = await newIndex(store);
     const bytes = await exported(store, index);
@@ -90,7 +90,7 @@ describe('an OCI archive', () => {
     expect((await exported(other, index)).equals(bytes)).toBe(true);
   });
 
-  it('has an index as it is although only some images are there', async () => {
+  it('preserves an index of which only some images are present', async () => {
     const store = await newStore();
     const index = await newIndex(store);
     const bytes = await exported(store, index, { platforms: [ARM] });
@@ -99,17 +99,17 @@ describe('an OCI archive', () => {
     expect(await other.resolve(FULL)).toEqual(index);
     await loadImage(other, index.digest, ARM);
     expect(await failure(loadImage(other, index.digest, AMD))).toMatchObject({ code: 'NOT_FOUND' });
-    // And what is there of it is exported.
+    // The incomplete index can be exported again.
     expect((await exported(other, index)).equals(bytes)).toBe(true);
     const riscv = exportImage(store, index, {
       reference: NAME,
       format: 'oci',
       platforms: [parsePlatform('linux/riscv64')],
     });
-    expect((await failure(riscv)).message).toMatch(/but for linux\/amd64, linux\/arm64$/);
+    expect((await failure(riscv)).message).toMatch(/only for linux\/amd64, linux\/arm64$/);
   });
 
-  it('takes what refers to the image along, and what refers to that', async () => {
+  it('includes referrers, and referrers of referrers', async () => {
     const store = await newStore();
     const index = await newIndex(store);
     const layers = [{ mediaType: 'text/plain', ...(await store.writeBytes(Buffer.from('sbom'))) }];
@@ -136,7 +136,7 @@ describe('an OCI archive', () => {
     expect(await other.referrers(sbom.digest)).toMatchObject([{ digest: signature.digest }]);
   });
 
-  it('is read by skopeo, and that of skopeo by lkt', async () => {
+  it('is read by skopeo, and reads what skopeo writes', async () => {
     const dir = await temporary();
     const store = await newStore();
     const index = await newIndex(store);
@@ -149,12 +149,12 @@ describe('an OCI archive', () => {
     expect(images).toMatchObject([
       { reference: 'docker.io/example/app:2', descriptor: { digest: index.digest } },
     ]);
-    // A tag alone is no name.
+    // A bare tag is no image name.
     skopeo('copy', '-q', '--all', `oci-archive:${ours}`, `oci-archive:${dir}/tag.tar:v1`);
     const nameless = importImages(await newStore(), createReadStream(join(dir, 'tag.tar')));
     expect(await failure(nameless)).toMatchObject({
       code: 'USAGE_INVALID',
-      fix: 'give it a name: --name registry.example/team/app:1',
+      fix: 'pass a name: --name registry.example/team/app:1',
     });
     const named = await importImages(other, createReadStream(join(dir, 'tag.tar')), {
       name: 'example/named',
@@ -163,8 +163,8 @@ describe('an OCI archive', () => {
   });
 });
 
-describe('an archive for Docker', () => {
-  it('holds one platform, is read by skopeo, and by lkt with its digest', async () => {
+describe('Docker archive', () => {
+  it('holds one platform, is read by skopeo, and keeps its digest on import', async () => {
     const dir = await temporary();
     const store = await newStore();
     const index = await newIndex(store);
@@ -185,7 +185,7 @@ describe('an archive for Docker', () => {
     expect(await failure(two)).toMatchObject({ code: 'USAGE_INVALID' });
   });
 
-  it('of skopeo is read: links, layers that are not compressed, several names', async () => {
+  it('reads skopeo archives: links, uncompressed layers, several names', async () => {
     const dir = await temporary();
     const store = await newStore();
     const image = await newImage(store);
@@ -216,7 +216,7 @@ describe('an archive for Docker', () => {
     }
   });
 
-  it('with compressed layers is read, and each is what the config says', async () => {
+  it('accepts compressed layers that match the config', async () => {
     const { entries, layer } = await dockerArchive();
     const store = await newStore();
     const archive = [...entries(), file('a/layer.tar', gzipSync(layer))];
@@ -243,7 +243,7 @@ describe('an archive for Docker', () => {
   });
 });
 
-/** What `docker save` wrote before it wrote layouts, without the layer `a/layer.tar`. */
+/** A `docker save` archive from before it wrote layouts, without the layer `a/layer.tar`. */
 async function dockerArchive(): Promise<{ entries: () => EntryWithContent[]; layer: Buffer }> {
   const layer = await collect(writeTar([file('x', randomBytes(1000))]));
   const config = JSON.stringify({
@@ -267,7 +267,7 @@ function withIndex(document: unknown): (path: string, content: Buffer) => EntryW
   return (path, content) => file(path, path === 'index.json' ? JSON.stringify(document) : content);
 }
 
-/** The entries of a good archive, changed. */
+/** Returns a valid archive after changes to its entries. */
 async function changed(
   change: (path: string, content: Buffer) => EntryWithContent | undefined,
   ...more: readonly EntryWithContent[]
@@ -283,10 +283,10 @@ async function changed(
   return collect(writeTar([...entries, ...more]));
 }
 
-describe('a hostile archive leaves no name', () => {
+describe('importImages tags nothing from a hostile archive', () => {
   const cases: readonly (readonly [string, () => Promise<Buffer>, string, RegExp])[] = [
     [
-      'a blob that is not what its name says',
+      'a blob that does not match its digest',
       () =>
         changed((path, content) =>
           path.startsWith('blobs/')
@@ -294,10 +294,10 @@ describe('a hostile archive leaves no name', () => {
             : file(path, content),
         ),
       'DIGEST_MISMATCH',
-      /not what was asked for/,
+      /not as expected/,
     ],
     [
-      'a layer that is missing',
+      'a missing layer',
       () =>
         changed((path, content) =>
           content.subarray(0, 2).equals(Buffer.from([0x1f, 0x8b]))
@@ -305,10 +305,10 @@ describe('a hostile archive leaves no name', () => {
             : file(path, content),
         ),
       'NOT_FOUND',
-      /the archive is not whole: sha256:.* is not in it/,
+      /the archive is incomplete: sha256:.* is missing/,
     ],
     [
-      'no image of an index',
+      'an index without any of its images',
       () =>
         changed((path, content) =>
           content.includes('"layers"') && path.startsWith('blobs/')
@@ -318,33 +318,33 @@ describe('a hostile archive leaves no name', () => {
       'NOT_FOUND',
       /has no image of the index/,
     ],
-    ['a path twice', () => changed(keep, file('oci-layout', '{}')), 'ARCHIVE_INVALID', /twice/],
+    ['a duplicate path', () => changed(keep, file('oci-layout', '{}')), 'ARCHIVE_INVALID', /twice/],
     [
       'a device',
       () => changed(keep, entry('dev', { type: 'char' })),
       'ARCHIVE_INVALID',
-      /has a char/,
+      /contains a char/,
     ],
     [
-      'much JSON',
+      'too much JSON',
       () => changed(keep, file('x.json', Buffer.alloc(5 * 2 ** 20))),
       'ARCHIVE_INVALID',
-      /too much JSON/,
+      /exceeds the limit for JSON files/,
     ],
     [
       'an index without images',
       () => changed(withIndex({ schemaVersion: 2, manifests: [] })),
       'ARCHIVE_INVALID',
-      /holds no image/,
+      /contains no image/,
     ],
     [
-      'an index that is none',
+      'an invalid index',
       () => changed(withIndex({ schemaVersion: 1 })),
       'IMAGE_INVALID',
       /schemaVersion/,
     ],
     [
-      'a layout of the future',
+      'a layout of a later version',
       () =>
         changed((path, content) =>
           path === 'oci-layout'
@@ -355,7 +355,7 @@ describe('a hostile archive leaves no name', () => {
       /version 1\.0/,
     ],
     [
-      'a digest that belongs to something else',
+      'a name with the digest of another image',
       () =>
         changed((path, content) =>
           path === 'index.json'
@@ -363,15 +363,15 @@ describe('a hostile archive leaves no name', () => {
             : file(path, content),
         ),
       'DIGEST_MISMATCH',
-      /the archive has sha256:.* as registry\.example\/app@sha256:/,
+      /the archive lists sha256:.* as registry\.example\/app@sha256:/,
     ],
-    ['no archive', async () => randomBytes(2000), 'ARCHIVE_INVALID', /tar archive/],
-    ['nothing', async () => Buffer.alloc(0), 'ARCHIVE_INVALID', /holds no images/],
+    ['random bytes', async () => randomBytes(2000), 'ARCHIVE_INVALID', /tar archive/],
+    ['no bytes', async () => Buffer.alloc(0), 'ARCHIVE_INVALID', /contains no image/],
     [
-      'half of one',
+      'a truncated archive',
       async () => (await changed(keep)).subarray(0, 4000),
       'ARCHIVE_INVALID',
-      /cut off/,
+      /truncated/,
     ],
   ];
   it.each(cases)('%s', async (_what, make, code, message) => {
@@ -382,7 +382,7 @@ describe('a hostile archive leaves no name', () => {
     expect(await store.tags()).toEqual([]);
   });
 
-  it('or is longer than it may be, also unpacked', async () => {
+  it('rejects an archive longer than the limit, packed or unpacked', async () => {
     const bytes = await changed(keep);
     for (const archive of [bytes, gzipSync(bytes)]) {
       const store = await newStore();
@@ -393,7 +393,7 @@ describe('a hostile archive leaves no name', () => {
     }
   });
 
-  it('or has several images and one name for them', async () => {
+  it('rejects one name for several images', async () => {
     const store = await newStore();
     const [one, two] = [await newImage(store), await newImage(store, AMD, 'other')];
     const document = { schemaVersion: 2, manifests: [one, two] };

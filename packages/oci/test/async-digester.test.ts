@@ -6,7 +6,7 @@ import { createAsyncDigester } from '../src/async-digester.ts';
 
 const LARGE = 8 * 2 ** 20;
 
-it.each([undefined, 10, LARGE])('hashes the pieces of content of %s bytes', async (size) => {
+it.each([undefined, 10, LARGE])('hashes the chunks of content of %s bytes', async (size) => {
   const content = randomBytes(300_000);
   using digester = await createAsyncDigester(size);
   for (let at = 0; at < content.length; at += 70_000)
@@ -15,16 +15,16 @@ it.each([undefined, 10, LARGE])('hashes the pieces of content of %s bytes', asyn
   expect(await digester.digest()).toBe(digestOf(content));
 });
 
-it('hashes several at once, in memory that is used again', async () => {
+it('hashes several streams at once with reused memory', async () => {
   const bytes = [1, 20, 40, 60];
   expect(await Promise.all(bytes.map(hashOf))).toEqual(bytes.map(expectedOf));
 });
 
-it('hashes on other threads with the Node of this repository', async () => {
+it('hashes on other threads with the pinned Node', async () => {
   expect(await nativeHashes()).toBeDefined();
 });
 
-it('is given back only when no thread reads from it any more', async () => {
+it('is freed only when no thread reads from it', async () => {
   for (let round = 0; round < 50; round += 1) {
     const given = await createAsyncDigester(LARGE);
     const updates = [given.update(Buffer.alloc(300_000)), given.update(Buffer.alloc(10))];
@@ -33,7 +33,7 @@ it('is given back only when no thread reads from it any more', async () => {
   }
 });
 
-it('starts anew after one that was given up', async () => {
+it('starts fresh after an abandoned one', async () => {
   const given = await createAsyncDigester(LARGE);
   await given.update(Buffer.from('x'));
   given[Symbol.dispose]();

@@ -15,7 +15,7 @@ import {
 } from '../src/index.ts';
 import { chunks, collect, failure, run } from './support.ts';
 
-/** Words, noise and zeros, more than any window or buffer on the way. */
+/** Words, noise and zeros; longer than every window and buffer. */
 const DATA = Buffer.concat([
   knownInput(),
   Buffer.alloc(300_000),
@@ -26,7 +26,7 @@ const DATA = Buffer.concat([
 const GOLDEN = 'sha256:085016f3f9f25114c92788925390ee0b94df50ef1681630016c7d4d6177cc83e';
 
 test.each([1000, 65_536, 10_000_000])(
-  'gzip gives the golden bytes, however the source is cut (%i)',
+  'gzip writes golden bytes for chunks of %i bytes',
   async (size) => {
     const packed = await collect(gzip(chunks(DATA, size)));
     expect(digestOf(packed)).toBe(GOLDEN);
@@ -36,7 +36,7 @@ test.each([1000, 65_536, 10_000_000])(
   },
 );
 
-test('a Node with another zlib gives the same bytes', async () => {
+test('gzip writes the same bytes on a Node with another zlib', async () => {
   vi.resetModules();
   vi.doMock('../src/deflate-check.ts', () => ({ isKnownZlib: () => false }));
   const portable = await import('../src/compression.ts');
@@ -45,24 +45,24 @@ test('a Node with another zlib gives the same bytes', async () => {
     expect(digestOf(await collect(portable.gzip(chunks(DATA, size))))).toBe(GOLDEN);
 });
 
-test('the known answer tells zlibs apart', async () => {
+test('the known answer tells zlib versions apart', async () => {
   const { passesKnownAnswer, isPinnedZlib, isKnownZlib } = await import('../src/deflate-check.ts');
   expect([isKnownZlib(), isPinnedZlib(), passesKnownAnswer()]).toEqual([true, true, true]);
   const { deflateRaw } = await import('pako');
   const input = knownInput();
   const known = deflateRawSync(input, { level: 4 });
   expect(known.equals(deflateRaw(input, { level: 4 }))).toBe(true);
-  // What a Node linked with Debian's zlib gives.
+  // The output of a Node linked with Debian's zlib.
   expect(known.equals(deflateRaw(input, { level: 4, legacyHash: true }))).toBe(false);
 });
 
-test('an empty source', async () => {
+test('gzip and zstd handle an empty source', async () => {
   expect(await collect(gunzip(gzip(chunks(''))))).toEqual(Buffer.alloc(0));
   expect(await collect(unzstd(zstd(chunks(''))))).toEqual(Buffer.alloc(0));
 });
 
 test.each([1, 9, 1000, 10_000_000])(
-  'gunzip reads several members and padding of zeros, cut into %i bytes',
+  'gunzip reads several members and zero padding in chunks of %i bytes',
   async (size) => {
     const small = Buffer.from('small');
     const two = Buffer.concat([gzipSync(small), gzipSync(small), Buffer.alloc(100)]);
@@ -71,22 +71,22 @@ test.each([1, 9, 1000, 10_000_000])(
 );
 
 test.each<[string, Buffer]>([
-  ['nothing', Buffer.alloc(0)],
+  ['no data', Buffer.alloc(0)],
   ['text', Buffer.from('hello')],
-  ['cut off', gzipSync('hello').subarray(0, -1)],
-  ['bad checksum', gzipSync('hello').fill(0, 17, 21)],
-  ['junk after it', Buffer.concat([gzipSync('hello'), Buffer.from('junk')])],
+  ['truncated data', gzipSync('hello').subarray(0, -1)],
+  ['a wrong checksum', gzipSync('hello').fill(0, 17, 21)],
+  ['trailing junk', Buffer.concat([gzipSync('hello'), Buffer.from('junk')])],
   [
-    'a cut off second member',
+    'a truncated second member',
     Buffer.concat([gzipSync('hello'), gzipSync('hello').subarray(0, 12)]),
   ],
-])('gunzip refuses: %s', async (_name, data) => {
+])('gunzip rejects %s', async (_name, data) => {
   for (const size of [1, 10_000])
     await failure('ARCHIVE_INVALID', collect(gunzip(chunks(data, size))));
 });
 
 test.each([1, 1000, 10_000_000])(
-  'unzstd reads many frames and leaves out skippable ones, cut into %i bytes',
+  'unzstd reads many frames and skips skippable ones in chunks of %i bytes',
   async (size) => {
     const input = DATA.subarray(0, size === 1 ? 2000 : DATA.length);
     const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
@@ -103,34 +103,34 @@ test.each([1, 1000, 10_000_000])(
   },
 );
 
-test('zstd of ours is read by zstd(1), and does not depend on how the source is cut', async () => {
+test('zstd(1) reads our zstd, whose bytes do not depend on the chunking', async () => {
   const packed = await collect(zstd(chunks(DATA, 1000)));
   expect(run('zstd', ['-dc'], { input: packed }).equals(DATA)).toBe(true);
   expect((await collect(zstd(chunks(DATA, 99_999)))).equals(packed)).toBe(true);
 });
 
 test.each<[string, (frame: Buffer) => Buffer]>([
-  ['nothing', () => Buffer.alloc(0)],
+  ['no data', () => Buffer.alloc(0)],
   ['text', () => Buffer.from('hello')],
-  ['cut off', (frame) => frame.subarray(0, -1)],
+  ['truncated data', (frame) => frame.subarray(0, -1)],
   [
-    'cut off in the magic number of the next frame',
+    'truncation in the magic number of the next frame',
     (frame) => Buffer.concat([frame, frame.subarray(0, 2)]),
   ],
-  ['bad checksum', (frame) => Buffer.from(frame).fill(0, frame.length - 4)],
-  ['junk after it', (frame) => Buffer.concat([frame, Buffer.from('junk')])],
+  ['a wrong checksum', (frame) => Buffer.from(frame).fill(0, frame.length - 4)],
+  ['trailing junk', (frame) => Buffer.concat([frame, Buffer.from('junk')])],
   ['a reserved block type', (frame) => Buffer.from(frame).fill(0xff, 6, 7)],
   [
     'a window of 2 GiB',
     () => run('zstd', ['-c', '--long=31', '-1'], { input: Buffer.alloc(10) }).fill(0xa8, 5, 6),
   ],
-])('unzstd refuses: %s', async (_name, damage) => {
+])('unzstd rejects %s', async (_name, damage) => {
   const data = damage(run('zstd', ['-c', '--no-content-size'], { input: 'hello hello hello' }));
   for (const size of [1, 10_000])
     await failure('ARCHIVE_INVALID', collect(unzstd(chunks(data, size))));
 });
 
-test('a bomb is stopped at the limit', async () => {
+test('decompression stops a bomb at the limit', async () => {
   const zeros = Buffer.alloc(5_000_000);
   for (const unpack of [
     gunzip(chunks(gzipSync(zeros)), { maxBytes: 1_000_000 }),
@@ -148,7 +148,7 @@ test('a bomb is stopped at the limit', async () => {
   }
 });
 
-test('an error of the source comes through, at its start, in it, and after the data', async () => {
+test('decompression forwards an error of the source at its start, middle and end', async () => {
   const problem = new Error('line is down');
   async function* failing(data: Uint8Array): AsyncGenerator<Uint8Array> {
     yield* chunks(data, 1000);
@@ -167,7 +167,7 @@ test('an error of the source comes through, at its start, in it, and after the d
   );
 });
 
-test('an error of the source that comes when the data has ended already', async () => {
+test('decompression forwards an error of the source after the compressed data', async () => {
   const problem = new Error('line is down');
   async function* late(): AsyncGenerator<Uint8Array> {
     yield Buffer.concat([gzipSync('hello'), Buffer.alloc(100)]);
@@ -177,7 +177,7 @@ test('an error of the source that comes when the data has ended already', async 
   await expect(collect(gunzip(late()))).rejects.toBe(problem);
 });
 
-test('whoever stops reading stops the source', async () => {
+test('stopping the reader stops the source', async () => {
   for (const use of [gzip, zstd]) {
     let isClosed = false;
     async function* endless(): AsyncGenerator<Uint8Array> {
@@ -198,7 +198,7 @@ test('whoever stops reading stops the source', async () => {
 
 const layer = (mediaType: string): Descriptor => ({ mediaType, digest: digestOf(''), size: 0 });
 
-test('a layer is unpacked by its media type', async () => {
+test('decompressLayer selects by media type', async () => {
   const packed = await collect(gzip(chunks('tar')));
   for (const type of [
     MediaType.layerGzip,

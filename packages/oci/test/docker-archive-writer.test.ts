@@ -21,7 +21,7 @@ async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
   await use(await openStore(join(temp.path, 'store')));
 }
 
-/** An image of two layers, the same whichever way they are compressed. */
+/** An image of two layers, with the same diff ids for every compression. */
 async function image(store: Store, compression: 'gzip' | 'none', more = 'x'): Promise<Image> {
   const layers = [
     await writeLayer(store, [file('a', 'a'.repeat(100_000))], { compression }),
@@ -32,7 +32,7 @@ async function image(store: Store, compression: 'gzip' | 'none', more = 'x'): Pr
   return loadImage(store, digest, platform);
 }
 
-test('the bytes are golden, and the same however the layers are compressed', async () => {
+test('writeDockerArchive writes golden bytes for every compression of the layers', async () => {
   await withStore(async (store) => {
     const archives = await Promise.all(
       (['gzip', 'none'] as const).map(async (compression) =>
@@ -46,7 +46,7 @@ test('the bytes are golden, and the same however the layers are compressed', asy
   });
 });
 
-test('a layer of several images is there once, an image without tags has none', async () => {
+test('writeDockerArchive writes a shared layer once, and no tags for an untagged image', async () => {
   await withStore(async (store) => {
     const images = [
       { image: await image(store, 'gzip'), tags: [] },
@@ -63,7 +63,7 @@ test('a layer of several images is there once, an image without tags has none', 
   });
 });
 
-test('skopeo reads it as docker-archive, by name, layers and config as they were', async () => {
+test('skopeo reads the archive with unchanged name, layers and config', async () => {
   await withStore(async (store) => {
     const one = await image(store, 'gzip');
     const path = join(store.dir, 'archive.tar');
@@ -75,18 +75,20 @@ test('skopeo reads it as docker-archive, by name, layers and config as they were
     const { Layers } = JSON.parse(run('skopeo', ['inspect', `dir:${copy}`]).toString()) as {
       Layers: Digest[];
     };
-    // What `dir:` keeps is what came: archives that are not compressed.
+    // `dir:` stores blobs unchanged: uncompressed archives.
     expect(Layers).toEqual(one.config.rootfs.diff_ids);
   });
 });
 
-test('a layer that is not the one of the config is an error', async () => {
+test('writeDockerArchive rejects a layer that does not match its diff id', async () => {
   await withStore(async (store) => {
     const one = await image(store, 'gzip');
     const other = await writeLayer(store, [file('evil', 'x')]);
     const layers = [other.descriptor, ...one.manifest.layers.slice(1)];
     const wrong = { ...one, manifest: { ...one.manifest, layers } };
     const work = collect(writeDockerArchive(store, [{ image: wrong, tags: [] }]));
-    expect((await failure('IMAGE_INVALID', work)).message).toContain('is not the sha256:');
+    expect((await failure('IMAGE_INVALID', work)).message).toContain(
+      'does not match its diff id sha256:',
+    );
   });
 });

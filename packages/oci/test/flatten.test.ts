@@ -68,7 +68,7 @@ async function listsOf(
   return lists;
 }
 
-/** `path` for files, `path/` for directories, `path -> target`, `path = other name`. */
+/** Lists `path` for files, `path/` for directories, `path -> target`, `path = hard link target`. */
 function listing(tree: FileTree): string[] {
   return [...tree.walk()].slice(1).map(({ path, type, link }) => {
     const name = fromRaw(path);
@@ -91,9 +91,9 @@ async function contents({ store, layers, tree }: Flat): Promise<Record<string, s
 const WHITEOUT = { mode: 0, mtime: 0 };
 const whiteout = (path: string): EntryWithContent => entry(path, WHITEOUT);
 
-describe('layers on top of each other', () => {
+describe('flatten merges layers', () => {
   test.each<[string, EntryWithContent[][], string[]]>([
-    ['nothing', [], []],
+    ['no layers', [], []],
     [
       'files in byte order, directories first',
       [[file('b', '1'), file('a/x', '1'), file('a-b', '1'), file('a', '1')].slice(0, 3)],
@@ -110,22 +110,26 @@ describe('layers on top of each other', () => {
       ['d/', 'd/f'],
     ],
     [
-      'a whiteout of what is not there',
+      'a whiteout of a missing file',
       [[file('a', '1')], [whiteout('.wh.b'), whiteout('no/.wh.b')]],
       ['a'],
     ],
     [
-      'a whiteout is about lower layers, wherever it stands',
+      'a whiteout affects only lower layers, whatever its position',
       [[file('d/old', '1')], [file('d/new', '1'), whiteout('.wh.d')]],
       ['d/', 'd/new'],
     ],
     [
-      'a whiteout and the same name new',
+      'a whiteout and a new file of the same name',
       [[file('a', '1')], [whiteout('.wh.a'), symlink('a', 'b')]],
       ['a -> b'],
     ],
     ['a whiteout in the lowest layer', [[whiteout('.wh.a'), file('a', '1')]], ['a']],
-    ['removed, and there again', [[file('a', '1')], [whiteout('.wh.a')], [file('a', '3')]], ['a']],
+    [
+      'a file removed and added again',
+      [[file('a', '1')], [whiteout('.wh.a')], [file('a', '3')]],
+      ['a'],
+    ],
     [
       'an opaque directory',
       [
@@ -135,7 +139,7 @@ describe('layers on top of each other', () => {
       ['d/', 'd/c', 'e'],
     ],
     [
-      'an opaque directory, the mark last',
+      'an opaque directory, the marker last',
       [[file('d/a', '1')], [directory('d'), file('d/c', '2'), whiteout('d/.wh..wh..opq')]],
       ['d/', 'd/c'],
     ],
@@ -148,7 +152,7 @@ describe('layers on top of each other', () => {
       ['d'],
     ],
     [
-      'what aufs left',
+      'metadata of aufs',
       [
         [
           file('.wh..wh.plnk/1.2', 'x'),
@@ -168,7 +172,7 @@ describe('layers on top of each other', () => {
     ],
     ['an implied directory over a file', [[file('a', '1')], [file('a/b', '2')]], ['a/', 'a/b']],
     [
-      'a directory over a link to one, as overlay file systems do',
+      'a directory over a link to a directory, as in overlayfs',
       [[directory('usr/lib'), symlink('lib', 'usr/lib')], [file('lib/x', '2')]],
       ['lib/', 'lib/x', 'usr/', 'usr/lib/'],
     ],
@@ -178,13 +182,13 @@ describe('layers on top of each other', () => {
       ['a/', 'a/b'],
     ],
     [
-      'one path twice in a layer',
+      'a duplicate path in a layer',
       [[file('a', '1'), directory('a'), file('a/b', '1'), file('a', '2')]],
       ['a'],
     ],
     ['names that are not UTF-8', [[file('\xff', '1'), file(toRaw('ü'), '1')]], ['ü', '\ufffd']],
     [
-      'a name that only looks like a whiteout',
+      'a name that resembles a whiteout',
       [[file('.whx', '1'), file('a.wh.b', '1')]],
       ['.whx', 'a.wh.b'],
     ],
@@ -195,12 +199,12 @@ describe('layers on top of each other', () => {
     ],
     ['a hard link into a lower layer', [[file('a', '1')], [hardlink('b', 'a')]], ['a', 'b = a']],
     [
-      'a hard link whose other name is removed',
+      'a hard link whose target is removed',
       [[file('a', '1'), hardlink('b', 'a')], [whiteout('.wh.a')]],
       ['b'],
     ],
     [
-      'a hard link whose other name is another file now',
+      'a hard link whose target is replaced',
       [[file('a', '1'), hardlink('b', 'a'), hardlink('c', 'a')], [file('a', '2')]],
       ['a', 'b', 'c = b'],
     ],
@@ -221,7 +225,7 @@ describe('layers on top of each other', () => {
     });
   });
 
-  test('contents are of the layer that has the file', async () => {
+  test('readFiles returns the content of the topmost layer', async () => {
     await withLayers(
       [
         [
@@ -248,7 +252,7 @@ describe('layers on top of each other', () => {
     );
   });
 
-  test('a directory has what the upper layer says, an implied one is root’s', async () => {
+  test('a directory has the metadata of the top layer; an implied one belongs to root', async () => {
     const xattrs = new Map([['user.a', Buffer.from([0, 255])]]);
     await withLayers(
       [
@@ -286,10 +290,14 @@ describe('layers on top of each other', () => {
   });
 
   test.each<[string, RegExp, EntryWithContent[]]>([
-    ['a hard link to nothing', /hard link "a" to "b", which is not there/, [hardlink('a', 'b')]],
-    ['a hard link to what comes later', /which is not there/, [hardlink('a', 'b'), file('b', '1')]],
-    ['a hard link to itself', /which is not there/, [file('a', '1'), hardlink('a', 'a')]],
-    ['a hard link to a directory', /which is not there/, [directory('a'), hardlink('b', 'a')]],
+    [
+      'a hard link to a missing file',
+      /hard link "a" refers to "b", which is not a file/,
+      [hardlink('a', 'b')],
+    ],
+    ['a hard link to a later entry', /which is not a file/, [hardlink('a', 'b'), file('b', '1')]],
+    ['a hard link to itself', /which is not a file/, [file('a', '1'), hardlink('a', 'a')]],
+    ['a hard link to a directory', /which is not a file/, [directory('a'), hardlink('b', 'a')]],
     [
       'a path through a link of the same layer',
       /"a\/b" is below "a", a symlink of the same layer/,
@@ -300,9 +308,9 @@ describe('layers on top of each other', () => {
       /a file of the same layer/,
       [file('a', '1'), file('a/b/c', '1')],
     ],
-    ['a whiteout of nothing', /bad whiteout/, [whiteout('.wh.')]],
-    ['a whiteout of the parent', /bad whiteout/, [whiteout('d/.wh...')]],
-  ])('%s is refused, and the layer is named', async (_name, message, entries) => {
+    ['a whiteout without a name', /invalid whiteout/, [whiteout('.wh.')]],
+    ['a whiteout of the parent', /invalid whiteout/, [whiteout('d/.wh...')]],
+  ])('rejects %s and names the layer', async (_name, message, entries) => {
     await using temp = await tempDir();
     const store = await openStore(join(temp.path, 'store'));
     const { descriptor } = await writeLayer(store, entries);
@@ -311,7 +319,7 @@ describe('layers on top of each other', () => {
     expect(error.message).toContain(`layer ${descriptor.digest}: `);
   });
 
-  test('limits: entries with the directories they imply, metadata, bytes of a layer', async () => {
+  test('limits cover implied directories, metadata and bytes per layer', async () => {
     await withLayers([[file('a/b/c/d', Buffer.alloc(5000))]], async ({ store, layers }) => {
       await failure('ARCHIVE_INVALID', flatten(store, layers, { maxEntries: 3 }));
       expect((await flatten(store, layers, { maxEntries: 4 })).size).toBe(5);
@@ -320,7 +328,7 @@ describe('layers on top of each other', () => {
     });
   });
 
-  test('a damaged layer gives no tree', async () => {
+  test('a damaged layer yields no tree', async () => {
     await withLayers([[file('a', '1')]], async ({ store, layers }) => {
       const other = await writeLayer(store, [file('a', '2')]);
       const [layer] = layers;
@@ -336,7 +344,7 @@ describe('layers on top of each other', () => {
     });
   });
 
-  test('damage that gzip sees first is blamed on the blob', async () => {
+  test('damage that gzip detects first is reported as a digest mismatch of the blob', async () => {
     await withLayers([[file('a', randomBytes(20_000))]], async ({ store, layers }) => {
       const path = store.blobPath(layers[0]?.digest ?? digestOf(''));
       const bytes = await readFile_(path);
@@ -358,8 +366,8 @@ const twoLayers = (): EntryWithContent[][] => [
   [file('etc/d', 'd')],
 ];
 
-describe('reading files', () => {
-  test('only what is wanted, and only layers that have some of it', async () => {
+describe('readFiles', () => {
+  test('reads only wanted files, and only their layers', async () => {
     await withLayers(twoLayers(), async ({ store, layers: all, tree }) => {
       const read: string[] = [];
       const spy = new Proxy(store, {
@@ -378,7 +386,7 @@ describe('reading files', () => {
     });
   });
 
-  test('one file, through links', async () => {
+  test('reads one file through links', async () => {
     await withLayers(twoLayers(), async ({ store, layers: all, tree }) => {
       for (const path of ['etc/b', 'etc/c', 'link', '/link'])
         expect((await readFile(store, all, tree, path, 10)).toString()).toBe('b');
@@ -389,7 +397,7 @@ describe('reading files', () => {
     });
   });
 
-  test('a layer that was damaged since is found out, also behind the last file', async () => {
+  test('detects damage of a layer after flattening, even behind the last file', async () => {
     const noise = randomBytes(2_000_000);
     await withLayers([[file('a', 'a'), file('z', noise)]], async ({ store, layers, tree }) => {
       const path = store.blobPath(layers[0]?.digest ?? digestOf(''));
@@ -400,7 +408,7 @@ describe('reading files', () => {
   });
 });
 
-describe('looking things up as a process in the image would', () => {
+describe('lookup resolves paths as a process in the image would', () => {
   const tree = new Tree(
     [
       directory(''),
@@ -436,17 +444,17 @@ describe('looking things up as a process in the image would', () => {
     ['none', undefined],
     ['usr/lib/x/y', undefined],
     ['abs/..', undefined],
-  ])('%j is %j', (path, expected) => {
+  ])('lookup of %j returns %j', (path, expected) => {
     expect(tree.lookup(path)?.path).toBe(expected);
   });
 
-  test('the last link is not followed when it is asked for itself', () => {
+  test('lookup without follow returns a link itself', () => {
     expect(tree.lookup('abs', { follow: false })?.path).toBe('abs');
     expect(tree.lookup('lib/x', { follow: false })?.path).toBe('usr/lib/x');
     expect(tree.get('lib/x')).toBeUndefined();
   });
 
-  test('children come in byte order', () => {
+  test('children returns names in byte order', () => {
     expect(tree.children('usr')).toEqual(['lib', 'up']);
     expect(tree.children('')).toEqual([
       'abs',
@@ -463,7 +471,7 @@ describe('looking things up as a process in the image would', () => {
   });
 });
 
-describe('other programs read what we write', () => {
+describe('interoperability', () => {
   const LONG = 'n'.repeat(120);
   const torture = (): EntryWithContent[][] => [
     [
@@ -506,7 +514,7 @@ describe('other programs read what we write', () => {
     [directory('gone'), file('gone/b', '3'), symlink('sl', 'swap'), whiteout('tmp/.wh.fifo')],
   ];
 
-  test('umoci unpacks a torture image to the same tree', async () => {
+  test('umoci unpacks a complex image to the same tree', async () => {
     await withLayers([], async ({ store }) => {
       const layers = [];
       for (const entries of torture()) layers.push(await writeLayer(store, entries));
@@ -553,7 +561,7 @@ describe('other programs read what we write', () => {
     });
   });
 
-  test('skopeo inspects an image by its name and copies it, digest unchanged', async () => {
+  test('skopeo inspects and copies an image by name, digest unchanged', async () => {
     await withLayers([], async ({ store }) => {
       const layers = [
         await writeLayer(store, [directory('etc'), file('etc/conf', 'x')]),
@@ -584,7 +592,7 @@ describe('other programs read what we write', () => {
       expect((await readdir(join(copy, 'blobs/sha256'))).toSorted()).toEqual(
         (await readdir(join(store.dir, 'blobs/sha256'))).toSorted(),
       );
-      // And back: what skopeo has written is a store.
+      // The reverse: a layout written by skopeo opens as a store.
       const other = await openStore(copy);
       expect(await other.resolve('t')).toMatchObject({ digest: index.digest });
       expect((await other.verify()).bad).toEqual([]);

@@ -6,10 +6,10 @@ import { LktError } from '@lkt/core';
 import { expect, test } from 'vitest';
 import { chunks, listTar } from './support.ts';
 
-/** The archives that Go's archive/tar is tested with (Debian: golang-1.24-src). */
+/** The test archives of Go's archive/tar (Debian: golang-1.24-src). */
 const CORPUS = '/usr/share/go-1.24/src/archive/tar/testdata';
 
-/** What Python makes of an archive; an error where it takes none of it, or stops early. */
+/** Lists an archive with Python's tarfile; fails if it rejects the archive or stops early. */
 const PYTHON = `
 import hashlib, json, sys, tarfile
 tarfile.TarFile.errorlevel = 2
@@ -40,33 +40,33 @@ const python = JSON.parse(
   execFileSync('python3', ['-c', PYTHON, ...paths], { encoding: 'utf8', maxBuffer: 2 ** 26 }),
 ) as Readonly<Record<string, unknown>>;
 
-/** What lkt refuses, and why. */
-const REFUSED: Readonly<Record<string, string>> = {
+/** Archives that lkt rejects, with the message. */
+const REJECTED: Readonly<Record<string, string>> = {
   'gnu-incremental.tar': 'entries of type "D"',
   'gnu-nil-sparse-data.tar': 'sparse files',
   'gnu-nil-sparse-hole.tar': 'sparse files',
   'gnu-sparse-big.tar': 'sparse files',
   'issue10968.tar': 'sparse files',
-  'issue11169.tar': 'is cut off',
-  'issue12435.tar': 'has a bad size',
-  'neg-size.tar': 'has a bad mode',
-  'pax-bad-hdr-file.tar': 'has a bad PAX header',
-  'pax-bad-mtime-file.tar': 'has a bad mtime',
-  'pax-global-records.tar': 'gives every entry the same path',
+  'issue11169.tar': 'is truncated',
+  'issue12435.tar': 'has an invalid size',
+  'neg-size.tar': 'has an invalid mode',
+  'pax-bad-hdr-file.tar': 'has an invalid PAX header',
+  'pax-bad-mtime-file.tar': 'has an invalid mtime',
+  'pax-global-records.tar': 'sets the path of every entry',
   'pax-nil-sparse-data.tar': 'sparse files',
   'pax-nil-sparse-hole.tar': 'sparse files',
-  'pax-nul-path.tar': 'has a bad PAX header',
-  'pax-nul-xattrs.tar': 'has a bad PAX header',
-  'pax-path-hdr.tar': 'ends after a header that belongs to an entry',
-  'pax-pos-size-file.tar': 'has a bad size',
+  'pax-nul-path.tar': 'has an invalid PAX header',
+  'pax-nul-xattrs.tar': 'has an invalid PAX header',
+  'pax-path-hdr.tar': 'ends after an extended header',
+  'pax-pos-size-file.tar': 'has an invalid size',
   'pax-sparse-big.tar': 'sparse files',
   'sparse-formats.tar': 'sparse files',
-  // Their contents are left out.
-  'writer-big.tar': 'is cut off',
-  'writer-big-long.tar': 'is cut off',
+  // Their contents are omitted.
+  'writer-big.tar': 'is truncated',
+  'writer-big-long.tar': 'is truncated',
 };
 
-/** Of several names for one entry Python takes the first, Go and GNU tar the last. */
+/** Given several names for one entry, Python takes the first, Go and GNU tar the last. */
 const LAST_NAMES: Readonly<Record<string, { readonly path: string; readonly link: string }>> = {
   'gnu-multi-hdrs.tar': { path: 'GNU2/GNU2/long-path-name', link: 'GNU4/GNU4/long-linkpath-name' },
   'pax-multi-hdrs.tar': { path: 'bar', link: 'PAX4/PAX4/long-linkpath-name' },
@@ -78,10 +78,10 @@ test.for(paths.map((path) => [basename(path), path] as const))('%s', async ([nam
     return error.message;
   });
   if (typeof found === 'string') {
-    expect(found).toContain(REFUSED[name]);
+    expect(found).toContain(REJECTED[name]);
     return;
   }
-  expect(REFUSED[name]).toBeUndefined();
+  expect(REJECTED[name]).toBeUndefined();
   const ours = found.map(({ path: at, type, mode, uid, gid, mtime, size, link = '', data }) => ({
     path: at,
     type,
@@ -100,6 +100,6 @@ test.for(paths.map((path) => [basename(path), path] as const))('%s', async ([nam
   else expect(ours).toMatchObject([names]);
 });
 
-test('the corpus is there', () => {
+test('the corpus is installed', () => {
   expect(paths.length).toBeGreaterThan(40);
 });

@@ -67,7 +67,7 @@ test('a layer, an image and an index have golden digests', async () => {
   });
 });
 
-test('an image does not depend on the order of keys in its config', async () => {
+test('an image does not depend on the key order of its config', async () => {
   await withStore(async (store) => {
     const layers = [await layerOf(store)];
     const one = await writeImage(store, {
@@ -84,8 +84,8 @@ test('an image does not depend on the order of keys in its config', async () => 
   });
 });
 
-describe('loading', () => {
-  test('gives what was written, from the index and from the manifest', async () => {
+describe('loadImage', () => {
+  test('loads a written image by index and by manifest', async () => {
     await withStore(async (store) => {
       const layer = await layerOf(store);
       const amd64 = await writeImage(store, {
@@ -116,7 +116,7 @@ describe('loading', () => {
     });
   });
 
-  test('a platform there is no image for', async () => {
+  test('names the available platforms if none matches', async () => {
     await withStore(async (store) => {
       const arm64 = await writeImage(store, { config: {}, layers: [], platform: ARM64 });
       const attestation = { ...arm64, platform: { os: 'unknown', architecture: 'unknown' } };
@@ -126,14 +126,14 @@ describe('loading', () => {
       });
       const error = await failure('NOT_FOUND', loadImage(store, index.digest, AMD64));
       expect(error.message).toBe(
-        `image ${index.digest} is not for linux/amd64, but for linux/arm64`,
+        `image ${index.digest} is not available for linux/amd64, only for linux/arm64`,
       );
       await failure('NOT_FOUND', loadImage(store, arm64.digest, AMD64));
       await failure('NOT_FOUND', loadImage(store, digestOf('absent'), AMD64));
     });
   });
 
-  test('entries without a platform, as LinuxKit writes for one architecture; indexes in an index', async () => {
+  test('accepts entries without platform, as LinuxKit writes for one architecture, and nested indexes', async () => {
     await withStore(async (store) => {
       const { platform: _none, ...amd64 } = await writeImage(store, {
         config: {},
@@ -164,7 +164,7 @@ describe('loading', () => {
     });
   });
 
-  test('an index that says one platform of an image that says another', async () => {
+  test('rejects an image whose config contradicts the platform in the index', async () => {
     await withStore(async (store) => {
       const arm64 = await writeImage(store, { config: {}, layers: [], platform: ARM64 });
       const index = await putJson(store, MediaType.ociIndex, {
@@ -175,7 +175,7 @@ describe('loading', () => {
     });
   });
 
-  test('things that are not images: layers without diff ids, artifacts, text; the message names them', async () => {
+  test('rejects layers without diff ids, artifacts and text, naming the digest', async () => {
     await withStore(async (store) => {
       const config = await putJson(store, MediaType.ociConfig, {
         os: 'linux',
@@ -190,7 +190,7 @@ describe('loading', () => {
       });
       expect(
         (await failure('IMAGE_INVALID', loadImage(store, lacking.digest, AMD64))).message,
-      ).toContain('has 1 layers, but its config names 0');
+      ).toContain('has 1 layers, but its config lists 0');
       const artifact = await putJson(store, MediaType.ociManifest, {
         schemaVersion: 2,
         config: { ...config, mediaType: MediaType.ociEmpty },
@@ -205,7 +205,7 @@ describe('loading', () => {
   });
 });
 
-test('an index is of images with a platform', async () => {
+test('writeIndex requires a platform for each image', async () => {
   await withStore(async (store) => {
     const { platform: _none, ...image } = await writeImage(store, {
       config: {},

@@ -14,8 +14,8 @@ import { tempDir } from './support.ts';
 describe.each([
   ['in memory', {}],
   ['in files', { memory: 0 }],
-])('layers that are unpacked once, %s,', (_, options) => {
-  it('need their blob no more, and leave nothing behind', async () => {
+])('UnpackedLayers %s', (_, options) => {
+  it('need no blob after the first read, and leave no files', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
     const { descriptor } = await writeLayer(store, files(300));
@@ -29,7 +29,7 @@ describe.each([
     expect(readdirSync(join(store.dir, 'tmp'))).toEqual([]);
   });
 
-  it('may be read by several at once', async () => {
+  it('can be read concurrently', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
     const { descriptor } = await writeLayer(store, files(100));
@@ -41,7 +41,7 @@ describe.each([
       expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
   });
 
-  it('are unpacked again when the first reading did not come to the end', async () => {
+  it('are unpacked again after an incomplete read', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
     const { descriptor } = await writeLayer(store, files(100));
@@ -55,7 +55,7 @@ describe.each([
     expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
   });
 
-  it('are checked against their digest', async () => {
+  it('are verified against their digest', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
     const { descriptor } = await writeLayer(store, files(100));
@@ -69,8 +69,8 @@ describe.each([
   });
 });
 
-describe('a layer in memory', () => {
-  it('is none that unpacks to more than there is room for', async () => {
+describe('LayerMemory', () => {
+  it('rejects a layer that unpacks to more than the budget', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
     const { descriptor } = await writeLayer(store, zeros(1_000_000));
@@ -82,10 +82,10 @@ describe('a layer in memory', () => {
   });
 
   it.each([
-    ['says to be shorter than it is', -1],
-    ['says to be longer than it is', 1],
-    ['has something behind its end', 0],
-  ])('is none that %s; a stream has its say', async (_, more) => {
+    ['states a length that is too short', -1],
+    ['states a length that is too long', 1],
+    ['has trailing data', 0],
+  ])('leaves a layer that %s to the stream', async (_, more) => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
     const { descriptor } = await writeLayer(store, files(10));
@@ -101,7 +101,7 @@ describe('a layer in memory', () => {
     else await expect(flattened).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   });
 
-  it('of two members is as it is in a stream', async () => {
+  it('unpacks two gzip members like a stream', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
     const { descriptor } = await writeLayer(store, files(10));
@@ -122,7 +122,7 @@ function zeros(size: number): EntryWithContent[] {
   return [{ ...base, path: 'zeros', type: 'file', size, content }];
 }
 
-/** Files with attributes, whose headers lie across the pieces in which archives are read. */
+/** Files with attributes whose headers cross the boundaries of read chunks. */
 function files(count: number): EntryWithContent[] {
   return Array.from({ length: count }, (_, index) => {
     const content = text(index);

@@ -7,7 +7,8 @@ import { withLockAt } from '../src/lock.ts';
 import type * as owner from '../src/owner.ts';
 import { tempDir } from './support.ts';
 
-// A waiter that has seen a dead owner comes late to take the lock over: someone else has done it and holds the lock.
+// Simulates a waiter that saw a dead owner but takes over late: another process already did and
+// holds the lock.
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof promises>();
   return {
@@ -27,7 +28,7 @@ vi.mock('../src/owner.ts', async (original) => {
   };
 });
 
-test('nobody removes the lock of the one who was faster', async () => {
+test('a slow waiter does not remove the lock of a faster one', async () => {
   await using temp = await tempDir();
   const path = join(temp.path, 'a.lock');
   for (let round = 0; round < 10; round += 1) {

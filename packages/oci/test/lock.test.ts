@@ -7,7 +7,7 @@ import { openStore } from '../src/index.ts';
 import { ownerState, ownerToken } from '../src/owner.ts';
 import { failure, runScript, tempDir } from './support.ts';
 
-/** A token of a process that is no more. */
+/** Returns the token of a process that has ended. */
 async function deadToken(): Promise<string> {
   const { stdout } = await runScript(
     `const { symlink, readlink, mkdtemp } = await import('node:fs/promises');
@@ -19,7 +19,7 @@ async function deadToken(): Promise<string> {
   return stdout.trim();
 }
 
-test('owners: alive, dead, one that got the pid of a dead one, one that cannot be seen', async () => {
+test('ownerState: alive, dead, a reused pid, another namespace', async () => {
   const own = ownerToken();
   const [pid, start, boot, namespace, random] = own.split('.');
   expect(ownerState(own)).toBe('alive');
@@ -30,7 +30,7 @@ test('owners: alive, dead, one that got the pid of a dead one, one that cannot b
   expect(ownerState('something else')).toBe('unknown');
 });
 
-test('one at a time, among callers of one process', async () => {
+test('callers of one process hold the lock one at a time', async () => {
   await using temp = await tempDir();
   const path = join(temp.path, 'deep', 'a.lock');
   let inside = 0;
@@ -49,12 +49,13 @@ test('one at a time, among callers of one process', async () => {
   expect(await readdir(join(temp.path, 'deep'))).toEqual([]);
 });
 
-test('one at a time, among processes of which some are killed while they hold it', async () => {
+test('processes hold the lock one at a time, even if some are killed while holding it', async () => {
   await using temp = await tempDir();
   const store = await openStore(join(temp.path, 'store'));
   const counter = join(temp.path, 'counter');
   await writeFile(counter, '0');
-  // Counts with a pause between reading and writing; every process dies once, holding the lock.
+  // Increments a counter with a pause between read and write; each process dies once while holding
+  // the lock.
   const body = (die: boolean): string =>
     `import { readFileSync, writeFileSync } from 'node:fs';
      const store = await oci.openStore(${JSON.stringify(store.dir)});
@@ -79,7 +80,7 @@ test('one at a time, among processes of which some are killed while they hold it
   expect(await readdir(join(store.dir, 'locks'))).toEqual([]);
 });
 
-test('the lock of a dead owner is free, also when one died taking it over', async () => {
+test("a dead owner's lock is taken over, even if a previous takeover died", async () => {
   await using temp = await tempDir();
   const path = join(temp.path, 'a.lock');
   const dead = await deadToken();
@@ -94,7 +95,7 @@ test('the lock of a dead owner is free, also when one died taking it over', asyn
   expect(await readdir(temp.path)).toEqual([]);
 });
 
-test('a live owner is waited for; then the message names it', async () => {
+test('waits for a live owner, then names it in the error', async () => {
   await using temp = await tempDir();
   const path = join(temp.path, 'a.lock');
   await symlink(ownerToken(), path);
@@ -109,7 +110,7 @@ test('a live owner is waited for; then the message names it', async () => {
   expect(await withLockAt(path, async () => 'ran', { timeoutMs: 5000 })).toBe('ran');
 });
 
-test('waiting ends with the signal', async () => {
+test('the signal ends the wait', async () => {
   await using temp = await tempDir();
   const path = join(temp.path, 'a.lock');
   await symlink(ownerToken(), path);
@@ -122,7 +123,7 @@ test('waiting ends with the signal', async () => {
   expect(await readlink(path)).toMatch(new RegExp(`^${process.pid}\\.`));
 });
 
-test('an owner that cannot be seen holds its lock as long as it touches it', async () => {
+test('an unobservable owner keeps its lock while it touches it', async () => {
   await using temp = await tempDir();
   const path = join(temp.path, 'a.lock');
   await symlink('1.1.00000000.1.000000000000', path);
@@ -138,7 +139,7 @@ test('an owner that cannot be seen holds its lock as long as it touches it', asy
   expect(await withLockAt(path, async () => 'ran', { timeoutMs: 60_000 })).toBe('ran');
 });
 
-test('what runs may fail, and the lock is free', async () => {
+test('releases the lock when the function throws', async () => {
   await using temp = await tempDir();
   const path = join(temp.path, 'a.lock');
   const problem = new Error('no');
@@ -146,7 +147,7 @@ test('what runs may fail, and the lock is free', async () => {
   expect(await readdir(temp.path)).toEqual([]);
 });
 
-test('names of locks are kept apart, whatever is in them', async () => {
+test('lock names are distinct, whatever their characters', async () => {
   await using temp = await tempDir();
   const store = await openStore(join(temp.path, 'store'));
   const names = [

@@ -33,7 +33,7 @@ const config = {
   'moby.buildkit.cache': 1,
 };
 
-test('good documents, of OCI and of Docker', () => {
+test('parses documents of OCI and Docker', () => {
   expect(parseManifest(bytes(manifest))).toEqual(manifest);
   expect(
     parseManifest(
@@ -61,7 +61,7 @@ test('good documents, of OCI and of Docker', () => {
   expect(parseImageConfig(bytes(config))).toEqual(config);
 });
 
-test('what Go writes as null is left out', () => {
+test('drops fields that Go writes as null', () => {
   expect(
     parseManifest(bytes({ schemaVersion: 2, config: blob, layers: null, annotations: null })),
   ).toEqual({ schemaVersion: 2, config: blob, layers: [] });
@@ -85,7 +85,7 @@ test('what Go writes as null is left out', () => {
 });
 
 type Parser = (data: Uint8Array) => unknown;
-describe('bad documents', () => {
+describe('rejects', () => {
   test.each<[string, Parser, unknown, string]>([
     ['not JSON', parseManifest, undefined, 'not a valid image manifest'],
     ['a list', parseManifest, [], 'the document is not an object'],
@@ -137,10 +137,10 @@ describe('bad documents', () => {
     ],
     ['layers as an object', parseManifest, { ...manifest, layers: {} }, 'layers is not a list'],
     [
-      'annotations that are not text',
+      'annotations that are not strings',
       parseManifest,
       { ...manifest, annotations: { a: 1 } },
-      'annotations["a"] is not text',
+      'annotations["a"] is not a string',
     ],
     [
       'half a platform',
@@ -177,19 +177,19 @@ describe('bad documents', () => {
       'Cmd of numbers',
       parseImageConfig,
       { ...config, config: { Cmd: [1] } },
-      'config.Cmd holds something that is not text',
+      'config.Cmd contains something other than strings',
     ],
     [
       'User as a number',
       parseImageConfig,
       { ...config, config: { User: 0 } },
-      'config.User is not text',
+      'config.User is not a string',
     ],
     [
       'Labels of numbers',
       parseImageConfig,
       { ...config, config: { Labels: { a: 1 } } },
-      'config.Labels["a"] is not text',
+      'config.Labels["a"] is not a string',
     ],
     [
       'Volumes as a list',
@@ -215,7 +215,7 @@ describe('bad documents', () => {
     expect((error as LktError).message).toContain(message);
   });
 
-  test('text that is not UTF-8', () => {
+  test('rejects text that is not UTF-8', () => {
     expect(() => parseManifest(Buffer.from([0x7b, 0xff, 0x7d]))).toThrow(LktError);
   });
 });

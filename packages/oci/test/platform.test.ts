@@ -7,12 +7,12 @@ test.each([
   ['linux/arm64', 'linux/arm64'],
   ['linux/arm64/v8', 'linux/arm64'],
   ['linux/arm/v7', 'linux/arm/v7'],
-])('%s is %s', (text, canonical) => {
+])('normalizes %s to %s', (text, canonical) => {
   expect(formatPlatform(parsePlatform(text))).toBe(canonical);
 });
 
 test.each(['', 'amd64', 'linux/', '/amd64', 'linux/amd64/v1/x', 'Linux/amd64', 'linux/amd 64'])(
-  'not a platform: %j',
+  'rejects %j',
   (text) => {
     expect(() => parsePlatform(text)).toThrow(LktError);
   },
@@ -26,6 +26,6 @@ test.each([
   ['linux/arm/v6', 'linux/arm/v7', false],
   ['linux/amd64', 'linux/arm64', false],
   ['windows/amd64', 'linux/amd64', false],
-])('an image for %s where one for %s is wanted: %s', (offered, wanted, matches) => {
+])('an image for %s runs on %s: %s', (offered, wanted, matches) => {
   expect(platformMatches(parsePlatform(offered), parsePlatform(wanted))).toBe(matches);
 });

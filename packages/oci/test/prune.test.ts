@@ -31,7 +31,7 @@ const areas = [
 const everything = { before: Infinity };
 const HOUR = 3600_000;
 
-test('blobs go with the last thing that needs them, referrers with their subject', async () => {
+test('removes blobs with the last item that needs them, and referrers with their subject', async () => {
   await using directory = await tempDir();
   const store = await openStore(directory.path);
   const kept = await image(store, 'kept');
@@ -71,11 +71,11 @@ test('blobs go with the last thing that needs them, referrers with their subject
   }
 });
 
-test('what others have used since they began stays, also those that cannot be seen', async () => {
+test('keeps items that other processes have used since they started, even unobservable ones', async () => {
   await using directory = await tempDir();
   const store = await openStore(directory.path);
   mkdirSync(join(store.dir, 'locks'), { recursive: true });
-  // In another container: only its name and its times tell of it.
+  // In another container: observable only by its name and times.
   const mark = join(store.dir, 'locks/writer-77.12345.aaaaaaaa.4026530000.0123456789ab');
   symlinkSync('77', mark);
   lutimesSync(mark, ago(0), ago(HOUR));
@@ -86,13 +86,13 @@ test('what others have used since they began stays, also those that cannot be se
   await store.prune(areas, everything);
   expect(await store.has(before.digest)).toBe(false);
   expect(await store.has(since.digest)).toBe(true);
-  // It was not heard of for long.
+  // No sign of life for a long time.
   lutimesSync(mark, ago(2 * HOUR), ago(3 * HOUR));
   await store.prune(areas, everything);
   expect(await store.has(since.digest)).toBe(false);
 });
 
-test('what a process has found stays while it lives, of whatever age', async () => {
+test('keeps what a live process has found, whatever its age', async () => {
   await using directory = await tempDir();
   const store = await openStore(directory.path);
   mkdirSync(join(store.dir, 'trees/one'), { recursive: true });
@@ -126,7 +126,7 @@ test('what a process has found stays while it lives, of whatever age', async () 
   expect(readdirSync(join(store.dir, 'trees'))).toEqual([]);
 });
 
-test('who looks for something while another prunes waits, and then it is there or not', async () => {
+test('a lookup waits for a running prune and then sees its result', async () => {
   await using directory = await tempDir();
   const store = await openStore(directory.path);
   const blob = await store.writeBytes(Buffer.from('x'));
@@ -135,7 +135,7 @@ test('who looks for something while another prunes waits, and then it is there o
     const looking = store.keep(blob.digest).then((found) => (answer = found));
     await sleep(150);
     expect(answer).toBeUndefined();
-    // What the one who prunes does.
+    // The work of the pruning process.
     await openStore(directory.path);
     const { unlinkSync } = await import('node:fs');
     unlinkSync(store.blobPath(blob.digest));
@@ -144,7 +144,7 @@ test('who looks for something while another prunes waits, and then it is there o
   await expect.poll(() => answer).toBe(false);
 });
 
-test('sizes of what never changes are counted once, and a file that is damaged is counted anew', async () => {
+test('measures immutable directories once, and again after sizes.json is damaged', async () => {
   await using directory = await tempDir();
   const store = await openStore(directory.path);
   mkdirSync(join(store.dir, 'trees/one/deep'), { recursive: true });
@@ -160,7 +160,7 @@ test('sizes of what never changes are counted once, and a file that is damaged i
   expect(await size()).toBeGreaterThan(first);
 });
 
-test('a damaged manifest is blamed, and nothing is removed', async () => {
+test('reports a damaged manifest and removes nothing', async () => {
   await using directory = await tempDir();
   const store = await openStore(directory.path);
   const descriptor = await image(store, 'a');
@@ -172,7 +172,7 @@ test('a damaged manifest is blamed, and nothing is removed', async () => {
   expect(readdirSync(join(store.dir, 'blobs/sha256'))).toEqual(before);
 });
 
-/** A time in the past, in seconds. */
+/** Returns a time in the past in seconds. */
 function ago(milliseconds: number): number {
   return (Date.now() - milliseconds) / 1000;
 }

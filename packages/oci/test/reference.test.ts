@@ -5,7 +5,7 @@ import { familiarReference, formatReference, parseReference } from '../src/index
 
 const DIGEST = digestOf('');
 
-describe('short form, full form', () => {
+describe('converts between short and full form', () => {
   test.each([
     ['alpine', 'docker.io/library/alpine', 'alpine'],
     ['library/alpine', 'docker.io/library/alpine', 'alpine'],
@@ -34,7 +34,7 @@ describe('short form, full form', () => {
   });
 });
 
-test('the parts', () => {
+test('parses the parts', () => {
   expect(parseReference(`a.b:1/c/d:e@${DIGEST}`)).toEqual({
     domain: 'a.b:1',
     path: 'c/d',
@@ -44,20 +44,20 @@ test('the parts', () => {
   expect(parseReference('c')).toEqual({ domain: 'docker.io', path: 'library/c' });
 });
 
-describe('not references', () => {
+describe('rejects', () => {
   test.each([
     ['', 'a part of its name is empty', undefined],
     [':1', 'a part of its name is empty', undefined],
     ['a//b', 'a part of its name is empty', undefined],
     ['a/', 'a part of its name is empty', undefined],
-    ['Sshd', '"Sshd" is not a name', 'write it in lower case'],
-    ['lkt/Sshd', '"Sshd" is not a name', 'write it in lower case'],
-    ['a/-b', '"-b" is not a name', undefined],
-    ['a/b..c', '"b..c" is not a name', undefined],
-    ['a/../b', '".." is not a name', undefined],
-    ['a b', '"a b" is not a name', undefined],
-    ['https://ghcr.io/a', '"https:" is not the name of a registry', undefined],
-    ['-a.b/c', '"-a.b" is not the name of a registry', undefined],
+    ['Sshd', '"Sshd" is not a repository name', 'write it in lower case'],
+    ['lkt/Sshd', '"Sshd" is not a repository name', 'write it in lower case'],
+    ['a/-b', '"-b" is not a repository name', undefined],
+    ['a/b..c', '"b..c" is not a repository name', undefined],
+    ['a/../b', '".." is not a repository name', undefined],
+    ['a b', '"a b" is not a repository name', undefined],
+    ['https://ghcr.io/a', '"https:" is not a registry name', undefined],
+    ['-a.b/c', '"-a.b" is not a registry name', undefined],
     ['a:', '"" is not a tag', undefined],
     ['a:-', '"-" is not a tag', undefined],
     [`a:${'t'.repeat(129)}`, 'is not a tag', undefined],
@@ -79,7 +79,7 @@ describe('not references', () => {
   });
 });
 
-test('any text is a reference that stays the same, or an LktError', () => {
+test('any text is a stable reference or an LktError', () => {
   fc.assert(
     fc.property(
       fc.string({ unit: fc.constantFrom('a', 'B', '1', '.', '-', '_', '/', ':', '@', '[', ']') }),

@@ -23,7 +23,7 @@ async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
   await use(await openStore(join(temp.path, 'store')));
 }
 
-/** An image of one file, with its manifest and the index that has the name. */
+/** An image of one file, with its manifest and the tagged index. */
 async function image(
   store: Store,
   name: string,
@@ -59,7 +59,7 @@ async function indexJson(store: Store): Promise<{ manifests: Descriptor[] }> {
   };
 }
 
-test('referrers are found by subject and type, once each, and are no names', async () => {
+test('finds referrers by subject and type, once each, without tagging them', async () => {
   await withStore(async (store) => {
     const { manifest, index } = await image(store, 'a');
     const sbom = await attach(store, manifest, 'sbom');
@@ -78,14 +78,14 @@ test('referrers are found by subject and type, once each, and are no names', asy
     expect((await store.tags()).map(({ reference }) => reference)).toEqual(['docker.io/lkt/a:1']);
     expect((await indexJson(store)).manifests).toHaveLength(4);
     await failure('NOT_FOUND', store.addReferrer({ ...sbom, size: sbom.size + 1 }));
-    // The bytes are the same everywhere: nothing of time or place is in them.
+    // The bytes depend on neither time nor location.
     expect(sbom.digest).toBe(
       'sha256:cf646d3dd0f4d728d8af6bc9399387e1f364e2c6d6ed9732b36c27d5b84a7800',
     );
   });
 });
 
-test('gc keeps the referrers of what it keeps, theirs too, and drops those of what goes', async () => {
+test('gc keeps the referrers of kept manifests, recursively, and removes the others', async () => {
   await withStore(async (store) => {
     const kept = await image(store, 'kept');
     const gone = await image(store, 'gone');
@@ -106,7 +106,7 @@ test('gc keeps the referrers of what it keeps, theirs too, and drops those of wh
   });
 });
 
-test('verify hashes what referrers hold, and a damaged one is blamed', async () => {
+test('verify covers referrers, and gc reports a damaged one', async () => {
   await withStore(async (store) => {
     const { manifest } = await image(store, 'a');
     const sbom = await attach(store, manifest, 'sbom');
@@ -119,7 +119,7 @@ test('verify hashes what referrers hold, and a damaged one is blamed', async () 
   });
 });
 
-test('processes that add at the same time lose nothing', async () => {
+test('concurrent processes lose no referrer', async () => {
   await withStore(async (store) => {
     const { manifest } = await image(store, 'a');
     const body = (round: number): string =>
@@ -137,7 +137,7 @@ test('processes that add at the same time lose nothing', async () => {
   });
 });
 
-test('other programs read the layout: skopeo and umoci the image, ORAS its referrers', async () => {
+test('skopeo and umoci read the image of the layout, ORAS its referrers', async () => {
   await withStore(async (store) => {
     const { manifest, index } = await image(store, 'a');
     const sbom = await attach(store, manifest, 'sbom');
@@ -149,7 +149,7 @@ test('other programs read the layout: skopeo and umoci the image, ORAS its refer
     run('umoci', ['list', '--layout', store.dir]);
     run('umoci', ['gc', '--layout', store.dir]);
     expect(await store.has(sbom.digest)).toBe(true);
-    // ORAS goes to a manifest of an index by its platform.
+    // ORAS selects a manifest of an index by its platform.
     for (const [which, referrer] of [
       [['--platform', 'linux/amd64'], sbom],
       [[], ofIndex],
@@ -166,7 +166,7 @@ test('other programs read the layout: skopeo and umoci the image, ORAS its refer
       ) as { manifests: readonly { digest: string; artifactType: string }[] };
       expect(found.manifests).toMatchObject([{ digest: referrer.digest, artifactType: SBOM }]);
     }
-    // And back: what ORAS attaches is a referrer.
+    // The reverse: lkt finds a referrer that ORAS attaches.
     await using temp = await tempDir();
     await writeFile(join(temp.path, 'note.txt'), 'note');
     run(
@@ -189,7 +189,7 @@ test('other programs read the layout: skopeo and umoci the image, ORAS its refer
   });
 });
 
-test('of referrers to other images the manifests are not read, unless the entry does not say to which', async () => {
+test('reads no manifests of referrers to other images, unless an entry lacks the subject', async () => {
   await withStore(async (store) => {
     const { manifest, index } = await image(store, 'a');
     const sbom = await attach(store, manifest, 'sbom');
@@ -215,7 +215,7 @@ test('of referrers to other images the manifests are not read, unless the entry 
   });
 });
 
-test('an index that another program has written is read anew, however soon', async () => {
+test('rereads an index that another program has just written', async () => {
   await withStore(async (store) => {
     await image(store, 'a');
     await sleep(100);

@@ -8,7 +8,7 @@ import { isStoreWellBelow, recordStoreSize } from '../src/store-size.ts';
 const GB = 2 ** 30;
 const TB = 2 ** 40;
 
-test('what was far below not long ago is not looked through again', async () => {
+test('isStoreWellBelow trusts a recent measurement far below the limit', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-size-'));
   const file = join(dir.path, 'size.json');
   const change = (changed: object): void =>
@@ -17,13 +17,13 @@ test('what was far below not long ago is not looked through again', async () => 
   recordStoreSize(dir.path, GB);
   const size = JSON.parse(await readFile(file, 'utf8')) as { disk: number; time: number };
   expect(isStoreWellBelow(dir.path, 100 * TB)).toBe(true);
-  // At the limit, or above it.
+  // At or above the limit.
   expect(isStoreWellBelow(dir.path, GB)).toBe(false);
   expect(isStoreWellBelow(dir.path, 1)).toBe(false);
   // The disk has filled since.
   change({ disk: size.disk - 60 * TB });
   expect(isStoreWellBelow(dir.path, 100 * TB)).toBe(false);
-  // Long ago, or by a clock that was wrong.
+  // Too long ago, or in the future because of a wrong clock.
   change({ time: size.time - 3_600_000 });
   expect(isStoreWellBelow(dir.path, 100 * TB)).toBe(false);
   change({ time: size.time + 3_600_000 });

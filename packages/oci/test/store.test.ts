@@ -14,7 +14,7 @@ async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
   await use(await openStore(join(temp.path, 'store')));
 }
 
-/** Names of files anywhere below, without those of locks and marks. */
+/** Names of all files below, except locks and marks. */
 async function filesIn(store: Store): Promise<string[]> {
   const names = await readdir(store.dir, { recursive: true, withFileTypes: true });
   return names
@@ -27,8 +27,8 @@ async function putJson(store: Store, mediaType: string, value: unknown): Promise
   return { mediaType, ...(await store.writeBytes(Buffer.from(JSON.stringify(value)))) };
 }
 
-describe('opening', () => {
-  test('makes an OCI layout, and opens it again', async () => {
+describe('openStore', () => {
+  test('creates an OCI layout and opens it again', async () => {
     await using temp = await tempDir();
     const dir = join(temp.path, 'a/b');
     await openStore(dir);
@@ -45,13 +45,13 @@ describe('opening', () => {
     expect((await stat(join(dir, 'blobs/sha256'))).isDirectory()).toBe(true);
   });
 
-  test('makes nothing when it is not to', async () => {
+  test('creates nothing with create: false', async () => {
     await using temp = await tempDir();
     await failure('NOT_FOUND', openStore(join(temp.path, 'none'), { create: false }));
     expect(await readdir(temp.path)).toEqual([]);
   });
 
-  test('does not spread over a directory of something else', async () => {
+  test('rejects a directory with other content', async () => {
     await using temp = await tempDir();
     await writeFile(join(temp.path, 'thesis.tex'), '');
     const error = await failure('IO_FAILED', openStore(temp.path));
@@ -59,7 +59,7 @@ describe('opening', () => {
     expect(await readdir(temp.path)).toEqual(['thesis.tex']);
   });
 
-  test('takes the interrupted making of a store over', async () => {
+  test('completes an interrupted creation', async () => {
     await using temp = await tempDir();
     await mkdir(join(temp.path, 'tmp'));
     await openStore(temp.path);
@@ -72,7 +72,7 @@ describe('opening', () => {
     expect(await store.tags()).toHaveLength(1);
   });
 
-  test('many at once make one store', async () => {
+  test('concurrent processes create one store', async () => {
     await using temp = await tempDir();
     const dir = join(temp.path, 'store');
     const body = `await oci.openStore(${JSON.stringify(dir)});`;
@@ -82,7 +82,7 @@ describe('opening', () => {
   });
 
   test.each(['{"imageLayoutVersion":"2.0.0"}', 'x', ''])(
-    'refuses the layout version %j',
+    'rejects the layout version %j',
     async (text) => {
       await withStore(async (store) => {
         await writeFile(join(store.dir, 'oci-layout'), text);
@@ -91,7 +91,7 @@ describe('opening', () => {
     },
   );
 
-  test('a directory nobody may write to can be read', async () => {
+  test('reads a store that is not writable', async () => {
     await withStore(async (store) => {
       const blob = await store.writeBytes(Buffer.from('content'));
       await store.tag('a', { mediaType: MediaType.ociManifest, ...blob });
@@ -113,14 +113,14 @@ describe('opening', () => {
   });
 });
 
-/** A command in a mount namespace of its own, where `setup` may mount. */
+/** Returns a command that runs in its own mount namespace, in which `setup` may mount. */
 function inNamespace(setup: string, command: string[]): string[] {
   const root = process.getuid?.() === 0 ? [] : ['--map-root-user'];
   return ['unshare', '--mount', ...root, 'sh', '-ec', `${setup}; exec "$@"`, 'sh', ...command];
 }
 
 describe('blobs', () => {
-  test('come back as they were, and are where the layout has them', async () => {
+  test('are returned unchanged and stored at their layout path', async () => {
     await withStore(async (store) => {
       const data = Buffer.alloc(500_000, 'content');
       const { digest, size } = await store.write(chunks(data, 7000));
@@ -142,7 +142,7 @@ describe('blobs', () => {
     });
   });
 
-  test('an absent one', async () => {
+  test('reports a missing blob', async () => {
     await withStore(async (store) => {
       const error = await failure('NOT_FOUND', collect(store.read({ digest: ABSENT })));
       expect(error.message).toBe(`blob ${ABSENT} is not in the store`);
@@ -150,14 +150,14 @@ describe('blobs', () => {
     });
   });
 
-  test('the empty one', async () => {
+  test('stores an empty blob', async () => {
     await withStore(async (store) => {
       const { digest } = await store.writeBytes(Buffer.alloc(0));
       expect(await store.readBytes({ digest, size: 0 })).toEqual(Buffer.alloc(0));
     });
   });
 
-  test('one that was tampered with is not read as good; the message says which and what to do', async () => {
+  test('detects a modified blob and names it with a fix', async () => {
     await withStore(async (store) => {
       const { digest } = await store.write(chunks(Buffer.alloc(300_000, 'good')));
       await writeFile(store.blobPath(digest), Buffer.alloc(300_000, 'evil'));
@@ -166,13 +166,15 @@ describe('blobs', () => {
         async () => store.readBytes({ digest, size: 300_000 }),
       ]) {
         const error = await failure('DIGEST_MISMATCH', read());
-        expect(error.message).toBe(`blob ${digest} has other content (${store.blobPath(digest)})`);
+        expect(error.message).toBe(
+          `blob ${digest} does not match its digest (${store.blobPath(digest)})`,
+        );
         expect(error.fix).toContain('lkt cache verify --remove');
       }
     });
   });
 
-  test('one of another length is refused before it is read', async () => {
+  test('rejects another length before reading', async () => {
     await withStore(async (store) => {
       const { digest } = await store.writeBytes(Buffer.from('good'));
       await writeFile(store.blobPath(digest), 'longer');
@@ -181,7 +183,7 @@ describe('blobs', () => {
     });
   });
 
-  test('readBytes has a limit, whether the size is known or not', async () => {
+  test('readBytes enforces its limit with and without a known size', async () => {
     await withStore(async (store) => {
       const { digest, size } = await store.writeBytes(Buffer.alloc(100));
       await failure('IMAGE_INVALID', store.readBytes({ digest, size }, 99));
@@ -194,11 +196,11 @@ describe('blobs', () => {
     [
       'other content',
       { digest: ABSENT },
-      `the content for ${ABSENT} is not what was asked for: it is ${digestOf('abc')}`,
+      `the content for ${ABSENT} is not as expected: its digest is ${digestOf('abc')}`,
     ],
-    ['too much', { size: 2 }, 'it has more than the 2 bytes'],
-    ['too little', { digest: digestOf('abc'), size: 4 }, 'it has 3 bytes, not 4'],
-  ])('%s than expected does not get in', async (_name, expected, message) => {
+    ['longer content', { size: 2 }, 'it is longer than 2 bytes'],
+    ['shorter content', { digest: digestOf('abc'), size: 4 }, 'it has 3 bytes, not 4'],
+  ])('write rejects %s', async (_name, expected, message) => {
     await withStore(async (store) => {
       const error = await failure('DIGEST_MISMATCH', store.write(chunks('abc'), expected));
       expect(error.message).toContain(message);
@@ -206,7 +208,7 @@ describe('blobs', () => {
     });
   });
 
-  test('one that is there is not read from the source again, unless it has the wrong length', async () => {
+  test('does not read the source of an existing blob, unless its length is wrong', async () => {
     await withStore(async (store) => {
       const expected = await store.writeBytes(Buffer.from('abc'));
       let reads = 0;
@@ -225,7 +227,7 @@ describe('blobs', () => {
     });
   });
 
-  test('an error of the source, and an abort, leave nothing', async () => {
+  test('a failing source and an abort leave no files', async () => {
     await withStore(async (store) => {
       const problem = Object.assign(new Error('connection reset'), {
         code: 'ECONNRESET',
@@ -248,7 +250,7 @@ describe('blobs', () => {
     });
   });
 
-  test('many writers of one blob', async () => {
+  test('concurrent writers of one blob succeed', async () => {
     await withStore(async (store) => {
       const data = Buffer.alloc(200_000, 'same');
       const written = await Promise.all(
@@ -260,7 +262,7 @@ describe('blobs', () => {
   });
 });
 
-describe('a full disk', () => {
+describe('full disk', () => {
   const dir = '/mnt';
   const full = (body: string): ReturnType<typeof runScript> =>
     runScript(
@@ -275,7 +277,7 @@ describe('a full disk', () => {
       { wrap: (command) => inNamespace(`mount -t tmpfs -o size=1m,mode=755 none ${dir}`, command) },
     );
 
-  test('is an error that says so; the store stays as it was and goes on when there is space', async () => {
+  test('reports DISK_FULL, keeps the store intact and works again once there is space', async () => {
     const end = await full(
       `for (let round = 0; round < 3; round++) await store.write(data(4e6)).catch((e) => console.log(e.code, e.fix));
        console.log(files() === before, (await store.verify()).bad.length, (await store.resolve('kept')).digest === kept.digest);
@@ -288,7 +290,7 @@ describe('a full disk', () => {
     );
   });
 
-  test('a name that has no space leaves the old names', async () => {
+  test('keeps the old tags if a new one does not fit', async () => {
     const end = await full(
       `try { for (let i = 0; ; i++) writeFileSync('${dir}/fill' + i, Buffer.alloc(4096)); } catch {}
        await store.tag('new', { mediaType: 'x', ...kept }).catch((e) => console.log(e.code));
@@ -299,8 +301,8 @@ describe('a full disk', () => {
   });
 });
 
-describe('names', () => {
-  test('are given, found, moved and taken away', async () => {
+describe('tags', () => {
+  test('are added, found, moved and removed', async () => {
     await withStore(async (store) => {
       const one = await putJson(store, MediaType.ociManifest, 1);
       const two = await putJson(store, MediaType.ociIndex, 2);
@@ -323,7 +325,7 @@ describe('names', () => {
     });
   });
 
-  test('are for what is in the store', async () => {
+  test('require the image in the store', async () => {
     await withStore(async (store) => {
       await failure(
         'NOT_FOUND',
@@ -338,7 +340,7 @@ describe('names', () => {
     });
   });
 
-  test('what other programs have put into the index stays', async () => {
+  test('entries of other programs in the index are preserved', async () => {
     await withStore(async (store) => {
       const blob = await putJson(store, MediaType.ociManifest, 1);
       const foreign = {
@@ -372,15 +374,15 @@ describe('names', () => {
     '{"schemaVersion":1,"manifests":[]}',
     '{"schemaVersion":2,"manifests":{}}',
     '{"schemaVersion":2,"manifests":[{"mediaType":"x","size":-1,"digest":"sha256:00"}]}',
-  ])('an index that is none is an error: %j', async (text) => {
+  ])('rejects the invalid index %j', async (text) => {
     await withStore(async (store) => {
       await writeFile(join(store.dir, 'index.json'), text);
       const error = await failure('IMAGE_INVALID', store.tags());
-      expect(error.message).toContain('index.json is not the index of an OCI layout');
+      expect(error.message).toContain('index.json is not a valid index of an OCI layout');
     });
   });
 
-  test('processes that give names at the same time lose none', async () => {
+  test('concurrent processes lose no tag', async () => {
     await withStore(async (store) => {
       const blob = await putJson(store, MediaType.ociManifest, 1);
       const ends = await Promise.all(
@@ -406,8 +408,8 @@ describe('names', () => {
   });
 });
 
-describe('processes that are killed', () => {
-  test('kill -9 while writing and naming: the store stays good, and nothing stays lying about', async () => {
+describe('killed processes', () => {
+  test('kill -9 while writing and tagging leaves an intact store without temporary files', async () => {
     await withStore(async (store) => {
       for (let round = 0; round < 12; round += 1) {
         const victim = runScript(
@@ -422,7 +424,8 @@ describe('processes that are killed', () => {
            }`,
           {
             onSpawn: (child) => {
-              // By turns in what it writes first, and after it gave a name, however long that takes here.
+              // Kills alternately at the first write and after tagging, however long that takes
+              // here.
               const word = round % 2 === 0 ? 'started' : 'named';
               child.stdout?.on('data', (text: string | Buffer) => {
                 if (String(text).includes(word))
@@ -447,7 +450,7 @@ describe('processes that are killed', () => {
     });
   });
 
-  test('directories of live processes are left alone, and go with them', async () => {
+  test('directories of live processes stay until the process ends', async () => {
     await withStore(async (store) => {
       const path = await (async () => {
         await using temp = await store.tempDir();
@@ -460,7 +463,7 @@ describe('processes that are killed', () => {
     });
   });
 
-  test('of another boot or container: swept when a day old; files nobody of lkt made: never', async () => {
+  test('files of another boot or container are swept after a day, foreign files never', async () => {
     await withStore(async (store) => {
       const tmp = join(store.dir, 'tmp');
       const [fresh, old, other] = [
@@ -478,7 +481,7 @@ describe('processes that are killed', () => {
 });
 
 describe('verify and gc', () => {
-  test('verify finds what is damaged and removes it when asked', async () => {
+  test('verify finds damaged blobs and removes them on request', async () => {
     await withStore(async (store) => {
       const good = await store.writeBytes(Buffer.from('good'));
       const bad = await store.writeBytes(Buffer.from('bad'));
@@ -496,7 +499,7 @@ describe('verify and gc', () => {
     });
   });
 
-  test('gc keeps what names lead to, also in part, and removes the rest', async () => {
+  test('gc keeps what tags reach, even of incomplete images, and removes the rest', async () => {
     await withStore(async (store) => {
       const layer = {
         mediaType: MediaType.layerTar,
@@ -527,7 +530,7 @@ describe('verify and gc', () => {
     });
   });
 
-  test('gc removes nothing when it cannot tell what is needed', async () => {
+  test('gc removes nothing if a manifest is unreadable', async () => {
     await withStore(async (store) => {
       const manifest = await putJson(store, MediaType.ociManifest, { schemaVersion: 2 });
       await store.tag('a', manifest);
@@ -538,7 +541,7 @@ describe('verify and gc', () => {
     });
   });
 
-  test('gc does not run beside a writer of another process, and a writer waits for gc', async () => {
+  test('gc refuses to run beside a writing process, and a writer waits for gc', async () => {
     await withStore(async (store) => {
       let writing: ChildProcess | undefined;
       const started = Promise.withResolvers<void>();
@@ -556,7 +559,7 @@ describe('verify and gc', () => {
       );
       await started.promise;
       const error = await failure('CACHE_LOCKED', store.gc());
-      expect(error.message).toMatch(/^process \d+ is writing into the store/);
+      expect(error.message).toMatch(/^process \d+ is writing to the store/);
       writing?.kill('SIGKILL');
       await writer;
       expect((await store.gc()).removed).toBe(1);
@@ -574,7 +577,7 @@ describe('verify and gc', () => {
   });
 });
 
-test('a copy of a store, as by cp -r, is one', async () => {
+test('a copy of a store by cp -r is a store', async () => {
   await withStore(async (store) => {
     const blob = await putJson(store, MediaType.ociManifest, 1);
     await store.tag('a', blob);

@@ -16,7 +16,7 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
   return Buffer.concat(await Array.fromAsync(source));
 }
 
-/** An entry with everything that is not given at its plainest. */
+/** Returns an entry with plain defaults. */
 export function entry(path: string, more: Partial<EntryWithContent> = {}): EntryWithContent {
   const type = more.type ?? 'file';
   const mode = type === 'directory' ? 0o755 : type === 'symlink' ? 0o777 : 0o644;
@@ -42,7 +42,7 @@ export const symlink = (path: string, link: string): EntryWithContent =>
 export const hardlink = (path: string, link: string): EntryWithContent =>
   entry(path, { type: 'hardlink', link });
 
-/** Entries with their contents read. */
+/** Lists the entries of an archive with their contents. */
 export async function listTar(
   source: AsyncIterable<Uint8Array>,
   limits?: Parameters<typeof readTar>[1],
@@ -61,7 +61,7 @@ export async function tempDir(): Promise<AsyncDisposable & { path: string }> {
   };
 }
 
-/** The LktError that is thrown, with its code checked. */
+/** Returns the LktError that is thrown, after checking its code. */
 export async function failure(code: LktErrorCode, work: Promise<unknown>): Promise<LktError> {
   const error: unknown = await work.then(
     () => new Error('nothing was thrown'),
@@ -89,13 +89,13 @@ export function run(
   return stdout;
 }
 
-/** A JavaScript program, with the package as `oci`, for another process. */
+/** Returns a JavaScript program for another process, with the package as `oci`. */
 function script(body: string): string {
   const module = fileURLToPath(new URL('../src/index.ts', import.meta.url));
   return `const oci = await import(${JSON.stringify(module)});\n${body}`;
 }
 
-/** Runs a script in another process, in the way `wrap` says. */
+/** Runs a script in another process, wrapped by `wrap`. */
 export async function runScript(
   body: string,
   {

@@ -18,7 +18,7 @@ import {
   tempDir,
 } from './support.ts';
 
-/** A header block as ustar has it, with the checksum set last; `at` overwrites bytes at offsets. */
+/** Builds a ustar header block and sets the checksum last; `at` overwrites bytes at offsets. */
 function block(fields: {
   name?: string;
   type?: string;
@@ -79,11 +79,10 @@ function reseal(header: Buffer): void {
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
 }
 
-/** Three files. */
 const threeFiles = async (): Promise<Buffer> =>
   collect(writeTar([file('a', 'x'.repeat(3000)), file('b', 'y'.repeat(3000)), file('c', 'z')]));
 
-/** Reads the headers only. */
+/** Reads only the headers. */
 const skip = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
   for await (const item of readTar(source, { maxBytes: 5000 })) void item;
 };
@@ -163,7 +162,7 @@ describe('round trip', () => {
     }),
   );
 
-  test('what is written is read: any bytes in names, links and attributes, any ids and times', async () => {
+  test('preserves any bytes in names, links and attributes, any ids and times', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(item, { maxLength: 6 }),
@@ -181,7 +180,7 @@ describe('round trip', () => {
     );
   });
 
-  test('a root directory stays the root', async () => {
+  test('preserves a root directory', async () => {
     expect(await listTar(writeTar([directory('')]))).toEqual([directory('')]);
   });
 });
@@ -210,7 +209,7 @@ describe('archives of other programs', () => {
     ['tar', ['--format=gnu', '--owner=:300000000', '--group=:2000000000']],
     ['bsdtar', ['--format=pax', '--uid', '300000000', '--gid', '2000000000']],
     ['bsdtar', ['--format=gnutar']],
-  ])('%s %j', async (program, args) => {
+  ])('reads archives of %s %j', async (program, args) => {
     await using temp = await tempDir();
     await makeTree(temp.path);
     const names = ['./far', './big', './hard', './pipe', './n\xff\xfe', `./${LONG}`].join('\0');
@@ -231,14 +230,14 @@ describe('archives of other programs', () => {
         [`${LONG}/${'f'.repeat(120)}`, 'file', 4, undefined],
       ],
     );
-    // bsdtar has no way to write it in this format.
+    // bsdtar cannot write it in this format.
     expect(entries[1]?.mtime).toBe(args.includes('--format=gnutar') ? 0 : -5);
     expect(entries[4]?.data?.toString()).toBe('raw');
     if (args.some((arg) => arg.includes('300000000')))
       expect([entries[1]?.uid, entries[1]?.gid]).toEqual([300_000_000, 2_000_000_000]);
   });
 
-  test('tar -c without a format, and old ones: ustar, v7, Python', async () => {
+  test('reads old formats: ustar, v7, Python', async () => {
     await using temp = await tempDir();
     await mkdir(join(temp.path, 'a'));
     await writeFile(join(temp.path, 'a/b'), 'content');
@@ -259,7 +258,7 @@ describe('archives of other programs', () => {
     }
   });
 
-  test('binary extended attributes of GNU tar and bsdtar come byte for byte', async () => {
+  test('reads binary extended attributes of GNU tar and bsdtar byte for byte', async () => {
     await using temp = await tempDir();
     await writeFile(join(temp.path, 'f'), '');
     const set =
@@ -277,38 +276,35 @@ describe('archives of other programs', () => {
     }
   });
 
-  test.each(['gnu', 'pax'])(
-    'sparse files of GNU tar (%s) are refused, never read wrong',
-    async (format) => {
-      await using temp = await tempDir();
-      await writeFile(join(temp.path, 'sparse'), 'x');
-      await truncate(join(temp.path, 'sparse'), 10_000_000);
-      const archive = run('tar', ['--sparse', `--format=${format}`, '-cf', '-', 'sparse'], {
-        cwd: temp.path,
-      });
-      const error = await failure('UNSUPPORTED', listTar(chunks(archive)));
-      expect(error.message).toMatch(/^sparse files in a tar archive are not supported/);
-    },
-  );
+  test.each(['gnu', 'pax'])('rejects sparse files of GNU tar (%s)', async (format) => {
+    await using temp = await tempDir();
+    await writeFile(join(temp.path, 'sparse'), 'x');
+    await truncate(join(temp.path, 'sparse'), 10_000_000);
+    const archive = run('tar', ['--sparse', `--format=${format}`, '-cf', '-', 'sparse'], {
+      cwd: temp.path,
+    });
+    const error = await failure('UNSUPPORTED', listTar(chunks(archive)));
+    expect(error.message).toMatch(/^sparse files in a tar archive are not supported/);
+  });
 });
 
-describe('what is in a header', () => {
+describe('headers', () => {
   test.each([
     ['./a//b/.', 'a/b'],
     ['/etc/passwd', 'etc/passwd'],
     ['//a', 'a'],
     ['a...b', 'a...b'],
     ['..a', '..a'],
-  ])('the path %j is %j', async (name, path) => {
+  ])('normalizes the path %j to %j', async (name, path) => {
     expect((await read(block({ name }), END)).map((item) => item.path)).toEqual([path]);
   });
 
-  test('numbers may be in base 256, and negative times in two’s complement', async () => {
+  test('reads base-256 numbers, and negative times in two’s complement', async () => {
     const at = { 108: '\x80\0\0\0\x80\0\0\0', 136: '\xff'.repeat(11) + '\xfb' };
     expect((await read(block({ at }), END))[0]).toMatchObject({ uid: 2 ** 31, mtime: -5 });
   });
 
-  test('PAX times lose what is below a second, downwards', async () => {
+  test('rounds PAX times down to seconds', async () => {
     const times = await read(
       pax({ mtime: '1.999999999' }),
       block({}),
@@ -321,7 +317,7 @@ describe('what is in a header', () => {
     expect(times.map((item) => item.mtime)).toEqual([1, -2, 5]);
   });
 
-  test('a global header holds until it is changed, a local one goes first', async () => {
+  test('applies a global header until it changes; a local one takes precedence', async () => {
     const entries = await read(
       pax({ uid: '7', 'V.x': 'g' }, 'g'),
       block({ name: 'a' }),
@@ -338,7 +334,7 @@ describe('what is in a header', () => {
     ]);
   });
 
-  test('records of vendors are kept, those of tar programs about their own files are not', async () => {
+  test('keeps vendor records, but not those tar programs write for themselves', async () => {
     const [found] = await read(
       pax({
         'LINUXKIT.source': 'x',
@@ -353,7 +349,7 @@ describe('what is in a header', () => {
     expect(found?.pax).toEqual(new Map([['LINUXKIT.source', 'x']]));
   });
 
-  test('directories and links have no content, whatever their size field says', async () => {
+  test('ignores the size field of directories and links', async () => {
     const size = '00000001000\0';
     const entries = await read(
       block({ name: 'd', type: '5', size }),
@@ -364,7 +360,7 @@ describe('what is in a header', () => {
     expect(entries.map((item) => item.type)).toEqual(['directory', 'hardlink', 'file']);
   });
 
-  test('a star prefix, an old directory, a contiguous file, a signed checksum', async () => {
+  test('reads a star prefix, an old directory, a contiguous file, a signed checksum', async () => {
     const star = block({ name: 'n', prefix: 'p', at: { 508: 'tar\0', 476: '11111111111 ' } });
     const signed = block({ name: '\xff' });
     signed.write(
@@ -388,21 +384,25 @@ describe('what is in a header', () => {
   });
 });
 
-describe('broken archives are refused', () => {
+describe('rejects malformed archives', () => {
   const broken: [string, RegExp, Buffer[]][] = [
-    ['parent directory', /has the bad path "a\/\.\.\/b"/, [block({ name: 'a/../b' }), END]],
+    ['parent directory', /has the invalid path "a\/\.\.\/b"/, [block({ name: 'a/../b' }), END]],
     [
       'parent directory in a PAX path',
-      /has the bad path "\.\."/,
+      /has the invalid path "\.\."/,
       [pax({ path: '..' }), block({}), END],
     ],
     [
       'parent directory in a hard link',
-      /has the bad path/,
+      /has the invalid path/,
       [block({ type: '1', link: '../x' }), END],
     ],
-    ['hard link to nothing', /hard link to nothing/, [block({ type: '1' }), END]],
-    ['symbolic link to nothing', /symbolic link with a bad target/, [block({ type: '2' }), END]],
+    ['hard link without a target', /hard link without a target/, [block({ type: '1' }), END]],
+    [
+      'symbolic link without a target',
+      /symbolic link with an invalid target/,
+      [block({ type: '2' }), END],
+    ],
     [
       'file without a name',
       /a file without a name/,
@@ -410,89 +410,97 @@ describe('broken archives are refused', () => {
     ],
     [
       'path beyond PATH_MAX',
-      /has the bad path/,
+      /has the invalid path/,
       [pax({ path: 'a/'.repeat(2100) }), block({}), END],
     ],
-    ['NUL in a PAX path', /a bad PAX header/, [pax({ path: 'a\0b' }), block({}), END]],
+    ['NUL in a PAX path', /an invalid PAX header/, [pax({ path: 'a\0b' }), block({}), END]],
     [
-      'bad checksum',
-      /a bad checksum \(at or after "ok"\)/,
+      'wrong checksum',
+      /an invalid checksum \(at or after "ok"\)/,
       [block({ name: 'ok' }), Buffer.from(block({})).fill('x', 0, 1), END],
     ],
-    ['text instead of a header', /a bad checksum/, [Buffer.alloc(512, 'text')]],
-    ['letters in a number', /a bad uid/, [block({ at: { 108: 'abc' } }), END]],
+    ['text instead of a header', /an invalid checksum/, [Buffer.alloc(512, 'text')]],
+    ['letters in a number', /an invalid uid/, [block({ at: { 108: 'abc' } }), END]],
     [
       'number beyond 2^53',
-      /a bad size/,
+      /an invalid size/,
       [block({ at: { 124: '\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff' } }), END],
     ],
-    ['negative size', /a bad size/, [block({ at: { 124: '\xff'.repeat(12) } }), END]],
-    ['negative owner in PAX', /a bad uid/, [pax({ uid: '-1' }), block({}), END]],
-    ['owner beyond 32 bits', /a bad gid/, [pax({ gid: '4294967296' }), block({}), END]],
-    ['size in PAX that is none', /a bad size/, [pax({ size: '1e3' }), block({}), END]],
-    ['time in PAX that is none', /a bad mtime/, [pax({ mtime: 'now' }), block({}), END]],
+    ['negative size', /an invalid size/, [block({ at: { 124: '\xff'.repeat(12) } }), END]],
+    ['negative owner in PAX', /an invalid uid/, [pax({ uid: '-1' }), block({}), END]],
+    ['owner beyond 32 bits', /an invalid gid/, [pax({ gid: '4294967296' }), block({}), END]],
+    ['malformed size in PAX', /an invalid size/, [pax({ size: '1e3' }), block({}), END]],
+    ['malformed time in PAX', /an invalid mtime/, [pax({ mtime: 'now' }), block({}), END]],
     [
       'device number beyond the field',
-      /a bad device/,
+      /an invalid device/,
       [block({ type: '3', at: { 329: '\x80\0\0\0\x80\0\0\0' } }), END],
     ],
     [
-      'goes on after a zero block',
-      /goes on after a zero block/,
+      'continues after a zero block',
+      /continues after a zero block/,
       [Buffer.alloc(512), block({}), END],
     ],
-    ['PAX header for nothing', /ends after a header/, [pax({ uid: '1' }), END]],
+    ['PAX header without an entry', /ends after an extended header/, [pax({ uid: '1' }), END]],
     [
       'PAX record longer than the header',
-      /a bad PAX header/,
+      /an invalid PAX header/,
       [meta('x', '99 uid=1\n'), block({}), END],
     ],
-    ['PAX record of length 0', /a bad PAX header/, [meta('x', '0 uid=1\n'), block({}), END]],
-    ['PAX record without a newline', /a bad PAX header/, [meta('x', '8 uid=1x'), block({}), END]],
-    ['PAX record without a key', /a bad PAX header/, [meta('x', '5 =1\n'), block({}), END]],
-    ['PAX record without =', /a bad PAX header/, [meta('x', '6 uid\n8 a=b\n'), block({}), END]],
+    ['PAX record of length 0', /an invalid PAX header/, [meta('x', '0 uid=1\n'), block({}), END]],
     [
-      'one path for all',
-      /gives every entry the same path/,
+      'PAX record without a newline',
+      /an invalid PAX header/,
+      [meta('x', '8 uid=1x'), block({}), END],
+    ],
+    ['PAX record without a key', /an invalid PAX header/, [meta('x', '5 =1\n'), block({}), END]],
+    [
+      'PAX record without =',
+      /an invalid PAX header/,
+      [meta('x', '6 uid\n8 a=b\n'), block({}), END],
+    ],
+    [
+      'path in a global header',
+      /sets the path of every entry/,
       [pax({ path: 'x' }, 'g'), block({}), END],
     ],
     [
-      'PAX header that is too long',
+      'PAX header beyond the limit',
       /an extended header of 1048577 bytes/,
       [block({ type: 'x', size: '00004000001\0' })],
     ],
     [
-      'long name that is too long',
+      'GNU long name beyond the limit',
       /an extended header of/,
       [block({ type: 'L', size: '77777777777\0' })],
     ],
     [
-      'global headers without end',
+      'global headers beyond the limit',
       /bytes of global headers/,
       Array.from({ length: 5 }, (_, index) => pax({ [`V.${index}`]: 'x'.repeat(300_000) }, 'g')),
     ],
-    ['cut off in a header', /is cut off/, [block({}).subarray(0, 100)]],
+    ['truncated in a header', /is truncated/, [block({}).subarray(0, 100)]],
     [
-      'cut off in content',
-      /is cut off \(at or after "f"\)/,
+      'truncated in content',
+      /is truncated \(at or after "f"\)/,
       [block({ size: '00000001000\0' }), Buffer.alloc(100)],
     ],
-    ['cut off in padding', /is cut off/, [block({ size: '00000000001\0' }), Buffer.alloc(100)]],
-    ['cut off in a PAX header', /is cut off/, [pax({ uid: '1' }).subarray(0, 520)]],
+    ['truncated in padding', /is truncated/, [block({ size: '00000000001\0' }), Buffer.alloc(100)]],
+    ['truncated in a PAX header', /is truncated/, [pax({ uid: '1' }).subarray(0, 520)]],
   ];
   test.each(broken)('%s', async (_name, message, parts) => {
     const error = await failure('ARCHIVE_INVALID', read(...parts));
     expect(error.message).toMatch(message);
   });
 
-  test('types only one program knows', async () => {
+  test('rejects entry types of a single program', async () => {
     for (const type of ['V', 'M', 'D', 'Z'])
       expect((await failure('UNSUPPORTED', read(block({ type }), END))).message).toContain(
         `type "${type}"`,
       );
   });
 
-  test('too many entries, headers that belong to others counted', async () => {
+  test('limits the number of entries, extended headers included', async () => {
     const many = Buffer.concat(
       Array.from({ length: 6 }, () => Buffer.concat([pax({ uid: '1' }), block({})])),
     );
@@ -502,14 +510,14 @@ describe('broken archives are refused', () => {
     await failure('ARCHIVE_INVALID', listTar(chunks(headersOnly), { maxEntries: 11 }));
   });
 
-  test('too many bytes, in content that is read or skipped and after the end', async () => {
+  test('limits the bytes read, skipped or after the end', async () => {
     const archive = await collect(writeTar([file('f', Buffer.alloc(10_000))]));
     await failure('ARCHIVE_INVALID', listTar(chunks(archive), { maxBytes: 5000 }));
     await failure('ARCHIVE_INVALID', skip(chunks(archive)));
     await failure('ARCHIVE_INVALID', skip(chunks(Buffer.alloc(20_000))));
   });
 
-  test('any damage gives entries or an LktError', async () => {
+  test('any damage yields entries or an LktError', async () => {
     const whole = await collect(
       writeTar([
         directory('d'),
@@ -540,8 +548,8 @@ describe('broken archives are refused', () => {
   });
 });
 
-describe('reading as a stream', () => {
-  test('content that is not wanted, or wanted in part, is skipped', async () => {
+describe('streaming', () => {
+  test('skips unread content, wholly or in part', async () => {
     const seen: string[] = [];
     for await (const item of readTar(chunks(await threeFiles(), 100))) {
       if (item.path === 'a') continue;
@@ -553,7 +561,7 @@ describe('reading as a stream', () => {
     expect(seen).toEqual(['by', 'cz']);
   });
 
-  test('content cannot be read twice, nor after its time', async () => {
+  test('rejects reading content twice or late', async () => {
     const reader = readTar(chunks(await threeFiles()));
     const first = (await reader.next()).value as EntryWithContent;
     await collect(first.content ?? chunks(''));
@@ -563,7 +571,7 @@ describe('reading as a stream', () => {
     await expect(collect(second.content ?? chunks(''))).rejects.toThrow(/read once/);
   });
 
-  test('the source is read to its end, and told when no more is wanted', async () => {
+  test('reads the source to its end, and ends it when the consumer stops', async () => {
     let state = 'reading';
     async function* source(data: Buffer): AsyncGenerator<Uint8Array> {
       try {
@@ -581,7 +589,7 @@ describe('reading as a stream', () => {
     expect(state).toBe('closed');
   });
 
-  test('an error of the source comes through as it is', async () => {
+  test('forwards an error of the source unchanged', async () => {
     const problem = new Error('line is down');
     async function* source(): AsyncGenerator<Uint8Array> {
       yield block({ size: '00000001000\0' });
@@ -590,7 +598,7 @@ describe('reading as a stream', () => {
     await expect(listTar(source())).rejects.toBe(problem);
   });
 
-  test('an archive without end blocks is read', async () => {
+  test('reads an archive without end blocks', async () => {
     expect(await listTar(chunks(block({ name: 'a' })))).toHaveLength(1);
     expect(
       await listTar(chunks(Buffer.concat([block({ name: 'a' }), Buffer.alloc(512)]))),

@@ -18,7 +18,7 @@ import {
 
 const LONG = 'd'.repeat(60);
 
-/** One of everything a layer can hold. */
+/** One entry of each kind that a layer can hold. */
 function everything(): EntryWithContent[] {
   return [
     directory('dir', { mode: 0o1777 }),
@@ -49,14 +49,14 @@ function everything(): EntryWithContent[] {
   ];
 }
 
-test('the bytes are those of Go archive/tar (1.24, FormatPAX, same headers), which BuildKit writes', async () => {
+test('writes the bytes of Go archive/tar (1.24, FormatPAX, same headers), as BuildKit does', async () => {
   expect(digestOf(await collect(writeTar(everything())))).toBe(
     'sha256:892a7188e196cb76cee9cdb1aac721facc9d1ad2eba82c7166a41533c86393cf',
   );
 });
 
-// Fields by offset: POSIX.1-2017, pax, "ustar Interchange Format".
-test('a header has the fields of ustar and nothing else', async () => {
+// Field offsets of POSIX.1-2017, pax, "ustar Interchange Format".
+test('a header has exactly the fields of ustar', async () => {
   const block = (await collect(writeTar([file('a/b', 'hi', { uid: 8, gid: 9 })]))).subarray(0, 512);
   const fields = [
     `a/b${'\0'.repeat(97)}`,
@@ -78,7 +78,7 @@ test('a header has the fields of ustar and nothing else', async () => {
   expect(block.toString('latin1', 148, 156)).toMatch(/^0[0-7]{5}\0 $/);
 });
 
-test('an archive ends with two zero blocks, files are padded', async () => {
+test('pads files, and ends with two zero blocks', async () => {
   expect(await collect(writeTar([]))).toEqual(Buffer.alloc(1024));
   const archive = await collect(writeTar([file('a', 'x'.repeat(513))]));
   expect(archive.length).toBe(512 + 1024 + 1024);
@@ -88,10 +88,13 @@ test('an archive ends with two zero blocks, files are padded', async () => {
 test.each([
   [100, undefined],
   [101, 'path'],
-])('a name of %i characters without a slash: PAX record %s', async (length, record) => {
-  const archive = await collect(writeTar([entry('n'.repeat(length))]));
-  expect(archive.includes(' path=')).toBe(record !== undefined);
-});
+])(
+  'writes for a name of %i characters without a slash the PAX record %s',
+  async (length, record) => {
+    const archive = await collect(writeTar([entry('n'.repeat(length))]));
+    expect(archive.includes(' path=')).toBe(record !== undefined);
+  },
+);
 
 test('a PAX record counts the digits of its own length', async () => {
   for (const length of [101, 90 + 900, 988, 989, 990, 991, 992]) {
@@ -102,7 +105,7 @@ test('a PAX record counts the digits of its own length', async () => {
   }
 });
 
-describe('other programs read it back', () => {
+describe('other programs read the archive', () => {
   test('GNU tar', async () => {
     const listing = run('tar', ['--numeric-owner', '--full-time', '-tvf', '-'], {
       input: await collect(writeTar(everything())),
@@ -168,13 +171,14 @@ print(json.dumps([[raw(m.name), m.type.decode(), m.mode, m.uid, m.gid, int(m.mti
         item.link ?? '',
         item.devMajor ?? 0,
         item.devMinor ?? 0,
-        // The last byte but one is the newline that ends a record: only the length says that it does not.
+        // The second to last byte is a newline that would end the record if its length did not say
+        // otherwise.
         item.xattrs === undefined ? null : '\x01\0\0\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\x0a=',
       ]),
     );
   });
 
-  test('extraction gives the extended attributes', async () => {
+  test('extraction restores extended attributes', async () => {
     await using temp = await tempDir();
     const value = Buffer.from('0001ff0a3d00', 'hex');
     const archive = await collect(
@@ -194,12 +198,10 @@ test.each([
   ['longer', 'abc'],
   ['shorter', 'a'],
   ['shorter', ''],
-])('content that is %s than announced is an error that names the file', async (relation, text) => {
+])('rejects content %s than announced and names the file', async (relation, text) => {
   const bad = entry('etc/conf', { size: 2, content: chunks(text) });
   const error = await failure('IO_FAILED', collect(writeTar([bad])));
-  expect(error.message).toBe(
-    `etc/conf: its content is ${relation} than the 2 bytes it was to have`,
-  );
+  expect(error.message).toBe(`etc/conf: its content is ${relation} than the expected 2 bytes`);
 });
 
 test.each([
@@ -212,16 +214,16 @@ test.each([
   entry('a', { type: 'symlink' }),
   entry('a', { type: 'char', devMinor: 2 ** 21 }),
   entry('a', { pax: new Map([['a=b', '']]) }),
-])('an entry no archive can hold is a mistake in the program: %j', async (bad) => {
+])('throws a plain Error for an entry that no archive can hold: %j', async (bad) => {
   await expect(collect(writeTar([bad]))).rejects.toThrow(/^(tar entry|bad PAX key)/);
 });
 
-test('attributes beyond what readers take are refused', async () => {
+test('rejects attributes beyond the limit of readers', async () => {
   const bad = entry('a', { xattrs: new Map([['user.a', Buffer.alloc(2 ** 20)]]) });
   await failure('UNSUPPORTED', collect(writeTar([bad])));
 });
 
-test('an entry is clamped to whole seconds of the epoch', () => {
+test('clampEntry limits mtime to whole seconds of the epoch', () => {
   expect(clampEntry(entry('a', { mtime: 1e10 })).mtime).toBe(1_492_533_000);
   expect(clampEntry(entry('a', { mtime: 12.9 })).mtime).toBe(12);
   expect(clampEntry(entry('a', { mtime: 12 }), 5).mtime).toBe(5);

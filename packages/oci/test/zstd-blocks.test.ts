@@ -7,15 +7,15 @@ import { chunks, collect, failure, run } from './support.ts';
 const KIB = 1024;
 const MIB = 2 ** 20;
 
-describe('contents as blocks of zstd', () => {
+describe('zstdBlocks', () => {
   it.each([
     ['one byte', Buffer.from('x')],
     ['a byte more than a block', Buffer.alloc(128 * KIB + 1, 'words, ')],
     ['zeros, which are blocks of one byte', Buffer.alloc(3 * MIB)],
     ['noise, which is not compressed', randomBytes(300 * KIB)],
     ['both', Buffer.concat([randomBytes(MIB), Buffer.alloc(5 * MIB, 'words, '), randomBytes(MIB)])],
-    ['more than is compressed in one go', Buffer.alloc(20 * MIB + 1, 'all the words there are, ')],
-  ])('stand in a frame between others: %s', async (_, data) => {
+    ['more than is compressed at once', Buffer.alloc(20 * MIB + 1, 'all the words there are, ')],
+  ])('yields blocks that fit into a frame between others: %s', async (_, data) => {
     const { blocks, windowLog } = await blocksOf(data);
     const frame = frameOf(windowLog, 'a header\n', blocks, 'a trailer');
     const unpacked = run('zstd', ['-dc', '--memory=8MB'], { input: frame });
@@ -24,7 +24,7 @@ describe('contents as blocks of zstd', () => {
     );
   });
 
-  it('whatever they are, and whatever is before them', async () => {
+  it('yields valid blocks for any data, after any blocks', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ minLength: 1, maxLength: 2000 }),
@@ -43,14 +43,14 @@ describe('contents as blocks of zstd', () => {
     );
   });
 
-  it('are the same, however the source is cut', async () => {
+  it('does not depend on the chunking of the source', async () => {
     const data = Buffer.concat([Buffer.alloc(MIB, 'some words, '), randomBytes(1000)]);
     const first = await blocksOf(data);
     for (const size of [1000, 64 * KIB, 10 * MIB])
       expect(await blocksOf(data, undefined, size)).toEqual(first);
   });
 
-  it('are refused of a source that is longer or shorter than it says', async () => {
+  it('rejects a source of another size', async () => {
     for (const size of [999, 1001, 30 * MIB])
       for (const piece of [100, 5000]) {
         const source = zstdBlocks(chunks(Buffer.alloc(1000), piece), size);
@@ -59,8 +59,8 @@ describe('contents as blocks of zstd', () => {
   });
 });
 
-describe('blocks that are not compressed', () => {
-  it.each([0, 1, 128 * KIB, 128 * KIB + 1, MIB])('hold %i bytes', (size) => {
+describe('zstdRawBlocks', () => {
+  it.each([0, 1, 128 * KIB, 128 * KIB + 1, MIB])('holds %i bytes', (size) => {
     const data = randomBytes(size);
     const frame = Buffer.concat([zstdFrameHeader(17), zstdRawBlocks(data, { isLast: true })]);
     expect(run('zstd', ['-dc'], { input: frame }).equals(data)).toBe(true);

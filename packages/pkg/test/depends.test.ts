@@ -121,7 +121,7 @@ it.each([
     'NOT_FOUND',
     'list: [one@DIGEST]',
     'build.yml:9:12: ',
-    'not for linux/amd64, but for nothing known',
+    'not available for linux/amd64, only for unknown platforms',
   ],
   ['CONFIG_INVALID', 'from-file: none', 'build.yml:9:16: ', 'no such file'],
   ['CONFIG_INVALID', 'from-file: Dockerfile', 'Dockerfile:1:1: ', 'not an image reference'],

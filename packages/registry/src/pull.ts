@@ -242,7 +242,7 @@ class Pull {
     const list = [...this.#offered].toSorted().join(', ');
     return new LktError(
       'NOT_FOUND',
-      `${this.#name} is not for ${wanted}, but for ${list === '' ? 'nothing known' : list}`,
+      `${this.#name} is not available for ${wanted}, only for ${list === '' ? 'unknown platforms' : list}`,
     );
   }
 }

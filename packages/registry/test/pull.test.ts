@@ -79,7 +79,7 @@ describe('pullImage', () => {
       await failure(client().pullImage(store, at(registry), { platforms: s390x })),
     ).toMatchObject({
       code: 'NOT_FOUND',
-      message: `${registry.host}/app:1 is not for linux/s390x, but for linux/amd64, linux/arm64, linux/riscv64`,
+      message: `${registry.host}/app:1 is not available for linux/s390x, only for linux/amd64, linux/arm64, linux/riscv64`,
     });
     await client().pullImage(store, at(registry));
     await loadImage(store, index.digest, parsePlatform('linux/arm64'));
@@ -90,7 +90,7 @@ describe('pullImage', () => {
     const options = { platforms: [parsePlatform('linux/arm64')] };
     expect(await failure(client().pullImage(await newStore(), reference, options))).toMatchObject({
       code: 'NOT_FOUND',
-      message: `${registry.host}/app:1 is not for linux/arm64, but for linux/amd64`,
+      message: `${registry.host}/app:1 is not available for linux/arm64, only for linux/amd64`,
     });
   });
 

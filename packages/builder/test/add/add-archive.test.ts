@@ -160,7 +160,7 @@ test('a name with .. is refused', async () => {
   });
   await expect(adding).rejects.toMatchObject({
     message:
-      'Dockerfile:3:1: x.tar cannot be unpacked: the tar archive has the bad path "../x" (at its start)',
+      'Dockerfile:3:1: x.tar cannot be unpacked: the tar archive has the invalid path "../x" (at its start)',
   });
 });
 
