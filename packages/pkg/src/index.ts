@@ -6,14 +6,14 @@ export { NAMESPACES, type RuntimeSettings } from './container/runtime.ts';
 export { type Seccomp } from './container/seccomp.ts';
 export { type After, type OnFailure, type Ready, type Restart } from './container/supervision.ts';
 export { type Id, ID, parseLabel, type Settings, withSettings } from './container/settings.ts';
-export { affectedPackages } from './affected.ts';
+export { affectedPackages } from './workspace/affected.ts';
 export { packageCacheAreas } from './cache-areas.ts';
-export type { GivenArg } from './build-args.ts';
-export type { Attestations } from './attest.ts';
-export type { BuildOptions } from './build-options.ts';
-export type { BuildReport, BuiltPackage } from './built-package.ts';
-export { buildPackages } from './build.ts';
-export { isBuiltHere, isOfItsTag } from './built-here.ts';
+export type { GivenArg } from './build-yml/build-args.ts';
+export type { Attestations } from './attest/attest.ts';
+export type { BuildOptions } from './build/build-options.ts';
+export type { BuildReport, BuiltPackage } from './build/built-package.ts';
+export { buildPackages } from './build/build.ts';
+export { isBuiltHere, isOfItsTag } from './build/built-here.ts';
 export {
   type BuildArg,
   buildYmlSchema,
@@ -21,10 +21,10 @@ export {
   type PackageSpec,
   parseBuildYml,
   type SecretId,
-} from './build-yml.ts';
-export { BUILD_YML } from './package-dirs.ts';
-export { packageGraph, type PackageNode, type PackageUse } from './package-graph.ts';
-export type { FindMirror } from './debian-package.ts';
+} from './build-yml/build-yml.ts';
+export { BUILD_YML } from './workspace/package-dirs.ts';
+export { packageGraph, type PackageNode, type PackageUse } from './workspace/package-graph.ts';
+export type { FindMirror } from './debian/debian-package.ts';
 export { type Environment } from '@lkt/git';
 export {
   CONFIG_LABEL,
@@ -32,39 +32,44 @@ export {
   imageConfigLabel,
   type ImageRuntimeConfig,
   parseImageRuntimeConfig,
-} from './image-config.ts';
+} from './build-yml/image-config.ts';
 export {
   packageStates,
   type PackageState,
   type PinState,
   pinState,
   type UsedImage,
-} from './package-states.ts';
-export { layoutName } from './layouts.ts';
-export { lockPackage, type LockPackageOptions, type LockReport } from './lock.ts';
-export { type PinChange, type PinReport, pinWorkspace } from './pin.ts';
-export { isFor } from './platforms.ts';
-export { checkPin, missingPin, pinOf, problemError, type ReferenceProblem } from './pins.ts';
-export { readAttestations } from './read-attestations.ts';
-export { type ImageQuery, resolveImages } from './resolve-images.ts';
-export { type Edit, repin, rewriteReferences } from './rewrite.ts';
-export { showTags, sourceNames, type TagOptions } from './show-tag.ts';
-export { type HashOptions, type SourceHash, sourceHash } from './source-hash.ts';
-export { openWorkspace, type Package, type Workspace, type WorkspaceOptions } from './workspace.ts';
-export { findTrustFile, TRUST_FILE, TRUST_FILES } from './trust-file.ts';
+} from './workspace/package-states.ts';
+export { layoutName } from './build/layouts.ts';
+export { lockPackage, type LockPackageOptions, type LockReport } from './debian/lock.ts';
+export { type PinChange, type PinReport, pinWorkspace } from './pins/pin.ts';
+export { isFor } from './workspace/platforms.ts';
+export { checkPin, missingPin, pinOf, problemError, type ReferenceProblem } from './pins/pins.ts';
+export { readAttestations } from './attest/read-attestations.ts';
+export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
+export { type Edit, repin, rewriteReferences } from './pins/rewrite.ts';
+export { showTags, sourceNames, type TagOptions } from './pins/show-tag.ts';
+export { type HashOptions, type SourceHash, sourceHash } from './sources/source-hash.ts';
+export {
+  openWorkspace,
+  type Package,
+  type Workspace,
+  type WorkspaceOptions,
+} from './workspace/workspace.ts';
+export { findTrustFile, TRUST_FILE, TRUST_FILES } from './workspace/trust-file.ts';
 export {
   applySourceUpdate,
   findSourceUpdate,
   hasSource,
   type SourceUpdate,
-} from './update-source.ts';
+} from './debian/update-source.ts';
 export { writeFileWhole } from './write-file.ts';
-export { type FetchImage } from './other-images.ts';
-export { type PackagePushOptions, type PushedPackage, pushPackages } from './push.ts';
-export type { TargetOptions } from './push-work.ts';
-export { signPackages, type SignedReference, signReference } from './sign.ts';
-export { committedReferences, type PackageManifest, pushManifests } from './manifest.ts';
-export { attestRebuilds, type AttestedRebuild, type RebuildOptions } from './rebuild.ts';
+export { type FetchImage } from './build/other-images.ts';
+export { type PackagePushOptions, type PushedPackage, pushPackages } from './push/push.ts';
+export type { TargetOptions } from './push/push-work.ts';
+export { signPackages, type SignedReference, signReference } from './push/sign.ts';
+export { committedReferences, type PackageManifest, pushManifests } from './push/manifest.ts';
+export { attestRebuilds, type AttestedRebuild, type RebuildOptions } from './attest/rebuild.ts';
 export { graphRecord } from './record/graph-record.ts';
 export { PackageRecorder } from './record/package-recorder.ts';
 export { Recorder, type RecordPlace } from './record/recorder.ts';

@@ -14,11 +14,11 @@ import {
   writeLayer,
 } from '@lkt/oci';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildPackages } from '../src/build.ts';
-import type { BuiltPackage } from '../src/built-package.ts';
-import { lockPackage } from '../src/lock.ts';
-import { readAttestations } from '../src/read-attestations.ts';
-import { openWorkspace } from '../src/workspace.ts';
+import { buildPackages } from '../src/build/build.ts';
+import type { BuiltPackage } from '../src/build/built-package.ts';
+import { lockPackage } from '../src/debian/lock.ts';
+import { readAttestations } from '../src/attest/read-attestations.ts';
+import { openWorkspace } from '../src/workspace/workspace.ts';
 import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 import { type DebianArchive, debianArchive } from './debian-archive.ts';
 

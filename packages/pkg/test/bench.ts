@@ -1,10 +1,10 @@
 import type { ProgressEvent } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
-import type { BuildOptions } from '../src/build-options.ts';
-import { buildPackages } from '../src/build.ts';
-import type { BuiltPackage } from '../src/built-package.ts';
-import { pinWorkspace } from '../src/pin.ts';
-import { openWorkspace, type Workspace } from '../src/workspace.ts';
+import type { BuildOptions } from '../src/build/build-options.ts';
+import { buildPackages } from '../src/build/build.ts';
+import type { BuiltPackage } from '../src/build/built-package.ts';
+import { pinWorkspace } from '../src/pins/pin.ts';
+import { openWorkspace, type Workspace } from '../src/workspace/workspace.ts';
 import { checkout, ENV, temporary } from '../../git/test/checkout.ts';
 import { PlainEngine } from './plain-engine.ts';
 

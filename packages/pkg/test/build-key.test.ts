@@ -7,7 +7,7 @@ import {
   debianKey,
   type DockerfileInputs,
   dockerfileKey,
-} from '../src/build-key.ts';
+} from '../src/build/build-key.ts';
 import { temporary, write } from '../../git/test/checkout.ts';
 
 const PLATFORM = { os: 'linux', architecture: 'amd64' };

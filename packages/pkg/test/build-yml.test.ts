@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LktError } from '@lkt/core';
-import { type PackageSpec, parseBuildYml } from '../src/build-yml.ts';
+import { type PackageSpec, parseBuildYml } from '../src/build-yml/build-yml.ts';
 
 const parse = (text: string): PackageSpec =>
   parseBuildYml({ path: 'pkg/x/build.yml', text }, '/src/pkg/x');

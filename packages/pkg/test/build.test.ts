@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf, LktError } from '@lkt/core';
 import { loadImage, parseIndex, writeIndex } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import type { GivenArg } from '../src/build-args.ts';
-import type { BuildOptions } from '../src/build-options.ts';
-import { buildPackages } from '../src/build.ts';
-import type { BuiltPackage } from '../src/built-package.ts';
-import { pinOf, type ReferenceProblem } from '../src/pins.ts';
-import { resolveImages } from '../src/resolve-images.ts';
+import type { GivenArg } from '../src/build-yml/build-args.ts';
+import type { BuildOptions } from '../src/build/build-options.ts';
+import { buildPackages } from '../src/build/build.ts';
+import type { BuiltPackage } from '../src/build/built-package.ts';
+import { pinOf, type ReferenceProblem } from '../src/pins/pins.ts';
+import { resolveImages } from '../src/pins/resolve-images.ts';
 import { bench, FILES } from './bench.ts';
 import { commit, git, write } from '../../git/test/checkout.ts';
 

@@ -1,8 +1,8 @@
 import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import type { ContextFile } from '@lkt/builder';
 import { expect, it } from 'vitest';
-import { readSources } from '../src/sources.ts';
-import { openWorkspace } from '../src/workspace.ts';
+import { readSources } from '../src/sources/sources.ts';
+import { openWorkspace } from '../src/workspace/workspace.ts';
 import { checkout, commit, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 
 async function context(root: string, dir = 'pkg/a'): Promise<readonly ContextFile[]> {

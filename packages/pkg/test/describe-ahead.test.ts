@@ -7,7 +7,7 @@ import { noteFile } from '@lkt/attest/notes';
 import { digestHex, type ProgressEvent } from '@lkt/core';
 import { openStore, parsePlatform, SOURCE_DATE_EPOCH, writeImage, writeLayer } from '@lkt/oci';
 import { expect, test } from 'vitest';
-import { describeAhead, type DescribingAhead } from '../src/describe-ahead.ts';
+import { describeAhead, type DescribingAhead } from '../src/build/describe-ahead.ts';
 
 const AMD64 = parsePlatform('linux/amd64');
 const START: ProgressEvent = { kind: 'start', id: 'one/1', title: '[one 1/2] RUN true' };

@@ -1,8 +1,8 @@
 import { chmod, chown, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { overrides } from '../../git/src/config.ts';
-import { readSources } from '../src/sources.ts';
-import { openWorkspace } from '../src/workspace.ts';
+import { readSources } from '../src/sources/sources.ts';
+import { openWorkspace } from '../src/workspace/workspace.ts';
 import { checkout, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 
 const FILES = {

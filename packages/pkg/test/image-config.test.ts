@@ -1,6 +1,6 @@
 import { parseYaml } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { imageConfigLabel, parseImageRuntimeConfig } from '../src/image-config.ts';
+import { imageConfigLabel, parseImageRuntimeConfig } from '../src/build-yml/image-config.ts';
 
 const label = (text: string): string =>
   imageConfigLabel(parseImageRuntimeConfig(parseYaml({ path: 'x', text })));

@@ -3,10 +3,10 @@ import { nativeEngine } from '@lkt/builder';
 import { silentReporter } from '@lkt/core';
 import { flatten, loadImage, openStore, readFile } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import type { BuildOptions } from '../src/build-options.ts';
-import { buildPackages } from '../src/build.ts';
-import { pinWorkspace } from '../src/pin.ts';
-import { openWorkspace, type Workspace } from '../src/workspace.ts';
+import type { BuildOptions } from '../src/build/build-options.ts';
+import { buildPackages } from '../src/build/build.ts';
+import { pinWorkspace } from '../src/pins/pin.ts';
+import { openWorkspace, type Workspace } from '../src/workspace/workspace.ts';
 import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 
 const yml = (image: string): string => `org: lkt\nimage: ${image}\narches: [amd64]\n`;

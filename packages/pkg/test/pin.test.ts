@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { openStore } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import type { BuildOptions } from '../src/build-options.ts';
-import { type PinReport, pinWorkspace } from '../src/pin.ts';
-import { repin, rewriteReferences } from '../src/rewrite.ts';
-import { openWorkspace } from '../src/workspace.ts';
+import type { BuildOptions } from '../src/build/build-options.ts';
+import { type PinReport, pinWorkspace } from '../src/pins/pin.ts';
+import { repin, rewriteReferences } from '../src/pins/rewrite.ts';
+import { openWorkspace } from '../src/workspace/workspace.ts';
 import { checkout, commit, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 import { PlainEngine } from './plain-engine.ts';
 

@@ -1,9 +1,9 @@
 import { type Digest, digestOf } from '@lkt/core';
 import { parseIndex, parsePlatform, writeIndex } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { buildPackages } from '../src/build.ts';
-import type { BuiltPackage } from '../src/built-package.ts';
-import { pinOf } from '../src/pins.ts';
+import { buildPackages } from '../src/build/build.ts';
+import type { BuiltPackage } from '../src/build/built-package.ts';
+import { pinOf } from '../src/pins/pins.ts';
 import { bench, type Bench } from './bench.ts';
 import { commit, write } from '../../git/test/checkout.ts';
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSyn
 import { join } from 'node:path';
 import { loadImage } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import { buildPackages } from '../src/build.ts';
+import { buildPackages } from '../src/build/build.ts';
 import { PackageRecorder } from '../src/record/package-recorder.ts';
 import { type CommandRecord, findRecord } from '../src/record/seen.ts';
 import { bench } from './bench.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { LktError } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
-import { parseBuildYml } from '../src/build-yml.ts';
+import { parseBuildYml } from '../src/build-yml/build-yml.ts';
 
 const text = await readFile(new URL('../../../docs/build-yml.md', import.meta.url), 'utf8');
 

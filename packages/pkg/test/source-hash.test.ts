@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type SourceHash, sourceHash } from '../src/source-hash.ts';
+import { type SourceHash, sourceHash } from '../src/sources/source-hash.ts';
 import { checkout, commit, ENV, git, temporary, write, settled } from '../../git/test/checkout.ts';
 
 const hash = (dir: string, options: object = {}): Promise<SourceHash> =>

@@ -1,6 +1,6 @@
 import type { ProgressEvent } from '@lkt/core';
 import { expect, test } from 'vitest';
-import { stepReporter } from '../src/step-reporter.ts';
+import { stepReporter } from '../src/build/step-reporter.ts';
 
 function reported(platform: string | undefined, ...events: readonly ProgressEvent[]): unknown {
   const seen: ProgressEvent[] = [];

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { renderTag } from '../src/tag.ts';
+import { renderTag } from '../src/pins/tag.ts';
 
 it.each([
   ['{{.Hash}}', 'abc', 'abc'],

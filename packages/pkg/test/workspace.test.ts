@@ -2,7 +2,7 @@ import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { openWorkspace } from '../src/workspace.ts';
+import { openWorkspace } from '../src/workspace/workspace.ts';
 import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 
 const FILES = {

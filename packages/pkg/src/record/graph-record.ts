@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import type { Environment } from '@lkt/git/checkout';
-import { BUILD_YML } from '../package-dirs.ts';
-import type { PackageNode } from '../package-graph.ts';
-import type { Workspace } from '../workspace.ts';
+import { BUILD_YML } from '../workspace/package-dirs.ts';
+import type { PackageNode } from '../workspace/package-graph.ts';
+import type { Workspace } from '../workspace/workspace.ts';
 import { fileState } from './file-state.ts';
 import type { CommandRecord } from './seen.ts';
 import { sourceDirs } from './source-dirs.ts';

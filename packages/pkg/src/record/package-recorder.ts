@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { digestOf, type Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import type { BuiltPackage } from '../built-package.ts';
-import { BUILD_YML } from '../package-dirs.ts';
-import type { Workspace } from '../workspace.ts';
+import type { BuiltPackage } from '../build/built-package.ts';
+import { BUILD_YML } from '../workspace/package-dirs.ts';
+import type { Workspace } from '../workspace/workspace.ts';
 import { Recorder, type RecordPlace } from './recorder.ts';
 
 /**

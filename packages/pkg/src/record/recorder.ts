@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { LktError, type ProgressEvent, type Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import type { BuiltPackage } from '../built-package.ts';
-import { TRUST_FILES } from '../trust-file.ts';
-import type { Package, Workspace } from '../workspace.ts';
+import type { BuiltPackage } from '../build/built-package.ts';
+import { TRUST_FILES } from '../workspace/trust-file.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
 import { fileState } from './file-state.ts';
 import type { CommandRecord } from './seen.ts';
 import { sourceDirs } from './source-dirs.ts';

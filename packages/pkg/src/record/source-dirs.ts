@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import type { Package } from '../workspace.ts';
+import type { Package } from '../workspace/workspace.ts';
 
 /** The directories that the source hash of a package covers, without symlinks. */
 export function sourceDirs({ dir, extraSources }: Package): readonly string[] {

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { relative, sep } from 'node:path';
 import { combineTrees, type Environment, findPlainTop, readCleanCheckout } from '@lkt/git/checkout';
-import { BUILD_YML, packageDirs } from '../package-dirs.ts';
+import { BUILD_YML, packageDirs } from '../workspace/package-dirs.ts';
 
 /**
  * The sources of a workspace in which nothing differs from the commit. Whoever finds them again, with `isSourceState`,

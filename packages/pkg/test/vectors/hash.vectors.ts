@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LktError } from '@lkt/core';
-import { showTags, type TagOptions } from '../../src/show-tag.ts';
-import { openWorkspace } from '../../src/workspace.ts';
+import { showTags, type TagOptions } from '../../src/pins/show-tag.ts';
+import { openWorkspace } from '../../src/workspace/workspace.ts';
 import { ENV, git } from '../../../git/test/checkout.ts';
 
 const vectors = process.env['LKT_VECTORS'] ?? '';

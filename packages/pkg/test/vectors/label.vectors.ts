@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseYaml } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { imageConfigLabel, parseImageRuntimeConfig } from '../../src/image-config.ts';
+import { imageConfigLabel, parseImageRuntimeConfig } from '../../src/build-yml/image-config.ts';
 
 const dir = join(process.env['LKT_VECTORS'] ?? '', 'parsed');
 

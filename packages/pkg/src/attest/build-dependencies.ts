@@ -1,0 +1,90 @@
+import {
+  type Component,
+  imageComponent,
+  type KnownImage,
+  type ResourceDescriptor,
+} from '@lkt/attest';
+import { type CopyStep, evaluate, gitSource } from '@lkt/dockerfile';
+import { type Digest, digestHex, digestOf } from '@lkt/core';
+import { familiarReference, type Platform } from '@lkt/oci';
+import type { AttestedImage } from './attest.ts';
+import { debsOf } from './deb-components.ts';
+import type { Package } from '../workspace/workspace.ts';
+
+/** All that an image was made from, as a provenance lists it. */
+export function dependenciesOf(
+  item: Package,
+  image: AttestedImage,
+  bases: readonly KnownImage[],
+): readonly ResourceDescriptor[] {
+  const { recipe, contextDigest, lock } = image;
+  return [
+    resource('build.yml', digestOf(item.file.text)),
+    ...(recipe === undefined
+      ? []
+      : [resource('Dockerfile', digestOf(recipe.dockerfile.file.text))]),
+    ...(contextDigest === undefined ? [] : [resource('context', contextDigest)]),
+    ...bases.flatMap(({ component: { name, digest, purl } }) =>
+      digest === undefined ? [] : [resource(name, digest, purl)],
+    ),
+    ...archivedComponents(image.archived, image.platform).map(({ name, digest, purl }) =>
+      resource(name, digest, purl),
+    ),
+    ...remotesOf(item, image, bases),
+    ...(lock === undefined
+      ? []
+      : debsOf(lock).map(([{ name, digest }, { purl }]) => resource(name, digest, purl))),
+  ];
+}
+
+/** Images that were put into the build context. */
+export function archivedComponents(
+  archived: AttestedImage['archived'],
+  platform: Platform,
+): readonly (Component & { readonly digest: Digest })[] {
+  return archived.map(({ reference: { domain, path, digest } }) => ({
+    ...imageComponent(familiarReference({ domain, path }), digest, platform),
+    digest,
+  }));
+}
+
+/** What ADD fetches: it has to say the checksum of a file, and the commit of a repository. */
+function remotesOf(
+  item: Package,
+  { recipe, platform, bases: digests }: AttestedImage,
+  bases: readonly KnownImage[],
+): readonly ResourceDescriptor[] {
+  if (recipe === undefined) return [];
+  const { stages } = evaluate(recipe.dockerfile, {
+    buildArgs: recipe.buildArgs,
+    platform,
+    ...(item.target === undefined ? {} : { target: item.target.stage }),
+    imageConfig: ({ text }) =>
+      bases.find(({ component }) => component.digest === digests.get(text))?.image?.config.config,
+  });
+  return stages
+    .flatMap(({ steps }) => steps)
+    .flatMap((step) => (step.kind !== 'add' ? [] : remoteResource(step)));
+}
+
+function remoteResource(step: CopyStep): readonly ResourceDescriptor[] {
+  const git = gitSource(step);
+  if (git !== undefined) return [{ uri: gitUri(git.remote), digest: { gitCommit: git.commit } }];
+  const { checksum } = step;
+  return step.sources.flatMap(({ kind, text }) =>
+    kind === 'http' && checksum !== undefined
+      ? [{ uri: text, digest: { sha256: checksum.replace(/^sha256:/, '') } }]
+      : [],
+  );
+}
+
+/** As SPDX's download locations: `git+https://…`. */
+function gitUri(remote: string): string {
+  // What ssh takes for a host and a path is no URI.
+  const [, host, path] = /^([^/:]+@[^/:]+):(.*)$/.exec(remote) ?? [];
+  return `git+${host === undefined ? remote : `ssh://${host}/${path}`}`;
+}
+
+function resource(name: string, digest: Digest, uri?: string): ResourceDescriptor {
+  return { name, ...(uri === undefined ? {} : { uri }), digest: { sha256: digestHex(digest) } };
+}

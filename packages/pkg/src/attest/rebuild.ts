@@ -1,0 +1,195 @@
+import { type Digest, LktError, silentReporter } from '@lkt/core';
+import {
+  type Descriptor,
+  familiarReference,
+  formatPlatform,
+  formatReference,
+  parseIndex,
+  parseReference,
+  type Reference,
+  type Store,
+  writeIndex,
+} from '@lkt/oci';
+import type { Registry } from '@lkt/registry';
+import type { SignedBy } from '@lkt/sign';
+import type { BuildOptions } from '../build/build-options.ts';
+import type { BuiltPackage } from '../build/built-package.ts';
+import { buildPackages } from '../build/build.ts';
+import { samePlatform, storeName } from '../pins/pins.ts';
+import { requireCommitted, targetReference, type TargetOptions } from '../push/push-work.ts';
+import type { Signing } from '../push/sign-images.ts';
+import { readSources, type Sources } from '../sources/sources.ts';
+import { renderTag } from '../pins/tag.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+
+export interface RebuildOptions extends Omit<TargetOptions, 'release'>, Signing {
+  readonly store: Store;
+  readonly build: BuildOptions;
+  /** Where the attestations are brought to, beside the images, which have to be there. */
+  readonly registry?: Registry | undefined;
+}
+
+/** A package that was built again, and who says so. */
+export interface AttestedRebuild {
+  readonly item: Package;
+  /** Name and tag. */
+  readonly reference: string;
+  /** Of the index of what was built. */
+  readonly digest: Digest;
+  readonly platforms: readonly string[];
+  readonly signer: SignedBy;
+  /** Attestations that are new: the same signer does not say it twice. */
+  readonly made: number;
+}
+
+/**
+ * Builds packages from their sources, every step anew, and signs that this gave their images; nothing of what was built
+ * before is taken. What they use is pinned, and is not built again.
+ *
+ * Where there is an image of the same sources already, in the store or the registry, it has to be the same: else nothing
+ * is signed.
+ * @throws LktError NOT_COMMITTED; NOT_REPRODUCIBLE; NOT_FOUND when the registry has no such image; what building and
+ * signing throw
+ */
+export async function attestRebuilds(
+  workspace: Workspace,
+  items: readonly Package[],
+  options: RebuildOptions,
+): Promise<readonly AttestedRebuild[]> {
+  const { build, signal } = options;
+  const sources = await readSources(workspace, workspace.packages.values(), { signal });
+  for (const item of items) requireCommitted(item, sources);
+  const works: Work[] = [];
+  for (const item of items) works.push(await workFor(item, sources, options));
+  const { packages } = await buildPackages(workspace, items, {
+    ...build,
+    force: true,
+    noCache: true,
+  });
+  for (const { item } of packages) requireCommitted(item, sources);
+  const rebuilt = works.map((work) => ({ ...work, built: builtOf(packages, work.item) }));
+  for (const work of rebuilt) requireSame(work);
+  for (const work of rebuilt) await requireThere(work, options);
+  const results: AttestedRebuild[] = [];
+  for (const work of rebuilt) results.push(await attest(work, options));
+  return results;
+}
+
+interface Work {
+  readonly item: Package;
+  readonly target: Reference & { readonly tag: string };
+  /** Images of the same sources that were there before, and where. */
+  readonly claims: readonly { readonly image: Descriptor; readonly place: string }[];
+}
+
+interface Rebuilt extends Work {
+  readonly built: BuiltPackage;
+}
+
+async function workFor(item: Package, sources: Sources, options: RebuildOptions): Promise<Work> {
+  const { store, registry, signal } = options;
+  const target = targetReference(item, sources, options);
+  const name = storeName(parseReference(item.name), renderTag(item.tag, sources.hash(item).hash));
+  const index = await store.resolve(name);
+  const local = index === undefined ? [] : parseIndex(await store.readBytes(index)).manifests;
+  const remote = (await registry?.taggedImages(target, signal)) ?? [];
+  const claims = [
+    ...local.map((image) => ({ image, place: 'the store' })),
+    ...remote.map((image) => ({ image, place: 'the registry' })),
+  ];
+  return { item, target, claims };
+}
+
+function builtOf(packages: readonly BuiltPackage[], item: Package): BuiltPackage {
+  const built = packages.find((one) => one.item === item);
+  if (built === undefined) throw new Error(`${item.name} was not built`);
+  return built;
+}
+
+function requireSame({ item, target, claims, built }: Rebuilt): void {
+  for (const { image, place } of claims) {
+    const { platform } = image;
+    if (platform === undefined) continue;
+    const own = built.images.find((one) => samePlatform(one, platform));
+    if (own === undefined || own.digest === image.digest) continue;
+    throw new LktError(
+      'NOT_REPRODUCIBLE',
+      `${familiarReference(target)} for ${formatPlatform(platform)} is ${image.digest} in ${place}, and ${item.name} built from its source is ${own.digest}; nothing was signed`,
+      { fix: 'see what differs: lkt pkg build --check DIR' },
+    );
+  }
+}
+
+async function requireThere(
+  { target: { domain, path }, built }: Rebuilt,
+  { registry, signal }: RebuildOptions,
+): Promise<void> {
+  const { digest } = built.index;
+  try {
+    await registry?.resolve({ domain, path, digest }, signal);
+  } catch (error) {
+    if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
+    throw new LktError(
+      error.code,
+      `the registry does not have what was built, ${formatReference({ domain, path, digest })}; nothing was signed`,
+      { cause: error, fix: 'push it first: lkt pkg push' },
+    );
+  }
+}
+
+async function attest(work: Rebuilt, options: RebuildOptions): Promise<AttestedRebuild> {
+  const { item, built, target } = work;
+  const { store, registry, signer, signal, reporter = silentReporter } = options;
+  const { collectFromRegistry, collectFromStore, pushSignatures, rebuildStatement, signImages } =
+    await import('@lkt/sign');
+  const { domain, path } = target;
+  const repository = { domain, path };
+  const { committed } = built.hash;
+  if (committed === undefined) throw new Error(`${item.name} has no hash`);
+  const platforms = built.images.map(platformOf);
+  // What a pin may name: all that was built, or what a machine for one platform would have built.
+  const subjects = new Map([[built.index.digest, { subject: built.index, platforms }]]);
+  for (const image of built.images) {
+    const subject = await writeIndex(store, [image]);
+    if (!subjects.has(subject.digest))
+      subjects.set(subject.digest, { subject, platforms: [platformOf(image)] });
+  }
+  const id = `sign ${familiarReference(target)}`;
+  reporter.emit({ kind: 'start', id, title: id });
+  try {
+    const images = await Promise.all(
+      [...subjects.values()].map(async ({ subject, platforms: of }) => {
+        const { digest } = subject;
+        const local = await collectFromStore(store, digest);
+        const there =
+          registry === undefined
+            ? []
+            : (await collectFromRegistry(registry, { ...repository, digest }, signal)).items;
+        const statement = rebuildStatement(
+          { name: formatReference(repository), digest },
+          { package: item.name, sourceHash: committed, platforms: of },
+        );
+        const known = { items: [...local.items, ...there], unreadable: [] };
+        return { subject, statements: [statement], known };
+      }),
+    );
+    const to = { name: repository, signer, signal, statementsOnly: true };
+    const signed = await signImages(store, { images, ...to });
+    if (registry !== undefined)
+      for (const digest of subjects.keys())
+        await pushSignatures(registry, store, repository, digest, signal);
+    const made = signed.images.reduce((sum, { bundles }) => sum + bundles.length, 0);
+    reporter.emit({ kind: 'done', id, cached: made === 0 });
+    const reference = familiarReference(target);
+    const { digest } = built.index;
+    return { item, reference, digest, platforms, signer: signed.signer, made };
+  } catch (error) {
+    reporter.emit({ kind: 'failed', id });
+    throw error;
+  }
+}
+
+function platformOf({ platform }: Descriptor): string {
+  if (platform === undefined) throw new Error('a build gave an image without platform');
+  return formatPlatform(platform);
+}

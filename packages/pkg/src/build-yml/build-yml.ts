@@ -1,0 +1,252 @@
+import { posix, resolve } from 'node:path';
+import {
+  boolean,
+  either,
+  type Fields,
+  type JsonSchema,
+  list,
+  LktError,
+  optional,
+  orElse,
+  parseYaml,
+  record,
+  required,
+  scalar,
+  SchemaWriter,
+  type SourceFile,
+  text as anyText,
+  type Values,
+  type YamlType,
+  type YamlValue,
+} from '@lkt/core';
+import { DEBIAN, type DebianBlock } from '@lkt/debian/description';
+import { familiarReference, parseReference, type RawPath, toRaw } from '@lkt/oci';
+import { DEPENDS, type DockerImages, relativePath } from './docker-images.ts';
+import { IMAGE_CONFIG, type ImageRuntimeConfig } from './image-config.ts';
+import { DEFAULT_TAG, renderTag } from '../pins/tag.ts';
+
+/** A package as its build.yml describes it. */
+export interface PackageSpec {
+  /** Absolute. */
+  readonly dir: string;
+  readonly file: SourceFile;
+  /** `org/image`, as references have it: without `docker.io`. */
+  readonly name: string;
+  readonly org: string;
+  readonly image: string;
+  /** Template, see `renderTag`. */
+  readonly tag: string;
+  /** Relative to `dir`, with slashes. */
+  readonly dockerfile: string;
+  /** As OCI names them: `amd64`. */
+  readonly arches: readonly string[];
+  readonly extraSources: readonly ExtraSource[];
+  readonly gitrepo: string | undefined;
+  /** Whether RUN may use the network. */
+  readonly network: boolean;
+  readonly disableCache: boolean;
+  readonly config: ImageRuntimeConfig | undefined;
+  readonly buildArgs: readonly BuildArg[];
+  /** Images that are put into the build context. */
+  readonly depends: DockerImages | undefined;
+  /** The secrets that `RUN --mount=type=secret` may ask for. Only their ids: values come from the command line. */
+  readonly secrets: readonly SecretId[];
+  /** Stage of the Dockerfile that becomes the image; default: the last. */
+  readonly target: { readonly stage: string; readonly at: YamlValue } | undefined;
+  /** Whether two builds of the sources give the same image. */
+  readonly reproducible: boolean;
+  /** Why they do not, if build.yml says. */
+  readonly notReproducibleBecause: string | undefined;
+  /** Makes the image from Debian packages instead of a Dockerfile. */
+  readonly debian: DebianBlock | undefined;
+}
+
+/** A directory outside the package whose files are in the build context, and in the source hash. */
+export interface ExtraSource {
+  /** Absolute. */
+  readonly source: string;
+  /** Where in the context; '' is its top. */
+  readonly destination: RawPath;
+  readonly at: YamlValue;
+}
+
+/** `NAME=value`; the value may be a calculated one, see `resolveBuildArgs`. */
+export interface BuildArg {
+  readonly name: string;
+  readonly value: string;
+  readonly at: YamlValue;
+}
+
+/** A secret as build.yml names it. */
+export interface SecretId {
+  readonly id: string;
+  readonly at: YamlValue;
+}
+
+const text = anyText();
+
+/** By the names of Go, as images have them. */
+const ARCHES = [
+  'amd64',
+  'arm64',
+  'riscv64',
+  '386',
+  'arm',
+  'loong64',
+  'mips',
+  'mips64',
+  'mips64le',
+  'mipsle',
+  'ppc64',
+  'ppc64le',
+  's390x',
+] as const;
+
+const ARCH: YamlType<string> = anyText({
+  matches: new RegExp(`^(?:${ARCHES.join('|')})$`),
+  problem: (arch) => `"${arch}" is not an architecture`,
+  fix: `use some of: ${ARCHES.join(', ')}`,
+});
+
+/** `DIRECTORY:DESTINATION`; the directory is not absolute yet. */
+const EXTRA_SOURCE: YamlType<ExtraSource> = anyText({
+  matches: /^[^:]+:[^:]*$/,
+  problem: (source) => `"${source}" is not an extra source`,
+  fix: 'write it as DIRECTORY:DESTINATION, such as ../common:/common',
+}).into((given, at) => {
+  const [source = '', target = ''] = given.split(':');
+  const destination = posix.normalize(`/${target}`).replace(/^\/+/, '').replace(/\/+$/, '');
+  return { source, destination: toRaw(destination), at };
+});
+
+const BUILD_ARG: YamlType<BuildArg> = anyText({
+  matches: /^[^=]+=/,
+  problem: (arg) => `"${arg}" is not a build argument`,
+  fix: 'write it as NAME=VALUE',
+}).into((given, at) => {
+  const equals = given.indexOf('=');
+  return { name: given.slice(0, equals), value: given.slice(equals + 1), at };
+});
+
+const SECRETS: YamlType<readonly SecretId[]> = list(
+  anyText({
+    matches: /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/,
+    problem: (id) => `"${id}" is not the id of a secret`,
+    fix: 'use letters, digits, "_", "." and "-"',
+  }).into((id, at) => ({ id, at })),
+).into((secrets) => {
+  for (const [index, { id, at }] of secrets.entries())
+    if (secrets.findIndex((other) => other.id === id) !== index)
+      throw at.error(`the secret "${id}" is there twice`);
+  return secrets;
+});
+
+/** `true`, `false`, or in words why it is not. */
+const REPRODUCIBLE: YamlType<Pick<PackageSpec, 'reproducible' | 'notReproducibleBecause'>> = either(
+  boolean.into((reproducible) => ({ reproducible, notReproducibleBecause: undefined })),
+  (value) => !value.isString(),
+  text.into((given, value) => {
+    const reason = given.trim();
+    if (reason === '') throw value.error('the reason is empty', { fix: 'write false, or why' });
+    return { reproducible: false, notReproducibleBecause: reason };
+  }),
+);
+
+const TAG: YamlType<string> = scalar.into((tag, value) => {
+  wrap(value, () => renderTag(tag, '0'.repeat(40)));
+  return tag;
+});
+
+const located = <T>(type: YamlType<T>): YamlType<{ readonly value: T; readonly at: YamlValue }> =>
+  type.into((value, at) => ({ value, at }));
+
+/** LinuxKit's keys, then lkt's own. */
+const FIELDS = {
+  image: required(located(text), 'the name of the image', 'add: image: NAME'),
+  org: optional(located(text), 'what stands before the name; linuxkit'),
+  tag: orElse(TAG, DEFAULT_TAG, 'a template for the tag, where {{.Hash}} is the source hash'),
+  dockerfile: optional(
+    located(text.into((_path, value) => relativePath(value))),
+    'the Dockerfile, in the directory of the package',
+  ),
+  arches: orElse(list(ARCH), ['amd64', 'arm64', 'riscv64'], 'what it is made for'),
+  'extra-sources': orElse(list(EXTRA_SOURCE), [], 'DIRECTORY:DESTINATION in the build context'),
+  gitrepo: optional(text, 'where the sources are'),
+  network: orElse(boolean, false, 'whether RUN may use the network'),
+  'disable-cache': orElse(boolean, false, 'whether every step is done again'),
+  config: optional(IMAGE_CONFIG, "how to run the image's container"),
+  buildArgs: orElse(list(BUILD_ARG), [], 'NAME=VALUE for the ARGs of the Dockerfile'),
+  depends: optional(located(DEPENDS), 'images that are put into the build context'),
+  secrets: optional(located(SECRETS), 'the ids of the secrets that RUN may ask for'),
+  target: optional(located(scalar), 'the stage of the Dockerfile that becomes the image'),
+  reproducible: optional(REPRODUCIBLE, 'whether two builds give the same image, or why not'),
+  debian: optional(DEBIAN, 'makes the image from Debian packages'),
+} satisfies Fields;
+
+const BUILD = record(FIELDS);
+
+/** The JSON schema of a build.yml: what `parseBuildYml` takes, as far as a schema can say it. */
+export function buildYmlSchema(): JsonSchema {
+  const writer = new SchemaWriter({ isLenient: true });
+  return writer.document('build.yml', 'A package of lkt or LinuxKit', BUILD.schema(writer));
+}
+
+/**
+ * Reads a build.yml: LinuxKit's keys and defaults, and lkt's own: `debian`, `secrets`, `target`, `reproducible`.
+ * @param dir absolute directory of the package
+ * @throws LktError CONFIG_INVALID with line and column
+ */
+export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
+  const { dockerfile, target, secrets, depends, debian, ...given } = BUILD.read(parseYaml(file));
+  for (const other of [dockerfile, target, secrets, depends]) {
+    if (debian === undefined || other === undefined) continue;
+    throw other.at.error('a package with "debian" has no Dockerfile', {
+      fix: 'take out one of the two',
+    });
+  }
+  return {
+    dir,
+    file,
+    name: nameOf(given),
+    org: given.org?.value ?? 'linuxkit',
+    image: given.image.value,
+    tag: given.tag,
+    dockerfile: dockerfile?.value ?? 'Dockerfile',
+    arches: given.arches,
+    extraSources: given['extra-sources'].map((extra) => ({
+      ...extra,
+      source: resolve(dir, extra.source),
+    })),
+    gitrepo: given.gitrepo,
+    network: given.network,
+    disableCache: given['disable-cache'],
+    config: given.config,
+    buildArgs: given.buildArgs,
+    depends: depends?.value,
+    secrets: secrets?.value ?? [],
+    target: target === undefined ? undefined : { stage: target.value, at: target.at },
+    ...(given.reproducible ?? { reproducible: true, notReproducibleBecause: undefined }),
+    debian,
+  };
+}
+
+function nameOf({ image, org }: Pick<Values<typeof FIELDS>, 'image' | 'org'>): string {
+  const name = `${org?.value ?? 'linuxkit'}/${image.value}`;
+  const reference = wrap((org ?? image).at, () => parseReference(name));
+  if (reference.tag !== undefined || reference.digest !== undefined) {
+    throw image.at.error('the name of a package has no tag and no digest', {
+      fix: 'use "tag" for the tag',
+    });
+  }
+  return familiarReference(reference);
+}
+
+/** Gives an error of a value's parser the place of the value. */
+function wrap<T>(value: YamlValue, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    throw value.error(error.message, error.fix === undefined ? {} : { fix: error.fix });
+  }
+}

@@ -1,0 +1,43 @@
+import type { SecretSource } from '@lkt/builder';
+import type { Dockerfile } from '@lkt/dockerfile';
+import { LktError, sourceError } from '@lkt/core';
+import type { Package } from '../workspace/workspace.ts';
+
+/**
+ * The secrets a package is built with: those its build.yml names, and no others.
+ * @throws LktError CONFIG_INVALID at a mount of one that build.yml does not name; NOT_FOUND for one that is not given
+ */
+export function secretsFor(
+  item: Package,
+  dockerfile: Dockerfile,
+  given: ReadonlyMap<string, SecretSource>,
+): ReadonlyMap<string, SecretSource> {
+  const declared = new Set(item.secrets.map(({ id }) => id));
+  refuseUndeclared(dockerfile, declared);
+  return new Map(
+    [...declared].map((id) => {
+      const source = given.get(id);
+      if (source !== undefined) return [id, source];
+      throw new LktError('NOT_FOUND', `${item.name} needs the secret "${id}", which is not given`, {
+        fix: `give it with --secret id=${id},src=FILE or --secret id=${id},env=NAME`,
+      });
+    }),
+  );
+}
+
+function refuseUndeclared({ stages, file }: Dockerfile, declared: ReadonlySet<string>): void {
+  for (const instruction of stages.flatMap(({ instructions }) => instructions)) {
+    if (instruction.keyword !== 'RUN') continue;
+    for (const { type, id, target, flag } of instruction.mounts) {
+      const name = id ?? target?.split('/').at(-1);
+      // What a variable stands for is not known here; what is not declared is not given to it.
+      if (type !== 'secret' || name === undefined || name.includes('$') || declared.has(name))
+        continue;
+      const message = `build.yml does not name the secret "${name}"`;
+      throw sourceError('CONFIG_INVALID', file, flag.position, message, {
+        length: flag.length,
+        fix: `add to build.yml: secrets: [${[...declared, name].join(', ')}]`,
+      });
+    }
+  }
+}

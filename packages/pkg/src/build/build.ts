@@ -1,0 +1,307 @@
+import { availableParallelism } from 'node:os';
+import type { CheckReport, Elsewhere } from '@lkt/rebuild';
+import { type Digest, LktError } from '@lkt/core';
+import type { Platform } from '@lkt/oci';
+import { type AttestedImage, Attester } from '../attest/attest.ts';
+import { archivedImages } from '../sources/archived-images.ts';
+import { basesFor } from './bases.ts';
+import { type BeforeBuild, type BuildOptions, otherImages } from './build-options.ts';
+import { loadArgPackages } from '../build-yml/build-args.ts';
+import { type BuildMode, PackageBuilder } from './build-package.ts';
+import type { BuildReport, BuiltPackage } from './built-package.ts';
+import { knownPins } from '../pins/known-pins.ts';
+import { writePackageLayout } from './layouts.ts';
+import { nameAndAttest } from './name-and-attest.ts';
+import { renamed } from './naming.ts';
+import { type Needed, neededPlatforms } from '../workspace/needed-platforms.ts';
+import type { ImageInputs } from './plan-image.ts';
+import type { Recipe } from './recipe.ts';
+import { type Recipes, recipesOf } from './recipes.ts';
+import { Slots } from './slots.ts';
+import { readSources, type Sources } from '../sources/sources.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+
+/**
+ * Builds packages and, before them, the packages of the workspace that they use.
+ *
+ * Every image a Dockerfile uses must be pinned by digest, and a pin of a package of the workspace must be what that
+ * package's sources give. What has been built before is not built again.
+ * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND at the place in the Dockerfile; CONFIG_INVALID for a cycle; what
+ * the engine throws
+ */
+export async function buildPackages(
+  workspace: Workspace,
+  targets: readonly Package[],
+  options: BuildOptions,
+): Promise<BuildReport> {
+  const build = await Build.start(workspace, targets, options);
+  return { packages: await build.all() };
+}
+
+/** One run over the package graph. */
+export class Build {
+  readonly workspace: Workspace;
+  /** Targets and what they need, each after what it needs. */
+  readonly order: readonly Package[];
+  readonly #named: ReadonlySet<Package>;
+  readonly #targets: ReadonlySet<Package>;
+  readonly #platforms: ReadonlyMap<Package, readonly Platform[]>;
+  #sources: Sources;
+  #recipes: Recipes;
+  readonly #before: BeforeBuild | undefined;
+  readonly #options: BuildOptions;
+  readonly #slots: Slots;
+  readonly #writing = new Slots(1);
+  readonly #attester: Attester;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #built = new Map<Package, Promise<BuiltPackage>>();
+  /** What uses a package does not wait for its check. */
+  readonly #checked = new Map<Package, Promise<readonly CheckReport[]>>();
+  /** What engines still do when they have built. */
+  readonly #later: Promise<unknown>[] = [];
+  #elsewhere: Promise<Elsewhere> | undefined;
+
+  private constructor(
+    workspace: Workspace,
+    { order, platforms }: Needed,
+    targets: readonly Package[],
+    { sources, recipes }: { readonly sources: Sources; readonly recipes: Recipes },
+    options: BuildOptions,
+    before: BeforeBuild | undefined,
+  ) {
+    this.workspace = workspace;
+    this.#before = before;
+    this.order = order;
+    this.#platforms = platforms;
+    this.#named = new Set(targets);
+    this.#targets = options.deps === true ? new Set(order) : this.#named;
+    this.#sources = sources;
+    this.#recipes = recipes;
+    this.#options = options;
+    this.#slots = new Slots(options.jobs ?? availableParallelism());
+    this.#signal = AbortSignal.any(
+      options.signal === undefined ? [this.#stop.signal] : [this.#stop.signal, options.signal],
+    );
+    this.#attester = new Attester(options.store, this.#signal);
+  }
+
+  static async start(
+    workspace: Workspace,
+    targets: readonly Package[],
+    options: BuildOptions,
+    before?: BeforeBuild,
+  ): Promise<Build> {
+    await loadArgPackages(workspace, targets, options.buildArgs);
+    const sources = await readSources(workspace, workspace.packages.values(), {
+      signal: options.signal,
+    });
+    for (const { message } of workspace.problems) {
+      const text = `nothing that uses this package can be built: ${message}`;
+      options.reporter.emit({ kind: 'warning', text });
+    }
+    const named = new Set(targets);
+    const unused = new Set((options.buildArgs ?? []).map(({ name }) => name));
+    const recipes = recipesOf(workspace, named, sources, options);
+    const needed = await neededPlatforms(
+      workspace,
+      targets,
+      options.platforms,
+      async (item, platform) => {
+        const recipe = await recipes.get(item, [platform]);
+        for (const name of recipe?.given ?? []) unused.delete(name);
+        return recipe;
+      },
+    );
+    for (const name of unused) {
+      // A name with % stands for several.
+      if (name.includes('%')) continue;
+      const text = `no Dockerfile of what is built has ARG ${name}`;
+      options.reporter.emit({ kind: 'warning', text });
+    }
+    return new Build(workspace, needed, targets, { sources, recipes }, options, before);
+  }
+
+  /** @throws the first error; what else was going on is ended first */
+  async all(): Promise<readonly BuiltPackage[]> {
+    let first: { error: unknown } | undefined;
+    this.#options.reporter.emit({ kind: 'total', packages: this.order.length });
+    const results = await Promise.allSettled(
+      this.order.map((item) =>
+        this.#builtAndChecked(item).catch((error: unknown) => {
+          first ??= { error };
+          this.#stop.abort(error);
+          throw error;
+        }),
+      ),
+    );
+    await (await this.#elsewhere)?.[Symbol.asyncDispose]();
+    const ended = await Promise.allSettled(this.#later);
+    if (first !== undefined) throw first.error;
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+
+  /** Builds a package once, after what it needs. */
+  built(item: Package): Promise<BuiltPackage> {
+    const promise = this.#built.get(item) ?? this.#build(item);
+    this.#built.set(item, promise);
+    return promise;
+  }
+
+  async #builtAndChecked(item: Package): Promise<BuiltPackage> {
+    const built = await this.built(item);
+    return { ...built, checks: (await this.#checked.get(item)) ?? [] };
+  }
+
+  async #build(item: Package): Promise<BuiltPackage> {
+    const platforms = this.#platforms.get(item) ?? [];
+    let recipe = await this.#recipes.get(item, platforms);
+    const used = await this.#builtUses(recipe);
+    const before = this.#before;
+    if (recipe !== undefined && before !== undefined) {
+      const given = recipe;
+      // All sources are read after it, and must not be while another file is half replaced.
+      recipe = await this.#writing.run(async () => {
+        if (!(await before(item, given, used))) return given;
+        this.#sources = await readSources(this.workspace, this.workspace.packages.values(), {
+          signal: this.#signal,
+        });
+        this.#recipes = recipesOf(this.workspace, this.#named, this.#sources, this.#options);
+        return this.#recipes.get(item, platforms);
+      });
+    }
+    const inputs: ImageInputs[] = [];
+    for (const platform of platforms) inputs.push(await this.#inputs(item, platform, used));
+    return this.#slots.run(() => this.#report(item, inputs, used));
+  }
+
+  async #inputs(
+    item: Package,
+    platform: Platform,
+    used: ReadonlyMap<Package, BuiltPackage>,
+  ): Promise<ImageInputs> {
+    const recipe = await this.#recipes.get(item, [platform]);
+    const others = otherImages(this.workspace, this.#options);
+    const bases =
+      recipe === undefined ? new Map<string, Digest>() : await basesFor(recipe, used, others);
+    const archived =
+      recipe === undefined ? [] : await archivedImages(recipe, platform, used, others);
+    return { platform, recipe, bases, archived };
+  }
+
+  async #builtUses(recipe: Recipe | undefined): Promise<ReadonlyMap<Package, BuiltPackage>> {
+    const uses = [...(recipe?.uses ?? []), ...(recipe?.archived ?? [])];
+    const items = new Set(uses.flatMap((use) => use.package ?? []));
+    return new Map(
+      await Promise.all([...items].map(async (item) => [item, await this.built(item)] as const)),
+    );
+  }
+
+  async #report(
+    item: Package,
+    inputs: readonly ImageInputs[],
+    used: ReadonlyMap<Package, BuiltPackage>,
+  ): Promise<BuiltPackage> {
+    this.#signal.throwIfAborted();
+    const { reporter, force = false, noCache = false, check = false } = this.#options;
+    const isTarget = this.#targets.has(item);
+    const mode = {
+      force: isTarget && force,
+      noCache: isTarget && noCache,
+      check: isTarget && check,
+    };
+    const id = `package ${item.name}`;
+    reporter.emit({ kind: 'start', id, title: item.name });
+    const failed = (error: unknown): never => {
+      reporter.emit({ kind: 'failed', id, ...(this.#signal.aborted && { stopped: true }) });
+      throw error;
+    };
+    const { built, checks } = await this.#images(item, inputs, mode, used).catch(failed);
+    const done = (): void => reporter.emit({ kind: 'done', id, cached: built.cached });
+    if (checks.length === 0) {
+      done();
+      return built;
+    }
+    const checked = this.#slots.run(async () => {
+      const reports: CheckReport[] = [];
+      for (const build of checks) {
+        this.#signal.throwIfAborted();
+        reports.push(await build());
+      }
+      done();
+      return reports;
+    });
+    this.#checked.set(item, checked.catch(failed));
+    return built;
+  }
+
+  async #images(
+    item: Package,
+    inputs: readonly ImageInputs[],
+    mode: BuildMode,
+    used: ReadonlyMap<Package, BuiltPackage>,
+  ): Promise<BuiltImages> {
+    const { store } = this.#options;
+    const sources = this.#sources;
+    const tools = {
+      ...this.#options,
+      signal: this.#signal,
+      others: otherImages(this.workspace, this.#options),
+      pins: () =>
+        knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
+      later: (work: Promise<unknown>) => void this.#later.push(work),
+      elsewhere: async () => {
+        this.#elsewhere ??= import('@lkt/rebuild').then(
+          (module) => new module.Elsewhere(this.#slots.count),
+        );
+        return this.#elsewhere;
+      },
+      cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
+    };
+    const builder = new PackageBuilder(this.workspace, item, sources, tools, inputs.length > 1);
+    const made: AttestedImage[] = [];
+    const checks: (() => Promise<CheckReport>)[] = [];
+    let cached = true;
+    let pulled = false;
+    for (const one of inputs) {
+      const built = await builder.build(one, mode);
+      made.push(built.image);
+      if (built.check !== undefined) checks.push(built.check);
+      cached &&= built.cached;
+      pulled ||= built.pulled;
+    }
+    const images = made.map(({ descriptor }) => descriptor);
+    const hash = sources.hash(item);
+    const tagSuffix = inputs[0]?.recipe?.tagSuffix ?? '';
+    const named = await nameAndAttest(
+      { item, hash, images: made },
+      {
+        ...(this.#named.has(item) ? renamed(item, hash, this.#options.naming) : { item, hash }),
+        suffix: tagSuffix,
+        images,
+      },
+      { store, attester: this.#attester },
+      async (image, platform) => {
+        const other = await this.#inputs(item, platform, used).catch(ifKnown);
+        return other !== undefined && builder.isResult(image, other);
+      },
+    );
+    const { layouts } = this.#options;
+    if (layouts !== undefined && this.#targets.has(item))
+      await writePackageLayout(store, layouts, item, { index: named.index, images: made });
+    const built = { item, hash, images, tagSuffix, cached, pulled, checks: [], ...named };
+    return { built, checks };
+  }
+}
+
+interface BuiltImages {
+  readonly built: BuiltPackage;
+  /** Of each image, if asked for. */
+  readonly checks: readonly (() => Promise<CheckReport>)[];
+}
+
+/** What cannot be built for a platform has no result there. */
+function ifKnown(error: unknown): undefined {
+  if (!(error instanceof LktError)) throw error;
+}

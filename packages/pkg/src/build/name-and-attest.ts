@@ -1,0 +1,21 @@
+import { type Store, writeIndex } from '@lkt/oci';
+import type { AttestedPackage, Attester } from '../attest/attest.ts';
+import type { BuiltPackage } from './built-package.ts';
+import { inOrder } from '../pins/pins.ts';
+import { type TaggedPackage, tagPackage } from './tag-package.ts';
+
+/** Gives a package that was built its names in the store, and its documents. */
+export async function nameAndAttest(
+  { item, hash, images: made }: Pick<AttestedPackage, 'item' | 'hash' | 'images'>,
+  tagged: TaggedPackage,
+  { store, attester }: { readonly store: Store; readonly attester: Attester },
+  isCurrent: Parameters<typeof tagPackage>[2],
+): Promise<Pick<BuiltPackage, 'index' | 'others' | 'references' | 'attestations'>> {
+  const { images } = tagged;
+  const { references, others } = await tagPackage(store, tagged, isCurrent);
+  const index = await writeIndex(store, images);
+  const named =
+    others.length === 0 ? index : await writeIndex(store, inOrder(item, [...images, ...others]));
+  const attestations = await attester.attest({ item, hash, images: made, others, index: named });
+  return { index, others, references, attestations };
+}

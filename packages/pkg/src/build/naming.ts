@@ -1,0 +1,22 @@
+import type { SourceHash } from '../sources/source-hash.ts';
+import type { Package } from '../workspace/workspace.ts';
+
+/** LinuxKit's flags of the same names; `hash` is what a tag template has in the place of the source hash. */
+export interface Naming {
+  readonly org?: string;
+  readonly tag?: string;
+  readonly hash?: string;
+}
+
+/** A package as it is called in the store. */
+export function renamed(
+  item: Package,
+  own: SourceHash,
+  { org = item.org, tag = item.tag, hash }: Naming = {},
+): { readonly item: Package; readonly hash: SourceHash } {
+  const name = org === item.org ? item.name : `${org}/${item.image}`;
+  return {
+    item: { ...item, org, name, tag },
+    hash: hash === undefined ? own : { ...own, hash, committed: hash },
+  };
+}

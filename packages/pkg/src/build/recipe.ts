@@ -1,0 +1,198 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type Dockerfile,
+  type ImageReference,
+  imageReferences,
+  parseDockerfile,
+  PROXY_ARGS,
+} from '@lkt/dockerfile';
+import { buildPlatformFor } from '@lkt/builder/inputs';
+import {
+  canonicalJson,
+  digestHex,
+  digestOf,
+  isErrno,
+  LktError,
+  type SourceFile,
+  sourceError,
+} from '@lkt/core';
+import { parseReference, type Platform, type Reference } from '@lkt/oci';
+import { type DockerImage, readDockerImages } from '../build-yml/docker-images.ts';
+import { type GivenArg, resolveBuildArgs } from '../build-yml/build-args.ts';
+import type { SourceHash } from '../sources/source-hash.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+
+/** What a package is built by, with every argument known. */
+export interface Recipe {
+  readonly dockerfile: Dockerfile;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  /** Names of the arguments of build.yml, and of those that every package has. */
+  readonly alwaysGiven: ReadonlySet<string>;
+  /** Given arguments that RUN has without an ARG: how to reach the network. They decide nothing, and no document has them. */
+  readonly proxyArgs: ReadonlyMap<string, string>;
+  /** Names of the given arguments that the Dockerfile uses. */
+  readonly given: ReadonlySet<string>;
+  /** What tags end in when given arguments differ from those of build.yml, so that the sources alone are not it; else ''. */
+  readonly tagSuffix: string;
+  /** The images it uses, on any of the platforms; each place once, unless it means different ones. */
+  readonly uses: readonly ImageUse[];
+  /** Images that go into the build context. */
+  readonly archived: readonly ArchivedUse[];
+}
+
+/** An image of `depends`. */
+interface ArchivedUse extends DockerImage {
+  /** The package of this workspace that it names. */
+  readonly package: Package | undefined;
+}
+
+/** A place in a Dockerfile that names an image. */
+export interface ImageUse extends ImageReference {
+  readonly parsed: Reference;
+  /** The package of this workspace that it names. */
+  readonly package: Package | undefined;
+  /** Whether the text comes from a calculated build argument, and so always means the package as it is now. */
+  readonly calculated: boolean;
+}
+
+/**
+ * @returns undefined for a package without a Dockerfile: one made from Debian packages.
+ * @throws LktError DOCKERFILE_INVALID, CONFIG_INVALID, NOT_FOUND
+ */
+export async function readRecipe(
+  workspace: Workspace,
+  item: Package,
+  platforms: readonly Platform[],
+  hashOf: (other: Package) => SourceHash,
+  given: readonly GivenArg[] = [],
+  buildPlatform: (platform: Platform) => Platform = buildPlatformFor,
+): Promise<Recipe | undefined> {
+  if (item.debian !== undefined) return undefined;
+  const dockerfile = parseDockerfile(await readDockerfile(workspace, item));
+  const buildArgs = new Map<string, string>();
+  const calculated = new Set<string>();
+  const valuesOf = async (args: readonly GivenArg[]): Promise<ReadonlyMap<string, string>> => {
+    const values = new Map<string, string>();
+    for (const arg of await resolveBuildArgs(workspace, item, args)) {
+      if ('value' in arg) {
+        values.set(arg.name, arg.value);
+        continue;
+      }
+      const text = `${arg.package.name}:${hashOf(arg.package).committed ?? 'latest'}`;
+      values.set(arg.name, text);
+      calculated.add(text);
+    }
+    return values;
+  };
+  const own = item.buildArgs.map((arg) => ({ ...arg, dir: item.dir }));
+  for (const [name, value] of await valuesOf(own)) buildArgs.set(name, value);
+  const declared = declaredArgs(dockerfile);
+  for (const [name, value] of automaticArgs(item, hashOf(item)))
+    if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);
+  const alwaysGiven = new Set(buildArgs.keys());
+  const values = [...(await valuesOf(given))];
+  const used = values.filter(([name]) => declared.has(name));
+  const proxyArgs = values.filter(([name]) => PROXY_ARGS.includes(name) && !declared.has(name));
+  const different = used.filter(([name, value]) => buildArgs.get(name) !== value);
+  for (const [name, value] of different) buildArgs.set(name, value);
+  const wanted = targetOf(item, dockerfile);
+  const uses = new Map<string, ImageUse>();
+  for (const platform of platforms) {
+    const options = { ...wanted, buildPlatform: buildPlatform(platform) };
+    for (const reference of imageReferences(dockerfile, buildArgs, platform, options)) {
+      const parsed = at(dockerfile.file, reference, () => parseReference(reference.text));
+      uses.set(`${reference.offset} ${reference.text}`, {
+        ...reference,
+        parsed,
+        package: workspace.find(parsed),
+        calculated: calculated.has(reference.text),
+      });
+    }
+  }
+  return {
+    dockerfile,
+    buildArgs,
+    alwaysGiven,
+    proxyArgs: new Map(proxyArgs),
+    given: new Set([...used, ...proxyArgs].map(([name]) => name)),
+    tagSuffix: tagSuffix(different),
+    uses: [...uses.values()],
+    archived: await archivedUses(workspace, item),
+  };
+}
+
+async function archivedUses(workspace: Workspace, item: Package): Promise<readonly ArchivedUse[]> {
+  if (item.depends === undefined) return [];
+  const images = await readDockerImages(item.dir, item.depends, (path) =>
+    workspace.displayPath(path),
+  );
+  return images.map((image) => ({ ...image, package: workspace.find(image.reference) }));
+}
+
+function tagSuffix(different: readonly (readonly [string, string])[]): string {
+  if (different.length === 0) return '';
+  return `-args-${digestHex(digestOf(canonicalJson(Object.fromEntries(different)))).slice(0, 7)}`;
+}
+
+function targetOf(item: Package, { stages }: Dockerfile): { readonly target?: string } {
+  if (item.target === undefined) return {};
+  const { stage: target, at: place } = item.target;
+  const names = stages.flatMap(({ from }) => from.name ?? []);
+  // As BuildKit has it: the name of a stage, in any case, or its number.
+  if (names.some((name) => name.toLowerCase() === target.toLowerCase())) return { target };
+  if (/^\d+$/.test(target) && Number(target) < stages.length) return { target };
+  throw place.error(`${item.dockerfile} has no stage "${target}"`, {
+    fix: names.length === 0 ? 'name a stage: FROM … AS NAME' : `use one of: ${names.join(', ')}`,
+  });
+}
+
+/**
+ * What LinuxKit gives a Dockerfile that declares it, as far as it follows from the sources: the commit and its date are left out, because
+ * equal sources must give equal images.
+ */
+function automaticArgs(item: Package, { committed }: SourceHash): ReadonlyMap<string, string> {
+  return new Map([
+    ...(item.gitrepo === undefined ? [] : [['SOURCE', item.gitrepo] as const]),
+    ...(committed === undefined ? [] : [['PKG_HASH', committed] as const]),
+    ['PKG_IMAGE', item.name] as const,
+  ]);
+}
+
+function declaredArgs({ globalArgs, stages }: Dockerfile): ReadonlySet<string> {
+  const instructions = [...globalArgs, ...stages.flatMap((stage) => stage.instructions)];
+  return new Set(
+    instructions.flatMap((item) =>
+      item.keyword === 'ARG' ? item.args.map(({ name }) => name) : [],
+    ),
+  );
+}
+
+async function readDockerfile(workspace: Workspace, item: Package): Promise<SourceFile> {
+  const path = join(item.dir, item.dockerfile);
+  try {
+    return { path: workspace.displayPath(path), text: await readFile(path, 'utf8') };
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error;
+    throw new LktError(
+      'NOT_FOUND',
+      `${workspace.displayPath(item.dir)} has no ${item.dockerfile}`,
+      {
+        cause: error,
+        fix: 'add one, or name it in build.yml: dockerfile: NAME',
+      },
+    );
+  }
+}
+
+function at<T>(file: SourceFile, { position, length }: ImageReference, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    throw sourceError(error.code, file, position, error.message, {
+      length,
+      ...(error.fix === undefined ? {} : { fix: error.fix }),
+    });
+  }
+}

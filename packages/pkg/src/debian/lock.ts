@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { isErrno, LktError, type Reporter } from '@lkt/core';
+import {
+  type DebianLock,
+  formatLock,
+  type LockedPackage,
+  parseLock,
+} from '@lkt/debian/description';
+import type { Platform, Store } from '@lkt/oci';
+import { debianSpec, type FindMirror, lockPath } from './debian-package.ts';
+import { platformsOf } from '../workspace/platforms.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+import { writeFileWhole } from '../write-file.ts';
+
+/** What a new lock changes, for the eye of a reviewer. */
+export interface LockReport {
+  /** As the user would name it. */
+  readonly file: string;
+  readonly added: readonly LockedPackage[];
+  readonly removed: readonly LockedPackage[];
+  readonly changed: readonly { readonly from: LockedPackage; readonly to: LockedPackage }[];
+  /** How many packages the lock names now. */
+  readonly total: number;
+}
+
+export interface LockPackageOptions {
+  readonly store: Store;
+  readonly mirror: FindMirror;
+  readonly reporter: Reporter;
+  readonly signal?: AbortSignal | undefined;
+  /** Default: all that the package is for. */
+  readonly platforms?: readonly Platform[];
+  /** The time at which an index of the archive must still be valid. */
+  readonly now?: Date | undefined;
+  /** Files of OpenPGP keys that the archive may be signed with; by default Debian's. */
+  readonly keyrings?: readonly string[] | undefined;
+}
+
+/**
+ * Resolves what the `debian` block of a package asks for and writes its lock, one for each platform. A lock that would
+ * stay the same is not written.
+ * @throws LktError CONFIG_INVALID for a package without a `debian` block; what `resolveLock` throws
+ */
+export async function lockPackage(
+  workspace: Workspace,
+  item: Package,
+  options: LockPackageOptions,
+): Promise<readonly LockReport[]> {
+  if (item.debian === undefined) {
+    throw new LktError(
+      'CONFIG_INVALID',
+      `${item.file.path} has no "debian", so there is nothing to lock`,
+      {
+        fix: 'name a package that is made from Debian packages',
+      },
+    );
+  }
+  const { store, reporter, signal, now, keyrings } = options;
+  const mirror = await options.mirror();
+  const reports: LockReport[] = [];
+  const all = item.arches.map((architecture): Platform => ({ os: 'linux', architecture }));
+  for (const platform of platformsOf(item, options.platforms ?? all)) {
+    const path = lockPath(item, platform);
+    const file = workspace.displayPath(path);
+    const before = await readOld(path, file);
+    const { resolveLock } = await import('@lkt/debian');
+    const lock = await resolveLock(debianSpec(item, platform), mirror, {
+      store,
+      reporter,
+      signal,
+      now,
+      keyrings,
+    });
+    const text = formatLock(lock);
+    if (text !== before?.text) await writeFileWhole(path, text);
+    reports.push({ file, ...difference(before?.lock?.packages ?? [], lock.packages) });
+  }
+  return reports;
+}
+
+/** A lock that cannot be read is as good as none: it is about to be replaced. */
+async function readOld(
+  path: string,
+  name: string,
+): Promise<{ text: string; lock: DebianLock | undefined } | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  try {
+    return { text, lock: parseLock({ path: name, text }) };
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    return { text, lock: undefined };
+  }
+}
+
+function difference(
+  before: readonly LockedPackage[],
+  after: readonly LockedPackage[],
+): Omit<LockReport, 'file'> {
+  const old = new Map(before.map((item) => [item.name, item]));
+  const now = new Map(after.map((item) => [item.name, item]));
+  return {
+    added: after.filter(({ name }) => !old.has(name)),
+    removed: before.filter(({ name }) => !now.has(name)),
+    changed: after.flatMap((to) => {
+      const from = old.get(to.name);
+      return from === undefined || from.digest === to.digest ? [] : [{ from, to }];
+    }),
+    total: after.length,
+  };
+}

@@ -1,0 +1,101 @@
+import { LktError, sourceError } from '@lkt/core';
+import { Build } from '../build/build.ts';
+import type { BuildOptions } from '../build/build-options.ts';
+import type { BuiltPackage } from '../build/built-package.ts';
+import { pinOf } from './pins.ts';
+import type { ImageUse, Recipe } from '../build/recipe.ts';
+import { type Edit, repin, rewriteReferences } from './rewrite.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+import { writeFileWhole } from '../write-file.ts';
+import { join } from 'node:path';
+
+/** A reference that was written anew. */
+export interface PinChange {
+  /** As the user would name it. */
+  readonly file: string;
+  readonly line: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface PinReport {
+  readonly changes: readonly PinChange[];
+  /** The targets and what they need. */
+  readonly packages: readonly BuiltPackage[];
+  /** `org/image:<source hash>@<digest>` of each, by name: what a reference to it should say. */
+  readonly references: ReadonlyMap<string, string>;
+}
+
+/** A package inside another one's directory changes the other's hash; so often such a chain may go on. */
+const MAX_ROUNDS = 5;
+
+/**
+ * Makes every Dockerfile name the packages of the workspace as they are now: builds in dependency order, and before
+ * each build writes tag and digest of what the package uses into its Dockerfile.
+ *
+ * Done twice, the second time changes nothing.
+ * @throws LktError GIT_FAILED outside git; PIN_MISSING for a reference made of variables, which cannot be rewritten
+ */
+export async function pinWorkspace(
+  workspace: Workspace,
+  targets: readonly Package[],
+  options: BuildOptions,
+): Promise<PinReport> {
+  const changes: PinChange[] = [];
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const before = changes.length;
+    const build = await Build.start(workspace, targets, options, async (item, recipe, built) => {
+      const made = await pinDockerfile(item, recipe, built);
+      changes.push(...made);
+      return made.length > 0;
+    });
+    const packages = await build.all();
+    if (changes.length > before) continue;
+    const references = new Map(packages.map((one) => [one.item.name, pinnedReference(one)]));
+    return { changes, packages, references };
+  }
+  throw new LktError('CONFIG_INVALID', 'the pins do not settle', {
+    fix: 'move packages out of the directories of the packages that they use',
+  });
+}
+
+/** @throws LktError GIT_FAILED outside git, where a package has no hash to be named by */
+function pinnedReference(built: BuiltPackage): string {
+  const pin = pinOf(built);
+  if (pin !== undefined) return pin;
+  throw new LktError('GIT_FAILED', `${built.item.name} is not in git, so it has no source hash`, {
+    fix: 'put the workspace under git: git init',
+  });
+}
+
+async function pinDockerfile(
+  item: Package,
+  { dockerfile, uses }: Recipe,
+  built: ReadonlyMap<Package, BuiltPackage>,
+): Promise<readonly PinChange[]> {
+  const { file } = dockerfile;
+  const edits: Edit[] = [];
+  const changes: PinChange[] = [];
+  for (const use of uses) {
+    const used = use.package && built.get(use.package);
+    if (used === undefined || use.calculated) continue;
+    const to = repin(use.written, pinnedReference(used));
+    if (to === use.written) continue;
+    if (use.written !== use.text) throw notLiteral(use, file, to);
+    edits.push({ offset: use.offset, length: use.length, replacement: to });
+    changes.push({ file: file.path, line: use.position.line, from: use.written, to });
+  }
+  if (edits.length > 0)
+    await writeFileWhole(join(item.dir, item.dockerfile), rewriteReferences(file.text, edits));
+  return changes;
+}
+
+function notLiteral(use: ImageUse, file: Recipe['dockerfile']['file'], to: string): LktError {
+  return sourceError(
+    'PIN_MISSING',
+    file,
+    use.position,
+    `${use.written} cannot be pinned: it is made of variables`,
+    { length: use.length, fix: `write it out: ${to}` },
+  );
+}

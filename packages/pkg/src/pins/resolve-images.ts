@@ -1,0 +1,73 @@
+import type { Digest, LktError } from '@lkt/core';
+import { parseReference, type Reference } from '@lkt/oci';
+import { Build } from '../build/build.ts';
+import { type BuildOptions, otherImages } from '../build/build-options.ts';
+import type { BuiltPackage, BuildReport } from '../build/built-package.ts';
+import { checkOther } from '../build/other-images.ts';
+import { checkPin, problemError, type ReferenceProblem } from './pins.ts';
+import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+
+/** An image that something outside the package graph names, such as an image config. */
+export interface ImageQuery {
+  /** The reference as written; the key of the answer. */
+  readonly text: string;
+  /** By default `text`, parsed. */
+  readonly reference?: Reference;
+  /** Absolute directory of a package that is meant as it is now: `@pkg:DIR`. */
+  readonly packageDir?: string;
+  /** Makes an error of a problem, at the place of the reference. */
+  readonly error?: (problem: ReferenceProblem) => LktError;
+}
+
+/**
+ * The digests that references stand for. Packages of the workspace are built and their pins checked; any other image
+ * must be in the store, or come there by `fetchImage`.
+ * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND, and what `buildPackages` throws
+ */
+export async function resolveImages(
+  workspace: Workspace,
+  queries: readonly ImageQuery[],
+  options: BuildOptions,
+): Promise<{ readonly digests: ReadonlyMap<string, Digest>; readonly report: BuildReport }> {
+  const wanted = await Promise.all(queries.map((query) => lookUp(workspace, query)));
+  // What is wrong without building is said before the building.
+  for (const { query, reference, item } of wanted) {
+    if (item !== undefined && (reference === undefined || reference.digest !== undefined)) continue;
+    if (reference === undefined) continue;
+    const { platforms = DEFAULT_PLATFORMS } = options;
+    fail(query, await checkOther(reference, platforms, otherImages(workspace, options)));
+  }
+  const targets = new Set(wanted.flatMap(({ item }) => item ?? []));
+  const pins = wanted.flatMap(({ reference }) => reference ?? []);
+  const build = await Build.start(workspace, [...targets], { ...options, pins });
+  const packages = await build.all();
+  const built = new Map<Package, BuiltPackage>(packages.map((one) => [one.item, one]));
+  const digests = new Map<string, Digest>();
+  for (const { query, reference, item } of wanted) {
+    const found = item && built.get(item);
+    if (found !== undefined && reference !== undefined)
+      fail(query, await checkPin(reference, found, options.store));
+    const digest = reference?.digest ?? found?.index.digest;
+    if (digest !== undefined) digests.set(query.text, digest);
+  }
+  return { digests, report: { packages } };
+}
+
+interface Wanted {
+  readonly query: ImageQuery;
+  /** undefined for `@pkg:`. */
+  readonly reference: Reference | undefined;
+  readonly item: Package | undefined;
+}
+
+async function lookUp(workspace: Workspace, query: ImageQuery): Promise<Wanted> {
+  if (query.packageDir !== undefined)
+    return { query, reference: undefined, item: await workspace.packageAt(query.packageDir) };
+  const reference = query.reference ?? parseReference(query.text);
+  return { query, reference, item: workspace.find(reference) };
+}
+
+function fail(query: ImageQuery, problem: ReferenceProblem | undefined): void {
+  if (problem !== undefined) throw query.error?.(problem) ?? problemError(problem);
+}

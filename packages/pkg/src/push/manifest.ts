@@ -1,0 +1,128 @@
+import { type Digest, LktError } from '@lkt/core';
+import {
+  type Descriptor,
+  familiarReference,
+  formatPlatform,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+import type { Merged, Registry } from '@lkt/registry';
+import type { SignedBy } from '@lkt/sign';
+import { byArches, requireCommitted, type TargetOptions, targetReference } from './push-work.ts';
+import { type Signing, signWithDocuments } from './sign-images.ts';
+import { readSources } from '../sources/sources.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+
+export interface ManifestOptions extends TargetOptions {
+  readonly registry: Registry;
+  /** Take the place of other images under the same tag. */
+  readonly replace?: boolean;
+  /** Undefined: nothing is signed. Else all images must be signed by the same signer already. */
+  readonly signing?: (Signing & { readonly store: Store }) | undefined;
+}
+
+export interface PackageManifest {
+  readonly item: Package;
+  /** Name and tag in the registry. */
+  readonly reference: string;
+  readonly digest: Digest;
+  readonly platforms: readonly string[];
+  readonly changed: boolean;
+  readonly signer?: SignedBy;
+}
+
+/**
+ * Makes the tags of packages indexes of what was pushed for single platforms, `TAG-ARCH` for each of `arches`, and of
+ * what the tags have. No image goes through this machine.
+ * @throws LktError NOT_COMMITTED, NOT_FOUND when nothing was pushed, TAG_TAKEN; what signing throws
+ */
+export async function pushManifests(
+  workspace: Workspace,
+  items: readonly Package[],
+  options: ManifestOptions,
+): Promise<readonly PackageManifest[]> {
+  const { registry, release, replace, signal } = options;
+  const sources = await readSources(workspace, items, { signal });
+  for (const item of items) requireCommitted(item, sources);
+  const results: PackageManifest[] = [];
+  for (const item of items) {
+    const target = targetReference(item, sources, options);
+    const found = new Map<string, Descriptor>();
+    for (const arch of item.arches) {
+      const tagged = { ...target, tag: `${target.tag}-${arch}` };
+      for (const image of await registry.taggedImages(tagged, signal))
+        if (image.platform?.architecture === arch) found.set(formatPlatform(image.platform), image);
+    }
+    const reference = familiarReference(target);
+    if (found.size === 0) {
+      const tags = item.arches.map((arch) => `${target.tag}-${arch}`).join(', ');
+      throw new LktError('NOT_FOUND', `the registry has none of ${tags} of ${item.name}`, {
+        fix: 'push it on a machine of each platform: lkt pkg push --no-manifest DIR',
+      });
+    }
+    const merge = { compare: byArches(item), replace, signal };
+    const images = [...found.values()];
+    const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
+    if (release !== undefined) {
+      const as = { ...target, tag: release };
+      await registry.tagManifest(as, wanted.descriptor, { dryRun: true, signal });
+    }
+    let signer = await sign(wanted, target, options);
+    const { descriptor, manifests, changed } = await registry.mergeIndex(target, images, merge);
+    // Others came between.
+    if (descriptor.digest !== wanted.descriptor.digest)
+      signer = await sign({ descriptor, manifests }, target, options);
+    const named =
+      release === undefined
+        ? undefined
+        : await registry.tagManifest({ ...target, tag: release }, descriptor, { signal });
+    const all = await registry.taggedImages({ ...target, digest: descriptor.digest }, signal);
+    results.push({
+      item,
+      reference,
+      digest: descriptor.digest,
+      platforms: all.flatMap(({ platform }) =>
+        platform === undefined ? [] : [formatPlatform(platform)],
+      ),
+      changed: changed || named?.changed === true,
+      ...(signer === undefined ? {} : { signer }),
+    });
+  }
+  return results;
+}
+
+/** Signs an index of images that are signed. */
+async function sign(
+  { descriptor, manifests }: Pick<Merged, 'descriptor' | 'manifests'>,
+  target: Reference,
+  { registry, signing, signal }: ManifestOptions,
+): Promise<SignedBy | undefined> {
+  if (signing === undefined) return undefined;
+  const { domain, path } = target;
+  const repository = { domain, path };
+  const { signer } = await signWithDocuments({
+    ...signing,
+    registry,
+    repository,
+    title: familiarReference(target),
+    subjects: [descriptor],
+    foreign: manifests,
+    signal,
+  });
+  const { pushSignatures } = await import('@lkt/sign');
+  await pushSignatures(registry, signing.store, repository, descriptor.digest, signal);
+  return signer;
+}
+
+/** The names that packages have in a registry, by their committed sources. @throws LktError NOT_COMMITTED */
+export async function committedReferences(
+  workspace: Workspace,
+  items: readonly Package[],
+  options: TargetOptions,
+): Promise<readonly string[]> {
+  const sources = await readSources(workspace, items, { signal: options.signal });
+  return items.map((item) => {
+    requireCommitted(item, sources);
+    return familiarReference(targetReference(item, sources, options));
+  });
+}

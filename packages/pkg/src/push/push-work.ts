@@ -1,0 +1,105 @@
+import { LktError } from '@lkt/core';
+import {
+  type Descriptor,
+  familiarReference,
+  parseIndex,
+  parseReference,
+  type Platform,
+  type Reference,
+  type Store,
+  writeIndex,
+} from '@lkt/oci';
+import { storeName } from '../pins/pins.ts';
+import type { Sources } from '../sources/sources.ts';
+import { renderTag } from '../pins/tag.ts';
+import type { Package } from '../workspace/workspace.ts';
+
+/** Where packages go, and under which names. */
+export interface TargetOptions {
+  /** Instead of that in build.yml: `registry.example/team`. */
+  readonly org?: string | undefined;
+  /** Template, instead of that in build.yml. */
+  readonly tag?: string | undefined;
+  /** One more tag, which never comes to mean something else. */
+  readonly release?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One package, and what of it is pushed. */
+export interface Work {
+  readonly item: Package;
+  readonly target: Reference & { readonly tag: string };
+  /** The index that the store has under the tag, and those of `single`. */
+  readonly indexes: readonly Descriptor[];
+  /** Of each image an index of it alone: what a pin names that was made on a machine for one platform. */
+  readonly single: readonly Descriptor[];
+  readonly images: readonly Descriptor[];
+}
+
+/** The name of a package in the registry it goes to. */
+export function targetName(item: Package, { org }: TargetOptions): Reference {
+  return parseReference(org === undefined ? item.name : `${org}/${item.image}`);
+}
+
+/** The name of a package by its sources as they are committed. */
+export function targetReference(
+  item: Package,
+  sources: Sources,
+  options: TargetOptions,
+): Reference & { readonly tag: string } {
+  const { domain, path } = targetName(item, options);
+  return { domain, path, tag: renderTag(options.tag ?? item.tag, sources.hash(item).hash) };
+}
+
+export async function workFor(
+  item: Package,
+  sources: Sources,
+  options: TargetOptions & { readonly store: Store },
+): Promise<Work> {
+  const { store } = options;
+  const name = storeName(parseReference(item.name), renderTag(item.tag, sources.hash(item).hash));
+  const index = await store.resolve(name);
+  if (index === undefined)
+    throw new LktError(
+      'NOT_FOUND',
+      `${familiarReference(parseReference(name))} is not in the store`,
+      {
+        fix: 'build it: lkt pkg build DIR',
+      },
+    );
+  const images = parseIndex(await store.readBytes(index)).manifests;
+  const single: Descriptor[] = [];
+  for (const image of images) single.push(await writeIndex(store, [image]));
+  const indexes = [index, ...single.filter(({ digest }) => digest !== index.digest)];
+  return { item, target: targetReference(item, sources, options), indexes, single, images };
+}
+
+/** @throws LktError NOT_COMMITTED */
+export function requireCommitted(item: Package, sources: Sources): void {
+  const { hash, committed, dirty } = sources.hash(item);
+  if (committed === undefined || hash === '')
+    throw new LktError(
+      'NOT_COMMITTED',
+      `${item.name} is not in git, so no tag says what it is of`,
+      {
+        fix: 'commit it',
+      },
+    );
+  if (!dirty) return;
+  const changes = sources.changes(item);
+  const shown = changes.slice(0, 10).map((path) => `  ${path}`);
+  if (changes.length > shown.length) shown.push(`  and ${changes.length - shown.length} more`);
+  throw new LktError('NOT_COMMITTED', `${item.name} has changes that are not committed`, {
+    detail: shown.join('\n'),
+    fix: 'commit them',
+  });
+}
+
+/** The order of `arches`, as the store has it. */
+export function byArches({ arches }: Package): (a: Platform, b: Platform) => number {
+  const place = ({ architecture }: Platform): number => {
+    const at = arches.indexOf(architecture);
+    return at === -1 ? arches.length : at;
+  };
+  return (a, b) => place(a) - place(b);
+}

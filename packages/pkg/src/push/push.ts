@@ -1,0 +1,255 @@
+import type { Digest } from '@lkt/core';
+import {
+  type Descriptor,
+  familiarReference,
+  loadImage,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+import type { Registry } from '@lkt/registry';
+import type { SignedBy } from '@lkt/sign';
+import type { BuildOptions } from '../build/build-options.ts';
+import type { BuiltPackage } from '../build/built-package.ts';
+import { buildPackages } from '../build/build.ts';
+import {
+  byArches,
+  requireCommitted,
+  targetName,
+  type TargetOptions,
+  type Work,
+  workFor,
+} from './push-work.ts';
+import { type Signing, signWithDocuments } from './sign-images.ts';
+import { readSources } from '../sources/sources.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+
+export interface PackagePushOptions extends TargetOptions {
+  readonly store: Store;
+  readonly registry: Registry;
+  /** Undefined: what is in the store is pushed, and nothing built. */
+  readonly build: BuildOptions | undefined;
+  /** Whether the tag of the sources is set; by default it is. Tags of single platforms always are. */
+  readonly manifest?: boolean;
+  /** Take the place of other images under the same tags, but for releases. */
+  readonly replace?: boolean;
+  /** Undefined: nothing is signed, but what is signed in the store goes along. */
+  readonly signing?: Signing | undefined;
+}
+
+export interface PushedPackage {
+  readonly item: Package;
+  /** Name and tag in the registry. */
+  readonly reference: string;
+  /** What the tag stands for now: with the images for other platforms that it had. */
+  readonly digest: Digest;
+  /** What a pin names: the index of the images that are in the store. */
+  readonly index: Digest;
+  readonly images: readonly Descriptor[];
+  readonly tags: readonly string[];
+  /** Of blobs that went over the wire. */
+  readonly bytes: number;
+  readonly changed: boolean;
+  /** Undefined if nobody was asked to sign. */
+  readonly signer?: SignedBy;
+}
+
+/**
+ * Brings packages to a registry, signed first if they are to be: images, what refers to them next, tags at last, so that
+ * whatever has a tag is whole. What is there is not sent again, and of blobs that another package has there no byte is.
+ *
+ * The sources have to be committed, as the tag says which they are.
+ * @throws LktError NOT_COMMITTED; NOT_FOUND when nothing may be built and the store lacks one; TAG_TAKEN, before
+ * anything is sent; what building and the registry throw
+ */
+export async function pushPackages(
+  workspace: Workspace,
+  items: readonly Package[],
+  options: PackagePushOptions,
+): Promise<readonly PushedPackage[]> {
+  const { store, build, signal } = options;
+  const sources = await readSources(workspace, workspace.packages.values(), { signal });
+  for (const item of items) requireCommitted(item, sources);
+  const built =
+    build === undefined
+      ? []
+      : (await buildPackages(workspace, items, { ...build, builtHere: true })).packages;
+  for (const one of built) requireCommitted(one.item, sources);
+  const works: Work[] = [];
+  for (const item of items) works.push(await workFor(item, sources, options));
+  for (const work of works) await requireFree(work, options);
+  const blobs = new KnownBlobs();
+  for (const one of built) await blobs.add(store, targetName(one.item, options), imagesOf(one));
+  const pushed: PushedPackage[] = [];
+  // One that another uses comes first, so that there is something to mount from.
+  const place = new Map(built.map(({ item }, index) => [item, index] as const));
+  const sorted = works.toSorted((a, b) => (place.get(a.item) ?? 0) - (place.get(b.item) ?? 0));
+  for (const work of sorted) pushed.push(await push(work, blobs, options));
+  return items.flatMap((item) => pushed.find((one) => one.item === item) ?? []);
+}
+
+/** Finds out what would be refused, before anything is sent. */
+async function requireFree(
+  { item, target, images }: Work,
+  { registry, manifest = true, replace, release, signal }: PackagePushOptions,
+): Promise<void> {
+  const options = { compare: byArches(item), replace, dryRun: true, signal };
+  const merged = await registry.mergeIndex(target, images, options);
+  if (manifest && release !== undefined)
+    await registry.tagManifest({ ...target, tag: release }, merged.descriptor, {
+      dryRun: true,
+      signal,
+    });
+}
+
+async function push(
+  { item, target, indexes, single, images }: Work,
+  blobs: KnownBlobs,
+  options: PackagePushOptions,
+): Promise<PushedPackage> {
+  const { store, registry, manifest = true, replace, release, signing, signal } = options;
+  const { domain, path, tag } = target;
+  const repository = { domain, path };
+  let bytes = 0;
+  let changed = false;
+  const count = (done: { readonly bytes?: number; readonly changed: boolean }): void => {
+    bytes += done.bytes ?? 0;
+    changed ||= done.changed;
+  };
+  const name = familiarReference(target);
+  const send = async (descriptor: Descriptor, title: string): Promise<void> => {
+    const { digest } = descriptor;
+    const mountFrom = (blob: Digest): readonly string[] => blobs.elsewhere(blob, repository);
+    const as = { ...repository, digest };
+    count(await registry.pushImage(store, descriptor, as, { mountFrom, title, signal }));
+  };
+  let signer: SignedBy | undefined;
+  const sign = async (
+    subjects: readonly Descriptor[],
+    foreign: readonly Descriptor[],
+  ): Promise<void> => {
+    if (signing === undefined) return;
+    const all = { ...signing, store, registry, repository, title: name, subjects, foreign };
+    ({ signer } = await signWithDocuments({ ...all, signal }));
+  };
+  const sendReferrers = async (subjects: readonly Descriptor[]): Promise<void> => {
+    for (const referrer of await missingReferrers(subjects, repository, options))
+      await send(referrer, `${referrer.artifactType ?? 'referrer'} of ${name}`);
+    const { pushSignatures } = await import('@lkt/sign');
+    for (const { digest } of subjects)
+      count(await pushSignatures(registry, store, repository, digest, signal));
+  };
+
+  const merge = { compare: byArches(item), replace, signal };
+  const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
+  const foreign = foreignTo(images);
+  const subjects = [...indexes, ...images, ...(manifest ? [wanted.descriptor] : [])];
+  // First, as it may be that nobody can sign.
+  await sign(subjects, manifest ? wanted.manifests.filter(foreign) : []);
+  for (const index of indexes) await send(index, name);
+  await blobs.add(store, repository, images);
+  await sendReferrers(subjects);
+
+  const tags: string[] = [];
+  const set = async (given: string, to: Descriptor, isFinal: boolean): Promise<void> => {
+    const as = { ...repository, tag: given };
+    const may = { replace: isFinal ? false : replace, signal };
+    count(await registry.tagManifest(as, to, may));
+    tags.push(given);
+  };
+  for (const [at, image] of images.entries())
+    await set(`${tag}-${suffixOf(image)}`, single[at] ?? image, false);
+  let { digest } = wanted.descriptor;
+  if (manifest) {
+    const merged = await registry.mergeIndex(target, images, merge);
+    count(merged);
+    // Others came between.
+    if (merged.descriptor.digest !== digest) {
+      await sign([merged.descriptor], merged.manifests.filter(foreign));
+      await sendReferrers([merged.descriptor]);
+    }
+    ({ digest } = merged.descriptor);
+    tags.push(tag);
+    if (release !== undefined) await set(release, merged.descriptor, true);
+  }
+  return {
+    item,
+    reference: name,
+    digest,
+    index: indexes[0]?.digest ?? digest,
+    images,
+    tags,
+    bytes,
+    changed,
+    ...(signer === undefined ? {} : { signer }),
+  };
+}
+
+/** Whether something in an index is none of these images, but one of others. */
+function foreignTo(images: readonly Descriptor[]): (item: Descriptor) => boolean {
+  const own = new Set(images.map(({ digest }) => digest));
+  return ({ digest }) => !own.has(digest);
+}
+
+/** What the store has about these, and about that, and the registry does not know of: each after what it is about. */
+async function missingReferrers(
+  subjects: readonly Descriptor[],
+  repository: Reference,
+  { store, registry, signal }: PackagePushOptions,
+): Promise<readonly Descriptor[]> {
+  const missing: Descriptor[] = [];
+  const seen = new Set<Digest>();
+  const { isSignature } = await import('@lkt/sign');
+  for (const todo = [...subjects]; todo.length > 0;) {
+    const subject = todo.shift();
+    if (subject === undefined || seen.has(subject.digest)) continue;
+    seen.add(subject.digest);
+    // Signatures have places of their own.
+    const local = (await store.referrers(subject.digest)).filter((item) => !isSignature(item));
+    if (local.length === 0) continue;
+    todo.push(...local);
+    const about = { ...repository, digest: subject.digest };
+    const there = await registry.referrers(about, undefined, signal);
+    const known = new Set(there.map(({ digest }) => digest));
+    missing.push(...local.filter(({ digest }) => !known.has(digest)));
+  }
+  return missing;
+}
+
+/** `amd64`, `arm-v7`: what LinuxKit puts behind the tag of an image for one platform. */
+function suffixOf({ platform }: Descriptor): string {
+  const { architecture = 'unknown', variant } = platform ?? {};
+  return variant === undefined ? architecture : `${architecture}-${variant}`;
+}
+
+function imagesOf({ images, others }: BuiltPackage): readonly Descriptor[] {
+  return [...images, ...others];
+}
+
+/** Which repositories may have a blob. */
+class KnownBlobs {
+  readonly #repositories = new Map<Digest, Set<string>>();
+
+  async add(
+    store: Store,
+    { domain, path }: Reference,
+    images: readonly Descriptor[],
+  ): Promise<void> {
+    for (const { digest, platform } of images) {
+      if (platform === undefined) continue;
+      const { manifest } = await loadImage(store, digest, platform);
+      for (const blob of manifest.layers) {
+        const known = this.#repositories.get(blob.digest) ?? new Set();
+        this.#repositories.set(blob.digest, known.add(`${domain}/${path}`));
+      }
+    }
+  }
+
+  /** Other repositories of the same registry, at most a few. */
+  elsewhere(blob: Digest, { domain, path }: Reference): readonly string[] {
+    const prefix = `${domain}/`;
+    return [...(this.#repositories.get(blob) ?? [])]
+      .filter((name) => name.startsWith(prefix) && name !== `${domain}/${path}`)
+      .map((name) => name.slice(prefix.length))
+      .slice(0, 3);
+  }
+}

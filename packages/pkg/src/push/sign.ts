@@ -1,0 +1,118 @@
+import type { Digest } from '@lkt/core';
+import {
+  type Descriptor,
+  familiarReference,
+  isIndexType,
+  parseIndex,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+import type { Registry } from '@lkt/registry';
+import type { BuildOptions } from '../build/build-options.ts';
+import { buildPackages } from '../build/build.ts';
+import { requireCommitted, type TargetOptions, workFor } from './push-work.ts';
+import { type SignedImages, type Signing, signWithDocuments } from './sign-images.ts';
+import { readSources } from '../sources/sources.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+
+export interface PackageSignOptions extends Omit<TargetOptions, 'release'>, Signing {
+  readonly store: Store;
+  readonly build: BuildOptions;
+}
+
+export interface SignedReference extends SignedImages {
+  /** Name and tag. */
+  readonly reference: string;
+  readonly digest: Digest;
+  /** Everything that is signed: indexes, and the images for each platform. */
+  readonly subjects: readonly Digest[];
+}
+
+/**
+ * Signs packages in the store, built if they are not, under the names they will have where they are pushed. Pushing
+ * them brings the signatures there.
+ * @throws LktError NOT_COMMITTED; what building and signing throw
+ */
+export async function signPackages(
+  workspace: Workspace,
+  items: readonly Package[],
+  options: PackageSignOptions,
+): Promise<readonly SignedReference[]> {
+  const { build, signal } = options;
+  const sources = await readSources(workspace, workspace.packages.values(), { signal });
+  for (const item of items) requireCommitted(item, sources);
+  const { packages } = await buildPackages(workspace, items, { ...build, builtHere: true });
+  for (const { item } of packages) requireCommitted(item, sources);
+  const results: SignedReference[] = [];
+  for (const item of items) {
+    const { target, indexes, images } = await workFor(item, sources, options);
+    const title = familiarReference(target);
+    const subjects = [...indexes, ...images];
+    const signed = await signWithDocuments({
+      ...options,
+      registry: undefined,
+      repository: target,
+      title,
+      subjects,
+    });
+    const [index] = indexes;
+    if (index === undefined) throw new Error(`${title} has no index`);
+    results.push({
+      reference: title,
+      digest: index.digest,
+      subjects: digests(subjects),
+      ...signed,
+    });
+  }
+  return results;
+}
+
+export interface ReferenceSignOptions extends Signing {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Signs what a registry has, and puts the signatures there: an image, or an index with all images that it names. Of
+ * documents beside it only those are attested that the store has, as they are of builds of one's own.
+ * @throws LktError NOT_FOUND; what signing and the registry throw
+ */
+export async function signReference(
+  reference: Reference,
+  options: ReferenceSignOptions,
+): Promise<SignedReference> {
+  const { store, registry, signal } = options;
+  const { domain, path } = reference;
+  const repository = { domain, path };
+  const title = familiarReference(reference);
+  const { descriptor } = await registry.fetchManifest(reference, signal);
+  const subjects = await withImages(registry, repository, descriptor, signal);
+  const signed = await signWithDocuments({ ...options, repository, title, subjects });
+  const { pushSignatures } = await import('@lkt/sign');
+  for (const { digest } of subjects)
+    await pushSignatures(registry, store, repository, digest, signal);
+  return { reference: title, digest: descriptor.digest, subjects: digests(subjects), ...signed };
+}
+
+const MAX_DEPTH = 3;
+
+/** A manifest, and those that it names if it is an index. */
+async function withImages(
+  registry: Registry,
+  repository: Reference,
+  { mediaType, digest, size }: Descriptor,
+  signal: AbortSignal | undefined,
+  depth: number = MAX_DEPTH,
+): Promise<readonly Descriptor[]> {
+  const found: Descriptor[] = [{ mediaType, digest, size }];
+  if (!isIndexType(mediaType) || depth === 0) return found;
+  const { bytes } = await registry.fetchManifest({ ...repository, digest }, signal);
+  for (const item of parseIndex(bytes).manifests)
+    found.push(...(await withImages(registry, repository, item, signal, depth - 1)));
+  return found;
+}
+
+function digests(subjects: readonly Descriptor[]): readonly Digest[] {
+  return [...new Set(subjects.map(({ digest }) => digest))];
+}

@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { readNote, writeNote } from '@lkt/attest/notes';
+import type { ContextFile } from '@lkt/builder/inputs';
+import { canonicalJson, type Digest, digestHex, digestOf, isDigest } from '@lkt/core';
+import { writeDockerArchive, familiarReference, type Image, type Store } from '@lkt/oci';
+import { archiveName, type DockerImage, type DockerImages } from '../build-yml/docker-images.ts';
+
+/** An image that goes into the build context, for the platform of the build. */
+export interface FoundImage {
+  readonly reference: DockerImage['reference'];
+  readonly image: Image;
+}
+
+/** Raised by whatever changes the archive of an unchanged image. */
+const VERSION = 1;
+
+/**
+ * The build context with the archives of images in it, as `docker save` writes them. They take the place of what is at
+ * their path, and of all of `target-dir`. They are blobs of the store, and written once.
+ */
+export async function withArchives(
+  store: Store,
+  files: readonly ContextFile[],
+  { target }: DockerImages,
+  images: readonly FoundImage[],
+  signal: AbortSignal | undefined,
+): Promise<readonly ContextFile[]> {
+  const archives =
+    target.kind === 'file'
+      ? [{ path: target.path, images }]
+      : images.map((one) => ({
+          path: `${target.path}/${archiveName(one.reference)}`,
+          images: [one],
+        }));
+  const added = new Map<string, ContextFile>();
+  for (const { path, images: content } of archives) {
+    const digest = await archiveOf(store, content, signal);
+    added.set(path, { path, source: store.blobPath(digest), digest });
+  }
+  const kept = files.filter(
+    ({ path }) => path !== target.path && !path.startsWith(`${target.path}/`),
+  );
+  return [...kept, ...added.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function archiveOf(
+  store: Store,
+  images: readonly FoundImage[],
+  signal: AbortSignal | undefined,
+): Promise<Digest> {
+  const named = images.map(({ image, reference: { domain, path, tag } }) => ({
+    image,
+    tags: tag === undefined ? [] : [familiarReference({ domain, path, tag })],
+  }));
+  const content = named.map(({ image, tags }) => [image.descriptor.digest, tags]);
+  const key = digestHex(digestOf(canonicalJson([VERSION, content])));
+  const note = join(store.dir, 'archives', key);
+  // One that is written anew while another process reads it would be a change of the context.
+  return store.withLock(
+    `archive ${key}`,
+    async () => {
+      const [known] = (await readNote(note)) ?? [];
+      if (known !== undefined && isDigest(known) && (await store.keep(known))) {
+        await store.use(note);
+        return known;
+      }
+      const { digest } = await store.write(writeDockerArchive(store, named, signal), {}, signal);
+      await writeNote(note, [digest]);
+      return digest;
+    },
+    { timeoutMs: 3600_000, ...(signal === undefined ? {} : { signal }) },
+  );
+}

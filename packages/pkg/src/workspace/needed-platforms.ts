@@ -1,0 +1,89 @@
+import { type LktError, sourceError } from '@lkt/core';
+import { formatPlatform, parsePlatform, type Platform } from '@lkt/oci';
+import { buildOrder } from './graph.ts';
+import { platformsOf } from './platforms.ts';
+import type { ImageUse, Recipe } from '../build/recipe.ts';
+import type { Package, Workspace } from './workspace.ts';
+
+/** What has to be built for some targets. */
+export interface Needed {
+  /** Targets and what they need, each after what it needs. */
+  readonly order: readonly Package[];
+  /** What each is needed for, in the order of its `arches`. */
+  readonly platforms: ReadonlyMap<Package, readonly Platform[]>;
+}
+
+/** @returns undefined for a package of .debs, which needs no other */
+export type ReadRecipe = (item: Package, platform: Platform) => Promise<Recipe | undefined>;
+
+/**
+ * Follows the images that Dockerfiles name: a package is needed for the platforms that it is used for, which
+ * `FROM --platform` may make another than that of the image.
+ * @throws LktError UNSUPPORTED for a package that is not made for a platform it is needed for, CONFIG_INVALID for a
+ * cycle
+ */
+export async function neededPlatforms(
+  workspace: Workspace,
+  targets: readonly Package[],
+  wanted: readonly Platform[] | undefined,
+  readRecipe: ReadRecipe,
+): Promise<Needed> {
+  const needs = new Map<Package, Set<Package>>();
+  const platforms = new Map<Package, Map<string, Platform>>();
+  const todo = targets.flatMap((item) =>
+    platformsOf(item, wanted).map((platform) => ({ item, platform })),
+  );
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    const { item, platform } = next;
+    const seen = platforms.get(item) ?? new Map<string, Platform>();
+    platforms.set(item, seen);
+    if (seen.has(formatPlatform(platform))) continue;
+    seen.set(formatPlatform(platform), platform);
+    const recipe = await readRecipe(item, platform);
+    const uses = needs.get(item) ?? new Set<Package>();
+    needs.set(item, uses);
+    for (const use of recipe?.uses ?? []) {
+      if (use.package === undefined || recipe === undefined) continue;
+      const used = parsePlatform(use.platform);
+      if (!use.package.arches.includes(used.architecture))
+        throw notMadeFor(workspace, recipe, use, use.package);
+      uses.add(use.package);
+      todo.push({ item: use.package, platform: used });
+    }
+    for (const use of recipe?.archived ?? []) {
+      if (use.package === undefined) continue;
+      if (!use.package.arches.includes(platform.architecture))
+        throw use.error('UNSUPPORTED', isFor(use.package, formatPlatform(platform)));
+      uses.add(use.package);
+      todo.push({ item: use.package, platform });
+    }
+  }
+  const order = await buildOrder(
+    targets,
+    async (item) => [...(needs.get(item) ?? [])],
+    ({ name }) => name,
+  );
+  const sorted = order.map((item) => {
+    const all = [...(platforms.get(item)?.values() ?? [])];
+    return [item, platformsOf(item, all)] as const;
+  });
+  return { order, platforms: new Map(sorted) };
+}
+
+function isFor({ name, arches }: Package, platform: string): string {
+  return `${name} is for ${arches.join(', ')}, and it is needed for ${platform}`;
+}
+
+function notMadeFor(
+  workspace: Workspace,
+  { dockerfile }: Recipe,
+  use: ImageUse,
+  item: Package,
+): LktError {
+  const { position, length, platform } = use;
+  const message = isFor(item, platform);
+  return sourceError('UNSUPPORTED', dockerfile.file, position, message, {
+    length,
+    fix: `add the architecture to "arches" in ${workspace.displayPath(item.dir)}, or use the image of another: --platform=linux/${item.arches[0] ?? 'amd64'}`,
+  });
+}

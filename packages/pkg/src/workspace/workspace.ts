@@ -1,0 +1,211 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
+import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
+import { familiarReference, type Reference } from '@lkt/oci';
+import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
+import { BrokenPackages } from './broken-packages.ts';
+import { createGit, type Environment, findTop, type Git } from '@lkt/git';
+import { BUILD_YML, packageDirs } from './package-dirs.ts';
+
+/** A package of a workspace. */
+export type Package = PackageSpec;
+
+/**
+ * The packages of a checkout: every directory with a build.yml directly under `pkg/`, `tools/` and `kernel/`, the
+ * three themselves, and the directories that were asked for by name.
+ */
+export interface Workspace {
+  /** Top of the git work tree; outside git the nearest directory above with one of the three, else the start. */
+  readonly root: string;
+  /** Top of the git work tree, if it is in one. */
+  readonly gitTop: string | undefined;
+  /** By `org/image`, sorted. */
+  readonly packages: ReadonlyMap<string, Package>;
+  readonly byDir: ReadonlyMap<string, Package>;
+  readonly git: Git;
+  /** What is wrong with packages that are not among these. Whatever needs one of them fails with it. */
+  readonly problems: readonly LktError[];
+  /** @throws LktError the first of `problems` */
+  all(): readonly Package[];
+  /** The name of the files that describe packages. */
+  readonly buildYml: string;
+  /**
+   * The package in a directory, relative to where the workspace was opened; added if it is not under one of the three.
+   * @throws LktError NOT_FOUND without a build.yml there
+   */
+  packageAt(dir: string): Promise<Package>;
+  /**
+   * The package that a reference names, whatever its tag and digest.
+   * @throws LktError CONFIG_INVALID where that may be one that has a problem
+   */
+  find(reference: Reference): Package | undefined;
+  /** @throws LktError NOT_FOUND, with the nearest name */
+  get(name: string): Package;
+  /** A path as the user would write it. */
+  displayPath(path: string): string;
+}
+
+export interface WorkspaceOptions {
+  /** Environment for git. */
+  readonly env: Environment;
+  readonly buildYml?: string;
+  /** Instead of the one in build.yml, for what `packageAt` is asked for; relative to the package. */
+  readonly dockerfile?: string;
+}
+
+/**
+ * Opens the workspace that `dir` is in. A build.yml with an error, or two packages of one name, are a problem of what
+ * needs them.
+ */
+export async function openWorkspace(dir: string, options: WorkspaceOptions): Promise<Workspace> {
+  const start = await realpath(dir);
+  const git = createGit(options.env);
+  const gitTop = await findTop(git, start);
+  const root = gitTop ?? (await findRoot(start));
+  const workspace = new OpenWorkspace(root, gitTop, start, git, options);
+  for (const found of packageDirs(root, workspace.buildYml)) await workspace.loadIfGood(found);
+  return workspace;
+}
+
+class OpenWorkspace implements Workspace {
+  readonly root: string;
+  readonly gitTop: string | undefined;
+  readonly packages = new Map<string, Package>();
+  readonly byDir = new Map<string, Package>();
+  readonly git: Git;
+  readonly buildYml: string;
+  readonly #start: string;
+  readonly #dockerfile: string | undefined;
+  readonly #loading = new Map<string, Promise<Package>>();
+  readonly #broken = new BrokenPackages();
+
+  constructor(
+    root: string,
+    gitTop: string | undefined,
+    start: string,
+    git: Git,
+    { buildYml = BUILD_YML, dockerfile }: WorkspaceOptions,
+  ) {
+    this.root = root;
+    this.gitTop = gitTop;
+    this.#start = start;
+    this.git = git;
+    this.buildYml = buildYml;
+    this.#dockerfile = dockerfile;
+  }
+
+  get problems(): readonly LktError[] {
+    return this.#broken.errors;
+  }
+
+  all(): readonly Package[] {
+    const [problem] = this.problems;
+    if (problem !== undefined) throw problem;
+    return [...this.packages.values()];
+  }
+
+  async packageAt(dir: string): Promise<Package> {
+    const path = resolve(this.#start, dir);
+    const real = await realpath(path).catch((error: unknown) => {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+      throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
+    });
+    this.#broken.requireNot(real);
+    const found = this.byDir.get(real) ?? (await this.#loadOnce(real));
+    this.#broken.requireNotNamed(found.name);
+    const dockerfile = this.#dockerfile;
+    if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
+    const changed = withDockerfile(found, dockerfile);
+    this.byDir.set(real, changed);
+    this.packages.set(changed.name, changed);
+    return changed;
+  }
+
+  /** Who asks for a package while it is read gets the same one. */
+  async #loadOnce(dir: string): Promise<Package> {
+    const begun = this.#loading.get(dir);
+    if (begun !== undefined) return begun;
+    const loading = this.load(dir).finally(() => this.#loading.delete(dir));
+    this.#loading.set(dir, loading);
+    return loading;
+  }
+
+  async loadIfGood(dir: string): Promise<void> {
+    try {
+      await this.load(dir);
+    } catch (error) {
+      if (!(error instanceof LktError)) throw error;
+      const text = await readFile(join(dir, this.buildYml), 'utf8').catch(() => '');
+      this.#broken.add({ dir, text, error });
+    }
+  }
+
+  async load(dir: string): Promise<Package> {
+    const path = join(dir, this.buildYml);
+    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+      throw new LktError('NOT_FOUND', `${this.displayPath(dir)} has no ${this.buildYml}`, {
+        cause: error,
+        fix: 'name the directory of a package',
+      });
+    });
+    const file: SourceFile = { path: this.displayPath(path), text };
+    const loaded = parseBuildYml(file, dir);
+    const other = this.packages.get(loaded.name);
+    if (other !== undefined) {
+      throw new LktError(
+        'CONFIG_INVALID',
+        `${other.file.path} and ${file.path} are both the package ${loaded.name}`,
+        { fix: 'change "image" or "org" in one of them' },
+      );
+    }
+    this.byDir.set(dir, loaded);
+    const sorted = [...this.packages, [loaded.name, loaded] as const].toSorted(([a], [b]) =>
+      a < b ? -1 : 1,
+    );
+    this.packages.clear();
+    for (const [name, item] of sorted) this.packages.set(name, item);
+    return loaded;
+  }
+
+  find({ domain, path }: Reference): Package | undefined {
+    const name = familiarReference({ domain, path });
+    this.#broken.requireNotNamed(name);
+    return this.packages.get(name);
+  }
+
+  get(name: string): Package {
+    this.#broken.requireNotNamed(name);
+    const found = this.packages.get(name);
+    if (found !== undefined) return found;
+    const near = nearest(name, [...this.packages.keys()]);
+    throw new LktError('NOT_FOUND', `no package of this workspace is named ${name}`, {
+      fix: near === undefined ? 'use the name in a build.yml: org/image' : `did you mean ${near}?`,
+    });
+  }
+
+  displayPath(path: string): string {
+    return relative(this.#start, path) || '.';
+  }
+}
+
+/** @throws LktError USAGE_INVALID */
+function withDockerfile(item: Package, dockerfile: string): Package {
+  if (item.debian !== undefined)
+    throw new LktError('USAGE_INVALID', `${item.name} is made without a Dockerfile`, {
+      fix: 'leave --dockerfile out',
+    });
+  const path = normalize(dockerfile);
+  if (isAbsolute(path) || path === '..' || path.startsWith('../'))
+    throw new LktError('USAGE_INVALID', `the Dockerfile ${dockerfile} is not in the package`, {
+      fix: 'name one in the directory of the package, relative to it',
+    });
+  return { ...item, dockerfile: path };
+}
+
+async function findRoot(start: string): Promise<string> {
+  for (let dir = start; ; dir = dirname(dir)) {
+    if (packageDirs(dir, BUILD_YML).length > 0) return dir;
+    if (dirname(dir) === dir) return start;
+  }
+}
