@@ -1,4 +1,4 @@
-import type { FileChange, ImageDiff, Named, PackageChange, ValueChange } from '@lkt/image/inspect';
+import type { FileChange, ImageDiff, Named, PackageChange, ValueChange } from '@lkt/inspect';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
 

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { EfiSigner, Format } from '@lkt/image';
+import type { EfiSigner } from '@lkt/formats';
+import type { Format } from '@lkt/image';
 import { Flags } from './options.ts';
 
 /** Of disks, and of the EFI programs on them. */
@@ -44,7 +45,7 @@ export async function diskOptions(
     throw new LktError('USAGE_INVALID', '--uki-key is for formats with an EFI program', {
       fix: 'use --format uki, raw-efi, qcow2-efi, iso-efi or iso-efi-initrd',
     });
-  const { efiSigner } = await import('@lkt/image');
+  const { efiSigner } = await import('@lkt/formats');
   return {
     ...diskSize,
     efiSigner: efiSigner(await pemFile(key, cwd), await pemFile(certificate, cwd)),

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import type { ImageView } from '@lkt/image/inspect';
+import type { ImageView } from '@lkt/inspect';
 import type { Platform } from '@lkt/oci';
 import { workspaceAt } from './build-tools.ts';
 import type { Session } from './command.ts';
@@ -46,7 +46,7 @@ export async function viewTarget(
 ): Promise<Viewed> {
   const { parsePlatform } = await import('@lkt/oci');
   const platform = parsePlatform(settings.platform);
-  const { viewBuild, viewStored } = await import('@lkt/image/inspect');
+  const { viewBuild, viewStored } = await import('@lkt/inspect');
   const path = resolve(session.environment.cwd, target);
   const isDirectory = await isDirectoryAt(path);
   const isConfig = target === '-' || /^https?:\/\//i.test(target) || /\.ya?ml$/.test(target);
@@ -66,7 +66,7 @@ async function viewedConfig(
   settings: ViewSettings,
   platform: Platform,
 ): Promise<ImageView> {
-  const { viewConfig } = await import('@lkt/image/inspect');
+  const { viewConfig } = await import('@lkt/inspect');
   const file = await readConfigFile(target, session);
   const store = await session.openStore();
   return viewConfig([file], {

@@ -1,4 +1,4 @@
-import type { Files, ImageView } from '@lkt/image/inspect';
+import type { Files, ImageView } from '@lkt/inspect';
 import type { Inspected, InspectedImage } from './commands/inspect.ts';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';

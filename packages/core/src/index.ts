@@ -1,5 +1,6 @@
 export { type Digest, Digester, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
 export { isErrno, LktError, type LktErrorCode } from './errors.ts';
+export { ioError } from './io-error.ts';
 export { collectChunks, growHeapSlowly } from './heap.ts';
 export { canonicalJson } from './json.ts';
 export { nearest } from './nearest.ts';

@@ -17,7 +17,7 @@ import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { EarlyComposing } from './early-composing.ts';
-import { chooseCompression } from './initrd/compressor.ts';
+import { chooseCompression } from '@lkt/formats';
 import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
 import { sbomPath } from './sbom.ts';

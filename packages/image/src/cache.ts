@@ -2,11 +2,17 @@ import { type FileHandle, mkdir, open, rename, rm, writeFile } from 'node:fs/pro
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { type Digest, digestHex, digestOf, isDigest, isErrno, type Reporter } from '@lkt/core';
-import { type CacheArea, fileArea, createAsyncDigester, type Store } from '@lkt/oci';
-import { fileChunks } from './file-chunks.ts';
-import { ioError } from './io-error.ts';
-import type { HeadedBytes } from './output/headed-bytes.ts';
+import {
+  type Digest,
+  digestHex,
+  digestOf,
+  ioError,
+  isDigest,
+  isErrno,
+  type Reporter,
+} from '@lkt/core';
+import { type CacheArea, fileArea, fileChunks, createAsyncDigester, type Store } from '@lkt/oci';
+import type { HeadedBytes } from '@lkt/formats';
 import { KnownFiles } from './output/known-files.ts';
 
 /** A file of the cache, by what was recorded of it. `ComposeCache.read` checks whether it still is so. */

@@ -6,7 +6,13 @@ import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
 import { withBootLoader } from './config/boot-loader.ts';
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load-config.ts';
-import { chooseCompression, type Compression, type Compressor } from './initrd/compressor.ts';
+import {
+  chooseCompression,
+  type Compression,
+  type Compressor,
+  type EfiSigner,
+  type Uki,
+} from '@lkt/formats';
 import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
 import type { EarlyComposing } from './early-composing.ts';
 import { bootOutputs } from './output/boot-outputs.ts';
@@ -14,7 +20,6 @@ import { containerArchive, containerImage } from './output/container.ts';
 import { type DiskOptions, diskOutputs } from './output/disks.ts';
 import { type Format, INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
 import { type NotedOutput, rootDisks } from './output/root-disk.ts';
-import type { EfiSigner } from './output/authenticode.ts';
 import { tarOf } from './output/tar.ts';
 import {
   once,
@@ -25,7 +30,6 @@ import {
   UnnamedOutputs,
   writeOutputs,
 } from './output/write.ts';
-import type { Uki } from './output/uki.ts';
 import { type Plan, type PlanOptions, planImage } from './plan.ts';
 import { imageStatement, type Provenance } from './provenance.ts';
 import { systemSbom } from './sbom.ts';

@@ -6,7 +6,7 @@ import { ComposeCache } from './cache.ts';
 import type { ComposeOptions } from './compose.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import type { ImageReference } from './config/reference.ts';
-import { chooseCompression } from './initrd/compressor.ts';
+import { chooseCompression } from '@lkt/formats';
 import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
 import { bootOutputs } from './output/boot-outputs.ts';
 import { INITRD_FORMATS } from './output/formats.ts';

@@ -8,6 +8,7 @@ export {
   type Container,
   imageConfigSchema,
   imageReferencesOf,
+  plainConfig,
   type SystemConfig,
 } from './config/config.ts';
 export {
@@ -19,16 +20,16 @@ export {
 export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.ts';
 export { type ImageReference } from './config/reference.ts';
 export { type Graph, type GraphEdge, type GraphNode, readGraph } from './graph.ts';
-export { type Compressor, COMPRESSORS } from './initrd/compressor.ts';
+export { errorAt } from './config/fields.ts';
+export { readMounted } from './initrd/mounted-reader.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
-export { type EfiSigner, efiSigner } from './output/authenticode.ts';
-export { type Format, FORMATS, parseFormat } from './output/formats.ts';
+export { DISK_FILES, type Format, FORMATS, parseFormat } from './output/formats.ts';
 export { mergedConfig } from './merged-config.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
 export { type Outdated, outdated } from './outdated.ts';
 export { pin, type PinTargets } from './pin.ts';
-export { type Plan, planImage, type PlanOptions } from './plan.ts';
+export { type PackageImage, type Plan, planImage, type PlanOptions } from './plan.ts';
 export { guestFeatures } from './runtime/guest-features.ts';
 export { configFilesIn } from './tree/files.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';

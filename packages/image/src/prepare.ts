@@ -1,7 +1,7 @@
 import { silentReporter } from '@lkt/core';
 import type { Image, Store, UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
-import { chooseCompression } from './initrd/compressor.ts';
+import { chooseCompression } from '@lkt/formats';
 import { loadTree } from './tree/image-tree.ts';
 import { isKernel, prepareKernel } from './tree/kernel.ts';
 

@@ -18,10 +18,8 @@ import { digestHex, digestOf, LktError } from '@lkt/core';
 import { readTar, type Store } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { type ComposedImage, composeImage, type ComposeOptions } from '../src/compose.ts';
-import { COMPRESSORS, type Compressor } from '../src/initrd/compressor.ts';
+import { type Compressor, COMPRESSORS, fileFacts, type Files, readInitrd } from '@lkt/formats';
 import { readInitrdInfo } from '../src/initrd/info.ts';
-import { fileFacts, type Files } from '../src/inspect/file-facts.ts';
-import { readInitrd } from '../src/inspect/initrd-reader.ts';
 import {
   chunks,
   type Content,

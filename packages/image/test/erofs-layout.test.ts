@@ -5,10 +5,9 @@ import { parentPath, readTar, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import { composeImage, type ComposeOptions } from '../src/compose.ts';
 import { readInitrdInfo } from '../src/initrd/info.ts';
-import { fileFacts } from '../src/inspect/file-facts.ts';
-import { readInitrd } from '../src/inspect/initrd-reader.ts';
-import { readMounted } from '../src/inspect/mounted-reader.ts';
-import { directoryListing, run, sha256 } from './file-systems.ts';
+import { fileFacts, readInitrd } from '@lkt/formats';
+import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
+import { readMounted } from '../src/initrd/mounted-reader.ts';
 import {
   chunks,
   collect,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { composeImage } from '../src/compose.ts';
 import { type Format, FORMATS, parseFormat } from '../src/output/formats.ts';
-import { directoryListing, listing as mtree } from './file-systems.ts';
+import { directoryListing, listing as mtree } from '@lkt/testing/file-listing';
 import { image, PLATFORM, sampleConfig, tempDir, tempStore } from './support.ts';
 
 async function compose(format: readonly Format[], name = 'system'): Promise<string> {

@@ -1,9 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestHex, digestOf, isDigest, isErrno, LktError } from '@lkt/core';
+import { type Digest, digestHex, digestOf, ioError, isDigest, isErrno, LktError } from '@lkt/core';
 import { earlyWriteback } from './early-writeback.ts';
-import { storeError } from './fs-error.ts';
 import { createAsyncDigester } from './async-digester.ts';
 import { writeAtomically } from './temp.ts';
 
@@ -76,7 +75,7 @@ export class Blobs {
       return found?.isFile() === true ? found.size : undefined;
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-      throw storeError(`cannot access blob ${digest}`, error);
+      throw ioError(`cannot access blob ${digest}`, error);
     }
   }
 
@@ -178,7 +177,7 @@ export class Blobs {
       });
     } catch (error) {
       if (error instanceof SourceError) throw error.cause;
-      throw storeError('cannot write a blob to the store', error);
+      throw ioError('cannot write a blob to the store', error);
     }
     if (info === undefined) throw new Error('a blob was written without being read');
     return info;
@@ -191,7 +190,7 @@ export class Blobs {
       return names.map((name) => `sha256:${name}`).filter((name) => isDigest(name));
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return [];
-      throw storeError(`cannot read ${this.dir}`, error);
+      throw ioError(`cannot read ${this.dir}`, error);
     }
   }
 }
@@ -301,7 +300,7 @@ function unexpected(digest: Digest | undefined, what: string): LktError {
 function readError(digest: Digest, error: unknown): unknown {
   if (isErrno(error, 'ENOENT', 'ENOTDIR'))
     return new LktError('NOT_FOUND', `blob ${digest} is not in the store`, { cause: error });
-  return storeError(`cannot read blob ${digest}`, error);
+  return ioError(`cannot read blob ${digest}`, error);
 }
 
 function tooLong(digest: Digest, size: number, limit: number): LktError {

@@ -30,6 +30,7 @@ export { type AsyncDigester, createAsyncDigester } from './async-digester.ts';
 export { type Inventory } from './inventory.ts';
 export { type PruneResult, type PruneOptions } from './prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
+export { fileChunks } from './file-chunks.ts';
 export { type FileState, fileState, isSettled } from './file-state.ts';
 export {
   type ArchiveFormat,
@@ -71,6 +72,7 @@ export { formatPlatform, parsePlatform, type Platform, platformMatches } from '.
 export { readArchives, readFile, readFiles } from './read-files.ts';
 export { familiarReference, formatReference, parseReference, type Reference } from './reference.ts';
 export { type NewReferrer, writeReferrer } from './referrers.ts';
+export { SpareBuffers } from './spare-buffers.ts';
 export { type Store } from './store.ts';
 export { isTarHeader } from './tar-header.ts';
 export { type TarLimits } from './tar-header-reader.ts';

@@ -1,9 +1,8 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestHex } from '@lkt/core';
+import { type Digest, digestHex, ioError } from '@lkt/core';
 import { decompressLayer } from './compression.ts';
 import type { Descriptor } from './descriptor.ts';
-import { storeError } from './fs-error.ts';
 import { explainLayerError } from './layer-error.ts';
 import { LayerMemory } from './layer-memory.ts';
 import type { Store } from './store.ts';
@@ -186,7 +185,7 @@ export class UnpackedLayers implements AsyncDisposable {
       await unlink(path);
       return file;
     } catch (error) {
-      throw storeError('cannot unpack a layer in the store', error);
+      throw ioError('cannot unpack a layer in the store', error);
     }
   }
 }
@@ -229,7 +228,7 @@ async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): P
     for (let done = 0; done < chunk.length;)
       done += (await file.write(chunk, done, chunk.length - done, position + done)).bytesWritten;
   } catch (error) {
-    throw storeError('cannot unpack a layer in the store', error);
+    throw ioError('cannot unpack a layer in the store', error);
   }
 }
 

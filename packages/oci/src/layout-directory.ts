@@ -1,9 +1,8 @@
 import { copyFile, link, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type Digest, isErrno } from '@lkt/core';
+import { type Digest, ioError, isErrno } from '@lkt/core';
 import type { Descriptor } from './descriptor.ts';
 import { imageLayout, type LayoutOptions } from './export-archive.ts';
-import { storeError } from './fs-error.ts';
 import { loadImage } from './image.ts';
 import { MediaType } from './media-type.ts';
 import { openStore } from './open-store.ts';
@@ -48,7 +47,7 @@ export async function writeLayoutDirectory(
         throw error;
       }
     } catch (error) {
-      throw storeError(`cannot write ${dir}`, error);
+      throw ioError(`cannot write ${dir}`, error);
     }
   });
 }

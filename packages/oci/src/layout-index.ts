@@ -1,9 +1,8 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { ioError, isErrno, LktError } from '@lkt/core';
 import { type Descriptor, descriptorFrom, objectFrom } from './descriptor.ts';
 import { type FileState, fileState, isSettled } from './file-state.ts';
-import { storeError } from './fs-error.ts';
 import { MediaType } from './media-type.ts';
 import { syncDir, writeAtomically } from './temp.ts';
 
@@ -62,7 +61,7 @@ export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
     text = await file.readFile('utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return { document: {}, entries: [] };
-    throw storeError(`cannot read ${path}`, error);
+    throw ioError(`cannot read ${path}`, error);
   }
   const index = parseLayoutIndex(path, text);
   if (state !== undefined) known.set(path, { state, index });
@@ -105,7 +104,7 @@ export async function writeLayoutIndex(
     });
     await syncDir(layout);
   } catch (error) {
-    throw storeError(`cannot write ${path}`, error);
+    throw ioError(`cannot write ${path}`, error);
   }
 }
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestOf, LktError } from '@lkt/core';
+import { type Digest, digestOf, ioError, LktError } from '@lkt/core';
 import {
   type BlobInfo,
   type BlobRef,
@@ -11,7 +11,6 @@ import {
 } from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from './descriptor.ts';
-import { storeError } from './fs-error.ts';
 import { findReachable, removeOthers } from './garbage.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
 import {
@@ -176,7 +175,7 @@ export class LayoutStore implements Store {
   async tempDir(): Promise<AsyncDisposable & { path: string }> {
     await this.#writers.enter();
     return tempDirIn(join(this.dir, 'tmp')).catch((error: unknown) => {
-      throw storeError('cannot create a temporary directory in the store', error);
+      throw ioError('cannot create a temporary directory in the store', error);
     });
   }
 
@@ -185,7 +184,7 @@ export class LayoutStore implements Store {
     try {
       putFile(join(this.dir, 'tmp'), path, text);
     } catch (error) {
-      throw storeError(`cannot write ${path}`, error);
+      throw ioError(`cannot write ${path}`, error);
     }
   }
 

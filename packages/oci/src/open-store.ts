@@ -1,7 +1,6 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
-import { storeError } from './fs-error.ts';
+import { ioError, isErrno, LktError } from '@lkt/core';
 import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
 import { LayoutStore } from './layout-store.ts';
 import { withLockAt } from './lock.ts';
@@ -39,7 +38,7 @@ async function isLayout(dir: string): Promise<boolean> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return false;
-    throw storeError(`cannot open the store at ${dir}`, error);
+    throw ioError(`cannot open the store at ${dir}`, error);
   }
   if (/"imageLayoutVersion"\s*:\s*"1\.0\.\d+"/.test(text)) return true;
   throw new LktError('UNSUPPORTED', `${path} does not declare version 1.0 of OCI layouts`);
@@ -66,6 +65,6 @@ async function createLayout(dir: string): Promise<void> {
       await writeLayoutIndex(dir, document, manifests);
     });
   } catch (error) {
-    throw storeError(`cannot create a store at ${dir}`, error);
+    throw ioError(`cannot create a store at ${dir}`, error);
   }
 }

@@ -1,6 +1,5 @@
 import { lstatSync, utimesSync } from 'node:fs';
-import { isErrno } from '@lkt/core';
-import { storeError } from './fs-error.ts';
+import { ioError, isErrno } from '@lkt/core';
 
 /**
  * Reports whether a path exists, and marks it as used now if possible. Synchronous, because a round
@@ -17,6 +16,6 @@ export function touch(path: string): boolean {
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
     if (isErrno(error, 'EROFS', 'EACCES', 'EPERM')) return true;
-    throw storeError(`cannot access ${path}`, error);
+    throw ioError(`cannot access ${path}`, error);
   }
 }

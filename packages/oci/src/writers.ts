@@ -1,8 +1,7 @@
 import { lstat, lutimes, mkdir, readdir, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isErrno, LktError } from '@lkt/core';
-import { storeError } from './fs-error.ts';
+import { ioError, isErrno, LktError } from '@lkt/core';
 import { lockHolder, withLockAt } from './lock.ts';
 import { type OwnerToken, ownerState, ownerToken, pidOf, sameOwner } from './owner.ts';
 
@@ -35,7 +34,7 @@ export class Writers {
   async enter(signal?: AbortSignal): Promise<void> {
     this.#entering ??= this.#mark().catch((error: unknown) => {
       this.#entering = undefined;
-      throw storeError('cannot write to the store', error);
+      throw ioError('cannot write to the store', error);
     });
     await this.#entering;
     signal?.throwIfAborted();

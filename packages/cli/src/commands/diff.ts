@@ -1,4 +1,4 @@
-import type { ImageDiff } from '@lkt/image/inspect';
+import type { ImageDiff } from '@lkt/inspect';
 import { LktCommand } from '../command.ts';
 import { diffLines } from '../diff-report.ts';
 import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../image-views.ts';
@@ -26,7 +26,7 @@ Exits with 0 if nothing differs, with 1 if something does, and with 2 if that ca
     const session = await this.begin(flags);
     const { view: before, platform } = await viewTarget(session, args.before, flags);
     const { view: after } = await viewTarget(session, args.after, flags);
-    const { diffImages } = await import('@lkt/image/inspect');
+    const { diffImages } = await import('@lkt/inspect');
     const store = await session.findStore();
     const diff = await diffImages(before, after, store, platform, session.signal);
     this.endProgress();

@@ -1,4 +1,4 @@
-import type { ImageView, ListedPackage, ShownSignature, UsedImage } from '@lkt/image/inspect';
+import type { ImageView, ListedPackage, ShownSignature, UsedImage } from '@lkt/inspect';
 import type { Store } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
 import { type Contents, contentsOf, inspectLines } from '../inspect-report.ts';
@@ -40,7 +40,7 @@ export class Inspect extends LktCommand {
     const { args, flags } = await this.parse(Inspect);
     const session = await this.begin(flags);
     const { view, platform } = await viewTarget(session, args.image, flags);
-    const { listedPackages } = await import('@lkt/image/inspect');
+    const { listedPackages } = await import('@lkt/inspect');
     const store = await session.findStore();
     const own = view.digest === undefined ? [] : [{ name: view.name, digest: view.digest }];
     const images: InspectedImage[] = [];
@@ -76,7 +76,7 @@ async function storedFacts(
 ): Promise<Pick<InspectedImage, 'size' | 'signatures'> | undefined> {
   if (!(await store.has(digest))) return undefined;
   const { loadImage } = await import('@lkt/oci');
-  const { shownSignatures } = await import('@lkt/image/inspect');
+  const { shownSignatures } = await import('@lkt/inspect');
   const { descriptor, manifest } = await loadImage(store, digest, platform);
   return {
     size: manifest.layers.reduce((sum, { size }) => sum + size, 0),

@@ -2,15 +2,20 @@ import { crc32 } from 'node:zlib';
 import { digestOf } from '@lkt/core';
 import type { RawPath } from '@lkt/oci';
 import type { CachedFile } from '../cache.ts';
-import { type ErofsCompressor } from '../output/erofs-compressor.ts';
-import { planErofs } from '../output/erofs.ts';
-import { type HeadedBytes, zeros } from '../output/headed-bytes.ts';
+import {
+  checkFits,
+  type Compression,
+  cpioHeader,
+  cpioTrailer,
+  type ErofsCompressor,
+  type HeadedBytes,
+  planErofs,
+  zeros,
+} from '@lkt/formats';
 import { filesOf } from '../output/plan-files.ts';
 import type { Plan } from '../plan.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import type { Placed } from '../tree/part.ts';
-import type { Compression } from './compressor.ts';
-import { checkFits, cpioHeader, cpioTrailer } from './cpio.ts';
 import { type MountedRoot, ROOTS } from './erofs-roots.ts';
 
 /** Bump when the bytes change for unchanged entries. */

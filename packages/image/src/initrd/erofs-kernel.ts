@@ -1,8 +1,13 @@
 import { errorAt } from '../config/fields.ts';
 import type { Layout } from '../config/layout.ts';
-import { type ErofsCompressor, erofsCompressor } from '../output/erofs-compressor.ts';
+import {
+  type Compression,
+  type Compressor,
+  COMPRESSORS,
+  type ErofsCompressor,
+  erofsCompressor,
+} from '@lkt/formats';
 import type { Plan } from '../plan.ts';
-import { type Compression, COMPRESSORS, type Compressor } from './compressor.ts';
 import { isRamfs } from './info.ts';
 
 /** What the kernel needs for contents that are packed so. */

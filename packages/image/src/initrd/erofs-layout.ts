@@ -8,7 +8,7 @@ import { CONFIG_SEGMENT, memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { mergeParts, type Root, type RootEntry } from '../tree/merge.ts';
 import type { Origin, Part } from '../tree/part.ts';
-import type { Compression } from './compressor.ts';
+import type { Compression } from '@lkt/formats';
 import { type ErofsArchive, erofsArchive } from './erofs-archive.ts';
 import { requireErofs } from './erofs-kernel.ts';
 import { mountedRoots, type MountedRoot, ROOTS, ROOTS_PATH } from './erofs-roots.ts';

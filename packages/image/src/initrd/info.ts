@@ -3,7 +3,7 @@ import { isErrno, LktError } from '@lkt/core';
 import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { Root } from '../tree/merge.ts';
 import type { Placed } from '../tree/part.ts';
-import { cpioHeader, cpioTrailer } from './cpio.ts';
+import { cpioHeader, cpioTrailer } from '@lkt/formats';
 import { isBoot } from './segment.ts';
 
 /** What an initrd says about itself at its end, uncompressed, for whoever is to boot it. */

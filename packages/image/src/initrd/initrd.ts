@@ -9,10 +9,16 @@ import { someAtOnce } from '../some-at-once.ts';
 import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
-import { unpackedKernelSize } from '../tree/kernel-header.ts';
+import {
+  compress,
+  type Compression,
+  type Compressor,
+  COMPRESSORS,
+  hardest,
+  padding,
+  unpackedKernelSize,
+} from '@lkt/formats';
 import type { RootEntry } from '../tree/merge.ts';
-import { COMPRESSORS, compress, type Compression, type Compressor, hardest } from './compressor.ts';
-import { padding } from './cpio.ts';
 import { layOut } from './erofs-layout.ts';
 import { infoArchive, type InitrdInfo, memoryFor } from './info.ts';
 import { MANIFEST_PATH } from './manifest.ts';

@@ -1,9 +1,8 @@
 import { digestOf, LktError } from '@lkt/core';
-import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
-import { SpareBuffers } from '../spare-buffers.ts';
+import { fromRaw, SpareBuffers, ZSTD_CHUNK_BYTES } from '@lkt/oci';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
-import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from './cpio.ts';
+import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from '@lkt/formats';
 
 /** Bump when the bytes of an archive change for unchanged entries. */
 const SEGMENT_VERSION = 'segment 1';

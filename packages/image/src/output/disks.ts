@@ -4,20 +4,35 @@ import type { Initrd } from '../initrd/initrd.ts';
 import type { Plan } from '../plan.ts';
 import type { BootLoader } from '../tree/boot-loader.ts';
 import type { Kernel } from '../tree/kernel.ts';
-import type { EfiSigner } from './authenticode.ts';
-import { type Content, type Disk, inMemory, MIB, rawBytes, roundUp, SECTOR } from './disk.ts';
-import { planFat } from './fat.ts';
-import { fileSystemOf, type FsEntry } from './file-system.ts';
-import type { DiskFormat, Format } from './formats.ts';
-import { DISK_FILES, isDiskFormat } from './formats.ts';
-import { planIso, type IsoImage } from './iso9660.ts';
-import { FIRST_SECTOR, gptDisk, masterBootRecord, mbrDisk } from './partitions.ts';
-import { qcow2Bytes } from './qcow2.ts';
-import { sparseTar } from './sparse-tar.ts';
-import { installSyslinux, syslinuxConfig } from './syslinux.ts';
-import { planUki, type Uki } from './uki.ts';
-import { dynamicVhdBytes, vhdBytes } from './vhd.ts';
-import { vmdkBytes } from './vmdk.ts';
+import {
+  type Content,
+  type Disk,
+  dynamicVhdBytes,
+  type EfiSigner,
+  fileSystemOf,
+  FIRST_SECTOR,
+  type FsEntry,
+  gptDisk,
+  inMemory,
+  installSyslinux,
+  type IsoImage,
+  masterBootRecord,
+  mbrDisk,
+  MIB,
+  planFat,
+  planIso,
+  planUki,
+  qcow2Bytes,
+  rawBytes,
+  roundUp,
+  SECTOR,
+  sparseTar,
+  syslinuxConfig,
+  type Uki,
+  vhdBytes,
+  vmdkBytes,
+} from '@lkt/formats';
+import { DISK_FILES, type DiskFormat, type Format, isDiskFormat } from './formats.ts';
 import type { Output } from './write.ts';
 
 export interface DiskOptions {

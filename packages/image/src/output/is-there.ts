@@ -1,7 +1,6 @@
 import { lstat, utimes } from 'node:fs/promises';
 import { type Digest, LktError } from '@lkt/core';
-import { createAsyncDigester } from '@lkt/oci';
-import { fileChunks } from '../file-chunks.ts';
+import { fileChunks, createAsyncDigester } from '@lkt/oci';
 import { type KnownFiles, stateOf } from './known-files.ts';
 
 /** What a file has to be. */

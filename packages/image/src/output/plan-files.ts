@@ -4,7 +4,7 @@ import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import type { Contents, Part } from '../tree/part.ts';
-import { type FileSystem, fileSystemOf, type FsEntry } from './file-system.ts';
+import { type FileSystem, fileSystemOf, type FsEntry } from '@lkt/formats';
 import { once } from './write.ts';
 
 /** The root of a planned image, without `boot/`, as a file system. */

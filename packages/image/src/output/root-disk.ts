@@ -1,19 +1,23 @@
 import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
-import type { Compression } from '../initrd/compressor.ts';
+import {
+  blockCompressor,
+  type Compression,
+  erofsCompressor,
+  type FileSystem,
+  type HeadedBytes,
+  planErofs,
+  planIso,
+  planSquashfs,
+  planVerity,
+  verityDevice,
+  type VerityRoot,
+} from '@lkt/formats';
 import { isBoot } from '../initrd/segment.ts';
 import type { Plan } from '../plan.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { Kernel } from '../tree/kernel.ts';
-import type { FileSystem } from './file-system.ts';
 import type { Format } from './formats.ts';
-import type { HeadedBytes } from './headed-bytes.ts';
-import { planIso } from './iso9660.ts';
 import { planFiles } from './plan-files.ts';
-import { planSquashfs } from './squashfs.ts';
-import { blockCompressor } from './squashfs-compressor.ts';
-import { planErofs } from './erofs.ts';
-import { erofsCompressor } from './erofs-compressor.ts';
-import { planVerity, verityDevice, type VerityRoot } from './verity.ts';
 import { once, type Output, type OutputFile, small } from './write.ts';
 
 /** Bump when the bytes of a disk change for unchanged files. */

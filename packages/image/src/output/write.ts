@@ -10,12 +10,10 @@ import {
   rmdir,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type Digest, digestOf, isErrno } from '@lkt/core';
-import { createAsyncDigester } from '@lkt/oci';
+import { type Digest, digestOf, ioError, isErrno } from '@lkt/core';
+import { fileChunks, createAsyncDigester } from '@lkt/oci';
 import { writeAll } from '../cache.ts';
-import { fileChunks } from '../file-chunks.ts';
-import { ioError } from '../io-error.ts';
-import { areZeros } from './headed-bytes.ts';
+import { areZeros } from '@lkt/formats';
 import { isThere } from './is-there.ts';
 import type { KnownFiles } from './known-files.ts';
 

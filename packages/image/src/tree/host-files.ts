@@ -2,8 +2,7 @@ import { constants } from 'node:fs';
 import { glob, lstat, open, readdir, readlink } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { type Digest, Digester, type YamlValue } from '@lkt/core';
-import { parentPath, type RawPath, toRaw } from '@lkt/oci';
-import { fileChunks } from '../file-chunks.ts';
+import { fileChunks, parentPath, type RawPath, toRaw } from '@lkt/oci';
 import { errorAt } from '../config/fields.ts';
 import type { FileEntry } from '../config/files.ts';
 

@@ -1,10 +1,9 @@
-import type { Entry, EntryType } from '@lkt/oci';
+import type { InodeEntry } from '@lkt/formats';
 import type { CachedFile } from '../cache.ts';
 import type { PackedContent } from './packed-files.ts';
 
 /** One path of an image that is being composed. */
-export interface Placed extends Omit<Entry, 'type' | 'pax'> {
-  readonly type: Exclude<EntryType, 'hardlink'>;
+export interface Placed extends InodeEntry {
   /** Of a file: what its contents call it. Files of a part that share it are hard links to one another. */
   readonly content?: string;
   /** Of a directory: that one which is there already keeps its owner and mode. */

@@ -1,0 +1,171 @@
+// https://docs.kernel.org/driver-api/early-userspace/buffer-format.html (newc, crc)
+import { LktError } from '@lkt/core';
+import {
+  type ByteReader,
+  type EntryType,
+  type EntryWithContent,
+  normalizePath,
+  type RawPath,
+  UnexpectedEndError,
+} from '@lkt/oci';
+import { padding } from './cpio.ts';
+
+export const CPIO_MAGIC = '0707';
+const HEADER = 110;
+const MAX_NAME = 4096;
+const TRAILER = 'TRAILER!!!';
+
+const TYPES: ReadonlyMap<number, EntryType> = new Map([
+  [0o010000, 'fifo'],
+  [0o020000, 'char'],
+  [0o040000, 'directory'],
+  [0o060000, 'block'],
+  [0o100000, 'file'],
+  [0o120000, 'symlink'],
+]);
+
+interface Header {
+  readonly inode: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+  readonly mtime: number;
+  readonly size: number;
+  readonly device: string;
+  readonly devMajor: number;
+  readonly devMinor: number;
+  readonly nameSize: number;
+}
+
+/**
+ * The entries of a cpio archive (newc, with or without sums) up to its end, of which the first four bytes were read. A
+ * content is to be read before the next entry is asked for. The other names of a file with several come after it, as hard
+ * links.
+ * @param limit entries that may be held because their content comes later
+ * @throws LktError ARCHIVE_INVALID
+ */
+export async function* readCpio(
+  reader: ByteReader,
+  start: Buffer,
+  limit = 1_000_000,
+): AsyncGenerator<EntryWithContent> {
+  const waiting = new Map<string, EntryWithContent[]>();
+  let held = 0;
+  try {
+    for (let first = start; ; first = await exactly(reader, 4)) {
+      const header = parseHeader(Buffer.concat([first, await exactly(reader, HEADER - 4)]));
+      const name = await nameOf(reader, header);
+      if (name === TRAILER) break;
+      const { entry, inode } = entryOf(header, name);
+      if (entry.type === 'symlink') {
+        if (header.size > MAX_NAME) throw broken(`${shown(name)} has a target that is too long`);
+        const link = (await exactly(reader, header.size)).toString('latin1');
+        await reader.skip(padding(header.size).length);
+        yield { ...entry, size: 0, link };
+        continue;
+      }
+      if (entry.type === 'file' && header.links > 1 && header.size === 0) {
+        held += 1;
+        if (held > limit) throw broken(`more than ${limit} names wait for a content`);
+        const names = waiting.get(inode);
+        if (names === undefined) waiting.set(inode, [entry]);
+        else names.push(entry);
+        continue;
+      }
+      yield* withContent(reader, entry, header.size);
+      for (const other of waiting.get(inode) ?? [])
+        yield { ...other, type: 'hardlink', link: entry.path };
+      waiting.delete(inode);
+    }
+  } catch (error) {
+    throw error instanceof UnexpectedEndError ? broken('it is cut off') : error;
+  }
+  // Names of an empty file.
+  for (const [first, ...others] of waiting.values()) {
+    if (first === undefined) continue;
+    yield first;
+    for (const other of others) yield { ...other, type: 'hardlink', link: first.path };
+  }
+}
+
+async function* withContent(
+  reader: ByteReader,
+  entry: EntryWithContent,
+  size: number,
+): AsyncGenerator<EntryWithContent> {
+  let missing = size;
+  if (entry.type !== 'file' || size === 0) {
+    yield { ...entry, size: 0 };
+  } else {
+    const content = async function* (): AsyncGenerator<Uint8Array> {
+      while (missing > 0) {
+        const part = await reader.take(missing);
+        if (part === undefined) throw broken('it is cut off');
+        missing -= part.length;
+        yield part;
+      }
+    };
+    yield { ...entry, size, content: content() };
+  }
+  await reader.skip(missing + padding(size).length);
+}
+
+function parseHeader(bytes: Buffer): Header {
+  const magic = bytes.toString('latin1', 0, 6);
+  if (magic !== '070701' && magic !== '070702') throw broken('there is something that is no entry');
+  const text = bytes.toString('latin1', 6);
+  if (!/^[0-9A-Fa-f]+$/.test(text)) throw broken('a header has something that is no number');
+  const field = (index: number): number =>
+    Number.parseInt(text.slice(8 * index, 8 * index + 8), 16);
+  return {
+    inode: field(0),
+    mode: field(1),
+    uid: field(2),
+    gid: field(3),
+    links: field(4),
+    mtime: field(5),
+    size: field(6),
+    device: `${field(7)}:${field(8)}`,
+    devMajor: field(9),
+    devMinor: field(10),
+    nameSize: field(11),
+  };
+}
+
+async function nameOf(reader: ByteReader, { nameSize }: Header): Promise<string> {
+  if (nameSize === 0 || nameSize > MAX_NAME) throw broken(`a name has ${nameSize} bytes`);
+  const bytes = await exactly(reader, nameSize);
+  await reader.skip(padding(HEADER + nameSize).length);
+  return bytes.toString('latin1').replace(/\0[^]*$/, '');
+}
+
+function entryOf(header: Header, name: string): { entry: EntryWithContent; inode: string } {
+  const { mode, uid, gid, mtime, devMajor, devMinor } = header;
+  const type = TYPES.get(mode & 0o170000);
+  if (type === undefined) throw broken(`${shown(name)} is of no type that there is`);
+  const path = normalizePath(name);
+  if (path === undefined) throw broken(`${shown(name)} leads out of it`);
+  const isDevice = type === 'char' || type === 'block';
+  const head = { path, type, mode: mode & 0o7777, uid, gid, mtime, size: 0 } as const;
+  return {
+    entry: { ...head, ...(isDevice ? { devMajor, devMinor } : {}) },
+    inode: `${header.device} ${header.inode}`,
+  };
+}
+
+async function exactly(reader: ByteReader, length: number): Promise<Buffer> {
+  if (length === 0) return Buffer.alloc(0);
+  const bytes = await reader.read(length);
+  if (bytes === undefined) throw broken('it is cut off');
+  // What follows may take the place of it.
+  return Buffer.from(bytes);
+}
+
+function shown(name: RawPath): string {
+  return JSON.stringify(Buffer.from(name.slice(0, 100), 'latin1').toString());
+}
+
+function broken(what: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the cpio archive is broken: ${what}`);
+}

@@ -1,0 +1,55 @@
+// https://docs.kernel.org/filesystems/erofs.html, fs/erofs/erofs_fs.h: extended attributes
+import { LktError } from '@lkt/core';
+import { compareBytes } from '@lkt/oci';
+import { type Inode, nameOf } from '../file-system/file-system.ts';
+
+/** What names begin with, by the number that stands for it. */
+export const XATTR_PREFIXES: ReadonlyMap<string, number> = new Map([
+  ['user.', 1],
+  ['system.posix_acl_access', 2],
+  ['system.posix_acl_default', 3],
+  ['trusted.', 4],
+  ['security.', 6],
+]);
+/** What stands before the first. */
+export const XATTR_HEADER = 12;
+const LONGEST_NAME = 0xff;
+const LONGEST_VALUE = 0xffff;
+/** They are counted in words, with 16 bits. */
+const LONGEST = 4 * 0xfffe + XATTR_HEADER;
+
+/**
+ * The extended attributes of an inode as they stand behind it, in whole words; empty without any.
+ * @throws LktError UNSUPPORTED for more than an inode can have
+ */
+export function xattrBytes(inode: Inode): Buffer {
+  const entries = [...(inode.xattrs ?? [])]
+    .toSorted(([a], [b]) => compareBytes(a, b))
+    .flatMap(([name, value]) => entryOf(inode, name, value));
+  if (entries.length === 0) return Buffer.alloc(0);
+  const bytes = Buffer.concat([Buffer.alloc(XATTR_HEADER), ...entries]);
+  if (bytes.length <= LONGEST) return bytes;
+  throw new LktError(
+    'UNSUPPORTED',
+    `${nameOf(inode)} has extended attributes of ${bytes.length} bytes; an erofs holds at most ${LONGEST}`,
+  );
+}
+
+function entryOf(inode: Inode, name: string, value: Uint8Array): readonly Buffer[] {
+  const found = [...XATTR_PREFIXES].find(([prefix]) => name.startsWith(prefix));
+  if (found === undefined) return [];
+  const [prefix, index] = found;
+  const rest = Buffer.from(name.slice(prefix.length));
+  if (rest.length > LONGEST_NAME || value.length > LONGEST_VALUE)
+    throw new LktError(
+      'UNSUPPORTED',
+      `${nameOf(inode)} has an extended attribute ${name} of ${value.length} bytes; an erofs holds at most ${LONGEST_VALUE}`,
+    );
+  const entry = Buffer.alloc(Math.ceil((4 + rest.length + value.length) / 4) * 4);
+  entry.writeUInt8(rest.length, 0);
+  entry.writeUInt8(index, 1);
+  entry.writeUInt16LE(value.length, 2);
+  entry.set(rest, 4);
+  entry.set(value, 4 + rest.length);
+  return [entry];
+}

@@ -1,0 +1,312 @@
+// Microsoft, "FAT: General Overview of On-Disk Format", 1.03
+import { LktError } from '@lkt/core';
+import { SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { type Content, type Disk, type Extent, roundUp, SECTOR } from '../bytes/disk.ts';
+
+/** A file of a FAT file system, whose path has names of eight and three letters, all small or all capital. */
+export interface FatFile extends Content {
+  readonly path: string;
+}
+
+export interface FatOptions {
+  /** FAT32, as it has to be on a disk, or whatever is smallest. */
+  readonly kind: 'fat32' | 'smallest';
+  /** The serial number, of 32 bits. */
+  readonly id: number;
+  /** At most eleven capital letters. */
+  readonly label: string;
+  /** Sectors of the disk before the file system. */
+  readonly hidden?: number;
+}
+
+/** A FAT file system of which the places are known. */
+export interface FatImage {
+  readonly size: number;
+  readonly bits: FatBits;
+  /** The first sector of a file, from the beginning of the file system. Its others follow. */
+  sectorOf(path: string): number;
+  /** @param bootSector whose code is used, in which the description of the file system is put */
+  disk(bootSector?: Uint8Array): Disk;
+}
+
+type FatBits = 12 | 16 | 32;
+
+interface Geometry {
+  readonly bits: FatBits;
+  readonly sectorsPerCluster: number;
+  readonly clusters: number;
+  readonly reserved: number;
+  readonly rootSectors: number;
+  readonly fatSectors: number;
+  readonly sectors: number;
+}
+
+interface Node {
+  /** Empty: the root. */
+  readonly name: string;
+  readonly file?: FatFile;
+  readonly children: Node[];
+  readonly parent?: Node;
+  cluster: number;
+  clusters: number;
+}
+
+const ENTRY = 32;
+const ROOT_ENTRIES = 512;
+/** The counts of clusters from which a file system is FAT16 and FAT32; `MARGIN` keeps away from those who count wrongly. */
+const FAT16_FROM = 4085;
+const FAT32_FROM = 65_525;
+const MARGIN = 16;
+const END_OF_CHAIN = 0x0fff_ffff;
+const MEDIA = 0xf8;
+const BACKUP_BOOT_SECTOR = 6;
+
+/**
+ * A FAT file system (Microsoft's FAT specification 1.03) of files that are each in one piece, in the order in which they
+ * are given. Its bytes depend on these and the options alone.
+ * @throws LktError UNSUPPORTED for a file of 4 GiB or more
+ */
+export function planFat(files: readonly FatFile[], options: FatOptions): FatImage {
+  for (const { path, size } of files)
+    if (size > 0xffff_ffff)
+      throw new LktError(
+        'UNSUPPORTED',
+        `${path} has ${size} bytes; a file in FAT has at most 4 GiB`,
+      );
+  const nodes = treeOf(files);
+  const geometry = geometryOf(nodes, options.kind);
+  const { bits, sectorsPerCluster, reserved, fatSectors, rootSectors } = geometry;
+  const clusterSize = sectorsPerCluster * SECTOR;
+  let next = 2;
+  for (const node of nodes) {
+    node.clusters = clustersOf(node, clusterSize, bits);
+    node.cluster = node.clusters === 0 ? 0 : next;
+    next += node.clusters;
+  }
+  const dataSector = reserved + 2 * fatSectors + rootSectors;
+  const sectorOf = ({ cluster }: Node): number => dataSector + (cluster - 2) * sectorsPerCluster;
+  return {
+    size: geometry.sectors * SECTOR,
+    bits,
+    sectorOf: (path) => {
+      const node = nodes.find(({ file }) => file?.path === path);
+      if (node === undefined) throw new Error(`there is no ${path}`);
+      return sectorOf(node);
+    },
+    disk: (code) => {
+      const boot = bootSector(geometry, options, code);
+      const table = allocationTable(nodes, bits, next);
+      const extents: Extent[] = [extentAt(0, boot)];
+      if (bits === 32) {
+        const info = infoSector(geometry, next);
+        extents.push(
+          extentAt(1, info),
+          extentAt(BACKUP_BOOT_SECTOR, boot),
+          extentAt(BACKUP_BOOT_SECTOR + 1, info),
+        );
+      }
+      extents.push(extentAt(reserved, table), extentAt(reserved + fatSectors, table));
+      if (bits !== 32)
+        extents.push(extentAt(dataSector - rootSectors, directory(nodes[0], options.label)));
+      for (const node of nodes) {
+        if (node.cluster === 0) continue;
+        const data = node.file ?? { bytes: () => [directory(node, options.label)], size: 0 };
+        const size = node.file?.size ?? directory(node, options.label).length;
+        extents.push({ offset: sectorOf(node) * SECTOR, size, bytes: () => data.bytes() });
+      }
+      return { size: geometry.sectors * SECTOR, extents };
+    },
+  };
+}
+
+function extentAt(sector: number, data: Uint8Array): Extent {
+  return { offset: sector * SECTOR, size: data.length, bytes: () => [data] };
+}
+
+/** The root, then directories before what is in them, then files as they are given. */
+function treeOf(files: readonly FatFile[]): readonly Node[] {
+  const root: Node = { name: '', children: [], cluster: 0, clusters: 0 };
+  const directories = new Map<string, Node>([['', root]]);
+  const leaves: Node[] = [];
+  const add = (path: string, parent: Node, file?: FatFile): Node => {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    const node: Node = {
+      name,
+      ...(file === undefined ? {} : { file }),
+      children: [],
+      parent,
+      cluster: 0,
+      clusters: 0,
+    };
+    parent.children.push(node);
+    return node;
+  };
+  const directoryAt = (path: string): Node => {
+    const known = directories.get(path);
+    if (known !== undefined) return known;
+    const node = add(path, directoryAt(parentOf(path)));
+    directories.set(path, node);
+    return node;
+  };
+  for (const file of files) leaves.push(add(file.path, directoryAt(parentOf(file.path)), file));
+  return [...directories.values(), ...leaves];
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+}
+
+function clustersOf(node: Node, clusterSize: number, bits: FatBits): number {
+  if (node.file !== undefined) return Math.ceil(node.file.size / clusterSize);
+  if (node.parent === undefined && bits !== 32) return 0;
+  return Math.ceil(((node.children.length + 2) * ENTRY) / clusterSize);
+}
+
+function geometryOf(nodes: readonly Node[], kind: FatOptions['kind']): Geometry {
+  const needed = (sectorsPerCluster: number, bits: FatBits): number =>
+    nodes.reduce((sum, node) => sum + clustersOf(node, sectorsPerCluster * SECTOR, bits), 0);
+  for (let sectorsPerCluster = 1; ; sectorsPerCluster *= 2) {
+    const isLargest = sectorsPerCluster === 64;
+    if (kind === 'smallest') {
+      const clusters = needed(sectorsPerCluster, 16);
+      if (clusters < FAT16_FROM - MARGIN) return layOut(12, sectorsPerCluster, clusters + 1);
+      if (clusters < FAT32_FROM - MARGIN)
+        return layOut(16, sectorsPerCluster, Math.max(clusters, FAT16_FROM + MARGIN));
+      if (!isLargest) continue;
+    }
+    // Twice as much is more than what the specification's table has for the size.
+    const clusters = needed(sectorsPerCluster, 32);
+    if (clusters < 8 * FAT32_FROM || isLargest)
+      return layOut(32, sectorsPerCluster, Math.max(clusters, FAT32_FROM + MARGIN));
+  }
+}
+
+function layOut(bits: FatBits, sectorsPerCluster: number, clusters: number): Geometry {
+  const reserved = bits === 32 ? 32 : 1;
+  const rootSectors = bits === 32 ? 0 : (ROOT_ENTRIES * ENTRY) / SECTOR;
+  const fatSectors = Math.ceil(((clusters + 2) * bits) / 8 / SECTOR);
+  const sectors = reserved + 2 * fatSectors + rootSectors + clusters * sectorsPerCluster;
+  return { bits, sectorsPerCluster, clusters, reserved, rootSectors, fatSectors, sectors };
+}
+
+function bootSector(
+  { bits, sectorsPerCluster, reserved, rootSectors, fatSectors, sectors }: Geometry,
+  { id, label, hidden = 0 }: FatOptions,
+  code: Uint8Array = NO_CODE,
+): Buffer {
+  const sector = Buffer.alloc(SECTOR);
+  sector.set(code);
+  sector.fill(0, 3, bits === 32 ? 90 : 62);
+  sector.write(code === NO_CODE ? 'LKT' : 'SYSLINUX', 3, 8, 'latin1');
+  sector.writeUInt16LE(SECTOR, 11);
+  sector.writeUInt8(sectorsPerCluster, 13);
+  sector.writeUInt16LE(reserved, 14);
+  sector.writeUInt8(2, 16);
+  sector.writeUInt16LE(rootSectors === 0 ? 0 : ROOT_ENTRIES, 17);
+  const isSmall = bits !== 32 && sectors < 0x1_0000;
+  sector.writeUInt16LE(isSmall ? sectors : 0, 19);
+  sector.writeUInt8(MEDIA, 21);
+  sector.writeUInt16LE(bits === 32 ? 0 : fatSectors, 22);
+  sector.writeUInt16LE(63, 24);
+  sector.writeUInt16LE(255, 26);
+  sector.writeUInt32LE(hidden, 28);
+  sector.writeUInt32LE(isSmall ? 0 : sectors, 32);
+  if (bits === 32) {
+    sector.writeUInt32LE(fatSectors, 36);
+    sector.writeUInt32LE(2, 44);
+    sector.writeUInt16LE(1, 48);
+    sector.writeUInt16LE(BACKUP_BOOT_SECTOR, 50);
+  }
+  const extended = bits === 32 ? 64 : 36;
+  sector.writeUInt8(0x80, extended);
+  sector.writeUInt8(0x29, extended + 2);
+  sector.writeUInt32LE(id, extended + 3);
+  sector.write(label.padEnd(11), extended + 7, 11, 'latin1');
+  sector.write(`FAT${bits}   `, extended + 18, 8, 'latin1');
+  sector.writeUInt16LE(0xaa55, 510);
+  return sector;
+}
+
+/** Without a boot loader it jumps to where the code would be, and there it stops. */
+const NO_CODE: Uint8Array = Buffer.concat(
+  [Buffer.of(0xeb, 0x58, 0x90), Buffer.alloc(87), Buffer.of(0xf4, 0xeb, 0xfd)],
+  SECTOR,
+);
+
+function infoSector({ clusters }: Geometry, next: number): Buffer {
+  const sector = Buffer.alloc(SECTOR);
+  sector.write('RRaA', 0, 'latin1');
+  sector.write('rrAa', 484, 'latin1');
+  sector.writeUInt32LE(clusters + 2 - next, 488);
+  sector.writeUInt32LE(next, 492);
+  sector.writeUInt32LE(0xaa55_0000, 508);
+  return sector;
+}
+
+/** As much of it as is in use, in whole sectors. */
+function allocationTable(nodes: readonly Node[], bits: FatBits, next: number): Buffer {
+  const table = Buffer.alloc(roundUp(Math.ceil((next * bits) / 8), SECTOR));
+  const set = (cluster: number, value: number): void => {
+    if (bits === 32) table.writeUInt32LE(value, cluster * 4);
+    else if (bits === 16) table.writeUInt16LE(value & 0xffff, cluster * 2);
+    else {
+      const at = Math.floor(cluster * 1.5);
+      const old = table.readUInt16LE(at);
+      const twelve = value & 0xfff;
+      table.writeUInt16LE(
+        cluster % 2 === 0 ? (old & 0xf000) | twelve : (old & 0x000f) | (twelve << 4),
+        at,
+      );
+    }
+  };
+  set(0, 0x0fff_ff00 | MEDIA);
+  set(1, END_OF_CHAIN);
+  for (const { cluster, clusters } of nodes) {
+    for (let index = 0; index < clusters; index += 1)
+      set(cluster + index, index === clusters - 1 ? END_OF_CHAIN : cluster + index + 1);
+  }
+  return table;
+}
+
+function directory(node: Node | undefined, label: string): Buffer {
+  if (node === undefined) return Buffer.alloc(0);
+  const { parent } = node;
+  const special =
+    parent === undefined
+      ? [entry(label.padEnd(11), 0x08)]
+      : [
+          entry('.'.padEnd(11), 0x10, node.cluster),
+          entry('..'.padEnd(11), 0x10, parent.parent === undefined ? 0 : parent.cluster),
+        ];
+  const children = node.children.map(({ name, file, cluster }) => {
+    const { short, flags } = shortName(name);
+    return entry(short, file === undefined ? 0x10 : 0x20, cluster, file?.size ?? 0, flags);
+  });
+  return Buffer.concat([...special, ...children]);
+}
+
+function entry(name: string, attributes: number, cluster = 0, size = 0, flags = 0): Buffer {
+  const bytes = Buffer.alloc(ENTRY);
+  bytes.write(name, 0, 11, 'latin1');
+  bytes.writeUInt8(attributes, 11);
+  bytes.writeUInt8(flags, 12);
+  const time = new Date(SOURCE_DATE_EPOCH * 1000);
+  const clock =
+    (time.getUTCHours() << 11) | (time.getUTCMinutes() << 5) | (time.getUTCSeconds() >> 1);
+  const day =
+    ((time.getUTCFullYear() - 1980) << 9) | ((time.getUTCMonth() + 1) << 5) | time.getUTCDate();
+  for (const at of [14, 22]) bytes.writeUInt16LE(clock, at);
+  for (const at of [16, 18, 24]) bytes.writeUInt16LE(day, at);
+  bytes.writeUInt16LE(cluster >>> 16, 20);
+  bytes.writeUInt16LE(cluster & 0xffff, 26);
+  bytes.writeUInt32LE(size, 28);
+  return bytes;
+}
+
+/** A name as it is on the disk, and the flags that say which half of it is in small letters. */
+function shortName(name: string): { readonly short: string; readonly flags: number } {
+  const [, base = '', end = ''] = /^([a-z0-9_-]{1,8})(?:\.([a-z0-9]{1,3}))?$/i.exec(name) ?? [];
+  if (base === '') throw new Error(`${name} is no name of eight and three letters`);
+  const flags = (/[a-z]/.test(base) ? 0x08 : 0) | (/[a-z]/.test(end) ? 0x10 : 0);
+  return { short: `${base.toUpperCase().padEnd(8)}${end.toUpperCase().padEnd(3)}`, flags };
+}

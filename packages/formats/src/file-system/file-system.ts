@@ -1,0 +1,203 @@
+import { LktError } from '@lkt/core';
+import {
+  baseName,
+  compareBytes,
+  fromRaw,
+  parentPath,
+  type RawPath,
+  SOURCE_DATE_EPOCH,
+} from '@lkt/oci';
+import type { InodeEntry } from './inode-entry.ts';
+
+/** A path that goes into a file system. Files with the same `file` are hard links to one another. */
+export interface FsEntry extends InodeEntry {
+  readonly file?: string;
+  /** Files with the same are known to have the same content; default: `file`. */
+  readonly content?: string;
+  /** For messages: what it comes from. */
+  readonly label?: string;
+}
+
+/** One file, directory, link or device; whatever has several names is here once. */
+export interface Inode extends Omit<FsEntry, 'file' | 'content'> {
+  /** From 1, the root, in the order of the paths. */
+  readonly number: number;
+  /** How many names it has; of a directory, with the entries `.` and `..`. */
+  readonly links: number;
+  /** Of a directory, sorted by the bytes of the names. */
+  readonly children: readonly Child[];
+  /** Of a directory; the root is its own. */
+  readonly parent: Inode;
+}
+
+interface Child {
+  readonly name: RawPath;
+  readonly inode: Inode;
+}
+
+/** What files of the same content have, which is read before the next is asked for. */
+export interface FileContent {
+  readonly files: FileGroup;
+  readonly data: AsyncIterable<Uint8Array>;
+}
+
+/** Files of the same content. */
+export type FileGroup = readonly [Inode, ...Inode[]];
+
+/** A tree of files as a file system has it: inodes, and the contents in the order in which they can be had. */
+export interface FileSystem {
+  readonly root: Inode;
+  /** By number. */
+  readonly inodes: readonly Inode[];
+  /** The files that are not empty. */
+  readonly files: readonly FileGroup[];
+  /** The content of each of `files`, once. */
+  contents(): AsyncIterable<FileContent>;
+}
+
+type Writable = { -readonly [Key in keyof Inode]: Inode[Key] } & { children: Child[] };
+
+/**
+ * The tree of entries, which may come in any order; directories that nobody names are root's.
+ * @param contents gives each content by its `content`, in any order; others are passed over
+ */
+export function fileSystemOf(
+  entries: Iterable<FsEntry>,
+  contents: () => AsyncIterable<{
+    readonly content: string;
+    readonly data: AsyncIterable<Uint8Array>;
+  }>,
+): FileSystem {
+  const inodes: Writable[] = [];
+  const byPath = new Map<RawPath, Writable>();
+  const byFile = new Map<string, Writable>();
+  const groups = new Map<string, [Inode, ...Inode[]]>();
+  const add = (entry: FsEntry, parent?: Writable): Writable => {
+    const { file: _, content: __, ...rest } = entry;
+    const fields = { ...rest, number: inodes.length + 1, children: [] };
+    const isDirectory = entry.type === 'directory';
+    const inode = { ...fields, links: isDirectory ? 2 : 1 } as Omit<Writable, 'parent'> as Writable;
+    inode.parent = parent ?? inode;
+    inodes.push(inode);
+    byPath.set(entry.path, inode);
+    return inode;
+  };
+  const root = add(directory(''));
+  const placeIn = (path: RawPath): Writable => {
+    const known = byPath.get(path);
+    if (known !== undefined) return known;
+    return put(directory(path));
+  };
+  const addFile = ({ file = '', content = file, size }: FsEntry, inode: Inode): void => {
+    byFile.set(file, inode as Writable);
+    const others = groups.get(content);
+    if (others !== undefined) others.push(inode);
+    else if (size > 0) groups.set(content, [inode]);
+  };
+  const put = (entry: FsEntry): Writable => {
+    const parent = placeIn(parentPath(entry.path));
+    const shared = entry.file === undefined ? undefined : byFile.get(entry.file);
+    const inode = shared ?? add(entry, parent);
+    if (shared !== undefined) shared.links += 1;
+    else if (entry.file !== undefined) addFile(entry, inode);
+    if (entry.type === 'directory') parent.links += 1;
+    parent.children.push({ name: baseName(entry.path), inode });
+    return inode;
+  };
+  const sorted = [...entries].toSorted((a, b) => compareBytes(a.path, b.path));
+  for (const entry of sorted) {
+    if (entry.path === '') Object.assign(root, { ...entry, type: 'directory' });
+    else put(entry);
+  }
+  for (const { children } of inodes) children.sort((a, b) => compareBytes(a.name, b.name));
+  const files = [...groups.values()];
+  return { root, inodes, files, contents: () => checked(groups, contents()) };
+}
+
+async function* checked(
+  groups: ReadonlyMap<string, FileGroup>,
+  contents: AsyncIterable<{ readonly content: string; readonly data: AsyncIterable<Uint8Array> }>,
+): AsyncGenerator<FileContent> {
+  const missing = new Map(groups);
+  for await (const { content, data } of contents) {
+    const files = missing.get(content);
+    if (files === undefined) continue;
+    missing.delete(content);
+    yield { files, data: exactly(files[0], data) };
+  }
+  for (const [inode] of missing.values())
+    throw new LktError('IMAGE_INVALID', `there is no content for ${nameOf(inode)}`);
+}
+
+/** @throws LktError IMAGE_INVALID unless there are as many bytes as the entry says */
+async function* exactly(inode: Inode, data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of data) {
+    size += chunk.length;
+    if (size > inode.size) break;
+    yield chunk;
+  }
+  if (size === inode.size) return;
+  const what =
+    size > inode.size ? 'more bytes of content than' : `${size} bytes of content instead of`;
+  throw new LktError('IMAGE_INVALID', `${nameOf(inode)} has ${what} ${inode.size}`);
+}
+
+/** An inode in a message. */
+export function nameOf({ path, label }: Pick<FsEntry, 'path' | 'label'>): string {
+  return label === undefined ? `/${fromRaw(path)}` : `/${fromRaw(path)} of ${label}`;
+}
+
+const FORMAT: Readonly<Record<Inode['type'], number>> = {
+  fifo: 0o010000,
+  char: 0o020000,
+  directory: 0o040000,
+  block: 0o060000,
+  file: 0o100000,
+  symlink: 0o120000,
+};
+
+/** What `stat` calls the mode: permissions with the type. */
+export function statMode({ type, mode }: Pick<Inode, 'type' | 'mode'>): number {
+  return FORMAT[type] | (mode & 0o7777);
+}
+
+/**
+ * That the names of all entries are no longer than a file system can hold, and neither are the targets of links.
+ * @throws LktError UNSUPPORTED at the first that is
+ */
+export function requireNames({ inodes }: FileSystem, format: string, longest: number): void {
+  for (const { path, children } of inodes) {
+    for (const { name, inode } of children) {
+      if (name.length <= longest) continue;
+      const long = { ...inode, path: path === '' ? name : `${path}/${name}` };
+      throw new LktError(
+        'UNSUPPORTED',
+        `${nameOf(long)} has a name of ${name.length} bytes; one in ${format} has at most ${longest}`,
+      );
+    }
+  }
+  for (const inode of inodes) {
+    const { length } = inode.link ?? '';
+    if (length > MAX_TARGET)
+      throw new LktError(
+        'UNSUPPORTED',
+        `${nameOf(inode)} leads to a path of ${length} bytes; Linux follows at most ${MAX_TARGET}`,
+      );
+  }
+}
+
+/** PATH_MAX without its NUL. */
+const MAX_TARGET = 4095;
+
+function directory(path: RawPath): FsEntry {
+  return {
+    path,
+    type: 'directory',
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    mtime: SOURCE_DATE_EPOCH,
+    size: 0,
+  };
+}

@@ -1,0 +1,43 @@
+import { compareBytes } from '@lkt/oci';
+import type { Inode } from '../file-system/file-system.ts';
+import type { IsoChild } from './record.ts';
+
+/** Characters of a name with its extension; ECMA-119 §10.2 lets no more. */
+const LONGEST = 30;
+const LONGEST_EXTENSION = 8;
+
+/**
+ * The children of a directory under names that ISO 9660 has, capital letters, digits and `_`, each once, in its order
+ * (ECMA-119 §9.3).
+ */
+export function isoChildren({ children }: Inode): readonly IsoChild[] {
+  const used = new Set<string>();
+  const numbers = new Map<string, number>();
+  const named = children.map(({ name, inode }) => {
+    const isDirectory = inode.type === 'directory';
+    const dot = isDirectory ? -1 : name.lastIndexOf('.');
+    const extension = dot <= 0 ? '' : plain(name.slice(dot + 1)).slice(0, LONGEST_EXTENSION);
+    const stem = plain(dot <= 0 ? name : name.slice(0, dot));
+    const room = LONGEST - extension.length;
+    const full = (text: string): string => (isDirectory ? text : `${text}.${extension};1`);
+    let chosen = stem.slice(0, room);
+    while (used.has(full(chosen))) {
+      const base = `${stem.slice(0, room - 8)}.${extension}`;
+      const number = (numbers.get(base) ?? 0) + 1;
+      numbers.set(base, number);
+      chosen = `${stem.slice(0, room - 8)}_${number}`;
+    }
+    const identifier = full(chosen);
+    used.add(identifier);
+    const key = chosen.padEnd(LONGEST + 1) + extension.padEnd(LONGEST + 1);
+    return { identifier, name, inode, key };
+  });
+  return named
+    .toSorted((a, b) => compareBytes(a.key, b.key))
+    .map(({ identifier, name, inode }) => ({ identifier, name, inode }));
+}
+
+function plain(name: string): string {
+  const text = name.toUpperCase().replaceAll(/[^A-Z0-9_]/g, '_');
+  return text === '' ? '_' : text;
+}

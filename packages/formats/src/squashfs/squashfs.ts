@@ -1,0 +1,314 @@
+// https://docs.kernel.org/filesystems/squashfs.html (4.0)
+import { LktError } from '@lkt/core';
+import { SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { type FileSystem, type Inode, requireNames } from '../file-system/file-system.ts';
+import { type HeadedBytes, zeros } from '../bytes/headed-bytes.ts';
+import type { BlockCompressor } from './compressor.ts';
+import { BLOCK, DataWriter, type FilePlace } from './data.ts';
+import { type MetadataPlace, MetadataWriter } from './metadata.ts';
+import { type AttributeTable, attributeTable } from './xattrs.ts';
+
+/** NAME_MAX */
+const LONGEST_NAME = 255;
+const SUPERBLOCK = 96;
+const NONE_32 = 0xffff_ffff;
+const NONE_64 = 0xffff_ffff_ffff_ffffn;
+/** What devices read at once, to which the end is filled. */
+const PAGE = 4096;
+
+const TYPE: Readonly<Record<Inode['type'], number>> = {
+  directory: 1,
+  file: 2,
+  symlink: 3,
+  block: 4,
+  char: 5,
+  fifo: 6,
+};
+/** From the type of an inode to that of one with attributes, or with what only that has room for. */
+const EXTENDED = 7;
+
+/**
+ * A squashfs 4.0 image of a tree (Documentation/filesystems/squashfs.rst): data as it comes, then the tables. Attributes
+ * that are not `user.`, `trusted.` or `security.` are left out.
+ * @throws LktError UNSUPPORTED for names longer than 255 bytes
+ */
+export function planSquashfs(files: FileSystem, compressor: BlockCompressor): HeadedBytes {
+  requireNames(files, 'a squashfs', LONGEST_NAME);
+  const { options } = compressor;
+  const optionsBlock = options === undefined ? Buffer.alloc(0) : plainMetadata(options);
+  let superblock = Buffer.alloc(0);
+  return {
+    bytes: async function* () {
+      const start = SUPERBLOCK + optionsBlock.length;
+      yield* zeros(start);
+      const data = new DataWriter(compressor, start);
+      yield* data.write(files.contents());
+      const tables = new Tables(files, compressor, data);
+      yield* tables.chunks;
+      superblock = Buffer.concat([tables.superblock(options !== undefined), optionsBlock]);
+      yield* zeros(-tables.end & (PAGE - 1));
+    },
+    head: () => [superblock],
+  };
+}
+
+function plainMetadata(data: Buffer): Buffer {
+  const head = Buffer.alloc(2);
+  head.writeUInt16LE(data.length | 0x8000);
+  return Buffer.concat([head, data]);
+}
+
+/** What stands behind the data. */
+class Tables {
+  readonly chunks: Buffer[] = [];
+  readonly #files: FileSystem;
+  readonly #compressor: BlockCompressor;
+  readonly #data: DataWriter;
+  readonly #ids = new Map<number, number>();
+  readonly #attributes: AttributeTable;
+  readonly #inodes: MetadataWriter;
+  readonly #places = new Map<Inode, MetadataPlace>();
+  readonly #starts: Readonly<Record<'inodes' | 'directories' | 'fragments' | 'ids', number>>;
+  readonly #attributesStart: number | undefined;
+  #end: number;
+
+  constructor(files: FileSystem, compressor: BlockCompressor, data: DataWriter) {
+    this.#files = files;
+    this.#compressor = compressor;
+    this.#data = data;
+    this.#end = data.end;
+    this.#attributes = attributeTable(files, compressor);
+    this.#inodes = new MetadataWriter(compressor);
+    const directories = new MetadataWriter(compressor);
+    for (const inode of files.inodes)
+      if (inode.type !== 'directory') this.#put(inode, this.#plainInode(inode));
+    // Those below come before those above, whose lists say where they are.
+    for (const inode of files.inodes.toReversed())
+      if (inode.type === 'directory') this.#put(inode, this.#directory(inode, directories));
+    const inodes = this.#append(this.#inodes.end().bytes);
+    const listed = this.#append(directories.end().bytes);
+    const fragments = this.#lookupTable(16, data.fragments, (entry, { start, size }) => {
+      entry.writeBigUInt64LE(BigInt(start), 0);
+      entry.writeUInt32LE(size, 8);
+    });
+    const ids = this.#lookupTable(4, [...this.#ids.keys()], (entry, id) => {
+      entry.writeUInt32LE(id, 0);
+    });
+    this.#starts = { inodes, directories: listed, fragments, ids };
+    this.#attributesStart = this.#appendAttributes();
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  superblock(hasOptions: boolean): Buffer {
+    const { inodes, directories, fragments, ids } = this.#starts;
+    const { inodes: all, root } = this.#files;
+    const block = Buffer.alloc(SUPERBLOCK);
+    block.write('hsqs', 'latin1');
+    block.writeUInt32LE(all.length, 4);
+    block.writeUInt32LE(SOURCE_DATE_EPOCH, 8);
+    block.writeUInt32LE(BLOCK, 12);
+    block.writeUInt32LE(this.#data.fragments.length, 16);
+    block.writeUInt16LE(this.#compressor.id, 20);
+    block.writeUInt16LE(Math.log2(BLOCK), 22);
+    block.writeUInt16LE(this.#flags(hasOptions), 24);
+    block.writeUInt16LE(this.#ids.size, 26);
+    block.writeUInt16LE(4, 28);
+    block.writeUInt16LE(0, 30);
+    const place = this.#places.get(root) ?? { block: 0, offset: 0 };
+    block.writeBigUInt64LE(BigInt(place.block) * 65_536n + BigInt(place.offset), 32);
+    const { fragments: list } = this.#data;
+    const starts = [
+      this.#end,
+      ids,
+      this.#attributesStart,
+      inodes,
+      directories,
+      list.length === 0 ? undefined : fragments,
+      undefined,
+    ];
+    for (const [index, start] of starts.entries())
+      block.writeBigUInt64LE(start === undefined ? NONE_64 : BigInt(start), 40 + 8 * index);
+    return block;
+  }
+
+  #flags(hasOptions: boolean): number {
+    const isPlain = this.#compressor.pack === undefined;
+    return (
+      (isPlain ? PLAIN : 0) |
+      (this.#data.fragments.length === 0 ? NO_FRAGMENTS : 0) |
+      DUPLICATES |
+      (this.#attributesStart === undefined ? NO_XATTRS : 0) |
+      (hasOptions ? HAS_OPTIONS : 0)
+    );
+  }
+
+  #append(bytes: Buffer): number {
+    const start = this.#end;
+    this.chunks.push(bytes);
+    this.#end += bytes.length;
+    return start;
+  }
+
+  /** Blocks of metadata, and after them where each is. */
+  #lookupTable<T>(
+    size: number,
+    items: readonly T[],
+    fill: (entry: Buffer, item: T) => void,
+  ): number {
+    const table = new MetadataWriter(this.#compressor);
+    for (const item of items) {
+      const entry = Buffer.alloc(size);
+      fill(entry, item);
+      table.write(entry);
+    }
+    const { bytes, starts } = table.end();
+    const first = this.#append(bytes);
+    return this.#append(pointers(starts, first));
+  }
+
+  #appendAttributes(): number | undefined {
+    const { pairs, sets, count } = this.#attributes;
+    if (count === 0) return undefined;
+    const first = this.#append(pairs);
+    const start = this.#append(sets.bytes);
+    const head = Buffer.alloc(16);
+    head.writeBigUInt64LE(BigInt(first), 0);
+    head.writeUInt32LE(count, 8);
+    return this.#append(Buffer.concat([head, pointers(sets.starts, start)]));
+  }
+
+  #put(inode: Inode, body: { readonly type: number; readonly fields: Buffer }): void {
+    this.#places.set(inode, this.#inodes.place);
+    const head = Buffer.alloc(16);
+    head.writeUInt16LE(body.type, 0);
+    head.writeUInt16LE(inode.mode & 0o7777, 2);
+    head.writeUInt16LE(this.#id(inode.uid), 4);
+    head.writeUInt16LE(this.#id(inode.gid), 6);
+    head.writeUInt32LE(Math.min(Math.max(inode.mtime, 0), NONE_32), 8);
+    head.writeUInt32LE(inode.number, 12);
+    this.#inodes.write(head);
+    this.#inodes.write(body.fields);
+  }
+
+  #id(id: number): number {
+    const known = this.#ids.get(id);
+    if (known !== undefined) return known;
+    const index = this.#ids.size;
+    if (index > 0xffff)
+      throw new LktError('UNSUPPORTED', 'a squashfs has at most 65536 owners and groups');
+    this.#ids.set(id, index);
+    return index;
+  }
+
+  #plainInode(inode: Inode): { type: number; fields: Buffer } {
+    if (inode.type === 'file') return this.#file(inode);
+    const { type, links, link = '', devMajor = 0, devMinor = 0 } = inode;
+    const attributes = this.#attributes.of.get(inode);
+    const parts = [words(links)];
+    if (type === 'symlink') parts.push(words(link.length), Buffer.from(link, 'latin1'));
+    if (type === 'char' || type === 'block')
+      parts.push(words(((devMinor & 0xff) | (devMajor << 8) | ((devMinor & ~0xff) << 12)) >>> 0));
+    if (attributes !== undefined) parts.push(words(attributes));
+    const more = attributes === undefined ? 0 : EXTENDED;
+    return { type: TYPE[type] + more, fields: Buffer.concat(parts) };
+  }
+
+  #file(inode: Inode): { type: number; fields: Buffer } {
+    const { size, links } = inode;
+    const attributes = this.#attributes.of.get(inode);
+    const place = this.#data.places.get(inode) ?? NOWHERE;
+    const { blocks, sparse, fragment } = place;
+    const start = Math.max(place.start, 0);
+    const tail = words(fragment?.index ?? NONE_32, fragment?.offset ?? 0);
+    const isLarge = links > 1 || sparse > 0 || start > NONE_32 || size > NONE_32;
+    if (attributes === undefined && !isLarge)
+      return {
+        type: TYPE.file,
+        fields: Buffer.concat([words(start), tail, words(size), words(...blocks)]),
+      };
+    const head = Buffer.alloc(24);
+    head.writeBigUInt64LE(BigInt(start), 0);
+    head.writeBigUInt64LE(BigInt(size), 8);
+    head.writeBigUInt64LE(BigInt(sparse), 16);
+    const fields = [head, words(links), tail, words(attributes ?? NONE_32), words(...blocks)];
+    return { type: TYPE.file + EXTENDED, fields: Buffer.concat(fields) };
+  }
+
+  #directory(inode: Inode, listings: MetadataWriter): { type: number; fields: Buffer } {
+    const { links, parent, number } = inode;
+    const attributes = this.#attributes.of.get(inode);
+    const { block, offset } = listings.place;
+    let size = 3;
+    for (const bytes of this.#listing(inode)) {
+      size += bytes.length;
+      listings.write(bytes);
+    }
+    const above = parent === inode ? this.#files.inodes.length + 1 : parent.number;
+    if (attributes === undefined && size <= 0xffff) {
+      const fields = Buffer.alloc(16);
+      fields.writeUInt32LE(block, 0);
+      fields.writeUInt32LE(links, 4);
+      fields.writeUInt16LE(size, 8);
+      fields.writeUInt16LE(offset, 10);
+      fields.writeUInt32LE(above, 12);
+      return { type: TYPE.directory, fields };
+    }
+    if (size > NONE_32) throw new Error(`directory ${number} is too large`);
+    const fields = Buffer.alloc(24);
+    for (const [index, value] of [links, size, block, above].entries())
+      fields.writeUInt32LE(value, 4 * index);
+    fields.writeUInt16LE(0, 16);
+    fields.writeUInt16LE(offset, 18);
+    fields.writeUInt32LE(attributes ?? NONE_32, 20);
+    return { type: TYPE.directory + EXTENDED, fields };
+  }
+
+  /** Runs of at most 256 entries whose inodes are in the same block and have numbers that are not far apart. */
+  *#listing({ children }: Inode): Generator<Buffer> {
+    let run: Buffer[] = [];
+    let base = { block: 0, number: 0 };
+    const head = (): Buffer => words(run.length - 1, base.block, base.number);
+    for (const { name, inode } of children) {
+      const { block, offset } = this.#places.get(inode) ?? { block: 0, offset: 0 };
+      const delta = inode.number - base.number;
+      if (run.length === 256 || block !== base.block || delta > 0x7fff || delta < -0x8000) {
+        if (run.length > 0) yield Buffer.concat([head(), ...run]);
+        run = [];
+      }
+      if (run.length === 0) base = { block, number: inode.number };
+      const entry = Buffer.alloc(8 + name.length);
+      entry.writeUInt16LE(offset, 0);
+      entry.writeInt16LE(inode.number - base.number, 2);
+      entry.writeUInt16LE(TYPE[inode.type], 4);
+      entry.writeUInt16LE(name.length - 1, 6);
+      entry.write(name, 8, 'latin1');
+      run.push(entry);
+    }
+    if (run.length > 0) yield Buffer.concat([head(), ...run]);
+  }
+}
+
+const NOWHERE: FilePlace = { start: 0, blocks: [], sparse: 0 };
+
+// Flags of the superblock: inodes, data, fragments, attributes and owners that are not packed are five of them.
+const PLAIN = 0x0001 | 0x0002 | 0x0008 | 0x0100 | 0x0800;
+const NO_FRAGMENTS = 0x0010;
+const DUPLICATES = 0x0040;
+const NO_XATTRS = 0x0200;
+const HAS_OPTIONS = 0x0400;
+
+function words(...values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(4 * values.length);
+  for (const [index, value] of values.entries()) bytes.writeUInt32LE(value, 4 * index);
+  return bytes;
+}
+
+function pointers(starts: readonly number[], first: number): Buffer {
+  const bytes = Buffer.alloc(8 * starts.length);
+  for (const [index, start] of starts.entries())
+    bytes.writeBigUInt64LE(BigInt(first + start), 8 * index);
+  return bytes;
+}

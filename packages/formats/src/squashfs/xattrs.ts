@@ -1,0 +1,62 @@
+import { compareBytes } from '@lkt/oci';
+import type { FileSystem, Inode } from '../file-system/file-system.ts';
+import type { BlockCompressor } from './compressor.ts';
+import { MetadataWriter } from './metadata.ts';
+
+/** The extended attributes of a squashfs, each set of them once. */
+export interface AttributeTable {
+  /** Which set an inode has, if any. */
+  readonly of: ReadonlyMap<Inode, number>;
+  readonly count: number;
+  /** Names and values. */
+  readonly pairs: Buffer;
+  /** Where each set is among those. */
+  readonly sets: { readonly bytes: Buffer; readonly starts: readonly number[] };
+}
+
+const PREFIXES = ['user.', 'trusted.', 'security.'];
+
+function isKept(name: string): boolean {
+  return PREFIXES.some((prefix) => name.startsWith(prefix));
+}
+
+export function attributeTable(
+  { inodes }: FileSystem,
+  compressor: BlockCompressor,
+): AttributeTable {
+  const of = new Map<Inode, number>();
+  const known = new Map<string, number>();
+  const pairs = new MetadataWriter(compressor);
+  const sets = new MetadataWriter(compressor);
+  for (const inode of inodes) {
+    const kept = [...(inode.xattrs ?? [])].filter(([name]) => isKept(name));
+    if (kept.length === 0) continue;
+    const bytes = Buffer.concat(kept.toSorted(([a], [b]) => compareBytes(a, b)).map(pair));
+    const key = bytes.toString('latin1');
+    let index = known.get(key);
+    if (index === undefined) {
+      index = known.size;
+      known.set(key, index);
+      const { block, offset } = pairs.place;
+      const set = Buffer.alloc(16);
+      set.writeBigUInt64LE(BigInt(block) * 65_536n + BigInt(offset), 0);
+      set.writeUInt32LE(kept.length, 8);
+      set.writeUInt32LE(bytes.length, 12);
+      sets.write(set);
+      pairs.write(bytes);
+    }
+    of.set(inode, index);
+  }
+  return { of, count: known.size, pairs: pairs.end().bytes, sets: sets.end() };
+}
+
+function pair([name, value]: readonly [string, Uint8Array]): Buffer {
+  const type = PREFIXES.findIndex((prefix) => name.startsWith(prefix));
+  const rest = Buffer.from(name.slice(PREFIXES[type]?.length ?? 0));
+  const head = Buffer.alloc(4);
+  head.writeUInt16LE(type, 0);
+  head.writeUInt16LE(rest.length, 2);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(value.length);
+  return Buffer.concat([head, rest, length, value]);
+}

@@ -1,0 +1,235 @@
+// https://uapi-group.org/specifications/specs/unified_kernel_image/ (UAPI.5)
+import { createHash } from 'node:crypto';
+import { LktError } from '@lkt/core';
+import { kernelRelease } from '../linux-boot/kernel-header.ts';
+import { type EfiSigner, signPe } from '../pe/authenticode.ts';
+import { type Content, exactBytes, inMemory, roundUp } from '../bytes/disk.ts';
+import { zeros } from '../bytes/headed-bytes.ts';
+import { NX_COMPAT, PE_CERTIFICATES, PE_CHECKSUM, readPe, SECTION_HEADER } from '../pe/pe.ts';
+import { pcr11 } from './pcr.ts';
+
+export interface UkiOptions {
+  /** systemd's linuxx64.efi.stub. */
+  readonly stub: Buffer;
+  readonly kernel: Content;
+  readonly initrd: Content;
+  readonly cmdline: string;
+  readonly signer?: EfiSigner;
+}
+
+/** A unified kernel image, whose size is known before its bytes are. */
+export interface Uki extends Content {
+  bytes(): AsyncIterable<Uint8Array>;
+  /** What register 11 of a TPM has when it runs, in hexadecimal; known once all of `bytes` was read. */
+  readonly pcr11: string | undefined;
+}
+
+/** Nothing of the system: what firmware shows as the name of what it starts, and what menus sort by. */
+const OS_RELEASE = 'NAME="lkt"\nID=lkt\nPRETTY_NAME="lkt"\n';
+const SBAT_HEAD = 'sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md';
+const SBAT_OWN =
+  'uki,1,UKI,uki,1,https://uapi-group.org/specifications/specs/unified_kernel_image/';
+const INITIALIZED_DATA = 0x40;
+const CODE = 0x20;
+const READABLE = 0x4000_0000;
+/** Of a table of certificates, each beginning at a multiple of eight. */
+const CERTIFICATE_HEAD = 8;
+
+interface Section {
+  readonly name: string;
+  readonly content: Content;
+}
+
+interface PlacedSection extends Section {
+  readonly offset: number;
+  readonly rawSize: number;
+}
+
+/**
+ * Kernel, initrd and command line in one EFI program (UAPI.5): systemd's stub with a section for each, byte for byte as
+ * systemd's ukify makes it, but for the signature, in which there is no time.
+ * @throws LktError IMAGE_INVALID for a kernel that firmware cannot start; UNSUPPORTED for more than the format can hold
+ */
+export async function planUki(options: UkiOptions): Promise<Uki> {
+  const { kernel, initrd, cmdline, signer } = options;
+  const stub = readPe(options.stub, 'the stub');
+  const facts = await kernelFacts(kernel);
+  const sbat = stub.sections.find(({ name }) => name === '.sbat');
+  const sbatText = mergeSbat(
+    sbat === undefined ? '' : rawText(options.stub, sbat.rawOffset, sbat.rawSize),
+    facts.sbat,
+  );
+  const sections: readonly Section[] = [
+    { name: '.osrel', content: inMemory(Buffer.from(OS_RELEASE)) },
+    { name: '.cmdline', content: inMemory(Buffer.from(cmdline)) },
+    { name: '.uname', content: inMemory(Buffer.from(facts.release)) },
+    { name: '.linux', content: kernel },
+    { name: '.initrd', content: initrd },
+  ].filter(({ content }) => content.size > 0);
+
+  const { fileAlignment, sectionAlignment, optional, sectionTable } = stub;
+  const head = Buffer.from(options.stub);
+  if (sbat !== undefined) {
+    if (sbatText.length > sbat.rawSize)
+      throw new LktError('UNSUPPORTED', 'the kernel says more in .sbat than the stub has room for');
+    head.fill(0, sbat.rawOffset, sbat.rawOffset + sbat.rawSize);
+    sbatText.copy(head, sbat.rawOffset);
+    const index = stub.sections.indexOf(sbat);
+    head.writeUInt32LE(sbatText.length, sectionTable + SECTION_HEADER * index + 8);
+  }
+  const last = stub.sections.at(-1);
+  let address = roundUp((last?.virtualAddress ?? 0) + (last?.virtualSize ?? 0), sectionAlignment);
+  const start = roundUp(head.length, fileAlignment);
+  let offset = start;
+  let header = sectionTable + SECTION_HEADER * stub.sections.length;
+  let initialized = head.readUInt32LE(optional + 8);
+  const headersSize = roundUp(stub.headersSize, fileAlignment);
+  const placed: PlacedSection[] = [];
+  for (const { name, content } of sections) {
+    if (header + SECTION_HEADER > headersSize) throw new Error(`no room for the header of ${name}`);
+    const rawSize = roundUp(content.size, fileAlignment);
+    if (offset + rawSize > 0x7fff_ffff || address + content.size > 0x7fff_ffff)
+      throw new LktError(
+        'UNSUPPORTED',
+        'the kernel and the initrd are too large for an EFI program',
+        {
+          fix: 'use --format kernel+initrd, or raw-bios',
+        },
+      );
+    head.fill(0, header, header + SECTION_HEADER);
+    head.write(name, header, 8, 'latin1');
+    for (const [index, value] of [content.size, address, rawSize, offset].entries())
+      head.writeUInt32LE(value, header + 8 + 4 * index);
+    head.writeUInt32LE(
+      (READABLE | (name === '.linux' ? CODE : INITIALIZED_DATA)) >>> 0,
+      header + 36,
+    );
+    placed.push({ name, content, offset, rawSize });
+    initialized += content.size;
+    header += SECTION_HEADER;
+    offset += rawSize;
+    address = roundUp(address + content.size, sectionAlignment);
+  }
+  head.writeUInt16LE(stub.sections.length + placed.length, stub.start + 6);
+  head.writeUInt32LE(initialized, optional + 8);
+  head.writeUInt32LE(address, optional + 56);
+  head.writeUInt32LE(headersSize, optional + 60);
+  head.writeUInt32LE(0, optional + PE_CHECKSUM);
+  if (!facts.isNxCompatible)
+    head.writeUInt16LE(stub.dllCharacteristics & ~NX_COMPAT, optional + 70);
+
+  const unsigned = offset;
+  const aligned = roundUp(unsigned, 8);
+  const certificates =
+    signer === undefined
+      ? 0
+      : roundUp(CERTIFICATE_HEAD + signPe(Buffer.alloc(32), signer).length, 8);
+  const size = signer === undefined ? unsigned : aligned + certificates;
+  let result: string | undefined;
+  return {
+    size,
+    get pcr11() {
+      return result;
+    },
+    bytes: async function* () {
+      const pe = createHash('sha256');
+      const written = Buffer.from(head);
+      const directory = optional + PE_CERTIFICATES;
+      pe.update(written.subarray(0, optional + PE_CHECKSUM));
+      pe.update(written.subarray(optional + PE_CHECKSUM + 4, directory));
+      pe.update(written.subarray(directory + 8));
+      if (signer !== undefined) {
+        written.writeUInt32LE(aligned, directory);
+        written.writeUInt32LE(certificates, directory + 4);
+      }
+      yield written;
+      for (const gap of zeros(start - written.length)) {
+        pe.update(gap);
+        yield gap;
+      }
+      const measured = new Map<string, Buffer>([
+        ['.sbat', createHash('sha256').update(sbatText).digest()],
+      ]);
+      for (const { name, content, rawSize } of placed) {
+        const hash = createHash('sha256');
+        for await (const chunk of exactBytes(content)) {
+          hash.update(chunk);
+          pe.update(chunk);
+          yield chunk;
+        }
+        measured.set(name, hash.digest());
+        for (const gap of zeros(rawSize - content.size)) {
+          pe.update(gap);
+          yield gap;
+        }
+      }
+      result = pcr11(measured);
+      if (signer === undefined) return;
+      for (const gap of zeros(aligned - unsigned)) {
+        pe.update(gap);
+        yield gap;
+      }
+      yield certificateTable(signPe(pe.digest(), signer), certificates);
+    },
+  };
+}
+
+/** WIN_CERTIFICATE: its length, revision 2.0, PKCS #7. */
+function certificateTable(signature: Buffer, size: number): Buffer {
+  const table = Buffer.alloc(size);
+  table.writeUInt32LE(CERTIFICATE_HEAD + signature.length, 0);
+  table.writeUInt16LE(0x0200, 4);
+  table.writeUInt16LE(0x0002, 6);
+  signature.copy(table, CERTIFICATE_HEAD);
+  return table;
+}
+
+interface KernelFacts {
+  readonly release: string;
+  readonly isNxCompatible: boolean;
+  /** What it has in its section .sbat. */
+  readonly sbat: string;
+}
+
+/** Where the headers and the release of a kernel are, which is in its first 64 KiB. */
+const KERNEL_HEAD = 2 ** 16;
+const MAX_SBAT = 2 ** 16;
+
+async function kernelFacts(kernel: Content): Promise<KernelFacts> {
+  const head = await readPart(kernel, 0, KERNEL_HEAD);
+  const { sections, dllCharacteristics } = readPe(head, 'the kernel');
+  const sbat = sections.find(({ name }) => name === '.sbat');
+  const length = Math.min(sbat?.rawSize ?? 0, MAX_SBAT);
+  const part = await readPart(kernel, sbat?.rawOffset ?? 0, length);
+  return {
+    release: kernelRelease(head),
+    isNxCompatible: (dllCharacteristics & NX_COMPAT) !== 0,
+    sbat: rawText(part, 0, part.length),
+  };
+}
+
+/** A part of content. All of it is read, so that all of it is checked. */
+async function readPart(content: Content, offset: number, length: number): Promise<Buffer> {
+  const part = Buffer.alloc(Math.max(0, Math.min(length, content.size - offset)));
+  let at = 0;
+  for await (const chunk of content.bytes()) {
+    const from = Math.max(0, offset - at);
+    if (at + from < offset + part.length && from < chunk.length)
+      part.set(chunk.subarray(from, offset + part.length - at), at + from - offset);
+    at += chunk.length;
+  }
+  return part;
+}
+
+function rawText(data: Buffer, offset: number, length: number): string {
+  return data.toString('utf8', offset, offset + length).replace(/\0+$/, '');
+}
+
+/** Who can be revoked: those that the stub and the kernel name, and all UKIs. */
+function mergeSbat(...texts: readonly string[]): Buffer {
+  const lines = [...texts, `${SBAT_HEAD}\n${SBAT_OWN}\n`].flatMap((text) => {
+    const [first = '', ...rest] = text.split('\n').filter((line) => line !== '');
+    return first.startsWith('sbat,') ? rest : [];
+  });
+  return Buffer.from(`${[SBAT_HEAD, ...lines].join('\n')}\n\0`);
+}

@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { digestHex, digestOf, LktError } from '@lkt/core';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fileFacts, type Files } from '../src/file-system/file-facts.ts';
+import { readInitrd } from '../src/cpio/initrd-reader.ts';
+import { tempDir } from './support.ts';
+
+const CONTENT = 'some words, '.repeat(50_000);
+const PACKERS = [
+  ['cat'],
+  ['gzip', '-c'],
+  ['zstd', '-qc'],
+  ['lz4', '-lqc'],
+  ['xz', '-c', '--check=crc32'],
+];
+
+/** A cpio archive as the program of this name writes it. */
+function archive(name = 'first'): Buffer {
+  const dir = tempDir();
+  mkdirSync(join(dir, `${name}-dir`), { mode: 0o750 });
+  writeFileSync(join(dir, `${name}-dir/file`), CONTENT + name, { mode: 0o640 });
+  linkSync(join(dir, `${name}-dir/file`), join(dir, `${name}-dir/other`));
+  symlinkSync('../target', join(dir, `${name}-link`));
+  writeFileSync(join(dir, `${name}-empty`), '');
+  const input = [
+    `${name}-dir`,
+    `${name}-dir/file`,
+    `${name}-dir/other`,
+    `${name}-link`,
+    `${name}-empty`,
+  ].join('\n');
+  return execFileSync('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: dir, input });
+}
+
+/** In pieces that fall together with nothing. */
+async function* pieces(data: Buffer, length = 1021): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < data.length; at += length) yield data.subarray(at, at + length);
+}
+
+async function read(data: Buffer, limits = {}): Promise<Files> {
+  return fileFacts(readInitrd(pieces(data)), limits);
+}
+
+/** Up to a multiple of four; four zeros more end an archive by lz4, as the kernel takes it. */
+function aligned(data: Buffer): Buffer {
+  return Buffer.concat([data, Buffer.alloc(4 + ((4 - (data.length % 4)) % 4))]);
+}
+
+describe('an initrd', () => {
+  it('is read whatever packs it, one archive after the other', async () => {
+    const initrd = Buffer.concat(
+      PACKERS.map(([program = '', ...args], index) =>
+        aligned(execFileSync(program, args, { input: archive(`part${index}`) })),
+      ),
+    );
+    const files = await read(initrd);
+    expect(files.size).toBe(5 * PACKERS.length);
+    for (const index of PACKERS.keys()) {
+      const name = `part${index}`;
+      const sum = digestHex(digestOf(CONTENT + name));
+      const file = files.get(`${name}-dir/file`);
+      expect(file).toMatchObject({ type: 'file', mode: 0o640, hash: sum });
+      expect(files.get(`${name}-dir/other`)).toEqual(file);
+      expect(files.get(`${name}-dir`)).toMatchObject({ type: 'directory', mode: 0o750 });
+      expect(files.get(`${name}-link`)).toMatchObject({ type: 'symlink', link: '../target' });
+      expect(files.get(`${name}-empty`)?.hash).toBe(undefined);
+    }
+  });
+
+  it('has what comes later over what came before', async () => {
+    const [one, two] = [archive(), archive()];
+    two.write('later words,', two.indexOf('some words,'));
+    const files = await read(Buffer.concat([aligned(one), Buffer.alloc(512), two]));
+    expect(files.get('first-dir/file')).toEqual((await read(two)).get('first-dir/file'));
+    expect(files.get('first-dir/file')).not.toEqual((await read(one)).get('first-dir/file'));
+  });
+
+  it.each([
+    ['nothing', Buffer.alloc(100), 'there is no archive in it'],
+    ['something else', Buffer.from('#!/bin/sh and more'), 'begins with 23212f62'],
+    ['a header that is none', Buffer.from('0707'.padEnd(200, 'x')), 'no entry'],
+    ['a name with ..', renamed('../../etc/x'), '"../../etc/x" leads out of it'],
+    ['a name that is too long', longName(), 'a name has 1048576 bytes'],
+  ])('with %s is refused', async (_name, data, message) => {
+    await expect(read(data)).rejects.toThrow(message);
+  });
+
+  it('is refused where it has more than memory has room for', async () => {
+    await expect(read(archive(), { maxEntries: 4 })).rejects.toThrow('more than 4 entries');
+    await expect(read(archive(), { maxNames: 40 })).rejects.toThrow('more than 40 bytes');
+  });
+
+  it.each(PACKERS)(
+    'that is damaged or cut off, and packed by %s, is an error of it',
+    async (...by) => {
+      const [program = '', ...args] = by;
+      const whole = execFileSync(program, args, { input: archive() });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.nat({ max: whole.length - 1 }),
+          fc.integer({ min: 1, max: 255 }),
+          fc.boolean(),
+          async (at, flip, cuts) => {
+            const data = Buffer.from(cuts ? whole.subarray(0, at) : whole);
+            if (!cuts) data[at] = (data[at] ?? 0) ^ flip;
+            await read(data).catch((error: unknown) => {
+              expect(error).toBeInstanceOf(LktError);
+            });
+          },
+        ),
+        { numRuns: program === 'xz' ? 20 : 100 },
+      );
+    },
+  );
+});
+
+function renamed(name: string): Buffer {
+  const numbers = [1, 0o100644, 0, 0, 1, 0, 0, 0, 0, 0, 0, name.length + 1, 0];
+  return Buffer.from(`070701${numbers.map(hex).join('')}${name}\0\0\0\0\0`);
+}
+
+function longName(): Buffer {
+  return Buffer.from(
+    renamed('x')
+      .toString('latin1')
+      .replace(/00000002(?=00000000x)/, '00100000'),
+  );
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}

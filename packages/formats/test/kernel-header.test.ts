@@ -1,0 +1,27 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { unpackedKernelSize } from '../src/linux-boot/kernel-header.ts';
+import { tempDir } from './support.ts';
+
+function header(magic: string, version: number): Buffer {
+  const head = Buffer.alloc(0x300);
+  head.write(magic, 0x202, 'latin1');
+  head.writeUInt16LE(version, 0x206);
+  head.writeUInt32LE(28_733_440, 0x260);
+  return head;
+}
+
+describe('unpackedKernelSize', () => {
+  it.each([
+    ['a kernel for x86', header('HdrS', 0x20f), 28_733_440],
+    ['one of before the field', header('HdrS', 0x209), undefined],
+    ['something else', header('MZ..', 0x20f), undefined],
+    ['less than a header', header('HdrS', 0x20f).subarray(0, 0x204), undefined],
+    ['nothing', Buffer.alloc(0), undefined],
+  ])('of %s', async (_name, bytes, size) => {
+    const path = join(tempDir(), 'kernel');
+    writeFileSync(path, bytes);
+    expect(await unpackedKernelSize(path)).toBe(size);
+  });
+});

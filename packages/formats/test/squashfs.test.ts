@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { type Compressor, chooseCompression } from '../src/compression/compressor.ts';
+import { planSquashfs } from '../src/squashfs/squashfs.ts';
+import { blockCompressor } from '../src/squashfs/compressor.ts';
+import { listing, run, sha256 } from '@lkt/testing/file-listing';
+import {
+  directory,
+  file,
+  noise,
+  oddTree,
+  smallTree,
+  type Tree,
+  treeFiles,
+  treeTar,
+  writeHeaded,
+} from './file-systems.ts';
+import { tempDir } from './support.ts';
+
+async function squashfs(tree: Tree, compressor: Compressor = 'zstd'): Promise<string> {
+  const blocks = blockCompressor(await chooseCompression(compressor));
+  if (blocks === undefined) throw new Error(compressor);
+  const path = join(tempDir(), 'x.img');
+  await writeHeaded(path, planSquashfs(treeFiles(tree), blocks));
+  return path;
+}
+
+/** What squashfs-tools-ng finds in an image, as a tar archive. */
+function tarOf(image: string): string {
+  const tar = join(tempDir(), 'x.tar');
+  execFileSync('sh', ['-c', 'sqfs2tar "$1" > "$2"', 'sh', image, tar]);
+  return tar;
+}
+
+const attributes = new Map([
+  ['user.one', Buffer.from('1')],
+  ['security.capability', Buffer.from('0100000200040000000000000000000000000000', 'hex')],
+]);
+
+it.for(['zstd', 'gzip', 'lz4', 'none'] as const)(
+  'squashfs-tools-ng finds the tree of a tar archive in it, packed by %s',
+  async (compressor) => {
+    const tree = oddTree(255);
+    const image = await squashfs(tree, compressor);
+    const tar = join(tempDir(), 'x.tar');
+    await treeTar(tree, tar);
+    expect(listing(tarOf(image))).toEqual(listing(tar));
+  },
+);
+
+it('squashfs-tools unpacks it, and knows links, attributes and holes', async () => {
+  const tree: Tree = {
+    ...oddTree(255),
+    'with/attributes': file('x', { xattrs: attributes }),
+    'with/the same': file('y', { xattrs: attributes }),
+    'with/directory': directory(0o755, { xattrs: new Map([['user.two', noise(5000, 'two')]]) }),
+  };
+  const image = await squashfs(tree);
+  const out = join(tempDir(), 'out');
+  run(
+    'unsquashfs',
+    '-quiet',
+    '-no-progress',
+    '-no-xattrs',
+    '-dest',
+    out,
+    image,
+    'hard',
+    'usr',
+    '*.bin',
+  );
+  expect(statSync(join(out, 'hard/a'))).toMatchObject({ nlink: 3, size: 10_000 });
+  expect(statSync(join(out, 'hard/a')).ino).toBe(statSync(join(out, 'usr/bin/c')).ino);
+  expect(readFileSync(join(out, 'big.bin'))).toEqual(tree['big.bin']?.data);
+  expect(readFileSync(join(out, 'zeros.bin')).equals(Buffer.alloc(1_500_000))).toBe(true);
+  const shown = run('rdsquashfs', '-x', 'with/the same', image);
+  expect(shown).toContain('user.one=1');
+  expect(shown).toContain('security.capability=0x0100000200040000000000000000000000000000');
+  expect(run('rdsquashfs', '-x', 'with/directory', image)).toContain('user.two=');
+});
+
+it('zstd needs no longer a window than the block, for which the kernel has room', async () => {
+  const pack = blockCompressor(await chooseCompression('zstd'))?.pack;
+  const block = Buffer.concat([noise(50_000, 'window'), Buffer.alloc(10_000)]);
+  const [now, soon] = [pack?.now(block), await pack?.soon(block)];
+  expect(now).toEqual(soon);
+  // RFC 8878 §3.1.1.1.1: Single_Segment_flag
+  expect((soon?.[4] ?? 0) & 0x20).toBe(0x20);
+});
+
+it('has golden digests', async () => {
+  expect({
+    none: sha256(await squashfs(smallTree, 'none')),
+    lz4: sha256(await squashfs(smallTree, 'lz4')),
+  }).toMatchInlineSnapshot(`
+    {
+      "lz4": "439d6c19651f42bcce19040813e2539bb7a14ffc67d48ced4120dc73f967a9a3",
+      "none": "320e7593e5d86386126b184d67485b1c158f628c1fb72ac065abe6951b94aadd",
+    }
+  `);
+});
+
+it('stores a content once, wherever it is', async () => {
+  const large = noise(10_000_000, 'large');
+  const other = Buffer.concat([large.subarray(0, -1), Buffer.from('!')]);
+  const once = await squashfs({ a: file(large), c: file('small') });
+  const twice = await squashfs({
+    a: file(large),
+    b: file(large),
+    c: file('small'),
+    d: file('small'),
+  });
+  expect(statSync(twice).size - statSync(once).size).toBeLessThan(8192);
+  const tree = { a: file(large), b: file(other), c: file(large) };
+  const image = await squashfs(tree);
+  const tar = join(tempDir(), 'x.tar');
+  await treeTar(tree, tar);
+  expect(listing(tarOf(image))).toEqual(listing(tar));
+});
+
+it('names that are too long are named', async () => {
+  await expect(squashfs({ [`a/${'n'.repeat(256)}`]: file('') })).rejects.toThrow(
+    'has a name of 256 bytes; one in a squashfs has at most 255',
+  );
+});

@@ -1,0 +1,81 @@
+import { compareBytes, fromRaw, type RawPath } from '@lkt/oci';
+import type { FileFacts, Files } from '@lkt/formats';
+
+/** A path that is not the same in two images. */
+export interface FileChange {
+  readonly path: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  /** What of it, in words: `content`, `mode 0755 → 0700`. */
+  readonly what: readonly string[];
+  /** Sums of the contents of files. */
+  readonly before?: string;
+  readonly after?: string;
+  /** The image or the section of the config that it is from; where that is known. */
+  readonly source?: string;
+  readonly location?: string;
+}
+
+/** What differs, by path. */
+export function compareFiles(before: Files, after: Files): readonly FileChange[] {
+  const changes: FileChange[] = [];
+  for (const path of [...new Set([...before.keys(), ...after.keys()])].toSorted(compareBytes)) {
+    const old = before.get(path);
+    const now = after.get(path);
+    const what = old !== undefined && now !== undefined ? differences(old, now) : [];
+    if (old !== undefined && now !== undefined && what.length === 0) continue;
+    changes.push(changeOf(path, old, now, what));
+  }
+  return changes;
+}
+
+function changeOf(
+  path: RawPath,
+  old: FileFacts | undefined,
+  now: FileFacts | undefined,
+  what: readonly string[],
+): FileChange {
+  const { source, location } = now ?? old ?? {};
+  return {
+    path: `/${fromRaw(path)}`,
+    change: old === undefined ? 'added' : now === undefined ? 'removed' : 'changed',
+    what: what.length > 0 ? what : [describe(now ?? old)],
+    ...(old?.hash === undefined ? {} : { before: old.hash }),
+    ...(now?.hash === undefined ? {} : { after: now.hash }),
+    ...(source === undefined ? {} : { source: Buffer.from(source, 'latin1').toString() }),
+    ...(location === undefined ? {} : { location }),
+  };
+}
+
+function describe(facts: FileFacts | undefined): string {
+  if (facts === undefined) return '';
+  const { type, mode, uid, gid, size } = facts;
+  const owner = uid === 0 && gid === 0 ? '' : `, owner ${uid}:${gid}`;
+  return `${type} ${octal(mode)}${owner}${type === 'file' ? `, ${size} bytes` : ''}`;
+}
+
+function differences(old: FileFacts, now: FileFacts): readonly string[] {
+  const what: string[] = [];
+  const changed = (name: string, before: string, after: string): void => {
+    if (before !== after) what.push(`${name} ${before} → ${after}`);
+  };
+  changed('type', old.type, now.type);
+  if (old.hash !== now.hash)
+    what.push(old.size === now.size ? 'content' : `content (${old.size} → ${now.size} bytes)`);
+  if (old.type === now.type && old.link !== now.link)
+    changed('target', fromRaw(old.link ?? ''), fromRaw(now.link ?? ''));
+  if (old.type === now.type) changed('device', old.device ?? '', now.device ?? '');
+  changed('mode', octal(old.mode), octal(now.mode));
+  changed('owner', `${old.uid}:${old.gid}`, `${now.uid}:${now.gid}`);
+  changed('time', time(old), time(now));
+  if (old.xattrs !== now.xattrs) what.push('extended attributes');
+  return what;
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}
+
+function time({ mtime }: FileFacts): string {
+  const date = new Date(mtime * 1000);
+  return Number.isNaN(date.getTime()) ? String(mtime) : date.toISOString().replace('.000Z', 'Z');
+}

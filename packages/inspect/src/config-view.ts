@@ -1,0 +1,134 @@
+import { digestOf } from '@lkt/core';
+import { familiarReference, parseReference, readTar, UnpackedLayers } from '@lkt/oci';
+import {
+  type ConfigFile,
+  errorAt,
+  type ImageReference,
+  imageReferencesOf,
+  loadConfig,
+  type LoadedConfig,
+  type PackageImage,
+  plainConfig,
+  planImage,
+  type PlanOptions,
+  type SystemConfig,
+  tarOf,
+} from '@lkt/image';
+import { fileFacts, type Files } from '@lkt/formats';
+import type { ImageView, UsedImage } from './view.ts';
+
+export interface ConfigViewOptions extends Omit<PlanOptions, 'unpacked' | 'resolvePackage'> {
+  readonly set?: ReadonlyMap<string, string>;
+  /** The image of a package of the checkout, if the store has it. */
+  readonly findPackage: (directory: string, file: ConfigFile) => Promise<PackageImage | undefined>;
+}
+
+/**
+ * What a config names, and what would be in the image; nothing is built or written. Its files are known where the store has
+ * all images.
+ * @throws LktError as `loadConfig`
+ */
+export async function viewConfig(
+  configs: readonly ConfigFile[],
+  options: ConfigViewOptions,
+): Promise<ImageView> {
+  const loaded = await loadConfig(configs, options);
+  const packages = await packagesOf(loaded, options);
+  return {
+    kind: 'config',
+    name: configs.map(({ path }) => path).join(' '),
+    outputs: [],
+    parameters: { variables: Object.fromEntries(loaded.variables) },
+    cmdline: loaded.config.kernel.cmdline ?? '',
+    images: usedImages(loaded.config, packages),
+    inputs: loaded.files.map(({ path, text }) => ({
+      name: path,
+      digest: digestOf(Buffer.from(text)),
+    })),
+    config: plainConfig(loaded.config),
+    files: async (signal) => configFiles(loaded.config, packages, options, signal),
+  };
+}
+
+async function packagesOf(
+  { config, fileOf }: LoadedConfig,
+  { findPackage }: ConfigViewOptions,
+): Promise<ReadonlyMap<string, PackageImage>> {
+  const packages = new Map<string, PackageImage>();
+  for (const { text, packageDir, at } of imageReferencesOf(config)) {
+    if (packageDir === undefined || packages.has(text)) continue;
+    const found = await findPackage(packageDir, fileOf(at));
+    if (found !== undefined) packages.set(text, found);
+  }
+  return packages;
+}
+
+async function configFiles(
+  config: SystemConfig,
+  packages: ReadonlyMap<string, PackageImage>,
+  { set: _set, findPackage: _find, ...options }: ConfigViewOptions,
+  signal: AbortSignal | undefined,
+): Promise<Files> {
+  await using unpacked = new UnpackedLayers(options.store);
+  const plan = await planImage(config, {
+    ...options,
+    unpacked,
+    // Nothing is made of it, and nobody boots it.
+    isTrusted: true,
+    resolvePackage: async (text) => {
+      const found = packages.get(text);
+      if (found !== undefined) return found;
+      throw notBuilt(config, text);
+    },
+  });
+  return fileFacts(readTar(tarOf(plan)), {}, signal);
+}
+
+function notBuilt(config: SystemConfig, text: string): Error {
+  const at = imageReferencesOf(config).find((reference) => reference.text === text)?.at;
+  if (at === undefined) throw new Error(`${text} is not in the config`);
+  return errorAt('NOT_FOUND', at, `${text} is not built`, {
+    fix: `run: lkt build ${at.file.path}`,
+  });
+}
+
+/** Each image once, with all places that name it. */
+function usedImages(
+  config: SystemConfig,
+  packages: ReadonlyMap<string, PackageImage>,
+): readonly UsedImage[] {
+  const used = new Map<string, { image: UsedImage; places: string[] }>();
+  for (const { place, reference } of places(config)) {
+    const image = usedImage(reference, packages);
+    const key = `${image.name} ${image.digest}`;
+    const known = used.get(key);
+    if (known === undefined) used.set(key, { image, places: [place] });
+    else known.places.push(place);
+  }
+  return [...used.values()].map(({ image, places: all }) => ({ ...image, places: all }));
+}
+
+function usedImage(
+  { text, reference }: ImageReference,
+  packages: ReadonlyMap<string, PackageImage>,
+): UsedImage {
+  if (reference !== undefined) {
+    const { digest, ...name } = reference;
+    return { name: familiarReference(name), ...(digest === undefined ? {} : { digest }) };
+  }
+  const found = packages.get(text);
+  if (found === undefined) return { name: text };
+  const { digest: _digest, ...name } = parseReference(found.full);
+  return { name: familiarReference(name), digest: found.digest };
+}
+
+function* places(
+  config: SystemConfig,
+): Generator<{ readonly place: string; readonly reference: ImageReference }> {
+  const { kernel, init, volumes, onboot, onshutdown, services } = config;
+  if (kernel.image !== undefined) yield { place: 'kernel', reference: kernel.image };
+  for (const reference of init) yield { place: 'init', reference };
+  for (const [section, items] of Object.entries({ volumes, onboot, onshutdown, services }))
+    for (const { name, image } of items)
+      if (image !== undefined) yield { place: `${section} ${name}`, reference: image };
+}

@@ -1,0 +1,10 @@
+export { type FileChange } from './compare-files.ts';
+export { type ListedPackage, listedPackages, type Named } from './compare-packages.ts';
+export { type ValueChange } from './compare-values.ts';
+export { viewBuild } from './build-view.ts';
+export { type ConfigViewOptions, viewConfig } from './config-view.ts';
+export { diffImages, type ImageDiff, type PackageChange } from './diff.ts';
+export { type FileFacts, type Files } from '@lkt/formats';
+export { type ShownSignature, shownSignatures } from './signatures.ts';
+export { viewStored } from './store-view.ts';
+export { type ImageView, type OutputState, type UsedImage } from './view.ts';

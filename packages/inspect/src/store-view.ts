@@ -1,0 +1,68 @@
+import { findAttestations, parseSpdx, readAttestation } from '@lkt/attest';
+import { isDigest, LktError } from '@lkt/core';
+import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
+import type { NamedDigest } from './documents.ts';
+import { fileFacts } from '@lkt/formats';
+import { storedEntries } from './stored-entries.ts';
+import type { ImageView } from './view.ts';
+
+/** An image that a store has, for one platform, with what is beside it. @throws LktError NOT_FOUND, IMAGE_INVALID */
+export async function viewStored(
+  store: Store,
+  name: string,
+  { digest }: Pick<Descriptor, 'digest'>,
+  platform: Platform,
+): Promise<ImageView> {
+  const image = await loadImage(store, digest, platform);
+  const subject = image.descriptor.digest;
+  const [sbom] = await findAttestations(store, subject, 'sbom');
+  const made = await provenanceOf(store, subject);
+  return {
+    kind: 'image',
+    name,
+    digest,
+    outputs: [],
+    parameters: { platform: formatPlatform(platform), ...made.parameters },
+    images: [],
+    inputs: made.inputs,
+    config: image.config.config ?? {},
+    ...(sbom === undefined ? {} : { sbom: parseSpdx(await readAttestation(store, sbom)) }),
+    files: async (signal) => fileFacts(storedEntries(store, image), {}, signal),
+  };
+}
+
+/** What the first of the provenances says: several tell how to get to the same image. */
+async function provenanceOf(
+  store: Store,
+  subject: Descriptor['digest'],
+): Promise<{
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly inputs: readonly NamedDigest[];
+}> {
+  const [first] = await findAttestations(store, subject, 'provenance');
+  if (first === undefined) return { parameters: {}, inputs: [] };
+  try {
+    const statement = JSON.parse((await readAttestation(store, first)).toString()) as {
+      predicate: {
+        buildDefinition: {
+          externalParameters: Readonly<Record<string, unknown>>;
+          resolvedDependencies: readonly {
+            name?: unknown;
+            uri?: unknown;
+            digest?: Readonly<Record<string, unknown>>;
+          }[];
+        };
+      };
+    };
+    const { externalParameters, resolvedDependencies } = statement.predicate.buildDefinition;
+    const inputs = resolvedDependencies.flatMap(({ name, uri, digest }) => {
+      const text = typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
+      const sum = `sha256:${String(digest?.['sha256'])}`;
+      return text === undefined || !isDigest(sum) ? [] : [{ name: text, digest: sum }];
+    });
+    return { parameters: { ...externalParameters }, inputs };
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause;
+    throw new LktError('IMAGE_INVALID', `the provenance of ${subject} cannot be read`, { cause });
+  }
+}
