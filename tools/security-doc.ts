@@ -17,14 +17,15 @@ export function securityDocument(root: string): string {
       const file = { path, text: readFileSync(join(root, path), 'utf8') };
       return parseBuildYml(file, join(root, dirname(path)));
     });
+  const hostPid = packages.filter(sharesPid).map(({ image }) => image);
   const rows = packages.map(row).filter((cells) => cells !== undefined);
   return `# Privileges of each package
 
 <!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/sandbox/roles.json; do not edit. -->
 
 The \`build.yml\` of each package that runs as a container sets its privileges; an image config can change
-them. All have their own PID, mount and cgroup namespaces, and no capability, device or writable path of
-the machine beyond this table.
+them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and those without \`SYS_ADMIN\`
+a cgroup namespace. None has a capability, device or writable path of the machine beyond this table.
 
 ${table(HEAD, rows)}
 
@@ -91,10 +92,17 @@ const HEAD = [
   'masked',
 ];
 
+function sharesPid({ file, config }: PackageSpec): boolean {
+  return config !== undefined && settingsOf(file.path, config).pid === 'host';
+}
+
+function settingsOf(path: string, config: NonNullable<PackageSpec['config']>): Settings {
+  return parseLabel({ path, text: imageConfigLabel(config) });
+}
+
 function row({ image, file, config }: PackageSpec): string[] | undefined {
   if (config === undefined) return undefined;
-  const label = { path: file.path, text: imageConfigLabel(config) };
-  const settings = parseLabel(label);
+  const settings = settingsOf(file.path, config);
   return [
     `\`${image}\``,
     codes(settings.capabilities?.map((name) => name.replace(/^CAP_/, ''))),
