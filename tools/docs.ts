@@ -86,13 +86,13 @@ function errorsDocument(codes: readonly (readonly [string, string])[]): string {
 
 <!-- Made by tools/docs.ts from packages/core/src/errors.ts; do not edit. -->
 
-An error says what is wrong, in terms of the file or reference at hand, and on the lines below it why (\`cause\`) and what to do (\`fix\`). With \`--json\` it is on standard output:
+An error names the file or reference and the problem. The lines below it give the reason (\`cause\`) and the next command or edit (\`fix\`). With \`--json\`, it is printed to standard output:
 
 \`\`\`json
 { "error": { "code": "NOT_FOUND", "message": "…", "causes": ["…"], "fix": "…" } }
 \`\`\`
 
-The codes stay what they are; the messages may change. \`BUG\` stands for everything that lkt did not expect; please report it.
+The codes are stable; the messages may change. \`BUG\` is an error that lkt does not expect; please report it.
 
 ${codes.map(([code, meaning]) => `- \`${code}\`: ${meaning}`).join('\n')}
 `;

@@ -38,14 +38,14 @@ export interface Waivers {
   readonly kernels: readonly KernelWaiver[];
 }
 
-const PATH = text().into((path, at) => {
+const PATH = text().transform((path, at) => {
   if (path.startsWith('/') && !path.replace(/\/\*\*$/, '').includes('*')) return path;
   throw at.error(`"${path}" is no path of an image`, {
     fix: 'write it as /usr/bin/name, or /usr/lib/** for all below',
   });
 });
 
-const REASON = text().into((reason, at) => {
+const REASON = text().transform((reason, at) => {
   if (reason.trim() !== '') return reason;
   throw at.error('a waiver needs a reason', {
     fix: 'say what would break, or why it does no harm',

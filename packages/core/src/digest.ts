@@ -1,12 +1,18 @@
 import { createHash, type Hash } from 'node:crypto';
 import { LktError } from './errors.ts';
 
-/** `sha256:` and 64 lower-case hex digits (OCI image-spec, descriptor.md, "Digests"). */
+/**
+ * A SHA-256 digest: `sha256:` and 64 lower-case hex digits (OCI image-spec, descriptor.md,
+ * "Digests").
+ */
 export type Digest = `sha256:${string}` & { readonly __digest: unique symbol };
 
 const PATTERN = /^sha256:[0-9a-f]{64}$/;
 
-/** @throws LktError DIGEST_INVALID for anything but a well-formed sha256 digest; other algorithms are not supported. */
+/**
+ * Parses a digest.
+ * @throws DIGEST_INVALID if `text` is not a SHA-256 digest; other algorithms are not supported
+ */
 export function parseDigest(text: string): Digest {
   if (!isDigest(text)) {
     throw new LktError('DIGEST_INVALID', `"${text}" is not a sha256 digest`, {
@@ -16,20 +22,22 @@ export function parseDigest(text: string): Digest {
   return text;
 }
 
+/** Reports whether `text` is a SHA-256 digest. */
 export function isDigest(text: string): text is Digest {
   return PATTERN.test(text);
 }
 
-/** The 64 hex digits. */
+/** Returns the 64 hex digits. */
 export function digestHex(digest: Digest): string {
   return digest.slice('sha256:'.length);
 }
 
+/** Returns the SHA-256 digest of data; a string is hashed as UTF-8. */
 export function digestOf(data: Uint8Array | string): Digest {
   return `sha256:${createHash('sha256').update(data).digest('hex')}` as Digest;
 }
 
-/** Hashes what is written to it piece by piece. `digest()` ends it and may be called once. */
+/** An incremental SHA-256. `digest()` may be called once, at the end. */
 export class Digester {
   readonly #hash: Hash = createHash('sha256');
   #size = 0;
@@ -40,7 +48,7 @@ export class Digester {
     return this;
   }
 
-  /** Bytes written so far. */
+  /** Bytes hashed so far. */
   get size(): number {
     return this.#size;
   }

@@ -1,56 +1,61 @@
 /**
- * Everything that can go wrong on purpose. Stable: `--json` output, exit codes and tests match on it.
- * `docs/errors.md` lists what each means; a test holds the two together.
+ * The codes of expected errors. They are stable: scripts read them with `--json`. `docs/errors.md`
+ * is generated from the comments.
  */
 export type LktErrorCode =
-  | 'ACCESS_DENIED' // a registry refuses: credentials are missing, wrong or not enough
-  | 'ARCHIVE_INVALID' // a tar, ar, cpio or gzip stream breaks its format, or a limit
-  | 'AUDIT_FAILED' // an audit found what its rules forbid
-  | 'BUILD_FAILED' // a step of a Dockerfile ended with an error
-  | 'CACHE_LOCKED' // another process holds a lock for longer than the wait
-  | 'CONFIG_INVALID' // build.yml, an image config, a lock file
-  | 'DEB_GONE' // a locked .deb has left the mirror
-  | 'DEPENDENCY_UNRESOLVED' // no set of Debian packages satisfies what was asked
-  | 'DIGEST_INVALID' // text that should be a sha256 digest is not one
-  | 'DIGEST_MISMATCH' // content is not what its digest says
-  | 'DISK_FULL' // there is no room for what has to be written
-  | 'DOCKERFILE_INVALID' // a Dockerfile breaks the syntax or the rules of its instructions
-  | 'GIT_FAILED' // git ended with an error, or the directory is in no repository
-  | 'HOST_UNSUPPORTED' // the machine forbids or lacks something a build or a run needs
-  | 'IMAGE_INVALID' // a manifest, index or config of an image breaks its specification
+  | 'ACCESS_DENIED' // the registry denied access: credentials are missing, wrong or insufficient
+  | 'ARCHIVE_INVALID' // a tar, ar, cpio or compressed stream is malformed or exceeds a limit
+  | 'AUDIT_FAILED' // the audit has findings that no waiver accepts
+  | 'BUILD_FAILED' // a step of a Dockerfile failed
+  | 'CACHE_LOCKED' // another process held a lock for longer than the wait
+  | 'CONFIG_INVALID' // build.yml, an image config or a lock file is invalid
+  | 'DEB_GONE' // the mirror no longer has a locked .deb
+  | 'DEPENDENCY_UNRESOLVED' // no set of Debian packages satisfies the request
+  | 'DIGEST_INVALID' // text is not a sha256 digest
+  | 'DIGEST_MISMATCH' // content does not match its digest or size
+  | 'DISK_FULL' // the disk is full
+  | 'DOCKERFILE_INVALID' // a Dockerfile violates the syntax or the rules of its instructions
+  | 'GIT_FAILED' // git failed, or the directory is not in a repository
+  | 'HOST_UNSUPPORTED' // the host forbids or lacks a feature that a build or run needs
+  | 'IMAGE_INVALID' // a manifest, index or config of an image violates its specification
   | 'INTERRUPTED' // Ctrl-C or SIGTERM
-  | 'IO_FAILED' // the operating system refused to read or write a file
-  | 'KEY_INVALID' // a key for signatures is none, or the password for it is wrong
-  | 'NETWORK_FAILED' // a download did not work
-  | 'NOT_COMMITTED' // what would be published is not what is committed
-  | 'NOT_FOUND' // a file, package, image or blob that was named is not there
-  | 'NOT_REPRODUCIBLE' // a second build of a package gave another image
-  | 'OUTDATED' // there is something newer than what is locked
-  | 'PIN_MISSING' // a reference without a digest
-  | 'PIN_STALE' // a package no longer gives the digest that is pinned
-  | 'REFERENCE_INVALID' // text that should name an image does not
-  | 'RUN_FAILED' // the virtual machine did not do what was expected of it
-  | 'SIGNATURE_INVALID' // a signature is missing, wrong, or of a key that is not trusted
-  | 'TAG_TAKEN' // a tag of a registry stands for something else already
-  | 'TOOL_MISSING' // a program of the host is not installed
-  | 'TREE_CONFLICT' // two parts of an image want one path to be different things
-  | 'UNSUPPORTED' // valid input that this version does not implement
-  | 'USAGE_INVALID'; // a command line that makes no sense
+  | 'IO_FAILED' // the operating system failed to read or write a file
+  | 'KEY_INVALID' // the signing key is invalid or its password is wrong
+  | 'NETWORK_FAILED' // a network request failed
+  | 'NOT_COMMITTED' // the content to publish differs from the commit
+  | 'NOT_FOUND' // a named file, package, image or blob does not exist
+  | 'NOT_REPRODUCIBLE' // a second build of a package produced another image
+  | 'OUTDATED' // a newer version than the locked one exists
+  | 'PIN_MISSING' // a reference lacks a digest
+  | 'PIN_STALE' // a package no longer builds to its pinned digest
+  | 'REFERENCE_INVALID' // text is not an image reference
+  | 'RUN_FAILED' // the virtual machine did not behave as expected
+  | 'SIGNATURE_INVALID' // a signature is missing, wrong or not trusted
+  | 'TAG_TAKEN' // a registry tag already refers to another image
+  | 'TOOL_MISSING' // a required program is not installed on the host
+  | 'TREE_CONFLICT' // two parts of an image need different files at the same path
+  | 'UNSUPPORTED' // the input is valid, but this version does not support it
+  | 'USAGE_INVALID'; // the command line is invalid
 
 /**
- * The error every lkt package throws on purpose.
+ * An expected error of lkt; anything else that is thrown is a bug and prints a stack.
  *
- * A problem has three parts, and the CLI prints all three: what went wrong (`message`, in the user's terms, starting
- * with `file:line:col` or a reference where there is one), why (`cause`), and what to do next (`fix`, an imperative
- * sentence). Anything else that is thrown is a bug in lkt and prints a stack.
+ * The CLI prints three parts: `message` says what failed in the user's terms and starts with
+ * `file:line:col` or a reference if there is one; `cause` says why; `fix` is the next command or
+ * edit, in the imperative.
+ *
+ * @example
+ * ```ts
+ * throw new LktError('PIN_MISSING', `image "${name}" has no digest`, { fix: 'run lkt pin a.yml' });
+ * ```
  */
 export class LktError extends Error {
   override readonly name: string = 'LktError';
   readonly code: LktErrorCode;
   readonly fix: string | undefined;
-  /** Lines shown under the message as they are: an excerpt of the source with a caret, the end of a log. */
+  /** Lines printed unchanged below the message: a source excerpt with a caret, the end of a log. */
   readonly detail: string | undefined;
-  /** All that is known, for programs: `--json` shows it. */
+  /** Structured details for programs, printed by `--json`. */
   readonly report: object | undefined;
 
   constructor(
@@ -66,7 +71,7 @@ export class LktError extends Error {
   }
 }
 
-/** Whether `error` is the operating system's error `code`, such as `ENOENT`. */
+/** Reports whether `error` is a system error with one of these codes, such as `ENOENT`. */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

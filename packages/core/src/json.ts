@@ -1,4 +1,7 @@
-/** JSON with the keys of every object in byte order and no blanks: equal values give equal text, fit for hashing. */
+/**
+ * Returns JSON without blanks and with object keys in byte order, so that equal values yield equal
+ * text for hashing.
+ */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;

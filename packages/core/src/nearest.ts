@@ -1,4 +1,7 @@
-/** The candidate with the fewest edits from `word`, if it is close enough to be what was meant. */
+/**
+ * Returns the candidate with the smallest edit distance to `word`; undefined if none is close
+ * enough for a suggestion.
+ */
 export function nearest<K extends string>(word: string, candidates: readonly K[]): K | undefined {
   let best: K | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;

@@ -1,6 +1,6 @@
 /**
- * What long work says while it goes on. Libraries emit; the CLI draws. A step is named by `id`, unique in a run
- * (`lkt/sshd:3/7`), and shown by `title`; one whose id goes on after the name of a package, `NAME:`, is a part of the step
+ * An event of long work. Libraries emit events; the CLI renders them. `id` identifies a step within
+ * a run (`lkt/sshd:3/7`), `title` describes it. A step with the id `NAME:…` is a part of the step
  * `package NAME`.
  */
 export type ProgressEvent =
@@ -12,18 +12,19 @@ export type ProgressEvent =
       readonly total?: number;
       readonly unit: 'bytes' | 'items';
     }
-  /** A piece of output as it came: lines end with `\n`, and the last may go on in the next piece. */
+  /** Unmodified output: lines end with `\n`; the last one may continue in the next event. */
   | { readonly kind: 'log'; readonly id: string; readonly text: string }
   | { readonly kind: 'done'; readonly id: string; readonly cached: boolean }
-  /** `stopped`: not by itself, but because something else has failed, or the user wants it. */
+  /** `stopped`: the step did not fail itself; another step failed, or the user interrupted. */
   | { readonly kind: 'failed'; readonly id: string; readonly stopped?: true }
   | { readonly kind: 'warning'; readonly text: string }
-  /** How many packages the run is about: steps named `package NAME`. A later one stands for a new start. */
+  /** The number of steps named `package NAME` in the run. A later event replaces it. */
   | { readonly kind: 'total'; readonly packages: number };
 
-/** Takes progress events. Must not throw and must not block the work. */
+/** Receives progress events. It must not throw or block. */
 export interface Reporter {
   emit(event: ProgressEvent): void;
 }
 
+/** A reporter that discards all events. */
 export const silentReporter: Reporter = { emit: () => undefined };

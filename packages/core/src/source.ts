@@ -1,31 +1,36 @@
 import { LktError, type LktErrorCode } from './errors.ts';
 
-/** A text file the user wrote. `path` is as the user would name it, relative to the working directory. */
+/** A text file written by the user. `path` is relative to the working directory, as in messages. */
 export interface SourceFile {
   readonly path: string;
   readonly text: string;
 }
 
-/** A place in a source file, both counted from 1; `column` counts UTF-16 units. */
+/** A position in a source file. Both numbers start at 1; `column` counts UTF-16 units. */
 export interface Position {
   readonly line: number;
   readonly column: number;
 }
 
+/** Returns the position of a UTF-16 offset in a text. */
 export function positionAt(text: string, offset: number): Position {
   const before = text.slice(0, offset);
   const line = before.split('\n').length;
   return { line, column: offset - (before.lastIndexOf('\n') + 1) + 1 };
 }
 
-/** How much of a line is shown, and how much of that before the place, in UTF-16 units. */
-const SHOWN = 200;
-const SHOWN_BEFORE = 80;
-const LEFT_OUT = '…';
+/** Maximum length of an excerpt and of its part before the position, in UTF-16 units. */
+const MAX_EXCERPT = 200;
+const MAX_EXCERPT_BEFORE = 80;
+const ELLIPSIS = '…';
 
 /**
- * An error at a place: `path:line:col: message`, then the line and a caret under it, and `detail` under that. Of a long line what
- * is around the place.
+ * Returns an error at a position in a file: `path:line:col: message`. Its `detail` shows the line
+ * with a caret, then `options.detail`. A long line is shortened around the position.
+ * @example
+ * ```ts
+ * throw sourceError('CONFIG_INVALID', file, { line: 3, column: 5 }, 'unknown key "imgae"');
+ * ```
  */
 export function sourceError(
   code: LktErrorCode,
@@ -34,7 +39,7 @@ export function sourceError(
   message: string,
   options: { fix?: string; cause?: unknown; length?: number; detail?: string } = {},
 ): LktError {
-  const { line, column } = shown(file.text, at);
+  const { line, column } = excerptAt(file.text, at);
   const number = String(at.line);
   const before = line.slice(0, column - 1).replaceAll(/[^\t]/g, ' ');
   const carets = '^'.repeat(Math.max(1, Math.min(options.length ?? 1, line.length - column + 1)));
@@ -47,13 +52,13 @@ export function sourceError(
   });
 }
 
-/** The line of a place, or the part of it around the place, and where in that the place is. */
-function shown(text: string, at: Position): { readonly line: string; readonly column: number } {
+/** Returns the excerpt of a line around a position, and the column within the excerpt. */
+function excerptAt(text: string, at: Position): { readonly line: string; readonly column: number } {
   const line = text.split('\n')[at.line - 1]?.replace(/\r$/, '') ?? '';
-  if (line.length <= SHOWN) return { line, column: at.column };
-  const from = Math.max(0, Math.min(at.column - 1 - SHOWN_BEFORE, line.length - SHOWN));
-  const to = from + SHOWN;
-  const [head, tail] = [from > 0 ? LEFT_OUT : '', to < line.length ? LEFT_OUT : ''];
+  if (line.length <= MAX_EXCERPT) return { line, column: at.column };
+  const from = Math.max(0, Math.min(at.column - 1 - MAX_EXCERPT_BEFORE, line.length - MAX_EXCERPT));
+  const to = from + MAX_EXCERPT;
+  const [head, tail] = [from > 0 ? ELLIPSIS : '', to < line.length ? ELLIPSIS : ''];
   return {
     line: `${head}${line.slice(from, to)}${tail}`,
     column: at.column - from + head.length,

@@ -1,26 +1,26 @@
 interface Changed {
-  /** As on the command line of Node. */
+  /** As on Node's command line. */
   readonly flag: string;
-  /** What says the opposite. */
+  /** The flag that restores the value at startup. */
   readonly flagOfStart: string;
 }
 
-/** Not a variable of this module: what loads a bundle has a copy of it, beside the one in the bundle. */
+/** A global symbol: the loader of a bundle and the bundle have separate copies of this module. */
 const CHANGED = Symbol.for('lkt.changed-flags');
 const shared = globalThis as { [CHANGED]?: Changed[] };
 
 /**
- * Sets a flag of V8 until the process ends. What V8 has compiled, in Node itself and in caches, counts only under the
- * flags it was compiled with: set for Node, this would have every process compile for 13 ms what it has. Therefore
- * `withFlagsOfStart`.
- * @param flagOfStart what sets it to what it is now
+ * Sets a V8 flag until the process exits. V8 accepts cached code only under the flags it was
+ * compiled with; changed for the whole process, each start would compile for 13 ms. Wrap accesses
+ * to cached code in `withFlagsOfStart`.
+ * @param flagOfStart the flag that restores the current value
  */
 export function setFlag(flag: string, flagOfStart: string): void {
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   setFlagsFromString(flag);
   if (shared[CHANGED] === undefined) {
     shared[CHANGED] = [];
-    // Node keeps what was compiled when it ends.
+    // Node writes its compile cache on exit.
     process.once('exit', () => {
       for (const { flagOfStart: back } of shared[CHANGED] ?? []) setFlagsFromString(back);
     });
@@ -29,8 +29,8 @@ export function setFlag(flag: string, flagOfStart: string): void {
 }
 
 /**
- * Does what has to do with compiled code, which is taken, and good for other processes, under the flags this one started
- * with.
+ * Runs `run` under the V8 flags the process started with. Use it for loading and storing compiled
+ * code that other processes share.
  */
 export function withFlagsOfStart<T>(run: () => T): T {
   const { [CHANGED]: changed } = shared;

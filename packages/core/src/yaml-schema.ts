@@ -3,15 +3,15 @@ import type { Field } from './yaml-type.ts';
 /** A part of a JSON schema, draft 7. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** What else a file takes beside what its types say. */
+/** Values that a file accepts in addition to its types. */
 export interface SchemaOptions {
-  /** As `isLenient` of a reader. */
+  /** Accept numbers and booleans as text, as `ReadMode.isLenient`. */
   readonly isLenient?: boolean;
-  /** Whether `${NAME}` may stand for a value. */
+  /** Accept `${NAME}` in place of a value. */
   readonly hasVariables?: boolean;
 }
 
-/** Anything with a variable in it, whose value is not known before the file is read. */
+/** A text with a variable, whose value is unknown before the file is read. */
 const WITH_VARIABLE: JsonSchema = {
   type: 'string',
   pattern: String.raw`\$\{[A-Za-z_][A-Za-z0-9_]*\}`,
@@ -26,17 +26,19 @@ export class SchemaWriter {
     this.#options = options;
   }
 
+  /** Returns the schema of a text. */
   text(pattern: RegExp | undefined): JsonSchema {
     const type = this.#options.isLenient === true ? ['string', 'number', 'boolean'] : 'string';
-    // Of a value that is no text, a pattern says nothing.
+    // A pattern has no effect on values that are not strings.
     return pattern === undefined ? { type } : this.value({ type, pattern: pattern.source });
   }
 
-  /** A single value. */
+  /** Returns the schema of a scalar. */
   value(schema: JsonSchema): JsonSchema {
     return this.#options.hasVariables === true ? { anyOf: [schema, WITH_VARIABLE] } : schema;
   }
 
+  /** Returns the schema of a mapping with these keys only. */
   object(fields: readonly (readonly [string, Field<unknown>])[]): JsonSchema {
     const required = fields
       .filter(([, { presence }]) => presence === 'required')
@@ -48,7 +50,7 @@ export class SchemaWriter {
           const schema = type.schema(this);
           return [
             key,
-            described(presence === 'required' ? schema : { anyOf: [schema, NOTHING] }, about),
+            described(presence === 'required' ? schema : { anyOf: [schema, NULL] }, about),
           ];
         }),
       ),
@@ -57,7 +59,7 @@ export class SchemaWriter {
     };
   }
 
-  /** A reference to the schema of this name, written once. */
+  /** Returns a reference to the named definition, which is written once. */
   definition(name: string, write: () => JsonSchema): JsonSchema {
     if (!this.#definitions.has(name)) {
       this.#definitions.set(name, {});
@@ -66,7 +68,7 @@ export class SchemaWriter {
     return { $ref: `#/definitions/${name}` };
   }
 
-  /** The whole document. */
+  /** Returns the schema of a whole file with its definitions. */
   document(title: string, about: string, schema: JsonSchema): JsonSchema {
     return {
       $schema: 'http://json-schema.org/draft-07/schema#',
@@ -80,22 +82,25 @@ export class SchemaWriter {
   }
 }
 
-const NOTHING: JsonSchema = { type: 'null' };
+const NULL: JsonSchema = { type: 'null' };
 
-/** With `null` among its types instead of beside them where that is possible: editors show it better. */
+/**
+ * Adds a description, and merges `null` into the schema's types where possible, which editors
+ * display better than `anyOf`.
+ */
 function described(schema: JsonSchema, description: string): JsonSchema {
   const choices = schema['anyOf'] as readonly JsonSchema[] | undefined;
   const [first, second, ...rest] = choices ?? [];
-  if (first?.['anyOf'] !== undefined && second === NOTHING)
-    return { description, anyOf: [...(first['anyOf'] as readonly JsonSchema[]), NOTHING] };
-  if (first !== undefined && second === NOTHING && rest.length === 0) {
+  if (first?.['anyOf'] !== undefined && second === NULL)
+    return { description, anyOf: [...(first['anyOf'] as readonly JsonSchema[]), NULL] };
+  if (first !== undefined && second === NULL && rest.length === 0) {
     const { type } = first;
     if (typeof type === 'string') return { description, ...first, type: [type, 'null'] };
     if (Array.isArray(type)) return { description, ...first, type: [...type, 'null'] };
     if (Array.isArray(first['enum']))
       return { description, ...first, enum: [...(first['enum'] as unknown[]), null] };
   }
-  // Beside $ref, draft 7 sees nothing.
+  // Draft 7 ignores keywords beside $ref.
   return schema['$ref'] === undefined
     ? { description, ...schema }
     : { description, allOf: [schema] };

@@ -2,25 +2,33 @@ import type { LktError } from './errors.ts';
 import type { JsonSchema, SchemaWriter } from './yaml-schema.ts';
 import type { YamlValue } from './yaml.ts';
 
-/** How values are taken: `isLenient` takes a number or boolean where a text is wanted, as Go's YAML does. */
+/** How to read values. `isLenient` accepts numbers and booleans as text, as Go's YAML does. */
 export interface ReadMode {
   readonly isLenient: boolean;
 }
 
 const STRICT: ReadMode = { isLenient: false };
 
-/** What a {@link YamlType} is made of. */
+/** The parts of a {@link YamlType}. */
 interface Definition<T> {
   readonly read: (value: YamlValue, mode: ReadMode) => T;
-  /** The value as plain data, in the order in which Go writes it; only of what `read` takes. */
+  /** Returns a value accepted by `read` as plain data in the key order of Go's encoder. */
   readonly plain: (value: YamlValue) => unknown;
   readonly schema: (writer: SchemaWriter) => JsonSchema;
 }
 
 /**
- * A kind of value in a YAML file: how it is read, and the JSON schema of what is taken. Both come from one definition,
- * so that an editor knows what the parser knows. The schema takes all that is read; what only a program can check, such
- * as names that must be unique, is refused by `read` alone.
+ * A type of values in a YAML file: its parser and its JSON schema in one definition, so that
+ * editors and lkt agree. The schema accepts everything that `read` accepts. Rules a schema cannot
+ * express, such as unique names, are checked only by `read`.
+ * @example
+ * ```ts
+ * const config = record({
+ *   image: required(text(), 'name of the image'),
+ *   network: withDefault(boolean, false, 'network access during the build'),
+ * });
+ * const { image, network } = config.read(parseYaml(file));
+ * ```
  */
 export class YamlType<T> {
   readonly #definition: Definition<T>;
@@ -29,7 +37,10 @@ export class YamlType<T> {
     this.#definition = definition;
   }
 
-  /** @throws LktError CONFIG_INVALID at the place of the first thing that does not fit */
+  /**
+   * Reads a value.
+   * @throws CONFIG_INVALID at the position of the first error
+   */
   read(value: YamlValue, mode: ReadMode = STRICT): T {
     return this.#definition.read(value, mode);
   }
@@ -39,19 +50,23 @@ export class YamlType<T> {
     return this.#definition.plain(value);
   }
 
+  /** Returns the JSON schema of the type. */
   schema(writer: SchemaWriter): JsonSchema {
     return this.#definition.schema(writer);
   }
 
-  /** What becomes of the value. `check` may refuse it with an error at the place of `value`. */
-  into<U>(check: (read: T, value: YamlValue) => U): YamlType<U> {
+  /**
+   * Returns a type that converts values of this one. `check` rejects a value by throwing
+   * `value.error(…)`.
+   */
+  transform<U>(check: (read: T, value: YamlValue) => U): YamlType<U> {
     return new YamlType({
       ...this.#definition,
       read: (value, mode) => check(this.read(value, mode), value),
     });
   }
 
-  /** Under a name, by which the schema refers to it wherever it is used. */
+  /** Returns this type as a named definition of the schema. */
   named(name: string): YamlType<T> {
     return new YamlType({
       ...this.#definition,
@@ -62,12 +77,12 @@ export class YamlType<T> {
 
 interface TextRule {
   readonly matches: RegExp;
-  /** What is wrong with a text that does not match. */
+  /** Returns the message about a text that does not match. */
   readonly problem: (text: string) => string;
   readonly fix?: string;
 }
 
-/** A text. With `rule`, one that matches. */
+/** Returns the type of texts, which must match `rule` if given. */
 export function text(rule?: TextRule): YamlType<string> {
   return new YamlType({
     read: (value, { isLenient }) => {
@@ -80,31 +95,31 @@ export function text(rule?: TextRule): YamlType<string> {
   });
 }
 
-/** A text, or the text of a number or boolean as it is written. */
+/** The type of texts, numbers and booleans, read as the written text. */
 export const scalar: YamlType<string> = new YamlType({
   read: (value) => value.text(),
   plain: (value) => value.text(),
   schema: () => ({ type: ['string', 'number', 'boolean'] }),
 });
 
-/** One of these words. */
+/** Returns the type of these words. */
 export function choice<K extends string>(...choices: readonly K[]): YamlType<K> {
   return oneOf(choices, (given) => ({
     problem: `"${given}" is not one of: ${choices.join(', ')}`,
   }));
 }
 
-/** As {@link choice}, with another way to say what is wrong. */
+/** As {@link choice}, with a custom error message. */
 export function oneOf<K extends string>(
   choices: readonly K[],
-  refuse: (given: string) => { readonly problem: string; readonly fix?: string },
+  describeProblem: (given: string) => { readonly problem: string; readonly fix?: string },
 ): YamlType<K> {
   return new YamlType({
     read: (value) => {
       const given = value.string();
       const found = choices.find((candidate) => candidate === given);
       if (found !== undefined) return found;
-      const { problem, ...options } = refuse(given);
+      const { problem, ...options } = describeProblem(given);
       throw value.error(problem, options);
     },
     plain: (value) => value.string(),
@@ -112,6 +127,7 @@ export function oneOf<K extends string>(
   });
 }
 
+/** The type of `true` and `false`. */
 export const boolean: YamlType<boolean> = new YamlType({
   read: (value) => value.boolean(),
   plain: (value) => value.boolean(),
@@ -119,26 +135,26 @@ export const boolean: YamlType<boolean> = new YamlType({
 });
 
 /**
- * A whole number. `010` is refused: YAML 1.1 reads it as eight and YAML 1.2 as ten; and so is `1.0`, which LinuxKit
- * takes for no integer.
+ * Returns the type of whole numbers in a range. Rejects `010`, which is eight in YAML 1.1 and ten
+ * in YAML 1.2, and `1.0`, which LinuxKit does not accept as an integer.
  */
 export function integer(
-  least: number = Number.MIN_SAFE_INTEGER,
-  most: number = Number.MAX_SAFE_INTEGER,
-  problem: (number: number) => string = (number) => `${number} is not between ${least} and ${most}`,
+  min: number = Number.MIN_SAFE_INTEGER,
+  max: number = Number.MAX_SAFE_INTEGER,
+  problem: (number: number) => string = (number) => `${number} is not between ${min} and ${max}`,
 ): YamlType<number> {
   return new YamlType({
     read: (value) => {
       const number = wholeNumber(value);
-      if (number >= least && number <= most) return number;
+      if (number >= min && number <= max) return number;
       throw value.error(problem(number));
     },
     plain: (value) => value.integer(),
     schema: (writer) =>
       writer.value({
         type: 'integer',
-        ...(least === Number.MIN_SAFE_INTEGER ? {} : { minimum: least }),
-        ...(most === Number.MAX_SAFE_INTEGER ? {} : { maximum: most }),
+        ...(min === Number.MIN_SAFE_INTEGER ? {} : { minimum: min }),
+        ...(max === Number.MAX_SAFE_INTEGER ? {} : { maximum: max }),
       }),
   });
 }
@@ -149,7 +165,7 @@ function wholeNumber(value: YamlValue): number {
   if (/^[-+]?0\d/.test(written)) {
     throw value.error(
       `${written} starts with a zero, which is octal in YAML 1.1 and decimal in 1.2`,
-      { fix: `write 0o${written.replace(/^[-+]?0+/, '')} or leave the zero out` },
+      { fix: `write 0o${written.replace(/^[-+]?0+/, '')} or remove the zero` },
     );
   }
   if (!/^[-+]?(?:\d+|0x[\da-f]+|0o[0-7]+)$/i.test(written)) {
@@ -158,7 +174,7 @@ function wholeNumber(value: YamlValue): number {
   return number;
 }
 
-/** A list. With `isFilled`, one with something in it. */
+/** Returns the type of lists; `isFilled` rejects empty ones. */
 export function list<T>(
   item: YamlType<T>,
   { isFilled = false }: { readonly isFilled?: boolean } = {},
@@ -178,7 +194,7 @@ export function list<T>(
   });
 }
 
-/** A mapping with any keys, in written order. */
+/** Returns the type of mappings with arbitrary keys, in written order. */
 export function mapping<T>(item: YamlType<T>): YamlType<ReadonlyMap<string, T>> {
   return new YamlType({
     read: (value, mode) =>
@@ -193,7 +209,10 @@ export function mapping<T>(item: YamlType<T>): YamlType<ReadonlyMap<string, T>> 
   });
 }
 
-/** Reads a value by the first type whose `when` it is; the last one needs none. */
+/**
+ * Returns the union of two types: `first` reads the values that `when` accepts, `second` the
+ * others.
+ */
 export function either<A, B>(
   first: YamlType<A>,
   when: (value: YamlValue) => boolean,
@@ -207,7 +226,7 @@ export function either<A, B>(
   });
 }
 
-/** A value as it is, of which nothing is known here but its schema. */
+/** Returns a type that accepts any value and leaves parsing to the caller; editors use `schema`. */
 export function anything(schema: JsonSchema): YamlType<YamlValue> {
   return new YamlType({
     read: (value) => value,
@@ -216,41 +235,47 @@ export function anything(schema: JsonSchema): YamlType<YamlValue> {
   });
 }
 
-/** A key of a {@link record}. `T` is undefined where a value may be missing. */
+/** A key of a {@link record}. `T` includes undefined if the value may be missing. */
 export interface Field<T> {
   readonly type: YamlType<unknown>;
   readonly about: string;
   /**
-   * `unlessEmpty`: an empty value is none, as Go's `omitempty` has it. `zero`: a missing one is read as `zero`, and
-   * written.
+   * `omitEmpty`: an empty value counts as missing, like Go's `omitempty`. `default`: a missing
+   * value is read and written as `default`.
    */
-  readonly presence: 'required' | 'optional' | 'unlessEmpty' | 'zero';
-  readonly zero?: T;
+  readonly presence: 'required' | 'optional' | 'omitEmpty' | 'default';
+  readonly default?: T;
   readonly fix?: string;
 }
 
+/** The keys of a {@link record}. */
 export type Fields = Readonly<Record<string, Field<unknown>>>;
 
-/** A key that must be there. `about` says in a few words what it means. */
+/** Returns a key that must be present. `about` is its description in editors and docs. */
 export function required<T>(type: YamlType<T>, about: string, fix?: string): Field<T> {
   return { type, about, presence: 'required', ...(fix === undefined ? {} : { fix }) };
 }
 
+/** Returns a key that may be missing. */
 export function optional<T>(type: YamlType<T>, about: string): Field<T | undefined> {
   return { type, about, presence: 'optional' };
 }
 
-/** A key that is as good as missing when its value is empty. */
-export function unlessEmpty<T>(type: YamlType<T>, about: string): Field<T | undefined> {
-  return { type, about, presence: 'unlessEmpty' };
+/** Returns an optional key whose empty value counts as missing. */
+export function omitEmpty<T>(type: YamlType<T>, about: string): Field<T | undefined> {
+  return { type, about, presence: 'omitEmpty' };
 }
 
-/** A key that has a value when it is not written. */
-export function orElse<T>(type: YamlType<T>, zero: NoInfer<T>, about: string): Field<T> {
-  return { type, about, presence: 'zero', zero };
+/** Returns an optional key with a default value. */
+export function withDefault<T>(
+  type: YamlType<T>,
+  defaultValue: NoInfer<T>,
+  about: string,
+): Field<T> {
+  return { type, about, presence: 'default', default: defaultValue };
 }
 
-/** What a {@link record} of these fields reads. */
+/** The result of reading a {@link record} of these fields. */
 export type Values<F extends Fields> = {
   readonly [
     K in keyof F as F[K] extends Field<infer T> ? (undefined extends T ? never : K) : never
@@ -261,7 +286,10 @@ export type Values<F extends Fields> = {
   ]?: F[K] extends Field<infer T> ? Exclude<T, undefined> : never;
 };
 
-/** A mapping that may only have these keys. A key with an empty value, which YAML calls null, is not there. */
+/**
+ * Returns the type of mappings with exactly these keys. An empty value (YAML null) counts as
+ * missing.
+ */
 export function record<F extends Fields>(fields: F): YamlType<Values<F>> {
   const keys = Object.keys(fields);
   const entries = Object.entries(fields);
@@ -271,11 +299,11 @@ export function record<F extends Fields>(fields: F): YamlType<Values<F>> {
       const result: Record<string, unknown> = {};
       for (const [key, field] of entries) {
         const item = given[key];
-        const read = isThere(item) ? field.type.read(item, mode) : undefined;
+        const read = isPresent(item) ? field.type.read(item, mode) : undefined;
         if (read === undefined && field.presence === 'required')
           throw missing(value, key, field.fix);
-        if (read === undefined && field.presence === 'zero') result[key] = field.zero;
-        if (read === undefined || (field.presence === 'unlessEmpty' && isEmpty(read))) continue;
+        if (read === undefined && field.presence === 'default') result[key] = field.default;
+        if (read === undefined || (field.presence === 'omitEmpty' && isEmpty(read))) continue;
         result[key] = read;
       }
       return result as never;
@@ -283,14 +311,14 @@ export function record<F extends Fields>(fields: F): YamlType<Values<F>> {
     plain: (value) => {
       const given = value.fields(keys);
       const result: Record<string, unknown> = {};
-      for (const [key, { type, presence, zero }] of entries) {
+      for (const [key, { type, presence, default: defaultValue }] of entries) {
         const item = given[key];
-        if (!isThere(item)) {
-          if (presence === 'zero') result[key] = zero;
+        if (!isPresent(item)) {
+          if (presence === 'default') result[key] = defaultValue;
           continue;
         }
         const plain = type.plain(item);
-        if (presence !== 'unlessEmpty' || !isEmpty(plain)) result[key] = plain;
+        if (presence !== 'omitEmpty' || !isEmpty(plain)) result[key] = plain;
       }
       return result;
     },
@@ -298,7 +326,7 @@ export function record<F extends Fields>(fields: F): YamlType<Values<F>> {
   });
 }
 
-function isThere(value: YamlValue | undefined): value is YamlValue {
+function isPresent(value: YamlValue | undefined): value is YamlValue {
   return value !== undefined && !value.isNull();
 }
 

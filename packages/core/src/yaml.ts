@@ -5,7 +5,10 @@ import type { LktError } from './errors.ts';
 import { nearest } from './nearest.ts';
 import { type Position, type SourceFile, sourceError } from './source.ts';
 
-/** A parser of many files, which most processes of a build never need: the first document loads it. */
+/**
+ * Loaded with the first document: the parser consists of many files, and most processes of a build
+ * do not need it.
+ */
 const load = createRequire(import.meta.url);
 let loaded: typeof Yaml | undefined;
 function parser(): typeof Yaml {
@@ -13,18 +16,24 @@ function parser(): typeof Yaml {
   return loaded;
 }
 
-/** Scalars whose text another one was put in for: what they are is told by the text they have now. */
+/** Scalars whose text was replaced; their type follows from the new text. */
 const replaced = new WeakSet<Scalar>();
 
 /**
- * A YAML value that knows where it stands, read by asking for the type that is wanted.
+ * A YAML value with its position, read by requesting the expected type.
  *
- * Every getter throws LktError CONFIG_INVALID at the value's own line and column when the value is something else, so
- * a parser is a list of the fields it knows.
+ * Every getter throws CONFIG_INVALID at the value's line and column if the value has another type,
+ * so a parser is a list of known fields.
+ *
+ * @example
+ * ```ts
+ * const { image } = parseYaml(file).fields(['image', 'org']); // rejects other keys
+ * if (image !== undefined) use(image.string());
+ * ```
  */
 export class YamlValue {
   readonly file: SourceFile;
-  /** Where in the document, for messages: `services[2].binds`. Empty at the top. */
+  /** Path in the document for messages: `services[2].binds`. Empty at the top. */
   readonly path: string;
   readonly position: Position;
   readonly #node: Node | null;
@@ -38,7 +47,7 @@ export class YamlValue {
     this.position = node?.range == null ? at : linePosition(lines, node.range[0]);
   }
 
-  /** An error at this value. */
+  /** Returns an error at this value. */
   error(message: string, options: { fix?: string; cause?: unknown } = {}): LktError {
     const what = this.path === '' ? message : `${this.path}: ${message}`;
     return sourceError('CONFIG_INVALID', this.file, this.position, what, options);
@@ -70,7 +79,10 @@ export class YamlValue {
     return parser().isScalar(this.#node) && Number.isSafeInteger(valueOf(this.#node));
   }
 
-  /** A string. A plain scalar that YAML reads as a number or boolean is refused: quoting it is the fix. */
+  /**
+   * Returns a string. Rejects a plain scalar that YAML reads as a number or boolean, and suggests
+   * quotes.
+   */
   string(): string {
     const node = this.#scalar();
     if (typeof node.value === 'string') return node.value;
@@ -79,7 +91,7 @@ export class YamlValue {
     });
   }
 
-  /** A string, or the text of a number or boolean as it is written. */
+  /** Returns a string, or the written text of a number or boolean. */
   text(): string {
     const node = this.#scalar();
     if (typeof node.value === 'string') return node.value;
@@ -113,7 +125,7 @@ export class YamlValue {
     );
   }
 
-  /** The entries of a mapping in written order. Keys are strings and appear once. */
+  /** Returns the entries of a mapping in written order. Keys are unique strings. */
   entries(): ReadonlyMap<string, YamlValue> {
     if (!parser().isMap(this.#node)) throw this.error(`expected a mapping, found ${this.#kind()}`);
     const entries = new Map<string, YamlValue>();
@@ -132,8 +144,8 @@ export class YamlValue {
   }
 
   /**
-   * The entries of a mapping that may only have these keys.
-   * @throws LktError CONFIG_INVALID at an unknown key, naming the nearest known one.
+   * Returns the entries of a mapping with known keys only.
+   * @throws CONFIG_INVALID at an unknown key, suggesting the nearest known one
    */
   fields<K extends string>(known: readonly K[]): Partial<Record<K, YamlValue>> {
     const result: Partial<Record<K, YamlValue>> = {};
@@ -159,8 +171,8 @@ export class YamlValue {
   }
 
   /**
-   * Puts other texts in the place of those below this value, keys apart. A value that becomes the text of a number or
-   * boolean is one where that is wanted, and a text where a text is.
+   * Replaces the texts at and below this value, except keys. A replaced text that reads as a number
+   * or boolean is accepted as such and as text.
    */
   replaceTexts(replace: (text: string, at: YamlValue) => string): void {
     const node = this.#node;
@@ -177,7 +189,7 @@ export class YamlValue {
     }
   }
 
-  /** The plain JavaScript value: for free-form data such as annotations. */
+  /** Returns the value as plain data, for free-form values such as annotations. */
   plain(): unknown {
     return this.#node === null ? null : this.#node.toJS(doc(this.#node));
   }
@@ -193,12 +205,12 @@ export class YamlValue {
     if (parser().isAlias(this.#node)) return 'an alias';
     if (!parser().isScalar(this.#node) || this.#node.value === null) return 'nothing';
     return typeof this.#node.value === 'string'
-      ? 'text'
+      ? 'a string'
       : `the ${typeof this.#node.value} ${this.#node.source ?? ''}`;
   }
 }
 
-/** `Node.toJS` wants a document; a node without aliases needs nothing from it. */
+/** Returns the document that `Node.toJS` requires; its content matters only for aliases. */
 function doc(node: Node): Document {
   const holder = parser().parseDocument('');
   holder.contents = node as never;
@@ -211,7 +223,7 @@ function valueOf(node: Scalar): unknown {
   return /^[-+]?(?:0|[1-9]\d*)$/.test(node.value) ? Number(node.value) : node.value;
 }
 
-/** A scalar that YAML made a number, boolean or nothing of, without its text. */
+/** Returns the text of a number, boolean or null without a source text. */
 function plainText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
@@ -237,9 +249,10 @@ function keyPosition(node: Node | null, lines: LineCounter, name: string): Posit
 /**
  * Parses one YAML 1.2 document.
  *
- * Anchors and aliases are refused: no user of these files has needed them, and they let a small file become a large
- * one.
- * @throws LktError CONFIG_INVALID with line and column, for bad syntax, duplicate keys, several documents, aliases.
+ * Rejects anchors and aliases: with them, a small file can expand to a huge one, and no config
+ * needs them.
+ * @throws CONFIG_INVALID with line and column for invalid syntax, duplicate keys, several
+ * documents, aliases
  */
 export function parseYaml(file: SourceFile): YamlValue {
   const lines = new (parser().LineCounter)();
@@ -252,14 +265,14 @@ export function parseYaml(file: SourceFile): YamlValue {
   if (problem !== undefined) {
     const at = linePosition(lines, problem.pos[0]);
     const message =
-      problem.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'bad YAML';
+      problem.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'invalid YAML';
     throw sourceError('CONFIG_INVALID', file, at, message);
   }
-  refuseAliases(file, lines, document.contents);
+  rejectAliases(file, lines, document.contents);
   return new YamlValue(file, lines, document.contents, '', { line: 1, column: 1 });
 }
 
-function refuseAliases(file: SourceFile, lines: LineCounter, node: unknown): void {
+function rejectAliases(file: SourceFile, lines: LineCounter, node: unknown): void {
   if (parser().isAlias(node)) {
     throw sourceError(
       'CONFIG_INVALID',
@@ -273,15 +286,15 @@ function refuseAliases(file: SourceFile, lines: LineCounter, node: unknown): voi
   }
   if (parser().isMap(node)) {
     for (const { key, value } of node.items) {
-      refuseAliases(file, lines, key);
-      refuseAliases(file, lines, value);
+      rejectAliases(file, lines, key);
+      rejectAliases(file, lines, value);
     }
   } else if (parser().isSeq(node)) {
-    for (const item of node.items) refuseAliases(file, lines, item);
+    for (const item of node.items) rejectAliases(file, lines, item);
   }
 }
 
-/** Plain data as YAML, in the layout of Go's encoder: lists are not indented, lines not broken. */
+/** Returns data as YAML in the layout of Go's encoder: lists not indented, lines not wrapped. */
 export function formatYaml(data: unknown): string {
   return parser().stringify(data, { indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
 }

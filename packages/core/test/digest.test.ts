@@ -4,7 +4,7 @@ import { Digester, digestHex, digestOf, isDigest, parseDigest } from '../src/ind
 // FIPS 180-2, appendix B.1.
 const ABC = 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
 
-test('digests of whole and of split data are those of FIPS 180-2', () => {
+test('digestOf and Digester match the vectors of FIPS 180-2', () => {
   expect(digestOf('abc')).toBe(ABC);
   const digester = new Digester().update(Buffer.from('a')).update(Buffer.from('bc'));
   expect(digester.size).toBe(3);
@@ -20,7 +20,7 @@ test.each([
   ABC.slice(0, -1),
   `sha512:${ABC.slice(7)}`,
   `${ABC}\n`,
-])('not a digest: %j', (text) => {
+])('parseDigest rejects %j', (text) => {
   expect(isDigest(text)).toBe(false);
   expect(() => parseDigest(text)).toThrow(/is not a sha256 digest/);
 });

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { collectChunks } from '../src/heap.ts';
 
-test('what is compiled counts again when the process ends', () => {
+test('flags are restored when the process exits', () => {
   const source = fileURLToPath(new URL('../src/heap.ts', import.meta.url));
   const script = `
     import { cachedDataVersionTag } from 'node:v8';
@@ -27,7 +27,7 @@ test('what is compiled counts again when the process ends', () => {
 
 const held = (): number => process.memoryUsage().arrayBuffers;
 
-test('chunks that were done with are collected', () => {
+test('collectChunks frees consumed chunks', () => {
   const chunk = 2 ** 20;
   const before = held();
   for (let made = 0; made < 128; made += 1) collectChunks(Buffer.allocUnsafeSlow(chunk).length);

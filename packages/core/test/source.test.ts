@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { canonicalJson, LktError, positionAt, sourceError } from '../src/index.ts';
 
-test('a source error shows file:line:col, the line and a caret that lines up under tabs', () => {
+test('sourceError shows file:line:col, the line, and a caret aligned under tabs', () => {
   const file = { path: 'Dockerfile', text: 'FROM scratch\n\tRNU true\r\n' };
   const error = sourceError(
     'DOCKERFILE_INVALID',
@@ -15,7 +15,7 @@ test('a source error shows file:line:col, the line and a caret that lines up und
   expect(error.detail).toBe('  2 | \tRNU true\n    | \t^^^');
 });
 
-test('a caret never leaves its line', () => {
+test('sourceError keeps the caret within its line', () => {
   const error = sourceError(
     'CONFIG_INVALID',
     { path: 'f', text: 'ab' },
@@ -26,7 +26,7 @@ test('a caret never leaves its line', () => {
   expect(error.detail).toBe('  9 | \n    | ^');
 });
 
-test('of a long line what is around the place is shown', () => {
+test('sourceError shortens a long line around the position', () => {
   const text = `${'a'.repeat(1000)}bad${'c'.repeat(1000)}`;
   const detailAt = (column: number, length: number): readonly string[] => {
     const file = { path: 'f', text };
@@ -40,12 +40,12 @@ test('of a long line what is around the place is shown', () => {
   expect(detailAt(2003, 1)).toEqual([`  1 | …${'c'.repeat(200)}`, `    | ${' '.repeat(200)}^`]);
 });
 
-test('positions are counted from one', () => {
+test('positionAt counts from one', () => {
   expect(positionAt('ab\ncd', 0)).toEqual({ line: 1, column: 1 });
   expect(positionAt('ab\ncd', 4)).toEqual({ line: 2, column: 2 });
 });
 
-test('canonical JSON does not depend on the order of keys', () => {
+test('canonicalJson does not depend on key order', () => {
   expect(canonicalJson({ b: [1, { d: 1, c: null }], a: 'x' })).toBe(
     '{"a":"x","b":[1,{"c":null,"d":1}]}',
   );

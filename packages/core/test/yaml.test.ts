@@ -2,7 +2,7 @@ import { assert, constantFrom, property, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LktError, nearest, parseYaml, type YamlValue } from '../src/index.ts';
 
-/** The characters that mean something to YAML. */
+/** Characters with a meaning in YAML. */
 const ALPHABET = 'ab:-[]{}&*!|>\'"#\n \t,?%0'.split('');
 
 const read = (text: string): YamlValue => parseYaml({ path: 'x.yml', text });
@@ -17,7 +17,7 @@ function problem(run: () => unknown): LktError {
   throw new Error('nothing was thrown');
 }
 
-describe('a value of the wrong kind is an error where it stands', () => {
+describe('rejects a value of the wrong type at its position', () => {
   test.each<[string, (value: YamlValue) => unknown, string]>([
     [
       'a: 1',
@@ -27,7 +27,7 @@ describe('a value of the wrong kind is an error where it stands', () => {
     [
       'a: b',
       (v) => v.fields(['a']).a?.integer(),
-      'x.yml:1:4: a: expected a whole number, found text',
+      'x.yml:1:4: a: expected a whole number, found a string',
     ],
     [
       'a: 1.5',
@@ -37,7 +37,7 @@ describe('a value of the wrong kind is an error where it stands', () => {
     [
       'a: yes',
       (v) => v.fields(['a']).a?.boolean(),
-      'x.yml:1:4: a: expected true or false, found text',
+      'x.yml:1:4: a: expected true or false, found a string',
     ],
     [
       'a:\n  - b\n  - {}',
@@ -54,7 +54,7 @@ describe('a value of the wrong kind is an error where it stands', () => {
   });
 });
 
-describe('bad documents', () => {
+describe('rejects invalid documents', () => {
   test.each([
     ['a: 1\na: 2', 'x.yml:2:1: Map keys must be unique'],
     ['a: &x 1\nb: *x', 'x.yml:2:4: aliases are not allowed'],
@@ -68,14 +68,14 @@ describe('bad documents', () => {
   });
 });
 
-test('an unknown key shows its line, a caret and the key that was meant', () => {
+test('reports an unknown key with its line, a caret and the nearest key', () => {
   const error = problem(() => read('image: a\nimgae: b').fields(['image', 'org']));
   expect(error.message).toBe('x.yml:2:1: unknown key "imgae"');
   expect(error.detail).toBe('  2 | imgae: b\n    | ^^^^^');
   expect(error.fix).toBe('did you mean "image"?');
 });
 
-test('text keeps what was written', () => {
+test('text returns the written text', () => {
   const v = read('a: 0600\nb: 1.10\nc: "x"\nd: true').fields(['a', 'b', 'c', 'd']);
   expect([v.a?.text(), v.b?.text(), v.c?.text(), v.d?.text()]).toEqual([
     '0600',
@@ -85,17 +85,17 @@ test('text keeps what was written', () => {
   ]);
 });
 
-test('a range is the text of the value', () => {
+test('range covers the text of the value', () => {
   const text = 'init:\n  - lkt/init:1 # first\n  - "q"\n';
   const item = read(text).fields(['init']).init?.list()[0];
   expect(text.slice(...(item?.range ?? [0, 0]))).toBe('lkt/init:1');
 });
 
-test('plain gives the value as data', () => {
+test('plain returns the value as data', () => {
   expect(read('a: {b: [1, "2", null, true]}').plain()).toEqual({ a: { b: [1, '2', null, true] } });
 });
 
-test('any text is a value or an LktError', () => {
+test('any text yields a value or an LktError', () => {
   assert(
     property(string({ unit: constantFrom(...ALPHABET) }), (text) => {
       try {
@@ -110,7 +110,7 @@ test('any text is a value or an LktError', () => {
   );
 });
 
-test('nearest finds slips of the finger and refuses guesses', () => {
+test('nearest corrects typos and does not guess', () => {
   expect(nearest('comand', ['command', 'env'])).toBe('command');
   expect(nearest('zzzzz', ['command', 'env'])).toBeUndefined();
 });

@@ -22,7 +22,7 @@ const SUITE = matching(/^[a-z][a-z0-9-]*$/, 'the name of a suite, such as trixie
 const NAME = matching(/^[a-z0-9][a-z0-9+.-]+$/, 'the name of a package');
 const COMPONENT = matching(/^[a-z][a-z-]*$/, 'a component, such as main');
 
-const RELATION = text().into((relation, item) => {
+const RELATION = text().transform((relation, item) => {
   try {
     parseAlternative(relation);
     return relation;
@@ -35,11 +35,11 @@ const RELATION = text().into((relation, item) => {
 });
 
 /** A path in the image, without the slash in front. */
-const PATH: YamlType<string> = text().into(plainPath);
+const PATH: YamlType<string> = text().transform(plainPath);
 
 /** As chmod takes it, with or without quotes; what a file may not have (setuid, setgid) is refused. */
 function mode(allowed: number): YamlType<number> {
-  return scalar.into((given, value) => {
+  return scalar.transform((given, value) => {
     const digits = /^0?o?([0-7]{3,4})$/.exec(given)?.[1];
     if (digits === undefined) throw value.error('expected a mode such as 0644');
     const bits = Number.parseInt(digits, 8);
@@ -52,7 +52,7 @@ function mode(allowed: number): YamlType<number> {
 }
 
 const LINKS: YamlType<ReadonlyMap<string, string>> = mapping(
-  text().into((target, value) => {
+  text().transform((target, value) => {
     if (target === '' || target.includes('\0'))
       throw value.error('expected the target of the link');
     return target;
@@ -78,7 +78,7 @@ const DIRECTORIES: YamlType<readonly StatedDirectory[]> = list(
 export const DEBIAN: YamlType<DebianBlock> = record({
   suite: required(SUITE, 'trixie', 'add: suite: trixie'),
   packages: optional(
-    distinct(RELATION).into((packages, value) => {
+    distinct(RELATION).transform((packages, value) => {
       if (packages.length === 0) throw value.error('expected at least one package');
       return packages;
     }),
@@ -96,7 +96,7 @@ export const DEBIAN: YamlType<DebianBlock> = record({
   directories: optional(DIRECTORIES, 'directories to make'),
   files: optional(FILES, 'files to write'),
   links: optional(LINKS, 'symbolic links: path to target'),
-}).into(({ links, packages = [], ...rest }, value) => {
+}).transform(({ links, packages = [], ...rest }, value) => {
   if (packages.length === 0 && (rest.sources ?? []).length === 0)
     throw value.error('"packages" is missing', { fix: 'add: packages: [bash]' });
   const block = { ...rest, packages };
@@ -131,11 +131,11 @@ function plainPath(path: string, value: YamlValue): string {
 /** A list of texts, each once. */
 function distinct(item: YamlType<string>): YamlType<string[]> {
   return list(
-    item.into((entry, at) => {
+    item.transform((entry, at) => {
       if (entry.trim() === '') throw at.error('expected some text');
       return { entry, at };
     }),
-  ).into((entries) => {
+  ).transform((entries) => {
     const seen = new Set<string>();
     for (const { entry, at } of entries) {
       if (seen.has(entry)) throw at.error(`"${entry}" is in the list twice`);

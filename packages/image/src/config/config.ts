@@ -7,13 +7,13 @@ import {
   list,
   mapping,
   optional,
-  orElse,
+  withDefault,
   record,
   required,
   scalar,
   SchemaWriter,
   text,
-  unlessEmpty,
+  omitEmpty,
   type YamlType,
   type YamlValue,
 } from '@lkt/core';
@@ -76,7 +76,7 @@ export interface Volume {
 /** In bytes. Linux for x86 and arm64 keeps no more (COMMAND_LINE_SIZE, with a zero at the end), and drops the rest without a word. */
 const LONGEST_COMMAND_LINE = 2047;
 
-const COMMAND_LINE = text().into((line, at) => {
+const COMMAND_LINE = text().transform((line, at) => {
   const length = Buffer.byteLength(line);
   if (length > LONGEST_COMMAND_LINE)
     throw at.error(
@@ -88,11 +88,11 @@ const COMMAND_LINE = text().into((line, at) => {
 
 const KERNEL: YamlType<KernelSettings> = record({
   image: optional(
-    text().into((name, value) => (name === '' ? undefined : IMAGE.read(value))),
+    text().transform((name, value) => (name === '' ? undefined : IMAGE.read(value))),
     'the image with the kernel',
   ),
-  cmdline: unlessEmpty(COMMAND_LINE, 'its command line'),
-  binary: unlessEmpty(text(), 'the file in the image; kernel'),
+  cmdline: omitEmpty(COMMAND_LINE, 'its command line'),
+  binary: omitEmpty(text(), 'the file in the image; kernel'),
   tar: optional(text(), 'the archive in the image that is unpacked into the root; kernel.tar'),
   ucode: optional(text(), 'the microcode in the image; none'),
 });
@@ -106,18 +106,18 @@ const CONTAINER_NAME = text({
 
 const CONTAINER: YamlType<Container> = withSettings({
   name: required(
-    CONTAINER_NAME.into((name, at) => ({ name, at })),
+    CONTAINER_NAME.transform((name, at) => ({ name, at })),
     'its name',
   ),
   image: required(IMAGE, 'what it is made from'),
 })
-  .into(({ own: { name, image }, settings }, item) => ({ ...name, image, settings, item }))
+  .transform(({ own: { name, image }, settings }, item) => ({ ...name, image, settings, item }))
   .named('container');
 
 /** The containers of a section, which have no field that means nothing there. */
 function containers(section: Section): YamlType<readonly Container[]> {
   return list(
-    CONTAINER.into((container, item) => {
+    CONTAINER.transform((container, item) => {
       for (const [key, sections] of Object.entries(SUPERVISION)) {
         if (sections.includes(section)) continue;
         const field = item.entries().get(key);
@@ -137,43 +137,45 @@ const VOLUME: YamlType<Volume> = record({
       matches: /^[a-z0-9_-]+$/,
       problem: (name) => `"${name}" is not a name for a volume`,
       fix: 'use a-z, 0-9, "_" and "-"',
-    }).into((name, at) => ({ name, at })),
+    }).transform((name, at) => ({ name, at })),
     'its name',
   ),
   image: optional(IMAGE, 'what is in it at the start'),
-  readonly: unlessEmpty(boolean, 'whether it stays as it is'),
+  readonly: omitEmpty(boolean, 'whether it stays as it is'),
   format: optional(
     choice('filesystem', 'oci'),
     'the files of the image, or the image itself as an OCI layout',
   ),
-  platforms: unlessEmpty(
-    list(text().into((platform, at) => located(at, () => parsePlatform(platform)))),
+  platforms: omitEmpty(
+    list(text().transform((platform, at) => located(at, () => parsePlatform(platform)))),
     'of format oci: the platforms of the image that it has',
   ),
-}).into(({ name, image, readonly: isReadonly, format = 'filesystem', platforms = [] }, item) => {
-  if (platforms.length > 0 && format !== 'oci')
-    throw item.error('the files in a volume are for one platform: that of the system', {
-      fix: 'leave out "platforms", or say "format: oci"',
-    });
-  return {
-    ...name,
-    ...(image === undefined ? {} : { image }),
-    readonly: isReadonly ?? false,
-    format,
-    platforms,
-    item,
-  };
-});
+}).transform(
+  ({ name, image, readonly: isReadonly, format = 'filesystem', platforms = [] }, item) => {
+    if (platforms.length > 0 && format !== 'oci')
+      throw item.error('the files in a volume are for one platform: that of the system', {
+        fix: 'leave out "platforms", or say "format: oci"',
+      });
+    return {
+      ...name,
+      ...(image === undefined ? {} : { image }),
+      readonly: isReadonly ?? false,
+      format,
+      platforms,
+      item,
+    };
+  },
+);
 
-const INCLUDE: YamlType<readonly Include[]> = list(text().into((path, at) => ({ path, at })));
+const INCLUDE: YamlType<readonly Include[]> = list(text().transform((path, at) => ({ path, at })));
 
 const VARIABLES: YamlType<ReadonlyMap<string, string | undefined>> = mapping(
   either(
-    anything({ type: 'null' }).into(() => undefined),
+    anything({ type: 'null' }).transform(() => undefined),
     (value) => value.isNull(),
     scalar,
   ),
-).into((variables, value) => {
+).transform((variables, value) => {
   for (const [name, item] of value.entries())
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
       throw item.error(`"${name}" is not a name for a variable`, {
@@ -211,27 +213,31 @@ const CONFIG: YamlType<SystemConfig> = record({
     VARIABLES,
     'what ${NAME} stands for in this file, unless --set NAME=VALUE says otherwise',
   ),
-  kernel: orElse(KERNEL, {}, 'the kernel, its command line and modules'),
-  init: orElse(list(IMAGE), [], 'images that make up the root file system'),
-  onboot: orElse(
+  kernel: withDefault(KERNEL, {}, 'the kernel, its command line and modules'),
+  init: withDefault(list(IMAGE), [], 'images that make up the root file system'),
+  onboot: withDefault(
     containers('onboot'),
     [],
     'containers that run one after the other before services',
   ),
-  onshutdown: orElse(
+  onshutdown: withDefault(
     containers('onshutdown'),
     [],
     'containers that run one after the other when it is shut off',
   ),
-  services: orElse(containers('services'), [], 'containers that run side by side from then on'),
-  volumes: orElse(list(VOLUME), [], 'file systems that containers share'),
-  files: orElse(FILES, [], 'single files, directories and links'),
+  services: withDefault(
+    containers('services'),
+    [],
+    'containers that run side by side from then on',
+  ),
+  volumes: withDefault(list(VOLUME), [], 'file systems that containers share'),
+  files: withDefault(FILES, [], 'single files, directories and links'),
   layout: optional(
     LAYOUT,
     'how the files are in an initrd: unpacked by the kernel, from an archive for each image or a single one, or in an erofs that is mounted',
   ),
   trust: optional(TRUST, 'whose signatures images need'),
-}).into(({ include: _include, variables: _variables, layout, trust, ...config }) =>
+}).transform(({ include: _include, variables: _variables, layout, trust, ...config }) =>
   checkNames({
     ...config,
     ...(layout === undefined ? {} : { layout }),

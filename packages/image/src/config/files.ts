@@ -3,11 +3,11 @@ import {
   choice,
   list,
   optional,
-  orElse,
+  withDefault,
   record,
   required,
   text,
-  unlessEmpty,
+  omitEmpty,
   type YamlType,
   type YamlValue,
 } from '@lkt/core';
@@ -33,7 +33,7 @@ type FileContent =
   | { readonly kind: 'directory' };
 
 /** A path in the image, with or without a slash in front. */
-const PATH: YamlType<RawPath> = text().into((path, value) => {
+const PATH: YamlType<RawPath> = text().transform((path, value) => {
   const parts = path.replace(/^\/+/, '').replace(/\/+$/, '').split('/');
   if (parts.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0'))) {
     throw value.error(`"${path}" is not a path in the image`, {
@@ -45,21 +45,21 @@ const PATH: YamlType<RawPath> = text().into((path, value) => {
 
 const FIELDS = record({
   path: required(PATH, 'in the image, with or without / in front'),
-  directory: orElse(boolean, false, 'a directory'),
-  symlink: unlessEmpty(text(), 'where a symbolic link leads'),
+  directory: withDefault(boolean, false, 'a directory'),
+  symlink: omitEmpty(text(), 'where a symbolic link leads'),
   contents: optional(text(), 'the text of the file'),
-  source: unlessEmpty(
-    text().into((source, at) => (source === '' ? '' : { source, at })),
+  source: omitEmpty(
+    text().transform((source, at) => (source === '' ? '' : { source, at })),
     'a file or directory of the host, or a pattern; relative to the config, ~/ is the home directory',
   ),
-  metadata: unlessEmpty(choice('json', 'yaml', ''), 'the config itself, merged'),
-  optional: orElse(boolean, false, 'leave it out when the source is not there'),
+  metadata: omitEmpty(choice('json', 'yaml', ''), 'the config itself, merged'),
+  optional: withDefault(boolean, false, 'leave it out when the source is not there'),
   mode: optional(MODE, 'in octal, in quotes'),
   uid: optional(ID, 'a number, or the name of a container'),
   gid: optional(ID, 'a number, or the name of a container'),
 });
 
-const FILE: YamlType<FileEntry> = FIELDS.into(
+const FILE: YamlType<FileEntry> = FIELDS.transform(
   ({ path, optional: isOptional, mode, uid, gid, ...contents }, at) => ({
     path,
     content: oneContent(contents, at),

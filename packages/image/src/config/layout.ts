@@ -9,7 +9,7 @@ export interface Layout {
   readonly at: YamlValue;
 }
 
-export const LAYOUT: YamlType<Layout> = choice('cpio', 'solid', 'erofs').into((kind, at) => ({
+export const LAYOUT: YamlType<Layout> = choice('cpio', 'solid', 'erofs').transform((kind, at) => ({
   kind,
   at,
 }));

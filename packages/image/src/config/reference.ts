@@ -16,7 +16,7 @@ export interface ImageReference {
 
 const PACKAGE = '@pkg:';
 
-export const IMAGE: YamlType<ImageReference> = anyText().into(parseImageReference);
+export const IMAGE: YamlType<ImageReference> = anyText().transform(parseImageReference);
 
 function parseImageReference(text: string, value: YamlValue): ImageReference {
   if (text.startsWith(PACKAGE)) {

@@ -50,10 +50,10 @@ function filled<T>(item: YamlType<T>): YamlType<readonly T[]> {
 }
 
 const PATTERNS = filled(
-  text().into((pattern, item) => located(item, () => parseImagePattern(pattern))),
+  text().transform((pattern, item) => located(item, () => parseImagePattern(pattern))),
 );
 
-const KEY: YamlType<YamlValue> = text().into((key, value) => {
+const KEY: YamlType<YamlValue> = text().transform((key, value) => {
   if (key === '') throw value.error('the name of a key is empty');
   if (key.startsWith('env://'))
     throw value.error('a policy does not take keys from the environment', {
@@ -63,7 +63,7 @@ const KEY: YamlType<YamlValue> = text().into((key, value) => {
 });
 
 /** Who is trusted is said in full: a pattern that was meant to be one could fit more than was thought of. */
-const EXACT = text().into((name, value) => {
+const EXACT = text().transform((name, value) => {
   if (name === '' || name.trim() !== name)
     throw value.error('it is empty, or has blanks around it');
   if (name.includes('*'))
@@ -76,24 +76,24 @@ const EXACT = text().into((name, value) => {
 const IDENTITY: YamlType<IdentitySettings> = record({
   issuer: required(EXACT, 'who says who they are: the issuer of their OpenID token'),
   subject: required(EXACT, 'who they are to it'),
-}).into((identity, at) => ({ ...identity, at }));
+}).transform((identity, at) => ({ ...identity, at }));
 
 const SIGNER_FIELDS = {
   threshold: optional(
-    integer(1, MAX_THRESHOLD).into((count, at) => ({ count, at })),
+    integer(1, MAX_THRESHOLD).transform((count, at) => ({ count, at })),
     'how many of them have to sign; 1',
   ),
   keys: optional(filled(KEY), 'public keys: files, or the keys themselves in PEM form'),
   identities: optional(filled(IDENTITY), 'people and workflows, by Sigstore'),
 };
 
-const SIGNERS: YamlType<SignerSettings> = record(SIGNER_FIELDS).into(signersOf);
+const SIGNERS: YamlType<SignerSettings> = record(SIGNER_FIELDS).transform(signersOf);
 
 const RULE: YamlType<RuleSettings> = record({
   images: required(PATTERNS, 'what the rule is about: lkt/*, registry.example/**'),
   ...SIGNER_FIELDS,
   rebuilders: optional(SIGNERS, 'who have to have built it too, with the same result'),
-}).into(({ images, rebuilders, ...signers }, at) => {
+}).transform(({ images, rebuilders, ...signers }, at) => {
   const hasSigners = ['keys', 'identities'].some((key) => at.entries().has(key));
   if (!hasSigners && rebuilders === undefined)
     throw at.error('nobody is named who signs', { fix: 'add keys, identities or rebuilders' });
@@ -113,15 +113,18 @@ export const TRUST: YamlType<TrustSettings> = record({
   signers: optional(filled(RULE), 'who has to have signed what'),
   unsigned: optional(PATTERNS, 'images that need no signature'),
   trustedRoot: optional(
-    text().into((_name, value) => value),
+    text().transform((_name, value) => value),
     'the trusted_root.json of a Sigstore instance; relative to the config',
   ),
-  image: optional(filled(text().into(linuxkitImage)), "LinuxKit's: images that have to be signed"),
+  image: optional(
+    filled(text().transform(linuxkitImage)),
+    "LinuxKit's: images that have to be signed",
+  ),
   org: optional(
-    filled(text().into(linuxkitOrg)),
+    filled(text().transform(linuxkitOrg)),
     "LinuxKit's: organisations whose images have to be",
   ),
-}).into((trust, at) => ({
+}).transform((trust, at) => ({
   required: [
     ...(trust.required === true ? [parseImagePattern('**')] : []),
     ...(trust.image ?? []),

@@ -7,7 +7,7 @@ import {
   list,
   LktError,
   optional,
-  orElse,
+  withDefault,
   parseYaml,
   record,
   required,
@@ -113,7 +113,7 @@ const EXTRA_SOURCE: YamlType<ExtraSource> = anyText({
   matches: /^[^:]+:[^:]*$/,
   problem: (source) => `"${source}" is not an extra source`,
   fix: 'write it as DIRECTORY:DESTINATION, such as ../common:/common',
-}).into((given, at) => {
+}).transform((given, at) => {
   const [source = '', target = ''] = given.split(':');
   const destination = posix.normalize(`/${target}`).replace(/^\/+/, '').replace(/\/+$/, '');
   return { source, destination: toRaw(destination), at };
@@ -123,7 +123,7 @@ const BUILD_ARG: YamlType<BuildArg> = anyText({
   matches: /^[^=]+=/,
   problem: (arg) => `"${arg}" is not a build argument`,
   fix: 'write it as NAME=VALUE',
-}).into((given, at) => {
+}).transform((given, at) => {
   const equals = given.indexOf('=');
   return { name: given.slice(0, equals), value: given.slice(equals + 1), at };
 });
@@ -133,8 +133,8 @@ const SECRETS: YamlType<readonly SecretId[]> = list(
     matches: /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/,
     problem: (id) => `"${id}" is not the id of a secret`,
     fix: 'use letters, digits, "_", "." and "-"',
-  }).into((id, at) => ({ id, at })),
-).into((secrets) => {
+  }).transform((id, at) => ({ id, at })),
+).transform((secrets) => {
   for (const [index, { id, at }] of secrets.entries())
     if (secrets.findIndex((other) => other.id === id) !== index)
       throw at.error(`the secret "${id}" is there twice`);
@@ -143,39 +143,43 @@ const SECRETS: YamlType<readonly SecretId[]> = list(
 
 /** `true`, `false`, or in words why it is not. */
 const REPRODUCIBLE: YamlType<Pick<PackageSpec, 'reproducible' | 'notReproducibleBecause'>> = either(
-  boolean.into((reproducible) => ({ reproducible, notReproducibleBecause: undefined })),
+  boolean.transform((reproducible) => ({ reproducible, notReproducibleBecause: undefined })),
   (value) => !value.isString(),
-  text.into((given, value) => {
+  text.transform((given, value) => {
     const reason = given.trim();
     if (reason === '') throw value.error('the reason is empty', { fix: 'write false, or why' });
     return { reproducible: false, notReproducibleBecause: reason };
   }),
 );
 
-const TAG: YamlType<string> = scalar.into((tag, value) => {
+const TAG: YamlType<string> = scalar.transform((tag, value) => {
   wrap(value, () => renderTag(tag, '0'.repeat(40)));
   return tag;
 });
 
 const located = <T>(type: YamlType<T>): YamlType<{ readonly value: T; readonly at: YamlValue }> =>
-  type.into((value, at) => ({ value, at }));
+  type.transform((value, at) => ({ value, at }));
 
 /** LinuxKit's keys, then lkt's own. */
 const FIELDS = {
   image: required(located(text), 'the name of the image', 'add: image: NAME'),
   org: optional(located(text), 'what stands before the name; linuxkit'),
-  tag: orElse(TAG, DEFAULT_TAG, 'a template for the tag, where {{.Hash}} is the source hash'),
+  tag: withDefault(TAG, DEFAULT_TAG, 'a template for the tag, where {{.Hash}} is the source hash'),
   dockerfile: optional(
-    located(text.into((_path, value) => relativePath(value))),
+    located(text.transform((_path, value) => relativePath(value))),
     'the Dockerfile, in the directory of the package',
   ),
-  arches: orElse(list(ARCH), ['amd64', 'arm64', 'riscv64'], 'what it is made for'),
-  'extra-sources': orElse(list(EXTRA_SOURCE), [], 'DIRECTORY:DESTINATION in the build context'),
+  arches: withDefault(list(ARCH), ['amd64', 'arm64', 'riscv64'], 'what it is made for'),
+  'extra-sources': withDefault(
+    list(EXTRA_SOURCE),
+    [],
+    'DIRECTORY:DESTINATION in the build context',
+  ),
   gitrepo: optional(text, 'where the sources are'),
-  network: orElse(boolean, false, 'whether RUN may use the network'),
-  'disable-cache': orElse(boolean, false, 'whether every step is done again'),
+  network: withDefault(boolean, false, 'whether RUN may use the network'),
+  'disable-cache': withDefault(boolean, false, 'whether every step is done again'),
   config: optional(IMAGE_CONFIG, "how to run the image's container"),
-  buildArgs: orElse(list(BUILD_ARG), [], 'NAME=VALUE for the ARGs of the Dockerfile'),
+  buildArgs: withDefault(list(BUILD_ARG), [], 'NAME=VALUE for the ARGs of the Dockerfile'),
   depends: optional(located(DEPENDS), 'images that are put into the build context'),
   secrets: optional(located(SECRETS), 'the ids of the secrets that RUN may ask for'),
   target: optional(located(scalar), 'the stage of the Dockerfile that becomes the image'),

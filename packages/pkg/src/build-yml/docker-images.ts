@@ -36,21 +36,24 @@ export interface DockerImage {
 }
 
 const IMAGES: YamlType<DockerImages> = record({
-  'target-dir': optional(text().into(archivePlace), 'a directory that has one archive of each'),
-  target: optional(text().into(archivePlace), 'one archive of all'),
+  'target-dir': optional(
+    text().transform(archivePlace),
+    'a directory that has one archive of each',
+  ),
+  target: optional(text().transform(archivePlace), 'one archive of all'),
   'from-file': optional(
-    text().into((_path, at) => ({ path: relativePath(at), at })),
+    text().transform((_path, at) => ({ path: relativePath(at), at })),
     'instead of list: a file of the package with one reference a line',
   ),
   list: optional(
     list(
-      text().into((reference, { file, position, path }) =>
+      text().transform((reference, { file, position, path }) =>
         dockerImage(reference, file, position, path),
       ),
-    ).into((images, at) => ({ images, at })),
+    ).transform((images, at) => ({ images, at })),
     'references, each with a digest',
   ),
-}).into(({ target, 'target-dir': directory, 'from-file': fromFile, list: listed }, at) => {
+}).transform(({ target, 'target-dir': directory, 'from-file': fromFile, list: listed }, at) => {
   for (const [name, one, other] of [
     ['"target" and "target-dir"', target, directory],
     ['"from-file" and "list"', fromFile, listed],
@@ -72,7 +75,7 @@ const IMAGES: YamlType<DockerImages> = record({
 /** `depends` of build.yml, by LinuxKit's rules. */
 export const DEPENDS: YamlType<DockerImages | undefined> = record({
   'docker-images': optional(IMAGES, 'images, as docker save writes them'),
-}).into((depends) => depends['docker-images']);
+}).transform((depends) => depends['docker-images']);
 
 function archivePlace(
   _path: string,

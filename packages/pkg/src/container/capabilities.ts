@@ -60,7 +60,7 @@ export const CAPABILITY_NAMES: YamlType<readonly string[]> = list(
       };
     }),
   ),
-).into((names, value) => {
+).transform((names, value) => {
   const index = names.findIndex((name) => WORD.test(name));
   if (index === -1) return names;
   const [name = ''] = names.slice(index);

@@ -2,11 +2,11 @@ import {
   choice,
   integer,
   list,
-  orElse,
+  withDefault,
   record,
   required,
   text,
-  unlessEmpty,
+  omitEmpty,
   type YamlType,
 } from '@lkt/core';
 
@@ -24,7 +24,7 @@ export const MODE: YamlType<number> = text({
   matches: /^0?[0-7]{1,4}$/,
   problem: (mode) => `"${mode}" is not a file mode`,
   fix: 'write it in octal, such as "0644"',
-}).into((mode) => Number.parseInt(mode, 8));
+}).transform((mode) => Number.parseInt(mode, 8));
 
 const NUMBER = integer(0, 2 ** 32 - 1);
 
@@ -32,10 +32,10 @@ export const DEVICES: YamlType<readonly Device[]> = list(
   record({
     path: required(text(), 'where it is in the container; "all": leave to use all of the type'),
     type: required(choice('a', 'b', 'c', 'u', 'p'), 'b: block, c or u: character, p: fifo'),
-    major: orElse(NUMBER, 0, 'its major number'),
-    minor: orElse(NUMBER, 0, 'its minor number'),
-    mode: unlessEmpty(MODE, 'in octal, in quotes'),
-  }).into(({ mode, ...device }, value) => {
+    major: withDefault(NUMBER, 0, 'its major number'),
+    minor: withDefault(NUMBER, 0, 'its minor number'),
+    mode: omitEmpty(MODE, 'in octal, in quotes'),
+  }).transform(({ mode, ...device }, value) => {
     if (device.path === 'all') return { ...device, mode: 0 };
     if (mode === undefined && value.entries().get('mode')?.isNull() !== false)
       throw value.error('"mode" is missing');

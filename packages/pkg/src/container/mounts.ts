@@ -1,10 +1,10 @@
 import {
   integer,
   list,
-  orElse,
+  withDefault,
   record,
   text,
-  unlessEmpty,
+  omitEmpty,
   type YamlType,
   type YamlValue,
 } from '@lkt/core';
@@ -31,23 +31,23 @@ const ID = integer(0, 2 ** 32 - 1);
 
 export const ID_MAPPINGS: YamlType<readonly IdMapping[]> = list(
   record({
-    containerID: orElse(ID, 0, 'the first id in the container'),
-    hostID: orElse(ID, 0, 'the id that it is outside'),
-    size: orElse(ID, 0, 'how many ids'),
+    containerID: withDefault(ID, 0, 'the first id in the container'),
+    hostID: withDefault(ID, 0, 'the id that it is outside'),
+    size: withDefault(ID, 0, 'how many ids'),
   }),
 );
 
 /** LinuxKit's schema spells the mappings of a mount in lower case; what Go writes into a label is in camel case. */
 const MOUNT: YamlType<Mount> = record({
-  destination: orElse(text(), '', 'where in the container'),
-  type: unlessEmpty(text(), 'the type of the file system, or bind'),
-  source: unlessEmpty(text(), 'what is mounted; of a bind, a path or the name of a volume'),
-  options: unlessEmpty(list(text()), 'as mount takes them'),
-  uidMappings: unlessEmpty(ID_MAPPINGS, 'other owners'),
-  gidMappings: unlessEmpty(ID_MAPPINGS, 'other groups'),
-  uidmappings: unlessEmpty(ID_MAPPINGS, 'as uidMappings'),
-  gidmappings: unlessEmpty(ID_MAPPINGS, 'as gidMappings'),
-}).into(({ uidmappings, gidmappings, ...mount }, at) => ({
+  destination: withDefault(text(), '', 'where in the container'),
+  type: omitEmpty(text(), 'the type of the file system, or bind'),
+  source: omitEmpty(text(), 'what is mounted; of a bind, a path or the name of a volume'),
+  options: omitEmpty(list(text()), 'as mount takes them'),
+  uidMappings: omitEmpty(ID_MAPPINGS, 'other owners'),
+  gidMappings: omitEmpty(ID_MAPPINGS, 'other groups'),
+  uidmappings: omitEmpty(ID_MAPPINGS, 'as uidMappings'),
+  gidmappings: omitEmpty(ID_MAPPINGS, 'as gidMappings'),
+}).transform(({ uidmappings, gidmappings, ...mount }, at) => ({
   ...(uidmappings === undefined ? {} : { uidMappings: uidmappings }),
   ...(gidmappings === undefined ? {} : { gidMappings: gidmappings }),
   ...mount,
@@ -65,7 +65,7 @@ const DESTINATIONS: Readonly<Record<string, string>> = {
 
 /** `mounts` of a container: type and destination are derived from each other where one is missing. */
 export const MOUNTS: YamlType<readonly Mount[]> = list(
-  MOUNT.into((raw, item) => {
+  MOUNT.transform((raw, item) => {
     const type =
       raw.type ??
       (raw.source !== undefined && Object.hasOwn(DESTINATIONS, raw.source)
@@ -94,7 +94,7 @@ export const BINDS: YamlType<readonly Mount[]> = list(
       return colons > 2 ? `"${bind}" has too many ":"` : `"${bind}" is not a bind`;
     },
     fix: BIND_FORM,
-  }).into((bind, at) => {
+  }).transform((bind, at) => {
     const [source = '', destination = '', options] = bind.split(':');
     return {
       destination,
@@ -113,7 +113,7 @@ export const TMPFS: YamlType<readonly Mount[]> = list(
     matches: /^[^:]+(?::[^:]*)?$/,
     problem: (tmpfs) => `"${tmpfs}" is not a tmpfs`,
     fix: 'write it as DESTINATION or DESTINATION:OPTION,OPTION',
-  }).into((tmpfs, at) => {
+  }).transform((tmpfs, at) => {
     const [destination = '', options] = tmpfs.split(':');
     return {
       destination,

@@ -5,11 +5,11 @@ import {
   list,
   mapping,
   optional,
-  orElse,
+  withDefault,
   record,
   scalar,
   text,
-  unlessEmpty,
+  omitEmpty,
   type YamlType,
 } from '@lkt/core';
 
@@ -42,11 +42,11 @@ const NUMBER = integer();
 
 const DEVICE_RULES: YamlType<readonly DeviceRule[]> = list(
   record({
-    allow: orElse(boolean, false, 'whether it may be used'),
-    type: unlessEmpty(choice('a', 'b', 'c', ''), 'a: all, b: block, c: character'),
+    allow: withDefault(boolean, false, 'whether it may be used'),
+    type: omitEmpty(choice('a', 'b', 'c', ''), 'a: all, b: block, c: character'),
     major: optional(NUMBER, 'without it, any'),
     minor: optional(NUMBER, 'without it, any'),
-    access: unlessEmpty(text(), 'r, w, m (make the node)'),
+    access: omitEmpty(text(), 'r, w, m (make the node)'),
   }),
 );
 
@@ -66,18 +66,18 @@ const CPU: YamlType<Limits> = record({
   period: optional(NUMBER, 'microseconds'),
   realtimeRuntime: optional(NUMBER, 'microseconds; cgroup v1'),
   realtimePeriod: optional(NUMBER, 'microseconds; cgroup v1'),
-  cpus: unlessEmpty(text(), 'the processors it runs on: "0-3,6"'),
-  mems: unlessEmpty(text(), 'the memory nodes it uses'),
+  cpus: omitEmpty(text(), 'the processors it runs on: "0-3,6"'),
+  mems: omitEmpty(text(), 'the memory nodes it uses'),
 });
 
 const WEIGHT = integer(0, 1000);
 
-const THROTTLE = unlessEmpty(
+const THROTTLE = omitEmpty(
   list(
     record({
-      major: orElse(NUMBER, 0, 'of the device'),
-      minor: orElse(NUMBER, 0, 'of the device'),
-      rate: orElse(NUMBER, 0, 'bytes or operations in a second'),
+      major: withDefault(NUMBER, 0, 'of the device'),
+      minor: withDefault(NUMBER, 0, 'of the device'),
+      rate: withDefault(NUMBER, 0, 'bytes or operations in a second'),
     }),
   ),
   'limits of devices',
@@ -86,11 +86,11 @@ const THROTTLE = unlessEmpty(
 const BLOCK_IO: YamlType<Limits> = record({
   weight: optional(WEIGHT, '10 to 1000'),
   leafWeight: optional(WEIGHT, 'cgroup v1'),
-  weightDevice: unlessEmpty(
+  weightDevice: omitEmpty(
     list(
       record({
-        major: orElse(NUMBER, 0, 'of the device'),
-        minor: orElse(NUMBER, 0, 'of the device'),
+        major: withDefault(NUMBER, 0, 'of the device'),
+        minor: withDefault(NUMBER, 0, 'of the device'),
         weight: optional(WEIGHT, '10 to 1000'),
         leafWeight: optional(WEIGHT, 'cgroup v1'),
       }),
@@ -105,11 +105,11 @@ const BLOCK_IO: YamlType<Limits> = record({
 
 const NETWORK: YamlType<Limits> = record({
   classID: optional(NUMBER, 'of the packets; cgroup v1'),
-  priorities: unlessEmpty(
+  priorities: omitEmpty(
     list(
       record({
-        name: orElse(text(), '', 'the interface'),
-        priority: orElse(NUMBER, 0, 'of its packets'),
+        name: withDefault(text(), '', 'the interface'),
+        priority: withDefault(NUMBER, 0, 'of its packets'),
       }),
     ),
     'priorities of interfaces; cgroup v1',
@@ -118,39 +118,41 @@ const NETWORK: YamlType<Limits> = record({
 
 const HUGEPAGES: YamlType<readonly Limits[]> = list(
   record({
-    pageSize: orElse(scalar, '', 'such as 2MB'),
-    limit: orElse(NUMBER, 0, 'bytes'),
+    pageSize: withDefault(scalar, '', 'such as 2MB'),
+    limit: withDefault(NUMBER, 0, 'bytes'),
   }),
 );
 
 /** A file of a control group, such as `memory.high`; never a path to another group's. */
 const CGROUP_FILE = /^[a-z0-9_]+(?:\.[A-Za-z0-9_-]+)+$/;
 
-const UNIFIED: YamlType<Readonly<Record<string, string>>> = mapping(scalar).into((files, value) => {
-  for (const [name, item] of value.entries()) {
-    if (!CGROUP_FILE.test(name))
-      throw item.error(`"${name}" is not a file of a control group`, {
-        fix: 'write it as the kernel names it, such as memory.high',
-      });
-    if (item.text().includes('\n')) throw item.error('it is more than one line');
-  }
-  return Object.fromEntries([...files].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-});
+const UNIFIED: YamlType<Readonly<Record<string, string>>> = mapping(scalar).transform(
+  (files, value) => {
+    for (const [name, item] of value.entries()) {
+      if (!CGROUP_FILE.test(name))
+        throw item.error(`"${name}" is not a file of a control group`, {
+          fix: 'write it as the kernel names it, such as memory.high',
+        });
+      if (item.text().includes('\n')) throw item.error('it is more than one line');
+    }
+    return Object.fromEntries([...files].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  },
+);
 
 export const RESOURCES: YamlType<Resources> = record({
-  devices: unlessEmpty(DEVICE_RULES, 'which devices it may use'),
+  devices: omitEmpty(DEVICE_RULES, 'which devices it may use'),
   memory: optional(MEMORY, 'how much memory it may use'),
   cpu: optional(CPU, 'how much processor time it may use'),
   pids: optional(
-    record({ limit: orElse(NUMBER, 0, 'how many') }),
+    record({ limit: withDefault(NUMBER, 0, 'how many') }),
     'how many processes it may have',
   ),
   // Go would write `blockIO` into a label, which LinuxKit's own reader then refuses.
   blockio: optional(BLOCK_IO, 'how much it may read and write'),
-  hugepageLimits: unlessEmpty(HUGEPAGES, 'how many huge pages it may use'),
+  hugepageLimits: omitEmpty(HUGEPAGES, 'how many huge pages it may use'),
   network: optional(NETWORK, 'marks of its packets; cgroup v1'),
   unified: optional(UNIFIED, 'files of cgroup v2, and what is written into them'),
-}).into(({ blockio, hugepageLimits, network, unified, ...others }) => ({
+}).transform(({ blockio, hugepageLimits, network, unified, ...others }) => ({
   ...others,
   // In the order in which Go writes them.
   ...(blockio === undefined ? {} : { blockIO: blockio }),

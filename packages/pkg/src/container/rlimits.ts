@@ -34,7 +34,7 @@ export const RLIMITS: YamlType<readonly Rlimit[]> = list(
     matches: /^[^,]*,[^,]*,[^,]*$/,
     problem: (limit) => `"${limit}" is not a limit`,
     fix: 'write it as name,soft,hard',
-  }).into((limit, item) => {
+  }).transform((limit, item) => {
     const [name = '', soft = '', hard = ''] = limit.split(',').map((part) => part.trim());
     const bare = name.toUpperCase().replace(/^RLIMIT_/, '');
     if (!NAMES.some((known) => known === bare)) {

@@ -2,10 +2,10 @@ import {
   boolean,
   list,
   optional,
-  orElse,
+  withDefault,
   record,
   text,
-  unlessEmpty,
+  omitEmpty,
   type YamlType,
 } from '@lkt/core';
 import { type Mount, RUNTIME_MOUNTS } from './mounts.ts';
@@ -34,10 +34,10 @@ const TEXTS = list(text());
 
 const INTERFACES: YamlType<readonly Interface[]> = list(
   record({
-    name: unlessEmpty(text(), 'its name'),
-    add: unlessEmpty(text(), 'the type to make; without it, one that is there is moved'),
-    peer: unlessEmpty(text(), 'of a veth: the name of the other end, which stays in the root'),
-    createInRoot: orElse(boolean, false, 'make it in the root namespace, then move it'),
+    name: omitEmpty(text(), 'its name'),
+    add: omitEmpty(text(), 'the type to make; without it, one that is there is moved'),
+    peer: omitEmpty(text(), 'of a veth: the name of the other end, which stays in the root'),
+    createInRoot: withDefault(boolean, false, 'make it in the root namespace, then move it'),
   }),
 );
 
@@ -59,6 +59,6 @@ export const RUNTIME: YamlType<RuntimeSettings> = record({
   mounts: optional(RUNTIME_MOUNTS, 'mounts to make in the root'),
   mkdir: optional(TEXTS, 'directories to make in the root'),
   interfaces: optional(INTERFACES, "network interfaces for the container's namespace"),
-  bindNS: orElse(BIND_NS, {}, 'paths to bind its namespaces to'),
+  bindNS: withDefault(BIND_NS, {}, 'paths to bind its namespaces to'),
   namespace: optional(text(), "containerd's namespace"),
 });

@@ -6,7 +6,7 @@ import {
   record,
   required,
   text,
-  unlessEmpty,
+  omitEmpty,
   type YamlType,
 } from '@lkt/core';
 
@@ -87,14 +87,14 @@ const SYSCALLS: YamlType<readonly SyscallRule[]> = list(
     names: required(list(text(), { isFilled: true }), 'the system calls'),
     action: required(ACTION, 'what happens'),
     errnoRet: optional(ERRNO, 'of SCMP_ACT_ERRNO: the number of the error'),
-    args: unlessEmpty(ARGUMENTS, 'only when all of these are true'),
+    args: omitEmpty(ARGUMENTS, 'only when all of these are true'),
   }),
 );
 
 export const SECCOMP: YamlType<Seccomp> = record({
   defaultAction: required(ACTION, 'what happens with calls that no rule is about'),
   defaultErrnoRet: optional(ERRNO, 'of SCMP_ACT_ERRNO: the number of the error'),
-  architectures: unlessEmpty(list(ARCHITECTURE), 'those whose calls the rules are about'),
-  flags: unlessEmpty(list(FLAG), 'of the filter'),
-  syscalls: unlessEmpty(SYSCALLS, 'the rules'),
+  architectures: omitEmpty(list(ARCHITECTURE), 'those whose calls the rules are about'),
+  flags: omitEmpty(list(FLAG), 'of the filter'),
+  syscalls: omitEmpty(SYSCALLS, 'the rules'),
 });

@@ -14,7 +14,7 @@ import {
   record,
   type SourceFile,
   text,
-  unlessEmpty,
+  omitEmpty,
   type Values,
   type YamlType,
   type YamlValue,
@@ -86,14 +86,14 @@ export interface Settings {
 }
 
 const TEXTS = list(text());
-const TEXT_MAP: YamlType<Readonly<Record<string, string>>> = mapping(text()).into((map) =>
+const TEXT_MAP: YamlType<Readonly<Record<string, string>>> = mapping(text()).transform((map) =>
   Object.fromEntries(map),
 );
 
 export const ID: YamlType<Id> = either(
   integer(0, 2 ** 32 - 1, (number) => `${number} is not an id: ids go from 0 to 4294967295`),
   (value) => !value.isString(),
-  text().into((name, at): Id => (name === '' || name === 'root' ? 0 : { name, at })),
+  text().transform((name, at): Id => (name === '' || name === 'root' ? 0 : { name, at })),
 );
 
 const FIELDS = {
@@ -107,13 +107,13 @@ const FIELDS = {
   tmpfs: optional(TMPFS, 'DESTINATION, then :OPTION,…'),
   command: optional(TEXTS, "what runs, instead of the image's own"),
   env: optional(TEXTS, "NAME=VALUE, instead of the image's own"),
-  cwd: unlessEmpty(text(), 'the working directory'),
-  net: unlessEmpty(text(), 'the network namespace: new, host, or the path of one'),
-  pid: unlessEmpty(text(), 'the PID namespace: new, host, or the path of one'),
-  ipc: unlessEmpty(text(), 'the IPC namespace: new, host, or the path of one'),
-  uts: unlessEmpty(text(), 'the UTS namespace: new, host, or the path of one'),
-  userns: unlessEmpty(text(), 'the user namespace: new, host, or the path of one'),
-  hostname: unlessEmpty(text(), 'in a UTS namespace of its own'),
+  cwd: omitEmpty(text(), 'the working directory'),
+  net: omitEmpty(text(), 'the network namespace: new, host, or the path of one'),
+  pid: omitEmpty(text(), 'the PID namespace: new, host, or the path of one'),
+  ipc: omitEmpty(text(), 'the IPC namespace: new, host, or the path of one'),
+  uts: omitEmpty(text(), 'the UTS namespace: new, host, or the path of one'),
+  userns: omitEmpty(text(), 'the user namespace: new, host, or the path of one'),
+  hostname: omitEmpty(text(), 'in a UTS namespace of its own'),
   readonly: optional(boolean, 'whether the root file system stays as it is'),
   maskedPaths: optional(TEXTS, 'paths that look empty'),
   readonlyPaths: optional(TEXTS, 'paths that cannot be written'),
@@ -132,7 +132,7 @@ const FIELDS = {
   annotations: optional(TEXT_MAP, 'for whoever looks at the container'),
   runtime: optional(RUNTIME, 'what init does for the container'),
   seccomp: optional(SECCOMP, 'the system calls it may do'),
-  apparmor: unlessEmpty(text(), 'the AppArmor profile it runs under'),
+  apparmor: omitEmpty(text(), 'the AppArmor profile it runs under'),
   restart: optional(RESTART, 'of a service: when it is started again'),
   after: optional(AFTER, 'of a service: the services that are ready before it starts'),
   ready: optional(READY, 'of a service: how it shows that it is ready'),
@@ -140,13 +140,13 @@ const FIELDS = {
 } satisfies Fields;
 
 /** The fields alone, as a label has them. */
-export const SETTINGS: YamlType<Settings> = record(FIELDS).into(settingsOf);
+export const SETTINGS: YamlType<Settings> = record(FIELDS).transform(settingsOf);
 
 /** The fields beside others in one mapping. */
 export function withSettings<F extends Fields>(
   own: F,
 ): YamlType<{ readonly own: Values<F>; readonly settings: Settings }> {
-  return record<Fields>({ ...own, ...FIELDS }).into((all) => {
+  return record<Fields>({ ...own, ...FIELDS }).transform((all) => {
     const entries = Object.entries(all);
     return {
       own: Object.fromEntries(entries.filter(([key]) => Object.hasOwn(own, key))) as Values<F>,

@@ -3,7 +3,7 @@ import {
   integer,
   list,
   optional,
-  orElse,
+  withDefault,
   record,
   text,
   type YamlType,
@@ -38,7 +38,9 @@ export const RESTART: YamlType<Restart> = choice('never', 'on-failure', 'always'
 
 export const ON_FAILURE: YamlType<OnFailure> = choice('continue', 'poweroff', 'reboot');
 
-export const AFTER: YamlType<readonly After[]> = list(text().into((name, at) => ({ name, at })));
+export const AFTER: YamlType<readonly After[]> = list(
+  text().transform((name, at) => ({ name, at })),
+);
 
 const ABSOLUTE = text({
   matches: /^\/[^\0]+$/,
@@ -56,8 +58,8 @@ export const READY: YamlType<Ready> = record({
     'a command in the container: when it ends with 0',
   ),
   log: optional(LINE, 'a text: when the service has written a line with it'),
-  timeout: orElse(integer(1, 3600), 60, 'seconds after which the service has failed'),
-}).into((ready, value) => {
+  timeout: withDefault(integer(1, 3600), 60, 'seconds after which the service has failed'),
+}).transform((ready, value) => {
   const ways = [ready.socket, ready.exec, ready.log].filter((way) => way !== undefined);
   if (ways.length === 1) return ready;
   throw value.error(
