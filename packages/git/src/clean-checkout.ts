@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Environment } from './command.ts';
 import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts';
 import { type IndexEntry, readIndex } from './index-file.ts';
-import { GitObjects } from './object-database.ts';
+import { ObjectDatabase } from './object-database.ts';
+import { parseCommit, parseTree } from './objects.ts';
 import { gitTreeId } from './tree-id.ts';
 
 /** Directories of a work tree in which nothing differs from HEAD. */
@@ -59,7 +60,7 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
   const isWanted = (path: string): boolean => prefixes.some((prefix) => path.startsWith(prefix));
   const files = readIndex(join(found.own, 'index'), isWanted);
   if (files === undefined || files.length > FILES_LIMIT) return undefined;
-  const head = new HeadTrees(new GitObjects(join(found.common, 'objects')), commit);
+  const head = new HeadTrees(new ObjectDatabase(join(found.common, 'objects')), commit);
   const trees = new Map<string, string>();
   for (const [index, path] of paths.entries()) {
     const prefix = prefixes[index] ?? '';
@@ -85,12 +86,12 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
 
 /** The trees of a commit. */
 class HeadTrees {
-  readonly #objects: GitObjects;
+  readonly #objects: ObjectDatabase;
   readonly #commit: string;
   /** By path. */
   readonly #known = new Map<string, ReadonlyMap<string, string>>();
 
-  constructor(objects: GitObjects, commit: string) {
+  constructor(objects: ObjectDatabase, commit: string) {
     this.#objects = objects;
     this.#commit = commit;
   }
@@ -105,7 +106,7 @@ class HeadTrees {
   #top(): string | undefined {
     const object = this.#objects.read(this.#commit);
     if (object?.type !== 'commit') return undefined;
-    return /^tree ([0-9a-f]{40})\n/.exec(object.body.toString('latin1', 0, 46))?.[1];
+    return parseCommit(object.content).tree;
   }
 
   /** Ids of the directories in a directory, by name. */
@@ -114,15 +115,10 @@ class HeadTrees {
     if (known !== undefined) return known;
     const id = this.tree(path);
     const object = id === undefined ? undefined : this.#objects.read(id);
-    if (object?.type !== 'tree') return undefined;
+    if (id === undefined || object?.type !== 'tree') return undefined;
     const found = new Map<string, string>();
-    const { body } = object;
-    for (let at = 0; at < body.length;) {
-      const end = body.indexOf(0, at);
-      const [mode, ...name] = body.toString('latin1', at, end).split(' ');
-      if (mode === '40000') found.set(name.join(' '), body.toString('hex', end + 1, end + 21));
-      at = end + 21;
-    }
+    for (const { mode, name, id: child } of parseTree(id, object.content))
+      if (mode === '40000') found.set(name, child);
     this.#known.set(path, found);
     return found;
   }

@@ -1,13 +1,7 @@
-import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
-
-/** An object of a repository. */
-interface GitObject {
-  readonly type: string;
-  readonly body: Buffer;
-}
+import { type GitObject, objectHash, type ObjectType } from './objects.ts';
 
 /** What is read of one object; commits and directories are far smaller. */
 const LIMIT = 16 * 1024 * 1024;
@@ -20,7 +14,7 @@ const DEPTH = 4095;
  * another repository for example, is as if it were not there. What is found is proved by its id, which is SHA-1.
  * @see https://git-scm.com/docs/gitformat-pack
  */
-export class GitObjects {
+export class ObjectDatabase {
   readonly #dir: string;
   #packs: readonly Pack[] | undefined;
 
@@ -32,8 +26,8 @@ export class GitObjects {
   read(id: string): GitObject | undefined {
     const found = this.#loose(id) ?? this.#packed(id);
     if (found === undefined) return undefined;
-    const { type, body } = found;
-    const hash = createHash('sha1').update(`${type} ${body.length}\0`).update(body).digest('hex');
+    const { type, content } = found;
+    const hash = objectHash('sha1', type, content.length).update(content).digest('hex');
     return hash === id ? found : undefined;
   }
 
@@ -47,7 +41,7 @@ export class GitObjects {
     const data = inflateSync(stored, { maxOutputLength: LIMIT });
     const end = data.indexOf(0);
     const [type = ''] = data.toString('latin1', 0, Math.max(end, 0)).split(' ');
-    return { type, body: data.subarray(end + 1) };
+    return { type: type as ObjectType, content: data.subarray(end + 1) };
   }
 
   #packed(id: string, depth = 0): GitObject | undefined {
@@ -67,7 +61,7 @@ export class GitObjects {
   }
 }
 
-const TYPES = new Map([
+const TYPES: ReadonlyMap<number, ObjectType> = new Map([
   [1, 'commit'],
   [2, 'tree'],
   [3, 'blob'],
@@ -139,8 +133,8 @@ class Pack {
     const stored = pack.at(offset + at, size + (size >> 8) + 64);
     const data = inflateSync(stored, { maxOutputLength: LIMIT });
     const type = TYPES.get(kind);
-    if (type !== undefined) return { type, body: data };
-    return base && { type: base.type, body: applyDelta(base.body, data) };
+    if (type !== undefined) return { type, content: data };
+    return base && { type: base.type, content: applyDelta(base.content, data) };
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { algorithmOf, objectHash } from './objects.ts';
 
 /** A file of a git tree. `path` has one char per byte and no leading slash. */
 export interface GitFile {
@@ -31,7 +32,7 @@ export function gitTreeId(files: readonly GitFile[]): string {
     }
     directory.set(name, file);
   }
-  return treeId(root, files[0]?.id.length === 64 ? 'sha256' : 'sha1');
+  return treeId(root, algorithmOf(files[0]?.id ?? ''));
 }
 
 type Directory = Map<string, Directory | GitFile>;
@@ -48,7 +49,7 @@ function treeId(directory: Directory, algorithm: 'sha1' | 'sha256'): string {
       return [Buffer.from(`${mode} ${name}\0`, 'latin1'), Buffer.from(id, 'hex')];
     }),
   );
-  return createHash(algorithm).update(`tree ${body.length}\0`).update(body).digest('hex');
+  return objectHash(algorithm, 'tree', body.length).update(body).digest('hex');
 }
 
 /** LinuxKit hashes the ids of several trees as one text. */

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findPlainTop, readCleanCheckout } from '../src/clean-checkout.ts';
-import { GitObjects } from '../src/object-database.ts';
+import { ObjectDatabase } from '../src/object-database.ts';
 import { commit, ENV, git, settled, temporary, write } from './checkout.ts';
 
 const read = (top: string, ...paths: readonly string[]): ReturnType<typeof readCleanCheckout> =>
@@ -60,11 +60,11 @@ describe('where nothing has changed', () => {
     const format = '--batch-check=%(objecttype) %(objectname) %(objectsize) %(deltabase)';
     const lines = git(repo.path, 'cat-file', '--batch-all-objects', format).split('\n');
     expect(lines.some((line) => line.startsWith('tree') && !/ 0+$/.test(line))).toBe(true);
-    const objects = new GitObjects(join(repo.path, '.git/objects'));
+    const objects = new ObjectDatabase(join(repo.path, '.git/objects'));
     for (const line of lines) {
       const [type, id = '', size] = line.split(' ');
       const found = objects.read(id);
-      expect(`${found?.type} ${found?.body.length}`).toBe(`${type} ${size}`);
+      expect(`${found?.type} ${found?.content.length}`).toBe(`${type} ${size}`);
     }
     expect(read(repo.path, 'pkg/a')).toBeDefined();
   });

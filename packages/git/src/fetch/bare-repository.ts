@@ -3,8 +3,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { isErrno, LktError } from '@lkt/core';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from '../command.ts';
+import { algorithmOf } from '../objects.ts';
 
 /** Most bytes that may come from a repository. */
 export const MAX_SIZE: number = 16 * 2 ** 30;
@@ -37,7 +37,7 @@ const SETTINGS: readonly string[] = [
 const KEPT = /^GIT_(CONFIG.*|EXEC_PATH|SSH|SSH_COMMAND|SSH_VARIANT|SSL_.*|PROXY_.*)$/;
 
 /** Git in a repository of one's own, without a work tree. It asks no questions and starts nothing but transports. */
-export class GitRepository {
+export class BareRepository {
   readonly #directory: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #signal: AbortSignal | undefined;
@@ -73,7 +73,7 @@ export class GitRepository {
 
   /** Makes the repository. @param commit whose length says which hash names its objects */
   async init(commit: string): Promise<void> {
-    const format = commit.length === 64 ? 'sha256' : 'sha1';
+    const format = algorithmOf(commit);
     await this.run(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`]);
   }
 

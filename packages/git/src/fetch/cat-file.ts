@@ -1,9 +1,7 @@
-import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
 import { LktError } from '@lkt/core';
-import type { GitRepository } from './bare-repository.ts';
-
-export type ObjectType = 'blob' | 'commit' | 'tag' | 'tree';
+import { algorithmOf, type GitObject, objectHash, type ObjectType } from '../objects.ts';
+import type { BareRepository } from './bare-repository.ts';
 
 interface ObjectHead {
   readonly type: ObjectType;
@@ -17,13 +15,13 @@ const MAX_WHOLE = 64 * 2 ** 20;
  * Reads objects of a repository, one after the other. Each is hashed as it is read and has to be what its name says, so
  * that nothing depends on what git has checked.
  */
-export class GitObjects implements AsyncDisposable {
-  readonly #child: ReturnType<GitRepository['start']>;
+export class CatFile implements AsyncDisposable {
+  readonly #child: ReturnType<BareRepository['start']>;
   readonly #ended: Promise<void>;
   readonly #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
 
-  constructor(repository: GitRepository) {
+  constructor(repository: BareRepository) {
     const args = ['cat-file', '--batch'];
     this.#child = repository.start(args);
     this.#ended = repository.ended(this.#child, args);
@@ -33,7 +31,7 @@ export class GitObjects implements AsyncDisposable {
   }
 
   /** An object as a whole; undefined if it is not there. */
-  async read(id: string): Promise<{ type: ObjectType; content: Buffer } | undefined> {
+  async read(id: string): Promise<GitObject | undefined> {
     const head = await this.#ask(id);
     if (head === undefined) return undefined;
     if (head.size > MAX_WHOLE)
@@ -83,8 +81,7 @@ export class GitObjects implements AsyncDisposable {
   }
 
   async *#content(id: string, { type, size }: ObjectHead): AsyncGenerator<Uint8Array> {
-    const hash: Hash = createHash(id.length === 64 ? 'sha256' : 'sha1');
-    hash.update(`${type} ${size}\0`);
+    const hash = objectHash(algorithmOf(id), type, size);
     let left = size;
     while (left > 0) {
       if (this.#rest.length === 0) this.#rest = await this.#more();

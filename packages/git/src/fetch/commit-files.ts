@@ -1,19 +1,13 @@
 import { LktError } from '@lkt/core';
 import { type EntryWithContent, fromRaw, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { brokenTree, parseCommit, parseTree, type TreeEntry } from '../objects.ts';
 import { MAX_SIZE } from './bare-repository.ts';
-import type { GitObjects } from './cat-file.ts';
+import type { CatFile } from './cat-file.ts';
 
 /** Trees may name one another so that few objects are any number of files. */
 const MAX_ENTRIES = 1_000_000;
 const MAX_PATH = 4095;
 const MAX_LINK = 4095;
-
-interface TreeEntry {
-  readonly mode: string;
-  /** One char per byte. */
-  readonly name: string;
-  readonly id: string;
-}
 
 export interface GitCommit {
   readonly tree: string;
@@ -23,7 +17,7 @@ export interface GitCommit {
 
 /** A repository with a commit of it. */
 export interface GitCheckout {
-  readonly objects: GitObjects;
+  readonly objects: CatFile;
   readonly tree: string;
   /** Where a submodule of it is; undefined: they are left out, and their directories are empty. */
   readonly submodule: ((path: RawPath, commit: string) => Promise<GitCheckout>) | undefined;
@@ -33,20 +27,18 @@ export interface GitCheckout {
  * A commit, read as gitformat-commit(5) has it.
  * @throws LktError NOT_FOUND, DOCKERFILE_INVALID for another kind of object
  */
-export async function readCommit(objects: GitObjects, id: string): Promise<GitCommit | undefined> {
+export async function readCommit(objects: CatFile, id: string): Promise<GitCommit | undefined> {
   const object = await objects.read(id);
   if (object === undefined) return undefined;
-  const text = object.content.toString('latin1');
   if (object.type !== 'commit') {
-    const [, named] = /^object ([0-9a-f]+)\n/.exec(text) ?? [];
+    const [, named] = /^object ([0-9a-f]+)\n/.exec(object.content.toString('latin1')) ?? [];
     throw new LktError('DOCKERFILE_INVALID', `${id} is a ${object.type}, not a commit`, {
       fix: named === undefined ? 'write a commit' : `write the commit that it names: ${named}`,
     });
   }
-  const [, tree] = /^tree ([0-9a-f]+)\n/.exec(text) ?? [];
-  const [, time] = /^committer .*> (-?\d+) [+-]\d{4}$/m.exec(text) ?? [];
+  const { tree, time } = parseCommit(object.content);
   if (tree === undefined) throw new LktError('IMAGE_INVALID', `the commit ${id} names no tree`);
-  return { tree, time: Number(time ?? 0) };
+  return { tree, time };
 }
 
 /**
@@ -147,36 +139,17 @@ const SYMLINK = '120000';
 /** 664 is of very old repositories. */
 const MODE = /^(?:40000|160000|120000|100(?:644|755|664))$/;
 
-/** A tree, as gitformat-pack(5) and the source of git have it: `mode name NUL id`, again and again. */
-async function readTree(objects: GitObjects, id: string): Promise<readonly TreeEntry[]> {
+/** The entries of a tree, each with a known mode and a name that is safe as a file name. */
+async function readTree(objects: CatFile, id: string): Promise<readonly TreeEntry[]> {
   const object = await objects.read(id);
   if (object?.type !== 'tree') throw new LktError('IMAGE_INVALID', `git has no tree ${id}`);
-  const { content } = object;
-  const idLength = id.length / 2;
-  const entries: TreeEntry[] = [];
   const names = new Set<string>();
-  for (let at = 0; at < content.length;) {
-    const end = content.indexOf(0, at);
-    const head = end === -1 ? '' : content.toString('latin1', at, end);
-    const space = head.indexOf(' ');
-    // Zeros in front are of very old repositories.
-    const mode = head.slice(0, space).replace(/^0+/, '');
-    const name = head.slice(space + 1);
-    const next = end + 1 + idLength;
-    if (
-      space === -1 ||
-      next > content.length ||
-      !MODE.test(mode) ||
-      names.has(name) ||
-      !isName(name)
-    )
-      throw new LktError(
-        'IMAGE_INVALID',
-        `the git tree ${id} is broken at ${JSON.stringify(name)}`,
-      );
+  const entries: TreeEntry[] = [];
+  for (const entry of parseTree(id, object.content)) {
+    const { mode, name } = entry;
+    if (!MODE.test(mode) || names.has(name) || !isName(name)) throw brokenTree(id, name);
     names.add(name);
-    entries.push({ mode, name, id: content.toString('hex', end + 1, next) });
-    at = next;
+    entries.push(entry);
   }
   return entries;
 }

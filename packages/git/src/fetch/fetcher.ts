@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { type Layer, type RawPath, type Store, toRaw, writeLayer } from '@lkt/oci';
-import { type Environment, GitRepository } from './bare-repository.ts';
-import { GitObjects } from './cat-file.ts';
+import type { Environment } from '../command.ts';
+import { BareRepository } from './bare-repository.ts';
+import { CatFile } from './cat-file.ts';
 import { type GitCheckout, GitFiles, readCommit } from './commit-files.ts';
 import { submoduleAddress } from './submodules.ts';
 
@@ -30,7 +31,7 @@ export class GitFetcher implements AsyncDisposable {
   readonly #directory: string;
   readonly #env: Environment;
   readonly #signal: AbortSignal | undefined;
-  readonly #open: GitObjects[] = [];
+  readonly #open: CatFile[] = [];
   #count = 0;
 
   constructor(directory: string, env: Environment, signal: AbortSignal | undefined) {
@@ -56,14 +57,14 @@ export class GitFetcher implements AsyncDisposable {
     return writeLayer(store, entries, this.#signal === undefined ? {} : { signal: this.#signal });
   }
 
-  async #repository(commit: string): Promise<GitRepository> {
+  async #repository(commit: string): Promise<BareRepository> {
     this.#count += 1;
     if (this.#count > MAX_SUBMODULES)
       throw new LktError(
         'IMAGE_INVALID',
         `the repository has more than ${MAX_SUBMODULES} submodules`,
       );
-    const repository = new GitRepository(join(this.#directory, String(this.#count)), this.#env, {
+    const repository = new BareRepository(join(this.#directory, String(this.#count)), this.#env, {
       protocols: ['https', 'http', 'ssh', 'git'],
       signal: this.#signal,
     });
@@ -72,13 +73,13 @@ export class GitFetcher implements AsyncDisposable {
   }
 
   async #checkout(
-    repository: GitRepository,
+    repository: BareRepository,
     remote: string,
     commit: string,
     { submodules, depth }: { submodules: boolean; depth: number },
   ): Promise<{ checkout: GitCheckout; committed: number }> {
     await fetchCommit(repository, remote, commit);
-    const objects = new GitObjects(repository);
+    const objects = new CatFile(repository);
     this.#open.push(objects);
     const found = await readCommit(objects, commit);
     if (found === undefined) {
@@ -102,7 +103,7 @@ export class GitFetcher implements AsyncDisposable {
 
 /** By its name, with nothing of its history, as most servers give it; else with all that branches and tags lead to. */
 async function fetchCommit(
-  repository: GitRepository,
+  repository: BareRepository,
   remote: string,
   commit: string,
 ): Promise<void> {
@@ -123,7 +124,7 @@ async function fetchCommit(
 
 /** Whether a branch or a tag leads to a commit, or, where there are both, one of them. */
 async function checkRef(
-  repository: GitRepository,
+  repository: BareRepository,
   remote: string,
   ref: string,
   commit: string,

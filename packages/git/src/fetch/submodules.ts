@@ -1,13 +1,13 @@
 import { LktError } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
-import type { GitRepository } from './bare-repository.ts';
+import type { BareRepository } from './bare-repository.ts';
 
 /**
  * Where a submodule is, as `.gitmodules` of the commit says (gitmodules(5)).
  * @param options.parent the address of the repository that it is in, for one that begins with `./` or `../`
  */
 export async function submoduleAddress(
-  repository: GitRepository,
+  repository: BareRepository,
   { tree, path, parent }: { tree: string; path: RawPath; parent: string },
 ): Promise<string> {
   const settings = await gitModules(repository, tree);
@@ -36,7 +36,7 @@ const FIX = 'leave submodules out: ?submodules=false in the address of the repos
 
 type Modules = ReadonlyMap<string, { path?: string; url?: string }>;
 
-async function gitModules(repository: GitRepository, tree: string): Promise<Modules> {
+async function gitModules(repository: BareRepository, tree: string): Promise<Modules> {
   const modules = new Map<string, { path?: string; url?: string }>();
   let answer: Buffer;
   try {
