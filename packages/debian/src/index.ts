@@ -5,11 +5,11 @@ export {
   DEFAULT_EXCLUDES,
   type StatedDirectory,
   type StatedFile,
-} from './assemble.ts';
-export type { ArchiveOptions } from './archive.ts';
-export { type DebFile, debFiles } from './deb-files.ts';
-export { debControl, type DebOptions, debTar } from './deb.ts';
-export { fetchPackages, type FetchOptions } from './fetch.ts';
+} from './assemble/assemble.ts';
+export type { ArchiveOptions } from './archive/archive.ts';
+export { type DebFile, debFiles } from './deb/deb-files.ts';
+export { debControl, type DebOptions, debTar } from './deb/deb.ts';
+export { fetchPackages, type FetchOptions } from './archive/fetch.ts';
 export {
   checkLock,
   type DebianLock,
@@ -17,11 +17,16 @@ export {
   formatLock,
   type LockedPackage,
   parseLock,
-} from './lock.ts';
-export { type ArchiveName, findMirror, type FindMirrorOptions, type Mirror } from './mirror.ts';
-export { type NewestSource, newestSource } from './newest-source.ts';
-export { parseAlternative } from './relation.ts';
-export { resolveLock } from './resolve-lock.ts';
-export { type DebianBlock } from './spec.ts';
-export { compareVersions, upstreamVersion } from './version.ts';
-export type { XzDecoder } from './xz.ts';
+} from './lock/lock.ts';
+export {
+  type ArchiveName,
+  findMirror,
+  type FindMirrorOptions,
+  type Mirror,
+} from './archive/mirror.ts';
+export { type NewestSource, newestSource } from './archive/newest-source.ts';
+export { parseAlternative } from './lock/relation.ts';
+export { resolveLock } from './lock/resolve-lock.ts';
+export { type DebianBlock } from './lock/spec.ts';
+export { compareVersions, upstreamVersion } from './lock/version.ts';
+export type { XzDecoder } from './deb/xz.ts';

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { parseDeb822Sources, parseOneLineSources } from '../src/apt-sources.ts';
-import { findMirror } from '../src/mirror.ts';
+import { parseDeb822Sources, parseOneLineSources } from '../src/archive/apt-sources.ts';
+import { findMirror } from '../src/archive/mirror.ts';
 
 describe('parseDeb822Sources', () => {
   it('reads enabled binary sources', () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { arHeader, readAr } from '../src/ar.ts';
+import { arHeader, readAr } from '../src/deb/ar.ts';
 
 const MAGIC = Buffer.from('!<arch>\n');
 

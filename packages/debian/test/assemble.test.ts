@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { Digester, digestOf, silentReporter } from '@lkt/core';
 import { SOURCE_DATE_EPOCH, type Store, toRaw, writeTar } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { assemble, type AssembleContext, type AssembleOptions } from '../src/assemble.ts';
-import { type DebianLock, formatLock, type LockedPackage } from '../src/lock.ts';
+import { assemble, type AssembleContext, type AssembleOptions } from '../src/assemble/assemble.ts';
+import { type DebianLock, formatLock, type LockedPackage } from '../src/lock/lock.ts';
 import { buildDeb, type FakeDeb } from './fake-archive.ts';
 import { collect, recorder, tempStore } from './support.ts';
 

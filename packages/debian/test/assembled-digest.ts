@@ -1,8 +1,8 @@
 /** Run as a process of its own by assemble.test.ts: prints the digest of the tar of a lock's packages. */
 import { Digester, silentReporter } from '@lkt/core';
 import { openStore, writeTar } from '@lkt/oci';
-import { assemble } from '../src/assemble.ts';
-import { parseLock } from '../src/lock.ts';
+import { assemble } from '../src/assemble/assemble.ts';
+import { parseLock } from '../src/lock/lock.ts';
 
 const [store = '', text = ''] = process.argv.slice(2);
 const lock = parseLock({ path: 'debian.lock', text });

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readTar } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { arHeader } from '../src/ar.ts';
-import { debControl, debTar } from '../src/deb.ts';
-import { findXzDecoder, type XzDecoder } from '../src/xz.ts';
+import { arHeader } from '../src/deb/ar.ts';
+import { debControl, debTar } from '../src/deb/deb.ts';
+import { findXzDecoder, type XzDecoder } from '../src/deb/xz.ts';
 import { buildDeb, type FakeDeb } from './fake-archive.ts';
 import { collect, pieces } from './support.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseDeb822, words } from '../src/deb822.ts';
+import { parseDeb822, words } from '../src/deb/deb822.ts';
 
 describe('parseDeb822', () => {
   it('reads paragraphs, comments, folded and multi-line values', () => {

@@ -1,8 +1,8 @@
 import { createServer, type RequestListener } from 'node:http';
 import { LktError } from '@lkt/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { download, type DownloadOptions, mirrorClient } from '../src/download.ts';
-import type { Mirror } from '../src/mirror.ts';
+import { download, type DownloadOptions, mirrorClient } from '../src/archive/download.ts';
+import type { Mirror } from '../src/archive/mirror.ts';
 import { collect } from './support.ts';
 
 async function serve(listener: RequestListener): Promise<string> {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { digestHex, digestOf } from '@lkt/core';
-import type { Mirror } from '../src/mirror.ts';
+import type { Mirror } from '../src/archive/mirror.ts';
 
 const exec = promisify(execFile);
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { silentReporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { fetchPackages, type FetchOptions } from '../src/fetch.ts';
-import type { DebianLock } from '../src/lock.ts';
-import { resolveLock } from '../src/resolve-lock.ts';
+import { fetchPackages, type FetchOptions } from '../src/archive/fetch.ts';
+import type { DebianLock } from '../src/lock/lock.ts';
+import { resolveLock } from '../src/lock/resolve-lock.ts';
 import { FakeArchive } from './fake-archive.ts';
 import { recorder, tempStore } from './support.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { toRaw } from '@lkt/oci';
-import { matcher } from '../src/glob.ts';
+import { matcher } from '../src/assemble/glob.ts';
 
 describe('matcher', () => {
   it.each([

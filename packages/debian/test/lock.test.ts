@@ -8,7 +8,7 @@ import {
   formatLock,
   parseLock,
   requestOf,
-} from '../src/lock.ts';
+} from '../src/lock/lock.ts';
 
 const LOCK: DebianLock = {
   suite: 'trixie',

@@ -1,6 +1,6 @@
 import { silentReporter } from '@lkt/core';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { type NewestSource, newestSource } from '../src/newest-source.ts';
+import { type NewestSource, newestSource } from '../src/archive/newest-source.ts';
 import { FakeArchive, type FakeSource } from './fake-archive.ts';
 import { tempStore } from './support.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { isPoolPath, PackagesIndex } from '../src/packages-index.ts';
+import { isPoolPath, PackagesIndex } from '../src/archive/packages-index.ts';
 
 const HASH = 'a'.repeat(64);
 const TAIL = `Architecture: all\nSize: 5\nSHA256: ${HASH}\n`;

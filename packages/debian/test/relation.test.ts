@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatClause, meets, parseRelations } from '../src/relation.ts';
+import { formatClause, meets, parseRelations } from '../src/lock/relation.ts';
 
 describe('parseRelations', () => {
   it.each([

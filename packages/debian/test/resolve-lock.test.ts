@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentReporter } from '@lkt/core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { ArchiveOptions } from '../src/archive.ts';
-import type { DebianLock } from '../src/lock.ts';
-import { resolveLock } from '../src/resolve-lock.ts';
+import type { ArchiveOptions } from '../src/archive/archive.ts';
+import type { DebianLock } from '../src/lock/lock.ts';
+import { resolveLock } from '../src/lock/resolve-lock.ts';
 import { FakeArchive } from './fake-archive.ts';
 import { recorder, tempStore } from './support.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type IndexedPackage, parsePackage } from '../src/packages-index.ts';
-import { type PackageSource, resolve, type Wishes } from '../src/resolve.ts';
-import { compareVersions } from '../src/version.ts';
+import { type IndexedPackage, parsePackage } from '../src/archive/packages-index.ts';
+import { type PackageSource, resolve, type Wishes } from '../src/lock/resolve.ts';
+import { compareVersions } from '../src/lock/version.ts';
 
 /** An archive in memory. `name version`, then fields. */
 function source(packages: Readonly<Record<string, string>>): PackageSource {

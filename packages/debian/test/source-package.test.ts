@@ -1,11 +1,11 @@
 import { digestOf, silentReporter } from '@lkt/core';
 import { SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { assemble } from '../src/assemble.ts';
-import { debFiles } from '../src/deb-files.ts';
-import { fetchPackages } from '../src/fetch.ts';
-import type { DebianLock } from '../src/lock.ts';
-import { resolveLock } from '../src/resolve-lock.ts';
+import { assemble } from '../src/assemble/assemble.ts';
+import { debFiles } from '../src/deb/deb-files.ts';
+import { fetchPackages } from '../src/archive/fetch.ts';
+import type { DebianLock } from '../src/lock/lock.ts';
+import { resolveLock } from '../src/lock/resolve-lock.ts';
 import { FakeArchive, type FakeSource } from './fake-archive.ts';
 import { tempStore } from './support.ts';
 

@@ -1,6 +1,6 @@
 import { parseYaml } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
-import { DEBIAN, type DebianBlock } from '../src/spec.ts';
+import { DEBIAN, type DebianBlock } from '../src/lock/spec.ts';
 
 function parse(text: string): DebianBlock {
   const value = parseYaml({ path: 'build.yml', text }).entries().get('debian');

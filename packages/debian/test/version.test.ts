@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareVersions, isVersion, satisfies } from '../src/version.ts';
+import { compareVersions, isVersion, satisfies } from '../src/lock/version.ts';
 
 /** Each older than the next: the rules of deb-version(7), one by one. */
 const ASCENDING: readonly (readonly string[])[] = [

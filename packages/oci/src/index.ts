@@ -1,6 +1,6 @@
-export { ByteReader, UnexpectedEndError } from './byte-reader.ts';
-export { type BlobInfo, type BlobRef } from './blobs.ts';
-export { type CacheArea, type CacheItem, directoryArea, fileArea } from './cache-area.ts';
+export { ByteReader, UnexpectedEndError } from './io/byte-reader.ts';
+export { type BlobInfo, type BlobRef } from './store/blobs.ts';
+export { type CacheArea, type CacheItem, directoryArea, fileArea } from './store/cache-area.ts';
 export {
   type DecompressOptions,
   decompressLayer,
@@ -11,9 +11,9 @@ export {
   unzstdFrame,
   zstd,
   ZSTD_CHUNK_BYTES,
-} from './compression.ts';
-export { type Descriptor } from './descriptor.ts';
-export { writeDockerArchive, type TaggedImage } from './docker-archive-writer.ts';
+} from './compression/compression.ts';
+export { type Descriptor } from './image/descriptor.ts';
+export { writeDockerArchive, type TaggedImage } from './archive/docker-archive-writer.ts';
 export {
   baseName,
   clampEntry,
@@ -25,19 +25,19 @@ export {
   parentPath,
   type RawPath,
   toRaw,
-} from './entry.ts';
-export { type AsyncDigester, createAsyncDigester } from './async-digester.ts';
-export { type Inventory } from './inventory.ts';
-export { type PruneResult, type PruneOptions } from './prune.ts';
-export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './epoch.ts';
-export { fileChunks } from './file-chunks.ts';
-export { type FileState, fileState, isSettled } from './file-state.ts';
+} from './tar/entry.ts';
+export { type AsyncDigester, createAsyncDigester } from './io/async-digester.ts';
+export { type Inventory } from './store/inventory.ts';
+export { type PruneResult, type PruneOptions } from './store/prune.ts';
+export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './image/epoch.ts';
+export { fileChunks } from './io/file-chunks.ts';
+export { type FileState, fileState, isSettled } from './io/file-state.ts';
 export {
   type ArchiveFormat,
   exportImage,
   type ExportOptions,
   imageLayout,
-} from './export-archive.ts';
+} from './archive/export-archive.ts';
 export {
   flatten,
   flattenArchives,
@@ -45,16 +45,22 @@ export {
   type FlattenLimits,
   flattenEntries,
   type LayerFile,
-} from './flatten.ts';
-export { type Image, loadImage, type NewImageConfig, writeImage, writeIndex } from './image.ts';
-export { importImages, type ImportResult, type ImportOptions } from './import-archive.ts';
-export { isStoreWellBelow } from './store-size.ts';
-export { explainLayerError } from './layer-error.ts';
-export { type LayerArchive, layerArchives, UnpackedLayers } from './layer-archives.ts';
-export { type Layer, writeLayer } from './layer.ts';
-export { importFromLayout, writeLayoutDirectory } from './layout-directory.ts';
-export { type Tag } from './layout-index.ts';
-export { type LockOptions } from './lock.ts';
+} from './layer/flatten.ts';
+export {
+  type Image,
+  loadImage,
+  type NewImageConfig,
+  writeImage,
+  writeIndex,
+} from './image/image.ts';
+export { importImages, type ImportResult, type ImportOptions } from './archive/import-archive.ts';
+export { isStoreWellBelow } from './store/store-size.ts';
+export { explainLayerError } from './layer/layer-error.ts';
+export { type LayerArchive, layerArchives, UnpackedLayers } from './layer/layer-archives.ts';
+export { type Layer, writeLayer } from './layer/layer.ts';
+export { importFromLayout, writeLayoutDirectory } from './archive/layout-directory.ts';
+export { type Tag } from './store/layout-index.ts';
+export { type LockOptions } from './store/lock.ts';
 export {
   type ContainerConfig,
   type HistoryEntry,
@@ -65,20 +71,25 @@ export {
   parseIndex,
   parseManifest,
   parseManifestOrIndex,
-} from './manifest.ts';
-export { isIndexType, isManifestType, MediaType } from './media-type.ts';
-export { openStore } from './open-store.ts';
-export { formatPlatform, parsePlatform, type Platform, platformMatches } from './platform.ts';
-export { readArchives, readFile, readFiles } from './read-files.ts';
-export { familiarReference, formatReference, parseReference, type Reference } from './reference.ts';
-export { type NewReferrer, writeReferrer } from './referrers.ts';
-export { SpareBuffers } from './spare-buffers.ts';
-export { type Store } from './store.ts';
-export { isTarHeader } from './tar-header.ts';
-export { type TarLimits } from './tar-header-reader.ts';
-export { normalizePath } from './tar-path.ts';
-export { readTar, type TarEntry } from './tar-reader.ts';
-export { writeTar } from './tar-writer.ts';
-export { removeTree } from './temp.ts';
-export { compareBytes, FileTree, type TreeNode } from './tree.ts';
-export { zstdBlocks, zstdFrameHeader, zstdRawBlocks } from './zstd-blocks.ts';
+} from './image/manifest.ts';
+export { isIndexType, isManifestType, MediaType } from './image/media-type.ts';
+export { openStore } from './store/open-store.ts';
+export { formatPlatform, parsePlatform, type Platform, platformMatches } from './image/platform.ts';
+export { readArchives, readFile, readFiles } from './layer/read-files.ts';
+export {
+  familiarReference,
+  formatReference,
+  parseReference,
+  type Reference,
+} from './image/reference.ts';
+export { type NewReferrer, writeReferrer } from './image/referrers.ts';
+export { SpareBuffers } from './io/spare-buffers.ts';
+export { type Store } from './store/store.ts';
+export { isTarHeader } from './tar/tar-header.ts';
+export { type TarLimits } from './tar/tar-header-reader.ts';
+export { normalizePath } from './tar/tar-path.ts';
+export { readTar, type TarEntry } from './tar/tar-reader.ts';
+export { writeTar } from './tar/tar-writer.ts';
+export { removeTree } from './io/temp.ts';
+export { compareBytes, FileTree, type TreeNode } from './layer/tree.ts';
+export { zstdBlocks, zstdFrameHeader, zstdRawBlocks } from './compression/zstd-blocks.ts';

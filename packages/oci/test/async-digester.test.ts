@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { digestOf } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { nativeHashes } from '../src/native-hash.ts';
-import { createAsyncDigester } from '../src/async-digester.ts';
+import { nativeHashes } from '../src/io/native-hash.ts';
+import { createAsyncDigester } from '../src/io/async-digester.ts';
 
 const LARGE = 8 * 2 ** 20;
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { digestOf, LktError } from '@lkt/core';
 import { expect, test, vi } from 'vitest';
-import { knownInput } from '../src/deflate-check.ts';
+import { knownInput } from '../src/compression/deflate-check.ts';
 import {
   type Descriptor,
   decompressLayer,
@@ -39,14 +39,15 @@ test.each([1000, 65_536, 10_000_000])(
 test('gzip writes the same bytes on a Node with another zlib', async () => {
   vi.resetModules();
   vi.doMock('../src/deflate-check.ts', () => ({ isKnownZlib: () => false }));
-  const portable = await import('../src/compression.ts');
+  const portable = await import('../src/compression/compression.ts');
   vi.doUnmock('../src/deflate-check.ts');
   for (const size of [7777, 10_000_000])
     expect(digestOf(await collect(portable.gzip(chunks(DATA, size))))).toBe(GOLDEN);
 });
 
 test('the known answer tells zlib versions apart', async () => {
-  const { passesKnownAnswer, isPinnedZlib, isKnownZlib } = await import('../src/deflate-check.ts');
+  const { passesKnownAnswer, isPinnedZlib, isKnownZlib } =
+    await import('../src/compression/deflate-check.ts');
   expect([isKnownZlib(), isPinnedZlib(), passesKnownAnswer()]).toEqual([true, true, true]);
   const { deflateRaw } = await import('pako');
   const input = knownInput();

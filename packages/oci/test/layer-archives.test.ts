@@ -2,13 +2,13 @@ import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type EntryWithContent } from '../src/entry.ts';
-import { flattenArchives } from '../src/flatten.ts';
-import { UnpackedLayers } from '../src/layer-archives.ts';
-import { writeLayer } from '../src/layer.ts';
-import { LayerMemory } from '../src/layer-memory.ts';
-import { readArchives } from '../src/read-files.ts';
-import { openStore } from '../src/open-store.ts';
+import { type EntryWithContent } from '../src/tar/entry.ts';
+import { flattenArchives } from '../src/layer/flatten.ts';
+import { UnpackedLayers } from '../src/layer/layer-archives.ts';
+import { writeLayer } from '../src/layer/layer.ts';
+import { LayerMemory } from '../src/layer/layer-memory.ts';
+import { readArchives } from '../src/layer/read-files.ts';
+import { openStore } from '../src/store/open-store.ts';
 import { tempDir } from './support.ts';
 
 describe.each([

@@ -3,8 +3,8 @@ import { readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { withLockAt } from '../src/lock.ts';
-import type * as owner from '../src/owner.ts';
+import { withLockAt } from '../src/store/lock.ts';
+import type * as owner from '../src/store/owner.ts';
 import { tempDir } from './support.ts';
 
 // Simulates a waiter that saw a dead owner but takes over late: another process already did and
@@ -20,7 +20,7 @@ vi.mock('node:fs/promises', async (original) => {
   };
 });
 
-vi.mock('../src/owner.ts', async (original) => {
+vi.mock('../src/store/owner.ts', async (original) => {
   const real = await original<typeof owner>();
   return {
     ...real,

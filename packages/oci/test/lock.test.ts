@@ -2,9 +2,9 @@ import { lutimes, readdir, readlink, symlink, unlink, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { withLockAt } from '../src/lock.ts';
+import { withLockAt } from '../src/store/lock.ts';
 import { openStore } from '../src/index.ts';
-import { ownerState, ownerToken } from '../src/owner.ts';
+import { ownerState, ownerToken } from '../src/store/owner.ts';
 import { failure, runScript, tempDir } from './support.ts';
 
 /** Returns the token of a process that has ended. */

@@ -3,7 +3,7 @@ import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { isStoreWellBelow, recordStoreSize } from '../src/store-size.ts';
+import { isStoreWellBelow, recordStoreSize } from '../src/store/store-size.ts';
 
 const GB = 2 ** 30;
 const TB = 2 ** 40;

@@ -1,7 +1,7 @@
-export { type ClaimedSignature, claimedSigners } from './claimed-signers.ts';
-export { collectFromRegistry, collectFromStore, isSignature } from './collect.ts';
-export { type Evidence, type EvidenceItem } from './evidence.ts';
-export { type ImagePattern, parseImagePattern } from './image-pattern.ts';
+export { type ClaimedSignature, claimedSigners } from './policy/claimed-signers.ts';
+export { collectFromRegistry, collectFromStore, isSignature } from './evidence/collect.ts';
+export { type Evidence, type EvidenceItem } from './evidence/evidence.ts';
+export { type ImagePattern, parseImagePattern } from './policy/image-pattern.ts';
 export {
   generateKey,
   type KeyOptions,
@@ -10,18 +10,18 @@ export {
   readSigningKey,
   type SigningKey,
   type SigningKeyOptions,
-} from './keys.ts';
-export { type EvidenceSource, judgeImage, type Judgement } from './judge.ts';
-export { describePredicate } from './predicates.ts';
-export { pullSignatures, type PullSignaturesOptions } from './pull.ts';
-export { type PushedSignatures, pushSignatures } from './push.ts';
+} from './keys/keys.ts';
+export { type EvidenceSource, judgeImage, type Judgement } from './policy/judge.ts';
+export { describePredicate } from './policy/predicates.ts';
+export { pullSignatures, type PullSignaturesOptions } from './evidence/pull.ts';
+export { type PushedSignatures, pushSignatures } from './evidence/push.ts';
 export {
   type ImagesToSign,
   type ImageToSign,
   type SignedImage,
   signImage,
   signImages,
-} from './sign.ts';
+} from './signing/sign.ts';
 export {
   type KeylessOptions,
   keylessSigner,
@@ -30,7 +30,7 @@ export {
   PUBLIC_REKOR,
   type Signer,
   type WitnessOptions,
-} from './signer.ts';
+} from './signing/signer.ts';
 export {
   describeSigner,
   evaluatePolicy,
@@ -40,16 +40,16 @@ export {
   type TrustPolicy,
   type TrustRule,
   type Verdict,
-} from './policy.ts';
-export { type Rebuild, REBUILD_PREDICATE, rebuildStatement } from './rebuild.ts';
+} from './policy/policy.ts';
+export { type Rebuild, REBUILD_PREDICATE, rebuildStatement } from './statement/rebuild.ts';
 export {
   SIGNATURE_PREDICATE,
   SPDX_PREDICATE,
   type Statement,
   statementAbout,
-} from './statement.ts';
-export { ciIdentity, type IdentityProvider } from './token.ts';
-export { parseTrustedRoot, type TrustedRoot } from './trusted-root.ts';
+} from './statement/statement.ts';
+export { ciIdentity, type IdentityProvider } from './sigstore/token.ts';
+export { parseTrustedRoot, type TrustedRoot } from './sigstore/trusted-root.ts';
 export {
   type Identity,
   type Rejection,
@@ -57,5 +57,5 @@ export {
   type Trust,
   type Verification,
   type VerifiedSignature,
-} from './verified.ts';
-export { requireSignature, verifyImage } from './verify.ts';
+} from './verify/verified.ts';
+export { requireSignature, verifyImage } from './verify/verify.ts';

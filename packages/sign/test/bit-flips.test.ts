@@ -1,11 +1,11 @@
 import { canonicalJson } from '@lkt/core';
 import { assert, asyncProperty, boolean, nat } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { collectFromStore } from '../src/collect.ts';
-import type { Evidence, EvidenceItem } from '../src/evidence.ts';
-import { signImage } from '../src/sign.ts';
-import type { Verification } from '../src/verified.ts';
-import { verifyImage } from '../src/verify.ts';
+import { collectFromStore } from '../src/evidence/collect.ts';
+import type { Evidence, EvidenceItem } from '../src/evidence/evidence.ts';
+import { signImage } from '../src/signing/sign.ts';
+import type { Verification } from '../src/verify/verified.ts';
+import { verifyImage } from '../src/verify/verify.ts';
 import { keyless, newKey, place, sigstore } from './support.ts';
 
 type Path = readonly (string | number)[];

@@ -2,12 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry } from '../src/collect.ts';
-import { pushSignatures } from '../src/push.ts';
-import { signImage } from '../src/sign.ts';
-import { SIGNATURE_PREDICATE, SPDX_PREDICATE, statementAbout } from '../src/statement.ts';
-import type { Trust, Verification } from '../src/verified.ts';
-import { verifyImage } from '../src/verify.ts';
+import { collectFromRegistry } from '../src/evidence/collect.ts';
+import { pushSignatures } from '../src/evidence/push.ts';
+import { signImage } from '../src/signing/sign.ts';
+import { SIGNATURE_PREDICATE, SPDX_PREDICATE, statementAbout } from '../src/statement/statement.ts';
+import type { Trust, Verification } from '../src/verify/verified.ts';
+import { verifyImage } from '../src/verify/verify.ts';
 import {
   keyless,
   newKey,

@@ -1,14 +1,14 @@
 import { LktError } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry, collectFromStore } from '../src/collect.ts';
-import { parseImagePattern } from '../src/image-pattern.ts';
-import { type EvidenceSource, judgeImage } from '../src/judge.ts';
-import type { NamedImage, TrustPolicy } from '../src/policy.ts';
-import { pushSignatures } from '../src/push.ts';
-import { rebuildStatement } from '../src/rebuild.ts';
-import { signImage, signImages } from '../src/sign.ts';
-import { SPDX_PREDICATE, statementAbout } from '../src/statement.ts';
-import type { Trust } from '../src/verified.ts';
+import { collectFromRegistry, collectFromStore } from '../src/evidence/collect.ts';
+import { parseImagePattern } from '../src/policy/image-pattern.ts';
+import { type EvidenceSource, judgeImage } from '../src/policy/judge.ts';
+import type { NamedImage, TrustPolicy } from '../src/policy/policy.ts';
+import { pushSignatures } from '../src/evidence/push.ts';
+import { rebuildStatement } from '../src/statement/rebuild.ts';
+import { signImage, signImages } from '../src/signing/sign.ts';
+import { SPDX_PREDICATE, statementAbout } from '../src/statement/statement.ts';
+import type { Trust } from '../src/verify/verified.ts';
 import { newKey, type Place, place } from './support.ts';
 
 const PROVENANCE = 'https://slsa.dev/provenance/v1';

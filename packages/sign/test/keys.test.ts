@@ -3,8 +3,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { generateKey, readPublicKey, readSigningKey } from '../src/keys.ts';
-import { onePemBlock, toPem } from '../src/pem.ts';
+import { generateKey, readPublicKey, readSigningKey } from '../src/keys/keys.ts';
+import { onePemBlock, toPem } from '../src/keys/pem.ts';
 import { temporary } from './support.ts';
 
 function cosign(cwd: string, password: string, ...args: readonly string[]): string {

@@ -3,9 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import { parseDigest } from '@lkt/core';
 import { openStore } from '@lkt/oci';
-import { collectFromStore } from '../src/collect.ts';
-import { parseTrustedRoot } from '../src/trusted-root.ts';
-import { verifyImage } from '../src/verify.ts';
+import { collectFromStore } from '../src/evidence/collect.ts';
+import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
+import { verifyImage } from '../src/verify/verify.ts';
 
 const [dir = '', digest = '', path = '', issuer = '', identity = ''] = process.argv.slice(2);
 const root = await parseTrustedRoot(await readFile(path, 'utf8'), path);

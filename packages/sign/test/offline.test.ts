@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { signImage } from '../src/sign.ts';
+import { signImage } from '../src/signing/sign.ts';
 import { keyless, place, run, sigstore, WORKFLOW } from './support.ts';
 
 it('a signature is checked where there is no network at all', async () => {

@@ -1,13 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry } from '../src/collect.ts';
-import { BUNDLE_V03 } from '../src/formats.ts';
-import { pushSignatures } from '../src/push.ts';
-import { signImage } from '../src/sign.ts';
-import { SPDX_PREDICATE, statementAbout } from '../src/statement.ts';
-import type { Verification } from '../src/verified.ts';
-import { verifyImage } from '../src/verify.ts';
+import { collectFromRegistry } from '../src/evidence/collect.ts';
+import { BUNDLE_V03 } from '../src/bundle/formats.ts';
+import { pushSignatures } from '../src/evidence/push.ts';
+import { signImage } from '../src/signing/sign.ts';
+import { SPDX_PREDICATE, statementAbout } from '../src/statement/statement.ts';
+import type { Verification } from '../src/verify/verified.ts';
+import { verifyImage } from '../src/verify/verify.ts';
 import { newImage, newKey, type Place, place, run, temporary } from './support.ts';
 
 async function oras(...args: readonly string[]): Promise<string> {

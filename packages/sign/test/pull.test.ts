@@ -2,11 +2,11 @@ import { digestHex } from '@lkt/core';
 import { openStore, writeReferrer } from '@lkt/oci';
 import { createRegistry } from '@lkt/registry';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { collectFromStore } from '../src/collect.ts';
-import { pullSignatures } from '../src/pull.ts';
-import { pushSignatures } from '../src/push.ts';
-import { signImage } from '../src/sign.ts';
-import { verifyImage } from '../src/verify.ts';
+import { collectFromStore } from '../src/evidence/collect.ts';
+import { pullSignatures } from '../src/evidence/pull.ts';
+import { pushSignatures } from '../src/evidence/push.ts';
+import { signImage } from '../src/signing/sign.ts';
+import { verifyImage } from '../src/verify/verify.ts';
 import { newKey, type Place, place, temporary } from './support.ts';
 
 /** A store that has the image and nothing beside it. */

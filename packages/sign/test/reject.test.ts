@@ -1,15 +1,15 @@
 import { writeReferrer } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { signStatement } from '../src/bundle.ts';
-import { collectFromRegistry, collectFromStore } from '../src/collect.ts';
-import type { Evidence } from '../src/evidence.ts';
-import { BUNDLE_V03 } from '../src/formats.ts';
-import { pushSignatures } from '../src/push.ts';
-import { signImage } from '../src/sign.ts';
-import type { Signer } from '../src/signer.ts';
-import { SIGNATURE_PREDICATE, type Statement, statementAbout } from '../src/statement.ts';
-import type { Trust } from '../src/verified.ts';
-import { requireSignature, verifyImage } from '../src/verify.ts';
+import { signStatement } from '../src/bundle/bundle.ts';
+import { collectFromRegistry, collectFromStore } from '../src/evidence/collect.ts';
+import type { Evidence } from '../src/evidence/evidence.ts';
+import { BUNDLE_V03 } from '../src/bundle/formats.ts';
+import { pushSignatures } from '../src/evidence/push.ts';
+import { signImage } from '../src/signing/sign.ts';
+import type { Signer } from '../src/signing/signer.ts';
+import { SIGNATURE_PREDICATE, type Statement, statementAbout } from '../src/statement/statement.ts';
+import type { Trust } from '../src/verify/verified.ts';
+import { requireSignature, verifyImage } from '../src/verify/verify.ts';
 import { keyless, newImage, newKey, type Place, place, sigstore, WORKFLOW } from './support.ts';
 
 /** What is beside an image after it has been signed. */

@@ -2,9 +2,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createHttpClient } from '@lkt/http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { signImage } from '../src/sign.ts';
-import { keylessSigner } from '../src/signer.ts';
-import { ciIdentity } from '../src/token.ts';
+import { signImage } from '../src/signing/sign.ts';
+import { keylessSigner } from '../src/signing/signer.ts';
+import { ciIdentity } from '../src/sigstore/token.ts';
 import { place, sigstore } from './support.ts';
 
 /** Everything an error says, its stack and causes too. */

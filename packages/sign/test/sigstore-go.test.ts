@@ -2,10 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestHex } from '@lkt/core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { collectFromStore } from '../src/collect.ts';
-import { signImage } from '../src/sign.ts';
-import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement.ts';
-import { verifyImage } from '../src/verify.ts';
+import { collectFromStore } from '../src/evidence/collect.ts';
+import { signImage } from '../src/signing/sign.ts';
+import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement/statement.ts';
+import { verifyImage } from '../src/verify/verify.ts';
 import { sigstoreGo } from './sigstore-go.ts';
 import {
   keyless,

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import type { Descriptor } from '@lkt/oci';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry } from '../src/collect.ts';
-import { pushSignatures } from '../src/push.ts';
-import { signImage } from '../src/sign.ts';
-import { verifyImage } from '../src/verify.ts';
+import { collectFromRegistry } from '../src/evidence/collect.ts';
+import { pushSignatures } from '../src/evidence/push.ts';
+import { signImage } from '../src/signing/sign.ts';
+import { verifyImage } from '../src/verify/verify.ts';
 import {
   keyless,
   newImage,

@@ -22,10 +22,15 @@ import {
   type TestSigstore,
 } from '@lkt/testing';
 import { onTestFinished } from 'vitest';
-import { generateKey, readPublicKey, readSigningKey } from '../src/keys.ts';
-import { keylessSigner, keySigner, type Signer, type WitnessOptions } from '../src/signer.ts';
-import { parseTrustedRoot } from '../src/trusted-root.ts';
-import type { Trust } from '../src/verified.ts';
+import { generateKey, readPublicKey, readSigningKey } from '../src/keys/keys.ts';
+import {
+  keylessSigner,
+  keySigner,
+  type Signer,
+  type WitnessOptions,
+} from '../src/signing/signer.ts';
+import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
+import type { Trust } from '../src/verify/verified.ts';
 
 export const WORKFLOW = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
 

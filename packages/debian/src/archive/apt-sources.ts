@@ -1,0 +1,57 @@
+import { type Paragraph, parseDeb822, words } from '../deb/deb822.ts';
+
+/** One `deb` entry of apt's configuration. */
+export interface AptSource {
+  readonly uri: string;
+  readonly suite: string;
+  readonly components: readonly string[];
+  /** Whether apt checks its signature. */
+  readonly signed: boolean;
+}
+
+/**
+ * The enabled binary sources of a file in apt's deb822 form (sources.list(5)).
+ * @throws LktError ARCHIVE_INVALID
+ */
+export function parseDeb822Sources(text: string, what: string): AptSource[] {
+  return parseDeb822(text, what).filter(isEnabled).flatMap(sourcesOf);
+}
+
+function isEnabled(paragraph: Paragraph): boolean {
+  return !isNo(paragraph.get('enabled')) && words(paragraph.get('types')).includes('deb');
+}
+
+function sourcesOf(paragraph: Paragraph): AptSource[] {
+  const signed = !isYes(paragraph.get('trusted'));
+  const components = words(paragraph.get('components'));
+  return words(paragraph.get('uris')).flatMap((uri) =>
+    words(paragraph.get('suites')).map((suite) => ({ uri, suite, components, signed })),
+  );
+}
+
+/** The binary sources of a file in the one-line form. Lines that apt would refuse are left out. */
+export function parseOneLineSources(text: string): AptSource[] {
+  return text.split('\n').flatMap((line) => {
+    const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)([^#]*)/.exec(line);
+    const [, options, uri, suite, components] = match ?? [];
+    if (uri === undefined || suite === undefined) return [];
+    const trusted = words(options).find((option) => option.startsWith('trusted='));
+    return [
+      {
+        uri,
+        suite,
+        components: words(components),
+        signed: !isYes(trusted?.slice('trusted='.length)),
+      },
+    ];
+  });
+}
+
+/** apt's `StringToBool`. */
+function isYes(value: string | undefined): boolean {
+  return /^(?:yes|true|with|on|enable|1)$/i.test(value ?? '');
+}
+
+function isNo(value: string | undefined): boolean {
+  return /^(?:no|false|without|off|disable|0)$/i.test(value ?? '');
+}

@@ -1,0 +1,250 @@
+import { join } from 'node:path';
+import { createGunzip } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { digestHex, LktError, type Reporter } from '@lkt/core';
+import type { HttpClient } from '@lkt/http';
+import type { Store } from '@lkt/oci';
+import { download, mirrorClient } from './download.ts';
+import type { ArchiveName, Mirror } from './mirror.ts';
+import { type IndexedPackage, PackagesIndex } from './packages-index.ts';
+import { type KeyringOptions, readInRelease, type Release } from './release.ts';
+import type { PackageSource } from '../lock/resolve.ts';
+import { type IndexedSource, parseSource } from './source-package.ts';
+import { compareVersions } from '../lock/version.ts';
+import { findXzDecoder, unxz } from '../deb/xz.ts';
+
+export interface ArchiveOptions extends KeyringOptions {
+  readonly store: Store;
+  readonly reporter: Reporter;
+  readonly signal?: AbortSignal | undefined;
+  /** The time an index must not have expired at; without it, none has. */
+  readonly now?: Date | undefined;
+}
+
+export interface Suite {
+  readonly suite: string;
+  readonly components?: readonly string[];
+  readonly architecture: string;
+  /** Whether source packages are looked up too: their index is as long as that of the others. */
+  readonly withSources?: boolean;
+}
+
+/** An InRelease of the archive has 150 kB. */
+const RELEASE_LIMIT = 4 << 20;
+const INDEX_LIMIT = 1 << 30;
+
+/**
+ * The packages of a suite, its updates and its security updates, as the signed indexes list them now.
+ *
+ * The chain: the keyring signs InRelease, which holds the sha256 of the Packages files, which hold the sha256 of
+ * every .deb.
+ */
+export class Archive implements PackageSource, AsyncDisposable {
+  readonly #indexes: readonly PackagesIndex[];
+  readonly #sources: readonly SourceList[];
+  readonly #resources: AsyncDisposableStack;
+
+  private constructor(
+    indexes: readonly PackagesIndex[],
+    sources: readonly SourceList[],
+    resources: AsyncDisposableStack,
+  ) {
+    this.#indexes = indexes;
+    this.#sources = sources;
+    this.#resources = resources;
+  }
+
+  /**
+   * @throws LktError SIGNATURE_INVALID, DIGEST_MISMATCH, NETWORK_FAILED, NOT_FOUND, TOOL_MISSING, ARCHIVE_INVALID
+   */
+  static async open(suite: Suite, mirror: Mirror, options: ArchiveOptions): Promise<Archive> {
+    await using resources = new AsyncDisposableStack();
+    const { path: directory } = resources.use(await options.store.tempDir());
+    await using http = mirrorClient(mirror);
+    const indexes: PackagesIndex[] = [];
+    const sources: SourceList[] = [];
+    for (const part of partsOf(suite.suite)) {
+      const release = await fetchRelease(part, http, mirror, directory, options);
+      for (const component of suite.components ?? ['main']) {
+        const load = async (kind: string, index: string): Promise<PackagesIndex> => {
+          const name = `${part.suite}-${component}-${kind}`.replaceAll('/', '-');
+          const place = { ...part, component, kind, index };
+          const text = await fetchIndex(place, release, http, mirror, options);
+          return resources.use(await PackagesIndex.load(text, join(directory, name), part.archive));
+        };
+        indexes.push(await load(`binary-${suite.architecture}`, 'Packages'));
+        if (suite.withSources !== true) continue;
+        sources.push({ archive: part.archive, index: await load('source', 'Sources') });
+      }
+    }
+    return new Archive(indexes, sources, resources.move());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+
+  versions(name: string): readonly IndexedPackage[] {
+    return newestFirst(this.#indexes.flatMap((index) => index.versions(name)));
+  }
+
+  /** Every version of a source package, if they were asked for. */
+  sources(name: string): readonly IndexedSource[] {
+    return this.#sources.flatMap(({ archive, index }) =>
+      index.paragraphs(name).map((paragraph) => parseSource(paragraph, archive)),
+    );
+  }
+
+  providers(name: string): readonly IndexedPackage[] {
+    return this.#indexes.flatMap((index) => index.providers(name));
+  }
+}
+
+/** A version that stands in two archives is taken from the first, the main one. */
+function newestFirst(packages: readonly IndexedPackage[]): IndexedPackage[] {
+  return packages.toSorted((a, b) => compareVersions(b.version, a.version)); // stable
+}
+
+interface SourceList {
+  readonly archive: ArchiveName;
+  readonly index: PackagesIndex;
+}
+
+interface Part {
+  readonly archive: ArchiveName;
+  readonly suite: string;
+}
+
+function partsOf(suite: string): Part[] {
+  const main: Part = { archive: 'debian', suite };
+  if (/^(?:sid|unstable|experimental|.*-backports)$/.test(suite)) return [main];
+  return [
+    main,
+    { archive: 'debian', suite: `${suite}-updates` },
+    { archive: 'debian-security', suite: `${suite}-security` },
+  ];
+}
+
+async function fetchRelease(
+  { archive, suite }: Part,
+  http: HttpClient,
+  mirror: Mirror,
+  directory: string,
+  options: ArchiveOptions,
+): Promise<Release> {
+  const what = `the InRelease of ${suite}`;
+  const release = await download(
+    http,
+    mirror,
+    archive,
+    `dists/${suite}/InRelease`,
+    async (content) =>
+      readInRelease(await collect(content, RELEASE_LIMIT, what), directory, what, options),
+    { signal: options.signal },
+  );
+  if (release.codename !== suite && release.suite !== suite) {
+    throw new LktError('SIGNATURE_INVALID', `${what} is one of ${release.codename}`, {
+      fix: 'check that the mirror is one of Debian, and complete',
+    });
+  }
+  const { validUntil } = release;
+  if (options.now !== undefined && validUntil !== undefined && options.now > validUntil) {
+    const text = `${what} has expired on ${validUntil.toISOString().slice(0, 10)}: updates may be held back by the mirror`;
+    options.reporter.emit({ kind: 'warning', text });
+  }
+  return release;
+}
+
+interface IndexPlace extends Part {
+  readonly component: string;
+  /** `binary-amd64` or `source`. */
+  readonly kind: string;
+  /** `Packages` or `Sources`. */
+  readonly index: string;
+}
+
+async function fetchIndex(
+  { archive, suite, component, kind, index }: IndexPlace,
+  release: Release,
+  http: HttpClient,
+  mirror: Mirror,
+  options: ArchiveOptions,
+): Promise<AsyncIterable<Uint8Array>> {
+  const { store } = options;
+  const decoder = await findXzDecoder();
+  const base = `${component}/${kind}/${index}`;
+  const forms = decoder === 'wasm' ? ['.gz', '.xz', ''] : ['.xz', '.gz', ''];
+  const form = forms.find((end) => release.files.has(base + end));
+  const file = release.files.get(base + (form ?? ''));
+  if (form === undefined || file === undefined) {
+    const what =
+      kind === 'source'
+        ? `source packages of ${component}`
+        : `packages of ${component} for ${kind.replace('binary-', '')}`;
+    throw new LktError('NOT_FOUND', `${suite} has no ${what}`);
+  }
+  const what = `the index ${component}${kind === 'source' ? ' of sources' : ''} of ${suite}`;
+  if (!(await store.has(file.digest))) {
+    const folder = `dists/${suite}/${component}/${kind}`;
+    const byHash = `${folder}/by-hash/SHA256/${digestHex(file.digest)}`;
+    const byName = `${folder}/${index}${form}`;
+    const id = `index ${suite} ${component} ${kind}`;
+    let current = 0;
+    const onBytes = (count: number): void => {
+      current += count;
+      options.reporter.emit({ kind: 'progress', id, current, total: file.size, unit: 'bytes' });
+    };
+    const get = async (path: string): Promise<void> => {
+      await download(http, mirror, archive, path, (content) => store.write(content, file), {
+        signal: options.signal,
+        onBytes,
+        canReuseBuffers: true,
+      });
+    };
+    options.reporter.emit({ kind: 'start', id, title: what });
+    try {
+      await get(release.byHash ? byHash : byName).catch(async (error: unknown) => {
+        if (!release.byHash || !isCode(error, 'NOT_FOUND')) throw error;
+        await get(byName);
+      });
+    } catch (error) {
+      options.reporter.emit({ kind: 'failed', id });
+      if (!isCode(error, 'DIGEST_MISMATCH')) throw error;
+      throw new LktError('DIGEST_MISMATCH', `${what} is not the one that was signed`, {
+        cause: error,
+        fix: 'try again in some minutes, or another mirror by LKT_DEBIAN_MIRROR',
+      });
+    }
+    options.reporter.emit({ kind: 'done', id, cached: false });
+  }
+  const limit = release.files.get(base)?.size ?? INDEX_LIMIT;
+  const packed = store.read(file);
+  if (form === '.xz') return capped(unxz(packed, { size: file.size, what, decoder }), limit, what);
+  if (form === '') return packed;
+  return capped(Readable.from(packed).compose(createGunzip()), limit, what);
+}
+
+async function* capped(
+  source: AsyncIterable<Uint8Array>,
+  limit: number,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of source) {
+    size += chunk.length;
+    if (size > limit) throw new LktError('ARCHIVE_INVALID', `${what} is over ${limit} bytes`);
+    yield chunk;
+  }
+}
+
+async function collect(
+  source: AsyncIterable<Uint8Array>,
+  limit: number,
+  what: string,
+): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(capped(source, limit, what)));
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof LktError && error.code === code;
+}

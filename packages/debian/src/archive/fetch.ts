@@ -1,0 +1,121 @@
+import { LktError, type Reporter } from '@lkt/core';
+import type { HttpClient, HttpOptions } from '@lkt/http';
+import type { Store } from '@lkt/oci';
+import { Archive, type ArchiveOptions } from './archive.ts';
+import { download, type DownloadOptions, mirrorClient } from './download.ts';
+import { type DebianLock, type LockedPackage, SOURCE_PREFIX } from '../lock/lock.ts';
+import type { Mirror } from './mirror.ts';
+import { inParallel } from '../parallel.ts';
+import { newestVersion } from './source-package.ts';
+
+export interface FetchOptions extends Pick<HttpOptions, 'backoff' | 'idle'> {
+  readonly reporter: Reporter;
+  readonly signal?: AbortSignal | undefined;
+  /** Downloads at a time. */
+  readonly concurrency?: number;
+  /** Names the package to lock again, in the advice on a .deb that is gone. */
+  readonly directory?: string;
+  readonly keyrings?: ArchiveOptions['keyrings'];
+}
+
+/**
+ * Brings the .debs of a lock into the store, each checked against its digest while it comes in. What is there already
+ * is left; with all of them there, no mirror is looked for and the network is not used.
+ * @throws LktError DEB_GONE, DIGEST_MISMATCH, NETWORK_FAILED, DISK_FULL
+ */
+export async function fetchPackages(
+  lock: DebianLock,
+  store: Store,
+  mirror: Mirror | (() => Promise<Mirror>),
+  options: FetchOptions,
+): Promise<void> {
+  const missing: LockedPackage[] = [];
+  for (const item of lock.packages) if (!(await store.keep(item.digest))) missing.push(item);
+  if (missing.length === 0) return;
+  const from = typeof mirror === 'function' ? await mirror() : mirror;
+  const { reporter, signal, concurrency = 6, backoff, idle } = options;
+  await using http = mirrorClient(from, {
+    connections: concurrency,
+    ...(backoff !== undefined && { backoff }),
+    ...(idle !== undefined && { idle }),
+  });
+
+  const id = `debs ${lock.suite} ${lock.architecture}`;
+  const total = missing.reduce((sum, { size }) => sum + size, 0);
+  const title = `${missing.length} Debian package${missing.length === 1 ? '' : 's'}`;
+  reporter.emit({ kind: 'start', id, title });
+  let current = 0;
+  const onBytes = (count: number): void => {
+    current += count;
+    reporter.emit({ kind: 'progress', id, current, total, unit: 'bytes' });
+  };
+  let gone: LockedPackage | undefined;
+  try {
+    await inParallel(missing, concurrency, signal, async (item, stop) => {
+      try {
+        await fetchOne(item, store, http, from, { signal: stop, onBytes });
+      } catch (error) {
+        if (error instanceof LktError && error.code === 'NOT_FOUND') gone ??= item;
+        throw error;
+      }
+    });
+  } catch (error) {
+    reporter.emit({ kind: 'failed', id });
+    throw gone === undefined ? error : await explainGone(gone, lock, store, from, options, error);
+  }
+  reporter.emit({ kind: 'done', id, cached: false });
+}
+
+async function fetchOne(
+  { name, version, archive, path, digest, size }: LockedPackage,
+  store: Store,
+  http: HttpClient,
+  mirror: Mirror,
+  options: DownloadOptions,
+): Promise<void> {
+  try {
+    await download(
+      http,
+      mirror,
+      archive,
+      path,
+      (content) => store.write(content, { digest, size }, options.signal),
+      { ...options, canReuseBuffers: true },
+    );
+  } catch (error) {
+    if (!(error instanceof LktError) || error.code !== 'DIGEST_MISMATCH') throw error;
+    const what = name.startsWith(SOURCE_PREFIX) ? 'tarball' : '.deb';
+    throw new LktError('DIGEST_MISMATCH', `${name} ${version} is not the ${what} that was locked`, {
+      cause: error,
+      fix: 'do not use this mirror: set LKT_DEBIAN_MIRROR to another',
+    });
+  }
+}
+
+/** Mirrors keep a version only for a while. The newer one is looked up if that is possible, which it need not be. */
+async function explainGone(
+  { name, version }: LockedPackage,
+  lock: DebianLock,
+  store: Store,
+  mirror: Mirror,
+  { reporter, signal, directory, keyrings }: FetchOptions,
+  cause: unknown,
+): Promise<LktError> {
+  let newer = '';
+  try {
+    const withSources = name.startsWith(SOURCE_PREFIX);
+    const suite = { ...lock, withSources };
+    await using archive = await Archive.open(suite, mirror, { store, reporter, signal, keyrings });
+    const newest = withSources
+      ? newestVersion(archive.sources(name.slice(SOURCE_PREFIX.length)))
+      : archive.versions(name)[0]?.version;
+    if (newest === undefined) newer = ', and the archive has no other version';
+    else if (newest !== version) newer = `; the archive has ${newest} now`;
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+  }
+  return new LktError('DEB_GONE', `${name} ${version} has left the mirror${newer}`, {
+    cause,
+    fix: `write the lock anew: lkt pkg lock ${directory ?? 'DIR'}`,
+  });
+}

@@ -1,0 +1,190 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { readSync } from 'node:fs';
+import { type Digest, isDigest, LktError } from '@lkt/core';
+import { parseDeb822 } from '../deb/deb822.ts';
+import type { ArchiveName } from './mirror.ts';
+import {
+  type Alternative,
+  type Clause,
+  parseAlternative,
+  parseRelations,
+} from '../lock/relation.ts';
+
+/** A package as an archive offers it. */
+export interface IndexedPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+  readonly priority: string;
+  /** Pre-Depends and Depends. */
+  readonly depends: readonly Clause[];
+  /** Conflicts and Breaks. */
+  readonly conflicts: readonly Clause[];
+  readonly provides: readonly Alternative[];
+  readonly archive: ArchiveName;
+  /** Below the archive's address: `pool/…`. */
+  readonly path: string;
+  readonly size: number;
+  readonly digest: Digest;
+}
+
+interface Place {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** The longest paragraph of the archive is well under this. */
+const PARAGRAPH_LIMIT = 1 << 20;
+
+/**
+ * A Packages file. The text is kept in a file, in memory only where each name is in it: 57 MB of text become 10 MB.
+ */
+export class PackagesIndex implements AsyncDisposable {
+  readonly #file: FileHandle;
+  readonly #archive: ArchiveName;
+  readonly #names = new Map<string, Place[]>();
+  readonly #provided = new Map<string, Place[]>();
+
+  private constructor(file: FileHandle, archive: ArchiveName) {
+    this.#file = file;
+    this.#archive = archive;
+  }
+
+  /**
+   * Reads a Packages file to its end, keeping it at `path`.
+   * @throws LktError ARCHIVE_INVALID
+   */
+  static async load(
+    text: AsyncIterable<Uint8Array>,
+    path: string,
+    archive: ArchiveName,
+  ): Promise<PackagesIndex> {
+    const index = new PackagesIndex(await open(path, 'wx+', 0o600), archive);
+    try {
+      await index.#scan(text);
+    } catch (error) {
+      await index[Symbol.asyncDispose]();
+      throw error;
+    }
+    return index;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
+
+  /** Every version of a package, in the order of the file. */
+  versions(name: string): IndexedPackage[] {
+    return (this.#names.get(name) ?? []).map((place) => this.#read(place));
+  }
+
+  /** The paragraphs of every version, as they stand in the file: in one of Sources they are of another form. */
+  paragraphs(name: string): string[] {
+    return (this.#names.get(name) ?? []).map((place) => this.#text(place));
+  }
+
+  /** Every package with `name` in its Provides. */
+  providers(name: string): IndexedPackage[] {
+    return (this.#provided.get(name) ?? []).map((place) => this.#read(place));
+  }
+
+  async #scan(text: AsyncIterable<Uint8Array>): Promise<void> {
+    let rest: Buffer = Buffer.alloc(0);
+    let offset = 0; // of `rest` in the file
+    for await (const chunk of text) {
+      await this.#file.writeFile(chunk);
+      rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk]);
+      let start = 0;
+      for (;;) {
+        const end = rest.indexOf('\n\n', start);
+        if (end === -1) break;
+        this.#note(rest.toString('latin1', start, end), {
+          offset: offset + start,
+          length: end - start,
+        });
+        start = end + 2;
+      }
+      rest = rest.subarray(start);
+      offset += start;
+      if (rest.length > PARAGRAPH_LIMIT)
+        throw new LktError('ARCHIVE_INVALID', 'a paragraph of Packages is over 1 MiB');
+    }
+    if (rest.length > 0) this.#note(rest.toString('latin1'), { offset, length: rest.length });
+  }
+
+  #note(paragraph: string, place: Place): void {
+    if (paragraph.trim() === '') return;
+    const name = /^Package: *(\S+)/m.exec(paragraph)?.[1];
+    if (name === undefined)
+      throw new LktError('ARCHIVE_INVALID', 'a paragraph of Packages has no field Package');
+    append(this.#names, name, place);
+    const provides = /^Provides: *(.+)/m.exec(paragraph)?.[1];
+    for (const clause of parseRelations(provides ?? ''))
+      for (const provided of clause) append(this.#provided, provided.name, place);
+  }
+
+  /** Synchronous: the text has just been written, so this reads the page cache, and the search stays a plain function. */
+  #text({ offset, length }: Place): string {
+    const buffer = Buffer.alloc(length);
+    if (readSync(this.#file.fd, buffer, 0, length, offset) !== length)
+      throw new Error('the index was cut short while it was in use');
+    return buffer.toString();
+  }
+
+  #read(place: Place): IndexedPackage {
+    return parsePackage(this.#text(place), this.#archive);
+  }
+}
+
+/** A copy of the name, since a part of a string keeps the whole of it in memory. */
+function append(map: Map<string, Place[]>, name: string, place: Place): void {
+  const list = map.get(name);
+  if (list === undefined) map.set(Buffer.from(name, 'latin1').toString('latin1'), [place]);
+  else list.push(place);
+}
+
+/** @throws LktError ARCHIVE_INVALID */
+export function parsePackage(paragraph: string, archive: ArchiveName): IndexedPackage {
+  const [fields = new Map<string, string>()] = parseDeb822(paragraph, 'Packages');
+  const name = fields.get('package') ?? '';
+  const field = (key: string): string => {
+    const value = fields.get(key);
+    if (value === undefined)
+      throw new LktError('ARCHIVE_INVALID', `the index of ${archive}: ${name} has no ${key}`);
+    return value;
+  };
+  const relations = (...keys: readonly string[]): Clause[] =>
+    keys.flatMap((key) => parseRelations(fields.get(key) ?? ''));
+  const digest = `sha256:${field('sha256')}`;
+  const size = Number(field('size'));
+  const path = field('filename').replace(/^\.\//, '');
+  if (!isDigest(digest) || !Number.isSafeInteger(size) || size < 0 || !isPoolPath(path))
+    throw new LktError(
+      'ARCHIVE_INVALID',
+      `the index of ${archive}: the entry of ${name} is damaged`,
+    );
+  return {
+    name,
+    version: field('version'),
+    architecture: field('architecture'),
+    priority: fields.get('priority') ?? 'optional',
+    depends: relations('pre-depends', 'depends'),
+    conflicts: relations('conflicts', 'breaks'),
+    provides: (fields.get('provides') ?? '')
+      .split(',')
+      .filter((text) => text.trim() !== '')
+      .map(parseAlternative),
+    archive,
+    path,
+    size,
+    digest,
+  };
+}
+
+/** A relative path that stays below the archive's address and needs no escaping there. */
+export function isPoolPath(path: string): boolean {
+  return (
+    /^[A-Za-z0-9_.+~:=-]+(?:\/[A-Za-z0-9_.+~:=-]+)*$/.test(path) &&
+    !/(?:^|\/)\.\.?(?:\/|$)/.test(path)
+  );
+}

@@ -1,0 +1,149 @@
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, isDigest, LktError } from '@lkt/core';
+import { type Paragraph, parseDeb822, words } from '../deb/deb822.ts';
+import { programExists, run } from '../process.ts';
+
+/** What a Release file says of a suite, after its signature was checked. */
+export interface Release {
+  readonly suite: string;
+  readonly codename: string;
+  readonly validUntil: Date | undefined;
+  /** Whether files can be read by their digest, which a mirror in the middle of an update cannot break. */
+  readonly byHash: boolean;
+  /** Path below `dists/SUITE/` → what must be found there. */
+  readonly files: ReadonlyMap<string, { readonly digest: Digest; readonly size: number }>;
+}
+
+export interface KeyringOptions {
+  /** Files of OpenPGP keys, one of which must have signed. By default Debian's own keyring. */
+  readonly keyrings?: readonly string[] | undefined;
+}
+
+const KEYRINGS = [
+  '/usr/share/keyrings/debian-archive-keyring.pgp',
+  '/usr/share/keyrings/debian-archive-keyring.gpg',
+];
+
+/**
+ * Checks a clear-signed InRelease with gpgv and reads the part that is signed. `directory` is a private place for
+ * gpgv's files; `what` names the file in errors.
+ * @throws LktError SIGNATURE_INVALID, TOOL_MISSING, ARCHIVE_INVALID
+ */
+export async function readInRelease(
+  bytes: Uint8Array,
+  directory: string,
+  what: string,
+  options: KeyringOptions = {},
+): Promise<Release> {
+  requireOneMessage(Buffer.from(bytes).toString('latin1'), what);
+  const keyrings = await findKeyrings(options);
+  const signed = join(directory, 'InRelease');
+  const plain = join(directory, 'Release');
+  await writeFile(signed, bytes);
+  const { stdout, stderr } = await run('gpgv', [
+    '--homedir',
+    directory,
+    ...keyrings.flatMap((keyring) => ['--keyring', keyring]),
+    '--status-fd',
+    '1',
+    '--output',
+    plain,
+    signed,
+  ]).catch(async (error: unknown) => {
+    if (await programExists('gpgv', ['--version'])) throw error;
+    throw missing('gpgv', 'gpgv', error);
+  });
+  requireGoodSignature(stdout, stderr, what);
+  return parseRelease(await readFile(plain, 'utf8'), what);
+}
+
+/**
+ * One signed message and nothing around it, so that no reader can take an unsigned part for a signed one
+ * (RFC 9580 §7).
+ */
+function requireOneMessage(text: string, what: string): void {
+  const lines = text.trimEnd().split(/\r?\n/);
+  const count = (line: string): number => lines.filter((other) => other.trimEnd() === line).length;
+  const framed =
+    lines[0]?.trimEnd() === '-----BEGIN PGP SIGNED MESSAGE-----' &&
+    lines.at(-1)?.trimEnd() === '-----END PGP SIGNATURE-----' &&
+    count('-----BEGIN PGP SIGNED MESSAGE-----') === 1 &&
+    count('-----BEGIN PGP SIGNATURE-----') === 1 &&
+    count('-----END PGP SIGNATURE-----') === 1;
+  if (!framed) throw new LktError('SIGNATURE_INVALID', `${what} is not a signed Release file`);
+}
+
+/**
+ * Debian signs with several keys, some of which an older keyring lacks. As for apt, one valid signature of a key that
+ * is neither expired nor revoked is enough, and one bad signature is too many (gnupg doc/DETAILS, "status codes").
+ */
+function requireGoodSignature(status: string, stderr: string, what: string): void {
+  const codes = status
+    .split('\n')
+    .filter((line) => line.startsWith('[GNUPG:] '))
+    .map((line) => line.split(' ')[1] ?? '');
+  const good = codes.includes('GOODSIG') && codes.includes('VALIDSIG');
+  if (good && !codes.includes('BADSIG')) return;
+  throw new LktError('SIGNATURE_INVALID', `the signature of ${what} is not valid`, {
+    cause: new Error(stderr.trim()),
+    fix: codes.includes('NO_PUBKEY')
+      ? 'run: apt-get install --only-upgrade debian-archive-keyring'
+      : 'check that the mirror is one of Debian, and complete',
+  });
+}
+
+async function findKeyrings({ keyrings }: KeyringOptions): Promise<readonly string[]> {
+  const present: string[] = [];
+  for (const path of keyrings ?? KEYRINGS) {
+    const found = await access(path).then(
+      () => true,
+      () => false,
+    );
+    if (found) present.push(path);
+  }
+  if (present.length > 0) return present;
+  if (keyrings === undefined) throw missing("Debian's keyring", 'debian-archive-keyring');
+  throw new LktError('NOT_FOUND', `no keyring at ${keyrings.join(', ')}`);
+}
+
+function missing(what: string, debianPackage: string, cause?: unknown): LktError {
+  return new LktError('TOOL_MISSING', `${what} is needed to check the signature of the archive`, {
+    ...(cause === undefined ? {} : { cause }),
+    fix: `run: apt-get install ${debianPackage}`,
+  });
+}
+
+function parseRelease(text: string, what: string): Release {
+  const [fields, ...rest] = parseDeb822(text, what);
+  if (fields === undefined || rest.length > 0)
+    throw new LktError('ARCHIVE_INVALID', `${what}: expected one paragraph`);
+  return {
+    suite: fields.get('suite') ?? '',
+    codename: fields.get('codename') ?? '',
+    validUntil: date(fields.get('valid-until'), what),
+    byHash: fields.get('acquire-by-hash') === 'yes',
+    files: parseFiles(fields, what),
+  };
+}
+
+function date(value: string | undefined, what: string): Date | undefined {
+  if (value === undefined) return undefined;
+  const result = new Date(value);
+  if (Number.isNaN(result.getTime()))
+    throw new LktError('ARCHIVE_INVALID', `${what}: "${value}" is not a date`);
+  return result;
+}
+
+function parseFiles(fields: Paragraph, what: string): Release['files'] {
+  const files = new Map<string, { digest: Digest; size: number }>();
+  for (const line of (fields.get('sha256') ?? '').split('\n')) {
+    const [hash, size, path] = words(line);
+    if (hash === undefined) continue;
+    const digest = `sha256:${hash}`;
+    if (!isDigest(digest) || path === undefined || !/^\d+$/.test(size ?? ''))
+      throw new LktError('ARCHIVE_INVALID', `${what}: "${line}" is not a line of SHA256`);
+    files.set(path, { digest, size: Number(size) });
+  }
+  return files;
+}

@@ -1,0 +1,70 @@
+import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+import { LktError } from '@lkt/core';
+import { arHeader } from './ar.ts';
+import { filter, programExists } from '../process.ts';
+
+/** What unpacks xz: a program of the machine, or a library that is three times slower. All give the same bytes. */
+export type XzDecoder = 'xz' | 'dpkg-deb' | 'wasm';
+
+let found: Promise<XzDecoder> | undefined;
+
+/** The fastest decoder this machine has. `dpkg-deb` is on every Debian; `xz` is not. */
+export function findXzDecoder(): Promise<XzDecoder> {
+  found ??= (async (): Promise<XzDecoder> => {
+    if (await programExists('xz', ['--version'])) return 'xz';
+    return (await programExists('dpkg-deb', ['--version'])) ? 'dpkg-deb' : 'wasm';
+  })();
+  return found;
+}
+
+/**
+ * Unpacks an xz stream of `size` bytes.
+ * @throws LktError ARCHIVE_INVALID naming `what`
+ */
+export async function* unxz(
+  source: AsyncIterable<Uint8Array>,
+  options: { readonly size: number; readonly what: string; readonly decoder: XzDecoder },
+): AsyncGenerator<Uint8Array> {
+  switch (options.decoder) {
+    case 'xz':
+      yield* filter('xz', ['--decompress', '--stdout', '--quiet'], source, options.what);
+      return;
+    case 'dpkg-deb':
+      yield* filter('dpkg-deb', ['--fsys-tarfile', '-'], asDeb(source, options.size), options.what);
+      return;
+    case 'wasm':
+      yield* wasm(source, options.what);
+  }
+}
+
+/** dpkg-deb unpacks only the data member of a .deb, so the stream is given the frame of one (deb(5)). */
+async function* asDeb(source: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
+  const version = Buffer.from('2.0\n');
+  yield Buffer.from('!<arch>\n');
+  yield Buffer.concat([arHeader('debian-binary', version.length), version]);
+  yield arHeader('control.tar', 0);
+  yield arHeader('data.tar.xz', size);
+  yield* source;
+  if (size % 2 === 1) yield Buffer.from('\n');
+}
+
+async function* wasm(source: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+  const { default: library } = await import('xz-decompress');
+  let failure: unknown;
+  const watched = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* source;
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+  };
+  const input = Readable.toWeb(Readable.from(watched())) as ReadableStream<Uint8Array>;
+  try {
+    yield* new library.XzReadableStream(input);
+  } catch (error) {
+    if (failure instanceof Error) throw failure;
+    throw new LktError('ARCHIVE_INVALID', `${what} cannot be unpacked`, { cause: error });
+  }
+}

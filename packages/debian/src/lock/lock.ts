@@ -1,0 +1,186 @@
+import { type Digest, isDigest, type LktError, type SourceFile, sourceError } from '@lkt/core';
+import type { ArchiveName } from '../archive/mirror.ts';
+import { isPoolPath } from '../archive/packages-index.ts';
+import { isVersion } from './version.ts';
+
+export interface DebianSpec {
+  /** `trixie`: its updates and security updates are read with it. */
+  readonly suite: string;
+  /** By default `main`. */
+  readonly components?: readonly string[];
+  /** Debian's name of it: `amd64`. */
+  readonly architecture: string;
+  readonly packages: readonly string[];
+  /** Counted as present by whoever depends on them, and left out. */
+  readonly without?: readonly string[];
+  /** Takes `packages` alone. */
+  readonly noDependencies?: boolean;
+  /** Source packages whose upstream tarball is wanted. */
+  readonly sources?: readonly string[];
+}
+
+export interface LockedPackage {
+  /** Of a source package: `src:NAME`. */
+  readonly name: string;
+  readonly version: string;
+  /** Of a source package: `source`. */
+  readonly architecture: string;
+  readonly archive: ArchiveName;
+  /** Below the archive's address: `pool/…`. */
+  readonly path: string;
+  readonly size: number;
+  readonly digest: Digest;
+}
+
+/** The exact packages of an image: what was asked for, and what that gave. */
+export interface DebianLock {
+  readonly suite: string;
+  readonly architecture: string;
+  /** What was asked for, in one line. */
+  readonly request: string;
+  /** By name. */
+  readonly packages: readonly LockedPackage[];
+}
+
+/** Marks the name of a source package, as Debian does where those of binary ones stand too. */
+export const SOURCE_PREFIX = 'src:';
+/** What stands for the architecture of one (Debian policy §5.6.8). */
+export const SOURCE_ARCHITECTURE = 'source';
+
+const TITLE = '# Written by `lkt pkg lock`.';
+
+/**
+ * One line a package, by name, so that an update is a diff of the lines that changed. Equal locks give equal text.
+ */
+export function formatLock(lock: DebianLock): string {
+  const lines = lock.packages
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, version, architecture, size, digest, archive, path }) =>
+      [name, version, architecture, `${archive}/${path}`, size, digest].join(' '),
+    );
+  return [
+    TITLE,
+    `suite ${lock.suite}`,
+    `architecture ${lock.architecture}`,
+    `request ${lock.request}`,
+    '',
+    ...lines,
+    '',
+  ].join('\n');
+}
+
+/**
+ * Reads what `formatLock` wrote.
+ * @throws LktError CONFIG_INVALID with line and column
+ */
+export function parseLock(file: SourceFile): DebianLock {
+  const lines = file.text.split('\n');
+  const header = (line: number, key: string): string => {
+    const text = lines[line - 1] ?? '';
+    if (!text.startsWith(`${key} `)) throw invalid(file, line, 1, `expected "${key} …"`);
+    return text.slice(key.length + 1);
+  };
+  if (lines[0] !== TITLE) throw invalid(file, 1, 1, 'this is not a lock file');
+  const suite = header(2, 'suite');
+  const architecture = header(3, 'architecture');
+  const request = header(4, 'request');
+  if (lines[4] !== '') throw invalid(file, 5, 1, 'expected an empty line');
+  if (lines.at(-1) !== '')
+    throw invalid(file, lines.length, 1, 'the last line does not end: the file is cut short');
+  const packages: LockedPackage[] = [];
+  for (const [index, line] of lines.slice(5, -1).entries()) {
+    const item = parseLine(file, index + 6, line);
+    const previous = packages.at(-1);
+    if (previous !== undefined && previous.name >= item.name)
+      throw invalid(file, index + 6, 1, `"${item.name}" is twice here or out of order`);
+    const isSource = item.architecture === SOURCE_ARCHITECTURE;
+    if (isSource !== item.name.startsWith(SOURCE_PREFIX))
+      throw invalid(file, index + 6, 1, `"${item.name}" is not of ${item.architecture}`);
+    if (!isSource && item.architecture !== architecture && item.architecture !== 'all')
+      throw invalid(file, index + 6, 1, `"${item.name}" is not of ${architecture}`);
+    packages.push(item);
+  }
+  return { suite, architecture, request, packages };
+}
+
+function parseLine(file: SourceFile, line: number, text: string): LockedPackage {
+  const fields = text.split(' ');
+  const fail = (field: number, expected: string): LktError => {
+    const column = fields.slice(0, field).reduce((sum, { length }) => sum + length + 1, 1);
+    return invalid(file, line, Math.min(column, text.length + 1), `expected ${expected}`);
+  };
+  const [name = '', version = '', architecture = '', place = '', size = '', digest = ''] = fields;
+  if (!/^(?:src:)?[a-z0-9][a-z0-9+.-]*$/.test(name)) throw fail(0, 'the name of a package');
+  if (!isVersion(version)) throw fail(1, 'a version');
+  if (!/^[a-z0-9-]+$/.test(architecture)) throw fail(2, 'an architecture');
+  const [, archive, path] = /^(debian|debian-security)\/(.+)$/.exec(place) ?? [];
+  if (archive === undefined || path === undefined || !isPoolPath(path))
+    throw fail(3, 'a path such as debian/pool/main/b/bash/bash_5.2_amd64.deb');
+  if (!/^[1-9]\d{0,11}$/.test(size)) throw fail(4, 'a size in bytes');
+  if (!isDigest(digest)) throw fail(5, 'a sha256 digest');
+  if (fields.length > 6) throw fail(6, 'the end of the line');
+  return {
+    name,
+    version,
+    architecture,
+    archive: archive as ArchiveName,
+    path,
+    size: Number(size),
+    digest,
+  };
+}
+
+function invalid(file: SourceFile, line: number, column: number, message: string): LktError {
+  return sourceError('CONFIG_INVALID', file, { line, column }, message, {
+    fix: 'write the lock anew: lkt pkg lock DIR',
+  });
+}
+
+/** What a specification asks for, in one line: the same text for the same wishes in any order. */
+export function requestOf(spec: DebianSpec): string {
+  return [
+    `packages=${list(spec.packages)}`,
+    ...(spec.without === undefined || spec.without.length === 0
+      ? []
+      : [`without=${list(spec.without)}`]),
+    ...(spec.noDependencies === true ? ['no-dependencies'] : []),
+    ...(spec.sources === undefined || spec.sources.length === 0
+      ? []
+      : [`sources=${list(spec.sources)}`]),
+    ...(spec.components === undefined ? [] : [`components=${list(spec.components)}`]),
+  ].join(' ');
+}
+
+function list(values: readonly string[]): string {
+  const unique = new Set(values.map((value) => value.replaceAll(/\s+/g, '')));
+  return [...unique].toSorted().join(',');
+}
+
+/**
+ * Checks that a lock is the answer to a specification.
+ * @throws LktError CONFIG_INVALID naming the command that writes it anew
+ */
+export function checkLock(
+  lock: DebianLock,
+  spec: DebianSpec,
+  file: SourceFile,
+  directory: string,
+): void {
+  const claims: readonly [line: number, expected: string, found: string][] = [
+    [2, spec.suite, lock.suite],
+    [3, spec.architecture, lock.architecture],
+    [4, requestOf(spec), lock.request],
+  ];
+  for (const [line, expected, found] of claims) {
+    if (expected === found) continue;
+    throw sourceError(
+      'CONFIG_INVALID',
+      file,
+      { line, column: 1 },
+      'the lock is older than build.yml',
+      {
+        fix: `write it anew: lkt pkg lock ${directory}`,
+      },
+    );
+  }
+}

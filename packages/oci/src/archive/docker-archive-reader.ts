@@ -1,0 +1,175 @@
+import { canonicalJson, type Digest, Digester, digestOf, LktError } from '@lkt/core';
+import type { ArchiveFiles } from './archive-files.ts';
+import { compressionOf } from './archive-compression.ts';
+import { fullName } from './archive-names.ts';
+import { gunzip, unzstd } from '../compression/compression.ts';
+import { type Descriptor, objectFrom } from '../image/descriptor.ts';
+import { type RawPath, toRaw } from '../tar/entry.ts';
+import { type ImageManifest, parseImageConfig } from '../image/manifest.ts';
+import { MediaType } from '../image/media-type.ts';
+import type { Store } from '../store/store.ts';
+import { normalizePath } from '../tar/tar-path.ts';
+
+const MAX_IMAGES = 1000;
+const MAX_LAYERS = 1000;
+const MAX_LINKS = 8;
+const MAX_CONFIG = 4 * 2 ** 20;
+
+/**
+ * Reads the archives of `docker save` and of skopeo's `docker-archive`: a `manifest.json` that
+ * names configs and layers. They contain no manifests, so each image gets a new one over the
+ * unchanged layers, which must match the config's diff ids.
+ */
+export class DockerArchiveReader {
+  readonly #store: Store;
+  readonly #files: ArchiveFiles;
+
+  constructor(store: Store, files: ArchiveFiles) {
+    this.#store = store;
+    this.#files = files;
+  }
+
+  /**
+   * Writes the manifests into the store and returns them with their names.
+   * @throws ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH
+   */
+  async images(
+    manifest: Buffer,
+  ): Promise<readonly { descriptor: Descriptor; name: string | undefined }[]> {
+    const images: { descriptor: Descriptor; name: string | undefined }[] = [];
+    for (const { config, layers, names } of parseManifest(manifest)) {
+      const descriptor = await this.#image(config, layers);
+      if (names.length === 0) images.push({ descriptor, name: undefined });
+      for (const name of names) images.push({ descriptor, name: fullName(name) });
+    }
+    return images;
+  }
+
+  async #image(configName: string, layerNames: readonly string[]): Promise<Descriptor> {
+    const bytes = await this.#config(configName);
+    const config = parseImageConfig(bytes);
+    const { diff_ids: diffIds } = config.rootfs;
+    if (diffIds.length !== layerNames.length)
+      throw new LktError(
+        'IMAGE_INVALID',
+        `${configName} lists ${diffIds.length} layers, but manifest.json ${layerNames.length}`,
+      );
+    const layers: Descriptor[] = [];
+    for (const [at, name] of layerNames.entries())
+      layers.push(await this.#layer(name, diffIds[at]));
+    const document: ImageManifest = {
+      schemaVersion: 2,
+      mediaType: MediaType.ociManifest,
+      config: { mediaType: MediaType.ociConfig, ...(await this.#store.writeBytes(bytes)) },
+      layers,
+    };
+    const blob = await this.#store.writeBytes(Buffer.from(canonicalJson(document)));
+    const { os, architecture, variant } = config;
+    const platform = {
+      os,
+      architecture,
+      ...(variant === undefined || variant === '' ? {} : { variant }),
+    };
+    return { mediaType: MediaType.ociManifest, ...blob, platform };
+  }
+
+  async #config(name: string): Promise<Buffer> {
+    const path = this.#path(name);
+    const json = this.#files.json.get(path);
+    const blob = this.#files.blobs.get(path);
+    if (json === undefined && blob === undefined) throw missing(name);
+    const bytes =
+      json ?? (await this.#store.readBytes(blob ?? { digest: digestOf('') }, MAX_CONFIG));
+    const hex = /([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
+    if (hex !== undefined && digestOf(bytes) !== `sha256:${hex}`)
+      throw new LktError(
+        'DIGEST_MISMATCH',
+        `${name} in the archive does not match the digest in its name`,
+      );
+    return bytes;
+  }
+
+  async #layer(name: string, diffId: Digest | undefined): Promise<Descriptor> {
+    const blob = this.#files.blobs.get(this.#path(name));
+    if (blob === undefined) throw missing(name);
+    if (blob.digest === diffId) return { mediaType: MediaType.layerTar, ...blob };
+    const compression = compressionOf(await this.#start(blob));
+    const unpacked = await this.#unpacked(blob, compression);
+    if (compression === undefined || unpacked !== diffId)
+      throw new LktError(
+        'DIGEST_MISMATCH',
+        `${name} in the archive does not match the diff id ${String(diffId)} of the config`,
+      );
+    const mediaType = compression === 'gzip' ? MediaType.layerGzip : MediaType.layerZstd;
+    return { mediaType, ...blob };
+  }
+
+  async #start(blob: { readonly digest: Digest }): Promise<Uint8Array> {
+    for await (const chunk of this.#store.read(blob)) return chunk;
+    return Buffer.alloc(0);
+  }
+
+  async #unpacked(
+    blob: { readonly digest: Digest },
+    compression: 'gzip' | 'zstd' | undefined,
+  ): Promise<Digest | undefined> {
+    if (compression === undefined) return undefined;
+    const source = this.#store.read(blob);
+    const digester = new Digester();
+    for await (const chunk of compression === 'gzip' ? gunzip(source) : unzstd(source))
+      digester.update(chunk);
+    return digester.digest();
+  }
+
+  /** Returns the path of a file after following links. */
+  #path(name: string): RawPath {
+    let path = normalizePath(toRaw(name));
+    for (let count = 0; path !== undefined && count < MAX_LINKS; count += 1) {
+      const next = this.#files.links.get(path);
+      if (next === undefined) return path;
+      path = next;
+    }
+    throw missing(name);
+  }
+}
+
+interface SavedImage {
+  readonly config: string;
+  readonly layers: readonly string[];
+  readonly names: readonly string[];
+}
+
+function parseManifest(bytes: Buffer): readonly SavedImage[] {
+  try {
+    const list: unknown = JSON.parse(bytes.toString());
+    if (!Array.isArray(list) || list.length > MAX_IMAGES) throw new Error('it is not a list');
+    return list.map((item, at) => {
+      const { Config, Layers, RepoTags } = objectFrom(item, `[${at}]`);
+      if (typeof Config !== 'string') throw new Error(`[${at}].Config is not a string`);
+      return {
+        config: Config,
+        layers: stringList(Layers, `[${at}].Layers`),
+        names: stringList(RepoTags, `[${at}].RepoTags`),
+      };
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LktError('ARCHIVE_INVALID', `invalid manifest.json in the archive: ${why}`, {
+      cause,
+    });
+  }
+}
+
+/** Parses a list of strings. Go writes an empty list as null. */
+function stringList(value: unknown, at: string): readonly string[] {
+  if (value === null || value === undefined) return [];
+  if (!Array.isArray(value) || value.length > MAX_LAYERS) throw new Error(`${at} is not a list`);
+  return value.map((item, index) => {
+    if (typeof item !== 'string') throw new Error(`${at}[${index}] is not a string`);
+    return item;
+  });
+}
+
+function missing(name: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the archive has no ${JSON.stringify(name)}`);
+}

@@ -1,0 +1,122 @@
+import { canonicalJson, digestHex, Digester, LktError } from '@lkt/core';
+import { decompressLayer } from '../compression/compression.ts';
+import type { EntryWithContent } from '../tar/entry.ts';
+import { SOURCE_DATE_EPOCH } from '../image/epoch.ts';
+import type { Image } from '../image/image.ts';
+import type { Layer } from '../layer/layer.ts';
+import type { Store } from '../store/store.ts';
+import { writeTar } from '../tar/tar-writer.ts';
+
+/** An image to write into an archive. */
+export interface TaggedImage {
+  readonly image: Image;
+  /** `name:tag` references that the image gets when it is loaded. */
+  readonly tags: readonly string[];
+}
+
+/**
+ * Yields images as an archive that `docker load`, containerd and skopeo (`docker-archive:`) read:
+ * configs, uncompressed layers, each once, and `manifest.json`. The bytes depend only on configs,
+ * layers and tags, not on the layers' compression. Each layer is unpacked twice, because its length
+ * precedes it.
+ * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if a layer does not match its diff id
+ * @see https://github.com/moby/docker-image-spec/blob/main/v1.2.md "Combined Image JSON +
+ * Filesystem Changeset Format"
+ * @example
+ * ```ts
+ * const image = await loadImage(store, digest, parsePlatform('linux/amd64'));
+ * await writeFile('app.tar', writeDockerArchive(store, [{ image, tags: ['app:1'] }]));
+ * ```
+ */
+export async function* writeDockerArchive(
+  store: Store,
+  images: readonly TaggedImage[],
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  yield* writeTar(entriesOf(store, images, signal));
+}
+
+async function* entriesOf(
+  store: Store,
+  images: readonly TaggedImage[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<EntryWithContent> {
+  const written = new Set<string>();
+  const manifest: unknown[] = [];
+  for (const { image, tags } of images) {
+    const config = `${digestHex(image.manifest.config.digest)}.json`;
+    if (!written.has(config)) yield whole(config, await store.readBytes(image.manifest.config));
+    written.add(config);
+    const layers: string[] = [];
+    for (const layer of layersOf(image)) {
+      const path = `${digestHex(layer.diffId)}.tar`;
+      layers.push(path);
+      if (written.has(path)) continue;
+      written.add(path);
+      const size = await sizeOf(store, image, layer, signal);
+      yield file(path, size, unpacked(store, layer, signal));
+    }
+    manifest.push({
+      Config: config,
+      Layers: layers,
+      // Go writes an empty list as null.
+      RepoTags: tags.length === 0 ? null : tags,
+    });
+  }
+  yield whole('manifest.json', Buffer.from(`${canonicalJson(manifest)}\n`));
+}
+
+function layersOf({ manifest, config }: Image): readonly Layer[] {
+  return manifest.layers.flatMap((descriptor, index) => {
+    const diffId = config.rootfs.diff_ids[index];
+    return diffId === undefined ? [] : [{ descriptor, diffId }];
+  });
+}
+
+/** Returns the length of a layer's tar archive after checking it against the config's diff id. */
+async function sizeOf(
+  store: Store,
+  { descriptor }: Image,
+  layer: Layer,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const digester = new Digester();
+  for await (const chunk of unpacked(store, layer, signal)) digester.update(chunk);
+  if (digester.digest() === layer.diffId) return digester.size;
+  throw new LktError(
+    'IMAGE_INVALID',
+    `layer ${layer.descriptor.digest} of image ${descriptor.digest} does not match its diff id ${layer.diffId}`,
+  );
+}
+
+async function* unpacked(
+  store: Store,
+  { descriptor }: Layer,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of decompressLayer(descriptor, store.read(descriptor))) {
+    signal?.throwIfAborted();
+    yield chunk;
+  }
+}
+
+function whole(path: string, bytes: Uint8Array): EntryWithContent {
+  return file(path, bytes.length, once(bytes));
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function file(path: string, size: number, content: AsyncIterable<Uint8Array>): EntryWithContent {
+  return {
+    path,
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime: SOURCE_DATE_EPOCH,
+    size,
+    content,
+  };
+}

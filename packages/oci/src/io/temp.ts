@@ -1,0 +1,118 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isErrno } from '@lkt/core';
+import { ownerState, ownerToken, tokenOf } from '../store/owner.ts';
+
+/**
+ * Age in milliseconds at which files of an unobservable owner (another boot, container, machine)
+ * are garbage.
+ */
+const FOREIGN_MS = 24 * 3600 * 1000;
+
+/**
+ * Creates a directory under `parent`. Disposal removes it; if the process dies, the next sweep
+ * does.
+ */
+export async function tempDirIn(parent: string): Promise<AsyncDisposable & { path: string }> {
+  const path = join(parent, ownerToken());
+  await mkdir(path, { recursive: true });
+  return { path, [Symbol.asyncDispose]: async () => removeTree(path) };
+}
+
+/** Removes a directory tree of any depth: a command can nest directories beyond PATH_MAX. */
+export async function removeTree(path: string): Promise<void> {
+  const all = { recursive: true, force: true } as const;
+  await rm(path, all).catch((error: unknown) => {
+    if (!isErrno(error, 'ENAMETOOLONG')) throw error;
+    // The synchronous version descends with relative paths.
+    rmSync(path, all);
+  });
+}
+
+/**
+ * Writes a file atomically: into `temp`, fsynced, then renamed over the path that `fill` returns.
+ * If `fill` returns undefined, the file is discarded.
+ */
+export async function writeAtomically(
+  temp: string,
+  fill: (file: FileHandle) => Promise<string | undefined>,
+): Promise<void> {
+  await mkdir(temp, { recursive: true });
+  const path = join(temp, ownerToken());
+  const file = await open(path, 'wx', 0o644);
+  try {
+    let target: string | undefined;
+    try {
+      target = await fill(file);
+      if (target !== undefined) await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (target === undefined) await rm(path, { force: true });
+    else await rename(path, target);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Writes a small file atomically without fsync, by way of `temp`; creates the target's directory.
+ */
+export function putFile(temp: string, path: string, text: string): void {
+  const name = join(temp, ownerToken());
+  writeInto(temp, () => writeFileSync(name, text));
+  try {
+    writeInto(dirname(path), () => renameSync(name, path));
+  } catch (error) {
+    rmSync(name, { force: true });
+    throw error;
+  }
+}
+
+/** Runs `write`, creating the directory only if it is missing, which is rare. */
+function writeInto(directory: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(directory, { recursive: true });
+    write();
+  }
+}
+
+/** Makes renames inside a directory durable. Ignores file systems that cannot. */
+export async function syncDir(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } catch (error) {
+    if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM')) throw error;
+  } finally {
+    await directory.close();
+  }
+}
+
+/**
+ * Removes the files of dead processes from `parent`: names of `prefix` and an owner token. Ignores
+ * failures.
+ */
+export async function sweep(parent: string, prefix = ''): Promise<void> {
+  const names = await readdir(parent).catch(() => []);
+  for (const name of names) {
+    const token = name.startsWith(prefix) ? tokenOf(name.slice(prefix.length)) : undefined;
+    if (token === undefined) continue;
+    const path = join(parent, name);
+    const state = ownerState(token);
+    if (state === 'dead' || (state === 'unknown' && (await ageOf(path)) > FOREIGN_MS))
+      await removeTree(path).catch(() => undefined);
+  }
+}
+
+async function ageOf(path: string): Promise<number> {
+  return lstat(path).then(
+    ({ atimeMs, mtimeMs }) => Date.now() - Math.max(atimeMs, mtimeMs),
+    () => 0,
+  );
+}

@@ -1,0 +1,255 @@
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestHex, ioError } from '@lkt/core';
+import { decompressLayer } from '../compression/compression.ts';
+import type { Descriptor } from '../image/descriptor.ts';
+import { explainLayerError } from './layer-error.ts';
+import { LayerMemory } from './layer-memory.ts';
+import type { Store } from '../store/store.ts';
+
+/** A tar archive of a layer that can be read repeatedly. */
+export interface LayerArchive {
+  /**
+   * Opens the archive at its start.
+   * @param maxBytes limit of the unpacked size; default 64 GiB
+   */
+  open(maxBytes?: number): OpenLayerArchive;
+  /** Returns the error to report in place of one that occurred while reading. */
+  readonly explain?: (error: unknown) => Promise<unknown>;
+}
+
+/** A layer archive that is being read; dispose it to end the read. */
+export interface OpenLayerArchive extends AsyncDisposable {
+  readonly data: AsyncIterable<Uint8Array>;
+  /** Runs the checks at the end of the source. Required after a partial read of `data`. */
+  finish(): Promise<void>;
+}
+
+/** Returns layers of a store as archives that are unpacked on each read. */
+export function layerArchives(
+  store: Store,
+  layers: readonly Descriptor[],
+): readonly LayerArchive[] {
+  return layers.map((layer) => ({
+    open: (maxBytes) => openLayer(store, layer, maxBytes),
+    explain: async (error) => explainLayerError(store, layer, error),
+  }));
+}
+
+/** Larger archives are unpacked again instead of kept. */
+const MAX_KEPT = 4 * 2 ** 30;
+const CHUNK = 256 * 1024;
+const ZEROS = Buffer.alloc(CHUNK);
+
+/**
+ * Layers as archives that are unpacked once. The first complete read keeps the result for later
+ * ones: in memory while there is room, else in an unlinked temporary file. A chunk is valid until
+ * the next one is requested.
+ */
+export class UnpackedLayers implements AsyncDisposable {
+  readonly #store: Store;
+  readonly #memory: LayerMemory;
+  readonly #held = new Map<Digest, HeldArchive>();
+  readonly #kept = new Map<Digest, KeptArchive>();
+  readonly #reading = new Map<Digest, Promise<void>>();
+  #dir: Promise<AsyncDisposable & { path: string }> | undefined;
+
+  /** @param memory bytes of memory for archives; default 28 MiB */
+  constructor(store: Store, { memory = 28 * 2 ** 20 }: { memory?: number } = {}) {
+    this.#store = store;
+    this.#memory = new LayerMemory(memory, (missing) => this.#reclaim(missing));
+  }
+
+  /**
+   * Returns the archives of layers.
+   * @param isOnce no second read is expected, so nothing is kept
+   */
+  archives(
+    layers: readonly Descriptor[],
+    { isOnce = false }: { isOnce?: boolean } = {},
+  ): readonly LayerArchive[] {
+    return layerArchives(this.#store, layers).map((archive, index) => {
+      const layer = layers[index];
+      // Uncompressed blobs need no unpacking.
+      if (layer === undefined || layer.mediaType.endsWith('tar')) return archive;
+      return { ...archive, open: (maxBytes) => this.#open(layer, archive, maxBytes, isOnce) };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { file } of this.#kept.values()) await file.close();
+    this.#kept.clear();
+    for (const { archive } of this.#held.values()) this.#memory.release(archive);
+    this.#held.clear();
+    await (await this.#dir)?.[Symbol.asyncDispose]();
+  }
+
+  #open(
+    layer: Descriptor,
+    archive: LayerArchive,
+    maxBytes: number | undefined,
+    isOnce: boolean,
+  ): OpenLayerArchive {
+    let opened: OpenLayerArchive | undefined;
+    return {
+      data: this.#read(layer, maxBytes, isOnce, () => (opened = archive.open(maxBytes))),
+      finish: async () => opened?.finish(),
+      [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
+    };
+  }
+
+  async *#read(
+    layer: Descriptor,
+    maxBytes: number = Infinity,
+    isOnce: boolean,
+    unpack: () => OpenLayerArchive,
+  ): AsyncGenerator<Uint8Array> {
+    const { digest } = layer;
+    // Images that share a layer may be read concurrently.
+    await this.#reading.get(digest);
+    const kept = this.#kept.get(digest);
+    const held = this.#held.get(digest);
+    if (held !== undefined && held.archive.length <= maxBytes) {
+      yield* readHeld(held);
+    } else if (kept !== undefined) {
+      yield* readKept(kept);
+    } else if (this.#reading.has(digest)) {
+      yield* unpack().data;
+    } else {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#reading.set(digest, promise);
+      try {
+        const archive = await this.#memory.unpack(this.#store, layer);
+        const unpacked = archive && { archive, readers: 0 };
+        if (unpacked !== undefined) this.#held.set(digest, unpacked);
+        if (unpacked !== undefined && unpacked.archive.length <= maxBytes) {
+          yield* readHeld(unpacked);
+          if (isOnce && unpacked.readers === 0) this.#forget(digest, unpacked);
+        } else if (isOnce) {
+          yield* unpack().data;
+        } else {
+          yield* this.#keeping(digest, unpack().data);
+        }
+      } finally {
+        this.#reading.delete(digest);
+        resolve();
+      }
+    }
+  }
+
+  /** Drops archives in memory without readers, oldest first, until `missing` bytes are free. */
+  #reclaim(missing: number): void {
+    let found = 0;
+    for (const [digest, held] of this.#held) {
+      if (found >= missing) return;
+      if (held.readers > 0) continue;
+      found += held.archive.length;
+      this.#forget(digest, held);
+    }
+  }
+
+  #forget(digest: Digest, { archive }: HeldArchive): void {
+    this.#held.delete(digest);
+    this.#memory.release(archive);
+  }
+
+  async *#keeping(digest: Digest, data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const file = await this.#newFile(digest);
+    let size = 0;
+    let isWhole = false;
+    let writing = Promise.resolve();
+    try {
+      for await (const chunk of data) {
+        // Runs of zeros, typical of archive bombs, become holes that occupy no disk space.
+        if (size <= MAX_KEPT && !isZero(chunk)) writing = writeAt(file, chunk, size);
+        // Awaited below unless the consumer stops.
+        writing.catch(() => undefined);
+        size += chunk.length;
+        yield chunk;
+        await writing;
+      }
+      isWhole = size <= MAX_KEPT;
+      if (isWhole) await file.truncate(size);
+    } finally {
+      await writing.catch(() => undefined);
+      if (isWhole) this.#kept.set(digest, { file, size });
+      else await file.close();
+    }
+  }
+
+  async #newFile(digest: Digest): Promise<FileHandle> {
+    try {
+      this.#dir ??= this.#store.tempDir();
+      const path = join((await this.#dir).path, digestHex(digest));
+      const file = await open(path, 'wx+', 0o600);
+      await unlink(path);
+      return file;
+    } catch (error) {
+      throw ioError('cannot unpack a layer in the store', error);
+    }
+  }
+}
+
+interface HeldArchive {
+  readonly archive: Buffer;
+  readers: number;
+}
+
+async function* readHeld(held: HeldArchive): AsyncGenerator<Uint8Array> {
+  held.readers += 1;
+  try {
+    yield held.archive;
+  } finally {
+    held.readers -= 1;
+  }
+}
+
+interface KeptArchive {
+  readonly file: FileHandle;
+  readonly size: number;
+}
+
+async function* readKept({ file, size }: KeptArchive): AsyncGenerator<Uint8Array> {
+  const chunk = Buffer.allocUnsafeSlow(CHUNK);
+  for (let at = 0; at < size;) {
+    const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK, size - at), at);
+    if (bytesRead === 0) throw new Error('a file that nobody else can reach became shorter');
+    at += bytesRead;
+    yield chunk.subarray(0, bytesRead);
+  }
+}
+
+function isZero(chunk: Uint8Array): boolean {
+  return chunk.length <= CHUNK && ZEROS.subarray(0, chunk.length).equals(chunk);
+}
+
+async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  try {
+    for (let done = 0; done < chunk.length;)
+      done += (await file.write(chunk, done, chunk.length - done, position + done)).bytesWritten;
+  } catch (error) {
+    throw ioError('cannot unpack a layer in the store', error);
+  }
+}
+
+function openLayer(
+  store: Store,
+  layer: Descriptor,
+  maxBytes: number | undefined,
+): OpenLayerArchive {
+  const blob = store.read(layer)[Symbol.asyncIterator]();
+  // Ending the decompressor must not end the blob, whose check runs at its end.
+  const source: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({ next: async () => blob.next() }),
+  };
+  const options = maxBytes === undefined ? {} : { maxBytes };
+  return {
+    data: decompressLayer(layer, source, options),
+    finish: async () => {
+      while ((await blob.next()).done !== true);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await blob.return?.();
+    },
+  };
+}

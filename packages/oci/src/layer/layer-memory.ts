@@ -1,0 +1,90 @@
+import { promisify } from 'node:util';
+import { gunzip as gunzipBytes } from 'node:zlib';
+import type { Descriptor } from '../image/descriptor.ts';
+import { MediaType } from '../image/media-type.ts';
+import type { Store } from '../store/store.ts';
+
+const gunzip = promisify(gunzipBytes);
+
+/** Layers with a longer blob are streamed. */
+const MAX_BLOB = 16 * 2 ** 20;
+/** Bytes of blobs that may be in memory for unpacking at once, across threads. */
+const MAX_BLOBS = 28 * 2 ** 20;
+/** The shortest gzip: header and trailer (RFC 1952, 2.2 and 2.3) plus minimal deflate data. */
+const MIN_BLOB = 20;
+
+/** A budget of memory for unpacked layers. */
+export class LayerMemory {
+  readonly #reclaim: (missing: number) => void;
+  #free: number;
+  #freeForBlobs = MAX_BLOBS;
+
+  /**
+   * @param bytes the budget
+   * @param reclaim called to release `missing` bytes of unused archives, if there are any
+   */
+  constructor(bytes: number, reclaim: (missing: number) => void = () => undefined) {
+    this.#free = bytes;
+    this.#reclaim = reclaim;
+  }
+
+  /** Returns the memory of an archive from `unpack`. */
+  release(archive: Buffer): void {
+    this.#free += archive.length;
+    releaseBuffer(archive);
+  }
+
+  /**
+   * Returns a layer's archive, unpacked in one call, which takes less than half the time of a
+   * stream.
+   * @returns undefined if the layer does not fit, or is not plain gzip; a stream must read it and
+   * report errors
+   */
+  async unpack(store: Store, layer: Descriptor): Promise<Buffer | undefined> {
+    const { size } = layer;
+    if (!isGzip(layer) || size > MAX_BLOB || size < MIN_BLOB) return undefined;
+    // An archive is longer than its blob, except for layers too small to matter.
+    if (size > this.#free) this.#reclaim(size - this.#free);
+    if (size > this.#free || size > this.#freeForBlobs) return undefined;
+    this.#freeForBlobs -= size;
+    let taken = 0;
+    let blob: Buffer | undefined;
+    try {
+      blob = await store.readBytes(layer, size);
+      const length = blob.readUInt32LE(size - 4);
+      if (length > this.#free) this.#reclaim(length - this.#free);
+      if (length > this.#free) return undefined;
+      taken = length;
+      this.#free -= taken;
+      // One spare byte: a full buffer might be the first of several.
+      const room = length + 1;
+      const archive = await gunzip(blob, { chunkSize: Math.max(room, 64), maxOutputLength: room });
+      if (archive.length !== length) return undefined;
+      taken = 0;
+      return archive;
+    } catch {
+      return undefined;
+    } finally {
+      this.#freeForBlobs += size;
+      this.#free += taken;
+      releaseBuffer(blob);
+    }
+  }
+}
+
+/**
+ * Frees the memory of a large buffer at once instead of at the next garbage collection. It must not
+ * be used again.
+ */
+export function releaseBuffer(buffer: Buffer | undefined): void {
+  const memory = buffer?.buffer;
+  if (memory instanceof ArrayBuffer && memory.byteLength >= MIN_DETACHABLE_BYTES)
+    memory.transfer(0);
+}
+
+/** Smaller buffers may share their memory with others. */
+const MIN_DETACHABLE_BYTES = 2 ** 20;
+
+function isGzip({ mediaType }: Descriptor): boolean {
+  return mediaType === MediaType.layerGzip || mediaType === MediaType.dockerLayerGzip;
+}

@@ -1,0 +1,308 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestHex, digestOf, ioError, isDigest, isErrno, LktError } from '@lkt/core';
+import { earlyWriteback } from '../io/early-writeback.ts';
+import { createAsyncDigester } from '../io/async-digester.ts';
+import { writeAtomically } from '../io/temp.ts';
+
+/**
+ * Chunk sizes in bytes. A fresh chunk occupies memory until it is collected; a reused one may be
+ * larger.
+ */
+const CHUNK = 256 * 1024;
+const REUSED_CHUNK = 2 ** 20;
+/**
+ * Blobs up to this size are read synchronously: four round trips to the thread pool take ten times
+ * as long.
+ */
+const MAX_SYNC_READ = 256 * 1024;
+
+/** Identifies a blob to read. If `size` is given, it is checked too. */
+export interface BlobRef {
+  readonly digest: Digest;
+  readonly size?: number;
+}
+
+/** Options of reading a blob. */
+export interface ReadOptions {
+  /**
+   * Reuse the memory of a chunk as soon as the next one is requested. Set it only if the consumer
+   * is done with each chunk by then.
+   */
+  readonly canReuseBuffers?: boolean;
+}
+
+/** The known properties of a blob to write. */
+export interface ExpectedBlob {
+  readonly digest?: Digest;
+  readonly size?: number;
+  /**
+   * Hash long content of known size on another thread, in parallel with the write. Costs 10 MB of
+   * memory.
+   */
+  readonly canHashInThread?: boolean;
+}
+
+/** Digest and size in bytes of a stored blob. */
+export interface BlobInfo {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** The `blobs/sha256` directory of an OCI layout (image-spec, image-layout.md, "Blobs"). */
+export class Blobs {
+  readonly #dir: string;
+  readonly #temp: string;
+
+  constructor(layout: string) {
+    this.#dir = join(layout, 'blobs', 'sha256');
+    this.#temp = join(layout, 'tmp');
+  }
+
+  get dir(): string {
+    return this.#dir;
+  }
+
+  path(digest: Digest): string {
+    return join(this.#dir, digestHex(digest));
+  }
+
+  /** Returns the size of a blob in bytes; undefined if it is missing. */
+  async size(digest: Digest): Promise<number | undefined> {
+    try {
+      const found = statSync(this.path(digest), { throwIfNoEntry: false });
+      return found?.isFile() === true ? found.size : undefined;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      throw ioError(`cannot access blob ${digest}`, error);
+    }
+  }
+
+  /**
+   * Streams a blob. Yields the last chunk only after size and digest match.
+   * @throws NOT_FOUND, DIGEST_MISMATCH
+   */
+  async *read(
+    { digest, size }: BlobRef,
+    { canReuseBuffers = false }: ReadOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    const path = this.path(digest);
+    try {
+      await using file = await open(path, 'r');
+      const actual = (await file.stat()).size;
+      if (size !== undefined && actual !== size)
+        throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
+      using digester = await createAsyncDigester(actual);
+      const chunks = new Chunks(file, canReuseBuffers);
+      // Reading the next chunk and hashing this one overlap with its use.
+      let reading = chunks.next(actual);
+      let hashing = Promise.resolve();
+      let rest = actual;
+      while (rest > 0) {
+        const part = await reading;
+        if (part.length === 0) break;
+        rest -= part.length;
+        await hashing;
+        reading = chunks.next(rest);
+        reading.catch(() => undefined);
+        hashing = digester.update(part);
+        hashing.catch(() => undefined);
+        if (rest === 0 && (await digester.digest()) !== digest)
+          throw mismatch(digest, path, 'does not match its digest');
+        yield part;
+      }
+      if (rest > 0 || (actual === 0 && (await digester.digest()) !== digest))
+        throw mismatch(digest, path, 'does not match its digest');
+    } catch (error) {
+      throw readError(digest, error);
+    }
+  }
+
+  /**
+   * Returns the whole content of a blob, verified.
+   * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if it is longer than `limit` bytes
+   */
+  async readBytes({ digest, size }: BlobRef, limit: number): Promise<Buffer> {
+    if (size !== undefined && size > limit) throw tooLong(digest, size, limit);
+    const path = this.path(digest);
+    try {
+      const { actual, small } = readSmall(path);
+      if (size !== undefined && actual !== size)
+        throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
+      if (actual > limit) throw tooLong(digest, actual, limit);
+      const bytes = small ?? (await readLong(path, actual));
+      if (bytes.length < actual) throw mismatch(digest, path, 'was truncated while it was read');
+      if (digestOf(bytes) !== digest) throw mismatch(digest, path, 'does not match its digest');
+      return bytes;
+    } catch (error) {
+      throw readError(digest, error);
+    }
+  }
+
+  /**
+   * Writes a blob atomically: into a temporary file, fsynced, then renamed.
+   * @throws DIGEST_MISMATCH if the content is not as expected; DISK_FULL, IO_FAILED
+   */
+  async write(
+    source: AsyncIterable<Uint8Array>,
+    expected: ExpectedBlob = {},
+    signal?: AbortSignal,
+  ): Promise<BlobInfo> {
+    signal?.throwIfAborted();
+    const { digest, size, canHashInThread = false } = expected;
+    using digester = await createAsyncDigester(canHashInThread ? size : undefined);
+    let info: BlobInfo | undefined;
+    try {
+      await mkdir(this.#dir, { recursive: true });
+      await writeAtomically(this.#temp, async (file) => {
+        const writeback = earlyWriteback(file);
+        try {
+          for await (const chunk of marked(source, signal)) {
+            if (size !== undefined && digester.size + chunk.length > size)
+              throw unexpected(digest, `it is longer than ${size} bytes`);
+            // Both run on the thread pool.
+            await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
+            writeback.advance(chunk.length);
+          }
+        } finally {
+          await writeback.settled();
+        }
+        info = { digest: await digester.digest(), size: digester.size };
+        if (size !== undefined && info.size !== size)
+          throw unexpected(digest, `it has ${info.size} bytes, not ${size}`);
+        if (digest !== undefined && info.digest !== digest)
+          throw unexpected(digest, `its digest is ${info.digest}`);
+        return this.path(info.digest);
+      });
+    } catch (error) {
+      if (error instanceof SourceError) throw error.cause;
+      throw ioError('cannot write a blob to the store', error);
+    }
+    if (info === undefined) throw new Error('a blob was written without being read');
+    return info;
+  }
+
+  /** Returns the digests of all blobs in the directory. */
+  async digests(): Promise<Digest[]> {
+    try {
+      const names = await readdir(this.dir);
+      return names.map((name) => `sha256:${name}`).filter((name) => isDigest(name));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw ioError(`cannot read ${this.dir}`, error);
+    }
+  }
+}
+
+/** Returns a file's size, and its content if it is at most `MAX_SYNC_READ` bytes. */
+function readSmall(path: string): { readonly actual: number; readonly small?: Buffer } {
+  const file = openSync(path, 'r');
+  try {
+    const actual = fstatSync(file).size;
+    if (actual > MAX_SYNC_READ) return { actual };
+    const bytes = Buffer.allocUnsafeSlow(actual);
+    let done = 0;
+    for (let read = 1; read > 0 && done < actual; done += read)
+      read = readSync(file, bytes, done, actual - done, done);
+    return { actual, small: bytes.subarray(0, done) };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Reads up to `length` bytes from the start of a file. */
+async function readLong(path: string, length: number): Promise<Buffer> {
+  await using file = await open(path, 'r');
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let done = 0; done < length;) {
+    const { bytesRead } = await file.read(bytes, done, length - done, done);
+    if (bytesRead === 0) return bytes.subarray(0, done);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/**
+ * Writes the whole chunk. On a full disk, write(2) first writes a part and fails on the next call.
+ */
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let done = 0; done < chunk.length;)
+    done += (await file.write(chunk, done, chunk.length - done, null)).bytesWritten;
+}
+
+/** Reads a file in chunks, optionally into reused buffers. */
+class Chunks {
+  readonly #file: FileHandle;
+  readonly #size: number;
+  /** The reused buffers: one is filled while the other is in use. */
+  readonly #buffers: (Buffer | undefined)[];
+
+  constructor(file: FileHandle, canReuseBuffers: boolean) {
+    this.#file = file;
+    this.#size = canReuseBuffers ? REUSED_CHUNK : CHUNK;
+    this.#buffers = canReuseBuffers ? [undefined, undefined] : [];
+  }
+
+  /**
+   * Reads the next chunk. Buffers are no larger than the rest: most blobs are small, and large
+   * buffers would keep the garbage collector busy.
+   */
+  async next(rest: number): Promise<Uint8Array> {
+    if (rest === 0) return Buffer.of();
+    const length = Math.min(this.#size, rest);
+    const buffer = this.#buffers.shift() ?? Buffer.allocUnsafeSlow(length);
+    if (this.#size === REUSED_CHUNK) this.#buffers.push(buffer);
+    const { bytesRead } = await this.#file.read(buffer, 0, length, null);
+    return buffer.subarray(0, bytesRead);
+  }
+}
+
+/** Hashes a blob on disk and returns the mismatch, or undefined if it is intact. */
+export async function blobProblem(blobs: Blobs, digest: Digest): Promise<LktError | undefined> {
+  try {
+    for await (const chunk of blobs.read({ digest }, { canReuseBuffers: true })) void chunk;
+    return undefined;
+  } catch (error) {
+    if (error instanceof LktError && error.code === 'DIGEST_MISMATCH') return error;
+    throw error;
+  }
+}
+
+/** Marks an error of the source, or an abort, as opposed to an error of the store. */
+class SourceError extends Error {}
+
+async function* marked(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of source) {
+      signal?.throwIfAborted();
+      yield chunk;
+    }
+  } catch (cause) {
+    throw new SourceError('the source failed', { cause });
+  }
+}
+
+function mismatch(digest: Digest, path: string, what: string): LktError {
+  return new LktError('DIGEST_MISMATCH', `blob ${digest} ${what} (${path})`, {
+    fix: 'run lkt cache verify --remove',
+  });
+}
+
+function unexpected(digest: Digest | undefined, what: string): LktError {
+  const name = digest === undefined ? 'the content' : `the content for ${digest}`;
+  return new LktError('DIGEST_MISMATCH', `${name} is not as expected: ${what}`);
+}
+
+function readError(digest: Digest, error: unknown): unknown {
+  if (isErrno(error, 'ENOENT', 'ENOTDIR'))
+    return new LktError('NOT_FOUND', `blob ${digest} is not in the store`, { cause: error });
+  return ioError(`cannot read blob ${digest}`, error);
+}
+
+function tooLong(digest: Digest, size: number, limit: number): LktError {
+  return new LktError('IMAGE_INVALID', `blob ${digest} has ${size} bytes, more than ${limit}`);
+}

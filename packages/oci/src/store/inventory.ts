@@ -1,0 +1,217 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Digest, isDigest, LktError } from '@lkt/core';
+import type { Blobs } from './blobs.ts';
+import { type CacheArea, type CacheItem, diskUse, namesIn, statsOf } from './cache-area.ts';
+import type { Descriptor } from '../image/descriptor.ts';
+import type { LayoutIndex } from './layout-index.ts';
+import { isIndex, parseManifestOrIndex } from '../image/manifest.ts';
+import { isIndexType, isManifestType, MediaType } from '../image/media-type.ts';
+import { ownerState, tokenOf } from './owner.ts';
+import { readReferrer } from '../image/referrers.ts';
+import type { TreeSizes } from './tree-sizes.ts';
+
+const MAX_MANIFEST = 4 * 2 ** 20;
+
+interface BlobUse {
+  readonly bytes: number;
+  readonly lastUsed: number;
+}
+
+/** The contents of a store: items, and the blobs with their size and last use. */
+export interface Inventory {
+  readonly items: readonly CacheItem[];
+  readonly blobs: ReadonlyMap<Digest, BlobUse>;
+}
+
+/**
+ * Directory of notes, one per downloaded blob, named by digest. Such blobs, and .debs, belong to no
+ * image.
+ */
+const DOWNLOADS = 'downloads';
+
+/** Takes the inventory of a store. Reads no blobs except manifests. */
+export async function takeInventory(
+  store: string,
+  content: Blobs,
+  index: LayoutIndex,
+  areas: readonly CacheArea[],
+  sizes: TreeSizes,
+): Promise<Inventory> {
+  const blobs = blobsOf(content);
+  const subjects = await subjectsOf(content, index);
+  const reach = new Reach(content, blobs, subjects);
+  const referrers = new Set([...subjects.values()].flat().map(({ digest }) => digest));
+  const items: CacheItem[] = [];
+  for (const { reference, descriptor } of index.entries) {
+    if (reference === undefined && referrers.has(descriptor.digest)) continue;
+    items.push({
+      area: 'images',
+      name: reference ?? descriptor.digest,
+      ...(reference === undefined ? {} : { reference }),
+      paths: [],
+      bytes: 0,
+      lastUsed: blobs.get(descriptor.digest)?.lastUsed ?? 0,
+      blobs: await reach.from(descriptor),
+    });
+  }
+  for (const area of areas) {
+    for (const item of area.list(store, sizes)) {
+      const all = new Set<Digest>();
+      for (const digest of item.blobs)
+        for (const found of await reach.fromDigest(digest)) all.add(found);
+      items.push({ ...item, blobs: [...all] });
+    }
+  }
+  items.push(...temporary(store));
+  const needed = new Set(items.flatMap((item) => item.blobs));
+  const fetched = new Set(namesIn(join(store, DOWNLOADS)));
+  for (const [digest, { lastUsed }] of blobs) {
+    if (needed.has(digest)) continue;
+    const note = digest.slice('sha256:'.length);
+    const isFetched = fetched.has(note);
+    const isDownload = isFetched || isDeb(content.path(digest));
+    items.push({
+      area: isDownload ? DOWNLOADS : 'unreferenced',
+      name: digest,
+      paths: isFetched ? [join(store, DOWNLOADS, note)] : [],
+      bytes: 0,
+      lastUsed,
+      blobs: [digest],
+      isGarbage: !isDownload,
+    });
+  }
+  return { items, blobs };
+}
+
+/** Computes the blobs reachable from a blob: its manifest's, and the referrers of these. */
+class Reach {
+  readonly #content: Blobs;
+  readonly #present: ReadonlyMap<Digest, BlobUse>;
+  readonly #referrers: ReadonlyMap<Digest, readonly Descriptor[]>;
+  readonly #known = new Map<Digest, readonly Digest[]>();
+
+  constructor(
+    content: Blobs,
+    present: ReadonlyMap<Digest, BlobUse>,
+    referrers: ReadonlyMap<Digest, readonly Descriptor[]>,
+  ) {
+    this.#content = content;
+    this.#present = present;
+    this.#referrers = referrers;
+  }
+
+  /** As `from`, for a blob of unknown type: a small one may be a manifest. */
+  async fromDigest(digest: Digest): Promise<readonly Digest[]> {
+    const size = this.#present.get(digest)?.bytes ?? Infinity;
+    const mayBeManifest = size < 2 ** 16 && looksLikeJson(this.#content.path(digest));
+    const mediaType = mayBeManifest ? MediaType.ociManifest : 'application/octet-stream';
+    return this.from({ mediaType, digest, size: 0 });
+  }
+
+  async from(descriptor: Descriptor): Promise<readonly Digest[]> {
+    const { digest } = descriptor;
+    const known = this.#known.get(digest);
+    if (known !== undefined) return known;
+    // Guards against a cycle of manifests.
+    this.#known.set(digest, []);
+    const all = new Set<Digest>(this.#present.has(digest) ? [digest] : []);
+    const next = [...(await this.#children(descriptor)), ...(this.#referrers.get(digest) ?? [])];
+    for (const item of next) for (const found of await this.from(item)) all.add(found);
+    const result = [...all];
+    this.#known.set(digest, result);
+    return result;
+  }
+
+  async #children({ digest, mediaType, size }: Descriptor): Promise<readonly Descriptor[]> {
+    if (!isManifestType(mediaType) && !isIndexType(mediaType)) return [];
+    if (!this.#present.has(digest)) return [];
+    try {
+      const document = parseManifestOrIndex(
+        await this.#content.readBytes({ digest }, MAX_MANIFEST),
+      );
+      return isIndex(document) ? document.manifests : [document.config, ...document.layers];
+    } catch (error) {
+      if (!(error instanceof LktError)) throw error;
+      // A guess may be wrong, and a layout may hold only a part of an index.
+      const isGuess = size === 0;
+      if (error.code === 'NOT_FOUND' || (isGuess && error.code === 'IMAGE_INVALID')) return [];
+      throw new LktError(error.code, `cannot collect garbage: ${error.message}`, {
+        cause: error,
+        fix: 'run lkt cache verify --remove',
+      });
+    }
+  }
+}
+
+async function subjectsOf(
+  content: Blobs,
+  index: LayoutIndex,
+): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
+  const found = new Map<Digest, Descriptor[]>();
+  for (const { reference, descriptor } of index.entries) {
+    if (reference !== undefined) continue;
+    const referrer = await readReferrer(content, descriptor).catch(() => undefined);
+    const subject = referrer?.subject?.digest;
+    // An entry with neither name nor subject belongs to another program and stays.
+    if (subject === undefined) continue;
+    found.set(subject, [...(found.get(subject) ?? []), descriptor]);
+  }
+  return found;
+}
+
+function blobsOf(content: Blobs): ReadonlyMap<Digest, BlobUse> {
+  const found = new Map<Digest, BlobUse>();
+  for (const name of namesIn(content.dir)) {
+    const digest = `sha256:${name}`;
+    if (!isDigest(digest)) continue;
+    const stats = statsOf(content.path(digest));
+    if (stats?.isFile() !== true) continue;
+    found.set(digest, { bytes: diskUse(stats), lastUsed: stats.mtimeMs });
+  }
+  return found;
+}
+
+/** Lists the temporary files of processes; those of dead processes are garbage. */
+function temporary(store: string): readonly CacheItem[] {
+  return namesIn(join(store, 'tmp')).flatMap((file) => {
+    const path = join(store, 'tmp', file);
+    const stats = statsOf(path);
+    if (stats === undefined) return [];
+    const token = tokenOf(file);
+    const isGarbage = token !== undefined && ownerState(token) === 'dead';
+    return [
+      {
+        area: 'temporary',
+        name: join('tmp', file),
+        paths: [path],
+        bytes: diskUse(stats),
+        lastUsed: Math.max(stats.mtimeMs, stats.atimeMs),
+        blobs: [],
+        isGarbage,
+      },
+    ];
+  });
+}
+
+function isDeb(path: string): boolean {
+  return startOf(path, 8) === '!<arch>\n';
+}
+
+function looksLikeJson(path: string): boolean {
+  return startOf(path, 1) === '{';
+}
+
+function startOf(path: string, length: number): string {
+  const buffer = Buffer.alloc(length);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return buffer.toString('latin1', 0, readSync(file, buffer, 0, length, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return '';
+  }
+}

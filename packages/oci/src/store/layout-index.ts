@@ -1,0 +1,121 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ioError, isErrno, LktError } from '@lkt/core';
+import { type Descriptor, descriptorFrom, objectFrom } from '../image/descriptor.ts';
+import { type FileState, fileState, isSettled } from '../io/file-state.ts';
+import { MediaType } from '../image/media-type.ts';
+import { syncDir, writeAtomically } from '../io/temp.ts';
+
+/** Annotation with the name of an image in a layout's index (OCI image-spec, annotations.md). */
+export const REF_NAME = 'org.opencontainers.image.ref.name';
+
+/**
+ * Annotation with the subject of a referrer's entry, so that finding referrers need not read every
+ * manifest.
+ */
+export const SUBJECT = 'dev.lkt.subject';
+
+const MAX_INDEX = 64 * 2 ** 20;
+
+/** An entry of a layout's index with its name. */
+export interface Tag {
+  readonly reference: string;
+  readonly descriptor: Descriptor;
+}
+
+/** `index.json` of an OCI layout. Entries and fields of other programs are preserved. */
+export interface LayoutIndex {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly entries: readonly IndexEntry[];
+}
+
+/** An entry of `index.json`, parsed and as JSON. */
+export interface IndexEntry {
+  /** Undefined for an entry without a name. */
+  readonly reference: string | undefined;
+  readonly descriptor: Descriptor;
+  readonly json: unknown;
+}
+
+/**
+ * The last index read per layout: a command queries it often, and that of a used store has a
+ * thousand lines.
+ */
+const known = new Map<string, { readonly state: FileState; readonly index: LayoutIndex }>();
+
+/**
+ * Reads the index of a layout; empty if there is none.
+ * @throws IMAGE_INVALID
+ */
+export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
+  const path = join(layout, 'index.json');
+  let text: string;
+  let state: FileState | undefined;
+  try {
+    await using file = await open(path);
+    const stats = await file.stat({ bigint: true });
+    state = fileState(stats);
+    const before = known.get(path);
+    if (before?.state === state) return before.index;
+    if (!isSettled(stats)) state = undefined;
+    text = await file.readFile('utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return { document: {}, entries: [] };
+    throw ioError(`cannot read ${path}`, error);
+  }
+  const index = parseLayoutIndex(path, text);
+  if (state !== undefined) known.set(path, { state, index });
+  return index;
+}
+
+function parseLayoutIndex(path: string, text: string): LayoutIndex {
+  try {
+    if (text.length > MAX_INDEX) throw new Error(`it is longer than ${MAX_INDEX} bytes`);
+    const document = objectFrom(JSON.parse(text), 'the document');
+    const { schemaVersion, manifests } = document;
+    if (schemaVersion !== 2) throw new Error('schemaVersion is not 2');
+    if (!Array.isArray(manifests ?? [])) throw new Error('manifests is not a list');
+    const entries = ((manifests ?? []) as unknown[]).map((json, index) => {
+      const descriptor = descriptorFrom(json, `manifests[${index}]`);
+      return { reference: descriptor.annotations?.[REF_NAME], descriptor, json };
+    });
+    return { document, entries };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LktError('IMAGE_INVALID', `${path} is not a valid index of an OCI layout: ${why}`, {
+      cause,
+      fix: 'move the store away; lkt rebuilds or downloads its contents',
+    });
+  }
+}
+
+/** Replaces `index.json` atomically. The caller holds the lock `index`. */
+export async function writeLayoutIndex(
+  layout: string,
+  document: Readonly<Record<string, unknown>>,
+  manifests: readonly unknown[],
+): Promise<void> {
+  const path = join(layout, 'index.json');
+  const content = { ...document, schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
+  try {
+    await writeAtomically(join(layout, 'tmp'), async (file) => {
+      await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+      return path;
+    });
+    await syncDir(layout);
+  } catch (error) {
+    throw ioError(`cannot write ${path}`, error);
+  }
+}
+
+/** Returns an index entry that names `descriptor` `reference`. */
+export function tagEntry(reference: string, descriptor: Descriptor): Descriptor {
+  return { ...descriptor, annotations: { ...descriptor.annotations, [REF_NAME]: reference } };
+}
+
+/** Returns the descriptor without the annotation of its name. */
+export function withoutName(descriptor: Descriptor): Descriptor {
+  const { annotations, ...rest } = descriptor;
+  const { [REF_NAME]: _name, ...others } = annotations ?? {};
+  return Object.keys(others).length === 0 ? rest : { ...rest, annotations: others };
+}

@@ -1,0 +1,70 @@
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ioError, isErrno, LktError } from '@lkt/core';
+import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
+import { LayoutStore } from './layout-store.ts';
+import { withLockAt } from './lock.ts';
+import type { Store } from './store.ts';
+import { sweep, writeAtomically } from '../io/temp.ts';
+import { WRITER_PREFIX } from './writers.ts';
+
+/**
+ * Opens the store at `dir`, creating it unless `create` is false. Opening writes nothing to an
+ * existing store except the removal of dead processes' files, so it may be read-only.
+ * @throws NOT_FOUND; UNSUPPORTED for a layout of a later version; IO_FAILED for a directory with
+ * other content
+ * @example
+ * ```ts
+ * const store = await openStore(join(homedir(), '.lkt/cache'));
+ * ```
+ */
+export async function openStore(
+  dir: string,
+  { create = true }: { create?: boolean } = {},
+): Promise<Store> {
+  if (!(await isLayout(dir))) {
+    if (!create) throw new LktError('NOT_FOUND', `no store at ${dir}`);
+    await createLayout(dir);
+  }
+  await sweep(join(dir, 'tmp'));
+  await sweep(join(dir, 'locks'), WRITER_PREFIX);
+  return new LayoutStore(dir);
+}
+
+async function isLayout(dir: string): Promise<boolean> {
+  const path = join(dir, 'oci-layout');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw ioError(`cannot open the store at ${dir}`, error);
+  }
+  if (/"imageLayoutVersion"\s*:\s*"1\.0\.\d+"/.test(text)) return true;
+  throw new LktError('UNSUPPORTED', `${path} does not declare version 1.0 of OCI layouts`);
+}
+
+async function createLayout(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+    // Leftovers of an interrupted or concurrent creation are acceptable.
+    const foreign = (await readdir(dir)).find((name) => name !== 'tmp' && name !== 'oci-layout');
+    if (foreign !== undefined && !(await isLayout(dir))) {
+      throw new LktError('IO_FAILED', `${dir} is not a store: it contains ${foreign}`, {
+        fix: 'use an empty or new directory',
+      });
+    }
+    await writeAtomically(join(dir, 'tmp'), async (file) => {
+      await file.writeFile('{"imageLayoutVersion":"1.0.0"}\n');
+      return join(dir, 'oci-layout');
+    });
+    await mkdir(join(dir, 'blobs', 'sha256'), { recursive: true });
+    await withLockAt(join(dir, 'locks', 'index.lock'), async () => {
+      const { document, entries } = await readLayoutIndex(dir);
+      const manifests = entries.map((entry) => entry.json);
+      await writeLayoutIndex(dir, document, manifests);
+    });
+  } catch (error) {
+    throw ioError(`cannot create a store at ${dir}`, error);
+  }
+}

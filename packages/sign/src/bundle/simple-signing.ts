@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import type { Digest } from '@lkt/core';
+import { layerAnnotations } from './layer-annotations.ts';
+import type { SigningSession } from '../signing/signer.ts';
+import { Unusable } from '../verify/unusable.ts';
+
+/** A signature in the form that cosign 2, skopeo and podman read. */
+export interface SimpleSignature {
+  readonly payload: Buffer;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+const TYPE = 'cosign container image signature';
+
+/** @param name the repository, `registry.example/app` @throws LktError NETWORK_FAILED, ACCESS_DENIED, UNSUPPORTED */
+export async function signSimply(
+  session: SigningSession,
+  name: string,
+  digest: Digest,
+): Promise<SimpleSignature> {
+  const payload = simplePayload(name, digest);
+  const signature = session.sign(payload);
+  const { material, verifier } = session;
+  const sha256 = createHash('sha256').update(payload).digest('hex');
+  const entry = await session.log({ kind: 'hashedrekord', sha256, signature, verifier });
+  const timestamp = await session.timestamp(signature);
+  const annotations = layerAnnotations({
+    signature: signature.toString('base64'),
+    certificates: material.kind === 'certificate' ? material.chain : [],
+    entry,
+    timestamp: timestamp?.toString('base64'),
+  });
+  return { payload, annotations };
+}
+
+/** What is signed of an image. @param name the repository, `registry.example/app` */
+export function simplePayload(name: string, digest: Digest): Buffer {
+  // containers-signature(5); cosign has the keys in this order.
+  return Buffer.from(
+    JSON.stringify({
+      critical: {
+        identity: { 'docker-reference': name },
+        image: { 'docker-manifest-digest': digest },
+        type: TYPE,
+      },
+      optional: null,
+    }),
+  );
+}
+
+/** The repository that a payload names; undefined if it names none. */
+export function simpleRepository(payload: Buffer): string | undefined {
+  try {
+    const { critical } = JSON.parse(payload.toString()) as {
+      critical?: { identity?: Record<string, unknown> };
+    };
+    const name = critical?.identity?.['docker-reference'];
+    return typeof name === 'string' ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The image that a payload is about.
+ * @throws Unusable when it is no signature of an image
+ */
+export function simpleSubject(payload: Buffer): string {
+  let critical: { type?: unknown; image?: Record<string, unknown> } | undefined;
+  try {
+    ({ critical } = JSON.parse(payload.toString()) as { critical?: typeof critical });
+  } catch {
+    throw new Unusable('the payload is not JSON');
+  }
+  const digest = critical?.image?.['docker-manifest-digest'];
+  if (critical?.type !== TYPE || typeof digest !== 'string')
+    throw new Unusable('the payload is not that of a signature of an image');
+  return digest;
+}

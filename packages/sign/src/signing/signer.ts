@@ -1,0 +1,178 @@
+import { generateKeyPair, type KeyObject, sign, type X509Certificate } from 'node:crypto';
+import { promisify } from 'node:util';
+import { createHttpClient, type HttpClient, type HttpOptions } from '@lkt/http';
+import { identityOfCertificate } from '../verify/certificate-identity.ts';
+import { type CertificateChain, requestCertificate } from '../sigstore/fulcio.ts';
+import type { PublicKey, SigningKey } from '../keys/keys.ts';
+import { type LogEntry, logSignature, type Proposal } from '../sigstore/rekor.ts';
+import { Service } from '../sigstore/service.ts';
+import { requestTimestamp } from '../sigstore/timestamp.ts';
+import type { IdentityProvider } from '../sigstore/token.ts';
+import type { TrustedRoot } from '../sigstore/trusted-root.ts';
+import { Unusable } from '../verify/unusable.ts';
+import type { Identity } from '../verify/verified.ts';
+
+/** The public instance of Sigstore: what is signed with it is public, with the identity of who signed. */
+export const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';
+export const PUBLIC_REKOR = 'https://rekor.sigstore.dev';
+
+export interface WitnessOptions {
+  /** A transparency log to put signatures into (Rekor 1). */
+  readonly rekorUrl?: string | undefined;
+  /** An authority that says when they were made (RFC 3161): its address, or that of the server it is on. */
+  readonly tsaUrl?: string | undefined;
+  /** What is signed is checked with it before it is kept. */
+  readonly root?: TrustedRoot | undefined;
+  readonly http?: HttpOptions;
+}
+
+export interface KeylessOptions extends WitnessOptions {
+  /** An identity token, or where to get one. */
+  readonly identity: string | IdentityProvider;
+  /** The certificate authority; default the public one. */
+  readonly fulcioUrl?: string | undefined;
+  /** Default the public one. */
+  readonly rekorUrl?: string | undefined;
+}
+
+/** Somebody who signs. */
+export interface Signer {
+  /** Gets what is needed, such as a certificate of some minutes. @throws LktError ACCESS_DENIED, NETWORK_FAILED */
+  open(signal?: AbortSignal): Promise<SigningSession>;
+}
+
+type SigningMaterial =
+  | { readonly kind: 'key'; readonly publicKey: PublicKey }
+  | {
+      readonly kind: 'certificate';
+      readonly chain: CertificateChain;
+      readonly identity: Identity;
+    };
+
+/** A signer who is ready. */
+export interface SigningSession extends AsyncDisposable {
+  readonly material: SigningMaterial;
+  /** The key or certificate, in PEM form. */
+  readonly verifier: string;
+  /** Whether there is a log, and an authority for times. */
+  readonly witnesses: { readonly log: boolean; readonly timestamp: boolean };
+  readonly root: TrustedRoot | undefined;
+  sign(data: Uint8Array): Buffer;
+  /** Undefined without a log. */
+  log(proposal: Proposal): Promise<LogEntry | undefined>;
+  /** Undefined without an authority. */
+  timestamp(signature: Uint8Array): Promise<Buffer | undefined>;
+}
+
+/** Signs with a key. Nothing is asked of anybody unless the options say so. */
+export function keySigner({ key, publicKey }: SigningKey, options: WitnessOptions = {}): Signer {
+  return {
+    open: async (signal) =>
+      new Session(key, { kind: 'key', publicKey }, client(options), options, signal),
+  };
+}
+
+/**
+ * Signs as who an identity token says, with a key that nobody keeps. The token goes to the certificate authority and
+ * nowhere else, and into no error.
+ */
+export function keylessSigner({ identity, fulcioUrl, ...given }: KeylessOptions): Signer {
+  const options = { ...given, rekorUrl: given.rekorUrl ?? PUBLIC_REKOR };
+  return {
+    open: async (signal) => {
+      const http = client(options);
+      try {
+        const authority = new Service(
+          http,
+          fulcioUrl ?? PUBLIC_FULCIO,
+          'the certificate authority',
+        );
+        const token = typeof identity === 'string' ? identity : await identity.token(http, signal);
+        const pair = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+        const chain = await requestCertificate(authority, token, pair, signal);
+        const who = await identityIn(chain, authority);
+        const material = { kind: 'certificate', chain, identity: who } as const;
+        return new Session(pair.privateKey, material, http, options, signal);
+      } catch (error) {
+        await http[Symbol.asyncDispose]();
+        throw error;
+      }
+    },
+  };
+}
+
+async function identityIn([leaf]: CertificateChain, authority: Service): Promise<Identity> {
+  try {
+    return await identityOfCertificate(leaf.raw);
+  } catch (error) {
+    if (!(error instanceof Unusable)) throw error;
+    throw authority.nonsense(error.message);
+  }
+}
+
+function client({ http = {} }: WitnessOptions): HttpClient {
+  return createHttpClient({ userAgent: 'lkt', ...http });
+}
+
+class Session implements SigningSession {
+  readonly material: SigningMaterial;
+  readonly root: TrustedRoot | undefined;
+  readonly #key: KeyObject;
+  readonly #http: HttpClient;
+  readonly #rekor: Service | undefined;
+  readonly #tsa: Service | undefined;
+  readonly #tsaPath: string;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(
+    key: KeyObject,
+    material: SigningMaterial,
+    http: HttpClient,
+    { rekorUrl, tsaUrl, root }: WitnessOptions,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#key = key;
+    this.material = material;
+    this.root = root;
+    this.#http = http;
+    this.#signal = signal;
+    this.#rekor = rekorUrl === undefined ? undefined : new Service(http, rekorUrl, 'the log');
+    this.#tsa =
+      tsaUrl === undefined ? undefined : new Service(http, tsaUrl, 'the timestamp authority');
+    const isServer = tsaUrl !== undefined && new URL(tsaUrl).pathname === '/';
+    this.#tsaPath = isServer ? '/api/v1/timestamp' : '';
+  }
+
+  get verifier(): string {
+    return this.material.kind === 'key'
+      ? this.material.publicKey.key.export({ type: 'spki', format: 'pem' }).toString()
+      : certificatePem(this.material.chain[0]);
+  }
+
+  get witnesses(): SigningSession['witnesses'] {
+    return { log: this.#rekor !== undefined, timestamp: this.#tsa !== undefined };
+  }
+
+  sign(data: Uint8Array): Buffer {
+    return sign('sha256', data, this.#key);
+  }
+
+  async log(proposal: Proposal): Promise<LogEntry | undefined> {
+    if (this.#rekor === undefined) return undefined;
+    return logSignature(this.#rekor, proposal, this.#signal);
+  }
+
+  async timestamp(signature: Uint8Array): Promise<Buffer | undefined> {
+    if (this.#tsa === undefined) return undefined;
+    return requestTimestamp(this.#tsa, this.#tsaPath, signature, this.#signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#http[Symbol.asyncDispose]();
+  }
+}
+
+export function certificatePem(certificate: X509Certificate): string {
+  // OpenSSL's form: lines of 64, a line break at the end.
+  return certificate.toString();
+}
