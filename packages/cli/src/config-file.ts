@@ -38,14 +38,14 @@ async function readRemote(
   address: string,
   { environment: { cwd, variables }, signal }: Session,
 ): Promise<ConfigFile> {
-  const { createHttpClient, isLoopback, readableUrl } = await import('@lkt/http');
+  const { createHttpClient, isLoopback, redactUrl } = await import('@lkt/http');
   const url = new URL(address);
   if (url.protocol !== 'https:' && !isLoopback(url.hostname))
-    throw new LktError('UNSUPPORTED', `${readableUrl(url)} is not read: anybody can change it`, {
+    throw new LktError('UNSUPPORTED', `${redactUrl(url)} is not read: anybody can change it`, {
       fix: 'use https',
     });
   await using http = createHttpClient({ env: variables });
-  const path = readableUrl(url);
+  const path = redactUrl(url);
   const { content } = await http.download(url, { maxSize: MAX_SIZE, signal });
   return {
     path,

@@ -91,7 +91,7 @@ describe('download', () => {
       (reason: unknown) => reason,
     );
     expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
-    expect(String(error)).toContain('no answer in time');
+    expect(String(error)).toContain('no response in time');
   });
 
   it('does not try again what is not there', async () => {

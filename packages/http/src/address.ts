@@ -1,11 +1,14 @@
-/** What of an address may be shown: neither a password nor a query, which may hold a signature that is as good. */
-export function readableUrl(address: URL | string): string {
-  if (typeof address === 'string' && !URL.canParse(address)) return 'an address that is none';
+/**
+ * Returns an address for display, without password and query: a query may contain a signature that
+ * grants access.
+ */
+export function redactUrl(address: URL | string): string {
+  if (typeof address === 'string' && !URL.canParse(address)) return 'an invalid address';
   const { protocol, host, pathname, search } = new URL(address);
   return `${protocol}//${host}${pathname}${search === '' ? '' : '?…'}`;
 }
 
-/** Whether a host name, as `URL.hostname` has it, is this machine. */
+/** Reports whether a host name, as in `URL.hostname`, is a loopback address or localhost. */
 export function isLoopback(hostname: string): boolean {
   return (
     hostname === 'localhost' ||

@@ -3,13 +3,13 @@ import { createSecureContext, getCACertificates, type SecureContext } from 'node
 import { LktError } from '@lkt/core';
 import type { HttpOptions } from './client.ts';
 
-/** Hundreds of certificates take a while to read. */
+/** Contexts by their sources: parsing hundreds of certificates takes a while. */
 const contexts = new Map<string, SecureContext>();
 
 /**
- * Whom to believe who a server is: Node's certificate authorities and the system's, or those of `SSL_CERT_FILE` in
- * their place, as OpenSSL and Go have it; and those of `NODE_EXTRA_CA_CERTS` and `ca`.
- * @throws LktError CONFIG_INVALID when a file cannot be read or holds no certificate
+ * Returns the trusted certificate authorities: those of Node and the system, or of `SSL_CERT_FILE`
+ * in their place, as in OpenSSL and Go; plus those of `NODE_EXTRA_CA_CERTS` and `ca`.
+ * @throws CONFIG_INVALID if a file cannot be read or contains no certificate
  */
 export async function trustedAuthorities({
   env = {},
@@ -26,9 +26,9 @@ export async function trustedAuthorities({
     contexts.set(key, context);
     return context;
   } catch (cause) {
-    throw new LktError('CONFIG_INVALID', 'a certificate of an authority cannot be read', {
+    throw new LktError('CONFIG_INVALID', 'a certificate authority file is invalid', {
       cause,
-      fix: 'look at the files that SSL_CERT_FILE and NODE_EXTRA_CA_CERTS name',
+      fix: 'check the files in SSL_CERT_FILE and NODE_EXTRA_CA_CERTS',
     });
   }
 }
@@ -43,10 +43,10 @@ async function fromVariable(
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new LktError('CONFIG_INVALID', `${name} names ${path}, which cannot be read`, { cause });
+    throw new LktError('CONFIG_INVALID', `cannot read ${path}, given by ${name}`, { cause });
   }
   if (text.includes('-----BEGIN CERTIFICATE-----')) return [text];
-  throw new LktError('CONFIG_INVALID', `${name} names ${path}, which holds no certificate`, {
-    fix: 'name a file of certificates in PEM form',
+  throw new LktError('CONFIG_INVALID', `${path}, given by ${name}, contains no certificate`, {
+    fix: 'use a file of certificates in PEM form',
   });
 }

@@ -1,58 +1,73 @@
 import { LktError } from '@lkt/core';
-import { readableUrl } from './address.ts';
-import { Connections } from './connections.ts';
+import { redactUrl } from './address.ts';
+import { Transports } from './transports.ts';
 import { type Download, download, type DownloadOptions } from './download.ts';
-import { isTemporary, networkError } from './network-error.ts';
-import { nextHop, withoutCredentials } from './redirect.ts';
+import { isTemporary, toNetworkError } from './network-error.ts';
+import { redirectTarget, withoutCredentials } from './redirect.ts';
 import { type HttpResponse, responseFrom } from './response.ts';
-import { isLast, isTemporaryStatus, pause, type Patience } from './retry.ts';
+import { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';
 
-export interface HttpOptions extends Omit<Patience, 'signal'> {
-  /** Where `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and `NODE_EXTRA_CA_CERTS` are looked up. */
+/** Options of a client. */
+export interface HttpOptions extends Omit<RetryPolicy, 'signal'> {
+  /**
+   * The environment with `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
+   * `NODE_EXTRA_CA_CERTS`.
+   */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Certificates of more authorities to trust, in PEM form. */
+  /** Certificates of additional trusted authorities, in PEM form. */
   readonly ca?: readonly string[];
-  /** Milliseconds without a byte after which a try is given up; default one minute. */
+  /** Milliseconds without a byte after which an attempt fails; default one minute. */
   readonly idle?: number;
-  /** Connections to one server at a time; default 8. */
+  /** Maximum connections per server; default 8. */
   readonly connections?: number;
+  /** The `user-agent` header. */
   readonly userAgent?: string;
 }
 
+/** Options of a request. */
 export interface RequestOptions {
   readonly method?: 'DELETE' | 'GET' | 'HEAD' | 'PATCH' | 'POST' | 'PUT';
-  /** By names in lower case. */
+  /** Names are in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
   /**
-   * A function makes a stream anew for each try. Each part of it must stay as it is until the next one is asked for. Its
-   * length is what `content-length` says, if there is one.
+   * A function returns a new stream for each attempt. A chunk must not change until the next one is
+   * requested. The length must match `content-length` if that is set; otherwise the body is
+   * chunked.
    */
   readonly body?: Uint8Array | string | (() => AsyncIterable<Uint8Array>) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Whether what may be temporary is tried again; default true. */
+  /** Retry after temporary failures; default true. */
   readonly retry?: boolean;
-  /** Whether redirects are followed for GET and HEAD; default true. */
+  /** Follow redirects of GET and HEAD; default true. */
   readonly redirect?: boolean;
 }
 
-/** One way to speak HTTP: through the user's proxies, to servers their certificates name, and with patience. */
+/** An HTTP client with proxies, trusted certificates and retries. */
 export interface HttpClient extends AsyncDisposable {
   /**
-   * Sends a request, and again while that may help: after connections that broke, overload and errors of the server,
-   * as soon as it asks for. The answer is given whatever its status is. Redirects are followed for GET and HEAD;
-   * neither credentials to another origin, nor from https to http.
-   * @throws LktError NETWORK_FAILED; CONFIG_INVALID for a bad proxy or file of certificates; the signal's reason
+   * Sends a request and returns the response, whatever its status. Retries after lost connections,
+   * overload and server errors, waiting as long as the server asks. Follows redirects of GET and
+   * HEAD, but sends no credentials to another origin, and does not follow from https to http.
+   * @throws NETWORK_FAILED; CONFIG_INVALID for an invalid proxy or certificate file; the signal's
+   * reason
+   * @example
+   * ```ts
+   * await using http = createHttpClient({ env: process.env });
+   * const response = await http.request('https://example.org/index.json');
+   * const index = await response.bytes(1_000_000);
+   * ```
    */
   request(url: URL | string, options?: RequestOptions): Promise<HttpResponse>;
   /**
-   * Reads a file. A connection that breaks is taken up where it broke, and what comes is checked at its end, so
-   * nothing may be made of it before.
-   * @throws LktError NETWORK_FAILED; NOT_FOUND; at the end of the content, or as soon as it is too long,
-   * DIGEST_MISMATCH
+   * Downloads a file. Resumes after a lost connection and verifies the content at its end, so do
+   * not act on chunks before that.
+   * @throws NETWORK_FAILED; NOT_FOUND; DIGEST_MISMATCH at the end, or as soon as the content is too
+   * long
    */
   download(url: URL | string, options?: DownloadOptions): Promise<Download>;
 }
 
+/** Returns a client; dispose it to close its connections. */
 export function createHttpClient(options: HttpOptions = {}): HttpClient {
   return new Client(options);
 }
@@ -61,28 +76,28 @@ const MAX_REDIRECTS = 10;
 
 class Client implements HttpClient {
   readonly #options: HttpOptions;
-  readonly #connections: Connections;
+  readonly #transports: Transports;
 
   constructor(options: HttpOptions) {
     this.#options = options;
-    this.#connections = new Connections(options);
+    this.#transports = new Transports(options);
   }
 
   async request(url: URL | string, options: RequestOptions = {}): Promise<HttpResponse> {
     const { signal, retry = true } = options;
-    const patience = { ...this.#options, signal };
+    const retryPolicy = { ...this.#options, signal };
     const start = addressOf(url);
     for (let attempt = 0; ; attempt += 1) {
       signal?.throwIfAborted();
       try {
         const response = await this.#follow(start, options);
-        if (!retry || !isTemporaryStatus(response.status) || isLast(attempt, patience))
+        if (!retry || !isTemporaryStatus(response.status) || isLastAttempt(attempt, retryPolicy))
           return response;
         await response.discard();
-        await pause(attempt, response.header('retry-after'), patience);
+        await waitBeforeRetry(attempt, response.header('retry-after'), retryPolicy);
       } catch (error) {
-        if (!retry || !isTemporary(error) || isLast(attempt, patience)) throw error;
-        await pause(attempt, undefined, patience);
+        if (!retry || !isTemporary(error) || isLastAttempt(attempt, retryPolicy)) throw error;
+        await waitBeforeRetry(attempt, undefined, retryPolicy);
       }
     }
   }
@@ -92,7 +107,7 @@ class Client implements HttpClient {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#connections[Symbol.asyncDispose]();
+    await this.#transports[Symbol.asyncDispose]();
   }
 
   async #follow(start: URL, options: RequestOptions): Promise<HttpResponse> {
@@ -103,11 +118,14 @@ class Client implements HttpClient {
     for (let hop = 0; ; hop += 1) {
       const response = await this.#send(url, { ...options, headers });
       const next =
-        options.redirect === false ? undefined : nextHop(options.method ?? 'GET', response);
+        options.redirect === false ? undefined : redirectTarget(options.method ?? 'GET', response);
       if (next === undefined) return response;
       await response.discard();
       if (hop === MAX_REDIRECTS)
-        throw new LktError('NETWORK_FAILED', `${readableUrl(start)} redirects without end`);
+        throw new LktError(
+          'NETWORK_FAILED',
+          `${redactUrl(start)} redirects more than ${MAX_REDIRECTS} times`,
+        );
       if (next.origin !== url.origin) headers = withoutCredentials(headers);
       url = next;
     }
@@ -116,12 +134,12 @@ class Client implements HttpClient {
   async #send(url: URL, options: RequestOptions): Promise<HttpResponse> {
     const { method = 'GET', headers, body, signal } = options;
     const { userAgent } = this.#options;
-    const connection = await this.#connections.to(url);
+    const transport = await this.#transports.to(url);
     try {
-      const answer = await connection.send(url, {
+      const response = await transport.send(url, {
         method,
         headers: {
-          // What is asked for is the content a digest names, not another form of it.
+          // A digest names the content itself, not a compressed form.
           'accept-encoding': 'identity',
           ...(userAgent === undefined ? {} : { 'user-agent': userAgent }),
           ...headers,
@@ -129,10 +147,10 @@ class Client implements HttpClient {
         body,
         signal,
       });
-      return responseFrom(url, answer, signal);
+      return responseFrom(url, response, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      throw networkError(url, error);
+      throw toNetworkError(url, error);
     }
   }
 }
@@ -140,7 +158,7 @@ class Client implements HttpClient {
 function addressOf(url: URL | string): URL {
   const address = URL.canParse(String(url)) ? new URL(url) : undefined;
   if (address?.protocol === 'https:' || address?.protocol === 'http:') return address;
-  throw new LktError('NETWORK_FAILED', `${readableUrl(url)} is not an address of http or https`);
+  throw new LktError('NETWORK_FAILED', `${redactUrl(url)} is not an http or https address`);
 }
 
 function basicCredentials({ username, password }: URL): string {

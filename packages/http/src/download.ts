@@ -1,53 +1,56 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type Digest, LktError } from '@lkt/core';
-import { readableUrl } from './address.ts';
+import { redactUrl } from './address.ts';
 import type { HttpClient } from './client.ts';
 import { isTemporary, NetworkError } from './network-error.ts';
 import type { HttpResponse } from './response.ts';
-import { isLast, isTemporaryStatus, pause, type Patience } from './retry.ts';
+import { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';
 
+/** Options of a download. */
 export interface DownloadOptions {
-  /** What the content must be. */
+  /** The expected digest. */
   readonly digest?: Digest;
-  /** How many bytes it must have. */
+  /** The expected size in bytes. */
   readonly size?: number;
-  /** How many bytes it may have. */
+  /** The maximum size in bytes. */
   readonly maxSize?: number;
   /**
-   * The caller checks the content against a digest that names it for good. Nothing is hashed here then, and what
-   * follows a break is taken for the rest of the same content.
+   * The caller verifies the content against a permanent digest. The download then computes no hash,
+   * and resumes without comparing versions.
    */
   readonly isCheckedByCaller?: boolean;
-  /** The caller is done with each part before it asks for the next one; its memory may be used again. */
+  /** Reuse the memory of a chunk as soon as the next one is requested. */
   readonly canReuseBuffers?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Told of every piece that came in. */
+  /** Called with the size of each received chunk. */
   readonly onBytes?: (count: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A download in progress. */
 export interface Download {
-  /** Where the content comes from, after redirects. */
+  /** The address of the content after redirects. */
   readonly url: URL;
   readonly header: (name: string) => string | undefined;
-  /** Of the whole content, if the server says so. */
+  /** The size of the whole content, if the server states it. */
   readonly size: number | undefined;
-  /** Once. Must be read to its end, or be given up by its `return`. */
+  /** The content, readable once. Read it to its end, or call the iterator's `return`. */
   readonly content: AsyncIterable<Uint8Array>;
 }
 
 /**
- * `HttpClient.download` by another way of sending requests, such as one that knows credentials.
- * @throws LktError NETWORK_FAILED, NOT_FOUND, DIGEST_MISMATCH
+ * Downloads a file through any client, such as one that adds credentials; otherwise as
+ * `HttpClient.download`.
+ * @throws NETWORK_FAILED, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function download(
   client: Pick<HttpClient, 'request'>,
-  patience: Patience,
+  retryPolicy: RetryPolicy,
   url: URL,
   options: DownloadOptions,
 ): Promise<Download> {
   const response = await client.request(url, options);
-  if (response.status !== 200) throw await refused(url, response);
+  if (response.status !== 200) throw await statusError(url, response);
   const length = response.header('content-length');
   const size = length === undefined ? undefined : Number(length);
   if (size !== undefined) {
@@ -61,14 +64,14 @@ export async function download(
     url: response.url,
     header: response.header,
     size,
-    content: new Transfer(client, patience, url, options, response),
+    content: new Transfer(client, retryPolicy, url, options, response),
   };
 }
 
-/** One file on its way, over as many connections as it takes. */
+/** The download of one file over as many connections as needed. */
 class Transfer implements AsyncIterable<Uint8Array> {
   readonly #client: Pick<HttpClient, 'request'>;
-  readonly #patience: Patience;
+  readonly #patience: RetryPolicy;
   readonly #url: URL;
   readonly #options: DownloadOptions;
   readonly #hash: Hash | undefined;
@@ -77,13 +80,13 @@ class Transfer implements AsyncIterable<Uint8Array> {
 
   constructor(
     client: Pick<HttpClient, 'request'>,
-    patience: Patience,
+    retryPolicy: RetryPolicy,
     url: URL,
     options: DownloadOptions,
     response: HttpResponse,
   ) {
     this.#client = client;
-    this.#patience = patience;
+    this.#patience = retryPolicy;
     this.#url = url;
     this.#options = options;
     this.#hash = options.isCheckedByCaller === true ? undefined : createHash('sha256');
@@ -99,7 +102,7 @@ class Transfer implements AsyncIterable<Uint8Array> {
         return parts.next();
       },
       return: async () => {
-        // What has not begun does not end either.
+        // A generator that has not started does not run its finally blocks.
         if (!hasBegun) await this.#response.discard();
         return parts.return(undefined);
       },
@@ -118,7 +121,7 @@ class Transfer implements AsyncIterable<Uint8Array> {
           this.#received += chunk.length;
           const problem = sizeProblem(this.#url, this.#received, false, this.#options);
           if (problem !== undefined) throw problem;
-          // A connection that gives anything at all is worth as much patience as the first.
+          // Progress resets the retry count.
           attempt = 0;
           onBytes?.(chunk.length);
           yield this.#options.canReuseBuffers === true ? chunk : Buffer.from(chunk);
@@ -126,19 +129,19 @@ class Transfer implements AsyncIterable<Uint8Array> {
         if (this.#received < (this.#options.size ?? 0)) throw this.#tooShort();
         break;
       } catch (error) {
-        if (!isTemporary(error) || isLast(attempt, this.#patience)) throw error;
-        await pause(attempt, undefined, { ...this.#patience, signal });
+        if (!isTemporary(error) || isLastAttempt(attempt, this.#patience)) throw error;
+        await waitBeforeRetry(attempt, undefined, { ...this.#patience, signal });
         attempt += 1;
-        if (this.#received === 0) this.#response = await this.#again({});
+        if (this.#received === 0) this.#response = await this.#request({});
       }
     }
     this.#check();
   }
 
-  /** The content from where the last connection broke. */
+  /** Continues the content after a lost connection. */
   async #resume(): Promise<AsyncIterable<Uint8Array>> {
     const validator = this.#hash === undefined ? undefined : strongValidator(this.#response);
-    const response = await this.#again({
+    const response = await this.#request({
       range: `bytes=${this.#received}-`,
       ...(validator === undefined ? {} : { 'if-range': validator }),
     });
@@ -146,14 +149,16 @@ class Transfer implements AsyncIterable<Uint8Array> {
     if (response.status === 206 && Number(start) === this.#received)
       if (this.#hash === undefined || validator !== undefined || this.#options.digest !== undefined)
         return response.body();
-    if (response.status === 200) return this.#skip(response);
-    // A part that nothing says is of the same content, or that is another part than was asked for.
+    if (response.status === 200) return this.#skipReceived(response);
+    // The part may belong to another version, or is not the requested part.
     await response.discard();
-    return this.#skip(await this.#again({}, 200));
+    return this.#skipReceived(await this.#request({}, 200));
   }
 
-  /** The rest of content that comes from its beginning, which must be as it was. */
-  async *#skip(response: HttpResponse): AsyncGenerator<Uint8Array> {
+  /**
+   * Yields the rest of a response that starts over, after checking that its beginning is unchanged.
+   */
+  async *#skipReceived(response: HttpResponse): AsyncGenerator<Uint8Array> {
     const before = this.#received;
     const expected = this.#hash?.copy().digest('hex');
     const again = createHash('sha256');
@@ -165,15 +170,15 @@ class Transfer implements AsyncIterable<Uint8Array> {
       if (skipped < before) continue;
       if (old.length > 0 && expected !== undefined && again.digest('hex') !== expected) {
         await response.discard();
-        throw new LktError('NETWORK_FAILED', `${readableUrl(this.#url)} changed while it was read`);
+        throw new LktError('NETWORK_FAILED', `${redactUrl(this.#url)} changed while it was read`);
       }
       if (old.length < chunk.length) yield chunk.subarray(old.length);
     }
     if (skipped < before)
-      throw new LktError('NETWORK_FAILED', `${readableUrl(this.#url)} changed while it was read`);
+      throw new LktError('NETWORK_FAILED', `${redactUrl(this.#url)} changed while it was read`);
   }
 
-  async #again(headers: Readonly<Record<string, string>>, only?: 200): Promise<HttpResponse> {
+  async #request(headers: Readonly<Record<string, string>>, only?: 200): Promise<HttpResponse> {
     const { headers: own, signal } = this.#options;
     const response = await this.#client.request(this.#url, {
       headers: { ...own, ...headers },
@@ -182,12 +187,12 @@ class Transfer implements AsyncIterable<Uint8Array> {
     const { status } = response;
     if (status === 200 || (only === undefined && (status === 206 || status === 416)))
       return response;
-    throw await refused(this.#url, response);
+    throw await statusError(this.#url, response);
   }
 
   #tooShort(): NetworkError {
     const { size } = this.#options;
-    const what = `${readableUrl(this.#url)} ends after ${this.#received} of ${size} bytes`;
+    const what = `${redactUrl(this.#url)} ends after ${this.#received} of ${size} bytes`;
     return new NetworkError(what, { isTemporary: true });
   }
 
@@ -200,12 +205,12 @@ class Transfer implements AsyncIterable<Uint8Array> {
     if (actual !== digest)
       throw new LktError(
         'DIGEST_MISMATCH',
-        `${readableUrl(this.#url)} is not what was asked for: it is ${actual}, not ${digest}`,
+        `${redactUrl(this.#url)} does not match its digest: it is ${actual}, not ${digest}`,
       );
   }
 }
 
-/** RFC 9110, 13.1.5: a weak one says nothing about bytes. */
+/** Returns the strong ETag. A weak one does not identify bytes (RFC 9110, 13.1.5). */
 function strongValidator({ header }: HttpResponse): string | undefined {
   const tag = header('etag');
   return tag !== undefined && !tag.startsWith('W/') ? tag : undefined;
@@ -218,21 +223,18 @@ function sizeProblem(
   { size, maxSize }: DownloadOptions,
 ): LktError | undefined {
   if (size !== undefined && (isWhole ? bytes !== size : bytes > size)) {
-    const some = isWhole ? `${bytes}` : 'more';
-    return new LktError(
-      'DIGEST_MISMATCH',
-      `${readableUrl(url)} is not what was asked for: it has ${some} bytes, not ${size}`,
-    );
+    const found = isWhole ? `${bytes} bytes, not ${size}` : `more than ${size} bytes`;
+    return new LktError('DIGEST_MISMATCH', `${redactUrl(url)} has ${found}`);
   }
   return maxSize !== undefined && bytes > maxSize
-    ? new LktError('NETWORK_FAILED', `${readableUrl(url)} has more than ${maxSize} bytes`)
+    ? new LktError('NETWORK_FAILED', `${redactUrl(url)} has more than ${maxSize} bytes`)
     : undefined;
 }
 
-async function refused(url: URL, response: HttpResponse): Promise<LktError> {
+async function statusError(url: URL, response: HttpResponse): Promise<LktError> {
   const { status } = response;
   await response.discard();
-  const what = `${readableUrl(url)}: HTTP status ${status}`;
+  const what = `${redactUrl(url)}: HTTP status ${status}`;
   if (status === 404 || status === 410) return new LktError('NOT_FOUND', what);
   return new NetworkError(what, { isTemporary: isTemporaryStatus(status) });
 }

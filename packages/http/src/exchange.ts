@@ -1,61 +1,61 @@
-import { contentOf, type Framing, framingOf, isKept } from './framing.ts';
-import { formatHead, type Head, readHead } from './head.ts';
-import { type Answer, DISCARDED, type Outgoing } from './transport.ts';
-import type { Wire } from './wire.ts';
-import { WireError } from './wire-error.ts';
+import { contentOf, type Framing, framingOf, isReusable } from './framing.ts';
+import { formatHead, type ResponseHead, readHead } from './head.ts';
+import { type TransportResponse, MAX_DISCARD_BYTES, type TransportRequest } from './transport.ts';
+import type { Connection } from './connection.ts';
+import { ConnectionError } from './connection-error.ts';
 
 const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 const LINE = Buffer.from('\r\n');
 
 /**
- * Sends one request over a connection, and gives the answer as soon as its head is there.
- * @param done told once whether the connection can serve again; if not, it is closed already
+ * Sends one request over a connection and returns the response as soon as its head arrives.
+ * @param done called once with the head if the connection can be reused; otherwise it is closed
  */
 export async function exchange(
-  wire: Wire,
+  connection: Connection,
   url: URL,
-  request: Outgoing,
-  done: (head: Head | undefined) => void,
-): Promise<Answer> {
+  request: TransportRequest,
+  done: (head: ResponseHead | undefined) => void,
+): Promise<TransportResponse> {
   const { signal } = request;
   const onAbort = (): void =>
-    wire.destroy(new WireError('HTTP_CLOSED', 'the request was given up'));
+    connection.destroy(new ConnectionError('HTTP_CLOSED', 'the request was aborted'));
   let isOver = false;
-  const end = (head?: Head): void => {
+  const end = (head?: ResponseHead): void => {
     if (isOver) return;
     isOver = true;
     signal?.removeEventListener('abort', onAbort);
-    if (head === undefined) wire.destroy();
+    if (head === undefined) connection.destroy();
     done(head);
   };
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     signal?.throwIfAborted();
-    const sending = new Sending(wire, url, request);
-    sending.start();
-    const head = await readHead(wire);
-    // Who answers before all was sent does not want the rest.
-    sending.stop();
+    const writer = new RequestWriter(connection, url, request);
+    writer.start();
+    const head = await readHead(connection);
+    // A server that responds early does not want the rest of the body.
+    writer.stop();
     const framing = framingOf(request.method, head);
-    const kept = sending.isWhole && isKept(head, framing) ? head : undefined;
+    const kept = writer.isWhole && isReusable(head, framing) ? head : undefined;
     if (framing === 0) end(kept);
-    return answerFrom(wire, head, framing, () => end(kept), end);
+    return responseOf(connection, head, framing, () => end(kept), end);
   } catch (error) {
     end();
     throw error;
   }
 }
 
-function answerFrom(
-  wire: Wire,
-  { status, headers }: Head,
+function responseOf(
+  connection: Connection,
+  { status, headers }: ResponseHead,
   framing: Framing,
   onEnd: () => void,
   giveUp: () => void,
-): Answer {
+): TransportResponse {
   async function* read(): AsyncGenerator<Uint8Array> {
     try {
-      if (framing !== 0) yield* contentOf(wire, framing);
+      if (framing !== 0) yield* contentOf(connection, framing);
       onEnd();
     } finally {
       giveUp();
@@ -69,13 +69,13 @@ function answerFrom(
     discard: async () => {
       try {
         let size = 0;
-        if (framing !== 0 && !(typeof framing === 'number' && framing > DISCARDED))
+        if (framing !== 0 && !(typeof framing === 'number' && framing > MAX_DISCARD_BYTES))
           for await (const part of content) {
             size += part.length;
-            if (size > DISCARDED) break;
+            if (size > MAX_DISCARD_BYTES) break;
           }
       } catch {
-        // Nobody wants it.
+        // The body is not needed.
       } finally {
         giveUp();
       }
@@ -83,24 +83,24 @@ function answerFrom(
   };
 }
 
-/** A request on its way, which goes on while the answer is waited for. */
-class Sending {
-  readonly #wire: Wire;
+/** Writes a request while the response is awaited. */
+class RequestWriter {
+  readonly #wire: Connection;
   readonly #url: URL;
-  readonly #request: Outgoing;
+  readonly #request: TransportRequest;
   #isStopped = false;
-  /** Whether all of it was given to the operating system. */
+  /** The whole request was passed to the operating system. */
   isWhole = false;
 
-  constructor(wire: Wire, url: URL, request: Outgoing) {
-    this.#wire = wire;
+  constructor(connection: Connection, url: URL, request: TransportRequest) {
+    this.#wire = connection;
     this.#url = url;
     this.#request = request;
   }
 
   start(): void {
     this.#send().catch((error: unknown) => {
-      // Whoever reads hears of it.
+      // The reader of the response receives the error.
       this.#wire.destroy(error instanceof Error ? error : new Error('the body cannot be read'));
     });
   }
@@ -137,8 +137,8 @@ class Sending {
       if (part.length === 0) continue;
       sent += part.length;
       if (size !== undefined && sent > size)
-        throw new WireError('HTTP_BROKEN', 'the body is longer than was said');
-      // What follows the last byte, such as closing a file, is not waited for.
+        throw new ConnectionError('HTTP_BROKEN', 'the body is longer than its content-length');
+      // Work of the source after its last byte, such as closing a file, is not awaited.
       if (sent === size) this.isWhole = true;
       await this.#wire.write(size === undefined ? chunk(part) : part);
     }
@@ -146,7 +146,7 @@ class Sending {
       this.isWhole = true;
       await this.#wire.write(LAST_CHUNK);
     } else if (size !== undefined && sent < size) {
-      throw new WireError('HTTP_BROKEN', 'the body is shorter than was said');
+      throw new ConnectionError('HTTP_BROKEN', 'the body is shorter than its content-length');
     }
   }
 }

@@ -1,33 +1,39 @@
 import { LktError } from '@lkt/core';
-import { readableUrl } from './address.ts';
+import { redactUrl } from './address.ts';
 
-/** Errors that are the same a second later. */
-const LASTING: ReadonlySet<string> = new Set(['ENOTFOUND', 'ECONNREFUSED', 'EACCES', 'EPERM']);
+/** Errors that a retry cannot fix. */
+const PERMANENT: ReadonlySet<string> = new Set(['ENOTFOUND', 'ECONNREFUSED', 'EACCES', 'EPERM']);
 
 const NO_TLS: ReadonlySet<string> = new Set([
   'ERR_SSL_PACKET_LENGTH_TOO_LONG',
   'ERR_SSL_WRONG_VERSION_NUMBER',
 ]);
 
-/** The failure of a connection in the user's terms. What libraries say of it may name headers, so it is said anew. */
-export function networkError(url: URL, error: unknown): unknown {
+/**
+ * Converts a connection error into the user's terms; returns other errors unchanged. The original
+ * message is dropped, since it may contain headers.
+ */
+export function toNetworkError(url: URL, error: unknown): unknown {
   if (error instanceof LktError || !(error instanceof Error)) return error;
   const code = codeOf(error);
-  // What has no code is a bug, here or in a library, except a broken body.
+  // An error without a code is a bug, except for a failed body.
   if (code === undefined && error.name === 'TypeError') return error;
   const why = explain(code, url) ?? firstMessage(error);
-  return new NetworkError(`${readableUrl(url)} cannot be reached: ${why}`, {
-    isTemporary: !isTls(code) && !LASTING.has(code ?? ''),
+  return new NetworkError(`${redactUrl(url)} cannot be reached: ${why}`, {
+    isTemporary: !isTls(code) && !PERMANENT.has(code ?? ''),
     speaksTls: !NO_TLS.has(code ?? ''),
     fix: fixFor(code),
   });
 }
 
-/** A connection that failed. */
+/** A failed connection. */
 export class NetworkError extends LktError {
-  /** Whether a second try may go better. */
+  /** A retry may succeed. */
   readonly isTemporary: boolean;
-  /** False when the server answers a greeting of TLS in another language. A certificate that is wrong is TLS. */
+  /**
+   * False if the server responds to TLS with another protocol. An invalid certificate counts as
+   * TLS.
+   */
   readonly speaksTls: boolean;
 
   constructor(
@@ -40,40 +46,40 @@ export class NetworkError extends LktError {
   }
 }
 
-/** Whether it is the failure of a connection that may go better a second time. */
+/** Reports whether this is a connection error that a retry may fix. */
 export function isTemporary(error: unknown): boolean {
   return error instanceof NetworkError && error.isTemporary;
 }
 
 function explain(code: string | undefined, { hostname }: URL): string | undefined {
-  if (code === 'ENOTFOUND') return `there is no host ${hostname}`;
+  if (code === 'ENOTFOUND') return `host ${hostname} not found`;
   return REASONS[code ?? ''];
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  EAI_AGAIN: 'its name cannot be looked up at the moment',
-  ECONNREFUSED: 'nothing listens there',
-  ECONNRESET: 'the connection broke',
-  EPIPE: 'the connection broke',
+  EAI_AGAIN: 'the name lookup failed temporarily',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was lost',
+  EPIPE: 'the connection was lost',
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'the server does not speak TLS',
   ERR_SSL_WRONG_VERSION_NUMBER: 'the server does not speak TLS',
-  ERR_STREAM_DESTROYED: 'the connection broke',
-  ETIMEDOUT: 'no connection in time',
-  HTTP_CLOSED: 'the connection broke',
-  HTTP_CONNECT_TIMEOUT: 'no connection in time',
-  HTTP_IDLE: 'no answer in time',
-  HTTP_SHORT: 'the answer is shorter than it says',
-  UND_ERR_ABORTED: 'the proxy refuses the connection',
-  UND_ERR_BODY_TIMEOUT: 'no answer in time',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
-  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer is shorter than it says',
-  UND_ERR_SOCKET: 'the connection broke',
+  ERR_STREAM_DESTROYED: 'the connection was lost',
+  ETIMEDOUT: 'the connection timed out',
+  HTTP_CLOSED: 'the connection was lost',
+  HTTP_CONNECT_TIMEOUT: 'the connection timed out',
+  HTTP_IDLE: 'no response in time',
+  HTTP_SHORT: 'the response is incomplete',
+  UND_ERR_ABORTED: 'the proxy refused the connection',
+  UND_ERR_BODY_TIMEOUT: 'no response in time',
+  UND_ERR_CONNECT_TIMEOUT: 'the connection timed out',
+  UND_ERR_HEADERS_TIMEOUT: 'no response in time',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the response is incomplete',
+  UND_ERR_SOCKET: 'the connection was lost',
 };
 
 function fixFor(code: string | undefined): string | undefined {
   return isUntrusted(code)
-    ? 'name the certificate of its authority with SSL_CERT_FILE or NODE_EXTRA_CA_CERTS'
+    ? 'add its certificate authority with SSL_CERT_FILE or NODE_EXTRA_CA_CERTS'
     : undefined;
 }
 
@@ -85,7 +91,7 @@ function isTls(code: string | undefined): boolean {
   return isUntrusted(code) || /^(?:CERT_|ERR_TLS_|ERR_SSL_|EPROTO|UND_ERR_PRX)/.test(code ?? '');
 }
 
-/** Of the innermost error that has one: `fetch failed` is caused by two refused addresses, each with its own. */
+/** Returns the code of the innermost error: `fetch failed` has one cause per tried address. */
 function codeOf(error: Error): string | undefined {
   const inner = innerOf(error);
   const found = inner === undefined ? undefined : codeOf(inner);

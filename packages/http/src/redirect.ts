@@ -1,14 +1,14 @@
 import { LktError } from '@lkt/core';
-import { readableUrl } from './address.ts';
+import { redactUrl } from './address.ts';
 import type { HttpResponse } from './response.ts';
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
- * Where a response sends a request that only reads.
- * @throws LktError NETWORK_FAILED for a place that is none, or less safe than where it comes from
+ * Returns the target of a redirect of GET or HEAD; undefined for other responses.
+ * @throws NETWORK_FAILED for an invalid target, or one with http after https
  */
-export function nextHop(
+export function redirectTarget(
   method: string,
   { status, url, header }: Pick<HttpResponse, 'status' | 'url' | 'header'>,
 ): URL | undefined {
@@ -16,7 +16,7 @@ export function nextHop(
   if ((method !== 'GET' && method !== 'HEAD') || !REDIRECTS.has(status) || location === undefined)
     return undefined;
   if (!URL.canParse(location, url.href))
-    throw new LktError('NETWORK_FAILED', `${readableUrl(url)} redirects to no address`);
+    throw new LktError('NETWORK_FAILED', `${redactUrl(url)} redirects to an invalid address`);
   const next = new URL(location, url);
   next.username = '';
   next.password = '';
@@ -24,7 +24,7 @@ export function nextHop(
     return next;
   throw new LktError(
     'NETWORK_FAILED',
-    `${readableUrl(url)} redirects to ${readableUrl(next)}, which is not https`,
+    `${redactUrl(url)} redirects to ${redactUrl(next)}, which is not https`,
   );
 }
 
@@ -34,6 +34,7 @@ const CREDENTIALS: ReadonlySet<string> = new Set([
   'proxy-authorization',
 ]);
 
+/** Returns headers without those that authenticate. */
 export function withoutCredentials(
   headers: Readonly<Record<string, string>>,
 ): Record<string, string> {

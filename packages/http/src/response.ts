@@ -1,29 +1,33 @@
 import { LktError } from '@lkt/core';
-import { readableUrl } from './address.ts';
-import { networkError } from './network-error.ts';
-import type { Answer } from './transport.ts';
+import { redactUrl } from './address.ts';
+import { toNetworkError } from './network-error.ts';
+import type { TransportResponse } from './transport.ts';
 
-/** What a server answered, whatever the status. One that is not read to its end must be discarded. */
+/** The response to a request, whatever its status. Read it to its end or discard it. */
 export interface HttpResponse {
   readonly status: number;
-  /** Where the answer came from, after redirects. */
+  /** The address after redirects. */
   readonly url: URL;
-  /** A header by its name, in lower case; one that was sent several times joined by commas. */
+  /** Returns a header by its lower-case name; repeated headers are joined by commas. */
   readonly header: (name: string) => string | undefined;
   /**
-   * The body as it comes. Each part stays as it is until the next one is asked for, and no longer.
-   * @throws LktError NETWORK_FAILED when the connection breaks
+   * Streams the body. A chunk is valid until the next one is requested.
+   * @throws NETWORK_FAILED if the connection is lost
    */
   body(): AsyncIterable<Uint8Array>;
-  /** The whole body. @throws LktError NETWORK_FAILED, also when it has more than `limit` bytes */
+  /**
+   * Returns the whole body.
+   * @throws NETWORK_FAILED, also if it is longer than `limit` bytes
+   */
   bytes(limit: number): Promise<Buffer>;
-  /** Gives up the body. */
+  /** Drops the body. */
   discard(): Promise<void>;
 }
 
+/** Returns a response whose errors are in the user's terms. */
 export function responseFrom(
   url: URL,
-  { status, header, content, discard }: Answer,
+  { status, header, content, discard }: TransportResponse,
   signal: AbortSignal | undefined,
 ): HttpResponse {
   async function* read(): AsyncGenerator<Uint8Array> {
@@ -31,7 +35,7 @@ export function responseFrom(
       yield* content;
     } catch (error) {
       signal?.throwIfAborted();
-      throw networkError(url, error);
+      throw toNetworkError(url, error);
     }
   }
   return {
@@ -45,7 +49,7 @@ export function responseFrom(
       for await (const part of read()) {
         size += part.length;
         if (size > limit)
-          throw new LktError('NETWORK_FAILED', `${readableUrl(url)} has more than ${limit} bytes`);
+          throw new LktError('NETWORK_FAILED', `${redactUrl(url)} has more than ${limit} bytes`);
         parts.push(Buffer.from(part));
       }
       return Buffer.concat(parts, size);

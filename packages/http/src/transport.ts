@@ -1,25 +1,30 @@
 import type { RequestOptions } from './client.ts';
 
-/** A request as it is sent, whatever happens to it. */
-export type Outgoing = Required<Pick<RequestOptions, 'method' | 'headers'>> &
+/** A request for one attempt, without redirects and retries. */
+export type TransportRequest = Required<Pick<RequestOptions, 'method' | 'headers'>> &
   Pick<RequestOptions, 'body' | 'signal'>;
 
-/** What came back. Its content must be read to its end, given up by its `return`, or discarded. */
-export interface Answer {
+/**
+ * The response of one attempt. Its content must be read to its end, ended by the iterator's
+ * `return`, or discarded.
+ */
+export interface TransportResponse {
   readonly status: number;
-  /** A header by its name, in lower case; one that was sent several times joined by commas. */
+  /** Returns a header by its lower-case name; repeated headers are joined by commas. */
   readonly header: (name: string) => string | undefined;
-  /** Once. Each part stays as it is until the next one is asked for. */
+  /** The body, readable once. A chunk is valid until the next one is requested. */
   readonly content: AsyncIterable<Uint8Array>;
-  /** Reads a short rest, so that the connection can serve again, and gives up a long one. */
+  /** Reads a short rest, so that the connection can be reused, and drops a long one. */
   readonly discard: () => Promise<void>;
 }
 
-/** A way to servers: straight, or through a proxy. What it throws is what the network said. */
+/** Sends requests, directly or through a proxy. Throws the errors of the network unchanged. */
 export interface Transport {
-  send(url: URL, request: Outgoing): Promise<Answer>;
+  /** Sends a request and returns the response once its head has arrived. */
+  send(url: URL, request: TransportRequest): Promise<TransportResponse>;
+  /** Closes all connections. */
   close(): Promise<void>;
 }
 
-/** More than this is not read of what nobody wants. */
-export const DISCARDED: number = 64 * 1024;
+/** Maximum bytes of an unneeded body that are read to keep a connection. */
+export const MAX_DISCARD_BYTES: number = 64 * 1024;

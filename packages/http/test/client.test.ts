@@ -21,23 +21,20 @@ async function* body(): AsyncGenerator<Uint8Array> {
   yield Buffer.from('b');
 }
 
-describe('trying again', () => {
-  it.each([408, 429, 500, 502, 503, 504])(
-    'does so on status %i, with a new body',
-    async (status) => {
-      const bodies: string[] = [];
-      const url = await serve(async (request, response) => {
-        let received = '';
-        for await (const chunk of request) received += String(chunk);
-        bodies.push(received);
-        response.writeHead(bodies.length < 3 ? status : 200).end('x');
-      });
-      expect((await client().request(url, { method: 'PUT', body })).status).toBe(200);
-      expect(bodies).toEqual(['ab', 'ab', 'ab']);
-    },
-  );
+describe('retries', () => {
+  it.each([408, 429, 500, 502, 503, 504])('follow status %i, with a new body', async (status) => {
+    const bodies: string[] = [];
+    const url = await serve(async (request, response) => {
+      let received = '';
+      for await (const chunk of request) received += String(chunk);
+      bodies.push(received);
+      response.writeHead(bodies.length < 3 ? status : 200).end('x');
+    });
+    expect((await client().request(url, { method: 'PUT', body })).status).toBe(200);
+    expect(bodies).toEqual(['ab', 'ab', 'ab']);
+  });
 
-  it('gives the last answer when there is no end of it', async () => {
+  it('return the last response when they are exhausted', async () => {
     let count = 0;
     const url = await serve((_request, response) => {
       count += 1;
@@ -48,7 +45,7 @@ describe('trying again', () => {
     expect(count).toBe(4);
   });
 
-  it('does so when the connection breaks', async () => {
+  it('follow a lost connection', async () => {
     let count = 0;
     const url = await serve((request, response) => {
       count += 1;
@@ -58,7 +55,7 @@ describe('trying again', () => {
     expect(await text(client(), url)).toBe('200 x');
   });
 
-  it('does not ask again for what is not there, nor a server that is not', async () => {
+  it('do not follow 404 and a refused connection', async () => {
     let count = 0;
     const url = await serve((_request, response) => {
       count += 1;
@@ -68,13 +65,13 @@ describe('trying again', () => {
     expect(count).toBe(1);
     const error = await failure(client({ backoff: [1e6] }).request('http://127.0.0.1:1/x'));
     expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
-    expect(error.message).toBe('http://127.0.0.1:1/x cannot be reached: nothing listens there');
+    expect(error.message).toBe('http://127.0.0.1:1/x cannot be reached: connection refused');
   });
 
   it.each([
     ['seconds', () => '3600'],
     ['a date', () => new Date(Date.now() + 3_600_000).toUTCString()],
-  ])('waits as Retry-After asks for in %s, up to its own limit', async (_form, value) => {
+  ])('wait as long as Retry-After in %s, up to the limit', async (_form, value) => {
     let count = 0;
     const url = await serve((_request, response) => {
       count += 1;
@@ -90,15 +87,15 @@ describe('trying again', () => {
     expect(await text(client({ maxRetryAfter: 5 }), url)).toBe('200 x');
   });
 
-  it('does not wait for a server that says nothing', async () => {
+  it('do not follow a server that stays silent', async () => {
     const url = await serve(() => undefined);
     const error = await failure(client({ idle: 50, backoff: [] }).request(url));
-    expect(error.message).toBe(`${url}/ cannot be reached: no answer in time`);
+    expect(error.message).toBe(`${url}/ cannot be reached: no response in time`);
   });
 });
 
 describe('redirects', () => {
-  it('are followed within a server with what was sent, and to another without credentials', async () => {
+  it('keep headers within a server, and drop credentials for another', async () => {
     const seen: (string | undefined)[] = [];
     const other = await serve((request, response) => {
       seen.push(request.headers.authorization);
@@ -113,18 +110,18 @@ describe('redirects', () => {
     expect(seen).toEqual(['Bearer token', 'Bearer token', undefined]);
   });
 
-  it('are not followed for what writes', async () => {
+  it('are not followed for writes', async () => {
     const url = await serve((_request, response) => {
       response.writeHead(307, { location: '/x' }).end();
     });
     expect((await client().request(url, { method: 'POST', body: 'x' })).status).toBe(307);
   });
 
-  it('end, and never in http or a file', async () => {
+  it('are limited, and never lead to http or a file', async () => {
     const http = await serve((_request, response) => {
       response.writeHead(302, { location: '/' }).end();
     });
-    expect((await failure(client().request(http))).message).toMatch(/redirects without end/);
+    expect((await failure(client().request(http))).message).toMatch(/redirects more than 10 times/);
     let location = `${http}/?signature=abc`;
     const { address, ca } = await serveSecurely((_request, response) => {
       response.writeHead(302, { location }).end();
@@ -138,7 +135,7 @@ describe('redirects', () => {
 });
 
 describe('credentials', () => {
-  it('of an address are sent, and appear in no error', async () => {
+  it('of an address are sent, but appear in no error', async () => {
     const url = await serve((request, response) => {
       response.end(request.headers.authorization);
     });
@@ -160,7 +157,7 @@ describe('credentials', () => {
 });
 
 describe('TLS', () => {
-  it('is with servers whose authority is known', async () => {
+  it('requires a trusted authority', async () => {
     const { address, ca, caFile } = await serveSecurely((_request, response) => {
       response.end('x');
     });
@@ -172,7 +169,7 @@ describe('TLS', () => {
     expect(error['fix']).toMatch(/SSL_CERT_FILE/);
   });
 
-  it('says so when a server does not speak it, and which file cannot be read', async () => {
+  it('reports a server without TLS, and an unreadable certificate file', async () => {
     const url = await serve((_request, response) => {
       response.end();
     });
@@ -181,12 +178,12 @@ describe('TLS', () => {
     const env = { SSL_CERT_FILE: '/nonexistent' };
     expect(await failure(client({ env }).request('https://localhost:1'))).toMatchObject({
       code: 'CONFIG_INVALID',
-      message: 'SSL_CERT_FILE names /nonexistent, which cannot be read',
+      message: 'cannot read /nonexistent, given by SSL_CERT_FILE',
     });
   });
 });
 
-/** Leads every name to one port. */
+/** A proxy that forwards every name to one port. */
 async function proxy(port: number): Promise<{ address: string; asked: string[] }> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -206,7 +203,7 @@ async function proxy(port: number): Promise<{ address: string; asked: string[] }
 }
 
 describe('proxies', () => {
-  it('are used as the environment says', async () => {
+  it('are used according to the environment', async () => {
     const { address, ca } = await serveSecurely((_request, response) => {
       response.end('secure');
     });
@@ -227,7 +224,7 @@ describe('proxies', () => {
   });
 
   it.each(['ends', 'destroys'] as const)(
-    'that %s the connection it is asked with are told of, not asked again',
+    'a proxy that %s the connection is an error without a retry',
     async (how) => {
       const server = createServer();
       let asked = 0;

@@ -8,14 +8,17 @@ import { collect, failure, serve } from './support.ts';
 const CONTENT = '0123456789';
 const digest = digestOf(CONTENT);
 
-/** @param idle long enough for a machine that has other things to do, but where it is what the test is about */
+/**
+ * Downloads a file as text.
+ * @param idle long by default, since the machine may be busy
+ */
 async function get(url: string, options: DownloadOptions = {}, idle = 10_000): Promise<string> {
   const client = createHttpClient({ backoff: [1, 1], idle });
   onTestFinished(async () => client[Symbol.asyncDispose]());
   return collect((await client.download(url, options)).content);
 }
 
-/** Gives three bytes a connection. */
+/** A server that sends three bytes per connection. */
 function stuttering(
   request: IncomingMessage,
   response: ServerResponse,
@@ -36,10 +39,10 @@ function stuttering(
 
 describe('download', () => {
   it.each<[string, { etag?: string }, DownloadOptions]>([
-    ['whose digest is known', {}, { digest }],
-    ['whose digest the caller checks', {}, { isCheckedByCaller: true }],
-    ['that has an ETag', { etag: '"1"' }, {}],
-  ])('goes on where the connection broke, for content %s', async (_what, server, options) => {
+    ['with a known digest', {}, { digest }],
+    ['verified by the caller', {}, { isCheckedByCaller: true }],
+    ['with an ETag', { etag: '"1"' }, {}],
+  ])('resumes content %s after a lost connection', async (_what, server, options) => {
     const ranges: (string | undefined)[] = [];
     const url = await serve((request, response) => {
       ranges.push(request.headers.range);
@@ -53,7 +56,7 @@ describe('download', () => {
   });
 
   it.each([{ ranges: false }, { ranges: true }])(
-    'reads again what must be the same, where nothing else says so: %j',
+    'downloads and compares the beginning again without a digest or ETag: %j',
     async (server) => {
       let count = 0;
       const url = await serve((request, response) => {
@@ -65,7 +68,7 @@ describe('download', () => {
     },
   );
 
-  it('is not made of two versions', async () => {
+  it('does not mix two versions', async () => {
     let count = 0;
     const url = await serve((request, response) => {
       count += 1;
@@ -77,7 +80,7 @@ describe('download', () => {
     expect((await failure(get(url, { digest }))).message).toBe(`${url}/ changed while it was read`);
   });
 
-  it('takes no other part than it asked for', async () => {
+  it('rejects a part that it did not request', async () => {
     let count = 0;
     const url = await serve((request, response) => {
       count += 1;
@@ -88,14 +91,14 @@ describe('download', () => {
     expect(await get(url, { digest })).toBe(CONTENT);
   });
 
-  it('ends a try in which nothing comes', async () => {
+  it('retries after an idle timeout', async () => {
     const url = await serve((_request, response) => {
       response.writeHead(200, { 'content-length': 10 }).write('01');
     });
-    expect((await failure(get(url, {}, 100))).message).toMatch(/no answer in time/);
+    expect((await failure(get(url, {}, 100))).message).toMatch(/no response in time/);
   });
 
-  it('is checked', async () => {
+  it('verifies digest and size', async () => {
     const url = await serve((_request, response) => {
       response.end(CONTENT);
     });
@@ -106,7 +109,7 @@ describe('download', () => {
     expect(await failure(get(url, { maxSize: 9 }))).toMatchObject({ code: 'NETWORK_FAILED' });
   });
 
-  it('is given up as soon as it is too long, though the server does not say how long it is', async () => {
+  it('stops at the size limit without a stated length', async () => {
     let isClosed = false;
     const url = await serve((_request, response) => {
       const timer = setInterval(() => response.write('x'.repeat(1000)), 1);
@@ -117,10 +120,10 @@ describe('download', () => {
     });
     expect((await failure(get(url, { maxSize: 2000 }))).message).toMatch(/more than 2000 bytes/);
     await expect.poll(() => isClosed).toBe(true);
-    expect((await failure(get(url, { size: 2000 }))).message).toMatch(/more bytes, not 2000/);
+    expect((await failure(get(url, { size: 2000 }))).message).toMatch(/has more than 2000 bytes/);
   });
 
-  it('that ends too early is asked for again', async () => {
+  it('retries content that ends early', async () => {
     let count = 0;
     const url = await serve((_request, response) => {
       count += 1;
@@ -129,7 +132,7 @@ describe('download', () => {
     expect(await get(url, { size: 10 }).catch(() => get(url, { size: 10 }))).toBe(CONTENT);
   });
 
-  it('of what is not there says so', async () => {
+  it('reports a missing file', async () => {
     const url = await serve((_request, response) => {
       response.writeHead(404).end();
     });
@@ -139,7 +142,7 @@ describe('download', () => {
     });
   });
 
-  it('stops when told to', async () => {
+  it('stops on abort', async () => {
     const url = await serve((_request, response) => {
       response.writeHead(200, { 'content-length': 10 }).write('01');
     });

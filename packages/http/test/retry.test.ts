@@ -10,6 +10,6 @@ it.each([
   ['Thu, 01 Jan 2026 00:00:05 GMT', 5000],
   ['Wed, 31 Dec 2025 23:59:59 GMT', 0],
   ['soon', undefined],
-])('Retry-After: %s', (value, expected) => {
+])('retryAfterMs parses %s', (value, expected) => {
   expect(retryAfterMs(value, now)).toBe(expected);
 });

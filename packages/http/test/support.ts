@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** Serves on this machine until the test is over. */
+/** Serves on this machine until the test ends. */
 export async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${await listen(createServer(listener))}`;
 }
 
-/** The same over TLS, as `localhost`, with a certificate of an authority that nobody knows. */
+/** Serves over TLS as `localhost`, with a certificate of an unknown authority. */
 export async function serveSecurely(
   listener: RequestListener,
 ): Promise<{ address: string; ca: string; caFile: string }> {
@@ -83,7 +83,7 @@ export async function collect(content: AsyncIterable<Uint8Array>): Promise<strin
   return Buffer.concat(parts).toString();
 }
 
-/** What a promise is rejected with. */
+/** Returns the error with which a promise rejects. */
 export async function failure(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
   const error: unknown = await promise.then(
     () => undefined,

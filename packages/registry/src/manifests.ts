@@ -1,5 +1,5 @@
 import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
-import { type HttpResponse, isLast, pause } from '@lkt/http';
+import { type HttpResponse, isLastAttempt, waitBeforeRetry } from '@lkt/http';
 import {
   type Descriptor,
   formatReference,
@@ -146,9 +146,9 @@ export async function putManifest(
     }
     const refusal = await refusalOf(response);
     const lacks = refusal.codes.some((code) => LACKING.has(code));
-    if (!lacks || isLast(attempt, remote.patience))
+    if (!lacks || isLastAttempt(attempt, remote.retryPolicy))
       throw refusalError(refusal, `push ${formatReference(reference)}`);
-    await pause(attempt, undefined, { ...remote.patience, signal });
+    await waitBeforeRetry(attempt, undefined, { ...remote.retryPolicy, signal });
   }
 }
 

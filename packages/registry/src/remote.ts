@@ -6,7 +6,7 @@ import {
   type HttpClient,
   type HttpResponse,
   NetworkError,
-  type Patience,
+  type RetryPolicy,
   type RequestOptions,
 } from '@lkt/http';
 import { Authorizer, type FindCredentials } from './auth/authorizer.ts';
@@ -47,8 +47,8 @@ export class Remote {
     this.#warn = warn;
   }
 
-  get patience(): Patience {
-    return this.#server.patience;
+  get retryPolicy(): RetryPolicy {
+    return this.#server.retryPolicy;
   }
 
   /** `rest` is what comes after the name of the repository: `blobs/sha256:…`. */
@@ -116,7 +116,7 @@ export class Remote {
   ): Promise<Download> {
     const request: HttpClient['request'] = async (url, inner) =>
       this.request(new URL(url), { ...inner, action: 'pull' });
-    return download({ request }, this.patience, this.url(`blobs/${digest}`), {
+    return download({ request }, this.retryPolicy, this.url(`blobs/${digest}`), {
       ...options,
       isCheckedByCaller: true,
     });

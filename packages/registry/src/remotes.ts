@@ -87,7 +87,7 @@ export class Remotes implements FindRemotes {
     const server = {
       base: checkedMirror(address, this.#options),
       http: this.#http,
-      patience: this.#options,
+      retryPolicy: this.#options,
     };
     const made = { server, authorizer: this.#authorizer(server, new URL(address).host) };
     this.#servers.set(address, Promise.resolve(made));

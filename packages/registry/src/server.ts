@@ -1,9 +1,9 @@
 import {
-  answersTlsInHttp,
+  answersTlsWithHttp,
   type HttpClient,
   isLoopback,
   NetworkError,
-  type Patience,
+  type RetryPolicy,
 } from '@lkt/http';
 import type { RegistryOptions } from './options.ts';
 
@@ -12,7 +12,7 @@ export interface Server {
   /** Without a slash at the end. */
   readonly base: string;
   readonly http: HttpClient;
-  readonly patience: Patience;
+  readonly retryPolicy: RetryPolicy;
 }
 
 const DOCKER_HUB = 'registry-1.docker.io';
@@ -30,15 +30,15 @@ export async function findServer(
   const isInsecure = options.insecure?.includes(domain) === true;
   const secure = `https://${host}`;
   const isLocal = isLoopback(new URL(secure).hostname);
-  if (!isInsecure && !isLocal) return { base: secure, http, patience: options };
+  if (!isInsecure && !isLocal) return { base: secure, http, retryPolicy: options };
   // No proxy is between.
-  if (isLocal && (await answersTlsInHttp(new URL(secure))))
-    return { base: `http://${host}`, http, patience: options };
+  if (isLocal && (await answersTlsWithHttp(new URL(secure))))
+    return { base: `http://${host}`, http, retryPolicy: options };
   try {
     await (await http.request(`${secure}/v2/`, { redirect: false })).discard();
-    return { base: secure, http, patience: options };
+    return { base: secure, http, retryPolicy: options };
   } catch (error) {
     if (!(error instanceof NetworkError) || error.speaksTls) throw error;
-    return { base: `http://${host}`, http, patience: options };
+    return { base: `http://${host}`, http, retryPolicy: options };
   }
 }

@@ -1,6 +1,6 @@
 /** An upload as the registry sees it (distribution-spec, "Pushing Blobs"): how it begins, where it goes on, its end. */
 import { type Digest, LktError } from '@lkt/core';
-import { type HttpResponse, readableUrl } from '@lkt/http';
+import { type HttpResponse, redactUrl } from '@lkt/http';
 import { registryError } from './errors.ts';
 import type { Remote } from './remote.ts';
 
@@ -41,7 +41,7 @@ export function sessionFrom(remote: Remote, response: HttpResponse, minChunk = 0
     if (url.hostname !== own.hostname)
       throw new LktError(
         'NETWORK_FAILED',
-        `${own.host} wants blobs sent to ${readableUrl(url)}, which is not https`,
+        `${own.host} wants blobs sent to ${redactUrl(url)}, which is not https`,
       );
     url.protocol = 'https:';
     url.port = own.port;

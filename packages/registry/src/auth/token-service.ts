@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { LktError } from '@lkt/core';
-import { type HttpClient, type HttpResponse, isLoopback, readableUrl } from '@lkt/http';
+import { type HttpClient, type HttpResponse, isLoopback, redactUrl } from '@lkt/http';
 import type { Challenge } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
 
@@ -59,7 +59,7 @@ export async function requestToken(
       return tokenFrom(response, registry, credentials !== undefined);
     await response.discard();
     if (hop === MAX_REDIRECTS)
-      throw new LktError('NETWORK_FAILED', `${readableUrl(url)} redirects without end`);
+      throw new LktError('NETWORK_FAILED', `${redactUrl(url)} redirects without end`);
     const next = checkedRealm(location, registry, url);
     if (next.origin !== url.origin) headers = {};
     url = next;
@@ -90,7 +90,7 @@ function checkedRealm(text: string, registry: URL, base: URL): URL {
   if (!isSafe)
     throw new LktError(
       'ACCESS_DENIED',
-      `${who} wants credentials sent to ${readableUrl(url)}, which is not https`,
+      `${who} wants credentials sent to ${redactUrl(url)}, which is not https`,
     );
   if (url.hostname !== registry.hostname && isPrivate(url.hostname))
     throw new LktError(

@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { type HttpClient, type HttpResponse, isLoopback, readableUrl } from '@lkt/http';
+import { type HttpClient, type HttpResponse, isLoopback, redactUrl } from '@lkt/http';
 
 /** Certificates and log entries have some KB. */
 const MAX_ANSWER = 4 * 2 ** 20;
@@ -53,7 +53,7 @@ export class Service {
   nonsense(why: string): LktError {
     return new LktError(
       'NETWORK_FAILED',
-      `${this.#what} at ${readableUrl(this.#base)} gave an answer that makes no sense: ${why}`,
+      `${this.#what} at ${redactUrl(this.#base)} gave an answer that makes no sense: ${why}`,
     );
   }
 
@@ -64,7 +64,7 @@ export class Service {
     const isDenied = [400, 401, 403].includes(response.status);
     return new LktError(
       isDenied ? 'ACCESS_DENIED' : 'NETWORK_FAILED',
-      `${this.#what} at ${readableUrl(this.#base)} refuses (${response.status})${message === '' ? '' : `: ${message}`}`,
+      `${this.#what} at ${redactUrl(this.#base)} refuses (${response.status})${message === '' ? '' : `: ${message}`}`,
     );
   }
 }

@@ -1,23 +1,31 @@
 import type { Dispatcher } from 'undici';
-import { type Answer, DISCARDED, type Outgoing, type Transport } from './transport.ts';
+import {
+  type TransportResponse,
+  MAX_DISCARD_BYTES,
+  type TransportRequest,
+  type Transport,
+} from './transport.ts';
 
 type Body = NonNullable<Dispatcher.DispatchOptions['body']> | null;
 
-/** Servers behind a proxy, by undici, which knows the ways of proxies. */
-export class Proxied implements Transport {
+/** HTTP through a proxy, by undici. */
+export class ProxyTransport implements Transport {
   readonly #dispatcher: Dispatcher;
 
   constructor(dispatcher: Dispatcher) {
     this.#dispatcher = dispatcher;
   }
 
-  async send(url: URL, { method, headers, body, signal }: Outgoing): Promise<Answer> {
+  async send(
+    url: URL,
+    { method, headers, body, signal }: TransportRequest,
+  ): Promise<TransportResponse> {
     const response = await this.#dispatcher.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method,
       headers: { ...headers },
-      // undici takes what can be iterated over as it is; a stream around it would cost more than the sending.
+      // undici accepts iterables; wrapping one in a stream would cost more than sending it.
       body: (typeof body === 'function' ? body() : (body ?? null)) as Body,
       ...(signal === undefined ? {} : { signal }),
     });
@@ -29,7 +37,7 @@ export class Proxied implements Transport {
       },
       content: response.body as AsyncIterable<Uint8Array>,
       discard: async () => {
-        await response.body.dump({ limit: DISCARDED }).catch(() => undefined);
+        await response.body.dump({ limit: MAX_DISCARD_BYTES }).catch(() => undefined);
       },
     };
   }

@@ -1,23 +1,23 @@
 import { createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { answersTlsInHttp } from '../src/tls-greeting.ts';
+import { answersTlsWithHttp } from '../src/tls-probe.ts';
 import { serve, serveSecurely } from './support.ts';
 
-it('knows a server that answers TLS in plain HTTP', async () => {
+it('detects a server that responds to TLS in plain HTTP', async () => {
   const address = await serve(() => undefined);
-  expect(await answersTlsInHttp(new URL(address))).toBe(true);
+  expect(await answersTlsWithHttp(new URL(address))).toBe(true);
 });
 
-it('takes no other answer for one', async () => {
+it('returns false for any other response', async () => {
   const { address } = await serveSecurely(() => undefined);
-  expect(await answersTlsInHttp(new URL(address))).toBe(false);
-  expect(await answersTlsInHttp(new URL(await answering('')))).toBe(false);
-  expect(await answersTlsInHttp(new URL(await answering('HTT')))).toBe(false);
-  expect(await answersTlsInHttp(new URL(await answering('SSH-2.0-x')))).toBe(false);
-  expect(await answersTlsInHttp(new URL('https://127.0.0.1:1'))).toBe(false);
+  expect(await answersTlsWithHttp(new URL(address))).toBe(false);
+  expect(await answersTlsWithHttp(new URL(await answering('')))).toBe(false);
+  expect(await answersTlsWithHttp(new URL(await answering('HTT')))).toBe(false);
+  expect(await answersTlsWithHttp(new URL(await answering('SSH-2.0-x')))).toBe(false);
+  expect(await answersTlsWithHttp(new URL('https://127.0.0.1:1'))).toBe(false);
 });
 
-/** A server that says this and closes. */
+/** A server that sends this text and closes the connection. */
 async function answering(text: string): Promise<string> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);

@@ -1,21 +1,25 @@
 import { connect, isIP, type Socket } from 'node:net';
-import type { ConnectionOptions, SecureContext } from 'node:tls';
-import { WireError } from './wire-error.ts';
+import type { ConnectionOptions as TlsOptions, SecureContext } from 'node:tls';
+import { ConnectionError } from './connection-error.ts';
 
-const CONNECT = 15_000;
-/** A few large reads take much less time than many small ones, into memory that is there already. */
-const BUFFER = 512 * 1024;
+const CONNECT_TIMEOUT_MS = 15_000;
+/** Few large reads into existing memory are much faster than many small ones. */
+const READ_BUFFER_BYTES = 512 * 1024;
 
-export interface WireOptions {
-  /** Whom to believe who the server is, for https. */
+/** Options of a connection. */
+export interface ConnectionOptions {
+  /** Trusted authorities, for https. */
   readonly secureContext: SecureContext | undefined;
-  /** Milliseconds without a byte, in either direction, after which a wait is given up. */
+  /** Milliseconds without a byte in either direction after which a wait fails. */
   readonly idle: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Opens a connection to the server of an address. @throws what the operating system or TLS says; WireError */
-export async function openWire(url: URL, options: WireOptions): Promise<Wire> {
+/**
+ * Opens a connection to the server of an address.
+ * @throws ConnectionError; errors of the operating system and TLS
+ */
+export async function openConnection(url: URL, options: ConnectionOptions): Promise<Connection> {
   const { secureContext, idle, signal } = options;
   signal?.throwIfAborted();
   const host = url.hostname.replaceAll(/[[\]]/g, '');
@@ -29,34 +33,34 @@ export async function openWire(url: URL, options: WireOptions): Promise<Wire> {
     keepAliveInitialDelay: 60_000,
     autoSelectFamily: true,
   };
-  let wire: Wire | undefined;
+  let connection: Connection | undefined;
   let socket: Socket;
   if (isSecure) {
-    // What speaks TLS takes a while to load.
+    // Loaded on demand: the TLS module takes a while.
     const tls = await import('node:tls');
-    const secure: ConnectionOptions & { readonly highWaterMark: number } = {
+    const secure: TlsOptions & { readonly highWaterMark: number } = {
       ...common,
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(secureContext === undefined ? {} : { secureContext }),
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: true,
-      highWaterMark: BUFFER,
+      highWaterMark: READ_BUFFER_BYTES,
     };
     socket = tls.connect(secure);
   } else {
     const onread = {
-      buffer: Buffer.allocUnsafeSlow(BUFFER),
+      buffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES),
       callback: (count: number, buffer: Uint8Array): boolean => {
-        wire?.arrive(buffer.subarray(0, count));
-        // Nothing more comes before this was used.
+        connection?.push(buffer.subarray(0, count));
+        // Pauses until this part was consumed.
         return false;
       },
     };
     socket = connect({ ...common, onread });
   }
-  wire = new Wire(socket, idle, !isSecure);
+  connection = new Connection(socket, idle, !isSecure);
   await opened(socket, isSecure ? 'secureConnect' : 'connect', signal);
-  return wire;
+  return connection;
 }
 
 async function opened(
@@ -64,17 +68,21 @@ async function opened(
   event: 'connect' | 'secureConnect',
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const onAbort = (): void => void socket.destroy(new WireError('HTTP_CLOSED', 'given up'));
+  const onAbort = (): void =>
+    void socket.destroy(new ConnectionError('HTTP_CLOSED', 'the request was aborted'));
   const timer = setTimeout(
-    () => void socket.destroy(new WireError('HTTP_CONNECT_TIMEOUT', 'no connection in time')),
-    CONNECT,
+    () =>
+      void socket.destroy(new ConnectionError('HTTP_CONNECT_TIMEOUT', 'the connection timed out')),
+    CONNECT_TIMEOUT_MS,
   );
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once(event, resolve);
       socket.once('error', reject);
-      socket.once('close', () => reject(new WireError('HTTP_CLOSED', 'the connection was closed')));
+      socket.once('close', () =>
+        reject(new ConnectionError('HTTP_CLOSED', 'the connection was closed')),
+      );
     });
   } finally {
     clearTimeout(timer);
@@ -82,17 +90,17 @@ async function opened(
   }
 }
 
-/** A connection whose bytes are asked for, one part after the other. */
-export class Wire {
+/** A connection that delivers bytes on request. */
+export class Connection {
   readonly #socket: Socket;
   readonly #idle: number;
-  /** Whether parts are handed in as they come, all in the same memory. */
+  /** Parts arrive through `push`, in the same memory. */
   readonly #isPushed: boolean;
   #part: Uint8Array | undefined;
   #failure: Error | undefined;
   #hasEnded = false;
   #wake: (() => void) | undefined;
-  /** Whether nothing has come since it was last asked to serve. */
+  /** No byte has arrived since the last `activate`. */
   isSilent = true;
 
   constructor(socket: Socket, idle: number, isPushed: boolean) {
@@ -102,7 +110,7 @@ export class Wire {
     const wake = (): void => this.#wake?.();
     if (!isPushed)
       socket.on('readable', () => {
-        // Its end is not told of before it is asked for.
+        // A socket reports its end only after a read.
         if (this.#wake === undefined && socket.readableLength === 0) socket.read();
         wake();
       });
@@ -113,22 +121,24 @@ export class Wire {
       wake();
     });
     socket.on('timeout', () => {
-      if (this.#wake !== undefined) this.destroy(new WireError('HTTP_IDLE', 'no answer in time'));
+      if (this.#wake !== undefined)
+        this.destroy(new ConnectionError('HTTP_IDLE', 'no response in time'));
     });
   }
 
-  /** Whether it is open, and nothing came that nobody asked for. */
+  /** Reports whether the connection is open and no unexpected byte has arrived. */
   get isUsable(): boolean {
     const { readableLength, destroyed } = this.#socket;
     return !destroyed && !this.#hasEnded && this.#part === undefined && readableLength === 0;
   }
 
-  arrive(part: Uint8Array): void {
+  /** Delivers a part to the reader. */
+  push(part: Uint8Array): void {
     this.#part = part;
     this.#wake?.();
   }
 
-  /** The next bytes, which stay as they are until this is called again; undefined at the end. */
+  /** Returns the next bytes, valid until the next call; undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
     for (;;) {
       const part = this.#take();
@@ -142,12 +152,12 @@ export class Wire {
     }
   }
 
-  /** Gives back the end of what was read, for the next `read`. */
+  /** Puts back the end of the last part for the next `read`. */
   unread(part: Uint8Array): void {
     if (part.length > 0) this.#part = part;
   }
 
-  /** When this is done, the bytes may change. */
+  /** Writes bytes, which must not change until it resolves. */
   async write(bytes: Uint8Array): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#socket.write(bytes, (error) => {
@@ -157,18 +167,19 @@ export class Wire {
     });
   }
 
-  /** For as long as nobody uses it, it keeps no process alive, and is watched for its end. */
-  rest(): void {
+  /** Marks the connection as idle: it does not keep the process alive and watches for its end. */
+  park(): void {
     this.#socket.unref();
     this.#socket.resume();
   }
 
-  /** The opposite of `rest`. */
-  serve(): void {
+  /** Ends `park`. */
+  activate(): void {
     this.#socket.ref();
     this.isSilent = true;
   }
 
+  /** Closes the connection. A pending read fails with `reason`, or reports the end. */
   destroy(reason?: Error): void {
     this.#failure ??= reason;
     this.#socket.destroy();

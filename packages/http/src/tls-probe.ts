@@ -1,32 +1,34 @@
 import { connect } from 'node:net';
 
-const PATIENCE = 15_000;
+const TIMEOUT_MS = 15_000;
 
 /**
- * The least ClientHello of TLS 1.2 (RFC 5246, 7.4.1.2): no session, one cipher suite, no extension. Whoever speaks TLS
- * answers it with a handshake or an alert. Its random bytes are ends of lines, for which a server of HTTP waits.
+ * A minimal ClientHello of TLS 1.2 (RFC 5246, 7.4.1.2): no session, one cipher suite, no extension.
+ * A TLS server replies with a handshake or an alert. The random bytes are line ends, so that an
+ * HTTP server replies at once.
  */
-const GREETING = Buffer.concat([
+const CLIENT_HELLO = Buffer.concat([
   Buffer.from('160301002d010000290303', 'hex'),
   Buffer.alloc(32, '\r\n'),
   Buffer.from('000002c02f0100', 'hex'),
 ]);
 
 /**
- * Whether a server answers a greeting of TLS in plain HTTP. To find that out by a connection of TLS takes much longer: the
- * certificates of all authorities are read for it. Anything but an answer in HTTP is left to such a connection.
+ * Reports whether a server responds to a TLS ClientHello in plain HTTP. A real TLS connection would
+ * take much longer, since it loads the certificates of all authorities. Any other reaction returns
+ * false and is left to that connection.
  */
-export async function answersTlsInHttp({ hostname, port, protocol }: URL): Promise<boolean> {
+export async function answersTlsWithHttp({ hostname, port, protocol }: URL): Promise<boolean> {
   const number = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
   const host = hostname.replaceAll(/[[\]]/g, '');
   return new Promise((resolve) => {
-    const socket = connect({ host, port: number, timeout: PATIENCE });
+    const socket = connect({ host, port: number, timeout: TIMEOUT_MS });
     const end = (answer: boolean): void => {
       socket.destroy();
       resolve(answer);
     };
     let start = '';
-    socket.on('connect', () => socket.write(GREETING));
+    socket.on('connect', () => socket.write(CLIENT_HELLO));
     socket.on('data', (data) => {
       start += data.toString('latin1', 0, 5);
       if (start.length >= 5 || !'HTTP/'.startsWith(start)) end(start.startsWith('HTTP/'));

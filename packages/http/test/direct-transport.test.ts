@@ -11,7 +11,7 @@ function client(options: HttpOptions = {}): HttpClient {
   return made;
 }
 
-/** A server that says just these bytes to each request, of which it gives the heads. */
+/** A server that sends exactly these bytes for each request and records the heads. */
 async function saying(
   ...answers: readonly ((socket: Socket, request: string) => void)[]
 ): Promise<{ url: string; heads: string[]; connections: () => number }> {
@@ -37,12 +37,12 @@ async function saying(
   return { url: `http://127.0.0.1:${address.port}`, heads, connections: () => sockets.length };
 }
 
-/** Says all at once. */
+/** Sends everything at once. */
 function at(text: string): (socket: Socket) => void {
   return (socket) => void socket.write(text, 'latin1');
 }
 
-/** Says it byte by byte, and closes the connection. */
+/** Sends byte by byte, then closes the connection. */
 function slowly(text: string): (socket: Socket) => void {
   return (socket) => {
     void (async () => {
@@ -70,10 +70,10 @@ async function body(http: HttpClient, url: string): Promise<string> {
 
 const OK = 'HTTP/1.1 200 OK\r\n';
 
-describe('an answer', () => {
+describe('a response', () => {
   it.each([
-    ['of a length', `${OK}Content-Length: 5\r\n\r\nhello`],
-    ['of a length that is said twice', `${OK}Content-Length: 5\r\ncontent-length: 5\r\n\r\nhello`],
+    ['with a length', `${OK}Content-Length: 5\r\n\r\nhello`],
+    ['with a repeated length', `${OK}Content-Length: 5\r\ncontent-length: 5\r\n\r\nhello`],
     ['in chunks', `${OK}Transfer-Encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n`],
     [
       'in chunks, with a trailer, whatever length it says',
@@ -84,8 +84,8 @@ describe('an answer', () => {
       `HTTP/1.1 103 X\r\na: b\r\n\r\n${OK}Content-Length: 5\r\n\r\nhello`,
     ],
     ['that ends with the connection', `${OK}\r\nhello`],
-    ['of an old server', 'HTTP/1.0 200\r\n\r\nhello'],
-  ])('%s is read as it is meant', async (_what, text) => {
+    ['of HTTP/1.0', 'HTTP/1.0 200\r\n\r\nhello'],
+  ])('%s is read', async (_what, text) => {
     const whole = await saying((socket) => socket.end(text));
     expect(await body(client(), whole.url)).toBe('hello');
     const parts = await saying(slowly(text));
@@ -95,21 +95,24 @@ describe('an answer', () => {
   it.each([
     ['of another protocol', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
     ['of another version', 'HTTP/2.0 200 OK\r\n\r\n'],
-    ['with a line that is no header', `${OK}hello\r\n\r\n`],
-    ['with a header that goes on', `${OK}a: b\r\n c\r\n\r\n`],
-    ['with an end of a line in a header', `${OK}a: b\nContent-Length: 1\r\n\r\nx`],
-    ['of two lengths', `${OK}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`],
-    ['of no length', `${OK}Content-Length: +5\r\n\r\nhello`],
-    ['in another coding', `${OK}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
-    ['in a chunk of no length', `${OK}Transfer-Encoding: chunked\r\n\r\n-1\r\nhello\r\n`],
-    ['in a chunk that is longer', `${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n`],
-    ['that changes the protocol', 'HTTP/1.1 101 X\r\nUpgrade: x\r\n\r\n'],
-    ['with a head without end', `${OK}${`a: ${'b'.repeat(1000)}\r\n`.repeat(100)}`],
-  ])('%s is none', async (_what, text) => {
+    ['with a line that is not a header', `${OK}hello\r\n\r\n`],
+    ['with a folded header', `${OK}a: b\r\n c\r\n\r\n`],
+    ['with a line end in a header', `${OK}a: b\nContent-Length: 1\r\n\r\nx`],
+    ['with two lengths', `${OK}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`],
+    ['with an invalid length', `${OK}Content-Length: +5\r\n\r\nhello`],
+    ['with another transfer coding', `${OK}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
+    ['with an invalid chunk length', `${OK}Transfer-Encoding: chunked\r\n\r\n-1\r\nhello\r\n`],
+    [
+      'with a chunk longer than its length',
+      `${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n`,
+    ],
+    ['that switches protocols', 'HTTP/1.1 101 X\r\nUpgrade: x\r\n\r\n'],
+    ['with an endless head', `${OK}${`a: ${'b'.repeat(1000)}\r\n`.repeat(100)}`],
+  ])('%s is rejected', async (_what, text) => {
     const { url, connections } = await saying(at(text), at(`${OK}Content-Length: 5\r\n\r\nother`));
     const http = client();
     expect(await failure(body(http, url))).toMatchObject({ code: 'NETWORK_FAILED' });
-    // What else comes over the connection is no answer to the next request.
+    // Extra bytes on the connection are not the next response.
     expect(await body(http, url)).toBe('other');
     expect(connections()).toBe(2);
   });
@@ -118,17 +121,17 @@ describe('an answer', () => {
     ['its length', `${OK}Content-Length: 6\r\n\r\nhello`],
     ['its last chunk', `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`],
     ['the end of a chunk', `${OK}Transfer-Encoding: chunked\r\n\r\n6\r\nhello`],
-  ])('that ends before %s is too short', async (_what, text) => {
+  ])('that ends before %s is incomplete', async (_what, text) => {
     const { url } = await saying((socket) => socket.end(text));
     const error = await failure(body(client(), url));
-    expect(error.message).toMatch(/the answer is shorter than it says/);
+    expect(error.message).toMatch(/the response is incomplete/);
   });
 
   it.each([
     ['HEAD', 200],
     ['GET', 304],
     ['DELETE', 204],
-  ] as const)('to %s of status %i has no body, whatever it says', async (method, status) => {
+  ] as const)('to %s with status %i has no body, whatever its headers', async (method, status) => {
     const first = `HTTP/1.1 ${status} X\r\nContent-Length: 5\r\n\r\n`;
     const { url, connections } = await saying(at(first), at(`${OK}Content-Length: 5\r\n\r\nother`));
     const http = client();
@@ -142,7 +145,7 @@ describe('an answer', () => {
 describe('a connection', () => {
   const short = `${OK}Content-Length: 2\r\n\r\nok`;
 
-  it('serves one request after the other', async () => {
+  it('serves consecutive requests', async () => {
     const { url, heads, connections } = await saying(at(short));
     const http = client({ userAgent: 'me' });
     for (let count = 0; count < 3; count += 1) expect(await body(http, url)).toBe('ok');
@@ -156,9 +159,9 @@ describe('a connection', () => {
   });
 
   it.each([
-    ['says that it is the last', `${OK}Connection: close\r\nContent-Length: 2\r\n\r\nok`],
-    ['is of an old server', 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok'],
-    ['has more than it says', `${short}${short}`],
+    ['closes the connection', `${OK}Connection: close\r\nContent-Length: 2\r\n\r\nok`],
+    ['is HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+    ['has extra bytes', `${short}${short}`],
     [
       'says that the connection ends by now',
       `${OK}Keep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok`,
@@ -167,7 +170,7 @@ describe('a connection', () => {
       'may end elsewhere for others',
       `${OK}Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
     ],
-  ])('serves no other after an answer that %s', async (_what, text) => {
+  ])('is not reused after a response that %s', async (_what, text) => {
     const { url, connections } = await saying(at(text));
     const http = client();
     expect(await body(http, url)).toBe('ok');
@@ -175,19 +178,19 @@ describe('a connection', () => {
     expect(connections()).toBe(2);
   });
 
-  it('that the server closed in between is made anew, without a try that counts', async () => {
+  it('closed while idle is replaced without counting as a retry', async () => {
     const { url, heads } = await saying(at(short), drop, at(short), drop);
     const http = client();
     expect(await body(http, url)).toBe('ok');
     expect(await body(http, url)).toBe('ok');
     expect(heads).toHaveLength(3);
-    // What may have done something is not sent twice.
+    // A request with side effects is not repeated.
     const error = await failure(http.request(url, { method: 'POST', retry: false }));
-    expect(error.message).toMatch(/the connection broke/);
+    expect(error.message).toMatch(/the connection was lost/);
     expect(heads).toHaveLength(4);
   });
 
-  it('is one of so many at a time, and given back by who does not read the answer', async () => {
+  it('is limited in number per server, and returned when a response is discarded', async () => {
     let open = 0;
     let most = 0;
     const url = await serve((_request, response) => {
@@ -210,7 +213,7 @@ describe('a connection', () => {
     }
   });
 
-  it('ends with the client and with what it was for', async () => {
+  it('closes with the client, which fails pending requests', async () => {
     const { url } = await saying(() => undefined);
     const http = createHttpClient();
     const waiting = failure(http.request(url, { retry: false }));
@@ -219,12 +222,12 @@ describe('a connection', () => {
     setTimeout(() => stop.abort(new Error('stopped')), 20);
     expect((await stopped).message).toBe('stopped');
     await http[Symbol.asyncDispose]();
-    expect((await waiting).message).toMatch(/the connection broke/);
+    expect((await waiting).message).toMatch(/the connection was lost/);
   });
 });
 
 describe('a request', () => {
-  it('is not sent with a header that would be two, which no error shows', async () => {
+  it('is not sent with a header value that contains a line end, which no error shows', async () => {
     const { url, heads } = await saying(at(`${OK}\r\n`));
     for (const headers of [
       { authorization: 'secret\r\na: b' },
@@ -238,7 +241,7 @@ describe('a request', () => {
     expect(heads).toHaveLength(0);
   });
 
-  it('whose body is too short or too long is not sent whole', async () => {
+  it('fails if its body is too short or too long', async () => {
     let whole = 0;
     const url = await serve((request, response) => {
       request.resume();
@@ -255,12 +258,12 @@ describe('a request', () => {
         retry: false,
       } as const;
       const { message } = await failure(client().request(url, options));
-      expect(message).toMatch(/the body is (?:shorter|longer) than was said/);
+      expect(message).toMatch(/the body is (?:shorter|longer) than its content-length/);
     }
     expect(whole).toBe(0);
   });
 
-  it('that is answered before it was sent ends there', async () => {
+  it('stops sending when the response arrives early', async () => {
     const { url, connections } = await saying(
       at('HTTP/1.1 413 X\r\nContent-Length: 4\r\n\r\nlong'),
       at(`${OK}Content-Length: 2\r\n\r\nok`),
@@ -284,7 +287,7 @@ describe('a request', () => {
     expect(connections()).toBe(2);
   });
 
-  it('whose body fails, fails by it', async () => {
+  it('fails with the error of its body', async () => {
     const { url } = await saying(() => undefined);
     const stop = new AbortController();
     const broken = async function* broken(): AsyncGenerator<Uint8Array> {
@@ -297,12 +300,12 @@ describe('a request', () => {
   });
 });
 
-describe('a large content', () => {
+describe('large content', () => {
   const content = randomBytes(9e6);
   const digest = digestOf(content);
 
   it.each([false, true])(
-    'comes and goes as it is, canReuseBuffers: %s',
+    'is sent and received unchanged, canReuseBuffers: %s',
     async (canReuseBuffers) => {
       const received: string[] = [];
       const listener: Parameters<typeof serve>[0] = (request, response) => {
@@ -320,7 +323,7 @@ describe('a large content', () => {
         const { content: coming } = await http.download(url, { digest, canReuseBuffers });
         for await (const part of coming) {
           parts.push(canReuseBuffers ? Buffer.from(part) : part);
-          // Whoever takes their time finds it as it was.
+          // A slow consumer finds the chunk unchanged.
           await new Promise((resolve) => setImmediate(resolve));
         }
         expect(digestOf(Buffer.concat(parts))).toBe(digest);

@@ -4,11 +4,11 @@ import { isLoopback } from './address.ts';
 import type { HttpOptions } from './client.ts';
 import type { Transport } from './transport.ts';
 
-const IDLE = 60_000;
-const CONNECT = 15_000;
+const IDLE_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 15_000;
 
-/** Connections that are open, by what they need: a proxy or none, certificates or none. */
-export class Connections implements AsyncDisposable {
+/** The transports in use: with or without proxy, with or without TLS. */
+export class Transports implements AsyncDisposable {
   readonly #options: HttpOptions;
   readonly #open = new Map<string, Promise<Transport>>();
 
@@ -16,10 +16,13 @@ export class Connections implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** @throws LktError CONFIG_INVALID when a variable names what cannot be a proxy or a file of certificates */
+  /**
+   * Returns the transport for an address.
+   * @throws CONFIG_INVALID if a variable names an invalid proxy or certificate file
+   */
   async to({ protocol, hostname }: URL): Promise<Transport> {
     const isSecure = protocol === 'https:';
-    // As curl and Go have it, the one for http is not used for https; nor any for the machine itself.
+    // Like curl and Go: the proxy for http is not used for https, and none for loopback addresses.
     const proxy = isLoopback(hostname)
       ? ''
       : this.#variable(isSecure ? 'https_proxy' : 'http_proxy');
@@ -36,20 +39,20 @@ export class Connections implements AsyncDisposable {
   }
 
   async #connect(isSecure: boolean, proxy: string): Promise<Transport> {
-    const { idle = IDLE, connections = 8 } = this.#options;
+    const { idle = IDLE_TIMEOUT_MS, connections = 8 } = this.#options;
     const secureContext = isSecure || proxy !== '' ? await authorities(this.#options) : undefined;
     if (proxy === '') {
-      const { Direct } = await import('./direct.ts');
-      return new Direct({ connections, idle, secureContext });
+      const { DirectTransport } = await import('./direct-transport.ts');
+      return new DirectTransport({ connections, idle, secureContext });
     }
-    const { Proxied } = await import('./proxied.ts');
+    const { ProxyTransport } = await import('./proxy-transport.ts');
     const { proxyAgent } = await import('./undici.ts');
     const tls = {
-      timeout: CONNECT,
+      timeout: CONNECT_TIMEOUT_MS,
       allowH2: false,
       ...(secureContext === undefined ? {} : { secureContext }),
     };
-    // One stream of HTTP/2 is slower than several connections.
+    // One HTTP/2 stream is slower than several connections.
     const common = { connections, headersTimeout: idle, bodyTimeout: idle, allowH2: false };
     try {
       const agent = proxyAgent({
@@ -61,12 +64,12 @@ export class Connections implements AsyncDisposable {
         httpsProxy: isSecure ? proxyAddress(proxy) : '',
         noProxy: this.#variable('no_proxy'),
       });
-      return new Proxied(agent);
+      return new ProxyTransport(agent);
     } catch {
-      // The cause would show the address, and with it a password.
+      // The cause would reveal the address, and with it a password.
       throw new LktError(
         'CONFIG_INVALID',
-        `${isSecure ? 'HTTPS_PROXY' : 'HTTP_PROXY'} is not the address of a proxy`,
+        `${isSecure ? 'HTTPS_PROXY' : 'HTTP_PROXY'} is not a proxy address`,
         { fix: 'set it to an address such as http://proxy.example:3128' },
       );
     }
@@ -78,7 +81,7 @@ export class Connections implements AsyncDisposable {
   }
 }
 
-/** What reads certificates is loaded by who needs them. */
+/** Loads the certificate module on demand. */
 async function authorities(options: HttpOptions): Promise<SecureContext> {
   const { trustedAuthorities } = await import('./certificates.ts');
   return trustedAuthorities(options);

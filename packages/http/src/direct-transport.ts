@@ -1,0 +1,138 @@
+import type { SecureContext } from 'node:tls';
+import { exchange } from './exchange.ts';
+import type { ResponseHead } from './head.ts';
+import type { TransportResponse, TransportRequest, Transport } from './transport.ts';
+import { openConnection, type Connection } from './connection.ts';
+import { ConnectionError } from './connection-error.ts';
+
+/**
+ * How long a connection stays open for another request, unless the server states less; in
+ * milliseconds.
+ */
+const KEEP_ALIVE_MS = 4000;
+
+interface IdleConnection {
+  readonly connection: Connection;
+  /** Time of `performance.now()`. */
+  readonly until: number;
+}
+
+/** The connections to one server. */
+interface Origin {
+  readonly idle: IdleConnection[];
+  readonly waiting: (() => void)[];
+  free: number;
+}
+
+/** Options of a {@link DirectTransport}. */
+export interface DirectOptions {
+  /** Maximum connections per server. */
+  readonly connections: number;
+  /** Milliseconds without a byte after which an attempt fails. */
+  readonly idle: number;
+  readonly secureContext: SecureContext | undefined;
+}
+
+/** HTTP/1.1 without a proxy, over persistent connections. */
+export class DirectTransport implements Transport {
+  readonly #options: DirectOptions;
+  readonly #origins = new Map<string, Origin>();
+  readonly #open = new Set<Connection>();
+  #isClosed = false;
+
+  constructor(options: DirectOptions) {
+    this.#options = options;
+  }
+
+  async send(url: URL, request: TransportRequest): Promise<TransportResponse> {
+    const { signal, method } = request;
+    const origin = this.#origin(url);
+    if (origin.free > 0) origin.free -= 1;
+    else await new Promise<void>((resolve) => origin.waiting.push(resolve));
+    for (;;) {
+      const reused = origin.idle.pop();
+      let connection: Connection;
+      try {
+        this.#check(signal);
+        if (
+          reused !== undefined &&
+          !(reused.connection.isUsable && performance.now() < reused.until)
+        ) {
+          reused.connection.destroy();
+          this.#open.delete(reused.connection);
+          continue;
+        }
+        connection = reused?.connection ?? (await this.#connect(url, signal));
+      } catch (error) {
+        release(origin);
+        throw error;
+      }
+      let isReturned = false;
+      try {
+        connection.activate();
+        return await exchange(connection, url, request, (head) => {
+          isReturned = true;
+          this.#return(origin, connection, head);
+        });
+      } catch (error) {
+        if (!isReturned) throw error;
+        // The server closed the idle connection while the request was in transit (RFC 9110, 9.2.2).
+        const isStale = reused !== undefined && connection.isSilent && signal?.aborted !== true;
+        if (!isStale || (method !== 'GET' && method !== 'HEAD')) throw error;
+        return await this.send(url, request);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const connection of this.#open) connection.destroy();
+    this.#open.clear();
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw new ConnectionError('HTTP_CLOSED', 'the client was closed');
+  }
+
+  #origin({ origin: key }: URL): Origin {
+    const known = this.#origins.get(key);
+    if (known !== undefined) return known;
+    const made = { idle: [], waiting: [], free: this.#options.connections };
+    this.#origins.set(key, made);
+    return made;
+  }
+
+  async #connect(url: URL, signal: AbortSignal | undefined): Promise<Connection> {
+    const { idle, secureContext } = this.#options;
+    const connection = await openConnection(url, { idle, secureContext, signal });
+    if (this.#isClosed) connection.destroy();
+    this.#check(signal);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  /** Takes back a connection; without a head it cannot be reused. */
+  #return(origin: Origin, connection: Connection, head: ResponseHead | undefined): void {
+    if (head !== undefined && connection.isUsable && !this.#isClosed) {
+      const [, seconds] = /timeout=(\d{1,6})/i.exec(head.headers.get('keep-alive') ?? '') ?? [];
+      // The server's timeout counts from when it sent the response, so leave a margin.
+      const keepAliveMs =
+        seconds === undefined
+          ? KEEP_ALIVE_MS
+          : Math.min(KEEP_ALIVE_MS, Number(seconds) * 1000 - 1000);
+      connection.park();
+      origin.idle.push({ connection, until: performance.now() + keepAliveMs });
+    } else {
+      connection.destroy();
+      this.#open.delete(connection);
+    }
+    release(origin);
+  }
+}
+
+function release(origin: Origin): void {
+  const next = origin.waiting.shift();
+  if (next === undefined) origin.free += 1;
+  else next();
+}
