@@ -2,7 +2,8 @@
 export const PENDING: readonly string[] = [
   'CONTRIBUTING.md',
   'README.md',
-  'docs/',
+  'docs/cli.md',
+  'docs/decisions/0005',
   'examples/',
   'kernel/',
   'lkt',
