@@ -4,7 +4,7 @@ import type { ContextFile } from './context/context.ts';
 import type { RemoteStepCache } from './remote-cache/remote-step-cache.ts';
 import type { Limits } from './limits.ts';
 import type { WorkerProcess } from './worker/worker-process.ts';
-import type { StepResult, World } from './world.ts';
+import type { StepResult, Variation } from './variation.ts';
 
 /** Where the bytes of a secret are. They are read when a RUN needs them. */
 export type SecretSource =
@@ -49,7 +49,7 @@ export interface BuildRequest {
   /** Makes a blob of every layer, also of those that are not in the image. */
   readonly keepLayers?: boolean;
   /** Other surroundings, which must not change the image. Native engine only. */
-  readonly world?: World;
+  readonly variation?: Variation;
   /** What each RUN may use. Part of no cache key. */
   readonly limits?: Limits;
   /**

@@ -10,7 +10,8 @@ import { fetchRemoteFiles } from './add/remote-files.ts';
 import { type Credentials, readCredentials, refuseSecretConfig } from './secrets/secrets.ts';
 import type { RemoteStepCache } from './remote-cache/remote-step-cache.ts';
 import { StepCache } from './step-cache.ts';
-import type { Chain, Job } from './worker/job.ts';
+import type { Layers } from './layers/layers.ts';
+import type { Job } from './worker/job.ts';
 import { LayerDirs } from './layers/layer-dirs.ts';
 import { chooseNamespace } from './worker/namespace.ts';
 import { PlanRunner } from './steps/plan-runner.ts';
@@ -45,10 +46,10 @@ async function build(
     context: request.context,
     images: Object.fromEntries([...images].map(([key, image]) => [key, layersOf(image)])),
     network: request.network,
-    noCache: (request.noCache ?? false) || request.world !== undefined,
+    noCache: (request.noCache ?? false) || request.variation !== undefined,
     cpus: request.cpus ?? availableParallelism(),
     keepLayers: request.keepLayers ?? isExported(request, around),
-    ...(request.world === undefined ? {} : { world: request.world }),
+    ...(request.variation === undefined ? {} : { variation: request.variation }),
     limits: request.limits ?? {},
     executor: request.executor ?? 'init',
   };
@@ -60,7 +61,7 @@ async function build(
     signal?.throwIfAborted();
     if (isExported(request, around)) handOn(outcome, around);
     for (const step of outcome.steps) around.onStep?.(step);
-    const layers = outcome.chain.map(({ diffId, descriptor }) => {
+    const layers = outcome.layers.map(({ diffId, descriptor }) => {
       if (descriptor === null) throw new Error(`layer ${diffId} of the image has no blob`);
       return { diffId, descriptor };
     });
@@ -82,8 +83,8 @@ async function build(
   return runWorker(worker, workerJob(whole, memo, credentials), around, finish);
 }
 
-function isExported({ world }: BuildRequest, { cache }: BuildContext): boolean {
-  return cache?.exports === true && world === undefined;
+function isExported({ variation }: BuildRequest, { cache }: BuildContext): boolean {
+  return cache?.exports === true && variation === undefined;
 }
 
 function handOn({ steps, answers }: BuildOutcome, { cache }: BuildContext): void {
@@ -128,18 +129,18 @@ async function fromCache(
     signal,
   );
   let missed: CacheMiss | undefined;
-  const chain = await runner.run().catch((error: unknown): Chain => {
+  const layers = await runner.run().catch((error: unknown): Layers => {
     if (!(error instanceof CacheMiss) || remote === undefined) throw error;
     missed = error;
     return [];
   });
   if (remote !== undefined) {
-    const needed = new Set(chain.map(({ diffId }) => diffId));
-    const claims = [...runner.claims].filter(
+    const needed = new Set(layers.map(({ diffId }) => diffId));
+    const remoteRecords = [...runner.remoteRecords].filter(
       ([, { diffId }]) => missed !== undefined || needed.has(diffId),
     );
     await Promise.all(
-      claims.map(async ([key, record]) => {
+      remoteRecords.map(async ([key, record]) => {
         if (await remote.fetch(store, record, signal)) await cache.store(key, record);
         else missed ??= new CacheMiss();
       }),
@@ -147,18 +148,18 @@ async function fromCache(
     if (missed !== undefined) throw missed;
   }
   for (const event of events) reporter.emit(event);
-  return { chain, steps: runner.results, answers: runner.answers };
+  return { layers, steps: runner.results, answers: runner.answers };
 }
 
 function workerFor(
-  { limits, executor, world }: Job,
+  { limits, executor, variation }: Job,
   { store, signal }: BuildContext,
   waiting: WorkerProcess | undefined,
 ): WorkerProcess {
   signal?.throwIfAborted();
-  const place = { store: store.dir, limits, executor, world };
-  if (waiting?.take(place) === true) return waiting;
-  return WorkerProcess.start(place);
+  const options = { store: store.dir, limits, executor, environment: variation };
+  if (waiting?.take(options) === true) return waiting;
+  return WorkerProcess.start(options);
 }
 
 function workerJob(

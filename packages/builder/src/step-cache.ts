@@ -11,7 +11,7 @@ export interface StepRecord {
 }
 
 /** Everything a step depends on, as JSON. Equal questions have equal answers. */
-export type Question = Readonly<Record<string, unknown>>;
+export type CacheKeyFields = Readonly<Record<string, unknown>>;
 
 /**
  * Remembers what steps gave: `steps/<key>.json` in the store. A key is the hash of all that the step depends on: the
@@ -31,8 +31,8 @@ export class StepCache {
   }
 
   /** The name of a question. */
-  key(question: Question): string {
-    const versioned = { ...question, engine: ENGINE_EPOCH, epoch: SOURCE_DATE_EPOCH };
+  key(fields: CacheKeyFields): string {
+    const versioned = { ...fields, engine: ENGINE_EPOCH, epoch: SOURCE_DATE_EPOCH };
     return digestHex(digestOf(canonicalJson(versioned)));
   }
 

@@ -11,7 +11,7 @@ export const COMPILED: string = join(root, 'node_modules/.cache/lkt-tests/compil
  * an empty one, so each worker would spend a second of processor time on it. Called by Vitest before any test.
  */
 export function setup(): void {
-  const worker = join(root, 'packages/builder/src/worker/workplace.ts');
+  const worker = join(root, 'packages/builder/src/worker/worker-context.ts');
   execFileSync(
     process.execPath,
     ['--no-warnings', '--eval', 'await import(process.argv[1])', worker],

@@ -1,7 +1,7 @@
 import { formatPlatform, parseReference, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { BuildRequest, RequestPlan } from '@lkt/builder';
 import type { Builder } from './address.ts';
-import type { HandedImage } from './handed-images.ts';
+import type { NamedContext } from './named-contexts.ts';
 import { DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
 
 /** Times as in every image of lkt, in layers that are tar archives; nothing beside the image. */
@@ -23,7 +23,7 @@ export function buildCommand(
   }: {
     readonly context: string;
     readonly credentials?: readonly string[];
-    readonly images: readonly HandedImage[];
+    readonly images: readonly NamedContext[];
   },
 ): readonly string[] {
   const args = [...buildArguments(planned, request)].map(([name, value]) => `${name}=${value}`);

@@ -9,7 +9,7 @@ import {
   type Step,
 } from '@lkt/dockerfile';
 import type { FetchedImage } from './fetched-images.ts';
-import { contextNames } from './handed-images.ts';
+import { contextNames } from './named-contexts.ts';
 import { hasSecretVariables, secretFileEdits } from './secret-variables.ts';
 import { applied, type Edit, lineStart } from './text-edit.ts';
 

@@ -21,7 +21,7 @@ import { stageCredentials } from './credentials.ts';
 import { buildCommand } from './command.ts';
 import { dockerfileText } from './dockerfile-text.ts';
 import { fetchedImages } from './fetched-images.ts';
-import { handedImages } from './handed-images.ts';
+import { namedContexts } from './named-contexts.ts';
 import { importLayers } from './import-layers.ts';
 import { BuildProgress, type FailedStep } from './progress.ts';
 import { refuseForeignInputs } from './refuse.ts';
@@ -90,7 +90,7 @@ async function build(
   const base = baseLayers(planned, planned.target);
   await using directory = await store.tempDir();
   const fetched = await fetchedImages(planned, request, around);
-  const images = [...(await handedImages(planned, store)), ...fetched];
+  const images = [...(await namedContexts(planned, store)), ...fetched];
   const { program } = builder;
   const context = await stageInputs(directory.path, planned, request, { ...around, program });
   const handed = await stageCredentials(directory.path, credentials, request);

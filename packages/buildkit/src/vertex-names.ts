@@ -1,6 +1,6 @@
 import type { RequestPlan } from '@lkt/builder';
 import { imageKey, type StagePlan, type Step } from '@lkt/dockerfile';
-import { contextNames } from './handed-images.ts';
+import { contextNames } from './named-contexts.ts';
 
 /** What a vertex of BuildKit's graph is to the user. */
 export interface VertexMeaning {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { parseBuilder } from '../src/address.ts';
 import { buildCommand } from '../src/command.ts';
 import { dockerfileText } from '../src/dockerfile-text.ts';
-import { handedImages } from '../src/handed-images.ts';
+import { namedContexts } from '../src/named-contexts.ts';
 import type { BuildRequest } from '@lkt/builder';
 import { planRequest, type RequestPlan } from '../../builder/src/request-plan.ts';
 import { scratch } from '../../builder/test/fixture.ts';
@@ -70,7 +70,7 @@ test.each([
 ])('%s', async (address, start) => {
   using place = scratch();
   const { plan, request } = await planned(place.path);
-  const images = await handedImages(plan, await openStore(place.path));
+  const images = await namedContexts(plan, await openStore(place.path));
   const words = buildCommand(parseBuilder(address), plan, request, {
     context: 'context-1',
     images,

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { CachePlace, RemoteSteps } from '@lkt/builder';
+import type { CacheLocation, RemoteSteps } from '@lkt/builder';
 import { LktError } from '@lkt/core';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
@@ -56,7 +56,7 @@ export async function remoteCaches(session: Session, flags: CacheFlags): Promise
     opened ??= openRegistries(session, flags).then((open) => registries.use(open));
     return opened;
   };
-  const places: CachePlace[] = [];
+  const places: CacheLocation[] = [];
   for (const text of from) places.push(await placeOf('--cache-from', text, session, registry));
   const target = to === undefined ? undefined : await placeOf('--cache-to', to, session, registry);
   const cache: RemoteSteps = new RemoteSteps(places, target, session.reporter);
@@ -72,13 +72,13 @@ async function placeOf(
   text: string,
   { environment }: Session,
   registry: () => Promise<Registry>,
-): Promise<CachePlace> {
-  const { layoutPlace, registryPlace } = await import('@lkt/builder');
+): Promise<CacheLocation> {
+  const { layoutLocation, registryLocation } = await import('@lkt/builder');
   const { parseReference } = await import('@lkt/oci');
   const [, directory] = /^oci-layout:(?:\/\/)?(.+)$/.exec(text) ?? [];
-  if (directory !== undefined) return layoutPlace(text, resolve(environment.cwd, directory));
+  if (directory !== undefined) return layoutLocation(text, resolve(environment.cwd, directory));
   const reference = parseReference(text);
-  if (reference.digest === undefined) return registryPlace(text, await registry(), reference);
+  if (reference.digest === undefined) return registryLocation(text, await registry(), reference);
   throw new LktError('USAGE_INVALID', `${option}: ${text} names a digest`, {
     fix: 'name a tag',
   });

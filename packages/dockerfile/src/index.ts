@@ -36,7 +36,7 @@ export type {
   Instruction,
   Mount,
   MountType,
-  Place,
+  Span,
   Stage,
   Warning,
   Word,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { LktError } from '@lkt/core';
 import { array, assert, constantFrom, property, string } from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Instruction, Place } from '../src/parse/ast.ts';
+import type { Instruction, Span } from '../src/parse/ast.ts';
 import { evaluate } from '../src/evaluate/evaluate.ts';
 import { parseDockerfile } from '../src/parse/parse.ts';
 import { imageReferences } from '../src/evaluate/references.ts';
@@ -36,7 +36,7 @@ function check(text: string): void {
   const file = { path: 'Dockerfile', text };
   const platform = { os: 'linux', architecture: 'amd64' };
   const buildArgs = new Map([['x', 'y z']]);
-  const inFile = ({ offset, length }: Place): void => {
+  const inFile = ({ offset, length }: Span): void => {
     expect(offset).toBeGreaterThanOrEqual(0);
     expect(length).toBeGreaterThanOrEqual(0);
     expect(offset + length).toBeLessThanOrEqual(text.length);
@@ -51,7 +51,7 @@ function check(text: string): void {
           .toUpperCase()
           .startsWith(instruction.keyword[0] ?? ''),
       ).toBe(true);
-      for (const place of [...instruction.flags, ...instruction.heredocs]) inFile(place);
+      for (const span of [...instruction.flags, ...instruction.heredocs]) inFile(span);
       if (instruction.keyword === 'ONBUILD') visit(instruction.trigger);
       if (instruction.keyword === 'COPY' || instruction.keyword === 'ADD') {
         for (const word of [...instruction.sources, instruction.destination]) inFile(word);

@@ -1,7 +1,7 @@
 import {
   type BuildOptions,
   type BuiltPackage,
-  type RecordPlace,
+  type RecordLocation,
   resolveImages,
   type Workspace,
 } from '@lkt/pkg';
@@ -34,7 +34,7 @@ export interface BuildImageOptions extends Omit<
   /** Write what went in, and why it was trusted. */
   readonly provenance?: boolean;
   /** Where `findUnchanged` will look for a record of this build; by default none is made. */
-  readonly record?: RecordPlace;
+  readonly record?: RecordLocation;
 }
 
 export interface BuiltImage extends ComposedImage {

@@ -1,6 +1,6 @@
 import type { Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import { Recorder, type RecordPlace, type Workspace } from '@lkt/pkg';
+import { Recorder, type RecordLocation, type Workspace } from '@lkt/pkg';
 import type { AuditHook } from './audit-hook.ts';
 import type { BuiltImage } from './build-image.ts';
 import type { LoadedConfig } from './config/load-config.ts';
@@ -20,7 +20,7 @@ export class BuildRecorder {
 
   /** undefined where there will be no record. */
   static start(
-    place: RecordPlace,
+    place: RecordLocation,
     { config, files }: LoadedConfig,
     {
       store,

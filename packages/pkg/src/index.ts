@@ -72,4 +72,4 @@ export { committedReferences, type PackageManifest, pushManifests } from './push
 export { attestRebuilds, type AttestedRebuild, type RebuildOptions } from './attest/rebuild.ts';
 export { graphRecord } from './record/graph-record.ts';
 export { PackageRecorder } from './record/package-recorder.ts';
-export { Recorder, type RecordPlace } from './record/recorder.ts';
+export { Recorder, type RecordLocation } from './record/recorder.ts';

@@ -13,7 +13,7 @@ import {
   type RequestPlan,
   stepId,
   type StepResult,
-  type World,
+  type Variation,
 } from '@lkt/builder';
 import type { Circumstances } from './classify-text.ts';
 import { type Culprit, findCulprits } from './culprits.ts';
@@ -21,7 +21,7 @@ import { findMarks } from './marks.ts';
 import { fileDifferences } from './file-differences.ts';
 import { cause } from './cause.ts';
 import { compareImages } from './compare-images.ts';
-import type { Elsewhere, PlaceElsewhere } from './elsewhere.ts';
+import type { WorkerPool, PooledWorker } from './worker-pool.ts';
 import { diffLayers } from './layer-diff.ts';
 import { moveContext } from './moved-context.ts';
 import type { CheckReport, StepDifference } from './report.ts';
@@ -29,7 +29,7 @@ import type { CheckReport, StepDifference } from './report.ts';
 export interface CheckOptions {
   readonly engine: Engine;
   /** Where the second build is made. */
-  readonly elsewhere: Elsewhere;
+  readonly workerPool: WorkerPool;
   /** When the first build was made, if just now: milliseconds since 1970. */
   readonly builtAt?: number;
   /** What the first build gave. */
@@ -52,7 +52,7 @@ const CLOCK_STEP_MS = 2100;
 export async function checkBuild(
   request: BuildRequest,
   context: BuildContext,
-  { engine, elsewhere, builtAt, known, everyStep = false }: CheckOptions,
+  { engine, workerPool, builtAt, known, everyStep = false }: CheckOptions,
 ): Promise<CheckReport> {
   const { store, signal } = context;
   const planned = await planRequest(request, { ...context, reporter: silentReporter });
@@ -62,8 +62,8 @@ export async function checkBuild(
     return compareImages(known, { ...first.image, platform: request.platform }, context);
   await passTime(first.anew ? Date.now() : builtAt, signal);
   const again = { ...request, name: `${request.name} (second build)` };
-  const { notes, second, now, world } = await elsewhere.lend(async (place) =>
-    buildElsewhere(engine, again, context, { planned, expected: first.results, place }),
+  const { notes, second, now, variation } = await workerPool.lend(async (pooled) =>
+    buildInPool(engine, again, context, { planned, expected: first.results, pooled }),
   );
   const { stages } = planned.plan;
   const target = planned.target.index;
@@ -76,8 +76,8 @@ export async function checkBuild(
   }
   const around: Omit<Circumstances, 'command'> = {
     now,
-    processors: [availableParallelism(), world.cpu === undefined ? availableParallelism() : 1],
-    hostnames: [hostname(), world.hostname],
+    processors: [availableParallelism(), variation.cpu === undefined ? availableParallelism() : 1],
+    hostnames: [hostname(), variation.hostname],
     kernel: release(),
   };
   const differences: StepDifference[] = [];
@@ -136,31 +136,31 @@ async function passTime(since: number | undefined, signal: AbortSignal | undefin
 }
 
 /** Builds in other surroundings: in those that a build is possible in. */
-async function buildElsewhere(
+async function buildInPool(
   engine: Engine,
   request: BuildRequest,
   context: BuildContext,
   {
     planned,
     expected,
-    place,
+    pooled,
   }: {
     planned: RequestPlan;
     expected: ReadonlyMap<string, StepResult>;
-    place: PlaceElsewhere;
+    pooled: PooledWorker;
   },
-): Promise<{ second: Outcome; world: World; notes: readonly string[]; now: number }> {
+): Promise<{ second: Outcome; variation: Variation; notes: readonly string[]; now: number }> {
   const { store, signal } = context;
   await using directory = await store.tempDir();
   const sources = await moveContext(request.context, `${directory.path}/sources`, signal);
-  const notes = [...place.notes];
-  const { memory, ...onDisk } = place.world;
+  const notes = [...pooled.notes];
+  const { memory, ...onDisk } = pooled.environment;
   const fits =
     memory !== undefined && memory >= memoryFor([...planned.images.values()].flatMap(layersOf));
   if (!fits)
     notes.push('the order of directories is the same: too little memory is free for the layers');
-  let world: World = {
-    ...(fits ? place.world : onDisk),
+  let variation: Variation = {
+    ...(fits ? pooled.environment : onDisk),
     expected: Object.fromEntries(
       [...expected].map(([id, { layer }]): [string, Digest] => [id, layer.diffId]),
     ),
@@ -170,22 +170,22 @@ async function buildElsewhere(
     const now = Math.floor(Date.now() / 1000);
     const { limits, executor } = request;
     const worker =
-      isFirst && fits ? await place.worker({ store: store.dir, limits, executor }) : undefined;
+      isFirst && fits ? await pooled.worker({ store: store.dir, limits, executor }) : undefined;
     isFirst = false;
     try {
-      const again = { ...request, context: sources, world };
+      const again = { ...request, context: sources, variation };
       const second = await build(engine, again, { ...context, worker });
-      return { second, world, notes, now };
+      return { second, variation, notes, now };
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof LktError && error.code === 'INTERRUPTED') throw error;
       const full = error instanceof LktError && error.code === 'DISK_FULL';
-      if (full && world.memory !== undefined) {
-        const { memory: _, ...rest } = world;
-        world = rest;
+      if (full && variation.memory !== undefined) {
+        const { memory: _, ...rest } = variation;
+        variation = rest;
         notes.push('the order of directories is the same: the layers are too large for memory');
-      } else if (world.userNamespace) {
-        world = { ...world, userNamespace: false };
+      } else if (variation.userNamespace) {
+        variation = { ...variation, userNamespace: false };
         notes.push('both builds are by root: the build needs its rights over the machine');
       } else {
         throw error;

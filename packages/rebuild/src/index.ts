@@ -1,7 +1,7 @@
 export type { Cause, CauseKind } from './cause.ts';
 export { checkBuild, type CheckOptions } from './check.ts';
 export { compareImages } from './compare-images.ts';
-export { Elsewhere } from './elsewhere.ts';
+export { WorkerPool } from './worker-pool.ts';
 export {
   type CheckReport,
   checkRemarks,

@@ -1,6 +1,6 @@
 import { silentReporter } from '@lkt/core';
 import { openStore } from '@lkt/oci';
-import { checkBuild, type CheckReport, Elsewhere, type FileDifference } from '../src/index.ts';
+import { checkBuild, type CheckReport, WorkerPool, type FileDifference } from '../src/index.ts';
 import { type BuildRequest, nativeEngine } from '@lkt/builder';
 import { build } from '../../builder/test/fixture.ts';
 
@@ -10,9 +10,12 @@ export async function checked(
   text: string,
   {
     everyStep = false,
-    elsewhere: place,
+    workerPool: place,
     ...options
-  }: Partial<BuildRequest> & { readonly everyStep?: boolean; readonly elsewhere?: Elsewhere } = {},
+  }: Partial<BuildRequest> & {
+    readonly everyStep?: boolean;
+    readonly workerPool?: WorkerPool;
+  } = {},
 ): Promise<CheckReport> {
   let request: BuildRequest | undefined;
   const engine = nativeEngine();
@@ -27,11 +30,11 @@ export async function checked(
   });
   if (request === undefined) throw new Error('nothing was built');
   const store = await openStore(storeDir);
-  await using own = new Elsewhere(1);
-  const elsewhere = place ?? own;
+  await using own = new WorkerPool(1);
+  const workerPool = place ?? own;
   const context = { store, reporter: silentReporter };
   const builtAt = Date.now();
-  return await checkBuild(request, context, { engine, elsewhere, builtAt, everyStep });
+  return await checkBuild(request, context, { engine, workerPool, builtAt, everyStep });
 }
 
 /** The files that differ, by the name of the stage: `FROM base AS hazard-NAME` in the line before the step. */

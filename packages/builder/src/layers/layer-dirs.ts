@@ -2,7 +2,7 @@ import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, digestHex, isErrno } from '@lkt/core';
 import { removeTree, type Store } from '@lkt/oci';
-import { Unsettled } from './unsettled.ts';
+import { PendingSync } from './pending-sync.ts';
 
 /**
  * Unpacked layers in the store, as overlay file systems take them: `layers/<owner>/<diffID>`. Whiteouts are character
@@ -14,13 +14,13 @@ import { Unsettled } from './unsettled.ts';
 export class LayerDirs {
   readonly dir: string;
   readonly #store: Store;
-  readonly #unsettled: Unsettled;
+  readonly #pendingSync: PendingSync;
 
   /** @param dir where they are kept, in the file system of the store */
   constructor(store: Store, owner: string, dir: string = store.dir) {
     this.#store = store;
     this.dir = join(dir, 'layers', owner);
-    this.#unsettled = new Unsettled(join(dir, 'unsettled', owner));
+    this.#pendingSync = new PendingSync(join(dir, 'unsettled', owner));
   }
 
   /**
@@ -41,12 +41,12 @@ export class LayerDirs {
 
   /** Whether it is there; then it stays while this process lives. */
   async has(diffId: Digest): Promise<boolean> {
-    return !this.#unsettled.isLost(diffId) && this.#store.use(this.path(diffId));
+    return !this.#pendingSync.isLost(diffId) && this.#store.use(this.path(diffId));
   }
 
   /** Makes a finished directory the one of this layer, unless there is one already; then it stays where it is. */
   async publish(directory: string, diffId: Digest): Promise<void> {
-    this.#unsettled.add(diffId);
+    this.#pendingSync.add(diffId);
     do {
       try {
         await rename(directory, this.path(diffId));
@@ -57,16 +57,16 @@ export class LayerDirs {
     } while (!(await this.has(diffId)));
   }
 
-  /** Has what was made a while ago count after a crash of the machine too. @param sync as of `Unsettled` */
+  /** Has what was made a while ago count after a crash of the machine too. @param sync as of `PendingSync` */
   async settle(sync: () => Promise<boolean>): Promise<void> {
-    await this.#unsettled.settle(sync);
+    await this.#pendingSync.settle(sync);
   }
 
   /** Removes what a crash of the machine has cut short. */
   async #removeLost(isWhole: IsWhole): Promise<void> {
-    if (!this.#unsettled.hasLost) return;
+    if (!this.#pendingSync.hasLost) return;
     await this.#store.withLock('unsettled', async () =>
-      this.#unsettled.review(async (layer) => {
+      this.#pendingSync.review(async (layer) => {
         if (!(await isWhole(this.path(layer), layer))) await removeTree(this.path(layer));
       }),
     );

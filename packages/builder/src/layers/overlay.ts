@@ -59,7 +59,7 @@ export class Overlays {
     lutimesSync(upper, stats.mtimeMs / 1000, stats.mtimeMs / 1000);
     const lowers = layers.length === 0 ? ['empty'] : this.#names(layers);
     // volatile: neither a command's fsync nor the unmounting waits for the disk. What may not be on it is noted
-    // (unsettled.ts).
+    // (pending-sync.ts).
     this.#mount(
       root,
       `lowerdir=${lowers.join(':')},upperdir=${name}/upper,workdir=${name}/work,userxattr,volatile`,

@@ -43,7 +43,7 @@ import {
  *
  * @param lower the file system below, mounted or a directory without whiteouts.
  */
-export function settleUpper(upper: string, lower: string): void {
+export function diffUpper(upper: string, lower: string): void {
   const root = lstatSync(lower);
   settleDirectory({ upper, lower }, '', root, false);
   // No layer says anything of the root itself.

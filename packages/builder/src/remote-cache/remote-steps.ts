@@ -1,7 +1,7 @@
 import { type Digest, Digester, digestOf, LktError, type Reporter } from '@lkt/core';
 import { type Descriptor, decompressLayer, MediaType, parseManifest, type Store } from '@lkt/oci';
 import type { StepRecord } from '../step-cache.ts';
-import type { CachePlace } from './place.ts';
+import type { CacheLocation } from './location.ts';
 import { MAX_RECORDS, type Part, parseRecords, partsOf, writeCache } from './records.ts';
 import type { RemoteStepCache, StepFact } from './remote-step-cache.ts';
 
@@ -10,13 +10,13 @@ const MAX_PART = 4 * 2 ** 20;
 /** Caches of steps in registries and layouts. Nothing is asked for before it is needed, and each part of one once. */
 export class RemoteSteps implements RemoteStepCache {
   readonly #sources: readonly Source[];
-  readonly #to: CachePlace | undefined;
+  readonly #to: CacheLocation | undefined;
   readonly #reporter: Reporter;
   readonly #found = new Map<Digest, Source>();
   readonly #added = new Map<string, StepFact>();
 
   /** @param from asked in this order */
-  constructor(from: readonly CachePlace[], to: CachePlace | undefined, reporter: Reporter) {
+  constructor(from: readonly CacheLocation[], to: CacheLocation | undefined, reporter: Reporter) {
     this.#sources = from.map((place) => new Source(place, reporter));
     this.#to = to;
     this.#reporter = reporter;
@@ -96,12 +96,12 @@ export class RemoteSteps implements RemoteStepCache {
 
 /** One place, read as far as it was asked. */
 class Source {
-  readonly #place: CachePlace;
+  readonly #place: CacheLocation;
   readonly #reporter: Reporter;
   readonly #read = new Map<string, Promise<ReadonlyMap<string, StepFact>>>();
   #parts: Promise<readonly Part[]> | undefined;
 
-  constructor(place: CachePlace, reporter: Reporter) {
+  constructor(place: CacheLocation, reporter: Reporter) {
     this.#place = place;
     this.#reporter = reporter;
   }
@@ -132,7 +132,7 @@ class Source {
     what: string,
     otherwise: T,
     signal: AbortSignal | undefined,
-    run: (place: CachePlace) => Promise<T>,
+    run: (place: CacheLocation) => Promise<T>,
   ): Promise<T> {
     try {
       return await run(this.#place);

@@ -7,8 +7,8 @@ import { type CopyEntry, joinPath, type ResolvedMount } from '@lkt/dockerfile';
 import { copyTree } from '../copy/copy-files.ts';
 import { CopyTarget } from '../copy/copy-target.ts';
 import { HostTree } from '../copy/host-tree.ts';
-import { type Chain, diffIds } from '../worker/job.ts';
-import type { MountSources } from './run-mounts.ts';
+import { type Layers, diffIds } from '../layers/layers.ts';
+import type { MountSources } from './mount-sources.ts';
 
 /**
  * The directory of a cache, made where it is not there: empty, or with what a stage or an image has. Of each content
@@ -16,11 +16,11 @@ import type { MountSources } from './run-mounts.ts';
  */
 export async function cacheDirectory(
   mount: ResolvedMount,
-  from: Chain,
+  from: Layers,
   sources: MountSources,
 ): Promise<{ readonly name: string; readonly path: string }> {
-  const question = from.length === 0 ? mount.id : JSON.stringify([mount.id, diffIds(from)]);
-  const name = digestHex(digestOf(question));
+  const identity = from.length === 0 ? mount.id : JSON.stringify([mount.id, diffIds(from)]);
+  const name = digestHex(digestOf(identity));
   const caches = join(sources.store, 'mounts', sources.owner);
   const path = join(caches, name);
   do {
@@ -39,7 +39,7 @@ export async function cacheDirectory(
 async function fill(
   path: string,
   { position }: ResolvedMount,
-  from: Chain,
+  from: Layers,
   { job, signal, mountLower }: MountSources,
 ): Promise<void> {
   const isThere = await stat(path).catch((error: unknown) => {

@@ -7,7 +7,7 @@ import type { ExceededLimit } from '../cgroup/limit-watch.ts';
 import type { SandboxFailure } from '../sandbox/sandbox.ts';
 
 /** Which command, and where it ran. */
-export interface RunPlace {
+export interface RunSource {
   readonly step: RunStep;
   readonly file: SourceFile;
   /** Where the root file system is mounted. */
@@ -18,7 +18,7 @@ export interface RunPlace {
 }
 
 /** The command was stopped at a limit. */
-export function limitError(exceeded: ExceededLimit, tail: string, command: RunPlace): LktError {
+export function limitError(exceeded: ExceededLimit, tail: string, command: RunSource): LktError {
   const { memory, pids, seconds, output } = { ...DEFAULT_LIMITS, ...command.limits };
   const [what, flag] = {
     memory: [`wanted more memory than ${memory} bytes`, '--max-memory'],
@@ -33,7 +33,7 @@ export function limitError(exceeded: ExceededLimit, tail: string, command: RunPl
 }
 
 /** The program that runs commands could not start this one. */
-export function runtimeError(complaint: string, command: RunPlace): LktError {
+export function runtimeError(complaint: string, command: RunSource): LktError {
   const text = `${placeOf(command)}: the command cannot be started: ${complaint}`;
   if (/executable file|no such file|permission denied|exec format/i.test(complaint))
     return new LktError('BUILD_FAILED', text);
@@ -49,7 +49,7 @@ export function runtimeError(complaint: string, command: RunPlace): LktError {
 export function commandError(
   status: number | string,
   tail: string,
-  command: RunPlace,
+  command: RunSource,
   hasDataLimit: boolean,
 ): LktError {
   const { root, store } = command;
@@ -83,7 +83,7 @@ export function commandError(
 }
 
 /** The init could not make the sandbox. @param text what it said, a `SandboxFailure` */
-export function failureError(text: string, { step, file }: RunPlace): Error {
+export function failureError(text: string, { step, file }: RunSource): Error {
   const { kind, message } = JSON.parse(text) as SandboxFailure;
   switch (kind) {
     case 'user':
@@ -115,7 +115,7 @@ export function failureError(text: string, { step, file }: RunPlace): Error {
   }
 }
 
-function placeOf({ file, step }: RunPlace): string {
+function placeOf({ file, step }: RunSource): string {
   const { line, column } = step.position;
   return `${file.path}:${line}:${column}: ${step.title}`;
 }

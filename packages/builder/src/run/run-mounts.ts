@@ -1,37 +1,17 @@
 import { isUtf8 } from 'node:buffer';
 import { type SourceFile, sourceError } from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
-import type { Context } from '../context/context.ts';
 import { mountPlan } from '../context/mount-plan.ts';
 import type { ResolvedMount, RunStep } from '@lkt/dockerfile';
 import { cacheDirectory } from './cache-mount.ts';
+import type { MountSources } from './mount-sources.ts';
 import { copyContext } from '../copy/copy-files.ts';
 import { CopyTarget } from '../copy/copy-target.ts';
 import type { Credentials } from '../secrets/secrets.ts';
-import type { Chain, Job } from '../worker/job.ts';
-import type { PrivateFiles } from '../secrets/private-files.ts';
+import type { Layers } from '../layers/layers.ts';
 import { statAt, textPathAt } from '../system/raw-fs.ts';
 import { resolveIn } from '../system/rooted.ts';
 import type { RunMount } from '../sandbox/sandbox-mounts.ts';
-
-export interface MountSources {
-  readonly job: Job;
-  readonly context: Context;
-  /** Directory of the store. */
-  readonly store: string;
-  /** Marks something there as used; false when it is not there. */
-  readonly keep: (path: string) => Promise<boolean>;
-  /** Whose the caches are: what root leaves in one is not for others, nor the other way round. */
-  readonly owner: string;
-  readonly signal: AbortSignal;
-  readonly credentials: Credentials;
-  /** For what must not be on a disk. */
-  readonly privates: PrivateFiles | undefined;
-  /** The merged file system of a chain, read-only. */
-  readonly mountLower: (chain: Chain) => Promise<string>;
-  /** The same, to be written to by one command. */
-  readonly mountOwn: (chain: Chain) => Promise<string>;
-}
 
 /**
  * What a `RUN --mount` mounts; undefined for a secret or an agent that is not given. `lock`: the name of a lock to hold while the command runs.
@@ -39,7 +19,7 @@ export interface MountSources {
  */
 export async function prepareMount(
   mount: ResolvedMount,
-  from: Chain | undefined,
+  from: Layers | undefined,
   sources: MountSources,
 ): Promise<{ readonly mount: RunMount; readonly lock?: string } | undefined> {
   const { type, target = '/', readOnly } = mount;
@@ -121,7 +101,7 @@ export function mountVariables(
 
 async function bindSource(
   mount: ResolvedMount,
-  from: Chain | undefined,
+  from: Layers | undefined,
   { job, context, signal, mountLower, mountOwn }: MountSources,
 ): Promise<{ readonly source: string; readonly isFile: boolean }> {
   const path = toRaw(mount.source.slice(1));

@@ -15,7 +15,7 @@ import {
   commandError,
   failureError,
   limitError,
-  type RunPlace,
+  type RunSource,
   runtimeError,
 } from './run-errors.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
@@ -24,7 +24,7 @@ import { type RunMount, sandboxMounts } from '../sandbox/sandbox-mounts.ts';
 import { filterText } from '../seccomp/filter-text.ts';
 import { Tail } from './tail.ts';
 
-export interface RunOptions extends RunPlace {
+export interface RunOptions extends RunSource {
   /** A directory for what the sandbox is told. */
   readonly directory: string;
   readonly mounts: readonly RunMount[];

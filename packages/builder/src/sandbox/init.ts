@@ -9,7 +9,7 @@ import { closeSync, fstatSync, mkdirSync, readdirSync, readSync, writeFileSync }
 import { flushCompileCache } from 'node:module';
 import { dirname } from 'node:path';
 import { isErrno } from '@lkt/core/errors';
-import { becomeCommand } from './become-command.ts';
+import { execCommand } from './exec-command.ts';
 import { SystemCallError } from '../system/c-library.ts';
 import { DESCRIPTION, type Sandbox } from './sandbox.ts';
 import { fail } from './sandbox-exit.ts';
@@ -137,7 +137,7 @@ try {
   closeSync(DESCRIPTION);
   const sandbox = JSON.parse(description) as Sandbox;
   enter(sandbox);
-  becomeCommand(sandbox);
+  execCommand(sandbox);
 } catch (error) {
   if (error instanceof SystemCallError) fail('host', error.message);
   fail('crash', error instanceof Error ? (error.stack ?? '') : String(error));

@@ -14,12 +14,13 @@ import type { Credentials } from '../secrets/secrets.ts';
 import type { StepRecord } from '../step-cache.ts';
 import { addRemote, unpackContext } from '../add/add-files.ts';
 import type { Cgroups } from '../cgroup/cgroup.ts';
-import { ChainMounts } from '../layers/chain-mounts.ts';
+import { LayerMounts } from '../layers/layer-mounts.ts';
 import { copyContext, copyTree } from '../copy/copy-files.ts';
 import { CopyTarget } from '../copy/copy-target.ts';
 import { HostTree } from '../copy/host-tree.ts';
 import type { Inits } from '../sandbox/inits.ts';
-import type { Chain, Job, LayerRef } from '../worker/job.ts';
+import type { Layers, LayerRef } from '../layers/layers.ts';
+import type { Job } from '../worker/job.ts';
 import type { LayerDirs } from '../layers/layer-dirs.ts';
 import { layerEntries } from '../layers/layer-entries.ts';
 import { makeWorkdir } from './make-workdir.ts';
@@ -34,7 +35,7 @@ import { findLeak } from '../secrets/secret-scan.ts';
 import { selectionDigest } from '../copy/selection.ts';
 import type { CopyWork, LayerOptions, RunWork, StepExecutor } from './step-executor.ts';
 import { hashUpper, writeUpper } from '../layers/upper-layer.ts';
-import { settleUpper } from '../layers/upper.ts';
+import { diffUpper } from '../layers/upper.ts';
 import { withLocks } from './with-locks.ts';
 
 export interface ExecutorParts {
@@ -65,15 +66,15 @@ export interface ExecutorParts {
  */
 export class OverlayExecutor implements StepExecutor {
   readonly #parts: ExecutorParts;
-  readonly #mounts: ChainMounts;
+  readonly #mounts: LayerMounts;
   readonly #secrets: SecretFinder;
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
     const { job, store, layers, temp, signal, isRoot } = parts;
     // Root without its rights could, and must not go on without them: commands would see other files.
-    const canMakeDevices = isRoot || job.world?.userNamespace === true;
-    this.#mounts = new ChainMounts({ store, layers, temp, canMakeDevices, signal });
+    const canMakeDevices = isRoot || job.variation?.userNamespace === true;
+    this.#mounts = new LayerMounts({ store, layers, temp, canMakeDevices, signal });
     this.#secrets = new SecretFinder(parts.credentials.secrets);
   }
 
@@ -82,18 +83,18 @@ export class OverlayExecutor implements StepExecutor {
     await this.#mounts.close();
   }
 
-  async isDirectory(chain: Chain, path: RawPath): Promise<boolean> {
-    const root = await this.#mounts.lower(chain);
+  async isDirectory(layers: Layers, path: RawPath): Promise<boolean> {
+    const root = await this.#mounts.lower(layers);
     const real = resolveIn(root, path);
     return real !== undefined && statAt(root, real)?.isDirectory() === true;
   }
 
-  async selectionDigest(step: CopyStep, from: Chain, isDirectory: boolean): Promise<Digest> {
+  async selectionDigest(step: CopyStep, from: Layers, isDirectory: boolean): Promise<Digest> {
     const tree = new HostTree(await this.#mounts.lower(from));
     return selectionDigest(tree, this.#plan(step, tree, isDirectory), this.#parts.signal);
   }
 
-  async copy(parent: Chain, work: CopyWork, options: LayerOptions): Promise<StepRecord> {
+  async copy(parent: Layers, work: CopyWork, options: LayerOptions): Promise<StepRecord> {
     const { job, context, store, signal, isRoot } = this.#parts;
     const { step, from, isDirectory, parts } = work;
     const tree = from === undefined ? undefined : new HostTree(await this.#mounts.lower(from));
@@ -113,13 +114,13 @@ export class OverlayExecutor implements StepExecutor {
     });
   }
 
-  async workdir(parent: Chain, step: WorkdirStep, options: LayerOptions): Promise<StepRecord> {
+  async workdir(parent: Layers, step: WorkdirStep, options: LayerOptions): Promise<StepRecord> {
     return this.#layer(parent, step, options, async ({ root }) =>
       makeWorkdir(root, step, this.#parts.job.file),
     );
   }
 
-  async run(parent: Chain, work: RunWork, options: LayerOptions): Promise<StepRecord> {
+  async run(parent: Layers, work: RunWork, options: LayerOptions): Promise<StepRecord> {
     const {
       job,
       context,
@@ -149,8 +150,8 @@ export class OverlayExecutor implements StepExecutor {
             signal,
             credentials,
             privates,
-            mountLower: async (chain) => this.#mounts.lower(chain),
-            mountOwn: async (chain) => (await this.#mounts.upper(chain)).root,
+            mountLower: async (layers) => this.#mounts.lower(layers),
+            mountOwn: async (layers) => (await this.#mounts.upper(layers)).root,
           }),
         ),
       );
@@ -197,7 +198,7 @@ export class OverlayExecutor implements StepExecutor {
 
   /** Mounts what is below, lets `change` change it, and keeps what has changed. */
   async #layer(
-    parent: Chain,
+    parent: Layers,
     step: Step,
     { blob, expected, before }: LayerOptions,
     change: (mount: UpperMount) => Promise<void>,
@@ -212,7 +213,7 @@ export class OverlayExecutor implements StepExecutor {
       unmounted = this.#mounts.unmount(mount);
       // Awaited in any case.
       unmounted.catch(() => undefined);
-      settleUpper(mount.upper, lower);
+      diffUpper(mount.upper, lower);
       await this.#refuseLeak(mount.upper, step);
       const record =
         blob || isFleeting

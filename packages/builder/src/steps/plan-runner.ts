@@ -3,9 +3,10 @@ import type { Context } from '../context/context.ts';
 import { imageKey, type Origin, type StagePlan, type Step, triggerError } from '@lkt/dockerfile';
 import type { KnownAnswer } from '../remote-cache/remote-step-cache.ts';
 import type { StepRecord } from '../step-cache.ts';
-import { stepId, type StepResult } from '../world.ts';
-import { FileSystemQuestions } from './file-system-questions.ts';
-import type { Chain, Job, LayerRef } from '../worker/job.ts';
+import { stepId, type StepResult } from '../variation.ts';
+import { RootfsProbe } from './rootfs-probe.ts';
+import type { Layers, LayerRef } from '../layers/layers.ts';
+import type { Job } from '../worker/job.ts';
 import { StepPreparer } from './prepare-step.ts';
 import { CacheMiss } from './step-executor.ts';
 import { StepLayers, type StepLayersParts } from './step-layers.ts';
@@ -22,9 +23,9 @@ export interface RunnerParts extends StepLayersParts {
 export class PlanRunner {
   readonly #job: Job;
   readonly #parts: RunnerParts;
-  readonly #stages = new Map<number, Promise<Chain>>();
+  readonly #stages = new Map<number, Promise<Layers>>();
   readonly #results: StepResult[] = [];
-  readonly #questions: FileSystemQuestions;
+  readonly #probe: RootfsProbe;
   readonly #preparer: StepPreparer;
   readonly #layers: StepLayers;
   readonly #abort = new AbortController();
@@ -36,14 +37,14 @@ export class PlanRunner {
     this.#signal =
       signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
     const { context, cache } = parts;
-    this.#questions = new FileSystemQuestions(parts, this.#signal);
+    this.#probe = new RootfsProbe(parts, this.#signal);
     this.#preparer = new StepPreparer(
       job,
       {
         context,
         cache,
-        questions: this.#questions,
-        fileSystem: async (origin) => this.#chain(origin),
+        probe: this.#probe,
+        fileSystem: async (origin) => this.#rootfs(origin),
       },
       this.#signal,
     );
@@ -51,7 +52,7 @@ export class PlanRunner {
   }
 
   /** The layers of the target. Nothing goes on any more when this returns or throws. */
-  async run(): Promise<Chain> {
+  async run(): Promise<Layers> {
     const { plan } = this.#job;
     const all = plan.stages.map((stage) => this.#stage(stage.index));
     let first: { readonly error: unknown } | undefined;
@@ -70,13 +71,13 @@ export class PlanRunner {
   }
 
   /** What others say that steps gave, and is not in the store, by the keys of the steps. */
-  get claims(): ReadonlyMap<string, StepRecord> {
-    return this.#layers.claims;
+  get remoteRecords(): ReadonlyMap<string, StepRecord> {
+    return this.#layers.remoteRecords;
   }
 
   /** The questions that were asked on the way. */
   get answers(): readonly KnownAnswer[] {
-    return this.#questions.answers;
+    return this.#probe.answers;
   }
 
   /** What the steps gave that are done. */
@@ -89,7 +90,7 @@ export class PlanRunner {
     return this.#signal;
   }
 
-  #stage(index: number): Promise<Chain> {
+  #stage(index: number): Promise<Layers> {
     let stage = this.#stages.get(index);
     if (stage === undefined) {
       stage = this.#build(index);
@@ -98,29 +99,29 @@ export class PlanRunner {
     return stage;
   }
 
-  async #build(index: number): Promise<Chain> {
+  async #build(index: number): Promise<Layers> {
     const stage = this.#job.plan.stages.find((item) => item.index === index);
     if (stage === undefined) throw new Error(`stage ${index} is not in the plan`);
     const blob = this.#job.keepLayers || isPartOfTarget(this.#job, index);
-    let chain = (await this.#chain(stage.base)) ?? [];
+    let layers = (await this.#rootfs(stage.base)) ?? [];
     for (const [before, step] of stage.steps.entries()) {
       this.#signal.throwIfAborted();
-      const layer = await this.#step({ stage, step, number: before + 1 }, chain, blob);
-      if (layer !== undefined) chain = [...chain, layer];
+      const layer = await this.#step({ stage, step, number: before + 1 }, layers, blob);
+      if (layer !== undefined) layers = [...layers, layer];
     }
-    return chain;
+    return layers;
   }
 
-  async #step(at: StepPlace, parent: Chain, blob: boolean): Promise<LayerRef | undefined> {
+  async #step(at: StepPosition, parent: Layers, blob: boolean): Promise<LayerRef | undefined> {
     if (at.step.isTrigger !== true) return this.#do(at, parent, blob);
     return this.#do(at, parent, blob).catch((error: unknown) => {
       throw triggerError(error, at.step.title);
     });
   }
 
-  async #do(at: StepPlace, chain: Chain, blob: boolean): Promise<LayerRef | undefined> {
+  async #do(at: StepPosition, layers: Layers, blob: boolean): Promise<LayerRef | undefined> {
     const { stage, step, number } = at;
-    const parent = isLinked(step) ? [] : chain;
+    const parent = isLinked(step) ? [] : layers;
     // BuildKit makes no layer for it either.
     if (step.kind === 'workdir' && step.path === '/') return undefined;
     const label = stage.name ?? String(stage.index);
@@ -135,7 +136,7 @@ export class PlanRunner {
     this.#emit({ kind: 'start', id, title });
     try {
       const place = { stage: stage.index, number };
-      const expected = this.#job.world?.expected[stepId(place)];
+      const expected = this.#job.variation?.expected[stepId(place)];
       const options = { blob, ...(expected === undefined ? {} : { expected }) };
       const { key, layer, cached } = await this.#layers.layer(prepared, parent, options);
       this.#results.push({ ...place, key, layer });
@@ -148,7 +149,7 @@ export class PlanRunner {
   }
 
   /** The file system of an origin; undefined for the context. */
-  async #chain(origin: Origin): Promise<Chain | undefined> {
+  async #rootfs(origin: Origin): Promise<Layers | undefined> {
     switch (origin.kind) {
       case 'context':
         return undefined;
@@ -157,9 +158,9 @@ export class PlanRunner {
       case 'stage':
         return this.#stage(origin.index);
       case 'image': {
-        const chain = this.#job.images[imageKey(origin)];
-        if (chain === undefined) throw new Error(`${origin.text} is not among the images`);
-        return chain;
+        const layers = this.#job.images[imageKey(origin)];
+        if (layers === undefined) throw new Error(`${origin.text} is not among the images`);
+        return layers;
       }
       default:
         return origin satisfies never;
@@ -179,7 +180,7 @@ function isLinked(step: Step): boolean {
   return (step.kind === 'copy' || step.kind === 'add') && step.link && step.chmod === undefined;
 }
 
-interface StepPlace {
+interface StepPosition {
   readonly stage: StagePlan;
   readonly step: Step;
   /** In the stage, from 1. */

@@ -13,10 +13,11 @@ import {
 } from '@lkt/dockerfile';
 import { mountPlan } from '../context/mount-plan.ts';
 import { gitKey } from '../add/fetch-git.ts';
-import type { Question, StepCache, StepRecord } from '../step-cache.ts';
+import type { CacheKeyFields, StepCache, StepRecord } from '../step-cache.ts';
 import { Archives } from '../add/archives.ts';
-import type { FileSystemQuestions } from './file-system-questions.ts';
-import { type Chain, diffIds, type Job } from '../worker/job.ts';
+import type { RootfsProbe } from './rootfs-probe.ts';
+import { type Layers, diffIds } from '../layers/layers.ts';
+import type { Job } from '../worker/job.ts';
 import { Limiter } from './limiter.ts';
 import { ownerKey } from '../copy/owners.ts';
 import type { LayerOptions, StepExecutor } from './step-executor.ts';
@@ -24,14 +25,14 @@ import type { LayerOptions, StepExecutor } from './step-executor.ts';
 /** A step as a question for the cache, and what to do when it has no answer. */
 export interface PreparedStep {
   /** Everything the step depends on but the layers below it. */
-  readonly question: Question;
+  readonly keyFields: CacheKeyFields;
   readonly execute: (executor: StepExecutor, options: LayerOptions) => Promise<StepRecord>;
 }
 
 /** Where a step is. */
-export interface PreparePlace {
+export interface PrepareOptions {
   /** The layers below it. */
-  readonly parent: Chain;
+  readonly parent: Layers;
   readonly platform: string;
   /** Takes what a command says. */
   readonly log: (text: string) => void;
@@ -40,9 +41,9 @@ export interface PreparePlace {
 export interface StepPreparerParts {
   readonly context: Context;
   readonly cache: StepCache;
-  readonly questions: FileSystemQuestions;
+  readonly probe: RootfsProbe;
   /** The file system of an origin, once it is there; undefined for the context. */
-  readonly fileSystem: (origin: Origin) => Promise<Chain | undefined>;
+  readonly fileSystem: (origin: Origin) => Promise<Layers | undefined>;
 }
 
 /** Turns steps into what the cache and the executor take. */
@@ -62,12 +63,12 @@ export class StepPreparer {
   }
 
   /** Waits for the file systems that the step needs, and finds out what it takes of them. */
-  async prepare(step: Step, place: PreparePlace): Promise<PreparedStep> {
+  async prepare(step: Step, place: PrepareOptions): Promise<PreparedStep> {
     const { parent } = place;
     switch (step.kind) {
       case 'workdir':
         return {
-          question: { kind: 'workdir', path: step.path, user: ownerKey(step.user) },
+          keyFields: { kind: 'workdir', path: step.path, user: ownerKey(step.user) },
           execute: async (executor, options) => executor.workdir(parent, step, options),
         };
       case 'run':
@@ -80,7 +81,10 @@ export class StepPreparer {
     }
   }
 
-  async #prepareRun(step: RunStep, { parent, platform, log }: PreparePlace): Promise<PreparedStep> {
+  async #prepareRun(
+    step: RunStep,
+    { parent, platform, log }: PrepareOptions,
+  ): Promise<PreparedStep> {
     const network = this.#job.network && step.network !== 'none' ? 'host' : 'none';
     const mounts = await Promise.all(
       step.mounts.map(async ({ from }) => this.#parts.fileSystem(from)),
@@ -110,7 +114,7 @@ export class StepPreparer {
     );
     const { argv, env, workdir, user, files } = step;
     return {
-      question: {
+      keyFields: {
         kind: 'run',
         argv,
         env,
@@ -129,11 +133,11 @@ export class StepPreparer {
     };
   }
 
-  async #prepareCopy(step: CopyStep, parent: Chain): Promise<PreparedStep> {
+  async #prepareCopy(step: CopyStep, parent: Layers): Promise<PreparedStep> {
     const git = gitSource(step);
     if (git !== undefined) return this.#prepareGit(step, git, parent);
     const from = await this.#parts.fileSystem(step.from);
-    const isDirectory = await this.#parts.questions.isDirectory(step, parent);
+    const isDirectory = await this.#parts.probe.isDirectory(step, parent);
     const { chmod } = step;
     const chown = step.chown === undefined ? undefined : ownerKey(step.chown);
     const { file } = this.#job;
@@ -144,23 +148,23 @@ export class StepPreparer {
     const input =
       from === undefined
         ? await this.#partsDigest(parts)
-        : await this.#parts.questions.selectionDigest(step, from, isDirectory);
+        : await this.#parts.probe.selectionDigest(step, from, isDirectory);
     return {
-      question: { kind: 'copy', context: from === undefined, input, chown, chmod },
+      keyFields: { kind: 'copy', context: from === undefined, input, chown, chmod },
       execute: async (executor, options) =>
         executor.copy(parent, { step, from, isDirectory, parts }, options),
     };
   }
 
   /** The files of a commit are copied like those of a stage. What they are is known by its name, before it is fetched. */
-  async #prepareGit(step: CopyStep, git: GitSource, parent: Chain): Promise<PreparedStep> {
-    const isDirectory = await this.#parts.questions.isDirectory(step, parent);
+  async #prepareGit(step: CopyStep, git: GitSource, parent: Layers): Promise<PreparedStep> {
+    const isDirectory = await this.#parts.probe.isDirectory(step, parent);
     const { destination, destinationIsDirectory, parents, exclude, chmod } = step;
     const chown = step.chown === undefined ? undefined : ownerKey(step.chown);
     const files = gitKey(git);
     const all = { ...git.source, kind: 'path', text: '', base: '' } as const;
     return {
-      question: {
+      keyFields: {
         kind: 'git',
         files,
         destination,

@@ -2,17 +2,17 @@ import type { Digest } from '@lkt/core';
 import type { RawPath } from '@lkt/oci';
 import type { AddPart, CopyStep, RunStep, WorkdirStep } from '@lkt/dockerfile';
 import type { StepRecord } from '../step-cache.ts';
-import type { Chain, LayerRef } from '../worker/job.ts';
+import type { Layers, LayerRef } from '../layers/layers.ts';
 
 /** Does what the cache cannot answer. */
 export interface StepExecutor {
   /** Whether a path is a directory in a file system, links followed. */
-  isDirectory(chain: Chain, path: RawPath): Promise<boolean>;
+  isDirectory(layers: Layers, path: RawPath): Promise<boolean>;
   /** Digest of what a COPY takes from a file system: names, types, modes, owners, times, contents. */
-  selectionDigest(step: CopyStep, from: Chain, isDirectory: boolean): Promise<Digest>;
-  copy(parent: Chain, copy: CopyWork, options: LayerOptions): Promise<StepRecord>;
-  run(parent: Chain, run: RunWork, options: LayerOptions): Promise<StepRecord>;
-  workdir(parent: Chain, step: WorkdirStep, options: LayerOptions): Promise<StepRecord>;
+  selectionDigest(step: CopyStep, from: Layers, isDirectory: boolean): Promise<Digest>;
+  copy(parent: Layers, copy: CopyWork, options: LayerOptions): Promise<StepRecord>;
+  run(parent: Layers, run: RunWork, options: LayerOptions): Promise<StepRecord>;
+  workdir(parent: Layers, step: WorkdirStep, options: LayerOptions): Promise<StepRecord>;
   /** The layer with its blob, made from its directory. */
   withBlob(layer: LayerRef): Promise<StepRecord>;
 }
@@ -29,7 +29,7 @@ export interface LayerOptions {
 export interface CopyWork {
   readonly step: CopyStep;
   /** The file system that is copied from; undefined for the context. */
-  readonly from: Chain | undefined;
+  readonly from: Layers | undefined;
   readonly isDirectory: boolean;
   /** Of the context, what is copied and unpacked, in this order. */
   readonly parts: readonly AddPart[];
@@ -39,7 +39,7 @@ export interface RunWork {
   readonly step: RunStep;
   readonly network: 'none' | 'host';
   /** For each of the step's mounts, the file system it is from; undefined for the context. */
-  readonly mounts: readonly (Chain | undefined)[];
+  readonly mounts: readonly (Layers | undefined)[];
   readonly log: (text: string) => void;
 }
 

@@ -1,7 +1,7 @@
 import type { Store } from '@lkt/oci';
 import type { RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
 import type { StepCache, StepRecord } from '../step-cache.ts';
-import { type Chain, diffIds, type LayerRef } from '../worker/job.ts';
+import { type Layers, diffIds, type LayerRef } from '../layers/layers.ts';
 import type { LayerDirs } from '../layers/layer-dirs.ts';
 import type { PreparedStep } from './prepare-step.ts';
 import { CacheMiss, type LayerOptions, type StepExecutor } from './step-executor.ts';
@@ -29,7 +29,7 @@ export class StepLayers {
   readonly #parts: StepLayersParts;
   readonly #noCache: boolean;
   readonly #signal: AbortSignal;
-  readonly #claims = new Map<string, StepRecord>();
+  readonly #remoteRecords = new Map<string, StepRecord>();
 
   constructor(parts: StepLayersParts, noCache: boolean, signal: AbortSignal) {
     this.#parts = parts;
@@ -38,14 +38,14 @@ export class StepLayers {
   }
 
   /** What others say that steps gave, and is not in the store, by the keys of the steps. */
-  get claims(): ReadonlyMap<string, StepRecord> {
-    return this.#claims;
+  get remoteRecords(): ReadonlyMap<string, StepRecord> {
+    return this.#remoteRecords;
   }
 
   /** @throws CacheMiss if it is not known and there is no executor */
-  async layer(prepared: PreparedStep, parent: Chain, options: LayerOptions): Promise<StepLayer> {
+  async layer(prepared: PreparedStep, parent: Layers, options: LayerOptions): Promise<StepLayer> {
     const { blob } = options;
-    const key = this.#parts.cache.key({ ...prepared.question, parent: diffIds(parent) });
+    const key = this.#parts.cache.key({ ...prepared.keyFields, parent: diffIds(parent) });
     const known = await this.#known(key, blob);
     if (known !== undefined) return { key, layer: known, cached: true };
     const { cache, store, executor } = this.#parts;
@@ -77,7 +77,7 @@ export class StepLayers {
     if (local !== undefined) return local;
     const claim = await remote.find(key, this.#signal);
     if (typeof claim !== 'object') return undefined;
-    this.#claims.set(key, claim);
+    this.#remoteRecords.set(key, claim);
     return claim;
   }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { LktError } from '@lkt/core';
-import type { Surroundings } from '../world.ts';
+import type { BuildEnvironment } from '../variation.ts';
 import { findOnPath } from '../system/tools.ts';
 
 /** How a worker gets a mount namespace of its own. */
@@ -31,22 +31,22 @@ export function chooseNamespace(uid: number): Namespace {
 }
 
 /** The same in another world, whose surroundings the worker gets from the programs that start it. */
-export function namespaceIn(world: Surroundings, uid: number): Namespace {
+export function namespaceIn(environment: BuildEnvironment, uid: number): Namespace {
   const usual = chooseNamespace(uid);
   const [unshare = '', ...flags] = usual.argv;
   // Every user and group there is, under its own number.
   const everyone = '0:0:4294967295';
-  const withoutRoot = world.userNamespace && usual.isRoot;
+  const withoutRoot = environment.userNamespace && usual.isRoot;
   const users = withoutRoot
     ? ['--user', `--map-users=${everyone}`, `--map-groups=${everyone}`]
     : [];
   const argv = [
     'sh',
     '-c',
-    `umask ${world.umask.toString(8)}; exec "$@"`,
+    `umask ${environment.umask.toString(8)}; exec "$@"`,
     'sh',
-    ...(world.cpu === undefined ? [] : ['taskset', '--cpu-list', String(world.cpu)]),
-    ...(world.fixedAddresses ? ['setarch', '--addr-no-randomize'] : []),
+    ...(environment.cpu === undefined ? [] : ['taskset', '--cpu-list', String(environment.cpu)]),
+    ...(environment.fixedAddresses ? ['setarch', '--addr-no-randomize'] : []),
     unshare,
     '--uts',
     ...users,

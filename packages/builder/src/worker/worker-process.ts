@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { LktError } from '@lkt/core';
 import type { Limits } from '../limits.ts';
-import type { Surroundings } from '../world.ts';
+import type { BuildEnvironment } from '../variation.ts';
 import { linesOf } from './lines.ts';
 import { chooseNamespace, namespaceIn } from './namespace.ts';
 import { hostEnvironment } from '../system/tools.ts';
@@ -20,13 +20,13 @@ const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1'];
 const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072' };
 
 /** Where a worker builds, and what holds for all that it does. */
-export interface WorkerPlace {
+export interface WorkerOptions {
   /** Directory of the store. */
   readonly store: string;
   /** As in `BuildRequest`. */
   readonly limits?: Limits | undefined;
   readonly executor?: string | undefined;
-  readonly world?: Surroundings | undefined;
+  readonly environment?: BuildEnvironment | undefined;
   /** Whether it waits for another job after one that it has done. */
   readonly stays?: boolean | undefined;
 }
@@ -60,29 +60,30 @@ export class WorkerProcess implements AsyncDisposable {
   }
 
   /** @throws LktError HOST_UNSUPPORTED */
-  static start(place: WorkerPlace): WorkerProcess {
-    const setup = setupFor(place);
+  static start(options: WorkerOptions): WorkerProcess {
+    const setup = setupFor(options);
     const uid = processUid();
-    const { world } = place;
-    const { argv } = world === undefined ? chooseNamespace(uid) : namespaceIn(world, uid);
+    const { environment } = options;
+    const { argv } =
+      environment === undefined ? chooseNamespace(uid) : namespaceIn(environment, uid);
     const script = fileURLToPath(new URL('worker.ts', import.meta.url));
     const [program = '', ...flags] = argv;
     // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
     const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
-      env: { ...hostEnvironment(setup.store), ...ALLOCATOR, ...world?.environment },
+      env: { ...hostEnvironment(setup.store), ...ALLOCATOR, ...environment?.env },
       cwd: '/',
       detached: true,
     });
-    const worker = new WorkerProcess(child, setup, uid, place.stays ?? false);
+    const worker = new WorkerProcess(child, setup, uid, options.stays ?? false);
     worker.#input.on('error', () => undefined);
     worker.#input.write(`${JSON.stringify(setup)}\n`);
     return worker;
   }
 
   /** Whether it was still free and is for this place; then it is taken. */
-  take(place: WorkerPlace): boolean {
-    const wanted = JSON.stringify(setupFor(place));
+  take(options: WorkerOptions): boolean {
+    const wanted = JSON.stringify(setupFor(options));
     const { exitCode, signalCode } = this.child;
     if (this.#isTaken || exitCode !== null || signalCode !== null) return false;
     this.#isTaken = wanted === JSON.stringify(this.#setup);
@@ -131,9 +132,15 @@ export class WorkerProcess implements AsyncDisposable {
   }
 }
 
-function setupFor({ store, limits = {}, executor = 'init', world }: WorkerPlace): WorkerSetup {
+function setupFor({
+  store,
+  limits = {},
+  executor = 'init',
+  environment,
+}: WorkerOptions): WorkerSetup {
   const uid = processUid();
-  const namespace = world === undefined ? chooseNamespace(uid) : namespaceIn(world, uid);
+  const namespace =
+    environment === undefined ? chooseNamespace(uid) : namespaceIn(environment, uid);
   const { owner, isRoot, hasUsers } = namespace;
   return {
     // At once: Node would start four threads first.
@@ -144,7 +151,7 @@ function setupFor({ store, limits = {}, executor = 'init', world }: WorkerPlace)
     hasUsers,
     limits,
     executor,
-    ...(world === undefined ? {} : { world }),
+    ...(environment === undefined ? {} : { environment }),
   };
 }
 

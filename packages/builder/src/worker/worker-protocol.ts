@@ -1,8 +1,9 @@
 import type { Digest, LktErrorCode, ProgressEvent } from '@lkt/core';
 import type { KnownAnswer } from '../remote-cache/remote-step-cache.ts';
 import type { Limits } from '../limits.ts';
-import type { StepResult, Surroundings } from '../world.ts';
-import type { Chain, Job } from './job.ts';
+import type { StepResult, BuildEnvironment } from '../variation.ts';
+import type { Layers } from '../layers/layers.ts';
+import type { Job } from './job.ts';
 
 /**
  * The first line on the standard input of a worker: where it will build. It may come long before there is a job, so
@@ -20,7 +21,7 @@ export interface WorkerSetup {
   /** As in the job. */
   readonly limits: Limits;
   readonly executor: string;
-  readonly world?: Surroundings;
+  readonly environment?: BuildEnvironment;
 }
 
 /** Each line after it. A worker whose input ends without any was not needed. */
@@ -36,7 +37,7 @@ export interface WorkerJob {
 
 /** The layers of the target, and what each step gave. */
 export interface BuildOutcome {
-  readonly chain: Chain;
+  readonly layers: Layers;
   readonly steps: readonly StepResult[];
   /** What had to be known of file systems on the way. */
   readonly answers: readonly KnownAnswer[];

@@ -53,9 +53,9 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
   try {
     // It takes as long to start as all that builds takes to load, which is imported meanwhile.
     if (executor === 'init') inits.expect(1);
-    const { buildIn, withWorkplace } = await import('./workplace.ts');
+    const { buildIn, withWorkerContext } = await import('./worker-context.ts');
     const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
-    await withWorkplace(setup, { groups, inits, signal: abort.signal, emit }, async (place) => {
+    await withWorkerContext(setup, { groups, inits, signal: abort.signal, emit }, async (place) => {
       for (;;) {
         const { value: line } = await lines.next();
         if (line === undefined) return;

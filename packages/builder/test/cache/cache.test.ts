@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { type Digest, digestHex, digestOf } from '@lkt/core';
 import { loadImage, openStore } from '@lkt/oci';
 import { expect, test } from 'vitest';
-import { Unsettled } from '../../src/layers/unsettled.ts';
+import { PendingSync } from '../../src/layers/pending-sync.ts';
 import { build, contextOf, scratch } from '../fixture.ts';
 
 const TEXT = `FROM base AS one
@@ -137,12 +137,12 @@ test('layers of a machine that crashed before they were on disk do not count', a
   const { store, options } = prepare(directory.path);
   const first = await build(store, TEXT, options);
   const [owner = ''] = readdirSync(join(store, 'unsettled'));
-  const unsettled = join(store, 'unsettled', owner);
-  const [boot = ''] = readdirSync(unsettled);
+  const pendingSync = join(store, 'unsettled', owner);
+  const [boot = ''] = readdirSync(pendingSync);
   const layers = readdirSync(join(store, 'layers', owner));
-  expect(readdirSync(join(unsettled, boot)).toSorted()).toEqual(layers.toSorted());
+  expect(readdirSync(join(pendingSync, boot)).toSorted()).toEqual(layers.toSorted());
   // What a crash may do.
-  renameSync(join(unsettled, boot), join(unsettled, 'another'));
+  renameSync(join(pendingSync, boot), join(pendingSync, 'another'));
   const whole = layers.filter((layer) => existsSync(join(store, 'layers', owner, layer, 'one')));
   for (const layer of layers) {
     if (whole.includes(layer)) continue;
@@ -154,24 +154,24 @@ test('layers of a machine that crashed before they were on disk do not count', a
   // What is whole all the same counts, and blobs are on disk before they have a name.
   expect(whole).toHaveLength(1);
   expect(second.ran).toEqual(['COPY file /', 'RUN cat /file /one > /both', 'RUN cat /to']);
-  expect(readdirSync(unsettled)).toEqual([boot]);
+  expect(readdirSync(pendingSync)).toEqual([boot]);
   expect(readdirSync(join(store, 'layers', owner)).toSorted()).toEqual(layers.toSorted());
 });
 
 test('what was made a while ago counts after a crash too, once it is known to be on disk', async () => {
   using directory = scratch();
-  const unsettled = new Unsettled(directory.path, 'boot');
+  const pendingSync = new PendingSync(directory.path, 'boot');
   const [old, young] = [digestOf('old'), digestOf('young')];
   let isWritten = false;
   let syncs = 0;
   const settle = async (): Promise<void> =>
-    unsettled.settle(() => {
+    pendingSync.settle(() => {
       syncs += 1;
-      unsettled.add(young);
+      pendingSync.add(young);
       return Promise.resolve(isWritten);
     });
-  const isLost = (layer: Digest): boolean => new Unsettled(directory.path, 'next').isLost(layer);
-  unsettled.add(old);
+  const isLost = (layer: Digest): boolean => new PendingSync(directory.path, 'next').isLost(layer);
+  pendingSync.add(old);
   await settle();
   expect(syncs).toBe(0);
   utimesSync(join(directory.path, 'boot', digestHex(old)), 1, 1);

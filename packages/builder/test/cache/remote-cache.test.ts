@@ -4,7 +4,12 @@ import { openStore, parseReference } from '@lkt/oci';
 import { createRegistry } from '@lkt/registry';
 import { startDockerRegistry, startRegistry } from '@lkt/testing';
 import { expect, test } from 'vitest';
-import { type CachePlace, layoutPlace, registryPlace, RemoteSteps } from '../../src/index.ts';
+import {
+  type CacheLocation,
+  layoutLocation,
+  registryLocation,
+  RemoteSteps,
+} from '../../src/index.ts';
 import { build, type Built, scratch } from '../fixture.ts';
 
 const TEXT = `FROM base AS one
@@ -26,7 +31,7 @@ interface Machine extends Disposable {
   /** Builds with caches; what it has done is pushed. */
   build(
     text: string,
-    places: { readonly from?: readonly CachePlace[]; readonly to?: CachePlace },
+    places: { readonly from?: readonly CacheLocation[]; readonly to?: CacheLocation },
   ): Promise<Built>;
 }
 
@@ -56,11 +61,11 @@ test.each(['in this process', 'docker-registry', 'an OCI layout'])(
     using directory = scratch();
     await using resources = new AsyncDisposableStack();
     const registry = resources.use(createRegistry());
-    let place = layoutPlace('layout', join(directory.path, 'layout'));
+    let place = layoutLocation('layout', join(directory.path, 'layout'));
     if (kind !== 'an OCI layout') {
       const start = kind === 'docker-registry' ? startDockerRegistry : startRegistry;
       const { host } = resources.use(await start());
-      place = registryPlace('ref', registry, parseReference(`${host}/team/cache:main`));
+      place = registryLocation('ref', registry, parseReference(`${host}/team/cache:main`));
     }
     using first = machine();
     const built = await first.build(TEXT, { to: place });
@@ -96,7 +101,7 @@ test.each(['in this process', 'docker-registry', 'an OCI layout'])(
 test('a lookup takes few requests, only layers of the image are fetched, and nothing is sent twice', async () => {
   await using server = await startRegistry();
   await using registry = createRegistry();
-  const place = registryPlace('ref', registry, parseReference(`${server.host}/cache`));
+  const place = registryLocation('ref', registry, parseReference(`${server.host}/cache`));
   using first = machine();
   await first.build(TEXT, { to: place });
   const sent = server.requests.filter(({ method }) => method === 'PUT').length;
@@ -123,7 +128,7 @@ test.each([
 ])('%s: said, and done here', async (_title, kind) => {
   await using server = await startRegistry();
   await using registry = createRegistry();
-  const place = registryPlace('ref', registry, parseReference(`${server.host}/cache`));
+  const place = registryLocation('ref', registry, parseReference(`${server.host}/cache`));
   using first = machine();
   const built = await first.build(TEXT, { to: place });
   tamper(server.storage.repository('cache'), kind);
@@ -139,8 +144,8 @@ test.each([
 test('a cache that cannot be asked, is not there, or is none, fails no build', async () => {
   await using server = await startRegistry();
   await using registry = createRegistry();
-  const missing = registryPlace('missing', registry, parseReference(`${server.host}/nothing`));
-  const unreachable = registryPlace('dead', registry, parseReference('127.0.0.1:1/nothing'));
+  const missing = registryLocation('missing', registry, parseReference(`${server.host}/nothing`));
+  const unreachable = registryLocation('dead', registry, parseReference('127.0.0.1:1/nothing'));
   using first = machine();
   const built = await first.build(TEXT, { from: [missing, unreachable] });
   expect(built.ran.filter((title) => title.startsWith('RUN'))).toHaveLength(RUNS);
@@ -151,7 +156,7 @@ test('a cache that cannot be asked, is not there, or is none, fails no build', a
   const store = await openStore(first.store);
   const reference = parseReference(`${server.host}/image:1`);
   await registry.pushImage(store, built.descriptor, reference);
-  const image = registryPlace('image', registry, reference);
+  const image = registryLocation('image', registry, reference);
   const again = await first.build('FROM base\nRUN true\n', { from: [image] });
   expect(again.warnings[0]).toContain('is no cache of steps');
   await expect(first.build(TEXT, { to: image })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });

@@ -93,7 +93,7 @@ function copySource(
   source: SourceText,
 ): CopySource {
   const { position, offset, length } = word;
-  const place = { position, offset, length };
+  const span = { position, offset, length };
   if (text === '') {
     throw source.error(
       word,
@@ -102,7 +102,7 @@ function copySource(
     );
   }
   const kind = instruction.keyword === 'ADD' ? remoteKind(text) : undefined;
-  if (kind !== undefined) return { ...place, kind, text, base: '' };
+  if (kind !== undefined) return { ...span, kind, text, base: '' };
   if (instruction.keyword === 'COPY' && /^[a-z]+:\/\//i.test(text)) {
     throw source.error(
       word,
@@ -119,7 +119,7 @@ function copySource(
       'only files of the package directory can be copied; move the file there',
     );
   }
-  return { ...place, kind: 'path', text: relative(text), base: relative(base) };
+  return { ...span, kind: 'path', text: relative(text), base: relative(base) };
 }
 
 function relative(path: string): string {

@@ -71,8 +71,8 @@ export function imageReferences(
       const written = dockerfile.file.text.slice(offset, offset + length);
       const { text, platform: wanted } = origin;
       const similarStage = /^[\w.-]+$/.test(text) ? nearest(text, names) : undefined;
-      const place = { written, position, offset, length };
-      return [{ text, ...place, platform: wanted, isBase, trigger, similarStage }];
+      const span = { written, position, offset, length };
+      return [{ text, ...span, platform: wanted, isBase, trigger, similarStage }];
     })
     .toSorted((a, b) => a.offset - b.offset);
 }

@@ -1,6 +1,6 @@
 import { nearest } from '@lkt/core';
 import { formatPlatform, type Platform } from '@lkt/oci';
-import type { Dockerfile, Place, Warning, Word } from '../parse/ast.ts';
+import type { Dockerfile, Span, Warning, Word } from '../parse/ast.ts';
 import { placeError } from '../parse/source-text.ts';
 import { WordError } from './word-parser.ts';
 import { expandWord, expandWords, type ExpandOptions } from './words.ts';
@@ -28,19 +28,19 @@ export class WordReader {
   }
 
   /** Text whose place is that of the whole flag or instruction. */
-  text(place: Place, text: string, variables: ReadonlyMap<string, string>): string {
-    return this.#run(place, undefined, variables, (options) => expandWord(text, options));
+  text(span: Span, text: string, variables: ReadonlyMap<string, string>): string {
+    return this.#run(span, undefined, variables, (options) => expandWord(text, options));
   }
 
   /** The body of a here-document: quotes are ordinary characters, and the escape character is always `\`. */
-  body(place: Place, text: string, variables: ReadonlyMap<string, string>): string {
-    return this.#run(place, undefined, variables, (options) =>
+  body(span: Span, text: string, variables: ReadonlyMap<string, string>): string {
+    return this.#run(span, undefined, variables, (options) =>
       expandWord(text, { ...options, escape: '\\', keepQuotes: true }),
     );
   }
 
   #run<T>(
-    place: Place,
+    span: Span,
     written: string | undefined,
     variables: ReadonlyMap<string, string>,
     expand: (options: ExpandOptions) => T,
@@ -50,13 +50,13 @@ export class WordReader {
       return expand({
         escape: this.#dockerfile.directives.escape,
         variables,
-        onUnset: (name) => this.#warnUnset(place, name, { variables, rule }),
+        onUnset: (name) => this.#warnUnset(span, name, { variables, rule }),
       });
     } catch (error) {
       if (!(error instanceof WordError)) throw error;
       throw placeError(
         this.#dockerfile.file,
-        written === undefined ? place : inside(place, written, error.index),
+        written === undefined ? span : inside(span, written, error.index),
         error.message,
         error.fix,
       );
@@ -64,7 +64,7 @@ export class WordReader {
   }
 
   /** Says once of a place what its author should know. */
-  warn({ position, offset }: Place, text: string, rule: string): void {
+  warn({ position, offset }: Span, text: string, rule: string): void {
     const key = `${offset} ${text}`;
     if (this.#warned.has(key)) return;
     this.#warned.add(key);
@@ -90,7 +90,7 @@ export class WordReader {
   }
 
   #warnUnset(
-    place: Place,
+    span: Span,
     name: string,
     { variables, rule }: { variables: ReadonlyMap<string, string>; rule: string },
   ): void {
@@ -99,17 +99,17 @@ export class WordReader {
     // Looking for what was meant takes time, and whoever has so many has another problem.
     const near = this.#warned.size < MAX_HINTS ? this.#meant(name, variables) : undefined;
     const hint = near === undefined ? '' : `; did you mean ${near}?`;
-    this.warn(place, `the variable ${name} is not set, so nothing takes its place${hint}`, rule);
+    this.warn(span, `the variable ${name} is not set, so nothing takes its place${hint}`, rule);
   }
 }
 
 /** The rest of a word from an index of its text, if the word stands in the file as it is. */
-function inside(place: Place, written: string, index: number): Place {
-  if (place.length !== written.length || index >= written.length) return place;
+function inside(span: Span, written: string, index: number): Span {
+  if (span.length !== written.length || index >= written.length) return span;
   return {
-    position: { line: place.position.line, column: place.position.column + index },
-    offset: place.offset + index,
-    length: place.length - index,
+    position: { line: span.position.line, column: span.position.column + index },
+    offset: span.offset + index,
+    length: span.length - index,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
-import type { Command, Instruction, Place, Word } from '../parse/ast.ts';
+import type { Command, Instruction, Span, Word } from '../parse/ast.ts';
 import { type CopyContext, evaluateCopy, resolvePath } from './copy-step.ts';
 import { healthcheck } from './healthcheck.ts';
 import { evaluateExpose } from './ports.ts';
@@ -128,7 +128,7 @@ export class StageEvaluator {
       case 'RUN':
         this.#steps.push(
           evaluateRun(instruction, {
-            ...this.#place(),
+            ...this.#copyContext(),
             shell: this.#shell(),
             environment: this.#variables.environment,
             buildArgs: this.#context.buildArgs,
@@ -138,7 +138,7 @@ export class StageEvaluator {
         return;
       case 'COPY':
       case 'ADD':
-        this.#steps.push(evaluateCopy(instruction, this.#place()));
+        this.#steps.push(evaluateCopy(instruction, this.#copyContext()));
         return;
       case 'WORKDIR': {
         const path = resolvePath(this.#workdir(), this.#text(instruction.path, 'WORKDIR'));
@@ -167,7 +167,7 @@ export class StageEvaluator {
         return;
       case 'EXPOSE': {
         const ports = new Map(Object.entries(this.#config.ExposedPorts ?? {}));
-        for (const port of evaluateExpose(instruction, this.#place())) ports.set(port, {});
+        for (const port of evaluateExpose(instruction, this.#copyContext())) ports.set(port, {});
         this.#config.ExposedPorts = Object.fromEntries(ports);
         return;
       }
@@ -238,7 +238,7 @@ export class StageEvaluator {
     return command.form === 'exec' ? command.argv : [...this.#shell(), command.script];
   }
 
-  #place(): CopyContext {
+  #copyContext(): CopyContext {
     return {
       source: this.#source,
       reader: this.#context.reader,
@@ -271,7 +271,7 @@ export class StageEvaluator {
     return config;
   }
 
-  #error(place: Place, message: string, fix?: string): LktError {
-    return this.#source.error(place, message, fix);
+  #error(span: Span, message: string, fix?: string): LktError {
+    return this.#source.error(span, message, fix);
   }
 }

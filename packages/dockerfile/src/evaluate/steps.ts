@@ -1,6 +1,6 @@
 import type { Position } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
-import type { Instruction, MountType, Place, Warning } from '../parse/ast.ts';
+import type { Instruction, MountType, Span, Warning } from '../parse/ast.ts';
 
 /** Where the files of a stage, a COPY or a mount come from. */
 export type Origin =
@@ -9,7 +9,7 @@ export type Origin =
   | { readonly kind: 'stage'; readonly index: number }
   | ImageOrigin;
 
-export interface ImageOrigin extends Place {
+export interface ImageOrigin extends Span {
   readonly kind: 'image';
   /** The reference after substitution, the key of `BuildRequest.bases`. */
   readonly text: string;
@@ -102,7 +102,7 @@ export interface CopyStep extends StepBase {
 }
 
 /** A source of COPY or ADD. `http` and `git` occur in ADD only. */
-export interface CopySource extends Place {
+export interface CopySource extends Span {
   readonly kind: 'path' | 'http' | 'git';
   /** A pattern for paths, else the address. */
   readonly text: string;

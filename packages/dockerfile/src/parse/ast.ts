@@ -1,25 +1,25 @@
 import type { Position, SourceFile } from '@lkt/core';
 
 /** A piece of the file: where it starts, and how many UTF-16 units of the file it covers (continuation lines included). */
-export interface Place {
+export interface Span {
   readonly position: Position;
   readonly offset: number;
   readonly length: number;
 }
 
 /** A word as it is written: quotes, escapes and variables are still in it. */
-export interface Word extends Place {
+export interface Word extends Span {
   readonly text: string;
 }
 
 /** `--name` or `--name=value` between an instruction's keyword and its arguments; `value` is unexpanded. */
-export interface Flag extends Place {
+export interface Flag extends Span {
   readonly name: string;
   readonly value: string | undefined;
 }
 
 /** A here-document: `<<NAME`, `<<-NAME`, `<<"NAME"`. */
-export interface Heredoc extends Place {
+export interface Heredoc extends Span {
   readonly name: string;
   /** The lines between the opening line and the terminator as they are in the file, each with its line break. */
   readonly content: string;
@@ -32,7 +32,7 @@ export interface Heredoc extends Place {
 }
 
 /** What all instructions have. The place covers the instruction to its last line, here-documents excluded. */
-interface InstructionBase extends Place {
+interface InstructionBase extends Span {
   /** The instruction on one line: continuations joined, comments inside it dropped, nothing else changed. */
   readonly text: string;
   readonly flags: readonly Flag[];

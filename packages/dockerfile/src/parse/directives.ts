@@ -26,12 +26,12 @@ export function readDirectives(
     const span = match?.indices?.[2];
     if (match === null || name === undefined || span === undefined || !KNOWN.has(name)) break;
     const value: Word = {
-      ...source.place(line.start + span[0], line.start + span[1]),
+      ...source.span(line.start + span[0], line.start + span[1]),
       text: match[2] ?? '',
     };
     if (found.has(name)) {
       throw source.error(
-        source.place(line.start, line.end),
+        source.span(line.start, line.end),
         `the directive "${name}" is given twice`,
         'remove one of them',
       );

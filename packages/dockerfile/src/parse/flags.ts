@@ -39,11 +39,11 @@ export class FlagReader {
     if (flag?.value === undefined) return undefined;
     const written = this.#source.file.text.slice(flag.offset, flag.offset + flag.length);
     const start = written.endsWith(flag.value) ? flag.offset + flag.length - flag.value.length : -1;
-    const place = start === -1 ? flag : this.#source.place(start, flag.offset + flag.length);
+    const span = start === -1 ? flag : this.#source.span(start, flag.offset + flag.length);
     return {
-      position: place.position,
-      offset: place.offset,
-      length: place.length,
+      position: span.position,
+      offset: span.offset,
+      length: span.length,
       text: flag.value,
     };
   }

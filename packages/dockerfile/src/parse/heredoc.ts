@@ -32,7 +32,7 @@ export function findHeredocs(line: MappedText, escape: string): readonly Heredoc
         'close the quote',
       );
     }
-    openings.push({ ...line.place(word.start, word.end), ...opening });
+    openings.push({ ...line.span(word.start, word.end), ...opening });
   }
   return openings;
 }

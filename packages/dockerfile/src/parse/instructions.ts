@@ -200,7 +200,7 @@ function wordFrom(word: Word, index: number, source: SourceText): Word {
   const text = word.text.slice(index);
   // A word over several lines is not one run of the file; then the place of the whole word stands for its end.
   if (word.length !== word.text.length) return { ...word, text };
-  return { ...source.place(word.offset + index, word.offset + word.length), text };
+  return { ...source.span(word.offset + index, word.offset + word.length), text };
 }
 
 function readRun(

@@ -168,7 +168,7 @@ function fromWord(
     return { text, position: flag.position, offset: flag.offset, length: flag.length };
   }
   const offset = flag.offset + start;
-  return { text, ...source.place(offset, offset + text.length) };
+  return { text, ...source.span(offset, offset + text.length) };
 }
 
 /** One line of RFC 4180: fields between commas, quotes around a field that holds commas, `""` for a quote. */

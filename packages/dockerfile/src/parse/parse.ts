@@ -46,7 +46,7 @@ export function parseDockerfile(file: SourceFile): Dockerfile {
   }
   if (stages.length === 0) {
     throw source.error(
-      source.place(0, 0),
+      source.span(0, 0),
       'the Dockerfile has no FROM',
       'add FROM scratch, or FROM an image',
     );
@@ -64,7 +64,7 @@ export function parseDockerfile(file: SourceFile): Dockerfile {
 function refuseNul(source: SourceText): void {
   const nul = source.file.text.indexOf('\0');
   if (nul === -1) return;
-  throw source.error(source.place(nul, nul + 1), 'the Dockerfile holds a NUL byte', 'remove it');
+  throw source.error(source.span(nul, nul + 1), 'the Dockerfile holds a NUL byte', 'remove it');
 }
 
 function warningsOf(syntax: FileSyntax, source: SourceText): readonly Warning[] {

@@ -1,5 +1,5 @@
 import { type LktError, type Position, type SourceFile, sourceError } from '@lkt/core';
-import type { Place, Word } from './ast.ts';
+import type { Span, Word } from './ast.ts';
 
 /** A file with the offsets of its lines, for quick positions. */
 export class SourceText {
@@ -26,24 +26,19 @@ export class SourceText {
     return { line: low + 1, column: offset - (this.lineStarts[low] ?? 0) + 1 };
   }
 
-  place(start: number, end: number): Place {
+  span(start: number, end: number): Span {
     return { position: this.position(start), offset: start, length: end - start };
   }
 
-  error(place: Place, message: string, fix?: string): LktError {
-    return placeError(this.file, place, message, fix);
+  error(span: Span, message: string, fix?: string): LktError {
+    return placeError(this.file, span, message, fix);
   }
 }
 
 /** LktError DOCKERFILE_INVALID at a place, with the line and carets under it. */
-export function placeError(
-  file: SourceFile,
-  place: Place,
-  message: string,
-  fix?: string,
-): LktError {
-  return sourceError('DOCKERFILE_INVALID', file, place.position, message, {
-    length: Math.max(1, place.length),
+export function placeError(file: SourceFile, span: Span, message: string, fix?: string): LktError {
+  return sourceError('DOCKERFILE_INVALID', file, span.position, message, {
+    length: Math.max(1, span.length),
     ...(fix === undefined ? {} : { fix }),
   });
 }
@@ -88,16 +83,16 @@ export class MappedText {
   }
 
   /** The place of `text.slice(start, end)`. */
-  place(start: number, end: number): Place {
+  span(start: number, end: number): Span {
     const from = this.offset(start);
-    return this.source.place(from, end > start ? this.offset(end - 1) + 1 : from);
+    return this.source.span(from, end > start ? this.offset(end - 1) + 1 : from);
   }
 
   word(start: number, end: number): Word {
-    return { ...this.place(start, end), text: this.text.slice(start, end) };
+    return { ...this.span(start, end), text: this.text.slice(start, end) };
   }
 
   error(start: number, end: number, message: string, fix?: string): LktError {
-    return this.source.error(this.place(start, end), message, fix);
+    return this.source.error(this.span(start, end), message, fix);
   }
 }

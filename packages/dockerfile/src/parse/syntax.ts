@@ -1,4 +1,4 @@
-import type { Directives, Flag, Heredoc, Place, Word } from './ast.ts';
+import type { Directives, Flag, Heredoc, Span, Word } from './ast.ts';
 import { parseHeredoc } from './heredoc.ts';
 import { type LogicalLine, readLines } from './lines.ts';
 import { isSpace, plainWords, rawWords } from './raw-words.ts';
@@ -8,7 +8,7 @@ import type { MappedText, SourceText } from './source-text.ts';
  * An instruction split into flags and arguments by the rules of its keyword, before anything is checked: also unknown
  * keywords and flags, too many and too few arguments.
  */
-export interface SyntaxNode extends Place {
+export interface SyntaxNode extends Span {
   /** As written. */
   readonly keyword: Word;
   /** Upper-case. */
@@ -40,7 +40,7 @@ export function parseSyntax(source: SourceText): FileSyntax {
   const { directives, lines } = readLines(source);
   if (lines.length === 0) {
     throw source.error(
-      source.place(0, 0),
+      source.span(0, 0),
       'the Dockerfile has no instructions',
       'start it with FROM',
     );
@@ -62,7 +62,7 @@ function parseNode(logical: LogicalLine, from: number, escape: string): SyntaxNo
   const start = Math.min(skipSpaces(line.text, next), end);
   const name = keyword.text.toUpperCase();
   const base = {
-    position: line.place(from, from).position,
+    position: line.span(from, from).position,
     offset: line.offset(from),
     length: logical.end - line.offset(from),
     keyword: line.word(keyword.start, keyword.end),
@@ -92,7 +92,7 @@ function readFlags(
     const plain = unquote(word.text.slice(2), escape);
     const equals = plain.indexOf('=');
     flags.push({
-      ...line.place(word.start, word.end),
+      ...line.span(word.start, word.end),
       name: equals === -1 ? plain : plain.slice(0, equals),
       value: equals === -1 ? undefined : plain.slice(equals + 1),
     });
@@ -178,7 +178,7 @@ function readJson(line: MappedText, name: string, start: number): Arguments | un
     if (!(error instanceof SyntaxError)) throw error;
     return { json: false, args: [line.word(start, end)], brokenJson: true };
   }
-  const place = line.place(start, end);
+  const span = line.span(start, end);
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
     throw line.error(
       start,
@@ -187,7 +187,7 @@ function readJson(line: MappedText, name: string, start: number): Arguments | un
       'put every element in double quotes',
     );
   }
-  return { json: true, args: value.map((item) => ({ ...place, text: item })), brokenJson: false };
+  return { json: true, args: value.map((item) => ({ ...span, text: item })), brokenJson: false };
 }
 
 /** `name=value name=value`, or the old form `name rest of the line` for a first word without `=`. */

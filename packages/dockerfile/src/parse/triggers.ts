@@ -1,5 +1,5 @@
 import { LktError, type SourceFile } from '@lkt/core';
-import type { FromInstruction, Instruction, OnbuildInstruction, Place } from './ast.ts';
+import type { FromInstruction, Instruction, OnbuildInstruction, Span } from './ast.ts';
 import { parseInstruction } from './instructions.ts';
 import { placeError, SourceText } from './source-text.ts';
 import { parseSyntax } from './syntax.ts';
@@ -36,9 +36,9 @@ export function parseTriggers(
   file: SourceFile,
   from: FromInstruction,
 ): readonly Trigger[] {
-  const place: Place = from.image;
+  const span: Span = from.image;
   if (texts.length > MAX_TRIGGERS)
-    throw placeError(file, place, `the base image has more than ${MAX_TRIGGERS} ONBUILD triggers`);
+    throw placeError(file, span, `the base image has more than ${MAX_TRIGGERS} ONBUILD triggers`);
   return texts.map((text) => {
     const title = `ONBUILD ${text.split('\n', 1)[0] ?? ''}`;
     try {
@@ -46,12 +46,12 @@ export function parseTriggers(
       return {
         title,
         text: instructionText(instruction),
-        instruction: placedAt(place, instruction),
+        instruction: spannedAt(span, instruction),
       };
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
       const why = error.message.replace(/^.*?:\d+:\d+: /, '');
-      throw placeError(file, place, `${title}, a trigger of the base image: ${why}`, error.fix);
+      throw placeError(file, span, `${title}, a trigger of the base image: ${why}`, error.fix);
     }
   });
 }
@@ -64,7 +64,7 @@ export function parseTrigger(file: SourceFile): Instruction {
   const source = new SourceText(file);
   const [node, second] = parseSyntax(source).nodes;
   if (node === undefined || second !== undefined)
-    throw source.error(source.place(0, 0), 'it is not one instruction');
+    throw source.error(source.span(0, 0), 'it is not one instruction');
   const instruction = parseInstruction(node, source);
   if (['FROM', 'ONBUILD', 'MAINTAINER'].includes(instruction.keyword))
     throw source.error(node.keyword, `${instruction.keyword} cannot be a trigger`);
@@ -82,12 +82,12 @@ export function triggerError(error: unknown, title: string): unknown {
 }
 
 /** The same, with all that has a place at one. */
-function placedAt<T>(place: Place, value: T): T {
-  if (Array.isArray(value)) return value.map((item: unknown) => placedAt(place, item)) as T;
+function spannedAt<T>(span: Span, value: T): T {
+  if (Array.isArray(value)) return value.map((item: unknown) => spannedAt(span, item)) as T;
   if (typeof value !== 'object' || value === null) return value;
   const copy = Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, placedAt(place, item as unknown)]),
+    Object.entries(value).map(([key, item]) => [key, spannedAt(span, item as unknown)]),
   );
-  const { position, offset, length } = place;
+  const { position, offset, length } = span;
   return ('offset' in copy ? { ...copy, position, offset, length } : copy) as T;
 }

@@ -1,4 +1,4 @@
-import type { Elsewhere } from '@lkt/rebuild';
+import type { WorkerPool } from '@lkt/rebuild';
 import type {
   BuildContext,
   BuildRequest,
@@ -48,7 +48,7 @@ export interface BuildTools {
   /** Whether a check looks also into what does not reach the image. */
   readonly checkEveryStep?: boolean;
   /** Where a check builds again. */
-  readonly elsewhere?: () => Promise<Elsewhere>;
+  readonly workerPool?: () => Promise<WorkerPool>;
   /** How many processors a build that starts now may keep busy. */
   readonly cpus?: () => number;
 }

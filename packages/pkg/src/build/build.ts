@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { CheckReport, Elsewhere } from '@lkt/rebuild';
+import type { CheckReport, WorkerPool } from '@lkt/rebuild';
 import { type Digest, LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import { type AttestedImage, Attester } from '../attest/attest.ts';
@@ -60,7 +60,7 @@ export class Build {
   readonly #checked = new Map<Package, Promise<readonly CheckReport[]>>();
   /** What engines still do when they have built. */
   readonly #later: Promise<unknown>[] = [];
-  #elsewhere: Promise<Elsewhere> | undefined;
+  #workerPool: Promise<WorkerPool> | undefined;
 
   private constructor(
     workspace: Workspace,
@@ -135,7 +135,7 @@ export class Build {
         }),
       ),
     );
-    await (await this.#elsewhere)?.[Symbol.asyncDispose]();
+    await (await this.#workerPool)?.[Symbol.asyncDispose]();
     const ended = await Promise.allSettled(this.#later);
     if (first !== undefined) throw first.error;
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
@@ -251,11 +251,11 @@ export class Build {
       pins: () =>
         knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
       later: (work: Promise<unknown>) => void this.#later.push(work),
-      elsewhere: async () => {
-        this.#elsewhere ??= import('@lkt/rebuild').then(
-          (module) => new module.Elsewhere(this.#slots.count),
+      workerPool: async () => {
+        this.#workerPool ??= import('@lkt/rebuild').then(
+          (module) => new module.WorkerPool(this.#slots.count),
         );
-        return this.#elsewhere;
+        return this.#workerPool;
       },
       cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
     };

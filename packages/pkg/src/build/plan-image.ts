@@ -128,11 +128,11 @@ export class ImagePlanner {
       },
       check: async (known, builtAt) => {
         const { checkBuild } = await import('@lkt/rebuild');
-        const { elsewhere, checkEveryStep = false } = this.#tools;
-        if (elsewhere === undefined) throw new Error('a check has to be built somewhere');
+        const { workerPool, checkEveryStep = false } = this.#tools;
+        if (workerPool === undefined) throw new Error('a check has to be built somewhere');
         return checkBuild({ ...request, ...atStart(), noCache: item.disableCache }, context, {
           engine,
-          elsewhere: await elsewhere(),
+          workerPool: await workerPool(),
           everyStep: checkEveryStep,
           known,
           ...(builtAt === undefined ? {} : { builtAt }),

@@ -4,7 +4,7 @@ import type { Store } from '@lkt/oci';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import type { Workspace } from '../workspace/workspace.ts';
-import { Recorder, type RecordPlace } from './recorder.ts';
+import { Recorder, type RecordLocation } from './recorder.ts';
 
 /**
  * Notes what a build of packages looks at that has nothing to do, for `findRecord`: the sources of what is built, and
@@ -16,7 +16,7 @@ export class PackageRecorder {
   readonly #recorder: Recorder;
   readonly #store: Store;
 
-  constructor(place: RecordPlace, store: Store, reporter: Reporter) {
+  constructor(place: RecordLocation, store: Store, reporter: Reporter) {
     this.#recorder = new Recorder(place, store, reporter);
     this.#store = store;
     this.reporter = this.#recorder.reporter;

@@ -10,7 +10,7 @@ import { sourceDirs } from './source-dirs.ts';
 import { hashIn, sourceState } from './source-state.ts';
 
 /** Where a record is kept of a command, and what it depends on besides files. */
-export interface RecordPlace {
+export interface RecordLocation {
   /** The file; whatever it does not depend on otherwise is in its name. */
   readonly path: string;
   /** Where the workspace is opened. */
@@ -35,13 +35,18 @@ export interface Recordable<Result> {
 export class Recorder {
   /** What the command says goes through this. */
   readonly reporter: Reporter;
-  readonly #place: RecordPlace;
+  readonly #place: RecordLocation;
   readonly #store: Store;
   readonly #events: ProgressEvent[] = [];
   readonly #before: ReadonlyMap<string, string | undefined>;
 
   /** @param files that are looked at, besides sources and the names in the store */
-  constructor(place: RecordPlace, store: Store, reporter: Reporter, files: Iterable<string> = []) {
+  constructor(
+    place: RecordLocation,
+    store: Store,
+    reporter: Reporter,
+    files: Iterable<string> = [],
+  ) {
     this.#place = place;
     this.#store = store;
     this.#before = statesOf([...files, join(store.dir, 'index.json')]);

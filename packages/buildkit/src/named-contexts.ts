@@ -4,7 +4,7 @@ import { layersOf, type RequestPlan } from '@lkt/builder';
 import { imageKey } from '@lkt/dockerfile';
 
 /** An image that BuildKit gets out of the store, and by what name the Dockerfile that it gets calls it. */
-export interface HandedImage {
+export interface NamedContext {
   readonly name: string;
   readonly digest: Digest;
 }
@@ -20,11 +20,11 @@ export function contextNames({
 }
 
 /** The images, without their triggers: what those do stands in the Dockerfile. */
-export async function handedImages(
+export async function namedContexts(
   planned: RequestPlan,
   store: Store,
-): Promise<readonly HandedImage[]> {
-  const handed: HandedImage[] = [];
+): Promise<readonly NamedContext[]> {
+  const handed: NamedContext[] = [];
   for (const [key, name] of contextNames(planned)) {
     const image = planned.images.get(key);
     if (image === undefined) throw new Error(`${key} is not among the images`);

@@ -10,7 +10,7 @@ import {
 import type { Registry } from '@lkt/registry';
 
 /** Where a cache is kept: a tag of a registry, or an OCI layout. */
-export interface CachePlace {
+export interface CacheLocation {
   /** As the user has written it. */
   readonly name: string;
   /** What is there; undefined for nothing. */
@@ -23,7 +23,11 @@ export interface CachePlace {
   push(store: Store, manifest: Descriptor, signal?: AbortSignal): Promise<void>;
 }
 
-export function registryPlace(name: string, registry: Registry, reference: Reference): CachePlace {
+export function registryLocation(
+  name: string,
+  registry: Registry,
+  reference: Reference,
+): CacheLocation {
   const { domain, path, tag = 'latest' } = reference;
   const tagged = { domain, path, tag };
   return {
@@ -43,7 +47,7 @@ export function registryPlace(name: string, registry: Registry, reference: Refer
 const TAG = 'lkt.invalid/steps:latest';
 
 /** An OCI layout in a directory, such as one that a CI keeps from run to run. */
-export function layoutPlace(name: string, directory: string): CachePlace {
+export function layoutLocation(name: string, directory: string): CacheLocation {
   const existing = async (): Promise<Store | undefined> =>
     openStore(directory, { create: false }).catch(ifMissing);
   const required = async (): Promise<Store> => openStore(directory, { create: false });

@@ -1,8 +1,8 @@
 import type { Digest } from '@lkt/core';
-import type { LayerRef } from './worker/job.ts';
+import type { LayerRef } from './layers/layers.ts';
 
-/** Surroundings of a build. */
-export interface Surroundings {
+/** BuildEnvironment of a build. */
+export interface BuildEnvironment {
   /** Of the machine; a RUN does not see it. */
   readonly hostname: string;
   /** What lkt inherits. */
@@ -16,14 +16,14 @@ export interface Surroundings {
   /** Bytes of memory that layers may take, which are then not on disk. */
   readonly memory?: number;
   /** Added to the environment lkt has. */
-  readonly environment: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /**
- * Surroundings that differ from the usual ones in what must not matter. The native engine takes nothing from its store but
+ * BuildEnvironment that differ from the usual ones in what must not matter. The native engine takes nothing from its store but
  * blobs in such a world: no step that is known, no unpacked layer, no cache mount.
  */
-export interface World extends Surroundings {
+export interface Variation extends BuildEnvironment {
   /** What each step, by `stepId`, gave before. A layer that differs is kept, to be looked at. */
   readonly expected: Readonly<Record<string, Digest>>;
 }

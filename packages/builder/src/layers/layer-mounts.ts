@@ -2,13 +2,13 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, digestOf, LktError } from '@lkt/core';
 import { removeTree, type Store } from '@lkt/oci';
-import type { Chain, LayerRef } from '../worker/job.ts';
+import type { Layers, LayerRef } from './layers.ts';
 import type { LayerDirs } from './layer-dirs.ts';
 import { type LayerDir, Overlays, type UpperMount } from './overlay.ts';
 import { removeSmallTree } from './small-tree.ts';
 import { unpackLayer } from './unpack-layer.ts';
 
-export interface ChainMountsParts {
+export interface LayerMountsParts {
   readonly store: Store;
   readonly layers: LayerDirs;
   /** A directory on the file system of the layers. It becomes the working directory of the process. */
@@ -19,15 +19,15 @@ export interface ChainMountsParts {
 }
 
 /** The file systems of chains, as overlay mounts. Layers that are in no directory yet are unpacked, once. */
-export class ChainMounts {
-  readonly #parts: ChainMountsParts;
+export class LayerMounts {
+  readonly #parts: LayerMountsParts;
   readonly #overlays: Overlays;
   readonly #unpacked = new Map<Digest, Promise<void>>();
   readonly #lower = new Map<string, Promise<string>>();
   readonly #removing = new Set<Promise<void>>();
   #count = 0;
 
-  constructor(parts: ChainMountsParts) {
+  constructor(parts: LayerMountsParts) {
     this.#parts = parts;
     this.#overlays = new Overlays(parts.temp);
   }
@@ -39,12 +39,12 @@ export class ChainMounts {
   }
 
   /** The merged file system of a chain, read-only; mounted once. */
-  async lower(chain: Chain): Promise<string> {
-    const key = chain.map(({ diffId }) => diffId).join();
+  async lower(layers: Layers): Promise<string> {
+    const key = layers.map(({ diffId }) => diffId).join();
     let mounted = this.#lower.get(key);
     if (mounted === undefined) {
       mounted = (async () => {
-        const dirs = await this.#dirs(chain);
+        const dirs = await this.#dirs(layers);
         return dirs.length === 0
           ? this.#overlays.empty
           : this.#overlays.mountLower(this.name(), dirs);
@@ -55,9 +55,9 @@ export class ChainMounts {
   }
 
   /** A chain's file system with an empty directory over it that takes what is changed. */
-  async upper(chain: Chain): Promise<UpperMount> {
-    const lower = await this.lower(chain);
-    return this.#overlays.mountUpper(this.name(), await this.#dirs(chain), lower);
+  async upper(layers: Layers): Promise<UpperMount> {
+    const lower = await this.lower(layers);
+    return this.#overlays.mountUpper(this.name(), await this.#dirs(layers), lower);
   }
 
   /** Ends a mount, of which nothing is to be read any more. What is below it may be, and not be moved before the end. */
@@ -80,9 +80,9 @@ export class ChainMounts {
     return String(this.#count);
   }
 
-  async #dirs(chain: Chain): Promise<LayerDir[]> {
-    await Promise.all(chain.map(async (layer) => this.#unpack(layer)));
-    const filled = chain.filter(({ diffId }) => diffId !== EMPTY_LAYER);
+  async #dirs(layers: Layers): Promise<LayerDir[]> {
+    await Promise.all(layers.map(async (layer) => this.#unpack(layer)));
+    const filled = layers.filter(({ diffId }) => diffId !== EMPTY_LAYER);
     return filled.map(({ diffId }) => ({ diffId, path: this.#parts.layers.path(diffId) }));
   }
 

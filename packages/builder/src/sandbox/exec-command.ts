@@ -25,7 +25,7 @@ import {
 } from '../system/syscalls.ts';
 
 /** Becomes the command, with the root file system of the sandbox as the one there is. Does not return. */
-export function becomeCommand(box: Sandbox): never {
+export function execCommand(box: Sandbox): never {
   const user = findUser(
     box.user,
     readAccounts((path) => readShort(`/${path}`)),

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { findOnPath, type Surroundings } from '@lkt/builder';
+import { findOnPath, type BuildEnvironment } from '@lkt/builder';
 
-/** Surroundings as different as the machine allows, and what could not be changed. */
-export interface OtherSurroundings {
-  readonly world: Surroundings;
+/** BuildEnvironment as different as the machine allows, and what could not be changed. */
+export interface VariedEnvironment {
+  readonly environment: BuildEnvironment;
   readonly notes: readonly string[];
 }
 
@@ -13,12 +13,12 @@ export interface OtherSurroundings {
 const SHARE_OF_MEMORY = 0.6;
 
 /**
- * @param place of several that are used at once, from 0: each has a processor of its own
- * @param places how many there are
+ * @param index of several that are used at once, from 0: each has a processor of its own
+ * @param count how many there are
  */
-export function otherSurroundings(place: number, places: number): OtherSurroundings {
+export function varyEnvironment(index: number, count: number): VariedEnvironment {
   const notes: string[] = [];
-  const cpu = otherCpu(place);
+  const cpu = otherCpu(index);
   if (cpu === undefined)
     notes.push('the number of processors is the same: there is one, or no taskset');
   const fixedAddresses = works('setarch', ['--addr-no-randomize', 'true']);
@@ -28,14 +28,14 @@ export function otherSurroundings(place: number, places: number): OtherSurroundi
     isRoot && works('unshare', ['--user', '--map-users=0:0:4294967295', 'true']);
   if (!userNamespace) notes.push('both builds are by one user');
   return {
-    world: {
+    environment: {
       hostname: 'elsewhere',
       umask: 0o077,
       ...(cpu === undefined ? {} : { cpu }),
       fixedAddresses,
       userNamespace,
-      memory: Math.floor(memoryForLayers() / places),
-      environment: {
+      memory: Math.floor(memoryForLayers() / count),
+      env: {
         HOME: '/nonexistent',
         LANG: 'tr_TR.UTF-8',
         LC_ALL: 'tr_TR.UTF-8',
@@ -47,14 +47,14 @@ export function otherSurroundings(place: number, places: number): OtherSurroundi
 }
 
 /** One of several processors that this process may use, the last ones first. */
-function otherCpu(place: number): number | undefined {
+function otherCpu(index: number): number | undefined {
   if (availableParallelism() < 2 || findOnPath('taskset') === undefined) return undefined;
   const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(read('/proc/self/status'))?.[1];
   const allowed = (list ?? '').split(',').flatMap((range) => {
     const [first = NaN, last = first] = range.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+    return Array.from({ length: last - first + 1 }, (_, offset) => first + offset);
   });
-  return allowed.at(-1 - (place % allowed.length));
+  return allowed.at(-1 - (index % allowed.length));
 }
 
 /** Bytes of memory that all layers of second builds may take. */

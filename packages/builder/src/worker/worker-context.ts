@@ -11,7 +11,7 @@ import { LayerDirs } from '../layers/layer-dirs.ts';
 import { isWholeLayer } from '../layers/layer-hash.ts';
 import { otherDevices } from './other-devices.ts';
 import { memoryFor } from './layer-memory.ts';
-import { placeApart } from './place-apart.ts';
+import { makeTopDir } from './top-dir.ts';
 import { PlanRunner } from '../steps/plan-runner.ts';
 import { syncFileSystem } from '../system/sync-file-system.ts';
 import { detach, mount, setHostname } from '../system/syscalls.ts';
@@ -20,7 +20,7 @@ import type { BuildOutcome, WorkerJob, WorkerSetup } from './worker-protocol.ts'
 const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 
 /** What a worker builds with, made before it is known what to build. */
-export interface Workplace {
+export interface WorkerContext {
   readonly setup: WorkerSetup;
   readonly store: Store;
   readonly layers: LayerDirs;
@@ -36,30 +36,30 @@ export interface Workplace {
   readonly emit: (event: ProgressEvent) => void;
 }
 
-/** Has a workplace used, which is gone afterwards. */
-export async function withWorkplace(
+/** Runs `use` in a worker context, and removes the context afterwards. */
+export async function withWorkerContext(
   setup: WorkerSetup,
-  { groups, inits, signal, emit }: Pick<Workplace, 'groups' | 'inits' | 'signal' | 'emit'>,
-  use: (place: Workplace) => Promise<void>,
+  { groups, inits, signal, emit }: Pick<WorkerContext, 'groups' | 'inits' | 'signal' | 'emit'>,
+  use: (worker: WorkerContext) => Promise<void>,
 ): Promise<void> {
-  const { store: dir, world, owner } = setup;
+  const { store: dir, environment, owner } = setup;
   const store = await openStore(dir);
   await using temporary = await store.tempDir();
   chmodSync(temporary.path, 0o700);
   // In another world nothing is known, and nothing is left.
-  const work = world === undefined ? dir : temporary.path;
+  const work = environment === undefined ? dir : temporary.path;
   const layers = new LayerDirs(store, owner, work);
   await layers.create(isWholeLayer);
   using changed = new DisposableStack();
-  if (world !== undefined) {
-    setHostname(world.hostname);
+  if (environment !== undefined) {
+    setHostname(environment.hostname);
     changed.use(otherDevices(`${temporary.path}/devices`));
   }
   const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
-  const inMemory = isFleeting || world?.memory !== undefined;
+  const inMemory = isFleeting || environment?.memory !== undefined;
   if (inMemory) {
     // An overlay cannot hold the upper directory of another, nor whiteouts. Memory can.
-    const size = world?.memory === undefined ? '' : `,size=${world.memory}`;
+    const size = environment?.memory === undefined ? '' : `,size=${environment.memory}`;
     mount('tmpfs', layers.dir, { type: 'tmpfs', data: `mode=700${size}` });
     mkdirSync(`${layers.dir}/tmp`);
   }
@@ -68,10 +68,10 @@ export async function withWorkplace(
       'the store is on an overlay file system: layers are unpacked in memory (put it on a volume with LKT_CACHE)';
     emit({ kind: 'warning', text });
   }
-  const temp = inMemory ? `${layers.dir}/tmp` : placeApart(temporary.path);
+  const temp = inMemory ? `${layers.dir}/tmp` : makeTopDir(temporary.path);
   try {
-    const place = { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit };
-    await use(place);
+    const worker = { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit };
+    await use(worker);
   } finally {
     process.chdir('/');
     if (inMemory) detach(layers.dir);
@@ -82,20 +82,20 @@ export async function withWorkplace(
  * Does a job. In another world one may follow another, each of which finds the images unpacked that those before it were on,
  * and nothing else of them.
  */
-export async function buildIn(place: Workplace, job: WorkerJob): Promise<BuildOutcome> {
-  if (place.setup.world === undefined) return build(place, job);
-  await makeRoom(place, job.job);
-  const own = { work: `${place.work}/job`, temp: `${place.temp}/job` };
+export async function buildIn(worker: WorkerContext, job: WorkerJob): Promise<BuildOutcome> {
+  if (worker.setup.environment === undefined) return build(worker, job);
+  await makeRoom(worker, job.job);
+  const own = { work: `${worker.work}/job`, temp: `${worker.temp}/job` };
   for (const directory of new Set(Object.values(own))) mkdirSync(directory);
-  const outcome = await build({ ...place, ...own }, job);
+  const outcome = await build({ ...worker, ...own }, job);
   process.chdir('/');
   for (const directory of new Set(Object.values(own))) await removeTree(directory);
   return outcome;
 }
 
 /** Removes what was unpacked in memory if the rest of it is not enough. */
-async function makeRoom({ setup, layers }: Workplace, { images }: Job): Promise<void> {
-  if (setup.world?.memory === undefined) return;
+async function makeRoom({ setup, layers }: WorkerContext, { images }: Job): Promise<void> {
+  if (setup.environment?.memory === undefined) return;
   const { bavail, bsize } = statfsSync(layers.dir);
   if (bavail * bsize >= memoryFor(Object.values(images).flat())) return;
   for (const name of readdirSync(layers.dir))
@@ -103,10 +103,10 @@ async function makeRoom({ setup, layers }: Workplace, { images }: Job): Promise<
 }
 
 async function build(
-  place: Workplace,
+  worker: WorkerContext,
   { job, digests, secrets, ssh }: WorkerJob,
 ): Promise<BuildOutcome> {
-  const { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit } = place;
+  const { setup, store, layers, work, temp, isFleeting, groups, inits, signal, emit } = worker;
   const context = new Context(job.context, { memo: new Map(digests) });
   const cache = new StepCache(store, work);
   const executorAbort = new AbortController();
@@ -140,7 +140,7 @@ async function build(
   // Awaited in the end.
   settled.catch(() => undefined);
   try {
-    return { chain: await runner.run(), steps: runner.results, answers: runner.answers };
+    return { layers: await runner.run(), steps: runner.results, answers: runner.answers };
   } finally {
     await executor.close();
     await settled;

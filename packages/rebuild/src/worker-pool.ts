@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { type Surroundings, type WorkerPlace, WorkerProcess } from '@lkt/builder';
-import { memoryForLayers, type OtherSurroundings, otherSurroundings } from './surroundings.ts';
+import { type BuildEnvironment, type WorkerOptions, WorkerProcess } from '@lkt/builder';
+import { memoryForLayers, type VariedEnvironment, varyEnvironment } from './vary-environment.ts';
 
 const MOST_PLACES = 4;
 /** Of memory for each: what the layers of most builds need. */
@@ -10,44 +10,44 @@ const ENOUGH_BYTES = 2 * 2 ** 30;
  * Places in other surroundings, each on a processor of its own. The builds in one follow each other, and what they are on is
  * unpacked once for all: a worker stays there.
  */
-export class Elsewhere implements AsyncDisposable {
-  readonly #free: PlaceElsewhere[];
-  readonly #all: readonly PlaceElsewhere[];
-  readonly #waiting: ((place: PlaceElsewhere) => void)[] = [];
+export class WorkerPool implements AsyncDisposable {
+  readonly #free: PooledWorker[];
+  readonly #all: readonly PooledWorker[];
+  readonly #waiting: ((worker: PooledWorker) => void)[] = [];
 
   /** @param builds how many may be wanted at once */
   constructor(builds: number) {
     const fit = Math.floor(memoryForLayers() / ENOUGH_BYTES);
     const count = Math.max(1, Math.min(builds, availableParallelism(), MOST_PLACES, fit));
-    this.#all = Array.from({ length: count }, (_, index) => new PlaceElsewhere(index, count));
+    this.#all = Array.from({ length: count }, (_, index) => new PooledWorker(index, count));
     this.#free = [...this.#all];
   }
 
   /** Lends a place, when there is one. */
-  async lend<T>(build: (place: PlaceElsewhere) => Promise<T>): Promise<T> {
-    const place =
+  async lend<T>(build: (worker: PooledWorker) => Promise<T>): Promise<T> {
+    const worker =
       this.#free.shift() ??
-      (await new Promise<PlaceElsewhere>((resolve) => this.#waiting.push(resolve)));
+      (await new Promise<PooledWorker>((resolve) => this.#waiting.push(resolve)));
     try {
-      return await build(place);
+      return await build(worker);
     } finally {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#free.unshift(place);
-      else next(place);
+      if (next === undefined) this.#free.unshift(worker);
+      else next(worker);
     }
   }
 
   /** Ends the workers. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#all.map(async (place) => place[Symbol.asyncDispose]()));
+    await Promise.all(this.#all.map(async (worker) => worker[Symbol.asyncDispose]()));
   }
 }
 
 /** One of them. */
-export class PlaceElsewhere implements AsyncDisposable {
+export class PooledWorker implements AsyncDisposable {
   readonly #index: number;
   readonly #count: number;
-  #surroundings: OtherSurroundings | undefined;
+  #varied: VariedEnvironment | undefined;
   #worker: WorkerProcess | undefined;
 
   constructor(index: number, count: number) {
@@ -55,8 +55,8 @@ export class PlaceElsewhere implements AsyncDisposable {
     this.#count = count;
   }
 
-  get world(): Surroundings {
-    return this.#known.world;
+  get environment(): BuildEnvironment {
+    return this.#known.environment;
   }
 
   /** What could not be changed. */
@@ -65,14 +65,14 @@ export class PlaceElsewhere implements AsyncDisposable {
   }
 
   /** The worker, taken for one build. */
-  async worker(around: Omit<WorkerPlace, 'world' | 'stays'>): Promise<WorkerProcess> {
-    const place = { ...around, world: this.world, stays: true };
+  async worker(around: Omit<WorkerOptions, 'environment' | 'stays'>): Promise<WorkerProcess> {
+    const options = { ...around, environment: this.environment, stays: true };
     const worker = this.#worker;
     if (worker !== undefined) {
-      if (worker.take(place)) return worker;
+      if (worker.take(options)) return worker;
       await worker[Symbol.asyncDispose]();
     }
-    this.#worker = WorkerProcess.start(place);
+    this.#worker = WorkerProcess.start(options);
     return this.#worker;
   }
 
@@ -80,8 +80,8 @@ export class PlaceElsewhere implements AsyncDisposable {
     await this.#worker?.[Symbol.asyncDispose]();
   }
 
-  get #known(): OtherSurroundings {
-    this.#surroundings ??= otherSurroundings(this.#index, this.#count);
-    return this.#surroundings;
+  get #known(): VariedEnvironment {
+    this.#varied ??= varyEnvironment(this.#index, this.#count);
+    return this.#varied;
   }
 }

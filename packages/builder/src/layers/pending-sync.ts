@@ -19,7 +19,7 @@ const AGE_MS = 5 * 60_000;
  * files of it may be cut short. An empty file `<directory>/<boot>/<layer>` stands for each until it is known to be on
  * disk. A layer with one of a boot that is over is as good as lost, until its content was looked at.
  */
-export class Unsettled {
+export class PendingSync {
   readonly #directory: string;
   readonly #own: string;
   #lost: readonly string[] | undefined;

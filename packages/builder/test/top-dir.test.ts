@@ -3,7 +3,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { placeApart } from '../src/worker/place-apart.ts';
+import { makeTopDir } from '../src/worker/top-dir.ts';
 import { ioctl } from '../src/system/syscalls.ts';
 
 const EXT4_SUPER_MAGIC = 0xef53;
@@ -20,7 +20,7 @@ function attributes(path: string): number {
 
 test('ext4 is told to spread what is in the directory', async () => {
   await using temp = await mkdtempDisposable(join(tmpdir(), 'lkt-apart-'));
-  expect(statSync(placeApart(temp.path)).isDirectory()).toBe(true);
+  expect(statSync(makeTopDir(temp.path)).isDirectory()).toBe(true);
   const isExt4 = statfsSync(temp.path).type === EXT4_SUPER_MAGIC;
   const spreads = isExt4 && (attributes(temp.path) & FS_TOPDIR_FL) !== 0;
   expect(spreads).toBe(isExt4);
@@ -28,5 +28,5 @@ test('ext4 is told to spread what is in the directory', async () => {
 
 test('other file systems need not know of it', async () => {
   await using temp = await mkdtempDisposable('/dev/shm/lkt-apart-');
-  expect(statSync(placeApart(temp.path)).isDirectory()).toBe(true);
+  expect(statSync(makeTopDir(temp.path)).isDirectory()).toBe(true);
 });

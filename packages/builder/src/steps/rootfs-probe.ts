@@ -1,11 +1,11 @@
 import { toRaw } from '@lkt/oci';
 import type { CopyStep } from '@lkt/dockerfile';
 import type { KnownAnswer, RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
-import type { Question, StepCache } from '../step-cache.ts';
-import { type Chain, diffIds } from '../worker/job.ts';
+import type { CacheKeyFields, StepCache } from '../step-cache.ts';
+import { type Layers, diffIds } from '../layers/layers.ts';
 import { CacheMiss, type StepExecutor } from './step-executor.ts';
 
-export interface FileSystemQuestionsParts {
+export interface RootfsProbeParts {
   readonly cache: StepCache;
   readonly executor?: StepExecutor;
   /** What others have done, without an executor. */
@@ -18,12 +18,12 @@ export interface FileSystemQuestionsParts {
  *
  * Each method throws CacheMiss if the answer is not known and there is no executor.
  */
-export class FileSystemQuestions {
-  readonly #parts: FileSystemQuestionsParts;
+export class RootfsProbe {
+  readonly #parts: RootfsProbeParts;
   readonly #signal: AbortSignal;
   readonly #answers = new Map<string, string>();
 
-  constructor(parts: FileSystemQuestionsParts, signal: AbortSignal) {
+  constructor(parts: RootfsProbeParts, signal: AbortSignal) {
     this.#parts = parts;
     this.#signal = signal;
   }
@@ -34,9 +34,9 @@ export class FileSystemQuestions {
   }
 
   /** Digest of what a COPY takes from a file system. */
-  async selectionDigest(step: CopyStep, from: Chain, isDirectory: boolean): Promise<string> {
+  async selectionDigest(step: CopyStep, from: Layers, isDirectory: boolean): Promise<string> {
     const { sources, files, destination, destinationIsDirectory, parents, exclude } = step;
-    const question = {
+    const fields = {
       kind: 'selection',
       from: diffIds(from),
       sources: sources.map(({ text, base }) => ({ text, base })),
@@ -47,28 +47,28 @@ export class FileSystemQuestions {
       exclude,
       isDirectory,
     };
-    return this.#remembered(question, async (executor) =>
+    return this.#remembered(fields, async (executor) =>
       executor.selectionDigest(step, from, isDirectory),
     );
   }
 
   /** Whether the destination of a COPY is a directory, where that matters. */
-  async isDirectory(step: CopyStep, parent: Chain): Promise<boolean> {
+  async isDirectory(step: CopyStep, parent: Layers): Promise<boolean> {
     const path = toRaw(step.destination.slice(1));
     if (step.destinationIsDirectory || path === '') return true;
-    const question = { kind: 'is-directory', of: diffIds(parent), path };
-    const answer = await this.#remembered(question, async (executor) =>
+    const fields = { kind: 'is-directory', of: diffIds(parent), path };
+    const answer = await this.#remembered(fields, async (executor) =>
       String(await executor.isDirectory(parent, path)),
     );
     return answer === 'true';
   }
 
   async #remembered(
-    question: Question,
+    fields: CacheKeyFields,
     ask: (executor: StepExecutor) => Promise<string>,
   ): Promise<string> {
     const { cache, remote } = this.#parts;
-    const key = cache.key(question);
+    const key = cache.key(fields);
     const known = await cache.recall(key);
     const claim = known ?? (await remote?.find(key, this.#signal));
     const answer = typeof claim === 'string' ? claim : await ask(this.#executor());

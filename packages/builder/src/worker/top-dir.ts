@@ -11,7 +11,7 @@ const FS_TOPDIR_FL = 0x0002_0000;
  * the number of a file is not used again for five minutes, and whoever makes a file passes over all such numbers nearby. A
  * build that made 5,000 files took twice as long after one that had removed as many.
  */
-export function placeApart(parent: string): string {
+export function makeTopDir(parent: string): string {
   // In such a directory others are spread by their names; chattr(1), T.
   addFlag(parent, FS_TOPDIR_FL);
   const path = `${parent}/${process.pid}`;
