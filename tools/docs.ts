@@ -4,7 +4,7 @@ import { imageConfigSchema } from '@lkt/image';
 import { buildYmlSchema } from '@lkt/pkg';
 import { attackDocument } from './attack-doc.ts';
 import { securityDocument } from './security-doc.ts';
-import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli/src/table.ts';
+import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli/src/help/table.ts';
 
 const root = join(import.meta.dirname, '..');
 

@@ -1,29 +1,29 @@
 import { join } from 'node:path';
-import { LktError, type Reporter } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import type { Interfaces } from '@oclif/core';
 import {
   cacheSetting,
-  type Environment,
   processEnvironment,
   PROGRESS_MODES,
   progressSetting,
-} from './environment.ts';
-import { abortOnInterrupt } from './interrupt.ts';
+} from './session/environment.ts';
+import { abortOnInterrupt } from './session/interrupt.ts';
 import {
   judgeLinuxkitFlags,
   linuxkitDefinitions,
   type LinuxkitFlags,
   plainSwitches,
   warn,
-} from './linuxkit-flags.ts';
-import { Flags } from './options.ts';
-import { print } from './output.ts';
-import { type Given, plainWords } from './plain-words.ts';
-import { printableJson } from './printable.ts';
+} from './flags/linuxkit.ts';
+import { Flags } from './flags/options.ts';
+import { print } from './output/print.ts';
+import { type Given, plainWords } from './flags/parse-words.ts';
+import { printableJson } from './output/printable.ts';
+import type { Session } from './session/session.ts';
 import type { Display, Screen } from './progress/display.ts';
 import type { KeptLogs } from './progress/kept-logs.ts';
-import { usageError } from './usage.ts';
+import { usageError } from './help/usage.ts';
 
 /** What every command accepts. */
 export interface CommonFlags {
@@ -45,18 +45,6 @@ const standardError: Screen = {
     return process.stderr.rows;
   },
 };
-
-/** What a command needs to do its work. */
-export interface Session {
-  readonly environment: Environment;
-  /** The directory of the store; nothing is made there before a command opens the store to write. */
-  readonly cacheDir: string;
-  openStore(): Promise<Store>;
-  /** The store if there is one. */
-  findStore(): Promise<Store | undefined>;
-  readonly reporter: Reporter;
-  readonly signal: AbortSignal;
-}
 
 /** A command, before there is a command line. What is static is named as oclif's help asks for it. */
 export interface CommandClass {

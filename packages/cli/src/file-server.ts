@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
-import { parseAddress } from './listen-address.ts';
+import { parseAddress } from './flags/listen-address.ts';
 
 export interface ServeOptions {
   readonly signal: AbortSignal;

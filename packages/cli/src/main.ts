@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { growHeapSlowly } from '@lkt/core';
 import { commandIds, loadCommand } from './commands.ts';
-import { commandLine } from './global-flags.ts';
-import { endWithReaders, print } from './output.ts';
-import { printableJson } from './printable.ts';
-import { errorJson, exitCodeOf, render } from './report.ts';
-import { unknownCommand } from './usage.ts';
+import { commandLine } from './flags/global.ts';
+import { endWithReaders, print } from './output/print.ts';
+import { printableJson } from './output/printable.ts';
+import { errorJson, exitCodeOf, render } from './output/error-report.ts';
+import { unknownCommand } from './help/usage.ts';
 
 endWithReaders();
 
@@ -41,7 +41,7 @@ async function run(argv: readonly string[]): Promise<void> {
   const id = [`${first}:${second}`, first].find((name) => commandIds.includes(name));
   const isTopic = argv.length === 1 && commandIds.some((name) => name.startsWith(`${first}:`));
   if (asksHelp || isTopic || argv.length === 0 || first === '--version') {
-    const { showHelp } = await import('./help.ts');
+    const { showHelp } = await import('./help/help.ts');
     return showHelp(argv);
   }
   if (id === undefined) throw unknownCommand(argv, commandIds);

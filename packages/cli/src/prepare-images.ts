@@ -2,7 +2,7 @@ import { relative, sep } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { LayerArchive, Store } from '@lkt/oci';
 import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
-import type { Session } from './command.ts';
+import type { Session } from './session/session.ts';
 
 /** Bytes of layers. What has less is as fast when it is composed; what has more is most likely what others are built on. */
 const [LEAST, MOST] = [2 ** 19, 2 ** 26];
@@ -32,7 +32,7 @@ export async function prepareImages(
         const { prepareImage } = await import('@lkt/image/prepare');
         await prepareImage(item.name, image, { store, unpacked, signal });
         const archives = (): readonly LayerArchive[] => unpacked.archives(layers);
-        const { rememberAudit } = await import('./build-audit.ts');
+        const { rememberAudit } = await import('./audit/build-audit.ts');
         await rememberAudit(session, store, { full: item.name, digest, archives });
       }
   } catch (error) {

@@ -8,7 +8,7 @@ import type {
   SourceUpdate,
   Workspace,
 } from '@lkt/pkg';
-import { imageFiles } from './image-files.ts';
+import { imageFiles } from './session/image-files.ts';
 
 /** What a newer source makes of one configuration. */
 interface UpdatedConfig {

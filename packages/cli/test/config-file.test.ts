@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import type { Session } from '../src/command.ts';
-import { readConfigFile } from '../src/config-file.ts';
+import type { Session } from '../src/session/session.ts';
+import { readConfigFile } from '../src/session/config-file.ts';
 
 const session = {
   environment: { cwd: '/here', variables: {} },

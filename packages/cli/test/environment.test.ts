@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { cacheSetting, type Environment, progressSetting } from '../src/environment.ts';
-import { commandLine } from '../src/global-flags.ts';
+import { cacheSetting, type Environment, progressSetting } from '../src/session/environment.ts';
+import { commandLine } from '../src/flags/global.ts';
 
 function environment(variables: Record<string, string>): Environment {
   return { cwd: '/there', home: '/home/a', variables };

@@ -8,7 +8,7 @@ import { expect, test, vi } from 'vitest';
 
 /** A process that ends in order 1.5 s after the first signal, or as told after the second. */
 const script = `
-  const { abortOnInterrupt } = await import(${JSON.stringify(import.meta.resolve('../src/interrupt.ts'))});
+  const { abortOnInterrupt } = await import(${JSON.stringify(import.meta.resolve('../src/session/interrupt.ts'))});
   const signal = abortOnInterrupt(() => console.log('second'));
   const alive = setInterval(() => undefined, 1000);
   signal.addEventListener('abort', () => {

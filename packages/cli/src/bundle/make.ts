@@ -226,7 +226,7 @@ function nativePart(): Plugin {
   };
 }
 
-const PROGRAM_URL = /new URL\('(worker|init|all-commands)\.ts', import\.meta\.url\)/g;
+const PROGRAM_URL = /new URL\('(?:\.\.\/)?(worker|init|all-commands)\.ts', import\.meta\.url\)/g;
 const KNOWN_URL = /new URL\('(start-worker|init|all-commands)\.cjs', import\.meta\.url\)/g;
 
 function removeOld(current: string): void {

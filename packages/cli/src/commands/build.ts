@@ -1,25 +1,25 @@
 import { dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { BuiltImage, ImageAudit, TrustedImage } from '@lkt/image';
-import { auditLine, buildAudit, buildAuditFlags } from '../build-audit.ts';
-import { buildTools, workspaceAt } from '../build-tools.ts';
-import { enforceCacheMax } from '../cache-limit.ts';
+import { auditLine, buildAudit, buildAuditFlags } from '../audit/build-audit.ts';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
+import { enforceCacheMax } from '../session/cache-limit.ts';
 import { LktCommand } from '../command.ts';
-import { readConfigFile } from '../config-file.ts';
-import { diskFlags, diskOptions } from '../disk-flags.ts';
-import { layoutsFlag, layoutsOf } from '../layout-flags.ts';
-import { refused, said } from '../linuxkit-flags.ts';
-import { givenVariables, setFlags } from '../set-flags.ts';
-import { builderFlags } from '../package-flags.ts';
-import { buildRecordPath, unchangedImage } from '../build-record.ts';
-import { cacheFromFlags, remoteCaches } from '../remote-cache.ts';
-import { pullPackages, pullPackagesFlag } from '../pull-packages-flag.ts';
-import { pullFlags } from '../registry-flags.ts';
-import { outputAlone } from '../output-alone.ts';
-import { compressorFlags, formatsOf, outputFlags, outputOf } from '../output-flags.ts';
-import { sbomFlags, sbomOf } from '../sbom-flags.ts';
-import { trustOptions } from '../trust.ts';
-import { Args, Flags } from '../options.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { diskFlags, diskOptions } from '../flags/disk.ts';
+import { layoutsFlag, layoutsOf } from '../flags/layout.ts';
+import { refused, said } from '../flags/linuxkit.ts';
+import { givenVariables, setFlags } from '../flags/set.ts';
+import { builderFlags } from '../flags/package.ts';
+import { buildRecordPath, unchangedImage } from '../session/build-record.ts';
+import { cacheFromFlags, remoteCaches } from '../session/remote-cache.ts';
+import { pullPackages, pullPackagesFlag } from '../flags/pull-packages.ts';
+import { pullFlags } from '../flags/registry.ts';
+import { outputAlone } from '../output/output-alone.ts';
+import { compressorFlags, formatsOf, outputFlags, outputOf } from '../flags/output.ts';
+import { sbomFlags, sbomOf } from '../flags/sbom.ts';
+import { trustOptions } from '../session/trust.ts';
+import { Args, Flags } from '../flags/options.ts';
 
 interface Result {
   /** What was found in the images. */

@@ -1,11 +1,11 @@
 import type { CiPlan as Plan, PlannedPackage } from '@lkt/image';
-import { workspaceAt } from '../build-tools.ts';
-import { checkoutConfigs } from '../checkout-configs.ts';
-import { columns } from '../columns.ts';
+import { workspaceAt } from '../session/build-tools.ts';
+import { checkoutConfigs } from '../session/checkout-configs.ts';
+import { columns } from '../output/columns.ts';
 import { LktCommand } from '../command.ts';
-import { readConfigFile } from '../config-file.ts';
-import { Args, Flags } from '../options.ts';
-import { givenVariables, setFlags } from '../set-flags.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { Args, Flags } from '../flags/options.ts';
+import { givenVariables, setFlags } from '../flags/set.ts';
 
 /** A package for one platform, which is what a job of a CI builds on a machine of that kind. */
 interface Job {

@@ -1,5 +1,5 @@
 import { LktCommand } from '../command.ts';
-import { Args } from '../options.ts';
+import { Args } from '../flags/options.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
@@ -26,7 +26,7 @@ export class Completion extends LktCommand {
   async run(): Promise<{ script: string }> {
     const { args } = await this.parse(Completion);
     // The table imports this command.
-    const { commandTable } = await import('../table.ts');
+    const { commandTable } = await import('../help/table.ts');
     const table = commandTable();
     const { bash } = await import('../completion/bash.ts');
     const { fish } = await import('../completion/fish.ts');

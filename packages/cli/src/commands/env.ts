@@ -6,7 +6,7 @@ import {
   processEnvironment,
   progressSetting,
   trustedRootSetting,
-} from '../environment.ts';
+} from '../session/environment.ts';
 
 interface InForce {
   readonly name: string;

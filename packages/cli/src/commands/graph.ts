@@ -1,11 +1,11 @@
 import type { Graph as Found } from '@lkt/image';
-import { buildTools, workspaceAt } from '../build-tools.ts';
-import { checkoutConfigs } from '../checkout-configs.ts';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
+import { checkoutConfigs } from '../session/checkout-configs.ts';
 import { LktCommand } from '../command.ts';
-import { readConfigFile } from '../config-file.ts';
-import { Args, Flags } from '../options.ts';
-import { print } from '../output.ts';
-import { givenVariables, setFlags } from '../set-flags.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { Args, Flags } from '../flags/options.ts';
+import { print } from '../output/print.ts';
+import { givenVariables, setFlags } from '../flags/set.ts';
 
 export class Graph extends LktCommand {
   static override summary =

@@ -1,9 +1,9 @@
 import type { ImageView, ListedPackage, ShownSignature, UsedImage } from '@lkt/inspect';
 import type { Store } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
-import { type Contents, contentsOf, inspectLines } from '../inspect-report.ts';
-import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../image-views.ts';
-import { Args, Flags } from '../options.ts';
+import { type Contents, contentsOf, inspectLines } from '../output/inspect-report.ts';
+import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
+import { Args, Flags } from '../flags/options.ts';
 
 /** An image within, and what the store knows of it. */
 export interface InspectedImage extends UsedImage {

@@ -1,10 +1,10 @@
 import { LktError } from '@lkt/core';
 import type { ConfigChanges } from '@lkt/audit';
 import type { SourceUpdate } from '@lkt/pkg';
-import { buildTools, workspaceAt } from '../build-tools.ts';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { LktCommand } from '../command.ts';
-import { Args, Flags } from '../options.ts';
-import { packageFlags } from '../package-flags.ts';
+import { Args, Flags } from '../flags/options.ts';
+import { packageFlags } from '../flags/package.ts';
 import {
   findKernelUpdate,
   kernelSource,

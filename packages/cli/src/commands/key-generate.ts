@@ -2,7 +2,7 @@ import { lstat, open, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
-import { Flags } from '../options.ts';
+import { Flags } from '../flags/options.ts';
 
 interface Result {
   readonly privateKey: string;
@@ -40,7 +40,7 @@ The password is COSIGN_PASSWORD if that is set, else it is asked for.`;
     const [privatePath = '', publicPath = ''] = paths;
     // Before anybody thinks of a password for nothing.
     for (const path of paths) await requireFree(path);
-    const { passwordFor } = await import('../password.ts');
+    const { passwordFor } = await import('../session/password.ts');
     const password = flags['no-password']
       ? ''
       : await passwordFor({ name: privateKey, isNew: true, variables: environment.variables });

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { LktCommand } from '../command.ts';
-import { Args } from '../options.ts';
+import { Args } from '../flags/options.ts';
 
 export class MetadataCreate extends LktCommand {
   static override summary = 'Write a disk with metadata for a machine';

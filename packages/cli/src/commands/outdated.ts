@@ -1,11 +1,11 @@
 import type { Outdated as Found } from '@lkt/image';
-import { workspaceAt } from '../build-tools.ts';
+import { workspaceAt } from '../session/build-tools.ts';
 import { LktCommand } from '../command.ts';
-import { readConfigFile } from '../config-file.ts';
-import { Args, Flags } from '../options.ts';
-import { openRegistries } from '../registries.ts';
-import { registryFlags } from '../registry-flags.ts';
-import { givenVariables, setFlags } from '../set-flags.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { Args, Flags } from '../flags/options.ts';
+import { openRegistries } from '../session/registries.ts';
+import { registryFlags } from '../flags/registry.ts';
+import { givenVariables, setFlags } from '../flags/set.ts';
 
 const REASONS = {
   source: 'its sources are now',

@@ -1,16 +1,16 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { buildTools, workspaceAt } from '../build-tools.ts';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { type Digest, LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
-import { checkoutConfigs } from '../checkout-configs.ts';
+import { checkoutConfigs } from '../session/checkout-configs.ts';
 import { LktCommand } from '../command.ts';
-import { openRegistries } from '../registries.ts';
-import { readConfigFile } from '../config-file.ts';
-import { givenVariables, setFlags } from '../set-flags.ts';
-import { builderFlags } from '../package-flags.ts';
-import { pullFlags } from '../registry-flags.ts';
-import { Args, Flags } from '../options.ts';
+import { openRegistries } from '../session/registries.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { givenVariables, setFlags } from '../flags/set.ts';
+import { builderFlags } from '../flags/package.ts';
+import { pullFlags } from '../flags/registry.ts';
+import { Args, Flags } from '../flags/options.ts';
 
 interface Change {
   readonly file: string;

@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
-import { Args } from '../options.ts';
+import { Args } from '../flags/options.ts';
 
 export class Push extends LktCommand {
   static override summary = 'Say how an image comes to a cloud: lkt speaks to none';

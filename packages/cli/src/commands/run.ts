@@ -4,9 +4,9 @@ import { finished } from 'node:stream/promises';
 import { LktError } from '@lkt/core';
 import type { Disk, MachineOptions } from '@lkt/machine';
 import { LktCommand } from '../command.ts';
-import { needless, refused, said } from '../linuxkit-flags.ts';
-import { Args, Flags } from '../options.ts';
-import { openTimelines } from '../timeline-files.ts';
+import { needless, refused, said } from '../flags/linuxkit.ts';
+import { Args, Flags } from '../flags/options.ts';
+import { openTimelines } from '../output/timeline-files.ts';
 
 const METADATA = 'lkt metadata create data.iso TEXT, and --disk data.iso';
 

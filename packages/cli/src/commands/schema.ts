@@ -1,6 +1,6 @@
 import type { JsonSchema } from '@lkt/core';
 import { LktCommand } from '../command.ts';
-import { Args } from '../options.ts';
+import { Args } from '../flags/options.ts';
 
 const FILES = ['image', 'build'] as const;
 

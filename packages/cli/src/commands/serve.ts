@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { LktCommand } from '../command.ts';
-import { Flags } from '../options.ts';
-import { printable } from '../printable.ts';
+import { Flags } from '../flags/options.ts';
+import { printable } from '../output/printable.ts';
 
 export class Serve extends LktCommand {
   static override summary = 'Serve the files of a directory over http';

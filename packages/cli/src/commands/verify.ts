@@ -1,14 +1,15 @@
 import { LktError } from '@lkt/core';
 import type { ImageReport } from '@lkt/image';
 import type { TrustPolicy } from '@lkt/sign';
-import { LktCommand, type Session } from '../command.ts';
-import { packageFlags } from '../package-flags.ts';
-import { printable } from '../printable.ts';
-import { targetFlags } from '../push-flags.ts';
-import { registryFlags } from '../registry-flags.ts';
-import { givenRoot } from '../trust.ts';
-import { type TrustFlags, trustFlags } from '../trust-flags.ts';
-import { Args, Flags } from '../options.ts';
+import { LktCommand } from '../command.ts';
+import type { Session } from '../session/session.ts';
+import { packageFlags } from '../flags/package.ts';
+import { printable } from '../output/printable.ts';
+import { targetFlags } from '../flags/push.ts';
+import { registryFlags } from '../flags/registry.ts';
+import { givenRoot } from '../session/trust.ts';
+import { type TrustFlags, trustFlags } from '../flags/trust.ts';
+import { Args, Flags } from '../flags/options.ts';
 
 interface Signers extends TrustFlags {
   readonly key?: readonly string[] | undefined;
@@ -64,12 +65,12 @@ Whose signature is needed is said by --key, or --identity and --issuer; else by 
     const { args, flags } = await this.parse(Verify);
     const session = await this.begin(flags);
     const only = await policyOf(session, flags);
-    const { TargetVerifier } = await import('../verify-targets.ts');
+    const { TargetVerifier } = await import('../session/verify-targets.ts');
     const verifier = new TargetVerifier(session, flags, only);
     const images: ImageReport[] = [];
     for (const target of args.target) images.push(...(await verifier.verify(target)));
     this.endProgress();
-    const { reportLines } = await import('../verify-report.ts');
+    const { reportLines } = await import('../output/verify-report.ts');
     for (const image of images) this.log(printable(reportLines(image).join('\n')));
     const refused = images.filter(({ accepted }) => !accepted);
     const [first] = refused;

@@ -1,8 +1,8 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { LktCommand } from '../command.ts';
-import { processEnvironment, programName } from '../environment.ts';
-import { refused } from '../linuxkit-flags.ts';
-import { Flags } from '../options.ts';
+import { processEnvironment, programName } from '../session/environment.ts';
+import { refused } from '../flags/linuxkit.ts';
+import { Flags } from '../flags/options.ts';
 
 export class Version extends LktCommand {
   static override summary = 'Print the version';

@@ -1,4 +1,4 @@
-import type { ArgEntry, CommandEntry, FlagEntry } from '../table.ts';
+import type { ArgEntry, CommandEntry, FlagEntry } from '../help/table.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
 /** A zsh completion function, for a file named `_lkt` in `$fpath` or to be sourced after `compinit`. */

@@ -1,5 +1,5 @@
 import type { Graph, GraphNode } from '@lkt/image';
-import { columns } from '../columns.ts';
+import { columns } from '../output/columns.ts';
 import { shortName, statesOf } from './states.ts';
 
 /**

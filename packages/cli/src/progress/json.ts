@@ -1,5 +1,5 @@
 import type { ProgressEvent } from '@lkt/core';
-import { printableJson } from '../printable.ts';
+import { printableJson } from '../output/printable.ts';
 import type { Clock, Display, Screen } from './display.ts';
 
 /** One JSON object a line: the event, and the seconds since the start. */

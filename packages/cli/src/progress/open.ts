@@ -1,4 +1,4 @@
-import type { ProgressMode } from '../environment.ts';
+import type { ProgressMode } from '../session/environment.ts';
 import type { Clock, Display, Screen } from './display.ts';
 import { jsonDisplay } from './json.ts';
 import { plainDisplay } from './plain.ts';

@@ -1,5 +1,5 @@
 import type { ProgressEvent } from '@lkt/core';
-import { printable } from '../printable.ts';
+import { printable } from '../output/printable.ts';
 import type { Clock } from './display.ts';
 
 /** A step as the events so far describe it. */

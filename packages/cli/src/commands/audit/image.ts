@@ -1,0 +1,41 @@
+import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
+import { elfLines, findingLines, judgeAudit } from '../../output/audit-report.ts';
+import { type AuditedImage, auditTarget } from '../../audit/targets.ts';
+import { readWaivers } from '../../audit/waivers.ts';
+import { LktCommand } from '../../command.ts';
+
+interface Result {
+  readonly images: readonly AuditedImage[];
+}
+
+export class AuditImage extends LktCommand {
+  static override summary = 'Check all of an image: its programs and its file system';
+  static override description =
+    'What `lkt audit elf` and `lkt audit rootfs` check. Of an image config every image that it pins is checked. Exits with 1 when something is found.';
+  static override examples = ['<%= config.bin %> audit image examples/sshd.yml'];
+  static override args = auditArgs;
+  static override flags = { ...auditFlags, ...shellFlag };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(AuditImage);
+    const session = await this.begin(flags);
+    const { ELF_RULES } = await import('@lkt/audit');
+    const waivers = (await readWaivers(session, flags.waivers)).files;
+    const images: AuditedImage[] = [];
+    for (const target of args.target)
+      images.push(...(await auditTarget(session, target, flags, waivers)));
+    this.endProgress();
+    for (const { reference, elf, findings } of images) {
+      this.log(reference);
+      for (const line of [...elfLines(elf), ...findingLines(findings)]) this.log(`  ${line}`);
+    }
+    const of = <T>(pick: (image: AuditedImage) => readonly T[]): readonly T[] =>
+      images.flatMap(pick);
+    judgeAudit(
+      of(({ elf }) => elf),
+      of(({ findings }) => findings),
+      ELF_RULES,
+    );
+    return { images };
+  }
+}

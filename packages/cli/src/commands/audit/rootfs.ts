@@ -1,0 +1,42 @@
+import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
+import { findingLines, judgeAudit, type WaivedFinding } from '../../output/audit-report.ts';
+import { auditTarget } from '../../audit/targets.ts';
+import { readWaivers } from '../../audit/waivers.ts';
+import { LktCommand } from '../../command.ts';
+
+interface Result {
+  readonly images: readonly {
+    readonly reference: string;
+    readonly findings: readonly WaivedFinding[];
+  }[];
+}
+
+export class AuditRootfs extends LktCommand {
+  static override summary = 'Look for what should not be in the file system of an image';
+  static override description =
+    'Programs that run with the rights of another (setuid), files that anybody can change (world-writable), package managers, private keys and passwords (secret), certificates that are no longer valid, ELF files that are broken. Exits with 1 when something is found.';
+  static override examples = ['<%= config.bin %> audit rootfs --no-shell pkg/sshd'];
+  static override args = auditArgs;
+  static override flags = { ...auditFlags, ...shellFlag };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(AuditRootfs);
+    const session = await this.begin(flags);
+    const waivers = (await readWaivers(session, flags.waivers)).files;
+    const images: Result['images'][number][] = [];
+    for (const target of args.target)
+      for (const { reference, findings } of await auditTarget(session, target, flags, waivers))
+        images.push({ reference, findings });
+    this.endProgress();
+    for (const { reference, findings } of images) {
+      this.log(`${reference}  ${findings.length === 0 ? 'ok' : `${findings.length} found`}`);
+      for (const line of findingLines(findings)) this.log(`  ${line}`);
+    }
+    judgeAudit(
+      [],
+      images.flatMap(({ findings }) => findings),
+      [],
+    );
+    return { images };
+  }
+}

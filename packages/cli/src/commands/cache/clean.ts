@@ -1,0 +1,55 @@
+import { cacheAreas } from '../../session/cache-areas.ts';
+import { LktCommand } from '../../command.ts';
+import { builderContainerFlags, needless } from '../../flags/linuxkit.ts';
+import { registryFlags } from '../../flags/registry.ts';
+import { publishedNames, publishedOnly, removeImages } from '../../session/remove-images.ts';
+import { showSize } from '../../flags/sizes.ts';
+import { Flags } from '../../flags/options.ts';
+
+export class CacheClean extends LktCommand {
+  static override summary = 'Empty the store';
+  static override description =
+    'Whatever was built can be built again, and what was downloaded is downloaded again. What a running build uses is left to it.';
+  static override flags = {
+    ...registryFlags,
+    ...publishedOnly,
+    unused: Flags.boolean({
+      summary: 'only what no image in the store needs: downloads, and steps of builds',
+      exclusive: ['published-only'],
+    }),
+    'dry-run': Flags.boolean({ summary: 'only say what would be removed' }),
+  };
+  /** Of `pkg builder prune`. */
+  static override linuxkit = {
+    ...builderContainerFlags,
+    builders: needless('value'),
+    platforms: needless('value'),
+  };
+
+  async run(): Promise<{ removed: number; bytes: number }> {
+    const { flags } = await this.parse(CacheClean);
+    const session = await this.begin(flags);
+    const verb = flags['dry-run'] ? 'would remove' : 'removed';
+    const store = await session.findStore();
+    if (store === undefined) return { removed: 0, bytes: 0 };
+    if (flags['published-only']) {
+      const tags = (await store.tags()).map(({ reference }) => reference);
+      const names = await publishedNames(session, flags, store, tags);
+      const freed = await removeImages(store, new Set(names), flags['dry-run']);
+      this.endProgress();
+      if (flags['dry-run']) for (const name of names) this.log(`images ${name}`);
+      this.log(`${verb} ${names.length} images, ${showSize(freed)}`);
+      return { removed: names.length, bytes: freed };
+    }
+    const { removeDirectory } = await import('@lkt/builder');
+    const { removed, bytes } = await store.prune(
+      await cacheAreas(),
+      { before: Infinity, images: () => !flags.unused, dryRun: flags['dry-run'] },
+      removeDirectory,
+    );
+    this.endProgress();
+    if (flags['dry-run']) for (const { area, name } of removed) this.log(`${area} ${name}`);
+    this.log(`${verb} ${removed.length} things, ${showSize(bytes)}`);
+    return { removed: removed.length, bytes };
+  }
+}

@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { isErrno, LktError } from '@lkt/core';
+import { Args, Flags } from '../../flags/options.ts';
+import { LktCommand } from '../../command.ts';
+import { imageInStore } from '../../session/store-image.ts';
+
+interface Result {
+  readonly reference: string;
+  readonly digest: string;
+  /** Of the archive. */
+  readonly bytes: number;
+}
+
+export class CacheExport extends LktCommand {
+  static override summary = 'Write an image of the store as an archive';
+  static override description = `The archive is an OCI image layout, which podman, skopeo and "lkt cache import" read; or one for "docker load" or the plain files of the image, which hold one platform. The same image gives the same bytes.
+
+All platforms are in it that the store has, unless --platform says which. The digest of an index stays what it is although not all of its images are there, so pins remain true.`;
+  static override examples = [
+    '<%= config.bin %> cache export -o sshd.tar lkt/sshd:1',
+    '<%= config.bin %> cache export --format docker -o - lkt/sshd:1 | docker load',
+  ];
+  static override args = {
+    image: Args.string({ description: 'a reference, as "lkt cache ls" prints it', required: true }),
+  };
+  static override flags = {
+    attestations: Flags.boolean({
+      summary: 'with what refers to the images: SBOMs, provenance, signatures',
+    }),
+    format: Flags.option({ options: ['oci', 'docker', 'filesystem'] as const })({
+      summary: 'an OCI layout, an archive for Docker, or the files of the image, flattened',
+      default: 'oci',
+    }),
+    name: Flags.string({
+      summary: 'what the image is called in the archive',
+      helpValue: 'REFERENCE',
+    }),
+    output: Flags.string({
+      char: 'o',
+      summary: 'the file, or - for standard output',
+      helpValue: 'FILE|-',
+      aliases: ['outfile'],
+      required: true,
+    }),
+    platform: Flags.string({
+      summary:
+        'the platforms that are in it; for docker and filesystem one, by default linux/amd64',
+      helpValue: 'OS/ARCH',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(CacheExport);
+    const isPiped = flags.output === '-';
+    if (isPiped && (this.jsonEnabled() || process.stdout.isTTY)) {
+      throw new LktError('USAGE_INVALID', 'standard output is not for the archive', {
+        fix: 'name a file: -o image.tar',
+      });
+    }
+    const session = await this.begin(flags);
+    const { exportImage, familiarReference, parsePlatform, parseReference } =
+      await import('@lkt/oci');
+    const { store, source, descriptor } = await imageInStore(session, args.image);
+    const given = flags.name === undefined ? source : parseReference(flags.name);
+    const isBare = given.tag === undefined && given.digest === undefined;
+    const archive = await exportImage(store, descriptor, {
+      reference: isBare ? { ...given, tag: 'latest' } : given,
+      format: flags.format,
+      platforms: flags.platform?.map(parsePlatform),
+      referrers: flags.attestations,
+    });
+    const { signal } = session;
+    const bytes = isPiped
+      ? await toStandardOutput(archive, signal)
+      : await toFile(resolve(session.environment.cwd, flags.output), archive, signal);
+    this.endProgress();
+    const result = { reference: familiarReference(source), digest: descriptor.digest, bytes };
+    if (!isPiped) this.log(`${flags.output}  ${(bytes / 1e6).toFixed(1)} MB  ${result.digest}`);
+    return result;
+  }
+}
+
+async function toStandardOutput(
+  archive: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<number> {
+  let size = 0;
+  for await (const chunk of archive) {
+    signal.throwIfAborted();
+    size += chunk.length;
+    if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
+  }
+  await finished(process.stdout.end());
+  return size;
+}
+
+/** All of the file, or none. */
+async function toFile(
+  path: string,
+  archive: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<number> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}`);
+  let size = 0;
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      for await (const chunk of archive) {
+        signal.throwIfAborted();
+        await file.writeFile(chunk);
+        size += chunk.length;
+      }
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    return size;
+  } catch (error) {
+    await rm(temporary, { force: true });
+    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOENT', 'EISDIR', 'ENOTDIR'))
+      throw new LktError('IO_FAILED', `cannot write ${path}`, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,23 @@
+import { LktCommand } from '../../command.ts';
+
+interface Row {
+  readonly reference: string;
+  readonly digest: string;
+}
+
+export class CacheLs extends LktCommand {
+  static override summary = 'List the images in the store';
+
+  async run(): Promise<{ images: readonly Row[] }> {
+    const { flags } = await this.parse(CacheLs);
+    const session = await this.begin(flags);
+    const { familiarReference, parseReference } = await import('@lkt/oci');
+    const store = await session.findStore();
+    const images = ((await store?.tags()) ?? []).map(({ reference, descriptor }) => ({
+      reference: familiarReference(parseReference(reference)),
+      digest: descriptor.digest,
+    }));
+    for (const { reference, digest } of images) this.log(`${reference} ${digest}`);
+    return { images };
+  }
+}

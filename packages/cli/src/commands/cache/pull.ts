@@ -1,0 +1,64 @@
+import { LktCommand } from '../../command.ts';
+import { registryFlags } from '../../flags/registry.ts';
+import { Args, Flags } from '../../flags/options.ts';
+
+interface Row {
+  readonly reference: string;
+  readonly digest: string;
+}
+
+export class CachePull extends LktCommand {
+  static override summary = 'Bring images from a registry into the store';
+  static override description = `What is in the store is not asked for again. A reference with a digest is pulled by it alone, and kept under it. Signatures and attestations come along, and so do SBOMs and provenance that nobody has signed.
+
+Credentials are those of docker, podman and skopeo: log in with one of these.`;
+  static override examples = [
+    '<%= config.bin %> cache pull docker.io/library/alpine:3.20',
+    '<%= config.bin %> cache pull --platform linux/arm64 registry.example/lkt/sshd:1',
+  ];
+  static override args = {
+    image: Args.string({ description: 'a reference', required: true, multiple: true }),
+  };
+  static override flags = {
+    ...registryFlags,
+    platform: Flags.string({
+      summary: 'the platform of an index to pull, or all; may be repeated',
+      helpValue: 'OS/ARCH|all',
+      default: ['linux/amd64'],
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+  };
+
+  async run(): Promise<{ images: readonly Row[] }> {
+    const { args, flags } = await this.parse(CachePull);
+    const session = await this.begin(flags);
+    const { familiarReference, formatReference, parsePlatform, parseReference } =
+      await import('@lkt/oci');
+    const { openRegistries, pullBeside } = await import('../../session/registries.ts');
+    const wanted = args.image.map((text) => parseReference(text));
+    const platforms = flags.platform.includes('all')
+      ? undefined
+      : flags.platform.map(parsePlatform);
+    await using registry = await openRegistries(session, flags);
+    const store = await session.openStore();
+    const { signal } = session;
+    const images: Row[] = [];
+    for (const { domain, path, tag = 'latest', digest } of wanted) {
+      const name = digest === undefined ? { domain, path, tag } : { domain, path, digest };
+      const options = { signal, ...(platforms === undefined ? {} : { platforms }) };
+      const descriptor = await registry.pullImage(store, name, options);
+      await store.tag(formatReference(name), descriptor);
+      await pullBeside(session, registry, store, {
+        name,
+        descriptor,
+        documents: true,
+        ...options,
+      });
+      images.push({ reference: familiarReference(name), digest: descriptor.digest });
+    }
+    this.endProgress();
+    for (const { reference, digest } of images) this.log(`${reference} ${digest}`);
+    return { images };
+  }
+}

@@ -1,0 +1,77 @@
+import { LktCommand } from '../../command.ts';
+import { needless } from '../../flags/linuxkit.ts';
+import { Args, Flags } from '../../flags/options.ts';
+import { registryFlags } from '../../flags/registry.ts';
+import { imageInStore } from '../../session/store-image.ts';
+
+interface Result {
+  readonly reference: string;
+  readonly digest: string;
+  /** Of blobs that were sent. */
+  readonly bytes: number;
+  readonly changed: boolean;
+}
+
+export class CachePush extends LktCommand {
+  static override summary = 'Bring an image of the store to a registry';
+  static override description = `What the registry has is not sent again, so a push that was interrupted goes on. The tag is set last.
+
+Credentials are those of docker, podman and skopeo: log in with one of these.`;
+  static override examples = [
+    '<%= config.bin %> cache push lkt/sshd:1 --as registry.example/lkt/sshd:1',
+  ];
+  static override args = {
+    image: Args.string({ description: 'a reference, as "lkt cache ls" prints it', required: true }),
+  };
+  static override flags = {
+    ...registryFlags,
+    as: Flags.string({
+      summary: 'the name it gets there, if it is another',
+      helpValue: 'REFERENCE',
+      aliases: ['remote-name'],
+    }),
+    'with-arch-tags': Flags.boolean({
+      summary: 'set TAG-ARCH too, for each image of the index that the store has',
+    }),
+  };
+  /** A tag that stands for something else is set anew in any case. */
+  static override linuxkit = { override: needless() };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(CachePush);
+    const session = await this.begin(flags);
+    const { familiarReference, isIndexType, parseIndex, parseReference } = await import('@lkt/oci');
+    const { openRegistries } = await import('../../session/registries.ts');
+    const { store, source, descriptor } = await imageInStore(session, args.image);
+    const given = flags.as === undefined ? source : parseReference(flags.as);
+    const target =
+      given.tag === undefined && given.digest === undefined ? { ...given, tag: 'latest' } : given;
+    await using registry = await openRegistries(session, flags);
+    const isElsewhere = target.domain !== source.domain || target.path === source.path;
+    const { bytes, changed } = await registry.pushImage(store, descriptor, target, {
+      signal: session.signal,
+      mountFrom: isElsewhere ? [] : [source.path],
+    });
+    if (flags['with-arch-tags'] && target.tag !== undefined && isIndexType(descriptor.mediaType)) {
+      const { domain, path, tag } = target;
+      for (const image of parseIndex(await store.readBytes(descriptor)).manifests) {
+        const { architecture, variant } = image.platform ?? {};
+        if (architecture === undefined || !(await store.has(image.digest))) continue;
+        const suffix = variant === undefined ? architecture : `${architecture}-${variant}`;
+        await registry.tagManifest({ domain, path, tag: `${tag}-${suffix}` }, image, {
+          replace: true,
+          signal: session.signal,
+        });
+      }
+    }
+    this.endProgress();
+    const result = {
+      reference: familiarReference(target),
+      digest: descriptor.digest,
+      bytes,
+      changed,
+    };
+    this.log(`${result.reference} ${result.digest}${changed ? '' : ' (was there)'}`);
+    return result;
+  }
+}

@@ -1,0 +1,49 @@
+import { LktError } from '@lkt/core';
+import { LktCommand } from '../../command.ts';
+import { Args } from '../../flags/options.ts';
+import { registryFlags } from '../../flags/registry.ts';
+import { publishedNames, publishedOnly, removeImages } from '../../session/remove-images.ts';
+
+export class CacheRm extends LktCommand {
+  static override summary = 'Remove images from the store';
+  static override description =
+    'An image that others share layers with leaves these layers; the rest is deleted at once, unless a running build uses it.';
+  static override args = {
+    image: Args.string({
+      description: 'a reference, as "lkt cache ls" prints it, or one without tag for all its tags',
+      required: true,
+      multiple: true,
+    }),
+  };
+
+  static override flags = { ...registryFlags, ...publishedOnly };
+
+  async run(): Promise<{ removed: readonly string[]; bytes: number }> {
+    const { args, flags } = await this.parse(CacheRm);
+    const session = await this.begin(flags);
+    const { familiarReference, formatReference, parseReference } = await import('@lkt/oci');
+    const store = await session.findStore();
+    const tags = ((await store?.tags()) ?? []).map(({ reference }) => reference);
+    const removed: string[] = [];
+    for (const text of args.image) {
+      const wanted = formatReference(parseReference(text));
+      const found = tags.filter(
+        (tag) => tag === wanted || tag.startsWith(`${wanted}:`) || tag.startsWith(`${wanted}@`),
+      );
+      if (found.length === 0) {
+        throw new LktError('NOT_FOUND', `${text} is not in the store`, {
+          fix: 'see what is: lkt cache ls',
+        });
+      }
+      removed.push(...found);
+    }
+    if (store === undefined) return { removed: [], bytes: 0 };
+    const chosen = flags['published-only']
+      ? await publishedNames(session, flags, store, removed)
+      : removed;
+    const bytes = await removeImages(store, new Set(chosen));
+    const names = chosen.map((tag) => familiarReference(parseReference(tag)));
+    for (const name of names) this.log(`removed ${name}`);
+    return { removed: names, bytes };
+  }
+}

@@ -1,0 +1,282 @@
+import { resolve } from 'node:path';
+import { platform } from 'node:process';
+import type { CheckReport } from '@lkt/rebuild';
+import { LktError } from '@lkt/core';
+import type { Platform } from '@lkt/oci';
+import type { Package, Workspace } from '@lkt/pkg';
+import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
+import { LktCommand } from '../../command.ts';
+import { secretFlags, sshFlags } from '../../flags/credentials.ts';
+import { givenArgs } from '../../flags/build-args.ts';
+import { layoutsFlag, layoutsOf } from '../../flags/layout.ts';
+import { limitsOf } from '../../flags/limits.ts';
+import { linuxkitBuildFlags, needless, refused } from '../../flags/linuxkit.ts';
+import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
+import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
+import { cacheFromFlags, cacheToFlags, remoteCaches } from '../../session/remote-cache.ts';
+import { pullPackages, pullPackagesFlag } from '../../flags/pull-packages.ts';
+import { pullFlags } from '../../flags/registry.ts';
+import { Args, Flags } from '../../flags/options.ts';
+
+interface Built {
+  readonly name: string;
+  readonly reference: string;
+  readonly digest: string;
+  readonly cached: boolean;
+  /** Whether it was asked for, and not only used by what was. */
+  readonly target: boolean;
+  /** What `--check` has found, for each platform. */
+  readonly checks?: readonly CheckReport[];
+  /** With `--docker`, the names that it has there. */
+  readonly docker?: readonly string[];
+}
+
+interface Shown {
+  readonly packages: readonly Built[];
+}
+
+export class PkgBuild extends LktCommand {
+  static override summary = 'Build packages, and the packages they use';
+  static override description =
+    'Prints the reference of each. Nothing is built again whose sources, arguments and bases are as they were.';
+  static override examples = [
+    '<%= config.bin %> pkg build pkg/sshd',
+    '<%= config.bin %> pkg build --all --jobs 4',
+    '<%= config.bin %> pkg build --check --all',
+    '<%= config.bin %> pkg build --force --no-cache --deps pkg/sshd',
+  ];
+  static override args = {
+    dir: Args.string({
+      description: 'directory of a package, with a build.yml',
+      multiple: true,
+    }),
+  };
+  static override flags = {
+    ...packageFlags,
+    ...platformFlags,
+    ...builderFlags,
+    ...pullFlags,
+    ...pullPackagesFlag,
+    all: Flags.boolean({
+      summary: 'every package of the checkout that is for one of the platforms',
+    }),
+    'build-arg': Flags.string({
+      summary:
+        'a value for an ARG, instead of that in build.yml; the tag of the image then ends in -args-…',
+      helpValue: 'NAME=VALUE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    'build-arg-file': Flags.string({
+      summary: 'a file of such values, one a line',
+      helpValue: 'FILE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    ...cacheFromFlags,
+    ...cacheToFlags,
+    check: Flags.boolean({
+      summary:
+        'prove that they are reproducible: build them a second time in other surroundings, and say what differs and why',
+      exclusive: ['builder'],
+    }),
+    cpus: Flags.integer({
+      summary: 'how many processors each command of a RUN has',
+      helpValue: 'N',
+      min: 1,
+    }),
+    deps: Flags.boolean({
+      summary:
+        'treat what they use as if it had been named too: print it, check it, build it again',
+    }),
+    ...devFlag,
+    docker: Flags.boolean({
+      summary: 'load them into Docker too, as TAG-ARCH, and as TAG what is for this machine',
+    }),
+    dockerfile: Flags.string({
+      summary: 'make the packages that are named from this Dockerfile, relative to each',
+      helpValue: 'NAME',
+      exclusive: ['all'],
+    }),
+    executor: Flags.string({
+      summary:
+        'what runs the commands of RUN: init, the default, is built in; bwrap, runc, crun or the path of another OCI runtime',
+      helpValue: 'NAME',
+    }),
+    force: Flags.boolean({ summary: 'build them although they are built' }),
+    hash: Flags.string({
+      summary: 'name them with this instead of the source hash',
+      helpValue: 'HASH',
+    }),
+    jobs: Flags.integer({
+      summary: 'how many packages are built at once; by default as many as there are processors',
+      helpValue: 'N',
+      min: 1,
+    }),
+    'max-memory': Flags.string({
+      summary: 'what the processes of a RUN may have of memory, such as 2G',
+      helpValue: 'SIZE',
+    }),
+    'max-output': Flags.string({
+      summary: 'how much a RUN may say; by default 64M',
+      helpValue: 'SIZE',
+    }),
+    'max-processes': Flags.integer({
+      summary: 'how many processes a RUN may have at once; by default 4096',
+      helpValue: 'N',
+      min: 1,
+    }),
+    'max-time': Flags.string({
+      summary: 'how long a RUN may take, such as 90s or 1h30m',
+      helpValue: 'DURATION',
+    }),
+    'no-cache': Flags.boolean({ summary: 'do every step anew of those that are built' }),
+    ...layoutsFlag,
+    org: hashFlags.org,
+    secret: Flags.string({
+      summary: 'a secret for RUN --mount=type=secret, which nothing keeps and no image holds',
+      helpValue: 'id=ID,src=FILE|env=NAME',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    ssh: Flags.string({
+      summary: 'an SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
+      helpValue: 'default|ID=SOCKET',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    tag: hashFlags.tag,
+  };
+
+  static override linuxkit = {
+    ...linuxkitBuildFlags,
+    'disable-cache': refused('switch', 'use --no-cache, or write "disable-cache" in build.yml'),
+    manifest: needless(),
+    nobuild: refused('switch', 'use it with --push'),
+    release: refused('value', 'use it with --push'),
+  };
+
+  async run(): Promise<Shown> {
+    const { args, flags } = await this.parse(PkgBuild);
+    const dirs = args.dir ?? [];
+    if (flags.all ? dirs.length > 0 : dirs.length === 0) {
+      const problem = flags.all ? '--all leaves no room for directories' : 'DIR is missing';
+      throw new LktError('USAGE_INVALID', problem, {
+        fix: 'name directories of packages, or give --all',
+      });
+    }
+    const limits = limitsOf(flags);
+    const session = await this.begin(flags);
+    const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
+    await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
+    // Imported when they are needed, so that a worker starts before.
+    const { packageRecordPath, unchangedPackages } =
+      await import('../../session/package-record.ts');
+    const record = packageRecordPath(session, args, flags);
+    const unchanged =
+      record === undefined ? undefined : await unchangedPackages<Shown>(record, session);
+    if (unchanged !== undefined) return this.#show(unchanged);
+    if (flags.docker) await (await import('../../session/docker-load.ts')).checkDocker(session);
+    const naming = givenName(flags, session.environment);
+    const isRenamed = Object.keys(naming).length > 0;
+    const { buildPackages, PackageRecorder, pinOf } = await import('@lkt/pkg');
+    const { familiarReference, parseReference } = await import('@lkt/oci');
+    const { cwd, variables } = session.environment;
+    const secrets = secretFlags(flags.secret ?? [], variables, cwd);
+    const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
+    const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
+    const workspace = await workspaceAt(session, cwd, flags['build-yml'], flags.dockerfile);
+    const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+    const platforms = await wantedPlatforms(flags, flags.all ? workspace.all() : named);
+    const targets = flags.all ? await allPackages(workspace, platforms) : named;
+    await using caches = await remoteCaches(session, flags);
+    const tools = {
+      ...(await buildTools(session, flags, worker)),
+      ...caches.tools,
+      ...layoutsOf(flags, session),
+      ...pullPackages(flags),
+    };
+    const recorder =
+      record === undefined
+        ? undefined
+        : new PackageRecorder(
+            { path: record, start: cwd, env: variables },
+            tools.store,
+            tools.reporter,
+          );
+    const verbose = (flags.verbose ?? 1) > 1;
+    const report = await buildPackages(workspace, targets, {
+      ...tools,
+      ...(recorder && { reporter: recorder.reporter }),
+      force: flags.force,
+      noCache: flags['no-cache'],
+      check: flags.check,
+      checkEveryStep: verbose,
+      deps: flags.deps,
+      buildArgs,
+      naming,
+      limits,
+      secrets,
+      ssh,
+      ...(flags.executor === undefined ? {} : { executor: flags.executor }),
+      ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
+      ...(platforms === undefined ? {} : { platforms }),
+    });
+    await caches.push();
+    if (report.packages.some(({ cached }) => !cached)) {
+      const { enforceCacheMax } = await import('../../session/cache-limit.ts');
+      const { prepareImages } = await import('../../prepare-images.ts');
+      await prepareImages(session, tools.store, workspace, report.packages);
+      await enforceCacheMax(session, tools.store);
+    }
+    if (flags.check) {
+      const { judgeChecks } = await import('../../output/check-verdict.ts');
+      await judgeChecks(report.packages, { reporter: session.reporter, verbose });
+    }
+    const docker = flags.docker ? await import('../../session/docker-load.ts') : undefined;
+    const packages: Built[] = [];
+    for (const built of report.packages) {
+      const target = flags.deps || targets.includes(built.item);
+      const [reference = built.item.name] = built.references.map((name) =>
+        familiarReference(parseReference(name)),
+      );
+      const pin =
+        isRenamed && targets.includes(built.item)
+          ? `${reference}@${built.index.digest}`
+          : pinOf(built);
+      packages.push({
+        name: built.item.name,
+        reference: pin ?? `${built.item.name}@${built.index.digest}`,
+        digest: built.index.digest,
+        cached: built.cached,
+        target,
+        ...(flags.check ? { checks: built.checks } : {}),
+        ...(docker !== undefined && target
+          ? { docker: await docker.loadIntoDocker(session, tools.store, built) }
+          : {}),
+      });
+    }
+    const shown = { packages };
+    const asked = dirs.map((dir) => resolve(cwd, dir));
+    await recorder?.finish(workspace, asked, report.packages, shown);
+    return this.#show(shown);
+  }
+
+  #show(shown: Shown): Shown {
+    this.endProgress();
+    for (const { reference, target } of shown.packages) if (target) this.log(reference);
+    return shown;
+  }
+}
+
+async function allPackages(
+  workspace: Workspace,
+  platforms: readonly Platform[] | undefined,
+): Promise<readonly Package[]> {
+  const { isFor } = await import('@lkt/pkg');
+  const found = workspace.all().filter((item) => isFor(item, platforms));
+  if (found.length > 0) return found;
+  throw new LktError('NOT_FOUND', `no package of ${workspace.root} is for these platforms`, {
+    fix: 'run it in a checkout with build.yml files under pkg/, tools/ or kernel/',
+  });
+}

@@ -1,0 +1,64 @@
+import type { SignedBy } from '@lkt/sign';
+import { workspaceAt } from '../../session/build-tools.ts';
+import { LktCommand } from '../../command.ts';
+import { linuxkitPackageFlags, refused } from '../../flags/linuxkit.ts';
+import { givenName, packageFlags } from '../../flags/package.ts';
+import { targetFlags } from '../../flags/push.ts';
+import { openRegistries } from '../../session/registries.ts';
+import { registryFlags } from '../../flags/registry.ts';
+import { signFlags } from '../../flags/signing.ts';
+import { wantedSigner } from '../../session/signer.ts';
+import { Args } from '../../flags/options.ts';
+
+interface Result {
+  readonly packages: readonly {
+    readonly name: string;
+    readonly reference: string;
+    readonly digest: string;
+    readonly platforms: readonly string[];
+    readonly changed: boolean;
+    /** Who signed it, with --sign. */
+    readonly signer?: SignedBy;
+  }[];
+}
+
+export class PkgManifest extends LktCommand {
+  static override summary = 'Join what was pushed for single platforms under one tag';
+  static override description =
+    'For packages that are built on a machine for each platform, and pushed there with --no-manifest: the tag becomes an index of TAG-ARCH, for each of "arches" in build.yml, and of what it has already. No image is pulled or pushed. With --sign the index is signed, if the same signer has signed all that it names.';
+  static override examples = [
+    '<%= config.bin %> pkg manifest --org registry.example/team --release v1.2 pkg/sshd',
+  ];
+  static override args = {
+    dir: Args.string({ description: 'directory of a package', required: true, multiple: true }),
+  };
+  static override flags = { ...packageFlags, ...registryFlags, ...signFlags, ...targetFlags };
+
+  static override linuxkit = { ...linuxkitPackageFlags, hash: refused('value', 'use --tag') };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(PkgManifest);
+    const session = await this.begin(flags);
+    const signer = await wantedSigner(session, flags);
+    const { pushManifests } = await import('@lkt/pkg');
+    const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
+    const items = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
+    await using registry = await openRegistries(session, flags);
+    const made = await pushManifests(workspace, [...new Set(items)], {
+      registry,
+      release: flags.release,
+      replace: flags.override,
+      signing:
+        signer === undefined
+          ? undefined
+          : { signer, reporter: session.reporter, store: await session.openStore() },
+      ...givenName(flags, session.environment),
+      signal: session.signal,
+    });
+    this.endProgress();
+    const packages = made.map(({ item, ...rest }) => ({ name: item.name, ...rest }));
+    for (const { reference, digest, platforms } of packages)
+      this.log(`${reference}@${digest} ${platforms.join(' ')}`);
+    return { packages };
+  }
+}

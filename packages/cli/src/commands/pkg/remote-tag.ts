@@ -1,0 +1,102 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import { workspaceAt } from '../../session/build-tools.ts';
+import { LktCommand } from '../../command.ts';
+import type { Session } from '../../session/session.ts';
+import { linuxkitPackageFlags, refused } from '../../flags/linuxkit.ts';
+import { packageFlags } from '../../flags/package.ts';
+import { targetFlags } from '../../flags/push.ts';
+import { openRegistries } from '../../session/registries.ts';
+import { registryFlags } from '../../flags/registry.ts';
+import { Args } from '../../flags/options.ts';
+
+interface Result {
+  readonly reference: string;
+  readonly digest: string;
+  readonly changed: boolean;
+}
+
+export class PkgRemoteTag extends LktCommand {
+  static override summary = 'Give what is in a registry another tag there';
+  static override description =
+    'Nothing is pulled or pushed but the list of images. A tag that stands for something else is left as it is, unless --override is given.';
+  static override examples = [
+    '<%= config.bin %> pkg remote-tag pkg/sshd v1.2',
+    '<%= config.bin %> pkg remote-tag registry.example/team/sshd:v1.2 stable --override',
+  ];
+  static override args = {
+    from: Args.string({
+      description: 'directory of a package, or a reference',
+      required: true,
+    }),
+    to: Args.string({ description: 'the tag', required: true }),
+  };
+  static override flags = {
+    ...packageFlags,
+    ...registryFlags,
+    org: targetFlags.org,
+    override: targetFlags.override,
+    tag: targetFlags.tag,
+  };
+
+  static override linuxkit = {
+    ...linuxkitPackageFlags,
+    hash: refused('value', 'use --tag'),
+    release: refused('value', 'name the tag: lkt pkg remote-tag FROM TAG'),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(PkgRemoteTag);
+    const session = await this.begin(flags);
+    const { familiarReference, parseReference } = await import('@lkt/oci');
+    const text = (await isDirectory(resolve(session.environment.cwd, args.from)))
+      ? await referenceOf(session, args.from, flags)
+      : args.from;
+    const given = parseReference(text);
+    const from = given.digest === undefined ? { ...given, tag: given.tag ?? 'latest' } : given;
+    const { domain, path } = from;
+    const repository = familiarReference({ domain, path });
+    const to = parseReference(/[/:@]/.test(args.to) ? args.to : `${repository}:${args.to}`);
+    const { tag } = to;
+    if (to.domain !== domain || to.path !== path || tag === undefined || to.digest !== undefined) {
+      throw new LktError('USAGE_INVALID', `"${args.to}" is not a tag of ${repository}`, {
+        fix: 'name the tag alone; to bring it elsewhere: lkt cache pull, lkt cache push --as',
+      });
+    }
+    await using registry = await openRegistries(session, flags);
+    const { signal } = session;
+    const descriptor = await registry.resolve(from, signal);
+    const target = { domain, path, tag };
+    const { changed } = await registry.tagManifest(target, descriptor, {
+      replace: flags.override,
+      signal,
+    });
+    this.endProgress();
+    const result = { reference: familiarReference(target), digest: descriptor.digest, changed };
+    this.log(`${result.reference}@${result.digest}${changed ? '' : ' (was there)'}`);
+    return result;
+  }
+}
+
+async function referenceOf(
+  session: Session,
+  dir: string,
+  flags: {
+    readonly 'build-yml'?: string | undefined;
+    readonly org?: string | undefined;
+    readonly tag?: string | undefined;
+  },
+): Promise<string> {
+  const { committedReferences } = await import('@lkt/pkg');
+  const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
+  const item = await workspace.packageAt(dir);
+  const options = { org: flags.org, tag: flags.tag, signal: session.signal };
+  const [reference = ''] = await committedReferences(workspace, [item], options);
+  return reference;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true;
+}

@@ -1,0 +1,43 @@
+import { resolve } from 'node:path';
+import { workspaceAt } from '../../session/build-tools.ts';
+import { LktCommand } from '../../command.ts';
+import { linuxkitPackageFlags } from '../../flags/linuxkit.ts';
+import { devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
+import { Args, Flags } from '../../flags/options.ts';
+
+export class PkgShowTag extends LktCommand {
+  static override summary = 'Print the references that packages have by their sources';
+  static override description =
+    'The tag is the git tree of the directory; "-dirty-" and seven digits follow while something in it is not committed.';
+  static override args = {
+    dir: Args.string({ description: 'directory of a package', required: true, multiple: true }),
+  };
+  static override flags = {
+    ...packageFlags,
+    ...hashFlags,
+    ...devFlag,
+    canonical: Flags.boolean({ summary: 'with the registry' }),
+  };
+
+  static override linuxkit = linuxkitPackageFlags;
+
+  async run(): Promise<{ tags: readonly string[] }> {
+    const { args, flags } = await this.parse(PkgShowTag);
+    const session = await this.begin(flags);
+    const { cwd } = session.environment;
+    const { showTags } = await import('@lkt/pkg');
+    const workspace = await workspaceAt(session, cwd, flags['build-yml']);
+    const packages = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
+    const hashPath = flags['hash-path'];
+    const tags = await showTags(workspace, packages, {
+      ...givenName(flags, session.environment),
+      hashCommit: flags['hash-commit'],
+      hashPath: hashPath === undefined ? undefined : resolve(cwd, hashPath),
+      forceDirty: flags['force-dirty'],
+      canonical: flags.canonical,
+      signal: session.signal,
+    });
+    for (const tag of tags) this.log(tag);
+    return { tags };
+  }
+}

@@ -1,0 +1,117 @@
+import type { Files, ImageView } from '@lkt/inspect';
+import type { Inspected, InspectedImage } from '../commands/inspect.ts';
+import { columns } from './columns.ts';
+import { printable } from './printable.ts';
+import { showSize } from '../flags/sizes.ts';
+
+/** What is in the files of an image. */
+export interface Contents {
+  readonly count: number;
+  /** Of all files together. */
+  readonly bytes: number;
+  readonly files: readonly {
+    readonly path: string;
+    readonly type: string;
+    readonly mode: string;
+    readonly owner: string;
+    readonly size: number;
+    readonly sha256?: string;
+    readonly target?: string;
+    readonly source?: string;
+  }[];
+}
+
+/** By path. */
+export function contentsOf(files: Files | undefined): Contents | undefined {
+  if (files === undefined) return undefined;
+  const list = [...files]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, { type, mode, uid, gid, size, hash, link, source }]) => ({
+      path: `/${fromRaw(path)}`,
+      type,
+      mode: mode.toString(8).padStart(4, '0'),
+      owner: `${uid}:${gid}`,
+      size,
+      ...(hash === undefined ? {} : { sha256: hash }),
+      ...(link === undefined ? {} : { target: fromRaw(link) }),
+      ...(source === undefined ? {} : { source: fromRaw(source) }),
+    }));
+  return { count: list.length, bytes: list.reduce((sum, { size }) => sum + size, 0), files: list };
+}
+
+/** As @lkt/oci has it, which reports need not load. */
+function fromRaw(raw: string): string {
+  return Buffer.from(raw, 'latin1').toString();
+}
+
+/** For people. */
+export function inspectLines(image: Inspected): readonly string[] {
+  const { name, kind, outputs, images, inputs, packages, contents, cmdline } = image;
+  return [
+    `${name}  ${KINDS[kind]}`,
+    ...section('files', columns(outputs.map(outputRow))),
+    ...section('asked for', Object.entries(image.parameters).flatMap(parameterLine)),
+    ...section('kernel command line', cmdline === undefined || cmdline === '' ? [] : [cmdline]),
+    ...section('images', imageLines(images)),
+    ...section('made from', columns(inputs.map((input) => [input.name, input.digest]))),
+    ...section(
+      `SBOM lists ${packages?.length ?? 0}`,
+      columns((packages ?? []).map((item) => [item.name, item.version, item.license ?? ''])),
+    ),
+    ...section(
+      `contents: ${contents?.count ?? 0} entries, ${showSize(contents?.bytes ?? 0)}`,
+      columns(
+        (contents?.files ?? []).map(({ path, type, mode, owner, size, target }) => [
+          type,
+          mode,
+          owner,
+          String(size),
+          oneLine(target === undefined ? path : `${path} -> ${target}`),
+        ]),
+      ),
+    ),
+  ].map((line) => printable(oneLine(line)));
+}
+
+const KINDS: Readonly<Record<ImageView['kind'], string>> = {
+  build: '(built)',
+  config: '(a config)',
+  image: '(in the store)',
+};
+
+function section(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n]/g, '?');
+}
+
+function outputRow({ name, state, size, digest }: Inspected['outputs'][number]): string[] {
+  return [
+    name,
+    size === undefined ? '' : showSize(size),
+    state === 'there' ? '' : state,
+    digest ?? '',
+  ];
+}
+
+function parameterLine([key, value]: readonly [string, unknown]): readonly string[] {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text === '{}' || text === '[]' ? [] : [`${key}: ${text}`];
+}
+
+function imageLines(images: readonly InspectedImage[]): readonly string[] {
+  const rows = columns(
+    images.map(({ name, digest, size, because, places }) => [
+      name,
+      digest ?? 'not built',
+      size === undefined ? 'not in the store' : showSize(size),
+      places?.join(', ') ?? because ?? '',
+    ]),
+  );
+  return images.flatMap(({ signatures }, index) => [
+    rows[index] ?? '',
+    ...signatures.map(({ of, by }) => `    ${of} by ${by}`),
+  ]);
+}

@@ -1,0 +1,96 @@
+import { existsSync } from 'node:fs';
+import type { Limits } from '@lkt/builder';
+import type { WorkerProcess } from '@lkt/builder/worker';
+import type { BuildOptions, Workspace } from '@lkt/pkg';
+import type { Session } from './session.ts';
+import { builderSetting } from './environment.ts';
+import { imageFetcher } from './registries.ts';
+import { trustRequirement, type TrustSettings } from './trust.ts';
+
+/** The workspace of a directory. */
+export async function workspaceAt(
+  session: Session,
+  dir: string,
+  buildYml?: string,
+  dockerfile?: string,
+): Promise<Workspace> {
+  const { openWorkspace } = await import('@lkt/pkg');
+  return openWorkspace(dir, {
+    env: session.environment.variables,
+    ...(buildYml === undefined ? {} : { buildYml }),
+    ...(dockerfile === undefined ? {} : { dockerfile }),
+  });
+}
+
+/**
+ * What building packages needs. Nothing of it does anything before a package has to be built.
+ * @param flags of the command: BuildKits that do the steps, instead of this machine; a check, which this machine makes;
+ * where images may be pulled from, and who is trusted. Without any, nothing is pulled.
+ * @param worker for the first build on this machine, if it is started already
+ * @throws LktError USAGE_INVALID
+ */
+export async function buildTools(
+  session: Session,
+  flags: TrustSettings & {
+    readonly builder?: readonly string[] | undefined;
+    readonly check?: boolean;
+  } = { offline: true },
+  worker?: WorkerProcess,
+): Promise<BuildOptions> {
+  const { reporter, signal, environment } = session;
+  const builders = flags.check === true ? [] : builderSetting(flags.builder, environment).value;
+  return {
+    store: await session.openStore(),
+    engine:
+      builders.length === 0
+        ? lazyNativeEngine(worker)
+        : await remoteEngine(builders, environment.variables),
+    mirror: async () => {
+      const { findMirror } = await import('@lkt/debian');
+      return findMirror({ env: environment.variables });
+    },
+    ...imageFetcher(session, flags),
+    ...trustRequirement(session, flags),
+    reporter,
+    signal,
+    env: environment.variables,
+  };
+}
+
+function lazyNativeEngine(worker?: WorkerProcess): BuildOptions['engine'] {
+  return {
+    build: async (request, context) => {
+      const { nativeEngine } = await import('@lkt/builder');
+      return nativeEngine(worker).build(request, context);
+    },
+  };
+}
+
+/**
+ * Starts what builds on this machine, while it is found out what is to be built.
+ * @param flags as `buildTools`; undefined when others build
+ */
+export async function startWorker(
+  session: Session,
+  flags: {
+    readonly builder?: readonly string[] | undefined;
+    readonly executor?: string | undefined;
+  },
+  limits: Limits,
+): Promise<WorkerProcess | undefined> {
+  if (builderSetting(flags.builder, session.environment).value.length > 0) return undefined;
+  const { WorkerProcess } = await import('@lkt/builder/worker');
+  // To open a store loads more than to start a process does, which opens it for itself.
+  const { cacheDir } = session;
+  const store = existsSync(cacheDir) ? cacheDir : (await session.openStore()).dir;
+  return WorkerProcess.start({ store, limits, executor: flags.executor });
+}
+
+/** At once, so that an address that is none is refused although nothing has to be built. */
+async function remoteEngine(
+  builders: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<BuildOptions['engine']> {
+  const { buildkitEngine } = await import('@lkt/buildkit');
+  return buildkitEngine({ builders, environment, otherwise: lazyNativeEngine() });
+}

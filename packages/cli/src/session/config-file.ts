@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises';
+import { relative, resolve } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+import type { ConfigFile } from '@lkt/image';
+import type { Session } from './session.ts';
+
+/** More is no config: it is written by people. */
+const MAX_SIZE = 16 * 2 ** 20;
+
+/**
+ * A config that the command line names, with its absolute path. `-` is standard input, an address is read from the web.
+ * @throws LktError NOT_FOUND, CONFIG_INVALID for one that is too long; UNSUPPORTED for an address without https, unless
+ * it is of this machine; NETWORK_FAILED
+ */
+export async function readConfigFile(name: string, session: Session): Promise<ConfigFile> {
+  const { cwd } = session.environment;
+  if (name === '-') {
+    const text = await textOf(process.stdin, 'standard input');
+    return { path: 'standard input', absolute: resolve(cwd, 'stdin.yml'), text };
+  }
+  if (/^https?:\/\//i.test(name)) return readRemote(name, session);
+  const absolute = resolve(cwd, name);
+  const path = relative(cwd, absolute).startsWith('..') ? name : relative(cwd, absolute);
+  try {
+    return { path, absolute, text: await readFile(absolute, 'utf8') };
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error;
+    const problem = isErrno(error, 'EISDIR')
+      ? `${name} is a directory`
+      : `there is no file ${name}`;
+    throw new LktError('NOT_FOUND', problem, {
+      fix: 'name an image config, such as examples/minimal.yml',
+    });
+  }
+}
+
+async function readRemote(
+  address: string,
+  { environment: { cwd, variables }, signal }: Session,
+): Promise<ConfigFile> {
+  const { createHttpClient, isLoopback, redactUrl } = await import('@lkt/http');
+  const url = new URL(address);
+  if (url.protocol !== 'https:' && !isLoopback(url.hostname))
+    throw new LktError('UNSUPPORTED', `${redactUrl(url)} is not read: anybody can change it`, {
+      fix: 'use https',
+    });
+  await using http = createHttpClient({ env: variables });
+  const path = redactUrl(url);
+  const { content } = await http.download(url, { maxSize: MAX_SIZE, signal });
+  return {
+    path,
+    absolute: resolve(cwd, 'web.yml'),
+    text: await textOf(content, path),
+    isRemote: true,
+  };
+}
+
+async function textOf(source: AsyncIterable<Uint8Array | string>, name: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of source) {
+    const bytes = Buffer.from(chunk as Uint8Array);
+    size += bytes.length;
+    if (size > MAX_SIZE)
+      throw new LktError('CONFIG_INVALID', `${name} is longer than a config can be`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString();
+}

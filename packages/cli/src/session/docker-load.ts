@@ -1,0 +1,87 @@
+import { isErrno, LktError } from '@lkt/core';
+import type { Store } from '@lkt/oci';
+import type { BuiltPackage } from '@lkt/pkg';
+import type { Session } from './session.ts';
+
+/**
+ * Sees whether there is a Docker to load images into, before anything is built for it.
+ * @throws LktError TOOL_MISSING, NETWORK_FAILED
+ */
+export async function checkDocker(session: Session): Promise<void> {
+  await docker(session, ['version', '--format', '{{.Server.Version}}']);
+}
+
+/**
+ * Loads the images of a package into Docker, as LinuxKit does: each as TAG-ARCH, and the one for this machine as TAG too.
+ * @returns the names they have there
+ */
+export async function loadIntoDocker(
+  session: Session,
+  store: Store,
+  { images, references }: Pick<BuiltPackage, 'images' | 'references'>,
+): Promise<readonly string[]> {
+  const { writeDockerArchive, familiarReference, loadImage, parseReference } =
+    await import('@lkt/oci');
+  const { thisMachine } = await import('@lkt/builder');
+  const names = references.map((text) => familiarReference(parseReference(text)));
+  const loaded: string[] = [];
+  for (const { digest, platform } of images) {
+    if (platform === undefined) continue;
+    const { architecture } = platform;
+    const isOurs = architecture === thisMachine().architecture;
+    const tags = names.flatMap((name) => [`${name}-${architecture}`, ...(isOurs ? [name] : [])]);
+    const image = await loadImage(store, digest, platform);
+    await docker(
+      session,
+      ['load', '--quiet'],
+      writeDockerArchive(store, [{ image, tags }], session.signal),
+    );
+    loaded.push(...tags);
+  }
+  return loaded;
+}
+
+async function docker(
+  { environment, signal }: Session,
+  words: readonly string[],
+  input?: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const { spawn } = await import('node:child_process');
+  const { Readable } = await import('node:stream');
+  const { pipeline } = await import('node:stream/promises');
+  const child = spawn('docker', words, {
+    env: environment.variables,
+    stdio: ['pipe', 'ignore', 'pipe'],
+    signal,
+  });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-4000);
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  const sent =
+    input === undefined
+      ? Promise.resolve(child.stdin.end())
+      : pipeline(Readable.from(input, { objectMode: false }), child.stdin).catch(
+          (error: unknown) => {
+            // A docker that ends early says why.
+            if (!isErrno(error, 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE')) throw error;
+          },
+        );
+  const [exit] = await Promise.all([ended, sent]).catch((error: unknown) => {
+    signal.throwIfAborted();
+    if (!isErrno(error, 'ENOENT')) throw error;
+    throw new LktError('TOOL_MISSING', 'docker is not installed, and --docker needs it', {
+      cause: error,
+      fix: 'sudo apt-get install docker-cli, or leave out --docker',
+    });
+  });
+  if (exit === 0) return;
+  const why = said.trim().split('\n').at(-1) ?? '';
+  throw new LktError('NETWORK_FAILED', `docker ${words[0] ?? ''} failed: ${why}`, {
+    fix: 'see whether Docker runs: docker version',
+  });
+}

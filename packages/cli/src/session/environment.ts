@@ -1,0 +1,150 @@
+import { statfsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import { parseSize } from '../flags/sizes.ts';
+
+/** What lkt takes from the process it runs in. Nothing else in lkt reads environment variables or the directory. */
+export interface Environment {
+  readonly cwd: string;
+  readonly home: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
+export function processEnvironment(): Environment {
+  return { cwd: process.cwd(), home: homedir(), variables: process.env };
+}
+
+/** A value and who decided it. */
+export interface Setting {
+  readonly value: string;
+  readonly from: string;
+}
+
+/** By which name the program was started: `lkt`, or another that leads to it. */
+export function programName({ variables }: Environment): string {
+  const name = variables['LKT_NAME'] ?? '';
+  return /^[\w.-]+$/.test(name) ? name : 'lkt';
+}
+
+/**
+ * Where the store is: `--cache`, else `LKT_CACHE`, else LinuxKit's `LINUXKIT_CACHE`, else `lkt` in `XDG_CACHE_HOME` or
+ * `~/.cache`.
+ */
+export function cacheSetting(flag: string | undefined, environment: Environment): Setting {
+  const { cwd, home, variables } = environment;
+  if (flag !== undefined) return { value: resolve(cwd, flag), from: '--cache' };
+  const own = present(variables['LKT_CACHE']);
+  if (own !== undefined) return { value: resolve(cwd, own), from: 'LKT_CACHE' };
+  const linuxkit = present(variables['LINUXKIT_CACHE']);
+  if (linuxkit !== undefined) return { value: resolve(cwd, linuxkit), from: 'LINUXKIT_CACHE' };
+  const xdg = present(variables['XDG_CACHE_HOME']);
+  // A relative path there is to be ignored (XDG Base Directory Specification, "Basics").
+  if (xdg?.startsWith('/') === true) return { value: join(xdg, 'lkt'), from: 'XDG_CACHE_HOME' };
+  return { value: join(home, '.cache/lkt'), from: 'the default' };
+}
+
+const GB = 2 ** 30;
+
+/**
+ * How much of the disk the store may take: `LKT_CACHE_MAX` (a size, or `none`), else a tenth of the file system it is on,
+ * from 5 to 50 GiB. `bytes` is undefined for `none`.
+ * @throws LktError CONFIG_INVALID
+ */
+export function cacheMaxSetting(
+  { variables }: Environment,
+  dir: string,
+): Setting & { readonly bytes: number | undefined } {
+  const own = present(variables['LKT_CACHE_MAX']);
+  if (own !== undefined) {
+    const bytes = own === 'none' ? undefined : parseSize(own);
+    if (bytes === undefined && own !== 'none')
+      throw new LktError('CONFIG_INVALID', `LKT_CACHE_MAX: ${own} is not a size`, {
+        fix: 'write it as a number and K, M or G, such as 20G, or none',
+      });
+    return { value: own, bytes, from: 'LKT_CACHE_MAX' };
+  }
+  const tenth = diskSize(dir) / 10;
+  const bytes = Math.round(Math.min(Math.max(tenth, 5 * GB), 50 * GB) / GB) * GB;
+  return { value: `${bytes / GB}G`, bytes, from: 'the default, a tenth of the disk' };
+}
+
+/** Of the file system that a directory is or would be on. */
+function diskSize(dir: string): number {
+  try {
+    const { blocks, bsize } = statfsSync(dir);
+    return blocks * bsize;
+  } catch {
+    return dir === dirname(dir) ? 0 : diskSize(dirname(dir));
+  }
+}
+
+/**
+ * The BuildKits that build, as `@lkt/buildkit` takes them: `--builder`, else `LKT_BUILDER`, a list with commas.
+ *
+ * Else LinuxKit's `LINUXKIT_BUILDERS`, `PLATFORM=CONTEXT,…`: a context of docker is a builder of buildx of that name.
+ * What is of this machine's kind is left out of it, which needs no Docker here.
+ */
+export function builderSetting(
+  flags: readonly string[] | undefined,
+  { variables }: Environment,
+): { readonly value: readonly string[]; readonly from: string } {
+  if (flags !== undefined) return { value: flags, from: '--builder' };
+  const own = listOf(variables['LKT_BUILDER']);
+  if (own.length > 0) return { value: own, from: 'LKT_BUILDER' };
+  const linuxkit = listOf(variables['LINUXKIT_BUILDERS']).filter(
+    (item) => !item.startsWith(`linux/${process.arch === 'x64' ? 'amd64' : process.arch}=`),
+  );
+  if (linuxkit.length > 0) {
+    const value = linuxkit.map((item) => item.replace(/^([^=]*)=(?!.*:)/, '$1=buildx:'));
+    return { value, from: 'LINUXKIT_BUILDERS' };
+  }
+  return { value: [], from: 'the default, which is this machine' };
+}
+
+/** The trusted root of policies that name none: `--trusted-root`, else `LKT_TRUSTED_ROOT`; empty if there is none. */
+export function trustedRootSetting(
+  flag: string | undefined,
+  { cwd, variables }: Environment,
+): Setting {
+  if (flag !== undefined) return { value: resolve(cwd, flag), from: '--trusted-root' };
+  const own = present(variables['LKT_TRUSTED_ROOT']);
+  if (own !== undefined) return { value: resolve(cwd, own), from: 'LKT_TRUSTED_ROOT' };
+  return { value: '', from: 'the default, which is none' };
+}
+
+/** The mirrors of registries: `--mirror`, else LinuxKit's `LINUXKIT_MIRROR`, a list with blanks or commas. */
+export function mirrorSetting(
+  flags: readonly string[] | undefined,
+  { variables }: Environment,
+): readonly string[] {
+  return flags ?? listOf(variables['LINUXKIT_MIRROR']?.replaceAll(/\s+/g, ','));
+}
+
+function listOf(variable: string | undefined): readonly string[] {
+  return (variable ?? '').split(',').flatMap((item) => present(item.trim()) ?? []);
+}
+
+export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'quiet'] as const;
+export type ProgressMode = (typeof PROGRESS_MODES)[number];
+
+/** How progress is shown: `--progress`, else `LKT_PROGRESS`, else by what standard error is. */
+export function progressSetting(
+  flag: ProgressMode | undefined,
+  environment: Environment,
+  stderr: { readonly isTTY?: boolean },
+): { readonly value: Exclude<ProgressMode, 'auto'>; readonly from: string } {
+  const { variables } = environment;
+  const asked = PROGRESS_MODES.find((mode) => mode === (flag ?? variables['LKT_PROGRESS']));
+  if (asked !== undefined && asked !== 'auto') {
+    return { value: asked, from: flag === undefined ? 'LKT_PROGRESS' : '--progress' };
+  }
+  if (stderr.isTTY !== true) return { value: 'plain', from: 'standard error is no terminal' };
+  if (present(variables['CI']) !== undefined) return { value: 'plain', from: 'CI' };
+  if (variables['TERM'] === 'dumb') return { value: 'plain', from: 'TERM' };
+  return { value: 'tty', from: 'standard error is a terminal' };
+}
+
+function present(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
+}

@@ -1,0 +1,85 @@
+import { resolve } from 'node:path';
+import type { CacheLocation, RemoteSteps } from '@lkt/builder';
+import { LktError } from '@lkt/core';
+import type { BuildOptions } from '@lkt/pkg';
+import type { Registry } from '@lkt/registry';
+import { Flags } from '../flags/options.ts';
+import type { Session } from './session.ts';
+import { builderSetting } from './environment.ts';
+import { openRegistries } from './registries.ts';
+import type { RegistryFlags } from '../flags/registry.ts';
+
+export const cacheFromFlags = {
+  'cache-from': Flags.string({
+    summary:
+      'take steps that others have done from here: a tag in a registry, or oci-layout:DIR; whoever writes there decides what is built; may be repeated',
+    helpValue: 'REF',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+};
+
+export const cacheToFlags = {
+  'cache-to': Flags.string({
+    summary: 'put the steps of what is built here, for --cache-from',
+    helpValue: 'REF',
+  }),
+};
+
+interface CacheFlags extends RegistryFlags {
+  readonly builder?: readonly string[] | undefined;
+  readonly check?: boolean;
+  readonly 'cache-from'?: readonly string[] | undefined;
+  readonly 'cache-to'?: string | undefined;
+}
+
+/** What `--cache-from` and `--cache-to` name, for whichever engine builds. */
+export interface RemoteCaches extends AsyncDisposable {
+  readonly tools: Pick<BuildOptions, 'cache' | 'remoteCache'>;
+  /** Hands on what the build has done. */
+  push(): Promise<void>;
+}
+
+/** @throws LktError USAGE_INVALID */
+export async function remoteCaches(session: Session, flags: CacheFlags): Promise<RemoteCaches> {
+  const { 'cache-from': from = [], 'cache-to': to } = flags;
+  const none = { push: async () => {}, [Symbol.asyncDispose]: async () => {} };
+  if (from.length === 0 && to === undefined) return { ...none, tools: {} };
+  const remoteCache = { from, ...(to === undefined ? {} : { to }) };
+  const builders =
+    flags.check === true ? [] : builderSetting(flags.builder, session.environment).value;
+  if (builders.length > 0) return { ...none, tools: { remoteCache } };
+  const { RemoteSteps } = await import('@lkt/builder');
+  const registries = new AsyncDisposableStack();
+  let opened: Promise<Registry> | undefined;
+  const registry = async (): Promise<Registry> => {
+    opened ??= openRegistries(session, flags).then((open) => registries.use(open));
+    return opened;
+  };
+  const places: CacheLocation[] = [];
+  for (const text of from) places.push(await placeOf('--cache-from', text, session, registry));
+  const target = to === undefined ? undefined : await placeOf('--cache-to', to, session, registry);
+  const cache: RemoteSteps = new RemoteSteps(places, target, session.reporter);
+  return {
+    tools: { cache },
+    push: async () => cache.push(await session.openStore(), session.signal),
+    [Symbol.asyncDispose]: async () => registries.disposeAsync(),
+  };
+}
+
+async function placeOf(
+  option: string,
+  text: string,
+  { environment }: Session,
+  registry: () => Promise<Registry>,
+): Promise<CacheLocation> {
+  const { layoutLocation, registryLocation } = await import('@lkt/builder');
+  const { parseReference } = await import('@lkt/oci');
+  const [, directory] = /^oci-layout:(?:\/\/)?(.+)$/.exec(text) ?? [];
+  if (directory !== undefined) return layoutLocation(text, resolve(environment.cwd, directory));
+  const reference = parseReference(text);
+  if (reference.digest === undefined) return registryLocation(text, await registry(), reference);
+  throw new LktError('USAGE_INVALID', `${option}: ${text} names a digest`, {
+    fix: 'name a tag',
+  });
+}

@@ -1,0 +1,97 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import type { SignedBy, Signer, SigningKey } from '@lkt/sign';
+import type { Session } from './session.ts';
+import { authorities } from './registries.ts';
+import type { RegistryFlags } from '../flags/registry.ts';
+import { givenRoot } from './trust.ts';
+import type { SigningFlags } from '../flags/signing.ts';
+
+/**
+ * Who signs, as flags and environment say. The key is read, and its password asked for, at once: before anything is built
+ * or sent that would then stay unsigned.
+ * @throws LktError KEY_INVALID, NOT_FOUND, USAGE_INVALID; ACCESS_DENIED where nobody says who signs
+ */
+export async function openSigner(
+  session: Session,
+  flags: RegistryFlags & SigningFlags,
+): Promise<Signer> {
+  const { variables } = session.environment;
+  const { ciIdentity, keylessSigner, keySigner } = await import('@lkt/sign');
+  const options = {
+    rekorUrl: flags['rekor-url'] ?? present(variables['LKT_REKOR_URL']),
+    tsaUrl: flags['tsa-url'] ?? present(variables['LKT_TSA_URL']),
+    root: await givenRoot(session, flags),
+    http: { env: variables, ca: await authorities(session, flags) },
+  };
+  if (flags.key !== undefined) return keySigner(await signingKey(session, flags.key), options);
+  const identity = ciIdentity(variables);
+  if (identity === undefined)
+    throw new LktError('ACCESS_DENIED', 'there is no key, and no identity token to sign with', {
+      fix: 'give --key cosign.key; in a job of GitHub, `permissions: id-token: write`; elsewhere set SIGSTORE_ID_TOKEN',
+    });
+  const fulcioUrl = flags['fulcio-url'] ?? present(variables['LKT_FULCIO_URL']);
+  return keylessSigner({ ...options, identity, fulcioUrl });
+}
+
+/**
+ * Who signs, if somebody is to.
+ * @throws LktError USAGE_INVALID for options of signing without --sign, and as `openSigner` does
+ */
+export async function wantedSigner(
+  session: Session,
+  flags: RegistryFlags & SigningFlags & { readonly sign: boolean },
+): Promise<Signer | undefined> {
+  if (flags.sign) return openSigner(session, flags);
+  const names = ['key', 'fulcio-url', 'rekor-url', 'tsa-url'] as const;
+  const given = names.find((name) => flags[name] !== undefined);
+  if (given === undefined) return undefined;
+  throw new LktError('USAGE_INVALID', `--${given} is for signing, and nothing is to be signed`, {
+    fix: 'give --sign too',
+  });
+}
+
+/** `sha256:…` of a key, or an identity with who vouches for it. */
+export function signerInWords(signer: SignedBy): string {
+  return signer.kind === 'key'
+    ? `key ${signer.fingerprint}`
+    : `${signer.subject} (${signer.issuer})`;
+}
+
+async function signingKey(session: Session, source: string): Promise<SigningKey> {
+  const { environment, reporter } = session;
+  const { cwd, variables } = environment;
+  if (source.includes('-----BEGIN'))
+    throw new LktError(
+      'USAGE_INVALID',
+      '--key has the key itself, and command lines are no secret',
+      {
+        fix: 'name the file it is in, or a variable: env://NAME. Make a new key, as this one has been seen',
+      },
+    );
+  const { passwordFor } = await import('./password.ts');
+  const { readSigningKey } = await import('@lkt/sign');
+  const isVariable = source.startsWith('env://');
+  // By the name that the user gave it, which errors have.
+  const key = await readSigningKey(source, {
+    cwd,
+    env: variables,
+    password: async () => passwordFor({ name: source, variables }),
+  });
+  if (!isVariable && (await isReadByOthers(resolve(cwd, source))))
+    reporter.emit({
+      kind: 'warning',
+      text: `${source} can be read by others on this machine: chmod 600 ${source}`,
+    });
+  return key;
+}
+
+async function isReadByOthers(path: string): Promise<boolean> {
+  const { mode } = await stat(path);
+  return (mode & 0o044) !== 0;
+}
+
+function present(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
+}

@@ -1,0 +1,134 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+import { type ImageReport, reportOf, verifyConfigs } from '@lkt/image';
+import { type Descriptor, formatReference, parseReference, type Reference } from '@lkt/oci';
+import { committedReferences, type Workspace } from '@lkt/pkg';
+import { judgeImage, type NamedImage, type TrustPolicy } from '@lkt/sign';
+import { buildTools, workspaceAt } from './build-tools.ts';
+import type { Session } from './session.ts';
+import { readConfigFile } from './config-file.ts';
+import { openRegistries } from './registries.ts';
+import { trustOptions, type TrustSettings } from './trust.ts';
+
+export interface VerifySettings extends TrustSettings {
+  readonly 'build-yml'?: string | undefined;
+  readonly org?: string | undefined;
+}
+
+/**
+ * What is to be verified, and how: a config by the policies that it and its workspace have, a package or an image by those
+ * of the workspace the command runs in.
+ */
+export class TargetVerifier {
+  readonly #session: Session;
+  readonly #flags: VerifySettings;
+  readonly #only: TrustPolicy | undefined;
+  readonly #workspaces = new Map<string, Promise<Workspace>>();
+
+  /** @param only the policy of the command line, in place of all others */
+  constructor(session: Session, flags: VerifySettings, only: TrustPolicy | undefined) {
+    this.#session = session;
+    this.#flags = flags;
+    this.#only = only;
+  }
+
+  /** @throws LktError USAGE_INVALID where nobody says who is trusted */
+  async verify(target: string): Promise<readonly ImageReport[]> {
+    const kind = await kindOf(resolve(this.#session.environment.cwd, target), target);
+    if (kind === 'config') return this.#config(target);
+    const image = await (kind === 'package' ? this.#package(target) : this.#image(target));
+    const { cwd } = this.#session.environment;
+    const options = await trustOptions(this.#session, this.#flags);
+    const policies =
+      this.#only === undefined
+        ? ((await options.policies?.(await this.#workspace(cwd))) ?? [])
+        : [this.#only];
+    if (policies.length === 0) throw nobody(target);
+    const { sources } = options;
+    const report = reportOf(await judgeImage(image, policies, sources, this.#session.signal));
+    // Whoever asks about one image does not want to hear that nobody cares.
+    return [report.because === 'not required' ? notSaid(report, policies) : report];
+  }
+
+  async #config(target: string): Promise<readonly ImageReport[]> {
+    const session = this.#session;
+    const config = await readConfigFile(target, session);
+    const workspace = await this.#workspace(resolve(config.absolute, '..'));
+    const { policies, root, sources } = await trustOptions(session, this.#flags);
+    // What was built here is asked for, so who may be used for building is not.
+    const { requireTrusted: _, ...tools } = await buildTools(session);
+    const trust = { ...(policies === undefined ? {} : { policies }), root, sources };
+    const reports = await verifyConfigs(workspace, [config], tools, trust, this.#only);
+    if (reports === undefined) throw nobody(target);
+    return reports;
+  }
+
+  async #package(dir: string): Promise<NamedImage> {
+    const { cwd } = this.#session.environment;
+    const workspace = await this.#workspace(cwd);
+    const item = await workspace.packageAt(dir);
+    const { signal } = this.#session;
+    const [own = ''] = await committedReferences(workspace, [item], { signal });
+    const [there = own] = await committedReferences(workspace, [item], {
+      org: this.#flags.org,
+      signal,
+    });
+    const name = parseReference(there);
+    const found = (await this.#inStore(parseReference(own))) ?? (await this.#inRegistry(name));
+    return { ...name, digest: found.digest };
+  }
+
+  async #image(text: string): Promise<NamedImage> {
+    const { digest, ...name } = parseReference(text);
+    if (digest !== undefined) return { ...name, digest };
+    const tagged = { ...name, tag: name.tag ?? 'latest' };
+    const found = (await this.#inStore(tagged)) ?? (await this.#inRegistry(tagged));
+    return { ...tagged, digest: found.digest };
+  }
+
+  async #inStore({ domain, path, tag = 'latest' }: Reference): Promise<Descriptor | undefined> {
+    const store = await this.#session.findStore();
+    return store?.resolve(formatReference({ domain, path, tag }));
+  }
+
+  async #inRegistry(name: Reference): Promise<Descriptor> {
+    if (this.#flags.offline === true)
+      throw new LktError('NOT_FOUND', `${formatReference(name)} is not in the store`, {
+        fix: 'bring it there: lkt cache pull',
+      });
+    await using registry = await openRegistries(this.#session, this.#flags);
+    return registry.resolve(name, this.#session.signal);
+  }
+
+  async #workspace(dir: string): Promise<Workspace> {
+    const known = this.#workspaces.get(dir);
+    if (known !== undefined) return known;
+    const opened = workspaceAt(this.#session, dir, this.#flags['build-yml']);
+    this.#workspaces.set(dir, opened);
+    return opened;
+  }
+}
+
+/** An image unless it is there as a file or directory. */
+async function kindOf(path: string, target: string): Promise<'config' | 'package' | 'image'> {
+  if (target === '-') return 'config';
+  try {
+    return (await stat(path)).isDirectory() ? 'package' : 'config';
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    return /\.ya?ml$/.test(target) ? 'config' : 'image';
+  }
+}
+
+function nobody(target: string): LktError {
+  return new LktError('USAGE_INVALID', `nobody says whose signature of ${target} will do`, {
+    fix: 'give --key, or --identity and --issuer, or --trust; or write a trust.yml',
+  });
+}
+
+function notSaid(report: ImageReport, policies: readonly TrustPolicy[]): ImageReport {
+  const { because: _, ...rest } = report;
+  const names = policies.map(({ name }) => name).join(', ');
+  return { ...rest, accepted: false, reasons: [`no rule is about it (${names})`] };
+}

@@ -1,0 +1,77 @@
+import { LktError } from '@lkt/core';
+import { Errors } from '@oclif/core';
+import { beforeEach, expect, test, vi } from 'vitest';
+import { errorJson, exitCodeOf, render } from '../src/output/error-report.ts';
+
+beforeEach(() => {
+  vi.stubEnv('NO_COLOR', '1');
+});
+
+function systemError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code, errno: -1, syscall: 'write' });
+}
+
+test('what is wrong, the place, why, and what to do', () => {
+  const error = new LktError('CONFIG_INVALID', 'a.yml:1:2: no', {
+    detail: '  1 | x',
+    cause: new Error('because', { cause: new Error('deeper') }),
+    fix: 'do it',
+  });
+  expect(render(error)).toBe(
+    'error: a.yml:1:2: no\n  1 | x\n  cause: because\n  cause: deeper\n  fix: do it',
+  );
+  expect(errorJson(error)).toEqual({
+    error: {
+      code: 'CONFIG_INVALID',
+      message: 'a.yml:1:2: no',
+      detail: '  1 | x',
+      causes: ['because', 'deeper'],
+      fix: 'do it',
+    },
+  });
+  expect(exitCodeOf(error)).toBe(1);
+});
+
+test('what a build or a file name says does nothing to the terminal', () => {
+  const evil = '\u001b]0;title\u0007\u001b[2J\u009b31mred\u0008\u0000';
+  const error = new LktError('BUILD_FAILED', `${evil} failed`, {
+    detail: `10%\r20%\r\n${evil}`,
+    cause: new Error(`${evil} because`),
+    fix: `rm ${evil}`,
+  });
+  expect(render(error)).toBe('error: red failed\n20%\nred\n  cause: red because\n  fix: rm red');
+  expect(render(new TypeError('\u001b[2Jx'))).not.toContain('\u001b');
+});
+
+test('a cause that the message already holds is not said twice', () => {
+  const error = new LktError('IO_FAILED', 'cannot write: no', { cause: new Error('no') });
+  expect(render(error)).toBe('error: cannot write: no');
+});
+
+test('anything that is not on purpose is a bug, with its stack', () => {
+  const text = render(new TypeError('x is not a function'));
+  expect(text).toMatch(/^error: this is a bug in lkt, please report it/);
+  expect(text).toContain('report.test.ts');
+  expect(exitCodeOf(new TypeError('x'))).toBe(1);
+  expect(errorJson('thrown text')).toEqual({ error: { code: 'BUG', message: 'thrown text' } });
+});
+
+test('a full disk is one, however deep it is', () => {
+  const full = systemError('ENOSPC', 'ENOSPC: no space left on device, write');
+  const error = new LktError('BUILD_FAILED', 'step 3 failed', { cause: full });
+  expect(render(error)).toMatch(/^error: the disk is full\n {2}cause: step 3 failed/);
+  expect(errorJson(full)).toMatchObject({ error: { code: 'DISK_FULL' } });
+});
+
+test('a call to the system that failed is no bug', () => {
+  const error = systemError('EACCES', "EACCES: permission denied, open '/x'");
+  expect(render(error)).toBe("error: EACCES: permission denied, open '/x'");
+});
+
+test('exit codes', () => {
+  expect(exitCodeOf(new LktError('USAGE_INVALID', ''))).toBe(2);
+  expect(exitCodeOf(new Errors.CLIError('x'))).toBe(2);
+  expect(exitCodeOf(new LktError('INTERRUPTED', ''))).toBe(130);
+  expect(exitCodeOf(new DOMException('x', 'AbortError'))).toBe(130);
+  expect(exitCodeOf(new Errors.ExitError(0))).toBe(0);
+});
