@@ -5,7 +5,10 @@ import { table } from './table.ts';
 /** The identity an attack runs as. */
 type Attacker = 'root' | 'user' | 'login';
 
-/** An attempt of tools/attack and the expected result per attacker. An attacker that cannot try it has no entry. */
+/**
+ * An attempt of tools/attack and the expected result per attacker. An attacker that cannot try it
+ * has no entry.
+ */
 type Attempt = { readonly does: string } & Readonly<Partial<Record<Attacker, string>>>;
 
 const EXPECTED = 'tools/test/system/attack.json';

@@ -9,7 +9,10 @@ import {
 } from '@lkt/pkg';
 import { table } from './table.ts';
 
-/** Renders docs/security.md: the privileges of the packages below `pkg/`, from their build.yml and roles.json files. */
+/**
+ * Renders docs/security.md: the privileges of the packages below `pkg/`, from their build.yml and
+ * roles.json files.
+ */
 export function securityDocument(root: string): string {
   const packages = globSync('pkg/*/build.yml', { cwd: root })
     .toSorted()
@@ -23,9 +26,10 @@ export function securityDocument(root: string): string {
 
 <!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/sandbox/roles.json; do not edit. -->
 
-The \`build.yml\` of each package that runs as a container sets its privileges; an image config can change
-them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and those without \`SYS_ADMIN\`
-a cgroup namespace. None has a capability, device or writable path of the machine beyond this table.
+The \`build.yml\` of each package that runs as a container sets its privileges; an image config can
+change them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and
+those without \`SYS_ADMIN\` a cgroup namespace. None has a capability, device or writable path of
+the machine beyond this table.
 
 ${table(HEAD, rows)}
 
@@ -37,9 +41,10 @@ ${table(HEAD, rows)}
 
 ## Packages with several processes
 
-These open what they need, then split into processes with fewer privileges than their container: each has its
-own user, \`no_new_privs\`, and a seccomp filter that kills it at any other system call. The program reads its
-privileges from the file this table is made from, and tests compare them with \`/proc\` of a booted machine.
+These open what they need, then split into processes with fewer privileges than their container.
+Each process has its own user, \`no_new_privs\`, and a seccomp filter that kills it at any other
+system call. The program reads its privileges from the file this table is made from, and tests
+compare them with \`/proc\` of a booted machine.
 
 ${table(
   ROLES_HEAD,
@@ -48,9 +53,10 @@ ${table(
     .flatMap((path) => roleRows(root, path)),
 )}
 
-Every process also has \`/dev/null\`, the log and the Go timers' descriptors open, and the system calls the Go
-runtime needs: futex, epoll_pwait, nanosleep, sched_yield, memory that is neither executable nor file-backed,
-signal masks, clocks, exit. None can open a file, connect, create a process or thread, or send a signal.
+Every process also has \`/dev/null\`, the log and the Go timers' descriptors open. It may make the
+system calls that the Go runtime needs: futex, epoll_pwait, nanosleep, sched_yield, memory that is
+neither executable nor file-backed, signal masks, clocks, exit. None can open a file, connect,
+create a process or thread, or send a signal.
 `;
 }
 
