@@ -71,7 +71,7 @@ export async function download(
 /** The download of one file over as many connections as needed. */
 class Transfer implements AsyncIterable<Uint8Array> {
   readonly #client: Pick<HttpClient, 'request'>;
-  readonly #patience: RetryPolicy;
+  readonly #retryPolicy: RetryPolicy;
   readonly #url: URL;
   readonly #options: DownloadOptions;
   readonly #hash: Hash | undefined;
@@ -86,7 +86,7 @@ class Transfer implements AsyncIterable<Uint8Array> {
     response: HttpResponse,
   ) {
     this.#client = client;
-    this.#patience = retryPolicy;
+    this.#retryPolicy = retryPolicy;
     this.#url = url;
     this.#options = options;
     this.#hash = options.isCheckedByCaller === true ? undefined : createHash('sha256');
@@ -129,8 +129,8 @@ class Transfer implements AsyncIterable<Uint8Array> {
         if (this.#received < (this.#options.size ?? 0)) throw this.#tooShort();
         break;
       } catch (error) {
-        if (!isTemporary(error) || isLastAttempt(attempt, this.#patience)) throw error;
-        await waitBeforeRetry(attempt, undefined, { ...this.#patience, signal });
+        if (!isTemporary(error) || isLastAttempt(attempt, this.#retryPolicy)) throw error;
+        await waitBeforeRetry(attempt, undefined, { ...this.#retryPolicy, signal });
         attempt += 1;
         if (this.#received === 0) this.#response = await this.#request({});
       }

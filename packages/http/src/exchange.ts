@@ -85,7 +85,7 @@ function responseOf(
 
 /** Writes a request while the response is awaited. */
 class RequestWriter {
-  readonly #wire: Connection;
+  readonly #connection: Connection;
   readonly #url: URL;
   readonly #request: TransportRequest;
   #isStopped = false;
@@ -93,7 +93,7 @@ class RequestWriter {
   isWhole = false;
 
   constructor(connection: Connection, url: URL, request: TransportRequest) {
-    this.#wire = connection;
+    this.#connection = connection;
     this.#url = url;
     this.#request = request;
   }
@@ -101,7 +101,9 @@ class RequestWriter {
   start(): void {
     this.#send().catch((error: unknown) => {
       // The reader of the response receives the error.
-      this.#wire.destroy(error instanceof Error ? error : new Error('the body cannot be read'));
+      this.#connection.destroy(
+        error instanceof Error ? error : new Error('the body cannot be read'),
+      );
     });
   }
 
@@ -120,7 +122,7 @@ class RequestWriter {
     const length = isEmpty ? {} : { 'content-length': String(bytes.length) };
     const head = formatHead(method, this.#url, { ...headers, ...length });
     this.isWhole = true;
-    await this.#wire.write(Buffer.concat([Buffer.from(head, 'latin1'), bytes]));
+    await this.#connection.write(Buffer.concat([Buffer.from(head, 'latin1'), bytes]));
   }
 
   async #stream(body: AsyncIterable<Uint8Array>): Promise<void> {
@@ -129,7 +131,7 @@ class RequestWriter {
     const size = length === undefined ? undefined : Number(length);
     const coding = size === undefined ? { 'transfer-encoding': 'chunked' } : {};
     const head = formatHead(method, this.#url, { ...headers, ...coding });
-    await this.#wire.write(Buffer.from(head, 'latin1'));
+    await this.#connection.write(Buffer.from(head, 'latin1'));
     this.isWhole = size === 0;
     let sent = 0;
     for await (const part of body) {
@@ -140,11 +142,11 @@ class RequestWriter {
         throw new ConnectionError('HTTP_BROKEN', 'the body is longer than its content-length');
       // Work of the source after its last byte, such as closing a file, is not awaited.
       if (sent === size) this.isWhole = true;
-      await this.#wire.write(size === undefined ? chunk(part) : part);
+      await this.#connection.write(size === undefined ? chunk(part) : part);
     }
     if (size === undefined && !this.#isStopped) {
       this.isWhole = true;
-      await this.#wire.write(LAST_CHUNK);
+      await this.#connection.write(LAST_CHUNK);
     } else if (size !== undefined && sent < size) {
       throw new ConnectionError('HTTP_BROKEN', 'the body is shorter than its content-length');
     }

@@ -5,7 +5,10 @@ import { putWithSubject } from './push.ts';
 import type { Remote } from './remote.ts';
 import { uploadBlob } from './upload.ts';
 
-/** Something small beside an image: a signature, an attestation (image-spec, manifest.md, "artifact usage"). */
+/**
+ * A small manifest beside an image, such as a signature or attestation (OCI image-spec,
+ * manifest.md, "Guidelines for Artifact Usage").
+ */
 export interface Artifact {
   readonly artifactType: string;
   readonly layers: readonly {
@@ -13,14 +16,17 @@ export interface Artifact {
     readonly bytes: Uint8Array;
     readonly annotations?: Readonly<Record<string, string>>;
   }[];
-  /** The manifest it is about. */
+  /** The manifest it describes. */
   readonly subject?: Descriptor;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
 const EMPTY = Buffer.from('{}');
 
-/** By its digest, or by a tag. Equal artifacts have equal digests, so a second push changes nothing. */
+/**
+ * Pushes an artifact by digest, or under the tag of `repository`. Equal artifacts have equal
+ * digests, so a second push changes nothing.
+ */
 export async function pushArtifact(
   remote: Remote,
   repository: Reference,

@@ -12,10 +12,12 @@ import {
   parseManifest,
   type Reference,
 } from '@lkt/oci';
-import { refusalError, refusalOf, registryError } from './errors.ts';
+import { toLktError, readApiError, registryError } from './api-error.ts';
 import type { Remote } from './remote.ts';
 
-/** distribution-spec asks for 4 MiB at least; the store reads no more. */
+/**
+ * Maximum bytes of a manifest: the minimum that distribution-spec requires, and the store's limit.
+ */
 export const MAX_MANIFEST: number = 4 * 2 ** 20;
 
 const ACCEPT = [
@@ -25,12 +27,16 @@ const ACCEPT = [
   MediaType.dockerManifest,
 ].join(', ');
 
+/** A manifest or index with its exact bytes. */
 export interface Manifest {
   readonly descriptor: Descriptor;
   readonly bytes: Buffer;
 }
 
-/** What a tag or digest stands for, without its content. Undefined when the registry has none such. */
+/**
+ * Returns the descriptor of a tag or digest without its content; undefined if the registry does not
+ * have it.
+ */
 export async function headManifest(
   remote: Remote,
   reference: Reference,
@@ -47,7 +53,7 @@ export async function headManifest(
   const digest = response.header('docker-content-digest');
   const mediaType = typeOf(response);
   const size = Number(response.header('content-length') ?? 0);
-  // Some registries say less in a HEAD than they should, and an error has its text in a GET only.
+  // Some registries omit headers in a HEAD response, and only a GET has an error message.
   const isWhole =
     response.status === 200 &&
     digest !== undefined &&
@@ -56,13 +62,13 @@ export async function headManifest(
     size > 0;
   if (!isWhole) return (await getManifest(remote, reference, signal))?.descriptor;
   if (reference.digest !== undefined && digest !== reference.digest)
-    throw otherContent(remote, reference, digest);
+    throw digestMismatch(remote, reference, digest);
   return { mediaType, digest, size };
 }
 
 /**
- * The manifest or index, as the registry has it, checked. Undefined when the registry has none such.
- * @throws LktError ACCESS_DENIED, DIGEST_MISMATCH, IMAGE_INVALID, NETWORK_FAILED
+ * Returns a manifest or index unmodified and verified; undefined if the registry does not have it.
+ * @throws ACCESS_DENIED, DIGEST_MISMATCH, IMAGE_INVALID, NETWORK_FAILED
  */
 export async function getManifest(
   remote: Remote,
@@ -83,7 +89,7 @@ export async function getManifest(
   const digest = digestOf(bytes);
   const said = response.header('docker-content-digest');
   const expected = reference.digest ?? (said !== undefined && isDigest(said) ? said : digest);
-  if (digest !== expected) throw otherContent(remote, reference, digest);
+  if (digest !== expected) throw digestMismatch(remote, reference, digest);
   const mediaType = typeOf(response) === '' ? typeInside(bytes) : typeOf(response);
   const descriptor = { mediaType, digest, size: bytes.length };
   parseDocument({ descriptor, bytes }, name);
@@ -91,8 +97,9 @@ export async function getManifest(
 }
 
 /**
- * Reads what a manifest says. Its own type must be the one it came with (distribution-spec, "Pulling manifests").
- * @throws LktError IMAGE_INVALID
+ * Parses a manifest. Its mediaType must match the type it was served with (distribution-spec,
+ * "Pulling manifests").
+ * @throws IMAGE_INVALID
  */
 export function parseDocument(
   { descriptor: { mediaType }, bytes }: Manifest,
@@ -100,7 +107,10 @@ export function parseDocument(
 ): ImageIndex | ImageManifest {
   const isIndex = isIndexType(mediaType);
   if (!isIndex && !isManifestType(mediaType))
-    throw new LktError('IMAGE_INVALID', `${name} is no image, but ${mediaType}`);
+    throw new LktError(
+      'IMAGE_INVALID',
+      `${name} has the media type ${mediaType}, which is not an image`,
+    );
   try {
     const document = isIndex ? parseIndex(bytes) : parseManifest(bytes);
     if (document.mediaType !== undefined && document.mediaType !== mediaType)
@@ -115,11 +125,15 @@ export function parseDocument(
   }
 }
 
-/** The answer to putting a manifest: whether the registry keeps track of what it is about. */
+/** The result of a PUT: whether the registry maintains the referrers of the subject. */
 export interface PutManifest {
   readonly knowsSubject: boolean;
 }
 
+/**
+ * Puts a manifest under a tag or digest. Returns undefined if a condition in `headers` failed.
+ * @throws ACCESS_DENIED, DIGEST_MISMATCH, NETWORK_FAILED
+ */
 export async function putManifest(
   remote: Remote,
   reference: Reference,
@@ -141,23 +155,30 @@ export async function putManifest(
       if (status === 412) return undefined;
       const said = response.header('docker-content-digest');
       if (said !== undefined && said.startsWith('sha256:') && said !== descriptor.digest)
-        throw otherContent(remote, reference, said);
+        throw digestMismatch(remote, reference, said);
       return { knowsSubject: response.header('oci-subject') !== undefined };
     }
-    const refusal = await refusalOf(response);
-    const lacks = refusal.codes.some((code) => LACKING.has(code));
-    if (!lacks || isLastAttempt(attempt, remote.retryPolicy))
-      throw refusalError(refusal, `push ${formatReference(reference)}`);
+    const apiError = await readApiError(response);
+    const isMissingContent = apiError.codes.some((code) => MISSING_CONTENT_CODES.has(code));
+    if (!isMissingContent || isLastAttempt(attempt, remote.retryPolicy))
+      throw toLktError(apiError, `push ${formatReference(reference)}`);
     await waitBeforeRetry(attempt, undefined, { ...remote.retryPolicy, signal });
   }
 }
 
 /**
- * What a manifest names was there just now. docker-registry may not find it while somebody else brings the same; others
- * take a while to see what was brought.
+ * Codes about missing content that was pushed just before. docker-registry may not find it during a
+ * concurrent push; other registries see new content after a delay.
  */
-const LACKING: ReadonlySet<string> = new Set(['BLOB_UNKNOWN', 'MANIFEST_BLOB_UNKNOWN']);
+const MISSING_CONTENT_CODES: ReadonlySet<string> = new Set([
+  'BLOB_UNKNOWN',
+  'MANIFEST_BLOB_UNKNOWN',
+]);
 
+/**
+ * Deletes a manifest by digest, or a tag.
+ * @throws ACCESS_DENIED, NOT_FOUND, UNSUPPORTED, NETWORK_FAILED
+ */
 export async function deleteManifest(
   remote: Remote,
   reference: Reference,
@@ -173,12 +194,12 @@ export async function deleteManifest(
   await response.discard();
 }
 
-/** A digest says more than a tag. */
+/** The digest takes precedence over the tag. */
 function keyOf({ tag, digest }: Reference): Digest | string {
   return digest ?? tag ?? 'latest';
 }
 
-/** Without parameters, which the spec says to ignore. */
+/** Returns the media type without parameters, which the specification says to ignore. */
 function typeOf(response: HttpResponse): string {
   const type = (response.header('content-type') ?? '').split(';')[0]?.trim() ?? '';
   return type === 'application/json' || type === 'text/plain' || type === 'application/octet-stream'
@@ -192,14 +213,14 @@ function typeInside(bytes: Buffer): string {
     if (typeof mediaType === 'string') return mediaType;
     return manifests === undefined ? MediaType.ociManifest : MediaType.ociIndex;
   } catch {
-    return 'no JSON';
+    return 'not JSON';
   }
 }
 
-function otherContent(remote: Remote, reference: Reference, digest: string): LktError {
+function digestMismatch(remote: Remote, reference: Reference, digest: string): LktError {
   return new LktError(
     'DIGEST_MISMATCH',
-    `${formatReference(reference)}: ${new URL(remote.base).host} gives ${digest} instead`,
+    `${formatReference(reference)}: ${new URL(remote.base).host} returned ${digest} instead`,
     { fix: 'do not trust this registry' },
   );
 }

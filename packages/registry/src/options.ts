@@ -1,25 +1,28 @@
 import type { Reporter } from '@lkt/core';
 import type { HttpOptions } from '@lkt/http';
 
-/** Another place to read what a registry has. */
+/** A mirror of a registry. */
 export interface MirrorOptions {
-  /** `https://mirror.example`, perhaps with a path. */
+  /** `https://mirror.example`, optionally with a path. */
   readonly url: string;
-  /** Whether to believe what it says of tags; default false: it is asked by digest only. */
+  /** Trust the mirror for tags; default false: only requests by digest go to it. */
   readonly resolvesTags?: boolean;
 }
 
+/** Options of a registry client. */
 export interface RegistryOptions extends HttpOptions {
   /**
-   * Registries (`registry.example:5000`) that may be spoken to in http if they do not speak https. No password is sent
-   * to them in http.
+   * Registries (`registry.example:5000`) that may use http if they do not support https. Passwords
+   * are never sent over http.
    */
   readonly insecure?: readonly string[];
-  /** By registry (`docker.io`), or `*` for all others, in the order they are asked. */
+  /** Mirrors by registry (`docker.io`), or `*` for all others, in order of preference. */
   readonly mirrors?: Readonly<Record<string, readonly MirrorOptions[]>>;
-  /** Blobs on their way at a time; default 6. */
+  /** Maximum concurrent blob transfers; default 6. */
   readonly concurrency?: number;
-  /** Bytes of one request when a blob is pushed in parts; by default it is pushed in one, if the registry lets it. */
+  /**
+   * Bytes per request of a blob push. By default a blob is one request, if the registry accepts it.
+   */
   readonly chunkSize?: number;
   readonly reporter?: Reporter;
 }

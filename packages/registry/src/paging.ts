@@ -3,7 +3,7 @@ import type { HttpResponse } from '@lkt/http';
 
 const MAX_PAGES = 1000;
 
-/** All pages of a list: asks for one after the other, by the `Link` each has to the next (RFC 8288). */
+/** Reads all pages of a list by following the `Link` headers (RFC 8288). */
 export async function readPages(
   first: URL,
   read: (url: URL) => Promise<HttpResponse | undefined>,
@@ -11,7 +11,10 @@ export async function readPages(
   let url: URL | undefined = first;
   for (let count = 0; url !== undefined; count += 1) {
     if (count === MAX_PAGES)
-      throw new LktError('NETWORK_FAILED', `${first.host} gives a list without end`);
+      throw new LktError(
+        'NETWORK_FAILED',
+        `${first.host} returned a list of more than ${MAX_PAGES} pages`,
+      );
     const response: HttpResponse | undefined = await read(url);
     url = response === undefined ? undefined : nextPage(response, url);
   }
@@ -21,7 +24,7 @@ function nextPage(response: HttpResponse, current: URL): URL | undefined {
   const link = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(response.header('link') ?? '')?.[1];
   if (link === undefined || !URL.canParse(link, current.href)) return undefined;
   const next = new URL(link, current);
-  // Behind a proxy a registry may not know its own name; the page is where the first one was.
+  // A registry behind a proxy may not know its own host, so keep that of the first page.
   next.protocol = current.protocol;
   next.host = current.host;
   return next.href === current.href ? undefined : next;

@@ -19,23 +19,25 @@ import { all, type Limit } from './limit.ts';
 import { getManifest, headManifest, type Manifest, parseDocument } from './manifests.ts';
 import type { Remote } from './remote.ts';
 
+/** Options of a pull. */
 export interface PullOptions {
-  /** Only what is for one of these is pulled of an index; default all of it. */
+  /** Platforms to pull from an index; default all. */
   readonly platforms?: readonly Platform[];
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The environment of a pull. */
 export interface PullContext {
-  /** The places to ask, in order: mirrors, and the registry itself. */
+  /** The sources in order of preference: mirrors, then the registry. */
   readonly remotes: (isByDigest: boolean) => readonly (() => Promise<Remote>)[];
   readonly limit: Limit;
   readonly reporter: Reporter;
 }
 
-/** An index may lead to an index; not much further. */
+/** Maximum nesting of indexes. */
 const MAX_DEPTH = 3;
 
-/** Brings an image into the store, unless it is there. Its parts come before what names them. */
+/** Pulls an image into the store unless present. Manifests are written after their content. */
 export async function pullImage(
   context: PullContext,
   store: Store,
@@ -45,7 +47,7 @@ export async function pullImage(
   return new Pull(context, store, reference, options).run();
 }
 
-/** Brings one blob of a repository into the store, unless it is there. */
+/** Pulls one blob of a repository into the store unless present. */
 export async function pullBlob(
   context: PullContext,
   store: Store,
@@ -62,8 +64,8 @@ class Pull {
   readonly #reference: Reference;
   readonly #options: PullOptions;
   readonly #name: string;
-  readonly #offered = new Set<string>();
-  /** What is missing: blobs first, then the manifests, each after what it names. */
+  readonly #availablePlatforms = new Set<string>();
+  /** The missing blobs, and the missing manifests, children first. */
   readonly #blobs = new Map<Digest, Descriptor>();
   readonly #manifests: Manifest[] = [];
   #matches = 0;
@@ -84,8 +86,8 @@ class Pull {
     try {
       const top = await this.#resolve();
       await this.#collect(top, MAX_DEPTH, undefined);
-      if (this.#matches === 0) throw this.#notOffered();
-      // The longest first: one that began last would be waited for alone.
+      if (this.#matches === 0) throw this.#platformError();
+      // Longest first, so that none of them runs alone at the end.
       const missing = [...this.#blobs.values()].toSorted((one, other) => other.size - one.size);
       const total = missing.reduce((sum, { size }) => sum + size, 0);
       const onBytes = (count: number): void => {
@@ -109,12 +111,12 @@ class Pull {
     await this.#fetch(blob, () => undefined, this.#options.signal);
   }
 
-  /** What the reference stands for. By digest the store is enough, if it has it. */
+  /** Returns the descriptor of the reference. A digest in the store needs no request. */
   async #resolve(): Promise<Descriptor> {
     const { digest } = this.#reference;
     if (digest !== undefined) return (await this.#manifest({ digest })).descriptor;
     const { signal } = this.#options;
-    const found = await this.#ask(false, async (remote) =>
+    const found = await this.#tryRemotes(false, async (remote) =>
       headManifest(remote, this.#reference, signal),
     );
     return found;
@@ -129,7 +131,7 @@ class Pull {
     const name = `${this.#name} (${descriptor.digest})`;
     const document = parseDocument(manifest, name);
     if ('manifests' in document) {
-      if (depth === 0) throw new LktError('IMAGE_INVALID', `${name} is nested too deep`);
+      if (depth === 0) throw new LktError('IMAGE_INVALID', `${name} is nested too deeply`);
       for (const item of this.#wanted(document))
         await this.#collect(item, depth - 1, item.platform ?? platform);
     } else {
@@ -143,7 +145,7 @@ class Pull {
     return manifests.filter(({ mediaType, platform }) => {
       if (!isIndexType(mediaType) && !isManifestType(mediaType)) return false;
       if (platforms === undefined || platform === undefined) return true;
-      if (platform.os !== 'unknown') this.#offered.add(formatPlatform(platform));
+      if (platform.os !== 'unknown') this.#availablePlatforms.add(formatPlatform(platform));
       return platforms.some((wanted) => platformMatches(platform, wanted));
     });
   }
@@ -153,11 +155,11 @@ class Pull {
     platform: Platform | undefined,
   ): Promise<void> {
     const { platforms } = this.#options;
-    // Only the config says what an image is for that no index says it of.
+    // Without a platform in an index, only the config states it.
     if (platforms !== undefined && platform === undefined && /image/.test(config.mediaType)) {
       await this.#fetch(config, () => undefined, this.#options.signal);
       const said = parseImageConfig(await this.#store.readBytes(config));
-      this.#offered.add(formatPlatform(said));
+      this.#availablePlatforms.add(formatPlatform(said));
       if (!platforms.some((wanted) => platformMatches(said, wanted))) return;
     }
     this.#matches += 1;
@@ -174,15 +176,18 @@ class Pull {
     }
     const { domain, path } = this.#reference;
     const { signal } = this.#options;
-    const found = await this.#ask(true, async (remote) =>
+    const found = await this.#tryRemotes(true, async (remote) =>
       getManifest(remote, { domain, path, digest }, signal),
     );
     if (size !== undefined && size !== found.descriptor.size)
-      throw new LktError('DIGEST_MISMATCH', `${digest} of ${this.#name} has not ${size} bytes`);
+      throw new LktError(
+        'DIGEST_MISMATCH',
+        `${digest} of ${this.#name} does not have ${size} bytes`,
+      );
     return found;
   }
 
-  /** Brings one blob, once however many ask for it. */
+  /** Fetches a blob once, even if several callers request it. */
   async #fetch(
     blob: Descriptor,
     onBytes: (count: number) => void,
@@ -200,7 +205,7 @@ class Pull {
     onBytes: (count: number) => void,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    await this.#ask(true, async (remote) => {
+    await this.#tryRemotes(true, async (remote) => {
       let received = 0;
       try {
         const count = (bytes: number): void => {
@@ -218,8 +223,11 @@ class Pull {
     });
   }
 
-  /** Asks one place after the other. The registry itself is the last, and what it says counts. */
-  async #ask<T>(isByDigest: boolean, ask: (remote: Remote) => Promise<T | undefined>): Promise<T> {
+  /** Tries the sources in order. The error of the last one, the registry, is final. */
+  async #tryRemotes<T>(
+    isByDigest: boolean,
+    ask: (remote: Remote) => Promise<T | undefined>,
+  ): Promise<T> {
     const { signal } = this.#options;
     const remotes = this.#context.remotes(isByDigest);
     for (const [index, remote] of remotes.entries()) {
@@ -229,17 +237,17 @@ class Pull {
       } catch (error) {
         signal?.throwIfAborted();
         const isLast = index === remotes.length - 1;
-        if (isLast || !(error instanceof LktError) || !ELSEWHERE.has(error.code)) throw error;
+        if (isLast || !(error instanceof LktError) || !FALLBACK_CODES.has(error.code)) throw error;
       }
     }
     throw new LktError('NOT_FOUND', `${this.#name} is not in the registry`, {
-      fix: 'look at its name and tag, and whether it has been pushed',
+      fix: 'check its name and tag, and whether it was pushed',
     });
   }
 
-  #notOffered(): LktError {
+  #platformError(): LktError {
     const wanted = (this.#options.platforms ?? []).map(formatPlatform).join(', ');
-    const list = [...this.#offered].toSorted().join(', ');
+    const list = [...this.#availablePlatforms].toSorted().join(', ');
     return new LktError(
       'NOT_FOUND',
       `${this.#name} is not available for ${wanted}, only for ${list === '' ? 'unknown platforms' : list}`,
@@ -247,7 +255,7 @@ class Pull {
   }
 }
 
-const ELSEWHERE: ReadonlySet<string> = new Set([
+const FALLBACK_CODES: ReadonlySet<string> = new Set([
   'ACCESS_DENIED',
   'DIGEST_MISMATCH',
   'NETWORK_FAILED',
@@ -258,12 +266,12 @@ function explain(error: unknown, what: string, remote: Remote): unknown {
   if (!(error instanceof LktError)) return error;
   const host = new URL(remote.base).host;
   if (error.code === 'DIGEST_MISMATCH')
-    return new LktError('DIGEST_MISMATCH', `${what} is not what ${host} gives`, {
+    return new LktError('DIGEST_MISMATCH', `${host} returned wrong content for ${what}`, {
       cause: error,
       fix: 'do not trust this registry',
     });
   if (error.code === 'NOT_FOUND')
-    return new LktError('NOT_FOUND', `${what} is not at ${host}`, { cause: error });
+    return new LktError('NOT_FOUND', `${host} does not have ${what}`, { cause: error });
   return error;
 }
 
@@ -274,6 +282,6 @@ function typeOf(bytes: Buffer): string {
     const kind = manifests === undefined ? 'manifest' : 'index';
     return `application/vnd.oci.image.${kind}.v1+json`;
   } catch {
-    return 'no JSON';
+    return 'not JSON';
   }
 }

@@ -16,22 +16,28 @@ import { recordReferrer } from './referrers.ts';
 import type { Remote } from './remote.ts';
 import { uploadBlob, type UploadOptions } from './upload.ts';
 
+/** Options of a push. */
 export interface PushOptions {
-  /** Repositories of the same registry, such as `lkt/base`, that may have blobs, or a blob, already. */
+  /**
+   * Repositories of the same registry, such as `lkt/base`, that may already contain the blobs, or a
+   * given blob.
+   */
   readonly mountFrom?: readonly string[] | ((blob: Digest) => readonly string[]);
-  /** What progress calls it; by default the reference. */
+  /** The name in progress events; default: the reference. */
   readonly title?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface Pushed {
+/** The result of a push. */
+export interface PushResult {
   readonly descriptor: Descriptor;
-  /** Bytes of blobs that went over the wire. */
+  /** Bytes of uploaded blobs. */
   readonly bytes: number;
-  /** Whether anything had to be done at all. */
+  /** Whether anything was uploaded, mounted or tagged. */
   readonly changed: boolean;
 }
 
+/** The environment of a push. */
 export interface PushContext {
   readonly remote: Remote;
   readonly limit: Limit;
@@ -39,12 +45,12 @@ export interface PushContext {
   readonly reporter: Reporter;
 }
 
-/** An index may lead to an index; not much further. */
+/** Maximum nesting of indexes. */
 const MAX_DEPTH = 3;
 
 /**
- * Brings an image of the store to a registry. Each thing comes after what it names and the tag at last, so what others
- * see is whole whenever this stops, and a second run goes on.
+ * Pushes an image of the store to a registry. Content precedes the manifests that refer to it, and
+ * the tag comes last, so an interrupted push leaves no incomplete image, and a second push resumes.
  */
 export async function pushImage(
   context: PushContext,
@@ -52,7 +58,7 @@ export async function pushImage(
   descriptor: Descriptor,
   reference: Reference,
   options: PushOptions,
-): Promise<Pushed> {
+): Promise<PushResult> {
   return new Push(context, store, reference, options).run(descriptor);
 }
 
@@ -62,7 +68,7 @@ class Push {
   readonly #reference: Reference;
   readonly #options: PushOptions;
   readonly #blobs = new Map<string, Descriptor>();
-  /** What the registry lacks, each after what it names. */
+  /** Manifests that the registry lacks, children first. */
   readonly #manifests: Manifest[] = [];
   #bytes = 0;
   #changed = false;
@@ -74,7 +80,7 @@ class Push {
     this.#options = options;
   }
 
-  async run(descriptor: Descriptor): Promise<Pushed> {
+  async run(descriptor: Descriptor): Promise<PushResult> {
     const { reporter, remote } = this.#context;
     const { signal, title = familiarReference(this.#reference) } = this.#options;
     const name = formatReference(this.#reference);
@@ -104,20 +110,20 @@ class Push {
   async #collect(descriptor: Descriptor, depth: number): Promise<void> {
     const { digest } = descriptor;
     const { remote } = this.#context;
-    // Whoever put it there had to put there what it names.
+    // A registry accepts a manifest only after its content.
     const { domain, path } = this.#reference;
     const target = { domain, path, digest };
-    const isThere = (await headManifest(remote, target, this.#options.signal)) !== undefined;
-    if (isThere && !(await this.#store.has(digest))) return;
+    const exists = (await headManifest(remote, target, this.#options.signal)) !== undefined;
+    if (exists && !(await this.#store.has(digest))) return;
     const manifest = await this.#read(descriptor);
     const document = parseDocument(manifest, digest);
-    if (isThere) {
-      // A run before may have stopped before its subject knew of it.
+    if (exists) {
+      // A previous push may have stopped before recording the referrer.
       if (document.subject !== undefined) this.#manifests.push(manifest);
       return;
     }
     if ('manifests' in document) {
-      if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deep`);
+      if (depth === 0) throw new LktError('IMAGE_INVALID', `${digest} is nested too deeply`);
       for (const item of document.manifests)
         if (isIndexType(item.mediaType) || isManifestType(item.mediaType))
           await this.#collect(item, depth - 1);
@@ -150,7 +156,7 @@ class Push {
   async #pushBlobs(id: string): Promise<void> {
     const { remote, limit, chunkSize, reporter } = this.#context;
     const { mountFrom } = this.#options;
-    // The longest first: one that began last would be waited for alone.
+    // Longest first, so that none of them runs alone at the end.
     const blobs = [...this.#blobs.values()].toSorted((one, other) => other.size - one.size);
     let total = blobs.reduce((sum, { size }) => sum + size, 0);
     let current = 0;
@@ -186,7 +192,7 @@ class Push {
   }
 }
 
-/** Puts a manifest, and sees to it that its subject knows of it. */
+/** Pushes a manifest and records it as a referrer of its subject. */
 export async function putWithSubject(
   remote: Remote,
   target: Reference,
@@ -194,7 +200,7 @@ export async function putWithSubject(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const put = await putManifest(remote, target, manifest, signal);
-  if (put === undefined) throw new Error('a condition failed that was not made');
+  if (put === undefined) throw new Error('an unconditional PUT failed its condition');
   const { subject } = parseDocument(manifest, manifest.descriptor.digest);
   if (subject !== undefined)
     await recordReferrer(remote, target, manifest, subject, put.knowsSubject, signal);

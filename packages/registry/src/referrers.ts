@@ -9,7 +9,7 @@ import {
   parseIndex,
   type Reference,
 } from '@lkt/oci';
-import { registryError } from './errors.ts';
+import { registryError } from './api-error.ts';
 import { inTurn } from './in-turn.ts';
 import {
   getManifest,
@@ -21,11 +21,11 @@ import {
 import { readPages } from './paging.ts';
 import type { Remote } from './remote.ts';
 
-const MERGE_TRIES = 10;
+const MAX_MERGE_ATTEMPTS = 10;
 
 /**
- * The manifests that are about `subject` (distribution-spec, "Listing Referrers"): by the API, or where there is none,
- * by the tag that stands for it.
+ * Returns the referrers of `subject` (distribution-spec, "Listing Referrers"): from the API, or
+ * from the fallback tag if there is none.
  */
 export async function listReferrers(
   remote: Remote,
@@ -33,16 +33,16 @@ export async function listReferrers(
   artifactType: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Descriptor[]> {
-  const fromApi = await askApi(remote, subject, artifactType, signal);
+  const fromApi = await queryReferrersApi(remote, subject, artifactType, signal);
   const all = fromApi ?? (await readFallback(remote, subject, signal)).manifests;
   if (artifactType === undefined) return [...all];
-  // Without a type it cannot be told whether it is one that was asked for; some registries leave it out.
+  // Some registries omit the artifact type, which the filter needs.
   const known = await Promise.all(all.map(async (item) => withType(remote, subject, item, signal)));
   return known.filter((item) => item.artifactType === artifactType);
 }
 
-/** Undefined when the registry has no such API. */
-async function askApi(
+/** Returns the result of the referrers API; undefined if the registry lacks it. */
+async function queryReferrersApi(
   remote: Remote,
   subject: Reference & { digest: Digest },
   artifactType: string | undefined,
@@ -86,9 +86,9 @@ async function withType(
 }
 
 /**
- * Makes a manifest known as one about its subject, after it was put. Nothing is to be done where the registry does so
- * itself. Otherwise it is added to the list behind the subject's tag, as often as it takes not to lose what others
- * add at the same time.
+ * Records a pushed manifest as a referrer of its subject. Does nothing if the registry does so
+ * itself. Otherwise adds it to the index at the subject's fallback tag, repeating until no
+ * concurrent change is lost.
  */
 export async function recordReferrer(
   remote: Remote,
@@ -100,8 +100,8 @@ export async function recordReferrer(
 ): Promise<void> {
   if (knowsSubject) return;
   const about = { ...named(repository, subject.digest), digest: subject.digest };
-  // There are registries that keep track and do not say so.
-  if ((await askApi(remote, about, undefined, signal)) !== undefined) return;
+  // Some registries support referrers without stating so.
+  if ((await queryReferrersApi(remote, about, undefined, signal)) !== undefined) return;
   const descriptor = referrerDescriptor(
     manifest,
     parseDocument(manifest, formatReference(named(repository, manifest.descriptor.digest))),
@@ -111,8 +111,8 @@ export async function recordReferrer(
   );
 }
 
-/** Takes a manifest off the list behind its subject's tag, after it was deleted. */
-export async function forgetReferrer(
+/** Removes a deleted manifest from the index at its subject's fallback tag. */
+export async function removeReferrer(
   remote: Remote,
   repository: Reference,
   digest: Digest,
@@ -120,7 +120,7 @@ export async function forgetReferrer(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const about = { ...named(repository, subject.digest), digest: subject.digest };
-  if ((await askApi(remote, about, undefined, signal)) !== undefined) return;
+  if ((await queryReferrersApi(remote, about, undefined, signal)) !== undefined) return;
   await mergeFallback(remote, about, signal, (items) =>
     items.some((item) => item.digest === digest)
       ? items.filter((item) => item.digest !== digest)
@@ -128,7 +128,7 @@ export async function forgetReferrer(
   );
 }
 
-/** distribution-spec, "Pushing Manifests with Subject": what the list says of a manifest. */
+/** Returns the index entry of a referrer (distribution-spec, "Pushing Manifests with Subject"). */
 function referrerDescriptor(
   { descriptor }: Manifest,
   document: ImageIndex | ImageManifest,
@@ -145,12 +145,15 @@ function referrerDescriptor(
   };
 }
 
-/** "Referrers Tag Schema" */
+/** Returns the fallback tag (distribution-spec, "Referrers Tag Schema"). */
 function fallbackTag(digest: Digest): string {
   return `sha256-${digestHex(digest)}`;
 }
 
-/** Changes the list, one at a time in this process. `change` gives undefined when it is as it should be. */
+/**
+ * Changes the fallback index; within this process one change at a time. `change` returns undefined
+ * if nothing needs to change.
+ */
 async function mergeFallback(
   remote: Remote,
   subject: Reference & { digest: Digest },
@@ -169,7 +172,7 @@ async function merge(
   change: (items: readonly Descriptor[]) => readonly Descriptor[] | undefined,
 ): Promise<void> {
   const tagged: Reference = { ...named(subject), tag: fallbackTag(subject.digest) };
-  for (let attempt = 0; attempt < MERGE_TRIES; attempt += 1) {
+  for (let attempt = 0; attempt < MAX_MERGE_ATTEMPTS; attempt += 1) {
     const { manifests, annotations, etag, exists } = await readFallback(remote, subject, signal);
     const changed = change(manifests);
     if (changed === undefined) return;
@@ -191,7 +194,7 @@ async function merge(
         : { 'if-match': etag }
       : { 'if-none-match': '*' };
     await putManifest(remote, tagged, { descriptor, bytes }, signal, condition);
-    // Few registries look at the condition. Who wrote at the same time is seen a little later, if at all.
+    // Few registries check the condition, so read again later to detect a concurrent change.
     await delay(
       20 + Math.random() * 30 * (attempt + 1),
       undefined,
@@ -200,8 +203,8 @@ async function merge(
   }
   throw new LktError(
     'NETWORK_FAILED',
-    `the list of referrers of ${formatReference(subject)} is changed by others all the time`,
-    { fix: 'try again when they are done' },
+    `the list of referrers of ${formatReference(subject)} is being changed by other processes`,
+    { fix: 'try again later' },
   );
 }
 

@@ -13,57 +13,65 @@ import {
 } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
 import { pullBlob, type PullContext, pullImage, type PullOptions } from './pull.ts';
-import { type Pushed, pushImage, type PushOptions } from './push.ts';
-import { forgetReferrer, listReferrers } from './referrers.ts';
+import { type PushResult, pushImage, type PushOptions } from './push.ts';
+import { removeReferrer, listReferrers } from './referrers.ts';
 import type { Registry, RegistryReader } from './registry.ts';
-import { type FindRemotes, Remotes } from './remotes.ts';
+import { type RemoteSource, Remotes } from './remotes.ts';
 import {
-  type Merged,
+  type MergeResult,
   mergeIndex,
   type MergeOptions,
-  type Tagged,
+  type TagResult,
   taggedImages,
   tagManifest,
 } from './tag-index.ts';
 import { listTags } from './tags.ts';
 
-/** Connections are made when they are needed, and kept until disposal. */
+/**
+ * Returns a client of registries. It connects on demand; dispose it to close the connections.
+ * @example
+ * ```ts
+ * await using registry = createRegistry({ env: process.env });
+ * const reference = parseReference('alpine:3.22');
+ * await registry.pullImage(store, reference, { platforms: [parsePlatform('linux/amd64')] });
+ * ```
+ */
 export function createRegistry(options: RegistryOptions = {}): Registry {
   const http = createHttpClient({ userAgent: 'lkt', ...options });
   return new Client(options, http, new Remotes(http, options));
 }
 
-/** At once, unless the options say how many. */
+/** Default of `concurrency`. */
 const CONCURRENCY = 6;
 
 class Client implements Registry {
   readonly #options: RegistryOptions;
   readonly #http: HttpClient;
   readonly #remotes: Remotes;
-  readonly #from: FindRemotes;
+  readonly #source: RemoteSource;
   readonly #limit: Limit;
 
-  /** @param from where it asks: `remotes`, or one of their mirrors */
+  /** @param source the source of requests: `remotes`, or one of their mirrors */
   constructor(
     options: RegistryOptions,
     http: HttpClient,
     remotes: Remotes,
-    from: FindRemotes = remotes,
+    source: RemoteSource = remotes,
   ) {
     this.#options = options;
     this.#http = http;
     this.#remotes = remotes;
-    this.#from = from;
+    this.#source = source;
     this.#limit = new Limit(options.concurrency ?? CONCURRENCY);
   }
 
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
-    const remote = await this.#from.remote(reference);
+    const remote = await this.#source.remote(reference);
     return found(await headManifest(remote, reference, signal), reference);
   }
 
   async fetchManifest(reference: Reference, signal?: AbortSignal): Promise<Manifest> {
-    const remote = await this.#from.remote(reference);
+    const remote = await this.#source.remote(reference);
     const { descriptor, bytes } = found(await getManifest(remote, reference, signal), reference);
     return { descriptor, bytes };
   }
@@ -73,7 +81,7 @@ class Client implements Registry {
     { digest, size }: Descriptor,
     { limit = MAX_MANIFEST, signal }: { limit?: number; signal?: AbortSignal | undefined } = {},
   ): Promise<Buffer> {
-    const remote = await this.#from.remote(repository);
+    const remote = await this.#source.remote(repository);
     const { domain, path } = repository;
     if (size > limit)
       throw new LktError(
@@ -109,9 +117,9 @@ class Client implements Registry {
     descriptor: Descriptor,
     reference: Reference,
     options: PushOptions = {},
-  ): Promise<Pushed> {
+  ): Promise<PushResult> {
     const context = {
-      remote: await this.#from.remote(reference),
+      remote: await this.#source.remote(reference),
       limit: this.#limit,
       chunkSize: this.#options.chunkSize,
       reporter: this.#options.reporter ?? silentReporter,
@@ -124,7 +132,7 @@ class Client implements Registry {
     artifact: Artifact,
     signal?: AbortSignal,
   ): Promise<Descriptor> {
-    return pushArtifact(await this.#from.remote(repository), repository, artifact, signal);
+    return pushArtifact(await this.#source.remote(repository), repository, artifact, signal);
   }
 
   async referrers(
@@ -133,7 +141,7 @@ class Client implements Registry {
     signal?: AbortSignal,
   ): Promise<readonly Descriptor[]> {
     const list = await listReferrers(
-      await this.#from.remote(subject),
+      await this.#source.remote(subject),
       subject,
       artifactType,
       signal,
@@ -145,29 +153,33 @@ class Client implements Registry {
     reference: Reference & { readonly tag: string },
     images: readonly Descriptor[],
     options: MergeOptions = {},
-  ): Promise<Merged> {
-    return mergeIndex(await this.#from.remote(reference), reference, images, options);
+  ): Promise<MergeResult> {
+    return mergeIndex(await this.#source.remote(reference), reference, images, options);
   }
 
   async tagManifest(
     reference: Reference & { readonly tag: string },
     descriptor: Descriptor,
     options: Omit<MergeOptions, 'compare'> = {},
-  ): Promise<Tagged> {
-    return tagManifest(await this.#from.remote(reference), reference, descriptor, options);
+  ): Promise<TagResult> {
+    return tagManifest(await this.#source.remote(reference), reference, descriptor, options);
   }
 
   async taggedImages(reference: Reference, signal?: AbortSignal): Promise<readonly Descriptor[]> {
-    return taggedImages(await this.#from.remote(reference), reference, signal);
+    return taggedImages(await this.#source.remote(reference), reference, signal);
   }
 
   async tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]> {
     const { domain, path } = repository;
-    return listTags(await this.#from.remote(repository), formatReference({ domain, path }), signal);
+    return listTags(
+      await this.#source.remote(repository),
+      formatReference({ domain, path }),
+      signal,
+    );
   }
 
   async delete(reference: Reference, signal?: AbortSignal): Promise<void> {
-    const remote = await this.#from.remote(reference);
+    const remote = await this.#source.remote(reference);
     const { domain, path, digest } = reference;
     if (digest === undefined) {
       await deleteManifest(remote, reference, signal);
@@ -177,7 +189,7 @@ class Client implements Registry {
     const manifest = found(await getManifest(remote, name, signal), name);
     await deleteManifest(remote, name, signal);
     const { subject } = parseDocument(manifest, formatReference(name));
-    if (subject !== undefined) await forgetReferrer(remote, name, digest, subject, signal);
+    if (subject !== undefined) await removeReferrer(remote, name, digest, subject, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -186,12 +198,12 @@ class Client implements Registry {
 
   mirrors(domain: string): readonly RegistryReader[] {
     const mirrors = this.#remotes.mirrors(domain);
-    return mirrors.map((from) => new Client(this.#options, this.#http, this.#remotes, from));
+    return mirrors.map((source) => new Client(this.#options, this.#http, this.#remotes, source));
   }
 
   #pulling(reference: Reference): PullContext {
     return {
-      remotes: (isByDigest: boolean) => this.#from.remotes(reference, isByDigest),
+      remotes: (isByDigest: boolean) => this.#source.remotes(reference, isByDigest),
       limit: this.#limit,
       reporter: this.#options.reporter ?? silentReporter,
     };
@@ -201,6 +213,6 @@ class Client implements Registry {
 function found<T>(value: T | undefined, reference: Reference): T {
   if (value !== undefined) return value;
   throw new LktError('NOT_FOUND', `${formatReference(reference)} is not in the registry`, {
-    fix: 'look at its name and tag, and whether it has been pushed',
+    fix: 'check its name and tag, and whether it was pushed',
   });
 }

@@ -3,86 +3,91 @@ import type { Descriptor, Reference, Store } from '@lkt/oci';
 import type { Artifact } from './artifact.ts';
 import type { Manifest } from './manifests.ts';
 import type { PullOptions } from './pull.ts';
-import type { Pushed, PushOptions } from './push.ts';
-import type { Merged, MergeOptions, Tagged } from './tag-index.ts';
+import type { PushResult, PushOptions } from './push.ts';
+import type { MergeResult, MergeOptions, TagResult } from './tag-index.ts';
 
 /**
- * Registries, as the OCI distribution spec has them: every one that a reference can name.
+ * A client of all registries, per the OCI distribution-spec.
  *
- * All methods throw LktError: NOT_FOUND, ACCESS_DENIED, NETWORK_FAILED, DIGEST_MISMATCH (what came is not what the
- * digest names), IMAGE_INVALID, UNSUPPORTED, CONFIG_INVALID (files with credentials).
+ * All methods throw NOT_FOUND, ACCESS_DENIED, NETWORK_FAILED, DIGEST_MISMATCH (content does not
+ * match its digest), IMAGE_INVALID, UNSUPPORTED, CONFIG_INVALID (credential files).
  */
 export interface Registry extends AsyncDisposable {
-  /** What a tag stands for, or whether a digest is there. */
+  /** Returns the descriptor of a tag or digest. */
   resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor>;
-  /** A manifest or index, checked. */
+  /** Returns a manifest or index, verified. */
   fetchManifest(reference: Reference, signal?: AbortSignal): Promise<Manifest>;
-  /** A blob of at most `limit` bytes (default 4 MiB), checked. */
+  /** Returns a blob of at most `limit` bytes (default 4 MiB), verified. */
   fetchBlob(
     repository: Reference,
     blob: Descriptor,
     options?: { limit?: number; signal?: AbortSignal | undefined },
   ): Promise<Buffer>;
   /**
-   * Brings an image into the store, which then has all of it that is for the platforms. What is there is not asked
-   * for again; by digest, nothing is asked at all when all is there. No name is given to it.
+   * Pulls an image into the store, completely for the platforms, and returns its descriptor.
+   * Requests only missing content; an image by digest that is complete needs no request. Does not
+   * tag it.
    */
   pullImage(store: Store, reference: Reference, options?: PullOptions): Promise<Descriptor>;
-  /** Brings one blob into the store, unless it is there. */
+  /** Pulls one blob into the store unless present. */
   pullBlob(
     store: Store,
     repository: Reference,
     blob: Descriptor,
     signal?: AbortSignal,
   ): Promise<void>;
-  /** Brings an image of the store to the registry. What is there is not sent again; what breaks goes on. */
+  /** Pushes an image of the store. Sends only missing content, and resumes broken uploads. */
   pushImage(
     store: Store,
     descriptor: Descriptor,
     reference: Reference,
     options?: PushOptions,
-  ): Promise<Pushed>;
-  /** Puts an artifact into a repository, by digest or by the tag of `repository`. */
+  ): Promise<PushResult>;
+  /** Pushes an artifact to a repository, by digest or under the tag of `repository`. */
   pushArtifact(
     repository: Reference,
     artifact: Artifact,
     signal?: AbortSignal,
   ): Promise<Descriptor>;
-  /** The manifests about `subject`, of this type if one is given; sorted by digest. */
+  /** Returns the referrers of `subject`, sorted by digest; optionally of one artifact type. */
   referrers(
     subject: Reference & { readonly digest: Digest },
     artifactType?: string,
     signal?: AbortSignal,
   ): Promise<readonly Descriptor[]>;
   /**
-   * Makes a tag an index of images that are in the repository and of what it has for other platforms.
-   * @throws LktError TAG_TAKEN when it has another image for one of the platforms
+   * Makes a tag an index of images of the repository, merged with the tag's images for other
+   * platforms.
+   * @throws TAG_TAKEN if the tag has another image for one of the platforms
    */
   mergeIndex(
     reference: Reference & { readonly tag: string },
     images: readonly Descriptor[],
     options?: MergeOptions,
-  ): Promise<Merged>;
-  /** Gives a manifest of the repository a tag. @throws LktError TAG_TAKEN when it stands for another one */
+  ): Promise<MergeResult>;
+  /**
+   * Tags a manifest of the repository.
+   * @throws TAG_TAKEN if the tag refers to another one
+   */
   tagManifest(
     reference: Reference & { readonly tag: string },
     descriptor: Descriptor,
     options?: Omit<MergeOptions, 'compare'>,
-  ): Promise<Tagged>;
-  /** The images behind a tag, each with its platform; none when there is no such tag. */
+  ): Promise<TagResult>;
+  /** Returns the images of a tag, each with its platform; empty if the tag does not exist. */
   taggedImages(reference: Reference, signal?: AbortSignal): Promise<readonly Descriptor[]>;
-  /** The tags of a repository, sorted. */
+  /** Returns the tags of a repository, sorted. */
   tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]>;
-  /** Deletes a manifest by digest, with all its tags, or a tag alone. */
+  /** Deletes a manifest by digest, with all its tags; or only a tag. */
   delete(reference: Reference, signal?: AbortSignal): Promise<void>;
   /**
-   * The mirrors of a registry, each as if it were the registry: what it says of a tag or of referrers is no more than its
-   * word. They share the connections of this one, and end with it.
+   * Returns the mirrors of a registry, each usable in its place. Do not trust their tags and
+   * referrers. They share the connections of this client and end with it.
    */
   mirrors(domain: string): readonly RegistryReader[];
 }
 
-/** What can be asked of a registry, or of one that stands for it. */
+/** The read-only operations of a registry or mirror. */
 export type RegistryReader = Pick<
   Registry,
   'resolve' | 'fetchManifest' | 'fetchBlob' | 'pullBlob' | 'referrers'

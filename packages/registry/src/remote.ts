@@ -10,58 +10,59 @@ import {
   type RequestOptions,
 } from '@lkt/http';
 import { Authorizer, type FindCredentials } from './auth/authorizer.ts';
-import type { Server } from './server.ts';
+import type { Endpoint } from './endpoint.ts';
 
-const BODY_TRIES = 4;
+const MAX_BODY_ATTEMPTS = 4;
 
 type Action = 'delete' | 'pull' | 'push';
 
 /** A request about one repository. */
 export interface RemoteRequest extends RequestOptions {
   readonly action: Action;
-  /** Repositories that are read from too. */
+  /** Other repositories that the request reads. */
   readonly from?: readonly string[];
 }
 
-/** One repository at one registry or mirror: sends requests with what the registry wants to see. */
+/** A repository of a registry or mirror: sends authorized requests. */
 export class Remote {
   readonly path: string;
-  /** The registry's address, and what is before `/v2/` in it. */
+  /** The registry's address with the prefix of `/v2/`. */
   readonly base: string;
-  readonly #server: Server;
+  readonly #endpoint: Endpoint;
   readonly #authorizer: Authorizer;
   readonly #namespace: string | undefined;
   readonly #warn: (text: string) => void;
 
   constructor(
     path: string,
-    server: Server,
+    endpoint: Endpoint,
     authorizer: Authorizer,
     { namespace, warn }: { namespace?: string | undefined; warn: (text: string) => void },
   ) {
     this.path = path;
-    this.base = server.base;
-    this.#server = server;
+    this.base = endpoint.base;
+    this.#endpoint = endpoint;
     this.#authorizer = authorizer;
     this.#namespace = namespace;
     this.#warn = warn;
   }
 
   get retryPolicy(): RetryPolicy {
-    return this.#server.retryPolicy;
+    return this.#endpoint.retryPolicy;
   }
 
-  /** `rest` is what comes after the name of the repository: `blobs/sha256:…`. */
+  /** Returns the URL of a path within the repository, such as `blobs/sha256:…`. */
   url(rest: string): URL {
     const url = new URL(`${this.base}/v2/${this.path}/${rest}`);
-    // What a mirror is asked for may be of several registries (distribution-spec, "Registry Proxying").
+    // A mirror may serve several registries (distribution-spec, "Registry Proxying").
     if (this.#namespace !== undefined) url.searchParams.set('ns', this.#namespace);
     return url;
   }
 
   /**
-   * Sends a request, with credentials if it goes to the registry itself. The answer is given whatever its status is.
-   * @throws LktError ACCESS_DENIED, NETWORK_FAILED
+   * Sends a request, with credentials if it goes to the registry itself. Returns the response,
+   * whatever its status.
+   * @throws ACCESS_DENIED, NETWORK_FAILED
    */
   async request(target: URL, options: RemoteRequest): Promise<HttpResponse> {
     const { action, from = [], headers, signal, ...rest } = options;
@@ -71,24 +72,25 @@ export class Remote {
       const authorization = isOwn
         ? await this.#authorizer.header(this.path, scopes, signal)
         : undefined;
-      const response = await this.#server.http.request(target, {
+      const response = await this.#endpoint.http.request(target, {
         ...rest,
         signal,
         headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
       });
-      this.#surface(response);
-      // What another server asks for, after a redirect, is not for it to have.
+      this.#reportWarnings(response);
+      // Do not answer the challenge of another server after a redirect.
       const mayAnswer = isOwn && attempt === 0 && response.url.origin === target.origin;
       const asked = response.header('www-authenticate');
       if (response.status !== 401 || !mayAnswer || asked === undefined) return response;
-      if (!(await this.#authorizer.learn(asked, this.path, scopes, authorization))) return response;
+      if (!(await this.#authorizer.handleChallenge(asked, this.path, scopes, authorization)))
+        return response;
       await response.discard();
     }
   }
 
   /**
-   * Sends a request for something short, which is read whole if its status is 200. A body that breaks is asked for again.
-   * @throws LktError ACCESS_DENIED, NETWORK_FAILED, also when it has more than `limit` bytes
+   * Sends a request and reads the body if the status is 200; retries if the body breaks off.
+   * @throws ACCESS_DENIED; NETWORK_FAILED, also if the body is longer than `limit` bytes
    */
   async read(
     target: URL,
@@ -102,14 +104,14 @@ export class Remote {
         return { response, bytes: await response.bytes(limit) };
       } catch (error) {
         options.signal?.throwIfAborted();
-        const isWorthIt =
-          error instanceof NetworkError && error.isTemporary && attempt < BODY_TRIES;
-        if (!isWorthIt) throw error;
+        const isRetryable =
+          error instanceof NetworkError && error.isTemporary && attempt < MAX_BODY_ATTEMPTS;
+        if (!isRetryable) throw error;
       }
     }
   }
 
-  /** A blob as it comes, taken up where the connection breaks. The caller checks it. */
+  /** Downloads a blob, resuming after lost connections. The caller verifies it. */
   async download(
     digest: string,
     options: Omit<DownloadOptions, 'isCheckedByCaller'>,
@@ -122,8 +124,8 @@ export class Remote {
     });
   }
 
-  /** distribution-spec, "Warnings" */
-  #surface(response: HttpResponse): void {
+  /** Reports the warnings of a response (distribution-spec, "Warnings"). */
+  #reportWarnings(response: HttpResponse): void {
     const header = response.header('warning');
     for (const [, text = ''] of header?.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g) ?? [])
       this.#warn(`${response.url.host}: ${text.replaceAll(/\\(.)/g, '$1')}`);
@@ -134,7 +136,7 @@ function scopeOf(path: string, action: Action): string {
   return `repository:${path}:${action === 'push' ? 'pull,push' : action}`;
 }
 
-/** Says each warning once. */
+/** Returns a function that emits each warning once. */
 export function warnOnce(reporter: Reporter): (text: string) => void {
   const said = new Set<string>();
   return (text) => {
@@ -144,6 +146,7 @@ export function warnOnce(reporter: Reporter): (text: string) => void {
   };
 }
 
-export function authorizerFor(server: Server, find: FindCredentials): Authorizer {
-  return new Authorizer(server.http, new URL(server.base), find);
+/** Returns the authorizer of an endpoint. */
+export function authorizerFor(endpoint: Endpoint, find: FindCredentials): Authorizer {
+  return new Authorizer(endpoint.http, new URL(endpoint.base), find);
 }

@@ -5,21 +5,21 @@ import type { Authorizer } from './auth/authorizer.ts';
 import { findCredentials } from './auth/credentials.ts';
 import type { RegistryOptions } from './options.ts';
 import { authorizerFor, Remote, warnOnce } from './remote.ts';
-import { findServer, type Server } from './server.ts';
+import { resolveEndpoint, type Endpoint } from './endpoint.ts';
 
-/** Where what a reference names is asked for. */
-export interface FindRemotes {
-  /** The repository itself. */
+/** Provides the repositories to query for a reference. */
+export interface RemoteSource {
+  /** Returns the repository itself. */
   remote(reference: Reference): Promise<Remote>;
-  /** All that may have it, the first to be asked first. */
+  /** Returns all sources of the reference in order of preference. */
   remotes(reference: Reference, isByDigest: boolean): (() => Promise<Remote>)[];
 }
 
-/** The repositories of registries and of their mirrors. What is found out about a server is found out once. */
-export class Remotes implements FindRemotes {
+/** The repositories of registries and their mirrors. Endpoints are resolved once. */
+export class Remotes implements RemoteSource {
   readonly #http: HttpClient;
   readonly #options: RegistryOptions;
-  readonly #servers = new Map<string, Promise<{ server: Server; authorizer: Authorizer }>>();
+  readonly #endpoints = new Map<string, Promise<{ endpoint: Endpoint; authorizer: Authorizer }>>();
   readonly #warn: (text: string) => void;
 
   constructor(http: HttpClient, options: RegistryOptions) {
@@ -30,11 +30,11 @@ export class Remotes implements FindRemotes {
 
   async remote(reference: Reference): Promise<Remote> {
     const { domain, path } = reference;
-    const { server, authorizer } = await this.#server(domain);
-    return new Remote(path, server, authorizer, { warn: this.#warn });
+    const { endpoint, authorizer } = await this.#endpoint(domain);
+    return new Remote(path, endpoint, authorizer, { warn: this.#warn });
   }
 
-  /** The mirrors that may answer, and the registry itself, each found out about when it is its turn. */
+  /** Returns the mirrors and the registry itself; each is resolved when it is called. */
   remotes(reference: Reference, isByDigest: boolean): (() => Promise<Remote>)[] {
     const { domain, path } = reference;
     return [
@@ -49,8 +49,8 @@ export class Remotes implements FindRemotes {
     ];
   }
 
-  /** The mirrors of a registry, each as if it were the registry, the first to be asked first. */
-  mirrors(domain: string): readonly FindRemotes[] {
+  /** Returns the mirrors of a registry in order of preference, each as a source of its own. */
+  mirrors(domain: string): readonly RemoteSource[] {
     return this.#mirrorsOf(domain).map(({ url }) => {
       const remote = async ({ path }: Reference): Promise<Remote> =>
         this.#mirror(path, domain, url);
@@ -64,39 +64,39 @@ export class Remotes implements FindRemotes {
   }
 
   async #mirror(path: string, domain: string, url: string): Promise<Remote> {
-    const { server, authorizer } = await this.#mirrorServer(url);
-    return new Remote(path, server, authorizer, { namespace: domain, warn: this.#warn });
+    const { endpoint, authorizer } = await this.#mirrorEndpoint(url);
+    return new Remote(path, endpoint, authorizer, { namespace: domain, warn: this.#warn });
   }
 
-  async #server(domain: string): Promise<{ server: Server; authorizer: Authorizer }> {
-    const known = this.#servers.get(domain);
+  async #endpoint(domain: string): Promise<{ endpoint: Endpoint; authorizer: Authorizer }> {
+    const known = this.#endpoints.get(domain);
     if (known !== undefined) return known;
-    const made = findServer(domain, this.#http, this.#options).then((server) => ({
-      server,
-      authorizer: this.#authorizer(server, domain),
+    const made = resolveEndpoint(domain, this.#http, this.#options).then((endpoint) => ({
+      endpoint,
+      authorizer: this.#authorizer(endpoint, domain),
     }));
-    this.#servers.set(domain, made);
-    made.catch(() => this.#servers.delete(domain));
+    this.#endpoints.set(domain, made);
+    made.catch(() => this.#endpoints.delete(domain));
     return made;
   }
 
-  /** A mirror gets the credentials for its own name, never those of the registry it stands for. */
-  async #mirrorServer(address: string): Promise<{ server: Server; authorizer: Authorizer }> {
-    const known = this.#servers.get(address);
+  /** Uses the credentials for the mirror's own name, never those of the mirrored registry. */
+  async #mirrorEndpoint(address: string): Promise<{ endpoint: Endpoint; authorizer: Authorizer }> {
+    const known = this.#endpoints.get(address);
     if (known !== undefined) return known;
-    const server = {
+    const endpoint = {
       base: checkedMirror(address, this.#options),
       http: this.#http,
       retryPolicy: this.#options,
     };
-    const made = { server, authorizer: this.#authorizer(server, new URL(address).host) };
-    this.#servers.set(address, Promise.resolve(made));
+    const made = { endpoint, authorizer: this.#authorizer(endpoint, new URL(address).host) };
+    this.#endpoints.set(address, Promise.resolve(made));
     return made;
   }
 
-  #authorizer(server: Server, domain: string): Authorizer {
+  #authorizer(endpoint: Endpoint, domain: string): Authorizer {
     const { env = {} } = this.#options;
-    return authorizerFor(server, async (path) => findCredentials(domain, path, env));
+    return authorizerFor(endpoint, async (path) => findCredentials(domain, path, env));
   }
 }
 
@@ -106,7 +106,7 @@ function checkedMirror(address: string, { insecure = [] }: RegistryOptions): str
     url?.protocol === 'https:' ||
     (url?.protocol === 'http:' && (isLoopback(url.hostname) || insecure.includes(url.host)));
   if (isSafe) return address.replace(/\/+$/, '');
-  throw new LktError('CONFIG_INVALID', 'a mirror is not an address of https', {
+  throw new LktError('CONFIG_INVALID', 'a mirror is not an https address', {
     fix: 'write it as https://mirror.example',
   });
 }

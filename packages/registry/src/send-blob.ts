@@ -1,12 +1,13 @@
 import type { Digest } from '@lkt/core';
 import { type HttpResponse, NetworkError } from '@lkt/http';
-import { registryError } from './errors.ts';
+import { registryError } from './api-error.ts';
 import type { Remote } from './remote.ts';
 import { cancelUpload, sessionFrom, startUpload, type UploadSession } from './upload-session.ts';
 
+/** Options of sending a blob. */
 export interface SendOptions {
   readonly chunkSize?: number | undefined;
-  /** Told of every piece that went out, and of what has to go again (a negative number). */
+  /** Called with the size of each sent chunk; negative for bytes to be sent again. */
   readonly onBytes?: (count: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -16,20 +17,21 @@ export interface UploadSource {
   readonly digest: Digest;
   readonly size: number;
   /**
-   * Its content from a byte on, anew each time. Each piece stays as it is until the next one is asked for; the last one
-   * is given when all is known to be right, so that what is damaged is never sent whole.
+   * Returns a new stream of the content from an offset. A chunk must not change until the next one
+   * is requested. The last chunk follows only after verification, so that a damaged blob is never
+   * uploaded completely.
    */
   readonly read: (offset: number) => AsyncIterable<Uint8Array>;
 }
 
-/** What registries take in one request whose servers limit it. */
-const CHUNK = 32 * 2 ** 20;
-const TRIES = 5;
+/** Bytes per request for registries whose servers limit it. */
+const LIMITED_CHUNK_BYTES = 32 * 2 ** 20;
+const MAX_ATTEMPTS = 5;
 
 /**
- * Sends a blob in an upload that has begun. What breaks goes on where the registry says it broke; what cannot go on is
- * cancelled.
- * @throws LktError ACCESS_DENIED, DIGEST_MISMATCH (of the source), NETWORK_FAILED
+ * Uploads a blob in a started session. Resumes at the registry's offset after an interruption, and
+ * cancels the session on failure.
+ * @throws ACCESS_DENIED, DIGEST_MISMATCH (of the source), NETWORK_FAILED
  */
 export async function sendBlob(
   remote: Remote,
@@ -40,15 +42,15 @@ export async function sendBlob(
   await new Upload(remote, source, options, session).send();
 }
 
-/** One blob on its way. */
+/** The upload of one blob. */
 class Upload {
   readonly #remote: Remote;
   readonly #source: UploadSource;
   readonly #options: SendOptions;
   #session: UploadSession;
-  /** Bytes the registry has. */
+  /** Bytes that the registry has. */
   #offset = 0;
-  /** Bytes that were reported. */
+  /** Bytes reported to `onBytes`. */
   #reported = 0;
   #chunkSize: number | undefined;
 
@@ -78,8 +80,8 @@ class Upload {
       if (failure === undefined) return;
       if (this.#offset > before) attempt = 1;
       signal?.throwIfAborted();
-      if (failure instanceof Error && !isWorthAnotherTry(failure)) throw failure;
-      if (attempt >= TRIES) {
+      if (failure instanceof Error && !isRetryable(failure)) throw failure;
+      if (attempt >= MAX_ATTEMPTS) {
         throw failure instanceof Error
           ? failure
           : await registryError(failure, `push blob ${digest} to ${this.#remote.path}`);
@@ -87,18 +89,19 @@ class Upload {
       if (!(failure instanceof Error)) {
         const { status } = failure;
         const isMisplaced = status === 416;
-        const isTooLong = status === 413 && this.#chunkSize === undefined && size > CHUNK;
+        const isTooLong =
+          status === 413 && this.#chunkSize === undefined && size > LIMITED_CHUNK_BYTES;
         const isOver = status === 404 || status >= 500 || status === 408 || status === 429;
         if (!isMisplaced && !isTooLong && !isOver)
           throw await registryError(failure, `push blob ${digest} to ${this.#remote.path}`);
         await failure.discard();
-        if (isTooLong) this.#chunkSize = CHUNK;
+        if (isTooLong) this.#chunkSize = LIMITED_CHUNK_BYTES;
       }
       await this.#recover();
     }
   }
 
-  /** Sends what the registry does not have yet. What came of it: nothing when all is there, an answer, an error. */
+  /** Sends the remaining bytes. Returns undefined on completion, else the response or error. */
   async #sendRest(): Promise<Error | HttpResponse | undefined> {
     try {
       const { size } = this.#source;
@@ -111,7 +114,7 @@ class Upload {
         this.#offset = rangeEnd(response) ?? end;
         this.#session = sessionFrom(this.#remote, response, this.#session.minChunk);
       }
-      const response = await this.#request('PUT', this.#closing(), size);
+      const response = await this.#request('PUT', this.#finalUrl(), size);
       if (response.status !== 201) return response;
       await response.discard();
       return undefined;
@@ -121,8 +124,8 @@ class Upload {
     }
   }
 
-  /** The address with the digest. The rest of it stays as it was, byte by byte: it may be signed. */
-  #closing(): URL {
+  /** Returns the URL with the digest. The rest stays byte for byte, since it may be signed. */
+  #finalUrl(): URL {
     const url = new URL(this.#session.url);
     const before = url.search === '' ? '' : `${url.search.slice(1)}&`;
     url.search = `${before}digest=${encodeURIComponent(this.#source.digest)}`;
@@ -143,7 +146,7 @@ class Upload {
       },
       body: () => this.#part(start, end),
       signal: this.#options.signal,
-      // A second try need not begin where the first did.
+      // A retry may start at another offset.
       retry: false,
     });
   }
@@ -166,7 +169,10 @@ class Upload {
     this.#reported = position;
   }
 
-  /** Asks how far it got (distribution-spec, "Pushing a blob in chunks"), or begins anew. */
+  /**
+   * Asks for the registry's offset (distribution-spec, "Pushing a blob in chunks"), or restarts the
+   * upload.
+   */
   async #recover(): Promise<void> {
     const { signal } = this.#options;
     const response = await this.#remote.request(this.#session.url, {
@@ -178,7 +184,7 @@ class Upload {
     await response.discard();
     const end = rangeEnd(response);
     if (response.status === 204 && end !== undefined && end <= this.#source.size) {
-      // `0-0` stands for one byte, and for none.
+      // `0-0` can mean one byte or none.
       this.#offset = end === 1 ? 0 : end;
       if (response.header('location') !== undefined)
         this.#session = sessionFrom(this.#remote, response, this.#session.minChunk);
@@ -190,12 +196,12 @@ class Upload {
   }
 }
 
-/** The number of bytes that `Range: 0-N` stands for. */
+/** Returns the number of bytes in `Range: 0-N`. */
 function rangeEnd(response: HttpResponse): number | undefined {
   const end = /^(?:bytes=)?0-(\d+)$/.exec(response.header('range') ?? '')?.[1];
   return end === undefined ? undefined : Number(end) + 1;
 }
 
-function isWorthAnotherTry(error: Error): boolean {
+function isRetryable(error: Error): boolean {
   return error instanceof NetworkError && error.isTemporary;
 }

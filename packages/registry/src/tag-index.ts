@@ -20,46 +20,48 @@ import {
 } from './manifests.ts';
 import type { Remote } from './remote.ts';
 
-const MERGE_TRIES = 10;
+const MAX_MERGE_ATTEMPTS = 10;
 
+/** Options of changing a tag. */
 export interface MergeOptions {
-  /** The order of images in the index; by default that of the names of their platforms. */
+  /** Order of the images in the index; default: by platform name. */
   readonly compare?: ((a: Platform, b: Platform) => number) | undefined;
-  /** Take the place of another image that the tag has for a platform. By default that is an error. */
+  /** Replace another image of the same platform; by default that is an error. */
   readonly replace?: boolean | undefined;
-  /** Find out what would be, and change nothing. */
+  /** Compute the result without changing anything. */
   readonly dryRun?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a tag stands for now, and whether that was brought about just now. */
-export interface Tagged {
+/** The manifest of a tag, and whether this call changed it. */
+export interface TagResult {
   readonly descriptor: Descriptor;
   readonly changed: boolean;
 }
 
-export interface Merged extends Tagged {
-  /** What the index lists. */
+/** The index of a tag after a merge. */
+export interface MergeResult extends TagResult {
+  /** The entries of the index. */
   readonly manifests: readonly Descriptor[];
 }
 
 type Named = Reference & { readonly tag: string };
 
 /**
- * Makes a tag an index of these images, which are in the repository, and of what it has for other platforms already.
- * It is put on the condition that nobody changed it meanwhile, and looked at again afterwards, as not every registry
- * looks at the condition.
- * @throws LktError TAG_TAKEN when the tag has another image for one of the platforms
+ * Makes a tag an index of images in the repository, merged with the tag's images for other
+ * platforms. The PUT is conditional; since not every registry checks the condition, the result is
+ * read again.
+ * @throws TAG_TAKEN if the tag has another image for one of the platforms
  */
 export async function mergeIndex(
   remote: Remote,
   reference: Named,
   images: readonly Descriptor[],
   options: MergeOptions,
-): Promise<Merged> {
+): Promise<MergeResult> {
   const { signal, dryRun = false } = options;
   let changed = false;
-  for (let attempt = 0; attempt < MERGE_TRIES; attempt += 1) {
+  for (let attempt = 0; attempt < MAX_MERGE_ATTEMPTS; attempt += 1) {
     const before = await getManifest(remote, reference, signal);
     const present = before === undefined ? [] : await itemsOf(remote, before, reference, signal);
     const manifests = merged(reference, present, images, options);
@@ -77,29 +79,29 @@ export async function mergeIndex(
   }
   throw new LktError(
     'NETWORK_FAILED',
-    `${formatReference(reference)} is changed by others all the time`,
-    { fix: 'try again when they are done' },
+    `${formatReference(reference)} is being changed by other processes`,
+    { fix: 'try again later' },
   );
 }
 
 /**
- * Gives what the repository has by digest a tag.
- * @throws LktError TAG_TAKEN when the tag stands for something else, unless it may be replaced; NOT_FOUND
+ * Tags a manifest of the repository.
+ * @throws TAG_TAKEN if the tag refers to another manifest and `replace` is not set; NOT_FOUND
  */
 export async function tagManifest(
   remote: Remote,
   reference: Named,
   descriptor: Descriptor,
   { replace = false, dryRun = false, signal }: Omit<MergeOptions, 'compare'>,
-): Promise<Tagged> {
+): Promise<TagResult> {
   const { domain, path } = reference;
-  for (let attempt = 0; attempt < MERGE_TRIES; attempt += 1) {
+  for (let attempt = 0; attempt < MAX_MERGE_ATTEMPTS; attempt += 1) {
     const before = await getManifest(remote, reference, signal);
     if (before?.descriptor.digest === descriptor.digest) return { descriptor, changed: false };
     if (before !== undefined && !replace)
       throw new LktError(
         'TAG_TAKEN',
-        `${formatReference(reference)} is ${before.descriptor.digest} already, and this is ${descriptor.digest}`,
+        `${formatReference(reference)} already refers to ${before.descriptor.digest}, not ${descriptor.digest}`,
         { fix: 'choose another tag' },
       );
     if (dryRun) return { descriptor, changed: true };
@@ -112,8 +114,8 @@ export async function tagManifest(
   }
   throw new LktError(
     'NETWORK_FAILED',
-    `${formatReference(reference)} is changed by others all the time`,
-    { fix: 'try again when they are done' },
+    `${formatReference(reference)} is being changed by other processes`,
+    { fix: 'try again later' },
   );
 }
 
@@ -124,7 +126,9 @@ function condition(
   return before.etag === undefined ? {} : { 'if-match': before.etag };
 }
 
-/** What an index lists; an image alone is one for the platform in its config. */
+/**
+ * Returns the entries of an index; for a single image, one entry with the platform of its config.
+ */
 async function itemsOf(
   remote: Remote,
   manifest: Manifest,
@@ -142,7 +146,7 @@ async function itemsOf(
   for await (const part of content) parts.push(part);
   const bytes = Buffer.concat(parts);
   if (digestOf(bytes) !== digest)
-    throw new LktError('DIGEST_MISMATCH', `the config of ${name} is not what its digest says`);
+    throw new LktError('DIGEST_MISMATCH', `the config of ${name} does not match its digest`);
   const { os, architecture, variant } = parseImageConfig(bytes);
   const platform = {
     os,
@@ -152,8 +156,10 @@ async function itemsOf(
   return [{ ...manifest.descriptor, platform }];
 }
 
-/** Docker's attestations stand in an index as images of no platform, and name theirs. */
-const ABOUT = 'vnd.docker.reference.digest';
+/**
+ * Annotation of Docker's attestations, index entries without a platform, that names their image.
+ */
+const REFERENCE_DIGEST = 'vnd.docker.reference.digest';
 
 function merged(
   reference: Reference,
@@ -171,8 +177,10 @@ function merged(
     if (same.digest !== item.digest && !replace)
       throw new LktError(
         'TAG_TAKEN',
-        `${formatReference(reference)} has ${item.digest} for ${formatPlatform(same.platform ?? NONE)} already, and this is ${same.digest}`,
-        { fix: 'find out why the same sources gave two images; --override replaces the one there' },
+        `${formatReference(reference)} already has ${item.digest} for ${formatPlatform(same.platform ?? NONE)}, not ${same.digest}`,
+        {
+          fix: 'find out why the sources built to two images, or replace the pushed one with --override',
+        },
       );
     return false;
   });
@@ -180,7 +188,7 @@ function merged(
   const digests = new Set<string>(all.map(({ digest }) => digest));
   return all
     .filter(({ annotations }) => {
-      const about = annotations?.[ABOUT];
+      const about = annotations?.[REFERENCE_DIGEST];
       return about === undefined || digests.has(about);
     })
     .toSorted((a, b) => order(a, b, compare));
@@ -222,7 +230,7 @@ function indexOf(manifests: readonly Descriptor[]): Manifest {
   return { descriptor, bytes };
 }
 
-/** The images behind a tag, each with its platform; none when there is no such tag. */
+/** Returns the images of a tag, each with its platform; empty if the tag does not exist. */
 export async function taggedImages(
   remote: Remote,
   reference: Reference,

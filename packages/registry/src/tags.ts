@@ -1,12 +1,12 @@
 import { LktError } from '@lkt/core';
-import { registryError } from './errors.ts';
+import { registryError } from './api-error.ts';
 import { readPages } from './paging.ts';
 import type { Remote } from './remote.ts';
 
 const PAGE = 1000;
 const MAX_PAGE = 8 * 2 ** 20;
 
-/** distribution-spec, "Listing Tags" */
+/** Returns the tags of a repository, sorted (distribution-spec, "Listing Tags"). */
 export async function listTags(
   remote: Remote,
   name: string,
@@ -32,6 +32,10 @@ function tagsIn(bytes: Buffer, name: string): string[] {
       (tag): tag is string => typeof tag === 'string' && /^\w[\w.-]{0,127}$/.test(tag),
     );
   } catch (cause) {
-    throw new LktError('NETWORK_FAILED', `the list of tags of ${name} cannot be read`, { cause });
+    throw new LktError(
+      'NETWORK_FAILED',
+      `the registry returned an invalid list of tags for ${name}`,
+      { cause },
+    );
   }
 }

@@ -1,17 +1,20 @@
-/** An upload as the registry sees it (distribution-spec, "Pushing Blobs"): how it begins, where it goes on, its end. */
+/** Upload sessions (distribution-spec, "Pushing Blobs"): start, continuation and cancellation. */
 import { type Digest, LktError } from '@lkt/core';
 import { type HttpResponse, redactUrl } from '@lkt/http';
-import { registryError } from './errors.ts';
+import { registryError } from './api-error.ts';
 import type { Remote } from './remote.ts';
 
-/** Where an upload goes on. */
+/** The continuation of an upload. */
 export interface UploadSession {
   readonly url: URL;
-  /** The least bytes of a part that is not the last. */
+  /** Minimum bytes of a chunk, except the last. */
   readonly minChunk: number;
 }
 
-/** Begins one. @throws LktError ACCESS_DENIED, NETWORK_FAILED */
+/**
+ * Starts an upload.
+ * @throws ACCESS_DENIED, NETWORK_FAILED
+ */
 export async function startUpload(
   remote: Remote,
   digest: Digest,
@@ -29,19 +32,22 @@ export async function startUpload(
   return sessionFrom(remote, response);
 }
 
-/** The address is used as it was given: it holds what the registry must find in it. */
+/**
+ * Returns the session of a response. The URL is used unmodified, since it contains the registry's
+ * state.
+ */
 export function sessionFrom(remote: Remote, response: HttpResponse, minChunk = 0): UploadSession {
   const location = response.header('location');
   if (location === undefined || !URL.canParse(location, response.url.href))
-    throw new LktError('NETWORK_FAILED', `${response.url.host} names no address to send a blob to`);
+    throw new LktError('NETWORK_FAILED', `${response.url.host} returned no upload address`);
   const url = new URL(location, response.url);
   const own = new URL(remote.base);
   if (own.protocol === 'https:' && url.protocol === 'http:') {
-    // Behind a proxy that does TLS for it, a registry may think that it speaks http.
+    // A registry behind a TLS proxy may state http for itself.
     if (url.hostname !== own.hostname)
       throw new LktError(
         'NETWORK_FAILED',
-        `${own.host} wants blobs sent to ${redactUrl(url)}, which is not https`,
+        `${own.host} redirects uploads to ${redactUrl(url)}, which is not https`,
       );
     url.protocol = 'https:';
     url.port = own.port;
@@ -50,7 +56,7 @@ export function sessionFrom(remote: Remote, response: HttpResponse, minChunk = 0
   return { url, minChunk: Number.isSafeInteger(said) ? said : 0 };
 }
 
-/** Frees what the registry holds of an upload. It does so itself after a while. */
+/** Frees the registry's state of an upload early; it expires by itself. */
 export async function cancelUpload(remote: Remote, { url }: UploadSession): Promise<void> {
   try {
     const response = await remote.request(url, {
@@ -62,6 +68,6 @@ export async function cancelUpload(remote: Remote, { url }: UploadSession): Prom
     });
     await response.discard();
   } catch {
-    // Nothing depends on it.
+    // Best effort.
   }
 }

@@ -5,43 +5,45 @@ import type { Remote } from './remote.ts';
 import { sendBlob, type SendOptions, type UploadSource } from './send-blob.ts';
 import { cancelUpload, sessionFrom, startUpload, type UploadSession } from './upload-session.ts';
 
+/** Options of an upload. */
 export interface UploadOptions extends SendOptions {
   /** Repositories of the same registry that may have the blob. */
   readonly mountFrom?: readonly string[] | undefined;
 }
 
-export type Uploaded = 'mounted' | 'present' | 'uploaded';
+/** How a blob got into the repository. */
+export type UploadResult = 'mounted' | 'present' | 'uploaded';
 
 /**
- * Brings a blob into a repository: not at all if it is there, from another repository if the registry can, else by
- * sending it. What breaks goes on where the registry says it broke.
+ * Puts a blob into a repository unless present: mounts it from another repository if possible, else
+ * uploads it, resuming after interruptions.
  *
- * The same blob is brought once however many ask for it: while it comes a second time, docker-registry may say that it
- * is not there.
- * @throws LktError ACCESS_DENIED, DIGEST_MISMATCH (of the source), NETWORK_FAILED
+ * Concurrent calls for one blob share the transfer: during a second upload, docker-registry may
+ * report the blob as missing.
+ * @throws ACCESS_DENIED, DIGEST_MISMATCH (of the source), NETWORK_FAILED
  */
 export async function uploadBlob(
   remote: Remote,
   source: UploadSource,
   options: UploadOptions,
-): Promise<Uploaded> {
+): Promise<UploadResult> {
   return inTurn(`push ${remote.url(`blobs/${source.digest}`).href}`, async () =>
-    bring(remote, source, options),
+    transfer(remote, source, options),
   );
 }
 
-async function bring(
+async function transfer(
   remote: Remote,
   source: UploadSource,
   options: UploadOptions,
-): Promise<Uploaded> {
+): Promise<UploadResult> {
   const { mountFrom = [], signal } = options;
   if (await hasBlob(remote, source.digest, signal)) return 'present';
   let session: UploadSession | undefined;
   for (const from of mountFrom) {
     const answer = await tryMount(remote, source, from, signal);
     if (answer === undefined) continue;
-    // Of the uploads that registries begin instead, one is enough, or none.
+    // Registries that cannot mount start an upload instead; keep at most one.
     if (session !== undefined) await cancelUpload(remote, session);
     if (answer === 'mounted') return 'mounted';
     session = answer;
@@ -51,7 +53,7 @@ async function bring(
   return 'uploaded';
 }
 
-/** Whether a repository has a blob. */
+/** Reports whether a repository has a blob. */
 async function hasBlob(
   remote: Remote,
   digest: Digest,
@@ -66,7 +68,10 @@ async function hasBlob(
   return response.status === 200;
 }
 
-/** Mounts the blob; or gets an upload instead, as registries do that cannot; or neither. */
+/**
+ * Tries to mount the blob. Returns `mounted`, the upload session that the registry started instead,
+ * or undefined.
+ */
 async function tryMount(
   remote: Remote,
   { digest }: UploadSource,
@@ -86,12 +91,12 @@ async function tryMount(
       signal,
     });
   } catch (error) {
-    // There are token services that give no token at all for more than the user may read.
+    // Some token services deny the whole token if the user may not read one of the repositories.
     if (error instanceof LktError && error.code === 'ACCESS_DENIED') return undefined;
     throw error;
   }
   await response.discard();
   if (response.status === 201) return 'mounted';
-  // A registry that may not read the other one says so in many ways, and takes the blob all the same.
+  // Registries report an unreadable source in different ways; an upload works nevertheless.
   return response.status === 202 ? sessionFrom(remote, response) : undefined;
 }

@@ -22,7 +22,7 @@ const PASSWORD = 'se:cret-pass';
 const users = { me: PASSWORD };
 const basic = Buffer.from(`me:${PASSWORD}`).toString('base64');
 
-/** An environment with a file of Docker that holds this. */
+/** Returns an environment with this Docker configuration. */
 async function docker(
   config: (host: string) => object,
   { host }: TestRegistry,
@@ -54,14 +54,14 @@ describe.each<[string, NonNullable<TestOptions['auth']>]>([
     'token, named access_token, without OAuth2',
     { scheme: 'token', users, field: 'access_token', oauth2: false },
   ],
-  ['token, good for three requests', { scheme: 'token', users, uses: 3 }],
+  ['token, valid for three requests', { scheme: 'token', users, uses: 3 }],
 ])('authentication: %s', (_what, auth) => {
-  it('is with the password the user has logged in with', async () => {
+  it('uses the stored password', async () => {
     const registry = await serve({ auth });
     await roundTrip(registry, await docker(login, registry));
   });
 
-  it('fails without one or with a wrong one, and does not show it', async () => {
+  it('fails with a missing or wrong password without revealing it', async () => {
     const registry = await serve({ auth });
     const store = await newStore();
     const image = await newImage(store);
@@ -77,7 +77,7 @@ describe.each<[string, NonNullable<TestOptions['auth']>]>([
     expect(allOf(error)).not.toMatch(new RegExp(`wrong-secret|${wrong}`));
   });
 
-  it('is not needed where everyone may read', async () => {
+  it('needs no login for public repositories', async () => {
     const registry = await serve({ auth: { ...auth, publicPrefix: 'public/' } });
     const env = await docker(login, registry);
     const store = await newStore();
@@ -87,7 +87,7 @@ describe.each<[string, NonNullable<TestOptions['auth']>]>([
     expect(await isWhole(other)).toBe(true);
   });
 
-  it('does not follow a redirect', async () => {
+  it('sends no credentials to a redirect target', async () => {
     const registry = await serve({ auth, redirectBlobs: true });
     await roundTrip(registry, await docker(login, registry));
     const elsewhere = registry.requests.filter(({ server }) => server === 'storage');
@@ -97,7 +97,7 @@ describe.each<[string, NonNullable<TestOptions['auth']>]>([
 });
 
 describe('tokens', () => {
-  it('are asked for once, and for more when it takes more', async () => {
+  it('are requested once, and again for more scopes', async () => {
     const registry = await serve({ auth: { scheme: 'token', users } });
     const env = await docker(login, registry);
     const store = await newStore();
@@ -114,7 +114,7 @@ describe('tokens', () => {
     ).toMatchObject({ bytes: 0 });
   });
 
-  it('are asked for of who the service redirects to, without the password', async () => {
+  it('follow a redirect of the token service without the password', async () => {
     const registry = await serve({ auth: { scheme: 'token', users } });
     const other = await serve({ auth: { scheme: 'token', users } });
     const location = `${other.url}/token?scope=repository:app:pull`;
@@ -135,7 +135,7 @@ describe('tokens', () => {
     expect((await failure(client().tags(at(long)))).message).toMatch(/more than 65536 bytes/);
   });
 
-  it('come by an identity token too', async () => {
+  it('are obtained with an identity token', async () => {
     const registry = await serve({
       auth: { scheme: 'token', users, refreshTokens: { 'refresh-1': 'me' } },
     });
@@ -162,7 +162,7 @@ describe('tokens', () => {
     ['http://[::1]:1/token', /private network/],
     ['http://10.0.0.1/token', /private network/],
     ['file:///etc/passwd', /not https/],
-  ])('are not asked for at %s', async (realm, message) => {
+  ])('are not requested at %s', async (realm, message) => {
     const registry = await serve({ auth: { scheme: 'token', users, realm } });
     const env = await docker(login, registry);
     const error = await failure(client({ env }).tags(at(registry)));
@@ -170,7 +170,7 @@ describe('tokens', () => {
     expect(error.message).toMatch(message);
   });
 
-  it('are not asked for over http by a registry of https', async () => {
+  it('are not requested over http by an https registry', async () => {
     using tls = authority();
     const plain = await serve();
     const registry = await serve({
@@ -191,11 +191,14 @@ describe('credentials', () => {
     ['with a scheme', (host) => ({ auths: { [`https://${host}`]: { auth: basic } } })],
     ['with a version', (host) => ({ auths: { [`https://${host}/v1/`]: { auth: basic } } })],
     [
-      'of a part of it',
+      'with a namespace',
       (host) => ({ auths: { [`${host}/app`]: { auth: basic }, [host]: { auth: 'eDp5' } } }),
     ],
-    ['in plain text', (host) => ({ auths: { [host]: { username: 'me', password: PASSWORD } } })],
-  ])('are found by the name of the registry %s', async (_what, config) => {
+    [
+      'with a plain-text password',
+      (host) => ({ auths: { [host]: { username: 'me', password: PASSWORD } } }),
+    ],
+  ])('are found for the registry %s', async (_what, config) => {
     const registry = await serve({ auth });
     await roundTrip(registry, await docker(config, registry));
   });
@@ -203,8 +206,11 @@ describe('credentials', () => {
   it.each<[string, (host: string) => object]>([
     ['a longer name', (host) => ({ auths: { [`${host}.example`]: { auth: basic } } })],
     ['a shorter name', (host) => ({ auths: { [host.slice(0, -1)]: { auth: basic } } })],
-    ['a part that is another', (host) => ({ auths: { [`${host}/ap`]: { auth: basic } } })],
-    ['a path with the name', (host) => ({ auths: { [`evil.example/${host}`]: { auth: basic } } })],
+    ['another namespace', (host) => ({ auths: { [`${host}/ap`]: { auth: basic } } })],
+    [
+      'a path that contains the name',
+      (host) => ({ auths: { [`evil.example/${host}`]: { auth: basic } } }),
+    ],
   ])('of %s are not used', async (_what, config) => {
     const registry = await serve({ auth });
     const env = await docker(config, registry);
@@ -216,7 +222,7 @@ describe('credentials', () => {
     );
   });
 
-  it('are those of podman too, and of REGISTRY_AUTH_FILE alone when it is set', async () => {
+  it('are read from podman’s files, and only from REGISTRY_AUTH_FILE if set', async () => {
     const registry = await serve({ auth });
     const directory = await temporary();
     await mkdir(join(directory, 'containers'));
@@ -232,7 +238,7 @@ describe('credentials', () => {
   });
 
   it.each(['https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io'])(
-    'for docker.io may be kept under %s',
+    'for docker.io are found under %s',
     async (key) => {
       const directory = await temporary();
       const auths = { [key]: { auth: basic }, 'evil-docker.io': { auth: 'eDp5' } };
@@ -293,7 +299,7 @@ describe('credentials', () => {
     });
   });
 
-  it('in a file that is damaged are an error that does not quote it', async () => {
+  it('in a malformed file are an error that does not quote it', async () => {
     const registry = await serve({ auth });
     const directory = await temporary();
     await writeFile(join(directory, 'config.json'), `{"auths": {"x": {"auth": "${basic}"`);
@@ -304,7 +310,7 @@ describe('credentials', () => {
 });
 
 describe('https', () => {
-  it('is spoken to this machine too where it can be', async () => {
+  it('is used for loopback addresses where possible', async () => {
     using tls = authority();
     const registry = await serve({ tls, auth: { scheme: 'token', users }, redirectBlobs: true });
     const env = await docker(login, registry);
@@ -319,7 +325,7 @@ describe('https', () => {
     expect(await isWhole(other)).toBe(true);
   });
 
-  it('is not given up for a certificate that nobody knows', async () => {
+  it('is kept despite an unknown certificate authority', async () => {
     using tls = authority();
     const registry = await serve({ tls });
     const options = { insecure: [registry.host] };
@@ -331,7 +337,7 @@ describe('https', () => {
     expect(registry.requests).toEqual([]);
   });
 
-  it('is all there is for other machines, unless the user says otherwise', async () => {
+  it('is required for other machines unless marked insecure', async () => {
     const registry = await serve();
     const env = { HTTP_PROXY: registry.url, HTTPS_PROXY: registry.url };
     const name = { domain: 'registry.test', path: 'app' };
@@ -342,7 +348,7 @@ describe('https', () => {
   });
 });
 
-it('what another server asks for, after a redirect, is not for it to have', async () => {
+it('does not answer the challenge of a redirect target', async () => {
   const registry = await serve();
   const other = await serve({ auth: { scheme: 'basic', users } });
   const store = await newStore();
@@ -359,7 +365,7 @@ it('what another server asks for, after a redirect, is not for it to have', asyn
     expect(headers.authorization).toBeUndefined();
 });
 
-it('what is to be sent elsewhere goes there without credentials', async () => {
+it('uploads to another host carry no credentials', async () => {
   const registry = await serve({ auth: { scheme: 'basic', users } });
   const other = await serve({ auth: { scheme: 'basic', users } });
   const location = `${other.url}/v2/app/blobs/uploads/1?_state=x`;
@@ -377,7 +383,7 @@ it('what is to be sent elsewhere goes there without credentials', async () => {
   for (const { headers } of other.requests) expect(headers.authorization).toBeUndefined();
 });
 
-it('a password is not sent in http to another machine, though it may be insecure', async () => {
+it('sends no password over http to an insecure registry', async () => {
   const registry = await serve({ auth: { scheme: 'basic', users } });
   const proxy = createServer();
   proxy.on('connect', (_request, socket) => {
@@ -410,7 +416,7 @@ it('a password is not sent in http to another machine, though it may be insecure
   const name = { domain: 'registry.test', path: 'app' };
   const error = await failure(client({ env, insecure: ['registry.test'] }).tags(name));
   expect(error.message).toBe(
-    'the registry registry.test wants a password, which is not sent over http',
+    'the registry registry.test requires a password, which lkt does not send over http',
   );
   expect(registry.requests.length).toBeGreaterThan(0);
   for (const { headers } of registry.requests) expect(headers.authorization).toBeUndefined();

@@ -36,6 +36,6 @@ it.each<[string, ReturnType<typeof parseChallenges>]>([
   ['Bearer realm="unclosed', [{ scheme: 'bearer', parameters: {} }]],
   ['"', []],
   ['Bearer realm="a",realm="b"', [{ scheme: 'bearer', parameters: { realm: 'a' } }]],
-])('%s', (header, expected) => {
+])('parseChallenges parses %s', (header, expected) => {
   expect(parseChallenges(header)).toEqual(expected);
 });

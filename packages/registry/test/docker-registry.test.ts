@@ -27,7 +27,7 @@ const run = promisify(execFile);
 const PASSWORD = 'se:cret-pass';
 const users = { me: PASSWORD };
 
-/** Files as `docker login` writes them, where every tool finds them. */
+/** Writes credentials as `docker login` does, where every tool finds them. */
 async function loggedIn(
   host: string,
 ): Promise<{ directory: string; env: { DOCKER_CONFIG: string } }> {
@@ -38,7 +38,7 @@ async function loggedIn(
 }
 
 describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOptions]>([
-  ['as it is', () => ({})],
+  ['default settings', () => ({})],
   ['htpasswd over TLS', (tls) => ({ tls, auth: 'basic', users })],
   ['token authentication', () => ({ auth: 'token', users })],
   [
@@ -46,7 +46,7 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
     () => ({ auth: 'token', users, redirectBlobs: true }),
   ],
 ])('docker-registry: %s', (_what, options) => {
-  it('takes what lkt pushes, and lkt what it gives', async () => {
+  it('exchanges images with lkt in both directions', async () => {
     using tls = authority();
     await using registry = await startDockerRegistry(options(tls));
     const { env } = await loggedIn(registry.host);
@@ -77,7 +77,7 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
     expect(elsewhere.length > 0).toBe(options(tls).redirectBlobs === true);
     for (const { headers } of elsewhere) expect(headers.authorization).toBeUndefined();
 
-    // It knows no referrers, so the tag stands for them.
+    // It lacks the referrers API, so the fallback tag is used.
     const about = { ...at(registry, 'app'), digest: image.digest };
     const layers = [{ mediaType: 'text/plain', bytes: Buffer.from('x') }];
     const artifact = { artifactType: 'text/x', subject: image, layers };
@@ -102,7 +102,7 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
   });
 });
 
-it('docker-registry takes what many bring at a time', async () => {
+it('docker-registry accepts concurrent pushes', async () => {
   await using registry = await startDockerRegistry();
   const store = await newStore();
   const image = await newImage(store, [1000]);
@@ -125,7 +125,7 @@ it('docker-registry takes what many bring at a time', async () => {
   }
 });
 
-it('docker-registry as a mirror gives what the registry has', async () => {
+it('docker-registry works as a mirror', async () => {
   await using registry = await startDockerRegistry();
   await using mirror = await startDockerRegistry({ proxyOf: registry.url });
   const store = await newStore();
@@ -136,7 +136,7 @@ it('docker-registry as a mirror gives what the registry has', async () => {
   expect(await client({ mirrors }).pullImage(other, at(registry))).toMatchObject({
     digest: image.digest,
   });
-  // It hands on what it fetches before it has kept it.
+  // It forwards content before it has stored it.
   await vi.waitFor(() => expect(keptLinks(mirror)).toEqual(keptLinks(registry)), 30_000);
   await registry[Symbol.asyncDispose]();
   const third = await newStore();
@@ -144,7 +144,7 @@ it('docker-registry as a mirror gives what the registry has', async () => {
   expect(await isWhole(third)).toBe(true);
 });
 
-it('docker-registry gets the rest of what broke', async () => {
+it('resumes an interrupted upload to docker-registry', async () => {
   await using registry = await startDockerRegistry();
   const proxy = await breakingProxy(Number(new URL(registry.url).port), [2_000_000, 1_000_000]);
   const store = await newStore();
@@ -152,19 +152,22 @@ it('docker-registry gets the rest of what broke', async () => {
   const lkt = client({ concurrency: 1 });
   const pushed = await lkt.pushImage(store, image, at(proxy));
   expect(pushed.changed).toBe(true);
-  // All of it and what a connection holds more, but not three times.
+  // Less than three times the size: everything once, plus what the connections buffer.
   expect(proxy.sent()).toBeLessThan(9_000_000);
   const other = await newStore();
   await client().pullImage(other, at(registry));
   expect(await isWhole(other)).toBe(true);
 });
 
-/** The blobs and manifests that a repository of docker-registry has, each kept as a file before its link. */
+/**
+ * The blobs and manifests stored in a repository of docker-registry, each a file written before its
+ * link.
+ */
 function keptLinks({ storage }: DockerRegistry): readonly string[] {
   return globSync('**/{_layers,_manifests/revisions}/**/link', { cwd: storage }).toSorted();
 }
 
-/** Leads to a port, and breaks the first connections after so many bytes that were sent. */
+/** A proxy that breaks the first connections after a number of sent bytes. */
 async function breakingProxy(
   port: number,
   breaks: readonly number[],
@@ -193,7 +196,7 @@ async function breakingProxy(
 }
 
 describe('other tools', () => {
-  it('skopeo reads what lkt pushes, and the other way round', async () => {
+  it('skopeo and lkt read what the other pushes', async () => {
     using tls = authority();
     await using registry = await startDockerRegistry({ tls, auth: 'basic', users });
     const { directory, env } = await loggedIn(registry.host);
@@ -239,49 +242,45 @@ describe('other tools', () => {
     expect(await isWhole(other)).toBe(true);
   });
 
-  it(
-    'oras finds the referrers that lkt pushes, and the other way round',
-    { timeout: 120_000 },
-    async () => {
-      await using registry = await startDockerRegistry();
-      const directory = await temporary();
-      const lkt = client();
-      const store = await newStore();
-      const image = await newImage(store, [100]);
-      await lkt.pushImage(store, image, at(registry));
-      const name = formatReference(at(registry));
-      const layers = [{ mediaType: 'text/plain', bytes: Buffer.from('by lkt') }];
-      const made = await lkt.pushArtifact(at(registry, 'app'), {
-        artifactType: 'text/lkt',
-        subject: image,
-        layers,
-      });
-      await writeFile(join(directory, 'note.txt'), 'by oras');
-      const oras = async (...args: string[]): Promise<string> =>
-        (await run('oras', args, { cwd: directory, env: { ...process.env, HOME: directory } }))
-          .stdout;
-      await oras(
-        'attach',
-        '--plain-http',
-        '--artifact-type',
-        'text/oras',
-        name,
-        'note.txt:text/plain',
-      );
-      const found = await lkt.referrers({ ...at(registry, 'app'), digest: image.digest });
-      expect(new Set(found.map(({ artifactType }) => artifactType))).toEqual(
-        new Set(['text/lkt', 'text/oras']),
-      );
-      const seen = await oras('discover', '--plain-http', '--format', 'json', name);
-      expect(seen).toContain(made.digest);
-      expect(seen).toContain('text/oras');
-      await oras(
-        'pull',
-        '--plain-http',
-        `${registry.host}/app@${found.find(({ artifactType }) => artifactType === 'text/oras')?.digest}`,
-        '-o',
-        'out',
-      );
-    },
-  );
+  it('oras and lkt find the referrers that the other pushes', { timeout: 120_000 }, async () => {
+    await using registry = await startDockerRegistry();
+    const directory = await temporary();
+    const lkt = client();
+    const store = await newStore();
+    const image = await newImage(store, [100]);
+    await lkt.pushImage(store, image, at(registry));
+    const name = formatReference(at(registry));
+    const layers = [{ mediaType: 'text/plain', bytes: Buffer.from('by lkt') }];
+    const made = await lkt.pushArtifact(at(registry, 'app'), {
+      artifactType: 'text/lkt',
+      subject: image,
+      layers,
+    });
+    await writeFile(join(directory, 'note.txt'), 'by oras');
+    const oras = async (...args: string[]): Promise<string> =>
+      (await run('oras', args, { cwd: directory, env: { ...process.env, HOME: directory } }))
+        .stdout;
+    await oras(
+      'attach',
+      '--plain-http',
+      '--artifact-type',
+      'text/oras',
+      name,
+      'note.txt:text/plain',
+    );
+    const found = await lkt.referrers({ ...at(registry, 'app'), digest: image.digest });
+    expect(new Set(found.map(({ artifactType }) => artifactType))).toEqual(
+      new Set(['text/lkt', 'text/oras']),
+    );
+    const seen = await oras('discover', '--plain-http', '--format', 'json', name);
+    expect(seen).toContain(made.digest);
+    expect(seen).toContain('text/oras');
+    await oras(
+      'pull',
+      '--plain-http',
+      `${registry.host}/app@${found.find(({ artifactType }) => artifactType === 'text/oras')?.digest}`,
+      '-o',
+      'out',
+    );
+  });
 });

@@ -42,7 +42,7 @@ function falling(lengths: readonly number[]): readonly number[] {
 }
 
 describe('pullImage', () => {
-  it('brings an image into the store, and asks for nothing that is there', async () => {
+  it('pulls an image and requests nothing that is present', async () => {
     const { registry, reference, digest } = await registryWith();
     const store = await newStore();
     const { events, emit } = recorder();
@@ -64,7 +64,7 @@ describe('pullImage', () => {
     expect(registry.requests).toEqual([]);
   });
 
-  it('takes of an index what is for the platform', async () => {
+  it('pulls only the requested platform of an index', async () => {
     const registry = await serve();
     const source = await newStore();
     const index = await newIndex(source, ['linux/amd64', 'linux/arm64', 'linux/riscv64']);
@@ -85,7 +85,7 @@ describe('pullImage', () => {
     await loadImage(store, index.digest, parsePlatform('linux/arm64'));
   });
 
-  it('does not take an image that is for another platform', async () => {
+  it('rejects an image for another platform', async () => {
     const { registry, reference } = await registryWith();
     const options = { platforms: [parsePlatform('linux/arm64')] };
     expect(await failure(client().pullImage(await newStore(), reference, options))).toMatchObject({
@@ -94,7 +94,7 @@ describe('pullImage', () => {
     });
   });
 
-  it('brings each blob once, however many ask for it', async () => {
+  it('fetches each blob once for concurrent pulls', async () => {
     const { registry, reference } = await registryWith();
     const store = await newStore();
     const registryClient = client({ concurrency: 1 });
@@ -104,10 +104,10 @@ describe('pullImage', () => {
   });
 
   it.each<[string, TestOptions]>([
-    ['of a registry that says less in a HEAD', { headLength: false, digestHeader: false }],
-    ['of one without ranges', { ranges: false }],
-    ['of one that sends elsewhere for blobs', { redirectBlobs: true }],
-  ])('works with blobs %s', async (_what, options) => {
+    ['of a registry with incomplete HEAD responses', { headLength: false, digestHeader: false }],
+    ['of a registry without ranges', { ranges: false }],
+    ['of a registry that redirects blobs', { redirectBlobs: true }],
+  ])('pulls blobs %s', async (_what, options) => {
     const { registry, reference } = await registryWith(options);
     registry.fault({ method: 'GET', path: /sha256:.*/, times: 2 }, { kind: 'cut', after: 50 });
     const store = await newStore();
@@ -115,7 +115,7 @@ describe('pullImage', () => {
     expect(await isWhole(store)).toBe(true);
   });
 
-  it('goes on where the connection broke', async () => {
+  it('resumes after a lost connection', async () => {
     const { registry, reference } = await registryWith({}, [300_000]);
     registry.fault({ method: 'GET', path: /blobs/, times: 6 }, { kind: 'cut', after: 60_000 });
     const store = await newStore();
@@ -132,7 +132,7 @@ describe('pullImage', () => {
     { kind: 'answer', status: 429, headers: { 'retry-after': '0' } },
     { kind: 'answer', status: 503 },
     { kind: 'break', after: 0 },
-  ] as const)('gets over %j', async (fault) => {
+  ] as const)('recovers from %j', async (fault) => {
     const { registry, reference } = await registryWith();
     for (const path of [/manifests/, /blobs/, /blobs/]) registry.fault({ path }, fault);
     const store = await newStore();
@@ -140,7 +140,7 @@ describe('pullImage', () => {
     expect(await isWhole(store)).toBe(true);
   });
 
-  it('gets over an end that comes too early, and a range that is refused', async () => {
+  it('recovers from an early end and a rejected range', async () => {
     const { registry, reference } = await registryWith();
     registry.fault({ method: 'GET', path: /blobs/ }, { kind: 'short', after: 10 });
     registry.fault({ method: 'GET', path: /blobs/ }, { kind: 'answer', status: 416 });
@@ -149,22 +149,19 @@ describe('pullImage', () => {
     expect(await isWhole(store)).toBe(true);
   });
 
-  it.each(['blobs', 'manifests'])(
-    'keeps nothing of %s that are not what they should be',
-    async (part) => {
-      const { registry, reference, digest } = await registryWith();
-      registry.fault({ method: 'GET', path: new RegExp(part), times: 100 }, { kind: 'corrupt' });
-      const store = await newStore();
-      const error = await failure(client().pullImage(store, reference));
-      expect(error).toMatchObject({ code: 'DIGEST_MISMATCH' });
-      expect(error.message).toContain(registry.host);
-      expect(await store.has(digest as ReturnType<typeof digestOf>)).toBe(false);
-      const { bad } = await store.verify();
-      expect(bad).toEqual([]);
-    },
-  );
+  it.each(['blobs', 'manifests'])('keeps no corrupt %s', async (part) => {
+    const { registry, reference, digest } = await registryWith();
+    registry.fault({ method: 'GET', path: new RegExp(part), times: 100 }, { kind: 'corrupt' });
+    const store = await newStore();
+    const error = await failure(client().pullImage(store, reference));
+    expect(error).toMatchObject({ code: 'DIGEST_MISMATCH' });
+    expect(error.message).toContain(registry.host);
+    expect(await store.has(digest as ReturnType<typeof digestOf>)).toBe(false);
+    const { bad } = await store.verify();
+    expect(bad).toEqual([]);
+  });
 
-  it('refuses what is no image, and what claims to be two things', async () => {
+  it('rejects other media types and ambiguous manifests', async () => {
     const registry = await serve();
     const put = (mediaType: string, document: object): Descriptor => {
       const bytes = Buffer.from(JSON.stringify(document));
@@ -192,11 +189,11 @@ describe('pullImage', () => {
       item = put(MediaType.ociIndex, { schemaVersion: 2, manifests: [item] });
     expect(await pull()).toMatchObject({
       code: 'IMAGE_INVALID',
-      message: expect.stringMatching(/nested too deep/) as string,
+      message: expect.stringMatching(/nested too deeply/) as string,
     });
   });
 
-  it('takes six blobs at a time, the longest first', async () => {
+  it('fetches six blobs at a time, longest first', async () => {
     const sizes = [10, 20, 30, 4000, 5000, 6000, 7000, 8000, 9000];
     const { registry, reference } = await registryWith({}, sizes);
     registry.fault({ method: 'GET', path: /blobs/, times: 99 }, { kind: 'stall' });
@@ -218,7 +215,7 @@ describe('pullImage', () => {
     await pulling;
   });
 
-  it('takes no manifest that is too long, and no layer that is longer than it should be', async () => {
+  it('rejects too long manifests and layers', async () => {
     const registry = await serve();
     const store = await newStore();
     const { mediaType, digest } = await newImage(store, [1000]);
@@ -248,7 +245,7 @@ describe('pullImage', () => {
     expect(error.message).toMatch(/more than 4194304 bytes/);
   });
 
-  it('says why, though a HEAD has no text', async () => {
+  it('reports the registry’s message although a HEAD response has none', async () => {
     const { registry, reference } = await registryWith();
     const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'not before noon' }] });
     registry.fault({ path: /manifests/, times: 9 }, { kind: 'answer', status: 403, body });
@@ -256,7 +253,7 @@ describe('pullImage', () => {
     expect(error.message).toMatch(/not before noon$/);
   });
 
-  it('says what is not there', async () => {
+  it('names the missing image', async () => {
     const { registry } = await registryWith();
     expect(
       await failure(client().pullImage(await newStore(), at(registry, 'app:2'))),
@@ -266,7 +263,7 @@ describe('pullImage', () => {
     });
   });
 
-  it('stops when told to', async () => {
+  it('stops on abort', async () => {
     const { registry, reference } = await registryWith();
     registry.fault({ path: /blobs/, times: 9 }, { kind: 'stall' });
     const stop = new AbortController();
@@ -279,7 +276,7 @@ describe('pullImage', () => {
 
 describe('mirrors', () => {
   it.each(['http://mirror.example', 'ftp://mirror.example', 'mirror.example'])(
-    'are not at %s',
+    'reject the address %s',
     async (url) => {
       const { registry, reference } = await registryWith();
       const mirrors = { [registry.host]: [{ url, resolvesTags: true }] };
@@ -289,7 +286,7 @@ describe('mirrors', () => {
     },
   );
 
-  it('are asked first by digest, and the registry itself when they fail', async () => {
+  it('are tried first for digests, with the registry as fallback', async () => {
     const { registry, reference } = await registryWith();
     const mirror = await serve();
     for (const [name, repository] of registry.storage.repositories)
@@ -305,7 +302,7 @@ describe('mirrors', () => {
     expect(mirror.requests.every(({ path }) => path.includes(`ns=127.0.0.1%3A`))).toBe(true);
   });
 
-  it('that give something else are passed over', async () => {
+  it('that return wrong content are skipped', async () => {
     const { registry, reference } = await registryWith();
     const mirror = await serve();
     for (const [name, repository] of registry.storage.repositories)

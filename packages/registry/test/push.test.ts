@@ -19,7 +19,7 @@ import {
 } from './support.ts';
 
 describe('pushImage', () => {
-  it('brings an image to the registry, and sends nothing twice', async () => {
+  it('pushes an image and sends nothing twice', async () => {
     const registry = await serve();
     const store = await newStore();
     const index = await newIndex(store, ['linux/amd64', 'linux/arm64']);
@@ -38,7 +38,7 @@ describe('pushImage', () => {
     expect(registry.requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
   });
 
-  it('names what is whole only: the tag comes last', async () => {
+  it('pushes the tag last', async () => {
     const registry = await serve();
     const store = await newStore();
     await client().pushImage(store, await newIndex(store, ['linux/amd64']), at(registry));
@@ -51,7 +51,7 @@ describe('pushImage', () => {
     expect(kinds).toEqual(['blob', 'blob', 'manifest', 'manifest', 'tag']);
   });
 
-  it('mounts what another repository has', async () => {
+  it('mounts blobs of another repository', async () => {
     const registry = await serve();
     const store = await newStore();
     const image = await newImage(store);
@@ -64,7 +64,7 @@ describe('pushImage', () => {
   });
 
   it.each([true, false])(
-    'sends what is in a repository that it may not read, when the service is strict: %j',
+    'uploads blobs of a repository it may not read; strict token service: %j',
     async (strict) => {
       const auth = { scheme: 'token', users: { me: 'pass' }, secret: ['base'], strict } as const;
       const registry = await serve({ auth });
@@ -83,7 +83,7 @@ describe('pushImage', () => {
     },
   );
 
-  it('sends what cannot be mounted', async () => {
+  it('uploads blobs that cannot be mounted', async () => {
     const registry = await serve({ mounts: false });
     const store = await newStore();
     const options = { mountFrom: ['base'] };
@@ -96,11 +96,11 @@ describe('pushImage', () => {
   });
 
   it.each<[string, TestOptions, number | undefined]>([
-    ['in one piece', {}, undefined],
-    ['to addresses without a host', { relativeLocations: true }, undefined],
-    ['to addresses that are signed', { uploadQuery: 'sig=a+b~c%2Fd&x' }, 70_000],
-    ['in parts', { relativeLocations: true }, 70_000],
-    ['in parts that the registry wants larger', { minChunk: 90_000 }, 1000],
+    ['in one request', {}, undefined],
+    ['to relative addresses', { relativeLocations: true }, undefined],
+    ['to signed addresses', { uploadQuery: 'sig=a+b~c%2Fd&x' }, 70_000],
+    ['in chunks', { relativeLocations: true }, 70_000],
+    ['in chunks below the minimum of the registry', { minChunk: 90_000 }, 1000],
   ])('sends blobs %s', async (_what, options, chunkSize) => {
     const registry = await serve(options);
     const store = await newStore();
@@ -118,30 +118,30 @@ describe('pushImage', () => {
 
   it.each<[string, Fault, { method: string; path: RegExp }]>([
     [
-      'a connection that breaks before',
+      'a connection lost before the upload',
       { kind: 'break', after: 0 },
       { method: 'PUT', path: /uploads/ },
     ],
     [
-      'one that breaks in the middle',
+      'a connection lost during the upload',
       { kind: 'break', after: 100_000 },
       { method: 'PUT', path: /uploads/ },
     ],
     [
-      'one that breaks in a part',
+      'a connection lost during a chunk',
       { kind: 'break', after: 30_000 },
       { method: 'PATCH', path: /uploads/ },
     ],
-    ['an error of the server', { kind: 'answer', status: 502 }, { method: 'PUT', path: /uploads/ }],
-    ['a part out of place', { kind: 'answer', status: 416 }, { method: 'PATCH', path: /uploads/ }],
-    ['an upload that is gone', { kind: 'answer', status: 404 }, { method: 'PUT', path: /uploads/ }],
+    ['a server error', { kind: 'answer', status: 502 }, { method: 'PUT', path: /uploads/ }],
+    ['a misplaced chunk', { kind: 'answer', status: 416 }, { method: 'PATCH', path: /uploads/ }],
+    ['an expired upload', { kind: 'answer', status: 404 }, { method: 'PUT', path: /uploads/ }],
     [
-      'a crowd',
+      'too many requests',
       { kind: 'answer', status: 429, headers: { 'retry-after': '0' } },
       { method: 'POST', path: /uploads/ },
     ],
     [
-      'blobs that are seen late',
+      'blobs visible only after a delay',
       {
         kind: 'answer',
         status: 400,
@@ -150,13 +150,13 @@ describe('pushImage', () => {
       { method: 'PUT', path: /manifests/ },
     ],
     [
-      'a manifest that does not get through',
+      'a connection lost during a manifest',
       { kind: 'break', after: 0 },
       { method: 'PUT', path: /manifests/ },
     ],
-  ])('gets over %s', async (_what, fault, moment) => {
+  ])('recovers from %s', async (_what, fault, moment) => {
     const registry = await serve();
-    // The config is the first blob, and too short for some of them.
+    // The config is the first blob, and too short for some faults.
     registry.fault({ ...moment, times: 2 }, fault);
     const store = await newStore();
     const image = await newImage(store, [400_000]);
@@ -173,7 +173,7 @@ describe('pushImage', () => {
     if (last?.kind === 'progress') expect(last.current).toBe(last.total);
   });
 
-  it('sends only the rest after a break', async () => {
+  it('sends only the rest after an interruption', async () => {
     const registry = await serve();
     registry.fault({ method: 'PUT', path: /uploads/, times: 2 }, { kind: 'break', after: 200_000 });
     const store = await newStore();
@@ -185,7 +185,7 @@ describe('pushImage', () => {
     expect(puts.map(({ headers }) => headers['content-range']).join()).toMatch(/\d{6}-399999/);
   });
 
-  it('goes on after it was interrupted', async () => {
+  it('resumes after an aborted push', async () => {
     const registry = await serve();
     const store = await newStore();
     const image = await newImage(store, [50_000, 50_000, 50_000]);
@@ -200,7 +200,7 @@ describe('pushImage', () => {
     expect(registry.storage.repository('app').tags.get('1')).toBe(image.digest);
   });
 
-  it('sends in parts what is too long for one request', async () => {
+  it('splits a blob that is too long for one request', async () => {
     const registry = await serve();
     const store = await newStore();
     const image = await newImage(store, [34 * 2 ** 20]);
@@ -226,7 +226,7 @@ describe('pushImage', () => {
     expect([blobs.size <= 1, uploads.size, manifests.size]).toEqual([true, 0, 0]);
   });
 
-  it('says what the registry says, without what it must not', async () => {
+  it('reports the registry’s message without secrets', async () => {
     const registry = await serve();
     const body = JSON.stringify({
       errors: [{ code: 'DENIED', message: `no \u001B[31m Bearer abc ${'s'.repeat(200)}` }],
@@ -239,11 +239,11 @@ describe('pushImage', () => {
     const error = await failure(client().pushImage(store, await newImage(store), at(registry)));
     expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
     expect(error.message).toMatch(
-      /^cannot push blob sha256:\w+ to app: 127\.0\.0\.1:\d+ says no \[31m … …$/,
+      /^cannot push blob sha256:\w+ to app: 127\.0\.0\.1:\d+: no \[31m … …$/,
     );
   });
 
-  it('says which part of an index is missing', async () => {
+  it('names the missing part of an index', async () => {
     const registry = await serve({ mayLack: 'nothing' });
     const from = await newStore();
     const index = await newIndex(from, ['linux/amd64', 'linux/arm64']);
@@ -255,27 +255,27 @@ describe('pushImage', () => {
     });
   });
 
-  it('takes no upload to an address that is not safe', async () => {
+  it('rejects an insecure upload address', async () => {
     const registry = await serve();
     const store = await newStore();
     const image = await newImage(store);
     registry.fault({ method: 'POST', path: /uploads/, times: 9 }, { kind: 'answer', status: 202 });
     expect(await failure(client().pushImage(store, image, at(registry)))).toMatchObject({
       code: 'NETWORK_FAILED',
-      message: expect.stringMatching(/names no address/) as string,
+      message: expect.stringMatching(/returned no upload address/) as string,
     });
   });
 });
 
-describe('an address to send blobs to', () => {
+describe('upload addresses', () => {
   it.each([
     [
-      'another machine',
+      'another host',
       'http://other.test/v2/up',
-      /wants blobs sent to http:\/\/other\.test\/v2\/up, which/,
+      /redirects uploads to http:\/\/other\.test\/v2\/up, which/,
     ],
-    ['the same', 'http://127.0.0.1/v2/up', /cannot push blob/],
-  ])('in http on %s', async (_where, location, message) => {
+    ['the same host', 'http://127.0.0.1/v2/up', /cannot push blob/],
+  ])('over http on %s are rejected or upgraded', async (_where, location, message) => {
     using tls = authority();
     const registry = await serve({ tls });
     const store = await newStore();
@@ -284,13 +284,13 @@ describe('an address to send blobs to', () => {
     registry.fault({ method: 'POST', path: /uploads/, times: 99 }, fault);
     const error = await failure(client({ ca: [tls.ca] }).pushImage(store, image, at(registry)));
     expect(error.message).toMatch(message);
-    // Behind a proxy that does TLS for it, a registry may think that it speaks http.
+    // A registry behind a TLS proxy may state http for itself.
     expect(methods(registry, /^\/v2\/up/).includes('PUT')).toBe(location.includes('127.0.0.1'));
   });
 });
 
 describe('tags and deletion', () => {
-  it('lists all pages, sorted', async () => {
+  it('lists the tags of all pages, sorted', async () => {
     const registry = await serve({ pageSize: 2 });
     const { tags } = registry.storage.repository('app', true);
     for (const tag of ['c', 'a', 'e', 'b', 'd']) tags.set(tag, 'sha256:');
@@ -316,7 +316,7 @@ describe('tags and deletion', () => {
     });
   });
 
-  it('says when a registry deletes nothing', async () => {
+  it('reports a registry without deletion', async () => {
     const registry = await serve({ deletes: false });
     const store = await newStore();
     await client().pushImage(store, await newImage(store), at(registry));
@@ -324,7 +324,7 @@ describe('tags and deletion', () => {
   });
 });
 
-it('surfaces the warnings of a registry once', async () => {
+it('emits each warning of a registry once', async () => {
   const registry = await serve({ warning: 'this registry ends soon' });
   const store = await newStore();
   const { events, emit } = recorder();

@@ -26,7 +26,7 @@ async function withSubject(options: TestOptions): Promise<{
 
 describe.each<[string, TestOptions]>([
   ['with the API', {}],
-  ['with the API, which it does not say', { ociSubject: false }],
+  ['with the API, without stating so', { ociSubject: false }],
   ['with the API and no filters', { filters: false }],
   ['with the API in pages', { pageSize: 1 }],
   ['without the API', { referrers: false }],
@@ -51,7 +51,7 @@ describe.each<[string, TestOptions]>([
     expect(await client().referrers(name)).toEqual([two]);
   });
 
-  it('are not lost when many are added at a time', async () => {
+  it('are not lost when added concurrently', async () => {
     const { registry, subject, name } = await withSubject(options);
     const names = Array.from({ length: 8 }, (_, index) => `referrer ${index}`);
     const [a, b] = [client(), client()];
@@ -66,10 +66,10 @@ describe.each<[string, TestOptions]>([
   });
 });
 
-it('a change by others between reading and writing is not overwritten', async () => {
+it('keep a concurrent change of another process', async () => {
   const { registry, subject, name } = await withSubject({ referrers: false, etags: true });
   await client().pushArtifact(at(registry, 'app'), artifact(subject, 'one'));
-  // Another process writes right before the first write of the list gets there.
+  // Another process writes just before the first write of the index.
   const tag = subject.digest.replace(':', '-');
   registry.fault({ method: 'PUT', path: new RegExp(tag) }, { kind: 'answer', status: 412 });
   await client().pushArtifact(at(registry, 'app'), artifact(subject, 'two'));
@@ -80,7 +80,7 @@ it('a change by others between reading and writing is not overwritten', async ()
   expect(last?.headers['if-match']).toBeDefined();
 });
 
-it('what is pushed with a subject from the store is recorded, also when it is there already', async () => {
+it('pushImage records referrers, even if the manifest is already present', async () => {
   const { registry, subject, name } = await withSubject({ referrers: false });
   const store = await newStore();
   const from = client();

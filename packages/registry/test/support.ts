@@ -51,7 +51,7 @@ export function at({ host }: { readonly host: string }, name = 'app:1'): Referen
   return parseReference(`${host}/${name}`);
 }
 
-/** An image with layers of random bytes; they need be no archives. */
+/** Writes an image with layers of random bytes, which are not archives. */
 export async function newImage(
   store: Store,
   sizes: readonly number[] = [100_000, 200_000],
@@ -80,7 +80,7 @@ export async function failure(promise: Promise<unknown>): Promise<Error & Record
   return error as Error & Record<string, unknown>;
 }
 
-/** Everything an error says, its stack and causes too. */
+/** Returns all text of an error, including stack and causes. */
 export function allOf(error: Error): string {
   const cause = error.cause instanceof Error ? allOf(error.cause) : JSON.stringify(error.cause);
   return `${error.message} ${error.stack} ${JSON.stringify(error)} ${cause}`;
@@ -91,7 +91,7 @@ export function recorder(): { events: ProgressEvent[]; emit: (event: ProgressEve
   return { events, emit: (event) => events.push(event) };
 }
 
-/** Whether every blob of the image is in the store, and is what it should be. */
+/** Reports whether every blob of the image is in the store and intact. */
 export async function isWhole(store: Store): Promise<boolean> {
   const { bad, checked } = await store.verify();
   return checked > 0 && bad.length === 0;

@@ -11,7 +11,7 @@ function armFirst(a: { readonly architecture: string }): number {
   return a.architecture === 'arm64' ? -1 : 1;
 }
 
-/** What BuildKit writes into an entry of an index that is an attestation. */
+/** The annotations of an attestation entry as BuildKit writes them. */
 function about(digest: string): object {
   return {
     platform: { os: 'unknown', architecture: 'unknown' },
@@ -19,7 +19,7 @@ function about(digest: string): object {
   };
 }
 
-/** The platforms behind a tag. */
+/** Returns the platforms of a tag. */
 async function platforms(registry: Registry, host: { host: string }): Promise<string[]> {
   const { bytes } = await registry.fetchManifest(at(host));
   return parseIndex(bytes).manifests.map(({ platform }) =>
@@ -27,8 +27,8 @@ async function platforms(registry: Registry, host: { host: string }): Promise<st
   );
 }
 
-describe.each([true, false])('an index under a tag (If-Match: %s)', (etags) => {
-  it('has the images of all who push at the same time', async () => {
+describe.each([true, false])('mergeIndex (If-Match: %s)', (etags) => {
+  it('contains the images of all concurrent pushes', async () => {
     const registry = await serve({ etags });
     const lkt = client();
     const names = ['amd64', 'arm64', 'riscv64', 's390x'].map((name) => `linux/${name}`);
@@ -45,14 +45,14 @@ describe.each([true, false])('an index under a tag (If-Match: %s)', (etags) => {
   });
 });
 
-describe.each(['in process', 'docker-registry'])('an index under a tag (%s)', (kind) => {
-  it('keeps other platforms, and what is as it should be', async () => {
+describe.each(['in process', 'docker-registry'])('mergeIndex (%s)', (kind) => {
+  it('keeps other platforms and up-to-date images', async () => {
     await using registry = kind === 'docker-registry' ? await startDockerRegistry() : await serve();
     const lkt = client();
     const store = await newStore();
     const arm = await newImage(store, [100], 'linux/arm64');
     const amd = await newImage(store, [100], 'linux/amd64');
-    // Without an index, as other programs push one.
+    // A single image without an index, as other tools push it.
     await lkt.pushImage(store, arm, at(registry));
     await lkt.pushImage(store, amd, { ...at(registry, 'app'), digest: amd.digest });
     const target = { ...at(registry), ...TAG };
@@ -71,7 +71,7 @@ describe.each(['in process', 'docker-registry'])('an index under a tag (%s)', (k
     expect(await lkt.taggedImages({ ...target, tag: '2' })).toEqual([]);
   });
 
-  it('replaces an image only when it may', async () => {
+  it('replaces an image only with replace', async () => {
     await using registry = kind === 'docker-registry' ? await startDockerRegistry() : await serve();
     const lkt = client();
     const store = await newStore();
@@ -82,7 +82,7 @@ describe.each(['in process', 'docker-registry'])('an index under a tag (%s)', (k
     await lkt.mergeIndex(target, [one]);
     const error = await failure(lkt.mergeIndex(target, [two]));
     expect(error).toMatchObject({ code: 'TAG_TAKEN' });
-    expect(error.message).toContain(`has ${one.digest} for linux/amd64 already`);
+    expect(error.message).toContain(`already has ${one.digest} for linux/amd64`);
     await lkt.mergeIndex(target, [two], { replace: true, dryRun: true });
     expect(await lkt.taggedImages(target)).toMatchObject([{ digest: one.digest }]);
     await lkt.mergeIndex(target, [two], { replace: true });
@@ -101,7 +101,7 @@ describe.each(['in process', 'docker-registry'])('an index under a tag (%s)', (k
   });
 });
 
-it('drops Docker’s attestations of images that are no longer there, and keeps others', async () => {
+it('drops Docker’s attestations of removed images and keeps others', async () => {
   const registry = await serve();
   const lkt = client();
   const store = await newStore();
@@ -130,7 +130,7 @@ it('drops Docker’s attestations of images that are no longer there, and keeps 
   ]);
 });
 
-it('mounts a blob from where the caller says that it is', async () => {
+it('mounts a blob from the repository that the caller names', async () => {
   const registry = await serve();
   const lkt = client();
   const store = await newStore();

@@ -75,10 +75,10 @@ export class TarHeaderReader {
 
   /** Returns an error about the current position in the archive. */
   error(what: string): LktError {
-    return new LktError('ARCHIVE_INVALID', `the tar archive ${what}${this.#place()}`);
+    return new LktError('ARCHIVE_INVALID', `the tar archive ${what}${this.#position()}`);
   }
 
-  #place(): string {
+  #position(): string {
     if (this.#last === undefined) return ' (at its start)';
     return ` (at or after ${JSON.stringify(fromRaw(this.#last))})`;
   }
@@ -194,7 +194,7 @@ export class TarHeaderReader {
   #unsupported(what: string): LktError {
     return new LktError(
       'UNSUPPORTED',
-      `${what} in a tar archive are not supported${this.#place()}`,
+      `${what} in a tar archive are not supported${this.#position()}`,
     );
   }
 

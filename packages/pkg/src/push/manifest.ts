@@ -6,7 +6,7 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
-import type { Merged, Registry } from '@lkt/registry';
+import type { MergeResult, Registry } from '@lkt/registry';
 import type { SignedBy } from '@lkt/sign';
 import { byArches, requireCommitted, type TargetOptions, targetReference } from './push-work.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
@@ -93,7 +93,7 @@ export async function pushManifests(
 
 /** Signs an index of images that are signed. */
 async function sign(
-  { descriptor, manifests }: Pick<Merged, 'descriptor' | 'manifests'>,
+  { descriptor, manifests }: Pick<MergeResult, 'descriptor' | 'manifests'>,
   target: Reference,
   { registry, signing, signal }: ManifestOptions,
 ): Promise<SignedBy | undefined> {

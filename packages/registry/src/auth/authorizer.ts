@@ -4,18 +4,18 @@ import { type Challenge, parseChallenges } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
 import { basic, requestToken, type Token } from './token-service.ts';
 
-/** Finds the credentials for a repository (its path) of the registry. */
+/** Finds the credentials for the repository at this path of the registry. */
 export type FindCredentials = (path: string) => Promise<Credentials | undefined>;
 
-/** What one registry wants to see before it does something, found out by being refused. */
+/** Authorizes requests to one registry. It learns the method and scopes from 401 responses. */
 export class Authorizer {
   readonly #http: HttpClient;
   readonly #registry: URL;
   readonly #find: FindCredentials;
   readonly #tokens = new Map<string, Promise<Token>>();
   readonly #credentials = new Map<string, Promise<Credentials | undefined>>();
-  /** More than was asked for at first, where the registry said what it wants. */
-  readonly #wanted = new Map<string, readonly string[]>();
+  /** Scopes that the registry requested in addition to those of the request. */
+  readonly #requiredScopes = new Map<string, readonly string[]>();
   #challenge: Challenge | undefined;
 
   constructor(http: HttpClient, registry: URL, find: FindCredentials) {
@@ -24,7 +24,7 @@ export class Authorizer {
     this.#find = find;
   }
 
-  /** The header for a request, as far as is known yet. */
+  /** Returns the `authorization` header for a request; undefined before the first challenge. */
   async header(
     path: string,
     scopes: readonly string[],
@@ -35,22 +35,23 @@ export class Authorizer {
     if (credentials?.kind === 'bearer') return `Bearer ${credentials.token}`;
     if (this.#challenge.scheme === 'basic')
       return credentials?.kind === 'password' ? basic(credentials) : undefined;
-    const wanted = this.#wanted.get(key(path, scopes)) ?? scopes;
+    const wanted = this.#requiredScopes.get(key(path, scopes)) ?? scopes;
     const token = await this.#token(this.#challenge, path, wanted, credentials, signal);
     return `Bearer ${token.text}`;
   }
 
   /**
-   * Learns from a refusal. Whether the request, which had this header, may go better when it is sent again.
+   * Handles the challenge of a 401 response. Reports whether to repeat the request, which was sent
+   * with the header `sent`.
    */
-  async learn(
+  async handleChallenge(
     wwwAuthenticate: string,
     path: string,
     scopes: readonly string[],
     sent: string | undefined,
   ): Promise<boolean> {
     const challenges = parseChallenges(wwwAuthenticate);
-    // Of the two, a token says less about the user.
+    // Prefer bearer: a token reveals less about the user.
     const challenge =
       challenges.find(({ scheme }) => scheme === 'bearer') ??
       challenges.find(({ scheme }) => scheme === 'basic');
@@ -60,11 +61,11 @@ export class Authorizer {
     if (challenge.scheme === 'basic' || credentials?.kind === 'bearer')
       return sent === undefined && credentials !== undefined;
     const { scope } = challenge.parameters;
-    const before = this.#wanted.get(key(path, scopes)) ?? scopes;
+    const before = this.#requiredScopes.get(key(path, scopes)) ?? scopes;
     const wanted =
       scope === undefined || scope === '' || before.includes(scope) ? before : [scope, ...before];
-    this.#wanted.set(key(path, scopes), wanted);
-    // The token that was refused may have ended, or have been for less.
+    this.#requiredScopes.set(key(path, scopes), wanted);
+    // The rejected token may have expired, or lacked a scope.
     const known = this.#tokens.get(key(path, wanted));
     if (known !== undefined && `Bearer ${(await known).text}` === sent)
       this.#tokens.delete(key(path, wanted));
@@ -81,7 +82,7 @@ export class Authorizer {
     const name = key(path, scopes);
     const known = this.#tokens.get(name);
     if (known !== undefined && (await known).expires > performance.now()) return known;
-    // Who asks first asks for all; but when they give up, the others must not.
+    // Concurrent requests share the token, so an abort of the first must not cancel it.
     const asked = requestToken(
       this.#http,
       this.#registry,
@@ -106,8 +107,8 @@ export class Authorizer {
         return credentials;
       throw new LktError(
         'ACCESS_DENIED',
-        `the registry ${host} wants a password, which is not sent over http`,
-        { fix: 'give the registry a certificate, or make it ask for none' },
+        `the registry ${host} requires a password, which lkt does not send over http`,
+        { fix: 'serve the registry over https, or allow anonymous access' },
       );
     });
     this.#credentials.set(path, found);

@@ -1,8 +1,10 @@
-/** One challenge of a `WWW-Authenticate` header (RFC 9110, 11.6.1): `Bearer realm="…",service="…"`. */
+/**
+ * A challenge of a `WWW-Authenticate` header (RFC 9110, 11.6.1): `Bearer realm="…",service="…"`.
+ */
 export interface Challenge {
   /** In lower case. */
   readonly scheme: string;
-  /** By names in lower case. */
+  /** Names are in lower case. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
@@ -11,10 +13,13 @@ const PARAMETER = new RegExp(
   `^(${TOKEN})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${TOKEN}))\\s*(?:,|$)\\s*`,
 );
 const SCHEME = new RegExp(`^(${TOKEN})(?:\\s+|\\s*,\\s*|$)`);
-/** Credentials that are no parameters, such as those of Negotiate. */
+/** Credentials without parameters, such as those of Negotiate. */
 const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*\s*(?:,|$)\s*/;
 
-/** Several may stand in one header, with commas between them and between their parameters. The rest of a bad one is left. */
+/**
+ * Parses a header with any number of challenges, separated by commas like their parameters. Stops
+ * at a malformed one.
+ */
 export function parseChallenges(header: string): Challenge[] {
   const challenges: Challenge[] = [];
   let rest = header.replace(/^[\s,]+/, '');
@@ -36,5 +41,5 @@ export function parseChallenges(header: string): Challenge[] {
   return challenges;
 }
 
-/** A scheme with a parameter behind it: then what comes is the next challenge. */
+/** A scheme followed by a parameter: the start of the next challenge. */
 const SCHEME_AHEAD = new RegExp(`^${TOKEN}\\s+${TOKEN}\\s*=`);

@@ -2,28 +2,29 @@ import { spawn } from 'node:child_process';
 import { isErrno, LktError } from '@lkt/core';
 import type { Credentials } from './credentials.ts';
 
-const MAX_ANSWER = 64 * 1024;
-const PATIENCE = 60_000;
+const MAX_RESPONSE_BYTES = 64 * 1024;
+const TIMEOUT_MS = 60_000;
 
 /**
- * Asks `docker-credential-NAME get` (https://github.com/docker/docker-credential-helpers).
- * @throws LktError TOOL_MISSING; ACCESS_DENIED when it fails, which not to know the server is not
+ * Runs `docker-credential-NAME get` (https://github.com/docker/docker-credential-helpers). Returns
+ * undefined if it does not know the server.
+ * @throws TOOL_MISSING; ACCESS_DENIED if it fails
  */
-export async function askHelper(
+export async function runCredentialHelper(
   name: string,
   server: string,
   file: string,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Credentials | undefined> {
   if (!/^[\w.-]+$/.test(name))
-    throw new LktError('CONFIG_INVALID', `${file} names a credential helper that is no name`);
+    throw new LktError('CONFIG_INVALID', `${file} contains an invalid name of a credential helper`);
   const program = `docker-credential-${name}`;
   const { status, answer } = await run(program, server, file, env);
   if (status !== 0) {
     if (/not found/i.test(answer)) return undefined;
-    // What it said is not shown: nobody knows what is in it.
-    throw new LktError('ACCESS_DENIED', `${program}, which ${file} names, fails`, {
-      fix: `see why with: echo ${server} | ${program} get`,
+    // The helper's output is not shown, since it may contain secrets.
+    throw new LktError('ACCESS_DENIED', `${program}, configured in ${file}, failed`, {
+      fix: `run echo ${server} | ${program} get to see why`,
     });
   }
   const { Username: username, Secret: secret } = parse(answer, program);
@@ -43,18 +44,18 @@ async function run(
     const child = spawn(program, ['get'], {
       env: { ...env },
       stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: PATIENCE,
+      timeout: TIMEOUT_MS,
     });
     const parts: Buffer[] = [];
     let size = 0;
     child.stdout.on('data', (part: Buffer) => {
       size += part.length;
-      if (size > MAX_ANSWER) child.kill();
+      if (size > MAX_RESPONSE_BYTES) child.kill();
       else parts.push(part);
     });
     child.on('error', (cause) => {
       const error = isErrno(cause, 'ENOENT')
-        ? new LktError('TOOL_MISSING', `${program}, which ${file} names, is not installed`)
+        ? new LktError('TOOL_MISSING', `${program}, configured in ${file}, is not installed`)
         : cause;
       reject(error);
     });
@@ -70,6 +71,6 @@ function parse(answer: string, program: string): Record<string, unknown> {
   try {
     return JSON.parse(answer) as Record<string, unknown>;
   } catch {
-    throw new LktError('ACCESS_DENIED', `${program} gives no credentials in JSON`);
+    throw new LktError('ACCESS_DENIED', `${program} returned invalid JSON`);
   }
 }

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import { askHelper } from './credential-helper.ts';
+import { runCredentialHelper } from './credential-helper.ts';
 
-/** What a user proves who they are with. */
+/** Credentials of a user. */
 export type Credentials =
   | { readonly kind: 'password'; readonly username: string; readonly password: string }
-  /** Docker's "identity token": a refresh token of OAuth2. */
+  /** Docker's "identity token": an OAuth2 refresh token. */
   | { readonly kind: 'refresh'; readonly token: string }
   /** A token for the registry itself. */
   | { readonly kind: 'bearer'; readonly token: string };
@@ -22,7 +22,7 @@ interface AuthEntry {
   readonly registrytoken?: string;
 }
 
-/** config.json of Docker, and auth.json of podman, skopeo and buildah, which is a part of it. */
+/** config.json of Docker, or its subset in auth.json of podman, skopeo and buildah. */
 interface AuthFile {
   readonly path: string;
   readonly auths: Readonly<Record<string, AuthEntry>>;
@@ -31,11 +31,11 @@ interface AuthFile {
 }
 
 /**
- * The credentials for a repository, as the tools find them that the user has logged in with: of `REGISTRY_AUTH_FILE`
- * alone when it is set, else of Docker's configuration, else of podman's. In each, a helper for the registry comes
- * before the store of helpers, and that before what the file says itself.
+ * Returns the credentials for a repository, stored by the user's login tools. Searches only
+ * `REGISTRY_AUTH_FILE` if set; else Docker's configuration, then podman's. Within a file, a helper
+ * for the registry precedes the default helper, and that the file's own entries.
  * @param domain as in references: `docker.io`, `registry.example:5000`
- * @throws LktError CONFIG_INVALID for a file that is damaged; ACCESS_DENIED for a helper that fails
+ * @throws CONFIG_INVALID for a malformed file; ACCESS_DENIED for a failing helper
  */
 export async function findCredentials(
   domain: string,
@@ -72,7 +72,7 @@ async function readAuthFile(path: string): Promise<AuthFile | undefined> {
     text = await readFile(path, 'utf8');
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw new LktError('CONFIG_INVALID', `${path} cannot be read`, { cause });
+    throw new LktError('CONFIG_INVALID', `cannot read ${path}`, { cause });
   }
   try {
     const { auths, credHelpers, credsStore } = record(JSON.parse(text));
@@ -83,8 +83,8 @@ async function readAuthFile(path: string): Promise<AuthFile | undefined> {
       credsStore: typeof credsStore === 'string' && credsStore !== '' ? credsStore : undefined,
     };
   } catch {
-    // What the parser says quotes the file, and the file holds passwords.
-    throw new LktError('CONFIG_INVALID', `${path} is not JSON with the credentials of registries`);
+    // The parser's message would quote the file, which contains passwords.
+    throw new LktError('CONFIG_INVALID', `${path} is not a valid file of registry credentials`);
   }
 }
 
@@ -99,7 +99,7 @@ async function credentialsIn(
   const server = domain === 'docker.io' ? DOCKER_HUB : domain;
   for (const program of [helper, credsStore]) {
     if (program === undefined) continue;
-    const found = await askHelper(program, server, file, env);
+    const found = await runCredentialHelper(program, server, file, env);
     if (found !== undefined) return found;
   }
   const entries = new Map(Object.entries(auths).map(([key, entry]) => [hostOf(key), entry]));
@@ -113,20 +113,28 @@ async function credentialsIn(
 
 const DOCKER_HUB = 'https://index.docker.io/v1/';
 
-/** The names a registry goes by. Compared as a whole, so that `registry.example` is not `registry.example.org`. */
+/**
+ * Returns the names of a registry in auth files. They match as a whole, so `registry.example` does
+ * not match `registry.example.org`.
+ */
 function namesOf(domain: string): string[] {
   return domain === 'docker.io'
     ? [DOCKER_HUB, 'docker.io', 'index.docker.io', 'registry-1.docker.io']
     : [domain, `https://${domain}`, `http://${domain}`];
 }
 
-/** containers-auth.json(5): an entry may be for a part of a registry; the longest wins. */
+/**
+ * Returns the namespaces of a repository, longest first: an entry may cover a part of a registry
+ * (containers-auth.json(5)).
+ */
 function namespacesOf(domain: string, path: string): string[] {
   const parts = path.split('/');
   return parts.map((_, index) => `${domain}/${parts.slice(0, parts.length - index).join('/')}`);
 }
 
-/** `https://registry.example/v1/`, as old versions of Docker write it, is `registry.example`. */
+/**
+ * Returns `registry.example` for `https://registry.example/v1/`, the form of old Docker versions.
+ */
 function hostOf(key: string): string {
   return key.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '');
 }

@@ -4,22 +4,23 @@ import { type HttpClient, type HttpResponse, isLoopback, redactUrl } from '@lkt/
 import type { Challenge } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
 
+/** A bearer token of a registry. */
 export interface Token {
   readonly text: string;
-  /** When it ends, by `performance.now()`. */
+  /** Expiry as a time of `performance.now()`. */
   readonly expires: number;
 }
 
-const MAX_ANSWER = 64 * 1024;
+const MAX_RESPONSE_BYTES = 64 * 1024;
 const MAX_REDIRECTS = 5;
-/** https://distribution.github.io/distribution/spec/auth/token/: when a service does not say. */
+/** The default lifetime (https://distribution.github.io/distribution/spec/auth/token/). */
 const DEFAULT_SECONDS = 60;
 const MARGIN_SECONDS = 10;
 
 /**
- * Gets a token from the service that a challenge names: with a password in the way of Docker, with a refresh token in
- * that of OAuth2, for everyone without either.
- * @throws LktError ACCESS_DENIED, NETWORK_FAILED
+ * Requests a token from the service of a challenge: by Docker's protocol with a password or
+ * anonymously, by OAuth2 with a refresh token.
+ * @throws ACCESS_DENIED, NETWORK_FAILED
  */
 export async function requestToken(
   http: HttpClient,
@@ -59,30 +60,35 @@ export async function requestToken(
       return tokenFrom(response, registry, credentials !== undefined);
     await response.discard();
     if (hop === MAX_REDIRECTS)
-      throw new LktError('NETWORK_FAILED', `${redactUrl(url)} redirects without end`);
+      throw new LktError(
+        'NETWORK_FAILED',
+        `${redactUrl(url)} redirects more than ${MAX_REDIRECTS} times`,
+      );
     const next = checkedRealm(location, registry, url);
     if (next.origin !== url.origin) headers = {};
     url = next;
   }
 }
 
-/** lkt reads what other tools write. */
+/** Returns the fix text for missing credentials. lkt has no login of its own and reads Docker's. */
 export function loginFix(host: string): string {
   return `log in, for example with: docker login ${host}`;
 }
 
+/** Returns a `Basic` authorization header (RFC 7617). */
 export function basic({ username, password }: { username: string; password: string }): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
 /**
- * The address of a token service. A registry must not make lkt talk to a machine that only the user can reach, nor in
- * a way that others can listen to.
+ * Returns the address of a token service. Rejects addresses that only the user's machine can reach,
+ * and plain http after https.
  */
 function checkedRealm(text: string, registry: URL, base: URL): URL {
   const url = URL.canParse(text, base.href) ? new URL(text, base) : undefined;
   const who = `the registry ${registry.host}`;
-  if (url === undefined) throw new LktError('ACCESS_DENIED', `${who} names no token service`);
+  if (url === undefined)
+    throw new LktError('ACCESS_DENIED', `${who} has an invalid token service address`);
   url.username = '';
   url.password = '';
   const isSafe =
@@ -90,17 +96,17 @@ function checkedRealm(text: string, registry: URL, base: URL): URL {
   if (!isSafe)
     throw new LktError(
       'ACCESS_DENIED',
-      `${who} wants credentials sent to ${redactUrl(url)}, which is not https`,
+      `${who} uses the token service ${redactUrl(url)}, which is not https`,
     );
   if (url.hostname !== registry.hostname && isPrivate(url.hostname))
     throw new LktError(
       'ACCESS_DENIED',
-      `${who} names a token service in a private network, ${url.host}`,
+      `${who} uses a token service in a private network, ${url.host}`,
     );
   return url;
 }
 
-/** RFC 6890: addresses that lead nowhere but near. */
+/** Reports whether this is a private or loopback address (RFC 6890). */
 function isPrivate(hostname: string): boolean {
   const address = hostname.replace(/^\[|\]$/g, '');
   if (isLoopback(hostname)) return true;
@@ -121,16 +127,16 @@ async function tokenFrom(
   if (status !== 200) {
     await response.discard();
     if (status !== 400 && status !== 401 && status !== 403)
-      throw new LktError('NETWORK_FAILED', `${who} answers with HTTP status ${status}`);
-    const what = hasCredentials ? 'does not accept the credentials' : 'wants credentials';
+      throw new LktError('NETWORK_FAILED', `${who} returned HTTP status ${status}`);
+    const what = hasCredentials ? 'rejected the credentials' : 'requires credentials';
     throw new LktError('ACCESS_DENIED', `${who} ${what}`, { fix: loginFix(registry.host) });
   }
-  const answer = parse((await response.bytes(MAX_ANSWER)).toString());
+  const answer = parse((await response.bytes(MAX_RESPONSE_BYTES)).toString());
   const text = [answer['token'], answer['access_token']].find(
     (item): item is string => typeof item === 'string' && item !== '',
   );
   if (text === undefined || /[^\x21-\x7E]/.test(text))
-    throw new LktError('ACCESS_DENIED', `${who} gives no token`);
+    throw new LktError('ACCESS_DENIED', `${who} returned no token`);
   const { expires_in: given } = answer;
   const seconds = typeof given === 'number' && given > DEFAULT_SECONDS ? given : DEFAULT_SECONDS;
   return { text, expires: performance.now() + (seconds - MARGIN_SECONDS) * 1000 };

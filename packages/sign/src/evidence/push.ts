@@ -8,7 +8,7 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
-import type { Pushed, Registry } from '@lkt/registry';
+import type { PushResult, Registry } from '@lkt/registry';
 import { isBundleManifest, MAX_BUNDLE } from './collect.ts';
 import { BUNDLE_V03, DSSE_ENVELOPE, LayerAnnotation, SIMPLE_SIGNING } from '../bundle/formats.ts';
 import { attestationLayer } from '../bundle/simple-attestation.ts';
@@ -55,7 +55,7 @@ export async function pushSignatures(
       simple.push(...(await signaturesFor(store, name, manifest)));
     }
   }
-  const done: Pushed[] = [];
+  const done: PushResult[] = [];
   if (bundles.length > 0) {
     const about = { domain, path, digest: subject };
     const there = await registry.referrers(about, undefined, signal);
@@ -114,9 +114,9 @@ async function pushSimple(
   list: SimpleList,
   layers: readonly Descriptor[],
   signal: AbortSignal | undefined,
-): Promise<readonly Pushed[]> {
+): Promise<readonly PushResult[]> {
   const { target } = list;
-  const done: Pushed[] = [];
+  const done: PushResult[] = [];
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const present = await layersOf(registry, list, signal);
     const have = new Set(present.map(identity));

@@ -7,9 +7,9 @@ import {
 } from '@lkt/http';
 import type { RegistryOptions } from './options.ts';
 
-/** A registry as a machine: how to speak to it. */
-export interface Server {
-  /** Without a slash at the end. */
+/** The endpoint of a registry. */
+export interface Endpoint {
+  /** Without a trailing slash. */
   readonly base: string;
   readonly http: HttpClient;
   readonly retryPolicy: RetryPolicy;
@@ -18,20 +18,20 @@ export interface Server {
 const DOCKER_HUB = 'registry-1.docker.io';
 
 /**
- * Finds out how to speak to the registry of a domain. https, always; but this machine, and what the user has called
- * insecure, may speak http. A certificate that is wrong is no reason to.
+ * Resolves the endpoint of a registry: https, except that loopback addresses and registries marked
+ * as insecure may use http. An invalid certificate does not cause a fallback to http.
  */
-export async function findServer(
+export async function resolveEndpoint(
   domain: string,
   http: HttpClient,
   options: RegistryOptions,
-): Promise<Server> {
+): Promise<Endpoint> {
   const host = domain === 'docker.io' ? DOCKER_HUB : domain;
   const isInsecure = options.insecure?.includes(domain) === true;
   const secure = `https://${host}`;
   const isLocal = isLoopback(new URL(secure).hostname);
   if (!isInsecure && !isLocal) return { base: secure, http, retryPolicy: options };
-  // No proxy is between.
+  // Loopback requests never use a proxy, so the probe is direct as well.
   if (isLocal && (await answersTlsWithHttp(new URL(secure))))
     return { base: `http://${host}`, http, retryPolicy: options };
   try {

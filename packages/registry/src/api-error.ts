@@ -5,39 +5,41 @@ import { loginFix } from './auth/token-service.ts';
 const MAX_BODY = 64 * 1024;
 const MAX_TEXT = 300;
 
-/** An answer that is not the one that was wished for. */
-export interface Refusal {
+/** An error response of a registry. */
+export interface ApiError {
   readonly status: number;
   readonly url: URL;
-  /** distribution-spec, "Error Codes" */
+  /** Codes of distribution-spec, "Error Codes". */
   readonly codes: readonly string[];
-  /** The messages of the registry, as one line. Empty when it gives none. */
-  readonly said: string;
+  /** The registry's messages on one line; empty if there are none. */
+  readonly message: string;
 }
 
 /**
- * What a registry says no to, in the user's terms.
- * @param what was wanted, after "cannot": `pull registry.example/app:1`
+ * Returns an error response in the user's terms.
+ * @param what the failed action, to follow "cannot": `pull registry.example/app:1`
  */
 export async function registryError(response: HttpResponse, what: string): Promise<LktError> {
-  return refusalError(await refusalOf(response), what);
+  return toLktError(await readApiError(response), what);
 }
 
-export function refusalError({ status, url, said }: Refusal, what: string): LktError {
-  const because = said === '' ? `HTTP status ${status}` : said;
-  const message = `cannot ${what}: ${url.host} says ${because}`;
+/** As `registryError`, for an error response that was read. */
+export function toLktError(apiError: ApiError, what: string): LktError {
+  const { status, url, message: text } = apiError;
+  const reason = text === '' ? `HTTP status ${status}` : text;
+  const message = `cannot ${what}: ${url.host}: ${reason}`;
   const make = (code: LktErrorCode, fix?: string): LktError =>
     new LktError(code, message, fix === undefined ? {} : { fix });
   if (status === 401 || status === 403) return make('ACCESS_DENIED', loginFix(url.host));
   if (status === 404) return make('NOT_FOUND');
-  if (status === 405 || /\bunsupported\b/i.test(said)) return make('UNSUPPORTED');
-  if (status === 413) return make('UNSUPPORTED', 'the registry limits the size of what it takes');
+  if (status === 405 || /\bunsupported\b/i.test(text)) return make('UNSUPPORTED');
+  if (status === 413) return make('UNSUPPORTED', 'raise the upload limit of the registry');
   if (status === 429) return make('NETWORK_FAILED', `wait a while, or ${loginFix(url.host)}`);
   return make('NETWORK_FAILED');
 }
 
-/** Reads the body of an answer. */
-export async function refusalOf(response: HttpResponse): Promise<Refusal> {
+/** Reads the body of an error response. */
+export async function readApiError(response: HttpResponse): Promise<ApiError> {
   const { status, url } = response;
   let text = '';
   try {
@@ -47,20 +49,22 @@ export async function refusalOf(response: HttpResponse): Promise<Refusal> {
   }
   try {
     const { errors } = JSON.parse(text) as { errors: readonly unknown[] };
-    const said: string[] = [];
+    const messages: string[] = [];
     const codes: string[] = [];
     for (const error of errors) {
       const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
       if (typeof code === 'string') codes.push(code);
-      said.push([message, code].find((item) => isText(item)) ?? '');
+      messages.push([message, code].find((item) => isText(item)) ?? '');
     }
-    return { status, url, codes, said: plain([...new Set(said)].join(', ')) };
+    return { status, url, codes, message: plain([...new Set(messages)].join(', ')) };
   } catch {
-    return { status, url, codes: [], said: '' };
+    return { status, url, codes: [], message: '' };
   }
 }
 
-/** One line without control characters, and without anything long enough to be a secret that came back. */
+/**
+ * Returns one line without control characters and without long tokens, which may be echoed secrets.
+ */
 function plain(text: string): string {
   return text
     .replaceAll(/[\p{C}\s]+/gu, ' ')

@@ -3,8 +3,8 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { at, client, isWhole, newImage, newStore, serve, temporary } from './support.ts';
 
-// Pulls into a store that others pull into too, reads all of it while it is still written into, and pulls into one of
-// its own. Nothing of it may fail, and nothing unheard.
+// Pulls into a shared store, reads everything while others write, and pulls into a store of its
+// own. Nothing may fail or go unhandled.
 const SCRIPT = `
 import { openStore, parseManifest, parseReference } from '@lkt/oci';
 import { createRegistry } from '@lkt/registry';
@@ -20,7 +20,7 @@ await Promise.all(dirs.map(async (dir) => {
 }));
 `;
 
-it('many processes pull, write and read the same at once, and each reads what was pushed', async () => {
+it('concurrent processes pull, write and read the pushed content', async () => {
   const registry = await serve();
   const source = await newStore();
   const sizes = [1, 65_536, 2 ** 20, 2 ** 20 + 1, 3_000_001, 5_000_000];
