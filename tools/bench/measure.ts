@@ -84,7 +84,7 @@ function surroundings({ cwd, env }: Subject): SpawnOptions {
   return {
     cwd: cwd ?? root,
     stdio: ['ignore', 'ignore', 'pipe'],
-    ...(env === undefined ? {} : { env }),
+    env,
   };
 }
 

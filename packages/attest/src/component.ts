@@ -72,12 +72,12 @@ export function debComponent(deb: {
       version,
       qualifiers: {
         arch: architecture,
-        ...(suite === undefined ? {} : { distro: suite }),
+        distro: suite,
         upstream,
       },
     }),
-    ...(digest === undefined ? {} : { digest }),
-    ...(fileName === undefined ? {} : { fileName }),
-    ...(source === undefined ? {} : { sourceInfo: `built from the source package ${source}` }),
+    digest,
+    fileName,
+    sourceInfo: source === undefined ? undefined : `built from the source package ${source}`,
   };
 }

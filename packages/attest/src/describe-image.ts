@@ -130,7 +130,7 @@ class Contents {
       other !== undefined && (other.paths === undefined || content.paths === undefined);
     this.#all.set(key, {
       component: content.component,
-      ...(isWhole || paths.length === 0 ? {} : { paths }),
+      paths: isWhole || paths.length === 0 ? undefined : paths,
       parts: [...(other?.parts ?? []), ...(content.parts ?? [])],
     });
   }

@@ -116,7 +116,7 @@ function parseModuleInfo(text: string): Omit<GoBuildInfo, 'goVersion'> {
   const settings: string[] = [];
   for (const line of text.split('\n')) {
     const [key, first = '', version = '', sum = ''] = line.split('\t');
-    const module: GoModule = { path: first, version, ...(sum === '' ? {} : { sum }) };
+    const module: GoModule = { path: first, version, sum: sum === '' ? undefined : sum };
     if (key === 'path') path = first;
     else if (key === 'mod') main = module;
     else if (key === 'dep') modules.push(module);
@@ -133,8 +133,8 @@ function parseModuleInfo(text: string): Omit<GoBuildInfo, 'goVersion'> {
     }
   }
   return {
-    ...(path === undefined ? {} : { path }),
-    ...(main === undefined ? {} : { main }),
+    path,
+    main,
     modules,
     settings,
   };
@@ -174,7 +174,7 @@ function goComponent({ path, version }: GoModule, comment = ''): Component {
   return {
     kind: 'go',
     name: path,
-    ...(known === undefined ? {} : { version: known }),
+    version: known,
     ...(isModule && {
       purl: packageUrl({
         type: 'golang',
@@ -184,6 +184,6 @@ function goComponent({ path, version }: GoModule, comment = ''): Component {
         version: known,
       }),
     }),
-    ...(comment === '' ? {} : { comment }),
+    comment: comment === '' ? undefined : comment,
   };
 }

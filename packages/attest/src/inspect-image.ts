@@ -53,7 +53,7 @@ export async function inspectImage(
     const { path, size } = node;
     const { hash, go, text } = lists[node.layer]?.[node.ordinal ?? NaN] ?? {};
     if (hash === undefined) throw new Error(`${path} is in no layer`);
-    files.push({ path, size, hash, ...(go === undefined ? {} : { go }) });
+    files.push({ path, size, hash, go });
     if (!isDatabase(path) || size > MAX_DATABASE) continue;
     // In its layer it may be a link to a file that is called otherwise.
     const read = async (): Promise<string> =>

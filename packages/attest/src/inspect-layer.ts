@@ -151,8 +151,8 @@ class ContentInspector {
     const go = this.#scanner?.result;
     return {
       hash: digestHex(this.#digester.digest()),
-      ...(go === undefined ? {} : { go }),
-      ...(this.#kept === undefined ? {} : { text: Buffer.concat(this.#kept).toString('utf8') }),
+      go,
+      text: this.#kept === undefined ? undefined : Buffer.concat(this.#kept).toString('utf8'),
     };
   }
 }
@@ -182,6 +182,6 @@ function parseLine(line: string): InspectedEntry {
     ...(hash === NO_HASH ? {} : { hash }),
     ...(link === null ? {} : { link }),
     ...(go === null ? {} : { go }),
-    ...(text === undefined ? {} : { text }),
+    text,
   };
 }

@@ -75,8 +75,8 @@ function parseApkInstalled(
             upstream: origin === name ? undefined : origin,
           },
         }),
-        ...(license === undefined || license === '' ? {} : { comment: `license: ${license}` }),
-        ...(origin === undefined ? {} : { sourceInfo: `built from the source package ${origin}` }),
+        comment: license === undefined || license === '' ? undefined : `license: ${license}`,
+        sourceInfo: origin === undefined ? undefined : `built from the source package ${origin}`,
       },
     ];
   });
@@ -109,7 +109,7 @@ function parseDpkgStatus(
         version,
         architecture: architecture ?? 'all',
         distribution: id,
-        ...(release === undefined ? {} : { suite: `${id}-${release}` }),
+        suite: release === undefined ? undefined : `${id}-${release}`,
         source: sourceName ?? name,
         sourceVersion,
       }),

@@ -132,28 +132,28 @@ export function spdxPackage(component: Component): SpdxPackage {
   return {
     SPDXID: `SPDXRef-${kind}-${readable}-${unique}`,
     name,
-    ...(version === undefined ? {} : { versionInfo: version }),
-    ...(fileName === undefined ? {} : { packageFileName: fileName }),
+    versionInfo: version,
+    packageFileName: fileName,
     downloadLocation: 'NOASSERTION',
     filesAnalyzed: false,
-    ...(digest === undefined
-      ? {}
-      : { checksums: [{ algorithm: 'SHA256', checksumValue: digestHex(digest) }] }),
-    ...(sourceInfo === undefined ? {} : { sourceInfo }),
-    ...(license === undefined ? {} : { licenseDeclared: license }),
-    ...(comment === undefined ? {} : { comment }),
+    checksums:
+      digest === undefined
+        ? undefined
+        : [{ algorithm: 'SHA256', checksumValue: digestHex(digest) }],
+    sourceInfo,
+    licenseDeclared: license,
+    comment,
     ...PURPOSE[kind],
-    ...(purl === undefined
-      ? {}
-      : {
-          externalRefs: [
+    externalRefs:
+      purl === undefined
+        ? undefined
+        : [
             {
               referenceCategory: 'PACKAGE-MANAGER',
               referenceType: 'purl',
               referenceLocator: purl,
             },
           ],
-        }),
   };
 }
 
@@ -195,13 +195,13 @@ function componentOf(item: SpdxPackage): Component | undefined {
   const component: Component = {
     kind,
     name,
-    ...(versionInfo === undefined ? {} : { version: versionInfo }),
-    ...(purl === undefined ? {} : { purl }),
-    ...(isDigest(digest) ? { digest } : {}),
-    ...(licenseDeclared === undefined ? {} : { license: licenseDeclared }),
-    ...(packageFileName === undefined ? {} : { fileName: packageFileName }),
-    ...(sourceInfo === undefined ? {} : { sourceInfo }),
-    ...(comment === undefined ? {} : { comment }),
+    version: versionInfo,
+    purl,
+    digest: isDigest(digest) ? digest : undefined,
+    license: licenseDeclared,
+    fileName: packageFileName,
+    sourceInfo,
+    comment,
   };
   return spdxPackage(component).SPDXID === item.SPDXID ? component : undefined;
 }

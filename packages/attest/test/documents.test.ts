@@ -35,7 +35,7 @@ const TOOL = imageComponent('lkt/tool', digestOf('tool'));
 function bill(paths?: readonly string[]): SpdxDocument {
   return spdxOf({
     image: imageComponent('lkt/app', IMAGE, { os: 'linux', architecture: 'amd64' }),
-    contents: [{ component: DEB, ...(paths === undefined ? {} : { paths }), parts: [] }],
+    contents: [{ component: DEB, paths, parts: [] }],
     generatedFrom: [SOURCE],
     base: BASE,
     buildTools: [TOOL],

@@ -62,7 +62,7 @@ export async function auditFiles(
   return {
     elf: elf.toSorted((a, b) => compare(a.path, b.path)),
     findings: findings.toSorted((a, b) => compare(a.path, b.path) || compare(a.rule, b.rule)),
-    ...(ends.length === 0 ? {} : { until: new Date(Math.min(...ends.map(Number))) }),
+    until: ends.length === 0 ? undefined : new Date(Math.min(...ends.map(Number))),
   };
 }
 
@@ -93,7 +93,7 @@ async function auditContent(
   }
   const findings = [...secrets.findings(), ...certificates.findings()];
   const { until } = certificates;
-  if (!isElf(start)) return { findings, ...(until === undefined ? {} : { until }) };
+  if (!isElf(start)) return { findings, until };
   await file.truncate(size);
   try {
     return { elf: await auditElf(path, await fileAccess(file)), findings };

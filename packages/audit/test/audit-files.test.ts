@@ -47,8 +47,8 @@ function nodeOf(path: string, { mode = 0o644, type = 'file', content = '', xattr
     mtime: 0,
     layer: 0,
     size: content.length,
-    ...(xattrs === undefined ? {} : { xattrs }),
-    ...(link === undefined ? {} : { link }),
+    xattrs,
+    link,
   } satisfies TreeNode;
 }
 

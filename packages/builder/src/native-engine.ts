@@ -49,7 +49,7 @@ async function build(
     noCache: (request.noCache ?? false) || request.variation !== undefined,
     cpus: request.cpus ?? availableParallelism(),
     keepLayers: request.keepLayers ?? isExported(request, around),
-    ...(request.variation === undefined ? {} : { variation: request.variation }),
+    variation: request.variation,
     limits: request.limits ?? {},
     executor: request.executor ?? 'init',
   };
@@ -124,7 +124,7 @@ async function fromCache(
       layers: new LayerDirs(store, owner),
       context,
       reporter: { emit: (event: ProgressEvent) => void events.push(event) },
-      ...(remote === undefined ? {} : { remote }),
+      remote,
     },
     signal,
   );

@@ -50,7 +50,7 @@ export async function planRequest(
   const dockerfile = parseDockerfile(request.dockerfile);
   const buildArgs = new Map(request.buildArgs).set('SOURCE_DATE_EPOCH', String(SOURCE_DATE_EPOCH));
   const { buildPlatform = buildPlatformFor(platform) } = request;
-  const wanted = { buildPlatform, ...(name === undefined ? {} : { target: name }) };
+  const wanted = { buildPlatform, target: name };
   const images = new Map<string, Image>();
   const imageConfig = (origin: ImageOrigin): ContainerConfig | undefined =>
     images.get(imageKey(origin))?.config.config;
@@ -76,7 +76,7 @@ export async function planRequest(
     platform,
     ...wanted,
     imageConfig,
-    ...(request.alwaysGiven !== undefined && { alwaysGiven: request.alwaysGiven }),
+    alwaysGiven: request.alwaysGiven,
   });
   for (const { position, text, rule } of plan.warnings) {
     const place = `${request.dockerfile.path}:${position.line}:${position.column}`;
@@ -109,9 +109,10 @@ function digestFor(reference: ImageReference, request: BuildRequest): Digest {
       : `no digest is known for ${text}, which the base image names in ${trigger}`,
     {
       length,
-      ...(trigger === undefined
-        ? {}
-        : { fix: 'use a base without the trigger, and write its instruction into the Dockerfile' }),
+      fix:
+        trigger === undefined
+          ? undefined
+          : 'use a base without the trigger, and write its instruction into the Dockerfile',
     },
   );
 }

@@ -148,9 +148,9 @@ export async function build(
           onEvent?.(event);
         },
       },
-      ...(signal === undefined ? {} : { signal }),
-      ...(cache === undefined ? {} : { cache }),
-      ...(env === undefined ? {} : { env }),
+      signal,
+      cache,
+      env,
     },
   );
   const image = await loadImage(store, descriptor.digest, request.platform ?? platform);

@@ -88,7 +88,7 @@ async function layerOf({ digest, name }: RemoteFile, around: BuildContext): Prom
     size: (await stat(path)).size,
     content: createReadStream(path),
   };
-  const options = { compression: 'none' as const, ...(signal === undefined ? {} : { signal }) };
+  const options = { compression: 'none' as const, signal };
   const layer = await writeLayer(store, [entry], options);
   await cache.store(key, layer);
   return layer;

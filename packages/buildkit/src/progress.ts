@@ -125,7 +125,7 @@ export class BuildProgress {
       kind: 'progress',
       id: state.id,
       current,
-      ...(isTotalKnown ? { total } : {}),
+      total: isTotalKnown ? total : undefined,
       unit: 'bytes',
     });
   }

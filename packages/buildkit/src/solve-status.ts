@@ -51,7 +51,7 @@ function transferOf({
   total,
 }: Readonly<Record<string, unknown>>): readonly Transfer[] {
   if (typeof id !== 'string' || typeof vertex !== 'string' || !isCount(current)) return [];
-  return [{ id, vertex, current, ...(isCount(total) ? { total } : {}) }];
+  return [{ id, vertex, current, total: isCount(total) ? total : undefined }];
 }
 
 function isCount(value: unknown): value is number {

@@ -362,7 +362,7 @@ test.each([
   using place = scratch();
   const home = join(place.path, 'home');
   mkdirSync(home);
-  const remote = engineAt(address, { ...environment, HOME: home });
+  const remote = engineAt(address, { ...(environment as Record<string, string>), HOME: home });
   const building = build(join(place.path, 'store'), 'FROM base\nRUN true\n', { engine: remote });
   await expect(building).rejects.toMatchObject(error);
 });

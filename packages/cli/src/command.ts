@@ -196,8 +196,8 @@ export abstract class LktCommand {
     const { describeLog } = await import('./progress/kept-logs.ts');
     const { code, message, fix, cause } = error;
     return new LktError(code, message, {
-      ...(cause === undefined ? {} : { cause }),
-      ...(fix === undefined ? {} : { fix }),
+      cause,
+      fix,
       detail: describeLog(log),
     });
   }

@@ -46,8 +46,8 @@ export function sourceError(
   const excerpt = `  ${number} | ${line}\n  ${' '.repeat(number.length)} | ${before}${carets}`;
   const detail = options.detail === undefined ? excerpt : `${excerpt}\n${options.detail}`;
   return new LktError(code, `${file.path}:${at.line}:${at.column}: ${message}`, {
-    ...('cause' in options ? { cause: options.cause } : {}),
-    ...(options.fix === undefined ? {} : { fix: options.fix }),
+    cause: 'cause' in options ? options.cause : undefined,
+    fix: options.fix,
     detail,
   });
 }

@@ -54,7 +54,7 @@ export class SchemaWriter {
           ];
         }),
       ),
-      ...(required.length === 0 ? {} : { required }),
+      required: required.length === 0 ? undefined : required,
       additionalProperties: false,
     };
   }

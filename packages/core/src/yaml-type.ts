@@ -153,8 +153,8 @@ export function integer(
     schema: (writer) =>
       writer.value({
         type: 'integer',
-        ...(min === Number.MIN_SAFE_INTEGER ? {} : { minimum: min }),
-        ...(max === Number.MAX_SAFE_INTEGER ? {} : { maximum: max }),
+        minimum: min === Number.MIN_SAFE_INTEGER ? undefined : min,
+        maximum: max === Number.MAX_SAFE_INTEGER ? undefined : max,
       }),
   });
 }
@@ -189,7 +189,7 @@ export function list<T>(
     schema: (writer) => ({
       type: 'array',
       items: item.schema(writer),
-      ...(isFilled ? { minItems: 1 } : {}),
+      minItems: isFilled ? 1 : undefined,
     }),
   });
 }
@@ -253,7 +253,7 @@ export type Fields = Readonly<Record<string, Field<unknown>>>;
 
 /** Returns a key that must be present. `about` is its description in editors and docs. */
 export function required<T>(type: YamlType<T>, about: string, fix?: string): Field<T> {
-  return { type, about, presence: 'required', ...(fix === undefined ? {} : { fix }) };
+  return { type, about, presence: 'required', fix };
 }
 
 /** Returns a key that may be missing. */

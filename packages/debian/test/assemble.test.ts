@@ -382,7 +382,8 @@ describe('the same lock', () => {
         {
           cwd,
           env: { PATH: process.env['PATH'], ...env },
-          ...(user === undefined ? {} : { uid: user, gid: user }),
+          uid: user,
+          gid: user,
         },
       )
         .toString()

@@ -34,7 +34,7 @@ function outcome(text: string, { args = {}, base, target }: Given): Outcome {
       platform: { os: 'linux', architecture: 'arm', variant: 'v7' },
       buildPlatform: { os: 'linux', architecture: 'amd64' },
       imageConfig: () => base,
-      ...(target === undefined ? {} : { target }),
+      target,
     });
     const last = stages.at(-1);
     return {
@@ -42,7 +42,7 @@ function outcome(text: string, { args = {}, base, target }: Given): Outcome {
       config: last?.config ?? {},
       steps: last?.steps ?? [],
       rules: warnings.map(({ rule }) => rule),
-      ...(last?.author === undefined ? {} : { author: last.author }),
+      author: last?.author === undefined ? undefined : last.author,
     };
   } catch (error) {
     if (!(error instanceof LktError)) throw error;

@@ -32,7 +32,7 @@ async function uki(signer?: EfiSigner): Promise<{ readonly plan: Uki; readonly b
     kernel: inMemory(kernelOf('6.1.2-test')),
     initrd: inMemory(Buffer.alloc(12_345, 'initrd')),
     cmdline: CMDLINE,
-    ...(signer === undefined ? {} : { signer }),
+    signer,
   });
   const bytes = await collect(plan.bytes());
   expect(bytes.length).toBe(plan.size);

@@ -143,7 +143,7 @@ function gitFailure(args: readonly string[], stderr: string): LktError {
     `git ${args[0] ?? ''}: ${first.replace(/^fatal: /, '') || 'failed'}`,
     {
       detail: said,
-      ...(command === undefined ? {} : { fix: `run: ${command}` }),
+      fix: command === undefined ? undefined : `run: ${command}`,
     },
   );
 }

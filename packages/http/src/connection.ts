@@ -41,7 +41,7 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
     const secure: TlsOptions & { readonly highWaterMark: number } = {
       ...common,
       ...(isIP(host) === 0 ? { servername: host } : {}),
-      ...(secureContext === undefined ? {} : { secureContext }),
+      secureContext,
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: true,
       highWaterMark: READ_BUFFER_BYTES,

@@ -119,7 +119,9 @@ class RequestWriter {
     }
     const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? Buffer.of());
     const isEmpty = bytes.length === 0 && (method === 'GET' || method === 'HEAD');
-    const length = isEmpty ? {} : { 'content-length': String(bytes.length) };
+    const length: Record<string, string> = isEmpty
+      ? {}
+      : { 'content-length': String(bytes.length) };
     const head = formatHead(method, this.#url, { ...headers, ...length });
     this.isWhole = true;
     await this.#connection.write(Buffer.concat([Buffer.from(head, 'latin1'), bytes]));
@@ -129,7 +131,8 @@ class RequestWriter {
     const { method, headers } = this.#request;
     const length = headers['content-length'];
     const size = length === undefined ? undefined : Number(length);
-    const coding = size === undefined ? { 'transfer-encoding': 'chunked' } : {};
+    const coding: Record<string, string> =
+      size === undefined ? { 'transfer-encoding': 'chunked' } : {};
     const head = formatHead(method, this.#url, { ...headers, ...coding });
     await this.#connection.write(Buffer.from(head, 'latin1'));
     this.isWhole = size === 0;

@@ -27,7 +27,7 @@ export class ProxyTransport implements Transport {
       headers: { ...headers },
       // undici accepts iterables; wrapping one in a stream would cost more than sending it.
       body: (typeof body === 'function' ? body() : (body ?? null)) as Body,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
     return {
       status: response.statusCode,

@@ -50,7 +50,7 @@ export class Transports implements AsyncDisposable {
     const tls = {
       timeout: CONNECT_TIMEOUT_MS,
       allowH2: false,
-      ...(secureContext === undefined ? {} : { secureContext }),
+      secureContext,
     };
     // One HTTP/2 stream is slower than several connections.
     const common = { connections, headersTimeout: idle, bodyTimeout: idle, allowH2: false };

@@ -11,7 +11,7 @@ function client(options: HttpOptions = {}): HttpClient {
 }
 
 async function text(http: HttpClient, url: string, authorization?: string): Promise<string> {
-  const headers = authorization === undefined ? {} : { authorization };
+  const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
   const response = await http.request(url, { headers });
   return `${response.status} ${(await response.bytes(1000)).toString()}`;
 }

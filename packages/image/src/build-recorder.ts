@@ -58,10 +58,10 @@ export class BuildRecorder {
   async finish(workspace: Workspace, image: BuiltImage): Promise<void> {
     const result: RecordedImage = {
       files: image.files,
-      ...(image.minimumMemory === undefined ? {} : { minimumMemory: image.minimumMemory }),
+      minimumMemory: image.minimumMemory,
       trust: image.trust,
       variables: Object.fromEntries(image.variables),
-      ...(image.audit === undefined ? {} : { audit: image.audit }),
+      audit: image.audit,
     };
     const seen = workspace.packages.values();
     await this.#recorder.finish({ workspace, seen, built: image.packages, result });

@@ -159,12 +159,12 @@ async function compose(
   const files = await writeOutputs(options.early?.outputs ?? unnamed, outputs);
   for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
   const audit = await auditing;
-  const result = { files, ...(audit === undefined ? {} : { audit }) };
+  const result = { files, audit };
   if (initrd === undefined) return result;
   const written = files.find(({ path }) => path === join(outDir, `${name}-initrd.img`));
   if (initrd.digest === undefined && written !== undefined) await initrd.note(written.digest);
   const { minimumMemory } = initrd;
-  return { ...result, minimumMemory, ...(uki?.pcr11 === undefined ? {} : { pcr11: uki.pcr11 }) };
+  return { ...result, minimumMemory, pcr11: uki?.pcr11 === undefined ? undefined : uki.pcr11 };
 }
 
 /** What was composed early has none. */
@@ -177,8 +177,8 @@ function diskOptions({ name, format, diskSize, efiSigner }: ComposeOptions): Dis
   return {
     name,
     formats: format,
-    ...(diskSize === undefined ? {} : { size: diskSize }),
-    ...(efiSigner === undefined ? {} : { signer: efiSigner }),
+    size: diskSize,
+    signer: efiSigner,
   };
 }
 

@@ -92,7 +92,7 @@ export async function readGraph(
       kind: 'package',
       dir: relative(workspace.root, item.dir) || '.',
       platforms: item.arches.map((arch) => `linux/${arch}`),
-      ...(reference === undefined ? {} : { reference }),
+      reference,
       built: built !== undefined,
       signed: digests.some(({ digest }) => graph.isSigned(digest)),
     });

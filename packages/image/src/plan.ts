@@ -110,7 +110,7 @@ export async function planConfig(
         loadKernel(config.kernel, {
           cache: contents,
           images,
-          ...(packing === undefined ? {} : { packing }),
+          packing,
         }),
       ...trees
         .toSorted((a, b) => b.size - a.size)
@@ -160,16 +160,16 @@ export async function planConfig(
   return {
     config,
     files,
-    ...(kernel === undefined ? {} : { kernel }),
-    ...(bootLoader === undefined ? {} : { bootLoader }),
+    kernel,
+    bootLoader,
     root,
     images: [...images.all],
     manifest: manifestOf(root),
-    ...(sbom === undefined ? {} : { sbom }),
+    sbom,
     cache,
     contents,
     reporter,
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   };
 }
 

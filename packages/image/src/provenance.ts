@@ -44,13 +44,12 @@ export function imageStatement(
     variables: Object.fromEntries(variables),
     platform: formatPlatform(platform),
     formats: format.toSorted(),
-    ...(isCompressed ? { compressor } : {}),
-    ...(isCompressed && level !== undefined ? { level } : {}),
-    ...(sbom?.path === undefined ? {} : { sbomPath: sbom.path }),
-    ...(diskSize === undefined ? {} : { diskSize }),
-    ...(efiSigner === undefined
-      ? {}
-      : { efiCertificate: digestHex(digestOf(efiSigner.certificate.raw)) }),
+    compressor: isCompressed ? compressor : undefined,
+    level: isCompressed && level !== undefined ? level : undefined,
+    sbomPath: sbom?.path === undefined ? undefined : sbom.path,
+    diskSize,
+    efiCertificate:
+      efiSigner === undefined ? undefined : digestHex(digestOf(efiSigner.certificate.raw)),
   };
   const dependencies = [
     ...files.map((file) => resource(configName(file), digestOf(Buffer.from(file.text)))),
@@ -74,7 +73,7 @@ function resource(
   annotations?: Readonly<Record<string, unknown>>,
 ): ResourceDescriptor {
   const sums = { sha256: digestHex(digest) };
-  return { name, digest: sums, ...(annotations === undefined ? {} : { annotations }) };
+  return { name, digest: sums, annotations };
 }
 
 function imagesOf({ config }: Plan, trust: readonly TrustedImage[]): readonly ResourceDescriptor[] {

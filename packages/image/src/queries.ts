@@ -24,7 +24,7 @@ export function queriesOf(loaded: LoadedConfig): {
       });
     const dir = directoryOf(loaded, image);
     if (dir === undefined) {
-      queries.push({ text, error, ...(reference === undefined ? {} : { reference }) });
+      queries.push({ text, error, reference });
       continue;
     }
     const other = directories.get(text);

@@ -177,8 +177,8 @@ function inode(
   return {
     ...rest,
     type: 'file',
-    ...(target.size === undefined ? {} : { size: target.size }),
-    ...(target.sha256 === undefined ? {} : { sha256: target.sha256 }),
+    size: target.size,
+    sha256: target.sha256,
   };
 }
 
@@ -233,8 +233,8 @@ async function treeOf(
       uid,
       gid,
       mtime,
-      ...(link === undefined ? {} : { linkname: Buffer.from(link, 'latin1').toString() }),
-      ...(type === 'char' || type === 'block' ? { dev: [devMajor ?? 0, devMinor ?? 0] } : {}),
+      linkname: link === undefined ? undefined : Buffer.from(link, 'latin1').toString(),
+      dev: type === 'char' || type === 'block' ? [devMajor ?? 0, devMinor ?? 0] : undefined,
       ...(type === 'file' ? { size, sha256: hash.digest('hex') } : {}),
       pax: Object.fromEntries([...(pax ?? [])].filter(([key]) => key.startsWith('LINUXKIT.'))),
     });

@@ -47,7 +47,7 @@ async function compose(
     outDir,
     name: 'system',
     platform: PLATFORM,
-    ...(sbom === undefined ? {} : { sbom }),
+    sbom,
   });
   const tar = join(outDir, 'system.tar');
   return {

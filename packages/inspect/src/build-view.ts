@@ -78,18 +78,17 @@ export async function viewBuild(path: string, platform: Platform): Promise<Image
     name: isFile ? base : name,
     outputs: await outputsOf(directory, found, statement),
     parameters: statement?.parameters ?? {},
-    ...(cmdline === undefined ? {} : { cmdline: cmdline.toString() }),
+    cmdline: cmdline?.toString(),
     ...dependenciesOf(statement),
-    ...(sbom === undefined ? {} : { sbom }),
-    ...(reader === undefined
-      ? {}
-      : {
-          files: async (signal) =>
+    sbom,
+    files:
+      reader === undefined
+        ? undefined
+        : async (signal) =>
             explained(
               `${name}${reader.suffix}`,
               reader.read(join(directory, `${name}${reader.suffix}`), signal, platform),
             ),
-        }),
   };
 }
 
@@ -112,7 +111,7 @@ async function explained(name: string, reading: Promise<Files>): Promise<Files> 
     const { code, message, fix } = cause;
     throw new LktError(code, `${name}: ${message}`, {
       cause,
-      ...(fix === undefined ? {} : { fix }),
+      fix,
     });
   }
 }
@@ -177,7 +176,7 @@ function dependenciesOf(
   for (const { name, digest, because } of statement?.inputs ?? []) {
     const image = imageName(name);
     if (image === undefined) inputs.push({ name, digest });
-    else images.push({ name: image, digest, ...(because === undefined ? {} : { because }) });
+    else images.push({ name: image, digest, because });
   }
   return { images, inputs };
 }

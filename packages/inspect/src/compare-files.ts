@@ -39,10 +39,10 @@ function changeOf(
     path: `/${fromRaw(path)}`,
     change: old === undefined ? 'added' : now === undefined ? 'removed' : 'changed',
     what: what.length > 0 ? what : [describe(now ?? old)],
-    ...(old?.hash === undefined ? {} : { before: old.hash }),
-    ...(now?.hash === undefined ? {} : { after: now.hash }),
-    ...(source === undefined ? {} : { source: Buffer.from(source, 'latin1').toString() }),
-    ...(location === undefined ? {} : { location }),
+    before: old?.hash === undefined ? undefined : old.hash,
+    after: now?.hash === undefined ? undefined : now.hash,
+    source: source === undefined ? undefined : Buffer.from(source, 'latin1').toString(),
+    location,
   };
 }
 

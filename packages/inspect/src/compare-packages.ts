@@ -34,8 +34,8 @@ function pairs<T>(
         const [left, right] = [old[index], now[index]];
         return {
           name,
-          ...(left === undefined ? {} : { before: left }),
-          ...(right === undefined ? {} : { after: right }),
+          before: left,
+          after: right,
         };
       }),
     );
@@ -74,8 +74,8 @@ export function compareInputs(
     ({ name, digest }) => `${name} ${digest}`,
   ).map(({ name, before: old, after: now }) => ({
     name,
-    ...(old === undefined ? {} : { before: old.digest }),
-    ...(now === undefined ? {} : { after: now.digest }),
+    before: old?.digest,
+    after: now?.digest,
   }));
 }
 
@@ -102,8 +102,8 @@ export function listedPackages(document: SpdxDocument | undefined): readonly Lis
     const one = {
       name,
       version: typeof versionInfo === 'string' ? versionInfo : '',
-      ...(purl === undefined ? {} : { purl }),
-      ...(typeof license === 'string' ? { license } : {}),
+      purl,
+      license: typeof license === 'string' ? license : undefined,
     };
     listed.set(`${one.name} ${one.version} ${purl ?? ''}`, one);
   }
@@ -131,7 +131,7 @@ export function compareListed(
     ({ name, version }) => `${name} ${version}`,
   ).map(({ name, before: old, after: now }) => ({
     name,
-    ...(old === undefined ? {} : { before: old.version }),
-    ...(now === undefined ? {} : { after: now.version }),
+    before: old?.version,
+    after: now?.version,
   }));
 }

@@ -29,8 +29,8 @@ export function compareValues(before: unknown, after: unknown, path = ''): reado
 function changeOf(path: string, before: unknown, after: unknown): ValueChange {
   return {
     path,
-    ...(before === undefined ? {} : { before }),
-    ...(after === undefined ? {} : { after }),
+    before,
+    after,
   };
 }
 

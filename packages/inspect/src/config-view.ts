@@ -114,7 +114,7 @@ function usedImage(
 ): UsedImage {
   if (reference !== undefined) {
     const { digest, ...name } = reference;
-    return { name: familiarReference(name), ...(digest === undefined ? {} : { digest }) };
+    return { name: familiarReference(name), digest };
   }
   const found = packages.get(text);
   if (found === undefined) return { name: text };

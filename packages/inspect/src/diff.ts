@@ -78,7 +78,7 @@ export async function diffImages(
         ? []
         : compareListed(listedPackages(before.sbom), listedPackages(after.sbom)),
     files: attribute(files, packages),
-    ...(unread === undefined ? {} : { unread }),
+    unread,
   };
   const { cmdline, unread: _, ...lists } = diff;
   const isSame =

@@ -26,7 +26,7 @@ export async function viewStored(
     images: [],
     inputs: made.inputs,
     config: image.config.config ?? {},
-    ...(sbom === undefined ? {} : { sbom: parseSpdx(await readAttestation(store, sbom)) }),
+    sbom: sbom === undefined ? undefined : parseSpdx(await readAttestation(store, sbom)),
     files: async (signal) => fileFacts(storedEntries(store, image), {}, signal),
   };
 }

@@ -44,8 +44,8 @@ export function parseDisk(text: string): Disk {
   }
   if (path === '' || (path === undefined && size === undefined)) throw wrong('no path is given');
   return {
-    ...(path === undefined ? {} : { path }),
-    ...(size === undefined ? {} : { size }),
+    path,
+    size,
     format: format ?? (path?.endsWith('.qcow2') === true ? 'qcow2' : 'raw'),
   };
 }

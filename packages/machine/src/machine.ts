@@ -80,7 +80,7 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
   options.onStart?.({ accelerator, publish });
   const args = qemuArguments({
     files: options.files,
-    ...(efi.firmware === undefined ? {} : { efi: efi.firmware }),
+    efi: efi.firmware,
     accelerator: accelerator.name,
     memory,
     cpus: options.cpus ?? 1,
@@ -134,7 +134,7 @@ async function requireQemu(qemu: string): Promise<void> {
 async function chooseAccelerator(qemu: string, options: MachineOptions): Promise<Accelerator> {
   if (options.accelerator === 'tcg') return { name: 'tcg' };
   const { acceleratorCache: cacheFile } = options;
-  const found = await probeAccelerator({ qemu, ...(cacheFile === undefined ? {} : { cacheFile }) });
+  const found = await probeAccelerator({ qemu, cacheFile });
   if (options.accelerator === 'kvm' && found.name !== 'kvm') {
     throw new LktError('HOST_UNSUPPORTED', `KVM does not work here: ${found.reason ?? ''}`, {
       fix: 'run without --accel, which falls back to software',

@@ -74,7 +74,7 @@ export class BootRecorder {
       end: this.#end,
       firmware: Math.round((this.#firmware ?? 0) * 1000) / 1000,
       steps: this.#steps.toSorted((a, b) => a.start - b.start || a.end - b.end),
-      ...(this.#more ? { more: true } : {}),
+      more: this.#more ? true : undefined,
     };
   }
 
@@ -110,7 +110,7 @@ export class BootRecorder {
     const start = Math.min(own ?? this.#now, at);
     // The next one follows on this one, unless this one ran beside others.
     if (own === undefined) this.#now = Math.max(this.#now, at);
-    this.#steps.push({ name, start, end: at, ...(failed === undefined ? {} : { failed: true }) });
+    this.#steps.push({ name, start, end: at, failed: failed === undefined ? undefined : true });
   }
 }
 

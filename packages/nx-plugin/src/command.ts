@@ -8,7 +8,7 @@ export function runTarget(
   env: Readonly<Record<string, string>> = {},
 ): TargetConfiguration {
   const command = commandLine(lkt, words);
-  const options = { command, ...(Object.keys(env).length === 0 ? {} : { env }) };
+  const options = { command, env: Object.keys(env).length === 0 ? undefined : env };
   return { executor: 'nx:run-commands', options };
 }
 

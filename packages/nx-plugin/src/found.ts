@@ -86,7 +86,7 @@ function edgesOf({ root, packages, images }: Model): readonly Edge[] {
       const to = pathIn(root, use.package.dir);
       const file = pathIn(root, use.file);
       if (to === undefined) return [];
-      return [{ from, to, ...(file === undefined ? {} : { file }) }];
+      return [{ from, to, file }];
     }),
   );
 }

@@ -31,7 +31,7 @@ export function varyEnvironment(index: number, count: number): VariedEnvironment
     environment: {
       hostname: 'elsewhere',
       umask: 0o077,
-      ...(cpu === undefined ? {} : { cpu }),
+      cpu,
       fixedAddresses,
       userNamespace,
       memory: Math.floor(memoryForLayers() / count),

@@ -37,7 +37,7 @@ export async function pushArtifact(
   const layers: Descriptor[] = [];
   for (const { bytes, mediaType, annotations } of artifact.layers) {
     const blob = await pushBytes(remote, bytes, signal);
-    layers.push({ mediaType, ...blob, ...(annotations === undefined ? {} : { annotations }) });
+    layers.push({ mediaType, ...blob, annotations });
   }
   const { artifactType, subject, annotations } = artifact;
   const document: ImageManifest = {
@@ -46,10 +46,11 @@ export async function pushArtifact(
     artifactType,
     config: { mediaType: MediaType.ociEmpty, ...config },
     layers: layers.length > 0 ? layers : [{ mediaType: MediaType.ociEmpty, ...config }],
-    ...(subject === undefined
-      ? {}
-      : { subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size } }),
-    ...(annotations === undefined ? {} : { annotations }),
+    subject:
+      subject === undefined
+        ? undefined
+        : { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
+    annotations,
   };
   const bytes = Buffer.from(canonicalJson(document));
   const descriptor: Descriptor = {
@@ -57,7 +58,7 @@ export async function pushArtifact(
     digest: digestOf(bytes),
     size: bytes.length,
     artifactType,
-    ...(annotations === undefined ? {} : { annotations }),
+    annotations,
   };
   const manifest: Manifest = { descriptor, bytes };
   const { domain, path, tag } = repository;

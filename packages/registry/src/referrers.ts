@@ -140,8 +140,8 @@ function referrerDescriptor(
     mediaType,
     digest,
     size,
-    ...(type === undefined ? {} : { artifactType: type }),
-    ...(document.annotations === undefined ? {} : { annotations: document.annotations }),
+    artifactType: type,
+    annotations: document.annotations,
   };
 }
 
@@ -180,7 +180,7 @@ async function merge(
       schemaVersion: 2,
       mediaType: MediaType.ociIndex,
       manifests: changed,
-      ...(annotations === undefined ? {} : { annotations }),
+      annotations,
     };
     const bytes = Buffer.from(canonicalJson(index));
     const descriptor = {
@@ -227,7 +227,7 @@ async function readFallback(
   const { manifests, annotations } = document;
   return {
     manifests,
-    ...(annotations === undefined ? {} : { annotations }),
+    annotations,
     etag: manifest.etag,
     exists: true,
   };

@@ -151,7 +151,7 @@ async function itemsOf(
   const platform = {
     os,
     architecture,
-    ...(variant === undefined || variant === '' ? {} : { variant }),
+    variant: variant === undefined || variant === '' ? undefined : variant,
   };
   return [{ ...manifest.descriptor, platform }];
 }

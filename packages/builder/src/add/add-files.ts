@@ -66,7 +66,7 @@ async function unpackFile(
     await unpackArchive(readTar(readArchive(path, { signal }), { allowUnnamed: true }), directory, {
       owner: to.owner,
       canMakeDevices,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
   } catch (error) {
     if (!(error instanceof LktError) || !['ARCHIVE_INVALID', 'UNSUPPORTED'].includes(error.code))

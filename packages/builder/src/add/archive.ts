@@ -120,7 +120,7 @@ async function* fromProgram(
     stdio: [input, 'pipe', 'pipe'],
     env: {},
     cwd: '/',
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   });
   closeSync(input);
   let said = '';

@@ -68,7 +68,7 @@ async function fetched(
     throw sourceError(error.code, file, position, error.message, {
       length,
       cause: error,
-      ...(error.fix === undefined ? {} : { fix: error.fix }),
+      fix: error.fix,
     });
   }
 }

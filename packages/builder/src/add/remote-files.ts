@@ -57,7 +57,7 @@ async function fetchFile(
     throw sourceError(error.code, request.dockerfile, position, error.message, {
       length,
       cause: error,
-      ...(fix === undefined ? {} : { fix }),
+      fix,
     });
   }
 }

@@ -72,7 +72,7 @@ export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): 
       gid: to.owner?.gid ?? stats.gid,
       mode: stats.mode & 0o7777,
       mtime: mtimeOf(stats),
-      ...(xattrs === undefined ? {} : { xattrs }),
+      xattrs,
     });
   }
   await to.writeFiles(plan);

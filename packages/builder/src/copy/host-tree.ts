@@ -16,7 +16,7 @@ export class HostTree implements SourceTree {
     const stats = this.stats(path);
     const type = stats === undefined ? undefined : typeOf(stats);
     if (type === undefined) return undefined;
-    return { type, ...(type === 'symlink' ? { link: linkAt(this.root, path) } : {}) };
+    return { type, link: type === 'symlink' ? linkAt(this.root, path) : undefined };
   }
 
   names(path: RawPath): readonly string[] {

@@ -63,7 +63,7 @@ function* entriesBelow(
     const xattrs = attributesAt(layer, path);
     yield {
       ...entry,
-      ...(xattrs === undefined ? {} : { xattrs }),
+      xattrs,
       ...(type === 'file' ? { size: stats.size, content: contentOf(layer, path, stats.size) } : {}),
       ...(type === 'symlink' ? { link: linkAt(layer, path) } : {}),
       ...(type === 'char' || type === 'block' ? deviceNumbers(stats.rdev) : {}),

@@ -34,8 +34,7 @@ export function registryLocation(
     name,
     manifest: async (signal) =>
       registry.fetchManifest(tagged, signal).then(({ bytes }) => Buffer.from(bytes), ifMissing),
-    blob: async (blob, limit, signal) =>
-      registry.fetchBlob(tagged, blob, { limit, ...(signal === undefined ? {} : { signal }) }),
+    blob: async (blob, limit, signal) => registry.fetchBlob(tagged, blob, { limit, signal }),
     pull: async (store, blob, signal) => registry.pullBlob(store, tagged, blob, signal),
     push: async (store, manifest, signal) => {
       await registry.pushImage(store, manifest, tagged, signal === undefined ? {} : { signal });

@@ -28,7 +28,7 @@ export function limitError(exceeded: ExceededLimit, tail: string, command: RunSo
   }[exceeded];
   return new LktError('BUILD_FAILED', `${placeOf(command)}: the command ${what}`, {
     fix: `if that is what it needs, allow it with ${flag}`,
-    ...(tail === '' ? {} : { detail: tail }),
+    detail: tail === '' ? undefined : tail,
   });
 }
 

@@ -43,7 +43,7 @@ export async function prepareMount(
       return {
         // Other commands change it meanwhile.
         mount: { type: 'bind', source, target, readOnly, isFile, isOwn: false },
-        ...(mount.sharing === 'shared' ? {} : { lock: `mount-${name}` }),
+        lock: mount.sharing === 'shared' ? undefined : `mount-${name}`,
       };
     }
     case 'secret': {

@@ -67,7 +67,7 @@ export async function runCommand(options: RunOptions): Promise<void> {
       canSetGroups: options.canSetGroups,
       groups: of?.joins ?? [],
       limits: sandboxLimits(options.limits, of, options.isRoot),
-      ...(filterText === undefined ? {} : { filter: filterText }),
+      filter: filterText,
     }));
     ({ group } = process);
     await follow(process, options);

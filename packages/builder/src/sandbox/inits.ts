@@ -111,8 +111,8 @@ interface InitOptions {
 export function groupLimits({ cpus, memory, pids = DEFAULT_LIMITS.pids }: Limits): Limits {
   return {
     pids,
-    ...(cpus === undefined ? {} : { cpus }),
-    ...(memory === undefined ? {} : { memory }),
+    cpus,
+    memory,
   };
 }
 

@@ -16,9 +16,9 @@ export function sandboxLimits(
   const own = hasOwnPidMax();
   return {
     // The kernel gives none below 300 a second time.
-    ...(!inGroup && own ? { pidMax: 300 + pids } : {}),
-    ...(!inGroup && !own && !isRoot ? { processes: pids } : {}),
-    ...(memory !== undefined && group?.controllers.has('memory') !== true ? { data: memory } : {}),
+    pidMax: !inGroup && own ? 300 + pids : undefined,
+    processes: !inGroup && !own && !isRoot ? pids : undefined,
+    data: memory !== undefined && group?.controllers.has('memory') !== true ? memory : undefined,
   };
 }
 

@@ -137,7 +137,7 @@ export class PlanRunner {
     try {
       const place = { stage: stage.index, number };
       const expected = this.#job.variation?.expected[stepId(place)];
-      const options = { blob, ...(expected === undefined ? {} : { expected }) };
+      const options = { blob, expected };
       const { key, layer, cached } = await this.#layers.layer(prepared, parent, options);
       this.#results.push({ ...place, key, layer });
       this.#emit({ kind: 'done', id, cached });

@@ -98,9 +98,9 @@ async function follow<T>(
     if (last.kind === 'crash') throw new Error(`the worker of the build crashed: ${last.stack}`);
     const { code, message, fix, detail, cause } = last;
     throw new LktError(code, message, {
-      ...(cause === undefined ? {} : { cause: new Error(cause) }),
-      ...(fix === undefined ? {} : { fix }),
-      ...(detail === undefined ? {} : { detail }),
+      cause: cause === undefined ? undefined : new Error(cause),
+      fix,
+      detail,
     });
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;

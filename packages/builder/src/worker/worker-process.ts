@@ -151,7 +151,7 @@ function setupFor({
     hasUsers,
     limits,
     executor,
-    ...(environment === undefined ? {} : { environment }),
+    environment,
   };
 }
 

@@ -157,7 +157,7 @@ async function lookAt(session: Session, store: Store, image: ImageToAudit): Prom
     programs: elf.length,
     elf: elf.filter(({ rules }) => Object.values(rules).includes(false)),
     findings,
-    ...(until === undefined ? {} : { until: until.getTime() }),
+    until: until?.getTime(),
   };
 }
 
@@ -199,6 +199,6 @@ async function judge(
     programs: known.reduce((sum, { programs }) => sum + programs, 0),
     bad,
     waived: elf.length + findings.length - bad,
-    ...(ends.length === 0 ? {} : { until: Math.min(...ends) }),
+    until: ends.length === 0 ? undefined : Math.min(...ends),
   };
 }

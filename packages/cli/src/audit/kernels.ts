@@ -106,8 +106,8 @@ async function givenFacts(session: Session, settings: KernelSettings): Promise<K
   const text = async (path: string): Promise<string> =>
     (await bytesOf(session, path)).toString('utf8');
   return {
-    ...(cmdline === undefined ? {} : { parameters: parseCommandLine(await text(cmdline)) }),
-    ...(sysctl === undefined ? {} : { sysctls: parseSysctls(sysctl, await text(sysctl)) }),
+    parameters: cmdline === undefined ? undefined : parseCommandLine(await text(cmdline)),
+    sysctls: sysctl === undefined ? undefined : parseSysctls(sysctl, await text(sysctl)),
   };
 }
 

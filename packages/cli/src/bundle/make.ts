@@ -36,7 +36,7 @@ import {
 const root = fileURLToPath(checkout);
 
 /** Each program by itself, so that none waits for parts that only another needs. */
-const PROGRAMS = [
+const PROGRAMS: readonly Readonly<Record<string, string>>[] = [
   { main: 'packages/cli/src/main.ts', 'all-commands': 'packages/cli/src/all-commands.ts' },
   { worker: 'packages/builder/src/worker/worker.ts' },
   { init: 'packages/builder/src/sandbox/init.ts' },

@@ -94,7 +94,7 @@ class Loader {
       () =>
         new Script(`(function (exports, require, module, __filename, __dirname) {${text}\n})`, {
           filename: path,
-          ...(cachedData === undefined ? {} : { cachedData }),
+          cachedData,
         }),
     );
     const isNew = cachedData === undefined || script.cachedDataRejected === true;

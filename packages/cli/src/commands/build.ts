@@ -147,11 +147,12 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
         platform,
         homeDir: home,
         compressor: flags.compressor,
-        ...(flags['compress-level'] === undefined ? {} : { level: flags['compress-level'] }),
+        level: flags['compress-level'],
         provenance: flags.provenance ?? o === undefined,
-        ...(record === undefined
-          ? {}
-          : { record: { path: record, start: top, env: session.environment.variables } }),
+        record:
+          record === undefined
+            ? undefined
+            : { path: record, start: top, env: session.environment.variables },
         ...sbomOf(flags),
         ...(await buildAudit(session, tools.store, top, flags)),
         ...disks,
@@ -174,8 +175,8 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     return {
       files,
       ...auditResult(audit),
-      ...(minimumMemory === undefined ? {} : { minimumMemory }),
-      ...(pcr11 === undefined ? {} : { pcr11 }),
+      minimumMemory,
+      pcr11,
       ...(trust.length === 0 ? {} : { trust }),
       ...(variables.size === 0 ? {} : { variables: Object.fromEntries(variables) }),
     };

@@ -51,8 +51,8 @@ export class Inspect extends LktCommand {
     const result = {
       ...shown,
       images,
-      ...(sbom === undefined ? {} : { packages: listedPackages(sbom) }),
-      ...(contents === undefined ? {} : { contents }),
+      packages: sbom === undefined ? undefined : listedPackages(sbom),
+      contents,
     };
     this.endProgress();
     for (const line of inspectLines(result)) this.log(line);

@@ -142,10 +142,10 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       accelerator: flags.accel,
       acceleratorCache: resolve(session.cacheDir, 'kvm.json'),
       signal: session.signal,
-      ...(flags.expect === undefined ? {} : { expect: flags.expect }),
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(timelines === undefined ? {} : { onTimeline: timelines.write }),
-      ...(flags.qemu === undefined ? {} : { qemu: flags.qemu }),
+      expect: flags.expect,
+      timeoutMs,
+      onTimeline: timelines?.write,
+      qemu: flags.qemu,
       onStart: (started) => {
         const { name, reason } = started.accelerator;
         if (name === 'tcg' && reason !== undefined) say(`running without KVM: ${reason}`);

@@ -116,6 +116,6 @@ async function policyOf(session: Session, flags: Signers): Promise<TrustPolicy |
         signers: { threshold: 1, keys, identities },
       },
     ],
-    ...(root === undefined ? {} : { root }),
+    root,
   };
 }

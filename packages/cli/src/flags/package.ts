@@ -63,8 +63,8 @@ export function givenName(
   const org = flags.dev === true ? USER : (flags.org ?? LINUXKIT_PKG_ORG);
   const hash = flags.hash ?? (flags.dev === true ? 'dev' : undefined);
   return {
-    ...(org === '' ? {} : { org }),
-    ...(flags.tag === undefined ? {} : { tag: flags.tag }),
-    ...(hash === undefined ? {} : { hash }),
+    org: org === '' ? undefined : org,
+    tag: flags.tag,
+    hash,
   };
 }

@@ -61,7 +61,7 @@ export function judgeAudit(
   throw new LktError(
     'AUDIT_FAILED',
     more.length === 0 ? `${first} does not pass` : `${more.length + 1} files do not pass`,
-    { ...(detail === '' ? {} : { detail }), fix: FIX, report: { elf, findings } },
+    { detail: detail === '' ? undefined : detail, fix: FIX, report: { elf, findings } },
   );
 }
 

@@ -33,7 +33,7 @@ export function errorJson(error: unknown): object {
   if (known === undefined) {
     const message = error instanceof Error ? error.message : String(error);
     const stack = error instanceof Error ? error.stack : undefined;
-    return { error: { code: 'BUG', message, ...(stack === undefined ? {} : { stack }) } };
+    return { error: { code: 'BUG', message, stack } };
   }
   const { code, message, detail, fix, report } = known;
   const causes = causesOf(known);
@@ -41,10 +41,10 @@ export function errorJson(error: unknown): object {
     error: {
       code,
       message,
-      ...(detail === undefined ? {} : { detail }),
-      ...(causes.length === 0 ? {} : { causes }),
-      ...(fix === undefined ? {} : { fix }),
-      ...(report === undefined ? {} : { report }),
+      detail,
+      causes: causes.length === 0 ? undefined : causes,
+      fix,
+      report,
     },
   };
 }

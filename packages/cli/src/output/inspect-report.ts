@@ -32,9 +32,9 @@ export function contentsOf(files: Files | undefined): Contents | undefined {
       mode: mode.toString(8).padStart(4, '0'),
       owner: `${uid}:${gid}`,
       size,
-      ...(hash === undefined ? {} : { sha256: hash }),
-      ...(link === undefined ? {} : { target: fromRaw(link) }),
-      ...(source === undefined ? {} : { source: fromRaw(source) }),
+      sha256: hash,
+      target: link === undefined ? undefined : fromRaw(link),
+      source: source === undefined ? undefined : fromRaw(source),
     }));
   return { count: list.length, bytes: list.reduce((sum, { size }) => sum + size, 0), files: list };
 }

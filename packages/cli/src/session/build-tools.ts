@@ -17,8 +17,8 @@ export async function workspaceAt(
   const { openWorkspace } = await import('@lkt/pkg');
   return openWorkspace(dir, {
     env: session.environment.variables,
-    ...(buildYml === undefined ? {} : { buildYml }),
-    ...(dockerfile === undefined ? {} : { dockerfile }),
+    buildYml,
+    dockerfile,
   });
 }
 

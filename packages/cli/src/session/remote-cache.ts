@@ -45,7 +45,7 @@ export async function remoteCaches(session: Session, flags: CacheFlags): Promise
   const { 'cache-from': from = [], 'cache-to': to } = flags;
   const none = { push: async () => {}, [Symbol.asyncDispose]: async () => {} };
   if (from.length === 0 && to === undefined) return { ...none, tools: {} };
-  const remoteCache = { from, ...(to === undefined ? {} : { to }) };
+  const remoteCache = { from, to };
   const builders =
     flags.check === true ? [] : builderSetting(flags.builder, session.environment).value;
   if (builders.length > 0) return { ...none, tools: { remoteCache } };

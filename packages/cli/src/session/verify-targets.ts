@@ -58,7 +58,7 @@ export class TargetVerifier {
     const { policies, root, sources } = await trustOptions(session, this.#flags);
     // What was built here is asked for, so who may be used for building is not.
     const { requireTrusted: _, ...tools } = await buildTools(session);
-    const trust = { ...(policies === undefined ? {} : { policies }), root, sources };
+    const trust = { policies, root, sources };
     const reports = await verifyConfigs(workspace, [config], tools, trust, this.#only);
     if (reports === undefined) throw nobody(target);
     return reports;

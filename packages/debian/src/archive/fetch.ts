@@ -36,8 +36,8 @@ export async function fetchPackages(
   const { reporter, signal, concurrency = 6, backoff, idle } = options;
   await using http = mirrorClient(from, {
     connections: concurrency,
-    ...(backoff !== undefined && { backoff }),
-    ...(idle !== undefined && { idle }),
+    backoff,
+    idle,
   });
 
   const id = `debs ${lock.suite} ${lock.architecture}`;

@@ -109,7 +109,7 @@ async function findKeyrings({ keyrings }: KeyringOptions): Promise<readonly stri
 
 function missing(what: string, debianPackage: string, cause?: unknown): LktError {
   return new LktError('TOOL_MISSING', `${what} is needed to check the signature of the archive`, {
-    ...(cause === undefined ? {} : { cause }),
+    cause,
     fix: `run: apt-get install ${debianPackage}`,
   });
 }

@@ -233,7 +233,7 @@ function replacesReader(lock: DebianLock, store: Store, { decoder }: AssembleCon
     const what = `${winner} ${item.version}`;
     const control = await debControl(store.read(item), {
       what,
-      ...(decoder === undefined ? {} : { decoder }),
+      decoder,
     });
     const offer = { ...other, provides: [] };
     return parseRelations(control.get('replaces') ?? '').some((clause) =>

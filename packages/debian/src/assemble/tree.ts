@@ -113,8 +113,7 @@ function toEntry(node: Node, first: Map<TreeFile['content'], RawPath>): EntryWit
     mtime: Math.min(node.mtime, SOURCE_DATE_EPOCH),
     size: 0,
   };
-  if (type !== 'file')
-    return { ...base, type, ...(node.link === undefined ? {} : { link: node.link }) };
+  if (type !== 'file') return { ...base, type, link: node.link };
   const earlier = first.get(content);
   if (content !== undefined && earlier !== undefined)
     return { ...base, type: 'hardlink', link: earlier };

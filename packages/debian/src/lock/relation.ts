@@ -37,7 +37,7 @@ export function parseAlternative(text: string): Alternative {
     throw new LktError('ARCHIVE_INVALID', `"${text.trim()}" is not a relation between packages`);
   return {
     name,
-    ...(qualifier === undefined ? {} : { qualifier }),
+    qualifier,
     ...(sign === undefined || version === undefined ? {} : { relation: relation(sign), version }),
   };
 }

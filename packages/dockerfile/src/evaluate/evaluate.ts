@@ -34,7 +34,7 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
   const platforms = {
     target: options.platform,
     build: options.buildPlatform ?? options.platform,
-    ...(options.target === undefined ? {} : { stage: options.target }),
+    stage: options.target,
   };
   const variables = globalVariables(dockerfile, reader, options.buildArgs, platforms);
   const graph = new StageGraph(

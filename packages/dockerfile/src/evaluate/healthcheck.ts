@@ -6,10 +6,10 @@ export function healthcheck(instruction: HealthcheckInstruction): object {
   if (command === undefined) return { Test: ['NONE'] };
   return {
     Test: command.form === 'exec' ? ['CMD', ...command.argv] : ['CMD-SHELL', command.script],
-    ...(interval === undefined ? {} : { Interval: interval }),
-    ...(timeout === undefined ? {} : { Timeout: timeout }),
-    ...(startPeriod === undefined ? {} : { StartPeriod: startPeriod }),
-    ...(startInterval === undefined ? {} : { StartInterval: startInterval }),
-    ...(retries === undefined ? {} : { Retries: retries }),
+    Interval: interval,
+    Timeout: timeout,
+    StartPeriod: startPeriod,
+    StartInterval: startInterval,
+    Retries: retries,
   };
 }

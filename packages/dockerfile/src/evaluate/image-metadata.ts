@@ -14,5 +14,5 @@ export function imageMetadata(
     ...stage.config,
     ...(Object.keys(merged).length === 0 ? {} : { Labels: merged }),
   };
-  return { ...(stage.author === undefined ? {} : { author: stage.author }), config };
+  return { author: stage.author, config };
 }

@@ -44,7 +44,7 @@ export function imageReferences(
   const variables = globalVariables(dockerfile, reader, buildArgs, {
     target: platform,
     build: options.buildPlatform ?? platform,
-    ...(options.target === undefined ? {} : { stage: options.target }),
+    stage: options.target,
   });
   const graph = new StageGraph(dockerfile, reader, variables, platform, options.imageConfig);
   const names = dockerfile.stages.flatMap(({ from: { name } }) => name ?? []);

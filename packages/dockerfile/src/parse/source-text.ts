@@ -39,7 +39,7 @@ export class SourceText {
 export function placeError(file: SourceFile, span: Span, message: string, fix?: string): LktError {
   return sourceError('DOCKERFILE_INVALID', file, span.position, message, {
     length: Math.max(1, span.length),
-    ...(fix === undefined ? {} : { fix }),
+    fix,
   });
 }
 

@@ -76,8 +76,8 @@ export function triggerError(error: unknown, title: string): unknown {
   if (!(error instanceof LktError) || error.message.includes(title)) return error;
   return new LktError(error.code, `${error.message} (in ${title}, a trigger of the base image)`, {
     cause: error,
-    ...(error.fix === undefined ? {} : { fix: error.fix }),
-    ...(error.detail === undefined ? {} : { detail: error.detail }),
+    fix: error.fix,
+    detail: error.detail,
   });
 }
 

@@ -50,7 +50,7 @@ export async function chooseCompression(
   const name = [compressor, ...version, ...(isDefault ? [] : [`level ${level}`])].join(' ');
   return {
     compressor,
-    ...(isDefault ? {} : { level }),
+    level: isDefault ? undefined : level,
     key: `${name} epoch ${ENGINE_EPOCH}`,
   };
 }

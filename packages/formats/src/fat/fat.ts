@@ -132,7 +132,7 @@ function treeOf(files: readonly FatFile[]): readonly Node[] {
     const name = path.slice(path.lastIndexOf('/') + 1);
     const node: Node = {
       name,
-      ...(file === undefined ? {} : { file }),
+      file,
       children: [],
       parent,
       cluster: 0,

@@ -64,8 +64,8 @@ export async function fileFacts(
     const source = interned(entry.pax?.get('LINUXKIT.source'));
     const location = interned(entry.pax?.get('LINUXKIT.location'));
     const from = {
-      ...(source === undefined ? {} : { source }),
-      ...(location === undefined ? {} : { location }),
+      source,
+      location,
     };
     if (entry.type === 'hardlink') {
       const target = files.get(entry.link ?? '');
@@ -92,10 +92,10 @@ async function factsOf(entry: EntryWithContent, type: FileFacts['type']): Promis
     gid,
     mtime,
     size,
-    ...(hash === undefined ? {} : { hash }),
-    ...(type === 'symlink' ? { link: link ?? '' } : {}),
-    ...(type === 'char' || type === 'block' ? { device: `${devMajor}:${devMinor}` } : {}),
-    ...(xattrs === undefined || xattrs.size === 0 ? {} : { xattrs: sumOf(xattrs) }),
+    hash,
+    link: type === 'symlink' ? (link ?? '') : undefined,
+    device: type === 'char' || type === 'block' ? `${devMajor}:${devMinor}` : undefined,
+    xattrs: xattrs === undefined || xattrs.size === 0 ? undefined : sumOf(xattrs),
   };
 }
 

@@ -116,7 +116,7 @@ export class BareRepository {
       cwd: '/',
       env: this.#env,
       stdio: ['pipe', 'pipe', 'pipe'],
-      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
+      signal: this.#signal,
     });
     // A command that ends early is told by how it ends.
     child.stdin.on('error', () => undefined);

@@ -270,7 +270,7 @@ export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
     volumes: configs.flatMap((config) => config.volumes),
     files: configs.flatMap((config) => config.files),
     trust: configs.flatMap((config) => config.trust),
-    ...(layout === undefined ? {} : { layout }),
+    layout,
   });
 }
 
@@ -316,7 +316,7 @@ export function plainConfig(config: SystemConfig): Readonly<Record<string, unkno
     services: config.services.map(plainContainer),
     files: config.files.map(({ at }) => plainFile(at)),
     volumes: config.volumes.map((volume) => withImage(VOLUME.plain(volume.item), volume.image)),
-    ...(config.layout === undefined ? {} : { layout: config.layout.kind }),
+    layout: config.layout?.kind,
   };
 }
 

@@ -21,7 +21,7 @@ export function located<T>(value: YamlValue, run: () => T): T {
     if (!(error instanceof LktError)) throw error;
     throw errorAt(error.code, value, error.message, {
       cause: error,
-      ...(error.fix === undefined ? {} : { fix: error.fix }),
+      fix: error.fix,
     });
   }
 }

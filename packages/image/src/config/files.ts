@@ -64,7 +64,7 @@ const FILE: YamlType<FileEntry> = FIELDS.transform(
     path,
     content: oneContent(contents, at),
     optional: isOptional,
-    ...(mode === undefined ? {} : { mode }),
+    mode,
     uid: uid ?? 0,
     gid: gid ?? 0,
     at,

@@ -23,7 +23,7 @@ export function bootOutputs(
     const { digest, size } = initrd;
     outputs.push({
       name: `${name}-initrd.img`,
-      ...(digest === undefined ? {} : { expected: { digest, size } }),
+      expected: digest === undefined ? undefined : { digest, size },
       bytes: () => initrd.bytes(),
     });
   }

@@ -80,7 +80,7 @@ export async function diskOutputs(
     ? await planUki({
         stub: bootLoader.efiStub,
         ...files,
-        ...(signer === undefined ? {} : { signer }),
+        signer,
       })
     : undefined;
   const outputs = wanted.map((format): Output => {
@@ -94,7 +94,7 @@ export async function diskOutputs(
     requireRoom(disk, least);
     return { name: file, bytes: () => DISK_BYTES[format](disk, files.ids, file) };
   });
-  return { outputs, ...(uki === undefined ? {} : { uki }) };
+  return { outputs, uki };
 }
 
 interface BootContents {

@@ -111,7 +111,7 @@ async function notedBytes(
   const [digest = '', size, ...rest] = text.split(' ');
   return {
     more: rest.join(' '),
-    ...(isDigest(digest) ? { expected: { digest, size: Number(size) } } : {}),
+    expected: isDigest(digest) ? { digest, size: Number(size) } : undefined,
     note: async (file) => {
       if (isDigest(digest)) return;
       try {

@@ -24,8 +24,8 @@ export function imageDefaults(name: string, config: ContainerConfig): ImageDefau
     if (!(error instanceof LktError)) throw error;
     throw new LktError('IMAGE_INVALID', error.message, {
       cause: error,
-      ...(error.fix === undefined ? {} : { fix: error.fix }),
-      ...(error.detail === undefined ? {} : { detail: error.detail }),
+      fix: error.fix,
+      detail: error.detail,
     });
   }
 }

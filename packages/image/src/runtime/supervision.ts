@@ -27,9 +27,9 @@ export function supervisionOf(
 ): Supervision {
   if (section !== 'services') return onfailure === 'continue' ? {} : { onfailure };
   return {
-    ...(restart === 'never' ? {} : { restart }),
-    ...(after.length === 0 ? {} : { after }),
-    ...(ready === undefined ? {} : { ready }),
+    restart: restart === 'never' ? undefined : restart,
+    after: after.length === 0 ? undefined : after,
+    ready,
   };
 }
 

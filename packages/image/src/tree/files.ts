@@ -36,8 +36,8 @@ export async function fileParts(
         type,
         mode,
         ...(entry.isWeak === true ? { isWeak: true } : {}),
-        ...(entry.link === undefined ? {} : { link: entry.link }),
-        ...(entry.content === undefined ? {} : { content: path }),
+        link: entry.link,
+        content: entry.content === undefined ? undefined : path,
       })),
       contents: contentsOf(entries),
     });

@@ -154,7 +154,7 @@ async function explained<T>({ name }: TreeSource, work: Promise<T>): Promise<T> 
     if (!(error instanceof LktError)) throw error;
     throw new LktError(error.code, `${name}: ${error.message}`, {
       cause: error,
-      ...(error.fix === undefined ? {} : { fix: error.fix }),
+      fix: error.fix,
     });
   }
 }
@@ -234,16 +234,15 @@ function deserialize(text: string): {
       mtime,
       size,
       layer,
-      ...(ordinal === -1 ? {} : { ordinal }),
-      ...(link === '' ? {} : { link }),
+      ordinal: ordinal === -1 ? undefined : ordinal,
+      link: link === '' ? undefined : link,
       ...(type === 'char' || type === 'block' ? { devMajor, devMinor } : {}),
-      ...(xattrs === 0
-        ? {}
-        : {
-            xattrs: new Map(
+      xattrs:
+        xattrs === 0
+          ? undefined
+          : new Map(
               Object.entries(xattrs).map(([key, value]) => [key, Buffer.from(value, 'base64')]),
             ),
-          }),
     };
   });
   return { nodes, files };

@@ -56,10 +56,10 @@ export async function loadKernel(
   return {
     origin,
     cmdline: settings.cmdline ?? '',
-    ...(config === undefined ? {} : { config }),
+    config,
     kernel,
-    ...(isNone(ucode) ? {} : { ucode: await reader.file(ucode) }),
-    ...(modules === undefined ? {} : { part: reader.part(tar, modules, origin) }),
+    ucode: isNone(ucode) ? undefined : await reader.file(ucode),
+    part: modules === undefined ? undefined : reader.part(tar, modules, origin),
   };
 }
 

@@ -96,11 +96,11 @@ export function place(path: RawPath, inode: TreeNode, prefix: RawPath): Placed {
     gid,
     mtime: Math.max(0, Math.min(mtime, SOURCE_DATE_EPOCH)),
     size: type === 'file' ? size : 0,
-    ...(type === 'symlink' ? { link: link ?? '' } : {}),
-    ...(devMajor === undefined ? {} : { devMajor }),
-    ...(devMinor === undefined ? {} : { devMinor }),
-    ...(xattrs === undefined ? {} : { xattrs }),
-    ...(type === 'file' ? { content: inode.path } : {}),
+    link: type === 'symlink' ? (link ?? '') : undefined,
+    devMajor,
+    devMinor,
+    xattrs,
+    content: type === 'file' ? inode.path : undefined,
   };
 }
 

@@ -112,7 +112,7 @@ export class SourceImages {
         document.mediaType ??
         ('manifests' in document ? MediaType.ociIndex : MediaType.ociManifest);
       const name = reference.reference;
-      const options = { platforms: wanted, ...(name === undefined ? {} : { reference: name }) };
+      const options = { platforms: wanted, reference: name };
       const descriptor = { mediaType, digest, size: bytes.length };
       return {
         key: ['layout', reference.full, digest, ...wanted.map(formatPlatform)].join(' '),
@@ -157,7 +157,7 @@ export class SourceImages {
         throw error;
       throw errorAt(error.code, reference.at, `${label}: ${error.message}`, {
         cause: error,
-        ...(error.fix === undefined ? {} : { fix: error.fix }),
+        fix: error.fix,
       });
     }
   }

@@ -67,12 +67,12 @@ export async function loadPolicy(
     rules.push({
       name: placeOf(rule),
       images,
-      ...(signers === undefined ? {} : { signers: await loadSigners(signers, dir, root) }),
-      ...(rebuilders === undefined ? {} : { rebuilders: await loadSigners(rebuilders, dir, root) }),
+      signers: signers === undefined ? undefined : await loadSigners(signers, dir, root),
+      rebuilders: rebuilders === undefined ? undefined : await loadSigners(rebuilders, dir, root),
     });
   }
   const name = placeOf(at);
-  return { name, required, unsigned, rules, ...(root === undefined ? {} : { root }) };
+  return { name, required, unsigned, rules, root };
 }
 
 async function loadSigners(
@@ -131,7 +131,7 @@ function locate(value: YamlValue, cause: unknown): unknown {
   if (!(cause instanceof LktError)) return cause;
   return value.error(cause.message, {
     cause,
-    ...(cause.fix === undefined ? {} : { fix: cause.fix }),
+    fix: cause.fix,
   });
 }
 

@@ -101,8 +101,8 @@ const RULE: YamlType<RuleSettings> = record({
     throw signers.threshold.at.error('there are no keys and no identities to count');
   return {
     images,
-    ...(hasSigners ? { signers: signersOf(signers, at) } : {}),
-    ...(rebuilders === undefined ? {} : { rebuilders }),
+    signers: hasSigners ? signersOf(signers, at) : undefined,
+    rebuilders,
     at,
   };
 });
@@ -132,7 +132,7 @@ export const TRUST: YamlType<TrustSettings> = record({
   ],
   unsigned: trust.unsigned ?? [],
   rules: trust.signers ?? [],
-  ...(trust.trustedRoot === undefined ? {} : { trustedRoot: trust.trustedRoot }),
+  trustedRoot: trust.trustedRoot,
   at,
 }));
 
@@ -183,7 +183,7 @@ function located<T>(item: YamlValue, read: () => T): T {
     if (!(error instanceof LktError)) throw error;
     throw item.error(error.message, {
       cause: error,
-      ...(error.fix === undefined ? {} : { fix: error.fix }),
+      fix: error.fix,
     });
   }
 }

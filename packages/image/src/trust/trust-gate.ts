@@ -52,7 +52,7 @@ export function problemOf({ image, verdict }: Judgement): ReferenceProblem | und
     code,
     message: `${familiarReference(image)} is not trusted: ${first}`,
     fix: 'see what is there: lkt verify; have it signed, or use an image that is',
-    ...(more.length === 0 ? {} : { detail: more.map((line) => `  ${line}`).join('\n') }),
+    detail: more.length === 0 ? undefined : more.map((line) => `  ${line}`).join('\n'),
   };
 }
 

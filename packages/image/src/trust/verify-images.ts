@@ -35,7 +35,7 @@ export function reportOf(judgement: Judgement): ImageReport {
     reference: familiarReference(image),
     digest: image.digest,
     accepted: verdict.accepted,
-    ...(verdict.accepted ? { because: verdict.because } : {}),
+    because: verdict.accepted ? verdict.because : undefined,
     reasons: verdict.accepted ? [] : verdict.reasons,
     signers: isSigned ? verdict.signers : [],
     rebuilders: isSigned ? verdict.rebuilders : [],
@@ -63,7 +63,7 @@ export async function verifyConfigs(
   const loaded = await loadConfig(configs, values);
   const { queries } = queriesOf(loaded);
   const { signal, store } = tools;
-  const options = { trust, ...(signal === undefined ? {} : { signal }) };
+  const options = { trust, signal };
   const check =
     only === undefined
       ? await startTrustCheck(workspace, loaded, store, options)

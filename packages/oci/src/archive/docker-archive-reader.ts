@@ -68,7 +68,7 @@ export class DockerArchiveReader {
     const platform = {
       os,
       architecture,
-      ...(variant === undefined || variant === '' ? {} : { variant }),
+      variant: variant === undefined || variant === '' ? undefined : variant,
     };
     return { mediaType: MediaType.ociManifest, ...blob, platform };
   }

@@ -30,9 +30,9 @@ export function descriptorFrom(value: unknown, at: string): Descriptor {
     mediaType,
     digest,
     size: Number(size),
-    ...(annotations == null ? {} : { annotations: stringsFrom(annotations, `${at}.annotations`) }),
-    ...(platform == null ? {} : { platform: platformFrom(platform, `${at}.platform`) }),
-    ...(artifactType === undefined ? {} : { artifactType }),
+    annotations: annotations == null ? undefined : stringsFrom(annotations, `${at}.annotations`),
+    platform: platform == null ? undefined : platformFrom(platform, `${at}.platform`),
+    artifactType,
   };
 }
 
@@ -66,6 +66,6 @@ function platformFrom(value: unknown, at: string): Platform {
   return {
     os,
     architecture,
-    ...(variant === undefined || variant === '' ? {} : { variant }),
+    variant: variant === undefined || variant === '' ? undefined : variant,
   };
 }

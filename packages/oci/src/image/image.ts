@@ -53,7 +53,7 @@ export async function writeImage(
     ...image.config,
     os,
     architecture,
-    ...(variant === undefined ? {} : { variant }),
+    variant,
     rootfs: { type: 'layers', diff_ids: image.layers.map((layer) => layer.diffId) },
   };
   const manifest: ImageManifest = {
@@ -62,7 +62,7 @@ export async function writeImage(
     config: { mediaType: MediaType.ociConfig, ...(await writeJson(store, config)) },
     layers: image.layers.map((layer) => layer.descriptor),
   };
-  const platform: Platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
+  const platform: Platform = { os, architecture, variant };
   return { mediaType: MediaType.ociManifest, ...(await writeJson(store, manifest)), platform };
 }
 
@@ -158,7 +158,7 @@ async function imageOf(
       platform: {
         os,
         architecture,
-        ...(variant === undefined || variant === '' ? {} : { variant }),
+        variant: variant === undefined || variant === '' ? undefined : variant,
       },
     },
     manifest,

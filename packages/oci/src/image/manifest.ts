@@ -169,10 +169,10 @@ function commonFrom(
     throw new Error('artifactType is not a string');
   return {
     schemaVersion,
-    ...(mediaType === undefined ? {} : { mediaType }),
-    ...(artifactType === undefined ? {} : { artifactType }),
-    ...(subject == null ? {} : { subject: descriptorFrom(subject, 'subject') }),
-    ...(annotations == null ? {} : { annotations: stringsFrom(annotations, 'annotations') }),
+    mediaType,
+    artifactType,
+    subject: subject == null ? undefined : descriptorFrom(subject, 'subject'),
+    annotations: annotations == null ? undefined : stringsFrom(annotations, 'annotations'),
   };
 }
 

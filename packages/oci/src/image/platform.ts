@@ -26,7 +26,7 @@ export function parsePlatform(text: string): Platform {
       fix: 'write it as os/architecture, such as linux/amd64',
     });
   }
-  return normalPlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) });
+  return normalPlatform({ os, architecture, variant });
 }
 
 /** Returns `os/architecture[/variant]`, without the default variant. */

@@ -54,8 +54,8 @@ export function parseReference(text: string): Reference {
   return {
     domain,
     path,
-    ...(tag === undefined ? {} : { tag }),
-    ...(digest === undefined ? {} : { digest }),
+    tag,
+    digest,
   };
 }
 

@@ -41,10 +41,10 @@ export async function writeReferrer(store: Store, referrer: NewReferrer): Promis
       mediaType: layer.mediaType,
       digest: layer.digest,
       size: layer.size,
-      ...(layer.annotations === undefined ? {} : { annotations: layer.annotations }),
+      annotations: layer.annotations,
     })),
     subject: { mediaType, digest, size },
-    ...(annotations === undefined ? {} : { annotations }),
+    annotations,
   };
   const blob = await store.writeBytes(Buffer.from(JSON.stringify(manifest)));
   return describe({ mediaType: MediaType.ociManifest, ...blob }, manifest as ImageManifest);
@@ -115,7 +115,7 @@ function describe(descriptor: Descriptor, document: ImageManifest | ImageIndex):
     mediaType,
     digest,
     size,
-    ...(annotations === undefined ? {} : { annotations }),
-    ...(type === undefined ? {} : { artifactType: type }),
+    annotations,
+    artifactType: type,
   };
 }

@@ -81,8 +81,7 @@ async function* readArchive(
   let ordinal = 0;
   for await (const entry of readTar(opened.data)) {
     const node = nodes.get(ordinal);
-    if (node !== undefined)
-      yield { ...node, ...(entry.content === undefined ? {} : { content: entry.content }) };
+    if (node !== undefined) yield { ...node, content: entry.content };
     if (ordinal === last) break;
     ordinal += 1;
   }

@@ -48,7 +48,7 @@ export async function takeInventory(
     items.push({
       area: 'images',
       name: reference ?? descriptor.digest,
-      ...(reference === undefined ? {} : { reference }),
+      reference,
       paths: [],
       bytes: 0,
       lastUsed: blobs.get(descriptor.digest)?.lastUsed ?? 0,

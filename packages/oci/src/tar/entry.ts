@@ -58,11 +58,11 @@ export function entryMetadata(entry: Entry): Entry {
     gid,
     mtime,
     size,
-    ...(link === undefined ? {} : { link }),
-    ...(devMajor === undefined ? {} : { devMajor }),
-    ...(devMinor === undefined ? {} : { devMinor }),
-    ...(xattrs === undefined ? {} : { xattrs }),
-    ...(pax === undefined ? {} : { pax }),
+    link,
+    devMajor,
+    devMinor,
+    xattrs,
+    pax,
   };
 }
 

@@ -43,5 +43,5 @@ export function paxAttributes(
     else if (!headerKeys.has(key) && !/^(?:SCHILY|LIBARCHIVE|RHT|SUN|GNU)\./.test(key))
       pax.set(key, value);
   }
-  return { ...(xattrs.size > 0 ? { xattrs } : {}), ...(pax.size > 0 ? { pax } : {}) };
+  return { xattrs: xattrs.size > 0 ? xattrs : undefined, pax: pax.size > 0 ? pax : undefined };
 }

@@ -69,14 +69,14 @@ export class AttestationWriter {
       subjects: [{ name: item.name, digest: subject.digest }],
       parameters: {
         package: item.name,
-        ...(work.hash.committed === undefined ? {} : { sourceHash: work.hash.committed }),
+        sourceHash: work.hash.committed,
         platforms: [formatPlatform(image.platform)],
         ...(image.recipe !== undefined && {
           dockerfile: item.dockerfile,
           buildArgs: Object.fromEntries(image.recipe.buildArgs),
           network: item.network,
           secrets: item.secrets.map(({ id }) => id).toSorted(),
-          ...(item.target !== undefined && { target: item.target.stage }),
+          target: item.target?.stage,
         }),
       },
       dependencies: dependenciesOf(work.item, image, bases),

@@ -58,7 +58,7 @@ function remotesOf(
   const { stages } = evaluate(recipe.dockerfile, {
     buildArgs: recipe.buildArgs,
     platform,
-    ...(item.target === undefined ? {} : { target: item.target.stage }),
+    target: item.target?.stage,
     imageConfig: ({ text }) =>
       bases.find(({ component }) => component.digest === digests.get(text))?.image?.config.config,
   });
@@ -86,5 +86,5 @@ function gitUri(remote: string): string {
 }
 
 function resource(name: string, digest: Digest, uri?: string): ResourceDescriptor {
-  return { name, ...(uri === undefined ? {} : { uri }), digest: { sha256: digestHex(digest) } };
+  return { name, uri, digest: { sha256: digestHex(digest) } };
 }

@@ -121,7 +121,7 @@ function dockerImage(
   const error: DockerImage['error'] = (code, message, fix) =>
     sourceError(code, file, position, what === '' ? message : `${what}: ${message}`, {
       length: given.length,
-      ...(fix === undefined ? {} : { fix }),
+      fix,
     });
   let reference: Reference;
   try {

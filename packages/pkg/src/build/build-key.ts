@@ -48,7 +48,7 @@ export async function dockerfileKey(
     bases: Object.fromEntries(inputs.bases),
     network: inputs.network,
     // Keys of builds without it are what they were before there was one.
-    ...(inputs.target !== undefined && { target: inputs.target }),
+    target: inputs.target,
   });
   return { key, contextDigest: digestOf(canonicalJson(context)) };
 }

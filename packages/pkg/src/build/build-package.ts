@@ -77,8 +77,8 @@ export class PackageBuilder {
     const made = {
       ...inputs,
       key,
-      ...(contextDigest === undefined ? {} : { contextDigest }),
-      ...(lock === undefined ? {} : { lock }),
+      contextDigest,
+      lock,
     };
     const { cache, remoteCache } = this.#tools;
     // What is handed on is known when it has gone through the steps.
@@ -112,7 +112,7 @@ export class PackageBuilder {
         return descriptor;
       },
       // Another process may be at a build that takes long; the wait ends with it, or with this process.
-      { timeoutMs: 24 * 3600_000, ...(signal === undefined ? {} : { signal }) },
+      { timeoutMs: 24 * 3600_000, signal },
     );
     if (known !== undefined && known.digest !== image.digest && item.reproducible) {
       reporter.emit({

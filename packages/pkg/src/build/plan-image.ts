@@ -77,7 +77,7 @@ export class ImagePlanner {
       labels: labelsOf(item),
       bases,
       network: item.network,
-      ...(item.target !== undefined && { target: item.target.stage }),
+      target: item.target?.stage,
       platform,
     };
     const { file } = recipe.dockerfile;
@@ -88,23 +88,23 @@ export class ImagePlanner {
       name: item.name,
       dockerfile: file,
       noCache: noCache || item.disableCache,
-      ...(limits !== undefined && { limits }),
-      ...(executor !== undefined && { executor }),
-      ...(ssh !== undefined && { ssh }),
-      ...(remoteCache !== undefined && { remoteCache }),
+      limits,
+      executor,
+      ssh,
+      remoteCache,
     };
     // How many processors are free is known when a build starts, and only a build needs secrets.
     const atStart = (): Partial<BuildRequest> => ({
       secrets: secretsFor(item, recipe.dockerfile, secrets ?? new Map()),
-      ...(cpus !== undefined && { cpus: cpus() }),
+      cpus: cpus === undefined ? undefined : cpus(),
     });
     const context = {
       store,
       digests: this.#digests,
       reporter: this.#reporter(platform),
-      ...(signal !== undefined && { signal }),
-      ...(env !== undefined && { env }),
-      ...(cache !== undefined && { cache }),
+      signal,
+      env,
+      cache,
     };
     return {
       ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
@@ -113,7 +113,7 @@ export class ImagePlanner {
         const around = {
           ...context,
           reporter: ahead.reporter,
-          ...(later !== undefined && { later }),
+          later,
         };
         const descriptor = await engine
           .build({ ...request, ...atStart() }, around)
@@ -135,7 +135,7 @@ export class ImagePlanner {
           workerPool: await workerPool(),
           everyStep: checkEveryStep,
           known,
-          ...(builtAt === undefined ? {} : { builtAt }),
+          builtAt,
         });
       },
     };

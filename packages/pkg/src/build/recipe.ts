@@ -192,7 +192,7 @@ function at<T>(file: SourceFile, { position, length }: ImageReference, run: () =
     if (!(error instanceof LktError)) throw error;
     throw sourceError(error.code, file, position, error.message, {
       length,
-      ...(error.fix === undefined ? {} : { fix: error.fix }),
+      fix: error.fix,
     });
   }
 }

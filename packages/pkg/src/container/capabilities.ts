@@ -56,7 +56,7 @@ export const CAPABILITY_NAMES: YamlType<readonly string[]> = list(
       const near = nearest(name, CAPABILITIES) ?? nearest(`CAP_${name}`, CAPABILITIES);
       return {
         problem: `unknown capability: ${name}`,
-        ...(near === undefined ? {} : { fix: `did you mean "${near}"?` }),
+        fix: near === undefined ? undefined : `did you mean "${near}"?`,
       };
     }),
   ),

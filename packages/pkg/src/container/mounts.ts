@@ -48,8 +48,8 @@ const MOUNT: YamlType<Mount> = record({
   uidmappings: omitEmpty(ID_MAPPINGS, 'as uidMappings'),
   gidmappings: omitEmpty(ID_MAPPINGS, 'as gidMappings'),
 }).transform(({ uidmappings, gidmappings, ...mount }, at) => ({
-  ...(uidmappings === undefined ? {} : { uidMappings: uidmappings }),
-  ...(gidmappings === undefined ? {} : { gidMappings: gidmappings }),
+  uidMappings: uidmappings,
+  gidMappings: gidmappings,
   ...mount,
   at,
 }));
@@ -119,7 +119,7 @@ export const TMPFS: YamlType<readonly Mount[]> = list(
       destination,
       type: 'tmpfs',
       source: 'tmpfs',
-      ...(options === undefined ? {} : { options: options.split(',') }),
+      options: options?.split(','),
       at,
     };
   }),

@@ -155,8 +155,8 @@ export const RESOURCES: YamlType<Resources> = record({
 }).transform(({ blockio, hugepageLimits, network, unified, ...others }) => ({
   ...others,
   // In the order in which Go writes them.
-  ...(blockio === undefined ? {} : { blockIO: blockio }),
-  ...(hugepageLimits === undefined ? {} : { hugepageLimits }),
-  ...(network === undefined ? {} : { network }),
-  ...(unified === undefined ? {} : { unified }),
+  blockIO: blockio,
+  hugepageLimits,
+  network,
+  unified,
 }));

@@ -85,7 +85,7 @@ export async function pushManifests(
         platform === undefined ? [] : [formatPlatform(platform)],
       ),
       changed: changed || named?.changed === true,
-      ...(signer === undefined ? {} : { signer }),
+      signer,
     });
   }
   return results;

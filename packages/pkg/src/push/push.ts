@@ -180,7 +180,7 @@ async function push(
     tags,
     bytes,
     changed,
-    ...(signer === undefined ? {} : { signer }),
+    signer,
   };
 }
 

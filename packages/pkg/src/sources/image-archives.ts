@@ -68,6 +68,6 @@ async function archiveOf(
       await writeNote(note, [digest]);
       return digest;
     },
-    { timeoutMs: 3600_000, ...(signal === undefined ? {} : { signal }) },
+    { timeoutMs: 3600_000, signal },
   );
 }

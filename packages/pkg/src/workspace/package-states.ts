@@ -74,7 +74,7 @@ async function whatIsBuilt(
   const targets = items.filter((item) => isFor(item, platforms));
   const build = await Build.start(workspace, targets, {
     ...rest,
-    ...(platforms === undefined ? {} : { platforms }),
+    platforms,
     onlyKnown: true,
     reporter: silentReporter,
   });

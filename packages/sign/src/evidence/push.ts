@@ -159,7 +159,7 @@ async function layersOf(
 function noList(target: Reference, why: string, cause?: LktError): LktError {
   const message = `${formatReference(target)} is no list of signatures${why}`;
   return new LktError('IMAGE_INVALID', message, {
-    ...(cause === undefined ? {} : { cause }),
+    cause,
     fix: 'give what is there another tag, and remove this one: signatures of cosign 2 belong there',
   });
 }

@@ -78,7 +78,7 @@ export async function signImage(
   store: Store,
   { subject, statements, ...options }: ImageToSign,
 ): Promise<SignedImage> {
-  const image = { subject, ...(statements === undefined ? {} : { statements }) };
+  const image = { subject, statements };
   const [signed] = (await signImages(store, { ...options, images: [image] })).images;
   if (signed === undefined) throw new Error('nothing was signed');
   return signed;

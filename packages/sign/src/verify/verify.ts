@@ -72,8 +72,8 @@ async function verifyItem(
     signer,
     subject,
     ...claim,
-    ...(time === undefined ? {} : { time }),
-    ...(logIndex === undefined ? {} : { logIndex }),
+    time,
+    logIndex,
     source: item.source,
   };
 }

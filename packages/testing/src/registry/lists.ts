@@ -38,8 +38,8 @@ export function answerReferrers(exchange: Exchange, digest: string): void {
         mediaType,
         digest: own,
         size: bytes.length,
-        ...(type === undefined ? {} : { artifactType: type }),
-        ...(annotations === undefined ? {} : { annotations }),
+        artifactType: type,
+        annotations,
       },
     ];
   });

@@ -49,7 +49,7 @@ Images with a tag stay, but for those of sources that were not committed (-dirty
       keepBytes: limit,
       before: age === undefined ? undefined : Date.now() - age * 1000,
       dryRun: flags['dry-run'],
-      ...(flags.all ? { images: () => true } : {}),
+      images: flags.all ? () => true : undefined,
     });
     this.endProgress();
     if (flags['dry-run'] || (flags.verbose ?? 1) > 1)

@@ -46,7 +46,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     const images: Row[] = [];
     for (const { domain, path, tag = 'latest', digest } of wanted) {
       const name = digest === undefined ? { domain, path, tag } : { domain, path, digest };
-      const options = { signal, ...(platforms === undefined ? {} : { platforms }) };
+      const options = { signal, platforms };
       const descriptor = await registry.pullImage(store, name, options);
       await store.tag(formatReference(name), descriptor);
       await pullBeside(session, registry, store, {

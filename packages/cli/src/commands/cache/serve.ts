@@ -96,7 +96,7 @@ Who has no token may do nothing, once there are tokens: one on each line of the 
       tokens,
       tls,
       movesTags: flags['move-tags'],
-      ...(blobSize === undefined ? {} : { blobSize }),
+      blobSize,
       onRequest: (line) => {
         if (!flags.quiet) say(line);
       },

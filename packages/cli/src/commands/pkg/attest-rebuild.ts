@@ -65,7 +65,7 @@ It is kept beside the image in the store; --push brings it to the registry, and 
     const platforms = flags.platforms?.map(parsePlatform);
     const build = {
       ...(await buildTools(session, flags)),
-      ...(platforms === undefined ? {} : { platforms }),
+      platforms,
     };
     await using registry = flags.push ? await openRegistries(session, flags) : undefined;
     const rebuilt = await attestRebuilds(workspace, [...new Set(items)], {

@@ -178,7 +178,7 @@ export class PkgBuild extends LktCommand {
     if (unchanged !== undefined) return this.#show(unchanged);
     if (flags.docker) await (await import('../../session/docker-load.ts')).checkDocker(session);
     const naming = givenName(flags, session.environment);
-    const isRenamed = Object.keys(naming).length > 0;
+    const isRenamed = Object.values(naming).some((part) => part !== undefined);
     const { buildPackages, PackageRecorder, pinOf } = await import('@lkt/pkg');
     const { familiarReference, parseReference } = await import('@lkt/oci');
     const { cwd, variables } = session.environment;
@@ -218,9 +218,9 @@ export class PkgBuild extends LktCommand {
       limits,
       secrets,
       ssh,
-      ...(flags.executor === undefined ? {} : { executor: flags.executor }),
-      ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
-      ...(platforms === undefined ? {} : { platforms }),
+      executor: flags.executor,
+      jobs: flags.jobs,
+      platforms,
     });
     await caches.push();
     if (report.packages.some(({ cached }) => !cached)) {
@@ -250,10 +250,11 @@ export class PkgBuild extends LktCommand {
         digest: built.index.digest,
         cached: built.cached,
         target,
-        ...(flags.check ? { checks: built.checks } : {}),
-        ...(docker !== undefined && target
-          ? { docker: await docker.loadIntoDocker(session, tools.store, built) }
-          : {}),
+        checks: flags.check ? built.checks : undefined,
+        docker:
+          docker !== undefined && target
+            ? await docker.loadIntoDocker(session, tools.store, built)
+            : undefined,
       });
     }
     const shown = { packages };

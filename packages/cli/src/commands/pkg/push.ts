@@ -116,8 +116,8 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       : {
           ...(await buildTools(session, flags)),
           force: flags.force,
-          ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
-          ...(platforms === undefined ? {} : { platforms }),
+          jobs: flags.jobs,
+          platforms,
         };
     await using registry = await openRegistries(session, flags);
     const pushed = await pushPackages(workspace, [...new Set(items)], {
