@@ -1,63 +1,67 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { Refusal } from './refusal.ts';
+import { ApiError } from './api-error.ts';
 
-/** Who knows which token may do what. Without any, everybody who gets through to the server may do everything. */
+/** Access tokens by right. Without any, every client that reaches the server may do everything. */
 export interface Tokens {
-  /** Read and write. */
+  /** Tokens for reading and writing. */
   readonly write: readonly string[];
+  /** Tokens for reading. */
   readonly read: readonly string[];
 }
 
-/** Shorter ones could be guessed. */
-export const MIN_TOKEN: number = 16;
+/** Minimum length of a token in characters; shorter ones could be guessed. */
+export const MIN_TOKEN_LENGTH: number = 16;
 
-interface Known {
+interface KnownToken {
   readonly hash: Buffer;
-  readonly mayWrite: boolean;
+  readonly canWrite: boolean;
 }
 
-/** Decides what a request may do, by its token: as `Bearer`, or as the password of any user. */
+/** Authorizes requests by token, sent as `Bearer` or as the password of any user. */
 export class Access {
-  readonly #known: readonly Known[];
+  readonly #known: readonly KnownToken[];
   readonly #hosts: ReadonlySet<string> | undefined;
 
   /**
-   * @param hosts what the server may be called without tokens, in lower case. It keeps off pages of the web whose names
-   * lead to this machine: their scripts would be let in by nothing else.
+   * @param hosts accepted host names without tokens, in lower case. They block DNS rebinding: web
+   * pages whose name resolves to this machine.
    */
   constructor({ read, write }: Tokens, hosts: ReadonlySet<string> | undefined) {
     this.#known = [
-      ...write.map((token) => ({ hash: hashOf(token), mayWrite: true })),
-      ...read.map((token) => ({ hash: hashOf(token), mayWrite: false })),
+      ...write.map((token) => ({ hash: hashOf(token), canWrite: true })),
+      ...read.map((token) => ({ hash: hashOf(token), canWrite: false })),
     ];
     this.#hosts = hosts;
   }
 
-  /** @throws Refusal */
+  /**
+   * Checks a request.
+   * @throws ApiError 401 or 403
+   */
   check({ headers }: IncomingMessage, isWrite: boolean): void {
-    // Programs send none; what sends one is a page of the web.
-    if (headers.origin !== undefined) throw new Refusal(403, 'DENIED', 'no pages of the web here');
+    // Only browsers send an origin.
+    if (headers.origin !== undefined)
+      throw new ApiError(403, 'DENIED', 'requests of web pages are not allowed');
     if (this.#known.length === 0) {
       const host = (headers.host ?? '').toLowerCase().replace(/:\d+$/, '');
       if (this.#hosts?.has(host) === false)
-        throw new Refusal(403, 'DENIED', 'this server has another name');
+        throw new ApiError(403, 'DENIED', 'the host name is not allowed');
       return;
     }
     const given = hashOf(tokenOf(headers.authorization ?? ''));
-    // All are compared, whichever it is, and each in the same time.
-    let found: Known | undefined;
+    // Compares all tokens in constant time.
+    let found: KnownToken | undefined;
     for (const known of this.#known) if (timingSafeEqual(known.hash, given)) found ??= known;
     if (found === undefined)
-      throw new Refusal(401, 'UNAUTHORIZED', 'a token is needed', {
+      throw new ApiError(401, 'UNAUTHORIZED', 'a token is required', {
         'www-authenticate': 'Basic realm="lkt", charset="UTF-8"',
       });
-    if (isWrite && !found.mayWrite)
-      throw new Refusal(403, 'DENIED', 'the token is for reading only');
+    if (isWrite && !found.canWrite) throw new ApiError(403, 'DENIED', 'the token is read-only');
   }
 }
 
-/** Hashes have one length, whatever was given. */
+/** Hashes have the same length for every token. */
 function hashOf(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Store } from '@lkt/oci';
-import { Refusal } from './refusal.ts';
+import { ApiError } from './api-error.ts';
 
-/** One request, and what is needed to answer it. */
+/** One request with its environment. */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -14,19 +14,28 @@ export interface Exchange {
 }
 
 interface Limits {
-  /** Of a blob and of an artifact of Nx, in bytes. */
-  readonly blobSize: number;
+  /** Maximum bytes of a blob or Nx artifact. */
+  readonly maxBlobSize: number;
 }
 
-/** distribution-spec, "Pushing Manifests": registries should take this much, and lkt reads no more. */
-export const MANIFEST_SIZE: number = 4 * 2 ** 20;
+/**
+ * Maximum bytes of a manifest, which distribution-spec ("Pushing Manifests") recommends to accept
+ * and lkt clients read.
+ */
+export const MAX_MANIFEST_BYTES: number = 4 * 2 ** 20;
 
-/** What a client sends. Who stops reading leaves the connection as it is, so that there can be an answer. */
+/**
+ * Yields the body of a request. A reader that stops early leaves the connection open for a
+ * response.
+ */
 export function chunksOf(request: IncomingMessage): AsyncIterable<Buffer> {
   return request.iterator({ destroyOnReturn: false });
 }
 
-/** @throws Refusal when it is longer than `limit`, before more of it is in memory */
+/**
+ * Returns the body of a request.
+ * @throws ApiError 413 if it is longer than `limit` bytes, without buffering more
+ */
 export async function bodyOf(request: IncomingMessage, limit: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
@@ -39,24 +48,27 @@ export async function bodyOf(request: IncomingMessage, limit: number): Promise<B
   return Buffer.concat(parts);
 }
 
-export function tooLong(limit: number): Refusal {
-  return new Refusal(413, 'SIZE_INVALID', `it has more than ${limit} bytes`);
+/** Returns the error for content over the limit. */
+export function tooLong(limit: number): ApiError {
+  return new ApiError(413, 'SIZE_INVALID', `the content has more than ${limit} bytes`);
 }
 
-export function notAllowed(methods: string): Refusal {
-  return new Refusal(405, 'UNSUPPORTED', `only ${methods}`, { allow: methods });
+/** Returns the error for a method that the resource does not support. */
+export function notAllowed(methods: string): ApiError {
+  return new ApiError(405, 'UNSUPPORTED', `allowed methods: ${methods}`, { allow: methods });
 }
 
-/** Sends bytes that are in memory. */
+/** Sends bytes with status 200. */
 export function sendBytes(
   { method, response }: Exchange,
   bytes: Uint8Array,
   headers: Readonly<Record<string, string>>,
 ): void {
-  response.writeHead(200, { ...COMMON, 'content-length': bytes.length, ...headers });
+  response.writeHead(200, { ...COMMON_HEADERS, 'content-length': bytes.length, ...headers });
   response.end(method === 'HEAD' ? undefined : bytes);
 }
 
+/** Sends a JSON document with status 200. */
 export function sendJson(
   exchange: Exchange,
   value: unknown,
@@ -67,8 +79,9 @@ export function sendJson(
 }
 
 /**
- * Sends content as it is read. Its last chunk is held back until the source has come to its end, where it is checked: what
- * turns out to be damaged is never all there, and the client sees the connection break.
+ * Streams content with status 200. Holds back the last chunk until the source has ended and thereby
+ * verified itself: damaged content is never sent completely, and the client sees a broken
+ * connection.
  */
 export async function sendStream(
   { method, response }: Exchange,
@@ -76,14 +89,17 @@ export async function sendStream(
   source: () => AsyncIterable<Uint8Array>,
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
-  response.writeHead(200, { ...COMMON, 'content-length': size, ...headers });
+  response.writeHead(200, { ...COMMON_HEADERS, 'content-length': size, ...headers });
   if (method === 'HEAD') response.end();
-  else await pipeline(heldBack(source()), response);
+  else await pipeline(holdBackLast(source()), response);
 }
 
-export const COMMON: Readonly<Record<string, string>> = { 'x-content-type-options': 'nosniff' };
+/** Headers of every response. */
+export const COMMON_HEADERS: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+};
 
-async function* heldBack(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* holdBackLast(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let last: Uint8Array | undefined;
   for await (const chunk of source) {
     if (last !== undefined) yield last;

@@ -1,3 +1,3 @@
-export { MIN_TOKEN, type Tokens } from './access.ts';
+export { MIN_TOKEN_LENGTH, type Tokens } from './access.ts';
 export { nxCacheArea } from './nx-cache.ts';
 export { type Server, type ServerOptions, startServer } from './server.ts';

@@ -4,37 +4,38 @@ import { createHash } from 'node:crypto';
 import { isErrno, LktError } from '@lkt/core';
 import { type CacheArea, fileArea } from '@lkt/oci';
 import { chunksOf, type Exchange, notAllowed, sendStream, tooLong } from './exchange.ts';
-import { Refusal } from './refusal.ts';
+import { ApiError } from './api-error.ts';
 
 const DIRECTORY = 'nx';
 
-/** Outputs of tasks of Nx, as files of the store. */
+/** The store area of Nx task outputs. */
 export const nxCacheArea: CacheArea = fileArea('nx', DIRECTORY);
 
-/** SHA-256 of the content stands behind it in the file. */
-const TRAILER = 32;
+/** A file ends with the SHA-256 of its content. */
+const TRAILER_BYTES = 32;
 const CHUNK = 256 * 1024;
 
 /**
- * Nx's protocol for self-hosted caches: `GET` and `PUT /v1/cache/{hash}`. What has a hash keeps it: a second `PUT` is
- * refused, so nobody can put something else in the place of what others use.
+ * Handles `GET` and `PUT /v1/cache/{hash}` of Nx's self-hosted cache protocol. Records are
+ * immutable: a second `PUT` is rejected, so no client can replace a record that others use.
  * @see https://nx.dev/docs/guides/tasks--caching/self-hosted-caching
  */
-export async function answerNx(exchange: Exchange, hash: string): Promise<void> {
-  if (!/^[\w-]{1,256}$/.test(hash)) throw new Refusal(404, 'NOT_FOUND', 'no such record');
+export async function handleNxCache(exchange: Exchange, hash: string): Promise<void> {
+  if (!/^[\w-]{1,256}$/.test(hash)) throw new ApiError(404, 'NOT_FOUND', 'record not found');
   const path = join(exchange.store.dir, DIRECTORY, hash);
-  if (exchange.method === 'PUT') await take(exchange, path);
-  else if (exchange.method === 'GET' || exchange.method === 'HEAD') await send(exchange, path);
+  if (exchange.method === 'PUT') await putRecord(exchange, path);
+  else if (exchange.method === 'GET' || exchange.method === 'HEAD')
+    await sendRecord(exchange, path);
   else throw notAllowed('GET, HEAD, PUT');
 }
 
-async function send(exchange: Exchange, path: string): Promise<void> {
+async function sendRecord(exchange: Exchange, path: string): Promise<void> {
   await using file = await open(path, 'r').catch((error: unknown) => {
     if (!isErrno(error, 'ENOENT')) throw error;
-    throw new Refusal(404, 'NOT_FOUND', 'no such record');
+    throw new ApiError(404, 'NOT_FOUND', 'record not found');
   });
-  const size = (await file.stat()).size - TRAILER;
-  if (size < 0) throw new Refusal(404, 'NOT_FOUND', 'no such record');
+  const size = (await file.stat()).size - TRAILER_BYTES;
+  if (size < 0) throw new ApiError(404, 'NOT_FOUND', 'record not found');
   await exchange.store.use(path);
   async function* content(): AsyncGenerator<Uint8Array> {
     const digest = createHash('sha256');
@@ -47,31 +48,39 @@ async function send(exchange: Exchange, path: string): Promise<void> {
       digest.update(part);
       yield part;
     }
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(TRAILER), 0, TRAILER, size);
-    if (bytesRead === TRAILER && digest.digest().equals(buffer)) return;
-    // Who asks again gets none, and what is made then may take its place.
+    const { buffer, bytesRead } = await file.read(
+      Buffer.alloc(TRAILER_BYTES),
+      0,
+      TRAILER_BYTES,
+      size,
+    );
+    if (bytesRead === TRAILER_BYTES && digest.digest().equals(buffer)) return;
+    // The next request finds none, and the task's output can be stored again.
     await rm(path, { force: true });
     throw damaged(path);
   }
   await sendStream(exchange, size, content, { 'content-type': 'application/octet-stream' });
 }
 
-async function take({ request, response, store, limits }: Exchange, path: string): Promise<void> {
+async function putRecord(
+  { request, response, store, limits }: Exchange,
+  path: string,
+): Promise<void> {
   const length = request.headers['content-length'];
   if (length === undefined || !/^\d{1,15}$/.test(length))
-    throw new Refusal(411, 'SIZE_INVALID', 'its length has to be said');
+    throw new ApiError(411, 'SIZE_INVALID', 'content-length is required');
   const size = Number(length);
-  if (size > limits.blobSize) throw tooLong(limits.blobSize);
-  if (await exists(path)) throw taken();
+  if (size > limits.maxBlobSize) throw tooLong(limits.maxBlobSize);
+  if (await exists(path)) throw conflict();
   await using temporary = await store.tempDir();
   const name = join(temporary.path, 'content');
   await writeWithDigest(name, chunksOf(request), size);
   await mkdir(join(store.dir, DIRECTORY), { recursive: true });
   try {
-    // Of those that come at once one is first.
+    // Atomic: of concurrent requests, one succeeds.
     await link(name, path);
   } catch (error) {
-    if (isErrno(error, 'EEXIST')) throw taken();
+    if (isErrno(error, 'EEXIST')) throw conflict();
     throw error;
   }
   response.writeHead(200, { 'content-length': 0 }).end();
@@ -91,27 +100,28 @@ async function writeWithDigest(
       written += chunk.length;
       await file.writeFile(chunk);
     }
-    if (written !== size) throw new Refusal(400, 'SIZE_INVALID', 'it is not as long as it says');
+    if (written !== size)
+      throw new ApiError(400, 'SIZE_INVALID', 'the content does not match its content-length');
     await file.writeFile(digest.digest());
     await file.sync();
   } catch (error) {
     if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
-    throw new LktError('DISK_FULL', 'there is no room for a record', { cause: error });
+    throw new LktError('DISK_FULL', 'the disk is full', { cause: error });
   }
 }
 
 async function exists(path: string): Promise<boolean> {
   try {
     await using file = await open(path, 'r');
-    return (await file.stat()).size >= TRAILER;
+    return (await file.stat()).size >= TRAILER_BYTES;
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return false;
     throw error;
   }
 }
 
-function taken(): Refusal {
-  return new Refusal(409, 'CONFLICT', 'there is a record with this hash');
+function conflict(): ApiError {
+  return new ApiError(409, 'CONFLICT', 'the record already exists');
 }
 
 function damaged(path: string): LktError {

@@ -10,34 +10,36 @@ import { isErrno, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Access, type Tokens } from './access.ts';
 import { notAllowed } from './exchange.ts';
-import { answerNx } from './nx-cache.ts';
-import { answerRegistry } from './oci/registry.ts';
+import { handleNxCache } from './nx-cache.ts';
+import { handleRegistry } from './oci/registry.ts';
 import { Uploads } from './oci/uploads.ts';
-import { Refusal, refusalOf, sendRefusal } from './refusal.ts';
+import { ApiError, toApiError, sendApiError } from './api-error.ts';
 
+/** Options of a server. */
 export interface ServerOptions {
   readonly store: Store;
   /** An address of this machine; undefined for all. */
   readonly host: string | undefined;
-  /** 0 for any that is free. */
+  /** 0 selects a free port. */
   readonly port: number;
   readonly tokens: Tokens;
-  /** PEM; without it, it is http. */
+  /** PEM files; without them, the server uses http. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
-  /** Whether a tag may be made to stand for another image. */
-  readonly movesTags?: boolean;
-  /** Of blobs and of artifacts of Nx, in bytes; default 64 GiB. */
-  readonly blobSize?: number;
-  /** Milliseconds after which an upload that nobody goes on with is given up; default 10 minutes. */
-  readonly uploadIdle?: number;
-  /** Uploads in pieces that are open at once; default 256. */
-  readonly uploadCount?: number;
-  /** Told of each request that has ended: `200 GET /v2/…`, without any header. */
+  /** Accept a tag for another image. */
+  readonly canMoveTags?: boolean;
+  /** Maximum bytes of a blob or Nx artifact; default 64 GiB. */
+  readonly maxBlobSize?: number;
+  /** Milliseconds after which an idle upload is discarded; default 10 minutes. */
+  readonly uploadIdleMs?: number;
+  /** Maximum open chunked uploads; default 256. */
+  readonly maxUploads?: number;
+  /** Called after each request: `200 GET /v2/…`, without headers. */
   readonly onRequest?: (line: string) => void;
-  /** Told of errors that are of the server, and not of who asked. */
+  /** Called with errors of the server, as opposed to the client's. */
   readonly onError?: (error: unknown) => void;
 }
 
+/** A running server; dispose it to stop. */
 export interface Server extends AsyncDisposable {
   /** `http://127.0.0.1:5000` */
   readonly url: string;
@@ -45,28 +47,34 @@ export interface Server extends AsyncDisposable {
 
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]', '::1']);
 
-/** A client that says nothing for this long is not waited for. */
-const SILENCE_MS = 60_000;
-const HEADERS_MS = 20_000;
-const CONNECTIONS = 1024;
+/** Timeouts in milliseconds for a silent client and for its headers. */
+const IDLE_TIMEOUT_MS = 60_000;
+const HEADERS_TIMEOUT_MS = 20_000;
+const MAX_CONNECTIONS = 1024;
 
 /**
- * Serves a store: as a registry (distribution-spec) under `/v2/`, and as a remote cache of Nx under `/v1/cache/`. What comes
- * in is written as it comes, and is there when it is whole and what it should be. Nothing that is there is changed.
- * @throws LktError RUN_FAILED when it cannot listen there, KEY_INVALID for a certificate or key that is none
+ * Serves a store as a registry (distribution-spec) under `/v2/` and as a remote cache of Nx under
+ * `/v1/cache/`. Uploads stream to disk and become visible when complete and verified. Existing
+ * content is never changed.
+ * @throws RUN_FAILED if it cannot listen; KEY_INVALID for an invalid certificate or key
+ * @example
+ * ```ts
+ * const tokens = { read: [], write: [token] };
+ * await using server = await startServer({ store, host: '127.0.0.1', port: 0, tokens });
+ * ```
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { store, host, port, tokens, tls } = options;
-  const limits = { blobSize: options.blobSize ?? 64 * 2 ** 30 };
+  const limits = { maxBlobSize: options.maxBlobSize ?? 64 * 2 ** 30 };
   const uploads = new Uploads(store, {
-    count: options.uploadCount ?? 256,
-    idle: options.uploadIdle ?? 600_000,
+    maxUploads: options.maxUploads ?? 256,
+    idleMs: options.uploadIdleMs ?? 600_000,
     ...limits,
   });
   const isLoopback = host !== undefined && (LOOPBACK.has(host) || host.startsWith('127.'));
   const access = new Access(tokens, isLoopback ? new Set([...LOOPBACK, host]) : undefined);
 
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const method = request.method ?? '';
     const url = urlOf(request);
     access.check(request, method !== 'GET' && method !== 'HEAD');
@@ -74,13 +82,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const { pathname } = url;
     if (pathname === '/v2' || pathname.startsWith('/v2/')) {
       if (pathname === '/v2') url.pathname = '/v2/';
-      await answerRegistry(exchange, uploads, options.movesTags === true);
+      await handleRegistry(exchange, uploads, options.canMoveTags === true);
     } else if (pathname.startsWith('/v1/cache/')) {
-      await answerNx(exchange, pathname.slice('/v1/cache/'.length));
+      await handleNxCache(exchange, pathname.slice('/v1/cache/'.length));
     } else if (method !== 'GET' && method !== 'HEAD') {
       throw notAllowed('GET, HEAD');
     } else {
-      throw new Refusal(404, 'NOT_FOUND', 'there is nothing here');
+      throw new ApiError(404, 'NOT_FOUND', 'not found');
     }
   };
 
@@ -88,21 +96,21 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     response.on('close', () =>
       options.onRequest?.(`${response.statusCode} ${request.method} ${request.url}`),
     );
-    answer(request, response).catch((error: unknown) => {
+    handle(request, response).catch((error: unknown) => {
       const isGone = request.destroyed && !request.complete;
       const isDamage = response.headersSent && error instanceof LktError;
-      const refusal = refusalOf(error);
-      if (isDamage || (refusal.status >= 500 && !isGone && !response.headersSent))
+      const apiError = toApiError(error);
+      if (isDamage || (apiError.status >= 500 && !isGone && !response.headersSent))
         options.onError?.(error);
-      sendRefusal(request, response, refusal);
+      sendApiError(request, response, apiError);
     });
   };
 
-  const settings = { headersTimeout: HEADERS_MS, requestTimeout: 0 };
+  const settings = { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0 };
   const server =
     tls === undefined ? createServer(settings, onRequest) : withTls(tls, settings, onRequest);
-  server.timeout = SILENCE_MS;
-  server.maxConnections = CONNECTIONS;
+  server.timeout = IDLE_TIMEOUT_MS;
+  server.maxConnections = MAX_CONNECTIONS;
   await listen(server, host, port);
   const bound = server.address() as AddressInfo;
   const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
@@ -127,9 +135,9 @@ function withTls(
   try {
     return createTlsServer({ ...settings, ...tls, minVersion: 'TLSv1.2' }, onRequest);
   } catch (cause) {
-    throw new LktError('KEY_INVALID', 'the certificate and the key of the server do not do', {
+    throw new LktError('KEY_INVALID', 'the certificate or key of the server is invalid', {
       cause,
-      fix: 'name PEM files that belong together',
+      fix: 'use PEM files that belong together',
     });
   }
 }
@@ -147,10 +155,13 @@ async function listen(server: Http, host: string | undefined, port: number): Pro
   });
 }
 
-/** @throws Refusal for what is no path, or says the same in another way than everybody else */
+/**
+ * Returns the URL of a request.
+ * @throws ApiError 400 for anything but a normalized path
+ */
 function urlOf({ url = '' }: IncomingMessage): URL {
   const path = url.replace(/\?.*$/s, '');
   if (!path.startsWith('/') || url.length > 4096 || /\/\.{0,2}\/|\/\.{1,2}$|[%\\]/.test(path))
-    throw new Refusal(400, 'NAME_INVALID', 'that is no path');
+    throw new ApiError(400, 'NAME_INVALID', 'invalid path');
   return new URL(`http://server${url}`);
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { pushBlob, pushContent, READ, refusal, serve, type Served, WRITE } from './support.ts';
+import { pushBlob, pushContent, READ, errorOf, serve, type Served, WRITE } from './support.ts';
 
 const tokens = { write: [WRITE], read: [READ] };
 const bearer = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } });
@@ -14,8 +14,8 @@ const basic = (token: string): RequestInit => ({
   headers: { authorization: `Basic ${Buffer.from(`anybody:${token}`).toString('base64')}` },
 });
 
-describe('who may do what', () => {
-  test('without a token nothing, with one what it is for', async () => {
+describe('authorization', () => {
+  test('requires a token with the right for the request', async () => {
     await using served = await serve({ tokens });
     const paths = ['/v2/', '/v2/a/tags/list', `/v2/a/blobs/${digestOf('')}`, '/v1/cache/1', '/x'];
     for (const path of paths)
@@ -27,7 +27,7 @@ describe('who may do what', () => {
         basic(WRITE.slice(1)),
       ]) {
         const response = await served.fetch(path, init);
-        expect(await refusal(response)).toBe('401 UNAUTHORIZED');
+        expect(await errorOf(response)).toBe('401 UNAUTHORIZED');
         expect(response.headers.get('www-authenticate')).toBe('Basic realm="lkt", charset="UTF-8"');
       }
     for (const way of [bearer, basic])
@@ -43,19 +43,19 @@ describe('who may do what', () => {
       ['DELETE', '/v2/a/manifests/1'],
       ['PUT', '/v1/cache/1'],
     ] as const)
-      expect(await refusal(await served.fetch(path, { method, ...bearer(READ) }))).toBe(
+      expect(await errorOf(await served.fetch(path, { method, ...bearer(READ) }))).toBe(
         '403 DENIED',
       );
   });
 
-  test('a token is in no line of the log', async () => {
+  test('logs no token', async () => {
     await using served = await serve({ tokens });
     await served.fetch('/v2/', bearer(WRITE));
     await served.fetch('/v2/', bearer('wrong-token-of-somebody'));
     await expect.poll(() => served.lines).toEqual(['200 GET /v2/', '401 GET /v2/']);
   });
 
-  test('a page of the web is let in neither by its name nor by asking', async () => {
+  test('rejects web pages by host name and by origin', async () => {
     await using served = await serve();
     expect((await served.fetch('/v2/', { headers: { origin: 'https://a.example' } })).status).toBe(
       403,
@@ -76,33 +76,33 @@ describe('who may do what', () => {
   });
 });
 
-test('what is not what it is said to be is not kept, and nothing of it', async () => {
+test('discards content that does not match its digest', async () => {
   await using served = await serve();
   const wrong = digestOf('other');
   const post = await served.fetch(`/v2/a/blobs/uploads/?digest=${wrong}`, {
     method: 'POST',
     body: 'x',
   });
-  expect(await refusal(post)).toBe('400 DIGEST_INVALID');
+  expect(await errorOf(post)).toBe('400 DIGEST_INVALID');
   const upload = async (): Promise<string> =>
     (await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' })).headers.get('location') ?? '';
   const put = await served.fetch(`${await upload()}?digest=${wrong}`, { method: 'PUT', body: 'x' });
-  expect(await refusal(put)).toBe('400 DIGEST_INVALID');
+  expect(await errorOf(put)).toBe('400 DIGEST_INVALID');
   const location = await upload();
   await served.fetch(location, { method: 'PATCH', body: 'x' });
   const end = await served.fetch(`${location}?digest=${wrong}`, { method: 'PUT' });
-  expect(await refusal(end)).toBe('400 DIGEST_INVALID');
+  expect(await errorOf(end)).toBe('400 DIGEST_INVALID');
   const bad = await served.fetch(`${await upload()}?digest=sha512:${'0'.repeat(128)}`, {
     method: 'PUT',
   });
-  expect(await refusal(bad)).toBe('400 DIGEST_INVALID');
+  expect(await errorOf(bad)).toBe('400 DIGEST_INVALID');
   for (const text of ['x', 'other'])
     expect((await served.fetch(`/v2/a/blobs/${digestOf(text)}`)).status).toBe(404);
   await nothingLeft(served);
 });
 
-test('what is too long is refused before it is there', async () => {
-  await using served = await serve({ blobSize: 1000 });
+test('rejects content over the limit before it is received', async () => {
+  await using served = await serve({ maxBlobSize: 1000 });
   const body = randomBytes(1001);
   const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
   const post = await served.fetch(`/v2/a/blobs/uploads/?digest=${digest}`, {
@@ -113,7 +113,7 @@ test('what is too long is refused before it is there', async () => {
   const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
   const location = started.headers.get('location') ?? '';
   expect((await served.fetch(location, { method: 'PATCH', body })).status).toBe(413);
-  // Nor by saying no length.
+  // Without a stated length, too.
   const stream = new ReadableStream({
     start(controller) {
       controller.enqueue(body);
@@ -135,8 +135,8 @@ test('what is too long is refused before it is there', async () => {
   expect((await served.fetch('/v1/cache/1')).status).toBe(404);
 });
 
-test('who sends what is too long is told so before all of it is sent', async () => {
-  await using served = await serve({ blobSize: 1000 });
+test('responds to an oversized upload before it is complete', async () => {
+  await using served = await serve({ maxBlobSize: 1000 });
   const { port } = new URL(served.url);
   const socket = connect(Number(port), '127.0.0.1');
   const path = `/v2/a/blobs/uploads/?digest=${digestOf('')}`;
@@ -150,25 +150,25 @@ test('who sends what is too long is told so before all of it is sent', async () 
   expect(text).toContain('SIZE_INVALID');
 });
 
-test('an upload that nobody goes on with is given up, and there are only so many', async () => {
-  await using served = await serve({ uploadIdle: 300, uploadCount: 3 });
+test('discards idle uploads and limits their number', async () => {
+  await using served = await serve({ uploadIdleMs: 300, maxUploads: 3 });
   const start = async (): Promise<Response> =>
     served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
   const locations: string[] = [];
   for (let i = 0; i < 3; i += 1) locations.push((await start()).headers.get('location') ?? '');
-  expect(await refusal(await start())).toBe('429 TOOMANYREQUESTS');
+  expect(await errorOf(await start())).toBe('429 TOOMANYREQUESTS');
   await served.fetch(locations[0] ?? '', { method: 'PATCH', body: 'some' });
   await expect.poll(async () => (await start()).status, { timeout: 10_000 }).toBe(202);
   await nothingLeft(served);
   expect((await served.fetch(locations[0] ?? '')).status).toBe(404);
 });
 
-test('an upload is of its repository, and one request at a time goes on with it', async () => {
+test('binds an upload to its repository and to one request at a time', async () => {
   await using served = await serve();
   const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
   const location = started.headers.get('location') ?? '';
   const other = await served.fetch(location.replace('/v2/a/', '/v2/b/'));
-  expect(await refusal(other)).toBe('404 BLOB_UPLOAD_UNKNOWN');
+  expect(await errorOf(other)).toBe('404 BLOB_UPLOAD_UNKNOWN');
   let end: (() => void) | undefined;
   const body = new ReadableStream({
     start(controller) {
@@ -178,13 +178,13 @@ test('an upload is of its repository, and one request at a time goes on with it'
   });
   const slow = served.fetch(location, { method: 'PATCH', body, duplex: 'half' });
   await expect
-    .poll(async () => refusal(await served.fetch(location, { method: 'PATCH', body: 'x' })))
+    .poll(async () => errorOf(await served.fetch(location, { method: 'PATCH', body: 'x' })))
     .toBe('409 BLOB_UPLOAD_INVALID');
   end?.();
   expect((await slow).headers.get('range')).toBe('0-4');
 });
 
-test('a connection that breaks loses nothing that has come, and breaks nothing', async () => {
+test('keeps the received bytes of a broken connection', async () => {
   await using served = await serve();
   const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
   const location = started.headers.get('location') ?? '';
@@ -211,7 +211,7 @@ test('a connection that breaks loses nothing that has come, and breaks nothing',
   await nothingLeft(served);
 });
 
-test('names lead nowhere but to where they should', async () => {
+test('rejects names that escape their directory', async () => {
   await using served = await serve();
   const manifest = await pushContent(served, 'a', 'x');
   const put = async (path: string): Promise<number | undefined> =>
@@ -235,7 +235,7 @@ test('names lead nowhere but to where they should', async () => {
   await expect(readdir(served.store.dir)).resolves.not.toContain('nx');
 });
 
-test('a large blob goes through with little memory', async () => {
+test('streams a large blob with little memory', async () => {
   await using served = await serve();
   const chunk = randomBytes(2 ** 20);
   const hash = createHash('sha256');
@@ -266,11 +266,11 @@ test('a large blob goes through with little memory', async () => {
   for await (const part of got.body ?? []) size += part.length;
   clearInterval(timer);
   expect(size).toBe(count * chunk.length);
-  // Client and server are one process here.
+  // Client and server share this process.
   expect(peak - before).toBeLessThan(160 * 2 ** 20);
 });
 
-test('a blob that the disk has damaged is never sent whole', async () => {
+test('never sends a damaged blob completely', async () => {
   const { writeFile } = await import('node:fs/promises');
   await using served = await serve();
   const digest = await pushBlob(served, 'a', 'content');

@@ -4,31 +4,31 @@ import { digestOf } from '@lkt/core';
 import { openStore, parseReference, writeImage, writeIndex, writeLayer } from '@lkt/oci';
 import { createRegistry } from '@lkt/registry';
 import { describe, expect, test } from 'vitest';
-import { INDEX, MANIFEST, pushBlob, pushContent, putManifest, refusal, serve } from './support.ts';
+import { INDEX, MANIFEST, pushBlob, pushContent, putManifest, errorOf, serve } from './support.ts';
 
-/** Behaviours that the conformance tests of distribution-spec ask for. */
+/** Behaviours required by the conformance tests of distribution-spec. */
 describe('pull', () => {
-  test('there is a registry', async () => {
+  test('announces a registry', async () => {
     await using served = await serve();
     for (const path of ['/v2/', '/v2']) expect((await served.fetch(path)).status).toBe(200);
   });
 
-  test('what is not there is not found, each kind with its code', async () => {
+  test('reports missing content with the code of its kind', async () => {
     await using served = await serve();
     const none = digestOf('none');
-    expect(await refusal(await served.fetch(`/v2/a/blobs/${none}`))).toBe('404 BLOB_UNKNOWN');
-    expect(await refusal(await served.fetch('/v2/a/manifests/x'))).toBe('404 MANIFEST_UNKNOWN');
-    expect(await refusal(await served.fetch(`/v2/a/manifests/${none}`))).toBe(
+    expect(await errorOf(await served.fetch(`/v2/a/blobs/${none}`))).toBe('404 BLOB_UNKNOWN');
+    expect(await errorOf(await served.fetch('/v2/a/manifests/x'))).toBe('404 MANIFEST_UNKNOWN');
+    expect(await errorOf(await served.fetch(`/v2/a/manifests/${none}`))).toBe(
       '404 MANIFEST_UNKNOWN',
     );
-    expect(await refusal(await served.fetch('/v2/a/tags/list'))).toBe('404 NAME_UNKNOWN');
-    expect(await refusal(await served.fetch('/v2/a/blobs/sha256:xy'))).toBe('400 DIGEST_INVALID');
-    expect(await refusal(await served.fetch('/v2/A!/tags/list'))).toBe('400 NAME_INVALID');
+    expect(await errorOf(await served.fetch('/v2/a/tags/list'))).toBe('404 NAME_UNKNOWN');
+    expect(await errorOf(await served.fetch('/v2/a/blobs/sha256:xy'))).toBe('400 DIGEST_INVALID');
+    expect(await errorOf(await served.fetch('/v2/A!/tags/list'))).toBe('400 NAME_INVALID');
     expect((await served.fetch('/v2/a/manifests/x', { method: 'HEAD' })).status).toBe(404);
     expect((await served.fetch('/')).status).toBe(404);
   });
 
-  test('a manifest by tag and by digest, with its type; a blob, and a part of it', async () => {
+  test('returns a manifest by tag and digest with its type, a blob, and a part of it', async () => {
     await using served = await serve();
     const manifest = await pushContent(served, 'team/app', 'content');
     const put = await putManifest(served, 'team/app', '1', manifest);
@@ -68,7 +68,7 @@ describe('pull', () => {
 });
 
 describe('push', () => {
-  test('a blob at once, in one request, and in pieces that each say where they go', async () => {
+  test('accepts a blob in one request, in two, and in chunks with ranges', async () => {
     await using served = await serve();
     const text = 'one two three';
     const digest = digestOf(text);
@@ -103,7 +103,7 @@ describe('push', () => {
     await expect(readdir(join(served.store.dir, 'tmp'))).resolves.toEqual([]);
   });
 
-  test('a blob of another repository is mounted, and one that is nowhere has to be sent', async () => {
+  test('mounts a blob of another repository, and asks for an upload of an unknown one', async () => {
     await using served = await serve();
     const digest = await pushBlob(served, 'a', 'text');
     const mount = async (name: string): Promise<Response> =>
@@ -112,32 +112,32 @@ describe('push', () => {
     expect((await mount(digestOf('nowhere'))).status).toBe(202);
   });
 
-  test('a manifest has to be one, of the type it says, with the digest it is sent to, and all its blobs', async () => {
+  test('requires a valid manifest with its type, digest and blobs', async () => {
     await using served = await serve();
     const manifest = await pushContent(served, 'a', 'x');
-    expect(await refusal(await putManifest(served, 'a', '1', '{'))).toBe('400 MANIFEST_INVALID');
-    expect(await refusal(await putManifest(served, 'a', '1', manifest, INDEX))).toBe(
+    expect(await errorOf(await putManifest(served, 'a', '1', '{'))).toBe('400 MANIFEST_INVALID');
+    expect(await errorOf(await putManifest(served, 'a', '1', manifest, INDEX))).toBe(
       '400 MANIFEST_INVALID',
     );
-    expect(await refusal(await putManifest(served, 'a', digestOf('y'), manifest))).toBe(
+    expect(await errorOf(await putManifest(served, 'a', digestOf('y'), manifest))).toBe(
       '400 DIGEST_INVALID',
     );
-    expect(await refusal(await putManifest(served, 'a', 'no:tag', manifest))).toBe(
+    expect(await errorOf(await putManifest(served, 'a', 'no:tag', manifest))).toBe(
       '400 DIGEST_INVALID',
     );
     const other = manifest.replace(digestOf('x'), digestOf('missing'));
-    expect(await refusal(await putManifest(served, 'a', '1', other))).toBe(
+    expect(await errorOf(await putManifest(served, 'a', '1', other))).toBe(
       '404 MANIFEST_BLOB_UNKNOWN',
     );
     const longer = manifest.replace('"size":1}', '"size":2}');
     expect(longer).not.toBe(manifest);
-    expect(await refusal(await putManifest(served, 'a', '1', longer))).toBe(
+    expect(await errorOf(await putManifest(served, 'a', '1', longer))).toBe(
       '404 MANIFEST_BLOB_UNKNOWN',
     );
     expect((await served.fetch('/v2/a/tags/list')).status).toBe(404);
   });
 
-  test('nothing is deleted', async () => {
+  test('deletes nothing', async () => {
     await using served = await serve();
     const manifest = await pushContent(served, 'a', 'x');
     await putManifest(served, 'a', '1', manifest);
@@ -147,7 +147,7 @@ describe('push', () => {
 });
 
 describe('tags', () => {
-  test('are listed in order, a page at a time', async () => {
+  test('are listed in order and in pages', async () => {
     await using served = await serve();
     const manifest = await pushContent(served, 'team/app', 'x');
     for (const tag of ['b', 'a', 'C', 'd']) await putManifest(served, 'team/app', tag, manifest);
@@ -171,13 +171,13 @@ describe('tags', () => {
     expect((await served.fetch('/v2/team/app/tags/list?n=x')).status).toBe(400);
   });
 
-  test('keep their meaning; images for more platforms, and steps of builds, may be added', async () => {
+  test('do not move, except to more platforms and build steps', async () => {
     await using served = await serve();
     const one = await pushContent(served, 'a', 'one');
     const two = await pushContent(served, 'a', 'two');
     expect((await putManifest(served, 'a', '1', one)).status).toBe(201);
     expect((await putManifest(served, 'a', '1', one)).status).toBe(201);
-    expect(await refusal(await putManifest(served, 'a', '1', two))).toBe('409 DENIED');
+    expect(await errorOf(await putManifest(served, 'a', '1', two))).toBe('409 DENIED');
     expect(await (await served.fetch('/v2/a/manifests/1')).text()).toBe(one);
     for (const [text, status] of [
       [index(one), 201],
@@ -203,7 +203,7 @@ describe('tags', () => {
     ).toBe(409);
   });
 
-  test('of many at once for one tag one is first, and the others are told', async () => {
+  test('go to one of several concurrent requests; the others are rejected', async () => {
     await using served = await serve();
     const all = await Promise.all(
       ['a', 'b', 'c', 'd', 'e'].map(async (text) => pushContent(served, 'race', text)),
@@ -214,8 +214,8 @@ describe('tags', () => {
     expect(answers.toSorted((a, b) => a - b)).toEqual([201, 409, 409, 409, 409]);
   });
 
-  test('may be moved where the server allows it', async () => {
-    await using served = await serve({ movesTags: true });
+  test('move if the server allows it', async () => {
+    await using served = await serve({ canMoveTags: true });
     await putManifest(served, 'a', '1', await pushContent(served, 'a', 'one'));
     const two = await pushContent(served, 'a', 'two');
     expect((await putManifest(served, 'a', '1', two)).status).toBe(201);
@@ -223,7 +223,7 @@ describe('tags', () => {
   });
 });
 
-test('what refers to an image is listed, by its type too', async () => {
+test('lists referrers, also by type', async () => {
   await using served = await serve();
   const image = await pushContent(served, 'a', 'x');
   await putManifest(served, 'a', '1', image);
@@ -243,7 +243,7 @@ test('what refers to an image is listed, by its type too', async () => {
   expect((await served.fetch(`/v2/a/referrers/${digestOf('none')}`)).status).toBe(200);
 });
 
-test('what lkt has built in the store is served under its name, and what lkt pushes is in the store', async () => {
+test('serves images that lkt built, and stores images that lkt pushes', async () => {
   await using served = await serve();
   await using registry = createRegistry({ env: {}, insecure: [served.host] });
   const { store } = served;

@@ -14,7 +14,7 @@ export const run: (
   options?: ExecFileOptions,
 ) => Promise<{ stdout: string; stderr: string }> = promisify(execFile) as never;
 
-/** What may read and write, and what may read. */
+/** Tokens for reading and writing, and for reading. */
 export const WRITE: string = randomBytes(24).toString('hex');
 export const READ: string = randomBytes(24).toString('hex');
 
@@ -29,7 +29,7 @@ export interface Served extends AsyncDisposable {
   fetch(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** A server over an empty store, without tokens unless they are given. */
+/** Starts a server over an empty store, by default without tokens. */
 export async function serve(options: Partial<ServerOptions> = {}): Promise<Served> {
   const stack = new AsyncDisposableStack();
   const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-server-')));
@@ -72,7 +72,7 @@ export async function pushBlob(served: Served, name: string, text: string): Prom
 export const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const INDEX = 'application/vnd.oci.image.index.v1+json';
 
-/** The manifest of an image whose only layer holds a text; its blobs are pushed. */
+/** Pushes the blobs of an image with a text as its only layer, and returns the manifest. */
 export async function pushContent(
   served: Served,
   name: string,
@@ -105,8 +105,8 @@ export async function putManifest(
   });
 }
 
-/** Why a request was refused. */
-export async function refusal(response: Response): Promise<string> {
+/** Returns status and codes of an error response. */
+export async function errorOf(response: Response): Promise<string> {
   const { errors } = (await response.json()) as { errors: { code: string }[] };
   return `${response.status} ${errors.map(({ code }) => code).join(' ')}`;
 }

@@ -2,19 +2,26 @@ import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { type Digest, parseDigest } from '@lkt/core';
-import { chunksOf, COMMON, type Exchange, notAllowed, sendStream, tooLong } from '../exchange.ts';
-import { Refusal } from '../refusal.ts';
+import {
+  chunksOf,
+  COMMON_HEADERS,
+  type Exchange,
+  notAllowed,
+  sendStream,
+  tooLong,
+} from '../exchange.ts';
+import { ApiError } from '../api-error.ts';
 import type { Repository } from './names.ts';
 import type { Upload, Uploads } from './uploads.ts';
 
-/** distribution-spec, "Pulling blobs" */
-export async function answerBlob(exchange: Exchange, text: string): Promise<void> {
+/** Handles a blob request (distribution-spec, "Pulling blobs"). */
+export async function handleBlob(exchange: Exchange, text: string): Promise<void> {
   const { method, request, response, store } = exchange;
   const digest = parseDigest(text);
   if (method !== 'GET' && method !== 'HEAD') throw notAllowed('GET, HEAD');
   const size = await store.size(digest);
   if (size === undefined || !(await store.keep(digest)))
-    throw new Refusal(404, 'BLOB_UNKNOWN', 'there is no such blob');
+    throw new ApiError(404, 'BLOB_UNKNOWN', 'blob not found');
   const headers = {
     'accept-ranges': 'bytes',
     'content-type': 'application/octet-stream',
@@ -27,17 +34,20 @@ export async function answerBlob(exchange: Exchange, text: string): Promise<void
     return;
   }
   response.writeHead(206, {
-    ...COMMON,
+    ...COMMON_HEADERS,
     ...headers,
     'content-length': part.end - part.start,
     'content-range': `bytes ${part.start}-${part.end - 1}/${size}`,
   });
-  // Who has put the parts together checks the digest.
+  // The client verifies the digest after joining the parts.
   const file = createReadStream(store.blobPath(digest), { start: part.start, end: part.end - 1 });
   await pipeline(file, response);
 }
 
-/** RFC 9110, 14.1.2: one range; others are answered with all of it, as may be. */
+/**
+ * Parses a single range (RFC 9110, 14.1.2). Other ranges are ignored, which the specification
+ * allows.
+ */
 function rangeOf(
   { headers }: IncomingMessage,
   size: number,
@@ -47,12 +57,15 @@ function rangeOf(
   const start = from === '' ? Math.max(0, size - Number(to)) : Number(from);
   const end = from === '' || to === '' ? size : Math.min(size, Number(to) + 1);
   if (start < end) return { start, end };
-  throw new Refusal(416, 'RANGE_INVALID', 'there is no such range', {
+  throw new ApiError(416, 'RANGE_INVALID', 'the range is outside of the blob', {
     'content-range': `bytes */${size}`,
   });
 }
 
-/** "Pushing blobs", "Mounting a blob from another repository" */
+/**
+ * Starts or completes an upload, or mounts a blob (distribution-spec, "Pushing blobs", "Mounting a
+ * blob from another repository").
+ */
 export async function startUpload(
   exchange: Exchange,
   repository: Repository,
@@ -60,7 +73,7 @@ export async function startUpload(
 ): Promise<void> {
   const { request, url, store } = exchange;
   const mount = url.searchParams.get('mount');
-  // All repositories are of one store, and whoever may write may read all of it.
+  // All repositories share one store, and a writer may read all of it.
   if (mount !== null && (await store.keep(parseDigest(mount)))) {
     request.resume();
     sendCreated(exchange, repository, parseDigest(mount));
@@ -68,14 +81,14 @@ export async function startUpload(
   }
   const digest = url.searchParams.get('digest');
   if (digest !== null) {
-    await takeWhole(exchange, repository, parseDigest(digest));
+    await receiveBlob(exchange, repository, parseDigest(digest));
     return;
   }
   sendUpload(exchange, uploads.start(repository.name), 202);
 }
 
-/** A request about an upload that is going on. */
-export async function goOn(
+/** Handles a request about an open upload. */
+export async function continueUpload(
   exchange: Exchange,
   repository: Repository,
   uploads: Uploads,
@@ -94,9 +107,9 @@ export async function goOn(
     } else if (method === 'PUT') {
       const digest = parseDigest(url.searchParams.get('digest') ?? '');
       if (upload.size === 0 && request.headers['content-range'] === undefined) {
-        // The usual case: all of it comes now, and is checked as it comes.
+        // The usual case: the whole blob in one request, verified while it streams.
         await uploads.end(upload);
-        await takeWhole(exchange, repository, digest);
+        await receiveBlob(exchange, repository, digest);
         return;
       }
       await addChunk(request, upload);
@@ -116,25 +129,25 @@ async function addChunk(request: IncomingMessage, upload: Upload): Promise<void>
   const { 'content-range': range, 'content-length': length } = request.headers;
   const [, from, to] = /^(?:bytes )?(\d{1,15})-(\d{1,15})/.exec(range ?? '') ?? [];
   if (range !== undefined && Number(from) !== upload.size)
-    throw new Refusal(416, 'RANGE_INVALID', `it goes on at ${upload.size}`, {
+    throw new ApiError(416, 'RANGE_INVALID', `the next byte is ${upload.size}`, {
       range: rangeHeader(upload),
     });
   if (to !== undefined && length !== undefined && Number(to) - Number(from) + 1 !== Number(length))
-    throw new Refusal(400, 'SIZE_INVALID', 'its length is not that of its range');
+    throw new ApiError(400, 'SIZE_INVALID', 'content-length does not match content-range');
   await upload.add(request);
 }
 
-async function takeWhole(
+async function receiveBlob(
   exchange: Exchange,
   repository: Repository,
   digest: Digest,
 ): Promise<void> {
   const { request, store, limits } = exchange;
   const length = request.headers['content-length'];
-  if (Number(length ?? 0) > limits.blobSize) throw tooLong(limits.blobSize);
+  if (Number(length ?? 0) > limits.maxBlobSize) throw tooLong(limits.maxBlobSize);
   const size = length === undefined ? {} : { size: Number(length) };
-  await store.write(limited(chunksOf(request), limits.blobSize), { digest, ...size });
-  // What was there already has not been read.
+  await store.write(limited(chunksOf(request), limits.maxBlobSize), { digest, ...size });
+  // The store does not read the body of an existing blob.
   request.resume();
   sendCreated(exchange, repository, digest);
 }
@@ -151,7 +164,7 @@ async function* limited(source: AsyncIterable<Buffer>, limit: number): AsyncGene
 function sendUpload({ response }: Exchange, upload: Upload, status: number): void {
   response
     .writeHead(status, {
-      ...COMMON,
+      ...COMMON_HEADERS,
       location: `/v2/${upload.repository}/blobs/uploads/${upload.id}`,
       range: rangeHeader(upload),
       'docker-upload-uuid': upload.id,
@@ -160,7 +173,7 @@ function sendUpload({ response }: Exchange, upload: Upload, status: number): voi
     .end();
 }
 
-/** A range has no form for nothing at all; registries say 0-0. */
+/** Returns the received range. `0-0` also means no bytes, as in other registries. */
 function rangeHeader({ size }: Upload): string {
   return `0-${Math.max(0, size - 1)}`;
 }
@@ -168,7 +181,7 @@ function rangeHeader({ size }: Upload): string {
 function sendCreated({ response }: Exchange, { name }: Repository, digest: Digest): void {
   response
     .writeHead(201, {
-      ...COMMON,
+      ...COMMON_HEADERS,
       location: `/v2/${name}/blobs/${digest}`,
       'docker-content-digest': digest,
       'content-length': 0,

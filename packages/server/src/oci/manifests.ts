@@ -11,39 +11,43 @@ import {
 } from '@lkt/oci';
 import {
   bodyOf,
-  COMMON,
+  COMMON_HEADERS,
   type Exchange,
-  MANIFEST_SIZE,
+  MAX_MANIFEST_BYTES,
   notAllowed,
   sendBytes,
 } from '../exchange.ts';
-import { Refusal } from '../refusal.ts';
+import { ApiError } from '../api-error.ts';
 import type { Repository } from './names.ts';
 
-/** Steps of builds, which `lkt pkg build --cache-to` adds to: their tag has to go on. */
-const STEPS = 'application/vnd.lkt.steps.v1+json';
+/** Artifact type of build steps from `lkt pkg build --cache-to`, whose tag may move. */
+const BUILD_STEPS_TYPE = 'application/vnd.lkt.steps.v1+json';
 
-/** distribution-spec, "Pulling manifests", "Pushing Manifests" */
-export async function answerManifest(
+/** Handles a manifest request (distribution-spec, "Pulling manifests", "Pushing Manifests"). */
+export async function handleManifest(
   exchange: Exchange,
   repository: Repository,
   name: string,
-  movesTags: boolean,
+  canMoveTags: boolean,
 ): Promise<void> {
   const { method } = exchange;
-  if (method === 'GET' || method === 'HEAD') await send(exchange, repository, name);
-  else if (method === 'PUT') await take(exchange, repository, name, movesTags);
+  if (method === 'GET' || method === 'HEAD') await sendManifest(exchange, repository, name);
+  else if (method === 'PUT') await putManifest(exchange, repository, name, canMoveTags);
   else throw notAllowed('GET, HEAD, PUT');
 }
 
-async function send(exchange: Exchange, repository: Repository, name: string): Promise<void> {
+async function sendManifest(
+  exchange: Exchange,
+  repository: Repository,
+  name: string,
+): Promise<void> {
   const { store } = exchange;
   const digest = name.includes(':')
     ? parseDigest(name)
-    : (await store.resolve(repository.tagged(name)))?.digest;
+    : (await store.resolve(repository.tagReference(name)))?.digest;
   const found = digest === undefined ? undefined : await documentAt(store, digest);
   if (digest === undefined || found === undefined)
-    throw new Refusal(404, 'MANIFEST_UNKNOWN', 'there is no such manifest');
+    throw new ApiError(404, 'MANIFEST_UNKNOWN', 'manifest not found');
   await store.keep(digest);
   sendBytes(exchange, found.bytes, {
     'content-type': typeOf(found.document),
@@ -52,31 +56,32 @@ async function send(exchange: Exchange, repository: Repository, name: string): P
   });
 }
 
-async function take(
+async function putManifest(
   exchange: Exchange,
   repository: Repository,
   name: string,
-  movesTags: boolean,
+  canMoveTags: boolean,
 ): Promise<void> {
   const { request, response, store } = exchange;
-  const bytes = await bodyOf(request, MANIFEST_SIZE);
+  const bytes = await bodyOf(request, MAX_MANIFEST_BYTES);
   const digest = digestOf(bytes);
-  const reference = name.includes(':') ? undefined : repository.tagged(name);
+  const reference = name.includes(':') ? undefined : repository.tagReference(name);
   if (reference === undefined && parseDigest(name) !== digest)
-    throw new Refusal(400, 'DIGEST_INVALID', `it is ${digest}`);
+    throw new ApiError(400, 'DIGEST_INVALID', `the digest of the content is ${digest}`);
   const document = parseManifestOrIndex(bytes);
   const mediaType = typeOf(document);
   const given = request.headers['content-type']?.replace(/;.*$/, '').trim();
   if (given !== undefined && given !== mediaType)
-    throw new Refusal(400, 'MANIFEST_INVALID', `it is ${mediaType}, not ${given}`);
+    throw new ApiError(400, 'MANIFEST_INVALID', `the manifest is ${mediaType}, not ${given}`);
   await requireContent(store, document);
   await store.writeBytes(bytes);
   const descriptor = { mediaType, digest, size: bytes.length };
   if (document.subject !== undefined) await store.addReferrer(descriptor);
-  if (reference !== undefined) await nameIt(store, reference, descriptor, document, movesTags);
+  if (reference !== undefined)
+    await tagManifest(store, reference, descriptor, document, canMoveTags);
   response
     .writeHead(201, {
-      ...COMMON,
+      ...COMMON_HEADERS,
       location: `/v2/${repository.name}/manifests/${digest}`,
       'docker-content-digest': digest,
       'content-length': 0,
@@ -85,53 +90,65 @@ async function take(
     .end();
 }
 
-/** What a manifest is made of has to be there, as long as it says. Of an index images may be missing. */
+/** Requires the blobs of a manifest with their stated size. Images of an index may be missing. */
 async function requireContent(store: Store, document: ImageIndex | ImageManifest): Promise<void> {
   if ('manifests' in document) return;
   for (const { digest, size } of [document.config, ...document.layers])
     if (!(await store.keep(digest, size)))
-      throw new Refusal(404, 'MANIFEST_BLOB_UNKNOWN', `blob ${digest} is missing, or not as long`);
+      throw new ApiError(
+        404,
+        'MANIFEST_BLOB_UNKNOWN',
+        `blob ${digest} is missing or has another size`,
+      );
 }
 
-/** Names it. One at a time: of two that come at once the second must not take the place of the first. */
-async function nameIt(
+/** Tags a manifest. One request at a time, so that a concurrent one cannot replace the tag. */
+async function tagManifest(
   store: Store,
   reference: string,
   descriptor: Descriptor,
   document: ImageIndex | ImageManifest,
-  movesTags: boolean,
+  canMoveTags: boolean,
 ): Promise<void> {
   await store.withLock(`serve ${reference}`, async () => {
     const present = await store.resolve(reference);
     if (present?.digest === descriptor.digest) return;
-    if (present !== undefined && !movesTags && !(await isMore(store, present.digest, document)))
-      throw new Refusal(409, 'DENIED', `the tag is there, and stands for ${present.digest}`);
+    if (
+      present !== undefined &&
+      !canMoveTags &&
+      !(await isSuperset(store, present.digest, document))
+    )
+      throw new ApiError(409, 'DENIED', `the tag already refers to ${present.digest}`);
     await store.tag(reference, descriptor);
   });
 }
 
-/** Whether something has all that was there before: an index with images for more platforms, or steps of builds. */
-async function isMore(
+/**
+ * Reports whether a document extends the present one: an index with the same images and more, or
+ * build steps.
+ */
+async function isSuperset(
   store: Store,
   present: Digest,
   document: ImageIndex | ImageManifest,
 ): Promise<boolean> {
   const before = (await documentAt(store, present))?.document;
-  // A name that leads to nothing is free.
+  // A tag without its manifest can be replaced.
   if (before === undefined) return true;
-  if (before.artifactType === STEPS && document.artifactType === STEPS) return true;
+  if (before.artifactType === BUILD_STEPS_TYPE && document.artifactType === BUILD_STEPS_TYPE)
+    return true;
   if (!('manifests' in before) || !('manifests' in document)) return false;
   const now = new Set(document.manifests.map(({ digest }) => digest));
   return before.manifests.every(({ digest }) => now.has(digest));
 }
 
-/** A blob of the store, if it is a manifest or an index. */
+/** Returns a manifest or index of the store; undefined for other blobs. */
 async function documentAt(
   store: Store,
   digest: Digest,
 ): Promise<{ readonly bytes: Buffer; readonly document: ImageIndex | ImageManifest } | undefined> {
   try {
-    const bytes = await store.readBytes({ digest }, MANIFEST_SIZE);
+    const bytes = await store.readBytes({ digest }, MAX_MANIFEST_BYTES);
     return { bytes, document: parseManifestOrIndex(bytes) };
   } catch (error) {
     if (error instanceof LktError && ['IMAGE_INVALID', 'NOT_FOUND'].includes(error.code))
@@ -147,11 +164,11 @@ function typeOf(document: ImageIndex | ImageManifest): string {
   return 'manifests' in document ? MediaType.ociIndex : MediaType.ociManifest;
 }
 
-/** "Listing Referrers" */
+/** Sends the referrers of a manifest (distribution-spec, "Listing Referrers"). */
 export async function sendReferrers(exchange: Exchange, text: string): Promise<void> {
   const { method, store, url } = exchange;
   if (method !== 'GET' && method !== 'HEAD') throw notAllowed('GET, HEAD');
-  if (!isDigest(text)) throw new Refusal(400, 'DIGEST_INVALID', 'that is no digest');
+  if (!isDigest(text)) throw new ApiError(400, 'DIGEST_INVALID', 'invalid digest');
   const type = url.searchParams.get('artifactType') ?? undefined;
   const manifests = await store.referrers(text, type);
   const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };

@@ -1,23 +1,29 @@
 import { familiarReference, formatReference, parseReference, type Tag } from '@lkt/oci';
 import { LktError } from '@lkt/core';
-import { Refusal } from '../refusal.ts';
+import { ApiError } from '../api-error.ts';
 
-/** distribution-spec, "Pulling manifests" */
+/** distribution-spec, "Pulling manifests". */
 const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const MAX_NAME = 255;
 
-/** A repository of the server, which is what the store calls by the same name in its short form. */
+/** A repository of the server: the images of the store with its name in short form. */
 export interface Repository {
-  /** As it is in addresses. */
+  /** The name in URLs. */
   readonly name: string;
-  /** The name in the store of a tag. @throws Refusal */
-  tagged(tag: string): string;
-  /** The tag of a name in the store, if it is of this repository. */
+  /**
+   * Returns the store reference of a tag.
+   * @throws ApiError 400
+   */
+  tagReference(tag: string): string;
+  /** Returns the tag of a store reference; undefined if it belongs to another repository. */
   tagOf(tag: Tag): string | undefined;
 }
 
-/** @throws Refusal */
+/**
+ * Returns the repository of a name.
+ * @throws ApiError 400
+ */
 export function repositoryOf(name: string): Repository {
   if (name.length > MAX_NAME || !NAME.test(name)) throw invalid(name);
   let short: string;
@@ -32,8 +38,8 @@ export function repositoryOf(name: string): Repository {
   const { domain, path } = reference;
   return {
     name,
-    tagged: (tag) => {
-      if (!TAG.test(tag)) throw new Refusal(400, 'MANIFEST_INVALID', 'that is no tag');
+    tagReference: (tag) => {
+      if (!TAG.test(tag)) throw new ApiError(400, 'MANIFEST_INVALID', 'invalid tag');
       return formatReference({ domain, path, tag });
     },
     tagOf: ({ reference: text }) => {
@@ -43,7 +49,7 @@ export function repositoryOf(name: string): Repository {
           ? found.tag
           : undefined;
       } catch (error) {
-        // Other programs may have put any name into the store.
+        // Other programs may use any name in the store.
         if (error instanceof LktError) return undefined;
         throw error;
       }
@@ -58,6 +64,6 @@ function nameOf({ domain, path }: ReturnType<typeof parseReference>): {
   return { domain, path };
 }
 
-function invalid(name: string): Refusal {
-  return new Refusal(400, 'NAME_INVALID', `"${name.slice(0, MAX_NAME)}" is not a repository`);
+function invalid(name: string): ApiError {
+  return new ApiError(400, 'NAME_INVALID', `"${name.slice(0, MAX_NAME)}" is not a repository name`);
 }

@@ -5,13 +5,15 @@ import { PassThrough } from 'node:stream';
 import { type Digest, Digester } from '@lkt/core';
 import type { BlobInfo, Store } from '@lkt/oci';
 import { chunksOf, tooLong } from '../exchange.ts';
-import { Refusal } from '../refusal.ts';
+import { ApiError } from '../api-error.ts';
 
-/** A blob that comes in pieces. It goes to disk as it comes, and into the store when it is whole and what it should be. */
+/**
+ * A blob upload in chunks. Streams to disk and enters the store only when complete and verified.
+ */
 export class Upload {
   readonly id: string = randomUUID();
   readonly repository: string;
-  /** Bytes that have come. */
+  /** Bytes received. */
   size = 0;
   lastUsed: number = Date.now();
   isBusy = false;
@@ -19,8 +21,8 @@ export class Upload {
   readonly #limit: number;
   readonly #content = new PassThrough();
   readonly #digester = new Digester();
-  #written: Promise<BlobInfo | undefined> | undefined;
-  #wanted: Digest | undefined;
+  #writing: Promise<BlobInfo | undefined> | undefined;
+  #expectedDigest: Digest | undefined;
   #failure: unknown;
 
   constructor(store: Store, repository: string, limit: number) {
@@ -30,10 +32,13 @@ export class Upload {
     this.#content.on('error', () => undefined);
   }
 
-  /** Takes a piece. What has come before a connection breaks stays, and the client may go on from there. */
+  /**
+   * Receives a chunk. Bytes received before a broken connection count, and the client can resume
+   * after them.
+   */
   async add(request: IncomingMessage): Promise<void> {
-    // Under which name it is kept is known at its end.
-    this.#written ??= this.#store.write(this.#checked()).catch((error: unknown) => {
+    // The expected digest is known only at the end.
+    this.#writing ??= this.#store.write(this.#checked()).catch((error: unknown) => {
       this.#failure ??= error;
       this.#content.destroy();
       return undefined;
@@ -48,36 +53,43 @@ export class Upload {
     if (this.#content.destroyed) throw this.#failed();
   }
 
-  /** Ends it. @throws Refusal when it is not what was said; then nothing of it stays */
+  /**
+   * Completes the upload.
+   * @throws ApiError 400 if the content does not match the digest; it is then discarded
+   */
   async commit(digest: Digest): Promise<BlobInfo> {
-    this.#wanted = digest;
+    this.#expectedDigest = digest;
     this.#content.end();
-    const info = await this.#written;
+    const info = await this.#writing;
     if (info === undefined) throw this.#failed();
     return info;
   }
 
-  /** Nothing of it stays. */
+  /** Discards the upload. */
   async cancel(): Promise<void> {
-    this.#failure ??= new Refusal(404, 'BLOB_UPLOAD_UNKNOWN', 'the upload has ended');
+    this.#failure ??= new ApiError(404, 'BLOB_UPLOAD_UNKNOWN', 'the upload has ended');
     this.#content.destroy();
-    await this.#written;
+    await this.#writing;
   }
 
   async *#checked(): AsyncGenerator<Uint8Array> {
     yield* this.#content;
-    if (this.#wanted === undefined) throw this.#failed();
+    if (this.#expectedDigest === undefined) throw this.#failed();
     const digest = this.#digester.digest();
-    if (digest !== this.#wanted)
-      throw new Refusal(400, 'DIGEST_INVALID', `it is ${digest}, not ${this.#wanted}`);
+    if (digest !== this.#expectedDigest)
+      throw new ApiError(
+        400,
+        'DIGEST_INVALID',
+        `the digest of the content is ${digest}, not ${this.#expectedDigest}`,
+      );
   }
 
   #failed(): unknown {
-    return this.#failure ?? new Refusal(404, 'BLOB_UPLOAD_UNKNOWN', 'the upload has ended');
+    return this.#failure ?? new ApiError(404, 'BLOB_UPLOAD_UNKNOWN', 'the upload has ended');
   }
 }
 
-/** Waits until more can be written, or nothing any more. */
+/** Waits until the stream accepts data or is closed. */
 async function drained(stream: PassThrough): Promise<void> {
   const done = new AbortController();
   const { signal } = done;
@@ -86,14 +98,14 @@ async function drained(stream: PassThrough): Promise<void> {
 }
 
 interface UploadLimits {
-  /** That are open at once. */
-  readonly count: number;
-  /** Milliseconds after which one that nobody goes on with is given up. */
-  readonly idle: number;
-  readonly blobSize: number;
+  /** Maximum open uploads. */
+  readonly maxUploads: number;
+  /** Milliseconds after which an idle upload is discarded. */
+  readonly idleMs: number;
+  readonly maxBlobSize: number;
 }
 
-/** The uploads that are going on. */
+/** The open uploads. */
 export class Uploads {
   readonly #store: Store;
   readonly #limits: UploadLimits;
@@ -103,27 +115,33 @@ export class Uploads {
   constructor(store: Store, limits: UploadLimits) {
     this.#store = store;
     this.#limits = limits;
-    this.#timer = setInterval(() => this.#expire(), Math.max(10, limits.idle / 4)).unref();
+    this.#timer = setInterval(() => this.#expire(), Math.max(10, limits.idleMs / 4)).unref();
   }
 
-  /** @throws Refusal when there are too many */
+  /**
+   * Opens an upload.
+   * @throws ApiError 429 if too many are open
+   */
   start(repository: string): Upload {
-    if (this.#open.size >= this.#limits.count)
-      throw new Refusal(429, 'TOOMANYREQUESTS', 'too many uploads are open', {
+    if (this.#open.size >= this.#limits.maxUploads)
+      throw new ApiError(429, 'TOOMANYREQUESTS', 'too many uploads are open', {
         'retry-after': '30',
       });
-    const upload = new Upload(this.#store, repository, this.#limits.blobSize);
+    const upload = new Upload(this.#store, repository, this.#limits.maxBlobSize);
     this.#open.set(upload.id, upload);
     return upload;
   }
 
-  /** Does something with an upload, alone. @throws Refusal when there is none, or something is being done with it */
+  /**
+   * Runs `run` with exclusive use of an upload.
+   * @throws ApiError 404 if it does not exist; 409 if another request uses it
+   */
   async use<T>(id: string, repository: string, run: (upload: Upload) => Promise<T>): Promise<T> {
     const upload = this.#open.get(id);
     if (upload === undefined || upload.repository !== repository)
-      throw new Refusal(404, 'BLOB_UPLOAD_UNKNOWN', 'there is no such upload');
+      throw new ApiError(404, 'BLOB_UPLOAD_UNKNOWN', 'upload not found');
     if (upload.isBusy)
-      throw new Refusal(409, 'BLOB_UPLOAD_INVALID', 'another request goes on with it');
+      throw new ApiError(409, 'BLOB_UPLOAD_INVALID', 'another request uses the upload');
     upload.isBusy = true;
     try {
       return await run(upload);
@@ -133,12 +151,13 @@ export class Uploads {
     }
   }
 
-  /** Forgets one, and removes what there is of it. */
+  /** Removes and discards an upload. */
   async end(upload: Upload): Promise<void> {
     this.#open.delete(upload.id);
     await upload.cancel();
   }
 
+  /** Discards all uploads. */
   async endAll(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all([...this.#open.values()].map(async (upload) => this.end(upload)));
@@ -146,6 +165,7 @@ export class Uploads {
 
   #expire(): void {
     for (const upload of this.#open.values())
-      if (!upload.isBusy && Date.now() - upload.lastUsed > this.#limits.idle) void this.end(upload);
+      if (!upload.isBusy && Date.now() - upload.lastUsed > this.#limits.idleMs)
+        void this.end(upload);
   }
 }

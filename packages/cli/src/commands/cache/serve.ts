@@ -86,7 +86,7 @@ Who has no token may do nothing, once there are tokens: one on each line of the 
       if (tokens.write.length + tokens.read.length === 0 && !flags['insecure-no-tokens'])
         throw refused('without a token', '--token-file', '--insecure-no-tokens');
     }
-    const blobSize = sizeOf(flags['max-blob']);
+    const maxBlobSize = sizeOf(flags['max-blob']);
     const { startServer } = await import('@lkt/server');
     this.endProgress();
     await using server = await startServer({
@@ -95,8 +95,8 @@ Who has no token may do nothing, once there are tokens: one on each line of the 
       port,
       tokens,
       tls,
-      movesTags: flags['move-tags'],
-      blobSize,
+      canMoveTags: flags['move-tags'],
+      maxBlobSize,
       onRequest: (line) => {
         if (!flags.quiet) say(line);
       },
@@ -126,14 +126,14 @@ async function tokensOf(
   name: string,
   variable = '',
 ): Promise<readonly string[]> {
-  const { MIN_TOKEN } = await import('@lkt/server');
+  const { MIN_TOKEN_LENGTH } = await import('@lkt/server');
   const found: string[] = [];
   const add = (from: string, text: string): void => {
     const tokens = text.split(/\s+/).filter((token) => token !== '');
     if (tokens.length === 0) throw new LktError('CONFIG_INVALID', `there is no token in ${from}`);
-    if (tokens.some((token) => token.length < MIN_TOKEN))
+    if (tokens.some((token) => token.length < MIN_TOKEN_LENGTH))
       throw new LktError('CONFIG_INVALID', `a token in ${from} could be guessed`, {
-        fix: `have ${MIN_TOKEN} characters or more: openssl rand -hex 32`,
+        fix: `have ${MIN_TOKEN_LENGTH} characters or more: openssl rand -hex 32`,
       });
     found.push(...tokens);
   };
