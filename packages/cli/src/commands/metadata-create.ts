@@ -5,7 +5,7 @@ import { Args } from '../flags/options.ts';
 export class MetadataCreate extends LktCommand {
   static override summary = 'Write a disk with metadata for a machine';
   static override description =
-    'The disk is an ISO image with the one file "config", which the package metadata reads at boot. "lkt run --data" makes the same. The same metadata gives the same bytes.';
+    'The disk is an ISO image with one file, "config", which lkt/metadata reads at boot. Pass it to "lkt run --disk". Equal metadata produces equal bytes.';
   static override examples = [
     `<%= config.bin %> metadata create data.iso '{"hostname": {"content": "web"}}'`,
   ];
