@@ -9,11 +9,11 @@ import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli
 const root = join(import.meta.dirname, '..');
 
 /** The documents that are made from the code, by path. `node tools/docs.ts` writes them; a test compares. */
-export function generatedDocs(): ReadonlyMap<string, string> {
+export async function generatedDocs(): Promise<ReadonlyMap<string, string>> {
   const errors = readFileSync(join(root, 'packages/core/src/errors.ts'), 'utf8');
   return new Map([
     ['docs/attack.md', attackDocument(root)],
-    ['docs/cli.md', cliDocument(commandTable())],
+    ['docs/cli.md', cliDocument(await commandTable())],
     ['docs/errors.md', errorsDocument(errorCodes(errors))],
     ['docs/security.md', securityDocument(root)],
     ['docs/schema/build.json', json(buildYmlSchema())],
@@ -115,5 +115,5 @@ function lower(text: string): string {
 }
 
 if (import.meta.main) {
-  for (const [path, text] of generatedDocs()) writeFileSync(join(root, path), text);
+  for (const [path, text] of await generatedDocs()) writeFileSync(join(root, path), text);
 }

@@ -6,11 +6,12 @@
  *
  * Whole processes, and how many packages were built. Everything it makes is in a directory that is then removed.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { buildNxPlugin } from '../build/nx-plugin.ts';
 import { root } from './measure.ts';
 import { processorTime } from './processes.ts';
 
@@ -59,7 +60,7 @@ const ways: readonly Way[] = [
 
 try {
   for (const [path, text] of Object.entries(files())) write(path, text);
-  install();
+  await install();
   git('init', '--quiet', '--initial-branch=main');
   git('add', '--all');
   git('-c', 'user.name=b', '-c', 'user.email=b@example.org', 'commit', '--quiet', '--message=all');
@@ -127,13 +128,12 @@ function files(): Readonly<Record<string, string>> {
 }
 
 /** The plugin as npm installs it, beside what this checkout has of npm. */
-function install(): void {
+async function install(): Promise<void> {
   const modules = join(work, 'node_modules');
   mkdirSync(join(modules, '@lkt'), { recursive: true });
   for (const name of readdirSync(join(root, 'node_modules')))
     if (name !== '@lkt') symlinkSync(join(root, 'node_modules', name), join(modules, name));
-  const maker = join(root, 'packages/cli/src/bundle/make-nx-plugin.ts');
-  execFileSync(process.execPath, [maker, join(modules, '@lkt/nx-plugin')]);
+  await buildNxPlugin(root, join(modules, '@lkt/nx-plugin'), new Set());
 }
 
 function write(path: string, text: string): void {

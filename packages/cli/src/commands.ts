@@ -48,9 +48,15 @@ const COMMANDS = {
   version: async () => (await import('./commands/version.ts')).Version,
 } satisfies Readonly<Record<string, () => Promise<CommandClass>>>;
 
-export type CommandId = keyof typeof COMMANDS;
+type CommandId = keyof typeof COMMANDS;
 
 export const commandIds: readonly string[] = Object.keys(COMMANDS);
+
+/** Loads every command, by its name. */
+export async function loadAllCommands(): Promise<Readonly<Record<string, CommandClass>>> {
+  const loaded = commandIds.map(async (id) => [id, await loadCommand(id)] as const);
+  return Object.fromEntries(await Promise.all(loaded));
+}
 
 export async function loadCommand(id: string): Promise<CommandClass> {
   const command: CommandClass = await COMMANDS[id as CommandId]();

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Dockerd, startDockerd } from '../../buildkit/test/dockerd.ts';
+import { main } from './program.ts';
 
-const main = join(import.meta.dirname, '../src/start.ts');
 const directory = mkdtempDisposableSync(join(tmpdir(), 'lkt-docker-'));
 const open = new AsyncDisposableStack();
 let dockerd: Dockerd;

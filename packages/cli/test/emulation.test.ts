@@ -8,8 +8,8 @@ import { loadImage, openStore, parsePlatform } from '@lkt/oci';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDockerd } from '../../buildkit/test/dockerd.ts';
 import { tinyProgram } from './tiny-program.ts';
+import { main } from './program.ts';
 
-const main = join(import.meta.dirname, '../src/start.ts');
 const directory = mkdtempDisposableSync(join(tmpdir(), 'lkt-emulation-'));
 let machine: ChildProcess;
 

@@ -5,6 +5,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import { main } from './program.ts';
 
 /** A process that ends in order 1.5 s after the first signal, or as told after the second. */
 const script = `
@@ -45,7 +46,6 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
     const names = ['one', 'two', 'three'];
     for (const name of names) writePackage(join(dir.path, 'pkg', name), name);
     const store = join(dir.path, 'store');
-    const main = join(import.meta.dirname, '../src/start.ts');
     const flags = ['--progress=plain', '--jobs=3', '--max-memory=1G', `--executor=${executor}`];
     const child = spawn(
       process.execPath,

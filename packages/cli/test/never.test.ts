@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { authority, startRegistry, startSigstore } from '@lkt/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { main } from './program.ts';
 
-const main = join(import.meta.dirname, '../src/start.ts');
 const PASSWORD = 'canary-password-4711';
 const BASIC = Buffer.from(`me:${PASSWORD}`).toString('base64');
 

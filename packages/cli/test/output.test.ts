@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { main } from './program.ts';
 
-const words = [process.execPath, join(import.meta.dirname, '../src/start.ts'), 'schema', 'image'];
+const words = [process.execPath, main, 'schema', 'image'];
 
 /** Starts a program whose standard output is a pipe that does not wait, and reads from it late and slowly. */
 const READER = `

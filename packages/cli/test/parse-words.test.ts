@@ -1,8 +1,8 @@
 import { parse } from '@oclif/core/parser';
 import { array, assert, asyncProperty, constantFrom, oneof, tuple } from 'fast-check';
 import { expect, test } from 'vitest';
-import { commands } from '../src/all-commands.ts';
 import { LktCommand } from '../src/command.ts';
+import { loadAllCommands } from '../src/commands.ts';
 import { Flags } from '../src/flags/options.ts';
 import { type Accepted, plainWords } from '../src/flags/parse-words.ts';
 
@@ -24,7 +24,7 @@ const VALUES = [
   'x y',
 ];
 
-test.each(Object.entries(commands))(
+test.each(Object.entries(await loadAllCommands()))(
   '%s: what is plain is what oclif makes of it',
   async (_, command) => {
     const flags = { json: Flags.boolean({}), ...LktCommand.baseFlags, ...command.flags };

@@ -6,8 +6,6 @@ import { promisify } from 'node:util';
 import { readSigningKey } from '@lkt/sign';
 import { expect, test } from 'vitest';
 
-const main = join(import.meta.dirname, '../src/start.ts');
-
 /** Types an answer to each question at a terminal of its own, and gives back what was to be seen there. */
 const TYPIST = `
 import os, pty, sys
@@ -31,6 +29,7 @@ while True:
 sys.stdout.buffer.write(seen)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 `;
+import { main } from './program.ts';
 
 async function type(
   dir: string,

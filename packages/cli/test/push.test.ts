@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { startRegistry, type TestRegistry } from '@lkt/testing';
 import { expect, test, vi } from 'vitest';
+import { main } from './program.ts';
 
-const main = join(import.meta.dirname, '../src/start.ts');
 const SIZE = 3_000_000;
 
 /** A checkout with two packages; the second is of the first, and has layers of its own. */

@@ -5,8 +5,8 @@ import { basename, join } from 'node:path';
 import { startRegistry, startSigstore } from '@lkt/testing';
 import { test } from 'vitest';
 import { parseArchive, runArchive } from '../../../tools/testscript.ts';
+import { main } from './program.ts';
 
-const main = join(import.meta.dirname, '../src/start.ts');
 const { PATH = '' } = process.env;
 
 /** Who signs in scripts: whom `$ID_TOKEN` is of, and whom `$OTHER_ID_TOKEN`. */

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { main } from './program.ts';
 
-const main = join(import.meta.dirname, '../src/start.ts');
 const WRITE = 'token-that-may-read-and-write';
 const READ = 'token-that-may-only-read';
 /** Of the server, in no network but that of this test. */

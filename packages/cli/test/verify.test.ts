@@ -26,10 +26,10 @@ import {
 } from '@lkt/sign';
 import { startRegistry, startSigstore, type TestSigstore } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { main } from './program.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const main = join(import.meta.dirname, '../src/start.ts');
 const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const WORKFLOW = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
 

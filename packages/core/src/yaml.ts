@@ -9,10 +9,10 @@ import { type Position, type SourceFile, sourceError } from './source.ts';
  * Loaded with the first document: the parser consists of many files, and most processes of a build
  * do not need it.
  */
-const load = createRequire(import.meta.url);
+const require = createRequire(import.meta.url);
 let loaded: typeof Yaml | undefined;
 function parser(): typeof Yaml {
-  loaded ??= load('yaml') as typeof Yaml;
+  loaded ??= require('yaml') as typeof Yaml;
   return loaded;
 }
 

@@ -1,7 +1,7 @@
 import { createRequire, Module } from 'node:module';
 import type undici from 'undici';
 
-const load = createRequire(import.meta.url);
+const require = createRequire(import.meta.url);
 
 /**
  * Returns undici's proxy agent. Loads only the needed modules: the index of undici also loads
@@ -10,11 +10,9 @@ const load = createRequire(import.meta.url);
  */
 export function proxyAgent(options: undici.EnvHttpProxyAgent.Options): undici.Dispatcher {
   stubHttp2();
-  const dispatcher: typeof undici.Dispatcher = load('undici/lib/dispatcher/dispatcher.js');
-  Object.assign(dispatcher.prototype, load('undici/lib/api/index.js'));
-  const ProxyAgent: typeof undici.EnvHttpProxyAgent = load(
-    'undici/lib/dispatcher/env-http-proxy-agent.js',
-  );
+  const dispatcher: typeof undici.Dispatcher = require('undici/lib/dispatcher/dispatcher.js');
+  Object.assign(dispatcher.prototype, require('undici/lib/api/index.js'));
+  const ProxyAgent: typeof undici.EnvHttpProxyAgent = require('undici/lib/dispatcher/env-http-proxy-agent.js');
   return new ProxyAgent(options);
 }
 
@@ -23,11 +21,11 @@ export function proxyAgent(options: undici.EnvHttpProxyAgent.Options): undici.Di
  * all of undici.
  */
 function stubHttp2(): void {
-  const id = load.resolve('undici/lib/dispatcher/client-h2.js');
+  const id = require.resolve('undici/lib/dispatcher/client-h2.js');
   const module = new Module(id);
   module.exports = () => {
     throw new Error('HTTP/2 is left out');
   };
   module.loaded = true;
-  load.cache[id] ??= module;
+  require.cache[id] ??= module;
 }

@@ -36,7 +36,6 @@ export class NxCacheServer implements AsyncDisposable {
       return path;
     };
     const store = join(temporary.path, 'store');
-    const [program = '', ...before] = LKT.split(' ');
     const files = { '--token-file': file('write', WRITE), '--read-token-file': file('read', READ) };
     const tokens = Object.entries(files).flat();
     const words = [
@@ -49,7 +48,7 @@ export class NxCacheServer implements AsyncDisposable {
       '127.0.0.1:0',
       ...tokens,
     ];
-    const child = spawn(program, [...before, ...words], {
+    const child = spawn(LKT, words, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [said] = (await once(child.stdout, 'data')) as [Buffer];

@@ -3,12 +3,13 @@ import { mkdirSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { buildNxPlugin } from '../../../tools/build/nx-plugin.ts';
 
 const repository = join(import.meta.dirname, '../../..');
 const bin = join(repository, 'node_modules/.bin');
 
 /** How lkt is called in tests. */
-export const LKT: string = `node ${join(repository, 'packages/cli/src/start.ts')}`;
+export const LKT: string = join(repository, 'lkt');
 
 /** A workspace of Nx in a directory of its own, in git, with a home of its own and the node_modules of this checkout. */
 export class TestWorkspace implements AsyncDisposable {
@@ -61,7 +62,7 @@ export class TestWorkspace implements AsyncDisposable {
     for (const name of readdirSync(join(repository, 'node_modules')))
       if (name !== '@lkt') symlinkSync(join(repository, 'node_modules', name), join(modules, name));
     const made = join(this.dir, '../package');
-    await this.run('node', join(repository, 'packages/cli/src/bundle/make-nx-plugin.ts'), made);
+    await buildNxPlugin(repository, made, new Set());
     await this.run('npm', 'pack', '--silent', '--pack-destination', join(this.dir, '..'), made);
     const packed = join(this.dir, '../lkt-nx-plugin-0.0.0.tgz');
     const target = join(modules, '@lkt/nx-plugin');
@@ -110,8 +111,7 @@ export class TestWorkspace implements AsyncDisposable {
   }
 
   async lkt(...args: readonly string[]): Promise<string> {
-    const [program = '', ...before] = LKT.split(' ');
-    return this.run(program, ...before, ...args);
+    return this.run(LKT, ...args);
   }
 
   /** The tasks of a run, sorted, each with where its output comes from: `a:pkg-build local cache`. */

@@ -48,7 +48,7 @@ let here: Built;
 let there: Built;
 
 beforeAll(async () => {
-  makeBundle(root);
+  buildDist(root);
   here = await describeBuild(join(dir, 'here'), {});
   there = JSON.parse(
     await proven(`reproducible-${ON_DISKS.length}-of-${EXAMPLES.length}`, buildAsStranger),
@@ -113,7 +113,7 @@ async function buildAsStranger(): Promise<string> {
   execFileSync('cp', ['-a', '--reflink=auto', join(root, 'node_modules'), checkout]);
   execFileSync('chown', ['-R', '--no-dereference', `${STRANGER}:${STRANGER}`, home]);
   const identity = ['setpriv', '--reuid', STRANGER, '--regid', STRANGER, '--clear-groups'];
-  makeBundle(checkout, identity);
+  buildDist(checkout, identity);
   const place = ['unshare', '--uts', 'sh', '-c', 'hostname elsewhere; umask 077; exec "$@"', 'sh'];
   const steps = `oci-layout:${join(dir, 'steps')}`;
   await buildLong({}, '--cache-to', steps);
@@ -139,11 +139,9 @@ async function buildLong(options: Options, ...args: readonly string[]): Promise<
   expect(built.status, built.stderr).toBe(0);
 }
 
-/** As tools/setup does: without it the first command runs from the sources, which takes some 30 MB more. */
-function makeBundle(checkout: string, under: readonly string[] = []): void {
-  // So that all files are old enough to be settled.
-  const script = 'sleep 2.5; exec node_modules/.bin/node packages/cli/src/bundle/make.ts';
-  execFileSync('env', [...under, 'sh', '-c', script], {
+/** Builds dist/ as tools/setup does: from the sources lkt takes some 30 MB more. */
+function buildDist(checkout: string, under: readonly string[] = []): void {
+  execFileSync('env', [...under, 'node_modules/.bin/node', 'tools/build/main.ts'], {
     cwd: checkout,
     stdio: ['ignore', 'ignore', 'inherit'],
   });

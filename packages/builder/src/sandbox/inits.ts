@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import { programPath } from '@lkt/core/program';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import type { Cgroups, CommandGroup } from '../cgroup/cgroup.ts';
 import { type CommandProcess, startProcess } from './command-process.ts';
@@ -73,7 +73,7 @@ export class Inits {
     const { groups, store, limits } = this.#options;
     const group = groups.create(groupLimits(limits));
     const joins = this.#joinsLate ? [] : (group?.joins ?? []);
-    const init = fileURLToPath(new URL('init.ts', import.meta.url));
+    const init = programPath(new URL('init.ts', import.meta.url));
     const command = [this.#program(), ...NODE_FLAGS, init, ...joins];
     // The other namespaces are made when the command is there: in one of its own it would not see what is mounted later.
     const argv = ['unshare', '--pid', '--fork', '--kill-child=KILL', '--', ...command];

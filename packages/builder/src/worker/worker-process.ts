@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { LktError } from '@lkt/core';
+import { programPath } from '@lkt/core/program';
 import type { Limits } from '../limits.ts';
 import type { BuildEnvironment } from '../variation.ts';
 import { linesOf } from './lines.ts';
@@ -66,7 +66,7 @@ export class WorkerProcess implements AsyncDisposable {
     const { environment } = options;
     const { argv } =
       environment === undefined ? chooseNamespace(uid) : namespaceIn(environment, uid);
-    const script = fileURLToPath(new URL('worker.ts', import.meta.url));
+    const script = programPath(new URL('worker.ts', import.meta.url));
     const [program = '', ...flags] = argv;
     // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
     const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {

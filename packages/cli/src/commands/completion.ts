@@ -27,7 +27,7 @@ export class Completion extends LktCommand {
     const { args } = await this.parse(Completion);
     // The table imports this command.
     const { commandTable } = await import('../help/table.ts');
-    const table = commandTable();
+    const table = await commandTable();
     const { bash } = await import('../completion/bash.ts');
     const { fish } = await import('../completion/fish.ts');
     const { zsh } = await import('../completion/zsh.ts');

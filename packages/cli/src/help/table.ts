@@ -1,5 +1,5 @@
-import { commands } from '../all-commands.ts';
 import { LktCommand } from '../command.ts';
+import { loadAllCommands } from '../commands.ts';
 import { spaced } from './usage.ts';
 
 /** The commands as data: what completion scripts and `docs/cli.md` are made from. */
@@ -36,8 +36,8 @@ export interface FlagEntry {
 }
 
 /** Sorted by name; without what is hidden. */
-export function commandTable(): readonly CommandEntry[] {
-  return Object.entries(commands)
+export async function commandTable(): Promise<readonly CommandEntry[]> {
+  return Object.entries(await loadAllCommands())
     .map(([id, command]) => ({
       name: spaced(id),
       summary: command.summary ?? '',

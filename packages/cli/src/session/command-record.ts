@@ -1,6 +1,6 @@
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { canonicalJson, digestHex, digestOf } from '@lkt/core';
+import { buildId } from '@lkt/core/program';
 import type { Session } from './session.ts';
 
 /** What decides nothing of what a command does, or only which of these flags it is. */
@@ -30,7 +30,7 @@ export function commandRecordPath(
   { environment: { cwd, home, variables }, cacheDir }: Session,
   { area, name, words, flags, known }: GivenCommand,
 ): string | undefined {
-  const program = programId();
+  const program = buildId(import.meta.url);
   if (program === undefined) return undefined;
   const given = Object.entries(flags).filter(
     ([flag, value]) => value !== undefined && !SILENT.has(flag),
@@ -49,10 +49,4 @@ export function commandRecordPath(
     variables: Object.fromEntries(read),
   };
   return join(cacheDir, area, `${digestHex(digestOf(canonicalJson(inputs)))}.${name}`);
-}
-
-/** The bundle is named by all that it was made from. */
-function programId(): string | undefined {
-  const name = dirname(fileURLToPath(new URL('../all-commands.ts', import.meta.url)));
-  return /\/node_modules\/\.cache\/lkt\/([0-9a-f]{16})$/.exec(name)?.[1];
 }

@@ -1,0 +1,248 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { readManifest } from '../../../tools/build/manifest.ts';
+import { parseArchive, runArchive } from '../../../tools/testscript.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const checkout = mkdtempSync(join(tmpdir(), 'lkt-checkout-'));
+const dist = join(checkout, 'dist');
+/** A build, put back before each test. */
+const fresh = `${checkout}-dist`;
+const source = join(checkout, 'packages/cli/src/commands/version.ts');
+
+/** A copy of the checkout, without `dist/`. */
+beforeAll(() => {
+  for (const path of ['lkt', 'LICENSE', 'package.json', 'packages', 'tools', 'node_modules/@lkt'])
+    cpSync(join(root, path), join(checkout, path), { recursive: true, verbatimSymlinks: true });
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (['@lkt', '.cache', '.lockfile-installed'].includes(name)) continue;
+    symlinkSync(join(root, 'node_modules', name), join(checkout, 'node_modules', name));
+  }
+  for (const name of ['package-lock.json', 'node_modules/.lockfile-installed'])
+    cpSync(join(root, 'package-lock.json'), join(checkout, name));
+  expect(run('tools/setup')).toMatchObject({ status: 0, stderr: '' });
+  cpSync(dist, fresh, { recursive: true });
+});
+
+beforeEach(() => {
+  rmSync(dist, { recursive: true, force: true });
+  cpSync(fresh, dist, { recursive: true });
+});
+
+afterAll(() => {
+  for (const path of [checkout, fresh]) rmSync(path, { recursive: true });
+});
+
+function run(program: string, ...words: readonly string[]): object {
+  const done = spawnSync(join(checkout, program), words, {
+    cwd: join(root, 'pkg'),
+    encoding: 'utf8',
+    env: {
+      PATH: process.env['PATH'],
+      HOME: '/nonexistent',
+      LKT_CACHE: join(checkout, 'store'),
+      NO_COLOR: '1',
+    },
+  });
+  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+const build = (): object => run('node_modules/.bin/node', join(checkout, 'tools/build/main.ts'));
+const id = (): string => readManifest(checkout).id;
+const main = (): string => join(dist, id(), 'main.cjs');
+
+/** Makes the build tell that it runs. */
+const FROM_DIST = { status: 0, stdout: 'from dist', stderr: '' };
+const mark = (): void =>
+  writeFileSync(main(), "process.stdout.write('from dist'); exports.done = Promise.resolve();");
+const FROM_SOURCES = { status: 0, stdout: 'lkt version 0.0.0\n', stderr: '' };
+
+test.each([
+  '',
+  '--help',
+  '--version',
+  'pkg',
+  'pkg build --help',
+  'help run',
+  'rum',
+  'version --json',
+  'version 1',
+  'completion zsh',
+  'run x --mem y --json',
+  'build nothing.yml',
+  'build --o a.tar --dir b x.yml',
+  'pkg show-tag sshd',
+  'pkg build --builder tcp ../tools/debian',
+  'cache ls',
+  'env --nonsense',
+])('lkt %s prints the same from dist and from the sources', (line) => {
+  const words = line.split(' ').filter((word) => word !== '');
+  const fromDist = run('lkt', ...words);
+  rmSync(dist, { recursive: true });
+  expect(fromDist).toEqual(run('lkt', ...words));
+});
+
+describe('lkt', () => {
+  beforeEach(mark);
+
+  test('runs dist while the sources are unchanged', () => {
+    expect(run('lkt', 'version')).toEqual(FROM_DIST);
+  });
+
+  const text = readFileSync(join(root, 'packages/cli/src/commands/version.ts'), 'utf8');
+  const edited = text.replace('} version $', '} VERSION $');
+
+  test.each<[string, () => void]>([
+    ['edited', () => writeFileSync(source, edited)],
+    [
+      'edited with its time put back',
+      () => {
+        const { atime, mtime } = statSync(source);
+        writeFileSync(source, edited);
+        utimesSync(source, atime, mtime);
+      },
+    ],
+    [
+      'replaced by an older file',
+      () => {
+        writeFileSync(`${source}.new`, edited);
+        utimesSync(`${source}.new`, 0, 0);
+        renameSync(`${source}.new`, source);
+      },
+    ],
+  ])('runs the sources once one is %s, and dist when it is as before', (_, change) => {
+    change();
+    expect(run('lkt', 'version')).toEqual({ ...FROM_SOURCES, stdout: 'lkt VERSION 0.0.0\n' });
+    writeFileSync(source, text);
+    expect(run('lkt', 'version')).toEqual(FROM_DIST);
+  });
+
+  test('runs the sources once one is gone', () => {
+    const path = join(checkout, 'packages/machine/src/index.ts');
+    renameSync(path, `${path}.gone`);
+    expect(run('lkt', 'version')).toEqual(FROM_SOURCES);
+    renameSync(`${path}.gone`, path);
+  });
+
+  test('runs the sources with other packages than those it was built with', () => {
+    const files = ['package-lock.json', 'node_modules/.lockfile-installed'];
+    for (const name of files) appendFileSync(join(checkout, name), '\n');
+    expect(run('lkt', 'version')).toEqual(FROM_SOURCES);
+    for (const name of files) cpSync(join(root, 'package-lock.json'), join(checkout, name));
+  });
+
+  test('runs the sources with another Node than the one that built', () => {
+    const manifest = join(dist, 'manifest.json');
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replace(process.version, 'v1.0.0'));
+    expect(run('lkt', 'version')).toEqual(FROM_SOURCES);
+  });
+
+  const manifest = join(dist, 'manifest.json');
+  test.each<[string, () => void]>([
+    ['dist/ is missing', () => rmSync(dist, { recursive: true })],
+    ['the build is missing', () => rmSync(join(dist, id()), { recursive: true })],
+    ['main.cjs is cut short', () => writeFileSync(main(), 'let {')],
+    ['the manifest is missing', () => rmSync(manifest)],
+    ['the manifest is empty', () => writeFileSync(manifest, '')],
+    ['the manifest is damaged', () => appendFileSync(manifest, '}')],
+    ['the manifest is a directory', () => (rmSync(manifest), mkdirSync(manifest))],
+  ])('runs the sources if %s', (_, spoil) => {
+    spoil();
+    expect(run('lkt', 'version')).toEqual(FROM_SOURCES);
+  });
+});
+
+test('the programs of a build load nothing that they do not need to begin', () => {
+  const text = (name: string): string => readFileSync(join(dist, id(), name), 'utf8');
+  expect(text('init.cjs')).not.toMatch(/require\("(\.\/|koffi|node:crypto)|undici/);
+  // The rest is imported once an init has been started.
+  expect(text('worker.cjs')).not.toMatch(
+    /^\S.*require\("(\.\/(?!worker-rolldown-runtime)|koffi|node:(crypto|zlib))|undici/m,
+  );
+});
+
+test.each(['dockerfile-errors', 'pkg-build', 'pkg-build-check', 'image-attestations'])(
+  '%s.txtar passes from dist',
+  async (name) => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
+    const text = readFileSync(join(import.meta.dirname, `script/${name}.txtar`), 'utf8');
+    await runArchive(parseArchive(text), {
+      dir: dir.path,
+      commands: { lkt: [join(checkout, 'lkt')] },
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        NO_COLOR: '1',
+        LC_ALL: 'C.UTF-8',
+        LKT_CACHE: join(dir.path, '.store'),
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_AUTHOR_NAME: 'A',
+        GIT_AUTHOR_EMAIL: 'a@example.com',
+        GIT_COMMITTER_NAME: 'A',
+        GIT_COMMITTER_EMAIL: 'a@example.com',
+      },
+    });
+  },
+);
+
+describe('npm run build', () => {
+  test('repairs a damaged build, under the same id', () => {
+    const before = id();
+    rmSync(main());
+    expect(build()).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    expect(id()).toBe(before);
+    expect(existsSync(main())).toBe(true);
+  });
+
+  test('keeps the build before, from which a running lkt may still load', () => {
+    const text = readFileSync(source, 'utf8');
+    const ids = [id()];
+    for (const line of ['// one\n', '// two\n']) {
+      appendFileSync(source, line);
+      expect(build()).toMatchObject({ status: 0, stderr: '' });
+      ids.push(id());
+      const kept = readdirSync(dist).filter((name) => ids.includes(name));
+      expect(kept.toSorted()).toEqual(ids.slice(-2).toSorted());
+    }
+    writeFileSync(source, text);
+  });
+
+  test('leaves what every user may read who may read the checkout', () => {
+    expect(statSync(join(dist, id())).mode & 0o777).toBe(0o777 & ~process.umask());
+  });
+
+  test('fails if a source changes meanwhile, and leaves dist as it was', async () => {
+    const before = readFileSync(join(dist, 'manifest.json'), 'utf8');
+    const child = spawn(process.execPath, [join(checkout, 'tools/build/main.ts')], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    // Its ctime changes, its contents do not.
+    const timer = setInterval(() => utimesSync(source, 0, 0), 20);
+    let said = '';
+    child.stderr.on('data', (chunk) => (said += String(chunk)));
+    const [code] = (await once(child, 'close')) as [number];
+    clearInterval(timer);
+    expect(code).toBe(1);
+    expect(said).toContain('packages/cli/src/commands/version.ts was changed during the build');
+    expect(readFileSync(join(dist, 'manifest.json'), 'utf8')).toBe(before);
+    expect(readdirSync(dist).filter((name) => name.startsWith('new-'))).toEqual([]);
+  });
+});

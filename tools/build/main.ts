@@ -1,0 +1,96 @@
+/** `npm run build`: writes `dist/`, from which `lkt` runs while the files that it was made from are unchanged. */
+import { hash } from 'node:crypto';
+import {
+  chmodSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { hashOf, type Manifest, NODE, readManifest, stampOf } from './manifest.ts';
+import { buildNxPlugin } from './nx-plugin.ts';
+import { buildPrograms, type Inputs } from './programs.ts';
+
+const root = join(import.meta.dirname, '../..');
+const dist = join(root, 'dist');
+
+/** The clock of file systems advances in steps of up to 10 ms: a later change has a later ctime. */
+const CLOCK_STEP_MS = 100;
+
+async function main(): Promise<void> {
+  const start = Date.now();
+  await setTimeout(CLOCK_STEP_MS);
+  mkdirSync(dist, { recursive: true });
+  const directory = mkdtempSync(join(dist, 'new-'));
+  try {
+    const inputs: Inputs = new Set(
+      [
+        ...globSync(['packages/*/package.json', 'tools/build/*.ts'], { cwd: root }),
+        'node_modules/.lockfile-installed',
+      ].map((path) => join(root, path)),
+    );
+    await buildPrograms(root, directory, inputs);
+    await buildNxPlugin(root, join(directory, 'nx-plugin'), inputs);
+    put(directory, describe(inputs, start));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Makes a finished build the current one. The one before it stays: a running lkt may still load parts of it. */
+function put(directory: string, manifest: Manifest): void {
+  const before = currentId();
+  // A temporary directory is for its owner alone.
+  chmodSync(directory, 0o777 & ~process.umask());
+  replace(join(directory, 'nx-plugin'), join(dist, 'nx-plugin'));
+  renameSync(join(directory, 'lkt.cjs'), join(dist, 'lkt.cjs'));
+  const written = join(directory, 'manifest.json');
+  writeFileSync(written, `${JSON.stringify(manifest)}\n`);
+  replace(directory, join(dist, manifest.id));
+  renameSync(join(dist, manifest.id, 'manifest.json'), join(dist, 'manifest.json'));
+  for (const name of readdirSync(dist))
+    if (BUILD.test(name) && name !== manifest.id && name !== before)
+      rmSync(join(dist, name), { recursive: true });
+  // Compiled code of files that are gone.
+  rmSync(join(root, 'node_modules/.cache/node'), { recursive: true, force: true });
+}
+
+const BUILD = /^[0-9a-f]{16}$/;
+
+function currentId(): string | undefined {
+  try {
+    return readManifest(root).id;
+  } catch {
+    return undefined;
+  }
+}
+
+function replace(from: string, to: string): void {
+  rmSync(to, { recursive: true, force: true });
+  renameSync(from, to);
+}
+
+/** @throws Error if an input was changed since the start */
+function describe(inputs: Inputs, start: number): Manifest {
+  const paths = [...inputs]
+    .map((path) => relative(root, path))
+    .filter((path) => !/^\.\.|^node_modules\/(?!\.lockfile)|\0/.test(path))
+    .toSorted();
+  const described = paths.map((path): [string, [string, string]] => {
+    const file = join(root, path);
+    if (statSync(file).ctimeMs > start)
+      throw new Error(`${path} was changed during the build: run npm run build again`);
+    return [path, [stampOf(file) ?? '', hashOf(file)]];
+  });
+  const contents = described.map(([path, [, sha256]]) => [path, sha256]);
+  const id = hash('sha256', JSON.stringify([NODE, contents])).slice(0, 16);
+  return { id, node: NODE, inputs: Object.fromEntries(described) };
+}
+
+await main();

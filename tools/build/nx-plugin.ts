@@ -1,0 +1,73 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { rolldown } from 'rolldown';
+import { COMMON_OUTPUT, type Inputs, lazyRequire } from './programs.ts';
+
+interface PackageJson {
+  readonly name: string;
+  readonly version: string;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes the package of the Nx plugin for other repositories into an empty directory, ready for `npm pack`. It depends on Nx
+ * alone: Node removes no types below `node_modules`, so it is a bundle.
+ * @param root the checkout
+ * @param inputs where every file that is read is added
+ */
+export async function buildNxPlugin(
+  root: string,
+  directory: string,
+  inputs: Inputs,
+): Promise<void> {
+  mkdirSync(directory, { recursive: true });
+  const source = join(root, 'packages/nx-plugin');
+  const build = await rolldown({
+    input: {
+      index: join(source, 'src/index.ts'),
+      'generate-image': join(source, 'src/generate-image.ts'),
+      'generate-package': join(source, 'src/generate-package.ts'),
+    },
+    cwd: root,
+    platform: 'node',
+    tsconfig: false,
+    logLevel: 'warn',
+    // The builder and HTTP through proxies need them; the plugin uses neither.
+    external: ['koffi', /^undici(\/|$)/],
+    plugins: [lazyRequire()],
+  });
+  await build.write({
+    ...COMMON_OUTPUT,
+    dir: directory,
+    entryFileNames: '[name].js',
+    // The hash makes index.js, which names the parts, differ where a part does.
+    chunkFileNames: 'part-[name]-[hash].js',
+  });
+  for (const path of await build.watchFiles) inputs.add(path);
+  await build.close();
+  const read = (path: string): string => {
+    inputs.add(path);
+    return readFileSync(path, 'utf8');
+  };
+  const { name, version, peerDependencies } = JSON.parse(
+    read(join(source, 'package.json')),
+  ) as PackageJson;
+  const packageJson = {
+    name,
+    version,
+    description: 'Packages and images of lkt in Nx',
+    license: 'Apache-2.0',
+    type: 'commonjs',
+    main: './index.js',
+    generators: './generators.json',
+    peerDependencies,
+  };
+  writeFileSync(join(directory, 'package.json'), `${JSON.stringify(packageJson, undefined, 2)}\n`);
+  writeFileSync(
+    join(directory, 'generators.json'),
+    read(join(source, 'generators.json')).replaceAll(/"\.\/src\/([\w-]+)\.ts#/g, '"./$1#'),
+  );
+  cpSync(join(source, 'schemas'), join(directory, 'schemas'), { recursive: true });
+  cpSync(join(source, 'README.md'), join(directory, 'README.md'));
+  cpSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
+}

@@ -1,0 +1,137 @@
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { type OutputOptions, type Plugin, type PreRenderedChunk, rolldown } from 'rolldown';
+
+/** Files that a build reads, as absolute paths. */
+export type Inputs = Set<string>;
+
+/** Source files by the name of the program. */
+type Entries = Readonly<Record<string, string>>;
+
+/** Options of every bundle. */
+export const COMMON_OUTPUT: OutputOptions = {
+  // An ECMAScript module that imports node:fs has Node load its streams too, for 10 ms.
+  format: 'cjs',
+  // As `require`, which keeps Node's loader of ECMAScript modules out.
+  dynamicImportInCjs: false,
+  // Errors of libraries are told apart by class names.
+  keepNames: true,
+};
+
+/**
+ * Bundles the programs of lkt into a directory: the start, the command line, and each program that the sources start by
+ * `programPath`. Each is a bundle of its own, so that none loads what only another needs.
+ * @param root the checkout
+ * @param inputs where every file that is read is added
+ */
+export async function buildPrograms(
+  root: string,
+  directory: string,
+  inputs: Inputs,
+): Promise<void> {
+  const programs: Entries[] = [
+    { lkt: join(root, 'tools/build/start.ts') },
+    // oclif loads the file of help by its path.
+    {
+      main: join(root, 'packages/cli/src/main.ts'),
+      help: join(root, 'packages/cli/src/help/help.ts'),
+    },
+  ];
+  const known = new Set<string>();
+  const add = (name: string, path: string): void => {
+    if (known.has(path)) return;
+    known.add(path);
+    programs.push({ [name]: path });
+  };
+  for (const entries of programs) {
+    const [name = ''] = Object.keys(entries);
+    const build = await rolldown({
+      input: { ...entries },
+      cwd: root,
+      platform: 'node',
+      tsconfig: false,
+      logLevel: 'warn',
+      // Loaded only where there is a proxy, a few of its files by their paths.
+      external: [/^undici(\/|$)/],
+      plugins: [programsOf(add), constants(inputs), nativeKoffi(root, directory), lazyRequire()],
+    });
+    await build.write({
+      ...COMMON_OUTPUT,
+      dir: directory,
+      entryFileNames: '[name].cjs',
+      chunkFileNames: (chunk) => `${name}-${chunkName(chunk)}.cjs`,
+    });
+    for (const path of await build.watchFiles) inputs.add(path);
+    await build.close();
+  }
+}
+
+/** The name of a chunk, which is `src` for every index.ts of a package. */
+function chunkName({ name, moduleIds }: PreRenderedChunk): string {
+  const [, packageName] =
+    /\/packages\/([\w-]+)\/src\/index\.ts$/.exec(moduleIds.at(-1) ?? '') ?? [];
+  return packageName ?? name;
+}
+
+/** Finds the programs that a source starts. */
+function programsOf(add: (name: string, path: string) => void): Plugin {
+  return {
+    name: 'programs',
+    transform(code, id) {
+      for (const [, name = ''] of code.matchAll(PROGRAM))
+        add(name, join(dirname(id), `${name}.ts`));
+    },
+  };
+}
+
+const PROGRAM = /new URL\('([a-z-]+)\.ts', import\.meta\.url\)/g;
+
+/** A CommonJS module has a `require`, which the bundler follows; a source makes its own to load something late. */
+export function lazyRequire(): Plugin {
+  return {
+    name: 'lazy-require',
+    transform: (code) => (code.includes(OWN_REQUIRE) ? code.replace(OWN_REQUIRE, '') : undefined),
+  };
+}
+
+const OWN_REQUIRE = 'const require = createRequire(import.meta.url);';
+
+/** Has the build compute what is the same each time on this architecture, and takes 14 ms. */
+function constants(inputs: Inputs): Plugin {
+  return {
+    name: 'constants',
+    async load(id) {
+      if (!id.endsWith('/seccomp/filter-text.ts')) return undefined;
+      const build = await rolldown({ input: id, platform: 'node', tsconfig: false });
+      const { output } = await build.generate({ format: 'esm' });
+      for (const path of await build.watchFiles) inputs.add(path);
+      await build.close();
+      const { filterText } = (await import(
+        `data:text/javascript,${encodeURIComponent(output[0].code)}`
+      )) as { readonly filterText: string | undefined };
+      return `export const filterText = ${JSON.stringify(filterText)};\n`;
+    },
+  };
+}
+
+/**
+ * Has koffi's native part loaded directly. Koffi looks for it in several places, which takes longer than the start of the
+ * process that runs each RUN.
+ */
+function nativeKoffi(root: string, directory: string): Plugin {
+  const load = createRequire(join(root, 'package.json'));
+  load('koffi');
+  const native = Object.keys(load.cache).find((path) => path.endsWith('/koffi.node'));
+  if (native === undefined) throw new Error('koffi has loaded no koffi.node');
+  const path = relative(directory, native);
+  return {
+    name: 'native-koffi',
+    resolveId: (id) => (id === 'koffi' ? '\0koffi' : undefined),
+    load: (id) =>
+      id === '\0koffi'
+        ? `const native = { exports: {} };
+           process.dlopen(native, \`\${import.meta.dirname}/${path}\`);
+           export default native.exports;`
+        : undefined,
+  };
+}
