@@ -2,31 +2,39 @@ import type { Digest } from '@lkt/core';
 import { type Platform, parseReference } from '@lkt/oci';
 import { packageUrl } from './purl.ts';
 
-/** Something an image is made of or from. Equal ones are one package in an SBOM. */
+/**
+ * A thing that an image contains or was built from. Equal components are one package in an SBOM.
+ */
 export interface Component {
   readonly kind: 'apk' | 'deb' | 'go' | 'image' | 'source';
   readonly name: string;
   readonly version?: string;
   readonly purl?: string;
   readonly digest?: Digest;
-  /** An SPDX expression, or what the packager wrote. */
+  /** SPDX license expression, or the text of the packager. */
   readonly license?: string;
   readonly fileName?: string;
-  /** What it was built from, in words. */
+  /** Origin of the component, as text: "built from the source package …". */
   readonly sourceInfo?: string;
   readonly comment?: string;
 }
 
-/** A component of an image, and where of it that is known. */
+/** A component in an image, with its files where they are known. */
 export interface Content {
   readonly component: Component;
-  /** Files of the image that are its; none when it is there as a whole. */
+  /**
+   * Paths of the component's files in the image; absent when the image contains the whole
+   * component.
+   */
   readonly paths?: readonly string[];
-  /** What is linked into it. */
+  /** Components linked into this one. */
   readonly parts?: readonly Component[];
 }
 
-/** An image by the digest of its manifest or index. */
+/**
+ * Returns the component of an image, named by the digest of its manifest or index.
+ * @throws REFERENCE_INVALID
+ */
 export function imageComponent(name: string, digest: Digest, platform?: Platform): Component {
   const { domain, path } = parseReference(name);
   return {
@@ -43,14 +51,16 @@ export function imageComponent(name: string, digest: Digest, platform?: Platform
   };
 }
 
-/** A Debian package by its entry in a lock. */
+/**
+ * Returns the component of a Debian package, from an entry of a lock file or of dpkg's database.
+ */
 export function debComponent(deb: {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
   readonly suite?: string;
   readonly digest?: Digest;
-  /** Of the package it was built from. */
+  /** Name of the source package. */
   readonly source?: string | undefined;
   readonly sourceVersion?: string | undefined;
   readonly distribution?: string;

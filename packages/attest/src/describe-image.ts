@@ -4,32 +4,45 @@ import { goContent } from './go-build-info.ts';
 import { type InspectedFile, inspectImage } from './inspect-image.ts';
 import { layerFiles } from './inspect-layer.ts';
 
-/** An image that a build took from, and what is known of it. */
+/** An image that a build used: the base image of a stage, or the source of a `COPY --from`. */
 export interface KnownImage {
   readonly component: Component;
-  /** undefined when the store does not have it, as when what was built with it is kept and it is not. */
+  /**
+   * Undefined when the store no longer has the image, for instance because the build was cached.
+   */
   readonly image: Image | undefined;
-  /** What is in it; undefined when nobody has said, and so the files themselves have to be looked at. */
+  /**
+   * Returns the contents of the image, or undefined if they are unknown: then its files are
+   * inspected.
+   */
   contents(): Promise<readonly Content[] | undefined>;
-  /** What a file of it belongs to. */
+  /** Returns the component that owns a file of the image. `size` is in bytes. */
   ownerOf(path: RawPath, size: number): Promise<Component | undefined>;
 }
 
-/** What is in an image, and which of the known images that came from. */
+/** The contents of an image and the known images that they came from. */
 export interface Description {
   readonly contents: readonly Content[];
-  /** The image whose layers are the lowest of this one. */
+  /** The known image whose layers are the lowest layers of this one. */
   readonly base: KnownImage | undefined;
-  /** Those of which files were taken into layers of its own. */
+  /** Known images whose files are in the image's own layers. */
   readonly sources: ReadonlySet<KnownImage>;
-  /** What files of its own layers belong to. */
+  /** Components that own files of the image's own layers. */
   readonly owners: ReadonlyMap<RawPath, Component>;
 }
 
 /**
- * Finds out what an image is made of by reading it: files that a known image has too belong to what they belong to
- * there, Go programs say what is linked into them, apk and dpkg keep databases. Each file is held against the known
- * images by its hash, so it does not matter how it came from one to the other.
+ * Returns the contents of an image, read from its files.
+ *
+ * A file whose SHA-256 equals that of a file in a known image belongs to the same component, under
+ * whatever path. Go programs list the modules linked into them. The databases of apk and dpkg list
+ * installed packages.
+ * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
+ * @example
+ * ```ts
+ * const { contents, base, sources } = await describeImage(store, image, known);
+ * const taken = [...sources].map(({ component }) => component);
+ * ```
  */
 export async function describeImage(
   store: Store,
@@ -39,7 +52,7 @@ export async function describeImage(
 ): Promise<Description> {
   const base = baseOf(image, known);
   const inherited = await base?.contents();
-  const covered = inherited === undefined ? 0 : base === undefined ? 0 : depth(base);
+  const covered = inherited === undefined || base === undefined ? 0 : depth(base);
   const { files, installed } = await inspectImage(store, image, covered, signal);
   const contents = new Contents();
   for (const content of inherited ?? []) contents.add(content);
@@ -64,7 +77,7 @@ export async function describeImage(
   return { contents: contents.all(), base, sources, owners };
 }
 
-/** The known image with the most layers of which all are the lowest of `image`. */
+/** Returns the known image with the most layers, among those whose layers all begin `image`. */
 function baseOf(image: Image, known: readonly KnownImage[]): KnownImage | undefined {
   const own = image.manifest.layers;
   return known
@@ -86,7 +99,9 @@ interface Match {
   readonly path: RawPath;
 }
 
-/** For each file the known image that has it; of several the one that has most of all files. */
+/**
+ * Maps each file to the known image that has it; if several do, to the one with the most matches.
+ */
 async function matchFiles(
   store: Store,
   files: readonly InspectedFile[],
@@ -118,7 +133,7 @@ function unique(layers: readonly Descriptor[]): readonly Descriptor[] {
   return [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
 }
 
-/** Contents by component, with the paths of each together. */
+/** Collects contents by component and joins the paths of each. */
 class Contents {
   readonly #all = new Map<string, Content>();
 

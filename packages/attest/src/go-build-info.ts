@@ -1,13 +1,15 @@
 import type { Component, Content } from './component.ts';
 import { packageUrl } from './purl.ts';
 
-/** What the Go tool writes into every program it links; `go version -m` prints it. */
+/**
+ * The build info that the Go linker embeds in every program (`debug/buildinfo`, `go version -m`).
+ */
 export interface GoBuildInfo {
   /** `go1.24.4` */
   readonly goVersion: string;
-  /** The main package. */
+  /** Path of the main package. */
   readonly path?: string;
-  /** The module the main package is of; none for a program built outside of modules. */
+  /** The module of the main package; absent in a program built outside of modules. */
   readonly main?: GoModule;
   readonly modules: readonly GoModule[];
   /** `-trimpath=true`, `GOARCH=amd64`, … */
@@ -19,27 +21,38 @@ interface GoModule {
   readonly version: string;
   /** `h1:…` of go.sum. */
   readonly sum?: string;
-  /** Where it was compiled from, when go.mod replaces it by a directory: then its version says nothing. */
+  /**
+   * Replacement directory of go.mod's `replace`: the module was compiled from it, not from
+   * `version`.
+   */
   readonly directory?: string;
 }
 
-/** debug/buildinfo: starts the blob, which is 32 bytes and two strings behind them. */
+/** Start of the blob of debug/buildinfo: a header of 32 bytes, then two strings. */
 const MAGIC = Buffer.from('\xff Go buildinf:', 'latin1');
 const HEADER = 32;
 const INLINE_STRINGS = 0x02;
-/** Longer ones are none: Kubernetes has some 20 KB. */
-const MAX_INFO = 4 * 2 ** 20;
+/** Longer strings are not build info: that of Kubernetes has some 20 KB. */
+const MAX_INFO_BYTES = 4 * 2 ** 20;
 
-/** Looks for build info in a program that comes in pieces. Go 1.18 and later; what older ones have is left alone. */
+/**
+ * Finds build info in a program that arrives in chunks. Reads the format of Go 1.18 and later.
+ * @example
+ * ```ts
+ * const scanner = new GoBuildInfoScanner();
+ * for await (const chunk of file) scanner.push(chunk);
+ * const modules = scanner.result?.modules ?? [];
+ * ```
+ */
 export class GoBuildInfoScanner {
-  /** The end of what was seen, or everything from where a blob may start. */
+  /** The last bytes seen, or all bytes since a possible start of a blob. */
   #held: Buffer = Buffer.alloc(0);
   #found: GoBuildInfo | undefined;
 
   push(chunk: Uint8Array): void {
     if (this.#found !== undefined) return;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    // Nothing is copied of what has no blob, and nothing kept but its end.
+    // Without a magic in the chunk, keep only the bytes in which one may begin.
     if (this.#held.length < MAGIC.length && !this.#begins(bytes)) {
       const end = [this.#held, bytes.subarray(-(MAGIC.length - 1))];
       this.#held = Buffer.concat(end).subarray(-(MAGIC.length - 1));
@@ -59,12 +72,12 @@ export class GoBuildInfoScanner {
         this.#found = info;
         return;
       }
-      // Programs that look for build info hold the magic themselves.
+      // Programs that search for build info contain the magic as well.
       this.#held = this.#held.subarray(1);
     }
   }
 
-  /** Whether a blob may start in a chunk, or in what was held before it. */
+  /** Reports whether a blob may start in a chunk or in the bytes held before it. */
   #begins(chunk: Buffer): boolean {
     const border = Buffer.concat([this.#held, chunk.subarray(0, MAGIC.length - 1)]);
     return border.includes(MAGIC) || chunk.includes(MAGIC);
@@ -84,10 +97,10 @@ function parseBlob(bytes: Buffer): GoBuildInfo | 'more' | undefined {
   if (!/^(?:go\d|devel)[\x20-\x7e]*$/.test(goVersion)) return undefined;
   const info = stringAt(bytes, version.end);
   if (info === 'more' || info === undefined) return info;
-  return { goVersion, ...parseModuleInfo(withoutMarks(info.text).toString('utf8')) };
+  return { goVersion, ...parseModuleInfo(withoutSentinels(info.text).toString('utf8')) };
 }
 
-/** A length as a varint of encoding/binary, then so many bytes. */
+/** Reads a string: its length as a varint (encoding/binary), then its bytes. */
 function stringAt(bytes: Buffer, at: number): { text: Buffer; end: number } | 'more' | undefined {
   let length = 0;
   for (let index = 0; index < 4; index += 1) {
@@ -95,7 +108,7 @@ function stringAt(bytes: Buffer, at: number): { text: Buffer; end: number } | 'm
     if (byte === undefined) return 'more';
     length |= (byte & 0x7f) << (7 * index);
     if ((byte & 0x80) !== 0) continue;
-    if (length > MAX_INFO) return undefined;
+    if (length > MAX_INFO_BYTES) return undefined;
     const start = at + index + 1;
     if (bytes.length < start + length) return 'more';
     return { text: bytes.subarray(start, start + length), end: start + length };
@@ -103,12 +116,12 @@ function stringAt(bytes: Buffer, at: number): { text: Buffer; end: number } | 'm
   return undefined;
 }
 
-/** The module info stands between two marks of 16 bytes. */
-function withoutMarks(text: Buffer): Buffer {
+/** Cuts the sentinels of 16 bytes around the module info. */
+function withoutSentinels(text: Buffer): Buffer {
   return text.length >= 33 && text.at(-17) === 0x0a ? text.subarray(16, -16) : Buffer.alloc(0);
 }
 
-/** runtime/debug, BuildInfo.String: lines of fields with tabs between. */
+/** Parses the format of runtime/debug's BuildInfo.String: lines of fields separated by tabs. */
 function parseModuleInfo(text: string): Omit<GoBuildInfo, 'goVersion'> {
   let path: string | undefined;
   let main: GoModule | undefined;
@@ -140,7 +153,9 @@ function parseModuleInfo(text: string): Omit<GoBuildInfo, 'goVersion'> {
   };
 }
 
-/** A Go program in an image: its main module, and what is linked into it. */
+/**
+ * Returns the content for a Go program in an image: its main module and the modules linked into it.
+ */
 export function goContent(info: GoBuildInfo, path: string): Content {
   const { main, settings } = info;
   const name = main?.path ?? info.path ?? 'command-line-arguments';
@@ -169,7 +184,7 @@ export function goContent(info: GoBuildInfo, path: string): Content {
 function goComponent({ path, version }: GoModule, comment = ''): Component {
   const known = version === '' || version === '(devel)' ? undefined : version;
   const slash = path.lastIndexOf('/');
-  // Modules start with a domain; `_/src` and the like are directories.
+  // Module paths begin with a domain; `_/src` and the like are directories.
   const isModule = path === 'stdlib' || path.split('/')[0]?.includes('.') === true;
   return {
     kind: 'go',

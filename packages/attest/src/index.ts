@@ -1,6 +1,6 @@
 export { type Component, type Content, debComponent, imageComponent } from './component.ts';
 export { describeImage, type Description, type KnownImage } from './describe-image.ts';
-export { inspectLayersAhead } from './inspect-layer.ts';
+export { prefetchInspection } from './inspect-layer.ts';
 export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
 export { mergeSpdx, parseSpdx } from './merge-spdx.ts';
 export {
@@ -16,6 +16,6 @@ export {
   readAttestation,
   writeProvenance,
   writeSbom,
-} from './publish.ts';
+} from './attestations.ts';
 export { packageUrl } from './purl.ts';
 export { contentsOf, type SpdxDocument, spdxOf, spdxPackage } from './spdx.ts';

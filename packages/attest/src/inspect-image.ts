@@ -11,27 +11,28 @@ import {
 import type { Component } from './component.ts';
 import type { GoBuildInfo } from './go-build-info.ts';
 import { inspectLayer, type InspectedEntry } from './inspect-layer.ts';
-import { installedPackages, isDatabase, MAX_DATABASE } from './package-databases.ts';
+import { installedPackages, isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
 
-/** A file of an image that is not empty. */
+/** A non-empty file of an image. */
 export interface InspectedFile {
   readonly path: RawPath;
   readonly size: number;
-  /** 64 hex digits of sha256. */
+  /** SHA-256, 64 hex digits. */
   readonly hash: string;
   readonly go?: GoBuildInfo;
 }
 
+/** The files and packages found in an image. */
 export interface Inspection {
   readonly files: readonly InspectedFile[];
-  /** Packages that the databases of apk and dpkg say are installed. */
+  /** Installed packages, by the databases of apk and dpkg. */
   readonly installed: readonly Component[];
 }
 
 /**
- * The files of an image, layer by layer, but for those of its lowest layers.
- * @param covered how many those are
- * @throws LktError ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
+ * Returns the non-empty files of an image, layer by layer, without those of its lowest layers.
+ * @param covered number of lowest layers to leave out
+ * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function inspectImage(
   store: Store,
@@ -52,18 +53,18 @@ export async function inspectImage(
   for (const node of filesOf(tree, covered)) {
     const { path, size } = node;
     const { hash, go, text } = lists[node.layer]?.[node.ordinal ?? NaN] ?? {};
-    if (hash === undefined) throw new Error(`${path} is in no layer`);
+    if (hash === undefined) throw new Error(`no layer contains ${path}`);
     files.push({ path, size, hash, go });
-    if (!isDatabase(path) || size > MAX_DATABASE) continue;
-    // In its layer it may be a link to a file that is called otherwise.
+    if (!isPackageDatabase(path) || size > MAX_DATABASE_BYTES) continue;
+    // A hard link has no content of its own: resolve it.
     const read = async (): Promise<string> =>
-      (await readFile(store, layers, tree, path, MAX_DATABASE)).toString('utf8');
+      (await readFile(store, layers, tree, path, MAX_DATABASE_BYTES)).toString('utf8');
     databases.set(path, text ?? (await read()));
   }
   return { files, installed: installedPackages(databases) };
 }
 
-/** Layer by layer, in each in its order. */
+/** Returns the files ordered by layer, then by position in the layer. */
 function filesOf(tree: FileTree, covered: number): readonly TreeNode[] {
   return [...tree.walk()]
     .filter(({ type, size, layer }) => type === 'file' && size > 0 && layer >= covered)

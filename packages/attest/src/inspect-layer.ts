@@ -9,42 +9,45 @@ import {
   type Store,
 } from '@lkt/oci';
 import { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
-import { noteFile, readNote, writeNote } from './notes.ts';
-import { isDatabase, MAX_DATABASE } from './package-databases.ts';
+import { cacheFilePath, readCacheFile, writeCacheFile } from './cache-file.ts';
+import { isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
 
-/** An entry of a layer without its attributes, and what is known of its content. */
+/** A layer entry without its attributes, with the facts about its content. */
 export interface InspectedEntry extends Entry {
-  /** 64 hex digits of sha256; of a file that is not empty. */
+  /** SHA-256, 64 hex digits; absent for an empty file. */
   readonly hash?: string;
   readonly go?: GoBuildInfo;
-  /** Of a database of packages, the content. */
+  /** Content of a package database. */
   readonly text?: string;
 }
 
-/** A file in a layer that is not empty. */
+/** A non-empty file of a layer. */
 export type LayerFile = Pick<InspectedEntry, 'path' | 'size'> & { readonly hash: string };
 
 /**
- * The entries of a layer in its order. A layer is looked into once, whatever images it is in; what was found stays beside the
- * store.
- * @throws LktError ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
+ * Returns the entries of a layer in tar order. Each layer is read once: the entries are then kept
+ * beside the store (`attestations/entries`).
+ * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function inspectLayer(
   store: Store,
   layer: Descriptor,
   signal?: AbortSignal,
 ): Promise<readonly InspectedEntry[]> {
-  return (await linesOf(store, layer, signal)).map(parseLine);
+  return (await entryLines(store, layer, signal)).map(parseLine);
 }
 
-/** The files of a layer whose hashes are wanted. @throws LktError as `inspectLayer` */
+/**
+ * Returns the files of a layer whose SHA-256 is in `wanted`.
+ * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
+ */
 export async function layerFiles(
   store: Store,
   layer: Descriptor,
   wanted: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<readonly LayerFile[]> {
-  const lines = await linesOf(store, layer, signal);
+  const lines = await entryLines(store, layer, signal);
   return lines.flatMap((line) => {
     const hash = line.slice(0, HASH);
     if (!wanted.has(hash)) return [];
@@ -53,63 +56,67 @@ export async function layerFiles(
   });
 }
 
-/** Looks into layers that nobody has asked for, while there is time; who then asks waits for it, or finds it done. */
-export async function inspectLayersAhead(
+/**
+ * Inspects layers before a build needs them. A later inspection of the same layer waits for this
+ * one or reads its result.
+ * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
+ */
+export async function prefetchInspection(
   store: Store,
   layers: readonly Descriptor[],
   signal: AbortSignal,
 ): Promise<void> {
-  for (const layer of layers) await linesOf(store, layer, signal);
+  for (const layer of layers) await entryLines(store, layer, signal);
 }
 
-/** Of a list: as much as flattening takes. */
-const MAX_HELD = 256 * 2 ** 20;
+/** Bound on the list of a layer, equal to that of flattening. */
+const MAX_LIST_CHARS = 256 * 2 ** 20;
 
-/** Lists that are being made, by the path of their notes. */
-const making = new Map<string, Promise<readonly string[]>>();
+/** Lists in progress, by the path of their file. */
+const inProgress = new Map<string, Promise<readonly string[]>>();
 
-async function linesOf(
+async function entryLines(
   store: Store,
   layer: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  const path = noteFile(store, 'entries', digestHex(layer.digest));
-  const known = await readNote(path);
+  const path = cacheFilePath(store, 'entries', digestHex(layer.digest));
+  const known = await readCacheFile(path);
   if (known !== undefined) return known;
-  const make = async (): Promise<readonly string[]> =>
-    writeNote(path, await lookInto(store, layer, signal));
-  const other = making.get(path);
-  // Whoever began it may have been told to stop.
-  if (other !== undefined) return other.catch(make);
-  const lines = make();
-  making.set(path, lines);
+  const list = async (): Promise<readonly string[]> =>
+    writeCacheFile(path, await listEntries(store, layer, signal));
+  const other = inProgress.get(path);
+  // The other caller's signal may have aborted it.
+  if (other !== undefined) return other.catch(list);
+  const lines = list();
+  inProgress.set(path, lines);
   try {
     return await lines;
   } finally {
-    making.delete(path);
+    inProgress.delete(path);
   }
 }
 
-async function lookInto(
+async function listEntries(
   store: Store,
   layer: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   const lines: string[] = [];
-  let held = 0;
+  let chars = 0;
   try {
     for await (const { content, ...entry } of readTar(
       decompressLayer(layer, store.read(layer, { canReuseBuffers: true })),
     )) {
       signal?.throwIfAborted();
-      const look = new ContentInspector(entry.path, entry.size);
-      for await (const chunk of content ?? []) look.push(chunk);
-      const line = lineOf({ ...entry, ...(content === undefined ? {} : look.result()) });
-      held += line.length;
-      if (held > MAX_HELD)
+      const inspector = new ContentInspector(entry.path, entry.size);
+      for await (const chunk of content ?? []) inspector.push(chunk);
+      const line = lineOf({ ...entry, ...(content === undefined ? {} : inspector.result()) });
+      chars += line.length;
+      if (chars > MAX_LIST_CHARS)
         throw new LktError(
           'ARCHIVE_INVALID',
-          `a list of its entries has more than ${MAX_HELD} bytes`,
+          `the list of its entries exceeds ${MAX_LIST_CHARS} characters`,
         );
       lines.push(line);
     }
@@ -121,16 +128,16 @@ async function lookInto(
 
 const ELF = Buffer.from('\x7fELF', 'latin1');
 
-/** What there is to know of a content that comes in pieces. */
+/** Collects the facts about one file's content, which arrives in chunks. */
 class ContentInspector {
   readonly #digester = new Digester();
   readonly #kept: Buffer[] | undefined;
   #scanner: GoBuildInfoScanner | undefined = new GoBuildInfoScanner();
-  /** The first bytes, until there are enough to see what it is. */
+  /** The first bytes, until they suffice to recognise an ELF file. */
   #head: Buffer | undefined = Buffer.alloc(0);
 
   constructor(path: RawPath, size: number) {
-    this.#kept = isDatabase(path) && size <= MAX_DATABASE ? [] : undefined;
+    this.#kept = isPackageDatabase(path) && size <= MAX_DATABASE_BYTES ? [] : undefined;
   }
 
   push(chunk: Uint8Array): void {

@@ -11,7 +11,12 @@ import {
   type SpdxRelationship,
 } from './spdx.ts';
 
-/** The SBOM of something that is made of images, from theirs. A package that several have is there once. */
+/**
+ * Returns the SBOM of a whole that is made of images, from their SBOMs. A package that several of
+ * them list appears once.
+ * @param relation relation of the whole to the images: an image `CONTAINS` packages, a platform's
+ * image is a `VARIANT_OF` the index
+ */
 export function mergeSpdx(
   whole: Component,
   documents: readonly SpdxDocument[],
@@ -46,7 +51,9 @@ export function mergeSpdx(
   return spdxDocument(whole.name, [...packages.values()], relationships);
 }
 
-/** The id of a package, or one of its own where another document has used it for something else. */
+/**
+ * Returns the id of a package; a new one if another document uses the id for a different package.
+ */
 function idFor(item: SpdxPackage, packages: ReadonlyMap<string, SpdxPackage>): string {
   const other = packages.get(item.SPDXID);
   const text = canonicalJson(item);
@@ -56,8 +63,8 @@ function idFor(item: SpdxPackage, packages: ReadonlyMap<string, SpdxPackage>): s
 }
 
 /**
- * Reads an SBOM as far as `mergeSpdx` needs it; whoever wrote it.
- * @throws LktError IMAGE_INVALID
+ * Parses an SPDX 2.3 document of any tool, and validates the fields that `mergeSpdx` reads.
+ * @throws IMAGE_INVALID
  */
 export function parseSpdx(bytes: Uint8Array): SpdxDocument {
   try {
@@ -65,7 +72,7 @@ export function parseSpdx(bytes: Uint8Array): SpdxDocument {
       string,
       unknown
     >;
-    if (document['spdxVersion'] !== 'SPDX-2.3') throw new Error('its version is not SPDX-2.3');
+    if (document['spdxVersion'] !== 'SPDX-2.3') throw new Error('spdxVersion is not SPDX-2.3');
     const packages = records(document['packages'], 'packages', ['SPDXID', 'name']);
     const relationships = records(document['relationships'], 'relationships', [
       'spdxElementId',
@@ -84,6 +91,6 @@ function records(value: unknown, what: string, texts: readonly string[]): readon
   for (const item of value as unknown[])
     for (const name of texts)
       if (typeof (item as Record<string, unknown> | null)?.[name] !== 'string')
-        throw new Error(`something in ${what} has no ${name}`);
+        throw new Error(`an entry of ${what} has no ${name}`);
   return value as unknown[];
 }

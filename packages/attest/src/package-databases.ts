@@ -4,11 +4,11 @@ import { packageUrl } from './purl.ts';
 
 const APK = new Set(['lib/apk/db/installed', 'usr/lib/apk/db/installed']);
 const OS_RELEASE = ['etc/os-release', 'usr/lib/os-release'];
-/** Debian's own status file of a full desktop has some 10 MB. Longer ones are not read. */
-export const MAX_DATABASE: number = 64 * 2 ** 20;
+/** Bytes. Longer databases are not read; Debian's status file of a full desktop has some 10 MB. */
+export const MAX_DATABASE_BYTES: number = 64 * 2 ** 20;
 
-/** Whether a file of an image says what is installed, or of which distribution that is. */
-export function isDatabase(path: RawPath): boolean {
+/** Reports whether a file lists installed packages or names the distribution. */
+export function isPackageDatabase(path: RawPath): boolean {
   return (
     APK.has(path) ||
     OS_RELEASE.includes(path) ||
@@ -17,7 +17,7 @@ export function isDatabase(path: RawPath): boolean {
   );
 }
 
-/** What such files say, by their paths. */
+/** Returns the installed packages listed in the databases, which are keyed by path. */
 export function installedPackages(databases: ReadonlyMap<RawPath, string>): readonly Component[] {
   const release = OS_RELEASE.map((path) => databases.get(path)).find((text) => text !== undefined);
   const distribution = release === undefined ? undefined : parseOsRelease(release);
@@ -28,7 +28,7 @@ export function installedPackages(databases: ReadonlyMap<RawPath, string>): read
   });
 }
 
-/** The distribution, as os-release(5) says it. */
+/** The distribution named by os-release(5). */
 interface Distribution {
   readonly id: string;
   readonly version?: string | undefined;
@@ -49,7 +49,7 @@ function parseOsRelease(text: string): Distribution | undefined {
   return { id, version: fields.get('VERSION_ID') };
 }
 
-/** The packages of apk's database, `lib/apk/db/installed` (apk-package(5), apkindex). */
+/** Returns the packages of apk's database, `lib/apk/db/installed` (apk-package(5), apkindex). */
 function parseApkInstalled(
   text: string,
   { id, version: release }: Distribution,
@@ -82,7 +82,10 @@ function parseApkInstalled(
   });
 }
 
-/** The installed packages of dpkg's database: `var/lib/dpkg/status`, or a file of `status.d` (dpkg(1), deb-control(5)). */
+/**
+ * Returns the installed packages of dpkg's database: `var/lib/dpkg/status`, or a file of `status.d`
+ * (dpkg(1), deb-control(5)).
+ */
 function parseDpkgStatus(
   text: string,
   { id, version: release }: Distribution,

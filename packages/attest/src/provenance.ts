@@ -8,7 +8,10 @@ import {
   SLSA_PROVENANCE,
 } from './uris.ts';
 
-/** in-toto attestation framework, spec/v1/resource_descriptor.md: what lkt writes of it. */
+/**
+ * The fields that lkt writes of a resource descriptor (in-toto attestation framework,
+ * spec/v1/resource_descriptor.md).
+ */
 export interface ResourceDescriptor {
   readonly name?: string;
   readonly uri?: string;
@@ -16,38 +19,41 @@ export interface ResourceDescriptor {
   readonly annotations?: Readonly<Record<string, unknown>>;
 }
 
-/** What was asked for: whoever builds it again needs these, and the resolved dependencies, and nothing else. */
+/**
+ * The parameters of a package build. With the resolved dependencies they are all that a rebuild
+ * needs.
+ */
 export interface ExternalParameters {
   /** `org/image` */
   readonly package: string;
-  /** The git tree hash of the package's directory once it is committed, which is its tag. */
+  /** Git tree hash of the package's directory, if it is committed; also the tag of the image. */
   readonly sourceHash?: string | undefined;
-  /** `os/architecture`; of the index all of them. */
+  /** `os/architecture`; all of them for an index. */
   readonly platforms: readonly string[];
   readonly dockerfile?: string | undefined;
   readonly target?: string | undefined;
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
-  /** Whether RUN had the network of the host. */
+  /** Whether `RUN` had the host's network. */
   readonly network?: boolean | undefined;
-  /** Ids of secrets: what they were is not said. */
+  /** Ids of the secrets, without their values. */
   readonly secrets?: readonly string[] | undefined;
 }
 
-/** The same, of the image of a system. */
+/** The parameters of a system image build. */
 export interface ImageParameters {
-  /** In the order in which they were merged. */
+  /** In merge order. */
   readonly configs: readonly string[];
-  /** What each variable stood for, said by the configs or by `--set`. */
+  /** Values of the variables, from the configs or from `--set`. */
   readonly variables: Readonly<Record<string, string>>;
   readonly platform: string;
   readonly formats: readonly string[];
   readonly compressor?: string | undefined;
   readonly level?: number | undefined;
-  /** Where the SBOM is in the image. */
+  /** Path of the SBOM in the image. */
   readonly sbomPath?: string | undefined;
-  /** How large a disk is at least, in bytes. */
+  /** Minimum disk size in bytes. */
   readonly diskSize?: number | undefined;
-  /** sha256 of the certificate of whoever signs EFI programs. */
+  /** SHA-256 of the certificate that signs EFI programs. */
   readonly efiCertificate?: string | undefined;
 }
 
@@ -57,7 +63,7 @@ interface ProvenanceInputs<Parameters> {
   readonly dependencies: readonly ResourceDescriptor[];
 }
 
-/** in-toto Statement v1 with SLSA provenance v1 (slsa.dev/spec/v1.1/provenance). */
+/** An in-toto Statement v1 with SLSA provenance v1 (slsa.dev/spec/v1.1/provenance). */
 export interface ProvenanceStatement<Parameters = ExternalParameters> {
   readonly _type: string;
   readonly subject: readonly ResourceDescriptor[];
@@ -74,16 +80,16 @@ export interface ProvenanceStatement<Parameters = ExternalParameters> {
 }
 
 /**
- * Says how images came about. Nothing of the machine, the time or the engine is in it: who builds the same again gets
- * the same bytes, and can sign them too.
+ * Returns the provenance of a package's images. It names neither the machine, the time nor the
+ * engine: a rebuild of the same inputs produces the same bytes, which a second party can sign too.
  */
 export function provenanceOf(inputs: ProvenanceInputs<ExternalParameters>): ProvenanceStatement {
   return statementOf(BUILD_TYPE, inputs);
 }
 
 /**
- * The same of the image of a system.
- * @param compressor the compressor with its version, on which bytes depend
+ * Returns the provenance of a system image.
+ * @param compressor name and version of the compressor, which affects the bytes
  */
 export function imageProvenanceOf(
   inputs: ProvenanceInputs<ImageParameters>,

@@ -1,3 +1,4 @@
+/** The parts of a package URL (purl-spec), not encoded. */
 export interface PackageUrlParts {
   readonly type: string;
   readonly namespace?: string | undefined;
@@ -6,7 +7,7 @@ export interface PackageUrlParts {
   readonly qualifiers?: Readonly<Record<string, string | undefined>>;
 }
 
-/** A package URL (purl-spec), its qualifiers in order. */
+/** Returns a package URL (purl-spec) with its qualifiers sorted. */
 export function packageUrl(parts: PackageUrlParts): string {
   const { type, namespace, name, version } = parts;
   const path = [...(namespace?.split('/') ?? []), name].map(encodeURIComponent).join('/');

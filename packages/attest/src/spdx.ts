@@ -3,7 +3,7 @@ import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { Component, Content } from './component.ts';
 import { SPDX_NAMESPACE } from './uris.ts';
 
-/** SPDX 2.3, JSON (spdx-spec, schemas/spdx-schema.json): what lkt writes of it. */
+/** The fields that lkt writes of an SPDX 2.3 document (spdx-spec, schemas/spdx-schema.json). */
 export interface SpdxDocument {
   readonly spdxVersion: 'SPDX-2.3';
   readonly dataLicense: 'CC0-1.0';
@@ -15,6 +15,7 @@ export interface SpdxDocument {
   readonly relationships: readonly SpdxRelationship[];
 }
 
+/** A package of an SPDX 2.3 document (spdx-spec, clause 7). */
 export interface SpdxPackage {
   readonly SPDXID: string;
   readonly name: string;
@@ -34,6 +35,7 @@ export interface SpdxPackage {
   }[];
 }
 
+/** A relationship between two elements of an SPDX 2.3 document (spdx-spec, clause 11). */
 export interface SpdxRelationship {
   readonly spdxElementId: string;
   readonly relationshipType:
@@ -47,29 +49,33 @@ export interface SpdxRelationship {
   readonly comment?: string;
 }
 
+/** Id of the document itself (spdx-spec, 6.3). */
 export const DOCUMENT = 'SPDXRef-DOCUMENT';
 
-/** What the SBOM of an image says. */
-export interface Bill {
+/** The statements of an image's SBOM. */
+export interface Sbom {
   readonly image: Component;
   readonly contents: readonly Content[];
-  /** The sources, and images of which files were taken. */
+  /** Sources, and images from which files were copied. */
   readonly generatedFrom: readonly Component[];
   /** The image whose layers are the lowest of this one. */
   readonly base?: Component | undefined;
-  /** Images that took part in the build, and of which nothing is in the image. */
+  /** Images that took part in the build without leaving a file in the image. */
   readonly buildTools: readonly Component[];
 }
 
-/** Paths that the comment of a relationship lists. */
+/** Maximum number of paths in a relationship's comment. */
 const MAX_PATHS = 32;
 
-/** The SBOM of an image. Its bytes follow from the bill: no time of day, no random number. */
-export function spdxOf(bill: Bill): SpdxDocument {
+/**
+ * Returns the SPDX document of an SBOM. Equal SBOMs give equal bytes: the document has neither the
+ * current time nor random numbers.
+ */
+export function spdxOf(sbom: Sbom): SpdxDocument {
   const packages = new Packages();
-  const root = packages.id(bill.image);
+  const root = packages.id(sbom.image);
   const relationships: SpdxRelationship[] = [describes(root)];
-  for (const { component, paths = [], parts = [] } of bill.contents) {
+  for (const { component, paths = [], parts = [] } of sbom.contents) {
     const id = packages.id(component);
     relationships.push({
       ...relate(root, 'CONTAINS', id),
@@ -77,16 +83,19 @@ export function spdxOf(bill: Bill): SpdxDocument {
     });
     for (const part of parts) relationships.push(relate(id, 'CONTAINS', packages.id(part)));
   }
-  for (const source of bill.generatedFrom)
+  for (const source of sbom.generatedFrom)
     relationships.push(relate(root, 'GENERATED_FROM', packages.id(source)));
-  if (bill.base !== undefined)
-    relationships.push(relate(root, 'DESCENDANT_OF', packages.id(bill.base)));
-  for (const tool of bill.buildTools)
+  if (sbom.base !== undefined)
+    relationships.push(relate(root, 'DESCENDANT_OF', packages.id(sbom.base)));
+  for (const tool of sbom.buildTools)
     relationships.push(relate(packages.id(tool), 'BUILD_TOOL_OF', root));
-  return spdxDocument(bill.image.name, packages.all(), relationships);
+  return spdxDocument(sbom.image.name, packages.all(), relationships);
 }
 
-/** Puts a document together: everything in order, and a name that follows from the rest. */
+/**
+ * Builds a document with sorted packages and relationships, and a namespace derived from its
+ * content.
+ */
 export function spdxDocument(
   name: string,
   packages: readonly SpdxPackage[],
@@ -111,6 +120,7 @@ export function spdxDocument(
   };
 }
 
+/** Returns the relationship that names the root package of the document. */
 export function describes(id: string): SpdxRelationship {
   return relate(DOCUMENT, 'DESCRIBES', id);
 }
@@ -123,7 +133,7 @@ export function relate(
   return { spdxElementId, relationshipType, relatedSpdxElement };
 }
 
-/** The package of a component; equal components have one id in every document. */
+/** Returns the SPDX package of a component. Equal components have the same id in every document. */
 export function spdxPackage(component: Component): SpdxPackage {
   const { kind, name, version, purl, digest, license, fileName, sourceInfo, comment } = component;
   // spdx-spec 3.2: letters, digits, dots and hyphens.
@@ -157,7 +167,10 @@ export function spdxPackage(component: Component): SpdxPackage {
   };
 }
 
-/** The contents of the image that a document describes, as far as lkt wrote it; of other packages none are known. */
+/**
+ * Returns the contents of the image that a document describes. Skips packages that lkt did not
+ * write.
+ */
 export function contentsOf(document: SpdxDocument): readonly Content[] {
   const components = new Map(
     document.packages.flatMap((item) => {
@@ -185,7 +198,7 @@ export function contentsOf(document: SpdxDocument): readonly Content[] {
   );
 }
 
-/** The component of a package that `spdxPackage` wrote. */
+/** Returns the component from which `spdxPackage` made a package. */
 function componentOf(item: SpdxPackage): Component | undefined {
   const kind = KINDS.find((known) => item.SPDXID.startsWith(`SPDXRef-${known}-`));
   if (kind === undefined) return undefined;

@@ -78,7 +78,7 @@ test('reads the databases of apk and dpkg', async () => {
   });
 });
 
-test('reads a database that is a second name of another file', async () => {
+test('reads a database that is a hard link to another file', async () => {
   await withStore(async (store) => {
     const link = { ...file('var/lib/dpkg/status', ''), type: 'hardlink' as const };
     const layer = [file('zz', DPKG), { ...link, link: 'zz' }];
@@ -88,7 +88,7 @@ test('reads a database that is a second name of another file', async () => {
   });
 });
 
-test('a file that a known image has is its package’s, under whatever name', async () => {
+test('assigns a file to the package that owns equal content in a known image, whatever its path', async () => {
   await withStore(async (store) => {
     const deb = debComponent({ name: 'dropbear', version: '1', architecture: 'amd64' });
     const libc = debComponent({ name: 'libc6', version: '2', architecture: 'amd64' });
@@ -122,9 +122,9 @@ test('a file that a known image has is its package’s, under whatever name', as
     expect(found.base).toBe(fromBase);
     expect([...found.sources]).toEqual([fromServer]);
     expect(found.owners).toEqual(new Map([['bin/sshd', deb]]));
-    // Lists of layers that are there already give the same.
+    // The cached lists produce the same description.
     expect(await describeImage(store, final, [fromTool, fromServer, fromBase])).toEqual(found);
-    // What is written is what is read when the image is a base.
+    // An image on this base reads the same contents back from the document.
     const document = spdxOf({
       image: imageComponent('lkt/sshd', final.descriptor.digest),
       contents: found.contents,

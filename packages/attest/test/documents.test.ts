@@ -32,7 +32,7 @@ const SOURCE: Component = { kind: 'source', name: 'lkt/app', digest: digestOf('c
 const BASE = imageComponent('lkt/base', digestOf('base'));
 const TOOL = imageComponent('lkt/tool', digestOf('tool'));
 
-function bill(paths?: readonly string[]): SpdxDocument {
+function exampleSbom(paths?: readonly string[]): SpdxDocument {
   return spdxOf({
     image: imageComponent('lkt/app', IMAGE, { os: 'linux', architecture: 'amd64' }),
     contents: [{ component: DEB, paths, parts: [] }],
@@ -43,8 +43,8 @@ function bill(paths?: readonly string[]): SpdxDocument {
 }
 
 /**
- * What the schema and the text of SPDX 2.3 ask of a document of ours: required fields, forms of ids, values of
- * enumerations, and that relationships name what there is.
+ * Checks the requirements of SPDX 2.3, schema and text: required fields, the syntax of ids,
+ * enumerated values, and that relationships name existing elements.
  */
 function checkSpdx(document: SpdxDocument): void {
   expect(Object.keys(document).toSorted()).toEqual([
@@ -64,7 +64,7 @@ function checkSpdx(document: SpdxDocument): void {
   });
   // 6.5: an absolute URI without "#".
   expect(new URL(document.documentNamespace).hash).toBe('');
-  // 6.9: ISO 8601 in UTC to the second; 6.8: who, as one of three kinds.
+  // 6.9: ISO 8601 in UTC to the second; 6.8: a creator of one of three kinds.
   expect(document.creationInfo.created).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   for (const creator of document.creationInfo.creators)
     expect(creator).toMatch(/^(?:Tool|Person|Organization): \S/);
@@ -102,8 +102,8 @@ function checkSpdx(document: SpdxDocument): void {
   ).toHaveLength(1);
 }
 
-test('an SBOM is what SPDX 2.3 asks for, and the same bytes each time', () => {
-  const document = bill();
+test('an SBOM meets SPDX 2.3 and is the same bytes each time', () => {
+  const document = exampleSbom();
   checkSpdx(document);
   expect(document.creationInfo.created).toBe('2017-04-18T16:30:00Z');
   const app = document.packages.find(({ name }) => name === 'lkt/app')?.SPDXID;
@@ -128,25 +128,25 @@ test('an SBOM is what SPDX 2.3 asks for, and the same bytes each time', () => {
   expect(digestOf(canonicalJson(document))).toBe(
     'sha256:830b393b2d1d63b96adb0ac2a9e9d7e3e6621f0f34984a60470b2b94f87d0e56',
   );
-  expect(bill(['a']).documentNamespace).not.toBe(document.documentNamespace);
+  expect(exampleSbom(['a']).documentNamespace).not.toBe(document.documentNamespace);
 });
 
-test('merged, a package is there once, and what another tool wrote keeps its place', () => {
+test('a merged SBOM lists a shared package once and keeps another tool’s package', () => {
   const other = {
-    ...bill(['usr/bin/x']),
-    packages: bill().packages.map((item) => ({ ...item, comment: 'of another tool' })),
+    ...exampleSbom(['usr/bin/x']),
+    packages: exampleSbom().packages.map((item) => ({ ...item, comment: 'of another tool' })),
   };
   const whole: Component = { kind: 'image', name: 'system' };
-  const merged = mergeSpdx(whole, [bill(), bill(['usr/bin/x']), other]);
+  const merged = mergeSpdx(whole, [exampleSbom(), exampleSbom(['usr/bin/x']), other]);
   checkSpdx(merged);
   expect(merged.packages.filter(({ name }) => name === 'libstdc++6')).toHaveLength(2);
-  expect(mergeSpdx(whole, [bill(['usr/bin/x']), bill(), other])).toEqual(merged);
+  expect(mergeSpdx(whole, [exampleSbom(['usr/bin/x']), exampleSbom(), other])).toEqual(merged);
   expect(parseSpdx(Buffer.from(JSON.stringify(merged)))).toEqual(merged);
   for (const text of ['', '{}', '{"spdxVersion":"SPDX-2.3","packages":[{}],"relationships":[]}'])
     expect(() => parseSpdx(Buffer.from(text))).toThrow(/not a valid SPDX document/);
 });
 
-test('provenance names what went in, in one order, and nothing of this machine', () => {
+test('provenance lists its inputs sorted and nothing of the machine', () => {
   const inputs = {
     subjects: [{ name: 'lkt/app', digest: IMAGE }],
     parameters: {
@@ -181,7 +181,7 @@ test('provenance names what went in, in one order, and nothing of this machine',
   );
 });
 
-test('package URLs escape what has a meaning in them', () => {
+test('package URLs escape reserved characters', () => {
   expect(
     packageUrl({
       type: 'oci',
@@ -192,10 +192,10 @@ test('package URLs escape what has a meaning in them', () => {
   ).toBe('pkg:oci/a%20b@sha256%3A0?b=x/y');
 });
 
-test('documents stand beside their image, by kind', async () => {
+test('finds and reads the documents of an image by kind', async () => {
   await withStore(async (store) => {
     const subject = { mediaType: MediaType.ociManifest, digest: IMAGE, size: 5 };
-    const sbom = await writeSbom(store, subject, bill());
+    const sbom = await writeSbom(store, subject, exampleSbom());
     const statement = provenanceOf({
       subjects: [{ name: 'lkt/app', digest: IMAGE }],
       parameters: { package: 'lkt/app', platforms: [] },
@@ -210,6 +210,6 @@ test('documents stand beside their image, by kind', async () => {
     });
     expect(await findAttestations(store, IMAGE, 'sbom')).toEqual([sbom]);
     expect(await findAttestations(store, IMAGE, 'provenance')).toEqual([provenance]);
-    expect(JSON.parse(String(await readAttestation(store, sbom)))).toEqual(bill());
+    expect(JSON.parse(String(await readAttestation(store, sbom)))).toEqual(exampleSbom());
   });
 });

@@ -12,7 +12,7 @@ function scan(bytes: Buffer, piece = bytes.length): GoBuildInfo | undefined {
   return scanner.result;
 }
 
-/** A string with its length as a varint. */
+/** Encodes a string with its length as a varint. */
 function text(value: string): Buffer {
   const length = Buffer.byteLength(value);
   const varint = [];
@@ -21,7 +21,7 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([...varint, rest]), Buffer.from(value)]);
 }
 
-/** A blob as the linker writes it. */
+/** Encodes a blob as the linker writes it. */
 function blob(version: string, info: string): Buffer {
   const header = Buffer.alloc(32);
   header.write('\xff Go buildinf:', 'latin1');
@@ -53,10 +53,10 @@ const EXPECTED: GoBuildInfo = {
   settings: ['-trimpath=true', 'CGO_ENABLED=0'],
 };
 
-test.each([1, 7, 16, 100_000])('is found in pieces of %d bytes, wherever it is', (piece) => {
+test.each([1, 7, 16, 100_000])('finds build info in chunks of %d bytes, at any offset', (piece) => {
   const program = Buffer.concat([
     Buffer.alloc(1003, 'x'),
-    // The magic alone, as programs that read build info hold it.
+    // The magic alone, as in programs that read build info.
     Buffer.from('\xff Go buildinf: not one of these', 'latin1'),
     Buffer.alloc(64),
     blob('go1.24.4', INFO),
@@ -66,19 +66,19 @@ test.each([1, 7, 16, 100_000])('is found in pieces of %d bytes, wherever it is',
 });
 
 test.each([
-  ['cut short', blob('go1.24.4', INFO).subarray(0, -20)],
-  ['of a version that is none', blob('rust1', INFO)],
+  ['that is truncated', blob('go1.24.4', INFO).subarray(0, -20)],
+  ['with an invalid version', blob('rust1', INFO)],
   [
-    'with a length without end',
+    'with an overlong varint',
     Buffer.concat([blob('', '').subarray(0, 32), Buffer.alloc(64, 0xff)]),
   ],
-  ['of before Go 1.18', Buffer.concat([blob('', '').fill(0, 15, 16), Buffer.alloc(64)])],
-  ['not there', Buffer.alloc(100)],
-])('is none: %s', (_what, bytes) => {
+  ['of a Go before 1.18', Buffer.concat([blob('', '').fill(0, 15, 16), Buffer.alloc(64)])],
+  ['without its magic', Buffer.alloc(100)],
+])('ignores build info %s', (_what, bytes) => {
   expect(scan(bytes)).toBeUndefined();
 });
 
-test('becomes a package with its modules', () => {
+test('describes a program with its modules', () => {
   const { component, parts, paths } = goContent(EXPECTED, 'usr/bin/tool');
   expect(component).toMatchObject({
     name: 'example.org/Tool',
@@ -93,7 +93,7 @@ test('becomes a package with its modules', () => {
   ]);
 });
 
-test('says what `go version -m` says of a real program', async () => {
+test('reads the same build info as `go version -m` from a real program', async () => {
   await using temp = await mkdtempDisposable(join(tmpdir(), 'lkt-go-'));
   await writeFile(
     join(temp.path, 'go.mod'),
@@ -122,7 +122,7 @@ test('says what `go version -m` says of a real program', async () => {
   expect(fields('mod').map(([, path, version]) => [path, version])).toEqual([
     [info?.main?.path, info?.main?.version],
   ]);
-  // The replacement is what was compiled.
+  // The program was compiled from the replacement.
   expect(fields('=>').map(([, path]) => path)).toEqual(
     info?.modules.map(({ directory }) => directory),
   );

@@ -8,16 +8,16 @@ import {
   type Store,
   writeLayer,
 } from '@lkt/oci';
-import { inspectLayersAhead } from '../src/index.ts';
+import { prefetchInspection } from '../src/index.ts';
 import { inspectLayer, layerFiles } from '../src/inspect-layer.ts';
-import { noteFile } from '../src/notes.ts';
+import { cacheFilePath } from '../src/cache-file.ts';
 import { file, image, withStore } from './support.ts';
 
 const HASH = digestHex(digestOf('content'));
 const FOUND = [{ hash: HASH, path: 'usr/file', size: 7 }];
 
 async function notes(store: Store): Promise<readonly string[]> {
-  return readdir(noteFile(store, 'entries', '')).catch(() => []);
+  return readdir(cacheFilePath(store, 'entries', '')).catch(() => []);
 }
 
 async function withLayer(
@@ -30,9 +30,9 @@ async function withLayer(
   });
 }
 
-test('what is looked into ahead is there for who asks, at once or later', async () => {
+test('an inspection shares a prefetch in progress and reads a finished one', async () => {
   await withLayer(async (store, layers, layer) => {
-    const ahead = inspectLayersAhead(store, layers, new AbortController().signal);
+    const ahead = prefetchInspection(store, layers, new AbortController().signal);
     expect(await layerFiles(store, layer, new Set([HASH]))).toEqual(FOUND);
     await ahead;
     expect(await notes(store)).toEqual([digestHex(layer.digest)]);
@@ -40,16 +40,16 @@ test('what is looked into ahead is there for who asks, at once or later', async 
   });
 });
 
-test('who asks does not go without when it is given up', async () => {
+test('an inspection succeeds although the prefetch that it shared was aborted', async () => {
   await withLayer(async (store, layers, layer) => {
-    const ahead = inspectLayersAhead(store, layers, AbortSignal.abort(new Error('given up')));
+    const ahead = prefetchInspection(store, layers, AbortSignal.abort(new Error('given up')));
     const asked = layerFiles(store, layer, new Set([HASH]));
     await expect(ahead).rejects.toThrow('given up');
     expect(await asked).toEqual(FOUND);
   });
 });
 
-test('a layer is read once: what was found is there without it', async () => {
+test('reads a layer once: a second inspection needs no blob', async () => {
   const head = { mode: 0o4755, uid: 1, gid: 70000, mtime: 12 };
   const entries: EntryWithContent[] = [
     { ...head, path: 'dev', type: 'directory', size: 0 },

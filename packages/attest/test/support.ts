@@ -36,13 +36,13 @@ export function file(path: string, content: string | Buffer): EntryWithContent {
     mtime: SOURCE_DATE_EPOCH,
     size: bytes.length,
     content: (async function* pieces(): AsyncGenerator<Uint8Array> {
-      // Odd pieces, so that what is looked for is not in one.
+      // An odd chunk size, so that patterns span two chunks.
       for (let at = 0; at < bytes.length; at += 4093) yield bytes.subarray(at, at + 4093);
     })(),
   };
 }
 
-/** An image of layers of files. */
+/** Writes an image whose layers hold the given files. */
 export async function image(
   store: Store,
   ...layers: readonly (readonly EntryWithContent[])[]

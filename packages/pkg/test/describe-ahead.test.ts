@@ -3,7 +3,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { noteFile } from '@lkt/attest/notes';
+import { cacheFilePath } from '@lkt/attest/cache-file';
 import { digestHex, type ProgressEvent } from '@lkt/core';
 import { openStore, parsePlatform, SOURCE_DATE_EPOCH, writeImage, writeLayer } from '@lkt/oci';
 import { expect, test } from 'vitest';
@@ -29,7 +29,7 @@ async function withBase(
   const base = await writeImage(store, { config: {}, layers: [layer], platform: AMD64 });
   const bases = new Map([['base', base.digest]]);
   const ahead = describeAhead(store, bases, AMD64, { emit: () => undefined });
-  const note = noteFile(store, 'entries', digestHex(layer.descriptor.digest));
+  const note = cacheFilePath(store, 'entries', digestHex(layer.descriptor.digest));
   await use(ahead, () => existsSync(note));
 }
 

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { noteFile, readNote, writeNote } from '@lkt/attest/notes';
+import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import { canonicalJson, type Digest, digestHex, digestOf, isErrno } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian/description';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
@@ -82,20 +82,20 @@ export class Attester {
   }
 
   async #attest(work: AttestedPackage): Promise<PackageAttestations> {
-    const note = noteFile(this.#store, 'records', recordKey(work));
+    const note = cacheFilePath(this.#store, 'records', recordKey(work));
     const found = await this.#read(note);
     if (found !== undefined) return found;
     const { AttestationWriter } = await import('./attestation-writer.ts');
     const writer = new AttestationWriter(this.#store, this.#known, this.#signal);
     const written = await writer.write(work);
     await this.#store.addReferrer(...referrersOf(written));
-    await writeNote(note, [JSON.stringify(written)]);
+    await writeCacheFile(note, [JSON.stringify(written)]);
     return written;
   }
 
   /** What was written for a build, if the store still has it. */
   async #read(note: string): Promise<PackageAttestations | undefined> {
-    const [line] = (await readNote(note)) ?? [];
+    const [line] = (await readCacheFile(note)) ?? [];
     if (line === undefined) return undefined;
     const found = JSON.parse(line) as PackageAttestations;
     const present = await Promise.all([
@@ -112,12 +112,12 @@ export class Attester {
  */
 export async function writtenHere(store: Store): Promise<ReadonlySet<Digest>> {
   const found = new Set<Digest>();
-  const names = await readdir(noteFile(store, 'records', '')).catch((error: unknown) => {
+  const names = await readdir(cacheFilePath(store, 'records', '')).catch((error: unknown) => {
     if (isErrno(error, 'ENOENT')) return [];
     throw error;
   });
   for (const name of names) {
-    const [line] = (await readNote(noteFile(store, 'records', name))) ?? [];
+    const [line] = (await readCacheFile(cacheFilePath(store, 'records', name))) ?? [];
     if (line === undefined) continue;
     for (const { digest } of referrersOf(JSON.parse(line) as PackageAttestations))
       found.add(digest);

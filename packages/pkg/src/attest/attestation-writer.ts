@@ -15,7 +15,7 @@ import {
   writeProvenance,
   writeSbom,
 } from '@lkt/attest';
-import { noteFile, writeNote } from '@lkt/attest/notes';
+import { cacheFilePath, writeCacheFile } from '@lkt/attest/cache-file';
 import { type Digest, digestHex } from '@lkt/core';
 import { formatPlatform, loadImage, type Store } from '@lkt/oci';
 import type {
@@ -98,7 +98,10 @@ export class AttestationWriter {
     const owners = [...found.owners].map(
       ([path, owner]) => `${spdxPackage(owner).SPDXID} ${JSON.stringify(path)}`,
     );
-    await writeNote(noteFile(this.#store, 'owners', digestHex(descriptor.digest)), owners);
+    await writeCacheFile(
+      cacheFilePath(this.#store, 'owners', digestHex(descriptor.digest)),
+      owners,
+    );
     const sources = [...found.sources].filter((source) => source !== found.base);
     const took = new Set([...sources, found.base].map((one) => one?.component.digest));
     return spdxOf({

@@ -1,4 +1,4 @@
-import { noteFile, writeNote } from '@lkt/attest/notes';
+import { cacheFilePath, writeCacheFile } from '@lkt/attest/cache-file';
 import { type Digest, digestHex } from '@lkt/core';
 import type { DebFile } from '@lkt/debian';
 import type { Store } from '@lkt/oci';
@@ -14,5 +14,5 @@ export async function rememberOwners(
   image: Digest,
   files: readonly DebFile[],
 ): Promise<void> {
-  await writeNote(noteFile(store, 'owners', digestHex(image)), files.map(ownerLine));
+  await writeCacheFile(cacheFilePath(store, 'owners', digestHex(image)), files.map(ownerLine));
 }

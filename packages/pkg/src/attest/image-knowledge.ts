@@ -7,7 +7,7 @@ import {
   readAttestation,
   spdxPackage,
 } from '@lkt/attest';
-import { noteFile, readNote, writeNote } from '@lkt/attest/notes';
+import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import { type Digest, digestHex, LktError } from '@lkt/core';
 import { type DebFile, debFiles, type DebianLock } from '@lkt/debian';
 import { familiarReference, loadImage, parsePlatform, type RawPath, type Store } from '@lkt/oci';
@@ -78,7 +78,8 @@ export class ImageKnowledge {
           component,
         ]),
       );
-      const lines = (await readNote(noteFile(this.#store, 'owners', digestHex(image)))) ?? [];
+      const lines =
+        (await readCacheFile(cacheFilePath(this.#store, 'owners', digestHex(image)))) ?? [];
       const owners = new Map(
         lines.map((line) => {
           const blank = line.indexOf(' ');
@@ -105,8 +106,9 @@ export class ImageKnowledge {
   #debianOwners(image: Digest, lock: DebianLock): KnownImage['ownerOf'] {
     const debs = new Map(debsOf(lock).map(([{ name }, component]) => [name, component]));
     const read = once(async () => {
-      const path = noteFile(this.#store, 'owners', digestHex(image));
-      const lines = (await readNote(path)) ?? (await writeNote(path, await this.#debLines(lock)));
+      const path = cacheFilePath(this.#store, 'owners', digestHex(image));
+      const lines =
+        (await readCacheFile(path)) ?? (await writeCacheFile(path, await this.#debLines(lock)));
       return new Map(
         lines.map((line) => {
           const [name = '', ...rest] = line.split(' ');

@@ -55,9 +55,9 @@ async function inspectLayers(
   platform: Platform,
   signal: AbortSignal,
 ): Promise<void> {
-  const { inspectLayersAhead } = await import('@lkt/attest');
+  const { prefetchInspection } = await import('@lkt/attest');
   for (const digest of new Set(bases.values())) {
     const { manifest } = await loadImage(store, digest, platform);
-    await inspectLayersAhead(store, manifest.layers, signal);
+    await prefetchInspection(store, manifest.layers, signal);
   }
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readNote, writeNote } from '@lkt/attest/notes';
+import { readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import type { ContextFile } from '@lkt/builder/inputs';
 import { canonicalJson, type Digest, digestHex, digestOf, isDigest } from '@lkt/core';
 import { writeDockerArchive, familiarReference, type Image, type Store } from '@lkt/oci';
@@ -59,13 +59,13 @@ async function archiveOf(
   return store.withLock(
     `archive ${key}`,
     async () => {
-      const [known] = (await readNote(note)) ?? [];
+      const [known] = (await readCacheFile(note)) ?? [];
       if (known !== undefined && isDigest(known) && (await store.keep(known))) {
         await store.use(note);
         return known;
       }
       const { digest } = await store.write(writeDockerArchive(store, named, signal), {}, signal);
-      await writeNote(note, [digest]);
+      await writeCacheFile(note, [digest]);
       return digest;
     },
     { timeoutMs: 3600_000, signal },

@@ -1,4 +1,5 @@
-// Small, and without imports that are large: a build that has nothing to do asks for no more than this.
+// Kept small and without large imports: a build whose images are all described loads only this
+// file.
 
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -6,16 +7,16 @@ import { join } from 'node:path';
 import { isErrno } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 
-/** Last line of a list, so that one a crash has cut short is seen. */
+/** Last line of a complete file; a file that a crash cut short lacks it. */
 const END = 'end';
 
-/** A file in which something is remembered that follows from what is in the store. */
-export function noteFile(store: Store, kind: string, name: string): string {
+/** Returns the path of a file that caches facts derived from the store. */
+export function cacheFilePath(store: Store, kind: string, name: string): string {
   return join(store.dir, 'attestations', kind, name);
 }
 
-/** The lines of a note, if it is there and whole. */
-export async function readNote(path: string): Promise<readonly string[] | undefined> {
+/** Returns the lines of a cache file, or undefined if it is missing or incomplete. */
+export async function readCacheFile(path: string): Promise<readonly string[] | undefined> {
   try {
     const lines = (await readFile(path, 'utf8')).split('\n');
     return lines.pop() === END ? lines : undefined;
@@ -25,7 +26,8 @@ export async function readNote(path: string): Promise<readonly string[] | undefi
   }
 }
 
-export async function writeNote(
+/** Writes the lines to a cache file, atomically, and returns them. */
+export async function writeCacheFile(
   path: string,
   lines: readonly string[],
 ): Promise<readonly string[]> {

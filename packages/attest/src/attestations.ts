@@ -4,6 +4,7 @@ import type { ProvenanceStatement } from './provenance.ts';
 import type { SpdxDocument } from './spdx.ts';
 import { IN_TOTO_JSON, PREDICATE_TYPE, SPDX_JSON } from './uris.ts';
 
+/** Kinds of documents that lkt writes beside an image. */
 export type AttestationKind = 'provenance' | 'sbom';
 
 const ARTIFACT_TYPE: Readonly<Record<AttestationKind, string>> = {
@@ -11,10 +12,13 @@ const ARTIFACT_TYPE: Readonly<Record<AttestationKind, string>> = {
   sbom: SPDX_JSON,
 };
 
-/** SBOMs of large images have some MB. */
-const MAX_DOCUMENT = 256 * 2 ** 20;
+/** Bytes. SBOMs of large images have some MB. */
+const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
 
-/** Puts an SBOM beside an image. @returns the referrer */
+/**
+ * Writes an SBOM to the store, as a referrer of its image.
+ * @returns the referrer's descriptor; `store.addReferrer` lists it
+ */
 export async function writeSbom(
   store: Store,
   subject: Descriptor,
@@ -23,7 +27,10 @@ export async function writeSbom(
   return write(store, subject, SPDX_JSON, document, {});
 }
 
-/** Puts a statement beside the image it is about. @returns the referrer */
+/**
+ * Writes a provenance statement to the store, as a referrer of its image.
+ * @returns the referrer's descriptor; `store.addReferrer` lists it
+ */
 export async function writeProvenance(
   store: Store,
   subject: Descriptor,
@@ -50,7 +57,7 @@ async function write(
   });
 }
 
-/** The referrers of a kind that the store has for an image, by digest. */
+/** Returns the referrers of one kind that the store has for an image, ordered by digest. */
 export async function findAttestations(
   store: Store,
   subject: Digest,
@@ -65,13 +72,19 @@ export async function findAttestations(
       );
 }
 
-/** The document that a referrer carries. @throws LktError IMAGE_INVALID, NOT_FOUND, DIGEST_MISMATCH */
+/**
+ * Returns the document of a referrer.
+ * @throws IMAGE_INVALID, NOT_FOUND, DIGEST_MISMATCH
+ */
 export async function readAttestation(
   store: Store,
   referrer: { readonly digest: Digest },
 ): Promise<Buffer> {
   const [layer, ...more] = parseManifest(await store.readBytes(referrer)).layers;
   if (layer === undefined || more.length > 0)
-    throw new LktError('IMAGE_INVALID', `${referrer.digest} does not carry one document`);
-  return store.readBytes(layer, MAX_DOCUMENT);
+    throw new LktError(
+      'IMAGE_INVALID',
+      `attestation ${referrer.digest} does not have exactly one layer`,
+    );
+  return store.readBytes(layer, MAX_DOCUMENT_BYTES);
 }
