@@ -4,7 +4,9 @@ import { imageConfigSchema } from '@lkt/image';
 import { buildYmlSchema } from '@lkt/pkg';
 import { attackDocument } from './attack-doc.ts';
 import { securityDocument } from './security-doc.ts';
-import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli/src/help/table.ts';
+import { commandTable } from '../packages/cli/src/help/table.ts';
+import type { FlagEntry } from '../packages/cli/src/help/command-entry.ts';
+import type { CommandEntry } from '../packages/cli/src/help/command-entry.ts';
 
 const root = join(import.meta.dirname, '..');
 

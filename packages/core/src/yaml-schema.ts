@@ -1,5 +1,3 @@
-import type { Field } from './yaml-type.ts';
-
 /** A part of a JSON schema, draft 7. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -9,6 +7,13 @@ export interface SchemaOptions {
   readonly isLenient?: boolean;
   /** Accept `${NAME}` in place of a value. */
   readonly hasVariables?: boolean;
+}
+
+/** The parts of a field that its schema needs. */
+interface SchemaField {
+  readonly type: { schema(writer: SchemaWriter): JsonSchema };
+  readonly about: string;
+  readonly presence: string;
 }
 
 /** A text with a variable, whose value is unknown before the file is read. */
@@ -39,7 +44,7 @@ export class SchemaWriter {
   }
 
   /** Returns the schema of a mapping with these keys only. */
-  object(fields: readonly (readonly [string, Field<unknown>])[]): JsonSchema {
+  object(fields: readonly (readonly [string, SchemaField])[]): JsonSchema {
     const required = fields
       .filter(([, { presence }]) => presence === 'required')
       .map(([key]) => key);

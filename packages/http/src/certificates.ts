@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { LktError } from '@lkt/core';
-import type { HttpOptions } from './client.ts';
+import type { HttpOptions } from './options.ts';
 
 /** Contexts by their sources: parsing hundreds of certificates takes a while. */
 const contexts = new Map<string, SecureContext>();

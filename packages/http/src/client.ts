@@ -4,43 +4,10 @@ import { Transports } from './transports.ts';
 import { type Download, download, type DownloadOptions } from './download.ts';
 import { isTemporary, toNetworkError } from './network-error.ts';
 import { redirectTarget, withoutCredentials } from './redirect.ts';
+import type { HttpOptions } from './options.ts';
+import type { RequestOptions } from './request.ts';
 import { type HttpResponse, responseFrom } from './response.ts';
-import { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';
-
-/** Options of a client. */
-export interface HttpOptions extends Omit<RetryPolicy, 'signal'> {
-  /**
-   * The environment with `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
-   * `NODE_EXTRA_CA_CERTS`.
-   */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Certificates of additional trusted authorities, in PEM form. */
-  readonly ca?: readonly string[];
-  /** Milliseconds without a byte after which an attempt fails; default one minute. */
-  readonly idle?: number;
-  /** Maximum connections per server; default 8. */
-  readonly connections?: number;
-  /** The `user-agent` header. */
-  readonly userAgent?: string;
-}
-
-/** Options of a request. */
-export interface RequestOptions {
-  readonly method?: 'DELETE' | 'GET' | 'HEAD' | 'PATCH' | 'POST' | 'PUT';
-  /** Names are in lower case. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /**
-   * A function returns a new stream for each attempt. A chunk must not change until the next one is
-   * requested. The length must match `content-length` if that is set; otherwise the body is
-   * chunked.
-   */
-  readonly body?: Uint8Array | string | (() => AsyncIterable<Uint8Array>) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Retry after temporary failures; default true. */
-  readonly retry?: boolean;
-  /** Follow redirects of GET and HEAD; default true. */
-  readonly redirect?: boolean;
-}
+import { isLastAttempt, isTemporaryStatus, waitBeforeRetry } from './retry.ts';
 
 /** An HTTP client with proxies, trusted certificates and retries. */
 export interface HttpClient extends AsyncDisposable {

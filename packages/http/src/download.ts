@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type Digest, LktError } from '@lkt/core';
 import { redactUrl } from './address.ts';
-import type { HttpClient } from './client.ts';
+import type { RequestOptions } from './request.ts';
 import { isTemporary, NetworkError } from './network-error.ts';
 import type { HttpResponse } from './response.ts';
 import { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';
@@ -27,6 +27,11 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Sends requests, such as a client, or one that adds credentials. */
+export interface Requester {
+  request(url: URL | string, options?: RequestOptions): Promise<HttpResponse>;
+}
+
 /** A download in progress. */
 export interface Download {
   /** The address of the content after redirects. */
@@ -44,7 +49,7 @@ export interface Download {
  * @throws NETWORK_FAILED, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function download(
-  client: Pick<HttpClient, 'request'>,
+  client: Requester,
   retryPolicy: RetryPolicy,
   url: URL,
   options: DownloadOptions,
@@ -70,7 +75,7 @@ export async function download(
 
 /** The download of one file over as many connections as needed. */
 class Transfer implements AsyncIterable<Uint8Array> {
-  readonly #client: Pick<HttpClient, 'request'>;
+  readonly #client: Requester;
   readonly #retryPolicy: RetryPolicy;
   readonly #url: URL;
   readonly #options: DownloadOptions;
@@ -79,7 +84,7 @@ class Transfer implements AsyncIterable<Uint8Array> {
   #response: HttpResponse;
 
   constructor(
-    client: Pick<HttpClient, 'request'>,
+    client: Requester,
     retryPolicy: RetryPolicy,
     url: URL,
     options: DownloadOptions,

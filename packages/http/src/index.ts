@@ -1,9 +1,6 @@
-export {
-  createHttpClient,
-  type HttpClient,
-  type HttpOptions,
-  type RequestOptions,
-} from './client.ts';
+export { createHttpClient, type HttpClient } from './client.ts';
+export { type RequestOptions } from './request.ts';
+export { type HttpOptions } from './options.ts';
 export { download, type Download, type DownloadOptions } from './download.ts';
 export { isLoopback, redactUrl } from './address.ts';
 export { NetworkError } from './network-error.ts';

@@ -1,4 +1,4 @@
-import type { RequestOptions } from './client.ts';
+import type { RequestOptions } from './request.ts';
 
 /** A request for one attempt, without redirects and retries. */
 export type TransportRequest = Required<Pick<RequestOptions, 'method' | 'headers'>> &

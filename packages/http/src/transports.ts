@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import { LktError } from '@lkt/core';
 import { isLoopback } from './address.ts';
-import type { HttpOptions } from './client.ts';
+import type { HttpOptions } from './options.ts';
 import type { Transport } from './transport.ts';
 
 const IDLE_TIMEOUT_MS = 60_000;

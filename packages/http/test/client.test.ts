@@ -1,8 +1,9 @@
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createHttpClient, type HttpClient, type HttpOptions } from '../src/client.ts';
+import { createHttpClient, type HttpClient } from '../src/client.ts';
 import { failure, listen, serve, serveSecurely } from './support.ts';
+import type { HttpOptions } from '../src/options.ts';
 
 function client(options: HttpOptions = {}): HttpClient {
   const made = createHttpClient({ backoff: [1, 1], ...options });

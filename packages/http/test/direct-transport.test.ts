@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import { digestOf } from '@lkt/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createHttpClient, type HttpClient, type HttpOptions } from '../src/client.ts';
+import { createHttpClient, type HttpClient } from '../src/client.ts';
 import { failure, serve, serveSecurely } from './support.ts';
+import type { HttpOptions } from '../src/options.ts';
 
 function client(options: HttpOptions = {}): HttpClient {
   const made = createHttpClient({ backoff: [], ...options });

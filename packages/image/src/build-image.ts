@@ -1,18 +1,7 @@
-import {
-  type BuildOptions,
-  type BuiltPackage,
-  type RecordLocation,
-  resolveImages,
-  type Workspace,
-} from '@lkt/pkg';
+import { type BuildOptions, type RecordLocation, resolveImages, type Workspace } from '@lkt/pkg';
 import { BuildRecorder } from './build-recorder.ts';
-import {
-  type ComposedImage,
-  composeConfig,
-  type ComposeOptions,
-  requireOutput,
-  withFormats,
-} from './compose.ts';
+import { composeConfig, requireOutput, withFormats } from './compose.ts';
+import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
@@ -21,7 +10,8 @@ import { chooseCompression } from '@lkt/formats';
 import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
 import { sbomPath } from './sbom.ts';
-import { startTrustCheck, type TrustedImage, type TrustOptions } from './trust/check-images.ts';
+import { startTrustCheck, type TrustOptions } from './trust/check-images.ts';
+import type { BuiltImage } from './built-image.ts';
 
 export interface BuildImageOptions extends Omit<
   ComposeOptions,
@@ -35,15 +25,6 @@ export interface BuildImageOptions extends Omit<
   readonly provenance?: boolean;
   /** Where `findUnchanged` will look for a record of this build; by default none is made. */
   readonly record?: RecordLocation;
-}
-
-export interface BuiltImage extends ComposedImage {
-  /** The packages of the workspace that are in the image, and what they were built with. */
-  readonly packages: readonly BuiltPackage[];
-  /** Why each image that the configs name was accepted; nothing where no policy asks. */
-  readonly trust: readonly TrustedImage[];
-  /** What each variable of the configs stood for. */
-  readonly variables: ReadonlyMap<string, string>;
 }
 
 /**
@@ -112,14 +93,14 @@ async function buildLoaded(
   const sbom = options.sbom === undefined ? {} : { sbom: { known, ...options.sbom } };
   const { variables } = loaded;
   const { provenance: isWanted, ...rest } = options;
-  const image = await composeConfig(loaded.config, {
+  const composeOptions = {
     ...rest,
     ...sbom,
     ...(isWanted === true ? { provenance: { files: loaded.files, variables, trust } } : {}),
     resolvePackage,
     isTrusted: true,
-    early,
-  });
+  };
+  const image = await composeConfig(loaded.config, composeOptions, early);
   return { ...image, packages: report.packages, trust, variables };
 }
 

@@ -2,7 +2,7 @@ import type { Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Recorder, type RecordLocation, type Workspace } from '@lkt/pkg';
 import type { AuditHook } from './audit-hook.ts';
-import type { BuiltImage } from './build-image.ts';
+import type { BuiltImage } from './built-image.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import { namedFile } from './tree/host-files.ts';
 import type { RecordedImage } from './unchanged.ts';

@@ -1,73 +1,33 @@
 import { join } from 'node:path';
-import { LktError, type SourceFile } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import { openStore, UnpackedLayers } from '@lkt/oci';
-import { type AuditHook, type ImageAudit, startAudit } from './audit-hook.ts';
+import { startAudit } from './audit-hook.ts';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
 import { withBootLoader } from './config/boot-loader.ts';
-import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load-config.ts';
-import {
-  chooseCompression,
-  type Compression,
-  type Compressor,
-  type EfiSigner,
-  type Uki,
-} from '@lkt/formats';
+import { loadConfig, type LoadedConfig } from './config/load-config.ts';
+import { chooseCompression, type Compression, type Uki } from '@lkt/formats';
 import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
-import type { EarlyComposing } from './early-composing.ts';
 import { bootOutputs } from './output/boot-outputs.ts';
 import { containerArchive, containerImage } from './output/container.ts';
 import { type DiskOptions, diskOutputs } from './output/disks.ts';
-import { type Format, INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
+import { INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
 import { type NotedOutput, rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
 import {
   once,
   type Output,
-  type OutputFile,
   requireWritable,
   small,
   UnnamedOutputs,
   writeOutputs,
 } from './output/write.ts';
-import { type Plan, type PlanOptions, planImage } from './plan.ts';
-import { imageStatement, type Provenance } from './provenance.ts';
+import { type Plan, planImage } from './plan.ts';
+import { imageStatement } from './provenance.ts';
 import { systemSbom } from './sbom.ts';
-
-export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptions {
-  /** Merged from left to right. */
-  readonly configs: readonly SourceFile[];
-  readonly format: readonly Format[];
-  readonly outDir: string;
-  /** What the names of the files start with. */
-  readonly name: string;
-  /** Default: zstd. */
-  readonly compressor?: Compressor;
-  /** How hard it tries; default: zstd's 3, gzip's 4, xz's 6. */
-  readonly level?: number;
-  /** Of disks, in bytes; by default as large as need be. */
-  readonly diskSize?: number;
-  /** The image with what firmware starts; by default the one that lkt names itself. */
-  readonly bootLoader?: string;
-  /** Signs EFI programs. */
-  readonly efiSigner?: EfiSigner;
-  /** Writes what went in; undefined leaves it out. */
-  readonly provenance?: Provenance;
-  /** Looks at the images for what should not be in them. */
-  readonly audit?: AuditHook;
-  /** What has been begun before. */
-  readonly early?: EarlyComposing;
-}
-
-export interface ComposedImage {
-  readonly files: readonly OutputFile[];
-  /** MiB that a machine needs to unpack the initrd; undefined without one. */
-  readonly minimumMemory?: number;
-  /** What register 11 of a TPM has when the EFI program runs, in hexadecimal; undefined without one. */
-  readonly pcr11?: string;
-  /** What was found in the images, if it was asked for. */
-  readonly audit?: ImageAudit;
-}
+import type { ComposeOptions } from './compose-options.ts';
+import type { ComposedImage } from './built-image.ts';
+import type { EarlyComposing } from './early-composing.ts';
 
 /**
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
@@ -88,16 +48,20 @@ export function withFormats(
   return format.some(isDiskFormat) ? withBootLoader(loaded, bootLoader) : loaded;
 }
 
-/** The same, of configs that were read before. */
+/**
+ * The same, of configs that were read before.
+ * @param early what has been begun before
+ */
 export async function composeConfig(
   config: SystemConfig,
   options: ComposeOptions,
+  early?: EarlyComposing,
 ): Promise<ComposedImage> {
   await requireOutput(options);
   const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
   for (;;) {
     try {
-      return await compose(config, options, compression);
+      return await compose(config, options, compression, early);
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error;
     }
@@ -108,11 +72,12 @@ async function compose(
   config: SystemConfig,
   options: ComposeOptions,
   compression: Compression,
+  begun: EarlyComposing | undefined,
 ): Promise<ComposedImage> {
   const { configs, format, outDir, name, signal } = options;
   await using own = new UnpackedLayers(options.store);
-  const early = await options.early?.image();
-  const unpacked = options.early?.unpacked ?? own;
+  const early = await begun?.image();
+  const unpacked = begun?.unpacked ?? own;
   const packing = packingFor(config, format, compression);
   const plan = early?.plan ?? (await planImage(config, { ...options, unpacked, ...packing }));
   const auditing = startAudit(plan.images, options.audit);
@@ -156,7 +121,7 @@ async function compose(
   requireOwnNames(outputs);
   const known = plan.cache.knownFiles;
   await using unnamed = new UnnamedOutputs({ dir: outDir, known, signal });
-  const files = await writeOutputs(options.early?.outputs ?? unnamed, outputs);
+  const files = await writeOutputs(begun?.outputs ?? unnamed, outputs);
   for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
   const audit = await auditing;
   const result = { files, audit };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type ProgressEvent, type Reporter, silentReporter } from '@lkt/core';
 import { UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
-import type { ComposeOptions } from './compose.ts';
+import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import type { ImageReference } from './config/reference.ts';
 import { chooseCompression } from '@lkt/formats';

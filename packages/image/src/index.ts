@@ -1,7 +1,10 @@
 export { type AuditHook, type ImageAudit, type ImageToAudit } from './audit-hook.ts';
 export { imageCacheAreas } from './cache.ts';
-export { buildImage, type BuildImageOptions, type BuiltImage } from './build-image.ts';
-export { type ComposedImage, composeImage, type ComposeOptions } from './compose.ts';
+export { buildImage, type BuildImageOptions } from './build-image.ts';
+export { type BuiltImage } from './built-image.ts';
+export { composeImage } from './compose.ts';
+export { type ComposedImage } from './built-image.ts';
+export { type ComposeOptions } from './compose-options.ts';
 export { type CiPlan, planForCi, type PlannedPackage } from './ci-plan.ts';
 export { type ConfigInputs, configInputs } from './config-inputs.ts';
 export {

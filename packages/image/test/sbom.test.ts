@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { debComponent, imageComponent, spdxOf, type SpdxDocument, writeSbom } from '@lkt/attest';
 import { loadImage, type Store } from '@lkt/oci';
 import { expect, test } from 'vitest';
-import { composeImage, type ComposeOptions } from '../src/index.ts';
+import { composeImage } from '../src/index.ts';
+import type { ComposeOptions } from '../src/compose-options.ts';
 import { image, PLATFORM, tempDir, tempStore } from './support.ts';
 
 const APK = 'P:musl\nV:1.2.5-r9\nA:x86_64\n';

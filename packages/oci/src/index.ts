@@ -82,7 +82,8 @@ export {
   parseReference,
   type Reference,
 } from './image/reference.ts';
-export { type NewReferrer, writeReferrer } from './image/referrers.ts';
+export { writeReferrer } from './image/referrer-writer.ts';
+export { type NewReferrer } from './image/referrer-writer.ts';
 export { SpareBuffers } from './io/spare-buffers.ts';
 export { type Store } from './store/store.ts';
 export { isTarHeader } from './tar/tar-header.ts';

@@ -1,24 +1,14 @@
-import type { ImageView, ListedPackage, ShownSignature, UsedImage } from '@lkt/inspect';
+import type { UsedImage } from '@lkt/inspect';
 import type { Store } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
-import { type Contents, contentsOf, inspectLines } from '../output/inspect-report.ts';
+import {
+  contentsOf,
+  type Inspected,
+  type InspectedImage,
+  inspectLines,
+} from '../output/inspect-report.ts';
 import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
 import { Args, Flags } from '../flags/options.ts';
-
-/** An image within, and what the store knows of it. */
-export interface InspectedImage extends UsedImage {
-  /** Bytes of its layers, packed; undefined for one that is not in the store. */
-  readonly size?: number;
-  /** Whom signatures beside it name; nobody has checked them. */
-  readonly signatures: readonly ShownSignature[];
-}
-
-export interface Inspected extends Omit<ImageView, 'files' | 'sbom' | 'images' | 'config'> {
-  readonly images: readonly InspectedImage[];
-  /** What the SBOM lists; undefined without one. */
-  readonly packages?: readonly ListedPackage[];
-  readonly contents?: Contents;
-}
 
 export class Inspect extends LktCommand {
   static override summary = 'Show what is in an image';

@@ -1,4 +1,4 @@
-import type { CommandEntry } from '../help/table.ts';
+import type { CommandEntry } from '../help/command-entry.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
 /** A bash completion function: commands, their options, the values of options, files and directories. */

@@ -1,4 +1,4 @@
-import type { CommandEntry } from '../help/table.ts';
+import type { CommandEntry } from '../help/command-entry.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
 /** A fish completion script: one `complete` line for every command, option and value. */

@@ -1,4 +1,4 @@
-import type { CommandEntry } from '../help/table.ts';
+import type { CommandEntry } from '../help/command-entry.ts';
 
 /** What a placeholder stands for: `DIR` is a directory, `FILE` and `PREFIX` are files, others are nothing on disk. */
 export function fileKind(placeholder: string): 'directory' | 'file' | 'none' {

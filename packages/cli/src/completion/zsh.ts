@@ -1,4 +1,6 @@
-import type { ArgEntry, CommandEntry, FlagEntry } from '../help/table.ts';
+import type { FlagEntry } from '../help/command-entry.ts';
+import type { ArgEntry } from '../help/command-entry.ts';
+import type { CommandEntry } from '../help/command-entry.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
 /** A zsh completion function, for a file named `_lkt` in `$fpath` or to be sourced after `compinit`. */

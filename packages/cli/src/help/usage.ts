@@ -1,8 +1,15 @@
 import { LktError, nearest } from '@lkt/core';
-import type { CommandClass } from '../command.ts';
+
+/** The parts of a command that a usage error mentions. */
+interface Documented {
+  readonly id: string;
+  readonly args: Readonly<Record<string, { readonly required?: boolean | undefined }>>;
+  readonly flags: Readonly<Record<string, { readonly hidden?: boolean | undefined }>>;
+  readonly baseFlags: Readonly<Record<string, { readonly hidden?: boolean | undefined }>>;
+}
 
 /** A mistake on the command line, as oclif's parser reports it, in lkt's words. */
-export function usageError(error: Error, command: CommandClass): LktError {
+export function usageError(error: Error, command: Documented): LktError {
   const help = `lkt ${spaced(command.id)} --help`;
   const fields = error as Error & { readonly flags?: unknown; readonly args?: unknown };
   const [unknown] = Array.isArray(fields.flags) ? (fields.flags as readonly unknown[]) : [];

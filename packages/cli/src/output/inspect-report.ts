@@ -1,8 +1,22 @@
-import type { Files, ImageView } from '@lkt/inspect';
-import type { Inspected, InspectedImage } from '../commands/inspect.ts';
+import type { Files, ImageView, ListedPackage, ShownSignature, UsedImage } from '@lkt/inspect';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
 import { showSize } from '../flags/sizes.ts';
+
+/** An image within, and what the store knows of it. */
+export interface InspectedImage extends UsedImage {
+  /** Bytes of its layers, packed; undefined for one that is not in the store. */
+  readonly size?: number;
+  /** Whom signatures beside it name; nobody has checked them. */
+  readonly signatures: readonly ShownSignature[];
+}
+
+export interface Inspected extends Omit<ImageView, 'files' | 'sbom' | 'images' | 'config'> {
+  readonly images: readonly InspectedImage[];
+  /** What the SBOM lists; undefined without one. */
+  readonly packages?: readonly ListedPackage[];
+  readonly contents?: Contents;
+}
 
 /** What is in the files of an image. */
 export interface Contents {

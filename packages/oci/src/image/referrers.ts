@@ -3,52 +3,9 @@ import type { Blobs } from '../store/blobs.ts';
 import type { Descriptor } from './descriptor.ts';
 import { type LayoutIndex, SUBJECT } from '../store/layout-index.ts';
 import { type ImageIndex, type ImageManifest, isIndex, parseManifestOrIndex } from './manifest.ts';
-import { isIndexType, isManifestType, MediaType } from './media-type.ts';
-import type { Store } from '../store/store.ts';
+import { isIndexType, isManifestType } from './media-type.ts';
 
 const MAX_MANIFEST = 4 * 2 ** 20;
-
-/**
- * A referrer to write: a manifest about another one, its subject, such as a signature or an SBOM
- * (OCI image-spec, manifest.md).
- */
-export interface NewReferrer {
-  readonly subject: Descriptor;
-  readonly artifactType: string;
-  readonly layers: readonly Descriptor[];
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-/**
- * Writes the manifest of a referrer with image-spec's empty config. `Store.addReferrer` then makes
- * it findable.
- * @example
- * ```ts
- * const sbom = await writeReferrer(store, { subject, artifactType, layers: [document] });
- * await store.addReferrer(sbom);
- * ```
- */
-export async function writeReferrer(store: Store, referrer: NewReferrer): Promise<Descriptor> {
-  const { artifactType, annotations } = referrer;
-  const { mediaType, digest, size } = referrer.subject;
-  const empty = await store.writeBytes(Buffer.from('{}'));
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: MediaType.ociManifest,
-    artifactType,
-    config: { mediaType: MediaType.ociEmpty, digest: empty.digest, size: empty.size },
-    layers: referrer.layers.map((layer) => ({
-      mediaType: layer.mediaType,
-      digest: layer.digest,
-      size: layer.size,
-      annotations: layer.annotations,
-    })),
-    subject: { mediaType, digest, size },
-    annotations,
-  };
-  const blob = await store.writeBytes(Buffer.from(JSON.stringify(manifest)));
-  return describe({ mediaType: MediaType.ociManifest, ...blob }, manifest as ImageManifest);
-}
 
 /**
  * Returns the referrers of `subject` in a layout, sorted by digest, as the referrers API of
@@ -83,7 +40,7 @@ export async function* allReferrers(
     seen.add(descriptor.digest);
     const document = await readReferrer(blobs, descriptor);
     if (document?.subject === undefined) continue;
-    yield { subject: document.subject.digest, referrer: describe(descriptor, document) };
+    yield { subject: document.subject.digest, referrer: describeReferrer(descriptor, document) };
   }
 }
 
@@ -105,7 +62,11 @@ export async function readReferrer(
   return document.subject === undefined ? undefined : document;
 }
 
-function describe(descriptor: Descriptor, document: ImageManifest | ImageIndex): Descriptor {
+/** Returns the descriptor of a referrer, as the referrers API of distribution-spec lists it. */
+export function describeReferrer(
+  descriptor: Descriptor,
+  document: ImageManifest | ImageIndex,
+): Descriptor {
   const { mediaType, digest, size } = descriptor;
   // distribution-spec, "Listing Referrers": the config's media type stands in for a missing
   // artifactType.

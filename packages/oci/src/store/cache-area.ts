@@ -1,6 +1,7 @@
-import { lstatSync, readdirSync, readFileSync, type Stats } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isErrno } from '@lkt/core';
+import { diskUse, namesIn, statsOf } from './disk-use.ts';
 import type { TreeSizes } from './tree-sizes.ts';
 
 /** A unit of a store that is kept or removed as a whole. */
@@ -85,31 +86,6 @@ export function directoryArea(name: string, directory: string, isFixed: boolean)
         ];
       }),
   };
-}
-
-/** Returns the bytes a file or directory itself occupies on disk. */
-export function diskUse(stats: Stats): number {
-  return stats.blocks * 512;
-}
-
-/** Returns the names in a directory; empty if it is missing or not readable. */
-export function namesIn(path: string): readonly string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return [];
-    throw error;
-  }
-}
-
-/** Returns lstat(2) of a path; undefined if it is missing or not accessible. */
-export function statsOf(path: string): Stats | undefined {
-  try {
-    return lstatSync(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined;
-    throw error;
-  }
 }
 
 function blobsIn(path: string, blobsOf: (content: string) => readonly Digest[]): readonly Digest[] {

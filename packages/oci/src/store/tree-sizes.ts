@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { diskUse, namesIn, statsOf } from './cache-area.ts';
+import { statsOf } from './disk-use.ts';
+import { namesIn } from './disk-use.ts';
+import { diskUse } from './disk-use.ts';
 import { ownerToken } from './owner.ts';
 
 /**

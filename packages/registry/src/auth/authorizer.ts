@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { type HttpClient, isLoopback } from '@lkt/http';
 import { type Challenge, parseChallenges } from './challenge.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credential-types.ts';
 import { basic, requestToken, type Token } from './token-service.ts';
 
 /** Finds the credentials for the repository at this path of the registry. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { isErrno, LktError } from '@lkt/core';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credential-types.ts';
 
 const MAX_RESPONSE_BYTES = 64 * 1024;
 const TIMEOUT_MS = 60_000;

@@ -2,14 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { runCredentialHelper } from './credential-helper.ts';
-
-/** Credentials of a user. */
-export type Credentials =
-  | { readonly kind: 'password'; readonly username: string; readonly password: string }
-  /** Docker's "identity token": an OAuth2 refresh token. */
-  | { readonly kind: 'refresh'; readonly token: string }
-  /** A token for the registry itself. */
-  | { readonly kind: 'bearer'; readonly token: string };
+import type { Credentials } from './credential-types.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { LktError } from '@lkt/core';
 import { type HttpClient, type HttpResponse, isLoopback, redactUrl } from '@lkt/http';
 import type { Challenge } from './challenge.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credential-types.ts';
 
 /** A bearer token of a registry. */
 export interface Token {

@@ -1,0 +1,18 @@
+import type { RetryPolicy } from './retry.ts';
+
+/** Options of a client. */
+export interface HttpOptions extends Omit<RetryPolicy, 'signal'> {
+  /**
+   * The environment with `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
+   * `NODE_EXTRA_CA_CERTS`.
+   */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Certificates of additional trusted authorities, in PEM form. */
+  readonly ca?: readonly string[];
+  /** Milliseconds without a byte after which an attempt fails; default one minute. */
+  readonly idle?: number;
+  /** Maximum connections per server; default 8. */
+  readonly connections?: number;
+  /** The `user-agent` header. */
+  readonly userAgent?: string;
+}
