@@ -1,3 +1,4 @@
+export { KeyedMutex, mapConcurrent, ResourcePool, Semaphore } from './concurrency.ts';
 export { type Digest, Digester, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
 export { isErrno, LktError, type LktErrorCode } from './errors.ts';
 export { ioError } from './io-error.ts';

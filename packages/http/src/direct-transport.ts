@@ -1,4 +1,5 @@
 import type { SecureContext } from 'node:tls';
+import { Semaphore } from '@lkt/core';
 import { exchange } from './exchange.ts';
 import type { ResponseHead } from './head.ts';
 import type { TransportResponse, TransportRequest, Transport } from './transport.ts';
@@ -20,8 +21,8 @@ interface IdleConnection {
 /** The connections to one server. */
 interface Origin {
   readonly idle: IdleConnection[];
-  readonly waiting: (() => void)[];
-  free: number;
+  /** Limits the connections in use. */
+  readonly inUse: Semaphore;
 }
 
 /** Options of a {@link DirectTransport}. */
@@ -47,8 +48,7 @@ export class DirectTransport implements Transport {
   async send(url: URL, request: TransportRequest): Promise<TransportResponse> {
     const { signal, method } = request;
     const origin = this.#origin(url);
-    if (origin.free > 0) origin.free -= 1;
-    else await new Promise<void>((resolve) => origin.waiting.push(resolve));
+    await origin.inUse.acquire();
     for (;;) {
       const reused = origin.idle.pop();
       let connection: Connection;
@@ -64,7 +64,7 @@ export class DirectTransport implements Transport {
         }
         connection = reused?.connection ?? (await this.#connect(url, signal));
       } catch (error) {
-        release(origin);
+        origin.inUse.release();
         throw error;
       }
       let isReturned = false;
@@ -98,7 +98,7 @@ export class DirectTransport implements Transport {
   #origin({ origin: key }: URL): Origin {
     const known = this.#origins.get(key);
     if (known !== undefined) return known;
-    const made = { idle: [], waiting: [], free: this.#options.connections };
+    const made = { idle: [], inUse: new Semaphore(this.#options.connections) };
     this.#origins.set(key, made);
     return made;
   }
@@ -127,12 +127,6 @@ export class DirectTransport implements Transport {
       connection.destroy();
       this.#open.delete(connection);
     }
-    release(origin);
+    origin.inUse.release();
   }
-}
-
-function release(origin: Origin): void {
-  const next = origin.waiting.shift();
-  if (next === undefined) origin.free += 1;
-  else next();
 }

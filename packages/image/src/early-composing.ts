@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ProgressEvent, type Reporter, silentReporter } from '@lkt/core';
+import { mapConcurrent, type ProgressEvent, type Reporter, silentReporter } from '@lkt/core';
 import { UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
 import type { ComposeOptions } from './compose-options.ts';
@@ -12,7 +12,7 @@ import { bootOutputs } from './output/boot-outputs.ts';
 import { INITRD_FORMATS } from './output/formats.ts';
 import { UnnamedOutputs } from './output/write.ts';
 import { pinnedDigest, type Plan, planImage, treesOf } from './plan.ts';
-import { someAtOnce } from './some-at-once.ts';
+import { CONCURRENCY } from './concurrency.ts';
 import { isLoaded } from './tree/image-tree.ts';
 import { loadKernel } from './tree/kernel.ts';
 import type { Packing } from './tree/packed-files.ts';
@@ -148,6 +148,6 @@ export class EarlyComposing implements AsyncDisposable {
           unpack(reference, async () => images.prepare(reference), packing),
       ),
     ];
-    await someAtOnce(work, async (run) => run());
+    await mapConcurrent(work, async (run) => run(), { concurrency: CONCURRENCY });
   }
 }

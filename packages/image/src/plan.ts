@@ -1,4 +1,4 @@
-import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
+import { type Digest, LktError, mapConcurrent, type Reporter, silentReporter } from '@lkt/core';
 import { familiarReference, type Platform, type Store, type UnpackedLayers } from '@lkt/oci';
 import { ComposeCache } from './cache.ts';
 import { imageReferencesOf, mapReferences, type SystemConfig } from './config/config.ts';
@@ -6,7 +6,7 @@ import { errorAt } from './config/fields.ts';
 import type { ImageReference } from './config/reference.ts';
 import { MANIFEST_PATH, manifestOf } from './initrd/manifest.ts';
 import { type KnownSboms, sbomEntries, systemSbom } from './sbom.ts';
-import { someAtOnce } from './some-at-once.ts';
+import { CONCURRENCY } from './concurrency.ts';
 import { type BootLoader, loadBootLoader } from './tree/boot-loader.ts';
 import { CONFIG_SEGMENT, containerParts, memoryPart } from './tree/containers.ts';
 import { fileParts } from './tree/files.ts';
@@ -99,12 +99,16 @@ export async function planConfig(
   const cache = new ComposeCache(store, reporter, 'segments', signal);
   const contents = new ComposeCache(store, reporter, 'contents', signal);
   const images = new SourceImages(store, contents, unpacked, platform, resolve, packing);
-  const trees = await someAtOnce(treesOf(config), async (reference) => {
-    signal?.throwIfAborted();
-    return { reference, size: await images.size(reference) };
-  });
+  const trees = await mapConcurrent(
+    treesOf(config),
+    async (reference) => {
+      signal?.throwIfAborted();
+      return { reference, size: await images.size(reference) };
+    },
+    { concurrency: CONCURRENCY },
+  );
   // The largest begin first, so that none is left over at the end.
-  const [kernel] = await someAtOnce(
+  const [kernel] = await mapConcurrent(
     [
       async () =>
         loadKernel(config.kernel, {
@@ -121,6 +125,7 @@ export async function planConfig(
         }),
     ],
     async (load) => load(),
+    { concurrency: CONCURRENCY },
   );
   signal?.throwIfAborted();
   const bootLoader =

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { ResourcePool } from '@lkt/core';
 import { type BuildEnvironment, type WorkerOptions, WorkerProcess } from '@lkt/builder';
 import { memoryForLayers, type VariedEnvironment, varyEnvironment } from './vary-environment.ts';
 
-const MOST_PLACES = 4;
+const MAX_WORKERS = 4;
 /** Of memory for each: what the layers of most builds need. */
 const ENOUGH_BYTES = 2 * 2 ** 30;
 
@@ -11,35 +12,25 @@ const ENOUGH_BYTES = 2 * 2 ** 30;
  * unpacked once for all: a worker stays there.
  */
 export class WorkerPool implements AsyncDisposable {
-  readonly #free: PooledWorker[];
-  readonly #all: readonly PooledWorker[];
-  readonly #waiting: ((worker: PooledWorker) => void)[] = [];
+  readonly #workers: readonly PooledWorker[];
+  readonly #pool: ResourcePool<PooledWorker>;
 
-  /** @param builds how many may be wanted at once */
+  /** @param builds the number of builds that may be wanted at once */
   constructor(builds: number) {
     const fit = Math.floor(memoryForLayers() / ENOUGH_BYTES);
-    const count = Math.max(1, Math.min(builds, availableParallelism(), MOST_PLACES, fit));
-    this.#all = Array.from({ length: count }, (_, index) => new PooledWorker(index, count));
-    this.#free = [...this.#all];
+    const count = Math.max(1, Math.min(builds, availableParallelism(), MAX_WORKERS, fit));
+    this.#workers = Array.from({ length: count }, (_, index) => new PooledWorker(index, count));
+    this.#pool = new ResourcePool(this.#workers);
   }
 
-  /** Lends a place, when there is one. */
+  /** Lends a worker to one build, once one is free. */
   async lend<T>(build: (worker: PooledWorker) => Promise<T>): Promise<T> {
-    const worker =
-      this.#free.shift() ??
-      (await new Promise<PooledWorker>((resolve) => this.#waiting.push(resolve)));
-    try {
-      return await build(worker);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free.unshift(worker);
-      else next(worker);
-    }
+    return this.#pool.use(build);
   }
 
   /** Ends the workers. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#all.map(async (worker) => worker[Symbol.asyncDispose]()));
+    await Promise.all(this.#workers.map(async (worker) => worker[Symbol.asyncDispose]()));
   }
 }
 

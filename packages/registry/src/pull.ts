@@ -1,4 +1,11 @@
-import { type Digest, LktError, type Reporter } from '@lkt/core';
+import {
+  type Digest,
+  KeyedMutex,
+  LktError,
+  mapConcurrent,
+  type Reporter,
+  type Semaphore,
+} from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -14,10 +21,11 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
-import { inTurn } from './in-turn.ts';
-import { all, type Limit } from './limit.ts';
 import { getManifest, headManifest, type Manifest, parseDocument } from './manifests.ts';
 import type { Remote } from './remote.ts';
+
+/** Pulls of one blob into one store run one after another. */
+const pulls = new KeyedMutex();
 
 /** Options of a pull. */
 export interface PullOptions {
@@ -30,7 +38,7 @@ export interface PullOptions {
 export interface PullContext {
   /** The sources in order of preference: mirrors, then the registry. */
   readonly remotes: (isByDigest: boolean) => readonly (() => Promise<Remote>)[];
-  readonly limit: Limit;
+  readonly limit: Semaphore;
   readonly reporter: Reporter;
 }
 
@@ -94,9 +102,9 @@ class Pull {
         this.#current += count;
         reporter.emit({ kind: 'progress', id, current: this.#current, total, unit: 'bytes' });
       };
-      await all(missing, this.#options.signal, async (blob, signal) =>
-        this.#fetch(blob, onBytes, signal),
-      );
+      await mapConcurrent(missing, async (blob, signal) => this.#fetch(blob, onBytes, signal), {
+        signal: this.#options.signal,
+      });
       for (const { bytes } of this.#manifests) await this.#store.writeBytes(bytes);
       reporter.emit({ kind: 'done', id, cached: missing.length + this.#manifests.length === 0 });
       return top;
@@ -193,7 +201,7 @@ class Pull {
     onBytes: (count: number) => void,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    await inTurn(`pull ${this.#store.dir} ${blob.digest}`, async () => {
+    await pulls.run(`${this.#store.dir} ${blob.digest}`, async () => {
       signal?.throwIfAborted();
       if ((await this.#store.size(blob.digest)) === blob.size) onBytes(blob.size);
       else await this.#context.limit.run(async () => this.#download(blob, onBytes, signal));

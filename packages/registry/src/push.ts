@@ -1,4 +1,4 @@
-import { type Digest, LktError, type Reporter } from '@lkt/core';
+import { type Digest, LktError, mapConcurrent, type Reporter, type Semaphore } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -10,7 +10,6 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
-import { all, type Limit } from './limit.ts';
 import { headManifest, type Manifest, parseDocument, putManifest } from './manifests.ts';
 import { recordReferrer } from './referrers.ts';
 import type { Remote } from './remote.ts';
@@ -40,7 +39,7 @@ export interface PushResult {
 /** The environment of a push. */
 export interface PushContext {
   readonly remote: Remote;
-  readonly limit: Limit;
+  readonly limit: Semaphore;
   readonly chunkSize: number | undefined;
   readonly reporter: Reporter;
 }
@@ -164,21 +163,24 @@ class Push {
       current += count;
       reporter.emit({ kind: 'progress', id, current, total, unit: 'bytes' });
     };
-    await all(blobs, this.#options.signal, async ({ digest, size }, signal) =>
-      limit.run(async () => {
-        const read = (offset: number): AsyncIterable<Uint8Array> =>
-          from(this.#store.read({ digest, size }, { canReuseBuffers: true }), offset);
-        const options: UploadOptions = {
-          mountFrom: typeof mountFrom === 'function' ? mountFrom(digest) : mountFrom,
-          chunkSize,
-          onBytes,
-          signal,
-        };
-        const done = await uploadBlob(remote, { digest, size, read }, options);
-        if (done === 'uploaded') this.#bytes += size;
-        else total -= size;
-        if (done !== 'present') this.#changed = true;
-      }),
+    await mapConcurrent(
+      blobs,
+      async ({ digest, size }, signal) =>
+        limit.run(async () => {
+          const read = (offset: number): AsyncIterable<Uint8Array> =>
+            from(this.#store.read({ digest, size }, { canReuseBuffers: true }), offset);
+          const options: UploadOptions = {
+            mountFrom: typeof mountFrom === 'function' ? mountFrom(digest) : mountFrom,
+            chunkSize,
+            onBytes,
+            signal,
+          };
+          const done = await uploadBlob(remote, { digest, size, read }, options);
+          if (done === 'uploaded') this.#bytes += size;
+          else total -= size;
+          if (done !== 'present') this.#changed = true;
+        }),
+      { signal: this.#options.signal },
     );
   }
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { canonicalJson, type Digest, digestHex, digestOf, LktError } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, digestOf, KeyedMutex, LktError } from '@lkt/core';
 import {
   type Descriptor,
   formatReference,
@@ -10,7 +10,6 @@ import {
   type Reference,
 } from '@lkt/oci';
 import { registryError } from './api-error.ts';
-import { inTurn } from './in-turn.ts';
 import {
   getManifest,
   type Manifest,
@@ -20,6 +19,9 @@ import {
 } from './manifests.ts';
 import { readPages } from './paging.ts';
 import type { Remote } from './remote.ts';
+
+/** Changes of one referrers tag run one after another. */
+const fallbackMerges = new KeyedMutex();
 
 const MAX_MERGE_ATTEMPTS = 10;
 
@@ -160,7 +162,7 @@ async function mergeFallback(
   signal: AbortSignal | undefined,
   change: (items: readonly Descriptor[]) => readonly Descriptor[] | undefined,
 ): Promise<void> {
-  await inTurn(`referrers ${remote.url('').href} ${subject.digest}`, async () =>
+  await fallbackMerges.run(`${remote.url('').href} ${subject.digest}`, async () =>
     merge(remote, subject, signal, change),
   );
 }

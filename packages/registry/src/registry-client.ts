@@ -1,8 +1,7 @@
-import { type Digest, LktError, silentReporter } from '@lkt/core';
+import { type Digest, LktError, Semaphore, silentReporter } from '@lkt/core';
 import { createHttpClient, type HttpClient } from '@lkt/http';
 import { type Descriptor, formatReference, type Reference, type Store } from '@lkt/oci';
 import { type Artifact, pushArtifact } from './artifact.ts';
-import { Limit } from './limit.ts';
 import {
   deleteManifest,
   getManifest,
@@ -49,7 +48,7 @@ class Client implements Registry {
   readonly #http: HttpClient;
   readonly #remotes: Remotes;
   readonly #source: RemoteSource;
-  readonly #limit: Limit;
+  readonly #limit: Semaphore;
 
   /** @param source the source of requests: `remotes`, or one of their mirrors */
   constructor(
@@ -62,7 +61,7 @@ class Client implements Registry {
     this.#http = http;
     this.#remotes = remotes;
     this.#source = source;
-    this.#limit = new Limit(options.concurrency ?? CONCURRENCY);
+    this.#limit = new Semaphore(options.concurrency ?? CONCURRENCY);
   }
 
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {

@@ -1,9 +1,11 @@
-import { type Digest, LktError } from '@lkt/core';
+import { type Digest, KeyedMutex, LktError } from '@lkt/core';
 import type { HttpResponse } from '@lkt/http';
-import { inTurn } from './in-turn.ts';
 import type { Remote } from './remote.ts';
 import { sendBlob, type SendOptions, type UploadSource } from './send-blob.ts';
 import { cancelUpload, sessionFrom, startUpload, type UploadSession } from './upload-session.ts';
+
+/** Uploads of one blob to one repository run one after another. */
+const uploads = new KeyedMutex();
 
 /** Options of an upload. */
 export interface UploadOptions extends SendOptions {
@@ -27,7 +29,7 @@ export async function uploadBlob(
   source: UploadSource,
   options: UploadOptions,
 ): Promise<UploadResult> {
-  return inTurn(`push ${remote.url(`blobs/${source.digest}`).href}`, async () =>
+  return uploads.run(remote.url(`blobs/${source.digest}`).href, async () =>
     transfer(remote, source, options),
   );
 }

@@ -1,5 +1,5 @@
 import { constants, createReadStream, lstatSync, readlinkSync, type Stats } from 'node:fs';
-import { type Digest, Digester, digestOf, isErrno, LktError } from '@lkt/core';
+import { type Digest, Digester, digestOf, isErrno, LktError, mapConcurrent } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
 import type { CopyPlan, SourceNode, SourceTree } from '@lkt/dockerfile';
 import { readSmallFile } from './read-small-file.ts';
@@ -28,8 +28,8 @@ export interface DigestMemo {
   set(key: string, digest: Digest): void;
 }
 
-/** How many files are hashed at once. */
-const PARALLEL = 8;
+/** Files that are hashed at once. */
+const MAX_HASHED_AT_ONCE = 8;
 /** Files up to this size are read in one piece. */
 const SMALL_FILE = 64 * 1024;
 const CHUNK = 256 * 1024;
@@ -117,13 +117,14 @@ export class Context implements SourceTree {
    * of files and the targets of symlinks. Nothing else of the host is in it.
    */
   async digest(plan: CopyPlan, signal?: AbortSignal): Promise<Digest> {
-    const contents = new Map<RawPath, Digest>();
     const paths = plan.entries.filter(({ type }) => type === 'file').map(({ source }) => source);
-    const iterator = paths.values();
-    const work = async (): Promise<void> => {
-      for (const path of iterator) contents.set(path, await this.contentDigest(path, signal));
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, work));
+    const contents = new Map(
+      await mapConcurrent(
+        paths,
+        async (path) => [path, await this.contentDigest(path, signal)] as const,
+        { concurrency: MAX_HASHED_AT_ONCE },
+      ),
+    );
     const digester = new Digester();
     const add = (line: readonly unknown[]): void => {
       digester.update(Buffer.from(`${JSON.stringify(line)}\n`));

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { type Digest, digestOf } from '@lkt/core';
+import { type Digest, digestOf, Semaphore } from '@lkt/core';
 import type { Context } from '../context/context.ts';
 import {
   type AddPart,
@@ -18,7 +18,6 @@ import { Archives } from '../add/archives.ts';
 import type { RootfsProbe } from './rootfs-probe.ts';
 import { type Layers, diffIds } from '../layers/layers.ts';
 import type { Job } from '../worker/job.ts';
-import { Limiter } from './limiter.ts';
 import { ownerKey } from '../copy/owners.ts';
 import type { LayerOptions, StepExecutor } from './step-executor.ts';
 
@@ -51,14 +50,14 @@ export class StepPreparer {
   readonly #job: Job;
   readonly #parts: StepPreparerParts;
   readonly #archives: Archives;
-  readonly #running: Limiter;
+  readonly #running: Semaphore;
   readonly #signal: AbortSignal;
 
   constructor(job: Job, parts: StepPreparerParts, signal: AbortSignal) {
     this.#job = job;
     this.#parts = parts;
     this.#archives = new Archives(parts.context, parts.cache, signal);
-    this.#running = new Limiter(Math.max(1, job.cpus || availableParallelism()));
+    this.#running = new Semaphore(Math.max(1, job.cpus || availableParallelism()));
     this.#signal = signal;
   }
 

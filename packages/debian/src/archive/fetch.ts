@@ -1,11 +1,10 @@
-import { LktError, type Reporter } from '@lkt/core';
+import { LktError, mapConcurrent, type Reporter } from '@lkt/core';
 import type { HttpClient, HttpOptions } from '@lkt/http';
 import type { Store } from '@lkt/oci';
 import { Archive, type ArchiveOptions } from './archive.ts';
 import { download, type DownloadOptions, mirrorClient } from './download.ts';
 import { type DebianLock, type LockedPackage, SOURCE_PREFIX } from '../lock/lock.ts';
 import type { Mirror } from './mirror.ts';
-import { inParallel } from '../parallel.ts';
 import { newestVersion } from './source-package.ts';
 
 export interface FetchOptions extends Pick<HttpOptions, 'backoff' | 'idle'> {
@@ -51,14 +50,18 @@ export async function fetchPackages(
   };
   let gone: LockedPackage | undefined;
   try {
-    await inParallel(missing, concurrency, signal, async (item, stop) => {
-      try {
-        await fetchOne(item, store, http, from, { signal: stop, onBytes });
-      } catch (error) {
-        if (error instanceof LktError && error.code === 'NOT_FOUND') gone ??= item;
-        throw error;
-      }
-    });
+    await mapConcurrent(
+      missing,
+      async (item, stop) => {
+        try {
+          await fetchOne(item, store, http, from, { signal: stop, onBytes });
+        } catch (error) {
+          if (error instanceof LktError && error.code === 'NOT_FOUND') gone ??= item;
+          throw error;
+        }
+      },
+      { concurrency, signal },
+    );
   } catch (error) {
     reporter.emit({ kind: 'failed', id });
     throw gone === undefined ? error : await explainGone(gone, lock, store, from, options, error);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { LktError, type Reporter } from '@lkt/core';
+import { LktError, mapConcurrent, type Reporter, ResourcePool } from '@lkt/core';
 import {
   type EntryWithContent,
   fromRaw,
@@ -14,7 +14,6 @@ import type { DebFile } from '../deb/deb-files.ts';
 import { debControl, debTar } from '../deb/deb.ts';
 import { matcher } from './glob.ts';
 import { type DebianLock, type LockedPackage, SOURCE_ARCHITECTURE } from '../lock/lock.ts';
-import { inParallel } from '../parallel.ts';
 import { meets, parseRelations } from '../lock/relation.ts';
 import { sourcePath } from '../archive/source-package.ts';
 import { type Content, Spool } from './spool.ts';
@@ -126,12 +125,16 @@ async function unpackAll(
   reporter.emit({ kind: 'start', id, title: `unpack ${total} Debian packages` });
   const unpacked = new Map<string, readonly TreeFile[]>();
   try {
-    await inParallel(lock.packages, spools.length, signal, async (item, stop, worker) => {
-      const spool = spools[worker];
-      if (spool === undefined) throw new Error('more workers than spools');
-      unpacked.set(item.name, await unpack(item, store, spool, how, stop));
-      reporter.emit({ kind: 'progress', id, current: unpacked.size, total, unit: 'items' });
-    });
+    const pool = new ResourcePool(spools);
+    await mapConcurrent(
+      lock.packages,
+      async (item, stop) => {
+        const files = await pool.use(async (spool) => unpack(item, store, spool, how, stop));
+        unpacked.set(item.name, files);
+        reporter.emit({ kind: 'progress', id, current: unpacked.size, total, unit: 'items' });
+      },
+      { concurrency: spools.length, signal },
+    );
     for (const spool of spools) await spool.flush();
   } catch (error) {
     reporter.emit({ kind: 'failed', id });

@@ -1,9 +1,9 @@
-import { LktError } from '@lkt/core';
+import { LktError, mapConcurrent } from '@lkt/core';
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
 import { errorAt } from '../config/fields.ts';
 import type { Layout } from '../config/layout.ts';
 import { MANIFEST_SEGMENT, type Plan } from '../plan.ts';
-import { someAtOnce } from '../some-at-once.ts';
+import { CONCURRENCY } from '../concurrency.ts';
 import { CONFIG_SEGMENT, memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { mergeParts, type Root, type RootEntry } from '../tree/merge.ts';
@@ -29,8 +29,10 @@ export async function layOut(plan: Plan, compression: Compression): Promise<Plan
   const modules = await modulesOf(plan.root);
   const compressor = requireErofs(plan, layout, compression, modules.length > 0);
   const largest = mountedRoots(plan.root).toSorted((a, b) => contentSize(b) - contentSize(a));
-  const archives = await someAtOnce(largest, async (one) =>
-    erofsArchive(plan, one, compression, compressor),
+  const archives = await mapConcurrent(
+    largest,
+    async (one) => erofsArchive(plan, one, compression, compressor),
+    { concurrency: CONCURRENCY },
   );
   const mounted = archives.toSorted((a, b) => (a.root.target < b.root.target ? -1 : 1));
   const root = mergeParts([

@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
-import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
+import { type Digest, digestOf, isDigest, LktError, mapConcurrent } from '@lkt/core';
 import { parentPath, type RawPath } from '@lkt/oci';
 import type { CachedFile } from '../cache.ts';
 import type { SystemConfig } from '../config/config.ts';
 import { type Format, INITRD_FORMATS } from '../output/formats.ts';
 import { MANIFEST_SEGMENT, type Plan, type PlanOptions } from '../plan.ts';
-import { someAtOnce } from '../some-at-once.ts';
+import { CONCURRENCY } from '../concurrency.ts';
 import { memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
@@ -150,9 +150,10 @@ async function buildAll(
   compression: Compression,
 ): Promise<readonly InitrdPiece[]> {
   const bySize = segments.toSorted((a, b) => contentSize(b) - contentSize(a));
-  const built = await someAtOnce(
+  const built = await mapConcurrent(
     bySize,
     async (segment) => [segment, await buildSegment(plan, segment, compression)] as const,
+    { concurrency: CONCURRENCY },
   );
   const files = new Map(built);
   return segments.flatMap((segment) => files.get(segment) ?? []);

@@ -1,5 +1,5 @@
 import { Context, type ContextFile } from '@lkt/builder/inputs';
-import { canonicalJson, type Digest, digestHex, digestOf } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, digestOf, mapConcurrent } from '@lkt/core';
 import type { DebianBlock, DebianLock } from '@lkt/debian';
 import { ENGINE_EPOCH, formatPlatform, type Platform } from '@lkt/oci';
 
@@ -75,25 +75,21 @@ function keyOf(inputs: Readonly<Record<string, unknown>>): string {
 }
 
 /** Files that are hashed at once. */
-const PARALLEL = 8;
+const MAX_HASHED_AT_ONCE = 8;
 
 async function contextLines(
   files: readonly ContextFile[],
   context: Context,
   signal: AbortSignal | undefined,
 ): Promise<readonly unknown[]> {
-  const lines: unknown[] = [];
-  const work = files.entries();
-  await Promise.all(
-    Array.from({ length: PARALLEL }, async () => {
-      for (const [index, { path }] of work) {
-        const node = context.node(path);
-        lines[index] =
-          node?.type === 'file'
-            ? [path, node.mode, await context.contentDigest(path, signal)]
-            : [path, node?.type, node?.link];
-      }
-    }),
+  return mapConcurrent(
+    files,
+    async ({ path }) => {
+      const node = context.node(path);
+      return node?.type === 'file'
+        ? [path, node.mode, await context.contentDigest(path, signal)]
+        : [path, node?.type, node?.link];
+    },
+    { concurrency: MAX_HASHED_AT_ONCE },
   );
-  return lines;
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { CheckReport, WorkerPool } from '@lkt/rebuild';
-import { type Digest, LktError } from '@lkt/core';
+import { type Digest, LktError, Semaphore } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import { type AttestedImage, Attester } from '../attest/attest.ts';
 import { archivedImages } from '../sources/archived-images.ts';
@@ -17,7 +17,6 @@ import { type Needed, neededPlatforms } from '../workspace/needed-platforms.ts';
 import type { ImageInputs } from './plan-image.ts';
 import type { Recipe } from './recipe.ts';
 import { type Recipes, recipesOf } from './recipes.ts';
-import { Slots } from './slots.ts';
 import { readSources, type Sources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
@@ -50,8 +49,8 @@ export class Build {
   #recipes: Recipes;
   readonly #before: BeforeBuild | undefined;
   readonly #options: BuildOptions;
-  readonly #slots: Slots;
-  readonly #writing = new Slots(1);
+  readonly #builds: Semaphore;
+  readonly #writing = new Semaphore(1);
   readonly #attester: Attester;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
@@ -79,7 +78,7 @@ export class Build {
     this.#sources = sources;
     this.#recipes = recipes;
     this.#options = options;
-    this.#slots = new Slots(options.jobs ?? availableParallelism());
+    this.#builds = new Semaphore(options.jobs ?? availableParallelism());
     this.#signal = AbortSignal.any(
       options.signal === undefined ? [this.#stop.signal] : [this.#stop.signal, options.signal],
     );
@@ -173,7 +172,7 @@ export class Build {
     }
     const inputs: ImageInputs[] = [];
     for (const platform of platforms) inputs.push(await this.#inputs(item, platform, used));
-    return this.#slots.run(() => this.#report(item, inputs, used));
+    return this.#builds.run(() => this.#report(item, inputs, used));
   }
 
   async #inputs(
@@ -223,7 +222,7 @@ export class Build {
       done();
       return built;
     }
-    const checked = this.#slots.run(async () => {
+    const checked = this.#builds.run(async () => {
       const reports: CheckReport[] = [];
       for (const build of checks) {
         this.#signal.throwIfAborted();
@@ -253,11 +252,11 @@ export class Build {
       later: (work: Promise<unknown>) => void this.#later.push(work),
       workerPool: async () => {
         this.#workerPool ??= import('@lkt/rebuild').then(
-          (module) => new module.WorkerPool(this.#slots.count),
+          (module) => new module.WorkerPool(this.#builds.limit),
         );
         return this.#workerPool;
       },
-      cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#slots.taken)),
+      cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#builds.inUse)),
     };
     const builder = new PackageBuilder(this.workspace, item, sources, tools, inputs.length > 1);
     const made: AttestedImage[] = [];
