@@ -6,7 +6,6 @@ export const PENDING: readonly string[] = [
   'docs/decisions/0005',
   'examples/',
   'kernel/',
-  'lkt',
   'packages/audit/',
   'packages/builder/',
   'packages/buildkit/',
