@@ -1,13 +1,34 @@
 import { availableParallelism } from 'node:os';
-import { configDefaults, defineConfig } from 'vitest/config';
+import { resolve } from 'node:path';
+import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import LongestFirst from './tools/vitest/longest-first.ts';
 import LongRunning from './tools/vitest/long-running.ts';
 import PlainSummary from './tools/vitest/plain-summary.ts';
 import { provenFiles } from './tools/vitest/proven-files.ts';
 
-// Only a run of everything leaves out what is proven for the same inputs: whoever names a file wants to see it.
+// Only a run of all tests skips files that have passed for the same inputs: a named file always runs.
 const files = process.env['LKT_TEST_ALL'] === 'yes' ? provenFiles(import.meta.dirname) : [];
-const isProven = files.filter(({ passed }) => passed !== undefined).map(({ path }) => path);
+const proven = files.filter(({ passed }) => passed !== undefined).map(({ path }) => path);
+
+// Each worker of the builder would compile its sources anew, as each test has an empty store.
+const globalSetup = './packages/builder/test/compiled-code.ts';
+
+// `npm test` runs the tiers. Vectors and kernel run only when `--project` names them.
+const tiers = [
+  suite('unit', {
+    include: ['**/test/**/*.test.ts'],
+    exclude: ['**/*.{integration,system}.test.ts'],
+  }),
+  suite('integration', { include: ['**/test/**/*.integration.test.ts'], globalSetup }),
+  suite('system', { include: ['**/test/**/*.system.test.ts'], globalSetup }),
+];
+const others = [
+  suite('vectors', {
+    include: ['**/test/**/*.vectors.ts'],
+    env: { LKT_VECTORS: resolve(process.env['LKT_VECTORS'] ?? '../shared/vectors') },
+  }),
+  suite('kernel', { include: ['**/test/**/*.kernel.ts'] }),
+].filter(({ test }) => new RegExp(`--project[= ]${String(test?.name)}\\b`).test(process.argv.join(' ')));
 
 export default defineConfig({
   test: {
@@ -16,18 +37,29 @@ export default defineConfig({
       new LongRunning(import.meta.dirname),
       new PlainSummary(files, import.meta.dirname),
     ],
-    disableConsoleIntercept: true,
-    // For what never ends. No test is about how long something takes.
-    testTimeout: 180_000,
-    // A hook may boot a machine, or remove a store of gigabytes.
-    hookTimeout: 300_000,
-    // Vitest would leave one processor to itself. A test that boots a machine has work for one only, and waits much.
+    // Vitest would leave a processor to itself, but a test that boots a machine mostly waits.
     maxWorkers: availableParallelism(),
     sequence: { sequencer: LongestFirst },
-    globalSetup: './packages/builder/test/compiled-code.ts',
-    include: ['**/test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...isProven],
-    restoreMocks: true,
-    unstubEnvs: true,
+    projects: [...tiers, ...others],
   },
 });
+
+function suite(
+  name: string,
+  { exclude = [], ...options }: TestProjectInlineConfiguration['test'] = {},
+): TestProjectInlineConfiguration {
+  return {
+    test: {
+      name,
+      exclude: [...configDefaults.exclude, ...exclude, ...proven],
+      disableConsoleIntercept: true,
+      // Catches tests that hang. No test asserts how long something takes.
+      testTimeout: 180_000,
+      // A hook may boot a machine, or remove a store of gigabytes.
+      hookTimeout: 300_000,
+      restoreMocks: true,
+      unstubEnvs: true,
+      ...options,
+    },
+  };
+}

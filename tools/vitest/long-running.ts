@@ -1,9 +1,9 @@
 import { relative } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
 
-const EVERY_MS = 300_000;
+const INTERVAL_MS = 300_000;
 
-/** Says every five minutes which files have been running for that long: a run that is cut off ends with what it waited for. */
+/** Prints every five minutes which files have run longer: the log of a killed run names them. */
 export default class LongRunning implements Reporter {
   readonly #root: string;
   readonly #started = new Map<string, number>();
@@ -14,7 +14,7 @@ export default class LongRunning implements Reporter {
   }
 
   onTestRunStart(): void {
-    this.#timer = setInterval(() => this.#say(), EVERY_MS).unref();
+    this.#timer = setInterval(() => this.#print(), INTERVAL_MS).unref();
   }
 
   onTestModuleStart({ moduleId }: TestModule): void {
@@ -29,11 +29,10 @@ export default class LongRunning implements Reporter {
     clearInterval(this.#timer);
   }
 
-  #say(): void {
+  #print(): void {
     for (const [path, started] of this.#started) {
-      const ms = performance.now() - started;
-      if (ms < EVERY_MS) continue;
-      const minutes = Math.round(ms / 60_000);
+      const minutes = Math.round((performance.now() - started) / 60_000);
+      if (minutes < INTERVAL_MS / 60_000) continue;
       process.stdout.write(`running for ${minutes} minutes: ${relative(this.#root, path)}\n`);
     }
   }

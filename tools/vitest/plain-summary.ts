@@ -3,60 +3,49 @@ import type { Reporter, TestModule } from 'vitest/node';
 import { remember } from '../test/memory.ts';
 import type { ProvenFile } from './proven-files.ts';
 
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-  pending: number;
-}
+type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
 
 /**
- * Ends a run with the one line that CI counts: `tests: 6 passed, 0 failed`. Remembers the files that take minutes and have
- * passed; those that are not run for it are named, and their tests counted.
+ * Ends a run with the one line that CI reads: `tests: 6 passed, 0 failed`. Remembers which of the files
+ * passed; names those that were left out because they had passed before, and counts their tests.
  */
 export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];
   readonly #root: string;
 
-  constructor(files: readonly ProvenFile[] = [], root = '') {
+  constructor(files: readonly ProvenFile[], root: string) {
     this.#files = files;
     this.#root = root;
   }
 
-  /** At once, so that a run that is cut off need not be made whole again. */
+  /** Remembers at once, so that a run that is killed need not be repeated. */
   onTestModuleEnd(module: TestModule): void {
-    this.#remember(module, countsOf(module));
-  }
-
-  onTestRunEnd(modules: readonly TestModule[]): void {
-    const count: Counts = { passed: 0, failed: 0, skipped: 0, pending: 0 };
-    for (const module of modules) {
-      const own = countsOf(module);
-      for (const state of ['passed', 'failed', 'skipped', 'pending'] as const)
-        count[state] += own[state];
-    }
-    const known = this.#files.filter(({ passed }) => passed !== undefined);
-    for (const { path, passed = 0 } of known) {
-      process.stdout.write(`proven before for the same inputs: ${path} (${passed} tests)\n`);
-      count.passed += passed;
-    }
-    const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
-    process.stdout.write(`tests: ${count.passed} passed, ${count.failed} failed${skipped}\n`);
-  }
-
-  #remember(module: TestModule, { passed, failed, skipped, pending }: Counts): void {
     const path = relative(this.#root, module.moduleId);
     const file = this.#files.find((one) => one.path === path);
+    const { passed, failed, skipped, pending } = countsOf([module]);
     if (file !== undefined && passed > 0 && failed + skipped + pending === 0)
       remember(file.key, String(passed));
   }
+
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const counts = countsOf(modules);
+    for (const { path, passed } of this.#files) {
+      if (passed === undefined) continue;
+      process.stdout.write(`passed before with the same inputs: ${path} (${passed} tests)\n`);
+      counts.passed += passed;
+    }
+    const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
+    process.stdout.write(`tests: ${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
+  }
 }
 
-function countsOf(module: TestModule): Counts {
-  const count: Counts = { passed: 0, failed: 0, skipped: 0, pending: 0 };
-  for (const test of module.children.allTests()) count[test.result().state] += 1;
-  // A hook that fails leaves its tests skipped; a file that cannot be read has none.
-  const suites = [module, ...module.children.allSuites()];
-  count.failed += suites.filter((suite) => suite.errors().length > 0).length;
-  return count;
+/** A suite with an error counts as a failed test: a failed hook only skips its tests. */
+function countsOf(modules: readonly TestModule[]): Counts {
+  const counts: Counts = { passed: 0, failed: 0, skipped: 0, pending: 0 };
+  for (const module of modules) {
+    for (const test of module.children.allTests()) counts[test.result().state] += 1;
+    for (const suite of [module, ...module.children.allSuites()])
+      if (suite.errors().length > 0) counts.failed += 1;
+  }
+  return counts;
 }

@@ -5,21 +5,19 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { filesOf, hashOf, remembered } from '../test/memory.ts';
 
-/** A file of tests that take minutes: they boot machines, and build with every engine there is. */
+/** A file of tests that take minutes: they boot machines, or build with every engine. */
 export interface ProvenFile {
-  /** In the checkout. */
+  /** Relative to the checkout. */
   readonly path: string;
-  /** What its result is remembered by: it has the hash of all that the tests stand on. */
+  /** Names the result by a hash over all inputs of the tests. */
   readonly key: string;
-  /** How many tests passed, all that it has, when it was run for the same. */
+  /** How many tests passed with these inputs; undefined if they have not all passed. */
   readonly passed: number | undefined;
 }
 
-interface Group {
-  readonly tests: readonly string[];
-  readonly standOn: (root: string) => readonly string[];
-}
+const ENGINES = ['builder', 'buildkit', 'rebuild'];
 
+/** Inputs of the system tests. */
 const GUESTS = [
   'lkt',
   'package-lock.json',
@@ -31,26 +29,22 @@ const GUESTS = [
   'packages/buildkit/test/dockerd.ts',
 ];
 
-const ENGINES = ['builder', 'buildkit', 'rebuild'];
-
-const GROUPS: readonly Group[] = [
-  {
-    tests: [':(glob)tools/test/**/*.test.ts', ':(exclude)tools/test/repository.test.ts'],
-    standOn: () => GUESTS,
-  },
-  {
-    tests: ENGINES.map((name) => `:(glob)packages/${name}/test/**/*.test.ts`),
-    standOn: (root) => ['package-lock.json', ...ENGINES.flatMap((name) => closure(root, name))],
-  },
-];
-
-/** All such files, with what is known of them from runs before. */
+/** Returns all such files, with their results in former runs. */
 export function provenFiles(root: string): readonly ProvenFile[] {
-  const peers = peersOf(root);
-  return GROUPS.flatMap(({ tests, standOn }) => {
-    const inputs = hashOf(root, filesOf(root, standOn(root)));
+  const peers = peerVersions(root);
+  const groups = [
+    { tests: [':(glob)tools/test/**/*.system.test.ts'], inputs: GUESTS },
+    {
+      tests: ['integration', 'system'].flatMap((tier) =>
+        ENGINES.map((name) => `:(glob)packages/${name}/test/**/*.${tier}.test.ts`),
+      ),
+      inputs: ['package-lock.json', ...ENGINES.flatMap((name) => closure(root, name))],
+    },
+  ];
+  return groups.flatMap(({ tests, inputs }) => {
+    const inputHash = hashOf(root, filesOf(root, inputs));
     return filesOf(root, tests).map((path) => {
-      const hash = createHash('sha256').update(`${path}\n${inputs}\n${peers}`).digest('hex');
+      const hash = createHash('sha256').update(`${path}\n${inputHash}\n${peers}`).digest('hex');
       const key = `tests-${hash.slice(0, 32)}`;
       const passed = remembered(key);
       return { path, key, passed: passed === undefined ? undefined : Number(passed) };
@@ -58,19 +52,18 @@ export function provenFiles(root: string): readonly ProvenFile[] {
   });
 }
 
-/** The directories of a layer, and of all that it imports. */
+/** Returns the directories of a package and of all packages that it imports. */
 function closure(root: string, name: string, found = new Set<string>()): readonly string[] {
   found.add(`packages/${name}`);
-  const text = readFileSync(join(root, 'packages', name, 'package.json'), 'utf8');
-  for (const [, layer = ''] of text.matchAll(/"@lkt\/([a-z-]+)":/g))
-    if (!found.has(`packages/${layer}`)) closure(root, layer, found);
+  const manifest = readFileSync(join(root, 'packages', name, 'package.json'), 'utf8');
+  for (const [, imported = ''] of manifest.matchAll(/"@lkt\/([a-z-]+)":/g))
+    if (!found.has(`packages/${imported}`)) closure(root, imported, found);
   return [...found];
 }
 
-/** The kernel, and the versions of the programs that the tests run beside lkt. */
-function peersOf(root: string): string {
-  const list = readFileSync(join(root, 'tools/test/apt-packages.txt'), 'utf8');
-  const names = list
+/** Returns the versions of the kernel and of the programs that the tests run as peers. */
+function peerVersions(root: string): string {
+  const names = readFileSync(join(root, 'tools/test/apt-packages.txt'), 'utf8')
     .replaceAll(/#.*/g, '')
     .split(/\s+/)
     .filter((name) => name !== '');
