@@ -6,20 +6,14 @@ import {
   writeDockerArchive,
   type Image,
   loadImage,
-  openStore,
   parsePlatform,
   type Store,
   writeImage,
   writeLayer,
 } from '../src/index.ts';
-import { collect, failure, file, listTar, run, tempDir } from './support.ts';
+import { collect, failure, file, listTar, run, withStore } from './support.ts';
 
 const platform = parsePlatform('linux/amd64');
-
-async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
-  await using temp = await tempDir();
-  await use(await openStore(join(temp.path, 'store')));
-}
 
 /** An image of two layers, with the same diff ids for every compression. */
 async function image(store: Store, compression: 'gzip' | 'none', more = 'x'): Promise<Image> {

@@ -1,34 +1,22 @@
-import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import {
-  type Descriptor,
   type Layer,
   loadImage,
   MediaType,
-  openStore,
   parsePlatform,
   type Store,
   writeImage,
   writeIndex,
   writeLayer,
 } from '../src/index.ts';
-import { directory, failure, file, tempDir } from './support.ts';
+import { directory, failure, file, withStore, putJson } from './support.ts';
 
 const AMD64 = parsePlatform('linux/amd64');
 const ARM64 = parsePlatform('linux/arm64');
 
-async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
-  await using temp = await tempDir();
-  await use(await openStore(join(temp.path, 'store')));
-}
-
 async function layerOf(store: Store): Promise<Layer> {
   return writeLayer(store, [directory('etc'), file('etc/motd', 'hello\n')]);
-}
-
-async function putJson(store: Store, mediaType: string, value: unknown): Promise<Descriptor> {
-  return { mediaType, ...(await store.writeBytes(Buffer.from(JSON.stringify(value)))) };
 }
 
 test('a layer, an image and an index have golden digests', async () => {

@@ -5,7 +5,6 @@ import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import {
   type Descriptor,
-  openStore,
   parsePlatform,
   type Store,
   writeImage,
@@ -13,15 +12,10 @@ import {
   writeLayer,
   writeReferrer,
 } from '../src/index.ts';
-import { failure, file, run, runScript, tempDir } from './support.ts';
+import { failure, file, run, runScript, tempDir, withStore } from './support.ts';
 
 const SBOM = 'application/spdx+json';
 const platform = parsePlatform('linux/amd64');
-
-async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
-  await using temp = await tempDir();
-  await use(await openStore(join(temp.path, 'store')));
-}
 
 /** An image of one file, with its manifest and the tagged index. */
 async function image(

@@ -5,7 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LktError, type LktErrorCode } from '@lkt/core';
 import { expect } from 'vitest';
-import { type Entry, type EntryWithContent, readTar, SOURCE_DATE_EPOCH } from '../src/index.ts';
+import {
+  type Descriptor,
+  type Entry,
+  type EntryWithContent,
+  openStore,
+  readTar,
+  SOURCE_DATE_EPOCH,
+  type Store,
+} from '../src/index.ts';
 
 export async function* chunks(data: Uint8Array | string, size = 1000): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(data);
@@ -59,6 +67,21 @@ export async function tempDir(): Promise<AsyncDisposable & { path: string }> {
     path,
     [Symbol.asyncDispose]: async () => rm(path, { recursive: true, force: true }),
   };
+}
+
+/** Passes a new store to `use`, and removes it afterwards. */
+export async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
+  await using temp = await tempDir();
+  await use(await openStore(join(temp.path, 'store')));
+}
+
+/** Stores a value as JSON. */
+export async function putJson(
+  store: Store,
+  mediaType: string,
+  value: unknown,
+): Promise<Descriptor> {
+  return { mediaType, ...(await store.writeBytes(Buffer.from(JSON.stringify(value)))) };
 }
 
 /** Returns the LktError that is thrown, after checking its code. */
