@@ -28,7 +28,9 @@ const others = [
     env: { LKT_VECTORS: resolve(process.env['LKT_VECTORS'] ?? '../shared/vectors') },
   }),
   suite('kernel', { include: ['**/test/**/*.kernel.ts'] }),
-].filter(({ test }) => new RegExp(`--project[= ]${String(test?.name)}\\b`).test(process.argv.join(' ')));
+].filter(({ test }) =>
+  new RegExp(`--project[= ]${String(test?.name)}\\b`).test(process.argv.join(' ')),
+);
 
 export default defineConfig({
   test: {
