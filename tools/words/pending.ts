@@ -1,6 +1,5 @@
 /** Paths whose texts are not rewritten yet: their findings do not count. The list only shrinks. */
 export const PENDING: readonly string[] = [
-  'CONTRIBUTING.md',
   'README.md',
   'docs/cli.md',
   'docs/decisions/0005',
@@ -29,5 +28,4 @@ export const PENDING: readonly string[] = [
   'packages/testing/',
   'pkg/',
   'tools/',
-  'vitest',
 ];
