@@ -1,7 +1,7 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Digest, isDigest, isErrno } from '@lkt/core';
+import { type Digest, isDigest } from '@lkt/core';
 import { type CacheArea, directoryArea, fileArea } from '@lkt/oci';
+import { namesIn } from '@lkt/oci/files';
 
 /** What engines keep in a store beside its blobs. */
 export const buildCacheAreas: readonly CacheArea[] = [
@@ -16,19 +16,10 @@ function byOwner(name: string, directory: string, isFixed: boolean): CacheArea {
   return {
     name,
     list: (store, sizes) =>
-      subdirectories(join(store, directory)).flatMap((owner) =>
+      namesIn(join(store, directory)).flatMap((owner) =>
         directoryArea(name, join(directory, owner), isFixed).list(store, sizes),
       ),
   };
-}
-
-function subdirectories(path: string): readonly string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
 
 /** @throws SyntaxError */

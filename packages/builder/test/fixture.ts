@@ -12,12 +12,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, isErrno, type ProgressEvent } from '@lkt/core';
 import {
+  decompressLayer,
   type Descriptor,
   type EntryWithContent,
   loadImage,
   openStore,
   readTar,
-  decompressLayer,
+  singleChunk,
   type Store,
   toRaw,
   writeImage,
@@ -75,11 +76,7 @@ export function link(path: string, target: string): EntryWithContent {
 
 export function file(path: string, content: string | Buffer, mode = 0o644): EntryWithContent {
   const bytes = Buffer.from(content);
-  return { ...root, path, type: 'file', mode, size: bytes.length, content: once(bytes) };
-}
-
-async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  yield bytes;
+  return { ...root, path, type: 'file', mode, size: bytes.length, content: singleChunk(bytes) };
 }
 
 /** The files below a directory as a build context. */

@@ -2,7 +2,6 @@ export { type Changes, changesSince } from './changed-files.ts';
 export { createGit, type Environment, type Git } from './command.ts';
 export { filesAsCommitted } from './commit-preview.ts';
 export {
-  exists,
   findTop,
   isInside,
   isUnder,

@@ -1,6 +1,7 @@
-import { lstat, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
+import { exists } from '@lkt/oci/files';
 import { type CleanCheckout, findPlainTop, readCleanCheckout } from './clean-checkout.ts';
 import type { Git } from './command.ts';
 
@@ -60,16 +61,6 @@ export async function findTop(git: Git, dir: string): Promise<string | undefined
 async function hasGitAbove(dir: string): Promise<boolean> {
   if (await exists(join(dir, '.git'))) return true;
   return dirname(dir) !== dir && hasGitAbove(dirname(dir));
-}
-
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
-    throw error;
-  }
 }
 
 /** Reads the state of `dirs`, which are absolute, without symlinks, and inside the work tree at `root`. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { openStore, UnpackedLayers } from '@lkt/oci';
+import { openStore, singleChunk, UnpackedLayers } from '@lkt/oci';
 import { startAudit } from './audit-hook.ts';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
@@ -15,7 +15,6 @@ import { INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
 import { type NotedOutput, rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
 import {
-  once,
   type Output,
   requireWritable,
   small,
@@ -115,7 +114,7 @@ async function compose(
     const statement = imageStatement(plan, options, options.provenance, compression);
     outputs.push({
       name: `${name}-provenance.json`,
-      bytes: (written) => once(statement(written)),
+      bytes: (written) => singleChunk(statement(written)),
     });
   }
   requireOwnNames(outputs);

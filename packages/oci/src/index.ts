@@ -31,6 +31,7 @@ export { type Inventory } from './store/inventory.ts';
 export { type PruneResult, type PruneOptions } from './store/prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './image/epoch.ts';
 export { fileChunks } from './io/file-chunks.ts';
+export { singleChunk } from './io/single-chunk.ts';
 export { type FileState, fileState, isSettled } from './io/file-state.ts';
 export {
   type ArchiveFormat,

@@ -71,7 +71,7 @@ async function putRecord(
     throw new ApiError(411, 'SIZE_INVALID', 'content-length is required');
   const size = Number(length);
   if (size > limits.maxBlobSize) throw tooLong(limits.maxBlobSize);
-  if (await exists(path)) throw conflict();
+  if (await isComplete(path)) throw conflict();
   await using temporary = await store.tempDir();
   const name = join(temporary.path, 'content');
   await writeWithDigest(name, chunksOf(request), size);
@@ -110,7 +110,8 @@ async function writeWithDigest(
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Reports whether a record with its trailer exists. */
+async function isComplete(path: string): Promise<boolean> {
   try {
     await using file = await open(path, 'r');
     return (await file.stat()).size >= TRAILER_BYTES;

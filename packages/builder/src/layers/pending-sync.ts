@@ -1,7 +1,6 @@
 import {
   lstatSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   rmdirSync,
   rmSync,
@@ -10,6 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, digestHex, isDigest, isErrno } from '@lkt/core';
+import { namesIn } from '@lkt/oci/files';
 
 /** After so long most is on disk by itself, and waiting for it takes no time. */
 const AGE_MS = 5 * 60_000;
@@ -82,15 +82,6 @@ export class PendingSync {
     return namesIn(this.#directory)
       .map((name) => join(this.#directory, name))
       .filter((path) => path !== this.#own);
-  }
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
   }
 }
 

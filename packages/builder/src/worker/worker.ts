@@ -6,6 +6,7 @@ import { writeSync } from 'node:fs';
 import type { ProgressEvent } from '@lkt/core';
 import { isErrno, LktError } from '@lkt/core/errors';
 import { growHeapSlowly } from '@lkt/core/heap';
+import { ioError } from '@lkt/core/io-error';
 import { Cgroups } from '../cgroup/cgroup.ts';
 import { Inits } from '../sandbox/inits.ts';
 import { linesOf } from './lines.ts';
@@ -68,17 +69,21 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
   }
 }
 
-/** What the file system of the store says about space and itself, as an error for the user. */
+/** Converts the failures of the store's file system to errors for the user; returns others unchanged. */
 function hostError(error: unknown): unknown {
-  if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
-    return new LktError('DISK_FULL', 'no space left for the layers of the build', {
-      cause: error,
-      fix: 'free some space, for example with: lkt cache clean',
-    });
-  }
-  if (!isErrno(error, 'EROFS', 'EIO', 'EACCES', 'EMFILE', 'ENFILE', 'ENAMETOOLONG')) return error;
-  return new LktError('IO_FAILED', 'cannot build in the store', { cause: error });
+  return isErrno(error, ...HOST_FAILURES) ? ioError('cannot build in the store', error) : error;
 }
+
+const HOST_FAILURES: readonly string[] = [
+  'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'EIO',
+  'EACCES',
+  'EMFILE',
+  'ENFILE',
+  'ENAMETOOLONG',
+];
 
 function say(message: WorkerMessage): void {
   const data = Buffer.from(`${JSON.stringify(message)}\n`);

@@ -4,6 +4,7 @@ import {
   fromRaw,
   parentPath,
   type RawPath,
+  singleChunk,
   SOURCE_DATE_EPOCH,
 } from '@lkt/oci';
 import type { Content } from './spool.ts';
@@ -124,14 +125,10 @@ function toEntry(node: Node, first: Map<TreeFile['content'], RawPath>): EntryWit
       ...base,
       type,
       size: content.length,
-      ...(content.length > 0 ? { content: once(content) } : {}),
+      ...(content.length > 0 ? { content: singleChunk(content) } : {}),
     };
   const { spool, offset, size } = content;
   return { ...base, type, size, ...(size > 0 ? { content: spool.read(offset, size) } : {}) };
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 function conflict(path: RawPath, first: string, second: string, below?: RawPath): LktError {

@@ -1,4 +1,4 @@
-import { type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
+import { type EntryWithContent, singleChunk, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
 import type { ComposeCache } from '../cache.ts';
 import type { Initrd } from '../initrd/initrd.ts';
 import type { Kernel } from '../tree/kernel.ts';
@@ -15,7 +15,7 @@ export async function* bootTarOf(
   yield* writeTar([
     file('kernel', kernel.size, cache.read(kernel)),
     file('initrd.img', initrd.size, initrd.bytes()),
-    file('cmdline', text.length, once(text)),
+    file('cmdline', text.length, singleChunk(text)),
   ]);
 }
 
@@ -29,8 +29,4 @@ function file(path: string, size: number, content: AsyncIterable<Uint8Array>): E
     mtime: SOURCE_DATE_EPOCH,
   } as const;
   return { ...head, size, content };
-}
-
-async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
-  if (data.length > 0) yield data;
 }

@@ -1,11 +1,10 @@
-import type { RawPath } from '@lkt/oci';
+import { type RawPath, singleChunk } from '@lkt/oci';
 import { isBoot } from '../initrd/segment.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import type { Contents, Part } from '../tree/part.ts';
 import { type FileSystem, fileSystemOf, type FsEntry } from '@lkt/formats';
-import { once } from './write.ts';
 
 /** The root of a planned image, without `boot/`, as a file system. */
 export function planFiles({ root, manifest }: Plan): FileSystem {
@@ -48,7 +47,7 @@ export function filesOf(
     for (const [key, { contents, names }] of wanted)
       for await (const { name, data } of contents.read(names))
         yield { content: contentOf(key, name), data };
-    for (const [path, text] of texts) yield { content: path, data: once(text) };
+    for (const [path, text] of texts) yield { content: path, data: singleChunk(text) };
   });
 }
 

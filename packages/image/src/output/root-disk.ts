@@ -12,13 +12,14 @@ import {
   verityDevice,
   type VerityRoot,
 } from '@lkt/formats';
+import { singleChunk } from '@lkt/oci';
 import { isBoot } from '../initrd/segment.ts';
 import type { Plan } from '../plan.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { Kernel } from '../tree/kernel.ts';
 import type { Format } from './formats.ts';
 import { planFiles } from './plan-files.ts';
-import { once, type Output, type OutputFile, small } from './write.ts';
+import { type Output, type OutputFile, small } from './write.ts';
 
 /** Bump when the bytes of a disk change for unchanged files. */
 const VERSION = 'root disk 1';
@@ -77,7 +78,7 @@ export async function rootDisks(
     outputs.push({
       name: `${name}-erofs-cmdline`,
       bytes: () =>
-        once(Buffer.from(cmdline('erofs', `${verityDevice(root(), DISK)} root=/dev/dm-0`))),
+        singleChunk(Buffer.from(cmdline('erofs', `${verityDevice(root(), DISK)} root=/dev/dm-0`))),
     });
   }
   if (wanted.includes('kernel+iso')) {

@@ -1,4 +1,10 @@
-import { entryMetadata, type EntryWithContent, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
+import {
+  entryMetadata,
+  type EntryWithContent,
+  singleChunk,
+  SOURCE_DATE_EPOCH,
+  writeTar,
+} from '@lkt/oci';
 import type { ComposeCache } from '../cache.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
@@ -44,7 +50,7 @@ export async function* tarEntriesOf({
       const data = Buffer.from(manifest);
       yield {
         ...header({ ...listing, mode: 0o444, size: data.length }, root),
-        content: once(data),
+        content: singleChunk(data),
       };
     }
   }
@@ -105,7 +111,7 @@ function bootEntries(
       type: 'file',
       mode: 0o644,
       size: text.length,
-      ...(text.length === 0 ? {} : { content: once(text) }),
+      ...(text.length === 0 ? {} : { content: singleChunk(text) }),
     },
     file('boot/kernel', kernel),
     ...(ucode === undefined ? [] : [file('boot/ucode.cpio', ucode)]),
@@ -124,8 +130,4 @@ function pax({ source, location }: Origin): ReadonlyMap<string, string> {
     ['LINUXKIT.location', location],
     ['LINUXKIT.source', Buffer.from(source).toString('latin1')],
   ]);
-}
-
-async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
-  yield data;
 }

@@ -11,7 +11,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Digest, digestOf, ioError, isErrno } from '@lkt/core';
-import { fileChunks, createAsyncDigester } from '@lkt/oci';
+import { createAsyncDigester, fileChunks, singleChunk } from '@lkt/oci';
 import { writeAll } from '../cache.ts';
 import { areZeros } from '@lkt/formats';
 import { isThere } from './is-there.ts';
@@ -164,12 +164,8 @@ export function small(name: string, text: string | Buffer): Output {
   return {
     name,
     expected: { digest: digestOf(data), size: data.length },
-    bytes: () => once(data),
+    bytes: () => singleChunk(data),
   };
-}
-
-export async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
-  if (data.length > 0) yield data;
 }
 
 interface Writing {

@@ -1,5 +1,5 @@
 import { digestOf } from '@lkt/core';
-import { fromRaw, parentPath, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
+import { fromRaw, parentPath, singleChunk, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import { containerIds, type SystemConfig } from '../config/config.ts';
 import type { FileEntry } from '../config/files.ts';
 import { numericId } from '../runtime/spec.ts';
@@ -83,7 +83,7 @@ async function entriesOf(
     return [{ path, type: 'symlink', mode: 0o777, link: toRaw(content.target) }];
   const text = content.kind === 'contents' ? content.text : metadataOf(config, content.format);
   const data = Buffer.from(text);
-  const bytes = { digest: digestOf(data), size: data.length, read: () => once(data) };
+  const bytes = { digest: digestOf(data), size: data.length, read: () => singleChunk(data) };
   return [{ path, type: 'file', mode: file.mode ?? 0o600, content: bytes }];
 }
 
@@ -107,8 +107,4 @@ function contentsOf(entries: readonly HostEntry[]): Contents {
         if (wanted.has(path)) yield { name: path, data: content.read() };
     },
   };
-}
-
-async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
-  if (data.length > 0) yield data;
 }

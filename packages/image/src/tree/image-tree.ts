@@ -1,11 +1,12 @@
 import { canonicalJson, type Digest, LktError } from '@lkt/core';
 import {
-  type LayerArchive,
   type EntryType,
   FileTree,
   flattenArchives,
+  type LayerArchive,
   type RawPath,
   readArchives,
+  singleChunk,
   type TreeNode,
 } from '@lkt/oci';
 import type { CachedFile, ComposeCache } from '../cache.ts';
@@ -59,7 +60,7 @@ export class ImageTree implements Contents {
     if (this.#packed !== undefined && asTheyWere !== undefined) {
       const { cache, file } = this.#packed;
       for await (const { part, data } of cache.readParts(file, asTheyWere))
-        yield { name: part.path, data: once(data) };
+        yield { name: part.path, data: singleChunk(data) };
       return;
     }
     const files = readArchives(this.#layers, this.tree, (node) => wanted.has(node.path));
@@ -246,10 +247,6 @@ function deserialize(text: string): {
     };
   });
   return { nodes, files };
-}
-
-async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
-  yield data;
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

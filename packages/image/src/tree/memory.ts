@@ -1,5 +1,5 @@
 import { digestOf } from '@lkt/core';
-import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { type RawPath, singleChunk, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { Content, Contents, Placed } from './part.ts';
 
 /** Builds entries that lkt makes itself, and holds their contents. */
@@ -50,7 +50,7 @@ export class MemoryEntries implements Contents {
 
   async *read(wanted: ReadonlySet<string>): AsyncGenerator<Content> {
     for (const [name, data] of this.#contents) {
-      if (wanted.has(name)) yield { name, data: once(data) };
+      if (wanted.has(name)) yield { name, data: singleChunk(data) };
     }
   }
 
@@ -68,8 +68,4 @@ function base(
   { uid, gid }: { uid: number; gid: number },
 ): Omit<Placed, 'type'> {
   return { path, mode, uid, gid, mtime: SOURCE_DATE_EPOCH, size: 0 };
-}
-
-async function* once(data: Buffer): AsyncGenerator<Uint8Array> {
-  if (data.length > 0) yield data;
 }

@@ -1,4 +1,5 @@
 import { canonicalJson, digestHex, Digester, LktError } from '@lkt/core';
+import { singleChunk } from '../io/single-chunk.ts';
 import { decompressLayer } from '../compression/compression.ts';
 import type { EntryWithContent } from '../tar/entry.ts';
 import { SOURCE_DATE_EPOCH } from '../image/epoch.ts';
@@ -101,11 +102,7 @@ async function* unpacked(
 }
 
 function whole(path: string, bytes: Uint8Array): EntryWithContent {
-  return file(path, bytes.length, once(bytes));
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+  return file(path, bytes.length, singleChunk(bytes));
 }
 
 function file(path: string, size: number, content: AsyncIterable<Uint8Array>): EntryWithContent {

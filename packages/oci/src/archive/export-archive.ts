@@ -1,4 +1,5 @@
 import { canonicalJson, type Digest, digestHex, LktError } from '@lkt/core';
+import { singleChunk } from '../io/single-chunk.ts';
 import { CONTAINERD_NAME } from './archive-names.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import type { EntryWithContent } from '../tar/entry.ts';
@@ -213,11 +214,7 @@ function blobPath(digest: Digest): string {
 
 function file(path: string, text: string): EntryWithContent {
   const bytes = Buffer.from(text);
-  return { ...head(path), size: bytes.length, content: one(bytes) };
-}
-
-async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+  return { ...head(path), size: bytes.length, content: singleChunk(bytes) };
 }
 
 function head(path: string): EntryWithContent {

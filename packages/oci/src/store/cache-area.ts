@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isErrno } from '@lkt/core';
-import { diskUse, namesIn, statsOf } from './disk-use.ts';
+import { namesIn } from '../io/files.ts';
+import { diskUse, statsOf } from './disk-use.ts';
 import type { TreeSizes } from './tree-sizes.ts';
 
 /** A unit of a store that is kept or removed as a whole. */
@@ -45,7 +46,7 @@ export function fileArea(
   return {
     name,
     list: (store) =>
-      namesIn(join(store, directory)).flatMap((file) => {
+      namesIn(join(store, directory), { mayBeUnreadable: true }).flatMap((file) => {
         const path = join(store, directory, file);
         const stats = statsOf(path);
         if (stats === undefined) return [];
@@ -75,7 +76,7 @@ export function directoryArea(name: string, directory: string, isFixed: boolean)
   return {
     name,
     list: (store, sizes) =>
-      namesIn(join(store, directory)).flatMap((file) => {
+      namesIn(join(store, directory), { mayBeUnreadable: true }).flatMap((file) => {
         const path = join(store, directory, file);
         const stats = statsOf(path);
         if (stats?.isDirectory() !== true) return [];

@@ -1,10 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isDigest, LktError } from '@lkt/core';
+import { namesIn } from '../io/files.ts';
 import type { Blobs } from './blobs.ts';
 import { type CacheArea, type CacheItem } from './cache-area.ts';
 import { statsOf } from './disk-use.ts';
-import { namesIn } from './disk-use.ts';
 import { diskUse } from './disk-use.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import type { LayoutIndex } from './layout-index.ts';
@@ -68,7 +68,7 @@ export async function takeInventory(
   }
   items.push(...temporary(store));
   const needed = new Set(items.flatMap((item) => item.blobs));
-  const fetched = new Set(namesIn(join(store, DOWNLOADS)));
+  const fetched = new Set(namesIn(join(store, DOWNLOADS), { mayBeUnreadable: true }));
   for (const [digest, { lastUsed }] of blobs) {
     if (needed.has(digest)) continue;
     const note = digest.slice('sha256:'.length);
@@ -165,7 +165,7 @@ async function subjectsOf(
 
 function blobsOf(content: Blobs): ReadonlyMap<Digest, BlobUse> {
   const found = new Map<Digest, BlobUse>();
-  for (const name of namesIn(content.dir)) {
+  for (const name of namesIn(content.dir, { mayBeUnreadable: true })) {
     const digest = `sha256:${name}`;
     if (!isDigest(digest)) continue;
     const stats = statsOf(content.path(digest));
@@ -177,7 +177,7 @@ function blobsOf(content: Blobs): ReadonlyMap<Digest, BlobUse> {
 
 /** Lists the temporary files of processes; those of dead processes are garbage. */
 function temporary(store: string): readonly CacheItem[] {
-  return namesIn(join(store, 'tmp')).flatMap((file) => {
+  return namesIn(join(store, 'tmp'), { mayBeUnreadable: true }).flatMap((file) => {
     const path = join(store, 'tmp', file);
     const stats = statsOf(path);
     if (stats === undefined) return [];

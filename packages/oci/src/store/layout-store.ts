@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestOf, ioError, LktError } from '@lkt/core';
+import { singleChunk } from '../io/single-chunk.ts';
 import {
   type BlobInfo,
   type BlobRef,
@@ -106,7 +107,7 @@ export class LayoutStore implements Store {
   }
 
   async writeBytes(bytes: Uint8Array): Promise<BlobInfo> {
-    return this.write(once(bytes), { digest: digestOf(bytes), size: bytes.length });
+    return this.write(singleChunk(bytes), { digest: digestOf(bytes), size: bytes.length });
   }
 
   async tags(): Promise<readonly Tag[]> {
@@ -280,8 +281,4 @@ export class LayoutStore implements Store {
       safe.length <= 200 ? safe : `${safe.slice(0, 120)}-${digestOf(name).slice('sha256:'.length)}`;
     return join(this.dir, 'locks', `${short}.lock`);
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { namesIn } from '../io/files.ts';
 import { statsOf } from './disk-use.ts';
-import { namesIn } from './disk-use.ts';
 import { diskUse } from './disk-use.ts';
 import { ownerToken } from './owner.ts';
 
@@ -69,7 +69,8 @@ function treeSize(root: string, deadline: number): number | undefined {
     if (performance.now() > deadline) return undefined;
     const stats = statsOf(path);
     if (stats === undefined) continue;
-    if (stats.isDirectory()) for (const name of namesIn(path)) waiting.push(join(path, name));
+    if (stats.isDirectory())
+      for (const name of namesIn(path, { mayBeUnreadable: true })) waiting.push(join(path, name));
     else if (stats.nlink > 1) {
       if (linked.has(stats.ino)) continue;
       linked.add(stats.ino);

@@ -7,7 +7,6 @@ import {
   combineTrees,
   createGit,
   type Environment,
-  exists,
   filesAsCommitted,
   findTop,
   type Git,
@@ -19,6 +18,7 @@ import {
   records,
   type Repository,
 } from '@lkt/git';
+import { exists } from '@lkt/oci/files';
 
 export interface SourceHash {
   /**

@@ -1,6 +1,7 @@
-import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '@lkt/core';
+import { namesIn } from '@lkt/oci/files';
 
 /** The file that makes a directory a package. */
 export const BUILD_YML = 'build.yml';
@@ -19,15 +20,6 @@ export function packageDirs(root: string, buildYml: string): readonly string[] {
     }
   }
   return [...found];
-}
-
-function namesIn(dir: string): readonly string[] {
-  try {
-    return readdirSync(dir);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
-    throw error;
-  }
 }
 
 function isFile(path: string): boolean {

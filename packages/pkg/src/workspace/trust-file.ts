@@ -1,6 +1,6 @@
-import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
+import { exists } from '@lkt/oci/files';
 
 /** The name of the trust policy of a workspace, in its root. */
 export const TRUST_FILE = 'trust.yml';
@@ -20,15 +20,4 @@ export async function findTrustFile(root: string): Promise<string | undefined> {
   throw new LktError('CONFIG_INVALID', `${OTHER_NAME} is not the name of a trust policy`, {
     fix: `name it ${TRUST_FILE}`,
   });
-}
-
-/** A link that leads nowhere is there. */
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (cause) {
-    if (isErrno(cause, 'ENOENT')) return false;
-    throw new LktError('IO_FAILED', `${path} cannot be looked at`, { cause });
-  }
 }
