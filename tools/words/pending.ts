@@ -11,7 +11,6 @@ export const PENDING: readonly string[] = [
   'packages/cli/',
   'packages/core/',
   'packages/debian/',
-  'packages/dockerfile/',
   'packages/formats/',
   'packages/git/',
   'packages/http/',

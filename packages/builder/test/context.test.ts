@@ -221,7 +221,9 @@ describe('bad input', () => {
     using directory = sample();
     symlinkSync('/etc', join(directory.path, 'etc'));
     const context = new Context(filesOf(directory.path, ['etc']));
-    expect(() => planOf('COPY etc /x', context)).toThrow('leads to nothing in the build context');
+    expect(() => planOf('COPY etc /x', context)).toThrow(
+      'is a dangling symlink in the build context',
+    );
     expect(planOf('COPY . /x', context).entries).toEqual([
       { source: 'etc', target: 'x/etc', type: 'symlink' },
     ]);

@@ -4,7 +4,7 @@ import {
   imageKey,
   type Instruction,
   parseTrigger,
-  referencesOf,
+  fromReferences,
   type StagePlan,
   type Step,
 } from '@lkt/dockerfile';
@@ -88,7 +88,7 @@ function triggerLines(
   const steps = stage.steps.filter(({ isTrigger }) => isTrigger === true);
   return stage.baseTriggers.map(({ title, text }) => {
     const instruction = parseTrigger({ path: planned.dockerfile.file.path, text });
-    const edits = referencesOf(instruction).flatMap(({ text: name, offset, length }): Edit[] => {
+    const edits = fromReferences(instruction).flatMap(({ text: name, offset, length }): Edit[] => {
       const found = planned.triggerReferences.find(
         (reference) => reference.trigger === title && reference.text === name,
       );

@@ -1,6 +1,12 @@
 import { type Position, sourceError } from '@lkt/core';
 import type { BuildRequest, RequestPlan } from '@lkt/builder';
-import { checkGit, checkRemote, type CopyStep, remoteFile, type RunStep } from '@lkt/dockerfile';
+import {
+  checkGitSource,
+  checkRemoteFile,
+  type CopyStep,
+  remoteFile,
+  type RunStep,
+} from '@lkt/dockerfile';
 
 /**
  * Says before anything runs what lkt does not have BuildKit do: what would take inputs that are not in the request.
@@ -22,8 +28,8 @@ export function refuseForeignInputs(
   for (const step of plan.stages.flatMap(({ steps }) => steps)) {
     if (step.kind === 'run') refuseRun(step, request.network, fail);
     if (step.kind !== 'add') continue;
-    checkRemote(step, request.dockerfile);
-    checkGit(step, request.dockerfile);
+    checkRemoteFile(step, request.dockerfile);
+    checkGitSource(step, request.dockerfile);
     refuseName(step, fail);
   }
   if (dockerfile.directives.escape === '\\') return;

@@ -9,14 +9,14 @@ export {
   type RemoteEntry,
 } from './copy/copy.ts';
 export { IgnorePatterns, parseDockerignore, withoutIgnored } from './copy/dockerignore.ts';
-export { checkGit, gitSource, type GitSource } from './copy/git-source.ts';
-export { checkRemote, remoteFile, type RemoteFile } from './copy/remote-file.ts';
+export { checkGitSource, gitSource, type GitSource } from './copy/git-source.ts';
+export { checkRemoteFile, remoteFile, type RemoteFile } from './copy/remote-file.ts';
 export { joinPath, parentsOf, type SourceNode, type SourceTree } from './copy/source-tree.ts';
 export { evaluate, type EvaluateOptions } from './evaluate/evaluate.ts';
 export { imageMetadata } from './evaluate/image-metadata.ts';
 export { type ImageReference, imageReferences } from './evaluate/references.ts';
 export { PROXY_ARGS } from './evaluate/scope.ts';
-export { referencesOf } from './evaluate/stages.ts';
+export { fromReferences } from './evaluate/stages.ts';
 export {
   type BuildPlan,
   type CopySource,

@@ -4,7 +4,7 @@ import { type CopyPlan, planCopy, type SourceNode, type SourceTree } from '../sr
 import { evaluate } from '../src/evaluate/evaluate.ts';
 import { parseDockerfile } from '../src/parse/parse.ts';
 
-/** A tree from paths: `dir/file`, `dir/` for an empty directory, `link -> target`. */
+/** Returns a tree with these paths: `dir/file`, `dir/` for an empty directory, `link -> target`. */
 function treeOf(paths: readonly string[]): SourceTree {
   const nodes = new Map<string, SourceNode>([['', { type: 'directory' }]]);
   const addDirectories = (path: string): void => {
@@ -46,7 +46,7 @@ function plan(
   return planCopy(step, treeOf(paths), { file, isDirectory });
 }
 
-/** `source > target`, directories with a slash at the end. */
+/** Formats entries as `source > target`, directories with a trailing slash. */
 const show = ({ entries }: CopyPlan): readonly string[] =>
   entries.map(({ source, target, type }) =>
     type === 'directory' ? `${source}/ > ${target}/` : `${source} > ${target}`,
@@ -54,7 +54,7 @@ const show = ({ entries }: CopyPlan): readonly string[] =>
 
 const GO = ['foo.go', 'bar.go', 'sub/dir1/dir2/foo'];
 
-describe('what goes where', () => {
+describe('entries of a COPY', () => {
   const cases: readonly (readonly [string, readonly string[], readonly string[]])[] = [
     ['COPY foo.go /x', GO, ['foo.go > x']],
     ['COPY foo.go /x/', GO, ['foo.go > x/foo.go']],
@@ -88,7 +88,7 @@ describe('what goes where', () => {
     ['COPY ["a b", "/x/"]', ['a b'], ['a b > x/a b']],
     // A later source wins.
     ['COPY a/f b/f /x/', ['a/f', 'b/f'], ['b/f > x/f']],
-    // Symlinks: those that are named are followed, those below are kept.
+    // Symlinks that match a source are followed; symlinks below a source are kept.
     ['COPY link /x', ['bar', 'link -> bar'], ['bar > x']],
     ['COPY link /x/', ['bar', 'link -> bar'], ['bar > x/link']],
     ['COPY d/l* /x/', ['d/l1 -> two', 'd/two -> end', 'd/end'], ['d/end > x/l1']],
@@ -98,7 +98,7 @@ describe('what goes where', () => {
     ['COPY d/l /x', ['e', 'd/e', 'd/l -> /e'], ['e > x']],
     ['COPY l /x', ['f', 'l -> ../../../f'], ['f > x']],
     ['COPY l* /x/', ['l1 -> gone', 'l2'], ['l2 > x/l2']],
-    // --exclude looks at the path below the source.
+    // --exclude matches the path below the source.
     ['COPY --exclude=*/*.png . /x', ['d/a.png', 'd/b.txt'], ['d/ > x/d/', 'd/b.txt > x/d/b.txt']],
     ['COPY --exclude=*.png d* /x/', ['d1/a.png', 'd2/b.txt'], ['d2/b.txt > x/b.txt']],
     ['COPY --exclude=*.txt hom* /x/', ['home', 'home.txt'], ['home > x/home']],
@@ -138,26 +138,26 @@ describe('what goes where', () => {
   });
 });
 
-test('a file goes into a directory that is there', () => {
+test('copies into an existing directory', () => {
   expect(show(plan('COPY f /tmp', ['f'], ['tmp']))).toEqual(['f > tmp/f']);
   expect(show(plan('COPY d /tmp', ['d/f'], ['tmp']))).toEqual(['d/f > tmp/f']);
 });
 
-test('directories on the way are made', () => {
+test('creates missing parent directories', () => {
   expect(plan('COPY f /a/b/c', ['f']).directories).toEqual(['a', 'a/b']);
   expect(plan('COPY f /a/b/c/', ['f']).directories).toEqual(['a', 'a/b', 'a/b/c']);
   expect(plan('COPY d /a/b', ['d/x/y']).directories).toEqual(['a', 'a/b']);
   expect(plan('COPY . /', ['x/y']).directories).toEqual([]);
 });
 
-test('here-documents', () => {
+test('plans here-documents as files', () => {
   expect(plan('COPY <<a /x\nhello\na', [])).toEqual({
     entries: [],
     files: [{ target: 'x', content: 'hello\n' }],
     directories: [],
   });
   expect(plan('COPY <<a f <<b /x/\n1\na\n2\nb', ['f'])).toEqual({
-    entries: [{ source: 'f', target: 'x/f', type: 'file', alone: true }],
+    entries: [{ source: 'f', target: 'x/f', type: 'file', isNamed: true }],
     files: [
       { target: 'x/a', content: '1\n' },
       { target: 'x/b', content: '2\n' },
@@ -166,20 +166,20 @@ test('here-documents', () => {
   });
 });
 
-test('a here-document takes the place of a file of its name', () => {
+test('replaces a file by a here-document of the same name', () => {
   expect(plan('COPY f g <<f /x/\n1\nf', ['f', 'g'])).toMatchObject({
     entries: [{ target: 'x/g' }],
     files: [{ target: 'x/f', content: '1\n' }],
   });
 });
 
-describe('errors', () => {
+describe('rejected sources', () => {
   const cases: readonly (readonly [string, readonly string[], string, string | undefined])[] = [
     [
       'COPY missing /x',
       ['a'],
       'Dockerfile:2:6: missing is not in the build context',
-      'check the path, and that .dockerignore does not leave it out',
+      'check the path, and whether .dockerignore excludes it',
     ],
     [
       'COPY src/mian.c /x',
@@ -191,25 +191,25 @@ describe('errors', () => {
     [
       'COPY *.c /x',
       ['a.c', 'b.c'],
-      'Dockerfile:2:6: *.c is 2 files, and they cannot all become /x',
+      'Dockerfile:2:6: *.c matches 2 files, but /x is not a directory',
       'end the destination with a slash: /x/',
     ],
     [
       'COPY l /x',
       ['l -> gone'],
-      'Dockerfile:2:6: l is a symlink that leads to nothing in the build context',
+      'Dockerfile:2:6: l is a dangling symlink in the build context',
       undefined,
     ],
     [
       'COPY l /x',
       ['l -> l'],
-      'Dockerfile:2:6: l is a symlink that leads to nothing in the build context',
+      'Dockerfile:2:6: l is a dangling symlink in the build context',
       undefined,
     ],
     [
       'COPY l /x',
       ['l -> /etc/passwd'],
-      'Dockerfile:2:6: l is a symlink that leads to nothing in the build context',
+      'Dockerfile:2:6: l is a dangling symlink in the build context',
       undefined,
     ],
     [
@@ -227,7 +227,7 @@ describe('errors', () => {
     [
       'COPY a b /x/',
       ['a/f', 'b/f/g'],
-      'Dockerfile:2:1: x/f is a directory in one source and none in another',
+      'Dockerfile:2:1: x/f is a directory in one source but not in another',
       undefined,
     ],
   ];
@@ -240,7 +240,7 @@ describe('errors', () => {
   });
 });
 
-test('entries have parents before children, and each target once', () => {
+test('lists parents before children, and each target once', () => {
   const { entries } = plan('COPY a b /x/', ['a/d/f', 'a/d-e', 'a/d/a', 'b/d/f', 'b/c']);
   const targets = entries.map(({ target }) => target);
   expect(new Set(targets).size).toBe(targets.length);

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { SourceText } from '../src/parse/source-text.ts';
 import { parseSyntax, type SyntaxNode } from '../src/parse/syntax.ts';
 
-// BuildKit's own corpus, which Debian ships in golang-github-docker-docker-dev.
+// BuildKit's own corpus, from the Debian package golang-github-docker-docker-dev.
 const CORPUS = '/usr/share/gocode/src/github.com/moby/buildkit/frontend/dockerfile/parser';
 
 const load = (directory: string): SourceText => {
@@ -15,7 +15,7 @@ const load = (directory: string): SourceText => {
 describe("BuildKit's parser corpus", () => {
   const cases = readdirSync(`${CORPUS}/testfiles`);
 
-  test('is all there', () => {
+  test('is complete', () => {
     expect(cases.length).toBeGreaterThanOrEqual(33);
   });
 
@@ -25,11 +25,11 @@ describe("BuildKit's parser corpus", () => {
     expect(`${nodes.map(dump).join('\n')}\n`).toBe(expected);
   });
 
-  test.each(readdirSync(`${CORPUS}/testfiles-negative`))('%s is refused', (name) => {
+  test.each(readdirSync(`${CORPUS}/testfiles-negative`))('rejects %s', (name) => {
     expect(() => parseSyntax(load(`testfiles-negative/${name}`))).toThrow(LktError);
   });
 
-  test('line numbers', () => {
+  test('reports the line numbers of instructions', () => {
     const { nodes } = parseSyntax(load('testfile-line'));
     const source = load('testfile-line');
     expect(
@@ -45,7 +45,7 @@ describe("BuildKit's parser corpus", () => {
   });
 });
 
-/** The S-expression of the corpus: `(keyword ["--flag"] "argument")`. */
+/** Formats a node as the S-expression of the corpus: `(keyword ["--flag"] "argument")`. */
 function dump(node: SyntaxNode): string {
   const flags = node.flags.map(({ name, value }) =>
     quote(`--${name}${value === undefined ? '' : `=${value}`}`),
@@ -57,7 +57,7 @@ function dump(node: SyntaxNode): string {
   return `(${parts.join(' ')})`;
 }
 
-/** As Go quotes strings. */
+/** Quotes a string as Go does. */
 function quote(text: string): string {
   const short: Record<string, string> = {
     '\n': '\\n',

@@ -43,12 +43,12 @@ describe('patterns', () => {
     [['Dockerfile', '.dockerignore'], '.dockerignore', true],
   ];
 
-  test.each(cases)('%j leave out %s: %s', (patterns, path, expected) => {
+  test.each(cases)('%j excludes %s: %s', (patterns, path, expected) => {
     expect(new IgnorePatterns(patterns).ignores(path)).toBe(expected);
   });
 });
 
-test('a file of patterns', () => {
+test('reads comments, blanks and a byte order mark', () => {
   const patterns = parseDockerignore({
     path: '.dockerignore',
     text: '\uFEFF# comment\r\n\r\n  *.o  \n! keep.o\n#also\n',
@@ -63,15 +63,15 @@ test('a file of patterns', () => {
 
 test.each([
   ['a\n [x', '.dockerignore:2:2: bad pattern: a character class in the pattern has no "]"'],
-  ['!', '.dockerignore:1:1: bad pattern: a "!" stands alone'],
+  ['!', '.dockerignore:1:1: bad pattern: "!" has no pattern'],
   ['a\\', '.dockerignore:1:1: bad pattern: the pattern ends in an escape character'],
-])('%j is refused', (text, message) => {
+])('rejects %j', (text, message) => {
   const run = (): unknown => parseDockerignore({ path: '.dockerignore', text });
   expect(run).toThrow(LktError);
   expect(run).toThrow(message);
 });
 
-describe('which file counts', () => {
+describe('choice of the ignore file', () => {
   const files = ['Dockerfile', '.dockerignore', 'Other.dockerignore', 'a', 'b'].map((path) => ({
     path,
   }));
@@ -86,11 +86,11 @@ describe('which file counts', () => {
     return kept.map(({ path }) => path);
   };
 
-  test('.dockerignore', async () => {
+  test('uses .dockerignore', async () => {
     expect(await left('Dockerfile')).toEqual(['Dockerfile', 'Other.dockerignore', 'b']);
   });
 
-  test('the one of the Dockerfile', async () => {
+  test('prefers <Dockerfile>.dockerignore', async () => {
     expect(await left('Other')).toEqual(['.dockerignore', 'Other.dockerignore', 'a']);
   });
 });

@@ -31,7 +31,7 @@ const PIECES = [
   ['\nE\n', 'NONE', '--chmod=755 ', '--interval=1s ', '\0', '\u2028', 'é', '👽'],
 ].flat();
 
-/** Runs everything there is on a text; nothing but an LktError may come out. */
+/** Parses and evaluates a text; the only accepted failure is an LktError inside the text. */
 function check(text: string): void {
   const file = { path: 'Dockerfile', text };
   const platform = { os: 'linux', architecture: 'amd64' };
@@ -69,7 +69,7 @@ function check(text: string): void {
     }
     const plan = evaluate(dockerfile, { buildArgs, platform, imageConfig: () => undefined });
     for (const warning of plan.warnings) expect(warning.position.line).toBeGreaterThan(0);
-    // What a worker process gets.
+    // The plan must survive JSON, which worker processes receive.
     expect(JSON.parse(JSON.stringify(plan.stages.map(({ config }) => config)))).toBeDefined();
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
@@ -83,7 +83,7 @@ function check(text: string): void {
   }
 }
 
-test('pieces of Dockerfiles in any order', () => {
+test('parses or rejects pieces of Dockerfiles in any order', () => {
   const text = array(constantFrom(...PIECES), { maxLength: 30 }).map((parts) => parts.join(''));
   assert(
     property(text, (rest) => {
@@ -94,11 +94,11 @@ test('pieces of Dockerfiles in any order', () => {
   );
 });
 
-test('any text', () => {
+test('parses or rejects any text', () => {
   assert(property(string({ unit: 'binary', maxLength: 60 }), check), { numRuns: 1000 });
 });
 
-test('real Dockerfiles with a piece missing or moved', () => {
+test('parses or rejects real Dockerfiles with a piece missing or moved', () => {
   const files = readdirSync(CORPUS).map((name) =>
     readFileSync(`${CORPUS}/${name}/Dockerfile`, 'utf8'),
   );
@@ -111,8 +111,8 @@ test('real Dockerfiles with a piece missing or moved', () => {
   }
 });
 
-// What takes a time that grows with more than the size would not end before the time-out.
-test('large and deep files end', () => {
+// Work that grows faster than the size would exceed the time-out.
+test('large and deep files finish in time', () => {
   check(`FROM x\nRUN ${'['.repeat(200_000)}`);
   check(`FROM x\n${'ONBUILD '.repeat(50_000)}RUN x`);
   check(`FROM x\nRUN a${' \\\n  b'.repeat(50_000)}`);

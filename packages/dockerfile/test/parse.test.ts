@@ -5,7 +5,7 @@ import { parseDockerfile } from '../src/parse/parse.ts';
 
 const parse = (text: string): Dockerfile => parseDockerfile({ path: 'Dockerfile', text });
 
-/** The instruction after `FROM scratch`, or FROM itself. */
+/** Parses one instruction after `FROM scratch`, or FROM itself. */
 function one(text: string): Instruction {
   const [stage] = parse(/^from/i.test(text) ? text : `FROM scratch\n${text}`).stages;
   const instruction = /^from/i.test(text) ? stage?.from : stage?.instructions[0];
@@ -200,7 +200,7 @@ describe('mounts', () => {
 const at = (line: number, column: number, message: string): string =>
   `Dockerfile:${line}:${column}: ${message}`;
 
-describe('errors', () => {
+describe('rejected Dockerfiles', () => {
   const cases: readonly (readonly [string, string, string?])[] = [
     ['', at(1, 1, 'the Dockerfile has no instructions'), 'start it with FROM'],
     ['# only\n\n', at(1, 1, 'the Dockerfile has no instructions')],
@@ -211,22 +211,25 @@ describe('errors', () => {
     ['FROM', at(1, 1, 'FROM requires an image or a stage')],
     [
       'FROM a b',
-      at(1, 8, 'FROM takes one image, and a name for the stage'),
+      at(1, 8, 'FROM takes one image and an optional stage name'),
       'write it as FROM IMAGE AS NAME',
     ],
-    ['FROM a AS', at(1, 8, 'FROM takes one image, and a name for the stage')],
-    ['FROM a AS b c', at(1, 13, 'FROM takes one image, and a name for the stage')],
-    ['FROM a AS 1b', at(1, 11, '"1b" cannot be the name of a stage')],
+    ['FROM a AS', at(1, 8, 'FROM takes one image and an optional stage name')],
+    ['FROM a AS b c', at(1, 13, 'FROM takes one image and an optional stage name')],
+    ['FROM a AS 1b', at(1, 11, '"1b" is not a valid stage name')],
     ['FROM --plaform=x a', at(1, 6, 'unknown flag --plaform of FROM'), 'did you mean --platform?'],
     ['FROM --platform a', at(1, 6, 'the flag --platform has no value')],
     ['FROM a\nARG =x', at(2, 5, 'ARG has a value without a name')],
     ['FROM a\nARG', at(2, 1, 'ARG requires at least one argument')],
     ['FROM a\nRUN', at(2, 1, 'RUN requires a command')],
     ['FROM a\nRUN []', at(2, 1, 'RUN requires a command')],
-    ['FROM a\nRUN --network=off x', at(2, 5, '"off" in --network is none of default, none, host')],
+    [
+      'FROM a\nRUN --network=off x',
+      at(2, 5, '"off" in --network is not one of default, none, host'),
+    ],
     [
       'FROM a\nRUN --mount=type=bnd,target=/x y',
-      at(2, 5, '"bnd" is no value for the option type of --mount'),
+      at(2, 5, '"bnd" is not a valid value for the --mount option type'),
       'did you mean bind?',
     ],
     [
@@ -238,46 +241,40 @@ describe('errors', () => {
       'FROM a\nRUN --mount=type=tmpfs,target=/x,from=b y',
       at(2, 5, '--mount=type=tmpfs has no option "from"'),
     ],
-    [
-      'FROM a\nRUN --mount=type=cache,target y',
-      at(2, 5, 'the option target of --mount has no value'),
-    ],
+    ['FROM a\nRUN --mount=type=cache,target y', at(2, 5, 'the --mount option target has no value')],
     ['FROM a\nRUN --mount=type=secret y', at(2, 5, '--mount=type=secret needs an id or a target')],
     [
       'FROM a\nRUN --mount=from=$b,target=/x y',
-      at(2, 5, 'variables are not replaced in the option from of --mount'),
+      at(2, 5, 'variables are not expanded in the --mount option from'),
     ],
     [
       'FROM a\nRUN <<E\nx',
-      at(2, 5, 'the here-document "E" has no end'),
-      'add a line that holds nothing but E',
+      at(2, 5, 'the here-document "E" is not terminated'),
+      'add a line with only E',
     ],
-    [
-      "FROM a\nRUN <<'E\nx\nE",
-      at(2, 5, "the name of the here-document <<'E has a quote without its partner"),
-    ],
+    ["FROM a\nRUN <<'E\nx\nE", at(2, 5, "the here-document name <<'E has an unclosed quote")],
     ['FROM a\nCOPY x', at(2, 6, 'COPY requires at least one source and a destination')],
     ['FROM a\nCOPY', at(2, 1, 'COPY requires at least one source and a destination')],
     ['FROM a\nCOPY x <<E\nE', at(2, 8, 'COPY cannot have a here-document as its destination')],
-    ['FROM a\nCOPY --from=$x a b', at(2, 13, 'variables are not replaced in --from')],
+    ['FROM a\nCOPY --from=$x a b', at(2, 13, 'variables are not expanded in --from')],
     ['FROM a\nCOPY --from=x --from=y a b', at(2, 15, 'the flag --from is given twice')],
-    ['FROM a\nCOPY --link=maybe a b', at(2, 6, '"maybe" is no value for --link')],
+    ['FROM a\nCOPY --link=maybe a b', at(2, 6, '"maybe" is not a valid value for --link')],
     ['FROM a\nADD --from=x a b', at(2, 5, 'unknown flag --from of ADD')],
     ['FROM a\nENV', at(2, 1, 'ENV requires at least one argument')],
     ['FROM a\nENV a', at(2, 5, 'ENV a has no value'), 'write ENV a=value'],
     ['FROM a\nENV a=1 b', at(2, 9, '"b" is not of the form name=value')],
     ['FROM a\nENV =x', at(2, 6, 'ENV has a value without a name')],
     ['FROM a\nLABEL a=b c', at(2, 11, '"c" is not of the form name=value')],
-    ['FROM a\nCMD ["a", 1]', at(2, 5, 'the array after CMD holds something else than strings')],
+    ['FROM a\nCMD ["a", 1]', at(2, 5, 'the array after CMD has elements that are not strings')],
     [
       'FROM a\nCMD --x a',
       at(2, 5, 'unknown flag --x of CMD'),
-      'CMD takes no flags; put -- in front of an argument that starts with --',
+      'CMD has no flags; put -- before an argument that starts with --',
     ],
     ['FROM a\nWORKDIR', at(2, 1, 'WORKDIR requires exactly one argument')],
     ['FROM a\nUSER', at(2, 1, 'USER requires exactly one argument')],
     ['FROM a\nEXPOSE', at(2, 1, 'EXPOSE requires at least one argument')],
-    ['FROM a\nVOLUME [""]', at(2, 1, 'VOLUME holds an empty path')],
+    ['FROM a\nVOLUME [""]', at(2, 1, 'VOLUME has an empty path')],
     ['FROM a\nSHELL /bin/sh', at(2, 1, 'SHELL needs a JSON array of strings')],
     ['FROM a\nSHELL []', at(2, 1, 'SHELL needs a JSON array of strings')],
     ['FROM a\nHEALTHCHECK', at(2, 1, 'HEALTHCHECK requires at least one argument')],
@@ -302,7 +299,7 @@ describe('errors', () => {
     ['FROM a\nMAINTAINER --boo x', at(2, 12, 'unknown flag --boo of MAINTAINER')],
     ['# escape=x\nFROM a', at(1, 10, '"x" cannot be the escape character')],
     ['# escape=`\n# escape=`\nFROM a', at(2, 1, 'the directive "escape" is given twice')],
-    ['FROM a\nRUN a\0b', at(2, 6, 'the Dockerfile holds a NUL byte')],
+    ['FROM a\nRUN a\0b', at(2, 6, 'the Dockerfile contains a NUL byte')],
   ];
 
   test.each(cases)('%j', (text = '', message = '', fix) => {
@@ -318,7 +315,7 @@ describe('errors', () => {
     if (fix !== undefined) expect(foundFix).toBe(fix);
   });
 
-  test('show the line and a caret', () => {
+  test('shows the line and a caret', () => {
     expect(() => parse('FROM a\n\tCPOY x y')).toThrow(
       expect.objectContaining({ detail: '  2 | \tCPOY x y\n    | \t^^^^' }),
     );
@@ -326,7 +323,7 @@ describe('errors', () => {
 });
 
 describe('lines', () => {
-  test('positions and text of an instruction over several lines', () => {
+  test('joins an instruction over several lines', () => {
     const text = 'FROM a\r\n\r\n  RUN x \\\r\n# note\r\n\\\r\n   y  \r\nCMD z';
     const [run] = parse(text).stages[0]?.instructions ?? [];
     expect(run).toMatchObject({ text: 'RUN x    y', position: { line: 3, column: 3 } });
@@ -335,7 +332,7 @@ describe('lines', () => {
     );
   });
 
-  test('the place of a word after a continuation', () => {
+  test('locates a word after a continuation', () => {
     const instruction = one('COPY a \\\n  b /c');
     expect(instruction.keyword === 'COPY' ? instruction.sources[1] : undefined).toMatchObject({
       text: 'b',
@@ -344,24 +341,24 @@ describe('lines', () => {
     });
   });
 
-  test('a byte order mark and a missing line break at the end', () => {
+  test('accepts a byte order mark and a missing final line break', () => {
     expect(parse('\uFEFFFROM a').stages[0]?.from.image).toMatchObject({
       text: 'a',
       position: { line: 1, column: 7 },
     });
   });
 
-  test('the body of a here-document is as it is in the file', () => {
+  test('keeps the body of a here-document unchanged', () => {
     const run = one('RUN <<E\r\n# a \\\r\n\r\n  b\r\nE\r\n');
     expect(run.heredocs[0]?.content).toBe('# a \\\r\n\r\n  b\r\n');
   });
 
-  test('instructions go on after here-documents', () => {
+  test('continues after here-documents', () => {
     const { stages } = parse('FROM a\nRUN <<A <<B\nCOPY x y\nA\nB\nCMD z');
     expect(stages[0]?.instructions.map(({ keyword }) => keyword)).toEqual(['RUN', 'CMD']);
   });
 
-  test('what is no here-document', () => {
+  test('finds no here-document in quotes, inside words and in other instructions', () => {
     for (const run of [
       'RUN "<<A"',
       'RUN cat<<A',
@@ -394,7 +391,7 @@ describe('directives', () => {
   });
 });
 
-test('global arguments and stages', () => {
+test('separates global arguments and stages', () => {
   const { globalArgs, stages } = parse('ARG a\nARG b=1\nFROM x AS one\nRUN y\nFROM one\nCMD z');
   expect(globalArgs.map(({ args }) => args[0]?.name)).toEqual(['a', 'b']);
   expect(
@@ -405,16 +402,16 @@ test('global arguments and stages', () => {
   ]);
 });
 
-test('warnings', () => {
+test('warns about invalid JSON and blank lines in instructions', () => {
   const { warnings } = parse("FROM a\nCMD ['x']\nRUN a \\\n\n  b");
   expect(warnings).toEqual([
     {
       position: { line: 2, column: 5 },
-      text: 'the array after CMD is not valid JSON, so it is taken as text; quote its elements with "',
+      text: 'the array after CMD is not valid JSON and is treated as text; quote its elements with "',
     },
     {
       position: { line: 4, column: 1 },
-      text: 'a blank line stands inside an instruction that goes on after it',
+      text: 'a continued instruction contains a blank line',
       rule: 'NoEmptyContinuation',
     },
   ]);

@@ -4,20 +4,20 @@ import { describe, expect, test } from 'vitest';
 import { evaluate } from '../src/evaluate/evaluate.ts';
 import { parseDockerfile } from '../src/parse/parse.ts';
 
-// The Dockerfile reference from its beginning to its end: a row for each thing it says, under its own headings. What
-// files a COPY gives is in ../native/reference.test.ts.
+// The whole Dockerfile reference: a row for each statement, under its own headings. The files that
+// COPY creates are tested in packages/builder/test/reference.test.ts.
 
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SHELL = ['/bin/sh', '-c'];
 
 interface Given {
   readonly args?: Readonly<Record<string, string>>;
-  /** What every image says of itself. */
+  /** The config of every base image. */
   readonly base?: ContainerConfig;
   readonly target?: string;
 }
 
-/** What comes out: of the last stage what the image says and what is done; rules of warnings; what is wrong. */
+/** The expected result: config and steps of the last stage, rules of warnings, or the error. */
 interface Outcome {
   readonly config?: object;
   readonly steps?: readonly object[];
@@ -96,7 +96,7 @@ rows('Parser directives', [
     '# check=error=true\nFROM b\nCMD x',
     at(
       '3:1',
-      'the program gets no signals from behind a shell; write CMD ["program", "argument"], and the file says check=error=true',
+      'a program started by a shell receives no signals; write CMD ["program", "argument"] (an error because of check=error=true)',
     ),
   ],
   ['# check=skip=JSONArgsRecommended;error=true\nFROM b\nCMD x', { rules: [] }],
@@ -187,7 +187,7 @@ rows('RUN', [
     'FROM b\nRUN --device=vendor.com/device=x,required y',
     {
       error:
-        'Dockerfile:2:5: RUN --device=vendor.com/device=x,required is not supported: a command has no devices of the machine that builds',
+        'Dockerfile:2:5: RUN --device=vendor.com/device=x,required is not supported: build commands have no access to devices',
     },
   ],
   ['FROM b\nRUN --network=default x', { steps: [{ network: 'default' }] }],
@@ -240,10 +240,7 @@ rows('RUN --mount', [
     required: true,
     mode: 0o666,
   }),
-  [
-    'FROM b\nRUN --mount=type=tmpfs x',
-    at('2:5', 'a mount cannot take the place of the root directory'),
-  ],
+  ['FROM b\nRUN --mount=type=tmpfs x', at('2:5', 'a mount cannot replace the root directory')],
 ]);
 
 rows('CMD', [
@@ -342,7 +339,7 @@ rows('COPY', [
   ['FROM b\nCOPY --from=i:1 /a /b', { steps: [{ from: { kind: 'image', text: 'i:1' } }] }],
   ['FROM b\nFROM b\nCOPY --from=0 /a /b', { steps: [{ from: { kind: 'stage', index: 0 } }] }],
   ['FROM b AS s\nCOPY --from=s /a /b', at('2:13', 'the stage "s" cannot copy from itself')],
-  ['FROM b\nARG i=x\nCOPY --from=$i /a /b', at('3:13', 'variables are not replaced in --from')],
+  ['FROM b\nARG i=x\nCOPY --from=$i /a /b', at('3:13', 'variables are not expanded in --from')],
   ['FROM b\nARG M=440\nCOPY --chmod=$M . .', { steps: [{ chmod: 0o440 }] }],
   ['FROM b\nCOPY --chmod=+x a /', { steps: [{ chmod: '+x' }] }],
   ['FROM b\nCOPY --chmod=u=rwX,go=rX a /', { steps: [{ chmod: 'u=rwX,go=rX' }] }],
@@ -360,7 +357,7 @@ rows('COPY', [
     { steps: [{ exclude: ['*.txt', '*.md'] }] },
   ],
   [`FROM b\nCOPY --checksum=${SUM} a /`, at('2:6', 'unknown flag --checksum of COPY')],
-  ['FROM b\nCOPY https://x/y /z', at('2:6', 'COPY takes no addresses')],
+  ['FROM b\nCOPY https://x/y /z', at('2:6', 'COPY does not accept URLs')],
 ]);
 
 const both = (text: string, config: object): Row => [`FROM b\n${text}`, { config }];
@@ -372,7 +369,7 @@ rows('ENTRYPOINT', [
   both('CMD c d\nENTRYPOINT ["e"]', { Entrypoint: ['e'], Cmd: [...SHELL, 'c d'] }),
   ['FROM b\nENTRYPOINT ["e"]', { config: { Entrypoint: ['e'] } }, { base: { Cmd: ['c'] } }],
 ]);
-test('ENTRYPOINT takes away the CMD of the base', () => {
+test('ENTRYPOINT resets the CMD of the base', () => {
   const { config } = outcome('FROM b\nENTRYPOINT ["e"]', { base: { Cmd: ['c'] } });
   expect(config).not.toHaveProperty('Cmd');
 });
@@ -538,7 +535,7 @@ rows('Build checks', [
   [
     'FROM b\nCOPY $x /',
     {
-      error: 'Dockerfile:2:6: a source of COPY is empty after the variables in $x are replaced',
+      error: 'Dockerfile:2:6: a source of COPY is empty after expanding $x',
     },
   ],
   ['FROM --platform=$TARGETPLATFORM b', { rules: ['RedundantTargetPlatform'] }],

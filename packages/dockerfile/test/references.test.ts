@@ -25,8 +25,8 @@ const references = (
     { buildPlatform: { os: 'linux', architecture: 'amd64' }, ...options },
   );
 
-describe('image references', () => {
-  test('are all that come from outside, where they stand', () => {
+describe('imageReferences', () => {
+  test('lists external images with their positions', () => {
     expect(references()).toMatchObject([
       {
         text: 'lkt/go:1',
@@ -52,7 +52,7 @@ describe('image references', () => {
     ]);
   });
 
-  test('can be rewritten in place', () => {
+  test('can be replaced at their offsets', () => {
     let text = TEXT;
     for (const { offset, length } of references().toReversed()) {
       text = `${text.slice(0, offset)}PIN${text.slice(offset + length)}`;
@@ -63,12 +63,12 @@ describe('image references', () => {
     expect(text).toContain('FROM \\\n  PIN\n');
   });
 
-  test('of one target', () => {
+  test('limits the list to one target', () => {
     expect(references({ target: 'build2' })).toEqual([]);
     expect(references({ target: '3' })).toMatchObject([{ text: 'lkt/base:2' }]);
   });
 
-  test('are in written order, whatever order the stages are built in', () => {
+  test('lists images in written order, not build order', () => {
     const text = 'FROM x AS a\nCOPY --from=b /f /\nFROM y AS b';
     const dockerfile = parseDockerfile({ path: 'Dockerfile', text });
     const platform = { os: 'linux', architecture: 'amd64' };
@@ -76,7 +76,7 @@ describe('image references', () => {
     expect(found.map((reference) => reference.text)).toEqual(['x', 'y']);
   });
 
-  test('follow build arguments', () => {
+  test('expands build arguments', () => {
     expect(references({}, { tag: '9' })[0]?.text).toBe('lkt/go:9');
   });
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { WordError } from '../src/evaluate/word-parser.ts';
 import { expandWord, expandWords } from '../src/evaluate/words.ts';
 
-// BuildKit's own corpus, which Debian ships in golang-github-docker-docker-dev.
+// BuildKit's own corpus, from the Debian package golang-github-docker-docker-dev.
 const CORPUS = '/usr/share/gocode/src/github.com/moby/buildkit/frontend/dockerfile/shell';
 
 const lines = (name: string): readonly string[] =>
@@ -30,7 +30,7 @@ describe("BuildKit's envVarTest", () => {
     .map((line) => line.split('|').map((cell) => cell.trim()))
     .filter(([platform]) => platform !== 'W');
 
-  test('is all there', () => {
+  test('is complete', () => {
     expect(rows.length).toBe(228);
   });
 
@@ -93,33 +93,33 @@ describe('patterns', () => {
     );
   });
 
-  // With backtracking it would not end before the time-out.
-  test('a pattern with many stars ends', () => {
+  // Backtracking would exceed the time-out.
+  test('matches a pattern with many stars in linear time', () => {
     const variables = new Map([['s', 'a'.repeat(20_000)]]);
     const pattern = `\${s%%${'*a'.repeat(20)}b}`;
     expect(expandWord(pattern, { escape: '\\', variables })).toBe('a'.repeat(20_000));
   });
 });
 
-test('the message of ${name:?message} is expanded', () => {
+test('expands the message of ${name:?message}', () => {
   const variables = new Map([['ARG', 'x']]);
   const run = () => expandWord('${VAR:?message here$ARG}', { escape: '\\', variables });
   expect(run).toThrow('VAR: message herex');
 });
 
-test('another escape character', () => {
+test('supports another escape character', () => {
   const variables = new Map([['A', 'x']]);
   expect(expandWord('c:\\$A`$A"`$A\\"', { escape: '`', variables })).toBe('c:\\x$A$A\\');
 });
 
-test('quotes are kept in here-documents, escapes are not', () => {
+test('keeps quotes but not escapes in here-documents', () => {
   const options = { escape: '\\', variables: new Map([['A', 'x y']]), keepQuotes: true };
   expect(expandWord("\"$A\" '$A' it's \\$A \\\\ \\\n", options)).toBe(
     "\"x y\" 'x y' it's $A \\ \n",
   );
 });
 
-test('names that are used, and those that are unset', () => {
+test('reports used and unset names', () => {
   const used: string[] = [];
   const unset: string[] = [];
   expandWord('$A ${B:-x} ${C} ${D%x}', {
@@ -132,17 +132,17 @@ test('names that are used, and those that are unset', () => {
   expect(unset).toEqual(['C', 'D']);
 });
 
-test('growth ends', () => {
+test('rejects expanded text over 1 MiB', () => {
   const variables = new Map([['A', 'x'.repeat(600_000)]]);
   expect(() => expandWord('$A$A', { escape: '\\', variables })).toThrow('longer than 1 MiB');
 });
 
-test('nesting ends', () => {
+test('rejects deep nesting', () => {
   const deep = `${'${a:-'.repeat(1000)}x${'}'.repeat(1000)}`;
   expect(() => expandWord(deep, { escape: '\\', variables: new Map() })).toThrow(WordError);
 });
 
-test('any text gives a value or a WordError inside the text', () => {
+test('returns a value or a WordError inside the text for any text', () => {
   const text = string({ unit: constantFrom(...Array.from('ab $ {}:-+?#%/\\\'"*[]\n\té')) });
   assert(
     property(text, text, (word, value) => {
@@ -160,7 +160,7 @@ test('any text gives a value or a WordError inside the text', () => {
   );
 });
 
-test('text without special characters is itself', () => {
+test('keeps text without special characters', () => {
   const plain = string({ unit: constantFrom(...Array.from('abc.:/=-é')) });
   assert(
     property(plain, (word) => {

@@ -14,7 +14,7 @@ export function mountPlan(
   if (node === undefined) {
     const message = `${fromRaw(root)} is not in the build context`;
     throw sourceError('DOCKERFILE_INVALID', file, position, message, {
-      fix: 'check the path, and that .dockerignore does not leave it out',
+      fix: 'check the path, and whether .dockerignore excludes it',
     });
   }
   const entries: CopyPlan['entries'][number][] = [];

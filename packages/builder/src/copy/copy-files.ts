@@ -45,7 +45,7 @@ export async function copyContext(to: CopyTarget, context: Context, plan: CopyPl
 export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): Promise<void> {
   to.makeDirectories(plan);
   const links = new Map<string, RawPath>();
-  for (const { source, target, type, alone } of plan.entries) {
+  for (const { source, target, type, isNamed } of plan.entries) {
     to.signal?.throwIfAborted();
     const stats = tree.stats(source);
     const path = to.place(target, type === 'directory');
@@ -57,7 +57,7 @@ export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): 
     }
     if (stats === undefined || typeOf(stats) !== type)
       throw new Error(`${source} is not what it was in the plan`);
-    const isLinked = type !== 'directory' && stats.nlink > 1 && alone !== true;
+    const isLinked = type !== 'directory' && stats.nlink > 1 && isNamed !== true;
     const inode = `${stats.dev}:${stats.ino}`;
     const first = isLinked ? links.get(inode) : undefined;
     if (first !== undefined) {

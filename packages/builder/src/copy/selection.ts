@@ -20,7 +20,7 @@ export async function selectionDigest(
   };
   const inodes = new Map<number, RawPath>();
   for (const directory of plan.directories) add(['make', directory]);
-  for (const { source, target, type, alone = false } of plan.entries) {
+  for (const { source, target, type, isNamed = false } of plan.entries) {
     signal?.throwIfAborted();
     const stats = tree.stats(source);
     if (type === 'directory' && stats?.isDirectory() !== true) {
@@ -38,7 +38,7 @@ export async function selectionDigest(
     add([target, type, mode, uid, gid, time, rdev, attributes]);
     if (type === 'symlink') add([linkAt(tree.root, source)]);
     if (type !== 'file') continue;
-    const isLinked = nlink > 1 && !alone;
+    const isLinked = nlink > 1 && !isNamed;
     const first = isLinked ? inodes.get(ino) : undefined;
     if (isLinked && first === undefined) inodes.set(ino, target);
     add([first ?? (await contentDigest(tree, source, stats.size))]);

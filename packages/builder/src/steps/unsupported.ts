@@ -1,8 +1,8 @@
 import { type LktError, type Position, sourceError } from '@lkt/core';
 import { formatPlatform } from '@lkt/oci';
 import {
-  checkGit,
-  checkRemote,
+  checkGitSource,
+  checkRemoteFile,
   type CopyStep,
   type RunStep,
   type StagePlan,
@@ -45,7 +45,7 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
     throw fail(
       step.position,
       'RUN --security=insecure is not supported: a command never has rights over the machine that builds',
-      'do without it, or do the step with Docker and use the image it gives',
+      'remove the flag, or build this step with Docker and start FROM its image',
     );
   if (step.network === 'host' && !job.network) {
     throw fail(
@@ -64,6 +64,6 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
 }
 
 function checkSources(job: Job, step: CopyStep): void {
-  checkRemote(step, job.file);
-  checkGit(step, job.file);
+  checkRemoteFile(step, job.file);
+  checkGitSource(step, job.file);
 }

@@ -212,9 +212,14 @@ test.each([
   [`--checksum=${'0'.repeat(40)}`, `#${'1'.repeat(40)}`, 'DOCKERFILE_INVALID', /two commits/],
   [`--checksum=${'0'.repeat(40)}`, '#v1', 'DIGEST_MISMATCH', /v1 of .* is [0-9a-f]{40}, not 0000/],
   [`--checksum=${'0'.repeat(40)}`, '#v9', 'NOT_FOUND', /has no branch and no tag v9/],
-  [`--checksum=${'0'.repeat(40)}`, '#--upload-pack=x', 'DOCKERFILE_INVALID', /cannot be a branch/],
-  [`--checksum=${'0'.repeat(40)}`, '?ref=a:b', 'DOCKERFILE_INVALID', /cannot be a branch/],
-  ['', `?commit=${'0'.repeat(40)}&depth=1`, 'DOCKERFILE_INVALID', /has no depth/],
+  [
+    `--checksum=${'0'.repeat(40)}`,
+    '#--upload-pack=x',
+    'DOCKERFILE_INVALID',
+    /is not a valid branch/,
+  ],
+  [`--checksum=${'0'.repeat(40)}`, '?ref=a:b', 'DOCKERFILE_INVALID', /is not a valid branch/],
+  ['', `?commit=${'0'.repeat(40)}&depth=1`, 'DOCKERFILE_INVALID', /unknown parameter depth/],
   ['--keep-git-dir', `#${'0'.repeat(40)}`, 'UNSUPPORTED', /.git directory cannot be kept/],
   ['', `?commit=${'0'.repeat(40)}&keep-git-dir`, 'UNSUPPORTED', /.git directory cannot be kept/],
 ])('ADD %s …%s is refused', async (flags, rest, code, message) => {

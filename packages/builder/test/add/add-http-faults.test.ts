@@ -198,6 +198,6 @@ test('a secret is for its host alone, and is kept nowhere', async () => {
 test('an address with a password is refused', async () => {
   expect(await failure(add('https://me:hunter2@example.invalid/x'))).toMatchObject({
     code: 'DOCKERFILE_INVALID',
-    fix: 'take it out, and give the secret HTTP_AUTH_HEADER_example.invalid',
+    fix: 'remove it, and pass the secret HTTP_AUTH_HEADER_example.invalid',
   });
 });

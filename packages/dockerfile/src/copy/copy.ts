@@ -3,61 +3,77 @@ import { type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { IgnorePatterns } from './dockerignore.ts';
 import { GlobError } from './glob.ts';
 import { type Match, SourceFinder } from './source-finder.ts';
-import { placeError } from '../parse/source-text.ts';
+import { errorAt } from '../parse/source-text.ts';
 import { baseName, joinPath, parentsOf, type SourceTree } from './source-tree.ts';
 import type { CopySource, CopyStep } from '../evaluate/steps.ts';
 
 export type { SourceNode, SourceTree } from './source-tree.ts';
 
-/** One thing to copy: the node at `source` in the tree becomes `target` in the image. */
+/** A copy of one node: `source` in the tree becomes `target` in the image. */
 export interface CopyEntry {
-  /** The entry is a file that was named itself; it stays no hard link to others. Those of a directory do. */
-  readonly alone?: true;
+  /**
+   * Set for a file that matches a source itself: it becomes a file of its own. Hard links between
+   * the files of a copied directory are kept.
+   */
+  readonly isNamed?: true;
   readonly source: RawPath;
   readonly target: RawPath;
   readonly type: EntryType;
 }
 
+/** The files that a COPY creates, and their directories. */
 export interface CopyPlan {
-  /** Parents before children, each target once: a later source wins. Directories merge into what is there. */
+  /**
+   * Parents before children, each target once: a later source wins. Directories merge into existing
+   * directories.
+   */
   readonly entries: readonly CopyEntry[];
-  /** The files that the Dockerfile itself gives; they win over `entries`. Mode 644. */
+  /** Here-documents of the Dockerfile, mode 644. They replace `entries` with the same target. */
   readonly files: readonly { readonly target: RawPath; readonly content: string }[];
-  /** Directories to make where there is nothing (mode 755, owner as in --chown), parents first. */
+  /**
+   * Parent directories to create if they do not exist (mode 755, owner from --chown), parents
+   * first.
+   */
   readonly directories: readonly RawPath[];
 }
 
-/** An archive that ADD unpacks into a directory, which is made like those of a plan. */
+/**
+ * An archive that ADD unpacks into `target`. `directories` are created first, as in a `CopyPlan`.
+ */
 export interface ArchiveEntry {
   readonly source: RawPath;
   readonly target: RawPath;
   readonly directories: readonly RawPath[];
 }
 
-/** What an ADD does one after the other: later ones find what earlier ones made. */
+/** A part of an ADD. Parts run in order, and a later part sees the files of the earlier ones. */
 export type AddPart =
   | CopyPlan
   | { readonly archive: ArchiveEntry }
   | { readonly remote: RemoteEntry };
 
-/** A file from elsewhere, and where it goes. */
+/** A downloaded file and its target. */
 export interface RemoteEntry {
   readonly digest: Digest;
-  /** Where it is a file. */
+  /** The target if it is added as a file. */
   readonly target: RawPath;
-  /** The directory that it is unpacked into if it is an archive; undefined: it is a file in any case. */
+  /**
+   * The directory into which it is unpacked if it is an archive; undefined if it is never unpacked.
+   */
   readonly unpacked: RawPath | undefined;
 }
 
+/** Options of `planCopy` and `planAdd`. `file` is the Dockerfile, for error messages. */
 export interface PlanOptions {
   readonly file: SourceFile;
-  /** Whether a path of the image that is being built is a directory now, symlinks followed. */
+  /** Reports whether a path of the image is a directory before this step, following symlinks. */
   readonly isDirectory: (path: RawPath) => boolean;
 }
 
 /**
- * As `planCopy`, for an ADD of archives, each of which is a part of its own.
- * @param isArchive whether a file of the tree is to be unpacked.
+ * Plans an ADD. Like `planCopy`, but each local archive becomes a part of its own.
+ * @param isArchive reports whether a file of the tree must be unpacked
+ * @throws DOCKERFILE_INVALID as `planCopy` does
  */
 export function planAdd(
   step: CopyStep,
@@ -69,11 +85,18 @@ export function planAdd(
 }
 
 /**
- * Which files a COPY or ADD copies, and where to (Dockerfile reference, "COPY"). Sources over the network are not
- * looked at.
+ * Returns which files a COPY or ADD copies, and their targets (Dockerfile reference, "COPY").
+ * Ignores sources with a URL.
  *
- * A source that is a symlink is followed, inside the tree; symlinks below a source stay symlinks.
- * @throws LktError DOCKERFILE_INVALID when a source does not exist, several files want to be one, a pattern is bad.
+ * A source that is a symlink is followed inside the tree. Symlinks below a source are copied as
+ * symlinks.
+ * @throws DOCKERFILE_INVALID if a source does not exist, if several files have the same target, or
+ * if a pattern is malformed
+ * @example
+ * ```ts
+ * const plan = planCopy(step, tree, { file, isDirectory: (path) => path === 'tmp' });
+ * for (const { source, target, type } of plan.entries) copy(source, target, type);
+ * ```
  */
 export function planCopy(step: CopyStep, tree: SourceTree, options: PlanOptions): CopyPlan {
   return new CopyPlanner(step, tree, options).plan();
@@ -140,7 +163,7 @@ class CopyPlanner {
     };
   }
 
-  /** What came before an archive is a part before it. */
+  /** Adds an archive as a part of its own, after a part with the entries planned so far. */
   #addArchive(source: RawPath, target: RawPath): void {
     if (this.#entries.size > 0) this.#parts.push(this.#planned());
     const directories = target === '' ? [] : [...parentsOf(target), target];
@@ -162,7 +185,7 @@ class CopyPlanner {
     if (files.length > 1 && !this.#intoDirectory(destination)) {
       throw this.#error(
         source,
-        `${source.text} is ${files.length} files, and they cannot all become ${this.#step.destination}`,
+        `${source.text} matches ${files.length} files, but ${this.#step.destination} is not a directory`,
         `end the destination with a slash: ${this.#step.destination}/`,
       );
     }
@@ -181,12 +204,12 @@ class CopyPlanner {
       }
       const target = this.#intoDirectory(destination) ? joinPath(destination, name) : destination;
       this.#makeParents(target);
-      this.#put({ source: match.source, target, type: match.type, alone: true }, source);
+      this.#put({ source: match.source, target, type: match.type, isNamed: true }, source);
     }
   }
 
   #addWithParents(matches: readonly Match[], source: CopySource, destination: RawPath): void {
-    // The base may hold wildcards, so what counts is how many directories it is.
+    // The base may contain wildcards, so only its number of directories counts.
     const depth = source.base === '' ? 0 : source.base.split('/').length;
     for (const match of matches) {
       const parts = match.path.split('/');
@@ -204,7 +227,7 @@ class CopyPlanner {
     }
   }
 
-  /** @param shown the path of the directory that --exclude looks at. */
+  /** @param shown the path of the directory that --exclude patterns match */
   #addContents(directory: RawPath, target: RawPath, shown: RawPath): void {
     for (const name of this.#tree.names(directory)) {
       const source = joinPath(directory, name);
@@ -217,7 +240,7 @@ class CopyPlanner {
         const before = this.#entries.size;
         if (!excluded) this.#put(entry);
         this.#addContents(source, entry.target, path);
-        // A directory that is excluded is still there for what a "!" keeps in it.
+        // An excluded directory is still copied if a "!" pattern keeps something in it.
         if (excluded && this.#entries.size > before) this.#put(entry);
       } else if (!excluded) {
         this.#put(entry);
@@ -230,7 +253,7 @@ class CopyPlanner {
     if (other !== undefined && (other.type === 'directory') !== (entry.type === 'directory')) {
       throw this.#error(
         source,
-        `${fromRaw(entry.target)} is a directory in one source and none in another`,
+        `${fromRaw(entry.target)} is a directory in one source but not in another`,
         'use a COPY for each',
       );
     }
@@ -247,21 +270,24 @@ class CopyPlanner {
     } catch (error) {
       if (!(error instanceof GlobError)) throw error;
       const flag = this.#step.instruction.flags.find(({ name }) => name === 'exclude');
-      throw placeError(
+      throw errorAt(
         this.#file,
         source ?? flag ?? this.#step.instruction,
         `bad pattern: ${error.message}`,
-        'write [[] for a [ that is meant as it is',
+        'write [[] for a literal [',
       );
     }
   }
 
   #error(source: CopySource | undefined, message: string, fix: string): LktError {
-    return placeError(this.#file, source ?? this.#step.instruction, message, fix);
+    return errorAt(this.#file, source ?? this.#step.instruction, message, fix);
   }
 }
 
-/** Raw paths have one character a byte, so this is byte order, and a directory comes before what is in it. */
+/**
+ * Compares raw paths. They have one character per byte, so this is byte order, and a directory
+ * comes before its contents.
+ */
 function compare(a: RawPath, b: RawPath): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;

@@ -2,21 +2,25 @@ import { posix } from 'node:path';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import { compileGlob, type Glob, GlobError } from './glob.ts';
 
-/** Decides which paths are left out. The last pattern that matches a path or a directory above it wins. */
+/**
+ * The patterns of a .dockerignore file. The last pattern that matches a path or one of its parent
+ * directories decides.
+ */
 export class IgnorePatterns {
   readonly #patterns: readonly { readonly glob: Glob; readonly keep: boolean }[];
 
   /**
-   * @param patterns as in .dockerignore: relative to the root, `!` in front of one that keeps, `**` for any number of
-   * directories.
-   * @throws GlobError for a pattern that is malformed; its index is not known, see `parseDockerignore`.
+   * @param patterns as in .dockerignore: relative to the root of the context, with `!` before a
+   * pattern that keeps files, and `**` for any number of directories
+   * @throws GlobError for a malformed pattern, without its index; use `parseDockerignore` for
+   * positions
    */
   constructor(patterns: readonly string[]) {
     this.#patterns = patterns.flatMap((pattern) => {
       const keep = pattern.startsWith('!');
       const path = cleanPattern(keep ? pattern.slice(1) : pattern);
       if (path === '') {
-        if (keep) throw new GlobError('a "!" stands alone');
+        if (keep) throw new GlobError('"!" has no pattern');
         return [];
       }
       return [{ glob: compileGlob(path, { separator: '/', deep: true, classes: true }), keep }];
@@ -27,12 +31,15 @@ export class IgnorePatterns {
     return this.#patterns.length === 0;
   }
 
-  /** @param path relative to the root, with slashes, without one in front. */
+  /**
+   * Reports whether a path is excluded.
+   * @param path relative to the root of the context, separated by slashes, without a leading slash
+   */
   ignores(path: string): boolean {
     let ignored = false;
     const parents = this.empty ? [] : ancestorsAndSelf(path);
     for (const { glob, keep } of this.#patterns) {
-      // A pattern that would not change the answer need not be tried.
+      // Skips patterns that cannot change the result.
       if (keep === ignored && parents.some((candidate) => glob.matches(candidate))) {
         ignored = !keep;
       }
@@ -42,8 +49,8 @@ export class IgnorePatterns {
 }
 
 /**
- * Reads a .dockerignore file: one pattern a line, `#` in the first column starts a comment.
- * @throws LktError DOCKERFILE_INVALID with line and column for a malformed pattern.
+ * Parses a .dockerignore file: one pattern per line; `#` in the first column starts a comment.
+ * @throws DOCKERFILE_INVALID with line and column for a malformed pattern
  */
 export function parseDockerignore(file: SourceFile): IgnorePatterns {
   const patterns: string[] = [];
@@ -55,14 +62,14 @@ export function parseDockerignore(file: SourceFile): IgnorePatterns {
     const pattern = raw.trim();
     if (pattern === '') continue;
     try {
-      // Compiled alone for the sake of the line number.
+      // Compiled separately to know the line of an error.
       void new IgnorePatterns([pattern]);
     } catch (error) {
       if (!(error instanceof GlobError)) throw error;
       const at = { line: index + 1, column: Math.max(0, raw.indexOf(pattern)) + 1 };
       throw sourceError('DOCKERFILE_INVALID', file, at, `bad pattern: ${error.message}`, {
         length: pattern.length,
-        fix: 'put \\ before a character that is meant as it is',
+        fix: 'put \\ before a special character to match it literally',
       });
     }
     patterns.push(pattern);
@@ -71,11 +78,17 @@ export function parseDockerignore(file: SourceFile): IgnorePatterns {
 }
 
 /**
- * The files of a context that its ignore file leaves: `<Dockerfile>.dockerignore` if there is one, else
- * `.dockerignore`. The Dockerfile and the ignore file have no special place; a pattern can name them.
- * @param files paths in any encoding the caller uses, `read` gives the text of one of them.
- * @param show what errors call the ignore file.
- * @throws LktError DOCKERFILE_INVALID, and what `read` throws.
+ * Returns the files of a build context that its ignore file does not exclude. The ignore file is
+ * `<Dockerfile>.dockerignore` if it exists, else `.dockerignore`. Patterns can also exclude the
+ * Dockerfile and the ignore file.
+ * @param files paths in any encoding; `decode` turns one into text, `read` returns the text of a
+ * file
+ * @param show returns the path of the ignore file for error messages
+ * @throws DOCKERFILE_INVALID for a malformed pattern or an ignore file over 1 MiB; errors of `read`
+ * @example
+ * ```ts
+ * const kept = await withoutIgnored(files, 'Dockerfile', (file) => readText(file), fromRaw);
+ * ```
  */
 export async function withoutIgnored<F extends { readonly path: string }>(
   files: readonly F[],
@@ -89,14 +102,14 @@ export async function withoutIgnored<F extends { readonly path: string }>(
     files.find((file) => file.path === '.dockerignore');
   if (ignoreFile === undefined) return files;
   const text = await read(ignoreFile);
-  if (text.length > MAX_FILE) {
+  if (text.length > MAX_IGNORE_FILE_LENGTH) {
     throw new LktError('DOCKERFILE_INVALID', `${show(ignoreFile)} is larger than 1 MiB`);
   }
   const patterns = parseDockerignore({ path: show(ignoreFile), text });
   return files.filter((file) => !patterns.ignores(decode(file.path)));
 }
 
-const MAX_FILE = 1024 * 1024;
+const MAX_IGNORE_FILE_LENGTH = 1024 * 1024;
 
 function cleanPattern(pattern: string): string {
   const trimmed = pattern.trim();

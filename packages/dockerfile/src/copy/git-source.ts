@@ -1,45 +1,50 @@
 import { type LktError, type SourceFile, sourceError } from '@lkt/core';
 import type { CopySource, CopyStep } from '../evaluate/steps.ts';
 
-/** The files of a commit, as ADD takes them from a git repository. The commit names them for good. */
+/** The files of a git commit that an ADD copies. The commit pins them. */
 export interface GitSource {
   readonly source: CopySource;
-  /** What git is given: the address without a fragment and a query. */
+  /** The URL for git, without fragment and query. */
   readonly remote: string;
   /** 40 hexadecimal digits, or 64 in a repository that uses SHA-256. */
   readonly commit: string;
-  /** A branch or a tag that has to lead to the commit, where one is written. */
+  /** A branch or tag that must point to the commit, if one is written. */
   readonly ref: string | undefined;
-  /** The directory whose files are taken, without slashes at its ends; `''` for all. */
+  /**
+   * The directory whose files are copied, without leading and trailing slashes; `''` for all files.
+   */
   readonly directory: string;
   readonly submodules: boolean;
-  /** The time of files: the same for all, or that of the commit. */
+  /** The modification time of the files: a constant, or the time of the commit. */
   readonly time: 'epoch' | 'commit';
 }
 
-/** How a source of ADD is fetched; undefined for files of the context. */
+/** Returns how ADD fetches a source; undefined for files of the context. */
 export function remoteKind(text: string): 'http' | 'git' | undefined {
   if (/^(?:git|ssh):\/\//i.test(text) || SCP.test(text)) return 'git';
-  // As in BuildKit: only with this ending is it a repository.
+  // As in BuildKit, an HTTP URL is a repository only if its path ends in .git.
   if (/^https?:\/\/[^?#]*\.git(?:[?#]|$)/i.test(text)) return 'git';
   return /^https?:\/\//i.test(text) ? 'http' : undefined;
 }
 
-/** `user@host:path`, which means ssh. */
+/** `user@host:path`, the scp-like form of an ssh URL. */
 const SCP = /^[A-Za-z0-9_][A-Za-z0-9_-]*@[A-Za-z0-9.-]+:[^#?]/;
 
 const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
-/** What git lets be a name, and nothing that means something to its command line. */
+/**
+ * The ref names that git allows (git-check-ref-format), except those that its command line could
+ * take for an option or a revision expression.
+ */
 const REF = /^(?!.*(?:\.\.|\/\/|@\{|\.lock(?:\/|$)|\/\.|[/.]$))[A-Za-z0-9_][A-Za-z0-9_./@+-]*$/;
 
-/** Whether text is the name of a commit, whole. */
+/** Reports whether text is a full commit hash. */
 export function isCommit(text: string): boolean {
   return COMMIT.test(text);
 }
 
 /**
- * The commit that an ADD of a git repository adds; undefined for any other step.
- * @throws GitSourceError for an address that does not say what is meant, or names no commit
+ * Returns the commit that an ADD of a git repository copies; undefined for any other step.
+ * @throws GitSourceError for an invalid or ambiguous URL, or if no commit is named
  */
 export function gitSource({
   kind,
@@ -49,16 +54,16 @@ export function gitSource({
 }: CopyStep): GitSource | undefined {
   const source = sources.find((candidate) => candidate.kind === 'git');
   if (kind !== 'add' || source === undefined) return undefined;
-  const { remote, query, fragment } = split(source.text);
+  const { remote, query, fragment } = splitUrl(source.text);
   const options = query === undefined ? fromFragment(fragment) : fromQuery(query, fragment);
   if (keepGitDir || options.keepGitDir) {
     throw new GitSourceError(
       'UNSUPPORTED',
-      'the .git directory cannot be kept: its packs, times and index are not the same twice',
-      'leave out --keep-git-dir, and give a command that asks git for a version the version, as with ARG',
+      'the .git directory cannot be kept: its packs, times and index are not reproducible',
+      'remove --keep-git-dir; pass the version to commands that would ask git, for example with ARG',
     );
   }
-  checkRemote(remote);
+  checkUrl(remote);
   const { ref, ...rest } = options;
   const isPinned = ref !== undefined && isCommit(ref);
   const named = [checksum, options.checksum, isPinned ? ref : undefined].filter(
@@ -77,14 +82,14 @@ export function gitSource({
   if (other !== undefined) {
     throw new GitSourceError(
       'DOCKERFILE_INVALID',
-      `two commits are named, ${commit} and ${other}`,
-      'leave out one of them',
+      `the source names two commits, ${commit} and ${other}`,
+      'remove one of them',
     );
   }
   if (ref !== undefined && !isPinned && !REF.test(ref)) {
     throw new GitSourceError(
       'DOCKERFILE_INVALID',
-      `"${ref}" cannot be a branch or a tag`,
+      `"${ref}" is not a valid branch or tag name`,
       'write its name, such as v1.2 or refs/tags/v1.2',
     );
   }
@@ -99,7 +104,10 @@ export function gitSource({
   };
 }
 
-/** What is wrong with the source of an ADD; it becomes an error at its place. */
+/**
+ * A problem with the git source of an ADD; `checkGitSource` turns it into an LktError with a
+ * position.
+ */
 class GitSourceError extends Error {
   readonly code: 'DOCKERFILE_INVALID' | 'PIN_MISSING' | 'UNSUPPORTED';
   readonly fix: string;
@@ -112,10 +120,13 @@ class GitSourceError extends Error {
 }
 
 /**
- * Says what is wrong with an ADD of a git repository.
- * @throws LktError PIN_MISSING without a commit, DOCKERFILE_INVALID, UNSUPPORTED
+ * Checks that an ADD of a git repository is valid and pinned to a commit. Does nothing for other
+ * steps.
+ * @throws PIN_MISSING if no commit is named
+ * @throws DOCKERFILE_INVALID for an invalid URL, ref or commit
+ * @throws UNSUPPORTED for --keep-git-dir, or for other sources in the same ADD
  */
-export function checkGit(step: CopyStep, file: SourceFile): void {
+export function checkGitSource(step: CopyStep, file: SourceFile): void {
   const source = step.sources.find(({ kind }) => kind === 'git');
   if (source === undefined) return;
   const fail = ({ code, message, fix }: GitSourceError): LktError =>
@@ -147,7 +158,7 @@ interface Options {
   time: 'epoch' | 'commit';
 }
 
-function split(text: string): {
+function splitUrl(text: string): {
   remote: string;
   query: string | undefined;
   fragment: string | undefined;
@@ -156,21 +167,21 @@ function split(text: string): {
   return { remote, query, fragment };
 }
 
-function checkRemote(remote: string): void {
+function checkUrl(remote: string): void {
   const isAddress =
     remote.includes('://') && !URL.canParse(remote) ? false : !/[\s\0]/.test(remote);
   if (!isAddress) {
     throw new GitSourceError(
       'DOCKERFILE_INVALID',
-      `${remote} is not an address`,
+      `${remote} is not a git URL`,
       'write it as https://host/path.git',
     );
   }
   if (remote.includes('://') && new URL(remote).password !== '') {
     throw new GitSourceError(
       'DOCKERFILE_INVALID',
-      'the address of the repository holds a password, which everybody would see',
-      'take it out, and let a credential helper of git know it',
+      'the repository URL contains a password, which would be public',
+      'remove it, and configure a git credential helper',
     );
   }
 }
@@ -180,12 +191,12 @@ function noCommit(remote: string, ref: string | undefined): GitSourceError {
     'PIN_MISSING',
     ref === undefined
       ? `no commit is given for ${remote}`
-      : `no commit is given for ${ref} of ${remote}, which may be another one tomorrow`,
-    `write it after #, or as --checksum=COMMIT; git says it: git ls-remote '${remote}' ${ref ?? 'HEAD'}`,
+      : `no commit is given for ${ref} of ${remote}, which may move`,
+    `add it after #, or as --checksum=COMMIT; find it with: git ls-remote '${remote}' ${ref ?? 'HEAD'}`,
   );
 }
 
-const NOTHING: Readonly<Options> = {
+const DEFAULT_OPTIONS: Readonly<Options> = {
   ref: undefined,
   checksum: undefined,
   directory: '',
@@ -195,22 +206,22 @@ const NOTHING: Readonly<Options> = {
   time: 'epoch',
 };
 
-/** `ref:directory`. */
+/** Parses the fragment `ref:directory`. */
 function fromFragment(fragment: string | undefined): Options {
   const [, ref = '', directory = ''] = /^([^:]*)(?::(.*))?$/s.exec(fragment ?? '') ?? [];
-  return { ...NOTHING, ref: ref === '' ? undefined : ref, directory: cleaned(directory) };
+  return { ...DEFAULT_OPTIONS, ref: ref === '' ? undefined : ref, directory: cleanPath(directory) };
 }
 
-/** BuildKit's form of newer versions: `?ref=…&subdir=…&checksum=…`. */
+/** Parses the query form of newer BuildKit versions: `?ref=…&subdir=…&checksum=…`. */
 function fromQuery(query: string, fragment: string | undefined): Options {
   const options = fromFragment(fragment);
   const refs = new Set(options.ref === undefined ? [] : [options.ref]);
   const seen = new Set<string>();
   for (const [key, value] of new URLSearchParams(query)) {
-    if (seen.has(key)) throw badQuery(`${key} is given twice in the address`);
+    if (seen.has(key)) throw badQuery(`${key} is given twice in the URL`);
     seen.add(key);
     const isSwitch = ['submodules', 'keep-git-dir', 'fetch-by-commit'].includes(key);
-    if (value === '' && !isSwitch) throw badQuery(`${key} has no value in the address`);
+    if (value === '' && !isSwitch) throw badQuery(`${key} has no value in the URL`);
     switch (key) {
       case 'ref':
         refs.add(value);
@@ -222,14 +233,14 @@ function fromQuery(query: string, fragment: string | undefined): Options {
         refs.add(value.startsWith('refs/heads/') ? value : `refs/heads/${value}`);
         break;
       case 'subdir':
-        if (options.directory !== '' && options.directory !== cleaned(value))
-          throw badQuery('two directories are named in the address');
-        options.directory = cleaned(value);
+        if (options.directory !== '' && options.directory !== cleanPath(value))
+          throw badQuery('the URL names two directories');
+        options.directory = cleanPath(value);
         break;
       case 'checksum':
       case 'commit':
         if (options.checksum !== undefined && options.checksum !== value)
-          throw badQuery('two commits are named in the address');
+          throw badQuery('the URL names two commits');
         options.checksum = value;
         break;
       case 'submodules':
@@ -243,14 +254,14 @@ function fromQuery(query: string, fragment: string | undefined): Options {
         break;
       case 'mtime':
         if (value !== 'checkout' && value !== 'commit')
-          throw badQuery(`mtime=${value} in the address is neither checkout nor commit`);
+          throw badQuery(`mtime=${value} in the URL is neither checkout nor commit`);
         options.time = value === 'commit' ? 'commit' : 'epoch';
         break;
       default:
-        throw badQuery(`the address of a git repository has no ${key}`);
+        throw badQuery(`unknown parameter ${key} in a git URL`);
     }
   }
-  if (refs.size > 1) throw badQuery(`the address names ${[...refs].join(' and ')}`);
+  if (refs.size > 1) throw badQuery(`the URL names ${[...refs].join(' and ')}`);
   [options.ref] = refs;
   return options;
 }
@@ -259,18 +270,18 @@ function badQuery(message: string): GitSourceError {
   return new GitSourceError(
     'DOCKERFILE_INVALID',
     message,
-    'known are: ref, tag, branch, subdir, checksum, commit, submodules, fetch-by-commit, mtime, each once',
+    'use ref, tag, branch, subdir, checksum, commit, submodules, fetch-by-commit and mtime, each at most once',
   );
 }
 
 function isTrue(key: string, value: string): boolean {
   if (/^(?:|1|t|true)$/i.test(value)) return true;
   if (/^(?:0|f|false)$/i.test(value)) return false;
-  throw badQuery(`${key}=${value} in the address is neither true nor false`);
+  throw badQuery(`${key}=${value} in the URL is neither true nor false`);
 }
 
-/** Without `.` and `..`, which ends at the root, and slashes that mean nothing. */
-function cleaned(path: string): string {
+/** Removes `.`, `..` (which stops at the root) and superfluous slashes. */
+function cleanPath(path: string): string {
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '..') parts.pop();

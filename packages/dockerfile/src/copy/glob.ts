@@ -1,14 +1,14 @@
 /**
- * Wildcard patterns: Go's path/filepath.Match, the `**` of .dockerignore, and the shell's `*` and `?` in
- * `${name#pattern}`.
+ * A compiled wildcard pattern: of Go's path/filepath.Match, of .dockerignore with its `**`, or of
+ * the shell's `${name#pattern}` with `*` and `?`.
  *
- * Matching simulates all readings of the pattern side by side, so no pattern can make it slow: the time is the length
- * of the text times the length of the pattern.
+ * Matching simulates all alternatives in parallel, so no pattern is slow: the time is proportional
+ * to the length of the text times the length of the pattern.
  */
 export class Glob {
-  /** Whether the pattern has a wildcard; without one it stands for `literal`. */
+  /** Whether the pattern has a wildcard. Without one it matches only `literal`. */
   readonly wild: boolean;
-  /** The pattern without its escapes; of use when `wild` is false. */
+  /** The pattern without its escapes; only meaningful if `wild` is false. */
   readonly literal: string;
   readonly #tokens: readonly Token[];
 
@@ -27,7 +27,7 @@ export class Glob {
     return false;
   }
 
-  /** Lengths of the runs of `characters` from `start` that match, ascending. */
+  /** Yields the lengths of the matches in `characters` that begin at `start`, ascending. */
   *prefixes(characters: readonly string[], start: number): Generator<number> {
     const tokens = this.#tokens;
     let active = new Set<number>();
@@ -46,7 +46,7 @@ export class Glob {
     }
   }
 
-  /** The pattern read from its end to its start; not for one with `**`. */
+  /** Returns the pattern reversed; not for patterns with `**`. */
   reversed(): Glob {
     return new Glob(this.#tokens.toReversed());
   }
@@ -58,20 +58,22 @@ type Token =
   | { readonly kind: 'class'; readonly negated: boolean; readonly ranges: readonly Range[] }
   /** Any number of characters. */
   | { readonly kind: 'star'; readonly except: string }
-  /** Matches nothing; the two tokens after it may be left out. */
+  /** Matches nothing; the two tokens after it are optional. */
   | { readonly kind: 'optional' };
 
 type Range = readonly [low: number, high: number];
 
-/** A pattern that breaks the rules of its language. The caller knows the place and turns it into an LktError. */
+/** A malformed pattern. The caller knows its position and turns it into an LktError. */
 export class GlobError extends Error {
   override readonly name: string = 'GlobError';
 }
 
 /**
- * @param options.separator what `*`, `?` and classes never match; '' for nothing.
- * @param options.deep whether `**` is any number of directories, as in .dockerignore
- * @param options.classes whether `[a-z]` is a class.
+ * Compiles a wildcard pattern.
+ * @param options.separator the character that `*`, `?` and classes do not match; '' for none
+ * @param options.deep whether `**` matches any number of directories, as in .dockerignore
+ * @param options.classes whether `[a-z]` is a character class
+ * @throws GlobError for a malformed pattern
  */
 export function compileGlob(
   pattern: string,
@@ -82,7 +84,8 @@ export function compileGlob(
   const characters = Array.from(pattern);
   let index = 0;
   if (options.deep && /^\*\*[^*?[\\/][^*?[\\]*$/.test(pattern)) {
-    // moby/patternmatcher: `**` and plain text is whatever ends in that text, as in `**.go`.
+    // moby/patternmatcher: `**` followed by plain text, as in `**.go`, matches every path with that
+    // suffix.
     tokens.push({ kind: 'star', except: '' });
     index = 2;
   }
@@ -105,7 +108,7 @@ export function compileGlob(
     } else if (options.deep && characters[index] === '*') {
       index += 1;
       if (characters[index] === separator) index += 1;
-      // Any number of directories, none included; with or without a separator after it.
+      // Any number of directories, also zero, with or without a following separator.
       if (index < characters.length) tokens.push({ kind: 'optional' });
       tokens.push({ kind: 'star', except: '' });
       if (index < characters.length) tokens.push({ kind: 'char', char: separator });
@@ -145,7 +148,7 @@ function readClass(characters: readonly string[], start: number): { token: Token
   return { token: { kind: 'class', negated, ranges }, next: index + 1 };
 }
 
-/** Adds a state, and those that are reached from it without a character. */
+/** Adds a state and the states reachable from it without consuming a character. */
 function addWithSkips(tokens: readonly Token[], states: Set<number>, state: number): void {
   for (let at = state; !states.has(at); at += 1) {
     states.add(at);

@@ -1,15 +1,18 @@
 import { type Digest, isDigest, type SourceFile, sourceError } from '@lkt/core';
 import type { CopySource, CopyStep } from '../evaluate/steps.ts';
 
-/** A file that ADD takes from an address. Its digest names it for good. */
+/** A file that ADD downloads. Its digest pins it. */
 export interface RemoteFile {
   readonly source: CopySource;
   readonly digest: Digest;
-  /** The last part of the address, by which it is called in a directory. */
+  /** The last segment of the URL's path: the file name if the target is a directory. */
   readonly name: string;
 }
 
-/** The file an ADD of an address adds; undefined for any other step. */
+/**
+ * Returns the file that an ADD of a URL downloads; undefined for any other step, or without a valid
+ * checksum.
+ */
 export function remoteFile({ sources, checksum }: CopyStep): RemoteFile | undefined {
   const [source] = sources;
   if (source?.kind !== 'http' || checksum === undefined || !isDigest(checksum)) return undefined;
@@ -17,7 +20,7 @@ export function remoteFile({ sources, checksum }: CopyStep): RemoteFile | undefi
   return { source, digest: checksum, name };
 }
 
-/** As in BuildKit, what has no name is called so. */
+/** As in BuildKit, `__unnamed__` replaces a segment that is not a file name. */
 function decodedName(part: string): string {
   let name = part;
   try {
@@ -29,15 +32,17 @@ function decodedName(part: string): string {
 }
 
 /**
- * Says what is wrong with an ADD of addresses: nothing is fetched that is not known beforehand.
- * @throws LktError PIN_MISSING without a checksum, DOCKERFILE_INVALID
+ * Checks that an ADD of a URL is valid and pinned by a checksum: lkt downloads only known content.
+ * Does nothing for other steps.
+ * @throws PIN_MISSING if the step has no checksum
+ * @throws DOCKERFILE_INVALID for an invalid URL, a password in it, or other sources in the same ADD
  */
-export function checkRemote(step: CopyStep, file: SourceFile): void {
+export function checkRemoteFile(step: CopyStep, file: SourceFile): void {
   const source = step.sources.find(({ kind }) => kind === 'http');
   if (source === undefined) return;
   const { position, length, text } = source;
   if (!URL.canParse(text))
-    throw sourceError('DOCKERFILE_INVALID', file, position, `${text} is not an address`, {
+    throw sourceError('DOCKERFILE_INVALID', file, position, `${text} is not a URL`, {
       length,
     });
   if (new URL(text).password !== '') {
@@ -45,10 +50,10 @@ export function checkRemote(step: CopyStep, file: SourceFile): void {
       'DOCKERFILE_INVALID',
       file,
       position,
-      'the address holds a password, which everybody would see',
+      'the URL contains a password, which would be public',
       {
         length,
-        fix: `take it out, and give the secret HTTP_AUTH_HEADER_${new URL(text).hostname}`,
+        fix: `remove it, and pass the secret HTTP_AUTH_HEADER_${new URL(text).hostname}`,
       },
     );
   }
@@ -57,14 +62,14 @@ export function checkRemote(step: CopyStep, file: SourceFile): void {
       'DOCKERFILE_INVALID',
       file,
       position,
-      'ADD of an address takes no other sources, since --checksum is of one file',
+      'ADD of a URL takes no other sources: --checksum covers one file',
       { length, fix: 'use an ADD for each' },
     );
   }
   if (step.checksum === undefined) {
     throw sourceError('PIN_MISSING', file, position, `no checksum is given for ${text}`, {
       length,
-      fix: `write ADD --checksum=sha256:…; sha256sum says it: curl -fsSL '${text}' | sha256sum`,
+      fix: `write ADD --checksum=sha256:…; compute it with: curl -fsSL '${text}' | sha256sum`,
     });
   }
 }

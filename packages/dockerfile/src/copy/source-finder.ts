@@ -1,20 +1,20 @@
 import { type LktError, nearest, type SourceFile } from '@lkt/core';
 import { type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { compileGlob } from './glob.ts';
-import { placeError } from '../parse/source-text.ts';
+import { errorAt } from '../parse/source-text.ts';
 import { joinPath, resolveLinks, type SourceTree } from './source-tree.ts';
 import type { CopySource, CopyStep } from '../evaluate/steps.ts';
 
-/** A node that a source stands for. */
+/** A node that matches a source. */
 export interface Match {
-  /** The node that is copied: no symlink, unless --parents. */
+  /** The node to copy. Never a symlink, except with --parents. */
   readonly source: RawPath;
-  /** The path as the pattern found it. */
+  /** The path as matched by the pattern. */
   readonly path: RawPath;
   readonly type: EntryType;
 }
 
-/** Looks up the sources of one COPY or ADD in a tree. */
+/** Finds the sources of one COPY or ADD in a tree. */
 export class SourceFinder {
   readonly #step: CopyStep;
   readonly #tree: SourceTree;
@@ -27,8 +27,9 @@ export class SourceFinder {
   }
 
   /**
-   * The nodes a source stands for; none for a pattern that matches nothing.
-   * @throws LktError DOCKERFILE_INVALID when a source without wildcards is not there; GlobError for a bad pattern.
+   * Returns the nodes that match a source; empty for a pattern without matches.
+   * @throws DOCKERFILE_INVALID if a source without wildcards does not exist
+   * @throws GlobError for a malformed pattern
    */
   find(source: CopySource): readonly Match[] {
     const text = source.text;
@@ -63,8 +64,8 @@ export class SourceFinder {
       if (wild) return [];
       throw this.#error(
         source,
-        `${source.text} is a symlink that leads to nothing in ${this.#where()}`,
-        'copy what it points to as well, or remove it',
+        `${source.text} is a dangling symlink in ${this.#where()}`,
+        'copy its target as well, or remove it',
       );
     });
   }
@@ -94,7 +95,7 @@ export class SourceFinder {
       source,
       `${source.text} is not in ${this.#where()}`,
       near === undefined
-        ? 'check the path, and that .dockerignore does not leave it out'
+        ? 'check the path, and whether .dockerignore excludes it'
         : `did you mean ${path}${near}?`,
     );
   }
@@ -121,6 +122,6 @@ export class SourceFinder {
   }
 
   #error(source: CopySource, message: string, fix: string): LktError {
-    return placeError(this.#file, source, message, fix);
+    return errorAt(this.#file, source, message, fix);
   }
 }

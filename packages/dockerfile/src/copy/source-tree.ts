@@ -1,20 +1,27 @@
 import type { EntryType, RawPath } from '@lkt/oci';
 
-/** What a COPY reads from: the context, or the file system of a stage or an image. */
+/** The files that a COPY reads: the build context, or the file system of a stage or image. */
 export interface SourceTree {
-  /** Follows no symlink. '' is the root. */
+  /**
+   * Returns a node without following symlinks; '' is the root. undefined if the path does not
+   * exist.
+   */
   node(path: RawPath): SourceNode | undefined;
-  /** Names in a directory, in byte order; empty for anything else. */
+  /** Returns the names in a directory in byte order; empty for any other node. */
   names(path: RawPath): readonly string[];
 }
 
+/** A file, directory, symlink or device of a `SourceTree`. */
 export interface SourceNode {
   readonly type: EntryType;
-  /** Target of a symlink as it is written. */
+  /** The target of a symlink, as stored. */
   readonly link?: RawPath;
 }
 
-/** Follows symlinks in all parts of a path, as if the tree were the root of the file system. */
+/**
+ * Resolves the symlinks in a path as if the tree were the root of the file system. Returns
+ * undefined if the target does not exist, or for a loop.
+ */
 export function resolveLinks(tree: SourceTree, path: RawPath): RawPath | undefined {
   let pending = path.split('/');
   let resolved: RawPath = '';
@@ -43,19 +50,21 @@ export function resolveLinks(tree: SourceTree, path: RawPath): RawPath | undefin
   return resolved;
 }
 
-/** As in Linux: more symlinks than this on one way are a loop. */
+/** The limit of Linux: a path with more symlinks counts as a loop. */
 const MAX_LINKS = 40;
 
+/** Returns `directory/name`; an empty part adds no slash. */
 export function joinPath(directory: RawPath, name: string): RawPath {
   if (directory === '') return name;
   return name === '' ? directory : `${directory}/${name}`;
 }
 
+/** Returns the last segment of a path. */
 export function baseName(path: RawPath): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** The directories above a path, the outermost first, without the root. */
+/** Returns the parent directories of a path, outermost first, without the root. */
 export function parentsOf(path: RawPath): readonly RawPath[] {
   const result: RawPath[] = [];
   for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {

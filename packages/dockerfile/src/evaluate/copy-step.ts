@@ -7,7 +7,7 @@ import type { SourceText } from '../parse/source-text.ts';
 import type { BaseOrigin } from './stages.ts';
 import type { CopySource, CopyStep, Origin } from './steps.ts';
 
-/** What COPY, ADD and mounts need to know of the place they stand at. */
+/** The state of a stage that COPY, ADD and mounts depend on. */
 export interface CopyContext {
   readonly source: SourceText;
   readonly reader: WordReader;
@@ -19,7 +19,10 @@ export interface CopyContext {
 const SYMBOLIC_MODE =
   /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*$/;
 
-/** Expands a COPY or ADD. */
+/**
+ * Expands a COPY or ADD.
+ * @throws DOCKERFILE_INVALID for empty sources, sources outside of the context, and invalid values
+ */
 export function evaluateCopy(instruction: CopyInstruction, context: CopyContext): CopyStep {
   const { reader, variables, source } = context;
   const from: Origin =
@@ -78,10 +81,10 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
   };
 }
 
-/** An absolute path without `.`, `..` and a slash at its end. `..` ends at the root. */
+/** Returns an absolute path without `.`, `..` and trailing slash. `..` stops at the root. */
 export function resolvePath(base: string, path: string): string {
   const resolved = posix.resolve('/', base, path);
-  // POSIX leaves two leading slashes to the system; here they are one.
+  // POSIX leaves the meaning of two leading slashes to the system; a Dockerfile has one root.
   return resolved.replace(/^\/+/, '/');
 }
 
@@ -97,8 +100,8 @@ function copySource(
   if (text === '') {
     throw source.error(
       word,
-      `a source of ${instruction.keyword} is empty after the variables in ${word.text} are replaced`,
-      'give the variable a value, or write . for everything',
+      `a source of ${instruction.keyword} is empty after expanding ${word.text}`,
+      'set the variable, or write . to copy everything',
     );
   }
   const kind = instruction.keyword === 'ADD' ? remoteKind(text) : undefined;
@@ -106,7 +109,7 @@ function copySource(
   if (instruction.keyword === 'COPY' && /^[a-z]+:\/\//i.test(text)) {
     throw source.error(
       word,
-      'COPY takes no addresses',
+      'COPY does not accept URLs',
       remoteKind(text) === 'git' ? 'use ADD, and name the commit' : 'use ADD --checksum=sha256:…',
     );
   }
@@ -116,7 +119,7 @@ function copySource(
     throw source.error(
       word,
       `${text} is outside of the build context`,
-      'only files of the package directory can be copied; move the file there',
+      'move the file into the package directory; COPY reads only files below it',
     );
   }
   return { ...span, kind: 'path', text: relative(text), base: relative(base) };
@@ -126,7 +129,7 @@ function relative(path: string): string {
   return resolvePath('/', path).slice(1);
 }
 
-/** Whether `..` leads above the root on the way. */
+/** Reports whether a `..` in the path leads above its root. */
 function climbsOut(path: string): boolean {
   let depth = 0;
   for (const part of path.split('/')) {
@@ -142,8 +145,8 @@ function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; con
   if (name.includes('/') || name === '.' || name === '..') {
     throw context.source.error(
       heredoc,
-      `"${name}" cannot be the name of a file`,
-      'use a simple name, and put the directory into the destination',
+      `"${name}" is not a valid file name`,
+      'use a simple name, and write the directory in the destination',
     );
   }
   const content = heredoc.chomp ? chompTabs(heredoc.content) : heredoc.content;

@@ -9,23 +9,36 @@ import { StageEvaluator, type StageState } from './stage-evaluator.ts';
 import { StageGraph } from './stages.ts';
 import type { BuildPlan, ImageOrigin, StagePlan } from './steps.ts';
 
+/** The inputs of an evaluation besides the Dockerfile. */
 export interface EvaluateOptions {
   readonly buildArgs: ReadonlyMap<string, string>;
-  /** What is built: TARGETPLATFORM and its parts. */
+  /** The platform to build for: TARGETPLATFORM and its parts. */
   readonly platform: Platform;
-  /** Where it is built: BUILDPLATFORM and its parts. Default: `platform`. */
+  /** The platform of the build machine: BUILDPLATFORM and its parts. Default: `platform`. */
   readonly buildPlatform?: Platform;
   /** Name or number of the stage to build. Default: the last. */
   readonly target?: string;
-  /** Names of build arguments that every build has, so that an ARG of the name needs no default. */
+  /**
+   * Names of build arguments that every build sets, so that an ARG of that name needs no default.
+   */
   readonly alwaysGiven?: ReadonlySet<string>;
-  /** The `config` object of an image that a needed stage is FROM; undefined for an image without one. */
+  /**
+   * Returns the `config` object of a base image that the target needs; undefined if the image has
+   * none.
+   */
   readonly imageConfig: (image: ImageOrigin) => ContainerConfig | undefined;
 }
 
 /**
- * Expands every variable, resolves every stage and orders what the target needs.
- * @throws LktError DOCKERFILE_INVALID with file, line and column.
+ * Evaluates a Dockerfile: expands every variable, resolves every stage, and orders the stages that
+ * the target needs.
+ * @throws DOCKERFILE_INVALID with file, line and column
+ * @example
+ * ```ts
+ * const dockerfile = parseDockerfile({ path: 'Dockerfile', text });
+ * const platform = { os: 'linux', architecture: 'amd64' };
+ * const plan = evaluate(dockerfile, { buildArgs: new Map(), platform, imageConfig });
+ * ```
  */
 export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): BuildPlan {
   const source = new SourceText(dockerfile.file);
@@ -72,7 +85,7 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
   return { stages, target: target.stage.index, warnings: checkedWarnings(dockerfile, warnings) };
 }
 
-/** Images whose names make no sense without build arguments. */
+/** Returns a warning for each FROM whose image name is invalid without build arguments. */
 function defaultWarnings(
   dockerfile: Dockerfile,
   platforms: { readonly target: Platform; readonly build: Platform },
@@ -83,7 +96,7 @@ function defaultWarnings(
   const variables = globalVariables(dockerfile, reader, always, platforms);
   return dockerfile.stages.flatMap(({ from: { image } }) => {
     if (isReference(reader.word(image, variables))) return [];
-    const text = `without build arguments, ${image.text} is not the name of an image; give its ARG a default`;
+    const text = `without build arguments, ${image.text} is not an image name; give its ARG a default`;
     return [{ position: image.position, text, rule: 'InvalidDefaultArgInFrom' }];
   });
 }
@@ -109,15 +122,17 @@ function unusedArgs(
     ),
   );
   return [...buildArgs.keys()]
-    .filter((name) => !declared.has(name) && !PROXY_ARGS.includes(name) && !BUILT_IN.test(name))
+    .filter(
+      (name) => !declared.has(name) && !PROXY_ARGS.includes(name) && !BUILT_IN_ARGS.test(name),
+    )
     .map((name) => ({
       position: { line: 1, column: 1 },
       text: name.startsWith('BUILDKIT_')
-        ? `the build argument ${name} has no effect: what it sets is the same in every build of lkt`
-        : `no ARG takes the build argument ${name}`,
+        ? `the build argument ${name} has no effect: lkt fixes its setting`
+        : `no ARG declares the build argument ${name}`,
     }));
 }
 
-/** Build arguments that mean something without an ARG. */
-const BUILT_IN =
+/** Build arguments that have an effect without an ARG. */
+const BUILT_IN_ARGS =
   /^(?:SOURCE_DATE_EPOCH|BUILDKIT_SYNTAX|TARGETSTAGE|(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT))$/;

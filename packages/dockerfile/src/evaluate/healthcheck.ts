@@ -1,6 +1,6 @@
 import type { HealthcheckInstruction } from '../parse/ast.ts';
 
-/** A HEALTHCHECK as the config of an image has it. */
+/** Returns the `Healthcheck` object of an image config. */
 export function healthcheck(instruction: HealthcheckInstruction): object {
   const { command, interval, timeout, startPeriod, startInterval, retries } = instruction;
   if (command === undefined) return { Test: ['NONE'] };

@@ -2,8 +2,8 @@ import type { ContainerConfig, NewImageConfig } from '@lkt/oci';
 import type { StagePlan } from './steps.ts';
 
 /**
- * What the image of a stage says of itself. It follows from the Dockerfile alone: no history, no name of the engine,
- * no time but the one every image of lkt has.
+ * Returns the image config of a stage with `labels` added. It depends only on the Dockerfile and
+ * the labels: it has no history, engine name or build time.
  */
 export function imageMetadata(
   stage: StagePlan,

@@ -7,7 +7,9 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20,
 
 /**
  * Expands a mount and fills in the defaults of its type.
- * @param index how many ssh mounts its instruction has before it; the socket of one is named by that.
+ * @param index the number of ssh mounts before this one in the instruction; names the default
+ * socket
+ * @throws DOCKERFILE_INVALID for invalid values
  */
 export function evaluateMount(written: Mount, index: number, context: CopyContext): ResolvedMount {
   const { flag } = written;
@@ -23,7 +25,10 @@ export function evaluateMount(written: Mount, index: number, context: CopyContex
   ): number | undefined => {
     if (text === undefined) return undefined;
     if (pattern.test(text)) return Number.parseInt(text, radix);
-    throw context.source.error(flag, `"${text}" is no value for ${name} of --mount`);
+    throw context.source.error(
+      flag,
+      `"${text}" is not a valid value for the --mount option ${name}`,
+    );
   };
   const target = mountTarget(mount, index, context);
   const defaultOrigin: Origin = type === 'bind' ? { kind: 'context' } : { kind: 'scratch' };
@@ -51,7 +56,7 @@ function mountTarget(mount: Mount, index: number, context: CopyContext): string 
     if (target !== '/') return target;
     throw context.source.error(
       mount.flag,
-      'a mount cannot take the place of the root directory',
+      'a mount cannot replace the root directory',
       'add target=DIRECTORY',
     );
   }
@@ -72,7 +77,7 @@ function sizeInBytes(mount: Mount, context: CopyContext): number | undefined {
   if (match !== null && unit !== undefined) return Number(match[1]) * unit;
   throw context.source.error(
     mount.flag,
-    `"${mount.size}" is no size`,
+    `"${mount.size}" is not a size`,
     'write it in bytes, or as 100k, 100m, 1g',
   );
 }

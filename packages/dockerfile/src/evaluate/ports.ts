@@ -1,7 +1,10 @@
 import type { ListInstruction } from '../parse/ast.ts';
 import type { CopyContext } from './copy-step.ts';
 
-/** The ports that an EXPOSE names, as the keys of `ExposedPorts` in the config of an image. */
+/**
+ * Returns the ports of an EXPOSE as keys of `ExposedPorts` in an image config.
+ * @throws DOCKERFILE_INVALID for a word that is not a port
+ */
 export function evaluateExpose(
   instruction: ListInstruction,
   { reader, source, variables }: Pick<CopyContext, 'reader' | 'source' | 'variables'>,
@@ -14,16 +17,16 @@ export function evaluateExpose(
         throw source.error(
           word,
           `"${text}" is not a port`,
-          'write a number from 1 to 65535, a range such as 8000-8010, and /udp where it is not TCP',
+          'write a number from 1 to 65535, or a range such as 8000-8010, with /udp if it is not TCP',
         );
       }
       if (exposed.isMapping) {
-        const said = `EXPOSE says the port of the image alone, here ${exposed.ports[0] ?? ''}; where it is published is said when it runs`;
-        reader.warn(word, said, 'ExposeInvalidFormat');
+        const message = `EXPOSE takes only the container's port, here ${exposed.ports[0] ?? ''}; publish ports when you run the image`;
+        reader.warn(word, message, 'ExposeInvalidFormat');
       }
       if (!exposed.isLowerCase) {
-        const said = `the protocol in ${text} is written in lower case`;
-        reader.warn(word, said, 'ExposeProtoCasing');
+        const message = `the protocol in ${text} should be in lower case`;
+        reader.warn(word, message, 'ExposeProtoCasing');
       }
       ports.push(...exposed.ports);
     }
@@ -31,21 +34,21 @@ export function evaluateExpose(
   return ports;
 }
 
-/** `[address:][[published]:]port[/protocol]`, ports also as ranges. */
-const SPEC =
+/** `[address:][[published]:]port[/protocol]`; ports can be ranges. */
+const PORT_SPEC =
   /^(?:(?<mapping>(?:(?:\[[0-9A-Fa-f:.]+\]|[0-9.]+):)?(?:\d{1,5}(?:-\d{1,5})?)?):)?(?<first>\d{1,5})(?:-(?<last>\d{1,5}))?(?:\/(?<protocol>tcp|udp|sctp))?$/i;
 
 interface ExposedPorts {
-  /** The keys of `ExposedPorts`. */
+  /** Keys of `ExposedPorts`. */
   readonly ports: readonly string[];
-  /** Whether it says where ports are published, which EXPOSE does not do. */
+  /** Whether the word has the form of a published port, which EXPOSE ignores. */
   readonly isMapping: boolean;
   readonly isLowerCase: boolean;
 }
 
-/** What `80`, `53/udp`, `8000-8010` and `127.0.0.1:8080:80` expose; undefined for anything else. */
+/** Parses `80`, `53/udp`, `8000-8010` or `127.0.0.1:8080:80`; undefined for anything else. */
 function exposedPorts(text: string): ExposedPorts | undefined {
-  const groups = SPEC.exec(text)?.groups;
+  const groups = PORT_SPEC.exec(text)?.groups;
   if (groups === undefined) return undefined;
   const first = Number(groups['first']);
   const last = groups['last'] === undefined ? first : Number(groups['last']);

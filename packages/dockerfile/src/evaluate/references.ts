@@ -2,33 +2,48 @@ import { nearest, type Position } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Dockerfile } from '../parse/ast.ts';
 import { globalVariables, WordReader } from './scope.ts';
-import { type FindConfig, referencesOf, StageGraph } from './stages.ts';
+import { type ImageConfigLookup, fromReferences, StageGraph } from './stages.ts';
 
-/** An image from outside that a Dockerfile names. */
+/** A reference in a Dockerfile to an image that is not one of its stages. */
 export interface ImageReference {
-  /** With its variables replaced: the key of `BuildRequest.bases`. */
+  /** The reference after expansion: the key of `BuildRequest.bases`. */
   readonly text: string;
-  /** As it stands in the file, at `offset`, `length` UTF-16 units. A pin is written by replacing that. */
+  /**
+   * The reference as written: `length` UTF-16 units at `offset` of the file. Pinning replaces this
+   * text.
+   */
   readonly written: string;
   readonly position: Position;
   readonly offset: number;
   readonly length: number;
-  /** `os/architecture[/variant]` the image is wanted for. */
+  /** The platform of the image, as `os/architecture[/variant]`. */
   readonly platform: string;
-  /** Whether a stage is FROM it, so that its config is needed to evaluate the Dockerfile. */
+  /** Whether a stage is FROM it, so that evaluation needs its config. */
   readonly isBase: boolean;
-  /** The ONBUILD trigger that names it; then it stands nowhere in the file, and the place is that of the base. */
+  /**
+   * The ONBUILD trigger that names the image. The position is then that of the base image's
+   * reference.
+   */
   readonly trigger: string | undefined;
-  /** A stage that may have been meant: its name is like this one, which has neither tag nor digest. */
+  /**
+   * A stage with a similar name, if the reference has neither tag nor digest: a likely typing
+   * error.
+   */
   readonly similarStage: string | undefined;
 }
 
 /**
- * The images that FROM, `COPY --from` and `RUN --mount=from=` name and that are neither stages nor `scratch`, in
- * written order; one that is named twice is there twice.
- * @param options.imageConfig configs of base images, as far as known: what their triggers name is there too.
- * @param options.target only what this stage needs; by default the images of all stages.
- * @throws LktError DOCKERFILE_INVALID
+ * Returns the images that FROM, `COPY --from` and `RUN --mount=from=` name, except stages and
+ * `scratch`, in written order. An image that is named twice appears twice.
+ * @param options.imageConfig returns known configs of base images, whose ONBUILD triggers may name
+ * further images
+ * @param options.target limits the result to the images that this stage needs; default: all stages
+ * @throws DOCKERFILE_INVALID if a word cannot be expanded or names no stage
+ * @example
+ * ```ts
+ * const images = imageReferences(dockerfile, new Map(), { os: 'linux', architecture: 'amd64' });
+ * for (const { text, platform } of images) await pull(text, platform);
+ * ```
  */
 export function imageReferences(
   dockerfile: Dockerfile,
@@ -37,7 +52,7 @@ export function imageReferences(
   options: {
     readonly target?: string;
     readonly buildPlatform?: Platform;
-    readonly imageConfig?: FindConfig;
+    readonly imageConfig?: ImageConfigLookup;
   } = {},
 ): readonly ImageReference[] {
   const reader = new WordReader(dockerfile, []);
@@ -57,7 +72,7 @@ export function imageReferences(
         ...triggers.map(({ title, instruction }) => ({ instruction, trigger: title })),
         ...stage.instructions.map((instruction) => ({ instruction, trigger: undefined })),
       ].flatMap(({ instruction, trigger }) =>
-        referencesOf(instruction).map((word) => ({
+        fromReferences(instruction).map((word) => ({
           word,
           origin: graph.origin(word, stage),
           isBase: false,

@@ -1,6 +1,6 @@
 import type { Dockerfile, FromInstruction, Instruction, Stage, Warning } from '../parse/ast.ts';
 
-/** The checks of BuildKit by their names: what `# check=skip=` can name. */
+/** Names of BuildKit's build checks, as used in `# check=skip=`. */
 export const RULES: readonly string[] = [
   'ConsistentInstructionCasing',
   'CopyIgnoredFile',
@@ -26,7 +26,7 @@ export const RULES: readonly string[] = [
   'WorkdirRelativePath',
 ];
 
-/** What the instructions of a whole file do not agree on, and names of stages that mislead. */
+/** Returns the warnings about keyword casing of a file, and about its FROM instructions. */
 export function fileWarnings({ stages }: Dockerfile): readonly Warning[] {
   const names = new Set<string>();
   const instructions = stages.flatMap(({ from, instructions: others }) => [from, ...others]);
@@ -53,7 +53,7 @@ function casingWarnings(instructions: readonly Instruction[]): readonly Warning[
     .filter(({ keyword }) => keyword !== how(keyword))
     .map(({ instruction: { position }, keyword }) => ({
       position,
-      text: `${keyword} is not in ${wanted} case, as most instructions of the file are`,
+      text: `${keyword} is not in ${wanted} case like most instructions of the file`,
       rule: 'ConsistentInstructionCasing',
     }));
 }
@@ -75,29 +75,27 @@ function fromWarnings(from: FromInstruction, names: ReadonlySet<string>): readon
   const words = text.trim().split(/\s+/);
   if (name !== undefined) {
     const [keyword = '', as = '', written = ''] = [words[0], words.at(-2), words.at(-1)];
-    if (written !== name) warn('StageNameCasing', `the stage ${written} is called ${name}`);
+    if (written !== name)
+      warn('StageNameCasing', `stage names are lower case: ${written} becomes ${name}`);
     const isEven = keyword === keyword.toLowerCase() || keyword === keyword.toUpperCase();
     const isLower = keyword === keyword.toLowerCase();
     if (isEven && as !== (isLower ? as.toLowerCase() : as.toUpperCase()))
-      warn('FromAsCasing', `${keyword} and ${as} are not written alike`);
+      warn('FromAsCasing', `${keyword} and ${as} differ in case`);
     if (name === 'scratch' || name === 'context')
-      warn('ReservedStageName', `"${name}" means something else than a stage already`);
+      warn('ReservedStageName', `"${name}" is a reserved name; rename the stage`);
     if (names.has(name))
-      warn(
-        'DuplicateStageName',
-        `a stage before this one is called ${name} too, and cannot be named any more`,
-      );
+      warn('DuplicateStageName', `an earlier stage is also named ${name}; this one hides it`);
   }
   if (platform === undefined) return warnings;
   if (/^\$(?:TARGETPLATFORM|\{TARGETPLATFORM\})$/.test(platform.text)) {
-    const said = `--platform=${platform.text} says what FROM does anyway`;
-    warn('RedundantTargetPlatform', said, platform.position);
+    const message = `--platform=${platform.text} is redundant: it is FROM's default`;
+    warn('RedundantTargetPlatform', message, platform.position);
   }
   const [os = '', architecture = ''] = platform.text.split('/');
   const isNamed = name !== undefined && [os, architecture].some((part) => name.includes(part));
   if (!platform.text.includes('$') && !isNamed) {
-    const said = `the stage is for ${platform.text} whatever is built for; write --platform=$BUILDPLATFORM, or AS a name that says so`;
-    warn('FromPlatformFlagConstDisallowed', said, platform.position);
+    const message = `the stage is always built for ${platform.text}; write --platform=$BUILDPLATFORM, or put the platform into the stage's name`;
+    warn('FromPlatformFlagConstDisallowed', message, platform.position);
   }
   return warnings;
 }
@@ -106,9 +104,9 @@ const SECRET = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|sec
 const NO_SECRET = /(?:_|^)(?:public|file|version)(?:_|$)/i;
 
 /**
- * What instructions of a stage are better written otherwise.
- * @param file the whole text
- * @param hasShell whether the base says what the shell is
+ * Returns the warnings about the instructions of a stage.
+ * @param file the text of the Dockerfile
+ * @param hasShell whether the base image sets a shell
  */
 export function stageWarnings(
   { instructions }: Stage,
@@ -138,24 +136,24 @@ function commandWarnings(
     if (keyword !== 'CMD' && keyword !== 'ENTRYPOINT' && keyword !== 'HEALTHCHECK') continue;
     const before = last.get(keyword);
     if (before !== undefined) {
-      const text = `only the last ${keyword} of a stage counts`;
+      const text = `only the last ${keyword} of a stage takes effect`;
       warnings.push({ position: before.position, text, rule: 'MultipleInstructionsDisallowed' });
     }
     last.set(keyword, instruction);
     if (keyword === 'HEALTHCHECK' || instruction.command.form === 'exec' || isShellSet) continue;
-    const text = `the program gets no signals from behind a shell; write ${keyword} ["program", "argument"]`;
+    const text = `a program started by a shell receives no signals; write ${keyword} ["program", "argument"]`;
     warnings.push({ position, text, rule: 'JSONArgsRecommended' });
   }
   return warnings;
 }
 
-/** Of the first WORKDIR alone: those after it are as sure as it is. */
+/** Checks only the first WORKDIR: later relative ones resolve against it. */
 function workdirWarnings(instructions: readonly Instruction[]): readonly Warning[] {
   const first = instructions.find(({ keyword }) => keyword === 'WORKDIR');
   if (first?.keyword !== 'WORKDIR' || /^["']?[/$]/.test(first.path.text)) return [];
   const { text, position } = first.path;
-  const said = `${text} is below the working directory of the base, which may change; begin it with /`;
-  return [{ position, text: said, rule: 'WorkdirRelativePath' }];
+  const message = `${text} is relative to the working directory of the base image, which may change; start it with /`;
+  return [{ position, text: message, rule: 'WorkdirRelativePath' }];
 }
 
 function secretWarnings(instruction: Instruction): readonly Warning[] {
@@ -170,7 +168,7 @@ function secretWarnings(instruction: Instruction): readonly Warning[] {
     .filter(({ name }) => SECRET.test(name) && !NO_SECRET.test(name))
     .map(({ name, position }) => ({
       position,
-      text: `${keyword} ${name} seems to be a secret, and who has the image or its provenance can read it; use RUN --mount=type=secret`,
+      text: `${keyword} ${name} looks like a secret, and the image or its provenance reveals it; use RUN --mount=type=secret`,
       rule: 'SecretsUsedInArgOrEnv',
     }));
 }
@@ -183,9 +181,9 @@ function oldFormWarnings(instruction: Instruction, file: string): readonly Warni
   }
   if (keyword !== 'ENV' && keyword !== 'LABEL') return [];
   return instruction.pairs.flatMap(({ name: { offset, length, position, text: name } }) => {
-    // In the old form there is a blank between name and value.
+    // The legacy form has a blank between name and value.
     if (file[offset + length] === '=') return [];
-    const text = `"${keyword} ${name} value" is the old form; write ${keyword} ${name}=value`;
+    const text = `"${keyword} ${name} value" is the legacy form; write ${keyword} ${name}=value`;
     return [{ position, text, rule: 'LegacyKeyValueFormat' }];
   });
 }

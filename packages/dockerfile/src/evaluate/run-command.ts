@@ -3,14 +3,16 @@ import { chompTabs, parseHeredoc } from '../parse/heredoc.ts';
 import type { SourceText } from '../parse/source-text.ts';
 import type { RunStep } from './steps.ts';
 
-/** Where the body of `RUN <<EOF` stands for the time of the command when it starts with `#!`. */
+/** The directory of the script file for the body of `RUN <<EOF` if it starts with `#!`. */
 const SCRIPT_DIRECTORY = '/dev/pipes';
 
 /**
- * A RUN that is nothing but a here-document runs its body: as a file when it starts with `#!`, else as the shell's
- * script. Any other RUN hands its here-documents to the shell.
+ * Returns the argv of a RUN. If the command is only a here-document, its body is run: as a script
+ * file if it starts with `#!`, else by the shell. Otherwise the shell receives the here-documents
+ * as text.
+ * @throws DOCKERFILE_INVALID if a script's name is not a file name
  */
-export function runCommand(
+export function evaluateCommand(
   instruction: RunInstruction,
   shell: readonly string[],
   source: SourceText,
@@ -28,7 +30,7 @@ export function runCommand(
   const content = first.chomp ? chompTabs(first.content) : first.content;
   if (!content.startsWith('#!')) return { argv: [...shell, content], files: [] };
   if (!/^[^/]+$/.test(first.name) || first.name === '.' || first.name === '..') {
-    throw source.error(first, `"${first.name}" cannot be the name of a file`, 'use a simple name');
+    throw source.error(first, `"${first.name}" is not a valid file name`, 'use a simple name');
   }
   const path = `${SCRIPT_DIRECTORY}/${first.name}`;
   return { argv: [...shell, path], files: [{ path, content, mode: 0o755 }] };

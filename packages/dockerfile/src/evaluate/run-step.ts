@@ -1,25 +1,28 @@
 import type { RunInstruction } from '../parse/ast.ts';
 import type { CopyContext } from './copy-step.ts';
 import { evaluateMount } from './mount-step.ts';
-import { runCommand } from './run-command.ts';
+import { evaluateCommand } from './run-command.ts';
 import { PROXY_ARGS } from './scope.ts';
 import type { RunStep } from './steps.ts';
 
-/** What RUN needs to know of the place it stands at. */
+/** The state of a stage that RUN depends on. */
 export interface RunContext extends CopyContext {
   readonly shell: readonly string[];
-  /** What ENV and ARG have set, as NAME=VALUE. */
+  /** The variables that ENV and ARG set, as NAME=VALUE. */
   readonly environment: readonly string[];
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly user: string;
 }
 
-/** Expands a RUN. */
+/**
+ * Expands a RUN.
+ * @throws DOCKERFILE_INVALID for invalid arguments and mounts
+ */
 export function evaluateRun(instruction: RunInstruction, context: RunContext): RunStep {
   const { source, shell, environment, buildArgs, variables, workdir, user } = context;
-  const { argv, files } = runCommand(instruction, shell, source);
+  const { argv, files } = evaluateCommand(instruction, shell, source);
   if (argv.some((argument) => argument.includes('\0'))) {
-    throw source.error(instruction, 'an argument of RUN holds a NUL', 'remove the \\u0000');
+    throw source.error(instruction, 'a RUN argument contains a NUL byte', 'remove the \\u0000');
   }
   return {
     kind: 'run',

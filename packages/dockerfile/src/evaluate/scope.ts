@@ -1,13 +1,16 @@
 import { nearest } from '@lkt/core';
 import { formatPlatform, type Platform } from '@lkt/oci';
 import type { Dockerfile, Span, Warning, Word } from '../parse/ast.ts';
-import { placeError } from '../parse/source-text.ts';
+import { errorAt } from '../parse/source-text.ts';
 import { WordError } from './word-parser.ts';
 import { expandWord, expandWords, type ExpandOptions } from './words.ts';
 
 const MAX_HINTS = 20;
 
-/** Expands words of one Dockerfile; what goes wrong becomes an error at the word, unset variables become warnings. */
+/**
+ * Expands words of one Dockerfile. An expansion error becomes an LktError at the word. An unset
+ * variable becomes a warning.
+ */
 export class WordReader {
   readonly #dockerfile: Dockerfile;
   readonly #warnings: Warning[];
@@ -18,21 +21,28 @@ export class WordReader {
     this.#warnings = warnings;
   }
 
-  /** @param rule the check that an unset variable is one of */
+  /**
+   * Expands a word to one text.
+   * @param rule the build check that reports an unset variable
+   */
   word(word: Word, variables: ReadonlyMap<string, string>, rule = 'UndefinedVar'): string {
     return this.#run(word, word.text, variables, (options) => expandWord(word.text, options), rule);
   }
 
+  /** Expands a word and splits it at unquoted white space. */
   words(word: Word, variables: ReadonlyMap<string, string>): readonly string[] {
     return this.#run(word, word.text, variables, (options) => expandWords(word.text, options));
   }
 
-  /** Text whose place is that of the whole flag or instruction. */
+  /** Expands text that has no position of its own; errors point to the flag or instruction. */
   text(span: Span, text: string, variables: ReadonlyMap<string, string>): string {
     return this.#run(span, undefined, variables, (options) => expandWord(text, options));
   }
 
-  /** The body of a here-document: quotes are ordinary characters, and the escape character is always `\`. */
+  /**
+   * Expands the body of a here-document: quotes are ordinary characters, and the escape character
+   * is always `\`.
+   */
   body(span: Span, text: string, variables: ReadonlyMap<string, string>): string {
     return this.#run(span, undefined, variables, (options) =>
       expandWord(text, { ...options, escape: '\\', keepQuotes: true }),
@@ -54,7 +64,7 @@ export class WordReader {
       });
     } catch (error) {
       if (!(error instanceof WordError)) throw error;
-      throw placeError(
+      throw errorAt(
         this.#dockerfile.file,
         written === undefined ? span : inside(span, written, error.index),
         error.message,
@@ -63,7 +73,7 @@ export class WordReader {
     }
   }
 
-  /** Says once of a place what its author should know. */
+  /** Adds a warning, once per position and text. */
   warn({ position, offset }: Span, text: string, rule: string): void {
     const key = `${offset} ${text}`;
     if (this.#warned.has(key)) return;
@@ -71,15 +81,15 @@ export class WordReader {
     this.#warnings.push({ position, text, rule });
   }
 
-  /** What to do about a word that its variables leave empty. */
+  /** Returns the fix for a word that expands to nothing. */
   emptyFix({ text }: Word, variables: ReadonlyMap<string, string>): string {
     const names = [...text.matchAll(/\$\{?(\w+)/g)].map(([, name = '']) => name);
     const unset = names.find((name) => !variables.has(name));
-    const near = unset === undefined ? undefined : this.#meant(unset, variables);
-    return near === undefined ? 'give the variable a value' : `did you mean ${near}?`;
+    const near = unset === undefined ? undefined : this.#nearestName(unset, variables);
+    return near === undefined ? 'set the variable' : `did you mean ${near}?`;
   }
 
-  #meant(name: string, variables: ReadonlyMap<string, string>): string | undefined {
+  #nearestName(name: string, variables: ReadonlyMap<string, string>): string | undefined {
     const { globalArgs, stages } = this.#dockerfile;
     const declared = [...globalArgs, ...stages.flatMap(({ instructions }) => instructions)].flatMap(
       (instruction) => (instruction.keyword === 'ARG' ? instruction.args : []),
@@ -94,16 +104,19 @@ export class WordReader {
     name: string,
     { variables, rule }: { variables: ReadonlyMap<string, string>; rule: string },
   ): void {
-    // Those are set by who builds, and by nobody else.
+    // The user's environment sets these, not the Dockerfile.
     if (PROXY_ARGS.includes(name)) return;
-    // Looking for what was meant takes time, and whoever has so many has another problem.
-    const near = this.#warned.size < MAX_HINTS ? this.#meant(name, variables) : undefined;
+    // The search for a similar name is slow, so it is limited to the first warnings.
+    const near = this.#warned.size < MAX_HINTS ? this.#nearestName(name, variables) : undefined;
     const hint = near === undefined ? '' : `; did you mean ${near}?`;
-    this.warn(span, `the variable ${name} is not set, so nothing takes its place${hint}`, rule);
+    this.warn(span, `the variable ${name} is not set and expands to nothing${hint}`, rule);
   }
 }
 
-/** The rest of a word from an index of its text, if the word stands in the file as it is. */
+/**
+ * Returns the rest of a word from an index of its text, or the whole word if it is not contiguous
+ * in the file.
+ */
 function inside(span: Span, written: string, index: number): Span {
   if (span.length !== written.length || index >= written.length) return span;
   return {
@@ -114,8 +127,10 @@ function inside(span: Span, written: string, index: number): Span {
 }
 
 /**
- * The variables FROM can use: the platform arguments and the ARGs before the first FROM, each with the build argument
- * of its name in front of its default (Dockerfile reference, "Understand how ARG and FROM interact").
+ * Returns the variables in scope of FROM: the platform arguments and the ARGs before the first
+ * FROM. A build argument overrides a default (Dockerfile reference, "Understand how ARG and FROM
+ * interact").
+ * @throws DOCKERFILE_INVALID if a default cannot be expanded
  */
 export function globalVariables(
   dockerfile: Dockerfile,
@@ -149,7 +164,7 @@ export function globalVariables(
   return variables;
 }
 
-/** Build arguments that RUN gets without an ARG (Dockerfile reference, "Predefined ARGs"). */
+/** Build arguments that RUN receives without an ARG (Dockerfile reference, "Predefined ARGs"). */
 export const PROXY_ARGS: readonly string[] = [
   'HTTP_PROXY',
   'http_proxy',

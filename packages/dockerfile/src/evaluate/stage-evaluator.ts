@@ -13,22 +13,23 @@ import type { ResolvedStage, StageGraph } from './stages.ts';
 import type { StagePlan, Step } from './steps.ts';
 import { triggerError, triggerText } from '../parse/triggers.ts';
 
-/** What a stage hands on to the stages that are FROM it. */
+/** The state that stages inherit from the stage they are FROM. */
 export interface StageState {
   readonly config: ContainerConfig;
   readonly author: string | undefined;
-  /** Variables and declared arguments that have a value. */
+  /** Variables and declared arguments with a value. */
   readonly variables: ReadonlyMap<string, string>;
 }
 
+/** The inputs of a stage's evaluation. */
 export interface StageContext {
   readonly reader: WordReader;
   readonly graph: StageGraph;
   readonly globals: ReadonlyMap<string, string>;
   readonly buildArgs: ReadonlyMap<string, string>;
-  /** Of the stage this one is FROM. */
+  /** The state of the stage this one is FROM. */
   readonly parent: StageState | undefined;
-  /** Of the image this one is FROM. */
+  /** The config of the image this one is FROM. */
   readonly imageConfig: ContainerConfig | undefined;
 }
 
@@ -36,7 +37,7 @@ const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Goes through the instructions of one stage, keeping what they set up for those after them. */
+/** Evaluates the instructions of one stage in order. */
 export class StageEvaluator {
   readonly #source: SourceText;
   readonly #resolved: ResolvedStage;
@@ -46,7 +47,7 @@ export class StageEvaluator {
   readonly #steps: Step[] = [];
   readonly #triggers: string[] = [];
   #author: string | undefined;
-  /** Whether this stage itself has a CMD: only then it survives an ENTRYPOINT. */
+  /** Whether this stage itself has a CMD; ENTRYPOINT resets an inherited one. */
   #hasCommand = false;
 
   constructor(source: SourceText, resolved: ResolvedStage, context: StageContext) {
@@ -162,7 +163,8 @@ export class StageEvaluator {
         return;
       case 'ENTRYPOINT':
         this.#config.Entrypoint = this.#argv(instruction.command);
-        // Reference, "Understand how CMD and ENTRYPOINT interact": the base's CMD was meant for the base's ENTRYPOINT.
+        // Dockerfile reference, "Understand how CMD and ENTRYPOINT interact": ENTRYPOINT resets the
+        // CMD of the base image.
         if (!this.#hasCommand) this.#config.Cmd = [];
         return;
       case 'EXPOSE': {
@@ -210,7 +212,7 @@ export class StageEvaluator {
   #name(word: Word, variables: ReadonlyMap<string, string>): string {
     const name = this.#context.reader.word(word, variables);
     if (name === '' || name.includes('=')) {
-      throw this.#error(word, `"${name}" cannot be the name of a variable`);
+      throw this.#error(word, `"${name}" is not a valid variable name`);
     }
     return name;
   }
@@ -220,7 +222,7 @@ export class StageEvaluator {
     if (text !== '') return text;
     throw this.#error(
       word,
-      `${keyword} is empty after the variables in ${word.text} are replaced`,
+      `${keyword} is empty after expanding ${word.text}`,
       this.#context.reader.emptyFix(word, this.#variables.scope),
     );
   }
@@ -258,7 +260,7 @@ export class StageEvaluator {
     );
   }
 
-  /** Empty lists are left out: `CMD []` is no command. */
+  /** Omits empty lists: `CMD []` means no command. */
   #finalConfig(): ContainerConfig {
     const config: Mutable<ContainerConfig> = {
       ...this.#config,

@@ -2,38 +2,43 @@ import { type ContainerConfig, formatPlatform, parsePlatform, type Platform } fr
 import { LktError } from '@lkt/core';
 import type { Dockerfile, Instruction, Stage, Word } from '../parse/ast.ts';
 import type { WordReader } from './scope.ts';
-import { placeError } from '../parse/source-text.ts';
+import { errorAt } from '../parse/source-text.ts';
 import type { ImageOrigin, Origin } from './steps.ts';
 import { parseTriggers, type Trigger, triggerText } from '../parse/triggers.ts';
 
+/** The base of a stage: scratch, another stage or an image. */
 export type BaseOrigin = Exclude<Origin, { kind: 'context' }>;
 
+/** A stage with its base, platform and dependencies. */
 export interface ResolvedStage {
   readonly stage: Stage;
   readonly platform: string;
   readonly base: BaseOrigin;
-  /** What the base has done first (ONBUILD). */
+  /** The ONBUILD triggers of the base, which run first. */
   readonly triggers: readonly Trigger[];
-  /** Stages this one takes files from, its base among them, each with the word that says so. Ascending. */
+  /**
+   * The stages whose files this one uses, including its base, each with the word that names it.
+   * Ascending.
+   */
   readonly needs: readonly { readonly index: number; readonly word: Word }[];
 }
 
-/** The `config` object of an image; undefined where it has none, or is not known. */
-export type FindConfig = (image: ImageOrigin) => ContainerConfig | undefined;
+/** Returns the `config` object of an image; undefined if the image has none or is unknown. */
+export type ImageConfigLookup = (image: ImageOrigin) => ContainerConfig | undefined;
 
 /** The stages of a Dockerfile with their bases resolved. */
 export class StageGraph {
   readonly stages: readonly ResolvedStage[];
   readonly #dockerfile: Dockerfile;
   readonly #platform: string;
-  readonly #imageConfig: FindConfig;
+  readonly #imageConfig: ImageConfigLookup;
 
   constructor(
     dockerfile: Dockerfile,
     reader: WordReader,
     variables: ReadonlyMap<string, string>,
     target: Platform,
-    imageConfig: FindConfig = () => undefined,
+    imageConfig: ImageConfigLookup = () => undefined,
   ) {
     this.#dockerfile = dockerfile;
     this.#platform = formatPlatform(target);
@@ -46,8 +51,9 @@ export class StageGraph {
   }
 
   /**
-   * What a `--from` names: a stage by name, by number, else an image.
-   * @param from the stage the instruction is in.
+   * Resolves a `--from`: a stage by name or number, else an image.
+   * @param from the stage that contains the instruction
+   * @throws DOCKERFILE_INVALID for a number without a stage, or the stage itself
    */
   origin(word: Word, from: Stage): BaseOrigin {
     const text = word.text;
@@ -57,15 +63,15 @@ export class StageGraph {
       : (this.#stageNamed(text, from.index) ?? this.#laterStageNamed(text, from.index));
     if (index === undefined) return this.#image(word, text, this.#platform);
     if (index >= this.#dockerfile.stages.length) {
-      throw placeError(
+      throw errorAt(
         this.#dockerfile.file,
         word,
         `there is no stage ${text}`,
-        `the stages are numbered from 0 to ${this.#dockerfile.stages.length - 1}`,
+        `use a number from 0 to ${this.#dockerfile.stages.length - 1}`,
       );
     }
     if (index === from.index) {
-      throw placeError(
+      throw errorAt(
         this.#dockerfile.file,
         word,
         `the stage "${text}" cannot copy from itself`,
@@ -75,7 +81,10 @@ export class StageGraph {
     return { kind: 'stage', index };
   }
 
-  /** The stage to build by name or number; the last one for undefined. */
+  /**
+   * Returns the stage to build by name or number; the last one for undefined.
+   * @throws DOCKERFILE_INVALID if the stage does not exist
+   */
   target(name: string | undefined): ResolvedStage {
     const last = this.stages.length - 1;
     const index =
@@ -91,12 +100,17 @@ export class StageGraph {
       `${this.#dockerfile.file.path}: there is no stage "${name ?? ''}" to build`,
       {
         fix:
-          names.length === 0 ? 'its stages have no names' : `its stages are: ${names.join(', ')}`,
+          names.length === 0
+            ? 'use the number of a stage; none has a name'
+            : `use one of: ${names.join(', ')}`,
       },
     );
   }
 
-  /** The stages a target needs, itself last, each after those it needs. */
+  /**
+   * Returns the stages that a target needs, each after its dependencies; the target is last.
+   * @throws DOCKERFILE_INVALID for a dependency cycle
+   */
   order(target: ResolvedStage): readonly ResolvedStage[] {
     const done = new Set<number>();
     const order: ResolvedStage[] = [];
@@ -108,11 +122,11 @@ export class StageGraph {
         const needed = this.stages[index];
         if (needed === undefined) continue;
         if (open.has(index)) {
-          throw placeError(
+          throw errorAt(
             this.#dockerfile.file,
             word,
-            `the stages ${[...open].slice([...open].indexOf(index)).join(', ')} need each other`,
-            'take one of the references out of the circle',
+            `the stages ${[...open].slice([...open].indexOf(index)).join(', ')} depend on each other`,
+            'remove one of the references to break the cycle',
           );
         }
         visit(needed);
@@ -134,13 +148,13 @@ export class StageGraph {
     const { image } = stage.from;
     const text = reader.word(image, variables, 'UndefinedArgInFrom');
     if (text === '') {
-      throw placeError(
+      throw errorAt(
         this.#dockerfile.file,
         image,
-        `the image of FROM is empty after the variables in ${image.text} are replaced`,
+        `the image of FROM is empty after expanding ${image.text}`,
         reader
           .emptyFix(image, variables)
-          .replace(/^give.*/, 'give the variable a default, as in ARG NAME=value before FROM'),
+          .replace(/^set.*/, 'set a default, as in ARG NAME=value before FROM'),
       );
     }
     const written = this.#writtenPlatform(stage, reader, variables);
@@ -153,7 +167,7 @@ export class StageGraph {
     else base = this.#image(image, text, platform);
     const triggers = this.#triggers(stage, base);
     const needs = [...triggers.map(({ instruction }) => instruction), ...stage.instructions]
-      .flatMap(referencesOf)
+      .flatMap(fromReferences)
       .map((word) => ({ word, origin: this.origin(word, stage) }))
       .concat([{ word: image, origin: base }])
       .flatMap(({ word, origin }) =>
@@ -175,7 +189,7 @@ export class StageGraph {
       return formatPlatform(parsePlatform(text));
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
-      throw placeError(
+      throw errorAt(
         this.#dockerfile.file,
         word,
         `"${text}" is not a platform`,
@@ -196,7 +210,7 @@ export class StageGraph {
     return parseTriggers(texts, this.#dockerfile.file, stage.from);
   }
 
-  /** The last stage of that name before `limit`. */
+  /** Returns the index of the last stage with that name before `limit`. */
   #stageNamed(name: string, limit: number): number | undefined {
     const wanted = name.toLowerCase();
     const index = this.#dockerfile.stages
@@ -219,8 +233,8 @@ export class StageGraph {
   }
 }
 
-/** The words after `--from` and `from=` in an instruction. */
-export function referencesOf(instruction: Instruction): readonly Word[] {
+/** Returns the values of `--from` and `from=` in an instruction. */
+export function fromReferences(instruction: Instruction): readonly Word[] {
   if (instruction.keyword === 'COPY' || instruction.keyword === 'ADD')
     return instruction.from === undefined ? [] : [instruction.from];
   if (instruction.keyword !== 'RUN') return [];

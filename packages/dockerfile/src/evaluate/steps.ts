@@ -2,22 +2,23 @@ import type { Position } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
 import type { Instruction, MountType, Span, Warning } from '../parse/ast.ts';
 
-/** Where the files of a stage, a COPY or a mount come from. */
+/** The source of the files of a stage, a COPY or a mount. */
 export type Origin =
   | { readonly kind: 'scratch' }
   | { readonly kind: 'context' }
   | { readonly kind: 'stage'; readonly index: number }
   | ImageOrigin;
 
+/** An image that a Dockerfile names; the span is that of the reference. */
 export interface ImageOrigin extends Span {
   readonly kind: 'image';
-  /** The reference after substitution, the key of `BuildRequest.bases`. */
+  /** The reference after expansion, the key of `BuildRequest.bases`. */
   readonly text: string;
-  /** `os/architecture[/variant]` the image is wanted for. */
+  /** The platform of the image, as `os/architecture[/variant]`. */
   readonly platform: string;
 }
 
-/** An image for a platform: what a Dockerfile names twice is one. */
+/** Returns a key for an image on a platform. Equal references have equal keys. */
 export function imageKey(origin: Pick<ImageOrigin, 'text' | 'platform'>): string {
   return `${origin.platform} ${origin.text}`;
 }
@@ -27,26 +28,35 @@ interface StepBase {
   readonly position: Position;
   /** One line for progress and history: the keyword and its arguments as written. */
   readonly title: string;
-  /** The base image brings it along (ONBUILD); its place is the FROM. */
+  /** Set for an ONBUILD trigger of the base image; `position` is then that of FROM. */
   readonly isTrigger?: true;
 }
 
+/** An expanded RUN. */
 export interface RunStep extends StepBase {
   readonly kind: 'run';
-  /** With the stage's shell in front for the shell form. Never empty. */
+  /** In shell form it begins with the stage's shell. Never empty. */
   readonly argv: readonly string[];
-  /** `NAME=value`, sorted by name, each name once: the ENVs and the ARGs in scope (the last one wins). PATH is always there. */
+  /**
+   * `NAME=value`, sorted by name, each name once: the ENVs and the ARGs in scope (the last one
+   * wins). Always has PATH.
+   */
   readonly env: readonly string[];
-  /** Proxy settings given as build args without an ARG; they go to the process and not into the step's key. */
+  /**
+   * Proxy build arguments without an ARG: the process receives them, but they are not in the step
+   * key.
+   */
   readonly proxyEnv: readonly string[];
   /** Absolute. */
   readonly workdir: string;
-  /** As in USER: `name`, `uid`, `name:group`…; `''` is root. */
+  /** The value of USER: `name`, `uid`, `name:group`…; `''` is root. */
   readonly user: string;
   readonly network: 'default' | 'none' | 'host';
   readonly security: 'sandbox' | 'insecure';
   readonly mounts: readonly ResolvedMount[];
-  /** Files that exist for the time of this command only: the body of `RUN <<EOF` that starts with `#!`. */
+  /**
+   * Files that exist only while the command runs: the body of a `RUN <<EOF` that starts with `#!`.
+   */
   readonly files: readonly {
     readonly path: string;
     readonly content: string;
@@ -58,37 +68,41 @@ export interface RunStep extends StepBase {
 export interface ResolvedMount {
   readonly type: MountType;
   readonly position: Position;
-  /** For `bind` and `cache`; an absent `from` is the context for bind and scratch for cache. */
+  /** Only used by `bind` and `cache`. Default: the context for bind, scratch for cache. */
   readonly from: Origin;
   /** Path in `from`, absolute. */
   readonly source: string;
-  /** Absolute; a secret without target and with env has none. */
+  /** Absolute; undefined for a secret with `env` and without a written target. */
   readonly target: string | undefined;
   readonly readOnly: boolean;
   readonly id: string;
   readonly sharing: 'shared' | 'private' | 'locked';
   readonly required: boolean;
   readonly env: string | undefined;
-  /** Permission bits; undefined where not written. */
+  /** Permission bits; undefined if not written. */
   readonly mode: number | undefined;
   readonly uid: number | undefined;
   readonly gid: number | undefined;
-  /** Of a tmpfs, bytes. */
+  /** Size of a tmpfs in bytes. */
   readonly size: number | undefined;
 }
 
+/** An expanded COPY or ADD. */
 export interface CopyStep extends StepBase {
   readonly kind: 'copy' | 'add';
   readonly from: Origin;
-  /** Expanded patterns, relative to the root of `from`: no leading slash, cleaned; `''` is the root. */
+  /**
+   * Expanded patterns, relative to the root of `from`: cleaned, without a leading slash; `''` is
+   * the root.
+   */
   readonly sources: readonly CopySource[];
-  /** Files given in the Dockerfile itself. */
+  /** Here-documents of the Dockerfile. */
   readonly files: readonly { readonly name: string; readonly content: string }[];
-  /** Absolute and cleaned, no trailing slash; the root is `/`. */
+  /** Absolute and cleaned, without a trailing slash; the root is `/`. */
   readonly destination: string;
   /** Whether the destination is written as a directory: it ends in a slash or is `.`. */
   readonly destinationIsDirectory: boolean;
-  /** `user[:group]`, undefined: 0:0. USER has no say in it. */
+  /** `user[:group]`; undefined: 0:0. USER does not affect it. */
   readonly chown: string | undefined;
   /** Octal bits or a symbolic mode; undefined: as in the source. */
   readonly chmod: number | string | undefined;
@@ -101,28 +115,29 @@ export interface CopyStep extends StepBase {
   readonly unpack: boolean | undefined;
 }
 
-/** A source of COPY or ADD. `http` and `git` occur in ADD only. */
+/** A source of COPY or ADD. Only ADD has `http` and `git` sources. */
 export interface CopySource extends Span {
   readonly kind: 'path' | 'http' | 'git';
-  /** A pattern for paths, else the address. */
+  /** A pattern for paths, else the URL. */
   readonly text: string;
-  /** With --parents, the start of the path that is not kept: what stands before `/./`. */
+  /** With --parents, the prefix of the path that is not kept: the part before `/./`. */
   readonly base: string;
 }
 
-/** WORKDIR: the directory is made when it does not exist. */
+/** A WORKDIR: creates the directory if it does not exist. */
 export interface WorkdirStep extends StepBase {
   readonly kind: 'workdir';
   readonly path: string;
   readonly user: string;
 }
 
+/** An expanded instruction that changes files. */
 export type Step = RunStep | CopyStep | WorkdirStep;
 
-/** A trigger as it is written: for people, and as an instruction. */
+/** An ONBUILD trigger of the base, as a title for progress and as an instruction. */
 interface BaseTrigger {
   readonly title: string;
-  /** On one line, and the here-documents it opens. */
+  /** The instruction on one line, and the here-documents it opens. */
   readonly text: string;
 }
 
@@ -134,20 +149,29 @@ export interface StagePlan {
   /** `os/architecture[/variant]`. */
   readonly platform: string;
   readonly base: Exclude<Origin, { kind: 'context' }>;
-  /** In written order; instructions that only change the config are in `config` and in the steps they affect. */
+  /**
+   * In written order. Instructions that only change the config have no step: they affect `config`
+   * and later steps.
+   */
   readonly steps: readonly Step[];
-  /** What the image of this stage says. */
+  /** The `config` object of the stage's image. */
   readonly config: ContainerConfig;
-  /** What MAINTAINER says; the `author` of an OCI image config. */
+  /** The value of MAINTAINER: the `author` of an OCI image config. */
   readonly author: string | undefined;
-  /** Triggers the base brings along (ONBUILD). What they do comes first in `steps` and is in `config`. */
+  /**
+   * The ONBUILD triggers of the base. Their steps come first in `steps`; their settings are in
+   * `config`.
+   */
   readonly baseTriggers: readonly BaseTrigger[];
   /** Stages this one needs, ascending, each once. */
   readonly needs: readonly number[];
 }
 
+/** An evaluated Dockerfile. */
 export interface BuildPlan {
-  /** Only stages the target needs, each after those it needs. The last one is the target. */
+  /**
+   * Only the stages that the target needs, each after its dependencies. The last one is the target.
+   */
   readonly stages: readonly StagePlan[];
   readonly target: number;
   readonly warnings: readonly Warning[];

@@ -1,4 +1,7 @@
-/** What is wrong with a word, and where in it. The caller knows the word's place and turns it into an LktError. */
+/**
+ * A problem with a word, and its index in the word. The caller knows the word's position and turns
+ * this into an LktError.
+ */
 export class WordError extends Error {
   override readonly name: string = 'WordError';
   readonly index: number;
@@ -12,8 +15,8 @@ export class WordError extends Error {
 }
 
 /**
- * Takes a word of a Dockerfile apart: text, quoted or not, and variables with what is done to them.
- * @throws WordError for unbalanced quotes and bad substitutions.
+ * Parses a word of a Dockerfile into text, quoted or not, and variables with their modifiers.
+ * @throws WordError for unbalanced quotes and bad substitutions
  */
 export function parseWord(
   text: string,
@@ -22,6 +25,7 @@ export function parseWord(
   return new WordParser(text, options).parts('', false);
 }
 
+/** A part of a word. */
 export type Part =
   | { readonly kind: 'text'; readonly text: string; readonly quoted: boolean }
   | {
@@ -36,21 +40,22 @@ type Operation = Conditional | Edit;
 
 interface Conditional {
   readonly kind: '-' | '+' | '?';
-  /** With the colon: an empty value counts as unset. */
+  /** Set by the colon: an empty value counts as unset. */
   readonly emptyCounts: boolean;
   readonly word: readonly Part[];
 }
 
+/** A modifier that edits the value: `#`, `##`, `%`, `%%`, `/` or `//`. */
 export interface Edit {
   readonly kind: '#' | '##' | '%' | '%%' | '/' | '//';
   readonly pattern: readonly Part[];
-  /** Of `/` and `//`. */
+  /** Only for `/` and `//`. */
   readonly replacement: readonly Part[];
 }
 
 const NAME = /[\p{L}_][\p{L}\p{Nd}_]*|\p{Nd}+|[@*#?$!-]/uy;
 const MODIFIERS = 'use one of the modifiers :- :+ :? - + ? # ## % %% / //';
-/** Nested `${a:-${b:-…}}` deeper than this is refused: the parser recurses. */
+/** The maximum nesting of `${a:-${b:-…}}`, because the parser recurses. */
 const MAX_DEPTH = 64;
 
 class WordParser {
@@ -67,8 +72,8 @@ class WordParser {
   }
 
   /**
-   * Reads up to one of the characters of `stop`, which is left unread.
-   * @param pattern escapes are for the pattern to resolve, so they stay.
+   * Reads up to one of the characters of `stop`, which stays unread.
+   * @param pattern keeps escapes, which the pattern resolves later
    */
   parts(stop: string, pattern: boolean): readonly Part[] {
     const parts: Part[] = [];
@@ -110,7 +115,7 @@ class WordParser {
     return { kind: 'text', text, quoted: true };
   }
 
-  /** Inside double quotes the escape character stands for itself except before `"`, `$` and itself. */
+  /** Inside double quotes the escape character is literal except before `"`, `$` and itself. */
   #double(): readonly Part[] {
     const open = this.#at;
     const parts: Part[] = [];
@@ -141,7 +146,7 @@ class WordParser {
   }
 
   #unbalanced(quote: string, index: number): never {
-    throw new WordError(index, `a ${quote} has no partner`, 'close the quote, or escape it');
+    throw new WordError(index, `unclosed ${quote}`, 'close the quote, or escape it');
   }
 
   #dollar(quoted: boolean): Part {
@@ -153,7 +158,7 @@ class WordParser {
       return { kind: 'variable', name, index, quoted, operation: undefined };
     }
     this.#depth += 1;
-    if (this.#depth > MAX_DEPTH) throw new WordError(index, 'too many ${…} inside each other');
+    if (this.#depth > MAX_DEPTH) throw new WordError(index, '${…} is nested too deeply');
     this.#at += 1;
     const name = this.#name();
     if (name === '') {
@@ -200,7 +205,7 @@ class WordParser {
       if (this.#text[this.#at] !== '/') {
         throw new WordError(
           index,
-          `bad substitution: \${${name}/ has a pattern and no replacement`,
+          `bad substitution: \${${name}/ has a pattern but no replacement`,
           `write \${${name}/pattern/replacement}`,
         );
       }
@@ -208,6 +213,10 @@ class WordParser {
       return { kind: all ? '//' : '/', pattern, replacement: this.parts('}', true) };
     }
     const found = `${emptyCounts ? ':' : ''}${kind ?? ''}`;
-    throw new WordError(index, `bad substitution: \${${name}${found} is not known`, MODIFIERS);
+    throw new WordError(
+      index,
+      `bad substitution: unknown modifier in \${${name}${found}`,
+      MODIFIERS,
+    );
   }
 }

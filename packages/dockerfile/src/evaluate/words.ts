@@ -2,36 +2,40 @@ import { compileGlob, type Glob, GlobError } from '../copy/glob.ts';
 import { isSpace } from '../parse/raw-words.ts';
 import { type Edit, parseWord, type Part, WordError } from './word-parser.ts';
 
+/** Options of `expandWord` and `expandWords`. */
 export interface ExpandOptions {
   readonly escape: string;
-  /** Set values; an unset name is not in it. */
+  /** Variables that are set. */
   readonly variables: ReadonlyMap<string, string>;
-  /** Quotes are ordinary characters, as in a here-document. */
+  /** Treats quotes as ordinary characters, as in a here-document. */
   readonly keepQuotes?: boolean;
-  /** Told every name that is used without a default while it is unset. */
+  /** Called with each unset name that is used without a default. */
   readonly onUnset?: (name: string) => void;
-  /** Told every name that is used. */
+  /** Called with each name that is used. */
   readonly onUse?: (name: string) => void;
 }
 
 /**
- * Removes quotes and escapes from a word and replaces its variables (Dockerfile reference, "Environment replacement").
- * @throws WordError for unbalanced quotes, bad substitutions, `${name:?message}`, and results beyond 1 MiB.
+ * Removes quotes and escapes from a word and expands its variables (Dockerfile reference,
+ * "Environment replacement").
+ * @throws WordError for unbalanced quotes, bad substitutions, `${name:?message}`, and results over
+ * 1 MiB
  */
 export function expandWord(word: string, options: ExpandOptions): string {
   return new Expander(options).text(parseWord(word, options));
 }
 
 /**
- * Like `expandWord`, and splits at white space that is not quoted, also in the values of variables. Quoted nothing is
- * a word.
+ * Expands text like `expandWord`, and splits it at unquoted white space, also in the values of
+ * variables. A quoted empty string is a word.
+ * @throws WordError like `expandWord`
  */
 export function expandWords(text: string, options: ExpandOptions): readonly string[] {
   return new Expander(options).fields(parseWord(text, options));
 }
 
-/** `ENV A=$A$A` doubles with every line; this is where that ends. */
-const MAX_LENGTH = 1024 * 1024;
+/** The maximum length of expanded text: `ENV A=$A$A` doubles with every line. */
+const MAX_EXPANDED_LENGTH = 1024 * 1024;
 const MAX_PATTERN_STEPS = 20_000_000;
 
 class Expander {
@@ -71,7 +75,7 @@ class Expander {
     }
   }
 
-  /** The value, or the parts of the default that takes its place. */
+  /** Returns the value, or the parts of the default. */
   #variable(part: Part & { kind: 'variable' }): string | readonly Part[] {
     const { name, operation } = part;
     const set = this.#options.variables.get(name);
@@ -90,7 +94,7 @@ class Expander {
       throw new WordError(
         part.index,
         `${name}: ${message === '' ? missing : message}`,
-        `give it a value with ARG, ENV or a build argument`,
+        `set it with ARG, ENV or a build argument`,
       );
     }
     if (set === undefined) this.#options.onUnset?.(name);
@@ -98,7 +102,7 @@ class Expander {
       return this.#counted(this.#edit(set ?? '', operation));
     } catch (error) {
       if (error instanceof GlobError) throw new WordError(part.index, error.message);
-      if (error instanceof TooMuchWork) {
+      if (error instanceof PatternLimitError) {
         throw new WordError(part.index, `the value of ${name} is too long for this pattern`);
       }
       throw error;
@@ -131,7 +135,7 @@ class Expander {
 
   #counted(text: string): string {
     this.#length += text.length;
-    if (this.#length > MAX_LENGTH) {
+    if (this.#length > MAX_EXPANDED_LENGTH) {
       throw new WordError(0, 'the expanded text is longer than 1 MiB');
     }
     return text;
@@ -148,9 +152,11 @@ function cutPrefix(value: string, glob: Glob, longest: boolean): string {
   return characters.slice(cut).join('');
 }
 
-class TooMuchWork extends Error {}
+class PatternLimitError extends Error {}
 
-/** Replaces the first or every match, each as far left and as long as can be. An empty match replaces nothing. */
+/**
+ * Replaces the first or every match, each leftmost and longest. An empty match replaces nothing.
+ */
 function replace(value: string, glob: Glob, replacement: string, all: boolean): string {
   const characters = Array.from(value);
   let result = '';
@@ -163,7 +169,7 @@ function replace(value: string, glob: Glob, replacement: string, all: boolean): 
       longest = length;
     }
     steps += 1;
-    if (steps > MAX_PATTERN_STEPS) throw new TooMuchWork();
+    if (steps > MAX_PATTERN_STEPS) throw new PatternLimitError();
     if (longest === 0) {
       result += characters[index] ?? '';
       index += 1;
@@ -171,13 +177,13 @@ function replace(value: string, glob: Glob, replacement: string, all: boolean): 
     }
     result += replacement;
     index += longest;
-    if (result.length > MAX_LENGTH) throw new TooMuchWork();
+    if (result.length > MAX_EXPANDED_LENGTH) throw new PatternLimitError();
     if (!all) break;
   }
   return result + characters.slice(index).join('');
 }
 
-/** Collects fields: white space outside quotes ends one. */
+/** Collects fields; unquoted white space ends a field. */
 class Fields {
   readonly #done: string[] = [];
   #current: string | undefined;

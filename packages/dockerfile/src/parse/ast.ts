@@ -1,18 +1,20 @@
 import type { Position, SourceFile } from '@lkt/core';
 
-/** A piece of the file: where it starts, and how many UTF-16 units of the file it covers (continuation lines included). */
+/**
+ * A range of the file: its position and its length in UTF-16 units, including continuation lines.
+ */
 export interface Span {
   readonly position: Position;
   readonly offset: number;
   readonly length: number;
 }
 
-/** A word as it is written: quotes, escapes and variables are still in it. */
+/** A word as written: with quotes, escapes and variables. */
 export interface Word extends Span {
   readonly text: string;
 }
 
-/** `--name` or `--name=value` between an instruction's keyword and its arguments; `value` is unexpanded. */
+/** `--name` or `--name=value` between an instruction's keyword and its arguments, unexpanded. */
 export interface Flag extends Span {
   readonly name: string;
   readonly value: string | undefined;
@@ -21,37 +23,46 @@ export interface Flag extends Span {
 /** A here-document: `<<NAME`, `<<-NAME`, `<<"NAME"`. */
 export interface Heredoc extends Span {
   readonly name: string;
-  /** The lines between the opening line and the terminator as they are in the file, each with its line break. */
+  /** The lines between the opening line and the terminator, unchanged, each with its line break. */
   readonly content: string;
-  /** Whether variables in it are replaced when it is a source of COPY or ADD: the name is written without quotes. */
+  /** Whether COPY and ADD expand variables in the body: the name is written without quotes. */
   readonly expand: boolean;
   /** Whether leading tabs are removed from every line: `<<-`. */
   readonly chomp: boolean;
-  /** 0 unless a number is written before `<<`. */
+  /** The number before `<<`, else 0. */
   readonly descriptor: number;
 }
 
-/** What all instructions have. The place covers the instruction to its last line, here-documents excluded. */
+/**
+ * The common part of all instructions. The span ends with the last line, without here-documents.
+ */
 interface InstructionBase extends Span {
-  /** The instruction on one line: continuations joined, comments inside it dropped, nothing else changed. */
+  /**
+   * The instruction on one line: continuations joined, comments inside it dropped, otherwise
+   * unchanged.
+   */
   readonly text: string;
   readonly flags: readonly Flag[];
   readonly heredocs: readonly Heredoc[];
 }
 
-/** `["a", "b"]`, run as it is, or text for the stage's shell. */
+/** A command in exec form (`["a", "b"]`), or in shell form: text for the stage's shell. */
 export type Command =
   | { readonly form: 'exec'; readonly argv: readonly string[] }
   | { readonly form: 'shell'; readonly script: string };
 
+/** The types of `RUN --mount`. */
 export type MountType = 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh';
 
-/** A `RUN --mount`. Values may hold variables; an absent `target` is the working directory, or the type's default. */
+/**
+ * A `RUN --mount`. Values may contain variables. Without `target` it is the working directory, or
+ * the type's default.
+ */
 export interface Mount {
   readonly flag: Flag;
-  /** undefined when it is a variable. */
+  /** undefined if the type is a variable. */
   readonly type: MountType | undefined;
-  /** Stage or image; never holds variables. */
+  /** A stage or image; never contains variables. */
   readonly from: Word | undefined;
   readonly source: string | undefined;
   readonly target: string | undefined;
@@ -59,7 +70,7 @@ export interface Mount {
   readonly id: string | undefined;
   readonly sharing: 'shared' | 'private' | 'locked';
   readonly required: boolean;
-  /** Name of the environment variable a secret is put in. */
+  /** Name of the environment variable for a secret. */
   readonly env: string | undefined;
   readonly mode: string | undefined;
   readonly uid: string | undefined;
@@ -67,19 +78,22 @@ export interface Mount {
   readonly size: string | undefined;
 }
 
+/** A FROM; begins a stage. */
 export interface FromInstruction extends InstructionBase {
   readonly keyword: 'FROM';
   readonly image: Word;
   readonly platform: Word | undefined;
-  /** Lower-case; what follows AS. */
+  /** The name after AS, in lower case. */
   readonly name: string | undefined;
 }
 
+/** An ARG with one or more names; `value` is the unexpanded default. */
 export interface ArgInstruction extends InstructionBase {
   readonly keyword: 'ARG';
   readonly args: readonly { readonly name: string; readonly value: Word | undefined }[];
 }
 
+/** A RUN with its flags. */
 export interface RunInstruction extends InstructionBase {
   readonly keyword: 'RUN';
   readonly command: Command;
@@ -88,12 +102,13 @@ export interface RunInstruction extends InstructionBase {
   readonly security: 'sandbox' | 'insecure';
 }
 
+/** A COPY or ADD. All texts are unexpanded. */
 export interface CopyInstruction extends InstructionBase {
   readonly keyword: 'COPY' | 'ADD';
   /** Without the here-documents, which come after them. */
   readonly sources: readonly Word[];
   readonly destination: Word;
-  /** Stage name, stage number or image; COPY only; never holds variables. */
+  /** Stage name, stage number or image; COPY only; never contains variables. */
   readonly from: Word | undefined;
   readonly chown: string | undefined;
   readonly chmod: string | undefined;
@@ -124,12 +139,13 @@ interface UserInstruction extends InstructionBase {
   readonly user: Word;
 }
 
-/** `CMD []` and `ENTRYPOINT []` clear what the base has: exec form with an empty argv. */
+/** `CMD []` and `ENTRYPOINT []` clear the base's value: exec form with an empty argv. */
 interface CommandInstruction extends InstructionBase {
   readonly keyword: 'CMD' | 'ENTRYPOINT';
   readonly command: Command;
 }
 
+/** An EXPOSE or VOLUME. */
 export interface ListInstruction extends InstructionBase {
   readonly keyword: 'EXPOSE' | 'VOLUME';
   readonly values: readonly Word[];
@@ -145,7 +161,7 @@ interface ShellInstruction extends InstructionBase {
   readonly argv: readonly string[];
 }
 
-/** Durations are nanoseconds, as in the image config; undefined where not written. */
+/** Durations are in nanoseconds, as in the image config; undefined if not written. */
 export interface HealthcheckInstruction extends InstructionBase {
   readonly keyword: 'HEALTHCHECK';
   /** undefined for `HEALTHCHECK NONE`. */
@@ -157,6 +173,7 @@ export interface HealthcheckInstruction extends InstructionBase {
   readonly retries: number | undefined;
 }
 
+/** An ONBUILD; `trigger` runs in images that are FROM this one. */
 export interface OnbuildInstruction extends InstructionBase {
   readonly keyword: 'ONBUILD';
   readonly trigger: Instruction;
@@ -167,6 +184,7 @@ interface MaintainerInstruction extends InstructionBase {
   readonly maintainer: string;
 }
 
+/** An instruction of a Dockerfile, parsed and unexpanded. `keyword` tells the variants apart. */
 export type Instruction =
   | FromInstruction
   | ArgInstruction
@@ -183,6 +201,7 @@ export type Instruction =
   | OnbuildInstruction
   | MaintainerInstruction;
 
+/** An instruction's keyword in upper case. */
 export type Keyword = Instruction['keyword'];
 
 /** The instructions from one FROM to the next. */
@@ -195,20 +214,21 @@ export interface Stage {
 
 /** Parser directives: comments at the very top such as `# syntax=docker/dockerfile:1`. */
 export interface Directives {
-  /** Noted; lkt never fetches a frontend. */
+  /** Recorded only; lkt never fetches a frontend. */
   readonly syntax: Word | undefined;
   readonly escape: '\\' | '`';
   readonly check: Word | undefined;
 }
 
-/** Something the author should know that does not stop the build. */
+/** A problem that does not stop the build. */
 export interface Warning {
   readonly position: Position;
   readonly text: string;
-  /** The check of BuildKit that says the same, where there is one: what `# check=` names. */
+  /** The BuildKit check that reports the same problem, as used in `# check=`. */
   readonly rule?: string;
 }
 
+/** A parsed Dockerfile. */
 export interface Dockerfile {
   readonly file: SourceFile;
   readonly directives: Directives;

@@ -5,9 +5,11 @@ const DIRECTIVE = /^#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.*?)[ \t]*$/d;
 const KNOWN: ReadonlySet<string> = new Set(['syntax', 'escape', 'check']);
 
 /**
- * Reads the parser directives at the top of a file, a `#!` line before them allowed. The first line that is not a
- * known directive ends them, a comment too (Dockerfile reference, "Parser directives").
- * @returns the index of the first physical line that was not read.
+ * Parses the parser directives at the top of a file. A `#!` line may come first. The first line
+ * that is not a known directive ends them, also a comment (Dockerfile reference, "Parser
+ * directives").
+ * @returns the directives, and the index of the first physical line after them
+ * @throws DOCKERFILE_INVALID for a repeated directive or an invalid escape character
  */
 export function readDirectives(
   source: SourceText,

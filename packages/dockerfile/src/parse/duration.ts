@@ -9,7 +9,10 @@ const UNITS: Readonly<Record<string, number>> = {
   h: 3600e9,
 };
 
-/** Nanoseconds of a duration as Go writes it: `1h2m3.5s`, `300ms`, `0`. undefined for anything else. */
+/**
+ * Returns the nanoseconds of a Go duration such as `1h2m3.5s`, `300ms` or `0`; undefined for
+ * anything else.
+ */
 export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
   let total = 0;

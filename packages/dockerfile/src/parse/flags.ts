@@ -4,9 +4,9 @@ import type { SourceText } from './source-text.ts';
 import type { SyntaxNode } from './syntax.ts';
 
 /**
- * Reads the flags of one instruction by asking for those it knows; `end` refuses the rest.
+ * Reads the flags of one instruction by name; `end` rejects the flags that were not read.
  *
- * Every getter throws LktError DOCKERFILE_INVALID at the flag that is wrong.
+ * Every method throws DOCKERFILE_INVALID at an invalid flag.
  */
 export class FlagReader {
   readonly #node: SyntaxNode;
@@ -18,7 +18,7 @@ export class FlagReader {
     this.#source = source;
   }
 
-  /** A flag that may be repeated. Each has a value. */
+  /** Returns all flags of a name. Each must have a value. */
   all(name: string): readonly Flag[] {
     this.#asked.push(name);
     const flags = this.#node.flags.filter((flag) => flag.name === name);
@@ -29,11 +29,15 @@ export class FlagReader {
     return flags;
   }
 
+  /** Returns the value of a flag; undefined if it is absent. */
   text(name: string): string | undefined {
     return this.#single(name)?.value;
   }
 
-  /** The value as a word; its place is that of the value where that can be told, else that of the flag. */
+  /**
+   * Returns the value as a word. Its span is that of the value if the value stands literally in the
+   * file, else that of the flag.
+   */
   word(name: string): Word | undefined {
     const flag = this.#single(name);
     if (flag?.value === undefined) return undefined;
@@ -48,6 +52,7 @@ export class FlagReader {
     };
   }
 
+  /** Returns the value of a switch; `--name` alone is true, undefined if it is absent. */
   boolean(name: string): boolean | undefined {
     this.#asked.push(name);
     const flag = this.#unique(name);
@@ -57,18 +62,20 @@ export class FlagReader {
     if (value === 'false') return false;
     throw this.#source.error(
       flag,
-      `"${flag.value ?? ''}" is no value for --${name}`,
+      `"${flag.value ?? ''}" is not a valid value for --${name}`,
       `write --${name} or --${name}=false`,
     );
   }
 
+  /** Returns a value that must be one of `values`. */
   oneOf<T extends string>(name: string, values: readonly T[]): T | undefined {
     return this.parsed(name, (text) => {
       const value = values.find((candidate) => candidate === text);
-      return value === undefined ? { problem: `is none of ${values.join(', ')}` } : { value };
+      return value === undefined ? { problem: `is not one of ${values.join(', ')}` } : { value };
     });
   }
 
+  /** Returns the value as parsed by `parse`, whose `problem` becomes the error message. */
   parsed<T>(
     name: string,
     parse: (
@@ -83,7 +90,7 @@ export class FlagReader {
     throw this.#source.error(flag, `"${flag.value ?? ''}" in --${name} ${problem}`, fix);
   }
 
-  /** To be called when all known flags have been asked for. */
+  /** Rejects unknown flags. Call it after reading all known flags. */
   end(): void {
     const unknown = this.#node.flags.find((flag) => !this.#asked.includes(flag.name));
     if (unknown === undefined) return;
@@ -91,7 +98,7 @@ export class FlagReader {
     const known = this.#asked.map((name) => `--${name}`).join(', ');
     const fix =
       this.#asked.length === 0
-        ? `${this.#node.name} takes no flags; put -- in front of an argument that starts with --`
+        ? `${this.#node.name} has no flags; put -- before an argument that starts with --`
         : `use one of: ${known}`;
     throw this.#source.error(
       unknown,

@@ -2,19 +2,25 @@ import type { Heredoc } from './ast.ts';
 import { rawWords } from './raw-words.ts';
 import type { MappedText } from './source-text.ts';
 
+/** The word that opens a here-document. */
 export type HeredocOpening = Omit<Heredoc, 'content'>;
 
 const INSTRUCTION = /^(?:ONBUILD\s+)*(?:RUN|COPY|ADD)\s.*<</is;
 const OPENING = /^(\d*)<<(-?)([^<]+)$/s;
 
-/** Whether the instruction may open here-documents at all. A quick look: `findHeredocs` decides. */
+/**
+ * Reports whether the instruction may open here-documents. This is a fast pre-check for
+ * `findHeredocs`.
+ */
 export function hasHeredocs(text: string): boolean {
   return INSTRUCTION.test(text);
 }
 
 /**
- * The here-documents a line opens: words such as `<<EOF`, `3<<-EOF`, `<<"EOF"`. A word is one only as a whole, so
- * `"<<EOF"` and `cat<<EOF` are not. In a line with a quote that is never closed nothing is one.
+ * Returns the here-documents that a line opens: words such as `<<EOF`, `3<<-EOF` and `<<"EOF"`.
+ * Only a whole word counts, so `"<<EOF"` and `cat<<EOF` do not. A line with an unclosed quote opens
+ * none.
+ * @throws DOCKERFILE_INVALID for an unclosed quote in a name
  */
 export function findHeredocs(line: MappedText, escape: string): readonly HeredocOpening[] {
   const openings: HeredocOpening[] = [];
@@ -28,7 +34,7 @@ export function findHeredocs(line: MappedText, escape: string): readonly Heredoc
       throw line.error(
         word.start,
         word.end,
-        `the name of the here-document ${word.text} has a quote without its partner`,
+        `the here-document name ${word.text} has an unclosed quote`,
         'close the quote',
       );
     }
@@ -39,7 +45,7 @@ export function findHeredocs(line: MappedText, escape: string): readonly Heredoc
 
 type OpeningFacts = Pick<Heredoc, 'name' | 'expand' | 'chomp' | 'descriptor'>;
 
-/** undefined for a word that is no here-document. */
+/** Parses a word that opens a here-document; undefined for any other word. */
 export function parseHeredoc(word: string): OpeningFacts | 'unbalanced' | undefined {
   const match = OPENING.exec(word);
   if (match === null) return undefined;
@@ -66,7 +72,7 @@ export function parseHeredoc(word: string): OpeningFacts | 'unbalanced' | undefi
   return { name, expand: !quoted, chomp: dash === '-', descriptor: Number(descriptor) };
 }
 
-/** Without the tabs at the start of every line, as `<<-` asks. */
+/** Removes the tabs at the start of every line, for `<<-`. */
 export function chompTabs(content: string): string {
   return content.replaceAll(/^\t+/gm, '');
 }

@@ -37,8 +37,8 @@ const KEYWORDS: readonly Keyword[] = [
 ];
 
 /**
- * Checks one instruction and gives it its type.
- * @throws LktError DOCKERFILE_INVALID at the word that is wrong.
+ * Checks one instruction and returns it with its type.
+ * @throws DOCKERFILE_INVALID at the invalid word
  */
 export function parseInstruction(node: SyntaxNode, source: SourceText): Instruction {
   const keyword = KEYWORDS.find((known) => known === node.name);
@@ -63,10 +63,10 @@ function unknownFix(node: SyntaxNode, source: SourceText): string {
       .at(-1)
       ?.trim() ?? '';
   if (line > 1 && /(?:&&|\|)$/.test(before) && !before.startsWith('#'))
-    return `line ${line - 1} goes on here: end it with \\`;
+    return `if line ${line - 1} continues here, end it with \\`;
   const near = nearest(node.name, KEYWORDS);
   return near === undefined
-    ? 'start the line with an instruction such as RUN or COPY; a line that continues the one before needs a \\ there'
+    ? 'start the line with an instruction such as RUN or COPY, or end the previous line with \\'
     : `did you mean ${near}?`;
 }
 
@@ -107,7 +107,7 @@ function readInstruction(
     case 'VOLUME': {
       const values = atLeastOne(node, fail);
       if (keyword === 'VOLUME' && values.some((word) => word.text.trim() === '')) {
-        throw fail('VOLUME holds an empty path', 'name a directory');
+        throw fail('VOLUME has an empty path', 'name a directory');
       }
       return { ...base, keyword, values };
     }
@@ -161,23 +161,26 @@ const STAGE_NAME = /^[a-z][a-z0-9_.-]*$/;
 function readFrom(node: SyntaxNode, flags: FlagReader, fail: Fail): Own<FromInstruction> {
   const [image, as, name, extra] = node.args;
   if (image === undefined)
-    throw fail('FROM requires an image or a stage', 'write FROM scratch for none');
+    throw fail(
+      'FROM requires an image or a stage',
+      'write FROM scratch to start without a base image',
+    );
   if (
     as !== undefined &&
     (as.text.toUpperCase() !== 'AS' || name === undefined || extra !== undefined)
   ) {
     throw fail(
-      'FROM takes one image, and a name for the stage',
+      'FROM takes one image and an optional stage name',
       as.text.startsWith('#')
-        ? 'give the comment a line of its own'
+        ? 'put the comment on its own line'
         : 'write it as FROM IMAGE AS NAME',
       as.text.toUpperCase() === 'AS' ? (extra ?? as) : as,
     );
   }
   if (name !== undefined && !STAGE_NAME.test(name.text.toLowerCase())) {
     throw fail(
-      `"${name.text}" cannot be the name of a stage`,
-      'start it with a letter, and use letters, digits, "-", "_" and "." only',
+      `"${name.text}" is not a valid stage name`,
+      'start it with a letter, and use only letters, digits, "-", "_" and "."',
       name,
     );
   }
@@ -195,10 +198,11 @@ function readArg(
   return { name, value: equals === -1 ? undefined : wordFrom(word, equals + 1, source) };
 }
 
-/** The end of a word, from an index of its text. */
+/** Returns the end of a word, from an index of its text. */
 function wordFrom(word: Word, index: number, source: SourceText): Word {
   const text = word.text.slice(index);
-  // A word over several lines is not one run of the file; then the place of the whole word stands for its end.
+  // A word over several lines is not contiguous in the file, so the span stays that of the whole
+  // word.
   if (word.length !== word.text.length) return { ...word, text };
   return { ...source.span(word.offset + index, word.offset + word.length), text };
 }
@@ -215,8 +219,8 @@ function readRun(
   const [device] = flags.all('device');
   if (device !== undefined) {
     throw fail(
-      `RUN --device=${device.value ?? ''} is not supported: a command has no devices of the machine that builds`,
-      'do without it, or do the step with Docker and use the image it gives',
+      `RUN --device=${device.value ?? ''} is not supported: build commands have no access to devices`,
+      'remove the flag, or build this step with Docker and start FROM its image',
       { ...device, text: device.value ?? '' },
     );
   }
@@ -243,7 +247,7 @@ function readCopy(
   if (node.heredocs.length > 0 && isHeredocWord(destination)) {
     throw fail(
       `${keyword} cannot have a here-document as its destination`,
-      'add the path of the file after it',
+      'add the destination path after it',
       destination,
     );
   }
@@ -254,8 +258,8 @@ function readCopy(
   if (from?.text.includes('$') === true) {
     throw source.error(
       from,
-      'variables are not replaced in --from',
-      'name a stage with FROM before, and use its name here',
+      'variables are not expanded in --from',
+      'add a stage FROM the image, and use its name here',
     );
   }
   return {

@@ -12,10 +12,11 @@ export interface LogicalLine {
   readonly start: number;
   /** Offset after its last character, here-documents excluded. */
   readonly end: number;
-  /** Offset of the first blank line between a line continuation and its continuation. */
+  /** Offset of the first blank line inside the continued instruction. */
   readonly blankContinuation: number | undefined;
 }
 
+/** A Dockerfile split into logical lines. */
 export interface FileLines {
   readonly directives: Directives;
   readonly lines: readonly LogicalLine[];
@@ -30,9 +31,10 @@ interface PhysicalLine {
 /**
  * Splits a Dockerfile into instructions.
  *
- * A line that ends in one escape character (blanks after it do not matter) goes on in the next line; two escape
- * characters are not a continuation. Comment lines and blank lines inside a continued instruction are dropped, other
- * blanks are kept (Dockerfile reference, "Format").
+ * A line that ends in one escape character, ignoring trailing blanks, continues on the next line.
+ * Two escape characters do not continue it. Comment lines and blank lines inside a continued
+ * instruction are dropped; other blanks are kept (Dockerfile reference, "Format").
+ * @throws DOCKERFILE_INVALID for invalid directives and unterminated here-documents
  */
 export function readLines(source: SourceText): FileLines {
   const physical = physicalLines(source);
@@ -108,7 +110,7 @@ function joinContinuations(
   return { line: new MappedText(source, trim(text, slices), end), next: index, end, blank };
 }
 
-/** Offset of the escape character that continues the line. */
+/** Returns the offset of the escape character that continues the line. */
 function continuationMark(text: string, line: PhysicalLine, escape: string): number | undefined {
   let at = line.end;
   while (at > line.start && (text[at - 1] === ' ' || text[at - 1] === '\t')) at -= 1;
@@ -117,7 +119,7 @@ function continuationMark(text: string, line: PhysicalLine, escape: string): num
   return at - 1;
 }
 
-/** Drops the blanks around the whole instruction, across its pieces. */
+/** Removes the blanks around the whole instruction, across its slices. */
 function trim(
   text: string,
   slices: readonly { start: number; end: number }[],
@@ -152,7 +154,7 @@ function readHeredocs(
       if (candidate === undefined) {
         throw source.error(
           opening,
-          `the here-document "${opening.name}" has no end`,
+          `the here-document "${opening.name}" is not terminated`,
           endFix(opening.name, text.slice(bodyStart)),
         );
       }
@@ -167,12 +169,12 @@ function readHeredocs(
   return { heredocs, next: index };
 }
 
-/** @param rest what comes after the line that opens it */
+/** @param rest the text after the line that opens the here-document */
 function endFix(name: string, rest: string): string {
   const isIndented = rest.split('\n').some((line) => line.trim() === name);
   return isIndented
-    ? `take the blanks from around ${name} at its end, or write <<-${name} and indent with tabs`
-    : `add a line that holds nothing but ${name}`;
+    ? `remove the blanks around the closing ${name}, or write <<-${name} and indent with tabs`
+    : `add a line with only ${name}`;
 }
 
 function isBlankOrComment(text: string, line: PhysicalLine): boolean {

@@ -42,7 +42,7 @@ const ALIASES: Readonly<Record<string, Key>> = {
   size: 'size',
 };
 
-/** What each type takes besides `type` and `target` (Dockerfile reference, "RUN --mount"). */
+/** The options of each type besides `type` and `target` (Dockerfile reference, "RUN --mount"). */
 const ALLOWED: Readonly<Record<MountType, readonly Key[]>> = {
   bind: ['from', 'source', 'readonly', 'readwrite'],
   cache: ['from', 'source', 'readonly', 'readwrite', 'id', 'sharing', 'mode', 'uid', 'gid'],
@@ -54,11 +54,11 @@ const ALLOWED: Readonly<Record<MountType, readonly Key[]>> = {
 const SHARING = ['shared', 'private', 'locked'] as const;
 
 /**
- * Reads the options of a `--mount`. Without `expand`, when variables are not known yet, an option that may be one of a
- * few words and holds a variable is as if it were not written, and a variable type is undefined and nothing is checked
- * against it.
- * @param expand replaces the variables in an option.
- * @throws LktError DOCKERFILE_INVALID for unknown and misplaced options, and what a type needs and has not.
+ * Parses the options of a `--mount`. Without `expand`, variables are not known yet. An option with
+ * a variable then gets its default if its values are limited. With a variable type, `type` is
+ * undefined and options are not checked against it.
+ * @param expand replaces the variables in an option
+ * @throws DOCKERFILE_INVALID for unknown, misplaced and missing options
  */
 export function parseMount(
   flag: Flag,
@@ -87,7 +87,7 @@ export function parseMount(
     let value = equals === -1 ? undefined : field.slice(equals + 1);
     if (value !== undefined && expand !== undefined && key !== 'from') value = expand(value);
     if (value === undefined && key !== 'readonly' && key !== 'readwrite' && key !== 'required') {
-      return fail(`the option ${key} of --mount has no value`, `write ${key}=VALUE`);
+      return fail(`the --mount option ${key} has no value`, `write ${key}=VALUE`);
     }
     options.set(key, value);
   }
@@ -142,7 +142,7 @@ function oneOf<T extends string>(key: string, value: string, values: readonly T[
   if (found !== undefined) return found;
   const near = nearest(value, values);
   return fail(
-    `"${value}" is no value for the option ${key} of --mount`,
+    `"${value}" is not a valid value for the --mount option ${key}`,
     near === undefined ? `use one of: ${values.join(', ')}` : `did you mean ${near}?`,
   );
 }
@@ -154,11 +154,11 @@ function fromWord(
   fail: Fail,
 ): Word | undefined {
   if (text === undefined) return undefined;
-  if (text === '') return fail('the option from of --mount is empty', 'name a stage or an image');
+  if (text === '') return fail('the --mount option from is empty', 'name a stage or an image');
   if (text.includes('$')) {
     return fail(
-      'variables are not replaced in the option from of --mount',
-      'name a stage FROM that image, and use its name here',
+      'variables are not expanded in the --mount option from',
+      'add a stage FROM the image, and use its name here',
     );
   }
   const written = source.file.text.slice(flag.offset, flag.offset + flag.length);
@@ -171,7 +171,10 @@ function fromWord(
   return { text, ...source.span(offset, offset + text.length) };
 }
 
-/** One line of RFC 4180: fields between commas, quotes around a field that holds commas, `""` for a quote. */
+/**
+ * Splits one line of RFC 4180: fields between commas, quotes around a field with commas, `""` for a
+ * quote.
+ */
 function splitCsv(text: string, fail: Fail): readonly string[] {
   const fields: string[] = [];
   let index = 0;
@@ -181,7 +184,7 @@ function splitCsv(text: string, fail: Fail): readonly string[] {
       index += 1;
       for (;;) {
         const close = text.indexOf('"', index);
-        if (close === -1) return fail('a quote in --mount has no partner', 'close the quote');
+        if (close === -1) return fail('--mount has an unclosed quote', 'close the quote');
         field += text.slice(index, close);
         index = close + 1;
         if (text[index] !== '"') break;

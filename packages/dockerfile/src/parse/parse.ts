@@ -11,16 +11,20 @@ import { parseInstruction } from './instructions.ts';
 import { SourceText } from './source-text.ts';
 import { type FileSyntax, parseSyntax } from './syntax.ts';
 
-/** More than anyone writes; a limit because stages are resolved by recursion. */
+/** A limit, because stages are resolved by recursion. No real Dockerfile has so many. */
 const MAX_STAGES = 1000;
 
 /**
- * Parses a Dockerfile. Nothing is expanded, fetched or looked up.
- * @throws LktError DOCKERFILE_INVALID with file, line and column, the line itself and what to do.
+ * Parses a Dockerfile. Does not expand variables, and reads no other file.
+ * @throws DOCKERFILE_INVALID with file, line and column, the line itself and a fix
+ * @example
+ * ```ts
+ * const { stages } = parseDockerfile({ path: 'Dockerfile', text: 'FROM scratch\nCOPY a /\n' });
+ * ```
  */
 export function parseDockerfile(file: SourceFile): Dockerfile {
   const source = new SourceText(file);
-  refuseNul(source);
+  rejectNul(source);
   const syntax = parseSyntax(source);
   const globalArgs: ArgInstruction[] = [];
   const stages: { index: number; from: FromInstruction; instructions: Instruction[] }[] = [];
@@ -40,7 +44,7 @@ export function parseDockerfile(file: SourceFile): Dockerfile {
       throw source.error(
         node.keyword,
         `${instruction.keyword} comes before the first FROM`,
-        'start with FROM; only ARG may stand before it',
+        'start with FROM; only ARG may come before it',
       );
     }
   }
@@ -60,11 +64,11 @@ export function parseDockerfile(file: SourceFile): Dockerfile {
   };
 }
 
-/** No argument, variable or path of a process can hold one. */
-function refuseNul(source: SourceText): void {
+/** Rejects NUL bytes: no argument, variable or path of a process can contain one. */
+function rejectNul(source: SourceText): void {
   const nul = source.file.text.indexOf('\0');
   if (nul === -1) return;
-  throw source.error(source.span(nul, nul + 1), 'the Dockerfile holds a NUL byte', 'remove it');
+  throw source.error(source.span(nul, nul + 1), 'the Dockerfile contains a NUL byte', 'remove it');
 }
 
 function warningsOf(syntax: FileSyntax, source: SourceText): readonly Warning[] {
@@ -73,13 +77,13 @@ function warningsOf(syntax: FileSyntax, source: SourceText): readonly Warning[] 
     .filter((node) => node.brokenJson)
     .map((node) => ({
       position: node.rest.position,
-      text: `the array after ${node.name} is not valid JSON, so it is taken as text${
+      text: `the array after ${node.name} is not valid JSON and is treated as text${
         node.rest.text.includes("'") ? '; quote its elements with "' : ''
       }`,
     }));
   const blank = syntax.blankContinuations.map((offset) => ({
     position: source.position(offset),
-    text: 'a blank line stands inside an instruction that goes on after it',
+    text: 'a continued instruction contains a blank line',
     rule: 'NoEmptyContinuation',
   }));
   return [...broken, ...blank];

@@ -1,4 +1,4 @@
-/** A word as written, and where in the text it stands. */
+/** A word as written, and its range in the text. */
 export interface RawWord {
   readonly text: string;
   readonly start: number;
@@ -8,8 +8,8 @@ export interface RawWord {
 }
 
 /**
- * Splits text at white space outside quotes and not after an escape character. Nothing is removed or replaced: quotes
- * and escapes stay in the words. A quote without its partner reaches to the end of the text.
+ * Splits text at white space that is neither quoted nor escaped. Words keep their quotes and
+ * escapes. An unclosed quote reaches to the end of the text.
  */
 export function rawWords(text: string, from: number, escape: string): readonly RawWord[] {
   const words: RawWord[] = [];
@@ -38,7 +38,7 @@ export function rawWords(text: string, from: number, escape: string): readonly R
   return words;
 }
 
-/** Splits text at white space alone, as FROM, EXPOSE and COPY do. */
+/** Splits text at white space only, as FROM, EXPOSE and COPY do. */
 export function plainWords(text: string, from: number): readonly RawWord[] {
   const words: RawWord[] = [];
   let index = from;
@@ -54,7 +54,7 @@ export function plainWords(text: string, from: number): readonly RawWord[] {
   return words;
 }
 
-/** White space as Unicode has it. */
+/** Reports whether a character is Unicode white space, as Go's unicode.IsSpace does. */
 export function isSpace(char: string | undefined): boolean {
   if (char === undefined) return false;
   const code = char.charCodeAt(0);

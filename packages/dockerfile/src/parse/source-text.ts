@@ -1,7 +1,7 @@
 import { type LktError, type Position, type SourceFile, sourceError } from '@lkt/core';
 import type { Span, Word } from './ast.ts';
 
-/** A file with the offsets of its lines, for quick positions. */
+/** A file with an index of its lines, for fast positions. */
 export class SourceText {
   readonly file: SourceFile;
   /** Offset of the first character of every line. */
@@ -31,12 +31,12 @@ export class SourceText {
   }
 
   error(span: Span, message: string, fix?: string): LktError {
-    return placeError(this.file, span, message, fix);
+    return errorAt(this.file, span, message, fix);
   }
 }
 
-/** LktError DOCKERFILE_INVALID at a place, with the line and carets under it. */
-export function placeError(file: SourceFile, span: Span, message: string, fix?: string): LktError {
+/** Returns an LktError DOCKERFILE_INVALID for a span, with its line and carets below. */
+export function errorAt(file: SourceFile, span: Span, message: string, fix?: string): LktError {
   return sourceError('DOCKERFILE_INVALID', file, span.position, message, {
     length: Math.max(1, span.length),
     fix,
@@ -44,13 +44,16 @@ export function placeError(file: SourceFile, span: Span, message: string, fix?: 
 }
 
 /**
- * Text put together from pieces of a file, such as an instruction without its line continuations. Every character
- * still knows its offset in the file.
+ * Text assembled from slices of a file, such as an instruction without its line continuations. Maps
+ * every character to its offset in the file.
  */
 export class MappedText {
   readonly text: string;
   readonly source: SourceText;
-  /** Where each piece starts in `text`, and the offset of that character in the file. Ascending. */
+  /**
+   * The index of each slice in `text`, and the offset of its first character in the file.
+   * Ascending.
+   */
   readonly #pieces: readonly { readonly at: number; readonly offset: number }[];
   /** Offset in the file of the end of the text. */
   readonly #end: number;
@@ -69,7 +72,7 @@ export class MappedText {
     this.#end = end;
   }
 
-  /** Offset in the file of the character at `index`; of the end for an index past the last character. */
+  /** Returns the offset in the file of the character at `index`, or of the end of the text. */
   offset(index: number): number {
     if (index >= this.text.length) {
       return this.text.length === 0 ? this.#end : this.offset(this.text.length - 1) + 1;
@@ -82,7 +85,7 @@ export class MappedText {
     return found.offset + (index - found.at);
   }
 
-  /** The place of `text.slice(start, end)`. */
+  /** Returns the span of `text.slice(start, end)`. */
   span(start: number, end: number): Span {
     const from = this.offset(start);
     return this.source.span(from, end > start ? this.offset(end - 1) + 1 : from);

@@ -5,8 +5,8 @@ import { isSpace, plainWords, rawWords } from './raw-words.ts';
 import type { MappedText, SourceText } from './source-text.ts';
 
 /**
- * An instruction split into flags and arguments by the rules of its keyword, before anything is checked: also unknown
- * keywords and flags, too many and too few arguments.
+ * An instruction split into flags and arguments by the rules of its keyword, without further
+ * checks: keywords, flags and the number of arguments may be invalid.
  */
 export interface SyntaxNode extends Span {
   /** As written. */
@@ -17,25 +17,29 @@ export interface SyntaxNode extends Span {
   readonly flags: readonly Flag[];
   /** Whether the arguments are a JSON array of strings. */
   readonly json: boolean;
-  /** Of ENV and LABEL: name, value, name, value…; of HEALTHCHECK: the type first. */
+  /** For ENV and LABEL: name, value, name, value…; for HEALTHCHECK: the type first. */
   readonly args: readonly Word[];
-  /** The arguments as one piece of text. */
+  /** The arguments as one text. */
   readonly rest: Word;
   /** The instruction inside ONBUILD. */
   readonly child: SyntaxNode | undefined;
   readonly heredocs: readonly Heredoc[];
-  /** Looks like a JSON array and is none, so it is taken as text. */
+  /** Whether the arguments look like a JSON array but are invalid, and so are treated as text. */
   readonly brokenJson: boolean;
 }
 
+/** A Dockerfile split into instructions, flags and arguments. */
 export interface FileSyntax {
   readonly directives: Directives;
   readonly nodes: readonly SyntaxNode[];
-  /** Blank lines in continued instructions, which other builders warn about. */
+  /** Offsets of blank lines in continued instructions, which BuildKit warns about. */
   readonly blankContinuations: readonly number[];
 }
 
-/** @throws LktError DOCKERFILE_INVALID for a file without instructions and for what cannot be split. */
+/**
+ * Splits a Dockerfile into instructions, flags and arguments.
+ * @throws DOCKERFILE_INVALID for a file without instructions, and for text that cannot be split
+ */
 export function parseSyntax(source: SourceText): FileSyntax {
   const { directives, lines } = readLines(source);
   if (lines.length === 0) {
@@ -79,7 +83,9 @@ function parseNode(logical: LogicalLine, from: number, escape: string): SyntaxNo
   return { ...base, child: undefined, ...readArguments(line, name, start, escape) };
 }
 
-/** Flags are the words in front that start with `--`; `--` alone ends them. Quotes and escapes in them are resolved. */
+/**
+ * Reads the leading words that start with `--`; `--` alone ends them. Resolves quotes and escapes.
+ */
 function readFlags(
   line: MappedText,
   from: number,
@@ -166,7 +172,7 @@ function asText(args: readonly Word[]): Arguments {
   return { json: false, args, brokenJson: false };
 }
 
-/** undefined for text that does not start with `[`. */
+/** Returns undefined for text that does not start with `[`. */
 function readJson(line: MappedText, name: string, start: number): Arguments | undefined {
   const end = line.text.trimEnd().length;
   const array = line.text.slice(start, Math.max(start, end));
@@ -183,14 +189,17 @@ function readJson(line: MappedText, name: string, start: number): Arguments | un
     throw line.error(
       start,
       end,
-      `the array after ${name} holds something else than strings`,
+      `the array after ${name} has elements that are not strings`,
       'put every element in double quotes',
     );
   }
   return { json: true, args: value.map((item) => ({ ...span, text: item })), brokenJson: false };
 }
 
-/** `name=value name=value`, or the old form `name rest of the line` for a first word without `=`. */
+/**
+ * Reads `name=value name=value`, or the legacy form `name rest of the line` if the first word has
+ * no `=`.
+ */
 function readPairs(
   line: MappedText,
   keyword: string,
@@ -221,7 +230,7 @@ function readPairs(
         word.start,
         word.end,
         `"${word.text}" is not of the form name=value`,
-        'put quotes around a value that has blanks',
+        'quote values that contain blanks',
       );
     }
     const split = word.start + equals;
@@ -235,7 +244,7 @@ function skipSpaces(text: string, from: number): number {
   return index;
 }
 
-/** Whether a word of COPY or ADD opens a here-document. */
+/** Reports whether a word of COPY or ADD opens a here-document. */
 export function isHeredocWord(word: Word): boolean {
   return typeof parseHeredoc(word.text) === 'object';
 }
