@@ -6,7 +6,7 @@ import LongRunning from './tools/vitest/long-running.ts';
 import PlainSummary from './tools/vitest/plain-summary.ts';
 import { provenFiles } from './tools/vitest/proven-files.ts';
 
-// Only a run of all tests skips files that have passed for the same inputs: a named file always runs.
+// Only a run of all tests skips files that passed before with the same inputs.
 const files = process.env['LKT_TEST_ALL'] === 'yes' ? provenFiles(import.meta.dirname) : [];
 const proven = files.filter(({ passed }) => passed !== undefined).map(({ path }) => path);
 

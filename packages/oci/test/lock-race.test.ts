@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { withLockAt } from '../src/store/lock.ts';
-import type * as owner from '../src/store/owner.ts';
-import { tempDir } from './support.ts';
+import { deadToken, tempDir } from './support.ts';
 
 // Simulates a waiter that saw a dead owner but takes over late: another process already did and
 // holds the lock.
@@ -20,19 +19,12 @@ vi.mock('node:fs/promises', async (original) => {
   };
 });
 
-vi.mock('../src/store/owner.ts', async (original) => {
-  const real = await original<typeof owner>();
-  return {
-    ...real,
-    ownerState: (token: string) => (token === 'dead' ? 'dead' : real.ownerState(token)),
-  };
-});
-
 test('a slow waiter does not remove the lock of a faster one', async () => {
   await using temp = await tempDir();
   const path = join(temp.path, 'a.lock');
+  const dead = await deadToken();
   for (let round = 0; round < 10; round += 1) {
-    await symlink('dead', path);
+    await symlink(dead, path);
     let inside = 0;
     await Promise.all(
       Array.from({ length: 10 }, async () =>

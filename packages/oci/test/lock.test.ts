@@ -5,19 +5,7 @@ import { expect, test, vi } from 'vitest';
 import { withLockAt } from '../src/store/lock.ts';
 import { openStore } from '../src/index.ts';
 import { ownerState, ownerToken } from '../src/store/owner.ts';
-import { failure, runScript, tempDir } from './support.ts';
-
-/** Returns the token of a process that has ended. */
-async function deadToken(): Promise<string> {
-  const { stdout } = await runScript(
-    `const { symlink, readlink, mkdtemp } = await import('node:fs/promises');
-     const dir = await mkdtemp('/tmp/lkt-oci-dead-');
-     const store = await oci.openStore(dir);
-     await store.withLock('x', async () => console.log(await readlink(dir + '/locks/x.lock')));
-     await (await import('node:fs/promises')).rm(dir, { recursive: true });`,
-  );
-  return stdout.trim();
-}
+import { deadToken, failure, tempDir } from './support.ts';
 
 test('ownerState: alive, dead, a reused pid, another namespace', async () => {
   const own = ownerToken();

@@ -142,3 +142,15 @@ export async function runScript(
     child.on('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
   });
 }
+
+/** Returns the token of a process that has ended. */
+export async function deadToken(): Promise<string> {
+  const { stdout } = await runScript(
+    `const { symlink, readlink, mkdtemp } = await import('node:fs/promises');
+     const dir = await mkdtemp('/tmp/lkt-oci-dead-');
+     const store = await oci.openStore(dir);
+     await store.withLock('x', async () => console.log(await readlink(dir + '/locks/x.lock')));
+     await (await import('node:fs/promises')).rm(dir, { recursive: true });`,
+  );
+  return stdout.trim();
+}
