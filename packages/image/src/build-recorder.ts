@@ -1,7 +1,7 @@
 import type { Reporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Recorder, type RecordLocation, type Workspace } from '@lkt/pkg';
-import type { AuditHook } from './audit-hook.ts';
+import type { AuditHook } from './audit/audit-hook.ts';
 import type { BuiltImage } from './built-image.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import { namedFile } from './tree/host-files.ts';
@@ -39,7 +39,7 @@ export class BuildRecorder {
       config.trust.some(({ rules, trustedRoot }) => rules.length > 0 || trustedRoot !== undefined)
     )
       return undefined;
-    const seen = new Set([...files.map(({ absolute }) => absolute), ...(audit?.looksAt ?? [])]);
+    const seen = new Set([...files.map(({ absolute }) => absolute), ...(audit?.inputs ?? [])]);
     for (const { content } of config.files) {
       if (content.kind !== 'source') continue;
       const named = namedFile(content, homeDir);

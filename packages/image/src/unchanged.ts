@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { Reporter } from '@lkt/core';
 import { findRecord } from '@lkt/pkg/record';
-import type { ImageAudit } from './audit-hook.ts';
+import type { ImageAudit } from './audit/audit-hook.ts';
 import { isThere } from './output/is-there.ts';
 import { KnownFiles } from './output/known-files.ts';
 import type { OutputFile } from './output/write.ts';

@@ -197,7 +197,7 @@ it('does not when what is let pass has changed, or a certificate is over', async
   const audit = {
     run: async () => Promise.resolve(found),
     isGate: false,
-    looksAt: [one.path('.audit.yml')],
+    inputs: [one.path('.audit.yml')],
   };
   await one.build({ audit });
   expect((await one.find())?.audit).toEqual(found);

@@ -1,9 +1,9 @@
 import { dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { BuiltImage, ImageAudit, TrustedImage } from '@lkt/image';
-import { auditLine, buildAudit, buildAuditFlags } from '../audit/build-audit.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { enforceCacheMax } from '../session/cache-limit.ts';
+import { buildAuditFlags } from '../flags/audit.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../session/config-file.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
@@ -105,7 +105,9 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     const record = buildRecordPath(session, args, flags);
     const unchanged = record === undefined ? undefined : await unchangedImage(record, session);
     if (unchanged !== undefined) return this.#show(unchanged, cwd);
-    const { buildImage, mergedConfig, parseFormat } = await import('@lkt/image');
+    if (!flags.audit && flags.strict)
+      throw new LktError('USAGE_INVALID', '--strict has nothing to say with --no-audit');
+    const { buildImage, createImageAudit, mergedConfig, parseFormat } = await import('@lkt/image');
     const format = formatsOf(flags, parseFormat);
     if (input !== undefined && o !== undefined && resolve(cwd, input) === resolve(cwd, o))
       throw new LktError('USAGE_INVALID', '--input-tar and --o are the same file', {
@@ -133,6 +135,15 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       ...pullPackages(flags),
       platforms: [platform],
     };
+    const audit = flags.audit
+      ? await createImageAudit({
+          store: tools.store,
+          top,
+          cwd,
+          isGate: flags.strict,
+          signal: session.signal,
+        })
+      : undefined;
     const image = await buildImage(
       () => workspaceAt(session, top),
       {
@@ -154,7 +165,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
             ? undefined
             : { path: record, start: top, env: session.environment.variables },
         ...sbomOf(flags),
-        ...(await buildAudit(session, tools.store, top, flags)),
+        audit,
         ...disks,
       },
       tools,
@@ -192,4 +203,11 @@ function auditResult(audit: ImageAudit | undefined): Pick<Result, 'audit'> {
 function shortPath(cwd: string, path: string): string {
   const short = relative(cwd, path);
   return short.startsWith('..') ? path : short;
+}
+
+/** One line for people. */
+function auditLine({ images, programs, bad, waived }: ImageAudit): string {
+  const passed = waived === 0 ? '' : `, ${waived} let pass`;
+  const found = bad === 0 ? 'nothing found' : `${bad} found, which lkt audit image lists`;
+  return `audit  ${images} images, ${programs} programs: ${found}${passed}`;
 }

@@ -1,6 +1,5 @@
-import type { Graph as Found } from '@lkt/image';
+import { type Graph as Found } from '@lkt/image';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
-import { checkoutConfigs } from '../session/checkout-configs.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../session/config-file.ts';
 import { Args, Flags } from '../flags/options.ts';
@@ -38,7 +37,7 @@ export class Graph extends LktCommand {
     const { args, flags } = await this.parse(Graph);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { readGraph } = await import('@lkt/image');
+    const { checkoutConfigs, readGraph } = await import('@lkt/image');
     const { parsePlatform } = await import('@lkt/oci');
     const workspace = await workspaceAt(session, cwd);
     const files = args.file ?? (await checkoutConfigs(workspace, cwd));

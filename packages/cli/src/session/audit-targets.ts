@@ -3,12 +3,11 @@ import { join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { FilesReport, Waiver } from '@lkt/audit';
 import type { Descriptor, Platform, Reference, Store } from '@lkt/oci';
-import type { WaivedElf, WaivedFinding } from '../output/audit-report.ts';
-import { workspaceAt } from '../session/build-tools.ts';
-import type { Session } from '../session/session.ts';
-import { readConfigFile } from '../session/config-file.ts';
-import { pinnedReference } from '../session/pinned-reference.ts';
-import { imageInStore } from '../session/store-image.ts';
+import type { WaivedElf, WaivedFinding } from '@lkt/audit';
+import { workspaceAt } from './build-tools.ts';
+import type { Session } from './session.ts';
+import { readConfigFile } from './config-file.ts';
+import { imageInStore } from './store-image.ts';
 
 /** An image of the store, and what was found in it. */
 export interface AuditedImage {
@@ -48,24 +47,15 @@ async function auditImage(
   { digest }: Descriptor,
   settings: AuditSettings,
 ): Promise<FilesReport> {
-  const { auditFiles } = await import('@lkt/audit');
-  const { flattenArchives, loadImage, parsePlatform, readArchives, UnpackedLayers } =
-    await import('@lkt/oci');
+  const { auditArchives } = await import('@lkt/audit');
+  const { loadImage, parsePlatform, UnpackedLayers } = await import('@lkt/oci');
   const platform: Platform = parsePlatform(settings.platform ?? 'linux/amd64');
   const { manifest } = await loadImage(store, digest, platform);
   await using unpacked = new UnpackedLayers(store);
-  const archives = unpacked.archives(manifest.layers);
-  const tree = await flattenArchives(archives);
-  await using scratch = await store.tempDir();
-  return await auditFiles(
-    { nodes: tree.walk(), contents: readArchives(archives, tree, () => true) },
-    {
-      scratch: scratch.path,
-      now: new Date(),
-      shells: settings['no-shell'] !== true,
-      signal: session.signal,
-    },
-  );
+  return await auditArchives(store, unpacked.archives(manifest.layers), {
+    shells: settings['no-shell'] !== true,
+    signal: session.signal,
+  });
 }
 
 async function nameOf({ domain, path }: Reference): Promise<string> {
@@ -83,7 +73,7 @@ export async function referencesOf(session: Session, target: string): Promise<re
     const workspace = await workspaceAt(session, session.environment.cwd);
     return showTags(workspace, [await workspace.packageAt(target)], { signal: session.signal });
   }
-  const { imageReferencesOf, loadConfig } = await import('@lkt/image');
+  const { imageReferencesOf, loadConfig, pinnedReference } = await import('@lkt/image');
   const { config } = await loadConfig([await readConfigFile(target, session)], {});
   return [...new Set(imageReferencesOf(config).map(pinnedReference))];
 }

@@ -1,28 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { ElfReport, Finding, Waiver } from '@lkt/audit';
+import type { ElfReport, Finding, WaivedElf, WaivedFinding, Waiver } from '@lkt/audit';
 import { canonicalJson, digestHex, digestOf, isErrno, LktError } from '@lkt/core';
-import type { AuditHook, ImageAudit, ImageToAudit } from '@lkt/image';
-import type { Store } from '@lkt/oci';
-import type { WaivedElf, WaivedFinding } from '../output/audit-report.ts';
-import type { Session } from '../session/session.ts';
-import { Flags } from '../flags/options.ts';
+import type { AuditHook, ImageAudit, ImageToAudit } from './audit-hook.ts';
+import { familiarReference, parseReference, type Store } from '@lkt/oci';
 
 /** Bump when an audit finds something else in the same files. */
 const AUDIT_VERSION = 1;
 const WAIVERS_FILE = '.audit.yml';
-
-export const buildAuditFlags = {
-  audit: Flags.boolean({
-    summary:
-      'look for programs without hardening, and for what should not be in an image; the default',
-    allowNo: true,
-    default: true,
-  }),
-  strict: Flags.boolean({
-    summary: 'write nothing if that finds something which .audit.yml does not let pass',
-  }),
-};
 
 /** What is known of an image, and kept in the store: what is wrong with it, whoever lets it pass. */
 interface Remembered {
@@ -33,48 +18,42 @@ interface Remembered {
   readonly until?: number;
 }
 
+export interface ImageAuditOptions {
+  readonly store: Store;
+  /** The directory of the config, in whose checkout the waivers are. */
+  readonly top: string;
+  /** The directory that paths in messages are relative to. */
+  readonly cwd: string;
+  /** Stop the build at a finding that is not waived, before anything is written. */
+  readonly isGate: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * What `lkt audit image` does, of what a build puts together. An image is looked at once: by its digest, the store
- * remembers what was found.
- * @param top where the config is
- * @throws LktError USAGE_INVALID; CONFIG_INVALID for waivers with a mistake
+ * Returns the audit of `lkt audit image` for the images of a build. The store remembers the findings of an image by its
+ * digest.
+ * @throws CONFIG_INVALID for waivers with a mistake
  */
-export async function buildAudit(
-  session: Session,
-  store: Store,
-  top: string,
-  { audit, strict }: { readonly audit: boolean; readonly strict: boolean },
-): Promise<{ readonly audit?: AuditHook }> {
-  if (!audit && strict)
-    throw new LktError('USAGE_INVALID', '--strict has nothing to say with --no-audit');
-  if (!audit) return {};
+export async function createImageAudit(options: ImageAuditOptions): Promise<AuditHook> {
+  const { top, cwd, isGate } = options;
   const file = waiversFile(top);
   // A mistake in it is told of before anything is built; what counts is what it says then.
-  let read = await readWaiversAt(file, session.environment.cwd);
+  let read = await readWaiversAt(file, cwd);
   const run = async (images: readonly ImageToAudit[]): Promise<ImageAudit> => {
-    read = await readWaiversAt(file, session.environment.cwd, read);
+    read = await readWaiversAt(file, cwd, read);
     const known: (Remembered & { readonly name: string })[] = [];
     for (const image of images)
-      known.push({ ...(await lookedAt(session, store, image)), name: await nameOf(image.full) });
-    return judge(known, read.waivers, strict);
+      known.push({ ...(await auditOnce(options, image)), name: nameOf(image.full) });
+    return judge(known, read.waivers, isGate);
   };
-  return { audit: { run, isGate: strict, looksAt: [file] } };
+  return { run, isGate, inputs: [file] };
 }
 
-/** Looks at an image, for the builds that have it. */
-export async function rememberAudit(
-  session: Session,
-  store: Store,
-  image: ImageToAudit,
-): Promise<void> {
-  await lookedAt(session, store, image);
-}
+type AuditContext = Pick<ImageAuditOptions, 'store' | 'signal'>;
 
-/** One line for people. */
-export function auditLine({ images, programs, bad, waived }: ImageAudit): string {
-  const passed = waived === 0 ? '' : `, ${waived} let pass`;
-  const found = bad === 0 ? 'nothing found' : `${bad} found, which lkt audit image lists`;
-  return `audit  ${images} images, ${programs} programs: ${found}${passed}`;
+/** Audits an image and remembers the findings, for the builds that will have it. */
+export async function rememberAudit(context: AuditContext, image: ImageToAudit): Promise<void> {
+  await auditOnce(context, image);
 }
 
 /** Of the checkout that a directory is in. */
@@ -114,7 +93,8 @@ function textOf(path: string): string | undefined {
   }
 }
 
-async function lookedAt(session: Session, store: Store, image: ImageToAudit): Promise<Remembered> {
+async function auditOnce(context: AuditContext, image: ImageToAudit): Promise<Remembered> {
+  const { store } = context;
   const key = digestHex(digestOf(`audit ${AUDIT_VERSION} ${image.digest}`));
   const path = join(store.dir, 'contents', `${key}.audit`);
   const before = recall(path);
@@ -122,7 +102,7 @@ async function lookedAt(session: Session, store: Store, image: ImageToAudit): Pr
     await store.use(path);
     return before;
   }
-  const found = await lookAt(session, store, image);
+  const found = await auditNow(context, image);
   try {
     await store.putFile(path, canonicalJson(found));
   } catch (error) {
@@ -143,16 +123,9 @@ function recall(path: string): Remembered | undefined {
   }
 }
 
-async function lookAt(session: Session, store: Store, image: ImageToAudit): Promise<Remembered> {
-  const { auditFiles } = await import('@lkt/audit');
-  const { flattenArchives, readArchives } = await import('@lkt/oci');
-  const archives = image.archives();
-  const tree = await flattenArchives(archives);
-  await using scratch = await store.tempDir();
-  const { elf, findings, until } = await auditFiles(
-    { nodes: tree.walk(), contents: readArchives(archives, tree, () => true) },
-    { scratch: scratch.path, now: new Date(), signal: session.signal },
-  );
+async function auditNow({ store, signal }: AuditContext, image: ImageToAudit): Promise<Remembered> {
+  const { auditArchives } = await import('@lkt/audit');
+  const { elf, findings, until } = await auditArchives(store, image.archives(), { signal });
   return {
     programs: elf.length,
     elf: elf.filter(({ rules }) => Object.values(rules).includes(false)),
@@ -161,8 +134,7 @@ async function lookAt(session: Session, store: Store, image: ImageToAudit): Prom
   };
 }
 
-async function nameOf(full: string): Promise<string> {
-  const { familiarReference, parseReference } = await import('@lkt/oci');
+function nameOf(full: string): string {
   const { domain, path } = parseReference(full);
   return familiarReference({ domain, path });
 }
@@ -185,12 +157,12 @@ async function judge(
       findings.push(...left.findings.map((one) => ({ ...one, path: `${image.name}:${one.path}` })));
     }
   }
-  const { failedRules, judgeAudit } = await import('../output/audit-report.ts');
+  const { failedRules } = await import('@lkt/audit/waivers');
   const bad =
     elf.filter((report) => failedRules(report).length > 0).length +
     findings.filter(({ waived }) => waived === undefined).length;
   if (isGate && bad > 0) {
-    const { ELF_RULES } = await import('@lkt/audit');
+    const { ELF_RULES, judgeAudit } = await import('@lkt/audit');
     judgeAudit(elf, findings, ELF_RULES);
   }
   const ends = known.flatMap(({ until }) => (until === undefined ? [] : [until]));

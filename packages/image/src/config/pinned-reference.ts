@@ -1,4 +1,4 @@
-import type { ImageReference } from '@lkt/image';
+import type { ImageReference } from './reference.ts';
 
 /** A reference of a config, as it stands there. @throws LktError PIN_MISSING without a digest */
 export function pinnedReference({ text, reference, at }: ImageReference): string {

@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net';
 import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
-import { parseAddress } from './flags/listen-address.ts';
 
 export interface ServeOptions {
   readonly signal: AbortSignal;
@@ -15,16 +14,15 @@ export interface ServeOptions {
 
 /**
  * Serves the files of a directory until the signal.
- * @param port `[ADDRESS:]PORT`; without an address this machine alone, with an empty one all
- * @returns how many requests there were
- * @throws LktError USAGE_INVALID, NOT_FOUND; RUN_FAILED when the port cannot be had
+ * @param listen where to listen; without a host on all addresses
+ * @returns the number of requests
+ * @throws NOT_FOUND; RUN_FAILED when the port cannot be had
  */
 export async function serveDirectory(
   directory: string,
-  port: string,
+  { host, port }: { readonly host?: string | undefined; readonly port: number },
   { signal, onListen, onRequest }: ServeOptions,
 ): Promise<number> {
-  const { host, port: number } = parseAddress('--port', port);
   const root = await realpath(directory).catch((cause: unknown) => {
     throw new LktError('NOT_FOUND', `there is no directory ${directory}`, { cause });
   });
@@ -42,11 +40,11 @@ export async function serveDirectory(
     server.once('error', (error) =>
       failed(
         isErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND')
-          ? new LktError('RUN_FAILED', `cannot listen on ${port}`, { cause: error })
+          ? new LktError('RUN_FAILED', `cannot listen on ${host ?? ''}:${port}`, { cause: error })
           : error,
       ),
     );
-    server.listen(number, host, listening);
+    server.listen(port, host, listening);
   });
   const bound = server.address() as AddressInfo;
   onListen(`${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`);

@@ -38,11 +38,15 @@ test('files, parts of them and listings, and nothing from outside', async () => 
   const stop = new AbortController();
   const lines: string[] = [];
   const address = Promise.withResolvers<string>();
-  const served = serveDirectory(root, '127.0.0.1:0', {
-    signal: stop.signal,
-    onListen: address.resolve,
-    onRequest: (line) => lines.push(line),
-  });
+  const served = serveDirectory(
+    root,
+    { host: '127.0.0.1', port: 0 },
+    {
+      signal: stop.signal,
+      onListen: address.resolve,
+      onRequest: (line) => lines.push(line),
+    },
+  );
   const at = await address.promise;
   const listing = await get(at, '/');
   expect(listing.text).toContain('<a href="a&b%23c">a&#38;b#c</a>');
@@ -60,9 +64,4 @@ test('files, parts of them and listings, and nothing from outside', async () => 
   stop.abort();
   expect(await served).toBe(lines.length);
   expect(lines[0]).toBe('200 GET /');
-});
-
-test.for(['x', '127.0.0.1:99999', ':'])('%s is no port', async (port) => {
-  const options = { signal: AbortSignal.abort(), onListen: () => {}, onRequest: () => {} };
-  await expect(serveDirectory('/', port, options)).rejects.toThrow('is not an address and a port');
 });

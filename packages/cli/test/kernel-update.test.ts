@@ -13,7 +13,7 @@ import {
   kernelSource,
   type UpdatedKernel,
   updateKernel,
-} from '../src/updated-kernel.ts';
+} from '@lkt/image';
 
 let archive: FakeArchive;
 

@@ -1,7 +1,9 @@
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import type { ElfReport } from '@lkt/audit';
+import { auditElf, type ElfReport } from './elf/audit-elf.ts';
+import { isElf } from './elf/elf-file.ts';
+import { fileAccess } from './elf/file-access.ts';
 
 /**
  * The ELF files at a path of this machine: itself, or all below a directory. Symbolic links are not followed.
@@ -20,7 +22,6 @@ export async function auditHostFiles(path: string, shown: string): Promise<reado
 }
 
 async function auditHostFile(path: string, shown: string): Promise<ElfReport | undefined> {
-  const { auditElf, fileAccess, isElf } = await import('@lkt/audit');
   try {
     await using handle = await open(path, 'r');
     const file = await fileAccess(handle);

@@ -1,14 +1,19 @@
 import { LktError } from '@lkt/core';
 import type { ConfigChanges, KernelConfig } from '@lkt/audit';
-import type {
-  BuildOptions,
-  BuiltPackage,
-  LockPackageOptions,
-  Package,
-  SourceUpdate,
-  Workspace,
+import { imageFiles } from '@lkt/oci';
+import {
+  applySourceUpdate,
+  type BuildOptions,
+  buildPackages,
+  type BuiltPackage,
+  findSourceUpdate,
+  hasSource,
+  type LockPackageOptions,
+  type Package,
+  pinWorkspace,
+  type SourceUpdate,
+  type Workspace,
 } from '@lkt/pkg';
-import { imageFiles } from './session/image-files.ts';
 
 /** What a newer source makes of one configuration. */
 interface UpdatedConfig {
@@ -37,7 +42,6 @@ export async function kernelSource(
   dir: string | undefined,
 ): Promise<Package> {
   if (dir !== undefined) return workspace.packageAt(dir);
-  const { hasSource } = await import('@lkt/pkg');
   const [found, another] = workspace.all().filter((item) => hasSource(item, SOURCE));
   if (found === undefined)
     throw new LktError('NOT_FOUND', 'no package here is made from the source of Linux', {
@@ -56,7 +60,6 @@ export async function findKernelUpdate(
   item: Package,
   options: KernelUpdateOptions,
 ): Promise<SourceUpdate> {
-  const { findSourceUpdate } = await import('@lkt/pkg');
   return findSourceUpdate(workspace, item, SOURCE, options);
 }
 
@@ -74,7 +77,6 @@ export async function updateKernel(
   reopen: () => Promise<Workspace>,
   options: KernelUpdateOptions,
 ): Promise<UpdatedKernel> {
-  const { applySourceUpdate, buildPackages, pinWorkspace } = await import('@lkt/pkg');
   const { compareKernelConfigs } = await import('@lkt/audit');
   const names = configPackages(workspace, item);
   let before: ReadonlyMap<string, KernelConfig> | undefined;

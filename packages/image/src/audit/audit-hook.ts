@@ -1,6 +1,6 @@
 import type { Digest } from '@lkt/core';
 import type { LayerArchive } from '@lkt/oci';
-import type { SourceImage } from './tree/source-image.ts';
+import type { SourceImage } from '../tree/source-image.ts';
 
 /** An image that is in the composed one, to be looked at. */
 export interface ImageToAudit {
@@ -29,7 +29,7 @@ export interface AuditHook {
   /** Whether nothing is written before it has run. */
   readonly isGate: boolean;
   /** Files that decide what is let pass. */
-  readonly looksAt: readonly string[];
+  readonly inputs: readonly string[];
 }
 
 /** Beside writing, most of which is done by other threads. */
