@@ -23,7 +23,6 @@ export const PENDING: readonly string[] = [
   'packages/rebuild/',
   'packages/registry/',
   'packages/server/',
-  'packages/sign/',
   'packages/testing/',
   'pkg/',
   'tools/',

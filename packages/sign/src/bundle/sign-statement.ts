@@ -5,22 +5,27 @@ import type { PublicKey } from '../keys/keys.ts';
 import type { SigningSession } from '../signing/signer.ts';
 import { IN_TOTO_PAYLOAD, type Statement, statementBytes } from '../statement/statement.ts';
 
-/** A signed statement with all that is needed to check it (sigstore_bundle.proto, version 0.3, in JSON). */
+/**
+ * A signed statement with all verification material (sigstore_bundle.proto, version 0.3, as JSON).
+ */
 export interface SignedStatement {
   readonly predicateType: string;
   readonly bytes: Buffer;
-  /** When the log took it. */
+  /** Time of the log entry. */
   readonly time: Date | undefined;
 }
 
-/** @throws LktError NETWORK_FAILED, ACCESS_DENIED */
+/**
+ * Signs a statement as a DSSE envelope, in a Sigstore bundle.
+ * @throws NETWORK_FAILED, ACCESS_DENIED
+ */
 export async function signStatement(
   session: SigningSession,
   statement: Statement,
 ): Promise<SignedStatement> {
   const payload = statementBytes(statement);
   const signature = session.sign(preAuthEncoding(IN_TOTO_PAYLOAD, payload));
-  // No keyid: cosign takes any as the name of one of its own keys, and finds none.
+  // No keyid: cosign would look it up among its own keys and find no match.
   const envelope = {
     payload: payload.toString('base64'),
     payloadType: IN_TOTO_PAYLOAD,
@@ -50,7 +55,10 @@ export async function signStatement(
   };
 }
 
-/** How a bundle says which key it is signed with: as cosign does. */
+/**
+ * Returns the hint by which a bundle names its key: base64 of the key's SHA-256, as cosign writes
+ * it.
+ */
 export function keyHint({ key }: PublicKey): string {
   const spki = key.export({ type: 'spki', format: 'der' });
   return createHash('sha256').update(spki).digest('base64');

@@ -6,8 +6,11 @@ import {
   type Store,
   writeReferrer,
 } from '@lkt/oci';
-import { type SignedStatement, signStatement } from '../bundle/bundle.ts';
-import type { Evidence, EvidenceItem } from '../evidence/evidence.ts';
+import { type SignedStatement, signStatement } from '../bundle/sign-statement.ts';
+import type {
+  CollectedSignatures,
+  UnverifiedSignature,
+} from '../referrers/collected-signatures.ts';
 import {
   BUNDLE_CONTENT,
   BUNDLE_PREDICATE,
@@ -15,7 +18,7 @@ import {
   SIGNATURE_ARTIFACT,
   SIMPLE_SIGNING,
 } from '../bundle/formats.ts';
-import { findSignedBefore } from './signed-before.ts';
+import { findExistingSignatures } from './existing-signatures.ts';
 import type { Signer, SigningSession } from './signer.ts';
 import { type SimpleSignature, simplePayload, signSimply } from '../bundle/simple-signing.ts';
 import {
@@ -24,55 +27,69 @@ import {
   statementAbout,
   statementBytes,
 } from '../statement/statement.ts';
-import type { SignedBy } from '../verify/verified.ts';
-import { verifyImage } from '../verify/verify.ts';
+import type { SignerId } from '../verify/verification.ts';
+import { verifyImage } from '../verify/verify-image.ts';
 
+/** An image to sign, with statements about it. */
 interface Subject {
   readonly subject: Descriptor;
-  /** What else is to be signed of it: provenance, an SBOM. Each names the image as a subject. */
+  /**
+   * Statements to sign as well, such as provenance or an SBOM. Each must name the image as a
+   * subject.
+   */
   readonly statements?: readonly Statement[];
 }
 
+/** Options of `signImage`. */
 export interface ImageToSign extends Subject {
-  /** What it is called where it will be: domain and path. */
+  /** Name in the target registry: domain and path. */
   readonly name: Reference;
   readonly signer: Signer;
   readonly signal?: AbortSignal;
 }
 
+/** Options of `signImages`. */
 export interface ImagesToSign {
   readonly images: readonly (Subject & {
-    /** What is beside the image: what the same signer has signed there is not signed again. */
-    readonly known?: Evidence;
+    /** Signatures beside the image; those by the same signer are not repeated. */
+    readonly existing?: CollectedSignatures;
   })[];
-  /** Images that the same signer must have signed before, or nothing is signed: what an index names of others. */
+  /**
+   * Images of others that an index names. If the signer has not signed all of them, nothing is
+   * signed.
+   */
   readonly foreign?: readonly {
     readonly digest: Digest;
-    /** For people. */
+    /** For messages. */
     readonly name: string;
-    readonly known: Evidence;
+    readonly existing: CollectedSignatures;
   }[];
-  /** What they are called where they will be: domain and path. */
+  /** Name in the target registry: domain and path. */
   readonly name: Reference;
-  /** The statements alone: whoever says what they found out about an image has not said that it is theirs. */
+  /**
+   * Sign the statements only, for a party that attests facts about an image without approving it.
+   */
   readonly statementsOnly?: boolean;
   readonly signer: Signer;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The referrers that came about. */
+/** The referrers that were written. */
 export interface SignedImage {
   readonly subject: Descriptor;
-  /** Bundles: of the signature first, then one for each statement. Less what was there, or not asked for. */
+  /**
+   * Bundles: of the signature first, then of each statement; without existing or unrequested ones.
+   */
   readonly bundles: readonly Descriptor[];
-  /** The signature in the form of cosign 2; undefined if it was there, or not asked for. */
+  /** The signature in cosign 2's form; undefined if it exists or was not requested. */
   readonly simple: Descriptor | undefined;
 }
 
 /**
- * Signs an image and statements about it, and puts the signatures beside it in the store; `pushSignatures` brings them
- * to a registry. Signing twice makes two signatures.
- * @throws LktError ACCESS_DENIED, NETWORK_FAILED, UNSUPPORTED; nothing is in the store then
+ * Signs an image and statements about it, and writes the signatures to the store as referrers;
+ * `pushSignatures` pushes them. Signing twice makes two signatures.
+ * @throws ACCESS_DENIED, NETWORK_FAILED, UNSUPPORTED, IMAGE_INVALID, SIGNATURE_INVALID; the store
+ * is then unchanged
  */
 export async function signImage(
   store: Store,
@@ -85,9 +102,16 @@ export async function signImage(
 }
 
 /**
- * Signs several images as one, with one certificate: all of them are signed before the first signature is in the store.
- * @throws LktError ACCESS_DENIED, NETWORK_FAILED, UNSUPPORTED; SIGNATURE_INVALID when one of others is not signed, or
- * what was signed is not good by the signer's own trusted root
+ * Signs several images with one certificate. Writes to the store only after all of them are signed.
+ * @throws ACCESS_DENIED, NETWORK_FAILED, UNSUPPORTED; IMAGE_INVALID if a statement is about another
+ * image; SIGNATURE_INVALID if a foreign image is unsigned, or the signer's own trusted root rejects
+ * a new signature
+ * @example
+ * ```ts
+ * const existing = await collectFromStore(store, subject.digest);
+ * const { images } = await signImages(store, { images: [{ subject, existing }], name, signer });
+ * await pushSignatures(registry, store, name, subject.digest);
+ * ```
  */
 export async function signImages(
   store: Store,
@@ -99,14 +123,15 @@ export async function signImages(
     signer,
     signal,
   }: ImagesToSign,
-): Promise<{ readonly signer: SignedBy; readonly images: readonly SignedImage[] }> {
+): Promise<{ readonly signer: SignerId; readonly images: readonly SignedImage[] }> {
   const name = formatReference({ domain, path });
   for (const { subject, statements = [] } of images)
     for (const statement of statements) requireSubject(statement, subject, name);
   await using session = await signer.open(signal);
-  for (const { digest, name: image, known } of foreign)
-    if (!(await findSignedBefore(known, digest, session)).isSigned) throw unsigned(image, digest);
-  const made: Made[] = [];
+  for (const { digest, name: image, existing } of foreign)
+    if (!(await findExistingSignatures(existing, digest, session)).isSigned)
+      throw unsigned(image, digest);
+  const made: NewSignatures[] = [];
   for (const image of images) made.push(await sign(session, name, image, statementsOnly));
   for (const one of made) await check(session, one);
   const signed: SignedImage[] = [];
@@ -116,8 +141,8 @@ export async function signImages(
   return { signer: signedBy(session), images: signed };
 }
 
-/** What was signed of an image, before any of it is kept. */
-interface Made {
+/** The new signatures of an image, not written yet. */
+interface NewSignatures {
   readonly subject: Descriptor;
   readonly statements: readonly SignedStatement[];
   readonly simple: SimpleSignature | undefined;
@@ -126,11 +151,11 @@ interface Made {
 async function sign(
   session: SigningSession,
   name: string,
-  { subject, statements = [], known = NOTHING }: ImagesToSign['images'][number],
+  { subject, statements = [], existing = NOTHING }: ImagesToSign['images'][number],
   statementsOnly: boolean,
-): Promise<Made> {
+): Promise<NewSignatures> {
   const { digest } = subject;
-  const before = await findSignedBefore(known, digest, session);
+  const before = await findExistingSignatures(existing, digest, session);
   const signature = statementAbout({ name, digest }, SIGNATURE_PREDICATE, {});
   const signed: SignedStatement[] = [];
   for (const statement of [...(statementsOnly ? [] : [signature]), ...statements])
@@ -143,10 +168,10 @@ async function sign(
   return { subject, statements: signed, simple };
 }
 
-/** Whether others will find it good, if it is known whom they trust. */
+/** Verifies the new signatures with the signer's trusted root, if it has one. */
 async function check(
   session: SigningSession,
-  { subject, statements, simple }: Made,
+  { subject, statements, simple }: NewSignatures,
 ): Promise<void> {
   const { root, material } = session;
   if (root === undefined) return;
@@ -154,7 +179,7 @@ async function check(
     material.kind === 'key'
       ? { root, keys: [material.publicKey] }
       : { root, identities: [material.identity] };
-  const items: EvidenceItem[] = statements.map(({ bytes, predicateType: source }) => ({
+  const items: UnverifiedSignature[] = statements.map(({ bytes, predicateType: source }) => ({
     kind: 'bundle',
     source,
     bytes,
@@ -163,20 +188,23 @@ async function check(
     const { payload: bytes, annotations } = simple;
     items.push({ kind: 'signature', source: 'the signature', bytes, annotations });
   }
-  const evidence = { items, unreadable: [] };
-  const { rejections } = await verifyImage({ subject: subject.digest, evidence, trust });
+  const collected = { items, unreadable: [] };
+  const { rejections } = await verifyImage({ subject: subject.digest, collected, trust });
   const [first] = rejections;
   if (first === undefined) return;
   throw new LktError(
     'SIGNATURE_INVALID',
-    `what was signed would be refused by ${root.name}: ${first.reason}`,
-    { fix: 'name the trusted root of the instance that signs, or another instance' },
+    `${root.name} rejects the new signature: ${first.reason}`,
+    { fix: 'pass the trusted root of the signing instance' },
   );
 }
 
-const NOTHING: Evidence = { items: [], unreadable: [] };
+const NOTHING: CollectedSignatures = { items: [], unreadable: [] };
 
-async function write(store: Store, { subject, statements, simple }: Made): Promise<SignedImage> {
+async function write(
+  store: Store,
+  { subject, statements, simple }: NewSignatures,
+): Promise<SignedImage> {
   const bundles: Descriptor[] = [];
   for (const item of statements) bundles.push(await writeBundle(store, subject, item));
   if (simple === undefined) return { subject, bundles, simple };
@@ -205,26 +233,26 @@ async function writeBundle(
   });
 }
 
-function signedBy({ material }: SigningSession): SignedBy {
+function signedBy({ material }: SigningSession): SignerId {
   if (material.kind === 'certificate') return { kind: 'identity', ...material.identity };
   const { fingerprint, name } = material.publicKey;
   return { kind: 'key', fingerprint, name };
 }
 
-/** A statement about something else would be signed, put here, and count for nothing. */
+/** A signed statement about another image would never verify. */
 function requireSubject(statement: Statement, { digest }: Descriptor, name: string): void {
   const isAbout = statement.subject.some((item) => item.digest?.['sha256'] === digestHex(digest));
   if (isAbout) return;
   throw new LktError(
     'IMAGE_INVALID',
-    `a statement (${statement.predicateType}) to be signed for ${name} is not about ${digest}`,
+    `the statement ${statement.predicateType} for ${name} is not about ${digest}`,
   );
 }
 
 function unsigned(name: string, digest: Digest): LktError {
   return new LktError(
     'SIGNATURE_INVALID',
-    `${name} (${digest}) is not signed by who signs the index it would be in`,
-    { fix: 'find out where it comes from; sign it there, or here with `lkt pkg sign NAME@DIGEST`' },
+    `${name} (${digest}) has no signature by the signer of its index`,
+    { fix: 'check its origin, then run `lkt pkg sign NAME@DIGEST`' },
   );
 }

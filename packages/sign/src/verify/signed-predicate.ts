@@ -8,33 +8,40 @@ import {
   type Statement,
 } from '../statement/statement.ts';
 import { simpleSubject } from '../bundle/simple-signing.ts';
-import { Unusable } from './unusable.ts';
+import { VerificationError } from './verification-error.ts';
 
-/** What was signed says of the image. */
-export interface Claim {
+/** The signed content about an image. */
+export interface SignedPredicate {
   readonly predicateType: string;
   readonly predicate: unknown;
 }
 
 /**
- * Reads what a signature is of, which says nothing of whether the signature is good.
- * @param payload of a signature that does not hold its own
- * @throws Unusable when it is about another image, or no statement
+ * Returns the signed predicate of a signature, without verifying the signature.
+ * @param payload of a detached signature
+ * @throws VerificationError if about another image, or not a statement
  */
-export function readClaim(bundle: Bundle, payload: Buffer | undefined, subject: Digest): Claim {
+export function readSignedPredicate(
+  bundle: Bundle,
+  payload: Buffer | undefined,
+  subject: Digest,
+): SignedPredicate {
   if (bundle.content.$case === 'messageSignature') {
-    if (payload === undefined) throw new Unusable('it signs something that is not there');
+    if (payload === undefined)
+      throw new VerificationError('the bundle lacks the content that it signs');
     const digest = simpleSubject(payload);
-    if (digest !== subject) throw new Unusable(`it is a signature of another image, ${digest}`);
+    if (digest !== subject) throw new VerificationError(`of another image, ${digest}`);
     return { predicateType: SIGNATURE_PREDICATE, predicate: {} };
   }
   const { payloadType, payload: content } = bundle.content.dsseEnvelope;
   if (payloadType !== IN_TOTO_PAYLOAD)
-    throw new Unusable(`what is signed is not a statement, but ${payloadType}`);
+    throw new VerificationError(
+      `the signed payload is not an in-toto statement, but ${payloadType}`,
+    );
   const statement = parseStatement(content);
   const subjects = statement.subject.map((item) => item?.digest?.['sha256']);
   if (!subjects.includes(digestHex(subject)))
-    throw new Unusable(`it is about another image, sha256:${subjects[0] ?? '?'}`);
+    throw new VerificationError(`about another image, sha256:${subjects[0] ?? '?'}`);
   const { predicateType, predicate } = statement;
   return { predicateType, predicate };
 }
@@ -49,8 +56,6 @@ function parseStatement(content: Buffer): Statement {
       typeof predicateType === 'string' &&
       predicateType !== '';
     if (isStatement) return statement;
-  } catch {
-    // Below.
-  }
-  throw new Unusable('what is signed is not an in-toto statement');
+  } catch {}
+  throw new VerificationError('the signed payload is not an in-toto statement');
 }

@@ -9,29 +9,29 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { RegistryReader } from '@lkt/registry';
-import type { Evidence, EvidenceItem } from './evidence.ts';
+import type { CollectedSignatures, UnverifiedSignature } from './collected-signatures.ts';
 import {
   ANY_BUNDLE,
   DSSE_ENVELOPE,
   SIGNATURE_ARTIFACT,
   SIMPLE_SIGNING,
 } from '../bundle/formats.ts';
-import { Unusable } from '../verify/unusable.ts';
+import { VerificationError } from '../verify/verification-error.ts';
 
-/** Bundles of SBOMs have some MB. */
-export const MAX_BUNDLE: number = 64 * 2 ** 20;
-const MAX_ENVELOPE = 64 * 2 ** 20;
-const MAX_PAYLOAD = 64 * 1024;
+/** Bytes. Bundles of SBOMs have some MB. */
+export const MAX_BUNDLE_BYTES: number = 64 * 2 ** 20;
+const MAX_ENVELOPE_BYTES = 64 * 2 ** 20;
+const MAX_PAYLOAD_BYTES = 64 * 1024;
 
-/** Whoever can write beside an image could put so many there that nobody gets to the end. */
+/** Bounds the work: a party with write access could add any number of referrers. */
 const MAX_REFERRERS = 200;
 const MAX_LAYERS = 200;
-/** All that is beside one image is in memory at once. */
-const MAX_TOTAL = 256 * 2 ** 20;
+/** Bytes. All signatures of one image are in memory at once. */
+const MAX_TOTAL_BYTES = 256 * 2 ** 20;
 
 /**
- * Whether a manifest carries a bundle. Its own word is taken, not that of an index that lists it, since cosign and some
- * registries write another type there.
+ * Reports whether a manifest carries a bundle. Reads the manifest itself, because cosign and some
+ * registries write another type in the index that lists it.
  */
 export function isBundleManifest({ artifactType, layers }: ImageManifest): boolean {
   return (
@@ -40,31 +40,41 @@ export function isBundleManifest({ artifactType, layers }: ImageManifest): boole
   );
 }
 
-/** Whether a referrer is a signature, in either form, by what a list of them says of it. */
+/**
+ * Reports whether a referrer is a signature of either form, by its descriptor in a list of
+ * referrers.
+ */
 export function isSignature({ artifactType }: Descriptor): boolean {
   return artifactType?.startsWith(ANY_BUNDLE) === true || artifactType === SIGNATURE_ARTIFACT;
 }
 
-/** What the store has beside an image. @throws LktError IO_FAILED, DIGEST_MISMATCH */
-export async function collectFromStore(store: Store, subject: Digest): Promise<Evidence> {
+/**
+ * Returns the signatures that the store has for an image.
+ * @throws IO_FAILED, DIGEST_MISMATCH, IMAGE_INVALID
+ */
+export async function collectFromStore(
+  store: Store,
+  subject: Digest,
+): Promise<CollectedSignatures> {
   const collector = new Collector({
     manifest: async (descriptor) => store.readBytes(descriptor),
     blob: async (descriptor, limit) => store.readBytes(descriptor, limit),
   });
   await collector.addReferrers(subject, await store.referrers(subject));
-  return collector.evidence();
+  return collector.collected();
 }
 
 /**
- * What a registry has beside an image: referrers, whether it has the API or a tag in its place, and the tags of cosign 2
- * (`.sig`, `.att`).
- * @throws LktError as the registry does: what cannot be asked for is not taken for nothing
+ * Returns the signatures that a registry has for an image: its referrers, by the API or the
+ * fallback tag, and cosign 2's tags `.sig` and `.att`.
+ * @throws NETWORK_FAILED, ACCESS_DENIED, IMAGE_INVALID: a failed request never counts as an empty
+ * list
  */
 export async function collectFromRegistry(
   registry: RegistryReader,
   image: Reference & { readonly digest: Digest },
   signal?: AbortSignal,
-): Promise<Evidence> {
+): Promise<CollectedSignatures> {
   const { domain, path, digest } = image;
   const repository = { domain, path };
   const collector = new Collector({
@@ -75,7 +85,7 @@ export async function collectFromRegistry(
   });
   const tag = `sha256-${digestHex(digest)}`;
   const listed = await registry.referrers({ ...repository, digest }, undefined, signal);
-  // A registry that has learned the API may still have what was pushed before under the tag.
+  // A registry that gained the API may still have earlier referrers under the fallback tag.
   const tagged = await manifestAt(registry, { ...repository, tag }, signal);
   const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);
   const more = isIndex ? parseIndex(tagged.bytes).manifests : [];
@@ -89,7 +99,7 @@ export async function collectFromRegistry(
       collector.addLayers(source, parseManifest(found.bytes)),
     );
   }
-  return collector.evidence();
+  return collector.collected();
 }
 
 async function manifestAt(
@@ -112,7 +122,7 @@ interface Source {
 
 class Collector {
   readonly #source: Source;
-  readonly #items: EvidenceItem[] = [];
+  readonly #items: UnverifiedSignature[] = [];
   readonly #unreadable: { source: string; reason: string }[] = [];
   #size = 0;
 
@@ -120,7 +130,7 @@ class Collector {
     this.#source = source;
   }
 
-  evidence(): Evidence {
+  collected(): CollectedSignatures {
     return { items: this.#items, unreadable: this.#unreadable };
   }
 
@@ -135,24 +145,25 @@ class Collector {
       const source = `referrer ${referrer.digest}`;
       await this.reading(source, async () => {
         const manifest = parseManifest(await this.#source.manifest(referrer));
-        // An index of referrers is anybody's word.
-        if (manifest.subject?.digest !== subject) throw new Unusable('it is about another image');
+        // Do not trust the index of referrers: the manifest must name the subject.
+        if (manifest.subject?.digest !== subject)
+          throw new VerificationError('about another image');
         if (isBundleManifest(manifest)) await this.#addBundle(source, manifest);
         else await this.addLayers(source, manifest);
       });
     }
   }
 
-  /** The layers that are signatures or attestations as cosign 2 has them; others are something else. */
+  /** Adds the layers that are signatures or attestations in cosign 2's form, and skips others. */
   async addLayers(source: string, { layers }: ImageManifest): Promise<void> {
     if (layers.length > MAX_LAYERS)
-      throw new Unusable(`it has ${layers.length} layers, more than ${MAX_LAYERS}`);
+      throw new VerificationError(`has ${layers.length} layers, more than ${MAX_LAYERS}`);
     for (const [index, layer] of layers.entries()) {
       const isPayload = layer.mediaType === SIMPLE_SIGNING;
       if (!isPayload && layer.mediaType !== DSSE_ENVELOPE) continue;
       const place = layers.length === 1 ? source : `${source}, layer ${index + 1}`;
       await this.reading(place, async () => {
-        const limit = isPayload ? MAX_PAYLOAD : MAX_ENVELOPE;
+        const limit = isPayload ? MAX_PAYLOAD_BYTES : MAX_ENVELOPE_BYTES;
         const bytes = await this.#blob(layer, limit);
         const { annotations = {} } = layer;
         const kind = isPayload ? 'signature' : 'attestation';
@@ -163,26 +174,32 @@ class Collector {
 
   async #addBundle(source: string, { layers }: ImageManifest): Promise<void> {
     const [layer, ...more] = layers;
-    if (layer === undefined || more.length > 0) throw new Unusable('it does not carry one bundle');
-    const bytes = await this.#blob(layer, MAX_BUNDLE);
+    if (layer === undefined || more.length > 0)
+      throw new VerificationError('does not have exactly one layer');
+    const bytes = await this.#blob(layer, MAX_BUNDLE_BYTES);
     this.#items.push({ kind: 'bundle', source, bytes });
   }
 
   async #blob(layer: Descriptor, limit: number): Promise<Buffer> {
-    if (this.#size + layer.size > MAX_TOTAL)
-      throw new Unusable(`there is more than ${MAX_TOTAL / 2 ** 20} MiB beside the image`);
+    if (this.#size + layer.size > MAX_TOTAL_BYTES)
+      throw new VerificationError(
+        `the signatures of the image exceed ${MAX_TOTAL_BYTES / 2 ** 20} MiB`,
+      );
     const bytes = await this.#source.blob(layer, limit);
     this.#size += bytes.length;
     return bytes;
   }
 
-  /** What is broken by whoever wrote it is noted; what could not be asked for ends all. */
+  /**
+   * Runs `read` and records content errors as unreadable. Other errors, such as those of the
+   * network, propagate.
+   */
   async reading(source: string, read: () => Promise<void>): Promise<void> {
     try {
       await read();
     } catch (error) {
       const isContent =
-        error instanceof Unusable ||
+        error instanceof VerificationError ||
         (error instanceof LktError &&
           ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'].includes(error.code));
       if (!isContent) throw error;

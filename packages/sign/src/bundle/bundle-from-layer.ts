@@ -1,14 +1,16 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import type { EvidenceItem } from '../evidence/evidence.ts';
+import type { UnverifiedSignature } from '../referrers/collected-signatures.ts';
 import { LayerAnnotation } from './formats.ts';
-import { Unusable } from '../verify/unusable.ts';
+import { VerificationError } from '../verify/verification-error.ts';
 
 /**
- * What cosign 2 has in a layer and its annotations, as a bundle, so that there is one way to check both. It has no proof
- * of inclusion, only the log's promise (SET).
- * @throws Unusable
+ * Returns cosign 2's layer and annotations as a bundle document, so that one verifier checks both
+ * forms. The bundle has the log's promise (SET) but no inclusion proof.
+ * @throws VerificationError
  */
-export function bundleOfLayer(item: Exclude<EvidenceItem, { readonly kind: 'bundle' }>): unknown {
+export function bundleFromLayer(
+  item: Exclude<UnverifiedSignature, { readonly kind: 'bundle' }>,
+): unknown {
   const { annotations, bytes } = item;
   const certificate = annotations[LayerAnnotation.certificate];
   const logEntry = annotations[LayerAnnotation.logEntry];
@@ -38,7 +40,7 @@ export function bundleOfLayer(item: Exclude<EvidenceItem, { readonly kind: 'bund
   };
 }
 
-/** cosign writes annotations that it has nothing for as empty. */
+/** cosign writes empty annotations for absent values. */
 function isEmpty(text: string | undefined): text is undefined | '' {
   return text === undefined || text === '' || text === 'null';
 }
@@ -47,12 +49,12 @@ function derOf(pem: string): string {
   try {
     return new X509Certificate(pem).raw.toString('base64');
   } catch {
-    throw new Unusable('its certificate cannot be read');
+    throw new VerificationError('the certificate cannot be parsed');
   }
 }
 
 function entryOf(text: string): unknown {
-  const { SignedEntryTimestamp, Payload } = parse(text, 'its log entry') as {
+  const { SignedEntryTimestamp, Payload } = parse(text, 'the log entry') as {
     SignedEntryTimestamp?: unknown;
     Payload?: { body?: unknown; integratedTime?: unknown; logIndex?: unknown; logID?: unknown };
   };
@@ -64,10 +66,10 @@ function entryOf(text: string): unknown {
     Number.isSafeInteger(logIndex) &&
     typeof logID === 'string' &&
     /^[0-9a-f]{64}$/.test(logID);
-  if (!isEntry) throw new Unusable('its log entry is none');
+  if (!isEntry) throw new VerificationError('the log entry is malformed');
   const { kind, apiVersion } = parse(
     Buffer.from(body, 'base64').toString(),
-    'the body of its log entry',
+    'the body of the log entry',
   ) as Record<string, unknown>;
   return {
     logIndex: String(logIndex),
@@ -80,15 +82,13 @@ function entryOf(text: string): unknown {
 }
 
 function timestampOf(text: string): unknown {
-  return (parse(text, 'its timestamp') as Record<string, unknown>)['SignedRFC3161Timestamp'];
+  return (parse(text, 'the timestamp') as Record<string, unknown>)['SignedRFC3161Timestamp'];
 }
 
 function parse(text: string, what: string): object {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value;
-  } catch {
-    // Below.
-  }
-  throw new Unusable(`${what} is not JSON`);
+  } catch {}
+  throw new VerificationError(`${what} is not JSON`);
 }

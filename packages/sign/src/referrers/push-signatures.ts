@@ -9,28 +9,30 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { PushResult, Registry } from '@lkt/registry';
-import { isBundleManifest, MAX_BUNDLE } from './collect.ts';
+import { isBundleManifest, MAX_BUNDLE_BYTES } from './collect-signatures.ts';
 import { BUNDLE_V03, DSSE_ENVELOPE, LayerAnnotation, SIMPLE_SIGNING } from '../bundle/formats.ts';
-import { attestationLayer } from '../bundle/simple-attestation.ts';
+import { attestationLayer } from '../bundle/attestation-layer.ts';
 import { simpleRepository } from '../bundle/simple-signing.ts';
 
-/** Another who signs at the same time may come between. */
-const TRIES = 5;
+/** A concurrent signer may change the tag between read and push. */
+const MAX_ATTEMPTS = 5;
 
+/** The result of `pushSignatures`. */
 export interface PushedSignatures {
-  /** Bundles that the store has, and signatures in the form of cosign 2 for this repository. */
+  /** Bundles in the store, and signatures in cosign 2's form for this repository. */
   readonly bundles: number;
   readonly signatures: number;
-  /** Of blobs that went over the wire. */
+  /** Bytes of uploaded blobs. */
   readonly bytes: number;
   readonly changed: boolean;
 }
 
 /**
- * Brings the signatures that the store has of an image to where the image is, or will be, in a registry: bundles as
- * referrers, and in the form of cosign 2 under the tags `sha256-….sig` and `.att`, beside what others have put there.
- * What is there is not sent again.
- * @throws LktError as the registry does
+ * Pushes the store's signatures of an image to its repository: bundles as referrers, and cosign 2's
+ * form under the tags `sha256-….sig` and `.att`, beside the signatures of others. Sends nothing
+ * that the registry has.
+ * @throws NETWORK_FAILED, ACCESS_DENIED; IMAGE_INVALID if a tag holds something other than
+ * signatures
  */
 export async function pushSignatures(
   registry: Registry,
@@ -45,7 +47,7 @@ export async function pushSignatures(
   const simple: Descriptor[] = [];
   const attestations: Descriptor[] = [];
   for (const referrer of await store.referrers(subject)) {
-    const manifest = parseManifestIfOne(await store.readBytes(referrer));
+    const manifest = tryParseManifest(await store.readBytes(referrer));
     if (manifest === undefined) continue;
     if (isBundleManifest(manifest)) {
       bundles.push(referrer);
@@ -82,7 +84,9 @@ export async function pushSignatures(
   };
 }
 
-/** A signature names the repository; for another one it is worth nothing, and nobody's business. */
+/**
+ * Returns the signatures that name this repository; those for another repository would not verify.
+ */
 async function signaturesFor(
   store: Store,
   name: string,
@@ -99,10 +103,10 @@ async function attestationOf(
   { layers: [layer] }: ImageManifest,
 ): Promise<Descriptor | undefined> {
   if (layer === undefined || layer.mediaType !== BUNDLE_V03) return undefined;
-  return attestationLayer(store, await store.readBytes(layer, MAX_BUNDLE));
+  return attestationLayer(store, await store.readBytes(layer, MAX_BUNDLE_BYTES));
 }
 
-/** Where signatures of cosign 2 are, and what the layers of such a list are. */
+/** A tag with signatures of cosign 2, and the media type of its layers. */
 interface SimpleList {
   readonly target: Reference;
   readonly type: string;
@@ -117,7 +121,7 @@ async function pushSimple(
 ): Promise<readonly PushResult[]> {
   const { target } = list;
   const done: PushResult[] = [];
-  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const present = await layersOf(registry, list, signal);
     const have = new Set(present.map(identity));
     const missing = layers.filter((layer) => !have.has(identity(layer)));
@@ -126,14 +130,18 @@ async function pushSimple(
     const manifest = await writeManifest(store, [...present, ...missing]);
     done.push(await registry.pushImage(store, manifest, target, { signal }));
   }
-  throw new LktError('NETWORK_FAILED', `others change the signatures of this image all the time`, {
-    fix: 'push the signatures again',
-  });
+  throw new LktError(
+    'NETWORK_FAILED',
+    'concurrent pushes keep changing the signatures of this image',
+    {
+      fix: 'push the signatures again',
+    },
+  );
 }
 
 /**
- * A tag of something else is not touched: whatever it is, signatures do not belong there. What others have put between
- * signatures stays.
+ * Returns the layers of the tag, including those of other types between the signatures.
+ * @throws IMAGE_INVALID if the tag holds something other than signatures: it is not overwritten
  */
 async function layersOf(
   registry: Registry,
@@ -147,20 +155,20 @@ async function layersOf(
     if (!(error instanceof LktError)) throw error;
     if (error.code === 'NOT_FOUND') return [];
     if (error.code !== 'IMAGE_INVALID') throw error;
-    throw noList(target, `: ${error.message}`, error);
+    throw notASignatureList(target, error.message, error);
   }
   const { layers, artifactType, config } = manifest;
   if (layers.some(({ mediaType }) => mediaType === type)) return layers;
   const types = [...new Set(layers.map(({ mediaType }) => mediaType))];
   const what = types.length === 0 ? [artifactType ?? config.mediaType] : types;
-  throw noList(target, `, but has ${what.join(', ')}`);
+  throw notASignatureList(target, `it has ${what.join(', ')}`);
 }
 
-function noList(target: Reference, why: string, cause?: LktError): LktError {
-  const message = `${formatReference(target)} is no list of signatures${why}`;
+function notASignatureList(target: Reference, why: string, cause?: LktError): LktError {
+  const message = `${formatReference(target)} is not a signature list: ${why}`;
   return new LktError('IMAGE_INVALID', message, {
     cause,
-    fix: 'give what is there another tag, and remove this one: signatures of cosign 2 belong there',
+    fix: 'move the image to another tag: cosign 2 keeps signatures under this one',
   });
 }
 
@@ -172,11 +180,14 @@ async function fetchInto(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (await store.has(layer.digest)) return;
-  const limit = MAX_BUNDLE;
+  const limit = MAX_BUNDLE_BYTES;
   await store.writeBytes(await registry.fetchBlob({ domain, path }, layer, { limit, signal }));
 }
 
-/** An image, since there are registries that take nothing else; it has as many layers as signatures. */
+/**
+ * Writes an image manifest with a layer for each signature. Some registries accept no other
+ * manifest.
+ */
 async function writeManifest(store: Store, layers: readonly Descriptor[]): Promise<Descriptor> {
   const config = Buffer.from(
     JSON.stringify({
@@ -203,7 +214,7 @@ function identity({ digest, annotations }: Descriptor): string {
   return `${digest} ${annotations?.[LayerAnnotation.signature] ?? ''}`;
 }
 
-function parseManifestIfOne(bytes: Buffer): ImageManifest | undefined {
+function tryParseManifest(bytes: Buffer): ImageManifest | undefined {
   try {
     return parseManifest(bytes);
   } catch (error) {

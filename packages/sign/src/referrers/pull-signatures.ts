@@ -10,7 +10,7 @@ import {
   writeReferrer,
 } from '@lkt/oci';
 import type { RegistryReader } from '@lkt/registry';
-import { isBundleManifest } from './collect.ts';
+import { isBundleManifest } from './collect-signatures.ts';
 import {
   ATTESTATION_ARTIFACT,
   DSSE_ENVELOPE,
@@ -18,30 +18,38 @@ import {
   SIMPLE_SIGNING,
 } from '../bundle/formats.ts';
 
-/** As many as are read when they are checked. */
+/** The limit of verification. */
 const MAX_REFERRERS = 200;
-/** SBOMs have some MB. */
-const MAX_SIZE = 64 * 2 ** 20;
-/** Of all that is beside one image, as when it is checked: a registry must not fill the disk. */
-const MAX_TOTAL = 256 * 2 ** 20;
+/** Bytes. SBOMs have some MB. */
+const MAX_BLOB_BYTES = 64 * 2 ** 20;
+/** Bytes for all referrers of one image: a registry must not fill the disk. */
+const MAX_TOTAL_BYTES = 256 * 2 ** 20;
 
+/** Options of `pullSignatures`. */
 export interface PullSignaturesOptions {
   /**
-   * Also what is not signed: SBOMs and provenance as they are, and whatever else refers to the image. Of builds that name the
-   * image they may show up in the SBOMs; so by default they are left where they are.
+   * Also pull unsigned referrers such as SBOMs and provenance; default false. Builds that use the
+   * image may copy these documents into their own SBOMs.
    */
   readonly documents?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Brings what a registry has signed of an image into the store, beside the image, which has to be there: signatures and
- * attestations, those under the tags of cosign 2 as referrers. Nothing of it is checked but that it is what its digest
- * names, and that it is about the image.
+ * Copies the signatures and attestations of an image from a registry into the store, which must
+ * have the image. Those under cosign 2's tags become referrers. Checks only their digests and that
+ * they name the image.
  *
- * Nothing that the store has goes. What is broken is left out, as it counts for nothing anyway.
- * @returns how many the store now has of those that are there
- * @throws LktError as the registry does: what cannot be asked for is not taken for nothing
+ * The store loses nothing. Broken entries are skipped, because verification would reject them.
+ * @returns number of the registry's entries that the store has now
+ * @throws NETWORK_FAILED, ACCESS_DENIED, IMAGE_INVALID: a failed request never counts as an empty
+ * list
+ * @example
+ * ```ts
+ * const subject = await registry.resolve({ ...repository, tag: '1.0' });
+ * await pullSignatures(registry, store, repository, subject);
+ * const collected = await collectFromStore(store, subject.digest);
+ * ```
  */
 export async function pullSignatures(
   registry: RegistryReader,
@@ -56,7 +64,7 @@ export async function pullSignatures(
   const pull = new Pull(registry, store, { domain, path }, options);
   const tag = `sha256-${digestHex(digest)}`;
   const listed = await registry.referrers({ domain, path, digest }, undefined, signal);
-  // A registry that has learned the API may still have what was pushed before under the tag.
+  // A registry that gained the API may still have earlier referrers under the fallback tag.
   const tagged = await pull.manifestAt(tag);
   const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);
   const more = isIndex ? parseIndex(tagged.bytes).manifests : [];
@@ -101,11 +109,11 @@ class Pull {
   }
 
   async referrer({ digest }: Descriptor, subject: Descriptor): Promise<void> {
-    await leavingOutBroken(async () => {
+    await skipInvalid(async () => {
       const reference = { ...this.#repository, digest };
       const { descriptor, bytes } = await this.#registry.fetchManifest(reference, this.#signal);
       const manifest = parseManifest(bytes);
-      // An index of referrers is anybody's word.
+      // Do not trust the index of referrers: the manifest must name the subject.
       if (manifest.subject?.digest !== subject.digest || !isSmall(manifest.layers)) return;
       if (!this.#documents && !isSigned(manifest)) return;
       if (!this.#takes([manifest.config, ...manifest.layers])) return;
@@ -121,7 +129,7 @@ class Pull {
     mediaType: string,
     subject: Descriptor,
   ): Promise<void> {
-    await leavingOutBroken(async () => {
+    await skipInvalid(async () => {
       const tagged = await this.manifestAt(tag);
       if (tagged === undefined) return;
       const layers = parseManifest(tagged.bytes).layers.filter(
@@ -133,10 +141,10 @@ class Pull {
     });
   }
 
-  /** Whether these fit in; if so they count. */
+  /** Adds blobs to the total size; reports whether they fit. */
   #takes(blobs: readonly Descriptor[]): boolean {
     const size = blobs.reduce((sum, blob) => sum + blob.size, this.#size);
-    if (size > MAX_TOTAL) return false;
+    if (size > MAX_TOTAL_BYTES) return false;
     this.#size = size;
     return true;
   }
@@ -147,17 +155,17 @@ class Pull {
   }
 }
 
-/** By the manifest's own word, not that of a list. */
+/** Reads the types from the manifest, not from the index that lists it. */
 function isSigned(manifest: ImageManifest): boolean {
   const types = new Set(manifest.layers.map(({ mediaType }) => mediaType));
   return isBundleManifest(manifest) || types.has(SIMPLE_SIGNING) || types.has(DSSE_ENVELOPE);
 }
 
 function isSmall(layers: ImageManifest['layers']): boolean {
-  return layers.length <= MAX_REFERRERS && layers.every(({ size }) => size <= MAX_SIZE);
+  return layers.length <= MAX_REFERRERS && layers.every(({ size }) => size <= MAX_BLOB_BYTES);
 }
 
-async function leavingOutBroken(run: () => Promise<void>): Promise<void> {
+async function skipInvalid(run: () => Promise<void>): Promise<void> {
   try {
     await run();
   } catch (error) {

@@ -5,7 +5,7 @@ import { layerAnnotations } from './layer-annotations.ts';
 import type { LogEntry } from '../sigstore/rekor.ts';
 import { SIGNATURE_PREDICATE, type Statement } from '../statement/statement.ts';
 
-/** A bundle as `bundle.ts` writes it. */
+/** A bundle as `signStatement` writes it. */
 interface WrittenBundle {
   readonly verificationMaterial: {
     readonly certificate?: { readonly rawBytes: string };
@@ -18,8 +18,9 @@ interface WrittenBundle {
 }
 
 /**
- * An attestation in a bundle as cosign 2 has it, a layer of the tag `.att`: the same envelope and the same entry of the
- * log, so nothing is signed again. Undefined for a bundle that is a signature and no more, or not as lkt writes it.
+ * Returns the layer of cosign 2's tag `.att` for an attestation in a bundle. The layer has the same
+ * envelope and log entry, so nothing is signed again. Undefined if the bundle is a plain signature,
+ * or is not in the form that lkt writes.
  */
 export async function attestationLayer(
   store: Store,
@@ -32,7 +33,7 @@ export async function attestationLayer(
     if (predicateType === SIGNATURE_PREDICATE) return undefined;
     const { certificate, tlogEntries, timestampVerificationData } = verificationMaterial;
     const annotations = {
-      // Signatures of images have theirs there; here it is in the envelope.
+      // Empty here: the envelope has the signature.
       ...layerAnnotations({
         signature: '',
         certificates:
@@ -44,7 +45,7 @@ export async function attestationLayer(
       }),
       predicateType,
     };
-    // The log has the digest of this text.
+    // The log entry has the digest of this text: keep its bytes.
     const text = Buffer.from(JSON.stringify(dsseEnvelope));
     return { mediaType: DSSE_ENVELOPE, ...(await store.writeBytes(text)), annotations };
   } catch (error) {
