@@ -10,4 +10,4 @@ export {
   records,
   type Repository,
 } from './repository.ts';
-export { combineTrees, gitTreeId } from './tree-id.ts';
+export { gitTreeId } from './tree-id.ts';

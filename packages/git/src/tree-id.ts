@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { algorithmOf, objectHash } from './objects.ts';
 
 /** A file of a git tree. `path` has one char per byte and no leading slash. */
@@ -50,11 +49,4 @@ function treeId(directory: Directory, algorithm: 'sha1' | 'sha256'): string {
     }),
   );
   return objectHash(algorithm, 'tree', body.length).update(body).digest('hex');
-}
-
-/** LinuxKit hashes the ids of several trees as one text. */
-export function combineTrees(trees: readonly string[]): string {
-  return trees.length === 1
-    ? (trees[0] ?? '')
-    : createHash('sha1').update(trees.join('')).digest('hex');
 }

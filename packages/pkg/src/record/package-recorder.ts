@@ -16,8 +16,8 @@ export class PackageRecorder {
   readonly #recorder: Recorder;
   readonly #store: Store;
 
-  constructor(place: RecordLocation, store: Store, reporter: Reporter) {
-    this.#recorder = new Recorder(place, store, reporter);
+  constructor(location: RecordLocation, store: Store, reporter: Reporter) {
+    this.#recorder = new Recorder(location, store, reporter);
     this.#store = store;
     this.reporter = this.#recorder.reporter;
   }

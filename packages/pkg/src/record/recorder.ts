@@ -35,19 +35,19 @@ export interface Recordable<Result> {
 export class Recorder {
   /** What the command says goes through this. */
   readonly reporter: Reporter;
-  readonly #place: RecordLocation;
+  readonly #location: RecordLocation;
   readonly #store: Store;
   readonly #events: ProgressEvent[] = [];
   readonly #before: ReadonlyMap<string, string | undefined>;
 
   /** @param files that are looked at, besides sources and the names in the store */
   constructor(
-    place: RecordLocation,
+    location: RecordLocation,
     store: Store,
     reporter: Reporter,
     files: Iterable<string> = [],
   ) {
-    this.#place = place;
+    this.#location = location;
     this.#store = store;
     this.#before = statesOf([...files, join(store.dir, 'index.json')]);
     this.reporter = {
@@ -66,7 +66,7 @@ export class Recorder {
     { workspace, seen, built, result }: Recordable<Result>,
     files: ReadonlyMap<string, string> = new Map(),
   ): Promise<void> {
-    const { start, env } = this.#place;
+    const { start, env } = this.#location;
     if (this.#events.some(({ kind }) => kind !== 'start' && kind !== 'done' && kind !== 'total'))
       return;
     if (workspace.problems.length > 0) return;
@@ -96,7 +96,7 @@ export class Recorder {
 
   async #write(record: CommandRecord<unknown>): Promise<void> {
     try {
-      await this.#store.putFile(this.#place.path, JSON.stringify(record));
+      await this.#store.putFile(this.#location.path, JSON.stringify(record));
     } catch (error) {
       // A store that cannot be written to has none.
       if (!(error instanceof LktError)) throw error;

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { relative, sep } from 'node:path';
-import { combineTrees, type Environment, findPlainTop, readCleanCheckout } from '@lkt/git/checkout';
+import { type Environment, findPlainTop, readCleanCheckout } from '@lkt/git/checkout';
+import { combineTrees } from '../sources/combine-trees.ts';
 import { BUILD_YML, packageDirs } from '../workspace/package-dirs.ts';
 
 /**

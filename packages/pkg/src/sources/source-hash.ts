@@ -4,7 +4,6 @@ import { lstat, realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import {
-  combineTrees,
   createGit,
   type Environment,
   filesAsCommitted,
@@ -19,6 +18,7 @@ import {
   type Repository,
 } from '@lkt/git';
 import { exists } from '@lkt/oci/files';
+import { combineTrees } from './combine-trees.ts';
 
 export interface SourceHash {
   /**
