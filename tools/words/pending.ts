@@ -12,7 +12,6 @@ export const PENDING: readonly string[] = [
   'packages/core/',
   'packages/debian/',
   'packages/formats/',
-  'packages/git/',
   'packages/http/',
   'packages/image/',
   'packages/inspect/',

@@ -58,7 +58,7 @@ async function fetched(
   try {
     await using directory = await around.store.tempDir();
     await using fetcher = new GitFetcher(directory.path, around.env ?? process.env, signal);
-    const layer = await fetcher.layer(source, around.store);
+    const layer = await fetcher.fetchLayer(source, around.store);
     reporter.emit({ kind: 'done', id, cached: false });
     return layer;
   } catch (error) {

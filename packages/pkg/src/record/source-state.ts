@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { relative, sep } from 'node:path';
-import { type Environment, findPlainTop, readCleanCheckout } from '@lkt/git/checkout';
+import { type Environment, findTopWithoutGit, readCleanCheckout } from '@lkt/git/checkout';
 import { combineTrees } from '../sources/combine-trees.ts';
 import { BUILD_YML, packageDirs } from '../workspace/package-dirs.ts';
 
@@ -30,7 +30,7 @@ export function sourceState(
   env: Environment,
 ): SourceState | undefined {
   const real = realpathSync(start);
-  const top = findPlainTop(real, env);
+  const top = findTopWithoutGit(real, env);
   if (top === undefined) return undefined;
   const paths = [...new Set(dirs.map((dir) => relative(top, dir)))];
   if (paths.some((path) => path === '..' || path.startsWith(`..${sep}`))) return undefined;
@@ -49,7 +49,7 @@ export function isSourceState(
   { start, top, packages, trees }: SourceState,
   env: Environment,
 ): boolean {
-  if (findPlainTop(realpathSync(start), env) !== top) return false;
+  if (findTopWithoutGit(realpathSync(start), env) !== top) return false;
   const found = packageDirs(top, BUILD_YML);
   if (found.join('\0') !== packages.join('\0')) return false;
   const paths = Object.keys(trees);

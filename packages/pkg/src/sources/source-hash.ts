@@ -14,7 +14,7 @@ import {
   isUnder,
   readRepository,
   readTrees,
-  records,
+  splitRecords,
   type Repository,
 } from '@lkt/git';
 import { exists } from '@lkt/oci/files';
@@ -276,7 +276,7 @@ async function contentHash(
     signal,
   });
   const hash = createHash('sha256');
-  for (const name of [...records(tracked.stdout), ...records(others.stdout)]) {
+  for (const name of [...splitRecords(tracked.stdout), ...splitRecords(others.stdout)]) {
     // LinuxKit reads the list without -z, so it cannot open what git puts in quotes there.
     if (QUOTED.test(name)) continue;
     const path = join(dir, name);
