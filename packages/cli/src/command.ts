@@ -172,6 +172,7 @@ export abstract class LktCommand {
       openStore: async () => (await import('@lkt/oci')).openStore(cacheDir),
       findStore: async () => findStore(cacheDir),
       reporter: logs,
+      hasWarned: () => logs.hasWarned,
       signal,
     };
   }

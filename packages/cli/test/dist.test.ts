@@ -171,37 +171,96 @@ describe('lkt', () => {
   });
 });
 
+const program = (name: string): string => readFileSync(join(dist, id(), name), 'utf8');
+
 test('the programs of a build load nothing that they do not need to begin', () => {
-  const text = (name: string): string => readFileSync(join(dist, id(), name), 'utf8');
-  expect(text('init.cjs')).not.toMatch(/require\("(\.\/|koffi|node:crypto)|undici/);
+  expect(program('init.cjs')).not.toMatch(/require\("(\.\/|koffi|node:crypto)|undici/);
   // The rest is imported once an init has been started.
-  expect(text('worker.cjs')).not.toMatch(
+  expect(program('worker.cjs')).not.toMatch(
     /^\S.*require\("(\.\/(?!worker-rolldown-runtime)|koffi|node:(crypto|zlib))|undici/m,
   );
 });
 
 test.each(['dockerfile-errors', 'pkg-build', 'pkg-build-check', 'image-attestations'])(
   '%s.txtar passes from dist',
-  async (name) => {
-    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
-    const text = readFileSync(join(import.meta.dirname, `script/${name}.txtar`), 'utf8');
-    await runArchive(parseArchive(text), {
-      dir: dir.path,
-      commands: { lkt: [join(checkout, 'lkt')] },
-      env: {
-        PATH: process.env['PATH'] ?? '',
-        NO_COLOR: '1',
-        LC_ALL: 'C.UTF-8',
-        LKT_CACHE: join(dir.path, '.store'),
-        GIT_CONFIG_GLOBAL: '/dev/null',
-        GIT_AUTHOR_NAME: 'A',
-        GIT_AUTHOR_EMAIL: 'a@example.com',
-        GIT_COMMITTER_NAME: 'A',
-        GIT_COMMITTER_EMAIL: 'a@example.com',
-      },
-    });
-  },
+  async (name) =>
+    runScript(readFileSync(join(import.meta.dirname, `script/${name}.txtar`), 'utf8')),
 );
+
+/** Runs an archive whose `lkt` is the build, in a directory of its own. */
+async function runScript(text: string): Promise<void> {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
+  await runArchive(parseArchive(text), {
+    dir: dir.path,
+    commands: { lkt: [join(checkout, 'lkt')] },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NO_COLOR: '1',
+      LC_ALL: 'C.UTF-8',
+      LKT_CACHE: join(dir.path, '.store'),
+      GIT_CONFIG_GLOBAL: '/dev/null',
+      GIT_AUTHOR_NAME: 'A',
+      GIT_AUTHOR_EMAIL: 'a@example.com',
+      GIT_COMMITTER_NAME: 'A',
+      GIT_COMMITTER_EMAIL: 'a@example.com',
+    },
+  });
+}
+
+const PACKAGE = `
+exec git init --quiet
+# Older than the index, so that git trusts their times.
+exec touch -d 2001-01-01 pkg/a/build.yml pkg/a/Dockerfile
+exec git add pkg
+exec git commit --quiet --message one
+lkt pkg build pkg/a
+`;
+const FILES = `
+-- pkg/a/build.yml --
+org: example
+image: a
+arches: [amd64]
+-- pkg/a/Dockerfile --
+FROM scratch
+COPY build.yml /
+-- pkg/link/.keep --
+`;
+
+describe('the action cache', () => {
+  test.each([
+    ['pkg build pkg/a', 'packages'],
+    ['graph', 'graph'],
+  ])('holds the result of lkt %s', async (command, kind) => {
+    await runScript(`${PACKAGE}
+lkt ${command}
+exec sh -c 'sed -i s,example/a,example/cached,g .store/results/*.${kind}'
+# The result comes from the entry while nothing changes.
+lkt ${command}
+stdout example/cached
+replace pkg/a/Dockerfile scratch 'scratch AS stage'
+lkt ${command}
+! stdout example/cached
+${FILES}`);
+  });
+
+  test('holds nothing of a build that printed a warning', async () => {
+    await runScript(`${PACKAGE}
+lkt pkg build --build-arg NONE=1 pkg/a
+stderr warning: .*NONE
+lkt pkg build --build-arg NONE=1 pkg/a
+stderr warning: .*NONE
+exec sh -c '! ls .store/results/*.packages'
+${FILES}`);
+  });
+
+  test('holds nothing of a build that names a package by a symlink', async () => {
+    await runScript(`${PACKAGE}
+exec ln -s ../a pkg/link/a
+lkt pkg build pkg/link/a
+exec sh -c '! ls .store/results/*.packages'
+${FILES}`);
+  });
+});
 
 describe('npm run build', () => {
   test('repairs a damaged build, under the same id', () => {

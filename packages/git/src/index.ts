@@ -7,7 +7,7 @@ export {
   isUnder,
   readRepository,
   readTrees,
-  splitRecords,
+  records,
   type Repository,
 } from './repository.ts';
-export { gitTreeId } from './tree-id.ts';
+export { combineTrees, gitTreeId } from './tree-id.ts';

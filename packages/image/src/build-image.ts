@@ -1,12 +1,12 @@
-import { type BuildOptions, type RecordLocation, resolveImages, type Workspace } from '@lkt/pkg';
-import { BuildRecorder } from './build-recorder.ts';
+import { type BuildOptions, resolveImages, type Workspace } from '@lkt/pkg';
 import { composeConfig, requireOutput, withFormats } from './compose.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
-import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
+import { type ConfigFile, loadConfig } from './config/load-config.ts';
 import { EarlyComposing } from './early-composing.ts';
 import { chooseCompression } from '@lkt/formats';
+import { filesBefore, imageInputs } from './image-inputs.ts';
 import type { PackageImage } from './plan.ts';
 import { queriesOf } from './queries.ts';
 import { sbomPath } from './sbom.ts';
@@ -23,8 +23,6 @@ export interface BuildImageOptions extends Omit<
   readonly locked?: boolean;
   /** Write what went in, and why it was trusted. */
   readonly provenance?: boolean;
-  /** Where `findUnchanged` will look for a record of this build; by default none is made. */
-  readonly record?: RecordLocation;
 }
 
 /**
@@ -42,28 +40,12 @@ export async function buildImage(
   tools: BuildOptions,
 ): Promise<BuiltImage> {
   const loaded = withFormats(await loadConfig(options.configs, options), options);
-  const { record } = options;
-  const recorder = record && BuildRecorder.start(record, loaded, { ...options, ...tools });
-  if (recorder === undefined) return buildLoaded(loaded, openWorkspace, options, tools);
-  const { reporter } = recorder;
-  let workspace: Workspace | undefined;
-  const open = async (): Promise<Workspace> => (workspace = await openWorkspace());
-  const image = await buildLoaded(loaded, open, { ...options, reporter }, { ...tools, reporter });
-  if (workspace !== undefined) await recorder.finish(workspace, image);
-  return image;
-}
-
-async function buildLoaded(
-  loaded: LoadedConfig,
-  openWorkspace: () => Promise<Workspace>,
-  options: BuildImageOptions,
-  tools: BuildOptions,
-): Promise<BuiltImage> {
   if (options.locked === true) requireLocked(loaded.config);
   const { queries, directories } = queriesOf(loaded);
   await requireOutput(options);
   await chooseCompression(options.compressor ?? 'zstd', options.level);
   if (options.sbom?.path !== undefined) sbomPath(options.sbom.path);
+  const before = filesBefore(loaded, { ...options, store: tools.store });
   await using begun = new AsyncDisposableStack();
   const begin = (): EarlyComposing => begun.use(new EarlyComposing(loaded.config, options));
   // Nothing is looked into before its signatures were, if any are asked for.
@@ -73,17 +55,17 @@ async function buildLoaded(
   await check?.requireSigned(queries, tools.reporter);
   const gated = check === undefined ? tools : { ...tools, requireTrusted: check.requireTrusted };
   const early = first ?? begin();
-  const { digests, report } = await resolveImages(workspace, queries, gated);
-  const trust = (await check?.results(queries, report.packages)) ?? [];
+  const { digests, packages } = await resolveImages(workspace, queries, gated);
+  const trust = (await check?.results(queries, packages)) ?? [];
   const resolvePackage = (text: string): Promise<PackageImage> => {
     const dir = directories.get(text) ?? '';
     const digest = digests.get(dir);
-    const built = report.packages.find(({ index }) => index.digest === digest);
+    const built = packages.find(({ index }) => index.digest === digest);
     if (digest === undefined || built === undefined) throw new Error(`${text} was not resolved`);
     return Promise.resolve({ digest, full: `${built.references[0] ?? built.item.name}@${digest}` });
   };
   const known = new Map(
-    report.packages.flatMap(({ images, attestations }) =>
+    packages.flatMap(({ images, attestations }) =>
       images.flatMap(({ digest }, index) => {
         const sbom = attestations.images[index]?.sbom;
         return sbom === undefined ? [] : [[digest, sbom] as const];
@@ -101,7 +83,8 @@ async function buildLoaded(
     isTrusted: true,
   };
   const image = await composeConfig(loaded.config, composeOptions, early);
-  return { ...image, packages: report.packages, trust, variables };
+  const inputs = before && imageInputs(workspace, packages, tools.store, before);
+  return { ...image, packages, trust, variables, inputs };
 }
 
 /** Whether there may be a policy that refuses an image. */

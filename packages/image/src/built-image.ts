@@ -1,5 +1,5 @@
-import type { BuiltPackage } from '@lkt/pkg';
-import type { ImageAudit } from './audit/audit-hook.ts';
+import type { ActionInputs, BuiltPackage } from '@lkt/pkg';
+import type { ImageAudit } from './audit-hook.ts';
 import type { TrustedImage } from './trust/check-images.ts';
 import type { OutputFile } from './output/write.ts';
 
@@ -20,4 +20,6 @@ export interface BuiltImage extends ComposedImage {
   readonly trust: readonly TrustedImage[];
   /** What each variable of the configs stood for. */
   readonly variables: ReadonlyMap<string, string>;
+  /** What the build read, for the action cache; undefined if an input cannot be tracked. */
+  readonly inputs: ActionInputs | undefined;
 }

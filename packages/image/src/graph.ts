@@ -1,13 +1,16 @@
 import { relative } from 'node:path';
-import type { Digest } from '@lkt/core';
+import { type Digest, digestOf } from '@lkt/core';
 import { familiarReference, type Reference, type Store } from '@lkt/oci';
 import {
+  type ActionInputs,
   type BuildOptions,
   type Package,
   packageStates,
   type PinState,
   pinOf,
+  noTrustFiles,
   pinState,
+  storeState,
   type Workspace,
 } from '@lkt/pkg';
 import { isSignature } from '@lkt/sign';
@@ -65,36 +68,41 @@ export interface Graph {
 }
 
 /**
- * What a checkout and image configs are made from, and how it stands with each. Nothing is built or pulled to find out.
- * @throws LktError for a file with an error; what is wrong with a pin is an answer
+ * Returns the dependency graph and the build status of a checkout and image configs. Builds and
+ * pulls nothing.
+ * @returns the graph, and what was read, for the action cache; `inputs` is undefined if something is
+ * not built yet, which may change without a change of the inputs
+ * @throws LktError for a file with an error; a stale or missing pin is part of the graph
  */
 export async function readGraph(
   workspace: Workspace,
   configs: readonly ConfigFile[],
   options: BuildOptions,
   load: LoadOptions = {},
-): Promise<Graph> {
+): Promise<{ readonly graph: Graph; readonly inputs: ActionInputs | undefined }> {
+  const before = storeState(options.store);
+  const files = new Map<string, string>();
   const images: { readonly path: string; readonly named: readonly NamedImage[] }[] = [];
-  for (const config of configs)
-    images.push({
-      path: config.path,
-      named: await namedBy(await loadConfig([config], load), workspace),
-    });
+  for (const config of configs) {
+    const loaded = await loadConfig([config], load);
+    for (const { absolute, text } of loaded.files) files.set(absolute, digestOf(text));
+    images.push({ path: config.path, named: await namedBy(loaded, workspace) });
+  }
   const packages = await packageStates(workspace, options);
   const nodes = new Map(packages.map((node) => [node.item, node]));
   const { store } = options;
-  const graph = new GraphBuilder(store, await store.allReferrers());
+  const builder = new GraphBuilder(store, await store.allReferrers());
   for (const { item, uses, built } of packages) {
     const digests = built === undefined ? [] : [built.index, ...built.images];
     const reference = built && pinOf(built);
-    await graph.add(uses, {
+    await builder.add(uses, {
       name: item.name,
       kind: 'package',
       dir: relative(workspace.root, item.dir) || '.',
       platforms: item.arches.map((arch) => `linux/${arch}`),
       reference,
       built: built !== undefined,
-      signed: digests.some(({ digest }) => graph.isSigned(digest)),
+      signed: digests.some(({ digest }) => builder.isSigned(digest)),
     });
   }
   for (const { path, named } of images) {
@@ -115,14 +123,24 @@ export async function readGraph(
           : nodes.get(item)?.built !== undefined,
       ),
     );
-    await graph.add(uses, {
+    await builder.add(uses, {
       name: path,
       kind: 'image',
       built: isThere.every(Boolean),
       signed: false,
     });
   }
-  return graph.graph();
+  const graph = builder.graph();
+  const isTracked = configs.every(({ isRemote }) => isRemote !== true);
+  if (!isTracked || !graph.nodes.every(({ built }) => built)) return { graph, inputs: undefined };
+  const inputs: ActionInputs = {
+    workspace,
+    packages: workspace.packages.values(),
+    hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
+    files: new Map([...before, ...files, ...noTrustFiles(workspace)]),
+    storePaths: store.used,
+  };
+  return { graph, inputs };
 }
 
 interface NamedImage {

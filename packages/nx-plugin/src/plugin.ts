@@ -6,23 +6,23 @@ import type {
   PostTasksExecution,
   RawProjectGraphDependency,
 } from '@nx/devkit';
-import type { Found } from './found.ts';
 import { type LktOptions, projectGlob, settingsOf } from './options.ts';
-import { findOnce } from './remembered.ts';
+import { cachedProjects } from './cached-projects.ts';
+import type { Projects } from './projects.ts';
 import { checkRestored } from './restored.ts';
 
 export const name = '@lkt/nx-plugin';
 
-/** What was found last for each workspace and options: Nx asks for edges right after the projects. */
-const found = new Map<string, Found>();
+/** The latest projects by workspace and options: Nx asks for dependencies right after the nodes. */
+const latest = new Map<string, Projects>();
 
 /** The packages and images of a workspace, as projects with targets. */
 export const createNodes: CreateNodes<LktOptions> = [
   projectGlob(process.cwd()),
   async (files, options, context) => {
-    const now = await findOnce(context.workspaceRoot, files, settingsOf(options), env);
-    found.set(keyOf(options, context), now);
-    return now.nodes.map(([file, result]) => [file, result]);
+    const projects = await cachedProjects(context.workspaceRoot, files, settingsOf(options), env);
+    latest.set(keyOf(options, context), projects);
+    return projects.nodes.map(([file, result]) => [file, result]);
   },
 ];
 
@@ -31,7 +31,7 @@ export const createDependencies: CreateDependencies<LktOptions> = (options, cont
   const projects = new Map(
     Object.entries(context.projects).map(([project, { root }]) => [root, project]),
   );
-  const { edges = [] } = found.get(keyOf(options, context)) ?? {};
+  const { edges = [] } = latest.get(keyOf(options, context)) ?? {};
   return edges.flatMap(({ from, to, file: sourceFile }): RawProjectGraphDependency[] => {
     const source = projects.get(from);
     const target = projects.get(to);

@@ -69,11 +69,11 @@ const CHANGES: Readonly<Record<string, (workspace: TestWorkspace) => void>> = {
   },
 };
 
-test('what was found is remembered, and found anew when anything of it changes', async () => {
+test('caches the projects until an input changes', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });
   await workspace.install();
   await workspace.nx('run-many', '-t', 'pkg-build');
-  const record = join(workspace.dir, '.nx/lkt/.found.json');
+  const record = join(workspace.dir, '.nx/lkt/.projects.json');
   const names = async (): Promise<readonly string[]> =>
     (await workspace.nx('show', 'projects')).split('\n').filter((name) => name.startsWith('pkg-'));
   const remember = async (): Promise<void> => {
@@ -82,7 +82,7 @@ test('what was found is remembered, and found anew when anything of it changes',
     const text = readFileSync(record, 'utf8');
     expect(text).toContain('"name":"pkg-init"');
     // Nothing but the record has this name.
-    workspace.write({ '.nx/lkt/.found.json': text.replace('"pkg-init"', '"pkg-remembered"') });
+    workspace.write({ '.nx/lkt/.projects.json': text.replace('"pkg-init"', '"pkg-remembered"') });
     expect(await names()).toContain('pkg-remembered');
   };
   for (const [what, change] of Object.entries(CHANGES)) {

@@ -74,8 +74,6 @@ export {
   parseManifestOrIndex,
 } from './image/manifest.ts';
 export { isIndexType, isManifestType, MediaType } from './image/media-type.ts';
-export { findImage, type StoreImage } from './image/find-image.ts';
-export { imageFiles } from './layer/image-files.ts';
 export { openStore } from './store/open-store.ts';
 export { formatPlatform, parsePlatform, type Platform, platformMatches } from './image/platform.ts';
 export { readArchives, readFile, readFiles } from './layer/read-files.ts';
@@ -87,7 +85,7 @@ export {
 } from './image/reference.ts';
 export { writeReferrer } from './image/referrer-writer.ts';
 export { type NewReferrer } from './image/referrer-writer.ts';
-export { BufferPool } from './io/buffer-pool.ts';
+export { SpareBuffers } from './io/spare-buffers.ts';
 export { type Store } from './store/store.ts';
 export { isTarHeader } from './tar/tar-header.ts';
 export { type TarLimits } from './tar/tar-header-reader.ts';

@@ -1,3 +1,13 @@
+export { type FileState, fileStates } from './action-cache/file-state.ts';
+export { storeAction } from './action-cache/store-action.ts';
+export {
+  type ActionContext,
+  type ActionInputs,
+  buildYmlStates,
+  noTrustFiles,
+  recordAction,
+  storeState,
+} from './action-cache/record-action.ts';
 export { expandCapabilities } from './container/capabilities.ts';
 export { type Device, MODE } from './container/devices.ts';
 export { type Mount } from './container/mounts.ts';
@@ -70,6 +80,3 @@ export type { TargetOptions } from './push/push-work.ts';
 export { signPackages, type SignedReference, signReference } from './push/sign.ts';
 export { committedReferences, type PackageManifest, pushManifests } from './push/manifest.ts';
 export { attestRebuilds, type AttestedRebuild, type RebuildOptions } from './attest/rebuild.ts';
-export { graphRecord } from './record/graph-record.ts';
-export { PackageRecorder } from './record/package-recorder.ts';
-export { Recorder, type RecordLocation } from './record/recorder.ts';

@@ -2,22 +2,14 @@ import { type Digest, digestHex } from '@lkt/core';
 import { type Descriptor, MediaType, parseManifest, writeIndex } from '@lkt/oci';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry, collectFromStore } from '../src/referrers/collect-signatures.ts';
-import { pushSignatures } from '../src/referrers/push-signatures.ts';
+import { collectFromRegistry, collectFromStore } from '../src/evidence/collect.ts';
+import { pushSignatures } from '../src/evidence/push.ts';
 import { keylessSigner, type Signer } from '../src/signing/signer.ts';
 import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
-import { type SignedImage, signImage, signImages } from '../src/signing/sign-images.ts';
+import { type SignedImage, signImage, signImages } from '../src/signing/sign.ts';
 import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import { requireSignature, verifyImage } from '../src/verify/verify-image.ts';
-import {
-  keyless,
-  newImage,
-  newKey,
-  type Fixture,
-  createFixture,
-  sigstore,
-  WORKFLOW,
-} from './support.ts';
+import { requireSignature, verifyImage } from '../src/verify/verify.ts';
+import { keyless, newImage, newKey, type Place, place, sigstore, WORKFLOW } from './support.ts';
 
 const PROVENANCE = 'https://slsa.dev/provenance/v1';
 
@@ -25,8 +17,8 @@ describe.each([
   ['with the referrers API', {}],
   ['without it', { referrers: false }],
 ])('signatures in a registry %s', (_what, options) => {
-  it('by a key are found and valid', async () => {
-    const { registry, store, subject, name } = await createFixture(options);
+  it('of a key are found and good', async () => {
+    const { registry, store, subject, name } = await place(options);
     const { signer, trust } = await newKey();
     const statement = statementAbout({ name: 'app', digest: subject.digest }, PROVENANCE, { a: 1 });
     await signImage(store, { subject, name, statements: [statement], signer });
@@ -35,11 +27,11 @@ describe.each([
     const again = await pushSignatures(registry, store, name, subject.digest);
     expect(again).toEqual({ bundles: 2, signatures: 1, bytes: 0, changed: false });
     const { digest } = subject;
-    for (const collected of [
+    for (const evidence of [
       await collectFromStore(store, digest),
       await collectFromRegistry(registry, { ...name, digest }),
     ]) {
-      const verified = await verifyImage({ subject: digest, collected, trust });
+      const verified = await verifyImage({ subject: digest, evidence, trust });
       expect(verified.rejections).toEqual([]);
       const types = verified.signatures.map(({ predicateType }) => predicateType);
       expect(new Set(types)).toEqual(new Set([SIGNATURE_PREDICATE, PROVENANCE]));
@@ -50,15 +42,15 @@ describe.each([
     }
   });
 
-  it('by an identity are found and valid, with times and log indices', async () => {
-    const { registry, store, subject, name } = await createFixture(options);
+  it('of an identity are found and good, with times and places in the log', async () => {
+    const { registry, store, subject, name } = await place(options);
     const instance = await sigstore();
     const { signer, trust } = await keyless(instance, { tsa: true });
     await signImage(store, { subject, name, signer });
     await pushSignatures(registry, store, name, subject.digest);
     const { digest } = subject;
-    const collected = await collectFromRegistry(registry, { ...name, digest });
-    const verified = await verifyImage({ subject: digest, collected, trust });
+    const evidence = await collectFromRegistry(registry, { ...name, digest });
+    const verified = await verifyImage({ subject: digest, evidence, trust });
     expect(verified.rejections).toEqual([]);
     expect(verified.signatures).toHaveLength(2);
     for (const { signer: by, time } of verified.signatures) {
@@ -69,9 +61,9 @@ describe.each([
   });
 });
 
-/** Signs an image again, with the signatures of the registry and the store as the existing ones. */
+/** Signs an image as what is beside it in the registry and the store allows. */
 async function signAgain(
-  { store, registry, subject, name }: Fixture,
+  { store, registry, subject, name }: Place,
   signer: Signer,
   predicate: unknown = {},
 ): Promise<SignedImage> {
@@ -81,70 +73,70 @@ async function signAgain(
     ...(await collectFromRegistry(registry, { ...name, digest })).items,
   ];
   const statements = [statementAbout({ name: 'app', digest }, PROVENANCE, predicate)];
-  const existing = { items, unreadable: [] };
+  const known = { items, unreadable: [] };
   const { images } = await signImages(store, {
-    images: [{ subject, statements, existing }],
+    images: [{ subject, statements, known }],
     name,
     signer,
   });
   await pushSignatures(registry, store, name, digest);
   const [image] = images;
-  if (image === undefined) throw new Error('the image was not signed');
+  if (image === undefined) throw new Error('it is not among those that were signed');
   return image;
 }
 
 describe('signing again', () => {
   const NOTHING = { bundles: [], simple: undefined };
 
-  it('with the same key adds only new statements', async () => {
-    const fixture = await createFixture();
+  it('with the same key signs what is new and no more', async () => {
+    const there = await place();
     const { signer } = await newKey();
-    expect((await signAgain(fixture, signer)).bundles).toHaveLength(2);
-    expect(await signAgain(fixture, signer)).toMatchObject(NOTHING);
-    const more = await signAgain(fixture, signer, { b: 2 });
+    expect((await signAgain(there, signer)).bundles).toHaveLength(2);
+    expect(await signAgain(there, signer)).toMatchObject(NOTHING);
+    const more = await signAgain(there, signer, { b: 2 });
     expect(more.bundles).toHaveLength(1);
     expect(more.simple).toBeUndefined();
-    // An empty store, with signatures in the registry only.
-    const elsewhere = { ...fixture, store: (await createFixture()).store };
+    // Where nothing is in the store, and for others.
+    const elsewhere = { ...there, store: (await place()).store };
     expect(await signAgain(elsewhere, signer)).toMatchObject(NOTHING);
-    expect((await signAgain(fixture, (await newKey()).signer)).bundles).toHaveLength(2);
+    expect((await signAgain(there, (await newKey()).signer)).bundles).toHaveLength(2);
   });
 
-  it('as the same identity, with another certificate, adds nothing', async () => {
-    const fixture = await createFixture();
+  it('as the same identity, with another certificate', async () => {
+    const there = await place();
     const instance = await sigstore();
     const { signer } = await keyless(instance);
-    expect((await signAgain(fixture, signer)).bundles).toHaveLength(2);
+    expect((await signAgain(there, signer)).bundles).toHaveLength(2);
     const size = instance.log.size;
-    expect(await signAgain(fixture, (await keyless(instance)).signer)).toMatchObject(NOTHING);
+    expect(await signAgain(there, (await keyless(instance)).signer)).toMatchObject(NOTHING);
     expect(instance.log.size).toBe(size);
     const other = await keyless(instance, { subject: 'jane@example.org' });
-    expect((await signAgain(fixture, other.signer)).bundles).toHaveLength(2);
-    // The same name, certified by another authority, is another signer.
+    expect((await signAgain(there, other.signer)).bundles).toHaveLength(2);
+    // What another authority says of somebody of that name is of somebody else.
     const impostor = await keyless(await sigstore());
-    expect((await signAgain(fixture, impostor.signer)).bundles).toHaveLength(2);
+    expect((await signAgain(there, impostor.signer)).bundles).toHaveLength(2);
   });
 
-  it('with a log or timestamps adds signatures that have them', async () => {
-    const fixture = await createFixture();
+  it('with a log or times, which were not there before', async () => {
+    const there = await place();
     const { url } = await sigstore();
     const first = await newKey();
-    await signAgain(fixture, first.signer);
+    await signAgain(there, first.signer);
     for (const witness of [{ rekorUrl: url }, { rekorUrl: url, tsaUrl: url }]) {
       const again = first.with(witness);
-      expect((await signAgain(fixture, again)).bundles, JSON.stringify(witness)).toHaveLength(2);
-      expect(await signAgain(fixture, again)).toMatchObject(NOTHING);
+      expect((await signAgain(there, again)).bundles, JSON.stringify(witness)).toHaveLength(2);
+      expect(await signAgain(there, again)).toMatchObject(NOTHING);
     }
   });
 });
 
-it('signs several images with one certificate, or none of them', async () => {
-  const { store, subject, name } = await createFixture();
+it('several images are signed with one certificate, or none is', async () => {
+  const { store, subject, name } = await place();
   const instance = await sigstore();
   const other = await newImage(store);
   const { signer } = await keyless(instance);
   const images = [{ subject }, { subject: other }];
-  // The first image needs two entries.
+  // The first image takes two entries.
   instance.refuse('/api/v1/log/entries', 3);
   await expect(signImages(store, { images, name, signer })).rejects.toMatchObject({
     code: 'ACCESS_DENIED',
@@ -154,34 +146,34 @@ it('signs several images with one certificate, or none of them', async () => {
   expect(instance.requests.filter(({ path }) => path.endsWith('/signingCert'))).toHaveLength(1);
 });
 
-it('does not keep signatures that the trusted root would reject', async () => {
-  const { store, subject, name } = await createFixture();
+it('what others will not believe is not kept', async () => {
+  const { store, subject, name } = await place();
   const [instance, other] = [await sigstore(), await sigstore()];
   const options = { fulcioUrl: instance.url, rekorUrl: instance.url, tsaUrl: instance.url };
   const identity = instance.issuer.token(WORKFLOW);
   const signer = async ({ trustedRoot }: TestSigstore): Promise<Signer> =>
     keylessSigner({ ...options, identity, root: await parseTrustedRoot(trustedRoot, 'root.json') });
   await expect(signImage(store, { subject, name, signer: await signer(other) })).rejects.toThrow(
-    /^root\.json rejects the new signature: /,
+    /^what was signed would be refused by root\.json: /,
   );
   expect(await store.referrers(subject.digest)).toEqual([]);
   await signImage(store, { subject, name, signer: await signer(instance) });
 });
 
 it.each([
-  ['sig', 'an index', async ({ store }: Fixture) => writeIndex(store, []), 'index'],
-  ['sig', 'an image', async ({ store }: Fixture) => newImage(store), 'image.layer.v1.tar'],
-  ['att', 'an image', async ({ store }: Fixture) => newImage(store), 'image.layer.v1.tar'],
+  ['sig', 'an index', async ({ store }: Place) => writeIndex(store, []), 'index'],
+  ['sig', 'an image', async ({ store }: Place) => newImage(store), 'image.layer.v1.tar'],
+  ['att', 'an image', async ({ store }: Place) => newImage(store), 'image.layer.v1.tar'],
 ] as const)(
-  'does not overwrite a tag .%s that has %s, and names it',
+  'a tag .%s that has %s stays as it is, and is named',
   async (suffix, _what, make, said) => {
-    const fixture = await createFixture();
-    const { store, registry, subject, name } = fixture;
+    const there = await place();
+    const { store, registry, subject, name } = there;
     const { digest } = subject;
     const { signer } = await newKey();
     const statements = [statementAbout({ name: 'app', digest }, PROVENANCE, {})];
     await signImage(store, { subject, name, signer, statements });
-    const other = await make(fixture);
+    const other = await make(there);
     const tag = `sha256-${digestHex(digest)}.${suffix}`;
     await registry.pushImage(store, other, { ...name, tag });
     const error: unknown = await pushSignatures(registry, store, name, digest).catch(
@@ -189,15 +181,15 @@ it.each([
     );
     expect(error).toMatchObject({
       code: 'IMAGE_INVALID',
-      message: expect.stringContaining(`:${tag} is not a signature list`),
+      message: expect.stringContaining(`:${tag} is no list of signatures`),
     });
     expect(String(error)).toContain(said);
     expect((await registry.resolve({ ...name, tag })).digest).toBe(other.digest);
   },
 );
 
-it('keeps foreign layers between signatures', async () => {
-  const { store, registry, subject, name } = await createFixture();
+it('what others have put between signatures stays there', async () => {
+  const { store, registry, subject, name } = await place();
   const tag = `sha256-${digestHex(subject.digest)}.sig`;
   const layers = async (): Promise<readonly Descriptor[]> =>
     parseManifest((await registry.fetchManifest({ ...name, tag })).bytes).layers;
@@ -222,26 +214,26 @@ it('keeps foreign layers between signatures', async () => {
   ]);
 });
 
-it('does not sign an index that names a foreign image which the signer has not signed', async () => {
-  const fixture = await createFixture();
-  const { store, registry, subject, name } = fixture;
+it('an index is not signed if it names an image of others that the signer has not signed', async () => {
+  const there = await place();
+  const { store, registry, subject, name } = there;
   const { signer } = await newKey();
   const foreign = async (): Promise<{
     digest: Digest;
     name: string;
-    existing: Awaited<ReturnType<typeof collectFromRegistry>>;
+    known: Awaited<ReturnType<typeof collectFromRegistry>>;
   }> => ({
     digest: subject.digest,
     name: 'linux/arm64 of app:1',
-    existing: await collectFromRegistry(registry, { ...name, digest: subject.digest }),
+    known: await collectFromRegistry(registry, { ...name, digest: subject.digest }),
   });
   const images = [{ subject: await newImage(store) }];
   const sign = async (): Promise<object> =>
     signImages(store, { images, foreign: [await foreign()], name, signer });
   const refused = { code: 'SIGNATURE_INVALID' };
   await expect(sign()).rejects.toMatchObject(refused);
-  await signAgain(fixture, (await newKey()).signer);
+  await signAgain(there, (await newKey()).signer);
   await expect(sign()).rejects.toMatchObject(refused);
-  await signAgain(fixture, signer);
+  await signAgain(there, signer);
   await sign();
 });

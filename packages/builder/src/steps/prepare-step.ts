@@ -12,7 +12,7 @@ import {
   type Step,
 } from '@lkt/dockerfile';
 import { mountPlan } from '../context/mount-plan.ts';
-import { gitKey } from '../add/git-layers.ts';
+import { gitKey } from '../add/fetch-git.ts';
 import type { CacheKeyFields, StepCache, StepRecord } from '../step-cache.ts';
 import { Archives } from '../add/archives.ts';
 import type { RootfsProbe } from './rootfs-probe.ts';
@@ -62,8 +62,8 @@ export class StepPreparer {
   }
 
   /** Waits for the file systems that the step needs, and finds out what it takes of them. */
-  async prepare(step: Step, options: PrepareOptions): Promise<PreparedStep> {
-    const { parent } = options;
+  async prepare(step: Step, place: PrepareOptions): Promise<PreparedStep> {
+    const { parent } = place;
     switch (step.kind) {
       case 'workdir':
         return {
@@ -71,7 +71,7 @@ export class StepPreparer {
           execute: async (executor, options) => executor.workdir(parent, step, options),
         };
       case 'run':
-        return this.#prepareRun(step, options);
+        return this.#prepareRun(step, place);
       case 'copy':
       case 'add':
         return this.#prepareCopy(step, parent);

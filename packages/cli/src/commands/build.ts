@@ -1,9 +1,11 @@
 import { dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { BuiltImage, ImageAudit, TrustedImage } from '@lkt/image';
+import type { CachedImage } from '@lkt/image/cached-image';
+import type { Session } from '../session/session.ts';
+import { auditLine, buildAudit, buildAuditFlags } from '../audit/build-audit.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { enforceCacheMax } from '../session/cache-limit.ts';
-import { buildAuditFlags } from '../flags/audit.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../session/config-file.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
@@ -11,7 +13,7 @@ import { layoutsFlag, layoutsOf } from '../flags/layout.ts';
 import { refused, said } from '../flags/linuxkit.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { builderFlags } from '../flags/package.ts';
-import { buildRecordPath, unchangedImage } from '../session/build-record.ts';
+import { actionPath, cacheResult, reportCached } from '../session/action-cache.ts';
 import { cacheFromFlags, remoteCaches } from '../session/remote-cache.ts';
 import { pullPackages, pullPackagesFlag } from '../flags/pull-packages.ts';
 import { pullFlags } from '../flags/registry.ts';
@@ -38,11 +40,38 @@ interface Result {
   readonly trust?: readonly TrustedImage[];
 }
 
-/** What a build gave, just now or before. */
-type Shown = Pick<
-  BuiltImage,
-  'audit' | 'files' | 'minimumMemory' | 'pcr11' | 'trust' | 'variables'
->;
+/** A built or cached image. */
+type Summary = Omit<CachedImage, 'packages'> & Pick<BuiltImage, 'pcr11'>;
+
+/** Flags whose inputs the action cache tracks. */
+const TRACKED_FLAGS: ReadonlySet<string> = new Set([
+  'arch',
+  'audit',
+  'cache',
+  'compress-level',
+  'compressor',
+  'dir',
+  'format',
+  'layouts',
+  'locked',
+  'name',
+  'offline',
+  'provenance',
+  'sbom',
+  'sbom-output',
+  'set',
+  'strict',
+]);
+
+/** Formats that depend on nothing but the inputs that the action cache tracks. */
+const TRACKED_FORMATS: ReadonlySet<unknown> = new Set([
+  'kernel+initrd',
+  'kernel+iso',
+  'tar-kernel-initrd',
+  'tar',
+  'docker',
+  'oci',
+]);
 
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
@@ -102,12 +131,10 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       });
     const session = await this.begin(flags);
     const { cwd, home } = session.environment;
-    const record = buildRecordPath(session, args, flags);
-    const unchanged = record === undefined ? undefined : await unchangedImage(record, session);
-    if (unchanged !== undefined) return this.#show(unchanged, cwd);
-    if (!flags.audit && flags.strict)
-      throw new LktError('USAGE_INVALID', '--strict has nothing to say with --no-audit');
-    const { buildImage, createImageAudit, mergedConfig, parseFormat } = await import('@lkt/image');
+    const action = buildActionPath(session, args.file, flags);
+    const hit = action === undefined ? undefined : await this.#cached(action, session);
+    if (hit !== undefined) return hit;
+    const { buildImage, mergedConfig, parseFormat, toCachedImage } = await import('@lkt/image');
     const format = formatsOf(flags, parseFormat);
     if (input !== undefined && o !== undefined && resolve(cwd, input) === resolve(cwd, o))
       throw new LktError('USAGE_INVALID', '--input-tar and --o are the same file', {
@@ -135,15 +162,6 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       ...pullPackages(flags),
       platforms: [platform],
     };
-    const audit = flags.audit
-      ? await createImageAudit({
-          store: tools.store,
-          top,
-          cwd,
-          isGate: flags.strict,
-          signal: session.signal,
-        })
-      : undefined;
     const image = await buildImage(
       () => workspaceAt(session, top),
       {
@@ -160,24 +178,37 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
         compressor: flags.compressor,
         level: flags['compress-level'],
         provenance: flags.provenance ?? o === undefined,
-        record:
-          record === undefined
-            ? undefined
-            : { path: record, start: top, env: session.environment.variables },
         ...sbomOf(flags),
-        audit,
+        ...(await buildAudit(session, tools.store, top, flags)),
         ...disks,
       },
       tools,
     );
     if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
     const files = alone === undefined ? image.files : [await alone.finish(image.files)];
-    if (o !== '-') return this.#show({ ...image, files }, cwd);
-    this.endProgress();
-    return { files };
+    if (o === '-') {
+      this.endProgress();
+      return { files };
+    }
+    const { inputs } = image;
+    const result = toCachedImage(image);
+    await cacheResult(session, tools.store, action, { inputs, start: top, result });
+    return this.#show({ ...result, files, pcr11: image.pcr11 }, cwd);
   }
 
-  #show({ audit, files, minimumMemory, pcr11, trust, variables }: Shown, cwd: string): Result {
+  /** Returns the cached result of the same build, if nothing changed since. */
+  async #cached(
+    path: string,
+    { environment, reporter, signal }: Session,
+  ): Promise<Result | undefined> {
+    const { findCachedImage } = await import('@lkt/image/cached-image');
+    const image = await findCachedImage(path, environment.variables, Date.now(), signal);
+    if (image === undefined) return undefined;
+    reportCached(reporter, image.packages);
+    return this.#show(image, environment.cwd);
+  }
+
+  #show({ audit, files, minimumMemory, pcr11, trust, variables }: Summary, cwd: string): Result {
     this.endProgress();
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
@@ -188,8 +219,8 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       ...auditResult(audit),
       minimumMemory,
       pcr11,
-      ...(trust.length === 0 ? {} : { trust }),
-      ...(variables.size === 0 ? {} : { variables: Object.fromEntries(variables) }),
+      trust: trust.length === 0 ? undefined : trust,
+      variables: Object.keys(variables).length === 0 ? undefined : variables,
     };
   }
 }
@@ -205,9 +236,18 @@ function shortPath(cwd: string, path: string): string {
   return short.startsWith('..') ? path : short;
 }
 
-/** One line for people. */
-function auditLine({ images, programs, bad, waived }: ImageAudit): string {
-  const passed = waived === 0 ? '' : `, ${waived} let pass`;
-  const found = bad === 0 ? 'nothing found' : `${bad} found, which lkt audit image lists`;
-  return `audit  ${images} images, ${programs} programs: ${found}${passed}`;
+/** Returns the action cache's entry for a build; undefined for one that is never cached. */
+function buildActionPath(
+  session: Session,
+  args: readonly string[],
+  flags: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (args.some((name) => name === '-' || /^https?:/i.test(name))) return undefined;
+  const { format, compressor } = flags;
+  // The xz program may be replaced.
+  if (compressor === 'xz') return undefined;
+  if (Array.isArray(format) && !format.every((name) => TRACKED_FORMATS.has(name))) return undefined;
+  if ((session.environment.variables['LKT_TRUSTED_ROOT'] ?? '') !== '') return undefined;
+  const area = 'segments';
+  return actionPath(session, { area, name: 'build', args, flags, trackedFlags: TRACKED_FLAGS });
 }

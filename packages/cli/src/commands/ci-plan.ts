@@ -1,5 +1,6 @@
-import { type CiPlan as Plan, type PlannedPackage } from '@lkt/image';
+import type { CiPlan as Plan, PlannedPackage } from '@lkt/image';
 import { workspaceAt } from '../session/build-tools.ts';
+import { checkoutConfigs } from '../session/checkout-configs.ts';
 import { columns } from '../output/columns.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../session/config-file.ts';
@@ -53,11 +54,11 @@ export class CiPlan extends LktCommand {
     const { args, flags } = await this.parse(CiPlan);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { checkoutConfigs, planForCi } = await import('@lkt/image');
+    const { planForCi } = await import('@lkt/image');
     const { parsePlatform } = await import('@lkt/oci');
     const platforms = flags.platforms?.map(parsePlatform);
     const workspace = await workspaceAt(session, cwd);
-    const files = args.file ?? (await checkoutConfigs(workspace, cwd));
+    const files = args.file ?? (await checkoutConfigs(workspace.root, cwd));
     const configs = await Promise.all(files.map((file) => readConfigFile(file, session)));
     const plan = await planForCi(workspace, configs, {
       base: flags.base,

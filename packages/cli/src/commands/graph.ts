@@ -1,5 +1,11 @@
-import { type Graph as Found } from '@lkt/image';
+import type { Graph as DependencyGraph } from '@lkt/image';
+import { realpathSync } from 'node:fs';
+import { findPlainTop } from '@lkt/git/checkout';
+import { findAction } from '@lkt/pkg/action-cache';
+import { actionPath, cacheResult } from '../session/action-cache.ts';
+import type { Session } from '../session/session.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
+import { checkoutConfigs } from '../session/checkout-configs.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../session/config-file.ts';
 import { Args, Flags } from '../flags/options.ts';
@@ -33,27 +39,55 @@ export class Graph extends LktCommand {
     }),
   };
 
-  async run(): Promise<Found> {
+  async run(): Promise<DependencyGraph> {
     const { args, flags } = await this.parse(Graph);
     const session = await this.begin(flags);
-    const { cwd } = session.environment;
-    const { checkoutConfigs, readGraph } = await import('@lkt/image');
-    const { parsePlatform } = await import('@lkt/oci');
-    const workspace = await workspaceAt(session, cwd);
-    const files = args.file ?? (await checkoutConfigs(workspace, cwd));
-    const configs = await Promise.all(files.map((file) => readConfigFile(file, session)));
-    const platforms = flags.platforms?.map(parsePlatform);
-    const tools = await buildTools(session);
-    const options = { ...tools, ...(platforms === undefined ? {} : { platforms }) };
-    const graph = await readGraph(workspace, configs, options, { set: givenVariables(flags) });
+    const { cwd, variables } = session.environment;
+    const top = findPlainTop(realpathSync(cwd), variables);
+    const files = args.file ?? (top === undefined ? undefined : await checkoutConfigs(top, cwd));
+    const path = files === undefined ? undefined : graphActionPath(session, files, flags);
+    const cached = path === undefined ? undefined : findAction<DependencyGraph>(path, variables);
+    const graph = cached?.result ?? (await this.#read(session, files, flags, path));
     this.endProgress();
     if (!this.jsonEnabled()) print(await textOf(graph, flags));
     return graph;
   }
+
+  async #read(
+    session: Session,
+    files: readonly string[] | undefined,
+    flags: { readonly platforms?: readonly string[]; readonly set?: readonly string[] },
+    path: string | undefined,
+  ): Promise<DependencyGraph> {
+    const { readGraph } = await import('@lkt/image');
+    const { parsePlatform } = await import('@lkt/oci');
+    const { cwd } = session.environment;
+    const workspace = await workspaceAt(session, cwd);
+    const names = files ?? (await checkoutConfigs(workspace.root, cwd));
+    const configs = await Promise.all(names.map((file) => readConfigFile(file, session)));
+    const platforms = flags.platforms?.map(parsePlatform);
+    const tools = await buildTools(session);
+    const options = platforms === undefined ? tools : { ...tools, platforms };
+    const set = givenVariables(flags);
+    const { graph, inputs } = await readGraph(workspace, configs, options, { set });
+    await cacheResult(session, tools.store, path, { inputs, start: cwd, result: graph });
+    return graph;
+  }
+}
+
+/** Returns the action cache's entry for a graph; undefined for one that reads standard input. */
+function graphActionPath(
+  session: Session,
+  args: readonly string[],
+  { dot: _dot, html: _html, ...flags }: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (args.includes('-')) return undefined;
+  const trackedFlags = new Set(['cache', 'platforms', 'set']);
+  return actionPath(session, { area: 'results', name: 'graph', args, flags, trackedFlags });
 }
 
 async function textOf(
-  graph: Found,
+  graph: DependencyGraph,
   { dot, html }: { readonly dot: boolean; readonly html: boolean },
 ): Promise<string> {
   if (dot) return (await import('../graph/dot.ts')).dotText(graph);

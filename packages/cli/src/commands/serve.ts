@@ -20,12 +20,10 @@ export class Serve extends LktCommand {
   async run(): Promise<{ served: number }> {
     const { flags } = await this.parse(Serve);
     const session = await this.begin(flags);
-    const { serveDirectory } = await import('@lkt/server');
-    const { parseAddress } = await import('../flags/listen-address.ts');
-    const listen = parseAddress('--port', flags.port);
+    const { serveDirectory } = await import('../file-server.ts');
     const directory = resolve(session.environment.cwd, flags.directory);
     this.endProgress();
-    const served = await serveDirectory(directory, listen, {
+    const served = await serveDirectory(directory, flags.port, {
       signal: session.signal,
       onListen: (address) => this.log(`http://${address}/`),
       onRequest: (line) => {

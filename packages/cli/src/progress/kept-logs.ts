@@ -32,6 +32,8 @@ export class KeptLogs implements Reporter {
     { readonly path: string; readonly file: number; size: number }
   >();
   #failed: KeptLog | undefined;
+  /** Whether a warning was reported. */
+  hasWarned = false;
 
   /**
    * @param dir made when a step says something
@@ -50,6 +52,7 @@ export class KeptLogs implements Reporter {
 
   emit(event: ProgressEvent): void {
     this.#next.emit(event);
+    if (event.kind === 'warning') this.hasWarned = true;
     const step = this.#steps.apply(event);
     if (step === undefined) return;
     if (step.fresh.length > 0) this.#write(step.id, step.fresh);

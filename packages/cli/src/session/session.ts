@@ -11,5 +11,7 @@ export interface Session {
   /** The store if there is one. */
   findStore(): Promise<Store | undefined>;
   readonly reporter: Reporter;
+  /** Reports whether a warning was printed. */
+  hasWarned(): boolean;
   readonly signal: AbortSignal;
 }

@@ -8,71 +8,62 @@ interface ObjectHead {
   readonly size: number;
 }
 
-/** Maximum size of an object that is kept in memory. */
-const MAX_OBJECT_BYTES = 64 * 2 ** 20;
+/** Most bytes of an object that is read as a whole. */
+const MAX_WHOLE = 64 * 2 ** 20;
 
 /**
- * Reads objects of a repository through `git cat-file --batch`, one after the other. Verifies the
- * hash of every object, so that the result does not depend on git's checks.
+ * Reads objects of a repository, one after the other. Each is hashed as it is read and has to be what its name says, so
+ * that nothing depends on what git has checked.
  */
 export class CatFile implements AsyncDisposable {
   readonly #child: ReturnType<BareRepository['start']>;
-  readonly #exited: Promise<void>;
+  readonly #ended: Promise<void>;
   readonly #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
 
   constructor(repository: BareRepository) {
     const args = ['cat-file', '--batch'];
     this.#child = repository.start(args);
-    this.#exited = repository.exited(this.#child, args);
-    // `#more` awaits it when the output ends.
-    this.#exited.catch(() => undefined);
+    this.#ended = repository.ended(this.#child, args);
+    // Awaited where the answers stop.
+    this.#ended.catch(() => undefined);
     this.#chunks = this.#child.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   }
 
-  /**
-   * Returns an object; undefined if it does not exist.
-   * @throws IMAGE_INVALID for an object over 64 MiB
-   * @throws DIGEST_MISMATCH if the content does not match the id
-   */
+  /** An object as a whole; undefined if it is not there. */
   async read(id: string): Promise<GitObject | undefined> {
-    const head = await this.#request(id);
+    const head = await this.#ask(id);
     if (head === undefined) return undefined;
-    if (head.size > MAX_OBJECT_BYTES)
+    if (head.size > MAX_WHOLE)
       throw new LktError('IMAGE_INVALID', `the git object ${id} has more than 64 MiB`);
     const chunks: Uint8Array[] = [];
     for await (const chunk of this.#content(id, head)) chunks.push(chunk);
     return { type: head.type, content: Buffer.concat(chunks) };
   }
 
-  /**
-   * Opens a blob; undefined if it does not exist. Read the content to its end before the next
-   * request.
-   * @throws DIGEST_MISMATCH if the object is not a blob; while reading, if the content does not
-   * match
-   */
+  /** The content of a file, to be read to its end before anything else is asked for. */
   async open(
     id: string,
   ): Promise<{ size: number; content: AsyncIterable<Uint8Array> } | undefined> {
-    const head = await this.#request(id);
+    const head = await this.#ask(id);
     if (head === undefined) return undefined;
-    if (head.type !== 'blob') throw objectError(id, `is a ${head.type}, not a file`);
+    if (head.type !== 'blob') throw wrong(id, `is a ${head.type}, not a file`);
     return { size: head.size, content: this.#content(id, head) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGKILL');
     this.#child.stdout.destroy();
-    await this.#exited.catch(() => undefined);
+    await this.#ended.catch(() => undefined);
   }
 
-  async #request(id: string): Promise<ObjectHead | undefined> {
+  async #ask(id: string): Promise<ObjectHead | undefined> {
     if (!this.#child.stdin.write(`${id}\n`)) await once(this.#child.stdin, 'drain');
     const line = await this.#line();
     const [, type, size] = /^[0-9a-f]+ (blob|commit|tag|tree) (\d+)$/.exec(line) ?? [];
     if (type === undefined || size === undefined) {
       if (line.endsWith(' missing')) return undefined;
-      throw objectError(id, 'cannot be read');
+      throw wrong(id, 'cannot be read');
     }
     return { type: type as ObjectType, size: Number(size) };
   }
@@ -100,19 +91,19 @@ export class CatFile implements AsyncDisposable {
       hash.update(chunk);
       yield chunk;
     }
-    // A line feed ends each response.
+    // A line feed ends each answer.
     await this.#line();
-    if (hash.digest('hex') !== id) throw objectError(id, 'does not match its id');
+    if (hash.digest('hex') !== id) throw wrong(id, 'is not what its name says');
   }
 
   async #more(): Promise<Buffer> {
     const { value, done } = await this.#chunks.next();
     if (done !== true) return value;
-    await this.#exited;
-    throw new LktError('GIT_FAILED', 'git cat-file exited early');
+    await this.#ended;
+    throw new LktError('GIT_FAILED', 'git cat-file ended early');
   }
 }
 
-function objectError(id: string, what: string): LktError {
+function wrong(id: string, what: string): LktError {
   return new LktError('DIGEST_MISMATCH', `the git object ${id} ${what}`);
 }

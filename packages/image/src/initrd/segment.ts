@@ -1,5 +1,5 @@
 import { digestOf, LktError } from '@lkt/core';
-import { fromRaw, BufferPool, ZSTD_CHUNK_BYTES } from '@lkt/oci';
+import { fromRaw, SpareBuffers, ZSTD_CHUNK_BYTES } from '@lkt/oci';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
 import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from '@lkt/formats';
@@ -181,12 +181,12 @@ class Inodes {
   }
 }
 
-const pool = new BufferPool(BLOCK);
+const spare = new SpareBuffers(BLOCK);
 
 /** Gathers pieces in blocks of one size, which compressing takes as they are. */
 class Blocks implements Disposable {
   /** In turn: the one that was given last is still in use when the next begins. */
-  readonly #blocks = [pool.take(), pool.take()] as const;
+  readonly #blocks = [spare.take(), spare.take()] as const;
   #current: 0 | 1 = 0;
   #used = 0;
 
@@ -212,6 +212,6 @@ class Blocks implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    pool.release(...this.#blocks);
+    spare.release(...this.#blocks);
   }
 }

@@ -1,49 +1,43 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ioError } from '@lkt/core';
-import { BufferPool } from './buffer-pool.ts';
+import { SpareBuffers } from './spare-buffers.ts';
 
-/** Each read is a thread-pool task, so larger ones are cheaper. */
-const CHUNK_BYTES = 2 ** 20;
+/** Of what is read: each piece is a task for another thread, which costs. */
+const CHUNK = 2 ** 20;
 
 /**
- * Streams a file, or a part of it, as far as it exists. With `canReuseBuffers`, a chunk is valid only
- * until the next one is requested, and no memory is allocated.
- * @throws IO_FAILED
- * @example
- * ```ts
- * for await (const chunk of fileChunks('rootfs.img', { canReuseBuffers: true })) digester.update(chunk);
- * ```
+ * The bytes of a file, or of a part of one, as far as there are any. With `reuse` a piece is good only until the next is
+ * asked for, and costs no memory.
  */
 export async function* fileChunks(
   path: string,
-  { canReuseBuffers = false, part }: { canReuseBuffers?: boolean; part?: FilePart } = {},
+  { reuse = false, part }: { reuse?: boolean; part?: FilePart } = {},
 ): AsyncGenerator<Uint8Array> {
   try {
     await using file = await open(path, 'r');
-    yield* chunksOf(file, canReuseBuffers, part);
+    yield* chunksOf(file, reuse, part);
   } catch (error) {
     throw ioError(`cannot read ${path}`, error);
   }
 }
 
-/** A range of a file in bytes. */
 interface FilePart {
   readonly offset: number;
   readonly size: number;
 }
 
-/** Buffers for long files; short ones allocate their own. */
-const pool = new BufferPool(CHUNK_BYTES);
+/** Most files are small, and need no such piece. */
+const spare = new SpareBuffers(CHUNK);
 
 async function* chunksOf(
   file: FileHandle,
-  canReuseBuffers: boolean,
+  reuse: boolean,
   part: FilePart | undefined,
 ): AsyncGenerator<Uint8Array> {
   const { size } = part ?? (await file.stat());
-  const length = Math.min(CHUNK_BYTES, Math.max(4096, size));
-  const isLong = canReuseBuffers && length === CHUNK_BYTES;
-  const newChunk = (): Buffer => (isLong ? pool.take() : Buffer.allocUnsafeSlow(length));
+  const length = Math.min(CHUNK, Math.max(4096, size));
+  const isLong = reuse && length === CHUNK;
+  const newChunk = (): Buffer => (isLong ? spare.take() : Buffer.allocUnsafeSlow(length));
   let begun = 0;
   const read = async (into: Buffer): Promise<{ readonly bytesRead: number }> => {
     if (part === undefined) return file.read(into, 0, length, null);
@@ -62,21 +56,21 @@ async function* chunksOf(
       const piece = chunk.subarray(0, bytesRead);
       if (done >= size) {
         yield piece;
-        if (!canReuseBuffers) chunk = newChunk();
+        if (!reuse) chunk = newChunk();
         reading = read(chunk);
       } else {
-        // Read the next chunk while this one is in use.
+        // The next is read while this one is used.
         const next = other ?? newChunk();
         reading = read(next);
         reading.catch(() => undefined);
-        other = canReuseBuffers ? chunk : undefined;
+        other = reuse ? chunk : undefined;
         chunk = next;
         yield piece;
       }
     }
   } finally {
-    // After an early stop, the consumer may still use its last chunk, but not the one being read.
+    // Whoever stopped before the end may look at the last piece still, but at nothing that is read now.
     await reading.catch(() => undefined);
-    if (isLong) pool.release(chunk, ...(other === undefined ? [] : [other]));
+    if (isLong) spare.release(chunk, ...(other === undefined ? [] : [other]));
   }
 }

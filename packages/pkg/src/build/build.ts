@@ -2,6 +2,8 @@ import { availableParallelism } from 'node:os';
 import type { CheckReport, WorkerPool } from '@lkt/rebuild';
 import { type Digest, LktError, Semaphore } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
+import { buildInputs } from '../action-cache/build-inputs.ts';
+import { storeState } from '../action-cache/record-action.ts';
 import { type AttestedImage, Attester } from '../attest/attest.ts';
 import { archivedImages } from '../sources/archived-images.ts';
 import { basesFor } from './bases.ts';
@@ -33,8 +35,10 @@ export async function buildPackages(
   targets: readonly Package[],
   options: BuildOptions,
 ): Promise<BuildReport> {
+  const before = storeState(options.store);
   const build = await Build.start(workspace, targets, options);
-  return { packages: await build.all() };
+  const packages = await build.all();
+  return { packages, inputs: buildInputs(workspace, packages, options.store, before) };
 }
 
 /** One run over the package graph. */

@@ -1,3 +1,4 @@
+import type { ActionInputs } from '../action-cache/record-action.ts';
 import type { CheckReport } from '@lkt/rebuild';
 import type { Descriptor } from '@lkt/oci';
 import type { PackageAttestations } from '../attest/attest.ts';
@@ -28,7 +29,10 @@ export interface BuiltPackage {
   readonly checks: readonly CheckReport[];
 }
 
+/** The result of building packages. */
 export interface BuildReport {
   /** Targets and what they need, each after what it needs. */
   readonly packages: readonly BuiltPackage[];
+  /** What the build read, for the action cache. */
+  readonly inputs: ActionInputs;
 }

@@ -2,7 +2,7 @@ import type { Digest, LktError } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
 import { Build } from '../build/build.ts';
 import { type BuildOptions, otherImages } from '../build/build-options.ts';
-import type { BuiltPackage, BuildReport } from '../build/built-package.ts';
+import type { BuiltPackage } from '../build/built-package.ts';
 import { checkOther } from '../build/other-images.ts';
 import { checkPin, problemError, type ReferenceProblem } from './pins.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
@@ -29,7 +29,10 @@ export async function resolveImages(
   workspace: Workspace,
   queries: readonly ImageQuery[],
   options: BuildOptions,
-): Promise<{ readonly digests: ReadonlyMap<string, Digest>; readonly report: BuildReport }> {
+): Promise<{
+  readonly digests: ReadonlyMap<string, Digest>;
+  readonly packages: readonly BuiltPackage[];
+}> {
   const wanted = await Promise.all(queries.map((query) => lookUp(workspace, query)));
   // What is wrong without building is said before the building.
   for (const { query, reference, item } of wanted) {
@@ -51,7 +54,7 @@ export async function resolveImages(
     const digest = reference?.digest ?? found?.index.digest;
     if (digest !== undefined) digests.set(query.text, digest);
   }
-  return { digests, report: { packages } };
+  return { digests, packages };
 }
 
 interface Wanted {

@@ -3,7 +3,7 @@ import { LayerAnnotation } from './formats.ts';
 import type { LogEntry } from '../sigstore/rekor.ts';
 import { certificatePem } from '../signing/signer.ts';
 
-/** A signature with its verification material. */
+/** What is known of a signature, besides what is signed. */
 interface Signature {
   readonly signature: string;
   readonly certificates?: readonly X509Certificate[];
@@ -13,11 +13,11 @@ interface Signature {
         'canonicalizedBody' | 'inclusionPromise' | 'integratedTime' | 'logId' | 'logIndex'
       >
     | undefined;
-  /** TimeStampResp, in base64. */
+  /** In base64. */
   readonly timestamp?: string | undefined;
 }
 
-/** Returns the annotations that cosign 2 writes on the layer with the signed payload. */
+/** As cosign 2 has it: beside the layer that is signed. */
 export function layerAnnotations({
   signature,
   certificates = [],

@@ -1,9 +1,6 @@
 import type { Service } from './service.ts';
 
-/**
- * An entry of a transparency log, in the JSON form of a bundle (sigstore_rekor.proto,
- * TransparencyLogEntry).
- */
+/** An entry of a transparency log, as a bundle has it (sigstore_rekor.proto, TransparencyLogEntry, in JSON). */
 export interface LogEntry {
   readonly logIndex: string;
   readonly logId: { readonly keyId: string };
@@ -20,10 +17,7 @@ export interface LogEntry {
   readonly canonicalizedBody: string;
 }
 
-/**
- * A proposed log entry: a DSSE envelope, or a signature over a digest; `verifier` is the key or
- * certificate in PEM.
- */
+/** What is to be logged: a DSSE envelope, or a signature over a digest. Both with the key or certificate, in PEM form. */
 export type Proposal =
   | { readonly kind: 'dsse'; readonly envelope: string; readonly verifier: string }
   | {
@@ -34,9 +28,9 @@ export type Proposal =
     };
 
 /**
- * Adds a signature to a log (Rekor 1: https://github.com/sigstore/rekor/blob/main/openapi.yaml).
- * Returns the existing entry if the log has it already.
- * @throws NETWORK_FAILED, ACCESS_DENIED
+ * Puts a signature into a log (Rekor 1: https://github.com/sigstore/rekor/blob/main/openapi.yaml). One that is there
+ * already is taken as it is.
+ * @throws LktError NETWORK_FAILED, ACCESS_DENIED
  */
 export async function logSignature(
   service: Service,
@@ -47,13 +41,13 @@ export async function logSignature(
   const body = JSON.stringify(proposed(proposal));
   const response = await service.post(path, body, undefined, signal);
   if (response.status === 201) return entryFrom(service, await service.json(response), proposal);
-  if (response.status !== 409) throw await service.errorResponse(response);
+  if (response.status !== 409) throw await service.refusal(response);
   const place = response.header('location') ?? '';
   await response.discard();
   const uuid = /\/api\/v1\/log\/entries\/([0-9a-f]{64,80})$/.exec(place)?.[1];
-  if (uuid === undefined) throw service.unexpectedResponse('no location of the existing entry');
+  if (uuid === undefined) throw service.nonsense('it does not say where the entry is');
   const known = await service.get(`${path}/${uuid}`, signal);
-  if (known.status !== 200) throw await service.errorResponse(known);
+  if (known.status !== 200) throw await service.refusal(known);
   return entryFrom(service, await service.json(known), proposal);
 }
 
@@ -78,7 +72,7 @@ function proposed(proposal: Proposal): object {
   };
 }
 
-interface EntryResponse {
+interface Answer {
   readonly body: string;
   readonly integratedTime: number;
   readonly logID: string;
@@ -95,10 +89,10 @@ interface EntryResponse {
   };
 }
 
-/** Checks the form of an entry; verification checks its content. */
+/** Whether the entry is true is for whoever verifies; here it only has to be one. */
 function entryFrom(service: Service, document: unknown, { kind }: Proposal): LogEntry {
   try {
-    const [entry, ...more] = Object.values(document as Record<string, EntryResponse>);
+    const [entry, ...more] = Object.values(document as Record<string, Answer>);
     if (entry === undefined || more.length > 0) throw new Error('not one entry');
     const body = JSON.parse(Buffer.from(entry.body, 'base64').toString()) as {
       kind: string;
@@ -122,6 +116,6 @@ function entryFrom(service: Service, document: unknown, { kind }: Proposal): Log
       canonicalizedBody: entry.body,
     };
   } catch {
-    throw service.unexpectedResponse('not a log entry with an inclusion proof');
+    throw service.nonsense('it is not an entry of a log with its proof');
   }
 }

@@ -1,14 +1,11 @@
-import { VerificationError } from './verification-error.ts';
-import type { Identity } from './verification.ts';
+import { Unusable } from './unusable.ts';
+import type { Identity } from './verified.ts';
 
 // https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
 const ISSUER_V1 = '1.3.6.1.4.1.57264.1.1';
 const ISSUER_V2 = '1.3.6.1.4.1.57264.1.8';
 
-/**
- * Returns the identity in a certificate of Fulcio. Does not verify the certificate.
- * @throws VerificationError
- */
+/** Whom a certificate of Fulcio names; whether it is to be believed is another question. @throws Unusable */
 export async function identityOfCertificate(der: Buffer): Promise<Identity> {
   const { X509Certificate } = await import('@sigstore/core');
   try {
@@ -19,7 +16,7 @@ export async function identityOfCertificate(der: Buffer): Promise<Identity> {
       certificate.extension(ISSUER_V1)?.value.toString();
     if (subject !== undefined && issuer !== undefined) return { subject, issuer };
   } catch {
-    // Not valid DER: reported below.
+    // It is not one of DER either.
   }
-  throw new VerificationError('the certificate has no subject or no issuer');
+  throw new Unusable('its certificate names nobody, or not who says so');
 }

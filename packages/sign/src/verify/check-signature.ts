@@ -2,22 +2,21 @@ import { X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
 import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
 import type { SignedEntity } from '@sigstore/verify';
-import { keyHint } from '../bundle/sign-statement.ts';
+import { keyHint } from '../bundle/bundle.ts';
 import { checkLogEntry, type SignedWith } from './check-log.ts';
-import { cacheCertificateEncoding } from '../bundle/cached-encoding.ts';
+import { keepCertificateEncoded } from '../bundle/encoded-certificate.ts';
 import type { PublicKey } from '../keys/keys.ts';
 import { trustMaterial } from '../sigstore/trust-material.ts';
-import { VerificationError } from './verification-error.ts';
-import type { Identity, SignerId, TrustedSigners } from './verification.ts';
+import { Unusable } from './unusable.ts';
+import type { Identity, SignedBy, Trust } from './verified.ts';
 
-/** A verified signature; time and log index only as far as the trusted root confirms them. */
 export interface CheckedSignature {
-  readonly signer: SignerId;
+  readonly signer: SignedBy;
   readonly time: Date | undefined;
   readonly logIndex: number | undefined;
 }
 
-/** A root without authorities, for signatures by keys. */
+/** Nobody: what a key alone vouches for. */
 const NO_ROOT: RootMessage = {
   mediaType: '',
   tlogs: [],
@@ -27,21 +26,21 @@ const NO_ROOT: RootMessage = {
 };
 
 /**
- * Verifies the signature of a bundle with its certificate, log entries and timestamps.
- * @param payload the signed bytes, if the bundle does not contain them
- * @throws VerificationError
+ * Checks the signature of a bundle, its certificate, log entries and times.
+ * @param payload what is signed, if it is not in the bundle
+ * @throws Unusable
  */
 export async function checkSignature(
   bundle: Bundle,
   payload: Buffer | undefined,
-  trust: TrustedSigners,
+  trust: Trust,
 ): Promise<CheckedSignature> {
   const { content } = bundle.verificationMaterial;
   if (bundle.content.$case === 'dsseEnvelope') {
     const keyId = bundle.content.dsseEnvelope.signatures[0]?.keyid ?? '';
     const hint = content.$case === 'publicKey' ? content.publicKey.hint : '';
     if (keyId !== '' && keyId !== hint)
-      throw new VerificationError('the envelope names another key than the bundle');
+      throw new Unusable('its envelope names another key than the bundle does');
   }
   return content.$case === 'publicKey'
     ? checkKeySignature(bundle, content.publicKey.hint, payload, trust)
@@ -52,21 +51,21 @@ async function checkKeySignature(
   bundle: Bundle,
   hint: string,
   payload: Buffer | undefined,
-  { keys = [], root, keysNeedLog = false }: TrustedSigners,
+  { keys = [], root, keysNeedLog = false }: Trust,
 ): Promise<CheckedSignature> {
-  if (keys.length === 0) throw new VerificationError('signed with a key, but no key is trusted');
+  if (keys.length === 0) throw new Unusable('it is signed with a key, and no key is trusted');
   const candidates = hint === '' ? keys : keys.filter((key) => keyHint(key) === hint);
-  if (candidates.length === 0) throw new VerificationError('signed with an untrusted key');
+  if (candidates.length === 0) throw new Unusable('it is signed with a key that is not trusted');
   if (keysNeedLog && root === undefined)
-    throw new VerificationError('there is no trusted root to verify the log entry');
-  // Without a root neither log nor timestamps are trusted, so they are not checked.
+    throw new Unusable('there is no trusted root to check its log entry with');
+  // Without a root, what the log and others say of it is not believed, so it is not asked for either.
   const checked = root === undefined ? withoutWitnesses(bundle) : bundle;
   const thresholds = {
     tlogThreshold: keysNeedLog ? 1 : 0,
     ctlogThreshold: 0,
     timestampThreshold: 0,
   };
-  let problem: VerificationError | undefined;
+  let problem: Unusable | undefined;
   for (const key of candidates) {
     try {
       const entity = await verifyBundle(
@@ -80,27 +79,27 @@ async function checkKeySignature(
       const signer = { kind: 'key', fingerprint: key.fingerprint, name: key.name } as const;
       return { signer, ...witnessed(checked, entity) };
     } catch (error) {
-      if (!(error instanceof VerificationError)) throw error;
+      if (!(error instanceof Unusable)) throw error;
       problem ??= error;
     }
   }
   if (candidates.length > 1 || hint === '')
-    throw new VerificationError(`not signed with a trusted key: ${problem?.message}`);
-  throw problem ?? new VerificationError('signed with an untrusted key');
+    throw new Unusable(`it is not signed with a key that is trusted: ${problem?.message}`);
+  throw problem ?? new Unusable('it is signed with a key that is not trusted');
 }
 
 async function checkCertificateSignature(
   bundle: Bundle,
   payload: Buffer | undefined,
-  { identities = [], root }: TrustedSigners,
+  { identities = [], root }: Trust,
 ): Promise<CheckedSignature> {
   if (root === undefined)
-    throw new VerificationError('signed with a certificate, but there is no trusted root');
+    throw new Unusable('it is signed with a certificate, and there is no trusted root');
   const leaf = leafOf(bundle, root.message);
   requireTimesWithin(bundle, leaf);
   const { certificateAuthorities, ctlogs } = root.message;
   if (certificateAuthorities.length === 0)
-    throw new VerificationError(`${root.name} has no certificate authority`);
+    throw new Unusable(`${root.name} trusts no certificate authority`);
   const thresholds = {
     tlogThreshold: 1,
     ctlogThreshold: ctlogs.length === 0 ? 0 : 1,
@@ -113,8 +112,8 @@ async function checkCertificateSignature(
     ({ subject, issuer }) => subject === identity.subject && issuer === identity.issuer,
   );
   if (!isTrusted)
-    throw new VerificationError(
-      `signed by ${identity.subject} (${identity.issuer}), who is not trusted`,
+    throw new Unusable(
+      `it is signed by ${identity.subject} (${identity.issuer}), who is not trusted`,
     );
   return { signer: { kind: 'identity', ...identity }, ...witnessed(bundle, entity) };
 }
@@ -137,10 +136,10 @@ async function verifyBundle(
   key: PublicKey | undefined,
 ): Promise<Verified> {
   const { toSignedEntity, Verifier } = await import('@sigstore/verify');
-  // The parsers throw arbitrary errors for hostile bytes.
+  // Hostile bytes go through parsers that throw whatever they stumble over.
   try {
     const entity = toSignedEntity(bundle, payload);
-    if (entity.key.$case === 'certificate') cacheCertificateEncoding(entity.key.certificate);
+    if (entity.key.$case === 'certificate') keepCertificateEncoded(entity.key.certificate);
     const material = await trustMaterial(root, key);
     const { identity } = new Verifier(material, thresholds).verify(entity);
     const subject = identity?.subjectAlternativeName;
@@ -148,35 +147,38 @@ async function verifyBundle(
     const isWhole = subject !== undefined && issuer !== undefined;
     return { ...entity, identity: isWhole ? { subject, issuer } : undefined };
   } catch (error) {
-    throw new VerificationError(describeError(error));
+    throw new Unusable(inWords(error));
   }
 }
 
-/** The verifier's codes as text; its message has the details. */
-const REASONS: Readonly<Record<string, string>> = {
-  CERTIFICATE_ERROR: 'the certificate is not of a trusted authority, or was not valid at the time',
-  PUBLIC_KEY_ERROR: 'the key is not trusted',
-  SIGNATURE_ERROR: 'the signature does not match the content and key',
-  TIMESTAMP_ERROR: 'the signing time is not proven',
-  TLOG_BODY_ERROR: 'the log entry belongs to another signature',
-  TLOG_ERROR: 'not in a trusted log',
-  TLOG_INCLUSION_PROMISE_ERROR: 'the inclusion promise is wrong, or of an untrusted log',
-  TLOG_INCLUSION_PROOF_ERROR: 'the inclusion proof is wrong, or of an untrusted log',
-  TLOG_MISSING_INCLUSION_ERROR: 'the log entry has no inclusion proof',
+/** What the codes of the verifier mean; the rest says what exactly. */
+const WORDS: Readonly<Record<string, string>> = {
+  CERTIFICATE_ERROR:
+    'its certificate is not of a trusted authority, or not for the time it was used',
+  PUBLIC_KEY_ERROR: 'its key is not trusted',
+  SIGNATURE_ERROR: 'the signature is not of this content, or of another key',
+  TIMESTAMP_ERROR: 'when it was signed is not proven',
+  TLOG_BODY_ERROR: 'the log entry is of another signature',
+  TLOG_ERROR: 'it is not in a trusted log',
+  TLOG_INCLUSION_PROMISE_ERROR: 'the promise of the log is wrong, or of a log that is not trusted',
+  TLOG_INCLUSION_PROOF_ERROR: 'the proof that it is in the log is wrong, or of a log not trusted',
+  TLOG_MISSING_INCLUSION_ERROR: 'there is no proof that it is in the log',
 };
 
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return 'cannot be parsed';
-  const words = 'code' in error ? REASONS[String(error.code)] : undefined;
-  return words === undefined ? `cannot be parsed: ${error.message}` : `${words} (${error.message})`;
+function inWords(error: unknown): string {
+  if (!(error instanceof Error)) return 'it cannot be read';
+  const words = 'code' in error ? WORDS[String(error.code)] : undefined;
+  return words === undefined
+    ? `it cannot be read: ${error.message}`
+    : `${words} (${error.message})`;
 }
 
 function identityOf({ identity }: Verified): Identity {
   if (identity !== undefined) return identity;
-  throw new VerificationError('the certificate has no subject or no issuer');
+  throw new Unusable('its certificate names nobody, or not who says so');
 }
 
-/** Returns the signing certificate. Other certificates beside it must be in the trusted root. */
+/** The certificate that signed. Others beside it must be ones that are trusted anyway. */
 function leafOf({ verificationMaterial }: Bundle, root: RootMessage): X509Certificate {
   const { content } = verificationMaterial;
   const [leaf, ...others] =
@@ -189,22 +191,22 @@ function leafOf({ verificationMaterial }: Bundle, root: RootMessage): X509Certif
     ({ certChain }) => certChain?.certificates ?? [],
   );
   if (!others.every((other) => trusted.some(({ rawBytes }) => rawBytes.equals(other.rawBytes))))
-    throw new VerificationError('the certificate chain has an untrusted authority');
+    throw new Unusable('it has a certificate of an authority that is not trusted');
   try {
     return new X509Certificate(leaf?.rawBytes ?? Buffer.of());
   } catch {
-    throw new VerificationError('the certificate cannot be parsed');
+    throw new Unusable('its certificate cannot be read');
   }
 }
 
-/** The verifier checks the times too, but without a reason in its message. */
+/** The verifier checks it too, but does not say it. */
 function requireTimesWithin({ verificationMaterial }: Bundle, leaf: X509Certificate): void {
   for (const { integratedTime } of verificationMaterial.tlogEntries) {
     const time = new Date(Number(integratedTime) * 1000);
     if (time >= leaf.validFromDate && time <= leaf.validToDate) continue;
     const [from, to, at] = [leaf.validFromDate, leaf.validToDate, time].map(readable);
-    throw new VerificationError(
-      `the certificate was valid from ${from} to ${to}, but the signature was logged at ${at}`,
+    throw new Unusable(
+      `its certificate was valid from ${from} to ${to}, and not when it was logged, ${at}`,
     );
   }
 }
@@ -226,7 +228,7 @@ function withoutWitnesses(bundle: Bundle): Bundle {
   return { ...bundle, verificationMaterial };
 }
 
-/** Prefers the timestamp authority's time: the log's time may be later than the signature. */
+/** A timestamp authority's word before the log's, which anybody may have asked for later. */
 function witnessed(
   { verificationMaterial }: Bundle,
   { timestamps }: SignedEntity,
@@ -237,7 +239,7 @@ function witnessed(
   );
   const hasPromise = entry?.inclusionPromise !== undefined;
   const logTime = hasPromise ? new Date(Number(entry.integratedTime) * 1000) : undefined;
-  // The promise states the entry's global index; the proof, its index in the shard.
+  // The promise is about the index of the entry; a proof, about its own.
   const index = hasPromise ? entry.logIndex : entry?.inclusionProof?.logIndex;
   return {
     time: stamps[0] ?? logTime,

@@ -35,6 +35,30 @@ interface Shown {
   readonly packages: readonly Built[];
 }
 
+/**
+ * Flags whose inputs the action cache tracks. Limits are among them, since an entry is stored only
+ * for a build that ran no step.
+ */
+const TRACKED_FLAGS: ReadonlySet<string> = new Set([
+  'all',
+  'build-arg',
+  'cache',
+  'cpus',
+  'deps',
+  'dev',
+  'hash',
+  'jobs',
+  'max-memory',
+  'max-output',
+  'max-processes',
+  'max-time',
+  'offline',
+  'org',
+  'platforms',
+  'skip-platforms',
+  'tag',
+]);
+
 export class PkgBuild extends LktCommand {
   static override summary = 'Build packages, and the packages they use';
   static override description =
@@ -170,16 +194,29 @@ export class PkgBuild extends LktCommand {
     const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
     await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
     // Imported when they are needed, so that a worker starts before.
-    const { packageRecordPath, unchangedPackages } =
-      await import('../../session/package-record.ts');
-    const record = packageRecordPath(session, args, flags);
-    const unchanged =
-      record === undefined ? undefined : await unchangedPackages<Shown>(record, session);
-    if (unchanged !== undefined) return this.#show(unchanged);
+    const { actionPath, cacheResult, reportCached } = await import('../../session/action-cache.ts');
+    const action = actionPath(session, {
+      area: 'results',
+      name: 'packages',
+      args: dirs,
+      flags,
+      trackedFlags: TRACKED_FLAGS,
+    });
+    if (action !== undefined) {
+      const { findAction } = await import('@lkt/pkg/action-cache');
+      const cached = findAction<Shown>(action, session.environment.variables)?.result;
+      if (cached !== undefined) {
+        reportCached(
+          session.reporter,
+          cached.packages.map(({ name }) => name),
+        );
+        return this.#show(cached);
+      }
+    }
     if (flags.docker) await (await import('../../session/docker-load.ts')).checkDocker(session);
     const naming = givenName(flags, session.environment);
     const isRenamed = Object.values(naming).some((part) => part !== undefined);
-    const { buildPackages, PackageRecorder, pinOf } = await import('@lkt/pkg');
+    const { buildPackages, pinOf } = await import('@lkt/pkg');
     const { familiarReference, parseReference } = await import('@lkt/oci');
     const { cwd, variables } = session.environment;
     const secrets = secretFlags(flags.secret ?? [], variables, cwd);
@@ -196,18 +233,9 @@ export class PkgBuild extends LktCommand {
       ...layoutsOf(flags, session),
       ...pullPackages(flags),
     };
-    const recorder =
-      record === undefined
-        ? undefined
-        : new PackageRecorder(
-            { path: record, start: cwd, env: variables },
-            tools.store,
-            tools.reporter,
-          );
     const verbose = (flags.verbose ?? 1) > 1;
     const report = await buildPackages(workspace, targets, {
       ...tools,
-      ...(recorder && { reporter: recorder.reporter }),
       force: flags.force,
       noCache: flags['no-cache'],
       check: flags.check,
@@ -225,8 +253,8 @@ export class PkgBuild extends LktCommand {
     await caches.push();
     if (report.packages.some(({ cached }) => !cached)) {
       const { enforceCacheMax } = await import('../../session/cache-limit.ts');
-      const { prepareImages } = await import('@lkt/image/prepare');
-      await prepareImages(tools.store, workspace, report.packages, session.signal);
+      const { prepareImages } = await import('../../prepare-images.ts');
+      await prepareImages(session, tools.store, workspace, report.packages);
       await enforceCacheMax(session, tools.store);
     }
     if (flags.check) {
@@ -258,8 +286,12 @@ export class PkgBuild extends LktCommand {
       });
     }
     const shown = { packages };
-    const asked = dirs.map((dir) => resolve(cwd, dir));
-    await recorder?.finish(workspace, asked, report.packages, shown);
+    const isUnchanged = report.packages.every(({ cached }) => cached);
+    // A path over a symlink may lead elsewhere next time.
+    if (isUnchanged && dirs.every((dir) => workspace.byDir.has(resolve(cwd, dir)))) {
+      const { inputs } = report;
+      await cacheResult(session, tools.store, action, { inputs, start: cwd, result: shown });
+    }
     return this.#show(shown);
   }
 

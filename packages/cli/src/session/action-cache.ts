@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import { canonicalJson, digestHex, digestOf, type Reporter } from '@lkt/core';
+import { buildId } from '@lkt/core/program';
+import type { Store } from '@lkt/oci';
+import type { ActionInputs } from '@lkt/pkg';
+import type { Session } from './session.ts';
+
+/** Flags that don't affect the result. */
+const IGNORED_FLAGS: ReadonlySet<string> = new Set(['json', 'progress', 'quiet', 'verbose']);
+
+/** Shell bookkeeping variables. */
+const IGNORED_VARIABLES: ReadonlySet<string> = new Set(['_', 'OLDPWD', 'PWD', 'SHLVL']);
+
+/** A command line whose result may be in the action cache. */
+export interface Action {
+  /** The cache area of the store that holds the entry. */
+  readonly area: string;
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly flags: Readonly<Record<string, unknown>>;
+  /** Flags whose inputs are all tracked. Any other flag makes the action uncacheable. */
+  readonly trackedFlags: ReadonlySet<string>;
+}
+
+/**
+ * Returns the path of the action's cache entry. Its name is a hash over everything that cannot
+ * change while the command runs: program, arguments, flags, directory, user and environment.
+ * @returns undefined for an action that is never cached: it has an untracked flag, or lkt runs from
+ * its sources, whose version is unknown
+ */
+export function actionPath(
+  { environment: { cwd, home, variables }, cacheDir }: Session,
+  { area, name, args, flags, trackedFlags }: Action,
+): string | undefined {
+  const program = buildId(import.meta.url);
+  if (program === undefined) return undefined;
+  const given = Object.entries(flags).filter(
+    ([flag, value]) => value !== undefined && !IGNORED_FLAGS.has(flag),
+  );
+  if (!given.every(([flag, value]) => trackedFlags.has(flag) || value === false)) return undefined;
+  const read = Object.entries(variables).filter(([variable]) => !IGNORED_VARIABLES.has(variable));
+  const key = {
+    version: 3,
+    name,
+    program,
+    cwd,
+    home,
+    user: process.getuid?.() ?? 0,
+    args,
+    flags: Object.fromEntries(given),
+    variables: Object.fromEntries(read),
+  };
+  return join(cacheDir, area, `${digestHex(digestOf(canonicalJson(key)))}.${name}`);
+}
+
+/**
+ * Stores the result of an action, unless it printed a warning, which the next run has to repeat, or
+ * an input cannot be tracked.
+ * @param path from `actionPath`
+ * @param start the directory that the workspace was opened from
+ */
+export async function cacheResult(
+  session: Session,
+  store: Store,
+  path: string | undefined,
+  { inputs, start, result }: { inputs: ActionInputs | undefined; start: string; result: object },
+): Promise<void> {
+  if (path === undefined || inputs === undefined || session.hasWarned()) return;
+  const { recordAction, storeAction } = await import('@lkt/pkg');
+  const action = recordAction(inputs, { start, env: session.environment.variables }, result);
+  if (action !== undefined) await storeAction(store, path, action);
+}
+
+/** Reports packages of a cached result as cached. */
+export function reportCached(reporter: Reporter, packages: readonly string[]): void {
+  reporter.emit({ kind: 'total', packages: packages.length });
+  for (const name of packages) {
+    const id = `package ${name}`;
+    reporter.emit({ kind: 'start', id, title: name });
+    reporter.emit({ kind: 'done', id, cached: true });
+  }
+}

@@ -1,0 +1,53 @@
+import { dirname } from 'node:path';
+import { findAction } from '@lkt/pkg/action-cache';
+import type { ImageAudit } from './audit-hook.ts';
+import type { BuiltImage } from './built-image.ts';
+import { isThere } from './output/is-there.ts';
+import { KnownFiles } from './output/known-files.ts';
+import type { OutputFile } from './output/write.ts';
+import type { TrustedImage } from './trust/check-images.ts';
+
+/** The result of `buildImage` as the action cache keeps it. */
+export interface CachedImage {
+  /** Names of the packages in the image. */
+  readonly packages: readonly string[];
+  readonly files: readonly OutputFile[];
+  readonly minimumMemory?: number;
+  readonly trust: readonly TrustedImage[];
+  readonly variables: Readonly<Record<string, string>>;
+  readonly audit?: ImageAudit;
+}
+
+/** Returns the part of a result that the action cache keeps. */
+export function toCachedImage(image: BuiltImage): CachedImage {
+  const { files, minimumMemory, trust, audit } = image;
+  return {
+    packages: image.packages.map(({ item }) => item.name),
+    files,
+    minimumMemory,
+    trust,
+    variables: Object.fromEntries(image.variables),
+    audit,
+  };
+}
+
+/**
+ * Returns the cached result of an image build if its inputs are unchanged and every output still
+ * has its digest. An output is read unless its inode, size and times are known. A hit sets the
+ * modification times of the outputs to now, as a build does.
+ * @param path the entry of the action cache
+ * @param env the environment of the build
+ * @param now milliseconds since 1970, compared with the expiry of the audit
+ */
+export async function findCachedImage(
+  path: string,
+  env: Readonly<Record<string, string | undefined>>,
+  now: number,
+  signal?: AbortSignal,
+): Promise<CachedImage | undefined> {
+  const image = findAction<CachedImage>(path, env)?.result;
+  if (image === undefined || now >= (image.audit?.until ?? Infinity)) return undefined;
+  const known = new KnownFiles(dirname(path));
+  const matches = image.files.map(async (file) => isThere(file.path, file, known, signal));
+  return (await Promise.all(matches)).includes(false) ? undefined : image;
+}

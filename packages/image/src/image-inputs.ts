@@ -1,0 +1,63 @@
+import { digestOf } from '@lkt/core';
+import type { Store } from '@lkt/oci';
+import {
+  type ActionInputs,
+  type BuiltPackage,
+  type FileState,
+  noTrustFiles,
+  storeState,
+  type Workspace,
+} from '@lkt/pkg';
+import type { AuditHook } from './audit-hook.ts';
+import type { LoadedConfig } from './config/load-config.ts';
+import { namedFile } from './tree/host-files.ts';
+
+/** The states of the files that an image build reads, as they were when it began. */
+export type FilesBefore = ReadonlyMap<string, FileState | undefined>;
+
+/**
+ * Returns the states of the files that a build of these configs reads, for the action cache. Returns
+ * undefined if an input cannot be tracked: a remote config, a signature policy, a directory or glob
+ * in `files`.
+ */
+export function filesBefore(
+  { config, files }: LoadedConfig,
+  {
+    store,
+    homeDir,
+    audit,
+  }: {
+    readonly store: Store;
+    readonly homeDir?: string | undefined;
+    readonly audit?: AuditHook | undefined;
+  },
+): FilesBefore | undefined {
+  if (files.some(({ isRemote }) => isRemote === true)) return undefined;
+  if (config.trust.some(({ rules, trustedRoot }) => rules.length > 0 || trustedRoot !== undefined))
+    return undefined;
+  const paths = new Set(audit?.inputs);
+  for (const { content } of config.files) {
+    if (content.kind !== 'source') continue;
+    const path = namedFile(content, homeDir);
+    if (path === undefined) return undefined;
+    paths.add(path);
+  }
+  const configs = files.map(({ absolute, text }) => [absolute, digestOf(text)] as const);
+  return new Map([...configs, ...storeState(store, paths)]);
+}
+
+/** Returns what the build of an image read, for the action cache. */
+export function imageInputs(
+  workspace: Workspace,
+  built: readonly BuiltPackage[],
+  store: Store,
+  before: FilesBefore,
+): ActionInputs {
+  return {
+    workspace,
+    packages: workspace.packages.values(),
+    hashes: new Map(built.map(({ item, hash }) => [item, hash])),
+    files: new Map([...before, ...noTrustFiles(workspace)]),
+    storePaths: store.used,
+  };
+}

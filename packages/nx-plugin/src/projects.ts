@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import type { CreateNodesResult } from '@nx/devkit';
+import { type ActionInputs, buildYmlStates, fileStates } from '@lkt/pkg';
+import { imageTargets } from './image-targets.ts';
+import { type Model, readModel } from './model.ts';
+import type { Settings } from './options.ts';
+import { packageTargets } from './package-targets.ts';
+import { pathIn } from './path-in.ts';
+import { projectNames } from './project-names.ts';
+
+/** The projects and dependencies that the plugin adds to Nx's graph. */
+export interface Projects {
+  readonly nodes: readonly (readonly [file: string, CreateNodesResult])[];
+  readonly edges: readonly Edge[];
+}
+
+/** That something uses a package. Paths from the top of the workspace. */
+interface Edge {
+  /** Their directories. */
+  readonly from: string;
+  readonly to: string;
+  /** What says so, if it is in the workspace. */
+  readonly file?: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the packages and images of a workspace as Nx projects.
+ * @param files candidate files, relative to `root`
+ * @returns the projects, and what was read, for the action cache; `inputs` is undefined if an image
+ * config cannot be read
+ * @throws LktError as `readModel`
+ */
+export async function readProjects(
+  root: string,
+  files: readonly string[],
+  settings: Settings,
+  env: Environment,
+): Promise<{ readonly projects: Projects; readonly inputs: ActionInputs | undefined }> {
+  const model = await readModel(root, files, settings, env);
+  return {
+    projects: { nodes: nodesOf(model, settings), edges: edgesOf(model) },
+    inputs: inputsOf(model, files),
+  };
+}
+
+/** An unreadable config may become readable without a change of the tracked files. */
+function inputsOf(
+  { root, workspace, packages, images }: Model,
+  files: readonly string[],
+): ActionInputs | undefined {
+  if (workspace === undefined || images.some(({ inputs }) => inputs === undefined))
+    return undefined;
+  const read = images.flatMap(({ inputs }) => inputs?.files ?? []);
+  return {
+    workspace,
+    packages: workspace.packages.values(),
+    hashes: new Map(packages.map(({ node }) => [node.item, node.hash])),
+    files: new Map([
+      ...fileStates([...files.map((file) => join(root, file)), ...read]),
+      ...buildYmlStates(workspace),
+    ]),
+    storePaths: [],
+  };
+}
+
+function nodesOf({ root, packages, images }: Model, settings: Settings): Projects['nodes'] {
+  const names = projectNames(new Set([...packages, ...images].map(({ dir }) => dir)));
+  const named = (dir: string): { readonly name: string } => ({ name: names.get(dir) ?? dir });
+  const projects = new Map(packages.map(({ node, dir }) => [node.item.name, named(dir).name]));
+  const nodes: [string, CreateNodesResult][] = [];
+  for (const found of packages) {
+    const targets = packageTargets(found, root, settings);
+    nodes.push([found.file, { projects: { [found.dir]: { ...named(found.dir), targets } } }]);
+  }
+  for (const dir of new Set(images.map((image) => image.dir))) {
+    const own = images.filter((image) => image.dir === dir);
+    const targets = imageTargets(own, root, settings, projects);
+    // A package has a target of this name too.
+    if (packages.some((found) => found.dir === dir)) delete targets['verify'];
+    nodes.push([own[0]?.file ?? dir, { projects: { [dir]: { ...named(dir), targets } } }]);
+  }
+  return nodes;
+}
+
+function edgesOf({ root, packages, images }: Model): readonly Edge[] {
+  const users = [
+    ...packages.map(({ node, dir }) => ({ dir, uses: node.uses })),
+    ...images.map(({ inputs, dir }) => ({ dir, uses: inputs?.uses ?? [] })),
+  ];
+  return users.flatMap(({ dir: from, uses }) =>
+    uses.flatMap((use) => {
+      const to = pathIn(root, use.package.dir);
+      const file = pathIn(root, use.file);
+      if (to === undefined) return [];
+      return [{ from, to, file }];
+    }),
+  );
+}

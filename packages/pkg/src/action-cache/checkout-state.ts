@@ -1,0 +1,67 @@
+import { realpathSync } from 'node:fs';
+import { relative, sep } from 'node:path';
+import { combineTrees, type Environment, findPlainTop, readCleanCheckout } from '@lkt/git/checkout';
+import { BUILD_YML, packageDirs } from '../workspace/package-dirs.ts';
+
+/** The committed sources of a workspace whose work tree does not differ from the commit. */
+export interface CheckoutState {
+  /** The directory that the workspace was opened from. */
+  readonly start: string;
+  /** The top directory of the git work tree. */
+  readonly top: string;
+  /** The directories of packages that the workspace finds by itself. */
+  readonly packages: readonly string[];
+  /** The git tree id of each source directory, by its path from the top. */
+  readonly trees: Readonly<Record<string, string>>;
+}
+
+/**
+ * Returns the state of a checkout, or undefined if a source directory differs from the commit, lies
+ * outside the work tree, or needs git itself to tell.
+ * @param dirs every source directory of its packages, without symlinks
+ */
+export function checkoutState(
+  start: string,
+  dirs: readonly string[],
+  env: Environment,
+): CheckoutState | undefined {
+  const real = realpathSync(start);
+  const top = findPlainTop(real, env);
+  if (top === undefined) return undefined;
+  const paths = [...new Set(dirs.map((dir) => relative(top, dir)))];
+  if (paths.some((path) => path === '..' || path.startsWith(`..${sep}`))) return undefined;
+  const trees = treesOf(top, paths, env);
+  if (trees === undefined) return undefined;
+  return { start, top, packages: packageDirs(top, BUILD_YML), trees };
+}
+
+/** Returns the source hash of a package whose sources are in these directories. */
+export function hashOfDirs({ top, trees }: CheckoutState, dirs: readonly string[]): string {
+  return combineTrees(dirs.map((dir) => trees[relative(top, dir)] ?? ''));
+}
+
+/** Reports whether the checkout is in this state now. Takes milliseconds, and starts no process. */
+export function isCheckoutState(
+  { start, top, packages, trees }: CheckoutState,
+  env: Environment,
+): boolean {
+  if (findPlainTop(realpathSync(start), env) !== top) return false;
+  const found = packageDirs(top, BUILD_YML);
+  if (found.join('\0') !== packages.join('\0')) return false;
+  const paths = Object.keys(trees);
+  const now = treesOf(top, paths, env);
+  return now !== undefined && paths.every((path) => now[path] === trees[path]);
+}
+
+function treesOf(
+  top: string,
+  paths: readonly string[],
+  env: Environment,
+): Readonly<Record<string, string>> | undefined {
+  // The index holds names as bytes: one character per byte.
+  const names = paths.map((path) => Buffer.from(path).toString('latin1'));
+  const clean = readCleanCheckout(top, names, env);
+  if (clean === undefined) return undefined;
+  const trees = new Map(paths.map((path, at) => [path, clean.trees.get(names[at] ?? '') ?? '']));
+  return Object.fromEntries(trees);
+}

@@ -1,0 +1,67 @@
+import { lstatSync, readFileSync, utimesSync } from 'node:fs';
+import { isErrno } from '@lkt/core';
+import type { Environment } from '@lkt/git/checkout';
+import { type CheckoutState, isCheckoutState } from './checkout-state.ts';
+import { type FileState, fileState } from './file-state.ts';
+
+/** An entry of the action cache: what an action read, and its result. */
+export interface CachedAction<Result> {
+  /** The state of each file that the action read, by absolute path. */
+  readonly files: Readonly<Record<string, FileState>>;
+  readonly checkout: CheckoutState;
+  /** Paths in the store that the action used. */
+  readonly storePaths: readonly string[];
+  readonly result: Result;
+}
+
+/**
+ * Returns the cached action at `path`, or undefined if there is none or one of its inputs has
+ * changed. A hit marks the store paths of the action as used. Synchronous, and loads little code:
+ * a command without work to do spends most of its time here.
+ * @param path the file that `storeAction` wrote
+ * @param env the environment that git is configured by
+ */
+export function findAction<Result>(
+  path: string,
+  env: Environment,
+): CachedAction<Result> | undefined {
+  const action = readAction<Result>(path);
+  return action !== undefined && isCurrent(action, env) ? action : undefined;
+}
+
+function readAction<Result>(path: string): CachedAction<Result> | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as CachedAction<Result>;
+  } catch {
+    // The file is missing, or a crash truncated it.
+    return undefined;
+  }
+}
+
+function isCurrent(
+  { files, checkout, storePaths }: CachedAction<unknown>,
+  env: Environment,
+): boolean {
+  try {
+    for (const file in files) if (fileState(file) !== files[file]) return false;
+    return isCheckoutState(checkout, env) && storePaths.every(touch);
+  } catch (error) {
+    // The command itself reports an unreadable file better.
+    if (error instanceof Error && 'syscall' in error) return false;
+    throw error;
+  }
+}
+
+/** Marks a path as used, as `Store.use` does. Returns false if it is missing. */
+function touch(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return false;
+  const now = new Date();
+  try {
+    if (stats.isDirectory()) utimesSync(path, stats.atime, stats.mtime);
+    else utimesSync(path, now, now);
+  } catch (error) {
+    if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error;
+  }
+  return true;
+}

@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { digestOf } from '@lkt/core';
+import type { Store } from '@lkt/oci';
+import type { SourceHash } from '../sources/source-hash.ts';
+import { BUILD_YML } from '../workspace/package-dirs.ts';
+import { TRUST_FILES } from '../workspace/trust-file.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
+import { checkoutState, hashOfDirs } from './checkout-state.ts';
+import { type FileState, fileState, fileStates } from './file-state.ts';
+import type { CachedAction } from './find-action.ts';
+import { sourceDirs } from './source-dirs.ts';
+
+/** What an action read, for the action cache. The library that reads it returns it. */
+export interface ActionInputs {
+  readonly workspace: Workspace;
+  /** The packages whose sources were read. */
+  readonly packages: Iterable<Package>;
+  /** The source hash that packages had when they were read. */
+  readonly hashes: ReadonlyMap<Package, SourceHash>;
+  /** Other files, in the state in which they were read; undefined for one that cannot be tracked. */
+  readonly files: ReadonlyMap<string, FileState | undefined>;
+  /** Paths in the store that were used. */
+  readonly storePaths: Iterable<string>;
+}
+
+/** The part of an action's inputs that the caller knows. */
+export interface ActionContext {
+  /** The directory that the workspace was opened from. */
+  readonly start: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Returns an entry for the action cache, or undefined if the result must not be reused: sources
+ * differ from the commit, a package has errors, an input changed since it was read, or an input
+ * cannot be tracked.
+ */
+export function recordAction<Result>(
+  { workspace, packages, hashes, files, storePaths }: ActionInputs,
+  { start, env }: ActionContext,
+  result: Result,
+): CachedAction<Result> | undefined {
+  if (workspace.problems.length > 0 || workspace.buildYml !== BUILD_YML) return undefined;
+  const checkout = checkoutState(start, [...packages].flatMap(sourceDirs), env);
+  if (checkout === undefined || checkout.top !== workspace.gitTop) return undefined;
+  for (const [item, hash] of hashes)
+    if (hash.dirty || hash.committed !== hashOfDirs(checkout, sourceDirs(item))) return undefined;
+  const states: Record<string, FileState> = {};
+  for (const [file, state] of files) {
+    if (state === undefined || state !== fileState(file)) return undefined;
+    states[file] = state;
+  }
+  return { files: states, checkout, storePaths: [...storePaths], result };
+}
+
+/**
+ * Returns the state of the names in the store. Whatever resolves a tag reads it first.
+ * @param paths more files to include
+ */
+export function storeState(
+  store: Store,
+  paths: Iterable<string> = [],
+): ReadonlyMap<string, FileState | undefined> {
+  return fileStates([join(store.dir, 'index.json'), ...paths]);
+}
+
+/** Returns the state of every build.yml of a workspace, as it was read. */
+export function buildYmlStates({ packages }: Workspace): ReadonlyMap<string, FileState> {
+  return new Map(
+    [...packages.values()].map(({ dir, file }) => [join(dir, BUILD_YML), digestOf(file.text)]),
+  );
+}
+
+/** Returns the states of a workspace without a trust policy. A policy makes an action untracked. */
+export function noTrustFiles({ gitTop }: Workspace): ReadonlyMap<string, FileState> {
+  return new Map(TRUST_FILES.map((name) => [join(gitTop ?? '', name), 'absent']));
+}

@@ -1,0 +1,107 @@
+import { existsSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadImage } from '@lkt/oci';
+import { expect, it } from 'vitest';
+import { buildPackages } from '../src/build/build.ts';
+import { type CachedAction, findAction } from '../src/action-cache/find-action.ts';
+import { recordAction } from '../src/action-cache/record-action.ts';
+import { storeAction } from '../src/action-cache/store-action.ts';
+import { bench } from './bench.ts';
+import { commit, ENV, git, write } from '../../git/test/checkout.ts';
+
+const AMD64 = { os: 'linux', architecture: 'amd64' };
+const RESULT = { packages: ['lkt/init'] };
+
+/** Opens a checkout in which lkt/init was built from committed sources. */
+async function recorded() {
+  const at = await bench();
+  await at.pin();
+  // Older than the index, so that git trusts their times.
+  for (const name of git(at.path, 'ls-files').split('\n'))
+    utimesSync(join(at.path, name), 1e9, 1e9);
+  commit(at.path);
+  const path = join(at.store.dir, 'results/x.packages');
+  const build = async (dirs: readonly string[] = ['pkg/init']): Promise<void> => {
+    const workspace = await at.open();
+    const named = dirs.map((dir) => join(at.path, dir));
+    const targets = await Promise.all(named.map((dir) => workspace.packageAt(dir)));
+    const { inputs } = await buildPackages(workspace, targets, at.options);
+    const action = recordAction(inputs, { start: at.path, env: ENV }, RESULT);
+    if (action !== undefined) await storeAction(at.store, path, action);
+  };
+  const find = (): CachedAction<unknown> | undefined => findAction(path, ENV);
+  const image = async () => {
+    const named = (await at.store.tags()).find(({ reference }) => reference.includes('/init:'));
+    if (named === undefined) throw new Error('it has no name');
+    const index = named.descriptor;
+    const { manifest } = await loadImage(at.store, index.digest, AMD64);
+    return { index, config: manifest.config };
+  };
+  return { ...at, record: path, build, find, image };
+}
+
+type Case = Awaited<ReturnType<typeof recorded>>;
+
+it('returns the result of a build whose inputs are unchanged', async () => {
+  await using at = await recorded();
+  await at.build();
+  expect(at.find()?.result).toEqual(RESULT);
+});
+
+it('ignores changes to packages that were not read, as long as their names stay', async () => {
+  await using at = await recorded();
+  await at.build();
+  await write(at.path, { 'pkg/alone/Dockerfile': 'FROM scratch\nARG MORE\n' });
+  expect(at.find()).toBeDefined();
+  await at.build();
+  expect(at.find()).toBeDefined();
+});
+
+it.each<[string, (at: Case) => unknown]>([
+  ['its sources', (at) => write(at.path, { 'pkg/init/Dockerfile': 'FROM scratch\n' })],
+  ['the sources of what it uses', (at) => write(at.path, { 'tools/base/more': '' })],
+  [
+    'the same, committed',
+    async (at) => (await write(at.path, { 'tools/base/more': '' }), commit(at.path)),
+  ],
+  ['its build.yml', (at) => write(at.path, { 'pkg/init/build.yml': 'org: lkt\nimage: other\n' })],
+  ['that of another', (at) => write(at.path, { 'pkg/alone/build.yml': 'org: lkt\nimage: init\n' })],
+  ['a new package', (at) => write(at.path, { 'pkg/new/build.yml': 'org: lkt\nimage: init\n' })],
+  ['the repository', (at) => rmSync(join(at.path, '.git'), { recursive: true })],
+  ['the policy', (at) => write(at.path, { 'trust.yml': 'required: true\n' })],
+  ['a link as the policy', (at) => symlinkSync('nowhere', join(at.path, 'trust.yml'))],
+  ['names in the store', (at) => writeFileSync(join(at.store.dir, 'index.json'), '{}')],
+  ['an image, gone', async (at) => rmSync(at.store.blobPath((await at.image()).config.digest))],
+  [
+    'an image, damaged',
+    async (at) => {
+      const { digest, size } = (await at.image()).index;
+      rmSync(at.store.blobPath(digest));
+      writeFileSync(at.store.blobPath(digest), 'x'.repeat(size));
+    },
+  ],
+  ['its documents', (at) => rmSync(join(at.store.dir, 'attestations'), { recursive: true })],
+  ['the record', (at) => writeFileSync(at.record, readFileSync(at.record, 'utf8').slice(0, -9))],
+])('misses after a change of %s', async (_, change) => {
+  await using at = await recorded();
+  await at.build();
+  expect(at.find()).toBeDefined();
+  await change(at);
+  expect(at.find()).toBeUndefined();
+});
+
+it.each<[string, (at: Case) => unknown]>([
+  [
+    'of sources that are not committed',
+    async (at) => {
+      await write(at.path, { 'pkg/init/more': '' });
+      await at.build();
+    },
+  ],
+  ['under a policy', (at) => write(at.path, { 'trust.yml': 'unsigned: ["**"]\n' })],
+])('does not record a build %s', async (_, change) => {
+  await using at = await recorded();
+  await change(at);
+  await at.build();
+  expect(existsSync(at.record)).toBe(false);
+});
