@@ -7,7 +7,6 @@ export const PENDING: readonly string[] = [
   'kernel/',
   'packages/audit/',
   'packages/builder/',
-  'packages/buildkit/',
   'packages/cli/',
   'packages/core/',
   'packages/debian/',

@@ -1,23 +1,23 @@
 import { LktError } from '@lkt/core';
 import { formatPlatform, parsePlatform, type Platform } from '@lkt/oci';
 
-/** Where BuildKit is, and the program that talks to it. */
+/** The address of a BuildKit, and the client program for it. */
 export type Builder =
   | { readonly program: 'buildctl'; readonly address: string }
   | { readonly program: 'docker'; readonly name: string };
 
-/** The builders there are: one for some platforms each, and one for all others. */
+/** The configured builders: some for one platform each, and one for all others. */
 export interface Builders {
   readonly platforms: ReadonlyMap<string, Builder>;
   readonly others: Builder | undefined;
 }
 
-const FORMS =
-  'tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME, for one platform with linux/ARCH= in front';
+const ADDRESS_FORMS =
+  'tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME, with the prefix linux/ARCH= for one platform';
 
 /**
- * Parses `[OS/ARCH=]ADDRESS`, where ADDRESS is as `parseBuilder` takes it.
- * @throws LktError USAGE_INVALID
+ * Parses `[OS/ARCH=]ADDRESS`, where ADDRESS is as in `parseBuilder`.
+ * @throws USAGE_INVALID for an invalid address, or two builders for one platform
  */
 export function parseBuilders(texts: readonly string[]): Builders {
   const platforms = new Map<string, Builder>();
@@ -39,7 +39,7 @@ export function parseBuilders(texts: readonly string[]): Builders {
   return { platforms, others };
 }
 
-/** @returns undefined for a platform that has no builder */
+/** Returns the builder for a platform; undefined without one. */
 export function builderFor(
   { platforms, others }: Builders,
   platform: Platform,
@@ -48,16 +48,16 @@ export function builderFor(
 }
 
 /**
- * Parses the address of a builder. The words after it are never options: an address starts with its scheme, and the
- * name of a buildx builder with a letter or a digit.
- * @throws LktError USAGE_INVALID
+ * Parses the address of a builder. It can never be taken for an option: an address starts with its
+ * scheme, and the name of a buildx builder with a letter or a digit.
+ * @throws USAGE_INVALID
  */
 export function parseBuilder(text: string): Builder {
   const name = /^buildx:([A-Za-z0-9][\w.-]*)$/.exec(text)?.[1];
   if (name !== undefined) return { program: 'docker', name };
   if (/^(tcp:\/\/[^\s/]+:\d+|unix:\/\/\/\S+|docker-container:\/\/[A-Za-z0-9][\w.-]*)$/.test(text))
     return { program: 'buildctl', address: text };
-  throw new LktError('USAGE_INVALID', `"${text}" is not the address of a builder`, {
-    fix: `write ${FORMS}`,
+  throw new LktError('USAGE_INVALID', `"${text}" is not a builder address`, {
+    fix: `write ${ADDRESS_FORMS}`,
   });
 }

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import type { Builder } from './address.ts';
 
-/** What a program says when no step failed, and what to do then. */
+/** Messages of the client programs when no step failed, with the error for each. */
 const CAUSES: readonly {
   readonly pattern: RegExp;
   readonly code: 'NETWORK_FAILED' | 'HOST_UNSUPPORTED' | 'TOOL_MISSING' | 'NOT_FOUND';
@@ -11,27 +11,27 @@ const CAUSES: readonly {
   {
     pattern: /'buildx' is not a docker command|unknown command.*buildx|unknown flag: --builder/,
     code: 'TOOL_MISSING',
-    message: () => 'docker has no buildx',
+    message: () => 'docker has no buildx plugin',
     fix: 'sudo apt-get install docker-buildx',
   },
   {
     pattern: /invalid progress mode|rawjson.*(not supported|invalid)|unknown progress/i,
     code: 'TOOL_MISSING',
-    message: () => 'the program that talks to BuildKit is too old to report progress as JSON',
+    message: () => 'the BuildKit client is too old to report progress as JSON',
     fix: 'install buildx or BuildKit 0.13 or later',
   },
   {
     pattern: /no builder .* found|No such container|could not find the container/i,
     code: 'NOT_FOUND',
     message: (builder) => `there is no builder ${builder}`,
-    fix: 'docker buildx ls shows those there are; docker buildx create makes one',
+    fix: 'list builders with docker buildx ls, or create one with docker buildx create',
   },
   {
     pattern:
       /OCI exporter is not supported|exporter "oci" could not be found|oci-layout.*docker driver/i,
     code: 'HOST_UNSUPPORTED',
     message: (builder) => `${builder} cannot write OCI images`,
-    fix: 'turn on the containerd image store of that Docker ("features": {"containerd-snapshotter": true} in daemon.json), or make a builder with docker buildx create',
+    fix: 'enable the containerd image store of this Docker ("features": {"containerd-snapshotter": true} in daemon.json), or create a builder with docker buildx create',
   },
   {
     pattern:
@@ -42,10 +42,11 @@ const CAUSES: readonly {
   },
 ];
 
-export function builderError(builder: Builder, complaint: string): LktError {
+/** Returns the error for a failed client program, with its messages as detail. */
+export function builderError(builder: Builder, messages: string): LktError {
   const name = builder.program === 'docker' ? `buildx:${builder.name}` : builder.address;
-  const detail = complaint === '' ? {} : { detail: complaint };
-  const cause = CAUSES.find(({ pattern }) => pattern.test(complaint));
+  const detail = messages === '' ? {} : { detail: messages };
+  const cause = CAUSES.find(({ pattern }) => pattern.test(messages));
   if (cause === undefined)
     return new LktError('BUILD_FAILED', `the builder ${name} did not build the image`, detail);
   const { code, message, fix } = cause;

@@ -4,14 +4,16 @@ import type { Builder } from './address.ts';
 import { builderError } from './client-error.ts';
 import type { BuildProgress } from './progress.ts';
 
-/** How long a program may take to cancel a build before it is killed. */
+/** The time for a program to cancel a build before it is killed. */
 const GRACE_MS = 10_000;
 
 /**
- * Runs the program that has BuildKit build, in a directory. When this returns or throws, the program has ended, and
- * BuildKit cancels what it does for one that has.
- * @throws LktError TOOL_MISSING, NETWORK_FAILED (no builder at the address), HOST_UNSUPPORTED (one that cannot do it)
- * @returns whether it succeeded; when not, `progress` has the step that failed
+ * Runs the client program in a directory. The program has exited when this returns or throws, and
+ * BuildKit cancels the build of a client that exits early.
+ * @returns whether it succeeded; if not, `progress` has the failed step
+ * @throws TOOL_MISSING if the program is missing or too old
+ * @throws NETWORK_FAILED if no builder answers at the address
+ * @throws HOST_UNSUPPORTED if the builder lacks a feature
  */
 export async function runClient(
   builder: Builder,
@@ -24,10 +26,10 @@ export async function runClient(
   },
 ): Promise<boolean> {
   const { cwd, environment, progress, signal } = options;
-  // Loads much, and who builds on this machine does without.
+  // Loaded late, because local builds do not need it.
   const { createInterface } = await import('node:readline');
   signal?.throwIfAborted();
-  // A process group of its own: Ctrl-C reaches this process alone, and docker's plugins end with docker.
+  // A process group of its own: Ctrl-C reaches only lkt, and docker's plugins end with docker.
   const child = spawn(program, words, {
     cwd,
     env: environment,
@@ -56,12 +58,11 @@ export async function runClient(
     };
     [succeeded] = await Promise.all([ended, read()]);
     signal?.throwIfAborted();
-    if (!succeeded && progress.failed === undefined)
-      throw builderError(builder, progress.complaint);
+    if (!succeeded && progress.failed === undefined) throw builderError(builder, progress.messages);
     return succeeded;
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
-    throw missing(program, error);
+    throw missingProgram(program, error);
   } finally {
     kill('SIGKILL');
     clearTimeout(killer);
@@ -70,7 +71,7 @@ export async function runClient(
   }
 }
 
-function missing(program: string, cause: unknown): LktError {
+function missingProgram(program: string, cause: unknown): LktError {
   return program === 'docker'
     ? new LktError('TOOL_MISSING', 'docker is not installed', {
         cause,
@@ -78,6 +79,6 @@ function missing(program: string, cause: unknown): LktError {
       })
     : new LktError('TOOL_MISSING', 'buildctl is not installed', {
         cause,
-        fix: 'put buildctl of a release of BuildKit (github.com/moby/buildkit) on the PATH, or take --builder buildx:NAME after sudo apt-get install docker-cli docker-buildx',
+        fix: 'put buildctl from a BuildKit release (github.com/moby/buildkit) on the PATH, or use --builder buildx:NAME after sudo apt-get install docker-cli docker-buildx',
       });
 }

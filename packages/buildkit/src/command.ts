@@ -2,15 +2,16 @@ import { formatPlatform, parseReference, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { BuildRequest, RequestPlan } from '@lkt/builder';
 import type { Builder } from './address.ts';
 import type { NamedContext } from './named-contexts.ts';
-import { DOCKERFILE_DIR, LAYOUT, RESULT } from './staging.ts';
+import { DOCKERFILE_DIR, LAYOUT_DIR, RESULT_DIR } from './staging.ts';
 
-/** Times as in every image of lkt, in layers that are tar archives; nothing beside the image. */
-const OUTPUT = `type=oci,tar=false,dest=${RESULT},compression=uncompressed,force-compression=true,rewrite-timestamp=true`;
+/** Sets the times of every image of lkt, and writes layers as uncompressed tar archives. */
+const OUTPUT = `type=oci,tar=false,dest=${RESULT_DIR},compression=uncompressed,force-compression=true,rewrite-timestamp=true`;
 
 /**
- * The words of the command that builds, for the directory that `stageInputs` filled.
+ * Returns the command line of a build in the directory that `stageInputs` filled.
  * @param parts.context name of the directory with the context
- * @param parts.credentials words that name secrets and agents, and hold none
+ * @param parts.credentials arguments that name secrets and agents, without their values
+ * @throws REFERENCE_INVALID for an invalid reference of a remote cache
  */
 export function buildCommand(
   builder: Builder,
@@ -43,7 +44,7 @@ export function buildCommand(
       ['--frontend', 'dockerfile.v0'],
       noCache ? ['--no-cache'] : [],
       ['--local', `context=${context}`, '--local', `dockerfile=${DOCKERFILE_DIR}`],
-      images.length === 0 ? [] : ['--oci-layout', `images=${LAYOUT}`],
+      images.length === 0 ? [] : ['--oci-layout', `images=${LAYOUT_DIR}`],
       options.flatMap((option) => ['--opt', option]),
       credentials,
       imports.flatMap((cache) => ['--import-cache', cache]),
@@ -59,7 +60,7 @@ export function buildCommand(
     target === undefined ? [] : ['--target', target],
     images.flatMap(({ name, digest }) => [
       '--build-context',
-      `${name}=oci-layout://${LAYOUT}@${digest}`,
+      `${name}=oci-layout://${LAYOUT_DIR}@${digest}`,
     ]),
     args.flatMap((arg) => ['--build-arg', arg]),
     credentials,
@@ -69,20 +70,26 @@ export function buildCommand(
   ].flat();
 }
 
-/** @throws LktError REFERENCE_INVALID: what a program would take for further settings is no reference either */
+/**
+ * Formats a cache option. Rejects a reference that could add further settings.
+ * @throws REFERENCE_INVALID
+ */
 function registryCache(text: string, more = ''): string {
   const { domain } = parseReference(text);
   const insecure = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/.test(domain);
   return `type=registry,ref=${text}${more}${insecure ? ',registry.insecure=true' : ''}`;
 }
 
-/** Those of the request, less those that steer BuildKit (one has it fetch a frontend), and what lkt's RUN has. */
+/**
+ * Returns the build arguments of the request without those that configure BuildKit (one makes it
+ * fetch a frontend), and with those that set up RUN as in lkt.
+ */
 function buildArguments(
   { buildPlatform }: RequestPlan,
   { buildArgs }: BuildRequest,
 ): ReadonlyMap<string, string> {
   return new Map([
-    // Which bases FROM --platform=$BUILDPLATFORM means is settled here, and not by what the builder is.
+    // The platform of FROM --platform=$BUILDPLATFORM is decided here, not by the builder.
     ['BUILDPLATFORM', formatPlatform(buildPlatform)],
     ['BUILDOS', buildPlatform.os],
     ['BUILDARCH', buildPlatform.architecture],

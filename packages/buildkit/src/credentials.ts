@@ -6,9 +6,9 @@ import type { BuildRequest, Credentials } from '@lkt/builder';
 const DIRECTORY = 'credentials';
 
 /**
- * Hands secrets and agents to the program that talks to BuildKit: files and sockets by links, values in variables. Its
- * command line, which everyone on the machine can read, has their names only.
- * @throws LktError UNSUPPORTED for an id that the command line cannot carry
+ * Passes secrets and agents to the client program: files and sockets as symlinks, values in
+ * variables. The command line, which every user of the machine can read, has only their names.
+ * @throws UNSUPPORTED for an id that the command line cannot carry
  */
 export async function stageCredentials(
   directory: string,
@@ -47,7 +47,7 @@ export async function stageCredentials(
 
 function checkId(id: string): void {
   if (/^[\w./:-]+$/.test(id)) return;
-  throw new LktError('UNSUPPORTED', `"${id}" cannot be the id of a secret for BuildKit`, {
+  throw new LktError('UNSUPPORTED', `"${id}" is not a valid secret id for BuildKit`, {
     fix: 'use letters, digits, and _ . / : -',
   });
 }

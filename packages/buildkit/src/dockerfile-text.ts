@@ -11,22 +11,28 @@ import {
 import type { FetchedImage } from './fetched-images.ts';
 import { contextNames } from './named-contexts.ts';
 import { hasSecretVariables, secretFileEdits } from './secret-variables.ts';
-import { applied, type Edit, lineStart } from './text-edit.ts';
+import { applyEdits, type Edit, lineStart } from './text-edit.ts';
 
+/** Options of `dockerfileText`. `fetched` has the downloads of ADD as images. */
 export interface TextOptions {
   readonly fetched?: readonly FetchedImage[];
-  /** Secrets that a command wants in variables are files for it, which a shell reads: for BuildKits before 0.16. */
+  /**
+   * Passes secrets with `env=` as files, which a shell reads into variables; for BuildKit before
+   * 0.16.
+   */
   readonly secretsAsFiles?: boolean;
 }
 
 /**
- * The Dockerfile as BuildKit gets it, so that it fetches nothing and its commands see what lkt's see:
+ * Returns the Dockerfile for BuildKit, changed so that BuildKit fetches nothing and commands see
+ * the same as in lkt:
  *
- * - images have the names of `contextNames`, so no reference is resolved anywhere, and none is taken for a stage;
- * - what ADD takes from elsewhere is copied from an image that has it;
- * - what the triggers of a base do stands after its FROM, and no ONBUILD is there;
- * - `# syntax=`, for which BuildKit would fetch a frontend, is not there;
- * - every stage declares SOURCE_DATE_EPOCH, which BuildKit gives to its exporter, but to no command that does not ask.
+ * - images have the names of `contextNames`, so BuildKit neither resolves them nor confuses them
+ *   with stages;
+ * - downloads of ADD are copied from an image that contains them;
+ * - ONBUILD triggers of a base follow its FROM as instructions, and no ONBUILD remains;
+ * - `# syntax=`, for which BuildKit would fetch a frontend, is removed;
+ * - every stage declares SOURCE_DATE_EPOCH, because BuildKit passes it only to such stages.
  */
 export function dockerfileText(planned: RequestPlan, options: TextOptions = {}): string {
   const { dockerfile, plan, references } = planned;
@@ -75,10 +81,10 @@ export function dockerfileText(planned: RequestPlan, options: TextOptions = {}):
       if (step !== undefined) edits.push(...stepEdits(step, instruction, { text, end }, options));
     }
   }
-  return applied(text, edits);
+  return applyEdits(text, edits);
 }
 
-/** What the base of a stage has done first, as instructions. */
+/** Returns the ONBUILD triggers of a stage's base as instructions. */
 function triggerLines(
   planned: RequestPlan,
   stage: StagePlan,
@@ -100,11 +106,11 @@ function triggerLines(
       if (step !== undefined)
         edits.push(...stepEdits(step, instruction, { text, end: text.length }, options));
     }
-    return applied(text, edits).trimEnd();
+    return applyEdits(text, edits).trimEnd();
   });
 }
 
-/** @param instruction of the step, as it stands in the text */
+/** @param instruction the instruction of the step, with offsets in the text */
 function stepEdits(
   step: Step,
   instruction: Instruction,
@@ -114,11 +120,14 @@ function stepEdits(
   if (secretsAsFiles && step.kind === 'run' && hasSecretVariables(step))
     return secretFileEdits(step, instruction, place);
   const image = fetched.find((candidate) => candidate.step === step);
-  return image === undefined ? [] : copyInstead(image, instruction, place.text);
+  return image === undefined ? [] : copyEdits(image, instruction, place.text);
 }
 
-/** Has an ADD of what was fetched be a COPY from the image that has it, with the flags that COPY has. */
-function copyInstead(
+/**
+ * Returns the edits that turn an ADD of a download into a COPY from its image. Drops flags that
+ * COPY lacks.
+ */
+function copyEdits(
   { name, path }: FetchedImage,
   instruction: Instruction,
   text: string,
@@ -134,7 +143,7 @@ function copyInstead(
     ...sources.map((source) => ({
       offset: source.offset,
       length: source.length,
-      // Words of a JSON array have the place of the whole.
+      // Words of a JSON array have the span of the whole array.
       text: text[source.offset] === '[' ? JSON.stringify([path, destination.text]) : path,
     })),
   ];

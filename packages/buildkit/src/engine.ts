@@ -24,40 +24,50 @@ import { fetchedImages } from './fetched-images.ts';
 import { namedContexts } from './named-contexts.ts';
 import { importLayers } from './import-layers.ts';
 import { BuildProgress, type FailedStep } from './progress.ts';
-import { refuseForeignInputs } from './refuse.ts';
-import { isWithoutSecretVariables, refuseSecretFiles } from './secret-variables.ts';
-import { DOCKERFILE_DIR, RESULT, stageInputs } from './staging.ts';
+import { rejectUnsupported } from './unsupported.ts';
+import { lacksSecretVariables, rejectSecretFiles } from './secret-variables.ts';
+import { DOCKERFILE_DIR, RESULT_DIR, stageInputs } from './staging.ts';
 import { VertexNames } from './vertex-names.ts';
 
+/** Options of the BuildKit engine. */
 export interface BuildkitOptions {
   /**
-   * Addresses: `tcp://HOST:PORT`, `unix:///PATH`, `docker-container://NAME` (by buildctl), or `buildx:NAME` (by docker).
-   * One with `OS/ARCH=` in front is for that platform, and one without for all others.
+   * Addresses: `tcp://HOST:PORT`, `unix:///PATH`, `docker-container://NAME` (with buildctl), or
+   * `buildx:NAME` (with docker). The prefix `OS/ARCH=` limits one to a platform.
    */
   readonly builders: readonly string[];
-  /** Of buildctl and docker: PATH, HOME, and what they take of their own, such as DOCKER_HOST. */
+  /**
+   * Environment of buildctl and docker: PATH, HOME, and their own variables such as DOCKER_HOST.
+   */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** For the platforms that no builder is for. */
-  readonly otherwise: Engine;
+  /** The engine for platforms without a builder. */
+  readonly fallback: Engine;
 }
 
 /**
- * The engine that has BuildKit do the steps: on other machines, and for other architectures.
+ * Returns an engine that runs the steps in BuildKit: on other machines, and for other
+ * architectures.
  *
- * BuildKit gets all it needs from the store and gives back layers; what the image says of itself is made here, as for
- * the native engine, so that the image is the same.
- * @throws LktError USAGE_INVALID
+ * BuildKit receives all inputs from the store and returns layers. lkt itself writes the image
+ * config, as for the native engine, so the image is the same.
+ * @throws USAGE_INVALID for invalid builder addresses
+ * @example
+ * ```ts
+ * const builders = ['buildx:default'];
+ * const engine = buildkitEngine({ builders, environment, fallback: nativeEngine() });
+ * await engine.build(request, { store, reporter });
+ * ```
  */
-export function buildkitEngine({ builders, environment, otherwise }: BuildkitOptions): Engine {
+export function buildkitEngine({ builders, environment, fallback }: BuildkitOptions): Engine {
   const known = parseBuilders(builders);
-  // A builder that is for one platform is a machine of that kind.
+  // A builder for one platform counts as a machine of that platform.
   const buildPlatform = (platform: Platform): Platform =>
     known.platforms.has(formatPlatform(platform)) ? platform : buildPlatformFor(platform);
   return {
     buildPlatform,
     build: async (request, around) => {
       const builder = builderFor(known, request.platform);
-      if (builder === undefined) return otherwise.build(request, around);
+      if (builder === undefined) return fallback.build(request, around);
       const full = { ...request, buildPlatform: buildPlatform(request.platform) };
       return build(builder, environment, full, around);
     },
@@ -74,14 +84,14 @@ async function build(
   if (Object.keys(request.limits ?? {}).length > 0 || request.executor !== undefined) {
     throw new LktError(
       'UNSUPPORTED',
-      'limits and executors of RUN are for builds on this machine',
+      'limits and executors of RUN work only for builds on this machine',
       {
-        fix: 'leave out --builder, or set them where that BuildKit runs',
+        fix: 'remove --builder, or set limits on the machine of that BuildKit',
       },
     );
   }
   const planned = await planRequest(request, around);
-  refuseForeignInputs(planned, request);
+  rejectUnsupported(planned, request);
   const { platform, labels } = request;
   const config = imageMetadata(planned.target, labels);
   const credentials = await readCredentials(planned.plan, request.dockerfile, request);
@@ -93,28 +103,33 @@ async function build(
   const images = [...(await namedContexts(planned, store)), ...fetched];
   const { program } = builder;
   const context = await stageInputs(directory.path, planned, request, { ...around, program });
-  const handed = await stageCredentials(directory.path, credentials, request);
-  const { words } = handed;
+  const staged = await stageCredentials(directory.path, credentials, request);
+  const { words } = staged;
   const command = buildCommand(builder, planned, request, { context, credentials: words, images });
   const cwd = directory.path;
-  const variables = { ...environment, ...handed.variables };
+  const variables = { ...environment, ...staged.variables };
   const run = async (secretsAsFiles: boolean): Promise<void> => {
     const text = dockerfileText(planned, { fetched, secretsAsFiles });
     await writeFile(join(cwd, DOCKERFILE_DIR, 'Dockerfile'), text);
     const progress = new BuildProgress(new VertexNames(request.name, planned), reporter, finder);
     if (!(await runClient(builder, command, { cwd, environment: variables, progress, signal })))
-      throw stepError(request.dockerfile, progress.failed, progress.complaint);
+      throw stepError(request.dockerfile, progress.failed, progress.messages);
   };
   await run(false).catch(async (error: unknown) => {
-    if (!isWithoutSecretVariables(error)) throw error;
-    refuseSecretFiles(planned.plan, request.dockerfile);
+    if (!lacksSecretVariables(error)) throw error;
+    rejectSecretFiles(planned.plan, request.dockerfile);
     await run(true);
   });
-  const layers = await importLayers(store, join(cwd, RESULT), { base, platform, finder, signal });
+  const layers = await importLayers(store, join(cwd, RESULT_DIR), {
+    base,
+    platform,
+    finder,
+    signal,
+  });
   return writeImage(store, { config, layers, platform });
 }
 
-/** The layers of the image that a stage is FROM, at last. */
+/** Returns the layers of the image that a stage is FROM, through all its base stages. */
 function baseLayers(planned: RequestPlan, stage: StagePlan): readonly Layer[] {
   const { plan, images } = planned;
   const { base } = stage;
@@ -129,12 +144,12 @@ function baseLayers(planned: RequestPlan, stage: StagePlan): readonly Layer[] {
   return layersOf(image);
 }
 
-function stepError(file: SourceFile, failed: FailedStep | undefined, complaint: string): LktError {
+function stepError(file: SourceFile, failed: FailedStep | undefined, messages: string): LktError {
   if (failed === undefined)
-    return new LktError('BUILD_FAILED', 'BuildKit did not build the image', { detail: complaint });
+    return new LktError('BUILD_FAILED', 'BuildKit did not build the image', { detail: messages });
   const { step, log } = failed;
   const { title, position } = step;
-  // The process and its arguments stand before the reason.
+  // BuildKit puts the process and its arguments before the reason.
   const reason = failed.error.replace(/^process "[\s\S]*" did not complete successfully: /, '');
   const status = /^exit code: (\d+)/.exec(reason)?.[1];
   const how = status === undefined ? reason : `the command ended with status ${status}`;

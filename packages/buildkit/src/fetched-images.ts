@@ -14,19 +14,21 @@ import {
 } from '@lkt/builder';
 import { type CopyStep, gitSource, type RemoteFile, remoteFile } from '@lkt/dockerfile';
 
-/** What an ADD takes from elsewhere, as an image that BuildKit gets: the step is a COPY from it. */
+/** The download of an ADD as an image for BuildKit: the step becomes a COPY from it. */
 export interface FetchedImage {
   readonly step: CopyStep;
-  /** By which the Dockerfile that BuildKit gets names it. */
+  /** Its name in the Dockerfile for BuildKit. */
   readonly name: string;
   readonly digest: Digest;
-  /** What of it is copied. */
+  /** The path to copy. */
   readonly path: string;
 }
 
 /**
- * Fetches what is not in the store, as the native engine does, so that BuildKit fetches nothing.
- * @throws LktError what fetching throws; UNSUPPORTED for an archive that has to be unpacked
+ * Fetches missing files as the native engine does, so that BuildKit fetches nothing. Returns an
+ * image for each.
+ * @throws UNSUPPORTED for an archive that must be unpacked
+ * @throws NOT_FOUND, NETWORK_FAILED, DIGEST_MISMATCH, GIT_FAILED if a download fails
  */
 export async function fetchedImages(
   { plan }: RequestPlan,
@@ -47,14 +49,17 @@ export async function fetchedImages(
     if (layer !== undefined) await add(step, layer, '/');
     const remote = remoteFile(step);
     if (remote === undefined) continue;
-    if (step.unpack === true) await refuseArchive(remote, request, around);
+    if (step.unpack === true) await rejectArchive(remote, request, around);
     await add(step, await layerOf(remote, around), `/${remote.name}`);
   }
   return images;
 }
 
-/** BuildKit's COPY unpacks nothing, and its ADD only what is in the context. */
-async function refuseArchive(
+/**
+ * Rejects `--unpack` of a download: BuildKit's COPY does not unpack, and its ADD only files of the
+ * context.
+ */
+async function rejectArchive(
   { source, digest }: RemoteFile,
   { dockerfile }: BuildRequest,
   { store, signal }: BuildContext,
@@ -64,12 +69,12 @@ async function refuseArchive(
     'UNSUPPORTED',
     dockerfile,
     source.position,
-    'a BuildKit is not given archives from addresses that have to be unpacked',
+    'ADD --unpack of a URL is not supported with BuildKit',
     { length: source.length, fix: 'put the archive into the package, or build without --builder' },
   );
 }
 
-/** The file as the native engine adds it. */
+/** Returns the file as a layer of the native engine. */
 async function layerOf({ digest, name }: RemoteFile, around: BuildContext): Promise<Layer> {
   const { store, signal } = around;
   const cache = new StepCache(store);

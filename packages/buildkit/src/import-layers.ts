@@ -17,12 +17,14 @@ import {
 import { findLeak, type SecretFinder } from '@lkt/builder';
 
 /**
- * Takes the layers of an image that BuildKit wrote as an OCI layout into the store, compressed as lkt compresses. Each
- * is what the config says it is, or nothing is made of it.
+ * Imports the layers of an image that BuildKit wrote as an OCI layout into the store, compressed as
+ * lkt does. Verifies each against the diff id in the config.
  *
- * The layers of the base are the store's own. BuildKit may have changed the times in them, and says so with other
- * digests (moby/buildkit, docs/build-repro.md): the changes above them are the same.
- * @throws LktError IMAGE_INVALID, DIGEST_MISMATCH, BUILD_FAILED (a secret in a layer), and what the store throws
+ * The layers of the base image come from the store. BuildKit may have changed their times, and so
+ * their digests (moby/buildkit, docs/build-repro.md); the layers above them are unaffected.
+ * @throws IMAGE_INVALID if the layout does not have one image with all layers
+ * @throws DIGEST_MISMATCH if a layer does not match the config
+ * @throws BUILD_FAILED if a layer contains a secret
  */
 export async function importLayers(
   store: Store,
@@ -35,7 +37,7 @@ export async function importLayers(
   }: {
     readonly base: readonly Layer[];
     readonly platform: Platform;
-    /** Of secrets, which no layer may hold. */
+    /** Finds secrets, which no layer may contain. */
     readonly finder: SecretFinder;
     readonly signal: AbortSignal | undefined;
   },
@@ -43,12 +45,12 @@ export async function importLayers(
   const { manifests } = parseIndex(await readFile(join(result, 'index.json')));
   const [root] = manifests;
   if (root === undefined || manifests.length > 1)
-    throw new LktError('IMAGE_INVALID', 'BuildKit did not write one image, as it was asked to');
+    throw new LktError('IMAGE_INVALID', 'BuildKit did not write exactly one image');
   const from = await openStore(result, { create: false });
   const { manifest, config } = await loadImage(from, root.digest, platform);
   const { diff_ids: diffIds } = config.rootfs;
   if (manifest.layers.length !== diffIds.length || diffIds.length < base.length)
-    throw new LktError('IMAGE_INVALID', 'the image BuildKit wrote lacks layers');
+    throw new LktError('IMAGE_INVALID', 'the image from BuildKit lacks layers');
   const layers = [...base];
   for (const [index, descriptor] of manifest.layers.entries()) {
     const diffId = diffIds[index];
@@ -60,10 +62,10 @@ export async function importLayers(
         throw new LktError(
           'BUILD_FAILED',
           `the secret "${leak.id}" would be in the image, in ${leak.where}`,
-          { fix: 'do not write it where it stays after its RUN' },
+          { fix: 'keep it out of files that remain after its RUN' },
         );
     }
-    const archive = checked(decompressLayer(descriptor, from.read(descriptor)), diffId);
+    const archive = verifyDiffId(decompressLayer(descriptor, from.read(descriptor)), diffId);
     const blob = await store.write(gzip(archive), {}, signal);
     layers.push({ diffId, descriptor: layerDescriptor(blob) });
   }
@@ -74,7 +76,7 @@ function layerDescriptor(blob: { readonly digest: Digest; readonly size: number 
   return { mediaType: MediaType.layerGzip, digest: blob.digest, size: blob.size };
 }
 
-async function* checked(
+async function* verifyDiffId(
   archive: AsyncIterable<Uint8Array>,
   diffId: Digest,
 ): AsyncGenerator<Uint8Array> {
@@ -87,6 +89,6 @@ async function* checked(
   if (found !== diffId)
     throw new LktError(
       'DIGEST_MISMATCH',
-      `a layer BuildKit wrote is ${found}, and not ${diffId} as its config says`,
+      `a layer from BuildKit has the digest ${found}, but its config names ${diffId}`,
     );
 }

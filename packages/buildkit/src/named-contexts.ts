@@ -3,13 +3,13 @@ import { writeImage, type Store } from '@lkt/oci';
 import { layersOf, type RequestPlan } from '@lkt/builder';
 import { imageKey } from '@lkt/dockerfile';
 
-/** An image that BuildKit gets out of the store, and by what name the Dockerfile that it gets calls it. */
+/** An image from the store that BuildKit receives, and its name in the Dockerfile for BuildKit. */
 export interface NamedContext {
   readonly name: string;
   readonly digest: Digest;
 }
 
-/** A name for each image that the Dockerfile or a trigger of a base names, by `imageKey`. */
+/** Returns a name for each image in the Dockerfile or in a base's trigger, by `imageKey`. */
 export function contextNames({
   references,
   triggerReferences,
@@ -19,22 +19,22 @@ export function contextNames({
   return new Map([...keys].map((key, index) => [key, `lkt-base-${index}`]));
 }
 
-/** The images, without their triggers: what those do stands in the Dockerfile. */
+/** Returns the images, with their ONBUILD triggers removed: the Dockerfile contains those. */
 export async function namedContexts(
   planned: RequestPlan,
   store: Store,
 ): Promise<readonly NamedContext[]> {
-  const handed: NamedContext[] = [];
+  const contexts: NamedContext[] = [];
   for (const [key, name] of contextNames(planned)) {
     const image = planned.images.get(key);
     if (image === undefined) throw new Error(`${key} is not among the images`);
     const { OnBuild: triggers = [], ...config } = image.config.config ?? {};
     if (triggers.length === 0) {
-      handed.push({ name, digest: image.descriptor.digest });
+      contexts.push({ name, digest: image.descriptor.digest });
       continue;
     }
-    const quiet = { config: { config }, layers: layersOf(image), platform: image.config };
-    handed.push({ name, digest: (await writeImage(store, quiet)).digest });
+    const withoutTriggers = { config: { config }, layers: layersOf(image), platform: image.config };
+    contexts.push({ name, digest: (await writeImage(store, withoutTriggers)).digest });
   }
-  return handed;
+  return contexts;
 }

@@ -2,21 +2,21 @@ import { StringDecoder } from 'node:string_decoder';
 import { LktError, type Reporter } from '@lkt/core';
 import type { Step } from '@lkt/dockerfile';
 import { Redactor, SecretFinder } from '@lkt/builder';
-import { type Piece, parseStatus, type Transfer, type Vertex } from './solve-status.ts';
-import type { VertexMeaning, VertexNames } from './vertex-names.ts';
+import { type LogChunk, parseStatus, type Transfer, type Vertex } from './solve-status.ts';
+import type { VertexInfo, VertexNames } from './vertex-names.ts';
 
-interface State extends VertexMeaning {
+interface State extends VertexInfo {
   readonly log: Log;
-  /** How far each part of a transfer is. */
+  /** The state of each part of a transfer. */
   readonly parts: Map<string, Transfer>;
   started: boolean;
   ended: boolean;
 }
 
-/** Of the log of a step that fails, what is kept for the error. */
-const KEPT = 8192;
-/** A log comes in pieces of 32 KiB. */
-const MAX_OBJECT = 16 * 2 ** 20;
+/** The length of the log end that an error shows. */
+const MAX_LOG_LENGTH = 8192;
+/** Maximum length of a message. BuildKit splits logs into pieces of 32 KiB. */
+const MAX_MESSAGE_LENGTH = 16 * 2 ** 20;
 
 /** The step of a Dockerfile that failed. */
 export interface FailedStep {
@@ -25,21 +25,21 @@ export interface FailedStep {
   readonly error: string;
 }
 
-/** Makes events of what BuildKit says it does, and keeps what an error needs. */
+/** Turns BuildKit's progress into events, and keeps the failed step and its log. */
 export class BuildProgress {
-  readonly #names: Pick<VertexNames, 'meaning'>;
+  readonly #names: Pick<VertexNames, 'describe'>;
   readonly #reporter: Reporter;
   readonly #finder: SecretFinder;
-  /** By the digest of the vertex. One step may be several. */
+  /** By the digest of the vertex. Several vertexes can belong to one step. */
   readonly #vertexes = new Map<string, State>();
   readonly #states = new Map<string, State>();
   #failed: FailedStep | undefined;
   #other = '';
   #pending = '';
 
-  /** @param finder of secrets, which are taken out of logs */
+  /** @param finder finds secrets, which are removed from logs */
   constructor(
-    names: Pick<VertexNames, 'meaning'>,
+    names: Pick<VertexNames, 'describe'>,
     reporter: Reporter,
     finder: SecretFinder = new SecretFinder(new Map()),
   ) {
@@ -52,22 +52,26 @@ export class BuildProgress {
     return this.#failed;
   }
 
-  /** The end of what was not progress: messages of the program. */
-  get complaint(): string {
+  /** The last messages of the program that are not progress. */
+  get messages(): string {
     const redactor = new Redactor(this.#finder);
     return (redactor.add(this.#other) + redactor.end()).trim();
   }
 
-  /** A line of what the program writes: buildctl and buildx spread an object over many, or write one a line. */
+  /**
+   * Reads a line of the program's output. buildctl and buildx write an object on one or on several
+   * lines.
+   * @throws IMAGE_INVALID for a message over 16 MiB
+   */
   line(text: string): void {
     const isInside = this.#pending !== '';
     if (!isInside && !text.startsWith('{')) {
-      this.#other = `${this.#other}${text}\n`.slice(-KEPT);
+      this.#other = `${this.#other}${text}\n`.slice(-MAX_LOG_LENGTH);
       return;
     }
     this.#pending += text;
-    if (this.#pending.length > MAX_OBJECT)
-      throw new LktError('IMAGE_INVALID', 'the progress that BuildKit reports has no end');
+    if (this.#pending.length > MAX_MESSAGE_LENGTH)
+      throw new LktError('IMAGE_INVALID', 'a progress message of BuildKit is larger than 16 MiB');
     if (isInside ? text !== '}' : !text.endsWith('}')) return;
     const status = parseStatus(this.#pending);
     this.#pending = '';
@@ -77,7 +81,7 @@ export class BuildProgress {
     for (const piece of status.logs) this.#log(piece);
   }
 
-  /** Ends what was going on when BuildKit stopped to say anything. */
+  /** Ends all open steps when BuildKit stops reporting. */
   end(succeeded: boolean): void {
     for (const state of this.#states.values()) {
       if (state.started && !state.ended)
@@ -94,12 +98,12 @@ export class BuildProgress {
     const state = this.#state(digest, name);
     if (state === undefined || state.ended) return;
     const isStep = state.step !== undefined;
-    // What is sent is shown when something is: most builds send nothing.
+    // A transfer starts with its first bytes: most builds transfer nothing.
     if (isStep && (started != null || completed != null)) this.#start(state);
     if (error !== '' || (completed != null && state.started)) this.#say(state, state.log.end());
     if (error !== '') {
       state.ended = true;
-      // Steps that go on beside it are cancelled, which is not why the build failed.
+      // BuildKit cancels parallel steps; that is not the cause of the failure.
       const stopped = error.includes('context canceled');
       if (state.started)
         this.#reporter.emit({ kind: 'failed', id: state.id, ...(stopped && { stopped }) });
@@ -130,7 +134,7 @@ export class BuildProgress {
     });
   }
 
-  #log({ vertex, data }: Piece): void {
+  #log({ vertex, data }: LogChunk): void {
     const state = this.#vertexes.get(vertex);
     if (state === undefined) return;
     this.#say(state, state.log.add(Buffer.from(data, 'base64')));
@@ -150,18 +154,18 @@ export class BuildProgress {
   #state(digest: string, name: string): State | undefined {
     const known = this.#vertexes.get(digest);
     if (known !== undefined) return known;
-    const meaning = this.#names.meaning(name);
-    if (meaning === undefined) return undefined;
-    let state = this.#states.get(meaning.id);
+    const info = this.#names.describe(name);
+    if (info === undefined) return undefined;
+    let state = this.#states.get(info.id);
     if (state === undefined) {
       state = {
-        ...meaning,
+        ...info,
         log: new Log(this.#finder),
         parts: new Map(),
         started: false,
         ended: false,
       };
-      this.#states.set(meaning.id, state);
+      this.#states.set(info.id, state);
     }
     this.#vertexes.set(digest, state);
     return state;
@@ -172,7 +176,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** Text of a log that comes in pieces of bytes, and its end. */
+/** Decodes a log from chunks of bytes, and keeps its end. */
 class Log {
   readonly #decoder = new StringDecoder();
   readonly #redactor: Redactor;
@@ -186,13 +190,13 @@ class Log {
     return this.#keep(this.#redactor.add(this.#decoder.write(piece)));
   }
 
-  /** What waited for more. */
+  /** Returns the text that waited for more bytes. */
   end(): string {
     return this.#keep(this.#redactor.end());
   }
 
   #keep(text: string): string {
-    this.text = (this.text + text).slice(-KEPT);
+    this.text = (this.text + text).slice(-MAX_LOG_LENGTH);
     return text;
   }
 }

@@ -2,7 +2,7 @@ import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import type { BuildPlan, Instruction, ResolvedMount, RunStep } from '@lkt/dockerfile';
 import type { Edit } from './text-edit.ts';
 
-/** Where the files stand: in the memory that every container has at /dev, so that nothing of them is in a layer. */
+/** The directory of the files: every container has a tmpfs at /dev, so no layer contains them. */
 const DIRECTORY = '/dev/lkt-secrets';
 
 function variablesOf(step: RunStep): readonly (ResolvedMount & { readonly env: string })[] {
@@ -12,21 +12,25 @@ function variablesOf(step: RunStep): readonly (ResolvedMount & { readonly env: s
   );
 }
 
-/** Whether a command wants a secret in a variable: `RUN --mount=type=secret,id=ID,env=NAME`. */
+/**
+ * Reports whether a command has a secret in a variable: `RUN --mount=type=secret,id=ID,env=NAME`.
+ */
 export function hasSecretVariables(step: RunStep): boolean {
   return variablesOf(step).length > 0;
 }
 
-/** Whether an error is that of a BuildKit, before 0.16, that does not know `env=` of a secret. */
-export function isWithoutSecretVariables(error: unknown): boolean {
+/**
+ * Reports whether an error means that BuildKit, before 0.16, does not support `env=` of a secret.
+ */
+export function lacksSecretVariables(error: unknown): boolean {
   return error instanceof LktError && /unexpected key 'env'/.test(error.detail ?? '');
 }
 
 /**
- * Says which secrets a shell cannot put into a variable.
- * @throws LktError UNSUPPORTED
+ * Rejects secrets that a shell cannot put into a variable.
+ * @throws UNSUPPORTED
  */
-export function refuseSecretFiles(plan: BuildPlan, file: SourceFile): void {
+export function rejectSecretFiles(plan: BuildPlan, file: SourceFile): void {
   for (const step of plan.stages.flatMap(({ steps }) => steps)) {
     if (step.kind !== 'run') continue;
     const bad = variablesOf(step).find(
@@ -40,12 +44,12 @@ export function refuseSecretFiles(plan: BuildPlan, file: SourceFile): void {
       file,
       position,
       'this BuildKit cannot put the secret into a variable',
-      { fix: 'take BuildKit 0.16 or later, or have the command read the secret from a file' },
+      { fix: 'use BuildKit 0.16 or later, or let the command read the secret from a file' },
     );
   }
 }
 
-/** Has a shell read the files into variables, and then be the command. */
+/** Returns the edits that let a shell read the files into variables, and then run the command. */
 export function secretFileEdits(
   step: RunStep,
   { flags, offset }: Instruction,
@@ -61,7 +65,7 @@ export function secretFileEdits(
     const path = `${DIRECTORY}/${edits.length}`;
     const mount = `--mount=type=secret,id=${id},target=${path},mode=0444`;
     edits.push({ offset: flag.offset, length: flag.length, text: mount });
-    // What the shell takes from the end of an output are line breaks, of which the secret may have some.
+    // The shell strips line breaks from the end of an output; the x protects those of the secret.
     script.push(
       `if [ -e ${path} ]; then ${env}=$(cat ${path} && printf x) || exit 1; export ${env}="\${${env}%x}"; fi`,
     );
@@ -69,7 +73,7 @@ export function secretFileEdits(
   const last = flags.at(-1);
   const start = last === undefined ? offset + 'RUN'.length : last.offset + last.length;
   const argv = ['/bin/sh', '-c', [...script, 'exec "$@"'].join('; '), 'sh', ...step.argv];
-  // Nothing in it may look like the beginning of a here-document.
+  // No word may look like the beginning of a here-document.
   const array = JSON.stringify(argv).replaceAll('<', String.raw`\u003c`);
   const rest = text.slice(start, end);
   const lineEnd = rest.endsWith('\n') ? '\n' : '';

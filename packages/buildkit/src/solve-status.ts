@@ -1,10 +1,11 @@
-/** A piece of what `--progress rawjson` says (BuildKit, client/graph.go, SolveStatus). */
+/** A message of `--progress rawjson` (BuildKit, client/graph.go, SolveStatus). */
 export interface SolveStatus {
   readonly vertexes: readonly Vertex[];
   readonly statuses: readonly Transfer[];
-  readonly logs: readonly Piece[];
+  readonly logs: readonly LogChunk[];
 }
 
+/** A vertex of BuildKit's graph; times are RFC 3339, absent until they are known. */
 export interface Vertex {
   readonly digest: string;
   readonly name: string;
@@ -14,7 +15,7 @@ export interface Vertex {
   readonly error?: string;
 }
 
-/** How far a part of a vertex is, in bytes. */
+/** The progress of a part of a vertex, in bytes. */
 export interface Transfer {
   readonly id: string;
   readonly vertex: string;
@@ -22,13 +23,16 @@ export interface Transfer {
   readonly total?: number;
 }
 
-export interface Piece {
+/** A chunk of a vertex's log. */
+export interface LogChunk {
   readonly vertex: string;
   /** Bytes, in base64. */
   readonly data: string;
 }
 
-/** @returns undefined for what is no status: then the program is another than it should be, and its exit says so. */
+/**
+ * Parses a message; undefined for anything else. A program without progress fails by its exit code.
+ */
 export function parseStatus(text: string): SolveStatus | undefined {
   try {
     const status: unknown = JSON.parse(text);
@@ -37,7 +41,7 @@ export function parseStatus(text: string): SolveStatus | undefined {
     return {
       vertexes: listOf(vertexes).filter(hasText('digest', 'name')) as unknown as Vertex[],
       statuses: listOf(statuses).flatMap(transferOf),
-      logs: listOf(logs).filter(hasText('vertex', 'data')) as unknown as Piece[],
+      logs: listOf(logs).filter(hasText('vertex', 'data')) as unknown as LogChunk[],
     };
   } catch {
     return undefined;

@@ -23,20 +23,25 @@ import {
 } from '@lkt/builder';
 import type { Builder } from './address.ts';
 
-/** Names below the directory of a build. Relative, so that no path of the user's has to be quoted for a program. */
+/**
+ * Names below the directory of a build. They are relative, so that no path of the user needs
+ * quoting.
+ */
 export const DOCKERFILE_DIR = 'dockerfile';
-export const LAYOUT = 'images';
-export const RESULT = 'result';
+export const LAYOUT_DIR = 'images';
+export const RESULT_DIR = 'result';
 
 /**
- * Puts what BuildKit reads beside the Dockerfile into a directory: the images it names, and of the context what a step
- * uses, with the modes and times every checkout has.
+ * Fills a directory with the inputs of BuildKit besides the Dockerfile: the images, and the context
+ * files that a step uses, with the same modes and times as in any checkout.
  *
- * BuildKit keeps the files of a context for the next one of the same name, and takes a file of the same size and time
- * for the same file. So the name says what is in it. To buildctl all contexts have one name: then the time does, in what
- * layers have not, the part below a second.
+ * BuildKit caches a context by its name, and takes files of equal size and time for equal. So the
+ * name contains a digest of the files. For buildctl all contexts have one name; there the digest
+ * goes into the fraction of the files' seconds, which layers do not contain.
  * @returns the name of the directory with the context
- * @throws LktError DOCKERFILE_INVALID (a COPY of nothing), UNSUPPORTED (a device in the context), IO_FAILED
+ * @throws DOCKERFILE_INVALID for a COPY of a missing file
+ * @throws UNSUPPORTED for a device in the context
+ * @throws IO_FAILED if a file cannot be read
  */
 export async function stageInputs(
   directory: string,
@@ -50,7 +55,7 @@ export async function stageInputs(
     readonly program: Builder['program'];
   },
 ): Promise<string> {
-  for (const name of ['context', DOCKERFILE_DIR, LAYOUT]) await mkdir(join(directory, name));
+  for (const name of ['context', DOCKERFILE_DIR, LAYOUT_DIR]) await mkdir(join(directory, name));
   const context = new Context(request.context);
   const used = usedPaths(planned, request, context);
   const staged = await stageFiles(join(directory, 'context'), context, used, signal);
@@ -61,17 +66,18 @@ export async function stageInputs(
   }
   const name = `context-${digestHex(digest)}`;
   await rename(join(directory, 'context'), join(directory, name));
-  // What is ignored has been left out; this file goes before a .dockerignore that is in the context.
+  // Ignored files are already left out. This file takes precedence over a .dockerignore in the
+  // context.
   await writeFile(join(directory, DOCKERFILE_DIR, 'Dockerfile.dockerignore'), '# nothing\n');
-  // The blobs of the store in a layout of their own: programs make files beside them.
-  const layout = join(directory, LAYOUT);
+  // A layout of its own with the store's blobs, because programs create files beside them.
+  const layout = join(directory, LAYOUT_DIR);
   await writeFile(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}\n');
   await writeFile(join(layout, 'index.json'), '{"schemaVersion":2,"manifests":[]}\n');
   await symlink(join(await realpath(store.dir), 'blobs'), join(layout, 'blobs'));
   return name;
 }
 
-/** Files of the context that some step reads. */
+/** Returns the files of the context that some step reads. */
 function usedPaths({ plan }: RequestPlan, request: BuildRequest, context: Context): Set<RawPath> {
   const used = new Set<RawPath>();
   const options = { file: request.dockerfile, isDirectory: (): boolean => true };
@@ -91,13 +97,16 @@ function usedPaths({ plan }: RequestPlan, request: BuildRequest, context: Contex
   return used;
 }
 
-/** Below 1 and above 0, as fine as a number of seconds can be. */
+/** Returns a number between 0 and 1, as precise as a time in seconds can be. */
 function fractionOf(digest: Digest): number {
   const parts = 2 ** 22;
   return (1 + (Number.parseInt(digestHex(digest).slice(0, 12), 16) % (parts - 1))) / parts;
 }
 
-/** @returns the files, and a digest of all that is there then */
+/**
+ * Copies files of the context.
+ * @returns the copies, and a digest of all of them
+ */
 async function stageFiles(
   directory: string,
   context: Context,
@@ -131,7 +140,7 @@ async function stageFiles(
       });
     }
     await chmod(target, node.mode);
-    // Of the copy: the file itself may be another one by now.
+    // Hashes the copy, because the file itself may have changed meanwhile.
     const content = new Digester();
     for await (const chunk of createReadStream(target, { signal })) content.update(chunk as Buffer);
     all.update(Buffer.from(`${content.digest()}\n`));
@@ -147,12 +156,12 @@ async function makeParents(root: string, path: RawPath, made: Set<RawPath>): Pro
   if (made.has(path)) return;
   await makeParents(root, parentPath(path), made);
   await mkdir(at(root, path));
-  // Not what the umask of the caller leaves of it.
+  // The umask of the caller must not matter.
   await chmod(at(root, path), 0o755);
   made.add(path);
 }
 
-/** Names are bytes. */
+/** Returns a path as bytes. */
 function at(directory: string, path: RawPath): Buffer {
   return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, 'latin1')]);
 }

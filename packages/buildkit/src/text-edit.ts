@@ -1,16 +1,17 @@
-/** A piece of text that replaces another, or with `length` 0 goes in. */
+/** A text that replaces a range of another; with `length` 0 it is inserted. */
 export interface Edit {
   readonly offset: number;
   readonly length: number;
   readonly text: string;
 }
 
+/** Returns the offset of the line that contains `offset`. */
 export function lineStart(text: string, offset: number): number {
   return text.lastIndexOf('\n', offset - 1) + 1;
 }
 
-/** The text with all edits, of which none overlaps another. */
-export function applied(text: string, edits: readonly Edit[]): string {
+/** Returns the text with all edits applied. Edits must not overlap. */
+export function applyEdits(text: string, edits: readonly Edit[]): string {
   let result = '';
   let at = 0;
   for (const edit of edits.toSorted((a, b) => a.offset - b.offset)) {

@@ -2,19 +2,19 @@ import type { RequestPlan } from '@lkt/builder';
 import { imageKey, type StagePlan, type Step } from '@lkt/dockerfile';
 import { contextNames } from './named-contexts.ts';
 
-/** What a vertex of BuildKit's graph is to the user. */
-export interface VertexMeaning {
-  /** As the native engine has it for the same step. */
+/** The step or transfer that a vertex of BuildKit's graph belongs to. */
+export interface VertexInfo {
+  /** The same as in the native engine. */
   readonly id: string;
   readonly title: string;
-  /** undefined for what goes over the network before and after the steps. */
+  /** undefined for transfers before and after the steps. */
   readonly step: Step | undefined;
 }
 
-/** `[linux/amd64 stage 2/5] RUN …`: the first two only where there are several. */
+/** `[linux/amd64 stage 2/5] RUN …`; platform and stage are missing if there is only one. */
 const STEP = /^\[(?:\S+\/\S+ )?(?:([^\s/]+) )?(\d+)\/\d+\] (\S+)/;
 
-/** Finds out by their names what vertexes are: BuildKit says nothing else of them. */
+/** Identifies vertexes by their names, because BuildKit reports nothing else about them. */
 export class VertexNames {
   readonly #name: string;
   readonly #stages: readonly StagePlan[];
@@ -35,8 +35,8 @@ export class VertexNames {
     );
   }
 
-  /** @returns undefined for what is BuildKit's own business */
-  meaning(vertex: string): VertexMeaning | undefined {
+  /** Returns the step or transfer of a vertex; undefined for internal vertexes of BuildKit. */
+  describe(vertex: string): VertexInfo | undefined {
     const [, label, number = '', keyword = ''] = STEP.exec(vertex) ?? [];
     if (number !== '') return this.#step(label, Number(number), keyword, vertex);
     const transfer = this.#transfer(vertex);
@@ -50,16 +50,16 @@ export class VertexNames {
     number: number,
     keyword: string,
     vertex: string,
-  ): VertexMeaning | undefined {
+  ): VertexInfo | undefined {
     const text = vertex.slice(vertex.indexOf('] ') + 2);
     const candidates = this.#stages.flatMap((stage) => {
       if (label !== undefined && (stage.name ?? `stage-${stage.index}`) !== label) return [];
-      // WORKDIR / does nothing, and has no number; nor has FROM, where the image is handed over.
+      // BuildKit does not number WORKDIR / and FROM.
       const numbered = stage.steps.filter((step) => step.kind !== 'workdir' || step.path !== '/');
       const step = numbered[number - 1];
       return step !== undefined && mayBe(step, keyword.toUpperCase()) ? [{ stage, step }] : [];
     });
-    // Stages may have one name; variables in titles are replaced.
+    // Stages may share a name; BuildKit expands variables in titles.
     const found = candidates.find(({ step }) => step.title === text) ?? candidates[0];
     if (found === undefined) return undefined;
     const { stage, step } = found;
@@ -76,14 +76,17 @@ export class VertexNames {
     const image = /^\[context (lkt-base-\d+)\]/.exec(vertex)?.[1];
     if (image !== undefined) return [image, `send ${this.#images.get(image) ?? image}`];
     if (vertex === '[internal] load build context') return ['context', 'send the build context'];
-    if (vertex.startsWith('exporting to oci')) return ['layers', 'take the layers'];
-    if (vertex.startsWith('importing cache manifest')) return ['cache-from', 'look at the cache'];
+    if (vertex.startsWith('exporting to oci')) return ['layers', 'import the layers'];
+    if (vertex.startsWith('importing cache manifest')) return ['cache-from', 'check the cache'];
     if (vertex.startsWith('exporting cache')) return ['cache-to', 'push the cache'];
     return undefined;
   }
 }
 
-/** Triggers stand in the Dockerfile as what they do, and what an ADD fetches is copied. */
+/**
+ * Reports whether a vertex with the keyword may be the step. Triggers appear as their instruction,
+ * and an ADD of a download as COPY.
+ */
 function mayBe({ kind, instruction }: Step, keyword: string): boolean {
   return instruction.keyword === keyword || (kind === 'add' && keyword === 'COPY');
 }

@@ -36,16 +36,20 @@ afterAll(async () => {
   directory[Symbol.dispose]();
 });
 
-/** By what the engine reaches BuildKit. */
-const WAYS = { tcp: () => tcp.address, unix: () => unix.address, buildx: () => 'buildx:default' };
-type Way = keyof typeof WAYS;
+/** The connections to BuildKit. */
+const CONNECTIONS = {
+  tcp: () => tcp.address,
+  unix: () => unix.address,
+  buildx: () => 'buildx:default',
+};
+type Connection = keyof typeof CONNECTIONS;
 
-function engine(way: Way): Engine {
-  return engineAt(WAYS[way](), environment);
+function engine(way: Connection): Engine {
+  return engineAt(CONNECTIONS[way](), environment);
 }
 
-test.each<Way>(['tcp', 'unix'])(
-  'through %s BuildKit gives the image of the native engine',
+test.each<Connection>(['tcp', 'unix'])(
+  'builds the same image as the native engine through %s',
   async (way) => {
     using place = scratch();
     const path = join(place.path, 'context');
@@ -62,8 +66,8 @@ test.each<Way>(['tcp', 'unix'])(
   120_000,
 );
 
-test.each<Way>(['tcp', 'buildx'])(
-  'through %s no file is taken for another one of its name and size',
+test.each<Connection>(['tcp', 'buildx'])(
+  'does not confuse files of the same name and size through %s',
   async (way) => {
     using place = scratch();
     const path = join(place.path, 'context');
@@ -94,10 +98,10 @@ test.each<Way>(['tcp', 'buildx'])(
   120_000,
 );
 
-test.each<Way>(['tcp', 'buildx'])(
-  'through %s steps have the names, logs and errors of the native engine',
+test.each<Connection>(['tcp', 'buildx'])(
+  'reports the same steps, logs and errors as the native engine through %s',
   async (way) => {
-    // Not one BuildKit knows from the test before.
+    // Prevents cache hits from the previous test.
     const text = `FROM base AS one
 ENV WAY=${way}
 ARG WHERE=/a
@@ -128,7 +132,7 @@ RUN (cat $WHERE; echo here) >&2; exit 7
   120_000,
 );
 
-/** Everything that was said of each step. */
+/** Builds, and returns the error and the events of each step. */
 async function failing(
   text: string,
   by: Engine,
@@ -160,8 +164,8 @@ async function failing(
 
 const SECRET = 'hunter2+hunter2/hunter2';
 
-test.each<Way>(['tcp', 'buildx'])(
-  'through %s a secret is a file for its command, and is in no log and no image',
+test.each<Connection>(['tcp', 'buildx'])(
+  'passes secrets through %s, and keeps them out of logs and images',
   async (way) => {
     using place = scratch();
     const path = join(place.path, 'a secret, "quoted"');
@@ -193,7 +197,7 @@ RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
   120_000,
 );
 
-test('an agent is reached, and its socket is where the native engine has it', async () => {
+test('forwards an ssh agent to the same socket path as the native engine', async () => {
   using place = scratch();
   const socket = join(place.path, 'agent');
   const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
@@ -211,7 +215,7 @@ test('an agent is reached, and its socket is where the native engine has it', as
   }
 });
 
-test('a build through buildctl that is interrupted ends at once and leaves nothing', async () => {
+test('an interrupted build through buildctl ends at once and leaves nothing', async () => {
   using place = scratch();
   const store = join(place.path, 'store');
   const controller = new AbortController();
@@ -224,13 +228,13 @@ test('a build through buildctl that is interrupted ends at once and leaves nothi
   });
   await expect(building).rejects.toMatchObject({ name: 'AbortError' });
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
-  // The command at the other end is gone as well.
+  // The command in the container has ended as well.
   await expect
     .poll(() => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }), { timeout: 30_000 })
     .not.toMatch(/^sleep 1000$/m);
 });
 
-/** Compiles, as it were, where it is built, and has no command in what it is built for. */
+/** A cross build: its command runs on the build platform, and the target has no command. */
 const CROSS = `FROM --platform=$BUILDPLATFORM base AS compiler
 ARG TARGETARCH BUILDPLATFORM
 RUN echo "for $TARGETARCH on $BUILDPLATFORM" > /program
@@ -238,8 +242,8 @@ FROM scratch
 COPY --from=compiler /program /
 `;
 
-test.each<Way>(['tcp', 'buildx'])(
-  'through %s an image for another architecture is the native one, without emulation',
+test.each<Connection>(['tcp', 'buildx'])(
+  'cross-builds the same image as the native engine through %s, without emulation',
   async (way) => {
     using place = scratch();
     const indexes = [];
@@ -258,12 +262,12 @@ test.each<Way>(['tcp', 'buildx'])(
   120_000,
 );
 
-test('each platform may have its own BuildKit, which is a machine of that kind', async () => {
+test('each platform can have its own builder, which counts as a machine of that platform', async () => {
   using place = scratch();
   const engines = buildkitEngine({
     builders: [`linux/arm64=${tcp.address}`],
     environment,
-    otherwise: nativeEngine(),
+    fallback: nativeEngine(),
   });
   const arm64 = { os: 'linux', architecture: 'arm64' };
   expect(engines.buildPlatform?.(arm64)).toEqual(arm64);
@@ -276,8 +280,8 @@ test('each platform may have its own BuildKit, which is a machine of that kind',
   expect(theirs.ran.length + theirs.cached.length).toBe(1);
 });
 
-test.each<Way>(['tcp', 'buildx'])(
-  'through %s steps go to a registry, and come from it when BuildKit has forgotten them',
+test.each<Connection>(['tcp', 'buildx'])(
+  'stores steps in a registry through %s, and reuses them',
   async (way) => {
     using place = scratch();
     const text = `FROM base AS one\nRUN echo ${way} > /a\nFROM scratch\nCOPY --from=one /a /\n`;
@@ -304,7 +308,7 @@ function forget(): void {
   });
 }
 
-test('what is no reference is no cache', async () => {
+test('rejects a cache that is not a reference', async () => {
   using place = scratch();
   const building = build(join(place.path, 'store'), 'FROM base\nRUN true\n', {
     engine: engine('tcp'),

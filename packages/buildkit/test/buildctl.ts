@@ -6,12 +6,12 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Debian packages with the source of buildctl and of what it imports. */
+/** Debian packages with the source of buildctl and its imports. */
 const SOURCES = ['golang-github-docker-docker-dev', 'golang-google-grpc-dev', 'golang-1.24-go'];
 
 /**
- * The directory of a `buildctl`: Debian has none, but its source beside Docker's. Compiled once for the versions that
- * are installed, which takes about a minute.
+ * Returns the directory of a `buildctl`. Debian ships only its source, with Docker's. Compiles it
+ * once per installed version, which takes about a minute.
  */
 export async function buildctl(): Promise<string> {
   const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
@@ -25,7 +25,7 @@ export async function buildctl(): Promise<string> {
   mkdirSync(dirname(directory), { recursive: true });
   const made = mkdtempSync(`${directory}-`);
   try {
-    // It is used for some seconds, and to optimise it takes longer.
+    // Unoptimized: it compiles faster, and runs only for seconds.
     const flags = ['-gcflags=all=-N -l', '-o', join(made, 'buildctl')];
     const output = [...flags, 'github.com/moby/buildkit/cmd/buildctl'];
     await promisify(execFile)('/usr/lib/go-1.24/bin/go', ['build', ...output], {
@@ -34,7 +34,7 @@ export async function buildctl(): Promise<string> {
         PATH: '/usr/bin:/bin',
         GO111MODULE: 'off',
         GOPATH: '/usr/share/gocode',
-        // What other programs are made of, too, is compiled once.
+        // Shares compiled packages with other programs.
         GOCACHE: join(XDG_CACHE_HOME, 'go-build'),
         GOFLAGS: '-trimpath',
         GOGC: '400',
@@ -48,16 +48,17 @@ export async function buildctl(): Promise<string> {
   return directory;
 }
 
-/** Listens where buildctl connects to. */
+/** A listening address for buildctl. */
 export interface Listening extends AsyncDisposable {
   /** `tcp://127.0.0.1:PORT` or `unix:///PATH`. */
   readonly address: string;
 }
 
 /**
- * The BuildKit inside a Docker, as a buildkitd would be reached: Docker gives a connection to it after an HTTP upgrade.
- * @param socket of Docker
- * @param path of the socket to make; default: a TCP port of the loopback interface
+ * Makes the BuildKit in a Docker reachable like a buildkitd: Docker connects to it after an HTTP
+ * upgrade.
+ * @param socket the socket of Docker
+ * @param path the socket to create; default: a TCP port of the loopback interface
  */
 export async function listenForBuildctl(socket: string, path?: string): Promise<Listening> {
   const open = new Set<Socket>();

@@ -45,7 +45,7 @@ async function planned(directory: string): Promise<{ plan: RequestPlan; request:
   return { plan: await planRequest(request, { store, reporter: silentReporter }), request };
 }
 
-test('BuildKit gets a Dockerfile that names nothing outside', async () => {
+test('writes a Dockerfile for BuildKit without external references', async () => {
   using place = scratch();
   const { plan } = await planned(place.path);
   expect(dockerfileText(plan)).toBe(`# escape=\`
@@ -67,7 +67,7 @@ test.each([
   ['unix:///run/buildkit/x.sock', 'buildctl --addr unix:///run/buildkit/x.sock build'],
   ['docker-container://name', 'buildctl --addr docker-container://name build'],
   ['buildx:my-builder', 'docker buildx --builder my-builder build --progress rawjson'],
-])('%s', async (address, start) => {
+])('writes the command for %s', async (address, start) => {
   using place = scratch();
   const { plan, request } = await planned(place.path);
   const images = await namedContexts(plan, await openStore(place.path));
@@ -84,7 +84,7 @@ test.each([
 });
 
 test.each(['', 'ssh://x', 'buildx:', 'buildx:-x', 'docker-container://-x', 'unix://x', 'tcp://x'])(
-  'the address "%s" is refused',
+  'rejects the address "%s"',
   (address) => {
     expect(() => parseBuilder(address)).toThrow(expect.objectContaining({ code: 'USAGE_INVALID' }));
   },

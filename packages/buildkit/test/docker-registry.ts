@@ -5,7 +5,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A registry on the loopback interface, with everything it has in a directory; Debian's package docker-registry. */
+/**
+ * A registry on the loopback interface that keeps its data in a directory; from Debian's
+ * docker-registry.
+ */
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`. */
   readonly host: string;

@@ -7,15 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from '@lkt/builder';
 import { buildkitEngine } from '../src/index.ts';
 
-/** The engine that builds with one BuildKit. */
+/** Returns an engine that builds with one BuildKit. */
 export function engineAt(address: string, environment: Readonly<Record<string, string>>): Engine {
-  const otherwise = { build: () => Promise.reject(new Error('no builder was taken')) };
-  return buildkitEngine({ builders: [address], environment, otherwise });
+  const fallback = { build: () => Promise.reject(new Error('no builder was taken')) };
+  return buildkitEngine({ builders: [address], environment, fallback });
 }
 
-/** A Docker of one's own, with the containerd image store; everything it has is in a directory. Needs root. */
+/**
+ * A separate Docker daemon with the containerd image store and all data in a directory. Needs root.
+ */
 export interface Dockerd extends AsyncDisposable {
-  /** For the docker program. */
+  /** Environment of the docker program. */
   readonly environment: Readonly<Record<string, string>>;
   readonly pid: number;
 }

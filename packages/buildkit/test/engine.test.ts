@@ -34,7 +34,10 @@ function docker(...args: readonly string[]): string {
   return execFileSync('docker', args, { env: dockerd?.environment ?? {}, encoding: 'utf8' });
 }
 
-/** Stages by variable, one that has the name of an image, an environment, a syntax that must not be fetched. */
+/**
+ * A stage by variable, a stage named like an image, an environment, and a syntax that must not be
+ * fetched.
+ */
 const STAGES = `# syntax=registry.invalid/frontend:1
 # escape=\\
 ARG BASE=base
@@ -55,7 +58,7 @@ ENTRYPOINT ["/bin/busybox"]
 CMD ["cat", "/srv/said"]
 `;
 
-/** Of ARG and ENV the last counts; an image keeps its ENV. */
+/** The last ARG or ENV wins; an image keeps its ENV. */
 const VARIABLES = `FROM base AS one
 ENV A=1 B=1
 ARG A=2
@@ -70,7 +73,7 @@ FROM two
 RUN echo $A $B $C > /three
 `;
 
-/** What a Dockerfile says of the time goes before what the engine says, where an ENV says it. */
+/** SOURCE_DATE_EPOCH in a Dockerfile overrides the engine's value. */
 const EPOCHS = `FROM base AS one
 RUN echo $SOURCE_DATE_EPOCH > /one
 COPY a.txt /at-$SOURCE_DATE_EPOCH
@@ -83,7 +86,7 @@ RUN echo $SOURCE_DATE_EPOCH > /four
 WORKDIR /in-$SOURCE_DATE_EPOCH
 `;
 
-/** Layers by themselves, over directories, links and files. */
+/** Linked layers over directories, symlinks and files. */
 const LINKED = `FROM base
 RUN mkdir -m 700 /there && ln -s /there /to && echo x > /file && mkdir /gone
 COPY --link a.txt /there/
@@ -103,10 +106,10 @@ test.each([
   { name: 'the time of a Dockerfile', text: EPOCHS },
   { name: 'variables', text: VARIABLES },
 ])(
-  'BuildKit and the native engine give the same image: $name',
+  'builds the same image as the native engine: $name',
   async ({ text }) => {
     using place = scratch();
-    // What git does not keep of a checkout differs between the two.
+    // The contexts differ in what git does not record.
     const contexts = ['one', 'two'].map((name, variant) => {
       const path = join(place.path, name);
       mkdirSync(path);
@@ -129,7 +132,7 @@ test.each([
   { name: 'archives', text: ADD_ARCHIVES },
   { name: 'archives with owners and devices', text: ADD_OWNERS },
 ])(
-  'BuildKit and the native engine unpack the same: $name',
+  'unpacks the same files as the native engine: $name',
   async ({ text }) => {
     using place = scratch();
     writeArchives(join(place.path, 'context'));
@@ -142,7 +145,7 @@ test.each([
   120_000,
 );
 
-test('docker load reads what the store has', async () => {
+test('docker load reads an archive from the store', async () => {
   using place = scratch();
   const layout = join(place.path, 'store');
   const { descriptor } = await build(layout, 'FROM base\nENV A=b\n');
@@ -159,7 +162,7 @@ test('docker load reads what the store has', async () => {
   expect(loaded?.Config.Env).toContain('A=b');
 });
 
-test('BuildKit is given what ADD takes from a git repository', async () => {
+test('BuildKit receives the files of ADD from a git repository', async () => {
   using place = scratch();
   const path = join(place.path, 'git', 'project');
   const commit = repository(path, {
@@ -185,7 +188,7 @@ test('BuildKit is given what ADD takes from a git repository', async () => {
   expect(theirs.descriptor).toEqual(ours.descriptor);
 });
 
-/** A base that has much done first: a stage, an image, the context and a here-document are used. */
+/** A base with ONBUILD triggers that use a stage, an image, the context and a here-document. */
 const TRIGGERS = `FROM base
 ENV P=/srv
 ONBUILD ARG WHO=you
@@ -212,7 +215,7 @@ FROM middle
 RUN cat who > /end
 `;
 
-test('BuildKit does what bases have done first, from what it is given', async () => {
+test('BuildKit runs the ONBUILD triggers of base images', async () => {
   using place = scratch();
   writeFileSync(join(place.path, 'a.txt'), 'a\n');
   const context = [{ path: 'a.txt', source: join(place.path, 'a.txt') }];
@@ -234,7 +237,7 @@ test('BuildKit does what bases have done first, from what it is given', async ()
   for (const title of [...ours.ran, ...ours.cached]) expect(all).toContain(title);
 });
 
-test('BuildKit is given what ADD takes from an address', async () => {
+test('BuildKit receives the files of ADD from a URL', async () => {
   using place = scratch();
   await using server = await serveFiles({
     '/file-1.0+x': 'what is fetched\n',
@@ -263,11 +266,11 @@ test('BuildKit is given what ADD takes from an address', async () => {
   const unpacking = `FROM base\nADD --unpack --checksum=${archiveSum} ${server.address}/archive.tgz /\n`;
   await expect(build(store, unpacking, { engine: engine() })).rejects.toMatchObject({
     code: 'UNSUPPORTED',
-    message: expect.stringContaining('archives from addresses') as string,
+    message: expect.stringContaining('ADD --unpack of a URL') as string,
   });
 });
 
-test('a BuildKit that cannot put secrets into variables has a shell do it', async () => {
+test('a shell puts secrets into variables for a BuildKit that cannot', async () => {
   using place = scratch();
   const secrets = new Map<string, SecretSource>([
     ['one', { kind: 'env', value: 'it\'s "so" $HOME\n\n' }],
@@ -300,7 +303,7 @@ RUN --mount=type=secret,id=two,env=TWO ["sh", "-c", "test $TWO = second-secret",
   });
 });
 
-test('a step that fails is named with its place, and its log is kept', async () => {
+test('reports a failed step with its position and log', async () => {
   using place = scratch();
   const text = 'FROM base AS one\nRUN echo fine\nRUN echo gone >&2; exit 3\nFROM one\nRUN true\n';
   const events: ProgressEvent[] = [];
@@ -318,7 +321,7 @@ test('a step that fails is named with its place, and its log is kept', async () 
   expect(events).toContainEqual(expect.objectContaining({ kind: 'log', text: 'fine\n' }));
 });
 
-test('a build that is interrupted ends at once and leaves nothing', async () => {
+test('an interrupted build ends at once and leaves nothing', async () => {
   using place = scratch();
   const store = join(place.path, 'store');
   const controller = new AbortController();
@@ -341,7 +344,7 @@ test.each([
     error: { code: 'TOOL_MISSING', fix: expect.stringContaining('buildctl') },
   },
   {
-    what: 'docker that is not installed',
+    what: 'a docker that is not installed',
     address: 'buildx:default',
     environment: { PATH: '/nowhere' },
     error: { code: 'TOOL_MISSING', fix: 'sudo apt-get install docker-cli docker-buildx' },
@@ -354,11 +357,11 @@ test.each([
   },
   {
     what: 'a builder that does not exist',
-    address: 'buildx:nobody',
+    address: 'buildx:unknown',
     environment: { PATH: '/usr/bin:/bin' },
-    error: { code: 'NOT_FOUND', message: 'there is no builder buildx:nobody' },
+    error: { code: 'NOT_FOUND', message: 'there is no builder buildx:unknown' },
   },
-])('$what', async ({ address, environment, error }) => {
+])('reports $what', async ({ address, environment, error }) => {
   using place = scratch();
   const home = join(place.path, 'home');
   mkdirSync(home);
@@ -372,9 +375,9 @@ test.each([
   ['RUN --security=insecure true', '--security=insecure is not supported'],
   [
     `ADD --checksum=${digestOf('x')} https://example.invalid/a%20b /x`,
-    'a BuildKit cannot be told of a file that is called "a b"',
+    'the file name "a b" does not work with BuildKit',
   ],
-])('%s is refused before anything is asked of a builder', async (line, message) => {
+])('rejects %s before it starts a builder', async (line, message) => {
   using place = scratch();
   const remote = engineAt('buildx:default', { PATH: '/nowhere' });
   const building = build(join(place.path, 'store'), `FROM base\n${line}\n`, { engine: remote });
@@ -384,7 +387,7 @@ test.each([
   });
 });
 
-test('a file of the context that vanishes is named', async () => {
+test('reports a file of the context that has vanished', async () => {
   using place = scratch();
   const path = join(place.path, 'a');
   writeFileSync(path, 'a');

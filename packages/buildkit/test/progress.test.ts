@@ -2,21 +2,21 @@ import { silentReporter } from '@lkt/core';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BuildProgress } from '../src/progress.ts';
-import type { VertexMeaning } from '../src/vertex-names.ts';
+import type { VertexInfo } from '../src/vertex-names.ts';
 
 const names = {
-  meaning: (vertex: string): VertexMeaning => ({ id: vertex, title: vertex, step: undefined }),
+  describe: (vertex: string): VertexInfo => ({ id: vertex, title: vertex, step: undefined }),
 };
 
-test('messages of the program are kept apart from progress', () => {
+test('separates messages of the program from progress', () => {
   const progress = new BuildProgress(names, silentReporter);
   for (const line of ['{', '  "vertexes": [', '  ]', '}', 'ERROR: no', '{"logs":[]}', '{"x'])
     progress.line(line);
-  expect(progress.complaint).toBe('ERROR: no');
+  expect(progress.messages).toBe('ERROR: no');
   expect(progress.failed).toBeUndefined();
 });
 
-test('whatever a program writes, nothing but an error of lkt comes of it', () => {
+test('accepts any output of a program without an unexpected error', () => {
   const line = fc.oneof(
     fc.string(),
     fc.json(),

@@ -14,18 +14,18 @@ import {
 
 const platform = { os: 'linux', architecture: 'amd64' } as const;
 
-/** What an image has, for comparison with another one's. */
+/** The contents of an image, for comparison with another. */
 export interface BuiltImage {
   readonly diffIds: readonly string[];
-  /** Whether the times of files say anything. */
+  /** Whether the files have meaningful times. */
   readonly hasTimes: boolean;
-  /** What each path is, as one line of text. */
+  /** Each path with its properties as one line of text. */
   readonly files: () => Promise<ReadonlyMap<string, string>>;
-  /** What the config says of how to run it. */
+  /** The `config` object of the image config. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-/** The image of an OCI layout that has one. */
+/** Loads the image of an OCI layout with one image. */
 export async function onlyImage(layout: string): Promise<BuiltImage> {
   const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as {
     readonly manifests: readonly { readonly digest: string }[];
@@ -45,7 +45,7 @@ export async function builtImage(layout: string, digest: string): Promise<BuiltI
   };
 }
 
-/** Layers are put on top of each other here, and not as the product does it. */
+/** Merges layers independently of the product's code. */
 async function filesOf(store: Store, image: Image): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>();
   for (const layer of image.manifest.layers) {
@@ -103,9 +103,9 @@ async function filesOf(store: Store, image: Image): Promise<ReadonlyMap<string, 
   return files;
 }
 
-/** Lines of what the second has otherwise than the first. */
+/** Returns a line for each difference between two images. */
 export async function differences(one: BuiltImage, other: BuiltImage): Promise<readonly string[]> {
-  // Layers of the same bytes make the same files.
+  // Equal layers make equal files.
   if (one.diffIds.join() === other.diffIds.join()) return [];
   const [first, second] = [await one.files(), await other.files()];
   const hasTimes = one.hasTimes && other.hasTimes;

@@ -43,7 +43,7 @@ async function readSource({ source }: { readonly source: string }): Promise<stri
   return readFileSync(source, 'utf8');
 }
 
-/** What lkt makes of a case. Cases share a store, as packages do. */
+/** Builds a case with lkt. Cases share a store, as packages do. */
 async function buildCase({ context, dockerfile, buildArgs }: ConformanceCase): Promise<Outcome> {
   const text = withoutDigests(readFileSync(join(context, dockerfile), 'utf8'));
   const file = { path: dockerfile, text };
@@ -87,7 +87,7 @@ function ruleOf<K extends Rule['kind']>(
 const ends = (outcome: Outcome): string => ('error' in outcome ? outcome.error : 'an image');
 
 describe("buildah's conformance suite", () => {
-  test('is all there, and every rule is for cases of it', () => {
+  test('is complete, and every rule applies to one of its cases', () => {
     expect(cases.length).toBeGreaterThanOrEqual(160);
     const names = new Set(cases.map(({ name }) => name));
     expect(RULES.flatMap((rule) => rule.cases).filter((name) => !names.has(name))).toEqual([]);
@@ -119,7 +119,7 @@ describe("buildah's conformance suite", () => {
       if (files === undefined) expect(others).toEqual([]);
       else expect(others.map((line) => line.replace(/: .*/, ''))).toEqual(files.paths);
       if (peer === 'buildkit' && files === undefined) {
-        // The same files, and also the same layers of them.
+        // The files and also the layers are the same.
         const isSame = ours.image.diffIds.join() === theirs.image.diffIds.join();
         expect(isSame).toBe(ruleOf(item.name, 'layers') === undefined);
       }

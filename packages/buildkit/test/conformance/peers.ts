@@ -23,15 +23,15 @@ import type { ConformanceCase } from './suite.ts';
 
 const run = promisify(execFile);
 
-/** What another builder makes of a case: an image, or an error. */
+/** The result of another builder: an image, or an error. */
 export type Outcome = { readonly image: BuiltImage } | { readonly error: string };
 
-/** A builder by others. */
+/** Another builder. */
 export type Peer = (test: ConformanceCase, directory: string) => Promise<Outcome>;
 
 /**
- * A copy of the context with what a checkout has of it: two modes, one owner, no attributes, no empty directories, and
- * the times of the image. That lkt sees no more of a context is in docs/builder.md.
+ * Copies the context as lkt reads it from a checkout: two modes, one owner, no attributes, no empty
+ * directories, and the times of the image (docs/builder.md).
  */
 async function copyContext(test: ConformanceCase, target: string): Promise<string> {
   await cp(test.context, target, { recursive: true, verbatimSymlinks: true });
@@ -39,7 +39,10 @@ async function copyContext(test: ConformanceCase, target: string): Promise<strin
   return target;
 }
 
-/** The Dockerfile for a builder that would get the frontend from a registry, and images by digests of another day. */
+/**
+ * Writes the Dockerfile without `# syntax=`, for which a builder would fetch a frontend, and
+ * without digests, which the stand-in images do not have.
+ */
 function writeDockerfile(test: ConformanceCase, path: string): string {
   const text = readFileSync(join(test.context, test.dockerfile), 'utf8');
   writeFileSync(path, withoutDigests(text.replace(/^# *syntax *=.*/, '#')));
@@ -64,7 +67,7 @@ function normalize(directory: string): number {
   return kept;
 }
 
-/** The BuildKit in a Docker, by `docker buildx`, with images out of a store. */
+/** Returns the BuildKit in a Docker, run by `docker buildx`, with images from a store. */
 export function buildkitPeer(
   environment: Readonly<Record<string, string>>,
   store: string,
@@ -76,7 +79,7 @@ export function buildkitPeer(
     writeFileSync(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}\n');
     writeFileSync(join(layout, 'index.json'), '{"schemaVersion":2,"manifests":[]}\n');
     symlinkSync(join(realpathSync(store), 'blobs'), join(layout, 'blobs'));
-    // BuildKit keeps the files of a context for the next one of the same name, and looks at sizes and times alone.
+    // BuildKit caches a context by its name, and compares only sizes and times.
     const context = await copyContext(test, join(directory, basename(directory)));
     const result = join(directory, 'result');
     const args = [
@@ -106,11 +109,11 @@ export function buildkitPeer(
   };
 }
 
-/** buildah, with its storage in a directory. For cases without images and commands. */
+/** Returns buildah, with its storage in a directory; for cases without images and commands. */
 export function buildahPeer(directory: string): Peer {
   mkdirSync(directory);
   const at = (name: string): string => join(directory, name);
-  // It looks for a program that makes networks, which is never called.
+  // buildah requires a network program, but never calls it.
   symlinkSync('/bin/true', at('netavark'));
   writeFileSync(at('containers.conf'), `[engine]\nhelper_binaries_dir = ["${directory}"]\n`);
   writeFileSync(at('policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}\n');

@@ -1,4 +1,4 @@
-/** How lkt differs from another builder, in cases of the suite that are named, and why. */
+/** An expected difference to another builder in named cases, and its reason. */
 export type Rule = { readonly cases: readonly string[]; readonly reason: string } & (
   | { readonly kind: 'peer'; readonly peer: 'buildah' }
   | { readonly kind: 'refused'; readonly message: RegExp; readonly peer: 'builds' | 'fails' }
@@ -9,7 +9,7 @@ export type Rule = { readonly cases: readonly string[]; readonly reason: string 
   | { readonly kind: 'builds' }
 );
 
-/** Each must be needed: a case that has become like the other builder's makes the test fail as well. */
+/** Every rule must be necessary: if a case no longer differs, the test fails as well. */
 export const RULES: readonly Rule[] = [
   {
     kind: 'peer',

@@ -4,7 +4,7 @@ import type { Digest } from '@lkt/core';
 import { type Store, writeImage, writeLayer } from '@lkt/oci';
 import { directory, file, link } from '../../../builder/test/fixture.ts';
 
-/** Images that stand for those of the suite, which are in registries. All but the last two are the same. */
+/** Stand-ins for the suite's images, which are in registries. All but the last two are equal. */
 const STAND_INS = [
   'mirror.gcr.io/busybox',
   'mirror.gcr.io/alpine',
@@ -14,7 +14,7 @@ const STAND_INS = [
   'registry.fedoraproject.org/fedora-minimal:41-aarch64',
 ] as const;
 
-/** Where a Dockerfile names an image by a digest, its name. */
+/** Replaces references with a digest by their names. */
 export function withoutDigests(dockerfile: string): string {
   return dockerfile.replaceAll(/@sha256:[0-9a-f]{64}/g, '');
 }
@@ -27,7 +27,10 @@ const PASSWD = [
 ];
 const GROUP = ['root:x:0:', 'bin:x:1:', 'daemon:x:2:', 'adm:x:4:', 'lp:x:7:', 'mail:x:12:'];
 
-/** Writes them, with what commands of the suite use: a busybox, a bash, a user database, some files to read. */
+/**
+ * Writes the stand-ins with what the suite's commands use: a busybox, a bash, a user database, some
+ * files to read.
+ */
 export async function writeStandIns(store: Store): Promise<ReadonlyMap<string, Digest>> {
   const applets = execFileSync('busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n');
   const images = new Map<string, Digest>();
@@ -45,7 +48,7 @@ export async function writeStandIns(store: Store): Promise<ReadonlyMap<string, D
             .map((name) => link(`bin/${name}`, 'busybox')),
           file('bin/bash', '#!/bin/sh\nexec /bin/sh "$@"\n', 0o755),
           file('bin/busybox', readFileSync('/usr/bin/busybox'), 0o755),
-          // Installs nothing: `file` is there.
+          // Installs nothing: `file` already exists.
           file('bin/file', '#!/bin/sh\ngrep -H . "$@"\n', 0o755),
           file('bin/microdnf', '#!/bin/sh\n', 0o755),
           directory('dev'),

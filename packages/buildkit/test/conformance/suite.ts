@@ -2,27 +2,27 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Where Debian's golang-github-containers-buildah-dev has the suite. */
+/** The suite in Debian's golang-github-containers-buildah-dev. */
 const SUITE = '/usr/share/gocode/src/github.com/containers/buildah/tests/conformance';
 const GO = '/usr/lib/go-1.24/bin/go';
 
-/** A Dockerfile with a context, and what becomes of it. */
+/** A Dockerfile with a context, and the expected result. */
 export interface ConformanceCase {
   readonly name: string;
-  /** A directory of this case alone. */
+  /** A directory of its own. */
   readonly context: string;
   /** Relative to the context. */
   readonly dockerfile: string;
-  /** The line that must be an error; 0: the build succeeds. */
+  /** The line with the expected error; 0: the build succeeds. */
   readonly shouldFailAt: number;
-  /** `buildah build --volume`, which no Dockerfile can say. */
+  /** `buildah build --volume`, which a Dockerfile cannot express. */
   readonly mounts: readonly string[] | null;
   readonly buildArgs: Readonly<Record<string, string>>;
 }
 
 /**
- * The cases of the suite, with their contexts made below a directory. The table is a program in Go, so a program in Go
- * reads it: `cases.go.txt` with the text of the table in it.
+ * Returns the cases of the suite, and creates their contexts below a directory. The table is Go
+ * code, so a Go program reads it: `cases.go.txt` with the text of the table.
  */
 export function conformanceCases(directory: string): readonly ConformanceCase[] {
   const program = join(directory, 'program');
@@ -44,7 +44,7 @@ export function conformanceCases(directory: string): readonly ConformanceCase[] 
   return JSON.parse(json) as readonly ConformanceCase[];
 }
 
-/** Type and value of the table, with what stands for types of other modules. */
+/** Returns the type and value of the table, without types of other modules. */
 function tableOf(path: string): string {
   const text = readFileSync(path, 'utf8');
   const start = text.indexOf('type (\n\ttestCaseTweakContextDirFn');

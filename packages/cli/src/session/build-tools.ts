@@ -92,5 +92,5 @@ async function remoteEngine(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<BuildOptions['engine']> {
   const { buildkitEngine } = await import('@lkt/buildkit');
-  return buildkitEngine({ builders, environment, otherwise: lazyNativeEngine() });
+  return buildkitEngine({ builders, environment, fallback: lazyNativeEngine() });
 }

@@ -9,13 +9,11 @@ import {
 } from '@lkt/dockerfile';
 
 /**
- * Says before anything runs what lkt does not have BuildKit do: what would take inputs that are not in the request.
- * @throws LktError UNSUPPORTED; PIN_MISSING, DOCKERFILE_INVALID for what ADD fetches
+ * Rejects, before anything runs, steps with inputs that are not in the request.
+ * @throws UNSUPPORTED
+ * @throws PIN_MISSING, DOCKERFILE_INVALID for downloads of ADD
  */
-export function refuseForeignInputs(
-  { plan, dockerfile }: RequestPlan,
-  request: BuildRequest,
-): void {
+export function rejectUnsupported({ plan, dockerfile }: RequestPlan, request: BuildRequest): void {
   const fail = (position: Position, what: string, fix?: string): never => {
     throw sourceError(
       'UNSUPPORTED',
@@ -26,26 +24,26 @@ export function refuseForeignInputs(
     );
   };
   for (const step of plan.stages.flatMap(({ steps }) => steps)) {
-    if (step.kind === 'run') refuseRun(step, request.network, fail);
+    if (step.kind === 'run') rejectRun(step, request.network, fail);
     if (step.kind !== 'add') continue;
     checkRemoteFile(step, request.dockerfile);
     checkGitSource(step, request.dockerfile);
-    refuseName(step, fail);
+    rejectName(step, fail);
   }
   if (dockerfile.directives.escape === '\\') return;
   const stage = plan.stages.find(({ baseTriggers }) => baseTriggers.length > 0);
   if (stage !== undefined) {
     fail(
       stage.position,
-      'the base image has ONBUILD instructions, which a BuildKit cannot be told in a file with another escape character',
-      'leave out # escape=`',
+      'ONBUILD instructions of a base image do not work with BuildKit and another escape character',
+      'remove # escape=`',
     );
   }
 }
 
 type Fail = (position: Position, what: string, fix?: string) => never;
 
-function refuseRun(step: RunStep, network: boolean, fail: Fail): void {
+function rejectRun(step: RunStep, network: boolean, fail: Fail): void {
   if (step.security === 'insecure') fail(step.position, 'RUN --security=insecure is not supported');
   if (step.network === 'host' && !network) {
     fail(
@@ -56,13 +54,13 @@ function refuseRun(step: RunStep, network: boolean, fail: Fail): void {
   }
 }
 
-/** What is fetched has its name in the Dockerfile that BuildKit gets, where other characters mean something. */
-function refuseName(step: CopyStep, fail: Fail): void {
+/** The name of a download becomes a word of the Dockerfile, where other characters are special. */
+function rejectName(step: CopyStep, fail: Fail): void {
   const remote = remoteFile(step);
   if (remote === undefined || /^[\w.+@%=:,~-]+$/.test(remote.name)) return;
   fail(
     remote.source.position,
-    `a BuildKit cannot be told of a file that is called ${JSON.stringify(remote.name)}`,
-    'fetch it beforehand, and put it into the package under another name',
+    `the file name ${JSON.stringify(remote.name)} does not work with BuildKit`,
+    'download it, and put it into the package under another name',
   );
 }
