@@ -9,7 +9,6 @@ export const PENDING: readonly string[] = [
   'packages/builder/',
   'packages/cli/',
   'packages/core/',
-  'packages/debian/',
   'packages/formats/',
   'packages/git/',
   'packages/http/',

@@ -5,7 +5,7 @@ import { silentReporter } from '@lkt/core';
 import { openStore } from '@lkt/oci';
 import { lockPackage, openWorkspace, pinWorkspace } from '@lkt/pkg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { FakeArchive, type FakeSource } from '../../debian/test/fake-archive.ts';
+import { TestArchive, type TestSource } from '../../debian/test/test-archive.ts';
 import { checkout, ENV, temporary } from '../../git/test/checkout.ts';
 import {
   findKernelUpdate,
@@ -15,10 +15,10 @@ import {
   updateKernel,
 } from '../src/updated-kernel.ts';
 
-let archive: FakeArchive;
+let archive: TestArchive;
 
 beforeAll(async () => {
-  archive = await FakeArchive.create();
+  archive = await TestArchive.create();
 });
 afterAll(async () => archive[Symbol.asyncDispose]());
 
@@ -48,7 +48,7 @@ debian:
 
 beforeEach(async () => {
   archive.files.clear();
-  const sources = Object.entries(CONFIGS).map(([version, text]): FakeSource => ({
+  const sources = Object.entries(CONFIGS).map(([version, text]): TestSource => ({
     name: 'linux',
     version: `${version}-1`,
     files: { [`linux_${version}.orig.tar.xz`]: text },

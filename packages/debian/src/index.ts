@@ -3,13 +3,13 @@ export {
   type AssembleContext,
   type AssembleOptions,
   DEFAULT_EXCLUDES,
-  type StatedDirectory,
-  type StatedFile,
+  type DeclaredDirectory,
+  type DeclaredFile,
 } from './assemble/assemble.ts';
 export type { ArchiveOptions } from './archive/archive.ts';
 export { type DebFile, debFiles } from './deb/deb-files.ts';
 export { debControl, type DebOptions, debTar } from './deb/deb.ts';
-export { fetchPackages, type FetchOptions } from './archive/fetch.ts';
+export { fetchPackages, type FetchOptions } from './archive/fetch-packages.ts';
 export {
   checkLock,
   type DebianLock,
@@ -27,6 +27,6 @@ export {
 export { type NewestSource, newestSource } from './archive/newest-source.ts';
 export { parseAlternative } from './lock/relation.ts';
 export { resolveLock } from './lock/resolve-lock.ts';
-export { type DebianBlock } from './lock/spec.ts';
+export { type DebianBlock } from './lock/debian-block.ts';
 export { compareVersions, upstreamVersion } from './lock/version.ts';
 export type { XzDecoder } from './deb/xz.ts';

@@ -3,13 +3,16 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 
-/** Whether a program can be started and ends well. */
+/** Reports whether a program starts and exits with status 0. */
 export async function programExists(command: string, args: readonly string[]): Promise<boolean> {
   const { code } = await run(command, args).catch(() => ({ code: -1 }));
   return code === 0;
 }
 
-/** Runs a program that says little. Its output is capped at 1 MiB; it fails only if it cannot be started. */
+/**
+ * Runs a program and returns its exit code and output, up to 1 MiB each. Rejects only if the
+ * program cannot start.
+ */
 export async function run(
   command: string,
   args: readonly string[],
@@ -30,10 +33,12 @@ export async function run(
 }
 
 /**
- * Sends `source` through a program and yields what it writes. The program is killed when the reader stops early.
- * @throws LktError ARCHIVE_INVALID if the program fails; the source's own error if that fails
+ * Pipes `source` through a program and returns its output. Kills the program if the reader stops
+ * early.
+ * @throws ARCHIVE_INVALID if the program fails; TOOL_MISSING if it cannot start; the error of
+ * `source`
  */
-export async function* filter(
+export async function* pipeThrough(
   command: string,
   args: readonly string[],
   source: AsyncIterable<Uint8Array>,
@@ -61,7 +66,7 @@ export async function* filter(
     }
   }
   const [exit, feed, stderr] = await settled;
-  // A program that gives up early breaks the pipe; its exit status then says more than the pipe does.
+  // A program that exits early breaks the pipe; its exit status has the reason.
   if (feed.status === 'rejected' && !isErrno(feed.reason, 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'))
     throw feed.reason;
   if (exit.status === 'rejected')

@@ -65,7 +65,7 @@ deb-src https://d.example/debian trixie main
 });
 
 describe('findMirror', () => {
-  it('takes the sources of apt that are signed, of Debian, and read by HTTP', async () => {
+  it('uses apt’s sources that are signed, Debian’s and served by HTTP', async () => {
     const dir = await aptDir({
       'sources.list': 'deb http://one.example/debian/ bookworm main\n',
       'sources.list.d/debian.sources':
@@ -104,7 +104,7 @@ describe('findMirror', () => {
     await expect(find('file:///x')).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('says what to set when nothing names a mirror', async () => {
+  it('names the variable to set if there is no mirror', async () => {
     await expect(
       findMirror({ env: {}, aptDir: join(tmpdir(), 'lkt-no-such') }),
     ).rejects.toMatchObject({

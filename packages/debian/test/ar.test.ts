@@ -28,7 +28,7 @@ describe('readAr', () => {
   const name = fc.stringMatching(/^[a-z][a-z.-]{0,14}$/);
   const content = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes));
 
-  it('reads what was written, in pieces of any size', async () => {
+  it('reads an archive in chunks of any size', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(name, content)),
@@ -40,7 +40,7 @@ describe('readAr', () => {
     );
   });
 
-  it('skips what is not read', async () => {
+  it('skips unread members', async () => {
     const bytes = archive([
       ['a', Buffer.alloc(1001)],
       ['b', Buffer.from('x')],
@@ -64,11 +64,11 @@ describe('readAr', () => {
     ['a bad size', changed(8 + 48, '-1')],
     ['a bad end of the header', changed(8 + 58, 'x')],
     ['a path as a name', changed(8, '../etc/passwd   ')],
-  ])('refuses %s', async (_what, bytes) => {
+  ])('rejects %s', async (_what, bytes) => {
     await expect(readAll(pieces(bytes, 64))).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   });
 
-  it('never fails in another way', async () => {
+  it('throws no other error for any input', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(good.length - 1), fc.nat(255), async (at, value) => {
         const bytes = Buffer.from(good);

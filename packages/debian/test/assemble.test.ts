@@ -7,10 +7,10 @@ import { SOURCE_DATE_EPOCH, type Store, toRaw, writeTar } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { assemble, type AssembleContext, type AssembleOptions } from '../src/assemble/assemble.ts';
 import { type DebianLock, formatLock, type LockedPackage } from '../src/lock/lock.ts';
-import { buildDeb, type FakeDeb } from './fake-archive.ts';
+import { buildDeb, type TestDeb } from './test-archive.ts';
 import { collect, recorder, tempStore } from './support.ts';
 
-async function lockOf(store: Store, debs: readonly FakeDeb[]): Promise<DebianLock> {
+async function lockOf(store: Store, debs: readonly TestDeb[]): Promise<DebianLock> {
   const packages: LockedPackage[] = [];
   for (const deb of debs) {
     const { digest, size } = await store.writeBytes(await buildDeb(deb));
@@ -27,7 +27,7 @@ interface Assembled {
 }
 
 async function put(
-  debs: readonly FakeDeb[],
+  debs: readonly TestDeb[],
   options: AssembleOptions = {},
   context: Partial<AssembleContext> = {},
 ): Promise<Assembled> {
@@ -52,7 +52,7 @@ async function put(
   return { lines, contents };
 }
 
-/** What every image has. */
+/** The entries of every image. */
 const USR = [
   'symlink 777 bin → usr/bin',
   'symlink 777 lib → usr/lib',
@@ -61,7 +61,7 @@ const USR = [
 ];
 
 describe('assemble', () => {
-  it('puts packages together in the order of a layer', async () => {
+  it('merges packages in layer order', async () => {
     const { lines, contents } = await put([
       {
         name: 'one',
@@ -109,7 +109,7 @@ describe('assemble', () => {
     });
   });
 
-  it('strips setuid and setgid, and keeps sticky', async () => {
+  it('drops setuid and setgid, and keeps sticky', async () => {
     const { lines } = await put([
       {
         name: 'su',
@@ -127,7 +127,7 @@ describe('assemble', () => {
     expect(lines).toContain('directory 1777 tmp');
   });
 
-  it('moves what is outside of /usr, and takes the links of base-files for its own', async () => {
+  it('moves paths into /usr and accepts base-files’ links', async () => {
     const { lines } = await put([
       {
         name: 'base-files',
@@ -152,7 +152,7 @@ describe('assemble', () => {
     ]);
   });
 
-  it('has no lib64 where the architecture has none', async () => {
+  it('makes no lib64 on an architecture without one', async () => {
     const store = await tempStore();
     const lock = { ...(await lockOf(store, [])), architecture: 'arm64' };
     const entries = await Array.fromAsync(assemble(lock, store, {}, { reporter: silentReporter }));
@@ -167,7 +167,7 @@ describe('assemble', () => {
     ]);
   });
 
-  it('keeps hard links, the first name in order being the file', async () => {
+  it('keeps hard links, with the first name as the file', async () => {
     const { lines, contents } = await put([
       {
         name: 'perl',
@@ -184,7 +184,7 @@ describe('assemble', () => {
     expect(contents.get('usr/bin/a')).toBe('perl');
   });
 
-  it('keeps a hard link whose other name is excluded', async () => {
+  it('keeps a hard link whose target is excluded', async () => {
     const { lines, contents } = await put(
       [{ name: 'x', files: { 'usr/a': 'text', 'usr/b': { hardlink: 'usr/a' } } }],
       { exclude: ['usr/a'] },
@@ -193,7 +193,7 @@ describe('assemble', () => {
     expect(contents.get('usr/b')).toBe('text');
   });
 
-  it('leaves out documentation and what is excluded, but not what is included', async () => {
+  it('leaves out documentation and excludes, but keeps includes', async () => {
     const { contents } = await put(
       [
         {
@@ -213,7 +213,7 @@ describe('assemble', () => {
     expect([...contents.keys()]).toEqual(['usr/lib/x/a.go', 'usr/share/doc/x/copyright']);
   });
 
-  it('adds what the image states', async () => {
+  it('adds the files, directories and links of build.yml', async () => {
     const { lines, contents } = await put([{ name: 'x', files: { tmp: { directory: 0o755 } } }], {
       links: new Map([
         ['bin/awk', 'mawk'],
@@ -243,7 +243,7 @@ describe('assemble', () => {
 });
 
 describe('conflicts', () => {
-  it.each<[string, readonly FakeDeb[], AssembleOptions, string]>([
+  it.each<[string, readonly TestDeb[], AssembleOptions, string]>([
     [
       'a file in two packages',
       [
@@ -296,19 +296,19 @@ describe('conflicts', () => {
       'a file below a file',
       [{ name: 'a', files: { 'usr/x': '1' } }],
       { files: [{ path: 'usr/x/y', contents: '' }] },
-      'build.yml has usr/x/y, but a has usr/x, which is no directory',
+      'build.yml has usr/x/y, but a has usr/x, which is not a directory',
     ],
     [
       'another /bin',
       [{ name: 'a', files: { bin: { symlink: 'somewhere' } } }],
       {},
-      'the layout of /usr and a both have bin',
+      'the /usr layout and a both have bin',
     ],
     [
       'a link over /lib',
       [],
       { links: new Map([['lib', 'usr/lib32']]) },
-      'the layout of /usr and build.yml both have lib',
+      'the /usr layout and build.yml both have lib',
     ],
     [
       'Replaces of an older version',
@@ -323,7 +323,7 @@ describe('conflicts', () => {
     await expect(put(debs, options)).rejects.toMatchObject({ code: 'TREE_CONFLICT', message });
   });
 
-  it('are settled by Replaces, whichever comes first', async () => {
+  it('are settled by Replaces in either order', async () => {
     const winner = { fields: { Replaces: 'loser (<= 1.0)' }, files: { 'usr/x': 'winner' } };
     const loser = { name: 'loser', files: { 'usr/x': 'loser' } };
     const early = await put([{ name: 'a', ...winner }, loser]);
@@ -331,7 +331,7 @@ describe('conflicts', () => {
     expect([early.contents.get('usr/x'), late.contents.get('usr/x')]).toEqual(['winner', 'winner']);
   });
 
-  it('go away with an exclude', async () => {
+  it('disappear with an exclude', async () => {
     const debs = [
       { name: 'a', files: { 'usr/x': '1' } },
       { name: 'b', files: { 'usr/x': '2' } },
@@ -344,7 +344,7 @@ describe('conflicts', () => {
   });
 });
 
-const SEVERAL: readonly FakeDeb[] = [
+const SEVERAL: readonly TestDeb[] = [
   {
     name: 'a',
     files: {
@@ -369,7 +369,7 @@ const SEVERAL: readonly FakeDeb[] = [
 const GOLDEN = 'sha256:0f3625ed096afdaa91ca0fe5d061fb8311dbc0723cfd6a90fc2e056904b41f02';
 
 describe('the same lock', () => {
-  it('gives the same bytes, whoever assembles it where', async () => {
+  it('produces the same bytes in any time zone, locale and directory', async () => {
     const store = await tempStore();
     const lock = await lockOf(store, SEVERAL);
     const text = formatLock(lock);
@@ -397,7 +397,7 @@ describe('the same lock', () => {
     expect(digests).toEqual([GOLDEN, GOLDEN, GOLDEN]);
   });
 
-  it('gives the same bytes by every decoder', async () => {
+  it('produces the same bytes with every decoder', async () => {
     const store = await tempStore();
     const lock = await lockOf(store, SEVERAL);
     for (const decoder of ['xz', 'dpkg-deb', 'wasm'] as const) {
@@ -409,8 +409,8 @@ describe('the same lock', () => {
   });
 });
 
-describe('a store that is damaged', () => {
-  it.each([0, 0.5, 1])('is found out (at %d of the .deb)', async (place) => {
+describe('a damaged store', () => {
+  it.each([0, 0.5, 1])('is detected (at %d of the .deb)', async (place) => {
     const store = await tempStore();
     const lock = await lockOf(store, SEVERAL);
     const [first] = lock.packages;
@@ -424,7 +424,7 @@ describe('a store that is damaged', () => {
     await expect(read).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
   });
 
-  it('says when a .deb is not there', async () => {
+  it('is reported if it lacks a .deb', async () => {
     const store = await tempStore();
     const lock = await lockOf(await tempStore(), SEVERAL);
     const read = Array.fromAsync(assemble(lock, store, {}, { reporter: silentReporter }));
@@ -433,7 +433,7 @@ describe('a store that is damaged', () => {
 });
 
 describe('temporary files', () => {
-  it('are gone after success, failure, and an early end', async () => {
+  it('are removed after success, failure and an early end', async () => {
     const store = await tempStore();
     const lock = await lockOf(store, SEVERAL);
     const left = async (): Promise<string[]> =>

@@ -1,4 +1,7 @@
-/** Run as a process of its own by assemble.test.ts: prints the digest of the tar of a lock's packages. */
+/**
+ * Prints the digest of the tar of a lock's packages; assemble.test.ts runs it as a process of its
+ * own.
+ */
 import { Digester, silentReporter } from '@lkt/core';
 import { openStore, writeTar } from '@lkt/oci';
 import { assemble } from '../src/assemble/assemble.ts';

@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { arHeader } from '../src/deb/ar.ts';
 import { debControl, debTar } from '../src/deb/deb.ts';
 import { findXzDecoder, type XzDecoder } from '../src/deb/xz.ts';
-import { buildDeb, type FakeDeb } from './fake-archive.ts';
+import { buildDeb, type TestDeb } from './test-archive.ts';
 import { collect, pieces } from './support.ts';
 
-const DEB: FakeDeb = {
+const DEB: TestDeb = {
   name: 'hello',
   fields: { Replaces: 'hallo (<< 2)' },
   files: {
@@ -21,7 +21,7 @@ const DEB: FakeDeb = {
 describe('debTar', () => {
   const decoders: readonly XzDecoder[] = ['xz', 'dpkg-deb', 'wasm'];
 
-  it('gives the same bytes by every decoder', async () => {
+  it('produces the same bytes with every decoder', async () => {
     const deb = await buildDeb(DEB);
     const [first, ...others] = await Promise.all(
       decoders.map(async (decoder) => collect(debTar(pieces(deb), { what: 'hello', decoder }))),
@@ -38,7 +38,7 @@ describe('debTar', () => {
     expect(names).toEqual(['', 'usr', 'usr/bin', 'usr/bin/hello', 'usr/share', 'usr/share/x']);
   });
 
-  it.each(decoders)('refuses what is cut or damaged (%s)', async (decoder) => {
+  it.each(decoders)('rejects a truncated or damaged package (%s)', async (decoder) => {
     const deb = await buildDeb(DEB);
     const cut = deb.subarray(0, deb.length - 5000);
     const damaged = Buffer.from(deb);
@@ -51,7 +51,7 @@ describe('debTar', () => {
       });
   });
 
-  it.each(['gzip', 'zstd'] as const)('refuses what is damaged (%s)', async (compression) => {
+  it.each(['gzip', 'zstd'] as const)('rejects a damaged package (%s)', async (compression) => {
     const deb = Buffer.from(await buildDeb({ ...DEB, compression }));
     deb.fill(0x55, deb.length - 3000, deb.length - 2000);
     await expect(collect(debTar(pieces(deb), { what: 'hello 1.0' }))).rejects.toMatchObject({
@@ -60,7 +60,7 @@ describe('debTar', () => {
     });
   });
 
-  it.each(decoders)('passes the error of its source on (%s)', async (decoder) => {
+  it.each(decoders)('throws the error of its source (%s)', async (decoder) => {
     const deb = await buildDeb(DEB);
     const failing = async function* (): AsyncGenerator<Uint8Array> {
       yield deb.subarray(0, deb.length - 100);
@@ -71,7 +71,7 @@ describe('debTar', () => {
     );
   });
 
-  it.each(decoders)('may be left early (%s)', async (decoder) => {
+  it.each(decoders)('allows the reader to stop early (%s)', async (decoder) => {
     const deb = await buildDeb(DEB);
     for await (const chunk of debTar(pieces(deb), { what: 'hello', decoder })) {
       expect(chunk.length).toBeGreaterThan(0);
@@ -97,14 +97,14 @@ describe('debTar', () => {
       [member('debian-binary', '2.0\n'), member('data.tar', 'ab'), member('data.tar', 'cd')],
     ],
     ['another first member', [member('data.tar', 'ab')]],
-  ])('refuses a package with %s', async (_what, members) => {
+  ])('rejects a package with %s', async (_what, members) => {
     const bytes = Buffer.concat([Buffer.from('!<arch>\n'), ...members]);
     await expect(collect(debTar(pieces(bytes), { what: 'x' }))).rejects.toMatchObject({
       code: 'ARCHIVE_INVALID',
     });
   });
 
-  it('says which compression it does not read', async () => {
+  it('names an unsupported compression', async () => {
     const bytes = Buffer.concat([
       Buffer.from('!<arch>\n'),
       member('debian-binary', '2.0\n'),
@@ -124,7 +124,7 @@ describe('debControl', () => {
   });
 });
 
-it('finds a fast decoder where there is one', async () => {
+it('finds a fast decoder if the machine has one', async () => {
   expect(await findXzDecoder()).toBe('xz');
 });
 

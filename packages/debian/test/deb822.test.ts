@@ -26,7 +26,7 @@ Empty:
     ['a: 1\nno field\n', 'file:2: expected "Field: value"'],
     [' a: 1\n', 'file:1: a continuation line without a field'],
     ['a: 1\nb: 2\nA: 3\n', 'file:3: the field A appears twice'],
-  ])('refuses %j', (text, message) => {
+  ])('rejects %j', (text, message) => {
     expect(() => parseDeb822(text, 'file')).toThrow(message);
   });
 });

@@ -34,24 +34,29 @@ const get = async (source: Mirror, options: Parameters<typeof from>[2] = {}): Pr
   (await from(source, collect, options)).toString();
 
 describe('download', () => {
-  it.each([true, false])('goes on where a connection broke: by range %s', async (byRange) => {
-    const asked: (string | undefined)[] = [];
-    const address = await serve(({ headers: { range } }, response) => {
-      asked.push(range);
-      if (range !== undefined && byRange)
-        response.writeHead(206, { 'content-range': 'bytes 5-9/10' }).end('56789');
-      else response.writeHead(200, { etag: '"1"', 'content-length': 10 }).write('01234');
-      if (asked.length < 3) setTimeout(() => response.destroy(), 10);
-      else response.end('56789');
-    });
-    const counts: number[] = [];
-    const onBytes = (count: number): void => void counts.push(count);
-    expect(await get(mirror(address), { onBytes })).toBe('0123456789');
-    expect(counts).toEqual([5, 5]);
-    expect(asked).toEqual(byRange ? [undefined, 'bytes=5-'] : [undefined, 'bytes=5-', 'bytes=5-']);
-  });
+  it.each([true, false])(
+    'resumes a broken connection, with range requests: %s',
+    async (byRange) => {
+      const asked: (string | undefined)[] = [];
+      const address = await serve(({ headers: { range } }, response) => {
+        asked.push(range);
+        if (range !== undefined && byRange)
+          response.writeHead(206, { 'content-range': 'bytes 5-9/10' }).end('56789');
+        else response.writeHead(200, { etag: '"1"', 'content-length': 10 }).write('01234');
+        if (asked.length < 3) setTimeout(() => response.destroy(), 10);
+        else response.end('56789');
+      });
+      const counts: number[] = [];
+      const onBytes = (count: number): void => void counts.push(count);
+      expect(await get(mirror(address), { onBytes })).toBe('0123456789');
+      expect(counts).toEqual([5, 5]);
+      expect(asked).toEqual(
+        byRange ? [undefined, 'bytes=5-'] : [undefined, 'bytes=5-', 'bytes=5-'],
+      );
+    },
+  );
 
-  it('takes back the bytes of an address that was of no use', async () => {
+  it('subtracts the bytes of an address that failed', async () => {
     const wrong = await serve((_request, response) => response.end('wrong'));
     const good = await serve((_request, response) => response.end('good'));
     const counts: number[] = [];
@@ -60,7 +65,7 @@ describe('download', () => {
     expect(counts).toEqual([5, -5, 4]);
   });
 
-  it.each([500, 503, 429])('tries again on status %i', async (status) => {
+  it.each([500, 503, 429])('retries on status %i', async (status) => {
     let tries = 0;
     const address = await serve((_request, response) => {
       tries += 1;
@@ -69,7 +74,7 @@ describe('download', () => {
     expect(await get(mirror(address))).toBe('x');
   });
 
-  it('gives up in the end, and does not print a password', async () => {
+  it('fails after its retries, without printing a password', async () => {
     let tries = 0;
     const address = await serve((_request, response) => {
       tries += 1;
@@ -83,7 +88,7 @@ describe('download', () => {
     expect(String(error)).not.toContain('secret');
   });
 
-  it('does not wait for a server that says nothing', async () => {
+  it('does not wait for a silent server', async () => {
     const address = await serve((_request, response) => {
       response.writeHead(200, { 'content-length': 10 }).write('01234');
     });
@@ -94,7 +99,7 @@ describe('download', () => {
     expect(String(error)).toContain('no response in time');
   });
 
-  it('does not try again what is not there', async () => {
+  it('does not retry a missing file', async () => {
     let tries = 0;
     const address = await serve((_request, response) => {
       tries += 1;
@@ -104,7 +109,7 @@ describe('download', () => {
     expect(tries).toBe(1);
   });
 
-  it('goes on to the next address', async () => {
+  it('tries the next address', async () => {
     const missing = await serve((_request, response) => response.writeHead(404).end());
     const wrong = await serve((_request, response) => response.end('wrong'));
     const good = await serve((_request, response) => response.end('good'));
@@ -138,7 +143,7 @@ describe('download', () => {
     expect(asked).toEqual(['http://mirror.test/debian/pool/a']);
   });
 
-  it('stops by its signal', async () => {
+  it('stops on its signal', async () => {
     const address = await serve((_request, response) => {
       response.writeHead(200, { 'content-length': 10 }).write('01234');
     });

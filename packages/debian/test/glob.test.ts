@@ -25,7 +25,7 @@ describe('matcher', () => {
     expect(matcher([glob])(toRaw(path))).toBe(expected);
   });
 
-  it('fits nothing without globs', () => {
+  it('matches no path without globs', () => {
     expect(matcher([])('')).toBe(false);
   });
 });

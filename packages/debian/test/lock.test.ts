@@ -7,7 +7,7 @@ import {
   type DebianSpec,
   formatLock,
   parseLock,
-  requestOf,
+  formatRequest,
 } from '../src/lock/lock.ts';
 
 const LOCK: DebianLock = {
@@ -48,12 +48,12 @@ linux-libc-dev 1:6.12.118-1 all debian-security/pool/updates/main/l/linux/linux-
 const parse = (text: string): DebianLock => parseLock({ path: 'tools/c/debian.lock', text });
 
 describe('lock files', () => {
-  it('are one line a package', () => {
+  it('have one line per package', () => {
     expect(formatLock(LOCK)).toBe(TEXT);
     expect(formatLock({ ...LOCK, packages: LOCK.packages.toReversed() })).toBe(TEXT);
   });
 
-  it('are read back', () => {
+  it('are parsed back', () => {
     expect(parse(TEXT)).toEqual(LOCK);
   });
 
@@ -77,20 +77,22 @@ describe('lock files', () => {
     );
   });
 
-  it('have source packages among the others, marked as such', () => {
+  it('include source packages, marked as such', () => {
     const text = `${TEXT}src:linux 6.12.107-1 source debian/pool/main/l/linux/linux_6.12.107.orig.tar.xz 9 ${digestOf('x')}\n`;
     const source = parse(text).packages.at(-1);
     expect(source).toMatchObject({ name: 'src:linux', architecture: 'source', size: 9 });
     expect(formatLock(parse(text))).toBe(text);
     for (const wrong of [text.replace('src:linux', 'zlinux'), text.replace(' source ', ' amd64 ')])
-      expect(() => parse(wrong)).toThrow(/debian\.lock:8:1: "(?:src:|z)linux" is not of/);
+      expect(() => parse(wrong)).toThrow(
+        /debian\.lock:8:1: "(?:src:|z)linux" cannot have the architecture/,
+      );
   });
 
   it.each([
-    ['another first line', TEXT.replace('# Written', '# Edited'), '1:1: this is not a lock file'],
+    ['another first line', TEXT.replace('# Written', '# Edited'), '1:1: not a lock file'],
     ['no suite', TEXT.replace('suite ', 'sweet '), '2:1: expected "suite …"'],
     ['no blank line', TEXT.replace('\n\n', '\n'), '5:1: expected an empty line'],
-    ['a cut end', TEXT.slice(0, -1), '7:1: the last line does not end: the file is cut short'],
+    ['a cut end', TEXT.slice(0, -1), '7:1: the file is truncated'],
     ['a bad name', TEXT.replace('\nbash ', '\nBash '), '6:1: expected the name of a package'],
     ['a bad version', TEXT.replace('5.2.37-2+b5 ', '5/2 '), '6:6: expected a version'],
     [
@@ -114,19 +116,19 @@ describe('lock files', () => {
     [
       'another architecture',
       TEXT.replace(' amd64 debian', ' arm64 debian'),
-      '6:1: "bash" is not of amd64',
+      '6:1: "bash" is not for amd64',
     ],
     [
       'a wrong order',
       TEXT.replace('linux-libc-dev ', 'a '),
-      '7:1: "a" is twice here or out of order',
+      '7:1: "a" is duplicated or out of order',
     ],
     [
       'a name twice',
       TEXT.replace('linux-libc-dev ', 'bash '),
-      '7:1: "bash" is twice here or out of order',
+      '7:1: "bash" is duplicated or out of order',
     ],
-  ])('are refused with %s', (_what, text, message) => {
+  ])('are rejected with %s', (_what, text, message) => {
     expect(() => parse(text)).toThrow(
       expect.objectContaining({
         code: 'CONFIG_INVALID',
@@ -142,7 +144,7 @@ describe('checkLock', () => {
     checkLock(LOCK, { ...spec, ...change }, { path: 'debian.lock', text: TEXT }, 'tools/c');
   };
 
-  it('takes the same wishes in another order', () => {
+  it('accepts the request in another order', () => {
     expect(() => {
       check({});
     }).not.toThrow();
@@ -156,19 +158,19 @@ describe('checkLock', () => {
     [{ components: ['main', 'contrib'] }, 4],
     [{ suite: 'sid' }, 2],
     [{ architecture: 'arm64' }, 3],
-  ])('refuses %j', (change, line) => {
+  ])('rejects %j', (change, line) => {
     expect(() => {
       check(change);
     }).toThrow(
       expect.objectContaining({
         code: 'CONFIG_INVALID',
-        message: `debian.lock:${line}:1: the lock is older than build.yml`,
-        fix: 'write it anew: lkt pkg lock tools/c',
+        message: `debian.lock:${line}:1: the lock does not match build.yml`,
+        fix: 'run lkt pkg lock tools/c',
       }),
     );
   });
 
-  it('tells wishes apart', () => {
-    expect(requestOf({ ...spec, packages: ['a (= 1)'] })).toBe('packages=a(=1)');
+  it('distinguishes requests', () => {
+    expect(formatRequest({ ...spec, packages: ['a (= 1)'] })).toBe('packages=a(=1)');
   });
 });

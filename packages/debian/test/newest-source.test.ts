@@ -1,19 +1,19 @@
 import { silentReporter } from '@lkt/core';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type NewestSource, newestSource } from '../src/archive/newest-source.ts';
-import { FakeArchive, type FakeSource } from './fake-archive.ts';
+import { TestArchive, type TestSource } from './test-archive.ts';
 import { tempStore } from './support.ts';
 
-let archive: FakeArchive;
+let archive: TestArchive;
 
 beforeAll(async () => {
-  archive = await FakeArchive.create();
+  archive = await TestArchive.create();
 });
 afterAll(async () => archive[Symbol.asyncDispose]());
 
 const VERSIONS = ['6.12.8-1', '6.12.107-1', '6.12.107-2', '6.12.113-1', '6.12.117-1', '6.13.2-1'];
 
-function linux(version: string): FakeSource {
+function linux(version: string): TestSource {
   const [upstream = ''] = version.split('-');
   return {
     name: 'linux',
@@ -46,14 +46,14 @@ function withdraw(upstream: string): void {
   archive.files.delete(`debian/pool/main/l/linux/linux_${upstream}.orig.tar.xz`);
 }
 
-it('finds the newest that is accepted', async () => {
+it('finds the newest accepted version', async () => {
   expect(await newest('6.12.107-1')).toMatchObject({
     newest: { name: 'src:linux', version: '6.12.117-1', archive: 'debian' },
     notServed: [],
   });
 });
 
-it('passes over what the archive lists and does not serve', async () => {
+it('skips versions that the archive lists but does not serve', async () => {
   withdraw('6.12.117');
   expect(await newest('6.12.107-1')).toMatchObject({
     newest: { version: '6.12.113-1' },
@@ -66,14 +66,14 @@ it('passes over what the archive lists and does not serve', async () => {
   });
 });
 
-it('takes another revision of the same tarball for nothing new', async () => {
+it('ignores a new revision of the same tarball', async () => {
   expect(await newest('6.12.117-1')).toEqual({ newest: undefined, notServed: [] });
   withdraw('6.12.117');
   withdraw('6.12.113');
   expect((await newest('6.12.107-1')).newest).toBeUndefined();
 });
 
-it('takes an archive that fails for one that fails, not for one that has less', async () => {
+it('fails if the archive fails, instead of finding less', async () => {
   archive.intercept = (path, response) => {
     if (!path.endsWith('.orig.tar.xz')) return false;
     response.writeHead(403).end();

@@ -26,7 +26,7 @@ async function load(text: string, piece = 1 << 16): Promise<PackagesIndex> {
 }
 
 describe('PackagesIndex', () => {
-  it.each([1, 7, 64, 1 << 16])('finds packages whatever the pieces (%i)', async (piece) => {
+  it.each([1, 7, 64, 1 << 16])('finds packages in chunks of any size (%i)', async (piece) => {
     const index = await load(TEXT, piece);
     expect(index.versions('one').map(({ version, path }) => [version, path])).toEqual([
       ['1', 'pool/one.deb'],
@@ -51,7 +51,7 @@ describe('PackagesIndex', () => {
   it.each([
     ['no name', 'Version: 1\n'],
     ['an endless paragraph', `Package: a\nDescription: ${'x'.repeat(1 << 21)}\n`],
-  ])('refuses %s', async (_what, text) => {
+  ])('rejects %s', async (_what, text) => {
     await expect(load(text)).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   });
 
@@ -61,7 +61,7 @@ describe('PackagesIndex', () => {
     ['no digest', TEXT.replaceAll(HASH, 'x')],
     ['no size', TEXT.replaceAll('Size: 5', 'Size: big')],
     ['no version', TEXT.replace('Package: two\nVersion: 1\n', 'Package: two\n')],
-  ])('refuses an entry with %s', async (_what, text) => {
+  ])('rejects an entry with %s', async (_what, text) => {
     const index = await load(text);
     expect(() => index.versions('two')).toThrow(
       expect.objectContaining({ code: 'ARCHIVE_INVALID' }),
@@ -70,12 +70,12 @@ describe('PackagesIndex', () => {
 });
 
 describe('isPoolPath', () => {
-  it('takes what Debian has', () => {
+  it('accepts Debian’s paths', () => {
     expect(isPoolPath('pool/main/libs/libsigc++-2.0/libsigc++-2.0-0v5_2.12.1-3~x_amd64.deb')).toBe(
       true,
     );
   });
-  it('never lets a path out', () => {
+  it('never accepts a path that leaves the archive', () => {
     fc.assert(
       fc.property(
         fc.array(fc.constantFrom('..', '.', '', 'a', 'b%2f', '?q', '#f'), { minLength: 1 }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatClause, meets, parseRelations } from '../src/lock/relation.ts';
+import { formatClause, satisfies, parseRelations } from '../src/lock/relation.ts';
 
 describe('parseRelations', () => {
   it.each([
@@ -15,7 +15,7 @@ describe('parseRelations', () => {
   });
 
   it.each(['a b', 'a (1)', 'a (>= )', 'a (~ 1)', 'a [amd64]', 'a <!nocheck>', 'a | ', '(>= 1)'])(
-    'refuses %j',
+    'rejects %j',
     (field) => {
       expect(() => parseRelations(field)).toThrow(
         expect.objectContaining({ code: 'ARCHIVE_INVALID' }),
@@ -24,8 +24,8 @@ describe('parseRelations', () => {
   );
 });
 
-describe('meets', () => {
-  const offer = {
+describe('satisfies', () => {
+  const candidate = {
     name: 'exim4',
     version: '4.98-1',
     architecture: 'amd64',
@@ -46,6 +46,6 @@ describe('meets', () => {
     ['postfix', false],
   ])('%s: %s', (text, expected) => {
     const wanted = parseRelations(text)[0]?.[0] ?? { name: '' };
-    expect(meets(offer, wanted)).toBe(expected);
+    expect(satisfies(candidate, wanted)).toBe(expected);
   });
 });

@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { ArchiveOptions } from '../src/archive/archive.ts';
 import type { DebianLock } from '../src/lock/lock.ts';
 import { resolveLock } from '../src/lock/resolve-lock.ts';
-import { FakeArchive } from './fake-archive.ts';
+import { TestArchive } from './test-archive.ts';
 import { recorder, tempStore } from './support.ts';
 
-let archive: FakeArchive;
+let archive: TestArchive;
 
 beforeAll(async () => {
-  archive = await FakeArchive.create();
+  archive = await TestArchive.create();
 });
 
 afterAll(async () => archive[Symbol.asyncDispose]());
@@ -47,7 +47,7 @@ async function resolve(
 }
 
 describe('resolveLock', () => {
-  it('takes the newest of the suite, its updates and its security updates', async () => {
+  it('selects the newest version of the suite, its updates and its security updates', async () => {
     await publish();
     const { packages, request } = await resolve();
     expect(
@@ -61,7 +61,7 @@ describe('resolveLock', () => {
     expect(archive.requests).toContainEqual(expect.stringContaining('/by-hash/SHA256/'));
   });
 
-  it('reads an index by name where a mirror lacks it by hash, and only once', async () => {
+  it('downloads an index by name if a mirror lacks it by hash, and only once', async () => {
     await publish();
     for (const path of archive.files.keys())
       if (path.includes('/by-hash/')) archive.files.delete(path);
@@ -76,16 +76,16 @@ describe('resolveLock', () => {
     ]);
   });
 
-  it('needs a keyring', async () => {
+  it('requires a keyring', async () => {
     await publish();
     await expect(resolve({ keyrings: ['/no/such/keyring'] })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
   });
 
-  it('refuses a signature of another key', async () => {
+  it('rejects a signature by another key', async () => {
     await publish();
-    await using other = await FakeArchive.create();
+    await using other = await TestArchive.create();
     await expect(resolve({ keyrings: [other.keyring] })).rejects.toMatchObject({
       code: 'SIGNATURE_INVALID',
       message: 'the signature of the InRelease of trixie is not valid',
@@ -116,13 +116,13 @@ describe('resolveLock', () => {
       async () => archive.sign('Suite: bookworm\nCodename: bookworm\n'),
     ],
     ['an empty file', () => Buffer.alloc(0)],
-  ])('refuses an InRelease with %s', async (_what, change) => {
+  ])('rejects an InRelease with %s', async (_what, change) => {
     await publish();
     archive.files.set(RELEASE, await change(archive.files.get(RELEASE) ?? Buffer.alloc(0)));
     await expect(resolve()).rejects.toMatchObject({ code: 'SIGNATURE_INVALID' });
   });
 
-  it('refuses a changed index', async () => {
+  it('rejects a changed index', async () => {
     await publish();
     for (const [path, content] of archive.files)
       if (/dists\/trixie\/main.*xz$|dists\/trixie\/main.*by-hash/.test(path)) {
@@ -133,25 +133,25 @@ describe('resolveLock', () => {
     const store = await tempStore();
     await expect(resolve({ store })).rejects.toMatchObject({
       code: 'DIGEST_MISMATCH',
-      message: 'the index main of trixie is not the one that was signed',
+      message: 'the index main of trixie does not match its signed digest',
     });
     await publish();
     expect((await resolve({ store })).packages).toHaveLength(3);
   });
 
-  it('refuses an endless InRelease', async () => {
+  it('rejects an endless InRelease', async () => {
     await publish();
     archive.files.set(RELEASE, Buffer.alloc(5 << 20));
     await expect(resolve()).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   });
 
-  it('needs the security suite', async () => {
+  it('requires the security suite', async () => {
     await publish();
     archive.files.delete('debian-security/dists/trixie-security/InRelease');
     await expect(resolve()).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('warns of an index that has expired', async () => {
+  it('warns about an expired index', async () => {
     await publish({ validUntil: 'Mon, 30 Nov 2026 08:10:14 UTC' });
     const reporter = recorder();
     await resolve({ reporter, now: new Date('2026-11-29T00:00:00Z') });
@@ -159,11 +159,11 @@ describe('resolveLock', () => {
     await resolve({ reporter, now: new Date('2026-12-01T00:00:00Z') });
     expect(reporter.events).toContainEqual({
       kind: 'warning',
-      text: 'the InRelease of trixie has expired on 2026-11-30: updates may be held back by the mirror',
+      text: 'the InRelease of trixie expired on 2026-11-30: the mirror may withhold updates',
     });
   });
 
-  it('names the chain of a missing package', async () => {
+  it('names the chain to a missing package', async () => {
     await publish();
     await expect(resolve({}, ['ap'])).rejects.toMatchObject({
       code: 'DEPENDENCY_UNRESOLVED',
@@ -173,7 +173,7 @@ describe('resolveLock', () => {
 });
 
 describe('a machine without the keyring or gpgv', () => {
-  it('is told what to install', async () => {
+  it('gets the command that installs it', async () => {
     await publish();
     const dir = await mkdtemp(join(tmpdir(), 'lkt-path-'));
     const path = process.env['PATH'];

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type IndexedPackage, parsePackage } from '../src/archive/packages-index.ts';
-import { type PackageSource, resolve, type Wishes } from '../src/lock/resolve.ts';
+import { type PackageSource, resolve, type Requirements } from '../src/lock/resolve.ts';
 import { compareVersions } from '../src/lock/version.ts';
 
-/** An archive in memory. `name version`, then fields. */
+/** An index in memory: keys are `name version`, values are fields. */
 function source(packages: Readonly<Record<string, string>>): PackageSource {
   const all: IndexedPackage[] = Object.entries(packages).map(([title, fields]) => {
     const [name = '', version = '1'] = title.split(' ');
@@ -22,15 +22,19 @@ function source(packages: Readonly<Record<string, string>>): PackageSource {
   };
 }
 
-function solve(packages: Readonly<Record<string, string>>, wishes: string | Wishes): string[] {
-  const asked = typeof wishes === 'string' ? { packages: wishes.split(' ') } : wishes;
+function solve(
+  packages: Readonly<Record<string, string>>,
+  requirements: string | Requirements,
+): string[] {
+  const asked =
+    typeof requirements === 'string' ? { packages: requirements.split(' ') } : requirements;
   return resolve(asked, source(packages)).map(({ name, version }) =>
     version === '1' ? name : `${name} ${version}`,
   );
 }
 
 describe('resolve', () => {
-  it.each<[string, Readonly<Record<string, string>>, string | Wishes, readonly string[]]>([
+  it.each<[string, Readonly<Record<string, string>>, string | Requirements, readonly string[]]>([
     [
       'Depends and Pre-Depends, not Recommends',
       { a: 'Depends: b\nPre-Depends: c\nRecommends: d', b: '', c: '', d: '' },
@@ -122,23 +126,27 @@ describe('resolve', () => {
       { packages: ['a'], noDependencies: true },
       ['a'],
     ],
-  ])('takes %s', (_what, packages, wishes, expected) => {
-    expect(solve(packages, wishes)).toEqual(expected);
+  ])('resolves %s', (_what, packages, requirements, expected) => {
+    expect(solve(packages, requirements)).toEqual(expected);
   });
 
-  it('does not depend on the order of the wishes', () => {
+  it('ignores the order of the requirements', () => {
     const packages = { a: 'Depends: x | y', b: 'Depends: y | x', x: '', y: '' };
     expect(solve(packages, 'b a')).toEqual(solve(packages, 'a b'));
   });
 
-  it.each<[Readonly<Record<string, string>>, string | Wishes, string]>([
+  it.each<[Readonly<Record<string, string>>, string | Requirements, string]>([
     [{}, 'a', 'there is no package a'],
     [
       { a: 'Depends: b', b: 'Depends: c', c: 'Depends: gone' },
       'a',
       'a → b → c: there is no package gone',
     ],
-    [{ a: 'Depends: b (>= 2)', 'b 1.9': '' }, 'a', 'a: b (>= 2) is wanted, the newest is 1.9'],
+    [
+      { a: 'Depends: b (>= 2)', 'b 1.9': '' },
+      'a',
+      'a: no version satisfies b (>= 2): the newest is 1.9',
+    ],
     [{ a: 'Depends: v (>= 2)', p: 'Provides: v (= 1)' }, 'a', 'a: no package provides v (>= 2)'],
     [{ a: 'Depends: x | y' }, 'a', 'a: there is no package x; there is no package y'],
     [{ a: 'Depends: b', b: 'Conflicts: a' }, 'a', 'a: b conflicts with a'],
@@ -147,22 +155,22 @@ describe('resolve', () => {
     [
       { a: 'Depends: c (= 1)', b: 'Depends: c (= 2)', 'c 1': '', 'c 2': '' },
       'a b',
-      'b: c (= 2) is wanted, but c 1 is already chosen',
+      'b: c 1 is already selected and does not satisfy c (= 2)',
     ],
-    [{ a: 'Depends: b:arm64', b: '' }, 'a', 'a: b:arm64 is wanted, the newest is 1'],
+    [{ a: 'Depends: b:arm64', b: '' }, 'a', 'a: no version satisfies b:arm64: the newest is 1'],
     [
       { a: '' },
       { packages: ['a'], without: ['typo'] },
       'there is no package typo, named under "without"',
     ],
-    [{ a: '' }, { packages: ['a'], without: ['a'] }, 'a is asked for and under "without" at once'],
-  ])('names the chain: %j %j', (packages, wishes, message) => {
-    expect(() => solve(packages, wishes)).toThrow(
+    [{ a: '' }, { packages: ['a'], without: ['a'] }, 'a is both required and under "without"'],
+  ])('names the chain: %j %j', (packages, requirements, message) => {
+    expect(() => solve(packages, requirements)).toThrow(
       expect.objectContaining({ code: 'DEPENDENCY_UNRESOLVED', message }),
     );
   });
 
-  it('gives up on a puzzle that takes for ever', () => {
+  it('gives up on an intractable puzzle', () => {
     const packages: Record<string, string> = { last: 'Depends: gone' };
     const depends: string[] = [];
     for (let i = 0; i < 40; i += 1) {

@@ -3,23 +3,23 @@ import { SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { assemble } from '../src/assemble/assemble.ts';
 import { debFiles } from '../src/deb/deb-files.ts';
-import { fetchPackages } from '../src/archive/fetch.ts';
+import { fetchPackages } from '../src/archive/fetch-packages.ts';
 import type { DebianLock } from '../src/lock/lock.ts';
 import { resolveLock } from '../src/lock/resolve-lock.ts';
-import { FakeArchive, type FakeSource } from './fake-archive.ts';
+import { TestArchive, type TestSource } from './test-archive.ts';
 import { tempStore } from './support.ts';
 
-let archive: FakeArchive;
+let archive: TestArchive;
 
 beforeAll(async () => {
-  archive = await FakeArchive.create();
+  archive = await TestArchive.create();
 });
 afterAll(async () => archive[Symbol.asyncDispose]());
 
 const TARBALL = 'debian/pool/main/t/tree/tree_1.9.orig.tar.xz';
 
-/** As the archive has a source with patches: only the tarball is upstream's. */
-function tree(version: string): FakeSource {
+/** A source package with patches, as in the archive; only the tarball is upstream's. */
+function tree(version: string): TestSource {
   const [upstream = ''] = version.split('-');
   return {
     name: 'tree',
@@ -34,8 +34,8 @@ function tree(version: string): FakeSource {
 }
 
 async function publish(
-  sources: readonly FakeSource[] = [tree('1.10-1'), tree('1.9-1')],
-  securitySources: readonly FakeSource[] = [],
+  sources: readonly TestSource[] = [tree('1.10-1'), tree('1.9-1')],
+  securitySources: readonly TestSource[] = [],
 ): Promise<void> {
   archive.files.clear();
   archive.requests.length = 0;
@@ -66,7 +66,7 @@ const fetchInto = async (lock: DebianLock, store: Store): Promise<void> =>
 describe('sources', () => {
   beforeEach(async () => publish());
 
-  it('are locked by the tarball of upstream alone, the newest one', async () => {
+  it('are locked by upstream’s tarball alone, in the newest version', async () => {
     const { packages, request } = await lockOf(['tree'], ['app']);
     expect(request).toBe('packages=app sources=tree');
     expect(packages.map(({ name }) => name)).toEqual(['app', 'src:tree']);
@@ -81,7 +81,7 @@ describe('sources', () => {
     });
   });
 
-  it('are of the version that is named, and of the security archive when that is newer', async () => {
+  it('have the named version, or the security archive’s if newer', async () => {
     expect((await lockOf(['tree (= 1.9-1)'])).packages).toMatchObject([{ version: '1.9-1' }]);
     await publish([tree('1.9-1')], [tree('1.9.1-1')]);
     expect((await lockOf(['tree'])).packages).toMatchObject([
@@ -89,18 +89,18 @@ describe('sources', () => {
     ]);
   });
 
-  it('are looked up only when some are asked for', async () => {
+  it('are looked up only on request', async () => {
     await lockOf([], ['app']);
     expect(archive.requests.filter((path) => path.includes('/source/'))).toEqual([]);
   });
 
-  it.each<[string, string, Partial<FakeSource>, object]>([
-    ['a name nobody has', 'tre', {}, { message: 'there is no source package tre' }],
+  it.each<[string, string, Partial<TestSource>, object]>([
+    ['an unknown name', 'tre', {}, { message: 'there is no source package tre' }],
     [
-      'a version that is not there',
+      'an unavailable version',
       'tree (= 2-1)',
       {},
-      { message: 'the source tree (= 2-1) is wanted, the newest is 1.9-1' },
+      { message: 'no version satisfies the source tree (= 2-1): the newest is 1.9-1' },
     ],
     [
       'a source that is made for Debian alone',
@@ -121,7 +121,7 @@ describe('sources', () => {
       { code: 'ARCHIVE_INVALID' },
     ],
     ['an empty file', 'tree', { files: { 'x.orig.tar.xz': '' } }, { code: 'ARCHIVE_INVALID' }],
-  ])('refuses %s', async (_what, wanted, change, error) => {
+  ])('rejects %s', async (_what, wanted, change, error) => {
     await publish([{ ...tree('1.9-1'), ...change }]);
     await expect(lockOf([wanted])).rejects.toMatchObject({
       code: 'DEPENDENCY_UNRESOLVED',
@@ -129,12 +129,12 @@ describe('sources', () => {
     });
   });
 
-  it('refuses an index of sources that is not the signed one, and an archive without', async () => {
+  it('rejects an unsigned index of sources, and an archive without one', async () => {
     for (const [path, content] of archive.files)
       if (path.includes('/source/')) archive.files.set(path, content.subarray(1));
     await expect(lockOf(['tree'])).rejects.toMatchObject({
       code: 'DIGEST_MISMATCH',
-      message: 'the index main of sources of trixie is not the one that was signed',
+      message: 'the index main of sources of trixie does not match its signed digest',
     });
     await archive.publish('trixie', [{ name: 'app' }]);
     await expect(lockOf(['tree'])).rejects.toMatchObject({
@@ -143,7 +143,7 @@ describe('sources', () => {
     });
   });
 
-  it('are in the image as they are in the archive', async () => {
+  it('are packed in the image as in the archive', async () => {
     const store = await tempStore();
     const lock = await lockOf(['tree (= 1.9-1)'], [], store);
     await fetchInto(lock, store);
@@ -160,21 +160,21 @@ describe('sources', () => {
     ]);
   });
 
-  it('refuses a tarball that was changed or cut short, and says when one is gone', async () => {
+  it('rejects a changed or truncated tarball, and names one that has left the mirror', async () => {
     const store = await tempStore();
     const lock = await lockOf(['tree (= 1.9-1)'], [], store);
     for (const wrong of ['tarball 1.8', 'tarball']) {
       archive.files.set(TARBALL, Buffer.from(wrong));
       await expect(fetchInto(lock, store)).rejects.toMatchObject({
         code: 'DIGEST_MISMATCH',
-        message: 'src:tree 1.9-1 is not the tarball that was locked',
+        message: 'the tarball of src:tree 1.9-1 does not match the lock',
       });
     }
     archive.files.delete(TARBALL);
     await expect(fetchInto(lock, store)).rejects.toMatchObject({
       code: 'DEB_GONE',
       message: 'src:tree 1.9-1 has left the mirror; the archive has 1.10-1 now',
-      fix: 'write the lock anew: lkt pkg lock kernel/source',
+      fix: 'run lkt pkg lock kernel/source',
     });
   });
 });

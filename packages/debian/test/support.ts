@@ -5,7 +5,7 @@ import { type ProgressEvent, type Reporter } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
 import { onTestFinished } from 'vitest';
 
-/** An empty store, removed after the test. Other users may use it too. */
+/** Opens an empty store that other users may use too; it is removed after the test. */
 export async function tempStore(): Promise<Store> {
   const dir = await mkdtemp(join(tmpdir(), 'lkt-store-'));
   onTestFinished(async () => rm(dir, { recursive: true }));
@@ -21,7 +21,7 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
   return Buffer.concat(await Array.fromAsync(source));
 }
 
-/** Keeps what is reported. */
+/** Returns a reporter that records its events. */
 export function recorder(): Reporter & { readonly events: readonly ProgressEvent[] } {
   const events: ProgressEvent[] = [];
   return {

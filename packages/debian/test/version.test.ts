@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareVersions, isVersion, satisfies } from '../src/lock/version.ts';
+import { compareVersions, isVersion, matchesRelation } from '../src/lock/version.ts';
 
-/** Each older than the next: the rules of deb-version(7), one by one. */
+/** Versions in ascending order: the rules of deb-version(7), one by one. */
 const ASCENDING: readonly (readonly string[])[] = [
   ['~~', '~~a', '~', '', 'a'],
   ['1.0~beta1~svn1245', '1.0~beta1', '1.0', '1.0-1', '1.0-1.1', '1.0-2'],
@@ -87,7 +87,7 @@ describe('compareVersions', () => {
   });
 });
 
-describe('satisfies', () => {
+describe('matchesRelation', () => {
   it.each([
     ['<<', [true, false, false]],
     ['<=', [true, true, false]],
@@ -95,11 +95,13 @@ describe('satisfies', () => {
     ['>=', [false, true, true]],
     ['>>', [false, false, true]],
   ] as const)('%s', (relation, expected) => {
-    expect(['1', '2', '3'].map((version) => satisfies(version, relation, '2'))).toEqual(expected);
+    expect(['1', '2', '3'].map((version) => matchesRelation(version, relation, '2'))).toEqual(
+      expected,
+    );
   });
 });
 
-it('knows what a version is', () => {
+it('recognises versions', () => {
   const texts = ['1', '1:2-3', '2.41-12+deb13u5', '', '-1', '1 2', 'a:1', '1;2'];
   expect(texts.map(isVersion)).toEqual([true, true, true, false, false, false, true, false]);
 });

@@ -1,17 +1,17 @@
 import { type Paragraph, parseDeb822, words } from '../deb/deb822.ts';
 
-/** One `deb` entry of apt's configuration. */
+/** A `deb` entry of apt's configuration. */
 export interface AptSource {
   readonly uri: string;
   readonly suite: string;
   readonly components: readonly string[];
-  /** Whether apt checks its signature. */
+  /** Whether apt verifies its signature. */
   readonly signed: boolean;
 }
 
 /**
- * The enabled binary sources of a file in apt's deb822 form (sources.list(5)).
- * @throws LktError ARCHIVE_INVALID
+ * Returns the enabled binary sources of a file in apt's deb822 format (sources.list(5)).
+ * @throws ARCHIVE_INVALID
  */
 export function parseDeb822Sources(text: string, what: string): AptSource[] {
   return parseDeb822(text, what).filter(isEnabled).flatMap(sourcesOf);
@@ -29,7 +29,10 @@ function sourcesOf(paragraph: Paragraph): AptSource[] {
   );
 }
 
-/** The binary sources of a file in the one-line form. Lines that apt would refuse are left out. */
+/**
+ * Returns the binary sources of a file in the one-line format (sources.list(5)). Skips lines that
+ * apt would reject.
+ */
 export function parseOneLineSources(text: string): AptSource[] {
   return text.split('\n').flatMap((line) => {
     const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)([^#]*)/.exec(line);

@@ -13,40 +13,42 @@ import { type IndexedSource, parseSource } from './source-package.ts';
 import { compareVersions } from '../lock/version.ts';
 import { findXzDecoder, unxz } from '../deb/xz.ts';
 
+/** Options to open an archive. */
 export interface ArchiveOptions extends KeyringOptions {
   readonly store: Store;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
-  /** The time an index must not have expired at; without it, none has. */
+  /** Time at which an index must still be valid; without it, indexes do not expire. */
   readonly now?: Date | undefined;
 }
 
+/** The part of an archive to load. */
 export interface Suite {
   readonly suite: string;
   readonly components?: readonly string[];
   readonly architecture: string;
-  /** Whether source packages are looked up too: their index is as long as that of the others. */
+  /** Whether to load the index of source packages, which is as long as that of binary packages. */
   readonly withSources?: boolean;
 }
 
-/** An InRelease of the archive has 150 kB. */
-const RELEASE_LIMIT = 4 << 20;
-const INDEX_LIMIT = 1 << 30;
+/** Bytes. An InRelease of the archive has 150 kB. */
+const MAX_RELEASE_BYTES = 4 << 20;
+const MAX_INDEX_BYTES = 1 << 30;
 
 /**
- * The packages of a suite, its updates and its security updates, as the signed indexes list them now.
+ * The packages of a suite with its updates and security updates, from the archive's signed indexes.
  *
- * The chain: the keyring signs InRelease, which holds the sha256 of the Packages files, which hold the sha256 of
- * every .deb.
+ * Chain of trust: the keyring signs InRelease, which has the SHA-256 of the Packages files, which
+ * have the SHA-256 of each .deb.
  */
 export class Archive implements PackageSource, AsyncDisposable {
   readonly #indexes: readonly PackagesIndex[];
-  readonly #sources: readonly SourceList[];
+  readonly #sources: readonly SourceIndex[];
   readonly #resources: AsyncDisposableStack;
 
   private constructor(
     indexes: readonly PackagesIndex[],
-    sources: readonly SourceList[],
+    sources: readonly SourceIndex[],
     resources: AsyncDisposableStack,
   ) {
     this.#indexes = indexes;
@@ -55,21 +57,23 @@ export class Archive implements PackageSource, AsyncDisposable {
   }
 
   /**
-   * @throws LktError SIGNATURE_INVALID, DIGEST_MISMATCH, NETWORK_FAILED, NOT_FOUND, TOOL_MISSING, ARCHIVE_INVALID
+   * Downloads and verifies the indexes of a suite.
+   * @throws SIGNATURE_INVALID, DIGEST_MISMATCH, NETWORK_FAILED, NOT_FOUND, TOOL_MISSING,
+   * ARCHIVE_INVALID
    */
   static async open(suite: Suite, mirror: Mirror, options: ArchiveOptions): Promise<Archive> {
     await using resources = new AsyncDisposableStack();
     const { path: directory } = resources.use(await options.store.tempDir());
     await using http = mirrorClient(mirror);
     const indexes: PackagesIndex[] = [];
-    const sources: SourceList[] = [];
+    const sources: SourceIndex[] = [];
     for (const part of partsOf(suite.suite)) {
       const release = await fetchRelease(part, http, mirror, directory, options);
       for (const component of suite.components ?? ['main']) {
         const load = async (kind: string, index: string): Promise<PackagesIndex> => {
           const name = `${part.suite}-${component}-${kind}`.replaceAll('/', '-');
-          const place = { ...part, component, kind, index };
-          const text = await fetchIndex(place, release, http, mirror, options);
+          const location = { ...part, component, kind, index };
+          const text = await fetchIndex(location, release, http, mirror, options);
           return resources.use(await PackagesIndex.load(text, join(directory, name), part.archive));
         };
         indexes.push(await load(`binary-${suite.architecture}`, 'Packages'));
@@ -88,7 +92,10 @@ export class Archive implements PackageSource, AsyncDisposable {
     return newestFirst(this.#indexes.flatMap((index) => index.versions(name)));
   }
 
-  /** Every version of a source package, if they were asked for. */
+  /**
+   * Returns every version of a source package; none unless the archive was opened with
+   * `withSources`.
+   */
   sources(name: string): readonly IndexedSource[] {
     return this.#sources.flatMap(({ archive, index }) =>
       index.paragraphs(name).map((paragraph) => parseSource(paragraph, archive)),
@@ -100,12 +107,12 @@ export class Archive implements PackageSource, AsyncDisposable {
   }
 }
 
-/** A version that stands in two archives is taken from the first, the main one. */
+/** Sorts by version. The sort is stable: of equal versions the main archive's comes first. */
 function newestFirst(packages: readonly IndexedPackage[]): IndexedPackage[] {
-  return packages.toSorted((a, b) => compareVersions(b.version, a.version)); // stable
+  return packages.toSorted((a, b) => compareVersions(b.version, a.version));
 }
 
-interface SourceList {
+interface SourceIndex {
   readonly archive: ArchiveName;
   readonly index: PackagesIndex;
 }
@@ -139,23 +146,23 @@ async function fetchRelease(
     archive,
     `dists/${suite}/InRelease`,
     async (content) =>
-      readInRelease(await collect(content, RELEASE_LIMIT, what), directory, what, options),
+      readInRelease(await collect(content, MAX_RELEASE_BYTES, what), directory, what, options),
     { signal: options.signal },
   );
   if (release.codename !== suite && release.suite !== suite) {
-    throw new LktError('SIGNATURE_INVALID', `${what} is one of ${release.codename}`, {
-      fix: 'check that the mirror is one of Debian, and complete',
+    throw new LktError('SIGNATURE_INVALID', `${what} is for ${release.codename}`, {
+      fix: 'use a complete mirror of Debian',
     });
   }
   const { validUntil } = release;
   if (options.now !== undefined && validUntil !== undefined && options.now > validUntil) {
-    const text = `${what} has expired on ${validUntil.toISOString().slice(0, 10)}: updates may be held back by the mirror`;
+    const text = `${what} expired on ${validUntil.toISOString().slice(0, 10)}: the mirror may withhold updates`;
     options.reporter.emit({ kind: 'warning', text });
   }
   return release;
 }
 
-interface IndexPlace extends Part {
+interface IndexLocation extends Part {
   readonly component: string;
   /** `binary-amd64` or `source`. */
   readonly kind: string;
@@ -164,7 +171,7 @@ interface IndexPlace extends Part {
 }
 
 async function fetchIndex(
-  { archive, suite, component, kind, index }: IndexPlace,
+  { archive, suite, component, kind, index }: IndexLocation,
   release: Release,
   http: HttpClient,
   mirror: Mirror,
@@ -210,14 +217,14 @@ async function fetchIndex(
     } catch (error) {
       options.reporter.emit({ kind: 'failed', id });
       if (!isCode(error, 'DIGEST_MISMATCH')) throw error;
-      throw new LktError('DIGEST_MISMATCH', `${what} is not the one that was signed`, {
+      throw new LktError('DIGEST_MISMATCH', `${what} does not match its signed digest`, {
         cause: error,
-        fix: 'try again in some minutes, or another mirror by LKT_DEBIAN_MIRROR',
+        fix: 'retry in a few minutes, or set LKT_DEBIAN_MIRROR to another mirror',
       });
     }
     options.reporter.emit({ kind: 'done', id, cached: false });
   }
-  const limit = release.files.get(base)?.size ?? INDEX_LIMIT;
+  const limit = release.files.get(base)?.size ?? MAX_INDEX_BYTES;
   const packed = store.read(file);
   if (form === '.xz') return capped(unxz(packed, { size: file.size, what, decoder }), limit, what);
   if (form === '') return packed;
@@ -232,7 +239,7 @@ async function* capped(
   let size = 0;
   for await (const chunk of source) {
     size += chunk.length;
-    if (size > limit) throw new LktError('ARCHIVE_INVALID', `${what} is over ${limit} bytes`);
+    if (size > limit) throw new LktError('ARCHIVE_INVALID', `${what} exceeds ${limit} bytes`);
     yield chunk;
   }
 }

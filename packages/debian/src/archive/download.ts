@@ -2,15 +2,19 @@ import { LktError } from '@lkt/core';
 import { createHttpClient, type HttpClient, type HttpOptions } from '@lkt/http';
 import type { ArchiveName, Mirror } from './mirror.ts';
 
+/** Options of `download`. */
 export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Told of every piece that came in, and of what is taken back (a negative number) when it was of no use. */
+  /**
+   * Called with the size of each chunk, and with a negative number when an address's chunks are
+   * discarded.
+   */
   readonly onBytes?: (count: number) => void;
-  /** `consume` is done with each piece before it asks for the next one; its memory may be used again. */
+  /** Whether a chunk's memory may be reused once `consume` requests the next chunk. */
   readonly canReuseBuffers?: boolean;
 }
 
-/** A way to the addresses of a mirror, through the proxies of whoever looked for it. */
+/** Returns an HTTP client with the mirror's proxies and certificates. */
 export function mirrorClient(
   { env = {} }: Mirror,
   options: Pick<HttpOptions, 'backoff' | 'idle' | 'connections'> = {},
@@ -19,11 +23,12 @@ export function mirrorClient(
 }
 
 /**
- * Reads one file of an archive. `consume` gets its bytes, unchecked, once an address; what it returns is returned.
+ * Downloads a file of an archive and returns the result of `consume`, which gets the unverified
+ * bytes once per address.
  *
- * A connection that breaks is taken up where it broke, and overload waited for; a file that is absent, or that
- * `consume` refuses, is looked for at the mirror's next address.
- * @throws LktError NOT_FOUND if no address has the file, NETWORK_FAILED, and what `consume` throws
+ * Resumes a broken connection and waits when the server is overloaded. Tries the mirror's next
+ * address if a file is missing or `consume` rejects it.
+ * @throws NOT_FOUND if no address has the file; NETWORK_FAILED; the errors of `consume`
  */
 export async function download<T>(
   http: HttpClient,
@@ -42,27 +47,27 @@ export async function download<T>(
     };
     try {
       const { content } = await http.download(`${address}/${path}`, { ...options, onBytes: count });
-      return await consumed(content, consume);
+      return await consumeAndClose(content, consume);
     } catch (error) {
       options.signal?.throwIfAborted();
       if (received > 0) onBytes?.(-received);
-      if (!(error instanceof LktError) || !ELSEWHERE.has(error.code)) throw error;
+      if (!(error instanceof LktError) || !TRY_NEXT_ADDRESS.has(error.code)) throw error;
       failures.push(error);
     }
   }
   const worst = failures.find(({ code }) => code !== 'NOT_FOUND') ?? failures[0];
-  throw worst ?? new LktError('NOT_FOUND', `${mirror.source} names no address for ${archive}`);
+  throw worst ?? new LktError('NOT_FOUND', `${mirror.source} has no URL for ${archive}`);
 }
 
-const ELSEWHERE: ReadonlySet<string> = new Set([
+const TRY_NEXT_ADDRESS: ReadonlySet<string> = new Set([
   'NOT_FOUND',
   'NETWORK_FAILED',
   'DIGEST_MISMATCH',
   'SIGNATURE_INVALID',
 ]);
 
-/** A consumer that fails before it has read anything leaves a connection that nobody else would give up. */
-async function consumed<T>(
+/** Closes the connection even if `consume` fails before its first read. */
+async function consumeAndClose<T>(
   content: AsyncIterable<Uint8Array>,
   consume: (content: AsyncIterable<Uint8Array>) => Promise<T>,
 ): Promise<T> {

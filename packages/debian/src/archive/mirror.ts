@@ -4,32 +4,33 @@ import { isErrno, LktError } from '@lkt/core';
 import type { HttpOptions } from '@lkt/http';
 import { type AptSource, parseDeb822Sources, parseOneLineSources } from './apt-sources.ts';
 
-/** Debian keeps security updates in an archive of their own, beside the main one. */
+/** Debian's archives: security updates have their own. */
 export type ArchiveName = 'debian' | 'debian-security';
 
-/** Where the archives can be read. Nothing is trusted for coming from there. */
+/** URLs of the archives. A mirror is not trusted: signatures and digests are. */
 export interface Mirror {
-  /** What named it, for messages: `LKT_DEBIAN_MIRROR` or `the apt configuration`. */
+  /** Origin, for messages: `LKT_DEBIAN_MIRROR` or `the apt configuration`. */
   readonly source: string;
-  /** Addresses of each archive, without a slash at the end, in the order they are tried. */
+  /** URLs of each archive, without a trailing slash, in the order of use. */
   readonly archives: Readonly<Record<ArchiveName, readonly string[]>>;
-  /** Where the proxies and certificates that lead there are looked up; default none. */
+  /** Environment with proxies and certificates; default: none. */
   readonly env?: HttpOptions['env'];
 }
 
+/** Options of `findMirror`. */
 export interface FindMirrorOptions {
-  /** `LKT_DEBIAN_MIRROR`, proxies and certificates. */
+  /** Variables `LKT_DEBIAN_MIRROR`, and those of proxies and certificates. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** apt's configuration directory. */
+  /** apt's configuration directory; default: `/etc/apt`. */
   readonly aptDir?: string;
 }
 
 /**
- * Finds a Debian mirror: `LKT_DEBIAN_MIRROR` if it is set, else the sources apt uses on this machine.
+ * Returns the mirror of `LKT_DEBIAN_MIRROR`, or else that of apt's sources on this machine.
  *
- * The variable holds the address of the archive, or two: the archive's, a blank, the security archive's, which
- * otherwise is the first with `-security` at the end.
- * @throws LktError CONFIG_INVALID, HOST_UNSUPPORTED
+ * The variable has the archive's URL, optionally followed by a space and the security archive's
+ * URL; default for the latter is the former plus `-security`.
+ * @throws CONFIG_INVALID, HOST_UNSUPPORTED
  */
 export async function findMirror({ env, aptDir }: FindMirrorOptions): Promise<Mirror> {
   const named = env['LKT_DEBIAN_MIRROR']?.trim() ?? '';
@@ -41,8 +42,8 @@ export async function findMirror({ env, aptDir }: FindMirrorOptions): Promise<Mi
 function fromVariable(value: string): Mirror {
   const [main, security, ...rest] = value.split(/\s+/).map((uri) => uri.replace(/\/+$/, ''));
   if (main === undefined || rest.length > 0 || !isHttp(main) || !isHttp(security ?? main)) {
-    throw new LktError('CONFIG_INVALID', `LKT_DEBIAN_MIRROR is not the address of a mirror`, {
-      fix: 'set it to an address such as https://mirror.example/debian',
+    throw new LktError('CONFIG_INVALID', `LKT_DEBIAN_MIRROR is not the URL of a mirror`, {
+      fix: 'set it to a URL such as https://mirror.example/debian',
     });
   }
   return {
@@ -64,8 +65,8 @@ function fromApt(sources: readonly AptSource[]): Mirror {
   ];
   const debian = addresses(false);
   if (debian.length === 0) {
-    throw new LktError('HOST_UNSUPPORTED', 'the apt configuration names no mirror of Debian', {
-      fix: 'set LKT_DEBIAN_MIRROR to the address of one, such as https://mirror.example/debian',
+    throw new LktError('HOST_UNSUPPORTED', 'the apt configuration has no mirror of Debian', {
+      fix: 'set LKT_DEBIAN_MIRROR to the URL of a mirror, such as https://mirror.example/debian',
     });
   }
   const security = addresses(true);
@@ -82,7 +83,7 @@ function isHttp(uri: string): boolean {
   return /^https?:\/\/\S+$/.test(uri) && URL.canParse(uri);
 }
 
-/** `bookworm-security`, and `buster/updates` before bullseye. */
+/** Matches `bookworm-security`, and `buster/updates` before bullseye. */
 function isSecurity(suite: string): boolean {
   return /(?:-security|\/updates)\/?$/.test(suite);
 }

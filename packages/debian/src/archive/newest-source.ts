@@ -7,18 +7,22 @@ import type { Mirror } from './mirror.ts';
 import { upstreamTarball } from './source-package.ts';
 import { compareVersions, upstreamVersion } from '../lock/version.ts';
 
+/** The result of `newestSource`. */
 export interface NewestSource {
-  /** Of those that are newer: the newest whose tarball can be had. */
+  /**
+   * The newest version whose tarball the mirror serves; undefined if none is newer than the given
+   * one.
+   */
   readonly newest: LockedPackage | undefined;
-  /** Versions after `newest` that the index has, and no address of the mirror serves. */
+  /** Versions newer than `newest` that the index lists but no address of the mirror serves. */
   readonly notServed: readonly string[];
 }
 
 /**
- * Looks for the newest version of a source package with another upstream tarball than `than` has. An archive lists
- * sources that it no longer serves; of each the first bytes are asked for.
- * @param accepts says which versions come into question
- * @throws LktError what opening the archive throws; NETWORK_FAILED, UNSUPPORTED
+ * Finds the newest version of a source package with a newer upstream version than `than`. Requests
+ * the first bytes of each tarball, because an archive lists sources that it no longer serves.
+ * @throws SIGNATURE_INVALID, DIGEST_MISMATCH, NETWORK_FAILED, NOT_FOUND, TOOL_MISSING,
+ * ARCHIVE_INVALID, UNSUPPORTED
  */
 export async function newestSource(
   spec: DebianSpec,
@@ -39,7 +43,7 @@ export async function newestSource(
     .sources(name)
     .filter(({ version }) => accepts(version) && isNewer(version, than))
     .toSorted((a, b) => compareVersions(b.version, a.version));
-  // The main archive and that of security updates may both have a version.
+  // Both the main and the security archive may have the version.
   await using http = mirrorClient(mirror);
   const notServed = new Set<string>();
   for (const source of sources) {
@@ -51,7 +55,7 @@ export async function newestSource(
   return { newest: undefined, notServed: [...notServed] };
 }
 
-/** What the distribution alone has changed is in no tarball of upstream's. */
+/** A new Debian revision has the same upstream tarball. */
 function isNewer(version: string, than: string): boolean {
   return compareVersions(upstreamVersion(version), upstreamVersion(than)) > 0;
 }
@@ -70,7 +74,7 @@ async function isServed(
   }
 }
 
-/** Reads no further than it has to. */
+/** Stops after the first chunk. */
 async function hasBytes(content: AsyncIterable<Uint8Array>): Promise<boolean> {
   for await (const _ of content) return true;
   return false;

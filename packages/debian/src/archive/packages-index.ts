@@ -10,7 +10,7 @@ import {
   parseRelations,
 } from '../lock/relation.ts';
 
-/** A package as an archive offers it. */
+/** An entry of an archive's Packages file. */
 export interface IndexedPackage {
   readonly name: string;
   readonly version: string;
@@ -22,28 +22,29 @@ export interface IndexedPackage {
   readonly conflicts: readonly Clause[];
   readonly provides: readonly Alternative[];
   readonly archive: ArchiveName;
-  /** Below the archive's address: `pool/…`. */
+  /** Below the archive's URL: `pool/…`. */
   readonly path: string;
   readonly size: number;
   readonly digest: Digest;
 }
 
-interface Place {
+interface Span {
   readonly offset: number;
   readonly length: number;
 }
 
-/** The longest paragraph of the archive is well under this. */
-const PARAGRAPH_LIMIT = 1 << 20;
+/** Bytes; well above the longest paragraph of the archive. */
+const MAX_PARAGRAPH_BYTES = 1 << 20;
 
 /**
- * A Packages file. The text is kept in a file, in memory only where each name is in it: 57 MB of text become 10 MB.
+ * A Packages file. Keeps the text in a file and only the offsets of names in memory: 10 MB for 57
+ * MB of text.
  */
 export class PackagesIndex implements AsyncDisposable {
   readonly #file: FileHandle;
   readonly #archive: ArchiveName;
-  readonly #names = new Map<string, Place[]>();
-  readonly #provided = new Map<string, Place[]>();
+  readonly #names = new Map<string, Span[]>();
+  readonly #provided = new Map<string, Span[]>();
 
   private constructor(file: FileHandle, archive: ArchiveName) {
     this.#file = file;
@@ -51,8 +52,8 @@ export class PackagesIndex implements AsyncDisposable {
   }
 
   /**
-   * Reads a Packages file to its end, keeping it at `path`.
-   * @throws LktError ARCHIVE_INVALID
+   * Reads a Packages file to its end and keeps it at `path`.
+   * @throws ARCHIVE_INVALID
    */
   static async load(
     text: AsyncIterable<Uint8Array>,
@@ -73,19 +74,22 @@ export class PackagesIndex implements AsyncDisposable {
     await this.#file.close();
   }
 
-  /** Every version of a package, in the order of the file. */
+  /** Returns every version of a package, in the order of the file. */
   versions(name: string): IndexedPackage[] {
-    return (this.#names.get(name) ?? []).map((place) => this.#read(place));
+    return (this.#names.get(name) ?? []).map((span) => this.#read(span));
   }
 
-  /** The paragraphs of every version, as they stand in the file: in one of Sources they are of another form. */
+  /**
+   * Returns the raw paragraphs of every version. For a Sources file, whose paragraphs have another
+   * form.
+   */
   paragraphs(name: string): string[] {
-    return (this.#names.get(name) ?? []).map((place) => this.#text(place));
+    return (this.#names.get(name) ?? []).map((span) => this.#text(span));
   }
 
-  /** Every package with `name` in its Provides. */
+  /** Returns every package with `name` in its Provides. */
   providers(name: string): IndexedPackage[] {
-    return (this.#provided.get(name) ?? []).map((place) => this.#read(place));
+    return (this.#provided.get(name) ?? []).map((span) => this.#read(span));
   }
 
   async #scan(text: AsyncIterable<Uint8Array>): Promise<void> {
@@ -106,44 +110,47 @@ export class PackagesIndex implements AsyncDisposable {
       }
       rest = rest.subarray(start);
       offset += start;
-      if (rest.length > PARAGRAPH_LIMIT)
-        throw new LktError('ARCHIVE_INVALID', 'a paragraph of Packages is over 1 MiB');
+      if (rest.length > MAX_PARAGRAPH_BYTES)
+        throw new LktError('ARCHIVE_INVALID', 'a paragraph of Packages exceeds 1 MiB');
     }
     if (rest.length > 0) this.#note(rest.toString('latin1'), { offset, length: rest.length });
   }
 
-  #note(paragraph: string, place: Place): void {
+  #note(paragraph: string, span: Span): void {
     if (paragraph.trim() === '') return;
     const name = /^Package: *(\S+)/m.exec(paragraph)?.[1];
     if (name === undefined)
       throw new LktError('ARCHIVE_INVALID', 'a paragraph of Packages has no field Package');
-    append(this.#names, name, place);
+    append(this.#names, name, span);
     const provides = /^Provides: *(.+)/m.exec(paragraph)?.[1];
     for (const clause of parseRelations(provides ?? ''))
-      for (const provided of clause) append(this.#provided, provided.name, place);
+      for (const provided of clause) append(this.#provided, provided.name, span);
   }
 
-  /** Synchronous: the text has just been written, so this reads the page cache, and the search stays a plain function. */
-  #text({ offset, length }: Place): string {
+  /** Reads synchronously from the page cache, so that the resolver need not be async. */
+  #text({ offset, length }: Span): string {
     const buffer = Buffer.alloc(length);
     if (readSync(this.#file.fd, buffer, 0, length, offset) !== length)
-      throw new Error('the index was cut short while it was in use');
+      throw new Error('the index was truncated while in use');
     return buffer.toString();
   }
 
-  #read(place: Place): IndexedPackage {
-    return parsePackage(this.#text(place), this.#archive);
+  #read(span: Span): IndexedPackage {
+    return parsePackage(this.#text(span), this.#archive);
   }
 }
 
-/** A copy of the name, since a part of a string keeps the whole of it in memory. */
-function append(map: Map<string, Place[]>, name: string, place: Place): void {
+/** Copies the name: a slice would keep its whole paragraph in memory. */
+function append(map: Map<string, Span[]>, name: string, span: Span): void {
   const list = map.get(name);
-  if (list === undefined) map.set(Buffer.from(name, 'latin1').toString('latin1'), [place]);
-  else list.push(place);
+  if (list === undefined) map.set(Buffer.from(name, 'latin1').toString('latin1'), [span]);
+  else list.push(span);
 }
 
-/** @throws LktError ARCHIVE_INVALID */
+/**
+ * Parses a paragraph of Packages.
+ * @throws ARCHIVE_INVALID
+ */
 export function parsePackage(paragraph: string, archive: ArchiveName): IndexedPackage {
   const [fields = new Map<string, string>()] = parseDeb822(paragraph, 'Packages');
   const name = fields.get('package') ?? '';
@@ -161,7 +168,7 @@ export function parsePackage(paragraph: string, archive: ArchiveName): IndexedPa
   if (!isDigest(digest) || !Number.isSafeInteger(size) || size < 0 || !isPoolPath(path))
     throw new LktError(
       'ARCHIVE_INVALID',
-      `the index of ${archive}: the entry of ${name} is damaged`,
+      `the index of ${archive}: the entry of ${name} is malformed`,
     );
   return {
     name,
@@ -181,7 +188,7 @@ export function parsePackage(paragraph: string, archive: ArchiveName): IndexedPa
   };
 }
 
-/** A relative path that stays below the archive's address and needs no escaping there. */
+/** Reports whether a path stays below the archive's URL and needs no escaping in it. */
 export function isPoolPath(path: string): boolean {
   return (
     /^[A-Za-z0-9_.+~:=-]+(?:\/[A-Za-z0-9_.+~:=-]+)*$/.test(path) &&

@@ -4,19 +4,20 @@ import { type Digest, isDigest, LktError } from '@lkt/core';
 import { type Paragraph, parseDeb822, words } from '../deb/deb822.ts';
 import { programExists, run } from '../process.ts';
 
-/** What a Release file says of a suite, after its signature was checked. */
+/** The verified contents of a Release file. */
 export interface Release {
   readonly suite: string;
   readonly codename: string;
   readonly validUntil: Date | undefined;
-  /** Whether files can be read by their digest, which a mirror in the middle of an update cannot break. */
+  /** Whether files can be downloaded by digest, which works even while a mirror is updated. */
   readonly byHash: boolean;
-  /** Path below `dists/SUITE/` → what must be found there. */
+  /** Files by path below `dists/SUITE/`. `size` is in bytes. */
   readonly files: ReadonlyMap<string, { readonly digest: Digest; readonly size: number }>;
 }
 
+/** The keys that may sign an archive. */
 export interface KeyringOptions {
-  /** Files of OpenPGP keys, one of which must have signed. By default Debian's own keyring. */
+  /** OpenPGP keyrings, one of which must have signed; default: Debian's archive keyring. */
   readonly keyrings?: readonly string[] | undefined;
 }
 
@@ -26,9 +27,10 @@ const KEYRINGS = [
 ];
 
 /**
- * Checks a clear-signed InRelease with gpgv and reads the part that is signed. `directory` is a private place for
- * gpgv's files; `what` names the file in errors.
- * @throws LktError SIGNATURE_INVALID, TOOL_MISSING, ARCHIVE_INVALID
+ * Verifies a clear-signed InRelease with gpgv and parses its signed part.
+ * @param directory private directory for gpgv's files
+ * @param what name of the file, for messages
+ * @throws SIGNATURE_INVALID, TOOL_MISSING, ARCHIVE_INVALID, NOT_FOUND
  */
 export async function readInRelease(
   bytes: Uint8Array,
@@ -59,8 +61,8 @@ export async function readInRelease(
 }
 
 /**
- * One signed message and nothing around it, so that no reader can take an unsigned part for a signed one
- * (RFC 9580 §7).
+ * Requires exactly one signed message with nothing around it, so that no unsigned text is taken for
+ * signed (RFC 9580, section 7).
  */
 function requireOneMessage(text: string, what: string): void {
   const lines = text.trimEnd().split(/\r?\n/);
@@ -75,8 +77,9 @@ function requireOneMessage(text: string, what: string): void {
 }
 
 /**
- * Debian signs with several keys, some of which an older keyring lacks. As for apt, one valid signature of a key that
- * is neither expired nor revoked is enough, and one bad signature is too many (gnupg doc/DETAILS, "status codes").
+ * Requires a valid signature by a key that is neither expired nor revoked, and no bad signature, as
+ * apt does. Debian signs with several keys, some of which an older keyring lacks (gnupg
+ * doc/DETAILS, "status codes").
  */
 function requireGoodSignature(status: string, stderr: string, what: string): void {
   const codes = status
@@ -89,7 +92,7 @@ function requireGoodSignature(status: string, stderr: string, what: string): voi
     cause: new Error(stderr.trim()),
     fix: codes.includes('NO_PUBKEY')
       ? 'run: apt-get install --only-upgrade debian-archive-keyring'
-      : 'check that the mirror is one of Debian, and complete',
+      : 'use a complete mirror of Debian',
   });
 }
 
@@ -108,7 +111,7 @@ async function findKeyrings({ keyrings }: KeyringOptions): Promise<readonly stri
 }
 
 function missing(what: string, debianPackage: string, cause?: unknown): LktError {
-  return new LktError('TOOL_MISSING', `${what} is needed to check the signature of the archive`, {
+  return new LktError('TOOL_MISSING', `${what} is needed to verify the archive's signature`, {
     cause,
     fix: `run: apt-get install ${debianPackage}`,
   });
@@ -142,7 +145,7 @@ function parseFiles(fields: Paragraph, what: string): Release['files'] {
     if (hash === undefined) continue;
     const digest = `sha256:${hash}`;
     if (!isDigest(digest) || path === undefined || !/^\d+$/.test(size ?? ''))
-      throw new LktError('ARCHIVE_INVALID', `${what}: "${line}" is not a line of SHA256`);
+      throw new LktError('ARCHIVE_INVALID', `${what}: "${line}" is not a valid SHA256 line`);
     files.set(path, { digest, size: Number(size) });
   }
   return files;

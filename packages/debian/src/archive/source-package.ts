@@ -5,54 +5,55 @@ import { parseDeb822, words } from '../deb/deb822.ts';
 import { type LockedPackage, SOURCE_ARCHITECTURE, SOURCE_PREFIX } from '../lock/lock.ts';
 import type { ArchiveName } from './mirror.ts';
 import { isPoolPath } from './packages-index.ts';
-import { formatAlternative, meets, parseAlternative } from '../lock/relation.ts';
+import { formatAlternative, satisfies, parseAlternative } from '../lock/relation.ts';
 import { compareVersions } from '../lock/version.ts';
 
-/** A source package as an archive's Sources file lists it. */
+/** An entry of an archive's Sources file. */
 export interface IndexedSource {
   readonly name: string;
   readonly version: string;
   readonly archive: ArchiveName;
   readonly files: readonly {
-    /** Below the archive's address: `pool/…`. */
+    /** Below the archive's URL: `pool/…`. */
     readonly path: string;
     readonly size: number;
     readonly digest: Digest;
   }[];
 }
 
-/** Where the tarball of a source package is in an image. */
+/** Returns the path of a source package's tarball in an image. */
 export function sourcePath({ path }: Pick<LockedPackage, 'path'>): RawPath {
   return toRaw(`usr/src/${basename(path)}`);
 }
 
 /**
- * Chooses the upstream tarball of each source package that is wanted: of the newest version, or of the one the relation
- * names. What the distribution adds, its patches, is in files of its own and does not come along.
- * @throws LktError DEPENDENCY_UNRESOLVED, UNSUPPORTED
+ * Returns the upstream tarball of each requested source package, in the newest version that
+ * satisfies the request. Debian's patches are separate files and not included.
+ * @throws DEPENDENCY_UNRESOLVED, UNSUPPORTED
  */
 export function resolveSources(
-  wishes: readonly string[],
+  requirements: readonly string[],
   versions: (name: string) => readonly IndexedSource[],
 ): LockedPackage[] {
-  return wishes.map((text) => {
+  return requirements.map((text) => {
     const wanted = parseAlternative(text);
     const found = versions(wanted.name).toSorted((a, b) => compareVersions(b.version, a.version));
     const item = found.find((source) =>
-      meets({ ...source, architecture: SOURCE_ARCHITECTURE, provides: [] }, wanted),
+      satisfies({ ...source, architecture: SOURCE_ARCHITECTURE, provides: [] }, wanted),
     );
     if (item !== undefined) return upstreamTarball(item);
     const [newest] = found;
     const reason =
       newest === undefined
         ? `there is no source package ${wanted.name}`
-        : `the source ${formatAlternative(wanted)} is wanted, the newest is ${newest.version}`;
+        : `no version satisfies the source ${formatAlternative(wanted)}: the newest is ${newest.version}`;
     throw new LktError('DEPENDENCY_UNRESOLVED', reason, {
       fix: 'correct the names under "sources" of "debian"',
     });
   });
 }
 
+/** Returns the newest version of the sources; undefined for an empty list. */
 export function newestVersion(sources: readonly IndexedSource[]): string | undefined {
   return sources
     .map(({ version }) => version)
@@ -60,7 +61,11 @@ export function newestVersion(sources: readonly IndexedSource[]): string | undef
     .at(-1);
 }
 
-/** `linux_6.12.107.orig.tar.xz`; further components of a source are `….orig-NAME.tar.xz` (dpkg-source(1), 3.0). */
+/**
+ * Returns the upstream tarball, `linux_6.12.107.orig.tar.xz`. Further components of a source are
+ * `….orig-NAME.tar.xz` (dpkg-source(1), 3.0).
+ * @throws UNSUPPORTED if there is not exactly one
+ */
 export function upstreamTarball({ name, version, archive, files }: IndexedSource): LockedPackage {
   const upstream = files.filter(({ path }) =>
     /\.orig(?:-[A-Za-z0-9-]+)?\.tar\.[a-z0-9]+$/.test(path),
@@ -70,17 +75,17 @@ export function upstreamTarball({ name, version, archive, files }: IndexedSource
     throw new LktError(
       'UNSUPPORTED',
       tarball === undefined
-        ? `the source ${name} ${version} has no upstream tarball: it is made for Debian alone`
+        ? `the source ${name} ${version} has no upstream tarball: it is native to Debian`
         : `the source ${name} ${version} has several upstream tarballs`,
-      { fix: 'take it out of "sources"' },
+      { fix: 'remove it from "sources"' },
     );
   const architecture = SOURCE_ARCHITECTURE;
   return { name: `${SOURCE_PREFIX}${name}`, version, architecture, archive, ...tarball };
 }
 
 /**
- * Reads a paragraph of Sources (Debian policy §5.6.24, Checksums-Sha256).
- * @throws LktError ARCHIVE_INVALID
+ * Parses a paragraph of Sources (Debian policy §5.6.24, Checksums-Sha256).
+ * @throws ARCHIVE_INVALID
  */
 export function parseSource(paragraph: string, archive: ArchiveName): IndexedSource {
   const [fields = new Map<string, string>()] = parseDeb822(paragraph, 'Sources');
@@ -110,7 +115,7 @@ export function parseSource(paragraph: string, archive: ArchiveName): IndexedSou
       )
         throw new LktError(
           'ARCHIVE_INVALID',
-          `the index of ${archive}: the entry of the source ${name} is damaged`,
+          `the index of ${archive}: the entry of the source ${name} is malformed`,
         );
       return { path, size: Number(length), digest };
     });

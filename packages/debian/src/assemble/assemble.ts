@@ -14,47 +14,51 @@ import type { DebFile } from '../deb/deb-files.ts';
 import { debControl, debTar } from '../deb/deb.ts';
 import { matcher } from './glob.ts';
 import { type DebianLock, type LockedPackage, SOURCE_ARCHITECTURE } from '../lock/lock.ts';
-import { meets, parseRelations } from '../lock/relation.ts';
+import { satisfies, parseRelations } from '../lock/relation.ts';
 import { sourcePath } from '../archive/source-package.ts';
 import { type Content, Spool } from './spool.ts';
-import { DIRECTORY_MODE, ImageTree, type Replaces, type TreeFile } from './tree.ts';
-import { isUsrLink, mergeUsr, usrLinks } from './usrmerge.ts';
+import { DIRECTORY_MODE, ImageTree, type Replaces, type TreeFile } from './image-tree.ts';
+import { isUsrLink, mergeUsr, usrLinks } from './usr-merge.ts';
 import { findXzDecoder, type XzDecoder } from '../deb/xz.ts';
 
+/** Changes that build.yml makes to the files of packages. */
 export interface AssembleOptions {
-  /** Globs of paths left out, besides `DEFAULT_EXCLUDES`. */
+  /** Globs of paths to leave out, besides `DEFAULT_EXCLUDES`. */
   readonly exclude?: readonly string[];
-  /** Globs of paths kept whatever `exclude` and the defaults say. */
+  /** Globs of paths to keep despite `exclude` and the defaults. */
   readonly include?: readonly string[];
-  /** Symlinks: path → target as it is written. */
+  /** Symlinks: path → target, verbatim. */
   readonly links?: ReadonlyMap<string, string>;
-  readonly files?: readonly StatedFile[];
-  readonly directories?: readonly StatedDirectory[];
+  readonly files?: readonly DeclaredFile[];
+  readonly directories?: readonly DeclaredDirectory[];
 }
 
-export interface StatedFile {
+/** A file that build.yml declares. */
+export interface DeclaredFile {
   readonly path: string;
   readonly contents: string;
-  /** By default 0644. */
+  /** Default: 0644. */
   readonly mode?: number;
 }
 
-export interface StatedDirectory {
+/** A directory that build.yml declares. */
+export interface DeclaredDirectory {
   readonly path: string;
-  /** By default 0755. */
+  /** Default: 0755. */
   readonly mode?: number;
 }
 
+/** How to assemble: nothing here affects the bytes. */
 export interface AssembleContext {
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
-  /** Told of each file that is not empty, and the package it is of. */
+  /** Called for each non-empty file with the package that owns it. */
   readonly onFile?: (file: DebFile) => void;
-  /** How xz is unpacked; by default the fastest way this machine has. */
+  /** Decoder for xz; default: the fastest on this machine. */
   readonly decoder?: XzDecoder;
 }
 
-/** Documentation in all its forms, and what only a desktop, a shell prompt or Debian's own tools read. */
+/** Documentation, and files that only desktops, shell completion or Debian's tools read. */
 export const DEFAULT_EXCLUDES: readonly string[] = [
   'usr/share/bash-completion',
   'usr/share/bug',
@@ -73,12 +77,14 @@ export const DEFAULT_EXCLUDES: readonly string[] = [
 const UNPACKERS = 2;
 
 /**
- * The files of the locked packages as one tree, in the order and form of a layer. The .debs must be in the store.
+ * Returns the files of the locked packages as one tree, in layer order. The store must have the
+ * .debs.
  *
- * No script of a package is run. Every owner is root; setuid and setgid bits and extended attributes are dropped;
- * `/bin`, `/sbin`, `/lib` and `/lib64` are links into `/usr`. The same lock and options give the same bytes on any
- * machine. Memory holds names and modes only: contents wait in the store's temporary directory.
- * @throws LktError TREE_CONFLICT, ARCHIVE_INVALID, DIGEST_MISMATCH, NOT_FOUND
+ * Runs no maintainer scripts. Every owner is root; setuid and setgid bits and extended attributes
+ * are dropped; `/bin`, `/sbin`, `/lib` and `/lib64` are links into `/usr`. Equal locks and options
+ * give equal bytes on any machine. Only names and modes are in memory: contents wait in the store's
+ * temporary directory.
+ * @throws TREE_CONFLICT, ARCHIVE_INVALID, DIGEST_MISMATCH, NOT_FOUND
  */
 export async function* assemble(
   lock: DebianLock,
@@ -94,13 +100,13 @@ export async function* assemble(
 
   const unpacked = await unpackAll(lock, store, spools, context);
   const tree = new ImageTree();
-  for (const link of usrLinks(lock.architecture)) tree.state(link, 'the layout of /usr');
+  for (const link of usrLinks(lock.architecture)) tree.declare(link, 'the /usr layout');
   const keep = selector(options);
   const replaces = replacesReader(lock, store, context);
   for (const { name } of lock.packages)
     for (const file of unpacked.get(name) ?? [])
       if (keep(file.path)) await tree.add(file, name, replaces);
-  for (const file of stated(options)) tree.state(file, 'build.yml');
+  for (const file of declared(options)) tree.declare(file, 'build.yml');
   if (context.onFile !== undefined) report(tree, lock, context.onFile);
   yield* tree.entries();
 }
@@ -156,14 +162,14 @@ async function unpack(
   const data = debTar(store.read(item), { what, decoder });
   const files = new Map<RawPath, TreeFile>();
   try {
-    // To the end of the .deb, where its digest is checked: only then is anything of it used.
+    // Read to the end, where the digest is verified, before any of it is used.
     for await (const entry of readTar(data)) {
       signal.throwIfAborted();
       const file = await toFile(entry, files, spool, what);
       if (file !== undefined) files.set(file.path, file);
     }
   } catch (error) {
-    // A damaged blob is more likely than a damaged package: the digest tells.
+    // Read the blob to its end: a wrong digest means a damaged blob, not a damaged package.
     if (error instanceof LktError && error.code === 'ARCHIVE_INVALID')
       for await (const chunk of store.read(item)) void chunk;
     throw error;
@@ -171,7 +177,7 @@ async function unpack(
   return [...files.values()];
 }
 
-/** What is locked of a source package is a file, and stays it: whoever unpacks it sees what was signed. */
+/** A source package's tarball stays packed, so that its signature upstream still applies. */
 async function tarball(item: LockedPackage, store: Store, spool: Spool): Promise<TreeFile> {
   const content = await spool.append(store.read(item));
   return {
@@ -208,7 +214,7 @@ async function toFile(
     case 'hardlink': {
       const target = files.get(mergeUsr(entry.link ?? ''));
       if (target?.type === 'file') return { ...target, path };
-      const problem = `${what}: ${fromRaw(path)} is a hard link to a file that is not there`;
+      const problem = `${what}: ${fromRaw(path)} is a hard link to a missing file`;
       throw new LktError('ARCHIVE_INVALID', problem);
     }
     case 'char':
@@ -225,43 +231,46 @@ function selector({ exclude = [], include = [] }: AssembleOptions): (path: RawPa
   return (path) => !excluded(path) || included(path);
 }
 
-/** The Replaces field stands in the .deb alone, so it is read when two packages have one path, which is rare. */
+/**
+ * Returns a function that reads Replaces. The field is only in the .deb, so it is read on the rare
+ * path conflict.
+ */
 function replacesReader(lock: DebianLock, store: Store, { decoder }: AssembleContext): Replaces {
   const find = (name: string): LockedPackage | undefined =>
     lock.packages.find((item) => item.name === name);
   return async (winner, loser) => {
     const item = find(winner);
     const other = find(loser);
-    if (item === undefined || other === undefined) return false; // not both are packages
+    if (item === undefined || other === undefined) return false; // one is not a package
     const what = `${winner} ${item.version}`;
     const control = await debControl(store.read(item), {
       what,
       decoder,
     });
-    const offer = { ...other, provides: [] };
+    const candidate = { ...other, provides: [] };
     return parseRelations(control.get('replaces') ?? '').some((clause) =>
-      clause.some((wanted) => meets(offer, wanted)),
+      clause.some((wanted) => satisfies(candidate, wanted)),
     );
   };
 }
 
-function* stated({ links, files, directories }: AssembleOptions): Generator<TreeFile> {
+function* declared({ links, files, directories }: AssembleOptions): Generator<TreeFile> {
   const mtime = SOURCE_DATE_EPOCH;
   for (const { path, mode } of directories ?? [])
     yield {
-      path: statedPath(path),
+      path: declaredPath(path),
       type: 'directory',
       mode: (mode ?? DIRECTORY_MODE) & 0o1777,
       mtime,
     };
   for (const { path, contents, mode } of files ?? []) {
     const content = Buffer.from(contents, 'utf8');
-    yield { path: statedPath(path), type: 'file', mode: (mode ?? 0o644) & 0o777, mtime, content };
+    yield { path: declaredPath(path), type: 'file', mode: (mode ?? 0o644) & 0o777, mtime, content };
   }
   for (const [path, target] of links ?? [])
-    yield { path: statedPath(path), type: 'symlink', mode: 0o777, mtime, link: toRaw(target) };
+    yield { path: declaredPath(path), type: 'symlink', mode: 0o777, mtime, link: toRaw(target) };
 }
 
-function statedPath(path: string): RawPath {
+function declaredPath(path: string): RawPath {
   return mergeUsr(toRaw(path.replace(/^\/+/, '').replace(/\/+$/, '')));
 }

@@ -1,8 +1,8 @@
 import { type RawPath, toRaw } from '@lkt/oci';
 
 /**
- * A test for paths from globs: `*` and `?` stay within a part of the path, `**` does not. A glob that fits a directory
- * fits all that is below it. A leading slash means nothing.
+ * Returns a test for paths: `*` and `?` match within a component, `**` also across slashes. A glob
+ * that matches a directory matches everything below it. Leading and trailing slashes are ignored.
  */
 export function matcher(globs: readonly string[]): (path: RawPath) => boolean {
   if (globs.length === 0) return () => false;

@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 
-/** A piece of a spool. Two names of one file (hard links) share one object. */
+/** A section of a spool. Hard links share one object. */
 export interface Content {
   readonly spool: Spool;
   readonly offset: number;
@@ -11,7 +11,7 @@ export interface Content {
 const BUFFER = 1 << 20;
 const SMALL = 1 << 18;
 
-/** A file without a name that keeps contents until they are wanted, in another order. */
+/** An unnamed temporary file for contents that are read later, in another order. */
 export class Spool implements AsyncDisposable {
   readonly #file: FileHandle;
   readonly #buffer = Buffer.alloc(BUFFER);
@@ -22,7 +22,10 @@ export class Spool implements AsyncDisposable {
     this.#file = file;
   }
 
-  /** `path` is used for a moment only: the space is given back when the process ends, however it ends. */
+  /**
+   * Creates the file at `path` and unlinks it at once, so that its space is freed however the
+   * process ends.
+   */
   static async create(path: string): Promise<Spool> {
     const file = await open(path, 'wx+', 0o600);
     await unlink(path);
@@ -39,7 +42,7 @@ export class Spool implements AsyncDisposable {
     return { spool: this, offset, size: this.#written + this.#buffered - offset };
   }
 
-  /** To be called before the first `read`. */
+  /** Writes the buffer. Call it before the first `read`. */
   async flush(): Promise<void> {
     let done = 0;
     while (done < this.#buffered) {
@@ -57,7 +60,7 @@ export class Spool implements AsyncDisposable {
 
   async *read(offset: number, size: number): AsyncGenerator<Uint8Array> {
     if (size <= SMALL) {
-      // Most files are small, and in the page cache: a trip to the thread pool would take longer than the read.
+      // Small files are in the page cache: a trip through the thread pool would take longer.
       const chunk = Buffer.allocUnsafe(size);
       requireAll(readSync(this.#file.fd, chunk, 0, size, offset), size);
       yield chunk;
@@ -84,5 +87,5 @@ export class Spool implements AsyncDisposable {
 }
 
 function requireAll(read: number, wanted: number): void {
-  if (read !== wanted) throw new Error('the spool was cut short while it was in use');
+  if (read !== wanted) throw new Error('the spool was truncated while in use');
 }

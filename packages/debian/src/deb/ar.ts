@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 
-/** A member of an ar archive. Its content must be read, or left, before the next member is asked for. */
+/** A member of an ar archive. Read or skip its content before requesting the next member. */
 export interface ArMember {
   readonly name: string;
   readonly size: number;
@@ -11,14 +11,15 @@ const MAGIC = '!<arch>\n';
 const HEADER = 60;
 
 /**
- * Reads the ar format as deb(5) restricts it: short names, no symbol table. Streams; unread content is skipped.
- * @throws LktError ARCHIVE_INVALID
+ * Reads the ar format as restricted by deb(5): short names, no symbol table. Streams; unread
+ * content is skipped.
+ * @throws ARCHIVE_INVALID
  */
 export async function* readAr(source: AsyncIterable<Uint8Array>): AsyncGenerator<ArMember> {
   const reader = new ByteReader(source);
   try {
     if ((await reader.take(MAGIC.length))?.toString('latin1') !== MAGIC)
-      throw invalid('it does not begin with "!<arch>"');
+      throw invalid('it does not start with "!<arch>"');
     for (;;) {
       const header = await reader.take(HEADER);
       if (header === undefined) return;
@@ -33,7 +34,7 @@ export async function* readAr(source: AsyncIterable<Uint8Array>): AsyncGenerator
   }
 }
 
-/** The header of a member, in the form dpkg-deb writes. */
+/** Returns a member's header, in dpkg-deb's form. */
 export function arHeader(name: string, size: number): Buffer {
   return Buffer.from(
     `${name.padEnd(16)}${'0'.padEnd(12)}${'0'.padEnd(6)}${'0'.padEnd(6)}${'100644'.padEnd(8)}${String(size).padEnd(10)}\`\n`,
@@ -46,7 +47,7 @@ function parseHeader(header: Buffer): { name: string; size: number } {
   const name = text.slice(0, 16).trimEnd().replace(/\/$/, '');
   const size = text.slice(48, 58).trimEnd();
   if (text.slice(58) !== '`\n' || !/^\d{1,10}$/.test(size) || !/^[\w.+-]+$/.test(name))
-    throw invalid('the header of a member is damaged');
+    throw invalid('a member header is malformed');
   return { name, size: Number(size) };
 }
 
@@ -62,7 +63,7 @@ class ByteReader {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** Exactly `size` bytes, or undefined at the end. */
+  /** Returns exactly `size` bytes, or undefined at the end. */
   async take(size: number): Promise<Buffer | undefined> {
     const parts: Uint8Array[] = [];
     let have = 0;
@@ -73,16 +74,16 @@ class ByteReader {
       have += part.length;
     }
     if (have === 0 && size > 0) return undefined;
-    if (have < size) throw invalid('it is cut short');
+    if (have < size) throw invalid('it is truncated');
     return Buffer.concat(parts);
   }
 
-  /** The next `size` bytes; iterating again goes on where the last iteration stopped. */
+  /** Returns the next `size` bytes. A second iteration resumes where the first stopped. */
   part(size: number): AsyncIterable<Uint8Array> {
     let left = size;
     const next = async (): Promise<IteratorResult<Uint8Array>> => {
       if (left === 0) return { done: true, value: undefined };
-      if (!(await this.#fill())) throw invalid('it is cut short');
+      if (!(await this.#fill())) throw invalid('it is truncated');
       const value = this.#buffer.subarray(0, left);
       this.#buffer = this.#buffer.subarray(value.length);
       left -= value.length;
@@ -91,7 +92,7 @@ class ByteReader {
     return { [Symbol.asyncIterator]: () => ({ next }) };
   }
 
-  /** To the end of the source, so that a source that checks its digest at the end gets there. */
+  /** Closes the source. */
   async close(): Promise<void> {
     await this.#source.return?.();
   }

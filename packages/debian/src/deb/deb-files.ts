@@ -2,10 +2,10 @@ import { type RawPath, readTar, type Store } from '@lkt/oci';
 import { debTar } from './deb.ts';
 import { type DebianLock, type LockedPackage, SOURCE_ARCHITECTURE } from '../lock/lock.ts';
 import { sourcePath } from '../archive/source-package.ts';
-import { mergeUsr } from '../assemble/usrmerge.ts';
+import { mergeUsr } from '../assemble/usr-merge.ts';
 import { findXzDecoder } from './xz.ts';
 
-/** A file that a locked package brings, where `assemble` puts it. */
+/** A file of a locked package, at the path where `assemble` puts it. */
 export interface DebFile {
   readonly item: LockedPackage;
   readonly path: RawPath;
@@ -13,8 +13,8 @@ export interface DebFile {
 }
 
 /**
- * The files of locked packages that are not empty. The .debs are unpacked for it, and must be in the store.
- * @throws LktError NOT_FOUND, ARCHIVE_INVALID, DIGEST_MISMATCH
+ * Returns the non-empty files of locked packages. Unpacks the .debs, which the store must have.
+ * @throws NOT_FOUND, ARCHIVE_INVALID, DIGEST_MISMATCH
  */
 export async function* debFiles(
   lock: DebianLock,

@@ -6,38 +6,39 @@ import { type ArMember, readAr } from './ar.ts';
 import { type Paragraph, parseDeb822 } from './deb822.ts';
 import { findXzDecoder, unxz, type XzDecoder } from './xz.ts';
 
+/** Options to read a .deb. */
 export interface DebOptions {
-  /** Names the package in errors. */
+  /** Name of the package, for messages. */
   readonly what: string;
-  /** How xz is unpacked; by default the fastest way this machine has. */
+  /** Decoder for xz; default: the fastest on this machine. */
   readonly decoder?: XzDecoder;
 }
 
-/** No package of the archive comes near; a small file that unpacks to more is an attack. */
-const DATA_LIMIT = 8 * 1024 ** 3;
-const CONTROL_LIMIT = 16 * 1024 ** 2;
+/** Bytes; far above any package of the archive. Bounds decompression bombs. */
+const MAX_DATA_BYTES = 8 * 1024 ** 3;
+const MAX_CONTROL_BYTES = 16 * 1024 ** 2;
 
 /**
- * The files of a .deb: `data.tar`, unpacked (deb(5)). The source is read to its end, so one that checks a digest
- * there has checked it when this ends well; nothing may be trusted before.
- * @throws LktError ARCHIVE_INVALID
+ * Returns the unpacked `data.tar` of a .deb (deb(5)). Reads the source to its end, so that a source
+ * that verifies its digest there has done so; trust nothing before.
+ * @throws ARCHIVE_INVALID, UNSUPPORTED
  */
 export async function* debTar(
   source: AsyncIterable<Uint8Array>,
   options: DebOptions,
 ): AsyncGenerator<Uint8Array> {
-  yield* member(source, 'data.tar', DATA_LIMIT, options);
+  yield* member(source, 'data.tar', MAX_DATA_BYTES, options);
 }
 
 /**
- * The control file of a .deb.
- * @throws LktError ARCHIVE_INVALID
+ * Returns the control file of a .deb.
+ * @throws ARCHIVE_INVALID, UNSUPPORTED
  */
 export async function debControl(
   source: AsyncIterable<Uint8Array>,
   options: DebOptions,
 ): Promise<Paragraph> {
-  const tar = member(source, 'control.tar', CONTROL_LIMIT, options);
+  const tar = member(source, 'control.tar', MAX_CONTROL_BYTES, options);
   let control: Paragraph | undefined;
   for await (const entry of readTar(tar)) {
     if (entry.path !== 'control' || entry.content === undefined) continue;
@@ -61,12 +62,13 @@ async function* member(
       throw invalid(options.what, 'the first member is not debian-binary');
     index += 1;
     if (entry.name !== wanted && !entry.name.startsWith(`${wanted}.`)) continue;
-    if (seen) throw invalid(options.what, `it has ${wanted} twice`);
+    if (seen) throw invalid(options.what, `it has more than one ${wanted}`);
     seen = true;
     let size = 0;
     for await (const chunk of unpack(entry, wanted, options)) {
       size += chunk.length;
-      if (size > limit) throw invalid(options.what, `${entry.name} unpacks to over ${limit} bytes`);
+      if (size > limit)
+        throw invalid(options.what, `${entry.name} exceeds ${limit} bytes unpacked`);
       yield chunk;
     }
   }
@@ -93,7 +95,7 @@ async function* unpack(
       yield* inflate(content, createZstdDecompress(), whole);
       return;
     default:
-      throw new LktError('UNSUPPORTED', `${whole} is compressed in a way lkt does not read`);
+      throw new LktError('UNSUPPORTED', `${whole} has an unsupported compression`);
   }
 }
 
@@ -106,7 +108,7 @@ async function* inflate(
   const input = Readable.from(source).on('error', (error) => {
     failure = error;
   });
-  // The callback form: the decoder's own error reaches the loop below, the source's is kept in `failure`.
+  // With the callback form the loop below gets the decoder's error, and `failure` has the source's.
   const output = pipeline(input, decoder, () => undefined);
   try {
     for await (const chunk of output) yield chunk as Uint8Array;

@@ -1,12 +1,16 @@
 import { LktError } from '@lkt/core';
 
-/** The fields of one paragraph, by lower-case name. Lines of a folded or multi-line value are joined by a newline. */
+/**
+ * The fields of a paragraph by lower-case name. The lines of a folded or multi-line value are
+ * joined by newlines.
+ */
 export type Paragraph = ReadonlyMap<string, string>;
 
 /**
- * Reads the format of Debian's control files, Release files and apt's `.sources` (deb822(5)): paragraphs of
- * `Field: value` lines, a blank line between, lines that begin with a blank continue the value, `#` begins a comment.
- * @throws LktError ARCHIVE_INVALID, naming `what` and the line
+ * Parses deb822(5), the format of control files, Release files and apt's `.sources`: paragraphs of
+ * `Field: value` lines separated by blank lines, with continuation lines and `#` comments.
+ * @param what name of the file, for messages
+ * @throws ARCHIVE_INVALID with the line
  */
 export function parseDeb822(text: string, what: string): Paragraph[] {
   const paragraphs: Paragraph[] = [];
@@ -39,7 +43,7 @@ export function parseDeb822(text: string, what: string): Paragraph[] {
   return paragraphs;
 }
 
-/** A value that is a list of words, over any number of lines. */
+/** Splits a value at white space, across lines. */
 export function words(value: string | undefined): string[] {
   return (value ?? '').split(/\s+/).filter((word) => word !== '');
 }

@@ -2,14 +2,17 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { LktError } from '@lkt/core';
 import { arHeader } from './ar.ts';
-import { filter, programExists } from '../process.ts';
+import { pipeThrough, programExists } from '../process.ts';
 
-/** What unpacks xz: a program of the machine, or a library that is three times slower. All give the same bytes. */
+/**
+ * A decoder for xz: a program of the machine, or a library that is three times slower. All produce
+ * the same bytes.
+ */
 export type XzDecoder = 'xz' | 'dpkg-deb' | 'wasm';
 
 let found: Promise<XzDecoder> | undefined;
 
-/** The fastest decoder this machine has. `dpkg-deb` is on every Debian; `xz` is not. */
+/** Returns the fastest decoder on this machine. Every Debian has `dpkg-deb`; not all have `xz`. */
 export function findXzDecoder(): Promise<XzDecoder> {
   found ??= (async (): Promise<XzDecoder> => {
     if (await programExists('xz', ['--version'])) return 'xz';
@@ -20,7 +23,7 @@ export function findXzDecoder(): Promise<XzDecoder> {
 
 /**
  * Unpacks an xz stream of `size` bytes.
- * @throws LktError ARCHIVE_INVALID naming `what`
+ * @throws ARCHIVE_INVALID; TOOL_MISSING if the decoder cannot be started
  */
 export async function* unxz(
   source: AsyncIterable<Uint8Array>,
@@ -28,17 +31,22 @@ export async function* unxz(
 ): AsyncGenerator<Uint8Array> {
   switch (options.decoder) {
     case 'xz':
-      yield* filter('xz', ['--decompress', '--stdout', '--quiet'], source, options.what);
+      yield* pipeThrough('xz', ['--decompress', '--stdout', '--quiet'], source, options.what);
       return;
     case 'dpkg-deb':
-      yield* filter('dpkg-deb', ['--fsys-tarfile', '-'], asDeb(source, options.size), options.what);
+      yield* pipeThrough(
+        'dpkg-deb',
+        ['--fsys-tarfile', '-'],
+        asDeb(source, options.size),
+        options.what,
+      );
       return;
     case 'wasm':
       yield* wasm(source, options.what);
   }
 }
 
-/** dpkg-deb unpacks only the data member of a .deb, so the stream is given the frame of one (deb(5)). */
+/** Wraps the stream as the data member of a .deb (deb(5)), the only input that dpkg-deb unpacks. */
 async function* asDeb(source: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
   const version = Buffer.from('2.0\n');
   yield Buffer.from('!<arch>\n');

@@ -1,4 +1,7 @@
-/** What describes a package of .debs: the block in build.yml and the lock. Loads nothing that reads archives. */
+/**
+ * The description of a Debian package set: build.yml's block and the lock. Loads no code that reads
+ * archives.
+ */
 export {
   checkLock,
   type DebianLock,
@@ -7,4 +10,4 @@ export {
   type LockedPackage,
   parseLock,
 } from './lock.ts';
-export { DEBIAN, type DebianBlock } from './spec.ts';
+export { DEBIAN, type DebianBlock } from './debian-block.ts';

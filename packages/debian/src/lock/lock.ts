@@ -3,54 +3,57 @@ import type { ArchiveName } from '../archive/mirror.ts';
 import { isPoolPath } from '../archive/packages-index.ts';
 import { isVersion } from './version.ts';
 
+/** A request for Debian packages. */
 export interface DebianSpec {
-  /** `trixie`: its updates and security updates are read with it. */
+  /** `trixie`; includes its updates and security updates. */
   readonly suite: string;
-  /** By default `main`. */
+  /** Default: `main`. */
   readonly components?: readonly string[];
-  /** Debian's name of it: `amd64`. */
+  /** Debian's name: `amd64`. */
   readonly architecture: string;
   readonly packages: readonly string[];
-  /** Counted as present by whoever depends on them, and left out. */
+  /** Packages that satisfy dependencies but are left out. */
   readonly without?: readonly string[];
-  /** Takes `packages` alone. */
+  /** Take only `packages`, without their dependencies. */
   readonly noDependencies?: boolean;
-  /** Source packages whose upstream tarball is wanted. */
+  /** Source packages whose upstream tarballs to include. */
   readonly sources?: readonly string[];
 }
 
+/** A binary package, or the upstream tarball of a source package, pinned by its digest. */
 export interface LockedPackage {
-  /** Of a source package: `src:NAME`. */
+  /** For a source package: `src:NAME`. */
   readonly name: string;
   readonly version: string;
-  /** Of a source package: `source`. */
+  /** For a source package: `source`. */
   readonly architecture: string;
   readonly archive: ArchiveName;
-  /** Below the archive's address: `pool/…`. */
+  /** Below the archive's URL: `pool/…`. */
   readonly path: string;
   readonly size: number;
   readonly digest: Digest;
 }
 
-/** The exact packages of an image: what was asked for, and what that gave. */
+/** The exact packages of an image: the request and its resolution. */
 export interface DebianLock {
   readonly suite: string;
   readonly architecture: string;
-  /** What was asked for, in one line. */
+  /** The request, in one line. */
   readonly request: string;
-  /** By name. */
+  /** Sorted by name. */
   readonly packages: readonly LockedPackage[];
 }
 
-/** Marks the name of a source package, as Debian does where those of binary ones stand too. */
+/** Prefix of source package names, as Debian writes them beside binary ones. */
 export const SOURCE_PREFIX = 'src:';
-/** What stands for the architecture of one (Debian policy §5.6.8). */
+/** Architecture of source packages (Debian policy §5.6.8). */
 export const SOURCE_ARCHITECTURE = 'source';
 
 const TITLE = '# Written by `lkt pkg lock`.';
 
 /**
- * One line a package, by name, so that an update is a diff of the lines that changed. Equal locks give equal text.
+ * Formats a lock file: one line per package, sorted by name, so that diffs show what an update
+ * changed. Equal locks give equal text.
  */
 export function formatLock(lock: DebianLock): string {
   const lines = lock.packages
@@ -70,8 +73,8 @@ export function formatLock(lock: DebianLock): string {
 }
 
 /**
- * Reads what `formatLock` wrote.
- * @throws LktError CONFIG_INVALID with line and column
+ * Parses a lock file written by `formatLock`.
+ * @throws CONFIG_INVALID with line and column
  */
 export function parseLock(file: SourceFile): DebianLock {
   const lines = file.text.split('\n');
@@ -80,24 +83,29 @@ export function parseLock(file: SourceFile): DebianLock {
     if (!text.startsWith(`${key} `)) throw invalid(file, line, 1, `expected "${key} …"`);
     return text.slice(key.length + 1);
   };
-  if (lines[0] !== TITLE) throw invalid(file, 1, 1, 'this is not a lock file');
+  if (lines[0] !== TITLE) throw invalid(file, 1, 1, 'not a lock file');
   const suite = header(2, 'suite');
   const architecture = header(3, 'architecture');
   const request = header(4, 'request');
   if (lines[4] !== '') throw invalid(file, 5, 1, 'expected an empty line');
   if (lines.at(-1) !== '')
-    throw invalid(file, lines.length, 1, 'the last line does not end: the file is cut short');
+    throw invalid(file, lines.length, 1, 'the file is truncated: its last line has no newline');
   const packages: LockedPackage[] = [];
   for (const [index, line] of lines.slice(5, -1).entries()) {
     const item = parseLine(file, index + 6, line);
     const previous = packages.at(-1);
     if (previous !== undefined && previous.name >= item.name)
-      throw invalid(file, index + 6, 1, `"${item.name}" is twice here or out of order`);
+      throw invalid(file, index + 6, 1, `"${item.name}" is duplicated or out of order`);
     const isSource = item.architecture === SOURCE_ARCHITECTURE;
     if (isSource !== item.name.startsWith(SOURCE_PREFIX))
-      throw invalid(file, index + 6, 1, `"${item.name}" is not of ${item.architecture}`);
+      throw invalid(
+        file,
+        index + 6,
+        1,
+        `"${item.name}" cannot have the architecture ${item.architecture}`,
+      );
     if (!isSource && item.architecture !== architecture && item.architecture !== 'all')
-      throw invalid(file, index + 6, 1, `"${item.name}" is not of ${architecture}`);
+      throw invalid(file, index + 6, 1, `"${item.name}" is not for ${architecture}`);
     packages.push(item);
   }
   return { suite, architecture, request, packages };
@@ -109,11 +117,12 @@ function parseLine(file: SourceFile, line: number, text: string): LockedPackage 
     const column = fields.slice(0, field).reduce((sum, { length }) => sum + length + 1, 1);
     return invalid(file, line, Math.min(column, text.length + 1), `expected ${expected}`);
   };
-  const [name = '', version = '', architecture = '', place = '', size = '', digest = ''] = fields;
+  const [name = '', version = '', architecture = '', location = '', size = '', digest = ''] =
+    fields;
   if (!/^(?:src:)?[a-z0-9][a-z0-9+.-]*$/.test(name)) throw fail(0, 'the name of a package');
   if (!isVersion(version)) throw fail(1, 'a version');
   if (!/^[a-z0-9-]+$/.test(architecture)) throw fail(2, 'an architecture');
-  const [, archive, path] = /^(debian|debian-security)\/(.+)$/.exec(place) ?? [];
+  const [, archive, path] = /^(debian|debian-security)\/(.+)$/.exec(location) ?? [];
   if (archive === undefined || path === undefined || !isPoolPath(path))
     throw fail(3, 'a path such as debian/pool/main/b/bash/bash_5.2_amd64.deb');
   if (!/^[1-9]\d{0,11}$/.test(size)) throw fail(4, 'a size in bytes');
@@ -132,12 +141,12 @@ function parseLine(file: SourceFile, line: number, text: string): LockedPackage 
 
 function invalid(file: SourceFile, line: number, column: number, message: string): LktError {
   return sourceError('CONFIG_INVALID', file, { line, column }, message, {
-    fix: 'write the lock anew: lkt pkg lock DIR',
+    fix: 'run lkt pkg lock DIR',
   });
 }
 
-/** What a specification asks for, in one line: the same text for the same wishes in any order. */
-export function requestOf(spec: DebianSpec): string {
+/** Formats the request of a specification in one line; the order of its lists does not matter. */
+export function formatRequest(spec: DebianSpec): string {
   return [
     `packages=${list(spec.packages)}`,
     ...(spec.without === undefined || spec.without.length === 0
@@ -157,8 +166,8 @@ function list(values: readonly string[]): string {
 }
 
 /**
- * Checks that a lock is the answer to a specification.
- * @throws LktError CONFIG_INVALID naming the command that writes it anew
+ * Checks that a lock resolves a specification.
+ * @throws CONFIG_INVALID, whose fix is the command that updates the lock
  */
 export function checkLock(
   lock: DebianLock,
@@ -166,20 +175,20 @@ export function checkLock(
   file: SourceFile,
   directory: string,
 ): void {
-  const claims: readonly [line: number, expected: string, found: string][] = [
+  const headers: readonly [line: number, expected: string, found: string][] = [
     [2, spec.suite, lock.suite],
     [3, spec.architecture, lock.architecture],
-    [4, requestOf(spec), lock.request],
+    [4, formatRequest(spec), lock.request],
   ];
-  for (const [line, expected, found] of claims) {
+  for (const [line, expected, found] of headers) {
     if (expected === found) continue;
     throw sourceError(
       'CONFIG_INVALID',
       file,
       { line, column: 1 },
-      'the lock is older than build.yml',
+      'the lock does not match build.yml',
       {
-        fix: `write it anew: lkt pkg lock ${directory}`,
+        fix: `run lkt pkg lock ${directory}`,
       },
     );
   }

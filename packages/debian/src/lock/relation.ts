@@ -1,40 +1,43 @@
 import { LktError } from '@lkt/core';
-import { isVersion, type Relation, satisfies } from './version.ts';
+import { isVersion, type Relation, matchesRelation } from './version.ts';
 
-/** One package of a dependency: `libc6 (>= 2.36)`, `python3:any`. */
+/** A package that may satisfy a dependency: `libc6 (>= 2.36)`, `python3:any`. */
 export interface Alternative {
   readonly name: string;
-  /** What stands after the colon: `any`, `native` or an architecture. */
+  /** Architecture qualifier: `any`, `native` or an architecture. */
   readonly qualifier?: string;
   readonly relation?: Relation;
   readonly version?: string;
 }
 
-/** Alternatives, any of which will do: `debconf | debconf-2.0`. */
+/** Alternatives, one of which must be satisfied: `debconf | debconf-2.0`. */
 export type Clause = readonly Alternative[];
 
 /**
- * Reads a field such as Depends (Debian policy §7.1): clauses by comma, alternatives by `|`.
- * Architecture lists and build profiles belong to source packages and are refused.
- * @throws LktError ARCHIVE_INVALID
+ * Parses a field such as Depends (Debian policy §7.1): clauses separated by commas, alternatives by
+ * `|`. Rejects architecture lists and build profiles, which only source packages have.
+ * @throws ARCHIVE_INVALID
  */
 export function parseRelations(field: string): Clause[] {
   return field
     .split(',')
     .map((clause) => clause.trim())
-    .filter((clause) => clause !== '') // a comma at the end is tolerated, as dpkg does
+    .filter((clause) => clause !== '') // dpkg accepts a trailing comma
     .map((clause) => clause.split('|').map(parseAlternative));
 }
 
 const ALTERNATIVE =
   /^\s*([A-Za-z0-9][A-Za-z0-9+.-]*)(?::([a-z0-9-]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s()]+)\s*\))?\s*$/;
 
-/** @throws LktError ARCHIVE_INVALID */
+/**
+ * Parses one alternative.
+ * @throws ARCHIVE_INVALID
+ */
 export function parseAlternative(text: string): Alternative {
   const match = ALTERNATIVE.exec(text);
   const [, name, qualifier, sign, version] = match ?? [];
   if (name === undefined || (version !== undefined && !isVersion(version)))
-    throw new LktError('ARCHIVE_INVALID', `"${text.trim()}" is not a relation between packages`);
+    throw new LktError('ARCHIVE_INVALID', `invalid package relation "${text.trim()}"`);
   return {
     name,
     qualifier,
@@ -42,17 +45,19 @@ export function parseAlternative(text: string): Alternative {
   };
 }
 
-/** `<` and `>` are obsolete spellings of `<=` and `>=` (policy §7.1). */
+/** Maps the obsolete `<` and `>` to `<=` and `>=` (policy §7.1). */
 function relation(sign: string): Relation {
   if (sign === '<') return '<=';
   if (sign === '>') return '>=';
   return sign as Relation;
 }
 
+/** Formats a clause as in a control file. */
 export function formatClause(clause: Clause): string {
   return clause.map(formatAlternative).join(' | ');
 }
 
+/** Formats an alternative as in a control file. */
 export function formatAlternative({
   name,
   qualifier,
@@ -63,8 +68,8 @@ export function formatAlternative({
   return `${name}${colon}${sign === undefined ? '' : ` (${sign} ${version})`}`;
 }
 
-/** What `meets` needs to know of a package. */
-export interface Offer {
+/** The fields of a package that `satisfies` reads. */
+export interface Candidate {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
@@ -72,13 +77,13 @@ export interface Offer {
 }
 
 /**
- * Whether a package is, or provides, what is wanted. A versioned wish is met by a virtual package only if Provides
- * states a version (policy §7.5).
+ * Reports whether a package is, or provides, the wanted one. A virtual package satisfies a
+ * versioned relation only if Provides states a version (policy §7.5).
  */
-export function meets(offer: Offer, wanted: Alternative): boolean {
-  if (!rightArchitecture(offer, wanted)) return false;
-  if (offer.name === wanted.name && inRange(offer.version, wanted)) return true;
-  return offer.provides.some(
+export function satisfies(candidate: Candidate, wanted: Alternative): boolean {
+  if (!hasArchitecture(candidate, wanted)) return false;
+  if (candidate.name === wanted.name && inRange(candidate.version, wanted)) return true;
+  return candidate.provides.some(
     (provided) =>
       provided.name === wanted.name &&
       (wanted.relation === undefined ||
@@ -87,15 +92,18 @@ export function meets(offer: Offer, wanted: Alternative): boolean {
 }
 
 function inRange(version: string, { relation: sign, version: bound }: Alternative): boolean {
-  return sign === undefined || bound === undefined || satisfies(version, sign, bound);
+  return sign === undefined || bound === undefined || matchesRelation(version, sign, bound);
 }
 
-/** All packages of an image are of one architecture (or `all`), so `:any` and `:native` mean that one. */
-function rightArchitecture(offer: Offer, { qualifier }: Alternative): boolean {
+/**
+ * An image has packages of one architecture and `all`, so `:any` and `:native` are that
+ * architecture.
+ */
+function hasArchitecture(candidate: Candidate, { qualifier }: Alternative): boolean {
   return (
     qualifier === undefined ||
     qualifier === 'any' ||
     qualifier === 'native' ||
-    qualifier === offer.architecture
+    qualifier === candidate.architecture
   );
 }

@@ -1,13 +1,14 @@
 import { Archive, type ArchiveOptions } from '../archive/archive.ts';
-import { type DebianLock, type DebianSpec, requestOf } from './lock.ts';
+import { type DebianLock, type DebianSpec, formatRequest } from './lock.ts';
 import type { Mirror } from '../archive/mirror.ts';
 import { resolve } from './resolve.ts';
 import { resolveSources } from '../archive/source-package.ts';
 
 /**
- * Resolves a specification against what the archive offers now. This is the one place where the archive's signature
- * is checked; from then on the digests of the lock are the trust.
- * @throws LktError DEPENDENCY_UNRESOLVED, and what opening the archive throws
+ * Resolves a specification against the archive's current indexes. Only this step verifies the
+ * archive's signature; afterwards the digests of the lock are trusted.
+ * @throws DEPENDENCY_UNRESOLVED, SIGNATURE_INVALID, DIGEST_MISMATCH, NETWORK_FAILED, NOT_FOUND,
+ * TOOL_MISSING, ARCHIVE_INVALID, UNSUPPORTED
  */
 export async function resolveLock(
   spec: DebianSpec,
@@ -27,7 +28,7 @@ export async function resolveLock(
   return {
     suite: spec.suite,
     architecture: spec.architecture,
-    request: requestOf(spec),
+    request: formatRequest(spec),
     packages: found
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .map(({ name, version, architecture, archive: origin, path, size, digest }) => ({

@@ -5,47 +5,47 @@ import {
   type Clause,
   formatAlternative,
   formatClause,
-  meets,
+  satisfies,
   parseAlternative,
 } from './relation.ts';
 import { compareVersions } from './version.ts';
 
-/** Where the resolver looks packages up. */
+/** The index in which the resolver looks up packages. */
 export interface PackageSource {
-  /** Every version of a package, the newest first. */
+  /** Returns every version of a package, the newest first. */
   versions(name: string): readonly IndexedPackage[];
-  /** Every package that provides the name, of any version. */
+  /** Returns every package that provides the name, in all versions. */
   providers(name: string): readonly IndexedPackage[];
 }
 
-export interface Wishes {
+/** The packages to resolve. */
+export interface Requirements {
   /** Names, or relations such as `gcc-14 (= 14.2.0-19)`. */
   readonly packages: readonly string[];
-  /** Counted as present by whoever depends on them, and left out. */
+  /** Packages that satisfy dependencies but are left out. */
   readonly without?: readonly string[] | undefined;
   readonly noDependencies?: boolean | undefined;
 }
 
 /**
- * Finds a set of packages with everything they depend on (Pre-Depends, Depends), and no two that conflict.
+ * Returns the required packages with all dependencies (Pre-Depends, Depends), without conflicts.
  *
- * Essential packages are not implied, Recommends and the installed state of no machine matter. The result depends on
- * the wishes and the source alone: the newest version that fits, alternatives in the order they are written, a real
- * package before one that provides the name, providers by priority and then by name. A choice that leads into a
- * conflict is taken back.
- * @throws LktError DEPENDENCY_UNRESOLVED with the chain that leads to the problem
+ * Ignores Essential and Recommends. The result depends only on the requirements and the index: the
+ * newest version that satisfies a relation, alternatives in written order, a real package before
+ * providers, providers by priority and name. Backtracks from choices that lead to a conflict.
+ * @throws DEPENDENCY_UNRESOLVED with the chain of dependencies
  */
-export function resolve(wishes: Wishes, source: PackageSource): IndexedPackage[] {
-  const search = new Search(wishes, source);
+export function resolve(requirements: Requirements, source: PackageSource): IndexedPackage[] {
+  const search = new Search(requirements, source);
   const failure = search.run(0);
   if (failure !== undefined) throw unresolved(failure);
   return search.packages().toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** A dependency that is still to be met. */
+/** A dependency not satisfied yet. */
 interface Pending {
   readonly clause: Clause;
-  /** The package that has it; undefined for a wish. */
+  /** The dependent package; undefined for a requirement. */
   readonly by: Selected | undefined;
 }
 
@@ -59,26 +59,26 @@ interface Failure {
   readonly reason: string;
 }
 
-/** Far more than any real set takes; an unsolvable one must not run for ever. */
-const TRIES = 20_000;
+/** Far above any real set; bounds the search for unsolvable ones. */
+const MAX_BACKTRACKS = 20_000;
 
 const PRIORITIES = ['required', 'important', 'standard', 'optional', 'extra'];
 
 class Search {
   readonly #source: PackageSource;
   readonly #follow: boolean;
-  /** Stand-ins for the packages that are left out. */
-  readonly #absent: readonly IndexedPackage[];
+  /** Entries of the packages that are left out. */
+  readonly #without: readonly IndexedPackage[];
   readonly #selected = new Map<string, Selected>();
   readonly #queue: Pending[] = [];
   readonly #newest = new Map<string, IndexedPackage | undefined>();
-  #tries = 0;
+  #backtracks = 0;
 
-  constructor(wishes: Wishes, source: PackageSource) {
+  constructor(requirements: Requirements, source: PackageSource) {
     this.#source = source;
-    this.#follow = wishes.noDependencies !== true;
-    this.#absent = (wishes.without ?? []).map((name) => this.#standIn(name));
-    for (const text of wishes.packages.toSorted())
+    this.#follow = requirements.noDependencies !== true;
+    this.#without = (requirements.without ?? []).map((name) => this.#leftOut(name));
+    for (const text of requirements.packages.toSorted())
       this.#queue.push({ clause: [parseAlternative(text)], by: undefined });
   }
 
@@ -86,16 +86,16 @@ class Search {
     return [...this.#selected.values()].map(({ item }) => item);
   }
 
-  /** Meets the queue from `at` on. On failure everything is as it was. */
+  /** Satisfies the queue from `at` on. On failure the state is unchanged. */
   run(at: number): Failure | undefined {
     const before = this.#mark();
     for (let next = at; ; next += 1) {
       const pending = this.#queue[next];
       if (pending === undefined) return undefined;
-      if (this.#isMet(pending)) continue;
-      const options = this.#options(pending.clause);
+      if (this.#isSatisfied(pending)) continue;
+      const options = this.#candidates(pending.clause);
       const [only] = options;
-      if (only === undefined) return this.#undo(before, this.#nothingFits(pending));
+      if (only === undefined) return this.#undo(before, this.#unsatisfied(pending));
       if (options.length === 1) {
         const failure = this.#select(only, pending);
         if (failure !== undefined) return this.#undo(before, failure);
@@ -108,7 +108,7 @@ class Search {
         if (failure === undefined) return undefined;
         first ??= failure;
         this.#undo(here, failure);
-        if ((this.#tries += 1) > TRIES) break;
+        if ((this.#backtracks += 1) > MAX_BACKTRACKS) break;
       }
       return first === undefined ? undefined : this.#undo(before, first);
     }
@@ -118,40 +118,42 @@ class Search {
     return { queue: this.#queue.length, selected: this.#selected.size };
   }
 
-  /** A Map keeps the order of insertion, so what was selected last is at its end. */
+  /**
+   * Restores the state. A Map keeps insertion order, so the last selected packages are at its end.
+   */
   #undo(mark: { queue: number; selected: number }, failure: Failure): Failure {
     this.#queue.length = mark.queue;
     for (const name of [...this.#selected.keys()].slice(mark.selected)) this.#selected.delete(name);
     return failure;
   }
 
-  #isMet({ clause, by }: Pending): boolean {
+  #isSatisfied({ clause, by }: Pending): boolean {
     if (clause.some((wanted) => this.#isSelected(wanted))) return true;
     return (
       by !== undefined &&
-      clause.some(({ name }) => this.#absent.some((item) => meets(item, { name })))
+      clause.some(({ name }) => this.#without.some((item) => satisfies(item, { name })))
     );
   }
 
   #isSelected(wanted: Alternative): boolean {
     const same = this.#selected.get(wanted.name);
-    if (same !== undefined && meets(same.item, wanted)) return true;
+    if (same !== undefined && satisfies(same.item, wanted)) return true;
     for (const { item } of this.#selected.values())
-      if (item.provides.length > 0 && meets(item, wanted)) return true;
+      if (item.provides.length > 0 && satisfies(item, wanted)) return true;
     return false;
   }
 
-  #options(clause: Clause): IndexedPackage[] {
+  #candidates(clause: Clause): IndexedPackage[] {
     const options: IndexedPackage[] = [];
     for (const wanted of clause) {
-      const real = this.#source.versions(wanted.name).find((item) => meetsItself(item, wanted));
+      const real = this.#source.versions(wanted.name).find((item) => satisfiesByName(item, wanted));
       const providers = this.#source
         .providers(wanted.name)
-        .filter((item) => meets(item, wanted) && this.#isNewest(item))
+        .filter((item) => satisfies(item, wanted) && this.#isNewest(item))
         .toSorted(byPriority);
       options.push(...(real === undefined ? [] : [real]), ...providers);
     }
-    const absent = new Set(this.#absent.map(({ name }) => name));
+    const absent = new Set(this.#without.map(({ name }) => name));
     return options.filter(
       (item, index) => !absent.has(item.name) && options.indexOf(item) === index,
     );
@@ -162,7 +164,9 @@ class Search {
     const other = this.#selected.get(item.name);
     if (other !== undefined) {
       const has = `${item.name} ${other.item.version}`;
-      return fail(`${formatClause(pending.clause)} is wanted, but ${has} is already chosen`);
+      return fail(
+        `${has} is already selected and does not satisfy ${formatClause(pending.clause)}`,
+      );
     }
     for (const { item: present } of this.#selected.values()) {
       if (conflict(item, present)) return fail(`${item.name} conflicts with ${present.name}`);
@@ -174,23 +178,24 @@ class Search {
     return undefined;
   }
 
-  #nothingFits(pending: Pending): Failure {
-    const reasons = pending.clause.map((wanted) => this.#whyNot(wanted));
+  #unsatisfied(pending: Pending): Failure {
+    const reasons = pending.clause.map((wanted) => this.#reasonFor(wanted));
     return { chain: chainOf(pending), reason: reasons.join('; ') };
   }
 
-  #whyNot(wanted: Alternative): string {
+  #reasonFor(wanted: Alternative): string {
     const text = formatAlternative(wanted);
-    if (this.#absent.some(({ name }) => name === wanted.name))
-      return `${wanted.name} is asked for and under "without" at once`;
+    if (this.#without.some(({ name }) => name === wanted.name))
+      return `${wanted.name} is both required and under "without"`;
     const newest = this.#source.versions(wanted.name)[0];
-    if (newest !== undefined) return `${text} is wanted, the newest is ${newest.version}`;
+    if (newest !== undefined)
+      return `no version satisfies ${text}: the newest is ${newest.version}`;
     return this.#source.providers(wanted.name).length > 0
       ? `no package provides ${text}`
       : `there is no package ${wanted.name}`;
   }
 
-  /** An old version may provide what the newest no longer does. */
+  /** An old version may provide a name that the newest does not. */
   #isNewest(item: IndexedPackage): boolean {
     if (!this.#newest.has(item.name))
       this.#newest.set(item.name, this.#source.versions(item.name)[0]);
@@ -198,20 +203,23 @@ class Search {
     return newest !== undefined && compareVersions(item.version, newest.version) === 0;
   }
 
-  #standIn(name: string): IndexedPackage {
+  #leftOut(name: string): IndexedPackage {
     const newest = this.#source.versions(name)[0];
     if (newest !== undefined) return newest;
     throw unresolved({ chain: [], reason: `there is no package ${name}, named under "without"` });
   }
 }
 
-function meetsItself(item: IndexedPackage, wanted: Alternative): boolean {
-  return meets({ ...item, provides: [] }, wanted);
+function satisfiesByName(item: IndexedPackage, wanted: Alternative): boolean {
+  return satisfies({ ...item, provides: [] }, wanted);
 }
 
-/** A package may conflict with a name it provides itself (policy §7.6.2): the names of others are meant. */
+/**
+ * A package may conflict with a name that it provides itself (policy §7.6.2): only other packages
+ * count.
+ */
 function conflict(item: IndexedPackage, other: IndexedPackage): boolean {
-  return item.conflicts.some((clause) => clause.some((wanted) => meets(other, wanted)));
+  return item.conflicts.some((clause) => clause.some((wanted) => satisfies(other, wanted)));
 }
 
 function byPriority(a: IndexedPackage, b: IndexedPackage): number {
@@ -229,6 +237,6 @@ function chainOf({ by }: Pending): string[] {
 function unresolved({ chain, reason }: Failure): LktError {
   const way = chain.length === 0 ? '' : `${chain.join(' → ')}: `;
   return new LktError('DEPENDENCY_UNRESOLVED', `${way}${reason}`, {
-    fix: 'correct the names under "debian", or add what is in the way to "without"',
+    fix: 'correct the names under "debian", or add the conflicting package to "without"',
   });
 }

@@ -1,6 +1,7 @@
 /**
- * Compares two Debian version numbers as dpkg does: epoch, upstream version, revision (deb-version(7), "Sorting
- * algorithm"). Negative when `a` is older. Total for any text: what is not a valid version still has a place.
+ * Compares two Debian versions as dpkg does: epoch, upstream version, revision (deb-version(7),
+ * "Sorting algorithm"). Negative if `a` is older. A total order on all strings, valid versions or
+ * not.
  */
 export function compareVersions(a: string, b: string): number {
   const left = split(a);
@@ -12,11 +13,11 @@ export function compareVersions(a: string, b: string): number {
   );
 }
 
-/** The relations of deb-control fields such as `Depends: libc6 (>= 2.36)`. */
+/** The relations of control fields such as `Depends: libc6 (>= 2.36)`. */
 export type Relation = '<<' | '<=' | '=' | '>=' | '>>';
 
-/** Whether `version` stands in `relation` to `bound`. */
-export function satisfies(version: string, relation: Relation, bound: string): boolean {
+/** Reports whether `version` has the `relation` to `bound`. */
+export function matchesRelation(version: string, relation: Relation, bound: string): boolean {
   const order = compareVersions(version, bound);
   switch (relation) {
     case '<<':
@@ -33,12 +34,15 @@ export function satisfies(version: string, relation: Relation, bound: string): b
   }
 }
 
-/** `[epoch:]upstream[-revision]`. As for dpkg, the first character need not be a digit, though policy wants one. */
+/**
+ * Reports whether a text is a version, `[epoch:]upstream[-revision]`. Like dpkg, does not require a
+ * leading digit, though policy does.
+ */
 export function isVersion(text: string): boolean {
   return /^(?:\d+:)?[A-Za-z0-9][A-Za-z0-9.+~:-]*$/.test(text);
 }
 
-/** The version without what the distribution counts: `6.12.107` of `6.12.107-1`. */
+/** Returns the version without Debian's revision: `6.12.107` for `6.12.107-1`. */
 export function upstreamVersion(version: string): string {
   const { epoch, upstream } = split(version);
   return epoch === '0' ? upstream : `${epoch}:${upstream}`;
@@ -61,7 +65,7 @@ function split(version: string): Parts {
   };
 }
 
-/** Alternates between a run without digits, compared by `weight`, and a run of digits, compared as a number. */
+/** Compares alternately runs of non-digits, by `weight`, and runs of digits, as numbers. */
 function comparePart(a: string, b: string): number {
   let i = 0;
   let j = 0;
@@ -82,7 +86,7 @@ function comparePart(a: string, b: string): number {
   return 0;
 }
 
-/** `~` sorts before the end, the end (and a digit, which ends the run) before letters, letters before the rest. */
+/** Orders characters: `~`, then the end or a digit, then letters, then the rest. */
 function weight(text: string, at: number): number {
   if (at >= text.length || isDigit(text, at)) return 0;
   const code = text.charCodeAt(at);
@@ -91,7 +95,7 @@ function weight(text: string, at: number): number {
   return letter ? code : code + 0x10000;
 }
 
-/** Of any length: a version may hold a date and time that no double holds. */
+/** Compares numbers of any length: a version may contain a timestamp that exceeds a double. */
 function compareNumbers(a: string, b: string): number {
   const left = a.replace(/^0+/, '');
   const right = b.replace(/^0+/, '');

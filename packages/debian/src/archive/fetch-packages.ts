@@ -7,20 +7,26 @@ import { type DebianLock, type LockedPackage, SOURCE_PREFIX } from '../lock/lock
 import type { Mirror } from './mirror.ts';
 import { newestVersion } from './source-package.ts';
 
+/** Options of `fetchPackages`. */
 export interface FetchOptions extends Pick<HttpOptions, 'backoff' | 'idle'> {
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
-  /** Downloads at a time. */
+  /** Maximum concurrent downloads; default 6. */
   readonly concurrency?: number;
-  /** Names the package to lock again, in the advice on a .deb that is gone. */
+  /** Directory of the package, for the `fix` of DEB_GONE. */
   readonly directory?: string;
   readonly keyrings?: ArchiveOptions['keyrings'];
 }
 
 /**
- * Brings the .debs of a lock into the store, each checked against its digest while it comes in. What is there already
- * is left; with all of them there, no mirror is looked for and the network is not used.
- * @throws LktError DEB_GONE, DIGEST_MISMATCH, NETWORK_FAILED, DISK_FULL
+ * Downloads the .debs of a lock into the store, and verifies each digest on the way. Skips those
+ * that the store has; if it has all of them, neither a mirror nor the network is needed.
+ * @throws DEB_GONE, DIGEST_MISMATCH, NETWORK_FAILED, DISK_FULL
+ * @example
+ * ```ts
+ * await fetchPackages(lock, store, async () => findMirror({ env }), { reporter });
+ * const layer = await writeLayer(store, assemble(lock, store, block, { reporter }));
+ * ```
  */
 export async function fetchPackages(
   lock: DebianLock,
@@ -88,14 +94,21 @@ async function fetchOne(
   } catch (error) {
     if (!(error instanceof LktError) || error.code !== 'DIGEST_MISMATCH') throw error;
     const what = name.startsWith(SOURCE_PREFIX) ? 'tarball' : '.deb';
-    throw new LktError('DIGEST_MISMATCH', `${name} ${version} is not the ${what} that was locked`, {
-      cause: error,
-      fix: 'do not use this mirror: set LKT_DEBIAN_MIRROR to another',
-    });
+    throw new LktError(
+      'DIGEST_MISMATCH',
+      `the ${what} of ${name} ${version} does not match the lock`,
+      {
+        cause: error,
+        fix: 'set LKT_DEBIAN_MIRROR to another mirror',
+      },
+    );
   }
 }
 
-/** Mirrors keep a version only for a while. The newer one is looked up if that is possible, which it need not be. */
+/**
+ * Returns DEB_GONE with the archive's newest version, if that can be determined. Mirrors keep old
+ * versions only for a while.
+ */
 async function explainGone(
   { name, version }: LockedPackage,
   lock: DebianLock,
@@ -119,6 +132,6 @@ async function explainGone(
   }
   return new LktError('DEB_GONE', `${name} ${version} has left the mirror${newer}`, {
     cause,
-    fix: `write the lock anew: lkt pkg lock ${directory ?? 'DIR'}`,
+    fix: `run lkt pkg lock ${directory ?? 'DIR'}`,
   });
 }

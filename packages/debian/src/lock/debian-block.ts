@@ -11,11 +11,11 @@ import {
   type YamlType,
   type YamlValue,
 } from '@lkt/core';
-import type { AssembleOptions, StatedDirectory, StatedFile } from '../assemble/assemble.ts';
+import type { AssembleOptions, DeclaredDirectory, DeclaredFile } from '../assemble/assemble.ts';
 import type { DebianSpec } from './lock.ts';
 import { parseAlternative } from './relation.ts';
 
-/** The `debian:` block of a build.yml. The architecture comes from elsewhere. */
+/** The `debian:` block of a build.yml. The platform of the build determines the architecture. */
 export interface DebianBlock extends Omit<DebianSpec, 'architecture'>, AssembleOptions {}
 
 const SUITE = matching(/^[a-z][a-z0-9-]*$/, 'the name of a suite, such as trixie');
@@ -34,10 +34,10 @@ const RELATION = text().transform((relation, item) => {
   }
 });
 
-/** A path in the image, without the slash in front. */
+/** A path in the image, without leading slash. */
 const PATH: YamlType<string> = text().transform(plainPath);
 
-/** As chmod takes it, with or without quotes; what a file may not have (setuid, setgid) is refused. */
+/** An octal mode, with or without quotes; rejects bits outside `allowed`, such as setuid. */
 function mode(allowed: number): YamlType<number> {
   return scalar.transform((given, value) => {
     const digits = /^0?o?([0-7]{3,4})$/.exec(given)?.[1];
@@ -59,22 +59,22 @@ const LINKS: YamlType<ReadonlyMap<string, string>> = mapping(
   }),
 );
 
-const FILES: YamlType<readonly StatedFile[]> = list(
+const FILES: YamlType<readonly DeclaredFile[]> = list(
   record({
     path: required(PATH, 'in the image'),
     contents: required(text(), 'the text of the file'),
-    mode: optional(mode(0o777), 'as chmod takes it; 0644'),
+    mode: optional(mode(0o777), 'octal, as for chmod; 0644'),
   }),
 );
 
-const DIRECTORIES: YamlType<readonly StatedDirectory[]> = list(
+const DIRECTORIES: YamlType<readonly DeclaredDirectory[]> = list(
   record({
     path: required(PATH, 'in the image'),
-    mode: optional(mode(0o1777), 'as chmod takes it; 0755'),
+    mode: optional(mode(0o1777), 'octal, as for chmod; 0755'),
   }),
 );
 
-/** The `debian:` block of a build.yml, as it is read. */
+/** The type of the `debian:` block in build.yml. */
 export const DEBIAN: YamlType<DebianBlock> = record({
   suite: required(SUITE, 'trixie', 'add: suite: trixie'),
   packages: optional(
@@ -86,14 +86,14 @@ export const DEBIAN: YamlType<DebianBlock> = record({
   ),
   sources: optional(
     distinct(RELATION),
-    'source packages whose upstream tarball is put into /usr/src as it is',
+    'source packages whose upstream tarball is put into /usr/src, not unpacked',
   ),
-  components: optional(distinct(COMPONENT), 'parts of the archive; main'),
-  without: optional(distinct(NAME), 'taken for installed by whoever depends on it, and left out'),
-  noDependencies: optional(boolean, 'takes packages alone'),
-  exclude: optional(distinct(text()), 'patterns of paths that are left out'),
-  include: optional(distinct(text()), 'patterns of paths that are kept all the same'),
-  directories: optional(DIRECTORIES, 'directories to make'),
+  components: optional(distinct(COMPONENT), 'components of the archive; main'),
+  without: optional(distinct(NAME), 'packages that satisfy dependencies but are left out'),
+  noDependencies: optional(boolean, 'take only packages, without their dependencies'),
+  exclude: optional(distinct(text()), 'globs of paths to leave out'),
+  include: optional(distinct(text()), 'globs of paths to keep despite exclude'),
+  directories: optional(DIRECTORIES, 'directories to create'),
   files: optional(FILES, 'files to write'),
   links: optional(LINKS, 'symbolic links: path to target'),
 }).transform(({ links, packages = [], ...rest }, value) => {
@@ -103,7 +103,7 @@ export const DEBIAN: YamlType<DebianBlock> = record({
   const fields = value.entries();
   const taken = new Set<string>();
   const take = (path: string, written: string, at: YamlValue): void => {
-    if (taken.has(path)) throw at.error(`"${written}" is stated twice`);
+    if (taken.has(path)) throw at.error(`"${written}" is declared twice`);
     taken.add(path);
   };
   for (const key of ['directories', 'files'] as const)
@@ -128,17 +128,17 @@ function plainPath(path: string, value: YamlValue): string {
   return parts.join('/');
 }
 
-/** A list of texts, each once. */
+/** A list of non-empty strings without duplicates. */
 function distinct(item: YamlType<string>): YamlType<string[]> {
   return list(
     item.transform((entry, at) => {
-      if (entry.trim() === '') throw at.error('expected some text');
+      if (entry.trim() === '') throw at.error('expected a non-empty text');
       return { entry, at };
     }),
   ).transform((entries) => {
     const seen = new Set<string>();
     for (const { entry, at } of entries) {
-      if (seen.has(entry)) throw at.error(`"${entry}" is in the list twice`);
+      if (seen.has(entry)) throw at.error(`"${entry}" is listed twice`);
       seen.add(entry);
     }
     return [...seen];

@@ -10,32 +10,32 @@ import type { Mirror } from '../src/archive/mirror.ts';
 
 const exec = promisify(execFile);
 
-type FakeFile =
+type TestFile =
   | string
   | { readonly text: string; readonly mode: number }
   | { readonly symlink: string }
   | { readonly hardlink: string }
   | { readonly directory: number };
 
-export interface FakeDeb {
+export interface TestDeb {
   readonly name: string;
   readonly version?: string;
   readonly architecture?: string;
-  /** More fields of the control file, such as Depends. */
+  /** Further control fields, such as Depends. */
   readonly fields?: Readonly<Record<string, string>>;
-  readonly files?: Readonly<Record<string, FakeFile>>;
+  readonly files?: Readonly<Record<string, TestFile>>;
   readonly compression?: 'xz' | 'gzip' | 'zstd' | 'none';
 }
 
-export interface FakeSource {
+export interface TestSource {
   readonly name: string;
   readonly version: string;
-  /** Its files in the pool, by name. */
+  /** Files in the pool, by name. */
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** Makes a real .deb with dpkg-deb. */
-export async function buildDeb(deb: FakeDeb): Promise<Buffer> {
+/** Builds a .deb with dpkg-deb. */
+export async function buildDeb(deb: TestDeb): Promise<Buffer> {
   const root = await mkdtemp(join(tmpdir(), 'lkt-deb-'));
   try {
     const tree = join(root, 'tree');
@@ -59,7 +59,7 @@ export async function buildDeb(deb: FakeDeb): Promise<Buffer> {
   }
 }
 
-async function place(tree: string, path: string, file: FakeFile): Promise<void> {
+async function place(tree: string, path: string, file: TestFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   if (typeof file === 'string') await writeFile(path, file, { mode: 0o644 });
   else if ('text' in file) {
@@ -73,7 +73,7 @@ async function place(tree: string, path: string, file: FakeFile): Promise<void> 
   }
 }
 
-function controlOf(deb: FakeDeb): Record<string, string> {
+function controlOf(deb: TestDeb): Record<string, string> {
   return {
     Package: deb.name,
     Version: deb.version ?? '1.0',
@@ -85,15 +85,15 @@ function controlOf(deb: FakeDeb): Record<string, string> {
 }
 
 /**
- * A signed Debian archive on a port of the loopback: a main archive below `/debian`, a security archive below
- * `/debian-security`. Tests may change `files` to damage it.
+ * A signed Debian archive on a loopback port: the main archive below `/debian`, the security
+ * archive below `/debian-security`. Tests may change `files` to damage it.
  */
-export class FakeArchive implements AsyncDisposable {
+export class TestArchive implements AsyncDisposable {
   /** Path below the server's root → content. */
   readonly files: Map<string, Buffer> = new Map();
-  /** Paths asked for. */
+  /** Requested paths. */
   readonly requests: string[] = [];
-  /** May answer a request instead of the archive. */
+  /** May answer a request in place of the archive. */
   intercept: ((path: string, response: ServerResponse) => boolean) | undefined;
   readonly #home: string;
   readonly #server: Server;
@@ -111,8 +111,8 @@ export class FakeArchive implements AsyncDisposable {
     });
   }
 
-  static async create(): Promise<FakeArchive> {
-    const archive = new FakeArchive(await mkdtemp(join(tmpdir(), 'lkt-gpg-')));
+  static async create(): Promise<TestArchive> {
+    const archive = new TestArchive(await mkdtemp(join(tmpdir(), 'lkt-gpg-')));
     await archive.#gpg([
       '--quick-generate-key',
       'Archive <archive@example.org>',
@@ -139,17 +139,17 @@ export class FakeArchive implements AsyncDisposable {
     };
   }
 
-  /** Makes the suite, its updates and its security suite hold exactly these packages. */
+  /** Replaces the packages of the suite, its updates and its security suite. */
   async publish(
     suite: string,
-    debs: readonly FakeDeb[],
+    debs: readonly TestDeb[],
     more: {
-      updates?: readonly FakeDeb[];
-      security?: readonly FakeDeb[];
+      updates?: readonly TestDeb[];
+      security?: readonly TestDeb[];
       validUntil?: string;
-      /** Source packages of the main archive; without them, it lists none at all. */
-      sources?: readonly FakeSource[];
-      securitySources?: readonly FakeSource[];
+      /** Source packages of the main archive; without them it has no Sources index. */
+      sources?: readonly TestSource[];
+      securitySources?: readonly TestSource[];
     } = {},
   ): Promise<void> {
     const { updates = [], security = [], validUntil, sources, securitySources = [] } = more;
@@ -165,7 +165,7 @@ export class FakeArchive implements AsyncDisposable {
     );
   }
 
-  /** Signs a text as an InRelease is signed. */
+  /** Clear-signs a text as an InRelease is signed. */
   async sign(text: string): Promise<Buffer> {
     const path = join(this.#home, 'Release');
     await writeFile(path, text);
@@ -183,9 +183,9 @@ export class FakeArchive implements AsyncDisposable {
   async #publishOne(
     archive: string,
     suite: string,
-    debs: readonly FakeDeb[],
+    debs: readonly TestDeb[],
     validUntil: string | undefined,
-    sources: readonly FakeSource[] | undefined,
+    sources: readonly TestSource[] | undefined,
   ): Promise<void> {
     const paragraphs: string[] = [];
     for (const deb of debs) {
@@ -223,7 +223,7 @@ export class FakeArchive implements AsyncDisposable {
     this.files.set(`${archive}/dists/${suite}/InRelease`, await this.sign(release.join('')));
   }
 
-  /** The lines of Release for an index in all its forms. */
+  /** Returns the lines of Release for an index in all its compressions. */
   async #publishIndex(
     suitePath: string,
     base: string,
@@ -242,7 +242,7 @@ export class FakeArchive implements AsyncDisposable {
     });
   }
 
-  #publishSource(archive: string, { name, version, files }: FakeSource): string {
+  #publishSource(archive: string, { name, version, files }: TestSource): string {
     const directory = `pool/main/${name[0]}/${name}`;
     const lines = Object.entries(files).map(([file, text]) => {
       this.files.set(`${archive}/${directory}/${file}`, Buffer.from(text));

@@ -9,7 +9,10 @@ import {
 } from '@lkt/oci';
 import type { Content } from './spool.ts';
 
-/** A file, directory or symlink of a package, or of build.yml. Hard links are files that share their content. */
+/**
+ * A file, directory or symlink from a package or build.yml. Hard links are files with the same
+ * content object.
+ */
 export interface TreeFile {
   readonly path: RawPath;
   readonly type: 'file' | 'directory' | 'symlink';
@@ -21,22 +24,23 @@ export interface TreeFile {
 }
 
 interface Node extends TreeFile {
-  /** Who wants it: a package, or build.yml. */
+  /** The package, or build.yml. */
   readonly owner: string;
 }
 
-/** Whether the files of one package take the place of another's. */
+/** Reports whether the winner's files replace the loser's. */
 export type Replaces = (winner: string, loser: string) => Promise<boolean>;
 
+/** Mode of directories without a mode of their own. */
 export const DIRECTORY_MODE = 0o755;
 
-/** Puts the files of many packages together, and yields them in the order of a layer. */
+/** Merges the files of packages and returns them in layer order. */
 export class ImageTree {
   readonly #nodes = new Map<RawPath, Node>();
 
   /**
-   * Adds the file of a package. Directories may be in many packages; the first one's mode counts.
-   * @throws LktError TREE_CONFLICT
+   * Adds a package's file. Several packages may have a directory; the first one's mode applies.
+   * @throws TREE_CONFLICT
    */
   async add(file: TreeFile, owner: string, replaces: Replaces): Promise<void> {
     const present = this.#nodes.get(file.path);
@@ -53,10 +57,11 @@ export class ImageTree {
   }
 
   /**
-   * Adds what the image states itself: nothing else may be there, except that a directory may be given another mode.
-   * @throws LktError TREE_CONFLICT
+   * Adds a file that build.yml declares. No package may have the path, except that a directory may
+   * get another mode.
+   * @throws TREE_CONFLICT
    */
-  state(file: TreeFile, owner: string): void {
+  declare(file: TreeFile, owner: string): void {
     const present = this.#nodes.get(file.path);
     const onlyMode = present?.type === 'directory' && file.type === 'directory';
     if (present !== undefined && !onlyMode) throw conflict(file.path, present.owner, owner);
@@ -64,9 +69,9 @@ export class ImageTree {
   }
 
   /**
-   * Everything, directories before what is in them, the names of a directory in byte order. Parents that nobody
-   * stated are added.
-   * @throws LktError TREE_CONFLICT if a parent is no directory
+   * Returns all entries and their missing parents: directories before their contents, names in byte
+   * order.
+   * @throws TREE_CONFLICT if a parent is not a directory
    */
   *entries(): Generator<EntryWithContent> {
     for (const node of this.#nodes.values()) this.#addParents(node);
@@ -79,7 +84,7 @@ export class ImageTree {
     }
   }
 
-  /** The files that are not empty, and who wants each. */
+  /** Returns the non-empty files with their owners. */
   *files(): Generator<{ path: RawPath; size: number; owner: string }> {
     for (const { path, type, content, owner } of this.#nodes.values()) {
       const size = (content instanceof Uint8Array ? content.length : content?.size) ?? 0;
@@ -99,7 +104,7 @@ export class ImageTree {
   }
 }
 
-/** Sorts `a/b` before `a.b`: the slash ends a name, so it comes before every byte a name can have. */
+/** Sorts `a/b` before `a.b`: a slash ends a name and so precedes every byte of a name. */
 function sortKey(path: RawPath): string {
   return path.replaceAll('/', '\0');
 }
@@ -135,7 +140,7 @@ function conflict(path: RawPath, first: string, second: string, below?: RawPath)
   const problem =
     below === undefined
       ? `${first} and ${second} both have ${fromRaw(path)}`
-      : `${second} has ${fromRaw(below)}, but ${first} has ${fromRaw(path)}, which is no directory`;
+      : `${second} has ${fromRaw(below)}, but ${first} has ${fromRaw(path)}, which is not a directory`;
   return new LktError('TREE_CONFLICT', problem, {
     fix: 'put one of the packages under "without", or the path under "exclude"',
   });

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { silentReporter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { fetchPackages, type FetchOptions } from '../src/archive/fetch.ts';
+import { fetchPackages, type FetchOptions } from '../src/archive/fetch-packages.ts';
 import type { DebianLock } from '../src/lock/lock.ts';
 import { resolveLock } from '../src/lock/resolve-lock.ts';
-import { FakeArchive } from './fake-archive.ts';
+import { TestArchive } from './test-archive.ts';
 import { recorder, tempStore } from './support.ts';
 
-let archive: FakeArchive;
+let archive: TestArchive;
 let lock: DebianLock;
 
 beforeAll(async () => {
-  archive = await FakeArchive.create();
+  archive = await TestArchive.create();
 });
 
 afterAll(async () => archive[Symbol.asyncDispose]());
@@ -50,7 +50,7 @@ async function leftovers(store: Store): Promise<string[]> {
 }
 
 describe('fetchPackages', () => {
-  it('brings what is missing, and reports bytes', async () => {
+  it('downloads missing packages and reports bytes', async () => {
     const store = await tempStore();
     const reporter = recorder();
     await fetchInto(store, { reporter });
@@ -66,13 +66,13 @@ describe('fetchPackages', () => {
     expect(reporter.events.at(-1)).toMatchObject({ kind: 'done' });
   });
 
-  it('looks for no mirror when nothing is missing', async () => {
+  it('looks up no mirror if no package is missing', async () => {
     const store = await tempStore();
     await fetchInto(store);
     await fetchPackages(lock, store, none, { reporter: silentReporter });
   });
 
-  it('refuses a .deb that is not the locked one', async () => {
+  it('rejects a .deb with another digest than the lock', async () => {
     const content = archive.files.get(DEB) ?? Buffer.alloc(0);
     const changed = Buffer.from(content);
     changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
@@ -81,7 +81,7 @@ describe('fetchPackages', () => {
       archive.files.set(DEB, wrong);
       await expect(fetchInto(store)).rejects.toMatchObject({
         code: 'DIGEST_MISMATCH',
-        message: 'two 1.0 is not the .deb that was locked',
+        message: 'the .deb of two 1.0 does not match the lock',
       });
     }
     expect(await leftovers(store)).toEqual([]);
@@ -89,7 +89,7 @@ describe('fetchPackages', () => {
     await fetchInto(store);
   });
 
-  it('names a .deb that is gone, the newer one, and the command', async () => {
+  it('names a .deb that has left the mirror, the newer version and the command', async () => {
     await archive.publish('trixie', [{ name: 'one' }, { name: 'two', version: '1.1' }], {
       security: [{ name: 'three' }],
     });
@@ -97,11 +97,11 @@ describe('fetchPackages', () => {
     await expect(fetchInto(await tempStore())).rejects.toMatchObject({
       code: 'DEB_GONE',
       message: 'two 1.0 has left the mirror; the archive has 1.1 now',
-      fix: 'write the lock anew: lkt pkg lock tools/x',
+      fix: 'run lkt pkg lock tools/x',
     });
   });
 
-  it('names a .deb that is gone when the index cannot be had', async () => {
+  it('names a .deb that has left the mirror when the index is unavailable', async () => {
     archive.files.delete(DEB);
     archive.files.delete('debian/dists/trixie/InRelease');
     await expect(fetchInto(await tempStore())).rejects.toMatchObject({
@@ -110,7 +110,7 @@ describe('fetchPackages', () => {
     });
   });
 
-  it('says so when the package itself is gone', async () => {
+  it('reports that the archive has no other version', async () => {
     await archive.publish('trixie', [{ name: 'one' }], { security: [{ name: 'three' }] });
     archive.files.delete(DEB);
     await expect(fetchInto(await tempStore())).rejects.toMatchObject({
@@ -119,7 +119,7 @@ describe('fetchPackages', () => {
     });
   });
 
-  it('gets over a connection that breaks', async () => {
+  it('survives a broken connection', async () => {
     let broken = 0;
     archive.intercept = (path, response) => {
       if (path !== DEB || broken > 0) return false;
@@ -135,7 +135,7 @@ describe('fetchPackages', () => {
     expect(broken).toBe(1);
   });
 
-  it('stops by its signal, and leaves a store that works', async () => {
+  it('stops on its signal and leaves a working store', async () => {
     archive.intercept = (path, response) => {
       if (path !== DEB) return false;
       response.writeHead(200, { 'content-length': 1000 }).write('!<arch>');

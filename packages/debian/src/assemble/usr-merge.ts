@@ -1,9 +1,9 @@
 import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
-import { DIRECTORY_MODE, type TreeFile } from './tree.ts';
+import { DIRECTORY_MODE, type TreeFile } from './image-tree.ts';
 
 /**
- * Debian's root has links into /usr, which base-files brings and no package depends on. They are made for every image,
- * since without `/lib64` no program starts.
+ * Returns the links of merged /usr (`/bin` → `usr/bin`). base-files has them, but no package
+ * depends on it, and without `/lib64` no program starts.
  */
 export function* usrLinks(architecture: string): Generator<TreeFile> {
   const mtime = SOURCE_DATE_EPOCH;
@@ -16,12 +16,15 @@ export function* usrLinks(architecture: string): Generator<TreeFile> {
 
 const MERGED = /^(?:bin|sbin|lib|lib32|lib64|libx32)(?=\/|$)/;
 
-/** Where a path is once those links are there: `lib/x` is `usr/lib/x`. The links themselves stay where they are. */
+/**
+ * Returns the path below merged /usr: `usr/lib/x` for `lib/x`. The links themselves keep their
+ * paths.
+ */
 export function mergeUsr(path: RawPath, type?: 'directory'): RawPath {
   return MERGED.test(path) && (path.includes('/') || type === 'directory') ? `usr/${path}` : path;
 }
 
-/** Whether a package (base-files) brings one of the links that are made anyway. */
+/** Reports whether a package's entry (base-files) is one of the links that every image has. */
 export function isUsrLink(path: RawPath, target: RawPath): boolean {
   return MERGED.test(path) && target === `usr/${path}`;
 }

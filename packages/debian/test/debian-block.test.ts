@@ -1,6 +1,6 @@
 import { parseYaml } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
-import { DEBIAN, type DebianBlock } from '../src/lock/spec.ts';
+import { DEBIAN, type DebianBlock } from '../src/lock/debian-block.ts';
 
 function parse(text: string): DebianBlock {
   const value = parseYaml({ path: 'build.yml', text }).entries().get('debian');
@@ -45,7 +45,7 @@ describe('DEBIAN', () => {
     });
   });
 
-  it('takes sources alone', () => {
+  it('accepts sources without packages', () => {
     expect(parse('debian:\n  suite: trixie\n  sources: [linux (= 6.12.107-1)]\n')).toEqual({
       suite: 'trixie',
       packages: [],
@@ -75,9 +75,9 @@ describe('DEBIAN', () => {
       'expected a mode within 0777',
     ],
     [`${head}  files: [{ path: /a, contents: x, mode: rwx }]\n`, '4:42', 'expected a mode such as'],
-    [`${head}  directories: [{ path: /a }, { path: a/ }]\n`, '4:39', 'stated twice'],
+    [`${head}  directories: [{ path: /a }, { path: a/ }]\n`, '4:39', 'declared twice'],
     [`${head}  directories: [{ path: /a, mode: 2755 }]\n`, '4:35', 'expected a mode within 01777'],
-  ])('refuses %j', (text, place, message) => {
+  ])('rejects %j', (text, place, message) => {
     expect(() => parse(text)).toThrow(
       expect.objectContaining({
         code: 'CONFIG_INVALID',
