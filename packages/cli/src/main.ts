@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { growHeapSlowly } from '@lkt/core';
+import { applyMemoryPolicy } from '@lkt/core/memory';
 import { commandIds, loadCommand } from './commands.ts';
 import { commandLine } from './flags/global.ts';
 import { endWithReaders, print } from './output/print.ts';
@@ -9,11 +9,8 @@ import { unknownCommand } from './help/usage.ts';
 
 endWithReaders();
 
-// A command that has nothing to do has ended before. What a pull or a push holds is not on the heap, and collecting early
-// took a quarter of a pull's processor time. A build from nothing would hold a fifth more, but for images that are not large,
-// which are composed in less than a second.
 const [, , topic] = process.argv;
-if (topic !== 'cache') setTimeout(growHeapSlowly, topic === 'build' ? 1000 : 200).unref();
+applyMemoryPolicy(topic === 'build' ? 'compose' : topic === 'cache' ? 'transfer' : 'stream');
 
 /** Settles, never with an error, when everything is done and said. */
 export const done: Promise<void> = runToTheEnd(commandLine(process.argv.slice(2)));

@@ -85,7 +85,6 @@ export {
 } from './image/reference.ts';
 export { writeReferrer } from './image/referrer-writer.ts';
 export { type NewReferrer } from './image/referrer-writer.ts';
-export { SpareBuffers } from './io/spare-buffers.ts';
 export { type Store } from './store/store.ts';
 export { isTarHeader } from './tar/tar-header.ts';
 export { type TarLimits } from './tar/tar-header-reader.ts';

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { LktError } from '@lkt/core';
+import { MALLOC_ENVIRONMENT, MEMORY_POLICY } from '@lkt/core/memory';
 import { programPath } from '@lkt/core/program';
 import type { Limits } from '../limits.ts';
 import type { BuildEnvironment } from '../variation.ts';
@@ -10,14 +11,7 @@ import { chooseNamespace, namespaceIn } from './namespace.ts';
 import { hostEnvironment } from '../system/tools.ts';
 import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
 
-/** A small nursery: layers stream through in chunks, which a large one would let pile up. */
-const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=1'];
-
-/**
- * Chunks of layers are given back when they are free, for glibc: else each thread keeps what it had, and what comes next lies
- * between.
- */
-const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072' };
+const NODE_FLAGS = ['--no-warnings', `--max-semi-space-size=${MEMORY_POLICY.stream.semiSpaceMib}`];
 
 /** Where a worker builds, and what holds for all that it does. */
 export interface WorkerOptions {
@@ -71,7 +65,7 @@ export class WorkerProcess implements AsyncDisposable {
     // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
     const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
-      env: { ...hostEnvironment(setup.store), ...ALLOCATOR, ...environment?.env },
+      env: { ...hostEnvironment(setup.store), ...MALLOC_ENVIRONMENT.worker, ...environment?.env },
       cwd: '/',
       detached: true,
     });

@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs';
 import type { ProgressEvent } from '@lkt/core';
 import { isErrno, LktError } from '@lkt/core/errors';
-import { growHeapSlowly } from '@lkt/core/heap';
+import { applyMemoryPolicy } from '@lkt/core/memory';
 import { ioError } from '@lkt/core/io-error';
 import { Cgroups } from '../cgroup/cgroup.ts';
 import { Inits } from '../sandbox/inits.ts';
@@ -24,8 +24,7 @@ void main();
 async function main(): Promise<never> {
   const lines = linesOf(process.stdin);
   const setup = JSON.parse((await lines.next()).value ?? 'null') as WorkerSetup;
-  // What a small build holds is not worth collecting early.
-  setTimeout(growHeapSlowly, 200).unref();
+  applyMemoryPolicy('stream');
   // With the process that waits for this one, all of it ends.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (process.ppid !== setup.parent) process.exit(1);

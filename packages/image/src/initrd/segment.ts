@@ -1,5 +1,5 @@
-import { digestOf, LktError } from '@lkt/core';
-import { fromRaw, SpareBuffers, ZSTD_CHUNK_BYTES } from '@lkt/oci';
+import { digestOf, LktError, SpareBuffers } from '@lkt/core';
+import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
 import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from '@lkt/formats';

@@ -1,6 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { ioError } from '@lkt/core';
-import { SpareBuffers } from './spare-buffers.ts';
+import { ioError, SpareBuffers } from '@lkt/core';
 
 /** Of what is read: each piece is a task for another thread, which costs. */
 const CHUNK = 2 ** 20;
