@@ -29,7 +29,7 @@ export interface PreparedStep {
 }
 
 /** Where a step is. */
-export interface PrepareOptions {
+export interface StepInputs {
   /** The layers below it. */
   readonly parent: Layers;
   readonly platform: string;
@@ -62,8 +62,8 @@ export class StepPreparer {
   }
 
   /** Waits for the file systems that the step needs, and finds out what it takes of them. */
-  async prepare(step: Step, place: PrepareOptions): Promise<PreparedStep> {
-    const { parent } = place;
+  async prepare(step: Step, inputs: StepInputs): Promise<PreparedStep> {
+    const { parent } = inputs;
     switch (step.kind) {
       case 'workdir':
         return {
@@ -71,7 +71,7 @@ export class StepPreparer {
           execute: async (executor, options) => executor.workdir(parent, step, options),
         };
       case 'run':
-        return this.#prepareRun(step, place);
+        return this.#prepareRun(step, inputs);
       case 'copy':
       case 'add':
         return this.#prepareCopy(step, parent);
@@ -80,10 +80,7 @@ export class StepPreparer {
     }
   }
 
-  async #prepareRun(
-    step: RunStep,
-    { parent, platform, log }: PrepareOptions,
-  ): Promise<PreparedStep> {
+  async #prepareRun(step: RunStep, { parent, platform, log }: StepInputs): Promise<PreparedStep> {
     const network = this.#job.network && step.network !== 'none' ? 'host' : 'none';
     const mounts = await Promise.all(
       step.mounts.map(async ({ from }) => this.#parts.fileSystem(from)),
