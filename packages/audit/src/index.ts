@@ -1,14 +1,10 @@
-export {
-  type AuditOptions,
-  auditFiles,
-  type FilesReport,
-  type FilesToAudit,
-} from './audit-files.ts';
-export { auditElf, type ElfReport } from './elf/audit-elf.ts';
-export { isElf, type RandomAccess } from './elf/elf-file.ts';
+export { auditArchives } from './audit-archives.ts';
+export { type FilesReport } from './audit-files.ts';
+export { type ElfReport } from './elf/audit-elf.ts';
 export { type ElfFacts } from './elf/facts.ts';
-export { fileAccess } from './elf/file-access.ts';
 export { ELF_RULES, type ElfRule } from './elf/rules.ts';
+export { auditHostFiles } from './host-files.ts';
+export { judgeAudit } from './judge-audit.ts';
 export { auditKernel, KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
 export { compareKernelConfigs, type ConfigChanges } from './kernel/compare-configs.ts';
 export {
@@ -23,9 +19,12 @@ export {
 export { type Finding, type RootfsRule } from './rootfs/rules.ts';
 export {
   applyWaivers,
+  failedRules,
   type KernelWaiver,
   parseWaivers,
   waiveKernel,
+  type WaivedElf,
+  type WaivedFinding,
   type Waiver,
   type Waivers,
 } from './waivers.ts';

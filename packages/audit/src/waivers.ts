@@ -38,6 +38,15 @@ export interface Waivers {
   readonly kernels: readonly KernelWaiver[];
 }
 
+/** A report of which some rules are let pass, with the reasons. */
+export interface WaivedElf extends ElfReport {
+  readonly waived: Readonly<Partial<Record<ElfRule['id'], string>>>;
+}
+
+export interface WaivedFinding extends Finding {
+  readonly waived?: string;
+}
+
 const PATH = text().transform((path, at) => {
   if (path.startsWith('/') && !path.replace(/\/\*\*$/, '').includes('*')) return path;
   throw at.error(`"${path}" is no path of an image`, {
@@ -149,6 +158,11 @@ export function applyWaivers<E extends ElfReport, F extends Finding>(
       return reason === undefined ? finding : { ...finding, waived: reason };
     }),
   };
+}
+
+/** The rules that do not hold, and are not let pass. */
+export function failedRules({ rules, waived }: WaivedElf): readonly string[] {
+  return Object.entries(rules).flatMap(([id, holds]) => (holds || id in waived ? [] : [id]));
 }
 
 function reasonOf(

@@ -1,5 +1,5 @@
 export { isArchive } from './add/archive.ts';
-export { fetchGitFiles, gitKey } from './add/fetch-git.ts';
+export { fetchGitFiles, gitKey } from './add/git-layers.ts';
 export { fetchRemoteFiles } from './add/remote-files.ts';
 export { buildCacheAreas } from './cache-areas.ts';
 export {

@@ -5,7 +5,7 @@ import { Context } from './context/context.ts';
 import type { BuildContext, BuildRequest, Engine } from './engine.ts';
 import { imageMetadata } from '@lkt/dockerfile';
 import { layersOf, planRequest } from './request-plan.ts';
-import { fetchGitFiles } from './add/fetch-git.ts';
+import { fetchGitFiles } from './add/git-layers.ts';
 import { fetchRemoteFiles } from './add/remote-files.ts';
 import { type Credentials, readCredentials, refuseSecretConfig } from './secrets/secrets.ts';
 import type { RemoteStepCache } from './remote-cache/remote-step-cache.ts';

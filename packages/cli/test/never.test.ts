@@ -192,7 +192,7 @@ describe('no secret is shown, kept or handed on', () => {
       ACTIONS_ID_TOKEN_REQUEST_TOKEN: `${PASSWORD}-2`,
     })) {
       expect(code, text).toBe(1);
-      expect(text).toContain('GitHub gives no identity token (403)');
+      expect(text).toContain('GitHub returned no identity token (403)');
       expect(all).not.toContain(PASSWORD);
     }
   });

@@ -51,6 +51,7 @@ export class Semaphore {
 export class KeyedMutex {
   readonly #last = new Map<string, Promise<unknown>>();
 
+  /** Runs a task after the earlier ones with the same key. */
   async run<T>(key: string, task: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key);
     const current = before === undefined ? task() : before.then(task, task);
@@ -76,6 +77,7 @@ export class ResourcePool<T> {
     this.#semaphore = new Semaphore(resources.length);
   }
 
+  /** Runs a task with a resource of its own. */
   async use<R>(task: (resource: T) => Promise<R>): Promise<R> {
     return this.#semaphore.run(async () => {
       const resource = this.#free.shift() as T;
@@ -88,6 +90,7 @@ export class ResourcePool<T> {
   }
 }
 
+/** Options of {@link mapConcurrent}. */
 export interface ConcurrentOptions {
   /** The number of items that are worked on at once; default: all. */
   readonly concurrency?: number;

@@ -2,7 +2,7 @@ export { KeyedMutex, mapConcurrent, ResourcePool, Semaphore } from './concurrenc
 export { type Digest, Digester, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
 export { isErrno, LktError, type LktErrorCode } from './errors.ts';
 export { ioError } from './io-error.ts';
-export { collectChunks, SpareBuffers } from './memory.ts';
+export { collectChunks, BufferPool } from './memory.ts';
 export { canonicalJson } from './json.ts';
 export { nearest } from './nearest.ts';
 export { type ProgressEvent, type Reporter, silentReporter } from './progress.ts';

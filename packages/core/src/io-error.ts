@@ -1,6 +1,9 @@
 import { isErrno, LktError } from './errors.ts';
 
-/** Converts an operating system error into an LktError that begins with `what`; returns other errors unchanged. */
+/**
+ * Converts an operating system error into an LktError (IO_FAILED or DISK_FULL) whose message begins
+ * with `what`; returns other errors unchanged.
+ */
 export function ioError(what: string, cause: unknown): unknown {
   if (cause instanceof LktError || !(cause instanceof Error) || !('syscall' in cause)) return cause;
   if (isErrno(cause, 'ENOSPC', 'EDQUOT')) {

@@ -42,8 +42,8 @@ export const MALLOC_ENVIRONMENT = {
 /** Bytes of chunks between two collections: a minor one takes 0.2 ms, a major one 6 ms. */
 const [MINOR_GC_BYTES, MAJOR_GC_BYTES] = [4 * 2 ** 20, 64 * 2 ** 20];
 
-/** Number of buffers that `SpareBuffers` keeps. */
-const MAX_SPARE_BUFFERS = 4;
+/** Number of buffers that `BufferPool` keeps. */
+const MAX_FREE_BUFFERS = 4;
 
 const [GROW_SLOWLY, GROW_BY_DEFAULT] = ['--heap-growing-percent=25', '--heap-growing-percent=0'];
 
@@ -106,7 +106,7 @@ function garbageCollector(): NonNullable<typeof collect> {
 }
 
 /** Buffers of one size for reuse. New ones each time make V8 search the whole heap for every few of them. */
-export class SpareBuffers {
+export class BufferPool {
   readonly #size: number;
   readonly #spare: Buffer[] = [];
 
@@ -123,6 +123,6 @@ export class SpareBuffers {
   /** Takes back buffers that are no longer in use. */
   release(...buffers: readonly Buffer[]): void {
     for (const buffer of buffers)
-      if (this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(buffer);
+      if (this.#spare.length < MAX_FREE_BUFFERS) this.#spare.push(buffer);
   }
 }

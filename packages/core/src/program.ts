@@ -2,8 +2,8 @@ import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Returns the path of a program to start as a process. The build makes a bundle of each file that the sources name as
- * `new URL('NAME.ts', import.meta.url)`.
+ * Returns the path of a program to start as a process. The build bundles each file that the sources
+ * refer to as `new URL('NAME.ts', import.meta.url)`.
  * @param source beside the calling module; in `dist/` the program is `NAME.cjs`
  */
 export function programPath(source: URL): string {
@@ -12,8 +12,8 @@ export function programPath(source: URL): string {
 }
 
 /**
- * Returns the id of the build that a module belongs to, a hash over all its sources; undefined for a module that runs from
- * its source, which may have changed since the process started.
+ * Returns the id of the build that a module belongs to, a hash over all its sources; undefined for a
+ * module that runs from source, which may have changed since the process started.
  */
 export function buildId(importMetaUrl: string): string | undefined {
   const directory = dirname(fileURLToPath(importMetaUrl));

@@ -4,7 +4,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { collectChunks, MALLOC_ENVIRONMENT, MEMORY_POLICY, SpareBuffers } from '../src/memory.ts';
+import { collectChunks, MALLOC_ENVIRONMENT, MEMORY_POLICY, BufferPool } from '../src/memory.ts';
 
 const source = join(import.meta.dirname, '../src/memory.ts');
 
@@ -43,8 +43,8 @@ test('collectChunks frees consumed chunks', () => {
   expect(held()).toBeLessThan(before + 16 * chunk);
 });
 
-test('SpareBuffers returns released buffers again', () => {
-  const spare = new SpareBuffers(64);
+test('BufferPool returns released buffers again', () => {
+  const spare = new BufferPool(64);
   const one = spare.take();
   const other = spare.take();
   expect(one).toHaveLength(64);

@@ -7,29 +7,30 @@ import { ObjectDatabase } from './object-database.ts';
 import { parseCommit, parseTree } from './objects.ts';
 import { gitTreeId } from './tree-id.ts';
 
-/** Directories of a work tree in which nothing differs from HEAD. */
+/** Directories of a work tree without differences to HEAD. */
 export interface CleanCheckout {
-  /** Ids of the directories' trees, by their paths. */
+  /** Tree ids of the directories, by path. */
   readonly trees: ReadonlyMap<string, string>;
-  /** Everything in them; paths from the top. */
+  /** All files in the directories; paths are relative to the top. */
   readonly files: readonly Pick<IndexEntry, 'path' | 'mode'>[];
 }
 
 /**
- * More than this are left to git, which looks at files with several threads. What git finds cannot be told again without it, so
- * each file is then also read.
+ * Above this limit git is faster, because it stats files with several threads. If git then finds a
+ * change, all files are read again.
  */
-const FILES_LIMIT = 20_000;
+const MAX_FILES = 20_000;
 
-/** The top of the work tree that `dir` is in; undefined if that is not plain to see. */
-export function findPlainTop(dir: string, env: Environment): string | undefined {
+/** Returns the top of the work tree that contains `dir`; undefined if only git can tell. */
+export function findTopWithoutGit(dir: string, env: Environment): string | undefined {
   return attempt(() => findGitDirectory(dir, env)?.top);
 }
 
 /**
- * Answers without git, in a tenth of the time, what is asked most: that nothing has changed. By the means of git: what
- * the index says of each file, and the trees of the commit. undefined if something has changed or is not that simple,
- * such as files that are ignored; then git has to say what it is.
+ * Reads directories without starting git, in a tenth of its time, if they are unchanged. Compares
+ * files with the index by their stats, and the index with the trees of HEAD, as git does. Returns
+ * undefined if something changed, or for anything complicated such as ignored files; the caller
+ * then asks git.
  * @param top of the work tree; without symlinks
  * @param paths of directories from the top; '' for the top itself; one char per byte
  */
@@ -44,7 +45,7 @@ export function readCleanCheckout(
   });
 }
 
-/** Whatever goes wrong, git says it better. */
+/** Returns undefined for any error: the caller then asks git, which reports it better. */
 function attempt<T>(work: () => T | undefined): T | undefined {
   try {
     return work();
@@ -58,9 +59,9 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
   if (commit === undefined) return undefined;
   const prefixes = paths.map((path) => (path === '' ? '' : `${path}/`));
   const isWanted = (path: string): boolean => prefixes.some((prefix) => path.startsWith(prefix));
-  const files = readIndex(join(found.own, 'index'), isWanted);
-  if (files === undefined || files.length > FILES_LIMIT) return undefined;
-  const head = new HeadTrees(new ObjectDatabase(join(found.common, 'objects')), commit);
+  const files = readIndex(join(found.gitDir, 'index'), isWanted);
+  if (files === undefined || files.length > MAX_FILES) return undefined;
+  const head = new HeadTrees(new ObjectDatabase(join(found.commonDir, 'objects')), commit);
   const trees = new Map<string, string>();
   for (const [index, path] of paths.entries()) {
     const prefix = prefixes[index] ?? '';
@@ -96,7 +97,7 @@ class HeadTrees {
     this.#commit = commit;
   }
 
-  /** The id of the tree of a directory. */
+  /** Returns the tree id of a directory. */
   tree(path: string): string | undefined {
     if (path === '') return this.#top();
     const slash = path.lastIndexOf('/');
@@ -109,7 +110,7 @@ class HeadTrees {
     return parseCommit(object.content).tree;
   }
 
-  /** Ids of the directories in a directory, by name. */
+  /** Returns the tree ids of the directories in a directory, by name. */
   #directories(path: string): ReadonlyMap<string, string> | undefined {
     const known = this.#known.get(path);
     if (known !== undefined) return known;
@@ -160,7 +161,7 @@ function nodeAt(root: Directory, path: string): Directory | undefined {
   return at;
 }
 
-/** Whether a directory holds exactly what the index says, and each file of it is as it was added. */
+/** Reports whether a directory contains exactly the files of the index, all unchanged. */
 function isUnchanged(dir: string, known: Directory, isTop: boolean): boolean {
   let seen = 0;
   for (const name of readdirSync(dir, 'latin1')) {

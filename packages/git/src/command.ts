@@ -1,15 +1,15 @@
 import { isErrno, LktError } from '@lkt/core';
 import { overrides, settingVariables } from './config.ts';
 
-/** The variables of the process, of which git gets those it may have. */
+/** The variables of the process. git receives only some of them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 interface GitOptions {
   /** Added to the environment. */
   readonly env?: Environment;
-  /** `name=value` pairs that win over the configuration. */
+  /** `name=value` pairs that override the configuration. */
   readonly settings?: readonly string[];
-  /** Exit codes that are answers, not failures. Default: only 0. */
+  /** Exit codes that do not throw, besides 0. */
   readonly exits?: readonly number[];
   readonly signal?: AbortSignal | undefined;
 }
@@ -21,26 +21,35 @@ interface GitResult {
 }
 
 /**
- * Runs git the same way whatever the user's environment and configuration say about how it looks and behaves, and without
- * starting any program that a repository's own configuration names.
+ * Runs git with the same behavior for any configuration of the user, and never starts a program
+ * that a repository's own configuration names.
  */
 export interface Git {
-  /** What it has of the environment. */
+  /** The environment of git. */
   readonly env: Environment;
   /**
-   * @throws LktError TOOL_MISSING without git; GIT_FAILED, with what git said, for an exit code not in `exits`.
+   * Runs a git command in `cwd` and returns its output.
+   * @throws TOOL_MISSING if git is not installed
+   * @throws GIT_FAILED, with git's error message, for an exit code not in `exits`
    */
   run(cwd: string, args: readonly string[], options?: GitOptions): Promise<GitResult>;
 }
 
 /**
- * `GIT_DIR`, `GIT_INDEX_FILE` and the like are taken away: they are set inside git hooks and would make one directory's
- * question be answered for another. What says where configuration is, and with it `safe.directory`, stays.
+ * Returns a `Git` with a filtered environment. Git hooks set `GIT_DIR`, `GIT_INDEX_FILE` and
+ * others, which would redirect commands to another repository, so they are removed. The variables
+ * that locate configuration, and with it `safe.directory`, stay.
+ * @example
+ * ```ts
+ * const git = createGit(process.env);
+ * const { stdout } = await git.run(dir, ['rev-parse', 'HEAD']);
+ * ```
  */
 export function createGit(env: Environment): Git {
   const base: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && (!name.startsWith('GIT_') || KEPT.test(name))) base[name] = value;
+    if (value !== undefined && (!name.startsWith('GIT_') || KEPT_VARIABLES.test(name)))
+      base[name] = value;
   }
   Object.assign(base, {
     LC_ALL: 'C',
@@ -48,7 +57,7 @@ export function createGit(env: Environment): Git {
     GIT_LITERAL_PATHSPECS: '1',
     GIT_NO_LAZY_FETCH: '1',
     GIT_TERMINAL_PROMPT: '0',
-    // Whatever a partial clone has not fetched stays where it is, also what a program would fetch.
+    // Fetches nothing that a partial clone lacks, not even through a program.
     GIT_ALLOW_PROTOCOL: 'none',
   });
   const safe = new Map<string, Promise<Readonly<Record<string, string>>>>();
@@ -72,21 +81,21 @@ export function createGit(env: Environment): Git {
   };
 }
 
-/** The commands that look at contents of the work tree, through the filters that .gitattributes names. */
+/** The commands that read files of the work tree, through the filters that .gitattributes names. */
 const READS_FILES: ReadonlySet<string> = new Set(['add', 'diff', 'status']);
 
-const KEPT = /^GIT_(CONFIG.*|CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM|EXEC_PATH)$/;
+const KEPT_VARIABLES = /^GIT_(CONFIG.*|CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM|EXEC_PATH)$/;
 
 const SETTINGS: readonly string[] = [
   'core.quotePath=false',
-  // Each of these would have git start a program that the repository names.
+  // Each of these settings could start a program that the repository names.
   'core.fsmonitor=false',
   'core.hooksPath=/dev/null',
-  // Files that a repository tracks may look like a bare repository, with a configuration of their own.
+  // Tracked files may look like a bare repository with its own configuration.
   'safe.bareRepository=explicit',
 ];
 
-const OUTPUT_LIMIT = 256 * 1024 * 1024;
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
 async function run(
   env: Readonly<Record<string, string>>,
@@ -94,7 +103,7 @@ async function run(
   args: readonly string[],
   options: GitOptions,
 ): Promise<GitResult> {
-  // Where nothing has changed there is no need for it.
+  // Loaded late: unchanged checkouts never need it.
   const { spawn } = await import('node:child_process');
   const settings = [...SETTINGS, ...(options.settings ?? [])].flatMap((item) => ['-c', item]);
   const child = spawn('git', [...settings, ...args], {
@@ -117,7 +126,7 @@ async function run(
     throw gitFailure(args, stderr);
   } catch (error) {
     child.kill();
-    if (isErrno(error, 'ENOENT')) throw missing(cwd, error);
+    if (isErrno(error, 'ENOENT')) throw startFailure(cwd, error);
     throw error;
   }
 }
@@ -127,29 +136,29 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<string> {
   let size = 0;
   for await (const chunk of stream) {
     size += chunk.length;
-    if (size > OUTPUT_LIMIT) throw new LktError('GIT_FAILED', 'git says more than 256 MiB');
+    if (size > MAX_OUTPUT_BYTES) throw new LktError('GIT_FAILED', 'git printed more than 256 MiB');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('latin1');
 }
 
 function gitFailure(args: readonly string[], stderr: string): LktError {
-  const said = Buffer.from(stderr, 'latin1').toString().trim();
-  const first = said.split('\n')[0] ?? '';
-  // Git's own answer to a repository of another user is the command that allows it.
-  const command = /git config --global --add safe\.directory .*/.exec(said)?.[0];
+  const message = Buffer.from(stderr, 'latin1').toString().trim();
+  const first = message.split('\n')[0] ?? '';
+  // For a repository of another user, git prints the command that allows it.
+  const command = /git config --global --add safe\.directory .*/.exec(message)?.[0];
   return new LktError(
     'GIT_FAILED',
     `git ${args[0] ?? ''}: ${first.replace(/^fatal: /, '') || 'failed'}`,
     {
-      detail: said,
+      detail: message,
       fix: command === undefined ? undefined : `run: ${command}`,
     },
   );
 }
 
-/** `spawn` gives ENOENT for a missing program and for a missing working directory. */
-function missing(cwd: string, cause: unknown): LktError {
+/** `spawn` throws ENOENT for a missing program and for a missing working directory. */
+function startFailure(cwd: string, cause: unknown): LktError {
   return new LktError('TOOL_MISSING', `git cannot be started in ${cwd}`, {
     cause,
     fix: 'install it: apt-get install git',

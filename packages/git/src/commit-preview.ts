@@ -4,12 +4,13 @@ import { join, relative, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { Git } from './command.ts';
 import type { GitFile } from './tree-id.ts';
-import { records } from './repository.ts';
+import { splitRecords } from './repository.ts';
 
 /**
- * The files of `dirs` as they would be committed now: tracked and untracked, not ignored, through the filters that
- * .gitattributes names. The user's index, objects and work tree are left alone: git works on a copy of the index and
- * writes its objects to a directory that is then removed.
+ * Returns the files of `dirs` as a commit would contain them now: tracked and untracked, not
+ * ignored, through the filters that .gitattributes names. Does not change the user's index, objects
+ * and work tree: git works on a copy of the index, and writes objects to a temporary directory.
+ * @throws TOOL_MISSING, GIT_FAILED
  */
 export async function filesAsCommitted(
   git: Git,
@@ -26,7 +27,7 @@ export async function filesAsCommitted(
     .split('\n')
     .map((line) => resolve(root, Buffer.from(line, 'latin1').toString()));
   if (index === undefined || objects === undefined)
-    throw new LktError('GIT_FAILED', 'git does not name its index');
+    throw new LktError('GIT_FAILED', 'git rev-parse printed no path of the index');
   await using temporary = await mkdtempDisposable(join(tmpdir(), 'lkt-index-'));
   const copy = join(temporary.path, 'index');
   await copyIndex(index, copy);
@@ -40,7 +41,7 @@ export async function filesAsCommitted(
   const settings = ['core.splitIndex=false', 'core.safecrlf=false', 'add.ignoreErrors=false'];
   await git.run(root, ['add', '--all', '--', ...specs], { env, settings, signal });
   const { stdout } = await git.run(root, ['ls-files', '-z', '-s', '--', ...specs], { env, signal });
-  return records(stdout).flatMap((record) => {
+  return splitRecords(stdout).flatMap((record) => {
     const match = /^(\d{6}) ([0-9a-f]+) \d\t(.+)$/s.exec(record);
     return match?.[1] === undefined || match[2] === undefined || match[3] === undefined
       ? []
@@ -49,8 +50,8 @@ export async function filesAsCommitted(
 }
 
 /**
- * Git takes a file that changed within the second of the last index write for suspect and reads it again. A copy with a
- * later time would end that suspicion, so it gets the time of the original, rounded down.
+ * Copies the index with its modification time, rounded down. Git re-reads a file that changed
+ * within the second of the last index write; a copy with a later time would prevent that.
  */
 async function copyIndex(from: string, to: string): Promise<void> {
   try {
@@ -59,12 +60,12 @@ async function copyIndex(from: string, to: string): Promise<void> {
     const seconds = Math.floor(mtimeMs / 1000);
     await utimes(to, seconds, seconds);
   } catch (error) {
-    // No index before the first `git add`.
+    // There is no index before the first `git add`.
     if (!isErrno(error, 'ENOENT')) throw error;
   }
 }
 
-/** The list is separated by colons; a path with one, or that starts with a quote, is written as a C string. */
+/** Quotes a path as a C string if the colon-separated list of alternates requires it. */
 function quoteAlternate(path: string): string {
   return /^"|[:\\]/.test(path) ? `"${path.replaceAll(/["\\]/g, '\\$&')}"` : path;
 }

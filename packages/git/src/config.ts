@@ -1,13 +1,14 @@
-/** A setting that is to win, and its value. */
+/** A git setting and its value. */
 export type GitSetting = readonly [key: string, value: string];
 
 /**
- * What of a repository's own configuration must not count, with what counts instead: the settings that name programs
- * which the commands used here would start. A filter that the user or the system has configured stays in force.
+ * Returns settings that override a repository's own configuration: all settings with programs that
+ * the git commands used here could start. A filter that the user or the system has configured
+ * stays.
  *
- * Whoever gives a checkout to someone, as an archive or on a shared disk, writes its `.git/config`, and looking at the
- * state of files must not run what that says.
- * @param list what `git config --list --show-scope --includes -z` says
+ * The author of a checkout, for example in an archive or on a shared disk, controls its
+ * `.git/config`. Reading the state of files must not run programs from there.
+ * @param list output of `git config --list --show-scope --includes -z`
  */
 export function overrides(list: string): readonly GitSetting[] {
   const records = list.split('\0');
@@ -29,14 +30,17 @@ export function overrides(list: string): readonly GitSetting[] {
   });
 }
 
-/** The others, `local` and `worktree`, are in files of the repository. */
+/** The other scopes, `local` and `worktree`, are in files of the repository. */
 const TRUSTED: ReadonlySet<string> = new Set(['system', 'global', 'command']);
 
-/** Sections and names are in lower case here, what is between is as written. `required` makes a filter that is none an error. */
+/**
+ * Git prints sections and names in lower case, subsections as written. `required` is included
+ * because it would make an emptied filter an error.
+ */
 const STARTS_A_PROGRAM =
   /^(filter\..*\.(clean|smudge|process|required)|diff\.external|diff\..*\.(command|textconv)|core\.(sshcommand|gitproxy|pager|editor|askpass|alternaterefscommand)|credential\.(.*\.)?helper|gpg\.(.*\.)?program|remote\..*\.(uploadpack|vcs))$/s;
 
-/** The variables that make settings win over those of files, after the ones that are there. */
+/** Returns the variables that set `settings` with the highest precedence, after existing ones. */
 export function settingVariables(
   settings: readonly GitSetting[],
   env: Readonly<Record<string, string | undefined>>,
@@ -45,7 +49,7 @@ export function settingVariables(
   const first = Number(env['GIT_CONFIG_COUNT'] ?? '0');
   const variables: Record<string, string> = { GIT_CONFIG_COUNT: String(first + settings.length) };
   for (const [index, [key, value]] of settings.entries()) {
-    // Bytes, one a character.
+    // Converts from one char per byte.
     variables[`GIT_CONFIG_KEY_${first + index}`] = Buffer.from(key, 'latin1').toString();
     variables[`GIT_CONFIG_VALUE_${first + index}`] = Buffer.from(value, 'latin1').toString();
   }

@@ -1,27 +1,30 @@
 import { closeSync, fstatSync, openSync, readFileSync, type BigIntStats } from 'node:fs';
 
-/** A file that the index has. */
+/** A file in the index. */
 export interface IndexEntry {
   /** One char per byte, from the top of the work tree. */
   readonly path: string;
-  /** As git writes it: `100644`. */
+  /** In octal with leading zeros: `100644`. */
   readonly mode: string;
   readonly id: string;
-  /** Whether the file is still what was added, as far as its times, size and owner can say; `false` if they cannot. */
+  /**
+   * Reports whether the file is unchanged since it was added, by its times, size, owner and mode;
+   * false if they cannot tell.
+   */
   matches(stats: BigIntStats): boolean;
 }
 
-/** A larger one is left to git, which reads it with several threads. */
-const LIMIT = 8 * 1024 * 1024;
+/** Maximum size of an index read here; git reads a larger one faster, with several threads. */
+const MAX_INDEX_BYTES = 8 * 1024 * 1024;
 
-const HEADER = 12;
-/** Up to and with the flags, of SHA-1 repositories. */
-const FIXED = 62;
+const HEADER_SIZE = 12;
+/** Size of an entry up to and including the flags, in a SHA-1 repository. */
+const ENTRY_SIZE = 62;
 
 /**
- * The entries of an index that `wanted` takes, by their paths, in git's order. undefined for an index that needs more
- * understanding than that: of version 4, split, sparse, or with entries that are in conflict or marked not to be looked
- * at.
+ * Returns the entries of an index that `wanted` selects by path, in git's order. Returns undefined
+ * for an index of version 4, a split or sparse index, and for entries with conflicts or flags such
+ * as assume-unchanged.
  * @see https://git-scm.com/docs/gitformat-index
  */
 export function readIndex(
@@ -29,42 +32,45 @@ export function readIndex(
   wanted: (path: string) => boolean,
 ): readonly IndexEntry[] | undefined {
   const { bytes, stats } = readWhole(file);
-  if (bytes.length > LIMIT || bytes.toString('latin1', 0, 4) !== 'DIRC') return undefined;
+  if (bytes.length > MAX_INDEX_BYTES || bytes.toString('latin1', 0, 4) !== 'DIRC') return undefined;
   const version = bytes.readUInt32BE(4);
   if (version !== 2 && version !== 3) return undefined;
   const found: IndexEntry[] = [];
-  let at = HEADER;
+  let at = HEADER_SIZE;
   for (let left = bytes.readUInt32BE(8); left > 0; left -= 1) {
-    const flags = bytes.readUInt16BE(at + FIXED - 2);
-    const begin = at + FIXED + ((flags & EXTENDED) === 0 ? 0 : 2);
+    const flags = bytes.readUInt16BE(at + ENTRY_SIZE - 2);
+    const begin = at + ENTRY_SIZE + ((flags & EXTENDED) === 0 ? 0 : 2);
     const end = bytes.indexOf(0, begin);
     if (end === -1) return undefined;
     const path = bytes.toString('latin1', begin, end);
     if (wanted(path)) {
       if ((flags & ANY_FLAG) !== 0) return undefined;
-      found.push(new Entry(bytes.subarray(at, at + FIXED), path, stats));
+      found.push(new Entry(bytes.subarray(at, at + ENTRY_SIZE), path, stats));
     }
-    // With one to eight NULs, to a length that is a multiple of eight.
+    // One to eight NULs pad an entry to a multiple of eight bytes.
     at += (end - at + 8) & ~7;
   }
   return hasOnlyOptional(bytes, at) ? found : undefined;
 }
 
 const EXTENDED = 0x4000;
-/** Assumed to be unchanged, extended, or a stage of a conflict. */
+/** Flags for assume-unchanged, extended, and the stage of a conflict. */
 const ANY_FLAG = 0xf000;
 
 function readWhole(file: string): { bytes: Buffer; stats: BigIntStats } {
   const fd = openSync(file, 'r');
   try {
     const stats = fstatSync(fd, { bigint: true });
-    return { bytes: stats.size > LIMIT ? Buffer.alloc(0) : readFileSync(fd), stats };
+    return { bytes: stats.size > MAX_INDEX_BYTES ? Buffer.alloc(0) : readFileSync(fd), stats };
   } finally {
     closeSync(fd);
   }
 }
 
-/** Whether all extensions from here on are of those that can be passed over: their names begin with a capital. */
+/**
+ * Reports whether all extensions from here on are optional: their names begin with a capital
+ * letter.
+ */
 function hasOnlyOptional(bytes: Buffer, from: number): boolean {
   const checksum = bytes.length - 20;
   let at = from;
@@ -98,23 +104,23 @@ class Entry implements IndexEntry {
     const isSame =
       this.#time(0) === stats.ctimeNs &&
       this.#time(8) === stats.mtimeNs &&
-      this.#number(20) === low(stats.ino) &&
-      this.#number(28) === low(stats.uid) &&
-      this.#number(32) === low(stats.gid) &&
-      this.#number(36) === low(stats.size) &&
+      this.#number(20) === low32(stats.ino) &&
+      this.#number(28) === low32(stats.uid) &&
+      this.#number(32) === low32(stats.gid) &&
+      this.#number(36) === low32(stats.size) &&
       this.mode === modeOf(stats);
     return isSame && this.#isSettled(stats);
   }
 
   /**
-   * Whether a change after the index was written would have given the file another time. Not if it was written in the
-   * same moment, which lasts as long as the filesystem's unit of time.
+   * Reports whether a change after the index was written would have changed the file's time. It
+   * would not within the same tick of the file system's clock.
    * @see https://git-scm.com/docs/racy-git
    */
   #isSettled({ mtimeNs, dev }: BigIntStats): boolean {
     const { mtimeNs: written, dev: where } = this.#index;
-    const isExact = mtimeNs % SECOND !== 0n && dev === where;
-    return isExact ? mtimeNs < written : mtimeNs / SECOND + 2n < written / SECOND;
+    const isExact = mtimeNs % SECOND_NS !== 0n && dev === where;
+    return isExact ? mtimeNs < written : mtimeNs / SECOND_NS + 2n < written / SECOND_NS;
   }
 
   #number(offset: number): number {
@@ -122,14 +128,14 @@ class Entry implements IndexEntry {
   }
 
   #time(offset: number): bigint {
-    return BigInt(this.#number(offset)) * SECOND + BigInt(this.#number(offset + 4));
+    return BigInt(this.#number(offset)) * SECOND_NS + BigInt(this.#number(offset + 4));
   }
 }
 
-const SECOND = 1_000_000_000n;
+const SECOND_NS = 1_000_000_000n;
 
-/** The index has 32 bits for each number. */
-function low(value: bigint): number {
+/** Returns the low 32 bits, which the index stores. */
+function low32(value: bigint): number {
   return Number(value & 0xffff_ffffn);
 }
 

@@ -7,7 +7,7 @@ export {
   isUnder,
   readRepository,
   readTrees,
-  records,
+  splitRecords,
   type Repository,
 } from './repository.ts';
-export { combineTrees, gitTreeId } from './tree-id.ts';
+export { gitTreeId } from './tree-id.ts';

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { type GitObject, objectHash, type ObjectType } from './objects.ts';
 
-/** What is read of one object; commits and directories are far smaller. */
-const LIMIT = 16 * 1024 * 1024;
+/** Maximum size of one object; commits and trees are far smaller. */
+const MAX_OBJECT_BYTES = 16 * 1024 * 1024;
 
-/** Deltas of deltas; git packs at most 4095. */
-const DEPTH = 4095;
+/** Maximum length of a chain of deltas; git packs at most 4095. */
+const MAX_DELTA_DEPTH = 4095;
 
 /**
- * The objects in a repository's `objects` directory, loose or packed, read without git. Whatever is stored otherwise, in
- * another repository for example, is as if it were not there. What is found is proved by its id, which is SHA-1.
+ * Reads objects, loose or packed, from a repository's `objects` directory without git. Ignores
+ * other storage such as alternates. Verifies the content by its id, which is SHA-1.
  * @see https://git-scm.com/docs/gitformat-pack
  */
 export class ObjectDatabase {
@@ -22,7 +22,10 @@ export class ObjectDatabase {
     this.#dir = dir;
   }
 
-  /** @throws whatever a damaged repository leads to */
+  /**
+   * Returns an object; undefined if it is not found or does not match its id.
+   * @throws Error for a damaged repository
+   */
   read(id: string): GitObject | undefined {
     const found = this.#loose(id) ?? this.#packed(id);
     if (found === undefined) return undefined;
@@ -38,7 +41,7 @@ export class ObjectDatabase {
     } catch {
       return undefined;
     }
-    const data = inflateSync(stored, { maxOutputLength: LIMIT });
+    const data = inflateSync(stored, { maxOutputLength: MAX_OBJECT_BYTES });
     const end = data.indexOf(0);
     const [type = ''] = data.toString('latin1', 0, Math.max(end, 0)).split(' ');
     return { type: type as ObjectType, content: data.subarray(end + 1) };
@@ -67,10 +70,10 @@ const TYPES: ReadonlyMap<number, ObjectType> = new Map([
   [3, 'blob'],
   [4, 'tag'],
 ]);
-const OFFSET_DELTA = 6;
-const NAMED_DELTA = 7;
+const OFS_DELTA = 6;
+const REF_DELTA = 7;
 
-/** A pack and its index, of version 2. Files are opened for each look: few objects are looked at. */
+/** A pack and its index, of version 2. Opens its files for each lookup: there are few. */
 class Pack {
   readonly #path: string;
 
@@ -78,7 +81,7 @@ class Pack {
     this.#path = path;
   }
 
-  /** Where the object with this id begins. */
+  /** Returns the offset of an object in the pack. */
   find(id: Buffer): number | undefined {
     using index = new OpenFile(`${this.#path}.idx`);
     const head = index.at(0, 8 + 4 * 256);
@@ -89,10 +92,10 @@ class Pack {
     const names = index.at(8 + 4 * 256 + 20 * from, 20 * (upTo(first) - from));
     for (let at = 0; at < names.length; at += 20) {
       if (id.compare(names, at, at + 20) !== 0) continue;
-      // Behind the names there are as many checksums, and then the offsets.
+      // The ids are followed by as many checksums, then the offsets.
       const position = from + at / 20;
       const offset = index.at(8 + 4 * 256 + 24 * upTo(255) + 4 * position, 4).readUInt32BE(0);
-      // A pack of more than 2 GiB.
+      // The pack is larger than 2 GiB.
       return offset >= 0x8000_0000 ? undefined : offset;
     }
     return undefined;
@@ -101,7 +104,7 @@ class Pack {
   read(
     offset: number,
     depth: number,
-    named: (id: string, depth: number) => GitObject | undefined,
+    readById: (id: string, depth: number) => GitObject | undefined,
   ): GitObject | undefined {
     using pack = new OpenFile(`${this.#path}.pack`);
     const head = pack.at(offset, 64);
@@ -114,9 +117,9 @@ class Pack {
       next = byte();
       size += (next & 127) * scale;
     }
-    if (size > LIMIT || depth > DEPTH) return undefined;
+    if (size > MAX_OBJECT_BYTES || depth > MAX_DELTA_DEPTH) return undefined;
     let base: GitObject | undefined;
-    if (kind === OFFSET_DELTA) {
+    if (kind === OFS_DELTA) {
       next = byte();
       let back = next & 127;
       while (next >= 128) {
@@ -124,21 +127,24 @@ class Pack {
         back = (back + 1) * 128 + (next & 127);
       }
       if (back <= 0 || back > offset) return undefined;
-      base = this.read(offset - back, depth + 1, named);
-    } else if (kind === NAMED_DELTA) {
-      base = named(head.toString('hex', at, at + 20), depth + 1);
+      base = this.read(offset - back, depth + 1, readById);
+    } else if (kind === REF_DELTA) {
+      base = readById(head.toString('hex', at, at + 20), depth + 1);
       at += 20;
     }
-    // Deflate makes nothing much longer than it is.
+    // Deflated data is never much longer than its content.
     const stored = pack.at(offset + at, size + (size >> 8) + 64);
-    const data = inflateSync(stored, { maxOutputLength: LIMIT });
+    const data = inflateSync(stored, { maxOutputLength: MAX_OBJECT_BYTES });
     const type = TYPES.get(kind);
     if (type !== undefined) return { type, content: data };
     return base && { type: base.type, content: applyDelta(base.content, data) };
   }
 }
 
-/** @see https://git-scm.com/docs/gitformat-pack#_deltified_representation */
+/**
+ * Returns the object that a delta makes from its base.
+ * @see https://git-scm.com/docs/gitformat-pack#_deltified_representation
+ */
 function applyDelta(base: Buffer, delta: Buffer): Buffer {
   let at = 0;
   const byte = (): number => delta.readUInt8(at++);
@@ -151,7 +157,7 @@ function applyDelta(base: Buffer, delta: Buffer): Buffer {
     }
     return value;
   };
-  if (number() !== base.length) throw new RangeError('the delta is for something else');
+  if (number() !== base.length) throw new RangeError('the delta has another base size');
   const size = number();
   const parts: Buffer[] = [];
   while (at < delta.length) {
@@ -170,11 +176,11 @@ function applyDelta(base: Buffer, delta: Buffer): Buffer {
     parts.push(base.subarray(from, from + (length === 0 ? 0x10000 : length)));
   }
   const made = Buffer.concat(parts);
-  if (made.length !== size) throw new RangeError('the delta gives something else');
+  if (made.length !== size) throw new RangeError('the delta has another result size');
   return made;
 }
 
-/** A file to read pieces of. */
+/** A file with random access. */
 class OpenFile implements Disposable {
   readonly #fd: number;
   readonly #size: number;
@@ -184,7 +190,7 @@ class OpenFile implements Disposable {
     this.#size = fstatSync(this.#fd).size;
   }
 
-  /** Shorter at the end of the file. */
+  /** Returns up to `length` bytes, fewer at the end of the file. */
   at(offset: number, length: number): Buffer {
     const buffer = Buffer.alloc(Math.max(0, Math.min(length, this.#size - offset)));
     return buffer.subarray(0, readSync(this.#fd, buffer, 0, buffer.length, offset));

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { LktError } from '@lkt/core';
 
+/** The types of git objects (gitformat-pack(5)). */
 export type ObjectType = 'blob' | 'commit' | 'tag' | 'tree';
 
 /** An object of a repository. */
@@ -18,17 +19,23 @@ export interface TreeEntry {
   readonly id: string;
 }
 
-/** Returns the algorithm that names the objects of a repository, by the length of one of its ids. */
+/** Returns the hash algorithm of a repository, by the length of one of its ids. */
 export function algorithmOf(id: string): 'sha1' | 'sha256' {
   return id.length === 64 ? 'sha256' : 'sha1';
 }
 
-/** Returns the hash of an object's header. The caller adds the content; the digest is the object's id. */
+/**
+ * Returns the hash of an object's header. After the caller has added the content, its digest is the
+ * object's id.
+ */
 export function objectHash(algorithm: 'sha1' | 'sha256', type: ObjectType, size: number): Hash {
   return createHash(algorithm).update(`${type} ${size}\0`);
 }
 
-/** Returns the tree and the commit time, in seconds since 1970, of a commit object (gitformat-commit(5)). */
+/**
+ * Returns the tree, and the commit time in seconds since 1970, of a commit object
+ * (gitformat-commit(5)).
+ */
 export function parseCommit(content: Buffer): { readonly tree: string | undefined; time: number } {
   const text = content.toString('latin1');
   const [, tree] = /^tree ([0-9a-f]+)\n/.exec(text) ?? [];
@@ -38,8 +45,8 @@ export function parseCommit(content: Buffer): { readonly tree: string | undefine
 
 /**
  * Yields the entries of a tree object: `mode name NUL id`, repeated.
- * @param id of the tree
- * @throws LktError IMAGE_INVALID for a truncated tree
+ * @param id the id of the tree
+ * @throws IMAGE_INVALID for a truncated tree
  */
 export function* parseTree(id: string, content: Buffer): Generator<TreeEntry> {
   const idLength = id.length / 2;

@@ -2,39 +2,51 @@ import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { LktError } from '@lkt/core';
 import { exists } from '@lkt/oci/files';
-import { type CleanCheckout, findPlainTop, readCleanCheckout } from './clean-checkout.ts';
+import { type CleanCheckout, findTopWithoutGit, readCleanCheckout } from './clean-checkout.ts';
 import type { Git } from './command.ts';
 
-/** A file that git tracks or would track. `path` is relative to the top of the work tree, one char per byte. */
+/**
+ * A file that git tracks or would track. `path` is relative to the top of the work tree, one char
+ * per byte.
+ */
 interface WorkFile {
   readonly path: string;
   /** Mode in the index; undefined for an untracked file. */
   readonly mode: string | undefined;
-  /** Left out of the work tree by a sparse checkout. */
+  /** Excluded from the work tree by a sparse checkout. */
   readonly skipped: boolean;
 }
 
-/** What git knows about some directories of one work tree, asked in as few calls as possible. */
+/** The state of some directories of one work tree, read in as few git calls as possible. */
 export interface Repository {
   /** Top of the work tree, without symlinks. */
   readonly root: string;
-  /** Path of a directory from the top: '' for the top itself. One char per byte. */
+  /** Returns the path of a directory from the top: '' for the top itself. One char per byte. */
   pathOf(dir: string): string;
-  /** Id of the directory's tree in HEAD; undefined when HEAD does not have it, or there is no commit. */
+  /**
+   * Returns the tree id of a directory in HEAD; undefined if HEAD or the directory does not exist.
+   */
   headTree(path: string): string | undefined;
-  /** Whether anything under the directory differs between HEAD, index and work tree. */
+  /** Reports whether anything below the directory differs between HEAD, index and work tree. */
   isChanged(path: string): boolean;
-  /** What differs, of the files under the directory, sorted; one char per byte, from the top of the work tree. */
+  /** Returns the changed files below the directory, sorted; one char per byte, from the top. */
   changes(path: string): readonly string[];
-  /** Whether the directory has files that are neither tracked nor ignored. */
+  /** Reports whether the directory has files that are neither tracked nor ignored. */
   hasUntracked(path: string): boolean;
-  /** Tracked files that are in the work tree, then untracked ones that are not ignored. */
+  /**
+   * Returns the tracked files that exist in the work tree, then the untracked files that are not
+   * ignored.
+   */
   files(path: string): readonly WorkFile[];
 }
 
-/** The top of the work tree that `dir` is in; undefined when it is in none. */
+/**
+ * Returns the top of the work tree that contains `dir`; undefined outside of a work tree.
+ * @throws GIT_FAILED if git rejects the repository, for example because of its owner
+ * @throws TOOL_MISSING if there is a repository, but git is not installed
+ */
 export async function findTop(git: Git, dir: string): Promise<string | undefined> {
-  const plain = findPlainTop(dir, git.env);
+  const plain = findTopWithoutGit(dir, git.env);
   if (plain !== undefined) return plain;
   try {
     const { stdout } = await git.run(dir, [
@@ -49,7 +61,7 @@ export async function findTop(git: Git, dir: string): Promise<string | undefined
   } catch (error) {
     if (error instanceof LktError && error.code === 'TOOL_MISSING' && !(await hasGitAbove(dir)))
       return undefined;
-    // Anything else, such as a repository of another user, must not pass for "not in git".
+    // Any other failure, such as a repository of another user, must not count as "not in git".
     if (error instanceof LktError && /not a git repository/.test(error.detail ?? ''))
       return undefined;
     if (error instanceof LktError && /must be run in a work tree/.test(error.detail ?? ''))
@@ -63,7 +75,16 @@ async function hasGitAbove(dir: string): Promise<boolean> {
   return dirname(dir) !== dir && hasGitAbove(dirname(dir));
 }
 
-/** Reads the state of `dirs`, which are absolute, without symlinks, and inside the work tree at `root`. */
+/**
+ * Reads the state of `dirs`, which are absolute, without symlinks, and inside the work tree at
+ * `root`.
+ * @throws TOOL_MISSING, GIT_FAILED
+ * @example
+ * ```ts
+ * const repository = await readRepository(git, top, [join(top, 'pkg/sshd')]);
+ * if (!repository.isChanged('pkg/sshd')) return repository.headTree('pkg/sshd');
+ * ```
+ */
 export async function readRepository(
   git: Git,
   root: string,
@@ -116,7 +137,10 @@ function cleanRepository(
   };
 }
 
-/** Ids of directories' trees in a commit, by path. Empty when HEAD has no commit yet. */
+/**
+ * Returns the tree ids of directories in a commit, by path. Empty if HEAD has no commit yet.
+ * @throws GIT_FAILED if `commit` does not exist
+ */
 export async function readTrees(
   git: Git,
   root: string,
@@ -125,7 +149,7 @@ export async function readTrees(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const named = paths.filter((path) => path !== '');
-  // One call where one is enough.
+  // One call if possible.
   if (named.length === paths.length) {
     const trees = await listTrees(git, root, named, `${commit}^{tree}`, { exits: [128], signal });
     if (trees !== undefined) return trees;
@@ -137,7 +161,7 @@ export async function readTrees(
   );
   if (verified.exit !== 0) {
     if (commit === 'HEAD') return new Map();
-    throw new LktError('GIT_FAILED', `git knows no commit "${commit}"`);
+    throw new LktError('GIT_FAILED', `git has no commit "${commit}"`);
   }
   const top = verified.stdout.trim();
   const trees = (await listTrees(git, root, named, top, { signal })) ?? new Map<string, string>();
@@ -145,7 +169,7 @@ export async function readTrees(
   return trees;
 }
 
-/** Ids of the directories' trees in a tree; undefined when git exits with one of `exits`. */
+/** Returns the tree ids of directories in a tree; undefined if git exits with one of `exits`. */
 async function listTrees(
   git: Git,
   root: string,
@@ -159,7 +183,7 @@ async function listTrees(
   const list = ['ls-tree', '-z', '--full-tree', '--end-of-options', tree, '--', ...names];
   const { stdout, exit } = await git.run(root, list, options);
   if (exit !== 0) return undefined;
-  for (const record of records(stdout)) {
+  for (const record of splitRecords(stdout)) {
     const match = /^\d{6} tree ([0-9a-f]+)\t(.+)$/s.exec(record);
     if (match?.[1] !== undefined && match[2] !== undefined) trees.set(match[2], match[1]);
   }
@@ -180,7 +204,7 @@ async function readChanges(
       '-z',
       '--no-renames',
       '--untracked-files=all',
-      // Looking into a submodule would be by its configuration. Builds refuse submodules.
+      // Status inside a submodule would depend on its own configuration. Builds reject submodules.
       '--ignore-submodules=dirty',
       '--',
       ...specs,
@@ -190,7 +214,7 @@ async function readChanges(
   const changed: string[] = [];
   const untracked: string[] = [];
   const deleted = new Set<string>();
-  for (const record of records(stdout)) {
+  for (const record of splitRecords(stdout)) {
     const path = record.slice(3);
     (record.startsWith('?? ') ? untracked : changed).push(path);
     if (record[1] === 'D') deleted.add(path);
@@ -208,7 +232,7 @@ async function readTracked(
     signal,
   });
   const files = new Map<string, WorkFile>();
-  for (const record of records(stdout)) {
+  for (const record of splitRecords(stdout)) {
     const match = /^(\S) (\d{6}) [0-9a-f]+ \d\t(.+)$/s.exec(record);
     if (match?.[3] === undefined) continue;
     files.set(match[3], { path: match[3], mode: match[2], skipped: match[1] === 'S' });
@@ -216,23 +240,23 @@ async function readTracked(
   return [...files.values()];
 }
 
-/** Whether `path` is the directory `parent` or inside it, by name. */
+/** Reports whether `path` is the directory `parent` or inside it, by name. */
 export function isUnder(path: string, parent: string): boolean {
   return parent === '' || path === parent || path.startsWith(`${parent}/`);
 }
 
-/** Whether the absolute `path` is `parent` or inside it. */
+/** Reports whether the absolute `path` is `parent` or inside it. */
 export function isInside(path: string, parent: string): boolean {
   const way = relative(parent, path);
   return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
 }
 
-/** One char per byte of UTF-8. */
+/** Converts text to one char per byte of its UTF-8. */
 function bytes(text: string): string {
   return Buffer.from(text).toString('latin1');
 }
 
-/** The NUL-terminated records of git's `-z` output. */
-export function records(stdout: string): string[] {
+/** Returns the NUL-terminated records of git's `-z` output. */
+export function splitRecords(stdout: string): string[] {
   return stdout.split('\0').filter((record) => record !== '');
 }

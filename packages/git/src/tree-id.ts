@@ -1,17 +1,16 @@
-import { createHash } from 'node:crypto';
 import { algorithmOf, objectHash } from './objects.ts';
 
 /** A file of a git tree. `path` has one char per byte and no leading slash. */
 export interface GitFile {
   readonly path: string;
-  /** As git writes it: `100644`, `100755`, `120000`, `160000`. */
+  /** In octal: `100644`, `100755`, `120000`, `160000`. */
   readonly mode: string;
   readonly id: string;
 }
 
 /**
- * The id of the git tree that holds these files, without writing it. The ids of the files say whether the repository
- * uses SHA-1 or SHA-256.
+ * Returns the id of the git tree with these files, without writing it. The length of the files' ids
+ * selects SHA-1 or SHA-256.
  * @see https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
  */
 export function gitTreeId(files: readonly GitFile[]): string {
@@ -50,11 +49,4 @@ function treeId(directory: Directory, algorithm: 'sha1' | 'sha256'): string {
     }),
   );
   return objectHash(algorithm, 'tree', body.length).update(body).digest('hex');
-}
-
-/** LinuxKit hashes the ids of several trees as one text. */
-export function combineTrees(trees: readonly string[]): string {
-  return trees.length === 1
-    ? (trees[0] ?? '')
-    : createHash('sha1').update(trees.join('')).digest('hex');
 }

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** The environment of git in tests: no configuration but the repository's. */
+/** The environment of git in tests: no configuration except the repository's. */
 export const ENV: Readonly<Record<string, string>> = {
   PATH: process.env['PATH'] ?? '',
   HOME: '/nonexistent',
@@ -27,7 +27,7 @@ const IDENTITY = {
   GIT_COMMITTER_EMAIL: 'a@example.org',
 };
 
-/** A directory that goes away with the test. */
+/** Returns a temporary directory that is removed after the test. */
 export async function temporary(): Promise<AsyncDisposable & { path: string }> {
   const dir = await mkdtempDisposable(join(await realpath(tmpdir()), 'lkt-pkg-'));
   return { path: dir.path, [Symbol.asyncDispose]: () => dir.remove() };
@@ -55,7 +55,7 @@ export function commit(dir: string): string {
   return git(dir, 'rev-parse', 'HEAD');
 }
 
-/** A git work tree with one commit of these files. */
+/** Returns a git work tree with one commit of these files. */
 export async function checkout(
   files: Readonly<Record<string, string>>,
 ): Promise<AsyncDisposable & { path: string }> {
@@ -74,7 +74,7 @@ const FILES = {
   'pkg/b/build.yml': 'image: b\n',
 };
 
-/** A repository whose files are older than its index. */
+/** Returns a repository whose files are older than its index. */
 export async function settled(): Promise<AsyncDisposable & { path: string }> {
   const repo = await checkout({ other: 'x' });
   await write(repo.path, FILES);
@@ -82,7 +82,7 @@ export async function settled(): Promise<AsyncDisposable & { path: string }> {
   await chmod(join(repo.path, 'pkg/a/sub.txt'), 0o755);
   for (const path of Object.keys(FILES)) await utimes(join(repo.path, path), 1e9, 1e9);
   await utimes(repo.path, 1e9, 1e9);
-  // The link has the time of now, which must be over before the index is written.
+  // Waits until the time of the link is over, before the index is written.
   while (Date.now() - (await lstat(join(repo.path, 'pkg/a/link'))).mtimeMs < 50);
   commit(repo.path);
   return repo;

@@ -12,15 +12,15 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findPlainTop, readCleanCheckout } from '../src/clean-checkout.ts';
+import { findTopWithoutGit, readCleanCheckout } from '../src/clean-checkout.ts';
 import { ObjectDatabase } from '../src/object-database.ts';
 import { commit, ENV, git, settled, temporary, write } from './checkout.ts';
 
 const read = (top: string, ...paths: readonly string[]): ReturnType<typeof readCleanCheckout> =>
   readCleanCheckout(top, paths, ENV);
 
-describe('where nothing has changed', () => {
-  it('says what git says', async () => {
+describe('readCleanCheckout in an unchanged checkout', () => {
+  it('returns the same trees and files as git', async () => {
     await using repo = await settled();
     const found = read(repo.path, 'pkg/a', 'pkg', '');
     for (const path of ['pkg/a', 'pkg', ''])
@@ -35,12 +35,12 @@ describe('where nothing has changed', () => {
   });
 
   it.each([
-    ['of a detached HEAD', ['checkout', '--quiet', '--detach']],
-    ['of packed refs', ['pack-refs', '--all']],
-    ['of packed objects', ['gc', '--quiet']],
-    ['of an index of version 3', ['update-index', '--index-version', '3']],
-    ['behind other commits', ['commit', '--quiet', '--allow-empty', '--message', 'more']],
-  ])('says it %s', async (_, command) => {
+    ['with a detached HEAD', ['checkout', '--quiet', '--detach']],
+    ['with packed refs', ['pack-refs', '--all']],
+    ['with packed objects', ['gc', '--quiet']],
+    ['with an index of version 3', ['update-index', '--index-version', '3']],
+    ['after other commits', ['commit', '--quiet', '--allow-empty', '--message', 'more']],
+  ])('reads it %s', async (_, command) => {
     await using repo = await settled();
     git(repo.path, ...command);
     expect(read(repo.path, 'pkg/a')?.trees.get('pkg/a')).toBe(
@@ -48,39 +48,45 @@ describe('where nothing has changed', () => {
     );
   });
 
-  it.each(['true', 'false'])('reads objects that are deltas, with offsets: %s', async (offsets) => {
-    await using repo = await settled();
-    for (let round = 0; round < 3; round += 1) {
-      const files = Array.from({ length: 60 }, (_, file) => [`pkg/f${file}`, `${round * file}\n`]);
-      await write(repo.path, Object.fromEntries(files) as Record<string, string>);
-      commit(repo.path);
-    }
-    const setting = `repack.useDeltaBaseOffset=${offsets}`;
-    git(repo.path, '-c', setting, 'repack', '-q', '-a', '-d', '-f', '--window=50', '--depth=50');
-    const format = '--batch-check=%(objecttype) %(objectname) %(objectsize) %(deltabase)';
-    const lines = git(repo.path, 'cat-file', '--batch-all-objects', format).split('\n');
-    expect(lines.some((line) => line.startsWith('tree') && !/ 0+$/.test(line))).toBe(true);
-    const objects = new ObjectDatabase(join(repo.path, '.git/objects'));
-    for (const line of lines) {
-      const [type, id = '', size] = line.split(' ');
-      const found = objects.read(id);
-      expect(`${found?.type} ${found?.content.length}`).toBe(`${type} ${size}`);
-    }
-    expect(read(repo.path, 'pkg/a')).toBeDefined();
-  });
+  it.each(['true', 'false'])(
+    'reads deltified objects (delta base offsets: %s)',
+    async (offsets) => {
+      await using repo = await settled();
+      for (let round = 0; round < 3; round += 1) {
+        const files = Array.from({ length: 60 }, (_, file) => [
+          `pkg/f${file}`,
+          `${round * file}\n`,
+        ]);
+        await write(repo.path, Object.fromEntries(files) as Record<string, string>);
+        commit(repo.path);
+      }
+      const setting = `repack.useDeltaBaseOffset=${offsets}`;
+      git(repo.path, '-c', setting, 'repack', '-q', '-a', '-d', '-f', '--window=50', '--depth=50');
+      const format = '--batch-check=%(objecttype) %(objectname) %(objectsize) %(deltabase)';
+      const lines = git(repo.path, 'cat-file', '--batch-all-objects', format).split('\n');
+      expect(lines.some((line) => line.startsWith('tree') && !/ 0+$/.test(line))).toBe(true);
+      const objects = new ObjectDatabase(join(repo.path, '.git/objects'));
+      for (const line of lines) {
+        const [type, id = '', size] = line.split(' ');
+        const found = objects.read(id);
+        expect(`${found?.type} ${found?.content.length}`).toBe(`${type} ${size}`);
+      }
+      expect(read(repo.path, 'pkg/a')).toBeDefined();
+    },
+  );
 
-  it('says it of a second work tree', async () => {
+  it('reads a linked work tree', async () => {
     await using repo = await settled();
     await using other = await temporary();
     const path = join(other.path, 'tree');
     git(repo.path, 'worktree', 'add', '--quiet', path);
     await settle(path);
-    expect(findPlainTop(join(path, 'pkg/a'), ENV)).toBe(path);
+    expect(findTopWithoutGit(join(path, 'pkg/a'), ENV)).toBe(path);
     expect(read(path, 'pkg/a')?.trees.get('pkg/a')).toBe(git(path, 'rev-parse', 'HEAD:pkg/a'));
   });
 });
 
-/** Has the index written anew, later than the files. */
+/** Rewrites the index, later than the files. */
 async function settle(path: string): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 50));
   git(path, 'update-index', '--add', '--cacheinfo', `100644,${EMPTY_BLOB},later`);
@@ -89,11 +95,11 @@ async function settle(path: string): Promise<void> {
 
 const EMPTY_BLOB = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391';
 
-describe('leaves it to git', () => {
+describe('readCleanCheckout returns undefined', () => {
   const CHANGES: readonly (readonly [string, (top: string) => Promise<unknown> | string])[] = [
     ['a file has other contents', (top) => write(top, { 'pkg/a/sub.txt': 'other\n' })],
     [
-      'contents of the same length and time',
+      'a file has other contents of the same length and time',
       async (top) => {
         const path = join(top, 'pkg/a/build.yml');
         const { atime, mtime } = await stat(path);
@@ -102,11 +108,11 @@ describe('leaves it to git', () => {
       },
     ],
     ['a file was replaced', (top) => replace(join(top, 'pkg/a/build.yml'))],
-    ['a mode is another', (top) => chmod(join(top, 'pkg/a/build.yml'), 0o755)],
-    ['a file is gone', (top) => rm(join(top, 'pkg/a/sub.txt'))],
-    ['a directory is gone', (top) => rm(join(top, 'pkg/a/sub'), { recursive: true })],
+    ['a mode changed', (top) => chmod(join(top, 'pkg/a/build.yml'), 0o755)],
+    ['a file is missing', (top) => rm(join(top, 'pkg/a/sub.txt'))],
+    ['a directory is missing', (top) => rm(join(top, 'pkg/a/sub'), { recursive: true })],
     ['a file is new', (top) => write(top, { 'pkg/a/sub/new': '' })],
-    ['an ignored file is there', (top) => write(top, { 'pkg/a/sub/x.ignored': '' })],
+    ['an ignored file exists', (top) => write(top, { 'pkg/a/sub/x.ignored': '' })],
     ['a directory is new', (top) => mkdir(join(top, 'pkg/a/new'))],
     [
       'a change is staged',
@@ -115,38 +121,44 @@ describe('leaves it to git', () => {
         git(top, 'add', 'pkg/a/sub.txt');
       },
     ],
-    ['HEAD is another', (top) => git(top, 'reset', '--quiet', '--soft', 'HEAD~')],
+    ['HEAD moved', (top) => git(top, 'reset', '--quiet', '--soft', 'HEAD~')],
     [
-      'a file is assumed to be unchanged',
+      'a file is marked assume-unchanged',
       (top) => git(top, 'update-index', '--assume-unchanged', 'pkg/a/sub.txt'),
     ],
-    ['a file is left out', (top) => git(top, 'update-index', '--skip-worktree', 'pkg/a/sub.txt')],
+    [
+      'a file is marked skip-worktree',
+      (top) => git(top, 'update-index', '--skip-worktree', 'pkg/a/sub.txt'),
+    ],
     ['the index is split', (top) => git(top, 'update-index', '--split-index')],
-    ['the index is of version 4', (top) => git(top, 'update-index', '--index-version', '4')],
-    ['the work tree is elsewhere', (top) => git(top, 'config', 'core.worktree', '..')],
-    ['it is said to have none', (top) => git(top, 'config', 'core.bare', 'true')],
-    ['there is more configuration', (top) => git(top, 'config', 'include.path', 'more')],
-    ['the configuration is broken', (top) => appendFile(join(top, '.git/config'), '[broken')],
-    ['a setting has two lines', (top) => appendFile(join(top, '.git/config'), 'bare = false\\\n')],
+    ['the index has version 4', (top) => git(top, 'update-index', '--index-version', '4')],
+    ['core.worktree is set', (top) => git(top, 'config', 'core.worktree', '..')],
+    ['core.bare is true', (top) => git(top, 'config', 'core.bare', 'true')],
+    ['the configuration includes a file', (top) => git(top, 'config', 'include.path', 'more')],
+    ['the configuration is malformed', (top) => appendFile(join(top, '.git/config'), '[broken')],
+    [
+      'a setting continues on a second line',
+      (top) => appendFile(join(top, '.git/config'), 'bare = false\\\n'),
+    ],
     ['the format has extensions', (top) => git(top, 'config', 'extensions.noop', 'true')],
     ['the format is unknown', (top) => git(top, 'config', 'core.repositoryFormatVersion', '7')],
-    ['commits stand for others', (top) => git(top, 'replace', 'HEAD', 'HEAD~')],
-    ['there is no commit', (top) => git(top, 'checkout', '--quiet', '--orphan', 'none')],
-    ['the index is no index', (top) => writeFile(join(top, '.git/index'), 'DIRC')],
-    ['the index is cut off', (top) => cutOff(join(top, '.git/index'))],
-    ['it has a repository in it', (top) => mkdir(join(top, 'pkg/a/.git'))],
-    ['it looks like a repository itself', (top) => write(top, { 'pkg/HEAD': 'x' })],
-    ['it belongs to another', (top) => chown(join(top, '.git'), 12345, 12345)],
+    ['a replacement ref exists', (top) => git(top, 'replace', 'HEAD', 'HEAD~')],
+    ['HEAD has no commit', (top) => git(top, 'checkout', '--quiet', '--orphan', 'none')],
+    ['the index is not valid', (top) => writeFile(join(top, '.git/index'), 'DIRC')],
+    ['the index is truncated', (top) => cutOff(join(top, '.git/index'))],
+    ['a directory contains a repository', (top) => mkdir(join(top, 'pkg/a/.git'))],
+    ['a directory looks like a repository', (top) => write(top, { 'pkg/HEAD': 'x' })],
+    ['another user owns the repository', (top) => chown(join(top, '.git'), 12345, 12345)],
   ];
 
-  it.each(CHANGES)('when %s', async (_, change) => {
+  it.each(CHANGES)('if %s', async (_, change) => {
     await using repo = await settled();
     expect(plain(repo.path)).toBe(true);
     await change(repo.path);
     expect(plain(repo.path)).toBe(false);
   });
 
-  it('when a file may have changed after it was added, in the same moment', async () => {
+  it('if a file may have changed in the tick in which it was added', async () => {
     await using repo = await settled();
     const path = join(repo.path, 'pkg/a/sub.txt');
     const { mtime } = await stat(path);
@@ -154,7 +166,7 @@ describe('leaves it to git', () => {
     expect(plain(repo.path)).toBe(false);
   });
 
-  it('when an object is not what its name says', async () => {
+  it('if an object does not match its id', async () => {
     await using repo = await settled();
     const [commitPath, other] = ['HEAD', 'HEAD~'].map((name) => objectPath(repo.path, name));
     await chmod(commitPath ?? '', 0o644);
@@ -162,20 +174,20 @@ describe('leaves it to git', () => {
     expect(plain(repo.path)).toBe(false);
   });
 
-  it('when variables say where repositories are looked for', async () => {
+  it('if GIT_CEILING_DIRECTORIES limits the search', async () => {
     await using repo = await settled();
     const env = { ...ENV, GIT_CEILING_DIRECTORIES: repo.path };
-    expect(findPlainTop(join(repo.path, 'pkg/a'), env)).toBe(undefined);
+    expect(findTopWithoutGit(join(repo.path, 'pkg/a'), env)).toBe(undefined);
   });
 
-  it('inside of a repository', async () => {
+  it("inside a repository's own directory", async () => {
     await using repo = await settled();
-    expect(findPlainTop(join(repo.path, '.git/refs'), ENV)).toBe(undefined);
+    expect(findTopWithoutGit(join(repo.path, '.git/refs'), ENV)).toBe(undefined);
   });
 });
 
 function plain(top: string): boolean {
-  return findPlainTop(join(top, 'pkg/a'), ENV) === top && read(top, 'pkg/a') !== undefined;
+  return findTopWithoutGit(join(top, 'pkg/a'), ENV) === top && read(top, 'pkg/a') !== undefined;
 }
 
 function objectPath(top: string, name: string): string {

@@ -1,5 +1,5 @@
 import type { ActionInputs, BuiltPackage } from '@lkt/pkg';
-import type { ImageAudit } from './audit-hook.ts';
+import type { ImageAudit } from './audit/audit-hook.ts';
 import type { TrustedImage } from './trust/check-images.ts';
 import type { OutputFile } from './output/write.ts';
 

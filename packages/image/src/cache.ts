@@ -120,7 +120,7 @@ export class ComposeCache {
     const { path, size, crc } = file;
     let [sum, length] = [0, 0];
     const part = 'offset' in file ? { part: file } : {};
-    for await (const chunk of fileChunks(path, { reuse: true, ...part })) {
+    for await (const chunk of fileChunks(path, { canReuseBuffers: true, ...part })) {
       sum = crc32(chunk, sum);
       length += chunk.length;
       if (length > size) break;
@@ -220,7 +220,7 @@ export class ComposeCache {
         }
       }
       if (head !== undefined)
-        for await (const chunk of fileChunks(data, { reuse: true })) await hash(chunk);
+        for await (const chunk of fileChunks(data, { canReuseBuffers: true })) await hash(chunk);
       const { size } = digester;
       const digest = await digester.digest();
       // No fsync: what a crash tears does not have the recorded sum.

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { findAction } from '@lkt/pkg/action-cache';
-import type { ImageAudit } from './audit-hook.ts';
+import type { ImageAudit } from './audit/audit-hook.ts';
 import type { BuiltImage } from './built-image.ts';
 import { isThere } from './output/is-there.ts';
 import { KnownFiles } from './output/known-files.ts';

@@ -1,6 +1,6 @@
 import type { Compressor, EfiSigner } from '@lkt/formats';
 import type { SourceFile } from '@lkt/core';
-import type { AuditHook } from './audit-hook.ts';
+import type { AuditHook } from './audit/audit-hook.ts';
 import type { Format } from './output/formats.ts';
 import type { PlanOptions } from './plan.ts';
 import type { LoadOptions } from './config/load-config.ts';

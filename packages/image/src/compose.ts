@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { openStore, singleChunk, UnpackedLayers } from '@lkt/oci';
-import { startAudit } from './audit-hook.ts';
+import { startAudit } from './audit/audit-hook.ts';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
 import { withBootLoader } from './config/boot-loader.ts';

@@ -8,7 +8,7 @@ import {
   storeState,
   type Workspace,
 } from '@lkt/pkg';
-import type { AuditHook } from './audit-hook.ts';
+import type { AuditHook } from './audit/audit-hook.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import { namedFile } from './tree/host-files.ts';
 

@@ -1,4 +1,6 @@
-export { type AuditHook, type ImageAudit, type ImageToAudit } from './audit-hook.ts';
+export { type AuditHook, type ImageAudit } from './audit/audit-hook.ts';
+export { createImageAudit } from './audit/image-audit.ts';
+export { kernelOfConfig, kernelOfImage, type KernelSubject } from './audit/kernel-subject.ts';
 export { imageCacheAreas } from './cache.ts';
 export { buildImage, type BuildImageOptions } from './build-image.ts';
 export { type BuiltImage } from './built-image.ts';
@@ -22,12 +24,21 @@ export {
   type LoadOptions,
 } from './config/load-config.ts';
 export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.ts';
+export { checkoutConfigs } from './config/checkout-configs.ts';
+export { pinnedReference } from './config/pinned-reference.ts';
 export { type ImageReference } from './config/reference.ts';
 export { type Graph, type GraphEdge, type GraphNode, readGraph } from './graph.ts';
 export { errorAt } from './config/fields.ts';
 export { readMounted } from './initrd/mounted-reader.ts';
 export { type InitrdInfo, readInitrdInfo } from './initrd/info.ts';
 export { DISK_FILES, type Format, FORMATS, parseFormat } from './output/formats.ts';
+export {
+  findKernelUpdate,
+  kernelSource,
+  type KernelUpdateOptions,
+  type UpdatedKernel,
+  updateKernel,
+} from './kernel-update.ts';
 export { mergedConfig } from './merged-config.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';

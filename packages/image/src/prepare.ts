@@ -1,11 +1,14 @@
-import { silentReporter } from '@lkt/core';
-import type { Image, Store, UnpackedLayers } from '@lkt/oci';
+import { relative, sep } from 'node:path';
+import { LktError, silentReporter } from '@lkt/core';
+import { type Image, type LayerArchive, loadImage, type Store, UnpackedLayers } from '@lkt/oci';
+import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
+import { rememberAudit } from './audit/image-audit.ts';
 import { ComposeCache } from './cache.ts';
 import { chooseCompression } from '@lkt/formats';
 import { loadTree } from './tree/image-tree.ts';
 import { isKernel, prepareKernel } from './tree/kernel.ts';
 
-export interface PrepareOptions {
+interface PrepareOptions {
   readonly store: Store;
   readonly unpacked: UnpackedLayers;
   readonly signal?: AbortSignal;
@@ -17,7 +20,7 @@ export interface PrepareOptions {
  * @param name for errors
  * @throws LktError as composing
  */
-export async function prepareImage(
+async function prepareImage(
   name: string,
   image: Image,
   { store, unpacked, signal }: PrepareOptions,
@@ -40,4 +43,41 @@ export async function prepareImage(
     archives: () => source.layers,
   };
   await prepareKernel(kernel, { cache, packing });
+}
+
+/** Bytes of layers. What has less is as fast when it is composed; what has more is most likely what others are built on. */
+const [MIN_LAYER_BYTES, MAX_LAYER_BYTES] = [2 ** 19, 2 ** 26];
+
+/**
+ * Does to what was built just now, but for tools, what the first image that has it would do, and looks at it as `lkt build`
+ * does. No build fails for that.
+ */
+export async function prepareImages(
+  store: Store,
+  { root }: Workspace,
+  packages: readonly BuiltPackage[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const built = packages.filter(({ cached, item }) => !cached && !isTool(root, item));
+  try {
+    await using unpacked = new UnpackedLayers(store);
+    for (const { item, images } of built)
+      for (const { digest, platform: of } of images) {
+        if (of === undefined) continue;
+        const image = await loadImage(store, digest, of);
+        const { layers } = image.manifest;
+        const total = layers.reduce((sum, { size }) => sum + size, 0);
+        if (total < MIN_LAYER_BYTES || total > MAX_LAYER_BYTES) continue;
+        await prepareImage(item.name, image, { store, unpacked, signal });
+        const archives = (): readonly LayerArchive[] => unpacked.archives(layers);
+        await rememberAudit({ store, signal }, { full: item.name, digest, archives });
+      }
+  } catch (error) {
+    if (!(error instanceof LktError) || signal?.aborted === true) throw error;
+  }
+}
+
+/** What only other packages are made with. */
+function isTool(root: string, { dir }: Package): boolean {
+  return relative(root, dir).split(sep)[0] === 'tools';
 }

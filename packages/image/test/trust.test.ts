@@ -34,7 +34,7 @@ describe('a trust.yml says where and what is wrong', () => {
     ['required: yes', '1:11: required: expected true or false'],
     ['required: ["**"]', '1:11: required: expected a value'],
     ['unsigned: []', '1:11: unsigned: the list is empty'],
-    ['unsigned: ["*"]', '1:12: unsigned[0]: "*" names no images: * stands for no registry'],
+    ['unsigned: ["*"]', '1:12: unsigned[0]: invalid image pattern "*": * cannot match a registry'],
     ['signers: {}', '1:10: signers: expected a list'],
     ['signers: []', '1:10: signers: the list is empty'],
     ['signers: [{keys: [a]}]', '1:11: signers[0]: "images" is missing'],
@@ -45,7 +45,7 @@ describe('a trust.yml says where and what is wrong', () => {
     ['signers: [{images: [a], key: [b]}]', '1:25: unknown key "key" in signers[0]'],
     [
       'signers: [{images: ["a[b]"], keys: [c]}]',
-      '1:21: signers[0].images[0]: "a[b]" names no images',
+      '1:21: signers[0].images[0]: invalid image pattern "a[b]"',
     ],
     ['signers: [{images: [a], keys: ["env://K"]}]', 'does not take keys from the environment'],
     ['signers: [{images: [a], keys: [1]}]', '1:32: signers[0].keys[0]: expected a string'],
@@ -87,7 +87,7 @@ describe('a trust.yml says where and what is wrong', () => {
   });
 
   it.each([
-    ['signers: [{images: [a], keys: [keys/none.pub]}]', /1:32: .*there is no key at/],
+    ['signers: [{images: [a], keys: [keys/none.pub]}]', /1:32: .*there is no key file/],
     ['signers: [{images: [a], keys: [keys/text.pub]}]', /1:32: /],
     [
       'signers: [{images: [a], threshold: 2, keys: [keys/one.pub, keys/same.pub]}]',
@@ -98,7 +98,7 @@ describe('a trust.yml says where and what is wrong', () => {
       /1:49: .*3 are wanted, of 2/,
     ],
     ['trustedRoot: none.json', /1:14: trustedRoot: there is no trusted root at none\.json/],
-    ['trustedRoot: root.json', /1:14: trustedRoot: root\.json is not a trusted root/],
+    ['trustedRoot: root.json', /1:14: trustedRoot: root\.json is not a Sigstore trusted root/],
   ])('%s', async (text, message) => {
     const failure = readTrustFile({ path: 'trust.yml', text }, keys());
     await expect(failure).rejects.toThrow(message);

@@ -158,7 +158,7 @@ async function outputsOf(
       continue;
     }
     const digester = new Digester();
-    for await (const chunk of fileChunks(join(directory, name), { reuse: true }))
+    for await (const chunk of fileChunks(join(directory, name), { canReuseBuffers: true }))
       digester.update(chunk);
     const digest = digester.digest();
     const expected = said.get(name);

@@ -1,7 +1,7 @@
 import type { Store } from '@lkt/oci';
 import {
-  type ClaimedSignature,
-  claimedSigners,
+  type UnverifiedSigner,
+  unverifiedSigners,
   collectFromStore,
   describePredicate,
 } from '@lkt/sign';
@@ -22,17 +22,17 @@ export async function shownSignatures(
 ): Promise<readonly ShownSignature[]> {
   const shown = new Map<string, ShownSignature>();
   for (const digest of new Set(digests)) {
-    const { claims, rejections } = await claimedSigners(
+    const { signers, rejections } = await unverifiedSigners(
       digest,
       await collectFromStore(store, digest),
     );
-    const isNamed = claims.filter(({ identity, key }) => (identity ?? key) !== undefined);
+    const isNamed = signers.filter(({ identity, key }) => (identity ?? key) !== undefined);
     // cosign's older form does not name the key, and stands beside the other.
     const named = new Set(isNamed.map(({ predicateType }) => predicateType));
-    for (const claim of claims) {
-      if (!isNamed.includes(claim) && named.has(claim.predicateType)) continue;
-      const by = signerOf(claim);
-      const of = describePredicate(claim.predicateType);
+    for (const signer of signers) {
+      if (!isNamed.includes(signer) && named.has(signer.predicateType)) continue;
+      const by = signerOf(signer);
+      const of = describePredicate(signer.predicateType);
       shown.set(`${of} ${by}`, { of, by });
     }
     for (const { reason } of rejections)
@@ -41,7 +41,7 @@ export async function shownSignatures(
   return [...shown.values()];
 }
 
-function signerOf({ identity, key }: ClaimedSignature): string {
+function signerOf({ identity, key }: UnverifiedSigner): string {
   if (identity !== undefined) return `${identity.subject} (${identity.issuer})`;
   if (key === undefined) return 'a key';
   // cosign and lkt name keys by their fingerprints.

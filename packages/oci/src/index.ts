@@ -74,6 +74,8 @@ export {
   parseManifestOrIndex,
 } from './image/manifest.ts';
 export { isIndexType, isManifestType, MediaType } from './image/media-type.ts';
+export { findImage, type StoreImage } from './image/find-image.ts';
+export { imageFiles } from './layer/image-files.ts';
 export { openStore } from './store/open-store.ts';
 export { formatPlatform, parsePlatform, type Platform, platformMatches } from './image/platform.ts';
 export { readArchives, readFile, readFiles } from './layer/read-files.ts';

@@ -1,3 +1,4 @@
 export { MIN_TOKEN_LENGTH, type Tokens } from './access.ts';
+export { serveDirectory, type ServeOptions } from './file-server.ts';
 export { nxCacheArea } from './nx-cache.ts';
 export { type Server, type ServerOptions, startServer } from './server.ts';

@@ -1,6 +1,13 @@
-export { type ClaimedSignature, claimedSigners } from './policy/claimed-signers.ts';
-export { collectFromRegistry, collectFromStore, isSignature } from './evidence/collect.ts';
-export { type Evidence, type EvidenceItem } from './evidence/evidence.ts';
+export { type UnverifiedSigner, unverifiedSigners } from './verify/unverified-signers.ts';
+export {
+  collectFromRegistry,
+  collectFromStore,
+  isSignature,
+} from './referrers/collect-signatures.ts';
+export {
+  type CollectedSignatures,
+  type UnverifiedSignature,
+} from './referrers/collected-signatures.ts';
 export { type ImagePattern, parseImagePattern } from './policy/image-pattern.ts';
 export {
   generateKey,
@@ -11,17 +18,21 @@ export {
   type SigningKey,
   type SigningKeyOptions,
 } from './keys/keys.ts';
-export { type EvidenceSource, judgeImage, type Judgement } from './policy/judge.ts';
+export {
+  type SignatureSource,
+  evaluatePolicies,
+  type PolicyResult,
+} from './policy/evaluate-policies.ts';
 export { describePredicate } from './policy/predicates.ts';
-export { pullSignatures, type PullSignaturesOptions } from './evidence/pull.ts';
-export { type PushedSignatures, pushSignatures } from './evidence/push.ts';
+export { pullSignatures, type PullSignaturesOptions } from './referrers/pull-signatures.ts';
+export { type PushedSignatures, pushSignatures } from './referrers/push-signatures.ts';
 export {
   type ImagesToSign,
   type ImageToSign,
   type SignedImage,
   signImage,
   signImages,
-} from './signing/sign.ts';
+} from './signing/sign-images.ts';
 export {
   type KeylessOptions,
   keylessSigner,
@@ -35,8 +46,8 @@ export {
   describeSigner,
   evaluatePolicy,
   type NamedImage,
-  type Signers,
-  trustFor,
+  type SignerRequirement,
+  trustedSigners,
   type TrustPolicy,
   type TrustRule,
   type Verdict,
@@ -53,9 +64,9 @@ export { parseTrustedRoot, type TrustedRoot } from './sigstore/trusted-root.ts';
 export {
   type Identity,
   type Rejection,
-  type SignedBy,
-  type Trust,
+  type SignerId,
+  type TrustedSigners,
   type Verification,
   type VerifiedSignature,
-} from './verify/verified.ts';
-export { requireSignature, verifyImage } from './verify/verify.ts';
+} from './verify/verification.ts';
+export { requireSignature, verifyImage } from './verify/verify-image.ts';

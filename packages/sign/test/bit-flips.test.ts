@@ -1,16 +1,19 @@
 import { canonicalJson } from '@lkt/core';
 import { assert, asyncProperty, boolean, nat } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { collectFromStore } from '../src/evidence/collect.ts';
-import type { Evidence, EvidenceItem } from '../src/evidence/evidence.ts';
-import { signImage } from '../src/signing/sign.ts';
-import type { Verification } from '../src/verify/verified.ts';
-import { verifyImage } from '../src/verify/verify.ts';
-import { keyless, newKey, place, sigstore } from './support.ts';
+import { collectFromStore } from '../src/referrers/collect-signatures.ts';
+import type {
+  CollectedSignatures,
+  UnverifiedSignature,
+} from '../src/referrers/collected-signatures.ts';
+import { signImage } from '../src/signing/sign-images.ts';
+import type { Verification } from '../src/verify/verification.ts';
+import { verifyImage } from '../src/verify/verify-image.ts';
+import { keyless, newKey, createFixture, sigstore } from './support.ts';
 
 type Path = readonly (string | number)[];
 
-/** The places in a document that hold text or a number. */
+/** Returns the paths of all strings and numbers in a document. */
 function leaves(value: unknown, path: Path = []): Path[] {
   if (typeof value !== 'object' || value === null) return [path];
   return Object.entries(value).flatMap(([key, item]) =>
@@ -46,7 +49,9 @@ function flipped(text: string, at: number, bit: number): string {
   return bytes.toString('latin1');
 }
 
-/** One bit of a text or of a number; of what base64 stands for, if `inside`. */
+/**
+ * Flips one bit of a string or number; with `inside`, of the bytes that a base64 string encodes.
+ */
 function flip(at: number, bit: number, inside: boolean): (value: unknown) => unknown {
   return (value) => {
     if (typeof value === 'number') return value ^ (1 << (bit % 7));
@@ -60,33 +65,33 @@ function flip(at: number, bit: number, inside: boolean): (value: unknown) => unk
 }
 
 interface Signed {
-  readonly item: EvidenceItem;
-  readonly verify: (item: EvidenceItem) => Promise<Verification>;
+  readonly item: UnverifiedSignature;
+  readonly verify: (item: UnverifiedSignature) => Promise<Verification>;
 }
 
 async function signed(kind: 'bundle' | 'signature', by: 'identity' | 'key'): Promise<Signed> {
-  const { store, subject, name } = await place();
+  const { store, subject, name } = await createFixture();
   const { signer, trust } =
     by === 'key' ? await newKey() : await keyless(await sigstore(), { tsa: true });
   await signImage(store, { subject, name, signer });
   const { items } = await collectFromStore(store, subject.digest);
   const item = items.find((one) => one.kind === kind);
   if (item === undefined) throw new Error('there is no such signature');
-  const verify = async (one: EvidenceItem): Promise<Verification> => {
-    const evidence: Evidence = { items: [one], unreadable: [] };
-    return verifyImage({ subject: subject.digest, evidence, trust });
+  const verify = async (one: UnverifiedSignature): Promise<Verification> => {
+    const collected: CollectedSignatures = { items: [one], unreadable: [] };
+    return verifyImage({ subject: subject.digest, collected, trust });
   };
   expect((await verify(item)).rejections).toEqual([]);
   return { item, verify };
 }
 
 /**
- * A timestamp has wrappers that nobody signs, and what may be left out can be left out by others too. It must not make
- * a signature say anything else.
+ * For timestamps, whose wrappers are unsigned, and for optional fields, which a third party can
+ * remove: the signature must be rejected or say the same.
  */
 async function expectRejectedOrSame(
   made: Signed,
-  item: EvidenceItem,
+  item: UnverifiedSignature,
   what: unknown,
 ): Promise<void> {
   const [before, after] = [await made.verify(made.item), await made.verify(item)];
@@ -98,12 +103,12 @@ function isTimestamp(path: Path): boolean {
   return ['signedTimestamp', 'SignedRFC3161Timestamp'].includes(String(path.at(-1)));
 }
 
-/** What a bundle may come without, since the rest proves as much. */
+/** Fields that a bundle may lack, because the rest proves as much. */
 const OPTIONAL = /publicKey\.hint$|timestampVerificationData|inclusionPromise/;
 
 async function expectRejected(
   { verify }: Signed,
-  item: EvidenceItem,
+  item: UnverifiedSignature,
   what: unknown,
 ): Promise<void> {
   const { signatures, rejections } = await verify(item);
@@ -112,7 +117,7 @@ async function expectRejected(
 }
 
 describe.each(['key', 'identity'] as const)('a bundle signed by a(n) %s', (by) => {
-  it('counts for nothing when a bit of any field is another', async () => {
+  it('is rejected when any bit of any field is flipped', async () => {
     const made = await signed('bundle', by);
     const document: unknown = JSON.parse(made.item.bytes.toString());
     const paths = leaves(document);
@@ -131,7 +136,7 @@ describe.each(['key', 'identity'] as const)('a bundle signed by a(n) %s', (by) =
     );
   });
 
-  it('counts for nothing when a field of it is missing', async () => {
+  it('is rejected when a field is missing', async () => {
     const made = await signed('bundle', by);
     const document: unknown = JSON.parse(made.item.bytes.toString());
     for (const path of branches(document)) {
@@ -147,9 +152,9 @@ describe.each(['key', 'identity'] as const)('a bundle signed by a(n) %s', (by) =
 });
 
 describe.each(['key', 'identity'] as const)("a signature in cosign 2's form by a(n) %s", (by) => {
-  it('counts for nothing when a bit of any part is another', async () => {
+  it('is rejected when any bit of any part is flipped', async () => {
     const made = await signed('signature', by);
-    if (made.item.kind === 'bundle') throw new Error('this is a bundle');
+    if (made.item.kind === 'bundle') throw new Error('unexpected bundle');
     const { annotations, bytes } = made.item;
     const parts = Object.fromEntries(
       Object.entries(annotations).map(([key, text]) => [
@@ -168,7 +173,7 @@ describe.each(['key', 'identity'] as const)("a signature in cosign 2's form by a
               typeof value === 'string' ? value : JSON.stringify(value),
             ]),
           );
-          const item = { ...made.item, annotations: texts } as EvidenceItem;
+          const item = { ...made.item, annotations: texts } as UnverifiedSignature;
           const expectation = isTimestamp(path) ? expectRejectedOrSame : expectRejected;
           await expectation(made, item, { path, at, bit });
         }

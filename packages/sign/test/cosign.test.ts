@@ -2,17 +2,17 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry } from '../src/evidence/collect.ts';
-import { pushSignatures } from '../src/evidence/push.ts';
-import { signImage } from '../src/signing/sign.ts';
+import { collectFromRegistry } from '../src/referrers/collect-signatures.ts';
+import { pushSignatures } from '../src/referrers/push-signatures.ts';
+import { signImage } from '../src/signing/sign-images.ts';
 import { SIGNATURE_PREDICATE, SPDX_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import type { Trust, Verification } from '../src/verify/verified.ts';
-import { verifyImage } from '../src/verify/verify.ts';
+import type { TrustedSigners, Verification } from '../src/verify/verification.ts';
+import { verifyImage } from '../src/verify/verify-image.ts';
 import {
   keyless,
   newKey,
-  type Place,
-  place,
+  type Fixture,
+  createFixture,
   run,
   sigstore,
   temporary,
@@ -25,7 +25,7 @@ const PREDICATE = {
   runDetails: { builder: { id: 'https://example.org/builder' } },
 };
 
-/** What cosign needs so as not to ask the public instance. */
+/** Variables that keep cosign from using the public instance. */
 function roots({ directory }: TestSigstore): Readonly<Record<string, string>> {
   return {
     SIGSTORE_ROOT_FILE: join(directory, 'fulcio.pem'),
@@ -34,10 +34,13 @@ function roots({ directory }: TestSigstore): Readonly<Record<string, string>> {
   };
 }
 
-async function verified({ registry, name, subject }: Place, trust: Trust): Promise<Verification> {
+async function verified(
+  { registry, name, subject }: Fixture,
+  trust: TrustedSigners,
+): Promise<Verification> {
   const { digest } = subject;
-  const evidence = await collectFromRegistry(registry, { ...name, digest });
-  return verifyImage({ subject: digest, evidence, trust });
+  const collected = await collectFromRegistry(registry, { ...name, digest });
+  return verifyImage({ subject: digest, collected, trust });
 }
 
 const noLog = ['--insecure-ignore-tlog=true'];
@@ -46,9 +49,9 @@ describe.each([
   ['with the referrers API', {}],
   ['without it', { referrers: false }],
 ])('in a registry %s, cosign', (_what, options) => {
-  it('accepts what lkt signs with a key', async () => {
-    const there = await place(options);
-    const { store, subject, name, registry, reference } = there;
+  it('accepts a signature by a key', async () => {
+    const fixture = await createFixture(options);
+    const { store, subject, name, registry, reference } = fixture;
     const { signer, directory } = await newKey();
     const statement = statementAbout(
       { name: 'app', digest: subject.digest },
@@ -76,8 +79,8 @@ describe.each([
     expect((await run('cosign', ['verify', ...wrong, reference])).status).not.toBe(0);
   });
 
-  it('accepts what lkt signs as an identity', async () => {
-    const { store, subject, name, registry, reference } = await place(options);
+  it('accepts a signature by an identity', async () => {
+    const { store, subject, name, registry, reference } = await createFixture(options);
     const instance = await sigstore();
     const { signer } = await keyless(instance);
     const statement = statementAbout(
@@ -106,19 +109,19 @@ describe.each([
     }
   });
 
-  it('signs with a key what lkt accepts', async () => {
-    const there = await place(options);
+  it('signs with a key and lkt accepts it', async () => {
+    const fixture = await createFixture(options);
     const { trust, directory } = await newKey();
     const key = ['--key', join(directory, 'cosign.key'), '-y', '--tlog-upload=false'];
-    expect(await run('cosign', ['sign', ...key, there.reference])).toMatchObject({ status: 0 });
+    expect(await run('cosign', ['sign', ...key, fixture.reference])).toMatchObject({ status: 0 });
     const predicate = join(directory, 'predicate.json');
     await writeFile(predicate, JSON.stringify(PREDICATE));
     const attest = ['attest', ...key, '--type', 'slsaprovenance1', '--predicate', predicate];
     for (const format of [[], ['--new-bundle-format']])
-      expect(await run('cosign', [...attest, ...format, there.reference])).toMatchObject({
+      expect(await run('cosign', [...attest, ...format, fixture.reference])).toMatchObject({
         status: 0,
       });
-    const { signatures, rejections } = await verified(there, trust);
+    const { signatures, rejections } = await verified(fixture, trust);
     expect(rejections).toEqual([]);
     expect(signatures.map(({ predicateType }) => predicateType).toSorted()).toEqual(
       [PROVENANCE, PROVENANCE, SIGNATURE_PREDICATE].toSorted(),
@@ -127,24 +130,24 @@ describe.each([
     expect(provenance?.predicate).toMatchObject(PREDICATE);
   });
 
-  it('signs as an identity what lkt accepts', async () => {
-    const there = await place(options);
+  it('signs as an identity and lkt accepts it', async () => {
+    const fixture = await createFixture(options);
     const instance = await sigstore();
     const { trust } = await keyless(instance, { subject: 'jane@example.org' });
     const token = instance.issuer.token('jane@example.org');
     const services = ['--fulcio-url', instance.url, '--rekor-url', instance.url];
     const common = ['-y', ...services, '--identity-token', token];
     const env = roots(instance);
-    const signed = await run('cosign', ['sign', ...common, there.reference], env);
+    const signed = await run('cosign', ['sign', ...common, fixture.reference], env);
     expect(signed).toMatchObject({ status: 0 });
     const predicate = join(await temporary(), 'sbom.json');
     await writeFile(predicate, JSON.stringify({ spdxVersion: 'SPDX-2.3' }));
     const attest = ['attest', ...common, '--type', 'spdxjson', '--predicate', predicate];
     for (const format of [[], ['--new-bundle-format']])
-      expect(await run('cosign', [...attest, ...format, there.reference], env)).toMatchObject({
+      expect(await run('cosign', [...attest, ...format, fixture.reference], env)).toMatchObject({
         status: 0,
       });
-    const { signatures, rejections } = await verified(there, trust);
+    const { signatures, rejections } = await verified(fixture, trust);
     expect(rejections).toEqual([]);
     expect(signatures.map(({ predicateType }) => predicateType).toSorted()).toEqual(
       [SIGNATURE_PREDICATE, SPDX_PREDICATE, SPDX_PREDICATE].toSorted(),
@@ -153,9 +156,9 @@ describe.each([
   });
 });
 
-describe('the log of the tests', () => {
-  it('is one to rekor-cli, entries and proofs', async () => {
-    const { store, subject, name } = await place();
+describe('the test log', () => {
+  it('passes rekor-cli’s checks of entries and proofs', async () => {
+    const { store, subject, name } = await createFixture();
     const instance = await sigstore();
     for (let count = 0; count < 3; count += 1) {
       const { signer } = await keyless(instance);
@@ -177,7 +180,7 @@ describe('the log of the tests', () => {
     }
   });
 
-  it('gives what it has already', async () => {
+  it('returns the location of an existing entry', async () => {
     const instance = await sigstore();
     const entry = await readEntry(instance);
     const first = await propose(instance, entry);

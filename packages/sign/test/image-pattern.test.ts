@@ -6,7 +6,7 @@ function matches(pattern: string, image: string): boolean {
   return parseImagePattern(pattern).matches(parseReference(image));
 }
 
-describe('a pattern of names', () => {
+describe('an image pattern', () => {
   it.each([
     ['lkt/*', 'lkt/sshd:1'],
     ['lkt/*', 'docker.io/lkt/sshd'],
@@ -27,7 +27,7 @@ describe('a pattern of names', () => {
     ['alpine', 'alpine:3'],
     ['library/alpine', 'alpine:3'],
     ['**', 'ghcr.io/a/b'],
-  ])('%s is about %s', (pattern, image) => {
+  ])('%s matches %s', (pattern, image) => {
     expect(matches(pattern, image)).toBe(true);
   });
 
@@ -43,29 +43,29 @@ describe('a pattern of names', () => {
     ['ghcr.io/lkt/*', 'ghcrxio/lkt/a'],
     ['localhost:5000/a', 'localhost:5001/a'],
     ['alpine', 'lkt/alpine'],
-  ])('%s is not about %s', (pattern, image) => {
+  ])('%s does not match %s', (pattern, image) => {
     expect(matches(pattern, image)).toBe(false);
   });
 
   it.each([
-    ['*', 'no registry'],
-    ['*/lkt/a', 'no registry'],
-    ['*.example/a', 'no registry'],
-    ['**/a', 'the end of a name'],
-    ['lkt**', 'the end of a name'],
-    ['lkt/a**', 'the end of a name'],
-    ['lkt/**/a', 'the end of a name'],
-    ['', 'no name'],
-    ['lkt/', 'no name'],
-    ['/lkt', 'no name'],
-    ['lkt/[ab]', 'no name'],
-    ['lkt/a?', 'no name'],
-    ['lkt/{a,b}', 'no name'],
-    ['lkt/A', 'no name'],
+    ['*', 'cannot match a registry'],
+    ['*/lkt/a', 'cannot match a registry'],
+    ['*.example/a', 'cannot match a registry'],
+    ['**/a', 'must be at the end'],
+    ['lkt**', 'must be at the end'],
+    ['lkt/a**', 'must be at the end'],
+    ['lkt/**/a', 'must be at the end'],
+    ['', 'not an image name'],
+    ['lkt/', 'not an image name'],
+    ['/lkt', 'not an image name'],
+    ['lkt/[ab]', 'not an image name'],
+    ['lkt/a?', 'not an image name'],
+    ['lkt/{a,b}', 'not an image name'],
+    ['lkt/A', 'not an image name'],
     ['lkt/a:1', 'a tag or digest'],
     ['lkt/a:*', 'a tag or digest'],
     [`lkt/a@sha256:${'0'.repeat(64)}`, 'a tag or digest'],
-  ])('is refused: %s', (pattern, reason) => {
+  ])('is rejected: %s', (pattern, reason) => {
     expect(() => parseImagePattern(pattern)).toThrow(reason);
   });
 });

@@ -13,7 +13,7 @@ function cosign(cwd: string, password: string, ...args: readonly string[]): stri
 }
 
 describe('keys', () => {
-  it('that lkt makes are read by cosign and by lkt', async () => {
+  it('made by lkt are read by cosign and by lkt', async () => {
     const directory = await temporary();
     const pair = await generateKey('sesame');
     await writeFile(join(directory, 'cosign.key'), pair.privateKey);
@@ -72,15 +72,15 @@ describe('keys', () => {
     expect((await readPublicKey(other)).fingerprint).toBe(fingerprint);
   });
 
-  it('are the one that the text names, whatever else OpenSSL would find in it', async () => {
+  it('are read from the block that RFC 7468 allows, although OpenSSL would accept another', async () => {
     const [first, second] = [await generateKey(''), await generateKey('')];
-    // RFC 7468 has no headers; OpenSSL takes them.
+    // RFC 7468 has no headers; OpenSSL accepts them.
     const odd = first.publicKey.replace('-----\n', '-----\nProc-Type: none\n\n');
     const { fingerprint } = await readPublicKey(second.publicKey);
     expect((await readPublicKey(`${odd}${second.publicKey}`)).fingerprint).toBe(fingerprint);
   });
 
-  it('are refused with a wrong password, without a word of their text', async () => {
+  it('are rejected with a wrong password, without quoting them', async () => {
     const { privateKey } = await generateKey('right');
     const error = await readSigningKey(privateKey, { password: 'wrong' }).catch(String);
     expect(error).toContain('the password for the key is wrong');
@@ -93,7 +93,7 @@ describe('keys', () => {
     ['p', { N: 2 ** 14, r: 8, p: 2 ** 20 }],
     ['no power of two', { N: 65_535, r: 8, p: 1 }],
     ['a fraction', { N: 65_536, r: 8.5, p: 1 }],
-  ])('are refused when scrypt would take all memory or time (%s)', async (_what, params) => {
+  ])('are rejected if scrypt would take all memory or time (%s)', async (_what, params) => {
     const { privateKey } = await generateKey('');
     const { label, content } = onePemBlock(privateKey, 'key');
     const document = JSON.parse(content.toString()) as { kdf: object };
@@ -101,28 +101,28 @@ describe('keys', () => {
     const pem = toPem(label, Buffer.from(JSON.stringify(document)));
     await expect(readSigningKey(pem)).rejects.toMatchObject({
       code: 'KEY_INVALID',
-      message: expect.stringContaining('asks for scrypt') as string,
+      message: expect.stringContaining('unsupported scrypt parameters') as string,
     });
   });
 
   it.each<[string, string, RegExp]>([
-    ['a curve nobody has', ec('secp256k1'), /on the curve secp256k1/],
+    ['an unsupported curve', ec('secp256k1'), /on the unsupported curve secp256k1/],
     ['a short RSA key', rsa(1024), /1024 bits/],
     ['nothing', 'nothing -----BEGIN ', /no key/],
     ['two keys', ec('P-256') + ec('P-256'), /more than one/],
-    ['damage', toPem('PUBLIC KEY', Buffer.from('x')), /cannot be read/],
+    ['damage', toPem('PUBLIC KEY', Buffer.from('x')), /cannot parse/],
     ['a private key', toPem('PRIVATE KEY', Buffer.from('x')), /is a private key/],
-  ])('to check with are refused: %s', async (_what, pem, message) => {
+  ])('are rejected as public keys: %s', async (_what, pem, message) => {
     await expect(readPublicKey(pem)).rejects.toMatchObject({
       code: 'KEY_INVALID',
       message: expect.stringMatching(message) as string,
     });
   });
 
-  it('that are not there are named', async () => {
+  it('are named if they do not exist', async () => {
     await expect(readPublicKey('/nowhere/cosign.pub')).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: 'there is no key at /nowhere/cosign.pub',
+      message: 'there is no key file /nowhere/cosign.pub',
     });
     await expect(readSigningKey('env://NO_KEY')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { signImage } from '../src/signing/sign.ts';
-import { keyless, place, run, sigstore, WORKFLOW } from './support.ts';
+import { signImage } from '../src/signing/sign-images.ts';
+import { keyless, createFixture, run, sigstore, WORKFLOW } from './support.ts';
 
-it('a signature is checked where there is no network at all', async () => {
-  const { store, subject, name } = await place();
+it('verifies a signature without any network', async () => {
+  const { store, subject, name } = await createFixture();
   const instance = await sigstore();
   const { signer } = await keyless(instance, { tsa: true });
   await signImage(store, { subject, name, signer });

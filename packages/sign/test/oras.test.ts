@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry } from '../src/evidence/collect.ts';
+import { collectFromRegistry } from '../src/referrers/collect-signatures.ts';
 import { BUNDLE_V03 } from '../src/bundle/formats.ts';
-import { pushSignatures } from '../src/evidence/push.ts';
-import { signImage } from '../src/signing/sign.ts';
+import { pushSignatures } from '../src/referrers/push-signatures.ts';
+import { signImage } from '../src/signing/sign-images.ts';
 import { SPDX_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import type { Verification } from '../src/verify/verified.ts';
-import { verifyImage } from '../src/verify/verify.ts';
-import { newImage, newKey, type Place, place, run, temporary } from './support.ts';
+import type { Verification } from '../src/verify/verification.ts';
+import { verifyImage } from '../src/verify/verify-image.ts';
+import { newImage, newKey, type Fixture, createFixture, run, temporary } from './support.ts';
 
 async function oras(...args: readonly string[]): Promise<string> {
   const { status, output } = await run('oras', args);
@@ -21,26 +21,26 @@ describe.each([
   ['without it', { referrers: false }],
 ])('in a registry %s, oras', (_what, options) => {
   async function signedPlace(): Promise<{
-    there: Place;
-    verified: (repository: string, digest?: Place['subject']['digest']) => Promise<Verification>;
+    fixture: Fixture;
+    verified: (repository: string, digest?: Fixture['subject']['digest']) => Promise<Verification>;
   }> {
-    const there = await place(options);
-    const { store, subject, name, registry } = there;
+    const fixture = await createFixture(options);
+    const { store, subject, name, registry } = fixture;
     const { signer, trust } = await newKey();
     const about = { name: 'app', digest: subject.digest };
     const statements = [statementAbout(about, SPDX_PREDICATE, { spdxVersion: 'SPDX-2.3' })];
     await signImage(store, { subject, name, statements, signer });
     await pushSignatures(registry, store, name, subject.digest);
     const verified = async (path: string, digest = subject.digest): Promise<Verification> => {
-      const evidence = await collectFromRegistry(registry, { domain: name.domain, path, digest });
-      return verifyImage({ subject: digest, evidence, trust });
+      const collected = await collectFromRegistry(registry, { domain: name.domain, path, digest });
+      return verifyImage({ subject: digest, collected, trust });
     };
-    return { there, verified };
+    return { fixture, verified };
   }
 
-  it('finds signatures, and takes them along with the image', async () => {
-    const { there, verified } = await signedPlace();
-    const { reference, server, subject } = there;
+  it('finds signatures and copies them with the image', async () => {
+    const { fixture, verified } = await signedPlace();
+    const { reference, server, subject } = fixture;
     const found = await oras('discover', '--plain-http', '--format', 'json', reference);
     expect(found.split(BUNDLE_V03)).toHaveLength(3);
     const plain = ['--from-plain-http', '--to-plain-http', '--no-tty'];
@@ -52,11 +52,11 @@ describe.each([
   });
 
   it(
-    'attaches a bundle that lkt then finds, good beside its image and no other',
+    'attaches a bundle that lkt finds, valid for its image only',
     { timeout: 120_000 },
     async () => {
-      const { there, verified } = await signedPlace();
-      const { server, subject, store, registry, name } = there;
+      const { fixture, verified } = await signedPlace();
+      const { server, subject, store, registry, name } = fixture;
       const other = await newImage(store);
       await registry.pushImage(store, other, { ...name, path: 'other', tag: '1' });
       await registry.pushImage(store, subject, { ...name, path: 'again', tag: '1' });

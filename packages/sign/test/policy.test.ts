@@ -8,13 +8,13 @@ import type { PublicKey } from '../src/keys/keys.ts';
 import {
   evaluatePolicy,
   type NamedImage,
-  type Signers,
-  trustFor,
+  type SignerRequirement,
+  trustedSigners,
   type TrustPolicy,
 } from '../src/policy/policy.ts';
 import { REBUILD_PREDICATE, rebuildStatement } from '../src/statement/rebuild.ts';
 import { SIGNATURE_PREDICATE } from '../src/statement/statement.ts';
-import type { SignedBy, Verification, VerifiedSignature } from '../src/verify/verified.ts';
+import type { SignerId, Verification, VerifiedSignature } from '../src/verify/verification.ts';
 
 const SOURCE = 'a'.repeat(40);
 const IMAGE = named(`lkt/sshd:${SOURCE}@${digestOf('image')}`);
@@ -40,15 +40,15 @@ function key(name: string, identity: string = name): PublicKey {
   };
 }
 
-function byKey(name: string): SignedBy {
+function byKey(name: string): SignerId {
   return { kind: 'key', fingerprint: digestOf(name), name };
 }
 
-function byIdentity(subject: string, issuer: string = ISSUER): SignedBy {
+function byIdentity(subject: string, issuer: string = ISSUER): SignerId {
   return { kind: 'identity', issuer, subject };
 }
 
-function signature(signer: SignedBy, rest: Partial<VerifiedSignature> = {}): VerifiedSignature {
+function signature(signer: SignerId, rest: Partial<VerifiedSignature> = {}): VerifiedSignature {
   return {
     signer,
     subject: IMAGE.digest,
@@ -59,7 +59,7 @@ function signature(signer: SignedBy, rest: Partial<VerifiedSignature> = {}): Ver
   };
 }
 
-function rebuild(signer: SignedBy, sourceHash = SOURCE): VerifiedSignature {
+function rebuild(signer: SignerId, sourceHash = SOURCE): VerifiedSignature {
   const { predicate } = rebuildStatement(
     { name: 'lkt/sshd', digest: IMAGE.digest },
     { package: 'lkt/sshd', sourceHash, platforms: ['linux/amd64'] },
@@ -67,7 +67,7 @@ function rebuild(signer: SignedBy, sourceHash = SOURCE): VerifiedSignature {
   return signature(signer, { predicateType: REBUILD_PREDICATE, predicate });
 }
 
-function signers(threshold: number, ...all: readonly SignedBy[]): Signers {
+function signers(threshold: number, ...all: readonly SignerId[]): SignerRequirement {
   return {
     threshold,
     keys: all.flatMap((one) => (one.kind === 'key' ? [key(one.name)] : [])),
@@ -76,7 +76,11 @@ function signers(threshold: number, ...all: readonly SignedBy[]): Signers {
 }
 
 function policy(
-  rules: readonly { images?: string; signers?: Signers; rebuilders?: Signers }[],
+  rules: readonly {
+    images?: string;
+    signers?: SignerRequirement;
+    rebuilders?: SignerRequirement;
+  }[],
   rest: Partial<TrustPolicy> = {},
 ): TrustPolicy {
   return {
@@ -106,26 +110,26 @@ const b = byKey('b');
 const person = byIdentity('release@lkt.dev');
 
 describe('a policy', () => {
-  it('takes what nothing is said of', () => {
+  it('accepts an image that no rule covers', () => {
     expect(accepts(policy([]), [])).toBe(true);
     expect(accepts(policy([{ images: 'other/*', signers: signers(1, a) }]), [])).toBe(true);
-    expect(trustFor(policy([]), IMAGE)).toBeUndefined();
+    expect(trustedSigners(policy([]), IMAGE)).toBeUndefined();
   });
 
-  it('that requires signatures takes nothing that no rule is about', () => {
+  it('that requires signatures rejects an image that no rule covers', () => {
     const required = { required: [parseImagePattern('**')] };
     expect(accepts(policy([], required), [signature(a)])).toBe(false);
     expect(
       accepts(policy([{ images: 'other/*', signers: signers(1, a) }], required), [signature(a)]),
     ).toBe(false);
-    expect(trustFor(policy([], required), IMAGE)).toEqual({
+    expect(trustedSigners(policy([], required), IMAGE)).toEqual({
       keys: [],
       identities: [],
       root: undefined,
     });
   });
 
-  it('has exceptions, but not from its rules', () => {
+  it('allows unsigned images, but not against its rules', () => {
     const rest = { required: [parseImagePattern('**')], unsigned: [parseImagePattern('lkt/**')] };
     expect(accepts(policy([], rest), [])).toBe(true);
     expect(accepts(policy([{ signers: signers(1, a) }], rest), [])).toBe(false);
@@ -145,7 +149,7 @@ describe('a policy', () => {
     expect(accepts(two, [signature(a), signature(person)])).toBe(true);
   });
 
-  it('knows identities by issuer and subject as they are', () => {
+  it('compares identities literally by issuer and subject', () => {
     const one = policy([{ signers: signers(1, person) }]);
     expect(accepts(one, [signature(person)])).toBe(true);
     for (const other of [
@@ -159,12 +163,12 @@ describe('a policy', () => {
       expect(accepts(one, [signature(other)])).toBe(false);
   });
 
-  it('does not take two parts of an identity for another', () => {
+  it('does not mix up the parts of an identity', () => {
     const one = policy([{ signers: signers(1, byIdentity('b c', 'a')) }]);
     expect(accepts(one, [signature(byIdentity('c', 'a b'))])).toBe(false);
   });
 
-  it('takes no other statement for a signature', () => {
+  it('does not count another statement as a signature', () => {
     const one = policy([{ signers: signers(1, a) }]);
     for (const predicateType of [
       'https://spdx.dev/Document',
@@ -175,19 +179,19 @@ describe('a policy', () => {
       expect(accepts(one, [signature(a, { predicateType })])).toBe(false);
   });
 
-  it('takes no signature of another image', () => {
+  it('does not count a signature of another image', () => {
     const one = policy([{ signers: signers(1, a) }]);
     expect(accepts(one, [signature(a, { subject: digestOf('another') })])).toBe(false);
   });
 
-  it('wants every rule that is about the image', () => {
+  it('requires every rule that covers the image', () => {
     const both = policy([{ images: '**', signers: signers(1, a) }, { signers: signers(1, b) }]);
     expect(accepts(both, [signature(a)])).toBe(false);
     expect(accepts(both, [signature(b)])).toBe(false);
     expect(accepts(both, [signature(a), signature(b)])).toBe(true);
   });
 
-  it('wants rebuilders beside signers', () => {
+  it('requires rebuilders as well as signers', () => {
     const rule = policy([{ signers: signers(1, a), rebuilders: signers(2, a, b, person) }]);
     expect(accepts(rule, [signature(a)])).toBe(false);
     expect(accepts(rule, [signature(a), rebuild(a), rebuild(a)])).toBe(false);
@@ -195,7 +199,7 @@ describe('a policy', () => {
     expect(accepts(rule, [signature(a), rebuild(b), rebuild(person)])).toBe(true);
   });
 
-  it('takes a rebuild of the source only that the tag names', () => {
+  it('counts a rebuild only of the source that the tag names', () => {
     const rule = policy([{ rebuilders: signers(1, a) }]);
     expect(accepts(rule, [rebuild(a)])).toBe(true);
     expect(accepts(rule, [rebuild(a, 'b'.repeat(40))])).toBe(false);
@@ -206,14 +210,14 @@ describe('a policy', () => {
       expect(accepts(rule, [{ ...rebuild(a), predicate }])).toBe(false);
   });
 
-  it('takes a rebuild of the package only that the image is named after, wherever it is', () => {
+  it('counts a rebuild only of the package that the image is named after, in any registry', () => {
     const rule = policy([{ images: '**', rebuilders: signers(1, a) }]);
     expect(accepts(rule, [rebuild(a)], ofSource('registry.example/team/sshd'))).toBe(true);
     expect(accepts(rule, [rebuild(a)], ofSource('lkt/other'))).toBe(false);
     expect(accepts(rule, [rebuild(a)], ofSource('lkt/xsshd'))).toBe(false);
   });
 
-  it('says what is missing, and why signatures do not count', () => {
+  it('reports missing signers and the rejections', () => {
     const rejections = [{ source: 'sha256:1', reason: 'the certificate has expired' }];
     const verdict = evaluatePolicy(policy([{ signers: signers(2, a, person) }]), IMAGE, {
       subject: IMAGE.digest,
@@ -223,7 +227,7 @@ describe('a policy', () => {
     expect(verdict).toEqual({
       accepted: false,
       reasons: [
-        `trust.yml:2 wants 2 of the key a, release@lkt.dev (${ISSUER}) to have signed it, and only the key a has`,
+        `trust.yml:2 requires 2 of the key a, release@lkt.dev (${ISSUER}) to have signed it, but only the key a has`,
         'sha256:1: the certificate has expired',
       ],
     });
@@ -238,7 +242,7 @@ const people = fc.constantFrom(
   byIdentity('x@y'),
   byIdentity('x@y', 'https://z.example'),
 );
-const evidence = fc.oneof(
+const collected = fc.oneof(
   people.map((signer) => signature(signer)),
   people.map((signer) => rebuild(signer)),
   people.map((signer) => rebuild(signer, 'b'.repeat(40))),
@@ -255,14 +259,14 @@ const rule = fc.record(
 const policies = fc
   .tuple(fc.array(rule, { maxLength: 3 }), fc.boolean())
   .map(([rules, all]) => policy(rules, { required: all ? [parseImagePattern('**')] : [] }));
-const list = fc.array(evidence, { maxLength: 8 });
+const list = fc.array(collected, { maxLength: 8 });
 
-describe('whatever the policy', () => {
-  it('what others add takes nothing away, and gives nothing to those who are not in it', () => {
+describe('any policy', () => {
+  it('never rejects because of added signatures, nor counts those of unlisted signers', () => {
     fc.assert(
       fc.property(policies, list, list, (one, own, added) => {
         if (accepts(one, own)) expect(accepts(one, [...own, ...added])).toBe(true);
-        const { keys = [], identities = [] } = trustFor(one, IMAGE) ?? {};
+        const { keys = [], identities = [] } = trustedSigners(one, IMAGE) ?? {};
         const strangers = added.filter(({ signer }) =>
           signer.kind === 'key'
             ? !keys.some(({ fingerprint }) => fingerprint === signer.fingerprint)
@@ -275,7 +279,7 @@ describe('whatever the policy', () => {
     );
   });
 
-  it('the order of evidence and of rules makes no difference', () => {
+  it('ignores the order of signatures and rules', () => {
     fc.assert(
       fc.property(policies, list, fc.infiniteStream(fc.nat()), (one, all, random) => {
         const shuffle = <T>(items: readonly T[]): T[] =>
@@ -303,12 +307,12 @@ describe('whatever the policy', () => {
     );
   });
 
-  it('one more rule, or requiring signatures, never accepts more', () => {
+  it('never accepts more with a further rule or with required signatures', () => {
     fc.assert(
       fc.property(policies, rule, list, (one, added, all) => {
         const stricter = { ...one, rules: [...one.rules, ...policy([added]).rules] };
         const required = { ...one, required: [parseImagePattern('**')] };
-        // What was not required at all has become so by a rule that is satisfied: that is no weakening either.
+        // A rule may only turn a rejected image into an accepted one if no rule covered it before.
         if (
           !accepts(one, all) &&
           one.rules.some(({ images }) => images.some((some_) => some_.matches(IMAGE)))
@@ -319,7 +323,7 @@ describe('whatever the policy', () => {
     );
   });
 
-  it('counts as a plain count of distinct signers does', () => {
+  it('agrees with a plain count of distinct signers', () => {
     fc.assert(
       fc.property(some, list, (wanted, all) => {
         const ids = new Set(

@@ -2,12 +2,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createHttpClient } from '@lkt/http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { signImage } from '../src/signing/sign.ts';
+import { signImage } from '../src/signing/sign-images.ts';
 import { keylessSigner } from '../src/signing/signer.ts';
 import { ciIdentity } from '../src/sigstore/token.ts';
-import { place, sigstore } from './support.ts';
+import { createFixture, sigstore } from './support.ts';
 
-/** Everything an error says, its stack and causes too. */
+/** Returns the full text of an error, with stack and causes. */
 function allOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return `${error.message} ${error.stack} ${JSON.stringify(error)} ${allOf(error.cause)}`;
@@ -22,7 +22,7 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-/** A server that answers whatever is asked. */
+/** Starts a server that gives one response to every request. */
 async function answering(
   answer: (body: string) => { status: number; headers?: Record<string, string>; body?: string },
 ): Promise<{ url: string; asked: string[] }> {
@@ -46,8 +46,8 @@ async function answering(
 }
 
 describe('an identity token', () => {
-  it('is in no error, not even where the authority repeats it', async () => {
-    const { store, subject, name } = await place();
+  it('appears in no error, even if the authority echoes it', async () => {
+    const { store, subject, name } = await createFixture();
     const { issuer, url: rekorUrl } = await sigstore();
     const identity = issuer.token('jane@example.org');
     const authority = await answering((body) => ({
@@ -64,14 +64,18 @@ describe('an identity token', () => {
 
   it.each([
     ['no token', 'secret-which-is-no-token', /not a JSON Web Token/],
-    ['nobody', `x.${Buffer.from('{"aud":"sigstore"}').toString('base64url')}.x`, /names nobody/],
     [
-      'somebody unverified',
+      'no subject',
+      `x.${Buffer.from('{"aud":"sigstore"}').toString('base64url')}.x`,
+      /has no subject/,
+    ],
+    [
+      'an unverified address',
       `x.${Buffer.from('{"email":"a@b"}').toString('base64url')}.x`,
       /unverified/,
     ],
-  ])('that is of %s is refused before it is sent', async (_what, identity, message) => {
-    const { store, subject, name } = await place();
+  ])('with %s is rejected before it is sent', async (_what, identity, message) => {
+    const { store, subject, name } = await createFixture();
     const authority = await answering(() => ({ status: 200 }));
     const signer = keylessSigner({
       identity,
@@ -85,8 +89,8 @@ describe('an identity token', () => {
     expect(authority.asked).toEqual([]);
   });
 
-  it('does not follow a redirect, and goes to no log', async () => {
-    const { store, subject, name } = await place();
+  it('follows no redirect and goes to no log', async () => {
+    const { store, subject, name } = await createFixture();
     const { issuer } = await sigstore();
     const identity = issuer.token('jane@example.org');
     const elsewhere = await answering(() => ({ status: 200, body: '{}' }));
@@ -105,9 +109,9 @@ describe('an identity token', () => {
   });
 
   it.each(['http://sigstore.example', 'ftp://sigstore.example', 'sigstore'])(
-    'goes to nobody over anything but https: %s',
+    'is sent only over https, not to %s',
     async (address) => {
-      const { store, subject, name } = await place();
+      const { store, subject, name } = await createFixture();
       const { issuer, url } = await sigstore();
       const identity = issuer.token('jane@example.org');
       for (const urls of [
@@ -123,13 +127,13 @@ describe('an identity token', () => {
 });
 
 describe('the identity of a CI job', () => {
-  it('is what SIGSTORE_ID_TOKEN says', async () => {
+  it('is the token in SIGSTORE_ID_TOKEN', async () => {
     await using http = createHttpClient();
     expect(await ciIdentity({ SIGSTORE_ID_TOKEN: 'a.b.c' })?.token(http)).toBe('a.b.c');
     expect(ciIdentity({})).toBeUndefined();
   });
 
-  it("is asked of GitHub with the job's secret, for Sigstore", async () => {
+  it("is requested from GitHub with the job's secret and Sigstore's audience", async () => {
     const server = await answering(() => ({ status: 200, body: '{"value":"a.b.c"}' }));
     await using http = createHttpClient();
     const env = {
@@ -140,7 +144,7 @@ describe('the identity of a CI job', () => {
     expect(server.asked).toEqual(['/token?api=1&audience=sigstore Bearer the-secret ']);
   });
 
-  it('is not asked for in http, and its secret is in no error', async () => {
+  it('is not requested over http, and its secret appears in no error', async () => {
     await using http = createHttpClient({ backoff: [] });
     const secret = 'the-secret';
     const refusing = await answering(() => ({ status: 403, body: secret }));

@@ -2,14 +2,22 @@ import { type Digest, digestHex } from '@lkt/core';
 import { type Descriptor, MediaType, parseManifest, writeIndex } from '@lkt/oci';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry, collectFromStore } from '../src/evidence/collect.ts';
-import { pushSignatures } from '../src/evidence/push.ts';
+import { collectFromRegistry, collectFromStore } from '../src/referrers/collect-signatures.ts';
+import { pushSignatures } from '../src/referrers/push-signatures.ts';
 import { keylessSigner, type Signer } from '../src/signing/signer.ts';
 import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
-import { type SignedImage, signImage, signImages } from '../src/signing/sign.ts';
+import { type SignedImage, signImage, signImages } from '../src/signing/sign-images.ts';
 import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import { requireSignature, verifyImage } from '../src/verify/verify.ts';
-import { keyless, newImage, newKey, type Place, place, sigstore, WORKFLOW } from './support.ts';
+import { requireSignature, verifyImage } from '../src/verify/verify-image.ts';
+import {
+  keyless,
+  newImage,
+  newKey,
+  type Fixture,
+  createFixture,
+  sigstore,
+  WORKFLOW,
+} from './support.ts';
 
 const PROVENANCE = 'https://slsa.dev/provenance/v1';
 
@@ -17,8 +25,8 @@ describe.each([
   ['with the referrers API', {}],
   ['without it', { referrers: false }],
 ])('signatures in a registry %s', (_what, options) => {
-  it('of a key are found and good', async () => {
-    const { registry, store, subject, name } = await place(options);
+  it('by a key are found and valid', async () => {
+    const { registry, store, subject, name } = await createFixture(options);
     const { signer, trust } = await newKey();
     const statement = statementAbout({ name: 'app', digest: subject.digest }, PROVENANCE, { a: 1 });
     await signImage(store, { subject, name, statements: [statement], signer });
@@ -27,11 +35,11 @@ describe.each([
     const again = await pushSignatures(registry, store, name, subject.digest);
     expect(again).toEqual({ bundles: 2, signatures: 1, bytes: 0, changed: false });
     const { digest } = subject;
-    for (const evidence of [
+    for (const collected of [
       await collectFromStore(store, digest),
       await collectFromRegistry(registry, { ...name, digest }),
     ]) {
-      const verified = await verifyImage({ subject: digest, evidence, trust });
+      const verified = await verifyImage({ subject: digest, collected, trust });
       expect(verified.rejections).toEqual([]);
       const types = verified.signatures.map(({ predicateType }) => predicateType);
       expect(new Set(types)).toEqual(new Set([SIGNATURE_PREDICATE, PROVENANCE]));
@@ -42,15 +50,15 @@ describe.each([
     }
   });
 
-  it('of an identity are found and good, with times and places in the log', async () => {
-    const { registry, store, subject, name } = await place(options);
+  it('by an identity are found and valid, with times and log indices', async () => {
+    const { registry, store, subject, name } = await createFixture(options);
     const instance = await sigstore();
     const { signer, trust } = await keyless(instance, { tsa: true });
     await signImage(store, { subject, name, signer });
     await pushSignatures(registry, store, name, subject.digest);
     const { digest } = subject;
-    const evidence = await collectFromRegistry(registry, { ...name, digest });
-    const verified = await verifyImage({ subject: digest, evidence, trust });
+    const collected = await collectFromRegistry(registry, { ...name, digest });
+    const verified = await verifyImage({ subject: digest, collected, trust });
     expect(verified.rejections).toEqual([]);
     expect(verified.signatures).toHaveLength(2);
     for (const { signer: by, time } of verified.signatures) {
@@ -61,9 +69,9 @@ describe.each([
   });
 });
 
-/** Signs an image as what is beside it in the registry and the store allows. */
+/** Signs an image again, with the signatures of the registry and the store as the existing ones. */
 async function signAgain(
-  { store, registry, subject, name }: Place,
+  { store, registry, subject, name }: Fixture,
   signer: Signer,
   predicate: unknown = {},
 ): Promise<SignedImage> {
@@ -73,70 +81,70 @@ async function signAgain(
     ...(await collectFromRegistry(registry, { ...name, digest })).items,
   ];
   const statements = [statementAbout({ name: 'app', digest }, PROVENANCE, predicate)];
-  const known = { items, unreadable: [] };
+  const existing = { items, unreadable: [] };
   const { images } = await signImages(store, {
-    images: [{ subject, statements, known }],
+    images: [{ subject, statements, existing }],
     name,
     signer,
   });
   await pushSignatures(registry, store, name, digest);
   const [image] = images;
-  if (image === undefined) throw new Error('it is not among those that were signed');
+  if (image === undefined) throw new Error('the image was not signed');
   return image;
 }
 
 describe('signing again', () => {
   const NOTHING = { bundles: [], simple: undefined };
 
-  it('with the same key signs what is new and no more', async () => {
-    const there = await place();
+  it('with the same key adds only new statements', async () => {
+    const fixture = await createFixture();
     const { signer } = await newKey();
-    expect((await signAgain(there, signer)).bundles).toHaveLength(2);
-    expect(await signAgain(there, signer)).toMatchObject(NOTHING);
-    const more = await signAgain(there, signer, { b: 2 });
+    expect((await signAgain(fixture, signer)).bundles).toHaveLength(2);
+    expect(await signAgain(fixture, signer)).toMatchObject(NOTHING);
+    const more = await signAgain(fixture, signer, { b: 2 });
     expect(more.bundles).toHaveLength(1);
     expect(more.simple).toBeUndefined();
-    // Where nothing is in the store, and for others.
-    const elsewhere = { ...there, store: (await place()).store };
+    // An empty store, with signatures in the registry only.
+    const elsewhere = { ...fixture, store: (await createFixture()).store };
     expect(await signAgain(elsewhere, signer)).toMatchObject(NOTHING);
-    expect((await signAgain(there, (await newKey()).signer)).bundles).toHaveLength(2);
+    expect((await signAgain(fixture, (await newKey()).signer)).bundles).toHaveLength(2);
   });
 
-  it('as the same identity, with another certificate', async () => {
-    const there = await place();
+  it('as the same identity, with another certificate, adds nothing', async () => {
+    const fixture = await createFixture();
     const instance = await sigstore();
     const { signer } = await keyless(instance);
-    expect((await signAgain(there, signer)).bundles).toHaveLength(2);
+    expect((await signAgain(fixture, signer)).bundles).toHaveLength(2);
     const size = instance.log.size;
-    expect(await signAgain(there, (await keyless(instance)).signer)).toMatchObject(NOTHING);
+    expect(await signAgain(fixture, (await keyless(instance)).signer)).toMatchObject(NOTHING);
     expect(instance.log.size).toBe(size);
     const other = await keyless(instance, { subject: 'jane@example.org' });
-    expect((await signAgain(there, other.signer)).bundles).toHaveLength(2);
-    // What another authority says of somebody of that name is of somebody else.
+    expect((await signAgain(fixture, other.signer)).bundles).toHaveLength(2);
+    // The same name, certified by another authority, is another signer.
     const impostor = await keyless(await sigstore());
-    expect((await signAgain(there, impostor.signer)).bundles).toHaveLength(2);
+    expect((await signAgain(fixture, impostor.signer)).bundles).toHaveLength(2);
   });
 
-  it('with a log or times, which were not there before', async () => {
-    const there = await place();
+  it('with a log or timestamps adds signatures that have them', async () => {
+    const fixture = await createFixture();
     const { url } = await sigstore();
     const first = await newKey();
-    await signAgain(there, first.signer);
+    await signAgain(fixture, first.signer);
     for (const witness of [{ rekorUrl: url }, { rekorUrl: url, tsaUrl: url }]) {
       const again = first.with(witness);
-      expect((await signAgain(there, again)).bundles, JSON.stringify(witness)).toHaveLength(2);
-      expect(await signAgain(there, again)).toMatchObject(NOTHING);
+      expect((await signAgain(fixture, again)).bundles, JSON.stringify(witness)).toHaveLength(2);
+      expect(await signAgain(fixture, again)).toMatchObject(NOTHING);
     }
   });
 });
 
-it('several images are signed with one certificate, or none is', async () => {
-  const { store, subject, name } = await place();
+it('signs several images with one certificate, or none of them', async () => {
+  const { store, subject, name } = await createFixture();
   const instance = await sigstore();
   const other = await newImage(store);
   const { signer } = await keyless(instance);
   const images = [{ subject }, { subject: other }];
-  // The first image takes two entries.
+  // The first image needs two entries.
   instance.refuse('/api/v1/log/entries', 3);
   await expect(signImages(store, { images, name, signer })).rejects.toMatchObject({
     code: 'ACCESS_DENIED',
@@ -146,34 +154,34 @@ it('several images are signed with one certificate, or none is', async () => {
   expect(instance.requests.filter(({ path }) => path.endsWith('/signingCert'))).toHaveLength(1);
 });
 
-it('what others will not believe is not kept', async () => {
-  const { store, subject, name } = await place();
+it('does not keep signatures that the trusted root would reject', async () => {
+  const { store, subject, name } = await createFixture();
   const [instance, other] = [await sigstore(), await sigstore()];
   const options = { fulcioUrl: instance.url, rekorUrl: instance.url, tsaUrl: instance.url };
   const identity = instance.issuer.token(WORKFLOW);
   const signer = async ({ trustedRoot }: TestSigstore): Promise<Signer> =>
     keylessSigner({ ...options, identity, root: await parseTrustedRoot(trustedRoot, 'root.json') });
   await expect(signImage(store, { subject, name, signer: await signer(other) })).rejects.toThrow(
-    /^what was signed would be refused by root\.json: /,
+    /^root\.json rejects the new signature: /,
   );
   expect(await store.referrers(subject.digest)).toEqual([]);
   await signImage(store, { subject, name, signer: await signer(instance) });
 });
 
 it.each([
-  ['sig', 'an index', async ({ store }: Place) => writeIndex(store, []), 'index'],
-  ['sig', 'an image', async ({ store }: Place) => newImage(store), 'image.layer.v1.tar'],
-  ['att', 'an image', async ({ store }: Place) => newImage(store), 'image.layer.v1.tar'],
+  ['sig', 'an index', async ({ store }: Fixture) => writeIndex(store, []), 'index'],
+  ['sig', 'an image', async ({ store }: Fixture) => newImage(store), 'image.layer.v1.tar'],
+  ['att', 'an image', async ({ store }: Fixture) => newImage(store), 'image.layer.v1.tar'],
 ] as const)(
-  'a tag .%s that has %s stays as it is, and is named',
+  'does not overwrite a tag .%s that has %s, and names it',
   async (suffix, _what, make, said) => {
-    const there = await place();
-    const { store, registry, subject, name } = there;
+    const fixture = await createFixture();
+    const { store, registry, subject, name } = fixture;
     const { digest } = subject;
     const { signer } = await newKey();
     const statements = [statementAbout({ name: 'app', digest }, PROVENANCE, {})];
     await signImage(store, { subject, name, signer, statements });
-    const other = await make(there);
+    const other = await make(fixture);
     const tag = `sha256-${digestHex(digest)}.${suffix}`;
     await registry.pushImage(store, other, { ...name, tag });
     const error: unknown = await pushSignatures(registry, store, name, digest).catch(
@@ -181,15 +189,15 @@ it.each([
     );
     expect(error).toMatchObject({
       code: 'IMAGE_INVALID',
-      message: expect.stringContaining(`:${tag} is no list of signatures`),
+      message: expect.stringContaining(`:${tag} is not a signature list`),
     });
     expect(String(error)).toContain(said);
     expect((await registry.resolve({ ...name, tag })).digest).toBe(other.digest);
   },
 );
 
-it('what others have put between signatures stays there', async () => {
-  const { store, registry, subject, name } = await place();
+it('keeps foreign layers between signatures', async () => {
+  const { store, registry, subject, name } = await createFixture();
   const tag = `sha256-${digestHex(subject.digest)}.sig`;
   const layers = async (): Promise<readonly Descriptor[]> =>
     parseManifest((await registry.fetchManifest({ ...name, tag })).bytes).layers;
@@ -214,26 +222,26 @@ it('what others have put between signatures stays there', async () => {
   ]);
 });
 
-it('an index is not signed if it names an image of others that the signer has not signed', async () => {
-  const there = await place();
-  const { store, registry, subject, name } = there;
+it('does not sign an index that names a foreign image which the signer has not signed', async () => {
+  const fixture = await createFixture();
+  const { store, registry, subject, name } = fixture;
   const { signer } = await newKey();
   const foreign = async (): Promise<{
     digest: Digest;
     name: string;
-    known: Awaited<ReturnType<typeof collectFromRegistry>>;
+    existing: Awaited<ReturnType<typeof collectFromRegistry>>;
   }> => ({
     digest: subject.digest,
     name: 'linux/arm64 of app:1',
-    known: await collectFromRegistry(registry, { ...name, digest: subject.digest }),
+    existing: await collectFromRegistry(registry, { ...name, digest: subject.digest }),
   });
   const images = [{ subject: await newImage(store) }];
   const sign = async (): Promise<object> =>
     signImages(store, { images, foreign: [await foreign()], name, signer });
   const refused = { code: 'SIGNATURE_INVALID' };
   await expect(sign()).rejects.toMatchObject(refused);
-  await signAgain(there, (await newKey()).signer);
+  await signAgain(fixture, (await newKey()).signer);
   await expect(sign()).rejects.toMatchObject(refused);
-  await signAgain(there, signer);
+  await signAgain(fixture, signer);
   await sign();
 });

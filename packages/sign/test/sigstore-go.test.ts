@@ -2,17 +2,17 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestHex } from '@lkt/core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { collectFromStore } from '../src/evidence/collect.ts';
-import { signImage } from '../src/signing/sign.ts';
+import { collectFromStore } from '../src/referrers/collect-signatures.ts';
+import { signImage } from '../src/signing/sign-images.ts';
 import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import { verifyImage } from '../src/verify/verify.ts';
+import { verifyImage } from '../src/verify/verify-image.ts';
 import { sigstoreGo } from './sigstore-go.ts';
 import {
   keyless,
   newImage,
   newKey,
-  type Place,
-  place,
+  type Fixture,
+  createFixture,
   run,
   sigstore,
   WORKFLOW,
@@ -23,8 +23,8 @@ beforeAll(async () => {
   program = await sigstoreGo();
 }, 900_000);
 
-/** The bundle that is beside an image, as a file. */
-async function bundleFile({ store, subject }: Place, directory: string): Promise<string> {
+/** Writes the image's bundle to a file. */
+async function bundleFile({ store, subject }: Fixture, directory: string): Promise<string> {
   const { items } = await collectFromStore(store, subject.digest);
   const item = items.find(({ kind }) => kind === 'bundle');
   const path = join(directory, 'bundle.json');
@@ -34,14 +34,14 @@ async function bundleFile({ store, subject }: Place, directory: string): Promise
 
 describe('sigstore-go', () => {
   it(
-    'accepts what lkt signs with a key, of that key and image alone',
+    'accepts a signature by a key, for that key and image only',
     { timeout: 120_000 },
     async () => {
-      const there = await place();
-      const { store, subject, name } = there;
+      const fixture = await createFixture();
+      const { store, subject, name } = fixture;
       const { signer, directory } = await newKey();
       await signImage(store, { subject, name, signer });
-      const bundle = await bundleFile(there, directory);
+      const bundle = await bundleFile(fixture, directory);
       const verify = async (key: string, digest = subject.digest): Promise<number> => {
         const args = ['-key', join(key, 'cosign.pub'), '-digest', digestHex(digest), bundle];
         return (await run(program, ['verify', ...args])).status;
@@ -56,12 +56,12 @@ describe('sigstore-go', () => {
     'accepts what lkt signs as an identity, with a timestamp: %j',
     { timeout: 120_000 },
     async (tsa) => {
-      const there = await place();
-      const { store, subject, name } = there;
+      const fixture = await createFixture();
+      const { store, subject, name } = fixture;
       const instance = await sigstore();
       const { signer } = await keyless(instance, { tsa });
       await signImage(store, { subject, name, signer });
-      const bundle = await bundleFile(there, (await newKey()).directory);
+      const bundle = await bundleFile(fixture, (await newKey()).directory);
       const verify = async (
         { directory, issuer } = instance,
         identity = WORKFLOW,
@@ -80,10 +80,10 @@ describe('sigstore-go', () => {
   );
 
   it(
-    'signs what lkt accepts, as whoever it says and for its image alone',
+    'signs and lkt accepts it, for that identity and image only',
     { timeout: 120_000 },
     async () => {
-      const { store, subject } = await place();
+      const { store, subject } = await createFixture();
       const instance = await sigstore();
       const { directory, url, issuer } = instance;
       const { digest } = subject;
@@ -95,18 +95,18 @@ describe('sigstore-go', () => {
       const signed = await run(program, ['sign', ...root, ...token, statement]);
       expect(signed.output).toMatch(/^\{/);
       const item = { kind: 'bundle', source: 'here', bytes: Buffer.from(signed.output) } as const;
-      const evidence = { items: [item], unreadable: [] };
+      const collected = { items: [item], unreadable: [] };
       const { trust } = await keyless(instance);
-      const verified = await verifyImage({ subject: digest, evidence, trust });
+      const verified = await verifyImage({ subject: digest, collected, trust });
       expect(verified.rejections).toEqual([]);
       expect(verified.signatures).toMatchObject([
         { signer: { kind: 'identity', subject: WORKFLOW, issuer: issuer.url } },
       ]);
       const other = (await newImage(store)).digest;
-      const moved = await verifyImage({ subject: other, evidence, trust });
+      const moved = await verifyImage({ subject: other, collected, trust });
       expect(moved.rejections[0]?.reason).toMatch(/another image/);
       const { trust: others } = await keyless(instance, { subject: 'jane@example.org' });
-      const unknown = await verifyImage({ subject: digest, evidence, trust: others });
+      const unknown = await verifyImage({ subject: digest, collected, trust: others });
       expect(unknown.rejections[0]?.reason).toMatch(/who is not trusted/);
     },
   );

@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 const SOURCES = ['golang-github-sigstore-sigstore-go-dev', 'golang-1.24-go'];
 
 /**
- * sigstore-go as a program: Debian has its source alone. Compiled once for the versions that are installed, which takes
- * a few minutes.
+ * Returns the path of a program made from sigstore-go, of which Debian packages only the source.
+ * Compiles it once per installed version, which takes a few minutes.
  */
 export async function sigstoreGo(): Promise<string> {
   const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
@@ -26,7 +26,7 @@ export async function sigstoreGo(): Promise<string> {
   try {
     await promisify(execFile)(
       '/usr/lib/go-1.24/bin/go',
-      // To optimise it takes longer than it is used.
+      // Optimising would take longer than it saves.
       ['build', '-gcflags=all=-N -l', '-o', join(made, 'program'), main],
       {
         cwd: '/',
@@ -34,7 +34,7 @@ export async function sigstoreGo(): Promise<string> {
           PATH: '/usr/bin:/bin',
           GO111MODULE: 'off',
           GOPATH: '/usr/share/gocode',
-          // What other programs are made of, too, is compiled once.
+          // Shares compiled dependencies with other programs.
           GOCACHE: join(XDG_CACHE_HOME, 'go-build'),
           GOFLAGS: '-trimpath',
           GOGC: '400',

@@ -30,7 +30,7 @@ import {
   type WitnessOptions,
 } from '../src/signing/signer.ts';
 import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
-import type { Trust } from '../src/verify/verified.ts';
+import type { TrustedSigners } from '../src/verify/verification.ts';
 
 export const WORKFLOW = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
 
@@ -46,8 +46,8 @@ export async function sigstore(options?: SigstoreOptions): Promise<TestSigstore>
   return started;
 }
 
-/** A registry, a client of it, a store, and an image that is in all of them. */
-export interface Place {
+/** A registry with a client, and a store; both have one image. */
+export interface Fixture {
   readonly server: TestRegistry;
   readonly registry: Registry;
   readonly store: Store;
@@ -57,7 +57,9 @@ export interface Place {
   readonly reference: string;
 }
 
-export async function place(options?: Parameters<typeof startRegistry>[0]): Promise<Place> {
+export async function createFixture(
+  options?: Parameters<typeof startRegistry>[0],
+): Promise<Fixture> {
   const server = await startRegistry(options);
   onTestFinished(async () => server[Symbol.asyncDispose]());
   const registry = createRegistry({ backoff: [1, 1] });
@@ -82,12 +84,12 @@ export async function newImage(store: Store): Promise<Descriptor> {
   return writeImage(store, { config: {}, layers, platform: parsePlatform('linux/amd64') });
 }
 
-/** A key, who signs with it, who trusts it, and where cosign finds it. */
+/** Generates a key with its signer, its trust, and the directory with its files for cosign. */
 export async function newKey(options?: WitnessOptions): Promise<{
   signer: Signer;
-  /** The same key, with other witnesses. */
+  /** A signer with the same key and other witnesses. */
   with: (options: WitnessOptions) => Signer;
-  trust: Trust;
+  trust: TrustedSigners;
   directory: string;
 }> {
   const directory = await temporary();
@@ -104,11 +106,11 @@ export async function newKey(options?: WitnessOptions): Promise<{
   };
 }
 
-/** Who signs without a key, and who trusts them. */
+/** Returns a keyless signer and the trust that accepts it. */
 export async function keyless(
   instance: TestSigstore,
   { subject = WORKFLOW, tsa = false }: { subject?: string; tsa?: boolean } = {},
-): Promise<{ signer: Signer; trust: Trust }> {
+): Promise<{ signer: Signer; trust: TrustedSigners }> {
   const signer = keylessSigner({
     identity: instance.issuer.token(subject),
     fulcioUrl: instance.url,
@@ -119,7 +121,7 @@ export async function keyless(
   return { signer, trust: { root, identities: [{ subject, issuer: instance.issuer.url }] } };
 }
 
-/** Runs a program that may talk to servers of this process. */
+/** Runs a program that may connect to servers of this process. */
 export async function run(
   program: string,
   args: readonly string[],

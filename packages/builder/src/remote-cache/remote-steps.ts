@@ -17,7 +17,7 @@ export class RemoteSteps implements RemoteStepCache {
 
   /** @param from asked in this order */
   constructor(from: readonly CacheLocation[], to: CacheLocation | undefined, reporter: Reporter) {
-    this.#sources = from.map((place) => new Source(place, reporter));
+    this.#sources = from.map((location) => new Source(location, reporter));
     this.#to = to;
     this.#reporter = reporter;
   }
@@ -49,9 +49,9 @@ export class RemoteSteps implements RemoteStepCache {
     if (descriptor === null) return false;
     const source = this.#found.get(descriptor.digest);
     if (source === undefined) return false;
-    return source.guarded(`layer ${descriptor.digest}`, false, signal, async (place) => {
+    return source.guarded(`layer ${descriptor.digest}`, false, signal, async (location) => {
       if (!(await store.keep(descriptor.digest, descriptor.size)))
-        await place.pull(store, descriptor, signal);
+        await location.pull(store, descriptor, signal);
       const actual = await diffIdOf(store, descriptor, signal);
       if (actual === diffId) return true;
       throw new LktError('DIGEST_MISMATCH', `it unpacks to ${actual}, not to ${diffId}`);
@@ -68,8 +68,8 @@ export class RemoteSteps implements RemoteStepCache {
    */
   async push(store: Store, signal?: AbortSignal): Promise<void> {
     if (this.#to === undefined || this.#added.size === 0) return;
-    const place = this.#to;
-    const before = new Source(place, this.#reporter);
+    const location = this.#to;
+    const before = new Source(location, this.#reporter);
     const present = await before.all(signal);
     const facts = new Map<string, StepFact>();
     for (const [key, fact] of this.#added) {
@@ -90,19 +90,19 @@ export class RemoteSteps implements RemoteStepCache {
       digest: digestOf(manifest),
       size: manifest.length,
     };
-    await place.push(store, descriptor, signal);
+    await location.push(store, descriptor, signal);
   }
 }
 
 /** One place, read as far as it was asked. */
 class Source {
-  readonly #place: CacheLocation;
+  readonly #location: CacheLocation;
   readonly #reporter: Reporter;
   readonly #read = new Map<string, Promise<ReadonlyMap<string, StepFact>>>();
   #parts: Promise<readonly Part[]> | undefined;
 
-  constructor(place: CacheLocation, reporter: Reporter) {
-    this.#place = place;
+  constructor(location: CacheLocation, reporter: Reporter) {
+    this.#location = location;
     this.#reporter = reporter;
   }
 
@@ -132,10 +132,10 @@ class Source {
     what: string,
     otherwise: T,
     signal: AbortSignal | undefined,
-    run: (place: CacheLocation) => Promise<T>,
+    run: (location: CacheLocation) => Promise<T>,
   ): Promise<T> {
     try {
-      return await run(this.#place);
+      return await run(this.#location);
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof LktError) || error.code === 'DISK_FULL') throw error;
@@ -146,7 +146,7 @@ class Source {
 
   /** Undefined when nothing is there. @throws LktError CONFIG_INVALID when something else is */
   async #manifest(signal: AbortSignal | undefined): Promise<readonly Part[] | undefined> {
-    const bytes = await this.#place.manifest(signal);
+    const bytes = await this.#location.manifest(signal);
     if (bytes === undefined) return undefined;
     let parts: readonly Part[] | undefined;
     try {
@@ -155,7 +155,7 @@ class Source {
       if (!(error instanceof LktError)) throw error;
     }
     if (parts !== undefined) return parts;
-    throw new LktError('CONFIG_INVALID', `what is at ${this.#place.name} is no cache of steps`, {
+    throw new LktError('CONFIG_INVALID', `what is at ${this.#location.name} is no cache of steps`, {
       fix: 'take a tag for it that nothing else has',
     });
   }
@@ -167,8 +167,8 @@ class Source {
     let read = this.#read.get(prefix);
     if (read === undefined) {
       const none: ReadonlyMap<string, StepFact> = new Map();
-      read = this.guarded('a part', none, signal, async (place) => {
-        const { facts, bad } = parseRecords(await place.blob(descriptor, MAX_PART, signal));
+      read = this.guarded('a part', none, signal, async (location) => {
+        const { facts, bad } = parseRecords(await location.blob(descriptor, MAX_PART, signal));
         if (bad > 0) this.#warn(`${bad} records cannot be read`);
         return facts;
       });
@@ -178,7 +178,7 @@ class Source {
   }
 
   #warn(text: string): void {
-    this.#reporter.emit({ kind: 'warning', text: `cache ${this.#place.name}: ${text}` });
+    this.#reporter.emit({ kind: 'warning', text: `cache ${this.#location.name}: ${text}` });
   }
 }
 

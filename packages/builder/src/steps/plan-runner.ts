@@ -135,11 +135,11 @@ export class PlanRunner {
     const title = `[${label} ${number}/${stage.steps.length}] ${step.title}`;
     this.#emit({ kind: 'start', id, title });
     try {
-      const place = { stage: stage.index, number };
-      const expected = this.#job.variation?.expected[stepId(place)];
+      const position = { stage: stage.index, number };
+      const expected = this.#job.variation?.expected[stepId(position)];
       const options = { blob, expected };
       const { key, layer, cached } = await this.#layers.layer(prepared, parent, options);
-      this.#results.push({ ...place, key, layer });
+      this.#results.push({ ...position, key, layer });
       this.#emit({ kind: 'done', id, cached });
       return layer;
     } catch (error) {

@@ -12,7 +12,7 @@ import {
   type Step,
 } from '@lkt/dockerfile';
 import { mountPlan } from '../context/mount-plan.ts';
-import { gitKey } from '../add/fetch-git.ts';
+import { gitKey } from '../add/git-layers.ts';
 import type { CacheKeyFields, StepCache, StepRecord } from '../step-cache.ts';
 import { Archives } from '../add/archives.ts';
 import type { RootfsProbe } from './rootfs-probe.ts';

@@ -55,13 +55,17 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
     if (executor === 'init') inits.expect(1);
     const { buildIn, withWorkerContext } = await import('./worker-context.ts');
     const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
-    await withWorkerContext(setup, { groups, inits, signal: abort.signal, emit }, async (place) => {
-      for (;;) {
-        const { value: line } = await lines.next();
-        if (line === undefined) return;
-        say({ kind: 'result', ...(await buildIn(place, JSON.parse(line) as WorkerJob)) });
-      }
-    });
+    await withWorkerContext(
+      setup,
+      { groups, inits, signal: abort.signal, emit },
+      async (context) => {
+        for (;;) {
+          const { value: line } = await lines.next();
+          if (line === undefined) return;
+          say({ kind: 'result', ...(await buildIn(context, JSON.parse(line) as WorkerJob)) });
+        }
+      },
+    );
   } finally {
     await inits.close();
     await groups.close();

@@ -67,7 +67,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     kind: 'refused',
-    message: /^DOCKERFILE_INVALID Dockerfile:10:6: app\/n\?pe\/file\.txt is 2 files/,
+    message: /^DOCKERFILE_INVALID Dockerfile:10:6: app\/n\?pe\/file\.txt matches 2 files/,
     peer: 'builds',
     cases: ['copy-escape-glob'],
     reason:

@@ -1,6 +1,5 @@
-import type { CiPlan as Plan, PlannedPackage } from '@lkt/image';
+import { type CiPlan as Plan, type PlannedPackage } from '@lkt/image';
 import { workspaceAt } from '../session/build-tools.ts';
-import { checkoutConfigs } from '../session/checkout-configs.ts';
 import { columns } from '../output/columns.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../session/config-file.ts';
@@ -54,7 +53,7 @@ export class CiPlan extends LktCommand {
     const { args, flags } = await this.parse(CiPlan);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { planForCi } = await import('@lkt/image');
+    const { checkoutConfigs, planForCi } = await import('@lkt/image');
     const { parsePlatform } = await import('@lkt/oci');
     const platforms = flags.platforms?.map(parsePlatform);
     const workspace = await workspaceAt(session, cwd);

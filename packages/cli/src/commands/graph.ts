@@ -1,11 +1,10 @@
 import type { Graph as DependencyGraph } from '@lkt/image';
 import { realpathSync } from 'node:fs';
-import { findPlainTop } from '@lkt/git/checkout';
+import { findTopWithoutGit } from '@lkt/git/checkout';
 import { findAction } from '@lkt/pkg/action-cache';
 import { actionPath, cacheResult } from '../session/action-cache.ts';
 import type { Session } from '../session/session.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
-import { checkoutConfigs } from '../session/checkout-configs.ts';
 import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../session/config-file.ts';
 import { Args, Flags } from '../flags/options.ts';
@@ -43,7 +42,8 @@ export class Graph extends LktCommand {
     const { args, flags } = await this.parse(Graph);
     const session = await this.begin(flags);
     const { cwd, variables } = session.environment;
-    const top = findPlainTop(realpathSync(cwd), variables);
+    const { checkoutConfigs } = await import('@lkt/image');
+    const top = findTopWithoutGit(realpathSync(cwd), variables);
     const files = args.file ?? (top === undefined ? undefined : await checkoutConfigs(top, cwd));
     const path = files === undefined ? undefined : graphActionPath(session, files, flags);
     const cached = path === undefined ? undefined : findAction<DependencyGraph>(path, variables);
@@ -59,7 +59,7 @@ export class Graph extends LktCommand {
     flags: { readonly platforms?: readonly string[]; readonly set?: readonly string[] },
     path: string | undefined,
   ): Promise<DependencyGraph> {
-    const { readGraph } = await import('@lkt/image');
+    const { checkoutConfigs, readGraph } = await import('@lkt/image');
     const { parsePlatform } = await import('@lkt/oci');
     const { cwd } = session.environment;
     const workspace = await workspaceAt(session, cwd);

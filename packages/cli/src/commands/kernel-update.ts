@@ -5,12 +5,7 @@ import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { LktCommand } from '../command.ts';
 import { Args, Flags } from '../flags/options.ts';
 import { packageFlags } from '../flags/package.ts';
-import {
-  findKernelUpdate,
-  kernelSource,
-  type UpdatedKernel,
-  updateKernel,
-} from '../updated-kernel.ts';
+import type { UpdatedKernel } from '@lkt/image';
 
 export class KernelUpdate extends LktCommand {
   static override summary = 'Take the newest source of Linux that the archive serves';
@@ -37,6 +32,7 @@ export class KernelUpdate extends LktCommand {
   async run(): Promise<UpdatedKernel> {
     const { args, flags } = await this.parse(KernelUpdate);
     const session = await this.begin(flags);
+    const { findKernelUpdate, kernelSource, updateKernel } = await import('@lkt/image');
     const open = async (): ReturnType<typeof workspaceAt> =>
       workspaceAt(session, session.environment.cwd, flags['build-yml']);
     const workspace = await open();

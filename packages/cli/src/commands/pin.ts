@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { type Digest, LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
-import { checkoutConfigs } from '../session/checkout-configs.ts';
 import { LktCommand } from '../command.ts';
 import { openRegistries } from '../session/registries.ts';
 import { readConfigFile } from '../session/config-file.ts';
@@ -46,7 +45,7 @@ FILE is an image config, DIR a package; what these use is pinned with them. Of a
     const { args, flags } = await this.parse(Pin);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { pin } = await import('@lkt/image');
+    const { checkoutConfigs, pin } = await import('@lkt/image');
     const workspace = await workspaceAt(session, cwd);
     const dirs: string[] = [];
     const files: string[] = [];

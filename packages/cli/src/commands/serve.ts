@@ -20,10 +20,12 @@ export class Serve extends LktCommand {
   async run(): Promise<{ served: number }> {
     const { flags } = await this.parse(Serve);
     const session = await this.begin(flags);
-    const { serveDirectory } = await import('../file-server.ts');
+    const { serveDirectory } = await import('@lkt/server');
+    const { parseAddress } = await import('../flags/listen-address.ts');
+    const listen = parseAddress('--port', flags.port);
     const directory = resolve(session.environment.cwd, flags.directory);
     this.endProgress();
-    const served = await serveDirectory(directory, flags.port, {
+    const served = await serveDirectory(directory, listen, {
       signal: session.signal,
       onListen: (address) => this.log(`http://${address}/`),
       onRequest: (line) => {

@@ -11,7 +11,7 @@ import { givenRoot } from '../session/trust.ts';
 import { type TrustFlags, trustFlags } from '../flags/trust.ts';
 import { Args, Flags } from '../flags/options.ts';
 
-interface Signers extends TrustFlags {
+interface SignerFlags extends TrustFlags {
   readonly key?: readonly string[] | undefined;
   readonly identity?: string | undefined;
   readonly issuer?: string | undefined;
@@ -87,7 +87,7 @@ Whose signature is needed is said by --key, or --identity and --issuer; else by 
 }
 
 /** What the command line says of who is trusted; undefined where it leaves that to others. */
-async function policyOf(session: Session, flags: Signers): Promise<TrustPolicy | undefined> {
+async function policyOf(session: Session, flags: SignerFlags): Promise<TrustPolicy | undefined> {
   const { key = [], identity, issuer } = flags;
   if (key.length === 0 && identity === undefined) return undefined;
   const given = key.length === 0 ? '--identity' : '--key';

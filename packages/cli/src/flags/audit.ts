@@ -25,3 +25,16 @@ export const auditArgs = {
 export const shellFlag = {
   'no-shell': Flags.boolean({ summary: 'a shell is not allowed either' }),
 };
+
+/** What `lkt build` accepts about audits. */
+export const buildAuditFlags = {
+  audit: Flags.boolean({
+    summary:
+      'look for programs without hardening, and for what should not be in an image; the default',
+    allowNo: true,
+    default: true,
+  }),
+  strict: Flags.boolean({
+    summary: 'write nothing if that finds something which .audit.yml does not let pass',
+  }),
+};

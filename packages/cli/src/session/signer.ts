@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { SignedBy, Signer, SigningKey } from '@lkt/sign';
+import type { SignerId, Signer, SigningKey } from '@lkt/sign';
 import type { Session } from './session.ts';
 import { authorities } from './registries.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
@@ -53,7 +53,7 @@ export async function wantedSigner(
 }
 
 /** `sha256:…` of a key, or an identity with who vouches for it. */
-export function signerInWords(signer: SignedBy): string {
+export function signerInWords(signer: SignerId): string {
   return signer.kind === 'key'
     ? `key ${signer.fingerprint}`
     : `${signer.subject} (${signer.issuer})`;

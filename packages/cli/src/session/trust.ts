@@ -4,7 +4,7 @@ import { isErrno, LktError } from '@lkt/core';
 import type { TrustGate, TrustOptions } from '@lkt/image';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Registry, RegistryReader } from '@lkt/registry';
-import type { Evidence, EvidenceSource, TrustedRoot, TrustPolicy } from '@lkt/sign';
+import type { CollectedSignatures, SignatureSource, TrustedRoot, TrustPolicy } from '@lkt/sign';
 import type { Session } from './session.ts';
 import { trustedRootSetting } from './environment.ts';
 import { openRegistries } from './registries.ts';
@@ -24,7 +24,7 @@ export async function trustOptions(
   session: Session,
   flags: TrustSettings,
   top?: string,
-): Promise<TrustOptions & { readonly sources: readonly EvidenceSource[] }> {
+): Promise<TrustOptions & { readonly sources: readonly SignatureSource[] }> {
   const root = await givenRoot(session, flags);
   return {
     policies: async (workspace) => trustPolicies(session, flags, workspace, root),
@@ -96,8 +96,8 @@ export async function givenRoot(
 }
 
 /** The store, and unless that is all, mirrors and the registry of an image. */
-function evidenceSources(session: Session, flags: TrustSettings): readonly EvidenceSource[] {
-  const store: EvidenceSource = {
+function evidenceSources(session: Session, flags: TrustSettings): readonly SignatureSource[] {
+  const store: SignatureSource = {
     name: 'the store',
     collect: async (image) => {
       const { storeEvidence } = await import('@lkt/image');
@@ -112,12 +112,12 @@ function evidenceSources(session: Session, flags: TrustSettings): readonly Evide
   const from = (
     name: string,
     readers: (registry: Registry, domain: string) => readonly RegistryReader[],
-  ): EvidenceSource => ({
+  ): SignatureSource => ({
     name,
     collect: async (image) => {
       const { collectFromRegistry } = await import('@lkt/sign');
       opened ??= openRegistries(session, flags);
-      const found: Evidence[] = [];
+      const found: CollectedSignatures[] = [];
       for (const reader of readers(await opened, image.domain))
         found.push(await collectFromRegistry(reader, image, session.signal));
       return {

@@ -4,7 +4,7 @@ import { isErrno, LktError } from '@lkt/core';
 import { type ImageReport, reportOf, verifyConfigs } from '@lkt/image';
 import { type Descriptor, formatReference, parseReference, type Reference } from '@lkt/oci';
 import { committedReferences, type Workspace } from '@lkt/pkg';
-import { judgeImage, type NamedImage, type TrustPolicy } from '@lkt/sign';
+import { evaluatePolicies, type NamedImage, type TrustPolicy } from '@lkt/sign';
 import { buildTools, workspaceAt } from './build-tools.ts';
 import type { Session } from './session.ts';
 import { readConfigFile } from './config-file.ts';
@@ -46,7 +46,7 @@ export class TargetVerifier {
         : [this.#only];
     if (policies.length === 0) throw nobody(target);
     const { sources } = options;
-    const report = reportOf(await judgeImage(image, policies, sources, this.#session.signal));
+    const report = reportOf(await evaluatePolicies(image, policies, sources, this.#session.signal));
     // Whoever asks about one image does not want to hear that nobody cares.
     return [report.because === 'not required' ? notSaid(report, policies) : report];
   }

@@ -6,15 +6,16 @@ import { isErrno, LktError } from '@lkt/core';
 import type { Environment } from '../command.ts';
 import { algorithmOf } from '../objects.ts';
 
-/** Most bytes that may come from a repository. */
-export const MAX_SIZE: number = 16 * 2 ** 30;
-/** Most bytes of an answer that is kept in memory. */
-const MAX_ANSWER = 64 * 2 ** 20;
-const WATCH_MS = 500;
+/** Maximum size of a fetched repository. */
+export const MAX_REPOSITORY_BYTES: number = 16 * 2 ** 30;
+/** Maximum output of a command, which is kept in memory. */
+const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
+const SIZE_CHECK_MS = 500;
 
 /**
- * What counts in an empty repository of lkt's own, whatever the user's configuration says. How addresses are reached
- * (credential helpers, proxies, `insteadOf`, keys of ssh) stays the user's; what a fetch would start beside is off.
+ * Settings that override the user's configuration in an empty repository of lkt. Access settings
+ * (credential helpers, proxies, `insteadOf`, ssh keys) stay the user's; side effects of a fetch are
+ * off.
  */
 const SETTINGS: readonly string[] = [
   'core.hooksPath=/dev/null',
@@ -28,21 +29,24 @@ const SETTINGS: readonly string[] = [
   'gc.auto=0',
   'maintenance.auto=false',
   'http.followRedirects=initial',
-  // Less than a byte a second for a minute is a server that has gone.
+  // Aborts if a server sends less than one byte per second for a minute.
   'http.lowSpeedLimit=1',
   'http.lowSpeedTime=60',
   'protocol.version=2',
 ];
 
-const KEPT = /^GIT_(CONFIG.*|EXEC_PATH|SSH|SSH_COMMAND|SSH_VARIANT|SSL_.*|PROXY_.*)$/;
+const KEPT_VARIABLES = /^GIT_(CONFIG.*|EXEC_PATH|SSH|SSH_COMMAND|SSH_VARIANT|SSL_.*|PROXY_.*)$/;
 
-/** Git in a repository of one's own, without a work tree. It asks no questions and starts nothing but transports. */
+/**
+ * Runs git in a bare repository of lkt. Git never prompts, and starts no programs except
+ * transports.
+ */
 export class BareRepository {
   readonly #directory: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param protocols what may be spoken, such as `https`; of submodules too */
+  /** @param protocols allowed protocols such as `https`, also for submodules */
   constructor(
     directory: string,
     env: Environment,
@@ -50,7 +54,7 @@ export class BareRepository {
   ) {
     const kept = Object.entries(env).filter(
       (pair): pair is [string, string] =>
-        pair[1] !== undefined && (!pair[0].startsWith('GIT_') || KEPT.test(pair[0])),
+        pair[1] !== undefined && (!pair[0].startsWith('GIT_') || KEPT_VARIABLES.test(pair[0])),
     );
     const own = Object.fromEntries(kept);
     this.#directory = directory;
@@ -71,35 +75,39 @@ export class BareRepository {
     };
   }
 
-  /** Makes the repository. @param commit whose length says which hash names its objects */
+  /**
+   * Creates the repository.
+   * @param commit a commit id, whose length selects the hash algorithm
+   */
   async init(commit: string): Promise<void> {
     const format = algorithmOf(commit);
     await this.run(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`]);
   }
 
   /**
-   * What a command answers.
-   * @throws LktError TOOL_MISSING, GIT_FAILED with what git said, IO_FAILED for a repository that is too big
+   * Runs a command and returns its output.
+   * @throws TOOL_MISSING if git is not installed
+   * @throws GIT_FAILED with git's error message, or if the repository grows over 16 GiB
    */
   async run(args: readonly string[]): Promise<Buffer> {
     const child = this.start(args);
     child.stdin.end();
-    const ended = this.ended(child, args);
+    const exited = this.exited(child, args);
     const chunks: Buffer[] = [];
     let size = 0;
     let isTooBig = false;
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_ANSWER) child.kill('SIGKILL');
+      if (size > MAX_OUTPUT_BYTES) child.kill('SIGKILL');
       else chunks.push(chunk);
     });
     const watch = setInterval(() => {
-      if (packedSize(this.#directory) <= MAX_SIZE) return;
+      if (packedSize(this.#directory) <= MAX_REPOSITORY_BYTES) return;
       isTooBig = true;
       child.kill('SIGKILL');
-    }, WATCH_MS);
+    }, SIZE_CHECK_MS);
     try {
-      await ended;
+      await exited;
     } catch (error) {
       if (isTooBig) throw new LktError('GIT_FAILED', 'the repository has more than 16 GiB');
       throw error;
@@ -109,7 +117,7 @@ export class BareRepository {
     return Buffer.concat(chunks);
   }
 
-  /** A command that is talked to. */
+  /** Starts a command with open stdin and stdout. */
   start(args: readonly string[]): ChildProcessByStdio<Writable, Readable, Readable> {
     const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
     const child = spawn('git', [...settings, ...args], {
@@ -118,19 +126,23 @@ export class BareRepository {
       stdio: ['pipe', 'pipe', 'pipe'],
       signal: this.#signal,
     });
-    // A command that ends early is told by how it ends.
+    // Ignores EPIPE: `exited` reports a command that ends early.
     child.stdin.on('error', () => undefined);
     return child;
   }
 
-  /** Waits for a command to end well. */
-  async ended(
+  /**
+   * Waits until a command exits.
+   * @throws TOOL_MISSING if git is not installed
+   * @throws GIT_FAILED with git's error message for an exit code other than 0
+   */
+  async exited(
     child: ChildProcessByStdio<Writable, Readable, Readable>,
     args: readonly string[],
   ): Promise<void> {
-    let said = '';
+    let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => {
-      said = (said + chunk.toString()).slice(-4000);
+      stderr = (stderr + chunk.toString()).slice(-4000);
     });
     const exit = await new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
@@ -145,13 +157,13 @@ export class BareRepository {
     });
     this.#signal?.throwIfAborted();
     if (exit === 0) return;
-    const lines = said.trim().split('\n');
+    const lines = stderr.trim().split('\n');
     const main = lines.find((line) => line.startsWith('fatal: ')) ?? lines.at(-1) ?? '';
     throw new LktError(
       'GIT_FAILED',
       `git ${args[0]}: ${main.replace(/^fatal: /, '') || 'failed'}`,
       {
-        detail: said.trim(),
+        detail: stderr.trim(),
       },
     );
   }

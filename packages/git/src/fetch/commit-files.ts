@@ -1,31 +1,33 @@
 import { LktError } from '@lkt/core';
 import { type EntryWithContent, fromRaw, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { brokenTree, parseCommit, parseTree, type TreeEntry } from '../objects.ts';
-import { MAX_SIZE } from './bare-repository.ts';
+import { MAX_REPOSITORY_BYTES } from './bare-repository.ts';
 import type { CatFile } from './cat-file.ts';
 
-/** Trees may name one another so that few objects are any number of files. */
+/** A limit, because few tree objects can describe any number of files. */
 const MAX_ENTRIES = 1_000_000;
-const MAX_PATH = 4095;
-const MAX_LINK = 4095;
+const MAX_PATH_BYTES = 4095;
+const MAX_LINK_BYTES = 4095;
 
+/** A parsed commit: the id of its tree, and its time. */
 export interface GitCommit {
   readonly tree: string;
-  /** When it was committed, in seconds since 1970. */
+  /** Committer time in seconds since 1970. */
   readonly time: number;
 }
 
-/** A repository with a commit of it. */
+/** A commit's tree in an opened repository. */
 export interface GitCheckout {
   readonly objects: CatFile;
   readonly tree: string;
-  /** Where a submodule of it is; undefined: they are left out, and their directories are empty. */
+  /** Opens a submodule; undefined: submodules are skipped, and their directories stay empty. */
   readonly submodule: ((path: RawPath, commit: string) => Promise<GitCheckout>) | undefined;
 }
 
 /**
- * A commit, read as gitformat-commit(5) has it.
- * @throws LktError NOT_FOUND, DOCKERFILE_INVALID for another kind of object
+ * Reads a commit object (gitformat-commit(5)); undefined if it does not exist.
+ * @throws DOCKERFILE_INVALID for another kind of object
+ * @throws IMAGE_INVALID for a commit without a tree
  */
 export async function readCommit(objects: CatFile, id: string): Promise<GitCommit | undefined> {
   const object = await objects.read(id);
@@ -33,33 +35,42 @@ export async function readCommit(objects: CatFile, id: string): Promise<GitCommi
   if (object.type !== 'commit') {
     const [, named] = /^object ([0-9a-f]+)\n/.exec(object.content.toString('latin1')) ?? [];
     throw new LktError('DOCKERFILE_INVALID', `${id} is a ${object.type}, not a commit`, {
-      fix: named === undefined ? 'write a commit' : `write the commit that it names: ${named}`,
+      fix:
+        named === undefined
+          ? 'write the id of a commit'
+          : `write the commit it points to: ${named}`,
     });
   }
   const { tree, time } = parseCommit(object.content);
-  if (tree === undefined) throw new LktError('IMAGE_INVALID', `the commit ${id} names no tree`);
+  if (tree === undefined) throw new LktError('IMAGE_INVALID', `the commit ${id} has no tree`);
   return { tree, time };
 }
 
 /**
- * What a commit has in a directory, as git has it: no line endings are changed and nothing is put in, whatever
- * `.gitattributes` says. Modes are 644 and 755; root owns everything.
+ * Reads the files of a commit as git stores them: without line ending conversion and substitutions,
+ * whatever `.gitattributes` sets. Modes are 644 and 755; root owns everything.
  */
-export class GitFiles {
+export class CommitFiles {
   readonly #time: number;
   #entries = 0;
   #size = 0;
 
-  /** @param time of every file, in seconds since 1970; not after SOURCE_DATE_EPOCH */
+  /**
+   * @param time modification time of every file, in seconds since 1970; at most SOURCE_DATE_EPOCH
+   */
   constructor(time: number) {
     this.#time = Math.min(Math.max(time, 0), SOURCE_DATE_EPOCH);
   }
 
-  /** @throws LktError NOT_FOUND when there is no such directory; IMAGE_INVALID */
+  /**
+   * Yields the entries below a directory.
+   * @throws NOT_FOUND if the directory does not exist
+   * @throws IMAGE_INVALID for invalid trees and repositories over the limits
+   */
   async *read(checkout: GitCheckout, directory: RawPath): AsyncGenerator<EntryWithContent> {
     let at = checkout;
     let tree = checkout.tree;
-    // Of the way, in the repository that it leads through.
+    // The current path in the repository of `at`.
     let inside: RawPath = '';
     for (const name of directory.split('/').filter((part) => part !== '')) {
       const path = join(inside, name);
@@ -81,7 +92,7 @@ export class GitFiles {
 
   /**
    * @param inside path in the repository
-   * @param target path in what comes out
+   * @param target path in the result
    */
   async *#tree(
     checkout: GitCheckout,
@@ -109,16 +120,21 @@ export class GitFiles {
         case SYMLINK: {
           const object = await objects.read(child);
           const link = object?.content.toString('latin1') ?? '';
-          if (object?.type !== 'blob' || link === '' || link.length > MAX_LINK || /\0/.test(link))
-            throw invalid(path, 'is no symbolic link');
+          if (
+            object?.type !== 'blob' ||
+            link === '' ||
+            link.length > MAX_LINK_BYTES ||
+            /\0/.test(link)
+          )
+            throw invalid(path, 'is not a valid symbolic link');
           yield { ...common, type: 'symlink', mode: 0o777, link };
           break;
         }
         default: {
           const file = await objects.open(child);
-          if (file === undefined) throw invalid(path, 'is not in the repository');
+          if (file === undefined) throw invalid(path, 'has no content');
           this.#size += file.size;
-          if (this.#size > MAX_SIZE) throw invalid(path, 'makes it more than 16 GiB');
+          if (this.#size > MAX_REPOSITORY_BYTES) throw invalid(path, 'exceeds the limit of 16 GiB');
           const isProgram = (Number.parseInt(mode, 8) & 0o100) !== 0;
           yield { ...common, type: 'file', mode: isProgram ? 0o755 : 0o644, ...file };
         }
@@ -128,18 +144,22 @@ export class GitFiles {
 
   #count(path: RawPath): void {
     this.#entries += 1;
-    if (this.#entries > MAX_ENTRIES) throw invalid(path, 'makes it more than a million files');
-    if (path.length > MAX_PATH) throw invalid(`${path.slice(0, 100)}…`, 'has too long a path');
+    if (this.#entries > MAX_ENTRIES) throw invalid(path, 'exceeds the limit of a million files');
+    if (path.length > MAX_PATH_BYTES)
+      throw invalid(`${path.slice(0, 100)}…`, 'has a path that is too long');
   }
 }
 
 const DIRECTORY = '40000';
 const SUBMODULE = '160000';
 const SYMLINK = '120000';
-/** 664 is of very old repositories. */
+/** Very old repositories have the mode 664. */
 const MODE = /^(?:40000|160000|120000|100(?:644|755|664))$/;
 
-/** The entries of a tree, each with a known mode and a name that is safe as a file name. */
+/**
+ * Returns the entries of a tree, each with a known mode and a name that is safe as a file name.
+ * @throws IMAGE_INVALID for any other entry
+ */
 async function readTree(objects: CatFile, id: string): Promise<readonly TreeEntry[]> {
   const object = await objects.read(id);
   if (object?.type !== 'tree') throw new LktError('IMAGE_INVALID', `git has no tree ${id}`);
@@ -154,7 +174,7 @@ async function readTree(objects: CatFile, id: string): Promise<readonly TreeEntr
   return entries;
 }
 
-/** Nothing that leads elsewhere, and nothing that git would take for a repository. */
+/** Rejects names that lead elsewhere, and `.git`, which would look like a repository. */
 function isName(name: string): boolean {
   return (
     name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !/^\.git$/i.test(name)

@@ -4,29 +4,31 @@ import { type Layer, type RawPath, type Store, toRaw, writeLayer } from '@lkt/oc
 import type { Environment } from '../command.ts';
 import { BareRepository } from './bare-repository.ts';
 import { CatFile } from './cat-file.ts';
-import { type GitCheckout, GitFiles, readCommit } from './commit-files.ts';
-import { submoduleAddress } from './submodules.ts';
+import { type GitCheckout, CommitFiles, readCommit } from './commit-files.ts';
+import { submoduleUrl } from './submodules.ts';
 
-/** Each may be the address of one within; a repository that is one of its own has no end. */
+/** A limit, because a repository can be its own submodule. */
 const MAX_DEPTH = 10;
 const MAX_SUBMODULES = 200;
 
 /** The files of a commit in a remote repository. */
 export interface RemoteTree {
-  /** The address that git fetches from. */
+  /** The URL that git fetches from. */
   readonly remote: string;
   /** 40 hexadecimal digits, or 64 in a repository that uses SHA-256. */
   readonly commit: string;
-  /** A branch or tag that has to lead to the commit. */
+  /** A branch or tag that must point to the commit. */
   readonly ref: string | undefined;
-  /** The directory whose files are taken, without slashes at its ends; `''` for all. */
+  /**
+   * The directory whose files are copied, without leading and trailing slashes; `''` for all files.
+   */
   readonly directory: string;
   readonly submodules: boolean;
-  /** The time of files: the same for all, or that of the commit. */
+  /** The modification time of the files: a constant, or the time of the commit. */
   readonly time: 'epoch' | 'commit';
 }
 
-/** Fetches commits, each into a repository of its own in a directory. */
+/** Fetches commits, each into its own repository below a directory. */
 export class GitFetcher implements AsyncDisposable {
   readonly #directory: string;
   readonly #env: Environment;
@@ -44,7 +46,19 @@ export class GitFetcher implements AsyncDisposable {
     for (const objects of this.#open) await objects[Symbol.asyncDispose]();
   }
 
-  async layer(source: RemoteTree, store: Store): Promise<Layer> {
+  /**
+   * Fetches a commit and writes its files to the store as a layer.
+   * @throws NOT_FOUND if the commit, ref or directory does not exist
+   * @throws DIGEST_MISMATCH if the ref points to another commit
+   * @throws GIT_FAILED if the fetch fails
+   * @throws IMAGE_INVALID for invalid repositories, or over the limits
+   * @example
+   * ```ts
+   * await using fetcher = new GitFetcher(temporaryDirectory, process.env, signal);
+   * const layer = await fetcher.fetchLayer(source, store);
+   * ```
+   */
+  async fetchLayer(source: RemoteTree, store: Store): Promise<Layer> {
     const { remote, commit, ref, submodules, directory, time } = source;
     const repository = await this.#repository(commit);
     if (ref !== undefined) await checkRef(repository, remote, ref, commit);
@@ -52,7 +66,7 @@ export class GitFetcher implements AsyncDisposable {
       submodules,
       depth: 0,
     });
-    const files = new GitFiles(time === 'commit' ? committed : Number.POSITIVE_INFINITY);
+    const files = new CommitFiles(time === 'commit' ? committed : Number.POSITIVE_INFINITY);
     const entries = files.read(checkout, toRaw(directory));
     return writeLayer(store, entries, this.#signal === undefined ? {} : { signal: this.#signal });
   }
@@ -83,15 +97,15 @@ export class GitFetcher implements AsyncDisposable {
     this.#open.push(objects);
     const found = await readCommit(objects, commit);
     if (found === undefined) {
-      throw new LktError('NOT_FOUND', `${remote} does not give the commit ${commit}`, {
-        fix: 'check the commit; one that no branch and no tag leads to is not given by every server',
+      throw new LktError('NOT_FOUND', `cannot fetch the commit ${commit} from ${remote}`, {
+        fix: 'check the commit; some servers serve only commits that a branch or tag reaches',
       });
     }
     const { tree, time } = found;
     const inner = async (path: RawPath, id: string): Promise<GitCheckout> => {
       if (depth === MAX_DEPTH)
         throw new LktError('IMAGE_INVALID', `submodules are nested more than ${MAX_DEPTH} deep`);
-      const address = await submoduleAddress(repository, { tree, path, parent: remote });
+      const address = await submoduleUrl(repository, { tree, path, parent: remote });
       const other = await this.#repository(id);
       const options = { submodules, depth: depth + 1 };
       return (await this.#checkout(other, address, id, options)).checkout;
@@ -101,7 +115,7 @@ export class GitFetcher implements AsyncDisposable {
   }
 }
 
-/** By its name, with nothing of its history, as most servers give it; else with all that branches and tags lead to. */
+/** Fetches a commit without its history, which most servers allow; else all branches and tags. */
 async function fetchCommit(
   repository: BareRepository,
   remote: string,
@@ -122,7 +136,7 @@ async function fetchCommit(
   }
 }
 
-/** Whether a branch or a tag leads to a commit, or, where there are both, one of them. */
+/** Checks that a tag or branch points to a commit; if both exist, one of them must. */
 async function checkRef(
   repository: BareRepository,
   remote: string,
@@ -138,20 +152,20 @@ async function checkRef(
     if (name !== '') found.set(name, id);
   }
   const commits = names.flatMap((name) => {
-    // Of a tag that is an object of its own, what it names.
+    // For an annotated tag, the commit it points to.
     const id = found.get(`${name}^{}`) ?? found.get(name);
     return id === undefined ? [] : [id];
   });
   if (commits.includes(commit)) return;
   if (commits.length === 0)
-    throw new LktError('NOT_FOUND', `${remote} has no branch and no tag ${ref}`, {
-      fix: 'look what there is: git ls-remote',
+    throw new LktError('NOT_FOUND', `${remote} has no branch or tag ${ref}`, {
+      fix: 'list them with: git ls-remote',
     });
   throw new LktError(
     'DIGEST_MISMATCH',
     `${ref} of ${remote} is ${commits.join(' and ')}, not ${commit}`,
     {
-      fix: 'find out why it has changed; if it is right, write its commit',
+      fix: 'find out why it moved; if the new commit is right, write that one',
     },
   );
 }

@@ -3,10 +3,12 @@ import { fromRaw, type RawPath } from '@lkt/oci';
 import type { BareRepository } from './bare-repository.ts';
 
 /**
- * Where a submodule is, as `.gitmodules` of the commit says (gitmodules(5)).
- * @param options.parent the address of the repository that it is in, for one that begins with `./` or `../`
+ * Returns the URL of a submodule from the commit's `.gitmodules` (gitmodules(5)).
+ * @param options.parent the URL of the containing repository, to resolve `./` and `../`
+ * @throws NOT_FOUND if `.gitmodules` has no URL for the path
+ * @throws UNSUPPORTED for a URL that is not a network URL
  */
-export async function submoduleAddress(
+export async function submoduleUrl(
   repository: BareRepository,
   { tree, path, parent }: { tree: string; path: RawPath; parent: string },
 ): Promise<string> {
@@ -15,7 +17,7 @@ export async function submoduleAddress(
     if (written !== path || url === undefined) continue;
     const text = fromRaw(url);
     const address = /^\.\.?\//.test(text) ? relativeTo(parent, text) : text;
-    // Not what a user typed: nothing but an address may come of it.
+    // The URL comes from the repository, not from the user: accepts only network URLs.
     if (
       /^(?:https?|ssh|git):\/\/[^-\s]/.test(address) ||
       /^[\w][\w.-]*@[\w.-]+:[^\s]+$/.test(address)
@@ -23,16 +25,16 @@ export async function submoduleAddress(
       return address;
     throw new LktError(
       'UNSUPPORTED',
-      `the submodule ${fromRaw(name)} is at ${JSON.stringify(address)}, which is no address of the network`,
+      `the submodule ${fromRaw(name)} has the URL ${JSON.stringify(address)}, which is not a network URL`,
       { fix: FIX },
     );
   }
-  throw new LktError('NOT_FOUND', `.gitmodules does not say where ${fromRaw(path)} is`, {
+  throw new LktError('NOT_FOUND', `.gitmodules has no URL for ${fromRaw(path)}`, {
     fix: FIX,
   });
 }
 
-const FIX = 'leave submodules out: ?submodules=false in the address of the repository';
+const FIX = 'skip submodules: add ?submodules=false to the repository URL';
 
 type Modules = ReadonlyMap<string, { path?: string; url?: string }>;
 
@@ -54,7 +56,10 @@ async function gitModules(repository: BareRepository, tree: string): Promise<Mod
   return modules;
 }
 
-/** As git-submodule(1) has it: `../` takes away the last part of the parent's address. */
+/**
+ * Resolves a relative URL as git-submodule(1) does: `../` removes the last segment of the parent's
+ * URL.
+ */
 function relativeTo(parent: string, url: string): string {
   let base = parent.replace(/\/+$/, '');
   let rest = url;
@@ -64,13 +69,11 @@ function relativeTo(parent: string, url: string): string {
     } else if (rest.startsWith('../')) {
       rest = rest.slice(3);
       const cut = Math.max(base.lastIndexOf('/'), base.lastIndexOf(':'));
-      // Not into the host.
+      // Keeps the host.
       if (/^[a-z]+:\/\/[^/]*$/.test(base) || cut === -1)
-        throw new LktError(
-          'UNSUPPORTED',
-          `the address ${url} of a submodule leads out of ${parent}`,
-          { fix: FIX },
-        );
+        throw new LktError('UNSUPPORTED', `the submodule URL ${url} leads out of ${parent}`, {
+          fix: FIX,
+        });
       base = base[cut] === ':' ? base.slice(0, cut + 1) : base.slice(0, cut);
     } else {
       return base.endsWith(':') ? base + rest : `${base}/${rest}`;

@@ -1,4 +1,4 @@
-import { digestOf, LktError, SpareBuffers } from '@lkt/core';
+import { digestOf, LktError, BufferPool } from '@lkt/core';
 import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
@@ -181,12 +181,12 @@ class Inodes {
   }
 }
 
-const spare = new SpareBuffers(BLOCK);
+const pool = new BufferPool(BLOCK);
 
 /** Gathers pieces in blocks of one size, which compressing takes as they are. */
 class Blocks implements Disposable {
   /** In turn: the one that was given last is still in use when the next begins. */
-  readonly #blocks = [spare.take(), spare.take()] as const;
+  readonly #blocks = [pool.take(), pool.take()] as const;
   #current: 0 | 1 = 0;
   #used = 0;
 
@@ -212,6 +212,6 @@ class Blocks implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    spare.release(...this.#blocks);
+    pool.release(...this.#blocks);
   }
 }

@@ -36,7 +36,7 @@ export async function isThere(
 
 async function digestOfFile(path: string, size: number, signal?: AbortSignal): Promise<Digest> {
   using digester = await createAsyncDigester(size);
-  for await (const chunk of fileChunks(path, { reuse: true })) {
+  for await (const chunk of fileChunks(path, { canReuseBuffers: true })) {
     signal?.throwIfAborted();
     await digester.update(chunk);
   }

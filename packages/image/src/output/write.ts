@@ -241,7 +241,7 @@ async function writeHeaded(
     at += piece.length;
   }
   using digester = await createAsyncDigester(end);
-  for await (const piece of fileChunks(path, { reuse: true })) {
+  for await (const piece of fileChunks(path, { canReuseBuffers: true })) {
     signal?.throwIfAborted();
     await digester.update(piece);
   }

@@ -145,7 +145,7 @@ class SourceReader {
       if (!found.isFile()) throw this.#at.error(`${path} is not a regular file`);
     }
     const digester = new Digester();
-    for await (const chunk of fileChunks(path, { reuse: true })) digester.update(chunk);
+    for await (const chunk of fileChunks(path, { canReuseBuffers: true })) digester.update(chunk);
     const { size } = digester;
     const digest = digester.digest();
     return { digest, size, read: () => unchanged(path, digest, this.#at) };

@@ -11,7 +11,7 @@ import {
   type ReferenceProblem,
   type Workspace,
 } from '@lkt/pkg';
-import type { EvidenceSource, NamedImage, SignedBy, TrustedRoot, TrustPolicy } from '@lkt/sign';
+import type { SignatureSource, NamedImage, SignerId, TrustedRoot, TrustPolicy } from '@lkt/sign';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { loadPolicy } from './load-policy.ts';
 import { problemOf, storeEvidence, TrustGate } from './trust-gate.ts';
@@ -25,7 +25,7 @@ export interface TrustOptions {
   /** The trusted root of policies that name none. */
   readonly root?: TrustedRoot | undefined;
   /** Asked one after the other; default: the store. */
-  readonly sources?: readonly EvidenceSource[];
+  readonly sources?: readonly SignatureSource[];
 }
 
 /** An image that was accepted, and why. */
@@ -34,8 +34,8 @@ export interface TrustedImage {
   readonly digest: Digest;
   /** `built here`: from the source that its tag names, with the digest that the pin names. */
   readonly because: 'signed' | 'built here' | 'not required';
-  readonly signers: readonly SignedBy[];
-  readonly rebuilders: readonly SignedBy[];
+  readonly signers: readonly SignerId[];
+  readonly rebuilders: readonly SignerId[];
   /** Where signatures were looked for, in order. */
   readonly asked: readonly string[];
 }

@@ -6,7 +6,7 @@ import {
   parseTrustedRoot,
   type PublicKey,
   readPublicKey,
-  type Signers,
+  type SignerRequirement,
   type TrustedRoot,
   type TrustPolicy,
 } from '@lkt/sign';
@@ -79,7 +79,7 @@ async function loadSigners(
   { threshold, keys, identities, at }: SignerSettings,
   dir: string,
   root: TrustedRoot | undefined,
-): Promise<Signers> {
+): Promise<SignerRequirement> {
   const loaded = new Map<string, PublicKey>();
   for (const value of keys) {
     const key = await readKey(value, dir);

@@ -2,9 +2,9 @@ import { type LktErrorCode } from '@lkt/core';
 import { familiarReference, type Store } from '@lkt/oci';
 import {
   collectFromStore,
-  type EvidenceSource,
-  judgeImage,
-  type Judgement,
+  type SignatureSource,
+  evaluatePolicies,
+  type PolicyResult,
   type NamedImage,
   type TrustPolicy,
 } from '@lkt/sign';
@@ -13,14 +13,14 @@ import type { ReferenceProblem } from '@lkt/pkg';
 /** Judges images by the same policies, each image once. */
 export class TrustGate {
   readonly policies: readonly TrustPolicy[];
-  readonly #sources: readonly EvidenceSource[];
+  readonly #sources: readonly SignatureSource[];
   readonly #signal: AbortSignal | undefined;
-  readonly #judged = new Map<string, Promise<Judgement>>();
+  readonly #judged = new Map<string, Promise<PolicyResult>>();
 
   /** @param policies each of which has to accept an image */
   constructor(
     policies: readonly TrustPolicy[],
-    sources: readonly EvidenceSource[],
+    sources: readonly SignatureSource[],
     signal?: AbortSignal,
   ) {
     this.policies = policies;
@@ -28,11 +28,11 @@ export class TrustGate {
     this.#signal = signal;
   }
 
-  async judge(image: NamedImage): Promise<Judgement> {
+  async judge(image: NamedImage): Promise<PolicyResult> {
     const key = familiarReference(image);
     const known = this.#judged.get(key);
     if (known !== undefined) return known;
-    const judged = judgeImage(image, this.policies, this.#sources, this.#signal);
+    const judged = evaluatePolicies(image, this.policies, this.#sources, this.#signal);
     this.#judged.set(key, judged);
     return judged;
   }
@@ -44,7 +44,7 @@ export class TrustGate {
 }
 
 /** For people: the first reason in the message, all further ones below. */
-export function problemOf({ image, verdict }: Judgement): ReferenceProblem | undefined {
+export function problemOf({ image, verdict }: PolicyResult): ReferenceProblem | undefined {
   if (verdict.accepted) return undefined;
   const [first = 'nobody says so', ...more] = verdict.reasons;
   const code: LktErrorCode = 'SIGNATURE_INVALID';
@@ -57,6 +57,6 @@ export function problemOf({ image, verdict }: Judgement): ReferenceProblem | und
 }
 
 /** What a store has beside an image. */
-export function storeEvidence(store: Store): EvidenceSource {
+export function storeEvidence(store: Store): SignatureSource {
   return { name: 'the store', collect: async ({ digest }) => collectFromStore(store, digest) };
 }

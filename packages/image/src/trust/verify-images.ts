@@ -1,7 +1,7 @@
 import type { Digest } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
 import { type BuildOptions, isBuiltHere, type Workspace } from '@lkt/pkg';
-import type { Judgement, Rejection, SignedBy, TrustPolicy, VerifiedSignature } from '@lkt/sign';
+import type { PolicyResult, Rejection, SignerId, TrustPolicy, VerifiedSignature } from '@lkt/sign';
 import { type ConfigFile, loadConfig, type LoadOptions } from '../config/load-config.ts';
 import { queriesOf } from '../queries.ts';
 import { startTrustCheck, TrustCheck, type TrustOptions } from './check-images.ts';
@@ -17,8 +17,8 @@ export interface ImageReport {
   /** Of one that is not. */
   readonly reasons: readonly string[];
   /** Whose signatures made it accepted. */
-  readonly signers: readonly SignedBy[];
-  readonly rebuilders: readonly SignedBy[];
+  readonly signers: readonly SignerId[];
+  readonly rebuilders: readonly SignerId[];
   /** All that is good of those who are trusted: signatures and attestations. */
   readonly signatures: readonly VerifiedSignature[];
   /** What counts for nothing, and why. */
@@ -28,7 +28,7 @@ export interface ImageReport {
 }
 
 /** A judgement as a report. */
-export function reportOf(judgement: Judgement): ImageReport {
+export function reportOf(judgement: PolicyResult): ImageReport {
   const { image, verdict, signatures, rejections, asked } = judgement;
   const isSigned = verdict.accepted && verdict.because === 'signed';
   return {

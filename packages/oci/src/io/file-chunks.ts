@@ -1,42 +1,48 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { ioError, SpareBuffers } from '@lkt/core';
+import { ioError, BufferPool } from '@lkt/core';
 
-/** Of what is read: each piece is a task for another thread, which costs. */
-const CHUNK = 2 ** 20;
+/** Each read is a thread-pool task, so larger ones are cheaper. */
+const CHUNK_BYTES = 2 ** 20;
 
 /**
- * The bytes of a file, or of a part of one, as far as there are any. With `reuse` a piece is good only until the next is
- * asked for, and costs no memory.
+ * Streams a file, or a part of it, as far as it exists. With `canReuseBuffers`, a chunk is valid only
+ * until the next one is requested, and no memory is allocated.
+ * @throws IO_FAILED
+ * @example
+ * ```ts
+ * for await (const chunk of fileChunks('rootfs.img', { canReuseBuffers: true })) digester.update(chunk);
+ * ```
  */
 export async function* fileChunks(
   path: string,
-  { reuse = false, part }: { reuse?: boolean; part?: FilePart } = {},
+  { canReuseBuffers = false, part }: { canReuseBuffers?: boolean; part?: FilePart } = {},
 ): AsyncGenerator<Uint8Array> {
   try {
     await using file = await open(path, 'r');
-    yield* chunksOf(file, reuse, part);
+    yield* chunksOf(file, canReuseBuffers, part);
   } catch (error) {
     throw ioError(`cannot read ${path}`, error);
   }
 }
 
+/** A range of a file in bytes. */
 interface FilePart {
   readonly offset: number;
   readonly size: number;
 }
 
-/** Most files are small, and need no such piece. */
-const spare = new SpareBuffers(CHUNK);
+/** Buffers for long files; short ones allocate their own. */
+const pool = new BufferPool(CHUNK_BYTES);
 
 async function* chunksOf(
   file: FileHandle,
-  reuse: boolean,
+  canReuseBuffers: boolean,
   part: FilePart | undefined,
 ): AsyncGenerator<Uint8Array> {
   const { size } = part ?? (await file.stat());
-  const length = Math.min(CHUNK, Math.max(4096, size));
-  const isLong = reuse && length === CHUNK;
-  const newChunk = (): Buffer => (isLong ? spare.take() : Buffer.allocUnsafeSlow(length));
+  const length = Math.min(CHUNK_BYTES, Math.max(4096, size));
+  const isLong = canReuseBuffers && length === CHUNK_BYTES;
+  const newChunk = (): Buffer => (isLong ? pool.take() : Buffer.allocUnsafeSlow(length));
   let begun = 0;
   const read = async (into: Buffer): Promise<{ readonly bytesRead: number }> => {
     if (part === undefined) return file.read(into, 0, length, null);
@@ -55,21 +61,21 @@ async function* chunksOf(
       const piece = chunk.subarray(0, bytesRead);
       if (done >= size) {
         yield piece;
-        if (!reuse) chunk = newChunk();
+        if (!canReuseBuffers) chunk = newChunk();
         reading = read(chunk);
       } else {
-        // The next is read while this one is used.
+        // Read the next chunk while this one is in use.
         const next = other ?? newChunk();
         reading = read(next);
         reading.catch(() => undefined);
-        other = reuse ? chunk : undefined;
+        other = canReuseBuffers ? chunk : undefined;
         chunk = next;
         yield piece;
       }
     }
   } finally {
-    // Whoever stopped before the end may look at the last piece still, but at nothing that is read now.
+    // After an early stop, the consumer may still use its last chunk, but not the one being read.
     await reading.catch(() => undefined);
-    if (isLong) spare.release(chunk, ...(other === undefined ? [] : [other]));
+    if (isLong) pool.release(chunk, ...(other === undefined ? [] : [other]));
   }
 }

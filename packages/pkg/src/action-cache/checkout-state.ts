@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { relative, sep } from 'node:path';
-import { combineTrees, type Environment, findPlainTop, readCleanCheckout } from '@lkt/git/checkout';
+import { type Environment, findTopWithoutGit, readCleanCheckout } from '@lkt/git/checkout';
+import { combineTrees } from '../sources/combine-trees.ts';
 import { BUILD_YML, packageDirs } from '../workspace/package-dirs.ts';
 
 /** The committed sources of a workspace whose work tree does not differ from the commit. */
@@ -26,7 +27,7 @@ export function checkoutState(
   env: Environment,
 ): CheckoutState | undefined {
   const real = realpathSync(start);
-  const top = findPlainTop(real, env);
+  const top = findTopWithoutGit(real, env);
   if (top === undefined) return undefined;
   const paths = [...new Set(dirs.map((dir) => relative(top, dir)))];
   if (paths.some((path) => path === '..' || path.startsWith(`..${sep}`))) return undefined;
@@ -45,7 +46,7 @@ export function isCheckoutState(
   { start, top, packages, trees }: CheckoutState,
   env: Environment,
 ): boolean {
-  if (findPlainTop(realpathSync(start), env) !== top) return false;
+  if (findTopWithoutGit(realpathSync(start), env) !== top) return false;
   const found = packageDirs(top, BUILD_YML);
   if (found.join('\0') !== packages.join('\0')) return false;
   const paths = Object.keys(trees);

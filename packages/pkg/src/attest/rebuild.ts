@@ -11,7 +11,7 @@ import {
   writeIndex,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
-import type { SignedBy } from '@lkt/sign';
+import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { buildPackages } from '../build/build.ts';
@@ -37,7 +37,7 @@ export interface AttestedRebuild {
   /** Of the index of what was built. */
   readonly digest: Digest;
   readonly platforms: readonly string[];
-  readonly signer: SignedBy;
+  readonly signer: SignerId;
   /** Attestations that are new: the same signer does not say it twice. */
   readonly made: number;
 }
@@ -169,8 +169,8 @@ async function attest(work: Rebuilt, options: RebuildOptions): Promise<AttestedR
           { name: formatReference(repository), digest },
           { package: item.name, sourceHash: committed, platforms: of },
         );
-        const known = { items: [...local.items, ...there], unreadable: [] };
-        return { subject, statements: [statement], known };
+        const existing = { items: [...local.items, ...there], unreadable: [] };
+        return { subject, statements: [statement], existing };
       }),
     );
     const to = { name: repository, signer, signal, statementsOnly: true };

@@ -7,7 +7,7 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { MergeResult, Registry } from '@lkt/registry';
-import type { SignedBy } from '@lkt/sign';
+import type { SignerId } from '@lkt/sign';
 import { byArches, requireCommitted, type TargetOptions, targetReference } from './push-work.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
 import { readSources } from '../sources/sources.ts';
@@ -28,7 +28,7 @@ export interface PackageManifest {
   readonly digest: Digest;
   readonly platforms: readonly string[];
   readonly changed: boolean;
-  readonly signer?: SignedBy;
+  readonly signer?: SignerId;
 }
 
 /**
@@ -96,7 +96,7 @@ async function sign(
   { descriptor, manifests }: Pick<MergeResult, 'descriptor' | 'manifests'>,
   target: Reference,
   { registry, signing, signal }: ManifestOptions,
-): Promise<SignedBy | undefined> {
+): Promise<SignerId | undefined> {
   if (signing === undefined) return undefined;
   const { domain, path } = target;
   const repository = { domain, path };

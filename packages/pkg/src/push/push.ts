@@ -7,7 +7,7 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
-import type { SignedBy } from '@lkt/sign';
+import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { buildPackages } from '../build/build.ts';
@@ -50,7 +50,7 @@ export interface PushedPackage {
   readonly bytes: number;
   readonly changed: boolean;
   /** Undefined if nobody was asked to sign. */
-  readonly signer?: SignedBy;
+  readonly signer?: SignerId;
 }
 
 /**
@@ -122,7 +122,7 @@ async function push(
     const as = { ...repository, digest };
     count(await registry.pushImage(store, descriptor, as, { mountFrom, title, signal }));
   };
-  let signer: SignedBy | undefined;
+  let signer: SignerId | undefined;
   const sign = async (
     subjects: readonly Descriptor[],
     foreign: readonly Descriptor[],

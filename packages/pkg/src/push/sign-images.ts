@@ -8,7 +8,7 @@ import {
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
 import { writtenHere } from '../attest/attest.ts';
-import type { Evidence, SignedBy, Signer, Statement } from '@lkt/sign';
+import type { CollectedSignatures, SignerId, Signer, Statement } from '@lkt/sign';
 
 /** Who signs, and what is told meanwhile. */
 export interface Signing {
@@ -31,7 +31,7 @@ export interface SignOptions extends Signing {
 
 /** What was signed, or was signed before. */
 export interface SignedImages {
-  readonly signer: SignedBy;
+  readonly signer: SignerId;
   /** Signatures and attestations that are new. */
   readonly made: number;
 }
@@ -56,14 +56,14 @@ export async function signWithDocuments(options: SignOptions): Promise<SignedIma
       unique.map(async (subject) => ({
         subject,
         statements: await documentsOf(store, name, subject.digest, own),
-        known: await evidenceFor(options, subject.digest),
+        existing: await collectSignatures(options, subject.digest),
       })),
     );
     const others = await Promise.all(
       foreign.map(async ({ digest, platform }) => ({
         digest,
         name: `${platform === undefined ? 'an image' : formatPlatform(platform)} of ${title}`,
-        known: await evidenceFor(options, digest),
+        existing: await collectSignatures(options, digest),
       })),
     );
     const to = { name: { domain, path }, signer, signal };
@@ -80,10 +80,10 @@ export async function signWithDocuments(options: SignOptions): Promise<SignedIma
   }
 }
 
-async function evidenceFor(
+async function collectSignatures(
   { store, registry, repository, signal }: SignOptions,
   digest: Digest,
-): Promise<Evidence> {
+): Promise<CollectedSignatures> {
   const { collectFromRegistry, collectFromStore } = await import('@lkt/sign');
   const { domain, path } = repository;
   const local = await collectFromStore(store, digest);

@@ -4,7 +4,6 @@ import { lstat, realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import {
-  combineTrees,
   createGit,
   type Environment,
   filesAsCommitted,
@@ -15,10 +14,11 @@ import {
   isUnder,
   readRepository,
   readTrees,
-  records,
+  splitRecords,
   type Repository,
 } from '@lkt/git';
 import { exists } from '@lkt/oci/files';
+import { combineTrees } from './combine-trees.ts';
 
 export interface SourceHash {
   /**
@@ -276,7 +276,7 @@ async function contentHash(
     signal,
   });
   const hash = createHash('sha256');
-  for (const name of [...records(tracked.stdout), ...records(others.stdout)]) {
+  for (const name of [...splitRecords(tracked.stdout), ...splitRecords(others.stdout)]) {
     // LinuxKit reads the list without -z, so it cannot open what git puts in quotes there.
     if (QUOTED.test(name)) continue;
     const path = join(dir, name);

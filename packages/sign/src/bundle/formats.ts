@@ -1,9 +1,10 @@
 /** https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md */
 export const BUNDLE_V03 = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 
-/** Start of the media types of all bundles, whatever their version. */
+/** Prefix of the media types of bundles of all versions. */
 export const ANY_BUNDLE = 'application/vnd.dev.sigstore.bundle';
 
+/** Annotations of a bundle's manifest: form of the content, predicate type. */
 export const BUNDLE_CONTENT = 'dev.sigstore.bundle.content';
 export const BUNDLE_PREDICATE = 'dev.sigstore.bundle.predicateType';
 
@@ -11,7 +12,7 @@ export const BUNDLE_PREDICATE = 'dev.sigstore.bundle.predicateType';
 export const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json';
 export const DSSE_ENVELOPE = 'application/vnd.dsse.envelope.v1+json';
 
-/** What cosign calls an artifact of such signatures, where it refers to its subject instead of being a tag. */
+/** Artifact types that cosign gives such signatures when they are referrers instead of tags. */
 export const SIGNATURE_ARTIFACT = 'application/vnd.dev.cosign.artifact.sig.v1+json';
 export const ATTESTATION_ARTIFACT = 'application/vnd.dev.cosign.artifact.att.v1+json';
 

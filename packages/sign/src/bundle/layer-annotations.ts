@@ -3,7 +3,7 @@ import { LayerAnnotation } from './formats.ts';
 import type { LogEntry } from '../sigstore/rekor.ts';
 import { certificatePem } from '../signing/signer.ts';
 
-/** What is known of a signature, besides what is signed. */
+/** A signature with its verification material. */
 interface Signature {
   readonly signature: string;
   readonly certificates?: readonly X509Certificate[];
@@ -13,11 +13,11 @@ interface Signature {
         'canonicalizedBody' | 'inclusionPromise' | 'integratedTime' | 'logId' | 'logIndex'
       >
     | undefined;
-  /** In base64. */
+  /** TimeStampResp, in base64. */
   readonly timestamp?: string | undefined;
 }
 
-/** As cosign 2 has it: beside the layer that is signed. */
+/** Returns the annotations that cosign 2 writes on the layer with the signed payload. */
 export function layerAnnotations({
   signature,
   certificates = [],

@@ -1,6 +1,7 @@
 import type { Bundle } from '@sigstore/bundle';
-import { Unusable } from '../verify/unusable.ts';
+import { VerificationError } from '../verify/verification-error.ts';
 
+/** Media types of bundle versions 0.1 to 0.3. */
 const MEDIA_TYPES: ReadonlySet<string> = new Set([
   'application/vnd.dev.sigstore.bundle+json;version=0.1',
   'application/vnd.dev.sigstore.bundle+json;version=0.2',
@@ -9,64 +10,68 @@ const MEDIA_TYPES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A bundle from JSON. What it says is all in what is checked: a field that nobody knows, or a value that could be
- * written in another way, is refused, as sigstore-go does with the former.
- * @throws Unusable
+ * Parses a Sigstore bundle. Everything in it must take part in verification: an unknown field, or a
+ * value that is not in canonical form, is an error. sigstore-go rejects unknown fields too.
+ * @throws VerificationError
  */
 export async function parseBundle(bytes: Buffer): Promise<Bundle> {
   let document: unknown;
   try {
     document = JSON.parse(bytes.toString());
   } catch {
-    throw new Unusable('it is not JSON');
+    throw new VerificationError('not JSON');
   }
   return bundleFrom(document);
 }
 
-/** @throws Unusable */
+/**
+ * Converts a JSON document to a bundle, with the checks of `parseBundle`.
+ * @throws VerificationError
+ */
 export async function bundleFrom(document: unknown): Promise<Bundle> {
   const { bundleFromJSON, bundleToJSON } = await import('@sigstore/bundle');
   const mediaType = (document as { mediaType?: unknown } | null)?.mediaType;
   if (typeof mediaType !== 'string' || !MEDIA_TYPES.has(mediaType))
-    throw new Unusable('it is not a bundle of a version that lkt knows');
+    throw new VerificationError('not a Sigstore bundle of a supported version');
   let bundle: Bundle;
   let understood: unknown;
   try {
     bundle = bundleFromJSON(document);
     understood = bundleToJSON(bundle);
   } catch (error) {
-    throw new Unusable(inWords(error));
+    throw new VerificationError(describeError(error));
   }
   requireUnderstood(document, understood, 'bundle');
   return bundle;
 }
 
-/** The library names the fields that are missing. */
-function inWords(error: unknown): string {
-  if (!(error instanceof Error)) return 'it is not a bundle';
+/** The library's error lists the missing fields. */
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return 'not a Sigstore bundle';
   const { fields } = error as { fields?: unknown };
   return Array.isArray(fields)
-    ? `it is not a whole bundle: ${fields.join(', ')}`
-    : `it is not a bundle: ${error.message}`;
+    ? `incomplete Sigstore bundle: ${fields.join(', ')}`
+    : `not a Sigstore bundle: ${error.message}`;
 }
 
-/** Whether all of `given` is in what was understood of it. */
+/**
+ * Requires that every field of `given` is in `understood`, the same document after a round trip
+ * through the library.
+ */
 function requireUnderstood(given: unknown, understood: unknown, at: string): void {
   if (understood === undefined && isDefault(given)) return;
   if (typeof given !== 'object' || given === null) {
-    // Numbers of 64 bits may be written as either.
+    // A 64-bit number may be a JSON number or a string.
     if (isSameScalar(given, understood)) return;
-    throw new Unusable(
-      understood === undefined
-        ? `${at} is a field that lkt does not know`
-        : `${at} is not written as it should be`,
+    throw new VerificationError(
+      understood === undefined ? `unknown field ${at}` : `${at} is not in canonical form`,
     );
   }
   const isList = Array.isArray(given);
   if (typeof understood !== 'object' || understood === null || Array.isArray(understood) !== isList)
-    throw new Unusable(`${at} is a field that lkt does not know`);
+    throw new VerificationError(`unknown field ${at}`);
   if (isList && given.length !== (understood as unknown[]).length)
-    throw new Unusable(`${at} is a list that lkt does not understand`);
+    throw new VerificationError(`unsupported list ${at}`);
   for (const [key, value] of Object.entries(given))
     requireUnderstood(value, (understood as Record<string, unknown>)[key], `${at}.${key}`);
 }
@@ -76,7 +81,7 @@ function isSameScalar(given: unknown, understood: unknown): boolean {
   return given === understood;
 }
 
-/** What JSON of protocol buffers leaves out, and others may write. */
+/** Reports whether a value is a default, which ProtoJSON may omit. */
 function isDefault(given: unknown): boolean {
   if (Array.isArray(given)) return given.length === 0;
   if (typeof given === 'object' && given !== null) return Object.keys(given).length === 0;

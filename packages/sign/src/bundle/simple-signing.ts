@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Digest } from '@lkt/core';
 import { layerAnnotations } from './layer-annotations.ts';
 import type { SigningSession } from '../signing/signer.ts';
-import { Unusable } from '../verify/unusable.ts';
+import { VerificationError } from '../verify/verification-error.ts';
 
 /** A signature in the form that cosign 2, skopeo and podman read. */
 export interface SimpleSignature {
@@ -12,7 +12,11 @@ export interface SimpleSignature {
 
 const TYPE = 'cosign container image signature';
 
-/** @param name the repository, `registry.example/app` @throws LktError NETWORK_FAILED, ACCESS_DENIED, UNSUPPORTED */
+/**
+ * Signs an image in the simple signing form.
+ * @param name the repository, `registry.example/app`
+ * @throws NETWORK_FAILED, ACCESS_DENIED, UNSUPPORTED
+ */
 export async function signSimply(
   session: SigningSession,
   name: string,
@@ -33,9 +37,12 @@ export async function signSimply(
   return { payload, annotations };
 }
 
-/** What is signed of an image. @param name the repository, `registry.example/app` */
+/**
+ * Returns the payload that is signed for an image.
+ * @param name the repository, `registry.example/app`
+ */
 export function simplePayload(name: string, digest: Digest): Buffer {
-  // containers-signature(5); cosign has the keys in this order.
+  // containers-signature(5), with the keys in cosign's order.
   return Buffer.from(
     JSON.stringify({
       critical: {
@@ -48,7 +55,7 @@ export function simplePayload(name: string, digest: Digest): Buffer {
   );
 }
 
-/** The repository that a payload names; undefined if it names none. */
+/** Returns the repository that a payload names, or undefined if it names none. */
 export function simpleRepository(payload: Buffer): string | undefined {
   try {
     const { critical } = JSON.parse(payload.toString()) as {
@@ -62,18 +69,18 @@ export function simpleRepository(payload: Buffer): string | undefined {
 }
 
 /**
- * The image that a payload is about.
- * @throws Unusable when it is no signature of an image
+ * Returns the manifest digest that a payload names.
+ * @throws VerificationError if the payload is not that of an image signature
  */
 export function simpleSubject(payload: Buffer): string {
   let critical: { type?: unknown; image?: Record<string, unknown> } | undefined;
   try {
     ({ critical } = JSON.parse(payload.toString()) as { critical?: typeof critical });
   } catch {
-    throw new Unusable('the payload is not JSON');
+    throw new VerificationError('the payload is not JSON');
   }
   const digest = critical?.image?.['docker-manifest-digest'];
   if (critical?.type !== TYPE || typeof digest !== 'string')
-    throw new Unusable('the payload is not that of a signature of an image');
+    throw new VerificationError('the payload is not that of an image signature');
   return digest;
 }

@@ -3,10 +3,10 @@ import { LktError } from '@lkt/core';
 import { toPem } from './pem.ts';
 
 /**
- * What a file says of how its key is derived from the password is not known good before it has been derived, so it must
- * not ask for all memory there is. cosign writes N 65536 and r 8, which are 64 MiB.
+ * Bytes. scrypt's parameters are unauthenticated until the key is derived, so they must not demand
+ * all memory. cosign writes N 65536 and r 8, which need 64 MiB.
  */
-const MAX_MEMORY = 256 * 2 ** 20;
+const MAX_MEMORY_BYTES = 256 * 2 ** 20;
 const MAX_PARALLEL = 4;
 
 const COST = { N: 65_536, r: 8, p: 1 };
@@ -25,11 +25,14 @@ interface Envelope {
   readonly ciphertext: string;
 }
 
+/** Reports whether a PEM label is that of a `cosign.key`, of old or new cosign versions. */
 export function isEncryptedLabel(label: string): boolean {
   return label === 'ENCRYPTED SIGSTORE PRIVATE KEY' || label === 'ENCRYPTED COSIGN PRIVATE KEY';
 }
 
-/** PKCS 8 in the form of cosign's `cosign.key`: scrypt, then NaCl's secretbox, as JSON in PEM. */
+/**
+ * Encrypts a PKCS 8 key in the form of `cosign.key`: scrypt, then NaCl's secretbox, as JSON in PEM.
+ */
 export async function encryptKey(pkcs8: Uint8Array, password: string): Promise<string> {
   const { xsalsa20poly1305 } = await import('@noble/ciphers/salsa.js');
   const salt = randomBytes(KEY_BYTES);
@@ -43,7 +46,11 @@ export async function encryptKey(pkcs8: Uint8Array, password: string): Promise<s
   return toPem('ENCRYPTED SIGSTORE PRIVATE KEY', Buffer.from(JSON.stringify(envelope)));
 }
 
-/** @returns PKCS 8 @throws LktError KEY_INVALID, also for a wrong password; UNSUPPORTED */
+/**
+ * Decrypts a key in the form of `cosign.key`.
+ * @returns PKCS 8
+ * @throws KEY_INVALID, also for a wrong password; UNSUPPORTED
+ */
 export async function decryptKey(content: Buffer, password: string, name: string): Promise<Buffer> {
   const { kdf, cipher, ciphertext } = parseEnvelope(content, name);
   if (kdf.name !== 'scrypt' || cipher.name !== 'nacl/secretbox')
@@ -51,20 +58,30 @@ export async function decryptKey(content: Buffer, password: string, name: string
   const { N, r, p } = kdf.params;
   const isPower = Number.isSafeInteger(N) && N > 1 && Number.isInteger(Math.log2(N));
   const isSane =
-    isPower && isBetween(r, 1, 1024) && isBetween(p, 1, MAX_PARALLEL) && 128 * N * r <= MAX_MEMORY;
+    isPower &&
+    isBetween(r, 1, 1024) &&
+    isBetween(p, 1, MAX_PARALLEL) &&
+    128 * N * r <= MAX_MEMORY_BYTES;
   if (!isSane)
-    throw new LktError('KEY_INVALID', `${name} asks for scrypt with N=${N}, r=${r}, p=${p}`, {
-      fix: 'use a key that cosign or lkt made',
-    });
+    throw new LktError(
+      'KEY_INVALID',
+      `${name} has unsupported scrypt parameters N=${N}, r=${r}, p=${p}`,
+      {
+        fix: 'use a key that cosign or lkt made',
+      },
+    );
   const nonce = Buffer.from(cipher.nonce, 'base64');
   if (nonce.length !== NONCE_BYTES)
-    throw new LktError('KEY_INVALID', `${name} has a nonce of ${nonce.length} bytes`);
+    throw new LktError(
+      'KEY_INVALID',
+      `${name} has a nonce of ${nonce.length} bytes instead of ${NONCE_BYTES}`,
+    );
   const { xsalsa20poly1305 } = await import('@noble/ciphers/salsa.js');
   const key = await derive(password, Buffer.from(kdf.salt, 'base64'), { N, r, p });
   try {
     return Buffer.from(xsalsa20poly1305(key, nonce).decrypt(Buffer.from(ciphertext, 'base64')));
   } catch {
-    // One cannot be told from the other.
+    // Authenticated decryption does not distinguish the two.
     throw new LktError('KEY_INVALID', `the password for ${name} is wrong, or the file is damaged`);
   }
 }
@@ -75,7 +92,7 @@ function isBetween(value: number, least: number, most: number): boolean {
 
 async function derive(password: string, salt: Buffer, { N, r, p }: Cost): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const options = { N, r, p, maxmem: 2 * MAX_MEMORY };
+    const options = { N, r, p, maxmem: 2 * MAX_MEMORY_BYTES };
     scrypt(password, salt, KEY_BYTES, options, (error, key) => {
       if (error === null) resolve(key);
       else reject(error);
@@ -94,7 +111,7 @@ function parseEnvelope(content: Buffer, name: string): Envelope {
     )
       return { kdf, cipher, ciphertext };
   } catch {
-    // Text of a key is shown to nobody, so neither is what JSON.parse says of it.
+    // The parser's message would quote the key.
   }
-  throw new LktError('KEY_INVALID', `${name} is not an encrypted key as cosign writes it`);
+  throw new LktError('KEY_INVALID', `${name} is not an encrypted key in cosign's format`);
 }

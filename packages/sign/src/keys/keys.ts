@@ -12,39 +12,49 @@ import { type Digest, isErrno, LktError } from '@lkt/core';
 import { decryptKey, encryptKey, isEncryptedLabel } from './encrypted-key.ts';
 import { onePemBlock } from './pem.ts';
 
-/** A key that signatures are checked with. */
+/** A key that verifies signatures. */
 export interface PublicKey {
   readonly key: KeyObject;
-  /** sha256 of the SubjectPublicKeyInfo: what a key is told apart by. */
+  /** SHA-256 of the SubjectPublicKeyInfo; identifies the key. */
   readonly fingerprint: Digest;
-  /** Where it came from, for people: a path, `env://NAME`, or nothing better than its fingerprint. */
+  /** Origin of the key, for messages: a path, `env://NAME` or "the key". */
   readonly name: string;
 }
 
-/** A key that signs. It never leaves the process. */
+/** A private key. It never leaves the process. */
 export interface SigningKey {
   readonly key: KeyObject;
   readonly publicKey: PublicKey;
 }
 
+/** Options to read keys. */
 export interface KeyOptions {
-  /** What a path is relative to; default: the directory of the process. Messages have the path as it was given. */
+  /**
+   * Base directory for relative paths; default: the working directory. Messages show the path as
+   * given.
+   */
   readonly cwd?: string;
-  /** Where `env://NAME` is looked up. */
+  /** Variables for `env://NAME`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
+/** Options to read signing keys. */
 export interface SigningKeyOptions extends KeyOptions {
-  /** For keys that are encrypted; asked for only then. `name` is that of the key. */
+  /**
+   * Password of an encrypted key; the function is called with the key's name, and only if the key
+   * is encrypted.
+   */
   readonly password?: string | ((name: string) => Promise<string>);
 }
 
-/** Files of keys have some hundred bytes. */
-const MAX_KEY = 64 * 1024;
+/** Bytes. Key files have some hundred bytes. */
+const MAX_KEY_BYTES = 64 * 1024;
 
 /**
- * A new ECDSA key on P-256, which is what every program that knows Sigstore can use.
- * @returns the private key as `cosign.key` has it, encrypted with the password (which may be empty), and `cosign.pub`
+ * Generates an ECDSA key on P-256, which every Sigstore client supports.
+ * @param password may be empty
+ * @returns the private key in the form of `cosign.key`, encrypted with the password, and the public
+ * key in PEM
  */
 export async function generateKey(
   password: string,
@@ -60,16 +70,22 @@ export async function generateKey(
 }
 
 /**
- * Reads a key to sign with: `cosign.key`, or an unencrypted PKCS 8, SEC 1 or PKCS 1 key in PEM form.
+ * Reads a signing key: `cosign.key`, or an unencrypted PKCS 8, SEC 1 or PKCS 1 key in PEM form.
  * @param source a path, `env://NAME`, or the text of the key itself
- * @throws LktError KEY_INVALID (no key, a wrong password, a weak or unknown kind of key), NOT_FOUND, IO_FAILED
+ * @throws KEY_INVALID (not a key, wrong password, weak or unsupported key), UNSUPPORTED, NOT_FOUND,
+ * IO_FAILED
+ * @example
+ * ```ts
+ * const key = await readSigningKey('env://COSIGN_KEY', { env, password: env['COSIGN_PASSWORD'] });
+ * const signer = keySigner(key);
+ * ```
  */
 export async function readSigningKey(
   source: string,
   options: SigningKeyOptions = {},
 ): Promise<SigningKey> {
   const { text, name } = await readSource(source, options);
-  // Curve parameters come first in what openssl writes.
+  // openssl writes the curve parameters first.
   const { label, content } = onePemBlock(
     text.replace(/-----BEGIN EC PARAMETERS-----[^-]*-----END EC PARAMETERS-----/, ''),
     name,
@@ -81,58 +97,59 @@ export async function readSigningKey(
 }
 
 /**
- * Reads a key to check signatures with, in PEM form (SubjectPublicKeyInfo).
+ * Reads a public key in PEM form (SubjectPublicKeyInfo).
  * @param source a path, `env://NAME`, or the text of the key itself
- * @throws LktError KEY_INVALID, NOT_FOUND, IO_FAILED
+ * @throws KEY_INVALID, NOT_FOUND, IO_FAILED
  */
 export async function readPublicKey(source: string, options: KeyOptions = {}): Promise<PublicKey> {
   const { text, name } = await readSource(source, options);
   const { label, content } = onePemBlock(text, name);
   if (label.endsWith('PRIVATE KEY'))
     throw new LktError('KEY_INVALID', `${name} is a private key`, {
-      fix: 'name the public key that belongs to it, such as cosign.pub',
+      fix: 'pass its public key, such as cosign.pub',
     });
   if (label !== 'PUBLIC KEY')
-    throw new LktError('KEY_INVALID', `${name} is no public key, but "${label}"`);
+    throw new LktError('KEY_INVALID', `${name} is not a public key, but "${label}"`);
   return describePublicKey(
     reading(name, () => createPublicKey({ key: content, format: 'der', type: 'spki' })),
     name,
   );
 }
 
-/** @throws LktError KEY_INVALID for keys that are too weak, or of a kind that Sigstore has not */
+/** @throws KEY_INVALID for a weak key, or a type that Sigstore does not support */
 function describePublicKey(given: KeyObject, name: string): PublicKey {
   const problem = weakness(given);
   if (problem !== undefined)
     throw new LktError('KEY_INVALID', `${name} is ${problem}`, {
-      fix: 'use an ECDSA key on P-256, as `lkt key generate` makes',
+      fix: 'make an ECDSA key on P-256 with `lkt key generate`',
     });
-  const key = inItsOneForm(given);
+  const key = canonicalKey(given);
   const spki = key.export({ type: 'spki', format: 'der' });
   const fingerprint = `sha256:${createHash('sha256').update(spki).digest('hex')}` as Digest;
   return { key, fingerprint, name };
 }
 
 /**
- * OpenSSL writes a key as it read it: its point compressed, its curve spelled out. Nobody is to count twice for having
- * written one key in two ways.
+ * Returns the key in canonical form. OpenSSL re-encodes a key as it was read, with a compressed
+ * point or an explicit curve; one key must not count as two signers.
  */
-function inItsOneForm(key: KeyObject): KeyObject {
+function canonicalKey(key: KeyObject): KeyObject {
   return createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' });
 }
 
 function weakness({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string | undefined {
-  // Ed25519 has no signature over a digest, which is what a log takes of the form that cosign 2 reads.
+  // Ed25519 signs the message, not its digest; a hashedrekord entry, which cosign 2's form needs,
+  // has the digest.
   if (asymmetricKeyType === 'ec') {
     const curve = asymmetricKeyDetails?.namedCurve ?? '';
     const isKnown = ['prime256v1', 'secp384r1', 'secp521r1'].includes(curve);
-    return isKnown ? undefined : `a key on the curve ${curve}`;
+    return isKnown ? undefined : `a key on the unsupported curve ${curve}`;
   }
   if (asymmetricKeyType === 'rsa') {
     const bits = asymmetricKeyDetails?.modulusLength ?? 0;
-    return bits >= 2048 ? undefined : `an RSA key of ${bits} bits, which is too short`;
+    return bits >= 2048 ? undefined : `an RSA key of ${bits} bits; the minimum is 2048`;
   }
-  return `a key of type ${asymmetricKeyType}, which signs nothing here`;
+  return `a key of the unsupported type ${asymmetricKeyType}`;
 }
 
 async function decrypted(
@@ -149,11 +166,11 @@ async function decrypted(
 
 function plainKey(text: string, label: string, name: string): KeyObject {
   if (label === 'ENCRYPTED PRIVATE KEY')
-    throw new LktError('UNSUPPORTED', `${name} is encrypted in the way of PKCS 8`, {
+    throw new LktError('UNSUPPORTED', `${name} is an encrypted PKCS 8 key`, {
       fix: 'import it with `cosign import-key-pair`',
     });
   if (!label.endsWith('PRIVATE KEY'))
-    throw new LktError('KEY_INVALID', `${name} is no private key, but "${label}"`);
+    throw new LktError('KEY_INVALID', `${name} is not a private key, but "${label}"`);
   return reading(name, () => createPrivateKey(text));
 }
 
@@ -161,8 +178,8 @@ function reading(name: string, read: () => KeyObject): KeyObject {
   try {
     return read();
   } catch {
-    // What OpenSSL says may quote the key, and helps nobody.
-    throw new LktError('KEY_INVALID', `${name} cannot be read as a key`);
+    // OpenSSL's message may quote the key.
+    throw new LktError('KEY_INVALID', `cannot parse the key ${name}`);
   }
 }
 
@@ -180,12 +197,12 @@ async function readSource(
   }
   try {
     const bytes = await readFile(resolve(cwd, source));
-    if (bytes.length > MAX_KEY)
-      throw new LktError('KEY_INVALID', `${source} is too long for a key`);
+    if (bytes.length > MAX_KEY_BYTES)
+      throw new LktError('KEY_INVALID', `${source} is too large for a key`);
     return { text: bytes.toString(), name: source };
   } catch (error) {
     if (isErrno(error, 'ENOENT'))
-      throw new LktError('NOT_FOUND', `there is no key at ${source}`, { cause: error });
+      throw new LktError('NOT_FOUND', `there is no key file ${source}`, { cause: error });
     if (error instanceof LktError || !isErrno(error, 'EACCES', 'EISDIR', 'EPERM')) throw error;
     throw new LktError('IO_FAILED', `cannot read the key ${source}`, { cause: error });
   }

@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 
-/** RFC 7468: one block of textual encoding. */
+/** A block of textual encoding (RFC 7468). */
 export interface PemBlock {
   readonly label: string;
   readonly content: Buffer;
@@ -15,17 +15,22 @@ function pemBlocks(text: string): PemBlock[] {
   }));
 }
 
-/** The one block of `text`. @throws LktError KEY_INVALID; `name` says what is read */
+/**
+ * Returns the only PEM block of `text`.
+ * @param name of the key, for messages
+ * @throws KEY_INVALID
+ */
 export function onePemBlock(text: string, name: string): PemBlock {
   const [block, ...more] = pemBlocks(text);
   if (block === undefined || more.length > 0)
     throw new LktError(
       'KEY_INVALID',
-      `${name} holds ${block === undefined ? 'no key' : 'more than one key'} in PEM form`,
+      `${name} has ${block === undefined ? 'no key' : 'more than one key'} in PEM form`,
     );
   return block;
 }
 
+/** Encodes a PEM block, with lines of 64 characters and a final newline. */
 export function toPem(label: string, content: Uint8Array): string {
   const lines = Buffer.from(content)
     .toString('base64')

@@ -1,9 +1,9 @@
 import { LktError } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
 
-/** Names of images, as policies write them: a name, with `*` in it, or `/**` at its end. */
+/** A pattern of image names in a trust policy: a name, with `*` in it, or `/**` at its end. */
 export interface ImagePattern {
-  /** As written. */
+  /** The pattern as written. */
   readonly text: string;
   readonly matches: (image: Pick<Reference, 'domain' | 'path'>) => boolean;
 }
@@ -11,23 +11,33 @@ export interface ImagePattern {
 const ALL = '**';
 
 /**
- * - `*` stands for any text without a slash, also none.
- * - `**` at the end, after a slash, stands for one part of the name or more; alone it is every image.
- * - All else stands for itself. Names without a registry are of docker.io, as in references; the registry is written out.
- * @throws LktError CONFIG_INVALID
+ * Parses a pattern of image names.
+ * - `*` matches any text without a slash, also the empty text.
+ * - `**` at the end, after a slash, matches one or more path components; alone it matches all.
+ * - Other characters match themselves. A name without a registry is of docker.io.
+ * @throws CONFIG_INVALID
+ * @example
+ * ```ts
+ * const { matches } = parseImagePattern('ghcr.io/lkt/*');
+ * matches(parseReference('ghcr.io/lkt/sshd:1')); // true
+ * ```
  */
 export function parseImagePattern(text: string): ImagePattern {
   if (text === ALL) return { text, matches: () => true };
   const isBelow = text.endsWith(`/${ALL}`);
   const head = isBelow ? text.slice(0, -`/${ALL}`.length) : text;
   if (head.includes(ALL))
-    throw invalid(text, '** stands for the end of a name', 'write it after the last slash');
+    throw invalid(text, '** must be at the end', 'write it after the last slash');
   const [first = ''] = text.split('/');
   if (first.includes('*'))
-    throw invalid(text, '* stands for no registry', 'write ** for every image, or name a registry');
+    throw invalid(
+      text,
+      '* cannot match a registry',
+      'write ** for every image, or name a registry',
+    );
   const { domain, path } = parsedName(text, isBelow ? `${head}/x` : head);
   const below = isBelow ? path.slice(0, -'/x'.length) : path;
-  // `REGISTRY/**` leaves no path above what `**` stands for.
+  // `REGISTRY/**` has no path in front of `**`.
   const prefix = isBelow && path === 'x' ? '' : below;
   const pattern = prefix
     .split('*')
@@ -42,7 +52,10 @@ export function parseImagePattern(text: string): ImagePattern {
   };
 }
 
-/** With Docker's defaults added. `*` is read as a letter, and stands in what is given back. */
+/**
+ * Adds Docker's default registry and organisation. `*` is parsed as a letter and restored in the
+ * result.
+ */
 function parsedName(text: string, name: string): { domain: string; path: string } {
   const letter = 'w';
   let parsed: Reference;
@@ -50,13 +63,17 @@ function parsedName(text: string, name: string): { domain: string; path: string 
     parsed = parseReference(name.replaceAll('*', letter));
   } catch (cause) {
     if (!(cause instanceof LktError)) throw cause;
-    throw invalid(text, 'it is no name of an image', 'write it as ORG/NAME or REGISTRY/ORG/NAME');
+    throw invalid(text, 'not an image name', 'write it as ORG/NAME or REGISTRY/ORG/NAME');
   }
   const { domain, path, tag, digest } = parsed;
   if (tag !== undefined || digest !== undefined)
-    throw invalid(text, 'it has a tag or digest', 'leave it out: all images of the name are meant');
+    throw invalid(
+      text,
+      'it has a tag or digest',
+      'remove it: a pattern matches all tags and digests',
+    );
   const parts = name.split('/');
-  // What the defaults add is in front, and a registry that is written is the first part.
+  // Docker's defaults are prefixes; a written registry is the first component.
   const count = path.split('/').length;
   const written = parts.slice(Math.max(0, parts.length - count));
   return {
@@ -65,7 +82,10 @@ function parsedName(text: string, name: string): { domain: string; path: string 
   };
 }
 
-/** One registry has one name: the case of letters, zeros before a port and the port of https tell none apart. */
+/**
+ * Normalises a registry name: letter case, zeros before the port, the default https port, and
+ * Docker Hub's aliases.
+ */
 function registryOf(domain: string): string {
   const name = domain
     .toLowerCase()
@@ -75,5 +95,5 @@ function registryOf(domain: string): string {
 }
 
 function invalid(text: string, why: string, fix: string): LktError {
-  return new LktError('CONFIG_INVALID', `"${text}" names no images: ${why}`, { fix });
+  return new LktError('CONFIG_INVALID', `invalid image pattern "${text}": ${why}`, { fix });
 }

@@ -7,61 +7,64 @@ import { SIGNATURE_PREDICATE } from '../statement/statement.ts';
 import type { TrustedRoot } from '../sigstore/trusted-root.ts';
 import type {
   Identity,
-  SignedBy,
-  Trust,
+  SignerId,
+  TrustedSigners,
   Verification,
   VerifiedSignature,
-} from '../verify/verified.ts';
+} from '../verify/verification.ts';
 
-/** Which images need whose signatures. `docs/trust.md` describes what each field promises. */
+/** Rules that say which images need whose signatures. docs/trust.md describes the fields. */
 export interface TrustPolicy {
-  /** Where it is written, for people: `trust.yml:1`. */
+  /** Location of the policy, for messages: `trust.yml:1`. */
   readonly name: string;
-  /** Images that need a signature or to have been built here, whether a rule is about them or not. */
+  /** Images that need a signature or a local build, whether a rule covers them or not. */
   readonly required: readonly ImagePattern[];
-  /** Images that need none although `required` has them. A rule that is about an image goes before. */
+  /** Exceptions to `required`. A rule for the image takes precedence. */
   readonly unsigned: readonly ImagePattern[];
   readonly rules: readonly TrustRule[];
-  /** Whom identities and times are believed from. */
+  /** Trusted root for identities and times. */
   readonly root?: TrustedRoot;
 }
 
+/** A rule of a trust policy. All rules that match an image must be satisfied. */
 export interface TrustRule {
-  /** Where it is written, for people. */
+  /** Location of the rule, for messages. */
   readonly name: string;
   readonly images: readonly ImagePattern[];
-  /** Who has to say that an image is theirs. */
-  readonly signers?: Signers;
-  /** Who has to say that they built it from its source and got the same. */
-  readonly rebuilders?: Signers;
+  /** SignerRequirement of the image itself. */
+  readonly signers?: SignerRequirement;
+  /** SignerRequirement of a statement that a rebuild from source produced the same image. */
+  readonly rebuilders?: SignerRequirement;
 }
 
-/** Some of these: `threshold` of them, each counted once. */
-export interface Signers {
+/** A number of distinct signers out of a list. */
+export interface SignerRequirement {
   readonly threshold: number;
   readonly keys: readonly PublicKey[];
   readonly identities: readonly Identity[];
 }
 
+/** The decision of a policy about one image. */
 export type Verdict =
   | { readonly accepted: true; readonly because: 'not required' }
   | {
       readonly accepted: true;
       readonly because: 'signed';
-      /** Each once. */
-      readonly signers: readonly SignedBy[];
-      readonly rebuilders: readonly SignedBy[];
+      /** Without duplicates. */
+      readonly signers: readonly SignerId[];
+      readonly rebuilders: readonly SignerId[];
     }
   | { readonly accepted: false; readonly reasons: readonly string[] };
 
-/** An image as something names it. */
+/** An image with the name under which it is used. */
 export type NamedImage = Reference & { readonly digest: Digest };
 
 /**
- * Whose signatures a policy wants to see of an image; undefined if none.
- * An image that needs a signature and has no rule gets nobody, whom nothing satisfies.
+ * Returns the signers that a policy needs for an image, or undefined if it needs no signature. An
+ * image that needs a signature but has no rule gets an empty set of signers, which nothing
+ * satisfies.
  */
-export function trustFor(policy: TrustPolicy, image: NamedImage): Trust | undefined {
+export function trustedSigners(policy: TrustPolicy, image: NamedImage): TrustedSigners | undefined {
   const rules = rulesFor(policy, image);
   if (rules.length === 0 && !isRequired(policy, image)) return undefined;
   const all = rules.flatMap(({ signers, rebuilders }) =>
@@ -81,9 +84,10 @@ export function trustFor(policy: TrustPolicy, image: NamedImage): Trust | undefi
 }
 
 /**
- * Whether an image is signed as a policy says. Every rule that is about it has to be satisfied. Evidence can only add
- * to what is counted, so nothing that somebody puts beside an image takes anything away; nor does the order matter.
- * @param verification of the digest of the image, by those whom `trustFor` gives
+ * Evaluates one policy. Every rule that covers the image must be satisfied. More signatures never
+ * reduce the count, so nothing that a third party adds beside an image can make it fail; order does
+ * not matter either.
+ * @param verification of the image's digest, with the signers of `trustedSigners`
  */
 export function evaluatePolicy(
   policy: TrustPolicy,
@@ -97,18 +101,18 @@ export function evaluatePolicy(
     return {
       accepted: false,
       reasons: [
-        `${policy.name} requires a signature of ${name}, and says of nobody that theirs will do`,
+        `${policy.name} requires a signature of ${name}, but has no rule that names its signers`,
       ],
     };
   }
-  // A signature of another image is none of this one, whoever verified it.
+  // A signature of another image never counts, even a verified one.
   const own = verification.signatures.filter(({ subject }) => subject === image.digest);
   const signatures = own.filter(({ predicateType }) => predicateType === SIGNATURE_PREDICATE);
   const rebuilds = own.filter(({ predicateType }) => predicateType === REBUILD_PREDICATE);
   const good = rebuilds.filter(({ predicate }) => rebuildProblem(predicate, image) === undefined);
   const reasons: string[] = [];
-  const signers: SignedBy[] = [];
-  const rebuilders: SignedBy[] = [];
+  const signers: SignerId[] = [];
+  const rebuilders: SignerId[] = [];
   for (const rule of rules) {
     if (rule.signers !== undefined) {
       const found = distinct(rule.signers, signatures);
@@ -138,15 +142,18 @@ export function evaluatePolicy(
   return { accepted: false, reasons: [...reasons, ...[...others, ...rejected].toSorted()] };
 }
 
-/** What tells signers apart. A key and an identity are two, also if one person has both. */
-function idOf(signer: SignedBy): string {
+/**
+ * Returns the key by which signers are distinct. A key and an identity are two signers, even if one
+ * person has both.
+ */
+function idOf(signer: SignerId): string {
   return signer.kind === 'key'
     ? `key ${signer.fingerprint}`
     : `identity ${JSON.stringify([signer.issuer, signer.subject])}`;
 }
 
-/** For people. */
-export function describeSigner(signer: SignedBy): string {
+/** Returns the name of a signer for messages. */
+export function describeSigner(signer: SignerId): string {
   return signer.kind === 'key' ? `the key ${signer.name}` : `${signer.subject} (${signer.issuer})`;
 }
 
@@ -161,9 +168,9 @@ function isRequired({ required, unsigned }: TrustPolicy, image: Reference): bool
 }
 
 function distinct(
-  { keys, identities }: Signers,
+  { keys, identities }: SignerRequirement,
   signatures: readonly VerifiedSignature[],
-): readonly SignedBy[] {
+): readonly SignerId[] {
   const wanted = new Set([
     ...keys.map(({ fingerprint, name }) => idOf({ kind: 'key', fingerprint, name })),
     ...identities.map((identity) => idOf({ kind: 'identity', ...identity })),
@@ -171,24 +178,24 @@ function distinct(
   return once(signatures.map(({ signer }) => signer)).filter((signer) => wanted.has(idOf(signer)));
 }
 
-function once(signers: readonly SignedBy[]): readonly SignedBy[] {
+function once(signers: readonly SignerId[]): readonly SignerId[] {
   const byId = new Map(signers.map((signer) => [idOf(signer), signer]));
   return [...byId].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, signer]) => signer);
 }
 
 function tooFew(
   rule: TrustRule,
-  { threshold, keys, identities }: Signers,
-  found: readonly SignedBy[],
+  { threshold, keys, identities }: SignerRequirement,
+  found: readonly SignerId[],
   did: string,
 ): string {
   const all = [
-    ...keys.map(({ fingerprint, name }): SignedBy => ({ kind: 'key', fingerprint, name })),
-    ...identities.map((identity): SignedBy => ({ kind: 'identity', ...identity })),
+    ...keys.map(({ fingerprint, name }): SignerId => ({ kind: 'key', fingerprint, name })),
+    ...identities.map((identity): SignerId => ({ kind: 'identity', ...identity })),
   ];
-  // As they are written; each once.
+  // In written order, without duplicates.
   const each = new Map(all.map((signer) => [idOf(signer), signer]));
   const names = [...each.values()].map(describeSigner).join(', ');
   const whom = found.length === 0 ? 'none has' : `only ${found.map(describeSigner).join(', ')} has`;
-  return `${rule.name} wants ${threshold} of ${names} to have ${did}, and ${whom}`;
+  return `${rule.name} requires ${threshold} of ${names} to have ${did}, but ${whom}`;
 }

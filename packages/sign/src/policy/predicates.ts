@@ -10,14 +10,14 @@ const NAMES: Readonly<Record<string, string>> = {
   [SPDX_PREDICATE]: 'SBOM',
 };
 
-/** What a statement is, for people: one word for those that lkt writes, else the type itself. */
+/** Returns a short name for a predicate type that lkt writes, otherwise the type itself. */
 export function describePredicate(type: string): string {
   return NAMES[type] ?? type;
 }
 
 /**
- * Why what is said cannot be true of an image as it is named, whoever signed it; undefined if it can be, or if nothing is
- * known of such statements.
+ * Returns why a predicate contradicts the image's name, regardless of its signer. Undefined if it
+ * does not, or if lkt does not know the predicate type.
  */
 export function predicateProblem(
   { predicateType, predicate }: { readonly predicateType: string; readonly predicate: unknown },
@@ -31,7 +31,7 @@ export function predicateProblem(
     case SPDX_PREDICATE:
       return typeof field(predicate, 'spdxVersion') === 'string'
         ? undefined
-        : 'what is signed is no SPDX document';
+        : 'the signed statement is not an SPDX document';
     default:
       return undefined;
   }
@@ -40,14 +40,14 @@ export function predicateProblem(
 function provenanceProblem(predicate: unknown, { tag }: { readonly tag?: string }) {
   const definition = field(predicate, 'buildDefinition');
   if (typeof field(definition, 'buildType') !== 'string')
-    return 'what is signed is no provenance of SLSA';
+    return 'the signed statement is not SLSA provenance';
   const source = field(field(definition, 'externalParameters'), 'sourceHash');
-  // Tags that are not hashes say nothing of a source, and neither does the provenance of others.
+  // A tag that is not a hash names no source, and other builders' provenance has no source hash.
   if (typeof source !== 'string' || tag === undefined || !/^[0-9a-f]{40}$/.test(tag))
     return undefined;
   return source === tag
     ? undefined
-    : `the provenance is of the source ${source}, and the image is named ${tag}`;
+    : `the provenance is of source ${source}, but the image has the tag ${tag}`;
 }
 
 function field(value: unknown, key: string): unknown {

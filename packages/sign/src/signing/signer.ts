@@ -9,35 +9,43 @@ import { Service } from '../sigstore/service.ts';
 import { requestTimestamp } from '../sigstore/timestamp.ts';
 import type { IdentityProvider } from '../sigstore/token.ts';
 import type { TrustedRoot } from '../sigstore/trusted-root.ts';
-import { Unusable } from '../verify/unusable.ts';
-import type { Identity } from '../verify/verified.ts';
+import { VerificationError } from '../verify/verification-error.ts';
+import type { Identity } from '../verify/verification.ts';
 
-/** The public instance of Sigstore: what is signed with it is public, with the identity of who signed. */
+/**
+ * The public instance of Sigstore. Its log publishes signatures together with the signer's
+ * identity.
+ */
 export const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';
 export const PUBLIC_REKOR = 'https://rekor.sigstore.dev';
 
+/** The log and timestamp authority of a signer. */
 export interface WitnessOptions {
-  /** A transparency log to put signatures into (Rekor 1). */
+  /** URL of a transparency log for the signatures (Rekor 1). */
   readonly rekorUrl?: string | undefined;
-  /** An authority that says when they were made (RFC 3161): its address, or that of the server it is on. */
+  /** URL of a timestamp authority (RFC 3161), or of the server that it runs on. */
   readonly tsaUrl?: string | undefined;
-  /** What is signed is checked with it before it is kept. */
+  /** Trusted root that must accept the new signatures before they are written. */
   readonly root?: TrustedRoot | undefined;
   readonly http?: HttpOptions;
 }
 
+/** Options of `keylessSigner`. */
 export interface KeylessOptions extends WitnessOptions {
-  /** An identity token, or where to get one. */
+  /** An identity token, or a provider of one. */
   readonly identity: string | IdentityProvider;
-  /** The certificate authority; default the public one. */
+  /** URL of the certificate authority; default: the public instance. */
   readonly fulcioUrl?: string | undefined;
-  /** Default the public one. */
+  /** Default: the public instance. */
   readonly rekorUrl?: string | undefined;
 }
 
-/** Somebody who signs. */
+/** A key or identity that signs. */
 export interface Signer {
-  /** Gets what is needed, such as a certificate of some minutes. @throws LktError ACCESS_DENIED, NETWORK_FAILED */
+  /**
+   * Starts a session, with a short-lived certificate if needed.
+   * @throws ACCESS_DENIED, NETWORK_FAILED, CONFIG_INVALID
+   */
   open(signal?: AbortSignal): Promise<SigningSession>;
 }
 
@@ -49,22 +57,25 @@ type SigningMaterial =
       readonly identity: Identity;
     };
 
-/** A signer who is ready. */
+/** A signer ready to sign. */
 export interface SigningSession extends AsyncDisposable {
   readonly material: SigningMaterial;
-  /** The key or certificate, in PEM form. */
+  /** The public key or certificate, in PEM form. */
   readonly verifier: string;
-  /** Whether there is a log, and an authority for times. */
+  /** Whether the session has a log and a timestamp authority. */
   readonly witnesses: { readonly log: boolean; readonly timestamp: boolean };
   readonly root: TrustedRoot | undefined;
   sign(data: Uint8Array): Buffer;
-  /** Undefined without a log. */
+  /** Returns undefined without a log. */
   log(proposal: Proposal): Promise<LogEntry | undefined>;
-  /** Undefined without an authority. */
+  /** Returns undefined without a timestamp authority. */
   timestamp(signature: Uint8Array): Promise<Buffer | undefined>;
 }
 
-/** Signs with a key. Nothing is asked of anybody unless the options say so. */
+/**
+ * Returns a signer with a private key. It makes no request unless the options name a log or
+ * authority.
+ */
 export function keySigner({ key, publicKey }: SigningKey, options: WitnessOptions = {}): Signer {
   return {
     open: async (signal) =>
@@ -73,8 +84,8 @@ export function keySigner({ key, publicKey }: SigningKey, options: WitnessOption
 }
 
 /**
- * Signs as who an identity token says, with a key that nobody keeps. The token goes to the certificate authority and
- * nowhere else, and into no error.
+ * Returns a signer with the identity of a token and an ephemeral key. The token goes only to the
+ * certificate authority and appears in no error.
  */
 export function keylessSigner({ identity, fulcioUrl, ...given }: KeylessOptions): Signer {
   const options = { ...given, rekorUrl: given.rekorUrl ?? PUBLIC_REKOR };
@@ -105,8 +116,8 @@ async function identityIn([leaf]: CertificateChain, authority: Service): Promise
   try {
     return await identityOfCertificate(leaf.raw);
   } catch (error) {
-    if (!(error instanceof Unusable)) throw error;
-    throw authority.nonsense(error.message);
+    if (!(error instanceof VerificationError)) throw error;
+    throw authority.unexpectedResponse(error.message);
   }
 }
 
@@ -172,7 +183,8 @@ class Session implements SigningSession {
   }
 }
 
+/** Returns a certificate in PEM form. */
 export function certificatePem(certificate: X509Certificate): string {
-  // OpenSSL's form: lines of 64, a line break at the end.
+  // PEM with lines of 64 characters and a final newline.
   return certificate.toString();
 }

@@ -2,12 +2,12 @@ import { type KeyObject, sign, X509Certificate } from 'node:crypto';
 import type { Service } from './service.ts';
 import { tokenSubject } from './token.ts';
 
-/** A certificate that says who has a key, for some minutes, and those of the authority, the leaf first. */
+/** A short-lived certificate for a key, followed by those of its authority; the leaf is first. */
 export type CertificateChain = readonly [X509Certificate, ...X509Certificate[]];
 
 /**
- * Asks for a certificate (https://github.com/sigstore/fulcio/blob/main/fulcio.proto, v2).
- * @throws LktError ACCESS_DENIED, NETWORK_FAILED; neither says anything of the token
+ * Requests a certificate (https://github.com/sigstore/fulcio/blob/main/fulcio.proto, v2).
+ * @throws ACCESS_DENIED, NETWORK_FAILED; their messages do not contain the token
  */
 export async function requestCertificate(
   service: Service,
@@ -33,11 +33,11 @@ export async function requestCertificate(
     signal,
   );
   if (response.status !== 200 && response.status !== 201)
-    throw await service.refusal(response, token);
+    throw await service.errorResponse(response, token);
   const [leaf, ...rest] = chainOf(await service.json(response));
-  if (leaf === undefined) throw service.nonsense('it has no certificate');
+  if (leaf === undefined) throw service.unexpectedResponse('no certificate');
   if (!leaf.publicKey.equals(pair.publicKey))
-    throw service.nonsense('the certificate is for another key');
+    throw service.unexpectedResponse('the certificate is for another key');
   return [leaf, ...rest];
 }
 

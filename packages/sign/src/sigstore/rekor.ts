@@ -1,6 +1,9 @@
 import type { Service } from './service.ts';
 
-/** An entry of a transparency log, as a bundle has it (sigstore_rekor.proto, TransparencyLogEntry, in JSON). */
+/**
+ * An entry of a transparency log, in the JSON form of a bundle (sigstore_rekor.proto,
+ * TransparencyLogEntry).
+ */
 export interface LogEntry {
   readonly logIndex: string;
   readonly logId: { readonly keyId: string };
@@ -17,7 +20,10 @@ export interface LogEntry {
   readonly canonicalizedBody: string;
 }
 
-/** What is to be logged: a DSSE envelope, or a signature over a digest. Both with the key or certificate, in PEM form. */
+/**
+ * A proposed log entry: a DSSE envelope, or a signature over a digest; `verifier` is the key or
+ * certificate in PEM.
+ */
 export type Proposal =
   | { readonly kind: 'dsse'; readonly envelope: string; readonly verifier: string }
   | {
@@ -28,9 +34,9 @@ export type Proposal =
     };
 
 /**
- * Puts a signature into a log (Rekor 1: https://github.com/sigstore/rekor/blob/main/openapi.yaml). One that is there
- * already is taken as it is.
- * @throws LktError NETWORK_FAILED, ACCESS_DENIED
+ * Adds a signature to a log (Rekor 1: https://github.com/sigstore/rekor/blob/main/openapi.yaml).
+ * Returns the existing entry if the log has it already.
+ * @throws NETWORK_FAILED, ACCESS_DENIED
  */
 export async function logSignature(
   service: Service,
@@ -41,13 +47,13 @@ export async function logSignature(
   const body = JSON.stringify(proposed(proposal));
   const response = await service.post(path, body, undefined, signal);
   if (response.status === 201) return entryFrom(service, await service.json(response), proposal);
-  if (response.status !== 409) throw await service.refusal(response);
+  if (response.status !== 409) throw await service.errorResponse(response);
   const place = response.header('location') ?? '';
   await response.discard();
   const uuid = /\/api\/v1\/log\/entries\/([0-9a-f]{64,80})$/.exec(place)?.[1];
-  if (uuid === undefined) throw service.nonsense('it does not say where the entry is');
+  if (uuid === undefined) throw service.unexpectedResponse('no location of the existing entry');
   const known = await service.get(`${path}/${uuid}`, signal);
-  if (known.status !== 200) throw await service.refusal(known);
+  if (known.status !== 200) throw await service.errorResponse(known);
   return entryFrom(service, await service.json(known), proposal);
 }
 
@@ -72,7 +78,7 @@ function proposed(proposal: Proposal): object {
   };
 }
 
-interface Answer {
+interface EntryResponse {
   readonly body: string;
   readonly integratedTime: number;
   readonly logID: string;
@@ -89,10 +95,10 @@ interface Answer {
   };
 }
 
-/** Whether the entry is true is for whoever verifies; here it only has to be one. */
+/** Checks the form of an entry; verification checks its content. */
 function entryFrom(service: Service, document: unknown, { kind }: Proposal): LogEntry {
   try {
-    const [entry, ...more] = Object.values(document as Record<string, Answer>);
+    const [entry, ...more] = Object.values(document as Record<string, EntryResponse>);
     if (entry === undefined || more.length > 0) throw new Error('not one entry');
     const body = JSON.parse(Buffer.from(entry.body, 'base64').toString()) as {
       kind: string;
@@ -116,6 +122,6 @@ function entryFrom(service: Service, document: unknown, { kind }: Proposal): Log
       canonicalizedBody: entry.body,
     };
   } catch {
-    throw service.nonsense('it is not an entry of a log with its proof');
+    throw service.unexpectedResponse('not a log entry with an inclusion proof');
   }
 }

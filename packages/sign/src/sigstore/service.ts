@@ -1,10 +1,10 @@
 import { LktError } from '@lkt/core';
 import { type HttpClient, type HttpResponse, isLoopback, redactUrl } from '@lkt/http';
 
-/** Certificates and log entries have some KB. */
-const MAX_ANSWER = 4 * 2 ** 20;
+/** Bytes. Certificates and log entries have some KB. */
+const MAX_RESPONSE_BYTES = 4 * 2 ** 20;
 
-const MAX_MESSAGE = 300;
+const MAX_MESSAGE_CHARS = 300;
 
 /** A server of a Sigstore instance: certificate authority, log or timestamp authority. */
 export class Service {
@@ -13,8 +13,8 @@ export class Service {
   readonly #what: string;
 
   /**
-   * @param what for errors: `the log`
-   * @throws LktError CONFIG_INVALID for anything but https, or http on this machine
+   * @param what the server's role, for messages: `the log`
+   * @throws CONFIG_INVALID unless the URL is https, or http on a loopback address
    */
   constructor(http: HttpClient, base: string, what: string) {
     this.#http = http;
@@ -38,7 +38,7 @@ export class Service {
   }
 
   async bytes(response: HttpResponse): Promise<Buffer> {
-    return response.bytes(MAX_ANSWER);
+    return response.bytes(MAX_RESPONSE_BYTES);
   }
 
   async json(response: HttpResponse): Promise<unknown> {
@@ -46,25 +46,28 @@ export class Service {
     try {
       return JSON.parse(text);
     } catch {
-      throw this.nonsense('it is not JSON');
+      throw this.unexpectedResponse('not JSON');
     }
   }
 
-  nonsense(why: string): LktError {
+  unexpectedResponse(why: string): LktError {
     return new LktError(
       'NETWORK_FAILED',
-      `${this.#what} at ${redactUrl(this.#base)} gave an answer that makes no sense: ${why}`,
+      `${this.#what} at ${redactUrl(this.#base)} sent an unexpected response: ${why}`,
     );
   }
 
-  /** What the server says of why it refuses, without `secret`, which it may have repeated. */
-  async refusal(response: HttpResponse, secret?: string): Promise<LktError> {
+  /**
+   * Returns an error with the server's message, from which `secret` is removed in case the server
+   * echoed it.
+   */
+  async errorResponse(response: HttpResponse, secret?: string): Promise<LktError> {
     const text = (await this.bytes(response)).toString();
     const message = withoutSecret(messageOf(text), secret).replace(/\s+/g, ' ').trim();
     const isDenied = [400, 401, 403].includes(response.status);
     return new LktError(
       isDenied ? 'ACCESS_DENIED' : 'NETWORK_FAILED',
-      `${this.#what} at ${redactUrl(this.#base)} refuses (${response.status})${message === '' ? '' : `: ${message}`}`,
+      `${this.#what} at ${redactUrl(this.#base)} refused the request (${response.status})${message === '' ? '' : `: ${message}`}`,
     );
   }
 }
@@ -74,25 +77,27 @@ function messageOf(text: string): string {
     const { message } = JSON.parse(text) as { message?: unknown };
     if (typeof message === 'string') return message;
   } catch {
-    // Text then.
+    // Use the plain text.
   }
   return text;
 }
 
-/** Neither the whole of it nor a part: the middle of a token is what it claims, the last its proof. */
+/**
+ * Removes the secret and its parts: a token's middle part holds its claims, the last its signature.
+ */
 function withoutSecret(text: string, secret: string | undefined): string {
   const parts = secret === undefined ? [] : [secret, ...secret.split('.')];
   const clean = parts
     .filter((part) => part.length >= 8)
     .reduce((rest, part) => rest.replaceAll(part, '…'), text);
-  return clean.slice(0, MAX_MESSAGE);
+  return clean.slice(0, MAX_MESSAGE_CHARS);
 }
 
 function checkedAddress(address: string, what: string): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url?.protocol === 'https:') return address;
   if (url?.protocol === 'http:' && isLoopback(url.hostname)) return address;
-  throw new LktError('CONFIG_INVALID', `the address of ${what} is not one of https`, {
-    fix: 'write it as https://sigstore.example',
+  throw new LktError('CONFIG_INVALID', `the URL of ${what} is not https`, {
+    fix: 'use an https URL, such as https://sigstore.example',
   });
 }

@@ -1,13 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Service } from './service.ts';
 
-/** sha256, 2.16.840.1.101.3.4.2.1, as an AlgorithmIdentifier. */
+/** AlgorithmIdentifier of SHA-256 (2.16.840.1.101.3.4.2.1). */
 const SHA256 = Buffer.from('300d06096086480165030402010500', 'hex');
 
 /**
- * Asks an authority for the time of a signature (RFC 3161).
- * @returns the whole TimeStampResp, which is what bundles hold
- * @throws LktError NETWORK_FAILED, ACCESS_DENIED
+ * Requests a timestamp for a signature (RFC 3161).
+ * @returns the whole TimeStampResp, as bundles hold it
+ * @throws NETWORK_FAILED, ACCESS_DENIED
  */
 export async function requestTimestamp(
   service: Service,
@@ -17,11 +17,12 @@ export async function requestTimestamp(
 ): Promise<Buffer> {
   const types = { type: 'application/timestamp-query', accept: 'application/timestamp-reply' };
   const response = await service.post(path, timestampQuery(signature), types, signal);
-  if (response.status !== 200 && response.status !== 201) throw await service.refusal(response);
+  if (response.status !== 200 && response.status !== 201)
+    throw await service.errorResponse(response);
   return service.bytes(response);
 }
 
-/** TimeStampReq: version 1, the sha256 of what is stamped, a nonce, and the wish for the certificate. */
+/** Encodes a TimeStampReq: version 1, the SHA-256 of the signature, a nonce, and certReq. */
 function timestampQuery(signature: Uint8Array): Buffer {
   const hash = createHash('sha256').update(signature).digest();
   const nonce = randomBytes(6);
@@ -36,7 +37,7 @@ function timestampQuery(signature: Uint8Array): Buffer {
   );
 }
 
-/** One element of fewer than 128 bytes. */
+/** Encodes one element of fewer than 128 bytes. */
 function der(tag: number, ...content: readonly Buffer[]): Buffer {
   const bytes = Buffer.concat(content);
   return Buffer.concat([Buffer.of(tag, bytes.length), bytes]);

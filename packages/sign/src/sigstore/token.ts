@@ -1,16 +1,16 @@
 import { LktError } from '@lkt/core';
 import { type HttpClient, isLoopback } from '@lkt/http';
 
-/** Gets an identity token (OpenID Connect) for the audience `sigstore`. */
+/** A source of identity tokens (OpenID Connect) with the audience `sigstore`. */
 export interface IdentityProvider {
   token(http: HttpClient, signal?: AbortSignal): Promise<string>;
 }
 
-const MAX_TOKEN = 64 * 1024;
+const MAX_TOKEN_BYTES = 64 * 1024;
 
 /**
- * The identity of a CI job: `SIGSTORE_ID_TOKEN`, as GitLab and others set it, else GitHub's (a job with
- * `permissions: id-token: write`). Undefined where there is none.
+ * Returns the identity of a CI job: `SIGSTORE_ID_TOKEN`, as GitLab and others set it, or else
+ * GitHub's (a job with `permissions: id-token: write`). Undefined if the environment has neither.
  */
 export function ciIdentity(
   env: Readonly<Record<string, string | undefined>>,
@@ -31,25 +31,26 @@ async function gitHubToken(
 ): Promise<string> {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || (url.protocol !== 'https:' && !isLoopback(url.hostname)))
-    throw new LktError('CONFIG_INVALID', 'ACTIONS_ID_TOKEN_REQUEST_URL is no address of https');
+    throw new LktError('CONFIG_INVALID', 'ACTIONS_ID_TOKEN_REQUEST_URL is not an https URL');
   url.searchParams.set('audience', 'sigstore');
   const headers = { accept: 'application/json', authorization: `Bearer ${secret}` };
   const response = await http.request(url, { headers, redirect: false, signal });
-  const bytes = await response.bytes(MAX_TOKEN);
+  const bytes = await response.bytes(MAX_TOKEN_BYTES);
   try {
     const { value } = JSON.parse(bytes.toString()) as { value?: unknown };
     if (response.status === 200 && typeof value === 'string' && value !== '') return value;
   } catch {
-    // What it is may be half of a token.
+    // The parser's message could quote part of a token.
   }
-  throw new LktError('ACCESS_DENIED', `GitHub gives no identity token (${response.status})`, {
+  throw new LktError('ACCESS_DENIED', `GitHub returned no identity token (${response.status})`, {
     fix: 'give the job `permissions: id-token: write`',
   });
 }
 
 /**
- * What a certificate authority takes from the token for the name of the signer, and wants signed as a proof.
- * @throws LktError ACCESS_DENIED, without a word of the token
+ * Returns the subject of a token, which the certificate authority names in the certificate and
+ * expects signed as proof of possession.
+ * @throws ACCESS_DENIED; its message does not contain the token
  */
 export function tokenSubject(token: string): string {
   const claims = claimsOf(token);
@@ -59,7 +60,7 @@ export function tokenSubject(token: string): string {
     throw new LktError('ACCESS_DENIED', 'the identity token is for an unverified email address');
   }
   if (typeof sub === 'string' && sub !== '') return sub;
-  throw new LktError('ACCESS_DENIED', 'the identity token names nobody');
+  throw new LktError('ACCESS_DENIED', 'the identity token has no subject');
 }
 
 function claimsOf(token: string): Readonly<Record<string, unknown>> {
@@ -68,7 +69,7 @@ function claimsOf(token: string): Readonly<Record<string, unknown>> {
     const claims: unknown = JSON.parse(Buffer.from(body, 'base64url').toString());
     if (typeof claims === 'object' && claims !== null) return claims as Record<string, unknown>;
   } catch {
-    // The message of the parser would quote the token.
+    // The parser's message would quote the token.
   }
   throw new LktError('ACCESS_DENIED', 'the identity token is not a JSON Web Token');
 }

@@ -1,9 +1,9 @@
 import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
 import type { TrustMaterial } from '@sigstore/verify';
-import { keepCertificateEncoded } from '../bundle/encoded-certificate.ts';
+import { cacheCertificateEncoding } from '../bundle/cached-encoding.ts';
 import type { PublicKey } from '../keys/keys.ts';
 
-/** What the verifier trusts: what is in a root, read once for all that is checked with it, and a key if one is. */
+/** Returns the trust material of a root, converted once per root, and of a key if given. */
 export async function trustMaterial(
   root: RootMessage,
   key: PublicKey | undefined,
@@ -14,7 +14,7 @@ export async function trustMaterial(
     material = toTrustMaterial(root, () => {
       throw new Error('no key is trusted');
     });
-    keepEncoded(material);
+    cacheEncodings(material);
     known.set(root, material);
   }
   if (key === undefined) return material;
@@ -23,7 +23,7 @@ export async function trustMaterial(
 
 const known = new WeakMap<RootMessage, TrustMaterial>();
 
-function keepEncoded({ certificateAuthorities, timestampAuthorities }: TrustMaterial): void {
+function cacheEncodings({ certificateAuthorities, timestampAuthorities }: TrustMaterial): void {
   for (const { certChain } of [...certificateAuthorities, ...timestampAuthorities])
-    for (const certificate of certChain) keepCertificateEncoded(certificate);
+    for (const certificate of certChain) cacheCertificateEncoding(certificate);
 }

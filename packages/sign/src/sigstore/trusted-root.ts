@@ -2,16 +2,20 @@ import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
 import { LktError } from '@lkt/core';
 
 /**
- * The authorities of a Sigstore instance: who gives certificates, logs and timestamps (`trusted_root.json`). All that
- * verification needs; nothing is fetched.
+ * The authorities of a Sigstore instance for certificates, logs and timestamps
+ * (`trusted_root.json`). Verification needs nothing else and fetches nothing.
  */
 export interface TrustedRoot {
-  /** Where it came from, for people. */
+  /** Origin of the file, for messages. */
   readonly name: string;
   readonly message: RootMessage;
 }
 
-/** @throws LktError CONFIG_INVALID */
+/**
+ * Parses a `trusted_root.json`.
+ * @param name of the file, for messages
+ * @throws CONFIG_INVALID
+ */
 export async function parseTrustedRoot(text: string, name: string): Promise<TrustedRoot> {
   const { TrustedRoot: Message } = await import('@sigstore/protobuf-specs');
   try {
@@ -23,15 +27,15 @@ export async function parseTrustedRoot(text: string, name: string): Promise<Trus
         mediaType,
       )
     )
-      throw new Error('its mediaType is not that of a trusted root');
+      throw new Error('mediaType is not that of a trusted root');
     const message = Message.fromJSON(document);
     if (message.tlogs.length === 0 && message.timestampAuthorities.length === 0)
-      throw new Error('it names neither a log nor a timestamp authority');
+      throw new Error('it has neither a log nor a timestamp authority');
     return { name, message };
   } catch (cause) {
-    throw new LktError('CONFIG_INVALID', `${name} is not a trusted root of Sigstore`, {
+    throw new LktError('CONFIG_INVALID', `${name} is not a Sigstore trusted root`, {
       cause,
-      fix: 'save the one of your Sigstore instance, such as with `cosign trusted-root create`',
+      fix: 'save the trusted root of your Sigstore instance with `cosign trusted-root create`',
     });
   }
 }

@@ -1,20 +1,26 @@
 import type { Digest } from '@lkt/core';
 import { type Statement, statementAbout } from './statement.ts';
 
-/** "I built this source and got this image." A name; nothing is fetched from it. */
+/**
+ * Predicate type of "I built this source and the result is this image". A name: nothing is fetched
+ * from it.
+ */
 export const REBUILD_PREDICATE = 'https://lkt.dev/attestations/rebuild/v1';
 
-/** What was built. */
+/** The facts of a rebuild. */
 export interface Rebuild {
   /** `org/image` in its build.yml. */
   readonly package: string;
-  /** The git tree hash of its directory. */
+  /** Git tree hash of the package's directory. */
   readonly sourceHash: string;
-  /** The platforms that were built: `linux/amd64`. */
+  /** Platforms that were built: `linux/amd64`. */
   readonly platforms: readonly string[];
 }
 
-/** That building a package anew, every step of it, gave the image. The statement holds nothing of time or machine. */
+/**
+ * Returns the statement that a full rebuild of a package produced the image. It names neither time
+ * nor machine.
+ */
 export function rebuildStatement(
   subject: { readonly name: string; readonly digest: Digest },
   { package: name, sourceHash, platforms }: Rebuild,
@@ -27,8 +33,8 @@ export function rebuildStatement(
 }
 
 /**
- * Why a statement does not say that an image is what its name and tag say; undefined if it does. Where the image is, and of
- * which organisation, is left to whoever pushes it.
+ * Returns why a rebuild statement does not confirm the image's name and tag; undefined if it does.
+ * Registry and organisation may differ: they are the pusher's choice.
  */
 export function rebuildProblem(
   statement: unknown,
@@ -38,13 +44,13 @@ export function rebuildProblem(
     Record<keyof Rebuild, unknown>
   >;
   if (typeof sourceHash !== 'string' || !/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(sourceHash))
-    return 'the statement of a rebuild names no source';
-  if (typeof name !== 'string') return 'the statement of a rebuild names no package';
+    return 'the rebuild statement names no source';
+  if (typeof name !== 'string') return 'the rebuild statement names no package';
   if (lastPart(name) !== lastPart(image.path))
-    return `what was rebuilt is the package ${name}, and the image is named ${image.path}`;
-  if (image.tag === undefined) return 'the image has no tag, which would name its source';
+    return `the rebuild is of package ${name}, but the image is named ${image.path}`;
+  if (image.tag === undefined) return 'the image has no tag that names its source';
   if (image.tag !== sourceHash)
-    return `what was rebuilt is the source ${sourceHash}, and the image is named ${image.tag}`;
+    return `the rebuild is of source ${sourceHash}, but the image has the tag ${image.tag}`;
   return undefined;
 }
 

@@ -1,6 +1,6 @@
 import { canonicalJson, type Digest, digestHex } from '@lkt/core';
 
-/** in-toto Statement v1: `predicate`, of a type, is true of what has these digests. */
+/** An in-toto Statement v1: asserts `predicate` about the subjects with these digests. */
 export interface Statement {
   readonly _type: string;
   readonly subject: readonly StatementSubject[];
@@ -13,16 +13,18 @@ interface StatementSubject {
   readonly digest?: Readonly<Record<string, string>>;
 }
 
+/** Payload type of an in-toto statement in a DSSE envelope. */
 export const IN_TOTO_PAYLOAD = 'application/vnd.in-toto+json';
 export const STATEMENT_V1 = 'https://in-toto.io/Statement/v1';
 /** cosign and BuildKit still write it. */
 export const STATEMENT_V01 = 'https://in-toto.io/Statement/v0.1';
 
-/** `predicateType` of a signature that says no more than "this is mine" (cosign 3). */
+/** `predicateType` of a signature without further content (cosign 3). */
 export const SIGNATURE_PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
+/** `predicateType` of an SPDX document. */
 export const SPDX_PREDICATE = 'https://spdx.dev/Document';
 
-/** A statement about one image. */
+/** Returns a statement about one image. */
 export function statementAbout(
   subject: { readonly name: string; readonly digest: Digest },
   predicateType: string,
@@ -36,6 +38,7 @@ export function statementAbout(
   };
 }
 
+/** Returns the canonical JSON of a statement, which is what is signed. */
 export function statementBytes(statement: Statement): Buffer {
   return Buffer.from(canonicalJson(statement));
 }

@@ -1,11 +1,14 @@
-import { Unusable } from './unusable.ts';
-import type { Identity } from './verified.ts';
+import { VerificationError } from './verification-error.ts';
+import type { Identity } from './verification.ts';
 
 // https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
 const ISSUER_V1 = '1.3.6.1.4.1.57264.1.1';
 const ISSUER_V2 = '1.3.6.1.4.1.57264.1.8';
 
-/** Whom a certificate of Fulcio names; whether it is to be believed is another question. @throws Unusable */
+/**
+ * Returns the identity in a certificate of Fulcio. Does not verify the certificate.
+ * @throws VerificationError
+ */
 export async function identityOfCertificate(der: Buffer): Promise<Identity> {
   const { X509Certificate } = await import('@sigstore/core');
   try {
@@ -16,7 +19,7 @@ export async function identityOfCertificate(der: Buffer): Promise<Identity> {
       certificate.extension(ISSUER_V1)?.value.toString();
     if (subject !== undefined && issuer !== undefined) return { subject, issuer };
   } catch {
-    // It is not one of DER either.
+    // Not valid DER: reported below.
   }
-  throw new Unusable('its certificate names nobody, or not who says so');
+  throw new VerificationError('the certificate has no subject or no issuer');
 }

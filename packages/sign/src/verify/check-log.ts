@@ -1,37 +1,38 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
-import { Unusable } from './unusable.ts';
+import { VerificationError } from './verification-error.ts';
 
 type Entry = Bundle['verificationMaterial']['tlogEntries'][number];
 
-/** What signed, for comparison: the certificate's or the key's DER. */
+/** The certificate's DER or the key that signed, to compare with a log entry. */
 export type SignedWith =
   | { readonly kind: 'certificate'; readonly der: Buffer }
   | { readonly kind: 'key'; readonly key: KeyObject };
 
 /**
- * What the library that checks log entries does not: that the entry is of whoever signed, so that nobody can log the
- * signature of another as theirs, and that what is said beside the signed parts is what is in them.
- * @throws Unusable
+ * Checks a log entry where the library does not: that it names the actual signer, so that no party
+ * can log another party's signature as their own, and that its unsigned fields agree with the
+ * signed ones.
+ * @throws VerificationError
  */
 export function checkLogEntry(entry: Entry, signedWith: SignedWith): void {
   const body = parseBody(entry.canonicalizedBody);
   if (body.kind !== entry.kindVersion.kind || body.apiVersion !== entry.kindVersion.version)
-    throw new Unusable('the log entry is of another kind than it says');
+    throw new VerificationError('the log entry has another kind or version than it states');
   const { inclusionProof } = entry;
   if (inclusionProof !== undefined) {
     const envelope = inclusionProof.checkpoint?.envelope ?? '';
     const [, size = '', root = ''] = envelope.split('\n');
     if (size !== inclusionProof.treeSize || root !== inclusionProof.rootHash.toString('base64'))
-      throw new Unusable('the proof of the log entry is not for the tree of its checkpoint');
+      throw new VerificationError('the inclusion proof does not match the checkpoint');
     requirePlainCheckpoint(envelope);
   }
   const verifiers = verifiersOf(body.spec);
   if (verifiers.length !== 1 || !isSame(verifiers[0], signedWith))
-    throw new Unusable('the log entry is of another signer');
+    throw new VerificationError('the log entry belongs to another signer');
 }
 
-/** A signed note: lines of text, an empty one, lines of signatures. */
+/** Requires a signed note: lines of text, an empty line, signature lines. */
 function requirePlainCheckpoint(envelope: string): void {
   const end = envelope.indexOf('\n\n');
   const lines = envelope.slice(end + 2).split('\n');
@@ -42,7 +43,7 @@ function requirePlainCheckpoint(envelope: string): void {
       const text = /^\u2014 \S+ (\S+)$/.exec(line)?.[1];
       return text !== undefined && base64(text).toString('base64') === text;
     });
-  if (!isPlain) throw new Unusable('the checkpoint of the log is not one');
+  if (!isPlain) throw new VerificationError('the checkpoint is malformed');
 }
 
 interface Body {
@@ -55,11 +56,11 @@ function parseBody(bytes: Buffer): Body {
   try {
     return JSON.parse(bytes.toString()) as Body;
   } catch {
-    throw new Unusable('the log entry is not JSON');
+    throw new VerificationError('the log entry is not JSON');
   }
 }
 
-/** Where the kinds of entries have what checks their signature. */
+/** Returns the verifiers of an entry, which each kind of entry has elsewhere. */
 function verifiersOf(spec: unknown): readonly Buffer[] {
   const hashedRekord = at(spec, 'signature', 'publicKey', 'content');
   if (hashedRekord !== undefined) return [base64(hashedRekord)];

@@ -2,21 +2,22 @@ import { X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
 import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
 import type { SignedEntity } from '@sigstore/verify';
-import { keyHint } from '../bundle/bundle.ts';
+import { keyHint } from '../bundle/sign-statement.ts';
 import { checkLogEntry, type SignedWith } from './check-log.ts';
-import { keepCertificateEncoded } from '../bundle/encoded-certificate.ts';
+import { cacheCertificateEncoding } from '../bundle/cached-encoding.ts';
 import type { PublicKey } from '../keys/keys.ts';
 import { trustMaterial } from '../sigstore/trust-material.ts';
-import { Unusable } from './unusable.ts';
-import type { Identity, SignedBy, Trust } from './verified.ts';
+import { VerificationError } from './verification-error.ts';
+import type { Identity, SignerId, TrustedSigners } from './verification.ts';
 
+/** A verified signature; time and log index only as far as the trusted root confirms them. */
 export interface CheckedSignature {
-  readonly signer: SignedBy;
+  readonly signer: SignerId;
   readonly time: Date | undefined;
   readonly logIndex: number | undefined;
 }
 
-/** Nobody: what a key alone vouches for. */
+/** A root without authorities, for signatures by keys. */
 const NO_ROOT: RootMessage = {
   mediaType: '',
   tlogs: [],
@@ -26,21 +27,21 @@ const NO_ROOT: RootMessage = {
 };
 
 /**
- * Checks the signature of a bundle, its certificate, log entries and times.
- * @param payload what is signed, if it is not in the bundle
- * @throws Unusable
+ * Verifies the signature of a bundle with its certificate, log entries and timestamps.
+ * @param payload the signed bytes, if the bundle does not contain them
+ * @throws VerificationError
  */
 export async function checkSignature(
   bundle: Bundle,
   payload: Buffer | undefined,
-  trust: Trust,
+  trust: TrustedSigners,
 ): Promise<CheckedSignature> {
   const { content } = bundle.verificationMaterial;
   if (bundle.content.$case === 'dsseEnvelope') {
     const keyId = bundle.content.dsseEnvelope.signatures[0]?.keyid ?? '';
     const hint = content.$case === 'publicKey' ? content.publicKey.hint : '';
     if (keyId !== '' && keyId !== hint)
-      throw new Unusable('its envelope names another key than the bundle does');
+      throw new VerificationError('the envelope names another key than the bundle');
   }
   return content.$case === 'publicKey'
     ? checkKeySignature(bundle, content.publicKey.hint, payload, trust)
@@ -51,21 +52,21 @@ async function checkKeySignature(
   bundle: Bundle,
   hint: string,
   payload: Buffer | undefined,
-  { keys = [], root, keysNeedLog = false }: Trust,
+  { keys = [], root, keysNeedLog = false }: TrustedSigners,
 ): Promise<CheckedSignature> {
-  if (keys.length === 0) throw new Unusable('it is signed with a key, and no key is trusted');
+  if (keys.length === 0) throw new VerificationError('signed with a key, but no key is trusted');
   const candidates = hint === '' ? keys : keys.filter((key) => keyHint(key) === hint);
-  if (candidates.length === 0) throw new Unusable('it is signed with a key that is not trusted');
+  if (candidates.length === 0) throw new VerificationError('signed with an untrusted key');
   if (keysNeedLog && root === undefined)
-    throw new Unusable('there is no trusted root to check its log entry with');
-  // Without a root, what the log and others say of it is not believed, so it is not asked for either.
+    throw new VerificationError('there is no trusted root to verify the log entry');
+  // Without a root neither log nor timestamps are trusted, so they are not checked.
   const checked = root === undefined ? withoutWitnesses(bundle) : bundle;
   const thresholds = {
     tlogThreshold: keysNeedLog ? 1 : 0,
     ctlogThreshold: 0,
     timestampThreshold: 0,
   };
-  let problem: Unusable | undefined;
+  let problem: VerificationError | undefined;
   for (const key of candidates) {
     try {
       const entity = await verifyBundle(
@@ -79,27 +80,27 @@ async function checkKeySignature(
       const signer = { kind: 'key', fingerprint: key.fingerprint, name: key.name } as const;
       return { signer, ...witnessed(checked, entity) };
     } catch (error) {
-      if (!(error instanceof Unusable)) throw error;
+      if (!(error instanceof VerificationError)) throw error;
       problem ??= error;
     }
   }
   if (candidates.length > 1 || hint === '')
-    throw new Unusable(`it is not signed with a key that is trusted: ${problem?.message}`);
-  throw problem ?? new Unusable('it is signed with a key that is not trusted');
+    throw new VerificationError(`not signed with a trusted key: ${problem?.message}`);
+  throw problem ?? new VerificationError('signed with an untrusted key');
 }
 
 async function checkCertificateSignature(
   bundle: Bundle,
   payload: Buffer | undefined,
-  { identities = [], root }: Trust,
+  { identities = [], root }: TrustedSigners,
 ): Promise<CheckedSignature> {
   if (root === undefined)
-    throw new Unusable('it is signed with a certificate, and there is no trusted root');
+    throw new VerificationError('signed with a certificate, but there is no trusted root');
   const leaf = leafOf(bundle, root.message);
   requireTimesWithin(bundle, leaf);
   const { certificateAuthorities, ctlogs } = root.message;
   if (certificateAuthorities.length === 0)
-    throw new Unusable(`${root.name} trusts no certificate authority`);
+    throw new VerificationError(`${root.name} has no certificate authority`);
   const thresholds = {
     tlogThreshold: 1,
     ctlogThreshold: ctlogs.length === 0 ? 0 : 1,
@@ -112,8 +113,8 @@ async function checkCertificateSignature(
     ({ subject, issuer }) => subject === identity.subject && issuer === identity.issuer,
   );
   if (!isTrusted)
-    throw new Unusable(
-      `it is signed by ${identity.subject} (${identity.issuer}), who is not trusted`,
+    throw new VerificationError(
+      `signed by ${identity.subject} (${identity.issuer}), who is not trusted`,
     );
   return { signer: { kind: 'identity', ...identity }, ...witnessed(bundle, entity) };
 }
@@ -136,10 +137,10 @@ async function verifyBundle(
   key: PublicKey | undefined,
 ): Promise<Verified> {
   const { toSignedEntity, Verifier } = await import('@sigstore/verify');
-  // Hostile bytes go through parsers that throw whatever they stumble over.
+  // The parsers throw arbitrary errors for hostile bytes.
   try {
     const entity = toSignedEntity(bundle, payload);
-    if (entity.key.$case === 'certificate') keepCertificateEncoded(entity.key.certificate);
+    if (entity.key.$case === 'certificate') cacheCertificateEncoding(entity.key.certificate);
     const material = await trustMaterial(root, key);
     const { identity } = new Verifier(material, thresholds).verify(entity);
     const subject = identity?.subjectAlternativeName;
@@ -147,38 +148,35 @@ async function verifyBundle(
     const isWhole = subject !== undefined && issuer !== undefined;
     return { ...entity, identity: isWhole ? { subject, issuer } : undefined };
   } catch (error) {
-    throw new Unusable(inWords(error));
+    throw new VerificationError(describeError(error));
   }
 }
 
-/** What the codes of the verifier mean; the rest says what exactly. */
-const WORDS: Readonly<Record<string, string>> = {
-  CERTIFICATE_ERROR:
-    'its certificate is not of a trusted authority, or not for the time it was used',
-  PUBLIC_KEY_ERROR: 'its key is not trusted',
-  SIGNATURE_ERROR: 'the signature is not of this content, or of another key',
-  TIMESTAMP_ERROR: 'when it was signed is not proven',
-  TLOG_BODY_ERROR: 'the log entry is of another signature',
-  TLOG_ERROR: 'it is not in a trusted log',
-  TLOG_INCLUSION_PROMISE_ERROR: 'the promise of the log is wrong, or of a log that is not trusted',
-  TLOG_INCLUSION_PROOF_ERROR: 'the proof that it is in the log is wrong, or of a log not trusted',
-  TLOG_MISSING_INCLUSION_ERROR: 'there is no proof that it is in the log',
+/** The verifier's codes as text; its message has the details. */
+const REASONS: Readonly<Record<string, string>> = {
+  CERTIFICATE_ERROR: 'the certificate is not of a trusted authority, or was not valid at the time',
+  PUBLIC_KEY_ERROR: 'the key is not trusted',
+  SIGNATURE_ERROR: 'the signature does not match the content and key',
+  TIMESTAMP_ERROR: 'the signing time is not proven',
+  TLOG_BODY_ERROR: 'the log entry belongs to another signature',
+  TLOG_ERROR: 'not in a trusted log',
+  TLOG_INCLUSION_PROMISE_ERROR: 'the inclusion promise is wrong, or of an untrusted log',
+  TLOG_INCLUSION_PROOF_ERROR: 'the inclusion proof is wrong, or of an untrusted log',
+  TLOG_MISSING_INCLUSION_ERROR: 'the log entry has no inclusion proof',
 };
 
-function inWords(error: unknown): string {
-  if (!(error instanceof Error)) return 'it cannot be read';
-  const words = 'code' in error ? WORDS[String(error.code)] : undefined;
-  return words === undefined
-    ? `it cannot be read: ${error.message}`
-    : `${words} (${error.message})`;
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return 'cannot be parsed';
+  const words = 'code' in error ? REASONS[String(error.code)] : undefined;
+  return words === undefined ? `cannot be parsed: ${error.message}` : `${words} (${error.message})`;
 }
 
 function identityOf({ identity }: Verified): Identity {
   if (identity !== undefined) return identity;
-  throw new Unusable('its certificate names nobody, or not who says so');
+  throw new VerificationError('the certificate has no subject or no issuer');
 }
 
-/** The certificate that signed. Others beside it must be ones that are trusted anyway. */
+/** Returns the signing certificate. Other certificates beside it must be in the trusted root. */
 function leafOf({ verificationMaterial }: Bundle, root: RootMessage): X509Certificate {
   const { content } = verificationMaterial;
   const [leaf, ...others] =
@@ -191,22 +189,22 @@ function leafOf({ verificationMaterial }: Bundle, root: RootMessage): X509Certif
     ({ certChain }) => certChain?.certificates ?? [],
   );
   if (!others.every((other) => trusted.some(({ rawBytes }) => rawBytes.equals(other.rawBytes))))
-    throw new Unusable('it has a certificate of an authority that is not trusted');
+    throw new VerificationError('the certificate chain has an untrusted authority');
   try {
     return new X509Certificate(leaf?.rawBytes ?? Buffer.of());
   } catch {
-    throw new Unusable('its certificate cannot be read');
+    throw new VerificationError('the certificate cannot be parsed');
   }
 }
 
-/** The verifier checks it too, but does not say it. */
+/** The verifier checks the times too, but without a reason in its message. */
 function requireTimesWithin({ verificationMaterial }: Bundle, leaf: X509Certificate): void {
   for (const { integratedTime } of verificationMaterial.tlogEntries) {
     const time = new Date(Number(integratedTime) * 1000);
     if (time >= leaf.validFromDate && time <= leaf.validToDate) continue;
     const [from, to, at] = [leaf.validFromDate, leaf.validToDate, time].map(readable);
-    throw new Unusable(
-      `its certificate was valid from ${from} to ${to}, and not when it was logged, ${at}`,
+    throw new VerificationError(
+      `the certificate was valid from ${from} to ${to}, but the signature was logged at ${at}`,
     );
   }
 }
@@ -228,7 +226,7 @@ function withoutWitnesses(bundle: Bundle): Bundle {
   return { ...bundle, verificationMaterial };
 }
 
-/** A timestamp authority's word before the log's, which anybody may have asked for later. */
+/** Prefers the timestamp authority's time: the log's time may be later than the signature. */
 function witnessed(
   { verificationMaterial }: Bundle,
   { timestamps }: SignedEntity,
@@ -239,7 +237,7 @@ function witnessed(
   );
   const hasPromise = entry?.inclusionPromise !== undefined;
   const logTime = hasPromise ? new Date(Number(entry.integratedTime) * 1000) : undefined;
-  // The promise is about the index of the entry; a proof, about its own.
+  // The promise states the entry's global index; the proof, its index in the shard.
   const index = hasPromise ? entry.logIndex : entry?.inclusionProof?.logIndex;
   return {
     time: stamps[0] ?? logTime,

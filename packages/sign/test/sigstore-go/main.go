@@ -1,7 +1,7 @@
-// sigstore-go as a command: what signs and verifies bundles in the Go of others.
+// A command that signs and verifies bundles with sigstore-go.
 //
-//	sigstore-go verify -root FILE -digest HEX (-key FILE | -identity SUBJECT -issuer URL) BUNDLE
-//	sigstore-go sign -root FILE -url URL -token TOKEN STATEMENT
+// sigstore-go verify -root FILE -digest HEX (-key FILE | -identity SUBJECT -issuer URL) BUNDLE
+// sigstore-go sign -root FILE -url URL -token TOKEN STATEMENT
 package main
 
 import (

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { WaivedElf } from '@lkt/audit';
 import { auditFlags } from '../../flags/audit.ts';
-import { auditHostFiles } from '../../audit/host-files.ts';
-import { elfLines, judgeAudit, type WaivedElf } from '../../output/audit-report.ts';
-import { auditTarget } from '../../audit/targets.ts';
-import { readWaivers } from '../../audit/waivers.ts';
+import { elfLines } from '../../output/audit-report.ts';
+import { auditTarget } from '../../session/audit-targets.ts';
+import { readWaivers } from '../../session/waivers.ts';
 import { LktCommand } from '../../command.ts';
 import type { Session } from '../../session/session.ts';
 import { Args } from '../../flags/options.ts';
@@ -34,7 +34,7 @@ A target is a file or a directory of this machine; else a reference of the store
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(AuditElf);
     const session = await this.begin(flags);
-    const { applyWaivers, ELF_RULES } = await import('@lkt/audit');
+    const { applyWaivers, auditHostFiles, ELF_RULES, judgeAudit } = await import('@lkt/audit');
     const waivers = (await readWaivers(session, flags.waivers)).files;
     const files: WaivedElf[] = [];
     for (const target of args.target) {
@@ -48,7 +48,7 @@ A target is a file or a directory of this machine; else a reference of the store
       }
     }
     this.endProgress();
-    for (const line of elfLines(files)) this.log(line);
+    for (const line of await elfLines(files)) this.log(line);
     judgeAudit(files, [], ELF_RULES);
     return { files };
   }

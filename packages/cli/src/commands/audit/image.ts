@@ -1,7 +1,7 @@
 import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
-import { elfLines, findingLines, judgeAudit } from '../../output/audit-report.ts';
-import { type AuditedImage, auditTarget } from '../../audit/targets.ts';
-import { readWaivers } from '../../audit/waivers.ts';
+import { elfLines, findingLines } from '../../output/audit-report.ts';
+import { type AuditedImage, auditTarget } from '../../session/audit-targets.ts';
+import { readWaivers } from '../../session/waivers.ts';
 import { LktCommand } from '../../command.ts';
 
 interface Result {
@@ -19,7 +19,7 @@ export class AuditImage extends LktCommand {
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(AuditImage);
     const session = await this.begin(flags);
-    const { ELF_RULES } = await import('@lkt/audit');
+    const { ELF_RULES, judgeAudit } = await import('@lkt/audit');
     const waivers = (await readWaivers(session, flags.waivers)).files;
     const images: AuditedImage[] = [];
     for (const target of args.target)
@@ -27,7 +27,8 @@ export class AuditImage extends LktCommand {
     this.endProgress();
     for (const { reference, elf, findings } of images) {
       this.log(reference);
-      for (const line of [...elfLines(elf), ...findingLines(findings)]) this.log(`  ${line}`);
+      for (const line of [...(await elfLines(elf)), ...findingLines(findings)])
+        this.log(`  ${line}`);
     }
     const of = <T>(pick: (image: AuditedImage) => readonly T[]): readonly T[] =>
       images.flatMap(pick);

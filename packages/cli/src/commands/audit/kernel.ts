@@ -1,8 +1,8 @@
 import { LktError } from '@lkt/core';
 import type { KernelVerdict } from '@lkt/audit';
 import { auditFlags } from '../../flags/audit.ts';
-import { kernelOf } from '../../audit/kernels.ts';
-import { readWaivers } from '../../audit/waivers.ts';
+import { kernelOf } from '../../session/kernel-targets.ts';
+import { readWaivers } from '../../session/waivers.ts';
 import { columns } from '../../output/columns.ts';
 import { LktCommand } from '../../command.ts';
 import { Args, Flags } from '../../flags/options.ts';

@@ -1,7 +1,8 @@
+import type { WaivedFinding } from '@lkt/audit';
 import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
-import { findingLines, judgeAudit, type WaivedFinding } from '../../output/audit-report.ts';
-import { auditTarget } from '../../audit/targets.ts';
-import { readWaivers } from '../../audit/waivers.ts';
+import { findingLines } from '../../output/audit-report.ts';
+import { auditTarget } from '../../session/audit-targets.ts';
+import { readWaivers } from '../../session/waivers.ts';
 import { LktCommand } from '../../command.ts';
 
 interface Result {
@@ -22,6 +23,7 @@ export class AuditRootfs extends LktCommand {
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(AuditRootfs);
     const session = await this.begin(flags);
+    const { judgeAudit } = await import('@lkt/audit');
     const waivers = (await readWaivers(session, flags.waivers)).files;
     const images: Result['images'][number][] = [];
     for (const target of args.target)

@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import type { SignedBy } from '@lkt/sign';
+import type { SignerId } from '@lkt/sign';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { Args, Flags } from '../../flags/options.ts';
@@ -15,7 +15,7 @@ interface Row {
   readonly reference: string;
   readonly digest: string;
   readonly platforms: readonly string[];
-  readonly signer: SignedBy;
+  readonly signer: SignerId;
   /** Attestations that are new. */
   readonly made: number;
 }

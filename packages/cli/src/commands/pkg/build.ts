@@ -253,8 +253,8 @@ export class PkgBuild extends LktCommand {
     await caches.push();
     if (report.packages.some(({ cached }) => !cached)) {
       const { enforceCacheMax } = await import('../../session/cache-limit.ts');
-      const { prepareImages } = await import('../../prepare-images.ts');
-      await prepareImages(session, tools.store, workspace, report.packages);
+      const { prepareImages } = await import('@lkt/image/prepare');
+      await prepareImages(tools.store, workspace, report.packages, session.signal);
       await enforceCacheMax(session, tools.store);
     }
     if (flags.check) {

@@ -1,4 +1,4 @@
-import type { SignedBy } from '@lkt/sign';
+import type { SignerId } from '@lkt/sign';
 import { workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags, refused } from '../../flags/linuxkit.ts';
@@ -18,7 +18,7 @@ interface Result {
     readonly platforms: readonly string[];
     readonly changed: boolean;
     /** Who signed it, with --sign. */
-    readonly signer?: SignedBy;
+    readonly signer?: SignerId;
   }[];
 }
 

@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import type { SignedBy } from '@lkt/sign';
+import type { SignerId } from '@lkt/sign';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { linuxkitBuildFlags, refused, said } from '../../flags/linuxkit.ts';
@@ -26,7 +26,7 @@ interface Pushed {
   readonly bytes: number;
   readonly changed: boolean;
   /** Who signed it, with --sign. */
-  readonly signer?: SignedBy;
+  readonly signer?: SignerId;
 }
 
 export class PkgPush extends LktCommand {

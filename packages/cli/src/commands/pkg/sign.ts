@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { SignedReference } from '@lkt/pkg';
-import type { SignedBy } from '@lkt/sign';
+import type { SignerId } from '@lkt/sign';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { Args, Flags } from '../../flags/options.ts';
@@ -16,7 +16,7 @@ interface Signed {
   readonly digest: string;
   /** Everything that is signed: indexes, and the images for each platform. */
   readonly subjects: readonly string[];
-  readonly signer: SignedBy;
+  readonly signer: SignerId;
   /** Signatures and attestations that are new. */
   readonly made: number;
 }

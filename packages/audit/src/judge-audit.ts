@@ -1,0 +1,30 @@
+import { LktError } from '@lkt/core';
+import { failedRules, type WaivedElf, type WaivedFinding } from './waivers.ts';
+import type { ElfRule } from './elf/rules.ts';
+
+const FIX = 'mend it, or say in .audit.yml why it is let pass';
+
+/**
+ * Requires that everything found is waived.
+ * @throws AUDIT_FAILED, with the reason and cure of each rule that does not hold
+ */
+export function judgeAudit(
+  elf: readonly WaivedElf[],
+  findings: readonly WaivedFinding[],
+  rules: readonly ElfRule[],
+): void {
+  const bad = elf.filter((report) => failedRules(report).length > 0);
+  const found = findings.filter(({ waived }) => waived === undefined);
+  const [first, ...more] = new Set([...bad, ...found].map(({ path }) => path));
+  if (first === undefined) return;
+  const broken = new Set(bad.flatMap(failedRules));
+  const detail = rules
+    .filter(({ id }) => broken.has(id))
+    .map(({ id, reason, fix }) => `  ${id}: ${reason}; ${fix}`)
+    .join('\n');
+  throw new LktError(
+    'AUDIT_FAILED',
+    more.length === 0 ? `${first} does not pass` : `${more.length + 1} files do not pass`,
+    { detail: detail === '' ? undefined : detail, fix: FIX, report: { elf, findings } },
+  );
+}

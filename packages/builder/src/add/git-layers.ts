@@ -1,0 +1,74 @@
+import { LktError, type SourceFile, sourceError } from '@lkt/core';
+import type { Layer, Store } from '@lkt/oci';
+import { GitFetcher } from '@lkt/git/fetch';
+import { type BuildPlan, type GitSource, gitSource } from '@lkt/dockerfile';
+import type { BuildContext } from '../engine.ts';
+import { StepCache } from '../step-cache.ts';
+
+/** The name of what a source adds: the same whatever the address is. */
+export function gitKey({ commit, directory, submodules, time }: GitSource): string {
+  return [commit, submodules ? 'submodules' : '-', time, directory].join(' ');
+}
+
+/**
+ * The files that a plan takes from git repositories, as layers, by `gitKey`. They are fetched where the store does not
+ * have them.
+ * @throws LktError at the ADD: GIT_FAILED, DIGEST_MISMATCH when the name leads to another commit, NOT_FOUND
+ */
+export async function fetchGitFiles(
+  plan: BuildPlan,
+  file: SourceFile,
+  name: string,
+  around: BuildContext,
+): Promise<ReadonlyMap<string, Layer>> {
+  const layers = new Map<string, Layer>();
+  const cache = new StepCache(around.store);
+  for (const step of plan.stages.flatMap(({ steps }) => steps)) {
+    const source = step.kind === 'add' ? gitSource(step) : undefined;
+    if (source === undefined || layers.has(gitKey(source))) continue;
+    const key = cache.key({ kind: 'git-files', files: gitKey(source) });
+    const layer = await around.store.withLock(
+      `git-${key}`,
+      async () => (await known(cache, key, around.store)) ?? fetched(source, file, name, around),
+      around.signal === undefined ? {} : { signal: around.signal },
+    );
+    await cache.store(key, layer);
+    layers.set(gitKey(source), layer);
+  }
+  return layers;
+}
+
+async function known(cache: StepCache, key: string, store: Store): Promise<Layer | undefined> {
+  const record = await cache.record(key);
+  if (record === undefined || record.descriptor === null) return undefined;
+  const { descriptor, diffId } = record;
+  return (await store.keep(descriptor.digest)) ? { descriptor, diffId } : undefined;
+}
+
+async function fetched(
+  source: GitSource,
+  file: SourceFile,
+  name: string,
+  around: BuildContext,
+): Promise<Layer> {
+  const { text, position, length } = source.source;
+  const { reporter, signal } = around;
+  const id = `${name}:${text}`;
+  reporter.emit({ kind: 'start', id, title: `fetch ${text}` });
+  try {
+    await using directory = await around.store.tempDir();
+    await using fetcher = new GitFetcher(directory.path, around.env ?? process.env, signal);
+    const layer = await fetcher.fetchLayer(source, around.store);
+    reporter.emit({ kind: 'done', id, cached: false });
+    return layer;
+  } catch (error) {
+    reporter.emit({ kind: 'failed', id });
+    signal?.throwIfAborted();
+    if (!(error instanceof LktError)) throw error;
+    throw sourceError(error.code, file, position, error.message, {
+      length,
+      cause: error,
+      fix: error.fix,
+    });
+  }
+}

@@ -1,8 +1,0 @@
-import type { ImageReference } from '@lkt/image';
-
-/** A reference of a config, as it stands there. @throws LktError PIN_MISSING without a digest */
-export function pinnedReference({ text, reference, at }: ImageReference): string {
-  if (reference?.digest === undefined)
-    throw at.error(`${text} has no digest`, { fix: `run: lkt pin ${at.file.path}` });
-  return text;
-}

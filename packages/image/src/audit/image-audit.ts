@@ -1,0 +1,176 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import type { ElfReport, Finding, WaivedElf, WaivedFinding, Waiver } from '@lkt/audit';
+import { canonicalJson, digestHex, digestOf, isErrno, LktError } from '@lkt/core';
+import type { AuditHook, ImageAudit, ImageToAudit } from './audit-hook.ts';
+import { familiarReference, parseReference, type Store } from '@lkt/oci';
+
+/** Bump when an audit finds something else in the same files. */
+const AUDIT_VERSION = 1;
+const WAIVERS_FILE = '.audit.yml';
+
+/** What is known of an image, and kept in the store: what is wrong with it, whoever lets it pass. */
+interface Remembered {
+  readonly programs: number;
+  /** Those of which not all rules hold. */
+  readonly elf: readonly ElfReport[];
+  readonly findings: readonly Finding[];
+  readonly until?: number;
+}
+
+export interface ImageAuditOptions {
+  readonly store: Store;
+  /** The directory of the config, in whose checkout the waivers are. */
+  readonly top: string;
+  /** The directory that paths in messages are relative to. */
+  readonly cwd: string;
+  /** Stop the build at a finding that is not waived, before anything is written. */
+  readonly isGate: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Returns the audit of `lkt audit image` for the images of a build. The store remembers the findings of an image by its
+ * digest.
+ * @throws CONFIG_INVALID for waivers with a mistake
+ */
+export async function createImageAudit(options: ImageAuditOptions): Promise<AuditHook> {
+  const { top, cwd, isGate } = options;
+  const file = waiversFile(top);
+  // A mistake in it is told of before anything is built; what counts is what it says then.
+  let read = await readWaiversAt(file, cwd);
+  const run = async (images: readonly ImageToAudit[]): Promise<ImageAudit> => {
+    read = await readWaiversAt(file, cwd, read);
+    const known: (Remembered & { readonly name: string })[] = [];
+    for (const image of images)
+      known.push({ ...(await auditOnce(options, image)), name: nameOf(image.full) });
+    return judge(known, read.waivers, isGate);
+  };
+  return { run, isGate, inputs: [file] };
+}
+
+type AuditContext = Pick<ImageAuditOptions, 'store' | 'signal'>;
+
+/** Audits an image and remembers the findings, for the builds that will have it. */
+export async function rememberAudit(context: AuditContext, image: ImageToAudit): Promise<void> {
+  await auditOnce(context, image);
+}
+
+/** Of the checkout that a directory is in. */
+function waiversFile(top: string): string {
+  for (let dir = top; ; dir = dirname(dir)) {
+    if (existsSync(join(dir, '.git'))) return join(dir, WAIVERS_FILE);
+    if (dir === dirname(dir)) return join(top, WAIVERS_FILE);
+  }
+}
+
+interface ReadWaivers {
+  readonly text: string | undefined;
+  readonly waivers: readonly Waiver[];
+}
+
+/** @param before what was read of it before; it stays where the file is the same */
+async function readWaiversAt(
+  path: string,
+  cwd: string,
+  before?: ReadWaivers,
+): Promise<ReadWaivers> {
+  const text = textOf(path);
+  if (before !== undefined && before.text === text) return before;
+  if (text === undefined) return { text, waivers: [] };
+  const { parseWaivers } = await import('@lkt/audit/waivers');
+  const short = relative(cwd, path);
+  const file = { path: short.startsWith('..') ? path : short, text };
+  return { text, waivers: parseWaivers(file).files };
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw new LktError('IO_FAILED', `${path} cannot be read`, { cause });
+  }
+}
+
+async function auditOnce(context: AuditContext, image: ImageToAudit): Promise<Remembered> {
+  const { store } = context;
+  const key = digestHex(digestOf(`audit ${AUDIT_VERSION} ${image.digest}`));
+  const path = join(store.dir, 'contents', `${key}.audit`);
+  const before = recall(path);
+  if (before !== undefined && Date.now() < (before.until ?? Infinity)) {
+    await store.use(path);
+    return before;
+  }
+  const found = await auditNow(context, image);
+  try {
+    await store.putFile(path, canonicalJson(found));
+  } catch (error) {
+    // A store that cannot be written to remembers nothing.
+    if (!(error instanceof LktError)) throw error;
+  }
+  return found;
+}
+
+function recall(path: string): Remembered | undefined {
+  const text = textOf(path);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as Remembered;
+  } catch {
+    // A crash has cut it off.
+    return undefined;
+  }
+}
+
+async function auditNow({ store, signal }: AuditContext, image: ImageToAudit): Promise<Remembered> {
+  const { auditArchives } = await import('@lkt/audit');
+  const { elf, findings, until } = await auditArchives(store, image.archives(), { signal });
+  return {
+    programs: elf.length,
+    elf: elf.filter(({ rules }) => Object.values(rules).includes(false)),
+    findings,
+    until: until?.getTime(),
+  };
+}
+
+function nameOf(full: string): string {
+  const { domain, path } = parseReference(full);
+  return familiarReference({ domain, path });
+}
+
+/** @throws LktError AUDIT_FAILED */
+async function judge(
+  known: readonly (Remembered & { readonly name: string })[],
+  waivers: readonly Waiver[],
+  isGate: boolean,
+): Promise<ImageAudit> {
+  const elf: WaivedElf[] = [];
+  const findings: WaivedFinding[] = [];
+  // What has no faults needs no rules.
+  const faulty = known.filter((image) => image.elf.length + image.findings.length > 0);
+  if (faulty.length > 0) {
+    const { applyWaivers } = await import('@lkt/audit/waivers');
+    for (const image of faulty) {
+      const left = applyWaivers(image, waivers, image.name);
+      elf.push(...left.elf.map((report) => ({ ...report, path: `${image.name}:${report.path}` })));
+      findings.push(...left.findings.map((one) => ({ ...one, path: `${image.name}:${one.path}` })));
+    }
+  }
+  const { failedRules } = await import('@lkt/audit/waivers');
+  const bad =
+    elf.filter((report) => failedRules(report).length > 0).length +
+    findings.filter(({ waived }) => waived === undefined).length;
+  if (isGate && bad > 0) {
+    const { ELF_RULES, judgeAudit } = await import('@lkt/audit');
+    judgeAudit(elf, findings, ELF_RULES);
+  }
+  const ends = known.flatMap(({ until }) => (until === undefined ? [] : [until]));
+  return {
+    images: known.length,
+    programs: known.reduce((sum, { programs }) => sum + programs, 0),
+    bad,
+    waived: elf.length + findings.length - bad,
+    until: ends.length === 0 ? undefined : Math.min(...ends),
+  };
+}

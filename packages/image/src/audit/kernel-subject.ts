@@ -1,0 +1,76 @@
+import type { KernelFacts } from '@lkt/audit';
+import { LktError, type SourceFile } from '@lkt/core';
+import {
+  familiarReference,
+  findImage,
+  imageFiles,
+  parsePlatform,
+  parseReference,
+  type Store,
+} from '@lkt/oci';
+import { loadConfig } from '../config/load-config.ts';
+import { pinnedReference } from '../config/pinned-reference.ts';
+import { sysctlFilesOf, type SysctlOptions } from './sysctl-files.ts';
+
+/** A kernel, and what is known of it. */
+export interface KernelSubject {
+  /** A reference, or the path of a file. */
+  readonly name: string;
+  /** The image's name without tag and digest. */
+  readonly image?: string;
+  readonly facts: KernelFacts;
+}
+
+/** Where a kernel's image says what the kernel was made with. */
+const CONFIG_PATHS = ['kernel-config', 'kernel_config'];
+
+/**
+ * Returns the kernel of an image config with its command line and sysctls.
+ * @throws NOT_FOUND, CONFIG_INVALID, PIN_MISSING
+ */
+export async function kernelOfConfig(
+  store: Store | undefined,
+  file: SourceFile,
+  { platform, homeDir }: Omit<SysctlOptions, 'path'>,
+): Promise<KernelSubject> {
+  const { path } = file;
+  const { parseCommandLine, parseSysctls, sysctlsOfParameters } = await import('@lkt/audit');
+  const { config } = await loadConfig([file], {});
+  const { image, cmdline = '' } = config.kernel ?? {};
+  if (image === undefined)
+    throw new LktError('CONFIG_INVALID', `${path} has no kernel`, {
+      fix: 'say in "kernel" which image it is in',
+    });
+  const kernel = await kernelOfImage(store, pinnedReference(image), platform);
+  const parameters = parseCommandLine(cmdline);
+  const sysctls = new Map(sysctlsOfParameters(parameters));
+  for (const { name, bytes } of await sysctlFilesOf(store, config, { path, platform, homeDir }))
+    for (const [key, value] of parseSysctls(name, bytes.toString('utf8'))) sysctls.set(key, value);
+  const facts = { ...kernel.facts, parameters, sysctls };
+  return { name: path, image: kernel.image, facts };
+}
+
+/**
+ * Returns the kernel of an image with the configuration that it was made with.
+ * @throws NOT_FOUND
+ */
+export async function kernelOfImage(
+  store: Store | undefined,
+  reference: string,
+  platform: string,
+): Promise<KernelSubject> {
+  const { parseKernelConfig } = await import('@lkt/audit');
+  const { store: found, descriptor } = await findImage(store, reference);
+  const { digest } = descriptor;
+  const files = await imageFiles(found, digest, parsePlatform(platform), (name) =>
+    CONFIG_PATHS.includes(name),
+  );
+  const [first] = files;
+  if (first === undefined)
+    throw new LktError('NOT_FOUND', `${reference} does not say what its kernel was made with`, {
+      fix: `give the .config instead; an image has it as /${CONFIG_PATHS[0]}`,
+    });
+  const { domain, path } = parseReference(reference);
+  const config = parseKernelConfig(`${reference}:/${first[0]}`, first[1]);
+  return { name: reference, image: familiarReference({ domain, path }), facts: { config } };
+}

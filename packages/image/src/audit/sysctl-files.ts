@@ -1,0 +1,98 @@
+import { findImage, imageFiles, loadImage, parsePlatform, type Store } from '@lkt/oci';
+import type { SystemConfig } from '../config/config.ts';
+import { pinnedReference } from '../config/pinned-reference.ts';
+import { guestFeatures } from '../runtime/guest-features.ts';
+import { configFilesIn } from '../tree/files.ts';
+
+const DIR = 'etc/sysctl.d';
+/** What the label of an init says whose PID 1 reads that directory: docs/guest.md. */
+const FEATURE = 'sysctl';
+
+/** A file of sysctl.d(5): what to call it in a message, and what is in it. */
+interface SettingsFile {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+export interface SysctlOptions {
+  /** The config, for messages. */
+  readonly path: string;
+  /** `linux/amd64`. */
+  readonly platform: string;
+  /** The directory that `~/` at the start of a source stands for. */
+  readonly homeDir: string | undefined;
+}
+
+/**
+ * The files that set sysctls while a system starts, in the order in which they count: those of its root, if an image of `init`
+ * reads them, then those in the images of its onboot containers.
+ * @throws LktError PIN_MISSING for an image without a digest, NOT_FOUND for one that is not in the store
+ */
+export async function sysctlFilesOf(
+  store: Store | undefined,
+  config: SystemConfig,
+  { path, platform, homeDir }: SysctlOptions,
+): Promise<readonly SettingsFile[]> {
+  const found = await filesOfRoot(store, config, { path, platform, homeDir });
+  for (const { image } of config.onboot)
+    found.push(...sorted(await filesOf(store, pinnedReference(image), platform)));
+  return found;
+}
+
+async function filesOfRoot(
+  store: Store | undefined,
+  config: SystemConfig,
+  { path, platform, homeDir }: SysctlOptions,
+): Promise<SettingsFile[]> {
+  const images = config.init.map(pinnedReference);
+  const labels = await Promise.all(images.map((image) => labelsOf(store, image, platform)));
+  if (!guestFeatures(labels).has(FEATURE)) return [];
+  // One of the same path takes the place of an earlier one.
+  const files = new Map<string, SettingsFile>();
+  for (const image of images)
+    for (const [name, file] of await filesOf(store, image, platform)) files.set(name, file);
+  const own = await configFilesIn(config, DIR, homeDir);
+  for (const [name, bytes] of own)
+    if (isSettings(name)) files.set(name, { name: `${path}:/${DIR}/${name}`, bytes });
+  return sorted(files);
+}
+
+/** By their names in the directory. */
+async function filesOf(
+  store: Store | undefined,
+  reference: string,
+  platform: string,
+): Promise<ReadonlyMap<string, SettingsFile>> {
+  const start = `${DIR}/`;
+  const { store: found, descriptor } = await findImage(store, reference);
+  const files = await imageFiles(
+    found,
+    descriptor.digest,
+    parsePlatform(platform),
+    (name) => name.startsWith(start) && isSettings(name.slice(start.length)),
+  );
+  return new Map(
+    Array.from(files, ([name, bytes]) => [
+      name.slice(start.length),
+      { name: `${reference}:/${name}`, bytes },
+    ]),
+  );
+}
+
+async function labelsOf(
+  store: Store | undefined,
+  reference: string,
+  platform: string,
+): Promise<Readonly<Record<string, string>>> {
+  const { store: found, descriptor } = await findImage(store, reference);
+  const { config } = await loadImage(found, descriptor.digest, parsePlatform(platform));
+  return config.config?.Labels ?? {};
+}
+
+function isSettings(name: string): boolean {
+  return name.endsWith('.conf') && !name.includes('/');
+}
+
+function sorted(files: ReadonlyMap<string, SettingsFile>): SettingsFile[] {
+  return [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
+}

@@ -1,0 +1,124 @@
+import { LktError } from '@lkt/core';
+import type { ConfigChanges, KernelConfig } from '@lkt/audit';
+import { imageFiles } from '@lkt/oci';
+import {
+  applySourceUpdate,
+  type BuildOptions,
+  buildPackages,
+  type BuiltPackage,
+  findSourceUpdate,
+  hasSource,
+  type LockPackageOptions,
+  type Package,
+  pinWorkspace,
+  type SourceUpdate,
+  type Workspace,
+} from '@lkt/pkg';
+
+/** What a newer source makes of one configuration. */
+interface UpdatedConfig {
+  /** The package and the directory in its image: `lkt/linux-config: lkt/kernel-config`. */
+  readonly name: string;
+  /** Undefined when the old source is no longer to be had, so that there is nothing to compare with. */
+  readonly changes: ConfigChanges | undefined;
+}
+
+export interface UpdatedKernel extends SourceUpdate {
+  readonly configs: readonly UpdatedConfig[];
+}
+
+export type KernelUpdateOptions = BuildOptions & LockPackageOptions;
+
+const SOURCE = 'linux';
+/** Where an image has what a kernel is made with: as the image of a kernel, or one of several flavours. */
+const CONFIG_PATH = /^(?:[^/]+\/)?kernel-config$/;
+
+/**
+ * The package with the source of Linux: the one that is named, or the only one there is.
+ * @throws LktError NOT_FOUND, USAGE_INVALID
+ */
+export async function kernelSource(
+  workspace: Workspace,
+  dir: string | undefined,
+): Promise<Package> {
+  if (dir !== undefined) return workspace.packageAt(dir);
+  const [found, another] = workspace.all().filter((item) => hasSource(item, SOURCE));
+  if (found === undefined)
+    throw new LktError('NOT_FOUND', 'no package here is made from the source of Linux', {
+      fix: 'say in a build.yml: debian: {suite: trixie, sources: [linux (= 6.12.107-1)]}',
+    });
+  if (another !== undefined)
+    throw new LktError('USAGE_INVALID', 'several packages are made from the source of Linux', {
+      fix: `name one: lkt kernel update ${workspace.displayPath(found.dir)}`,
+    });
+  return found;
+}
+
+/** @throws LktError what `findSourceUpdate` throws */
+export async function findKernelUpdate(
+  workspace: Workspace,
+  item: Package,
+  options: KernelUpdateOptions,
+): Promise<SourceUpdate> {
+  return findSourceUpdate(workspace, item, SOURCE, options);
+}
+
+/**
+ * Takes the newer source: writes build.yml, the lock and the pins of the packages that have its configuration, and
+ * compares what these give with what they gave.
+ * @param reopen reads the workspace again, with what was written
+ * @throws LktError BUILD_FAILED when the new source does not know what the fragments ask for; the update stays, and the
+ * log has the lines
+ */
+export async function updateKernel(
+  workspace: Workspace,
+  item: Package,
+  update: SourceUpdate,
+  reopen: () => Promise<Workspace>,
+  options: KernelUpdateOptions,
+): Promise<UpdatedKernel> {
+  const { compareKernelConfigs } = await import('@lkt/audit');
+  const names = configPackages(workspace, item);
+  let before: ReadonlyMap<string, KernelConfig> | undefined;
+  try {
+    const targets = names.map((name) => workspace.get(name));
+    const { packages } = await buildPackages(workspace, targets, options);
+    before = await configsOf(packages, names, options);
+  } catch (error) {
+    if (!(error instanceof LktError) || error.code !== 'DEB_GONE') throw error;
+  }
+  await applySourceUpdate(workspace, item, update, options);
+  const written = await reopen();
+  const targets = names.map((name) => written.get(name));
+  const { packages } = await pinWorkspace(written, targets, options);
+  const configs = [...(await configsOf(packages, names, options))].map(([name, config]) => {
+    const old = before?.get(name);
+    return { name, changes: old && compareKernelConfigs(old, config) };
+  });
+  return { ...update, configs };
+}
+
+/** Those of lkt/linux-source are lkt/linux-config, and what begins so. */
+function configPackages(workspace: Workspace, { name }: Package): readonly string[] {
+  const start = `${name.replace(/-source$/, '')}-config`;
+  return [...workspace.packages.keys()].filter((other) => other.startsWith(start));
+}
+
+async function configsOf(
+  packages: readonly BuiltPackage[],
+  names: readonly string[],
+  { store }: KernelUpdateOptions,
+): Promise<ReadonlyMap<string, KernelConfig>> {
+  const { parseKernelConfig } = await import('@lkt/audit');
+  const configs = new Map<string, KernelConfig>();
+  for (const { item, images } of packages) {
+    const [image] = images;
+    if (!names.includes(item.name) || image?.platform === undefined) continue;
+    const files = await imageFiles(store, image.digest, image.platform, (path) =>
+      CONFIG_PATH.test(path),
+    );
+    for (const [path, bytes] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      configs.set(`${item.name}:/${path}`, parseKernelConfig(`${item.name}:/${path}`, bytes));
+  }
+  return configs;
+}

@@ -1,0 +1,170 @@
+import { digestOf, LktError } from '@lkt/core';
+import type { CollectedSignatures } from '../referrers/collected-signatures.ts';
+import {
+  evaluatePolicy,
+  type NamedImage,
+  trustedSigners,
+  type TrustPolicy,
+  type Verdict,
+} from './policy.ts';
+import { predicateProblem } from './predicates.ts';
+import type { Rejection, Verification, VerifiedSignature } from '../verify/verification.ts';
+import { verifyImage } from '../verify/verify-image.ts';
+
+/** A store or registry that may have signatures of an image. */
+export interface SignatureSource {
+  /** For messages: `the store`, or the registry's name. */
+  readonly name: string;
+  readonly collect: (image: NamedImage) => Promise<CollectedSignatures>;
+}
+
+/** The result of evaluating trust policies for an image. */
+export interface PolicyResult {
+  readonly image: NamedImage;
+  readonly verdict: Verdict;
+  /** Verified signatures by signers that one of the policies trusts, without duplicates. */
+  readonly signatures: readonly VerifiedSignature[];
+  readonly rejections: readonly Rejection[];
+  /** Names of the queried sources, in order. */
+  readonly asked: readonly string[];
+}
+
+/**
+ * Evaluates several policies for an image; each must accept it.
+ *
+ * Queries the sources in order until the signatures suffice. A further source can only add
+ * signatures. An unreachable source counts as one without signatures, and its error is a reason for
+ * the rejection.
+ * @example
+ * ```ts
+ * const collect = async ({ digest }) => collectFromStore(store, digest);
+ * const { verdict } = await evaluatePolicies(image, [policy], [{ name: 'the store', collect }]);
+ * if (!verdict.accepted) throw new LktError('SIGNATURE_INVALID', verdict.reasons.join('\n'));
+ * ```
+ */
+export async function evaluatePolicies(
+  image: NamedImage,
+  policies: readonly TrustPolicy[],
+  sources: readonly SignatureSource[],
+  signal?: AbortSignal,
+): Promise<PolicyResult> {
+  const perSource: CollectedSignatures[] = [];
+  const asked: string[] = [];
+  const unreachable: Rejection[] = [];
+  let evaluated = await evaluate(image, policies, perSource);
+  for (const source of sources) {
+    if (evaluated.verdict.accepted) break;
+    signal?.throwIfAborted();
+    try {
+      perSource.push(await source.collect(image));
+      asked.push(source.name);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof LktError)) throw error;
+      unreachable.push({ source: source.name, reason: error.message });
+      continue;
+    }
+    evaluated = await evaluate(image, policies, perSource);
+  }
+  const { verdict, signatures, rejections } = evaluated;
+  const all = [...rejections, ...unreachable];
+  if (verdict.accepted || unreachable.length === 0)
+    return { image, verdict, signatures, rejections: all, asked };
+  const errors = unreachable.map(
+    ({ source, reason }) => `cannot read signatures from ${source}: ${reason}`,
+  );
+  const reasons = [...verdict.reasons, ...errors];
+  return { image, verdict: { accepted: false, reasons }, signatures, rejections: all, asked };
+}
+
+type Evaluated = Pick<PolicyResult, 'verdict' | 'signatures' | 'rejections'>;
+
+async function evaluate(
+  image: NamedImage,
+  policies: readonly TrustPolicy[],
+  perSource: readonly CollectedSignatures[],
+): Promise<Evaluated> {
+  const collected = merge(perSource);
+  const verdicts: Verdict[] = [];
+  const signatures = new Map<string, VerifiedSignature>();
+  const rejected: Rejection[] = [];
+  for (const policy of policies) {
+    const trust = trustedSigners(policy, image);
+    const verification =
+      trust === undefined
+        ? emptyVerification(image)
+        : rejectContradictions(
+            await verifyImage({ subject: image.digest, collected, trust }),
+            image,
+          );
+    verdicts.push(evaluatePolicy(policy, image, verification));
+    for (const one of verification.signatures)
+      signatures.set(JSON.stringify([one.source, one.signer]), one);
+    rejected.push(...verification.rejections);
+  }
+  const good = [...signatures.values()];
+  // A signature that one policy does not trust may satisfy another.
+  const used = new Set(good.map(({ source }) => source));
+  const rejections = new Map(
+    rejected
+      .filter(({ source }) => !used.has(source))
+      .map((one) => [`${one.source}: ${one.reason}`, one]),
+  );
+  return {
+    verdict: combineVerdicts(verdicts),
+    signatures: good,
+    rejections: [...rejections.values()],
+  };
+}
+
+function emptyVerification({ digest }: NamedImage): Verification {
+  return { subject: digest, signatures: [], rejections: [] };
+}
+
+/** Moves signatures whose predicate contradicts the image to the rejections. */
+function rejectContradictions(verification: Verification, image: NamedImage): Verification {
+  const signatures: VerifiedSignature[] = [];
+  const rejections = [...verification.rejections];
+  for (const one of verification.signatures) {
+    const reason = predicateProblem(one, image);
+    if (reason === undefined) signatures.push(one);
+    else rejections.push({ source: one.source, reason });
+  }
+  return { ...verification, signatures, rejections };
+}
+
+function combineVerdicts(verdicts: readonly Verdict[]): Verdict {
+  const reasons = verdicts.flatMap((one) => (one.accepted ? [] : one.reasons));
+  if (verdicts.some(({ accepted }) => !accepted))
+    return { accepted: false, reasons: [...new Set(reasons)] };
+  const signed = verdicts.flatMap((one) => (one.accepted && one.because === 'signed' ? [one] : []));
+  if (signed.length === 0) return { accepted: true, because: 'not required' };
+  return {
+    accepted: true,
+    because: 'signed',
+    signers: distinct(signed.flatMap(({ signers }) => signers)),
+    rebuilders: distinct(signed.flatMap(({ rebuilders }) => rebuilders)),
+  };
+}
+
+function distinct<T>(items: readonly T[]): readonly T[] {
+  return [...new Map(items.map((item) => [JSON.stringify(item), item])).values()];
+}
+
+/** Merges the signatures of several sources, without duplicates. */
+function merge(perSource: readonly CollectedSignatures[]): CollectedSignatures {
+  const items = new Map(
+    perSource.flatMap(({ items: some }) => some).map((item) => [keyOf(item), item]),
+  );
+  const unreadable = new Map(
+    perSource
+      .flatMap(({ unreadable: some }) => some)
+      .map((one) => [`${one.source}: ${one.reason}`, one]),
+  );
+  return { items: [...items.values()], unreadable: [...unreadable.values()] };
+}
+
+function keyOf(item: CollectedSignatures['items'][number]): string {
+  const annotations = item.kind === 'bundle' ? {} : item.annotations;
+  return JSON.stringify([item.kind, annotations, digestOf(item.bytes)]);
+}

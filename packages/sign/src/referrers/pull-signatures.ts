@@ -1,0 +1,177 @@
+import { digestHex, LktError } from '@lkt/core';
+import {
+  type Descriptor,
+  type ImageManifest,
+  isIndexType,
+  parseIndex,
+  parseManifest,
+  type Reference,
+  type Store,
+  writeReferrer,
+} from '@lkt/oci';
+import type { RegistryReader } from '@lkt/registry';
+import { isBundleManifest } from './collect-signatures.ts';
+import {
+  ATTESTATION_ARTIFACT,
+  DSSE_ENVELOPE,
+  SIGNATURE_ARTIFACT,
+  SIMPLE_SIGNING,
+} from '../bundle/formats.ts';
+
+/** The limit of verification. */
+const MAX_REFERRERS = 200;
+/** Bytes. SBOMs have some MB. */
+const MAX_BLOB_BYTES = 64 * 2 ** 20;
+/** Bytes for all referrers of one image: a registry must not fill the disk. */
+const MAX_TOTAL_BYTES = 256 * 2 ** 20;
+
+/** Options of `pullSignatures`. */
+export interface PullSignaturesOptions {
+  /**
+   * Also pull unsigned referrers such as SBOMs and provenance; default false. Builds that use the
+   * image may copy these documents into their own SBOMs.
+   */
+  readonly documents?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Copies the signatures and attestations of an image from a registry into the store, which must
+ * have the image. Those under cosign 2's tags become referrers. Checks only their digests and that
+ * they name the image.
+ *
+ * The store loses nothing. Broken entries are skipped, because verification would reject them.
+ * @returns number of the registry's entries that the store has now
+ * @throws NETWORK_FAILED, ACCESS_DENIED, IMAGE_INVALID: a failed request never counts as an empty
+ * list
+ * @example
+ * ```ts
+ * const subject = await registry.resolve({ ...repository, tag: '1.0' });
+ * await pullSignatures(registry, store, repository, subject);
+ * const collected = await collectFromStore(store, subject.digest);
+ * ```
+ */
+export async function pullSignatures(
+  registry: RegistryReader,
+  store: Store,
+  repository: Reference,
+  subject: Descriptor,
+  options: PullSignaturesOptions = {},
+): Promise<number> {
+  const { domain, path } = repository;
+  const { digest } = subject;
+  const { signal } = options;
+  const pull = new Pull(registry, store, { domain, path }, options);
+  const tag = `sha256-${digestHex(digest)}`;
+  const listed = await registry.referrers({ domain, path, digest }, undefined, signal);
+  // A registry that gained the API may still have earlier referrers under the fallback tag.
+  const tagged = await pull.manifestAt(tag);
+  const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);
+  const more = isIndex ? parseIndex(tagged.bytes).manifests : [];
+  const all = new Map([...listed, ...more].map((item) => [item.digest, item]));
+  for (const referrer of [...all.values()].slice(0, MAX_REFERRERS))
+    if (!isIndexType(referrer.mediaType)) await pull.referrer(referrer, subject);
+  await pull.tagOf(`${tag}.sig`, SIGNATURE_ARTIFACT, SIMPLE_SIGNING, subject);
+  await pull.tagOf(`${tag}.att`, ATTESTATION_ARTIFACT, DSSE_ENVELOPE, subject);
+  await store.addReferrer(...pull.found);
+  return pull.found.length;
+}
+
+class Pull {
+  readonly found: Descriptor[] = [];
+  readonly #registry: RegistryReader;
+  readonly #store: Store;
+  readonly #repository: Reference;
+  readonly #documents: boolean;
+  readonly #signal: AbortSignal | undefined;
+  #size = 0;
+
+  constructor(
+    registry: RegistryReader,
+    store: Store,
+    repository: Reference,
+    { documents = false, signal }: PullSignaturesOptions,
+  ) {
+    this.#registry = registry;
+    this.#store = store;
+    this.#repository = repository;
+    this.#documents = documents;
+    this.#signal = signal;
+  }
+
+  async manifestAt(tag: string): Promise<{ descriptor: Descriptor; bytes: Buffer } | undefined> {
+    try {
+      return await this.#registry.fetchManifest({ ...this.#repository, tag }, this.#signal);
+    } catch (error) {
+      if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  async referrer({ digest }: Descriptor, subject: Descriptor): Promise<void> {
+    await skipInvalid(async () => {
+      const reference = { ...this.#repository, digest };
+      const { descriptor, bytes } = await this.#registry.fetchManifest(reference, this.#signal);
+      const manifest = parseManifest(bytes);
+      // Do not trust the index of referrers: the manifest must name the subject.
+      if (manifest.subject?.digest !== subject.digest || !isSmall(manifest.layers)) return;
+      if (!this.#documents && !isSigned(manifest)) return;
+      if (!this.#takes([manifest.config, ...manifest.layers])) return;
+      await this.#blobs([manifest.config, ...manifest.layers]);
+      await this.#store.writeBytes(bytes);
+      this.found.push(descriptor);
+    });
+  }
+
+  async tagOf(
+    tag: string,
+    artifactType: string,
+    mediaType: string,
+    subject: Descriptor,
+  ): Promise<void> {
+    await skipInvalid(async () => {
+      const tagged = await this.manifestAt(tag);
+      if (tagged === undefined) return;
+      const layers = parseManifest(tagged.bytes).layers.filter(
+        (layer) => layer.mediaType === mediaType,
+      );
+      if (layers.length === 0 || !isSmall(layers) || !this.#takes(layers)) return;
+      await this.#blobs(layers);
+      this.found.push(await writeReferrer(this.#store, { subject, artifactType, layers }));
+    });
+  }
+
+  /** Adds blobs to the total size; reports whether they fit. */
+  #takes(blobs: readonly Descriptor[]): boolean {
+    const size = blobs.reduce((sum, blob) => sum + blob.size, this.#size);
+    if (size > MAX_TOTAL_BYTES) return false;
+    this.#size = size;
+    return true;
+  }
+
+  async #blobs(blobs: readonly Descriptor[]): Promise<void> {
+    for (const blob of blobs)
+      await this.#registry.pullBlob(this.#store, this.#repository, blob, this.#signal);
+  }
+}
+
+/** Reads the types from the manifest, not from the index that lists it. */
+function isSigned(manifest: ImageManifest): boolean {
+  const types = new Set(manifest.layers.map(({ mediaType }) => mediaType));
+  return isBundleManifest(manifest) || types.has(SIMPLE_SIGNING) || types.has(DSSE_ENVELOPE);
+}
+
+function isSmall(layers: ImageManifest['layers']): boolean {
+  return layers.length <= MAX_REFERRERS && layers.every(({ size }) => size <= MAX_BLOB_BYTES);
+}
+
+async function skipInvalid(run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    const isContent =
+      error instanceof LktError &&
+      ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'].includes(error.code);
+    if (!isContent) throw error;
+  }
+}

@@ -1,0 +1,61 @@
+import { type Digest, digestHex } from '@lkt/core';
+import type { Bundle } from '@sigstore/bundle';
+import {
+  IN_TOTO_PAYLOAD,
+  SIGNATURE_PREDICATE,
+  STATEMENT_V01,
+  STATEMENT_V1,
+  type Statement,
+} from '../statement/statement.ts';
+import { simpleSubject } from '../bundle/simple-signing.ts';
+import { VerificationError } from './verification-error.ts';
+
+/** The signed content about an image. */
+export interface SignedPredicate {
+  readonly predicateType: string;
+  readonly predicate: unknown;
+}
+
+/**
+ * Returns the signed predicate of a signature, without verifying the signature.
+ * @param payload of a detached signature
+ * @throws VerificationError if about another image, or not a statement
+ */
+export function readSignedPredicate(
+  bundle: Bundle,
+  payload: Buffer | undefined,
+  subject: Digest,
+): SignedPredicate {
+  if (bundle.content.$case === 'messageSignature') {
+    if (payload === undefined)
+      throw new VerificationError('the bundle lacks the content that it signs');
+    const digest = simpleSubject(payload);
+    if (digest !== subject) throw new VerificationError(`of another image, ${digest}`);
+    return { predicateType: SIGNATURE_PREDICATE, predicate: {} };
+  }
+  const { payloadType, payload: content } = bundle.content.dsseEnvelope;
+  if (payloadType !== IN_TOTO_PAYLOAD)
+    throw new VerificationError(
+      `the signed payload is not an in-toto statement, but ${payloadType}`,
+    );
+  const statement = parseStatement(content);
+  const subjects = statement.subject.map((item) => item?.digest?.['sha256']);
+  if (!subjects.includes(digestHex(subject)))
+    throw new VerificationError(`about another image, sha256:${subjects[0] ?? '?'}`);
+  const { predicateType, predicate } = statement;
+  return { predicateType, predicate };
+}
+
+function parseStatement(content: Buffer): Statement {
+  try {
+    const statement = JSON.parse(content.toString()) as Statement;
+    const { _type, subject, predicateType } = statement;
+    const isStatement =
+      (_type === STATEMENT_V1 || _type === STATEMENT_V01) &&
+      Array.isArray(subject) &&
+      typeof predicateType === 'string' &&
+      predicateType !== '';
+    if (isStatement) return statement;
+  } catch {}
+  throw new VerificationError('the signed payload is not an in-toto statement');
+}

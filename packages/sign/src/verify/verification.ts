@@ -1,0 +1,55 @@
+import type { Digest } from '@lkt/core';
+import type { PublicKey } from '../keys/keys.ts';
+import type { TrustedRoot } from '../sigstore/trusted-root.ts';
+
+/** The trusted signers. A signature by any other signer is a rejection. */
+export interface TrustedSigners {
+  readonly keys?: readonly PublicKey[];
+  readonly identities?: readonly Identity[];
+  /** Trusted root for identities and times. Required for identities. */
+  readonly root?: TrustedRoot | undefined;
+  /** Whether signatures by keys must be in a log of `root`; default false. */
+  readonly keysNeedLog?: boolean;
+}
+
+/** An OIDC identity. Both fields are compared literally, without patterns. */
+export interface Identity {
+  /** URL of the OpenID Connect provider. */
+  readonly issuer: string;
+  /** Subject alternative name of the certificate: the URL of a workflow, or an email address. */
+  readonly subject: string;
+}
+
+/** A signer: a key by its fingerprint, or an identity. */
+export type SignerId =
+  | { readonly kind: 'key'; readonly fingerprint: Digest; readonly name: string }
+  | ({ readonly kind: 'identity' } & Identity);
+
+/** A valid signature by a trusted signer. */
+export interface VerifiedSignature {
+  readonly signer: SignerId;
+  /** Digest of the image. */
+  readonly subject: Digest;
+  /** Type of the statement; `https://sigstore.dev/cosign/sign/v1` for a plain signature. */
+  readonly predicateType: string;
+  readonly predicate: unknown;
+  /** Signing time, if a log or timestamp authority confirms it. */
+  readonly time?: Date;
+  readonly logIndex?: number;
+  /** Location of the signature, for messages. */
+  readonly source: string;
+}
+
+/** An invalid or untrusted signature, with the reason. */
+export interface Rejection {
+  readonly source: string;
+  /** For messages: `the log entry belongs to another signature`. */
+  readonly reason: string;
+}
+
+/** The result of verifying an image's signatures. */
+export interface Verification {
+  readonly subject: Digest;
+  readonly signatures: readonly VerifiedSignature[];
+  readonly rejections: readonly Rejection[];
+}
