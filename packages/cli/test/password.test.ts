@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readSigningKey } from '@lkt/sign';
 import { expect, test } from 'vitest';
+import { main } from './program.ts';
 
 /** Types an answer to each question at a terminal of its own, and gives back what was to be seen there. */
 const TYPIST = `
@@ -29,7 +30,6 @@ while True:
 sys.stdout.buffer.write(seen)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 `;
-import { main } from './program.ts';
 
 async function type(
   dir: string,

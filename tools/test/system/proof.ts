@@ -75,14 +75,28 @@ async function tagsOf(directories: readonly string[]): Promise<readonly Tagged[]
   return directories.map((directory, index) => ({ directory, tag: tags[index] ?? '' }));
 }
 
+const LAYERS = [
+  'core',
+  'oci',
+  'http',
+  'registry',
+  'attest',
+  'sign',
+  'debian',
+  'dockerfile',
+  'git',
+  'builder',
+  'buildkit',
+  'rebuild',
+  'pkg',
+];
+
 /** What builds packages: nothing of it imports the layers above. */
 const ENGINE = [
   'lkt',
   'package-lock.json',
-  ...['core', 'oci', 'http', 'registry', 'attest', 'sign', 'debian', 'build', 'pkg'].map(
-    (layer) => `:(glob)packages/${layer}/src/**`,
-  ),
-  'packages/cli/src/bundle',
+  ...LAYERS.map((layer) => `:(glob)packages/${layer}/src/**`),
+  'tools/build',
 ];
 
 const BUILD = [

@@ -52,7 +52,19 @@ afterAll(() => {
   for (const path of [checkout, fresh]) rmSync(path, { recursive: true });
 });
 
-function run(program: string, ...words: readonly string[]): object {
+interface Done {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const run = (program: string, ...words: readonly string[]): Done => runWith({}, program, ...words);
+
+function runWith(
+  env: Readonly<Record<string, string>>,
+  program: string,
+  ...words: readonly string[]
+): Done {
   const done = spawnSync(join(checkout, program), words, {
     cwd: join(root, 'pkg'),
     encoding: 'utf8',
@@ -61,6 +73,7 @@ function run(program: string, ...words: readonly string[]): object {
       HOME: '/nonexistent',
       LKT_CACHE: join(checkout, 'store'),
       NO_COLOR: '1',
+      ...env,
     },
   });
   return { status: done.status, stdout: done.stdout, stderr: done.stderr };
@@ -179,6 +192,23 @@ test('the programs of a build load nothing that they do not need to begin', () =
   expect(program('worker.cjs')).not.toMatch(
     /^\S.*require\("(\.\/(?!worker-rolldown-runtime)|koffi|node:(crypto|zlib))|undici/m,
   );
+});
+
+test("a second run takes all code from Node's compile cache", () => {
+  const debug = {
+    NODE_COMPILE_CACHE: join(checkout, 'compiled'),
+    NODE_DEBUG_NATIVE: 'COMPILE_CACHE',
+  };
+  const codeOf = (): readonly string[] => {
+    const { stderr } = runWith(debug, 'lkt', 'env', '--json');
+    return [...stderr.matchAll(/V8 code cache for CommonJS .*\/dist\/(\S+) was (\w+)/g)].map(
+      ([, file, state]) => `${file} ${state}`,
+    );
+  };
+  const first = codeOf();
+  expect(first).toContain('lkt.cjs not');
+  expect(first).toContain(`${id()}/main.cjs not`);
+  expect(codeOf()).toEqual(first.map((line) => line.replace(/ not$/, ' accepted')));
 });
 
 test.each(['dockerfile-errors', 'pkg-build', 'pkg-build-check', 'image-attestations'])(
