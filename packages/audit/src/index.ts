@@ -4,7 +4,7 @@ export { type ElfReport } from './elf/audit-elf.ts';
 export { type ElfFacts } from './elf/facts.ts';
 export { ELF_RULES, type ElfRule } from './elf/rules.ts';
 export { auditHostFiles } from './host-files.ts';
-export { judgeAudit } from './judge-audit.ts';
+export { requireWaived } from './require-waived.ts';
 export { auditKernel, KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
 export { compareKernelConfigs, type ConfigChanges } from './kernel/compare-configs.ts';
 export {

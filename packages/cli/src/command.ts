@@ -10,7 +10,7 @@ import {
 } from './session/environment.ts';
 import { abortOnInterrupt } from './session/interrupt.ts';
 import {
-  judgeLinuxkitFlags,
+  checkLinuxkitFlags,
   linuxkitDefinitions,
   type LinuxkitFlags,
   plainSwitches,
@@ -128,7 +128,7 @@ export abstract class LktCommand {
     const accepted = { args: command.args ?? {}, flags };
     const words = plainSwitches(this.#words, flags);
     const given = plainWords(words, accepted) ?? (await this.#askOclif(words, accepted));
-    this.#warnings = judgeLinuxkitFlags(linuxkit, own, given.flags);
+    this.#warnings = checkLinuxkitFlags(linuxkit, own, given.flags);
     return given as never;
   }
 

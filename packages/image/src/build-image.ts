@@ -49,7 +49,7 @@ export async function buildImage(
   await using begun = new AsyncDisposableStack();
   const begin = (): EarlyComposing => begun.use(new EarlyComposing(loaded.config, options));
   // Nothing is looked into before its signatures were, if any are asked for.
-  const first = (await maySayNo(loaded.config, options.trust)) ? undefined : begin();
+  const first = (await mayHavePolicy(loaded.config, options.trust)) ? undefined : begin();
   const workspace = await openWorkspace();
   const check = await startTrustCheck(workspace, loaded, tools.store, options);
   await check?.requireSigned(queries, tools.reporter);
@@ -88,9 +88,12 @@ export async function buildImage(
 }
 
 /** Whether there may be a policy that refuses an image. */
-async function maySayNo({ trust }: SystemConfig, options: TrustOptions = {}): Promise<boolean> {
+async function mayHavePolicy(
+  { trust }: SystemConfig,
+  options: TrustOptions = {},
+): Promise<boolean> {
   if (trust.length > 0) return true;
-  return options.policies !== undefined && (await options.mayAsk?.()) !== false;
+  return options.policies !== undefined && (await options.mayHavePolicy?.()) !== false;
 }
 
 /** @throws LktError PIN_MISSING at the first reference without a digest */

@@ -33,7 +33,7 @@ export interface CachedRange extends Pick<CachedFile, 'path' | 'size' | 'crc'> {
 export class DamagedFile extends Error {}
 
 /** What is read at once of short parts. */
-const RUN = 256 * 1024;
+const READ_SIZE = 256 * 1024;
 
 /** What composing keeps in a store beside its blobs: what it makes of an image by itself, and of those of a config. */
 export type ImageArea = 'contents' | 'segments';
@@ -143,7 +143,7 @@ export class ComposeCache {
       await using file = await open(path, 'r');
       for (const part of parts.toSorted((a, b) => a.offset - b.offset)) {
         if (part.offset + part.size > start + run.length) {
-          const buffer = Buffer.allocUnsafeSlow(Math.max(RUN, part.size));
+          const buffer = Buffer.allocUnsafeSlow(Math.max(READ_SIZE, part.size));
           const { bytesRead } = await file.read(buffer, 0, buffer.length, part.offset);
           run = buffer.subarray(0, bytesRead);
           start = part.offset;
@@ -160,7 +160,7 @@ export class ComposeCache {
   /** A small file as a whole. @throws DamagedFile */
   async text(file: CachedFile): Promise<string> {
     const { path, size, crc } = file;
-    if (size <= RUN) {
+    if (size <= READ_SIZE) {
       try {
         const data = readFileSync(path);
         if (data.length === size && crc32(data) === crc) return data.toString();

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { findAction } from '@lkt/pkg/action-cache';
 import type { ImageAudit } from './audit/audit-hook.ts';
 import type { BuiltImage } from './built-image.ts';
-import { isThere } from './output/is-there.ts';
+import { matchesDigest } from './output/matches-digest.ts';
 import { KnownFiles } from './output/known-files.ts';
 import type { OutputFile } from './output/write.ts';
 import type { TrustedImage } from './trust/check-images.ts';
@@ -48,6 +48,6 @@ export async function findCachedImage(
   const image = findAction<CachedImage>(path, env)?.result;
   if (image === undefined || now >= (image.audit?.until ?? Infinity)) return undefined;
   const known = new KnownFiles(dirname(path));
-  const matches = image.files.map(async (file) => isThere(file.path, file, known, signal));
+  const matches = image.files.map(async (file) => matchesDigest(file.path, file, known, signal));
   return (await Promise.all(matches)).includes(false) ? undefined : image;
 }

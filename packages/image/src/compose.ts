@@ -18,7 +18,7 @@ import {
   type Output,
   requireWritable,
   small,
-  UnnamedOutputs,
+  StagedOutputs,
   writeOutputs,
 } from './output/write.ts';
 import { type Plan, planImage } from './plan.ts';
@@ -119,8 +119,8 @@ async function compose(
   }
   requireOwnNames(outputs);
   const known = plan.cache.knownFiles;
-  await using unnamed = new UnnamedOutputs({ dir: outDir, known, signal });
-  const files = await writeOutputs(begun?.outputs ?? unnamed, outputs);
+  await using staged = new StagedOutputs({ dir: outDir, known, signal });
+  const files = await writeOutputs(begun?.outputs ?? staged, outputs);
   for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
   const audit = await auditing;
   const result = { files, audit };

@@ -10,7 +10,7 @@ import { chooseCompression } from '@lkt/formats';
 import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
 import { bootOutputs } from './output/boot-outputs.ts';
 import { INITRD_FORMATS } from './output/formats.ts';
-import { UnnamedOutputs } from './output/write.ts';
+import { StagedOutputs } from './output/write.ts';
 import { pinnedDigest, type Plan, planImage, treesOf } from './plan.ts';
 import { CONCURRENCY } from './concurrency.ts';
 import { isLoaded } from './tree/image-tree.ts';
@@ -35,7 +35,7 @@ export interface EarlyImage {
 export class EarlyComposing implements AsyncDisposable {
   /** For whoever composes the image. */
   readonly unpacked: UnpackedLayers;
-  readonly outputs: UnnamedOutputs;
+  readonly outputs: StagedOutputs;
   readonly #cache: ComposeCache;
   readonly #work: Promise<void>;
   readonly #stop = new AbortController();
@@ -54,7 +54,7 @@ export class EarlyComposing implements AsyncDisposable {
     this.#signal = AbortSignal.any(signals);
     this.#cache = new ComposeCache(store, this.#reporter, 'contents', this.#signal);
     const { knownFiles: known } = new ComposeCache(store, this.#reporter, 'segments');
-    this.outputs = new UnnamedOutputs({ dir, known, signal: this.#signal });
+    this.outputs = new StagedOutputs({ dir, known, signal: this.#signal });
     this.#work = this.#begin(config, options);
   }
 

@@ -116,7 +116,7 @@ export async function readGraph(
       const place = `${at.file.path}:${at.position.line}`;
       uses.push({ as: 'image', place, reference, package: item, pin });
     }
-    const isThere = await Promise.all(
+    const isStored = await Promise.all(
       uses.map(async ({ package: item, reference }) =>
         item === undefined
           ? reference?.digest !== undefined && (await store.has(reference.digest))
@@ -126,7 +126,7 @@ export async function readGraph(
     await builder.add(uses, {
       name: path,
       kind: 'image',
-      built: isThere.every(Boolean),
+      built: isStored.every(Boolean),
       signed: false,
     });
   }
@@ -205,11 +205,11 @@ class GraphBuilder {
 
   async #addBase(name: string, digest: Digest | undefined): Promise<void> {
     if (this.#nodes.has(name)) return;
-    const isThere = digest !== undefined && (await this.#store.has(digest));
+    const isStored = digest !== undefined && (await this.#store.has(digest));
     this.#nodes.set(name, {
       name,
       kind: 'base',
-      built: isThere,
+      built: isStored,
       pinned: digest !== undefined,
       stale: false,
       signed: digest !== undefined && this.isSigned(digest),

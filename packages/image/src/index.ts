@@ -48,6 +48,5 @@ export { type PackageImage, type Plan, planImage, type PlanOptions } from './pla
 export { guestFeatures } from './runtime/guest-features.ts';
 export { configFilesIn } from './tree/files.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
-export { readTrustFile, workspacePolicy } from './trust/load-policy.ts';
-export { problemOf, storeEvidence, TrustGate } from './trust/trust-gate.ts';
-export { type ImageReport, reportOf, verifyConfigs } from './trust/verify-images.ts';
+export { storeSignatures } from './trust/trust-gate.ts';
+export { type ImageReport, verifyConfigs, verifyImageReport } from './trust/verify-images.ts';

@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { segmentArchive, segmentsOf } from '../src/initrd/segment.ts';
 import { mergeParts } from '../src/tree/merge.ts';
-import type { Content, Contents, Part, Placed } from '../src/tree/part.ts';
+import type { Content, Contents, Part, TreeEntry } from '../src/tree/part.ts';
 import { chunks, collect } from './support.ts';
 
 describe('cpio archives', () => {
@@ -75,13 +75,13 @@ describe('cpio archives', () => {
       [{ type: 'symlink', link: 'x'.repeat(4096) }, 'a path or target longer than 4095 bytes'],
       [{ path: 'TRAILER!!!' }, 'the name that ends a cpio archive'],
     ] as const) {
-      const entry: Placed = { ...BASE, path: 'f', type: 'file', ...change };
+      const entry: TreeEntry = { ...BASE, path: 'f', type: 'file', ...change };
       expect(() => segmentsOf(mergeParts([part([entry], new Map())]))).toThrow(message);
     }
   });
 
   it('fail on content that is not as long as announced', async () => {
-    const entry: Placed = { ...BASE, path: 'f', type: 'file', size: 9, content: 'f' };
+    const entry: TreeEntry = { ...BASE, path: 'f', type: 'file', size: 9, content: 'f' };
     const [segment] = segmentsOf(mergeParts([part([entry], new Map([['f', 'short']]))]));
     if (segment === undefined) throw new Error('no segment');
     await expect(collect(segmentArchive(segment))).rejects.toThrow(
@@ -140,7 +140,7 @@ function trees(): fc.Arbitrary<readonly Item[]> {
 
 function onlySegment(items: readonly Item[]): Parameters<typeof segmentArchive>[0] {
   const contents = new Map<string, string>();
-  const placed = items.map((item): Placed => {
+  const placed = items.map((item): TreeEntry => {
     const { kind, content = '', of, mode = 0o777 } = item;
     const path = Buffer.from(item.path).toString('latin1');
     const base = { ...BASE, path, mode };
@@ -162,7 +162,7 @@ function onlySegment(items: readonly Item[]): Parameters<typeof segmentArchive>[
   return segment ?? { name: 'empty', parts: [], directories: [] };
 }
 
-function part(entries: readonly Placed[], contents: ReadonlyMap<string, string>): Part {
+function part(entries: readonly TreeEntry[], contents: ReadonlyMap<string, string>): Part {
   const source: Contents = {
     key: 'test',
     async *read(wanted): AsyncGenerator<Content> {

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { infoArchive, memoryFor, readInitrdInfo } from '../src/initrd/info.ts';
 import { mergeParts } from '../src/tree/merge.ts';
-import type { Placed } from '../src/tree/part.ts';
+import type { TreeEntry } from '../src/tree/part.ts';
 import { tempDir } from './support.ts';
 
 const MIB = 2 ** 20;
 
-function rootOf(...files: readonly Partial<Placed>[]): ReturnType<typeof mergeParts> {
+function rootOf(...files: readonly Partial<TreeEntry>[]): ReturnType<typeof mergeParts> {
   const base = { type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: 0, size: 0 } as const;
-  const entries = files.map((file, index): Placed => ({ ...base, path: `f${index}`, ...file }));
+  const entries = files.map((file, index): TreeEntry => ({ ...base, path: `f${index}`, ...file }));
   const origin = { source: '', location: '' };
   const contents = {
     key: '',

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { isThere } from '../src/output/is-there.ts';
+import { matchesDigest } from '../src/output/matches-digest.ts';
 import { KnownFiles } from '../src/output/known-files.ts';
 import { tempDir } from './support.ts';
 
@@ -27,7 +27,7 @@ async function newCase(): Promise<{ path: string; notes: string; known: KnownFil
   // What has just changed is not known by its times.
   await sleep(100);
   const known = new KnownFiles(notes);
-  expect(await isThere(path, EXPECTED, known)).toBe(true);
+  expect(await matchesDigest(path, EXPECTED, known)).toBe(true);
   expect(readdirSync(notes)).toHaveLength(1);
   await sleep(100);
   return { path, notes, known };
@@ -38,14 +38,14 @@ it('a file that is as it was is not read again, and counts as written now', asyn
   // Were it read, this would be found to be wrong.
   const [note = ''] = readdirSync(notes);
   const other = { ...EXPECTED, digest: digestOf('something else') };
-  expect(await isThere(path, other, known)).toBe(false);
+  expect(await matchesDigest(path, other, known)).toBe(false);
   const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
   writeFileSync(join(notes, note), [other.digest, dev, ino, size, mtimeNs, ctimeNs].join(' '));
-  expect(await isThere(path, other, known)).toBe(true);
+  expect(await matchesDigest(path, other, known)).toBe(true);
   expect(statSync(path, { bigint: true }).mtimeNs).toBeGreaterThan(mtimeNs);
   // The next time too.
   await sleep(100);
-  expect(await isThere(path, other, known)).toBe(true);
+  expect(await matchesDigest(path, other, known)).toBe(true);
 });
 
 it.each<[string, (path: string) => void]>([
@@ -72,13 +72,13 @@ it.each<[string, (path: string) => void]>([
 ])('a file that was changed %s is read, and found to be another', async (_, change) => {
   const { path, known } = await newCase();
   change(path);
-  expect(await isThere(path, EXPECTED, known)).toBe(false);
+  expect(await matchesDigest(path, EXPECTED, known)).toBe(false);
 });
 
 it('what cannot be noted is read each time', async () => {
   const { path } = await newCase();
   const nowhere = new KnownFiles(join(tempDir(), 'nowhere'));
-  expect(await isThere(path, EXPECTED, nowhere)).toBe(true);
+  expect(await matchesDigest(path, EXPECTED, nowhere)).toBe(true);
   await sleep(100);
-  expect(await isThere(path, EXPECTED, nowhere)).toBe(true);
+  expect(await matchesDigest(path, EXPECTED, nowhere)).toBe(true);
 });

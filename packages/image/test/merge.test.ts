@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mergeParts, type Root } from '../src/tree/merge.ts';
-import type { Part, Placed } from '../src/tree/part.ts';
+import type { Part, TreeEntry } from '../src/tree/part.ts';
 
 /** A tree as text: `d/` a directory, `l -> target` a link, anything else a file. */
 function parts(...trees: readonly (readonly string[])[]): readonly Part[] {
@@ -9,7 +9,7 @@ function parts(...trees: readonly (readonly string[])[]): readonly Part[] {
     label: `img${index}`,
     isRoot: true,
     segment: `img${index}`,
-    entries: tree.map((line): Placed => {
+    entries: tree.map((line): TreeEntry => {
       const [path = '', link] = line.split(' -> ');
       const base = { mode: 0o755, uid: 0, gid: 0, mtime: 0, size: 0 };
       if (link !== undefined) return { ...base, path, type: 'symlink', link };

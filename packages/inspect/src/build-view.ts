@@ -94,11 +94,11 @@ export async function viewBuild(path: string, platform: Platform): Promise<Image
 
 function readerFor(
   suffixes: readonly string[],
-  isThere: (suffix: string) => boolean,
+  exists: (suffix: string) => boolean,
 ): { suffix: string; read: (typeof READERS)[string] } | undefined {
   for (const suffix of suffixes) {
     const read = READERS[suffix];
-    if (read !== undefined && isThere(suffix)) return { suffix, read };
+    if (read !== undefined && exists(suffix)) return { suffix, read };
   }
   return undefined;
 }

@@ -8,7 +8,7 @@ import {
 import type { Digest } from '@lkt/core';
 
 /** A signature that a store has beside an image. Nobody has checked it. */
-export interface ShownSignature {
+export interface SignatureSummary {
   /** `signature`, `provenance`, `SBOM`, … */
   readonly of: string;
   /** Who says to have signed: a person or job of a certificate, or a key. */
@@ -16,11 +16,11 @@ export interface ShownSignature {
 }
 
 /** Of an image, its index or its manifest. */
-export async function shownSignatures(
+export async function summarizeSignatures(
   store: Store,
   digests: readonly Digest[],
-): Promise<readonly ShownSignature[]> {
-  const shown = new Map<string, ShownSignature>();
+): Promise<readonly SignatureSummary[]> {
+  const shown = new Map<string, SignatureSummary>();
   for (const digest of new Set(digests)) {
     const { signers, rejections } = await unverifiedSigners(
       digest,

@@ -287,7 +287,7 @@ describe('any policy', () => {
             .map((item) => [random.next().value as number, item] as const)
             .toSorted(([x], [y]) => x - y)
             .map(([, item]) => item);
-        const judged = (
+        const result = (
           rules: TrustPolicy['rules'],
           signatures: readonly VerifiedSignature[],
         ): Verification & { accepted: boolean } => ({
@@ -300,8 +300,8 @@ describe('any policy', () => {
             rejections: [],
           }),
         });
-        expect(judged(shuffle(one.rules), shuffle(all)).accepted).toBe(
-          judged(one.rules, all).accepted,
+        expect(result(shuffle(one.rules), shuffle(all)).accepted).toBe(
+          result(one.rules, all).accepted,
         );
       }),
     );

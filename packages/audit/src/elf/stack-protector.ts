@@ -5,7 +5,7 @@ const STRTAB = 3;
 const EXECUTABLE_TEXT = '.text';
 /** What a compiled function calls when its canary has changed; in a library of its own for 32 bits. */
 const NAMES = ['\0__stack_chk_fail\0', '\0__stack_chk_fail_local\0'];
-const LONGEST = 32;
+const MAX_PATTERN_LENGTH = 32;
 
 /** `e_machine` of x86-64, where the canary of a thread is at %fs:0x28 (System V ABI for AMD64, glibc and musl). */
 const X86_64 = 62;
@@ -17,12 +17,14 @@ const X86_64 = 62;
 export async function hasStackProtector(file: RandomAccess, elf: ElfFile): Promise<boolean> {
   for (const part of namesOf(elf))
     if (
-      await findInPart(file, part, LONGEST, (piece) => NAMES.some((name) => piece.includes(name)))
+      await findInPart(file, part, MAX_PATTERN_LENGTH, (piece) =>
+        NAMES.some((name) => piece.includes(name)),
+      )
     )
       return true;
   const text = elf.sections.find(({ name }) => name === EXECUTABLE_TEXT);
   if (elf.machine !== X86_64 || text === undefined) return false;
-  return findInPart(file, text, LONGEST, loadsCanary);
+  return findInPart(file, text, MAX_PATTERN_LENGTH, loadsCanary);
 }
 
 function* namesOf(elf: ElfFile): Generator<{ readonly offset: number; readonly size: number }> {

@@ -27,7 +27,7 @@ const ARCHES = new Map<string, KernelArch>([
   ['arm64', 'arm64'],
 ]);
 /** No config is longer: it is input like any other. */
-const MOST = 8 * 1024 * 1024;
+const MAX_CONFIG_SIZE = 8 * 1024 * 1024;
 
 /**
  * Reads a `.config`, or a `config.gz` as `/proc` has it.
@@ -121,7 +121,7 @@ export function parseSysctls(name: string, text: string): ReadonlyMap<string, st
 function unzipped(name: string, bytes: Uint8Array): Buffer {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return Buffer.from(bytes);
   try {
-    return gunzipSync(bytes, { maxOutputLength: MOST });
+    return gunzipSync(bytes, { maxOutputLength: MAX_CONFIG_SIZE });
   } catch (cause) {
     throw new LktError('CONFIG_INVALID', `${name} is no whole gzip file`, { cause });
   }

@@ -24,9 +24,9 @@ export class SecretScan {
     // One char for each byte: all that is looked for is ASCII. Most pieces have nothing that would be worth a text.
     const isWorthIt = bytes.includes(MARK) || (this.#tail + start(bytes)).includes(MARK);
     if (isWorthIt) this.#hasKey = PRIVATE_KEY.test(this.#tail + bytes.toString('latin1'));
-    this.#tail = (this.#tail + bytes.toString('latin1', Math.max(0, bytes.length - LONGEST))).slice(
-      -LONGEST,
-    );
+    this.#tail = (
+      this.#tail + bytes.toString('latin1', Math.max(0, bytes.length - MAX_PATTERN_LENGTH))
+    ).slice(-MAX_PATTERN_LENGTH);
   }
 
   *findings(): Generator<Finding> {
@@ -53,8 +53,8 @@ const MAX_ACCOUNTS = 2 ** 20;
 const PRIVATE_KEY =
   /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\r?\n(?:[A-Za-z0-9+/=]{16}|Proc-Type:|DEK-Info:)/;
 const MARK = 'PRIVATE KEY-----';
-const LONGEST = 128;
+const MAX_PATTERN_LENGTH = 128;
 
 function start(bytes: Buffer): string {
-  return bytes.toString('latin1', 0, LONGEST);
+  return bytes.toString('latin1', 0, MAX_PATTERN_LENGTH);
 }

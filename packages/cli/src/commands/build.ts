@@ -10,7 +10,7 @@ import { LktCommand } from '../command.ts';
 import { readConfigFile } from '../session/config-file.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
 import { layoutsFlag, layoutsOf } from '../flags/layout.ts';
-import { refused, said } from '../flags/linuxkit.ts';
+import { unsupported, warnIgnored } from '../flags/linuxkit.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { builderFlags } from '../flags/package.ts';
 import { actionPath, cacheResult, reportCached } from '../session/action-cache.ts';
@@ -111,12 +111,12 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
   };
 
   static override linuxkit = {
-    'decompress-kernel': refused('switch', 'put the kernel unpacked into its package'),
-    docker: said(
+    'decompress-kernel': unsupported('switch', 'put the kernel unpacked into its package'),
+    docker: warnIgnored(
       'switch',
       'images are in the store or a registry; to take one from Docker: docker save NAME | lkt cache import -',
     ),
-    'sbom-current-time': said(
+    'sbom-current-time': warnIgnored(
       'switch',
       'an SBOM has the time of the image, and is the same each time',
     ),

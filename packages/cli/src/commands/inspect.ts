@@ -66,10 +66,10 @@ async function storedFacts(
 ): Promise<Pick<InspectedImage, 'size' | 'signatures'> | undefined> {
   if (!(await store.has(digest))) return undefined;
   const { loadImage } = await import('@lkt/oci');
-  const { shownSignatures } = await import('@lkt/inspect');
+  const { summarizeSignatures } = await import('@lkt/inspect');
   const { descriptor, manifest } = await loadImage(store, digest, platform);
   return {
     size: manifest.layers.reduce((sum, { size }) => sum + size, 0),
-    signatures: await shownSignatures(store, [digest, descriptor.digest]),
+    signatures: await summarizeSignatures(store, [digest, descriptor.digest]),
   };
 }

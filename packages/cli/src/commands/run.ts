@@ -4,7 +4,7 @@ import { finished } from 'node:stream/promises';
 import { LktError } from '@lkt/core';
 import type { Disk, MachineOptions } from '@lkt/machine';
 import { LktCommand } from '../command.ts';
-import { needless, refused, said } from '../flags/linuxkit.ts';
+import { noop, unsupported, warnIgnored } from '../flags/linuxkit.ts';
 import { Args, Flags } from '../flags/options.ts';
 import { openTimelines } from '../output/timeline-files.ts';
 
@@ -93,19 +93,19 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
   };
 
   static override linuxkit = {
-    data: refused('value', METADATA),
-    'data-file': refused('value', METADATA),
-    detached: refused('switch', 'let the shell start it in the background, with --console-log'),
-    device: refused('value', 'start QEMU itself'),
-    fw: said('value', 'the firmware is found where distributions have it'),
-    gui: refused('switch', 'the console is the terminal'),
-    iso: needless(),
-    kernel: needless(),
-    squashfs: needless(),
-    state: said('value', 'nothing is kept of a machine but its disks'),
-    usb: refused('switch', 'start QEMU itself'),
-    virtiofs: refused('value', 'start QEMU itself'),
-    virtiofsd: refused('value', 'start QEMU itself'),
+    data: unsupported('value', METADATA),
+    'data-file': unsupported('value', METADATA),
+    detached: unsupported('switch', 'let the shell start it in the background, with --console-log'),
+    device: unsupported('value', 'start QEMU itself'),
+    fw: warnIgnored('value', 'the firmware is found where distributions have it'),
+    gui: unsupported('switch', 'the console is the terminal'),
+    iso: noop(),
+    kernel: noop(),
+    squashfs: noop(),
+    state: warnIgnored('value', 'nothing is kept of a machine but its disks'),
+    usb: unsupported('switch', 'start QEMU itself'),
+    virtiofs: unsupported('value', 'start QEMU itself'),
+    virtiofsd: unsupported('value', 'start QEMU itself'),
   };
 
   async run(): Promise<object> {

@@ -1,7 +1,7 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { LktCommand } from '../command.ts';
 import { processEnvironment, programName } from '../session/environment.ts';
-import { refused } from '../flags/linuxkit.ts';
+import { unsupported } from '../flags/linuxkit.ts';
 import { Flags } from '../flags/options.ts';
 
 export class Version extends LktCommand {
@@ -11,7 +11,7 @@ export class Version extends LktCommand {
   };
 
   static override linuxkit = {
-    commit: refused('switch', 'ask git in the checkout of lkt: git rev-parse HEAD'),
+    commit: unsupported('switch', 'ask git in the checkout of lkt: git rev-parse HEAD'),
   };
 
   async run(): Promise<{ version: string; node: string }> {

@@ -4,8 +4,8 @@ import { Flags } from './options.ts';
 /** An option of LinuxKit's that does not do here what it does there; help does not show it. */
 export interface LinuxkitFlag {
   readonly takesValue: boolean;
-  /** `needless`: what it asks for is so in any case. `said`: it changes nothing, and a warning says why. */
-  readonly effect: 'needless' | 'refused' | 'said';
+  /** `noop`: what it asks for is so in any case. `warn`: it changes nothing, and a warning says why. */
+  readonly effect: 'noop' | 'unsupported' | 'warn';
   /** What there is to know instead. */
   readonly instead: string;
 }
@@ -15,58 +15,61 @@ export type LinuxkitFlags = Readonly<Record<string, LinuxkitFlag>>;
 type Kind = 'switch' | 'value';
 
 /** It changes nothing, as what it asks for is so in any case. */
-export function needless(kind: Kind = 'switch'): LinuxkitFlag {
-  return { takesValue: kind === 'value', effect: 'needless', instead: '' };
+export function noop(kind: Kind = 'switch'): LinuxkitFlag {
+  return { takesValue: kind === 'value', effect: 'noop', instead: '' };
 }
 
 /** It changes nothing, and a warning says why. */
-export function said(kind: Kind, instead: string): LinuxkitFlag {
-  return { takesValue: kind === 'value', effect: 'said', instead };
+export function warnIgnored(kind: Kind, instead: string): LinuxkitFlag {
+  return { takesValue: kind === 'value', effect: 'warn', instead };
 }
 
 /** It is an error, which says what to do instead. */
-export function refused(kind: Kind, instead: string): LinuxkitFlag {
-  return { takesValue: kind === 'value', effect: 'refused', instead };
+export function unsupported(kind: Kind, instead: string): LinuxkitFlag {
+  return { takesValue: kind === 'value', effect: 'unsupported', instead };
 }
 
 /** What LinuxKit takes with every command, and only some need here. */
 const EVERYWHERE: LinuxkitFlags = {
-  'cert-file': needless('value'),
-  mirror: needless('value'),
+  'cert-file': noop('value'),
+  mirror: noop('value'),
 };
 
 /** What the builder of LinuxKit is asked for, which is BuildKit in a container of Docker. */
 export const builderContainerFlags: LinuxkitFlags = {
-  'builder-config': said('value', 'nothing is built in a container of BuildKit'),
-  'builder-image': said('value', 'nothing is built in a container of BuildKit'),
-  'builder-name': said('value', 'nothing is built in a container of BuildKit'),
-  builders: refused('value', 'name a BuildKit: --builder linux/arm64=tcp://HOST:PORT'),
+  'builder-config': warnIgnored('value', 'nothing is built in a container of BuildKit'),
+  'builder-image': warnIgnored('value', 'nothing is built in a container of BuildKit'),
+  'builder-name': warnIgnored('value', 'nothing is built in a container of BuildKit'),
+  builders: unsupported('value', 'name a BuildKit: --builder linux/arm64=tcp://HOST:PORT'),
 };
 
 /** What LinuxKit takes with every command about packages. */
 export const linuxkitPackageFlags: LinuxkitFlags = {
-  'disable-cache': refused(
+  'disable-cache': unsupported(
     'switch',
     'build with --no-cache, or write "disable-cache" in build.yml',
   ),
-  'enable-cache': needless(),
-  'force-dirty': refused('switch', 'see what the tag would be: lkt pkg show-tag --force-dirty'),
-  'hash-commit': refused('value', 'check the commit out: what is built is what is there'),
-  'hash-path': refused('value', 'see what the tag would be: lkt pkg show-tag --hash-path'),
-  network: refused('switch', 'write "network: true" in build.yml, which the hash then covers'),
-  nonetwork: refused('switch', 'write "network: false" in build.yml, which the hash then covers'),
-  'registry-creds': refused('value', 'log in with docker, podman or skopeo'),
+  'enable-cache': noop(),
+  'force-dirty': unsupported('switch', 'see what the tag would be: lkt pkg show-tag --force-dirty'),
+  'hash-commit': unsupported('value', 'check the commit out: what is built is what is there'),
+  'hash-path': unsupported('value', 'see what the tag would be: lkt pkg show-tag --hash-path'),
+  network: unsupported('switch', 'write "network: true" in build.yml, which the hash then covers'),
+  nonetwork: unsupported(
+    'switch',
+    'write "network: false" in build.yml, which the hash then covers',
+  ),
+  'registry-creds': unsupported('value', 'log in with docker, podman or skopeo'),
 };
 
 /** What LinuxKit's `pkg build` takes, and `pkg push` with it. */
 export const linuxkitBuildFlags: LinuxkitFlags = {
   ...builderContainerFlags,
   ...linuxkitPackageFlags,
-  'builder-restart': said('switch', 'nothing is built in a container of BuildKit'),
-  'dry-run': refused('switch', 'see the names that would be built: lkt pkg show-tag DIR'),
-  'ignore-cached': needless(),
-  'precache-images': needless(),
-  'sbom-scanner': said('value', 'lkt makes SBOMs itself'),
+  'builder-restart': warnIgnored('switch', 'nothing is built in a container of BuildKit'),
+  'dry-run': unsupported('switch', 'see the names that would be built: lkt pkg show-tag DIR'),
+  'ignore-cached': noop(),
+  'precache-images': noop(),
+  'sbom-scanner': warnIgnored('value', 'lkt makes SBOMs itself'),
 };
 
 /** The options as oclif has them, without those that the command has itself. */
@@ -90,7 +93,7 @@ export function linuxkitDefinitions(
  * @returns what to say of the others
  * @throws LktError UNSUPPORTED
  */
-export function judgeLinuxkitFlags(
+export function checkLinuxkitFlags(
   own: LinuxkitFlags,
   flags: Readonly<Record<string, unknown>>,
   given: Readonly<Record<string, unknown>>,
@@ -98,11 +101,11 @@ export function judgeLinuxkitFlags(
   const warnings: string[] = [];
   for (const [name, { effect, instead }] of Object.entries(own)) {
     if (name in flags || given[name] === undefined) continue;
-    if (effect === 'refused')
+    if (effect === 'unsupported')
       throw new LktError('UNSUPPORTED', `--${name} is an option of LinuxKit that lkt has not`, {
         fix: instead,
       });
-    if (effect === 'said') warnings.push(`--${name} changes nothing: ${instead}`);
+    if (effect === 'warn') warnings.push(`--${name} changes nothing: ${instead}`);
   }
   return warnings;
 }

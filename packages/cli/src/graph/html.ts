@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Graph } from '@lkt/image';
-import { BOX, layOut, type Placed } from './layout.ts';
+import { BOX, layOut, type LayoutNode } from './layout.ts';
 import { shortName, statesOf } from './states.ts';
 
 /** The graph as a page that is one file and asks nobody for anything, whatever the names in it are. */
@@ -35,7 +35,7 @@ ${[...lines, ...boxes].join('\n')}
 `;
 }
 
-function box({ node, x, y }: Placed): string {
+function box({ node, x, y }: LayoutNode): string {
   const { name, kind, built, pinned, stale } = node;
   const classes = [kind, ...(built ? [] : ['open']), ...(stale || !pinned ? ['bad'] : [])];
   const states = statesOf(node).join(', ');
@@ -45,7 +45,7 @@ function box({ node, x, y }: Placed): string {
   return `<g class="${classes.join(' ')}" tabindex="0" data-name="${escaped(name)}" transform="translate(${x} ${y})"><title>${escaped(title)}</title><rect width="${BOX.width}" height="${BOX.height}" rx="4"/><text x="8" y="17">${escaped(cut(shortName(name)))}</text><text x="8" y="32" class="state">${escaped(states)}</text></g>`;
 }
 
-function curve(start: Placed, end: Placed): string {
+function curve(start: LayoutNode, end: LayoutNode): string {
   const middle = BOX.height / 2;
   const [x1, y1, x2, y2] = [start.x + BOX.width, start.y + middle, end.x, end.y + middle];
   const bend = Math.max(40, (x2 - x1) / 2);

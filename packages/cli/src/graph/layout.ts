@@ -1,13 +1,13 @@
 import type { Graph, GraphNode } from '@lkt/image';
 
-export interface Placed {
+export interface LayoutNode {
   readonly node: GraphNode;
   readonly x: number;
   readonly y: number;
 }
 
 export interface Layout {
-  readonly placed: ReadonlyMap<string, Placed>;
+  readonly placed: ReadonlyMap<string, LayoutNode>;
   readonly width: number;
   readonly height: number;
 }
@@ -46,7 +46,7 @@ export function layOut({ nodes, edges }: Graph): Layout {
     }
   }
   const height = Math.max(0, ...columns.map(({ length }) => length)) * (BOX.height + GAP.y);
-  const placed = new Map<string, Placed>();
+  const placed = new Map<string, LayoutNode>();
   for (const [index, column] of columns.entries()) {
     const top = (height - column.length * (BOX.height + GAP.y)) / 2;
     for (const [row, node] of column.entries()) {

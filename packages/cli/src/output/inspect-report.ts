@@ -1,4 +1,4 @@
-import type { Files, ImageView, ListedPackage, ShownSignature, UsedImage } from '@lkt/inspect';
+import type { Files, ImageView, ListedPackage, SignatureSummary, UsedImage } from '@lkt/inspect';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
 import { showSize } from '../flags/sizes.ts';
@@ -8,7 +8,7 @@ export interface InspectedImage extends UsedImage {
   /** Bytes of its layers, packed; undefined for one that is not in the store. */
   readonly size?: number;
   /** Whom signatures beside it name; nobody has checked them. */
-  readonly signatures: readonly ShownSignature[];
+  readonly signatures: readonly SignatureSummary[];
 }
 
 export interface Inspected extends Omit<ImageView, 'files' | 'sbom' | 'images' | 'config'> {

@@ -21,7 +21,7 @@ function isOfUncommitted(reference: string): boolean {
 }
 
 /** Milliseconds that a build may take longer because of it. */
-const PATIENCE = 1000;
+const MEASURE_TIMEOUT = 1000;
 
 /**
  * Holds the store to LKT_CACHE_MAX after something was built. What was used since this process began stays, and so does
@@ -36,8 +36,8 @@ export async function enforceCacheMax(session: Session, store: Store): Promise<v
     const { left } = await pruneStore(store, await cacheAreas(), {
       keepBytes: max,
       since: Date.now() - process.uptime() * 1000,
-      sizingTimeoutMs: PATIENCE,
-      lockTimeoutMs: PATIENCE,
+      sizingTimeoutMs: MEASURE_TIMEOUT,
+      lockTimeoutMs: MEASURE_TIMEOUT,
       isOnlyAbove: true,
     });
     if (left <= max) return;

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { Descriptor, Platform, Reference, Store } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
-import type { Registry, RegistryReader } from '@lkt/registry';
+import type { Registry } from '@lkt/registry';
 import type { Session } from './session.ts';
 import { mirrorSetting } from './environment.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
@@ -53,71 +52,16 @@ export function imageFetcher(
       const descriptor = await registry.pullImage(store, name, { platforms, signal });
       const { formatReference } = await import('@lkt/oci');
       await store.tag(formatReference(name), descriptor);
-      await pullBeside(session, registry, store, { name, descriptor, platforms });
+      const { pullImageSignatures } = await import('@lkt/sign');
+      const { reporter } = session;
+      await pullImageSignatures(
+        registry,
+        store,
+        { name, descriptor, platforms },
+        { reporter, signal },
+      );
     },
   };
-}
-
-/**
- * Brings what a registry or its mirror has signed of an image into the store: signatures and attestations, of the index and
- * of what was pulled of it. That it cannot be had is a warning: whoever needs it will miss it.
- */
-export async function pullBeside(
-  session: Session,
-  registry: Registry,
-  store: Store,
-  {
-    name: { domain, path },
-    descriptor,
-    platforms,
-    documents = false,
-  }: {
-    readonly name: Reference;
-    readonly descriptor: Descriptor;
-    readonly platforms?: readonly Platform[];
-    /** Also what is not signed. */
-    readonly documents?: boolean;
-  },
-): Promise<void> {
-  const { reporter, signal } = session;
-  const { pullSignatures } = await import('@lkt/sign');
-  const { familiarReference, isIndexType, parseIndex, platformMatches } = await import('@lkt/oci');
-  const images = isIndexType(descriptor.mediaType)
-    ? parseIndex(await store.readBytes(descriptor)).manifests
-    : [];
-  const pulled = images.filter(
-    ({ platform }) =>
-      platforms === undefined ||
-      (platform !== undefined && platforms.some((wanted) => platformMatches(platform, wanted))),
-  );
-  try {
-    const place = await placeOf(registry, { domain, path, digest: descriptor.digest }, signal);
-    for (const subject of [descriptor, ...pulled])
-      await pullSignatures(place, store, { domain, path }, subject, { documents, signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof LktError)) throw error;
-    const text = `what is said of ${familiarReference({ domain, path })} could not be pulled: ${error.message}`;
-    reporter.emit({ kind: 'warning', text });
-  }
-}
-
-/** Where an image is: a mirror that has it, else the registry. */
-async function placeOf(
-  registry: Registry,
-  image: Reference,
-  signal: AbortSignal,
-): Promise<RegistryReader> {
-  for (const mirror of registry.mirrors(image.domain)) {
-    try {
-      await mirror.resolve(image, signal);
-      return mirror;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof LktError)) throw error;
-    }
-  }
-  return registry;
 }
 
 function mirrorsOf(texts: readonly string[]): Record<string, { url: string }[]> {

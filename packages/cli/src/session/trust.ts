@@ -1,10 +1,12 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import type { TrustGate, TrustOptions } from '@lkt/image';
-import type { BuildOptions, Workspace } from '@lkt/pkg';
-import type { Registry, RegistryReader } from '@lkt/registry';
-import type { CollectedSignatures, SignatureSource, TrustedRoot, TrustPolicy } from '@lkt/sign';
+import type { TrustOptions } from '@lkt/image';
+import type { PolicyFile, WorkspaceGates } from '@lkt/image/trust';
+import type { BuildOptions } from '@lkt/pkg';
+import type { Registry } from '@lkt/registry';
+import type { SignatureSource, TrustedRoot } from '@lkt/sign';
+import { registrySignatures } from '@lkt/sign/registry-signatures';
 import type { Session } from './session.ts';
 import { trustedRootSetting } from './environment.ts';
 import { openRegistries } from './registries.ts';
@@ -27,58 +29,18 @@ export async function trustOptions(
 ): Promise<TrustOptions & { readonly sources: readonly SignatureSource[] }> {
   const root = await givenRoot(session, flags);
   return {
-    policies: async (workspace) => trustPolicies(session, flags, workspace, root),
-    mayAsk: async () => (flags.trust ?? []).length > 0 || top === undefined || mayHavePolicy(top),
+    policies: async (workspace) => {
+      const { trustPolicies } = await import('@lkt/image/trust');
+      return trustPolicies(workspace, await givenPolicies(session, flags), root);
+    },
+    mayHavePolicy: async () => {
+      if ((flags.trust ?? []).length > 0 || top === undefined) return true;
+      const { mayHavePolicy } = await import('@lkt/image/trust');
+      return mayHavePolicy(top);
+    },
     root,
-    sources: evidenceSources(session, flags),
+    sources: signatureSources(session, flags),
   };
-}
-
-/**
- * The policies for all of a workspace: its `trust.yml`, and those of `--trust`. None takes anything from another.
- * @throws LktError CONFIG_INVALID, NOT_FOUND
- */
-async function trustPolicies(
-  session: Session,
-  flags: TrustFlags,
-  workspace: Workspace | undefined,
-  root: TrustedRoot | undefined,
-): Promise<readonly TrustPolicy[]> {
-  const path = workspace === undefined ? undefined : await findPolicy(workspace);
-  // Most workspaces have none; then there is nothing to load.
-  if (path === undefined && (flags.trust ?? []).length === 0) return [];
-  const { readTrustFile, workspacePolicy } = await import('@lkt/image');
-  const policies: TrustPolicy[] = [];
-  if (workspace !== undefined && path !== undefined) {
-    const shown = workspace.displayPath(path);
-    const own = await workspacePolicy(workspace.root, shown, root);
-    if (own !== undefined) policies.push(own);
-  }
-  for (const given of flags.trust ?? []) {
-    const absolute = resolve(session.environment.cwd, given);
-    const text = await readGiven(absolute, `--trust ${given}`);
-    policies.push(await readTrustFile({ path: given, text }, dirname(absolute), root));
-  }
-  return policies;
-}
-
-/** The root of a workspace is where it is opened, or above. */
-async function mayHavePolicy(top: string): Promise<boolean> {
-  const { findTrustFile } = await import('@lkt/pkg');
-  try {
-    for (let dir = await realpath(top); ; dir = dirname(dir)) {
-      if ((await findTrustFile(dir)) !== undefined) return true;
-      if (dir === dirname(dir)) return false;
-    }
-  } catch {
-    // Whoever opens the workspace finds out.
-    return true;
-  }
-}
-
-async function findPolicy({ root }: Workspace): Promise<string | undefined> {
-  const { findTrustFile } = await import('@lkt/pkg');
-  return findTrustFile(root);
 }
 
 /** `--trusted-root`, else `LKT_TRUSTED_ROOT`. @throws LktError CONFIG_INVALID, NOT_FOUND */
@@ -96,38 +58,28 @@ export async function givenRoot(
 }
 
 /** The store, and unless that is all, mirrors and the registry of an image. */
-function evidenceSources(session: Session, flags: TrustSettings): readonly SignatureSource[] {
+function signatureSources(session: Session, flags: TrustSettings): readonly SignatureSource[] {
   const store: SignatureSource = {
     name: 'the store',
     collect: async (image) => {
-      const { storeEvidence } = await import('@lkt/image');
+      const { storeSignatures } = await import('@lkt/image');
       const found = await session.findStore();
       return found === undefined
         ? { items: [], unreadable: [] }
-        : storeEvidence(found).collect(image);
+        : storeSignatures(found).collect(image);
     },
   };
   if (flags.offline === true) return [store];
   let opened: Promise<Registry> | undefined;
-  const from = (
-    name: string,
-    readers: (registry: Registry, domain: string) => readonly RegistryReader[],
-  ): SignatureSource => ({
-    name,
-    collect: async (image) => {
-      const { collectFromRegistry } = await import('@lkt/sign');
-      opened ??= openRegistries(session, flags);
-      const found: CollectedSignatures[] = [];
-      for (const reader of readers(await opened, image.domain))
-        found.push(await collectFromRegistry(reader, image, session.signal));
-      return {
-        items: found.flatMap(({ items }) => items),
-        unreadable: found.flatMap(({ unreadable }) => unreadable),
-      };
-    },
-  });
-  const mirrors = from('the mirror', (registry, domain) => registry.mirrors(domain));
-  const registry = from('the registry', (itself) => [itself]);
+  const open = async (): Promise<Registry> => (opened ??= openRegistries(session, flags));
+  const { signal } = session;
+  const mirrors = registrySignatures(
+    'the mirror',
+    open,
+    (all, domain) => all.mirrors(domain),
+    signal,
+  );
+  const registry = registrySignatures('the registry', open, (itself) => [itself], signal);
   return (flags.mirror ?? []).length === 0 ? [store, registry] : [store, mirrors, registry];
 }
 
@@ -136,29 +88,34 @@ export function trustRequirement(
   session: Session,
   flags: TrustSettings,
 ): Pick<BuildOptions, 'requireTrusted'> {
-  const gates = new Map<Workspace, Promise<TrustGate | undefined>>();
+  let opened: Promise<WorkspaceGates> | undefined;
+  const open = async (): Promise<WorkspaceGates> => {
+    const gates = await import('@lkt/image/trust');
+    const { policies, sources } = await trustOptions(session, flags);
+    return new gates.WorkspaceGates(
+      async (workspace) => (await policies?.(workspace)) ?? [],
+      sources,
+      session.signal,
+    );
+  };
   return {
-    requireTrusted: async (image, workspace) => {
-      let gate = gates.get(workspace);
-      if (gate === undefined) {
-        gate = openGate(session, flags, workspace);
-        gates.set(workspace, gate);
-      }
-      return (await gate)?.problem(image);
-    },
+    requireTrusted: async (image, workspace) =>
+      (await (opened ??= open())).problem(image, workspace),
   };
 }
 
-async function openGate(
+/** The files of `--trust`. */
+async function givenPolicies(
   session: Session,
-  flags: TrustSettings,
-  workspace: Workspace,
-): Promise<TrustGate | undefined> {
-  const { policies, sources } = await trustOptions(session, flags);
-  const found = (await policies?.(workspace)) ?? [];
-  if (found.length === 0) return undefined;
-  const { TrustGate } = await import('@lkt/image');
-  return new TrustGate(found, sources, session.signal);
+  { trust = [] }: TrustFlags,
+): Promise<readonly PolicyFile[]> {
+  const files: PolicyFile[] = [];
+  for (const path of trust) {
+    const absolute = resolve(session.environment.cwd, path);
+    const text = await readGiven(absolute, `--trust ${path}`);
+    files.push({ path, text, dir: dirname(absolute) });
+  }
+  return files;
 }
 
 async function readGiven(path: string, what: string): Promise<string> {

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import { type ImageReport, reportOf, verifyConfigs } from '@lkt/image';
+import { type ImageReport, verifyConfigs, verifyImageReport } from '@lkt/image';
 import { type Descriptor, formatReference, parseReference, type Reference } from '@lkt/oci';
 import { committedReferences, type Workspace } from '@lkt/pkg';
-import { evaluatePolicies, type NamedImage, type TrustPolicy } from '@lkt/sign';
+import type { NamedImage, TrustPolicy } from '@lkt/sign';
 import { buildTools, workspaceAt } from './build-tools.ts';
 import type { Session } from './session.ts';
 import { readConfigFile } from './config-file.ts';
@@ -46,9 +46,7 @@ export class TargetVerifier {
         : [this.#only];
     if (policies.length === 0) throw nobody(target);
     const { sources } = options;
-    const report = reportOf(await evaluatePolicies(image, policies, sources, this.#session.signal));
-    // Whoever asks about one image does not want to hear that nobody cares.
-    return [report.because === 'not required' ? notSaid(report, policies) : report];
+    return [await verifyImageReport(image, policies, sources, this.#session.signal)];
   }
 
   async #config(target: string): Promise<readonly ImageReport[]> {
@@ -125,10 +123,4 @@ function nobody(target: string): LktError {
   return new LktError('USAGE_INVALID', `nobody says whose signature of ${target} will do`, {
     fix: 'give --key, or --identity and --issuer, or --trust; or write a trust.yml',
   });
-}
-
-function notSaid(report: ImageReport, policies: readonly TrustPolicy[]): ImageReport {
-  const { because: _, ...rest } = report;
-  const names = policies.map(({ name }) => name).join(', ');
-  return { ...rest, accepted: false, reasons: [`no rule is about it (${names})`] };
 }

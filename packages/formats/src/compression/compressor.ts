@@ -31,7 +31,7 @@ const LEVELS: Readonly<Record<Compressor, readonly [number, number] | undefined>
  * Of a solid initrd, where no other is asked for; a level of xz is above all the memory that unpacking takes. The last of zstd
  * gives two thousandths less, for 33 MB more of memory.
  */
-const HARDEST: Readonly<Partial<Record<Compressor, number>>> = { zstd: 18, gzip: 9 };
+const MAX_LEVEL: Readonly<Partial<Record<Compressor, number>>> = { zstd: 18, gzip: 9 };
 
 const DEFAULT_LEVEL: Readonly<Partial<Record<Compressor, number>>> = { zstd: 3, gzip: 4, xz: 6 };
 
@@ -59,7 +59,7 @@ export async function chooseCompression(
 export async function hardest(compression: Compression): Promise<Compression> {
   const { compressor, level } = compression;
   if (level !== undefined) return compression;
-  return chooseCompression(compressor, HARDEST[compressor]);
+  return chooseCompression(compressor, MAX_LEVEL[compressor]);
 }
 
 /**

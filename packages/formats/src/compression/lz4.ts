@@ -9,7 +9,7 @@ const MIN_MATCH = 4;
 const MAX_OFFSET = 0xffff;
 const HASH_BITS = 16;
 /** After so many failures in a row, as a power of two, the search takes longer steps. */
-const PATIENCE = 6;
+const SKIP_TRIGGER = 6;
 
 /**
  * LZ4 in the legacy form, whose bytes depend on the content alone. Four zero bytes end it: the kernel, which finds
@@ -69,18 +69,18 @@ class BlockWriter {
     const table = this.#table;
     let anchor = 0;
     let at = 0;
-    let failures = 1 << PATIENCE;
+    let failures = 1 << SKIP_TRIGGER;
     while (at < source.length - MATCH_DISTANCE) {
       const word = this.#word(at);
       const slot = Math.imul(word, 0x9e3779b1) >>> (32 - HASH_BITS);
       let from = table[slot] ?? -1;
       table[slot] = at;
       if (from < 0 || at - from > MAX_OFFSET || this.#word(from) !== word) {
-        at += failures >> PATIENCE;
+        at += failures >> SKIP_TRIGGER;
         failures += 1;
         continue;
       }
-      failures = 1 << PATIENCE;
+      failures = 1 << SKIP_TRIGGER;
       while (at > anchor && from > 0 && source[at - 1] === source[from - 1]) {
         at -= 1;
         from -= 1;

@@ -7,9 +7,9 @@ import type { FileContent, FileGroup, Inode } from '../file-system/file-system.t
 
 const BLOCKS_PER_CHUNK = CHUNK / BLOCK;
 /** How many chunks are packed at once, and wait to be written. */
-const MOST_PENDING = 8;
+const MAX_PENDING = 8;
 /** How much inodes take, with the short contents that are in them, before they are written. */
-const MOST_INODES = 2 ** 18;
+const MAX_HELD_INODE_BYTES = 2 ** 18;
 
 /** A content of which all but its tail is in chunks. */
 interface Chunked {
@@ -60,7 +60,7 @@ export class DataWriter {
       this.#inodes.add(inode, { layout: LAYOUT.plain, size, word: this.#at });
       yield* this.#put(padded(data));
     }
-    yield* this.#putInodes(MOST_INODES);
+    yield* this.#putInodes(MAX_HELD_INODE_BYTES);
   }
 
   async *write(contents: AsyncIterable<FileContent>): AsyncGenerator<Uint8Array> {
@@ -78,7 +78,7 @@ export class DataWriter {
           if (!this.#goesBehind(chunks, block.subarray(0, block.length - tail))) tail = 0;
         }
         chunks.push(this.#chunk(block, isLast ? tail : 0, isAlone));
-        yield* this.#settle(MOST_PENDING);
+        yield* this.#settle(MAX_PENDING);
       }
       const content = { files, chunks, last, tail };
       this.#pending.push(() => this.#addFiles(content));
@@ -145,7 +145,7 @@ export class DataWriter {
     const isFlat = isInOnePlace(chunks);
     for (const inode of files) {
       this.#inodes.add(inode, isFlat ? flat(content) : this.#inPieces(inode, chunks));
-      yield* this.#putInodes(MOST_INODES);
+      yield* this.#putInodes(MAX_HELD_INODE_BYTES);
     }
   }
 

@@ -18,13 +18,13 @@ import { type FileSystem, type Inode, requireNames } from '../file-system/file-s
 import { type HeadedBytes, zeros } from '../bytes/headed-bytes.ts';
 
 /** NAME_MAX */
-const LONGEST_NAME = 255;
+const MAX_NAME_LENGTH = 255;
 const SUPERBLOCK_AT = 1024;
 const SUPERBLOCK = 128;
 /** The root is behind the superblock and what that has behind it. */
 const ROOT_AT = SUPERBLOCK_AT + SUPERBLOCK + SLOT;
 /** Blocks are counted with 32 bits. */
-const MOST_BLOCKS = 0xffff_fffe;
+const MAX_BLOCKS = 0xffff_fffe;
 
 /**
  * An erofs image of a tree (Documentation/filesystems/erofs.rst, fs/erofs/erofs_fs.h): the superblock and the root, then
@@ -33,7 +33,7 @@ const MOST_BLOCKS = 0xffff_fffe;
  * @throws LktError UNSUPPORTED for names longer than 255 bytes, and attributes of 64 KiB
  */
 export function planErofs(files: FileSystem, compressor: ErofsCompressor): HeadedBytes {
-  requireNames(files, 'an erofs', LONGEST_NAME);
+  requireNames(files, 'an erofs', MAX_NAME_LENGTH);
   for (const inode of files.inodes) xattrBytes(inode);
   const root = new DirectoryContent(files.root);
   const headBlocks = Math.ceil((ROOT_AT + headSize(files.root, root.size)) / BLOCK);
@@ -53,7 +53,7 @@ export function planErofs(files: FileSystem, compressor: ErofsCompressor): Heade
       const rootAt = data.end + blocksIn(below);
       const bytes = root.bytes((inode) => numberOf(inode, numbers));
       const end = rootAt + Math.ceil(bytes.length / BLOCK);
-      if (end > MOST_BLOCKS)
+      if (end > MAX_BLOCKS)
         throw new LktError('UNSUPPORTED', 'the files are more than an erofs can hold');
       yield Buffer.concat([bytes], (end - rootAt) * BLOCK);
       head = Buffer.alloc(headBlocks * BLOCK);

@@ -5,7 +5,7 @@ import { BLOCK } from './inode.ts';
 import { broken, ErofsImage, type ErofsInode, type RandomBytes } from './image-reader.ts';
 
 const ENTRY = 12;
-const MOST_NAMES = 256 * 2 ** 20;
+const MAX_DIRECTORY_SIZE = 256 * 2 ** 20;
 const MAX_LINK = 4096;
 
 /** The bytes of a file. */
@@ -81,7 +81,7 @@ async function childrenOf(
   image: ErofsImage,
   inode: ErofsInode,
 ): Promise<readonly { readonly name: RawPath; readonly id: number }[]> {
-  const bytes = await whole(image, inode, MOST_NAMES);
+  const bytes = await whole(image, inode, MAX_DIRECTORY_SIZE);
   const children: { name: RawPath; id: number }[] = [];
   for (let start = 0; start < bytes.length; start += BLOCK) {
     const block = bytes.subarray(start, start + BLOCK);

@@ -13,10 +13,10 @@ export const XATTR_PREFIXES: ReadonlyMap<string, number> = new Map([
 ]);
 /** What stands before the first. */
 export const XATTR_HEADER = 12;
-const LONGEST_NAME = 0xff;
-const LONGEST_VALUE = 0xffff;
+const MAX_NAME_LENGTH = 0xff;
+const MAX_VALUE_LENGTH = 0xffff;
 /** They are counted in words, with 16 bits. */
-const LONGEST = 4 * 0xfffe + XATTR_HEADER;
+const MAX_XATTRS_SIZE = 4 * 0xfffe + XATTR_HEADER;
 
 /**
  * The extended attributes of an inode as they stand behind it, in whole words; empty without any.
@@ -28,10 +28,10 @@ export function xattrBytes(inode: Inode): Buffer {
     .flatMap(([name, value]) => entryOf(inode, name, value));
   if (entries.length === 0) return Buffer.alloc(0);
   const bytes = Buffer.concat([Buffer.alloc(XATTR_HEADER), ...entries]);
-  if (bytes.length <= LONGEST) return bytes;
+  if (bytes.length <= MAX_XATTRS_SIZE) return bytes;
   throw new LktError(
     'UNSUPPORTED',
-    `${nameOf(inode)} has extended attributes of ${bytes.length} bytes; an erofs holds at most ${LONGEST}`,
+    `${nameOf(inode)} has extended attributes of ${bytes.length} bytes; an erofs holds at most ${MAX_XATTRS_SIZE}`,
   );
 }
 
@@ -40,10 +40,10 @@ function entryOf(inode: Inode, name: string, value: Uint8Array): readonly Buffer
   if (found === undefined) return [];
   const [prefix, index] = found;
   const rest = Buffer.from(name.slice(prefix.length));
-  if (rest.length > LONGEST_NAME || value.length > LONGEST_VALUE)
+  if (rest.length > MAX_NAME_LENGTH || value.length > MAX_VALUE_LENGTH)
     throw new LktError(
       'UNSUPPORTED',
-      `${nameOf(inode)} has an extended attribute ${name} of ${value.length} bytes; an erofs holds at most ${LONGEST_VALUE}`,
+      `${nameOf(inode)} has an extended attribute ${name} of ${value.length} bytes; an erofs holds at most ${MAX_VALUE_LENGTH}`,
     );
   const entry = Buffer.alloc(Math.ceil((4 + rest.length + value.length) / 4) * 4);
   entry.writeUInt8(rest.length, 0);

@@ -53,11 +53,11 @@ export interface IsoImage extends HeadedBytes {
 /** Sectors before the volume descriptors. */
 const SYSTEM_AREA = 16;
 /** The kernel's isofs cuts longer names off (fs/isofs/rock.c). */
-const LONGEST_NAME = 253;
+const MAX_NAME_LENGTH = 253;
 /** Numbers of directories are 16 bits in path tables. */
-const MOST_DIRECTORIES = 65_535;
+const MAX_DIRECTORIES = 65_535;
 /** Sectors are 32 bits. */
-const MOST_SECTORS = 2 ** 32 - 1;
+const MAX_SECTORS = 2 ** 32 - 1;
 
 /**
  * An ISO 9660 image (ECMA-119) of a tree with Rock Ridge and, if asked for, El Torito. Contents are in the order in
@@ -66,7 +66,7 @@ const MOST_SECTORS = 2 ** 32 - 1;
  * @throws LktError UNSUPPORTED for names longer than 253 bytes and too many directories
  */
 export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
-  requireNames(files, 'an ISO image', LONGEST_NAME);
+  requireNames(files, 'an ISO image', MAX_NAME_LENGTH);
   const { boot = [] } = options;
   const directories = directoriesOf(files);
   const bootFiles = new Map(boot.map((image) => [image, bootFile(files, image)]));
@@ -94,7 +94,7 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
   });
   const dataStart = next;
   for (const group of files.files) if (!isInBoot(group)) next += sectorsOf(group[0].size);
-  if (next > MOST_SECTORS)
+  if (next > MAX_SECTORS)
     throw new LktError('UNSUPPORTED', 'the files are more than an ISO image can hold');
   const size = next * SECTOR;
 
@@ -155,10 +155,10 @@ function directoriesOf({ root }: FileSystem): readonly Directory[] {
   for (const [index, { children }] of found.entries()) {
     for (const { identifier, inode } of children) {
       if (inode.type !== 'directory') continue;
-      if (found.length === MOST_DIRECTORIES)
+      if (found.length === MAX_DIRECTORIES)
         throw new LktError(
           'UNSUPPORTED',
-          `${nameOf(inode)} is one directory too many: an ISO image has at most ${MOST_DIRECTORIES}`,
+          `${nameOf(inode)} is one directory too many: an ISO image has at most ${MAX_DIRECTORIES}`,
         );
       found.push({ inode, identifier, parent: index + 1, children: isoChildren(inode) });
     }

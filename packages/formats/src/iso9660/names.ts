@@ -3,8 +3,8 @@ import type { Inode } from '../file-system/file-system.ts';
 import type { IsoChild } from './record.ts';
 
 /** Characters of a name with its extension; ECMA-119 §10.2 lets no more. */
-const LONGEST = 30;
-const LONGEST_EXTENSION = 8;
+const MAX_NAME_LENGTH = 30;
+const MAX_EXTENSION_LENGTH = 8;
 
 /**
  * The children of a directory under names that ISO 9660 has, capital letters, digits and `_`, each once, in its order
@@ -16,9 +16,9 @@ export function isoChildren({ children }: Inode): readonly IsoChild[] {
   const named = children.map(({ name, inode }) => {
     const isDirectory = inode.type === 'directory';
     const dot = isDirectory ? -1 : name.lastIndexOf('.');
-    const extension = dot <= 0 ? '' : plain(name.slice(dot + 1)).slice(0, LONGEST_EXTENSION);
+    const extension = dot <= 0 ? '' : plain(name.slice(dot + 1)).slice(0, MAX_EXTENSION_LENGTH);
     const stem = plain(dot <= 0 ? name : name.slice(0, dot));
-    const room = LONGEST - extension.length;
+    const room = MAX_NAME_LENGTH - extension.length;
     const full = (text: string): string => (isDirectory ? text : `${text}.${extension};1`);
     let chosen = stem.slice(0, room);
     while (used.has(full(chosen))) {
@@ -29,7 +29,7 @@ export function isoChildren({ children }: Inode): readonly IsoChild[] {
     }
     const identifier = full(chosen);
     used.add(identifier);
-    const key = chosen.padEnd(LONGEST + 1) + extension.padEnd(LONGEST + 1);
+    const key = chosen.padEnd(MAX_NAME_LENGTH + 1) + extension.padEnd(MAX_NAME_LENGTH + 1);
     return { identifier, name, inode, key };
   });
   return named

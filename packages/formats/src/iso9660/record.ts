@@ -18,9 +18,9 @@ export interface IsoChild {
   readonly inode: Inode;
 }
 
-const LONGEST_RECORD = 254;
+const MAX_RECORD_SIZE = 254;
 /** Bytes of an extent: 32 bits, in whole sectors. */
-const LONGEST_EXTENT = 2 ** 32 - SECTOR;
+const MAX_EXTENT_SIZE = 2 ** 32 - SECTOR;
 const DIRECTORY = 2;
 /** More extents of the same file follow. */
 const MORE = 0x80;
@@ -58,7 +58,7 @@ export function directoryBytes(
     const system = [...attributes(inode), ...alternateName(name), ...specific(inode)];
     const { start, size } = placeOf(inode);
     for (let done = 0, isLast = false; !isLast;) {
-      const part = Math.min(size - done, LONGEST_EXTENT);
+      const part = Math.min(size - done, MAX_EXTENT_SIZE);
       isLast = done + part === size;
       const flags = (type === 'directory' ? DIRECTORY : 0) | (isLast ? 0 : MORE);
       const extent = { start: start + done / SECTOR, size: part };
@@ -139,7 +139,7 @@ function recordOf(
 ): Buffer {
   const { length } = identifier;
   const head = 33 + length + ((length + 1) % 2);
-  const count = fitting(system, LONGEST_RECORD - head);
+  const count = fitting(system, MAX_RECORD_SIZE - head);
   const inline = system.slice(0, count);
   if (count < system.length) inline.push(continuation.add(system.slice(count)));
   const used = head + lengthOf(inline);
@@ -224,12 +224,12 @@ const CHANGED = 8;
 
 const CONTINUES = 1;
 /** What an entry has room for beside its head of five bytes. */
-const LONGEST_TEXT = 250;
+const MAX_TEXT_LENGTH = 250;
 
 function alternateName(name: RawPath): Buffer[] {
   const entries: Buffer[] = [];
-  for (let done = 0; done < name.length; done += LONGEST_TEXT) {
-    const part = name.slice(done, done + LONGEST_TEXT);
+  for (let done = 0; done < name.length; done += MAX_TEXT_LENGTH) {
+    const part = name.slice(done, done + MAX_TEXT_LENGTH);
     const entry = systemEntry('NM', 1 + part.length);
     entry.writeUInt8(done + part.length < name.length ? CONTINUES : 0, 4);
     entry.write(part, 5, 'latin1');
@@ -254,10 +254,10 @@ function specific({ type, link = '', devMajor = 0, devMinor = 0 }: Inode): Buffe
 function symbolicLink(target: RawPath): Buffer[] {
   const entries: { components: Buffer[]; size: number }[] = [];
   const roomFor = (length: number): number => {
-    const size = entries.at(-1)?.size ?? LONGEST_TEXT;
-    if (LONGEST_TEXT - size >= COMPONENT_HEAD + length) return LONGEST_TEXT - size;
+    const size = entries.at(-1)?.size ?? MAX_TEXT_LENGTH;
+    if (MAX_TEXT_LENGTH - size >= COMPONENT_HEAD + length) return MAX_TEXT_LENGTH - size;
     entries.push({ components: [], size: 0 });
-    return LONGEST_TEXT;
+    return MAX_TEXT_LENGTH;
   };
   const add = (flags: number, text: string): void => {
     const entry = entries.at(-1);

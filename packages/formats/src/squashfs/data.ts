@@ -7,9 +7,9 @@ import type { BlockCompressor } from './compressor.ts';
 export const BLOCK = 131_072;
 const IS_PLAIN = 2 ** 24;
 /** How many blocks are packed at once, and wait to be written. */
-const MOST_PENDING = 8;
+const MAX_PENDING = 8;
 /** Packed blocks of a file that may be the same as another, which wait until it is known; one that has more is written. */
-const MOST_HELD = 2 ** 25;
+const MAX_HELD_BYTES = 2 ** 25;
 
 /** Where the content of a file is. */
 export interface FilePlace {
@@ -78,7 +78,7 @@ export class DataWriter {
       this.#short.set(key, place);
     }
     this.#note(files, place);
-    yield* this.#settle(MOST_PENDING);
+    yield* this.#settle(MAX_PENDING);
   }
 
   async *#addLong(files: FileGroup, data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -100,22 +100,22 @@ export class DataWriter {
       });
       if (held === undefined) {
         this.#pending.push(packing);
-        yield* this.#settle(MOST_PENDING);
+        yield* this.#settle(MAX_PENDING);
         continue;
       }
       const packed = await packing;
       held.push(packed);
       heldSize += packed.bytes.length;
-      if (heldSize <= MOST_HELD) continue;
+      if (heldSize <= MAX_HELD_BYTES) continue;
       this.#pending.push(...held.map((one) => Promise.resolve(one)));
       held = undefined;
-      yield* this.#settle(MOST_PENDING);
+      yield* this.#settle(MAX_PENDING);
     }
     const key = digest.digest('hex');
     const same = held === undefined ? undefined : this.#long.get(key);
     if (same === undefined && held !== undefined)
       this.#pending.push(...held.map((one) => Promise.resolve(one)));
-    yield* this.#settle(MOST_PENDING);
+    yield* this.#settle(MAX_PENDING);
     if (first !== undefined) this.#begun.add(first);
     if (same === undefined) this.#long.set(key, place);
     this.#note(files, same ?? place);

@@ -9,7 +9,7 @@ import { type MetadataPlace, MetadataWriter } from './metadata.ts';
 import { type AttributeTable, attributeTable } from './xattrs.ts';
 
 /** NAME_MAX */
-const LONGEST_NAME = 255;
+const MAX_NAME_LENGTH = 255;
 const SUPERBLOCK = 96;
 const NONE_32 = 0xffff_ffff;
 const NONE_64 = 0xffff_ffff_ffff_ffffn;
@@ -33,7 +33,7 @@ const EXTENDED = 7;
  * @throws LktError UNSUPPORTED for names longer than 255 bytes
  */
 export function planSquashfs(files: FileSystem, compressor: BlockCompressor): HeadedBytes {
-  requireNames(files, 'a squashfs', LONGEST_NAME);
+  requireNames(files, 'a squashfs', MAX_NAME_LENGTH);
   const { options } = compressor;
   const optionsBlock = options === undefined ? Buffer.alloc(0) : plainMetadata(options);
   let superblock = Buffer.alloc(0);

@@ -44,7 +44,7 @@ export async function createImageAudit(options: ImageAuditOptions): Promise<Audi
     const known: (Remembered & { readonly name: string })[] = [];
     for (const image of images)
       known.push({ ...(await auditOnce(options, image)), name: nameOf(image.full) });
-    return judge(known, read.waivers, isGate);
+    return summarize(known, read.waivers, isGate);
   };
   return { run, isGate, inputs: [file] };
 }
@@ -140,7 +140,7 @@ function nameOf(full: string): string {
 }
 
 /** @throws LktError AUDIT_FAILED */
-async function judge(
+async function summarize(
   known: readonly (Remembered & { readonly name: string })[],
   waivers: readonly Waiver[],
   isGate: boolean,
@@ -162,8 +162,8 @@ async function judge(
     elf.filter((report) => failedRules(report).length > 0).length +
     findings.filter(({ waived }) => waived === undefined).length;
   if (isGate && bad > 0) {
-    const { ELF_RULES, judgeAudit } = await import('@lkt/audit');
-    judgeAudit(elf, findings, ELF_RULES);
+    const { ELF_RULES, requireWaived } = await import('@lkt/audit');
+    requireWaived(elf, findings, ELF_RULES);
   }
   const ends = known.flatMap(({ until }) => (until === undefined ? [] : [until]));
   return {

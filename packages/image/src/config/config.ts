@@ -74,13 +74,13 @@ export interface Volume {
 }
 
 /** In bytes. Linux for x86 and arm64 keeps no more (COMMAND_LINE_SIZE, with a zero at the end), and drops the rest without a word. */
-const LONGEST_COMMAND_LINE = 2047;
+const MAX_COMMAND_LINE_LENGTH = 2047;
 
 const COMMAND_LINE = text().transform((line, at) => {
   const length = Buffer.byteLength(line);
-  if (length > LONGEST_COMMAND_LINE)
+  if (length > MAX_COMMAND_LINE_LENGTH)
     throw at.error(
-      `the command line has ${length} bytes, and Linux keeps ${LONGEST_COMMAND_LINE} of them`,
+      `the command line has ${length} bytes, and Linux keeps ${MAX_COMMAND_LINE_LENGTH} of them`,
       { fix: 'make it shorter: lkt/init sets the sysctls that are in files of /etc/sysctl.d' },
     );
   return line;

@@ -15,7 +15,7 @@ import {
 import { filesOf } from '../output/plan-files.ts';
 import type { Plan } from '../plan.ts';
 import { MemoryEntries } from '../tree/memory.ts';
-import type { Placed } from '../tree/part.ts';
+import type { TreeEntry } from '../tree/part.ts';
 import { type MountedRoot, ROOTS } from './erofs-roots.ts';
 
 /** Bump when the bytes change for unchanged entries. */
@@ -25,7 +25,7 @@ const VERSION = 'erofs archive 1';
 export interface ErofsArchive {
   readonly root: MountedRoot;
   /** The file, as it is in the archive. */
-  readonly entry: Placed;
+  readonly entry: TreeEntry;
   /** CRC-32 of the file. */
   readonly sum: number;
   readonly file: CachedFile;
@@ -105,7 +105,7 @@ function headerOf(path: RawPath): Buffer {
   return cpioHeader(entryOf(path, 0), { number: 1, links: 1 }, 0);
 }
 
-function entryOf(path: RawPath, size: number): Placed {
+function entryOf(path: RawPath, size: number): TreeEntry {
   const [entry] = new MemoryEntries().file(path, '', 0o444).entries;
   if (entry === undefined) throw new Error(path);
   return { ...entry, size };

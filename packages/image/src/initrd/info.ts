@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { Root } from '../tree/merge.ts';
-import type { Placed } from '../tree/part.ts';
+import type { TreeEntry } from '../tree/part.ts';
 import { cpioHeader, cpioTrailer } from '@lkt/formats';
 import { isBoot } from './segment.ts';
 
@@ -90,7 +90,7 @@ export async function readInitrdInfo(path: string): Promise<InitrdInfo | undefin
   return { unpackedBytes: Number(match[1]), minimumMemory: Number(match[2]) };
 }
 
-const INFO_ENTRY: Placed = {
+const INFO_ENTRY: TreeEntry = {
   path: INFO_PATH,
   type: 'file',
   mode: 0o444,

@@ -1,12 +1,12 @@
 import type { RawPath } from '@lkt/oci';
 import type { Root } from '../tree/merge.ts';
-import type { Placed } from '../tree/part.ts';
+import type { TreeEntry } from '../tree/part.ts';
 import { isBoot } from './segment.ts';
 
 /** Where the list of all paths is in an image. It does not list itself. */
 export const MANIFEST_PATH: RawPath = 'usr/share/lkt/manifest';
 
-const LETTERS: Readonly<Record<Placed['type'], string>> = {
+const LETTERS: Readonly<Record<TreeEntry['type'], string>> = {
   file: 'f',
   directory: 'd',
   symlink: 'l',

@@ -9,7 +9,7 @@ import type { Segment } from './segment.ts';
 export type InitrdPiece = CachedFile | CachedRange | Uint8Array;
 
 /** From this window on blocks may be 128 KiB long (RFC 8878, 3.1.1.2.4), as `zstdRawBlocks` makes them. */
-const LEAST_WINDOW = 17;
+const MIN_WINDOW_LOG = 17;
 
 /** A file whose content is packed already, with all its names. */
 interface PackedEntry {
@@ -69,7 +69,7 @@ function startOf(names: readonly RootEntry[], windowLog: number): Buffer {
     cpioHeader(entry, inode, index === names.length - 1 ? entry.size : 0),
   );
   return Buffer.concat([
-    zstdFrameHeader(Math.max(LEAST_WINDOW, windowLog)),
+    zstdFrameHeader(Math.max(MIN_WINDOW_LOG, windowLog)),
     zstdRawBlocks(Buffer.concat(headers), { isLast: false }),
   ]);
 }

@@ -14,7 +14,7 @@ import { type Digest, digestOf, ioError, isErrno } from '@lkt/core';
 import { createAsyncDigester, fileChunks, singleChunk } from '@lkt/oci';
 import { writeAll } from '../cache.ts';
 import { areZeros } from '@lkt/formats';
-import { isThere } from './is-there.ts';
+import { matchesDigest } from './matches-digest.ts';
 import type { KnownFiles } from './known-files.ts';
 
 export interface OutputFile {
@@ -43,7 +43,7 @@ export interface OutputPlace {
 }
 
 /** Files that are written and have no name yet. Disposal removes those that got none. */
-export class UnnamedOutputs implements AsyncDisposable {
+export class StagedOutputs implements AsyncDisposable {
   readonly #place: OutputPlace;
   readonly #temps = new Map<string, string>();
   // Nobody waits for the disk but all of them at the end.
@@ -72,7 +72,7 @@ export class UnnamedOutputs implements AsyncDisposable {
     const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
     try {
       this.#made ??= await mkdir(dir, { recursive: true });
-      if (expected !== undefined && (await isThere(path, expected, known, signal))) {
+      if (expected !== undefined && (await matchesDigest(path, expected, known, signal))) {
         const { digest, size } = expected;
         return this.#add({ path, digest, size });
       }
@@ -137,12 +137,12 @@ async function removeEmpty(dir: string, last: string): Promise<void> {
  * @throws LktError DISK_FULL, IO_FAILED
  */
 export async function writeOutputs(
-  unnamed: UnnamedOutputs,
+  staged: StagedOutputs,
   outputs: readonly Output[],
 ): Promise<readonly OutputFile[]> {
   const files: OutputFile[] = [];
-  for (const output of outputs) files.push(await unnamed.write(output, files));
-  await unnamed.finish();
+  for (const output of outputs) files.push(await staged.write(output, files));
+  await staged.finish();
   return files;
 }
 

@@ -11,7 +11,7 @@ import { checkOrder, type Section, supervisionOf } from '../runtime/supervision.
 import { MemoryEntries } from './memory.ts';
 import { hasMountPoints } from './mount-points.ts';
 import type { Origin, Part } from './part.ts';
-import { defaultEntries, placeImage } from './place.ts';
+import { defaultEntries, graftImage } from './graft.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
 
 /** Small files that change with the config share one segment, so that the images' own stay as they are. */
@@ -133,7 +133,7 @@ export async function imageParts(
       label,
       isRoot: false,
       segment: prefix,
-      entries: placeImage(tree.nodes, prefix, label),
+      entries: graftImage(tree.nodes, prefix, label),
       contents: tree,
     },
     memoryPart(defaults, origin, label, prefix),

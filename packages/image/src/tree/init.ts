@@ -2,7 +2,7 @@ import type { SystemConfig } from '../config/config.ts';
 import { CONFIG_SEGMENT, memoryPart } from './containers.ts';
 import { MemoryEntries } from './memory.ts';
 import type { Part } from './part.ts';
-import { defaultEntries, placeImage } from './place.ts';
+import { defaultEntries, graftImage } from './graft.ts';
 import type { SourceImages } from './source-image.ts';
 
 /** The images of `init`, over one another in the root, and what every root file system has. */
@@ -23,7 +23,7 @@ export async function initParts(
       label,
       isRoot: true,
       segment: location,
-      entries: placeImage(tree.nodes, '', label),
+      entries: graftImage(tree.nodes, '', label),
       contents: tree,
     });
   }

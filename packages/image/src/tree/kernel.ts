@@ -7,7 +7,7 @@ import { type ImageTree, loadTree } from './image-tree.ts';
 import { findKernelConfig, type KernelConfig } from './kernel-config.ts';
 import type { Packing } from './packed-files.ts';
 import type { Origin, Part } from './part.ts';
-import { inodesOf, place } from './place.ts';
+import { graftNode, inodesOf } from './graft.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
 
 /** What boots an image, and what the kernel brings into its root. */
@@ -110,7 +110,7 @@ class KernelFiles {
   part(name: string, tree: ImageTree, origin: Origin): Part {
     const entries = [...inodesOf(tree.nodes)]
       .filter(({ path }) => path !== '')
-      .map(({ path, inode }) => place(path, inode, ''));
+      .map(({ path, inode }) => graftNode(path, inode, ''));
     return {
       origin,
       label: `${this.#label(name)} (kernel)`,

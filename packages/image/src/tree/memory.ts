@@ -1,10 +1,10 @@
 import { digestOf } from '@lkt/core';
 import { type RawPath, singleChunk, SOURCE_DATE_EPOCH } from '@lkt/oci';
-import type { Content, Contents, Placed } from './part.ts';
+import type { Content, Contents, TreeEntry } from './part.ts';
 
 /** Builds entries that lkt makes itself, and holds their contents. */
 export class MemoryEntries implements Contents {
-  readonly #entries = new Map<RawPath, Placed>();
+  readonly #entries = new Map<RawPath, TreeEntry>();
   readonly #contents = new Map<string, Buffer>();
 
   directory(path: RawPath, mode = 0o755, owner: { uid: number; gid: number } = ROOT): this {
@@ -40,7 +40,7 @@ export class MemoryEntries implements Contents {
     return this.#entries.has(path);
   }
 
-  get entries(): readonly Placed[] {
+  get entries(): readonly TreeEntry[] {
     return [...this.#entries.values()];
   }
 
@@ -54,7 +54,7 @@ export class MemoryEntries implements Contents {
     }
   }
 
-  #add(entry: Placed): this {
+  #add(entry: TreeEntry): this {
     this.#entries.set(entry.path, entry);
     return this;
   }
@@ -66,6 +66,6 @@ function base(
   path: RawPath,
   mode: number,
   { uid, gid }: { uid: number; gid: number },
-): Omit<Placed, 'type'> {
+): Omit<TreeEntry, 'type'> {
   return { path, mode, uid, gid, mtime: SOURCE_DATE_EPOCH, size: 0 };
 }

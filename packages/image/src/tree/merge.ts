@@ -1,10 +1,10 @@
 import { LktError } from '@lkt/core';
 import { compareBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { RootLinks } from './links.ts';
-import type { Part, Placed } from './part.ts';
+import type { Part, TreeEntry } from './part.ts';
 
 /** A path of the composed image and the part that gives it. */
-export interface RootEntry extends Placed {
+export interface RootEntry extends TreeEntry {
   readonly part: number;
   /** The last part that wants it so; another than `part` where several want the same. */
   readonly wantedBy: number;
@@ -46,7 +46,7 @@ class Merger {
     this.#directories = parts.map(() => new Set());
   }
 
-  add(part: number, entry: Placed): void {
+  add(part: number, entry: TreeEntry): void {
     const path = this.#links.place(entry.path);
     if (entry.type === 'directory') {
       this.#addDirectory(part, path, entry);
@@ -76,7 +76,7 @@ class Merger {
     };
   }
 
-  #addDirectory(part: number, path: RawPath, entry: Placed): void {
+  #addDirectory(part: number, path: RawPath, entry: TreeEntry): void {
     if (path === '') return;
     if (this.#links.has(path)) {
       // Its place is where the link leads; owner and mode are those of the directory there.
@@ -107,7 +107,7 @@ class Merger {
   }
 
   /** Two paths of one part that a link of another part brings together. */
-  #checkTwice(part: number, entry: Placed, path: RawPath, present: RootEntry | undefined): void {
+  #checkTwice(part: number, entry: TreeEntry, path: RawPath, present: RootEntry | undefined): void {
     if (present?.part !== part || isSame(present, entry)) return;
     throw new LktError(
       'TREE_CONFLICT',
@@ -116,8 +116,8 @@ class Merger {
     );
   }
 
-  #conflict(path: RawPath, present: RootEntry, part: number, type: Placed['type']): LktError {
-    const where = (what: Placed['type'], whose: number): string =>
+  #conflict(path: RawPath, present: RootEntry, part: number, type: TreeEntry['type']): LktError {
+    const where = (what: TreeEntry['type'], whose: number): string =>
       `a ${WORDS[what]} in ${this.#label(whose)}`;
     return new LktError(
       'TREE_CONFLICT',
@@ -130,7 +130,7 @@ class Merger {
   }
 }
 
-const IMPLIED: Placed = {
+const IMPLIED: TreeEntry = {
   path: '',
   type: 'directory',
   mode: 0o755,
@@ -140,7 +140,7 @@ const IMPLIED: Placed = {
   size: 0,
 };
 
-const WORDS: Readonly<Record<Placed['type'], string>> = {
+const WORDS: Readonly<Record<TreeEntry['type'], string>> = {
   file: 'file',
   directory: 'directory',
   symlink: 'symbolic link',
@@ -150,7 +150,7 @@ const WORDS: Readonly<Record<Placed['type'], string>> = {
 };
 
 /** Whether two entries that are not directories are the same thing. Contents of files are not looked at. */
-function isSame(a: Placed, b: Placed): boolean {
+function isSame(a: TreeEntry, b: TreeEntry): boolean {
   return (
     a.type !== 'file' &&
     a.type === b.type &&

@@ -1,5 +1,5 @@
 import { type FileTree, type RawPath, toRaw } from '@lkt/oci';
-import { DIRECTORIES } from './place.ts';
+import { DIRECTORIES } from './graft.ts';
 
 /** What every root file system has beside its directories. */
 const FILES: readonly RawPath[] = ['etc/hosts', 'etc/resolv.conf'];

@@ -12,9 +12,9 @@ import type { CachedRange } from '../cache.ts';
 export const PACKED_VERSION = 'packed 1';
 
 /** A shorter content is packed together with others, which makes it smaller. */
-const LEAST = 64 * 1024;
+const MIN_PACKED_SIZE = 64 * 1024;
 /** How much of short contents is written at once. */
-const RUN = 512 * 1024;
+const BATCH_SIZE = 512 * 1024;
 
 /** What packs: zstd at a level, named by all that its bytes depend on. */
 export interface Packing {
@@ -72,7 +72,7 @@ export class FilePacker {
         this.#tree = step.value;
         break;
       }
-      yield* step.value.size < LEAST ? this.#add(step.value) : this.#pack(step.value);
+      yield* step.value.size < MIN_PACKED_SIZE ? this.#add(step.value) : this.#pack(step.value);
     }
     yield* this.#endRun();
   }
@@ -94,8 +94,8 @@ export class FilePacker {
   }
 
   async *#add({ layer, ordinal, size, content }: LayerFile): AsyncGenerator<Uint8Array> {
-    if (this.#run !== undefined && this.#run.used + size > RUN) yield* this.#endRun();
-    this.#run ??= { data: Buffer.allocUnsafeSlow(RUN), files: [], used: 0 };
+    if (this.#run !== undefined && this.#run.used + size > BATCH_SIZE) yield* this.#endRun();
+    this.#run ??= { data: Buffer.allocUnsafeSlow(BATCH_SIZE), files: [], used: 0 };
     const { data, files, used: offset } = this.#run;
     for await (const chunk of content) {
       data.set(chunk, this.#run.used);

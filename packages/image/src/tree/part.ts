@@ -3,7 +3,7 @@ import type { CachedFile } from '../cache.ts';
 import type { PackedContent } from './packed-files.ts';
 
 /** One path of an image that is being composed. */
-export interface Placed extends InodeEntry {
+export interface TreeEntry extends InodeEntry {
   /** Of a file: what its contents call it. Files of a part that share it are hard links to one another. */
   readonly content?: string;
   /** Of a directory: that one which is there already keeps its owner and mode. */
@@ -27,7 +27,7 @@ export interface Part {
   readonly isRoot: boolean;
   /** Parts with the same name share a segment. */
   readonly segment: string;
-  readonly entries: readonly Placed[];
+  readonly entries: readonly TreeEntry[];
   readonly contents: Contents;
   /** The segment, where it is not made of the entries. */
   readonly archive?: CachedFile;

@@ -3,7 +3,7 @@ import type { SystemConfig, Volume } from '../config/config.ts';
 import type { ImageReference } from '../config/reference.ts';
 import { CONFIG_SEGMENT, imageParts, memoryPart } from './containers.ts';
 import { MemoryEntries } from './memory.ts';
-import type { Part, Placed } from './part.ts';
+import type { Part, TreeEntry } from './part.ts';
 import type { SourceImages } from './source-image.ts';
 
 /**
@@ -47,7 +47,7 @@ async function layoutPart(
   location: string,
 ): Promise<Part> {
   const { key, layout } = await images.layout(image, platforms);
-  const entries: Placed[] = [...new MemoryEntries().directory(lower).entries];
+  const entries: TreeEntry[] = [...new MemoryEntries().directory(lower).entries];
   for await (const entry of await layout()) {
     const { path, type, mode, uid, gid, mtime, size } = entry;
     const base = { path: `${lower}/${path}`, mode, uid, gid, mtime, size };

@@ -14,14 +14,14 @@ import {
 import type { SignatureSource, NamedImage, SignerId, TrustedRoot, TrustPolicy } from '@lkt/sign';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { loadPolicy } from './load-policy.ts';
-import { problemOf, storeEvidence, TrustGate } from './trust-gate.ts';
+import { policyProblem, storeSignatures, TrustGate } from './trust-gate.ts';
 
 /** Who is trusted besides what the configs say, and where signatures are. */
 export interface TrustOptions {
   /** Policies of the workspace, or given by the user. Those of the configs are added. */
   readonly policies?: (workspace: Workspace) => Promise<readonly TrustPolicy[]>;
   /** Whether there may be any, as far as can be said before the workspace is opened. */
-  readonly mayAsk?: () => Promise<boolean>;
+  readonly mayHavePolicy?: () => Promise<boolean>;
   /** The trusted root of policies that name none. */
   readonly root?: TrustedRoot | undefined;
   /** Asked one after the other; default: the store. */
@@ -47,7 +47,7 @@ export async function startTrustCheck(
   store: Store,
   { trust = {}, signal }: { readonly trust?: TrustOptions; readonly signal?: AbortSignal },
 ): Promise<TrustCheck | undefined> {
-  const { policies: given, root, sources = [storeEvidence(store)] } = trust;
+  const { policies: given, root, sources = [storeSignatures(store)] } = trust;
   const policies = [...((await given?.(workspace)) ?? [])];
   for (const settings of config.trust)
     policies.push(await loadPolicy(settings, dirname(fileOf(settings.at).absolute), root));
@@ -143,10 +143,10 @@ export class TrustCheck {
   }
 
   async #require(query: ImageQuery, image: NamedImage): Promise<TrustedImage> {
-    const judgement = await this.gate.judge(image);
-    const problem = problemOf(judgement);
+    const result = await this.gate.evaluate(image);
+    const problem = policyProblem(result);
     if (problem !== undefined) throw failure(query, problem);
-    const { verdict, asked } = judgement;
+    const { verdict, asked } = result;
     const isSigned = verdict.accepted && verdict.because === 'signed';
     return {
       reference: familiarReference(image),

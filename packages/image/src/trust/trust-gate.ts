@@ -10,12 +10,12 @@ import {
 } from '@lkt/sign';
 import type { ReferenceProblem } from '@lkt/pkg';
 
-/** Judges images by the same policies, each image once. */
+/** Evaluates images by the same policies, each image once. */
 export class TrustGate {
   readonly policies: readonly TrustPolicy[];
   readonly #sources: readonly SignatureSource[];
   readonly #signal: AbortSignal | undefined;
-  readonly #judged = new Map<string, Promise<PolicyResult>>();
+  readonly #results = new Map<string, Promise<PolicyResult>>();
 
   /** @param policies each of which has to accept an image */
   constructor(
@@ -28,23 +28,23 @@ export class TrustGate {
     this.#signal = signal;
   }
 
-  async judge(image: NamedImage): Promise<PolicyResult> {
+  async evaluate(image: NamedImage): Promise<PolicyResult> {
     const key = familiarReference(image);
-    const known = this.#judged.get(key);
+    const known = this.#results.get(key);
     if (known !== undefined) return known;
-    const judged = evaluatePolicies(image, this.policies, this.#sources, this.#signal);
-    this.#judged.set(key, judged);
-    return judged;
+    const result = evaluatePolicies(image, this.policies, this.#sources, this.#signal);
+    this.#results.set(key, result);
+    return result;
   }
 
   /** What is wrong with using an image; undefined if nothing is. */
   async problem(image: NamedImage): Promise<ReferenceProblem | undefined> {
-    return problemOf(await this.judge(image));
+    return policyProblem(await this.evaluate(image));
   }
 }
 
 /** For people: the first reason in the message, all further ones below. */
-export function problemOf({ image, verdict }: PolicyResult): ReferenceProblem | undefined {
+export function policyProblem({ image, verdict }: PolicyResult): ReferenceProblem | undefined {
   if (verdict.accepted) return undefined;
   const [first = 'nobody says so', ...more] = verdict.reasons;
   const code: LktErrorCode = 'SIGNATURE_INVALID';
@@ -57,6 +57,6 @@ export function problemOf({ image, verdict }: PolicyResult): ReferenceProblem | 
 }
 
 /** What a store has beside an image. */
-export function storeEvidence(store: Store): SignatureSource {
+export function storeSignatures(store: Store): SignatureSource {
   return { name: 'the store', collect: async ({ digest }) => collectFromStore(store, digest) };
 }

@@ -1,11 +1,20 @@
 import type { Digest } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
 import { type BuildOptions, isBuiltHere, type Workspace } from '@lkt/pkg';
-import type { PolicyResult, Rejection, SignerId, TrustPolicy, VerifiedSignature } from '@lkt/sign';
+import {
+  evaluatePolicies,
+  type NamedImage,
+  type PolicyResult,
+  type Rejection,
+  type SignatureSource,
+  type SignerId,
+  type TrustPolicy,
+  type VerifiedSignature,
+} from '@lkt/sign';
 import { type ConfigFile, loadConfig, type LoadOptions } from '../config/load-config.ts';
 import { queriesOf } from '../queries.ts';
 import { startTrustCheck, TrustCheck, type TrustOptions } from './check-images.ts';
-import { storeEvidence, TrustGate } from './trust-gate.ts';
+import { storeSignatures, TrustGate } from './trust-gate.ts';
 
 /** What was found out about an image. */
 export interface ImageReport {
@@ -27,9 +36,9 @@ export interface ImageReport {
   readonly asked: readonly string[];
 }
 
-/** A judgement as a report. */
-export function reportOf(judgement: PolicyResult): ImageReport {
-  const { image, verdict, signatures, rejections, asked } = judgement;
+/** Returns the report of a result. */
+function reportOf(result: PolicyResult): ImageReport {
+  const { image, verdict, signatures, rejections, asked } = result;
   const isSigned = verdict.accepted && verdict.because === 'signed';
   return {
     reference: familiarReference(image),
@@ -42,6 +51,27 @@ export function reportOf(judgement: PolicyResult): ImageReport {
     signatures,
     rejections,
     asked,
+  };
+}
+
+/**
+ * Evaluates one image that the user names. An image that no rule is about is rejected.
+ * @param policies at least one
+ */
+export async function verifyImageReport(
+  image: NamedImage,
+  policies: readonly TrustPolicy[],
+  sources: readonly SignatureSource[],
+  signal?: AbortSignal,
+): Promise<ImageReport> {
+  const report = reportOf(await evaluatePolicies(image, policies, sources, signal));
+  if (report.because !== 'not required') return report;
+  const names = policies.map(({ name }) => name).join(', ');
+  return {
+    ...report,
+    because: undefined,
+    accepted: false,
+    reasons: [`no rule is about it (${names})`],
   };
 }
 
@@ -70,7 +100,7 @@ export async function verifyConfigs(
       : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal));
   if (check === undefined) return undefined;
   // What was built here needs no signature, so nobody is asked for one.
-  const here = new TrustGate(check.gate.policies, [storeEvidence(store)], signal);
+  const here = new TrustGate(check.gate.policies, [storeSignatures(store)], signal);
   const reports = new Map<string, ImageReport>();
   for (const query of queries) {
     const image = check.pinned(query);
@@ -78,7 +108,7 @@ export async function verifyConfigs(
     const key = familiarReference(image);
     if (reports.has(key)) continue;
     const isHere = only === undefined && (await isBuiltHere(workspace, image, tools));
-    const report = reportOf(await (isHere ? here : check.gate).judge(image));
+    const report = reportOf(await (isHere ? here : check.gate).evaluate(image));
     reports.set(key, isHere && !report.accepted ? builtHere(report) : report);
   }
   return [...reports.values()];

@@ -34,7 +34,7 @@ A target is a file or a directory of this machine; else a reference of the store
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(AuditElf);
     const session = await this.begin(flags);
-    const { applyWaivers, auditHostFiles, ELF_RULES, judgeAudit } = await import('@lkt/audit');
+    const { applyWaivers, auditHostFiles, ELF_RULES, requireWaived } = await import('@lkt/audit');
     const waivers = (await readWaivers(session, flags.waivers)).files;
     const files: WaivedElf[] = [];
     for (const target of args.target) {
@@ -49,7 +49,7 @@ A target is a file or a directory of this machine; else a reference of the store
     }
     this.endProgress();
     for (const line of await elfLines(files)) this.log(line);
-    judgeAudit(files, [], ELF_RULES);
+    requireWaived(files, [], ELF_RULES);
     return { files };
   }
 }

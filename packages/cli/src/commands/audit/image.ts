@@ -19,7 +19,7 @@ export class AuditImage extends LktCommand {
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(AuditImage);
     const session = await this.begin(flags);
-    const { ELF_RULES, judgeAudit } = await import('@lkt/audit');
+    const { ELF_RULES, requireWaived } = await import('@lkt/audit');
     const waivers = (await readWaivers(session, flags.waivers)).files;
     const images: AuditedImage[] = [];
     for (const target of args.target)
@@ -32,7 +32,7 @@ export class AuditImage extends LktCommand {
     }
     const of = <T>(pick: (image: AuditedImage) => readonly T[]): readonly T[] =>
       images.flatMap(pick);
-    judgeAudit(
+    requireWaived(
       of(({ elf }) => elf),
       of(({ findings }) => findings),
       ELF_RULES,

@@ -67,7 +67,7 @@ export class AuditKernel extends LktCommand {
     }
     this.endProgress();
     for (const kernel of kernels) this.#show(kernel, flags.all);
-    judge(kernels);
+    requireAllWaived(kernels);
     return { kernels };
   }
 
@@ -96,7 +96,7 @@ function scoreOf(rules: readonly Verdict[]): Kernel['score'] {
 }
 
 /** @throws LktError AUDIT_FAILED when something does not hold that is not waived */
-function judge(kernels: readonly Kernel[]): void {
+function requireAllWaived(kernels: readonly Kernel[]): void {
   const bad = kernels.flatMap(({ rules }) =>
     rules.filter(({ holds, waived }) => !holds && waived === undefined),
   );

@@ -23,7 +23,7 @@ export class AuditRootfs extends LktCommand {
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(AuditRootfs);
     const session = await this.begin(flags);
-    const { judgeAudit } = await import('@lkt/audit');
+    const { requireWaived } = await import('@lkt/audit');
     const waivers = (await readWaivers(session, flags.waivers)).files;
     const images: Result['images'][number][] = [];
     for (const target of args.target)
@@ -34,7 +34,7 @@ export class AuditRootfs extends LktCommand {
       this.log(`${reference}  ${findings.length === 0 ? 'ok' : `${findings.length} found`}`);
       for (const line of findingLines(findings)) this.log(`  ${line}`);
     }
-    judgeAudit(
+    requireWaived(
       [],
       images.flatMap(({ findings }) => findings),
       [],

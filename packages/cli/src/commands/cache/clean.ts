@@ -1,6 +1,6 @@
 import { cacheAreas } from '../../session/cache-areas.ts';
 import { LktCommand } from '../../command.ts';
-import { builderContainerFlags, needless } from '../../flags/linuxkit.ts';
+import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { publishedNames, publishedOnly, removeImages } from '../../session/remove-images.ts';
 import { showSize } from '../../flags/sizes.ts';
@@ -22,8 +22,8 @@ export class CacheClean extends LktCommand {
   /** Of `pkg builder prune`. */
   static override linuxkit = {
     ...builderContainerFlags,
-    builders: needless('value'),
-    platforms: needless('value'),
+    builders: noop('value'),
+    platforms: noop('value'),
   };
 
   async run(): Promise<{ removed: number; bytes: number }> {

@@ -2,7 +2,7 @@ import type { CacheItem, Inventory } from '@lkt/oci';
 import { cacheAreas } from '../../session/cache-areas.ts';
 import { columns } from '../../output/columns.ts';
 import { LktCommand } from '../../command.ts';
-import { builderContainerFlags, needless } from '../../flags/linuxkit.ts';
+import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
 import { showSize } from '../../flags/sizes.ts';
 
 interface Area {
@@ -30,8 +30,8 @@ export class CacheDu extends LktCommand {
   /** Of `pkg builder du`. */
   static override linuxkit = {
     ...builderContainerFlags,
-    builders: needless('value'),
-    platforms: needless('value'),
+    builders: noop('value'),
+    platforms: noop('value'),
   };
 
   async run(): Promise<{

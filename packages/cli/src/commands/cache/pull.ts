@@ -35,7 +35,8 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     const session = await this.begin(flags);
     const { familiarReference, formatReference, parsePlatform, parseReference } =
       await import('@lkt/oci');
-    const { openRegistries, pullBeside } = await import('../../session/registries.ts');
+    const { openRegistries } = await import('../../session/registries.ts');
+    const { pullImageSignatures } = await import('@lkt/sign');
     const wanted = args.image.map((text) => parseReference(text));
     const platforms = flags.platform.includes('all')
       ? undefined
@@ -49,12 +50,12 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       const options = { signal, platforms };
       const descriptor = await registry.pullImage(store, name, options);
       await store.tag(formatReference(name), descriptor);
-      await pullBeside(session, registry, store, {
-        name,
-        descriptor,
-        documents: true,
-        ...options,
-      });
+      await pullImageSignatures(
+        registry,
+        store,
+        { name, descriptor, platforms },
+        { documents: true, reporter: session.reporter, signal },
+      );
       images.push({ reference: familiarReference(name), digest: descriptor.digest });
     }
     this.endProgress();

@@ -1,5 +1,5 @@
 import { LktCommand } from '../../command.ts';
-import { needless } from '../../flags/linuxkit.ts';
+import { noop } from '../../flags/linuxkit.ts';
 import { Args, Flags } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { imageInStore } from '../../session/store-image.ts';
@@ -35,7 +35,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     }),
   };
   /** A tag that stands for something else is set anew in any case. */
-  static override linuxkit = { override: needless() };
+  static override linuxkit = { override: noop() };
 
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(CachePush);

@@ -10,7 +10,7 @@ import { secretFlags, sshFlags } from '../../flags/credentials.ts';
 import { givenArgs } from '../../flags/build-args.ts';
 import { layoutsFlag, layoutsOf } from '../../flags/layout.ts';
 import { limitsOf } from '../../flags/limits.ts';
-import { linuxkitBuildFlags, needless, refused } from '../../flags/linuxkit.ts';
+import { linuxkitBuildFlags, noop, unsupported } from '../../flags/linuxkit.ts';
 import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../../session/remote-cache.ts';
@@ -31,7 +31,7 @@ interface Built {
   readonly docker?: readonly string[];
 }
 
-interface Shown {
+interface Summary {
   readonly packages: readonly Built[];
 }
 
@@ -174,13 +174,13 @@ export class PkgBuild extends LktCommand {
 
   static override linuxkit = {
     ...linuxkitBuildFlags,
-    'disable-cache': refused('switch', 'use --no-cache, or write "disable-cache" in build.yml'),
-    manifest: needless(),
-    nobuild: refused('switch', 'use it with --push'),
-    release: refused('value', 'use it with --push'),
+    'disable-cache': unsupported('switch', 'use --no-cache, or write "disable-cache" in build.yml'),
+    manifest: noop(),
+    nobuild: unsupported('switch', 'use it with --push'),
+    release: unsupported('value', 'use it with --push'),
   };
 
-  async run(): Promise<Shown> {
+  async run(): Promise<Summary> {
     const { args, flags } = await this.parse(PkgBuild);
     const dirs = args.dir ?? [];
     if (flags.all ? dirs.length > 0 : dirs.length === 0) {
@@ -204,7 +204,7 @@ export class PkgBuild extends LktCommand {
     });
     if (action !== undefined) {
       const { findAction } = await import('@lkt/pkg/action-cache');
-      const cached = findAction<Shown>(action, session.environment.variables)?.result;
+      const cached = findAction<Summary>(action, session.environment.variables)?.result;
       if (cached !== undefined) {
         reportCached(
           session.reporter,
@@ -258,8 +258,8 @@ export class PkgBuild extends LktCommand {
       await enforceCacheMax(session, tools.store);
     }
     if (flags.check) {
-      const { judgeChecks } = await import('../../output/check-verdict.ts');
-      await judgeChecks(report.packages, { reporter: session.reporter, verbose });
+      const { reportChecks } = await import('../../output/check-report.ts');
+      await reportChecks(report.packages, { reporter: session.reporter, verbose });
     }
     const docker = flags.docker ? await import('../../session/docker-load.ts') : undefined;
     const packages: Built[] = [];
@@ -295,7 +295,7 @@ export class PkgBuild extends LktCommand {
     return this.#show(shown);
   }
 
-  #show(shown: Shown): Shown {
+  #show(shown: Summary): Summary {
     this.endProgress();
     for (const { reference, target } of shown.packages) if (target) this.log(reference);
     return shown;

@@ -1,7 +1,7 @@
 import type { SignerId } from '@lkt/sign';
 import { workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
-import { linuxkitPackageFlags, refused } from '../../flags/linuxkit.ts';
+import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
 import { givenName, packageFlags } from '../../flags/package.ts';
 import { targetFlags } from '../../flags/push.ts';
 import { openRegistries } from '../../session/registries.ts';
@@ -34,7 +34,7 @@ export class PkgManifest extends LktCommand {
   };
   static override flags = { ...packageFlags, ...registryFlags, ...signFlags, ...targetFlags };
 
-  static override linuxkit = { ...linuxkitPackageFlags, hash: refused('value', 'use --tag') };
+  static override linuxkit = { ...linuxkitPackageFlags, hash: unsupported('value', 'use --tag') };
 
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(PkgManifest);

@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import type { SignerId } from '@lkt/sign';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
-import { linuxkitBuildFlags, refused, said } from '../../flags/linuxkit.ts';
+import { linuxkitBuildFlags, unsupported, warnIgnored } from '../../flags/linuxkit.ts';
 import { builderFlags, givenName, packageFlags } from '../../flags/package.ts';
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
 import { targetFlags } from '../../flags/push.ts';
@@ -74,13 +74,16 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
 
   static override linuxkit = {
     ...linuxkitBuildFlags,
-    pull: said('switch', 'a package that the store lacks is built, and gives the same image'),
-    'build-arg-file': refused('value', 'write "buildArgs" in build.yml, which the tag is of'),
-    docker: refused('switch', 'use lkt pkg build --docker DIR'),
-    dockerfile: refused('value', 'write "dockerfile" in build.yml, which the tag is of'),
-    hash: refused('value', 'use --tag'),
-    dev: refused('switch', 'use --org and --tag'),
-    ssh: refused('value', 'use lkt pkg build --ssh first, then lkt pkg push --nobuild'),
+    pull: warnIgnored(
+      'switch',
+      'a package that the store lacks is built, and gives the same image',
+    ),
+    'build-arg-file': unsupported('value', 'write "buildArgs" in build.yml, which the tag is of'),
+    docker: unsupported('switch', 'use lkt pkg build --docker DIR'),
+    dockerfile: unsupported('value', 'write "dockerfile" in build.yml, which the tag is of'),
+    hash: unsupported('value', 'use --tag'),
+    dev: unsupported('switch', 'use --org and --tag'),
+    ssh: unsupported('value', 'use lkt pkg build --ssh first, then lkt pkg push --nobuild'),
   };
 
   async run(): Promise<{ packages: readonly Pushed[] }> {

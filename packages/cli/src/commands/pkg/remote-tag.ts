@@ -4,7 +4,7 @@ import { LktError } from '@lkt/core';
 import { workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import type { Session } from '../../session/session.ts';
-import { linuxkitPackageFlags, refused } from '../../flags/linuxkit.ts';
+import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
 import { packageFlags } from '../../flags/package.ts';
 import { targetFlags } from '../../flags/push.ts';
 import { openRegistries } from '../../session/registries.ts';
@@ -42,8 +42,8 @@ export class PkgRemoteTag extends LktCommand {
 
   static override linuxkit = {
     ...linuxkitPackageFlags,
-    hash: refused('value', 'use --tag'),
-    release: refused('value', 'name the tag: lkt pkg remote-tag FROM TAG'),
+    hash: unsupported('value', 'use --tag'),
+    release: unsupported('value', 'name the tag: lkt pkg remote-tag FROM TAG'),
   };
 
   async run(): Promise<Result> {

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { fromRaw, type RawPath, SOURCE_DATE_EPOCH, type TreeNode } from '@lkt/oci';
 import type { MemoryEntries } from './memory.ts';
-import type { Placed } from './part.ts';
+import type { TreeEntry } from './part.ts';
 
 /** What an image brings along that is the container engine's business, not its own. */
 const DROPPED: ReadonlySet<RawPath> = new Set([
@@ -28,12 +28,12 @@ ff02::2 ip6-allrouters
  * The entries of an image below `prefix`, without what is the engine's business, times not after SOURCE_DATE_EPOCH.
  * What `defaultEntries` gives is left out too.
  */
-export function placeImage(
+export function graftImage(
   nodes: readonly TreeNode[],
   prefix: RawPath,
   label: string,
-): readonly Placed[] {
-  const placed: Placed[] = [];
+): readonly TreeEntry[] {
+  const grafted: TreeEntry[] = [];
   for (const { path, inode } of inodesOf(nodes)) {
     if (path === '' || DROPPED.has(path)) continue;
     if (path === 'etc/hosts' || path === 'etc/resolv.conf') continue;
@@ -44,9 +44,9 @@ export function placeImage(
         `/${fromRaw(path)} is a ${inode.type} in ${label}; it must be a directory`,
       );
     }
-    placed.push(place(path, inode, prefix));
+    grafted.push(graftNode(path, inode, prefix));
   }
-  return placed;
+  return grafted;
 }
 
 /**
@@ -85,7 +85,7 @@ export function* inodesOf(
 }
 
 /** The entry of an inode of an image at `path` below `prefix`, with the path in the image as the name of its content. */
-export function place(path: RawPath, inode: TreeNode, prefix: RawPath): Placed {
+export function graftNode(path: RawPath, inode: TreeNode, prefix: RawPath): TreeEntry {
   const { type, uid, gid, mtime, size, link, devMajor, devMinor, xattrs } = inode;
   if (type === 'hardlink') throw new Error(`not an inode: ${path}`);
   return {

@@ -10,7 +10,7 @@ interface Expected {
 }
 
 /** Whether a file has this content; then it counts as written now. It is read, unless it is known to be as it was then. */
-export async function isThere(
+export async function matchesDigest(
   path: string,
   { digest, size }: Expected,
   known: KnownFiles,

@@ -5,7 +5,7 @@ import type { BuiltPackage } from '@lkt/pkg';
  * Says what checks have found; what is only good to know if `verbose`.
  * @throws LktError NOT_REPRODUCIBLE for packages that are not, unless their build.yml says so
  */
-export async function judgeChecks(
+export async function reportChecks(
   packages: readonly BuiltPackage[],
   { reporter, verbose }: { readonly reporter: Reporter; readonly verbose: boolean },
 ): Promise<void> {

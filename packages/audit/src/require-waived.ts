@@ -8,7 +8,7 @@ const FIX = 'mend it, or say in .audit.yml why it is let pass';
  * Requires that everything found is waived.
  * @throws AUDIT_FAILED, with the reason and cure of each rule that does not hold
  */
-export function judgeAudit(
+export function requireWaived(
   elf: readonly WaivedElf[],
   findings: readonly WaivedFinding[],
   rules: readonly ElfRule[],

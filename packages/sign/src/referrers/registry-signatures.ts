@@ -1,0 +1,31 @@
+import type { Registry, RegistryReader } from '@lkt/registry';
+import type { SignatureSource } from '../policy/evaluate-policies.ts';
+import type { CollectedSignatures } from './collected-signatures.ts';
+
+/**
+ * Returns a source that collects signatures from registries or mirrors. Loads what reads it, and opens a registry, only when
+ * asked.
+ * @param name for reports
+ * @param open the registry; called for each image
+ * @param readers the readers for the registry at `domain`, all of which are asked
+ */
+export function registrySignatures(
+  name: string,
+  open: () => Promise<Registry>,
+  readers: (registry: Registry, domain: string) => readonly RegistryReader[],
+  signal?: AbortSignal,
+): SignatureSource {
+  return {
+    name,
+    collect: async (image) => {
+      const { collectFromRegistry } = await import('./collect-signatures.ts');
+      const found: CollectedSignatures[] = [];
+      for (const reader of readers(await open(), image.domain))
+        found.push(await collectFromRegistry(reader, image, signal));
+      return {
+        items: found.flatMap(({ items }) => items),
+        unreadable: found.flatMap(({ unreadable }) => unreadable),
+      };
+    },
+  };
+}
