@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import type { Interfaces } from '@oclif/core';
+import { parse } from '@oclif/core/parser';
 import {
   cacheSetting,
   processEnvironment,
@@ -18,7 +19,6 @@ import {
 } from './flags/linuxkit.ts';
 import { Flags } from './flags/options.ts';
 import { print } from './output/print.ts';
-import { type Given, plainWords } from './flags/parse-words.ts';
 import { printableJson } from './output/printable.ts';
 import type { Session } from './session/session.ts';
 import type { Display, Screen } from './progress/display.ts';
@@ -125,16 +125,11 @@ export abstract class LktCommand {
     const own = { json, ...command.baseFlags, ...command.flags };
     const { linuxkit } = this.constructor as unknown as CommandClass;
     const flags = { ...linuxkitDefinitions(linuxkit, own), ...own };
-    const accepted = { args: command.args ?? {}, flags };
     const words = plainSwitches(this.#words, flags);
-    const given = plainWords(words, accepted) ?? (await this.#askOclif(words, accepted));
+    const input = { args: command.args ?? {}, flags, context: this };
+    const given = await parse([...words], input as never);
     this.#warnings = checkLinuxkitFlags(linuxkit, own, given.flags);
     return given as never;
-  }
-
-  async #askOclif(words: readonly string[], accepted: object): Promise<Given> {
-    const { parse } = await import('@oclif/core/parser');
-    return parse([...words], { ...accepted, context: this } as never);
   }
 
   protected log(text: string): void {
