@@ -17,7 +17,6 @@ export const PENDING: readonly string[] = [
   'packages/nx-plugin/',
   'packages/oci/',
   'packages/pkg/',
-  'packages/rebuild/',
   'packages/registry/',
   'packages/server/',
   'packages/testing/',

@@ -15,77 +15,87 @@ import {
   type StepResult,
   type Variation,
 } from '@lkt/builder';
-import type { Circumstances } from './classify-text.ts';
-import { type Culprit, findCulprits } from './culprits.ts';
+import type { BuildFacts } from './classify-text.ts';
+import { type DivergentStep, findDivergentSteps } from './divergent-steps.ts';
 import { findMarks } from './marks.ts';
 import { fileDifferences } from './file-differences.ts';
 import { cause } from './cause.ts';
 import { compareImages } from './compare-images.ts';
 import type { WorkerPool, PooledWorker } from './worker-pool.ts';
 import { diffLayers } from './layer-diff.ts';
-import { moveContext } from './moved-context.ts';
+import { varyContext } from './vary-context.ts';
 import type { CheckReport, StepDifference } from './report.ts';
 
+/** Options of `checkBuild`. */
 export interface CheckOptions {
   readonly engine: Engine;
-  /** Where the second build is made. */
+  /** The workers for second builds. */
   readonly workerPool: WorkerPool;
-  /** When the first build was made, if just now: milliseconds since 1970. */
+  /** The time of the first build in milliseconds since 1970, if it was just built. */
   readonly builtAt?: number;
-  /** What the first build gave. */
-  readonly known?: Descriptor;
-  /** Whether to look also into what does not reach the image, for which its layers are made. */
+  /** The image of the first build. */
+  readonly firstImage?: Descriptor;
+  /**
+   * Whether to compare also steps that do not reach the image. Their layers are then built again.
+   */
   readonly everyStep?: boolean;
 }
 
-/** The clocks of some formats go in steps of two seconds. */
+/** Some formats store times with a resolution of two seconds. */
 const CLOCK_STEP_MS = 2100;
 
 /**
- * Builds what has been built a second time, in surroundings that differ in all that must not matter, and compares.
+ * Builds an image a second time, in an environment that differs in everything that must not matter,
+ * and compares the two.
  *
- * The first build is answered by the step cache, as far as it can. The second knows nothing but the images it is on:
- * it has other paths and times of sources, layers in memory instead of on disk, one processor, fixed addresses, another
- * time, umask, user and name of the machine.
- * @throws LktError what the engine throws
+ * The first build comes from the step cache as far as possible. The second uses only the base
+ * images. It has other paths and times of sources, layers in memory instead of on disk, one
+ * processor, fixed addresses, and another time, umask, user and host name.
+ * @throws LktError any error of the engine
+ * @example
+ * ```ts
+ * await using workerPool = new WorkerPool(1);
+ * const report = await checkBuild(request, { store, reporter }, { engine, workerPool });
+ * ```
  */
 export async function checkBuild(
   request: BuildRequest,
   context: BuildContext,
-  { engine, workerPool, builtAt, known, everyStep = false }: CheckOptions,
+  { engine, workerPool, builtAt, firstImage, everyStep = false }: CheckOptions,
 ): Promise<CheckReport> {
   const { store, signal } = context;
   const planned = await planRequest(request, { ...context, reporter: silentReporter });
   let first = await build(engine, request, context);
-  if (known !== undefined && known.digest !== first.image.digest)
-    // What the steps gave is forgotten, and they now give something else.
-    return compareImages(known, { ...first.image, platform: request.platform }, context);
-  await passTime(first.anew ? Date.now() : builtAt, signal);
+  if (firstImage !== undefined && firstImage.digest !== first.image.digest)
+    // The step cache has lost the results of the first build, and its steps now produce different
+    // ones.
+    return compareImages(firstImage, { ...first.image, platform: request.platform }, context);
+  await waitForClockStep(first.ranStep ? Date.now() : builtAt, signal);
   const again = { ...request, name: `${request.name} (second build)` };
   const { notes, second, now, variation } = await workerPool.lend(async (pooled) =>
-    buildInPool(engine, again, context, { planned, expected: first.results, pooled }),
+    buildVaried(engine, again, context, { planned, expected: first.results, pooled }),
   );
   const { stages } = planned.plan;
   const target = planned.target.index;
-  let culprits = findCulprits(stages, target, first.results, second.results);
-  const isSeen = ({ reachesImage }: Culprit): boolean => everyStep || reachesImage;
-  if (culprits.some((one) => isSeen(one) && one.first.layer.descriptor === null)) {
-    // What is compared has to be in the store.
+  let divergent = findDivergentSteps(stages, target, first.results, second.results);
+  const isSeen = ({ reachesImage }: DivergentStep): boolean => everyStep || reachesImage;
+  if (divergent.some((one) => isSeen(one) && one.first.layer.descriptor === null)) {
+    // Layers to compare must be in the store.
     first = await build(engine, { ...request, keepLayers: true }, context);
-    culprits = findCulprits(stages, target, first.results, second.results);
+    divergent = findDivergentSteps(stages, target, first.results, second.results);
   }
-  const around: Omit<Circumstances, 'command'> = {
+  const facts: Omit<BuildFacts, 'command'> = {
     now,
     processors: [availableParallelism(), variation.cpu === undefined ? availableParallelism() : 1],
     hostnames: [hostname(), variation.hostname],
     kernel: release(),
   };
   const differences: StepDifference[] = [];
-  for (const culprit of culprits)
+  for (const step of divergent)
     differences.push(
-      isSeen(culprit)
-        ? await compareStep(culprit, request, context, around)
-        : { step: placeOf(culprit, request), reachesImage: false, files: [], more: 0 },
+      isSeen(step)
+        ? await compareStep(step, request, context, facts)
+        : { step: locationOf(step, request), reachesImage: false, files: [], more: 0 },
     );
   return {
     reproducible: first.image.digest === second.image.digest,
@@ -106,8 +116,8 @@ export async function checkBuild(
 interface Outcome {
   readonly image: Descriptor;
   readonly results: ReadonlyMap<string, StepResult>;
-  /** Whether a step was done. */
-  readonly anew: boolean;
+  /** Whether a step was run instead of cached. */
+  readonly ranStep: boolean;
 }
 
 async function build(
@@ -116,27 +126,30 @@ async function build(
   context: BuildContext,
 ): Promise<Outcome> {
   const results = new Map<string, StepResult>();
-  let anew = false;
+  let ranStep = false;
   const reporter: Reporter = {
     emit: (event) => {
-      if (event.kind === 'done' && !event.cached) anew = true;
-      // They have been reported when the image was built.
+      if (event.kind === 'done' && !event.cached) ranStep = true;
+      // The first build has reported its warnings.
       if (event.kind !== 'warning') context.reporter.emit(event);
     },
   };
   const onStep = (result: StepResult): void => void results.set(stepId(result), result);
   const image = await engine.build(request, { ...context, reporter, onStep });
-  return { image, results, anew };
+  return { image, results, ranStep };
 }
 
-async function passTime(since: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+async function waitForClockStep(
+  since: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (since === undefined) return;
   const left = since + CLOCK_STEP_MS - Date.now();
   if (left > 0) await sleep(left, undefined, signal === undefined ? {} : { signal });
 }
 
-/** Builds in other surroundings: in those that a build is possible in. */
-async function buildInPool(
+/** Builds in a varied environment. Gives up variations with which the build fails. */
+async function buildVaried(
   engine: Engine,
   request: BuildRequest,
   context: BuildContext,
@@ -152,13 +165,13 @@ async function buildInPool(
 ): Promise<{ second: Outcome; variation: Variation; notes: readonly string[]; now: number }> {
   const { store, signal } = context;
   await using directory = await store.tempDir();
-  const sources = await moveContext(request.context, `${directory.path}/sources`, signal);
+  const sources = await varyContext(request.context, `${directory.path}/sources`, signal);
   const notes = [...pooled.notes];
   const { memory, ...onDisk } = pooled.environment;
   const fits =
     memory !== undefined && memory >= memoryFor([...planned.images.values()].flatMap(layersOf));
   if (!fits)
-    notes.push('the order of directories is the same: too little memory is free for the layers');
+    notes.push('the order of directories is not varied: too little free memory for the layers');
   let variation: Variation = {
     ...(fits ? pooled.environment : onDisk),
     expected: Object.fromEntries(
@@ -183,10 +196,10 @@ async function buildInPool(
       if (full && variation.memory !== undefined) {
         const { memory: _, ...rest } = variation;
         variation = rest;
-        notes.push('the order of directories is the same: the layers are too large for memory');
+        notes.push('the order of directories is not varied: the layers exceed the memory');
       } else if (variation.userNamespace) {
         variation = { ...variation, userNamespace: false };
-        notes.push('both builds are by root: the build needs its rights over the machine');
+        notes.push('the user is not varied: the build needs root privileges on this machine');
       } else {
         throw error;
       }
@@ -195,32 +208,32 @@ async function buildInPool(
 }
 
 async function compareStep(
-  culprit: Culprit,
+  divergent: DivergentStep,
   request: BuildRequest,
   { store, signal }: BuildContext,
-  around: Omit<Circumstances, 'command'>,
+  facts: Omit<BuildFacts, 'command'>,
 ): Promise<StepDifference> {
-  const { step, first, second, sameInputs, reachesImage } = culprit;
-  const place = placeOf(culprit, request);
+  const { step, first, second, sameInputs, reachesImage } = divergent;
+  const location = locationOf(divergent, request);
   const [a, b] = [first.layer.descriptor, second.layer.descriptor];
-  if (a === null || b === null) return { step: place, reachesImage, files: [], more: 0 };
+  if (a === null || b === null) return { step: location, reachesImage, files: [], more: 0 };
   const { entries, more } = await diffLayers(store, a, b, signal);
-  const told = fileDifferences(entries, { ...around, command: step.title });
-  // Nothing that a COPY or WORKDIR does depends on anything but its inputs.
+  const found = fileDifferences(entries, { ...facts, command: step.title });
+  // A COPY or WORKDIR depends only on its inputs.
   const isBuilder = step.kind !== 'run' || !sameInputs;
-  const files = isBuilder ? told.map((file) => ({ ...file, cause: cause('builder') })) : told;
-  return { step: place, reachesImage, files, more };
+  const files = isBuilder ? found.map((file) => ({ ...file, cause: cause('builder') })) : found;
+  return { step: location, reachesImage, files, more };
 }
 
-function placeOf(
-  { step }: Culprit,
+function locationOf(
+  { step }: DivergentStep,
   { dockerfile }: BuildRequest,
 ): NonNullable<StepDifference['step']> {
   const { line, column } = step.position;
   return { path: dockerfile.path, line, column, title: step.title };
 }
 
-/** Layers of the image that are not those of its base, nor copied from the sources or another image. */
+/** Returns the image's layers that a RUN made, or that were copied from another stage. */
 function ownLayers({ plan, target }: RequestPlan, { results }: Outcome): readonly Descriptor[] {
   const layers: Descriptor[] = [];
   for (let stage: typeof target | undefined = target; stage !== undefined;) {

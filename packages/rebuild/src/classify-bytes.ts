@@ -1,91 +1,94 @@
 import { isUtf8 } from 'node:buffer';
 import { gunzipSync } from 'node:zlib';
 import { type Cause, cause } from './cause.ts';
-import { type Circumstances, classifyText } from './classify-text.ts';
-import { DAY } from './dates.ts';
-import { classifyFormat, type Format } from './formats.ts';
+import { type BuildFacts, classifyText } from './classify-text.ts';
+import { DAY_SECONDS } from './dates.ts';
+import { classifyFormat, type FormatDifference } from './classify-format.ts';
 
-/** How two contents differ. */
+/** A difference between two contents. */
 export interface ContentDifference {
-  /** What goes after the path: `differs at byte 12: "1" and "2"`. */
+  /** A predicate for the path: `differs at byte 12: "1" and "2"`. */
   readonly text: string;
   readonly cause: Cause;
 }
 
-/** Most of a gzip file's content that is looked at. */
-const MAX_UNPACKED = 64 * 2 ** 20;
-/** How deep archives in archives are looked into. */
+/** Maximum size of a gzip file's content that is compared. */
+const MAX_UNPACKED_BYTES = 64 * 2 ** 20;
+/** Maximum depth of archives in archives. */
 const MAX_DEPTH = 4;
 
-/** Tells where two contents of the file `path` part, and why. */
+/** Returns the first difference between two contents of the file `path`, and its cause. */
 export function classifyContent(
   path: string,
   first: Buffer,
   second: Buffer,
-  around: Circumstances,
+  facts: BuildFacts,
   depth = 0,
 ): ContentDifference {
-  const inner = depth >= MAX_DEPTH ? undefined : insideGzip(path, first, second, around, depth);
+  const inner = depth >= MAX_DEPTH ? undefined : insideGzip(path, first, second, facts, depth);
   if (inner !== undefined) return inner;
   const format = depth >= MAX_DEPTH ? undefined : classifyFormat(path, first, second);
-  if (format !== undefined) return inFormat(format, around, depth);
+  if (format !== undefined) return inFormat(format, facts, depth);
   if (isText(first) && isText(second)) {
-    const found = classifyText(first.toString('latin1'), second.toString('latin1'), around);
+    const found = classifyText(first.toString('latin1'), second.toString('latin1'), facts);
     const offset = firstDifference(first, second, 0);
     const text = `differs at byte ${offset}: ${quote(found.first)} and ${quote(found.second)}`;
     return { text, cause: found.cause };
   }
-  return classifyBinary(first, second, around);
+  return classifyBinary(first, second, facts);
 }
 
-function inFormat(format: Format, around: Circumstances, depth: number): ContentDifference {
+function inFormat(format: FormatDifference, facts: BuildFacts, depth: number): ContentDifference {
   if (format.kind === 'known') return { text: format.text, cause: format.cause };
   const { member, first, second } = format;
-  const found = classifyContent(member, first, second, around, depth + 1);
-  return { ...found, text: `in its member ${member}, ${found.text}` };
+  const found = classifyContent(member, first, second, facts, depth + 1);
+  return { ...found, text: `in member ${member}, ${found.text}` };
 }
 
 function insideGzip(
   path: string,
   first: Buffer,
   second: Buffer,
-  around: Circumstances,
+  facts: BuildFacts,
   depth: number,
 ): ContentDifference | undefined {
   if (![first, second].every((data) => data.length > 18 && data.readUInt16BE(0) === 0x1f8b))
     return undefined;
-  // RFC 1952: the time is the second word.
+  // RFC 1952: MTIME is at offset 4.
   const [one, other] = [first.readUInt32LE(4), second.readUInt32LE(4)];
   if (one !== other) {
     const fix = 'compress with gzip -n, or from standard input';
     return {
-      text: `at byte 4: the time in the header of gzip, ${one} and ${other}`,
-      cause: cause('time', { text: 'a time in the header of gzip', fix }),
+      text: `at byte 4: the time in the gzip header, ${one} and ${other}`,
+      cause: cause('time', { text: 'the time in the gzip header', fix }),
     };
   }
   try {
-    const options = { maxOutputLength: MAX_UNPACKED };
+    const options = { maxOutputLength: MAX_UNPACKED_BYTES };
     const [a, b] = [gunzipSync(first, options), gunzipSync(second, options)];
     if (a.equals(b)) return undefined;
-    const found = classifyContent(path, a, b, around, depth + 1);
+    const found = classifyContent(path, a, b, facts, depth + 1);
     return { ...found, text: `uncompressed, ${found.text}` };
   } catch {
     return undefined;
   }
 }
 
-/** Places in two binaries that are looked at. */
-const MAX_PLACES = 64;
+/** Maximum number of differing positions that are examined in a binary. */
+const MAX_POSITIONS = 64;
 
-function classifyBinary(first: Buffer, second: Buffer, around: Circumstances): ContentDifference {
+function classifyBinary(first: Buffer, second: Buffer, facts: BuildFacts): ContentDifference {
   let fallback: ContentDifference | undefined;
   let offset = firstDifference(first, second, 0);
   const start = offset;
-  for (let places = 0; places < MAX_PLACES && offset < Math.max(first.length, second.length);) {
-    const found = classifyPlace(first, second, offset, around);
+  for (
+    let positions = 0;
+    positions < MAX_POSITIONS && offset < Math.max(first.length, second.length);
+  ) {
+    const found = classifyPosition(first, second, offset, facts);
     if (found.cause.kind !== 'unknown' && found.cause.kind !== 'random') return found;
     fallback ??= found;
-    places += 1;
+    positions += 1;
     if (first.length !== second.length) break;
     offset = firstDifference(first, second, offset + 32);
   }
@@ -100,20 +103,20 @@ function classifyBinary(first: Buffer, second: Buffer, around: Circumstances): C
   return fallback ?? { text: `differs at byte ${start}`, cause: cause('unknown') };
 }
 
-function classifyPlace(
+function classifyPosition(
   first: Buffer,
   second: Buffer,
   offset: number,
-  around: Circumstances,
+  facts: BuildFacts,
 ): ContentDifference {
   const [a, b] = [printableAround(first, offset), printableAround(second, offset)];
   if (a.length >= 4 && b.length >= 4) {
-    const found = classifyText(a, b, around);
+    const found = classifyText(a, b, facts);
     const text = `differs at byte ${offset}: ${quote(found.first)} and ${quote(found.second)}`;
     if (found.cause.kind !== 'unknown') return { text, cause: found.cause };
   }
   const shown = `differs at byte ${offset}: ${hex(first, offset)} and ${hex(second, offset)}`;
-  if (holdsTime(second, offset, around.now))
+  if (holdsTime(second, offset, facts.now))
     return { text: shown, cause: cause('time', { text: 'the time of the build, in binary' }) };
   if (holdsAddress(first, offset) && holdsAddress(second, offset))
     return { text: shown, cause: cause('address') };
@@ -121,12 +124,12 @@ function classifyPlace(
   return { text: shown, cause: cause(random ? 'random' : 'unknown', random ? HASHED : {}) };
 }
 
-const HASHED = { text: 'something random, or a hash of something that differs' };
+const HASHED = { text: 'random data, or a hash of differing data' };
 
 function firstDifference(a: Buffer, b: Buffer, from: number): number {
   const shortest = Math.min(a.length, b.length);
   let at = Math.min(from, shortest);
-  // In large steps first.
+  // Compares large blocks first.
   while (at + 4096 <= shortest && a.compare(b, at, at + 4096, at, at + 4096) === 0) at += 4096;
   while (at < shortest && a[at] === b[at]) at += 1;
   return at;
@@ -143,16 +146,22 @@ function printableAround(data: Buffer, offset: number): string {
   return data.toString('latin1', start, end);
 }
 
-/** Whether a 32 bit number over the byte at `offset` is a time within a day of `now`. */
+/**
+ * Reports whether a 32-bit number that includes the byte at `offset` is a time within a day of
+ * `now`.
+ */
 function holdsTime(data: Buffer, offset: number, now: number): boolean {
   for (let at = Math.max(0, offset - 3); at <= offset && at + 4 <= data.length; at += 1) {
     for (const value of [data.readUInt32LE(at), data.readUInt32BE(at)])
-      if (Math.abs(value - now) <= DAY) return true;
+      if (Math.abs(value - now) <= DAY_SECONDS) return true;
   }
   return false;
 }
 
-/** Whether a 64 bit number over the byte at `offset` is where programs are in memory. */
+/**
+ * Reports whether a 64-bit number that includes the byte at `offset` is an address of a user
+ * process.
+ */
 function holdsAddress(data: Buffer, offset: number): boolean {
   for (let at = Math.max(0, offset - 7); at <= offset && at + 8 <= data.length; at += 1) {
     const top = data.readBigUInt64LE(at) >> 40n;
@@ -175,7 +184,7 @@ function isText(data: Buffer): boolean {
   return (isPlain && isUtf8(data)) || isNulSeparated(data);
 }
 
-/** As `find -print0` writes. */
+/** Reports whether the data is text as `find -print0` writes it. */
 function isNulSeparated(data: Buffer): boolean {
   const isPlain = data.every(
     (byte) => byte === 0 || byte === 0x0a || (byte >= 0x20 && byte !== 0x7f),
@@ -184,7 +193,7 @@ function isNulSeparated(data: Buffer): boolean {
 }
 
 function hex(data: Buffer, offset: number): string {
-  return data.toString('hex', offset, offset + 8) || 'its end';
+  return data.toString('hex', offset, offset + 8) || 'end of file';
 }
 
 function quote(text: string): string {

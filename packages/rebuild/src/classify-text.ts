@@ -1,32 +1,32 @@
 import { type Cause, cause } from './cause.ts';
-import { daySpellings, isEpochNear } from './dates.ts';
+import { dayPattern, isEpochNear } from './dates.ts';
 
-/** What is known of two builds, to tell a cause by what they wrote. */
-export interface Circumstances {
-  /** When the second build was made, in seconds since 1970. */
+/** Facts about two builds from which a cause can be inferred. */
+export interface BuildFacts {
+  /** The time of the second build, in seconds since 1970. */
   readonly now: number;
   /** The instruction. */
   readonly command: string;
-  /** How many processors the two builds had. */
+  /** The numbers of processors of the two builds. */
   readonly processors: readonly [number, number];
-  /** Names of the machine in both. */
+  /** The host names of both builds. */
   readonly hostnames: readonly string[];
-  /** Release of the kernel. */
+  /** The release of the running kernel. */
   readonly kernel: string;
 }
 
-/** A place where two texts part, with what stands there. */
+/** The first difference between two texts, with excerpts. */
 export interface TextDifference {
   readonly first: string;
   readonly second: string;
   readonly cause: Cause;
 }
 
-/** Longest excerpt that is shown. */
-const SHOWN = 60;
+/** Maximum length of an excerpt. */
+const MAX_EXCERPT_LENGTH = 60;
 
-/** Tells why two texts differ. Both are one char per byte. */
-export function classifyText(first: string, second: string, around: Circumstances): TextDifference {
+/** Returns the cause of a difference between two texts, which have one char per byte. */
+export function classifyText(first: string, second: string, facts: BuildFacts): TextDifference {
   if (isReordered(first, second)) {
     const [one, other] = differingLines(first, second)[0] ?? [first, second];
     return { first: excerpt(one), second: excerpt(other), cause: cause('order') };
@@ -37,18 +37,18 @@ export function classifyText(first: string, second: string, around: Circumstance
     const found = {
       first: excerpt(a),
       second: excerpt(b),
-      cause: causeOf(a, b, one, other, around),
+      cause: causeOf(a, b, one, other, facts),
     };
-    if (!VAGUE.has(found.cause.kind)) return found;
+    if (!VAGUE_CAUSES.has(found.cause.kind)) return found;
     fallback ??= found;
   }
   return fallback ?? { first: excerpt(first), second: excerpt(second), cause: cause('unknown') };
 }
 
-/** Causes that a line further down may know better. */
-const VAGUE: ReadonlySet<string> = new Set(['unknown', 'random', 'machine']);
+/** Causes that a later line may determine more precisely. */
+const VAGUE_CAUSES: ReadonlySet<string> = new Set(['unknown', 'random', 'machine']);
 
-/** Whether two texts have the same lines, or the same words, in another order. */
+/** Reports whether two texts have the same lines, or the same words, in another order. */
 function isReordered(first: string, second: string): boolean {
   return [/[\n\0]/, /[\s,;:]+/].some((separator) => {
     const [a, b] = [first, second].map((text) => text.split(separator).filter(Boolean).toSorted());
@@ -62,7 +62,7 @@ function isReordered(first: string, second: string): boolean {
   });
 }
 
-/** How many pairs of lines are looked at. */
+/** Maximum number of differing lines that are examined. */
 const MAX_LINES = 200;
 
 function differingLines(first: string, second: string): (readonly [string, string])[] {
@@ -77,7 +77,7 @@ function differingLines(first: string, second: string): (readonly [string, strin
 
 const WORD = /[\w.:+/@%-]/;
 
-/** What differs in two lines, up to the ends of the words it is in. */
+/** Returns the differing parts of two lines, extended to whole words. */
 function differingWords(a: string, b: string): readonly [string, string] {
   const shortest = Math.min(a.length, b.length);
   let start = 0;
@@ -92,22 +92,22 @@ function differingWords(a: string, b: string): readonly [string, string] {
 const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/i;
 const CLOCK = /\b\d{1,2}:\d\d:\d\d\b/;
 const SHORT_CLOCK = /^\d{1,2}:\d\d$/;
-/** Where Linux puts programs, their heap, libraries and stacks on 64 bit. */
+/** Addresses of programs, heap, libraries and stacks on 64-bit Linux. */
 const ADDRESS = /(?:\b|0x)(?:5[5-6]|7[c-f])[0-9a-f]{10}\b/i;
 const NUMBERS = /^[\d.,:%kKMGTiB\s-]+$/;
 
-function causeOf(a: string, b: string, one: string, other: string, around: Circumstances): Cause {
-  const { now, command } = around;
-  if (UUID.test(a) && UUID.test(b)) return cause('random', { text: 'a uuid, which is random' });
-  const day = new RegExp(daySpellings(now), 'i');
+function causeOf(a: string, b: string, one: string, other: string, facts: BuildFacts): Cause {
+  const { now, command } = facts;
+  if (UUID.test(a) && UUID.test(b)) return cause('random', { text: 'a random UUID' });
+  const day = new RegExp(dayPattern(now), 'i');
   if (isTime(b, now) || isTime(a, now)) return cause('time', { text: 'the time of the build' });
   if (day.test(other) && !day.test(one)) return cause('time', { text: 'the day of the build' });
   if (CLOCK.test(a) && CLOCK.test(b)) return cause('time', { text: 'the time of day' });
   if (ADDRESS.test(a) && ADDRESS.test(b)) return cause('address');
-  if (isProcessors(a, b, around)) return cause('processors');
-  if (around.hostnames.some((name) => hasName(a, name) || hasName(b, name)))
+  if (isProcessorCount(a, b, facts)) return cause('processors');
+  if (facts.hostnames.some((name) => hasName(a, name) || hasName(b, name)))
     return cause('hostname');
-  if (around.kernel !== '' && (a.includes(around.kernel) || b.includes(around.kernel)))
+  if (facts.kernel !== '' && (a.includes(facts.kernel) || b.includes(facts.kernel)))
     return cause('kernel');
   if (/\buid=\d|\bgid=\d/.test(one)) return cause('owner');
   const hint = hintOf(command);
@@ -119,7 +119,10 @@ function causeOf(a: string, b: string, one: string, other: string, around: Circu
   return hint ?? cause('unknown');
 }
 
-/** Whether a name stands in a text by itself: one of two letters is in much that is random. */
+/**
+ * Reports whether a text contains a name as a word. A name of two letters occurs in much random
+ * data.
+ */
 function hasName(text: string, name: string): boolean {
   if (name === '') return false;
   const parts = text.split(name);
@@ -133,14 +136,14 @@ function isTime(text: string, now: number): boolean {
   return text.split(/[^\d.]+/).some((word) => isEpochNear(word.replace(/\.$/, ''), now));
 }
 
-function isProcessors(a: string, b: string, { processors }: Circumstances): boolean {
+function isProcessorCount(a: string, b: string, { processors }: BuildFacts): boolean {
   if (processors[0] === processors[1]) return false;
-  // Alone, or at the end of an option.
+  // The whole text, or the end of an option.
   const word = (count: number): string => a.replace(/\d+$/, String(count));
   return /^\D*\d+$/.test(a) && a === word(processors[0]) && b === word(processors[1]);
 }
 
-/** What a command asks for that could be the cause, where the files do not tell. */
+/** Infers a cause from the command, if the files do not reveal it. */
 function hintOf(command: string): Cause | undefined {
   if (
     /urandom|\/dev\/random|RANDOM|\brand(?:om)?\b|shuf\b|mktemp|uuid|keygen|genrsa|genpkey/i.test(
@@ -150,14 +153,14 @@ function hintOf(command: string): Cause | undefined {
     return cause('random');
   if (/\/proc\/\S*maps/.test(command)) return cause('address');
   if (/\/proc\/uptime|\buptime\b|\btime\b/.test(command))
-    return cause('time', { text: 'how long something has gone on' });
+    return cause('time', { text: 'a duration' });
   if (/\bstat\b|\bls\b.* -\w*i|%i\b|\binode|\bdf\b|\bdu\b|\/proc\/\S*mount/.test(command))
     return cause('file-system');
   if (/\bdate\b/.test(command)) return cause('time');
   return undefined;
 }
 
-/** Whether two words of one length agree in next to nothing. */
+/** Reports whether two words of similar length have hardly any characters in common. */
 function looksRandom(a: string, b: string): boolean {
   if (a.length < 6 || Math.abs(a.length - b.length) > a.length / 8) return false;
   const length = Math.min(a.length, b.length);
@@ -168,11 +171,11 @@ function looksRandom(a: string, b: string): boolean {
 
 function randomText(text: string): string {
   return /^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$/i.test(text)
-    ? 'a hash of something that differs, or something random'
-    : 'something random';
+    ? 'a hash of differing data, or random data'
+    : 'random data';
 }
 
 function excerpt(text: string): string {
-  const shown = Buffer.from(text.slice(0, SHOWN), 'latin1').toString('utf8');
-  return text.length > SHOWN ? `${shown}…` : shown;
+  const shown = Buffer.from(text.slice(0, MAX_EXCERPT_LENGTH), 'latin1').toString('utf8');
+  return text.length > MAX_EXCERPT_LENGTH ? `${shown}…` : shown;
 }

@@ -1,11 +1,11 @@
 import { availableParallelism, hostname, release } from 'node:os';
 import { type Descriptor, loadImage, type Platform, type Store } from '@lkt/oci';
-import type { Circumstances } from './classify-text.ts';
+import type { BuildFacts } from './classify-text.ts';
 import { fileDifferences } from './file-differences.ts';
 import { diffLayers } from './layer-diff.ts';
 import type { CheckReport, StepDifference } from './report.ts';
 
-/** Compares two images of which it is not known which step made what. */
+/** Compares two images without knowledge of the steps that made their layers. */
 export async function compareImages(
   first: Descriptor,
   second: Descriptor,
@@ -33,7 +33,7 @@ async function differences(
     await loadImage(store, first.digest, platform),
     await loadImage(store, second.digest, platform),
   ];
-  const around: Circumstances = {
+  const facts: BuildFacts = {
     now: Math.floor(Date.now() / 1000),
     command: '',
     processors: [availableParallelism(), availableParallelism()],
@@ -45,7 +45,7 @@ async function differences(
     const other = b.manifest.layers[index];
     if (other === undefined || other.digest === layer.digest) continue;
     const { entries, more } = await diffLayers(store, layer, other, signal);
-    found.push({ reachesImage: true, files: fileDifferences(entries, around), more });
+    found.push({ reachesImage: true, files: fileDifferences(entries, facts), more });
   }
   return found;
 }

@@ -1,15 +1,15 @@
 const MONTHS =
   'January February March April May June July August September October November December';
 
-/** Seconds of a day. */
-export const DAY = 86_400;
+/** Seconds per day. */
+export const DAY_SECONDS = 86_400;
 
 /**
- * How people and programs write the days around a moment, each day in UTC, as a source of a regular expression. Digits
- * next to it make it another number.
+ * Returns the source of a regular expression that matches common spellings of the days facts a
+ * moment, in UTC. Adjacent digits prevent a match.
  */
-export function daySpellings(seconds: number): string {
-  const days = [-DAY, 0, DAY].map((offset) => new Date((seconds + offset) * 1000));
+export function dayPattern(seconds: number): string {
+  const days = [-DAY_SECONDS, 0, DAY_SECONDS].map((offset) => new Date((seconds + offset) * 1000));
   const spellings = days.flatMap((date) => {
     const year = String(date.getUTCFullYear());
     const month = String(date.getUTCMonth() + 1).padStart(2, '0');
@@ -21,7 +21,7 @@ export function daySpellings(seconds: number): string {
       `${year}[-/.]?${month}[-/.]?${day}`,
       `${day}[./]${month}[./]${year}`,
       `${month}/${day}/${year}`,
-      // As in C's __DATE__, in ctime(3) with the time between, and in mail.
+      // C's __DATE__, ctime(3) with the time in between, and mail.
       `${names},? ${short},? (?:\\d\\d:\\d\\d:\\d\\d (?:[A-Z]{3,5} )?)?${year}`,
       `${short}[ -]${names}[ -]${year}`,
     ];
@@ -29,8 +29,11 @@ export function daySpellings(seconds: number): string {
   return `(?<![0-9A-Za-z])(?:${spellings.join('|')})(?![0-9])`;
 }
 
-/** Whether text is seconds since 1970, or a fraction of them, within a day of a moment. */
+/**
+ * Reports whether text is a time in seconds since 1970, or in a fraction of them, within a day of a
+ * moment.
+ */
 export function isEpochNear(text: string, seconds: number): boolean {
   const match = /^(\d{10})(?:\.\d+|\d{3}|\d{6}|\d{9})?$/.exec(text);
-  return match?.[1] !== undefined && Math.abs(Number(match[1]) - seconds) <= DAY;
+  return match?.[1] !== undefined && Math.abs(Number(match[1]) - seconds) <= DAY_SECONDS;
 }

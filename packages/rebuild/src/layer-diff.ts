@@ -9,29 +9,30 @@ import {
   type Store,
 } from '@lkt/oci';
 
-/** A path that two layers do not have alike. */
+/** A path that differs between two layers. */
 export interface EntryDifference {
   readonly path: RawPath;
   readonly first: Entry | undefined;
   readonly second: Entry | undefined;
-  /** Whether the contents differ; `contents` may be absent for those that are not looked at. */
-  readonly content: boolean;
+  /** Whether the contents differ. `contents` has them, for a limited number of files. */
+  readonly contentDiffers: boolean;
   readonly contents?: readonly [Buffer, Buffer];
 }
 
+/** The differing entries of two layers. */
 export interface LayerDifference {
   readonly entries: readonly EntryDifference[];
-  /** How many there are beyond those. */
+  /** The number of further differences. */
   readonly more: number;
 }
 
-/** Differences of a layer that are told one by one. */
+/** Maximum number of differences that are listed. */
 const MAX_ENTRIES = 200;
-/** Files whose contents are looked at, and how much of each. */
+/** Maximum number of files whose contents are compared, and of bytes of each. */
 const MAX_CONTENTS = 24;
 const MAX_BYTES = 16 * 2 ** 20;
 
-/** What differs between two layers of a store. */
+/** Returns the differences between two layers of a store. */
 export async function diffLayers(
   store: Store,
   first: Descriptor,
@@ -49,14 +50,14 @@ export async function diffLayers(
         path,
         first: one?.entry,
         second: other?.entry,
-        content: content && one.content !== other.content,
+        contentDiffers: content && one.content !== other.content,
       },
     ];
   });
   const shown = differing.slice(0, MAX_ENTRIES);
   const wanted = new Set(
     shown
-      .filter(({ content }) => content)
+      .filter(({ contentDiffers }) => contentDiffers)
       .slice(0, MAX_CONTENTS)
       .map(({ path }) => path),
   );
@@ -78,9 +79,9 @@ export async function diffLayers(
 
 interface Listed {
   readonly entry: Entry;
-  /** Of the content. */
+  /** Digest of the content. */
   readonly content: string;
-  /** Everything about it. */
+  /** All metadata and the digest as text. */
   readonly text: string;
 }
 

@@ -1,36 +1,38 @@
 import { readFile } from 'node:fs/promises';
 import { decompressLayer, type Descriptor, fromRaw, readTar, type Store } from '@lkt/oci';
 import type { ContextFile } from '@lkt/builder';
-import { daySpellings, isEpochNear } from './dates.ts';
+import { dayPattern, isEpochNear } from './dates.ts';
 
-/** What two builds on one machine and one day have in common, and others have not. */
+/** Facts that two builds on one machine and day have in common, and other builds do not. */
 export interface Moment {
   /** Seconds since 1970. */
   readonly now: number;
-  /** Release of the kernel. */
+  /** The release of the running kernel. */
   readonly kernel: string;
   /** /proc/sys/kernel/random/boot_id */
   readonly bootId: string;
 }
 
-/** A file of an image that seems to hold the moment it was built, although a second build gave the same. */
+/**
+ * A file of an image that seems to contain the moment of its build, although both builds are equal.
+ */
 export interface Mark {
   readonly path: string;
   readonly kind: 'day' | 'kernel' | 'boot-id';
-  /** As it stands in the file. */
+  /** The text as found in the file. */
   readonly text: string;
 }
 
-/** More are not looked for. */
+/** Maximum number of marks. */
 const MAX_MARKS = 10;
-/** What two chunks of a file share, so that nothing is missed between them. */
+/** Overlap of two chunks of a file, so that no match is missed between them. */
 const OVERLAP = 80;
-/** Sources longer than this are not searched. */
+/** Maximum size of a source file that is searched. */
 const MAX_SOURCE = 2 ** 20;
 
 /**
- * Looks in layers for what another day, machine or start of the machine would change. Seconds since 1970 count in text
- * only. What stands in the sources in the same words is no mark of the build.
+ * Searches layers for data that another day, machine or boot would change. Seconds since 1970 count
+ * only in text. Text that also occurs in the sources does not count.
  */
 export async function findMarks(
   store: Store,
@@ -65,8 +67,8 @@ function markFinder({
   kernel,
   bootId,
 }: Moment): (window: string) => Omit<Mark, 'path'> | undefined {
-  const day = new RegExp(daySpellings(now), 'i');
-  // A release that is a version alone is that of sources, too.
+  const day = new RegExp(dayPattern(now), 'i');
+  // Sources may mention a release that is only a version number.
   const isOwnKernel = /^\d+(?:\.\d+)*\D/.test(kernel);
   return (window) => {
     const spelled = day.exec(window)?.[0];
@@ -85,7 +87,7 @@ async function readSource({ source }: ContextFile): Promise<string> {
     const data = await readFile(source, 'latin1');
     return data.length > MAX_SOURCE ? '' : data;
   } catch {
-    // A symlink to a directory, or to nothing.
+    // A symlink to a directory, or a dangling one.
     return '';
   }
 }

@@ -2,48 +2,56 @@ import type { Digest } from '@lkt/core';
 import type { Cause } from './cause.ts';
 import type { Mark } from './marks.ts';
 
-/** What a second build in other surroundings gave. */
+/** The result of a second build in a varied environment. */
 export interface CheckReport {
-  /** Whether the image is the same. */
+  /** Whether the images are equal. */
   readonly reproducible: boolean;
   readonly first: Digest;
   readonly second: Digest;
-  /** Steps that gave something else from the same: those that reach the image first, in the order of the Dockerfile. */
+  /**
+   * Steps with different results from equal inputs: first those that reach the image, in the order
+   * of the Dockerfile.
+   */
   readonly differences: readonly StepDifference[];
-  /** Files that seem to hold what another day or machine would change. */
+  /** Files that seem to contain data that another day or machine would change. */
   readonly marks: readonly Mark[];
-  /** What of the surroundings could not be changed. */
+  /** Parts of the environment that could not be varied. */
   readonly notes: readonly string[];
 }
 
+/** A step with different results, and the files that differ. */
 export interface StepDifference {
-  /** Absent for images that no Dockerfile makes. */
+  /** Absent for images without a Dockerfile. */
   readonly step?: {
     readonly path: string;
     readonly line: number;
     readonly column: number;
     readonly title: string;
   };
-  /** Whether it is why the image differs. */
+  /** Whether the image differs because of it. */
   readonly reachesImage: boolean;
-  /** None where nobody has looked, which is only for what does not reach the image. */
+  /** Empty for a step that was not compared because it does not reach the image. */
   readonly files: readonly FileDifference[];
-  /** How many more files differ. */
+  /** The number of further differing files. */
   readonly more: number;
 }
 
+/** A file that differs between the builds. */
 export interface FileDifference {
-  /** In the image. */
+  /** Absolute path in the image. */
   readonly path: string;
-  /** What differs, for people. */
+  /** A predicate for the user: `only in the first build`. */
   readonly what: string;
   readonly cause: Cause;
 }
 
-/** Files that are shown of a step. */
-const SHOWN = 10;
+/** Maximum number of files per step that are shown. */
+const MAX_SHOWN_FILES = 10;
 
-/** The report for people: `summary` is one line, `detail` the steps, files and causes; `fix` what to do first. */
+/**
+ * Formats a report for the user: `summary` is one line; `detail` has the steps, files and causes;
+ * `fix` is the first thing to do.
+ */
 export function describeCheck(report: CheckReport): {
   readonly summary: string;
   readonly detail: string;
@@ -51,50 +59,51 @@ export function describeCheck(report: CheckReport): {
 } {
   const real = report.differences.filter(({ reachesImage }) => reachesImage);
   const lines = real.flatMap((difference, index) => [
-    ...(index === 0 ? [] : [`${placeOf(difference)}: and so does this step`]),
-    ...difference.files.slice(0, SHOWN).flatMap(describeFile),
+    ...(index === 0 ? [] : [`${locationOf(difference)}: this step differs as well`]),
+    ...difference.files.slice(0, MAX_SHOWN_FILES).flatMap(describeFile),
     ...moreLine(difference),
   ]);
   const [first] = real;
   return {
     summary:
       first?.step === undefined
-        ? `a second build gives ${report.second} instead of ${report.first}`
-        : `${placeOf(first)}: a second build of this step gives other files`,
+        ? `a second build produced ${report.second} instead of ${report.first}`
+        : `${locationOf(first)}: a second build of this step produced different files`,
     detail: lines.join('\n'),
     fix: first?.files[0]?.cause.fix,
   };
 }
 
 /**
- * What to say although the image is the same, a line each.
- * @param path what to name where no step is known
- * @param verbose also what does not reach the image
+ * Returns remarks about a reproducible image, one line each.
+ * @param path the file to name if no step is known
+ * @param verbose also lists differences that do not reach the image
  */
 export function checkRemarks(
   report: CheckReport,
-  { path: place, verbose }: { readonly path: string; readonly verbose: boolean },
+  { path: fallback, verbose }: { readonly path: string; readonly verbose: boolean },
 ): readonly string[] {
   const hidden = verbose ? report.differences.filter(({ reachesImage }) => !reachesImage) : [];
   return [
     ...report.marks.map(
-      ({ path, kind, text }) => `${place}: ${path} holds ${MARKS[kind]}: ${JSON.stringify(text)}`,
+      ({ path, kind, text }) =>
+        `${fallback}: ${path} contains ${MARKS[kind]}: ${JSON.stringify(text)}`,
     ),
     ...hidden.map(({ step, files }) => {
       const names = files.slice(0, 3).map(({ path }) => path);
       const which = names.length === 0 ? '' : ` (${names.join(', ')})`;
-      return `${placeOf({ step })}: gives other files each time${which}, which do not reach the image`;
+      return `${locationOf({ step })}: produces different files each time${which}, which do not reach the image`;
     }),
   ];
 }
 
 const MARKS: Readonly<Record<Mark['kind'], string>> = {
-  day: 'the day it was built, and another day may give another image',
-  kernel: 'the release of the running kernel, and another machine may give another image',
-  'boot-id': 'the boot id of the machine, and another machine gives another image',
+  day: 'the day of the build, so another day may change the image',
+  kernel: 'the release of the running kernel, so another machine may change the image',
+  'boot-id': 'the boot id of the machine, so every boot changes the image',
 };
 
-function placeOf({ step }: { readonly step?: StepDifference['step'] | undefined }): string {
+function locationOf({ step }: { readonly step?: StepDifference['step'] | undefined }): string {
   return step === undefined
     ? 'the image'
     : `${step.path}:${step.line}:${step.column}: ${step.title}`;
@@ -105,6 +114,6 @@ function describeFile({ path, what, cause }: FileDifference): readonly string[] 
 }
 
 function moreLine({ files, more }: StepDifference): readonly string[] {
-  const hidden = Math.max(0, files.length - SHOWN) + more;
+  const hidden = Math.max(0, files.length - MAX_SHOWN_FILES) + more;
   return hidden === 0 ? [] : [`  and ${hidden} more`];
 }

@@ -3,30 +3,32 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { findOnPath, type BuildEnvironment } from '@lkt/builder';
 
-/** BuildEnvironment as different as the machine allows, and what could not be changed. */
+/** An environment as different as the machine allows, and the parts that could not be varied. */
 export interface VariedEnvironment {
   readonly environment: BuildEnvironment;
   readonly notes: readonly string[];
 }
 
-/** The part of the free memory that layers may take. */
-const SHARE_OF_MEMORY = 0.6;
+/** The share of the free memory that layers may use. */
+const MEMORY_SHARE = 0.6;
 
 /**
- * @param index of several that are used at once, from 0: each has a processor of its own
- * @param count how many there are
+ * Returns a varied environment for one of several workers.
+ * @param index the number of the worker, from 0; each has a processor of its own
+ * @param count the number of workers, which share the memory
  */
 export function varyEnvironment(index: number, count: number): VariedEnvironment {
   const notes: string[] = [];
   const cpu = otherCpu(index);
   if (cpu === undefined)
-    notes.push('the number of processors is the same: there is one, or no taskset');
+    notes.push('the number of processors is not varied: there is only one, or no taskset');
   const fixedAddresses = works('setarch', ['--addr-no-randomize', 'true']);
-  if (!fixedAddresses) notes.push('addresses of memory are random in both builds');
+  if (!fixedAddresses) notes.push('memory addresses are not varied: setarch does not work');
   const isRoot = process.geteuid?.() === 0;
   const userNamespace =
     isRoot && works('unshare', ['--user', '--map-users=0:0:4294967295', 'true']);
-  if (!userNamespace) notes.push('both builds are by one user');
+  if (!userNamespace)
+    notes.push('the user is not varied: there are no user namespaces, or this is not root');
   return {
     environment: {
       hostname: 'elsewhere',
@@ -46,7 +48,7 @@ export function varyEnvironment(index: number, count: number): VariedEnvironment
   };
 }
 
-/** One of several processors that this process may use, the last ones first. */
+/** Returns one of the processors that this process may use, the last ones first. */
 function otherCpu(index: number): number | undefined {
   if (availableParallelism() < 2 || findOnPath('taskset') === undefined) return undefined;
   const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(read('/proc/self/status'))?.[1];
@@ -57,10 +59,10 @@ function otherCpu(index: number): number | undefined {
   return allowed.at(-1 - (index % allowed.length));
 }
 
-/** Bytes of memory that all layers of second builds may take. */
+/** Returns the bytes of memory that all layers of second builds may use. */
 export function memoryForLayers(): number {
   const kibibytes = /^MemAvailable:\s*(\d+) kB/m.exec(read('/proc/meminfo'))?.[1];
-  return Math.floor(Number(kibibytes ?? 0) * 1024 * SHARE_OF_MEMORY);
+  return Math.floor(Number(kibibytes ?? 0) * 1024 * MEMORY_SHARE);
 }
 
 function works(program: string, args: readonly string[]): boolean {

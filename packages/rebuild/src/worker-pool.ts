@@ -4,41 +4,41 @@ import { type BuildEnvironment, type WorkerOptions, WorkerProcess } from '@lkt/b
 import { memoryForLayers, type VariedEnvironment, varyEnvironment } from './vary-environment.ts';
 
 const MAX_WORKERS = 4;
-/** Of memory for each: what the layers of most builds need. */
-const ENOUGH_BYTES = 2 * 2 ** 30;
+/** Memory per worker: enough for the layers of most builds. */
+const BYTES_PER_WORKER = 2 * 2 ** 30;
 
 /**
- * Places in other surroundings, each on a processor of its own. The builds in one follow each other, and what they are on is
- * unpacked once for all: a worker stays there.
+ * A pool of workers in varied environments, each on a processor of its own. A worker runs one build
+ * after the other, and unpacks their base images only once.
  */
 export class WorkerPool implements AsyncDisposable {
   readonly #workers: readonly PooledWorker[];
   readonly #pool: ResourcePool<PooledWorker>;
 
-  /** @param builds the number of builds that may be wanted at once */
+  /** @param builds the maximum number of concurrent builds */
   constructor(builds: number) {
-    const fit = Math.floor(memoryForLayers() / ENOUGH_BYTES);
+    const fit = Math.floor(memoryForLayers() / BYTES_PER_WORKER);
     const count = Math.max(1, Math.min(builds, availableParallelism(), MAX_WORKERS, fit));
     this.#workers = Array.from({ length: count }, (_, index) => new PooledWorker(index, count));
     this.#pool = new ResourcePool(this.#workers);
   }
 
-  /** Lends a worker to one build, once one is free. */
+  /** Runs one build with a worker, as soon as one is free. */
   async lend<T>(build: (worker: PooledWorker) => Promise<T>): Promise<T> {
     return this.#pool.use(build);
   }
 
-  /** Ends the workers. */
+  /** Stops the workers. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#workers.map(async (worker) => worker[Symbol.asyncDispose]()));
   }
 }
 
-/** One of them. */
+/** A worker of the pool. Its process starts with the first build. */
 export class PooledWorker implements AsyncDisposable {
   readonly #index: number;
   readonly #count: number;
-  #varied: VariedEnvironment | undefined;
+  #cached: VariedEnvironment | undefined;
   #worker: WorkerProcess | undefined;
 
   constructor(index: number, count: number) {
@@ -47,17 +47,17 @@ export class PooledWorker implements AsyncDisposable {
   }
 
   get environment(): BuildEnvironment {
-    return this.#known.environment;
+    return this.#environmentAndNotes.environment;
   }
 
-  /** What could not be changed. */
+  /** Parts of the environment that could not be varied. */
   get notes(): readonly string[] {
-    return this.#known.notes;
+    return this.#environmentAndNotes.notes;
   }
 
-  /** The worker, taken for one build. */
-  async worker(around: Omit<WorkerOptions, 'environment' | 'stays'>): Promise<WorkerProcess> {
-    const options = { ...around, environment: this.environment, stays: true };
+  /** Returns the worker process, reserved for one build. */
+  async worker(facts: Omit<WorkerOptions, 'environment' | 'stays'>): Promise<WorkerProcess> {
+    const options = { ...facts, environment: this.environment, stays: true };
     const worker = this.#worker;
     if (worker !== undefined) {
       if (worker.take(options)) return worker;
@@ -71,8 +71,8 @@ export class PooledWorker implements AsyncDisposable {
     await this.#worker?.[Symbol.asyncDispose]();
   }
 
-  get #known(): VariedEnvironment {
-    this.#varied ??= varyEnvironment(this.#index, this.#count);
-    return this.#varied;
+  get #environmentAndNotes(): VariedEnvironment {
+    this.#cached ??= varyEnvironment(this.#index, this.#count);
+    return this.#cached;
   }
 }

@@ -8,7 +8,7 @@ import { checked } from './checked.ts';
 
 const options = { timeout: 120_000 };
 
-test('an image that is reproducible is so, and nothing is left behind', options, async () => {
+test('reports a reproducible image, and leaves nothing behind', options, async () => {
   using dir = scratch();
   const report = await checked(dir.path, 'FROM base\nRUN echo a > /a\nRUN rm /a\n');
   expect(report).toMatchObject({ reproducible: true, differences: [], marks: [], notes: [] });
@@ -17,7 +17,7 @@ test('an image that is reproducible is so, and nothing is left behind', options,
   expect(readdirSync(join(dir.path, 'tmp'))).toEqual([]);
 });
 
-test('the first step that differs is named, not those that follow from it', options, async () => {
+test('names the first differing step, but not dependent ones', options, async () => {
   using dir = scratch();
   const text =
     'FROM base AS one\nRUN echo a > /a\nRUN cat /proc/sys/kernel/random/uuid > /b\nRUN cat /b > /c\nFROM base\nCOPY --from=one /c /\nRUN cat /c > /d\n';
@@ -28,51 +28,47 @@ test('the first step that differs is named, not those that follow from it', opti
   ]);
 });
 
-test('what does not reach the image is a remark', options, async () => {
+test('mentions differences that do not reach the image as remarks', options, async () => {
   using dir = scratch();
   const text =
     'FROM base AS one\nRUN cat /proc/sys/kernel/random/uuid > /log; echo a > /a\nFROM base\nCOPY --from=one /a /\n';
   const brief = await checked(dir.path, text);
   expect(brief).toMatchObject({ reproducible: true, differences: [{ files: [] }] });
   expect(checkRemarks(brief, { path: 'Dockerfile', verbose: true })).toEqual([
-    'Dockerfile:2:1: RUN cat /proc/sys/kernel/random/uuid > /log; echo a > /a: gives other files each time, which do not reach the image',
+    'Dockerfile:2:1: RUN cat /proc/sys/kernel/random/uuid > /log; echo a > /a: produces different files each time, which do not reach the image',
   ]);
   const report = await checked(dir.path, text, { everyStep: true });
   expect(report.reproducible).toBe(true);
   expect(checkRemarks(report, { path: 'Dockerfile', verbose: false })).toEqual([]);
   expect(checkRemarks(report, { path: 'Dockerfile', verbose: true })).toEqual([
-    'Dockerfile:2:1: RUN cat /proc/sys/kernel/random/uuid > /log; echo a > /a: gives other files each time (/log), which do not reach the image',
+    'Dockerfile:2:1: RUN cat /proc/sys/kernel/random/uuid > /log; echo a > /a: produces different files each time (/log), which do not reach the image',
   ]);
 });
 
-test(
-  'the day, and the kernel, are noticed although both builds give the same',
-  options,
-  async () => {
-    using dir = scratch();
-    const text = `FROM base\nRUN date +%F > /day; busybox uname -r > /kernel; echo 2017-04-18 > /past; echo ${release()} | tr 0-9 x > /other\n`;
-    const report = await checked(dir.path, text);
-    expect(report.reproducible).toBe(true);
-    expect(report.marks).toEqual([
-      { path: '/day', kind: 'day', text: expect.stringMatching(/^20\d\d-\d\d-\d\d$/) as string },
-      { path: '/kernel', kind: 'kernel', text: release() },
-    ]);
-    expect(checkRemarks(report, { path: 'Dockerfile', verbose: false })[0]).toMatch(
-      /\/day holds the day it was built/,
-    );
-  },
-);
+test('notices the day and the kernel although both builds are equal', options, async () => {
+  using dir = scratch();
+  const text = `FROM base\nRUN date +%F > /day; busybox uname -r > /kernel; echo 2017-04-18 > /past; echo ${release()} | tr 0-9 x > /other\n`;
+  const report = await checked(dir.path, text);
+  expect(report.reproducible).toBe(true);
+  expect(report.marks).toEqual([
+    { path: '/day', kind: 'day', text: expect.stringMatching(/^20\d\d-\d\d-\d\d$/) as string },
+    { path: '/kernel', kind: 'kernel', text: release() },
+  ]);
+  expect(checkRemarks(report, { path: 'Dockerfile', verbose: false })[0]).toMatch(
+    /\/day contains the day of the build/,
+  );
+});
 
-test('a build that needs the rights of root is checked with them', options, async () => {
+test('falls back to root for a build that needs its privileges', options, async () => {
   using dir = scratch();
   const report = await checked(dir.path, 'FROM base\nRUN mknod /null c 1 3\n');
   expect(report.reproducible).toBe(true);
   expect(report.notes).toEqual([
-    'both builds are by root: the build needs its rights over the machine',
+    'the user is not varied: the build needs root privileges on this machine',
   ]);
 });
 
-test('a cache mount is empty in the second build', options, async () => {
+test('uses an empty cache mount in the second build', options, async () => {
   using dir = scratch();
   const run = 'RUN --mount=type=cache,target=/cache';
   const text = `FROM base\n${run} echo a > /cache/a\n${run} ls /cache > /list\n`;

@@ -4,13 +4,13 @@ import { checkBuild, type CheckReport, WorkerPool, type FileDifference } from '.
 import { type BuildRequest, nativeEngine } from '@lkt/builder';
 import { build } from '../../builder/test/fixture.ts';
 
-/** Builds a Dockerfile as `build` of the fixture does, and checks it. */
+/** Builds a Dockerfile with the fixture's `build`, and checks it. */
 export async function checked(
   storeDir: string,
   text: string,
   {
     everyStep = false,
-    workerPool: place,
+    workerPool: pool,
     ...options
   }: Partial<BuildRequest> & {
     readonly everyStep?: boolean;
@@ -31,13 +31,16 @@ export async function checked(
   if (request === undefined) throw new Error('nothing was built');
   const store = await openStore(storeDir);
   await using own = new WorkerPool(1);
-  const workerPool = place ?? own;
+  const workerPool = pool ?? own;
   const context = { store, reporter: silentReporter };
   const builtAt = Date.now();
   return await checkBuild(request, context, { engine, workerPool, builtAt, everyStep });
 }
 
-/** The files that differ, by the name of the stage: `FROM base AS hazard-NAME` in the line before the step. */
+/**
+ * Returns the differing files by stage name: `FROM base AS hazard-NAME` in the line before the
+ * step.
+ */
 export function filesByStage(
   report: CheckReport,
   text: string,

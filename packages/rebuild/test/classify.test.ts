@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { classifyContent } from '../src/classify-bytes.ts';
-import type { Circumstances } from '../src/classify-text.ts';
-import { daySpellings, isEpochNear } from '../src/dates.ts';
+import type { BuildFacts } from '../src/classify-text.ts';
+import { dayPattern, isEpochNear } from '../src/dates.ts';
 import { scratch } from '../../builder/test/fixture.ts';
 
 /** 2026-11-05T12:00:00Z */
 const now = 1_793_880_000;
-const around: Circumstances = {
+const facts: BuildFacts = {
   now,
   command: 'RUN make',
   processors: [8, 1],
@@ -19,7 +19,7 @@ const around: Circumstances = {
 };
 
 function kindOf(first: string | Buffer, second: string | Buffer, path = 'out'): string {
-  return classifyContent(path, Buffer.from(first), Buffer.from(second), around).cause.kind;
+  return classifyContent(path, Buffer.from(first), Buffer.from(second), facts).cause.kind;
 }
 
 test.each([
@@ -38,16 +38,16 @@ test.each([
   ['random', 'id: k3J9vmq0ZxTq\n', 'id: Pw71mRaY2uVs\n'],
   ['machine', 'free 123456\n', 'free 654321\n'],
   ['unknown', 'yes\n', 'no\n'],
-])('a difference of %s: %j', (kind, first, second) => {
+])('classifies a difference as %s: %j', (kind, first, second) => {
   expect(kindOf(first, second)).toBe(kind);
 });
 
-test('the line that tells more is the one that is named', () => {
+test('reports the line with the most precise cause', () => {
   const found = classifyContent(
     'out',
     Buffer.from('a\nx1\nat 12:00:01\n'),
     Buffer.from('a\ny2\nat 12:00:05\n'),
-    around,
+    facts,
   );
   expect(found.cause.kind).toBe('time');
   expect(found.text).toBe('differs at byte 2: "12:00:01" and "12:00:05"');
@@ -66,7 +66,10 @@ function word(value: number): Buffer {
   return buffer;
 }
 
-/** Two archives of the same two files, made in this or another order, and with other times. */
+/**
+ * Returns two archives of the same two files, in equal or different order, with equal or different
+ * times.
+ */
 function pair(command: (names: string) => string, change: 'order' | 'time' | 'none'): Buffer[] {
   using dir = scratch();
   return [1, 2].map((round) => {
@@ -84,7 +87,7 @@ function pair(command: (names: string) => string, change: 'order' | 'time' | 'no
 }
 
 describe('binaries', () => {
-  test('a time as text, behind a build id', () => {
+  test('finds a time as text after a build id', () => {
     const [one, other] = ['1a2b3c4d5e6f7081', 'f0e1d2c3b4a59687'].map((id) =>
       Buffer.from(id, 'hex'),
     );
@@ -95,18 +98,18 @@ describe('binaries', () => {
     expect(kindOf(first, second)).toBe('time');
   });
 
-  test('a time as a number', () => {
+  test('finds a time as a number', () => {
     expect(kindOf(binary(word(now - 60), 'x\0'), binary(word(now), 'x\0'))).toBe('time');
   });
 
-  test('bytes at random', () => {
+  test('finds random bytes', () => {
     const first = Buffer.from('00a5f1c3d27e884b19e06c35f2917ad40b', 'hex');
     const second = Buffer.from('003e9c17b6540fa2ddc8715b0e66f3812c', 'hex');
     expect(kindOf(binary(first), binary(second))).toBe('random');
   });
 });
 
-describe('archives made by the programs themselves', () => {
+describe('archives of the actual programs', () => {
   const ARCHIVERS = {
     tar: (names: string) => `tar --owner=0 --group=0 -cf out ${names}`,
     ar: (names: string) => `ar rcU out ${names}`,
@@ -125,18 +128,18 @@ describe('archives made by the programs themselves', () => {
     expect(first).toEqual(second);
   });
 
-  test('the time in the header of gzip', () => {
+  test('finds the time in the gzip header', () => {
     const [first, second] = pair(
       (names) => `cat ${names} > f; touch -r a.txt f; gzip f; mv f.gz out`,
       'time',
     );
     if (first === undefined || second === undefined) throw new Error('unreachable');
-    const found = classifyContent('out', first, second, around);
+    const found = classifyContent('out', first, second, facts);
     expect(found).toMatchObject({ cause: { kind: 'time' } });
     expect(found.cause.fix).toMatch(/gzip -n/);
   });
 
-  test('compiled Python', () => {
+  test('finds the source time in compiled Python', () => {
     const compile = 'mv a.txt a.py; echo "x = 1" > b.py; touch -r a.py b.py';
     const [first, second] = pair(
       () => `${compile}; python3 -m py_compile b.py; mv __pycache__/* out`,
@@ -146,7 +149,7 @@ describe('archives made by the programs themselves', () => {
     expect(kindOf(first, second)).toBe('time');
   });
 
-  test('the index of git', () => {
+  test('recognizes a git index', () => {
     const [first, second] = pair(
       (names) => `git init -q . && git add ${names} && cp .git/index out`,
       'time',
@@ -156,7 +159,7 @@ describe('archives made by the programs themselves', () => {
   });
 });
 
-test('what only looks like an archive is compared as bytes', () => {
+test('compares malformed archives as bytes', () => {
   const junk = Buffer.concat([Buffer.from('!<arch>\n'), Buffer.alloc(100, 0xff)]);
   const other = Buffer.from(junk);
   other[50] = 0;
@@ -167,8 +170,8 @@ test('what only looks like an archive is compared as bytes', () => {
   expect(() => kindOf(gzip, cut)).not.toThrow();
 });
 
-describe('days', () => {
-  const day = new RegExp(daySpellings(now), 'i');
+describe('dayPattern', () => {
+  const day = new RegExp(dayPattern(now), 'i');
 
   test.each([
     '2026-11-05T12:00:00Z',
@@ -182,7 +185,7 @@ describe('days', () => {
     'November 5, 2026',
     '2026-11-04',
     '2026-11-06',
-  ])('%s is near', (text) => {
+  ])('matches %s', (text) => {
     expect(day.test(text)).toBe(true);
   });
 
@@ -194,11 +197,11 @@ describe('days', () => {
     'abc20261105',
     '1.2.2026',
     'Nov 15 2026',
-  ])('%s is not', (text) => {
+  ])('does not match %s', (text) => {
     expect(day.test(text)).toBe(false);
   });
 
-  test('seconds', () => {
+  test('accepts seconds since 1970 within a day', () => {
     expect(isEpochNear(String(now), now)).toBe(true);
     expect(isEpochNear(`${now}.25`, now)).toBe(true);
     expect(isEpochNear(String(now - 200_000), now)).toBe(false);

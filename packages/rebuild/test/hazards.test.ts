@@ -7,7 +7,7 @@ import { checked, filesByStage } from './checked.ts';
 
 const FILES = 'mkdir /d; for i in a b c d e f g h i j k l; do touch /d/$i$i; done';
 
-/** Commands that take something from their surroundings, with the path and the cause that has to be named. */
+/** Commands whose output depends on the environment, with the expected path and cause. */
 const HAZARDS: Readonly<Record<string, readonly [string, string, CauseKind]>> = {
   date: ['date > /out', '/out', 'time'],
   epoch: ['date +%s > /out', '/out', 'time'],
@@ -44,7 +44,7 @@ const HAZARDS: Readonly<Record<string, readonly [string, string, CauseKind]>> = 
   ],
 };
 
-/** Commands that give the same, although they look as if they did not. */
+/** Commands that look suspicious but are reproducible. */
 const HARMLESS: Readonly<Record<string, string>> = {
   hostname: 'hostname > /out; cat /proc/sys/kernel/hostname >> /out',
   pid: 'echo $$ > /out',
@@ -83,13 +83,13 @@ beforeAll(async () => {
   const context = join(dir.path, 'context');
   mkdirSync(context);
   writeFileSync(join(context, 'name'), 'a name\n');
-  // ldconfig of libc-bin is static, and wants a library to know.
+  // ldconfig of libc-bin is static, and needs a library to index.
   copyFileSync('/sbin/ldconfig', join(context, 'ldconfig'));
   copyFileSync('/lib/x86_64-linux-gnu/libz.so.1', join(context, 'libz.so.1'));
   report = await checked(join(dir.path, 'store'), dockerfile, { context: contextOf(context) });
 }, 240_000);
 
-test.each(Object.entries(HAZARDS))('%s is found', (name, [, path, kind]) => {
+test.each(Object.entries(HAZARDS))('finds %s', (name, [, path, kind]) => {
   const files = filesByStage(report, dockerfile).get(`hazard-${name}`) ?? [];
   const found = files.find((file) => file.path.startsWith(path));
   expect(found, JSON.stringify(files)).toBeDefined();
@@ -97,19 +97,19 @@ test.each(Object.entries(HAZARDS))('%s is found', (name, [, path, kind]) => {
   expect(found?.cause.fix).not.toBe('');
 });
 
-test.each(Object.keys(HARMLESS))('%s is not suspected', (name) => {
+test.each(Object.keys(HARMLESS))('accepts %s', (name) => {
   expect(filesByStage(report, dockerfile).get(`harmless-${name}`)).toBeUndefined();
 });
 
-test('all of the surroundings could be changed', () => {
+test('varies the whole environment', () => {
   expect(report.notes).toEqual([]);
 });
 
-test('what reaches the image is told with file, line, cause and fix', () => {
+test('reports a difference with file, line, cause and fix', () => {
   expect(report.reproducible).toBe(false);
   const { summary, detail, fix } = describeCheck(report);
   expect(summary).toBe(
-    'Dockerfile:4:1: RUN date > /out: a second build of this step gives other files',
+    'Dockerfile:4:1: RUN date > /out: a second build of this step produced different files',
   );
   expect(detail).toMatch(
     /^ {2}\/out: differs at byte \d+: "\d\d:\d\d:\d\d" and "\d\d:\d\d:\d\d"\n/,

@@ -12,17 +12,17 @@ beforeEach(() => {
 });
 afterEach(() => directory[Symbol.dispose]());
 
-/** The process of the worker that stays in a place. */
-async function pidIn(place: PooledWorker): Promise<number | undefined> {
+/** Returns the process id of a pooled worker. */
+async function pidIn(pooled: PooledWorker): Promise<number | undefined> {
   const { dir: store } = await openStore(directory.path);
-  const worker = await place.worker({ store });
+  const worker = await pooled.worker({ store });
   worker.release();
   return worker.child.pid;
 }
 
-test('checks follow each other in a place, and one finds nothing of those before it', async () => {
+test('runs several checks in one worker, which keeps no state', async () => {
   const run = 'RUN --mount=type=cache,target=/cache';
-  // Where something is left of the first, the third, which is the same, has another list.
+  // If the first build left state behind, the equal third build would have another list.
   const text = (name: string): string =>
     `FROM base\n${run} ls /cache /tmp > /list; touch /cache/a /tmp/b\nRUN echo ${name} > /name\n`;
   {
@@ -43,10 +43,10 @@ test('checks follow each other in a place, and one finds nothing of those before
   expect(readdirSync(join(directory.path, 'tmp'))).toEqual([]);
 });
 
-test('after a build that fails there is another worker', async () => {
+test('replaces the worker after a failed build', async () => {
   await using workerPool = new WorkerPool(1);
   const pid = await workerPool.lend(pidIn);
-  // It has the rights of root over the machine in the first build only.
+  // Only the first attempt runs without root privileges on the host.
   const report = await checked(directory.path, 'FROM base\nRUN mknod /null c 1 3\n', {
     workerPool,
   });
@@ -54,13 +54,13 @@ test('after a build that fails there is another worker', async () => {
   expect(await workerPool.lend(pidIn)).not.toBe(pid);
 });
 
-test('places are lent to as many as there are', async () => {
+test('lends each worker to one build at a time', async () => {
   await using workerPool = new WorkerPool(2);
   let inside = 0;
   let most = 0;
-  const places = new Set<unknown>();
-  const build = async (place: PooledWorker): Promise<void> => {
-    places.add(place);
+  const workers = new Set<unknown>();
+  const build = async (worker: PooledWorker): Promise<void> => {
+    workers.add(worker);
     inside += 1;
     most = Math.max(most, inside);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -68,6 +68,8 @@ test('places are lent to as many as there are', async () => {
   };
   await Promise.all(Array.from({ length: 5 }, async () => workerPool.lend(build)));
   expect(most).toBe(2);
-  const processors = new Set([...places].map((place) => (place as PooledWorker).environment.cpu));
+  const processors = new Set(
+    [...workers].map((worker) => (worker as PooledWorker).environment.cpu),
+  );
   expect(processors.size).toBe(2);
 });

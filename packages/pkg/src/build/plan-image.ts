@@ -134,7 +134,7 @@ export class ImagePlanner {
           engine,
           workerPool: await workerPool(),
           everyStep: checkEveryStep,
-          known,
+          firstImage: known,
           builtAt,
         });
       },

@@ -1,40 +1,41 @@
 import { stepId, type StepResult } from '@lkt/builder';
 import type { Origin, StagePlan, Step } from '@lkt/dockerfile';
 
-/** A step that gave something else in a second build. */
-export interface Culprit {
+/** A step with different results in the two builds. */
+export interface DivergentStep {
   readonly step: Step;
   readonly first: StepResult;
   readonly second: StepResult;
-  /** Whether all that the step depends on was equal; else its files changed while they were read. */
+  /** Whether the inputs of the step were equal. If not, its files changed while they were read. */
   readonly sameInputs: boolean;
-  /** Whether it is why the image differs. */
+  /** Whether the image differs because of it. */
   readonly reachesImage: boolean;
 }
 
 type Results = ReadonlyMap<string, StepResult>;
 
 /**
- * The steps with which two builds of a plan part ways: those that gave something else from the same. A step after one
- * of them, or one that copies what it gave, is none.
- * @returns those that reach the image first, else in the order of the Dockerfile
+ * Returns the first steps with different results from equal inputs. Omits steps that depend on one
+ * of them.
+ * @returns the steps that reach the image first, then the others, each in the order of the
+ * Dockerfile
  */
-export function findCulprits(
+export function findDivergentSteps(
   stages: readonly StagePlan[],
   target: number,
   first: Results,
   second: Results,
-): readonly Culprit[] {
-  const found = new Map<Step, Culprit>();
-  for (const id of placesOnTheWay(stages, target, first, second)) {
-    const culprit = culpritAt(stages, id, first, second, true);
-    if (culprit !== undefined) found.set(culprit.step, culprit);
+): readonly DivergentStep[] {
+  const found = new Map<Step, DivergentStep>();
+  for (const id of divergentStepIds(stages, target, first, second)) {
+    const divergent = divergentStepAt(stages, id, first, second, true);
+    if (divergent !== undefined) found.set(divergent.step, divergent);
   }
   for (const [id, one] of first) {
     const other = second.get(id);
     if (other === undefined || other.key !== one.key || isSame(one, other)) continue;
-    const culprit = culpritAt(stages, id, first, second, false);
-    if (culprit !== undefined && !found.has(culprit.step)) found.set(culprit.step, culprit);
+    const divergent = divergentStepAt(stages, id, first, second, false);
+    if (divergent !== undefined && !found.has(divergent.step)) found.set(divergent.step, divergent);
   }
   return [...found.values()].toSorted(
     (a, b) =>
@@ -43,13 +44,13 @@ export function findCulprits(
   );
 }
 
-function culpritAt(
+function divergentStepAt(
   stages: readonly StagePlan[],
   id: string,
   first: Results,
   second: Results,
   reachesImage: boolean,
-): Culprit | undefined {
+): DivergentStep | undefined {
   const [one, other] = [first.get(id), second.get(id)];
   if (one === undefined || other === undefined) return undefined;
   const step = stages.find(({ index }) => index === one.stage)?.steps[one.number - 1];
@@ -57,8 +58,10 @@ function culpritAt(
   return { step, first: one, second: other, sameInputs: one.key === other.key, reachesImage };
 }
 
-/** Goes back from the target: the first step that differs in each stage that anything was taken from. */
-function placesOnTheWay(
+/**
+ * Returns the first differing step of each stage that the target uses, going back from the target.
+ */
+function divergentStepIds(
   stages: readonly StagePlan[],
   target: number,
   first: Results,
@@ -66,7 +69,7 @@ function placesOnTheWay(
 ): ReadonlySet<string> {
   const found = new Set<string>();
   const visited = new Map<number, boolean>();
-  /** Whether the stage differs. */
+  /** Returns whether the stage differs. */
   const visit = (index: number): boolean => {
     const known = visited.get(index);
     if (known !== undefined) return known;
@@ -84,7 +87,7 @@ function placesOnTheWay(
       const [one, other] = [first.get(id), second.get(id)];
       if (one === undefined || other === undefined || isSame(one, other)) continue;
       const isCause = one.key === other.key;
-      // All that it copies from is looked at: several may differ.
+      // Visits all sources, because several may differ.
       const explained = !isCause && sourceStages(step).map(visit).some(Boolean);
       if (!explained && !differs) found.add(id);
       differs = true;

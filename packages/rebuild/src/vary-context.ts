@@ -3,14 +3,14 @@ import { chmod, copyFile, lstat, lutimes, mkdir, readlink, symlink } from 'node:
 import { join } from 'node:path';
 import type { ContextFile } from '@lkt/builder';
 
-/** A time at which no file of a context was written: one in the past, in the middle of a minute. */
+/** A time that no file of a context has: in the past, in the middle of a minute. */
 const OTHER_TIME = 1_111_111_111;
 
 /**
- * Copies the files of a context to another place, with other times, and with modes that differ in all that an image
- * does not take over. What is neither a file nor a symlink stays where it is.
+ * Copies the files of a context to another directory, with other times and permission bits that
+ * images ignore. Anything but files and symlinks stays in place.
  */
-export async function moveContext(
+export async function varyContext(
   files: readonly ContextFile[],
   directory: string,
   signal?: AbortSignal,

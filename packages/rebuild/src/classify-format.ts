@@ -1,7 +1,7 @@
 import { type Cause, cause } from './cause.ts';
 
-/** What the format of two files says of their difference: why, or which member differs. */
-export type Format =
+/** A difference found by the format of two files: a cause, or a member to compare. */
+export type FormatDifference =
   | { readonly kind: 'known'; readonly text: string; readonly cause: Cause }
   | {
       readonly kind: 'member';
@@ -18,8 +18,15 @@ interface Member {
   readonly content: Buffer;
 }
 
-/** undefined for files of no format that is known, or equal in all that the format says. */
-export function classifyFormat(path: string, first: Buffer, second: Buffer): Format | undefined {
+/**
+ * Compares two files by their format. Returns undefined for unknown formats, or if the format has
+ * no difference.
+ */
+export function classifyFormat(
+  path: string,
+  first: Buffer,
+  second: Buffer,
+): FormatDifference | undefined {
   return (
     classifyIndex(path, first, second) ??
     classifyPyc(first, second) ??
@@ -35,13 +42,13 @@ const ZIP_FIX =
   'set the times of the files first (touch -d @$SOURCE_DATE_EPOCH), and archive in order: find … | LC_ALL=C sort | TZ=UTC zip -X -@';
 const AR_FIX = 'archive with ar D (and ranlib -D), and name the members in a fixed order';
 
-/** Files that exist to notice changes, and so hold inodes and times. */
-function classifyIndex(path: string, first: Buffer, second: Buffer): Format | undefined {
+/** Files that record inodes and times to detect changes. */
+function classifyIndex(path: string, first: Buffer, second: Buffer): FormatDifference | undefined {
   if (path.endsWith('var/cache/ldconfig/aux-cache')) {
     const fix = 'remove it in the same RUN: rm -f /var/cache/ldconfig/aux-cache';
     return {
       kind: 'known',
-      text: 'is the cache of ldconfig',
+      text: 'is the ldconfig cache',
       cause: cause('file-system', { text: 'times and inodes of libraries', fix }),
     };
   }
@@ -49,26 +56,26 @@ function classifyIndex(path: string, first: Buffer, second: Buffer): Format | un
     const fix = 'remove .git in the same RUN';
     return {
       kind: 'known',
-      text: 'is an index of git',
+      text: 'is a git index',
       cause: cause('file-system', { text: 'times and inodes of files', fix }),
     };
   }
   return undefined;
 }
 
-/** Compiled Python (PEP 552): flags 0 mean that the time of the source follows. */
-function classifyPyc(first: Buffer, second: Buffer): Format | undefined {
+/** Compiled Python (PEP 552): with flags 0 the time of the source follows. */
+function classifyPyc(first: Buffer, second: Buffer): FormatDifference | undefined {
   const files = [first, second];
   if (!files.every((data) => data.length > 16 && data.readUInt16LE(2) === 0x0a0d)) return undefined;
   if (!files.every((data) => data.readUInt32LE(4) === 0)) return undefined;
   const [one, other] = [first.readUInt32LE(8), second.readUInt32LE(8)];
   if (one === other) return undefined;
   const fix =
-    'compile with --invalidation-mode unchecked-hash, or not: set PYTHONDONTWRITEBYTECODE=1';
+    'compile with --invalidation-mode unchecked-hash, or do not compile: set PYTHONDONTWRITEBYTECODE=1';
   return {
     kind: 'known',
-    text: `has another time of its source: ${one} and ${other}`,
-    cause: cause('time', { text: 'the time of the source of compiled Python', fix }),
+    text: `has different source times: ${one} and ${other}`,
+    cause: cause('time', { text: 'the source time in compiled Python', fix }),
   };
 }
 
@@ -77,15 +84,15 @@ function classifyArchive(
   fix: string,
   first: readonly Member[] | undefined,
   second: readonly Member[] | undefined,
-): Format | undefined {
+): FormatDifference | undefined {
   if (first === undefined || second === undefined) return undefined;
   const names = (members: readonly Member[]): string[] => members.map(({ name }) => name);
   const [a, b] = [names(first), names(second)];
   if (a.join('\n') !== b.join('\n')) {
     if (a.toSorted().join('\n') !== b.toSorted().join('\n')) return undefined;
     return known(
-      `has its members in another order`,
-      cause('order', { text: 'the order in which files were found', fix }),
+      'has its members in a different order',
+      cause('order', { text: 'the order of the archived files', fix }),
     );
   }
   for (const [index, one] of first.entries()) {
@@ -95,13 +102,13 @@ function classifyArchive(
       return { kind: 'member', member: one.name, first: one.content, second: other.content };
     if (one.time !== other.time) {
       return known(
-        `has another time of its member ${one.name}: ${one.time} and ${other.time}`,
+        `has different times for member ${one.name}: ${one.time} and ${other.time}`,
         cause('time', { text: 'times of files in an archive', fix }),
       );
     }
     if (one.owner !== other.owner) {
       return known(
-        `has another owner of its member ${one.name}: ${one.owner} and ${other.owner}`,
+        `has different owners for member ${one.name}: ${one.owner} and ${other.owner}`,
         cause('owner', { text: 'owners of files in an archive', fix }),
       );
     }
@@ -111,11 +118,11 @@ function classifyArchive(
   return undefined;
 }
 
-function known(text: string, why: Cause): Format {
+function known(text: string, why: Cause): FormatDifference {
   return { kind: 'known', text, cause: why };
 }
 
-/** POSIX, ustar Interchange Format. */
+/** Parses a tar archive (POSIX, ustar Interchange FormatDifference). */
 function tarMembers(data: Buffer): readonly Member[] | undefined {
   const members: Member[] = [];
   let at = 0;
@@ -136,7 +143,10 @@ function tarMembers(data: Buffer): readonly Member[] | undefined {
   return members.length === 0 ? undefined : members;
 }
 
-/** APPNOTE.TXT 4.3.7: local headers, as long as each says how long its member is. */
+/**
+ * Parses a zip archive by its local headers (APPNOTE.TXT 4.3.7), as long as each has the size of
+ * its member.
+ */
 function zipMembers(data: Buffer): readonly Member[] | undefined {
   const members: Member[] = [];
   let at = 0;
@@ -159,7 +169,7 @@ function zipMembers(data: Buffer): readonly Member[] | undefined {
   return members.length === 0 ? undefined : members;
 }
 
-/** ar(5) */
+/** Parses an ar archive (ar(5)). */
 function arMembers(data: Buffer): readonly Member[] | undefined {
   if (data.toString('latin1', 0, 8) !== '!<arch>\n') return undefined;
   const members: Member[] = [];
