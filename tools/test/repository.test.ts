@@ -158,26 +158,6 @@ test('every link between documents leads somewhere', () => {
   }
 });
 
-describe('the checks of the tool chain', () => {
-  const bin = join(root, 'node_modules/.bin');
-  test.each([
-    ['oxlint', ['--type-aware']],
-    ['oxfmt', ['--check', '.']],
-    ['knip', []],
-    ['knip', ['--strict', '--include', 'unlisted']],
-    ['knip', ['--cycles']],
-    ['node', ['tools/check-words.ts']],
-  ])('%s %j', { timeout: 120_000 }, (tool, args) => {
-    const { PATH = '', HOME = '' } = process.env;
-    const done = spawnSync(join(bin, tool), args, {
-      cwd: root,
-      encoding: 'utf8',
-      env: { PATH: `${bin}:${PATH}`, HOME, NO_COLOR: '1' },
-    });
-    expect(done.status, `${done.stdout}${done.stderr}`).toBe(0);
-  });
-});
-
 test('what a build has left over is used by nothing that is released', () => {
   const mounting = globSync('{pkg,tools,kernel}/**/Dockerfile*', { cwd: root }).filter((path) =>
     read(path).includes('type=cache'),

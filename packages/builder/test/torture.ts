@@ -6,7 +6,7 @@ import { join } from 'node:path';
  * or not ASCII, large ids, times before and after the epoch, changes that change nothing.
  *
  * BuildKit 0.13 gives every step the layer that lkt gives it (with SOURCE_DATE_EPOCH=1492533000 and
- * rewrite-timestamp=true), which is where the digests in torture.test.ts come from.
+ * rewrite-timestamp=true), which is where the digests in torture.integration.test.ts come from.
  */
 export const TORTURE = `FROM base AS build
 COPY a.txt run.sh /opt/app/

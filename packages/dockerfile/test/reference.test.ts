@@ -5,7 +5,7 @@ import { evaluate } from '../src/evaluate/evaluate.ts';
 import { parseDockerfile } from '../src/parse/parse.ts';
 
 // The whole Dockerfile reference: a row for each statement, under its own headings. The files that
-// COPY creates are tested in packages/builder/test/reference.test.ts.
+// COPY creates are tested in packages/builder/test/reference.integration.test.ts.
 
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SHELL = ['/bin/sh', '-c'];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /**
  * Archives of everything an archive can have in it, packed with GNU tar, and the Dockerfile that adds them.
  *
- * BuildKit gives every step the layer that lkt gives it, which is where the digests in add-archive.test.ts come from.
+ * BuildKit gives every step the layer that lkt gives it, which is where the digests in add-archive.integration.test.ts come from.
  */
 export const ADD_ARCHIVES = `FROM base
 ADD plain.tar /plain

@@ -30,7 +30,7 @@ function grown(...args: readonly string[]): Disk {
   return made;
 }
 
-// ext4 grows in the machine that tools/test/system/disks.test.ts boots: it takes a capability that not every root has.
+// ext4 grows in the machine that tools/test/system/disks.system.test.ts boots: it takes a capability that not every root has.
 test.each([
   ['dos', 799],
   ['gpt', 798],

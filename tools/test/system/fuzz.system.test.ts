@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { root } from './lkt.ts';
 import { proven } from './proof.ts';
 
-/** Debian's compiler, as in tools/test/guest-programs.test.ts. */
+/** Debian's compiler, as in tools/test/guest-programs.system.test.ts. */
 const GO = '/usr/lib/go-1.24/bin/go';
 
 /** What is fuzzed, and for how many seconds: those of its two workers together. The corpus that is kept runs with the unit tests. */
