@@ -20,7 +20,9 @@ export class Semaphore {
     return this.limit - this.#free;
   }
 
-  /** Waits until fewer than `limit` tasks hold the semaphore. The caller must call `release` once. */
+  /**
+   * Waits until fewer than `limit` tasks hold the semaphore. The caller must call `release` once.
+   */
   async acquire(): Promise<void> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -65,8 +67,8 @@ export class KeyedMutex {
 }
 
 /**
- * Lends resources, each to one task at a time. Tasks wait in the order they arrive. The resource that
- * was returned last is lent first.
+ * Lends resources, each to one task at a time. Tasks wait in the order they arrive. The resource
+ * that was returned last is lent first.
  */
 export class ResourcePool<T> {
   readonly #free: T[];
@@ -99,12 +101,15 @@ export interface ConcurrentOptions {
 
 /**
  * Returns the results of `work` for each item, in item order. Items start in order. After the first
- * failure no further item starts and the signal that `work` receives is aborted, with the failure as
- * its reason. Throws once all started items have settled: the reason of `options.signal` if that is
- * aborted, else the failure of the first item in order. Failures that the abort caused do not count.
- *
+ * failure no further item starts and the signal that `work` receives is aborted, with the failure
+ * as its reason. Throws once all started items have settled: the reason of `options.signal` if that
+ * is aborted, else the failure of the first item in order. Failures that the abort caused do not
+ * count.
  * @example
- * const sizes = await mapConcurrent(paths, async (path) => (await stat(path)).size, { concurrency: 8 });
+ * ```ts
+ * const size = async (path) => (await stat(path)).size;
+ * const sizes = await mapConcurrent(paths, size, { concurrency: 8 });
+ * ```
  */
 export async function mapConcurrent<T, R>(
   items: readonly T[],

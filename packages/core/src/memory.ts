@@ -1,14 +1,17 @@
 /**
- * The memory policy of lkt: data streams through its processes in chunks, which V8 and glibc by default keep for longer than
- * they are needed. Figures are peaks of resident memory while 150 MB of layers are built (by a worker) or composed (by
- * `lkt build`), on two processors.
+ * The memory policy of lkt. Data streams through its processes in chunks, which V8 and glibc keep
+ * longer than necessary by default. The figures are peaks of resident memory while 150 MB of layers
+ * are built (by a worker) or composed (by `lkt build`), on two processors.
  */
 
-/** What a process does, which decides how its memory is managed. */
+/** The kind of work a process does, which decides how its memory is managed. */
 export type MemoryUse = 'compose' | 'stream' | 'transfer';
 
 interface MemoryPolicy {
-  /** Half of V8's space for new objects (`node --max-semi-space-size`); unused chunks stay until it is full. */
+  /**
+   * Half of V8's space for new objects (`node --max-semi-space-size`); unused chunks stay until it
+   * is full.
+   */
   readonly semiSpaceMib: number;
   /** Time from the start to `growHeapSlowly`; undefined for never. */
   readonly growSlowlyAfterMs: number | undefined;
@@ -17,11 +20,12 @@ interface MemoryPolicy {
 /**
  * The policy of V8 by use.
  *
- * - `stream`, workers and most commands: with a semi-space of 1 MiB instead of Node's 16 a worker takes 105 MB instead of 121,
- *   in the same time. A command without work to do is over within 200 ms.
- * - `compose`, `lkt build`: most images are composed within a second, before a larger semi-space is full.
- * - `transfer`, `lkt cache`: what a pull or a push holds is not on the heap. To collect early took a quarter of a pull's
- *   processor time.
+ * - `stream`, workers and most commands: with a semi-space of 1 MiB instead of Node's 16, a worker
+ *   takes 105 MB instead of 121 in the same time. A command without work ends within 200 ms.
+ * - `compose`, `lkt build`: most images are composed within a second, before a larger semi-space is
+ *   full.
+ * - `transfer`, `lkt cache`: the data of a pull or push is not on the heap. Early collection took a
+ *   quarter of a pull's processor time.
  */
 export const MEMORY_POLICY: Readonly<Record<MemoryUse, MemoryPolicy>> = {
   stream: { semiSpaceMib: 1, growSlowlyAfterMs: 200 },
@@ -30,9 +34,10 @@ export const MEMORY_POLICY: Readonly<Record<MemoryUse, MemoryPolicy>> = {
 };
 
 /**
- * Environment of glibc's malloc. One arena: else each thread keeps what it had, 2 MB in a worker. Blocks from the threshold
- * on go back to the system at once: in a worker, with chunks of less than 1 MiB, 105 MB instead of 115. In a command the same
- * threshold would save 12 MB of 138 for a tenth more processor time.
+ * Environment of glibc's malloc. One arena, because each thread's arena keeps freed memory: 2 MB in
+ * a worker. Blocks above the threshold return to the system at once: with chunks below 1 MiB, a
+ * worker takes 105 MB instead of 115. In a command, the same threshold would save 12 MB of 138 but
+ * take a tenth more processor time.
  */
 export const MALLOC_ENVIRONMENT = {
   command: { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '1048576' },
@@ -54,9 +59,9 @@ export function applyMemoryPolicy(use: MemoryUse): void {
 }
 
 /**
- * Makes V8 grow the heap in small steps from now on, so that streamed data is collected early and its memory returned. V8
- * takes compiled code only under the flags it was compiled with, so what is loaded later is loaded under the flags of the
- * start; else Node would compile what it contains compiled, for 13 ms.
+ * Makes V8 grow the heap in small steps from now on, so that streamed data is collected early and
+ * its memory returned. V8 accepts cached code only under the flags it was compiled with, so later
+ * modules are loaded under the startup flags; otherwise Node would recompile its own for 13 ms.
  */
 export function growHeapSlowly(): void {
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
@@ -105,7 +110,10 @@ function garbageCollector(): NonNullable<typeof collect> {
   }
 }
 
-/** Buffers of one size for reuse. New ones each time make V8 search the whole heap for every few of them. */
+/**
+ * A pool of buffers of one size. Allocating one each time would make V8 scan the whole heap every
+ * few buffers.
+ */
 export class BufferPool {
   readonly #size: number;
   readonly #spare: Buffer[] = [];

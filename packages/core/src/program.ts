@@ -12,8 +12,8 @@ export function programPath(source: URL): string {
 }
 
 /**
- * Returns the id of the build that a module belongs to, a hash over all its sources; undefined for a
- * module that runs from source, which may have changed since the process started.
+ * Returns the id of the build that a module belongs to, a hash over all its sources; undefined for
+ * a module that runs from source, which may have changed since the process started.
  */
 export function buildId(importMetaUrl: string): string | undefined {
   const directory = dirname(fileURLToPath(importMetaUrl));

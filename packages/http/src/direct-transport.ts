@@ -98,9 +98,9 @@ export class DirectTransport implements Transport {
   #origin({ origin: key }: URL): Origin {
     const known = this.#origins.get(key);
     if (known !== undefined) return known;
-    const made = { idle: [], inUse: new Semaphore(this.#options.connections) };
-    this.#origins.set(key, made);
-    return made;
+    const created = { idle: [], inUse: new Semaphore(this.#options.connections) };
+    this.#origins.set(key, created);
+    return created;
   }
 
   async #connect(url: URL, signal: AbortSignal | undefined): Promise<Connection> {

@@ -36,8 +36,8 @@ export async function waitBeforeRetry(
   { backoff = BACKOFF, maxRetryAfter = MAX_RETRY_AFTER, signal }: RetryPolicy,
 ): Promise<void> {
   const own = (backoff[attempt] ?? 0) * (0.75 + Math.random() / 2);
-  const asked = retryAfterMs(retryAfter, Date.now());
-  const wait = asked === undefined ? own : Math.min(asked, maxRetryAfter);
+  const requested = retryAfterMs(retryAfter, Date.now());
+  const wait = requested === undefined ? own : Math.min(requested, maxRetryAfter);
   await delay(wait, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
     signal?.throwIfAborted();
     throw error;

@@ -23,9 +23,9 @@ export async function answersTlsWithHttp({ hostname, port, protocol }: URL): Pro
   const host = hostname.replaceAll(/[[\]]/g, '');
   return new Promise((resolve) => {
     const socket = connect({ host, port: number, timeout: TIMEOUT_MS });
-    const end = (answer: boolean): void => {
+    const end = (isPlainHttp: boolean): void => {
       socket.destroy();
-      resolve(answer);
+      resolve(isPlainHttp);
     };
     let start = '';
     socket.on('connect', () => socket.write(CLIENT_HELLO));

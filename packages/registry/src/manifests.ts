@@ -87,8 +87,8 @@ export async function getManifest(
   }
   if (bytes === undefined) throw await registryError(response, `pull ${name}`);
   const digest = digestOf(bytes);
-  const said = response.header('docker-content-digest');
-  const expected = reference.digest ?? (said !== undefined && isDigest(said) ? said : digest);
+  const stated = response.header('docker-content-digest');
+  const expected = reference.digest ?? (stated !== undefined && isDigest(stated) ? stated : digest);
   if (digest !== expected) throw digestMismatch(remote, reference, digest);
   const mediaType = typeOf(response) === '' ? typeInside(bytes) : typeOf(response);
   const descriptor = { mediaType, digest, size: bytes.length };
@@ -153,9 +153,9 @@ export async function putManifest(
     if (status === 201 || status === 412) {
       await response.discard();
       if (status === 412) return undefined;
-      const said = response.header('docker-content-digest');
-      if (said !== undefined && said.startsWith('sha256:') && said !== descriptor.digest)
-        throw digestMismatch(remote, reference, said);
+      const stated = response.header('docker-content-digest');
+      if (stated !== undefined && stated.startsWith('sha256:') && stated !== descriptor.digest)
+        throw digestMismatch(remote, reference, stated);
       return { knowsSubject: response.header('oci-subject') !== undefined };
     }
     const apiError = await readApiError(response);

@@ -166,9 +166,9 @@ class Pull {
     // Without a platform in an index, only the config states it.
     if (platforms !== undefined && platform === undefined && /image/.test(config.mediaType)) {
       await this.#fetch(config, () => undefined, this.#options.signal);
-      const said = parseImageConfig(await this.#store.readBytes(config));
-      this.#availablePlatforms.add(formatPlatform(said));
-      if (!platforms.some((wanted) => platformMatches(said, wanted))) return;
+      const imageConfig = parseImageConfig(await this.#store.readBytes(config));
+      this.#availablePlatforms.add(formatPlatform(imageConfig));
+      if (!platforms.some((wanted) => platformMatches(imageConfig, wanted))) return;
     }
     this.#matches += 1;
     for (const blob of [config, ...layers])
@@ -240,8 +240,8 @@ class Pull {
     const remotes = this.#context.remotes(isByDigest);
     for (const [index, remote] of remotes.entries()) {
       try {
-        const answer = await ask(await remote());
-        if (answer !== undefined) return answer;
+        const result = await ask(await remote());
+        if (result !== undefined) return result;
       } catch (error) {
         signal?.throwIfAborted();
         const isLast = index === remotes.length - 1;

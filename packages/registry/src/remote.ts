@@ -79,10 +79,10 @@ export class Remote {
       });
       this.#reportWarnings(response);
       // Do not answer the challenge of another server after a redirect.
-      const mayAnswer = isOwn && attempt === 0 && response.url.origin === target.origin;
-      const asked = response.header('www-authenticate');
-      if (response.status !== 401 || !mayAnswer || asked === undefined) return response;
-      if (!(await this.#authorizer.handleChallenge(asked, this.path, scopes, authorization)))
+      const canAnswer = isOwn && attempt === 0 && response.url.origin === target.origin;
+      const challenge = response.header('www-authenticate');
+      if (response.status !== 401 || !canAnswer || challenge === undefined) return response;
+      if (!(await this.#authorizer.handleChallenge(challenge, this.path, scopes, authorization)))
         return response;
       await response.discard();
     }
@@ -138,10 +138,10 @@ function scopeOf(path: string, action: Action): string {
 
 /** Returns a function that emits each warning once. */
 export function warnOnce(reporter: Reporter): (text: string) => void {
-  const said = new Set<string>();
+  const emitted = new Set<string>();
   return (text) => {
-    if (said.has(text) || said.size > 100) return;
-    said.add(text);
+    if (emitted.has(text) || emitted.size > 100) return;
+    emitted.add(text);
     reporter.emit({ kind: 'warning', text });
   };
 }

@@ -71,13 +71,13 @@ export class Remotes implements RemoteSource {
   async #endpoint(domain: string): Promise<{ endpoint: Endpoint; authorizer: Authorizer }> {
     const known = this.#endpoints.get(domain);
     if (known !== undefined) return known;
-    const made = resolveEndpoint(domain, this.#http, this.#options).then((endpoint) => ({
+    const created = resolveEndpoint(domain, this.#http, this.#options).then((endpoint) => ({
       endpoint,
       authorizer: this.#authorizer(endpoint, domain),
     }));
-    this.#endpoints.set(domain, made);
-    made.catch(() => this.#endpoints.delete(domain));
-    return made;
+    this.#endpoints.set(domain, created);
+    created.catch(() => this.#endpoints.delete(domain));
+    return created;
   }
 
   /** Uses the credentials for the mirror's own name, never those of the mirrored registry. */
@@ -89,9 +89,9 @@ export class Remotes implements RemoteSource {
       http: this.#http,
       retryPolicy: this.#options,
     };
-    const made = { endpoint, authorizer: this.#authorizer(endpoint, new URL(address).host) };
-    this.#endpoints.set(address, Promise.resolve(made));
-    return made;
+    const created = { endpoint, authorizer: this.#authorizer(endpoint, new URL(address).host) };
+    this.#endpoints.set(address, Promise.resolve(created));
+    return created;
   }
 
   #authorizer(endpoint: Endpoint, domain: string): Authorizer {

@@ -52,8 +52,8 @@ export function sessionFrom(remote: Remote, response: HttpResponse, minChunk = 0
     url.protocol = 'https:';
     url.port = own.port;
   }
-  const said = Number(response.header('oci-chunk-min-length') ?? minChunk);
-  return { url, minChunk: Number.isSafeInteger(said) ? said : 0 };
+  const stated = Number(response.header('oci-chunk-min-length') ?? minChunk);
+  return { url, minChunk: Number.isSafeInteger(stated) ? stated : 0 };
 }
 
 /** Frees the registry's state of an upload early; it expires by itself. */

@@ -43,12 +43,12 @@ async function transfer(
   if (await hasBlob(remote, source.digest, signal)) return 'present';
   let session: UploadSession | undefined;
   for (const from of mountFrom) {
-    const answer = await tryMount(remote, source, from, signal);
-    if (answer === undefined) continue;
+    const mount = await tryMount(remote, source, from, signal);
+    if (mount === undefined) continue;
     // Registries that cannot mount start an upload instead; keep at most one.
     if (session !== undefined) await cancelUpload(remote, session);
-    if (answer === 'mounted') return 'mounted';
-    session = answer;
+    if (mount === 'mounted') return 'mounted';
+    session = mount;
   }
   session ??= await startUpload(remote, source.digest, signal);
   await sendBlob(remote, source, options, session);

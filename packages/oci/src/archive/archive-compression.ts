@@ -24,27 +24,27 @@ export async function* unpackArchive(
   maxBytes: number = 64 * 2 ** 30,
 ): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
-  const held: Uint8Array[] = [];
+  const buffered: Uint8Array[] = [];
   let length = 0;
   while (length < 4) {
     const next = await iterator.next();
     if (next.done === true) break;
-    held.push(next.value);
+    buffered.push(next.value);
     length += next.value.length;
   }
-  const whole = resumed(held, iterator);
-  const compression = compressionOf(Buffer.concat(held));
+  const whole = joinChunks(buffered, iterator);
+  const compression = compressionOf(Buffer.concat(buffered));
   if (compression === 'gzip') yield* gunzip(whole, { maxBytes });
   else if (compression === 'zstd') yield* unzstd(whole, { maxBytes });
   else yield* whole;
 }
 
-async function* resumed(
-  held: readonly Uint8Array[],
+async function* joinChunks(
+  buffered: readonly Uint8Array[],
   iterator: AsyncIterator<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   try {
-    yield* held;
+    yield* buffered;
     for (;;) {
       const next = await iterator.next();
       if (next.done === true) return;

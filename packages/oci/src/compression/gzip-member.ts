@@ -52,15 +52,15 @@ async function* inflated(reader: ByteReader): AsyncGenerator<Uint8Array> {
   const transform = createInflateRaw({ chunkSize: UNPACKED_CHUNK });
   const ended = once(transform, 'close').catch(() => undefined);
   const feed = async (): Promise<void> => {
-    for (let given = 0; ;) {
+    for (let fed = 0; ;) {
       const piece = await reader.take(CHUNK);
       if (piece === undefined) return void transform.end();
-      given += piece.length;
+      fed += piece.length;
       const taken = new Promise<void>((resolve) => {
         transform.write(piece, () => resolve());
       });
       await Promise.race([taken, ended]);
-      const rest = given - transform.bytesWritten;
+      const rest = fed - transform.bytesWritten;
       if (rest > 0) return reader.unread(Buffer.from(piece.subarray(piece.length - rest)));
     }
   };

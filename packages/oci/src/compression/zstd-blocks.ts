@@ -113,13 +113,13 @@ async function* compressStream(
   level: number,
 ): AsyncGenerator<Uint8Array, number> {
   const counted = async function* (): AsyncGenerator<Uint8Array> {
-    let given = 0;
+    let sent = 0;
     for await (const chunk of source) {
-      given += chunk.length;
-      if (given > size) break;
+      sent += chunk.length;
+      if (sent > size) break;
       yield chunk;
     }
-    if (given !== size) throw wrongSize(size);
+    if (sent !== size) throw wrongSize(size);
   };
   const headers = new BlockHeaders();
   let start = Buffer.of();

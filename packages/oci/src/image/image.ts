@@ -87,10 +87,10 @@ export async function writeIndex(
  * ```
  */
 export async function loadImage(store: Store, digest: Digest, platform: Platform): Promise<Image> {
-  const offered = new Set<string>();
-  const found = await find(store, { digest }, platform, offered, MAX_DEPTH);
+  const available = new Set<string>();
+  const found = await find(store, { digest }, platform, available, MAX_DEPTH);
   if (found !== undefined) return found;
-  const list = [...offered].toSorted().join(', ');
+  const list = [...available].toSorted().join(', ');
   throw new LktError(
     'NOT_FOUND',
     `image ${digest} is not available for ${formatPlatform(platform)}, only for ${list === '' ? 'unknown platforms' : list}`,
@@ -101,22 +101,22 @@ async function find(
   store: Store,
   blob: { readonly digest: Digest; readonly size?: number },
   platform: Platform,
-  offered: Set<string>,
+  available: Set<string>,
   depth: number,
 ): Promise<Image | undefined> {
   const bytes = await store.readBytes(blob);
   const document = at(blob.digest, () => parseManifestOrIndex(bytes));
   if (!isIndex(document))
-    return imageOf(store, blob.digest, bytes.length, document, platform, offered);
+    return imageOf(store, blob.digest, bytes.length, document, platform, available);
   if (depth === 0)
     throw new LktError('IMAGE_INVALID', `image index ${blob.digest} is nested too deeply`);
   for (const item of document.manifests) {
     if (item.platform !== undefined && !platformMatches(item.platform, platform)) {
       // Attestations appear in an index as images of an unknown platform.
-      if (item.platform.os !== 'unknown') offered.add(formatPlatform(item.platform));
+      if (item.platform.os !== 'unknown') available.add(formatPlatform(item.platform));
       continue;
     }
-    const found = await find(store, item, platform, offered, depth - 1);
+    const found = await find(store, item, platform, available, depth - 1);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -128,7 +128,7 @@ async function imageOf(
   size: number,
   manifest: ImageManifest,
   platform: Platform,
-  offered: Set<string>,
+  available: Set<string>,
 ): Promise<Image | undefined> {
   const mediaType = manifest.mediaType ?? MediaType.ociManifest;
   const { config: configBlob, layers } = manifest;
@@ -140,7 +140,7 @@ async function imageOf(
   const bytes = await store.readBytes(configBlob);
   const config = at(configBlob.digest, () => parseImageConfig(bytes));
   if (!platformMatches(config, platform)) {
-    offered.add(formatPlatform(config));
+    available.add(formatPlatform(config));
     return undefined;
   }
   if (config.rootfs.diff_ids.length !== layers.length) {

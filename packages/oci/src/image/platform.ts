@@ -36,10 +36,11 @@ export function formatPlatform(platform: Platform): string {
 }
 
 /**
- * Reports whether an image for `offered` runs on `wanted`. Without a variant, `wanted` accepts any.
+ * Reports whether an image for `available` runs on `wanted`. Without a variant, `wanted` accepts
+ * any.
  */
-export function platformMatches(offered: Platform, wanted: Platform): boolean {
-  const a = normalPlatform(offered);
+export function platformMatches(available: Platform, wanted: Platform): boolean {
+  const a = normalPlatform(available);
   const b = normalPlatform(wanted);
   return (
     a.os === b.os &&

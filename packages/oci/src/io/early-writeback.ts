@@ -26,23 +26,23 @@ let loading: Promise<SyncFileRange | undefined> | undefined;
  */
 export function earlyWriteback(file: FileHandle): EarlyWriteback {
   let written = 0;
-  let begun = 0;
+  let started = 0;
   let last = Promise.resolve();
   return {
     advance: (count) => {
       written += count;
-      const from = begun;
+      const from = started;
       const length = written - from;
       if (length < STEP_BYTES) return;
-      begun = written;
+      started = written;
       // The call blocks while the disk's queue is full. One at a time, they occupy a single thread.
-      last = begin(last, file, from, length);
+      last = startWriteback(last, file, from, length);
     },
     settled: async () => last,
   };
 }
 
-async function begin(
+async function startWriteback(
   before: Promise<void>,
   { fd }: FileHandle,
   from: number,

@@ -5,12 +5,13 @@ import { ioError, BufferPool } from '@lkt/core';
 const CHUNK_BYTES = 2 ** 20;
 
 /**
- * Streams a file, or a part of it, as far as it exists. With `canReuseBuffers`, a chunk is valid only
- * until the next one is requested, and no memory is allocated.
+ * Streams a file, or a part of it, as far as it exists. With `canReuseBuffers`, a chunk is valid
+ * only until the next one is requested, and no memory is allocated.
  * @throws IO_FAILED
  * @example
  * ```ts
- * for await (const chunk of fileChunks('rootfs.img', { canReuseBuffers: true })) digester.update(chunk);
+ * for await (const chunk of fileChunks('rootfs.img', { canReuseBuffers: true }))
+ *   digester.update(chunk);
  * ```
  */
 export async function* fileChunks(
@@ -43,12 +44,12 @@ async function* chunksOf(
   const length = Math.min(CHUNK_BYTES, Math.max(4096, size));
   const isLong = canReuseBuffers && length === CHUNK_BYTES;
   const newChunk = (): Buffer => (isLong ? pool.take() : Buffer.allocUnsafeSlow(length));
-  let begun = 0;
+  let started = 0;
   const read = async (into: Buffer): Promise<{ readonly bytesRead: number }> => {
     if (part === undefined) return file.read(into, 0, length, null);
-    const at = begun;
-    begun += Math.min(length, part.size - at);
-    return file.read(into, 0, begun - at, part.offset + at);
+    const at = started;
+    started += Math.min(length, part.size - at);
+    return file.read(into, 0, started - at, part.offset + at);
   };
   let chunk = newChunk();
   let other: Buffer | undefined;

@@ -12,7 +12,8 @@ import type { TreeNode } from './tree.ts';
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 
 /**
- * Returns the files of an image that `want` accepts, by path without a leading slash. Leaves out files of more than 8 MiB.
+ * Returns the files of an image that `want` accepts, by path without a leading slash. Leaves out
+ * files of more than 8 MiB.
  */
 export async function imageFiles(
   store: Store,

@@ -125,7 +125,7 @@ function choose(
   const whole = sizeOf({ items, blobs });
   let left = whole;
   const removed: CacheItem[] = [];
-  const doomed = new Set<Digest>();
+  const removedBlobs = new Set<Digest>();
   const remove = (item: CacheItem): void => {
     removed.push(item);
     left -= item.bytes;
@@ -135,7 +135,7 @@ function choose(
       const blob = blobs.get(digest);
       // A blob in recent use stays, whichever item needs it.
       if (count > 0 || blob === undefined || blob.lastUsed >= since) continue;
-      doomed.add(digest);
+      removedBlobs.add(digest);
       left -= blob.bytes;
     }
   };
@@ -146,7 +146,7 @@ function choose(
     .toSorted((a, b) => a.lastUsed - b.lastUsed);
   for (const item of candidates) if (item.lastUsed < before || left > keepBytes) remove(item);
   const names = new Set(removed.flatMap(({ reference }) => reference ?? []));
-  return { names, blobs: doomed, result: { removed, bytes: whole - left, left } };
+  return { names, blobs: removedBlobs, result: { removed, bytes: whole - left, left } };
 }
 
 function sizeOf({ items, blobs }: Inventory): number {

@@ -83,7 +83,7 @@ export class Authorizer {
     const known = this.#tokens.get(name);
     if (known !== undefined && (await known).expires > performance.now()) return known;
     // Concurrent requests share the token, so an abort of the first must not cancel it.
-    const asked = requestToken(
+    const pending = requestToken(
       this.#http,
       this.#registry,
       challenge,
@@ -91,9 +91,9 @@ export class Authorizer {
       credentials,
       undefined,
     );
-    this.#tokens.set(name, asked);
-    asked.catch(() => this.#tokens.delete(name));
-    const token = await asked;
+    this.#tokens.set(name, pending);
+    pending.catch(() => this.#tokens.delete(name));
+    const token = await pending;
     signal?.throwIfAborted();
     return token;
   }

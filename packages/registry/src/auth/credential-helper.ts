@@ -19,15 +19,15 @@ export async function runCredentialHelper(
   if (!/^[\w.-]+$/.test(name))
     throw new LktError('CONFIG_INVALID', `${file} contains an invalid name of a credential helper`);
   const program = `docker-credential-${name}`;
-  const { status, answer } = await run(program, server, file, env);
+  const { status, output } = await run(program, server, file, env);
   if (status !== 0) {
-    if (/not found/i.test(answer)) return undefined;
+    if (/not found/i.test(output)) return undefined;
     // The helper's output is not shown, since it may contain secrets.
     throw new LktError('ACCESS_DENIED', `${program}, configured in ${file}, failed`, {
       fix: `run echo ${server} | ${program} get to see why`,
     });
   }
-  const { Username: username, Secret: secret } = parse(answer, program);
+  const { Username: username, Secret: secret } = parse(output, program);
   if (typeof username !== 'string' || typeof secret !== 'string' || secret === '') return undefined;
   return username === '<token>'
     ? { kind: 'refresh', token: secret }
@@ -39,7 +39,7 @@ async function run(
   server: string,
   file: string,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<{ status: number | null; answer: string }> {
+): Promise<{ status: number | null; output: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, ['get'], {
       env: { ...env },
@@ -60,16 +60,16 @@ async function run(
       reject(error);
     });
     child.on('close', (status) => {
-      resolve({ status, answer: Buffer.concat(parts).toString() });
+      resolve({ status, output: Buffer.concat(parts).toString() });
     });
     child.stdin.on('error', () => undefined);
     child.stdin.end(server);
   });
 }
 
-function parse(answer: string, program: string): Record<string, unknown> {
+function parse(output: string, program: string): Record<string, unknown> {
   try {
-    return JSON.parse(answer) as Record<string, unknown>;
+    return JSON.parse(output) as Record<string, unknown>;
   } catch {
     throw new LktError('ACCESS_DENIED', `${program} returned invalid JSON`);
   }

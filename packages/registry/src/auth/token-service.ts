@@ -131,13 +131,13 @@ async function tokenFrom(
     const what = hasCredentials ? 'rejected the credentials' : 'requires credentials';
     throw new LktError('ACCESS_DENIED', `${who} ${what}`, { fix: loginFix(registry.host) });
   }
-  const answer = parse((await response.bytes(MAX_RESPONSE_BYTES)).toString());
-  const text = [answer['token'], answer['access_token']].find(
+  const document = parse((await response.bytes(MAX_RESPONSE_BYTES)).toString());
+  const text = [document['token'], document['access_token']].find(
     (item): item is string => typeof item === 'string' && item !== '',
   );
   if (text === undefined || /[^\x21-\x7E]/.test(text))
     throw new LktError('ACCESS_DENIED', `${who} returned no token`);
-  const { expires_in: given } = answer;
+  const { expires_in: given } = document;
   const seconds = typeof given === 'number' && given > DEFAULT_SECONDS ? given : DEFAULT_SECONDS;
   return { text, expires: performance.now() + (seconds - MARGIN_SECONDS) * 1000 };
 }
