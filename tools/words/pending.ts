@@ -5,7 +5,6 @@ export const PENDING: readonly string[] = [
   'docs/decisions/0005',
   'examples/',
   'kernel/',
-  'packages/audit/',
   'packages/builder/',
   'packages/cli/',
   'packages/core/',

@@ -9,35 +9,46 @@ import { CertificateScan } from './rootfs/certificates.ts';
 import { entryFindings, type Finding } from './rootfs/rules.ts';
 import { SecretScan } from './rootfs/secrets.ts';
 
+/** The files of an image. */
 export interface FilesToAudit {
-  /** All of the file system. */
+  /** All nodes of the file system. */
   readonly nodes: Iterable<TreeNode>;
-  /** The contents of its files, in any order, each read once. */
+  /** The contents of its files, in any order; each is read once. */
   readonly contents: AsyncIterable<EntryWithContent>;
 }
 
+/** Options of `auditFiles`. */
 export interface AuditOptions {
-  /** A directory for a file at a time, which needs to be read here and there. */
+  /** Directory for a temporary copy of one file at a time, because ELF files need random access. */
   readonly scratch: string;
-  /** What certificates are compared with. */
+  /** Reference time for certificates. */
   readonly now: Date;
   /** Whether shells are allowed; default true. */
   readonly shells?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The result of `auditFiles`. */
 export interface FilesReport {
-  /** By path. */
+  /** Sorted by path. */
   readonly elf: readonly ElfReport[];
-  /** By path, then rule. */
+  /** Sorted by path, then rule. */
   readonly findings: readonly Finding[];
-  /** When a certificate that is valid now will not be; undefined where there is none. */
+  /**
+   * Time at which the first currently valid certificate expires; undefined without certificates.
+   */
   readonly until?: Date;
 }
 
 /**
- * Looks at all files of an image: how programs were linked, and what should not be there.
- * @throws what reading the files throws
+ * Audits all files of an image: the ELF files, and the rules of `ROOTFS_RULES`. Reads each content
+ * once.
+ * @throws the errors of reading the files
+ * @example
+ * ```ts
+ * const files = { nodes: tree.walk(), contents };
+ * const { elf, findings } = await auditFiles(files, { scratch, now: new Date() });
+ * ```
  */
 export async function auditFiles(
   { nodes, contents }: FilesToAudit,
@@ -47,7 +58,7 @@ export async function auditFiles(
   for (const node of nodes) findings.push(...entryFindings(node, shown, options));
   const elf: ElfReport[] = [];
   const ends: Date[] = [];
-  const file = await nameless(options.scratch);
+  const file = await openUnlinked(options.scratch);
   try {
     for await (const entry of contents) {
       options.signal?.throwIfAborted();
@@ -81,10 +92,10 @@ async function auditContent(
   let start = Buffer.alloc(0);
   let size = 0;
   for await (const piece of content ?? []) {
-    if (start.length < START) start = Buffer.concat([start, piece.subarray(0, START)]);
+    if (start.length < MAGIC_BYTES) start = Buffer.concat([start, piece.subarray(0, MAGIC_BYTES)]);
     if (isElf(start)) {
-      // Only what was seen to be none before is missing: a first piece of less than four bytes.
-      if (size < START && size > 0) await writeAt(file, start.subarray(0, size), 0);
+      // If the first chunk was shorter than the magic, write it now.
+      if (size < MAGIC_BYTES && size > 0) await writeAt(file, start.subarray(0, size), 0);
       await writeAt(file, piece, size);
     }
     secrets.add(piece);
@@ -103,10 +114,10 @@ async function auditContent(
   }
 }
 
-const START = 4;
+const MAGIC_BYTES = 4;
 
-/** A file that is gone when it is closed. */
-async function nameless(directory: string): Promise<FileHandle> {
+/** Opens a temporary file that disappears when closed. */
+async function openUnlinked(directory: string): Promise<FileHandle> {
   const path = join(directory, 'elf');
   const file = await open(path, 'wx+', 0o600);
   await unlink(path);

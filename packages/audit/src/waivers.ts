@@ -15,17 +15,17 @@ import { type Finding, ROOTFS_RULES, type RootfsRule } from './rootfs/rules.ts';
 import type { ElfReport } from './elf/audit-elf.ts';
 import { KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
 
-/** A rule that need not hold for some files, and why. */
+/** Rules that need not hold for some files, with the reason. */
 export interface Waiver {
   readonly rules: readonly (ElfRule['id'] | RootfsRule)[];
-  /** Paths in the image; `/**` at the end stands for all below. */
+  /** Paths in the image; `/**` at the end matches everything below. */
   readonly files: readonly string[];
-  /** Names of images without tag and digest, as they are written; undefined for any. */
+  /** Image names without tag and digest, as written; undefined for any image. */
   readonly images?: readonly string[] | undefined;
   readonly reason: string;
 }
 
-/** A rule that need not hold for some kernels, and what would break if it did. */
+/** Rules that need not hold for some kernels, with the reason. */
 export interface KernelWaiver {
   readonly rules: readonly string[];
   /** Names of kernel images without tag and digest; undefined for any kernel. */
@@ -33,6 +33,7 @@ export interface KernelWaiver {
   readonly reason: string;
 }
 
+/** The waivers of a file. */
 export interface Waivers {
   readonly files: readonly Waiver[];
   readonly kernels: readonly KernelWaiver[];
@@ -49,7 +50,7 @@ export interface WaivedFinding extends Finding {
 
 const PATH = text().transform((path, at) => {
   if (path.startsWith('/') && !path.replace(/\/\*\*$/, '').includes('*')) return path;
-  throw at.error(`"${path}" is no path of an image`, {
+  throw at.error(`"${path}" is not a path in an image`, {
     fix: 'write it as /usr/bin/name, or /usr/lib/** for all below',
   });
 });
@@ -57,18 +58,18 @@ const PATH = text().transform((path, at) => {
 const REASON = text().transform((reason, at) => {
   if (reason.trim() !== '') return reason;
   throw at.error('a waiver needs a reason', {
-    fix: 'say what would break, or why it does no harm',
+    fix: 'state what would break, or why it does no harm',
   });
 });
 
-const KERNEL_RULE = oneOf([...new Set(KERNEL_RULES.map(({ id }) => id))], (given) => {
+const KERNEL_RULE = oneOf([...new Set(KERNEL_RULES.map(({ id }) => id))], (parameterOrDefault) => {
   const meant = nearest(
-    given,
+    parameterOrDefault,
     KERNEL_RULES.map(({ id }) => id),
   );
   return {
-    problem: `"${given}" is no rule for kernels`,
-    fix: meant === undefined ? 'see all: lkt audit kernel --all' : `write ${meant}`,
+    problem: `"${parameterOrDefault}" is not a kernel rule`,
+    fix: meant === undefined ? 'run lkt audit kernel --all for a list' : `write ${meant}`,
   };
 });
 
@@ -80,40 +81,40 @@ const WAIVERS = record({
       record({
         rules: required(
           list(choice(...ELF_RULES.map(({ id }) => id), ...ROOTFS_RULES), { isFilled: true }),
-          'the rules that need not hold',
+          'rules that need not hold',
         ),
         files: required(
           list(PATH, { isFilled: true }),
-          'in the image; /** at the end for all below',
+          'paths in the image; /** at the end matches all below',
         ),
-        images: optional(IMAGES, 'names without tag; any image without'),
-        reason: required(REASON, 'why'),
+        images: optional(IMAGES, 'image names without tag; default: any image'),
+        reason: required(REASON, 'reason'),
       }),
     ),
-    'what is let pass, and why',
+    'accepted findings',
   ),
   kernel: optional(
     list(
       record({
-        rules: required(list(KERNEL_RULE, { isFilled: true }), 'the rules that need not hold'),
-        images: optional(IMAGES, 'names of kernels without tag; any without'),
+        rules: required(list(KERNEL_RULE, { isFilled: true }), 'rules that need not hold'),
+        images: optional(IMAGES, 'kernel image names without tag; default: any kernel'),
         reason: required(REASON, 'what would break'),
       }),
     ),
-    'what is let pass in kernels, and why',
+    'accepted findings about kernels',
   ),
 });
 
 /**
- * A file of waivers.
- * @throws LktError CONFIG_INVALID with line and column
+ * Parses a file of waivers.
+ * @throws CONFIG_INVALID with line and column
  */
 export function parseWaivers(file: SourceFile): Waivers {
   const { waivers, kernel } = WAIVERS.read(parseYaml(file));
   return { files: waivers ?? [], kernels: kernel ?? [] };
 }
 
-/** What was found in a kernel, with the reasons for what is let pass. */
+/** Returns the verdicts, with the reasons of waivers for rules that do not hold. */
 export function waiveKernel(
   verdicts: readonly KernelVerdict[],
   waivers: readonly KernelWaiver[],
@@ -130,7 +131,10 @@ export function waiveKernel(
   });
 }
 
-/** What is left of a report of an image, and what was let pass. */
+/**
+ * Returns the report, with the reasons of waivers for its findings.
+ * @param image name of the image without tag, for waivers limited to images
+ */
 export function applyWaivers<E extends ElfReport, F extends Finding>(
   { elf, findings }: { readonly elf: readonly E[]; readonly findings: readonly F[] },
   waivers: readonly Waiver[],
@@ -171,10 +175,11 @@ function reasonOf(
   path: string,
 ): string | undefined {
   return waivers.find(
-    ({ rules, files }) => rules.includes(rule) && files.some((pattern) => fits(pattern, path)),
+    ({ rules, files }) =>
+      rules.includes(rule) && files.some((pattern) => matchesPattern(pattern, path)),
   )?.reason;
 }
 
-function fits(pattern: string, path: string): boolean {
+function matchesPattern(pattern: string, path: string): boolean {
   return pattern.endsWith('/**') ? path.startsWith(pattern.slice(0, -2)) : path === pattern;
 }

@@ -24,7 +24,9 @@ async function audit(
   { pieces = 7, shells = true } = {},
 ): Promise<FilesReport> {
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'lkt-audit-'));
-  const nodes = Object.entries(files).map(([path, given]) => nodeOf(path, given));
+  const nodes = Object.entries(files).map(([path, parameterOrDefault]) =>
+    nodeOf(path, parameterOrDefault),
+  );
   const contents = async function* (): AsyncGenerator<EntryWithContent> {
     for (const node of nodes) {
       const bytes = Buffer.from(files[node.path]?.content ?? '');
@@ -57,24 +59,24 @@ async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Uint8Array
     yield await Promise.resolve(bytes.subarray(at, at + size));
 }
 
-/** `path rule` of each finding. */
+/** Returns `path rule` of each finding. */
 async function found(...args: Parameters<typeof audit>): Promise<readonly string[]> {
   const { findings } = await audit(...args);
   return findings.map(({ path, rule }) => `${path} ${rule}`);
 }
 
-describe('what entries say', () => {
+describe('findings about entries', () => {
   it.each<[string, Readonly<Record<string, Given>>, readonly string[]]>([
     ['setuid', { 'bin/su': { mode: 0o4755 } }, ['/bin/su setuid']],
     ['setgid', { 'bin/wall': { mode: 0o2755 } }, ['/bin/wall setuid']],
-    ['mandatory locks, which setgid without execution was', { spool: { mode: 0o2644 } }, []],
+    ['mandatory locking (setgid without execute permission)', { spool: { mode: 0o2644 } }, []],
     ['setgid of a directory', { 'var/mail': { type: 'directory', mode: 0o2775 } }, []],
     [
       'capabilities of a file',
       { 'bin/ping': { xattrs: new Map([['security.capability', Buffer.from([1])]]) } },
       ['/bin/ping setuid'],
     ],
-    ['a file for all to write', { 'etc/x': { mode: 0o666 } }, ['/etc/x world-writable']],
+    ['a world-writable file', { 'etc/x': { mode: 0o666 } }, ['/etc/x world-writable']],
     ['a directory', { srv: { type: 'directory', mode: 0o777 } }, ['/srv world-writable']],
     ['a sticky one', { tmp: { type: 'directory', mode: 0o1777 } }, []],
     ['a symbolic link', { lib64: { type: 'symlink', mode: 0o777, link: 'lib' } }, []],
@@ -85,12 +87,12 @@ describe('what entries say', () => {
       ['/usr/sbin/dpkg package-manager'],
     ],
     ['a file of its name elsewhere', { 'usr/share/doc/apk': { mode: 0o644 } }, []],
-    ['a shell, which may be there', { 'bin/sh': { mode: 0o755 } }, []],
+    ['a shell, which is allowed', { 'bin/sh': { mode: 0o755 } }, []],
   ])('%s', async (_what, files, expected) => {
     expect(await found(files)).toEqual(expected);
   });
 
-  it('a shell that must not be there', async () => {
+  it('include shells if they are forbidden', async () => {
     const files = {
       'bin/sh': { type: 'symlink', link: 'busybox' },
       'bin/busybox': { mode: 0o755 },
@@ -102,8 +104,8 @@ describe('what entries say', () => {
   });
 });
 
-describe('what contents say', () => {
-  it.each([1, 7, 64, 4096])('a private key, in pieces of %i bytes', async (pieces) => {
+describe('findings about contents', () => {
+  it.each([1, 7, 64, 4096])('include a private key in chunks of %i bytes', async (pieces) => {
     const run = promisify(execFile);
     const { stdout } = await run('openssl', ['genpkey', '-algorithm', 'ED25519']);
     const content = `${'x'.repeat(100)}\n${stdout}`;
@@ -112,24 +114,24 @@ describe('what contents say', () => {
     ]);
   });
 
-  it('a program that knows of keys has none', async () => {
+  it('do not include a program that mentions keys', async () => {
     const content = 'if (line == "-----BEGIN PRIVATE KEY-----\\n") …';
     expect(await found({ 'bin/ssh': { content } })).toEqual([]);
   });
 
-  it('passwords, and accounts without', async () => {
+  it('include password hashes and empty passwords', async () => {
     const { findings } = await audit({
       'etc/passwd': { content: 'root:x:0:0::/:/bin/sh\nguest::1:1::/:/bin/sh\n' },
       'etc/shadow': { content: 'root:$6$abc$def:1::::::\nbin:*:1::::::\nsync:!:1::::::\n' },
       'home/shadow': { content: 'root:$6$abc$def:1::::::\n' },
     });
     expect(findings.map(({ path, what }) => `${path} ${what}`)).toEqual([
-      '/etc/passwd lets guest in without password',
-      '/etc/shadow has a password of root',
+      '/etc/passwd lets guest log in without a password',
+      '/etc/shadow contains the password hash of root',
     ]);
   });
 
-  it('a certificate that is over, unless it is of an authority', async () => {
+  it('include an expired certificate, unless it is an authority’s', async () => {
     const old = await certificate('end.example', '-1', 'CA:FALSE');
     const authority = await certificate('Old Authority', '-1', 'CA:TRUE');
     const good = await certificate('new.example', '40000', 'CA:FALSE');
@@ -144,7 +146,7 @@ describe('what contents say', () => {
     expect(until?.getTime()).toBe(new X509Certificate(good).validToDate.getTime());
   });
 
-  it('an ELF file that is broken is a finding, and the others are looked at', async () => {
+  it('include a malformed ELF file, and the audit continues', async () => {
     const content = await readFile(process.execPath).then((bytes) => bytes.subarray(0, 100));
     const report = await audit({
       'bin/broken': { content, mode: 0o755 },
@@ -171,7 +173,7 @@ describe('waivers', () => {
     ] as const,
   };
 
-  it('are for the rules, the files and the images that they name', () => {
+  it('apply to the rules, files and images that they name', () => {
     expect(
       applyWaivers(report, waivers, 'lkt/a').findings.map(({ waived }) => waived !== undefined),
     ).toEqual([true, true, false, false]);
@@ -189,9 +191,9 @@ describe('waivers', () => {
     ['{rules: [pie], files: [/a], reason: " "}', /a waiver needs a reason/],
     ['{rules: [pia], files: [/a], reason: x}', /1:20: .*pia/],
     ['{rules: [], files: [/a], reason: x}', /rules/],
-    ['{rules: [pie], files: [a], reason: x}', /"a" is no path of an image/],
-    ['{rules: [pie], files: [/a*b], reason: x}', /is no path of an image/],
-  ])('%s is told of', (text, message) => {
+    ['{rules: [pie], files: [a], reason: x}', /"a" is not a path in an image/],
+    ['{rules: [pie], files: [/a*b], reason: x}', /is not a path in an image/],
+  ])('reject %s', (text, message) => {
     expect(() => parseWaivers({ path: 'w.yml', text: `waivers: [${text}]` })).toThrow(message);
   });
 });

@@ -13,9 +13,9 @@ import { bufferAccess, fileAccess } from '../src/elf/file-access.ts';
 const BIN = '/usr/bin';
 const run = promisify(execFile);
 
-/** All ELF files among the programs of this machine. */
+/** Reports of all ELF files in /usr/bin. */
 const reports: (ElfReport & { readonly size: number })[] = [];
-/** Of a larger one readelf takes seconds to list all names. */
+/** Bytes. readelf needs seconds to list the names of larger files. */
 const MANY_NAMES = 4e6;
 
 beforeAll(async () => {
@@ -29,12 +29,12 @@ beforeAll(async () => {
   }
 });
 
-describe('of every program of this machine, what is found is what readelf shows', () => {
-  it('there are many', () => {
+describe('the facts of every program in /usr/bin agree with readelf', () => {
+  it('has many programs to compare', () => {
     expect(reports.length).toBeGreaterThan(200);
   });
 
-  it('segments, dynamic flags and paths of libraries', async () => {
+  it('on segments, dynamic flags and library paths', async () => {
     const shown = await readelf(['-hldW']);
     for (const { path, facts } of reports) {
       const text = shown.get(path) ?? '';
@@ -56,21 +56,21 @@ describe('of every program of this machine, what is found is what readelf shows'
     }
   });
 
-  it('canaries, by name or in the code', async () => {
+  it('on canaries, by name or in the code', async () => {
     const small = reports.filter(({ size }) => size < MANY_NAMES);
     const shown = await readelf(['-sW'], small);
     for (const { path, facts } of small) {
       const names = /__stack_chk_fail/.test(shown.get(path) ?? '');
       if (names) expect({ path, canaries: facts.stackProtector }).toEqual({ path, canaries: true });
       if (names || facts.interpreter === undefined || !facts.stackProtector) continue;
-      // A program that never returns from where it has canaries loads them, and never checks.
+      // A program may load canaries without a check, in functions that never return.
       const { stdout } = await run('objdump', ['-d', path], { maxBuffer: 2 ** 30 });
       expect({ path, loads: stdout.includes('%fs:0x28,') }).toEqual({ path, loads: true });
     }
   });
 });
 
-it('checksec says the same of one program of each kind', async () => {
+it('agrees with checksec on one program of each kind', async () => {
   const kinds = new Map<string, ElfReport>();
   for (const report of reports) {
     const { kind, language, interpreter } = report.facts;
@@ -93,37 +93,37 @@ it('checksec says the same of one program of each kind', async () => {
       path,
       paths: facts.rpath.length > 0,
     });
-    // It goes by names, and lkt by the code too.
+    // checksec looks at names only, lkt at the code too.
     if (canary === 'Canary found')
       expect({ path, canary: facts.stackProtector }).toEqual({ path, canary: true });
   }
 }, 300_000);
 
-describe('programs that were made for it', () => {
+describe('compiled programs', () => {
   const ALL = ['-fstack-protector-strong', '-Wl,-z,relro', '-Wl,-z,now', '-fPIE', '-pie'];
 
   it.each([
-    ['all that is asked', ALL, []],
+    ['all hardening options', ALL, []],
     ['no PIE', [...ALL, '-no-pie'], ['pie']],
     ['an executable stack', [...ALL, '-Wl,-z,execstack'], ['nx']],
     ['no RELRO', [...ALL, '-Wl,-z,norelro'], ['relro']],
     ['lazy binding', [...ALL, '-Wl,-z,lazy', '-fplt'], ['bind-now']],
-    ['a path of libraries', [...ALL, '-Wl,-rpath,/opt/lib:/home/lib'], ['rpath']],
+    ['a library path', [...ALL, '-Wl,-rpath,/opt/lib:/home/lib'], ['rpath']],
     ['no canaries', [...ALL, '-fno-stack-protector'], ['stack-protector']],
-    ['alone, and stripped', [...ALL.slice(0, 3), '-fPIE', '-static-pie', '-s'], []],
+    ['a static and stripped program', [...ALL.slice(0, 3), '-fPIE', '-static-pie', '-s'], []],
   ])('with %s', async (_what, flags, failed) => {
     const { rules } = await auditElf('a.out', bufferAccess(await compiled(flags)));
     const found = Object.entries(rules).flatMap(([id, holds]) => (holds ? [] : [id]));
     expect(found).toEqual(failed);
   });
 
-  it('with code that can be written', async () => {
+  it('fail wx with writable code', async () => {
     const flags = ['-nostdlib', '-static', '-no-pie', '-Wl,--omagic'];
     const bytes = await compiled(flags, 'void _start(void) { for (;;) ; }');
     expect((await auditElf('a.out', bufferAccess(bytes))).rules.wx).toBe(false);
   });
 
-  it('whatever is wrong in a file, it is told of, and nothing is read beyond it', async () => {
+  it('reports any corruption as ARCHIVE_INVALID', async () => {
     const whole = await compiled(['-s']);
     await assert(
       asyncProperty(
@@ -159,7 +159,7 @@ async function compiled(flags: readonly string[], text = OVERFLOWS): Promise<Buf
   return readFile(output);
 }
 
-/** What readelf shows of each file. */
+/** Returns readelf's output for each file. */
 async function readelf(
   options: readonly string[],
   of: readonly ElfReport[] = reports,

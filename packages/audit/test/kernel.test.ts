@@ -15,25 +15,25 @@ function config(...lines: readonly string[]): ReturnType<typeof parseKernelConfi
   return parseKernelConfig('.config', Buffer.from(`${HEAD}${lines.join('\n')}\n`));
 }
 
-/** What comes out for one rule. */
+/** Returns the result of one rule. */
 function verdict(id: string, facts: Parameters<typeof auditKernel>[0]): boolean | undefined {
   return auditKernel(facts).find((found) => found.id === id)?.holds;
 }
 
-/** Whether memory is wiped when it is freed, by a command line and a config. */
+/** Reports whether freed memory is wiped, for a command line and a config. */
 function freed(text: string, ...lines: readonly string[]): boolean | undefined {
   const facts = { config: config(...lines), parameters: parseCommandLine(text) };
   return verdict('cmdline:init_on_free', facts);
 }
 
-/** Whether no other kernel can be started, by sysctls and a config. */
+/** Reports whether kexec is disabled, for sysctls and a config. */
 function kexec(text: string, ...lines: readonly string[]): boolean | undefined {
   const facts = { config: config(...lines), sysctls: parseSysctls('s', text) };
   return verdict('sysctl:kernel.kexec_load_disabled', facts);
 }
 
 describe('a config', () => {
-  it('is read as the build leaves it, and as /proc has it', () => {
+  it('is parsed as written by the build and as in /proc', () => {
     const text = Buffer.from(`${HEAD}# CONFIG_A is not set\n\nCONFIG_B=y\nCONFIG_C="a b"\n`);
     for (const bytes of [text, gzipSync(text)]) {
       const { arch, version, symbols } = parseKernelConfig('c', bytes);
@@ -48,17 +48,20 @@ describe('a config', () => {
   it.each([
     ['', /^c:1: has no line "# Linux/],
     ['CONFIG_A=y\n', /^c:1: has no line "# Linux/],
-    [`${HEAD}CONFIG_A=y\nCONFIG_A=n\n`, /^c:5: CONFIG_A is there twice$/],
+    [`${HEAD}CONFIG_A=y\nCONFIG_A=n\n`, /^c:5: CONFIG_A is set twice$/],
     [`${HEAD}\nwhat\n`, /^c:5: is neither a comment nor CONFIG_NAME=value$/],
-    ['# Linux/riscv 6.12.1 Kernel Configuration\n', /^c:1: is of a kernel for riscv$/],
-    [gzipSync(HEAD).subarray(0, 20), /^c is no whole gzip file$/],
-  ])('%j is told of', (text, message) => {
+    [
+      '# Linux/riscv 6.12.1 Kernel Configuration\n',
+      /^c:1: is for the unsupported architecture riscv$/,
+    ],
+    [gzipSync(HEAD).subarray(0, 20), /^c is a truncated or damaged gzip file$/],
+  ])('rejects %j', (text, message) => {
     expect(() => parseKernelConfig('c', Buffer.from(text))).toThrow(message);
   });
 });
 
 describe('a command line', () => {
-  it('is read as the kernel reads it', () => {
+  it('is parsed as the kernel parses it', () => {
     const text = 'a b=1 c-d=2 e="x y" b=3 dm-mod.create="v,,0 1 verity" -- init=1\n';
     expect(Object.fromEntries(parseCommandLine(text))).toEqual({
       a: '',
@@ -71,7 +74,7 @@ describe('a command line', () => {
 });
 
 describe('sysctls', () => {
-  it('are read from sysctl.d and from sysctl -a', () => {
+  it('are parsed from sysctl.d and from sysctl -a', () => {
     const text = '# x\n; y\n\n kernel.a = 1\n-kernel.b=2 3\nkernel.a=4\nnet/ipv4/c = 5\n';
     expect(Object.fromEntries(parseSysctls('s', text))).toEqual({
       'kernel.a': '4',
@@ -80,7 +83,7 @@ describe('sysctls', () => {
     });
   });
 
-  it('are set by the kernel from its command line', () => {
+  it('include those of the kernel command line', () => {
     const text = 'a=1 sysctl.kernel.a=2 sysctl/net/ipv4/b=3 "sysctl.c=4 5" sysctl.d= sysctl.e';
     expect(Object.fromEntries(sysctlsOfParameters(parseCommandLine(text)))).toEqual({
       'kernel.a': '2',
@@ -89,13 +92,13 @@ describe('sysctls', () => {
     });
   });
 
-  it('that are none are told of', () => {
-    expect(() => parseSysctls('s', '\nkernel.a\n')).toThrow(/^s:2: is no "key = value"$/);
+  it('reject a line without a value', () => {
+    expect(() => parseSysctls('s', '\nkernel.a\n')).toThrow(/^s:2: is not "key = value"$/);
   });
 });
 
 describe('rules', () => {
-  it('are for one thing each on an architecture, and say why and by whom', () => {
+  it('have unique ids per architecture, and a reason', () => {
     for (const arch of ['x86_64', 'arm64'] as const) {
       const ids = KERNEL_RULES.filter(({ arches }) => arches?.includes(arch) ?? true).map(
         ({ id }) => id,
@@ -106,7 +109,7 @@ describe('rules', () => {
     for (const { reason } of KERNEL_RULES) expect(reason).toMatch(/^[a-zA-Z].{15,}[^.]$/);
   });
 
-  it('hold and do not: what is to be on, off, or have a value', () => {
+  it('require symbols to be on, off, or to have a value', () => {
     expect(verdict('kconfig:VMAP_STACK', { config: config('CONFIG_VMAP_STACK=y') })).toBe(true);
     expect(verdict('kconfig:VMAP_STACK', { config: config('CONFIG_A=y') })).toBe(false);
     expect(verdict('kconfig:DEVMEM', { config: config('CONFIG_A=y') })).toBe(true);
@@ -114,12 +117,12 @@ describe('rules', () => {
     const lsm = { config: config('CONFIG_LSM="landlock,yama"') };
     expect(verdict('kconfig:LSM/yama', lsm)).toBe(true);
     expect(verdict('kconfig:LSM/lockdown', lsm)).toBe(false);
-    // Signatures are for kernels with modules.
+    // Signatures matter only for kernels with modules.
     expect(verdict('kconfig:MODULE_SIG', { config: config('CONFIG_MODULES=y') })).toBe(false);
     expect(verdict('kconfig:MODULE_SIG', { config: config('CONFIG_A=y') })).toBe(true);
   });
 
-  it('of the command line know what the kernel does without', () => {
+  it('of the command line consider the kernel’s defaults', () => {
     expect(freed('init_on_free=1')).toBe(true);
     expect(freed('quiet')).toBe(false);
     expect(freed('quiet', 'CONFIG_INIT_ON_FREE_DEFAULT_ON=y')).toBe(true);
@@ -130,13 +133,13 @@ describe('rules', () => {
     expect(verdict('cmdline:mitigations', off)).toBe(false);
   });
 
-  it('of sysctls are for what the kernel has', () => {
+  it('of sysctls consider the kernel’s features', () => {
     expect(kexec('kernel.kexec_load_disabled = 1', 'CONFIG_KEXEC_CORE=y')).toBe(true);
     expect(kexec('', 'CONFIG_KEXEC_CORE=y')).toBe(false);
     expect(kexec('', 'CONFIG_A=y')).toBe(true);
   });
 
-  it('are asked only where there is something to ask', () => {
+  it('apply only to the known facts and architecture', () => {
     expect(new Set(auditKernel({ config: config() }).map(({ kind }) => kind))).toEqual(
       new Set(['kconfig']),
     );
@@ -161,15 +164,15 @@ describe('waivers', () => {
       image,
     ).flatMap(({ id, waived: reason }) => (reason === undefined ? [] : [id]));
 
-  it('are for the rules and kernels they name, and for what does not hold', () => {
+  it('apply to the rules and kernels that they name, if the rule does not hold', () => {
     expect(waived('lkt/linux', 'kconfig:USER_NS, kconfig:DEVMEM')).toEqual(['kconfig:USER_NS']);
     expect(waived('lkt/other', 'kconfig:USER_NS')).toEqual([]);
     expect(waived(undefined, 'kconfig:USER_NS')).toEqual([]);
   });
 
-  it('of rules that are none are told of', () => {
+  it('reject unknown rules', () => {
     expect(() => waived('lkt/linux', 'kconfig:USER_NX')).toThrow(
-      /w.yml:1:19: .*"kconfig:USER_NX" is no rule for kernels/,
+      /w.yml:1:19: .*"kconfig:USER_NX" is not a kernel rule/,
     );
   });
 });

@@ -2,15 +2,18 @@ import type { RandomAccess } from './elf-file.ts';
 import { type ElfFacts, elfFacts } from './facts.ts';
 import { ELF_RULES, type ElfRule } from './rules.ts';
 
-/** What is to be said of an ELF file. */
+/** The facts about an ELF file and its rules. */
 export interface ElfReport {
   readonly path: string;
   readonly facts: ElfFacts;
-  /** Every rule that is about the file, and whether it holds. */
+  /** Results of the rules that apply to the file. */
   readonly rules: Readonly<Partial<Record<ElfRule['id'], boolean>>>;
 }
 
-/** @throws LktError ARCHIVE_INVALID for a file that breaks the format */
+/**
+ * Audits one ELF file.
+ * @throws ARCHIVE_INVALID for a malformed file
+ */
 export async function auditElf(path: string, file: RandomAccess): Promise<ElfReport> {
   const facts = await elfFacts(file);
   const rules: Partial<Record<ElfRule['id'], boolean>> = {};

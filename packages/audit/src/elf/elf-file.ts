@@ -1,9 +1,10 @@
 import { LktError } from '@lkt/core';
 
 /**
- * The few parts of an ELF file that say how it was linked.
+ * The parts of an ELF file that show how it was linked.
  *
- * Source: System V ABI, "Object Files" and "Program Loading and Dynamic Linking"; the values of GNU from <elf.h>.
+ * Sources: System V ABI, "Object Files" and "Program Loading and Dynamic Linking"; GNU values from
+ * <elf.h>.
  */
 export interface ElfFile {
   readonly bits: 32 | 64;
@@ -12,9 +13,9 @@ export interface ElfFile {
   /** `e_machine`: 62 is x86-64, 183 AArch64. */
   readonly machine: number;
   readonly segments: readonly Segment[];
-  /** None where the file was stripped of its section headers. */
+  /** Empty if the section headers were stripped. */
   readonly sections: readonly Section[];
-  /** The dynamic section; several values of one tag in their order. */
+  /** Values of the dynamic section by tag, in file order. */
   readonly dynamic: ReadonlyMap<number, readonly number[]>;
 }
 
@@ -34,13 +35,14 @@ interface Section {
   readonly size: number;
 }
 
-/** A file that is read here and there, and never as a whole. */
+/** A file with random access. */
 export interface RandomAccess {
   readonly size: number;
-  /** As many bytes as there are of those asked for. */
+  /** Returns up to `length` bytes; fewer at the end of the file. */
   read(offset: number, length: number): Promise<Buffer>;
 }
 
+/** `p_type` of segments. */
 export const SegmentType = {
   load: 1,
   dynamic: 2,
@@ -48,7 +50,9 @@ export const SegmentType = {
   gnuStack: 0x6474e551,
   gnuRelro: 0x6474e552,
 } as const;
+/** `p_flags` of segments. */
 export const SegmentFlag = { execute: 1, write: 2 } as const;
+/** `d_tag` of the dynamic section. */
 export const DynamicTag = {
   strtab: 5,
   strsz: 10,
@@ -61,24 +65,27 @@ export const DynamicTag = {
 } as const;
 
 const TYPES = ['other', 'relocatable', 'executable', 'shared', 'core'] as const;
-/** Of PN_XNUM and more the number is elsewhere; no program has that many. */
+/** From PN_XNUM on the number is stored elsewhere; no program has that many. */
 const MAX_HEADERS = 0xff00;
-const MAX_NAMES = 2 ** 20;
-const MAX_DYNAMIC = 2 ** 20;
+const MAX_NAMES_BYTES = 2 ** 20;
+const MAX_DYNAMIC_BYTES = 2 ** 20;
 
-/** Whether these are the first bytes of an ELF file. */
+/** Reports whether the bytes start with the ELF magic. */
 export function isElf(start: Uint8Array): boolean {
   return start[0] === 0x7f && start[1] === 0x45 && start[2] === 0x4c && start[3] === 0x46;
 }
 
-/** @throws LktError ARCHIVE_INVALID for a file that breaks the format; what is asked of it is capped */
+/**
+ * Parses an ELF file. Bounds the amount that it reads.
+ * @throws ARCHIVE_INVALID for a malformed file
+ */
 export async function readElf(file: RandomAccess): Promise<ElfFile> {
   const ident = await file.read(0, 16);
-  if (ident.length < 16 || !isElf(ident)) throw broken('it does not start as an ELF file');
+  if (ident.length < 16 || !isElf(ident)) throw invalidElf('it lacks the ELF magic');
   const bits = ident[4] === 2 ? 64 : ident[4] === 1 ? 32 : undefined;
   const isLittle = ident[5] === 1;
   if (bits === undefined || (!isLittle && ident[5] !== 2))
-    throw broken('its class or byte order is none');
+    throw invalidElf('its class or byte order is unknown');
   const reader = new Reader(file, bits, isLittle);
   const head = await reader.table(0, 1, bits === 64 ? 64 : 52, 'header');
   const segments = await reader.segments(head);
@@ -92,7 +99,7 @@ export async function readElf(file: RandomAccess): Promise<ElfFile> {
   };
 }
 
-/** Where in the file an address of memory is; undefined where nothing of the file is there. */
+/** Returns the file offset of a memory address, or undefined if no segment of the file has it. */
 export function offsetOf({ segments }: ElfFile, address: number): number | undefined {
   const segment = segments.find(
     (one) =>
@@ -103,7 +110,7 @@ export function offsetOf({ segments }: ElfFile, address: number): number | undef
   return segment === undefined ? undefined : segment.offset + (address - segment.address);
 }
 
-/** Rows of equal length. */
+/** A table with rows of equal length. */
 class Table {
   readonly #bytes: Buffer;
   readonly #rowSize: number;
@@ -129,7 +136,7 @@ class Table {
     return this.#isLittle ? this.#bytes.readUInt32LE(offset) : this.#bytes.readUInt32BE(offset);
   }
 
-  /** A word of the file's own width. What is too large to be exact is larger than any file. */
+  /** Reads a word of the file's class. Values too large for a double exceed any file anyway. */
   native(row: number, at: number): number {
     if (!this.#wide) return this.word(row, at);
     const offset = row * this.#rowSize + at;
@@ -152,9 +159,9 @@ class Reader {
 
   async table(offset: number, rows: number, rowSize: number, what: string): Promise<Table> {
     const size = rows * rowSize;
-    if (offset + size > this.#file.size) throw broken(`its ${what} goes beyond its end`);
+    if (offset + size > this.#file.size) throw invalidElf(`its ${what} exceeds the file`);
     const bytes = await this.#file.read(offset, size);
-    if (bytes.length < size) throw broken(`its ${what} goes beyond its end`);
+    if (bytes.length < size) throw invalidElf(`its ${what} exceeds the file`);
     return new Table(bytes, rowSize, this.#isLittle, this.#wide);
   }
 
@@ -164,7 +171,7 @@ class Reader {
     const rowSize = wide ? 56 : 32;
     if (rows === 0) return [];
     if (rows > MAX_HEADERS || head.half(0, wide ? 54 : 42) !== rowSize)
-      throw broken('its program headers have no known form');
+      throw invalidElf('its program headers have an unknown size');
     const table = await this.table(head.native(0, wide ? 32 : 28), rows, rowSize, 'program header');
     return Array.from({ length: rows }, (_, row) => ({
       type: table.word(row, 0),
@@ -182,7 +189,7 @@ class Reader {
     const rowSize = wide ? 64 : 40;
     if (start === 0 || rows === 0) return [];
     if (rows > MAX_HEADERS || head.half(0, wide ? 58 : 46) !== rowSize)
-      throw broken('its section headers have no known form');
+      throw invalidElf('its section headers have an unknown size');
     const table = await this.table(start, rows, rowSize, 'section headers');
     const section = (row: number) => ({
       type: table.word(row, 4),
@@ -191,7 +198,8 @@ class Reader {
     });
     const namesAt = head.half(0, wide ? 62 : 50);
     const names = namesAt < rows ? section(namesAt) : undefined;
-    if (names === undefined || names.size > MAX_NAMES) throw broken('its sections have no names');
+    if (names === undefined || names.size > MAX_NAMES_BYTES)
+      throw invalidElf('its section names are missing');
     const text = await this.#file.read(names.offset, names.size);
     return Array.from({ length: rows }, (_, row) => {
       const at = table.word(row, 0);
@@ -206,7 +214,7 @@ class Reader {
     if (segment === undefined) return found;
     const rowSize = this.#wide ? 16 : 8;
     const rows = Math.floor(segment.fileSize / rowSize);
-    if (segment.fileSize > MAX_DYNAMIC) throw broken('its dynamic section is too long');
+    if (segment.fileSize > MAX_DYNAMIC_BYTES) throw invalidElf('its dynamic section is too long');
     const table = await this.table(segment.offset, rows, rowSize, 'dynamic section');
     for (let row = 0; row < rows; row += 1) {
       const tag = table.native(row, 0);
@@ -220,6 +228,6 @@ class Reader {
   }
 }
 
-function broken(why: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `is no whole ELF file: ${why}`);
+function invalidElf(why: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `is not a valid ELF file: ${why}`);
 }

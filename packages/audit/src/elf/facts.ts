@@ -7,29 +7,29 @@ import {
   SegmentFlag,
   SegmentType,
 } from './elf-file.ts';
-import { findInPart } from './find-bytes.ts';
+import { findInRange } from './find-bytes.ts';
 import { hasStackProtector } from './stack-protector.ts';
 
-/** How a program or library was compiled and linked, as far as its file says. */
+/** How a program or library was compiled and linked. */
 export interface ElfFacts {
-  /** `object` is not linked, such as a kernel module or an archive's member. */
+  /** An `object` is unlinked, such as a kernel module or an archive member. */
   readonly kind: 'program' | 'library' | 'object';
-  /** By what the compiler left in the file. */
+  /** Derived from the compiler's marks. */
   readonly language: 'go' | 'rust' | 'other';
-  /** A program that can be loaded anywhere; libraries always can. */
+  /** A position independent executable; libraries always are position independent. */
   readonly pie: boolean;
-  /** What loads it; undefined for a program that stands alone. */
+  /** Path of the dynamic loader; undefined for a static program. */
   readonly interpreter: string | undefined;
   readonly executableStack: boolean;
-  /** Memory that can be written and run. */
+  /** Has memory that is writable and executable. */
   readonly writableCode: boolean;
-  /** What the loader changed is then made read-only. */
+  /** Relocated data becomes read-only. */
   readonly relro: boolean;
-  /** All functions are found before the program starts. */
+  /** All functions are resolved before the program starts. */
   readonly bindNow: boolean;
-  /** There are functions that would be found when they are first called. */
+  /** Has functions that are resolved on their first call, unless `bindNow`. */
   readonly lazyBinding: boolean;
-  /** Directories of libraries that the file itself names. */
+  /** Library directories in RPATH and RUNPATH. */
   readonly rpath: readonly string[];
   readonly stackProtector: boolean;
 }
@@ -40,14 +40,15 @@ const DF_1_PIE = 0x08000000;
 const MAX_PATH = 4096;
 
 /**
- * @throws LktError ARCHIVE_INVALID for a file that breaks the format
+ * Reads the facts of an ELF file.
+ * @throws ARCHIVE_INVALID for a malformed file
  */
 export async function elfFacts(file: RandomAccess): Promise<ElfFacts> {
   const elf = await readElf(file);
   const { dynamic, segments, type } = elf;
   const interpreter = await interpreterOf(file, elf);
   const flags1 = flagsOf(dynamic, DynamicTag.flags1);
-  // Debian's own libraries can be programs too, such as libc.so.6: what has an entry and an interpreter is one.
+  // Some libraries are programs too, such as libc.so.6: they have an interpreter.
   const isProgram = type === 'executable' || interpreter !== undefined || has(flags1, DF_1_PIE);
   const stack = segments.find((segment) => segment.type === SegmentType.gnuStack);
   return {
@@ -55,7 +56,7 @@ export async function elfFacts(file: RandomAccess): Promise<ElfFacts> {
     language: await languageOf(file, elf),
     pie: type === 'shared',
     interpreter,
-    // Without a word of it the kernel and the loader give an executable stack.
+    // Without GNU_STACK the kernel and the loader make the stack executable.
     executableStack:
       segments.length > 0 && (stack === undefined || has(stack.flags, SegmentFlag.execute)),
     writableCode: segments.some(
@@ -116,6 +117,6 @@ async function languageOf(
   if (sections.some(({ name }) => GO_SECTIONS.has(name))) return 'go';
   const comment = sections.find(({ name }) => name === '.comment');
   if (comment === undefined) return 'other';
-  const isRust = await findInPart(file, comment, RUST.length, (piece) => piece.includes(RUST));
+  const isRust = await findInRange(file, comment, RUST.length, (piece) => piece.includes(RUST));
   return isRust ? 'rust' : 'other';
 }

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { RandomAccess } from './elf-file.ts';
 
-/** An open file. */
+/** Returns random access to an open file. */
 export async function fileAccess(handle: FileHandle): Promise<RandomAccess> {
   const { size } = await handle.stat();
   return {
@@ -14,7 +14,7 @@ export async function fileAccess(handle: FileHandle): Promise<RandomAccess> {
   };
 }
 
-/** Bytes in memory. */
+/** Returns random access to bytes in memory. */
 export function bufferAccess(bytes: Buffer): RandomAccess {
   return {
     size: bytes.length,

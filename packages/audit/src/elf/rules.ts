@@ -1,37 +1,38 @@
 import type { ElfFacts } from './facts.ts';
 
-/** What an ELF file has to be. */
+/** A hardening rule for ELF files. */
 export interface ElfRule {
   readonly id: 'pie' | 'nx' | 'wx' | 'relro' | 'bind-now' | 'rpath' | 'stack-protector';
-  /** What goes wrong where it does not hold. */
+  /** The risk if the rule does not hold. */
   readonly reason: string;
-  /** What to tell the compiler or linker. */
+  /** Compiler or linker options that satisfy the rule. */
   readonly fix: string;
-  /** Undefined where the rule is not about such a file. */
+  /** Returns undefined if the rule does not apply to the file. */
   readonly holds: (facts: ElfFacts) => boolean | undefined;
 }
 
 /**
- * For C and what links with it, as Debian's `hardening=+all` and the OpenSSF "Compiler Options Hardening Guide for C and
- * C++" ask. Go and safe Rust check bounds, so they need no canaries; all else is asked of them too.
+ * Rules for C and code linked with it, as in Debian's `hardening=+all` and the OpenSSF "Compiler
+ * Options Hardening Guide for C and C++". Go and safe Rust check bounds, so they need no canaries;
+ * all other rules apply to them.
  */
 export const ELF_RULES: readonly ElfRule[] = [
   {
     id: 'pie',
-    reason: 'it is always loaded at the same address, which who attacks it then knows',
-    fix: 'link with -pie (-static-pie where it stands alone), Go with -buildmode=pie',
+    reason: 'it is loaded at a fixed address, which attackers know',
+    fix: 'link with -pie (-static-pie if static), Go with -buildmode=pie',
     holds: ({ kind, pie }) => (kind === 'program' ? pie : undefined),
   },
   {
     id: 'nx',
-    reason: 'what is written to its stack can be run',
-    fix: 'link with -z noexecstack, and say so in each file of assembly: .section .note.GNU-stack,"",%progbits',
+    reason: 'its stack is executable',
+    fix: 'link with -z noexecstack, and add to each assembly file: .section .note.GNU-stack,"",%progbits',
     holds: ({ kind, executableStack }) => (kind === 'object' ? undefined : !executableStack),
   },
   {
     id: 'wx',
-    reason: 'it has memory that can be written and run',
-    fix: 'link without -N or --omagic, and with no section that is both',
+    reason: 'it has memory that is writable and executable',
+    fix: 'link without -N and --omagic, and without sections that are both',
     holds: ({ kind, writableCode }) => (kind === 'object' ? undefined : !writableCode),
   },
   {
@@ -42,19 +43,19 @@ export const ELF_RULES: readonly ElfRule[] = [
   },
   {
     id: 'bind-now',
-    reason: 'functions are found when they are first called, so their addresses stay writable',
+    reason: 'functions are resolved on their first call, so their addresses stay writable',
     fix: 'link with -z now',
     holds: ({ lazyBinding, bindNow }) => (lazyBinding ? bindNow : undefined),
   },
   {
     id: 'rpath',
     reason: 'it names directories from which code is loaded',
-    fix: 'link without -rpath, or take it away: patchelf --remove-rpath',
+    fix: 'link without -rpath, or run patchelf --remove-rpath',
     holds: ({ kind, rpath }) => (kind === 'object' ? undefined : rpath.length === 0),
   },
   {
     id: 'stack-protector',
-    reason: 'a buffer on the stack that overflows is not noticed',
+    reason: 'a stack buffer overflow goes undetected',
     fix: 'compile with -fstack-protector-strong',
     holds: ({ kind, language, stackProtector }) =>
       kind === 'object' || language !== 'other' ? undefined : stackProtector,

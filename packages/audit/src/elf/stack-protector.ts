@@ -1,30 +1,35 @@
 import { DynamicTag, type ElfFile, offsetOf, type RandomAccess } from './elf-file.ts';
-import { findInPart } from './find-bytes.ts';
+import { findInRange } from './find-bytes.ts';
 
 const STRTAB = 3;
-const EXECUTABLE_TEXT = '.text';
-/** What a compiled function calls when its canary has changed; in a library of its own for 32 bits. */
+const TEXT_SECTION = '.text';
+/**
+ * The function that compiled code calls for a changed canary; on 32 bits through a local symbol.
+ */
 const NAMES = ['\0__stack_chk_fail\0', '\0__stack_chk_fail_local\0'];
-const MAX_PATTERN_LENGTH = 32;
+const MAX_MATCH_BYTES = 32;
 
-/** `e_machine` of x86-64, where the canary of a thread is at %fs:0x28 (System V ABI for AMD64, glibc and musl). */
+/**
+ * `e_machine` of x86-64, where a thread's canary is at %fs:0x28 (System V ABI for AMD64, glibc and
+ * musl).
+ */
 const X86_64 = 62;
 
 /**
- * Whether the code of a program checks canaries on its stack: it names what is called when one has changed or, where the
- * names are stripped from a program that stands alone, it loads canaries.
+ * Reports whether a program checks stack canaries: it has the symbol of the failure function or, in
+ * a stripped static program, code that loads canaries.
  */
 export async function hasStackProtector(file: RandomAccess, elf: ElfFile): Promise<boolean> {
   for (const part of namesOf(elf))
     if (
-      await findInPart(file, part, MAX_PATTERN_LENGTH, (piece) =>
+      await findInRange(file, part, MAX_MATCH_BYTES, (piece) =>
         NAMES.some((name) => piece.includes(name)),
       )
     )
       return true;
-  const text = elf.sections.find(({ name }) => name === EXECUTABLE_TEXT);
+  const text = elf.sections.find(({ name }) => name === TEXT_SECTION);
   if (elf.machine !== X86_64 || text === undefined) return false;
-  return findInPart(file, text, MAX_PATTERN_LENGTH, loadsCanary);
+  return findInRange(file, text, MAX_MATCH_BYTES, loadsCanary);
 }
 
 function* namesOf(elf: ElfFile): Generator<{ readonly offset: number; readonly size: number }> {
@@ -36,7 +41,10 @@ function* namesOf(elf: ElfFile): Generator<{ readonly offset: number; readonly s
     if (section.type === STRTAB && section.name === '.strtab') yield section;
 }
 
-/** `mov %fs:0x28, %reg` or `sub`, `cmp` and `xor` with it: 64 [REX] opcode ModRM 25 28 00 00 00. */
+/**
+ * Matches `mov %fs:0x28, %reg`, and `sub`, `cmp` and `xor` with it: 64 [REX] opcode ModRM 25 28 00
+ * 00 00.
+ */
 function loadsCanary(code: Buffer): boolean {
   for (let at = code.indexOf(ADDRESS); at !== -1; at = code.indexOf(ADDRESS, at + 1)) {
     const [prefix, rex = 0, opcode = 0, modrm = 0] = code.subarray(Math.max(at - 4, 0), at);

@@ -7,7 +7,7 @@ import { describeCondition, holds, type KernelRule, RULE_SOURCES } from './rule.
 import { SURFACE_RULES } from './surface-rules.ts';
 import { SYSCTL_RULES } from './sysctl-rules.ts';
 
-/** All rules there are for kernels. An id stands once for each architecture. */
+/** All rules for kernels. An id occurs at most once per architecture. */
 export const KERNEL_RULES: readonly KernelRule[] = [
   ...MEMORY_RULES,
   ...PROCESSOR_RULES,
@@ -17,34 +17,39 @@ export const KERNEL_RULES: readonly KernelRule[] = [
   ...SYSCTL_RULES,
 ];
 
-/** How a rule has come out. */
+/** The result of a rule for one kernel. */
 export interface KernelVerdict {
   readonly id: string;
   readonly kind: KernelRule['kind'];
   readonly holds: boolean;
-  /** What is asked for, as it would be written. */
+  /** The required setting, as the user would write it. */
   readonly wanted: string;
   readonly reason: string;
-  /** An address. */
+  /** URL of the recommendation. */
   readonly source: string;
 }
 
 /**
- * Judges a kernel by every rule that can be asked: those of its architecture and version, of its command line and its sysctls
- * only if they are known.
+ * Evaluates every applicable rule for a kernel: those of its architecture and version, and those of
+ * the command line and sysctls if these are known.
+ * @example
+ * ```ts
+ * const facts = { config: parseKernelConfig(path, await readFile(path)) };
+ * const failed = auditKernel(facts).filter(({ holds }) => !holds);
+ * ```
  */
 export function auditKernel(
   facts: KernelFacts,
   arch: KernelArch = facts.config?.arch ?? 'x86_64',
 ): readonly KernelVerdict[] {
-  const asked = {
+  const isKnown = {
     kconfig: facts.config !== undefined,
     cmdline: facts.parameters !== undefined,
     sysctl: facts.sysctls !== undefined,
   };
   return KERNEL_RULES.filter(
     ({ kind, arches, since }) =>
-      asked[kind] && (arches?.includes(arch) ?? true) && isSince(facts.config?.version, since),
+      isKnown[kind] && (arches?.includes(arch) ?? true) && isSince(facts.config?.version, since),
   ).map(({ id, kind, check, reason, source }) => ({
     id,
     kind,

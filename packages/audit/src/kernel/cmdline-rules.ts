@@ -1,31 +1,43 @@
-import { config, given, type KernelRule, onArm, onX86, parameter, rule, without } from './rule.ts';
+import {
+  config,
+  parameterOrDefault,
+  type KernelRule,
+  armOnly,
+  x86Only,
+  parameter,
+  rule,
+  noParameter,
+} from './rule.ts';
 
-const OFF = 'a flaw of the processor would not be worked around';
-/** Parameters that are `off` for no mitigation; what else they say is finer than the default. */
+const OFF = 'a CPU vulnerability would not be mitigated';
+/** Parameters whose value `off` disables a mitigation; other values refine the default. */
 const MITIGATIONS =
   'spectre_v2 spectre_v2_user spectre_bhi spec_store_bypass_disable l1tf mds ' +
   'tsx_async_abort srbds mmio_stale_data retbleed spec_rstack_overflow ' +
   'gather_data_sampling reg_file_data_sampling indirect_target_selection tsa vmscape';
 
-/** How a kernel is started: what turns off what it was built with, and what it was not built with. */
+/**
+ * Rules for the command line: parameters that disable built-in protection, and those that add
+ * protection.
+ */
 export const CMDLINE_RULES: readonly KernelRule[] = [
-  without('nokaslr', 'the kernel would always be at the same address', 'linux'),
-  without('no_hash_pointers', 'addresses would be in messages as they are', 'linux'),
-  without('norandmaps', 'programs would always be at the same addresses', 'linux'),
-  without('sysrq_always_enabled', 'keys would give orders to the kernel', 'grapheneos'),
+  noParameter('nokaslr', 'the kernel would load at a fixed address', 'linux'),
+  noParameter('no_hash_pointers', 'messages would contain real addresses', 'linux'),
+  noParameter('norandmaps', 'programs would load at fixed addresses', 'linux'),
+  noParameter('sysrq_always_enabled', 'console keys would control the kernel', 'grapheneos'),
   ...['slab_merge', 'slub_merge'].map((name) =>
-    without(name, 'objects of different kinds would be neighbours', 'kspp'),
+    noParameter(name, 'objects of different types would share caches', 'kspp'),
   ),
   ...['nosmep', 'nosmap', 'clearcpuid'].map((name) =>
-    without(name, 'what a processor offers would not be used', 'linux', onX86),
+    noParameter(name, 'a protection of the processor would not be used', 'linux', x86Only),
   ),
   ...['nopti', 'nospectre_v1', 'nospec_store_bypass_disable', 'dis_ucode_ldr'].map((name) =>
-    without(name, OFF, 'mitigations', onX86),
+    noParameter(name, OFF, 'mitigations', x86Only),
   ),
-  without('nospectre_v2', OFF, 'mitigations'),
-  without('nospectre_bhb', OFF, 'mitigations', onArm),
+  noParameter('nospectre_v2', OFF, 'mitigations'),
+  noParameter('nospectre_bhb', OFF, 'mitigations', armOnly),
   ...['arm64.nobti', 'arm64.nopauth', 'arm64.nomte'].map((name) =>
-    without(name, 'what a processor offers would not be used', 'linux', onArm),
+    noParameter(name, 'a protection of the processor would not be used', 'linux', armOnly),
   ),
   ...MITIGATIONS.split(' ').map((name) =>
     rule(
@@ -34,23 +46,23 @@ export const CMDLINE_RULES: readonly KernelRule[] = [
       { any: ['on', 'auto', 'full', 'force', null].map((is) => parameter(name, is)) },
       OFF,
       'mitigations',
-      onX86,
+      x86Only,
     ),
   ),
   rule(
     'cmdline',
     'rodata',
     { any: [parameter('rodata', null), parameter('rodata', 'on'), parameter('rodata', 'full')] },
-    'read-only data of the kernel could be written',
+    'read-only data of the kernel would be writable',
     'linux',
   ),
   rule(
     'cmdline',
     'mitigations',
     parameter('mitigations', 'auto,nosmt'),
-    'where only that helps, threads of one core would stay on',
+    'SMT would stay on where only turning it off helps',
     'kspp',
-    onX86,
+    x86Only,
   ),
   rule(
     'cmdline',
@@ -58,56 +70,56 @@ export const CMDLINE_RULES: readonly KernelRule[] = [
     { any: [parameter('mitigations', null), parameter('mitigations', 'auto')] },
     OFF,
     'mitigations',
-    onArm,
+    armOnly,
   ),
   rule(
     'cmdline',
     'nosmt',
     parameter('nosmt', ''),
-    'what a thread does can be seen from the other thread of its core',
+    'a thread can observe the other thread of its core',
     'kspp',
-    onX86,
+    x86Only,
   ),
   rule(
     'cmdline',
     'pti',
     parameter('pti', 'on'),
-    'on processors without Meltdown the kernel’s addresses can still be measured',
+    'kernel addresses can be measured even on CPUs without Meltdown',
     'kspp',
-    onX86,
+    x86Only,
   ),
   rule(
     'cmdline',
     'page_alloc.shuffle',
     parameter('page_alloc.shuffle', '1'),
-    'which page comes after which could be foreseen',
+    'the order of free pages would be predictable',
     'kspp',
   ),
   rule(
     'cmdline',
     'hash_pointers',
     parameter('hash_pointers', 'always'),
-    'slab_debug would print addresses as they are',
+    'slab_debug would print real addresses',
     'kspp',
     { since: [6, 17] },
   ),
-  given(
+  parameterOrDefault(
     'slab_nomerge',
     '',
     ['SLAB_MERGE_DEFAULT', 'n'],
-    'objects of different kinds would be neighbours',
+    'objects of different types would share caches',
   ),
-  given(
+  parameterOrDefault(
     'init_on_alloc',
     '1',
     ['INIT_ON_ALLOC_DEFAULT_ON', 'y'],
-    'memory would be given out with what was in it',
+    'allocated memory would contain old data',
   ),
-  given(
+  parameterOrDefault(
     'init_on_free',
     '1',
     ['INIT_ON_FREE_DEFAULT_ON', 'y'],
-    'what is no longer used would stay readable',
+    'freed memory would keep its data',
   ),
   rule(
     'cmdline',
@@ -119,112 +131,118 @@ export const CMDLINE_RULES: readonly KernelRule[] = [
         parameter('hardened_usercopy', 'on'),
       ],
     },
-    'more could be copied to the user than the object has',
+    'copies to user space could exceed the object',
     'kspp',
   ),
-  given(
+  parameterOrDefault(
     'kfence.sample_interval',
     '100',
     ['KFENCE_SAMPLE_INTERVAL', '100'],
-    'too few objects would be watched',
+    'too few objects would be sampled',
   ),
-  given(
+  parameterOrDefault(
     'randomize_kstack_offset',
     'on',
     ['RANDOMIZE_KSTACK_OFFSET_DEFAULT', 'y'],
-    'what is on the stack would be at the same place in every system call',
+    'kernel stack offsets would be equal in every system call',
   ),
-  given(
+  parameterOrDefault(
     'lockdown',
     'confidentiality',
     ['LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY', 'y'],
     'root could change the running kernel',
   ),
-  given('module.sig_enforce', '1', ['MODULE_SIG_FORCE', 'y'], 'any module could be loaded', {
-    or: [config('MODULES', 'n')],
-  }),
-  given(
+  parameterOrDefault(
+    'module.sig_enforce',
+    '1',
+    ['MODULE_SIG_FORCE', 'y'],
+    'any module could be loaded',
+    {
+      or: [config('MODULES', 'n')],
+    },
+  ),
+  parameterOrDefault(
     'efi',
     'disable_early_pci_dma',
     ['EFI_DISABLE_PCI_DMA', 'y'],
-    'devices would reach memory until the kernel has set up its IOMMU',
+    'devices could access memory until the IOMMU is set up',
     { or: [config('EFI', 'n')] },
   ),
-  given(
+  parameterOrDefault(
     'iommu.passthrough',
     '0',
     ['IOMMU_DEFAULT_PASSTHROUGH', 'n'],
-    'devices would reach all memory',
+    'devices could access all memory',
   ),
-  given(
+  parameterOrDefault(
     'iommu.strict',
     '1',
     ['IOMMU_DEFAULT_DMA_STRICT', 'y'],
-    'devices would reach memory for a while after it has another use',
+    'devices could access memory for a while after its reuse',
   ),
-  given(
+  parameterOrDefault(
     'intel_iommu',
     'on',
     ['INTEL_IOMMU_DEFAULT_ON', 'y'],
-    'devices would reach all memory on Intel’s machines',
-    onX86,
+    'devices could access all memory on Intel machines',
+    x86Only,
   ),
   rule(
     'cmdline',
     'amd_iommu',
     { any: ['on', 'force_isolation', null].map((is) => parameter('amd_iommu', is)) },
-    'devices would reach all memory on AMD’s machines',
+    'devices could access all memory on AMD machines',
     'linux',
-    onX86,
+    x86Only,
   ),
-  given(
+  parameterOrDefault(
     'cfi',
     'kcfi',
     ['CFI_AUTO_DEFAULT', 'n'],
-    'the check of functions could be one that the caller can pass by',
-    { ...onX86, or: [config('CFI_CLANG', 'n')] },
+    'the caller could bypass the check of function types',
+    { ...x86Only, or: [config('CFI_CLANG', 'n')] },
   ),
-  given(
+  parameterOrDefault(
     'tsx',
     'off',
     ['X86_INTEL_TSX_MODE_OFF', 'y'],
-    'transactions make several attacks possible',
-    onX86,
+    'transactions enable several attacks',
+    x86Only,
   ),
-  given(
+  parameterOrDefault(
     'vsyscall',
     'none',
     ['LEGACY_VSYSCALL_NONE', 'y'],
-    'every process would have code at an address that is known',
-    { ...onX86, or: [config('X86_VSYSCALL_EMULATION', 'n')] },
+    'every process would have code at a known address',
+    { ...x86Only, or: [config('X86_VSYSCALL_EMULATION', 'n')] },
   ),
-  given(
+  parameterOrDefault(
     'vdso32',
     '0',
     ['COMPAT_VDSO', 'n'],
-    'programs of 32 bits would have code at an address that is known',
-    onX86,
+    'programs of 32 bits would have code at a known address',
+    x86Only,
   ),
-  given(
+  parameterOrDefault(
     'ia32_emulation',
     '0',
     ['IA32_EMULATION', 'n'],
-    'programs of 32 bits have system calls of their own',
-    onX86,
+    'system calls for 32-bit programs are less reviewed',
+    x86Only,
   ),
   rule(
     'cmdline',
     'debugfs',
     parameter('debugfs', 'off'),
-    'it shows what the kernel has in memory',
+    'it exposes the kernel’s memory',
     'grsecurity',
     { or: [config('DEBUG_FS', 'n')] },
   ),
-  given(
+  parameterOrDefault(
     'proc_mem.force_override',
     'never',
     ['PROC_MEM_NO_FORCE', 'y'],
-    'read-only memory of a process could be written through /proc',
+    'read-only process memory would be writable through /proc',
     { since: [6, 12] },
   ),
 ];

@@ -1,21 +1,21 @@
 import type { KernelConfig } from './facts.ts';
 
-/** What another version of the kernel makes of the same wishes. */
+/** The differences between the configurations of two kernel versions. */
 export interface ConfigChanges {
-  /** Symbols that are set and were not. */
+  /** Symbols set in the new configuration only. */
   readonly gained: readonly { readonly symbol: string; readonly value: string }[];
-  /** Symbols that were set and are not. */
+  /** Symbols set in the old configuration only. */
   readonly lost: readonly { readonly symbol: string; readonly value: string }[];
   readonly changed: readonly {
     readonly symbol: string;
     readonly from: string;
     readonly to: string;
   }[];
-  /** Questions that are new and have the answer no: whoever writes the fragments may want another one. */
+  /** New symbols that are not set; the author of the config fragments may want to set some. */
   readonly offered: readonly string[];
 }
 
-/** Compares two configurations, by the names of their symbols. */
+/** Compares two configurations by symbol. */
 export function compareKernelConfigs(before: KernelConfig, after: KernelConfig): ConfigChanges {
   const gained: { symbol: string; value: string }[] = [];
   const changed: { symbol: string; from: string; to: string }[] = [];

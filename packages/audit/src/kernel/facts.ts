@@ -1,20 +1,21 @@
 import { gunzipSync } from 'node:zlib';
 import { LktError } from '@lkt/core';
 
+/** Architectures with rules. */
 export type KernelArch = 'x86_64' | 'arm64';
 
-/** A kernel's configuration, as its build has left it in `.config`. */
+/** A kernel configuration, as its build writes it to `.config`. */
 export interface KernelConfig {
   readonly arch: KernelArch;
   /** `6.12.107` */
   readonly version: string;
-  /** Of those that are set, without `CONFIG_`; texts have their quotes. */
+  /** Values of the set symbols, keyed without `CONFIG_`; strings keep their quotes. */
   readonly symbols: ReadonlyMap<string, string>;
-  /** Those that it says are not set: the kernel has them, and what they depend on is there. */
+  /** Symbols "not set": the kernel has them and their dependencies are satisfied. */
   readonly unset: ReadonlySet<string>;
 }
 
-/** What is known of a kernel and of how it is started. What was not looked at is undefined. */
+/** A kernel's configuration, parameters and sysctls; undefined if unknown. */
 export interface KernelFacts {
   readonly config?: KernelConfig | undefined;
   readonly parameters?: ReadonlyMap<string, string> | undefined;
@@ -26,12 +27,13 @@ const ARCHES = new Map<string, KernelArch>([
   ['x86_64', 'x86_64'],
   ['arm64', 'arm64'],
 ]);
-/** No config is longer: it is input like any other. */
-const MAX_CONFIG_SIZE = 8 * 1024 * 1024;
+/** Bytes. Bounds untrusted input; no config is longer. */
+const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
 
 /**
- * Reads a `.config`, or a `config.gz` as `/proc` has it.
- * @throws LktError CONFIG_INVALID with the line
+ * Parses a `.config`, or a `config.gz` as in `/proc`.
+ * @param name of the file, for messages
+ * @throws CONFIG_INVALID with the line
  */
 export function parseKernelConfig(name: string, bytes: Uint8Array): KernelConfig {
   const lines = unzipped(name, bytes).toString('latin1').split('\n');
@@ -48,8 +50,8 @@ export function parseKernelConfig(name: string, bytes: Uint8Array): KernelConfig
         throw invalid(
           name,
           index,
-          `is of a kernel for ${head[1]}`,
-          'there are rules for x86_64 and arm64',
+          `is for the unsupported architecture ${head[1]}`,
+          'use a config for x86_64 or arm64',
         );
       continue;
     }
@@ -59,7 +61,7 @@ export function parseKernelConfig(name: string, bytes: Uint8Array): KernelConfig
     const set = /^CONFIG_(\w+)=(.+)$/.exec(line);
     if (set === null) throw invalid(name, index, 'is neither a comment nor CONFIG_NAME=value');
     const [, symbol = '', value = ''] = set;
-    if (symbols.has(symbol)) throw invalid(name, index, `CONFIG_${symbol} is there twice`);
+    if (symbols.has(symbol)) throw invalid(name, index, `CONFIG_${symbol} is set twice`);
     symbols.set(symbol, value);
   }
   if (arch === undefined || version === undefined)
@@ -67,15 +69,18 @@ export function parseKernelConfig(name: string, bytes: Uint8Array): KernelConfig
       name,
       0,
       'has no line "# Linux/… Kernel Configuration"',
-      'give the .config that a kernel was built with',
+      'pass the .config of a kernel build',
     );
   return { arch, version, symbols, unset };
 }
 
-/** The parameters of a command line, the last of a name; `-` and `_` are the same in a name. */
+/**
+ * Returns the parameters of a command line. The last of a name wins; `-` and `_` are equal in
+ * names.
+ */
 export function parseCommandLine(text: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
-  // What stands in quotes may have blanks.
+  // Quoted text may contain blanks.
   for (const [word] of text.matchAll(/(?:[^\s"]|"[^"]*")+/g)) {
     if (word === '--') break;
     const at = word.indexOf('=');
@@ -85,14 +90,17 @@ export function parseCommandLine(text: string): ReadonlyMap<string, string> {
   return parameters;
 }
 
-/** The sysctls that the kernel itself sets before it starts PID 1: `sysctl.NAME=VALUE` (kernel-parameters.txt). */
+/**
+ * Returns the sysctls that the kernel sets before it starts PID 1: `sysctl.NAME=VALUE`
+ * (kernel-parameters.txt).
+ */
 export function sysctlsOfParameters(
   parameters: ReadonlyMap<string, string>,
 ): ReadonlyMap<string, string> {
   const settings = new Map<string, string>();
   for (const [name, value] of parameters) {
     const key = /^"?sysctl[./](.+)$/.exec(name)?.[1];
-    // It takes no value that is empty.
+    // The kernel ignores empty values.
     if (key !== undefined && value !== '')
       settings.set(key.replaceAll('/', '.'), value.replaceAll('"', ''));
   }
@@ -100,8 +108,9 @@ export function sysctlsOfParameters(
 }
 
 /**
- * The settings of a file of sysctl.d(5), or of what `sysctl -a` prints; a later one counts.
- * @throws LktError CONFIG_INVALID with the line
+ * Parses a file of sysctl.d(5), or the output of `sysctl -a`. The last value of a key wins.
+ * @param name of the file, for messages
+ * @throws CONFIG_INVALID with the line
  */
 export function parseSysctls(name: string, text: string): ReadonlyMap<string, string> {
   const settings = new Map<string, string>();
@@ -109,7 +118,7 @@ export function parseSysctls(name: string, text: string): ReadonlyMap<string, st
     if (/^\s*(?:[#;].*)?$/.test(line)) continue;
     const at = line.indexOf('=');
     const key = line.slice(0, at).trim().replace(/^-/, '').trim();
-    if (at === -1 || key === '') throw invalid(name, index, 'is no "key = value"');
+    if (at === -1 || key === '') throw invalid(name, index, 'is not "key = value"');
     settings.set(
       key.includes('/') && !key.includes('.') ? key.replaceAll('/', '.') : key,
       line.slice(at + 1).trim(),
@@ -121,9 +130,9 @@ export function parseSysctls(name: string, text: string): ReadonlyMap<string, st
 function unzipped(name: string, bytes: Uint8Array): Buffer {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return Buffer.from(bytes);
   try {
-    return gunzipSync(bytes, { maxOutputLength: MAX_CONFIG_SIZE });
+    return gunzipSync(bytes, { maxOutputLength: MAX_CONFIG_BYTES });
   } catch (cause) {
-    throw new LktError('CONFIG_INVALID', `${name} is no whole gzip file`, { cause });
+    throw new LktError('CONFIG_INVALID', `${name} is a truncated or damaged gzip file`, { cause });
   }
 }
 

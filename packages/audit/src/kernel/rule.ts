@@ -1,6 +1,6 @@
 import type { KernelArch, KernelFacts } from './facts.ts';
 
-/** Where a rule comes from. */
+/** URLs of the recommendations from which the rules come. */
 export const RULE_SOURCES = {
   kspp: 'https://kspp.github.io/Recommended_Settings',
   linux: 'https://docs.kernel.org/security/self-protection.html',
@@ -14,7 +14,10 @@ export const RULE_SOURCES = {
 
 export type RuleSource = keyof typeof RULE_SOURCES;
 
-/** What is asked of a kernel. `n` is a symbol that is not set, `null` a parameter that is not given. */
+/**
+ * A condition on a kernel. The value `n` stands for an unset symbol, `null` for an absent
+ * parameter.
+ */
 export type Condition =
   | { readonly config: string; readonly is: string }
   | { readonly config: string; readonly has: string }
@@ -23,50 +26,51 @@ export type Condition =
   | { readonly any: readonly Condition[] }
   | { readonly all: readonly Condition[] };
 
-/** A setting of the kernel that makes a flaw hard to use. */
+/** A kernel setting that makes vulnerabilities harder to exploit. */
 export interface KernelRule {
   /** `kconfig:DEVMEM`, `cmdline:nokaslr`, `sysctl:kernel.kptr_restrict` */
   readonly id: string;
   readonly kind: 'kconfig' | 'cmdline' | 'sysctl';
   readonly check: Condition;
-  /** Undefined for all. */
+  /** Architectures of the rule; undefined for all. */
   readonly arches?: readonly KernelArch[];
-  /** The first version that has the setting. */
+  /** First kernel version with the setting. */
   readonly since?: readonly [number, number];
-  /** What happens otherwise, or what it is against. */
+  /** The risk without the setting. */
   readonly reason: string;
   readonly source: RuleSource;
 }
 
 type More = Partial<Pick<KernelRule, 'arches' | 'since'>> & {
-  /** What does as well. */
+  /** Alternative conditions. */
   readonly or?: readonly Condition[];
 };
 
-/** For rules of one architecture. */
-export const onX86: Pick<KernelRule, 'arches'> = { arches: ['x86_64'] };
-export const onArm: Pick<KernelRule, 'arches'> = { arches: ['arm64'] };
+/** Restricts a rule to one architecture. */
+export const x86Only: Pick<KernelRule, 'arches'> = { arches: ['x86_64'] };
+export const armOnly: Pick<KernelRule, 'arches'> = { arches: ['arm64'] };
 
-/** A symbol that is to have a value. */
+/** Returns the condition that a symbol has a value. */
 export function config(symbol: string, is: string): Condition {
   return { config: symbol, is };
 }
 
-/** A parameter of the command line; null: that is not to be there. */
+/** Returns the condition that a parameter has a value, or for null that it is absent. */
 export function parameter(name: string, is: string | null): Condition {
   return { parameter: name, is };
 }
 
-/** A symbol that is to be `y`. */
+/** Returns a rule that a symbol is `y`. */
 export function on(symbol: string, reason: string, source: RuleSource, more?: More): KernelRule {
   return rule('kconfig', symbol, config(symbol, 'y'), reason, source, more);
 }
 
-/** A symbol that is not to be set. */
+/** Returns a rule that a symbol is not set. */
 export function off(symbol: string, reason: string, source: RuleSource, more?: More): KernelRule {
   return rule('kconfig', symbol, config(symbol, 'n'), reason, source, more);
 }
 
+/** Returns a rule with a check and alternatives to it. */
 export function rule(
   kind: KernelRule['kind'],
   name: string,
@@ -85,13 +89,21 @@ export function rule(
   };
 }
 
-/** A parameter of the command line that is not to be there. */
-export function without(name: string, reason: string, source: RuleSource, more?: More): KernelRule {
+/** Returns a rule that a parameter is absent. */
+export function noParameter(
+  name: string,
+  reason: string,
+  source: RuleSource,
+  more?: More,
+): KernelRule {
   return rule('cmdline', name, parameter(name, null), reason, source, more);
 }
 
-/** A parameter of the command line with a value, or not there and the kernel's default by its config. */
-export function given(
+/**
+ * Returns a rule that a parameter has a value, or is absent while the config makes that value the
+ * default.
+ */
+export function parameterOrDefault(
   name: string,
   value: string,
   byDefault: readonly [string, string],
@@ -109,7 +121,7 @@ export function given(
   );
 }
 
-/** Whether a condition holds. A symbol is not set where there is no config. */
+/** Reports whether a condition holds. Without a config no symbol condition on a value holds. */
 export function holds(condition: Condition, facts: KernelFacts): boolean {
   if ('any' in condition) return condition.any.some((one) => holds(one, facts));
   if ('all' in condition) return condition.all.every((one) => holds(one, facts));
@@ -121,7 +133,7 @@ export function holds(condition: Condition, facts: KernelFacts): boolean {
   return facts.config !== undefined && value === condition.is;
 }
 
-/** The condition as the user would write it. */
+/** Formats a condition as the user would write it. */
 export function describeCondition(condition: Condition): string {
   if ('any' in condition) return condition.any.map(describeCondition).join(' or ');
   if ('all' in condition) return condition.all.map(describeCondition).join(' and ');

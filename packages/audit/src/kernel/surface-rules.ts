@@ -2,51 +2,51 @@ import { config, type KernelRule, off, on, rule, type RuleSource } from './rule.
 
 const NO_DEVMEM = config('DEVMEM', 'n');
 
-/** What is better not there, by what it gives an attack, and by whom it is said. */
-const ABSENT: readonly (readonly [RuleSource, string, readonly string[]])[] = [
+/** Symbols to leave unset, with the source of the recommendation and the risk. */
+const UNSET_SYMBOLS: readonly (readonly [RuleSource, string, readonly string[]])[] = [
   [
     'kspp',
-    'code could be put into the running kernel',
+    'code could be added to the running kernel',
     ['MODULES', 'MODULE_FORCE_LOAD', 'LIVEPATCH'],
   ],
   [
     'kspp',
-    'the kernel’s memory could be read or written as a file',
+    'kernel memory could be read or written as a file',
     ['DEVMEM', 'DEVKMEM', 'PROC_KCORE', 'ACPI_CUSTOM_METHOD'],
   ],
-  ['kspp', 'another kernel could take the place of this one', ['KEXEC', 'HIBERNATION']],
-  [
-    'clipos',
-    'another kernel could take the place of this one',
-    ['KEXEC_FILE', 'CRASH_DUMP', 'PROC_VMCORE'],
-  ],
+  ['kspp', 'another kernel could replace this one', ['KEXEC', 'HIBERNATION']],
+  ['clipos', 'another kernel could replace this one', ['KEXEC_FILE', 'CRASH_DUMP', 'PROC_VMCORE']],
   [
     'kspp',
-    'programs of 32 and 16 bits have system calls of their own, which few look at',
+    'system calls for 32-bit and 16-bit programs are less reviewed',
     ['COMPAT', 'IA32_EMULATION', 'X86_X32_ABI', 'MODIFY_LDT_SYSCALL', 'COMPAT_VDSO', 'X86_16BIT'],
   ],
-  ['kspp', 'it undoes what makes addresses hard to guess', ['COMPAT_BRK']],
-  ['kspp', 'who can mount it decides what runs a file', ['BINFMT_MISC']],
-  ['kspp', 'it tells about the sockets of others', ['INET_DIAG']],
+  ['kspp', 'it weakens address randomisation', ['COMPAT_BRK']],
+  ['kspp', 'a user who can mount it chooses the interpreter of files', ['BINFMT_MISC']],
+  ['kspp', 'it reveals the sockets of other processes', ['INET_DIAG']],
   [
     'kspp',
-    'it types into the terminal of others, or keeps one they think is theirs',
+    'it allows input into, or capture of, other terminals',
     ['LEGACY_TIOCSTI', 'LEGACY_PTYS'],
   ],
-  ['kspp', 'it is a way to the processor past the kernel', ['X86_MSR']],
+  ['kspp', 'it accesses the processor past the kernel’s checks', ['X86_MSR']],
   [
     'clipos',
-    'it is a way to the processor or firmware past the kernel',
+    'it accesses processor or firmware past the kernel’s checks',
     ['X86_CPUID', 'X86_IOPL_IOPERM', 'ACPI_TABLE_UPGRADE', 'EFI_CUSTOM_SSDT_OVERLAYS'],
   ],
-  ['clipos', 'it has been the way in, and few programs need it', ['USER_NS', 'AIO', 'STAGING']],
-  ['clipos', 'it shows where the kernel’s functions are', ['KALLSYMS']],
-  ['clipos', 'what pages have in common can be measured', ['KSM']],
-  ['clipos', 'keys on the console would give orders to the kernel', ['MAGIC_SYSRQ']],
-  ['grapheneos', 'so would a serial line', ['MAGIC_SYSRQ_SERIAL']],
+  [
+    'clipos',
+    'it is a frequent attack vector that few programs need',
+    ['USER_NS', 'AIO', 'STAGING'],
+  ],
+  ['clipos', 'it reveals the addresses of kernel functions', ['KALLSYMS']],
+  ['clipos', 'equal pages can be detected by timing', ['KSM']],
+  ['clipos', 'console keys would control the kernel', ['MAGIC_SYSRQ']],
+  ['grapheneos', 'a serial line would control the kernel', ['MAGIC_SYSRQ_SERIAL']],
   [
     'grsecurity',
-    'it has been the way in, and few programs need it',
+    'it is a frequent attack vector that few programs need',
     [
       'USERFAULTFD',
       'IO_URING',
@@ -62,12 +62,12 @@ const ABSENT: readonly (readonly [RuleSource, string, readonly string[]])[] = [
   ],
   [
     'grsecurity',
-    'these protocols have been the way in, and few programs need them',
+    'this protocol is a frequent attack vector that few programs need',
     ['MPTCP', 'TLS', 'TIPC', 'IP_SCTP', 'IP_DCCP'],
   ],
   [
     'grsecurity',
-    'the kernel’s functions could be watched and changed',
+    'kernel functions could be traced and changed',
     [
       'KPROBE_EVENTS',
       'UPROBE_EVENTS',
@@ -83,7 +83,7 @@ const ABSENT: readonly (readonly [RuleSource, string, readonly string[]])[] = [
   ],
   [
     'grsecurity',
-    'it shows what processes and the kernel have in memory',
+    'it exposes memory of processes and the kernel',
     [
       'DEBUG_FS',
       'PROC_PAGE_MONITOR',
@@ -98,7 +98,7 @@ const ABSENT: readonly (readonly [RuleSource, string, readonly string[]])[] = [
   ],
   [
     'grsecurity',
-    'it is for finding faults, and makes some',
+    'it is a debugging aid that introduces faults',
     [
       'NOTIFIER_ERROR_INJECTION',
       'FAIL_FUTEX',
@@ -113,28 +113,28 @@ const ABSENT: readonly (readonly [RuleSource, string, readonly string[]])[] = [
   ],
   [
     'grsecurity',
-    'it is a way to hardware past the kernel',
+    'it accesses hardware past the kernel’s checks',
     ['DEVPORT', 'ACPI_CONFIGFS', 'PROVIDE_OHCI1394_DMA_INIT', 'MTD_SLRAM', 'MTD_PHRAM'],
   ],
   [
     'lockdown',
-    'root could change the running kernel by it',
+    'root could change the running kernel with it',
     ['EFI_TEST', 'MMIOTRACE_TEST', 'KPROBES', 'BPF_SYSCALL', 'MMIOTRACE', 'FTRACE'],
   ],
   [
     'linux',
-    'it is for finding faults, and makes some',
+    'it is a debugging aid that introduces faults',
     ['FAULT_INJECTION', 'LKDTM', 'INPUT_EVBUG', 'VIDEO_VIVID'],
   ],
-  ['linux', 'file systems made long ago are checked less', ['XFS_SUPPORT_V4']],
+  ['linux', 'old file system formats have fewer checks', ['XFS_SUPPORT_V4']],
   [
     'linux',
-    'it is old, and has been the way in',
+    'it is old code and a frequent attack vector',
     ['FB', 'VT', 'BLK_DEV_FD', 'BLK_DEV_FD_RAWCMD', 'N_GSM', 'DRM_LEGACY'],
   ],
   [
     'linux',
-    'ciphers of the kernel can be asked by anybody, and have been the way in',
+    'any user can reach the kernel’s ciphers, a frequent attack vector',
     [
       'CRYPTO_USER_API',
       'CRYPTO_USER_API_AEAD',
@@ -145,21 +145,26 @@ const ABSENT: readonly (readonly [RuleSource, string, readonly string[]])[] = [
   ],
 ];
 
+/** Rules for attack surface: features that are better left out. */
 export const SURFACE_RULES: readonly KernelRule[] = [
-  ...ABSENT.flatMap(([source, reason, symbols]) =>
+  ...UNSET_SYMBOLS.flatMap(([source, reason, symbols]) =>
     symbols.map((symbol) => off(symbol, reason, source)),
   ),
-  off('LDISC_AUTOLOAD', 'anybody could have modules for old terminals loaded', 'kspp'),
-  on('BPF_UNPRIV_DEFAULT_OFF', 'everybody could load programs of BPF', 'kspp', {
+  off('LDISC_AUTOLOAD', 'any user could load modules of line disciplines', 'kspp'),
+  on('BPF_UNPRIV_DEFAULT_OFF', 'any user could load BPF programs', 'kspp', {
     or: [config('BPF_SYSCALL', 'n')],
   }),
-  on('STRICT_DEVMEM', 'all memory would be in /dev/mem', 'kspp', { or: [NO_DEVMEM] }),
-  on('IO_STRICT_DEVMEM', 'the memory of devices would be in /dev/mem', 'kspp', { or: [NO_DEVMEM] }),
+  on('STRICT_DEVMEM', 'all memory would be accessible through /dev/mem', 'kspp', {
+    or: [NO_DEVMEM],
+  }),
+  on('IO_STRICT_DEVMEM', 'device memory would be accessible through /dev/mem', 'kspp', {
+    or: [NO_DEVMEM],
+  }),
   rule(
     'kconfig',
     'X86_VSYSCALL_EMULATION',
     config('X86_VSYSCALL_EMULATION', 'n'),
-    'every process would have code at an address that is known',
+    'every process would have code at a known address',
     'kspp',
     {
       arches: ['x86_64'],

@@ -1,17 +1,20 @@
 import { X509Certificate } from 'node:crypto';
 import type { Finding } from './rules.ts';
 
-/** A bundle of all authorities has 250 kB. */
-const MAX_BUNDLE = 4 * 2 ** 20;
+/** Bytes. A bundle of all authorities has 250 kB. */
+const MAX_BUNDLE_BYTES = 4 * 2 ** 20;
 const BEGIN = '-----BEGIN CERTIFICATE-----';
 const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 
-/** Finds certificates in PEM form that are no longer valid. Of authorities one that is over is believed by nobody, and harms nobody. */
+/**
+ * Finds expired PEM certificates. Ignores self-signed authorities: an expired one is not trusted
+ * and does no harm.
+ */
 export class CertificateScan {
   readonly #path: string;
   readonly #now: Date;
   #text: string | undefined = '';
-  /** When the first of those that are valid now will not be. */
+  /** Time at which the first currently valid certificate expires. */
   until: Date | undefined;
 
   constructor(path: string, now: Date) {
@@ -22,8 +25,8 @@ export class CertificateScan {
   add(piece: Uint8Array): void {
     if (this.#text === undefined) return;
     this.#text += Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).toString('latin1');
-    // What has no certificate in its first part has none, or is not a file of certificates.
-    const isLong = this.#text.length > MAX_BUNDLE;
+    // A file whose first part has no certificate is not a certificate file.
+    const isLong = this.#text.length > MAX_BUNDLE_BYTES;
     if (isLong || (this.#text.length > BEGIN.length * 1024 && !this.#text.includes(BEGIN)))
       this.#text = undefined;
   }
@@ -40,7 +43,7 @@ export class CertificateScan {
       }
       const day = certificate.validToDate.toISOString().slice(0, 10);
       const subject = certificate.subject.replaceAll('\n', ', ');
-      const what = `has a certificate that was valid until ${day}: ${subject}`;
+      const what = `contains a certificate that expired on ${day}: ${subject}`;
       yield { rule: 'certificate', path: this.#path, what };
     }
   }

@@ -1,21 +1,22 @@
 import { baseName, type RawPath, type TreeNode } from '@lkt/oci';
 
-/** Something about a file of an image that should not be. */
+/** A violation of a rule by a file of an image. */
 export interface Finding {
   readonly rule: RootfsRule;
   readonly path: string;
-  /** What it is, in one clause. */
+  /** The violation, as a clause with the file as subject. */
   readonly what: string;
 }
 
+/** Ids of the rules for files. */
 export const ROOTFS_RULES = [
-  'setuid', // a file gives whoever starts it the rights of another
-  'world-writable', // anybody can change it
-  'package-manager', // what runs can be changed there, and not only here
-  'shell', // only where asked for
-  'secret', // a private key, or a password, or none needed
-  'certificate', // no longer valid
-  'elf', // a program or library that breaks the format
+  'setuid', // runs with other rights than its user's
+  'world-writable', // any user can change it
+  'package-manager', // allows changes to the software of a running system
+  'shell', // only if shells are forbidden
+  'secret', // a private key, a password hash, or an empty password
+  'certificate', // an expired certificate
+  'elf', // a malformed program or library
 ] as const;
 
 export type RootfsRule = (typeof ROOTFS_RULES)[number];
@@ -62,9 +63,12 @@ const SETUID = 0o4000;
 const SETGID = 0o2000;
 const STICKY = 0o1000;
 const WRITABLE_BY_ALL = 0o002;
-const RUN_BY_ANYBODY = 0o111;
+const EXECUTABLE_BY_ANY = 0o111;
 
-/** What the entries of an image say, without their contents. Hard links count, since each is a name to call it by. */
+/**
+ * Returns the findings about an entry, without its content. Each hard link counts, since each is a
+ * name to run.
+ */
 export function* entryFindings(
   node: TreeNode,
   show: (path: RawPath) => string,
@@ -73,12 +77,12 @@ export function* entryFindings(
   const path = show(node.path);
   const isFile = node.type === 'file' || node.type === 'hardlink';
   if (isFile && (node.mode & SETUID) !== 0)
-    yield { rule: 'setuid', path, what: `runs with the rights of user ${node.uid}` };
-  if (isFile && (node.mode & SETGID) !== 0 && (node.mode & RUN_BY_ANYBODY) !== 0)
-    yield { rule: 'setuid', path, what: `runs with the rights of group ${node.gid}` };
+    yield { rule: 'setuid', path, what: `runs as user ${node.uid}` };
+  if (isFile && (node.mode & SETGID) !== 0 && (node.mode & EXECUTABLE_BY_ANY) !== 0)
+    yield { rule: 'setuid', path, what: `runs as group ${node.gid}` };
   if (node.xattrs?.has('security.capability') === true)
-    yield { rule: 'setuid', path, what: 'runs with capabilities of its own' };
-  if (isWritable(node)) yield { rule: 'world-writable', path, what: 'can be changed by anybody' };
+    yield { rule: 'setuid', path, what: 'has file capabilities' };
+  if (isWritable(node)) yield { rule: 'world-writable', path, what: 'is writable by any user' };
   if ((isFile || node.type === 'symlink') && isProgram(node)) {
     const name = baseName(node.path);
     if (PACKAGE_MANAGERS.has(name))
@@ -92,9 +96,9 @@ function isWritable({ type, mode }: TreeNode): boolean {
   return type !== 'directory' || (mode & STICKY) === 0;
 }
 
-/** Directories that programs are looked for in. */
+/** Directories of programs. */
 const PROGRAMS = /(?:^|\/)s?bin\/[^/]+$/;
 
 function isProgram({ path, type, mode }: TreeNode): boolean {
-  return PROGRAMS.test(path) && (type === 'symlink' || (mode & RUN_BY_ANYBODY) !== 0);
+  return PROGRAMS.test(path) && (type === 'symlink' || (mode & EXECUTABLE_BY_ANY) !== 0);
 }
