@@ -1,15 +1,16 @@
-import { type BuildOptions, resolveImages, type Workspace } from '@lkt/pkg';
+import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
 import { composeConfig, requireOutput, withFormats } from './compose.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import { type ConfigFile, loadConfig } from './config/load-config.ts';
-import { EarlyComposing } from './early-composing.ts';
+import { ImageCaches } from './image-caches.ts';
 import { chooseCompression } from '@lkt/formats';
 import { filesBefore, imageInputs } from './image-inputs.ts';
 import type { PackageImage } from './plan.ts';
+import { Prefetch } from './prefetch.ts';
 import { queriesOf } from './queries.ts';
-import { sbomPath } from './sbom.ts';
+import { type KnownSboms, sbomPath } from './sbom.ts';
 import { startTrustCheck, type TrustOptions } from './trust/check-images.ts';
 import type { BuiltImage } from './built-image.ts';
 
@@ -40,31 +41,63 @@ export async function buildImage(
   tools: BuildOptions,
 ): Promise<BuiltImage> {
   const loaded = withFormats(await loadConfig(options.configs, options), options);
-  if (options.locked === true) requireLocked(loaded.config);
+  await requireBuildable(loaded.config, options);
+  const before = filesBefore(loaded, { ...options, store: tools.store });
+  await using caches = new ImageCaches(tools.store, options);
+  await using prefetch = new Prefetch(caches);
+  // Where a policy may apply, no image is read before its signatures are verified.
+  if (!(await mayHavePolicy(loaded.config, options.trust))) prefetch.start(loaded.config, options);
+  const workspace = await openWorkspace();
   const { queries, directories } = queriesOf(loaded);
+  const check = await startTrustCheck(workspace, loaded, tools.store, options);
+  await check?.requireSigned(queries, tools.reporter);
+  prefetch.start(loaded.config, options);
+  const resolved = await resolveImages(workspace, queries, {
+    ...tools,
+    requireTrusted: check?.requireTrusted ?? tools.requireTrusted,
+  });
+  const trust = (await check?.results(queries, resolved.packages)) ?? [];
+  await prefetch.finish();
+  const { variables } = loaded;
+  const image = await composeConfig(
+    loaded.config,
+    {
+      ...options,
+      resolvePackage: async (text) => packageImage(resolved, directories.get(text) ?? ''),
+      isTrusted: true,
+      sbom: options.sbom && { known: sbomsOf(resolved.packages), ...options.sbom },
+      provenance:
+        options.provenance === true ? { files: loaded.files, variables, trust } : undefined,
+    },
+    caches,
+  );
+  const { packages } = resolved;
+  const inputs = before && imageInputs(workspace, packages, tools.store, before);
+  return { ...image, packages, trust, variables, inputs };
+}
+
+/** Checks what can be checked before the workspace is opened and packages are built. */
+async function requireBuildable(config: SystemConfig, options: BuildImageOptions): Promise<void> {
+  if (options.locked === true) requireLocked(config);
   await requireOutput(options);
   await chooseCompression(options.compressor ?? 'zstd', options.level);
   if (options.sbom?.path !== undefined) sbomPath(options.sbom.path);
-  const before = filesBefore(loaded, { ...options, store: tools.store });
-  await using begun = new AsyncDisposableStack();
-  const begin = (): EarlyComposing => begun.use(new EarlyComposing(loaded.config, options));
-  // Nothing is looked into before its signatures were, if any are asked for.
-  const first = (await mayHavePolicy(loaded.config, options.trust)) ? undefined : begin();
-  const workspace = await openWorkspace();
-  const check = await startTrustCheck(workspace, loaded, tools.store, options);
-  await check?.requireSigned(queries, tools.reporter);
-  const gated = check === undefined ? tools : { ...tools, requireTrusted: check.requireTrusted };
-  const early = first ?? begin();
-  const { digests, packages } = await resolveImages(workspace, queries, gated);
-  const trust = (await check?.results(queries, packages)) ?? [];
-  const resolvePackage = (text: string): Promise<PackageImage> => {
-    const dir = directories.get(text) ?? '';
-    const digest = digests.get(dir);
-    const built = packages.find(({ index }) => index.digest === digest);
-    if (digest === undefined || built === undefined) throw new Error(`${text} was not resolved`);
-    return Promise.resolve({ digest, full: `${built.references[0] ?? built.item.name}@${digest}` });
-  };
-  const known = new Map(
+}
+
+/** Returns the image of the package in a directory. */
+function packageImage(
+  { digests, packages }: Awaited<ReturnType<typeof resolveImages>>,
+  dir: string,
+): PackageImage {
+  const digest = digests.get(dir);
+  const built = packages.find(({ index }) => index.digest === digest);
+  if (digest === undefined || built === undefined) throw new Error(`${dir} was not resolved`);
+  return { digest, full: `${built.references[0] ?? built.item.name}@${digest}` };
+}
+
+/** Returns the SBOM of each image that packages built, by its digest. */
+function sbomsOf(packages: readonly BuiltPackage[]): KnownSboms {
+  return new Map(
     packages.flatMap(({ images, attestations }) =>
       images.flatMap(({ digest }, index) => {
         const sbom = attestations.images[index]?.sbom;
@@ -72,22 +105,9 @@ export async function buildImage(
       }),
     ),
   );
-  const sbom = options.sbom === undefined ? {} : { sbom: { known, ...options.sbom } };
-  const { variables } = loaded;
-  const { provenance: isWanted, ...rest } = options;
-  const composeOptions = {
-    ...rest,
-    ...sbom,
-    ...(isWanted === true ? { provenance: { files: loaded.files, variables, trust } } : {}),
-    resolvePackage,
-    isTrusted: true,
-  };
-  const image = await composeConfig(loaded.config, composeOptions, early);
-  const inputs = before && imageInputs(workspace, packages, tools.store, before);
-  return { ...image, packages, trust, variables, inputs };
 }
 
-/** Whether there may be a policy that refuses an image. */
+/** Reports whether a policy may reject an image, as far as is known without the workspace. */
 async function mayHavePolicy(
   { trust }: SystemConfig,
   options: TrustOptions = {},

@@ -6,7 +6,7 @@ import type { PlanOptions } from './plan.ts';
 import type { LoadOptions } from './config/load-config.ts';
 import type { Provenance } from './provenance.ts';
 
-export interface ComposeOptions extends Omit<PlanOptions, 'unpacked'>, LoadOptions {
+export interface ComposeOptions extends Omit<PlanOptions, 'caches'>, LoadOptions {
   /** Merged from left to right. */
   readonly configs: readonly SourceFile[];
   readonly format: readonly Format[];

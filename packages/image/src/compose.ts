@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { openStore, singleChunk, UnpackedLayers } from '@lkt/oci';
+import { openStore, singleChunk } from '@lkt/oci';
 import { startAudit } from './audit/audit-hook.ts';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
@@ -16,17 +16,16 @@ import { type NotedOutput, rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
 import {
   type Output,
+  type OutputFile,
   requireWritable,
   small,
-  StagedOutputs,
   writeOutputs,
 } from './output/write.ts';
 import { type Plan, planImage } from './plan.ts';
 import { imageStatement } from './provenance.ts';
-import { systemSbom } from './sbom.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import type { ComposedImage } from './built-image.ts';
-import type { EarlyComposing } from './early-composing.ts';
+import { ImageCaches } from './image-caches.ts';
 
 /**
  * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
@@ -36,7 +35,8 @@ import type { EarlyComposing } from './early-composing.ts';
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
   const loaded = await loadConfig(options.configs, options);
-  return composeConfig(withFormats(loaded, options).config, options);
+  await using caches = new ImageCaches(options.store, options);
+  return await composeConfig(withFormats(loaded, options).config, options, caches);
 }
 
 /** The configs with what the formats need besides. */
@@ -48,93 +48,111 @@ export function withFormats(
 }
 
 /**
- * The same, of configs that were read before.
- * @param early what has been begun before
+ * Plans, composes and writes an image from configs that are merged already. Starts again if a file
+ * of the cache turns out to be damaged.
+ * @param caches must outlive the call
  */
 export async function composeConfig(
   config: SystemConfig,
   options: ComposeOptions,
-  early?: EarlyComposing,
+  caches: ImageCaches,
 ): Promise<ComposedImage> {
   await requireOutput(options);
   const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
+  const packing = packingFor(config, options.format, compression);
   for (;;) {
     try {
-      return await compose(config, options, compression, early);
+      const plan = await planImage(config, { ...options, caches, ...packing });
+      const auditing = startAudit(plan.images, options.audit);
+      // It is awaited when all is written, and the first error is that of the build.
+      auditing.catch(() => undefined);
+      if (options.audit?.isGate === true) await auditing;
+      await using outputs = await planOutputs(plan, options, compression);
+      const files = await write(plan, outputs, options);
+      const { initrd, uki } = outputs;
+      const audit = await auditing;
+      return { files, audit, minimumMemory: initrd?.minimumMemory, pcr11: uki?.pcr11 };
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error;
+      caches.trees.clear();
     }
   }
 }
 
-async function compose(
-  config: SystemConfig,
+/** The files of an image, not written yet. Disposal removes temporary files. */
+interface ImageOutputs extends AsyncDisposable {
+  readonly files: readonly NotedOutput[];
+  readonly initrd: Initrd | undefined;
+  readonly uki: Uki | undefined;
+}
+
+/** Makes the segments and file systems of an image, as far as the cache has none, and lists its files. */
+async function planOutputs(
+  plan: Plan,
   options: ComposeOptions,
   compression: Compression,
-  begun: EarlyComposing | undefined,
-): Promise<ComposedImage> {
-  const { configs, format, outDir, name, signal } = options;
-  await using own = new UnpackedLayers(options.store);
-  const early = await begun?.image();
-  const unpacked = begun?.unpacked ?? own;
-  const packing = packingFor(config, format, compression);
-  const plan = early?.plan ?? (await planImage(config, { ...options, unpacked, ...packing }));
-  const auditing = startAudit(plan.images, options.audit);
-  // It is awaited when all is written, and the first error is that of the build.
-  auditing.catch(() => undefined);
-  if (options.audit?.isGate === true) await auditing;
-  const sbom = await sbomOf(plan, options);
-  const outputs: NotedOutput[] = [];
-  let initrd: Initrd | undefined;
-  let uki: Uki | undefined;
-  if (format.some((one) => one.includes('kernel') || isDiskFormat(one))) {
-    const { kernel } = plan;
-    if (kernel === undefined) {
-      throw new LktError('CONFIG_INVALID', `${configs[0]?.path}: there is no kernel.image`, {
-        fix: 'name a kernel, or write the image with --format tar',
-      });
-    }
-    if (INITRD_FORMATS.some((known) => format.includes(known)))
-      initrd = early?.initrd ?? (await buildInitrd(plan, compression));
-    outputs.push(
-      ...bootOutputs(plan, options, initrd),
-      ...(await rootDisks(plan, kernel, options, compression)),
-    );
-    if (initrd !== undefined) {
-      const disks = await diskOutputs(plan, kernel, initrd, diskOptions(options));
-      outputs.push(...disks.outputs);
-      uki = disks.uki;
-    }
-  }
-  if (sbom !== undefined) outputs.push(small(`${name}-sbom.spdx.json`, sbom));
-  if (format.includes('tar')) outputs.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
-  await using containers = await containerOutputs(plan, options);
-  outputs.push(...containers.outputs);
+): Promise<ImageOutputs> {
+  const { name, format } = options;
+  await using stack = new AsyncDisposableStack();
+  const boot = await bootFiles(plan, options, compression);
+  const files = [...boot.files];
+  if (plan.sbom !== undefined) files.push(small(`${name}-sbom.spdx.json`, plan.sbom));
+  if (format.includes('tar')) files.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
+  const containers = stack.use(await containerOutputs(plan, options));
+  files.push(...containers.outputs);
   if (options.provenance !== undefined) {
     const statement = imageStatement(plan, options, options.provenance, compression);
-    outputs.push({
+    files.push({
       name: `${name}-provenance.json`,
       bytes: (written) => singleChunk(statement(written)),
     });
   }
-  requireOwnNames(outputs);
-  const known = plan.cache.knownFiles;
-  await using staged = new StagedOutputs({ dir: outDir, known, signal });
-  const files = await writeOutputs(begun?.outputs ?? staged, outputs);
-  for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
-  const audit = await auditing;
-  const result = { files, audit };
-  if (initrd === undefined) return result;
-  const written = files.find(({ path }) => path === join(outDir, `${name}-initrd.img`));
-  if (initrd.digest === undefined && written !== undefined) await initrd.note(written.digest);
-  const { minimumMemory } = initrd;
-  return { ...result, minimumMemory, pcr11: uki?.pcr11 === undefined ? undefined : uki.pcr11 };
+  requireOwnNames(files);
+  const kept = stack.move();
+  return { ...boot, files, [Symbol.asyncDispose]: async () => kept.disposeAsync() };
 }
 
-/** What was composed early has none. */
-async function sbomOf(plan: Plan, { store, sbom }: ComposeOptions): Promise<Buffer | undefined> {
-  if (plan.sbom !== undefined || sbom === undefined) return plan.sbom;
-  return systemSbom(store, plan, plan.images, sbom.known ?? new Map());
+/** The files that boot the image: kernel, initrd, command line and disks. */
+async function bootFiles(
+  plan: Plan,
+  options: ComposeOptions,
+  compression: Compression,
+): Promise<Pick<ImageOutputs, 'files' | 'initrd' | 'uki'>> {
+  const { configs, format } = options;
+  if (!format.some((one) => one.includes('kernel') || isDiskFormat(one)))
+    return { files: [], initrd: undefined, uki: undefined };
+  const { kernel } = plan;
+  if (kernel === undefined) {
+    throw new LktError('CONFIG_INVALID', `${configs[0]?.path}: there is no kernel.image`, {
+      fix: 'name a kernel, or write the image with --format tar',
+    });
+  }
+  const initrd = INITRD_FORMATS.some((known) => format.includes(known))
+    ? await buildInitrd(plan, compression)
+    : undefined;
+  const files: NotedOutput[] = [
+    ...bootOutputs(plan, options, initrd),
+    ...(await rootDisks(plan, kernel, options, compression)),
+  ];
+  if (initrd === undefined) return { files, initrd, uki: undefined };
+  const disks = await diskOutputs(plan, kernel, initrd, diskOptions(options));
+  return { files: [...files, ...disks.outputs], initrd, uki: disks.uki };
+}
+
+/** Writes the files of an image, and notes their digests for the next build. */
+async function write(
+  plan: Plan,
+  { files: outputs, initrd }: ImageOutputs,
+  { outDir: dir, name, signal }: ComposeOptions,
+): Promise<readonly OutputFile[]> {
+  const known = plan.cache.knownFiles;
+  const files = await writeOutputs({ dir, known, signal }, outputs);
+  for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
+  const path = join(dir, `${name}-initrd.img`);
+  const written = files.find((file) => file.path === path);
+  if (initrd !== undefined && initrd.digest === undefined && written !== undefined)
+    await initrd.note(written.digest);
+  return files;
 }
 
 function diskOptions({ name, format, diskSize, efiSigner }: ComposeOptions): DiskOptions {

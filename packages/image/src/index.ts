@@ -39,6 +39,7 @@ export {
   type UpdatedKernel,
   updateKernel,
 } from './kernel-update.ts';
+export { ImageCaches } from './image-caches.ts';
 export { mergedConfig } from './merged-config.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';

@@ -1,6 +1,7 @@
 import { type Digest, LktError, mapConcurrent, type Reporter, silentReporter } from '@lkt/core';
-import { familiarReference, type Platform, type Store, type UnpackedLayers } from '@lkt/oci';
-import { ComposeCache } from './cache.ts';
+import { familiarReference, type Platform, type Store } from '@lkt/oci';
+import type { ComposeCache } from './cache.ts';
+import type { ImageCaches } from './image-caches.ts';
 import { imageReferencesOf, mapReferences, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { ImageReference } from './config/reference.ts';
@@ -22,8 +23,8 @@ import { volumeParts } from './tree/volumes.ts';
 export interface PlanOptions {
   readonly store: Store;
   readonly platform: Platform;
-  /** The layers of the store; whoever gives them disposes of them when the contents of the plan were read. */
-  readonly unpacked: UnpackedLayers;
+  /** Shared caches. They must not be disposed of before the contents of the plan were read. */
+  readonly caches: ImageCaches;
   /** The package that `@pkg:DIR` names; its image must be in the store. */
   readonly resolvePackage?: (reference: string) => Promise<PackageImage>;
   /** Whether all has been checked that `trust` of the configs asks for; without it such a config is refused. */
@@ -94,11 +95,10 @@ export async function planConfig(
   options: PlanOptions,
   resolve: (reference: ImageReference) => Promise<Digest>,
 ): Promise<Plan> {
-  const { store, unpacked, platform, homeDir, reporter = silentReporter, signal } = options;
+  const { store, caches, platform, homeDir, reporter = silentReporter, signal } = options;
   const { sbom: wanted, packing } = options;
-  const cache = new ComposeCache(store, reporter, 'segments', signal);
-  const contents = new ComposeCache(store, reporter, 'contents', signal);
-  const images = new SourceImages(store, contents, unpacked, platform, resolve, packing);
+  const { segments: cache, contents } = caches;
+  const images = new SourceImages(store, caches, platform, resolve, packing);
   const trees = await mapConcurrent(
     treesOf(config),
     async (reference) => {

@@ -482,7 +482,7 @@ describe('hostile images', () => {
     readonly Readonly<Record<string, Content>>[],
     string,
   ])[] = [
-    ['paths out of the root', [{ '../evil': 'x' }], 'the bad path "../evil"'],
+    ['paths out of the root', [{ '../evil': 'x' }], 'the invalid path "../evil"'],
     ['writes through a link of its own layer', [{ a: link('/etc'), 'a/x': 'evil' }], '"a"'],
     ['a file for a directory that lkt fills', [{ etc: 'not a directory' }], '/etc is a file in'],
     ['a link for a directory that lkt fills', [{ dev: link('/proc') }], '/dev is a symlink in'],

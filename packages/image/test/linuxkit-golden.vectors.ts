@@ -3,11 +3,12 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { LktError, silentReporter } from '@lkt/core';
-import { formatReference, openStore, readTar, type Store, UnpackedLayers } from '@lkt/oci';
+import { formatReference, openStore, readTar, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mapReferences, type SystemConfig } from '../src/config/config.ts';
 import { type ImageReference } from '../src/config/reference.ts';
 import { tarOf } from '../src/output/tar.ts';
+import { ImageCaches } from '../src/image-caches.ts';
 import { planConfig } from '../src/plan.ts';
 import { parseConfig } from './support.ts';
 import { withVolumeMounts } from './volume-mounts.ts';
@@ -194,12 +195,12 @@ async function treeOf(
   config: SystemConfig,
   golden: Golden,
 ): Promise<ReadonlyMap<string, GoldenEntry>> {
-  await using unpacked = new UnpackedLayers(store);
+  await using caches = new ImageCaches(store);
   const plan = await planConfig(
     config,
     {
       store,
-      unpacked,
+      caches,
       platform: { os: 'linux', architecture: 'amd64' },
       homeDir: dir,
       reporter: silentReporter,

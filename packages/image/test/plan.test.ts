@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestOf, parseYaml } from '@lkt/core';
-import { type Store, UnpackedLayers } from '@lkt/oci';
+import type { Store } from '@lkt/oci';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { ImageCaches } from '../src/image-caches.ts';
 import { type PackageImage, type Plan, planImage, type PlanOptions } from '../src/plan.ts';
 import { parseConfig, collect, image, PLATFORM, tarBytes, tempDir, tempStore } from './support.ts';
 
@@ -13,9 +14,9 @@ async function plan(
   options: Partial<PlanOptions> & { readonly path?: string } = {},
 ): Promise<Plan> {
   const file = { path: options.path ?? 'system.yml', text };
-  const unpacked = new UnpackedLayers(store);
-  onTestFinished(async () => unpacked[Symbol.asyncDispose]());
-  return planImage(parseConfig(file), { store, unpacked, platform: PLATFORM, ...options });
+  const caches = new ImageCaches(store);
+  onTestFinished(async () => caches[Symbol.asyncDispose]());
+  return planImage(parseConfig(file), { store, caches, platform: PLATFORM, ...options });
 }
 
 function shown({ root }: Plan): Record<string, string> {

@@ -1,8 +1,9 @@
 import { digestOf } from '@lkt/core';
-import { familiarReference, parseReference, readTar, UnpackedLayers } from '@lkt/oci';
+import { familiarReference, parseReference, readTar } from '@lkt/oci';
 import {
   type ConfigFile,
   errorAt,
+  ImageCaches,
   type ImageReference,
   imageReferencesOf,
   loadConfig,
@@ -17,7 +18,7 @@ import {
 import { fileFacts, type Files } from '@lkt/formats';
 import type { ImageView, UsedImage } from './view.ts';
 
-export interface ConfigViewOptions extends Omit<PlanOptions, 'unpacked' | 'resolvePackage'> {
+export interface ConfigViewOptions extends Omit<PlanOptions, 'caches' | 'resolvePackage'> {
   readonly set?: ReadonlyMap<string, string>;
   /** The image of a package of the checkout, if the store has it. */
   readonly findPackage: (directory: string, file: ConfigFile) => Promise<PackageImage | undefined>;
@@ -69,10 +70,10 @@ async function configFiles(
   { set: _set, findPackage: _find, ...options }: ConfigViewOptions,
   signal: AbortSignal | undefined,
 ): Promise<Files> {
-  await using unpacked = new UnpackedLayers(options.store);
+  await using caches = new ImageCaches(options.store, { signal });
   const plan = await planImage(config, {
     ...options,
-    unpacked,
+    caches,
     // Nothing is made of it, and nobody boots it.
     isTrusted: true,
     resolvePackage: async (text) => {

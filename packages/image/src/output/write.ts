@@ -35,29 +35,29 @@ export interface Output {
 }
 
 /** Where files are written, and what is known of those that are there. */
-export interface OutputPlace {
+export interface OutputLocation {
   /** It is made if need be. */
   readonly dir: string;
   readonly known: KnownFiles;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Files that are written and have no name yet. Disposal removes those that got none. */
-export class StagedOutputs implements AsyncDisposable {
-  readonly #place: OutputPlace;
+/** Output files under temporary names. Disposal removes those that `finish` has not renamed. */
+class StagedOutputs implements AsyncDisposable {
+  readonly #location: OutputLocation;
   readonly #temps = new Map<string, string>();
-  // Nobody waits for the disk but all of them at the end.
+  // `finish` waits for all files to reach the disk.
   readonly #syncs: Promise<void>[] = [];
   readonly #files: OutputFile[] = [];
   /** The outermost directory that was made for them. */
   #made: string | undefined;
 
-  constructor(place: OutputPlace) {
-    this.#place = place;
+  constructor(location: OutputLocation) {
+    this.#location = location;
   }
 
   /**
-   * Writes one, unless it is there just as it will be, or was written before.
+   * Writes a file, unless the existing one has the expected digest.
    * @param written the files before it
    * @throws LktError DISK_FULL, IO_FAILED
    */
@@ -65,10 +65,8 @@ export class StagedOutputs implements AsyncDisposable {
     { name, bytes, head, expected }: Output,
     written: readonly OutputFile[],
   ): Promise<OutputFile> {
-    const { dir, known, signal } = this.#place;
+    const { dir, known, signal } = this.#location;
     const path = join(dir, name);
-    const before = this.#files.find((file) => file.path === path);
-    if (before !== undefined) return before;
     const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
     try {
       this.#made ??= await mkdir(dir, { recursive: true });
@@ -88,7 +86,7 @@ export class StagedOutputs implements AsyncDisposable {
 
   /** Gives all of them their names. @throws LktError DISK_FULL, IO_FAILED */
   async finish(): Promise<void> {
-    const { dir, known } = this.#place;
+    const { dir, known } = this.#location;
     try {
       await Promise.all(this.#syncs);
       const written = new Set(this.#temps.keys());
@@ -107,7 +105,7 @@ export class StagedOutputs implements AsyncDisposable {
     await Promise.allSettled(this.#syncs);
     for (const temp of this.#temps.values()) await rm(temp, { force: true });
     this.#temps.clear();
-    if (this.#made !== undefined) await removeEmpty(this.#place.dir, this.#made);
+    if (this.#made !== undefined) await removeEmpty(this.#location.dir, this.#made);
   }
 
   #add(file: OutputFile): OutputFile {
@@ -137,9 +135,10 @@ async function removeEmpty(dir: string, last: string): Promise<void> {
  * @throws LktError DISK_FULL, IO_FAILED
  */
 export async function writeOutputs(
-  staged: StagedOutputs,
+  location: OutputLocation,
   outputs: readonly Output[],
 ): Promise<readonly OutputFile[]> {
+  await using staged = new StagedOutputs(location);
   const files: OutputFile[] = [];
   for (const output of outputs) files.push(await staged.write(output, files));
   await staged.finish();

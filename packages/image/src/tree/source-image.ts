@@ -10,11 +10,10 @@ import {
   parseManifestOrIndex,
   type Platform,
   type Store,
-  type UnpackedLayers,
 } from '@lkt/oci';
-import type { ComposeCache } from '../cache.ts';
 import { errorAt } from '../config/fields.ts';
 import type { ImageReference } from '../config/reference.ts';
+import type { ImageCaches } from '../image-caches.ts';
 import { type ImageTree, loadTree } from './image-tree.ts';
 import type { Packing } from './packed-files.ts';
 
@@ -36,27 +35,23 @@ export interface SourceImage {
 /** Finds images by digest; each tree is loaded once, and its contents are packed on the way if that is asked for. */
 export class SourceImages {
   readonly #store: Store;
-  readonly #cache: ComposeCache;
-  readonly #unpacked: UnpackedLayers;
+  readonly #caches: ImageCaches;
   readonly #platform: Platform;
   readonly #resolve: (reference: ImageReference) => Promise<Digest>;
   readonly #images = new Map<Digest, Promise<Image>>();
   readonly #references = new Map<ImageReference, Promise<SourceImage>>();
   readonly #packing: Packing | undefined;
-  readonly #trees = new Map<string, Promise<ImageTree>>();
   readonly #found = new Map<Digest, SourceImage>();
 
   constructor(
     store: Store,
-    cache: ComposeCache,
-    unpacked: UnpackedLayers,
+    caches: ImageCaches,
     platform: Platform,
     resolve: (reference: ImageReference) => Promise<Digest>,
     packing?: Packing,
   ) {
     this.#store = store;
-    this.#cache = cache;
-    this.#unpacked = unpacked;
+    this.#caches = caches;
     this.#platform = platform;
     this.#resolve = resolve;
     this.#packing = packing;
@@ -143,7 +138,7 @@ export class SourceImages {
       image,
       tree: async () => this.#tree(label, image, this.#packing),
       bareTree: async () => this.#tree(label, image),
-      archives: () => this.#unpacked.archives(image.manifest.layers),
+      archives: () => this.#caches.layers.archives(image.manifest.layers),
     };
   }
 
@@ -178,11 +173,14 @@ export class SourceImages {
   ): Promise<ImageTree> {
     const { digest } = descriptor;
     const key = `${digest} ${packing?.key ?? ''}`;
-    const found = this.#trees.get(key);
+    const { contents, trees } = this.#caches;
+    const found = trees.get(key);
     if (found !== undefined) return found;
-    const layers = this.#unpacked.archives(manifest.layers, { isOnce: packing !== undefined });
-    const tree = loadTree(this.#cache, { name: label, key: digest, layers }, packing);
-    this.#trees.set(key, tree);
+    const layers = this.#caches.layers.archives(manifest.layers, { isOnce: packing !== undefined });
+    const tree = loadTree(contents, { name: label, key: digest, layers }, packing);
+    trees.set(key, tree);
+    // A failure is not cached: it is reported where the tree is needed.
+    tree.catch(() => trees.delete(key));
     return tree;
   }
 }
