@@ -1,5 +1,6 @@
 import type { Graph as DependencyGraph } from '@lkt/image';
 import { realpathSync } from 'node:fs';
+import { checkoutConfigs } from '@lkt/image/checkout-configs';
 import { findTopWithoutGit } from '@lkt/git/checkout';
 import { findAction } from '@lkt/pkg/action-cache';
 import { actionPath, cacheResult } from '../session/action-cache.ts';
@@ -42,7 +43,6 @@ export class Graph extends LktCommand {
     const { args, flags } = await this.parse(Graph);
     const session = await this.begin(flags);
     const { cwd, variables } = session.environment;
-    const { checkoutConfigs } = await import('@lkt/image');
     const top = findTopWithoutGit(realpathSync(cwd), variables);
     const files = args.file ?? (top === undefined ? undefined : await checkoutConfigs(top, cwd));
     const path = files === undefined ? undefined : graphActionPath(session, files, flags);
@@ -59,7 +59,7 @@ export class Graph extends LktCommand {
     flags: { readonly platforms?: readonly string[]; readonly set?: readonly string[] },
     path: string | undefined,
   ): Promise<DependencyGraph> {
-    const { checkoutConfigs, readGraph } = await import('@lkt/image');
+    const { readGraph } = await import('@lkt/image');
     const { parsePlatform } = await import('@lkt/oci');
     const { cwd } = session.environment;
     const workspace = await workspaceAt(session, cwd);
