@@ -5,8 +5,9 @@ import { isErrno, LktError } from '@lkt/core';
 let counter = 0;
 
 /**
- * Replaces a file as a whole: whoever reads it sees the old text or the new one. Keeps the mode of a file that is there.
- * @throws LktError DISK_FULL; IO_FAILED when the directory may not be written to
+ * Replaces a file atomically: a reader sees the old or the new text. Keeps the mode of the file.
+ * @throws DISK_FULL
+ * @throws IO_FAILED if the directory is missing or not writable
  */
 export async function writeFileWhole(path: string, text: string): Promise<void> {
   counter += 1;

@@ -5,8 +5,8 @@ import type { FileState } from './file-state.ts';
 import { type ActionInputs, buildYmlStates, noTrustFiles } from './record-action.ts';
 
 /**
- * Returns what a build of packages read: the sources of each package, and every build.yml of the
- * workspace, since any of them may declare the name that a reference uses.
+ * Returns the inputs that a build of packages read: the sources of each package, and every
+ * build.yml of the workspace, because any of them may declare the name that a reference uses.
  * @param before the state of the store when the build began
  */
 export function buildInputs(

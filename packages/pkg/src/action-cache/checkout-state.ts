@@ -4,22 +4,22 @@ import { type Environment, findTopWithoutGit, readCleanCheckout } from '@lkt/git
 import { combineTrees } from '../sources/combine-trees.ts';
 import { BUILD_YML, packageDirs } from '../workspace/package-dirs.ts';
 
-/** The committed sources of a workspace whose work tree does not differ from the commit. */
+/** The committed sources of a workspace whose work tree equals the commit. */
 export interface CheckoutState {
   /** The directory that the workspace was opened from. */
   readonly start: string;
   /** The top directory of the git work tree. */
   readonly top: string;
-  /** The directories of packages that the workspace finds by itself. */
+  /** The package directories that the workspace finds without being asked for them. */
   readonly packages: readonly string[];
-  /** The git tree id of each source directory, by its path from the top. */
+  /** The git tree ids of the source directories, keyed by path relative to the top directory. */
   readonly trees: Readonly<Record<string, string>>;
 }
 
 /**
  * Returns the state of a checkout, or undefined if a source directory differs from the commit, lies
- * outside the work tree, or needs git itself to tell.
- * @param dirs every source directory of its packages, without symlinks
+ * outside the work tree, or only git itself could tell.
+ * @param dirs absolute source directories of the packages, without symlinks
  */
 export function checkoutState(
   start: string,
@@ -36,12 +36,12 @@ export function checkoutState(
   return { start, top, packages: packageDirs(top, BUILD_YML), trees };
 }
 
-/** Returns the source hash of a package whose sources are in these directories. */
+/** Returns the source hash of a package with these source directories, 40 hex digits. */
 export function hashOfDirs({ top, trees }: CheckoutState, dirs: readonly string[]): string {
   return combineTrees(dirs.map((dir) => trees[relative(top, dir)] ?? ''));
 }
 
-/** Reports whether the checkout is in this state now. Takes milliseconds, and starts no process. */
+/** Reports whether the checkout still has this state. Takes milliseconds and starts no process. */
 export function isCheckoutState(
   { start, top, packages, trees }: CheckoutState,
   env: Environment,

@@ -4,7 +4,7 @@ import type { Environment } from '@lkt/git/checkout';
 import { type CheckoutState, isCheckoutState } from './checkout-state.ts';
 import { type FileState, fileState } from './file-state.ts';
 
-/** An entry of the action cache: what an action read, and its result. */
+/** An entry of the action cache: the inputs that an action read, and its result. */
 export interface CachedAction<Result> {
   /** The state of each file that the action read, by absolute path. */
   readonly files: Readonly<Record<string, FileState>>;
@@ -15,11 +15,16 @@ export interface CachedAction<Result> {
 }
 
 /**
- * Returns the cached action at `path`, or undefined if there is none or one of its inputs has
- * changed. A hit marks the store paths of the action as used. Synchronous, and loads little code:
- * a command without work to do spends most of its time here.
+ * Returns the cached action at `path`, or undefined if there is no entry or one of its inputs has
+ * changed. A hit marks the store paths of the action as used. Synchronous, and loads little code,
+ * because a command without work to do spends most of its time here.
  * @param path the file that `storeAction` wrote
- * @param env the environment that git is configured by
+ * @param env the environment that configures git
+ * @example
+ * ```ts
+ * const hit = findAction<Summary>(join(store.dir, 'actions', key), process.env);
+ * if (hit !== undefined) return hit.result;
+ * ```
  */
 export function findAction<Result>(
   path: string,

@@ -10,14 +10,18 @@ import { type FileState, fileState, fileStates } from './file-state.ts';
 import type { CachedAction } from './find-action.ts';
 import { sourceDirs } from './source-dirs.ts';
 
-/** What an action read, for the action cache. The library that reads it returns it. */
+/**
+ * The inputs that an action read, for the action cache. The function that reads them returns them.
+ */
 export interface ActionInputs {
   readonly workspace: Workspace;
   /** The packages whose sources were read. */
   readonly packages: Iterable<Package>;
-  /** The source hash that packages had when they were read. */
+  /** The source hash of each package at the time it was read. */
   readonly hashes: ReadonlyMap<Package, SourceHash>;
-  /** Other files, in the state in which they were read; undefined for one that cannot be tracked. */
+  /**
+   * Other files, with their state at the time they were read; undefined if it cannot be tracked.
+   */
   readonly files: ReadonlyMap<string, FileState | undefined>;
   /** Paths in the store that were used. */
   readonly storePaths: Iterable<string>;
@@ -34,6 +38,11 @@ export interface ActionContext {
  * Returns an entry for the action cache, or undefined if the result must not be reused: sources
  * differ from the commit, a package has errors, an input changed since it was read, or an input
  * cannot be tracked.
+ * @example
+ * ```ts
+ * const action = recordAction(inputs, { start: process.cwd(), env: process.env }, result);
+ * if (action !== undefined) await storeAction(store, path, action);
+ * ```
  */
 export function recordAction<Result>(
   { workspace, packages, hashes, files, storePaths }: ActionInputs,
@@ -54,7 +63,8 @@ export function recordAction<Result>(
 }
 
 /**
- * Returns the state of the names in the store. Whatever resolves a tag reads it first.
+ * Returns the state of the store's index, which maps names to digests. Read it before you resolve a
+ * tag, so that a later change is noticed.
  * @param paths more files to include
  */
 export function storeState(
@@ -71,7 +81,10 @@ export function buildYmlStates({ packages }: Workspace): ReadonlyMap<string, Fil
   );
 }
 
-/** Returns the states of a workspace without a trust policy. A policy makes an action untracked. */
+/**
+ * Returns the file states of a workspace without a trust policy. A build under a policy is not
+ * cached.
+ */
 export function noTrustFiles({ gitTop }: Workspace): ReadonlyMap<string, FileState> {
   return new Map(TRUST_FILES.map((name) => [join(gitTop ?? '', name), 'absent']));
 }

@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import type { CachedAction } from './find-action.ts';
 
-/** Writes an entry of the action cache. A store that cannot be written to keeps none. */
+/** Writes an entry of the action cache. Does nothing if the store is not writable. */
 export async function storeAction(
   store: Store,
   path: string,

@@ -8,32 +8,35 @@ import type { Recipe } from '../build/recipe.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** Raised by whatever changes the documents of an unchanged build. */
+/** Increase it with every change that makes other documents for an unchanged build. */
 const VERSION = 2;
 
-/** The documents beside an image; each is the manifest of a referrer. */
+/** The attestations of an image; each descriptor is of a referrer's manifest. */
 export interface Attestations {
   readonly sbom: Descriptor;
   readonly provenance: Descriptor;
 }
 
-/** An image of a package, and what it was built from. */
+/** An image of a package for one platform, with the inputs of its build. */
 export interface AttestedImage {
   readonly platform: Platform;
   readonly descriptor: Descriptor;
-  /** undefined for a package of .debs. */
+  /** Undefined for a package with a `debian` block. */
   readonly recipe: Recipe | undefined;
-  /** What the references of the recipe mean, by their text. */
+  /** The digests of the images that the Dockerfile references, keyed by the text there. */
   readonly bases: ReadonlyMap<string, Digest>;
-  /** Images that went into the build context. */
+  /** The images that were put into the build context. */
   readonly archived: readonly FoundImage[];
   /** Its build key. */
   readonly key: string;
-  /** Of a package with a Dockerfile. */
+  /** Only of a package with a Dockerfile: digest over paths, types, modes and contents. */
   readonly contextDigest?: Digest;
-  /** Of a package of .debs. */
+  /** Only of a package with a `debian` block. */
   readonly lock?: DebianLock;
-  /** Once it is attested. The store may have others, of other builds that gave the same image. */
+  /**
+   * Set once the image is attested. The store may have more SBOMs, of other builds of the same
+   * image.
+   */
   readonly sbom?: Descriptor;
 }
 
@@ -41,27 +44,28 @@ export interface AttestedPackage {
   readonly item: Package;
   readonly hash: SourceHash;
   readonly images: readonly AttestedImage[];
-  /** Images for other platforms that are in the index, and were attested when they were built. */
+  /** Images for other platforms in the same index. They were attested when they were built. */
   readonly others: readonly Descriptor[];
   readonly index: Descriptor;
 }
 
-/** What was written about an index and the images that were built. */
+/** The attestations of an index and of the images that were built for it. */
 export interface PackageAttestations {
   readonly index: Attestations;
   readonly images: readonly Attestations[];
 }
 
 /**
- * Writes SBOM and provenance of packages as referrers of their images: of each platform's manifest and of the index.
- * What has been written for the same build is not made again; finding that out reads one small file.
+ * Writes SBOM and provenance of packages as referrers of their images: of the manifest of each
+ * platform, and of the index. Reuses the documents of an earlier run of the same build, which costs
+ * one small read.
  *
- * The packages that one uses come before it.
+ * Attest a package after the packages that it uses.
  */
 export class Attester {
   readonly #store: Store;
   readonly #signal: AbortSignal | undefined;
-  /** By manifest. */
+  /** Keyed by manifest digest. */
   readonly #known = new Map<Digest, AttestedImage>();
 
   constructor(store: Store, signal?: AbortSignal) {
@@ -93,7 +97,7 @@ export class Attester {
     return written;
   }
 
-  /** What was written for a build, if the store still has it. */
+  /** Returns the attestations that were recorded for a build, if the store still has them. */
   async #read(note: string): Promise<PackageAttestations | undefined> {
     const [line] = (await readCacheFile(note)) ?? [];
     if (line === undefined) return undefined;
@@ -107,8 +111,8 @@ export class Attester {
 }
 
 /**
- * The documents that builds of this machine have written, by digest. Others beside an image came with it from elsewhere,
- * and are the word of whoever could write there.
+ * Returns the digests of the attestations that builds on this machine wrote. Any other document
+ * beside an image came from a registry, and anyone with access there may have written it.
  */
 export async function writtenHere(store: Store): Promise<ReadonlySet<Digest>> {
   const found = new Set<Digest>();

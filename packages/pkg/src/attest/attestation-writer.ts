@@ -28,13 +28,13 @@ import { archivedComponents, dependenciesOf } from './build-dependencies.ts';
 import { debsOf } from './deb-components.ts';
 import { ImageKnowledge } from './image-knowledge.ts';
 
-/** Makes the documents about one package. */
+/** Writes the attestations of one package. */
 export class AttestationWriter {
   readonly #store: Store;
   readonly #knowledge: ImageKnowledge;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param known images of packages, by the digests of their manifests: what a package uses is among them */
+  /** @param known images of packages by manifest digest, including those that the package uses */
   constructor(
     store: Store,
     known: ReadonlyMap<Digest, AttestedImage>,
@@ -45,7 +45,7 @@ export class AttestationWriter {
     this.#signal = signal;
   }
 
-  /** Writes the documents and their manifests; they are no referrers of the store yet. */
+  /** Writes the documents and their manifests to the store. Does not add them as referrers. */
   async write(work: AttestedPackage): Promise<PackageAttestations> {
     const images: Attestations[] = [];
     for (const image of work.images) images.push(await this.#image(work, image));

@@ -11,7 +11,7 @@ import type { AttestedImage } from './attest.ts';
 import { debsOf } from './deb-components.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** All that an image was made from, as a provenance lists it. */
+/** Returns all inputs of an image, as the `resolvedDependencies` of its provenance (SLSA v1). */
 export function dependenciesOf(
   item: Package,
   image: AttestedImage,
@@ -37,7 +37,7 @@ export function dependenciesOf(
   ];
 }
 
-/** Images that were put into the build context. */
+/** Returns the SBOM components of the images that were put into the build context. */
 export function archivedComponents(
   archived: AttestedImage['archived'],
   platform: Platform,
@@ -48,7 +48,9 @@ export function archivedComponents(
   }));
 }
 
-/** What ADD fetches: it has to say the checksum of a file, and the commit of a repository. */
+/**
+ * Returns the files and repositories that ADD fetches. ADD needs a checksum or a commit for them.
+ */
 function remotesOf(
   item: Package,
   { recipe, platform, bases: digests }: AttestedImage,
@@ -78,9 +80,9 @@ function remoteResource(step: CopyStep): readonly ResourceDescriptor[] {
   );
 }
 
-/** As SPDX's download locations: `git+https://…`. */
+/** Returns the URI of a git repository, as in SPDX download locations: `git+https://…`. */
 function gitUri(remote: string): string {
-  // What ssh takes for a host and a path is no URI.
+  // The scp-like form HOST:PATH of ssh is not a URI.
   const [, host, path] = /^([^/:]+@[^/:]+):(.*)$/.exec(remote) ?? [];
   return `git+${host === undefined ? remote : `ssh://${host}/${path}`}`;
 }

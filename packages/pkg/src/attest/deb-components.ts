@@ -1,7 +1,7 @@
 import { type Component, debComponent } from '@lkt/attest';
 import type { DebianLock, LockedPackage } from '@lkt/debian';
 
-/** The packages of a lock file, each with what an SBOM says of it. */
+/** Returns the packages of a lock file, each with its SBOM component. */
 export function debsOf({
   suite,
   packages,

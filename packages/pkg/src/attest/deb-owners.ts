@@ -3,12 +3,14 @@ import { type Digest, digestHex } from '@lkt/core';
 import type { DebFile } from '@lkt/debian';
 import type { Store } from '@lkt/oci';
 
-/** Says of a file of an image of .debs whose it is, in one line: package, size, path. */
+/**
+ * Formats one line of the owners file of an image made from Debian packages: package, size, path.
+ */
 export function ownerLine({ item, path, size }: DebFile): string {
   return `${item.name} ${size} ${JSON.stringify(path)}`;
 }
 
-/** Remembers whose the files of an image of .debs are, which is known while it is made. */
+/** Writes the cache file that maps each file of an image to its Debian package. */
 export async function rememberOwners(
   store: Store,
   image: Digest,

@@ -15,13 +15,13 @@ import type { AttestedImage } from './attest.ts';
 import { debsOf } from './deb-components.ts';
 import { ownerLine } from './deb-owners.ts';
 
-/** What is known of the images that packages are made from: what is in them, and whose each file is. */
+/** Finds the contents and file owners of the images that packages are built from. */
 export class ImageKnowledge {
   readonly #store: Store;
   readonly #known: ReadonlyMap<Digest, AttestedImage>;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param known images of packages, by the digests of their manifests */
+  /** @param known images of packages by manifest digest */
   constructor(
     store: Store,
     known: ReadonlyMap<Digest, AttestedImage>,
@@ -32,7 +32,7 @@ export class ImageKnowledge {
     this.#signal = signal;
   }
 
-  /** The images that a Dockerfile names, each once. */
+  /** Returns the images that a Dockerfile references, each once. */
   async bases({ recipe, bases }: AttestedImage): Promise<readonly KnownImage[]> {
     const found = new Map<Digest, KnownImage>();
     for (const use of recipe?.uses ?? []) {
@@ -48,7 +48,10 @@ export class ImageKnowledge {
     return [...found.values()];
   }
 
-  /** What can be found out about an image. Of one from elsewhere no more than an SBOM that came with it. */
+  /**
+   * Returns functions that read contents and owners. Of a foreign image only an SBOM beside it is
+   * known.
+   */
   #knowledge(manifest: Digest): Pick<KnownImage, 'contents' | 'ownerOf'> {
     const made = this.#known.get(manifest);
     return {
@@ -124,7 +127,8 @@ export class ImageKnowledge {
     try {
       for await (const file of debFiles(lock, this.#store, this.#signal)) files.push(file);
     } catch (error) {
-      // The .debs need not be kept once the image is made; then its files are the image's.
+      // The store may have removed the .debs since the build. The files then count as the image's
+      // own.
       if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
       return [];
     }

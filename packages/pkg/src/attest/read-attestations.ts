@@ -11,9 +11,16 @@ import {
 } from '@lkt/oci';
 
 /**
- * The documents of a kind that the store has about an image: of its index, or of its manifest for a platform. Several
- * builds may have given one image; then there are several.
- * @throws LktError NOT_FOUND when there is no such image, or nothing about it
+ * Returns the attestations of one kind that the store has for an image: for its index, or for its
+ * manifest of a platform. There are several if several builds produced the same image.
+ * @param text reference with a digest or tag, or the name alone if the store has one image of it
+ * @throws NOT_FOUND if the store lacks the image or has no such attestation
+ * @throws USAGE_INVALID if the name alone is ambiguous
+ * @throws REFERENCE_INVALID
+ * @example
+ * ```ts
+ * const [sbom] = await readAttestations(store, 'lkt/sshd', 'sbom', parsePlatform('linux/arm64'));
+ * ```
  */
 export async function readAttestations(
   store: Store,
@@ -36,7 +43,7 @@ export async function readAttestations(
   return Promise.all(found.map((referrer) => readAttestation(store, referrer)));
 }
 
-/** By name and tag, or by the name alone while the store has one image of it. */
+/** Resolves by name and tag, or by the name alone if the store has one image of that name. */
 async function resolve(store: Store, reference: Reference): Promise<Digest> {
   const full = formatReference(reference);
   const found = (await store.tags()).filter(

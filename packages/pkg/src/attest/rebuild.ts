@@ -25,31 +25,33 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 export interface RebuildOptions extends Omit<TargetOptions, 'release'>, Signing {
   readonly store: Store;
   readonly build: BuildOptions;
-  /** Where the attestations are brought to, beside the images, which have to be there. */
+  /** Where to push the attestations. The images must be there already. */
   readonly registry?: Registry | undefined;
 }
 
-/** A package that was built again, and who says so. */
+/** A package that was rebuilt, with the identity that attests it. */
 export interface AttestedRebuild {
   readonly item: Package;
   /** Name and tag. */
   readonly reference: string;
-  /** Of the index of what was built. */
+  /** Digest of the rebuilt index. */
   readonly digest: Digest;
   readonly platforms: readonly string[];
   readonly signer: SignerId;
-  /** Attestations that are new: the same signer does not say it twice. */
+  /** Number of new attestations; 0 if the same signer attested the rebuild before. */
   readonly made: number;
 }
 
 /**
- * Builds packages from their sources, every step anew, and signs that this gave their images; nothing of what was built
- * before is taken. What they use is pinned, and is not built again.
+ * Builds packages from their sources without the step cache, and signs statements that the builds
+ * produced their images. Pinned dependencies are not rebuilt.
  *
- * Where there is an image of the same sources already, in the store or the registry, it has to be the same: else nothing
- * is signed.
- * @throws LktError NOT_COMMITTED; NOT_REPRODUCIBLE; NOT_FOUND when the registry has no such image; what building and
- * signing throw
+ * If the store or the registry has an image of the same sources, the rebuilt image must be equal.
+ * Otherwise nothing is signed.
+ * @throws NOT_COMMITTED if the sources differ from the commit
+ * @throws NOT_REPRODUCIBLE if the rebuilt image differs from the existing one
+ * @throws NOT_FOUND if the registry lacks the image
+ * @throws LktError as `buildPackages` and the signer do
  */
 export async function attestRebuilds(
   workspace: Workspace,
@@ -78,7 +80,7 @@ export async function attestRebuilds(
 interface Work {
   readonly item: Package;
   readonly target: Reference & { readonly tag: string };
-  /** Images of the same sources that were there before, and where. */
+  /** Existing images of the same sources, and where they are. */
   readonly claims: readonly { readonly image: Descriptor; readonly place: string }[];
 }
 
@@ -147,7 +149,7 @@ async function attest(work: Rebuilt, options: RebuildOptions): Promise<AttestedR
   const { committed } = built.hash;
   if (committed === undefined) throw new Error(`${item.name} has no hash`);
   const platforms = built.images.map(platformOf);
-  // What a pin may name: all that was built, or what a machine for one platform would have built.
+  // A pin may name the index of all platforms, or that of a machine which builds for one platform.
   const subjects = new Map([[built.index.digest, { subject: built.index, platforms }]]);
   for (const image of built.images) {
     const subject = await writeIndex(store, [image]);

@@ -3,28 +3,31 @@ import { basename, dirname, join, matchesGlob, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
-/** A build argument given beside build.yml, whose argument of the same name it replaces. */
+/**
+ * A build argument from the command line. It overrides the argument of the same name in build.yml.
+ */
 export interface GivenArg {
   readonly name: string;
-  /** May be a calculated one, as in build.yml. */
+  /** May be a calculated value, as in build.yml; see `resolveBuildArgs`. */
   readonly value: string;
-  /** What paths in the value are relative to; absolute. */
+  /** Absolute directory that relative paths in the value start from. */
   readonly dir: string;
-  /** Makes an error at the place it is given. */
+  /** Creates an error at the position of the argument. */
   readonly at: { error(message: string, options?: { fix?: string; cause?: unknown }): LktError };
 }
 
-/** A build argument with its value, or with the package whose reference is its value. */
+/** A build argument with its value, or with the package whose reference is the value. */
 export type ResolvedArg =
   | { readonly name: string; readonly value: string }
   | { readonly name: string; readonly package: Package };
 
 /**
- * Resolves calculated arguments: `NAME=@lkt:pkg:DIR` is the reference of the package in DIR, and
- * `NAME_%=@lkt:pkgs:GLOB` gives one argument for every package directory that the pattern matches, with `%` replaced by
- * the package's name in capitals.
+ * Resolves calculated arguments. `NAME=@lkt:pkg:DIR` is the reference of the package in DIR.
+ * `NAME_%=@lkt:pkgs:GLOB` expands to one argument for each package directory that matches; `%`
+ * becomes the name of the package in capitals.
  * @param item the package that the arguments are for; a pattern does not match it
- * @throws LktError CONFIG_INVALID at the argument; NOT_FOUND
+ * @throws CONFIG_INVALID at the argument; NOT_FOUND if a matched directory has no
+ * build.yml
  */
 export async function resolveBuildArgs(
   workspace: Workspace,
@@ -53,8 +56,9 @@ export async function resolveBuildArgs(
 }
 
 /**
- * Loads the packages that calculated arguments name and that stand elsewhere in the repository than packages do, so that
- * their sources are read with all others. What is wrong with an argument is said where it is used.
+ * Adds the packages that calculated arguments name outside the usual directories to the workspace,
+ * so that their sources are read together with all others. Ignores invalid arguments: the build
+ * that uses them reports them.
  */
 export async function loadArgPackages(
   workspace: Workspace,
@@ -76,7 +80,7 @@ export async function loadArgPackages(
 
 const PREFIX = '@lkt:';
 
-/** Whether a value stands for packages as they are now. */
+/** Reports whether a value refers to packages of the workspace: `@lkt:…`. */
 export function isCalculated(value: string): boolean {
   return value.startsWith(PREFIX);
 }
@@ -110,7 +114,10 @@ async function several(
   }));
 }
 
-/** Directories that match, sorted; hidden ones are left out, as in LinuxKit. `*` does not cross a slash. */
+/**
+ * Returns the directories that match, sorted. Skips hidden ones, as LinuxKit does. `*` does not
+ * match a slash.
+ */
 async function matching(pattern: string): Promise<string[]> {
   if (!/[*?[]/.test(pattern)) return (await isDirectory(pattern)) ? [pattern] : [];
   const parents = await matching(dirname(pattern));

@@ -27,18 +27,18 @@ import { DEFAULT_TAG, renderTag } from '../pins/tag.ts';
 
 /** A package as its build.yml describes it. */
 export interface PackageSpec {
-  /** Absolute. */
+  /** Absolute path. */
   readonly dir: string;
   readonly file: SourceFile;
-  /** `org/image`, as references have it: without `docker.io`. */
+  /** `org/image` in familiar form, without `docker.io`. */
   readonly name: string;
   readonly org: string;
   readonly image: string;
-  /** Template, see `renderTag`. */
+  /** Tag template; see `renderTag`. */
   readonly tag: string;
   /** Relative to `dir`, with slashes. */
   readonly dockerfile: string;
-  /** As OCI names them: `amd64`. */
+  /** OCI architectures, such as `amd64`. */
   readonly arches: readonly string[];
   readonly extraSources: readonly ExtraSource[];
   readonly gitrepo: string | undefined;
@@ -47,37 +47,44 @@ export interface PackageSpec {
   readonly disableCache: boolean;
   readonly config: ImageRuntimeConfig | undefined;
   readonly buildArgs: readonly BuildArg[];
-  /** Images that are put into the build context. */
+  /** The images to put into the build context. */
   readonly depends: DockerImages | undefined;
-  /** The secrets that `RUN --mount=type=secret` may ask for. Only their ids: values come from the command line. */
+  /**
+   * Ids of the secrets that `RUN --mount=type=secret` may use. The values come from the command
+   * line.
+   */
   readonly secrets: readonly SecretId[];
-  /** Stage of the Dockerfile that becomes the image; default: the last. */
+  /** The stage that becomes the image; default: the last stage of the Dockerfile. */
   readonly target: { readonly stage: string; readonly at: YamlValue } | undefined;
-  /** Whether two builds of the sources give the same image. */
+  /** Whether two builds of the same sources produce equal images. */
   readonly reproducible: boolean;
-  /** Why they do not, if build.yml says. */
+  /** The reason in build.yml why they do not, if it has one. */
   readonly notReproducibleBecause: string | undefined;
-  /** Makes the image from Debian packages instead of a Dockerfile. */
+  /** Builds the image from Debian packages instead of a Dockerfile. */
   readonly debian: DebianBlock | undefined;
 }
 
-/** A directory outside the package whose files are in the build context, and in the source hash. */
+/**
+ * A directory outside the package whose files are part of the build context and of the source hash.
+ */
 export interface ExtraSource {
-  /** Absolute. */
+  /** Absolute path. */
   readonly source: string;
-  /** Where in the context; '' is its top. */
+  /** Path in the build context; empty for its top. */
   readonly destination: RawPath;
   readonly at: YamlValue;
 }
 
-/** `NAME=value`; the value may be a calculated one, see `resolveBuildArgs`. */
+/**
+ * A build argument of build.yml, `NAME=value`. The value may be calculated; see `resolveBuildArgs`.
+ */
 export interface BuildArg {
   readonly name: string;
   readonly value: string;
   readonly at: YamlValue;
 }
 
-/** A secret as build.yml names it. */
+/** The id of a secret in build.yml. */
 export interface SecretId {
   readonly id: string;
   readonly at: YamlValue;
@@ -85,7 +92,7 @@ export interface SecretId {
 
 const text = anyText();
 
-/** By the names of Go, as images have them. */
+/** GOARCH values, as the OCI image-spec requires. */
 const ARCHES = [
   'amd64',
   'arm64',
@@ -108,7 +115,7 @@ const ARCH: YamlType<string> = anyText({
   fix: `use some of: ${ARCHES.join(', ')}`,
 });
 
-/** `DIRECTORY:DESTINATION`; the directory is not absolute yet. */
+/** Parses `DIRECTORY:DESTINATION`. `parseBuildYml` makes the directory absolute. */
 const EXTRA_SOURCE: YamlType<ExtraSource> = anyText({
   matches: /^[^:]+:[^:]*$/,
   problem: (source) => `"${source}" is not an extra source`,
@@ -141,7 +148,7 @@ const SECRETS: YamlType<readonly SecretId[]> = list(
   return secrets;
 });
 
-/** `true`, `false`, or in words why it is not. */
+/** Parses `true`, `false`, or the reason why the package is not reproducible. */
 const REPRODUCIBLE: YamlType<Pick<PackageSpec, 'reproducible' | 'notReproducibleBecause'>> = either(
   boolean.transform((reproducible) => ({ reproducible, notReproducibleBecause: undefined })),
   (value) => !value.isString(),
@@ -160,7 +167,7 @@ const TAG: YamlType<string> = scalar.transform((tag, value) => {
 const located = <T>(type: YamlType<T>): YamlType<{ readonly value: T; readonly at: YamlValue }> =>
   type.transform((value, at) => ({ value, at }));
 
-/** LinuxKit's keys, then lkt's own. */
+/** LinuxKit's keys, then those of lkt alone. */
 const FIELDS = {
   image: required(located(text), 'the name of the image', 'add: image: NAME'),
   org: optional(located(text), 'what stands before the name; linuxkit'),
@@ -189,16 +196,22 @@ const FIELDS = {
 
 const BUILD = record(FIELDS);
 
-/** The JSON schema of a build.yml: what `parseBuildYml` takes, as far as a schema can say it. */
+/** Returns the JSON schema of build.yml. It accepts every valid file, and some invalid ones. */
 export function buildYmlSchema(): JsonSchema {
   const writer = new SchemaWriter({ isLenient: true });
   return writer.document('build.yml', 'A package of lkt or LinuxKit', BUILD.schema(writer));
 }
 
 /**
- * Reads a build.yml: LinuxKit's keys and defaults, and lkt's own: `debian`, `secrets`, `target`, `reproducible`.
+ * Parses a build.yml: LinuxKit's keys with its defaults, and `debian`, `secrets`, `target` and
+ * `reproducible`.
  * @param dir absolute directory of the package
- * @throws LktError CONFIG_INVALID with line and column
+ * @throws CONFIG_INVALID with line and column
+ * @example
+ * ```ts
+ * const file = { path: 'pkg/sshd/build.yml', text };
+ * const { name, arches } = parseBuildYml(file, resolve('pkg/sshd'));
+ * ```
  */
 export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
   const { dockerfile, target, secrets, depends, debian, ...given } = BUILD.read(parseYaml(file));
@@ -245,7 +258,7 @@ function nameOf({ image, org }: Pick<Values<typeof FIELDS>, 'image' | 'org'>): s
   return familiarReference(reference);
 }
 
-/** Gives an error of a value's parser the place of the value. */
+/** Runs a parser of a value, and adds the position of the value to its error. */
 function wrap<T>(value: YamlValue, run: () => T): T {
   try {
     return run();

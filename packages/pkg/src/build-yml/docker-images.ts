@@ -19,19 +19,21 @@ import { parseReference, type RawPath, type Reference, toRaw } from '@lkt/oci';
 
 /** `depends.docker-images` of build.yml: images that are put into the build context as archives. */
 export interface DockerImages {
-  /** One archive of all images, or a directory with one of each. Without leading slash. */
+  /**
+   * One archive of all images, or a directory with one archive per image. Without leading slash.
+   */
   readonly target: { readonly kind: 'file' | 'directory'; readonly path: RawPath };
-  /** Of the package: a file with a reference on each line. */
+  /** A file of the package with one reference per line. */
   readonly fromFile: { readonly path: string; readonly at: YamlValue } | undefined;
   readonly list: readonly DockerImage[];
 }
 
-/** An image that is asked for, and where. */
+/** An image of `depends`, with the position of its reference. */
 export interface DockerImage {
   readonly reference: Reference & { readonly digest: Digest };
   /** `FILE:LINE`. */
   readonly place: string;
-  /** An error at the reference. */
+  /** Creates an error at the reference. */
   readonly error: (code: LktErrorCode, message: string, fix?: string) => LktError;
 }
 
@@ -72,7 +74,7 @@ const IMAGES: YamlType<DockerImages> = record({
   };
 });
 
-/** `depends` of build.yml, by LinuxKit's rules. */
+/** Parses `depends` of build.yml, by LinuxKit's rules. */
 export const DEPENDS: YamlType<DockerImages | undefined> = record({
   'docker-images': optional(IMAGES, 'images, as docker save writes them'),
 }).transform((depends) => depends['docker-images']);
@@ -85,8 +87,10 @@ function archivePlace(
 }
 
 /**
- * The images of a package, those of `from-file` too: there empty lines and those that start with `#` do not count.
- * @throws LktError NOT_FOUND, and CONFIG_INVALID at the line
+ * Returns the images of a package, including those of `from-file`. Empty lines and lines that start
+ * with `#` are skipped there.
+ * @throws CONFIG_INVALID at the key if the file is missing, or at the line of a bad
+ * reference
  */
 export async function readDockerImages(
   dir: string,
@@ -107,7 +111,7 @@ export async function readDockerImages(
   });
 }
 
-/** Where the archive of one image is below `target-dir`, as LinuxKit names it: `redis@sha256:….tar`. */
+/** Returns the name of an image's archive in `target-dir`, as in LinuxKit: `redis@sha256:….tar`. */
 export function archiveName({ path, digest }: DockerImage['reference']): RawPath {
   return `${posix.basename(path)}@${digest}.tar`;
 }
@@ -136,7 +140,10 @@ function dockerImage(
   return { reference: { ...reference, digest }, place: `${file.path}:${position.line}`, error };
 }
 
-/** A path inside the package's directory. */
+/**
+ * Returns the normalized path of a file in the directory of the package.
+ * @throws CONFIG_INVALID if the path is absolute or leads outside
+ */
 export function relativePath(value: YamlValue): string {
   const given = value.string();
   const path = posix.normalize(given);

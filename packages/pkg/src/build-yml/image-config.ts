@@ -1,13 +1,15 @@
 import { YamlType, type YamlValue } from '@lkt/core';
 import { SETTINGS } from '../container/settings.ts';
 
-/** Checked plain data, its keys in the order in which the label has them. */
+/**
+ * The runtime config of an image as checked plain data, with its keys in the order of the label.
+ */
 export type ImageRuntimeConfig = Readonly<Record<string, unknown>>;
 
-/** The image label that carries an {@link ImageRuntimeConfig} as JSON. */
+/** The image label that holds an {@link ImageRuntimeConfig} as JSON. */
 export const CONFIG_LABEL = 'org.mobyproject.config';
 
-/** `config` of build.yml. Numbers and booleans are texts where a text is wanted, as in LinuxKit. */
+/** Parses `config` of build.yml. Accepts numbers and booleans as strings, as LinuxKit does. */
 export const IMAGE_CONFIG: YamlType<ImageRuntimeConfig> = new YamlType({
   read: (value) => {
     SETTINGS.read(value, { isLenient: true });
@@ -17,12 +19,18 @@ export const IMAGE_CONFIG: YamlType<ImageRuntimeConfig> = new YamlType({
   schema: (writer) => SETTINGS.named('container').schema(writer),
 });
 
-/** @throws LktError CONFIG_INVALID at the place of an unknown key or a value of the wrong type. */
+/**
+ * Parses the runtime config of an image.
+ * @throws CONFIG_INVALID at an unknown key or a value of the wrong type
+ */
 export function parseImageRuntimeConfig(value: YamlValue): ImageRuntimeConfig {
   return IMAGE_CONFIG.read(value);
 }
 
-/** The text of the label: JSON as Go's `json.Marshal` writes it, with `<`, `>`, `&`, U+2028 and U+2029 escaped. */
+/**
+ * Returns the value of the label: JSON as Go's `json.Marshal` writes it, with `<`, `>`, `&`, U+2028
+ * and U+2029 escaped.
+ */
 export function imageConfigLabel(config: ImageRuntimeConfig): string {
   return JSON.stringify(config).replaceAll(
     /[<>&\u2028\u2029]/g,

@@ -4,8 +4,9 @@ import { LktError, sourceError } from '@lkt/core';
 import type { Package } from '../workspace/workspace.ts';
 
 /**
- * The secrets a package is built with: those its build.yml names, and no others.
- * @throws LktError CONFIG_INVALID at a mount of one that build.yml does not name; NOT_FOUND for one that is not given
+ * Returns the secrets for the build of a package: those that its build.yml names, and no others.
+ * @throws CONFIG_INVALID at a mount of a secret that build.yml does not name
+ * @throws NOT_FOUND if the value of a secret is missing
  */
 export function secretsFor(
   item: Package,
@@ -30,7 +31,7 @@ function refuseUndeclared({ stages, file }: Dockerfile, declared: ReadonlySet<st
     if (instruction.keyword !== 'RUN') continue;
     for (const { type, id, target, flag } of instruction.mounts) {
       const name = id ?? target?.split('/').at(-1);
-      // What a variable stands for is not known here; what is not declared is not given to it.
+      // A variable in the id is unknown here. The build mounts only declared secrets in any case.
       if (type !== 'secret' || name === undefined || name.includes('$') || declared.has(name))
         continue;
       const message = `build.yml does not name the secret "${name}"`;

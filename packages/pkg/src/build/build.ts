@@ -29,6 +29,12 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
  * package's sources give. What has been built before is not built again.
  * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND at the place in the Dockerfile; CONFIG_INVALID for a cycle; what
  * the engine throws
+ * @example
+ * ```ts
+ * const options = { store, engine, mirror, reporter };
+ * const { packages } = await buildPackages(workspace, [workspace.get('lkt/sshd')], options);
+ * console.log(packages.at(-1)?.index.digest);
+ * ```
  */
 export async function buildPackages(
   workspace: Workspace,

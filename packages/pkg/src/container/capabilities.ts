@@ -1,6 +1,6 @@
 import { either, list, nearest, oneOf, text, type YamlType } from '@lkt/core';
 
-/** The capabilities of Linux in the order of their numbers (linux/capability.h), 0 to 40. */
+/** The capabilities of Linux in the order of their numbers, 0 to 40 (linux/capability.h). */
 const CAPABILITIES: readonly string[] = [
   'CHOWN',
   'DAC_OVERRIDE',
@@ -47,7 +47,10 @@ const CAPABILITIES: readonly string[] = [
 
 const WORD = /^(?:[Aa][Ll][Ll]|[Nn][Oo][Nn][Ee])$/;
 
-/** Names of capabilities, or one item `all` or `none`, which stay as they are until lists are merged. */
+/**
+ * Parses names of capabilities, or the single item `all` or `none`. Both stay unexpanded until
+ * lists are merged; see `expandCapabilities`.
+ */
 export const CAPABILITY_NAMES: YamlType<readonly string[]> = list(
   either(
     text({ matches: WORD, problem: (name) => `"${name}" is neither "all" nor "none"` }),
@@ -68,7 +71,9 @@ export const CAPABILITY_NAMES: YamlType<readonly string[]> = list(
   throw (value.list()[index] ?? value).error(`"${name}" must be the only item of the list`);
 });
 
-/** The capabilities of a merged list in its order, each once. */
+/**
+ * Returns the capabilities of a merged list, in its order and without duplicates. Expands `all`.
+ */
 export function expandCapabilities(names: readonly string[]): readonly string[] {
   if (names.includes('all')) return CAPABILITIES;
   return [...new Set(names.filter((name) => name !== 'none'))];

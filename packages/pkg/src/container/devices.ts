@@ -10,7 +10,9 @@ import {
   type YamlType,
 } from '@lkt/core';
 
-/** A device node in the container; the path `all` stands for leave to use every device of the type, without a node. */
+/**
+ * A device node in the container. The path `all` allows every device of the type and makes no node.
+ */
 export interface Device {
   readonly path: string;
   readonly type: string;
@@ -19,7 +21,7 @@ export interface Device {
   readonly mode: number;
 }
 
-/** A file mode: an octal number in quotes. */
+/** Parses a file mode: an octal number in quotes. */
 export const MODE: YamlType<number> = text({
   matches: /^0?[0-7]{1,4}$/,
   problem: (mode) => `"${mode}" is not a file mode`,

@@ -15,7 +15,7 @@ export interface IdMapping {
   readonly size: number;
 }
 
-/** A mount of a container. A bind whose source is no absolute path names a volume. */
+/** A mount of a container. A bind whose source is not an absolute path names a volume. */
 export interface Mount {
   readonly destination: string;
   readonly type?: string;
@@ -23,7 +23,7 @@ export interface Mount {
   readonly options?: readonly string[];
   readonly uidMappings?: readonly IdMapping[];
   readonly gidMappings?: readonly IdMapping[];
-  /** Where the user wrote it. */
+  /** The position in the config, for errors. */
   readonly at: YamlValue;
 }
 
@@ -37,7 +37,7 @@ export const ID_MAPPINGS: YamlType<readonly IdMapping[]> = list(
   }),
 );
 
-/** LinuxKit's schema spells the mappings of a mount in lower case; what Go writes into a label is in camel case. */
+/** LinuxKit's schema has `uidmappings`; Go writes `uidMappings` into a label. Both are accepted. */
 const MOUNT: YamlType<Mount> = record({
   destination: withDefault(text(), '', 'where in the container'),
   type: omitEmpty(text(), 'the type of the file system, or bind'),
@@ -54,7 +54,7 @@ const MOUNT: YamlType<Mount> = record({
   at,
 }));
 
-/** Where a file system goes when nothing is said. */
+/** Default destination by file system type. */
 const DESTINATIONS: Readonly<Record<string, string>> = {
   proc: '/proc',
   devpts: '/dev/pts',
@@ -63,7 +63,7 @@ const DESTINATIONS: Readonly<Record<string, string>> = {
   mqueue: '/dev/mqueue',
 };
 
-/** `mounts` of a container: type and destination are derived from each other where one is missing. */
+/** Parses `mounts` of a container. Derives a missing type from the destination, and the reverse. */
 export const MOUNTS: YamlType<readonly Mount[]> = list(
   MOUNT.transform((raw, item) => {
     const type =
@@ -79,12 +79,12 @@ export const MOUNTS: YamlType<readonly Mount[]> = list(
   }),
 );
 
-/** `runtime.mounts`: taken as they are. */
+/** Parses `runtime.mounts`. Adds no defaults. */
 export const RUNTIME_MOUNTS: YamlType<readonly Mount[]> = list(MOUNT);
 
 const BIND_FORM = 'write it as SOURCE:DESTINATION or SOURCE:DESTINATION:OPTION,OPTION';
 
-/** `binds`: `source:destination[:option,…]`. */
+/** Parses `binds`: `source:destination[:option,…]`. */
 export const BINDS: YamlType<readonly Mount[]> = list(
   text({
     matches: /^[^:]+:[^:]+(?::[^:]*)?$/,
@@ -107,7 +107,7 @@ export const BINDS: YamlType<readonly Mount[]> = list(
   }),
 );
 
-/** `tmpfs`: `destination[:option,…]`. */
+/** Parses `tmpfs`: `destination[:option,…]`. */
 export const TMPFS: YamlType<readonly Mount[]> = list(
   text({
     matches: /^[^:]+(?::[^:]*)?$/,

@@ -13,7 +13,7 @@ import {
   type YamlType,
 } from '@lkt/core';
 
-/** Cgroup limits, named and ordered as in runtime-spec, config-linux.md, "Control groups". */
+/** Cgroup limits, with names and order of runtime-spec, config-linux.md, "Control groups". */
 export interface Resources {
   readonly devices?: readonly DeviceRule[];
   readonly memory?: Limits;
@@ -22,7 +22,7 @@ export interface Resources {
   readonly blockIO?: Limits;
   readonly hugepageLimits?: readonly Limits[];
   readonly network?: Limits;
-  /** Files of the control group and what is written into them, in byte order. */
+  /** Files of cgroup v2 and their values, sorted by name in byte order. */
   readonly unified?: Readonly<Record<string, string>>;
 }
 
@@ -123,7 +123,7 @@ const HUGEPAGES: YamlType<readonly Limits[]> = list(
   }),
 );
 
-/** A file of a control group, such as `memory.high`; never a path to another group's. */
+/** A file of a control group, such as `memory.high`. Excludes paths into other groups. */
 const CGROUP_FILE = /^[a-z0-9_]+(?:\.[A-Za-z0-9_-]+)+$/;
 
 const UNIFIED: YamlType<Readonly<Record<string, string>>> = mapping(scalar).transform(
@@ -147,7 +147,7 @@ export const RESOURCES: YamlType<Resources> = record({
     record({ limit: withDefault(NUMBER, 0, 'how many') }),
     'how many processes it may have',
   ),
-  // Go would write `blockIO` into a label, which LinuxKit's own reader then refuses.
+  // Go would write `blockIO` into a label, which LinuxKit's own parser rejects.
   blockio: optional(BLOCK_IO, 'how much it may read and write'),
   hugepageLimits: omitEmpty(HUGEPAGES, 'how many huge pages it may use'),
   network: optional(NETWORK, 'marks of its packets; cgroup v1'),

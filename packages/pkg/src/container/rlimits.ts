@@ -1,6 +1,6 @@
 import { list, nearest, text, type YamlType, type YamlValue } from '@lkt/core';
 
-/** setrlimit(2); -1 as an unsigned 64-bit number stands for no limit. */
+/** A resource limit, see setrlimit(2). 2^64 - 1 means unlimited. */
 export interface Rlimit {
   readonly type: string;
   readonly soft: bigint;
@@ -28,7 +28,7 @@ const NAMES = [
 
 const UNLIMITED = 2n ** 64n - 1n;
 
-/** A list of `name,soft,hard`, such as `nofile,1024,unlimited`. */
+/** Parses a list of `name,soft,hard`, such as `nofile,1024,unlimited`. */
 export const RLIMITS: YamlType<readonly Rlimit[]> = list(
   text({
     matches: /^[^,]*,[^,]*,[^,]*$/,

@@ -10,7 +10,7 @@ import {
 } from '@lkt/core';
 import { type Mount, RUNTIME_MOUNTS } from './mounts.ts';
 
-/** What init does for a container before and while it starts it. */
+/** Settings for init: its work for a container before and during the start. */
 export interface RuntimeSettings {
   readonly cgroups?: readonly string[];
   readonly mounts?: readonly Mount[];
@@ -20,7 +20,9 @@ export interface RuntimeSettings {
   readonly namespace?: string;
 }
 
-/** A network interface that is made in, or moved into, the container's network namespace. */
+/**
+ * A network interface that init creates in, or moves into, the network namespace of the container.
+ */
 interface Interface {
   readonly name?: string;
   readonly add?: string;

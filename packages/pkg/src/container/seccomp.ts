@@ -10,7 +10,7 @@ import {
   type YamlType,
 } from '@lkt/core';
 
-/** Which system calls a container may do, as runtime-spec has it in config-linux.md, "Seccomp", in its order. */
+/** A seccomp filter, with names and order of runtime-spec, config-linux.md, "Seccomp". */
 export interface Seccomp {
   readonly defaultAction: string;
   readonly defaultErrnoRet?: number;
@@ -33,7 +33,7 @@ interface SyscallArgument {
   readonly op: string;
 }
 
-/** Notifying someone (SCMP_ACT_NOTIFY) needs someone who listens, and init does not. */
+/** Without SCMP_ACT_NOTIFY: it needs a listener, and init has none. */
 const ACTION = choice(
   'SCMP_ACT_ALLOW',
   'SCMP_ACT_ERRNO',

@@ -1,6 +1,7 @@
-// The fields of a container: of an entry of an image config, of `config` in build.yml, and of the label
-// `org.mobyproject.config` in an image. Their order, and which are left out when they are empty, follow the Go structs
-// of LinuxKit and of opencontainers/runtime-spec, so that the label is byte for byte LinuxKit's.
+// The settings of a container: of an entry in an image config, of `config` in build.yml, and of the
+// label `org.mobyproject.config` of an image. Their order and the omission of empty ones follow the
+// Go structs of LinuxKit and opencontainers/runtime-spec, so that the label equals LinuxKit's byte
+// for byte.
 
 import {
   boolean,
@@ -37,10 +38,13 @@ import {
   type Restart,
 } from './supervision.ts';
 
-/** A numeric id, or the name of a container, whose own id is meant. */
+/** A numeric id, or the name of a container that stands for the id of that container. */
 export type Id = number | { readonly name: string; readonly at: YamlValue };
 
-/** How a container runs: what an entry of an image config says beside its name and image, and the label of an image. */
+/**
+ * The settings of a container: all fields of an image config entry except name and image, or the
+ * content of an image's label.
+ */
 export interface Settings {
   readonly capabilities?: readonly string[];
   readonly capabilitiesAdd?: readonly string[];
@@ -77,7 +81,7 @@ export interface Settings {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly runtime?: RuntimeSettings;
   readonly seccomp?: Seccomp;
-  /** A profile that the kernel has loaded. */
+  /** Name of an AppArmor profile that the kernel has loaded. */
   readonly apparmor?: string;
   readonly restart?: Restart;
   readonly after?: readonly After[];
@@ -139,10 +143,17 @@ const FIELDS = {
   onfailure: optional(ON_FAILURE, 'of onboot and onshutdown: what happens when it fails'),
 } satisfies Fields;
 
-/** The fields alone, as a label has them. */
+/** Parses settings alone, as in a label. */
 export const SETTINGS: YamlType<Settings> = record(FIELDS).transform(settingsOf);
 
-/** The fields beside others in one mapping. */
+/**
+ * Returns a parser for a mapping of settings and further fields, which it returns separately.
+ * @example
+ * ```ts
+ * const service = withSettings({ name: required(text(), 'name of the service') });
+ * const { own, settings } = service.read(parseYaml(file));
+ * ```
+ */
 export function withSettings<F extends Fields>(
   own: F,
 ): YamlType<{ readonly own: Values<F>; readonly settings: Settings }> {
@@ -169,8 +180,9 @@ function settingsOf(fields: Values<typeof FIELDS>): Settings {
 }
 
 /**
- * The label `org.mobyproject.config` of an image.
- * @throws LktError CONFIG_INVALID as for a file with the path that `file` has, which should name the image
+ * Parses the label `org.mobyproject.config` of an image.
+ * @param file the label's text; its path appears in errors and should name the image
+ * @throws CONFIG_INVALID with line and column
  */
 export function parseLabel(file: SourceFile): Settings {
   return SETTINGS.read(parseYaml(file));

@@ -10,25 +10,28 @@ import {
   type YamlValue,
 } from '@lkt/core';
 
-/** What init does when a service ends. */
+/** Whether init restarts a service that ends. */
 export type Restart = 'never' | 'on-failure' | 'always';
 
-/** What init does when an onboot or onshutdown container fails. */
+/** The action of init when an onboot or onshutdown container fails. */
 export type OnFailure = 'continue' | 'poweroff' | 'reboot';
 
-/** How init learns that a service is ready: one of `socket`, `exec` and `log` is there. */
+/** The readiness check of a service. Exactly one of `socket`, `exec` and `log` is set. */
 export interface Ready {
-  /** A path in the root; ready is when a Unix socket there takes connections. */
+  /**
+   * Path in the root file system. The service is ready when a Unix socket there accepts
+   * connections.
+   */
   readonly socket?: string;
-  /** A command in the container; ready is when it ends with 0. */
+  /** Command to run in the container. The service is ready when it exits with 0. */
   readonly exec?: readonly string[];
-  /** A text; ready is when the service has written a line with it. */
+  /** Text to look for. The service is ready when it has written a line with this text. */
   readonly log?: string;
-  /** Seconds after which it has failed. */
+  /** Seconds after which the service has failed. */
   readonly timeout: number;
 }
 
-/** The name of another service that is there first. */
+/** The name of a service that must be ready first. */
 export interface After {
   readonly name: string;
   readonly at: YamlValue;

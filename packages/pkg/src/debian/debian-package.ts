@@ -13,15 +13,16 @@ import { type Descriptor, type Platform, type Store, writeImage, writeLayer } fr
 import { rememberOwners } from '../attest/deb-owners.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
-/** Where .debs come from; asked for only when one is missing. */
+/** Returns the Debian mirror. Called only if a .deb is missing from the store. */
 export type FindMirror = () => Promise<Mirror>;
 
-/** What the environment of every container has unless the image says otherwise; Docker's and LinuxKit's. */
+/** Default PATH of images, as Docker and LinuxKit set it. */
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * The lock of a package of .debs for one architecture, checked against its build.yml.
- * @throws LktError NOT_FOUND without one, CONFIG_INVALID for one that does not fit; both name the command
+ * Returns the lock of a package for one architecture, checked against its build.yml.
+ * @throws NOT_FOUND if the lock file is missing; the fix names the command that writes it
+ * @throws CONFIG_INVALID if the lock does not match build.yml
  */
 export async function readLock(
   workspace: Workspace,
@@ -46,14 +47,14 @@ export async function readLock(
   return lock;
 }
 
-/** Makes the image of a package of .debs: one layer, no commands run. */
+/** Builds the image of a package with a `debian` block: one layer, without running any command. */
 export async function buildDebianImage(
   image: {
     readonly lock: DebianLock;
     readonly block: DebianBlock;
     readonly labels: Readonly<Record<string, string>>;
     readonly platform: Platform;
-    /** Named in the advice on a .deb that is gone. */
+    /** Package directory for the fix of an error about a .deb that the mirror no longer has. */
     readonly directory: string;
   },
   context: {
@@ -80,7 +81,7 @@ export async function buildDebianImage(
   return descriptor;
 }
 
-/** `debian.lock`; with several architectures each has its own. */
+/** Returns `debian.lock`, or `debian.ARCH.lock` for a package of several architectures. */
 export function lockPath(item: Package, { architecture }: Platform): string {
   return join(item.dir, item.arches.length > 1 ? `debian.${architecture}.lock` : 'debian.lock');
 }
@@ -90,7 +91,10 @@ export function debianSpec(item: Package, platform: Platform): DebianSpec {
   return { ...item.debian, architecture: debianArchitecture(platform) };
 }
 
-/** @see https://wiki.debian.org/SupportedArchitectures */
+/**
+ * Returns Debian's name of an architecture.
+ * @see https://wiki.debian.org/SupportedArchitectures
+ */
 function debianArchitecture({ architecture, variant }: Platform): string {
   if (architecture === 'arm') return variant === 'v7' || variant === undefined ? 'armhf' : 'armel';
   return { '386': 'i386', ppc64le: 'ppc64el' }[architecture] ?? architecture;

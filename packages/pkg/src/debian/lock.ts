@@ -12,14 +12,14 @@ import { platformsOf } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { writeFileWhole } from '../write-file.ts';
 
-/** What a new lock changes, for the eye of a reviewer. */
+/** The changes that a new lock makes, for review. */
 export interface LockReport {
-  /** As the user would name it. */
+  /** Path as shown to the user. */
   readonly file: string;
   readonly added: readonly LockedPackage[];
   readonly removed: readonly LockedPackage[];
   readonly changed: readonly { readonly from: LockedPackage; readonly to: LockedPackage }[];
-  /** How many packages the lock names now. */
+  /** Number of packages in the new lock. */
   readonly total: number;
 }
 
@@ -28,18 +28,23 @@ export interface LockPackageOptions {
   readonly mirror: FindMirror;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
-  /** Default: all that the package is for. */
+  /** Default: all architectures of the package. */
   readonly platforms?: readonly Platform[];
-  /** The time at which an index of the archive must still be valid. */
+  /** The time at which the archive's indexes must be valid. Default: now. */
   readonly now?: Date | undefined;
-  /** Files of OpenPGP keys that the archive may be signed with; by default Debian's. */
+  /** Files of OpenPGP keys that may sign the archive. Default: Debian's keys. */
   readonly keyrings?: readonly string[] | undefined;
 }
 
 /**
  * Resolves what the `debian` block of a package asks for and writes its lock, one for each platform. A lock that would
  * stay the same is not written.
- * @throws LktError CONFIG_INVALID for a package without a `debian` block; what `resolveLock` throws
+ * @throws CONFIG_INVALID for a package without a `debian` block; what `resolveLock` throws
+ * @example
+ * ```ts
+ * const [report] = await lockPackage(workspace, item, { store, mirror, reporter });
+ * for (const { from, to } of report?.changed ?? []) console.log(from.version, to.version);
+ * ```
  */
 export async function lockPackage(
   workspace: Workspace,
@@ -78,7 +83,9 @@ export async function lockPackage(
   return reports;
 }
 
-/** A lock that cannot be read is as good as none: it is about to be replaced. */
+/**
+ * Returns the existing lock file, without its content if it is invalid: it is about to be replaced.
+ */
 async function readOld(
   path: string,
   name: string,

@@ -5,31 +5,36 @@ import { lockPackage, type LockPackageOptions } from './lock.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { writeFileWhole } from '../write-file.ts';
 
-/** A source of upstream's that a package is made from, and what the archive has instead. */
+/** A Debian source package that build.yml pins, and the newest version in the archive. */
 export interface SourceUpdate {
-  /** The build.yml, as the user would name it. */
+  /** Path of the build.yml as shown to the user. */
   readonly file: string;
   readonly source: string;
-  /** `6.12`: only versions of the same two numbers are looked for. */
+  /** Major and minor version, `6.12`. Only versions of the same series are considered. */
   readonly series: string;
-  /** The version that build.yml names. */
+  /** The version in build.yml. */
   readonly from: string;
-  /** The newest that the archive serves, if it is newer. */
+  /** The newest version that can be downloaded, if it is newer. */
   readonly to: string | undefined;
-  /** Versions still newer that the archive lists and does not serve. */
+  /** Newer versions in the archive's index whose files cannot be downloaded. */
   readonly notServed: readonly string[];
 }
 
-/** The source of a build.yml that names one version: `linux (= 6.12.107-1)`. */
+/** A source package in build.yml with an exact version: `linux (= 6.12.107-1)`. */
 interface PinnedSource {
-  /** As it stands in build.yml. */
+  /** The text in build.yml. */
   readonly text: string;
   readonly version: string;
 }
 
 /**
  * Looks in the archive for a newer source of the same series. Writes nothing.
- * @throws LktError CONFIG_INVALID when build.yml names no version of the source; what `newestSource` throws
+ * @throws CONFIG_INVALID when build.yml names no version of the source; what `newestSource` throws
+ * @example
+ * ```ts
+ * const update = await findSourceUpdate(workspace, kernel, 'linux', options);
+ * if (update.to !== undefined) await applySourceUpdate(workspace, kernel, update, options);
+ * ```
  */
 export async function findSourceUpdate(
   workspace: Workspace,
@@ -56,9 +61,9 @@ export async function findSourceUpdate(
 }
 
 /**
- * Writes the version that was found into build.yml, and the lock. The lock first: when the archive fails, nothing has
- * changed.
- * @throws LktError what `lockPackage` throws
+ * Writes the new version into the lock file, then into build.yml. If the archive fails, neither
+ * file changes.
+ * @throws LktError as `lockPackage` does
  */
 export async function applySourceUpdate(
   workspace: Workspace,
@@ -84,7 +89,7 @@ export async function applySourceUpdate(
   await writeFileWhole(join(item.dir, workspace.buildYml), edited);
 }
 
-/** Whether a package is made from a source package of this name. */
+/** Reports whether a package is built from the source package of this name. */
 export function hasSource(item: Package, source: string): boolean {
   return item.debian?.sources?.some((text) => /^[^\s(]+/.exec(text)?.[0] === source) ?? false;
 }

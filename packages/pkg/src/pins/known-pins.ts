@@ -6,9 +6,9 @@ import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /**
- * The digests that a package is pinned with as its sources are now: by the Dockerfiles of the workspace and by
- * references from elsewhere. What somebody else says to have built from these sources has to be one of them, if there are
- * any.
+ * Returns the digests in pins of a package's current sources: from the Dockerfiles of the workspace
+ * and from `others`. If there are any, an image of these sources from a registry must have one of
+ * them.
  */
 export async function knownPins(
   workspace: Workspace,
@@ -29,7 +29,7 @@ export async function knownPins(
   return found;
 }
 
-/** A Dockerfile with a mistake pins nothing. */
+/** Returns undefined for an invalid Dockerfile: it has no pins. */
 async function readable(recipes: Recipes, item: Package): Promise<Recipe | undefined> {
   const platforms = item.arches.map((architecture) => ({ os: 'linux', architecture }));
   try {

@@ -9,9 +9,9 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 import { writeFileWhole } from '../write-file.ts';
 import { join } from 'node:path';
 
-/** A reference that was written anew. */
+/** A reference that was rewritten. */
 export interface PinChange {
-  /** As the user would name it. */
+  /** Path as shown to the user. */
   readonly file: string;
   readonly line: number;
   readonly from: string;
@@ -20,13 +20,15 @@ export interface PinChange {
 
 export interface PinReport {
   readonly changes: readonly PinChange[];
-  /** The targets and what they need. */
+  /** The targets and the packages that they use. */
   readonly packages: readonly BuiltPackage[];
-  /** `org/image:<source hash>@<digest>` of each, by name: what a reference to it should say. */
+  /** The current reference `org/image:<source hash>@<digest>` of each package, keyed by name. */
   readonly references: ReadonlyMap<string, string>;
 }
 
-/** A package inside another one's directory changes the other's hash; so often such a chain may go on. */
+/**
+ * Limit for chains of packages inside the directories of other packages, which change their hashes.
+ */
 const MAX_ROUNDS = 5;
 
 /**
@@ -34,7 +36,13 @@ const MAX_ROUNDS = 5;
  * each build writes tag and digest of what the package uses into its Dockerfile.
  *
  * Done twice, the second time changes nothing.
- * @throws LktError GIT_FAILED outside git; PIN_MISSING for a reference made of variables, which cannot be rewritten
+ * @throws GIT_FAILED outside git; PIN_MISSING for a reference made of variables, which cannot be rewritten
+ * @example
+ * ```ts
+ * const items = [...workspace.packages.values()];
+ * const { changes } = await pinWorkspace(workspace, items, options);
+ * for (const { file, line, to } of changes) console.log(`${file}:${line}: ${to}`);
+ * ```
  */
 export async function pinWorkspace(
   workspace: Workspace,
@@ -59,7 +67,7 @@ export async function pinWorkspace(
   });
 }
 
-/** @throws LktError GIT_FAILED outside git, where a package has no hash to be named by */
+/** @throws GIT_FAILED outside git, where a package has no source hash */
 function pinnedReference(built: BuiltPackage): string {
   const pin = pinOf(built);
   if (pin !== undefined) return pin;

@@ -13,16 +13,16 @@ import {
 import type { BuiltPackage } from '../build/built-package.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** What is wrong with a reference, and what to do about it. */
+/** A problem with a reference, with its fix. */
 export interface ReferenceProblem {
   readonly code: LktErrorCode;
   readonly message: string;
   readonly fix: string;
-  /** More lines, for people. */
+  /** More lines for the error message. */
   readonly detail?: string;
 }
 
-/** `org/image:<source hash>@<digest>`: the reference that names a package as it is now. undefined outside git. */
+/** Returns the pin of a package, `org/image:<source hash>@<digest>`, or undefined outside git. */
 export function pinOf({ item, hash, index, tagSuffix }: BuiltPackage): string | undefined {
   return hash.committed === undefined
     ? undefined
@@ -30,8 +30,9 @@ export function pinOf({ item, hash, index, tagSuffix }: BuiltPackage): string | 
 }
 
 /**
- * Checks a reference to a package of the workspace against what that package gives now. The digest may be of an index
- * that has images for other platforms too, or not for all that were built: what counts are the images.
+ * Checks a reference to a package of the workspace against the images built from its sources. The
+ * index may contain images for more or fewer platforms than were built; only the images count.
+ * @returns undefined if the pin is correct
  */
 export async function checkPin(
   reference: Reference,
@@ -64,7 +65,7 @@ export async function checkPin(
 async function isIndexOf(digest: Digest, built: BuiltPackage, store: Store): Promise<boolean> {
   const { images, others, item } = built;
   const known = inOrder(item, [...images, ...others]);
-  // An index of some of the images follows from them, so it is made when it is not there.
+  // The index of a subset follows from its images, so it can be written now.
   if (known.length > 1) {
     for (const some of subsets(known)) {
       const index = await writeIndex(store, some);
@@ -84,7 +85,7 @@ async function isIndexOf(digest: Digest, built: BuiltPackage, store: Store): Pro
   );
 }
 
-/** The manifests of an index in the store; none for anything else. */
+/** Returns the manifests of an index in the store; empty if it is missing or not an index. */
 export async function indexManifests(store: Store, digest: Digest): Promise<readonly Descriptor[]> {
   try {
     return parseIndex(await store.readBytes({ digest })).manifests;
@@ -98,7 +99,7 @@ export function samePlatform({ platform }: Descriptor, wanted: Platform): boolea
   return platform !== undefined && formatPlatform(platform) === formatPlatform(wanted);
 }
 
-/** Images of a package in the order of its `arches`, which is theirs in an index. */
+/** Sorts images of a package by the order of its `arches`, as in its index. */
 export function inOrder({ arches }: Package, images: readonly Descriptor[]): readonly Descriptor[] {
   const place = ({ platform }: Descriptor): number => arches.indexOf(platform?.architecture ?? '');
   return images.toSorted((a, b) => place(a) - place(b));
@@ -125,7 +126,7 @@ export function missingPin(reference: Reference): ReferenceProblem {
   };
 }
 
-/** The name in the store of a package under a tag. */
+/** Returns the name of a package in the store, with registry and tag. */
 export function storeName({ domain, path }: Reference, tag: string): string {
   return formatReference({ domain, path, tag });
 }

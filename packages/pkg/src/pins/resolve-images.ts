@@ -8,22 +8,28 @@ import { checkPin, problemError, type ReferenceProblem } from './pins.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
-/** An image that something outside the package graph names, such as an image config. */
+/** A reference to an image from outside the package graph, such as from an image config. */
 export interface ImageQuery {
-  /** The reference as written; the key of the answer. */
+  /** The reference as written; the key in the result. */
   readonly text: string;
-  /** By default `text`, parsed. */
+  /** Default: `text`, parsed. */
   readonly reference?: Reference;
-  /** Absolute directory of a package that is meant as it is now: `@pkg:DIR`. */
+  /** Absolute directory of a package, for `@pkg:DIR`: means its current image. */
   readonly packageDir?: string;
-  /** Makes an error of a problem, at the place of the reference. */
+  /** Creates the error for a problem, at the position of the reference. */
   readonly error?: (problem: ReferenceProblem) => LktError;
 }
 
 /**
  * The digests that references stand for. Packages of the workspace are built and their pins checked; any other image
  * must be in the store, or come there by `fetchImage`.
- * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND, and what `buildPackages` throws
+ * @throws PIN_MISSING, PIN_STALE, NOT_FOUND, and what `buildPackages` throws
+ * @example
+ * ```ts
+ * const queries = [{ text: 'lkt/sshd:1234@sha256:…' }, { text: '@pkg:sshd', packageDir: '/src/pkg/sshd' }];
+ * const { digests } = await resolveImages(workspace, queries, options);
+ * const digest = digests.get('@pkg:sshd');
+ * ```
  */
 export async function resolveImages(
   workspace: Workspace,
@@ -34,7 +40,7 @@ export async function resolveImages(
   readonly packages: readonly BuiltPackage[];
 }> {
   const wanted = await Promise.all(queries.map((query) => lookUp(workspace, query)));
-  // What is wrong without building is said before the building.
+  // Report problems that need no build before building.
   for (const { query, reference, item } of wanted) {
     if (item !== undefined && (reference === undefined || reference.digest !== undefined)) continue;
     if (reference === undefined) continue;
@@ -59,7 +65,7 @@ export async function resolveImages(
 
 interface Wanted {
   readonly query: ImageQuery;
-  /** undefined for `@pkg:`. */
+  /** Undefined for `@pkg:`. */
   readonly reference: Reference | undefined;
   readonly item: Package | undefined;
 }

@@ -1,11 +1,11 @@
-/** A piece of a text and what to put in its place. Counted in UTF-16 units, as in all positions. */
+/** A replacement of part of a text. Offset and length are in UTF-16 code units. */
 export interface Edit {
   readonly offset: number;
   readonly length: number;
   readonly replacement: string;
 }
 
-/** Replaces pieces that do not overlap; all else stays as it is, byte for byte. */
+/** Applies edits that do not overlap. The rest of the text stays unchanged. */
 export function rewriteReferences(text: string, edits: readonly Edit[]): string {
   let result = text;
   for (const { offset, length, replacement } of edits.toSorted((a, b) => b.offset - a.offset))
@@ -13,7 +13,7 @@ export function rewriteReferences(text: string, edits: readonly Edit[]): string 
   return result;
 }
 
-/** A reference with the name as it is written, and the tag and digest of a pin. */
+/** Returns a reference with the name of `written`, and the tag and digest of `pin`. */
 export function repin(written: string, pin: string): string {
   const beforeDigest = written.split('@')[0] ?? '';
   const colon = beforeDigest.lastIndexOf(':');

@@ -7,18 +7,18 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** LinuxKit's flags of the same names. */
 export interface TagOptions extends HashOptions {
-  /** Instead of the one in build.yml. */
+  /** Overrides `org` of build.yml. */
   readonly org?: string | undefined;
-  /** Template, instead of the one in build.yml. */
+  /** Template; overrides `tag` of build.yml. */
   readonly tag?: string | undefined;
-  /** Whether to write the registry. */
+  /** Whether to include the registry, `docker.io`. */
   readonly canonical?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The references that packages have now, in the order of `packages`.
- * @throws LktError GIT_FAILED, TOOL_MISSING, CONFIG_INVALID, REFERENCE_INVALID
+ * Returns the current references of packages, in the order of `packages`.
+ * @throws GIT_FAILED, TOOL_MISSING, CONFIG_INVALID, REFERENCE_INVALID
  */
 export async function showTags(
   workspace: Workspace,
@@ -36,8 +36,8 @@ export async function showTags(
 }
 
 /**
- * What pins of packages say of their sources, `org/image:HASH`: with the hash that they have once they are committed.
- * Nothing for a package outside git.
+ * Returns `org/image:HASH` of each package, with the hash that its sources will have once
+ * committed. Omits packages outside git.
  */
 export async function sourceNames(
   workspace: Workspace,

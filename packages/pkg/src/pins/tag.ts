@@ -1,12 +1,12 @@
 import { LktError } from '@lkt/core';
 
-/** What a package is tagged with unless build.yml or the command line says otherwise. */
+/** The default tag template of packages. */
 export const DEFAULT_TAG = '{{.Hash}}';
 
 /**
- * Fills in a tag template: Go's text/template as far as a tag needs it, `{{.Hash}}` with optional blanks and trim
- * markers. An empty result becomes `latest`, as in LinuxKit: the tag of a package outside git.
- * @throws LktError CONFIG_INVALID for any other action, and for a result that is no tag.
+ * Renders a tag template, a subset of Go's text/template: `{{.Hash}}` with optional spaces and trim
+ * markers. Returns `latest` if the result is empty, as LinuxKit does for a package outside git.
+ * @throws CONFIG_INVALID for any other action, or if the result is not a valid tag
  */
 export function renderTag(template: string, hash: string): string {
   const rendered = template.replaceAll(
@@ -35,7 +35,7 @@ export function renderTag(template: string, hash: string): string {
 
 const ACTION = /\s*\{\{(- )?(.*?)( -)?\}\}\s*/gs;
 
-/** distribution spec, "Pulling manifests". */
+/** OCI distribution-spec, "Pulling manifests". */
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
 function leadingBlanks(action: string): string {

@@ -15,9 +15,11 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 
 export interface ManifestOptions extends TargetOptions {
   readonly registry: Registry;
-  /** Take the place of other images under the same tag. */
+  /** Replace other images under the same tag. */
   readonly replace?: boolean;
-  /** Undefined: nothing is signed. Else all images must be signed by the same signer already. */
+  /**
+   * Without it, the index is not signed. With it, the same signer must have signed all its images.
+   */
   readonly signing?: (Signing & { readonly store: Store }) | undefined;
 }
 
@@ -32,9 +34,13 @@ export interface PackageManifest {
 }
 
 /**
- * Makes the tags of packages indexes of what was pushed for single platforms, `TAG-ARCH` for each of `arches`, and of
- * what the tags have. No image goes through this machine.
- * @throws LktError NOT_COMMITTED, NOT_FOUND when nothing was pushed, TAG_TAKEN; what signing throws
+ * Sets the tags of packages to indexes of the images that were pushed for single platforms, under
+ * `TAG-ARCH` for each of `arches`, and of the images that the tags already name. Transfers no
+ * image.
+ * @throws NOT_COMMITTED
+ * @throws NOT_FOUND if no image was pushed
+ * @throws TAG_TAKEN
+ * @throws LktError as the signer does
  */
 export async function pushManifests(
   workspace: Workspace,
@@ -69,7 +75,7 @@ export async function pushManifests(
     }
     let signer = await sign(wanted, target, options);
     const { descriptor, manifests, changed } = await registry.mergeIndex(target, images, merge);
-    // Others came between.
+    // Another push changed the index since the dry run.
     if (descriptor.digest !== wanted.descriptor.digest)
       signer = await sign({ descriptor, manifests }, target, options);
     const named =
@@ -91,7 +97,7 @@ export async function pushManifests(
   return results;
 }
 
-/** Signs an index of images that are signed. */
+/** Signs an index. Its images must be signed already. */
 async function sign(
   { descriptor, manifests }: Pick<MergeResult, 'descriptor' | 'manifests'>,
   target: Reference,
@@ -114,7 +120,10 @@ async function sign(
   return signer;
 }
 
-/** The names that packages have in a registry, by their committed sources. @throws LktError NOT_COMMITTED */
+/**
+ * Returns the names that packages have in a registry, by their committed sources.
+ * @throws NOT_COMMITTED
+ */
 export async function committedReferences(
   workspace: Workspace,
   items: readonly Package[],

@@ -14,34 +14,34 @@ import type { Sources } from '../sources/sources.ts';
 import { renderTag } from '../pins/tag.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** Where packages go, and under which names. */
+/** Overrides for the names of packages in a registry. */
 export interface TargetOptions {
-  /** Instead of that in build.yml: `registry.example/team`. */
+  /** Overrides `org` of build.yml: `registry.example/team`. */
   readonly org?: string | undefined;
-  /** Template, instead of that in build.yml. */
+  /** Template; overrides `tag` of build.yml. */
   readonly tag?: string | undefined;
-  /** One more tag, which never comes to mean something else. */
+  /** A further tag, which is never moved to another image. */
   readonly release?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One package, and what of it is pushed. */
+/** A package with the images to push. */
 export interface Work {
   readonly item: Package;
   readonly target: Reference & { readonly tag: string };
-  /** The index that the store has under the tag, and those of `single`. */
+  /** The index in the store, and those of `single`. */
   readonly indexes: readonly Descriptor[];
-  /** Of each image an index of it alone: what a pin names that was made on a machine for one platform. */
+  /** An index of each image alone, which pins name that a machine for one platform made. */
   readonly single: readonly Descriptor[];
   readonly images: readonly Descriptor[];
 }
 
-/** The name of a package in the registry it goes to. */
+/** Returns the name of a package in the target registry, without tag. */
 export function targetName(item: Package, { org }: TargetOptions): Reference {
   return parseReference(org === undefined ? item.name : `${org}/${item.image}`);
 }
 
-/** The name of a package by its sources as they are committed. */
+/** Returns the name of a package in the target registry, with the tag of its sources. */
 export function targetReference(
   item: Package,
   sources: Sources,
@@ -74,7 +74,7 @@ export async function workFor(
   return { item, target: targetReference(item, sources, options), indexes, single, images };
 }
 
-/** @throws LktError NOT_COMMITTED */
+/** @throws NOT_COMMITTED if the package is outside git or differs from the commit */
 export function requireCommitted(item: Package, sources: Sources): void {
   const { hash, committed, dirty } = sources.hash(item);
   if (committed === undefined || hash === '')
@@ -95,7 +95,7 @@ export function requireCommitted(item: Package, sources: Sources): void {
   });
 }
 
-/** The order of `arches`, as the store has it. */
+/** Compares platforms by the order of `arches`, as in the package's index in the store. */
 export function byArches({ arches }: Package): (a: Platform, b: Platform) => number {
   const place = ({ architecture }: Platform): number => {
     const at = arches.indexOf(architecture);

@@ -26,13 +26,15 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 export interface PackagePushOptions extends TargetOptions {
   readonly store: Store;
   readonly registry: Registry;
-  /** Undefined: what is in the store is pushed, and nothing built. */
+  /** Without it, nothing is built: the images must be in the store. */
   readonly build: BuildOptions | undefined;
-  /** Whether the tag of the sources is set; by default it is. Tags of single platforms always are. */
+  /**
+   * Whether to set the tag of the sources; default: true. Tags of single platforms are always set.
+   */
   readonly manifest?: boolean;
-  /** Take the place of other images under the same tags, but for releases. */
+  /** Replace other images under the same tags. Does not apply to release tags. */
   readonly replace?: boolean;
-  /** Undefined: nothing is signed, but what is signed in the store goes along. */
+  /** Without it, nothing is signed. Existing signatures in the store are pushed in any case. */
   readonly signing?: Signing | undefined;
 }
 
@@ -40,16 +42,16 @@ export interface PushedPackage {
   readonly item: Package;
   /** Name and tag in the registry. */
   readonly reference: string;
-  /** What the tag stands for now: with the images for other platforms that it had. */
+  /** The index that the tag names now, including images for other platforms that it had before. */
   readonly digest: Digest;
-  /** What a pin names: the index of the images that are in the store. */
+  /** The index of the images in the store; pins name its digest. */
   readonly index: Digest;
   readonly images: readonly Descriptor[];
   readonly tags: readonly string[];
-  /** Of blobs that went over the wire. */
+  /** Bytes of blobs that were sent. */
   readonly bytes: number;
   readonly changed: boolean;
-  /** Undefined if nobody was asked to sign. */
+  /** Undefined if nothing was signed. */
   readonly signer?: SignerId;
 }
 
@@ -58,8 +60,14 @@ export interface PushedPackage {
  * whatever has a tag is whole. What is there is not sent again, and of blobs that another package has there no byte is.
  *
  * The sources have to be committed, as the tag says which they are.
- * @throws LktError NOT_COMMITTED; NOT_FOUND when nothing may be built and the store lacks one; TAG_TAKEN, before
+ * @throws NOT_COMMITTED; NOT_FOUND when nothing may be built and the store lacks one; TAG_TAKEN, before
  * anything is sent; what building and the registry throw
+ * @example
+ * ```ts
+ * const options = { store, registry, build, release: 'v1.2', signing: { signer } };
+ * const [pushed] = await pushPackages(workspace, [workspace.get('lkt/sshd')], options);
+ * console.log(pushed?.reference, pushed?.digest);
+ * ```
  */
 export async function pushPackages(
   workspace: Workspace,
@@ -80,14 +88,14 @@ export async function pushPackages(
   const blobs = new KnownBlobs();
   for (const one of built) await blobs.add(store, targetName(one.item, options), imagesOf(one));
   const pushed: PushedPackage[] = [];
-  // One that another uses comes first, so that there is something to mount from.
+  // Push used packages first, so that their blobs can be mounted.
   const place = new Map(built.map(({ item }, index) => [item, index] as const));
   const sorted = works.toSorted((a, b) => (place.get(a.item) ?? 0) - (place.get(b.item) ?? 0));
   for (const work of sorted) pushed.push(await push(work, blobs, options));
   return items.flatMap((item) => pushed.find((one) => one.item === item) ?? []);
 }
 
-/** Finds out what would be refused, before anything is sent. */
+/** Fails before anything is sent if a tag is taken. */
 async function requireFree(
   { item, target, images }: Work,
   { registry, manifest = true, replace, release, signal }: PackagePushOptions,
@@ -143,7 +151,7 @@ async function push(
   const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
   const foreign = foreignTo(images);
   const subjects = [...indexes, ...images, ...(manifest ? [wanted.descriptor] : [])];
-  // First, as it may be that nobody can sign.
+  // Sign first: it may fail.
   await sign(subjects, manifest ? wanted.manifests.filter(foreign) : []);
   for (const index of indexes) await send(index, name);
   await blobs.add(store, repository, images);
@@ -162,7 +170,7 @@ async function push(
   if (manifest) {
     const merged = await registry.mergeIndex(target, images, merge);
     count(merged);
-    // Others came between.
+    // Another push changed the index since the dry run.
     if (merged.descriptor.digest !== digest) {
       await sign([merged.descriptor], merged.manifests.filter(foreign));
       await sendReferrers([merged.descriptor]);
@@ -184,13 +192,16 @@ async function push(
   };
 }
 
-/** Whether something in an index is none of these images, but one of others. */
+/** Returns a predicate for images of an index that are not among `images`. */
 function foreignTo(images: readonly Descriptor[]): (item: Descriptor) => boolean {
   const own = new Set(images.map(({ digest }) => digest));
   return ({ digest }) => !own.has(digest);
 }
 
-/** What the store has about these, and about that, and the registry does not know of: each after what it is about. */
+/**
+ * Returns referrers of the subjects, and referrers of those, that the registry lacks. Each comes
+ * after its subject.
+ */
 async function missingReferrers(
   subjects: readonly Descriptor[],
   repository: Reference,
@@ -203,7 +214,7 @@ async function missingReferrers(
     const subject = todo.shift();
     if (subject === undefined || seen.has(subject.digest)) continue;
     seen.add(subject.digest);
-    // Signatures have places of their own.
+    // `pushSignatures` pushes signatures.
     const local = (await store.referrers(subject.digest)).filter((item) => !isSignature(item));
     if (local.length === 0) continue;
     todo.push(...local);
@@ -215,7 +226,7 @@ async function missingReferrers(
   return missing;
 }
 
-/** `amd64`, `arm-v7`: what LinuxKit puts behind the tag of an image for one platform. */
+/** Returns LinuxKit's tag suffix of an image for one platform: `amd64`, `arm-v7`. */
 function suffixOf({ platform }: Descriptor): string {
   const { architecture = 'unknown', variant } = platform ?? {};
   return variant === undefined ? architecture : `${architecture}-${variant}`;
@@ -225,7 +236,7 @@ function imagesOf({ images, others }: BuiltPackage): readonly Descriptor[] {
   return [...images, ...others];
 }
 
-/** Which repositories may have a blob. */
+/** Remembers which repositories may have a blob. */
 class KnownBlobs {
   readonly #repositories = new Map<Digest, Set<string>>();
 
@@ -244,7 +255,7 @@ class KnownBlobs {
     }
   }
 
-  /** Other repositories of the same registry, at most a few. */
+  /** Returns up to three other repositories of the same registry that may have the blob. */
   elsewhere(blob: Digest, { domain, path }: Reference): readonly string[] {
     const prefix = `${domain}/`;
     return [...(this.#repositories.get(blob) ?? [])]

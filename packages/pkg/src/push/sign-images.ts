@@ -10,7 +10,7 @@ import type { Registry } from '@lkt/registry';
 import { writtenHere } from '../attest/attest.ts';
 import type { CollectedSignatures, SignerId, Signer, Statement } from '@lkt/sign';
 
-/** Who signs, and what is told meanwhile. */
+/** A signer, and the receiver of progress events. */
 export interface Signing {
   readonly signer: Signer;
   readonly reporter?: Reporter;
@@ -18,28 +18,30 @@ export interface Signing {
 
 export interface SignOptions extends Signing {
   readonly store: Store;
-  /** Where else signatures are looked for, so that none is made twice; undefined: nowhere. */
+  /** A registry to search for existing signatures, so that nothing is signed twice. */
   readonly registry: Registry | undefined;
   readonly repository: Reference;
-  /** For people. */
+  /** Name of the image for messages. */
   readonly title: string;
   readonly subjects: readonly Descriptor[];
-  /** Images of others, which the index among the subjects names. */
+  /** Images of other signers that an index among the subjects names. */
   readonly foreign?: readonly Descriptor[];
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was signed, or was signed before. */
+/** The result of signing. */
 export interface SignedImages {
   readonly signer: SignerId;
-  /** Signatures and attestations that are new. */
+  /** Number of new signatures and attestations. */
   readonly made: number;
 }
 
 /**
- * Signs images, and what builds of this machine have put beside them: SBOMs and provenance, as attestations. Documents
- * from elsewhere are not signed, nor is again what the same signer has signed. All that is signed is in the store then, or nothing is.
- * @throws LktError ACCESS_DENIED, NETWORK_FAILED; SIGNATURE_INVALID when the signer has not signed one of others
+ * Signs images and attests their documents: the SBOMs and provenance that builds on this machine
+ * wrote. Skips documents from registries and everything that the same signer signed before. Adds
+ * all signatures to the store, or none.
+ * @throws ACCESS_DENIED, NETWORK_FAILED
+ * @throws SIGNATURE_INVALID if the signer has not signed one of the `foreign` images
  */
 export async function signWithDocuments(options: SignOptions): Promise<SignedImages> {
   const { store, repository, subjects, foreign = [], signer, signal, title } = options;
@@ -92,7 +94,7 @@ async function collectSignatures(
   return { items: [...local.items, ...there.items], unreadable: [] };
 }
 
-/** What builds have put beside an image, as statements about it. */
+/** Returns statements with the documents that builds on this machine wrote about an image. */
 async function documentsOf(
   store: Store,
   name: string,

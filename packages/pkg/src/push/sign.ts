@@ -24,14 +24,15 @@ export interface SignedReference extends SignedImages {
   /** Name and tag. */
   readonly reference: string;
   readonly digest: Digest;
-  /** Everything that is signed: indexes, and the images for each platform. */
+  /** All signed manifests: indexes, and the images of each platform. */
   readonly subjects: readonly Digest[];
 }
 
 /**
- * Signs packages in the store, built if they are not, under the names they will have where they are pushed. Pushing
- * them brings the signatures there.
- * @throws LktError NOT_COMMITTED; what building and signing throw
+ * Signs packages in the store under their names in the target registry. Builds those that are
+ * missing. `pushPackages` later pushes the signatures.
+ * @throws NOT_COMMITTED
+ * @throws LktError as `buildPackages` and the signer do
  */
 export async function signPackages(
   workspace: Workspace,
@@ -74,9 +75,10 @@ export interface ReferenceSignOptions extends Signing {
 }
 
 /**
- * Signs what a registry has, and puts the signatures there: an image, or an index with all images that it names. Of
- * documents beside it only those are attested that the store has, as they are of builds of one's own.
- * @throws LktError NOT_FOUND; what signing and the registry throw
+ * Signs an image in a registry, or an index with all its images, and pushes the signatures. Of the
+ * documents beside it, attests only those that builds on this machine wrote.
+ * @throws NOT_FOUND
+ * @throws LktError as the signer and the registry do
  */
 export async function signReference(
   reference: Reference,
@@ -97,7 +99,7 @@ export async function signReference(
 
 const MAX_DEPTH = 3;
 
-/** A manifest, and those that it names if it is an index. */
+/** Returns a manifest and, if it is an index, the manifests in it. */
 async function withImages(
   registry: Registry,
   repository: Reference,

@@ -8,8 +8,8 @@ import type { Recipe } from '../build/recipe.ts';
 import type { Package } from '../workspace/workspace.ts';
 
 /**
- * The images of `depends` for a platform, in the store.
- * @throws LktError PIN_STALE, NOT_FOUND at the reference
+ * Returns the images of `depends` for a platform, from the store.
+ * @throws PIN_STALE, NOT_FOUND at the reference
  */
 export async function archivedImages(
   { archived }: Recipe,
@@ -25,7 +25,7 @@ export async function archivedImages(
         ? await checkOther(reference, [platform], others)
         : await checkPin(reference, built, others.store);
     if (problem !== undefined) {
-      // `lkt pin` writes Dockerfiles and image configs.
+      // `lkt pin` edits Dockerfiles and image configs, but not this file.
       const fix = built === undefined ? problem.fix : `write ${built.index.digest}`;
       throw error(problem.code, problem.message, fix);
     }

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** LinuxKit hashes the ids of several trees as one text. */
+/**
+ * Returns the hash of several git trees, as LinuxKit does: SHA-1 over their ids in one string. The
+ * id itself for a single tree.
+ */
 export function combineTrees(trees: readonly string[]): string {
   return trees.length === 1
     ? (trees[0] ?? '')

@@ -7,22 +7,23 @@ import type { ContextFile } from '@lkt/builder/inputs';
 import { isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
 
-/** A directory that goes into a build context. */
+/** A directory that is part of a build context. */
 export interface ContextRoot {
-  /** Absolute, without symlinks. */
+  /** Absolute path without symlinks. */
   readonly dir: string;
-  /** Where its files are in the context; '' is the top. */
+  /** Path of its files in the context; empty for the top. */
   readonly destination: RawPath;
-  /** undefined outside git. */
+  /** Undefined outside git. */
   readonly repository: Repository | undefined;
 }
 
 /**
- * The build context: in git the files that are tracked or would be, so that what the context has is what the source
- * hash covers; outside git all files. Less what .dockerignore names. Symlinks stay symlinks.
- *
- * A later root wins over an earlier one, as in LinuxKit.
- * @throws LktError UNSUPPORTED for a submodule, a file that a sparse checkout left out, a name that is not UTF-8.
+ * Returns the files of a build context, sorted by path. In git: the files that are tracked or would
+ * be, exactly those that the source hash covers. Outside git: all files. Omits those in
+ * .dockerignore. Does not follow symlinks. A later root overrides an earlier one, as in LinuxKit.
+ * @throws UNSUPPORTED for a submodule, a file left out by a sparse checkout, a name that is not
+ * UTF-8
+ * @throws IO_FAILED if a directory cannot be read
  */
 export async function contextFiles(
   roots: readonly ContextRoot[],

@@ -5,18 +5,18 @@ import { canonicalJson, type Digest, digestHex, digestOf, isDigest } from '@lkt/
 import { writeDockerArchive, familiarReference, type Image, type Store } from '@lkt/oci';
 import { archiveName, type DockerImage, type DockerImages } from '../build-yml/docker-images.ts';
 
-/** An image that goes into the build context, for the platform of the build. */
+/** An image for the build context, for the platform of the build. */
 export interface FoundImage {
   readonly reference: DockerImage['reference'];
   readonly image: Image;
 }
 
-/** Raised by whatever changes the archive of an unchanged image. */
+/** Increase it with every change that makes another archive of an unchanged image. */
 const VERSION = 1;
 
 /**
- * The build context with the archives of images in it, as `docker save` writes them. They take the place of what is at
- * their path, and of all of `target-dir`. They are blobs of the store, and written once.
+ * Returns the build context with archives of images, as `docker save` writes them. Replaces a file
+ * at the same path, and all of `target-dir`. The archives are blobs of the store, written once.
  */
 export async function withArchives(
   store: Store,
@@ -55,7 +55,7 @@ async function archiveOf(
   const content = named.map(({ image, tags }) => [image.descriptor.digest, tags]);
   const key = digestHex(digestOf(canonicalJson([VERSION, content])));
   const note = join(store.dir, 'archives', key);
-  // One that is written anew while another process reads it would be a change of the context.
+  // The lock keeps an archive from being rewritten while another process reads it.
   return store.withLock(
     `archive ${key}`,
     async () => {

@@ -22,13 +22,14 @@ import { combineTrees } from './combine-trees.ts';
 
 export interface SourceHash {
   /**
-   * The hash in LinuxKit's tags: the git tree of the directory in HEAD, with extra sources the SHA-1 of the trees' ids,
-   * with `-dirty-` and seven digits when the work tree differs from HEAD. Empty outside git.
+   * The hash in LinuxKit's tags: the git tree of the directory in HEAD; with extra sources, SHA-1
+   * over the ids of all trees. Ends in `-dirty-` and seven digits if the work tree differs from
+   * HEAD. Empty outside git.
    */
   readonly hash: string;
-  /** What `hash` will be once everything is committed as it is now. undefined outside git. */
+  /** The value of `hash` after committing all current changes. Undefined outside git. */
   readonly committed: string | undefined;
-  /** Whether the package or one of its extra sources differs from the commit. */
+  /** Whether the package or one of its extra sources differs from HEAD. */
   readonly dirty: boolean;
 }
 
@@ -48,7 +49,11 @@ export interface HashSubject extends HashOptions {
 
 /**
  * The source hash of one directory.
- * @throws LktError GIT_FAILED, TOOL_MISSING
+ * @throws GIT_FAILED, TOOL_MISSING
+ * @example
+ * ```ts
+ * const { hash, dirty } = await sourceHash('pkg/sshd', { env: process.env });
+ * ```
  */
 export async function sourceHash(
   dir: string,
@@ -66,8 +71,8 @@ export async function sourceHash(
 }
 
 /**
- * The hashes of many directories, with few calls of git for all of them. In the order of `subjects`.
- * @param known what `readRepositories` gave for all directories of the subjects
+ * Returns the source hashes of many directories, in the order of `subjects`, with few calls of git.
+ * @param known result of `readRepositories` for all directories of the subjects
  */
 export async function sourceHashes(
   git: Git,
@@ -88,7 +93,7 @@ interface Subject {
   readonly options: HashOptions;
   /** The package's directory. */
   readonly dir: string;
-  /** The directory whose tree is taken: `dir`, or what `hashPath` says. */
+  /** The directory whose git tree is hashed: `hashPath` or `dir`. */
   readonly tree: string;
   readonly extra: readonly string[];
 }
@@ -114,8 +119,8 @@ async function resolveSubject(subject: HashSubject): Promise<Subject> {
 }
 
 /**
- * The repository that each directory is in; directories outside git are absent.
- * @param top of a work tree that is known already
+ * Returns the repository of each directory. Omits directories outside git.
+ * @param top top of a work tree that is known already
  */
 export async function readRepositories(
   git: Git,
@@ -139,7 +144,10 @@ export async function readRepositories(
   return result;
 }
 
-/** One of `tops`, if `dir` is inside it and not in a repository of its own; saves asking git. */
+/**
+ * Returns the element of `tops` that contains `dir`, without asking git. Undefined if `dir` is in a
+ * nested repository.
+ */
 async function knownTop(tops: readonly string[], dir: string): Promise<string | undefined> {
   const top = tops.find((candidate) => isInside(dir, candidate));
   if (top === undefined) return undefined;
@@ -149,7 +157,7 @@ async function knownTop(tops: readonly string[], dir: string): Promise<string | 
   return top;
 }
 
-/** Tree ids as if committed now, of every directory that is changed or not in HEAD. */
+/** Returns the tree id, as if committed now, of every directory that is changed or not in HEAD. */
 async function previewTrees(
   git: Git,
   repositories: ReadonlyMap<string, Repository>,
@@ -247,8 +255,8 @@ function isChanged(repositories: ReadonlyMap<string, Repository>, dir: string): 
 }
 
 /**
- * LinuxKit's question: does the work tree differ from HEAD, or has it untracked files? `git status` also reports what
- * was staged and then taken back, which this does not count.
+ * Reports whether the work tree differs from HEAD or has untracked files, by LinuxKit's definition.
+ * Unlike `git status`, does not count a staged change that the work tree reverts.
  */
 async function isDirty(
   git: Git,
@@ -265,7 +273,9 @@ async function isDirty(
   return (await git.run(repository.root, diff, { exits: [1], signal })).exit === 1;
 }
 
-/** SHA-256 over the contents of the regular files, one after the other, in the order in which git lists them. */
+/**
+ * Returns the SHA-256 over the contents of the regular files, concatenated in git's order, as hex.
+ */
 async function contentHash(
   git: Git,
   dir: string,
@@ -277,14 +287,14 @@ async function contentHash(
   });
   const hash = createHash('sha256');
   for (const name of [...splitRecords(tracked.stdout), ...splitRecords(others.stdout)]) {
-    // LinuxKit reads the list without -z, so it cannot open what git puts in quotes there.
+    // LinuxKit lists files without -z, so it cannot open names that git quotes.
     if (QUOTED.test(name)) continue;
     const path = join(dir, name);
     try {
       if (!(await lstat(path)).isFile()) continue;
       for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
     } catch (error) {
-      // Deleted, but still in the index.
+      // The file was deleted, but is still in the index.
       if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
     }
   }

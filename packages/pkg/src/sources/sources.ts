@@ -11,22 +11,27 @@ import {
 } from './source-hash.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
-/** The sources of packages at one moment: hashes and build contexts, read with few calls of git for all of them. */
+/** Hashes and build contexts of packages at one moment, read with few calls of git. */
 export interface Sources {
   readonly hash: (item: Package) => SourceHash;
   readonly context: (item: Package) => Promise<readonly ContextFile[]>;
-  /** Files of the package that differ from the commit, as paths from the top of the work tree. */
+  /** Files of the package that differ from HEAD, as paths relative to the top of the work tree. */
   readonly changes: (item: Package) => readonly string[];
 }
 
-/** @throws LktError GIT_FAILED, TOOL_MISSING; CONFIG_INVALID at an extra source that is not there, or outside of the repository */
+/**
+ * Reads the sources of packages. The functions of the result throw the error of a package with
+ * invalid extra sources.
+ * @throws GIT_FAILED, TOOL_MISSING
+ * @throws CONFIG_INVALID at an extra source that is missing or outside the repository
+ */
 export async function readSources(
   workspace: Workspace,
   packages: Iterable<Package>,
   options: HashOptions & { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Sources> {
   const problems = new Map<Package, LktError>();
-  // What is wrong with a package is said to who asks for it.
+  // An error of one package is thrown when that package is asked for.
   const note = (item: Package, error: unknown): [] => {
     if (!(error instanceof LktError)) throw error;
     problems.set(item, error);
@@ -104,7 +109,7 @@ function contextOf(
   );
 }
 
-/** What is outside of the repository is not in a clone of it either. */
+/** Returns an error if an extra source is outside the repository: a clone would lack it. */
 function outsideProblem(
   workspace: Workspace,
   item: Package,

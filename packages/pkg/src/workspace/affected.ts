@@ -3,18 +3,21 @@ import { buildOrder } from './graph.ts';
 import { packageGraph } from './package-graph.ts';
 import type { Package, Workspace } from './workspace.ts';
 
-/** A package that may give another image than it did. */
+/** A package whose image may change. */
 interface AffectedPackage {
   readonly item: Package;
   /** Whether its own sources differ. */
   readonly isChanged: boolean;
-  /** The affected packages that it uses. */
+  /** The affected packages among its dependencies. */
   readonly uses: readonly Package[];
 }
 
 interface Affected {
   readonly changes: Changes;
-  /** Those of a wave need nothing but what is in earlier ones, so they can be built side by side. By name. */
+  /**
+   * Packages by build wave, sorted by name. A wave depends only on earlier ones, so its packages
+   * can be built in parallel.
+   */
   readonly waves: readonly (readonly AffectedPackage[])[];
 }
 
@@ -22,7 +25,12 @@ interface Affected {
  * The packages of a workspace whose sources differ from those of a commit, and the packages that use those. Nothing is
  * built to find out.
  * @param base as for `changesSince`
- * @throws LktError GIT_FAILED, CONFIG_INVALID (a cycle), and what is wrong with a build.yml or Dockerfile
+ * @throws GIT_FAILED, CONFIG_INVALID (a cycle), and what is wrong with a build.yml or Dockerfile
+ * @example
+ * ```ts
+ * const { waves } = await affectedPackages(workspace, 'origin/main');
+ * for (const wave of waves) console.log(wave.map(({ item }) => item.name));
+ * ```
  */
 export async function affectedPackages(
   workspace: Workspace,

@@ -1,15 +1,15 @@
 import { posix } from 'node:path';
 import type { LktError } from '@lkt/core';
 
-/** A package whose build.yml has an error, or whose name another one has too. */
+/** A package with an invalid build.yml, or with the name of another package. */
 interface BrokenPackage {
   readonly dir: string;
-  /** Of the build.yml. */
+  /** Text of the build.yml. */
   readonly text: string;
   readonly error: LktError;
 }
 
-/** Packages that are not as they should be. What does not need them need not care. */
+/** The packages of a workspace that have errors. A build fails only if it needs one of them. */
 export class BrokenPackages {
   readonly #all: BrokenPackage[] = [];
 
@@ -21,15 +21,15 @@ export class BrokenPackages {
     return this.#all.map(({ error }) => error);
   }
 
-  /** @throws LktError of the package in this directory, if it is a broken one */
+  /** @throws LktError the error of the package in this directory, if it has one */
   requireNot(dir: string): void {
     const found = this.#all.find((item) => item.dir === dir);
     if (found !== undefined) throw found.error;
   }
 
   /**
-   * @param name as packages have it, `org/image`
-   * @throws LktError of a package that may be the one of this name
+   * @param name in familiar form, `org/image`
+   * @throws LktError the error of a package that may have this name
    */
   requireNotNamed(name: string): void {
     const found = this.#all.find((item) => mayBeNamed(item, name));
@@ -37,7 +37,7 @@ export class BrokenPackages {
   }
 }
 
-/** As far as can be told of a text that is not what it should be: by a line with "image", else by the directory. */
+/** Guesses the name of an invalid build.yml from its `image` line, else from the directory. */
 function mayBeNamed({ dir, text }: BrokenPackage, name: string): boolean {
   const image = valueOf(text, 'image') ?? posix.basename(dir);
   const org = valueOf(text, 'org');

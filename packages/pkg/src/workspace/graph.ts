@@ -1,8 +1,8 @@
 import { LktError } from '@lkt/core';
 
 /**
- * The nodes that `targets` need and the targets themselves, each after everything it needs.
- * @throws LktError CONFIG_INVALID for a cycle, naming it
+ * Returns `targets` and all their dependencies, each after its own dependencies.
+ * @throws CONFIG_INVALID for a dependency cycle, with the cycle in the message
  */
 export async function buildOrder<T>(
   targets: Iterable<T>,

@@ -5,22 +5,22 @@ import { platformsOf } from './platforms.ts';
 import type { ImageUse, Recipe } from '../build/recipe.ts';
 import type { Package, Workspace } from './workspace.ts';
 
-/** What has to be built for some targets. */
+/** The packages and platforms to build for some targets. */
 export interface Needed {
-  /** Targets and what they need, each after what it needs. */
+  /** The targets and their dependencies, each after its own dependencies. */
   readonly order: readonly Package[];
-  /** What each is needed for, in the order of its `arches`. */
+  /** The platforms to build each package for, in the order of its `arches`. */
   readonly platforms: ReadonlyMap<Package, readonly Platform[]>;
 }
 
-/** @returns undefined for a package of .debs, which needs no other */
+/** Returns the recipe of a package, or undefined for one with a `debian` block. */
 export type ReadRecipe = (item: Package, platform: Platform) => Promise<Recipe | undefined>;
 
 /**
- * Follows the images that Dockerfiles name: a package is needed for the platforms that it is used for, which
- * `FROM --platform` may make another than that of the image.
- * @throws LktError UNSUPPORTED for a package that is not made for a platform it is needed for, CONFIG_INVALID for a
- * cycle
+ * Collects the packages that Dockerfiles use, each with the platforms that it is used for. Those
+ * may differ from the platform of the target because of `FROM --platform`.
+ * @throws UNSUPPORTED if a package does not support a platform that it is used for
+ * @throws CONFIG_INVALID for a dependency cycle
  */
 export async function neededPlatforms(
   workspace: Workspace,

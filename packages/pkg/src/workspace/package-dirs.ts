@@ -6,10 +6,13 @@ import { namesIn } from '@lkt/oci/files';
 /** The file that makes a directory a package. */
 export const BUILD_YML = 'build.yml';
 
-/** Where a checkout has its packages: each of the three may be one itself, and have some directly in it. */
+/** Directories of a checkout that may contain packages, or be packages themselves. */
 const PARENTS: readonly string[] = ['pkg', 'tools', 'kernel'];
 
-/** The directories below `root` that are packages, without symlinks. */
+/**
+ * Returns the package directories of a checkout, as absolute paths without symlinks.
+ * @param buildYml name of the file that makes a directory a package
+ */
 export function packageDirs(root: string, buildYml: string): readonly string[] {
   const found = new Set<string>();
   for (const parent of PARENTS) {

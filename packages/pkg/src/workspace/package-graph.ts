@@ -7,26 +7,26 @@ import type { SourceHash } from '../sources/source-hash.ts';
 import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from './workspace.ts';
 
-/** A package and what it is made from. */
+/** A package and its dependencies. */
 export interface PackageNode {
   readonly item: Package;
   readonly hash: SourceHash;
-  /** Absolute directories without symlinks: its own, then the extra sources. All that `hash` covers. */
+  /** Absolute directories without symlinks that `hash` covers: its own, then the extra sources. */
   readonly directories: readonly string[];
-  /** The packages of the workspace that it uses, each once. */
+  /** The packages of the workspace that it depends on, each once. */
   readonly uses: readonly PackageUse[];
-  /** Images from elsewhere, as they are named; sorted. */
+  /** References of other images, sorted. */
   readonly foreign: readonly string[];
 }
 
-/** That a package uses another. */
+/** A dependency on another package. */
 export interface PackageUse {
   readonly package: Package;
-  /** The file that says so; absolute. */
+  /** Absolute path of the file with the reference. */
   readonly file: string;
   /**
-   * The hash of the other's sources where what says so holds it, by a tag or a calculated argument: then the package
-   * changes with it, even where the other's image stays the same.
+   * The other package's source hash, if the reference contains it as a tag or calculated argument.
+   * Then this package changes with it, even if the other's image stays equal.
    */
   readonly hash?: string | undefined;
 }
@@ -36,6 +36,11 @@ export interface PackageUse {
  * Dockerfiles, by calculated arguments, and by `depends`. Nothing is built, and no pin is checked.
  * @param items by default all of the workspace
  * @throws LktError at the place in build.yml or the Dockerfile
+ * @example
+ * ```ts
+ * for (const { item, uses } of await packageGraph(workspace))
+ *   console.log(item.name, uses.map((use) => use.package.name));
+ * ```
  */
 export async function packageGraph(
   workspace: Workspace,
@@ -81,7 +86,7 @@ async function usesOf(
   for (const use of recipe?.archived ?? [])
     add(use.package, buildYml, use.reference.tag !== undefined);
   const own = item.buildArgs.map((arg) => ({ ...arg, dir: item.dir }));
-  // An argument that names a package is a text with its hash, whatever the Dockerfile makes of it.
+  // The value of such an argument contains the hash, whether or not the Dockerfile uses it.
   for (const arg of recipe === undefined ? [] : await resolveBuildArgs(workspace, item, own))
     if ('package' in arg) add(arg.package, buildYml, true);
   return [...found.values()];

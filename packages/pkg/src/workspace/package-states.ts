@@ -12,36 +12,38 @@ import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from './workspace.ts';
 
 /**
- * How a place that names something says which it is. `current`: whatever the sources give now, so it cannot be old;
- * `missing`: it does not say, and a build refuses it.
+ * The state of a reference. `current`: it follows the sources, so it is never stale. `missing`: it
+ * has no digest, and a build rejects it.
  */
 export type PinState = 'pinned' | 'stale' | 'missing' | 'current';
 
-/** Something that a package is made from, where it is named. */
+/** A dependency of a package, with the position of its reference. */
 export interface UsedImage {
-  /** An image of the Dockerfile, one that goes into the build context, or a directory of another package. */
+  /**
+   * An image in the Dockerfile, an image in the build context, or the directory of another package.
+   */
   readonly as: 'image' | 'archive' | 'sources';
   readonly reference: Reference;
-  /** The package of this workspace that it is. */
+  /** The package of this workspace that the reference names. */
   readonly package: Package | undefined;
   readonly pin: PinState;
   /** `FILE:LINE`. */
   readonly place: string;
 }
 
-/** A package as it is now. */
+/** The current state of a package. */
 export interface PackageState {
   readonly item: Package;
   readonly hash: SourceHash;
   readonly uses: readonly UsedImage[];
-  /** What its sources give, if that has been built here. */
+  /** The result of building its sources, if the store has it. */
   readonly built: BuiltPackage | undefined;
 }
 
 /**
- * All packages of a workspace and what they use, whatever the platform. Nothing is built or pulled to find out what has
- * been built, which is asked for the platforms of the options.
- * @throws LktError DOCKERFILE_INVALID, CONFIG_INVALID; what is wrong with a pin is an answer
+ * Returns the state of every package of a workspace, with its dependencies on all platforms. Builds
+ * and pulls nothing. `built` is for the platforms of the options.
+ * @throws DOCKERFILE_INVALID, CONFIG_INVALID; a problem with a pin is part of the result
  */
 export async function packageStates(
   workspace: Workspace,
@@ -85,7 +87,7 @@ async function whatIsBuilt(
         built.set(item, await build.built(item));
       } catch (error) {
         rest.signal?.throwIfAborted();
-        // Such as a pin that is stale: its sources give nothing as they are.
+        // For example a stale pin: then the package has no result.
         if (!(error instanceof LktError)) throw error;
       }
     }),
@@ -121,8 +123,8 @@ async function usesOf(
 }
 
 /**
- * How a reference names what it names.
- * @param now the package of the workspace that it is, if it is one
+ * Returns the state of a reference.
+ * @param now the package of the workspace that it names, if any
  */
 export async function pinState(
   reference: Reference,
@@ -139,7 +141,7 @@ export async function pinState(
   return isRight ? 'pinned' : 'stale';
 }
 
-/** Extra sources that are in the directory of another package: what changes that one changes this one. */
+/** Returns extra sources inside the directory of another package: they change with that package. */
 function sourceUses(workspace: Workspace, item: Package): readonly UsedImage[] {
   return item.extraSources.flatMap(({ source, at }) =>
     [...workspace.packages.values()]

@@ -4,7 +4,7 @@ import type { Package } from './workspace.ts';
 
 export const DEFAULT_PLATFORMS: readonly Platform[] = [{ os: 'linux', architecture: 'amd64' }];
 
-/** Whether a package is for one of the platforms. */
+/** Reports whether a package supports one of the platforms. Default: linux/amd64. */
 export function isFor(
   { arches }: Package,
   wanted: readonly Platform[] = DEFAULT_PLATFORMS,
@@ -13,9 +13,9 @@ export function isFor(
 }
 
 /**
- * The platforms to build a package for: those that are wanted and that it is made for, in the order of its `arches`, so
- * that the index does not depend on how they were asked for.
- * @throws LktError UNSUPPORTED when there is none
+ * Returns the platforms to build a package for: the wanted ones that it supports, in the order of
+ * its `arches`, so that the order of `wanted` does not change the index.
+ * @throws UNSUPPORTED if the package supports none of them
  */
 export function platformsOf(
   { arches, name }: Package,

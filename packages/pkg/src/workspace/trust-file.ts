@@ -2,16 +2,18 @@ import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { exists } from '@lkt/oci/files';
 
-/** The name of the trust policy of a workspace, in its root. */
+/** The file name of a workspace's trust policy, in its root. */
 export const TRUST_FILE = 'trust.yml';
 const OTHER_NAME = 'trust.yaml';
-/** A workspace that has none of these has no policy. */
+/** A workspace without any of these files has no trust policy. */
 export const TRUST_FILES: readonly string[] = [TRUST_FILE, OTHER_NAME];
 
 /**
- * Where the trust policy of a workspace is; undefined where it has none. It may be one that cannot be read.
- * @param root of the workspace
- * @throws LktError CONFIG_INVALID for a policy under a name that is not read: silence would take it for none; IO_FAILED
+ * Returns the path of a workspace's trust policy, or undefined if it has none. Does not read the
+ * file.
+ * @param root top directory of the workspace
+ * @throws CONFIG_INVALID for a policy named trust.yaml, which would otherwise be ignored
+ * @throws IO_FAILED
  */
 export async function findTrustFile(root: string): Promise<string | undefined> {
   const path = join(root, TRUST_FILE);

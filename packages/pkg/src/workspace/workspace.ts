@@ -11,51 +11,70 @@ import { BUILD_YML, packageDirs } from './package-dirs.ts';
 export type Package = PackageSpec;
 
 /**
- * The packages of a checkout: every directory with a build.yml directly under `pkg/`, `tools/` and `kernel/`, the
- * three themselves, and the directories that were asked for by name.
+ * The packages of a checkout: the directories with a build.yml directly under `pkg/`, `tools/` and
+ * `kernel/`, those three themselves, and directories added by `packageAt`.
  */
 export interface Workspace {
-  /** Top of the git work tree; outside git the nearest directory above with one of the three, else the start. */
+  /**
+   * Top of the git work tree. Outside git: the nearest parent directory with packages, else the
+   * start.
+   */
   readonly root: string;
-  /** Top of the git work tree, if it is in one. */
+  /** Top of the git work tree; undefined outside git. */
   readonly gitTop: string | undefined;
-  /** By `org/image`, sorted. */
+  /** Keyed by `org/image`, sorted. */
   readonly packages: ReadonlyMap<string, Package>;
   readonly byDir: ReadonlyMap<string, Package>;
   readonly git: Git;
-  /** What is wrong with packages that are not among these. Whatever needs one of them fails with it. */
+  /**
+   * Errors of packages that are not in `packages`. A build that needs one of them fails with its
+   * error.
+   */
   readonly problems: readonly LktError[];
-  /** @throws LktError the first of `problems` */
+  /**
+   * Returns all packages.
+   * @throws LktError the first of `problems`
+   */
   all(): readonly Package[];
-  /** The name of the files that describe packages. */
+  /** File name of package descriptions, normally `build.yml`. */
   readonly buildYml: string;
   /**
-   * The package in a directory, relative to where the workspace was opened; added if it is not under one of the three.
-   * @throws LktError NOT_FOUND without a build.yml there
+   * Returns the package in a directory, and adds it if it is outside the usual ones.
+   * @param dir relative to the directory that the workspace was opened from
+   * @throws NOT_FOUND if the directory or its build.yml is missing
+   * @throws CONFIG_INVALID
    */
   packageAt(dir: string): Promise<Package>;
   /**
-   * The package that a reference names, whatever its tag and digest.
-   * @throws LktError CONFIG_INVALID where that may be one that has a problem
+   * Returns the package that a reference names, ignoring tag and digest.
+   * @throws CONFIG_INVALID if it may be a package with an error
    */
   find(reference: Reference): Package | undefined;
-  /** @throws LktError NOT_FOUND, with the nearest name */
+  /**
+   * Returns the package with this name, `org/image`.
+   * @throws NOT_FOUND with the most similar name
+   */
   get(name: string): Package;
-  /** A path as the user would write it. */
+  /** Returns a path relative to the directory that the workspace was opened from. */
   displayPath(path: string): string;
 }
 
 export interface WorkspaceOptions {
-  /** Environment for git. */
+  /** The environment that git runs with. */
   readonly env: Environment;
   readonly buildYml?: string;
-  /** Instead of the one in build.yml, for what `packageAt` is asked for; relative to the package. */
+  /** Overrides `dockerfile` of packages that `packageAt` returns; relative to the package. */
   readonly dockerfile?: string;
 }
 
 /**
  * Opens the workspace that `dir` is in. A build.yml with an error, or two packages of one name, are a problem of what
  * needs them.
+ * @example
+ * ```ts
+ * const workspace = await openWorkspace('.', { env: process.env });
+ * const sshd = await workspace.packageAt('pkg/sshd');
+ * ```
  */
 export async function openWorkspace(dir: string, options: WorkspaceOptions): Promise<Workspace> {
   const start = await realpath(dir);
@@ -121,7 +140,7 @@ class OpenWorkspace implements Workspace {
     return changed;
   }
 
-  /** Who asks for a package while it is read gets the same one. */
+  /** Concurrent calls for one directory share the same package. */
   async #loadOnce(dir: string): Promise<Package> {
     const begun = this.#loading.get(dir);
     if (begun !== undefined) return begun;
@@ -189,7 +208,7 @@ class OpenWorkspace implements Workspace {
   }
 }
 
-/** @throws LktError USAGE_INVALID */
+/** @throws USAGE_INVALID for a package without Dockerfile, or a path outside the package */
 function withDockerfile(item: Package, dockerfile: string): Package {
   if (item.debian !== undefined)
     throw new LktError('USAGE_INVALID', `${item.name} is made without a Dockerfile`, {
