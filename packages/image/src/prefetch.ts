@@ -1,14 +1,13 @@
-import { mapConcurrent, silentReporter } from '@lkt/core';
+import { mapConcurrent } from '@lkt/core';
 import { chooseCompression } from '@lkt/formats';
 import type { Platform, Store } from '@lkt/oci';
 import { CONCURRENCY } from './concurrency.ts';
 import type { ComposeOptions } from './compose-options.ts';
-import { imageReferencesOf, type SystemConfig } from './config/config.ts';
+import type { SystemConfig } from './config/config.ts';
 import type { ImageReference } from './config/reference.ts';
 import type { ImageCaches } from './image-caches.ts';
-import { buildInitrd, packingFor } from './initrd/initrd.ts';
-import { INITRD_FORMATS } from './output/formats.ts';
-import { pinnedDigest, planConfig, treesOf } from './plan.ts';
+import { packingFor } from './initrd/initrd.ts';
+import { pinnedDigest, treesOf } from './plan.ts';
 import { isLoaded } from './tree/image-tree.ts';
 import { loadKernel } from './tree/kernel.ts';
 import type { Packing } from './tree/packed-files.ts';
@@ -22,8 +21,8 @@ export interface PrefetchOptions extends Pick<ComposeOptions, 'format' | 'compre
 
 /**
  * Warms the caches for the pinned images of a config while the workspace is opened and packages are
- * resolved: unpacks and packs their contents, and compresses their segments. Without it a build
- * gives the same result, later. An error is ignored: it occurs again when the build needs the image.
+ * resolved: unpacks and packs their contents. Without it a build gives the same result, later. An
+ * error is ignored: it occurs again when the build needs the image.
  */
 export class Prefetch implements AsyncDisposable {
   readonly #caches: ImageCaches;
@@ -50,47 +49,6 @@ export class Prefetch implements AsyncDisposable {
 }
 
 async function prefetch(
-  config: SystemConfig,
-  caches: ImageCaches,
-  options: PrefetchOptions,
-): Promise<void> {
-  const isPinned = imageReferencesOf(config).every(
-    ({ reference }) => reference?.digest !== undefined,
-  );
-  if (isPinned && options.format.some((one) => INITRD_FORMATS.includes(one))) {
-    try {
-      await prefetchSegments(config, caches, options);
-      return;
-    } catch {
-      // An image is not in the store. The others may be.
-    }
-  }
-  await prefetchTrees(config, caches, options);
-}
-
-/** Files of the host are left out: the build reads them once, and they are in a segment of their own. */
-async function prefetchSegments(
-  config: SystemConfig,
-  caches: ImageCaches,
-  { store, platform, format, compressor = 'zstd', level }: PrefetchOptions,
-): Promise<void> {
-  const compression = await chooseCompression(compressor, level);
-  const plan = await planConfig(
-    { ...config, files: [] },
-    {
-      store,
-      platform,
-      caches,
-      ...packingFor(config, format, compression),
-      reporter: silentReporter,
-      signal: caches.signal,
-    },
-    async (reference) => pinnedDigest(reference, new Map()),
-  );
-  if (plan.kernel !== undefined) await buildInitrd(plan, compression);
-}
-
-async function prefetchTrees(
   config: SystemConfig,
   caches: ImageCaches,
   { store, platform, format, compressor = 'zstd', level }: PrefetchOptions,
