@@ -109,12 +109,12 @@ describe('configure', () => {
     [
       'a symbol that cannot be set',
       '# x\n\nCONFIG_STUBBORN=y\n',
-      'a.config:3: CONFIG_STUBBORN: asked for y, and it is n\n    depends on NET',
+      'a.config:3: CONFIG_STUBBORN: requested y, got n\n    depends on NET',
     ],
     [
       'a symbol that is asked for twice',
       'CONFIG_SHARED=y\nCONFIG_SHARED=y\n',
-      'a.config:2: CONFIG_SHARED is asked for twice',
+      'a.config:2: CONFIG_SHARED is set twice',
     ],
     [
       'a line that is nothing',
@@ -162,7 +162,7 @@ describe('unpack', () => {
     const whole = readFileSync(join(dir, 'linux.tar.xz'));
     writeFileSync(join(dir, 'linux.tar.xz'), whole.subarray(0, whole.length - 40));
     const { status, said } = run('unpack', 'linux.tar.xz', 'linux');
-    expect(said).toMatch(/^unpack: linux.tar.xz is not whole$/m);
+    expect(said).toMatch(/^unpack: linux.tar.xz is truncated or corrupt$/m);
     expect(status).not.toBe(0);
   });
 
@@ -170,7 +170,7 @@ describe('unpack', () => {
     tarball();
     write({ 'no.patch': FIX, 'yes.patch': `commit ${'0'.repeat(40)} upstream.\n\n${FIX}` });
     expect(run('unpack', 'linux.tar.xz', 'one', 'no.patch').said).toContain(
-      'unpack: no.patch names no commit of upstream',
+      'unpack: no.patch does not name an upstream commit',
     );
     expect(run('unpack', 'linux.tar.xz', 'two', 'yes.patch').status).toBe(0);
     expect(read('two/main.c')).toBe('a\nB\nc\n');
@@ -224,7 +224,7 @@ describe('incremental', () => {
   test('names a patch that does not fit, and goes on from there the next time', () => {
     write({ 'patches/1.patch': patch('b', 'B'), 'patches/2.patch': patch('b', '2') });
     const { status, said } = incremental();
-    expect(said).toContain('incremental: 2.patch does not fit');
+    expect(said).toContain('incremental: 2.patch does not apply');
     expect(status).not.toBe(0);
     write({ 'patches/2.patch': patch('B', '2') });
     expect(incremental().status).toBe(0);
