@@ -13,11 +13,11 @@ import (
 
 const (
 	host = "/host"
-	// digestAddress is where whoever shares the machine's network asks.
+	// digestAddress is the address of serve-digest in the machine's network.
 	digestAddress = "127.0.0.1:4243"
 )
 
-// digest says what the files of a root are: their kinds, modes, owners and content.
+// digest returns a digest of the file tree at root: types, modes, owners and contents.
 func digest(root string) string {
 	sum, count := sha256.New(), 0
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {

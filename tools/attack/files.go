@@ -48,7 +48,7 @@ var files = []attempt{
 		return anyOf([]string{"/dev/vda", "/dev/sda", "/dev/sr0", "/dev/kmsg", "/dev/console", "/dev/ttyS0"}, read)
 	}},
 	{"setuid-file", func() error {
-		// A file that would make whoever runs it root, had it an effect.
+		// A setuid program, if the bit had an effect.
 		program, err := os.ReadFile("/proc/self/exe")
 		if err != nil {
 			return err
@@ -81,8 +81,9 @@ var files = []attempt{
 	{"fill-disk", fillDisk},
 }
 
-// followSymlink swaps a directory that is bound from the machine for a link out of it, again and again. It must lead to this
-// container's own files only. It stays, for the next start of a service that binds below it: see bound.
+// followSymlink repeatedly replaces a directory in a shared bind mount by a link out of it, which
+// must lead to this container's own files only. The link stays, for the next start of a service
+// that binds a directory below: see bound.
 func followSymlink() error {
 	const shared = "/shared"
 	inside := filepath.Join(shared, "inside")
@@ -98,7 +99,7 @@ func followSymlink() error {
 	return stopped("own files")
 }
 
-// hasRoot says whether there are files that the machine's root has, and no container.
+// hasRoot reports whether dir has files that only the machine's root has.
 func hasRoot(dir string) bool {
 	for _, name := range []string{"containers", "init"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
@@ -108,7 +109,8 @@ func hasRoot(dir string) bool {
 	return false
 }
 
-// bound is a service that binds a directory which another one has made a link to the machine's root.
+// bound is a service that binds a directory which another service has replaced by a link to the
+// machine's root.
 func bound() {
 	if hasRoot("/data") {
 		fmt.Println("attack bind-symlink: OPEN")
@@ -118,24 +120,24 @@ func bound() {
 	wait()
 }
 
-// fillDisk has a process write until there is no room, everywhere it may.
+// fillDisk writes everywhere in a child process until there is no space.
 func fillDisk() error { return sacrifice("fill") }
 
 func fill() {
-	const most = 1 << 30
-	piece := make([]byte, 1<<20)
+	const limit = 1 << 30
+	chunk := make([]byte, 1<<20)
 	for _, dir := range []string{"/tmp", "/run", "/dev/shm", "/shared", "/"} {
 		file, err := os.Create(filepath.Join(dir, "fill"))
 		if err != nil {
 			continue
 		}
-		_ = os.Remove(file.Name()) // it goes with this process
-		for written := 0; written < most; {
-			n, err := file.Write(piece)
+		_ = os.Remove(file.Name()) // freed when the process exits
+		for written := 0; written < limit; {
+			n, err := file.Write(chunk)
 			if written += n; err != nil {
 				break
 			}
-			if written >= most {
+			if written >= limit {
 				os.Exit(0)
 			}
 		}

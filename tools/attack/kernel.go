@@ -28,7 +28,7 @@ var kernel = []attempt{
 		return unix.KexecFileLoad(int(self.Fd()), int(self.Fd()), "", 0)
 	}},
 	{"reboot", func() error {
-		// A wrong command: what has no right is stopped before that is seen.
+		// An invalid command: permissions are checked first.
 		err := unix.Reboot(0x12345)
 		if err == unix.EINVAL {
 			return nil
@@ -121,7 +121,7 @@ func kexec() error {
 	return nil
 }
 
-// kallsyms looks for an address of the kernel that is not hidden.
+// kallsyms returns nil if an address of the kernel is visible.
 func kallsyms() error {
 	file, err := os.Open("/proc/kallsyms")
 	if err != nil {

@@ -1,12 +1,13 @@
-// Command attack tries what a hostile program in a container would, and says for each attempt what stopped it:
+// Command attack makes the attempts of a hostile program in a container, and prints what stopped
+// each:
 //
-//	attack NAME: EPERM          the kernel said so
-//	attack NAME: OPEN           it worked
+//	attack NAME: EPERM          an error of the kernel
+//	attack NAME: OPEN           the attempt succeeded
 //
-// A service stays when it has tried everything; "attack once" ends.
-// "attack victim" is a service that others try to reach, "attack bound" one that binds what others may change. "attack done" says
-// whether everything has been tried, "attack digest" what the files of the machine's root are, "attack serve-digest" is a
-// service that says it to "attack ask-digest".
+// Afterwards a service keeps running; "attack once" exits. "attack victim" is a service for others
+// to attack. "attack bound" binds a directory that others can change. "attack done" exits with 0
+// once all attempts were made. "attack digest" prints a digest of the machine's root; "attack
+// serve-digest" is a service that sends it to "attack ask-digest".
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attempt returns nil when it worked.
+// attempt is an attack. do returns nil if it succeeds.
 type attempt struct {
 	name string
 	do   func() error
@@ -37,11 +38,11 @@ func main() {
 	wait()
 }
 
-// attack tries everything.
+// attack makes all attempts.
 func attack() {
 	all := [][]attempt{files, kernel, processes, network, resources}
-	for _, some := range all {
-		for _, a := range some {
+	for _, attempts := range all {
+		for _, a := range attempts {
 			fmt.Printf("attack %s: %s\n", a.name, result(a.do()))
 			time.Sleep(5 * time.Millisecond)
 		}
@@ -52,10 +53,10 @@ func attack() {
 	}
 }
 
-// doneFile is there when everything has been tried.
+// doneFile exists once all attempts were made.
 const doneFile = "/tmp/done"
 
-// parts are what this program is when it is called with their name: by the image config, or by itself.
+// parts are the modes of this program, by their argument.
 var parts = map[string]func(){
 	"once":         attack,
 	"victim":       victim,
@@ -74,31 +75,32 @@ var parts = map[string]func(){
 }
 
 func wait() {
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGTERM)
-	<-asked
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	<-signals
 }
 
-// stopped is what a mechanism did that gives no error number.
+// stopped describes a protection that returns no error number.
 type stopped string
 
 func (s stopped) Error() string { return string(s) }
 
 func result(err error) string {
 	var number syscall.Errno
-	var said stopped
+	var protection stopped
 	switch {
 	case err == nil:
 		return "OPEN"
-	case errors.As(err, &said):
-		return string(said)
+	case errors.As(err, &protection):
+		return string(protection)
 	case errors.As(err, &number):
 		return unix.ErrnoName(number)
 	}
 	return err.Error()
 }
 
-// anyOf is nil when one of several ways worked, and else what stopped the first of them that has something there.
+// anyOf returns nil if one of the ways succeeds, otherwise the error of the first way whose target
+// exists.
 func anyOf[T any](ways []T, try func(T) error) error {
 	var first, absent error = nil, stopped("nothing to try")
 	for _, way := range ways {
@@ -127,7 +129,7 @@ func write(path, text string) error {
 	return err
 }
 
-// read is nil when a file can be read and has something that is not zero.
+// read returns nil if the file is readable and not empty.
 func read(path string) error {
 	file, err := os.Open(path)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestWhatStoppedAnAttempt(t *testing.T) {
+func TestResult(t *testing.T) {
 	for want, err := range map[string]error{
 		"OPEN": nil, "EPERM": syscall.EPERM, "EROFS": &os.PathError{Op: "open", Path: "/x", Err: syscall.EROFS},
 		"killed": stopped("killed"), "another": fmt.Errorf("another"),
@@ -19,7 +19,7 @@ func TestWhatStoppedAnAttempt(t *testing.T) {
 	}
 }
 
-func TestOneWayThatWorksIsEnough(t *testing.T) {
+func TestAnyOfNeedsOneSuccess(t *testing.T) {
 	try := func(way int) error {
 		if way == 2 {
 			return nil
@@ -27,20 +27,20 @@ func TestOneWayThatWorksIsEnough(t *testing.T) {
 		return syscall.EPERM
 	}
 	if anyOf([]int{1, 2, 3}, try) != nil || anyOf([]int{1, 3}, try) == nil || anyOf(nil, try) == nil {
-		t.Error("anyOf")
+		t.Error("wrong result of anyOf")
 	}
 }
 
-func TestWhatIsThereTellsMoreThanWhatIsNot(t *testing.T) {
+func TestAnyOfPrefersExistingTarget(t *testing.T) {
 	answers := []error{syscall.ENOENT, syscall.EROFS, syscall.EPERM, syscall.ENOENT}
-	for want, some := range map[string][]error{"EROFS": answers, "ENOENT": answers[:1]} {
-		if got := result(anyOf(some, func(err error) error { return err })); got != want {
+	for want, attempts := range map[string][]error{"EROFS": answers, "ENOENT": answers[:1]} {
+		if got := result(anyOf(attempts, func(err error) error { return err })); got != want {
 			t.Errorf("%s instead of %s", got, want)
 		}
 	}
 }
 
-func TestTheDigestSeesEveryChange(t *testing.T) {
+func TestDigestDetectsChanges(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")
 	if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
@@ -64,7 +64,7 @@ func TestTheDigestSeesEveryChange(t *testing.T) {
 	}
 }
 
-func TestAFileThatHasNothingIsNotRead(t *testing.T) {
+func TestReadRejectsEmptyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)

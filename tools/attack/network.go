@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the victim listens: in its own files, in the abstract namespace of its network, and on its loopback interface.
+// Addresses of the victim: a socket file, the abstract namespace of its network, and its loopback
+// interface.
 const (
 	victimPath     = "/run/victim.sock"
 	victimAbstract = "@victim"
@@ -21,7 +22,7 @@ var network = []attempt{
 	{"raw-socket", func() error { return socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP) }},
 	{"packet-socket", func() error { return socket(unix.AF_PACKET, unix.SOCK_RAW, 0) }},
 	{"netlink-route", func() error {
-		// Sets the address of an interface: what ip(8) does.
+		// Sets an interface up, as ip(8) does.
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -40,7 +41,7 @@ var network = []attempt{
 		return anyOf(paths, func(path string) error { return dial("unix", path, time.Second) })
 	}},
 	{"abstract-socket", func() error {
-		// containerd's shims are reached by such sockets where they are not in files (CVE-2020-15257).
+		// containerd's shims used abstract sockets before CVE-2020-15257 was fixed.
 		return reach("unix", victimAbstract)
 	}},
 	{"loopback-of-other", func() error { return reach("tcp", victimTCP) }},
@@ -54,29 +55,29 @@ func socket(domain, kind, protocol int) error {
 	return err
 }
 
-func dial(network, address string, patience time.Duration) error {
-	connection, err := net.DialTimeout(network, address, patience)
+func dial(network, address string, timeout time.Duration) error {
+	connection, err := net.DialTimeout(network, address, timeout)
 	if err == nil {
 		connection.Close()
 	}
 	return err
 }
 
-// reach does not count what is reached in a network that this container shares with the other because the config says so.
+// reach connects to another container. A network that both share by configuration does not count.
 func reach(network, address string) error {
 	connection, err := net.DialTimeout(network, address, time.Second)
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
-	its, _ := io.ReadAll(connection)
-	if own, err := os.Readlink("/proc/self/ns/net"); err == nil && own == string(its) {
+	other, _ := io.ReadAll(connection)
+	if own, err := os.Readlink("/proc/self/ns/net"); err == nil && own == string(other) {
 		return stopped("shared network")
 	}
 	return nil
 }
 
-// victim has what others try to reach, and says now and then that it is well.
+// victim provides targets for others, and reports regularly that it works.
 func victim() {
 	for _, at := range [][2]string{{"unix", victimPath}, {"unix", victimAbstract}, {"tcp", victimTCP}} {
 		listener, err := net.Listen(at[0], at[1])
@@ -95,10 +96,10 @@ func victim() {
 		}()
 	}
 	if _, err := unix.AddKey("user", "attack-victim", []byte("secret"), unix.KEY_SPEC_USER_KEYRING); err != nil {
-		fmt.Println("no key:", err)
+		fmt.Println("add key:", err)
 	}
 	for i := 0; ; i++ {
-		// A processor that emulates this one, and has others to emulate, is slow; without an end is what counts.
+		// Emulation may be slow; only a hang counts.
 		if err := dial("tcp", victimTCP, 30*time.Second); err != nil {
 			fmt.Println("the victim does not answer:", err)
 		}

@@ -22,7 +22,7 @@ var processes = []attempt{
 			local := []byte{0}
 			_, err := unix.ProcessVMReadv(pid, []unix.Iovec{{Base: &local[0], Len: 1}}, []unix.RemoteIovec{{Base: 4096, Len: 1}}, 0)
 			if errors.Is(err, unix.EFAULT) {
-				return nil // it was looked for
+				return nil // the address was accessed
 			}
 			return err
 		})
@@ -59,7 +59,7 @@ var processes = []attempt{
 		})
 	}},
 	{"user-namespace", func() error {
-		// unshare(2) cannot: a program of Go has several threads.
+		// unshare(2) does not work in a multithreaded Go program.
 		c := exec.Command("/proc/self/exe", "done")
 		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
 		err := c.Start()
@@ -97,7 +97,8 @@ var processes = []attempt{
 		return stopped("hidden")
 	}},
 	{"key-search", func() error {
-		// Whoever possesses the keyring may read what is in it, and possesses what is linked to its session's.
+		// Possession of a keyring allows reading its keys, and a link to the session keyring grants
+		// possession.
 		if _, err := unix.KeyctlInt(unix.KEYCTL_LINK, unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_SESSION_KEYRING, 0, 0); err != nil {
 			return err
 		}
@@ -111,7 +112,7 @@ var processes = []attempt{
 	{"self-exe", selfExe},
 }
 
-// others are ids of processes that are not of this container: those it sees, and what it may guess.
+// others returns process IDs outside this container: visible ones, and guesses.
 func others() (found []int) {
 	for pid := 1; pid < 400; pid++ {
 		if !isMine(pid) {
@@ -121,7 +122,7 @@ func others() (found []int) {
 	return found
 }
 
-// onOthers is anyOf them.
+// onOthers tries all processes outside this container, like anyOf.
 func onOthers(try func(pid int) error) error {
 	return anyOf(others(), func(pid int) error {
 		err := try(pid)
@@ -132,8 +133,9 @@ func onOthers(try func(pid int) error) error {
 	})
 }
 
-// staysOther is false for what is gone soon, or this container's: what the runtime sends here is that as soon as it runs its program,
-// which takes seconds on a machine that others use too.
+// staysOther returns false for processes that exit soon or turn out to be in this container: the
+// runtime's processes join it before they execute their program, which takes seconds on a loaded
+// machine.
 func staysOther(pid int) bool {
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if _, gone := os.Stat(fmt.Sprintf("/proc/%d", pid)); gone != nil || isMine(pid) {
@@ -143,23 +145,25 @@ func staysOther(pid int) bool {
 	return true
 }
 
-// isMine says whether a process has this one's files, as all of the container have.
+// isMine reports whether a process shares this process's mount namespace, as all processes of the
+// container do.
 func isMine(pid int) bool {
 	own, err := os.Readlink("/proc/self/ns/mnt")
-	its, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid))
-	return err == nil && err2 == nil && own == its
+	other, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid))
+	return err == nil && err2 == nil && own == other
 }
 
-// selfExe waits for the runtime to come into this container, as it does to ask whether the service is ready, and writes to the
-// program that it runs (CVE-2019-5736): some seconds long, and longer when nobody has come.
+// selfExe waits for the runtime to enter the container, as it does for readiness checks, and tries
+// to write to its program (CVE-2019-5736). It takes some seconds, and longer if the runtime has not
+// entered.
 func selfExe() error {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	nobody := error(stopped("nobody came"))
-	seen := nobody
-	for start := time.Now(); time.Since(start) < 8*time.Second || (seen == nobody && time.Since(start) < 2*time.Minute); {
+	notEntered := error(stopped("not entered"))
+	seen := notEntered
+	for start := time.Now(); time.Since(start) < 8*time.Second || (seen == notEntered && time.Since(start) < 2*time.Minute); {
 		for pid := 1; pid < 200; pid++ {
 			path := fmt.Sprintf("/proc/%d/exe", pid)
 			target, err := os.Readlink(path)
@@ -172,7 +176,7 @@ func selfExe() error {
 				file.Close()
 				return nil
 			case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.ETXTBSY):
-				seen = stopped("refused") // by which of them is a matter of the moment
+				seen = stopped("refused") // which of these errors occurs depends on timing
 			}
 		}
 	}

@@ -32,11 +32,11 @@ var resources = []attempt{
 		return nil
 	}},
 	{"fill-log", func() error {
-		// The log has bounds; the test outside looks whether they hold, and whether others still have theirs.
+		// The log is limited; the test checks the limit, and the logs of others.
 		log := os.Stderr
 		if service, err := os.OpenFile("/proc/1/fd/2", os.O_WRONLY, 0); err == nil {
 			defer service.Close()
-			log = service // that of a login is not the log
+			log = service // a login's standard error is not the log
 		}
 		line := strings.Repeat("x", 199)
 		for i := 0; i < 10_000; i++ {
@@ -49,8 +49,8 @@ var resources = []attempt{
 	}},
 }
 
-// sacrifice has a part of this program run in a process that the kernel kills before this one when the container has more memory
-// than it may.
+// sacrifice runs a part of this program in a child process that the kernel kills first when the
+// container exceeds its memory limit.
 func sacrifice(part string) error {
 	c := exec.Command("/proc/self/exe", part)
 	if err := c.Start(); err != nil {
@@ -69,14 +69,14 @@ func sacrifice(part string) error {
 }
 
 func eatMemory() {
-	const most = 1 << 30
-	for eaten := 0; eaten < most; eaten += 1 << 20 {
-		piece, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	const limit = 1 << 30
+	for eaten := 0; eaten < limit; eaten += 1 << 20 {
+		chunk, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 		if err != nil {
 			os.Exit(1)
 		}
-		for i := 0; i < len(piece); i += 4096 {
-			piece[i] = 1
+		for i := 0; i < len(chunk); i += 4096 {
+			chunk[i] = 1
 		}
 	}
 }

@@ -32,7 +32,7 @@ func unless(ok bool, problem string) string {
 	return problem
 }
 
-// checkFiles walks the root file system (not what is mounted on it) and finds what must not be there.
+// checkFiles searches the root file system (without mounts) for files that must not exist.
 func checkFiles(r *report) {
 	var setuid, writable, managers, shells, weak []string
 	device := deviceOf(host)
@@ -90,7 +90,7 @@ func deviceOf(path string) uint64 {
 	return uint64(stat.Dev)
 }
 
-// hardening says what an ELF program lacks; a file that is no ELF file has nothing to lack.
+// hardening returns the missing hardening of an ELF program, or "" for other files.
 func hardening(path string) string {
 	file, err := elf.Open(path)
 	if err != nil {

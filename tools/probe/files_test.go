@@ -8,7 +8,7 @@ import (
 )
 
 // A test binary without cgo is linked at a fixed address, without RELRO.
-func TestHardeningSeesWhatIsMissing(t *testing.T) {
+func TestHardeningReportsMissing(t *testing.T) {
 	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -18,7 +18,7 @@ func TestHardeningSeesWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestHardeningIgnoresWhatIsNoProgram(t *testing.T) {
+func TestHardeningIgnoresOtherFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// checkKernel tries what a locked kernel refuses, and tells what the kernel says of itself: what it was made with, how it was started,
-// and its parameters.
+// checkKernel tries actions that a locked down kernel rejects, and prints its configuration,
+// command line and parameters.
 func checkKernel(r *report) {
 	lockdown := strings.TrimSpace(readText("/host/sys/kernel/security/lockdown"))
 	r.check("the kernel is locked down", unless(strings.Contains(lockdown, "[confidentiality]"), lockdown))
@@ -22,7 +22,7 @@ func checkKernel(r *report) {
 	if err == nil {
 		file.Close()
 	}
-	r.check("the kernel's memory is no file", unless(err != nil, "/proc/kcore can be opened"))
+	r.check("the kernel's memory is not readable", unless(err != nil, "/proc/kcore can be opened"))
 
 	config, _ := os.ReadFile("/proc/config.gz")
 	for text := base64.StdEncoding.EncodeToString(config); text != ""; {
@@ -36,7 +36,8 @@ func checkKernel(r *report) {
 	}
 }
 
-// sysctlFacts tells the parameters below a directory of /proc/sys; of interfaces those of "all" and "default".
+// sysctlFacts prints the parameters below a directory of /proc/sys; of interfaces only "all" and
+// "default".
 func sysctlFacts(r *report, dir string) {
 	const root = "/proc/sys"
 	filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
@@ -58,7 +59,7 @@ func sysctlFacts(r *report, dir string) {
 	})
 }
 
-// readText is what a file has, or nothing.
+// readText returns the content of a file, or "".
 func readText(path string) string {
 	text, _ := os.ReadFile(path)
 	return string(text)

@@ -1,5 +1,5 @@
-// Probe looks at a running guest from inside and says on the console, in TAP, what holds and what does not. Lines that
-// start with "# " are facts for the test outside to compare with its own table.
+// Command probe inspects a running guest from inside, and prints the results of its checks to the
+// console in TAP. Lines that start with "# " are facts for the test outside.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The host's root file system as the probe's container sees it.
+// The host's root file system in the probe's container.
 const host = "/host"
 
 type report struct {
@@ -36,7 +36,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	// Services start side by side: what is looked at must be there.
+	// Services start concurrently: wait for those to inspect.
 	time.Sleep(3 * time.Second)
 	r := &report{out: console}
 	fmt.Fprint(r.out, "=== PROBE\r\n")

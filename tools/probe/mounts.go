@@ -22,7 +22,8 @@ func (m mount) has(option string) bool {
 	return false
 }
 
-// mountsOf reads /proc/PID/mountinfo (proc_pid_mountinfo(5)); the per-mount options decide what may be written.
+// mountsOf parses /proc/PID/mountinfo (proc_pid_mountinfo(5)). A mount is writable unless its own
+// or its file system's options say "ro".
 func mountsOf(pid string) []mount {
 	text, err := os.ReadFile("/proc/" + pid + "/mountinfo")
 	if err != nil {
@@ -68,7 +69,7 @@ func checkMounts(r *report) {
 			facts["writable init "+m.kind+" "+m.point] = true
 		}
 	}
-	// What each service may write: the mounts of its own namespace.
+	// The writable mounts of each service's mount namespace.
 	own, _ := os.Readlink("/proc/1/ns/mnt")
 	self, _ := os.Readlink("/proc/self/ns/mnt")
 	for _, pid := range pids() {
@@ -78,7 +79,7 @@ func checkMounts(r *report) {
 		}
 		exe, err := os.Readlink("/proc/" + pid + "/exe")
 		if err != nil {
-			continue // a thread of the kernel
+			continue // a kernel thread
 		}
 		for _, m := range mountsOf(pid) {
 			if m.has("writable") {

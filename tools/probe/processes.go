@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// checkSockets lists who listens, from the host's network namespace (proc_pid_net(5)).
+// checkSockets prints the listening sockets in the host's network namespace (proc_pid_net(5)).
 func checkSockets(r *report) {
 	for _, family := range []string{"tcp", "tcp6", "udp", "udp6", "raw", "packet"} {
 		text, err := os.ReadFile("/proc/1/net/" + family)
@@ -31,7 +31,7 @@ func checkSockets(r *report) {
 	}
 }
 
-// checkProcesses states the privileges of every program that runs, the kernel's own threads aside.
+// checkProcesses prints the privileges of all programs, without kernel threads.
 func checkProcesses(r *report) {
 	facts := map[string]bool{}
 	for _, pid := range pids() {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// checkSandboxed states, of each process of this name, by its own name, what it may do and what it has open.
+// checkSandboxed prints the privileges and open files of each process of a program, by process
+// name.
 func checkSandboxed(r *report, program string) {
 	kinds := socketKinds()
 	for _, pid := range pids() {
@@ -43,7 +44,8 @@ func checkSandboxed(r *report, program string) {
 	}
 }
 
-// socketKinds are the families of the host's sockets, by what a link in /proc/PID/fd says (proc_pid_net(5)).
+// socketKinds maps the link targets in /proc/PID/fd to the families of the host's sockets
+// (proc_pid_net(5)).
 func socketKinds() map[string]string {
 	kinds := map[string]string{}
 	for family, column := range map[string]int{"packet": 8, "netlink": 9, "unix": 6, "udp": 9, "tcp": 9, "raw": 9} {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// What PID 1 sets (pkg/init/sysctl). A kernel that lacks the key lacks what the key would restrict.
+// The parameters that PID 1 sets (pkg/init/sysctl). Missing parameters are not an error: the kernel
+// lacks the feature too.
 var sysctls = []struct{ key, want string }{
 	{"kernel/kptr_restrict", "2"},
 	{"kernel/yama/ptrace_scope", "3"},

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// flood writes lines of so many bytes altogether, as fast as they are taken.
+// flood writes lines with a total of the given bytes, as fast as possible.
 func flood(args []string) error {
 	bytes, err := strconv.Atoi(args[0])
 	for i := 0; err == nil && bytes > 0; i++ {
@@ -24,7 +24,8 @@ func flood(args []string) error {
 	return err
 }
 
-// askMemlogd asks as a client of LinuxKit's memlogd does, follows, and says the first line of a source.
+// askMemlogd connects as a client of LinuxKit's memlogd, follows, and prints the first line of a
+// source.
 func askMemlogd(args []string) error {
 	client, err := net.DialTimeout("unix", args[0], time.Second)
 	if err != nil {
@@ -42,7 +43,7 @@ func askMemlogd(args []string) error {
 			Msg    string
 		}
 		if err := answers.Decode(&entry); errors.Is(err, io.EOF) {
-			return fmt.Errorf("nothing of %s", args[1])
+			return fmt.Errorf("no line of %s", args[1])
 		} else if err != nil {
 			return err
 		}
@@ -53,7 +54,7 @@ func askMemlogd(args []string) error {
 	}
 }
 
-// sendLog writes a line to a log that it names itself, as LinuxKit's init does.
+// sendLog writes a line to a log under any name, as LinuxKit's init does.
 func sendLog(args []string) error {
 	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {

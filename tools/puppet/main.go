@@ -1,7 +1,8 @@
-// Command puppet is a service of which a test knows what it does, one action after the other:
+// Command puppet runs actions from its arguments, one after the other:
 //
-//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | touch-not FILE | has FILE | show FILE | fail-until N FILE | mkdir DIR | wait |
-//	flood BYTES | ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT
+//	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | touch-not FILE | has FILE |
+//	show FILE | fail-until N FILE | mkdir DIR | wait | flood BYTES |
+//	ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT
 package main
 
 import (
@@ -15,7 +16,7 @@ import (
 	"time"
 )
 
-// actions take as many arguments as they say.
+// actions have a fixed number of arguments each.
 var actions = map[string]struct {
 	arguments int
 	do        func(args []string) error
@@ -34,11 +35,11 @@ var actions = map[string]struct {
 		return err
 	}},
 	"touch": {1, func(args []string) error { return os.WriteFile(args[0], nil, 0o600) }},
-	// Says why it cannot.
+	// Prints the error.
 	"touch-not": {1, func(args []string) error {
 		err := os.WriteFile(args[0], nil, 0o600)
 		if err == nil {
-			return fmt.Errorf("%s can be written", args[0])
+			return fmt.Errorf("%s is writable", args[0])
 		}
 		_, err = fmt.Println(err)
 		return err
@@ -58,16 +59,16 @@ var actions = map[string]struct {
 	"ask-memlogd": {2, askMemlogd},
 	"send-log":    {3, sendLog},
 	"wait": {0, func([]string) error {
-		asked := make(chan os.Signal, 1)
-		signal.Notify(asked, syscall.SIGTERM)
-		<-asked
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGTERM)
+		<-signals
 		return nil
 	}},
 }
 
-// failUntil fails until it has been called so many times, which it counts by the size of a file.
+// failUntil fails until it has been called n times. It counts the calls by the size of a file.
 func failUntil(args []string) error {
-	most, err := strconv.ParseInt(args[0], 10, 64)
+	limit, err := strconv.ParseInt(args[0], 10, 64)
 	if err != nil {
 		return err
 	}
@@ -80,8 +81,8 @@ func failUntil(args []string) error {
 		return err
 	}
 	info, err := file.Stat()
-	if err == nil && info.Size() < most {
-		err = fmt.Errorf("run %d of %d", info.Size(), most)
+	if err == nil && info.Size() < limit {
+		err = fmt.Errorf("run %d of %d", info.Size(), limit)
 	}
 	return err
 }
@@ -90,7 +91,7 @@ func main() {
 	for args := os.Args[1:]; len(args) > 0; {
 		action, found := actions[args[0]]
 		if !found || len(args) <= action.arguments {
-			fmt.Fprintf(os.Stderr, "what is %q\n", args)
+			fmt.Fprintf(os.Stderr, "unknown action, or missing arguments: %q\n", args)
 			os.Exit(2)
 		}
 		if err := action.do(args[1 : 1+action.arguments]); err != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestFailsUntil(t *testing.T) {
+func TestFailUntil(t *testing.T) {
 	args := []string{"3", filepath.Join(t.TempDir(), "count")}
 	for run, fails := range []bool{true, true, false, false} {
 		if err := failUntil(args); (err != nil) != fails {
