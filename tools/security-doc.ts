@@ -63,7 +63,7 @@ create a process or thread, or send a signal.
 const ROLES_HEAD = ['process', 'task', 'user', 'capabilities', 'open', 'system calls'];
 
 interface Role {
-  readonly does: string;
+  readonly description: string;
   readonly uid: number;
   readonly capabilities: readonly string[];
   readonly files: readonly string[];
@@ -72,14 +72,16 @@ interface Role {
 
 function roleRows(root: string, path: string): string[][] {
   const roles = JSON.parse(readFileSync(join(root, path), 'utf8')) as Record<string, Role>;
-  return Object.entries(roles).map(([name, { does, uid, capabilities, files, syscalls }]) => [
-    `\`${path.split('/')[1] ?? ''}\` ${name}`,
-    does,
-    String(uid),
-    codes(capabilities),
-    codes(files),
-    codes(syscalls),
-  ]);
+  return Object.entries(roles).map(
+    ([name, { description, uid, capabilities, files, syscalls }]) => [
+      `\`${path.split('/')[1] ?? ''}\` ${name}`,
+      description,
+      String(uid),
+      codes(capabilities),
+      codes(files),
+      codes(syscalls),
+    ],
+  );
 }
 
 const HEAD = [

@@ -16,17 +16,18 @@ import (
 	"lkt/dhcp/setup"
 )
 
-// launch opens everything that the three processes use, starts two of them, and becomes the third.
+// launch opens the files and sockets of all three processes, starts two of them, and becomes the
+// third by execve.
 func launch(o options) error {
-	// What was left open by whoever started this is not for the three.
+	// Descriptors inherited from the parent are not for the three processes.
 	if err := unix.CloseRange(3, 1<<32-1, unix.CLOSE_RANGE_CLOEXEC); err != nil && !errors.Is(err, unix.ENOSYS) {
 		return fmt.Errorf("close_range: %w", err)
 	}
-	links, err := wanted(o.names)
+	links, err := selectLinks(o.names)
 	if err != nil {
 		return err
 	}
-	if err := switchOn(links); err != nil {
+	if err := bringUp(links); err != nil {
 		return err
 	}
 	wireEnd, engineWire, err := channel.Pair()
@@ -50,7 +51,7 @@ func launch(o options) error {
 		wireFiles = append(wireFiles, uintptr(sockets[0]), uintptr(sockets[1]))
 	}
 	files := setup.ActuatorFiles{Engine: actuatorEnd, Lifeline: int(lifeline)}
-	if files.Kernel, err = actuator.OpenKernel(); err != nil {
+	if files.RouteSocket, err = actuator.OpenRouteSocket(); err != nil {
 		return err
 	}
 	if o.resolv != "" {
@@ -60,21 +61,21 @@ func launch(o options) error {
 	}
 	host, _ := os.Hostname()
 	var seed [32]byte
-	// Not crypto/rand, which brings all that a program could want of ciphers.
+	// Not crypto/rand, which links many ciphers.
 	if _, err := unix.Getrandom(seed[:], 0); err != nil {
 		return fmt.Errorf("getrandom: %w", err)
 	}
-	if err := spawn(setup.Setup{Role: "wire", Interfaces: links}, wireFiles); err != nil {
+	if err := startRole(setup.Setup{Role: "wire", Interfaces: links}, wireFiles); err != nil {
 		return err
 	}
 	client := setup.Setup{Role: "engine", Interfaces: links, HostName: host, Probes: o.probes, Seed: seed[:]}
-	if err := spawn(client, []uintptr{uintptr(engineWire), uintptr(engineEnd)}); err != nil {
+	if err := startRole(client, []uintptr{uintptr(engineWire), uintptr(engineEnd)}); err != nil {
 		return err
 	}
-	return become(setup.Setup{Role: "actuator", Interfaces: links, Once: o.once, Wait: o.wait, Files: files})
+	return execRole(setup.Setup{Role: "actuator", Interfaces: links, Once: o.once, Wait: o.wait, Files: files})
 }
 
-func wanted(names []string) ([]setup.Interface, error) {
+func selectLinks(names []string) ([]setup.Interface, error) {
 	if len(names) == 0 {
 		found, err := ethernetLinks()
 		if err != nil {
@@ -98,14 +99,15 @@ func wanted(names []string) ([]setup.Interface, error) {
 
 const self = "/proc/self/exe"
 
-// spawn starts a role that has no capability, as its own user, with its files from number 3.
-func spawn(s setup.Setup, files []uintptr) error {
-	role, err := sandbox.RoleOf(s.Role)
+// startRole starts a role without capabilities, under its own user, with files as its descriptors
+// from 3.
+func startRole(s setup.Setup, files []uintptr) error {
+	role, err := sandbox.LookupRole(s.Role)
 	if err != nil {
 		return err
 	}
 	if len(role.Capabilities) > 0 {
-		return fmt.Errorf("%s is started without capabilities", s.Role)
+		return fmt.Errorf("role %s must not have capabilities", s.Role)
 	}
 	environment, err := s.Environment()
 	if err != nil {
@@ -121,7 +123,7 @@ func spawn(s setup.Setup, files []uintptr) error {
 		Sys: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: role.UID, Gid: role.UID}},
 	})
 	if err != nil {
-		return fmt.Errorf("start %s: %w", s.Role, needs(err))
+		return fmt.Errorf("start %s: %w", s.Role, withFix(err))
 	}
 	for _, fd := range files {
 		unix.Close(int(fd))
@@ -129,9 +131,10 @@ func spawn(s setup.Setup, files []uintptr) error {
 	return nil
 }
 
-// become goes on as a role: this thread takes its user and its capabilities, and ends all others by execve.
-func become(s setup.Setup) error {
-	role, err := sandbox.RoleOf(s.Role)
+// execRole replaces this process by a role. This thread takes the role's user and capabilities;
+// execve ends the other threads.
+func execRole(s setup.Setup) error {
+	role, err := sandbox.LookupRole(s.Role)
 	if err != nil {
 		return err
 	}
@@ -139,20 +142,21 @@ func become(s setup.Setup) error {
 	if err != nil {
 		return err
 	}
-	for _, fd := range []int{int(s.Files.Engine), s.Files.Lifeline, s.Files.Kernel, s.Files.Resolv} {
+	for _, fd := range []int{int(s.Files.Engine), s.Files.Lifeline, s.Files.RouteSocket, s.Files.Resolv} {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
-			return fmt.Errorf("keep file %d: %w", fd, err)
+			return fmt.Errorf("keep file descriptor %d: %w", fd, err)
 		}
 	}
 	runtime.LockOSThread()
-	if err := takeIdentity(role); err != nil {
-		return fmt.Errorf("become %s: %w", s.Role, needs(err))
+	if err := setCredentials(role); err != nil {
+		return fmt.Errorf("switch to role %s: %w", s.Role, withFix(err))
 	}
 	return syscall.Exec(self, []string{"dhcp-" + s.Role}, environment)
 }
 
-// takeIdentity changes the user of this thread and keeps the role's capabilities over execve (capabilities(7), ambient set).
-func takeIdentity(role sandbox.Role) error {
+// setCredentials changes the user of this thread and keeps the role's capabilities over execve
+// (capabilities(7), ambient set).
+func setCredentials(role sandbox.Role) error {
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return err
 	}
@@ -185,8 +189,8 @@ func takeIdentity(role sandbox.Role) error {
 	return nil
 }
 
-// needs says what a container lacks that may not change its user.
-func needs(err error) error {
+// withFix adds to EPERM the capabilities that the container lacks.
+func withFix(err error) error {
 	if errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("%w\n  fix: give the container the capabilities that pkg/dhcp/build.yml lists", err)
 	}

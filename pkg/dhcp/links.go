@@ -16,7 +16,7 @@ import (
 
 const classNet = "/sys/class/net"
 
-// ethernetLinks are the interfaces a machine has for a cable.
+// ethernetLinks returns the names of the Ethernet interfaces.
 func ethernetLinks() ([]string, error) {
 	entries, err := os.ReadDir(classNet)
 	if err != nil {
@@ -59,13 +59,13 @@ func findLink(name string) (setup.Interface, error) {
 		}
 		l.Hardware[i] = byte(b)
 	}
-	l.Known = knownAddress(name)
+	l.Previous = previousAddress(name)
 	return l, nil
 }
 
-// knownAddress is the address the interface has, if any.
-func knownAddress(name string) netip.Addr {
-	request, err := askLink(name, unix.SIOCGIFADDR)
+// previousAddress returns the current address of the interface, or an invalid address.
+func previousAddress(name string) netip.Addr {
+	request, err := queryLink(name, unix.SIOCGIFADDR)
 	if err != nil {
 		return netip.Addr{}
 	}
@@ -76,24 +76,25 @@ func knownAddress(name string) netip.Addr {
 	return netip.AddrFrom4([4]byte(four))
 }
 
-// switchOn switches the interfaces on and waits until they have a carrier: all of them, or one and a moment more, or long enough.
-func switchOn(links []setup.Interface) error {
+// bringUp sets the interfaces up and waits for carriers: until all have one, until 300 ms after the
+// first, or for 5 seconds.
+func bringUp(links []setup.Interface) error {
 	const most, moment = 5 * time.Second, 300 * time.Millisecond
 	for _, l := range links {
-		request, err := askLink(l.Name, unix.SIOCGIFFLAGS)
+		request, err := queryLink(l.Name, unix.SIOCGIFFLAGS)
 		if err == nil {
 			request.SetUint16(request.Uint16() | unix.IFF_UP)
 			err = controlLink(unix.SIOCSIFFLAGS, request)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: switch on: %w", l.Name, err)
+			return fmt.Errorf("%s: bring up: %w", l.Name, err)
 		}
 	}
 	end := time.Now().Add(most)
 	for first := true; ; {
 		running := 0
 		for _, l := range links {
-			if request, err := askLink(l.Name, unix.SIOCGIFFLAGS); err == nil && request.Uint16()&unix.IFF_RUNNING != 0 {
+			if request, err := queryLink(l.Name, unix.SIOCGIFFLAGS); err == nil && request.Uint16()&unix.IFF_RUNNING != 0 {
 				running++
 			}
 		}
@@ -110,7 +111,7 @@ func switchOn(links []setup.Interface) error {
 	}
 }
 
-func askLink(name string, command uint) (*unix.Ifreq, error) {
+func queryLink(name string, command uint) (*unix.Ifreq, error) {
 	request, err := unix.NewIfreq(name)
 	if err != nil {
 		return nil, err

@@ -1,5 +1,6 @@
-// Command dhcp gets IPv4 addresses for the machine's Ethernet interfaces and keeps them. It is three processes: one holds the packet
-// sockets, one decides, one changes the machine. See docs/guest.md.
+// Command dhcp obtains IPv4 addresses for Ethernet interfaces and renews them. It runs as three
+// processes: wire holds the packet sockets, engine makes the decisions, actuator configures the
+// interfaces. See docs/guest.md.
 package main
 
 import (
@@ -22,9 +23,9 @@ import (
 )
 
 func main() {
-	s, given, err := setup.Given()
-	if given {
-		os.Exit(play(s, err))
+	s, found, err := setup.FromEnvironment()
+	if found {
+		os.Exit(runRole(s, err))
 	}
 	o, err := parseOptions(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -37,20 +38,20 @@ func main() {
 	os.Exit(1)
 }
 
-// play is one of the three processes.
-func play(s setup.Setup, err error) (status int) {
+// runRole runs one of the three processes and returns its exit status.
+func runRole(s setup.Setup, err error) (status int) {
 	if err != nil {
 		log("error: %v", err)
 		return 1
 	}
 	nameProcess("dhcp-" + s.Role)
-	role, err := sandbox.RoleOf(s.Role)
+	role, err := sandbox.LookupRole(s.Role)
 	if err != nil {
 		log("error: %v", err)
 		return 1
 	}
 	if s.Role == "actuator" {
-		endOnSignal()
+		exitOnSignal()
 	}
 	if err := role.Enter(); err != nil {
 		log("error: %s: %v", s.Role, err)
@@ -64,7 +65,7 @@ func play(s setup.Setup, err error) (status int) {
 	case "actuator":
 		err = actuator.Run(s, log)
 	}
-	// The actuator is the one whose end is looked at. The others end when it does, which is no failure of theirs.
+	// Only the actuator's exit status matters. The others end when it ends, which is not a failure.
 	if err == nil || s.Role != "actuator" && errors.Is(err, channel.ErrClosed) {
 		return 0
 	}
@@ -72,8 +73,9 @@ func play(s setup.Setup, err error) (status int) {
 	return 1
 }
 
-// endOnSignal ends the process well: the machine goes down. The address stays until its lease ends.
-func endOnSignal() {
+// exitOnSignal makes SIGTERM and SIGINT end the process with status 0. The address stays until its
+// lease expires.
+func exitOnSignal() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
@@ -82,7 +84,7 @@ func endOnSignal() {
 	}()
 }
 
-// log writes a line. It needs no more than write(2).
+// log writes a line to standard error. It uses write(2) only.
 func log(format string, args ...any) {
 	_, _ = unix.Write(2, []byte("dhcp: "+fmt.Sprintf(format, args...)+"\n"))
 }

@@ -17,24 +17,25 @@ type options struct {
 }
 
 const usage = `usage: dhcp [flags] [interface...]
-Without an interface: all whose name starts with eth or en.
+Without an interface: all interfaces named eth* or en*.
 `
 
-// parseOptions reads the command line. It knows the words with which LinuxKit's examples start dhcpcd, so that a config need not change.
+// parseOptions parses the command line. It accepts the dhcpcd flags of LinuxKit's examples, so that
+// their configs work unchanged.
 func parseOptions(args []string, out io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("dhcp", flag.ContinueOnError)
 	flags.SetOutput(out)
 	var config string
 	var background bool
-	flags.BoolVar(&o.once, "1", false, "end as soon as there is a lease; nobody renews it")
-	flags.BoolVar(&o.once, "oneshot", false, "the same as -1")
-	flags.DurationVar(&o.wait, "wait", 30*time.Second, "with -1, how long to wait for a lease")
-	flags.StringVar(&o.resolv, "resolv", "/run/resolvconf/resolv.conf", "file for the name servers, empty for none")
+	flags.BoolVar(&o.once, "1", false, "exit once there is a lease, without renewing it")
+	flags.BoolVar(&o.once, "oneshot", false, "same as -1")
+	flags.DurationVar(&o.wait, "wait", 30*time.Second, "with -1, timeout for a lease")
+	flags.StringVar(&o.resolv, "resolv", "/run/resolvconf/resolv.conf", "file for the name servers; empty: do not write one")
 	flags.StringVar(&o.probes, "probe", "fast",
-		"how to look for others with a new address: fast (half a second), rfc5227 (4 to 7 seconds) or off")
-	flags.BoolVar(&background, "nobackground", true, "it never goes into the background; a word of dhcpcd")
-	flags.BoolVar(&background, "B", true, "the same as -nobackground")
-	flags.StringVar(&config, "f", "", "a word of dhcpcd; only /dhcpcd.conf, and only as long as no such file is there")
+		"address conflict detection: fast (half a second), rfc5227 (4 to 7 seconds) or off")
+	flags.BoolVar(&background, "nobackground", true, "no effect: it never goes into the background (a dhcpcd flag)")
+	flags.BoolVar(&background, "B", true, "same as -nobackground")
+	flags.StringVar(&config, "f", "", "no effect (a dhcpcd flag); must be /dhcpcd.conf, which must not exist")
 	flags.Usage = func() {
 		fmt.Fprint(out, usage)
 		flags.PrintDefaults()
@@ -45,10 +46,10 @@ func parseOptions(args []string, out io.Writer) (o options, err error) {
 	switch o.probes {
 	case "fast", "rfc5227", "off":
 	default:
-		return o, fmt.Errorf("-probe %s: it is fast, rfc5227 or off", o.probes)
+		return o, fmt.Errorf("-probe %s: must be fast, rfc5227 or off", o.probes)
 	}
 	if _, err := os.Stat(config); config != "" && (config != "/dhcpcd.conf" || err == nil) {
-		return o, fmt.Errorf("-f %s: there is no configuration file; flags say what there is to say", config)
+		return o, fmt.Errorf("-f %s: configuration files are not supported; use flags", config)
 	}
 	o.names = flags.Args()
 	return o, nil

@@ -20,7 +20,7 @@ func TestOptions(t *testing.T) {
 		"--oneshot eth0":       with(func(o *options) { o.once, o.names = true, []string{"eth0"} }),
 		"-probe rfc5227":       with(func(o *options) { o.probes = "rfc5227" }),
 		"-wait 5s -resolv= -1": with(func(o *options) { o.once, o.wait, o.resolv = true, 5*time.Second, "" }),
-		// What LinuxKit's examples say.
+		// The command lines of LinuxKit's examples.
 		"--nobackground -f /dhcpcd.conf -1": with(func(o *options) { o.once = true }),
 		"--nobackground -f /dhcpcd.conf":    usual,
 	} {

@@ -18,21 +18,21 @@ import (
 	"lkt/storage/tool"
 )
 
-// patience is how long a device may take to appear.
-const patience = 10 * time.Second
+// waitTimeout is how long a device may take to appear.
+const waitTimeout = 10 * time.Second
 
-// plainCipher is LinuxKit's: of a device without a header nothing else could say how it is encrypted.
+// plainCipher is LinuxKit's cipher: a device without a header does not record its own.
 const plainCipher = "aes-cbc-essiv:sha256"
 
 func open(r request) (*drive.Drive, error) {
-	if err := disk.WaitFor(r.device, patience); err != nil {
+	if err := disk.WaitFor(r.device, waitTimeout); err != nil {
 		return nil, err
 	}
 	return drive.Open(r.device)
 }
 
-// describe says how a device is encrypted, and whether a file system has to be made: only where nothing was. A volume of LUKS is made
-// there, too.
+// describe returns the encryption of a device, and whether it is new and needs a file system. It
+// creates a LUKS volume on an empty device.
 func describe(r request, source *drive.Drive, secret []byte) (mapper.Crypt, bool, error) {
 	empty := checkNew(source)
 	if !r.luks {
@@ -43,13 +43,13 @@ func describe(r request, source *drive.Drive, secret []byte) (mapper.Crypt, bool
 	var key []byte
 	switch {
 	case err == nil:
-		empty = errors.New("it has LUKS")
+		empty = errors.New("it has a LUKS header")
 		key, err = volume.Unlock(source.File, secret)
 	case !errors.Is(err, luks.ErrNotLUKS):
 	case empty != nil:
 		err = fmt.Errorf("%w, and %w", err, empty)
 	default:
-		say("%s becomes a volume of LUKS2", r.device)
+		report("creating a LUKS2 volume on %s", r.device)
 		volume, key, err = luks.Create(source.File, source.Size, secret)
 	}
 	return mapper.Crypt{
@@ -59,8 +59,8 @@ func describe(r request, source *drive.Drive, secret []byte) (mapper.Crypt, bool
 	}, empty == nil, err
 }
 
-// checkNew gives an error for what is not empty. A file system that was made and never mounted is nobody's: LinuxKit's examples
-// have one made in a partition that is encrypted after that.
+// checkNew returns an error unless the device is empty. A file system that was never used counts as
+// empty: LinuxKit's examples format a partition before they encrypt it.
 func checkNew(source *drive.Drive) error {
 	err := source.CheckEmpty()
 	if errors.Is(err, drive.ErrNotEmpty) && isUnusedExt4(source.File) {
@@ -71,7 +71,8 @@ func checkNew(source *drive.Drive) error {
 
 const orphanFile = 0x1000
 
-// isUnusedExt4 reads a superblock, in the way of the kernel's fs/ext4/ext4.h: never mounted, and no inode taken but those that mke2fs takes.
+// isUnusedExt4 reports whether the superblock (fs/ext4/ext4.h) is of a file system that was never
+// mounted and has only the inodes of mke2fs.
 func isUnusedExt4(device io.ReaderAt) bool {
 	if found, err := disk.Probe(device); err != nil || found.Type != "ext4" {
 		return false
@@ -82,15 +83,16 @@ func isUnusedExt4(device io.ReaderAt) bool {
 	}
 	inodes, free := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[16:])
 	mounted, mounts := binary.LittleEndian.Uint32(b[44:]), binary.LittleEndian.Uint16(b[52:])
-	// Ten are reserved, one is lost+found, one keeps orphans if there is that feature.
-	taken := uint32(11)
+	// Ten are reserved, one is lost+found, and one is the orphan file with that feature.
+	used := uint32(11)
 	if binary.LittleEndian.Uint32(b[92:])&orphanFile != 0 {
-		taken++
+		used++
 	}
-	return mounted == 0 && mounts == 0 && free < inodes && inodes-free == taken
+	return mounted == 0 && mounts == 0 && free < inodes && inodes-free == used
 }
 
-// start makes the device, and a file system if it is new. Nothing is left where there is none in the end.
+// start creates the device, and a file system if it is new. It removes the device if there is no
+// file system in the end.
 func start(name string, crypt mapper.Crypt, fresh bool) error {
 	target, err := crypt.Target()
 	if err != nil {
@@ -100,24 +102,24 @@ func start(name string, crypt mapper.Crypt, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	if err := fill(path, crypt.Device, fresh); err != nil {
+	if err := makeFilesystem(path, crypt.Device, fresh); err != nil {
 		return errors.Join(err, mapper.Remove(name))
 	}
 	return nil
 }
 
-func fill(path, source string, fresh bool) error {
+func makeFilesystem(path, source string, fresh bool) error {
 	found, err := disk.ProbePath(path)
 	switch {
 	case err == nil:
-		say("%s is %s, with %s", path, source, found)
+		report("%s maps %s, with %s", path, source, found)
 		return nil
 	case !fresh && errors.Is(err, disk.ErrNone):
-		return fmt.Errorf("%s has something else than a file system that this key opens, and stays what it is", source)
+		return fmt.Errorf("%s has data, but no file system that this key opens", source)
 	case !fresh:
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	say("%s is %s, and gets ext4", path, source)
+	report("%s maps %s, creating ext4", path, source)
 	if err := tool.Run([]string{"/usr/sbin/mke2fs", "-t", "ext4", "-F", "-q", path}, true); err != nil {
 		return err
 	}

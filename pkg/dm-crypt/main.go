@@ -1,5 +1,5 @@
-// Command crypto makes a device whose content is encrypted on another one, and a file system in it if that is new. LinuxKit's
-// arguments.
+// Command crypto maps an encrypted device, and creates a file system on it if it is new. The
+// arguments are LinuxKit's.
 package main
 
 import (
@@ -13,21 +13,21 @@ import (
 	"lkt/storage/mapper"
 )
 
-// keys is where the names of keys begin that are not absolute.
-const keys = "/etc/dm-crypt"
+// keyDir is the directory of relative key file names.
+const keyDir = "/etc/dm-crypt"
 
 func main() {
 	var r request
 	for _, name := range []string{"l", "luks"} {
-		flag.BoolVar(&r.luks, name, false, "keep a header of LUKS2 on the device")
+		flag.BoolVar(&r.luks, name, false, "use a LUKS2 header")
 	}
 	for _, name := range []string{"k", "key-file"} {
-		flag.StringVar(&r.key, name, "key", "file with the key, below "+keys)
+		flag.StringVar(&r.key, name, "key", "key file, relative to "+keyDir)
 	}
 	flag.Parse()
 	r.name, r.device = flag.Arg(0), flag.Arg(1)
 
-	err := errors.New("crypto [-l|--luks] [-k|--key-file FILE] NAME DEVICE")
+	err := errors.New("usage: crypto [-l|--luks] [-k|--key-file FILE] NAME DEVICE")
 	if flag.NArg() == 2 {
 		err = run(r)
 	}
@@ -37,13 +37,13 @@ func main() {
 	}
 }
 
-// request is what the command line asks for.
+// request has the arguments of the command line.
 type request struct {
 	luks              bool
 	key, name, device string
 }
 
-func say(format string, arguments ...any) {
+func report(format string, arguments ...any) {
 	fmt.Printf("crypto: "+format+"\n", arguments...)
 }
 
@@ -64,7 +64,7 @@ func run(r request) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.device, err)
 	}
-	// The mapping cannot have what is open exclusively.
+	// The device mapper cannot use a device that is open exclusively.
 	if err := source.File.Close(); err != nil {
 		return err
 	}
@@ -72,30 +72,31 @@ func run(r request) error {
 }
 
 const (
-	// 256 bits, as cryptsetup takes for a cipher that does not say how many.
+	// 256 bits, cryptsetup's default.
 	plainKey = 32
 	maxKey   = 8 << 20
 )
 
-// readKey reads what the cipher has for its key, or all there is for LUKS.
+// readKey returns the contents of the key file, for a plain device truncated to the size of its
+// key.
 func readKey(r request) ([]byte, error) {
 	path := r.key
 	if !strings.HasPrefix(path, "/") {
-		path = filepath.Join(keys, path)
+		path = filepath.Join(keyDir, path)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("the key: %w", err)
+		return nil, fmt.Errorf("read key: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > maxKey {
-		return nil, fmt.Errorf("the key %s is no file of 1 to %d bytes", path, maxKey)
+		return nil, fmt.Errorf("the key %s is not a file of 1 to %d bytes", path, maxKey)
 	}
 	key, err := os.ReadFile(path)
 	if err != nil || r.luks {
 		return key, err
 	}
 	if len(key) < plainKey {
-		return nil, fmt.Errorf("the key %s has %d bytes, not %d", path, len(key), plainKey)
+		return nil, fmt.Errorf("the key %s has %d bytes, expected %d", path, len(key), plainKey)
 	}
 	return key[:plainKey], nil
 }

@@ -14,7 +14,7 @@ import (
 
 const secret = "abcdefghijklmnopqrstuvwxyz123456"
 
-func TestKeys(t *testing.T) {
+func TestReadKey(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
@@ -34,12 +34,12 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	for want, r := range map[string]request{
-		"has 5 bytes, not 32":            {key: write("short", "short")},
-		"is no file of 1 to":             {key: write("empty", ""), luks: true},
-		"/etc/dm-crypt/absent":           {key: "absent"},
-		dir + " is no file":              {key: dir},
-		"/dev/zero is no file of 1 to":   {key: "/dev/zero"},
-		"/etc/passwd/x: not a directory": {key: "/etc/passwd/x"},
+		"has 5 bytes, expected 32":        {key: write("short", "short")},
+		"is not a file of 1 to":           {key: write("empty", ""), luks: true},
+		"/etc/dm-crypt/absent":            {key: "absent"},
+		dir + " is not a file":            {key: dir},
+		"/dev/zero is not a file of 1 to": {key: "/dev/zero"},
+		"/etc/passwd/x: not a directory":  {key: "/etc/passwd/x"},
 	} {
 		if _, err := readKey(r); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
@@ -47,7 +47,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// source is a file of 20 MiB that stands for a device.
+// source returns a file of 20 MiB as a device.
 func source(t *testing.T, fill ...string) *drive.Drive {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "device")
@@ -72,7 +72,7 @@ func source(t *testing.T, fill ...string) *drive.Drive {
 	return d
 }
 
-func TestWhatIsNewGetsAFileSystemAndNothingElse(t *testing.T) {
+func TestDescribeDetectsNewDevice(t *testing.T) {
 	content := filepath.Join(t.TempDir(), "content")
 	if err := os.MkdirAll(filepath.Join(content, "directory"), 0o755); err != nil {
 		t.Fatal(err)
@@ -81,12 +81,12 @@ func TestWhatIsNewGetsAFileSystemAndNothingElse(t *testing.T) {
 		fill  []string
 		fresh bool
 	}{
-		"nothing":                         {nil, true},
-		"ext4 that was never mounted":     {[]string{"mke2fs", "-q", "-t", "ext4"}, true},
-		"ext4 with files":                 {[]string{"mke2fs", "-q", "-t", "ext4", "-d", content}, false},
-		"ext4 that was mounted":           {[]string{"mke2fs", "-q", "-t", "ext4"}, false},
-		"swap":                            {[]string{"mkswap"}, false},
-		"something that no list knows of": {[]string{"sh", "-c", `printf x | dd of="$0" bs=1 seek=100000 conv=notrunc`}, false},
+		"empty":                       {nil, true},
+		"ext4 that was never mounted": {[]string{"mke2fs", "-q", "-t", "ext4"}, true},
+		"ext4 with files":             {[]string{"mke2fs", "-q", "-t", "ext4", "-d", content}, false},
+		"ext4 that was mounted":       {[]string{"mke2fs", "-q", "-t", "ext4"}, false},
+		"swap":                        {[]string{"mkswap"}, false},
+		"data without signature":      {[]string{"sh", "-c", `printf x | dd of="$0" bs=1 seek=100000 conv=notrunc`}, false},
 	} {
 		d := source(t, test.fill...)
 		if name == "ext4 that was mounted" {
@@ -105,7 +105,7 @@ func TestWhatIsNewGetsAFileSystemAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAVolumeIsMadeOnceAndOpenedWithItsKey(t *testing.T) {
+func TestDescribeCreatesVolumeOnce(t *testing.T) {
 	d := source(t)
 	r := request{device: d.Path, name: "x", luks: true}
 	first, fresh, err := describe(r, d, []byte(secret))
@@ -119,16 +119,16 @@ func TestAVolumeIsMadeOnceAndOpenedWithItsKey(t *testing.T) {
 	if _, _, err := describe(r, d, []byte("another")); !errors.Is(err, luks.ErrKey) {
 		t.Error(err)
 	}
-	// Without -l it would be noise, in which no file system is found, and which is not new.
+	// Without -l, the volume is random data without a file system, and not new.
 	if _, fresh, err := describe(request{device: d.Path, name: "x"}, d, []byte(secret)); fresh || err != nil {
 		t.Error(fresh, err)
 	}
 }
 
-func TestRequestsThatCannotBeMet(t *testing.T) {
+func TestRunRejectsInvalidRequests(t *testing.T) {
 	for want, r := range map[string]request{
-		"cannot be the name":    {name: "../x"},
-		"the key":               {name: "x", key: "/absent"},
+		"invalid device mapper": {name: "../x"},
+		"read key":              {name: "x", key: "/absent"},
 		"is not a block device": {name: "x", key: "/etc/hostname", luks: true, device: "/dev/null"},
 	} {
 		if err := run(r); err == nil || !strings.Contains(err.Error(), want) {

@@ -10,8 +10,9 @@ import (
 	"lkt/storage/table"
 )
 
-// extend does nothing where there is no room, so that a machine can ask at every boot. A partition that has grown without its file
-// system, since the machine has stopped between the two, is not taken for done.
+// extend grows the partition and its file system. It does nothing if there is no room, so that it
+// may run at every boot. If the machine stopped between the two steps, it grows the file system
+// alone.
 func extend(path, kind string) error {
 	d, err := drive.Open(path)
 	if err != nil {
@@ -22,7 +23,7 @@ func extend(path, kind string) error {
 	if err != nil {
 		return err
 	}
-	// The partition cannot be mounted as long as the disk is open exclusively.
+	// The partition cannot be mounted while the disk is open exclusively.
 	if err := d.File.Close(); err != nil {
 		return err
 	}
@@ -40,14 +41,14 @@ func growPartition(d *drive.Drive, kind string) (table.Partition, error) {
 		return none, err
 	}
 	if len(t.Partitions) != 1 {
-		return none, fmt.Errorf("%w: it has %d partitions, not one", errSkip, len(t.Partitions))
+		return none, fmt.Errorf("%w: it has %d partitions, expected one", errSkip, len(t.Partitions))
 	}
 	old := t.Partitions[0]
 	path := disk.Partition(d.Path, old.Number)
 	if !old.Linux {
-		return none, fmt.Errorf("%s is no partition of Linux", path)
+		return none, fmt.Errorf("%s is not a Linux partition", path)
 	}
-	// Nothing is written before it is known that what is there can grow.
+	// Check the file system before writing anything.
 	if err := check(path, kind, old.Size); err != nil {
 		return none, fmt.Errorf("%s: %w", path, err)
 	}
@@ -60,12 +61,12 @@ func growPartition(d *drive.Drive, kind string) (table.Partition, error) {
 	}
 	grown := growth.Partition
 	if err := d.Resize(grown.Number, grown.Start, grown.Size); err != nil {
-		return none, fmt.Errorf("the kernel does not take the new size of %s: %w", path, err)
+		return none, fmt.Errorf("the kernel rejects the new size of %s: %w", path, err)
 	}
 	if err := drive.Wait(path, grown.Size); err != nil {
 		return none, err
 	}
-	say("%s has %d bytes instead of %d", path, grown.Size, old.Size)
+	report("%s has %d bytes instead of %d", path, grown.Size, old.Size)
 	return grown, nil
 }
 
@@ -79,9 +80,9 @@ func check(path, kind string, size int64) error {
 	if err != nil {
 		return err
 	}
-	// One driver has all three.
+	// The ext4 driver handles ext2 and ext3 too.
 	if found.Type != kind && !(kind == "ext4" && strings.HasPrefix(found.Type, "ext")) {
-		return fmt.Errorf("it has %s, not %s", found, kind)
+		return fmt.Errorf("it has %s, expected %s", found, kind)
 	}
 	_, err = growers[kind].extent(file, size)
 	return err

@@ -12,7 +12,7 @@ import (
 	"lkt/storage/disktest"
 )
 
-// The programs that make file systems are the measure.
+// Compared with the programs that create file systems.
 func TestExtents(t *testing.T) {
 	for _, test := range []struct {
 		kind string
@@ -36,26 +36,26 @@ func TestExtents(t *testing.T) {
 			t.Errorf("%v: %+v, %v", test.make, got, err)
 		}
 		if got, err := extentOf(path, test.kind, test.size-1); err == nil {
-			t.Errorf("%v has room where there is none: %+v", test.make, got)
+			t.Errorf("%v: accepted a size beyond the device: %+v", test.make, got)
 		}
 		if err := check(path, test.kind, test.size); err != nil {
 			t.Error(err)
 		}
 		for other := range growers {
-			if err := check(path, other, test.size); other != test.kind && (err == nil || !strings.Contains(err.Error(), "not "+other)) {
+			if err := check(path, other, test.size); other != test.kind && (err == nil || !strings.Contains(err.Error(), "expected "+other)) {
 				t.Errorf("%s as %s: %v", test.kind, other, err)
 			}
 		}
 	}
 }
 
-func TestRequestsThatCannotBeMet(t *testing.T) {
+func TestRunRejectsInvalidRequests(t *testing.T) {
 	machine := disktest.Machine(t, 4<<20, nil)
 	for want, r := range map[string]struct {
 		kind   string
 		drives []string
 	}{
-		"\"btrfs\" do not grow":     {"btrfs", nil},
+		"type \"btrfs\"":            {"btrfs", nil},
 		"is not a block device":     {"ext4", []string{"/dev/null"}},
 		"no such file or directory": {"xfs", []string{"/dev/absent"}},
 	} {
@@ -66,8 +66,8 @@ func TestRequestsThatCannotBeMet(t *testing.T) {
 	if err := run(machine, "ext4", true, nil); err != nil {
 		t.Error(err)
 	}
-	if err := run(disk.Places{Sys: "/absent"}, "ext4", true, nil); err == nil {
-		t.Error("there is no /absent")
+	if err := run(disk.Dirs{Sys: "/absent"}, "ext4", true, nil); err == nil {
+		t.Error("accepted a missing directory")
 	}
 }
 

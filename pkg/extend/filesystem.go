@@ -13,16 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// extent is how large a superblock says that a file system is.
+// extent is the size of a file system in its superblock.
 type extent struct {
 	block, blocks uint64
-	// Of xfs: as much of it, in percent, may become inodes.
+	// For XFS: the maximum percentage of inodes.
 	inodes uint32
 }
 
 func (e extent) size() uint64 { return e.block * e.blocks }
 
-// grower knows a file system, which the kernel lets grow while it is mounted.
+// grower reads and grows a file system, which must be mounted to grow.
 type grower struct {
 	extent func(device io.ReaderAt, limit int64) (extent, error)
 	grow   func(point *os.File, to extent) error
@@ -33,23 +33,23 @@ var growers = map[string]grower{
 	"xfs":  {xfsExtent, xfsGrow},
 }
 
-// wide is the feature of ext4 that block numbers have 64 bits.
-const wide = 0x80
+// feature64Bit is the ext4 feature of 64-bit block numbers.
+const feature64Bit = 0x80
 
-// extExtent reads a superblock of the kernel's fs/ext4/ext4.h.
+// extExtent reads an ext superblock (fs/ext4/ext4.h).
 func extExtent(device io.ReaderAt, limit int64) (extent, error) {
 	b := make([]byte, 1024)
 	if _, err := device.ReadAt(b, 1024); err != nil {
 		return extent{}, err
 	}
 	blocks := uint64(binary.LittleEndian.Uint32(b[4:]))
-	if binary.LittleEndian.Uint32(b[96:])&wide != 0 {
+	if binary.LittleEndian.Uint32(b[96:])&feature64Bit != 0 {
 		blocks |= uint64(binary.LittleEndian.Uint32(b[336:])) << 32
 	}
 	return newExtent(1024<<min(binary.LittleEndian.Uint32(b[24:]), 32), blocks, limit)
 }
 
-// xfsExtent reads a superblock of the kernel's fs/xfs/libxfs/xfs_format.h.
+// xfsExtent reads an XFS superblock (fs/xfs/libxfs/xfs_format.h).
 func xfsExtent(device io.ReaderAt, limit int64) (extent, error) {
 	b := make([]byte, 512)
 	if _, err := device.ReadAt(b, 0); err != nil {
@@ -58,19 +58,19 @@ func xfsExtent(device io.ReaderAt, limit int64) (extent, error) {
 	e, err := newExtent(uint64(binary.BigEndian.Uint32(b[4:])), binary.BigEndian.Uint64(b[8:]), limit)
 	e.inodes = uint32(b[127])
 	if err == nil && e.inodes > 100 {
-		err = fmt.Errorf("the superblock gives inodes %d percent", e.inodes)
+		err = fmt.Errorf("invalid superblock: %d percent of inodes", e.inodes)
 	}
 	return e, err
 }
 
 func newExtent(block, blocks uint64, limit int64) (extent, error) {
 	if bits.OnesCount64(block) != 1 || block < 512 || block > 65536 || blocks == 0 || blocks > uint64(limit)/block {
-		return extent{}, fmt.Errorf("the superblock says %d blocks of %d bytes, where there are %d bytes", blocks, block, limit)
+		return extent{}, fmt.Errorf("invalid superblock: %d blocks of %d bytes on a device of %d bytes", blocks, block, limit)
 	}
 	return extent{block: block, blocks: blocks}, nil
 }
 
-// growFilesystem mounts a file system where nobody else sees it.
+// growFilesystem mounts the file system in the container's own namespace and grows it.
 func growFilesystem(path, kind string, size int64) error {
 	before, err := extentOf(path, kind, size)
 	if err != nil {
@@ -79,7 +79,7 @@ func growFilesystem(path, kind string, size int64) error {
 	to := before
 	to.blocks = uint64(size) / before.block
 	if to.blocks == before.blocks {
-		say("%s: there is no more room", path)
+		report("%s: already at full size", path)
 		return nil
 	}
 	if err := growMounted(path, kind, to); err != nil {
@@ -87,7 +87,7 @@ func growFilesystem(path, kind string, size int64) error {
 	}
 	after, err := extentOf(path, kind, size)
 	if err == nil {
-		say("%s has %s with %d bytes instead of %d", path, kind, after.size(), before.size())
+		report("%s has %s with %d bytes instead of %d", path, kind, after.size(), before.size())
 	}
 	return err
 }
@@ -105,7 +105,7 @@ func extentOf(path, kind string, size int64) (extent, error) {
 	return e, err
 }
 
-// point is a directory of the image for nothing else.
+// point is a directory of the image for this mount only.
 const point = "/mnt"
 
 func growMounted(path, kind string, to extent) error {
@@ -146,7 +146,7 @@ func call(file *os.File, request uintptr, argument unsafe.Pointer) error {
 	case 0:
 		return nil
 	case unix.EPERM, unix.EOPNOTSUPP:
-		return fmt.Errorf("the kernel does not let it grow while it is mounted, perhaps because it has errors: %w", errno)
+		return fmt.Errorf("the kernel cannot grow it while mounted, perhaps because of file system errors: %w", errno)
 	}
-	return fmt.Errorf("the kernel does not let it grow: %w", errno)
+	return fmt.Errorf("grow: %w", errno)
 }

@@ -1,4 +1,5 @@
-// Command extend lets the only partition of a disk, and the file system in it, grow to the end of the disk. LinuxKit's arguments.
+// Command extend grows the only partition of a disk, and its file system, to the end of the disk.
+// The arguments are LinuxKit's.
 package main
 
 import (
@@ -13,24 +14,24 @@ import (
 
 func main() {
 	kind := flag.String("type", "ext4", "file system: ext4 or xfs")
-	stop := flag.Bool("stop-on-error", true, "leave the other disks alone when one fails; only without a name")
+	stop := flag.Bool("stop-on-error", true, "stop at the first failure; only if no disk is given")
 	flag.Parse()
-	if err := run(disk.Machine, *kind, *stop, flag.Args()); err != nil {
+	if err := run(disk.SystemDirs, *kind, *stop, flag.Args()); err != nil {
 		fmt.Fprintf(os.Stderr, "extend: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func say(format string, arguments ...any) {
+func report(format string, arguments ...any) {
 	fmt.Printf("extend: "+format+"\n", arguments...)
 }
 
-// errSkip says why a disk that nobody has named is passed over.
-var errSkip = errors.New("left alone")
+// errSkip is the reason for skipping a disk that was not given by name.
+var errSkip = errors.New("skipped")
 
-func run(places disk.Places, kind string, stop bool, named []string) error {
+func run(dirs disk.Dirs, kind string, stop bool, named []string) error {
 	if _, known := growers[kind]; !known {
-		return fmt.Errorf("file systems of type %q do not grow here: ext4 or xfs", kind)
+		return fmt.Errorf("unsupported file system type %q: must be ext4 or xfs", kind)
 	}
 	for _, path := range named {
 		if err := disk.IsBlockDevice(path); err != nil {
@@ -43,14 +44,14 @@ func run(places disk.Places, kind string, stop bool, named []string) error {
 	if len(named) > 0 {
 		return nil
 	}
-	drives, err := places.Drives()
+	drives, err := dirs.Drives()
 	if err != nil {
 		return err
 	}
 	for _, path := range drives {
 		err := extend(path, kind)
 		if errors.Is(err, errSkip) || errors.Is(err, table.ErrNone) || err != nil && !stop {
-			say("%s: %v", path, err)
+			report("%s: %v", path, err)
 			continue
 		}
 		if err != nil {

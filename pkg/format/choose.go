@@ -8,34 +8,35 @@ import (
 	"lkt/storage/drive"
 )
 
-// chooser finds the disk to format.
+// chooser selects the disk to format.
 type chooser struct {
-	places disk.Places
-	// note is told why a disk is passed over.
+	dirs disk.Dirs
+	// note reports why a disk is skipped.
 	note func(format string, arguments ...any)
 }
 
-// target is a disk that is open and may be written to, or where the file system is that was asked for.
+// target is an open disk to format, or the path of an existing file system that satisfies the
+// request.
 type target struct {
-	drive *drive.Drive
-	there string
+	drive    *drive.Drive
+	existing string
 }
 
 func (c chooser) choose(r request) (target, error) {
 	if r.drive != "" {
-		return c.named(r)
+		return c.chooseNamed(r)
 	}
-	// Before an empty disk is looked for: two file systems of one label could be taken for each other.
+	// Before empty disks: two file systems with one label would be ambiguous.
 	if r.label != "" {
-		volumes, err := c.places.Volumes()
+		volumes, err := c.dirs.Volumes()
 		if err != nil {
 			return target{}, err
 		}
-		if there := c.find(volumes, r); there != "" {
-			return target{there: there}, nil
+		if existing := c.find(volumes, r); existing != "" {
+			return target{existing: existing}, nil
 		}
 	}
-	drives, err := c.places.Drives()
+	drives, err := c.dirs.Drives()
 	if err != nil {
 		return target{}, err
 	}
@@ -47,18 +48,18 @@ func (c chooser) choose(r request) (target, error) {
 		c.note("%v", err)
 	}
 	for _, path := range drives {
-		partitions, err := c.places.Partitions(path)
+		partitions, err := c.dirs.Partitions(path)
 		if err != nil {
 			return target{}, err
 		}
-		if there := c.find(partitions, r); there != "" {
-			return target{there: there}, nil
+		if existing := c.find(partitions, r); existing != "" {
+			return target{existing: existing}, nil
 		}
 	}
-	return target{}, fmt.Errorf("none of the %d disks is empty, and none has %s", len(drives), r)
+	return target{}, fmt.Errorf("none of the %d disks is empty or has %s", len(drives), r)
 }
 
-func (c chooser) named(r request) (target, error) {
+func (c chooser) chooseNamed(r request) (target, error) {
 	if err := disk.IsBlockDevice(r.drive); err != nil {
 		return target{}, err
 	}
@@ -70,16 +71,16 @@ func (c chooser) named(r request) (target, error) {
 	if err == nil {
 		return target{drive: d}, nil
 	}
-	if there := c.find([]string{disk.Partition(r.drive, 1)}, r); there != "" {
-		return target{there: there}, nil
+	if existing := c.find([]string{disk.Partition(r.drive, 1)}, r); existing != "" {
+		return target{existing: existing}, nil
 	}
 	if errors.Is(err, drive.ErrNotEmpty) {
-		return target{}, fmt.Errorf("%w; -force formats it nevertheless", err)
+		return target{}, fmt.Errorf("%w\n  fix: use -force to format it anyway", err)
 	}
 	return target{}, err
 }
 
-// find returns the first of the devices that has what is asked for.
+// find returns the first device that satisfies the request.
 func (c chooser) find(paths []string, r request) string {
 	for _, path := range paths {
 		found, err := disk.ProbePath(path)

@@ -8,10 +8,10 @@ import (
 	"lkt/storage/disktest"
 )
 
-// machine has files of 10 MiB for disks.
+// machine returns a chooser over files of 10 MiB as disks.
 func machine(t *testing.T, disks map[string]content) chooser {
 	t.Helper()
-	return chooser{places: disktest.Machine(t, 10<<20, disks), note: t.Logf}
+	return chooser{dirs: disktest.Machine(t, 10<<20, disks), note: t.Logf}
 }
 
 type content = disktest.Content
@@ -23,43 +23,43 @@ var (
 	ext4Data = content{1080: "\x53\xef", 1116: "\x04\x00\x00\x00\x40\x00\x00\x00", 1144: "data"}
 )
 
-func TestChoice(t *testing.T) {
+func TestChoose(t *testing.T) {
 	for name, test := range map[string]struct {
-		disks map[string]content
-		label string
-		want  string // the disk to write to
-		there string // or where it is already
-		err   string
+		disks    map[string]content
+		label    string
+		want     string // the disk to format
+		existing string // or the device with an existing file system
+		err      string
 	}{
-		"the first empty one": {
+		"first empty disk": {
 			disks: map[string]content{"vda": divided, "vdb": empty, "vdc": empty}, want: "vdb",
 		},
-		"no disk a program made, no other medium, no partition": {
+		"no virtual disk, other medium or partition": {
 			disks: map[string]content{"loop0": empty, "nbd0": empty, "sr0": empty, "dm-0": empty, "md0": empty, "zram0": empty,
 				"mmcblk0boot0": empty, "vda": divided, "vda1": empty},
-			err: "none of the 1 disks is empty, and none has ext4",
+			err: "none of the 1 disks is empty or has ext4",
 		},
-		"a card, and a name with digits": {
+		"memory card, and name with digits": {
 			disks: map[string]content{"nvme0n1": empty, "mmcblk0": empty}, want: "mmcblk0",
 		},
-		"what no list of marks knows is something, too": {
+		"data without signature is not empty": {
 			disks: map[string]content{"vda": {4<<20 - 1: "x"}, "vdb": {6 << 20: "x"}, "vdc": {10<<20 - 1: "x"}},
 			err:   "none of the 3 disks is empty",
 		},
-		"an empty one, also where another has a file system": {
+		"empty disk beside a formatted one": {
 			disks: map[string]content{"vda": divided, "vda1": ext4Data, "vdb": empty}, want: "vdb",
 		},
-		"none of a label that is there already": {
-			disks: map[string]content{"vda": divided, "vda1": ext4Data, "vdb": empty}, label: "data", there: "vda1",
+		"label exists": {
+			disks: map[string]content{"vda": divided, "vda1": ext4Data, "vdb": empty}, label: "data", existing: "vda1",
 		},
-		"one of another label": {
+		"other label": {
 			disks: map[string]content{"vda": divided, "vda1": ext4Data, "vdb": empty}, label: "more", want: "vdb",
 		},
-		"one of the label, but of another type": {
+		"label exists with other type": {
 			disks: map[string]content{"vda": divided, "vda1": xfsData, "vdb": empty}, label: "data", want: "vdb",
 		},
-		"none at the second boot": {
-			disks: map[string]content{"vda": divided, "vda1": ext4Data}, there: "vda1",
+		"second boot": {
+			disks: map[string]content{"vda": divided, "vda1": ext4Data}, existing: "vda1",
 		},
 		"no disk": {err: "none of the 0 disks is empty"},
 	} {
@@ -76,27 +76,27 @@ func TestChoice(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.drive != nil {
-				got.there = ""
+				got.existing = ""
 				if base := filepath.Base(got.drive.Path); base != test.want {
-					t.Errorf("writes to %s", base)
+					t.Errorf("formats %s", base)
 				}
 			} else if test.want != "" {
-				t.Errorf("writes to no disk")
+				t.Errorf("formats no disk")
 			}
-			if got.there != "" && filepath.Base(got.there) != test.there || got.there == "" && test.there != "" {
-				t.Errorf("there: %q", got.there)
+			if got.existing != "" && filepath.Base(got.existing) != test.existing || got.existing == "" && test.existing != "" {
+				t.Errorf("existing: %q", got.existing)
 			}
 		})
 	}
 }
 
-func TestRequestsThatCannotBeMet(t *testing.T) {
+func TestRunRejectsInvalidRequests(t *testing.T) {
 	for want, r := range map[string]request{
-		"of type \"btrfs\"":         {kind: "btrfs", table: "dos"},
-		"is no kind of partition":   {kind: "ext4", table: "mbr"},
-		"the 16 bytes ext4 has":     {kind: "ext4", table: "dos", label: "seventeen letters"},
-		"the 12 bytes xfs has":      {kind: "xfs", table: "dos", label: "thirteen long"},
-		"has a control character":   {kind: "xfs", table: "dos", label: "a\nb"},
+		"type \"btrfs\"":            {kind: "btrfs", table: "dos"},
+		"invalid partition table":   {kind: "ext4", table: "mbr"},
+		"the 16 bytes of ext4":      {kind: "ext4", table: "dos", label: "seventeen letters"},
+		"the 12 bytes of xfs":       {kind: "xfs", table: "dos", label: "thirteen long"},
+		"contains a control char":   {kind: "xfs", table: "dos", label: "a\nb"},
 		"is not a block device":     {kind: "ext4", table: "dos", drive: "/dev/null"},
 		"no such file or directory": {kind: "ext4", table: "gpt", drive: "/dev/absent"},
 	} {

@@ -1,5 +1,6 @@
-// Command format makes one partition and a file system on an empty disk: the one that is named, or the first of the machine. A
-// disk with anything on it is left alone, unless it is named and -force is there. LinuxKit's flags.
+// Command format creates a partition and a file system on an empty disk: the given one, or the
+// first of the machine. It never touches a disk with data unless the disk is given with -force. The
+// flags are LinuxKit's.
 package main
 
 import (
@@ -12,19 +13,19 @@ import (
 
 func main() {
 	var r request
-	flag.BoolVar(&r.force, "force", false, "format the disk that is named, whatever is on it")
+	flag.BoolVar(&r.force, "force", false, "format the given disk even if it has data")
 	flag.StringVar(&r.label, "label", "", "label of the file system")
 	flag.StringVar(&r.kind, "type", "ext4", "file system: ext4 or xfs")
 	flag.StringVar(&r.table, "partition", "dos", "partition table: dos or gpt")
-	verbose := flag.Bool("verbose", false, "say which disks were looked at")
+	verbose := flag.Bool("verbose", false, "print which disks were checked")
 	flag.Parse()
 	r.drive = flag.Arg(0)
 
-	c := chooser{places: disk.Machine, note: func(string, ...any) {}}
+	c := chooser{dirs: disk.SystemDirs, note: func(string, ...any) {}}
 	if *verbose {
-		c.note = say
+		c.note = report
 	}
-	err := fmt.Errorf("one disk can be named, not %d", flag.NArg())
+	err := fmt.Errorf("expected at most one disk, got %d", flag.NArg())
 	if flag.NArg() <= 1 {
 		err = run(c, r)
 	}
@@ -34,11 +35,11 @@ func main() {
 	}
 }
 
-func say(format string, arguments ...any) {
+func report(format string, arguments ...any) {
 	fmt.Printf("format: "+format+"\n", arguments...)
 }
 
-// run does nothing where what is asked for is there already, so that a machine can ask at every boot.
+// run does nothing if the file system already exists, so that it may run at every boot.
 func run(c chooser, r request) error {
 	if err := r.check(); err != nil {
 		return err
@@ -48,7 +49,7 @@ func run(c chooser, r request) error {
 		return err
 	}
 	if target.drive == nil {
-		say("%s has %s already", target.there, r)
+		report("%s already has %s", target.existing, r)
 		return nil
 	}
 	return prepare(target.drive, r)

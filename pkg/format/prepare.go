@@ -10,7 +10,7 @@ import (
 	"lkt/storage/tool"
 )
 
-// prepare writes the partition table and makes the file system.
+// prepare writes the partition table and creates the file system.
 func prepare(d *drive.Drive, r request) error {
 	defer d.File.Close()
 	sector, err := d.SectorSize()
@@ -27,24 +27,24 @@ func prepare(d *drive.Drive, r request) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.Path, err)
 	}
-	say("%s becomes one partition with %s", d.Path, r)
+	report("formatting %s: one partition with %s", d.Path, r)
 	if err := layout.Write(d.File, d.Size); err != nil {
 		return err
 	}
 	if err := d.Announce(layout.Start, layout.Size); err != nil {
-		return fmt.Errorf("%s: the kernel does not take the new partition: %w", d.Path, err)
+		return fmt.Errorf("%s: the kernel rejects the new partition: %w", d.Path, err)
 	}
 	partition := disk.Partition(d.Path, 1)
 	if err := drive.Wait(partition, layout.Size); err != nil {
 		return err
 	}
-	// The partition cannot be opened exclusively as long as the disk is.
+	// The partition cannot be opened exclusively while the disk is open.
 	if err := d.File.Close(); err != nil {
 		return err
 	}
 	if err := tool.Run(r.command(partition), makers[r.kind].unprivileged); err != nil {
 		return err
 	}
-	say("%s has %s", partition, r)
+	report("%s has %s", partition, r)
 	return nil
 }

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// request is what the command line asks for.
+// request has the arguments of the command line.
 type request struct {
 	drive string // "" for the first empty one
 	label string
-	kind  string // of file system
-	table string // kind of partition table
+	kind  string // of the file system
+	table string // type of the partition table
 	force bool
 }
 
@@ -22,12 +22,12 @@ func (r request) String() string {
 	return fmt.Sprintf("%s with the label %q", r.kind, r.label)
 }
 
-// maker is the program that makes a file system.
+// maker is the program that creates a file system.
 type maker struct {
-	// As many bytes as a superblock has room for.
+	// Limit of the superblock, in bytes.
 	maxLabel  int
 	arguments []string
-	// Whether it works without capabilities.
+	// It works without capabilities.
 	unprivileged bool
 }
 
@@ -37,31 +37,32 @@ var makers = map[string]maker{
 		arguments:    []string{"/usr/sbin/mke2fs", "-t", "ext4", "-F", "-q"},
 		unprivileged: true,
 	},
-	// It ends where it may not set the size of a device's blocks, which needs CAP_SYS_ADMIN.
+	// mkfs.xfs fails if it cannot set the block size of the device, which needs CAP_SYS_ADMIN.
 	"xfs": {
 		maxLabel: 12,
-		// The features that Linux 6.12 knows: one with those of a newer xfsprogs it could not mount.
+		// Only the features that Linux 6.12 supports; newer defaults of xfsprogs could not be
+		// mounted.
 		arguments: []string{"/usr/sbin/mkfs.xfs", "-f", "-q", "-c", "options=/usr/share/xfsprogs/mkfs/lts_6.12.conf"},
 	},
 }
 
-// check finds what could only fail later, when the disk is already written to.
+// check detects errors that would otherwise occur after the disk has been written to.
 func (r request) check() error {
 	m, known := makers[r.kind]
 	switch {
 	case !known:
-		return fmt.Errorf("file systems of type %q are not made here: ext4 or xfs", r.kind)
+		return fmt.Errorf("unsupported file system type %q: must be ext4 or xfs", r.kind)
 	case len(r.label) > m.maxLabel:
-		return fmt.Errorf("the label %q is longer than the %d bytes %s has for it", r.label, m.maxLabel, r.kind)
+		return fmt.Errorf("the label %q is longer than the %d bytes of %s", r.label, m.maxLabel, r.kind)
 	case strings.ContainsFunc(r.label, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		return fmt.Errorf("the label %q has a control character", r.label)
+		return fmt.Errorf("the label %q contains a control character", r.label)
 	case !slices.Contains([]string{"dos", "gpt"}, r.table):
-		return fmt.Errorf("%q is no kind of partition table: dos or gpt", r.table)
+		return fmt.Errorf("invalid partition table type %q: must be dos or gpt", r.table)
 	}
 	return nil
 }
 
-// command makes the file system on a partition.
+// command returns the command that creates the file system on a partition.
 func (r request) command(partition string) []string {
 	arguments := slices.Clone(makers[r.kind].arguments)
 	if r.label != "" {

@@ -1,5 +1,5 @@
-// Command getty gives a login on the consoles of the machine, if the image asks for it: a password by
-// /hostroot/etc/getty.shadow, or a root shell for anyone by INSECURE=true. Else there is no login.
+// Command getty runs logins on the consoles of the machine if the image enables them: with a
+// password from /hostroot/etc/getty.shadow, or a root shell without a password with INSECURE=true.
 package main
 
 import (
@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// hostShadow comes from the image config's files, through a bind of the host's /etc.
+	// hostShadow is a file of the image config, seen through a bind mount of the host's /etc.
 	hostShadow = "/hostroot/etc/getty.shadow"
-	// shadow is where the link /etc/shadow of this image leads.
+	// shadow is the target of the link /etc/shadow in this image.
 	shadow = "/run/shadow"
 )
 
@@ -34,7 +34,7 @@ func run() error {
 		return err
 	}
 	if program == nil {
-		fmt.Println("getty: no login: neither INSECURE=true nor /etc/getty.shadow")
+		fmt.Println("getty: login disabled: neither INSECURE=true nor /etc/getty.shadow")
 		return nil
 	}
 	cmdline, err := os.ReadFile("/proc/cmdline")
@@ -48,12 +48,12 @@ func run() error {
 		}
 	}
 	if len(found) == 0 {
-		return errors.New("no console that can be opened")
+		return errors.New("no usable console")
 	}
 	return supervise(program, found)
 }
 
-// login is the program to run on a console, nil for none.
+// login returns the program to run on a console, or nil if logins are not enabled.
 func login() ([]string, error) {
 	if os.Getenv("INSECURE") == "true" {
 		return []string{"/bin/sh", "-l"}, nil
@@ -71,7 +71,7 @@ func login() ([]string, error) {
 	return []string{"/bin/login"}, nil
 }
 
-// consoles are those the kernel writes to: every console= of its command line.
+// consoles returns the consoles of the kernel: all console= parameters of its command line.
 func consoles(cmdline string) []string {
 	var names []string
 	for _, word := range strings.Fields(cmdline) {
@@ -80,7 +80,7 @@ func consoles(cmdline string) []string {
 			continue
 		}
 		name, _, _ := strings.Cut(value, ",")
-		if name == "tty0" { // whichever is in front
+		if name == "tty0" { // the virtual console in the foreground
 			name = "tty1"
 		}
 		if isDevice(name) && !slices.Contains(names, name) {
@@ -109,13 +109,13 @@ func usable(name string) bool {
 	return true
 }
 
-// supervise runs the program on every console, again when it ends. As the first process of the container it also waits
-// for those that lost their parent.
+// supervise runs the program on every console, and restarts it when it exits. As PID 1 of the
+// container it also reaps orphans.
 func supervise(program []string, names []string) error {
 	running := map[int]string{}
 	started := map[string]time.Time{}
 	start := func(name string) error {
-		// A program that fails at once must not keep the machine busy.
+		// Limit the rate of restarts.
 		time.Sleep(time.Until(started[name].Add(time.Second)))
 		started[name] = time.Now()
 		pid, err := onConsole(program, name)
@@ -138,8 +138,8 @@ func supervise(program []string, names []string) error {
 		if err != nil {
 			return err
 		}
-		name, ours := running[pid]
-		if !ours {
+		name, found := running[pid]
+		if !found {
 			continue
 		}
 		delete(running, pid)

@@ -9,15 +9,16 @@ import (
 )
 
 const (
-	// bundlesDir has bundles as the runtime gets them. Those of the image cannot be changed.
+	// bundlesDir has the bundles for the runtime. The bundles of the image are read-only.
 	bundlesDir = "/run/lkt/bundles"
-	// bindsDir has what they bind, while their containers are created.
+	// bindsDir has their bind sources, while the containers are created.
 	bindsDir = "/run/lkt/binds"
 )
 
-// confined gives a bundle for the runtime: that of dir, with what its config.json leaves open closed, and the root where it is.
-// Once the container has been created, release is to be called.
-func confined(dir, name string) (bundle string, release func(), err error) {
+// confinedBundle writes a bundle for the runtime: the config.json of dir with the restrictions of
+// package confine and an absolute root path. The caller calls release once the container has been
+// created.
+func confinedBundle(dir, name string) (bundle string, release func(), err error) {
 	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return "", nil, err
@@ -42,7 +43,7 @@ func confined(dir, name string) (bundle string, release func(), err error) {
 	return bundle, release, nil
 }
 
-// withRoot makes the path of the root one that is not relative to the bundle.
+// withRoot makes the root path of a config.json absolute.
 func withRoot(config []byte, dir string) ([]byte, error) {
 	var spec, root map[string]json.RawMessage
 	if err := json.Unmarshal(config, &spec); err != nil {

@@ -19,34 +19,36 @@ const (
 	runtimePath   = "/usr/bin/runc"
 )
 
-// runAll runs the containers of a stage ("onboot", "onshutdown") one after the other. One that fails is reported and does not
-// keep the next from running, unless its bundle says what is to happen instead: that is how, as is what comes on stop.
-func runAll(children *reaper, log *logging, stage string, stop <-chan end) (failed int, how *end) {
+// runAll runs the containers of a stage ("onboot", "onshutdown") one after the other. It reports a
+// failure and goes on with the next container, unless the bundle requests a shutdown. mode is that
+// shutdown, or the one received from stop.
+func runAll(children *reaper, log *logging, stage string, stop <-chan shutdownMode) (failed int, mode *shutdownMode) {
 	for _, name := range directories(filepath.Join(containersDir, stage)) {
 		onFailure, err := runOnce(children, log, stage, name, stop)
 		var stopped *stopError
 		switch {
 		case errors.As(err, &stopped):
 			step("%s %s stopped", stage, name)
-			return failed, &stopped.how
+			return failed, &stopped.mode
 		case err != nil:
 			step("%s %s failed: %v", stage, name, err)
 			log.showTail(stage + "." + name)
 			failed++
-			if how := endOnFailure(onFailure); how != nil {
-				step("%s %s says: %s", stage, name, how.name)
-				return failed, how
+			if mode := failureMode(onFailure); mode != nil {
+				step("%s %s requests %s", stage, name, mode.name)
+				return failed, mode
 			}
 		default:
 			step("%s %s", stage, name)
 		}
-		adoptHostname()
+		applyHostname()
 	}
 	return failed, nil
 }
 
-// endOnFailure is what "onfailure" of a bundle asks for. What is not known is as if nothing were said.
-func endOnFailure(onFailure string) *end {
+// failureMode returns the shutdown that "onfailure" of a bundle requests, or nil. It ignores
+// unknown values.
+func failureMode(onFailure string) *shutdownMode {
 	switch onFailure {
 	case "poweroff":
 		return &powerOff
@@ -56,12 +58,12 @@ func endOnFailure(onFailure string) *end {
 	return nil
 }
 
-// stopError: the machine is to end, so the container was ended.
-type stopError struct{ how end }
+// stopError means that the container was stopped because the machine shuts down.
+type stopError struct{ mode shutdownMode }
 
 func (e *stopError) Error() string { return "stopped" }
 
-func runOnce(children *reaper, log *logging, stage, name string, stop <-chan end) (onFailure string, err error) {
+func runOnce(children *reaper, log *logging, stage, name string, stop <-chan shutdownMode) (onFailure string, err error) {
 	dir := filepath.Join(containersDir, stage, name)
 	runtime, err := bundle.Load(dir)
 	if err != nil {
@@ -81,15 +83,16 @@ func runOnce(children *reaper, log *logging, stage, name string, stop <-chan end
 	return runtime.OnFailure, runContainer(children, out, dir, name, runtime, stop)
 }
 
-func runContainer(children *reaper, out *os.File, dir, name string, runtime *bundle.Runtime, stop <-chan end) error {
+func runContainer(children *reaper, out *os.File, dir, name string, runtime *bundle.Runtime, stop <-chan shutdownMode) error {
 	remove := func() { _ = children.run(out, runtimePath, "delete", "--force", name) }
-	bundle, release, err := confined(dir, name)
+	bundle, release, err := confinedBundle(dir, name)
 	if err != nil {
 		return err
 	}
 	defer release()
 	if !runtime.NeedsProcess() {
-		// One program of the runtime instead of three. It hands signals on to the container, and deletes it when it ends.
+		// One process of the runtime instead of three. It forwards signals to the container, and
+		// deletes it when it exits.
 		pid, done, err := children.start([]string{runtimePath, "run", "--bundle", bundle, name}, out)
 		if err != nil {
 			return err
@@ -101,7 +104,7 @@ func runContainer(children *reaper, out *os.File, dir, name string, runtime *bun
 	if err != nil {
 		return err
 	}
-	done := children.adopt(pid)
+	done := children.watch(pid)
 	if err := runtime.AttachProcess(pid); err != nil {
 		return err
 	}
@@ -111,31 +114,34 @@ func runContainer(children *reaper, out *os.File, dir, name string, runtime *bun
 	return await(pid, done, stop, remove)
 }
 
-// await returns how a container ended. When the machine is to end first, it is asked to, and then killed.
-func await(pid int, done <-chan unix.WaitStatus, stop <-chan end, kill func()) error {
+// await returns the exit status of a container as an error. If the machine shuts down first, it
+// sends SIGTERM, and kills the container after a timeout.
+func await(pid int, done <-chan unix.WaitStatus, stop <-chan shutdownMode, kill func()) error {
 	select {
 	case status := <-done:
 		return statusError(status)
-	case how := <-stop:
+	case mode := <-stop:
 		_ = unix.Kill(pid, unix.SIGTERM)
 		select {
 		case <-done:
-		case <-time.After(patience(pid, 5*time.Second)):
+		case <-time.After(stopTimeout(pid, 5*time.Second)):
 			kill()
 		}
-		return &stopError{how}
+		return &stopError{mode}
 	}
 }
 
-// patience is how long to wait for the end of a process that was asked to end.
-func patience(pid int, most time.Duration) time.Duration {
+// stopTimeout returns how long to wait for a process after SIGTERM: not at all if it ignores the
+// signal.
+func stopTimeout(pid int, limit time.Duration) time.Duration {
 	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil && supervise.IgnoresTerm(string(status)) {
 		return 0
 	}
-	return most
+	return limit
 }
 
-// create leaves the container created and not started. Its process is a child of PID 1 once runc has exited.
+// create creates the container without starting it. Its process becomes a child of PID 1 when runc
+// exits.
 func create(children *reaper, out *os.File, bundle, name string) (pid int, err error) {
 	pidFile := filepath.Join("/run/lkt", name+".pid")
 	if err := children.run(out, runtimePath, "create", "--bundle", bundle, "--pid-file", pidFile, name); err != nil {
@@ -156,7 +162,7 @@ func (r *reaper) run(out *os.File, args ...string) error {
 	return statusError(<-done)
 }
 
-// exitCode is what a shell calls the status.
+// exitCode returns the status as a shell does: 128 plus the signal for a killed process.
 func exitCode(status unix.WaitStatus) int {
 	if status.Signaled() {
 		return 128 + int(status.Signal())

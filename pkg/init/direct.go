@@ -15,27 +15,28 @@ import (
 	"lkt/init/supervise"
 )
 
-// direct services are children of PID 1, started by the runtime. It is their supervise.Runtime.
-type direct struct {
+// directServices implements services, and supervise.Runtime, with the OCI runtime alone: the
+// services are children of PID 1.
+type directServices struct {
 	children   *reaper
 	log        *logging
 	supervisor *supervise.Supervisor
 	started    chan int
-	goDown     context.CancelFunc
+	cancel     context.CancelFunc
 
 	mutex sync.Mutex
-	runs  map[string]*directRun
+	runs  map[string]*serviceRun
 }
 
-// directRun is one run of a service.
-type directRun struct {
-	pid  int
-	over chan struct{}
+// serviceRun is one run of a service.
+type serviceRun struct {
+	pid    int
+	exited chan struct{}
 }
 
-func startDirect(children *reaper, log *logging, rules map[string]supervise.Rules, failed int) *direct {
+func startDirect(children *reaper, log *logging, rules map[string]supervise.Rules, failed int) *directServices {
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &direct{children: children, log: log, started: make(chan int, 1), goDown: cancel, runs: map[string]*directRun{}}
+	d := &directServices{children: children, log: log, started: make(chan int, 1), cancel: cancel, runs: map[string]*serviceRun{}}
 	d.supervisor = supervise.New(d, func(e supervise.Event) {
 		step("%s", e.Text)
 		if e.Failed {
@@ -46,11 +47,11 @@ func startDirect(children *reaper, log *logging, rules map[string]supervise.Rule
 	return d
 }
 
-func (d *direct) ready() <-chan int { return d.started }
+func (d *directServices) ready() <-chan int { return d.started }
 
-// stop asks the services to end, those that start after another one before it, and kills those that take too long.
-func (d *direct) stop() {
-	d.goDown()
+// stop stops the services, dependents first, and kills those that do not exit in time.
+func (d *directServices) stop() {
+	d.cancel()
 	d.supervisor.Stop(func(name string) {
 		d.mutex.Lock()
 		run := d.runs[name]
@@ -60,15 +61,16 @@ func (d *direct) stop() {
 		}
 		_ = unix.Kill(run.pid, unix.SIGTERM)
 		select {
-		case <-run.over:
-		case <-time.After(patience(run.pid, stopTime)):
+		case <-run.exited:
+		case <-time.After(stopTimeout(run.pid, stopTime)):
 			_ = unix.Kill(run.pid, unix.SIGKILL)
 		}
 	})
 }
 
-// Start makes a container of the bundle anew: an earlier run has been deleted when its end was told.
-func (d *direct) Start(ctx context.Context, name string) (ended <-chan int, fresh bool, err error) {
+// Start creates and starts the container. The container of an earlier run was deleted before its
+// end was reported.
+func (d *directServices) Start(ctx context.Context, name string) (ended <-chan int, fresh bool, err error) {
 	dir := filepath.Join(servicesDir, name)
 	runtime, err := bundle.Load(dir)
 	if err != nil {
@@ -79,7 +81,7 @@ func (d *direct) Start(ctx context.Context, name string) (ended <-chan int, fres
 		return nil, false, err
 	}
 	defer out.Close()
-	bundleDir, release, err := confined(dir, name)
+	bundleDir, release, err := confinedBundle(dir, name)
 	if err != nil {
 		return nil, false, err
 	}
@@ -88,11 +90,11 @@ func (d *direct) Start(ctx context.Context, name string) (ended <-chan int, fres
 	if err != nil {
 		return nil, false, err
 	}
-	run := &directRun{pid: pid, over: make(chan struct{})}
-	done := d.children.adopt(pid)
+	run := &serviceRun{pid: pid, exited: make(chan struct{})}
+	done := d.children.watch(pid)
 	err = runtime.AttachProcess(pid)
 	if err == nil {
-		err = d.begin(ctx, name, run, out)
+		err = d.startContainer(ctx, name, run, out)
 	}
 	if err != nil {
 		d.remove(name)
@@ -101,15 +103,15 @@ func (d *direct) Start(ctx context.Context, name string) (ended <-chan int, fres
 	status := make(chan int, 1)
 	go func() {
 		code := exitCode(<-done)
-		close(run.over)
+		close(run.exited)
 		d.remove(name)
 		status <- code
 	}()
 	return status, true, nil
 }
 
-// begin starts a created container, unless the machine goes down.
-func (d *direct) begin(ctx context.Context, name string, run *directRun, out *os.File) error {
+// startContainer starts a created container, unless the machine shuts down.
+func (d *directServices) startContainer(ctx context.Context, name string, run *serviceRun, out *os.File) error {
 	d.mutex.Lock()
 	d.runs[name] = run
 	d.mutex.Unlock()
@@ -119,7 +121,7 @@ func (d *direct) begin(ctx context.Context, name string, run *directRun, out *os
 	return d.children.run(out, runtimePath, "start", name)
 }
 
-func (d *direct) remove(name string) {
+func (d *directServices) remove(name string) {
 	d.mutex.Lock()
 	delete(d.runs, name)
 	d.mutex.Unlock()
@@ -129,7 +131,7 @@ func (d *direct) remove(name string) {
 	}
 }
 
-func (d *direct) Exec(ctx context.Context, name string, args []string) error {
+func (d *directServices) Exec(ctx context.Context, name string, args []string) error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -148,11 +150,11 @@ func (d *direct) Exec(ctx context.Context, name string, args []string) error {
 	}
 }
 
-// Stopped: nobody but PID 1 can.
-func (d *direct) Stopped(context.Context, string) bool { return false }
+// Stopped returns false: only PID 1 can stop a service.
+func (d *directServices) Stopped(context.Context, string) bool { return false }
 
-// AwaitStart: nobody but PID 1 can start one.
-func (d *direct) AwaitStart(ctx context.Context, _ string) { <-ctx.Done() }
+// AwaitStart waits until ctx ends: only PID 1 can start a service.
+func (d *directServices) AwaitStart(ctx context.Context, _ string) { <-ctx.Done() }
 
-// LogPath is where the service's output goes.
-func (d *direct) LogPath(name string) string { return logs.Path(logs.Dir, name) }
+// LogPath returns the path of the service's log.
+func (d *directServices) LogPath(name string) string { return logs.Path(logs.Dir, name) }

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// givenHostname is where LinuxKit's metadata leaves the name of the machine, and ours. A container that may write there needs no
-// capability for it.
-const givenHostname = "/run/config/hostname"
+// hostnamePath is where metadata (LinuxKit's and ours) stores the host name. A container that may
+// write there can set the name without a capability.
+const hostnamePath = "/run/config/hostname"
 
 func setHostname() {
 	name := hostname()
@@ -22,7 +22,8 @@ func setHostname() {
 	}
 }
 
-// hostname is what the image says, else a name that tells machines of the same image apart.
+// hostname returns the image's host name, or a name with a MAC address that distinguishes machines
+// of the same image.
 func hostname() string {
 	if data, err := os.ReadFile("/etc/hostname"); err == nil {
 		if name := strings.TrimSpace(string(data)); name != "" {
@@ -44,9 +45,9 @@ func hostname() string {
 	return "lkt"
 }
 
-// adoptHostname takes the name that a container has left, if it has.
-func adoptHostname() {
-	name, err := readHostname(givenHostname)
+// applyHostname sets the host name that a container has stored, if any.
+func applyHostname() {
+	name, err := readHostname(hostnamePath)
 	if errors.Is(err, os.ErrNotExist) {
 		return
 	}
@@ -63,30 +64,30 @@ func adoptHostname() {
 	step("host name %s", name)
 }
 
-// readHostname trusts nothing of what a container has written: it follows no link, does not wait, reads no more than a name may have,
-// and takes nothing but a name.
+// readHostname reads a file that a container has written, so it trusts nothing: it follows no
+// symbolic link, does not block, limits the size, and validates the name.
 func readHostname(path string) (string, error) {
-	const most = 64 // HOST_NAME_MAX
+	const limit = 64 // HOST_NAME_MAX
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is not a file", path)
+		return "", fmt.Errorf("%s is not a regular file", path)
 	}
-	data, err := io.ReadAll(io.LimitReader(file, most+2))
+	data, err := io.ReadAll(io.LimitReader(file, limit+2))
 	if err != nil {
 		return "", err
 	}
 	name := strings.TrimSpace(string(data))
-	if len(name) > most || !isHostname(name) {
-		return "", fmt.Errorf("%s has %q, which is none", path, name)
+	if len(name) > limit || !isHostname(name) {
+		return "", fmt.Errorf("%s: invalid host name %q", path, name)
 	}
 	return name, nil
 }
 
-// isHostname: RFC 1123, 2.1.
+// isHostname reports whether name is a host name (RFC 1123 section 2.1).
 func isHostname(name string) bool {
 	for _, label := range strings.Split(name, ".") {
 		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestHostnames(t *testing.T) {
+func TestReadHostname(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hostname")
 	for text, want := range map[string]string{
 		"web": "web", "ip-10-0-0-1.ec2.internal\n": "ip-10-0-0-1.ec2.internal", strings.Repeat("a", 64): strings.Repeat("a", 64),
@@ -26,7 +26,7 @@ func TestHostnames(t *testing.T) {
 	}
 }
 
-func TestAHostnameIsInAFile(t *testing.T) {
+func TestReadHostnameRejectsSpecialFiles(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := readHostname(dir + "/absent"); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
@@ -45,7 +45,7 @@ func TestAHostnameIsInAFile(t *testing.T) {
 	}
 	for _, name := range []string{"link", "fifo", "dir"} {
 		if name, err := readHostname(filepath.Join(dir, name)); err == nil {
-			t.Errorf("took %q", name)
+			t.Errorf("accepted %q", name)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestOnlyThePressedPowerKeyCounts(t *testing.T) {
+func TestIsPowerPress(t *testing.T) {
 	event := func(kind, code, value byte) []byte {
 		b := make([]byte, 24)
 		b[16], b[18], b[20] = kind, code, value
@@ -27,25 +27,25 @@ func TestOnlyThePressedPowerKeyCounts(t *testing.T) {
 	}
 }
 
-func TestSignalsOfBusyboxInit(t *testing.T) {
+func TestModeForSignal(t *testing.T) {
 	for signal, want := range map[unix.Signal]int{
 		unix.SIGINT: unix.LINUX_REBOOT_CMD_RESTART, unix.SIGUSR1: unix.LINUX_REBOOT_CMD_HALT,
 		unix.SIGUSR2: unix.LINUX_REBOOT_CMD_POWER_OFF, unix.SIGTERM: unix.LINUX_REBOOT_CMD_POWER_OFF,
 		unix.SIGPWR: unix.LINUX_REBOOT_CMD_POWER_OFF,
 	} {
-		if got := endFor(signal).command; got != want {
+		if got := modeForSignal(signal).command; got != want {
 			t.Errorf("%v: %x", signal, got)
 		}
 	}
 }
 
-func TestMountPointsAreUnescaped(t *testing.T) {
+func TestUnescapeMount(t *testing.T) {
 	if got := unescapeMount(`/a\040b\134c`); got != `/a b\c` {
 		t.Errorf("got %q", got)
 	}
 }
 
-func TestTheReaperGivesEachStatusToWhoStartedTheProcess(t *testing.T) {
+func TestReaperDeliversExitStatus(t *testing.T) {
 	children := newReaper()
 	for want := range 20 {
 		_, done, err := children.start([]string{"/bin/sh", "-c", "exit " + string(rune('0'+want%10))}, nil)
@@ -58,7 +58,7 @@ func TestTheReaperGivesEachStatusToWhoStartedTheProcess(t *testing.T) {
 	}
 }
 
-func TestTheRootOfABundleIsWhereItIs(t *testing.T) {
+func TestWithRootMakesPathAbsolute(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"a":1,"root":{"path":"rootfs","readonly":true}}`: `{"a":1,"root":{"path":"/b/rootfs","readonly":true}}`,
 		`{"root":{"path":"/x"}}`:                           `{"root":{"path":"/x"}}`,
@@ -68,6 +68,6 @@ func TestTheRootOfABundleIsWhereItIs(t *testing.T) {
 		}
 	}
 	if _, err := withRoot([]byte(`{}`), "/b"); err == nil {
-		t.Error("a bundle without a root is accepted")
+		t.Error("accepted a bundle without a root")
 	}
 }

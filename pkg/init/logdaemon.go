@@ -12,8 +12,8 @@ import (
 	"lkt/init/logd"
 )
 
-// keep runs the daemon, again when it ends.
-func (l *logging) keep(writers, queries *os.File, started chan<- struct{}) {
+// supervise runs the daemon, and restarts it when it exits.
+func (l *logging) supervise(writers, queries *os.File, started chan<- struct{}) {
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
 		begin := uptime()
 		err := l.run(writers, queries, started)
@@ -24,12 +24,12 @@ func (l *logging) keep(writers, queries *os.File, started chan<- struct{}) {
 			pause = time.Second
 		}
 		time.Sleep(pause)
-		step("logs ended (%v), again after %v", err, pause)
+		step("log daemon exited (%v), restarted after %v", err, pause)
 	}
 }
 
 func (l *logging) run(writers, queries *os.File, started chan<- struct{}) error {
-	control, theirs, err := pair()
+	control, theirs, err := controlPair()
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (l *logging) run(writers, queries *os.File, started chan<- struct{}) error 
 	l.mutex.Lock()
 	l.control = control
 	for name := range l.pipes {
-		_ = l.hand(name)
+		_ = l.passPipe(name)
 	}
 	l.mutex.Unlock()
 	select {
@@ -64,8 +64,8 @@ func (l *logging) run(writers, queries *os.File, started chan<- struct{}) error 
 	return os.ErrProcessDone
 }
 
-// pair is a socket to the daemon, and the daemon's end of it.
-func pair() (*net.UnixConn, *os.File, error) {
+// controlPair returns both ends of the control socket, the second for the daemon.
+func controlPair() (*net.UnixConn, *os.File, error) {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, err
@@ -80,7 +80,7 @@ func pair() (*net.UnixConn, *os.File, error) {
 	return connection.(*net.UnixConn), theirs, nil
 }
 
-// listen makes a Unix socket that only root can reach.
+// listen creates a Unix socket that only root can use.
 func listen(path string, kind int) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -100,7 +100,7 @@ func listen(path string, kind int) (*os.File, error) {
 	return file, nil
 }
 
-// logDaemon is what this program is under the name "logd".
+// logDaemon is the main function of this program under the name "logd".
 func logDaemon() {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		fmt.Fprintf(os.Stderr, "logd: %v\n", err)

@@ -16,31 +16,32 @@ import (
 )
 
 const (
-	// ownLog has the steps of PID 1.
+	// ownLog is the log of PID 1's steps.
 	ownLog = "init"
-	// logUser is nobody else's.
+	// logUser is the user ID of the log daemon alone.
 	logUser = 514
-	// fifoDir has a named pipe for each source, so that containerd's shims can write to it as well.
+	// fifoDir has a named pipe for each source, so that containerd's shims can open them as well.
 	fifoDir = "/run/lkt/logs"
-	// writersPath and queriesPath are where clients of LinuxKit's memlogd look, by /var/run.
+	// writersPath and queriesPath are the sockets of LinuxKit's memlogd; clients use /var/run.
 	writersPath = "/run/linuxkit-external-logging.sock"
 	queriesPath = "/run/memlogdq.sock"
 )
 
-// logging hands what containers write to the log daemon, a process without privileges. It ends never; should it, it is
-// started again, and finds in the pipes what was written meanwhile, for PID 1 holds them open.
+// logging passes the output of containers to the log daemon, an unprivileged process. If the daemon
+// exits, it is restarted and reads the output written meanwhile, because PID 1 holds the pipes
+// open.
 type logging struct {
 	children *reaper
 	stopping atomic.Bool
 
 	mutex sync.Mutex
-	// pipes are open for reading and writing, so that they have no end.
+	// pipes are open for reading and writing, so that they never reach end of file.
 	pipes   map[string]*os.File
 	control *net.UnixConn
 }
 
-// startLogging makes what the daemon needs, and starts it: when it returns, whatever is opened is read. When something of that
-// cannot be had, there are no logs.
+// startLogging starts the daemon. When it returns, the daemon reads every pipe that is opened. If
+// the daemon cannot be started, it reports that, and there are no logs.
 func startLogging(children *reaper) *logging {
 	l := &logging{children: children, pipes: map[string]*os.File{}}
 	if err := l.prepare(); err != nil {
@@ -53,7 +54,8 @@ func (l *logging) prepare() error {
 	if err := os.Chown(logs.Dir, logUser, 0); err != nil {
 		return err
 	}
-	// Root's group, that of each file in it, may read: a container's root has no right to open what is another user's.
+	// Readable by root's group, which each file in it inherits: a container's root may not open
+	// files of another user.
 	if err := os.Chmod(logs.Dir, 0o775|os.ModeSetgid); err != nil {
 		return err
 	}
@@ -69,7 +71,7 @@ func (l *logging) prepare() error {
 		return err
 	}
 	started := make(chan struct{}, 1)
-	go l.keep(writers, queries, started)
+	go l.supervise(writers, queries, started)
 	select {
 	case <-started:
 	case <-time.After(5 * time.Second):
@@ -77,13 +79,14 @@ func (l *logging) prepare() error {
 	own, err := l.open(ownLog)
 	if err == nil {
 		err = unix.SetNonblock(int(own.Fd()), true)
-		logOfSteps.Store(own)
+		stepLog.Store(own)
 	}
 	return err
 }
 
-// hand gives the daemon a pipe to read. It cannot write to it, or the pipe would have no end.
-func (l *logging) hand(name string) error {
+// passPipe passes the read end of a pipe to the daemon. Without a write end, the daemon sees the
+// end of file.
+func (l *logging) passPipe(name string) error {
 	fd, err := unix.Open(filepath.Join(fifoDir, name), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -94,14 +97,14 @@ func (l *logging) hand(name string) error {
 	return err
 }
 
-// open gives an end of a source's pipe to write to. The source is there until it is closed.
+// open returns the write end of a source's pipe. The source exists until close.
 func (l *logging) open(name string) (*os.File, error) {
 	path := filepath.Join(fifoDir, name)
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	if _, found := l.pipes[name]; !found {
 		if !logs.IsName(name) {
-			return nil, fmt.Errorf("%q is no name of a log", name)
+			return nil, fmt.Errorf("invalid log name %q", name)
 		}
 		if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -112,7 +115,7 @@ func (l *logging) open(name string) (*os.File, error) {
 		}
 		l.pipes[name] = os.NewFile(uintptr(fd), path)
 		if l.control != nil {
-			_ = l.hand(name) // the next daemon gets it
+			_ = l.passPipe(name) // on error, the next daemon gets it
 		}
 	}
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
@@ -122,7 +125,7 @@ func (l *logging) open(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// close ends a source for good, once what was written to it is in its log.
+// close removes a source once its output has been logged.
 func (l *logging) close(name string) {
 	l.sync(name)
 	l.mutex.Lock()
@@ -134,14 +137,15 @@ func (l *logging) close(name string) {
 	}
 }
 
-// sync returns when what was written to a source is in its log, or after a while: a daemon that ended takes a second to come back.
+// sync waits until the output of a source has been logged, for at most 3 seconds: a restart of the
+// daemon takes one.
 func (l *logging) sync(name string) {
-	for end := time.Now().Add(3 * time.Second); !l.ask(name) && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Second); !l.isRead(name) && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 	}
 }
 
-// ask says whether the daemon says that a source has been read.
-func (l *logging) ask(name string) bool {
+// isRead reports whether the daemon confirms that it has read all output of a source.
+func (l *logging) isRead(name string) bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	if l.control == nil {
@@ -163,9 +167,10 @@ func (l *logging) ask(name string) bool {
 	}
 }
 
-// showTail puts the end of a log on the console: without a login it is the only place to see it.
+// showTail writes the last lines of a log to the console, which is the only place to see them
+// without a login.
 func (l *logging) showTail(name string) {
-	const most = 20
+	const limit = 20
 	l.sync(name)
 	c, err := logs.OpenCursor(logs.Dir, name, true)
 	if err != nil {
@@ -174,7 +179,7 @@ func (l *logging) showTail(name string) {
 	defer c.Close()
 	var last []string
 	for e, found := c.Next(); found; e, found = c.Next() {
-		if last = append(last, e.Text); len(last) > most {
+		if last = append(last, e.Text); len(last) > limit {
 			last = last[1:]
 		}
 	}
@@ -183,7 +188,7 @@ func (l *logging) showTail(name string) {
 	}
 }
 
-// stop keeps the daemon from being started again when it ends with everything else.
+// stop prevents a restart of the daemon at shutdown.
 func (l *logging) stop() {
 	l.stopping.Store(true)
 	l.sync(ownLog)

@@ -1,5 +1,6 @@
-// Command init is PID 1 of an lkt image: it checks that the image is whole, makes the root read-only, mounts the kernel's
-// file systems, runs the onboot containers in order, starts the services, and takes everything down again in order.
+// Command init is PID 1 of an lkt image. It verifies that the image is complete, makes the root
+// read-only, mounts the kernel's file systems, runs the onboot containers in order, starts the
+// services, and shuts everything down in order.
 package main
 
 import (
@@ -22,25 +23,25 @@ func main() {
 		return
 	}
 	if os.Getpid() != 1 {
-		os.Stderr.WriteString("init: only the kernel starts this program\n")
+		os.Stderr.WriteString("init: must run as PID 1\n")
 		os.Exit(1)
 	}
 	step("init")
 	cmdline := mountProc()
 	mounted, err := checkImage(cmdline)
 	if err != nil {
-		// PID 1 exits: the kernel panics and does what panic= on its command line says.
-		step("this image is not whole, the boot stops here: %v", err)
+		// When PID 1 exits, the kernel panics and follows panic= on its command line.
+		step("the image is incomplete, boot stopped: %v", err)
 		os.Exit(1)
 	}
 	if len(mounted) == 0 {
 		loadModules("load")
 	} else if err := mountRoots(mounted); err != nil {
-		step("the root cannot be mounted, the boot stops here: %v", err)
+		step("cannot mount the root, boot stopped: %v", err)
 		os.Exit(1)
 	}
 	if err := readOnlyRoot(len(mounted) > 0); err != nil {
-		step("the root cannot be made read-only, the boot stops here: %v", err)
+		step("cannot make the root read-only, boot stopped: %v", err)
 		os.Exit(1)
 	}
 	if len(mounted) > 0 {
@@ -48,29 +49,29 @@ func main() {
 	}
 	mountAll()
 	hardenDevices()
-	failed := setParameters()
+	failed := setSysctls()
 	setLimits()
 	bringUp("lo")
 	setHostname()
-	tellUnpacking()
+	reportUnpacking()
 	step("system ready")
 
 	children := newReaper()
 	log := startLogging(children)
 	step("logs")
-	stop := stopRequests()
+	stop := shutdownRequests()
 	prepareVolumes()
-	more, how := runAll(children, log, "onboot", stop)
+	more, mode := runAll(children, log, "onboot", stop)
 	failed += more
 	lockModules(cmdline)
 	var running services
-	if how == nil {
+	if mode == nil {
 		running = startServices(children, log)
-		how = waitForEnd(running, failed, stop)
+		mode = waitForShutdown(running, failed, stop)
 	}
-	step("%s", how.name)
+	step("%s", mode.name)
 	if _, other := runAll(children, log, "onshutdown", nil); other != nil {
-		how = other
+		mode = other
 	}
 	if running != nil {
 		running.stop()
@@ -80,14 +81,14 @@ func main() {
 	unmountAll()
 	step("bye")
 	unix.Sync()
-	if err := unix.Reboot(how.command); err != nil {
-		step("%s: %v", how.name, err)
+	if err := unix.Reboot(mode.command); err != nil {
+		step("%s: %v", mode.name, err)
 	}
 	select {}
 }
 
-// waitForEnd reports the end of the boot, unless the machine is stopped before.
-func waitForEnd(services services, failed int, stop <-chan end) *end {
+// waitForShutdown reports the end of the boot, and returns the mode once a shutdown is requested.
+func waitForShutdown(services services, failed int, stop <-chan shutdownMode) *shutdownMode {
 	select {
 	case more := <-services.ready():
 		if failed += more; failed > 0 {
@@ -95,14 +96,14 @@ func waitForEnd(services services, failed int, stop <-chan end) *end {
 		} else {
 			step("boot complete")
 		}
-	case how := <-stop:
-		return &how
+	case mode := <-stop:
+		return &mode
 	}
-	how := <-stop
-	return &how
+	mode := <-stop
+	return &mode
 }
 
-// mountProc makes /proc available for the time before the root is switched and returns the kernel's command line.
+// mountProc mounts /proc for use before the root is switched, and returns the kernel command line.
 func mountProc() []string {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		step("mount /proc: %v", err)
@@ -114,16 +115,17 @@ func mountProc() []string {
 	return strings.Fields(string(data))
 }
 
-// checkImage fails unless all of the image is there. Its root may be of file systems that are to be mounted, which it lists.
+// checkImage returns an error unless the image is complete. It returns the file systems to mount as
+// the root, or none if the root is the initramfs.
 func checkImage(cmdline []string) ([]roots.Root, error) {
 	if err := checkManifest(cmdline); err != nil {
 		return nil, err
 	}
-	return wholeRoots()
+	return verifyRoots()
 }
 
-// checkManifest compares what the kernel unpacked with the manifest. "lkt.manifest=none" is for images composed by a
-// tool that writes none.
+// checkManifest compares the unpacked files with the manifest. "lkt.manifest=none" skips it, for
+// images composed by a tool that writes no manifest.
 func checkManifest(cmdline []string) error {
 	if slices.Contains(cmdline, "lkt.manifest=none") {
 		return nil
@@ -146,9 +148,9 @@ func checkManifest(cmdline []string) error {
 	return nil
 }
 
-// setParameters makes the kernel what the files of the image say, before anything of the image runs, and returns how much of that it
-// could not.
-func setParameters() (failures int) {
+// setSysctls applies the image's sysctl files before anything of the image runs, and returns the
+// number of failures.
+func setSysctls() (failures int) {
 	failures, err := sysctl.Apply("/etc/sysctl.d", "/proc/sys", step)
 	if err != nil {
 		step("%v", err)
@@ -157,7 +159,7 @@ func setParameters() (failures int) {
 	return failures
 }
 
-// prepareVolumes gives every volume its writable layer, or makes it a read-only view when it has none.
+// prepareVolumes mounts the writable layer of each volume, or a read-only view if it has none.
 func prepareVolumes() {
 	const root = "/containers/volumes"
 	for _, name := range directories(root) {
@@ -179,7 +181,7 @@ func prepareVolumes() {
 	}
 }
 
-// directories lists the names of the directories in dir in order. A directory that is not there is empty.
+// directories returns the sorted names of the directories in dir, or none if dir does not exist.
 func directories(dir string) []string {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	closed = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	// newRoot is where the root is put together before it becomes "/". The init image brings the directory.
+	hardened = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	// newRoot is where the new root is mounted before it becomes "/". The init image contains the
+	// directory.
 	newRoot = "/mnt"
 )
 
@@ -19,23 +20,23 @@ type mount struct {
 	source, target, fstype string
 	flags                  uintptr
 	data                   string
-	// optional file systems depend on the kernel's configuration
+	// optional file systems depend on the kernel configuration
 	optional bool
 }
 
 var mounts = []mount{
-	{"proc", "/proc", "proc", closed, "hidepid=invisible", false},
-	{"sysfs", "/sys", "sysfs", closed, "", false},
-	{"cgroup2", "/sys/fs/cgroup", "cgroup2", closed, "nsdelegate,memory_recursiveprot", false},
-	{"securityfs", "/sys/kernel/security", "securityfs", closed, "", true},
-	{"bpf", "/sys/fs/bpf", "bpf", closed, "mode=700", true},
-	{"efivarfs", "/sys/firmware/efi/efivars", "efivarfs", closed | unix.MS_RDONLY, "", true},
+	{"proc", "/proc", "proc", hardened, "hidepid=invisible", false},
+	{"sysfs", "/sys", "sysfs", hardened, "", false},
+	{"cgroup2", "/sys/fs/cgroup", "cgroup2", hardened, "nsdelegate,memory_recursiveprot", false},
+	{"securityfs", "/sys/kernel/security", "securityfs", hardened, "", true},
+	{"bpf", "/sys/fs/bpf", "bpf", hardened, "mode=700", true},
+	{"efivarfs", "/sys/firmware/efi/efivars", "efivarfs", hardened | unix.MS_RDONLY, "", true},
 	{"devpts", "/dev/pts", "devpts", unix.MS_NOSUID | unix.MS_NOEXEC, "gid=5,mode=0620,ptmxmode=0666", false},
-	{"shm", "/dev/shm", "tmpfs", closed, "mode=1777,size=10%", false},
-	{"mqueue", "/dev/mqueue", "mqueue", closed, "", true},
-	{"tmpfs", "/run", "tmpfs", closed, "mode=755,size=10%", false},
-	{"tmpfs", "/tmp", "tmpfs", closed, "mode=1777,size=10%", false},
-	{"tmpfs", "/var", "tmpfs", closed, "mode=755,size=50%", false},
+	{"shm", "/dev/shm", "tmpfs", hardened, "mode=1777,size=10%", false},
+	{"mqueue", "/dev/mqueue", "mqueue", hardened, "", true},
+	{"tmpfs", "/run", "tmpfs", hardened, "mode=755,size=10%", false},
+	{"tmpfs", "/tmp", "tmpfs", hardened, "mode=1777,size=10%", false},
+	{"tmpfs", "/var", "tmpfs", hardened, "mode=755,size=50%", false},
 }
 
 // Directories in the file systems above.
@@ -53,8 +54,9 @@ var linksToMake = map[string]string{
 	"/dev/stderr": "/proc/self/fd/2", "/var/run": "/run",
 }
 
-// readOnlyRoot makes the root read-only without copying it. The kernel's rootfs cannot be pivoted away from, which the
-// container runtime has to do, because its mount has no parent. A bind mount of it has one, and so has what is mounted at newRoot.
+// readOnlyRoot makes the root read-only without copying it. Container runtimes call pivot_root,
+// which fails on the kernel's rootfs because its mount has no parent. A bind mount of it has a
+// parent, and so has the root mounted at newRoot.
 func readOnlyRoot(mounted bool) error {
 	if err := unix.Mount("devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755"); err != nil &&
 		!errors.Is(err, unix.EBUSY) {
@@ -62,7 +64,7 @@ func readOnlyRoot(mounted bool) error {
 	}
 	moves := []mount{{"/dev", newRoot + "/dev", "", unix.MS_MOVE, "", false}}
 	if !mounted {
-		// Not MS_REC: what is mounted so far is moved or mounted again.
+		// Not MS_REC: the mounts so far are moved or mounted again.
 		moves = append([]mount{
 			{"/", newRoot, "", unix.MS_BIND, "", false},
 			{"", newRoot, "", unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID, "", false},
@@ -118,11 +120,11 @@ func mountAll() {
 			step("%v", err)
 		}
 	}
-	// Containers bind /etc/resolv.conf, which leads here, before there is a name server.
+	// The target of /etc/resolv.conf, which containers bind before there is a name server.
 	if err := os.WriteFile("/run/resolvconf/resolv.conf", nil, 0o644); err != nil {
 		step("%v", err)
 	}
-	// Containers see later mounts of the host only where their spec asks for it.
+	// Containers see later mounts of the host only if their spec requests it.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		step("share mounts: %v", err)
 	}
@@ -131,7 +133,8 @@ func mountAll() {
 	}
 }
 
-// hardenDevices removes the doors to the kernel's memory and to the ports. No program of the host uses them.
+// hardenDevices removes the device files of memory and I/O ports, which no program of the host
+// uses.
 func hardenDevices() {
 	for _, name := range []string{"mem", "kmem", "port"} {
 		if err := os.Remove("/dev/" + name); err != nil && !os.IsNotExist(err) {

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reaper waits for every child, also for those the kernel gave to PID 1. os/exec's own waiting would race with it.
+// reaper waits for all children, including orphans that the kernel has assigned to PID 1. os/exec's
+// own wait would race with it.
 type reaper struct {
 	mutex   sync.Mutex
 	waiting map[int]chan unix.WaitStatus
@@ -26,7 +27,8 @@ func newReaper() *reaper {
 	return r
 }
 
-// program is what is to be run: standard output and error are out, extra follows them. The path is args[0] where there is none.
+// program is a program to run. out is standard output and error, and extra are the descriptors
+// after them. path defaults to args[0].
 type program struct {
 	path  string
 	args  []string
@@ -35,7 +37,7 @@ type program struct {
 	sys   *unix.SysProcAttr
 }
 
-// start runs a program. Its exit status comes on the channel.
+// start runs a program and sends its exit status to done.
 func (r *reaper) start(args []string, out *os.File, extra ...*os.File) (pid int, done <-chan unix.WaitStatus, err error) {
 	return r.startAs(program{path: args[0], args: args, out: out, extra: extra, sys: &unix.SysProcAttr{Setsid: true}})
 }
@@ -46,7 +48,7 @@ func (r *reaper) startAs(p program) (pid int, done <-chan unix.WaitStatus, err e
 		return 0, nil, err
 	}
 	defer null.Close()
-	// Held until the child is registered, or its exit could be reaped before.
+	// Held until the child is registered; otherwise its exit could be reaped first.
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	process, err := os.StartProcess(p.path, p.args, &os.ProcAttr{
@@ -57,17 +59,18 @@ func (r *reaper) startAs(p program) (pid int, done <-chan unix.WaitStatus, err e
 	}
 	pid = process.Pid
 	_ = process.Release()
-	return pid, r.expect(pid), nil
+	return pid, r.register(pid), nil
 }
 
-// adopt gives the exit status of a process that is, or will be, a child of PID 1.
-func (r *reaper) adopt(pid int) <-chan unix.WaitStatus {
+// watch returns a channel for the exit status of a process that is, or will become, a child of PID
+// 1.
+func (r *reaper) watch(pid int) <-chan unix.WaitStatus {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	return r.expect(pid)
+	return r.register(pid)
 }
 
-func (r *reaper) expect(pid int) <-chan unix.WaitStatus {
+func (r *reaper) register(pid int) <-chan unix.WaitStatus {
 	done := make(chan unix.WaitStatus, 1)
 	r.waiting[pid] = done
 	return done

@@ -12,9 +12,9 @@ import (
 	"lkt/init/roots"
 )
 
-// wholeRoots lists the file systems of an image whose root is made of such, once each is found whole. An image that the kernel
-// unpacked as it is has none.
-func wholeRoots() ([]roots.Root, error) {
+// verifyRoots verifies the file systems of an image whose root consists of such, and returns them.
+// It returns nil if the root is the unpacked initramfs.
+func verifyRoots() ([]roots.Root, error) {
 	file, err := os.Open(roots.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -27,13 +27,13 @@ func wholeRoots() ([]roots.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", roots.Path, err)
 	}
-	// All processors have something to do: this is most of the time before the root is there.
+	// In parallel: this takes most of the time before the root is mounted.
 	results := make(chan error, len(list))
-	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
+	semaphore := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for _, root := range list {
 		go func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
+			semaphore <- struct{}{}
+			defer func() { <-semaphore }()
 			results <- root.Verify("")
 		}()
 	}
@@ -42,11 +42,11 @@ func wholeRoots() ([]roots.Root, error) {
 			return nil, err
 		}
 	}
-	step("%d roots are whole", len(list))
+	step("%d roots verified", len(list))
 	return list, nil
 }
 
-// mountRoots puts the root together at newRoot.
+// mountRoots mounts the root at newRoot.
 func mountRoots(list []roots.Root) error {
 	loadModules("load-root")
 	for _, root := range list {
@@ -54,10 +54,11 @@ func mountRoots(list []roots.Root) error {
 		if root.Target != "" {
 			target += "/" + root.Target
 		}
-		// The file itself, without a loop device between: CONFIG_EROFS_FS_BACKED_BY_FILE, and a ramfs.
+		// Mount the file itself, without a loop device: this needs CONFIG_EROFS_FS_BACKED_BY_FILE
+		// and a ramfs.
 		err := unix.Mount("/"+root.File, target, "erofs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
 		if errors.Is(err, unix.ENOTBLK) {
-			err = fmt.Errorf("%w: a file can be mounted with CONFIG_EROFS_FS_BACKED_BY_FILE and rootfstype=ramfs", err)
+			err = fmt.Errorf("%w: mounting a file needs CONFIG_EROFS_FS_BACKED_BY_FILE and rootfstype=ramfs", err)
 		}
 		if err != nil {
 			return &os.PathError{Op: "mount", Path: "/" + root.File, Err: err}

@@ -12,18 +12,19 @@ import (
 const (
 	servicePath = "/usr/bin/service"
 	servicesDir = containersDir + "/services"
-	// stopTime is how long a service gets to end before it is killed.
+	// stopTime is how long a service may take to stop before it is killed.
 	stopTime = 15 * time.Second
 )
 
-// services are the containers that run until the machine stops.
+// services are the containers that run until the machine shuts down.
 type services interface {
-	// ready gives the number of services that failed once each is ready or has failed.
+	// ready sends the number of failed services once each service is ready or has failed.
 	ready() <-chan int
 	stop()
 }
 
-// startServices hands the services to containerd where the image has it, and runs them by the runtime itself where not.
+// startServices starts the services with containerd if the image contains it, otherwise with the
+// runtime alone.
 func startServices(children *reaper, log *logging) services {
 	rules := map[string]supervise.Rules{}
 	failed := 0
@@ -44,21 +45,21 @@ func startServices(children *reaper, log *logging) services {
 	}
 	if _, err := os.Stat(servicePath); err == nil {
 		for name := range rules {
-			// The shim of the service finds its pipe.
+			// Create the pipe that the service's shim opens.
 			if out, err := log.open(name); err != nil {
 				step("service %s has no log: %v", name, err)
 			} else {
 				out.Close()
 			}
 		}
-		m := &managed{
-			children: children,
-			log:      log,
-			started:  make(chan int, 1),
-			stopping: make(chan struct{}),
-			stopped:  make(chan struct{}),
-			progress: make(chan struct{}, 1),
-			patience: stopTime + 5*time.Second,
+		m := &containerdServices{
+			children:    children,
+			log:         log,
+			started:     make(chan int, 1),
+			stopping:    make(chan struct{}),
+			stopped:     make(chan struct{}),
+			progress:    make(chan struct{}, 1),
+			stopTimeout: stopTime + 5*time.Second,
 		}
 		go m.supervise(failed)
 		return m

@@ -10,30 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type end struct {
+type shutdownMode struct {
 	name    string
 	command int
 }
 
 var (
-	powerOff = end{"poweroff", unix.LINUX_REBOOT_CMD_POWER_OFF}
-	reboot   = end{"reboot", unix.LINUX_REBOOT_CMD_RESTART}
-	halt     = end{"halt", unix.LINUX_REBOOT_CMD_HALT}
+	powerOff = shutdownMode{"poweroff", unix.LINUX_REBOOT_CMD_POWER_OFF}
+	reboot   = shutdownMode{"reboot", unix.LINUX_REBOOT_CMD_RESTART}
+	halt     = shutdownMode{"halt", unix.LINUX_REBOOT_CMD_HALT}
 )
 
-// stopRequests gives what ends the machine: signals to PID 1 (those of busybox's init, and ctrl-alt-del as SIGINT), or the
-// power button.
-func stopRequests() <-chan end {
+// shutdownRequests returns a channel of shutdown requests: signals to PID 1 (those of busybox's
+// init, and ctrl-alt-del as SIGINT), or the power button.
+func shutdownRequests() <-chan shutdownMode {
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF); err != nil {
 		step("ctrl-alt-del: %v", err)
 	}
-	requests := make(chan end, 1)
+	requests := make(chan shutdownMode, 1)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPWR)
 	go func() {
-		request := endFor(<-signals)
+		request := modeForSignal(<-signals)
 		requests <- request
-		for range signals { // later ones change nothing
+		for range signals { // ignore later requests
 		}
 	}()
 	for _, path := range inputDevices() {
@@ -42,7 +42,7 @@ func stopRequests() <-chan end {
 	return requests
 }
 
-func endFor(s os.Signal) end {
+func modeForSignal(s os.Signal) shutdownMode {
 	switch s {
 	case unix.SIGINT:
 		return reboot
@@ -90,7 +90,7 @@ func isPowerPress(event []byte) bool {
 	return event[16] == keyEvent && event[17] == 0 && event[18] == powerKey && event[19] == 0 && event[20] == pressed
 }
 
-// stopEverything asks every process to end, and kills those that do not.
+// stopEverything sends SIGTERM to all processes, and SIGKILL to those that remain.
 func stopEverything() {
 	_ = unix.Kill(-1, unix.SIGTERM)
 	if waitForProcesses(5 * time.Second) {
@@ -98,12 +98,12 @@ func stopEverything() {
 	}
 	_ = unix.Kill(-1, unix.SIGKILL)
 	if !waitForProcesses(5 * time.Second) {
-		step("some processes do not end")
+		step("some processes could not be killed")
 	}
 }
 
-func waitForProcesses(most time.Duration) bool {
-	for deadline := time.Now().Add(most); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+func waitForProcesses(limit time.Duration) bool {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if !hasProcesses() {
 			return true
 		}
@@ -111,7 +111,8 @@ func waitForProcesses(most time.Duration) bool {
 	return false
 }
 
-// hasProcesses says whether there is a process that is neither PID 1 nor a thread of the kernel, which has no program.
+// hasProcesses reports whether a process exists besides PID 1 and kernel threads, which have no
+// executable.
 func hasProcesses() bool {
 	proc, err := os.Open("/proc")
 	if err != nil {

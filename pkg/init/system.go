@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// modulesDir holds the kernel's modules and lists of those to load at boot, in order: "load", and "load-root" of what the root needs
-// where it is a file system.
+// modulesDir has the kernel's modules, and ordered lists of modules to load at boot: "load", and
+// "load-root" for modules that mounting the root needs.
 const modulesDir = "/usr/lib/modules"
 
 func loadModules(name string) {
 	list, err := os.Open(filepath.Join(modulesDir, name))
 	if err != nil {
-		return // a kernel that has everything built in
+		return // a kernel without modules
 	}
 	defer list.Close()
 	count := 0
@@ -50,8 +50,8 @@ func loadModule(path string) error {
 	return err
 }
 
-// lockModules ends the loading of modules for as long as this kernel runs. "lkt.modules=open" on the command line is for
-// images whose services load modules themselves.
+// lockModules disables module loading until the next boot. "lkt.modules=open" on the command line
+// prevents that, for images whose services load modules.
 func lockModules(cmdline []string) {
 	if slices.Contains(cmdline, "lkt.modules=open") {
 		return
@@ -65,11 +65,11 @@ func lockModules(cmdline []string) {
 func setLimits() {
 	files := unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		step("limit of open files: %v", err)
+		step("set limit of open files: %v", err)
 	}
-	// A program that crashes leaves nothing behind.
+	// No core dumps.
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		step("limit of core files: %v", err)
+		step("set limit of core files: %v", err)
 	}
 	unix.Umask(0o022)
 }

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unmountAll takes the mounts down from the last to the first, so that file systems on disks are clean. What a file of one is used
-// for, to swap to or as a disk of its own, holds it also when it is mounted nowhere that PID 1 sees: that ends, too.
+// unmountAll unmounts all file systems in reverse order, so that disks are clean. It first disables
+// swap, device mappings and loop devices, which keep file systems busy even if they are not mounted
+// in PID 1's namespace.
 func unmountAll() {
 	unix.Sync()
-	endSwapping()
+	swapOff()
 	unmountDisks()
 	removeMappings()
 	detachLoops()
@@ -31,7 +32,7 @@ func unmountAll() {
 	}
 }
 
-// unmountDisks unmounts all that it can, and says how many file systems of disks are left.
+// unmountDisks unmounts as much as possible, and returns the number of remaining disk file systems.
 func unmountDisks() int {
 	left := 0
 	mounts := mounted()
@@ -49,7 +50,7 @@ func (m mountPoint) isDisk() bool {
 	return strings.HasPrefix(m.source, "/dev/")
 }
 
-// mounted has what is mounted, but for what PID 1 needs to the end.
+// mounted returns the mount points, except those that PID 1 needs to the end.
 func mounted() []mountPoint {
 	data, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -69,28 +70,28 @@ func staysMounted(path string) bool {
 	return path == "/" || path == "/dev" || path == "/proc" || path == "/sys"
 }
 
-// The kernel writes space, tab, newline and backslash of a path as three octal digits.
+// unescapeMount decodes the octal escapes of space, tab, newline and backslash.
 func unescapeMount(path string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
 }
 
-func endSwapping() {
+func swapOff() {
 	data, err := os.ReadFile("/proc/swaps")
 	if err != nil {
-		return // a kernel that cannot swap
+		return // a kernel without swap
 	}
-	places := []string{"", "/dev"}
+	prefixes := []string{"", "/dev"}
 	for _, mount := range mounted() {
-		places = append(places, mount.target)
+		prefixes = append(prefixes, mount.target)
 	}
 	for _, path := range swapAreas(string(data)) {
-		if err := endSwappingTo(path, places); err != nil {
+		if err := swapOffArea(path, prefixes); err != nil {
 			step("swap %s: %v", path, err)
 		}
 	}
 }
 
-// swapAreas reads /proc/swaps, which has a line of titles and then one for each area, with its path first.
+// swapAreas returns the paths in /proc/swaps, whose first line is a header.
 func swapAreas(text string) []string {
 	var paths []string
 	for _, line := range strings.Split(text, "\n")[1:] {
@@ -101,12 +102,12 @@ func swapAreas(text string) []string {
 	return paths
 }
 
-// endSwappingTo looks in all places: an area that was named in a container has a path from the mount it was found in, which
-// is one of the container's. The kernel refuses a file that is no area.
-func endSwappingTo(path string, places []string) error {
+// swapOffArea tries the path below each prefix: an area that was added in a container is listed
+// with a path inside its mount. The kernel rejects a file that is not a swap area.
+func swapOffArea(path string, prefixes []string) error {
 	var failed error
-	for _, place := range places {
-		name, err := unix.BytePtrFromString(filepath.Join(place, path))
+	for _, prefix := range prefixes {
+		name, err := unix.BytePtrFromString(filepath.Join(prefix, path))
 		if err != nil {
 			return err
 		}
@@ -121,14 +122,15 @@ func endSwappingTo(path string, places []string) error {
 	return failed
 }
 
-// removeMappings removes all devices of the device mapper that nobody uses.
+// removeMappings removes all unused device mapper devices.
 func removeMappings() {
 	control, err := os.OpenFile("/dev/mapper/control", os.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return // a kernel without it
+		return // a kernel without device mapper
 	}
 	defer control.Close()
-	// linux/dm-ioctl.h, version 4: struct dm_ioctl begins with the version, its size, and where its data begins.
+	// linux/dm-ioctl.h, version 4: struct dm_ioctl begins with the version, its size, and the
+	// offset of its data.
 	request := make([]byte, unsafe.Sizeof(unix.DmIoctl{}))
 	for i, number := range []uint32{4, 0, 0, uint32(len(request)), uint32(len(request))} {
 		binary.NativeEndian.PutUint32(request[4*i:], number)
@@ -139,7 +141,7 @@ func removeMappings() {
 	}
 }
 
-// detachLoops takes the files away from all loop devices; one that is in use still loses its own when that ends.
+// detachLoops detaches all loop devices; the kernel detaches a busy one when it is closed.
 func detachLoops() {
 	attached, err := filepath.Glob("/sys/block/loop*/loop")
 	if err != nil {

@@ -8,18 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tellUnpacking writes steps for what the kernel has done of the image before there was a PID 1, as the kernel's log has it.
-func tellUnpacking() {
+// reportUnpacking reports the unpacking of the initramfs, which happened before PID 1, from the
+// kernel's log.
+func reportUnpacking() {
 	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return
 	}
 	defer unix.Close(fd)
-	// One read gives one record. There are a few hundred.
+	// Each read returns one record. There are a few hundred.
 	record := make([]byte, 8<<10)
 	for range 10_000 {
 		n, err := unix.Read(fd, record)
-		if err == unix.EPIPE { // the oldest have made room for new ones
+		if err == unix.EPIPE { // the oldest records were overwritten
 			continue
 		}
 		if err != nil {
@@ -36,8 +37,9 @@ func tellUnpacking() {
 	}
 }
 
-// parseRecord gives the time and the text of a record of /dev/kmsg: "LEVEL,NUMBER,MICROSECONDS,FLAGS;TEXT", and lines after that
-// (the kernel's Documentation/ABI/testing/dev-kmsg).
+// parseRecord returns the time and the text of a /dev/kmsg record:
+// "LEVEL,NUMBER,MICROSECONDS,FLAGS;TEXT", followed by continuation lines (the kernel's
+// Documentation/ABI/testing/dev-kmsg).
 func parseRecord(record string) (at time.Duration, text string) {
 	head, rest, _ := strings.Cut(record, ";")
 	fields := strings.Split(head, ",")

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestARecordOfTheKernelsLogHasATimeAndAText(t *testing.T) {
+func TestParseRecord(t *testing.T) {
 	for record, want := range map[string]struct {
 		at   time.Duration
 		text string

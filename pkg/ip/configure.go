@@ -13,14 +13,15 @@ import (
 	"lkt/ip/command"
 )
 
-// What the packets of a tunnel lose of an Ethernet's 1500 bytes, when the tunnel itself is of IPv6.
-const usualMTU = 1420
+// The MTU of Ethernet less the overhead of a tunnel over IPv6.
+const defaultMTU = 1420
 
-// configure makes an interface as a file for wg-quick(8) says, which has its name: the interface, if it is not there, its keys and peers,
-// its addresses, and routes to what its peers may have. LinuxKit's examples call it so.
+// configure sets up an interface from a wg-quick(8) file, whose name is that of the interface. It
+// creates the interface if it does not exist, sets its keys, peers and addresses, and adds routes
+// to the peers' allowed IPs. LinuxKit's examples call it as lk-wg-config.
 func configure(args []string) error {
 	if len(args) != 2 || args[0] != "configure" {
-		return errors.New("it is called in another way\n  fix: lk-wg-config configure /etc/wireguard/NAME.conf")
+		return errors.New("wrong arguments\n  fix: lk-wg-config configure /etc/wireguard/NAME.conf")
 	}
 	name := strings.TrimSuffix(filepath.Base(args[1]), ".conf")
 	device, err := readConfig(args[1], true)
@@ -33,7 +34,7 @@ func configure(args []string) error {
 	}
 	quick := device.Quick
 	err = tool.Run([]string{"link", "add", name, "type", "wireguard"})
-	// LinuxKit's init may have made it.
+	// LinuxKit's init may have created it.
 	if err != nil && !errors.Is(err, syscall.EEXIST) {
 		return err
 	}
@@ -47,7 +48,7 @@ func configure(args []string) error {
 	}
 	mtu := quick.MTU
 	if mtu == 0 {
-		mtu = usualMTU
+		mtu = defaultMTU
 	}
 	if err := tool.Run([]string{"link", "set", "dev", name, "mtu", strconv.Itoa(int(mtu)), "up"}); err != nil {
 		return err
@@ -60,16 +61,16 @@ func configure(args []string) error {
 		}
 	}
 	if len(quick.Names) > 0 {
-		fmt.Printf("lk-wg-config: DNS of %s is not taken: name servers are those of /etc/resolv.conf\n", name)
+		fmt.Printf("lk-wg-config: DNS of %s is ignored: name servers come from /etc/resolv.conf\n", name)
 	}
 	fmt.Printf("lk-wg-config: %s has %s and %d peers\n", name, list(quick.Addresses), len(device.Peers))
 	return nil
 }
 
-// addRoutes makes routes to where the kernel has none by the addresses of the interface.
+// addRoutes adds routes to the prefixes that the interface's own addresses do not cover.
 func addRoutes(tool *command.Tool, name, table string, to, own []netip.Prefix) error {
 	for _, prefix := range to {
-		if (table == "" || table == "auto") && reached(prefix, own) {
+		if (table == "" || table == "auto") && covered(prefix, own) {
 			continue
 		}
 		args := []string{"route", "add", prefix.String(), "dev", name}
@@ -78,7 +79,7 @@ func addRoutes(tool *command.Tool, name, table string, to, own []netip.Prefix) e
 		}
 		err := tool.Run(args)
 		if errors.Is(err, syscall.EEXIST) {
-			return fmt.Errorf("%w\n  fix: Table = off, or a network namespace of its own (net: new)", err)
+			return fmt.Errorf("%w\n  fix: Table = off, or a separate network namespace (net: new)", err)
 		}
 		if err != nil {
 			return err
@@ -87,7 +88,7 @@ func addRoutes(tool *command.Tool, name, table string, to, own []netip.Prefix) e
 	return nil
 }
 
-func reached(prefix netip.Prefix, own []netip.Prefix) bool {
+func covered(prefix netip.Prefix, own []netip.Prefix) bool {
 	for _, o := range own {
 		if o.Bits() <= prefix.Bits() && o.Contains(prefix.Addr()) {
 			return true

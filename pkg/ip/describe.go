@@ -9,7 +9,7 @@ import (
 	"lkt/ip/wireguard"
 )
 
-// describe tells what an interface has, without its secrets.
+// describe returns the status of an interface, without secrets.
 func describe(name string, d *wireguard.Device, now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "interface: %s\n  public key: %v\n", name, d.PublicKey)

@@ -1,5 +1,6 @@
-// Command ip sets addresses, links, routes and interfaces of WireGuard, by the names and the arguments that iproute2's ip and
-// wireguard-tools' wg have, and as LinuxKit's lk-wg-config. What it is called by says which. See docs/guest.md.
+// Command ip configures addresses, links, routes and WireGuard interfaces. It is three programs in
+// one file, selected by name: ip of iproute2, wg of wireguard-tools, and LinuxKit's lk-wg-config.
+// See docs/guest.md.
 package main
 
 import (
@@ -36,10 +37,11 @@ func main() {
 	}
 }
 
-// patience is how long the name of a peer may take to be looked up.
-const patience = 15 * time.Second
+// resolveTimeout limits the lookup of a peer's name.
+const resolveTimeout = 15 * time.Second
 
-// resolve is the address of a peer. A name is asked for again while the network is not there yet.
+// resolve returns the address of an endpoint. It retries the lookup while the network is not up
+// yet.
 func resolve(endpoint string) (netip.AddrPort, error) {
 	if known, err := netip.ParseAddrPort(endpoint); err == nil {
 		return known, nil
@@ -48,7 +50,7 @@ func resolve(endpoint string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 	defer cancel()
 	for {
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)

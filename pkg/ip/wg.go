@@ -15,8 +15,8 @@ import (
 const (
 	wgUsage = "wg show [INTERFACE [latest-handshakes|transfer]], wg setconf|addconf INTERFACE FILE, " +
 		"wg set INTERFACE [listen-port N] [fwmark N] [private-key FILE] [peer KEY …]"
-	// mostConfig is how long a config may be.
-	mostConfig = 1 << 20
+	// maxConfigSize limits the size of a config file.
+	maxConfigSize = 1 << 20
 )
 
 func wg(args []string) error {
@@ -39,7 +39,7 @@ func wg(args []string) error {
 		}
 		return set(args[1], device, false)
 	}
-	return fmt.Errorf("%q is not known here\n  fix: %s", strings.Join(args, " "), wgUsage)
+	return fmt.Errorf("unknown command %q\n  fix: %s", strings.Join(args, " "), wgUsage)
 }
 
 func set(name string, device *wireguard.Device, replace bool) error {
@@ -68,14 +68,14 @@ func readFile(path string) (string, error) {
 		return "", err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, mostConfig+1))
-	if err == nil && len(text) > mostConfig {
-		err = fmt.Errorf("%s has more than %d bytes", path, mostConfig)
+	text, err := io.ReadAll(io.LimitReader(file, maxConfigSize+1))
+	if err == nil && len(text) > maxConfigSize {
+		err = fmt.Errorf("%s exceeds %d bytes", path, maxConfigSize)
 	}
 	return string(text), err
 }
 
-// parseSet reads what follows "wg set INTERFACE".
+// parseSet parses the arguments after "wg set INTERFACE".
 func parseSet(args []string) (*wireguard.Device, error) {
 	d := &wireguard.Device{}
 	var peer *wireguard.Peer
@@ -87,7 +87,7 @@ func parseSet(args []string) (*wireguard.Device, error) {
 			continue
 		}
 		if len(args) == 0 {
-			return nil, fmt.Errorf("%q needs a value, or is not known here", name)
+			return nil, fmt.Errorf("unknown option %q, or its value is missing", name)
 		}
 		value := args[0]
 		args = args[1:]
@@ -109,7 +109,7 @@ func parseSet(args []string) (*wireguard.Device, error) {
 	return d, nil
 }
 
-var errUnknown = errors.New("it is not known here\n  fix: " + wgUsage)
+var errUnknown = errors.New("unknown option\n  fix: " + wgUsage)
 
 func setDevice(d *wireguard.Device, name, value string) (err error) {
 	switch name {

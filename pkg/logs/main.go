@@ -1,4 +1,4 @@
-// Command lkt-logs is the program alone; lkt/sshd has it in its own.
+// Command lkt-logs is the program alone; lkt/sshd includes it.
 package main
 
 import (

@@ -12,7 +12,7 @@ import (
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")
-	if _, err := open(request{file: path}); err == nil || !strings.Contains(err.Error(), "--create makes it") {
+	if _, err := open(request{file: path}); err == nil || !strings.Contains(err.Error(), "use --create") {
 		t.Error(err)
 	}
 	for range 2 {
@@ -32,7 +32,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFile(t *testing.T) {
+func TestOpenRejectsOtherFiles(t *testing.T) {
 	dir := t.TempDir()
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink("/etc/passwd", link); err != nil {
@@ -52,9 +52,9 @@ func TestWhatIsNoFile(t *testing.T) {
 		}
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "new")); err == nil {
-		t.Error("a file that is too large is left there")
+		t.Error("a file that is too large still exists")
 	}
-	if err := run(request{file: "/etc/passwd", device: "/dev/sda"}); err == nil || !strings.Contains(err.Error(), "is no loop device") {
+	if err := run(request{file: "/etc/passwd", device: "/dev/sda"}); err == nil || !strings.Contains(err.Error(), "is not a loop device") {
 		t.Error(err)
 	}
 }

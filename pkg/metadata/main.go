@@ -1,5 +1,6 @@
-// Command metadata finds out what this machine is to be: it asks the disk with metadata and the services of clouds, and writes what the
-// first one tells to /run/config, of which containers bind what they need. It needs no capability but for the user data of Scaleway. See
+// Command metadata configures this machine from a metadata disk or from the services of cloud
+// providers: it writes the metadata of the first one that it finds to /run/config, from which
+// containers bind files. It needs no capability except for the user data of Scaleway. See
 // docs/guest.md.
 package main
 
@@ -15,12 +16,12 @@ import (
 
 	"lkt/metadata/config"
 	"lkt/metadata/disk"
-	"lkt/metadata/found"
+	"lkt/metadata/instance"
 	"lkt/metadata/userdata"
 )
 
-// patience is for all providers together.
-const patience = 30 * time.Second
+// timeout limits the time for all providers together.
+const timeout = 30 * time.Second
 
 func main() {
 	err := run(os.Args[1:], os.Stdout)
@@ -32,17 +33,17 @@ func main() {
 
 func run(args []string, log io.Writer) error {
 	flags := flag.NewFlagSet("metadata", flag.ContinueOnError)
-	dir := flags.String("config", "/run/config", "the directory that is written to")
-	devices := flags.String("devices", "/host/dev", "where the disks of the machine are")
-	verbose := flags.Bool("v", false, "say why a provider is not the one")
+	dir := flags.String("config", "/run/config", "directory to write to")
+	devices := flags.String("devices", "/host/dev", "directory of the machine's device files")
+	verbose := flags.Bool("v", false, "print why a provider does not apply")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	sources, err := sourcesOf(flags.Args(), *devices)
+	sources, err := selectSources(flags.Args(), *devices)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	for _, s := range sources {
 		m, err := s.read(ctx)
@@ -53,13 +54,13 @@ func run(args []string, log io.Writer) error {
 			fmt.Fprintf(log, "metadata: not %s: %s\n", s.name, strings.ReplaceAll(err.Error(), "\n", ", "))
 		}
 	}
-	fmt.Fprintln(log, "metadata: nobody tells anything of this machine")
+	fmt.Fprintln(log, "metadata: no provider has metadata of this machine")
 	return nil
 }
 
-func write(dir string, m *found.Metadata, log io.Writer) error {
+func write(dir string, m *instance.Metadata, log io.Writer) error {
 	for _, err := range m.Problems {
-		fmt.Fprintf(log, "metadata: left out: %v\n", err)
+		fmt.Fprintf(log, "metadata: skipped: %v\n", err)
 	}
 	if err := config.Write(dir, m); err != nil {
 		return err
@@ -70,11 +71,11 @@ func write(dir string, m *found.Metadata, log io.Writer) error {
 	}
 	entries, err := userdata.Parse(m.UserData)
 	if errors.Is(err, userdata.ErrOther) {
-		fmt.Fprintf(log, "metadata: %v, it is in the file userdata only\n", err)
+		fmt.Fprintf(log, "metadata: %v; written to the file userdata only\n", err)
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("user data: %w; none of its files is written", err)
+		return fmt.Errorf("user data: %w; none of its files was written", err)
 	}
 	return config.WriteEntries(dir, entries)
 }

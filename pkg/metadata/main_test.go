@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// given runs the program with a file of user data and returns the directory, what it says, and how it ends.
-func given(t *testing.T, text string) (dir, said string, err error) {
+// runWith runs the program with a file of user data, and returns the directory, the output and the
+// error.
+func runWith(t *testing.T, text string) (dir, said string, err error) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "config")
 	path := filepath.Join(t.TempDir(), "data")
@@ -21,8 +22,8 @@ func given(t *testing.T, text string) (dir, said string, err error) {
 	return dir, out.String(), err
 }
 
-func TestFilesOfUserData(t *testing.T) {
-	dir, said, err := given(t, `{"hostname":{"content":"web"},"ssh":{"entries":{"authorized_keys":{"perm":"0600","content":"ssh-ed25519 A"}}}}`)
+func TestWritesFilesOfUserData(t *testing.T) {
+	dir, said, err := runWith(t, `{"hostname":{"content":"web"},"ssh":{"entries":{"authorized_keys":{"perm":"0600","content":"ssh-ed25519 A"}}}}`)
 	if err != nil || !strings.HasPrefix(said, "metadata: not file=/absent: ") {
 		t.Fatalf("%s, %v", said, err)
 	}
@@ -33,10 +34,10 @@ func TestFilesOfUserData(t *testing.T) {
 	}
 }
 
-func TestUserDataOfAnotherFormIsKept(t *testing.T) {
+func TestKeepsUserDataInOtherFormat(t *testing.T) {
 	const text = "#cloud-config\n"
-	dir, said, err := given(t, text)
-	if err != nil || !strings.Contains(said, "in the file userdata only") {
+	dir, said, err := runWith(t, text)
+	if err != nil || !strings.Contains(said, "to the file userdata only") {
 		t.Fatalf("%s, %v", said, err)
 	}
 	if data, err := os.ReadFile(filepath.Join(dir, "userdata")); err != nil || string(data) != text {
@@ -44,14 +45,14 @@ func TestUserDataOfAnotherFormIsKept(t *testing.T) {
 	}
 }
 
-func TestNoFileOfUserDataThatIsNotSafe(t *testing.T) {
-	dir, _, err := given(t, `{"good":{"content":"x"},"../bad":{"content":"x"}}`)
+func TestRejectsUnsafeUserData(t *testing.T) {
+	dir, _, err := runWith(t, `{"good":{"content":"x"},"../bad":{"content":"x"}}`)
 	if err == nil {
-		t.Fatal("taken")
+		t.Fatal("accepted")
 	}
 	for _, path := range []string{"good", "../bad"} {
 		if _, err := os.Lstat(filepath.Join(dir, path)); err == nil {
-			t.Errorf("%s is there", path)
+			t.Errorf("%s exists", path)
 		}
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "userdata")); err != nil {
@@ -59,13 +60,13 @@ func TestNoFileOfUserDataThatIsNotSafe(t *testing.T) {
 	}
 }
 
-func TestProviders(t *testing.T) {
-	sources, err := sourcesOf(nil, "/dev")
-	if err != nil || len(sources) != len(usual) {
+func TestSelectSources(t *testing.T) {
+	sources, err := selectSources(nil, "/dev")
+	if err != nil || len(sources) != len(defaultProviders) {
 		t.Errorf("%v, %v", sources, err)
 	}
 	for _, name := range []string{"equinixmetal", "vmware", "metaldata", "nobody", ""} {
-		if _, err := sourcesOf([]string{"cdrom", name}, "/dev"); err == nil || !strings.Contains(err.Error(), "\n  fix: ") {
+		if _, err := selectSources([]string{"cdrom", name}, "/dev"); err == nil || !strings.Contains(err.Error(), "\n  fix: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

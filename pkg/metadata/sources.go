@@ -9,57 +9,57 @@ import (
 
 	"lkt/metadata/cloud"
 	"lkt/metadata/disk"
-	"lkt/metadata/found"
+	"lkt/metadata/instance"
 )
 
-// What is asked when no one is named. The disk is first: it is from whoever runs the machine, and nobody waits for it. Of the services,
-// those first that can be told from the others; what is Amazon's others have too.
-var usual = []string{"cdrom", "gcp", "digitalocean", "vultr", "hetzner", "openstack", "scaleway", "aws"}
+// The default providers. The disk is first, because the machine's owner attaches it and reading it
+// takes no time. Distinguishable services come before those that imitate Amazon's.
+var defaultProviders = []string{"cdrom", "gcp", "digitalocean", "vultr", "hetzner", "openstack", "scaleway", "aws"}
 
-// Providers of LinuxKit's that are not asked here, and why.
-var refused = map[string]string{
-	"equinixmetal": "it is asked over the internet, and it has ended",
-	"metaldata":    "its address is a name, which anyone who answers for name servers can take",
-	"vmware":       "it is asked through ports of the processor, for which this container has no leave",
+// Providers of LinuxKit that are not supported, with the reasons.
+var unsupported = map[string]string{
+	"equinixmetal": "its service is on the internet, and it was shut down",
+	"metaldata":    "its address is a host name, which a DNS attacker can take over",
+	"vmware":       "it uses I/O ports, which this container may not access",
 }
 
 const maxFile = 16 << 20
 
-// source is one that may tell of this machine.
+// source is a provider to read.
 type source struct {
 	name  string
-	named bool // by whoever wrote the image config
-	read  func(ctx context.Context) (*found.Metadata, error)
+	named bool // named in the image config
+	read  func(ctx context.Context) (*instance.Metadata, error)
 }
 
-func sourcesOf(names []string, devices string) ([]source, error) {
+func selectSources(names []string, devices string) ([]source, error) {
 	named := len(names) > 0
 	if !named {
-		names = usual
+		names = defaultProviders
 	}
 	clouds := cloud.New()
 	var sources []source
 	for _, name := range names {
 		s := source{name: name, named: named}
 		path, isFile := strings.CutPrefix(name, "file=")
-		switch why, isRefused := refused[name]; {
+		switch reason, isUnsupported := unsupported[name]; {
 		case isFile:
-			s.read = func(context.Context) (*found.Metadata, error) { return readFile(path) }
+			s.read = func(context.Context) (*instance.Metadata, error) { return readFile(path) }
 		case name == "cdrom":
-			s.read = func(context.Context) (*found.Metadata, error) { return disk.Read(devices) }
+			s.read = func(context.Context) (*instance.Metadata, error) { return disk.Read(devices) }
 		case cloud.Known(name):
-			s.read = func(ctx context.Context) (*found.Metadata, error) { return clouds.Read(ctx, name) }
-		case isRefused:
-			return nil, fmt.Errorf("provider %s: %s\n  fix: give the machine its metadata on a disk, provider cdrom", name, why)
+			s.read = func(ctx context.Context) (*instance.Metadata, error) { return clouds.Read(ctx, name) }
+		case isUnsupported:
+			return nil, fmt.Errorf("provider %s: %s\n  fix: attach a metadata disk and use provider cdrom", name, reason)
 		default:
-			return nil, fmt.Errorf("provider %q is not known\n  fix: name some of %s, file=PATH", name, strings.Join(usual, ", "))
+			return nil, fmt.Errorf("unknown provider %q\n  fix: use some of %s, file=PATH", name, strings.Join(defaultProviders, ", "))
 		}
 		sources = append(sources, s)
 	}
 	return sources, nil
 }
 
-func readFile(path string) (*found.Metadata, error) {
+func readFile(path string) (*instance.Metadata, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func readFile(path string) (*found.Metadata, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("%s: more than %d bytes", path, maxFile)
 	}
-	m := found.New(path)
+	m := instance.New(path)
 	m.UserData = data
 	return m, nil
 }

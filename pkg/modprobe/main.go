@@ -1,5 +1,5 @@
-// Command modprobe loads modules of the kernel and those that they need. It takes the arguments of modprobe(8) that matter when a machine
-// boots. See docs/guest.md.
+// Command modprobe loads kernel modules and their dependencies. It accepts the arguments of
+// modprobe(8) that matter at boot. See docs/guest.md.
 package main
 
 import (
@@ -26,7 +26,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	root, err := running()
+	root, err := modulesDir()
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func run(args []string) error {
 			}
 			return insert(path, parameters)
 		})
-		// As modprobe(8): what is quiet about a name that nobody has is not about a module that the kernel refuses.
+		// Like modprobe(8): -q hides unknown names, but not errors of the kernel.
 		if err != nil && !(o.quiet && errors.Is(err, errNone)) {
 			failures = append(failures, fmt.Errorf("%s: %w", name, err))
 		}
@@ -78,14 +78,14 @@ func parse(args []string) (o options, err error) {
 					o.verbose = true
 				case 'b':
 				default:
-					return o, fmt.Errorf("the option %q is not known here\n  fix: %s", args[0], usage)
+					return o, fmt.Errorf("unknown option %q\n  fix: %s", args[0], usage)
 				}
 			}
 		}
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return o, errors.New("no module is named\n  fix: " + usage)
+		return o, errors.New("no module given\n  fix: " + usage)
 	}
 	if all {
 		o.names = args
@@ -94,14 +94,14 @@ func parse(args []string) (o options, err error) {
 	o.names, o.parameters = args[:1], strings.Join(args[1:], " ")
 	for _, parameter := range args[1:] {
 		if !strings.Contains(parameter, "=") {
-			return o, fmt.Errorf("%q is no PARAMETER=VALUE\n  fix: -a takes several modules", parameter)
+			return o, fmt.Errorf("%q is not PARAMETER=VALUE\n  fix: use -a to load several modules", parameter)
 		}
 	}
 	return o, nil
 }
 
-// running is where the modules of the running kernel are.
-func running() (string, error) {
+// modulesDir returns the directory of the running kernel's modules.
+func modulesDir() (string, error) {
 	var name syscall.Utsname
 	if err := syscall.Uname(&name); err != nil {
 		return "", err
@@ -116,13 +116,13 @@ func running() (string, error) {
 	return "/lib/modules/" + string(release), nil
 }
 
-// finitModule is the number of the system call, which package syscall does not have.
+// finitModule is the system call number, which package syscall lacks.
 var finitModule = map[string]uintptr{"amd64": 313, "arm64": 273}
 
-// compressed says that the kernel has to unpack the file: MODULE_INIT_COMPRESSED_FILE.
-const compressed = 4
+// moduleInitCompressedFile makes the kernel decompress the file (MODULE_INIT_COMPRESSED_FILE).
+const moduleInitCompressedFile = 4
 
-// insert gives a module to the kernel, which reads the file itself.
+// insert loads a module into the kernel, which reads the file itself.
 func insert(path, parameters string) error {
 	file, err := os.Open(path)
 	if err != nil {
@@ -135,14 +135,14 @@ func insert(path, parameters string) error {
 	}
 	flags := 0
 	if !strings.HasSuffix(path, ".ko") {
-		flags = compressed
+		flags = moduleInitCompressedFile
 	}
 	_, _, errno := syscall.Syscall(finitModule[runtime.GOARCH], file.Fd(), uintptr(unsafe.Pointer(text)), uintptr(flags))
 	switch {
 	case errno == 0, errno == syscall.EEXIST:
 		return nil
 	case errno == syscall.EPERM:
-		return fmt.Errorf("%s: %w\n  fix: load it in an onboot container; after those the kernel takes no more modules", path, errno)
+		return fmt.Errorf("%s: %w\n  fix: load it in an onboot container; PID 1 disables module loading after those", path, errno)
 	}
 	return fmt.Errorf("%s: %w", path, errno)
 }

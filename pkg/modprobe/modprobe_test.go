@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// module is the least ELF file that says what it needs.
+// module returns a minimal ELF file with the given dependencies.
 func module(depends string) []byte {
 	info := "license=GPL\x00depends=" + depends + "\x00name=x\x00"
 	names := "\x00.modinfo\x00.shstrtab\x00"
@@ -50,7 +50,7 @@ func modules(t *testing.T, files map[string]string) *tree {
 	return tree
 }
 
-// loads gives the files that are loaded, in their order.
+// loads returns the files that are loaded, in order.
 func loads(tree *tree, name string) (order []string, err error) {
 	err = tree.load(name, "a=1", func(path, parameters string) error {
 		order = append(order, strings.TrimSpace(filepath.Base(path)+" "+parameters))
@@ -59,7 +59,7 @@ func loads(tree *tree, name string) (order []string, err error) {
 	return order, err
 }
 
-func TestWhatAModuleNeedsComesBefore(t *testing.T) {
+func TestLoadsDependenciesFirst(t *testing.T) {
 	tree := modules(t, map[string]string{
 		"lib/kernel/net/wireguard.ko":      "depends=udp_tunnel,lib-chacha,in_it,there",
 		"lib/kernel/net/udp_tunnel.ko":     "depends=",
@@ -67,20 +67,20 @@ func TestWhatAModuleNeedsComesBefore(t *testing.T) {
 		"lib/kernel/lib/there.ko":          "depends=",
 		"lib/kernel/lib/turns.ko":          "depends=turns2",
 		"lib/kernel/lib/turns2.ko":         "depends=turns",
-		"lib/kernel/lib/none.ko":           "no ELF file, but as long as one",
+		"lib/kernel/lib/none.ko":           "not an ELF file, but as long as one",
 		"lib/kernel/lib/lacks.ko":          "depends=absent",
 		"lib/modules.builtin":              "kernel/in-it.ko\n",
 		"sys/there/initstate":              "live",
 		"lib/kernel/lib/lib-chacha.notmod": "",
 	})
 	order, err := loads(tree, "wireguard")
-	// What is loaded twice here, the kernel says it has.
+	// The kernel reports duplicates as already loaded.
 	want := []string{"udp_tunnel.ko", "lib-chacha.ko", "udp_tunnel.ko", "wireguard.ko a=1"}
 	if err != nil || !slices.Equal(order, want) {
 		t.Errorf("%q, %v", order, err)
 	}
 	for name, want := range map[string]string{
-		"turns": "needs itself", "none": "bad magic", "lacks": "absent, which it needs: there is no such module", "../there": "no such module",
+		"turns": "dependency cycle", "none": "bad magic", "lacks": "dependency absent: no such module", "../there": "no such module",
 	} {
 		if order, err := loads(tree, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %q, %v", name, order, err)
@@ -91,7 +91,7 @@ func TestWhatAModuleNeedsComesBefore(t *testing.T) {
 	}
 }
 
-func TestModulesDepIsBelieved(t *testing.T) {
+func TestUsesModulesDep(t *testing.T) {
 	tree := modules(t, map[string]string{
 		"lib/kernel/a.ko.xz": "", "lib/kernel/b.ko.xz": "", "lib/kernel/c.ko.xz": "", "lib/kernel/d.ko.xz": "",
 		"lib/modules.dep": "kernel/a.ko.xz: kernel/b.ko.xz kernel/c.ko.xz\nkernel/b.ko.xz: kernel/c.ko.xz\nkernel/c.ko.xz:\n",
@@ -100,12 +100,12 @@ func TestModulesDepIsBelieved(t *testing.T) {
 	if err != nil || !slices.Equal(order, []string{"c.ko.xz", "c.ko.xz", "b.ko.xz", "a.ko.xz a=1"}) {
 		t.Errorf("%q, %v", order, err)
 	}
-	if _, err := loads(tree, "d"); err == nil || !strings.Contains(err.Error(), "it is compressed") {
+	if _, err := loads(tree, "d"); err == nil || !strings.Contains(err.Error(), "the module is compressed") {
 		t.Error(err)
 	}
 }
 
-func TestArguments(t *testing.T) {
+func TestParse(t *testing.T) {
 	o, err := parse([]string{"-bqv", "dummy", "numdummies=2", "x=y"})
 	if err != nil || !o.quiet || !o.verbose || !slices.Equal(o.names, []string{"dummy"}) || o.parameters != "numdummies=2 x=y" {
 		t.Errorf("%+v, %v", o, err)
@@ -115,12 +115,12 @@ func TestArguments(t *testing.T) {
 	}
 	for _, args := range [][]string{{}, {"-r", "dummy"}, {"dummy", "veth"}, {"--show-depends", "x"}} {
 		if _, err := parse(args); err == nil {
-			t.Errorf("%q: taken", args)
+			t.Errorf("%q: accepted", args)
 		}
 	}
 }
 
-func TestALoadThatFailsEndsIt(t *testing.T) {
+func TestLoadStopsAtFailure(t *testing.T) {
 	tree := modules(t, map[string]string{"lib/a.ko": "depends=b", "lib/b.ko": "depends="})
 	refused := errors.New("refused")
 	count := 0

@@ -11,22 +11,22 @@ import (
 	"strings"
 )
 
-// errNone says that there is no module of a name.
-var errNone = errors.New("there is no such module")
+// errNone means that there is no module with the name.
+var errNone = errors.New("no such module")
 
-// tree is the modules of a kernel.
+// tree is the set of modules of a kernel.
 type tree struct {
-	// files has the path of each, by its name.
+	// files has the path of each module by name.
 	files map[string]string
-	// builtin has the names of those that the kernel has in it.
+	// builtin has the names of built-in modules.
 	builtin map[string]bool
-	// needs has what depmod(8) wrote about each, by its name: modules.dep.
+	// needs has the dependencies of each module by name, from depmod(8)'s modules.dep.
 	needs map[string][]string
-	// loaded is where the kernel shows what it has.
+	// loaded is the directory in which the kernel lists loaded modules.
 	loaded string
 }
 
-// openTree looks for the modules below root. There may be none.
+// openTree finds the modules below root, which need not exist.
 func openTree(root, loaded string) (*tree, error) {
 	t := &tree{map[string]string{}, map[string]bool{}, map[string][]string{}, loaded}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -52,7 +52,7 @@ func openTree(root, loaded string) (*tree, error) {
 	return t, err
 }
 
-// eachLine reads a file that need not be there.
+// eachLine calls do for each line of a file, which need not exist.
 func eachLine(path string, do func(string)) error {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,7 +64,8 @@ func eachLine(path string, do func(string)) error {
 	return err
 }
 
-// nameOf is the name of the module in a file, or empty. A file may have hyphens where the name has underscores.
+// nameOf returns the name of the module in a file, or "". Names have underscores where files may
+// have hyphens.
 func nameOf(path string) string {
 	name, _, found := strings.Cut(filepath.Base(path), ".ko")
 	if !found {
@@ -75,15 +76,15 @@ func nameOf(path string) string {
 
 func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
-// load gives a module to the kernel by insert, after those that it needs. What the kernel has is passed over.
+// load inserts a module after its dependencies. It skips modules that the kernel already has.
 func (t *tree) load(name, parameters string, insert func(path, parameters string) error) error {
-	return t.after(canonical(name), parameters, insert, nil)
+	return t.loadAfter(canonical(name), parameters, insert, nil)
 }
 
-func (t *tree) after(name, parameters string, insert func(string, string) error, above []string) error {
-	for _, a := range above {
+func (t *tree) loadAfter(name, parameters string, insert func(string, string) error, dependents []string) error {
+	for _, a := range dependents {
 		if a == name {
-			return fmt.Errorf("%s needs itself: %s", name, strings.Join(above, " "))
+			return fmt.Errorf("dependency cycle of %s: %s", name, strings.Join(dependents, " "))
 		}
 	}
 	if t.has(name) {
@@ -101,14 +102,14 @@ func (t *tree) after(name, parameters string, insert func(string, string) error,
 		}
 	}
 	for i := len(needed) - 1; i >= 0; i-- {
-		if err := t.after(canonical(needed[i]), "", insert, append(above, name)); err != nil {
-			return fmt.Errorf("%s, which it needs: %w", needed[i], err)
+		if err := t.loadAfter(canonical(needed[i]), "", insert, append(dependents, name)); err != nil {
+			return fmt.Errorf("dependency %s: %w", needed[i], err)
 		}
 	}
 	return insert(path, parameters)
 }
 
-// has says whether the kernel has a module, or has it in it.
+// has reports whether a module is loaded or built in.
 func (t *tree) has(name string) bool {
 	if t.builtin[name] {
 		return true
@@ -117,10 +118,10 @@ func (t *tree) has(name string) bool {
 	return err == nil && filepath.Base(name) == name
 }
 
-// depends is what a module says that it needs.
+// depends returns the dependencies recorded in a module.
 func depends(path string) ([]string, error) {
 	if !strings.HasSuffix(path, ".ko") {
-		return nil, errors.New("it is compressed, and there is no modules.dep that says what it needs")
+		return nil, errors.New("the module is compressed, and modules.dep does not list it")
 	}
 	file, err := elf.Open(path)
 	if err != nil {
@@ -129,7 +130,7 @@ func depends(path string) ([]string, error) {
 	defer file.Close()
 	section := file.Section(".modinfo")
 	if section == nil {
-		return nil, errors.New("it is no module")
+		return nil, errors.New("not a module")
 	}
 	info, err := section.Data()
 	if err != nil {

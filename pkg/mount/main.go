@@ -1,5 +1,5 @@
-// Command mountie mounts a file system: that of a device, a label or a UUID, or the first of the machine that is not in use.
-// LinuxKit's arguments.
+// Command mountie mounts a file system by device, label or UUID, or the first one of the machine
+// that is not in use. The arguments are LinuxKit's.
 package main
 
 import (
@@ -11,11 +11,11 @@ import (
 	"lkt/storage/disk"
 )
 
-// patience is how long a device may take to appear.
-const patience = 10 * time.Second
+// waitTimeout is how long a device may take to appear.
+const waitTimeout = 10 * time.Second
 
 func main() {
-	var w wanted
+	var w query
 	flag.StringVar(&w.device, "device", "", "device to mount")
 	flag.StringVar(&w.label, "label", "", "label of the file system to mount")
 	flag.StringVar(&w.uuid, "uuid", "", "UUID of the file system to mount")
@@ -28,18 +28,18 @@ func main() {
 	case 2:
 		w.device, point = flag.Arg(0), flag.Arg(1)
 	default:
-		fail(fmt.Errorf("mountie [-device DEVICE | -label LABEL | -uuid UUID] [DEVICE] DIRECTORY"))
+		fail(fmt.Errorf("usage: mountie [-device DEVICE | -label LABEL | -uuid UUID] [DEVICE] DIRECTORY"))
 	}
-	source, err := wait(disk.Machine, w, patience)
+	source, err := wait(disk.SystemDirs, w, waitTimeout)
 	if err != nil {
 		fail(err)
 	}
 	if err := source.mount(point); err != nil {
 		fail(err)
 	}
-	// Only who looks for a link misses one.
-	if err := link(disk.Machine); err != nil {
-		fmt.Fprintf(os.Stderr, "mountie: links to the devices: %v\n", err)
+	// Not fatal: only programs that use the links notice.
+	if err := link(disk.SystemDirs); err != nil {
+		fmt.Fprintf(os.Stderr, "mountie: create links: %v\n", err)
 	}
 }
 

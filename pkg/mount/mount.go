@@ -12,12 +12,12 @@ import (
 	"lkt/storage/disk"
 )
 
-// mount mounts on a directory, which it makes. Nothing in a volume is setuid or a device: the same holds for all file
-// systems of the machine.
+// mount mounts the file system on a directory, which it creates. The mount is nosuid and nodev,
+// like all file systems of the machine.
 func (s source) mount(point string) error {
 	kind := s.filesystem.Type
 	if strings.HasPrefix(kind, "ext") {
-		// The driver for all three.
+		// The ext4 driver handles ext2 and ext3 too.
 		kind = "ext4"
 	}
 	if err := os.MkdirAll(point, 0o755); err != nil {
@@ -27,7 +27,7 @@ func (s source) mount(point string) error {
 	access := "writable"
 	err := unix.Mount(s.path, point, kind, flags, "")
 	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
-		// A disk, or a file system, that nobody can write to.
+		// A read-only disk or file system.
 		access = "read-only"
 		err = unix.Mount(s.path, point, kind, flags|unix.MS_RDONLY, "")
 	}
@@ -38,13 +38,13 @@ func (s source) mount(point string) error {
 	return nil
 }
 
-// link makes /dev/disk/by-uuid, for programs that look there.
-func link(places disk.Places) error {
-	paths, err := places.Volumes()
+// link creates the links in /dev/disk/by-uuid.
+func link(dirs disk.Dirs) error {
+	paths, err := dirs.Volumes()
 	if err != nil {
 		return err
 	}
-	directory := filepath.Join(places.Dev, "disk/by-uuid")
+	directory := filepath.Join(dirs.Dev, "disk/by-uuid")
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func link(places disk.Places) error {
 		if err != nil {
 			return err
 		}
-		// Of two with one UUID the first has the link.
+		// If two devices have one UUID, the first gets the link.
 		if err := os.Symlink(target, filepath.Join(directory, filesystem.UUID)); err != nil && !os.IsExist(err) {
 			return err
 		}

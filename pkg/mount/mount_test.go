@@ -25,42 +25,42 @@ var (
 )
 
 func TestFind(t *testing.T) {
-	places := disktest.Machine(t, 1<<20, map[string]content{
+	dirs := disktest.Machine(t, 1<<20, map[string]content{
 		"vda": table, "vda1": efi, "vda2": ext4, "vdb": table, "vdb1": xfsData, "vdc": ext4, "loop0": table, "loop1": swap,
 	})
 	for name, test := range map[string]struct {
-		wanted wanted
-		want   string
+		query query
+		want  string
 	}{
-		"the first for data, not that of EFI": {wanted{}, "vda2"},
-		"a label":                             {wanted{label: "data"}, "vdb1"},
-		"a label before a UUID":               {wanted{label: "EFI", uuid: idText}, "vda1"},
-		"a UUID in capitals, of any device":   {wanted{uuid: strings.ToUpper(idText)}, "loop1"},
+		"first data partition, not EFI": {query{}, "vda2"},
+		"label":                         {query{label: "data"}, "vdb1"},
+		"label before UUID":             {query{label: "EFI", uuid: idText}, "vda1"},
+		"upper-case UUID on any device": {query{uuid: strings.ToUpper(idText)}, "loop1"},
 	} {
-		got, err := find(places, test.wanted)
+		got, err := find(dirs, test.query)
 		if err != nil || filepath.Base(got.path) != test.want {
 			t.Errorf("%s: %s, %v", name, got.path, err)
 		}
 	}
-	for _, w := range []wanted{{label: "dat"}, {uuid: "0"}, {device: "/dev/null"}, {device: "/dev/absent"}} {
-		if got, err := find(places, w); err == nil {
+	for _, w := range []query{{label: "dat"}, {uuid: "0"}, {device: "/dev/null"}, {device: "/dev/absent"}} {
+		if got, err := find(dirs, w); err == nil {
 			t.Errorf("%s: %s", w, got.path)
 		}
 	}
 	only := disktest.Machine(t, 1<<20, map[string]content{"vda": table, "vda1": efi, "vdc": ext4})
-	if got, err := find(only, wanted{}); err == nil {
-		t.Errorf("neither a whole disk nor EFI's partition is taken unnamed: %s", got.path)
+	if got, err := find(only, query{}); err == nil {
+		t.Errorf("accepted a whole disk or an EFI partition: %s", got.path)
 	}
 }
 
-func TestLinks(t *testing.T) {
-	places := disktest.Machine(t, 1<<20, map[string]content{"vda": table, "vda1": xfsData, "vdb": xfsData, "vdc": ext4})
+func TestLink(t *testing.T) {
+	dirs := disktest.Machine(t, 1<<20, map[string]content{"vda": table, "vda1": xfsData, "vdb": xfsData, "vdc": ext4})
 	for range 2 {
-		if err := link(places); err != nil {
+		if err := link(dirs); err != nil {
 			t.Fatal(err)
 		}
 	}
-	directory := filepath.Join(places.Dev, "disk/by-uuid")
+	directory := filepath.Join(dirs.Dev, "disk/by-uuid")
 	links, err := os.ReadDir(directory)
 	if err != nil || len(links) != 1 || links[0].Name() != idText {
 		t.Fatal(links, err)

@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// parts are devices that are part of another, or in memory; Prometheus' node_exporter leaves them out, too.
-var parts = regexp.MustCompile(`^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`)
+// ignoredDevices are partitions and virtual devices, which Prometheus' node_exporter ignores too.
+var ignoredDevices = regexp.MustCompile(`^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`)
 
 const sector = 512
 
-// diskFields are those of a line of diskstats after the name, in their order, and what a second or a byte is in them.
+// diskFields are the fields of diskstats after the name, in order, with the factor to seconds or
+// bytes.
 var diskFields = []struct {
 	name  string
 	unit  float64
@@ -29,7 +30,7 @@ func disks(m machine, out *output) error {
 	text, err := m.read("diskstats")
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
-		if len(words) < 4 || parts.MatchString(words[2]) {
+		if len(words) < 4 || ignoredDevices.MatchString(words[2]) {
 			continue
 		}
 		for i, value := range numbers(words[3:]) {

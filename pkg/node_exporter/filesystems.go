@@ -6,15 +6,15 @@ import (
 	"syscall"
 )
 
-// inKernel are file systems that hold nothing; Prometheus' node_exporter leaves them out, too.
-var inKernel = map[string]bool{
+// ignoredTypes are file systems without data, which Prometheus' node_exporter ignores too.
+var ignoredTypes = map[string]bool{
 	"autofs": true, "binfmt_misc": true, "bpf": true, "cgroup": true, "cgroup2": true, "configfs": true, "debugfs": true, "devpts": true,
 	"devtmpfs": true, "fusectl": true, "hugetlbfs": true, "iso9660": true, "mqueue": true, "nsfs": true, "overlay": true, "proc": true,
 	"procfs": true, "pstore": true, "rpc_pipefs": true, "securityfs": true, "selinuxfs": true, "squashfs": true, "erofs": true,
 	"sysfs": true, "tracefs": true,
 }
 
-// mount is one line of mountinfo, see proc_pid_mountinfo(5).
+// mount is a line of mountinfo (proc_pid_mountinfo(5)).
 type mount struct {
 	at, kind, device string
 	readOnly         bool
@@ -26,12 +26,12 @@ func parseMount(line string) (mount, bool) {
 	if !found || len(first) < 6 || len(second) < 3 {
 		return mount{}, false
 	}
-	// The options of the file system, not those of the place: what is bound here is read-only.
+	// The options of the file system, not of the mount: all bind mounts here are read-only.
 	readOnly := second[2] == "ro" || strings.HasPrefix(second[2], "ro,")
 	return mount{unescape(first[4]), second[0], unescape(second[1]), readOnly}, true
 }
 
-// unescape reads blanks and the like, which are written in octal.
+// unescape decodes octal escapes, such as those of spaces.
 func unescape(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -47,8 +47,8 @@ func unescape(text string) string {
 	return b.String()
 }
 
-// shown is the name of a place in the machine, if it is below the root.
-func (m machine) shown(at string) (string, bool) {
+// hostPath returns the path on the machine of a mount point below the root, or false for others.
+func (m machine) hostPath(at string) (string, bool) {
 	if m.root == "/" {
 		return at, true
 	}
@@ -71,23 +71,23 @@ func filesystems(m machine, out *output) error {
 		if !ok {
 			continue
 		}
-		at, below := m.shown(mounted.at)
-		if !below || inKernel[mounted.kind] || m.excluded.MatchString(at) {
+		at, below := m.hostPath(mounted.at)
+		if !below || ignoredTypes[mounted.kind] || m.excluded.MatchString(at) {
 			continue
 		}
-		// What is mounted later at the same place covers it.
+		// A later mount on the same mount point covers it.
 		if _, known := last[at]; !known {
 			order = append(order, at)
 		}
 		last[at] = mounted
 	}
 	for _, at := range order {
-		tellOf(at, last[at], out)
+		statFilesystem(at, last[at], out)
 	}
 	return err
 }
 
-func tellOf(at string, mounted mount, out *output) {
+func statFilesystem(at string, mounted mount, out *output) {
 	var s syscall.Statfs_t
 	labels := func(problem string) []string {
 		return []string{"device", mounted.device, "device_error", problem, "fstype", mounted.kind, "mountpoint", at}

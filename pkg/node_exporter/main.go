@@ -1,5 +1,5 @@
-// Command node_exporter tells Prometheus how the machine is, by the names of metrics that Prometheus' own node_exporter has. See
-// docs/guest.md.
+// Command node_exporter exports metrics of the machine to Prometheus, with the metric names of
+// Prometheus' own node_exporter. See docs/guest.md.
 package main
 
 import (
@@ -24,35 +24,35 @@ func main() {
 func run(args []string) error {
 	m := machine{}
 	flags := flag.NewFlagSet("node_exporter", flag.ContinueOnError)
-	address := flags.String("web.listen-address", ":9100", "where to listen")
-	flags.StringVar(&m.proc, "path.procfs", "/proc", "where procfs is")
-	flags.StringVar(&m.root, "path.rootfs", "/host", "where the file systems are that are told of")
-	flags.String("path.sysfs", "/sys", "nothing of it is read")
-	mounts := flags.String("collector.filesystem.mount-points-exclude", "^/(dev|proc|sys)($|/)", "mount points that are not told of")
-	flags.StringVar(mounts, "collector.filesystem.ignored-mount-points", *mounts, "the same")
+	address := flags.String("web.listen-address", ":9100", "listen address")
+	flags.StringVar(&m.proc, "path.procfs", "/proc", "path of procfs")
+	flags.StringVar(&m.root, "path.rootfs", "/host", "path of the file systems to report")
+	flags.String("path.sysfs", "/sys", "no effect: sysfs is not read")
+	mounts := flags.String("collector.filesystem.mount-points-exclude", "^/(dev|proc|sys)($|/)", "regular expression of mount points to exclude")
+	flags.StringVar(mounts, "collector.filesystem.ignored-mount-points", *mounts, "same as -collector.filesystem.mount-points-exclude")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is no flag", flags.Arg(0))
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	var err error
 	if m.excluded, err = regexp.Compile(*mounts); err != nil {
 		return err
 	}
-	fmt.Printf("node_exporter: listens on %s\n", *address)
+	fmt.Printf("node_exporter: listening on %s\n", *address)
 	return server(*address, m).ListenAndServe()
 }
 
 const (
-	// scrapes are answered side by side at most.
-	scrapes = 8
-	page    = "<!doctype html><title>node_exporter</title><a href=\"/metrics\">metrics</a>\n"
+	// maxScrapes is the maximum number of concurrent scrapes.
+	maxScrapes = 8
+	page       = "<!doctype html><title>node_exporter</title><a href=\"/metrics\">metrics</a>\n"
 )
 
-// server answers within bounds: of time, of what a request may have, of how many there are.
+// server returns a server with limits on time, request size and concurrency.
 func server(address string, m machine) *http.Server {
-	places := make(chan struct{}, scrapes)
+	semaphore := make(chan struct{}, maxScrapes)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -60,10 +60,10 @@ func server(address string, m machine) *http.Server {
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
+		case semaphore <- struct{}{}:
+			defer func() { <-semaphore }()
 		default:
-			http.Error(w, "too many requests at a time", http.StatusServiceUnavailable)
+			http.Error(w, "too many concurrent requests", http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

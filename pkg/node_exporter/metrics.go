@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// most is what is read of a file of procfs.
-const most = 4 << 20
+// maxFileSize limits how much is read of a file in procfs.
+const maxFileSize = 4 << 20
 
-// machine is where it is looked at.
+// machine describes the machine to observe.
 type machine struct {
 	proc, root string
 	excluded   *regexp.Regexp
 }
 
-// collectors tell of one thing each, in the order in which they are written.
+// collectors are the collectors in output order.
 var collectors = []struct {
 	name    string
 	collect func(machine, *output) error
@@ -29,7 +29,8 @@ var collectors = []struct {
 	{"netdev", network}, {"stat", statistics}, {"time", clock}, {"uname", names}, {"vmstat", pages},
 }
 
-// metrics is all that is told, in Prometheus' text format. A collector that fails is told of, and the others go on.
+// metrics returns all metrics in Prometheus' text format. A failing collector is reported, and does
+// not stop the others.
 func (m machine) metrics() string {
 	var out output
 	durations := make([]float64, len(collectors))
@@ -52,7 +53,7 @@ func (m machine) metrics() string {
 	return out.text()
 }
 
-// output gathers metrics. Those of a name are written together, where the first of them is.
+// output collects metrics, grouped by name in the order of their first occurrence.
 type output struct {
 	order  []string
 	blocks map[string]*strings.Builder
@@ -70,7 +71,7 @@ func (o *output) untyped(name string, value float64, labels ...string) {
 	o.add("untyped", name, value, labels)
 }
 
-// add has labels as name, value, name, value.
+// add adds a metric. labels alternate names and values.
 func (o *output) add(kind, name string, value float64, labels []string) {
 	block, known := o.blocks[name]
 	if !known {
@@ -114,11 +115,11 @@ func (m machine) read(name string) (string, error) {
 		return "", err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, most))
+	text, err := io.ReadAll(io.LimitReader(file, maxFileSize))
 	return string(text), err
 }
 
-// numbers are the words as numbers; what is none is 0.
+// numbers parses words as numbers; invalid ones are 0.
 func numbers(words []string) []float64 {
 	all := make([]float64, len(words))
 	for i, word := range words {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// procfs is one of files that the test makes.
+// procfs returns a machine whose procfs has the given files.
 func procfs(t *testing.T, files map[string]string) machine {
 	t.Helper()
 	dir := t.TempDir()
@@ -25,7 +25,7 @@ func procfs(t *testing.T, files map[string]string) machine {
 	return machine{proc: dir, root: "/", excluded: regexp.MustCompile("^/(proc)($|/)")}
 }
 
-func TestWhatFilesSay(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	m := procfs(t, map[string]string{
 		"stat":           "cpu  1 2 3\ncpu0 100 200 300 400 500 600 700 800 900 1000\nbtime 1700000000\nctxt 5\nprocs_running 2\n",
 		"meminfo":        "MemTotal: 10 kB\nActive(anon): 2 kB\nHugePages_Total: 3\nbroken\n",
@@ -44,22 +44,22 @@ func TestWhatFilesSay(t *testing.T) {
 		"node_scrape_collector_success{collector=\"loadavg\"} 1\n", "node_scrape_collector_success{collector=\"vmstat\"} 0\n",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("no %q", want)
+			t.Errorf("missing %q", want)
 		}
 	}
 	if strings.Contains(text, "vda1") {
-		t.Error("a part of a disk is told of")
+		t.Error("a partition is exported")
 	}
 	seen := map[string]bool{}
 	for line := range strings.Lines(text) {
 		if seen[line] {
-			t.Errorf("twice: %q", line)
+			t.Errorf("duplicate line: %q", line)
 		}
 		seen[line] = true
 	}
 }
 
-func TestFileSystemsOfTheMachineAreTold(t *testing.T) {
+func TestFilesystems(t *testing.T) {
 	dir := t.TempDir()
 	m := procfs(t, map[string]string{"self/mountinfo": strings.Join([]string{
 		"1 0 0:1 / / rw - ext4 /dev/vda rw",
@@ -94,7 +94,7 @@ func TestFileSystemsOfTheMachineAreTold(t *testing.T) {
 	}
 }
 
-func TestRequests(t *testing.T) {
+func TestServer(t *testing.T) {
 	handler := server("", procfs(t, nil)).Handler
 	for path, want := range map[string]int{"/metrics": 200, "/": 200, "/etc/passwd": 404} {
 		w := httptest.NewRecorder()
@@ -110,7 +110,7 @@ func TestRequests(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--collector.systemd"}, {"x"}, {"--collector.filesystem.mount-points-exclude=("}} {
 		if run(args) == nil {
-			t.Errorf("%q: taken", args)
+			t.Errorf("%q: accepted", args)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ticks is what a second has in /proc/stat: USER_HZ, 100 on every architecture of today.
+// ticks per second in /proc/stat: USER_HZ, 100 on all current architectures.
 const ticks = 100
 
 var cpuModes = []string{"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"}
@@ -76,7 +76,7 @@ func load(m machine, out *output) error {
 	return err
 }
 
-// memory has a metric for each line, as "Active(anon): 12 kB" is node_memory_Active_anon_bytes.
+// memory exports each line as a metric: "Active(anon): 12 kB" is node_memory_Active_anon_bytes.
 func memory(m machine, out *output) error {
 	text, err := m.read("meminfo")
 	for line := range strings.Lines(text) {

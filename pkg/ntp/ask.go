@@ -15,22 +15,24 @@ import (
 )
 
 const (
-	// exchanges of a round with each server, of which the quickest counts: it waited least on its way.
-	exchanges = 4
-	between   = 2 * time.Second
-	patience  = 3 * time.Second
-	// drift is what a clock may lose between two looks at it: 15 of a million, RFC 5905.
+	// exchanges per round and server. The one with the shortest delay counts, because it was queued
+	// least.
+	exchanges  = 4
+	retryDelay = 2 * time.Second
+	timeout    = 3 * time.Second
+	// drift is the frequency tolerance of a clock: 15 PPM (PHI of RFC 5905).
 	drift = 15e-6
-	// leastDelay counts where less was measured: clocks are not read at once. MINDISP of RFC 5905.
-	leastDelay = 5 * time.Millisecond
+	// minDelay replaces shorter delays, because clocks are not read at once (MINDISP of RFC 5905).
+	minDelay = 5 * time.Millisecond
 )
 
-// sample is one exchange with a server.
+// sample is the result of one exchange with a server.
 type sample struct {
 	offset, delay, distance time.Duration
 }
 
-// round asks all servers several times, side by side, and gives what each says, and the errors of those that say nothing.
+// round queries all servers concurrently, each several times. It returns their clocks, and the
+// errors of servers without an answer.
 func round(ctx context.Context, servers []netip.AddrPort, times int) (clocks []agree.Clock, failures map[netip.AddrPort]error) {
 	failures = map[netip.AddrPort]error{}
 	var lock sync.Mutex
@@ -39,7 +41,7 @@ func round(ctx context.Context, servers []netip.AddrPort, times int) (clocks []a
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			best, err := several(ctx, address, times)
+			best, err := bestSample(ctx, address, times)
 			lock.Lock()
 			defer lock.Unlock()
 			if err != nil {
@@ -53,15 +55,15 @@ func round(ctx context.Context, servers []netip.AddrPort, times int) (clocks []a
 	return clocks, failures
 }
 
-// several is the quickest of several exchanges.
-func several(ctx context.Context, address netip.AddrPort, times int) (best sample, err error) {
+// bestSample returns the sample with the shortest delay of several exchanges.
+func bestSample(ctx context.Context, address netip.AddrPort, times int) (best sample, err error) {
 	found := false
 	for i := range times {
 		if i > 0 {
 			select {
 			case <-ctx.Done():
 				return best, ctx.Err()
-			case <-time.After(between):
+			case <-time.After(retryDelay):
 			}
 		}
 		s, failure := exchange(ctx, address)
@@ -82,12 +84,12 @@ func several(ctx context.Context, address netip.AddrPort, times int) (best sampl
 	return best, err
 }
 
-// exchange asks once. A new socket has another port, which nobody can know who does not see the request.
+// exchange sends one request. A new socket has a random port, which off-path attackers cannot know.
 func exchange(ctx context.Context, address netip.AddrPort) (sample, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var dialer net.Dialer
-	// Connected: the kernel takes packets of that address and port alone.
+	// Connected, so that the kernel accepts only packets from this address and port.
 	socket, err := dialer.DialContext(ctx, "udp", address.String())
 	if err != nil {
 		return sample{}, err
@@ -124,25 +126,26 @@ func exchange(ctx context.Context, address netip.AddrPort) (sample, error) {
 	}
 }
 
-// measure is the offset of a server's clock and how far it may be wrong: section 8 of RFC 5905.
+// measure computes the offset of a server's clock, the delay and the error bound: RFC 5905 section
+// 8.
 func measure(sent, received time.Time, a packet.Answer) (sample, error) {
-	// By the clock that nobody sets; without it the machine's clock could be set in between.
+	// By the monotonic clock, since the wall clock may be set meanwhile.
 	took := received.Sub(sent)
 	end := sent.Round(0).Add(took)
 	first, second := a.Received.Sub(sent.Round(0)), a.Sent.Sub(end)
 	delay := took - a.Sent.Sub(a.Received)
 	if delay < -a.Precision {
-		return sample{}, errors.New("the server says that it held the request longer than the answer took")
+		return sample{}, errors.New("the server claims a longer processing time than the round trip")
 	}
 	delay = max(delay, a.Precision, time.Microsecond)
 	return sample{
 		offset:   second + (first-second)/2,
 		delay:    delay,
-		distance: max(a.RootDelay+delay, leastDelay)/2 + a.RootDispersion + a.Precision + time.Duration(drift*float64(took)),
+		distance: max(a.RootDelay+delay, minDelay)/2 + a.RootDispersion + a.Precision + time.Duration(drift*float64(took)),
 	}, nil
 }
 
-// lookUp gives the addresses of servers, none twice.
+// lookUp returns the distinct addresses of the servers.
 func lookUp(ctx context.Context, servers []server) (all []netip.AddrPort, failures []error) {
 	seen := map[netip.AddrPort]bool{}
 	for _, s := range servers {
@@ -151,17 +154,17 @@ func lookUp(ctx context.Context, servers []server) (all []netip.AddrPort, failur
 			failures = append(failures, err)
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		cancel()
 		if err != nil {
 			failures = append(failures, err)
 		}
-		most := 1
-		if s.several {
-			most = ofPool
+		limit := 1
+		if s.isPool {
+			limit = poolServers
 		}
-		for _, address := range found[:min(len(found), most)] {
+		for _, address := range found[:min(len(found), limit)] {
 			full, err := netip.ParseAddrPort(net.JoinHostPort(address.Unmap().String(), port))
 			if err == nil && !seen[full] {
 				seen[full] = true
@@ -169,5 +172,5 @@ func lookUp(ctx context.Context, servers []server) (all []netip.AddrPort, failur
 			}
 		}
 	}
-	return all[:min(len(all), mostServers)], failures
+	return all[:min(len(all), maxServers)], failures
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Of sys/timex.h.
+// From sys/timex.h.
 const (
 	adjOffset    = 0x0001
 	adjMaxError  = 0x0004
@@ -17,8 +17,8 @@ const (
 	adjSetOffset = 0x0100
 	adjNano      = 0x2000
 	statusPLL    = 0x0001
-	// mostSlewed is what the kernel takes at once.
-	mostSlewed = 500 * time.Millisecond
+	// maxSlew is the largest offset that the kernel accepts.
+	maxSlew = 500 * time.Millisecond
 )
 
 // step sets the clock at once.
@@ -30,10 +30,10 @@ func step(offset time.Duration) error {
 	return adjust(&syscall.Timex{Modes: adjSetOffset | adjNano, Time: syscall.Timeval{Sec: seconds, Usec: rest}})
 }
 
-// slew has the kernel make its clock a little quicker or slower until the offset is gone, and learn from it how quick it is: the
-// phase-locked loop of RFC 5905, section 11.3. The time until the next call is what its time constant is made of.
+// slew makes the kernel adjust its clock gradually and learn its frequency: the phase-locked loop
+// of RFC 5905 section 11.3. Its time constant derives from the time until the next call.
 func slew(offset time.Duration, until time.Duration) error {
-	bound := max(min(offset, mostSlewed), -mostSlewed)
+	bound := max(min(offset, maxSlew), -maxSlew)
 	return adjust(&syscall.Timex{
 		Modes:    adjOffset | adjStatus | adjConstant | adjMaxError | adjEstError | adjNano,
 		Offset:   int64(bound),
@@ -46,7 +46,7 @@ func slew(offset time.Duration, until time.Duration) error {
 
 func adjust(t *syscall.Timex) error {
 	if _, err := syscall.Adjtimex(t); err != nil {
-		return fmt.Errorf("set the clock: %w\n  fix: the container needs CAP_SYS_TIME", err)
+		return fmt.Errorf("set the clock: %w\n  fix: give the container CAP_SYS_TIME", err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Command ntp sets the clock of the machine by servers: a client of NTP (RFC 5905) that answers nobody. It needs CAP_SYS_TIME alone. See
-// docs/guest.md.
+// Command ntp sets the machine's clock by NTP servers (RFC 5905). It is only a client. It needs
+// CAP_SYS_TIME alone. See docs/guest.md.
 package main
 
 import (
@@ -18,16 +18,18 @@ import (
 )
 
 const (
-	// stepFrom is what a clock is off by to be set at once, when the program begins.
-	stepFrom = 100 * time.Millisecond
-	// stray is what is never slewed: at the kernel's rate it would take the better part of an hour.
-	stray = 2 * time.Second
-	// straysMost are rounds that find the clock off by that, before the program gives up.
-	straysMost = 3
-	firstPause = 64 * time.Second
-	mostPause  = 1024 * time.Second
-	// settled is an offset after which the next round can be later.
-	settled = 10 * time.Millisecond
+	// stepThreshold is the offset from which the clock is stepped at startup.
+	stepThreshold = 100 * time.Millisecond
+	// panicThreshold is the offset from which the clock is never slewed: that would take most of an
+	// hour.
+	panicThreshold = 2 * time.Second
+	// maxPanics is the number of consecutive rounds over panicThreshold after which the program
+	// exits.
+	maxPanics   = 3
+	minInterval = 64 * time.Second
+	maxInterval = 1024 * time.Second
+	// stableOffset is the offset below which the next round may be later.
+	stableOffset = 10 * time.Millisecond
 )
 
 func main() {
@@ -49,29 +51,29 @@ func main() {
 	}
 }
 
-// client is what is known of the servers and of the clock between rounds.
+// client is the state of the servers and the clock between rounds.
 type client struct {
 	servers []server
 	step    func(time.Duration) error
 	slew    func(offset, until time.Duration) error
 	// refused are servers that want no more requests.
-	refused map[netip.AddrPort]bool
-	said    map[string]string
-	// set says that the clock has been right once: it is never set at once again.
+	refused  map[netip.AddrPort]bool
+	reported map[string]string
+	// set means that the clock has been correct once: it is never stepped again.
 	set bool
-	// slow says that a server has asked for fewer requests.
-	slow   bool
-	strays int
-	pause  time.Duration
+	// slow means that a server has asked for fewer requests.
+	slow     bool
+	panics   int
+	interval time.Duration
 }
 
 func run(ctx context.Context, o options) error {
 	c := &client{
 		servers: o.servers, step: step, slew: slew,
-		refused: map[netip.AddrPort]bool{}, said: map[string]string{}, pause: firstPause,
+		refused: map[netip.AddrPort]bool{}, reported: map[string]string{}, interval: minInterval,
 	}
 	if !o.once {
-		return c.keep(ctx)
+		return c.run(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
@@ -82,91 +84,91 @@ func run(ctx context.Context, o options) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not within %v: %w", o.wait, err)
-		case <-time.After(between):
+			return fmt.Errorf("no agreement within %v: %w", o.wait, err)
+		case <-time.After(retryDelay):
 		}
 	}
 }
 
-// keep sets the clock and keeps it right.
-func (c *client) keep(ctx context.Context) error {
-	for failed := between; ; {
+// run sets the clock and keeps it correct.
+func (c *client) run(ctx context.Context) error {
+	for failed := retryDelay; ; {
 		err := c.once(ctx, exchanges)
-		var gone *strayed
-		if errors.As(err, &gone) {
+		var tooFar *driftError
+		if errors.As(err, &tooFar) {
 			return err
 		}
-		pause := c.pause
+		interval := c.interval
 		if c.slow {
-			pause = mostPause
+			interval = maxInterval
 		}
 		if err != nil {
-			c.say("round", err.Error())
-			pause, failed = min(failed, c.pause), failed*2
+			c.report("round", err.Error())
+			interval, failed = min(failed, c.interval), failed*2
 		} else {
-			failed = between
+			failed = retryDelay
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pause):
+		case <-time.After(interval):
 		}
 	}
 }
 
-// strayed is a clock that is off by too much to be slewed.
-type strayed struct{ offset time.Duration }
+// driftError means that the clock is off by too much to be slewed.
+type driftError struct{ offset time.Duration }
 
-func (s *strayed) Error() string {
-	return fmt.Sprintf("the clock is off by %v, which is not slewed\n  fix: restart: on-failure starts this anew, which sets it at once", s.offset)
+func (s *driftError) Error() string {
+	return fmt.Sprintf("the clock is off by %v, too much to slew\n  fix: use restart: on-failure; at startup ntp steps the clock", s.offset)
 }
 
-// once makes a round and applies what the servers agree on.
+// once runs a round and applies the agreed offset.
 func (c *client) once(ctx context.Context, times int) error {
 	servers, failures := lookUp(ctx, c.servers)
 	for _, err := range failures {
-		c.say(err.Error(), err.Error())
+		c.report(err.Error(), err.Error())
 	}
-	asked := servers[:0:0]
+	queried := servers[:0:0]
 	for _, s := range servers {
 		if !c.refused[s] {
-			asked = append(asked, s)
+			queried = append(queried, s)
 		}
 	}
-	clocks, failed := round(ctx, asked, times)
+	clocks, failed := round(ctx, queried, times)
 	if ctx.Err() != nil && len(clocks) == 0 {
 		return ctx.Err()
 	}
-	for _, s := range asked {
+	for _, s := range queried {
 		c.note(s, failed[s])
 	}
-	// A name that is not found is a server that does not answer.
+	// An unresolvable name counts as a server without an answer.
 	return c.apply(clocks, max(len(servers), len(c.servers)))
 }
 
-// note says what has become of a server, if it is another thing than before.
+// note reports a change in the status of a server.
 func (c *client) note(s netip.AddrPort, err error) {
 	text := "answers"
 	if err != nil {
 		text = err.Error()
 	}
-	// Without the port of this machine, which is always another.
+	// Without the local port, which differs each time.
 	if op := (*net.OpError)(nil); errors.As(err, &op) {
 		text = op.Op + ": " + op.Err.Error()
 	}
-	if before, known := c.said[s.String()]; known && before == text || !known && err == nil {
+	if before, known := c.reported[s.String()]; known && before == text || !known && err == nil {
 		return
 	}
-	c.say(s.String(), text)
+	c.report(s.String(), text)
 	c.refused[s] = errors.Is(err, packet.ErrRefused)
 	c.slow = c.slow || errors.Is(err, packet.ErrRate)
 }
 
-func (c *client) say(about, text string) {
-	if c.said[about] == text {
+func (c *client) report(about, text string) {
+	if c.reported[about] == text {
 		return
 	}
-	c.said[about] = text
+	c.reported[about] = text
 	if about != text && about != "round" {
 		text = about + " " + text
 	}

@@ -18,7 +18,8 @@ import (
 	"lkt/ntp/packet"
 )
 
-// serve answers as a server whose clock is off by so much; spoil may change an answer before it is sent, and have it sent.
+// serve runs a server whose clock has the given offset. spoil may modify an answer before it is
+// sent, and send more.
 func serve(t *testing.T, off time.Duration, spoil func(answer []byte, send func([]byte))) server {
 	t.Helper()
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -50,11 +51,11 @@ func serve(t *testing.T, off time.Duration, spoil func(answer []byte, send func(
 	return server{name: socket.LocalAddr().String()}
 }
 
-// machine is a client whose clock is not that of this machine.
-func machine(servers ...server) (c *client, did *[]string) {
+// fakeClock returns a client that records clock adjustments instead of making them.
+func fakeClock(servers ...server) (c *client, did *[]string) {
 	did = &[]string{}
 	return &client{
-		servers: servers, refused: map[netip.AddrPort]bool{}, said: map[string]string{}, pause: firstPause,
+		servers: servers, refused: map[netip.AddrPort]bool{}, reported: map[string]string{}, interval: minInterval,
 		step: func(o time.Duration) error { *did = append(*did, "step "+o.Round(time.Second).String()); return nil },
 		slew: func(o, until time.Duration) error {
 			*did = append(*did, "slew "+o.Round(time.Second).String()+" in "+until.String())
@@ -63,25 +64,26 @@ func machine(servers ...server) (c *client, did *[]string) {
 	}, did
 }
 
-func TestTheClockIsSetOnceAndThenSlewed(t *testing.T) {
-	c, did := machine(serve(t, time.Hour, nil), serve(t, time.Hour, nil), serve(t, -time.Hour, nil))
+func TestStepsOnce(t *testing.T) {
+	c, did := fakeClock(serve(t, time.Hour, nil), serve(t, time.Hour, nil), serve(t, -time.Hour, nil))
 	for range 2 {
 		if err := c.once(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// The clock of this test is never set: what is off by an hour again is not slewed, and never set at once again.
+	// The test's clock is never set, so the second round finds it off by an hour again: it must
+	// neither slew nor step.
 	if got := strings.Join(*did, ", "); got != "step 1h0m0s" {
 		t.Error(got)
 	}
-	var gone *strayed
-	if err := errors.Join(c.once(t.Context(), 1), c.once(t.Context(), 1)); !errors.As(err, &gone) {
-		t.Errorf("it goes on: %v", err)
+	var tooFar *driftError
+	if err := errors.Join(c.once(t.Context(), 1), c.once(t.Context(), 1)); !errors.As(err, &tooFar) {
+		t.Errorf("no error: %v", err)
 	}
 }
 
-func TestASmallOffsetIsSlewed(t *testing.T) {
-	c, did := machine()
+func TestSlewsSmallOffset(t *testing.T) {
+	c, did := fakeClock()
 	for _, o := range []time.Duration{50 * time.Millisecond, time.Millisecond, time.Millisecond, time.Second} {
 		if err := c.apply([]agree.Clock{{Offset: o, Distance: time.Millisecond}}, 1); err != nil {
 			t.Fatal(err)
@@ -92,8 +94,8 @@ func TestASmallOffsetIsSlewed(t *testing.T) {
 	}
 }
 
-func TestWhoeverIsNotAskedIsNotHeard(t *testing.T) {
-	c, did := machine(serve(t, time.Hour, func(answer []byte, send func([]byte)) {
+func TestIgnoresForgedAnswers(t *testing.T) {
+	c, did := fakeClock(serve(t, time.Hour, func(answer []byte, send func([]byte)) {
 		forged := append([]byte(nil), answer...)
 		forged[31] ^= 1
 		binary.BigEndian.PutUint64(forged[40:], uint64(packet.StampOf(time.Now().Add(-time.Hour))))
@@ -105,7 +107,7 @@ func TestWhoeverIsNotAskedIsNotHeard(t *testing.T) {
 	}
 }
 
-func TestServersThatCannotBeRight(t *testing.T) {
+func TestRequiresMajority(t *testing.T) {
 	silent := server{name: "127.0.0.1:9"}
 	var requests atomic.Int32
 	refuses := serve(t, 0, func(answer []byte, _ func([]byte)) {
@@ -113,23 +115,23 @@ func TestServersThatCannotBeRight(t *testing.T) {
 		answer[1] = 0
 		copy(answer[12:], "DENY")
 	})
-	c, did := machine(silent, refuses, serve(t, time.Hour, nil))
+	c, did := fakeClock(silent, refuses, serve(t, time.Hour, nil))
 	for range 2 {
 		if err := c.once(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "1 of 3 servers answer, 1 agree") {
 			t.Error(err)
 		}
 	}
 	if len(*did) != 0 || requests.Load() != 1 {
-		t.Errorf("%q, who refuses was asked %d times", *did, requests.Load())
+		t.Errorf("%q, the refusing server was queried %d times", *did, requests.Load())
 	}
 }
 
-func TestAnExchangeEndsWithItsTime(t *testing.T) {
+func TestExchangeTimesOut(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	mute := serve(t, 0, func(answer []byte, _ func([]byte)) { answer[31] ^= 1 })
+	silent := serve(t, 0, func(answer []byte, _ func([]byte)) { answer[31] ^= 1 })
 	begin := time.Now()
-	if _, err := exchange(ctx, netip.MustParseAddrPort(mute.name)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > 2*time.Second {
+	if _, err := exchange(ctx, netip.MustParseAddrPort(silent.name)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > 2*time.Second {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
@@ -145,11 +147,11 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	if _, err := measure(sent, sent.Add(5*time.Millisecond), a); err == nil {
-		t.Error("an answer before its request is believed")
+		t.Error("accepted an answer sent before its request")
 	}
 }
 
-func TestOptions(t *testing.T) {
+func TestParseOptions(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "ntpd.conf")
 	read := func(text string, args ...string) (options, error) {
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -166,11 +168,11 @@ func TestOptions(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for text, want := range map[string]string{
-		"":                               "no server is named",
-		"sensor *":                       ":1: \"sensor *\" is not known here",
+		"":                               "no server",
+		"sensor *":                       ":1: unsupported setting \"sensor *\"",
 		"server a\nserver b weight 5":    ":2: ",
-		"server a/b":                     "is no server",
-		strings.Repeat("server a\n", 17): "17 servers are more than 16",
+		"server a/b":                     "invalid server",
+		strings.Repeat("server a\n", 17): "17 servers exceed the limit of 16",
 	} {
 		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)

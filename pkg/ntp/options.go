@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// mostServers are asked at most: more would not make the time better.
-	mostServers = 16
-	// ofPool are taken of the addresses of a name for several servers.
-	ofPool     = 4
-	mostConfig = 1 << 16
+	// maxServers limits the servers; more would not improve the time.
+	maxServers = 16
+	// poolServers limits the addresses taken from a pool's name.
+	poolServers   = 4
+	maxConfigSize = 1 << 16
 )
 
-// server is one that is named, or several that have a name in common.
+// server is a server, or a pool of servers with one name.
 type server struct {
-	name    string // HOST:PORT
-	several bool
+	name   string // HOST:PORT
+	isPool bool
 }
 
 type options struct {
@@ -32,14 +32,15 @@ type options struct {
 	servers []server
 }
 
-// parseOptions reads arguments, and the file of OpenNTPD that a config made for LinuxKit binds if no server is among them.
+// parseOptions parses the arguments. If they name no server, it reads OpenNTPD's config file, which
+// configs written for LinuxKit bind.
 func parseOptions(args []string, config string, out io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("ntp", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.BoolVar(&o.once, "1", false, "set the clock once, and end")
-	flags.DurationVar(&o.wait, "wait", 20*time.Second, "with -1, how long to wait for servers")
-	// What LinuxKit's image is started with: it stays in the foreground anyhow.
-	flags.Bool("d", false, "do not go into the background, which it never does")
+	flags.BoolVar(&o.once, "1", false, "set the clock once and exit")
+	flags.DurationVar(&o.wait, "wait", 20*time.Second, "with -1, timeout for the servers")
+	// LinuxKit's image is started with -d. This program always stays in the foreground.
+	flags.Bool("d", false, "no effect: it never goes into the background")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -55,25 +56,26 @@ func parseOptions(args []string, config string, out io.Writer) (o options, err e
 	}
 	switch {
 	case len(o.servers) == 0:
-		return o, errors.New("no server is named\n  fix: name some as arguments, or in " + config + " as \"server NAME\"; three can do without one that is wrong")
-	case len(o.servers) > mostServers:
-		return o, fmt.Errorf("%d servers are more than %d", len(o.servers), mostServers)
+		return o, errors.New("no server\n  fix: name servers as arguments, or in " + config + " as \"server NAME\"; with three, one may be wrong")
+	case len(o.servers) > maxServers:
+		return o, fmt.Errorf("%d servers exceed the limit of %d", len(o.servers), maxServers)
 	}
 	return o, nil
 }
 
-func add(all []server, name string, several bool) ([]server, error) {
+func add(all []server, name string, isPool bool) ([]server, error) {
 	host, port := name, "123"
 	if h, p, err := net.SplitHostPort(name); err == nil {
 		host, port = h, p
 	}
 	if host == "" || strings.ContainsAny(host, " \t/[]") {
-		return nil, fmt.Errorf("%q is no server", name)
+		return nil, fmt.Errorf("invalid server %q", name)
 	}
-	return append(all, server{net.JoinHostPort(host, port), several}), nil
+	return append(all, server{net.JoinHostPort(host, port), isPool}), nil
 }
 
-// readConfig reads the lines of ntpd.conf(5) that name servers. The others would need a clock or TLS, and are refused.
+// readConfig reads the server lines of ntpd.conf(5). It rejects other settings, which need a
+// hardware clock or TLS.
 func readConfig(path string) (all []server, err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -83,7 +85,7 @@ func readConfig(path string) (all []server, err error) {
 		return nil, err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, mostConfig))
+	text, err := io.ReadAll(io.LimitReader(file, maxConfigSize))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ func readConfig(path string) (all []server, err error) {
 		case len(words) == 2 && (words[0] == "server" || words[0] == "servers"):
 			all, err = add(all, words[1], words[0] == "servers")
 		default:
-			err = fmt.Errorf("%q is not known here\n  fix: \"server NAME\" or \"servers NAME\"", strings.Join(words, " "))
+			err = fmt.Errorf("unsupported setting %q\n  fix: use \"server NAME\" or \"servers NAME\"", strings.Join(words, " "))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, number, err)

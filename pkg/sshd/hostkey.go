@@ -13,7 +13,8 @@ import (
 
 const keyType = "ssh-ed25519"
 
-// loadOrCreate reads the public half of the host key at path, and makes the key when there is none.
+// loadOrCreate returns the public host key of the file at path. It creates the key if the file does
+// not exist.
 func loadOrCreate(path string) (ed25519.PublicKey, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,7 +31,7 @@ func create(path string) (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A key that is there is whole: it is renamed into its place.
+	// Renamed into place, so that an existing key is always complete.
 	temporary := path + ".new"
 	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -46,7 +47,8 @@ func create(path string) (ed25519.PublicKey, error) {
 	return public, os.Rename(temporary, path)
 }
 
-// encode writes dropbear's form of a key: the type, then seed and public key as one string (RFC 4251 strings).
+// encode encodes a key in dropbear's format: the type, then seed and public key as one string (RFC
+// 4251 strings).
 func encode(public ed25519.PublicKey, private ed25519.PrivateKey) []byte {
 	return appendString(appendString(nil, []byte(keyType)), append(private.Seed(), public...))
 }
@@ -54,16 +56,16 @@ func encode(public ed25519.PublicKey, private ed25519.PrivateKey) []byte {
 func decode(data []byte) (ed25519.PublicKey, error) {
 	kind, rest, ok := cutString(data)
 	if !ok || string(kind) != keyType {
-		return nil, errors.New("not an ed25519 key of dropbear")
+		return nil, errors.New("not a dropbear ed25519 key")
 	}
 	pair, _, ok := cutString(rest)
 	if !ok || len(pair) != ed25519.SeedSize+ed25519.PublicKeySize {
-		return nil, errors.New("not an ed25519 key of dropbear")
+		return nil, errors.New("not a dropbear ed25519 key")
 	}
 	return pair[ed25519.SeedSize:], nil
 }
 
-// fingerprint is what ssh shows at the first connection.
+// fingerprint returns the fingerprint that ssh shows at the first connection.
 func fingerprint(public ed25519.PublicKey) string {
 	sum := sha256.Sum256(appendString(appendString(nil, []byte(keyType)), public))
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestAKeyIsMadeOnce(t *testing.T) {
+func TestLoadOrCreateKeepsKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	first, err := loadOrCreate(path)
 	if err != nil {
@@ -24,7 +24,7 @@ func TestAKeyIsMadeOnce(t *testing.T) {
 	}
 }
 
-func TestABrokenKeyIsNotReplaced(t *testing.T) {
+func TestLoadOrCreateRejectsInvalidKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(path, []byte("\x00\x00\x00\xffssh"), 0o600); err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func TestABrokenKeyIsNotReplaced(t *testing.T) {
 	}
 }
 
-// dropbear itself reads the key and agrees on the fingerprint.
+// dropbear reads the key and shows the same fingerprint.
 func TestDropbearReadsTheKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	key, err := loadOrCreate(path)

@@ -1,5 +1,5 @@
-// Command sshd gives dropbear a host key and starts it with nothing but public keys allowed. It is lkt-logs too, when it is called so: as
-// one file they are not much larger than each alone.
+// Command sshd creates a host key and starts dropbear with public key authentication only. Under
+// the name lkt-logs it shows logs: one file is much smaller than two.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// keyPath is in a tmpfs unless the image mounts a directory that lasts.
+	// keyPath is in a tmpfs unless the image mounts a persistent directory.
 	keyPath = "/etc/dropbear/dropbear_ed25519_host_key"
 	server  = "/usr/sbin/dropbear"
 )
@@ -34,13 +34,13 @@ func run() error {
 	}
 	fmt.Printf("sshd: host key %s\n", fingerprint(key))
 	if _, err := os.Stat("/root/.ssh/authorized_keys"); err != nil {
-		fmt.Println("sshd: nobody can log in:", err)
+		fmt.Println("sshd: logins are impossible:", err)
 	}
 	args := []string{
 		filepath.Base(server),
 		"-F", "-E", // in the foreground, log to standard error
 		"-s",       // no passwords
-		"-j", "-k", // no forwarding: a login is for this machine
+		"-j", "-k", // no port forwarding: logins are for this machine
 		"-m", // no message of the day
 		"-T", "3", "-I", "3600",
 		"-P", "", // no pid file

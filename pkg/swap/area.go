@@ -22,12 +22,13 @@ import (
 const (
 	pageSize = 4096
 	minPages = 10
-	// Of an encrypted area, what stays in the clear: the mark by which a later start knows that it may write there.
+	// The unencrypted start of an encrypted area. Its signature tells a later boot that the area
+	// may be overwritten.
 	clearBytes = 1 << 20
 	mapping    = "swapfile"
 )
 
-// prepare makes an area of swap of what is asked for: the path to give to swapon.
+// prepare creates the swap area and returns the path for swapon.
 func prepare(r request) (string, error) {
 	file, err := open(r)
 	if err != nil {
@@ -39,7 +40,7 @@ func prepare(r request) (string, error) {
 		return "", err
 	}
 	if r.encrypt && size < clearBytes+minPages*pageSize {
-		return "", fmt.Errorf("%s: encrypted swap has at least %d bytes", r.path, clearBytes+minPages*pageSize)
+		return "", fmt.Errorf("%s: encrypted swap needs at least %d bytes", r.path, clearBytes+minPages*pageSize)
 	}
 	if err := writeHeader(file, size); err != nil {
 		return "", fmt.Errorf("%s: %w", r.path, err)
@@ -53,14 +54,14 @@ func prepare(r request) (string, error) {
 			return "", err
 		}
 	}
-	// The mapping cannot have what is open exclusively.
+	// The device mapper cannot use a device that is open exclusively.
 	if err := file.Close(); err != nil {
 		return "", err
 	}
 	return encrypt(device)
 }
 
-// open takes what is new, empty, or swap already, and nothing else.
+// open opens a new, empty or existing swap area, and rejects anything else.
 func open(r request) (*os.File, error) {
 	if !r.isDevice() {
 		return openFile(r)
@@ -92,7 +93,7 @@ func openFile(r request) (*os.File, error) {
 	}
 	info, err := old.Stat()
 	if err == nil && (!info.Mode().IsRegular() || !isSwap(old)) {
-		err = fmt.Errorf("%s is something else than swap, and stays what it is", r.path)
+		err = fmt.Errorf("%s exists and is not swap", r.path)
 	}
 	if err == nil && info.Size() == r.size && info.Mode().Perm() == 0o600 {
 		return old, nil
@@ -112,10 +113,10 @@ func create(r request) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Swap has no holes.
+	// Swap files must not have holes.
 	if err := unix.Fallocate(int(file.Fd()), 0, 0, r.size); err != nil {
 		file.Close()
-		return nil, errors.Join(fmt.Errorf("%s with %d bytes: %w", r.path, r.size, err), os.Remove(r.path))
+		return nil, errors.Join(fmt.Errorf("allocate %s with %d bytes: %w", r.path, r.size, err), os.Remove(r.path))
 	}
 	return file, nil
 }
@@ -125,7 +126,7 @@ func isSwap(file io.ReaderAt) bool {
 	return err == nil && found.Type == "swap"
 }
 
-// writeHeader writes the first page, as linux/swap.h has it.
+// writeHeader writes the first page in the format of linux/swap.h.
 func writeHeader(file *os.File, size int64) error {
 	page := make([]byte, pageSize)
 	binary.NativeEndian.PutUint32(page[1024:], 1)
@@ -134,7 +135,7 @@ func writeHeader(file *os.File, size int64) error {
 	if _, err := rand.Read(uuid); err != nil {
 		return err
 	}
-	// A random UUID, as RFC 9562 has it.
+	// A random UUID (RFC 9562).
 	uuid[6], uuid[8] = uuid[6]&0x0f|0x40, uuid[8]&0x3f|0x80
 	copy(page[pageSize-10:], "SWAPSPACE2")
 	if _, err := file.WriteAt(page, 0); err != nil {
@@ -143,7 +144,7 @@ func writeHeader(file *os.File, size int64) error {
 	return file.Sync()
 }
 
-// encrypt maps a device with a key that is nowhere but in the kernel: what is written there is lost with it.
+// encrypt maps a device with a random key that only the kernel keeps. The data is lost at shutdown.
 func encrypt(device string) (string, error) {
 	key := make([]byte, 64)
 	if _, err := rand.Read(key); err != nil {
@@ -165,8 +166,8 @@ func encrypt(device string) (string, error) {
 	return path, writeHeader(file, int64(target.Sectors)*512)
 }
 
-// on is swapon(2).
-func on(path string) error {
+// swapOn calls swapon(2).
+func swapOn(path string) error {
 	text, err := unix.BytePtrFromString(path)
 	if err != nil {
 		return err
@@ -177,9 +178,9 @@ func on(path string) error {
 	case 0:
 		return nil
 	case unix.ENOSYS:
-		return errors.New("this kernel is made without swap")
+		return errors.New("the kernel does not support swap")
 	case unix.EINVAL:
-		return fmt.Errorf("%s: the kernel cannot swap there: %w", path, errno)
+		return fmt.Errorf("%s: the file system does not support swap: %w", path, errno)
 	}
 	return fmt.Errorf("%s: swapon: %w", path, errno)
 }

@@ -9,21 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNotNow says that a condition does not hold which need not hold.
-var errNotNow = errors.New("there is no swap")
+// errSkipped means that an optional condition does not hold.
+var errSkipped = errors.New("no swap")
 
-// condition has to hold for there to be swap.
+// condition is a precondition for swap.
 type condition struct {
 	path string
-	// Whether path has to be where a file system is mounted.
+	// path must be a mount point.
 	mounted bool
-	// As many bytes the file system of path has to have.
+	// Minimum size in bytes of the file system with path.
 	size int64
-	// Whether the container fails without.
+	// The container fails if the condition does not hold.
 	required bool
 }
 
-// parseCondition reads part:PATH[:REQUIRED] and partsize:PATH:SIZE[:REQUIRED].
+// parseCondition parses part:PATH[:REQUIRED] or partsize:PATH:SIZE[:REQUIRED].
 func parseCondition(text string) (condition, error) {
 	parts := strings.Split(text, ":")
 	var c condition
@@ -35,10 +35,10 @@ func parseCondition(text string) (condition, error) {
 		c = condition{path: parts[1], required: len(parts) == 4 && parts[3] == "true"}
 		c.size, err = parseSize(parts[2])
 	default:
-		err = fmt.Errorf("%q is no condition", text)
+		err = fmt.Errorf("invalid condition %q", text)
 	}
 	if err == nil && !strings.HasPrefix(c.path, "/") {
-		err = fmt.Errorf("%q is about no absolute path", text)
+		err = fmt.Errorf("the path in condition %q must be absolute", text)
 	}
 	return c, err
 }
@@ -46,7 +46,7 @@ func parseCondition(text string) (condition, error) {
 func (c condition) check() error {
 	err := c.holds()
 	if err != nil && !c.required {
-		return fmt.Errorf("%w: %w", errNotNow, err)
+		return fmt.Errorf("%w: %w", errSkipped, err)
 	}
 	return err
 }
@@ -64,14 +64,14 @@ func (c condition) holds() error {
 		return fmt.Errorf("%s: %w", c.path, err)
 	}
 	if size := int64(stat.Blocks) * stat.Bsize; size < c.size {
-		return fmt.Errorf("the file system of %s has %d bytes, not %d", c.path, size, c.size)
+		return fmt.Errorf("the file system of %s has %d bytes, less than %d", c.path, size, c.size)
 	}
 	return nil
 }
 
-// isMounted looks for a path in the kernel's list, where the fifth word is that of a mount.
+// isMounted searches path in mountinfo, whose fifth field is the mount point.
 func isMounted(mounts, path string) error {
-	// The kernel's way to write what would end the word.
+	// The kernel escapes these characters.
 	path = strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`).Replace(path)
 	for line := range strings.Lines(mounts) {
 		if words := strings.Fields(line); len(words) > 4 && words[4] == path {

@@ -7,7 +7,7 @@ require (
 	lkt/storage v0.0.0
 )
 
-// What the packages for disks share.
+// The code that the disk packages share.
 replace lkt/storage => ../storage
 
 // Debian's golang-golang-x-sys-dev: builds and tests need no module proxy.

@@ -1,4 +1,4 @@
-// Command swap makes a file or a disk the place where the kernel puts memory it has no room for. LinuxKit's arguments.
+// Command swap enables swap in a file or on a disk. The arguments are LinuxKit's.
 package main
 
 import (
@@ -11,22 +11,22 @@ import (
 func main() {
 	var r request
 	var size string
-	flag.StringVar(&r.path, "path", "", "file below /var, or disk below /dev")
-	flag.StringVar(&size, "size", "", "size of a file: a number of bytes, or with K, M or G")
-	flag.BoolVar(&r.encrypt, "encrypt", false, "encrypt with a key that nobody keeps")
+	flag.StringVar(&r.path, "path", "", "file in /var, or disk in /dev")
+	flag.StringVar(&size, "size", "", "size of the file: a number of bytes, or with K, M or G")
+	flag.BoolVar(&r.encrypt, "encrypt", false, "encrypt with a random key that is not stored")
 	flag.Func("condition", "part:PATH[:true] or partsize:PATH:SIZE[:true]", func(text string) error {
 		c, err := parseCondition(text)
 		r.conditions = append(r.conditions, c)
 		return err
 	})
-	flag.Bool("debug", false, "nothing: LinuxKit has it")
+	flag.Bool("debug", false, "no effect (a LinuxKit flag)")
 	flag.Parse()
 
 	err := r.parse(size, flag.Args())
 	if err == nil {
 		err = run(r)
 	}
-	if errors.Is(err, errNotNow) {
+	if errors.Is(err, errSkipped) {
 		fmt.Printf("swap: %v\n", err)
 		return
 	}
@@ -46,7 +46,7 @@ func run(r request) error {
 	if err != nil {
 		return err
 	}
-	if err := on(area); err != nil {
+	if err := swapOn(area); err != nil {
 		return err
 	}
 	fmt.Printf("swap: %s is in use%s\n", r.path, map[bool]string{true: ", encrypted"}[r.encrypt])

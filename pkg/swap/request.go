@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// request is what the command line asks for.
+// request has the arguments of the command line.
 type request struct {
 	path       string
 	size       int64 // of a file, in bytes
@@ -17,7 +17,7 @@ type request struct {
 	conditions []condition
 }
 
-// isDevice says whether swap is a disk rather than a file.
+// isDevice reports whether the swap area is a disk instead of a file.
 func (r request) isDevice() bool {
 	return strings.HasPrefix(r.path, "/dev/")
 }
@@ -25,27 +25,27 @@ func (r request) isDevice() bool {
 func (r *request) parse(size string, rest []string) error {
 	switch {
 	case len(rest) > 0:
-		return fmt.Errorf("there is no argument %q", rest[0])
+		return fmt.Errorf("unexpected argument %q", rest[0])
 	case r.path == "":
-		return errors.New("--path has to be there")
+		return errors.New("--path is required")
 	case filepath.Clean(r.path) != r.path || !strings.HasPrefix(r.path, "/var/") && !r.isDevice():
-		return fmt.Errorf("--path %s: swap is a file below /var, or a disk below /dev", r.path)
+		return fmt.Errorf("--path %s: must be a file in /var or a disk in /dev", r.path)
 	case r.isDevice() && size != "":
-		return fmt.Errorf("--size %s: all of %s becomes swap", size, r.path)
+		return fmt.Errorf("--size %s: not allowed for a disk: swap uses all of %s", size, r.path)
 	case r.isDevice():
 		return nil
 	case size == "":
-		return errors.New("--size has to be there")
+		return errors.New("--size is required")
 	}
 	var err error
 	r.size, err = parseSize(size)
-	if least := int64(minPages * pageSize); err == nil && r.size < least {
-		err = fmt.Errorf("--size %s: swap has at least %d bytes", size, least)
+	if minSize := int64(minPages * pageSize); err == nil && r.size < minSize {
+		err = fmt.Errorf("--size %s: swap needs at least %d bytes", size, minSize)
 	}
 	return err
 }
 
-// parseSize reads a number of bytes, or of K, M or G, which are powers of 1024.
+// parseSize parses a number of bytes, optionally with K, M or G (powers of 1024).
 func parseSize(text string) (int64, error) {
 	digits, shift := text, 0
 	if i := strings.IndexAny(text, "KMG"); i >= 0 && i == len(text)-1 {
@@ -53,7 +53,7 @@ func parseSize(text string) (int64, error) {
 	}
 	number, err := strconv.ParseUint(digits, 10, 63)
 	if err != nil || number > math.MaxInt64>>shift {
-		return 0, fmt.Errorf("%q is no size: a number, or one with K, M or G", text)
+		return 0, fmt.Errorf("invalid size %q: must be a number, optionally with K, M or G", text)
 	}
 	return int64(number) << shift, nil
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestSizes(t *testing.T) {
+func TestParseSize(t *testing.T) {
 	for text, want := range map[string]int64{"1G": 1 << 30, "100M": 100 << 20, "5670K": 5670 << 10, "8765432": 8765432, "8589934591G": 8589934591 << 30} {
 		if got, err := parseSize(text); err != nil || got != want {
 			t.Errorf("%s: %d, %v", text, got, err)
@@ -22,17 +22,17 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-func TestRequests(t *testing.T) {
+func TestParseRejectsInvalidRequests(t *testing.T) {
 	for _, test := range []struct {
 		path, size, want string
 	}{
-		{"", "1G", "--path has to be there"},
-		{"/var/swap", "", "--size has to be there"},
+		{"", "1G", "--path is required"},
+		{"/var/swap", "", "--size is required"},
 		{"/var/swap", "1K", "at least 40960 bytes"},
-		{"/etc/swap", "1G", "below /var"},
-		{"/var/../etc/swap", "1G", "below /var"},
-		{"/variable", "1G", "below /var"},
-		{"/dev/vdb", "1G", "all of /dev/vdb becomes swap"},
+		{"/etc/swap", "1G", "in /var"},
+		{"/var/../etc/swap", "1G", "in /var"},
+		{"/variable", "1G", "in /var"},
+		{"/dev/vdb", "1G", "uses all of /dev/vdb"},
 	} {
 		r := request{path: test.path}
 		if err := r.parse(test.size, nil); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -44,11 +44,11 @@ func TestRequests(t *testing.T) {
 		t.Error(r, err)
 	}
 	if err := r.parse("40960", []string{"more"}); err == nil {
-		t.Error("an argument too many")
+		t.Error("accepted an extra argument")
 	}
 }
 
-func TestConditions(t *testing.T) {
+func TestParseAndCheckConditions(t *testing.T) {
 	for text, want := range map[string]condition{
 		"part:/var/x":                {path: "/var/x", mounted: true},
 		"part:/var/x:true":           {path: "/var/x", mounted: true, required: true},
@@ -66,8 +66,8 @@ func TestConditions(t *testing.T) {
 		}
 	}
 	for _, test := range []struct {
-		c          condition
-		ok, notNow bool
+		c           condition
+		ok, skipped bool
 	}{
 		{condition{path: "/proc", mounted: true}, true, false},
 		{condition{path: "/pro", mounted: true}, false, true},
@@ -76,14 +76,14 @@ func TestConditions(t *testing.T) {
 		{condition{path: "/", size: 1 << 62}, false, true},
 		{condition{path: "/absent", size: 1, required: true}, false, false},
 	} {
-		if err := test.c.check(); (err == nil) != test.ok || errors.Is(err, errNotNow) != test.notNow {
+		if err := test.c.check(); (err == nil) != test.ok || errors.Is(err, errSkipped) != test.skipped {
 			t.Errorf("%+v: %v", test.c, err)
 		}
 	}
 }
 
-// Programs of others are the measure of the header.
-func TestAFileBecomesSwap(t *testing.T) {
+// The header is checked by other programs.
+func TestPrepareFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "swap")
 	for _, size := range []int64{1 << 20, 1 << 20, 2 << 20} {
 		if got, err := prepare(request{path: path, size: size}); err != nil || got != path {
@@ -104,7 +104,7 @@ func TestAFileBecomesSwap(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotSwapStaysWhatItIs(t *testing.T) {
+func TestPrepareKeepsOtherFiles(t *testing.T) {
 	dir := t.TempDir()
 	precious, link := filepath.Join(dir, "precious"), filepath.Join(dir, "link")
 	if err := os.WriteFile(precious, []byte("data"), 0o600); err != nil {
@@ -125,6 +125,6 @@ func TestWhatIsNotSwapStaysWhatItIs(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "large")); err == nil {
-		t.Error("a file that is too large is left there")
+		t.Error("a file that is too large still exists")
 	}
 }

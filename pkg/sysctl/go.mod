@@ -4,5 +4,5 @@ go 1.24
 
 require lkt/init v0.0.0
 
-// The same code that PID 1 has.
+// The code of PID 1.
 replace lkt/init => ../init

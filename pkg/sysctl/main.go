@@ -1,5 +1,6 @@
-// Command sysctl sets the kernel's parameters as the files of its /etc/sysctl.d say. PID 1 of lkt does the same with those of the
-// machine; this is for another init, and for what can be set only after another step.
+// Command sysctl sets kernel parameters from the files in its /etc/sysctl.d. lkt's PID 1 does the
+// same with those of the machine; this program is for another init, and for parameters that must be
+// set after another step.
 package main
 
 import (
@@ -12,9 +13,9 @@ import (
 func main() { os.Exit(run("/etc/sysctl.d", "/proc/sys")) }
 
 func run(dir, root string) (status int) {
-	failures, err := sysctl.Apply(dir, root, say)
+	failures, err := sysctl.Apply(dir, root, report)
 	if err != nil {
-		say("%v", err)
+		report("%v", err)
 	}
 	if err != nil || failures > 0 {
 		return 1
@@ -22,6 +23,6 @@ func run(dir, root string) (status int) {
 	return 0
 }
 
-func say(format string, args ...any) {
+func report(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "sysctl: "+format+"\n", args...)
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTheStatusSaysWhetherAllIsSet(t *testing.T) {
+func TestRunStatus(t *testing.T) {
 	for text, want := range map[string]int{"a = 1\n": 0, "absent = 1\n": 0, "dir = 1\n": 1, "a\n": 1} {
 		dir, root := t.TempDir(), t.TempDir()
 		for _, err := range []error{

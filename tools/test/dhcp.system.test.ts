@@ -145,7 +145,7 @@ describe.concurrent('the DHCP client', () => {
     await running.says('eth0 has 10.99.0.10/24');
     await first.stop();
     const second = dnsmasq(station, '10.99.0.30,10.99.0.30,2m');
-    await running.says('the server refused the address, 10.99.0.10 is given back');
+    await running.says('the server refused the address, removing 10.99.0.10');
     await running.says('eth0 has 10.99.0.30/24');
     expect(second.output()).toContain('DHCPNAK(');
     expect(guest.addresses()).toEqual(['10.99.0.30/24']);
@@ -157,7 +157,7 @@ describe.concurrent('the DHCP client', () => {
     const { station, start } = client(lan);
     const running = start();
     await running.says('eth0 has 10.99.0.50/24 from 10.99.0.1 for 10s');
-    await running.says('the lease ended, 10.99.0.50 is given back');
+    await running.says('the lease expired, removing 10.99.0.50');
     await server.says('discover', 2);
     expect(station.addresses()).toEqual([]);
     // At T1 and at T2.
@@ -175,7 +175,7 @@ describe.concurrent('the DHCP client', () => {
     await other.says('request 10.99.0.50', 3);
     expect(silent.output().match(/request 10\.99\.0\.50/g)).toHaveLength(3);
     expect(station.addresses()).toEqual(['10.99.0.50/24']);
-    expect(running.output()).not.toContain('given back');
+    expect(running.output()).not.toContain('removing');
   });
 
   test('takes the new address of a server that refuses to renew the old one', async () => {

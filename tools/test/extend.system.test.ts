@@ -51,7 +51,7 @@ test.each([
     expect(tool('sgdisk', '--verify', larger.path)).toContain('No problems found.');
   expect(tool('xfs_repair', '-n', larger.partition)).toContain('No modify flag set');
   const second = extend(larger, '-type', 'xfs');
-  expect(second.output).toBe(`extend: ${larger.partition}: there is no more room\n`);
+  expect(second.output).toBe(`extend: ${larger.partition}: already at full size\n`);
 });
 
 test('a file system that was left behind by its partition grows later', () => {
@@ -64,27 +64,32 @@ test('a file system that was left behind by its partition grows later', () => {
 });
 
 test.each([
-  ['another file system', ['-type', 'xfs'], 'it has ext4 with the label "data", not xfs', () => {}],
+  [
+    'another file system',
+    ['-type', 'xfs'],
+    'it has ext4 with the label "data", expected xfs',
+    () => {},
+  ],
   ['no table', [], 'no partition table', (d: Disk) => d.write(510, '\0\0')],
   [
     'two partitions',
     [],
-    'it has 2 partitions, not one',
+    'it has 2 partitions, expected one',
     (d: Disk) => void tool('sgdisk', '--move-second-header', '--new', '2:0:0', d.path),
   ],
   [
     'one of swap',
     [],
-    'is no partition of Linux',
+    'is not a Linux partition',
     (d: Disk) => void tool('sgdisk', '--typecode', '1:8200', d.path),
   ],
   [
     'a superblock that lies',
     [],
-    'where there are',
+    'on a device of',
     (d: Disk) => d.write((1 << 20) + 1024 + 24, '\x3f'),
   ],
-  ['a table that lies', [], 'have another sum', (d: Disk) => d.write(1024 + 40, '\x3f')],
+  ['a table that lies', [], 'checksum does not match', (d: Disk) => d.write(1024 + 40, '\x3f')],
 ])('nothing is written to a disk with %s', (_, args, message, change) => {
   using larger = grown('-partition', 'gpt');
   change(larger);

@@ -102,7 +102,10 @@ describe.concurrent('ip', () => {
     for (const [line, words] of [
       ['address add 10.0.0.1/24 dev eth0', 'file exists'],
       ['route add default via 192.0.2.1', 'network is unreachable: Nexthop has invalid gateway'],
-      ['link add w type wireguard', 'this kernel has no wireguard\n  fix: load its module'],
+      [
+        'link add w type wireguard',
+        'the kernel does not support wireguard\n  fix: load its module',
+      ],
     ])
       expect(await batch(station, `# a comment\n${line}\n`)).toEqual({
         status: 1,

@@ -81,7 +81,7 @@ describe.concurrent('metadata', () => {
     const others = PROVIDERS.filter((name) => name !== 'aws' && name !== 'scaleway');
     const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, ...others);
     expect(await run.ended).toBe(0);
-    expect(run.output()).toContain('nobody tells anything of this machine');
+    expect(run.output()).toContain('no provider has metadata of this machine');
     expect(files(join(config, '..'))).toEqual({});
   });
 
@@ -114,7 +114,7 @@ describe.concurrent('metadata', () => {
     expect(await run.ended).toBe(0);
     expect(files(config)).toEqual(CLOUDS['hostile']?.files);
     for (const name of ['hostname', 'instance_id', 'region_code', 'ssh keys'])
-      expect(run.output()).toContain(`metadata: left out: ${name}: `);
+      expect(run.output()).toContain(`metadata: skipped: ${name}: `);
     // Nothing of what it says comes to a terminal as it is.
     expect(run.output()).not.toMatch(/[^\n -~]/);
   });
@@ -125,7 +125,7 @@ describe.concurrent('metadata', () => {
     const { config, flags } = machine();
     const run = lan.station('c', '169.254.1.1/16').start(program, ...flags);
     expect(await run.ended).toBe(1);
-    expect(run.output()).toContain('none of its files is written');
+    expect(run.output()).toContain('none of its files was written');
     const written = globSync('**/*', { cwd: join(config, '../..') }).map((path) =>
       relative('run/config', path),
     );
@@ -150,7 +150,7 @@ describe.concurrent('metadata', () => {
     expect(server.output()).toContain('GET /computeMetadata/v1/instance/hostname');
     const asked = server.output().trim().split('\n');
     expect(new Set(asked).size).toBe(asked.length);
-    expect(run.output()).toContain('nobody tells anything of this machine');
+    expect(run.output()).toContain('no provider has metadata of this machine');
     expect(listener.output()).toBe('listening\n');
   });
 
@@ -161,7 +161,7 @@ describe.concurrent('metadata', () => {
     const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, 'gcp', 'vultr');
     expect(await run.ended).toBe(0);
     expect(run.output()).toContain('not gcp: ');
-    expect(run.output()).toContain('nobody tells anything of this machine');
+    expect(run.output()).toContain('no provider has metadata of this machine');
   });
 
   test('is not there: an address where nobody answers is tried once', async () => {
@@ -170,7 +170,7 @@ describe.concurrent('metadata', () => {
     const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, '-v');
     expect(await run.ended).toBe(0);
     expect(run.output()).toMatch(/not gcp: .*dial tcp4/);
-    expect(run.output()).toContain('not aws: 169.254.169.254: nobody answers there\n');
+    expect(run.output()).toContain('not aws: 169.254.169.254: no host answers\n');
   });
 
   test('is of no provider that nobody knows, and the error says which there are', async () => {
@@ -179,7 +179,7 @@ describe.concurrent('metadata', () => {
     const run = lan.station('c').start(program, ...flags, 'clippy');
     expect(await run.ended).toBe(1);
     expect(run.output()).toBe(
-      'metadata: error: provider "clippy" is not known\n  fix: name some of cdrom, gcp, digitalocean, vultr, hetzner, openstack, scaleway, aws, file=PATH\n',
+      'metadata: error: unknown provider "clippy"\n  fix: use some of cdrom, gcp, digitalocean, vultr, hetzner, openstack, scaleway, aws, file=PATH\n',
     );
   });
 });

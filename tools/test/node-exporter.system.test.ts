@@ -47,7 +47,7 @@ test("all that it tells, Prometheus' node_exporter tells by the same names, type
   const confined = ['setpriv', '--reuid=685', '--regid=685', '--clear-groups', '--no-new-privs'];
   const asker = lan.station('e', '10.0.0.3/24');
   const station = ours.start(...confined, '--bounding-set=-all', program, '--path.rootfs=/');
-  await station.says('listens on :9100');
+  await station.says('listening on :9100');
   const original = theirs.start('prometheus-node-exporter', '--web.listen-address=:9100');
   await original.says('Listening on');
   const [ourText, theirText] = [

@@ -47,7 +47,7 @@ describe('format', () => {
     for (const args of [[], ['-label', 'data']]) {
       const again = format(...args, empty.path);
       expect(again, again.output).toMatchObject({ status: 0 });
-      expect(again.output).toContain(`${empty.partition} has ext4`);
+      expect(again.output).toContain(`${empty.partition} already has ext4`);
     }
     for (const args of [
       ['-label', 'other'],
@@ -55,7 +55,7 @@ describe('format', () => {
     ]) {
       const again = format(...args, empty.path);
       expect(again.status).toBe(1);
-      expect(again.output).toContain('-force formats it nevertheless');
+      expect(again.output).toContain('use -force to format it anyway');
     }
     expect(empty.sum()).toBe(before);
   });

@@ -3,8 +3,6 @@ export const PENDING: readonly string[] = [
   'README.md',
   'docs/cli.md',
   'docs/decisions/0005',
-  'examples/',
-  'kernel/',
   'packages/builder/',
   'packages/cli/',
   'packages/core/',
@@ -19,6 +17,5 @@ export const PENDING: readonly string[] = [
   'packages/registry/',
   'packages/server/',
   'packages/testing/',
-  'pkg/',
   'tools/',
 ];

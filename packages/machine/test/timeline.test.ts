@@ -15,7 +15,7 @@ lkt:   a line of its log, at 9.000
 lkt: containerd 3.500
 lkt: service a starts 3.600
 lkt: service b starts 3.610
-lkt: service b failed: it ended with status 3 before it was ready 4.000
+lkt: service b failed: exited with status 3 before it was ready 4.000
 login: lkt: service a 4.200
 lkt: host name web 4.205
 lkt: boot ended with 2 failures 4.210

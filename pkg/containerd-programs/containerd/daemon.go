@@ -16,9 +16,9 @@ import (
 
 const address = "/run/containerd/containerd.sock"
 
-// serve runs containerd until ctx ends. It calls whenServing, if given, once clients can connect; containerd stops after
-// that has returned.
-func serve(ctx context.Context, whenServing func(context.Context) error) error {
+// serve runs containerd until ctx ends. It calls onReady, if not nil, once clients can connect, and
+// stops containerd after onReady has returned.
+func serve(ctx context.Context, onReady func(context.Context) error) error {
 	const maxMessage = 16 << 20
 	settings := &config.Config{
 		Version:  2,
@@ -28,7 +28,7 @@ func serve(ctx context.Context, whenServing func(context.Context) error) error {
 		GRPC:     config.GRPCConfig{Address: address, MaxRecvMsgSize: maxMessage, MaxSendMsgSize: maxMessage},
 		TTRPC:    config.TTRPCConfig{Address: address + ".ttrpc"},
 	}
-	// Else every plugin writes a line.
+	// At a lower level every plugin logs a line.
 	if err := log.SetLevel("warn"); err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func serve(ctx context.Context, whenServing func(context.Context) error) error {
 	ended := make(chan error, 2)
 	go func() { ended <- daemon.ServeTTRPC(ttrpc) }()
 	go func() { ended <- daemon.ServeGRPC(grpc) }()
-	if whenServing != nil {
-		if err := whenServing(ctx); err != nil {
+	if onReady != nil {
+		if err := onReady(ctx); err != nil {
 			return err
 		}
 	}
@@ -64,23 +64,24 @@ func serve(ctx context.Context, whenServing func(context.Context) error) error {
 	}
 }
 
-// systemInit is containerd and the launcher of the image's services in one process. It reports to PID 1 on descriptor 3.
+// systemInit runs containerd and starts the services of the image in one process. It reports to PID
+// 1 on file descriptor 3.
 func systemInit(ctx context.Context) error {
 	reports := os.NewFile(3, "reports")
-	say := func(kind, text string) {
+	send := func(kind, text string) {
 		if reports != nil {
 			fmt.Fprintf(reports, "%s %s\n", kind, text)
 		}
 	}
 	report := func(e supervise.Event) {
 		if e.Failed {
-			say("failed", e.Text)
+			send("failed", e.Text)
 		} else {
-			say("step", e.Text)
+			send("step", e.Text)
 		}
 	}
 	return serve(ctx, func(ctx context.Context) error {
-		say("step", "containerd")
+		send("step", "containerd")
 		s, err := connect()
 		if err != nil {
 			return err
@@ -90,14 +91,14 @@ func systemInit(ctx context.Context) error {
 		known, failures := rules(report)
 		supervisor := supervise.New(&supervised{services: s}, report, known)
 		failures += supervisor.Run(ctx)
-		say("ready", strconv.Itoa(failures))
+		send("ready", strconv.Itoa(failures))
 		<-ctx.Done()
 		ctx = context.WithoutCancel(ctx)
 		supervisor.Stop(func(name string) {
 			if err := s.stop(ctx, name); err != nil {
-				say("step", fmt.Sprintf("service %s does not stop: %s", name, oneLine(err)))
+				send("step", fmt.Sprintf("service %s could not be stopped: %s", name, oneLine(err)))
 			}
-			say("stopped", name)
+			send("stopped", name)
 		})
 		return nil
 	})

@@ -1,5 +1,6 @@
-// Command containerd is two programs in one file, chosen by its name: containerd with the plugins an image needs, and
-// service, which starts and stops the services of the image. "service system-init" is both in one process.
+// Command containerd is two programs in one file, selected by name: containerd with the plugins
+// that an image needs, and service, which starts and stops the services of the image. "service
+// system-init" runs both in one process.
 package main
 
 import (
@@ -29,7 +30,7 @@ func run(program string, args []string) error {
 	case program == "containerd":
 		return serve(ctx, nil)
 	case program != "service":
-		return fmt.Errorf("called by an unknown name")
+		return fmt.Errorf("unknown program name %q", program)
 	case len(args) == 1 && args[0] == "system-init":
 		return systemInit(ctx)
 	case len(args) == 1 && args[0] == "list":

@@ -1,14 +1,14 @@
 package main
 
-// What the services of an image and images pulled in the guest need: no CRI, no devmapper, btrfs, zfs, no NRI, no
-// image transfer service, no tracing.
+// The plugins that services and images pulled in the guest need. Left out: CRI, devmapper, btrfs,
+// zfs, NRI, the image transfer service and tracing.
 import (
 	_ "github.com/containerd/containerd/diff/walking/plugin"
 	_ "github.com/containerd/containerd/events/plugin"
 	_ "github.com/containerd/containerd/gc/scheduler"
 	_ "github.com/containerd/containerd/leases/plugin"
 	_ "github.com/containerd/containerd/metadata/plugin"
-	_ "github.com/containerd/containerd/metrics/cgroups" // the tasks service does not load without a task monitor
+	_ "github.com/containerd/containerd/metrics/cgroups" // the tasks service needs a task monitor
 	_ "github.com/containerd/containerd/metrics/cgroups/v2"
 	_ "github.com/containerd/containerd/plugins/sandbox"
 	_ "github.com/containerd/containerd/runtime/v2"

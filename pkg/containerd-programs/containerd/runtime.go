@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runtime is the part of runtime.json that needs the container's process. PID 1 does the rest of it.
+// runtime is the part of runtime.json that needs the container's process. PID 1 handles the other
+// keys.
 type runtime struct {
 	Interfaces []json.RawMessage `json:"interfaces"`
 	BindNS     map[string]string `json:"bindNS"`
@@ -39,7 +40,8 @@ func (r *runtime) namespace() string {
 	return r.Namespace
 }
 
-// attach binds the namespaces of the created, not yet started, process to the paths runtime.json gives.
+// attach bind-mounts the namespaces of a created but not yet started process to the paths in
+// runtime.json.
 func (r *runtime) attach(pid int) error {
 	if len(r.Interfaces) > 0 {
 		return errors.New("runtime.interfaces is not supported")

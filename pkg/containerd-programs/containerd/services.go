@@ -22,18 +22,20 @@ import (
 const (
 	bundlesDir = "/containers/services"
 	logDir     = "/var/log"
-	// defaultNamespace is LinuxKit's, so that its tools find the services.
+	// defaultNamespace is the namespace that LinuxKit uses, so that its tools find the services.
 	defaultNamespace = "services.linuxkit"
-	// stopTime is how long a service gets to end by itself. PID 1 waits a little longer.
+	// stopTime is how long a service may take to stop before it is killed. PID 1 waits a little
+	// longer.
 	stopTime = 15 * time.Second
 )
 
-// services starts and stops the containers of /containers/services through containerd. Their file systems are mounted by
-// PID 1.
+// services starts and stops the containers of /containers/services through containerd. PID 1 mounts
+// their root file systems.
 type services struct {
 	client *containerd.Client
-	// bindsDir has what a service binds while it is created. Only who has the machine's mounts can make it: without, the
-	// runtime gets the sources of binds as the bundle has them.
+	// bindsDir is where confined bind sources are mounted while a service is created. It is set
+	// only in the machine's mount namespace, which can mount there. If empty, the runtime opens the
+	// bind sources from config.json itself.
 	bindsDir string
 }
 
@@ -47,10 +49,10 @@ func connect() (*services, error) {
 
 func (s *services) close() { s.client.Close() }
 
-var errRuns = errors.New("it is running")
+var errRunning = errors.New("already running")
 
 func (s *services) start(ctx context.Context, name string) error {
-	dir, err := bundle(name)
+	dir, err := bundleDir(name)
 	if err != nil {
 		return err
 	}
@@ -87,7 +89,8 @@ func (s *services) start(ctx context.Context, name string) error {
 	return err
 }
 
-// removeStale deletes what an earlier run of the service left, unless it still runs.
+// removeStale deletes the container and task of an earlier run, and returns errRunning if the
+// service is running.
 func (s *services) removeStale(ctx context.Context, name string) error {
 	container, err := s.client.LoadContainer(ctx, name)
 	if errdefs.IsNotFound(err) {
@@ -100,7 +103,7 @@ func (s *services) removeStale(ctx context.Context, name string) error {
 	if err == nil {
 		status, err := task.Status(ctx)
 		if err == nil && status.Status == containerd.Running {
-			return errRuns
+			return errRunning
 		}
 		if _, err := task.Delete(ctx, containerd.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
 			return err
@@ -124,7 +127,7 @@ func (s *services) stop(ctx context.Context, name string) error {
 	}
 	task, err := container.Task(ctx, nil)
 	if err == nil {
-		err = end(ctx, task)
+		err = terminate(ctx, task)
 	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return err
@@ -132,22 +135,23 @@ func (s *services) stop(ctx context.Context, name string) error {
 	return container.Delete(ctx)
 }
 
-// end asks the service to stop, and kills it when it takes too long.
-func end(ctx context.Context, task containerd.Task) error {
+// terminate sends SIGTERM to the service, and SIGKILL after stopTime, or at once if the service
+// ignores SIGTERM.
+func terminate(ctx context.Context, task containerd.Task) error {
 	ended, err := task.Wait(ctx)
 	if err != nil {
 		return err
 	}
-	patience := time.After(stopTime)
+	timeout := time.After(stopTime)
 	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", task.Pid())); err == nil && supervise.IgnoresTerm(string(status)) {
-		patience = time.After(0)
+		timeout = time.After(0)
 	}
 	if err := task.Kill(ctx, unix.SIGTERM); err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
 	select {
 	case <-ended:
-	case <-patience:
+	case <-timeout:
 		if err := task.Kill(ctx, unix.SIGKILL, containerd.WithKillAll); err != nil && !errdefs.IsNotFound(err) {
 			return err
 		}
@@ -158,7 +162,7 @@ func end(ctx context.Context, task containerd.Task) error {
 }
 
 func (s *services) load(ctx context.Context, name string) (context.Context, containerd.Container, error) {
-	dir, err := bundle(name)
+	dir, err := bundleDir(name)
 	if err != nil {
 		return ctx, nil, err
 	}
@@ -173,7 +177,7 @@ func (s *services) load(ctx context.Context, name string) (context.Context, cont
 
 func list(ctx context.Context, out io.Writer) func(*services) error {
 	return func(s *services) error {
-		names, err := bundles()
+		names, err := bundleNames()
 		if err != nil {
 			return err
 		}
@@ -203,8 +207,8 @@ func (s *services) status(ctx context.Context, name string) (status string, pid 
 	return string(now.Status), task.Pid()
 }
 
-// bundles are the names of the image's services.
-func bundles() ([]string, error) {
+// bundleNames returns the names of the image's services.
+func bundleNames() ([]string, error) {
 	entries, err := os.ReadDir(bundlesDir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -221,9 +225,9 @@ func bundles() ([]string, error) {
 	return names, nil
 }
 
-func bundle(name string) (string, error) {
+func bundleDir(name string) (string, error) {
 	if name == "" || name[0] == '.' || strings.ContainsRune(name, '/') {
-		return "", fmt.Errorf("%q is no name of a service", name)
+		return "", fmt.Errorf("invalid service name %q", name)
 	}
 	dir := filepath.Join(bundlesDir, name)
 	if _, err := os.Stat(dir); err != nil {

@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-func TestNamesOfServicesStayInTheirDirectory(t *testing.T) {
+func TestBundleDirRejectsPaths(t *testing.T) {
 	for _, name := range []string{"", ".", "..", "../etc", "a/b"} {
-		if _, err := bundle(name); err == nil {
+		if _, err := bundleDir(name); err == nil {
 			t.Errorf("%q: accepted", name)
 		}
 	}
 }
 
-func TestSpecGetsItsRootAndCgroup(t *testing.T) {
+func TestSpecSetsRootAndCgroupsPath(t *testing.T) {
 	dir := t.TempDir()
 	write := func(text string) {
 		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o600); err != nil {
@@ -30,7 +30,7 @@ func TestSpecGetsItsRootAndCgroup(t *testing.T) {
 	release()
 	write(`{"root": {"path": "rootfs"}}`)
 	if _, _, err := (&services{}).spec(dir, "x"); err == nil {
-		t.Error("a spec without a process is accepted")
+		t.Error("accepted a spec without a process")
 	}
 	write(`{"process": {}, "root": {"path": "rootfs"}, "linux": {}, "mounts": [{"destination": "/a", "type": "bind", "source": "/no/such"}]}`)
 	if _, _, err := (&services{bindsDir: t.TempDir()}).spec(dir, "x"); !errors.Is(err, os.ErrNotExist) {
@@ -38,7 +38,7 @@ func TestSpecGetsItsRootAndCgroup(t *testing.T) {
 	}
 }
 
-func TestRuntime(t *testing.T) {
+func TestLoadRuntime(t *testing.T) {
 	dir := t.TempDir()
 	if r, err := loadRuntime(dir); err != nil || r.namespace() != defaultNamespace {
 		t.Errorf("got %+v, %v", r, err)

@@ -11,7 +11,8 @@ import (
 	"lkt/confine"
 )
 
-// spec is what the runtime gets of a bundle. Once the container has been created, release is to be called.
+// spec returns the OCI runtime spec of a bundle. The caller calls release once the container has
+// been created.
 func (s *services) spec(dir, name string) (spec *specs.Spec, release func(), err error) {
 	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {

@@ -15,18 +15,21 @@ import (
 	"lkt/supervise"
 )
 
-// stoppedLabel is on a container that somebody has stopped, so that it is not started again.
+// stoppedLabel marks a container that was stopped by request, so that the supervisor does not
+// restart it.
 const stoppedLabel = "lkt/stopped"
 
-// supervised are the services as a supervise.Runtime. Other processes start and stop them too: "service stop NAME".
+// supervised implements supervise.Runtime for the services. Other processes may start and stop them
+// too, by "service stop NAME".
 type supervised struct {
 	*services
 	execs atomic.Int64
 }
 
-// rules are those of all services of the image, and how many of them cannot be read.
+// rules returns the supervision rules of all services, and the number of services whose rules are
+// invalid.
 func rules(report func(supervise.Event)) (all map[string]supervise.Rules, failures int) {
-	names, err := bundles()
+	names, err := bundleNames()
 	if err != nil {
 		report(supervise.Event{Text: fmt.Sprintf("services: %v", err), Failed: true})
 		return nil, 1
@@ -44,10 +47,11 @@ func rules(report func(supervise.Event)) (all map[string]supervise.Rules, failur
 	return all, failures
 }
 
-// Start finds a service running when containerd ended and was started again.
+// Start starts a service. It attaches to a running one, which happens if containerd ended and was
+// started again.
 func (s *supervised) Start(ctx context.Context, name string) (<-chan int, bool, error) {
 	err := s.start(ctx, name)
-	fresh := !errors.Is(err, errRuns)
+	fresh := !errors.Is(err, errRunning)
 	if err != nil && fresh {
 		return nil, false, errors.New(oneLine(err))
 	}
@@ -68,7 +72,8 @@ func (s *supervised) Start(ctx context.Context, name string) (<-chan int, bool, 
 	return ended, fresh, nil
 }
 
-// Exec runs a command as the service's own process: the same user, capabilities and directory.
+// Exec runs a command in the service's container, with the user, capabilities and directory of its
+// process.
 func (s *supervised) Exec(ctx context.Context, name string, args []string) error {
 	ctx, container, task, err := s.loadTask(ctx, name)
 	if err != nil {
@@ -104,7 +109,8 @@ func (s *supervised) Exec(ctx context.Context, name string, args []string) error
 	}
 }
 
-// Stopped: a container that ended by itself is still there, without the label.
+// Stopped reports whether the service was stopped by request. A container that exited by itself
+// still exists, without the label.
 func (s *supervised) Stopped(ctx context.Context, name string) bool {
 	ctx, container, err := s.load(ctx, name)
 	if err != nil {
@@ -114,7 +120,8 @@ func (s *supervised) Stopped(ctx context.Context, name string) bool {
 	return errdefs.IsNotFound(err) || labels[stoppedLabel] != ""
 }
 
-// AwaitStart listens to containerd before it looks, so that no start is missed.
+// AwaitStart waits until the service runs. It subscribes before it checks the status, so that it
+// misses no start.
 func (s *supervised) AwaitStart(ctx context.Context, name string) {
 	listening, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -134,7 +141,7 @@ func (s *supervised) AwaitStart(ctx context.Context, name string) {
 	}
 }
 
-// LogPath is where the shim of the service writes its output.
+// LogPath returns the path of the service's log file.
 func (s *supervised) LogPath(name string) string { return filepath.Join(logDir, name+".log") }
 
 func (s *supervised) loadTask(

@@ -15,22 +15,23 @@ import (
 	"github.com/urfave/cli"
 )
 
-// containersCommand is without "create", which has privileges of its own: "run" makes containers.
+// containersCommand lacks ctr's "create", which grants privileges of its own; "run" creates
+// containers.
 var containersCommand = cli.Command{
-	Name: "containers", Aliases: []string{"c", "container"}, Usage: "containers that run or have ended",
+	Name: "containers", Aliases: []string{"c", "container"}, Usage: "manage containers",
 	Subcommands: []cli.Command{
 		{
-			Name: "list", Aliases: []string{"ls"}, Usage: "all containers", ArgsUsage: "[flags] [FILTER...]",
-			Flags:  []cli.Flag{cli.BoolFlag{Name: "quiet, q", Usage: "their names only"}},
+			Name: "list", Aliases: []string{"ls"}, Usage: "list containers", ArgsUsage: "[flags] [FILTER...]",
+			Flags:  []cli.Flag{cli.BoolFlag{Name: "quiet, q", Usage: "print only the IDs"}},
 			Action: listContainers,
 		},
 		{
-			Name: "info", Usage: "what containerd knows of one, as JSON", ArgsUsage: "[flags] ID",
-			Flags:  []cli.Flag{cli.BoolFlag{Name: "spec", Usage: "its config only"}},
+			Name: "info", Usage: "print a container as JSON", ArgsUsage: "[flags] ID",
+			Flags:  []cli.Flag{cli.BoolFlag{Name: "spec", Usage: "print only the OCI runtime spec"}},
 			Action: showContainer,
 		},
 		{
-			Name: "delete", Aliases: []string{"del", "remove", "rm"}, Usage: "remove what has ended, and all it wrote",
+			Name: "delete", Aliases: []string{"del", "remove", "rm"}, Usage: "delete stopped containers and their snapshots",
 			ArgsUsage: "ID...", Action: deleteContainers,
 		},
 	},
@@ -97,7 +98,7 @@ func showContainer(c *cli.Context) error {
 
 func deleteContainers(c *cli.Context) error {
 	if c.NArg() == 0 {
-		return errors.New("delete needs the name of a container")
+		return errors.New("delete needs a container ID")
 	}
 	client, ctx, cancel, err := commands.NewClient(c)
 	if err != nil {
@@ -113,7 +114,8 @@ func deleteContainers(c *cli.Context) error {
 	return errors.Join(failed...)
 }
 
-// deleteContainer is an error for one that runs: "task kill" ends it.
+// deleteContainer deletes a stopped container and its snapshot. It fails if the container runs;
+// "task kill" stops it.
 func deleteContainer(ctx context.Context, client *containerd.Client, id string) error {
 	container, err := client.LoadContainer(ctx, id)
 	if err != nil {

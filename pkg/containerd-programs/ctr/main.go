@@ -1,5 +1,5 @@
-// Command ctr is containerd's own tool with the commands that work where nothing can be mounted, and a "run" of ours: what it
-// starts has the privileges of a service of the image, not those of Docker's default.
+// Command ctr is containerd's own tool without the commands that mount, and with another "run",
+// which grants a container the privileges of a service of the image instead of Docker's defaults.
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 )
 
 func main() {
-	// What gRPC logs is said by the error, too.
+	// The error contains what gRPC would log.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	if err := app().Run(os.Args); err != nil {
 		fmt.Fprintf(os.Stderr, "ctr: %s\n", err)
@@ -37,14 +37,14 @@ func main() {
 func app() *cli.App {
 	a := cli.NewApp()
 	a.Name = "ctr"
-	a.Usage = "images and containers of this machine's containerd"
+	a.Usage = "manage images and containers of containerd"
 	a.Version = version.Version
 	a.Flags = []cli.Flag{
-		cli.StringFlag{Name: "address, a", Usage: "socket of containerd", Value: defaults.DefaultAddress, EnvVar: "CONTAINERD_ADDRESS"},
-		cli.DurationFlag{Name: "timeout", Usage: "how long a command may take"},
-		cli.DurationFlag{Name: "connect-timeout", Usage: "how long to wait for containerd"},
+		cli.StringFlag{Name: "address, a", Usage: "containerd's socket", Value: defaults.DefaultAddress, EnvVar: "CONTAINERD_ADDRESS"},
+		cli.DurationFlag{Name: "timeout", Usage: "timeout of a command"},
+		cli.DurationFlag{Name: "connect-timeout", Usage: "timeout of the connection to containerd"},
 		cli.StringFlag{
-			Name: "namespace, n", Usage: "namespace of containerd; services of the image are in services.linuxkit",
+			Name: "namespace, n", Usage: "containerd namespace; the image's services are in services.linuxkit",
 			Value: namespaces.Default, EnvVar: namespaces.NamespaceEnvVar,
 		},
 	}
@@ -55,7 +55,8 @@ func app() *cli.App {
 	return a
 }
 
-// imagesCommand is without what mounts: a login cannot.
+// imagesCommand returns ctr's "images" without the subcommands that mount, which a login must not
+// do.
 func imagesCommand() cli.Command {
 	command := images.Command
 	command.Subcommands = slices.DeleteFunc(slices.Clone(command.Subcommands), func(c cli.Command) bool {

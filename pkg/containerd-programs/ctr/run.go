@@ -24,15 +24,15 @@ import (
 
 var runCommand = cli.Command{
 	Name:           "run",
-	Usage:          "run an image that has been pulled, with the privileges of a service: none that is not asked for",
+	Usage:          "run a pulled image, with no privileges unless flags add them",
 	ArgsUsage:      "[flags] IMAGE ID [COMMAND] [ARGUMENT...]",
 	SkipArgReorder: true,
 	Flags: append([]cli.Flag{
-		cli.BoolFlag{Name: "rm", Usage: "remove the container when it has ended; not with --detach"},
-		cli.BoolFlag{Name: "detach, d", Usage: "leave it running; what it says is lost without --log-uri"},
-		cli.BoolFlag{Name: "null-io", Usage: "nothing to read, and what it says is lost"},
-		cli.StringFlag{Name: "log-uri", Usage: "where what it says goes, on the machine: file:///var/log/NAME.log"},
-		cli.StringFlag{Name: "fifo-dir", Usage: "directory for what lies between it and this command"},
+		cli.BoolFlag{Name: "rm", Usage: "delete the container when it exits; not with --detach"},
+		cli.BoolFlag{Name: "detach, d", Usage: "run in the background; output is discarded without --log-uri"},
+		cli.BoolFlag{Name: "null-io", Usage: "empty standard input, and output discarded"},
+		cli.StringFlag{Name: "log-uri", Usage: "destination of the output: file:///var/log/NAME.log"},
+		cli.StringFlag{Name: "fifo-dir", Usage: "directory for the FIFOs of the standard streams"},
 	}, specFlags...),
 	Action: runContainer,
 }
@@ -41,11 +41,11 @@ func runContainer(c *cli.Context) (err error) {
 	reference, id := c.Args().First(), c.Args().Get(1)
 	switch {
 	case reference == "" || id == "":
-		return errors.New("run needs an image and a name for the container")
+		return errors.New("run needs an image and a container ID")
 	case c.Bool("detach") && c.Bool("rm"):
-		return errors.New("--rm removes what has ended: not with --detach")
+		return errors.New("--rm cannot be combined with --detach")
 	case c.Bool("detach") && c.Bool("tty"):
-		return errors.New("--tty needs someone at it: not with --detach")
+		return errors.New("--tty cannot be combined with --detach")
 	}
 	client, ctx, cancel, err := commands.NewClient(c)
 	if err != nil {
@@ -87,7 +87,7 @@ func runContainer(c *cli.Context) (err error) {
 	return follow(ctx, task, terminal)
 }
 
-// output is where what the container says goes, and input where what it reads comes from.
+// output returns the creator of the container's standard streams, as the flags select.
 func output(c *cli.Context, terminal console.Console, input io.Reader) cio.Creator {
 	pipes := cio.WithFIFODir(c.String("fifo-dir"))
 	switch address := c.String("log-uri"); {
@@ -95,11 +95,11 @@ func output(c *cli.Context, terminal console.Console, input io.Reader) cio.Creat
 		return cio.NewCreator(cio.WithStreams(terminal, terminal, nil), cio.WithTerminal, pipes)
 	case address != "":
 		return func(id string) (cio.IO, error) {
-			where, err := url.Parse(address)
+			target, err := url.Parse(address)
 			if err != nil {
 				return nil, fmt.Errorf("--log-uri: %w", err)
 			}
-			return cio.LogURI(where)(id)
+			return cio.LogURI(target)(id)
 		}
 	case c.Bool("null-io") || c.Bool("detach"):
 		return cio.NullIO
@@ -107,7 +107,8 @@ func output(c *cli.Context, terminal console.Console, input io.Reader) cio.Creat
 	return cio.NewCreator(cio.WithStreams(input, os.Stdout, os.Stderr), pipes)
 }
 
-// input tells when there is no more to read, which a pipe that the shim holds open does not.
+// input is a reader that closes ended when its source ends. The shim holds its own pipe open, so
+// that it does not see the end.
 type input struct {
 	from  io.Reader
 	ended chan struct{}
@@ -122,7 +123,8 @@ func (i *input) Read(data []byte) (int, error) {
 	return n, err
 }
 
-// follow starts a task and waits for its end, which is the end of this command too.
+// follow starts a task, forwards signals or the window size to it, and waits until it exits. A
+// non-zero exit status becomes an exit error of this command.
 func follow(ctx context.Context, task containerd.Task, terminal console.Console) error {
 	defer func() { _, _ = task.Delete(ctx, containerd.WithProcessKill) }()
 	ended, err := task.Wait(ctx)
@@ -143,7 +145,7 @@ func follow(ctx context.Context, task containerd.Task, terminal console.Console)
 	if err != nil {
 		return err
 	}
-	// What it has said last is read before its pipes go.
+	// Delete waits until the remaining output is copied.
 	if _, err := task.Delete(ctx); err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func create(
 	if err != nil {
 		return nil, err
 	}
-	// Without a name: what containerd has by default.
+	// Empty: containerd's default snapshotter.
 	snapshotter := ""
 	unpacked, err := image.IsUnpacked(ctx, snapshotter)
 	if err != nil {
@@ -179,7 +181,7 @@ func create(
 	if c.String("user") != "" {
 		name = c.String("user")
 	}
-	user, err := userOf(ctx, client, image, name)
+	user, err := resolveUser(ctx, client, image, name)
 	if err != nil {
 		return nil, err
 	}
@@ -197,8 +199,9 @@ func create(
 	)
 }
 
-// userOf reads the layers of the image if it has to.
-func userOf(ctx context.Context, client *containerd.Client, image containerd.Image, name string) (users.User, error) {
+// resolveUser returns the numeric user. It reads the layers of the image only if it needs the
+// accounts.
+func resolveUser(ctx context.Context, client *containerd.Client, image containerd.Image, name string) (users.User, error) {
 	if !users.NeedsAccounts(name) {
 		return users.Find(name, users.Accounts{})
 	}
@@ -229,7 +232,7 @@ func userOf(ctx context.Context, client *containerd.Client, image containerd.Ima
 	return users.Find(name, accounts)
 }
 
-// layerStream closes what it reads from.
+// layerStream is a decompressed layer that also closes its blob.
 type layerStream struct {
 	io.ReadCloser
 	blob io.Closer

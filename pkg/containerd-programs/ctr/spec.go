@@ -20,37 +20,38 @@ import (
 	"lkt/users"
 )
 
-// specFlags have the names that ctr's own "run" has for the same.
+// specFlags have the same names as the flags of ctr's own "run".
 var specFlags = []cli.Flag{
-	cli.StringSliceFlag{Name: "cap-add", Usage: "a capability, CAP_NAME; there is none without it"},
+	cli.StringSliceFlag{Name: "cap-add", Usage: "add a capability, CAP_NAME; default: none"},
 	cli.StringFlag{Name: "cwd", Usage: "working directory"},
-	cli.StringSliceFlag{Name: "device", Usage: "a device of the machine, /dev/NAME"},
-	cli.StringSliceFlag{Name: "env", Usage: "a variable, NAME=VALUE"},
-	cli.StringFlag{Name: "hostname", Usage: "its name of the machine"},
-	cli.StringSliceFlag{Name: "label", Usage: "a label, NAME=VALUE"},
-	cli.Uint64Flag{Name: "memory-limit", Usage: "most memory, in bytes"},
-	cli.StringSliceFlag{Name: "mount", Usage: "type=bind,src=PATH,dst=PATH,options=rbind:ro; PATHs are the machine's and the container's"},
-	cli.BoolFlag{Name: "net-host", Usage: "the network of the machine; there is none without it"},
-	cli.Int64Flag{Name: "pids-limit", Usage: "most processes and threads; 2048 without it"},
-	cli.BoolFlag{Name: "read-only", Usage: "it cannot write to its root"},
-	cli.BoolFlag{Name: "tty, t", Usage: "a terminal"},
-	cli.StringFlag{Name: "user, u", Usage: "USER[:GROUP], names or numbers; that of the image without it"},
+	cli.StringSliceFlag{Name: "device", Usage: "add a device of the machine, /dev/NAME"},
+	cli.StringSliceFlag{Name: "env", Usage: "set an environment variable, NAME=VALUE"},
+	cli.StringFlag{Name: "hostname", Usage: "hostname in the container"},
+	cli.StringSliceFlag{Name: "label", Usage: "add a label, NAME=VALUE"},
+	cli.Uint64Flag{Name: "memory-limit", Usage: "memory limit in bytes"},
+	cli.StringSliceFlag{Name: "mount", Usage: "add a mount: type=bind,src=HOSTPATH,dst=PATH,options=rbind:ro"},
+	cli.BoolFlag{Name: "net-host", Usage: "use the machine's network; default: no network"},
+	cli.Int64Flag{Name: "pids-limit", Usage: "limit of processes and threads; default: 2048"},
+	cli.BoolFlag{Name: "read-only", Usage: "mount the root file system read-only"},
+	cli.BoolFlag{Name: "tty, t", Usage: "allocate a terminal"},
+	cli.StringFlag{Name: "user, u", Usage: "USER[:GROUP], names or IDs; default: the image's user"},
 }
 
-// specOptions make the config of a container. It is closed like that of an image's service: no capability that is not named, no
-// new privileges, masked paths, Docker's filter of system calls, no network. lkt/confine has the rest.
+// specOptions returns the options of a container's OCI runtime spec. The defaults are those of an
+// image's service: no capabilities, no_new_privs, masked paths, Docker's seccomp profile and no
+// network. Package lkt/confine adds the rest.
 func specOptions(c *cli.Context, config image.ImageConfig, user users.User) ([]oci.SpecOpts, error) {
 	args := append(slices.Clone(config.Entrypoint), config.Cmd...)
 	if c.NArg() > 2 {
 		args = c.Args()[2:]
 	}
 	if len(args) == 0 {
-		return nil, errors.New("the image says no command, and none is given")
+		return nil, errors.New("the image has no command; give one after the container ID")
 	}
 	capabilities := c.StringSlice("cap-add")
 	for _, name := range capabilities {
 		if !strings.HasPrefix(name, "CAP_") {
-			return nil, fmt.Errorf("--cap-add %s: the names of capabilities begin with CAP_", name)
+			return nil, fmt.Errorf("--cap-add %s: capability names begin with CAP_", name)
 		}
 	}
 	mounts, err := parseMounts(c.StringSlice("mount"))
@@ -89,7 +90,7 @@ func specOptions(c *cli.Context, config image.ImageConfig, user users.User) ([]o
 	for _, device := range c.StringSlice("device") {
 		options = append(options, oci.WithDevices(device, "", "rwm"))
 	}
-	// The filter allows what the capabilities are for.
+	// The seccomp profile allows the system calls of the capabilities, so it comes after them.
 	return append(options, seccomp.WithDefaultProfile(), confined), nil
 }
 
@@ -100,7 +101,7 @@ func withUser(user users.User) oci.SpecOpts {
 	}
 }
 
-// confined closes what is left open, as for all containers of this machine.
+// confined applies the restrictions of package confine, as for all containers of this machine.
 func confined(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
 	data, err := json.Marshal(s)
 	if err != nil {
@@ -113,7 +114,7 @@ func confined(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.S
 	return json.Unmarshal(data, s)
 }
 
-// parseMounts reads ctr's form: type=TYPE,src=PATH,dst=PATH,options=ONE:OTHER.
+// parseMounts parses mounts in ctr's form: type=TYPE,src=PATH,dst=PATH,options=ONE:OTHER.
 func parseMounts(texts []string) ([]specs.Mount, error) {
 	var mounts []specs.Mount
 	for _, text := range texts {
@@ -133,11 +134,11 @@ func parseMounts(texts []string) ([]specs.Mount, error) {
 			case "options":
 				mount.Options = strings.Split(value, ":")
 			default:
-				return nil, fmt.Errorf("--mount %s: what is %q?", text, key)
+				return nil, fmt.Errorf("--mount %s: unknown key %q", text, key)
 			}
 		}
 		if mount.Type == "" || mount.Source == "" || mount.Destination == "" {
-			return nil, fmt.Errorf("--mount %s: it needs type, src and dst", text)
+			return nil, fmt.Errorf("--mount %s: type, src and dst are required", text)
 		}
 		mounts = append(mounts, mount)
 	}

@@ -17,7 +17,7 @@ import (
 	"lkt/users"
 )
 
-// specOf is the config of a container that "run" makes with these arguments.
+// specOf returns the spec that "run" creates with the given arguments.
 func specOf(t *testing.T, config image.ImageConfig, args ...string) (*oci.Spec, error) {
 	t.Helper()
 	set := flag.NewFlagSet("run", flag.ContinueOnError)
@@ -37,7 +37,7 @@ func specOf(t *testing.T, config image.ImageConfig, args ...string) (*oci.Spec, 
 
 var config = image.ImageConfig{Entrypoint: []string{"/a"}, Cmd: []string{"b"}, Env: []string{"A=1"}, WorkingDir: "/w"}
 
-func TestPrivilegesAreThoseOfAService(t *testing.T) {
+func TestRunDefaultsToServicePrivileges(t *testing.T) {
 	spec, err := specOf(t, config, "image", "x")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestPrivilegesAreThoseOfAService(t *testing.T) {
 		t.Errorf("capabilities: %+v", all)
 	}
 	if !process.NoNewPrivileges {
-		t.Error("new privileges")
+		t.Error("no_new_privs is not set")
 	}
 	if linux.Seccomp == nil || linux.Seccomp.DefaultAction != specs.ActErrno {
 		t.Errorf("seccomp: %+v", linux.Seccomp)
@@ -73,7 +73,7 @@ func TestPrivilegesAreThoseOfAService(t *testing.T) {
 	}
 }
 
-func TestMoreIsAskedFor(t *testing.T) {
+func TestRunFlagsExtendSpec(t *testing.T) {
 	spec, err := specOf(t, config, "--cap-add", "CAP_CHOWN", "--net-host", "--pids-limit", "9", "--read-only", "--env", "A=2",
 		"--mount", "type=bind,src=/s,dst=/d,options=rbind:ro", "--", "image", "x", "c", "d")
 	if err != nil {
@@ -92,24 +92,24 @@ func TestMoreIsAskedFor(t *testing.T) {
 		t.Errorf("got %+v", spec)
 	}
 	if slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.NetworkNamespace }) {
-		t.Error("a network of its own")
+		t.Error("it has a network namespace")
 	}
 	if slices.Contains(spec.Process.Env, "A=1") || !slices.Contains(spec.Process.Env, "A=2") {
-		t.Errorf("variables: %v", spec.Process.Env)
+		t.Errorf("environment: %v", spec.Process.Env)
 	}
 }
 
-func TestWhatCannotBeIsAnError(t *testing.T) {
+func TestRunRejectsInvalidFlags(t *testing.T) {
 	for text, args := range map[string][]string{
-		"begin with CAP_": {"--cap-add", "CHOWN", "image", "x"},
-		"needs type":      {"--mount", "type=bind,src=/s", "image", "x"},
-		`what is "to"?`:   {"--mount", "type=bind,to=/s", "image", "x"},
+		"begin with CAP_":  {"--cap-add", "CHOWN", "image", "x"},
+		"are required":     {"--mount", "type=bind,src=/s", "image", "x"},
+		`unknown key "to"`: {"--mount", "type=bind,to=/s", "image", "x"},
 	} {
 		if _, err := specOf(t, config, args...); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
 	if _, err := specOf(t, image.ImageConfig{}, "image", "x"); err == nil {
-		t.Error("a container without a command")
+		t.Error("accepted a container without a command")
 	}
 }

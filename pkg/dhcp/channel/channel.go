@@ -1,4 +1,5 @@
-// Package channel is how the three processes speak: messages over a socket pair that keeps their bounds.
+// Package channel carries messages between the three processes, over a socket pair that keeps
+// message boundaries.
 package channel
 
 import (
@@ -8,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxSize bounds a message. A frame of the link has 2048 bytes at most.
+// MaxSize is the maximum size of a message in bytes. A link-layer frame has at most 2048.
 const MaxSize = 4096
 
-// Conn is one end of a channel.
+// Conn is the file descriptor of one end of a channel.
 type Conn int
 
-// Pair makes the two ends.
+// Pair returns both ends of a new channel.
 func Pair() (a, b Conn, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -23,10 +24,10 @@ func Pair() (a, b Conn, err error) {
 	return Conn(fds[0]), Conn(fds[1]), nil
 }
 
-// ErrClosed says that the process at the other end has ended.
+// ErrClosed means that the process at the other end has exited.
 var ErrClosed = errors.New("the other process ended")
 
-// Send waits until the message has its place in the queue of the other end.
+// Send sends a message. It blocks while the receiver's queue is full.
 func (c Conn) Send(message []byte) error {
 	for {
 		_, err := unix.Write(int(c), message)
@@ -41,7 +42,8 @@ func (c Conn) Send(message []byte) error {
 	}
 }
 
-// Receive waits for a message. It is valid until the next one is read into the same buffer of MaxSize bytes.
+// Receive waits for a message and reads it into buffer, which must have MaxSize bytes. The result
+// is valid until the next call with the same buffer.
 func (c Conn) Receive(buffer []byte) ([]byte, error) {
 	for {
 		n, err := unix.Read(int(c), buffer)

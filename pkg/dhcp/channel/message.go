@@ -10,20 +10,21 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// Messages. Those of the wire and of the engine, in turn: the engine answers a Frame or a Tick with any number of Frames and one Wait,
-// with which it begins too. Those of the engine for the actuator: Bound and Lost.
+// Messages. wire and engine alternate: the engine answers each Frame or Tick with any number of
+// Frames and then one Wait, and starts with such an answer. The engine sends Bound and Lost to the
+// actuator.
 type (
-	// Frame is a packet from or for the link; Station is its source or its target.
+	// Frame is a packet from or to the link. Station is its source or destination.
 	Frame struct {
 		Interface int
 		Type      uint16 // packet.EtherIPv4 or packet.EtherARP
-		Checksum  bool   // the checksum of UDP is complete
+		Checksum  bool   // the UDP checksum is complete
 		Station   packet.HardwareAddr
 		Packet    []byte
 	}
-	// Tick says that it is time.
+	// Tick tells the engine that its Wait is over.
 	Tick struct{}
-	// Wait says when to send a Tick.
+	// Wait tells the wire when to send a Tick.
 	Wait struct{ For time.Duration }
 	// Bound is a lease to apply.
 	Bound struct {
@@ -31,7 +32,7 @@ type (
 		Renewed   bool
 		Lease     *lease.Lease
 	}
-	// Lost is an address to take away.
+	// Lost tells the actuator to remove the address.
 	Lost struct {
 		Interface int
 		Reason    engine.Reason
@@ -46,7 +47,7 @@ const (
 	kindLost
 )
 
-// Encode gives the message's bytes.
+// Encode returns the message in its wire form.
 func (f Frame) Encode() []byte {
 	b := binary.BigEndian.AppendUint32([]byte{kindFrame}, uint32(f.Interface))
 	b = binary.BigEndian.AppendUint16(b, f.Type)
@@ -55,25 +56,26 @@ func (f Frame) Encode() []byte {
 	return append(b, f.Packet...)
 }
 
-// Encode gives the message's bytes.
+// Encode returns the message in its wire form.
 func (Tick) Encode() []byte { return []byte{kindTick} }
 
-// Encode gives the message's bytes.
+// Encode returns the message in its wire form.
 func (w Wait) Encode() []byte { return binary.BigEndian.AppendUint64([]byte{kindWait}, uint64(w.For)) }
 
-// Encode gives the message's bytes.
+// Encode returns the message in its wire form.
 func (m Bound) Encode() []byte {
 	b := binary.BigEndian.AppendUint32([]byte{kindBound}, uint32(m.Interface))
 	return m.Lease.Append(append(b, flag(m.Renewed)))
 }
 
-// Encode gives the message's bytes.
+// Encode returns the message in its wire form.
 func (m Lost) Encode() []byte {
 	b := binary.BigEndian.AppendUint32([]byte{kindLost}, uint32(m.Interface))
 	return append(b, byte(m.Reason))
 }
 
-// Decode reads any message. What comes from another process is no more trusted than what comes from the network.
+// Decode parses any message. Messages of other processes are as untrusted as packets from the
+// network.
 func Decode(b []byte) (any, error) {
 	kind, rest := byte(0), b
 	if len(b) > 0 {

@@ -7,26 +7,27 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// Action is what the caller has to do: Send, SendARP, Bound or Lost.
+// Action is an action for the caller: Send, SendARP, Bound or Lost.
 type Action interface{ action() }
 
-// Send is a message for the network. To is a server, or 255.255.255.255. From is 0.0.0.0 until there is an address.
+// Send is a message to send. From is 0.0.0.0 before there is an address. To is a server, or
+// 255.255.255.255.
 type Send struct {
 	Message  *packet.Message
 	From, To netip.Addr
-	Link     packet.HardwareAddr // the station it goes to
+	Station  packet.HardwareAddr // the link-layer destination
 }
 
-// SendARP is a probe or an announcement of RFC 5227, for all stations.
+// SendARP is an ARP probe or announcement (RFC 5227), sent to all stations.
 type SendARP struct{ Packet *packet.ARP }
 
-// Bound is a lease to apply. It comes again whenever the lease is renewed.
+// Bound is a lease to apply. Each renewal returns it again.
 type Bound struct {
 	Lease   *lease.Lease
 	Renewed bool
 }
 
-// Lost says that the address may not be used any longer.
+// Lost means that the address must no longer be used.
 type Lost struct{ Reason Reason }
 
 func (Send) action()    {}
@@ -34,24 +35,24 @@ func (SendARP) action() {}
 func (Bound) action()   {}
 func (Lost) action()    {}
 
-// Reason is why an address is lost.
+// Reason is why an address was lost.
 type Reason byte
 
 // The reasons.
 const (
-	Ended Reason = 1 + iota
-	Refused
+	Expired Reason = 1 + iota
+	Nak
 	Conflict
 )
 
 func (r Reason) String() string {
 	switch r {
-	case Ended:
-		return "the lease ended"
-	case Refused:
+	case Expired:
+		return "the lease expired"
+	case Nak:
 		return "the server refused the address"
 	case Conflict:
 		return "another station uses the address"
 	}
-	return "no known reason"
+	return "unknown reason"
 }

@@ -7,28 +7,29 @@ import (
 	"lkt/dhcp/packet"
 )
 
-func (e *Engine) acknowledged(m *packet.Message, from packet.HardwareAddr, now time.Duration) []Action {
+func (e *Engine) receiveAck(m *packet.Message, from packet.HardwareAddr, now time.Duration) []Action {
 	g, err := readGrant(m)
-	if err != nil || !e.expects(g) || g.Time != lease.Forever && now >= e.asked+g.Time {
+	if err != nil || !e.isExpectedAck(g) || g.Time != lease.Infinite && now >= e.requestSent+g.Time {
 		return nil
 	}
-	e.granted, e.peer = e.asked, from
-	if e.state == requesting && e.config.Probes.Count > 0 {
+	e.leaseStart, e.peer = e.requestSent, from
+	if e.state == requesting && e.config.Probes.Num > 0 {
 		e.offer, e.state, e.tries = g, probing, 0
-		e.next = now + e.between(0, e.config.Probes.Wait)
+		e.deadline = now + e.between(0, e.config.Probes.Wait)
 		return e.Tick(now)
 	}
-	return e.hold(g, now)
+	return e.bind(g, now)
 }
 
-// expects says whether an ACK answers the request of the state. A server that gives another address has to say NAK to this one.
-func (e *Engine) expects(g *grant) bool {
+// isExpectedAck reports whether an ACK answers the request of the current state. A server that
+// assigns another address must NAK this request.
+func (e *Engine) isExpectedAck(g *grant) bool {
 	address := g.Address.Addr()
 	switch e.state {
 	case requesting:
 		return g.Server == e.offer.Server && address == e.offer.Address.Addr()
 	case rebooting:
-		return address == e.config.Known
+		return address == e.config.Previous
 	case renewing:
 		return g.Server == e.held.Server && address == e.held.Address.Addr()
 	case rebinding:
@@ -37,12 +38,12 @@ func (e *Engine) expects(g *grant) bool {
 	return false
 }
 
-// hold takes a lease into use.
-func (e *Engine) hold(g *grant, now time.Duration) []Action {
+// bind enters the BOUND state with a lease.
+func (e *Engine) bind(g *grant, now time.Duration) []Action {
 	renewed := e.held != nil
-	e.held, e.offer, e.state, e.refusals = g, nil, bound, 0
+	e.held, e.offer, e.state, e.naks = g, nil, bound, 0
 	actions := []Action{Bound{Lease: &g.Lease, Renewed: renewed}}
-	e.next = e.renewal()
+	e.deadline = e.renewalTime()
 	if renewed {
 		e.conflicts = 0
 	} else {
@@ -52,16 +53,16 @@ func (e *Engine) hold(g *grant, now time.Duration) []Action {
 	return actions
 }
 
-// renewal is when a longer lease is asked for.
-func (e *Engine) renewal() time.Duration {
-	if e.held.Time == lease.Forever {
+// renewalTime returns the time T1, at which the engine requests a renewal.
+func (e *Engine) renewalTime() time.Duration {
+	if e.held.Time == lease.Infinite {
 		return never
 	}
-	return e.granted + e.held.renew
+	return e.leaseStart + e.held.renew
 }
 
-func (e *Engine) refused(m *packet.Message, now time.Duration) []Action {
-	server, err := oneAddress(m, packet.OptionServer)
+func (e *Engine) receiveNak(m *packet.Message, now time.Duration) []Action {
+	server, err := addressOption(m, packet.OptionServer)
 	if err != nil {
 		return nil
 	}
@@ -70,7 +71,7 @@ func (e *Engine) refused(m *packet.Message, now time.Duration) []Action {
 		if server != e.offer.Server {
 			return nil
 		}
-		return e.refusedRequest(now)
+		return e.retryAfterNak(now)
 	case renewing:
 		if server != e.held.Server {
 			return nil
@@ -79,16 +80,17 @@ func (e *Engine) refused(m *packet.Message, now time.Duration) []Action {
 	default:
 		return nil
 	}
-	return append([]Action{Lost{Refused}}, e.restart(now)...)
+	return append([]Action{Lost{Nak}}, e.restart(now)...)
 }
 
-// refusedRequest starts again, ever more slowly with a server that offers what it then refuses.
-func (e *Engine) refusedRequest(now time.Duration) []Action {
-	e.refusals++
-	if e.refusals == 1 {
+// retryAfterNak starts over, with increasing delays if a server keeps refusing the addresses that
+// it offers.
+func (e *Engine) retryAfterNak(now time.Duration) []Action {
+	e.naks++
+	if e.naks == 1 {
 		return e.restart(now)
 	}
 	e.offer = nil
-	e.state, e.next = pausing, now+min(firstPause<<min(e.refusals-2, 8), maxWait)
+	e.state, e.deadline = delaying, now+min(firstDelay<<min(e.naks-2, 8), maxTimeout)
 	return nil
 }

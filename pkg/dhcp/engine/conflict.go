@@ -7,24 +7,27 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// Probes says how a new address is looked for on the link (RFC 5227 2.1): Count questions, the first within Wait, each Least to Most
-// after the one before, and Settle for an answer to the last.
+// Probes are the parameters of address conflict detection (RFC 5227 section 1.1): PROBE_NUM,
+// PROBE_WAIT, PROBE_MIN, PROBE_MAX and ANNOUNCE_WAIT.
 type Probes struct {
-	Count                     int
-	Wait, Least, Most, Settle time.Duration
+	Num                          int
+	Wait, Min, Max, AnnounceWait time.Duration
 }
 
 var (
-	// Standard are the times of RFC 5227: 4 to 7 seconds in all, for networks whose switches begin slowly.
-	Standard = Probes{3, time.Second, time.Second, 2 * time.Second, 2 * time.Second}
-	// Fast asks as often, within half a second. A station that is awake answers within milliseconds.
-	Fast = Probes{3, 0, 100 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond}
+	// RFC5227Probes are the values of RFC 5227. They take 4 to 7 seconds, for networks whose
+	// switches start slowly.
+	RFC5227Probes = Probes{3, time.Second, time.Second, 2 * time.Second, 2 * time.Second}
+	// FastProbes sends as many probes within half a second. A running station answers within
+	// milliseconds.
+	FastProbes = Probes{3, 0, 100 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond}
 )
 
 const (
-	// RFC 2131 3.1.5: the least time between a DECLINE and the next DISCOVER.
+	// RFC 2131 3.1.5: the minimum delay between a DECLINE and the next DISCOVER.
 	declineWait = 10 * time.Second
-	// RFC 5227 1.1: MAX_CONFLICTS, RATE_LIMIT_INTERVAL, ANNOUNCE_NUM, ANNOUNCE_INTERVAL, DEFEND_INTERVAL.
+	// RFC 5227 1.1: MAX_CONFLICTS, RATE_LIMIT_INTERVAL, ANNOUNCE_NUM, ANNOUNCE_INTERVAL and
+	// DEFEND_INTERVAL.
 	maxConflicts     = 10
 	rateLimit        = 60 * time.Second
 	announcements    = 2
@@ -32,36 +35,36 @@ const (
 	defendInterval   = 10 * time.Second
 )
 
-// conflict is what the client knows of stations that use its address.
+// conflict is the state of address conflict detection.
 type conflict struct {
-	conflicts int           // addresses given back because of one, without a lease that lasted in between
-	announced int           // announcements of this address
-	defended  time.Duration // when the address was last defended
+	conflicts    int           // addresses declined since the last renewed lease
+	announced    int           // announcements sent for this address
+	lastDefended time.Duration // when the address was last defended
 }
 
-// probe asks the link for the address, or takes it when there was time enough for an answer.
+// probe sends the next ARP probe, or binds the address if no station has answered in time.
 func (e *Engine) probe(now time.Duration) []Action {
-	if now < e.next {
+	if now < e.deadline {
 		return nil
 	}
 	p := e.config.Probes
-	if e.tries >= p.Count {
-		return e.hold(e.offer, now)
+	if e.tries >= p.Num {
+		return e.bind(e.offer, now)
 	}
 	e.tries++
-	e.next = now + p.Settle
-	if e.tries < p.Count {
-		e.next = now + e.between(p.Least, p.Most)
+	e.deadline = now + p.AnnounceWait
+	if e.tries < p.Num {
+		e.deadline = now + e.between(p.Min, p.Max)
 	}
-	return []Action{SendARP{e.arp(nobody, e.offer.Address.Addr())}}
+	return []Action{SendARP{e.arp(unspecified, e.offer.Address.Addr())}}
 }
 
-// announce tells the link whose the address is now, so that stations forget whom they knew by it.
+// announce sends an ARP announcement, so that stations update their ARP caches.
 func (e *Engine) announce(now time.Duration) []Action {
 	e.announced++
-	e.next = e.renewal()
+	e.deadline = e.renewalTime()
 	if e.announced < announcements {
-		e.next = min(e.next, now+announceInterval)
+		e.deadline = min(e.deadline, now+announceInterval)
 	}
 	own := e.held.Address.Addr()
 	return []Action{SendARP{e.arp(own, own)}}
@@ -71,32 +74,33 @@ func (e *Engine) arp(sender, target netip.Addr) *packet.ARP {
 	return &packet.ARP{Sender: e.config.Hardware, SenderIP: sender, TargetIP: target}
 }
 
-// ReceiveARP takes an ARP packet from the network. One that shows another station with this client's address makes it defend the
-// address once, and give it up the second time (RFC 5227 2.4 b).
+// ReceiveARP handles an ARP packet from the network. If another station uses the client's address,
+// the client defends it once, and declines it if that happens again within DEFEND_INTERVAL (RFC
+// 5227 2.4 b).
 func (e *Engine) ReceiveARP(a *packet.ARP, now time.Duration) []Action {
 	if a.Sender == e.config.Hardware {
 		return nil
 	}
 	if e.state == probing {
 		wanted := e.offer.Address.Addr()
-		// Another station has it, or probes for it too.
-		if a.SenderIP == wanted || !a.Reply && a.SenderIP == nobody && a.TargetIP == wanted {
-			return e.giveUp(e.offer, now)
+		// Another station uses the address, or probes for it too.
+		if a.SenderIP == wanted || !a.Reply && a.SenderIP == unspecified && a.TargetIP == wanted {
+			return e.declineAddress(e.offer, now)
 		}
 		return nil
 	}
 	if e.held == nil || a.SenderIP != e.held.Address.Addr() {
 		return nil
 	}
-	if now-e.defended < defendInterval {
-		return append([]Action{Lost{Conflict}}, e.giveUp(e.held, now)...)
+	if now-e.lastDefended < defendInterval {
+		return append([]Action{Lost{Conflict}}, e.declineAddress(e.held, now)...)
 	}
-	e.defended = now
+	e.lastDefended = now
 	own := e.held.Address.Addr()
 	return []Action{SendARP{e.arp(own, own)}}
 }
 
-func (e *Engine) giveUp(g *grant, now time.Duration) []Action {
+func (e *Engine) declineAddress(g *grant, now time.Duration) []Action {
 	e.conflicts++
 	wait := declineWait
 	if e.conflicts > maxConflicts {
@@ -104,6 +108,6 @@ func (e *Engine) giveUp(g *grant, now time.Duration) []Action {
 	}
 	send := e.decline(g)
 	e.held, e.offer = nil, nil
-	e.state, e.next = pausing, now+wait
+	e.state, e.deadline = delaying, now+wait
 	return []Action{send}
 }

@@ -18,29 +18,29 @@ var (
 	own      = netip.MustParseAddr("10.0.2.15")
 )
 
-// conversation drives an engine and keeps a line for everything it does.
+// conversation drives an engine and records a line for each of its actions.
 type conversation struct {
 	t      *testing.T
 	engine *Engine
 	now    time.Duration
 	last   *packet.Message
-	arp    bool // keep lines of ARP too
+	arp    bool // record ARP packets too
 	lines  []string
 }
 
-// start begins a conversation without probes.
-func start(t *testing.T, known string) *conversation {
+// start begins a conversation without ARP probes.
+func start(t *testing.T, previous string) *conversation {
 	t.Helper()
-	return startWith(t, known, Probes{})
+	return startWith(t, previous, Probes{})
 }
 
-func startWith(t *testing.T, known string, probes Probes) *conversation {
+func startWith(t *testing.T, previous string, probes Probes) *conversation {
 	t.Helper()
-	c := &conversation{t: t, now: time.Hour, arp: probes.Count > 0}
+	c := &conversation{t: t, now: time.Hour, arp: probes.Num > 0}
 	n := uint32(0)
 	config := Config{Hardware: hardware, HostName: "lkt", Probes: probes, Random: func() uint32 { n += 1000; return n }}
-	if known != "" {
-		config.Known = netip.MustParseAddr(known)
+	if previous != "" {
+		config.Previous = netip.MustParseAddr(previous)
 	}
 	var actions []Action
 	c.engine, actions = New(config, c.now)
@@ -95,7 +95,7 @@ func kind(m *packet.Message) string {
 	return name
 }
 
-// answer gives the engine a server's message, changed by the given functions.
+// answer delivers a server message to the engine, modified by the given functions.
 func (c *conversation) answer(kind packet.Type, changes ...func(*packet.Message)) {
 	m := &packet.Message{
 		Type: kind, XID: c.engine.xid, Hardware: hardware, Your: own,
@@ -112,7 +112,7 @@ func (c *conversation) answer(kind packet.Type, changes ...func(*packet.Message)
 	c.note(c.engine.Receive(m, station, c.now))
 }
 
-// wait lets time pass, and the engine do what is due.
+// wait advances the time and runs all ticks that are due.
 func (c *conversation) wait(d time.Duration) {
 	end := c.now + d
 	for c.engine.Deadline() <= end {
@@ -142,7 +142,7 @@ func without(code byte) func(*packet.Message) {
 	return func(m *packet.Message) { delete(m.Options, code) }
 }
 
-func gives(a string) func(*packet.Message) {
+func withAddress(a string) func(*packet.Message) {
 	return func(m *packet.Message) { m.Your = netip.MustParseAddr(a) }
 }
 
@@ -157,12 +157,12 @@ const (
 	announce = "announce 10.0.2.15"
 	isBound  = "bound 10.0.2.15/24"
 	renewed  = "renewed 10.0.2.15/24"
-	ended    = "lost: the lease ended"
+	expired  = "lost: the lease expired"
 	refused  = "lost: the server refused the address"
-	taken    = "lost: another station uses the address"
+	inUse    = "lost: another station uses the address"
 )
 
-// bind leads a new client to its lease.
+// bind takes a new client to the BOUND state.
 func (c *conversation) bind(changes ...func(*packet.Message)) {
 	c.t.Helper()
 	c.answer(packet.Offer)

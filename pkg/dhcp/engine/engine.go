@@ -1,5 +1,5 @@
-// Package engine is a DHCPv4 client (RFC 2131) as a pure state machine: packets and time in, packets and leases out. It
-// opens nothing, waits for nothing and reads no clock.
+// Package engine is a DHCPv4 client (RFC 2131) as a pure state machine: it takes packets and the
+// time, and returns packets and leases. It does no I/O, does not block and reads no clock.
 package engine
 
 import (
@@ -11,15 +11,16 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// Config is what a client knows when it starts.
+// Config is the configuration of a client.
 type Config struct {
 	Hardware packet.HardwareAddr
-	HostName string // sent to the server; may be empty
-	// Known is an address the interface has from an earlier run. The client asks for it again before it asks for any.
-	Known netip.Addr
-	// Probes is how a new address is looked for on the link before it is used.
+	HostName string // host name option; may be empty
+	// Previous is the interface's address from an earlier run. The client requests it first
+	// (INIT-REBOOT).
+	Previous netip.Addr
+	// Probes are the parameters of address conflict detection for a new address.
 	Probes Probes
-	// Random gives transaction numbers and jitter.
+	// Random returns transaction IDs and jitter.
 	Random func() uint32
 }
 
@@ -28,51 +29,51 @@ type state int
 const (
 	selecting  state = iota // DISCOVER sent, waiting for an OFFER
 	requesting              // REQUEST sent, waiting for an ACK
-	rebooting               // REQUEST for a known address sent
-	probing                 // ACK received, asking the link whether the address is free
-	pausing                 // the address was not free, or refused again; waiting before the next DISCOVER
+	rebooting               // REQUEST for a previous address sent
+	probing                 // ACK received, probing for conflicts
+	delaying                // delay before the next DISCOVER, after a DECLINE or repeated NAKs
 	bound
-	renewing  // asking the server of the lease
-	rebinding // asking any server
+	renewing  // requesting an extension from the server of the lease
+	rebinding // requesting an extension from any server
 )
 
 const (
-	firstWait   = 4 * time.Second
-	maxWait     = 64 * time.Second
-	minRenew    = 60 * time.Second // RFC 2131 4.4.5: the least time between two requests for a longer lease
-	maxRequests = 4
-	maxReboots  = 2
-	firstPause  = time.Second
-	never       = time.Duration(1<<63 - 1)
+	firstTimeout     = 4 * time.Second
+	maxTimeout       = 64 * time.Second
+	minRenewInterval = 60 * time.Second // between two renewal requests, RFC 2131 4.4.5
+	maxRequests      = 4
+	maxReboots       = 2
+	firstDelay       = time.Second
+	never            = time.Duration(1<<63 - 1)
 )
 
 var (
-	broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	nobody    = netip.IPv4Unspecified()
+	broadcast   = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	unspecified = netip.IPv4Unspecified()
 )
 
-// Engine is one client on one interface. Times are those of a monotonic clock, from any origin.
+// Engine is a client on one interface. Times are those of a monotonic clock with any origin.
 type Engine struct {
-	config   Config
-	state    state
-	xid      uint32
-	began    time.Duration // of this transaction
-	next     time.Duration // when Tick has something to do
-	tries    int
-	offer    *grant              // asked for, or being probed
-	held     *grant              // in use
-	peer     packet.HardwareAddr // the station the last ACK came from: the server, or a relay
-	granted  time.Duration       // when the request that gave the lease was sent
-	asked    time.Duration       // when the last request was sent
-	refusals int                 // of requests, one after the other
+	config      Config
+	state       state
+	xid         uint32
+	started     time.Duration // when the transaction started
+	deadline    time.Duration // when the next Tick is due
+	tries       int
+	offer       *grant              // being requested or probed
+	held        *grant              // in use
+	peer        packet.HardwareAddr // the station that sent the last ACK: the server, or a relay
+	leaseStart  time.Duration       // when the request for the lease was sent
+	requestSent time.Duration       // when the last request was sent
+	naks        int                 // consecutive NAKs to requests
 	conflict
 }
 
-// New gives a client and the first messages to send.
+// New returns a client and its first messages.
 func New(config Config, now time.Duration) (*Engine, []Action) {
 	e := &Engine{config: config}
-	e.defended = now - defendInterval
-	if lease.IsUnicast(config.Known) {
+	e.lastDefended = now - defendInterval
+	if lease.IsUnicast(config.Previous) {
 		e.begin(rebooting, now)
 	} else {
 		e.begin(selecting, now)
@@ -80,18 +81,18 @@ func New(config Config, now time.Duration) (*Engine, []Action) {
 	return e, e.transmit(now)
 }
 
-// Deadline is the time at which Tick is to be called.
-func (e *Engine) Deadline() time.Duration { return e.next }
+// Deadline returns the time at which the caller must call Tick.
+func (e *Engine) Deadline() time.Duration { return e.deadline }
 
-// Tick does what is due at now.
+// Tick performs the actions that are due at now.
 func (e *Engine) Tick(now time.Duration) []Action {
-	if now < e.next {
+	if now < e.deadline {
 		return nil
 	}
 	switch e.state {
 	case probing:
 		return e.probe(now)
-	case pausing:
+	case delaying:
 		return e.restart(now)
 	case requesting:
 		if e.tries >= maxRequests {
@@ -102,24 +103,24 @@ func (e *Engine) Tick(now time.Duration) []Action {
 			return e.restart(now)
 		}
 	case bound:
-		if now < e.renewal() {
+		if now < e.renewalTime() {
 			return e.announce(now)
 		}
 		e.begin(renewing, now)
 	}
 	if e.state == renewing || e.state == rebinding {
-		if now >= e.granted+e.held.Time {
-			return append([]Action{Lost{Ended}}, e.restart(now)...)
+		if now >= e.leaseStart+e.held.Time {
+			return append([]Action{Lost{Expired}}, e.restart(now)...)
 		}
-		if e.state == renewing && now >= e.granted+e.held.rebind {
+		if e.state == renewing && now >= e.leaseStart+e.held.rebind {
 			e.begin(rebinding, now)
 		}
 	}
 	return e.transmit(now)
 }
 
-// Receive takes a message from the network, and the station it came from. What is not meant for this client, or not expected,
-// changes nothing.
+// Receive handles a message from the network; from is the station that sent it. A message for
+// another client, or one that the state does not expect, has no effect.
 func (e *Engine) Receive(m *packet.Message, from packet.HardwareAddr, now time.Duration) []Action {
 	if m.XID != e.xid || m.Hardware != e.config.Hardware {
 		return nil
@@ -137,14 +138,14 @@ func (e *Engine) Receive(m *packet.Message, from packet.HardwareAddr, now time.D
 		e.state, e.tries = requesting, 0
 		return e.transmit(now)
 	case packet.Ack:
-		return e.acknowledged(m, from, now)
+		return e.receiveAck(m, from, now)
 	case packet.Nak:
-		return e.refused(m, now)
+		return e.receiveNak(m, now)
 	}
 	return nil
 }
 
-// restart asks for any address.
+// restart returns to SELECTING, without an address.
 func (e *Engine) restart(now time.Duration) []Action {
 	e.held, e.offer = nil, nil
 	e.begin(selecting, now)
@@ -152,13 +153,13 @@ func (e *Engine) restart(now time.Duration) []Action {
 }
 
 func (e *Engine) begin(s state, now time.Duration) {
-	e.state, e.tries, e.began = s, 0, now
+	e.state, e.tries, e.started = s, 0, now
 	e.xid = e.config.Random()
 }
 
-// String names the state for logs.
+// String returns the state for logs.
 func (e *Engine) String() string {
 	return fmt.Sprintf("%s, try %d", [...]string{
-		"selecting", "requesting", "rebooting", "probing", "pausing", "bound", "renewing", "rebinding",
+		"selecting", "requesting", "rebooting", "probing", "delaying", "bound", "renewing", "rebinding",
 	}[e.state], e.tries)
 }

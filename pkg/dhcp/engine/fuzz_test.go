@@ -7,31 +7,31 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// FuzzConversation checks what must hold whatever a server and the stations of the link send, and whenever: no panic, no busy loop,
-// only leases that may be applied, and no word of an address that is not the client's.
+// FuzzConversation checks invariants against any server and any stations on the link: no panic, no
+// busy loop, only leases that pass Lease.Check, and Lost only for an address that was bound.
 //
-// The script is a list of frames, each behind its kind, the tenths of a second that go by before it, and its size. The client's
-// transaction number is put into a DHCP message where the low bit of its kind says so.
+// The script is a list of frames, each preceded by its kind, a delay in tenths of a second, and its
+// size. If the low bit of the kind is set, a DHCP message gets the client's transaction ID.
 func FuzzConversation(f *testing.F) {
 	f.Add([]byte(nil), true)
 	lasts := func(seconds byte) func(*packet.Message) { return option(packet.OptionLeaseTime, 0, 0, 0, seconds) }
-	arp := (&packet.ARP{Sender: neighbour, SenderIP: own, TargetIP: own}).Marshal()
-	given := append(scripted(3, 1, reply(packet.Offer)), scripted(3, 1, reply(packet.Ack, lasts(20)))...)
+	arp := (&packet.ARP{Sender: neighbor, SenderIP: own, TargetIP: own}).Marshal()
+	given := append(scriptedFrame(3, 1, reply(packet.Offer)), scriptedFrame(3, 1, reply(packet.Ack, lasts(20)))...)
 	f.Add(given, false)
-	f.Add(append(given, scripted(200, 1, arp)...), false)
-	f.Add(append(append(given, scripted(200, 20, arp)...), scripted(200, 1, arp)...), false)
-	f.Add(append(given, scripted(3, 110, reply(packet.Ack, lasts(20)))...), false)
-	f.Add(append(given, scripted(3, 110, reply(packet.Nak))...), false)
-	f.Add(scripted(3, 1, reply(packet.Ack, lasts(255))), true)
-	f.Add(scripted(3, 1, reply(packet.Nak)), true)
-	f.Add(scripted(3, 1, reply(packet.Offer, option(packet.OptionClasslessRoutes, 0, 10, 0, 2, 9, 17, 172, 16, 128, 0, 0, 0, 0))), false)
-	f.Fuzz(func(t *testing.T, script []byte, known bool) {
+	f.Add(append(given, scriptedFrame(200, 1, arp)...), false)
+	f.Add(append(append(given, scriptedFrame(200, 20, arp)...), scriptedFrame(200, 1, arp)...), false)
+	f.Add(append(given, scriptedFrame(3, 110, reply(packet.Ack, lasts(20)))...), false)
+	f.Add(append(given, scriptedFrame(3, 110, reply(packet.Nak))...), false)
+	f.Add(scriptedFrame(3, 1, reply(packet.Ack, lasts(255))), true)
+	f.Add(scriptedFrame(3, 1, reply(packet.Nak)), true)
+	f.Add(scriptedFrame(3, 1, reply(packet.Offer, option(packet.OptionClasslessRoutes, 0, 10, 0, 2, 9, 17, 172, 16, 128, 0, 0, 0, 0))), false)
+	f.Fuzz(func(t *testing.T, script []byte, previous bool) {
 		n := uint32(0)
-		config := Config{Hardware: hardware, Probes: Fast, Random: func() uint32 { n += 77_777; return n }}
-		if known {
-			config.Known = own
+		config := Config{Hardware: hardware, Probes: FastProbes, Random: func() uint32 { n += 77_777; return n }}
+		if previous {
+			config.Previous = own
 		}
-		w := watcher{t: t, held: known}
+		w := invariants{t: t, held: previous}
 		var actions []Action
 		w.engine, actions = New(config, 0)
 		w.check(actions)
@@ -46,7 +46,7 @@ func FuzzConversation(f *testing.F) {
 	})
 }
 
-// reply is a server's message in its wire form.
+// reply returns a server message in its wire form.
 func reply(kind packet.Type, changes ...func(*packet.Message)) []byte {
 	m := &packet.Message{Type: kind, Hardware: hardware, Your: own, Options: map[byte][]byte{
 		packet.OptionServer:      bytesOf(server),
@@ -65,19 +65,19 @@ func reply(kind packet.Type, changes ...func(*packet.Message)) []byte {
 	return b
 }
 
-// scripted is a frame with what stands before it in a script.
-func scripted(kind, pause byte, frame []byte) []byte {
+// scripted returns a frame with its script header.
+func scriptedFrame(kind, pause byte, frame []byte) []byte {
 	return append([]byte{kind, pause, byte(len(frame) >> 8), byte(len(frame))}, frame...)
 }
 
-type watcher struct {
+type invariants struct {
 	t      *testing.T
 	engine *Engine
 	now    time.Duration
 	held   bool
 }
 
-func (w *watcher) frame(kind byte, frame []byte) []Action {
+func (w *invariants) frame(kind byte, frame []byte) []Action {
 	if kind >= 128 {
 		a, err := packet.ParseARP(frame)
 		if err != nil {
@@ -96,8 +96,9 @@ func (w *watcher) frame(kind byte, frame []byte) []Action {
 	return w.engine.Receive(m, station, w.now)
 }
 
-// wait lets time pass. No script makes the client act more often than five times in a second, over ten seconds or more.
-func (w *watcher) wait(d time.Duration) {
+// wait advances the time. No script may make the client act more than five times a second, over ten
+// seconds or more.
+func (w *invariants) wait(d time.Duration) {
 	end := w.now + d
 	most := 50 + int(d/time.Second)*5
 	for w.engine.Deadline() <= end {
@@ -110,7 +111,7 @@ func (w *watcher) wait(d time.Duration) {
 	w.now = end
 }
 
-func (w *watcher) check(actions []Action) {
+func (w *invariants) check(actions []Action) {
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Bound:
@@ -120,12 +121,12 @@ func (w *watcher) check(actions []Action) {
 			w.held = true
 		case Lost:
 			if !w.held {
-				w.t.Fatalf("lost what it did not have: %v", a.Reason)
+				w.t.Fatalf("lost an unbound address: %v", a.Reason)
 			}
 			w.held = false
 		case Send:
 			if size := len(a.Message.Marshal()); size > 576-28 {
-				w.t.Fatalf("a message of %d bytes", size)
+				w.t.Fatalf("message of %d bytes", size)
 			}
 		}
 	}

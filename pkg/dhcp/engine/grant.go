@@ -12,18 +12,18 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// grant is a lease and when to ask for a longer one.
+// grant is a lease with its renewal and rebinding times.
 type grant struct {
 	lease.Lease
 	renew  time.Duration // T1
 	rebind time.Duration // T2
 }
 
-// readGrant checks an OFFER or an ACK. Options a client can do without are dropped when they are wrong.
+// readGrant parses an OFFER or an ACK. It drops invalid options that a client can do without.
 func readGrant(m *packet.Message) (*grant, error) {
 	g := &grant{}
 	var err error
-	if g.Server, err = oneAddress(m, packet.OptionServer); err != nil {
+	if g.Server, err = addressOption(m, packet.OptionServer); err != nil {
 		return nil, err
 	}
 	bits, err := maskBits(m)
@@ -34,11 +34,11 @@ func readGrant(m *packet.Message) (*grant, error) {
 	if err := g.readTimes(m); err != nil {
 		return nil, err
 	}
-	if err := g.Check(); err != nil { // the address before anything is reckoned from it
+	if err := g.Check(); err != nil { // before anything is derived from the address
 		return nil, err
 	}
 	g.Routes = routes(m, g.Address)
-	g.NameServers = addresses(m, packet.OptionNameServers)
+	g.NameServers = addressList(m, packet.OptionNameServers)
 	if name := strings.TrimRight(string(m.Options[packet.OptionDomainName]), "\x00."); lease.IsDomain(name) {
 		g.Domain = name
 	}
@@ -52,7 +52,7 @@ func readGrant(m *packet.Message) (*grant, error) {
 
 func maskBits(m *packet.Message) (int, error) {
 	v, given := m.Options[packet.OptionSubnetMask]
-	if !given { // the classes of RFC 791
+	if !given { // class A, B or C (RFC 791)
 		if !m.Your.Is4() {
 			return 0, errors.New("no address")
 		}
@@ -65,7 +65,7 @@ func maskBits(m *packet.Message) (int, error) {
 		return 24, nil
 	}
 	if len(v) != 4 {
-		return 0, errors.New("bad subnet mask")
+		return 0, errors.New("invalid subnet mask")
 	}
 	mask := binary.BigEndian.Uint32(v)
 	for bits := 1; bits <= 32; bits++ {
@@ -73,11 +73,11 @@ func maskBits(m *packet.Message) (int, error) {
 			return bits, nil
 		}
 	}
-	return 0, fmt.Errorf("bad subnet mask %v", v)
+	return 0, fmt.Errorf("invalid subnet mask %v", v)
 }
 
 func (g *grant) readTimes(m *packet.Message) error {
-	seconds, err := number(m, packet.OptionLeaseTime)
+	seconds, err := uint32Option(m, packet.OptionLeaseTime)
 	if err != nil {
 		return err
 	}
@@ -85,25 +85,25 @@ func (g *grant) readTimes(m *packet.Message) error {
 		return errors.New("no lease time")
 	}
 	if seconds == 0xffffffff {
-		g.Time = lease.Forever
+		g.Time = lease.Infinite
 		return nil
 	}
-	g.Time = min(time.Duration(seconds)*time.Second, lease.Longest)
+	g.Time = min(time.Duration(seconds)*time.Second, lease.MaxTime)
 	g.renew, g.rebind = g.Time/2, g.Time/8*7
-	renew, err1 := number(m, packet.OptionRenewalTime)
-	rebind, err2 := number(m, packet.OptionRebindingTime)
+	renew, err1 := uint32Option(m, packet.OptionRenewalTime)
+	rebind, err2 := uint32Option(m, packet.OptionRebindingTime)
 	if err1 != nil || err2 != nil {
 		return nil
 	}
 	t1, t2 := time.Duration(renew)*time.Second, time.Duration(rebind)*time.Second
-	if t1 >= lease.Shortest/2 && t1 < t2 && t2 < g.Time {
+	if t1 >= lease.MinTime/2 && t1 < t2 && t2 < g.Time {
 		g.renew, g.rebind = t1, t2
 	}
 	return nil
 }
 
-// number is the value of an option of four bytes, 0 when it is not there.
-func number(m *packet.Message, code byte) (uint32, error) {
+// uint32Option returns the value of a four-byte option, or 0 if it is absent.
+func uint32Option(m *packet.Message, code byte) (uint32, error) {
 	v, given := m.Options[code]
 	if !given {
 		return 0, nil
@@ -114,8 +114,8 @@ func number(m *packet.Message, code byte) (uint32, error) {
 	return binary.BigEndian.Uint32(v), nil
 }
 
-// addresses are the usable ones of an option that is a list of addresses.
-func addresses(m *packet.Message, code byte) []netip.Addr {
+// addressList returns the unicast addresses of an option that is a list of addresses.
+func addressList(m *packet.Message, code byte) []netip.Addr {
 	v := m.Options[code]
 	if len(v)%4 != 0 {
 		return nil
@@ -129,10 +129,10 @@ func addresses(m *packet.Message, code byte) []netip.Addr {
 	return found
 }
 
-func oneAddress(m *packet.Message, code byte) (netip.Addr, error) {
-	found := addresses(m, code)
+func addressOption(m *packet.Message, code byte) (netip.Addr, error) {
+	found := addressList(m, code)
 	if len(found) == 0 || len(m.Options[code]) != 4 {
-		return netip.Addr{}, fmt.Errorf("option %d is not an address", code)
+		return netip.Addr{}, fmt.Errorf("option %d is not a unicast address", code)
 	}
 	return found[0], nil
 }

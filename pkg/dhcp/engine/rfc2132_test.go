@@ -9,65 +9,65 @@ import (
 	"lkt/dhcp/packet"
 )
 
-func TestOffersThatCannotBeUsed(t *testing.T) {
+func TestRejectsInvalidOffers(t *testing.T) {
 	for name, change := range map[string]func(*packet.Message){
-		"no server":         without(packet.OptionServer),
-		"server 0":          option(packet.OptionServer, 0, 0, 0, 0),
-		"broadcast server":  option(packet.OptionServer, 255, 255, 255, 255),
-		"two servers":       option(packet.OptionServer, 10, 0, 2, 2, 10, 0, 2, 3),
-		"own address":       option(packet.OptionServer, 10, 0, 2, 15),
-		"address 0":         gives("0.0.0.0"),
-		"loopback":          gives("127.0.0.1"),
-		"multicast":         gives("224.0.0.1"),
-		"network's":         gives("10.0.2.0"),
-		"broadcast address": gives("10.0.2.255"),
-		"mask with holes":   option(packet.OptionSubnetMask, 255, 0, 255, 0),
-		"mask 0":            option(packet.OptionSubnetMask, 0, 0, 0, 0),
-		"short mask":        option(packet.OptionSubnetMask, 255, 255, 255),
-		"no lease":          without(packet.OptionLeaseTime),
-		"lease 0":           option(packet.OptionLeaseTime, 0, 0, 0, 0),
-		"lease of a second": option(packet.OptionLeaseTime, 0, 0, 0, 1),
-		"odd lease":         option(packet.OptionLeaseTime, 1, 0),
+		"no server":           without(packet.OptionServer),
+		"server 0":            option(packet.OptionServer, 0, 0, 0, 0),
+		"broadcast server":    option(packet.OptionServer, 255, 255, 255, 255),
+		"two servers":         option(packet.OptionServer, 10, 0, 2, 2, 10, 0, 2, 3),
+		"own address":         option(packet.OptionServer, 10, 0, 2, 15),
+		"address 0":           withAddress("0.0.0.0"),
+		"loopback":            withAddress("127.0.0.1"),
+		"multicast":           withAddress("224.0.0.1"),
+		"network address":     withAddress("10.0.2.0"),
+		"broadcast address":   withAddress("10.0.2.255"),
+		"non-contiguous mask": option(packet.OptionSubnetMask, 255, 0, 255, 0),
+		"mask 0":              option(packet.OptionSubnetMask, 0, 0, 0, 0),
+		"short mask":          option(packet.OptionSubnetMask, 255, 255, 255),
+		"no lease time":       without(packet.OptionLeaseTime),
+		"lease time 0":        option(packet.OptionLeaseTime, 0, 0, 0, 0),
+		"lease time 1 s":      option(packet.OptionLeaseTime, 0, 0, 0, 1),
+		"short lease time":    option(packet.OptionLeaseTime, 1, 0),
 	} {
 		c := start(t, "")
 		c.answer(packet.Offer, change)
 		if len(c.lines) != 1 {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }
 
-func TestWhatALeaseBrings(t *testing.T) {
+func TestLeaseOptions(t *testing.T) {
 	for name, row := range map[string]struct {
 		change func(*packet.Message)
 		want   string
 	}{
-		"router":           {option(packet.OptionRouters, 10, 0, 2, 2), "0.0.0.0/0 via 10.0.2.2"},
-		"second router":    {option(packet.OptionRouters, 192, 168, 0, 1, 10, 0, 2, 2), "0.0.0.0/0 via 10.0.2.2"},
-		"itself as router": {option(packet.OptionRouters, 10, 0, 2, 15), ""},
-		"route by a gateway elsewhere": {
+		"router":                {option(packet.OptionRouters, 10, 0, 2, 2), "0.0.0.0/0 via 10.0.2.2"},
+		"second router":         {option(packet.OptionRouters, 192, 168, 0, 1, 10, 0, 2, 2), "0.0.0.0/0 via 10.0.2.2"},
+		"own address as router": {option(packet.OptionRouters, 10, 0, 2, 15), ""},
+		"route via off-link gateway": {
 			option(packet.OptionClasslessRoutes, 0, 192, 168, 0, 1, 8, 10, 10, 0, 2, 9), "10.0.0.0/8 via 10.0.2.9",
 		},
-		"route to this machine": {option(packet.OptionClasslessRoutes, 8, 127, 10, 0, 2, 9), ""},
-		"router elsewhere":      {option(packet.OptionRouters, 192, 168, 0, 1), ""},
-		"cut router":            {option(packet.OptionRouters, 10, 0, 2), ""},
+		"route to loopback": {option(packet.OptionClasslessRoutes, 8, 127, 10, 0, 2, 9), ""},
+		"off-link router":   {option(packet.OptionRouters, 192, 168, 0, 1), ""},
+		"truncated router":  {option(packet.OptionRouters, 10, 0, 2), ""},
 		"classless routes": {
 			option(packet.OptionClasslessRoutes, 0, 10, 0, 2, 9, 17, 172, 16, 128, 0, 0, 0, 0),
 			"0.0.0.0/0 via 10.0.2.9, 172.16.128.0/17 on link",
 		},
-		"bad classless routes": {option(packet.OptionClasslessRoutes, 33, 1, 2, 3, 4), "0.0.0.0/0 via 10.0.2.2"},
-		"cut classless routes": {option(packet.OptionClasslessRoutes, 24, 10, 0), "0.0.0.0/0 via 10.0.2.2"},
-		"name servers":         {option(packet.OptionNameServers, 1, 1, 1, 1, 0, 0, 0, 0), "0.0.0.0/0 via 10.0.2.2, dns 1.1.1.1"},
-		"domain":               {option(packet.OptionDomainName, []byte("a.example\x00")...), "0.0.0.0/0 via 10.0.2.2, domain a.example"},
-		"domain with a line":   {option(packet.OptionDomainName, []byte("a\nnameserver 6.6.6.6")...), "0.0.0.0/0 via 10.0.2.2"},
-		"mtu":                  {option(packet.OptionMTU, 5, 120), "0.0.0.0/0 via 10.0.2.2, mtu 1400"},
-		"tiny mtu":             {option(packet.OptionMTU, 0, 68), "0.0.0.0/0 via 10.0.2.2"},
+		"invalid classless routes":   {option(packet.OptionClasslessRoutes, 33, 1, 2, 3, 4), "0.0.0.0/0 via 10.0.2.2"},
+		"truncated classless routes": {option(packet.OptionClasslessRoutes, 24, 10, 0), "0.0.0.0/0 via 10.0.2.2"},
+		"name servers":               {option(packet.OptionNameServers, 1, 1, 1, 1, 0, 0, 0, 0), "0.0.0.0/0 via 10.0.2.2, dns 1.1.1.1"},
+		"domain":                     {option(packet.OptionDomainName, []byte("a.example\x00")...), "0.0.0.0/0 via 10.0.2.2, domain a.example"},
+		"domain with line break":     {option(packet.OptionDomainName, []byte("a\nnameserver 6.6.6.6")...), "0.0.0.0/0 via 10.0.2.2"},
+		"mtu":                        {option(packet.OptionMTU, 5, 120), "0.0.0.0/0 via 10.0.2.2, mtu 1400"},
+		"MTU below minimum":          {option(packet.OptionMTU, 0, 68), "0.0.0.0/0 via 10.0.2.2"},
 	} {
 		c := start(t, "")
 		c.answer(packet.Offer)
 		c.answer(packet.Ack, row.change)
 		if c.engine.held == nil {
-			t.Errorf("%s: refused", name)
+			t.Errorf("%s: rejected", name)
 			continue
 		}
 		if got := describe(&c.engine.held.Lease); got != row.want {
@@ -76,7 +76,7 @@ func TestWhatALeaseBrings(t *testing.T) {
 	}
 }
 
-func TestAHostNetworkReachesItsRouter(t *testing.T) {
+func TestSlash32AddsRouteToRouter(t *testing.T) {
 	c := start(t, "")
 	c.answer(packet.Offer)
 	c.answer(packet.Ack, option(packet.OptionSubnetMask, 255, 255, 255, 255))

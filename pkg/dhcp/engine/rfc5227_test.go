@@ -8,24 +8,24 @@ import (
 	"lkt/dhcp/packet"
 )
 
-var neighbour = packet.HardwareAddr{2, 0, 0, 0, 0, 77}
+var neighbor = packet.HardwareAddr{2, 0, 0, 0, 0, 77}
 
-// hears gives the engine an ARP packet.
-func (c *conversation) hears(sender packet.HardwareAddr, reply bool, senderIP, targetIP string) {
+// receiveARP delivers an ARP packet to the engine.
+func (c *conversation) receiveARP(sender packet.HardwareAddr, reply bool, senderIP, targetIP string) {
 	c.note(c.engine.ReceiveARP(&packet.ARP{
 		Reply: reply, Sender: sender, SenderIP: netip.MustParseAddr(senderIP), TargetIP: netip.MustParseAddr(targetIP),
 	}, c.now))
 }
 
-func probed(t *testing.T, probes Probes) *conversation {
+func startProbing(t *testing.T, probes Probes) *conversation {
 	c := startWith(t, "", probes)
 	c.answer(packet.Offer)
 	c.answer(packet.Ack)
 	return c
 }
 
-func TestANewAddressIsProbedAndAnnounced(t *testing.T) {
-	c := probed(t, Fast)
+func TestProbesAndAnnouncesNewAddress(t *testing.T) {
+	c := startProbing(t, FastProbes)
 	c.expect(discover, request, probe)
 	c.wait(99 * time.Millisecond)
 	c.expect()
@@ -41,9 +41,9 @@ func TestANewAddressIsProbedAndAnnounced(t *testing.T) {
 	c.expect()
 }
 
-func TestTheTimesOfTheRFC(t *testing.T) {
+func TestRFC5227ProbeTimes(t *testing.T) {
 	for range 20 {
-		c := probed(t, Standard)
+		c := startProbing(t, RFC5227Probes)
 		begin := c.now
 		for c.engine.state == probing {
 			c.wait(c.engine.Deadline() - c.now)
@@ -54,15 +54,15 @@ func TestTheTimesOfTheRFC(t *testing.T) {
 	}
 }
 
-func TestAnAddressInUseIsDeclined(t *testing.T) {
-	for name, hears := range map[string]func(*conversation){
-		"an answer":              func(c *conversation) { c.hears(neighbour, true, "10.0.2.15", "0.0.0.0") },
-		"a question of its user": func(c *conversation) { c.hears(neighbour, false, "10.0.2.15", "10.0.2.1") },
-		"a probe like our own":   func(c *conversation) { c.hears(neighbour, false, "0.0.0.0", "10.0.2.15") },
+func TestDeclinesAddressInUse(t *testing.T) {
+	for name, receiveARP := range map[string]func(*conversation){
+		"ARP reply":               func(c *conversation) { c.receiveARP(neighbor, true, "10.0.2.15", "0.0.0.0") },
+		"ARP request by its user": func(c *conversation) { c.receiveARP(neighbor, false, "10.0.2.15", "10.0.2.1") },
+		"another probe":           func(c *conversation) { c.receiveARP(neighbor, false, "0.0.0.0", "10.0.2.15") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := probed(t, Fast)
-			hears(c)
+			c := startProbing(t, FastProbes)
+			receiveARP(c)
 			c.expect(discover, request, probe, decline)
 			c.wait(declineWait - time.Millisecond)
 			c.answer(packet.Ack)
@@ -73,45 +73,45 @@ func TestAnAddressInUseIsDeclined(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoConflict(t *testing.T) {
-	c := probed(t, Fast)
-	c.hears(hardware, false, "0.0.0.0", "10.0.2.15") // our own probe
-	c.hears(neighbour, false, "10.0.2.1", "10.0.2.15")
-	c.hears(neighbour, true, "10.0.2.14", "10.0.2.15")
+func TestIgnoresHarmlessARP(t *testing.T) {
+	c := startProbing(t, FastProbes)
+	c.receiveARP(hardware, false, "0.0.0.0", "10.0.2.15") // our own probe
+	c.receiveARP(neighbor, false, "10.0.2.1", "10.0.2.15")
+	c.receiveARP(neighbor, true, "10.0.2.14", "10.0.2.15")
 	c.expect(discover, request, probe)
 	c.wait(time.Second)
 	c.expect(probe, probe, isBound, announce)
-	c.hears(neighbour, false, "0.0.0.0", "10.0.2.15")
-	c.hears(hardware, false, "10.0.2.15", "10.0.2.15")
+	c.receiveARP(neighbor, false, "0.0.0.0", "10.0.2.15")
+	c.receiveARP(hardware, false, "10.0.2.15", "10.0.2.15")
 	c.expect()
 }
 
-func TestAnAddressIsDefendedOnceAndGivenUpTheSecondTime(t *testing.T) {
-	c := startWith(t, "10.0.2.15", Fast)
+func TestDefendsAddressOnceThenDeclines(t *testing.T) {
+	c := startWith(t, "10.0.2.15", FastProbes)
 	c.answer(packet.Ack)
 	c.expect(reboot, isBound, announce)
 	c.wait(time.Minute)
 	c.expect(announce)
 	for range 3 {
-		c.hears(neighbour, false, "10.0.2.15", "10.0.2.1")
+		c.receiveARP(neighbor, false, "10.0.2.15", "10.0.2.1")
 		c.expect(announce)
 		c.wait(defendInterval)
 		c.expect()
 	}
-	c.hears(neighbour, false, "10.0.2.15", "10.0.2.1")
+	c.receiveARP(neighbor, false, "10.0.2.15", "10.0.2.1")
 	c.wait(defendInterval - time.Millisecond)
-	c.hears(neighbour, true, "10.0.2.15", "10.0.2.1")
-	c.expect(announce, taken, decline)
+	c.receiveARP(neighbor, true, "10.0.2.15", "10.0.2.1")
+	c.expect(announce, inUse, decline)
 	c.wait(declineWait)
 	c.expect(discover)
 }
 
-func TestManyConflictsAreRareQuestions(t *testing.T) {
-	c := startWith(t, "", Fast)
+func TestRateLimitsAfterManyConflicts(t *testing.T) {
+	c := startWith(t, "", FastProbes)
 	for range maxConflicts + 1 {
 		c.answer(packet.Offer)
 		c.answer(packet.Ack)
-		c.hears(neighbour, true, "10.0.2.15", "0.0.0.0")
+		c.receiveARP(neighbor, true, "10.0.2.15", "0.0.0.0")
 		c.lines = nil
 		c.wait(declineWait)
 	}
@@ -121,9 +121,9 @@ func TestManyConflictsAreRareQuestions(t *testing.T) {
 }
 
 // RFC 2131 table 5.
-func TestADeclineSaysNoMoreThanItMay(t *testing.T) {
-	c := probed(t, Fast)
-	c.hears(neighbour, true, "10.0.2.15", "0.0.0.0")
+func TestDeclineHasOnlyAllowedOptions(t *testing.T) {
+	c := startProbing(t, FastProbes)
+	c.receiveARP(neighbor, true, "10.0.2.15", "0.0.0.0")
 	for code := range c.last.Options {
 		switch code {
 		case packet.OptionServer, packet.OptionRequestedAddress, packet.OptionClientID, packet.OptionMessage:

@@ -8,18 +8,18 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// routes are those of option 121, which rules out option 3 (RFC 3442), else the first usable router. A route that the kernel would
-// not take is left out.
+// routes returns the routes of option 121, which overrides option 3 (RFC 3442), or else the first
+// usable router. It leaves out routes that the kernel would reject.
 func routes(m *packet.Message, own netip.Prefix) []lease.Route {
 	if v, given := m.Options[packet.OptionClasslessRoutes]; given {
 		if found, err := classlessRoutes(v); err == nil {
 			return reachable(found, own)
 		}
 	}
-	for _, router := range addresses(m, packet.OptionRouters) {
+	for _, router := range addressList(m, packet.OptionRouters) {
 		all := lease.Route{To: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: router}
 		wanted := []lease.Route{all}
-		if own.Bits() == 32 { // a cloud that gives every host a network of its own
+		if own.Bits() == 32 { // a cloud that puts each host into a subnet of its own
 			wanted = []lease.Route{{To: netip.PrefixFrom(router, 32)}, all}
 		}
 		if found := reachable(wanted, own); len(found) == len(wanted) {
@@ -45,7 +45,7 @@ func classlessRoutes(v []byte) ([]lease.Route, error) {
 		bits := int(v[0])
 		size := (bits + 7) / 8
 		if bits > 32 || len(v) < 1+size+4 || len(found) == lease.MaxRoutes {
-			return nil, errors.New("bad routes")
+			return nil, errors.New("invalid classless routes")
 		}
 		var network [4]byte
 		copy(network[:], v[1:1+size])

@@ -9,14 +9,14 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// transmit sends the message of the state and sets the time of the next one.
+// transmit sends the message of the current state and schedules its retransmission.
 func (e *Engine) transmit(now time.Duration) []Action {
 	m := &packet.Message{
 		Type: packet.Request, XID: e.xid, Hardware: e.config.Hardware,
-		Secs:    uint16(min((now-e.began)/time.Second, 0xffff)),
+		Secs:    uint16(min((now-e.started)/time.Second, 0xffff)),
 		Options: e.options(),
 	}
-	send := Send{Message: m, From: nobody, To: broadcast, Link: packet.Everyone}
+	send := Send{Message: m, From: unspecified, To: broadcast, Station: packet.BroadcastAddr}
 	switch e.state {
 	case selecting:
 		m.Type = packet.Discover
@@ -24,33 +24,34 @@ func (e *Engine) transmit(now time.Duration) []Action {
 		m.Options[packet.OptionServer] = bytesOf(e.offer.Server)
 		m.Options[packet.OptionRequestedAddress] = bytesOf(e.offer.Address.Addr())
 	case rebooting:
-		m.Options[packet.OptionRequestedAddress] = bytesOf(e.config.Known)
+		m.Options[packet.OptionRequestedAddress] = bytesOf(e.config.Previous)
 	case renewing:
 		m.Client = e.held.Address.Addr()
-		send.From, send.To, send.Link = m.Client, e.held.Server, e.peer
+		send.From, send.To, send.Station = m.Client, e.held.Server, e.peer
 	case rebinding:
 		m.Client = e.held.Address.Addr()
 		send.From = m.Client
 	}
-	e.asked = now
-	e.next = e.nextTry(now)
+	e.requestSent = now
+	e.deadline = e.retransmitTime(now)
 	e.tries++
 	return []Action{send}
 }
 
-func (e *Engine) nextTry(now time.Duration) time.Duration {
+func (e *Engine) retransmitTime(now time.Duration) time.Duration {
 	switch e.state {
 	case renewing:
-		return min(now+max((e.granted+e.held.rebind-now)/2, minRenew), e.granted+e.held.rebind)
+		return min(now+max((e.leaseStart+e.held.rebind-now)/2, minRenewInterval), e.leaseStart+e.held.rebind)
 	case rebinding:
-		return min(now+max((e.granted+e.held.Time-now)/2, minRenew), e.granted+e.held.Time)
+		return min(now+max((e.leaseStart+e.held.Time-now)/2, minRenewInterval), e.leaseStart+e.held.Time)
 	}
-	// RFC 2131 4.1: doubled each time, and one second more or less, so that clients do not speak in chorus.
-	wait := min(firstWait<<min(e.tries, 8), maxWait)
+	// RFC 2131 4.1: exponential backoff with one second of jitter, so that clients do not
+	// synchronize.
+	wait := min(firstTimeout<<min(e.tries, 8), maxTimeout)
 	return now + e.between(wait-time.Second, wait+time.Second)
 }
 
-// between is a random time, in whole milliseconds.
+// between returns a random duration in whole milliseconds.
 func (e *Engine) between(least, most time.Duration) time.Duration {
 	span := uint32((most-least)/time.Millisecond) + 1
 	return least + time.Duration(e.config.Random()%span)*time.Millisecond
@@ -59,7 +60,7 @@ func (e *Engine) between(least, most time.Duration) time.Duration {
 func (e *Engine) options() map[byte][]byte {
 	options := map[byte][]byte{
 		packet.OptionParameters: {
-			// RFC 3442: the client asks for 121 before 3.
+			// RFC 3442: 121 must come before 3.
 			packet.OptionSubnetMask, packet.OptionClasslessRoutes, packet.OptionRouters, packet.OptionNameServers,
 			packet.OptionDomainName, packet.OptionMTU, packet.OptionBroadcast,
 			packet.OptionLeaseTime, packet.OptionRenewalTime, packet.OptionRebindingTime,
@@ -75,9 +76,10 @@ func (e *Engine) options() map[byte][]byte {
 
 func (e *Engine) clientID() []byte { return append([]byte{1}, e.config.Hardware[:]...) }
 
-// decline tells the server that the address it gave is not free. RFC 2131 table 5 has what the message may say.
+// decline returns a DECLINE for an address in use, with only the options that RFC 2131 table 5
+// allows.
 func (e *Engine) decline(g *grant) Send {
-	return Send{From: nobody, To: broadcast, Link: packet.Everyone, Message: &packet.Message{
+	return Send{From: unspecified, To: broadcast, Station: packet.BroadcastAddr, Message: &packet.Message{
 		Type: packet.Decline, XID: e.xid, Hardware: e.config.Hardware,
 		Options: map[byte][]byte{
 			packet.OptionServer:           bytesOf(g.Server),

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-var errShort = errors.New("the lease is cut")
+var errTruncated = errors.New("truncated lease")
 
-// Append writes the lease behind b. The form is of this program only: numbers big-endian, lists behind their length in one byte.
+// Append appends the encoded lease to b. The format is private to this program: big-endian numbers,
+// and lists with a one-byte length.
 func (l *Lease) Append(b []byte) []byte {
 	b = appendAddress(b, l.Address.Addr())
 	b = append(b, byte(l.Address.Bits()))
@@ -30,7 +31,7 @@ func (l *Lease) Append(b []byte) []byte {
 	return append(b, l.Domain...)
 }
 
-// Decode reads what Append wrote, and takes nothing that Check refuses.
+// Decode parses the output of Append. It returns only leases that pass Check.
 func Decode(b []byte) (*Lease, error) {
 	r := reader{rest: b}
 	l := &Lease{}
@@ -44,19 +45,19 @@ func Decode(b []byte) (*Lease, error) {
 			route.Via = via
 		}
 		l.Routes = append(l.Routes, route)
-		if r.bad {
+		if r.truncated {
 			break
 		}
 	}
 	for range r.take(1)[0] {
 		l.NameServers = append(l.NameServers, r.address())
-		if r.bad {
+		if r.truncated {
 			break
 		}
 	}
 	l.Domain = string(r.take(int(r.take(1)[0])))
-	if r.bad || len(r.rest) > 0 {
-		return nil, errShort
+	if r.truncated || len(r.rest) > 0 {
+		return nil, errTruncated
 	}
 	if err := l.Check(); err != nil {
 		return nil, err
@@ -72,15 +73,15 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 	return append(b, four[:]...)
 }
 
-// reader takes bytes from the front. Behind the end there are zeros, and bad is set.
+// reader takes bytes from the front of a slice. After its end it returns zeros and sets truncated.
 type reader struct {
-	rest []byte
-	bad  bool
+	rest      []byte
+	truncated bool
 }
 
 func (r *reader) take(n int) []byte {
 	if len(r.rest) < n {
-		r.rest, r.bad = nil, true
+		r.rest, r.truncated = nil, true
 		return make([]byte, n)
 	}
 	taken := r.rest[:n]

@@ -1,4 +1,4 @@
-// Package lease is what a DHCP server gave, the rules for it, and its form between two processes.
+// Package lease defines a DHCP lease, its validity, and its encoding between processes.
 package lease
 
 import (
@@ -10,70 +10,71 @@ import (
 	"time"
 )
 
-// Forever is the time of a lease that does not end.
-const Forever = time.Duration(0)
+// Infinite is the time of a lease that does not expire.
+const Infinite = time.Duration(0)
 
-// Bounds of a lease.
+// Limits of a lease.
 const (
-	// Shortest keeps a server from making the client busy.
-	Shortest = 10 * time.Second
-	// Longest keeps the arithmetic of times far from its limits: 30 years are as good as forever.
-	Longest    = 30 * 365 * 24 * time.Hour
+	// MinTime keeps a server from making the client busy.
+	MinTime = 10 * time.Second
+	// MaxTime avoids overflow in time arithmetic; 30 years are as good as infinite.
+	MaxTime    = 30 * 365 * 24 * time.Hour
 	MaxServers = 8
 	MaxRoutes  = 32
-	// MinMTU is what every IPv4 host must take, MaxMTU that of jumbo frames.
+	// MinMTU is the size that every IPv4 host must accept (RFC 791), MaxMTU that of jumbo frames.
 	MinMTU = 576
 	MaxMTU = 9216
 )
 
-// Lease is an address and what comes with it.
+// Lease is an address with its network configuration.
 type Lease struct {
-	Address     netip.Prefix // the address and the size of its subnet
+	Address     netip.Prefix // the address and its prefix length
 	Server      netip.Addr
 	Routes      []Route
 	NameServers []netip.Addr
 	Domain      string
 	MTU         int           // 0: not given
-	Time        time.Duration // Forever, or how long the address may be used
+	Time        time.Duration // how long the address may be used, or Infinite
 }
 
-// Route is a way to a network. A route without a gateway is on the link.
+// Route is a route. Without a gateway the network is on-link.
 type Route struct {
 	To  netip.Prefix
-	Via netip.Addr // invalid for on the link
+	Via netip.Addr // invalid for on-link
 }
 
-// Check says why a lease may not be applied. The engine asks it before it takes a lease, the actuator before it applies one.
+// Check returns an error if the lease must not be applied. The engine calls it before it accepts a
+// lease, and the actuator before it applies one.
 func (l *Lease) Check() error {
 	if err := checkAddress(l.Address); err != nil {
 		return err
 	}
 	if !IsUnicast(l.Server) || l.Server == l.Address.Addr() {
-		return fmt.Errorf("%v is no server", l.Server)
+		return fmt.Errorf("invalid server address %v", l.Server)
 	}
-	if l.Time != Forever && (l.Time < Shortest || l.Time > Longest) {
-		return fmt.Errorf("a lease of %v", l.Time)
+	if l.Time != Infinite && (l.Time < MinTime || l.Time > MaxTime) {
+		return fmt.Errorf("invalid lease time %v", l.Time)
 	}
 	if l.MTU != 0 && (l.MTU < MinMTU || l.MTU > MaxMTU) {
-		return fmt.Errorf("an MTU of %d", l.MTU)
+		return fmt.Errorf("invalid MTU %d", l.MTU)
 	}
 	if len(l.NameServers) > MaxServers {
 		return errors.New("too many name servers")
 	}
 	for _, server := range l.NameServers {
 		if !IsUnicast(server) {
-			return fmt.Errorf("%v is no name server", server)
+			return fmt.Errorf("invalid name server %v", server)
 		}
 	}
 	if l.Domain != "" && !IsDomain(l.Domain) {
-		return fmt.Errorf("%q is no domain", l.Domain)
+		return fmt.Errorf("invalid domain %q", l.Domain)
 	}
 	if len(l.Routes) > MaxRoutes {
 		return errors.New("too many routes")
 	}
 	for at, route := range l.Routes {
 		if !Reachable(route, l.Address, l.Routes[:at]) {
-			return fmt.Errorf("no route to %v by %v", route.To, route.Via)
+			return fmt.Errorf("unreachable route to %v via %v", route.To, route.Via)
 		}
 	}
 	return nil
@@ -81,19 +82,20 @@ func (l *Lease) Check() error {
 
 func checkAddress(p netip.Prefix) error {
 	if !IsUnicast(p.Addr()) || p.Bits() < 1 || p.Bits() > 32 {
-		return fmt.Errorf("%v is no address for a host", p)
+		return fmt.Errorf("invalid host address %v", p)
 	}
 	if p.Bits() < 31 {
-		first, last := Limits(p)
+		first, last := SubnetLimits(p)
 		if p.Addr() == first || p.Addr() == last {
-			return fmt.Errorf("%v is no address for a host", p)
+			return fmt.Errorf("invalid host address %v", p)
 		}
 	}
 	return nil
 }
 
-// Reachable says whether the kernel takes a route on an interface with this address and the earlier routes: its gateway must be on the
-// link. A route to this machine itself or to multicast is none.
+// Reachable reports whether the kernel accepts a route on an interface with this address and the
+// earlier routes: the gateway must be on-link. Routes to loopback or multicast networks are not
+// accepted.
 func Reachable(route Route, own netip.Prefix, earlier []Route) bool {
 	to := route.To
 	if !to.IsValid() || !to.Addr().Is4() || to != to.Masked() {
@@ -119,13 +121,13 @@ func Reachable(route Route, own netip.Prefix, earlier []Route) bool {
 	return false
 }
 
-// IsUnicast leaves out what no host or server can have as its address.
+// IsUnicast reports whether a is an IPv4 address that a host or server can have.
 func IsUnicast(a netip.Addr) bool {
 	return a.Is4() && a.As4()[0] != 0 && !a.IsLoopback() && a.As4()[0] < 224
 }
 
-// Limits are the first and the last address of a subnet.
-func Limits(p netip.Prefix) (first, last netip.Addr) {
+// SubnetLimits returns the first and the last address of a subnet.
+func SubnetLimits(p netip.Prefix) (first, last netip.Addr) {
 	first = p.Masked().Addr()
 	four := first.As4()
 	n := binary.BigEndian.Uint32(four[:]) | uint32(1<<(32-p.Bits())-1)
@@ -133,7 +135,8 @@ func Limits(p netip.Prefix) (first, last netip.Addr) {
 	return first, netip.AddrFrom4(four)
 }
 
-// IsDomain takes a name only when it can do no harm in a file of words and lines.
+// IsDomain reports whether name is a domain name that is safe to write to resolv.conf: labels of
+// letters, digits, hyphens and underscores.
 func IsDomain(name string) bool {
 	if len(name) > 253 {
 		return false

@@ -24,14 +24,14 @@ func sample() *Lease {
 	}
 }
 
-func TestALeaseComesBackAsItWas(t *testing.T) {
+func TestDecodeInvertsAppend(t *testing.T) {
 	got, err := Decode(sample().Append(nil))
 	if err != nil || !reflect.DeepEqual(got, sample()) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
-func TestACutLeaseIsRefused(t *testing.T) {
+func TestDecodeRejectsTruncatedLease(t *testing.T) {
 	whole := sample().Append(nil)
 	for size := range whole {
 		if l, err := Decode(whole[:size]); err == nil {
@@ -39,41 +39,41 @@ func TestACutLeaseIsRefused(t *testing.T) {
 		}
 	}
 	if _, err := Decode(append(whole, 0)); err == nil {
-		t.Error("more bytes than a lease has")
+		t.Error("accepted trailing bytes")
 	}
 }
 
-func TestWhatNoLeaseMayBring(t *testing.T) {
+func TestRejectsInvalidLease(t *testing.T) {
 	addr, prefix := netip.MustParseAddr, netip.MustParsePrefix
 	for name, change := range map[string]func(*Lease){
-		"loopback":           func(l *Lease) { l.Address = prefix("127.0.0.1/8") },
-		"multicast":          func(l *Lease) { l.Address = prefix("224.0.0.1/24") },
-		"network":            func(l *Lease) { l.Address = prefix("10.0.2.0/24") },
-		"broadcast":          func(l *Lease) { l.Address = prefix("10.0.2.255/24") },
-		"all of the world":   func(l *Lease) { l.Address = prefix("10.0.2.15/0") },
-		"no server":          func(l *Lease) { l.Server = netip.Addr{} },
-		"its own server":     func(l *Lease) { l.Server = l.Address.Addr() },
-		"short":              func(l *Lease) { l.Time = time.Second },
-		"negative":           func(l *Lease) { l.Time = -time.Hour },
-		"longer than Long":   func(l *Lease) { l.Time = Longest + 1 },
-		"MTU 68":             func(l *Lease) { l.MTU = 68 },
-		"MTU 65535":          func(l *Lease) { l.MTU = 65535 },
-		"name server 0":      func(l *Lease) { l.NameServers[0] = addr("0.0.0.0") },
-		"nine name servers":  func(l *Lease) { l.NameServers = make([]netip.Addr, 9) },
-		"domain of lines":    func(l *Lease) { l.Domain = "a\nnameserver 6.6.6.6" },
-		"domain of words":    func(l *Lease) { l.Domain = "a b" },
-		"long domain":        func(l *Lease) { l.Domain = strings.Repeat("a.", 127) + "a" },
-		"route to loopback":  func(l *Lease) { l.Routes[0].To = prefix("127.0.0.0/8") },
-		"route to multicast": func(l *Lease) { l.Routes[0].To = prefix("224.0.0.0/4") },
-		"route with bits":    func(l *Lease) { l.Routes[0].To = prefix("10.1.2.3/8") },
-		"gateway elsewhere":  func(l *Lease) { l.Routes[1].Via = addr("198.51.100.1") },
-		"gateway itself":     func(l *Lease) { l.Routes[1].Via = l.Address.Addr() },
-		"too many routes":    func(l *Lease) { l.Routes = make([]Route, MaxRoutes+1) },
+		"loopback":               func(l *Lease) { l.Address = prefix("127.0.0.1/8") },
+		"multicast":              func(l *Lease) { l.Address = prefix("224.0.0.1/24") },
+		"network":                func(l *Lease) { l.Address = prefix("10.0.2.0/24") },
+		"broadcast":              func(l *Lease) { l.Address = prefix("10.0.2.255/24") },
+		"prefix length 0":        func(l *Lease) { l.Address = prefix("10.0.2.15/0") },
+		"no server":              func(l *Lease) { l.Server = netip.Addr{} },
+		"own address as server":  func(l *Lease) { l.Server = l.Address.Addr() },
+		"short time":             func(l *Lease) { l.Time = time.Second },
+		"negative time":          func(l *Lease) { l.Time = -time.Hour },
+		"long time":              func(l *Lease) { l.Time = MaxTime + 1 },
+		"MTU 68":                 func(l *Lease) { l.MTU = 68 },
+		"MTU 65535":              func(l *Lease) { l.MTU = 65535 },
+		"name server 0.0.0.0":    func(l *Lease) { l.NameServers[0] = addr("0.0.0.0") },
+		"nine name servers":      func(l *Lease) { l.NameServers = make([]netip.Addr, 9) },
+		"domain with line break": func(l *Lease) { l.Domain = "a\nnameserver 6.6.6.6" },
+		"domain with space":      func(l *Lease) { l.Domain = "a b" },
+		"long domain":            func(l *Lease) { l.Domain = strings.Repeat("a.", 127) + "a" },
+		"route to loopback":      func(l *Lease) { l.Routes[0].To = prefix("127.0.0.0/8") },
+		"route to multicast":     func(l *Lease) { l.Routes[0].To = prefix("224.0.0.0/4") },
+		"route with host bits":   func(l *Lease) { l.Routes[0].To = prefix("10.1.2.3/8") },
+		"off-link gateway":       func(l *Lease) { l.Routes[1].Via = addr("198.51.100.1") },
+		"own address as gateway": func(l *Lease) { l.Routes[1].Via = l.Address.Addr() },
+		"too many routes":        func(l *Lease) { l.Routes = make([]Route, MaxRoutes+1) },
 	} {
 		l := sample()
 		change(l)
 		if l.Check() == nil {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 		if _, err := Decode(l.Append(nil)); err == nil {
 			t.Errorf("%s: decoded", name)

@@ -6,16 +6,16 @@ import (
 	"net/netip"
 )
 
-// Kinds of frames (EtherType).
+// EtherType values.
 const (
 	EtherIPv4 = 0x0800
 	EtherARP  = 0x0806
 )
 
-// ARPSize is the size of an ARP packet.
+// ARPSize is the size of an ARP packet in bytes.
 const ARPSize = 28
 
-// ARP is a packet of RFC 826 for IPv4 on Ethernet.
+// ARP is an ARP packet (RFC 826) for IPv4 on Ethernet.
 type ARP struct {
 	Reply          bool
 	Sender         HardwareAddr
@@ -24,7 +24,7 @@ type ARP struct {
 	TargetIP       netip.Addr
 }
 
-// ParseARP reads the packet behind the header of the link, which may be followed by padding.
+// ParseARP parses a packet without its link-layer header. Padding may follow the packet.
 func ParseARP(b []byte) (*ARP, error) {
 	if len(b) < ARPSize {
 		return nil, errors.New("short ARP")
@@ -43,7 +43,7 @@ func ParseARP(b []byte) (*ARP, error) {
 	}, nil
 }
 
-// Marshal writes the packet without the header of the link.
+// Marshal returns the packet without a link-layer header.
 func (a *ARP) Marshal() []byte {
 	operation := byte(1)
 	if a.Reply {

@@ -1,5 +1,5 @@
-// Package packet is the wire form of DHCPv4 (RFC 2131, 2132, 3396) and of the IP and UDP headers around it.
-// Everything it reads comes from the network and is checked.
+// Package packet reads and writes DHCPv4 messages (RFC 2131, 2132, 3396) with their IP and UDP
+// headers, and ARP packets. It validates everything that it reads.
 package packet
 
 import (
@@ -10,10 +10,10 @@ import (
 	"slices"
 )
 
-// Type is the DHCP message type.
+// Type is a DHCP message type.
 type Type byte
 
-// The message types of RFC 2131.
+// The message types of RFC 2132 section 9.6.
 const (
 	Discover Type = 1 + iota
 	Offer
@@ -25,7 +25,7 @@ const (
 	Inform
 )
 
-// Option codes of RFC 2132 and 3442 that this client knows.
+// Codes of the options that this client uses (RFC 2132, 3442).
 const (
 	OptionSubnetMask       = 1
 	OptionRouters          = 3
@@ -55,7 +55,7 @@ const (
 	bootReply   = 2
 	ethernet    = 1
 	headerSize  = 240
-	// minSize is what a BOOTP relay may expect.
+	// minSize is the minimum size that BOOTP relays accept.
 	minSize = 300
 )
 
@@ -64,10 +64,10 @@ var cookie = []byte{99, 130, 83, 99}
 // HardwareAddr is an Ethernet address.
 type HardwareAddr [6]byte
 
-// Everyone is the address of all stations on the link.
-var Everyone = HardwareAddr{255, 255, 255, 255, 255, 255}
+// BroadcastAddr is the Ethernet broadcast address.
+var BroadcastAddr = HardwareAddr{255, 255, 255, 255, 255, 255}
 
-// Message is a DHCP message. Addresses that are not given are 0.0.0.0.
+// Message is a DHCP message. Absent addresses are 0.0.0.0.
 type Message struct {
 	Type                 Type
 	XID                  uint32
@@ -78,7 +78,7 @@ type Message struct {
 	Options              map[byte][]byte
 }
 
-// Parse reads a reply of a server.
+// Parse parses a server's reply.
 func Parse(b []byte) (*Message, error) {
 	if len(b) < headerSize {
 		return nil, errors.New("short message")
@@ -87,7 +87,7 @@ func Parse(b []byte) (*Message, error) {
 		return nil, errors.New("not a reply to an Ethernet client")
 	}
 	if string(b[236:240]) != string(cookie) {
-		return nil, errors.New("not DHCP")
+		return nil, errors.New("no DHCP magic cookie")
 	}
 	m := &Message{
 		XID:       binary.BigEndian.Uint32(b[4:]),
@@ -102,10 +102,10 @@ func Parse(b []byte) (*Message, error) {
 	if err := readOptions(m.Options, b[headerSize:]); err != nil {
 		return nil, err
 	}
-	// RFC 2132 9.3: the fields of the boot file and of the server's name may hold more options.
+	// RFC 2132 9.3: the fields file and sname may hold more options.
 	overload := m.Options[optionOverload]
 	if len(overload) > 1 || len(overload) == 1 && (overload[0] < 1 || overload[0] > 3) {
-		return nil, errors.New("bad option overload")
+		return nil, errors.New("invalid option overload")
 	}
 	if len(overload) == 1 {
 		delete(m.Options, optionOverload)
@@ -130,7 +130,7 @@ func Parse(b []byte) (*Message, error) {
 	return m, nil
 }
 
-// readOptions adds the options in b. One that comes in pieces is put together (RFC 3396).
+// readOptions adds the options in b. It concatenates split options (RFC 3396).
 func readOptions(options map[byte][]byte, b []byte) error {
 	for len(b) > 0 {
 		code := b[0]
@@ -142,7 +142,7 @@ func readOptions(options map[byte][]byte, b []byte) error {
 			continue
 		}
 		if len(b) < 2 || len(b) < 2+int(b[1]) {
-			return fmt.Errorf("option %d is cut", code)
+			return fmt.Errorf("option %d is truncated", code)
 		}
 		options[code] = append(options[code], b[2:2+int(b[1])]...)
 		b = b[2+int(b[1]):]
@@ -150,7 +150,7 @@ func readOptions(options map[byte][]byte, b []byte) error {
 	return nil
 }
 
-// Marshal writes a message of a client.
+// Marshal returns the wire form of a client's message.
 func (m *Message) Marshal() []byte {
 	b := make([]byte, headerSize, minSize)
 	b[0], b[1], b[2] = bootRequest, ethernet, 6

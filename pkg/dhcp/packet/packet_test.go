@@ -8,7 +8,7 @@ import (
 
 var client = HardwareAddr{2, 0, 0, 0, 0, 1}
 
-// reply is a server's message with the given bytes in the option field.
+// reply returns a server message with the given bytes as options.
 func reply(options ...byte) []byte {
 	m := Message{XID: 7, Hardware: client, Your: netip.MustParseAddr("10.0.2.15")}
 	b := m.Marshal()[:headerSize]
@@ -39,20 +39,20 @@ func TestParseReadsWhatMarshalWrites(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRejectsInvalidMessages(t *testing.T) {
 	request := (&Message{Type: Discover}).Marshal()
 	for name, b := range map[string][]byte{
-		"nothing":         nil,
-		"short":           reply()[:239],
-		"request":         request,
-		"no type":         reply(optionEnd),
-		"type 0":          reply(optionMessageType, 1, 0, optionEnd),
-		"type 9":          reply(optionMessageType, 1, 9, optionEnd),
-		"long type":       reply(optionMessageType, 2, 2, 2, optionEnd),
-		"cut option":      reply(optionMessageType, 1, 2, OptionRouters, 4, 1, 2),
-		"no length":       reply(optionMessageType, 1, 2, OptionRouters),
-		"bad overload":    reply(optionMessageType, 1, 2, optionOverload, 1, 4, optionEnd),
-		"double overload": reply(optionMessageType, 1, 2, optionOverload, 1, 1, optionOverload, 1, 1, optionEnd),
+		"empty":            nil,
+		"short":            reply()[:239],
+		"request":          request,
+		"no type":          reply(optionEnd),
+		"type 0":           reply(optionMessageType, 1, 0, optionEnd),
+		"type 9":           reply(optionMessageType, 1, 9, optionEnd),
+		"long type":        reply(optionMessageType, 2, 2, 2, optionEnd),
+		"truncated option": reply(optionMessageType, 1, 2, OptionRouters, 4, 1, 2),
+		"no length":        reply(optionMessageType, 1, 2, OptionRouters),
+		"bad overload":     reply(optionMessageType, 1, 2, optionOverload, 1, 4, optionEnd),
+		"double overload":  reply(optionMessageType, 1, 2, optionOverload, 1, 1, optionOverload, 1, 1, optionEnd),
 	} {
 		if m, err := Parse(b); err == nil {
 			t.Errorf("%s: got %+v", name, m)
@@ -60,7 +60,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestOptionsInTheOtherFields(t *testing.T) {
+func TestParseReadsOverloadedOptions(t *testing.T) {
 	b := reply(optionMessageType, 1, 2, optionOverload, 1, 3, OptionHostName, 1, 'a', optionEnd)
 	copy(b[108:], []byte{OptionHostName, 1, 'b', optionOverload, 1, 3, optionEnd})
 	copy(b[44:], []byte{optionPad, OptionHostName, 1, 'c', optionEnd})
@@ -73,7 +73,7 @@ func TestOptionsInTheOtherFields(t *testing.T) {
 	}
 }
 
-func TestUnwrapReadsAServersPacket(t *testing.T) {
+func TestUnwrapServerPacket(t *testing.T) {
 	b := serverPacket([]byte("hello"))
 	got, err := Unwrap(b, true)
 	if err != nil || string(got) != "hello" {
@@ -91,12 +91,12 @@ func TestUnwrapReadsAServersPacket(t *testing.T) {
 	}
 	for size := range b {
 		if _, err := Unwrap(b[:size], true); err == nil {
-			t.Errorf("cut to %d bytes: accepted", size)
+			t.Errorf("truncated to %d bytes: accepted", size)
 		}
 	}
 }
 
-func TestAnIncompleteChecksumIsNotLookedAt(t *testing.T) {
+func TestUnwrapIgnoresIncompleteChecksum(t *testing.T) {
 	b := serverPacket([]byte("hello"))
 	b[len(b)-1] ^= 1
 	if _, err := Unwrap(b, false); err != nil {
@@ -106,7 +106,7 @@ func TestAnIncompleteChecksumIsNotLookedAt(t *testing.T) {
 
 func serverPacket(payload []byte) []byte {
 	b := Wrap(netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("255.255.255.255"), payload)
-	// Ports the other way round do not change the sum.
+	// Swapped ports have the same checksum.
 	b[21], b[23] = ServerPort, ClientPort
 	return b
 }

@@ -1,5 +1,6 @@
-// Package sandbox takes from a process what its role does not need. roles.json says what each may do: this program obeys it, the
-// table of docs/security.md is made from it, and the test that boots compares it with what /proc says.
+// Package sandbox removes the privileges that a process's role does not need. roles.json lists the
+// privileges of each role: this program applies it, docs/security.md is generated from it, and the
+// boot test compares it with /proc.
 package sandbox
 
 import (
@@ -13,41 +14,42 @@ import (
 //go:embed roles.json
 var rolesFile []byte
 
-// Role is one process of the three.
+// Role is one of the three processes, as in roles.json.
 type Role struct {
-	Does         string
+	Description  string
 	UID          uint32
 	Capabilities []string
 	Files        []string
 	Syscalls     []string
 }
 
-// RoleOf is a role by its name.
-func RoleOf(name string) (Role, error) {
+// LookupRole returns the role with the given name.
+func LookupRole(name string) (Role, error) {
 	var roles map[string]Role
 	if err := json.Unmarshal(rolesFile, &roles); err != nil {
 		return Role{}, err
 	}
 	role, found := roles[name]
 	if !found {
-		return Role{}, fmt.Errorf("no role %q", name)
+		return Role{}, fmt.Errorf("unknown role %q", name)
 	}
 	for _, name := range role.Syscalls {
-		if _, known := numbers[name]; !known {
-			return Role{}, fmt.Errorf("no system call %q", name)
+		if _, known := syscallNumbers[name]; !known {
+			return Role{}, fmt.Errorf("unknown system call %q", name)
 		}
 	}
 	return role, nil
 }
 
-// What Go itself needs: waiting for one another, memory, the return from a signal, clocks, the end, and what a thread does first, should
-// one be that young. Memory may not be executable nor be that of a file; no thread or process can be made.
-var runtimeCalls = []string{
+// runtimeSyscalls are the system calls of the Go runtime: scheduling, memory, return from a signal,
+// clocks, exit, and the first calls of a new thread. mmap is restricted to anonymous,
+// non-executable memory, and no call creates a thread or a process.
+var runtimeSyscalls = []string{
 	"gettid", "rt_sigprocmask", "rseq", "set_robust_list", "sigaltstack",
 	"futex", "epoll_pwait", "nanosleep", "sched_yield", "madvise", "munmap", "mmap", "rt_sigreturn", "clock_gettime", "exit", "exit_group",
 }
 
-var numbers = map[string]uint32{
+var syscallNumbers = map[string]uint32{
 	"clock_gettime":   unix.SYS_CLOCK_GETTIME,
 	"epoll_pwait":     unix.SYS_EPOLL_PWAIT,
 	"exit":            unix.SYS_EXIT,
@@ -75,12 +77,12 @@ var numbers = map[string]uint32{
 	"write":           unix.SYS_WRITE,
 }
 
-// CapabilitySet is the role's capabilities as bits.
+// CapabilitySet returns the role's capabilities as a bit set.
 func (r Role) CapabilitySet() (uint32, error) {
 	var set uint32
 	for _, name := range r.Capabilities {
 		if name != "NET_ADMIN" {
-			return 0, fmt.Errorf("no capability %q", name)
+			return 0, fmt.Errorf("unknown capability %q", name)
 		}
 		set |= 1 << unix.CAP_NET_ADMIN
 	}

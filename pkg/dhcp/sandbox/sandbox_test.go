@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deeds are tried by a process that is in a sandbox.
-var deeds = map[string]func() error{
+// actions are tried by a process inside the sandbox.
+var actions = map[string]func() error{
 	"write": func() error {
 		_, err := unix.Write(2, []byte("written"))
 		return err
@@ -28,7 +28,7 @@ var deeds = map[string]func() error{
 		var kept [64][]byte
 		for i := range 300 {
 			kept[i%len(kept)] = make([]byte, 100_000)
-			if i%50 == 0 { // Go sets its own timers meanwhile
+			if i%50 == 0 { // so that Go sets its own timers meanwhile
 				_ = unix.Nanosleep(&unix.Timespec{Nsec: 1e7}, nil)
 			}
 		}
@@ -58,17 +58,17 @@ var deeds = map[string]func() error{
 	"ftruncate":        func() error { return ignore(unix.Ftruncate(2, 0)) },
 }
 
-// ignore is for calls whose failure is not the sandbox's.
+// ignore drops an error that the sandbox did not cause.
 func ignore(error) error { return nil }
 
 func TestMain(m *testing.M) {
-	if deed, inside := os.LookupEnv("SANDBOX_DEED"); inside {
-		role, err := RoleOf(os.Getenv("SANDBOX_ROLE"))
+	if action, inside := os.LookupEnv("SANDBOX_ACTION"); inside {
+		role, err := LookupRole(os.Getenv("SANDBOX_ROLE"))
 		if err == nil {
 			err = role.Enter()
 		}
 		if err == nil {
-			err = deeds[deed]()
+			err = actions[action]()
 		}
 		if err != nil {
 			_, _ = unix.Write(2, []byte(err.Error()))
@@ -79,21 +79,21 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestARoleMayDoWhatItNeedsAndNothingElse(t *testing.T) {
+func TestRoleAllowsOnlyItsSystemCalls(t *testing.T) {
 	for _, role := range []string{"wire", "engine", "actuator"} {
 		may := map[string]bool{
 			"write": true, "memory": true, "collect": true, "clock": true, "sleep": true,
 			"ppoll": role != "engine", "ftruncate": role == "actuator",
 		}
-		for deed := range deeds {
-			t.Run(role+" "+deed, func(t *testing.T) {
+		for action := range actions {
+			t.Run(role+" "+action, func(t *testing.T) {
 				command := exec.Command("/proc/self/exe")
-				command.Env = []string{"SANDBOX_ROLE=" + role, "SANDBOX_DEED=" + deed, "GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"}
+				command.Env = []string{"SANDBOX_ROLE=" + role, "SANDBOX_ACTION=" + action, "GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"}
 				out, err := command.CombinedOutput()
 				var ended *exec.ExitError
 				switch {
-				case err == nil && may[deed]:
-				case errors.As(err, &ended) && !may[deed] && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGSYS:
+				case err == nil && may[action]:
+				case errors.As(err, &ended) && !may[action] && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGSYS:
 				default:
 					t.Errorf("%v: %s", err, out)
 				}
@@ -102,7 +102,7 @@ func TestARoleMayDoWhatItNeedsAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestTheRolesAreComplete(t *testing.T) {
+func TestRolesAreComplete(t *testing.T) {
 	var roles map[string]Role
 	decoder := json.NewDecoder(strings.NewReader(string(rolesFile)))
 	decoder.DisallowUnknownFields()
@@ -111,11 +111,11 @@ func TestTheRolesAreComplete(t *testing.T) {
 	}
 	users := map[uint32]string{0: "root"}
 	for name := range roles {
-		role, err := RoleOf(name)
+		role, err := LookupRole(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := role.CapabilitySet(); err != nil || role.Does == "" || users[role.UID] != "" {
+		if _, err := role.CapabilitySet(); err != nil || role.Description == "" || users[role.UID] != "" {
 			t.Errorf("%s: %+v, %v, shares its user with %s", name, role, err, users[role.UID])
 		}
 		users[role.UID] = name

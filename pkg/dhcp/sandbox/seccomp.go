@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offsets in struct seccomp_data; of an argument the lower half, on little-endian processors.
+// Offsets in struct seccomp_data, of the lower half of an argument on little-endian processors.
 const (
 	dataNumber = 0
 	dataArch   = 4
@@ -24,21 +24,22 @@ const (
 	retAllow = 0x7fff0000
 )
 
-// Enter limits all threads of this process to the system calls of the role, for good. Any other call ends the process.
+// Enter permanently limits all threads of this process to the system calls of the role. Any other
+// call kills the process.
 func (r Role) Enter() error {
 	arch, err := auditArch()
 	if err != nil {
 		return err
 	}
-	// Go opens what its timers wait with at the first of them, which may be one of the collector of garbage.
+	// Go opens its epoll descriptor at the first timer, which may be one of the garbage collector.
 	time.Sleep(time.Nanosecond)
-	if err := makeThreads(); err != nil {
+	if err := startThreads(); err != nil {
 		return err
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
-	filter := filterOf(arch, append(append([]string{}, runtimeCalls...), r.Syscalls...))
+	filter := buildFilter(arch, append(append([]string{}, runtimeSyscalls...), r.Syscalls...))
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
 		uintptr(unsafe.Pointer(&program)))
@@ -58,7 +59,7 @@ func auditArch() (uint32, error) {
 	return 0, fmt.Errorf("no seccomp filter for %s", runtime.GOARCH)
 }
 
-func filterOf(arch uint32, names []string) []unix.SockFilter {
+func buildFilter(arch uint32, names []string) []unix.SockFilter {
 	load := func(at uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
 	}
@@ -74,20 +75,21 @@ func filterOf(arch uint32, names []string) []unix.SockFilter {
 	}
 	for _, name := range names {
 		if name == "mmap" {
-			filter = append(filter, equal(numbers[name], 6),
+			filter = append(filter, equal(syscallNumbers[name], 6),
 				load(dataArg2), bits(unix.PROT_EXEC, 2, 0),
 				load(dataArg3), bits(unix.MAP_ANONYMOUS, 1, 0),
 				result(retKill), result(retAllow))
 			continue
 		}
-		filter = append(filter, equal(numbers[name], 1), result(retAllow))
+		filter = append(filter, equal(syscallNumbers[name], 1), result(retAllow))
 	}
 	return append(filter, result(retKill))
 }
 
-// makeThreads makes the threads that Go will want, since none can be made later. A goroutine that waits in a system call holds one,
-// and what else runs has another: with one goroutine, and another for signals, three are enough. Go keeps threads it does not need.
-func makeThreads() error {
+// startThreads starts the threads that Go will need, because the filter forbids new ones. A
+// goroutine blocked in a system call occupies a thread, and the others need another: three are
+// enough for one goroutine and the signal handler. Go keeps idle threads.
+func startThreads() error {
 	const threads = 3
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
@@ -104,7 +106,7 @@ func makeThreads() error {
 			done <- struct{}{}
 		}()
 	}
-	// Waits in a system call itself, so that the others come to theirs.
+	// Block in a system call too, so that the others get to theirs.
 	for started.Load() < threads {
 		_ = unix.Nanosleep(&unix.Timespec{Nsec: 1e5}, nil)
 	}
@@ -112,11 +114,11 @@ func makeThreads() error {
 	for range threads {
 		<-done
 	}
-	return settle()
+	return waitForThreads()
 }
 
-// settle waits until no thread is being made any longer: there are as many for ten milliseconds.
-func settle() error {
+// waitForThreads waits until the number of threads has not changed for ten milliseconds.
+func waitForThreads() error {
 	for before, same := 0, 0; same < 10; {
 		_ = unix.Nanosleep(&unix.Timespec{Nsec: 1e6}, nil)
 		tasks, err := os.ReadDir("/proc/self/task")

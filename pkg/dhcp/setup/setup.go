@@ -1,4 +1,5 @@
-// Package setup is what the process that starts the three says to each of them. It is the only input that they trust.
+// Package setup passes the configuration from the starting process to the three processes. It is
+// the only input that they trust.
 package setup
 
 import (
@@ -14,40 +15,41 @@ import (
 
 const variable = "DHCP_SETUP"
 
-// Interface is one with a cable.
+// Interface is an Ethernet interface.
 type Interface struct {
 	Name     string
 	Index    int
 	Hardware packet.HardwareAddr
-	Known    netip.Addr // the address it has, if any
+	Previous netip.Addr // its current address, or invalid
 }
 
-// Setup is for one role; what the role does not need is empty.
+// Setup is the configuration of one role. Fields for other roles are empty.
 type Setup struct {
 	Role       string
 	Interfaces []Interface
-	// Of the engine.
+	// For the engine.
 	HostName string
 	Probes   string
 	Seed     []byte
-	// Of the actuator.
+	// For the actuator.
 	Once  bool
 	Wait  time.Duration
 	Files ActuatorFiles
 }
 
-// ActuatorFiles are the file descriptors of the actuator. It is what started the others, and has its own numbers.
+// ActuatorFiles are the file descriptors of the actuator. It is the starting process itself, so
+// their numbers are not fixed.
 type ActuatorFiles struct {
-	Engine   channel.Conn
-	Lifeline int // held, so that the wire sees the actuator end
-	Kernel   int // a route socket
-	Resolv   int // the file for name servers, or 0
+	Engine      channel.Conn
+	Lifeline    int // held open until the actuator ends, which the wire notices
+	RouteSocket int // a netlink route socket
+	Resolv      int // the file for name servers, or 0
 }
 
-// The file descriptors that the wire and the engine are started with.
+// The file descriptors of wire and engine.
 const (
-	// WireEngine is the channel between wire and engine. At the wire, WireLifeline and the sockets follow, two for each interface: DHCP
-	// and ARP.
+	// WireEngine is the channel between wire and engine. In wire, WireLifeline follows, and then
+	// two sockets for each interface, DHCP and ARP.
 	WireEngine   channel.Conn = 3
 	WireLifeline              = 4
 	WireSockets               = 5
@@ -55,20 +57,21 @@ const (
 	EngineActuator channel.Conn = 4
 )
 
-// Environment is what a role is started with, and nothing else.
+// Environment returns the complete environment of the role's process.
 func (s Setup) Environment() ([]string, error) {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
-	// Threads cannot be made later, and a thread cannot be sent a signal: Go must not try.
+	// The filter forbids new threads and signals to threads: Go must not preempt asynchronously.
 	return []string{variable + "=" + string(text), "GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"}, nil
 }
 
-// Given is the setup that this process was started with, if it is one of the three.
-func Given() (s Setup, given bool, err error) {
-	text, given := os.LookupEnv(variable)
-	if !given {
+// FromEnvironment returns the setup that this process was started with. found is false in the
+// starting process.
+func FromEnvironment() (s Setup, found bool, err error) {
+	text, found := os.LookupEnv(variable)
+	if !found {
 		return Setup{}, false, nil
 	}
 	if err := json.Unmarshal([]byte(text), &s); err != nil {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// The kinds of Argon2 that LUKS2 has, by their numbers in RFC 9106.
+// The Argon2 types of LUKS2, by their numbers in RFC 9106.
 const (
 	argon2i  = 1
 	argon2id = 2
@@ -14,15 +14,15 @@ const (
 
 type block [128]uint64
 
-// argon2 is a computation of RFC 9106, version 19.
+// argon2 is the state of an Argon2 computation (RFC 9106, version 0x13).
 type argon2 struct {
 	kind, passes, lanes int
-	memory              []block // the lanes one after the other
-	// Of each lane, in blocks; a quarter of it is a segment.
+	memory              []block // one lane after the other
+	// Of each lane, in blocks; a segment is a quarter of a lane.
 	length, segment int
 }
 
-// argon2Key makes a key of a secret. The memory is in KiB.
+// argon2Key derives a key of size bytes from a secret. memory is in KiB.
 func argon2Key(kind int, secret, salt []byte, passes, memory, lanes, size int) []byte {
 	length := max(memory, 8*lanes) / (4 * lanes) * 4
 	a := argon2{kind: kind, passes: passes, lanes: lanes, memory: make([]block, length*lanes), length: length, segment: length / 4}
@@ -90,7 +90,8 @@ func (a *argon2) fill(pass, slice, lane int) {
 	}
 }
 
-// reference is the other block that a block is made of: one that is computed already, and by no other lane at the moment.
+// reference returns the reference block: one that was computed before, and not by another lane at
+// the moment.
 func (a *argon2) reference(pass, slice, lane, i int, random uint64) *block {
 	other := int(random>>32) % a.lanes
 	if pass == 0 && slice == 0 {
@@ -111,7 +112,7 @@ func (a *argon2) reference(pass, slice, lane, i int, random uint64) *block {
 	return &a.memory[other*a.length+at%a.length]
 }
 
-// mix is the function G of two blocks.
+// mix computes the compression function G of two blocks.
 func (b *block) mix(x, y *block) {
 	var r block
 	for i := range r {
@@ -166,7 +167,7 @@ func (b *block) read(from []byte) {
 	}
 }
 
-// longHash is H′, of any length.
+// longHash is H′, the variable-length hash.
 func longHash(size int, input ...[]byte) []byte {
 	input = append([][]byte{words(size)}, input...)
 	if size <= 64 {
@@ -181,7 +182,7 @@ func longHash(size int, input ...[]byte) []byte {
 	return append(out, blake2b(size-len(out), sum)...)
 }
 
-// words are numbers of 32 bits.
+// words encodes numbers of 32 bits.
 func words(numbers ...int) []byte {
 	var b []byte
 	for _, number := range numbers {

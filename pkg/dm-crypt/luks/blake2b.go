@@ -5,11 +5,12 @@ import (
 	"math/bits"
 )
 
-// blake2b is the hash of RFC 7693 without a key, which Go's own library does not have: as many bytes as are asked for, up to 64.
+// blake2b computes the unkeyed BLAKE2b hash (RFC 7693) of size bytes, up to 64. Go's standard
+// library lacks it.
 func blake2b(size int, input ...[]byte) []byte {
 	var message []byte
-	for _, piece := range input {
-		message = append(message, piece...)
+	for _, part := range input {
+		message = append(message, part...)
 	}
 	h := blakeStart
 	h[0] ^= 0x01010000 ^ uint64(size)
@@ -76,7 +77,7 @@ func blakeCompress(h *[8]uint64, block []byte, count uint64, last bool) {
 	}
 }
 
-// mixOrder are the columns and then the diagonals of 16 words in a square.
+// mixOrder are the columns and the diagonals of a square of 16 words.
 var mixOrder = [8][4]int{
 	{0, 4, 8, 12}, {1, 5, 9, 13}, {2, 6, 10, 14}, {3, 7, 11, 15}, {0, 5, 10, 15}, {1, 6, 11, 12}, {2, 7, 8, 13}, {3, 4, 9, 14},
 }

@@ -10,7 +10,7 @@ import (
 	"hash"
 )
 
-// sector is how the places of keys are encrypted: by as many bytes.
+// sector is the sector size for the encryption of key material.
 const sector = 512
 
 // sectorCipher encrypts and decrypts a sector in place.
@@ -24,12 +24,12 @@ const (
 	cbcName = "aes-cbc-essiv:sha256"
 )
 
-// newCipher is that of a name as dm-crypt has it.
+// newCipher returns the cipher with a dm-crypt name.
 func newCipher(name string, key []byte) (sectorCipher, error) {
 	switch name {
 	case xtsName:
 		if len(key) < 32 {
-			return nil, fmt.Errorf("%s has no keys of %d bytes", name, len(key))
+			return nil, fmt.Errorf("%s does not support keys of %d bytes", name, len(key))
 		}
 		half := len(key) / 2
 		data, err := aes.NewCipher(key[:half])
@@ -47,20 +47,20 @@ func newCipher(name string, key []byte) (sectorCipher, error) {
 		vector, err := aes.NewCipher(salt[:])
 		return cbc{data, vector}, err
 	}
-	return nil, fmt.Errorf("the cipher %q is not known here", name)
+	return nil, fmt.Errorf("unsupported cipher %q", name)
 }
 
-func hashOf(name string) (func() hash.Hash, error) {
+func newHashFunc(name string) (func() hash.Hash, error) {
 	switch name {
 	case "sha256":
 		return sha256.New, nil
 	case "sha512":
 		return sha512.New, nil
 	}
-	return nil, fmt.Errorf("the hash %q is not known here", name)
+	return nil, fmt.Errorf("unsupported hash %q", name)
 }
 
-// xts is XTS-AES of IEEE 1619, for sectors whose size is a multiple of a block's.
+// xts is XTS-AES (IEEE 1619) for sectors of whole blocks.
 type xts struct {
 	data, tweak cipher.Block
 }
@@ -85,7 +85,8 @@ func (x xts) apply(b []byte, number uint64, block func(dst, src []byte)) {
 	}
 }
 
-// cbc is AES in CBC mode, whose vector is the number of the sector, encrypted by a hash of the key.
+// cbc is AES-CBC with ESSIV: the initialization vector is the sector number, encrypted with a hash
+// of the key.
 type cbc struct {
 	data, vector cipher.Block
 }

@@ -1,4 +1,4 @@
-// Package luks reads and makes encrypted volumes in the way of LUKS2: "LUKS2 On-Disk Format Specification", version 1.1.
+// Package luks reads and creates LUKS2 volumes: "LUKS2 On-Disk Format Specification", version 1.1.
 package luks
 
 import (
@@ -16,17 +16,17 @@ const (
 	magic       = "LUKS\xba\xbe"
 	magicSecond = "SKUL\xba\xbe"
 	binarySize  = 4096
-	// The places of the binary header.
+	// Offsets in the binary header.
 	atVersion, atSize, atSequence, atAlgorithm, atSalt, atUUID, atOffset, atSum = 6, 8, 16, 72, 104, 168, 256, 448
 )
 
-// ErrNotLUKS says that a device has no header of LUKS.
-var ErrNotLUKS = errors.New("no header of LUKS")
+// ErrNotLUKS means that a device has no LUKS header.
+var ErrNotLUKS = errors.New("no LUKS header")
 
-// Sizes of a header with its JSON that the format allows; the second one begins where the first ends.
+// Sizes of a header with its JSON that the format allows. The second header follows the first.
 var headerSizes = []int64{16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20}
 
-// Read reads the header, or its copy if that is damaged.
+// Read reads the header, or its copy if the header is damaged.
 func Read(device io.ReaderAt) (Volume, error) {
 	first, err := readHeader(device, 0, magic)
 	if err == nil || errors.Is(err, errVersion) {
@@ -40,7 +40,7 @@ func Read(device io.ReaderAt) (Volume, error) {
 	return Volume{}, err
 }
 
-var errVersion = errors.New("LUKS1 is not known here; `cryptsetup convert --type luks2` makes LUKS2 of it")
+var errVersion = errors.New("LUKS1 is not supported\n  fix: convert it with `cryptsetup convert --type luks2`")
 
 func readHeader(device io.ReaderAt, at int64, magic string) (Volume, error) {
 	b := make([]byte, binarySize)
@@ -51,14 +51,14 @@ func readHeader(device io.ReaderAt, at int64, magic string) (Volume, error) {
 	case version == 1:
 		return Volume{}, errVersion
 	case version != 2:
-		return Volume{}, fmt.Errorf("there is no LUKS of version %d", version)
+		return Volume{}, fmt.Errorf("unknown LUKS version %d", version)
 	}
 	size := int64(binary.BigEndian.Uint64(b[atSize:]))
 	switch {
-	case !knownSize(size) || at != 0 && at != size || binary.BigEndian.Uint64(b[atOffset:]) != uint64(at):
-		return Volume{}, errors.New("the header of LUKS has an impossible size or place")
+	case !isHeaderSize(size) || at != 0 && at != size || binary.BigEndian.Uint64(b[atOffset:]) != uint64(at):
+		return Volume{}, errors.New("the LUKS header has an invalid size or offset")
 	case text(b[atAlgorithm:atSalt]) != "sha256":
-		return Volume{}, fmt.Errorf("the header has a sum by %q, not sha256", text(b[atAlgorithm:atSalt]))
+		return Volume{}, fmt.Errorf("unsupported checksum algorithm %q of the LUKS header", text(b[atAlgorithm:atSalt]))
 	}
 	whole := make([]byte, size)
 	if _, err := device.ReadAt(whole, at); err != nil {
@@ -67,20 +67,20 @@ func readHeader(device io.ReaderAt, at int64, magic string) (Volume, error) {
 	sum := bytes.Clone(whole[atSum : atSum+sha256.Size])
 	clear(whole[atSum : atSum+64])
 	if got := sha256.Sum256(whole); !bytes.Equal(got[:], sum) {
-		return Volume{}, errors.New("the header of LUKS is damaged: its sum is another one")
+		return Volume{}, errors.New("the LUKS header is damaged: wrong checksum")
 	}
 	volume, err := parse([]byte(text(whole[binarySize:])), size)
 	if err != nil {
-		return Volume{}, fmt.Errorf("the header of LUKS: %w", err)
+		return Volume{}, fmt.Errorf("LUKS header: %w", err)
 	}
 	volume.UUID = text(whole[atUUID : atUUID+40])
 	if strings.ContainsFunc(volume.UUID, func(c rune) bool { return c != '-' && !strings.ContainsRune("0123456789abcdef", c) }) {
-		return Volume{}, errors.New("the header of LUKS has no UUID")
+		return Volume{}, errors.New("the LUKS header has no valid UUID")
 	}
 	return volume, nil
 }
 
-func knownSize(size int64) bool {
+func isHeaderSize(size int64) bool {
 	for _, known := range headerSizes {
 		if size == known {
 			return true
@@ -89,7 +89,7 @@ func knownSize(size int64) bool {
 	return false
 }
 
-// header is a whole one: the binary part and the JSON, with their sum.
+// header returns a complete header: the binary part and the JSON, with the checksum.
 func header(metadata metadata, uuid string, salt [64]byte, size, at int64) ([]byte, error) {
 	b := make([]byte, size)
 	text, err := json.Marshal(metadata)
@@ -113,7 +113,7 @@ func header(metadata metadata, uuid string, salt [64]byte, size, at int64) ([]by
 	return b, nil
 }
 
-// text is what stands before the first zero.
+// text returns the bytes before the first zero.
 func text(b []byte) string {
 	if end := bytes.IndexByte(b, 0); end >= 0 {
 		b = b[:end]

@@ -6,31 +6,33 @@ import (
 )
 
 const (
-	// Of Argon2: what cryptsetup takes at most, in KiB, and how often all of a GiB may be filled.
+	// Limits for Argon2: memory in KiB (that of cryptsetup), and total work in KiB (64 passes over
+	// a GiB).
 	maxMemory = 1 << 20
 	maxWork   = 64 << 20
 	maxLanes  = 16
 )
 
-// check finds what [kdf.derive] could not do, or only with more memory or time than a machine has when it starts.
+// check rejects parameters that [kdf.derive] does not support, or that need too much memory or time
+// at boot.
 func (k kdf) check() error {
 	switch k.Type {
 	case "pbkdf2":
 		if k.Iterations < 1 || k.Iterations > maxIterations {
-			return fmt.Errorf("it cannot have %d iterations", k.Iterations)
+			return fmt.Errorf("invalid number of iterations: %d", k.Iterations)
 		}
-		_, err := hashOf(k.Hash)
+		_, err := newHashFunc(k.Hash)
 		return err
 	case "argon2i", "argon2id":
 		if k.Memory < 8 || k.Memory > maxMemory || k.Time < 1 || k.Time > maxWork/k.Memory || k.CPUs < 1 || k.CPUs > maxLanes {
-			return fmt.Errorf("it cannot fill %d KiB %d times in %d lanes", k.Memory, k.Time, k.CPUs)
+			return fmt.Errorf("unsupported Argon2 parameters: %d KiB, %d passes, %d lanes", k.Memory, k.Time, k.CPUs)
 		}
 		return nil
 	}
-	return fmt.Errorf("%q is not known here", k.Type)
+	return fmt.Errorf("unsupported key derivation %q", k.Type)
 }
 
-// derive makes the key of a keyslot of a secret.
+// derive derives the key of a keyslot from a secret.
 func (k kdf) derive(secret []byte, size int) ([]byte, error) {
 	switch k.Type {
 	case "argon2i":
@@ -38,7 +40,7 @@ func (k kdf) derive(secret []byte, size int) ([]byte, error) {
 	case "argon2id":
 		return argon2Key(argon2id, secret, k.Salt, k.Time, k.Memory, k.CPUs, size), nil
 	}
-	newHash, err := hashOf(k.Hash)
+	newHash, err := newHashFunc(k.Hash)
 	if err != nil {
 		return nil, err
 	}

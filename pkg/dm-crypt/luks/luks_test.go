@@ -15,7 +15,7 @@ import (
 
 const secret = "abcdefghijklmnopqrstuvwxyz123456"
 
-// device is a file of 20 MiB, and one with the secret.
+// device returns a file of 20 MiB, and the path of a file with the secret.
 func device(t *testing.T) (*os.File, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,7 +43,7 @@ func cryptsetup(t *testing.T, arguments ...string) string {
 	return string(output)
 }
 
-func TestCryptsetupOpensWhatIsMadeHere(t *testing.T) {
+func TestCryptsetupOpensCreatedVolume(t *testing.T) {
 	file, key := device(t)
 	made, volumeKey, err := Create(file, 20<<20, []byte(secret))
 	if err != nil {
@@ -52,7 +52,7 @@ func TestCryptsetupOpensWhatIsMadeHere(t *testing.T) {
 	master := file.Name() + ".master"
 	cryptsetup(t, "luksDump", "--dump-volume-key", "--volume-key-file", master, "--key-file", key, file.Name())
 	if got, err := os.ReadFile(master); err != nil || !bytes.Equal(got, volumeKey) {
-		t.Errorf("another key: %v", err)
+		t.Errorf("wrong volume key: %v", err)
 	}
 	if dump := cryptsetup(t, "luksDump", file.Name()); !strings.Contains(dump, made.UUID) || !strings.Contains(dump, "cipher: aes-xts-plain64") {
 		t.Error(dump)
@@ -65,7 +65,7 @@ func TestCryptsetupOpensWhatIsMadeHere(t *testing.T) {
 	}
 }
 
-func TestWhatCryptsetupMakesIsOpened(t *testing.T) {
+func TestUnlocksCryptsetupVolumes(t *testing.T) {
 	for name, arguments := range map[string][]string{
 		"xts":                             {"--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"},
 		"LinuxKit's":                      {"--cipher", "aes-cbc-essiv:sha256", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"},
@@ -107,7 +107,7 @@ func TestWhatCryptsetupMakesIsOpened(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoVolume(t *testing.T) {
+func TestReadWithoutVolume(t *testing.T) {
 	file, key := device(t)
 	if _, err := Read(file); !errors.Is(err, ErrNotLUKS) {
 		t.Error(err)
@@ -115,16 +115,16 @@ func TestWhatIsNoVolume(t *testing.T) {
 	if _, err := Read(bytes.NewReader([]byte(magic))); !errors.Is(err, ErrNotLUKS) {
 		t.Error(err)
 	}
-	if _, _, err := Create(file, 16<<20, []byte(secret)); err == nil || !strings.Contains(err.Error(), "too few") {
+	if _, _, err := Create(file, 16<<20, []byte(secret)); err == nil || !strings.Contains(err.Error(), "too small") {
 		t.Error(err)
 	}
 	cryptsetup(t, "luksFormat", "--type", "luks1", "--pbkdf-force-iterations", "1000", "--key-file", key, file.Name())
-	if _, err := Read(file); err == nil || !strings.Contains(err.Error(), "LUKS1 is not known here") {
+	if _, err := Read(file); err == nil || !strings.Contains(err.Error(), "LUKS1 is not supported") {
 		t.Error(err)
 	}
 }
 
-// example is the header of a volume, with a right sum.
+// example returns the header of a volume with a correct checksum.
 func example(t testing.TB) []byte {
 	t.Helper()
 	m, err := newMetadata(make([]byte, 64), make([]byte, newSalt), make([]byte, newSalt))
@@ -144,23 +144,23 @@ func sign(b []byte) {
 	copy(b[atSum:], sum[:])
 }
 
-func TestHeadersThatLie(t *testing.T) {
+func TestReadRejectsInvalidHeaders(t *testing.T) {
 	for want, change := range map[string]func([]byte) []byte{
-		"impossible size or place": func(b []byte) []byte { binary.BigEndian.PutUint64(b[atSize:], 1<<63); return b },
-		"no LUKS of version 3":     func(b []byte) []byte { b[atVersion+1] = 3; return b },
-		"sum by \"md5\"":           func(b []byte) []byte { copy(b[atAlgorithm:], "md5\x00"); return b },
-		"has no UUID":              func(b []byte) []byte { copy(b[atUUID:], "../../"); return b },
-		"unexpected end":           func(b []byte) []byte { b[binarySize+20] = 0; return b },
-		"EOF":                      func(b []byte) []byte { binary.BigEndian.PutUint64(b[atSize:], 4<<20); return b },
-		"cannot begin at byte 1":   replace(`"offset":"16777216"`, `"offset":"1"`),
-		"value out of range":       replace(`"offset":"16777216"`, `"offset":"99999999999999999999"`),
-		"sectors cannot have 7":    replace(`"sector_size":512`, `"sector_size":7`),
-		"the cipher \"null\"":      replace(`"encryption":"aes-xts-plain64","sector`, `"encryption":"null","sector`),
-		"impossible size, \"0\"":   replace(`"dynamic"`, `"0"`),
-		"no keyslot \"0\"":         replace(`"keyslots":{"0"`, `"keyslots":{"1"`),
-		"digest of the key is imp": replace(`"iterations":1000`, `"iterations":9999999999`),
-		"it asks for [\"future\"]": replace(`"keyslots_size":"16744448"`, `"requirements":{"mandatory":["future"]}`),
-		"it has 0 segments":        replace(`"segments":{`, `"other":{`),
+		"invalid size or offset":      func(b []byte) []byte { binary.BigEndian.PutUint64(b[atSize:], 1<<63); return b },
+		"unknown LUKS version 3":      func(b []byte) []byte { b[atVersion+1] = 3; return b },
+		"algorithm \"md5\"":           func(b []byte) []byte { copy(b[atAlgorithm:], "md5\x00"); return b },
+		"no valid UUID":               func(b []byte) []byte { copy(b[atUUID:], "../../"); return b },
+		"unexpected end":              func(b []byte) []byte { b[binarySize+20] = 0; return b },
+		"EOF":                         func(b []byte) []byte { binary.BigEndian.PutUint64(b[atSize:], 4<<20); return b },
+		"invalid segment: offset 1":   replace(`"offset":"16777216"`, `"offset":"1"`),
+		"value out of range":          replace(`"offset":"16777216"`, `"offset":"99999999999999999999"`),
+		"unsupported sector size: 7":  replace(`"sector_size":512`, `"sector_size":7`),
+		"unsupported cipher \"null\"": replace(`"encryption":"aes-xts-plain64","sector`, `"encryption":"null","sector`),
+		"invalid segment size \"0\"":  replace(`"dynamic"`, `"0"`),
+		"missing keyslot \"0\"":       replace(`"keyslots":{"0"`, `"keyslots":{"1"`),
+		"invalid key digest":          replace(`"iterations":1000`, `"iterations":9999999999`),
+		"requirements [\"future\"]":   replace(`"keyslots_size":"16744448"`, `"requirements":{"mandatory":["future"]}`),
+		"0 segments":                  replace(`"segments":{`, `"other":{`),
 	} {
 		b := change(example(t))
 		sign(b)
@@ -175,7 +175,7 @@ func TestHeadersThatLie(t *testing.T) {
 	}
 }
 
-// replace changes the JSON of a header.
+// replace replaces text in the JSON of a header.
 func replace(from, to string) func([]byte) []byte {
 	return func(b []byte) []byte {
 		end := bytes.IndexByte(b[binarySize:], 0)
@@ -186,19 +186,19 @@ func replace(from, to string) func([]byte) []byte {
 	}
 }
 
-// A keyslot that cannot be used is no reason not to use another one, but is named if there is none.
-func TestKeyslotsThatLie(t *testing.T) {
+// Other keyslots are used in place of an unsupported one. Without others, the error names it.
+func TestUnlockReportsUnsupportedKeyslots(t *testing.T) {
 	for want, change := range map[string]func([]byte) []byte{
-		"keys of 65 and 64 bytes":      replace(`"key_size":64`, `"key_size":65`),
-		"split by \"luks9\"":           replace(`"luks1"`, `"luks9"`),
-		"its place is impossible":      replace(`"offset":"32768"`, `"offset":"9223372036854775808"`),
-		"-1 iterations":                replace(`"iterations":210000`, `"iterations":-1`),
-		"the hash \"md5\"":             replace(`"hash":"sha512"`, `"hash":"md5"`),
-		"fill 0 KiB 0 times":           replace(`"type":"pbkdf2"`, `"type":"argon2id"`),
-		"fill 2097152 KiB":             replace(`"type":"pbkdf2"`, `"memory":2097152,"time":1,"cpus":1,"type":"argon2id"`),
-		"times in 1 lanes":             replace(`"type":"pbkdf2"`, `"memory":1048576,"time":65,"cpus":1,"type":"argon2i"`),
-		"in 17 lanes":                  replace(`"type":"pbkdf2"`, `"memory":1048576,"time":1,"cpus":17,"type":"argon2i"`),
-		"\"scrypt\" is not known here": replace(`"type":"pbkdf2"`, `"type":"scrypt"`),
+		"key sizes of 65 and 64 bytes":          replace(`"key_size":64`, `"key_size":65`),
+		"splitter \"luks9\"":                    replace(`"luks1"`, `"luks9"`),
+		"invalid offset or size":                replace(`"offset":"32768"`, `"offset":"9223372036854775808"`),
+		"iterations: -1":                        replace(`"iterations":210000`, `"iterations":-1`),
+		"hash \"md5\"":                          replace(`"hash":"sha512"`, `"hash":"md5"`),
+		"0 KiB, 0 passes":                       replace(`"type":"pbkdf2"`, `"type":"argon2id"`),
+		"2097152 KiB":                           replace(`"type":"pbkdf2"`, `"memory":2097152,"time":1,"cpus":1,"type":"argon2id"`),
+		"passes, 1 lanes":                       replace(`"type":"pbkdf2"`, `"memory":1048576,"time":65,"cpus":1,"type":"argon2i"`),
+		", 17 lanes":                            replace(`"type":"pbkdf2"`, `"memory":1048576,"time":1,"cpus":17,"type":"argon2i"`),
+		"unsupported key derivation \"scrypt\"": replace(`"type":"pbkdf2"`, `"type":"scrypt"`),
 	} {
 		b := change(example(t))
 		sign(b)

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// metadata is the JSON of a header, as far as it is needed.
+// metadata is the part of the header's JSON that is used here.
 type metadata struct {
 	Keyslots map[string]keyslot         `json:"keyslots"`
 	Tokens   map[string]json.RawMessage `json:"tokens"`
@@ -74,7 +74,7 @@ type config struct {
 	} `json:"requirements,omitzero"`
 }
 
-// number is one of 64 bits, which the format writes as a text.
+// number is a 64-bit number, which the format encodes as a string.
 type number uint64
 
 func (n *number) UnmarshalText(text []byte) error {
@@ -87,23 +87,23 @@ func (n number) MarshalText() ([]byte, error) {
 	return strconv.AppendUint(nil, uint64(n), 10), nil
 }
 
-// Volume is what a header says, checked: keyslots that are not known here are left out.
+// Volume is a validated header, without the unsupported keyslots.
 type Volume struct {
 	UUID string
-	// Where the encrypted sectors are, in bytes. A length of 0 is all there are.
+	// The encrypted area, in bytes. Length 0 means up to the end of the device.
 	Offset, Length uint64
 	Tweak          uint64
-	Encryption     string // as dm-crypt calls it
+	Encryption     string // the name for dm-crypt
 	SectorSize     uint64
 	slots          []keyslot
 	digest         digest
-	// unknown says why a keyslot was left out.
-	unknown error
+	// skipped is the reason why a keyslot is unsupported.
+	skipped error
 }
 
 const (
 	stripes = 4000
-	// More would be a way to keep a machine from starting.
+	// Higher counts could keep a machine from booting.
 	maxIterations = 1 << 27
 )
 
@@ -113,10 +113,10 @@ func parse(text []byte, headerSize int64) (Volume, error) {
 		return Volume{}, err
 	}
 	if len(m.Config.Requirements.Mandatory) > 0 {
-		return Volume{}, fmt.Errorf("it asks for %q, which is not known here", m.Config.Requirements.Mandatory)
+		return Volume{}, fmt.Errorf("unsupported requirements %q", m.Config.Requirements.Mandatory)
 	}
 	if len(m.Segments) != 1 {
-		return Volume{}, fmt.Errorf("it has %d segments, not one", len(m.Segments))
+		return Volume{}, fmt.Errorf("%d segments, expected one", len(m.Segments))
 	}
 	var v Volume
 	for name, s := range m.Segments {
@@ -128,18 +128,18 @@ func parse(text []byte, headerSize int64) (Volume, error) {
 		}
 	}
 	for _, name := range v.digest.Keyslots {
-		slot, there := m.Keyslots[name]
-		if !there {
-			return Volume{}, fmt.Errorf("there is no keyslot %q", name)
+		slot, found := m.Keyslots[name]
+		if !found {
+			return Volume{}, fmt.Errorf("missing keyslot %q", name)
 		}
 		if err := slot.check(headerSize); err != nil {
-			v.unknown = fmt.Errorf("keyslot %s: %w", name, err)
+			v.skipped = fmt.Errorf("keyslot %s: %w", name, err)
 			continue
 		}
 		v.slots = append(v.slots, slot)
 	}
-	if len(v.slots) == 0 && v.unknown == nil {
-		v.unknown = errors.New("it has no keyslot")
+	if len(v.slots) == 0 && v.skipped == nil {
+		v.skipped = errors.New("no keyslot")
 	}
 	return v, nil
 }
@@ -149,18 +149,18 @@ func (v *Volume) setSegment(s segment, headerSize int64) error {
 	if s.Size != "dynamic" {
 		var err error
 		if length, err = strconv.ParseUint(s.Size, 10, 64); err != nil || length == 0 {
-			return fmt.Errorf("the segment has an impossible size, %q", s.Size)
+			return fmt.Errorf("invalid segment size %q", s.Size)
 		}
 	}
 	switch {
 	case s.Type != "crypt" || s.Integrity != nil:
-		return fmt.Errorf("a segment of type %q, or with integrity, is not known here", s.Type)
+		return fmt.Errorf("unsupported segment of type %q, or with integrity", s.Type)
 	case s.Encryption != xtsName && s.Encryption != cbcName:
-		return fmt.Errorf("the cipher %q is not known here", s.Encryption)
+		return fmt.Errorf("unsupported cipher %q", s.Encryption)
 	case !slices.Contains([]uint64{512, 1024, 2048, 4096}, s.SectorSize):
-		return fmt.Errorf("sectors cannot have %d bytes", s.SectorSize)
+		return fmt.Errorf("unsupported sector size: %d bytes", s.SectorSize)
 	case uint64(s.Offset) < 2*uint64(headerSize) || uint64(s.Offset)%s.SectorSize != 0 || s.Offset > math.MaxInt64 || length%s.SectorSize != 0:
-		return fmt.Errorf("the segment cannot begin at byte %d with a size of %s", s.Offset, s.Size)
+		return fmt.Errorf("invalid segment: offset %d, size %s", s.Offset, s.Size)
 	}
 	v.Offset, v.Length, v.Tweak = uint64(s.Offset), length, uint64(s.Tweak)
 	v.Encryption, v.SectorSize = s.Encryption, s.SectorSize
@@ -174,38 +174,38 @@ func (v *Volume) setDigest(digests map[string]digest, segment string) error {
 			break
 		}
 	}
-	_, err := hashOf(v.digest.Hash)
+	_, err := newHashFunc(v.digest.Hash)
 	switch {
 	case v.digest.Type != "pbkdf2":
-		return fmt.Errorf("a digest of type %q is not known here", v.digest.Type)
+		return fmt.Errorf("unsupported digest type %q", v.digest.Type)
 	case err != nil:
 		return err
 	case v.digest.Iterations < 1 || v.digest.Iterations > maxIterations || len(v.digest.Digest) < 16 || len(v.digest.Digest) > 64:
-		return errors.New("the digest of the key is impossible")
+		return errors.New("invalid key digest")
 	}
 	return nil
 }
 
 func (k keyslot) check(headerSize int64) error {
-	if _, err := hashOf(k.Splitter.Hash); err != nil {
+	if _, err := newHashFunc(k.Splitter.Hash); err != nil {
 		return err
 	}
 	if !slices.Contains([]int{16, 32, 64}, k.KeySize) || !slices.Contains([]int{16, 32, 64}, k.Area.KeySize) {
-		return fmt.Errorf("keys of %d and %d bytes are not known here", k.KeySize, k.Area.KeySize)
+		return fmt.Errorf("unsupported key sizes of %d and %d bytes", k.KeySize, k.Area.KeySize)
 	}
 	if _, err := newCipher(k.Area.Encryption, make([]byte, k.Area.KeySize)); err != nil {
 		return err
 	}
 	switch {
 	case k.Type != "luks2" || k.Area.Type != "raw" || k.Splitter.Type != "luks1" || k.Splitter.Stripes != stripes:
-		return fmt.Errorf("a key of type %q, split by %q and kept %q, is not known here", k.Type, k.Splitter.Type, k.Area.Type)
+		return fmt.Errorf("unsupported keyslot of type %q, splitter %q, area %q", k.Type, k.Splitter.Type, k.Area.Type)
 	case uint64(k.Area.Offset) < 2*uint64(headerSize) || k.Area.Offset > math.MaxInt64 || uint64(k.Area.Size) < uint64(areaSize(k.KeySize)):
-		return errors.New("its place is impossible")
+		return errors.New("invalid offset or size of the key area")
 	}
 	return k.KDF.check()
 }
 
-// areaSize is that of a key that is split, in whole sectors.
+// areaSize returns the size of a split key in whole sectors.
 func areaSize(keySize int) int {
 	return (keySize*stripes + sector - 1) / sector * sector
 }

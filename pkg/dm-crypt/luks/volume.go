@@ -12,17 +12,17 @@ import (
 	"os"
 )
 
-// ErrKey says that no keyslot is opened by a key.
-var ErrKey = errors.New("the key is another one")
+// ErrKey means that the key opens no keyslot.
+var ErrKey = errors.New("wrong key")
 
-// Unlock gives the key of the sectors for that of a user.
+// Unlock returns the volume key for a user's secret.
 func (v Volume) Unlock(device io.ReaderAt, secret []byte) ([]byte, error) {
 	for _, slot := range v.slots {
 		key, err := slot.open(device, secret)
 		if err != nil {
 			return nil, err
 		}
-		sum, err := v.digest.of(key)
+		sum, err := v.digest.compute(key)
 		if err != nil {
 			return nil, err
 		}
@@ -30,7 +30,7 @@ func (v Volume) Unlock(device io.ReaderAt, secret []byte) ([]byte, error) {
 			return key, nil
 		}
 	}
-	return nil, errors.Join(ErrKey, v.unknown)
+	return nil, errors.Join(ErrKey, v.skipped)
 }
 
 func (k keyslot) open(device io.ReaderAt, secret []byte) ([]byte, error) {
@@ -44,50 +44,52 @@ func (k keyslot) open(device io.ReaderAt, secret []byte) ([]byte, error) {
 	}
 	data := make([]byte, areaSize(k.KeySize))
 	if _, err := device.ReadAt(data, int64(k.Area.Offset)); err != nil {
-		return nil, fmt.Errorf("a keyslot cannot be read: %w", err)
+		return nil, fmt.Errorf("read keyslot: %w", err)
 	}
 	for i := 0; i < len(data); i += sector {
 		area.decrypt(data[i:i+sector], uint64(i/sector))
 	}
-	newHash, err := hashOf(k.Splitter.Hash)
+	newHash, err := newHashFunc(k.Splitter.Hash)
 	if err != nil {
 		return nil, err
 	}
 	return merge(data[:k.KeySize*stripes], k.KeySize, newHash), nil
 }
 
-func (d digest) of(key []byte) ([]byte, error) {
-	newHash, err := hashOf(d.Hash)
+func (d digest) compute(key []byte) ([]byte, error) {
+	newHash, err := newHashFunc(d.Hash)
 	if err != nil {
 		return nil, err
 	}
 	return pbkdf2.Key(newHash, string(key), d.Salt, d.Iterations, len(d.Digest))
 }
 
-// What new volumes have: the cipher and the places that cryptsetup chooses, and a function for secrets that are files of random bytes.
+// Parameters of new volumes: the cipher and the layout that cryptsetup chooses, and a key
+// derivation for secrets of random bytes.
 const (
 	newEncryption = xtsName
 	newKeySize    = 64
 	newHeader     = 16 << 10
 	newOffset     = 16 << 20
 	newSalt       = 32
-	// What OWASP asks for with HMAC-SHA512.
+	// OWASP's recommendation for HMAC-SHA512.
 	newIterations = 210_000
 )
 
-// Create makes a volume with one keyslot on a device: the header last, since with it the volume is there.
+// Create creates a volume with one keyslot. It writes the header last, because the header makes the
+// volume valid.
 func Create(device *os.File, size int64, secret []byte) (Volume, []byte, error) {
 	if size < newOffset+(1<<20) {
-		return Volume{}, nil, fmt.Errorf("%d bytes are too few: LUKS2 needs %d for itself", size, newOffset)
+		return Volume{}, nil, fmt.Errorf("the device is too small: %d bytes, and LUKS2 needs %d for its header", size, newOffset)
 	}
 	random := make([]byte, 16+newKeySize+2*newSalt+64)
 	if _, err := rand.Read(random); err != nil {
 		return Volume{}, nil, err
 	}
 	take := func(length int) []byte {
-		piece := random[:length:length]
+		part := random[:length:length]
 		random = random[length:]
-		return piece
+		return part
 	}
 	id, key := take(16), take(newKeySize)
 	m, err := newMetadata(key, take(newSalt), take(newSalt))
@@ -124,7 +126,7 @@ func newMetadata(key, slotSalt, digestSalt []byte) (metadata, error) {
 	slot.KDF = kdf{Type: "pbkdf2", Salt: slotSalt, Hash: "sha512", Iterations: newIterations}
 	d := digest{Type: "pbkdf2", Keyslots: []string{"0"}, Segments: []string{"0"}, Hash: "sha256", Iterations: 1000, Salt: digestSalt, Digest: make([]byte, 32)}
 	var err error
-	d.Digest, err = d.of(key)
+	d.Digest, err = d.compute(key)
 	return metadata{
 		Keyslots: map[string]keyslot{"0": slot},
 		Tokens:   map[string]json.RawMessage{},
@@ -134,13 +136,13 @@ func newMetadata(key, slotSalt, digestSalt []byte) (metadata, error) {
 	}, err
 }
 
-// close writes a key to the place of the keyslot.
+// close writes the key to the keyslot's area.
 func (k keyslot) close(device io.WriterAt, secret, key []byte) error {
 	data := make([]byte, areaSize(k.KeySize))
 	if _, err := rand.Read(data); err != nil {
 		return err
 	}
-	newHash, err := hashOf(k.Splitter.Hash)
+	newHash, err := newHashFunc(k.Splitter.Hash)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// divide moves this process from the group at dir into one below, and gives the groups below all controllers that it has.
+// divide moves this process from the cgroup at dir into a child, and enables all controllers for
+// the children of dir.
 func divide(dir string) error {
 	own := filepath.Join(dir, "daemon")
 	if err := os.Mkdir(own, 0o755); err != nil {

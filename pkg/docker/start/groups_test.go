@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// group is a directory with what divide reads of a control group. A plain file keeps what was written to it last.
+// group returns a directory with the files of a cgroup that divide reads. A regular file keeps only
+// the last write.
 func group(t *testing.T, controllers string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -19,7 +20,7 @@ func group(t *testing.T, controllers string) (dir string) {
 	return dir
 }
 
-func TestAGroupIsDividedFromBelow(t *testing.T) {
+func TestDivide(t *testing.T) {
 	dir := group(t, "cpu memory\n")
 	if err := divide(dir); err != nil {
 		t.Fatal(err)
@@ -31,7 +32,7 @@ func TestAGroupIsDividedFromBelow(t *testing.T) {
 	}
 }
 
-func TestAGroupIsDividedOnce(t *testing.T) {
+func TestDivideFailsTwice(t *testing.T) {
 	dir := group(t, "cpu\n")
 	if err := os.Mkdir(filepath.Join(dir, "daemon"), 0o755); err != nil {
 		t.Fatal(err)
@@ -41,7 +42,7 @@ func TestAGroupIsDividedOnce(t *testing.T) {
 	}
 }
 
-func TestAControllerThatIsRefusedIsNamed(t *testing.T) {
+func TestDivideNamesRejectedController(t *testing.T) {
 	dir := group(t, "cpu memory\n")
 	if err := os.Mkdir(filepath.Join(dir, "cgroup.subtree_control"), 0o755); err != nil {
 		t.Fatal(err)

@@ -1,5 +1,6 @@
-// Command docker-start is the first process of Docker's container: it gives it a tree of control groups, starts containerd, and
-// dockerd once that answers. When one of the two ends, so does the container, and all containers in it.
+// Command docker-start is the first process of Docker's container. It creates a cgroup tree, starts
+// containerd, and then dockerd. When one of the two exits, the container ends with all its
+// containers.
 package main
 
 import (
@@ -13,12 +14,12 @@ import (
 )
 
 const (
-	groups     = "/sys/fs/cgroup"
+	cgroupRoot = "/sys/fs/cgroup"
 	containerd = "/usr/bin/containerd"
 	dockerd    = "/usr/sbin/dockerd"
 	socket     = "/run/containerd/containerd.sock"
-	// How long containerd has until it answers; without it there is nothing to do.
-	patience = 2 * time.Minute
+	// startTimeout is how long containerd may take to answer.
+	startTimeout = 2 * time.Minute
 )
 
 func main() {
@@ -31,18 +32,18 @@ func main() {
 }
 
 func run(args []string) (status int, err error) {
-	// A namespace is the thread's, and so is that of the processes that it starts.
+	// A thread's namespaces are inherited by the processes that it starts.
 	runtime.LockOSThread()
-	if err := ownGroups(); err != nil {
+	if err := mountCgroups(); err != nil {
 		return 0, err
 	}
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
-	below, err := start(containerd)
+	containerdPID, err := start(containerd)
 	if err != nil {
 		return 0, err
 	}
-	if err := untilServing(); err != nil {
+	if err := waitForContainerd(); err != nil {
 		return 0, err
 	}
 	daemon, err := start(dockerd, append([]string{"--containerd=" + socket}, args...)...)
@@ -50,29 +51,30 @@ func run(args []string) (status int, err error) {
 		return 0, err
 	}
 	go func() {
-		// The daemon ends its containers first.
+		// The daemon stops its containers first.
 		for range ended {
 			_ = syscall.Kill(daemon, syscall.SIGTERM)
 		}
 	}()
-	return reap(below, daemon)
+	return reap(containerdPID, daemon)
 }
 
-// ownGroups mounts the control groups of this container, and nobody else's, moves the process into one of its own, since only
-// a group without processes can divide what it has, and lets all be divided.
-func ownGroups() error {
+// mountCgroups mounts this container's own cgroup tree. It moves the process into a child cgroup,
+// because only a cgroup without processes can enable controllers for its children.
+func mountCgroups() error {
 	if err := syscall.Unshare(syscall.CLONE_NEWCGROUP); err != nil {
 		return os.NewSyscallError("unshare", err)
 	}
-	// What is there shows the groups of all, and the same cannot be mounted over it.
-	if err := syscall.Unmount(groups, 0); err != nil {
+	// The existing mount shows the cgroups of the machine, and cgroup2 cannot be mounted over
+	// itself.
+	if err := syscall.Unmount(cgroupRoot, 0); err != nil {
 		return os.NewSyscallError("umount", err)
 	}
 	const flags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
-	if err := syscall.Mount("cgroup2", groups, "cgroup2", flags, ""); err != nil {
+	if err := syscall.Mount("cgroup2", cgroupRoot, "cgroup2", flags, ""); err != nil {
 		return os.NewSyscallError("mount", err)
 	}
-	return divide(groups)
+	return divide(cgroupRoot)
 }
 
 func start(program string, args ...string) (pid int, err error) {
@@ -86,8 +88,8 @@ func start(program string, args ...string) (pid int, err error) {
 	return pid, nil
 }
 
-func untilServing() error {
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+func waitForContainerd() error {
+	for end := time.Now().Add(startTimeout); ; time.Sleep(50 * time.Millisecond) {
 		connection, err := net.Dial("unix", socket)
 		if err == nil {
 			return connection.Close()
@@ -98,26 +100,26 @@ func untilServing() error {
 	}
 }
 
-// reap waits for all that is left to this process, until one of the two ends.
-func reap(below, daemon int) (status int, err error) {
+// reap reaps all children, including orphans, until one of the two programs exits.
+func reap(containerdPID, daemon int) (status int, err error) {
 	for {
-		var how syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &how, 0, nil)
+		var wait syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &wait, 0, nil)
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:
 			return 0, os.NewSyscallError("wait4", err)
 		case pid == daemon:
-			return statusOf(how), nil
-		case pid == below:
-			return 0, fmt.Errorf("containerd ended with %d", statusOf(how))
+			return exitCode(wait), nil
+		case pid == containerdPID:
+			return 0, fmt.Errorf("containerd exited with status %d", exitCode(wait))
 		}
 	}
 }
 
-func statusOf(how syscall.WaitStatus) int {
-	if how.Signaled() {
-		return 128 + int(how.Signal())
+func exitCode(wait syscall.WaitStatus) int {
+	if wait.Signaled() {
+		return 128 + int(wait.Signal())
 	}
-	return how.ExitStatus()
+	return wait.ExitStatus()
 }

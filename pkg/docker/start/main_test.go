@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-func TestStatusIsThatOfAShell(t *testing.T) {
+func TestExitCode(t *testing.T) {
 	for script, expected := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -TERM $$": 128 + 15} {
 		status := 0
 		var failed *exec.ExitError
 		if err := exec.Command("sh", "-c", script).Run(); errors.As(err, &failed) {
-			status = statusOf(failed.Sys().(syscall.WaitStatus))
+			status = exitCode(failed.Sys().(syscall.WaitStatus))
 		} else if err != nil {
 			t.Fatal(err)
 		}

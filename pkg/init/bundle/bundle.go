@@ -1,6 +1,8 @@
-// Package bundle prepares the file systems of a container as its runtime.json says, before the container is created.
+// Package bundle prepares the file systems of a container, as its runtime.json describes, before
+// the container is created.
 //
-// A bundle is a directory with config.json (OCI runtime spec), runtime.json (this package) and rootfs.
+// A bundle is a directory with config.json (OCI runtime spec), runtime.json (this package) and
+// rootfs.
 package bundle
 
 import (
@@ -23,12 +25,12 @@ type Runtime struct {
 	Interfaces []Interface `json:"interfaces"`
 	BindNS     Namespaces  `json:"bindNS"`
 	Namespace  string      `json:"namespace"`
-	// OnFailure, of a container of onboot or onshutdown, is what happens when it fails: "poweroff", "reboot", or that the
-	// next one runs.
+	// OnFailure is the reaction to the failure of an onboot or onshutdown container: "poweroff",
+	// "reboot", or empty to run the next container.
 	OnFailure string `json:"onfailure"`
 }
 
-// Mount is one mount as OCI writes it.
+// Mount is a mount in the form of the OCI runtime spec.
 type Mount struct {
 	Destination string   `json:"destination"`
 	Type        string   `json:"type"`
@@ -36,7 +38,7 @@ type Mount struct {
 	Options     []string `json:"options"`
 }
 
-// Interface is a network interface to give to the container.
+// Interface is a network interface to move into the container.
 type Interface struct {
 	Name         string `json:"name"`
 	Add          string `json:"add"`
@@ -44,7 +46,7 @@ type Interface struct {
 	CreateInRoot bool   `json:"createInRoot"`
 }
 
-// Namespaces says to which path each namespace of the container is bound.
+// Namespaces are the paths to which the namespaces of the container are bound.
 type Namespaces struct {
 	Cgroup *string `json:"cgroup"`
 	IPC    *string `json:"ipc"`
@@ -55,7 +57,7 @@ type Namespaces struct {
 	UTS    *string `json:"uts"`
 }
 
-// Load reads the runtime.json of the bundle in dir. A bundle without one needs no preparation.
+// Load reads the runtime.json of the bundle in dir. Without the file it returns the zero value.
 func Load(dir string) (*Runtime, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "runtime.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -71,7 +73,7 @@ func Load(dir string) (*Runtime, error) {
 	return &r, nil
 }
 
-// Prepare makes the mounts, directories and cgroups of the bundle in dir. The function it returns undoes the mounts.
+// Prepare makes the mounts, directories and cgroups of the bundle in dir. undo removes the mounts.
 func (r *Runtime) Prepare(dir string) (undo func(), err error) {
 	var mounted []string
 	undo = func() {
@@ -80,7 +82,7 @@ func (r *Runtime) Prepare(dir string) (undo func(), err error) {
 		}
 	}
 	for _, m := range r.Mounts {
-		target := inBundle(dir, m.Destination)
+		target := resolvePath(dir, m.Destination)
 		isNew, err := m.mount(target)
 		if err != nil {
 			undo()
@@ -91,7 +93,7 @@ func (r *Runtime) Prepare(dir string) (undo func(), err error) {
 		}
 	}
 	for _, path := range r.Mkdir {
-		if err := os.MkdirAll(inBundle(dir, path), 0o755); err != nil {
+		if err := os.MkdirAll(resolvePath(dir, path), 0o755); err != nil {
 			undo()
 			return nil, err
 		}
@@ -105,12 +107,13 @@ func (r *Runtime) Prepare(dir string) (undo func(), err error) {
 	return undo, nil
 }
 
-// NeedsProcess says whether there is work between the creation and the start of the container.
+// NeedsProcess reports whether AttachProcess must run between the creation and the start of the
+// container.
 func (r *Runtime) NeedsProcess() bool {
 	return len(r.Interfaces) > 0 || len(r.BindNS.pairs()) > 0
 }
 
-// AttachProcess does what needs the created container's process: binds its namespaces.
+// AttachProcess binds the namespaces of the created container's process.
 func (r *Runtime) AttachProcess(pid int) error {
 	if len(r.Interfaces) > 0 {
 		return fmt.Errorf("runtime.interfaces (%s) is not supported", r.Interfaces[0].Name)
@@ -131,7 +134,7 @@ func (r *Runtime) AttachProcess(pid int) error {
 	return nil
 }
 
-// MakeCgroup makes a cgroup and enables every controller on the way to it.
+// MakeCgroup creates a cgroup and enables all controllers in its ancestors.
 func MakeCgroup(root, name string) error {
 	dir := root
 	for _, part := range strings.Split(filepath.Clean("/" + name)[1:], "/") {
@@ -149,7 +152,7 @@ func MakeCgroup(root, name string) error {
 	return nil
 }
 
-// EnableControllers hands every controller the cgroup dir has on to its children.
+// EnableControllers enables all controllers of the cgroup dir for its children.
 func EnableControllers(dir string) error {
 	data, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
@@ -168,8 +171,8 @@ func EnableControllers(dir string) error {
 	return nil
 }
 
-// Paths that are not absolute are below the container's root.
-func inBundle(dir, path string) string {
+// resolvePath resolves a relative path below the container's root.
+func resolvePath(dir, path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}

@@ -31,7 +31,7 @@ func load(t *testing.T, text string) (*Runtime, error) {
 	return Load(dir)
 }
 
-func TestLoadReadsWhatTheComposerWrites(t *testing.T) {
+func TestLoad(t *testing.T) {
 	r, err := load(t, writable)
 	if err != nil {
 		t.Fatal(err)
@@ -44,35 +44,35 @@ func TestLoadReadsWhatTheComposerWrites(t *testing.T) {
 	}
 }
 
-func TestLoadOfABundleWithoutRuntime(t *testing.T) {
+func TestLoadWithoutRuntimeJSON(t *testing.T) {
 	r, err := Load(t.TempDir())
 	if err != nil || r.NeedsProcess() || len(r.Mounts) != 0 {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
 
-func TestLoadRefusesBrokenJSON(t *testing.T) {
+func TestLoadRejectsInvalidJSON(t *testing.T) {
 	if _, err := load(t, `{"mounts": [`); err == nil {
 		t.Error("accepted")
 	}
 }
 
-func TestInterfacesAreRefused(t *testing.T) {
+func TestAttachProcessRejectsInterfaces(t *testing.T) {
 	r := Runtime{Interfaces: []Interface{{Name: "eth1"}}}
 	if err := r.AttachProcess(1); err == nil {
 		t.Error("accepted")
 	}
 }
 
-func TestPathsAreBelowTheRootOfTheContainer(t *testing.T) {
+func TestResolvePath(t *testing.T) {
 	for path, want := range map[string]string{"/var/x": "/var/x", "data": "/b/rootfs/data"} {
-		if got := inBundle("/b", path); got != want {
+		if got := resolvePath("/b", path); got != want {
 			t.Errorf("%s: got %s", path, got)
 		}
 	}
 }
 
-func TestOptions(t *testing.T) {
+func TestParseOptions(t *testing.T) {
 	o := parseOptions([]string{"rbind", "ro", "rw", "ro", "rslave", "size=1m", "workdir=/w"})
 	if o.set != unix.MS_BIND|unix.MS_REC|unix.MS_RDONLY {
 		t.Errorf("set %x", o.set)
@@ -85,16 +85,16 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestNewMountsAreNosuidAndNodevUnlessAskedFor(t *testing.T) {
-	if got := hardened(0, 0); got != unix.MS_NOSUID|unix.MS_NODEV {
+func TestNewMountsDefaultToNosuidNodev(t *testing.T) {
+	if got := hardenFlags(0, 0); got != unix.MS_NOSUID|unix.MS_NODEV {
 		t.Errorf("got %x", got)
 	}
-	if got := hardened(unix.MS_RDONLY, parseOptions([]string{"suid"}).clear); got != unix.MS_RDONLY|unix.MS_NODEV {
+	if got := hardenFlags(unix.MS_RDONLY, parseOptions([]string{"suid"}).clear); got != unix.MS_RDONLY|unix.MS_NODEV {
 		t.Errorf("got %x", got)
 	}
 }
 
-func TestMakeCgroupEnablesControllersOnTheWay(t *testing.T) {
+func TestMakeCgroupEnablesControllers(t *testing.T) {
 	root := t.TempDir()
 	write := func(dir string) {
 		for name, text := range map[string]string{"cgroup.controllers": "cpu pids\n", "cgroup.subtree_control": ""} {

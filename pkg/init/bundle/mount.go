@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// options are the flags and the data a list of mount options stands for.
+// options are the flags and the data of a list of mount options.
 type options struct {
 	set         uintptr
 	clear       uintptr
 	propagation uintptr
 	data        []string
-	dirs        []string // directories an overlay wants to find
+	dirs        []string // directories that an overlay needs
 }
 
 var setFlags = map[string]uintptr{
@@ -61,8 +61,9 @@ func parseOptions(list []string) options {
 	return o
 }
 
-// mount makes m on target. New file systems are nosuid and nodev unless the options say "suid" or "dev": containers
-// get their devices from the runtime, and nothing in an image has to be setuid.
+// mount mounts m on target. New file systems are nosuid and nodev unless the options contain "suid"
+// or "dev": containers get their devices from the runtime, and no file of an image needs to be
+// setuid.
 func (m Mount) mount(target string) (isNew bool, err error) {
 	o := parseOptions(m.Options)
 	for _, dir := range append(o.dirs, target) {
@@ -75,18 +76,18 @@ func (m Mount) mount(target string) (isNew bool, err error) {
 	flags := o.set &^ (unix.MS_BIND | unix.MS_REC | unix.MS_REMOUNT)
 	switch {
 	case kind&unix.MS_REMOUNT != 0:
-		// Only what the options name changes: a remount with no flags at all would drop nosuid and nodev.
+		// Change only the named options: a remount without flags would clear nosuid and nodev.
 		if o.set&^unix.MS_REMOUNT != 0 || o.clear != 0 || data != "" {
-			err = unix.Mount(m.Source, target, m.Type, kind|hardened(flags, o.clear), data)
+			err = unix.Mount(m.Source, target, m.Type, kind|hardenFlags(flags, o.clear), data)
 		}
 	case kind&unix.MS_BIND != 0:
 		isNew = true
 		if err = unix.Mount(m.Source, target, "", kind, ""); err == nil && flags != 0 {
-			err = unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|hardened(flags, o.clear), "")
+			err = unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|hardenFlags(flags, o.clear), "")
 		}
 	default:
 		isNew = true
-		err = unix.Mount(m.Source, target, m.Type, hardened(flags, o.clear), data)
+		err = unix.Mount(m.Source, target, m.Type, hardenFlags(flags, o.clear), data)
 	}
 	if err == nil && o.propagation != 0 {
 		err = unix.Mount("", target, "", o.propagation, "")
@@ -94,6 +95,6 @@ func (m Mount) mount(target string) (isNew bool, err error) {
 	return isNew, err
 }
 
-func hardened(flags, clear uintptr) uintptr {
+func hardenFlags(flags, clear uintptr) uintptr {
 	return flags | (unix.MS_NOSUID|unix.MS_NODEV)&^clear
 }

@@ -12,15 +12,19 @@ import (
 	"syscall"
 )
 
-// Binds gives the config.json of a container with other sources of its binds: those that are in a directory which a container
-// may change are bound below dir as they are now, so that the runtime finds them there and nowhere else. Release takes them away,
-// when the container has been created.
+// Binds returns the config.json of a container with pinned bind sources. A source whose path goes
+// through a directory that containers can write is bind-mounted below dir now, and the config
+// refers to that mount. release removes these mounts; the caller calls it once the container has
+// been created.
 //
-// The runtime follows symbolic links, and a container may put one where another one binds, or it itself when it starts again: to
-// the machine's root. So such a link is an error.
+// The runtime follows symbolic links, so that a container could put a link to the machine's root
+// where another container binds, or where it binds itself at its next start. Such a link is an
+// error.
 //
-// What is read-only here is read-only there, whatever the options say: a bind has flags of its own, and so a config that says
-// nothing would open the machine's root. Not for a container with CAP_SYS_ADMIN, which can change such flags itself.
+// A source that is read-only on the machine becomes read-only in the container, whatever the
+// options say: a bind mount has flags of its own, and a config without "ro" would make the
+// machine's root writable. This does not apply to a container with CAP_SYS_ADMIN, which can change
+// the flags itself.
 func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	var spec map[string]json.RawMessage
 	var mounts []map[string]json.RawMessage
@@ -37,14 +41,14 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	if err := errors.Join(json.Unmarshal(spec["mounts"], &mounts), json.Unmarshal(spec["mounts"], &binds)); err != nil {
 		return nil, nil, err
 	}
-	powerful, err := isPowerful(data)
+	isAdmin, err := hasSysAdmin(data)
 	if err != nil {
 		return nil, nil, err
 	}
 	var made []string
 	release = func() {
 		for _, target := range made {
-			unbind(target)
+			unmountBind(target)
 		}
 		_ = os.Remove(dir)
 	}
@@ -63,8 +67,8 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 			made = append(made, target)
 			mounts[i]["source"], err = json.Marshal(target)
 		}
-		if !isWritable && !powerful && err == nil {
-			mounts[i]["options"], err = json.Marshal(closed(bind.Options))
+		if !isWritable && !isAdmin && err == nil {
+			mounts[i]["options"], err = json.Marshal(readOnlyOptions(bind.Options))
 		}
 		if err != nil {
 			release()
@@ -81,30 +85,31 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	return config, release, nil
 }
 
-// closed are options of a bind that is read-only.
-func closed(options []string) []string {
+// readOnlyOptions returns the options of a read-only bind mount.
+func readOnlyOptions(options []string) []string {
 	return append(slices.DeleteFunc(slices.Clone(options), func(o string) bool { return o == "rw" }), "ro")
 }
 
-// pin binds what is at source to target, if others can change where that is, and says whether it may be written.
+// pin bind-mounts source to target if containers can replace a directory on its path, and reports
+// whether source is writable.
 func pin(source, target string) (made, writable bool, err error) {
-	found, err := find(source)
-	if err != nil || found == nil {
+	file, err := openPath(source)
+	if err != nil || file == nil {
 		return false, true, err
 	}
-	defer syscall.Close(found.fd)
-	if !found.changeable {
-		return false, found.writable, nil
+	defer syscall.Close(file.fd)
+	if !file.replaceable {
+		return false, file.writable, nil
 	}
-	return true, found.writable, bindTo(target, found)
+	return true, file.writable, bindTo(target, file)
 }
 
-func bindTo(target string, found *found) error {
+func bindTo(target string, file *openFile) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return err
 	}
 	var err error
-	if found.isDir {
+	if file.isDir {
 		err = os.Mkdir(target, 0o700)
 	} else {
 		err = os.WriteFile(target, nil, 0o600)
@@ -112,13 +117,14 @@ func bindTo(target string, found *found) error {
 	if err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	// This name is of the file that is open, whatever there is at the path now.
-	name := fmt.Sprintf("/proc/self/fd/%d", found.fd)
+	// This name refers to the open file, whatever the path refers to by now.
+	name := fmt.Sprintf("/proc/self/fd/%d", file.fd)
 	return os.NewSyscallError("mount", syscall.Mount(name, target, "", syscall.MS_BIND|syscall.MS_REC, ""))
 }
 
-// unbind: what is mounted below a mount that is shared would go at its source as well.
-func unbind(target string) {
+// unmountBind unmounts target. It makes the mount private first: unmounting a shared mount would
+// also unmount the mounts below its source.
+func unmountBind(target string) {
 	_ = syscall.Mount("", target, "", syscall.MS_PRIVATE|syscall.MS_REC, "")
 	if err := syscall.Unmount(target, syscall.MNT_DETACH); err == nil {
 		_ = os.Remove(target)

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-func TestALinkThatAContainerCouldHaveMadeIsNotFollowed(t *testing.T) {
+func TestOpenPathRejectsReplaceableLinks(t *testing.T) {
 	dir := t.TempDir()
 	shared := filepath.Join(dir, "shared")
 	for _, err := range []error{
@@ -23,32 +23,32 @@ func TestALinkThatAContainerCouldHaveMadeIsNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	inside, err := find(filepath.Join(shared, "inside"))
-	if err != nil || !inside.changeable || !inside.isDir {
+	inside, err := openPath(filepath.Join(shared, "inside"))
+	if err != nil || !inside.replaceable || !inside.isDir {
 		t.Fatal(inside, err)
 	}
 	syscall.Close(inside.fd)
 	for _, below := range []string{"link", "link/etc", "./link/../link"} {
-		if _, err := find(shared + "/" + below); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		if _, err := openPath(shared + "/" + below); err == nil || !strings.Contains(err.Error(), "symbolic link") {
 			t.Errorf("%s: %v", below, err)
 		}
 	}
-	if _, err := find(filepath.Join(shared, "nothing")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := openPath(filepath.Join(shared, "nothing")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
-	ownLinks = append(ownLinks, filepath.Join(shared, "link"))
-	file, err := find(filepath.Join(shared, "link/dev/null"))
-	if err != nil || file.isDir || !file.changeable {
+	trustedLinks = append(trustedLinks, filepath.Join(shared, "link"))
+	file, err := openPath(filepath.Join(shared, "link/dev/null"))
+	if err != nil || file.isDir || !file.replaceable {
 		t.Fatal(file, err)
 	}
 	syscall.Close(file.fd)
-	if file, err := find("/proc/self/exe"); file != nil || err != nil {
+	if file, err := openPath("/proc/self/exe"); file != nil || err != nil {
 		t.Error(file, err)
 	}
 }
 
-// TestBinds runs inBinds in a mount namespace of its own.
-func TestBinds(t *testing.T) { inNamespace(t, inBinds) }
+// TestBinds runs in a mount namespace of its own.
+func TestBinds(t *testing.T) { inNamespace(t, testBinds) }
 
 // inNamespace runs a test in a process that may mount.
 func inNamespace(t *testing.T, test func(*testing.T)) {
@@ -68,7 +68,7 @@ func inNamespace(t *testing.T, test func(*testing.T)) {
 	}
 }
 
-func inBinds(t *testing.T) {
+func testBinds(t *testing.T) {
 	dir := t.TempDir()
 	shared, pins := filepath.Join(dir, "shared"), filepath.Join(dir, "pins")
 	inside := filepath.Join(shared, "inside")
@@ -84,7 +84,7 @@ func inBinds(t *testing.T) {
 		{"destination": "/c", "type": "bind", "source": %q}]}`, inside, inside+"/file", dir)
 	data, release, err := Binds([]byte(config), pins)
 	must(err)
-	want := []string{"proc", pins + "/1", pins + "/2", dir} // the last one has pins in it
+	want := []string{"proc", pins + "/1", pins + "/2", dir} // the last source contains pins
 	if got := sourcesOf(t, data); !slices.Equal(got, want) {
 		t.Fatal(got)
 	}
@@ -95,12 +95,12 @@ func inBinds(t *testing.T) {
 		}
 	}
 	if _, _, err := Binds([]byte(config), pins+"2"); err == nil {
-		t.Error("the link is followed")
+		t.Error("followed the link")
 	}
 	release()
 	for _, path := range []string{pins, pins + "2"} {
 		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s is left: %v", path, err)
+			t.Errorf("%s still exists: %v", path, err)
 		}
 	}
 	if text, err := os.ReadFile(inside + "2/file"); err != nil || string(text) != "mine" {
@@ -108,10 +108,10 @@ func inBinds(t *testing.T) {
 	}
 }
 
-// TestWhatIsReadOnlyStaysSo runs inReadOnly in a mount namespace of its own.
-func TestWhatIsReadOnlyStaysSo(t *testing.T) { inNamespace(t, inReadOnly) }
+// TestBindsKeepReadOnly runs in a mount namespace of its own.
+func TestBindsKeepReadOnly(t *testing.T) { inNamespace(t, testBindsKeepReadOnly) }
 
-func inReadOnly(t *testing.T) {
+func testBindsKeepReadOnly(t *testing.T) {
 	dir := t.TempDir()
 	closed, open := filepath.Join(dir, "closed"), filepath.Join(dir, "open")
 	defer syscall.Unmount(closed, syscall.MNT_DETACH)
@@ -147,7 +147,7 @@ func inReadOnly(t *testing.T) {
 	}
 }
 
-// sourcesOf gives the sources of the mounts of a config.json.
+// sourcesOf returns the sources of the mounts of a config.json.
 func sourcesOf(t *testing.T, data []byte) (sources []string) {
 	t.Helper()
 	var spec struct {
@@ -159,7 +159,7 @@ func sourcesOf(t *testing.T, data []byte) (sources []string) {
 	}
 	for _, mount := range spec.Mounts {
 		if mount.Destination == "" || spec.Hostname != "x" {
-			t.Errorf("the rest is lost: %s", data)
+			t.Errorf("other fields are lost: %s", data)
 		}
 		sources = append(sources, mount.Source)
 	}

@@ -1,9 +1,9 @@
-// Package confine closes what the config.json of a container leaves open: files of the kernel that belong to the machine, and
-// that the user root may write without any capability.
+// Package confine adds restrictions to the config.json of a container: it protects files of the
+// kernel that belong to the machine and that root may write without any capability.
 //
-// One of them, kernel/core_pattern, names a program that the kernel starts outside of all containers. LinuxKit leaves them to
-// whoever writes the config, and its images say nothing about them. It imports nothing but the standard library: PID 1 uses
-// it, and containerd's launcher.
+// One of them, kernel/core_pattern, names a program that the kernel starts outside of all
+// containers. LinuxKit leaves them to the author of the config, and its images do not mention them.
+// PID 1 and containerd's launcher use this package, so it imports only the standard library.
 package confine
 
 import (
@@ -12,32 +12,38 @@ import (
 	"slices"
 )
 
-// readOnly are files that tell what a container may want to know, and cannot be changed.
-var readOnly = []string{
+// readOnlyPaths are files that containers may read but not change.
+var readOnlyPaths = []string{
 	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger",
 	"/proc/sys/abi", "/proc/sys/debug", "/proc/sys/dev", "/proc/sys/fs", "/proc/sys/kernel", "/proc/sys/user", "/proc/sys/vm",
 }
 
-// network is for the machine's network, which a container with CAP_NET_ADMIN may change anyway.
-const network = "/proc/sys/net"
+// networkPath belongs to the machine's network, which a container with CAP_NET_ADMIN may change
+// anyway.
+const networkPath = "/proc/sys/net"
 
-// masked are files that look empty.
-var masked = []string{
+// maskedPaths are files that appear empty.
+var maskedPaths = []string{
 	"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
 	"/proc/timer_stats", "/sys/firmware",
 }
 
-// Config gives the config.json of a container (OCI runtime spec) with readonlyPaths and maskedPaths, each where it has none. Its
-// sysfs is read-only unless the options say "rw": kernel/uevent_helper, too, names a program that the kernel starts. No file of
-// a tmpfs is setuid or a device unless the options say "suid" or "dev", as in what PID 1 mounts for a bundle. It has a cgroup
-// namespace, and a limit of tasks and a filter of system calls if it has none of its own. A container with CAP_SYS_ADMIN could
-// undo most of that, and is left as it is.
+// Config returns the config.json of a container (OCI runtime spec) with these restrictions, where
+// the config does not define its own:
+//
+//   - readonlyPaths and maskedPaths.
+//   - sysfs is read-only unless its options contain "rw": kernel/uevent_helper names a program that
+//     the kernel starts.
+//   - tmpfs is nosuid and nodev unless its options contain "suid" or "dev".
+//   - A cgroup namespace, a limit of tasks, and a seccomp filter.
+//
+// A container with CAP_SYS_ADMIN could undo most of this, so its config is returned unchanged.
 func Config(data []byte) ([]byte, error) {
 	var spec, linux map[string]json.RawMessage
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return nil, err
 	}
-	capabilities, err := capabilitiesOf(data)
+	capabilities, err := boundingSet(data)
 	if err != nil {
 		return nil, err
 	}
@@ -47,11 +53,11 @@ func Config(data []byte) ([]byte, error) {
 	if err := json.Unmarshal(spec["linux"], &linux); err != nil {
 		return nil, err
 	}
-	paths := readOnly
+	paths := readOnlyPaths
 	if !slices.Contains(capabilities, "CAP_NET_ADMIN") {
-		paths = append(slices.Clone(paths), network)
+		paths = append(slices.Clone(paths), networkPath)
 	}
-	for key, value := range map[string]any{"readonlyPaths": paths, "maskedPaths": masked, "seccomp": filter} {
+	for key, value := range map[string]any{"readonlyPaths": paths, "maskedPaths": maskedPaths, "seccomp": seccompFilter} {
 		if _, found := linux[key]; found {
 			continue
 		}
@@ -78,7 +84,7 @@ func Config(data []byte) ([]byte, error) {
 	return json.Marshal(spec)
 }
 
-// namespaces adds one for cgroups: else the container sees those of all, and where its own is among them.
+// namespaces adds a cgroup namespace. Without one, a container sees the cgroups of all containers.
 func namespaces(data json.RawMessage) (json.RawMessage, error) {
 	type namespace struct {
 		Type string `json:"type"`
@@ -96,10 +102,11 @@ func namespaces(data json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(list)
 }
 
-// mostTasks is what podman allows a container that says nothing.
-const mostTasks = 2048
+// defaultPidsLimit is podman's default.
+const defaultPidsLimit = 2048
 
-// resources limits how many processes and threads there are, if that is open: all containers and PID 1 take them from one store.
+// resources adds a default limit of processes and threads, because all containers and PID
+// 1 share one pool.
 func resources(data json.RawMessage) (json.RawMessage, error) {
 	limits := map[string]json.RawMessage{}
 	if data != nil {
@@ -108,18 +115,18 @@ func resources(data json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	if pids, found := limits["pids"]; !found || string(pids) == "null" {
-		limits["pids"] = json.RawMessage(fmt.Sprintf(`{"limit":%d}`, mostTasks))
+		limits["pids"] = json.RawMessage(fmt.Sprintf(`{"limit":%d}`, defaultPidsLimit))
 	}
 	return json.Marshal(limits)
 }
 
-func isPowerful(config []byte) (bool, error) {
-	capabilities, err := capabilitiesOf(config)
+func hasSysAdmin(config []byte) (bool, error) {
+	capabilities, err := boundingSet(config)
 	return slices.Contains(capabilities, "CAP_SYS_ADMIN"), err
 }
 
-// capabilitiesOf are those that no process of a container can go beyond.
-func capabilitiesOf(config []byte) ([]string, error) {
+// boundingSet returns the capabilities in the container's bounding set.
+func boundingSet(config []byte) ([]string, error) {
 	var spec struct {
 		Process struct {
 			Capabilities struct{ Bounding []string }
@@ -129,7 +136,7 @@ func capabilitiesOf(config []byte) ([]string, error) {
 	return spec.Process.Capabilities.Bounding, err
 }
 
-// mounts closes the file systems whose options do not say that they are open.
+// mounts adds default options to sysfs and tmpfs mounts.
 func mounts(data json.RawMessage) (json.RawMessage, error) {
 	list := []map[string]json.RawMessage{}
 	if data != nil {
@@ -150,11 +157,11 @@ func mounts(data json.RawMessage) (json.RawMessage, error) {
 		}
 		switch {
 		case kind == "sysfs":
-			options = choose(options, "ro", "rw")
+			options = addDefault(options, "ro", "rw")
 		case kind == "tmpfs" && destination == "/dev":
-			options = choose(options, "nosuid", "suid")
+			options = addDefault(options, "nosuid", "suid")
 		case kind == "tmpfs":
-			options = choose(choose(options, "nosuid", "suid"), "nodev", "dev")
+			options = addDefault(addDefault(options, "nosuid", "suid"), "nodev", "dev")
 		default:
 			continue
 		}
@@ -167,8 +174,8 @@ func mounts(data json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(list)
 }
 
-// choose adds the closed one of two options where there is neither.
-func choose(options []string, closed, open string) []string {
+// addDefault adds the option closed unless the options contain it or its opposite, open.
+func addDefault(options []string, closed, open string) []string {
 	if slices.Contains(options, closed) || slices.Contains(options, open) {
 		return options
 	}

@@ -22,12 +22,12 @@ func confined(t *testing.T, text string) (readonly, masked []string) {
 		t.Fatal(err)
 	}
 	if spec.Hostname != "x" {
-		t.Errorf("the rest is lost: %s", data)
+		t.Errorf("other fields are lost: %s", data)
 	}
 	return spec.Linux.ReadonlyPaths, spec.Linux.MaskedPaths
 }
 
-func TestAContainerThatSaysNothingIsClosed(t *testing.T) {
+func TestConfigDefaults(t *testing.T) {
 	for _, text := range []string{
 		`{"hostname": "x", "linux": {}}`,
 		`{"hostname": "x", "linux": {"namespaces": []}, "process": {"capabilities": {"bounding": ["CAP_CHOWN"]}}}`,
@@ -35,23 +35,23 @@ func TestAContainerThatSaysNothingIsClosed(t *testing.T) {
 		readonly, masked := confined(t, text)
 		for _, path := range []string{"/proc/sys/kernel", "/proc/sysrq-trigger", "/proc/sys/net"} {
 			if !slices.Contains(readonly, path) {
-				t.Errorf("%s may be written", path)
+				t.Errorf("%s is writable", path)
 			}
 		}
 		if !slices.Contains(masked, "/proc/kcore") {
-			t.Error("/proc/kcore may be read")
+			t.Error("/proc/kcore is readable")
 		}
 	}
 }
 
-func TestWhoRunsTheNetworkMayChangeIt(t *testing.T) {
+func TestNetAdminMayWriteNetSysctls(t *testing.T) {
 	readonly, _ := confined(t, `{"hostname": "x", "linux": {}, "process": {"capabilities": {"bounding": ["CAP_NET_ADMIN"]}}}`)
 	if slices.Contains(readonly, "/proc/sys/net") || !slices.Contains(readonly, "/proc/sys/kernel") {
 		t.Error(readonly)
 	}
 }
 
-// mountsOf gives the options of the mounts of a container with these capabilities.
+// mountsOf returns the mount options that Config sets for a container with these capabilities.
 func mountsOf(t *testing.T, capabilities, mounts string) (options [][]string) {
 	t.Helper()
 	data, err := Config([]byte(`{"linux": {}, "mounts": ` + mounts + `, "process": {"capabilities": {"bounding": [` + capabilities + `]}}}`))
@@ -69,7 +69,7 @@ func mountsOf(t *testing.T, capabilities, mounts string) (options [][]string) {
 	}
 	for _, mount := range spec.Mounts {
 		if mount.Destination == "" {
-			t.Errorf("the rest is lost: %s", data)
+			t.Errorf("other fields are lost: %s", data)
 		}
 		options = append(options, mount.Options)
 	}
@@ -88,7 +88,7 @@ func TestSysfsIsReadOnly(t *testing.T) {
 	}
 }
 
-func TestWhoAsksToWriteToSysfsMay(t *testing.T) {
+func TestConfigKeepsSysfsOptions(t *testing.T) {
 	for _, mount := range []string{
 		`{"destination": "/sys", "type": "sysfs", "options": ["rw", "nosuid"]}`,
 		`{"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind"]}`,
@@ -101,7 +101,7 @@ func TestWhoAsksToWriteToSysfsMay(t *testing.T) {
 	}
 }
 
-func TestNothingInATmpfsIsSetuidOrADevice(t *testing.T) {
+func TestTmpfsDefaultsToNosuidNodev(t *testing.T) {
 	for mount, want := range map[string]string{
 		`{"destination": "/tmp", "type": "tmpfs", "options": ["size=1m"]}`:         "size=1m nosuid nodev",
 		`{"destination": "/tmp", "type": "tmpfs", "options": ["nodev", "nosuid"]}`: "nodev nosuid",
@@ -114,7 +114,7 @@ func TestNothingInATmpfsIsSetuidOrADevice(t *testing.T) {
 	}
 }
 
-// linuxOf gives the part of a config.json that is so called.
+// linuxOf returns the section "linux" that Config produces.
 func linuxOf(t *testing.T, capabilities, linux string) (is struct {
 	Namespaces []struct{ Type, Path string }
 	Seccomp    *seccomp
@@ -132,7 +132,7 @@ func linuxOf(t *testing.T, capabilities, linux string) (is struct {
 	return is
 }
 
-func TestKeysOfAUserAreRefused(t *testing.T) {
+func TestSeccompRejectsKeyCalls(t *testing.T) {
 	is := linuxOf(t, "", `{}`).Seccomp
 	if is == nil || is.DefaultAction != "SCMP_ACT_ALLOW" || len(is.Architectures) == 0 || !slices.Contains(is.Syscalls[0].Names, "keyctl") {
 		t.Errorf("%+v", is)
@@ -146,7 +146,7 @@ func TestKeysOfAUserAreRefused(t *testing.T) {
 	}
 }
 
-func TestCgroupsHaveANamespaceOnce(t *testing.T) {
+func TestConfigAddsOneCgroupNamespace(t *testing.T) {
 	for linux, want := range map[string]string{
 		`{}`: "[{cgroup }]",
 		`{"namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/x"}]}`: "[{pid } {network /run/x} {cgroup }]",
@@ -158,7 +158,7 @@ func TestCgroupsHaveANamespaceOnce(t *testing.T) {
 	}
 }
 
-func TestWhatAConfigSaysStays(t *testing.T) {
+func TestConfigKeepsOwnPaths(t *testing.T) {
 	readonly, masked := confined(t, `{"hostname": "x", "linux": {"readonlyPaths": ["/proc/bus"]}}`)
 	if !slices.Equal(readonly, []string{"/proc/bus"}) || len(masked) == 0 {
 		t.Error(readonly, masked)
@@ -169,7 +169,7 @@ func TestWhatAConfigSaysStays(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoConfigIsAnError(t *testing.T) {
+func TestConfigRejectsInvalidJSON(t *testing.T) {
 	for _, text := range []string{
 		"", "[]", `{"linux": 1}`, `{"process": {"capabilities": 1}}`, `{"linux": {}, "mounts": 1}`,
 		`{"linux": {}, "mounts": [{"options": 1}]}`, `{"linux": {"namespaces": 1}}`,
@@ -180,7 +180,7 @@ func TestWhatIsNoConfigIsAnError(t *testing.T) {
 	}
 }
 
-func TestTasksAreLimited(t *testing.T) {
+func TestConfigLimitsPids(t *testing.T) {
 	for linux, want := range map[string]string{
 		`{}`: `{"pids":{"limit":2048}}`,
 		`{"resources": {"memory": {"limit": 9}}}`: `{"memory":{"limit":9},"pids":{"limit":2048}}`,
@@ -202,6 +202,6 @@ func TestTasksAreLimited(t *testing.T) {
 		}
 	}
 	if _, err := Config([]byte(`{"linux": {"resources": []}}`)); err == nil {
-		t.Error("resources that are a list are taken")
+		t.Error("accepted a list as resources")
 	}
 }

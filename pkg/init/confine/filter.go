@@ -2,9 +2,10 @@ package confine
 
 import "runtime"
 
-// filter refuses what Docker's refuses too, and what neither a namespace nor a capability keeps apart: a user's keys are those of
-// all containers that run as this user. io_uring and userfaultfd are ways around other filters, and into the kernel.
-var filter = seccomp{
+// seccompFilter rejects system calls that Docker's profile rejects too and that neither namespaces
+// nor capabilities confine: the keys of a user are shared by all containers with this user.
+// io_uring and userfaultfd bypass other filters and ease kernel exploits.
+var seccompFilter = seccomp{
 	DefaultAction: "SCMP_ACT_ALLOW",
 	Architectures: map[string][]string{
 		"amd64": {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"},
@@ -18,7 +19,7 @@ var filter = seccomp{
 	}},
 }
 
-// seccomp is linux.seccomp of the OCI runtime spec. An error is EPERM there if nothing else is said.
+// seccomp is linux.seccomp of the OCI runtime spec. The default error is EPERM.
 type seccomp struct {
 	DefaultAction string   `json:"defaultAction"`
 	Architectures []string `json:"architectures"`

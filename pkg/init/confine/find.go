@@ -9,30 +9,30 @@ import (
 	"syscall"
 )
 
-// found is an open file that nobody can replace any more.
-type found struct {
+// openFile is an open file that can no longer be replaced.
+type openFile struct {
 	fd    int
 	isDir bool
-	// changeable: one of the directories on the way to it may be written.
-	changeable bool
-	// writable: it may be written where it was found.
+	// replaceable: a directory on its path is writable.
+	replaceable bool
+	// writable: its mount is writable.
 	writable bool
 }
 
 const (
-	oPath      = 0x200000 // O_PATH
-	readOnlyFS = 1        // ST_RDONLY
-	mostLinks  = 40
+	oPath    = 0x200000 // O_PATH
+	stRdonly = 1        // ST_RDONLY
+	maxLinks = 40
 )
 
-// ownLinks are those that PID 1 makes where others could.
-var ownLinks = []string{"/var/run"}
+// trustedLinks are symbolic links that PID 1 makes in writable directories.
+var trustedLinks = []string{"/var/run"}
 
-// find opens a path, and follows no symbolic link that a container could have made. Files of /proc and /sys, where the kernel makes
-// the links, are not looked for: nil.
-func find(path string) (*found, error) {
-	changeable := false
-	for range mostLinks {
+// openPath opens a path without following symbolic links that a container could have made. It
+// returns nil for files in /proc and /sys, where the kernel makes the links.
+func openPath(path string) (*openFile, error) {
+	replaceable := false
+	for range maxLinks {
 		path = filepath.Clean(path)
 		if strings.HasPrefix(path, "/proc/") || strings.HasPrefix(path, "/sys/") {
 			return nil, nil
@@ -41,9 +41,9 @@ func find(path string) (*found, error) {
 		if err != nil {
 			return nil, err
 		}
-		changeable = changeable || file.changeable
+		replaceable = replaceable || file.replaceable
 		if next == "" {
-			file.changeable = changeable
+			file.replaceable = replaceable
 			if file.writable, err = isWritable(file.fd); err != nil {
 				syscall.Close(file.fd)
 				return nil, err
@@ -55,14 +55,15 @@ func find(path string) (*found, error) {
 	return nil, syscall.ELOOP
 }
 
-// walk opens a path name by name. At a link it ends, and says where that leads.
-func walk(path string) (file *found, next string, err error) {
+// walk opens a path component by component. If it meets a symbolic link, it stops and returns the
+// resolved path as next.
+func walk(path string) (file *openFile, next string, err error) {
 	const flags = oPath | syscall.O_NOFOLLOW | syscall.O_CLOEXEC
 	fd, err := syscall.Open("/", flags|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, "", err
 	}
-	file = &found{fd: fd, isDir: true}
+	file = &openFile{fd: fd, isDir: true}
 	names := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
 	for i, name := range names {
 		writable, err := isWritable(file.fd)
@@ -70,7 +71,7 @@ func walk(path string) (file *found, next string, err error) {
 			syscall.Close(file.fd)
 			return nil, "", err
 		}
-		file.changeable = file.changeable || writable
+		file.replaceable = file.replaceable || writable
 		child, err := syscall.Openat(file.fd, name, flags, 0)
 		if err != nil {
 			syscall.Close(file.fd)
@@ -78,7 +79,7 @@ func walk(path string) (file *found, next string, err error) {
 		}
 		var stat syscall.Stat_t
 		if err = syscall.Fstat(child, &stat); err == nil && stat.Mode&syscall.S_IFMT == syscall.S_IFLNK {
-			next, err = follow(file.fd, names[:i], name, writable)
+			next, err = readLink(file.fd, names[:i], name, writable)
 			next = filepath.Join(append([]string{next}, names[i+1:]...)...)
 			syscall.Close(child)
 			syscall.Close(file.fd)
@@ -94,12 +95,13 @@ func walk(path string) (file *found, next string, err error) {
 	return file, "", nil
 }
 
-// follow says where the link of a directory leads. What is read does not change: nobody can write there.
-func follow(fd int, parents []string, name string, writable bool) (string, error) {
+// readLink returns the target of a symbolic link in a directory. The target cannot change
+// meanwhile, because the directory is not writable.
+func readLink(fd int, parents []string, name string, writable bool) (string, error) {
 	dir := "/" + filepath.Join(parents...)
 	path := filepath.Join(dir, name)
-	if writable && !isOwn(path) {
-		return "", fmt.Errorf("%s is a symbolic link, which a container could have made", path)
+	if writable && !isTrustedLink(path) {
+		return "", fmt.Errorf("%s is a symbolic link that a container could have made", path)
 	}
 	target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d/%s", fd, name))
 	if err != nil {
@@ -111,8 +113,8 @@ func follow(fd int, parents []string, name string, writable bool) (string, error
 	return filepath.Join(dir, target), nil
 }
 
-func isOwn(path string) bool {
-	for _, link := range ownLinks {
+func isTrustedLink(path string) bool {
+	for _, link := range trustedLinks {
 		if path == link {
 			return true
 		}
@@ -126,5 +128,5 @@ func isWritable(fd int) (bool, error) {
 	for errors.Is(err, syscall.EINTR) {
 		err = syscall.Fstatfs(fd, &stat)
 	}
-	return stat.Flags&readOnlyFS == 0, err
+	return stat.Flags&stRdonly == 0, err
 }

@@ -15,17 +15,18 @@ import (
 )
 
 const (
-	// mostSources have their lines read at a time, and so many names have files. Half are for PID 1 alone.
-	mostSources = 512
-	// memoryLimit is what the collector of garbage tries to keep to.
-	memoryLimit = 24 << 20
-	queueSize   = 512 << 10
-	statusPause = 2 * time.Second
-	// lastSends is how long the last lines may take to the syslog server when the machine stops.
-	lastSends = time.Second
+	// maxSources limits the sources read at a time and the names with files. Half of them are
+	// reserved for PID 1.
+	maxSources = 512
+	// memoryLimit is the soft memory limit of the garbage collector.
+	memoryLimit    = 24 << 20
+	queueSize      = 512 << 10
+	statusInterval = 2 * time.Second
+	// flushTimeout limits the time to send the remaining lines to the syslog server at shutdown.
+	flushTimeout = time.Second
 )
 
-// Descriptors that PID 1 hands to the daemon.
+// File descriptors that PID 1 passes to the daemon.
 const (
 	ControlFD = 3 + iota // SOCK_SEQPACKET to PID 1
 	WritersFD            // memlogd's SOCK_DGRAM for writers
@@ -42,7 +43,8 @@ type daemon struct {
 	sources map[*source]bool
 }
 
-// Main runs the daemon until PID 1 closes its end of the control socket, or SIGTERM. Its standard error is the console.
+// Main runs the daemon until PID 1 closes its end of the control socket, or until SIGTERM. Its
+// standard error is the console.
 func Main() error {
 	debug.SetMemoryLimit(memoryLimit)
 	stop := make(chan os.Signal, 1)
@@ -57,7 +59,7 @@ func Main() error {
 		return err
 	}
 	for _, problem := range problems {
-		d.say(problem.Error())
+		d.report(problem.Error())
 	}
 	control, err := socket(ControlFD)
 	if err != nil {
@@ -81,9 +83,9 @@ func Main() error {
 	return nil
 }
 
-// wait writes the status now and then, and once more at the end.
+// wait writes the status file regularly, and once more at the end.
 func (d *daemon) wait(stop <-chan os.Signal, closed <-chan struct{}) {
-	ticks := time.NewTicker(statusPause)
+	ticks := time.NewTicker(statusInterval)
 	defer ticks.Stop()
 	last := ""
 	for ended := false; !ended; {
@@ -92,7 +94,7 @@ func (d *daemon) wait(stop <-chan os.Signal, closed <-chan struct{}) {
 		case <-closed:
 			ended = true
 		case <-stop:
-			d.finish()
+			d.flush()
 			ended = true
 		}
 		all := d.store.status()
@@ -103,8 +105,8 @@ func (d *daemon) wait(stop <-chan os.Signal, closed <-chan struct{}) {
 	}
 }
 
-// finish takes what was written so far, and gives the syslog server the time to get it.
-func (d *daemon) finish() {
+// flush reads all remaining output, and waits until the syslog server has it or the timeout ends.
+func (d *daemon) flush() {
 	d.mutex.Lock()
 	names := map[string]bool{}
 	for s := range d.sources {
@@ -117,7 +119,7 @@ func (d *daemon) finish() {
 	if d.remote == nil {
 		return
 	}
-	for end := time.Now().Add(lastSends); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(flushTimeout); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if d.remote.lines.isEmpty() && !d.remote.busy.Load() {
 			return
 		}
@@ -147,33 +149,34 @@ func newDaemon(dir string, settings Settings, console io.Writer) (*daemon, error
 			s.count(source, func(status *logs.Status) { status.Unsent++ })
 		})
 		d.out = append(d.out, d.remote.lines)
-		go d.remote.run(d.say)
+		go d.remote.run(d.report)
 	}
 	return d, nil
 }
 
-func (d *daemon) keep(e logs.Entry) {
-	_ = d.store.append(e) // a full file system: the line is lost
+func (d *daemon) record(e logs.Entry) {
+	_ = d.store.append(e) // if the file system is full, the line is lost
 	for _, q := range d.out {
 		q.put(e)
 	}
 }
 
-// say keeps a line of the daemon's own.
-func (d *daemon) say(text string) {
-	d.keep(logs.Entry{Time: time.Now(), Source: "lkt-logs", Text: text})
+// report logs a line of the daemon itself.
+func (d *daemon) report(text string) {
+	d.record(logs.Entry{Time: time.Now(), Source: "lkt-logs", Text: text})
 }
 
-// add reads from a file until its writers have closed it, unless there are most sources already.
-func (d *daemon) add(name string, file *os.File, most int) {
+// add reads lines from file until its writers close it. It closes file at once if there are max
+// sources already.
+func (d *daemon) add(name string, file *os.File, max int) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	if len(d.sources) >= most || !logs.IsName(name) || !d.store.hasRoom(name, most) {
+	if len(d.sources) >= max || !logs.IsName(name) || !d.store.hasRoom(name, max) {
 		file.Close()
 		return
 	}
 	s := &source{
-		name: name, file: file, keep: d.keep, limit: newLimit(d.settings.Rate, d.settings.Size),
+		name: name, file: file, record: d.record, limit: newRateLimit(d.settings.Rate, d.settings.Size),
 		count: func(change func(*logs.Status)) { d.store.count(name, change) },
 	}
 	d.sources[s] = true
@@ -208,7 +211,7 @@ func socket(fd uintptr) (*net.UnixConn, error) {
 	}
 	unix, good := connection.(*net.UnixConn)
 	if !good {
-		return nil, fmt.Errorf("descriptor %d is no Unix socket", fd)
+		return nil, fmt.Errorf("descriptor %d is not a Unix socket", fd)
 	}
 	return unix, nil
 }

@@ -30,47 +30,47 @@ func startDaemon(t *testing.T, change func(*Settings)) *daemon {
 	return d
 }
 
-// writer is the end of a pipe that the daemon reads.
+// writer returns the write end of a pipe that the daemon reads.
 func writer(t *testing.T, d *daemon, name string) *os.File {
 	t.Helper()
 	ends := make([]int, 2)
 	if err := syscall.Pipe(ends); err != nil {
 		t.Fatal(err)
 	}
-	file := stream(ends[0])
+	file := streamFile(ends[0])
 	if file == nil {
-		t.Fatal("a pipe is no stream")
+		t.Fatal("rejected a pipe")
 	}
-	d.add(name, file, mostSources)
+	d.add(name, file, maxSources)
 	out := os.NewFile(uintptr(ends[1]), "writer")
 	t.Cleanup(func() { out.Close() })
 	return out
 }
 
-func TestWhatIsWrittenIsKeptLineByLine(t *testing.T) {
+func TestRecordsOutputByLine(t *testing.T) {
 	d := startDaemon(t, nil)
 	out := writer(t, d, "a")
 	fmt.Fprint(out, "first\nsecond\r\n\nwith\x00odd\xffbytes\n", strings.Repeat("x", 10_000), "\nafter\nno end")
 	d.drain("a")
 	got := read(t, d.store.dir, "a")
-	want := []string{"first", "second", "", "with\x00odd\xffbytes", strings.Repeat("x", logs.LongestLine), "after", "no end"}
+	want := []string{"first", "second", "", "with\x00odd\xffbytes", strings.Repeat("x", logs.MaxLineLength), "after", "no end"}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Errorf("%.200q", got)
 	}
 }
 
-func TestALineWithoutEndIsKeptAfterAWhile(t *testing.T) {
+func TestRecordsUnfinishedLineAfterTimeout(t *testing.T) {
 	d := startDaemon(t, nil)
 	out := writer(t, d, "a")
 	fmt.Fprint(out, "login: ")
 	for end := time.Now().Add(10 * time.Second); len(read(t, d.store.dir, "a")) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it is not")
+			t.Fatal("the line is not recorded")
 		}
 	}
 }
 
-func TestOneThatFloodsLosesLinesAndOthersDoNot(t *testing.T) {
+func TestRateLimitAffectsOnlyFloodingSource(t *testing.T) {
 	d := startDaemon(t, func(s *Settings) { s.Size, s.Rate = 128<<10, 1<<10 })
 	flood, calm := writer(t, d, "flood"), writer(t, d, "calm")
 	var all sync.WaitGroup
@@ -100,11 +100,11 @@ func TestOneThatFloodsLosesLinesAndOthersDoNot(t *testing.T) {
 	}
 	text := strings.Join(read(t, d.store.dir, "flood"), "\n")
 	if !strings.Contains(text, "lines dropped") {
-		t.Error("the log does not say that lines were dropped")
+		t.Error("the log does not report dropped lines")
 	}
 }
 
-func TestEmptyLinesAreNotForNothing(t *testing.T) {
+func TestRateLimitCountsEmptyLines(t *testing.T) {
 	d := startDaemon(t, func(s *Settings) { s.Size, s.Rate = 64<<10, 1<<10 })
 	out := writer(t, d, "a")
 	fmt.Fprint(out, strings.Repeat("\n", 50_000))
@@ -114,7 +114,7 @@ func TestEmptyLinesAreNotForNothing(t *testing.T) {
 	}
 }
 
-func TestNamesOfWritersAndKindsOfFiles(t *testing.T) {
+func TestServeWriters(t *testing.T) {
 	d := startDaemon(t, nil)
 	path := filepath.Join(t.TempDir(), "writers.sock")
 	server, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -158,11 +158,11 @@ func TestNamesOfWritersAndKindsOfFiles(t *testing.T) {
 		}
 	}
 	if _, found := d.store.status()["a-file"]; found {
-		t.Error("a file was read")
+		t.Error("read a regular file")
 	}
 }
 
-func TestControl(t *testing.T) {
+func TestServeControl(t *testing.T) {
 	d := startDaemon(t, nil)
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET, 0)
 	if err != nil {
@@ -228,7 +228,7 @@ func query(t *testing.T, d *daemon, mode byte) *bufio.Scanner {
 	return bufio.NewScanner(client)
 }
 
-// next is an answer as a client of memlogd reads it.
+// next reads an entry as a client of memlogd does.
 func next(t *testing.T, answer *bufio.Scanner) (source, msg string) {
 	t.Helper()
 	if !answer.Scan() {
@@ -246,7 +246,7 @@ func next(t *testing.T, answer *bufio.Scanner) (source, msg string) {
 	return line.Source, line.Msg
 }
 
-func TestQueriesAsMemlogdAnswersThem(t *testing.T) {
+func TestServeQueriesLikeMemlogd(t *testing.T) {
 	d := startDaemon(t, nil)
 	out := writer(t, d, "a")
 	fmt.Fprintln(out, "<old>")
@@ -256,7 +256,7 @@ func TestQueriesAsMemlogdAnswersThem(t *testing.T) {
 		t.Errorf("%s %s", source, msg)
 	}
 	if source, _ := next(t, dump); source != "" {
-		t.Error("a dump does not end")
+		t.Error("the dump does not end")
 	}
 	both, follow := query(t, d, queryDumpAndFollow), query(t, d, queryFollow)
 	if _, msg := next(t, both); msg != "<old>" {
@@ -270,7 +270,7 @@ func TestQueriesAsMemlogdAnswersThem(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("nobody follows")
+			t.Fatal("the readers are not registered")
 		}
 	}
 	fmt.Fprintln(out, "new")
@@ -280,6 +280,6 @@ func TestQueriesAsMemlogdAnswersThem(t *testing.T) {
 		}
 	}
 	if source, _ := next(t, query(t, d, 9)); source != "" {
-		t.Error("a mode that is not known has an answer")
+		t.Error("answered an unknown mode")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"lkt/init/logs"
 )
 
-// What a client of memlogd asks for, by its first byte.
+// Requests of memlogd's clients, by their first byte.
 const (
 	queryDump = iota
 	queryFollow
@@ -17,25 +17,26 @@ const (
 )
 
 const (
-	// mostClients are served at a time.
-	mostClients = 16
-	// clientLines are kept for one that reads slowly, clientPatience is how long it may take no line at all.
-	clientLines    = 1000
-	clientPatience = 30 * time.Second
+	// maxClients are served at a time.
+	maxClients = 16
+	// clientLines are buffered for a slow client. A client that reads no line for clientTimeout is
+	// disconnected.
+	clientLines   = 1000
+	clientTimeout = 30 * time.Second
 )
 
-// serveQueries answers clients of memlogd: a line of JSON for each entry.
+// serveQueries serves memlogd's clients: one line of JSON for each entry.
 func (s *store) serveQueries(listener net.Listener) {
-	room := make(chan struct{}, mostClients)
+	semaphore := make(chan struct{}, maxClients)
 	for {
 		client, err := listener.Accept()
 		if err != nil {
 			return
 		}
 		select {
-		case room <- struct{}{}:
+		case semaphore <- struct{}{}:
 			go func() {
-				defer func() { <-room }()
+				defer func() { <-semaphore }()
 				defer client.Close()
 				_ = s.answer(client)
 			}()
@@ -47,7 +48,7 @@ func (s *store) serveQueries(listener net.Listener) {
 
 func (s *store) answer(client net.Conn) error {
 	mode := make([]byte, 1)
-	if err := client.SetReadDeadline(time.Now().Add(clientPatience)); err != nil {
+	if err := client.SetReadDeadline(time.Now().Add(clientTimeout)); err != nil {
 		return err
 	}
 	if _, err := client.Read(mode); err != nil {
@@ -56,13 +57,13 @@ func (s *store) answer(client net.Conn) error {
 	var lines chan logs.Entry
 	if mode[0] == queryFollow || mode[0] == queryDumpAndFollow {
 		lines = make(chan logs.Entry, clientLines)
-		defer s.forget(lines)
+		defer s.removeReader(lines)
 	} else if mode[0] != queryDump {
-		return fmt.Errorf("mode %d is not known", mode[0])
+		return fmt.Errorf("unknown mode %d", mode[0])
 	}
 	encoder := json.NewEncoder(client)
 	send := func(e logs.Entry) error {
-		if err := client.SetWriteDeadline(time.Now().Add(clientPatience)); err != nil {
+		if err := client.SetWriteDeadline(time.Now().Add(clientTimeout)); err != nil {
 			return err
 		}
 		return encoder.Encode(e)
@@ -76,7 +77,7 @@ func (s *store) answer(client net.Conn) error {
 		return err
 	}
 	gone := make(chan struct{})
-	go func() { // it says nothing more, but can go
+	go func() { // the client sends nothing more, but may disconnect
 		defer close(gone)
 		_ = client.SetReadDeadline(time.Time{})
 		for {
@@ -89,7 +90,7 @@ func (s *store) answer(client net.Conn) error {
 		select {
 		case e := <-lines:
 			if missed := s.missed(lines); missed > 0 {
-				text := fmt.Sprintf("%d lines left out: they are read too slowly", missed)
+				text := fmt.Sprintf("%d lines skipped: the client reads too slowly", missed)
 				if err := send(logs.Entry{Time: time.Now(), Source: "lkt-logs", Text: text}); err != nil {
 					return err
 				}

@@ -6,11 +6,11 @@ import (
 	"lkt/init/logs"
 )
 
-// queue has lines that wait to be sent somewhere, up to a number of bytes. A source has at most a quarter of it, so that one
-// that writes much takes no room from others.
+// queue buffers lines for a destination, up to a capacity in bytes. A source may use at most a
+// quarter of it, so that a flooding source does not displace others.
 type queue struct {
-	most    int64
-	dropped func(source string)
+	capacity int64
+	dropped  func(source string)
 
 	mutex  sync.Mutex
 	lines  []logs.Entry
@@ -19,16 +19,16 @@ type queue struct {
 	filled chan struct{}
 }
 
-func newQueue(most int64, dropped func(source string)) *queue {
-	return &queue{most: most, dropped: dropped, shares: map[string]int64{}, filled: make(chan struct{}, 1)}
+func newQueue(capacity int64, dropped func(source string)) *queue {
+	return &queue{capacity: capacity, dropped: dropped, shares: map[string]int64{}, filled: make(chan struct{}, 1)}
 }
 
 func weight(e logs.Entry) int64 { return int64(len(e.Text)+len(e.Source)) + 100 }
 
-// put appends a line, or drops it.
+// put appends a line, or drops it if the queue or the source's share is full.
 func (q *queue) put(e logs.Entry) {
 	q.mutex.Lock()
-	full := q.bytes+weight(e) > q.most || q.shares[e.Source]+weight(e) > q.most/4
+	full := q.bytes+weight(e) > q.capacity || q.shares[e.Source]+weight(e) > q.capacity/4
 	if !full {
 		q.lines = append(q.lines, e)
 		q.bytes += weight(e)
@@ -45,17 +45,17 @@ func (q *queue) put(e logs.Entry) {
 	}
 }
 
-// take waits for a line.
+// take removes and returns the first line. It waits for one if the queue is empty.
 func (q *queue) take() logs.Entry {
 	for {
-		if e, found := q.try(); found {
+		if e, found := q.tryTake(); found {
 			return e
 		}
 		<-q.filled
 	}
 }
 
-func (q *queue) try() (logs.Entry, bool) {
+func (q *queue) tryTake() (logs.Entry, bool) {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	if len(q.lines) == 0 {

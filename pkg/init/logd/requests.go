@@ -9,8 +9,8 @@ import (
 	"lkt/init/logs"
 )
 
-// serveWriters takes what clients of memlogd send: a file descriptor to read from, with the name of its source as the
-// message.
+// serveWriters handles messages of memlogd's clients: a file descriptor to read from, with the name
+// of its source as the message.
 func (d *daemon) serveWriters(socket *net.UnixConn) {
 	for {
 		text, files, err := receive(socket)
@@ -18,13 +18,13 @@ func (d *daemon) serveWriters(socket *net.UnixConn) {
 			return
 		}
 		for _, file := range files {
-			d.add(logs.NameOf(text), file, mostSources/2)
+			d.add(logs.SanitizeName(text), file, maxSources/2)
 		}
 	}
 }
 
-// serveControl takes what PID 1 asks for, and returns when PID 1 has closed: "+NAME" with a descriptor is a source, "?NAME" is
-// answered when everything that was written to it has been taken.
+// serveControl handles requests of PID 1 until PID 1 closes the socket: "+NAME" with a file
+// descriptor adds a source, "?NAME" is answered once all its output has been read.
 func (d *daemon) serveControl(socket *net.UnixConn) {
 	for {
 		text, files, err := receive(socket)
@@ -33,7 +33,7 @@ func (d *daemon) serveControl(socket *net.UnixConn) {
 		}
 		name := text[1:]
 		for _, file := range files {
-			d.add(name, file, mostSources)
+			d.add(name, file, maxSources)
 		}
 		if text[0] == '?' {
 			d.drain(name)
@@ -44,7 +44,7 @@ func (d *daemon) serveControl(socket *net.UnixConn) {
 	}
 }
 
-// drain returns when all sources of a name have been read to their end, or after a while.
+// drain waits until all sources with the name have been read to their end, for at most a second.
 func (d *daemon) drain(name string) {
 	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		waits := false
@@ -57,7 +57,7 @@ func (d *daemon) drain(name string) {
 	}
 }
 
-// receive gives one message and what is attached to it.
+// receive returns a message and the pipes or sockets attached to it.
 func receive(socket *net.UnixConn) (text string, files []*os.File, err error) {
 	data := make([]byte, 512)
 	attached := make([]byte, syscall.CmsgSpace(16*4))
@@ -77,7 +77,7 @@ func receive(socket *net.UnixConn) (text string, files []*os.File, err error) {
 			}
 			for _, fd := range descriptors {
 				syscall.CloseOnExec(fd)
-				if file := stream(fd); file != nil {
+				if file := streamFile(fd); file != nil {
 					files = append(files, file)
 				}
 			}
@@ -86,8 +86,9 @@ func receive(socket *net.UnixConn) (text string, files []*os.File, err error) {
 	}
 }
 
-// stream takes a descriptor of a pipe or a socket, which can be waited for. Another one is closed.
-func stream(fd int) *os.File {
+// streamFile returns a file for a descriptor of a pipe or a socket, which can be polled. It closes
+// other descriptors and returns nil.
+func streamFile(fd int) *os.File {
 	var stat syscall.Stat_t
 	err := syscall.Fstat(fd, &stat)
 	kind := stat.Mode & syscall.S_IFMT

@@ -1,5 +1,6 @@
-// Package logd keeps what the containers of a machine write: within bounds, in files that package logs reads, for clients of
-// LinuxKit's memlogd, on the console and at a syslog server.
+// Package logd is the log daemon. It keeps the output of containers within limits, in files that
+// package logs reads, and passes it to clients of LinuxKit's memlogd, to the console and to a
+// syslog server.
 package logd
 
 import (
@@ -13,27 +14,28 @@ import (
 )
 
 const (
-	// settingsPath is in the image, settingsPrefix is what the same names have on the kernel's command line, which wins.
+	// settingsPath is a file of the image. The same settings on the kernel command line, with
+	// settingsPrefix, override it.
 	settingsPath   = "/etc/lkt/logs.conf"
 	settingsPrefix = "lkt.logs."
 )
 
-// Settings are bounds, and where lines go besides to their files.
+// Settings are the limits of logs, and their destinations besides files.
 type Settings struct {
-	// Size is how many bytes of files a source has at most, Total how many all have.
+	// Size limits the bytes in the files of a source, Total those of all sources.
 	Size, Total int64
-	// Rate is how many bytes a second a source may write for long. Size of them may come at once.
+	// Rate limits the bytes a second of a source; bursts of up to Size bytes may exceed it.
 	Rate int64
-	// Console: each line goes to the console.
+	// Console: also write each line to the console.
 	Console bool
-	// Network ("udp" or "tcp") and Address are those of a syslog server. Without one both are empty.
+	// Network ("udp" or "tcp") and Address of a syslog server. Both are empty without one.
 	Network, Address string
 }
 
 func defaults() Settings { return Settings{Size: 1 << 20, Total: 16 << 20, Rate: 256 << 10} }
 
-// loadSettings reads the file at path, if there is one, and the words of the kernel's command line. What is wrong is left
-// out: a machine with a mistake in its settings has logs.
+// loadSettings reads the file at path, if it exists, and the kernel command line. It skips invalid
+// settings and returns them as errors: a machine with a mistake in its settings still has logs.
 func loadSettings(path, cmdline string) (Settings, []error) {
 	s := defaults()
 	var problems []error
@@ -53,7 +55,7 @@ func loadSettings(path, cmdline string) (Settings, []error) {
 		}
 		name, value, found := strings.Cut(line, "=")
 		if !found {
-			problems = append(problems, fmt.Errorf("%s: not NAME = VALUE: %.80q", path, line))
+			problems = append(problems, fmt.Errorf("%s: expected NAME = VALUE, got %.80q", path, line))
 			continue
 		}
 		set(path, strings.TrimSpace(name), strings.TrimSpace(value))
@@ -79,18 +81,18 @@ func (s *Settings) set(name, value string) (err error) {
 		err = setBytes(&s.Rate, value, 1<<10)
 	case "console":
 		if value != "all" && value != "failures" {
-			return fmt.Errorf("%.80q is neither \"all\" nor \"failures\"", value)
+			return fmt.Errorf("invalid value %.80q: must be \"all\" or \"failures\"", value)
 		}
 		s.Console = value == "all"
 	case "syslog":
 		return s.setSyslog(value)
 	default:
-		return errors.New("there is no such setting")
+		return errors.New("unknown setting")
 	}
 	return err
 }
 
-func setBytes(to *int64, text string, least int64) error {
+func setBytes(to *int64, text string, minimum int64) error {
 	digits, factor := text, int64(1)
 	if text != "" {
 		switch text[len(text)-1] {
@@ -102,10 +104,10 @@ func setBytes(to *int64, text string, least int64) error {
 	}
 	number, err := strconv.ParseInt(digits, 10, 32)
 	if err != nil || number < 0 {
-		return fmt.Errorf("%.80q is no size such as 512K or 1M", text)
+		return fmt.Errorf("invalid size %.80q: must be like 512K or 1M", text)
 	}
-	if number*factor < least {
-		return fmt.Errorf("%s is less than %d", text, least)
+	if number*factor < minimum {
+		return fmt.Errorf("%s is below the minimum %d", text, minimum)
 	}
 	*to = number * factor
 	return nil
@@ -114,17 +116,17 @@ func setBytes(to *int64, text string, least int64) error {
 func (s *Settings) setSyslog(value string) error {
 	network, address, found := strings.Cut(value, "://")
 	if !found || network != "udp" && network != "tcp" {
-		return fmt.Errorf("%.80q is neither udp://HOST:PORT nor tcp://HOST:PORT", value)
+		return fmt.Errorf("invalid server %.80q: must be udp://HOST:PORT or tcp://HOST:PORT", value)
 	}
 	host, port, err := net.SplitHostPort(address)
-	if err != nil { // no port: that of syslog
+	if err != nil { // without a port: the default of the protocol
 		host, port = strings.Trim(address, "[]"), "514"
 		if network == "tcp" {
 			port = "601"
 		}
 	}
 	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 || host == "" {
-		return fmt.Errorf("%.80q has no host, or a port that is none", value)
+		return fmt.Errorf("invalid server %.80q: no host or no valid port", value)
 	}
 	s.Network, s.Address = network, net.JoinHostPort(host, port)
 	return nil

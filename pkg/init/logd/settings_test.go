@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSettings(t *testing.T) {
+func TestLoadSettings(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "logs.conf")
 	text := "# bounds\nsize = 256K\n\n total=4m\nsyslog = udp://192.0.2.1\nconsole = all\nrate = 64K\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -22,7 +22,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongInSettingsIsSaidAndLeftOut(t *testing.T) {
+func TestLoadSettingsReportsAndSkipsInvalid(t *testing.T) {
 	for _, word := range []string{
 		"size=", "size=-1", "size=1", "size=1G", "size=99999999999M", "size=x", "total=0", "rate=1", "console=some", "color=red",
 		"syslog=host", "syslog=tls://host", "syslog=udp://", "syslog=udp://host:0", "syslog=udp://host:99999", "syslog=udp://host:x",
@@ -34,7 +34,7 @@ func TestWhatIsWrongInSettingsIsSaidAndLeftOut(t *testing.T) {
 	}
 }
 
-func TestAServerHasThePortOfItsProtocol(t *testing.T) {
+func TestSetSyslogDefaultPorts(t *testing.T) {
 	for value, want := range map[string]string{
 		"udp://host": "host:514", "tcp://host": "host:601", "tcp://192.0.2.1:99": "192.0.2.1:99", "udp://[2001:db8::1]": "[2001:db8::1]:514",
 	} {

@@ -13,49 +13,51 @@ import (
 )
 
 const (
-	// idle is how long a line may lack its end before it is kept without.
-	idle = time.Second
-	// markPause is the least time between two lines that tell of others that were dropped.
-	markPause = 5 * time.Second
-	// dropPause is how long one that writes too much waits between two pieces: dropping takes time from all.
-	dropPause = 10 * time.Millisecond
-	pieceSize = 32 << 10
-	// overhead is what a line costs besides its bytes, so that empty ones are not for nothing.
+	// idleTimeout is how long to wait for the end of a line before the line is stored without it.
+	idleTimeout = time.Second
+	// markInterval is the minimum time between two reports of dropped lines.
+	markInterval = 5 * time.Second
+	// dropDelay is the pause after dropped lines, so that a flooding source does not take time from
+	// others.
+	dropDelay = 10 * time.Millisecond
+	chunkSize = 32 << 10
+	// overhead is the cost of a line besides its bytes, so that empty lines are limited too.
 	overhead = 28
 )
 
-// source reads the lines of one writer. Several may have one name; each has a limit of its own.
+// source reads the lines of one writer. Several writers may share a name; each has its own rate
+// limit.
 type source struct {
-	name  string
-	file  *os.File
-	keep  func(logs.Entry)
-	count func(func(*logs.Status))
-	limit *limit
+	name   string
+	file   *os.File
+	record func(logs.Entry)
+	count  func(func(*logs.Status))
+	limit  *rateLimit
 
 	mutex sync.Mutex
-	// line is the begin of one that has no end yet. skipping: the rest of it is too long.
+	// line is an incomplete line. skipping: its rest exceeds the maximum length.
 	line     []byte
 	skipping bool
-	// dropped since the last mark.
+	// Dropped since the last report.
 	lines, bytes int64
-	marked       time.Time
+	reported     time.Time
 }
 
-// run reads until the last writer has closed.
+// run reads until the last writer has closed the file.
 func (s *source) run() {
 	defer s.file.Close()
 	raw, err := s.file.SyscallConn()
 	if err != nil {
 		return
 	}
-	piece := make([]byte, pieceSize)
+	chunk := make([]byte, chunkSize)
 	for {
-		_ = s.file.SetReadDeadline(time.Now().Add(idle))
+		_ = s.file.SetReadDeadline(time.Now().Add(idleTimeout))
 		ended, dropping := false, false
 		err := raw.Read(func(fd uintptr) bool {
 			s.mutex.Lock()
 			defer s.mutex.Unlock()
-			n, err := syscall.Read(int(fd), piece)
+			n, err := syscall.Read(int(fd), chunk)
 			switch {
 			case err == syscall.EAGAIN:
 				return false
@@ -63,41 +65,41 @@ func (s *source) run() {
 			case n <= 0:
 				ended = true
 			default:
-				dropping = s.take(piece[:n])
+				dropping = s.take(chunk[:n])
 			}
 			return true
 		})
 		switch {
 		case ended || err != nil && !os.IsTimeout(err):
-			s.finish()
+			s.flush()
 			return
 		case err != nil:
-			s.finish()
+			s.flush()
 		case dropping:
-			time.Sleep(dropPause)
+			time.Sleep(dropDelay)
 		}
 	}
 }
 
-// take splits what was read into lines, and says whether one of them was dropped.
-func (s *source) take(piece []byte) (dropping bool) {
-	for len(piece) > 0 {
-		text, rest, whole := bytes.Cut(piece, []byte("\n"))
-		piece = rest
+// take splits a chunk into lines, and reports whether one of them was dropped.
+func (s *source) take(chunk []byte) (dropping bool) {
+	for len(chunk) > 0 {
+		text, rest, whole := bytes.Cut(chunk, []byte("\n"))
+		chunk = rest
 		if !s.skipping {
-			room := logs.LongestLine - len(s.line)
-			s.line = append(s.line, text[:min(len(text), room)]...)
-			s.skipping = len(text) > room
+			available := logs.MaxLineLength - len(s.line)
+			s.line = append(s.line, text[:min(len(text), available)]...)
+			s.skipping = len(text) > available
 		}
 		if whole {
-			dropping = !s.end() || dropping
+			dropping = !s.endLine() || dropping
 		}
 	}
 	return dropping
 }
 
-// end keeps a line, or drops it.
-func (s *source) end() bool {
+// endLine records or drops the current line. It reports whether the line was recorded.
+func (s *source) endLine() bool {
 	text := string(bytes.TrimSuffix(s.line, []byte("\r")))
 	s.line, s.skipping = s.line[:0], false
 	now := time.Now()
@@ -108,33 +110,33 @@ func (s *source) end() bool {
 		s.count(func(status *logs.Status) { status.DroppedLines++; status.DroppedBytes += cost })
 		return false
 	}
-	if s.lines > 0 && now.Sub(s.marked) > markPause {
-		s.mark(now)
+	if s.lines > 0 && now.Sub(s.reported) > markInterval {
+		s.reportDropped(now)
 	}
-	s.keep(logs.Entry{Time: now, Source: s.name, Text: text})
+	s.record(logs.Entry{Time: now, Source: s.name, Text: text})
 	return true
 }
 
-// mark tells of the lines that were dropped, where they would be.
-func (s *source) mark(now time.Time) {
-	s.keep(logs.Entry{Time: now, Source: s.name, Text: fmt.Sprintf(
-		"lkt-logs: %d lines dropped, of %d bytes: more than %d bytes a second", s.lines, s.bytes, s.limit.rate)})
-	s.lines, s.bytes, s.marked = 0, 0, now
+// reportDropped records a line about the dropped lines, at their position in the log.
+func (s *source) reportDropped(now time.Time) {
+	s.record(logs.Entry{Time: now, Source: s.name, Text: fmt.Sprintf(
+		"lkt-logs: %d lines dropped, %d bytes: over the limit of %d bytes a second", s.lines, s.bytes, s.limit.rate)})
+	s.lines, s.bytes, s.reported = 0, 0, now
 }
 
-// finish keeps what has no end, and tells what was dropped.
-func (s *source) finish() {
+// flush records an incomplete line, and reports dropped lines.
+func (s *source) flush() {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if len(s.line) > 0 || s.skipping {
-		s.end()
+		s.endLine()
 	}
 	if s.lines > 0 {
-		s.mark(time.Now())
+		s.reportDropped(time.Now())
 	}
 }
 
-// drained says whether everything that was written has been taken, and then finishes.
+// drained reports whether all output has been read, and flushes the source if so.
 func (s *source) drained() bool {
 	raw, err := s.file.SyscallConn()
 	if err != nil {
@@ -150,6 +152,6 @@ func (s *source) drained() bool {
 	if err == nil && waiting > 0 {
 		return false
 	}
-	s.finish()
+	s.flush()
 	return true
 }

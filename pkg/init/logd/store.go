@@ -10,43 +10,43 @@ import (
 	"lkt/init/logs"
 )
 
-// store has the files. A source has at most Size bytes of them: its newer file becomes the older one when it has half of
-// that, and the older one goes. When all have more than Total, the source that has most loses, so that one which writes much
-// takes nothing from others.
+// store manages the log files. A source has a newer and an older file, together at most size bytes:
+// when the newer file has half of that, it replaces the older one. If all files exceed total, the
+// source that uses most loses its older file, so that a flooding source does not displace others.
 type store struct {
 	dir         string
 	size, total int64
 
 	mutex   sync.Mutex
-	sources map[string]*kept
+	sources map[string]*sourceFiles
 	used    int64
 	readers map[chan<- logs.Entry]*reader
 }
 
-// kept are the files of one source.
-type kept struct {
+// sourceFiles are the files and the status of one source.
+type sourceFiles struct {
 	name         string
 	file         *os.File
 	newer, older int64
 	status       logs.Status
 }
 
-// reader is somebody who gets each new line. Lines for which there is no room are counted.
+// reader follows new lines. missed counts those that its channel had no room for.
 type reader struct{ missed int64 }
 
-// openStore goes on with the files that are there.
+// openStore opens a directory with the logs of an earlier run, if any.
 func openStore(dir string, size, total int64) (*store, error) {
-	s := &store{dir: dir, size: size, total: total, sources: map[string]*kept{}, readers: map[chan<- logs.Entry]*reader{}}
+	s := &store{dir: dir, size: size, total: total, sources: map[string]*sourceFiles{}, readers: map[chan<- logs.Entry]*reader{}}
 	names, err := logs.Sources(dir)
 	if err != nil {
 		return nil, err
 	}
 	status, _ := logs.ReadStatus(dir)
 	for _, name := range names {
-		if !isOurs(logs.Path(dir, name)) {
+		if !isOwnFile(logs.Path(dir, name)) {
 			continue
 		}
-		k := s.of(name)
+		k := s.filesOf(name)
 		k.status = status[name]
 		k.newer, k.older = fileSize(logs.Path(dir, name)), fileSize(logs.Path(dir, name)+".1")
 		s.used += k.newer + k.older
@@ -54,7 +54,7 @@ func openStore(dir string, size, total int64) (*store, error) {
 	return s, nil
 }
 
-func isOurs(path string) bool {
+func isOwnFile(path string) bool {
 	var stat syscall.Stat_t
 	return syscall.Lstat(path, &stat) == nil && stat.Mode&syscall.S_IFMT == syscall.S_IFREG && int(stat.Uid) == os.Getuid()
 }
@@ -66,28 +66,28 @@ func fileSize(path string) int64 {
 	return 0
 }
 
-func (s *store) of(name string) *kept {
+func (s *store) filesOf(name string) *sourceFiles {
 	k, found := s.sources[name]
 	if !found {
-		k = &kept{name: name}
+		k = &sourceFiles{name: name}
 		s.sources[name] = k
 	}
 	return k
 }
 
-// hasRoom says whether a source is known, or may become so.
-func (s *store) hasRoom(name string, most int) bool {
+// hasRoom reports whether the source exists or may be added.
+func (s *store) hasRoom(name string, limit int) bool {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	_, found := s.sources[name]
-	return found || len(s.sources) < most
+	return found || len(s.sources) < limit
 }
 
-// append keeps a line, and gives it to the readers.
+// append writes a line to the source's file, and sends it to the readers.
 func (s *store) append(e logs.Entry) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	k := s.of(e.Source)
+	k := s.filesOf(e.Source)
 	line := e.AppendLine(nil)
 	k.status.Lines++
 	k.status.Bytes += int64(len(line))
@@ -117,62 +117,62 @@ func (s *store) append(e logs.Entry) error {
 	return err
 }
 
-// rotate makes the newer file of a source the older one.
-func (s *store) rotate(k *kept) {
+// rotate makes the newer file of a source its older file.
+func (s *store) rotate(k *sourceFiles) {
 	s.close(k)
 	path := logs.Path(s.dir, k.name)
 	if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return // it grows until it can be
+		return // it grows until the rename succeeds
 	}
 	s.used -= k.older
 	k.newer, k.older = 0, k.newer
 }
 
-// shrink takes the older half from the source that has most.
+// shrink deletes the older half of the largest source, and reports whether that freed space.
 func (s *store) shrink() bool {
-	var most *kept
+	var largest *sourceFiles
 	for _, k := range s.sources {
-		if most == nil || k.newer+k.older > most.newer+most.older {
-			most = k
+		if largest == nil || k.newer+k.older > largest.newer+largest.older {
+			largest = k
 		}
 	}
-	if most == nil {
+	if largest == nil {
 		return false
 	}
-	if most.older == 0 {
-		s.rotate(most)
+	if largest.older == 0 {
+		s.rotate(largest)
 	}
-	if err := os.Remove(logs.Path(s.dir, most.name) + ".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(logs.Path(s.dir, largest.name) + ".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
-	s.used -= most.older
-	freed := most.older > 0
-	most.older = 0
+	s.used -= largest.older
+	freed := largest.older > 0
+	largest.older = 0
 	return freed
 }
 
-func (s *store) close(k *kept) {
+func (s *store) close(k *sourceFiles) {
 	if k.file != nil {
 		k.file.Close()
 		k.file = nil
 	}
 }
 
-// release closes the file of a source that writes no more for now.
+// release closes the file of a source without writers.
 func (s *store) release(name string) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.close(s.of(name))
+	s.close(s.filesOf(name))
 }
 
-// count changes the state of a source.
+// count updates the status of a source.
 func (s *store) count(name string, change func(*logs.Status)) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	change(&s.of(name).status)
+	change(&s.filesOf(name).status)
 }
 
-// status is that of each source.
+// status returns the status of each source.
 func (s *store) status() map[string]logs.Status {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -184,7 +184,8 @@ func (s *store) status() map[string]logs.Status {
 	return all
 }
 
-// read opens the logs as they are now, when old is true, and gives each line that comes later to lines, when that is not nil.
+// read returns cursors over the current logs if old is true, and sends each later line to lines if
+// that is not nil.
 func (s *store) read(old bool, lines chan<- logs.Entry) (cursors []*logs.Cursor) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -197,7 +198,7 @@ func (s *store) read(old bool, lines chan<- logs.Entry) (cursors []*logs.Cursor)
 	for name := range s.sources {
 		c, err := logs.OpenCursor(s.dir, name, true)
 		if err != nil {
-			continue // it has no file
+			continue // the source has no file
 		}
 		if c.Freeze() != nil {
 			c.Close()
@@ -208,7 +209,7 @@ func (s *store) read(old bool, lines chan<- logs.Entry) (cursors []*logs.Cursor)
 	return cursors
 }
 
-// missed is how many lines a reader has missed since it was last asked.
+// missed returns how many lines a reader has missed since the last call.
 func (s *store) missed(lines chan<- logs.Entry) int64 {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -217,7 +218,7 @@ func (s *store) missed(lines chan<- logs.Entry) int64 {
 	return missed
 }
 
-func (s *store) forget(lines chan<- logs.Entry) {
+func (s *store) removeReader(lines chan<- logs.Entry) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	delete(s.readers, lines)

@@ -29,7 +29,7 @@ func fill(t *testing.T, s *store, source string, lines int) {
 	}
 }
 
-// read gives the lines of a source, old and new.
+// read returns all lines of a source.
 func read(t *testing.T, dir, source string) []string {
 	t.Helper()
 	c, err := logs.OpenCursor(dir, source, true)
@@ -56,7 +56,7 @@ func sizeOnDisk(t *testing.T, dir string) (sum int64) {
 	return sum
 }
 
-func TestASourceKeepsItsLastLinesWithinItsSize(t *testing.T) {
+func TestStoreKeepsLastLinesWithinSize(t *testing.T) {
 	s := openTestStore(t, 20_000, 1<<20)
 	fill(t, s, "a", 5000)
 	if size := sizeOnDisk(t, s.dir); size > 20_000 || size < 9_000 {
@@ -73,7 +73,7 @@ func TestASourceKeepsItsLastLinesWithinItsSize(t *testing.T) {
 	}
 }
 
-func TestAllTogetherHaveABoundAndThatWhichWritesMostPays(t *testing.T) {
+func TestStoreShrinksLargestSource(t *testing.T) {
 	s := openTestStore(t, 20_000, 50_000)
 	fill(t, s, "small", 30)
 	for i := range 8 {
@@ -83,14 +83,14 @@ func TestAllTogetherHaveABoundAndThatWhichWritesMostPays(t *testing.T) {
 		t.Errorf("%d bytes, counted as %d", size, s.used)
 	}
 	if lines := read(t, s.dir, "small"); len(lines) != 30 {
-		t.Errorf("the small one has %d lines left", len(lines))
+		t.Errorf("the small source has %d lines left", len(lines))
 	}
 	if lines := read(t, s.dir, "big-7"); len(lines) == 0 || !strings.HasPrefix(lines[len(lines)-1], "line 499 ") {
 		t.Errorf("the last one has %d lines", len(lines))
 	}
 }
 
-func TestAStoreGoesOnWithWhatIsThere(t *testing.T) {
+func TestOpenStoreContinuesExistingLogs(t *testing.T) {
 	s := openTestStore(t, 20_000, 50_000)
 	fill(t, s, "a", 300)
 	if err := logs.WriteStatus(s.dir, s.status()); err != nil {
@@ -112,7 +112,7 @@ func TestAStoreGoesOnWithWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestALinkIsNotWrittenThrough(t *testing.T) {
+func TestAppendDoesNotFollowLinks(t *testing.T) {
 	s := openTestStore(t, 20_000, 50_000)
 	target := s.dir + "/target"
 	if err := os.WriteFile(target, []byte("as it was"), 0o600); err != nil {
@@ -122,14 +122,14 @@ func TestALinkIsNotWrittenThrough(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.append(logs.Entry{Source: "a", Text: "x"}); err == nil {
-		t.Error("written")
+		t.Error("wrote through the link")
 	}
 	if data, _ := os.ReadFile(target); string(data) != "as it was" {
 		t.Errorf("%q", data)
 	}
 }
 
-func TestTheNumberOfNamesHasABound(t *testing.T) {
+func TestHasRoomLimitsNames(t *testing.T) {
 	s := openTestStore(t, 20_000, 50_000)
 	for i := range 10 {
 		if got := s.hasRoom(fmt.Sprint(i), 5); got != (i < 5) {
@@ -140,12 +140,12 @@ func TestTheNumberOfNamesHasABound(t *testing.T) {
 		}
 	}
 	if !s.hasRoom("3", 5) {
-		t.Error("a known one has no room")
+		t.Error("no room for a known source")
 	}
 }
 
-func TestALimitLetsABurstPassAndThenItsRate(t *testing.T) {
-	l := newLimit(100, 1000)
+func TestRateLimit(t *testing.T) {
+	l := newRateLimit(100, 1000)
 	now := time.Unix(1_000_000, 0)
 	if !l.take(now, 1000) || l.take(now, 1) {
 		t.Error("burst")
@@ -156,7 +156,7 @@ func TestALimitLetsABurstPassAndThenItsRate(t *testing.T) {
 	}
 	now = now.Add(-time.Hour)
 	if l.take(now, 1) {
-		t.Error("a clock that went back gave something")
+		t.Error("a clock that went back added tokens")
 	}
 	now = now.Add(time.Hour)
 	if !l.take(now, 1000) || l.take(now, 1) {

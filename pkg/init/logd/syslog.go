@@ -14,32 +14,33 @@ import (
 )
 
 const (
-	// longestDatagram is what each receiver should take (RFC 5426, section 3.2).
-	longestDatagram = 2048
-	firstRetry      = time.Second
-	longestRetry    = 30 * time.Second
-	sendPatience    = 10 * time.Second
+	// maxDatagram is the size that every receiver should accept (RFC 5426 section 3.2).
+	maxDatagram     = 2048
+	firstRetryDelay = time.Second
+	maxRetryDelay   = 30 * time.Second
+	sendTimeout     = 10 * time.Second
 )
 
-// syslog sends lines to a server, by RFC 5424: each as a datagram (RFC 5426), or on a connection with its length before it
-// (RFC 6587, section 3.4.1). As long as the server cannot be reached, lines wait.
+// syslog sends lines to a server in the format of RFC 5424: as datagrams (RFC 5426), or over a
+// connection with octet counting (RFC 6587 section 3.4.1). Lines are queued while the server is
+// unreachable.
 type syslog struct {
 	network, address string
 	lines            *queue
-	// unsent is how many lines there was no room for, since the server was last told.
+	// unsent counts the lines dropped from the queue since the server was last told.
 	unsent atomic.Int64
-	// busy while a line has been taken and not been sent.
+	// busy is true while a line is being sent.
 	busy atomic.Bool
 }
 
-// run sends for ever.
+// run sends lines forever.
 func (s *syslog) run(report func(string)) {
 	var connection net.Conn
 	isLost := false
 	for {
 		e := s.lines.take()
 		s.busy.Store(true)
-		for pause := firstRetry; ; pause = min(2*pause, longestRetry) {
+		for pause := firstRetryDelay; ; pause = min(2*pause, maxRetryDelay) {
 			var err error
 			if connection == nil {
 				connection, err = s.connect()
@@ -49,7 +50,7 @@ func (s *syslog) run(report func(string)) {
 			}
 			if err == nil {
 				if isLost {
-					report(fmt.Sprintf("syslog server %s is reached", s.address))
+					report(fmt.Sprintf("syslog server %s: connected", s.address))
 				}
 				isLost = false
 				break
@@ -58,7 +59,7 @@ func (s *syslog) run(report func(string)) {
 				connection.Close()
 				connection = nil
 			}
-			if !isLost && pause > firstRetry { // once may be chance
+			if !isLost && pause > firstRetryDelay { // a single failure may be chance
 				isLost = true
 				report(fmt.Sprintf("syslog server %s: %v", s.address, err))
 			}
@@ -68,9 +69,10 @@ func (s *syslog) run(report func(string)) {
 	}
 }
 
-// connect makes a connection that ends when the server ends it: the first message after that would be lost else.
+// connect opens a connection and closes it as soon as the server does; otherwise the first message
+// after that would be lost.
 func (s *syslog) connect() (net.Conn, error) {
-	connection, err := net.DialTimeout(s.network, s.address, sendPatience)
+	connection, err := net.DialTimeout(s.network, s.address, sendTimeout)
 	if err == nil && s.network == "tcp" {
 		go func() {
 			_, _ = io.Copy(io.Discard, connection)
@@ -82,7 +84,7 @@ func (s *syslog) connect() (net.Conn, error) {
 
 func (s *syslog) send(connection net.Conn, e logs.Entry) error {
 	if unsent := s.unsent.Swap(0); unsent > 0 {
-		text := fmt.Sprintf("%d lines were not sent: there was no room for them", unsent)
+		text := fmt.Sprintf("%d lines were not sent: the queue was full", unsent)
 		if err := s.write(connection, logs.Entry{Time: e.Time, Source: "lkt-logs", Text: text}); err != nil {
 			s.unsent.Add(unsent)
 			return err
@@ -97,24 +99,26 @@ func (s *syslog) write(connection net.Conn, e logs.Entry) error {
 	if s.network == "tcp" {
 		message = strconv.Itoa(len(message)) + " " + message
 	} else {
-		message = message[:min(len(message), longestDatagram)]
+		message = message[:min(len(message), maxDatagram)]
 	}
-	if err := connection.SetWriteDeadline(time.Now().Add(sendPatience)); err != nil {
+	if err := connection.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
 		return err
 	}
 	_, err := connection.Write([]byte(message))
 	return err
 }
 
-// format makes a message of facility "daemon" and severity "informational": what a container writes does not say which it is.
+// format returns a message with facility "daemon" and severity "informational", because containers
+// do not specify them.
 func format(e logs.Entry, hostname string) string {
 	const daemonInfo = 3*8 + 6
 	return fmt.Sprintf("<%d>1 %s %s %s - - - %s", daemonInfo, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"),
-		word(hostname, 255), word(e.Source, 48), logs.Printable(e.Text))
+		headerField(hostname, 255), headerField(e.Source, 48), logs.Printable(e.Text))
 }
 
-// word is what stands between blanks in the header of a message: printable ASCII, "-" for nothing.
-func word(text string, most int) string {
+// headerField returns text as a field of the message header: printable ASCII without spaces, "-" if
+// empty.
+func headerField(text string, maxLength int) string {
 	text = strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' {
 			return '_'
@@ -124,5 +128,5 @@ func word(text string, most int) string {
 	if text == "" {
 		return "-"
 	}
-	return text[:min(len(text), most)]
+	return text[:min(len(text), maxLength)]
 }

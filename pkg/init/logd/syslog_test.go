@@ -12,7 +12,7 @@ import (
 	"lkt/init/logs"
 )
 
-func TestMessages(t *testing.T) {
+func TestFormat(t *testing.T) {
 	at := time.Date(2020, 2, 29, 13, 0, 0, 5000, time.FixedZone("", 3600))
 	for want, e := range map[string]logs.Entry{
 		"<30>1 2020-02-29T12:00:00.000005Z host a - - - text":          {Time: at, Source: "a", Text: "text"},
@@ -27,7 +27,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-func TestLinesGoToAServerByDatagrams(t *testing.T) {
+func TestSyslogSendsDatagrams(t *testing.T) {
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -43,12 +43,12 @@ func TestLinesGoToAServerByDatagrams(t *testing.T) {
 	if err != nil || !strings.HasSuffix(string(data[:n]), " a - - - hello") {
 		t.Errorf("%q %v", data[:n], err)
 	}
-	if n, _, err = server.ReadFrom(data); err != nil || n != longestDatagram {
+	if n, _, err = server.ReadFrom(data); err != nil || n != maxDatagram {
 		t.Errorf("%d bytes %v", n, err)
 	}
 }
 
-func TestLinesWaitForAServerThatIsNotThereYet(t *testing.T) {
+func TestSyslogQueuesLinesUntilServerIsReachable(t *testing.T) {
 	first, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestLinesWaitForAServerThatIsNotThereYet(t *testing.T) {
 	}
 }
 
-// frame reads a message with its length before it.
+// frame reads a message with octet counting.
 func frame(t *testing.T, from net.Conn) string {
 	t.Helper()
 	_ = from.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -94,7 +94,7 @@ func frame(t *testing.T, from net.Conn) string {
 	return string(text)
 }
 
-func TestASourceHasNoMoreThanItsShareOfAQueue(t *testing.T) {
+func TestQueueLimitsShareOfSource(t *testing.T) {
 	dropped := map[string]int{}
 	q := newQueue(10_000, func(source string) { dropped[source]++ })
 	for range 1000 {

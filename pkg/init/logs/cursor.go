@@ -11,27 +11,29 @@ import (
 	"time"
 )
 
-// Cursor reads the log of one source from its oldest line on. At its end it can be asked again later: it follows the log into
-// a new file. What was replaced twice between two questions is missed.
+// Cursor reads the log of one source from its oldest line. At the end of the log, Next may be
+// called again later: the cursor follows the log into a new file. It misses lines if the file is
+// replaced twice between two calls.
 type Cursor struct {
 	Source string
 
 	path  string
 	files []*os.File
-	// left is how much of the last file is read, all of it when negative.
-	left int64
-	// kept has what was read and not yet given, from parsed on.
-	kept   []byte
+	// remaining is how many bytes of the last file to read, or negative for all.
+	remaining int64
+	// buffer has the bytes that were read; those before parsed have been returned.
+	buffer []byte
 	parsed int
 	last   time.Time
 }
 
-const pieceSize = 16 << 10
+const chunkSize = 16 << 10
 
-// OpenCursor opens the log of a source, from its first line when older is true, and else from the first of its newer file.
+// OpenCursor opens the log of a source, from the first line of its older file if older is true,
+// otherwise of its newer file.
 func OpenCursor(dir, source string, older bool) (*Cursor, error) {
-	c := &Cursor{Source: source, path: Path(dir, source), left: -1}
-	for range 10 { // until the log is not replaced between the two
+	c := &Cursor{Source: source, path: Path(dir, source), remaining: -1}
+	for range 10 { // until the log is not replaced between the two opens
 		current, err := open(c.path)
 		if err != nil {
 			return nil, err
@@ -55,7 +57,7 @@ func OpenCursor(dir, source string, older bool) (*Cursor, error) {
 		before.Close()
 		current.Close()
 	}
-	return nil, errors.New(c.path + ": it is replaced again and again")
+	return nil, errors.New(c.path + ": replaced too often")
 }
 
 func open(path string) (*os.File, error) {
@@ -65,7 +67,7 @@ func open(path string) (*os.File, error) {
 	}
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		file.Close()
-		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("not a file")}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 	}
 	return file, nil
 }
@@ -76,16 +78,16 @@ func isSame(a, b *os.File) bool {
 	return err == nil && err2 == nil && os.SameFile(one, two)
 }
 
-// Freeze ends the cursor where the log ends now, if nobody writes meanwhile.
+// Freeze limits the cursor to the current end of the log, provided that no line is being written.
 func (c *Cursor) Freeze() error {
 	info, err := c.files[len(c.files)-1].Stat()
 	if err == nil {
-		c.left = info.Size()
+		c.remaining = info.Size()
 	}
 	return err
 }
 
-// SkipToEnd leaves out what the log has now.
+// SkipToEnd skips all existing lines.
 func (c *Cursor) SkipToEnd() error {
 	for len(c.files) > 1 {
 		c.nextFile()
@@ -101,11 +103,12 @@ func (c *Cursor) Close() {
 	}
 }
 
-// Next gives the next line. There is none at the end of the log. A line that has no time is as old as the one before it.
+// Next returns the next line, or false at the end of the log. A line without a time gets the time
+// of the previous line.
 func (c *Cursor) Next() (Entry, bool) {
 	for {
-		if end := bytes.IndexByte(c.kept[c.parsed:], '\n'); end >= 0 {
-			line := c.kept[c.parsed : c.parsed+end]
+		if end := bytes.IndexByte(c.buffer[c.parsed:], '\n'); end >= 0 {
+			line := c.buffer[c.parsed : c.parsed+end]
 			c.parsed += end + 1
 			entry, good := ParseLine(c.Source, line)
 			if !good {
@@ -120,31 +123,31 @@ func (c *Cursor) Next() (Entry, bool) {
 	}
 }
 
-// read reads more, and says whether there was any.
+// read reads more of the log, and reports whether there was more.
 func (c *Cursor) read() bool {
-	c.kept = append(c.kept[:0], c.kept[c.parsed:]...)
+	c.buffer = append(c.buffer[:0], c.buffer[c.parsed:]...)
 	c.parsed = 0
-	if len(c.kept) > 2*LongestLine { // not a log of ours
-		c.kept = append(c.kept, '\n')
+	if len(c.buffer) > 2*MaxLineLength { // not a log of this program
+		c.buffer = append(c.buffer, '\n')
 		return true
 	}
 	for {
-		piece := make([]byte, pieceSize)
-		if len(c.files) == 1 && c.left >= 0 {
-			piece = piece[:min(int64(len(piece)), c.left)]
+		chunk := make([]byte, chunkSize)
+		if len(c.files) == 1 && c.remaining >= 0 {
+			chunk = chunk[:min(int64(len(chunk)), c.remaining)]
 		}
-		n, _ := c.files[0].Read(piece)
+		n, _ := c.files[0].Read(chunk)
 		if n > 0 {
-			c.kept = append(c.kept, piece[:n]...)
-			if len(c.files) == 1 && c.left >= 0 {
-				c.left -= int64(n)
+			c.buffer = append(c.buffer, chunk[:n]...)
+			if len(c.files) == 1 && c.remaining >= 0 {
+				c.remaining -= int64(n)
 			}
 			return true
 		}
 		switch {
 		case len(c.files) > 1:
 			c.nextFile()
-		case c.left >= 0 || !c.follow():
+		case c.remaining >= 0 || !c.follow():
 			return false
 		}
 	}
@@ -155,8 +158,8 @@ func (c *Cursor) nextFile() {
 	c.files = c.files[1:]
 }
 
-// follow goes on to the file that took the place of the one that is read. What was written to that one meanwhile comes
-// before: it is read again until it has no more.
+// follow appends the file that has replaced the current one, and reports whether there is one. The
+// current file is read to its end first.
 func (c *Cursor) follow() bool {
 	file, err := open(c.path)
 	if err != nil {
@@ -170,7 +173,7 @@ func (c *Cursor) follow() bool {
 	return true
 }
 
-// Sources are the names of the logs in a directory.
+// Sources returns the names of the logs in a directory.
 func Sources(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

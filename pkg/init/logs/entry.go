@@ -1,7 +1,8 @@
-// Package logs reads the logs of a machine: what its containers have written, a file for each.
+// Package logs reads the logs of a machine: the output of its containers, a file for each.
 //
-// A log is NAME.log, and NAME.log.1 with what is older. Each line is a time, a blank, and what was written. Package logd
-// writes them. It imports nothing but the standard library: the program that shows logs in a container uses it too.
+// A log is NAME.log, with older lines in NAME.log.1. Each line is a time, a space and the text.
+// Package logd writes the logs. This package imports only the standard library, because the program
+// that shows logs in a container uses it too.
 package logs
 
 import (
@@ -12,57 +13,57 @@ import (
 )
 
 const (
-	// Dir has the logs.
+	// Dir is the directory of the logs.
 	Dir = "/var/log"
-	// Suffix is that of a log's newer file, OlderSuffix that of its older one.
+	// Suffix is the suffix of a log's newer file, OlderSuffix that of its older one.
 	Suffix      = ".log"
 	OlderSuffix = ".log.1"
-	// LongestLine is how many bytes of a line are kept.
-	LongestLine = 4096
-	// timeForm has the same length for each time, so that files can be compared by eye.
-	timeForm = "2006-01-02T15:04:05.000000Z"
+	// MaxLineLength is how many bytes of a line are stored.
+	MaxLineLength = 4096
+	// timeFormat has a fixed length, so that lines align.
+	timeFormat = "2006-01-02T15:04:05.000000Z"
 )
 
-// Entry is a line that somebody has written.
+// Entry is a line of a log.
 type Entry struct {
 	Time   time.Time `json:"time"`
 	Source string    `json:"source"`
 	Text   string    `json:"msg"`
 }
 
-// AppendLine appends the entry as a log has it, the end of the line included.
+// AppendLine appends the entry in the format of a log file, with a line feed.
 func (e Entry) AppendLine(line []byte) []byte {
-	line = e.Time.UTC().AppendFormat(line, timeForm)
+	line = e.Time.UTC().AppendFormat(line, timeFormat)
 	line = append(line, ' ')
 	line = append(line, e.Text...)
 	return append(line, '\n')
 }
 
-// ParseLine undoes AppendLine. The line has no end of line.
+// ParseLine parses a line without its line feed. It is the inverse of AppendLine.
 func ParseLine(source string, line []byte) (Entry, bool) {
 	stamp, text, found := bytes.Cut(line, []byte(" "))
-	if !found || len(stamp) != len(timeForm) {
+	if !found || len(stamp) != len(timeFormat) {
 		return Entry{}, false
 	}
-	at, err := time.Parse(timeForm, string(stamp))
+	at, err := time.Parse(timeFormat, string(stamp))
 	return Entry{at, source, string(text)}, err == nil
 }
 
-// Path is the file that has the newer lines of a source.
+// Path returns the path of a source's newer file.
 func Path(dir, source string) string { return filepath.Join(dir, source+Suffix) }
 
-// IsName says whether a source may be called so: its name is a part of the name of a file.
+// IsName reports whether name is a valid source name, which is part of a file name.
 func IsName(name string) bool {
 	if name == "" || len(name) > 128 || name[0] == '.' {
 		return false
 	}
-	return strings.IndexFunc(name, isOdd) < 0
+	return strings.IndexFunc(name, isInvalidRune) < 0
 }
 
-// NameOf makes a name of what somebody calls a source.
-func NameOf(text string) string {
+// SanitizeName turns any text into a valid source name.
+func SanitizeName(text string) string {
 	name := strings.Map(func(r rune) rune {
-		if isOdd(r) {
+		if isInvalidRune(r) {
 			return '_'
 		}
 		return r
@@ -73,12 +74,12 @@ func NameOf(text string) string {
 	return name
 }
 
-func isOdd(r rune) bool {
+func isInvalidRune(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_' ||
 		r == '@' || r == '+')
 }
 
-// Printable makes a text that cannot drive a terminal.
+// Printable replaces control characters, so that a text cannot control a terminal.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {

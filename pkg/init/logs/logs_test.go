@@ -51,7 +51,7 @@ func texts(t *testing.T, cursors ...*Cursor) string {
 	return strings.Join(all, " ")
 }
 
-func TestALineIsReadAsItWasWritten(t *testing.T) {
+func TestParseLineInvertsAppendLine(t *testing.T) {
 	for _, text := range []string{"", "plain", " two  blanks ", "\x1b[31m\x00\xff"} {
 		e := at(0, "x", text)
 		got, good := ParseLine("x", []byte(strings.TrimSuffix(string(e.AppendLine(nil)), "\n")))
@@ -66,13 +66,13 @@ func TestALineIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestSanitizeName(t *testing.T) {
 	for text, want := range map[string]string{
 		"sshd": "sshd", "onboot.000-dhcp": "onboot.000-dhcp", "a/b": "a_b", "../x": "_./x", "": "_", ".status": "_status",
 		"a\nb": "a_b", strings.Repeat("x", 300): strings.Repeat("x", 128),
 	} {
 		want = strings.ReplaceAll(want, "/", "_")
-		if got := NameOf(text); got != want || !IsName(got) {
+		if got := SanitizeName(text); got != want || !IsName(got) {
 			t.Errorf("%q: %q", text, got)
 		}
 		if IsName(text) != (text == want) {
@@ -81,7 +81,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestLogsAreMergedByTime(t *testing.T) {
+func TestMergeOrdersByTime(t *testing.T) {
 	dir := t.TempDir()
 	write(t, Path(dir, "a")+".1", at(0, "a", "1"))
 	write(t, Path(dir, "a"), at(2, "a", "3"), at(5, "a", "6"))
@@ -91,7 +91,7 @@ func TestLogsAreMergedByTime(t *testing.T) {
 	}
 }
 
-func TestACursorFollowsIntoTheNewFile(t *testing.T) {
+func TestCursorFollowsRotation(t *testing.T) {
 	dir := t.TempDir()
 	path := Path(dir, "a")
 	write(t, path, at(0, "a", "1"))
@@ -113,7 +113,7 @@ func TestACursorFollowsIntoTheNewFile(t *testing.T) {
 	}
 }
 
-func TestAFrozenCursorEndsWhereTheLogEnded(t *testing.T) {
+func TestFreezeLimitsCursor(t *testing.T) {
 	dir := t.TempDir()
 	write(t, Path(dir, "a")+".1", at(0, "a", "0"))
 	write(t, Path(dir, "a"), at(0, "a", "1"))
@@ -127,7 +127,7 @@ func TestAFrozenCursorEndsWhereTheLogEnded(t *testing.T) {
 	}
 }
 
-func TestWhatIsThereCanBeLeftOut(t *testing.T) {
+func TestSkipToEnd(t *testing.T) {
 	dir := t.TempDir()
 	write(t, Path(dir, "a")+".1", at(0, "a", "0"))
 	write(t, Path(dir, "a"), at(0, "a", "1"))
@@ -141,7 +141,7 @@ func TestWhatIsThereCanBeLeftOut(t *testing.T) {
 	}
 }
 
-func TestAHalfLineIsNotGiven(t *testing.T) {
+func TestNextWaitsForCompleteLine(t *testing.T) {
 	dir := t.TempDir()
 	line := string(at(0, "a", "whole").AppendLine(nil))
 	file, err := os.Create(Path(dir, "a"))
@@ -160,7 +160,7 @@ func TestAHalfLineIsNotGiven(t *testing.T) {
 	}
 }
 
-func TestAFileOfSomebodyElseIsShownInPieces(t *testing.T) {
+func TestCursorSplitsLongLines(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(Path(dir, "a"), []byte(strings.Repeat("x", 100<<10)), 0o600); err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestAFileOfSomebodyElseIsShownInPieces(t *testing.T) {
 	}
 }
 
-func TestOnlyFilesAreLogs(t *testing.T) {
+func TestSourcesListsRegularFilesOnly(t *testing.T) {
 	dir := t.TempDir()
 	write(t, Path(dir, "b"), at(0, "b", ""))
 	write(t, Path(dir, "a"), at(0, "a", ""))
@@ -186,11 +186,11 @@ func TestOnlyFilesAreLogs(t *testing.T) {
 		t.Errorf("%v %v", got, err)
 	}
 	if _, err := OpenCursor(dir, "link", true); err == nil {
-		t.Error("a link was followed")
+		t.Error("followed a link")
 	}
 }
 
-func TestATextCannotDriveTheTerminal(t *testing.T) {
+func TestPrintable(t *testing.T) {
 	if got := Printable("a\tb\x1b[31m\x7f\u009bé"); got != "a\tb?[31m??é" {
 		t.Errorf("%q", got)
 	}

@@ -1,7 +1,7 @@
 package logs
 
-// Merge gives the lines of several logs in the order of their times, until none has more. It ends with the first error of
-// visit.
+// Merge calls visit for the lines of several logs in the order of their times. It stops at the
+// first error of visit.
 func Merge(cursors []*Cursor, visit func(Entry) error) error {
 	type head struct {
 		entry Entry

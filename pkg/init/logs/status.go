@@ -6,15 +6,15 @@ import (
 	"path/filepath"
 )
 
-// Status is what was made of the lines of a source since the machine started.
+// Status counts the lines of a source since the machine started.
 type Status struct {
-	// Lines and Bytes were kept, at least for a while.
+	// Lines and Bytes were stored, at least for a while.
 	Lines int64 `json:"lines"`
 	Bytes int64 `json:"bytes"`
-	// DroppedLines and DroppedBytes were not: there were more than the source may write.
+	// DroppedLines and DroppedBytes exceeded the rate limit and were not stored.
 	DroppedLines int64 `json:"droppedLines"`
 	DroppedBytes int64 `json:"droppedBytes"`
-	// Unsent were kept, and not sent to the syslog server.
+	// Unsent lines were stored, but not sent to the syslog server.
 	Unsent int64 `json:"unsent"`
 	// Kept is the size of the source's files.
 	Kept int64 `json:"kept"`
@@ -22,7 +22,7 @@ type Status struct {
 
 const statusName = ".status"
 
-// ReadStatus reads the state of each source. It is some seconds old.
+// ReadStatus reads the status of each source. It may be some seconds old.
 func ReadStatus(dir string) (map[string]Status, error) {
 	data, err := os.ReadFile(filepath.Join(dir, statusName))
 	if err != nil {
@@ -32,7 +32,7 @@ func ReadStatus(dir string) (map[string]Status, error) {
 	return all, json.Unmarshal(data, &all)
 }
 
-// WriteStatus writes what ReadStatus reads.
+// WriteStatus writes the file that ReadStatus reads.
 func WriteStatus(dir string, all map[string]Status) error {
 	data, err := json.Marshal(all)
 	if err != nil {

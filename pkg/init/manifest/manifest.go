@@ -1,11 +1,14 @@
-// Package manifest reads the list of files an image was composed of and compares it with what the kernel unpacked.
+// Package manifest reads the list of files that an image was composed of, and compares it with the
+// files that the kernel unpacked.
 //
-// The kernel only logs what it could not unpack from an initramfs and then boots what is there, so a truncated
-// image or one that is too large for the memory would run with files missing. The list is the last thing in the
-// initramfs: when it is whole and every path in it is there, so is everything else.
+// The kernel only logs what it could not unpack from an initramfs and boots with the rest, so an
+// image that is truncated or too large for the memory would run with files missing. The manifest is
+// the last file in the initramfs: if it is complete and every path in it exists, the image is
+// complete.
 //
-// Form: a line "lkt-manifest 1 COUNT", then COUNT lines "TYPE MODE UID GID SIZE PATH". TYPE is one of f d l c b p, MODE is
-// octal, the other numbers are decimal, PATH has no leading slash and writes odd bytes as %XX.
+// Format: a line "lkt-manifest 1 COUNT", then COUNT lines "TYPE MODE UID GID SIZE PATH". TYPE is
+// one of f d l c b p, MODE is octal, the other numbers are decimal. PATH has no leading slash and
+// escapes special bytes as %XX.
 package manifest
 
 import (
@@ -19,7 +22,7 @@ import (
 	"syscall"
 )
 
-// Path is where the manifest is in an image.
+// Path is the path of the manifest in an image.
 const Path = "/usr/share/lkt/manifest"
 
 const (
@@ -37,7 +40,8 @@ type Entry struct {
 	Path string // relative to the root, not escaped
 }
 
-// Read calls visit for every entry of the manifest in r and fails when r is not a whole, valid manifest.
+// Read calls visit for every entry of the manifest in r. It returns an error if the manifest is
+// incomplete or invalid.
 func Read(r io.Reader, visit func(Entry) error) (count int, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4096), maxLine)
@@ -53,7 +57,7 @@ func Read(r io.Reader, visit func(Entry) error) (count int, err error) {
 	}
 	for lines.Scan() {
 		if count == want {
-			return count, fmt.Errorf("manifest has more than the %d entries it announces", want)
+			return count, fmt.Errorf("manifest has more than %d entries", want)
 		}
 		entry, err := parse(lines.Text())
 		if err != nil {
@@ -73,7 +77,7 @@ func Read(r io.Reader, visit func(Entry) error) (count int, err error) {
 	return count, nil
 }
 
-// Verify compares entry with the file system under root and says what differs.
+// Verify returns an error if the file system under root differs from entry.
 func Verify(root string, entry Entry) error {
 	path := root + "/" + entry.Path
 	var st syscall.Stat_t
@@ -102,11 +106,11 @@ func header(line string) (count int, err error) {
 		return 0, errors.New("not an lkt manifest")
 	}
 	if fields[1] != "1" {
-		return 0, fmt.Errorf("manifest version %q is not known", fields[1])
+		return 0, fmt.Errorf("unknown manifest version %q", fields[1])
 	}
 	count, err = strconv.Atoi(fields[2])
 	if err != nil || count < 0 || count > maxEntries {
-		return 0, fmt.Errorf("bad manifest count %q", fields[2])
+		return 0, fmt.Errorf("invalid manifest count %q", fields[2])
 	}
 	return count, nil
 }
@@ -117,23 +121,23 @@ func parse(line string) (Entry, error) {
 		return Entry{}, errors.New("not six fields")
 	}
 	if len(fields[0]) != 1 || !strings.Contains("fdlcbp", fields[0]) {
-		return Entry{}, fmt.Errorf("bad type %q", fields[0])
+		return Entry{}, fmt.Errorf("invalid type %q", fields[0])
 	}
 	mode, err := strconv.ParseUint(fields[1], 8, 12)
 	if err != nil {
-		return Entry{}, fmt.Errorf("bad mode %q", fields[1])
+		return Entry{}, fmt.Errorf("invalid mode %q", fields[1])
 	}
 	uid, err := strconv.ParseUint(fields[2], 10, 32)
 	if err != nil {
-		return Entry{}, fmt.Errorf("bad uid %q", fields[2])
+		return Entry{}, fmt.Errorf("invalid uid %q", fields[2])
 	}
 	gid, err := strconv.ParseUint(fields[3], 10, 32)
 	if err != nil {
-		return Entry{}, fmt.Errorf("bad gid %q", fields[3])
+		return Entry{}, fmt.Errorf("invalid gid %q", fields[3])
 	}
 	size, err := strconv.ParseInt(fields[4], 10, 64)
 	if err != nil || size < 0 {
-		return Entry{}, fmt.Errorf("bad size %q", fields[4])
+		return Entry{}, fmt.Errorf("invalid size %q", fields[4])
 	}
 	path, err := Unescape(fields[5])
 	if err != nil {
@@ -144,7 +148,7 @@ func parse(line string) (Entry, error) {
 	}, nil
 }
 
-// Unescape undoes %XX and refuses what is not a plain path below the root.
+// Unescape decodes %XX. It rejects paths that are not clean relative paths.
 func Unescape(text string) (string, error) {
 	path := text
 	if strings.Contains(text, "%") {
@@ -155,11 +159,11 @@ func Unescape(text string) (string, error) {
 				continue
 			}
 			if i+2 >= len(text) {
-				return "", fmt.Errorf("bad escape in %q", text)
+				return "", fmt.Errorf("invalid escape in %q", text)
 			}
 			c, err := strconv.ParseUint(text[i+1:i+3], 16, 8)
 			if err != nil {
-				return "", fmt.Errorf("bad escape in %q", text)
+				return "", fmt.Errorf("invalid escape in %q", text)
 			}
 			b.WriteByte(byte(c))
 			i += 2
@@ -167,11 +171,11 @@ func Unescape(text string) (string, error) {
 		path = b.String()
 	}
 	if strings.ContainsRune(path, 0) {
-		return "", fmt.Errorf("bad path %q", text)
+		return "", fmt.Errorf("invalid path %q", text)
 	}
 	for _, part := range strings.Split(path, "/") {
 		if part == "" || part == "." || part == ".." {
-			return "", fmt.Errorf("bad path %q", text)
+			return "", fmt.Errorf("invalid path %q", text)
 		}
 	}
 	return path, nil

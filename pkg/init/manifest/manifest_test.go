@@ -17,7 +17,7 @@ func read(text string) ([]Entry, error) {
 	return entries, err
 }
 
-func TestReadGivesEveryEntry(t *testing.T) {
+func TestReadReturnsEveryEntry(t *testing.T) {
 	entries, err := read("lkt-manifest 1 3\nd 0755 0 0 0 etc\nf 0644 1 2 34 etc/a%20b%25\nl 0777 0 0 0 bin\n")
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestReadGivesEveryEntry(t *testing.T) {
 	}
 }
 
-func TestReadRefusesWhatIsNotWhole(t *testing.T) {
+func TestReadRejectsInvalidManifest(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":         "",
 		"other file":    "hello\n",

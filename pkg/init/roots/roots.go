@@ -1,11 +1,11 @@
-// Package roots reads the list of the file systems that are files of the initramfs, and checks that each is whole.
+// Package roots reads the list of file systems that are files of the initramfs, and verifies each.
 //
-// An erofs has sums of its own only of what it says about itself, so a byte of a content that is not as it was would be
-// noticed by nobody. What is compared is a CRC-32: it finds damage. Who can change the initramfs on purpose can change PID 1 too;
-// against that stands whoever loads it.
+// erofs has checksums of its metadata only, so damaged contents would go unnoticed. The CRC-32 here
+// detects damage, not attacks: an attacker who can change the initramfs can change PID 1 too.
+// Protection against that is up to the boot loader.
 //
-// Form: a line "lkt-roots 1 COUNT", then COUNT lines "SUM FILE TARGET". SUM is eight hexadecimal digits, FILE has no leading slash,
-// TARGET has one; both write odd bytes as %XX.
+// Format: a line "lkt-roots 1 COUNT", then COUNT lines "SUM FILE TARGET". SUM is eight hexadecimal
+// digits, FILE has no leading slash, TARGET has one; both escape special bytes as %XX.
 package roots
 
 import (
@@ -21,7 +21,7 @@ import (
 	"lkt/init/manifest"
 )
 
-// Path is where the list is in an image that has one.
+// Path is the path of the list in an image that has one.
 const Path = "/usr/share/lkt/roots"
 
 const maxRoots = 1 << 16
@@ -30,20 +30,20 @@ const maxRoots = 1 << 16
 type Root struct {
 	Sum    uint32 // CRC-32, IEEE
 	File   string // relative to the root
-	Target string // relative to the root; empty: it is the root
+	Target string // relative to the root; empty for the root itself
 }
 
-// Read gives the whole list in r. The first is the root.
+// Read parses the list in r. The first entry is the root.
 func Read(r io.Reader) ([]Root, error) {
 	lines := bufio.NewScanner(r)
 	lines.Scan()
 	fields := strings.Split(lines.Text(), " ")
 	if len(fields) != 3 || fields[0] != "lkt-roots" || fields[1] != "1" {
-		return nil, errors.New("not a list of roots that is known")
+		return nil, errors.New("not a list of roots, or of an unknown version")
 	}
 	want, err := strconv.Atoi(fields[2])
 	if err != nil || want < 1 || want > maxRoots {
-		return nil, fmt.Errorf("bad count of roots %q", fields[2])
+		return nil, fmt.Errorf("invalid count of roots %q", fields[2])
 	}
 	var list []Root
 	for lines.Scan() {
@@ -57,10 +57,10 @@ func Read(r io.Reader) ([]Root, error) {
 		return nil, err
 	}
 	if len(list) != want {
-		return nil, fmt.Errorf("%d roots instead of %d", len(list), want)
+		return nil, fmt.Errorf("got %d roots, expected %d", len(list), want)
 	}
 	if list[0].Target != "" {
-		return nil, errors.New("the first is not the root")
+		return nil, errors.New("the first entry is not the root")
 	}
 	return list, nil
 }
@@ -68,11 +68,11 @@ func Read(r io.Reader) ([]Root, error) {
 func parse(line string) (root Root, err error) {
 	fields := strings.Split(line, " ")
 	if len(fields) != 3 || len(fields[0]) != 8 || !strings.HasPrefix(fields[2], "/") {
-		return Root{}, fmt.Errorf("bad line %q", line)
+		return Root{}, fmt.Errorf("invalid line %q", line)
 	}
 	sum, err := strconv.ParseUint(fields[0], 16, 32)
 	if err != nil {
-		return Root{}, fmt.Errorf("bad sum %q", fields[0])
+		return Root{}, fmt.Errorf("invalid checksum %q", fields[0])
 	}
 	root.Sum = uint32(sum)
 	if root.File, err = manifest.Unescape(fields[1]); err != nil {
@@ -84,7 +84,7 @@ func parse(line string) (root Root, err error) {
 	return root, err
 }
 
-// Verify compares the file of root below dir with its sum.
+// Verify compares the file below dir with its checksum.
 func (r Root) Verify(dir string) error {
 	path := dir + "/" + r.File
 	file, err := os.Open(path)
@@ -105,7 +105,7 @@ func (r Root) Verify(dir string) error {
 		}
 	}
 	if sum != r.Sum {
-		return fmt.Errorf("%s: its content is not what was written: CRC-32 %08x instead of %08x", path, sum, r.Sum)
+		return fmt.Errorf("%s is damaged: CRC-32 %08x instead of %08x", path, sum, r.Sum)
 	}
 	return nil
 }

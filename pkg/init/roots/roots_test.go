@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestListsThatAreWhole(t *testing.T) {
+func TestRead(t *testing.T) {
 	list, err := Read(strings.NewReader("lkt-roots 1 2\n0000002a roots/root.erofs /\nCBF43926 roots/a%20b.erofs /a%20b\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -18,22 +18,22 @@ func TestListsThatAreWhole(t *testing.T) {
 	}
 }
 
-func TestListsThatAreNot(t *testing.T) {
+func TestReadRejectsInvalidLists(t *testing.T) {
 	const root = "0000002a roots/root.erofs /\n"
 	for name, text := range map[string]string{
-		"empty":                    "",
-		"another list":             "lkt-manifest 1 1\n" + root,
-		"a version of later":       "lkt-roots 2 1\n" + root,
-		"none":                     "lkt-roots 1 0\n",
-		"one is missing":           "lkt-roots 1 2\n" + root,
-		"one too many":             "lkt-roots 1 1\n" + root + "0000002a b /b\n",
-		"no root":                  "lkt-roots 1 1\n0000002a roots/b.erofs /b\n",
-		"a short sum":              "lkt-roots 1 1\n2a roots/root.erofs /\n",
-		"a sum that is none":       "lkt-roots 1 1\n0000002x roots/root.erofs /\n",
-		"no target":                "lkt-roots 1 1\n0000002a roots/root.erofs\n",
-		"a target that leads out":  "lkt-roots 1 2\n" + root + "0000002a b /../b\n",
-		"a file that leads out":    "lkt-roots 1 1\n0000002a ../b /\n",
-		"a target that is nowhere": "lkt-roots 1 2\n" + root + "0000002a b b\n",
+		"empty":                   "",
+		"other file":              "lkt-manifest 1 1\n" + root,
+		"later version":           "lkt-roots 2 1\n" + root,
+		"count 0":                 "lkt-roots 1 0\n",
+		"entry missing":           "lkt-roots 1 2\n" + root,
+		"extra entry":             "lkt-roots 1 1\n" + root + "0000002a b /b\n",
+		"no root":                 "lkt-roots 1 1\n0000002a roots/b.erofs /b\n",
+		"short checksum":          "lkt-roots 1 1\n2a roots/root.erofs /\n",
+		"invalid checksum":        "lkt-roots 1 1\n0000002x roots/root.erofs /\n",
+		"no target":               "lkt-roots 1 1\n0000002a roots/root.erofs\n",
+		"target outside the root": "lkt-roots 1 2\n" + root + "0000002a b /../b\n",
+		"file outside the root":   "lkt-roots 1 1\n0000002a ../b /\n",
+		"relative target":         "lkt-roots 1 2\n" + root + "0000002a b b\n",
 	} {
 		if list, err := Read(strings.NewReader(text)); err == nil {
 			t.Errorf("%s: got %v", name, list)
@@ -41,7 +41,7 @@ func TestListsThatAreNot(t *testing.T) {
 	}
 }
 
-func TestFilesAreComparedWithTheirSums(t *testing.T) {
+func TestVerify(t *testing.T) {
 	dir := t.TempDir()
 	write := func(text string) {
 		if err := os.WriteFile(filepath.Join(dir, "x"), []byte(text), 0o600); err != nil {
@@ -60,6 +60,6 @@ func TestFilesAreComparedWithTheirSums(t *testing.T) {
 		}
 	}
 	if err := (Root{File: "y"}).Verify(dir); err == nil {
-		t.Error("a file that is not there has a sum")
+		t.Error("verified a missing file")
 	}
 }

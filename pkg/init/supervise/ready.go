@@ -11,24 +11,24 @@ import (
 )
 
 const (
-	firstAsk   = 20 * time.Millisecond
-	longestAsk = time.Second
-	// longestLine is how much of a line of a log is looked at.
-	longestLine = 64 << 10
+	firstPollDelay = 20 * time.Millisecond
+	maxPollDelay   = time.Second
+	// readSize is how many bytes of a log to read at once.
+	readSize = 64 << 10
 )
 
-// awaitReady asks a service until it is ready. When its time is over it says so on overdue, and asks on. It returns false when
-// ctx has ended.
-func (s *Supervisor) awaitReady(ctx context.Context, one *service, from place, overdue chan<- struct{}) bool {
-	r := one.rules.Ready
+// awaitReady polls a service until it is ready. When the timeout ends, it sends to overdue and
+// continues. It returns false when ctx ends.
+func (s *Supervisor) awaitReady(ctx context.Context, svc *service, from logPosition, overdue chan<- struct{}) bool {
+	r := svc.rules.Ready
 	if r == nil {
 		return true
 	}
-	ask := s.question(one, from)
+	isReadyNow := s.readyCheck(svc, from)
 	late := time.NewTimer(r.timeout())
 	defer late.Stop()
-	for pause := firstAsk; ; pause = min(2*pause, longestAsk) {
-		if ask(ctx) && ctx.Err() == nil {
+	for delay := firstPollDelay; ; delay = min(2*delay, maxPollDelay) {
+		if isReadyNow(ctx) && ctx.Err() == nil {
 			return true
 		}
 		select {
@@ -36,32 +36,33 @@ func (s *Supervisor) awaitReady(ctx context.Context, one *service, from place, o
 			return false
 		case <-late.C:
 			overdue <- struct{}{}
-		case <-time.After(pause):
+		case <-time.After(delay):
 		}
 	}
 }
 
-// question gives what is asked: whether the service is ready now.
-func (s *Supervisor) question(one *service, from place) func(context.Context) bool {
-	r := one.rules.Ready
+// readyCheck returns the function that checks whether the service is ready.
+func (s *Supervisor) readyCheck(svc *service, from logPosition) func(context.Context) bool {
+	r := svc.rules.Ready
 	switch {
 	case r.Socket != "":
-		return func(ctx context.Context) bool { return takesConnections(ctx, r.Socket) }
+		return func(ctx context.Context) bool { return acceptsConnections(ctx, r.Socket) }
 	case len(r.Exec) > 0:
 		return func(ctx context.Context) bool {
 			ctx, cancel := context.WithTimeout(ctx, r.timeout())
 			defer cancel()
-			return s.runtime.Exec(ctx, one.name, r.Exec) == nil
+			return s.runtime.Exec(ctx, svc.name, r.Exec) == nil
 		}
 	case r.Log != "":
-		search := &lineSearch{path: s.runtime.LogPath(one.name), from: from, text: []byte(r.Log)}
+		search := &logSearch{path: s.runtime.LogPath(svc.name), from: from, text: []byte(r.Log)}
 		return func(context.Context) bool { return search.found() }
 	}
 	return func(context.Context) bool { return true }
 }
 
-// takesConnections tries a socket of any type: one that expects another type is there and listens.
-func takesConnections(ctx context.Context, path string) bool {
+// acceptsConnections reports whether a Unix socket of any type is listening: a socket of another
+// type fails with EPROTOTYPE.
+func acceptsConnections(ctx context.Context, path string) bool {
 	dialer := net.Dialer{Timeout: time.Second}
 	connection, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
@@ -71,31 +72,32 @@ func takesConnections(ctx context.Context, path string) bool {
 	return true
 }
 
-// place is one in a log: the file, none when there was no log, and how far it is in it.
-type place struct {
+// logPosition is a position in a log. file is nil if the log does not exist.
+type logPosition struct {
 	file   os.FileInfo
 	offset int64
 }
 
-func endOfLog(path string) place {
+func endOfLog(path string) logPosition {
 	info, err := os.Stat(path)
 	if err != nil {
-		return place{}
+		return logPosition{}
 	}
-	return place{info, info.Size()}
+	return logPosition{info, info.Size()}
 }
 
-// lineSearch looks for a text in the lines that a log gets. A log that has become shorter was begun anew. One that is another
-// file goes on there: what the first one got before is in PATH.1.
-type lineSearch struct {
+// logSearch searches the lines appended to a log for a text. If the log has become shorter, it was
+// truncated and is read from its start. If the path is another file, the log was rotated: the
+// search finishes PATH.1 and continues in the new file.
+type logSearch struct {
 	path string
-	from place
+	from logPosition
 	text []byte
-	// kept is the end of what was read, in which the text may have begun.
+	// kept is the end of the data that was read, in which the text may begin.
 	kept []byte
 }
 
-func (l *lineSearch) found() bool {
+func (l *logSearch) found() bool {
 	file, err := os.Open(l.path)
 	if err != nil {
 		return false
@@ -118,7 +120,7 @@ func (l *lineSearch) found() bool {
 	return l.foundIn(file)
 }
 
-func (l *lineSearch) foundInOlder() bool {
+func (l *logSearch) foundInOlder() bool {
 	file, err := os.Open(l.path + ".1")
 	if err != nil {
 		return false
@@ -128,12 +130,12 @@ func (l *lineSearch) foundInOlder() bool {
 	return err == nil && os.SameFile(l.from.file, info) && l.foundIn(file)
 }
 
-func (l *lineSearch) foundIn(file *os.File) bool {
-	piece := make([]byte, longestLine)
+func (l *logSearch) foundIn(file *os.File) bool {
+	chunk := make([]byte, readSize)
 	for {
-		n, err := file.ReadAt(piece, l.from.offset)
+		n, err := file.ReadAt(chunk, l.from.offset)
 		l.from.offset += int64(n)
-		l.kept = append(l.kept, piece[:n]...)
+		l.kept = append(l.kept, chunk[:n]...)
 		if bytes.Contains(l.kept, l.text) {
 			return true
 		}

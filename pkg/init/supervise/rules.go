@@ -10,30 +10,30 @@ import (
 	"time"
 )
 
-// When a service that has ended is started again.
+// Restart policies: when to restart a service that has exited.
 const (
 	Never     = "never"
 	OnFailure = "on-failure"
 	Always    = "always"
 )
 
-// Rules are what the runtime.json of a service says about its start and its end. The zero value starts it at once, calls it
-// ready when it has started, and leaves it when it ends.
+// Rules are the supervision rules in the runtime.json of a service. With the zero value, the
+// service starts at once, is ready when started, and is not restarted.
 type Rules struct {
 	Restart string   `json:"restart"`
 	After   []string `json:"after"`
 	Ready   *Ready   `json:"ready"`
 }
 
-// Ready says how a service shows that it is ready: by one of Socket, Exec and Log.
+// Ready is the readiness check of a service: one of Socket, Exec and Log.
 type Ready struct {
-	// Socket is the path of a Unix socket, in the root of the machine, that takes connections.
+	// Socket is the path of a Unix socket in the machine's root that accepts connections.
 	Socket string `json:"socket"`
-	// Exec is a command in the container that ends with 0.
+	// Exec is a command in the container that exits with status 0.
 	Exec []string `json:"exec"`
 	// Log is a text in a line that the service has written since it started.
 	Log string `json:"log"`
-	// Timeout is how many seconds it may take; 0 stands for 60.
+	// Timeout is in seconds; 0 means 60.
 	Timeout float64 `json:"timeout"`
 }
 
@@ -53,8 +53,9 @@ func LoadRules(dir string) (Rules, error) {
 	return rules, nil
 }
 
-// again says whether a service that ended with a status, or could not be started (status -1), is started again.
-func (r Rules) again(status int) bool {
+// shouldRestart reports whether to restart a service that exited with status, or could not be
+// started (status -1).
+func (r Rules) shouldRestart(status int) bool {
 	return r.Restart == Always || r.Restart == OnFailure && status != 0
 }
 

@@ -6,8 +6,9 @@ import (
 	"syscall"
 )
 
-// IgnoresTerm says whether a process, by its /proc/PID/status, is the first of a PID namespace and has no handler for SIGTERM.
-// The kernel does not deliver the signal to such a process, so there is nothing to wait for.
+// IgnoresTerm reports whether a process, given its /proc/PID/status, is the init of a PID namespace
+// without a handler for SIGTERM. The kernel does not deliver the signal to such a process, so there
+// is no point in waiting.
 func IgnoresTerm(status string) bool {
 	first, handled := false, true
 	for line := range strings.Lines(status) {

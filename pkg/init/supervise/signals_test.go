@@ -2,7 +2,7 @@ package supervise
 
 import "testing"
 
-func TestWhoIgnoresTerm(t *testing.T) {
+func TestIgnoresTerm(t *testing.T) {
 	for status, want := range map[string]bool{
 		"NSpid:\t812\t1\nSigCgt:\t0000000000000000\n": true,
 		"NSpid:\t812\t1\nSigCgt:\t0000000000004000\n": false, // handles SIGTERM

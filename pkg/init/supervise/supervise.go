@@ -1,7 +1,8 @@
-// Package supervise starts the services of an image in order, says when each is ready, and starts those again that ended.
+// Package supervise starts the services of an image in order, reports when each is ready, and
+// restarts those that exit.
 //
-// It knows no containers: those are behind Runtime. PID 1 uses it for an image without containerd, and containerd's
-// launcher for one with it, so it imports nothing but the standard library.
+// It accesses containers through Runtime. PID 1 uses it for an image without containerd, and
+// containerd's launcher for one with it, so it imports only the standard library.
 package supervise
 
 import (
@@ -11,21 +12,23 @@ import (
 	"time"
 )
 
-// Runtime is what starts services.
+// Runtime starts and inspects services.
 type Runtime interface {
-	// Start starts the service. A service that runs already is left alone, and is not fresh. Its exit status comes on ended.
+	// Start starts the service and sends its exit status to ended. If the service is already
+	// running, fresh is false.
 	Start(ctx context.Context, name string) (ended <-chan int, fresh bool, err error)
-	// Exec runs a command in the container of the service. An error says that it did not end with 0.
+	// Exec runs a command in the service's container. It returns an error if the exit status is not
+	// 0.
 	Exec(ctx context.Context, name string, args []string) error
-	// Stopped says whether somebody asked for the end that the service has come to.
+	// Stopped reports whether the service ended because a user stopped it.
 	Stopped(ctx context.Context, name string) bool
-	// AwaitStart returns when somebody else has started the service, or ctx has ended.
+	// AwaitStart waits until a user has started the service, or ctx ends.
 	AwaitStart(ctx context.Context, name string)
-	// LogPath is the file that has what the service writes.
+	// LogPath returns the path of the service's log.
 	LogPath(name string) string
 }
 
-// Event is something that happened to a service. One that has Failed counts as a failure of the boot.
+// Event is a change of a service. Failed events count as failures of the boot.
 type Event struct {
 	Service string
 	Text    string
@@ -33,56 +36,58 @@ type Event struct {
 }
 
 const (
-	firstPause = time.Second
-	// longestPause is how long a service that ends again and again waits for its next start.
-	longestPause = 30 * time.Second
-	// steady is how long a service has to run for its next pause to be the first one again.
-	steady = time.Minute
+	firstRestartDelay = time.Second
+	// maxRestartDelay limits the delay of a service that keeps exiting.
+	maxRestartDelay = 30 * time.Second
+	// steadyTime is how long a service must run to reset its restart delay.
+	steadyTime = time.Minute
 )
 
-// Supervisor keeps services.
+// Supervisor supervises services.
 type Supervisor struct {
 	runtime  Runtime
 	report   func(Event)
 	services map[string]*service
-	// pause is firstPause, but for tests.
-	pause time.Duration
+	// restartDelay is firstRestartDelay, except in tests.
+	restartDelay time.Duration
 }
 
-// service is one of them. Its channels are closed, each at most once.
+// service is the state of one service. Each channel is closed at most once.
 type service struct {
 	name  string
 	rules Rules
-	// ready: it has been ready, once at least. settled: it has been ready, or has failed to.
+	// ready: it has been ready at least once. settled: it has been ready or has failed.
 	ready, settled chan struct{}
-	// hopeless: it will not be ready, unless somebody starts it.
-	hopeless chan struct{}
-	// left: it has ended while the machine goes down.
-	left   chan struct{}
-	failed bool
+	// abandoned: it will not become ready unless a user starts it.
+	abandoned chan struct{}
+	// stopped: it has been stopped for the shutdown.
+	stopped chan struct{}
+	failed  bool
 }
 
-// New makes a supervisor of services. One that starts after a service that is not there does not wait for it.
+// New returns a supervisor of the services in rules. Dependencies that are not among them are
+// ignored.
 func New(runtime Runtime, report func(Event), rules map[string]Rules) *Supervisor {
-	s := &Supervisor{runtime: runtime, report: report, services: map[string]*service{}, pause: firstPause}
+	s := &Supervisor{runtime: runtime, report: report, services: map[string]*service{}, restartDelay: firstRestartDelay}
 	for name, r := range rules {
 		s.services[name] = &service{
 			name: name, rules: r,
-			ready: make(chan struct{}), settled: make(chan struct{}), hopeless: make(chan struct{}), left: make(chan struct{}),
+			ready: make(chan struct{}), settled: make(chan struct{}), abandoned: make(chan struct{}), stopped: make(chan struct{}),
 		}
 	}
 	return s
 }
 
-// Run starts the services and returns how many failed once each is ready or has failed. They are kept until ctx ends.
+// Run starts the services and returns the number of failures once each service is ready or has
+// failed. Supervision continues until ctx ends.
 func (s *Supervisor) Run(ctx context.Context) (failures int) {
-	for _, one := range s.services {
-		go s.keep(ctx, one)
+	for _, svc := range s.services {
+		go s.supervise(ctx, svc)
 	}
-	for _, one := range s.services {
+	for _, svc := range s.services {
 		select {
-		case <-one.settled:
-			if one.failed {
+		case <-svc.settled:
+			if svc.failed {
 				failures++
 			}
 		case <-ctx.Done():
@@ -92,60 +97,61 @@ func (s *Supervisor) Run(ctx context.Context) (failures int) {
 	return failures
 }
 
-// Stop calls stop for every service, for each when those that start after it have been stopped, and waits for all.
+// Stop calls stop for every service, dependents first, and waits for all calls.
 func (s *Supervisor) Stop(stop func(name string)) {
 	var all sync.WaitGroup
-	for _, one := range s.services {
+	for _, svc := range s.services {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			defer close(one.left)
+			defer close(svc.stopped)
 			for _, other := range s.services {
 				for _, name := range other.rules.After {
-					if name == one.name {
-						<-other.left
+					if name == svc.name {
+						<-other.stopped
 					}
 				}
 			}
-			stop(one.name)
+			stop(svc.name)
 		}()
 	}
 	all.Wait()
 }
 
-// keep starts a service when those before it are ready, and again as its rules say, until ctx ends.
-func (s *Supervisor) keep(ctx context.Context, one *service) {
-	if !s.awaitOthers(ctx, one) {
+// supervise starts a service once its dependencies are ready, and restarts it by its rules until
+// ctx ends.
+func (s *Supervisor) supervise(ctx context.Context, svc *service) {
+	if !s.awaitDependencies(ctx, svc) {
 		return
 	}
-	for pause := s.pause; ctx.Err() == nil; {
+	for delay := s.restartDelay; ctx.Err() == nil; {
 		begin := time.Now()
-		status := s.runOnce(ctx, one)
+		status := s.runOnce(ctx, svc)
 		if ctx.Err() != nil {
 			return
 		}
-		if !one.rules.again(status) || s.runtime.Stopped(ctx, one.name) {
-			one.giveUp()
-			s.runtime.AwaitStart(ctx, one.name)
+		if !svc.rules.shouldRestart(status) || s.runtime.Stopped(ctx, svc.name) {
+			svc.abandon()
+			s.runtime.AwaitStart(ctx, svc.name)
 			continue
 		}
-		if time.Since(begin) > steady {
-			pause = s.pause
+		if time.Since(begin) > steadyTime {
+			delay = s.restartDelay
 		}
-		s.step(one, " starts again in %v", pause)
+		s.step(svc, " restarts in %v", delay)
 		select {
-		case <-time.After(pause):
+		case <-time.After(delay):
 		case <-ctx.Done():
 			return
 		}
-		pause = min(2*pause, longestPause)
+		delay = min(2*delay, maxRestartDelay)
 	}
 }
 
-// awaitOthers returns when every service that this one starts after is ready. Where one of them fails, this one fails too,
-// and still waits for it.
-func (s *Supervisor) awaitOthers(ctx context.Context, one *service) bool {
-	for _, name := range one.rules.After {
+// awaitDependencies waits until all dependencies of a service are ready. If one fails, the service
+// fails too, but continues to wait. It returns false when ctx ends.
+func (s *Supervisor) awaitDependencies(ctx context.Context, svc *service) bool {
+	for _, name := range svc.rules.After {
 		other, found := s.services[name]
 		if !found {
 			continue
@@ -156,12 +162,12 @@ func (s *Supervisor) awaitOthers(ctx context.Context, one *service) bool {
 			return false
 		}
 		if other.failed {
-			s.fail(one, "it starts after %s, which is not ready", name)
+			s.markFailed(svc, "dependency %s is not ready", name)
 		}
 		select {
 		case <-other.ready:
-		case <-other.hopeless:
-			one.giveUp()
+		case <-other.abandoned:
+			svc.abandon()
 			select {
 			case <-other.ready:
 			case <-ctx.Done():
@@ -174,46 +180,47 @@ func (s *Supervisor) awaitOthers(ctx context.Context, one *service) bool {
 	return true
 }
 
-// runOnce starts a service and returns its exit status when it has ended, -1 when it could not be started.
-func (s *Supervisor) runOnce(ctx context.Context, one *service) (status int) {
-	from := endOfLog(s.runtime.LogPath(one.name))
-	s.step(one, " starts")
-	ended, fresh, err := s.runtime.Start(ctx, one.name)
+// runOnce starts a service and returns its exit status, or -1 if it could not be started.
+func (s *Supervisor) runOnce(ctx context.Context, svc *service) (status int) {
+	from := endOfLog(s.runtime.LogPath(svc.name))
+	s.step(svc, " starts")
+	ended, fresh, err := s.runtime.Start(ctx, svc.name)
 	if ctx.Err() != nil {
 		return -1
 	}
 	if err != nil {
-		s.fail(one, "%v", err)
+		s.markFailed(svc, "%v", err)
 		return -1
 	}
 	if !fresh {
-		from = place{}
+		from = logPosition{}
 	}
 	asking, stopAsking := context.WithCancel(ctx)
 	defer stopAsking()
 	isReady, overdue := make(chan struct{}), make(chan struct{}, 1)
 	go func() {
-		if s.awaitReady(asking, one, from, overdue) {
+		if s.awaitReady(asking, svc, from, overdue) {
 			close(isReady)
 		}
 	}()
 	for {
 		select {
 		case <-isReady:
-			s.succeed(one)
+			s.markReady(svc)
 			isReady = nil
 		case <-overdue:
-			s.fail(one, "it is not ready after %v", one.rules.Ready.timeout())
+			s.markFailed(svc, "not ready after %v", svc.rules.Ready.timeout())
 		case status := <-ended:
 			if ctx.Err() != nil {
 				return status
 			}
-			// One that does its work and ends was ready before, though the news of it may come later.
-			if one.rules.Ready == nil {
-				s.succeed(one)
+			// Without a readiness check, the service was ready before it exited, even if that event
+			// arrives later.
+			if svc.rules.Ready == nil {
+				s.markReady(svc)
 			}
-			s.step(one, " ended with status %d", status)
-			s.fail(one, "it ended with status %d before it was ready", status)
+			s.step(svc, " exited with status %d", status)
+			s.markFailed(svc, "exited with status %d before it was ready", status)
 			return status
 		case <-ctx.Done():
 			return -1
@@ -221,35 +228,35 @@ func (s *Supervisor) runOnce(ctx context.Context, one *service) (status int) {
 	}
 }
 
-// succeed is called from keep alone, as fail and giveUp are.
-func (s *Supervisor) succeed(one *service) {
-	if isClosed(one.ready) {
+// markReady, markFailed and abandon are called only from the goroutine of supervise.
+func (s *Supervisor) markReady(svc *service) {
+	if isClosed(svc.ready) {
 		return
 	}
-	s.step(one, "")
-	close(one.ready)
-	if !isClosed(one.settled) {
-		close(one.settled)
+	s.step(svc, "")
+	close(svc.ready)
+	if !isClosed(svc.settled) {
+		close(svc.settled)
 	}
 }
 
-// fail settles a service that has not been ready. Later failures of it say nothing new.
-func (s *Supervisor) fail(one *service, format string, args ...any) {
-	if isClosed(one.settled) {
+// markFailed settles a service that has not been ready. It does not report later failures.
+func (s *Supervisor) markFailed(svc *service, format string, args ...any) {
+	if isClosed(svc.settled) {
 		return
 	}
-	s.report(Event{one.name, "service " + one.name + " failed: " + fmt.Sprintf(format, args...), true})
-	one.failed = true
-	close(one.settled)
+	s.report(Event{svc.name, "service " + svc.name + " failed: " + fmt.Sprintf(format, args...), true})
+	svc.failed = true
+	close(svc.settled)
 }
 
-func (s *Supervisor) step(one *service, format string, args ...any) {
-	s.report(Event{one.name, "service " + one.name + fmt.Sprintf(format, args...), false})
+func (s *Supervisor) step(svc *service, format string, args ...any) {
+	s.report(Event{svc.name, "service " + svc.name + fmt.Sprintf(format, args...), false})
 }
 
-func (one *service) giveUp() {
-	if !isClosed(one.hopeless) {
-		close(one.hopeless)
+func (svc *service) abandon() {
+	if !isClosed(svc.abandoned) {
+		close(svc.abandoned)
 	}
 }
 

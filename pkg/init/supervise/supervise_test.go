@@ -89,18 +89,18 @@ func start(t *testing.T, m *machine, rules map[string]Rules) (*Supervisor, conte
 		m.stopped = map[string]bool{}
 	}
 	s := New(m, m.report, rules)
-	s.pause = time.Millisecond
+	s.restartDelay = time.Millisecond
 	return s, ctx
 }
 
-func forever(ctx context.Context, _ int) int { <-ctx.Done(); return 0 }
+func runForever(ctx context.Context, _ int) int { <-ctx.Done(); return 0 }
 
-func ends(status int) func(context.Context, int) int {
+func exitsWith(status int) func(context.Context, int) int {
 	return func(context.Context, int) int { return status }
 }
 
-func TestEachStartsWhenThoseBeforeItAreReady(t *testing.T) {
-	m := &machine{programs: map[string]func(context.Context, int) int{"a": forever, "b": forever, "c": forever}}
+func TestStartsAfterDependenciesAreReady(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{"a": runForever, "b": runForever, "c": runForever}}
 	asked := make(chan string, 100)
 	ready := make(chan struct{})
 	m.exec = func(name string, _ []string) error {
@@ -137,20 +137,20 @@ func TestEachStartsWhenThoseBeforeItAreReady(t *testing.T) {
 	}
 }
 
-func TestWhatEndsIsStartedAgainAsTheRulesSay(t *testing.T) {
+func TestRestartPolicies(t *testing.T) {
 	m := &machine{programs: map[string]func(context.Context, int) int{
-		"never": ends(1), "on-failure-0": ends(0),
+		"never": exitsWith(1), "on-failure-0": exitsWith(0),
 		"on-failure-1": func(ctx context.Context, run int) int {
 			if run < 4 {
 				return 1
 			}
-			return forever(ctx, run)
+			return runForever(ctx, run)
 		},
 		"always": func(ctx context.Context, run int) int {
 			if run < 3 {
 				return 0
 			}
-			return forever(ctx, run)
+			return runForever(ctx, run)
 		},
 	}}
 	s, ctx := start(t, m, map[string]Rules{
@@ -173,7 +173,7 @@ func TestWhatEndsIsStartedAgainAsTheRulesSay(t *testing.T) {
 	}
 }
 
-func TestAPersonsStopIsKept(t *testing.T) {
+func TestDoesNotRestartStoppedService(t *testing.T) {
 	end := make(chan int)
 	m := &machine{
 		stopped:  map[string]bool{"a": true},
@@ -182,23 +182,23 @@ func TestAPersonsStopIsKept(t *testing.T) {
 	s, ctx := start(t, m, map[string]Rules{"a": {Restart: Always}})
 	s.Run(ctx)
 	end <- 137
-	m.await(t, "the end", func() bool { return slices.Contains(m.said(), "step service a ended with status 137") })
+	m.await(t, "the end", func() bool { return slices.Contains(m.said(), "step service a exited with status 137") })
 	time.Sleep(20 * time.Millisecond)
 	if got := m.started(); len(got) != 1 {
 		t.Fatalf("started %d times", len(got))
 	}
 }
 
-func TestWhoStartsAfterAFailureFails(t *testing.T) {
-	m := &machine{programs: map[string]func(context.Context, int) int{"a": ends(3), "b": forever}}
+func TestFailsIfDependencyFails(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{"a": exitsWith(3), "b": runForever}}
 	m.exec = func(string, []string) error { return errors.New("no") }
 	s, ctx := start(t, m, map[string]Rules{"a": {Ready: &Ready{Exec: []string{"x"}}}, "b": {After: []string{"a"}}})
 	if failures := s.Run(ctx); failures != 2 {
 		t.Fatalf("%d failures", failures)
 	}
 	for _, line := range []string{
-		"failed service a failed: it ended with status 3 before it was ready",
-		"failed service b failed: it starts after a, which is not ready",
+		"failed service a failed: exited with status 3 before it was ready",
+		"failed service b failed: dependency a is not ready",
 	} {
 		if !slices.Contains(m.said(), line) {
 			t.Errorf("not said: %s\n%v", line, m.said())
@@ -209,8 +209,8 @@ func TestWhoStartsAfterAFailureFails(t *testing.T) {
 	}
 }
 
-func TestWhoIsLateIsWaitedFor(t *testing.T) {
-	m := &machine{programs: map[string]func(context.Context, int) int{"a": forever, "b": forever}}
+func TestWaitsForLateDependency(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{"a": runForever, "b": runForever}}
 	ready := make(chan struct{})
 	m.exec = func(string, []string) error {
 		select {
@@ -226,37 +226,37 @@ func TestWhoIsLateIsWaitedFor(t *testing.T) {
 	if failures := s.Run(ctx); failures != 2 {
 		t.Fatalf("%d failures", failures)
 	}
-	if !slices.Contains(m.said(), "failed service a failed: it is not ready after 50ms") {
+	if !slices.Contains(m.said(), "failed service a failed: not ready after 50ms") {
 		t.Fatal(m.said())
 	}
 	close(ready)
 	m.await(t, "b after all", func() bool { return slices.Contains(m.said(), "step service b") })
 }
 
-func TestASocketIsReadyWhenItTakesConnections(t *testing.T) {
+func TestAcceptsConnections(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
-	if takesConnections(context.Background(), path) {
-		t.Fatal("there is none")
+	if acceptsConnections(context.Background(), path) {
+		t.Fatal("accepted a missing socket")
 	}
 	for _, kind := range []string{"unix", "unixpacket"} {
 		listener, err := net.Listen(kind, path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !takesConnections(context.Background(), path) {
-			t.Errorf("%s takes connections", kind)
+		if !acceptsConnections(context.Background(), path) {
+			t.Errorf("%s: rejected", kind)
 		}
 		listener.Close()
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if takesConnections(context.Background(), path) {
-		t.Error("a file does not")
+	if acceptsConnections(context.Background(), path) {
+		t.Error("accepted a regular file")
 	}
 }
 
-func TestALogIsReadFromWhereTheServiceStarted(t *testing.T) {
+func TestLogSearchStartsAtPosition(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	write := func(text string) {
 		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -269,33 +269,33 @@ func TestALogIsReadFromWhereTheServiceStarted(t *testing.T) {
 		}
 	}
 	write("it is ready\n")
-	search := &lineSearch{path: path, from: endOfLog(path), text: []byte("is ready")}
+	search := &logSearch{path: path, from: endOfLog(path), text: []byte("is ready")}
 	if search.found() {
-		t.Fatal("what an earlier run wrote counts")
+		t.Fatal("found the text of an earlier run")
 	}
-	write(strings.Repeat("x", 3*longestLine) + "is re")
+	write(strings.Repeat("x", 3*readSize) + "is re")
 	if search.found() {
-		t.Fatal("half of it counts")
+		t.Fatal("found half of the text")
 	}
 	write("ady")
 	if !search.found() {
-		t.Fatal("what was written in two parts does not count")
+		t.Fatal("did not find a text written in two parts")
 	}
 	if err := os.WriteFile(path, []byte("is ready"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if !search.found() {
-		t.Fatal("a log begun anew does not count")
+		t.Fatal("did not find the text in a truncated log")
 	}
 }
 
-func TestALogIsReadOnWhereItWasReplaced(t *testing.T) {
+func TestLogSearchFollowsRotation(t *testing.T) {
 	for _, where := range []string{"old", "new"} {
 		path := filepath.Join(t.TempDir(), "log")
 		if err := os.WriteFile(path, []byte("it is ready\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		search := &lineSearch{path: path, from: endOfLog(path), text: []byte("is ready")}
+		search := &logSearch{path: path, from: endOfLog(path), text: []byte("is ready")}
 		texts := map[string]string{"old": "it is ready\nnothing\n", "new": "it is ready\nnothing\n"}
 		texts[where] += "it is ready now\n"
 		if err := os.WriteFile(path, []byte(texts["old"]), 0o600); err != nil {
@@ -305,19 +305,19 @@ func TestALogIsReadOnWhereItWasReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 		if search.found() {
-			t.Fatal("a log that is not there has it")
+			t.Fatal("found the text without a log")
 		}
 		if err := os.WriteFile(path, []byte(strings.TrimPrefix(texts["new"], "it is ready\n")), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if !search.found() {
-			t.Errorf("what is in the %s file does not count", where)
+			t.Errorf("did not find the text in the %s file", where)
 		}
 	}
 }
 
-func TestThoseAfterAreStoppedBefore(t *testing.T) {
-	m := &machine{programs: map[string]func(context.Context, int) int{"a": forever, "b": forever, "c": forever}}
+func TestStopsDependentsFirst(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{"a": runForever, "b": runForever, "c": runForever}}
 	s, _ := start(t, m, map[string]Rules{"a": {}, "b": {After: []string{"a"}}, "c": {After: []string{"a", "b"}}})
 	var mutex sync.Mutex
 	var order []string
@@ -331,7 +331,7 @@ func TestThoseAfterAreStoppedBefore(t *testing.T) {
 	}
 }
 
-func TestRulesOfABundle(t *testing.T) {
+func TestLoadRules(t *testing.T) {
 	dir := t.TempDir()
 	if rules, err := LoadRules(dir); err != nil || rules.Restart != "" {
 		t.Fatalf("%v %v", rules, err)
@@ -349,6 +349,6 @@ func TestRulesOfABundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := LoadRules(dir); err == nil {
-		t.Fatal("half a file is taken")
+		t.Fatal("accepted invalid JSON")
 	}
 }

@@ -8,11 +8,12 @@ import (
 	"slices"
 )
 
-// Apply sets what the files DIR/*.conf say, in the order of their names, below root, which is /proc/sys. Of a parameter that is there
-// more than once only the last is set: some cannot be set back. Everything that can be set is; a parameter this kernel does not have
-// is noted. Nothing is set when a file cannot be understood.
+// Apply applies the files DIR/*.conf in the order of their names below root, which is /proc/sys. Of
+// repeated parameters only the last is set, because some cannot be reset. It sets all parameters
+// that it can, and reports unknown ones through note. If a file is invalid, it returns an error and
+// sets nothing.
 func Apply(dir, root string, note func(format string, args ...any)) (failures int, err error) {
-	settings, err := read(dir)
+	settings, err := readFiles(dir)
 	if err != nil {
 		return 0, err
 	}
@@ -21,19 +22,19 @@ func Apply(dir, root string, note func(format string, args ...any)) (failures in
 		switch {
 		case err == nil, s.optional && errors.Is(err, fs.ErrNotExist):
 		case errors.Is(err, fs.ErrNotExist):
-			note("%s: %s is not known to this kernel", s.place, s.key)
+			note("%s: unknown parameter %s", s.location, s.key)
 		case s.optional:
-			note("%s: %v", s.place, err)
+			note("%s: %v", s.location, err)
 		default:
-			note("%s: %v", s.place, err)
+			note("%s: %v", s.location, err)
 			failures++
 		}
 	}
 	return failures, nil
 }
 
-// read lists the settings of all files, each parameter once.
-func read(dir string) ([]setting, error) {
+// readFiles returns the settings of all files, each parameter once.
+func readFiles(dir string) ([]setting, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.conf"))
 	if err != nil {
 		return nil, err
@@ -53,11 +54,11 @@ func read(dir string) ([]setting, error) {
 	}
 	last := map[string]int{}
 	for i, s := range settings {
-		last[pathOf(s.key)] = i
+		last[keyPath(s.key)] = i
 	}
 	var once []setting
 	for i, s := range settings {
-		if last[pathOf(s.key)] == i {
+		if last[keyPath(s.key)] == i {
 			once = append(once, s)
 		}
 	}

@@ -1,4 +1,5 @@
-// Package sysctl sets the kernel's parameters as files of sysctl.d(5) say: PID 1 those of the machine, lkt/sysctl its own.
+// Package sysctl sets kernel parameters from files in the format of sysctl.d(5). PID 1 and
+// lkt/sysctl use it.
 package sysctl
 
 import (
@@ -8,9 +9,10 @@ import (
 	"strings"
 )
 
-// setting is one line of a file of sysctl.d(5): "key = value", with a minus before a key that may fail.
+// setting is a line of a sysctl.d(5) file: "key = value", with a minus before the key if it may
+// fail.
 type setting struct {
-	place    string // file:line
+	location string // file:line
 	key      string
 	value    string
 	optional bool
@@ -25,24 +27,24 @@ func parse(path, text string) ([]setting, error) {
 		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
-		place := fmt.Sprintf("%s:%d", path, number)
+		location := fmt.Sprintf("%s:%d", path, number)
 		key, value, found := strings.Cut(line, "=")
 		if !found {
-			return nil, fmt.Errorf("%s: expected key = value", place)
+			return nil, fmt.Errorf("%s: expected key = value", location)
 		}
 		key, optional := strings.CutPrefix(strings.TrimSpace(key), "-")
 		key = strings.TrimSpace(key)
-		if !isKey(key) {
-			return nil, fmt.Errorf("%s: %q is no name of a parameter", place, key)
+		if !isValidKey(key) {
+			return nil, fmt.Errorf("%s: invalid parameter name %q", location, key)
 		}
-		settings = append(settings, setting{place: place, key: key, value: strings.TrimSpace(value), optional: optional})
+		settings = append(settings, setting{location: location, key: key, value: strings.TrimSpace(value), optional: optional})
 	}
 	return settings, nil
 }
 
-// isKey refuses what would leave /proc/sys.
-func isKey(key string) bool {
-	for _, part := range strings.Split(pathOf(key), "/") {
+// isValidKey reports whether the path of key stays below /proc/sys.
+func isValidKey(key string) bool {
+	for _, part := range strings.Split(keyPath(key), "/") {
 		if part == "" || part == "." || part == ".." {
 			return false
 		}
@@ -55,9 +57,9 @@ func isKey(key string) bool {
 	return true
 }
 
-// pathOf is the path of a key. As in sysctl(8), the first separator says whether dots or slashes separate, and the other of the two
-// is then part of a name (an interface may be called eth0.5).
-func pathOf(key string) string {
+// keyPath returns the path of a key. As in sysctl(8), the first separator decides whether dots or
+// slashes separate; the other one is then part of a name (an interface may be called eth0.5).
+func keyPath(key string) string {
 	if i := strings.IndexAny(key, "./"); i < 0 || key[i] == '/' {
 		return key
 	}
@@ -73,12 +75,12 @@ func pathOf(key string) string {
 }
 
 func (s setting) apply(root string) error {
-	file, err := os.OpenFile(filepath.Join(root, pathOf(s.key)), os.O_WRONLY, 0)
+	file, err := os.OpenFile(filepath.Join(root, keyPath(s.key)), os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	// One write: the kernel takes each write as a whole value.
+	// A single write, because the kernel takes each write as a complete value.
 	if _, err := file.WriteString(s.value + "\n"); err != nil {
 		return fmt.Errorf("%s = %s: %w", s.key, s.value, err)
 	}

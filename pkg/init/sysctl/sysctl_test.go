@@ -22,7 +22,7 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func TestFilesAreAppliedInOrder(t *testing.T) {
+func TestApplyInOrder(t *testing.T) {
 	root := tree(t, map[string]string{"kernel/a": "0", "net/ipv4/conf/eth0.5/b": "0", "kernel/modprobe": "/sbin/modprobe"})
 	dir := tree(t, map[string]string{
 		"10-b.conf": "kernel.a = 2\n; other comment\nkernel.modprobe=\n",
@@ -44,12 +44,12 @@ func TestFilesAreAppliedInOrder(t *testing.T) {
 	}
 }
 
-func TestOnlyTheLastOfAParameterIsSet(t *testing.T) {
+func TestApplySetsLastValueOnly(t *testing.T) {
 	root := tree(t, map[string]string{"kernel/yama/ptrace_scope": "0"})
 	dir := tree(t, map[string]string{
 		"00-a.conf": "kernel.yama.ptrace_scope = 3\n", "90-b.conf": "kernel/yama/ptrace_scope = 1\n",
 	})
-	settings, err := read(dir)
+	settings, err := readFiles(dir)
 	if err != nil || len(settings) != 1 {
 		t.Fatalf("%v, %v", settings, err)
 	}
@@ -61,7 +61,7 @@ func TestOnlyTheLastOfAParameterIsSet(t *testing.T) {
 	}
 }
 
-func TestWhatThisKernelDoesNotHaveIsNotedUnlessItMay(t *testing.T) {
+func TestApplyNotesUnknownParameters(t *testing.T) {
 	root := tree(t, map[string]string{"kernel/a": "0"})
 	dir := tree(t, map[string]string{"a.conf": "kernel.absent = 1\n-kernel.old = 1\nkernel.a = 1\n"})
 	var notes []string
@@ -69,12 +69,12 @@ func TestWhatThisKernelDoesNotHaveIsNotedUnlessItMay(t *testing.T) {
 	if err != nil || failures != 0 {
 		t.Fatalf("%d failures, %v", failures, err)
 	}
-	if want := dir + "/a.conf:1: kernel.absent is not known to this kernel"; len(notes) != 1 || notes[0] != want {
+	if want := dir + "/a.conf:1: unknown parameter kernel.absent"; len(notes) != 1 || notes[0] != want {
 		t.Errorf("%q", notes)
 	}
 }
 
-func TestFailuresAreCountedAndTheRestIsSet(t *testing.T) {
+func TestApplyCountsFailures(t *testing.T) {
 	root := tree(t, map[string]string{"kernel/dir/x": "", "kernel/old/x": "", "kernel/a": "0"})
 	dir := tree(t, map[string]string{"a.conf": "kernel.dir = 1\n-kernel.old = 1\nkernel.a = 1\n"})
 	failures, err := Apply(dir, root, t.Logf)
@@ -86,7 +86,7 @@ func TestFailuresAreCountedAndTheRestIsSet(t *testing.T) {
 	}
 }
 
-func TestABadFileSetsNothing(t *testing.T) {
+func TestApplyRejectsInvalidFile(t *testing.T) {
 	for _, text := range []string{"kernel.a\n", "= 1\n", "kernel..a = 1\n", "../a = 1\n", "kernel/../../a = 1\n", "kernel.a b = 1\n"} {
 		root := tree(t, map[string]string{"kernel/a": "0"})
 		dir := tree(t, map[string]string{"a.conf": "kernel.a = 1\n" + text})
@@ -99,19 +99,19 @@ func TestABadFileSetsNothing(t *testing.T) {
 	}
 }
 
-func TestTheDefaultsAreUnderstood(t *testing.T) {
-	settings, err := read(".")
+func TestDefaultsAreValid(t *testing.T) {
+	settings, err := readFiles(".")
 	if err != nil || len(settings) < 40 {
 		t.Fatalf("%d settings, %v", len(settings), err)
 	}
 }
 
-func TestKeys(t *testing.T) {
+func TestKeyPath(t *testing.T) {
 	for key, want := range map[string]string{
 		"kernel.a": "kernel/a", "kernel/a": "kernel/a", "net.ipv4.conf.eth0/5.x": "net/ipv4/conf/eth0.5/x",
 		"net/ipv4/conf/eth0.5/x": "net/ipv4/conf/eth0.5/x",
 	} {
-		if got := pathOf(key); got != want {
+		if got := keyPath(key); got != want {
 			t.Errorf("%s: got %s", key, got)
 		}
 	}
@@ -125,7 +125,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, s := range settings {
-			if p := filepath.Join("/proc/sys", pathOf(s.key)); len(p) <= len("/proc/sys/") || p[:10] != "/proc/sys/" {
+			if p := filepath.Join("/proc/sys", keyPath(s.key)); len(p) <= len("/proc/sys/") || p[:10] != "/proc/sys/" {
 				t.Fatalf("%q leads to %s", s.key, p)
 			}
 		}

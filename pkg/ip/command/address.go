@@ -9,7 +9,7 @@ import (
 	"lkt/ip/netlink"
 )
 
-// address is one of an interface, as the kernel tells it.
+// address is an address of an interface, as the kernel reports it.
 type address struct {
 	index  uint32
 	prefix netip.Prefix
@@ -47,7 +47,7 @@ func parseAddress(m netlink.Message) (address, error) {
 		case syscall.IFA_LOCAL:
 			a.prefix = netip.PrefixFrom(ip, bits)
 		case syscall.IFA_ADDRESS:
-			// That of the other end, if there is a local one, or the address itself.
+			// The peer's address if IFA_LOCAL is present, otherwise the address itself.
 			a.peer = netip.PrefixFrom(ip, bits)
 		case syscall.IFA_CACHEINFO:
 			if len(attribute.Value) >= 8 {
@@ -61,7 +61,7 @@ func parseAddress(m netlink.Message) (address, error) {
 	return a, err
 }
 
-// flushAddresses takes all addresses of an interface away.
+// flushAddresses removes all addresses of an interface.
 func (t *Tool) flushAddresses(w *words) error {
 	word, _ := w.next()
 	if word == "dev" {
@@ -79,8 +79,8 @@ func (t *Tool) flushAddresses(w *words) error {
 		if a.index != index {
 			continue
 		}
-		body, _ := wanted{prefix: a.prefix, peer: a.peer}.body(index, false)
-		// With the first address of a network, the kernel takes away the others of it.
+		body, _ := addressSpec{prefix: a.prefix, peer: a.peer}.body(index, false)
+		// With the primary address of a network, the kernel also removes its secondary addresses.
 		if err := t.kernel.Do(syscall.RTM_DELADDR, 0, body); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return err
 		}

@@ -20,7 +20,7 @@ const (
 
 var scopes = map[string]uint8{"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
 
-// family is of the kernel's numbers.
+// family returns the kernel's number of the address family.
 func family(a netip.Addr) uint8 {
 	if a.Is4() {
 		return syscall.AF_INET
@@ -28,8 +28,8 @@ func family(a netip.Addr) uint8 {
 	return syscall.AF_INET6
 }
 
-// wanted is an address that a command names.
-type wanted struct {
+// addressSpec is an address in a command.
+type addressSpec struct {
 	prefix           netip.Prefix
 	peer             netip.Prefix
 	device           string
@@ -58,11 +58,11 @@ func (t *Tool) changeAddress(kind, flags uint16) func(*words) error {
 	}
 }
 
-func readAddress(w *words) (a wanted, err error) {
+func readAddress(w *words) (a addressSpec, err error) {
 	a.valid, a.preferred = lifetimeForever, lifetimeForever
 	for {
-		word, there := w.next()
-		if !there {
+		word, ok := w.next()
+		if !ok {
 			break
 		}
 		var text string
@@ -94,7 +94,7 @@ func readAddress(w *words) (a wanted, err error) {
 			fallthrough
 		default:
 			if a.prefix.IsValid() {
-				return a, fmt.Errorf("%q is not known here", word)
+				return a, fmt.Errorf("unexpected argument %q", word)
 			}
 			a.prefix, err = parsePrefix(word)
 		}
@@ -104,19 +104,19 @@ func readAddress(w *words) (a wanted, err error) {
 	}
 	switch {
 	case !a.prefix.IsValid():
-		return a, errors.New("no address is given")
+		return a, errors.New("address is missing")
 	case a.device == "":
-		return a, errors.New(`no "dev" is given`)
+		return a, errors.New(`"dev" is missing`)
 	case a.peer.IsValid() && a.peer.Addr().Is4() != a.prefix.Addr().Is4():
-		return a, errors.New("the peer is of another family")
+		return a, errors.New("the peer has another address family")
 	case a.preferred > a.valid:
 		return a, errors.New("preferred_lft is longer than valid_lft")
 	}
 	return a, nil
 }
 
-// body is the request; one that takes an address away says nothing but the address.
-func (a wanted) body(index uint32, add bool) (netlink.Body, error) {
+// body returns the request. A request to delete an address has no other options.
+func (a addressSpec) body(index uint32, add bool) (netlink.Body, error) {
 	local := a.prefix.Addr()
 	remote, bits := local, a.prefix.Bits()
 	if a.peer.IsValid() {
@@ -157,15 +157,15 @@ func (a wanted) body(index uint32, add bool) (netlink.Body, error) {
 	return b, nil
 }
 
-// broadcast is an address, or "+" for that with all bits of the host set, or "-" for that with none.
+// broadcast parses a broadcast address: an address, "+" for all host bits set, or "-" for none set.
 func broadcast(text string, p netip.Prefix) (netip.Addr, error) {
 	if !p.Addr().Is4() {
-		return netip.Addr{}, errors.New("IPv6 has no broadcast")
+		return netip.Addr{}, errors.New("IPv6 has no broadcast addresses")
 	}
 	if text != "+" && text != "-" {
 		a, err := netip.ParseAddr(text)
 		if err != nil || !a.Is4() {
-			return a, fmt.Errorf("broadcast %q is no address of IPv4", text)
+			return a, fmt.Errorf("invalid IPv4 broadcast address %q", text)
 		}
 		return a, nil
 	}
@@ -184,15 +184,15 @@ func readScope(text string) (*uint8, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 8)
 	if err != nil {
-		return nil, fmt.Errorf("scope %q is not known", text)
+		return nil, fmt.Errorf("unknown scope %q", text)
 	}
 	s := uint8(n)
 	return &s, nil
 }
 
 func lifetime(of string, w *words) (uint32, error) {
-	if len(w.left) > 0 && w.left[0] == "forever" {
-		w.left = w.left[1:]
+	if len(w.rest) > 0 && w.rest[0] == "forever" {
+		w.rest = w.rest[1:]
 		return lifetimeForever, nil
 	}
 	n, err := w.number(of, lifetimeForever)

@@ -1,4 +1,5 @@
-// Package command is what of iproute2's ip(8) an image needs: addresses, links, routes, and files of such commands.
+// Package command implements a subset of iproute2's ip(8): addresses, links, routes, and batch
+// files.
 package command
 
 import (
@@ -15,23 +16,23 @@ import (
 
 const usage = "ip [-4|-6] {link|address|route} {add|replace|del|set|show|flush} …, or ip [-force] -batch FILE"
 
-// most is how long a file of commands may be.
-const most = 1 << 20
+// maxBatchSize limits the size of a batch file.
+const maxBatchSize = 1 << 20
 
-// Tool does commands, one after the other.
+// Tool runs ip commands.
 type Tool struct {
 	kernel *netlink.Conn
 	out    io.Writer
 	family uint8
 }
 
-// New has a socket of the namespace that the program is in.
+// New returns a tool for the current network namespace.
 func New(out io.Writer) (*Tool, error) {
 	kernel, err := netlink.Dial(syscall.NETLINK_ROUTE)
 	return &Tool{kernel: kernel, out: out}, err
 }
 
-// Run does what the arguments of ip(8) say.
+// Run runs the command with the arguments of ip(8).
 func (t *Tool) Run(args []string) error {
 	force := false
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
@@ -50,29 +51,29 @@ func (t *Tool) Run(args []string) error {
 			}
 			return t.batch(args[0], force)
 		default:
-			return fmt.Errorf("the option %q is not known here\n  fix: %s", "-"+option, usage)
+			return fmt.Errorf("unknown option %q\n  fix: %s", "-"+option, usage)
 		}
 	}
-	return t.one(args)
+	return t.run(args)
 }
 
-func (t *Tool) one(args []string) error {
+func (t *Tool) run(args []string) error {
 	w := &words{args}
 	word, _ := w.next()
-	object, found := choose(word, "address", "link", "route")
+	object, found := match(word, "address", "link", "route")
 	if word == "addr" {
 		object, found = "address", true
 	}
 	if !found {
-		return fmt.Errorf("%q is not known here\n  fix: %s", word, usage)
+		return fmt.Errorf("unknown object %q\n  fix: %s", word, usage)
 	}
-	word, there := w.next()
-	if !there {
+	word, ok := w.next()
+	if !ok {
 		word = "show"
 	}
 	do, found := t.action(object, word)
 	if !found {
-		return fmt.Errorf("%s %q is not known here\n  fix: %s", object, word, usage)
+		return fmt.Errorf("unknown %s command %q\n  fix: %s", object, word, usage)
 	}
 	if err := do(w); err != nil {
 		return fmt.Errorf("%s: %w", strings.Join(args, " "), err)
@@ -104,13 +105,13 @@ func (t *Tool) action(object, word string) (func(*words) error, bool) {
 			"show":    t.showRoutes, "list": t.showRoutes,
 		},
 	}[object]
-	name, _ := choose(word, "add", "change", "replace", "delete", "append", "set", "show", "list", "flush")
+	name, _ := match(word, "add", "change", "replace", "delete", "append", "set", "show", "list", "flush")
 	do, found := all[name]
 	return do, found
 }
 
-// batch does the commands of a file, one a line. A line ends with a backslash where the next one goes on. Without force, the
-// first that fails is the last.
+// batch runs the commands of a file, one per line. A backslash at the end continues a line. Without
+// force, it stops at the first failure.
 func (t *Tool) batch(path string, force bool) error {
 	file := os.Stdin
 	if path != "-" {
@@ -121,21 +122,21 @@ func (t *Tool) batch(path string, force bool) error {
 		defer opened.Close()
 		file = opened
 	}
-	lines := bufio.NewScanner(io.LimitReader(file, most))
-	lines.Buffer(nil, most)
+	lines := bufio.NewScanner(io.LimitReader(file, maxBatchSize))
+	lines.Buffer(nil, maxBatchSize)
 	var failures []error
-	number, kept := 0, ""
+	number, pending := 0, ""
 	for lines.Scan() {
 		number++
-		text := kept + lines.Text()
+		text := pending + lines.Text()
 		if before, more := strings.CutSuffix(text, `\`); more {
-			kept = before + " "
+			pending = before + " "
 			continue
 		}
-		kept = ""
+		pending = ""
 		args, err := split(text)
 		if err == nil && len(args) > 0 {
-			err = t.one(args)
+			err = t.run(args)
 		}
 		if err != nil {
 			err = fmt.Errorf("%s:%d: %w", path, number, err)
@@ -148,7 +149,7 @@ func (t *Tool) batch(path string, force bool) error {
 	return errors.Join(append(failures, lines.Err())...)
 }
 
-// split gives the words of a line: between blanks, or in quotes; what follows a "#" is a comment.
+// split splits a line into words, separated by white space or quoted. A "#" begins a comment.
 func split(line string) ([]string, error) {
 	var all []string
 	for rest := line; ; {
@@ -159,7 +160,7 @@ func split(line string) ([]string, error) {
 		if rest[0] == '"' || rest[0] == '\'' {
 			word, after, closed := strings.Cut(rest[1:], rest[:1])
 			if !closed {
-				return nil, fmt.Errorf("a quote without its end")
+				return nil, fmt.Errorf("missing closing quote")
 			}
 			all, rest = append(all, word), after
 			continue

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func TestLinesAreSplit(t *testing.T) {
+func TestSplit(t *testing.T) {
 	for line, want := range map[string][]string{
 		"":                             nil,
 		"  # a comment":                nil,
@@ -23,33 +23,33 @@ func TestLinesAreSplit(t *testing.T) {
 		}
 	}
 	if _, err := split(`alias "open`); err == nil {
-		t.Error("a quote without its end")
+		t.Error("accepted a missing closing quote")
 	}
 }
 
-func TestWhatIsNotThereIsSaid(t *testing.T) {
+func TestRunReportsInvalidCommands(t *testing.T) {
 	tool, err := New(&bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for command, want := range map[string]string{
-		"rule show":                                  `"rule" is not known here`,
-		"-json link":                                 `the option "-json" is not known here`,
-		"address add 10.0.0.1/33 dev lo":             "is no address",
-		"address add 10.0.0.1/24":                    `no "dev" is given`,
-		"address add dev lo":                         "no address is given",
+		"rule show":                                  `unknown object "rule"`,
+		"-json link":                                 `unknown option "-json"`,
+		"address add 10.0.0.1/33 dev lo":             "invalid address",
+		"address add 10.0.0.1/24":                    `"dev" is missing`,
+		"address add dev lo":                         "address is missing",
 		"address add 10.0.0.1/24 dev lo brd":         `"brd" needs a value`,
 		"address add ::1 brd + dev lo":               "IPv6 has no broadcast",
-		"route add 10.0.0.1/24 dev lo":               "10.0.0.0/24 would be one",
-		"route add default via fe80::1 src 10.0.0.1": "another family",
-		"route add via 10.0.0.1":                     "no destination",
-		"route add default via 10.0.0.1 nexthop":     `"nexthop" is not known here`,
-		"link add x type bond":                       `type "bond" is not known here`,
+		"route add 10.0.0.1/24 dev lo":               "use 10.0.0.0/24",
+		"route add default via fe80::1 src 10.0.0.1": "another address family",
+		"route add via 10.0.0.1":                     "destination is missing",
+		"route add default via 10.0.0.1 nexthop":     `unexpected argument "nexthop"`,
+		"link add x type bond":                       `unknown type "bond"`,
 		"link add x type vlan":                       `a vlan needs "id"`,
-		"link add x":                                 `no "type" is given`,
-		"link add a/b type dummy":                    "cannot be the name of an interface",
-		"link set absent up":                         `there is no interface "absent"`,
-		"link set lo mtu 70000":                      "no number from 0 to 65536",
+		"link add x":                                 `"type" is missing`,
+		"link add a/b type dummy":                    "invalid interface name",
+		"link set absent up":                         `no such interface: "absent"`,
+		"link set lo mtu 70000":                      "must be a number from 0 to 65536",
 		"link set lo mtu":                            `"mtu" needs a value`,
 	} {
 		if err := tool.Run(strings.Fields(command)); err == nil || !strings.Contains(err.Error(), want) {
@@ -58,7 +58,7 @@ func TestWhatIsNotThereIsSaid(t *testing.T) {
 	}
 }
 
-func TestABatchEndsAtItsFirstFailure(t *testing.T) {
+func TestBatchStopsAtFirstFailure(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "batch")
 	if err := os.WriteFile(path, []byte("# first\nlink show \\\n lo\nlink show absent\nlink show lo\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestABatchEndsAtItsFirstFailure(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = tool.Run(strings.Fields(force + " -b " + path))
-		if err == nil || !strings.Contains(err.Error(), path+":4: link show absent: there is no interface") {
+		if err == nil || !strings.Contains(err.Error(), path+":4: link show absent: no such interface") {
 			t.Errorf("%q: %v", force, err)
 		}
 		if got := strings.Count(out.String(), "LOOPBACK"); got != want {
@@ -79,20 +79,20 @@ func TestABatchEndsAtItsFirstFailure(t *testing.T) {
 	}
 }
 
-func TestScopesAreThoseOfIproute2(t *testing.T) {
+func TestEffectiveScope(t *testing.T) {
 	via := netip.MustParseAddr("192.0.2.1")
 	for name, c := range map[string]struct {
 		r    route
 		add  bool
 		want uint8
 	}{
-		"by a gateway":          {route{family: syscall.AF_INET, kind: 1, via: via}, true, 0},
-		"on the link":           {route{family: syscall.AF_INET, kind: 1}, true, 253},
-		"taken away":            {route{family: syscall.AF_INET, kind: 1}, false, 255},
-		"blackhole":             {route{family: syscall.AF_INET, kind: 6}, true, 0},
-		"IPv6, where it is one": {route{family: syscall.AF_INET6, kind: 1}, false, 0},
+		"via gateway": {route{family: syscall.AF_INET, kind: 1, via: via}, true, 0},
+		"on-link":     {route{family: syscall.AF_INET, kind: 1}, true, 253},
+		"delete":      {route{family: syscall.AF_INET, kind: 1}, false, 255},
+		"blackhole":   {route{family: syscall.AF_INET, kind: 6}, true, 0},
+		"IPv6":        {route{family: syscall.AF_INET6, kind: 1}, false, 0},
 	} {
-		if got := c.r.scopeOf(c.add); got != c.want {
+		if got := c.r.effectiveScope(c.add); got != c.want {
 			t.Errorf("%s: %d", name, got)
 		}
 	}
@@ -107,7 +107,7 @@ func FuzzSplit(f *testing.F) {
 			total += len(word)
 		}
 		if err == nil && total > len(line) {
-			t.Fatalf("%d letters of %d", total, len(line))
+			t.Fatalf("%d characters of %d", total, len(line))
 		}
 	})
 }

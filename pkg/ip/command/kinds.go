@@ -8,8 +8,8 @@ import (
 	"lkt/ip/netlink"
 )
 
-// dataOf is what a link of a kind has beside, from the words after its type.
-func dataOf(kind string, w *words) (data netlink.Body, err error) {
+// kindData parses the type-specific options of a link, after its type.
+func kindData(kind string, w *words) (data netlink.Body, err error) {
 	switch kind {
 	case "dummy", "bridge", "wireguard":
 	case "vlan":
@@ -22,18 +22,18 @@ func dataOf(kind string, w *words) (data netlink.Body, err error) {
 		}
 		data.AddUint16(vlanID, uint16(id))
 	case "veth":
-		word, there := w.next()
-		if !there {
+		word, ok := w.next()
+		if !ok {
 			break
 		}
 		if word != "peer" {
-			return nil, fmt.Errorf("%q is not known here", word)
+			return nil, fmt.Errorf("unexpected argument %q", word)
 		}
 		word, _ = w.next()
 		if word == "name" {
 			word, _ = w.next()
 		}
-		if err := linkName(word); err != nil {
+		if err := checkLinkName(word); err != nil {
 			return nil, err
 		}
 		data.Nest(vethPeer, func(b *netlink.Body) {
@@ -41,10 +41,10 @@ func dataOf(kind string, w *words) (data netlink.Body, err error) {
 			b.AddText(syscall.IFLA_IFNAME, word)
 		})
 	default:
-		return nil, fmt.Errorf("type %q is not known here\n  fix: one of dummy, bridge, veth, vlan, wireguard", kind)
+		return nil, fmt.Errorf("unknown type %q\n  fix: use dummy, bridge, veth, vlan or wireguard", kind)
 	}
-	if word, there := w.next(); there {
-		return nil, fmt.Errorf("%q is not known here", word)
+	if word, ok := w.next(); ok {
+		return nil, fmt.Errorf("unexpected argument %q", word)
 	}
 	return data, nil
 }

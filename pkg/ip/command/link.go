@@ -10,7 +10,7 @@ import (
 	"lkt/ip/netlink"
 )
 
-// link is one interface as the kernel tells it.
+// link is an interface, as the kernel reports it.
 type link struct {
 	index    uint32
 	flags    uint32
@@ -29,16 +29,16 @@ func (t *Tool) indexAfter(word string, w *words) (uint32, error) {
 	return t.index(name)
 }
 
-// index is that of a link by its name.
+// index returns the index of a link.
 func (t *Tool) index(name string) (uint32, error) {
-	if err := linkName(name); err != nil {
+	if err := checkLinkName(name); err != nil {
 		return 0, err
 	}
 	body := infoMessage(0, 0, 0)
 	body.AddText(syscall.IFLA_IFNAME, name)
 	answers, err := t.kernel.Ask(syscall.RTM_GETLINK, body)
 	if errors.Is(err, syscall.ENODEV) {
-		return 0, fmt.Errorf("there is no interface %q", name)
+		return 0, fmt.Errorf("no such interface: %q", name)
 	}
 	if err != nil {
 		return 0, err
@@ -48,7 +48,7 @@ func (t *Tool) index(name string) (uint32, error) {
 			return l.index, nil
 		}
 	}
-	return 0, fmt.Errorf("the kernel says nothing of %q", name)
+	return 0, fmt.Errorf("no answer from the kernel about interface %q", name)
 }
 
 func (t *Tool) links() ([]link, error) {
@@ -95,7 +95,7 @@ func parseLink(m netlink.Message) (link, error) {
 	return l, err
 }
 
-// infoMessage is struct ifinfomsg of rtnetlink(7).
+// infoMessage returns struct ifinfomsg of rtnetlink(7).
 func infoMessage(index, flags, mask uint32) netlink.Body {
 	b := make(netlink.Body, syscall.SizeofIfInfomsg)
 	binary.NativeEndian.PutUint32(b[4:], index)

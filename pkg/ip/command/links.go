@@ -9,7 +9,7 @@ import (
 	"lkt/ip/netlink"
 )
 
-// Attributes of links that package syscall does not have.
+// Link attributes that package syscall lacks.
 const (
 	iflaAlias    = 20
 	iflaLinkInfo = 18
@@ -19,10 +19,10 @@ const (
 	vlanID       = 1
 )
 
-// change is what a command wants of a link.
+// change is the change of a link that a command requests.
 type change struct {
 	name string
-	// up and down, promisc and multicast are bits of the flags; mask has those that are said.
+	// Interface flags; mask has the bits that the command mentions.
 	flags, mask uint32
 	body        netlink.Body
 }
@@ -30,9 +30,9 @@ type change struct {
 func (t *Tool) addLink(w *words) error {
 	var c change
 	for {
-		word, there := w.next()
-		if !there {
-			return errors.New(`no "type" is given`)
+		word, ok := w.next()
+		if !ok {
+			return errors.New(`"type" is missing`)
 		}
 		if word == "type" {
 			break
@@ -54,7 +54,7 @@ func (t *Tool) addLink(w *words) error {
 			word, _ = w.next()
 			fallthrough
 		default:
-			if err := c.call(word); err != nil {
+			if err := c.setName(word); err != nil {
 				return err
 			}
 		}
@@ -64,21 +64,21 @@ func (t *Tool) addLink(w *words) error {
 		return err
 	}
 	if c.name == "" {
-		return errors.New("no name is given")
+		return errors.New("the name is missing")
 	}
 	return t.createLink(c, kind, w)
 }
 
-func (c *change) call(name string) error {
+func (c *change) setName(name string) error {
 	if c.name != "" {
-		return fmt.Errorf("%q is not known here, or a second name", name)
+		return fmt.Errorf("unexpected argument %q", name)
 	}
 	c.name = name
-	return linkName(name)
+	return checkLinkName(name)
 }
 
 func (t *Tool) createLink(c change, kind string, w *words) error {
-	data, err := dataOf(kind, w)
+	data, err := kindData(kind, w)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (t *Tool) createLink(c change, kind string, w *words) error {
 	})
 	err = t.kernel.Do(syscall.RTM_NEWLINK, netlink.Create|netlink.Excl, body)
 	if errors.Is(err, syscall.EOPNOTSUPP) {
-		return fmt.Errorf("this kernel has no %s\n  fix: load its module with lkt/modprobe before", kind)
+		return fmt.Errorf("the kernel does not support %s\n  fix: load its module with lkt/modprobe first", kind)
 	}
 	return err
 }
@@ -101,8 +101,8 @@ func (t *Tool) createLink(c change, kind string, w *words) error {
 func (t *Tool) setLink(w *words) error {
 	var c change
 	for {
-		word, there := w.next()
-		if !there {
+		word, ok := w.next()
+		if !ok {
 			break
 		}
 		known, err := t.linkOption(&c, word, w)
@@ -124,7 +124,7 @@ func (t *Tool) setLink(w *words) error {
 		case "name":
 			name, err := w.value(word)
 			if err == nil {
-				err = linkName(name)
+				err = checkLinkName(name)
 			}
 			if err != nil {
 				return err
@@ -134,7 +134,7 @@ func (t *Tool) setLink(w *words) error {
 			word, _ = w.next()
 			fallthrough
 		default:
-			if err := c.call(word); err != nil {
+			if err := c.setName(word); err != nil {
 				return err
 			}
 		}
@@ -146,7 +146,7 @@ func (t *Tool) setLink(w *words) error {
 	return t.kernel.Do(syscall.RTM_NEWLINK, 0, append(infoMessage(index, c.flags, c.mask), c.body...))
 }
 
-// linkOption reads an option that a link may have when it is made and when it is changed.
+// linkOption parses an option that both "add" and "set" accept.
 func (t *Tool) linkOption(c *change, word string, w *words) (known bool, err error) {
 	flag := func(bit uint32, on bool) {
 		c.mask |= bit

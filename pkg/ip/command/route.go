@@ -8,10 +8,10 @@ import (
 	"lkt/ip/netlink"
 )
 
-// route is one that a command names, or that the kernel tells.
+// route is a route in a command or from the kernel.
 type route struct {
 	family       uint8
-	to           netip.Prefix // not valid: to everywhere
+	to           netip.Prefix // invalid for the default route
 	via          netip.Addr
 	source       netip.Addr
 	device       uint32

@@ -38,8 +38,8 @@ func (t *Tool) readRoute(w *words, add bool) (route, error) {
 		r.protocol = uint8(protocols["boot"])
 	}
 	for {
-		word, there := w.next()
-		if !there {
+		word, ok := w.next()
+		if !ok {
 			break
 		}
 		if err := t.routeOption(&r, word, w); err != nil {
@@ -47,14 +47,14 @@ func (t *Tool) readRoute(w *words, add bool) (route, error) {
 		}
 	}
 	if !r.to.IsValid() && !r.toEverywhere {
-		return r, errors.New(`no destination is given, which may be "default"`)
+		return r, errors.New(`destination is missing; it may be "default"`)
 	}
 	for _, a := range []netip.Addr{r.to.Addr(), r.via, r.source} {
 		if !a.IsValid() {
 			continue
 		}
 		if r.family != 0 && r.family != family(a) {
-			return r, fmt.Errorf("%v is of another family", a)
+			return r, fmt.Errorf("%v has another address family", a)
 		}
 		r.family = family(a)
 	}
@@ -62,7 +62,7 @@ func (t *Tool) readRoute(w *words, add bool) (route, error) {
 		r.family = syscall.AF_INET
 	}
 	if r.to.IsValid() && r.to != r.to.Masked() {
-		return r, fmt.Errorf("%v is no network; %v would be one", r.to, r.to.Masked())
+		return r, fmt.Errorf("%v is not a network; use %v", r.to, r.to.Masked())
 	}
 	return r, nil
 }
@@ -71,8 +71,8 @@ func (t *Tool) routeOption(r *route, word string, w *words) (err error) {
 	var n uint64
 	switch word {
 	case "via":
-		if len(w.left) > 0 && (w.left[0] == "inet" || w.left[0] == "inet6") {
-			w.left = w.left[1:]
+		if len(w.rest) > 0 && (w.rest[0] == "inet" || w.rest[0] == "inet6") {
+			w.rest = w.rest[1:]
 		}
 		r.via, err = w.address(word)
 	case "src":
@@ -83,10 +83,10 @@ func (t *Tool) routeOption(r *route, word string, w *words) (err error) {
 		n, err = w.number(word, 1<<32-1)
 		r.metric = uint32(n)
 	case "table":
-		n, err = named(word, tables, 1<<32-1, w)
+		n, err = namedNumber(word, tables, 1<<32-1, w)
 		r.table = uint32(n)
 	case "proto", "protocol":
-		n, err = named(word, protocols, 255, w)
+		n, err = namedNumber(word, protocols, 255, w)
 		r.protocol = uint8(n)
 	case "mtu":
 		n, err = w.number(word, 1<<16)
@@ -107,14 +107,14 @@ func (t *Tool) routeOption(r *route, word string, w *words) (err error) {
 	return err
 }
 
-// destination reads the type of a route, or where it leads.
+// destination parses the type or the destination of a route.
 func (r *route) destination(word string) (err error) {
 	if kind, found := routeTypes[word]; found {
 		r.kind = kind
 		return nil
 	}
 	if r.to.IsValid() || r.toEverywhere {
-		return fmt.Errorf("%q is not known here", word)
+		return fmt.Errorf("unexpected argument %q", word)
 	}
 	if word == "default" || word == "any" || word == "all" {
 		r.toEverywhere = true
@@ -124,15 +124,15 @@ func (r *route) destination(word string) (err error) {
 	return err
 }
 
-// named is a number, or one that has a name.
-func named(of string, names map[string]uint64, most uint64, w *words) (uint64, error) {
-	if len(w.left) > 0 {
-		if n, found := names[w.left[0]]; found {
-			w.left = w.left[1:]
+// namedNumber parses a number or one of the given names.
+func namedNumber(of string, names map[string]uint64, limit uint64, w *words) (uint64, error) {
+	if len(w.rest) > 0 {
+		if n, found := names[w.rest[0]]; found {
+			w.rest = w.rest[1:]
 			return n, nil
 		}
 	}
-	return w.number(of, most)
+	return w.number(of, limit)
 }
 
 func (r route) body(add bool) netlink.Body {
@@ -144,7 +144,7 @@ func (r route) body(add bool) netlink.Body {
 	if table > 255 {
 		small = 0
 	}
-	b := netlink.Body{r.family, 0, 0, 0, small, r.protocol, r.scopeOf(add), r.kind, 0, 0, 0, 0}
+	b := netlink.Body{r.family, 0, 0, 0, small, r.protocol, r.effectiveScope(add), r.kind, 0, 0, 0, 0}
 	binary.NativeEndian.PutUint32(b[8:], r.flags)
 	if r.to.IsValid() {
 		b[1] = uint8(r.to.Bits())
@@ -169,8 +169,8 @@ func (r route) body(add bool) netlink.Body {
 	return b
 }
 
-// scopeOf is the one that is said, or what iproute2 takes it to be.
-func (r route) scopeOf(add bool) uint8 {
+// effectiveScope returns the given scope, or iproute2's default.
+func (r route) effectiveScope(add bool) uint8 {
 	switch {
 	case r.scope != nil:
 		return *r.scope

@@ -6,12 +6,12 @@ import (
 	"syscall"
 )
 
-// showLinks prints links as iproute2 does, but for what few read.
+// showLinks prints links in a subset of iproute2's format.
 func (t *Tool) showLinks(w *words) error {
 	return t.eachLink(w, func(link) {})
 }
 
-// showAddresses prints links and their addresses.
+// showAddresses prints links with their addresses.
 func (t *Tool) showAddresses(w *words) error {
 	all, err := t.addresses()
 	if err != nil {
@@ -46,7 +46,7 @@ func (t *Tool) eachLink(w *words, then func(link)) error {
 		name, _ = w.next()
 	}
 	if word, more := w.next(); more {
-		return fmt.Errorf("%q is not known here", word)
+		return fmt.Errorf("unexpected argument %q", word)
 	}
 	if name != "" {
 		if _, err := t.index(name); err != nil {
@@ -99,14 +99,14 @@ func flagNames(flags uint32) string {
 	return strings.Join(names, ",")
 }
 
-// showRoutes prints the routes of a table, or of the main one.
+// showRoutes prints the routes of a table, by default the main one.
 func (t *Tool) showRoutes(w *words) error {
 	table := tables["main"]
-	if word, there := w.next(); there {
+	if word, ok := w.next(); ok {
 		if word != "table" {
-			return fmt.Errorf("%q is not known here", word)
+			return fmt.Errorf("unexpected argument %q", word)
 		}
-		n, err := named(word, tables, 1<<32-1, w)
+		n, err := namedNumber(word, tables, 1<<32-1, w)
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (t *Tool) showRoutes(w *words) error {
 		return err
 	}
 	for _, r := range all {
-		// As iproute2: those of IPv6 only when they are asked for.
+		// Like iproute2: IPv6 routes only with -6.
 		if uint64(r.table) != table || t.family == 0 && r.family != syscall.AF_INET {
 			continue
 		}

@@ -7,42 +7,42 @@ import (
 	"strings"
 )
 
-// words are the arguments of a command that have not been read yet.
+// words are the remaining arguments of a command.
 type words struct {
-	left []string
+	rest []string
 }
 
 func (w *words) next() (string, bool) {
-	if len(w.left) == 0 {
+	if len(w.rest) == 0 {
 		return "", false
 	}
-	word := w.left[0]
-	w.left = w.left[1:]
+	word := w.rest[0]
+	w.rest = w.rest[1:]
 	return word, true
 }
 
-// value is what follows a word that has to have one.
+// value returns the argument after an option that requires one.
 func (w *words) value(of string) (string, error) {
-	word, there := w.next()
-	if !there {
+	word, ok := w.next()
+	if !ok {
 		return "", fmt.Errorf("%q needs a value", of)
 	}
 	return word, nil
 }
 
-func (w *words) number(of string, most uint64) (uint64, error) {
+func (w *words) number(of string, limit uint64) (uint64, error) {
 	text, err := w.value(of)
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.ParseUint(text, 0, 64)
-	if err != nil || n > most {
-		return 0, fmt.Errorf("%s %q is no number from 0 to %d", of, text, most)
+	if err != nil || n > limit {
+		return 0, fmt.Errorf("%s %q must be a number from 0 to %d", of, text, limit)
 	}
 	return n, nil
 }
 
-// onOff is 1 or 0.
+// onOff parses on, off, 1 or 0.
 func (w *words) onOff(of string) (bool, error) {
 	text, err := w.value(of)
 	switch {
@@ -53,7 +53,7 @@ func (w *words) onOff(of string) (bool, error) {
 	case text == "off" || text == "0":
 		return false, nil
 	}
-	return false, fmt.Errorf("%s %q is neither on nor off", of, text)
+	return false, fmt.Errorf("%s %q must be on or off", of, text)
 }
 
 func (w *words) address(of string) (netip.Addr, error) {
@@ -63,25 +63,25 @@ func (w *words) address(of string) (netip.Addr, error) {
 	}
 	a, err := netip.ParseAddr(text)
 	if err != nil || a.Zone() != "" {
-		return netip.Addr{}, fmt.Errorf("%s %q is no address", of, text)
+		return netip.Addr{}, fmt.Errorf("invalid %s address %q", of, text)
 	}
 	return a, nil
 }
 
-// parsePrefix reads an address with the length of its prefix, or an address alone, which has all of it.
+// parsePrefix parses an address with an optional prefix length, which defaults to the full length.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is no address, as 192.0.2.1/24 is one", text)
+		return netip.Prefix{}, fmt.Errorf("invalid address %q: must be like 192.0.2.1/24", text)
 	}
 	return p, nil
 }
 
-// choose is the one of several names that word begins; iproute2 lets one write as little of it. The first that fits is meant.
-func choose(word string, names ...string) (string, bool) {
+// match returns the first name that begins with word: like iproute2, commands may be abbreviated.
+func match(word string, names ...string) (string, bool) {
 	for _, name := range names {
 		if word != "" && strings.HasPrefix(name, word) {
 			return name, true
@@ -90,10 +90,10 @@ func choose(word string, names ...string) (string, bool) {
 	return "", false
 }
 
-// linkName says whether the kernel can have an interface of that name.
-func linkName(name string) error {
+// checkLinkName returns an error unless name is a valid interface name.
+func checkLinkName(name string) error {
 	if name == "" || len(name) > 15 || name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n%\x00") {
-		return fmt.Errorf("%q cannot be the name of an interface", name)
+		return fmt.Errorf("invalid interface name %q", name)
 	}
 	return nil
 }

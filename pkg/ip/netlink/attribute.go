@@ -11,16 +11,16 @@ const (
 	kindMask   = 1<<14 - 1
 )
 
-// ErrMalformed is of a message whose lengths do not fit it.
-var ErrMalformed = errors.New("a netlink message that is malformed")
+// ErrMalformed means that the lengths in a message are inconsistent.
+var ErrMalformed = errors.New("malformed netlink message")
 
-// Attribute is one of a message: a kind, which only has a meaning in its place, and a value.
+// Attribute is a netlink attribute. The meaning of Kind depends on the message.
 type Attribute struct {
 	Kind  uint16
 	Value []byte
 }
 
-// Uint16 is the value as the kernel has it, or 0 when it has another size.
+// Uint16 returns the value in native byte order, or 0 if it has another size.
 func (a Attribute) Uint16() uint16 {
 	if len(a.Value) != 2 {
 		return 0
@@ -28,7 +28,7 @@ func (a Attribute) Uint16() uint16 {
 	return binary.NativeEndian.Uint16(a.Value)
 }
 
-// Uint32 is the value as the kernel has it, or 0 when it has another size.
+// Uint32 returns the value in native byte order, or 0 if it has another size.
 func (a Attribute) Uint32() uint32 {
 	if len(a.Value) != 4 {
 		return 0
@@ -36,7 +36,7 @@ func (a Attribute) Uint32() uint32 {
 	return binary.NativeEndian.Uint32(a.Value)
 }
 
-// Uint64 is the value as the kernel has it, or 0 when it has another size.
+// Uint64 returns the value in native byte order, or 0 if it has another size.
 func (a Attribute) Uint64() uint64 {
 	if len(a.Value) != 8 {
 		return 0
@@ -44,7 +44,7 @@ func (a Attribute) Uint64() uint64 {
 	return binary.NativeEndian.Uint64(a.Value)
 }
 
-// Text is the value up to the byte that ends it.
+// Text returns the value up to its null byte.
 func (a Attribute) Text() string {
 	for i, b := range a.Value {
 		if b == 0 {
@@ -54,7 +54,7 @@ func (a Attribute) Text() string {
 	return string(a.Value)
 }
 
-// Parse gives the attributes that follow one another in data, whose values are slices of it.
+// Parse returns the attributes in data. Their values are slices of data.
 func Parse(data []byte) ([]Attribute, error) {
 	var all []Attribute
 	for len(data) >= headerSize {
@@ -68,7 +68,7 @@ func Parse(data []byte) ([]Attribute, error) {
 	return all, nil
 }
 
-// Body is what a request has after its header: a structure of its family, then attributes.
+// Body is a request after its header: a family-specific structure, followed by attributes.
 type Body []byte
 
 // Add appends an attribute.
@@ -92,10 +92,10 @@ func (b *Body) AddUint32(kind uint16, value uint32) {
 	b.Add(kind, binary.NativeEndian.AppendUint32(nil, value))
 }
 
-// AddText appends an attribute that is a text and the byte that ends it.
+// AddText appends a null-terminated string as an attribute.
 func (b *Body) AddText(kind uint16, text string) { b.Add(kind, append([]byte(text), 0)) }
 
-// Nest appends an attribute that has others in it.
+// Nest appends an attribute that contains the attributes added by fill.
 func (b *Body) Nest(kind uint16, fill func(*Body)) {
 	start := len(*b)
 	b.Add(kind|nested, nil)

@@ -1,4 +1,5 @@
-// Package netlink asks the kernel by netlink(7): requests that it confirms, and requests that it answers.
+// Package netlink sends requests to the kernel over netlink(7), and receives its acknowledgements
+// and answers.
 package netlink
 
 import (
@@ -8,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Flags of requests.
+// Request flags.
 const (
 	Create  = syscall.NLM_F_CREATE
 	Excl    = syscall.NLM_F_EXCL
@@ -20,19 +21,19 @@ const (
 	solNetlink = 270
 	capAck     = 10
 	extAck     = 11
-	// What a confirmation has: the request is cut to its header; attributes follow.
+	// An acknowledgement without the request's payload, followed by attributes.
 	ackHasAttributes = 0x200
 	ackMessage       = 1
-	// most is what a request may have, so that the length of an attribute, which has 16 bits, is enough.
-	most = 60_000
-	// answers is what the kernel may say at once.
-	answers = 1 << 20
+	// maxRequest keeps the 16-bit lengths of attributes valid.
+	maxRequest = 60_000
+	// bufferSize is the size of the receive buffer.
+	bufferSize = 1 << 20
 )
 
-// Error is the kernel's answer to a request that it refuses.
+// Error is the kernel's error for a request.
 type Error struct {
 	Errno syscall.Errno
-	// Detail is what the kernel says beside, or empty.
+	// Detail is the kernel's extended error message, or empty.
 	Detail string
 }
 
@@ -45,57 +46,58 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Errno }
 
-// Message is one answer.
+// Message is an answer.
 type Message struct {
 	Kind uint16
 	Data []byte
 }
 
-// Conn is a socket of one family of netlink. One request is made at a time.
+// Conn is a netlink socket. It handles one request at a time.
 type Conn struct {
 	fd       int
 	sequence uint32
 	buffer   []byte
 }
 
-// Dial opens a socket of a family: NETLINK_ROUTE, NETLINK_GENERIC.
+// Dial opens a socket of a family: NETLINK_ROUTE or NETLINK_GENERIC.
 func Dial(family int) (*Conn, error) {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, family)
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
-	// Without these the answer is a number alone, which is as good.
+	// Optional: without them, errors have no message.
 	_ = syscall.SetsockoptInt(fd, solNetlink, capAck, 1)
 	_ = syscall.SetsockoptInt(fd, solNetlink, extAck, 1)
 	if err := syscall.Bind(fd, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		syscall.Close(fd)
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
-	return &Conn{fd: fd, buffer: make([]byte, answers)}, nil
+	return &Conn{fd: fd, buffer: make([]byte, bufferSize)}, nil
 }
 
 // Close closes the socket.
 func (c *Conn) Close() { syscall.Close(c.fd) }
 
-// Do makes a request and waits for the kernel to confirm it. It fails with *Error when the kernel refuses.
+// Do sends a request and waits for its acknowledgement. It returns *Error if the kernel rejects the
+// request.
 func (c *Conn) Do(kind, flags uint16, body Body) error {
 	_, err := c.exchange(kind, flags|syscall.NLM_F_ACK, body)
 	return err
 }
 
-// Ask makes a request and gives what the kernel answers.
+// Ask sends a request and returns the answers.
 func (c *Conn) Ask(kind uint16, body Body) ([]Message, error) {
 	return c.exchange(kind, syscall.NLM_F_ACK, body)
 }
 
-// List makes a request for all there is of something.
+// List sends a dump request and returns the answers.
 func (c *Conn) List(kind uint16, body Body) ([]Message, error) {
 	return c.exchange(kind, syscall.NLM_F_DUMP, body)
 }
 
 func (c *Conn) exchange(kind, flags uint16, body Body) ([]Message, error) {
-	if len(body) > most {
-		return nil, fmt.Errorf("a request of %d bytes is too long", len(body))
+	if len(body) > maxRequest {
+		return nil, fmt.Errorf("netlink request of %d bytes is too long", len(body))
 	}
 	c.sequence++
 	request := binary.NativeEndian.AppendUint32(nil, uint32(syscall.SizeofNlMsghdr+len(body)))
@@ -124,7 +126,7 @@ func (c *Conn) exchange(kind, flags uint16, body Body) ([]Message, error) {
 	}
 }
 
-// parse reads what the kernel has said at once. It is done with the end of a list, or a confirmation.
+// parse parses a datagram from the kernel. done means the end of a dump, or an acknowledgement.
 func parse(data []byte, sequence uint32) (all []Message, done bool, err error) {
 	for len(data) >= syscall.SizeofNlMsghdr {
 		length := int(binary.NativeEndian.Uint32(data))
@@ -139,7 +141,7 @@ func parse(data []byte, sequence uint32) (all []Message, done bool, err error) {
 		switch {
 		case !mine:
 		case kind == syscall.NLMSG_ERROR, kind == syscall.NLMSG_DONE:
-			return all, true, refusal(payload, flags)
+			return all, true, ackError(payload, flags)
 		default:
 			all = append(all, Message{kind, append([]byte(nil), payload...)})
 		}
@@ -147,9 +149,9 @@ func parse(data []byte, sequence uint32) (all []Message, done bool, err error) {
 	return all, false, nil
 }
 
-// refusal is what a confirmation, or the end of a list, says: a number that is 0 or a negated errno; then the header of the
-// request, if it is a confirmation, and attributes.
-func refusal(payload []byte, flags uint16) error {
+// ackError parses an acknowledgement or the end of a dump: 0 or a negated errno, then (in an
+// acknowledgement) the header of the request and attributes.
+func ackError(payload []byte, flags uint16) error {
 	if len(payload) < 4 {
 		return nil
 	}
@@ -157,15 +159,15 @@ func refusal(payload []byte, flags uint16) error {
 	if number >= 0 {
 		return nil
 	}
-	refused := &Error{Errno: syscall.Errno(-number)}
+	kernelError := &Error{Errno: syscall.Errno(-number)}
 	const head = 4 + syscall.SizeofNlMsghdr
 	if flags&ackHasAttributes != 0 && len(payload) > head {
 		attributes, _ := Parse(payload[head:])
 		for _, a := range attributes {
 			if a.Kind == ackMessage {
-				refused.Detail = a.Text()
+				kernelError.Detail = a.Text()
 			}
 		}
 	}
-	return refused
+	return kernelError
 }

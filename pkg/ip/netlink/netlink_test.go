@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestWhatIsBuiltIsRead(t *testing.T) {
+func TestParseReadsBody(t *testing.T) {
 	var b Body
 	b.AddText(3, "eth0")
 	b.AddUint8(4, 7)
@@ -25,7 +25,7 @@ func TestWhatIsBuiltIsRead(t *testing.T) {
 	}
 }
 
-func TestTheKernelAnswersAndRefuses(t *testing.T) {
+func TestAskKernel(t *testing.T) {
 	c, err := Dial(syscall.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestTheKernelAnswersAndRefuses(t *testing.T) {
 	body := make(Body, syscall.SizeofIfInfomsg)
 	body.AddText(syscall.IFLA_IFNAME, "no-such-link")
 	if _, err := c.Ask(syscall.RTM_GETLINK, body); !errors.Is(err, syscall.ENODEV) {
-		t.Errorf("an interface that is not there: %v", err)
+		t.Errorf("a missing interface: %v", err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"lkt/ip/netlink"
 )
 
-// Get tells what an interface has.
+// Get returns the state of an interface.
 func (k *Kernel) Get(name string) (*Device, error) {
 	answers, err := k.conn.List(k.family, header(cmdGet, name))
 	if err != nil {
@@ -24,7 +24,7 @@ func (k *Kernel) Get(name string) (*Device, error) {
 	return d, nil
 }
 
-// read adds what one message says. A peer with many addresses is told in several.
+// read adds the content of a message. A peer with many addresses spans several messages.
 func (d *Device) read(data []byte) error {
 	attributes, err := afterHeader(data)
 	if err != nil {

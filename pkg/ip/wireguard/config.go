@@ -1,4 +1,5 @@
-// Package wireguard reads configs of wg(8) and wg-quick(8), and sets and tells what an interface of WireGuard has.
+// Package wireguard parses config files of wg(8) and wg-quick(8), and configures and reads
+// WireGuard interfaces.
 package wireguard
 
 import (
@@ -11,33 +12,33 @@ import (
 	"time"
 )
 
-// Key is a private, public or preshared one.
+// Key is a private, public or preshared key.
 type Key [32]byte
 
-// ParseKey reads a key of 44 letters, as wg(8) writes it.
+// ParseKey parses a key in the base64 form of wg(8).
 func ParseKey(text string) (k Key, err error) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || len(raw) != len(k) {
-		// What it is may be secret.
-		return k, errors.New("it is no key: 44 letters that end with =")
+		// The error omits the text, which may be secret.
+		return k, errors.New("invalid key: must be 44 characters that end with =")
 	}
 	return Key(raw), nil
 }
 
 func (k Key) String() string { return base64.StdEncoding.EncodeToString(k[:]) }
 
-// Device is what an interface is to have, or has.
+// Device is the configuration or the state of an interface.
 type Device struct {
 	PrivateKey *Key
-	PublicKey  Key // told alone
+	PublicKey  Key // only set by Get
 	ListenPort *uint16
 	Mark       *uint32
 	Peers      []Peer
-	// Of a file for wg-quick, else empty.
+	// From a wg-quick file, otherwise empty.
 	Quick Quick
 }
 
-// Peer is one of a device.
+// Peer is a peer of a device.
 type Peer struct {
 	PublicKey    Key
 	PresharedKey *Key
@@ -45,14 +46,14 @@ type Peer struct {
 	Endpoint   string
 	Keepalive  *uint16
 	AllowedIPs []netip.Prefix
-	// ReplaceAllowed says that it is to have no other addresses; Remove, that it is to go.
+	// ReplaceAllowed removes all other allowed IPs; Remove removes the peer.
 	ReplaceAllowed, Remove bool
-	// Told alone.
+	// Only set by Get.
 	LastHandshake      time.Time
 	Received, Transmit uint64
 }
 
-// Quick is what a file has that wg-quick(8) reads and wg(8) does not.
+// Quick has the settings that only wg-quick(8) reads.
 type Quick struct {
 	Addresses []netip.Prefix
 	MTU       uint32
@@ -61,7 +62,8 @@ type Quick struct {
 	Names []string // DNS
 }
 
-// ParseConfig reads a config. With quick, it may have what wg-quick(8) knows. An error has the number of the line.
+// ParseConfig parses a config file. With quick, it accepts the settings of wg-quick(8). Errors
+// contain the line number.
 func ParseConfig(text string, quick bool) (*Device, error) {
 	d := &Device{}
 	section, number := "", 0
@@ -79,7 +81,7 @@ func ParseConfig(text string, quick bool) (*Device, error) {
 				d.Peers = append(d.Peers, Peer{ReplaceAllowed: true})
 			case "[interface]":
 			default:
-				return nil, fmt.Errorf("line %d: a section %s is not known", number, line)
+				return nil, fmt.Errorf("line %d: unknown section %s", number, line)
 			}
 			continue
 		}
@@ -95,7 +97,7 @@ func ParseConfig(text string, quick bool) (*Device, error) {
 		case "[interface]":
 			err = d.set(name, value, quick)
 		default:
-			err = errors.New("it is in no section")
+			err = errors.New("not in a section")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %s: %w", number, name, err)
@@ -121,7 +123,7 @@ func (d *Device) set(name, value string, quick bool) (err error) {
 		d.Mark, err = ParseMark(value)
 	default:
 		if !quick {
-			return errors.New("it is not known here")
+			return errors.New("unknown setting")
 		}
 		return d.Quick.set(name, value)
 	}
@@ -141,12 +143,12 @@ func (q *Quick) set(name, value string) error {
 	case "mtu":
 		n, err := strconv.ParseUint(value, 10, 16)
 		if err != nil {
-			return fmt.Errorf("%q is no number of bytes", value)
+			return fmt.Errorf("invalid MTU %q", value)
 		}
 		q.MTU = uint32(n)
 	case "table":
 		if _, err := strconv.ParseUint(value, 0, 32); err != nil && value != "off" && value != "auto" {
-			return fmt.Errorf("%q is not known", value)
+			return fmt.Errorf("invalid table %q", value)
 		}
 		q.Table = value
 	case "dns":
@@ -155,12 +157,12 @@ func (q *Quick) set(name, value string) error {
 		}
 	case "saveconfig":
 		if value != "false" {
-			return errors.New("nothing is saved here")
+			return errors.New("not supported")
 		}
 	case "preup", "postup", "predown", "postdown":
-		return errors.New("there is no shell for it\n  fix: make it an onboot container of its own")
+		return errors.New("not supported: the image has no shell\n  fix: use a separate onboot container")
 	default:
-		return errors.New("it is not known here")
+		return errors.New("unknown setting")
 	}
 	return nil
 }
@@ -182,7 +184,7 @@ func (p *Peer) set(name, value string) (err error) {
 		more, err = ParseAllowed(value)
 		p.AllowedIPs = append(p.AllowedIPs, more...)
 	default:
-		err = errors.New("it is not known here")
+		err = errors.New("unknown setting")
 	}
 	return err
 }

@@ -10,40 +10,40 @@ import (
 	"lkt/ip/netlink"
 )
 
-// Of linux/genetlink.h and linux/wireguard.h.
+// Constants of linux/genetlink.h and linux/wireguard.h.
 const (
-	netlinkGeneric  = 16
-	genlControl     = 16
-	controlGet      = 3
-	controlID       = 1
-	controlName     = 2
-	genlHeaderSize  = 4
-	cmdGet, cmdSet  = 0, 1
-	devIfName       = 2
-	devPrivateKey   = 3
-	devPublicKey    = 4
-	devFlags        = 5
-	devListenPort   = 6
-	devMark         = 7
-	devPeers        = 8
-	replacePeers    = 1
-	peerPublicKey   = 1
-	peerPreshared   = 2
-	peerFlags       = 3
-	peerEndpoint    = 4
-	peerKeepalive   = 5
-	peerHandshake   = 6
-	peerReceived    = 7
-	peerTransmit    = 8
-	peerAllowed     = 9
-	peerRemove      = 1
-	replaceAllowed  = 2
-	allowedFamily   = 1
-	allowedAddress  = 2
-	allowedBits     = 3
-	allowedAtOnce   = 512
-	sockaddrInSize  = 16
-	sockaddrIn6Size = 28
+	netlinkGeneric       = 16
+	genlControl          = 16
+	controlGet           = 3
+	controlID            = 1
+	controlName          = 2
+	genlHeaderSize       = 4
+	cmdGet, cmdSet       = 0, 1
+	devIfName            = 2
+	devPrivateKey        = 3
+	devPublicKey         = 4
+	devFlags             = 5
+	devListenPort        = 6
+	devMark              = 7
+	devPeers             = 8
+	replacePeers         = 1
+	peerPublicKey        = 1
+	peerPreshared        = 2
+	peerFlags            = 3
+	peerEndpoint         = 4
+	peerKeepalive        = 5
+	peerHandshake        = 6
+	peerReceived         = 7
+	peerTransmit         = 8
+	peerAllowed          = 9
+	peerRemove           = 1
+	replaceAllowed       = 2
+	allowedFamily        = 1
+	allowedAddress       = 2
+	allowedBits          = 3
+	maxAllowedPerRequest = 512
+	sockaddrInSize       = 16
+	sockaddrIn6Size      = 28
 )
 
 // Kernel is a connection to the kernel's WireGuard.
@@ -52,7 +52,7 @@ type Kernel struct {
 	family uint16
 }
 
-// Open connects. It fails where the kernel has no WireGuard.
+// Open connects to the kernel. It fails if the kernel does not support WireGuard.
 func Open() (*Kernel, error) {
 	conn, err := netlink.Dial(netlinkGeneric)
 	if err != nil {
@@ -62,7 +62,7 @@ func Open() (*Kernel, error) {
 	body.AddText(controlName, "wireguard")
 	answers, err := conn.Ask(genlControl, body)
 	if errors.Is(err, syscall.ENOENT) {
-		return nil, errors.New("this kernel has no wireguard\n  fix: load its module with lkt/modprobe before")
+		return nil, errors.New("the kernel does not support WireGuard\n  fix: load its module with lkt/modprobe first")
 	}
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func Open() (*Kernel, error) {
 	return nil, netlink.ErrMalformed
 }
 
-// afterHeader is what follows the header of generic netlink.
+// afterHeader returns the attributes after a generic netlink header.
 func afterHeader(data []byte) ([]netlink.Attribute, error) {
 	if len(data) < genlHeaderSize {
 		return nil, netlink.ErrMalformed
@@ -86,7 +86,8 @@ func afterHeader(data []byte) ([]netlink.Attribute, error) {
 	return netlink.Parse(data[genlHeaderSize:])
 }
 
-// Set changes what the device says of an interface. With replace, peers that it does not have go.
+// Set applies the fields of d that are set to an interface. With replace, it removes all other
+// peers.
 func (k *Kernel) Set(name string, d *Device, replace bool, resolve func(string) (netip.AddrPort, error)) error {
 	first := header(cmdSet, name)
 	if d.PrivateKey != nil {
@@ -101,7 +102,7 @@ func (k *Kernel) Set(name string, d *Device, replace bool, resolve func(string) 
 	if replace {
 		first.AddUint32(devFlags, replacePeers)
 	}
-	// All names are looked up before anything is changed.
+	// Resolve all names before any change.
 	var requests []netlink.Body
 	for _, p := range d.Peers {
 		more, err := p.requests(name, resolve)
@@ -124,7 +125,7 @@ func header(command uint8, name string) netlink.Body {
 	return b
 }
 
-// requests are one for a peer, or as many as its addresses need.
+// requests returns the requests that configure a peer: one, or more if it has many allowed IPs.
 func (p Peer) requests(name string, resolve func(string) (netip.AddrPort, error)) ([]netlink.Body, error) {
 	var endpoint []byte
 	if p.Endpoint != "" {
@@ -136,14 +137,14 @@ func (p Peer) requests(name string, resolve func(string) (netip.AddrPort, error)
 	}
 	var all []netlink.Body
 	for left, first := p.AllowedIPs, true; first || len(left) > 0; first = false {
-		now := left[:min(len(left), allowedAtOnce)]
+		now := left[:min(len(left), maxAllowedPerRequest)]
 		left = left[len(now):]
 		b := header(cmdSet, name)
 		b.Nest(devPeers, func(b *netlink.Body) {
 			b.Nest(0, func(b *netlink.Body) {
 				b.Add(peerPublicKey, p.PublicKey[:])
 				if first {
-					p.once(b, endpoint)
+					p.addSettings(b, endpoint)
 				}
 				if len(now) > 0 {
 					b.Nest(peerAllowed, func(b *netlink.Body) { addAllowed(b, now) })
@@ -155,7 +156,7 @@ func (p Peer) requests(name string, resolve func(string) (netip.AddrPort, error)
 	return all, nil
 }
 
-func (p Peer) once(b *netlink.Body, endpoint []byte) {
+func (p Peer) addSettings(b *netlink.Body, endpoint []byte) {
 	var flags uint32
 	if p.Remove {
 		flags |= peerRemove

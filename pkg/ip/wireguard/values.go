@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ParseAllowed reads networks with commas between.
+// ParseAllowed parses a comma-separated list of networks.
 func ParseAllowed(text string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for part := range strings.SplitSeq(text, ",") {
@@ -21,7 +21,7 @@ func ParseAllowed(text string) ([]netip.Prefix, error) {
 	return all, nil
 }
 
-// parseAllowed reads one, or an address, which is a network of its own.
+// parseAllowed parses a network, or an address as a single-address network.
 func parseAllowed(text string) (netip.Prefix, error) {
 	text = strings.TrimSpace(text)
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
@@ -29,12 +29,12 @@ func parseAllowed(text string) (netip.Prefix, error) {
 	}
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
-		return p, fmt.Errorf("%q is no address, as 192.0.2.1/24 is one", text)
+		return p, fmt.Errorf("invalid address %q: must be like 192.0.2.1/24", text)
 	}
 	return p, nil
 }
 
-// ParseEndpoint checks HOST:PORT, where an address of IPv6 is in brackets.
+// ParseEndpoint validates HOST:PORT. An IPv6 address must be in brackets.
 func ParseEndpoint(text string) (string, error) {
 	if _, err := netip.ParseAddrPort(text); err == nil {
 		return text, nil
@@ -58,36 +58,36 @@ func isHostName(text string) bool {
 func parsePort(text string) (*uint16, error) {
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no port", text)
+		return nil, fmt.Errorf("invalid port %q", text)
 	}
 	port := uint16(n)
 	return &port, nil
 }
 
-// ParsePort reads the number of a port.
+// ParsePort parses a port number.
 func ParsePort(text string) (*uint16, error) { return parsePort(text) }
 
-// ParseMark reads the mark of packets: a number, in hexadecimal after 0x, or off.
+// ParseMark parses a firewall mark: a number, in hexadecimal after 0x, or off.
 func ParseMark(text string) (*uint32, error) {
 	if text == "off" {
 		return new(uint32), nil
 	}
 	n, err := strconv.ParseUint(text, 0, 32)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no mark", text)
+		return nil, fmt.Errorf("invalid mark %q", text)
 	}
 	mark := uint32(n)
 	return &mark, nil
 }
 
-// ParseKeepalive reads seconds, or off.
+// ParseKeepalive parses an interval in seconds, or off.
 func ParseKeepalive(text string) (*uint16, error) {
 	if text == "off" {
 		return new(uint16), nil
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return nil, errors.New("it is neither seconds below 65536 nor off")
+		return nil, errors.New("must be seconds below 65536, or off")
 	}
 	seconds := uint16(n)
 	return &seconds, nil

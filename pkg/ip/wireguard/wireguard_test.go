@@ -14,7 +14,7 @@ const (
 	public  = "ZP7h1OjA1oIAmsAvMKujp2RAAC/f0kY814b3Xq6j/0Y="
 )
 
-// That of LinuxKit's example.
+// The config of LinuxKit's example.
 const quick = `[Interface]
 Address = 192.168.2.1/24, fd00::1/64
 DNS = 192.168.2.2
@@ -28,7 +28,7 @@ Endpoint = 127.0.0.1:51821
 PersistentKeepalive = 25
 `
 
-func TestAConfigIsRead(t *testing.T) {
+func TestParseConfig(t *testing.T) {
 	d, err := ParseConfig(quick, true)
 	if err != nil {
 		t.Fatal(err)
@@ -43,56 +43,56 @@ func TestAConfigIsRead(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongIsSaidWithoutSecrets(t *testing.T) {
+func TestParseConfigErrorsHaveNoSecrets(t *testing.T) {
 	for text, want := range map[string]string{
-		"PrivateKey = x": "line 1: privatekey: it is in no section",
-		"[Interface]\nPrivateKey = " + private[:43]: "line 2: privatekey: it is no key",
-		"[Interface]\nPostUp = iptables -A":         "line 2: postup: there is no shell for it",
-		"[Interface]\nListenPort = 65536":           `line 2: listenport: "65536" is no port`,
+		"PrivateKey = x": "line 1: privatekey: not in a section",
+		"[Interface]\nPrivateKey = " + private[:43]: "line 2: privatekey: invalid key",
+		"[Interface]\nPostUp = iptables -A":         "line 2: postup: not supported: the image has no shell",
+		"[Interface]\nListenPort = 65536":           `line 2: listenport: invalid port "65536"`,
 		"[Interface]\nSecret":                       "line 2: expected NAME = VALUE",
 		"[Peer]\nAllowedIPs = 1.2.3.4/33":           "line 2: allowedips: ",
 		"[Peer]\nEndpoint = a_b:1":                  "line 2: endpoint: ",
 		"[Peer]\nAllowedIPs = 10.0.0.0/8":           "peer 1 has no PublicKey",
-		"[Pear]":                                    "line 1: a section [Pear] is not known",
+		"[Pear]":                                    "line 1: unknown section [Pear]",
 	} {
 		_, err := ParseConfig(text, true)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), private[:43]) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if _, err := ParseConfig(quick, false); err == nil || !strings.Contains(err.Error(), "address: it is not known here") {
-		t.Errorf("what wg(8) does not know: %v", err)
+	if _, err := ParseConfig(quick, false); err == nil || !strings.Contains(err.Error(), "address: unknown setting") {
+		t.Errorf("a wg-quick setting without quick: %v", err)
 	}
 }
 
-// What is asked for has the form in which the kernel tells it, but for what is secret and for flags.
-func TestWhatIsAskedForIsWhatWouldBeTold(t *testing.T) {
+// A request has the same form as the kernel's state, except for secrets and flags.
+func TestReadReadsRequests(t *testing.T) {
 	d, err := ParseConfig(quick, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := d.Peers[0]
 	p.Endpoint = "[2001:db8::1]:51821"
-	for i := range 2 * allowedAtOnce {
+	for i := range 2 * maxAllowedPerRequest {
 		p.AllowedIPs = append(p.AllowedIPs, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}), 32))
 	}
 	requests, err := p.requests("wg0", func(text string) (netip.AddrPort, error) { return netip.ParseAddrPort(text) })
 	if err != nil || len(requests) != 3 {
 		t.Fatalf("%d requests, %v", len(requests), err)
 	}
-	told := &Device{}
+	got := &Device{}
 	for _, body := range requests {
-		if err := told.read(body); err != nil {
+		if err := got.read(body); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p.ReplaceAllowed = false
-	if len(told.Peers) != 1 || !reflect.DeepEqual(told.Peers[0], p) {
-		t.Errorf("%+v", told.Peers)
+	if len(got.Peers) != 1 || !reflect.DeepEqual(got.Peers[0], p) {
+		t.Errorf("%+v", got.Peers)
 	}
 }
 
-func TestNothingIsChangedForANameThatIsNotFound(t *testing.T) {
+func TestRequestsFailForUnknownHost(t *testing.T) {
 	p := Peer{Endpoint: "absent.example:1"}
 	if _, err := p.requests("wg0", func(string) (netip.AddrPort, error) { return netip.AddrPort{}, errors.New("no") }); err == nil {
 		t.Error("no error")
@@ -109,7 +109,7 @@ func FuzzParseConfig(f *testing.F) {
 		for _, p := range d.Peers {
 			for _, a := range p.AllowedIPs {
 				if !a.IsValid() || a != a.Masked() {
-					t.Fatalf("%v is no network", a)
+					t.Fatalf("%v is not a network", a)
 				}
 			}
 		}

@@ -1,4 +1,4 @@
-// Package command is lkt-logs, which shows the logs of the machine, those of all sources in the order of their times.
+// Package command is lkt-logs, which shows the logs of all sources in the order of their times.
 package command
 
 import (
@@ -22,17 +22,17 @@ import (
 const usage = `usage: lkt-logs [-f] [-n LINES] [-since TIME] [-raw] [SOURCE...]
        lkt-logs -list
 
-A SOURCE is a service, onboot.NNN-NAME, onshutdown.NNN-NAME, or init; without one all are shown.
+A SOURCE is a service, onboot.NNN-NAME, onshutdown.NNN-NAME, or init; default: all.
 
-  -f           go on with what is written from now on
-  -n LINES     no more than the last lines
-  -since TIME  from a time on (2026-01-31T12:00:00Z), or from so long ago (90s, 10m, 2h)
-  -raw         bytes that drive a terminal as they are
-  -list        the sources: lines and bytes written, dropped, not sent to the syslog server, and kept
-  -dir PATH    where the logs are, instead of /var/log
+  -f           follow: show new lines as they are written
+  -n LINES     show only the last lines
+  -since TIME  show lines since a time (2026-01-31T12:00:00Z) or for a duration (90s, 10m, 2h)
+  -raw         do not replace terminal control characters
+  -list        list the sources: lines and bytes written, dropped, not sent to the syslog server, and kept
+  -dir PATH    directory of the logs; default: /var/log
 `
 
-// options are those of the command line.
+// options are the options of the command line.
 type options struct {
 	dir     string
 	follow  bool
@@ -43,7 +43,7 @@ type options struct {
 	sources []string
 }
 
-// Main is the program. It returns its exit status: 0, 1, or 2 for arguments that are wrong.
+// Main runs the program and returns its exit status: 0, 1, or 2 for invalid arguments.
 func Main(args []string) int {
 	o, err := parse(args, time.Now())
 	if errors.Is(err, flag.ErrHelp) {
@@ -77,11 +77,11 @@ func parse(args []string, now time.Time) (o options, err error) {
 		}
 		o.since, err = time.Parse(time.RFC3339, text)
 		if err != nil {
-			return fmt.Errorf("%q is neither a time such as 2026-01-31T12:00:00Z nor a duration such as 10m", text)
+			return fmt.Errorf("%q must be a time such as 2026-01-31T12:00:00Z or a duration such as 10m", text)
 		}
 		return nil
 	})
-	// Options may stand behind sources too.
+	// Options may also follow sources.
 	for {
 		if err := flags.Parse(args); err != nil {
 			return o, err
@@ -111,7 +111,7 @@ func run(o options, out io.Writer) error {
 	}
 	for _, name := range o.sources {
 		if s.cursors[name] == nil && !o.follow {
-			return fmt.Errorf("there is no log of %q: lkt-logs -list has those there are", name)
+			return fmt.Errorf("no log of %q\n  fix: lkt-logs -list shows the sources", name)
 		}
 	}
 	if err := s.first(); err != nil {
@@ -131,14 +131,14 @@ func run(o options, out io.Writer) error {
 	return nil
 }
 
-// show writes lines.
+// show writes the selected lines.
 type show struct {
 	options
 	out     *bufio.Writer
 	cursors map[string]*logs.Cursor
 }
 
-// open opens the logs that are there and are asked for, and not open yet.
+// open opens existing logs that are selected and not open yet.
 func (s *show) open() error {
 	names, err := logs.Sources(s.dir)
 	if err != nil {
@@ -173,22 +173,22 @@ func (s *show) merge(visit func(logs.Entry) error) error {
 	})
 }
 
-// first writes what is there: all, or the last lines of it.
+// first writes all existing lines, or the last ones.
 func (s *show) first() error {
 	if s.last < 0 {
 		return s.more()
 	}
-	var kept []logs.Entry
+	var entries []logs.Entry
 	err := s.merge(func(e logs.Entry) error {
-		if kept = append(kept, e); len(kept) > 2*s.last+1000 {
-			kept = slices.Clone(kept[len(kept)-s.last:])
+		if entries = append(entries, e); len(entries) > 2*s.last+1000 {
+			entries = slices.Clone(entries[len(entries)-s.last:])
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, e := range kept[max(0, len(kept)-s.last):] {
+	for _, e := range entries[max(0, len(entries)-s.last):] {
 		if err := s.write(e); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func example(t *testing.T) string {
 	return dir
 }
 
-func shown(t *testing.T, args ...string) string {
+func output(t *testing.T, args ...string) string {
 	t.Helper()
 	o, err := parse(args, noon.Add(3*time.Minute))
 	if err != nil {
@@ -47,7 +47,7 @@ func shown(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-func TestWhatIsShown(t *testing.T) {
+func TestShow(t *testing.T) {
 	dir := example(t)
 	const one, two, three = "2020-02-29T12:00:00.000Z a one\n", "2020-02-29T12:01:00.000Z b two ?[2J\n", "2020-02-29T12:02:00.000Z a three\n"
 	for args, want := range map[string]string{
@@ -63,24 +63,24 @@ func TestWhatIsShown(t *testing.T) {
 		"--since 2020-02-29T12:02:00Z a": three,
 		"-raw b":                         strings.ReplaceAll(two, "?", "\x1b"),
 	} {
-		if got := shown(t, append([]string{"-dir", dir}, strings.Fields(args)...)...); got != want {
+		if got := output(t, append([]string{"-dir", dir}, strings.Fields(args)...)...); got != want {
 			t.Errorf("%s: %q", args, got)
 		}
 	}
 }
 
-func TestMistakes(t *testing.T) {
+func TestReportsInvalidArguments(t *testing.T) {
 	for _, args := range []string{"-x", "-n", "-n x", "-since yesterday", "a -x"} {
 		if _, err := parse(strings.Fields(args), noon); err == nil {
 			t.Errorf("accepted %q", args)
 		}
 	}
 	if err := run(options{dir: example(t), sources: []string{"none"}, last: -1}, io.Discard); err == nil {
-		t.Error("a source that is not there is nothing")
+		t.Error("accepted an unknown source")
 	}
 }
 
-func TestWhatIsWrittenLaterIsShown(t *testing.T) {
+func TestFollow(t *testing.T) {
 	dir := example(t)
 	read, write := io.Pipe()
 	go func() { _ = run(options{dir: dir, follow: true, last: 1}, write) }()
@@ -103,13 +103,13 @@ func TestWhatIsWrittenLaterIsShown(t *testing.T) {
 	next("new six")
 }
 
-func TestTheListHasWhatWasDropped(t *testing.T) {
+func TestList(t *testing.T) {
 	dir := t.TempDir()
 	status := map[string]logs.Status{"b": {Lines: 1}, "a": {Lines: 7, Bytes: 70, DroppedLines: 5, Unsent: 2, Kept: 35}}
 	if err := logs.WriteStatus(dir, status); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(shown(t, "-list", "-dir", dir), "\n")
+	lines := strings.Split(output(t, "-list", "-dir", dir), "\n")
 	if got := strings.Fields(lines[1]); strings.Join(got, " ") != "a 7 70 5 2 35" {
 		t.Error(got)
 	}

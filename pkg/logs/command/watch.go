@@ -21,7 +21,8 @@ func newWatch(dir string) (*watch, error) {
 	return &watch{file}, nil
 }
 
-// wait returns when something has changed since it returned last. What changed is not told: events are lost when there are many.
+// wait waits until something has changed since its last return. It does not report what: the kernel
+// drops events if there are many.
 func (w *watch) wait() error {
 	_, err := w.file.Read(make([]byte, 64<<10))
 	return err

@@ -1,4 +1,4 @@
-// Package cloud asks the services of clouds that tell a machine what it is.
+// Package cloud reads the metadata services of cloud providers.
 package cloud
 
 import (
@@ -9,16 +9,16 @@ import (
 	"net/http"
 	"slices"
 
-	"lkt/metadata/found"
+	"lkt/metadata/instance"
 	"lkt/metadata/linklocal"
 )
 
-// errOther: whoever answers is not this provider.
-var errOther = errors.New("is another service")
+// errOther means that another provider's service answers.
+var errOther = errors.New("another service answers")
 
-// provider is how one is known, and what it is asked.
+// provider describes how to identify and read the service of a provider.
 type provider struct {
-	// label is written to the file "provider".
+	// label is the content of the file "provider".
 	label   string
 	address string
 	host    string
@@ -26,28 +26,28 @@ type provider struct {
 	read    func(ctx context.Context, s *session) error
 }
 
-// session is with one provider.
+// session collects the metadata of one provider.
 type session struct {
 	client *linklocal.Client
-	*found.Metadata
+	*instance.Metadata
 }
 
-// Clouds asks, and remembers the addresses at which nobody is.
+// Clouds reads providers, and remembers unreachable addresses.
 type Clouds struct {
 	silent map[string]bool
 }
 
-// New has asked nobody.
+// New returns a Clouds without known addresses.
 func New() *Clouds { return &Clouds{silent: map[string]bool{}} }
 
-// Known says whether there is such a provider.
+// Known reports whether there is a provider with the name.
 func Known(name string) bool {
 	_, known := providers[name]
 	return known
 }
 
-// Read is what a provider tells. It fails when this machine is not one of the provider's.
-func (c *Clouds) Read(ctx context.Context, name string) (*found.Metadata, error) {
+// Read returns the metadata of a provider. It fails if this machine does not run at the provider.
+func (c *Clouds) Read(ctx context.Context, name string) (*instance.Metadata, error) {
 	p := providers[name]
 	if c.silent[p.address] {
 		return nil, fmt.Errorf("%s: %w", p.address, linklocal.ErrUnreachable)
@@ -57,7 +57,7 @@ func (c *Clouds) Read(ctx context.Context, name string) (*found.Metadata, error)
 	for key, values := range p.header {
 		client.Header[key] = values
 	}
-	s := &session{client: client, Metadata: found.New(p.label)}
+	s := &session{client: client, Metadata: instance.New(p.label)}
 	if err := p.read(ctx, s); err != nil {
 		c.silent[p.address] = errors.Is(err, linklocal.ErrUnreachable)
 		return nil, err
@@ -65,46 +65,46 @@ func (c *Clouds) Read(ctx context.Context, name string) (*found.Metadata, error)
 	return s.Metadata, nil
 }
 
-// get is the body of what is at a path.
+// get returns the body of the response for a path.
 func (s *session) get(ctx context.Context, path string) ([]byte, error) {
 	body, _, err := s.client.Get(ctx, path)
 	return body, err
 }
 
-// values asks for files of one line. What the provider does not have is left out.
+// values reads single-line values. It skips those that the provider does not have.
 func (s *session) values(ctx context.Context, base string, paths map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
 		text, err := s.get(ctx, base+paths[name])
 		if err != nil {
-			s.left(name, err)
+			s.skip(name, err)
 			continue
 		}
 		s.Set(name, string(text))
 	}
 }
 
-// userData asks for what the owner of the machine has given it.
+// userData reads the user data, which the owner of the machine has provided.
 func (s *session) userData(ctx context.Context, path string) {
 	data, err := s.get(ctx, path)
 	if err != nil {
-		s.left("userdata", err)
+		s.skip("userdata", err)
 		return
 	}
 	s.UserData = data
 }
 
-// keys asks for lines of authorized_keys.
+// keys reads lines of authorized_keys.
 func (s *session) keys(ctx context.Context, path string) {
 	text, err := s.get(ctx, path)
 	if err != nil {
-		s.left("ssh keys", err)
+		s.skip("ssh keys", err)
 		return
 	}
 	s.AddKeys(string(text))
 }
 
-// left: not every machine has everything, so what is not found is no problem.
-func (s *session) left(name string, err error) {
+// skip records an error for a value, unless the value does not exist, which is normal.
+func (s *session) skip(name string, err error) {
 	var status *linklocal.StatusError
 	if errors.As(err, &status) && status.Status == http.StatusNotFound {
 		return

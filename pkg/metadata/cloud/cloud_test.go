@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// What the providers answer to whom is tested with servers at their addresses: tools/test/metadata.test.ts.
+// tools/test/metadata.test.ts tests the providers with servers at their addresses.
 
-func TestEveryAddressIsLinkLocal(t *testing.T) {
+func TestProvidersAreLinkLocal(t *testing.T) {
 	for name, p := range providers {
-		if p.address != usual && p.address != "169.254.42.42" || p.label == "" || !Known(name) {
+		if p.address != defaultAddress && p.address != "169.254.42.42" || p.label == "" || !Known(name) {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
@@ -18,7 +18,7 @@ func TestEveryAddressIsLinkLocal(t *testing.T) {
 	}
 }
 
-func TestScalewaysConf(t *testing.T) {
+func TestParseConf(t *testing.T) {
 	conf := parseConf("ID=1-2\nSSH_PUBLIC_KEYS_0_KEY='ssh-ed25519 AAAA= a'\nEMPTY=\n\nno value\n")
 	want := map[string]string{"ID": "1-2", "SSH_PUBLIC_KEYS_0_KEY": "ssh-ed25519 AAAA= a", "EMPTY": "", "": "", "no value": ""}
 	if !maps.Equal(conf, want) {
@@ -26,7 +26,7 @@ func TestScalewaysConf(t *testing.T) {
 	}
 }
 
-func TestGooglesKeys(t *testing.T) {
+func TestWithoutUsers(t *testing.T) {
 	if keys := withoutUsers("a:ssh-rsa AAAA a\n\nno user\nb:ssh-ed25519 B b:c"); keys != "ssh-rsa AAAA a\nssh-ed25519 B b:c\n" {
 		t.Errorf("%q", keys)
 	}

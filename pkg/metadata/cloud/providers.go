@@ -10,23 +10,23 @@ import (
 )
 
 const (
-	usual = "169.254.169.254"
-	// What Amazon began and others have too.
+	defaultAddress = "169.254.169.254"
+	// Amazon's paths, which other providers have too.
 	ec2Values   = "/latest/meta-data/"
 	ec2UserData = "/latest/user-data"
 )
 
 var providers = map[string]provider{
-	"aws":          {label: "AWS", address: usual, read: readAWS},
-	"digitalocean": {label: "DigitalOcean", address: usual, read: readDigitalOcean},
+	"aws":          {label: "AWS", address: defaultAddress, read: readAWS},
+	"digitalocean": {label: "DigitalOcean", address: defaultAddress, read: readDigitalOcean},
 	"gcp": {
-		label: "GCP", address: usual, host: "metadata.google.internal", read: readGCP,
+		label: "GCP", address: defaultAddress, host: "metadata.google.internal", read: readGCP,
 		header: http.Header{"Metadata-Flavor": {"Google"}},
 	},
-	"hetzner":   {label: "Hetzner", address: usual, read: readHetzner},
-	"openstack": {label: "openstack", address: usual, read: readOpenStack},
+	"hetzner":   {label: "Hetzner", address: defaultAddress, read: readHetzner},
+	"openstack": {label: "openstack", address: defaultAddress, read: readOpenStack},
 	"scaleway":  {label: "Scaleway", address: "169.254.42.42", read: readScaleway},
-	"vultr":     {label: "Vultr", address: usual, read: readVultr},
+	"vultr":     {label: "Vultr", address: defaultAddress, read: readVultr},
 }
 
 var ec2Files = map[string]string{
@@ -35,7 +35,7 @@ var ec2Files = map[string]string{
 }
 
 func readAWS(ctx context.Context, s *session) error {
-	// Version 2 of the service wants a token, which whoever only makes this machine fetch an address does not get.
+	// IMDSv2 requires a token. It protects against request forgery through this machine.
 	token, err := s.client.Put(ctx, "/latest/api/token", "X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "300")
 	if err == nil && len(token) < 1024 && !strings.ContainsFunc(string(token), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		s.client.Header.Set("X-Aws-Ec2-Metadata-Token", string(token))
@@ -62,17 +62,17 @@ func (s *session) readEC2(ctx context.Context) error {
 	return nil
 }
 
-// ec2Keys are listed as "0=name", and each has a directory.
+// ec2Keys reads the SSH keys. They are listed as "0=name", and each has a directory.
 func (s *session) ec2Keys(ctx context.Context) {
-	const most = 16
+	const maxKeys = 16
 	list, err := s.get(ctx, ec2Values+"public-keys/")
 	if err != nil {
-		s.left("ssh keys", err)
+		s.skip("ssh keys", err)
 		return
 	}
 	for i, line := range strings.Split(string(list), "\n") {
 		number, _, _ := strings.Cut(line, "=")
-		if n, err := strconv.ParseUint(number, 10, 16); err == nil && i < most {
+		if n, err := strconv.ParseUint(number, 10, 16); err == nil && i < maxKeys {
 			s.keys(ctx, fmt.Sprintf("%spublic-keys/%d/openssh-key", ec2Values, n))
 		}
 	}
@@ -93,7 +93,7 @@ func readHetzner(ctx context.Context, s *session) error {
 		err = json.Unmarshal(text, &keys)
 	}
 	if err != nil {
-		s.left("ssh keys", err)
+		s.skip("ssh keys", err)
 	}
 	for _, key := range keys {
 		s.AddKeys(key)
@@ -151,7 +151,7 @@ func readGCP(ctx context.Context, s *session) error {
 	for _, scope := range scopes {
 		text, err := s.get(ctx, base+scope+"/attributes/ssh-keys")
 		if err != nil {
-			s.left("ssh keys", err)
+			s.skip("ssh keys", err)
 			continue
 		}
 		s.AddKeys(withoutUsers(string(text)))
@@ -160,7 +160,7 @@ func readGCP(ctx context.Context, s *session) error {
 	return nil
 }
 
-// withoutUsers: a line is "user:key", and all keys are root's, as LinuxKit has it.
+// withoutUsers strips the user from lines "user:key": as in LinuxKit, all keys are for root.
 func withoutUsers(text string) string {
 	var keys strings.Builder
 	for line := range strings.Lines(text) {

@@ -33,7 +33,7 @@ func readScaleway(ctx context.Context, s *session) error {
 	return nil
 }
 
-// parseConf reads lines of KEY=value, some in quotes of a shell.
+// parseConf parses lines of KEY=value, where the value may be in quotes.
 func parseConf(text string) map[string]string {
 	conf := map[string]string{}
 	for line := range strings.Lines(text) {

@@ -1,5 +1,6 @@
-// Package config writes what was found to the directory of which containers bind what they need. Nothing is written outside of it,
-// whatever is in it: a link is never followed, and what was there is replaced.
+// Package config writes metadata to a directory from which containers bind files. It writes nothing
+// outside of the directory, whatever the directory contains: it does not follow links, and replaces
+// existing files.
 package config
 
 import (
@@ -10,12 +11,13 @@ import (
 	"slices"
 	"strings"
 
-	"lkt/metadata/found"
+	"lkt/metadata/instance"
 	"lkt/metadata/userdata"
 )
 
-// Write makes the files of LinuxKit's names: provider, userdata, ssh/authorized_keys, and one for every value.
-func Write(dir string, m *found.Metadata) error {
+// Write writes the files that LinuxKit defines: provider, userdata, ssh/authorized_keys, and one
+// for each value.
+func Write(dir string, m *instance.Metadata) error {
 	entries := []userdata.Entry{{Name: "provider", Mode: 0o644, Content: []byte(m.Provider)}}
 	for _, name := range slices.Sorted(maps.Keys(m.Values)) {
 		entries = append(entries, userdata.Entry{Name: name, Mode: 0o644, Content: []byte(m.Values[name])})
@@ -31,7 +33,7 @@ func Write(dir string, m *found.Metadata) error {
 	return WriteEntries(dir, entries)
 }
 
-// WriteEntries makes files and directories in dir, which it makes too.
+// WriteEntries creates dir and writes files and directories in it.
 func WriteEntries(dir string, entries []userdata.Entry) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -61,7 +63,7 @@ func writeFile(root *os.Root, e userdata.Entry) error {
 	if err := root.Remove(e.Name); err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	// Nobody has the file open who may not read it.
+	// Mode 0600 first, so that no process can open the file too early.
 	file, err := root.OpenFile(e.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

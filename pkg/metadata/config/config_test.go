@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"lkt/metadata/found"
+	"lkt/metadata/instance"
 	"lkt/metadata/userdata"
 )
 
@@ -27,14 +27,14 @@ func expectMode(t *testing.T, path string, mode fs.FileMode) {
 	}
 }
 
-func TestWhatAProviderTold(t *testing.T) {
+func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "config")
-	m := found.New("AWS")
+	m := instance.New("AWS")
 	m.Set("hostname", "web")
 	m.Set("instance_id", "i-1")
 	m.AddKeys("ssh-ed25519 AAAA a\nssh-ed25519 BBBB b")
 	m.UserData = []byte("#!/bin/sh\n")
-	for range 2 { // again, as after a start anew
+	for range 2 { // twice, as after a restart
 		if err := Write(dir, m); err != nil {
 			t.Fatal(err)
 		}
@@ -47,9 +47,9 @@ func TestWhatAProviderTold(t *testing.T) {
 	}
 }
 
-func TestNothingIsThereThatWasNotTold(t *testing.T) {
+func TestWriteOmitsMissingValues(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(dir, found.New("CDROM sr0")); err != nil {
+	if err := Write(dir, instance.New("CDROM sr0")); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -58,7 +58,7 @@ func TestNothingIsThereThatWasNotTold(t *testing.T) {
 	}
 }
 
-func TestModesAndDepth(t *testing.T) {
+func TestWriteEntriesSetsModes(t *testing.T) {
 	dir := t.TempDir()
 	entries, err := userdata.Parse([]byte(
 		`{"a":{"perm":"0500","entries":{"b":{"entries":{"c":{"perm":"0400","content":"x"}}},"d":{"perm":"0700","entries":{}}}},"e":{"perm":"0777","content":""}}`))
@@ -75,7 +75,7 @@ func TestModesAndDepth(t *testing.T) {
 	expectFile(t, dir+"/e", "", 0o777)
 }
 
-func TestLinksAreReplaced(t *testing.T) {
+func TestWriteEntriesReplacesLinks(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(outside+"/file", []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
@@ -101,12 +101,12 @@ func TestLinksAreReplaced(t *testing.T) {
 	expectFile(t, outside+"/file", "kept", 0o600)
 	for _, path := range []string{outside + "/new", filepath.Dir(dir) + "/file"} {
 		if _, err := os.Lstat(path); err == nil {
-			t.Errorf("%s is there", path)
+			t.Errorf("%s exists", path)
 		}
 	}
 }
 
-func TestAHardLinkIsNotWrittenThrough(t *testing.T) {
+func TestWriteEntriesReplacesHardLinks(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/other", []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestAHardLinkIsNotWrittenThrough(t *testing.T) {
 	expectFile(t, dir+"/other", "kept", 0o600)
 }
 
-func TestADirectoryIsNotReplacedByAFile(t *testing.T) {
+func TestWriteEntriesKeepsDirectories(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(dir+"/a/b", 0o755); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,5 @@
-// Package disk finds the disk with metadata: a CD, or any disk that is an ISO image with a label that says so. It is read, not mounted.
+// Package disk finds the metadata disk: a CD, or a disk with an ISO image whose label marks it. It
+// reads the image without mounting it.
 package disk
 
 import (
@@ -12,24 +13,26 @@ import (
 	"strings"
 	"syscall"
 
-	"lkt/metadata/found"
+	"lkt/metadata/instance"
 	"lkt/metadata/iso9660"
 )
 
 const (
 	maxDevices = 256
-	// maxFile is what "lkt metadata create" writes at most.
+	// maxFile is the maximum that "lkt metadata create" writes.
 	maxFile = 16 << 20
 )
 
-// ErrNone: no disk has metadata.
+// ErrNone means that no disk has metadata.
 var ErrNone = errors.New("no disk has metadata")
 
-// Labels of disks that are not CDs, in lower case: NoCloud's, and that of "lkt metadata create" and LinuxKit.
+// Labels of metadata disks that are not CDs, in lower case: that of NoCloud, and that of "lkt
+// metadata create" and LinuxKit.
 var labels = []string{"cidata", "config"}
 
-// Read is what the first disk in dir, which is as /dev, tells. It fails with ErrNone when there is none.
-func Read(dir string) (*found.Metadata, error) {
+// Read returns the metadata of the first metadata disk in dir, which is like /dev. It fails with
+// ErrNone without one.
+func Read(dir string) (*instance.Metadata, error) {
 	names, err := devices(dir)
 	if err != nil {
 		return nil, err
@@ -51,7 +54,7 @@ func Read(dir string) (*found.Metadata, error) {
 	return nil, ErrNone
 }
 
-// devices are the names of disks, CDs first. A file counts as a disk.
+// devices returns the names of the disks, CDs first. Regular files count as disks.
 func devices(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -69,7 +72,8 @@ func devices(dir string) ([]string, error) {
 	return names, nil
 }
 
-// isMemory: loop, ram and zram are what this machine has filled itself.
+// isMemory reports whether the device is a loop, ram or zram device, whose content comes from this
+// machine.
 func isMemory(name string) bool {
 	return strings.HasPrefix(name, "loop") || strings.HasPrefix(name, "ram") || strings.HasPrefix(name, "zram")
 }
@@ -85,9 +89,9 @@ func rank(name string) int {
 	return 1
 }
 
-// readDevice fails with ErrNone when the disk is another one.
-func readDevice(path, name string) (*found.Metadata, error) {
-	// A drive without a disk in it must not be waited for.
+// readDevice reads a metadata disk. It fails with ErrNone if the disk is not one.
+func readDevice(path, name string) (*instance.Metadata, error) {
+	// O_NONBLOCK: do not wait for a disk in an empty drive.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		if errors.Is(err, syscall.ENOMEDIUM) || errors.Is(err, syscall.ENXIO) {
@@ -100,7 +104,7 @@ func readDevice(path, name string) (*found.Metadata, error) {
 	if err != nil || !isCD(name) && !slices.Contains(labels, strings.ToLower(image.Label)) {
 		return nil, ErrNone
 	}
-	m := found.New("CDROM /dev/" + name)
+	m := instance.New("CDROM /dev/" + name)
 	for _, name := range []string{"user-data", "config"} {
 		if m.UserData, err = image.ReadFile(name, maxFile); err == nil {
 			break
@@ -122,12 +126,13 @@ func readDevice(path, name string) (*found.Metadata, error) {
 	return m, nil
 }
 
-// addMetaData takes two values of the file "meta-data", which is YAML or JSON; only the usual form of a line is understood.
-func addMetaData(m *found.Metadata, text string) {
+// addMetaData reads two values from the file "meta-data", which is YAML or JSON. It parses only
+// lines in the usual form.
+func addMetaData(m *instance.Metadata, text string) {
 	names := map[string]string{"instance-id": "instance_id", "local-hostname": "hostname"}
 	for line := range strings.Lines(text) {
 		key, value, _ := strings.Cut(strings.TrimRight(strings.TrimSpace(line), ","), ":")
-		if name, wanted := names[unquoted(key)]; wanted && unquoted(value) != "" {
+		if name, known := names[unquoted(key)]; known && unquoted(value) != "" {
 			m.Set(name, unquoted(value))
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// write makes an ISO image of a name in dir, with the label and with files.
+// write creates an ISO image in dir, with a label and files.
 func write(t *testing.T, dir, name, label string, files map[string]string) {
 	t.Helper()
 	from := t.TempDir()
@@ -25,7 +25,7 @@ func write(t *testing.T, dir, name, label string, files map[string]string) {
 	}
 }
 
-func TestTheFirstDiskThatIsMeant(t *testing.T) {
+func TestReadPrefersCDs(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "vda", "other", map[string]string{"user-data": "wrong"})
 	write(t, dir, "loop0", "cidata", map[string]string{"user-data": "wrong"})
@@ -46,7 +46,7 @@ func TestTheFirstDiskThatIsMeant(t *testing.T) {
 	}
 }
 
-func TestALinkIsNoDisk(t *testing.T) {
+func TestReadIgnoresLinks(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	write(t, other, "image", "cidata", map[string]string{"user-data": "x"})
 	if err := os.Symlink(filepath.Join(other, "image"), filepath.Join(dir, "sr0")); err != nil {
@@ -57,7 +57,7 @@ func TestALinkIsNoDisk(t *testing.T) {
 	}
 }
 
-func TestMetaData(t *testing.T) {
+func TestReadMetaData(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "vda", "cidata", map[string]string{"meta-data": "instance-id: i-1\nlocal-hostname: 'web'\n", "user-data": "x"})
 	m, err := Read(dir)
@@ -72,7 +72,7 @@ func TestMetaData(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsTooLong(t *testing.T) {
+func TestReadRejectsLargeFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "vda", "cidata", map[string]string{"user-data": strings.Repeat("x", maxFile+1)})
 	if m, err := Read(dir); m != nil || err == nil || !strings.Contains(err.Error(), "vda: user-data: more than") {

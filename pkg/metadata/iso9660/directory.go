@@ -8,7 +8,7 @@ import (
 	"unicode/utf16"
 )
 
-// Fields of a directory record (ECMA-119, 9.1).
+// Offsets in a directory record (ECMA-119 section 9.1).
 const (
 	atBlock      = 2
 	atSize       = 10
@@ -20,7 +20,7 @@ const (
 	flagContinues = 0x80 // in another record: files of 4 GiB and more
 )
 
-var errRecord = errors.New("a directory record is not whole")
+var errTruncated = errors.New("truncated directory record")
 
 func extentOf(record []byte) extent {
 	return extent{
@@ -34,12 +34,12 @@ func extentOf(record []byte) extent {
 func lookUp(directory []byte, name string, joliet bool) (extent, error) {
 	for at := 0; at < len(directory); {
 		length := int(directory[at])
-		if length == 0 { // no record goes over the end of a sector
+		if length == 0 { // records do not cross sector boundaries
 			at = (at/sector + 1) * sector
 			continue
 		}
 		if length <= atName || at+length > len(directory) {
-			return extent{}, errRecord
+			return extent{}, errTruncated
 		}
 		record := directory[at : at+length]
 		at += length
@@ -61,16 +61,16 @@ func lookUp(directory []byte, name string, joliet bool) (extent, error) {
 func nameOf(record []byte, joliet bool) (string, error) {
 	end := atName + int(record[atNameLength])
 	if end > len(record) {
-		return "", errRecord
+		return "", errTruncated
 	}
 	id := record[atName:end]
-	if len(id) == 1 && id[0] <= 1 { // the directory itself, and the one above
+	if len(id) == 1 && id[0] <= 1 { // the directory itself, or its parent
 		return "", nil
 	}
 	if joliet {
 		return withoutVersion(ucs2(id)), nil
 	}
-	if end%2 == 1 { // filled, so that the next field begins at an even place
+	if end%2 == 1 { // padding to an even offset
 		end++
 	}
 	if end < len(record) {
@@ -81,7 +81,8 @@ func nameOf(record []byte, joliet bool) (string, error) {
 	return strings.ToLower(strings.TrimSuffix(withoutVersion(string(id)), ".")), nil
 }
 
-// rockRidge puts the name together from the fields NM (RRIP 4.1.4). A name that goes on outside of the record is longer than any looked for.
+// rockRidge returns the name in the NM fields (RRIP 4.1.4). It ignores continuations outside the
+// record, which only very long names have.
 func rockRidge(fields []byte) string {
 	const continues, itself, above = 1, 2, 4
 	var name strings.Builder

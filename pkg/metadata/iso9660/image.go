@@ -1,5 +1,6 @@
-// Package iso9660 reads files of an ISO image (ECMA-119) with the names that Linux would give them: those of Rock Ridge (SUSP 1.12, RRIP
-// 1.12), else those of Joliet, else its own in lower case. The kernel need not mount what a stranger has made.
+// Package iso9660 reads files of an ISO image (ECMA-119) under the names that Linux shows: those of
+// Rock Ridge (SUSP 1.12, RRIP 1.12), otherwise those of Joliet, otherwise the plain ones in lower
+// case. This way the kernel need not mount an untrusted image.
 package iso9660
 
 import (
@@ -13,14 +14,14 @@ import (
 
 const (
 	sector = 2048
-	// The descriptors begin after the system area.
+	// The descriptors follow the system area.
 	firstDescriptor = 16
 	maxDescriptors  = 16
 	maxDirectory    = 1 << 20
 	maxDepth        = 8
 )
 
-// Types of descriptors, and where their fields are (ECMA-119, 8.4 and 8.5).
+// Descriptor types, and offsets in descriptors (ECMA-119 sections 8.4 and 8.5).
 const (
 	primary       = 1
 	supplementary = 2
@@ -32,30 +33,30 @@ const (
 	atRoot      = 156
 )
 
-var errNotISO = errors.New("no ISO image")
+var errNotISO = errors.New("not an ISO image")
 
-// Image is one whose descriptors have been read.
+// Image is an open ISO image.
 type Image struct {
-	// Label is the name of the volume.
+	// Label is the volume identifier.
 	Label string
 
 	reader io.ReaderAt
 	trees  []tree
 }
 
-// tree is one of the directory trees of an image. They lead to the same files.
+// tree is one of the directory trees of an image. All trees share the files.
 type tree struct {
 	root   extent
 	joliet bool
 }
 
-// extent is where the bytes of a file are.
+// extent is the location of a file's data.
 type extent struct {
 	block, size uint32
 	directory   bool
 }
 
-// Open reads the descriptors.
+// Open reads the descriptors of an image.
 func Open(reader io.ReaderAt) (*Image, error) {
 	image := &Image{reader: reader}
 	var joliet []tree
@@ -88,12 +89,13 @@ func Open(reader io.ReaderAt) (*Image, error) {
 	return image, nil
 }
 
-// isJoliet knows the escape sequences of UCS-2, levels 1 to 3 (Joliet specification, 4.1).
+// isJoliet recognizes the escape sequences of UCS-2, levels 1 to 3 (Joliet specification, 4.1).
 func isJoliet(escapes []byte) bool {
 	return escapes[0] == '%' && escapes[1] == '/' && strings.IndexByte("@CE", escapes[2]) >= 0
 }
 
-// ReadFile is the file at a path with slashes. It fails with fs.ErrNotExist when no tree has it, and when it has more than max bytes.
+// ReadFile returns the file at a slash-separated path. It fails with fs.ErrNotExist if no tree has
+// it, and if it has more than max bytes.
 func (i *Image) ReadFile(path string, max int) ([]byte, error) {
 	for _, t := range i.trees {
 		file, err := i.find(t, path)
@@ -129,7 +131,7 @@ func (i *Image) find(t tree, path string) (extent, error) {
 			return extent{}, fs.ErrNotExist
 		}
 		if at.size > maxDirectory {
-			return extent{}, fmt.Errorf("a directory of %d bytes", at.size)
+			return extent{}, fmt.Errorf("directory of %d bytes is too large", at.size)
 		}
 		data, err := i.read(at)
 		if err != nil {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// made is an image by genisoimage, which other systems make their disks of metadata with.
-func made(t testing.TB, files map[string]string, options ...string) []byte {
+// makeImage returns an image made by genisoimage, which other systems use for metadata disks.
+func makeImage(t testing.TB, files map[string]string, options ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -37,7 +37,7 @@ func made(t testing.TB, files map[string]string, options ...string) []byte {
 	return data
 }
 
-func TestNames(t *testing.T) {
+func TestReadFile(t *testing.T) {
 	long := strings.Repeat("long-name-", 9)
 	files := map[string]string{
 		"user-data": "text\n", "config": "other", "empty": "", "openstack/latest/user_data": "deep", long: "long",
@@ -48,7 +48,7 @@ func TestNames(t *testing.T) {
 		"-joliet -rock": {"user-data", "config", "empty", "openstack/latest/user_data", long},
 		"":              {"config", "empty"},
 	} {
-		image, err := Open(bytes.NewReader(made(t, files, strings.Fields(options)...)))
+		image, err := Open(bytes.NewReader(makeImage(t, files, strings.Fields(options)...)))
 		if err != nil {
 			t.Fatalf("%s: %v", options, err)
 		}
@@ -66,18 +66,18 @@ func TestNames(t *testing.T) {
 			}
 		}
 		if data, err := image.ReadFile("config", 4); err == nil || errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: more than its bound: %q, %v", options, data, err)
+			t.Errorf("%s: more than max bytes: %q, %v", options, data, err)
 		}
 	}
 }
 
-// TestADirectoryOfManySectors: records do not go over their ends.
-func TestADirectoryOfManySectors(t *testing.T) {
+// TestDirectoryOfManySectors tests that records do not cross sector boundaries.
+func TestDirectoryOfManySectors(t *testing.T) {
 	files := map[string]string{"user-data": "text"}
 	for i := range 200 {
 		files[strings.Repeat("x", 1+i%60)+string(rune('a'+i%26))] = ""
 	}
-	image, err := Open(bytes.NewReader(made(t, files, "-rock")))
+	image, err := Open(bytes.NewReader(makeImage(t, files, "-rock")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,21 +86,21 @@ func TestADirectoryOfManySectors(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotWhole(t *testing.T) {
-	whole := made(t, map[string]string{"user-data": strings.Repeat("x", 5000)}, "-rock")
+func TestReadFileOfTruncatedImage(t *testing.T) {
+	whole := makeImage(t, map[string]string{"user-data": strings.Repeat("x", 5000)}, "-rock")
 	for size := 0; size < len(whole); size += sector / 2 {
 		image, err := Open(bytes.NewReader(whole[:size]))
 		if err != nil {
 			continue
 		}
-		// It is filled at its end, where nothing is.
+		// The end of the image is padding.
 		if data, err := image.ReadFile("user-data", 1<<20); err == nil && len(data) != 5000 {
 			t.Errorf("%d bytes of the image: %d of the file", size, len(data))
 		}
 	}
 }
 
-func TestRockRidgeNamesInPieces(t *testing.T) {
+func TestRockRidgeJoinsNames(t *testing.T) {
 	fields := []byte("PX\x05\x01xNM\x09\x01\x01userNM\x0a\x01\x00-dataXX\x00")
 	if name := rockRidge(fields); name != "user-data" {
 		t.Errorf("%q", name)
@@ -112,19 +112,20 @@ func TestRockRidgeNamesInPieces(t *testing.T) {
 	}
 }
 
-// sparse has the first bytes of every sector from the descriptors on, and the rest is zero: what is fuzzed is small.
+// sparse has the first bytes of every sector from the descriptors on, and the rest reads as zeros:
+// this keeps fuzz inputs small.
 type sparse []byte
 
-const kept = 640
+const sectorPrefix = 640
 
 func (s sparse) ReadAt(p []byte, at int64) (int, error) {
 	for i := range p {
 		number, within := (at+int64(i))/sector-firstDescriptor, (at+int64(i))%sector
-		if number < 0 || number*kept >= int64(len(s)) {
+		if number < 0 || number*sectorPrefix >= int64(len(s)) {
 			return i, io.EOF
 		}
 		p[i] = 0
-		if from := number*kept + within; within < kept && from < int64(len(s)) {
+		if from := number*sectorPrefix + within; within < sectorPrefix && from < int64(len(s)) {
 			p[i] = s[from]
 		}
 	}
@@ -133,7 +134,7 @@ func (s sparse) ReadAt(p []byte, at int64) (int, error) {
 
 func sparseOf(data []byte) (s sparse) {
 	for at := firstDescriptor * sector; at < len(data) && at < 40*sector; at += sector {
-		s = append(s, data[at:at+kept]...)
+		s = append(s, data[at:at+sectorPrefix]...)
 	}
 	return s
 }
@@ -141,7 +142,7 @@ func sparseOf(data []byte) (s sparse) {
 func FuzzReadFile(f *testing.F) {
 	files := map[string]string{"user-data": "text", "config": "x", "openstack/latest/user_data": "y"}
 	for _, options := range [][]string{{"-rock"}, {"-joliet"}, nil} {
-		s := sparseOf(made(f, files, options...))
+		s := sparseOf(makeImage(f, files, options...))
 		if image, err := Open(s); err != nil {
 			f.Fatal(err)
 		} else if data, err := image.ReadFile("config", 100); err != nil || string(data) != "x" {

@@ -1,5 +1,5 @@
-// Package linklocal asks a web server at a link-local address. Nobody else can be reached with it: names are not looked up, a proxy is
-// not used, a redirection is not followed. Time and size are bounded.
+// Package linklocal is an HTTP client for a link-local address. It cannot reach any other host: it
+// resolves no names, uses no proxy and follows no redirects. It limits time and size.
 package linklocal
 
 import (
@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// A link has no long ways.
-	connectTime = 1500 * time.Millisecond
-	requestTime = 3 * time.Second
-	maxHeader   = 16 << 10
+	// Link-local hosts are near.
+	connectTimeout = 1500 * time.Millisecond
+	requestTimeout = 3 * time.Second
+	maxHeader      = 16 << 10
 	// MaxBody is more than any provider allows for user data.
 	MaxBody = 1 << 20
 )
 
-// ErrUnreachable: nobody is at the address, so other paths need not be tried.
-var ErrUnreachable = errors.New("nobody answers there")
+// ErrUnreachable means that no host answers at the address, so that other paths need not be tried.
+var ErrUnreachable = errors.New("no host answers")
 
-// StatusError is an answer without what was asked for.
+// StatusError is a response with a status other than 200.
 type StatusError struct {
 	Path   string
 	Status int
@@ -35,41 +35,41 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return fmt.Sprintf("%s: status %d", e.Path, e.Status) }
 
-// Client is for one address.
+// Client is a client for one address.
 type Client struct {
-	// Header goes with every request.
+	// Header is sent with every request.
 	Header http.Header
-	// Host is what the server is called in requests, when not by its address.
+	// Host is the Host header, by default the address.
 	Host string
 
 	address netip.AddrPort
 	web     *http.Client
 }
 
-// New is a client for port 80 of a link-local IPv4 address. It panics for any other address.
+// New returns a client for port 80 of a link-local IPv4 address. It panics for any other address.
 func New(address string) *Client {
 	ip := netip.MustParseAddr(address)
 	if !ip.Is4() || !ip.IsLinkLocalUnicast() {
-		panic(address + " is not link-local")
+		panic(address + " is not a link-local address")
 	}
-	return newClient(netip.AddrPortFrom(ip, 80), (&net.Dialer{Timeout: connectTime}).DialContext)
+	return newClient(netip.AddrPortFrom(ip, 80), (&net.Dialer{Timeout: connectTimeout}).DialContext)
 }
 
-// FromLowPort is the same client, whose port is below 1024. It needs CAP_NET_BIND_SERVICE.
+// FromLowPort returns the same client with a source port below 1024. It needs CAP_NET_BIND_SERVICE.
 func (c *Client) FromLowPort() *Client {
-	low := newClient(c.address, dialFromLowPort)
-	low.Header, low.Host = c.Header, c.Host
-	return low
+	client := newClient(c.address, dialFromLowPort)
+	client.Header, client.Host = c.Header, c.Host
+	return client
 }
 
 type dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 func newClient(address netip.AddrPort, dial dial) *Client {
 	return &Client{Header: http.Header{}, address: address, web: &http.Client{
-		Timeout:       requestTime,
+		Timeout:       requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			// Whatever the address that the request has: this is where it goes.
+			// Always connect to the client's address, whatever the URL says.
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				conn, err := dial(ctx, "tcp4", address.String())
 				if err != nil {
@@ -84,12 +84,12 @@ func newClient(address netip.AddrPort, dial dial) *Client {
 	}}
 }
 
-// Get is the body of what is at a path, and the header of the answer.
+// Get returns the body and the header of the response for a path.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, http.Header, error) {
 	return c.do(ctx, http.MethodGet, path, nil)
 }
 
-// Put is the body of the answer to an empty request with one more line of header.
+// Put sends an empty request with one more header field, and returns the body of the response.
 func (c *Client) Put(ctx context.Context, path, key, value string) ([]byte, error) {
 	body, _, err := c.do(ctx, http.MethodPut, path, http.Header{key: {value}})
 	return body, err
@@ -124,12 +124,12 @@ func (c *Client) do(ctx context.Context, method, path string, more http.Header) 
 	return body, response.Header, nil
 }
 
-// dialFromLowPort tries some ports that others may have.
+// dialFromLowPort tries several random ports, which may be in use.
 func dialFromLowPort(ctx context.Context, network, address string) (conn net.Conn, err error) {
 	const first, ports, tries = 512, 512, 16
 	for range tries {
 		from := &net.TCPAddr{Port: first + rand.IntN(ports)}
-		conn, err = (&net.Dialer{Timeout: connectTime, LocalAddr: from}).DialContext(ctx, network, address)
+		conn, err = (&net.Dialer{Timeout: connectTimeout, LocalAddr: from}).DialContext(ctx, network, address)
 		switch {
 		case errors.Is(err, syscall.EACCES):
 			return nil, fmt.Errorf("%w\n  fix: give the container CAP_NET_BIND_SERVICE", err)

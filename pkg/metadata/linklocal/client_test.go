@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// serve is a client of a server that does what the handler says. Only a test can have one that is not link-local.
+// serve returns a client of a test server. Only tests can create a client that is not link-local.
 func serve(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -20,12 +20,12 @@ func serve(t *testing.T, handler http.HandlerFunc) *Client {
 	return newClient(netip.MustParseAddrPort(server.Listener.Addr().String()), (&net.Dialer{}).DialContext)
 }
 
-func TestOnlyLinkLocalAddresses(t *testing.T) {
+func TestNewRejectsOtherAddresses(t *testing.T) {
 	for _, address := range []string{"127.0.0.1", "10.0.0.1", "fe80::1", "8.8.8.8", "0.0.0.0", "224.0.0.1"} {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s: taken", address)
+					t.Errorf("%s: accepted", address)
 				}
 			}()
 			New(address)
@@ -34,7 +34,7 @@ func TestOnlyLinkLocalAddresses(t *testing.T) {
 	New("169.254.169.254")
 }
 
-func TestAsksWithItsHeaderAndHost(t *testing.T) {
+func TestSendsHeaderAndHost(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "metadata.example" || r.Header.Get("Flavor") != "x" || r.URL.Path != "/a/b" {
 			http.Error(w, "no", http.StatusBadRequest)
@@ -53,7 +53,7 @@ func TestAsksWithItsHeaderAndHost(t *testing.T) {
 	}
 }
 
-func TestFollowsNoRedirection(t *testing.T) {
+func TestDoesNotFollowRedirects(t *testing.T) {
 	other := false
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		other = other || r.URL.Path == "/other"
@@ -66,7 +66,7 @@ func TestFollowsNoRedirection(t *testing.T) {
 	}
 }
 
-func TestTakesNoMoreThanItsBounds(t *testing.T) {
+func TestLimitsSizeAndTime(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"a long body": func(w http.ResponseWriter, _ *http.Request) {
 			for range MaxBody>>10 + 1 {
@@ -91,14 +91,14 @@ func TestTakesNoMoreThanItsBounds(t *testing.T) {
 			t.Parallel()
 			begin := time.Now()
 			body, _, err := serve(t, handler).Get(context.Background(), "/")
-			if err == nil || time.Since(begin) > 2*requestTime {
+			if err == nil || time.Since(begin) > 2*requestTimeout {
 				t.Errorf("%d bytes, %v after %v", len(body), err, time.Since(begin))
 			}
 		})
 	}
 }
 
-func TestNobodyThere(t *testing.T) {
+func TestUnreachable(t *testing.T) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package userdata reads user data of LinuxKit's form: JSON that says which files there are to be.
+// Package userdata parses user data in LinuxKit's format, JSON that describes files:
 //
 //	{"ssh": {"entries": {"sshd_config": {"perm": "0600", "content": "…"}}}}
 package userdata
@@ -19,21 +19,22 @@ const (
 	maxName    = 255
 )
 
-// ErrOther: it is of some other form, and for some other program.
-var ErrOther = errors.New("user data is not JSON of LinuxKit's form")
+// ErrOther means that the user data has another format, for another program.
+var ErrOther = errors.New("user data is not in LinuxKit's JSON format")
 
 // Entry is a file or a directory.
 type Entry struct {
 	Name string
 	Mode fs.FileMode
-	// Content is of a file.
+	// Content is the content of a file.
 	Content []byte
-	// Directory says that it is one; Entries are in it.
+	// Directory means that this is a directory; Entries are its content.
 	Directory bool
 	Entries   []Entry
 }
 
-// Parse checks all of it before anything is written. Every name is that of an entry of its directory, no mode is more than permissions.
+// Parse validates everything before returning: all names are single path components, and modes
+// contain permission bits only.
 func Parse(data []byte) ([]Entry, error) {
 	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) || !json.Valid(data) {
 		return nil, ErrOther
@@ -50,10 +51,10 @@ type parser struct {
 	count   int
 }
 
-// entries reads what is in an object that has been begun.
+// entries parses the members of an object whose opening brace was read.
 func (p *parser) entries(depth int) ([]Entry, error) {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("directories in more than %d directories", maxDepth)
+		return nil, fmt.Errorf("more than %d nested directories", maxDepth)
 	}
 	var entries []Entry
 	seen := map[string]bool{}
@@ -62,7 +63,7 @@ func (p *parser) entries(depth int) ([]Entry, error) {
 			return err
 		}
 		if seen[name] {
-			return fmt.Errorf("%q is there twice", name)
+			return fmt.Errorf("duplicate name %q", name)
 		}
 		seen[name] = true
 		if p.count++; p.count > maxEntries {
@@ -92,7 +93,7 @@ func (p *parser) entry(depth int) (Entry, error) {
 			return p.text(&perm)
 		case "content":
 			if file {
-				return errors.New("has two contents")
+				return errors.New("duplicate content")
 			}
 			file = true
 			var content string
@@ -101,7 +102,7 @@ func (p *parser) entry(depth int) (Entry, error) {
 			return err
 		case "entries":
 			if entry.Directory {
-				return errors.New("has two lists of entries")
+				return errors.New("duplicate entries")
 			}
 			entry.Directory = true
 			if err := p.begin(); err != nil {
@@ -118,20 +119,21 @@ func (p *parser) entry(depth int) (Entry, error) {
 	}
 	switch {
 	case file && entry.Directory:
-		return Entry{}, errors.New("has both content and entries")
+		return Entry{}, errors.New("both content and entries")
 	case !file && !entry.Directory:
 		return Entry{}, fmt.Errorf("%w: neither content nor entries", ErrOther)
 	}
-	entry.Mode, err = modeOf(perm, entry.Directory)
+	entry.Mode, err = parseMode(perm, entry.Directory)
 	return entry, err
 }
 
-// ignored takes any value and keeps nothing.
+// ignored accepts any JSON value and discards it.
 type ignored struct{}
 
 func (*ignored) UnmarshalJSON([]byte) error { return nil }
 
-// members calls each for every member of an object that has been begun; each reads the value.
+// members calls each for every member of an object whose opening brace was read; each must read the
+// value.
 func (p *parser) members(each func(name string) error) error {
 	for p.decoder.More() {
 		token, err := p.decoder.Token()
@@ -156,7 +158,7 @@ func (p *parser) begin() error {
 		return err
 	}
 	if token != json.Delim('{') {
-		return fmt.Errorf("%w: an object is missing", ErrOther)
+		return fmt.Errorf("%w: expected an object", ErrOther)
 	}
 	return nil
 }
@@ -168,7 +170,7 @@ func (p *parser) text(into *string) error {
 	}
 	text, isText := token.(string)
 	if !isText {
-		return fmt.Errorf("%w: a text is missing", ErrOther)
+		return fmt.Errorf("%w: expected a string", ErrOther)
 	}
 	*into = text
 	return nil
@@ -177,17 +179,17 @@ func (p *parser) text(into *string) error {
 func checkName(name string) error {
 	switch {
 	case name == "" || name == "." || name == "..":
-		return fmt.Errorf("%q is no name of a file", name)
+		return fmt.Errorf("invalid file name %q", name)
 	case len(name) > maxName:
-		return fmt.Errorf("%.40q… is too long for a name", name)
+		return fmt.Errorf("file name %.40q… is too long", name)
 	}
 	if strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r == '\\' || r < ' ' || r == 0x7f || r == '\ufffd' }) {
-		return fmt.Errorf("%q is no name of a file", name)
+		return fmt.Errorf("invalid file name %q", name)
 	}
 	return nil
 }
 
-func modeOf(perm string, directory bool) (fs.FileMode, error) {
+func parseMode(perm string, directory bool) (fs.FileMode, error) {
 	switch {
 	case perm == "" && directory:
 		return 0o755, nil
@@ -196,7 +198,7 @@ func modeOf(perm string, directory bool) (fs.FileMode, error) {
 	}
 	bits, err := strconv.ParseUint(perm, 8, 32)
 	if err != nil || bits > 0o777 {
-		return 0, fmt.Errorf("perm %.20q is none from 0 to 0777", perm)
+		return 0, fmt.Errorf("perm %.20q must be from 0 to 0777", perm)
 	}
 	return fs.FileMode(bits), nil
 }

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-const linuxKits = `{"ssh":{"entries":{"sshd_config":{"perm":"0600","content":"PermitRootLogin yes\n"}}},
+const example = `{"ssh":{"entries":{"sshd_config":{"perm":"0600","content":"PermitRootLogin yes\n"}}},
  "foo":{"perm":"0700","entries":{"bar":{"content":"foobar","other":[{"a":1}]},"none":{"entries":{}}}},"empty":{"content":""}}`
 
-func TestLinuxKitsForm(t *testing.T) {
-	got, err := Parse([]byte(linuxKits))
+func TestParse(t *testing.T) {
+	got, err := Parse([]byte(example))
 	want := []Entry{
 		{Name: "ssh", Mode: 0o755, Directory: true, Entries: []Entry{
 			{Name: "sshd_config", Mode: 0o600, Content: []byte("PermitRootLogin yes\n")},
@@ -33,7 +33,7 @@ func TestLinuxKitsForm(t *testing.T) {
 	}
 }
 
-func TestOtherForms(t *testing.T) {
+func TestParseReportsOtherFormats(t *testing.T) {
 	for _, text := range []string{
 		"", "#!/bin/sh\n", "#cloud-config\nusers: []\n", "[]", `"x"`, "null", "{", `{"a":{"content":"x"}} {}`, `{"a":1}`, `{"a":null}`,
 		`{"ignition":{"version":"3.0.0"}}`, `{"a":{"content":1}}`, `{"a":{"entries":[]}}`, `{"a":{"perm":1,"content":""}}`, "{\"a\":{\"content\":\"x\"}}\x00",
@@ -44,23 +44,23 @@ func TestOtherForms(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestParseRejectsInvalidEntries(t *testing.T) {
 	file := `{"content":"x"}`
 	many := make([]string, maxEntries+1)
 	for i := range many {
 		many[i] = fmt.Sprintf(`"f%d":%s`, i, file)
 	}
 	for name, text := range map[string]string{
-		"above":         `{"..":` + file + `}`,
-		"itself":        `{".":{"entries":{}}}`,
-		"no name":       `{"":` + file + `}`,
+		"parent":        `{"..":` + file + `}`,
+		"self":          `{".":{"entries":{}}}`,
+		"empty name":    `{"":` + file + `}`,
 		"absolute":      `{"/etc/passwd":` + file + `}`,
-		"a path":        `{"a/../../b":` + file + `}`,
-		"a path within": `{"a":{"entries":{"../../b":` + file + `}}}`,
+		"path":          `{"a/../../b":` + file + `}`,
+		"nested path":   `{"a":{"entries":{"../../b":` + file + `}}}`,
 		"backslash":     `{"a\\b":` + file + `}`,
 		"NUL":           `{"a\u0000":` + file + `}`,
-		"a line":        `{"a\nb":` + file + `}`,
-		"no UTF-8":      "{\"a\xff\":" + file + "}",
+		"line break":    `{"a\nb":` + file + `}`,
+		"invalid UTF-8": "{\"a\xff\":" + file + "}",
 		"long":          `{"` + strings.Repeat("a", 256) + `":` + file + `}`,
 		"both":          `{"a":{"content":"x","entries":{}}}`,
 		"twice":         `{"a":` + file + `,"a":` + file + `}`,
@@ -80,7 +80,7 @@ func TestRefused(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{linuxKits, "{}", `{"..":{"content":"x"}}`, `{"a":{"perm":"4755","content":"x"}}`, `{"a":{"content":"x","entries":{}}}`} {
+	for _, text := range []string{example, "{}", `{"..":{"content":"x"}}`, `{"a":{"perm":"4755","content":"x"}}`, `{"a":{"content":"x","entries":{}}}`} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -89,7 +89,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if !json.Valid(data) {
-			t.Fatal("taken, but no JSON")
+			t.Fatal("accepted invalid JSON")
 		}
 		count := 0
 		check(t, entries, 1, &count)

@@ -1,5 +1,6 @@
-// Package agree finds out which of several clocks are right: those whose intervals have a point in common, if they are the most. It is
-// the intersection algorithm of RFC 5905, section 11.2.1, after Marzullo.
+// Package agree selects the correct clocks among several: those whose intervals have a common
+// point, if they are the majority. This is the intersection algorithm of RFC 5905 section 11.2.1,
+// after Marzullo.
 package agree
 
 import (
@@ -9,24 +10,25 @@ import (
 	"time"
 )
 
-// Clock is what one server says: its time is that of this machine and Offset, and cannot be wrong by more than Distance.
+// Clock is the clock of a server: its time is that of this machine plus Offset, with an error of at
+// most Distance.
 type Clock struct {
 	Offset, Distance time.Duration
 }
 
-// edge is where an interval begins (-1), has its middle (0) or ends (1).
+// edge is the lower end (-1), the middle (0) or the upper end (1) of an interval.
 type edge struct {
 	at   time.Duration
 	kind int
 }
 
-// On is what more than half of so many servers agree on, weighted by how sure each is, and how many they are. Those that have not
-// answered agree with nobody.
+// On returns the offset on which more than half of the servers agree, weighted by their certainty,
+// and how many agree. A server without an answer agrees with none.
 func On(clocks []Clock, servers int) (offset time.Duration, agree int, err error) {
 	low, high, found := intersection(clocks)
 	if found {
 		var sum, weights float64
-		// Offsets are of years where a machine has no clock: what is added up are their differences.
+		// Add differences: the offset itself may be decades on a machine without a clock.
 		base := clocks[0].Offset
 		for _, c := range clocks {
 			if c.Offset < low || c.Offset > high {
@@ -47,7 +49,8 @@ func On(clocks []Clock, servers int) (offset time.Duration, agree int, err error
 	return offset, agree, nil
 }
 
-// intersection is the smallest interval that has points of all clocks but fewer than half of them, which are wrong.
+// intersection returns the smallest interval that contains points of all clocks except a minority
+// of wrong ones.
 func intersection(clocks []Clock) (low, high time.Duration, found bool) {
 	var edges []edge
 	for _, c := range clocks {

@@ -7,27 +7,27 @@ import (
 
 const ms = time.Millisecond
 
-func TestTheMostAreRight(t *testing.T) {
+func TestOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		clocks  []Clock
 		servers int
 		offset  time.Duration
 		agree   int
 	}{
-		"one alone":                     {[]Clock{{5 * ms, ms}}, 1, 5 * ms, 1},
-		"one of three":                  {[]Clock{{5 * ms, ms}}, 3, 0, -1},
-		"two of three":                  {[]Clock{{5 * ms, 2 * ms}, {6 * ms, 2 * ms}}, 3, 5500 * time.Microsecond, 2},
-		"two that do not agree":         {[]Clock{{5 * ms, ms}, {50 * ms, ms}}, 2, 0, -1},
-		"one liar of three":             {[]Clock{{5 * ms, ms}, {time.Hour, ms}, {5 * ms, ms}}, 3, 5 * ms, 2},
-		"a liar that is sure":           {[]Clock{{5 * ms, 9 * ms}, {time.Hour, 1}, {5 * ms, 9 * ms}}, 3, 5 * ms, 2},
-		"two liars of three":            {[]Clock{{5 * ms, ms}, {time.Hour, ms}, {time.Hour, ms}}, 3, time.Hour, 2},
-		"each says another time":        {[]Clock{{5 * ms, ms}, {time.Hour, ms}, {-time.Hour, ms}}, 3, 0, -1},
-		"two liars of five":             {[]Clock{{0, ms}, {time.Hour, ms}, {0, 2 * ms}, {-time.Hour, ms}, {0, ms}}, 5, 0, 3},
-		"the surer weighs more":         {[]Clock{{0, 10 * ms}, {9 * ms, 20 * ms}}, 2, 3 * ms, 2},
-		"a machine of 1970":             {[]Clock{{56 * 365 * 24 * time.Hour, ms}, {56*365*24*time.Hour + ms/2, ms}}, 2, 56*365*24*time.Hour + ms/4, 2},
-		"two of four":                   {[]Clock{{5 * ms, ms}, {5 * ms, ms}}, 4, 0, -1},
-		"one that overlaps, and is off": {[]Clock{{0, 5 * ms}, {0, 5 * ms}, {8 * ms, 5 * ms}}, 3, 0, 2},
-		"nobody":                        {nil, 3, 0, -1},
+		"one of one":            {[]Clock{{5 * ms, ms}}, 1, 5 * ms, 1},
+		"one of three":          {[]Clock{{5 * ms, ms}}, 3, 0, -1},
+		"two of three":          {[]Clock{{5 * ms, 2 * ms}, {6 * ms, 2 * ms}}, 3, 5500 * time.Microsecond, 2},
+		"two that disagree":     {[]Clock{{5 * ms, ms}, {50 * ms, ms}}, 2, 0, -1},
+		"one wrong of three":    {[]Clock{{5 * ms, ms}, {time.Hour, ms}, {5 * ms, ms}}, 3, 5 * ms, 2},
+		"wrong and certain":     {[]Clock{{5 * ms, 9 * ms}, {time.Hour, 1}, {5 * ms, 9 * ms}}, 3, 5 * ms, 2},
+		"two wrong of three":    {[]Clock{{5 * ms, ms}, {time.Hour, ms}, {time.Hour, ms}}, 3, time.Hour, 2},
+		"three that disagree":   {[]Clock{{5 * ms, ms}, {time.Hour, ms}, {-time.Hour, ms}}, 3, 0, -1},
+		"two wrong of five":     {[]Clock{{0, ms}, {time.Hour, ms}, {0, 2 * ms}, {-time.Hour, ms}, {0, ms}}, 5, 0, 3},
+		"weighted by certainty": {[]Clock{{0, 10 * ms}, {9 * ms, 20 * ms}}, 2, 3 * ms, 2},
+		"offset since 1970":     {[]Clock{{56 * 365 * 24 * time.Hour, ms}, {56*365*24*time.Hour + ms/2, ms}}, 2, 56*365*24*time.Hour + ms/4, 2},
+		"two of four":           {[]Clock{{5 * ms, ms}, {5 * ms, ms}}, 4, 0, -1},
+		"one overlaps only":     {[]Clock{{0, 5 * ms}, {0, 5 * ms}, {8 * ms, 5 * ms}}, 3, 0, 2},
+		"no answer":             {nil, 3, 0, -1},
 	} {
 		offset, agree, err := On(c.clocks, c.servers)
 		if c.agree < 0 {
@@ -57,7 +57,7 @@ func FuzzOn(f *testing.F) {
 		if agree < 2 {
 			t.Fatalf("%d agree", agree)
 		}
-		// It is between what the servers say.
+		// The result is between the offsets of the servers.
 		low, high := clocks[0].Offset, clocks[0].Offset
 		for _, c := range clocks {
 			low, high = min(low, c.Offset), max(high, c.Offset)

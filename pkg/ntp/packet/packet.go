@@ -1,4 +1,4 @@
-// Package packet makes the requests of an NTP client and reads the answers: RFC 5905, section 7.3.
+// Package packet writes the requests of an NTP client and parses the answers: RFC 5905 section 7.3.
 package packet
 
 import (
@@ -8,24 +8,26 @@ import (
 	"time"
 )
 
-// Size is that of a packet without extensions and authentication. What follows it in an answer is not looked at.
+// Size is the size of a packet without extensions and authentication. Further bytes are ignored.
 const Size = 48
 
 const (
 	version    = 4
 	modeClient = 3
 	modeServer = 4
-	// A server that knows no better than this knows nothing: MAXDISP, and a root distance of 1.5 s as in the reference implementation.
-	mostDispersion = 16 * time.Second
-	mostDistance   = 1500 * time.Millisecond
-	// What a server may take between a request and its answer.
-	mostHold = 5 * time.Second
+	// Limits of a usable server: MAXDISP, and a root distance of 1.5 s as in the reference
+	// implementation.
+	maxDispersion = 16 * time.Second
+	maxDistance   = 1500 * time.Millisecond
+	// Maximum time between a request and its answer on the server.
+	maxHold = 5 * time.Second
 )
 
-// Timestamp is NTP's: seconds since 1900 and their fractions, 32 bits of each. It turns over in 2036.
+// Timestamp is an NTP timestamp: 32 bits of seconds since 1900 and 32 bits of fraction. It wraps in
+// 2036.
 type Timestamp uint64
 
-// pivot is a time that has gone by. Timestamps are of the 136 years after it.
+// pivot is a time in the past. Timestamps refer to the 136 years after it.
 var pivot = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const (
@@ -33,7 +35,7 @@ const (
 	era    = 1 << 32
 )
 
-// Time is the time that a timestamp stands for.
+// Time returns the time of the timestamp.
 func (t Timestamp) Time() time.Time {
 	seconds := int64(t >> 32)
 	if first := pivot.Unix() + toUnix; seconds < first {
@@ -43,13 +45,14 @@ func (t Timestamp) Time() time.Time {
 	return time.Unix(seconds-toUnix, int64(nanoseconds))
 }
 
-// StampOf is the timestamp of a time.
+// StampOf returns the timestamp of a time.
 func StampOf(t time.Time) Timestamp {
 	fraction := uint64(t.Nanosecond()) << 32 / uint64(time.Second)
 	return Timestamp(uint64(t.Unix()+toUnix)<<32 | fraction)
 }
 
-// Request is one that a server answers with the same token. It tells nothing of this machine, not even its time.
+// Request returns a request, which the server answers with the same token. It discloses nothing
+// about this machine, not even its time.
 func Request(token Timestamp) []byte {
 	b := make([]byte, Size)
 	b[0] = version<<3 | modeClient
@@ -57,46 +60,47 @@ func Request(token Timestamp) []byte {
 	return b
 }
 
-// Answer is one that could be right.
+// Answer is a plausible answer.
 type Answer struct {
 	Stratum int
 	// Received and Sent are the server's times of the request and of its answer.
 	Received, Sent time.Time
-	// RootDelay and RootDispersion are between the server and what it has its time from; Precision is that of its clock.
+	// RootDelay and RootDispersion are relative to the server's reference clock. Precision is that
+	// of its own clock.
 	RootDelay, RootDispersion, Precision time.Duration
 }
 
-// Errors of answers.
+// Errors of Parse.
 var (
-	// ErrOther is of an answer to another request, or to none: it may be anybody's.
-	ErrOther = errors.New("it answers another request")
-	// ErrRefused says that the server wants no more requests of this machine.
+	// ErrOther means that the answer has another token. Anyone may have sent it.
+	ErrOther = errors.New("answer to another request")
+	// ErrRefused means that the server wants no more requests from this machine.
 	ErrRefused = errors.New("the server refuses to answer")
-	// ErrRate says that the server wants fewer requests.
+	// ErrRate means that the server wants fewer requests.
 	ErrRate = errors.New("the server wants fewer requests")
 )
 
-// Parse reads the answer to the request with the token, and refuses what could not be right. Only those with the token are believed.
+// Parse parses the answer to the request with the token, and rejects implausible answers.
 func Parse(b []byte, token Timestamp) (Answer, error) {
 	if len(b) < Size {
-		return Answer{}, fmt.Errorf("%d bytes are no answer", len(b))
+		return Answer{}, fmt.Errorf("answer too short: %d bytes", len(b))
 	}
 	if Timestamp(binary.BigEndian.Uint64(b[24:])) != token {
 		return Answer{}, ErrOther
 	}
-	leap, spoken, mode, stratum := b[0]>>6, b[0]>>3&7, b[0]&7, b[1]
+	leap, answerVersion, mode, stratum := b[0]>>6, b[0]>>3&7, b[0]&7, b[1]
 	switch {
-	case mode != modeServer || spoken < 3 || spoken > version:
-		return Answer{}, fmt.Errorf("mode %d of version %d is no answer", mode, spoken)
+	case mode != modeServer || answerVersion < 3 || answerVersion > version:
+		return Answer{}, fmt.Errorf("not an answer: mode %d, version %d", mode, answerVersion)
 	case stratum == 0:
 		return Answer{}, kiss(string(b[12:16]))
 	case stratum > 15 || leap == 3:
-		return Answer{}, errors.New("the server has no time itself")
+		return Answer{}, errors.New("the server is not synchronized")
 	}
 	received, sent := binary.BigEndian.Uint64(b[32:]), binary.BigEndian.Uint64(b[40:])
 	reference := binary.BigEndian.Uint64(b[16:])
 	if received == 0 || sent == 0 {
-		return Answer{}, errors.New("a time is missing")
+		return Answer{}, errors.New("missing timestamp")
 	}
 	a := Answer{
 		Stratum:        int(stratum),
@@ -107,17 +111,17 @@ func Parse(b []byte, token Timestamp) (Answer, error) {
 		Precision:      precision(int8(b[3])),
 	}
 	switch hold := a.Sent.Sub(a.Received); {
-	case hold < 0 || hold > mostHold:
-		return Answer{}, fmt.Errorf("the server says that it took %v to answer", hold)
+	case hold < 0 || hold > maxHold:
+		return Answer{}, fmt.Errorf("the server claims a processing time of %v", hold)
 	case int64(sent-reference) < 0:
-		return Answer{}, errors.New("the server's clock was set in the future")
-	case a.RootDelay >= mostDispersion || a.RootDispersion >= mostDispersion, a.RootDelay/2+a.RootDispersion > mostDistance:
-		return Answer{}, fmt.Errorf("the server's time is uncertain by %v", a.RootDelay/2+a.RootDispersion)
+		return Answer{}, errors.New("the server's reference time is in the future")
+	case a.RootDelay >= maxDispersion || a.RootDispersion >= maxDispersion, a.RootDelay/2+a.RootDispersion > maxDistance:
+		return Answer{}, fmt.Errorf("the server's root distance is %v", a.RootDelay/2+a.RootDispersion)
 	}
 	return a, nil
 }
 
-// kiss is what a server says that has no time for this machine: section 7.4.
+// kiss returns the error for a kiss code (RFC 5905 section 7.4).
 func kiss(code string) error {
 	switch code {
 	case "DENY", "RSTR":
@@ -125,15 +129,15 @@ func kiss(code string) error {
 	case "RATE":
 		return ErrRate
 	}
-	return fmt.Errorf("the server has no time: %q", code)
+	return fmt.Errorf("the server sent kiss code %q", code)
 }
 
-// short is a duration of 16 bits of seconds and 16 of their fractions.
+// short decodes a duration of 16 bits of seconds and 16 bits of fraction.
 func short(b []byte) time.Duration {
 	return time.Duration(uint64(binary.BigEndian.Uint32(b)) * uint64(time.Second) >> 16)
 }
 
-// precision is 2 to the power of exponent, in seconds, at least a nanosecond and at most a second.
+// precision returns 2^exponent seconds, limited to the range from a nanosecond to a second.
 func precision(exponent int8) time.Duration {
 	if exponent >= 0 {
 		return time.Second

@@ -12,7 +12,7 @@ const token Timestamp = 0x0123456789abcdef
 
 var now = time.Date(2031, 5, 6, 7, 8, 9, 123456789, time.UTC)
 
-// answer is a right one.
+// answer returns a valid answer.
 func answer() []byte {
 	b := make([]byte, Size)
 	b[0], b[1], b[3] = 4<<3|4, 2, 0xe9
@@ -28,7 +28,7 @@ func answer() []byte {
 
 func put(b []byte, t Timestamp) { binary.BigEndian.PutUint64(b, uint64(t)) }
 
-func TestARequestTellsNothing(t *testing.T) {
+func TestRequestDisclosesNothing(t *testing.T) {
 	b := Request(token)
 	if len(b) != Size || b[0] != 0x23 || Timestamp(binary.BigEndian.Uint64(b[40:])) != token {
 		t.Errorf("%x", b)
@@ -40,7 +40,7 @@ func TestARequestTellsNothing(t *testing.T) {
 	}
 }
 
-func TestARightAnswerIsRead(t *testing.T) {
+func TestParse(t *testing.T) {
 	a, err := Parse(answer(), token)
 	if err != nil || a.Stratum != 2 || a.Received.Sub(now).Abs() > 2 || a.Sent.Sub(a.Received).Round(time.Microsecond) != time.Millisecond {
 		t.Fatalf("%+v, %v", a, err)
@@ -50,21 +50,21 @@ func TestARightAnswerIsRead(t *testing.T) {
 	}
 }
 
-func TestWhatCouldNotBeRightIsRefused(t *testing.T) {
+func TestParseRejectsImplausibleAnswers(t *testing.T) {
 	for want, change := range map[string]func([]byte){
-		ErrOther.Error():                     func(b []byte) { b[31] ^= 1 },
-		"mode 3 of version 4 is no answer":   func(b []byte) { b[0] = 4<<3 | 3 },
-		"mode 4 of version 2 is no answer":   func(b []byte) { b[0] = 2<<3 | 4 },
-		ErrRefused.Error():                   func(b []byte) { b[1] = 0; copy(b[12:], "DENY") },
-		ErrRate.Error():                      func(b []byte) { b[1] = 0; copy(b[12:], "RATE") },
-		`the server has no time: "INIT"`:     func(b []byte) { b[1] = 0; copy(b[12:], "INIT") },
-		"the server has no time itself":      func(b []byte) { b[1] = 16 },
-		"a time is missing":                  func(b []byte) { put(b[32:], 0) },
-		"took -1ms to answer":                func(b []byte) { put(b[32:], StampOf(now.Add(2*time.Millisecond))) },
-		"took 6.00":                          func(b []byte) { put(b[32:], StampOf(now.Add(-6*time.Second))) },
-		"the server's clock was set in the ": func(b []byte) { put(b[16:], StampOf(now.Add(time.Second))) },
-		"uncertain by 1.50":                  func(b []byte) { binary.BigEndian.PutUint32(b[8:], 1<<16*3/2) },
-		"uncertain by 8.":                    func(b []byte) { binary.BigEndian.PutUint32(b[4:], 16<<16) },
+		ErrOther.Error():                         func(b []byte) { b[31] ^= 1 },
+		"not an answer: mode 3, version 4":       func(b []byte) { b[0] = 4<<3 | 3 },
+		"not an answer: mode 4, version 2":       func(b []byte) { b[0] = 2<<3 | 4 },
+		ErrRefused.Error():                       func(b []byte) { b[1] = 0; copy(b[12:], "DENY") },
+		ErrRate.Error():                          func(b []byte) { b[1] = 0; copy(b[12:], "RATE") },
+		`the server sent kiss code "INIT"`:       func(b []byte) { b[1] = 0; copy(b[12:], "INIT") },
+		"the server is not synchronized":         func(b []byte) { b[1] = 16 },
+		"missing timestamp":                      func(b []byte) { put(b[32:], 0) },
+		"processing time of -1ms":                func(b []byte) { put(b[32:], StampOf(now.Add(2*time.Millisecond))) },
+		"processing time of 6.00":                func(b []byte) { put(b[32:], StampOf(now.Add(-6*time.Second))) },
+		"the server's reference time is in the ": func(b []byte) { put(b[16:], StampOf(now.Add(time.Second))) },
+		"root distance is 1.50":                  func(b []byte) { binary.BigEndian.PutUint32(b[8:], 1<<16*3/2) },
+		"root distance is 8.":                    func(b []byte) { binary.BigEndian.PutUint32(b[4:], 16<<16) },
 	} {
 		b := answer()
 		change(b)
@@ -72,15 +72,15 @@ func TestWhatCouldNotBeRightIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	unsynchronised := answer()
-	unsynchronised[0] |= 3 << 6
-	if _, err := Parse(unsynchronised, token); err == nil {
-		t.Error("a server without time is believed")
+	unsynchronized := answer()
+	unsynchronized[0] |= 3 << 6
+	if _, err := Parse(unsynchronized, token); err == nil {
+		t.Error("accepted an unsynchronized server")
 	}
 	if _, err := Parse(answer()[:Size-1], token); err == nil {
-		t.Error("half an answer is taken")
+		t.Error("accepted a truncated answer")
 	}
-	// Whoever does not know the token cannot have a server left out, either.
+	// An attacker who does not know the token cannot exclude a server either.
 	forged := answer()
 	forged[1] = 0
 	copy(forged[12:], "DENY")
@@ -89,7 +89,7 @@ func TestWhatCouldNotBeRightIsRefused(t *testing.T) {
 	}
 }
 
-func TestTimestampsAreOfTheEraAfterThePivot(t *testing.T) {
+func TestTimestampEra(t *testing.T) {
 	for _, want := range []time.Time{
 		pivot, now, time.Date(2036, 2, 7, 6, 28, 15, 0, time.UTC), time.Date(2036, 2, 7, 6, 28, 16, 0, time.UTC),
 		time.Date(2100, 1, 1, 0, 0, 0, 500_000_000, time.UTC), pivot.Add((era - 1) * time.Second),
@@ -112,7 +112,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if a.Received.Before(pivot) || a.Sent.Before(a.Received) || a.RootDelay < 0 || a.RootDispersion < 0 ||
-			a.RootDelay/2+a.RootDispersion > mostDistance || a.Precision <= 0 || a.Stratum < 1 || a.Stratum > 15 {
+			a.RootDelay/2+a.RootDispersion > maxDistance || a.Precision <= 0 || a.Stratum < 1 || a.Stratum > 15 {
 			t.Fatalf("%+v", a)
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// image is a device of 80 KiB with some bytes.
+// image returns a device of 80 KiB with the given bytes.
 func image(parts map[int]string) *bytes.Reader {
 	b := make([]byte, 80<<10)
 	for at, text := range parts {
@@ -48,12 +48,12 @@ func TestProbe(t *testing.T) {
 	if _, err := Probe(bytes.NewReader([]byte("XF"))); !errors.Is(err, ErrNone) {
 		t.Error(err)
 	}
-	if _, err := Probe(image(map[int]string{0: "XFSB", 1080: "\x53\xef"})); !errors.Is(err, ErrSeveral) {
+	if _, err := Probe(image(map[int]string{0: "XFSB", 1080: "\x53\xef"})); !errors.Is(err, ErrAmbiguous) {
 		t.Error(err)
 	}
 }
 
-func TestPartitionNames(t *testing.T) {
+func TestPartition(t *testing.T) {
 	for drive, want := range map[string]string{
 		"/dev/sda": "/dev/sda1", "/dev/nvme0n1": "/dev/nvme0n1p1", "/dev/mmcblk0": "/dev/mmcblk0p1", "/dev/nvme0n9": "/dev/nvme0n9p1",
 	} {
@@ -63,7 +63,7 @@ func TestPartitionNames(t *testing.T) {
 	}
 }
 
-func TestDevicesWithoutAMediumAndNamesWithASlash(t *testing.T) {
+func TestDrivesAndVolumes(t *testing.T) {
 	sys := t.TempDir()
 	for name, size := range map[string]string{"sdb": "0", "sda": "8", "loop1": "8", "cciss!c0d0": "8"} {
 		for _, parent := range []string{"block", "class/block"} {
@@ -76,10 +76,10 @@ func TestDevicesWithoutAMediumAndNamesWithASlash(t *testing.T) {
 			}
 		}
 	}
-	places := Places{Sys: sys, Dev: "/dev"}
+	dirs := Dirs{Sys: sys, Dev: "/dev"}
 	for want, list := range map[string]func() ([]string, error){
-		"[/dev/cciss/c0d0 /dev/sda]":            places.Drives,
-		"[/dev/cciss/c0d0 /dev/loop1 /dev/sda]": places.Volumes,
+		"[/dev/cciss/c0d0 /dev/sda]":            dirs.Drives,
+		"[/dev/cciss/c0d0 /dev/loop1 /dev/sda]": dirs.Volumes,
 	} {
 		got, err := list()
 		if err != nil || fmt.Sprint(got) != want {

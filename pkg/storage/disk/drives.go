@@ -1,4 +1,5 @@
-// Package disk finds the disks of the machine and says what is on them. It opens them to read only.
+// Package disk lists the disks of the machine and identifies their file systems. It opens them
+// read-only.
 package disk
 
 import (
@@ -12,21 +13,21 @@ import (
 	"time"
 )
 
-// Places are where the kernel shows block devices.
-type Places struct {
+// Dirs are the directories with the kernel's block devices.
+type Dirs struct {
 	Sys string // sysfs
 	Dev string // devtmpfs
 }
 
-// Machine are the places of a running machine.
-var Machine = Places{Sys: "/sys", Dev: "/dev"}
+// SystemDirs are the directories of a running machine.
+var SystemDirs = Dirs{Sys: "/sys", Dev: "/dev"}
 
-// Not disks of the machine: what programs make (loop, network and memory disks, device mapper, RAID), optical and floppy
-// drives, and the parts of a card that firmware reads.
+// Block devices that are not disks: virtual devices (loop, network and memory disks, device mapper,
+// RAID), optical and floppy drives, and the hardware partitions of a memory card.
 var notDrives = regexp.MustCompile(`^(loop|nbd|ram|zram|dm-|md|sr|fd)[0-9]|^mmcblk[0-9]+(boot[0-9]+|rpmb)$`)
 
-// Drives are the whole disks of the machine, in the order of their names.
-func (p Places) Drives() ([]string, error) {
+// Drives returns the paths of all whole disks, sorted by name.
+func (p Dirs) Drives() ([]string, error) {
 	names, err := p.blockDevices("block")
 	if err != nil {
 		return nil, err
@@ -35,8 +36,9 @@ func (p Places) Drives() ([]string, error) {
 	return p.nodes(names), nil
 }
 
-// Volumes are all that may hold a file system: disks, partitions, loop devices with a file, mapped devices.
-func (p Places) Volumes() ([]string, error) {
+// Volumes returns the paths of all devices that may hold a file system: disks, partitions, attached
+// loop devices and mapped devices.
+func (p Dirs) Volumes() ([]string, error) {
 	names, err := p.blockDevices("class/block")
 	if err != nil {
 		return nil, err
@@ -44,8 +46,8 @@ func (p Places) Volumes() ([]string, error) {
 	return p.nodes(names), nil
 }
 
-// Partitions are those the kernel has found on a drive.
-func (p Places) Partitions(drive string) ([]string, error) {
+// Partitions returns the paths of a drive's partitions that the kernel knows.
+func (p Dirs) Partitions(drive string) ([]string, error) {
 	name := strings.ReplaceAll(strings.TrimPrefix(drive, p.Dev+"/"), "/", "!")
 	files, err := filepath.Glob(filepath.Join(p.Sys, "block", name, "*", "partition"))
 	if err != nil {
@@ -59,9 +61,9 @@ func (p Places) Partitions(drive string) ([]string, error) {
 	return p.nodes(names), nil
 }
 
-// blockDevices are the names in a directory of sysfs, without those that have no size: loop devices without a file, drives
-// without a medium.
-func (p Places) blockDevices(directory string) ([]string, error) {
+// blockDevices returns the names in a directory of sysfs, except those of size 0: loop devices
+// without a file, drives without a medium.
+func (p Dirs) blockDevices(directory string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(p.Sys, directory))
 	if err != nil {
 		return nil, err
@@ -76,8 +78,8 @@ func (p Places) blockDevices(directory string) ([]string, error) {
 	return names, nil
 }
 
-// nodes are the paths of devices. Where a path has a slash, its name in sysfs has an exclamation mark.
-func (p Places) nodes(names []string) []string {
+// nodes returns the paths of devices. An exclamation mark in a sysfs name is a slash in the path.
+func (p Dirs) nodes(names []string) []string {
 	var paths []string
 	for _, name := range names {
 		paths = append(paths, filepath.Join(p.Dev, strings.ReplaceAll(name, "!", "/")))
@@ -85,7 +87,7 @@ func (p Places) nodes(names []string) []string {
 	return paths
 }
 
-// Partition is the path of a drive's partition: sda1, but nvme0n1p1.
+// Partition returns the path of a drive's partition: sda1, but nvme0n1p1.
 func Partition(drive string, number int) string {
 	if last := drive[len(drive)-1]; last >= '0' && last <= '9' {
 		return fmt.Sprintf("%sp%d", drive, number)
@@ -93,7 +95,7 @@ func Partition(drive string, number int) string {
 	return fmt.Sprintf("%s%d", drive, number)
 }
 
-// IsBlockDevice says what a path leads to.
+// IsBlockDevice returns an error unless path is a block device.
 func IsBlockDevice(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -105,15 +107,15 @@ func IsBlockDevice(path string) error {
 	return nil
 }
 
-// WaitFor is over when a path leads to a block device.
-func WaitFor(path string, patience time.Duration) error {
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+// WaitFor waits until path is a block device.
+func WaitFor(path string, timeout time.Duration) error {
+	for end := time.Now().Add(timeout); ; time.Sleep(10 * time.Millisecond) {
 		err := IsBlockDevice(path)
 		if !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("not there within %v: %w", patience, err)
+			return fmt.Errorf("does not exist after %v: %w", timeout, err)
 		}
 	}
 }

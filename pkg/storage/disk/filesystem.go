@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Filesystem is what the superblock of a device says.
+// Filesystem is the content of a superblock.
 type Filesystem struct {
-	Type  string // as mount(2) calls it, or what blkid(8) calls what cannot be mounted
+	Type  string // the name for mount(2), or that of blkid(8) for types that cannot be mounted
 	Label string // "" without one
 	UUID  string // "" without one, or in a form of the file system's own
 }
@@ -26,12 +26,12 @@ func (f Filesystem) String() string {
 
 // Errors of Probe.
 var (
-	ErrNone    = errors.New("no file system that is known here")
-	ErrSeveral = errors.New("the marks of several file systems")
+	ErrNone      = errors.New("no known file system")
+	ErrAmbiguous = errors.New("signatures of several file systems")
 )
 
-// form is where a file system has its mark, its label and its UUID.
-type form struct {
+// signature is the location of a file system's magic number, label and UUID.
+type signature struct {
 	name   string
 	magic  string
 	at     int64
@@ -45,8 +45,8 @@ type field struct {
 	length int
 }
 
-// From the headers of Linux that describe each superblock on disk.
-var forms = []form{
+// From the Linux headers of the on-disk superblocks.
+var signatures = []signature{
 	{name: "ext4", magic: "\x53\xef", at: 1080, label: field{1144, 16}, uuid: 1128, refine: extVersion},
 	{name: "xfs", magic: "XFSB", at: 0, label: field{108, 12}, uuid: 32},
 	{name: "btrfs", magic: "_BHRfS_M", at: 65600, label: field{65835, 256}, uuid: 65568},
@@ -60,19 +60,20 @@ var forms = []form{
 	{name: "crypto_LUKS", magic: "LUKS\xba\xbe", at: 0},
 }
 
-// Probe reads the superblock of a device. Nothing it returns has been checked further: the bytes may be anybody's.
+// Probe identifies the file system of a device. The result is not validated: the device is
+// untrusted.
 func Probe(device io.ReaderAt) (Filesystem, error) {
 	var found []Filesystem
-	for _, form := range forms {
-		if !bytes.Equal(read(device, form.at, len(form.magic)), []byte(form.magic)) {
+	for _, signature := range signatures {
+		if !bytes.Equal(read(device, signature.at, len(signature.magic)), []byte(signature.magic)) {
 			continue
 		}
-		filesystem := Filesystem{Type: form.name, Label: text(read(device, form.label.at, form.label.length))}
-		if form.uuid != 0 {
-			filesystem.UUID = uuid(read(device, form.uuid, 16))
+		filesystem := Filesystem{Type: signature.name, Label: text(read(device, signature.label.at, signature.label.length))}
+		if signature.uuid != 0 {
+			filesystem.UUID = uuid(read(device, signature.uuid, 16))
 		}
-		if form.refine != nil {
-			filesystem.Type = form.refine(device)
+		if signature.refine != nil {
+			filesystem.Type = signature.refine(device)
 		}
 		found = append(found, filesystem)
 	}
@@ -82,10 +83,10 @@ func Probe(device io.ReaderAt) (Filesystem, error) {
 	case 1:
 		return found[0], nil
 	}
-	return Filesystem{}, fmt.Errorf("%w: %s and %s", ErrSeveral, found[0].Type, found[1].Type)
+	return Filesystem{}, fmt.Errorf("%w: %s and %s", ErrAmbiguous, found[0].Type, found[1].Type)
 }
 
-// ProbePath probes the device of a path.
+// ProbePath identifies the file system of the device at path.
 func ProbePath(path string) (Filesystem, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -95,7 +96,7 @@ func ProbePath(path string) (Filesystem, error) {
 	return Probe(file)
 }
 
-// read is empty where a device ends before.
+// read returns nil if the device is too short.
 func read(device io.ReaderAt, at int64, length int) []byte {
 	buffer := make([]byte, length)
 	if n, _ := device.ReadAt(buffer, at); n < length {
@@ -118,7 +119,8 @@ func uuid(b []byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// extVersion tells the versions of ext apart by their features: a journal, and extents or other things only ext4 can read.
+// extVersion distinguishes the versions of ext by their features: ext3 has a journal, ext4 has
+// extents or other incompatible features.
 func extVersion(device io.ReaderAt) string {
 	features := read(device, 1116, 8)
 	if len(features) < 8 {

@@ -1,4 +1,4 @@
-// Package disktest makes machines for tests: files that stand for disks.
+// Package disktest creates files that stand for the disks of a machine.
 package disktest
 
 import (
@@ -11,14 +11,14 @@ import (
 	"lkt/storage/disk"
 )
 
-// Content is what is on a disk, by the byte at which it begins; all else is zero.
+// Content is the content of a disk by byte offset; the rest is zero.
 type Content = map[int64]string
 
-// Machine has files of one size for disks, by name. Names of partitions begin with the name of their disk.
-func Machine(t testing.TB, size int64, disks map[string]Content) disk.Places {
+// Machine creates disks of one size, by name. A partition's name begins with the name of its disk.
+func Machine(t testing.TB, size int64, disks map[string]Content) disk.Dirs {
 	t.Helper()
-	places := disk.Places{Sys: t.TempDir(), Dev: t.TempDir()}
-	if err := os.MkdirAll(filepath.Join(places.Sys, "block"), 0o755); err != nil {
+	dirs := disk.Dirs{Sys: t.TempDir(), Dev: t.TempDir()}
+	if err := os.MkdirAll(filepath.Join(dirs.Sys, "block"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range disks {
@@ -29,21 +29,21 @@ func Machine(t testing.TB, size int64, disks map[string]Content) disk.Places {
 			}
 		}
 		for _, directory := range []string{filepath.Join("class/block", name), filepath.Join("block", parent, name)} {
-			Put(t, filepath.Join(places.Sys, directory, "size"), Content{0: fmt.Sprintln(size / 512)})
+			Put(t, filepath.Join(dirs.Sys, directory, "size"), Content{0: fmt.Sprintln(size / 512)})
 			if parent != "" {
-				Put(t, filepath.Join(places.Sys, directory, "partition"), Content{0: "1\n"})
+				Put(t, filepath.Join(dirs.Sys, directory, "partition"), Content{0: "1\n"})
 			}
 		}
-		device := filepath.Join(places.Dev, name)
+		device := filepath.Join(dirs.Dev, name)
 		Put(t, device, content)
 		if err := os.Truncate(device, size); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return places
+	return dirs
 }
 
-// Put writes a file, and the directories above it.
+// Put writes a file, and creates its parent directories.
 func Put(t testing.TB, path string, content Content) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -1,4 +1,4 @@
-// Package drive opens disks to write to them, and tells the kernel how they are divided.
+// Package drive opens disks for writing, and updates the kernel's partition list.
 package drive
 
 import (
@@ -15,21 +15,23 @@ import (
 	"lkt/storage/disk"
 )
 
-// margin is what has to be zero at both ends of an empty disk. Partition tables, file systems, RAID and volume managers leave
-// their marks there; so does data that is written to a disk without any, whose beginning no list of marks could tell from nothing.
+// margin is how much must be zero at both ends of an empty disk. Partition tables, file systems,
+// RAID and volume managers have their signatures there. It also protects raw data, which has no
+// signature.
 const margin = 4 << 20
 
-// ErrNotEmpty says that there is something on a disk.
+// ErrNotEmpty means that a disk has data.
 var ErrNotEmpty = errors.New("is not empty")
 
-// Drive is a disk, or a partition, that nobody else uses: it is open for writing, exclusively.
+// Drive is a disk or partition that is open for writing, exclusively.
 type Drive struct {
 	File *os.File
 	Path string
 	Size int64 // bytes
 }
 
-// Open fails where a file system of the disk is mounted, or anything else of the kernel holds it.
+// Open opens a device. It fails if a file system on it is mounted, or if the kernel uses it
+// otherwise.
 func Open(path string) (*Drive, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|unix.O_EXCL|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.EBUSY) {
@@ -46,7 +48,8 @@ func Open(path string) (*Drive, error) {
 	return &Drive{file, path, size}, nil
 }
 
-// OpenEmpty opens a disk only if it is empty. The same file is written to later: what was looked at cannot have been exchanged.
+// OpenEmpty opens a device only if it is empty. The check uses the open file, so that the device
+// cannot be exchanged in between.
 func OpenEmpty(path string) (*Drive, error) {
 	d, err := Open(path)
 	if err != nil {
@@ -59,7 +62,7 @@ func OpenEmpty(path string) (*Drive, error) {
 	return d, nil
 }
 
-// CheckEmpty gives [ErrNotEmpty] with what is on the disk.
+// CheckEmpty returns [ErrNotEmpty] with the data found, unless the device is empty.
 func (d *Drive) CheckEmpty() error {
 	switch found, err := disk.Probe(d.File); {
 	case err == nil:
@@ -74,38 +77,38 @@ func (d *Drive) CheckEmpty() error {
 		}
 		for i, b := range buffer {
 			if b != 0 {
-				return fmt.Errorf("%s %w: there is something at byte %d", d.Path, ErrNotEmpty, at+int64(i))
+				return fmt.Errorf("%s %w: data at byte %d", d.Path, ErrNotEmpty, at+int64(i))
 			}
 		}
 	}
 	return nil
 }
 
-// SectorSize is that of a logical sector, in bytes.
+// SectorSize returns the size of a logical sector in bytes.
 func (d *Drive) SectorSize() (int64, error) {
 	size, err := unix.IoctlGetInt(int(d.File.Fd()), unix.BLKSSZGET)
 	if err != nil {
-		return 0, fmt.Errorf("%s: size of a sector: %w", d.Path, err)
+		return 0, fmt.Errorf("%s: get sector size: %w", d.Path, err)
 	}
 	return int64(size), nil
 }
 
-// maxPartitions is what the kernel gives a disk at most.
+// maxPartitions is the kernel's limit for a disk.
 const maxPartitions = 255
 
-// Announce tells the kernel of the one partition, and to forget all others. It need not be able to read the table, and
-// cannot take it for another one.
+// Announce makes the kernel replace all partitions of the disk by a single one. Unlike a re-read of
+// the table, this works without support for the table's type.
 func (d *Drive) Announce(start, size int64) error {
 	for number := range maxPartitions {
 		err := d.partition(unix.BLKPG_DEL_PARTITION, unix.BlkpgPartition{Pno: int32(number + 1)})
 		if err != nil && !errors.Is(err, unix.ENXIO) {
-			return fmt.Errorf("partition %d of before: %w", number+1, err)
+			return fmt.Errorf("remove old partition %d: %w", number+1, err)
 		}
 	}
 	return d.partition(unix.BLKPG_ADD_PARTITION, unix.BlkpgPartition{Start: start, Length: size, Pno: 1})
 }
 
-// Resize tells the kernel of the new size of a partition it knows.
+// Resize tells the kernel the new size of a partition.
 func (d *Drive) Resize(number int, start, size int64) error {
 	return d.partition(unix.BLKPG_RESIZE_PARTITION, unix.BlkpgPartition{Start: start, Length: size, Pno: int32(number)})
 }
@@ -122,12 +125,13 @@ func (d *Drive) partition(op int32, partition unix.BlkpgPartition) error {
 	return nil
 }
 
-// patience is how long the kernel may take to show a partition.
-const patience = 10 * time.Second
+// showTimeout is how long the kernel may take to show a partition.
+const showTimeout = 10 * time.Second
 
-// Wait is over when a partition has the size that the table gives it: before, its path may lead to one of the old table.
+// Wait waits until the partition has the given size. Until then, path may refer to a partition of
+// the old table.
 func Wait(path string, size int64) error {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(showTimeout); ; time.Sleep(20 * time.Millisecond) {
 		found, err := SizeOf(path)
 		if err == nil && found == size {
 			return nil
@@ -136,12 +140,12 @@ func Wait(path string, size int64) error {
 			if err == nil {
 				err = fmt.Errorf("%s has %d bytes, not %d", path, found, size)
 			}
-			return fmt.Errorf("the kernel does not show the new partition: %w", err)
+			return fmt.Errorf("the new partition did not appear: %w", err)
 		}
 	}
 }
 
-// SizeOf is the size of a block device, in bytes.
+// SizeOf returns the size of a block device in bytes.
 func SizeOf(path string) (int64, error) {
 	if err := disk.IsBlockDevice(path); err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-// Package loop makes block devices of files.
+// Package loop attaches files to loop devices.
 package loop
 
 import (
@@ -16,20 +16,20 @@ import (
 
 const control = "/dev/loop-control"
 
-// patience is how long the kernel may take to show a device.
-const patience = 10 * time.Second
+// showTimeout is how long the kernel may take to show a device.
+const showTimeout = 10 * time.Second
 
-// Number is that of a device: 3 for /dev/loop3.
+// Number returns the number of a loop device: 3 for /dev/loop3.
 func Number(device string) (int, error) {
 	digits := strings.TrimPrefix(device, "/dev/loop")
 	number, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || "/dev/loop"+strconv.FormatUint(number, 10) != device {
-		return 0, fmt.Errorf("%s is no loop device: /dev/loop and a number", device)
+		return 0, fmt.Errorf("%s is not a loop device (/dev/loopN)", device)
 	}
 	return int(number), nil
 }
 
-// Attach puts a file behind a device, which is made if the kernel does not have it yet.
+// Attach attaches a file to a device, and creates the device if necessary.
 func Attach(device string, file *os.File) error {
 	number, err := Number(device)
 	if err != nil {
@@ -43,7 +43,7 @@ func Attach(device string, file *os.File) error {
 	return attach(device, file)
 }
 
-// AttachFree puts a file behind the first device that has none, and says which that is.
+// AttachFree attaches a file to the first free device, and returns its path.
 func AttachFree(file *os.File) (string, error) {
 	for {
 		number, err := command(unix.LOOP_CTL_GET_FREE, 0)
@@ -55,7 +55,7 @@ func AttachFree(file *os.File) (string, error) {
 		if !errors.Is(err, unix.EBUSY) {
 			return device, err
 		}
-		// Somebody else was faster.
+		// Another process was faster.
 	}
 }
 
@@ -73,7 +73,7 @@ func command(request uint, argument int) (int, error) {
 }
 
 func attach(path string, file *os.File) error {
-	if err := disk.WaitFor(path, patience); err != nil {
+	if err := disk.WaitFor(path, showTimeout); err != nil {
 		return err
 	}
 	device, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
@@ -82,10 +82,10 @@ func attach(path string, file *os.File) error {
 	}
 	defer device.Close()
 	config := unix.LoopConfig{Fd: uint32(file.Fd())}
-	// What other programs show: as much of the path as there is room for.
+	// Shown by other programs, truncated.
 	copy(config.Info.File_name[:len(config.Info.File_name)-1], file.Name())
 	if err := unix.IoctlLoopConfigure(int(device.Fd()), &config); err != nil {
-		return fmt.Errorf("%s behind %s: %w", file.Name(), path, err)
+		return fmt.Errorf("attach %s to %s: %w", file.Name(), path, err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestNumber(t *testing.T) {
 	}
 }
 
-func TestAFileIsADevice(t *testing.T) {
+func TestAttachFree(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	content := bytes.Repeat([]byte("x"), 1<<20)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -46,6 +46,6 @@ func TestAFileIsADevice(t *testing.T) {
 		t.Error(len(got), err)
 	}
 	if err := Attach(device, file); err == nil {
-		t.Error("it has two files")
+		t.Error("attached a second file")
 	}
 }

@@ -9,22 +9,23 @@ import (
 	"lkt/storage/drive"
 )
 
-// Crypt describes a device whose sectors are another one's, encrypted.
+// Crypt describes a dm-crypt device.
 type Crypt struct {
 	Device string
-	Offset uint64 // in sectors of 512 bytes: where the encrypted ones begin
-	Length uint64 // in sectors; 0 for all there are
+	Offset uint64 // start of the encrypted sectors, in sectors of 512 bytes
+	Length uint64 // in sectors of 512 bytes; 0: up to the end of the device
 	Cipher string // as dm-crypt calls it: "aes-xts-plain64"
 	Key    []byte
-	// SectorSize is that by which is encrypted, in bytes: 512 or a power of two up to 4096. 0 is 512.
+	// SectorSize is the encryption sector size in bytes: 512, or a power of two up to 4096. 0 means
+	// 512.
 	SectorSize uint64
-	// Tweak is the number the first sector has for its initialization vector.
+	// Tweak is the number of the first sector in its initialization vector.
 	Tweak uint64
-	// UUID tells other programs what made the device.
+	// UUID tells other programs which program created the device.
 	UUID string
 }
 
-// Target is what [Create] takes.
+// Target returns the target for [Create].
 func (c Crypt) Target() (Target, error) {
 	size, err := drive.SizeOf(c.Device)
 	if err != nil {
@@ -40,14 +41,14 @@ func (c Crypt) Target() (Target, error) {
 func (c Crypt) target(sectors uint64, device string) (Target, error) {
 	per := max(c.SectorSize, 512) / 512
 	if sectors <= c.Offset || c.Length > sectors-c.Offset {
-		return Target{}, fmt.Errorf("%s has %d sectors, which is too few", c.Device, sectors)
+		return Target{}, fmt.Errorf("%s has too few sectors: %d", c.Device, sectors)
 	}
 	length := c.Length
 	if length == 0 {
 		length = (sectors - c.Offset) / per * per
 	}
 	if length == 0 {
-		return Target{}, fmt.Errorf("%s has %d sectors, which is too few", c.Device, sectors)
+		return Target{}, fmt.Errorf("%s has too few sectors: %d", c.Device, sectors)
 	}
 	parameters := fmt.Sprintf("%s %s %d %s %d", c.Cipher, hex.EncodeToString(c.Key), c.Tweak, device, c.Offset)
 	if c.SectorSize > 512 {

@@ -1,4 +1,4 @@
-// Package mapper makes devices of the kernel's device mapper, in the way of linux/dm-ioctl.h, version 4.
+// Package mapper creates device mapper devices by the interface of linux/dm-ioctl.h, version 4.
 package mapper
 
 import (
@@ -20,47 +20,48 @@ import (
 const (
 	control   = "/dev/mapper/control"
 	directory = "/dev/mapper"
-	// patience is how long the kernel may take to show a device.
-	patience = 10 * time.Second
+	// showTimeout is how long the kernel may take to show a device.
+	showTimeout = 10 * time.Second
 
 	headerSize = int(unsafe.Sizeof(unix.DmIoctl{}))
 	targetSize = int(unsafe.Sizeof(unix.DmTargetSpec{}))
 )
 
-// Target is what a device is made of: all of it one thing.
+// Target is the single target of a device.
 type Target struct {
 	Kind       string // "crypt"
 	Sectors    uint64 // of 512 bytes
 	Parameters string
 }
 
-// Path is where a device is, once it is made.
+// Path returns the path of a mapped device.
 func Path(name string) string {
 	return filepath.Join(directory, name)
 }
 
-// CheckName gives an error for what cannot be the name of a device.
+// CheckName returns an error unless name is a valid device name.
 func CheckName(name string) error {
 	if name == "" || name == "." || name == ".." || name == "control" || len(name) > 127 ||
 		strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == '/' || c >= 0x7f }) {
-		return fmt.Errorf("%q cannot be the name of a mapped device", name)
+		return fmt.Errorf("invalid device mapper name %q", name)
 	}
 	return nil
 }
 
-// Create makes a device and a link to it, as udev does, and gives the path of the link. The UUID tells other programs what made it.
+// Create creates a device and a link to it, as udev does, and returns the path of the link. The
+// UUID tells other programs which program created it.
 func Create(name, uuid string, target Target) (string, error) {
 	if err := CheckName(name); err != nil {
 		return "", err
 	}
 	file, err := os.OpenFile(control, os.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return "", fmt.Errorf("the kernel's device mapper: %w", err)
+		return "", fmt.Errorf("device mapper: %w", err)
 	}
 	defer file.Close()
 	created, err := call(file, unix.DM_DEV_CREATE, request(name, uuid, nil))
 	if errors.Is(err, unix.EBUSY) {
-		return "", fmt.Errorf("%s is there already", Path(name))
+		return "", fmt.Errorf("%s already exists", Path(name))
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", Path(name), err)
@@ -73,7 +74,7 @@ func Create(name, uuid string, target Target) (string, error) {
 	return path, nil
 }
 
-// Remove undoes [Create].
+// Remove removes a device that [Create] created.
 func Remove(name string) error {
 	file, err := os.OpenFile(control, os.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -88,13 +89,13 @@ func Remove(name string) error {
 
 func start(file *os.File, name string, target Target, minor uint64) (string, error) {
 	if _, err := call(file, unix.DM_TABLE_LOAD, request(name, "", &target)); err != nil {
-		return "", fmt.Errorf("the kernel does not take the table: %w", err)
+		return "", fmt.Errorf("load table: %w", err)
 	}
 	if _, err := call(file, unix.DM_DEV_SUSPEND, request(name, "", nil)); err != nil {
 		return "", err
 	}
 	node := fmt.Sprintf("dm-%d", minor)
-	if err := disk.WaitFor(filepath.Join(filepath.Dir(directory), node), patience); err != nil {
+	if err := disk.WaitFor(filepath.Join(filepath.Dir(directory), node), showTimeout); err != nil {
 		return "", err
 	}
 	path := Path(name)
@@ -104,11 +105,12 @@ func start(file *os.File, name string, target Target, minor uint64) (string, err
 	return path, os.Symlink(filepath.Join("..", node), path)
 }
 
-// request is a header and, if there is a target, its table. The kernel wipes its copy, and the table of a target may hold a key.
+// request returns a header with the target's table, if any. It asks the kernel to wipe its copy,
+// because a table may contain a key.
 func request(name, uuid string, target *Target) []byte {
 	b := make([]byte, headerSize)
 	if target != nil {
-		// The kernel counts the targets on multiples of eight bytes.
+		// The kernel expects targets at multiples of eight bytes.
 		length := (targetSize + len(target.Parameters) + 1 + 7) / 8 * 8
 		b = make([]byte, headerSize+length)
 		spec := b[headerSize:]
@@ -143,7 +145,7 @@ func call(file *os.File, command uintptr, request []byte) (unix.DmIoctl, error) 
 	return answer, nil
 }
 
-// minor takes the number apart as the kernel's huge_encode_dev puts it together.
+// minor decodes the minor number of the kernel's huge_encode_dev.
 func minor(dev uint64) uint64 {
 	return dev&0xff | dev>>12&^0xff
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestNames(t *testing.T) {
+func TestCheckName(t *testing.T) {
 	for _, name := range []string{"swapfile", "crypt_dev", "a.b-c"} {
 		if err := CheckName(name); err != nil {
 			t.Error(err)
@@ -17,13 +17,13 @@ func TestNames(t *testing.T) {
 	}
 	for _, name := range []string{"", ".", "..", "control", "a/b", "../x", "a b", "a\n", "\xff", strings.Repeat("x", 128)} {
 		if err := CheckName(name); err == nil {
-			t.Errorf("%q is a name", name)
+			t.Errorf("accepted %q", name)
 		}
 	}
 }
 
-// The structures of x/sys, which its authors have from the kernel's header, are the measure.
-func TestTheRequestIsWhatTheKernelReads(t *testing.T) {
+// Compared with the structures of x/sys, which come from the kernel's header.
+func TestRequestMatchesKernelStructs(t *testing.T) {
 	b := request("name", "uuid", &Target{"crypt", 77, "parameters"})
 	header := (*unix.DmIoctl)(unsafe.Pointer(&b[0]))
 	if header.Version != [3]uint32{4, 0, 0} || int(header.Data_size) != len(b) || int(header.Data_start) != headerSize ||
@@ -44,7 +44,7 @@ func TestTheRequestIsWhatTheKernelReads(t *testing.T) {
 	}
 }
 
-func TestCryptTables(t *testing.T) {
+func TestCryptTarget(t *testing.T) {
 	key := []byte("\x01\xab")
 	for _, test := range []struct {
 		crypt   Crypt

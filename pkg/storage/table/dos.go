@@ -5,13 +5,13 @@ import "encoding/binary"
 const (
 	linux      = 0x83
 	protective = 0xee
-	// The table counts sectors in 32 bits.
+	// The table has 32-bit sector counts.
 	maxSectors = 1<<32 - 1
 )
 
 func dos(disk Disk, id Identity) Layout {
 	start := alignment / disk.Sector
-	// What is beyond 2 TiB (with sectors of 512 bytes) stays unused.
+	// The space beyond 2 TiB (with sectors of 512 bytes) stays unused.
 	count := min(disk.Size/disk.Sector-start, maxSectors)
 	sector := bootSector(disk, linux, start, count)
 	copy(sector[440:444], id.Disk[:4])
@@ -22,7 +22,7 @@ func dos(disk Disk, id Identity) Layout {
 	}
 }
 
-// bootSector has one partition and no program.
+// bootSector returns a boot sector with one partition and no boot code.
 func bootSector(disk Disk, kind byte, start, count int64) []byte {
 	sector := make([]byte, disk.Sector)
 	entry := sector[446:462]
@@ -35,7 +35,8 @@ func bootSector(disk Disk, kind byte, start, count int64) []byte {
 	return sector
 }
 
-// chs is an address as cylinder, head and sector, for a BIOS that knows 255 heads and 63 sectors.
+// chs returns an address as cylinder, head and sector, for a BIOS geometry of 255 heads and 63
+// sectors.
 func chs(lba int64) []byte {
 	cylinder, head, sector := lba/(255*63), lba/63%255, lba%63+1
 	if cylinder > 1023 {

@@ -11,17 +11,18 @@ const (
 	headerSize = 92
 )
 
-// 0FC63DAF-8483-4772-8E79-3D69D8477DE4, the type of Linux's file systems, in the byte order of the table.
+// 0FC63DAF-8483-4772-8E79-3D69D8477DE4, the type of Linux file systems, in the byte order of the
+// table.
 var linuxType = [16]byte{0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4}
 
-// gpt is the table of the UEFI specification, 2.10, chapter 5: a boot sector that protects it from programs that know none but
-// the old table, a header and entries at the beginning, and both again at the end.
+// gpt lays out a GPT (UEFI specification 2.10, chapter 5): a protective boot sector, a header and
+// entries at the start, and a copy of both at the end.
 func gpt(disk Disk, id Identity) Layout {
 	last := disk.Size/disk.Sector - 1
 	perTable := int64(entries * entrySize / disk.Sector)
 	first, end := 2+perTable, last-perTable-1
 	start := alignment / disk.Sector
-	// To the end of a full MiB.
+	// Up to a MiB boundary.
 	stop := (end+1)/start*start - 1
 
 	list := make([]byte, entries*entrySize)
@@ -47,7 +48,7 @@ func gpt(disk Disk, id Identity) Layout {
 		return h
 	}
 	return Layout{
-		// The copy first: whoever reads a disk that was half written finds either no table or a whole one.
+		// The copy first, so that an interrupted write leaves either no table or a complete one.
 		Areas: []Area{
 			{(last - perTable) * disk.Sector, list},
 			{last * disk.Sector, header(last, 1, last-perTable)},
@@ -60,7 +61,8 @@ func gpt(disk Disk, id Identity) Layout {
 	}
 }
 
-// random says in a UUID that it is a random one (RFC 9562, version 4). The first three fields are little-endian here.
+// random marks a UUID as random (RFC 9562, version 4). Its first three fields are little-endian
+// here.
 func random(id [16]byte) []byte {
 	id[7] = id[7]&0x0f | 0x40
 	id[8] = id[8]&0x3f | 0x80

@@ -8,17 +8,17 @@ import (
 	"slices"
 )
 
-// Growth is a table whose only partition reaches to the end of the disk.
+// Growth is a table whose only partition extends to the end of the disk.
 type Growth struct {
-	Partition Partition // as it will be
+	Partition Partition // after growing
 	areas     []Area
 }
 
-// Grow makes the only partition as large as the disk lets it be, and leaves all else of it as it is. It gives false where there is no
-// room.
+// Grow enlarges the only partition as far as the disk allows, and preserves everything else. It
+// returns false if there is no room.
 func (t Table) Grow() (Growth, bool, error) {
 	if len(t.Partitions) != 1 {
-		return Growth{}, false, fmt.Errorf("it has %d partitions, not one", len(t.Partitions))
+		return Growth{}, false, fmt.Errorf("it has %d partitions, expected one", len(t.Partitions))
 	}
 	p := t.Partitions[0]
 	start, last := p.Start/t.disk.Sector, t.disk.Size/t.disk.Sector-1
@@ -45,7 +45,7 @@ func (t Table) growDOS(number int, start, count int64) []byte {
 	return boot
 }
 
-// growGPT is all that has to be written: the copy moves to the new end.
+// growGPT returns the areas to write. The copy moves to the new end.
 func (t Table) growGPT(number int, stop, last, perTable int64) []Area {
 	list := slices.Clone(t.entries)
 	size := len(list) / int(binary.LittleEndian.Uint32(t.header[80:]))
@@ -69,7 +69,7 @@ func (t Table) growGPT(number int, stop, last, perTable int64) []Area {
 			copy(entry[5:8], chs(min(last, maxSectors)))
 		}
 	}
-	// The copy first: whoever reads a disk that was half written finds a whole table in one place or the other.
+	// The copy first, so that an interrupted write leaves at least one complete table.
 	return []Area{
 		{(last - perTable) * t.disk.Sector, list},
 		{last * t.disk.Sector, header(last, 1, last-perTable)},
@@ -79,7 +79,7 @@ func (t Table) growGPT(number int, stop, last, perTable int64) []Area {
 	}
 }
 
-// Write writes the table, each part of it when the one before is on the disk.
+// Write writes the table. It syncs each area before it writes the next.
 func (g Growth) Write(file *os.File) error {
 	for _, area := range g.areas {
 		if err := write(file, []Area{area}); err != nil {

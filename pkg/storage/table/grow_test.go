@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// device is a disk with a table that was made for another size.
+// device returns a disk whose table was made for another size.
 func device(t testing.TB, kind string, sector, made, size int64) *os.File {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "disk"))
@@ -35,8 +35,8 @@ func device(t testing.TB, kind string, sector, made, size int64) *os.File {
 	return file
 }
 
-// A table that has grown is the one that is made for a disk of that size.
-func TestAPartitionGrowsWithItsDisk(t *testing.T) {
+// The grown table must equal a new table for a disk of that size.
+func TestGrow(t *testing.T) {
 	for _, kind := range []string{"dos", "gpt"} {
 		for _, sector := range []int64{512, 4096} {
 			file := device(t, kind, sector, 8*mib, 20*mib+sector)
@@ -58,7 +58,7 @@ func TestAPartitionGrowsWithItsDisk(t *testing.T) {
 				file.ReadAt(a, at)
 				want.ReadAt(b, at)
 				if !bytes.Equal(a, b) {
-					t.Errorf("%s, sectors of %d: not what is made new, from byte %d", kind, sector, at)
+					t.Errorf("%s, sectors of %d: differs from a new table from byte %d", kind, sector, at)
 				}
 			}
 			table, err = Read(file, disk)
@@ -66,13 +66,13 @@ func TestAPartitionGrowsWithItsDisk(t *testing.T) {
 				t.Errorf("%+v, not %+v: %v", table.Partitions, growth.Partition, err)
 			}
 			if _, grows, err := table.Grow(); grows || err != nil {
-				t.Error("it grows again", err)
+				t.Error("grew again", err)
 			}
 		}
 	}
 }
 
-func TestWhatIsNoTable(t *testing.T) {
+func TestReadWithoutTable(t *testing.T) {
 	fat := make([]byte, 4*mib)
 	copy(fat[446:], "no bootable disk")
 	copy(fat[510:], "\x55\xaa")
@@ -86,29 +86,29 @@ func TestWhatIsNoTable(t *testing.T) {
 	}
 }
 
-func TestTablesThatLie(t *testing.T) {
-	for want, lie := range map[string]struct {
-		kind   string
-		at     int64
-		number uint64
-		resign bool
+func TestReadRejectsInvalidTables(t *testing.T) {
+	for want, change := range map[string]struct {
+		kind        string
+		at          int64
+		number      uint64
+		fixChecksum bool
 	}{
-		"64512 sectors from 0, of 16384": {"dos", 454, 0xfc00_0000_0000, false},
-		"16777215 sectors from 2048":     {"dos", 454, 0x00ffffff_00000800, false},
-		"from 4294967295":                {"dos", 454, 0xffffffff_ffffffff, false},
-		"the header of the GPT is dam":   {"gpt", 512, 0, false},
-		"the header of the GPT has":      {"gpt", 512 + 56, 1, false},
-		"cannot have 4294967295 entries": {"gpt", 512 + 80, 0x80_ffffffff, true},
-		"entries of 0 bytes":             {"gpt", 512 + 80, 0x00_00000080, true},
-		"at sector 18446744073709551615": {"gpt", 512 + 72, 1<<64 - 1, true},
-		"the entries of the GPT have":    {"gpt", 1024 + 56, 1, false},
-		"EOF":                            {"gpt", 512 + 72, 16384, true},
+		"64512 sectors from 0, of 16384":  {"dos", 454, 0xfc00_0000_0000, false},
+		"16777215 sectors from 2048":      {"dos", 454, 0x00ffffff_00000800, false},
+		"from 4294967295":                 {"dos", 454, 0xffffffff_ffffffff, false},
+		"the GPT header is damaged":       {"gpt", 512, 0, false},
+		"the GPT header checksum":         {"gpt", 512 + 56, 1, false},
+		"invalid GPT: 4294967295 entries": {"gpt", 512 + 80, 0x80_ffffffff, true},
+		"entries of 0 bytes":              {"gpt", 512 + 80, 0x00_00000080, true},
+		"at sector 18446744073709551615":  {"gpt", 512 + 72, 1<<64 - 1, true},
+		"the GPT entries checksum":        {"gpt", 1024 + 56, 1, false},
+		"EOF":                             {"gpt", 512 + 72, 16384, true},
 	} {
-		file := device(t, lie.kind, 512, 8*mib, 8*mib)
+		file := device(t, change.kind, 512, 8*mib, 8*mib)
 		var number [8]byte
-		binary.LittleEndian.PutUint64(number[:], lie.number)
-		file.WriteAt(number[:], lie.at)
-		if lie.resign {
+		binary.LittleEndian.PutUint64(number[:], change.number)
+		file.WriteAt(number[:], change.at)
+		if change.fixChecksum {
 			header := make([]byte, headerSize)
 			file.ReadAt(header, 512)
 			binary.LittleEndian.PutUint32(header[16:], checksum(header))
@@ -127,7 +127,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		// With right sums, or hardly anything would come further.
+		// Correct the checksums, so that fuzzing gets past them.
 		if len(b) >= 1024 {
 			if length := binary.LittleEndian.Uint32(b[512+12:]); length >= headerSize && length <= 512 {
 				binary.LittleEndian.PutUint32(b[512+16:], checksum(b[512:512+length]))

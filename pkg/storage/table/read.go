@@ -8,26 +8,26 @@ import (
 	"io"
 )
 
-// ErrNone says that a disk is not divided.
+// ErrNone means that a disk has no partition table.
 var ErrNone = errors.New("no partition table")
 
-// Partition is a part of a disk, in bytes.
+// Partition is a partition of a disk, in bytes.
 type Partition struct {
 	Number      int
 	Start, Size int64
-	// Linux says that it is for data of Linux: 83, or 0FC63DAF-8483-4772-8E79-3D69D8477DE4.
+	// Linux reports the partition type for Linux data: 83, or 0FC63DAF-8483-4772-8E79-3D69D8477DE4.
 	Linux bool
 }
 
-// Table is what a disk says of its partitions, checked: they lie within the disk.
+// Table is a partition table whose partitions lie within the disk.
 type Table struct {
 	Partitions []Partition
 	disk       Disk
-	// The boot sector, and if there is one the header and the entries of a GPT.
+	// The boot sector; and for a GPT, the header and the entries.
 	boot, header, entries []byte
 }
 
-// Read reads a table of either kind. The bytes may be anybody's.
+// Read reads and validates a table of either type. The disk is untrusted.
 func Read(device io.ReaderAt, disk Disk) (Table, error) {
 	if err := disk.check(); err != nil {
 		return Table{}, err
@@ -43,7 +43,7 @@ func Read(device io.ReaderAt, disk Disk) (Table, error) {
 	for i := range 4 {
 		entry := boot[446+16*i:][:16]
 		if entry[0]&^0x80 != 0 {
-			// The code of a boot sector that begins a file system.
+			// The boot code of a file system's boot sector.
 			return Table{}, ErrNone
 		}
 		if entry[4] == protective {
@@ -60,17 +60,17 @@ func Read(device io.ReaderAt, disk Disk) (Table, error) {
 	return t, nil
 }
 
-// add takes a partition by its sectors.
+// add adds a partition given in sectors.
 func (t *Table) add(number int, start, count uint64, forLinux bool) error {
 	sectors := uint64(t.disk.Size / t.disk.Sector)
 	if start == 0 || start >= sectors || count > sectors-start {
-		return fmt.Errorf("partition %d is not within the disk: %d sectors from %d, of %d", number, count, start, sectors)
+		return fmt.Errorf("partition %d is outside the disk: %d sectors from %d, of %d", number, count, start, sectors)
 	}
 	t.Partitions = append(t.Partitions, Partition{number, int64(start) * t.disk.Sector, int64(count) * t.disk.Sector, forLinux})
 	return nil
 }
 
-// maxEntries is as many bytes as a table may have: eight times what is usual.
+// maxEntries limits the size of the entries in bytes: eight times the usual size.
 const maxEntries = 8 * entries * entrySize
 
 func readGPT(device io.ReaderAt, disk Disk, boot []byte) (Table, error) {
@@ -80,22 +80,22 @@ func readGPT(device io.ReaderAt, disk Disk, boot []byte) (Table, error) {
 	}
 	length := binary.LittleEndian.Uint32(t.header[12:])
 	if string(t.header[:8]) != "EFI PART" || length < headerSize || int64(length) > disk.Sector {
-		return Table{}, errors.New("the header of the GPT is damaged")
+		return Table{}, errors.New("the GPT header is damaged")
 	}
 	if checksum(t.header[:length]) != binary.LittleEndian.Uint32(t.header[16:]) {
-		return Table{}, errors.New("the header of the GPT has another sum")
+		return Table{}, errors.New("the GPT header checksum does not match")
 	}
 	at, count, size := binary.LittleEndian.Uint64(t.header[72:]), binary.LittleEndian.Uint32(t.header[80:]), binary.LittleEndian.Uint32(t.header[84:])
 	if size < entrySize || size > 4096 || size%entrySize != 0 || count == 0 || count > maxEntries/size ||
 		at < 2 || at > uint64(disk.Size/disk.Sector) || binary.LittleEndian.Uint64(t.header[24:]) != 1 {
-		return Table{}, fmt.Errorf("the GPT cannot have %d entries of %d bytes at sector %d", count, size, at)
+		return Table{}, fmt.Errorf("invalid GPT: %d entries of %d bytes at sector %d", count, size, at)
 	}
 	t.entries = make([]byte, count*size)
 	if _, err := device.ReadAt(t.entries, int64(at)*disk.Sector); err != nil {
 		return Table{}, err
 	}
 	if crc32.ChecksumIEEE(t.entries) != binary.LittleEndian.Uint32(t.header[88:]) {
-		return Table{}, errors.New("the entries of the GPT have another sum")
+		return Table{}, errors.New("the GPT entries checksum does not match")
 	}
 	for i := range int(count) {
 		entry := t.entries[i*int(size):][:entrySize]
@@ -113,7 +113,7 @@ func readGPT(device io.ReaderAt, disk Disk, boot []byte) (Table, error) {
 	return t, nil
 }
 
-// checksum is that of a header, in which there is a zero where the sum is.
+// checksum returns the checksum of a header, with the checksum field zeroed.
 func checksum(header []byte) uint32 {
 	b := append([]byte(nil), header...)
 	clear(b[16:20])

@@ -1,4 +1,5 @@
-// Package table makes partition tables with one Linux partition that takes all of a disk, and lets one grow when the disk does.
+// Package table creates partition tables with one Linux partition that fills the disk, and grows
+// the partition when the disk grows.
 package table
 
 import (
@@ -7,36 +8,36 @@ import (
 	"os"
 )
 
-// Disk is what is to be divided.
+// Disk is the geometry of a disk.
 type Disk struct {
 	Size   int64 // bytes
-	Sector int64 // bytes of a logical sector: 512 or 4096
+	Sector int64 // bytes in a logical sector: 512 or 4096
 }
 
-// Identity are the random numbers of a table: how the disk and the partition are called by other programs.
+// Identity are the random IDs of the disk and the partition.
 type Identity struct {
 	Disk, Partition [16]byte
 }
 
-// Area is bytes to write at a place.
+// Area is data to write at an offset.
 type Area struct {
 	At    int64
 	Bytes []byte
 }
 
-// Layout is a table and the partition it describes, in bytes.
+// Layout is a table and its partition, in bytes.
 type Layout struct {
 	Areas       []Area
 	Start, Size int64
 }
 
-// The partition begins where every disk can write well, as other programs have it.
+// Alignment of partitions, as in other programs.
 const alignment = 1 << 20
 
-// ErrSmall says that a disk has no place for a partition.
-var ErrSmall = errors.New("the disk is too small to be divided")
+// ErrSmall means that a disk is too small for a partition.
+var ErrSmall = errors.New("the disk is too small for a partition")
 
-// Make lays out a table: "dos" or "gpt".
+// Make lays out a table of type "dos" or "gpt".
 func Make(kind string, disk Disk, id Identity) (Layout, error) {
 	if err := disk.check(); err != nil {
 		return Layout{}, err
@@ -47,12 +48,12 @@ func Make(kind string, disk Disk, id Identity) (Layout, error) {
 	case "gpt":
 		return gpt(disk, id), nil
 	}
-	return Layout{}, fmt.Errorf("%q is no kind of partition table: dos or gpt", kind)
+	return Layout{}, fmt.Errorf("invalid partition table type %q: must be dos or gpt", kind)
 }
 
 func (d Disk) check() error {
 	if d.Sector < 512 || alignment%d.Sector != 0 {
-		return fmt.Errorf("sectors of %d bytes are not known here", d.Sector)
+		return fmt.Errorf("unsupported sector size: %d bytes", d.Sector)
 	}
 	if d.Size < 3*alignment {
 		return ErrSmall
@@ -60,7 +61,7 @@ func (d Disk) check() error {
 	return nil
 }
 
-// Write replaces what the ends of a disk say by the table.
+// Write wipes both ends of the disk and writes the table.
 func (l Layout) Write(file *os.File, size int64) error {
 	zero := make([]byte, l.Start)
 	if err := write(file, []Area{{0, zero}, {size - int64(len(zero)), zero}}); err != nil {

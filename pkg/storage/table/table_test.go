@@ -9,7 +9,7 @@ import (
 
 const mib = 1 << 20
 
-func TestAPartitionBeginsAtAMiBAndEndsWithTheDisk(t *testing.T) {
+func TestMakeAlignsPartition(t *testing.T) {
 	for _, test := range []struct {
 		kind         string
 		size, sector int64
@@ -34,27 +34,27 @@ func TestAPartitionBeginsAtAMiBAndEndsWithTheDisk(t *testing.T) {
 				t.Errorf("%+v: writes at %d", test, area.At)
 			}
 			if end := area.At + int64(len(area.Bytes)); end > layout.Start && area.At < layout.Start+layout.Size {
-				t.Errorf("%+v: the table at %d is in the partition", test, area.At)
+				t.Errorf("%+v: the table at %d overlaps the partition", test, area.At)
 			}
 		}
 	}
 }
 
-func TestWhatCannotBeDivided(t *testing.T) {
+func TestMakeRejectsInvalidDisks(t *testing.T) {
 	if _, err := Make("gpt", Disk{3*mib - 1, 512}, Identity{}); !errors.Is(err, ErrSmall) {
 		t.Error(err)
 	}
 	for _, sector := range []int64{0, 256, 520} {
 		if _, err := Make("dos", Disk{100 * mib, sector}, Identity{}); err == nil {
-			t.Errorf("sectors of %d bytes", sector)
+			t.Errorf("accepted sectors of %d bytes", sector)
 		}
 	}
 	if _, err := Make("mbr", Disk{100 * mib, 512}, Identity{}); err == nil {
-		t.Error("mbr")
+		t.Error("accepted mbr")
 	}
 }
 
-func TestCylinders(t *testing.T) {
+func TestCHS(t *testing.T) {
 	for lba, want := range map[int64]string{2048: "\x20\x21\x00", 1<<32 - 1: "\xfe\xff\xff", 300 * 255 * 63: "\x00\x41\x2c"} {
 		if got := string(chs(lba)); got != want {
 			t.Errorf("%d: %x", lba, got)
@@ -62,7 +62,7 @@ func TestCylinders(t *testing.T) {
 	}
 }
 
-func TestBothHeadersOfAGPTHaveTheirSums(t *testing.T) {
+func TestGPTChecksums(t *testing.T) {
 	layout, err := Make("gpt", Disk{100 * mib, 512}, Identity{Disk: [16]byte{7: 0xff, 8: 0xff}})
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestBothHeadersOfAGPTHaveTheirSums(t *testing.T) {
 			t.Errorf("header %d", i)
 		}
 		if header[56+7] != 0x4f || header[56+8] != 0xbf {
-			t.Errorf("header %d: no random UUID: %x", i, header[56:72])
+			t.Errorf("header %d: not a random UUID: %x", i, header[56:72])
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package tool runs programs of others.
+// Package tool runs external programs.
 package tool
 
 import (
@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run runs a program, without any capability if it is unprivileged.
+// Run runs a program, without capabilities if unprivileged.
 func Run(command []string, unprivileged bool) error {
 	result := make(chan error)
 	go func() {
-		// What this thread gives up it does not get back: it ends with the goroutine.
+		// The thread never regains its capabilities: it ends with the goroutine.
 		runtime.LockOSThread()
 		if unprivileged {
-			if err := giveUp(); err != nil {
+			if err := dropCapabilities(); err != nil {
 				result <- err
 				return
 			}
@@ -32,13 +32,13 @@ func Run(command []string, unprivileged bool) error {
 	return <-result
 }
 
-// giveUp takes all capabilities from this thread. With no_new_privs, a program that it starts does not get them back for
-// being root.
-func giveUp() error {
+// dropCapabilities drops all capabilities of this thread. no_new_privs keeps a program that it
+// starts as root from regaining them.
+func dropCapabilities() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	if err := unix.Capset(&header, &none[0]); err != nil {
-		return fmt.Errorf("give up capabilities: %w", err)
+		return fmt.Errorf("drop capabilities: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-func TestAnUnprivilegedToolHasNoCapability(t *testing.T) {
+func TestUnprivilegedToolHasNoCapabilities(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Fatal("only root has something to lose")
+		t.Fatal("the test must run as root")
 	}
 	err := Run([]string{"/bin/sh", "-c", "/bin/grep ^Cap /proc/self/status; exit 3"}, true)
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") {

@@ -45,7 +45,7 @@ test(
     const run = await lkt(['run', join(dir, 'damaged'), '--expect', 'lkt: system ready']);
     expect(run.status, run.stdout.slice(-3000)).toBe(1);
     expect(run.stdout).toContain(
-      'this image is not whole, the boot stops here: /roots/root.erofs: its content is not what was written: CRC-32',
+      'the image is incomplete, boot stopped: /roots/root.erofs is damaged: CRC-32',
     );
     expect(run.stderr).toContain('the kernel of the machine panicked');
   },

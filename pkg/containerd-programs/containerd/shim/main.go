@@ -1,5 +1,5 @@
-// Command containerd-shim-runc-v2 stands between containerd and one container under runc, so that containerd can end and
-// come back without the container noticing.
+// Command containerd-shim-runc-v2 is the process between containerd and a container run by runc. It
+// lets containerd restart without stopping the container.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	// Else every plugin of every container writes a line into containerd's log.
+	// At a lower level every plugin of every container logs a line to containerd's log.
 	if err := log.SetLevel("warn"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

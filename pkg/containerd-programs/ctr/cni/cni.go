@@ -1,5 +1,5 @@
-// Package cni stands in for github.com/containerd/go-cni, which ctr's "task kill" asks to take networks away. No container
-// here has one of CNI's, and programs of CNI would be needed to make one.
+// Package cni replaces github.com/containerd/go-cni, which ctr's "task kill" calls to remove
+// networks. Containers here have no CNI networks, and there are no CNI plugins.
 package cni
 
 import (
@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// CNI is what ctr uses of it.
+// CNI is the part of go-cni's interface that ctr uses.
 type CNI interface {
 	Remove(ctx context.Context, id, path string) error
 }
@@ -15,10 +15,10 @@ type CNI interface {
 // Opt is an option of New.
 type Opt func()
 
-// WithDefaultConf says nothing.
+// WithDefaultConf does nothing.
 func WithDefaultConf() {}
 
 // New always fails.
 func New(...Opt) (CNI, error) {
-	return nil, errors.New("this ctr knows no networks of CNI")
+	return nil, errors.New("CNI networks are not supported")
 }

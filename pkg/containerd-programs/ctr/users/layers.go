@@ -8,21 +8,21 @@ import (
 	"path"
 )
 
-// most is how large a file of accounts may be.
-const most = 1 << 20
+// maxAccountsSize is the largest accepted size of /etc/passwd or /etc/group.
+const maxAccountsSize = 1 << 20
 
-// The paths, and what an upper layer has in the place of what it takes away: OCI image spec, "Whiteouts".
+// The paths of the files, and the whiteouts that hide them: OCI image spec, "Whiteouts".
 const (
-	passwd      = "etc/passwd"
-	group       = "etc/group"
-	noPasswd    = "etc/.wh.passwd"
-	noGroup     = "etc/.wh.group"
-	noDirectory = ".wh.etc"
-	emptied     = "etc/.wh..wh..opq"
+	passwd         = "etc/passwd"
+	group          = "etc/group"
+	whiteoutPasswd = "etc/.wh.passwd"
+	whiteoutGroup  = "etc/.wh.group"
+	whiteoutEtc    = ".wh.etc"
+	opaqueEtc      = "etc/.wh..wh..opq"
 )
 
-// Read gives the accounts of an image whose layers are tar streams, the upper ones first. It does not follow links: an image
-// that has one there has no accounts by it.
+// Read returns the accounts of an image whose layers are tar streams, upper ones first. It does not
+// follow symbolic links: a link counts as an empty file.
 func Read(layers []func() (io.ReadCloser, error)) (Accounts, error) {
 	found := map[string][]byte{}
 	gone := map[string]bool{}
@@ -51,7 +51,7 @@ func Read(layers []func() (io.ReadCloser, error)) (Accounts, error) {
 	return Accounts{Passwd: found[passwd], Group: found[group]}, nil
 }
 
-// readLayer gives the files of one layer, and what of the layers below cannot be seen through it.
+// readLayer returns the files of one layer, and the files of lower layers that it hides.
 func readLayer(stream io.Reader) (files map[string][]byte, hidden []string, err error) {
 	files = map[string][]byte{}
 	for archive := tar.NewReader(stream); ; {
@@ -68,19 +68,19 @@ func readLayer(stream io.Reader) (files map[string][]byte, hidden []string, err 
 			if header.Typeflag != tar.TypeReg {
 				continue
 			}
-			text, err := io.ReadAll(io.LimitReader(archive, most+1))
+			text, err := io.ReadAll(io.LimitReader(archive, maxAccountsSize+1))
 			if err != nil {
 				return nil, nil, err
 			}
-			if len(text) > most {
-				return nil, nil, fmt.Errorf("the image's /%s has more than 1 MiB", name)
+			if len(text) > maxAccountsSize {
+				return nil, nil, fmt.Errorf("the image's /%s exceeds 1 MiB", name)
 			}
 			files[name] = text
-		case noPasswd:
+		case whiteoutPasswd:
 			hidden = append(hidden, passwd)
-		case noGroup:
+		case whiteoutGroup:
 			hidden = append(hidden, group)
-		case noDirectory, emptied:
+		case whiteoutEtc, opaqueEtc:
 			hidden = append(hidden, passwd, group)
 		}
 	}

@@ -1,5 +1,6 @@
-// Package users finds who a container runs as, in the layers of its image: what an image calls its user is a name, which only its
-// own /etc/passwd knows. containerd's client would mount the image to look. It imports nothing but the standard library.
+// Package users resolves the user of a container from the layers of its image, because only the
+// image's own /etc/passwd knows the names. containerd's client would mount the image to read it.
+// The package imports only the standard library.
 package users
 
 import (
@@ -11,66 +12,69 @@ import (
 	"strings"
 )
 
-// User is a process's identity as the OCI runtime spec has it.
+// User is the user of a process in the OCI runtime spec.
 type User struct {
 	UID, GID uint32
 	Groups   []uint32
 }
 
-// Accounts are the files /etc/passwd and /etc/group of an image, empty where it has none.
+// Accounts are the contents of /etc/passwd and /etc/group of an image, empty for missing files.
 type Accounts struct {
 	Passwd, Group []byte
 }
 
-// NeedsAccounts is whether Find would look into an image's files: not for root, nor for two numbers.
+// NeedsAccounts reports whether Find needs the image's files. It does not for root or for two
+// numbers.
 func NeedsAccounts(user string) bool {
 	uid, gid, both := strings.Cut(user, ":")
 	return user != "" && !(both && isNumber(uid) && isNumber(gid))
 }
 
-// Find gives the user that USER, UID, USER:GROUP or any such mix names, root for "". As with Docker, a user without a group gets
-// its own and all that list it; a UID that no line has gets group 0. A name that the files do not have is an error.
+// Find resolves USER, UID, USER:GROUP or a mix of these; "" is root. As with Docker, a user without
+// a group gets its primary group and all groups that list it, and a UID without a line in
+// /etc/passwd gets group 0. An unknown name is an error.
 func Find(user string, files Accounts) (User, error) {
 	if user == "" {
 		return User{}, nil
 	}
 	name, group, hasGroup := strings.Cut(user, ":")
 	var found User
-	line := lineOf(files.Passwd, name, 4)
+	line := lookup(files.Passwd, name, 4)
 	switch {
 	case line != nil:
 		var err error
-		if found.UID, err = number(line[2]); err != nil {
+		if found.UID, err = parseID(line[2]); err != nil {
 			return User{}, fmt.Errorf("the image's /etc/passwd: %w", err)
 		}
-		if found.GID, err = number(line[3]); err != nil {
+		if found.GID, err = parseID(line[3]); err != nil {
 			return User{}, fmt.Errorf("the image's /etc/passwd: %w", err)
 		}
 		name = line[0]
 	case isNumber(name):
 		var err error
-		if found.UID, err = number(name); err != nil {
+		if found.UID, err = parseID(name); err != nil {
 			return User{}, err
 		}
 	default:
 		return User{}, fmt.Errorf("the image has no user %q", name)
 	}
 	if !hasGroup {
-		found.Groups = groupsOf(files.Group, name)
+		found.Groups = supplementaryGroups(files.Group, name)
 		return found, nil
 	}
-	if line := lineOf(files.Group, group, 3); line != nil {
+	if line := lookup(files.Group, group, 3); line != nil {
 		group = line[2]
 	} else if !isNumber(group) {
 		return User{}, fmt.Errorf("the image has no group %q", group)
 	}
 	var err error
-	found.GID, err = number(group)
+	found.GID, err = parseID(group)
 	return found, err
 }
 
-// lineOf is the first line, divided, whose name or third field is key. A name goes before a number.
-func lineOf(file []byte, key string, fields int) []string {
+// lookup returns the fields of the first line whose name or ID is key. A name takes precedence over
+// an ID.
+func lookup(file []byte, key string, fields int) []string {
 	for _, field := range []int{0, 2} {
 		for line := range lines(file) {
 			if parts := strings.Split(line, ":"); len(parts) >= fields && parts[field] == key {
@@ -81,15 +85,15 @@ func lineOf(file []byte, key string, fields int) []string {
 	return nil
 }
 
-// groupsOf are the groups that list a user.
-func groupsOf(file []byte, user string) []uint32 {
+// supplementaryGroups returns the IDs of the groups that list the user.
+func supplementaryGroups(file []byte, user string) []uint32 {
 	var found []uint32
 	for line := range lines(file) {
 		parts := strings.Split(line, ":")
 		if len(parts) < 4 || !slices.Contains(strings.Split(parts[3], ","), user) {
 			continue
 		}
-		if gid, err := number(parts[2]); err == nil {
+		if gid, err := parseID(parts[2]); err == nil {
 			found = append(found, gid)
 		}
 	}
@@ -110,11 +114,12 @@ func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-// number is one that the kernel takes: the last of 32 bits means none.
-func number(text string) (uint32, error) {
+// parseID parses a user or group ID. The largest 32-bit number is invalid: the kernel uses it for
+// "no ID".
+func parseID(text string) (uint32, error) {
 	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || n == 1<<32-1 {
-		return 0, fmt.Errorf("%q is no number of a user or a group", text)
+		return 0, fmt.Errorf("invalid user or group ID %q", text)
 	}
 	return uint32(n), nil
 }

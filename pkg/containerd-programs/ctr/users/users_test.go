@@ -37,7 +37,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestFilesAreReadOnlyWhereNeeded(t *testing.T) {
+func TestNeedsAccounts(t *testing.T) {
 	for user, want := range map[string]bool{"": false, "0:0": false, "5:6": false, "5": true, "app": true, "5:app": true} {
 		if NeedsAccounts(user) != want {
 			t.Errorf("%q: not %v", user, want)
@@ -45,7 +45,8 @@ func TestFilesAreReadOnlyWhereNeeded(t *testing.T) {
 	}
 }
 
-// layer is a tar stream of names and texts, in turn; a text that begins with "->" is a link.
+// layer returns a tar stream with alternating names and contents; contents that begin with "->"
+// make a symbolic link.
 func layer(words ...string) func() (io.ReadCloser, error) {
 	var data bytes.Buffer
 	archive := tar.NewWriter(&data)
@@ -71,22 +72,22 @@ func TestRead(t *testing.T) {
 		layers        []func() (io.ReadCloser, error)
 		passwd, group string
 	}{
-		"one":             {[]func() (io.ReadCloser, error){base}, "old", "old"},
-		"upper":           {[]func() (io.ReadCloser, error){layer("./etc/passwd", "new"), base}, "new", "old"},
-		"taken away":      {[]func() (io.ReadCloser, error){layer("etc/.wh.passwd", ""), base}, "", "old"},
-		"made again":      {[]func() (io.ReadCloser, error){layer("etc/.wh..wh..opq", "", "etc/group", "new"), base}, "", "new"},
-		"no directory":    {[]func() (io.ReadCloser, error){layer(".wh.etc", ""), base}, "", ""},
-		"a link":          {[]func() (io.ReadCloser, error){layer("etc/passwd", "->/proc/self/environ"), base}, "", "old"},
-		"outside of root": {[]func() (io.ReadCloser, error){layer("../etc/passwd", "new"), base}, "new", "old"},
-		"none":            {nil, "", ""},
+		"single layer":          {[]func() (io.ReadCloser, error){base}, "old", "old"},
+		"upper layer":           {[]func() (io.ReadCloser, error){layer("./etc/passwd", "new"), base}, "new", "old"},
+		"whiteout":              {[]func() (io.ReadCloser, error){layer("etc/.wh.passwd", ""), base}, "", "old"},
+		"opaque directory":      {[]func() (io.ReadCloser, error){layer("etc/.wh..wh..opq", "", "etc/group", "new"), base}, "", "new"},
+		"whiteout of /etc":      {[]func() (io.ReadCloser, error){layer(".wh.etc", ""), base}, "", ""},
+		"symbolic link":         {[]func() (io.ReadCloser, error){layer("etc/passwd", "->/proc/self/environ"), base}, "", "old"},
+		"path outside the root": {[]func() (io.ReadCloser, error){layer("../etc/passwd", "new"), base}, "new", "old"},
+		"no layers":             {nil, "", ""},
 	} {
 		got, err := Read(c.layers)
 		if err != nil || string(got.Passwd) != c.passwd || string(got.Group) != c.group {
 			t.Errorf("%s: got %q and %q, %v", name, got.Passwd, got.Group, err)
 		}
 	}
-	if _, err := Read([]func() (io.ReadCloser, error){layer("etc/group", strings.Repeat("x", most+1))}); err == nil {
-		t.Error("a file without bound is read")
+	if _, err := Read([]func() (io.ReadCloser, error){layer("etc/group", strings.Repeat("x", maxAccountsSize+1))}); err == nil {
+		t.Error("read a file over the size limit")
 	}
 }
 

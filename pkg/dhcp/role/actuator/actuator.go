@@ -1,5 +1,5 @@
-// Package actuator is the process that changes the machine: addresses, routes and MTU of the interfaces it is given, and the file
-// with the name servers. It takes leases from the engine and checks them again.
+// Package actuator is the process that configures the machine: addresses, routes and MTU of its
+// interfaces, and resolv.conf. It receives leases from the engine and checks them again.
 package actuator
 
 import (
@@ -15,17 +15,18 @@ import (
 	"lkt/dhcp/setup"
 )
 
-// grace is how long those that have their lease wait for the others, once only: a second cable may lead nowhere.
+// grace is how long "once" waits for the other interfaces after the first has a lease: a cable may
+// have no DHCP server.
 const grace = 2 * time.Second
 
 type actuator struct {
 	setup.Setup
-	kernel kernel
-	links  map[int]*link
-	log    func(format string, args ...any)
+	routeSocket routeSocket
+	links       map[int]*link
+	log         func(format string, args ...any)
 }
 
-// link is an interface, and the address that is this program's to take away.
+// link is an interface and the address that this program may remove.
 type link struct {
 	name    string
 	address netip.Addr
@@ -33,11 +34,11 @@ type link struct {
 	bound   bool
 }
 
-// Run works until the engine ends or, once only, until there is a lease.
+// Run applies leases until the engine ends or, with Once, until there is a lease.
 func Run(s setup.Setup, log func(format string, args ...any)) error {
-	a := actuator{Setup: s, kernel: kernel{fd: s.Files.Kernel}, links: map[int]*link{}, log: log}
+	a := actuator{Setup: s, routeSocket: routeSocket{fd: s.Files.RouteSocket}, links: map[int]*link{}, log: log}
 	for _, i := range s.Interfaces {
-		a.links[i.Index] = &link{name: i.Name, address: i.Known}
+		a.links[i.Index] = &link{name: i.Name, address: i.Previous}
 	}
 	end := time.Now().Add(s.Wait)
 	buffer := make([]byte, channel.MaxSize)
@@ -73,7 +74,7 @@ func Run(s setup.Setup, log func(format string, args ...any)) error {
 	}
 }
 
-// wait says whether it was too late for a message.
+// wait waits for a message, and reports whether end came first.
 func wait(engine channel.Conn, end time.Time) (late bool, err error) {
 	ready := []unix.PollFd{{Fd: int32(engine), Events: unix.POLLIN}}
 	for {
@@ -100,24 +101,24 @@ func (a *actuator) apply(message any) error {
 	case channel.Bound:
 		l, known := a.links[m.Interface]
 		if !known {
-			return fmt.Errorf("a lease for interface %d", m.Interface)
+			return fmt.Errorf("lease for unknown interface %d", m.Interface)
 		}
 		return a.set(m, l)
 	case channel.Lost:
 		l, known := a.links[m.Interface]
 		if !known || !l.address.IsValid() {
-			return errors.New("an address is lost that is not there")
+			return errors.New("lost an address that is not set")
 		}
-		a.log("%s: %v, %v is given back", l.name, m.Reason, l.address)
+		a.log("%s: %v, removing %v", l.name, m.Reason, l.address)
 		return a.remove(m.Interface, l)
 	}
-	return errors.New("a message of another process")
+	return errors.New("unexpected message")
 }
 
 func (a *actuator) set(m channel.Bound, l *link) error {
 	lifetime := m.Lease.Time
 	if a.Once {
-		lifetime = lease.Forever // nobody will renew it
+		lifetime = lease.Infinite // no process will renew it
 	}
 	address := m.Lease.Address
 	if l.address.IsValid() && (l.address != address.Addr() || l.subnet.IsValid() && l.subnet != address.Masked()) {
@@ -126,17 +127,18 @@ func (a *actuator) set(m channel.Bound, l *link) error {
 		}
 	}
 	if m.Lease.MTU != 0 {
-		if err := a.kernel.setMTU(m.Interface, m.Lease.MTU); err != nil {
+		if err := a.routeSocket.setMTU(m.Interface, m.Lease.MTU); err != nil {
 			a.log("%s: MTU %d: %v", l.name, m.Lease.MTU, err)
 		}
 	}
-	if err := a.kernel.setAddress(m.Interface, address, lifetime); err != nil {
+	if err := a.routeSocket.setAddress(m.Interface, address, lifetime); err != nil {
 		return fmt.Errorf("%s: set address %v: %w", l.name, address, err)
 	}
 	l.address, l.subnet, l.bound = address.Addr(), address.Masked(), true
 	for _, route := range m.Lease.Routes {
-		// One that the kernel does not take, because another interface has it, leaves the others.
-		if err := a.kernel.setRoute(m.Interface, route); err != nil {
+		// A route that the kernel rejects, for instance because another interface has it, does not
+		// prevent the others.
+		if err := a.routeSocket.setRoute(m.Interface, route); err != nil {
 			a.log("%s: set route to %v: %v", l.name, route.To, err)
 		}
 	}
@@ -154,14 +156,14 @@ func (a *actuator) set(m channel.Bound, l *link) error {
 func (a *actuator) remove(index int, l *link) error {
 	address := l.address
 	l.address, l.subnet, l.bound = netip.Addr{}, netip.Prefix{}, false
-	if err := a.kernel.removeAddress(index, address); err != nil {
-		return fmt.Errorf("%s: take away %v: %w", l.name, address, err)
+	if err := a.routeSocket.removeAddress(index, address); err != nil {
+		return fmt.Errorf("%s: remove %v: %w", l.name, address, err)
 	}
 	return nil
 }
 
 func leaseTime(l *lease.Lease) string {
-	if l.Time == lease.Forever {
+	if l.Time == lease.Infinite {
 		return "ever"
 	}
 	return l.Time.String()

@@ -12,14 +12,14 @@ import (
 	"lkt/dhcp/lease"
 )
 
-// kernel is a route socket (rtnetlink(7)).
-type kernel struct {
+// routeSocket is a netlink route socket (rtnetlink(7)).
+type routeSocket struct {
 	fd       int
 	sequence uint32
 }
 
-// OpenKernel gives the socket by which the kernel is told addresses and routes.
-func OpenKernel() (int, error) {
+// OpenRouteSocket opens the netlink socket that sets addresses and routes.
+func OpenRouteSocket() (int, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return -1, fmt.Errorf("netlink: %w", err)
@@ -31,17 +31,18 @@ func OpenKernel() (int, error) {
 	return fd, nil
 }
 
-// setAddress sets an address. With a lifetime the kernel takes it away by itself should nobody be there to do it.
-func (k *kernel) setAddress(index int, address netip.Prefix, lifetime time.Duration) error {
+// setAddress sets an address. With a lifetime, the kernel removes it by itself if no process renews
+// it.
+func (k *routeSocket) setAddress(index int, address netip.Prefix, lifetime time.Duration) error {
 	body := addressBody(index, address)
 	four := address.Addr().As4()
 	body = attribute(body, unix.IFA_ADDRESS, four[:])
 	if bits := address.Bits(); bits < 31 {
-		_, last := lease.Limits(address)
+		_, last := lease.SubnetLimits(address)
 		four := last.As4()
 		body = attribute(body, unix.IFA_BROADCAST, four[:])
 	}
-	if lifetime != lease.Forever {
+	if lifetime != lease.Infinite {
 		seconds := uint32(max(lifetime/time.Second, 1))
 		info := binary.NativeEndian.AppendUint32(nil, seconds) // preferred
 		info = binary.NativeEndian.AppendUint32(info, seconds) // valid
@@ -50,8 +51,8 @@ func (k *kernel) setAddress(index int, address netip.Prefix, lifetime time.Durat
 	return k.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body)
 }
 
-// removeAddress takes an address away, and with it its routes. One that is gone is no failure.
-func (k *kernel) removeAddress(index int, address netip.Addr) error {
+// removeAddress removes an address and its routes. It succeeds if the address does not exist.
+func (k *routeSocket) removeAddress(index int, address netip.Addr) error {
 	err := k.request(unix.RTM_DELADDR, 0, addressBody(index, netip.PrefixFrom(address, 32)))
 	if errors.Is(err, unix.EADDRNOTAVAIL) {
 		return nil
@@ -59,7 +60,7 @@ func (k *kernel) removeAddress(index int, address netip.Addr) error {
 	return err
 }
 
-// addressBody is struct ifaddrmsg and the local address.
+// addressBody returns struct ifaddrmsg and the local address.
 func addressBody(index int, address netip.Prefix) []byte {
 	body := []byte{unix.AF_INET, byte(address.Bits()), 0, unix.RT_SCOPE_UNIVERSE}
 	body = binary.NativeEndian.AppendUint32(body, uint32(index))
@@ -68,7 +69,7 @@ func addressBody(index int, address netip.Prefix) []byte {
 }
 
 // setRoute sends struct rtmsg and its attributes.
-func (k *kernel) setRoute(index int, route lease.Route) error {
+func (k *routeSocket) setRoute(index int, route lease.Route) error {
 	const protocolDHCP = 16
 	scope := byte(unix.RT_SCOPE_LINK)
 	if route.Via.IsValid() {
@@ -90,15 +91,15 @@ func (k *kernel) setRoute(index int, route lease.Route) error {
 }
 
 // setMTU sends struct ifinfomsg and the MTU.
-func (k *kernel) setMTU(index, mtu int) error {
+func (k *routeSocket) setMTU(index, mtu int) error {
 	body := binary.NativeEndian.AppendUint32([]byte{unix.AF_UNSPEC, 0, 0, 0}, uint32(index))
-	body = append(body, make([]byte, 8)...) // flags, and which to change: none
+	body = append(body, make([]byte, 8)...) // flags and change mask: none
 	body = attribute(body, unix.IFLA_MTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu)))
 	return k.request(unix.RTM_NEWLINK, 0, body)
 }
 
-// request sends one message and waits for the kernel's answer to it.
-func (k *kernel) request(kind, flags uint16, body []byte) error {
+// request sends a message and waits for the kernel's acknowledgement.
+func (k *routeSocket) request(kind, flags uint16, body []byte) error {
 	k.sequence++
 	message := binary.NativeEndian.AppendUint32(nil, uint32(unix.NLMSG_HDRLEN+len(body)))
 	message = binary.NativeEndian.AppendUint16(message, kind)
@@ -121,7 +122,7 @@ func (k *kernel) request(kind, flags uint16, body []byte) error {
 			continue
 		}
 		if binary.NativeEndian.Uint16(answer[4:]) != unix.NLMSG_ERROR {
-			return errors.New("unexpected answer of the kernel")
+			return errors.New("unexpected netlink message")
 		}
 		if code := -int32(binary.NativeEndian.Uint32(answer[unix.NLMSG_HDRLEN:])); code != 0 {
 			return unix.Errno(code)

@@ -9,7 +9,7 @@ import (
 	"lkt/dhcp/lease"
 )
 
-// OpenResolv opens the file for name servers, which is made if it is not there.
+// OpenResolv opens the file for name servers, and creates it if it does not exist.
 func OpenResolv(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
@@ -18,14 +18,14 @@ func OpenResolv(path string) (int, error) {
 	return fd, nil
 }
 
-// writeResolv writes the name servers. The file keeps its inode: containers have it bound.
+// writeResolv writes the name servers in place, because containers bind the file's inode.
 func writeResolv(fd int, l *lease.Lease) error {
 	text := resolv(l)
 	old := make([]byte, len(text)+1)
 	if n, err := unix.Pread(fd, old, 0); err == nil && string(old[:n]) == text {
 		return nil
 	}
-	// The new content first: a reader never sees an empty file.
+	// Write before truncating, so that a reader never sees an empty file.
 	if _, err := unix.Pwrite(fd, []byte(text), 0); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func writeResolv(fd int, l *lease.Lease) error {
 }
 
 func resolv(l *lease.Lease) string {
-	const most = 3 // what the C library reads
+	const most = 3 // as many as the C library reads
 	var b strings.Builder
 	if l.Domain != "" {
 		fmt.Fprintf(&b, "search %s\n", l.Domain)

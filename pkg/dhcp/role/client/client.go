@@ -1,4 +1,5 @@
-// Package client is the process around the engine: frames in, frames and leases out. It reads the clock and nothing else.
+// Package client is the process that runs the engine: it receives frames, and sends frames and
+// leases. It uses no other input than the clock.
 package client
 
 import (
@@ -15,28 +16,28 @@ import (
 	"lkt/dhcp/setup"
 )
 
-// client is the engines of all interfaces and the channels of their process.
+// client has the engines of all interfaces and the channels of the process.
 type client struct {
-	engines map[int]*engine.Engine
-	wire    channel.Conn
-	act     channel.Conn
+	engines  map[int]*engine.Engine
+	wire     channel.Conn
+	actuator channel.Conn
 }
 
-// Run works until a neighbour ends.
+// Run works until one of the other processes ends.
 func Run(s setup.Setup) error {
 	config := engine.Config{HostName: s.HostName, Random: random(s.Seed)}
 	switch s.Probes {
 	case "fast":
-		config.Probes = engine.Fast
+		config.Probes = engine.FastProbes
 	case "rfc5227":
-		config.Probes = engine.Standard
+		config.Probes = engine.RFC5227Probes
 	}
-	c := client{engines: map[int]*engine.Engine{}, wire: setup.WireEngine, act: setup.EngineActuator}
+	c := client{engines: map[int]*engine.Engine{}, wire: setup.WireEngine, actuator: setup.EngineActuator}
 	for _, i := range s.Interfaces {
-		config.Hardware, config.Known = i.Hardware, i.Known
+		config.Hardware, config.Previous = i.Hardware, i.Previous
 		e, actions := engine.New(config, uptime())
 		c.engines[i.Index] = e
-		if err := c.do(i.Index, actions); err != nil {
+		if err := c.perform(i.Index, actions); err != nil {
 			return err
 		}
 	}
@@ -59,7 +60,7 @@ func Run(s setup.Setup) error {
 	}
 }
 
-// wait tells the wire when the next engine has something to do.
+// wait tells the wire when the next engine deadline is.
 func (c *client) wait() error {
 	now := uptime()
 	wait := time.Duration(1<<63 - 1)
@@ -75,25 +76,25 @@ func (c *client) receive(message any) error {
 	case channel.Frame:
 		e, known := c.engines[m.Interface]
 		if !known {
-			return fmt.Errorf("a frame of interface %d", m.Interface)
+			return fmt.Errorf("frame from unknown interface %d", m.Interface)
 		}
-		if err := c.do(m.Interface, read(e, m, now)); err != nil {
+		if err := c.perform(m.Interface, deliver(e, m, now)); err != nil {
 			return err
 		}
 	case channel.Tick:
 	default:
-		return errors.New("a message of another process")
+		return errors.New("unexpected message")
 	}
 	for index, e := range c.engines {
-		if err := c.do(index, e.Tick(now)); err != nil {
+		if err := c.perform(index, e.Tick(now)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read gives the engine what is well-formed.
-func read(e *engine.Engine, f channel.Frame, now time.Duration) []engine.Action {
+// deliver passes a well-formed packet to the engine and ignores others.
+func deliver(e *engine.Engine, f channel.Frame, now time.Duration) []engine.Action {
 	switch f.Type {
 	case packet.EtherARP:
 		if a, err := packet.ParseARP(f.Packet); err == nil {
@@ -111,22 +112,22 @@ func read(e *engine.Engine, f channel.Frame, now time.Duration) []engine.Action 
 	return nil
 }
 
-func (c *client) do(index int, actions []engine.Action) error {
+func (c *client) perform(index int, actions []engine.Action) error {
 	for _, action := range actions {
 		var err error
 		switch a := action.(type) {
 		case engine.Send:
 			err = c.wire.Send(channel.Frame{
-				Interface: index, Type: packet.EtherIPv4, Station: a.Link, Packet: packet.Wrap(a.From, a.To, a.Message.Marshal()),
+				Interface: index, Type: packet.EtherIPv4, Station: a.Station, Packet: packet.Wrap(a.From, a.To, a.Message.Marshal()),
 			}.Encode())
 		case engine.SendARP:
 			err = c.wire.Send(channel.Frame{
-				Interface: index, Type: packet.EtherARP, Station: packet.Everyone, Packet: a.Packet.Marshal(),
+				Interface: index, Type: packet.EtherARP, Station: packet.BroadcastAddr, Packet: a.Packet.Marshal(),
 			}.Encode())
 		case engine.Bound:
-			err = c.act.Send(channel.Bound{Interface: index, Renewed: a.Renewed, Lease: a.Lease}.Encode())
+			err = c.actuator.Send(channel.Bound{Interface: index, Renewed: a.Renewed, Lease: a.Lease}.Encode())
 		case engine.Lost:
-			err = c.act.Send(channel.Lost{Interface: index, Reason: a.Reason}.Encode())
+			err = c.actuator.Send(channel.Lost{Interface: index, Reason: a.Reason}.Encode())
 		}
 		if err != nil {
 			return err
@@ -135,7 +136,7 @@ func (c *client) do(index int, actions []engine.Action) error {
 	return nil
 }
 
-// random is a stream of numbers from a seed of the kernel's, which this process could not ask.
+// random returns a generator with a seed from the kernel, since the sandbox forbids getrandom.
 func random(seed []byte) func() uint32 {
 	var key [32]byte
 	copy(key[:], seed)
@@ -143,7 +144,8 @@ func random(seed []byte) func() uint32 {
 	return func() uint32 { return uint32(source.Uint64()) }
 }
 
-// uptime is a clock that nobody sets and that runs on while the machine is suspended, as leases do.
+// uptime returns the time since boot. The clock cannot be set and includes suspend, as lease times
+// do.
 func uptime() time.Duration {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {

@@ -5,8 +5,8 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// permitted says whether the engine may send this: DHCP from the client's port to a server's, and ARP in the name of this station.
-// More could not be sent even by an engine that a server had taken over.
+// permitted reports whether the engine may send the frame: DHCP from the client port to the server
+// port, and ARP with this station's address. Even a compromised engine can send nothing else.
 func permitted(f channel.Frame, own packet.HardwareAddr) bool {
 	switch f.Type {
 	case packet.EtherIPv4:

@@ -9,7 +9,8 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// Open gives the two packet sockets of an interface: DHCP and ARP. It takes CAP_NET_RAW, which their user does not need.
+// Open returns the packet sockets of an interface, for DHCP and for ARP. It needs CAP_NET_RAW;
+// their users do not.
 func Open(index int) (sockets [2]int, err error) {
 	if sockets[0], err = open(index, unix.ETH_P_IP, dhcpFilter); err != nil {
 		return sockets, err
@@ -19,7 +20,7 @@ func Open(index int) (sockets [2]int, err error) {
 }
 
 func open(index int, protocol uint16, filter []unix.SockFilter) (int, error) {
-	// No protocol yet: nothing arrives before the filter is in place.
+	// Protocol 0, so that no packet arrives before the filter is attached.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return -1, fmt.Errorf("packet socket: %w", err)
@@ -41,8 +42,8 @@ func open(index int, protocol uint16, filter []unix.SockFilter) (int, error) {
 	return fd, nil
 }
 
-// dhcpFilter lets through whole UDP packets to the client's port and nothing else. A packet socket without the link's header
-// starts at the IP header.
+// dhcpFilter accepts unfragmented UDP packets to the client port only. A SOCK_DGRAM packet socket
+// delivers packets from the IP header on.
 var dhcpFilter = []unix.SockFilter{
 	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 9},
 	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.IPPROTO_UDP, Jf: 6},
@@ -55,7 +56,7 @@ var dhcpFilter = []unix.SockFilter{
 	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 }
 
-// arpFilter lets through what a station says of its IPv4 address on Ethernet, without padding.
+// arpFilter accepts ARP packets for IPv4 on Ethernet, without their padding.
 var arpFilter = []unix.SockFilter{
 	{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},
 	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: 1<<16 | packet.EtherIPv4, Jf: 3},

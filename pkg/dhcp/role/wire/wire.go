@@ -1,4 +1,5 @@
-// Package wire is the process that holds the packet sockets. It hands frames on and understands as little of them as it can.
+// Package wire is the process that holds the packet sockets. It passes frames on and parses as
+// little of them as possible.
 package wire
 
 import (
@@ -38,13 +39,13 @@ func Run(s setup.Setup, log func(format string, args ...any)) error {
 }
 
 func (w *wire) run() error {
-	// The two that only say that a neighbour ended: the engine does not speak but when asked.
+	// These two are readable only when the other process has ended: the engine sends only answers.
 	ready := []unix.PollFd{{Fd: int32(w.engine), Events: unix.POLLIN}, {Fd: setup.WireLifeline, Events: unix.POLLIN}}
 	const neighbours = 2
 	for _, p := range w.ports {
 		ready = append(ready, unix.PollFd{Fd: int32(p.fd), Events: unix.POLLIN})
 	}
-	wait, err := w.turn()
+	wait, err := w.handleAnswer()
 	if err != nil {
 		return err
 	}
@@ -84,16 +85,16 @@ func (w *wire) run() error {
 	}
 }
 
-// ask gives the engine a message and does what it answers.
+// ask sends a message to the engine and handles its answer.
 func (w *wire) ask(message []byte) (wait time.Duration, err error) {
 	if err := w.engine.Send(message); err != nil {
 		return 0, err
 	}
-	return w.turn()
+	return w.handleAnswer()
 }
 
-// turn does what the engine says, until it waits.
-func (w *wire) turn() (wait time.Duration, err error) {
+// handleAnswer sends the frames of the engine's answer, and returns its Wait.
+func (w *wire) handleAnswer() (wait time.Duration, err error) {
 	for {
 		raw, err := w.engine.Receive(w.buffer)
 		if err != nil {
@@ -111,12 +112,13 @@ func (w *wire) turn() (wait time.Duration, err error) {
 				return 0, err
 			}
 		default:
-			return 0, errors.New("a message of another process")
+			return 0, errors.New("unexpected message")
 		}
 	}
 }
 
-// send fails only for what the engine may not ask. It sends again by itself; a cable that is out now may be in by then.
+// send fails only for a frame that the engine may not send. It ignores network errors: the engine
+// retransmits.
 func (w *wire) send(f channel.Frame) error {
 	for _, p := range w.ports {
 		if p.Index != f.Interface || p.kind != f.Type {
@@ -132,10 +134,11 @@ func (w *wire) send(f channel.Frame) error {
 		}
 		return nil
 	}
-	return errors.New("the engine wants to send what it may not")
+	return errors.New("the engine tried to send a forbidden frame")
 }
 
-// receive gives the next frame as a message, or nil when there is none, or one that no DHCP server sends.
+// receive returns the next frame as an encoded message, or nil without one or if it cannot come
+// from a DHCP server.
 func (w *wire) receive(p port) ([]byte, error) {
 	const most = 2048
 	data, control := make([]byte, most), make([]byte, 64)
@@ -155,7 +158,7 @@ func (w *wire) receive(p port) ([]byte, error) {
 	return f.Encode(), nil
 }
 
-// checksumComplete reads struct tpacket_auxdata, whose first word is the status.
+// checksumComplete reads the status of struct tpacket_auxdata.
 func checksumComplete(control []byte) bool {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {

@@ -12,29 +12,30 @@ import (
 	"lkt/init/logs"
 )
 
-// managedLog has what containerd itself writes.
-const managedLog = "containerd"
+// containerdLog is the log of containerd itself.
+const containerdLog = "containerd"
 
-// managed services belong to /usr/bin/service, which is containerd with a launcher. It writes "step TEXT" and
-// "ready FAILURES" lines to its descriptor 3, stops its services on SIGTERM, and writes "stopped NAME" for each. When it dies
-// it is started again and finds its services running.
-type managed struct {
+// containerdServices are run by /usr/bin/service, which is containerd with a launcher. The launcher
+// writes lines "step TEXT", "failed TEXT" and "ready FAILURES" to its descriptor 3. On SIGTERM it
+// stops the services and writes "stopped NAME" for each. If it dies, it is restarted and finds its
+// services running.
+type containerdServices struct {
 	children *reaper
 	log      *logging
 	started  chan int
 	stopping chan struct{}
 	stopped  chan struct{}
-	// progress is that of stopping: one of the services has ended.
+	// progress receives a value when a service has stopped.
 	progress chan struct{}
-	// patience is how long one may take, by whoever stops it.
-	patience time.Duration
-	mutex    sync.Mutex
-	pid      int
+	// stopTimeout is the time for one service to stop.
+	stopTimeout time.Duration
+	mutex       sync.Mutex
+	pid         int
 }
 
-func (m *managed) ready() <-chan int { return m.started }
+func (m *containerdServices) ready() <-chan int { return m.started }
 
-func (m *managed) supervise(failed int) {
+func (m *containerdServices) supervise(failed int) {
 	defer close(m.stopped)
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
 		begin := uptime()
@@ -44,8 +45,8 @@ func (m *managed) supervise(failed int) {
 			return
 		default:
 		}
-		step("containerd ended (%v), again in %v", err, pause)
-		m.log.showTail(managedLog)
+		step("containerd exited (%v), restarts in %v", err, pause)
+		m.log.showTail(containerdLog)
 		if uptime()-begin > time.Minute {
 			pause = time.Second
 		}
@@ -57,8 +58,8 @@ func (m *managed) supervise(failed int) {
 	}
 }
 
-func (m *managed) runOnce(failed int) error {
-	out, err := m.log.open(managedLog)
+func (m *containerdServices) runOnce(failed int) error {
+	out, err := m.log.open(containerdLog)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (m *managed) runOnce(failed int) error {
 	return os.ErrProcessDone
 }
 
-func (m *managed) report(pipe *os.File, failed int) {
+func (m *containerdServices) report(pipe *os.File, failed int) {
 	lines := bufio.NewScanner(pipe)
 	for lines.Scan() {
 		kind, text, _ := strings.Cut(lines.Text(), " ")
@@ -96,24 +97,24 @@ func (m *managed) report(pipe *os.File, failed int) {
 		case "stopped":
 			select {
 			case m.progress <- struct{}{}:
-			default: // of an earlier one nobody has heard yet
+			default: // an earlier stop has not been received yet
 			}
 		case "ready":
 			select {
 			case m.started <- failed:
-			default: // containerd was started again
+			default: // containerd was restarted
 			}
 		}
 	}
 }
 
-func (m *managed) setPid(pid int) {
+func (m *containerdServices) setPid(pid int) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.pid = pid
 }
 
-func (m *managed) signal(s unix.Signal) {
+func (m *containerdServices) signal(s unix.Signal) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.pid > 0 {
@@ -121,8 +122,8 @@ func (m *managed) signal(s unix.Signal) {
 	}
 }
 
-// stop waits for one service after the other: one that starts after another is stopped before it, and each has its time.
-func (m *managed) stop() {
+// stop stops the services one after the other, dependents first. Each service has its own timeout.
+func (m *containerdServices) stop() {
 	close(m.stopping)
 	m.signal(unix.SIGTERM)
 	for {
@@ -130,8 +131,8 @@ func (m *managed) stop() {
 		case <-m.stopped:
 			return
 		case <-m.progress:
-		case <-time.After(m.patience):
-			step("containerd does not end, killed")
+		case <-time.After(m.stopTimeout):
+			step("containerd does not stop, killed")
 			m.signal(unix.SIGKILL)
 			return
 		}

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stubborn is a process that does not end when it is asked to.
+// stubborn returns a process that ignores SIGTERM.
 func stubborn(t *testing.T) *exec.Cmd {
 	t.Helper()
 	command := exec.Command("sh", "-c", `trap "" TERM; echo; while :; do sleep 1; done`)
@@ -29,7 +29,8 @@ func stubborn(t *testing.T) *exec.Cmd {
 	return command
 }
 
-// isKilled waits a moment: the signal is there before the end is. The reaper of another test may have it first.
+// isKilled reports whether the process dies within a moment: a signal is delivered asynchronously.
+// The reaper of another test may collect its status first.
 func isKilled(command *exec.Cmd) bool {
 	for range 50 {
 		var status unix.WaitStatus
@@ -42,17 +43,17 @@ func isKilled(command *exec.Cmd) bool {
 	return false
 }
 
-func stopping(command *exec.Cmd) *managed {
-	return &managed{
-		pid:      command.Process.Pid,
-		stopping: make(chan struct{}),
-		stopped:  make(chan struct{}),
-		progress: make(chan struct{}, 1),
-		patience: 300 * time.Millisecond,
+func stopping(command *exec.Cmd) *containerdServices {
+	return &containerdServices{
+		pid:         command.Process.Pid,
+		stopping:    make(chan struct{}),
+		stopped:     make(chan struct{}),
+		progress:    make(chan struct{}, 1),
+		stopTimeout: 300 * time.Millisecond,
 	}
 }
 
-func TestEachServiceHasItsTimeToStop(t *testing.T) {
+func TestStopWaitsForEachService(t *testing.T) {
 	command := stubborn(t)
 	m := stopping(command)
 	go func() {
@@ -64,11 +65,11 @@ func TestEachServiceHasItsTimeToStop(t *testing.T) {
 	}()
 	m.stop()
 	if isKilled(command) {
-		t.Error("killed, though its services ended one after the other")
+		t.Error("killed although its services stopped one after the other")
 	}
 }
 
-func TestWhatMakesNoProgressIsKilled(t *testing.T) {
+func TestStopKillsWithoutProgress(t *testing.T) {
 	command := stubborn(t)
 	stopping(command).stop()
 	if !isKilled(command) {

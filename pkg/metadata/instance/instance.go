@@ -1,5 +1,6 @@
-// Package found is what a provider tells of this machine, as far as it can be right: all of it is the word of a stranger.
-package found
+// Package instance holds the metadata of this machine. Providers are untrusted, so it validates all
+// values.
+package instance
 
 import (
 	"errors"
@@ -15,26 +16,27 @@ const (
 	maxKeyLine  = 16384
 )
 
-// Metadata is what a provider tells.
+// Metadata is the metadata of one provider.
 type Metadata struct {
-	// Provider is written to the file "provider".
+	// Provider is the content of the file "provider".
 	Provider string
-	// Values are files of one line, by name.
+	// Values are single-line files by name.
 	Values map[string]string
 	// Keys are lines of authorized_keys.
 	Keys []string
-	// UserData is as it came; nil when there is none.
+	// UserData is the unparsed user data, or nil.
 	UserData []byte
-	// Problems are what was left out, and why.
+	// Problems are the reasons for skipped values.
 	Problems []error
 }
 
-// New is of a provider that has told nothing yet.
+// New returns empty metadata of a provider.
 func New(provider string) *Metadata {
 	return &Metadata{Provider: provider, Values: map[string]string{}}
 }
 
-// Set takes a value for a file that is named by this program. One that cannot be right is a problem.
+// Set sets a value. The name is a file name chosen by this program. It records a problem if the
+// value is invalid.
 func (m *Metadata) Set(name, value string) {
 	value = strings.TrimSpace(value)
 	check := checkValue
@@ -48,14 +50,14 @@ func (m *Metadata) Set(name, value string) {
 	m.Values[name] = value
 }
 
-// AddKeys takes lines of authorized_keys. Empty ones and comments are left out.
+// AddKeys adds lines of authorized_keys. It skips empty lines and comments.
 func (m *Metadata) AddKeys(text string) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || line[0] == '#':
 		case len(line) > maxKeyLine || !printable(line):
-			m.Problem(errors.New("ssh keys: a line is too long or has control characters"))
+			m.Problem(errors.New("ssh keys: a line is too long or contains control characters"))
 		case len(m.Keys) == maxKeys:
 			m.Problem(fmt.Errorf("ssh keys: more than %d", maxKeys))
 			return
@@ -65,33 +67,34 @@ func (m *Metadata) AddKeys(text string) {
 	}
 }
 
-// Problem remembers what was left out.
+// Problem records why a value was skipped.
 func (m *Metadata) Problem(err error) { m.Problems = append(m.Problems, err) }
 
 func checkValue(value string) error {
 	switch {
 	case value == "":
-		return errors.New("is empty")
+		return errors.New("empty")
 	case len(value) > maxValue:
-		return fmt.Errorf("has more than %d bytes", maxValue)
+		return fmt.Errorf("longer than %d bytes", maxValue)
 	case !printable(value):
-		return errors.New("is not one line of text")
+		return errors.New("not a single line of text")
 	}
 	return nil
 }
 
-// checkHostname: RFC 1123, 2.1, and that Linux can have it.
+// checkHostname returns an error unless name is a host name (RFC 1123 section 2.1) that Linux
+// accepts.
 func checkHostname(name string) error {
 	if len(name) > maxHostname {
-		return fmt.Errorf("has more than %d bytes", maxHostname)
+		return fmt.Errorf("longer than %d bytes", maxHostname)
 	}
 	for _, label := range strings.Split(name, ".") {
 		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
-			return fmt.Errorf("%.80q is no host name", name)
+			return fmt.Errorf("invalid host name %.80q", name)
 		}
 		for _, c := range []byte(label) {
 			if !(c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
-				return fmt.Errorf("%.80q is no host name", name)
+				return fmt.Errorf("invalid host name %.80q", name)
 			}
 		}
 	}
