@@ -4,7 +4,7 @@ import { IMAGE } from './reference.ts';
 
 /** What `tools/boot` makes; a test says when it has to be another. */
 const BOOT_LOADER_IMAGE =
-  'lkt/boot:5c4b3819566bdce5839703d618356671d4dfb65c@sha256:8bc8d305bd0a53e626ad88b2446800960e8da90f3a0828dace16015c2a598878';
+  'lkt/boot:dfc7adac22b5abe4fb1480e0d16c1664b035e134@sha256:8bc8d305bd0a53e626ad88b2446800960e8da90f3a0828dace16015c2a598878';
 
 /**
  * Adds the image with what firmware starts, which is then found, verified and recorded as those that configs name.
