@@ -37,9 +37,10 @@ export interface LockPackageOptions {
 }
 
 /**
- * Resolves what the `debian` block of a package asks for and writes its lock, one for each platform. A lock that would
- * stay the same is not written.
- * @throws CONFIG_INVALID for a package without a `debian` block; what `resolveLock` throws
+ * Resolves the `debian` block of a package and writes one lock file per platform. Leaves an unchanged
+ * lock file alone.
+ * @throws CONFIG_INVALID if the package has no `debian` block
+ * @throws LktError as `resolveLock` does
  * @example
  * ```ts
  * const [report] = await lockPackage(workspace, item, { store, mirror, reporter });

@@ -28,8 +28,9 @@ interface PinnedSource {
 }
 
 /**
- * Looks in the archive for a newer source of the same series. Writes nothing.
- * @throws CONFIG_INVALID when build.yml names no version of the source; what `newestSource` throws
+ * Looks for a newer version of a source package in the same series. Writes nothing.
+ * @throws CONFIG_INVALID if build.yml has no exact version of the source package
+ * @throws LktError as `newestSource` does
  * @example
  * ```ts
  * const update = await findSourceUpdate(workspace, kernel, 'linux', options);

@@ -32,11 +32,11 @@ export interface PinReport {
 const MAX_ROUNDS = 5;
 
 /**
- * Makes every Dockerfile name the packages of the workspace as they are now: builds in dependency order, and before
- * each build writes tag and digest of what the package uses into its Dockerfile.
- *
- * Done twice, the second time changes nothing.
- * @throws GIT_FAILED outside git; PIN_MISSING for a reference made of variables, which cannot be rewritten
+ * Pins every Dockerfile to the current packages of the workspace. Builds in dependency order, and
+ * before each build writes tags and digests of the used packages into the Dockerfile. Idempotent.
+ * @throws GIT_FAILED outside git
+ * @throws PIN_MISSING for a reference made of variables, which cannot be rewritten
+ * @throws CONFIG_INVALID if the pins do not converge
  * @example
  * ```ts
  * const items = [...workspace.packages.values()];

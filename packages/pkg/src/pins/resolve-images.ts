@@ -21,9 +21,10 @@ export interface ImageQuery {
 }
 
 /**
- * The digests that references stand for. Packages of the workspace are built and their pins checked; any other image
- * must be in the store, or come there by `fetchImage`.
- * @throws PIN_MISSING, PIN_STALE, NOT_FOUND, and what `buildPackages` throws
+ * Returns the digests of references, keyed by their text. Builds packages of the workspace and checks
+ * their pins. Any other image must be in the store or come from `fetchImage`.
+ * @throws PIN_MISSING, PIN_STALE, NOT_FOUND
+ * @throws LktError as `buildPackages` does
  * @example
  * ```ts
  * const queries = [{ text: 'lkt/sshd:1234@sha256:…' }, { text: '@pkg:sshd', packageDir: '/src/pkg/sshd' }];

@@ -56,12 +56,15 @@ export interface PushedPackage {
 }
 
 /**
- * Brings packages to a registry, signed first if they are to be: images, what refers to them next, tags at last, so that
- * whatever has a tag is whole. What is there is not sent again, and of blobs that another package has there no byte is.
+ * Pushes packages to a registry, and signs them first if `signing` is set. Sends images, then their
+ * referrers, and sets tags last, so that everything a tag names is complete. Skips content that the
+ * registry has, and mounts blobs from repositories of other packages.
  *
- * The sources have to be committed, as the tag says which they are.
- * @throws NOT_COMMITTED; NOT_FOUND when nothing may be built and the store lacks one; TAG_TAKEN, before
- * anything is sent; what building and the registry throw
+ * The sources must be committed, because the tag names their hash.
+ * @throws NOT_COMMITTED
+ * @throws NOT_FOUND if `build` is undefined and the store lacks an image
+ * @throws TAG_TAKEN before anything is sent
+ * @throws LktError as building and the registry do
  * @example
  * ```ts
  * const options = { store, registry, build, release: 'v1.2', signing: { signer } };

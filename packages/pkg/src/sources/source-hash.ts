@@ -48,8 +48,9 @@ export interface HashSubject extends HashOptions {
 }
 
 /**
- * The source hash of one directory.
+ * Returns the source hash of one directory.
  * @throws GIT_FAILED, TOOL_MISSING
+ * @throws CONFIG_INVALID if `hashPath` does not contain the directory
  * @example
  * ```ts
  * const { hash, dirty } = await sourceHash('pkg/sshd', { env: process.env });

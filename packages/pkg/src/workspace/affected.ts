@@ -22,10 +22,12 @@ interface Affected {
 }
 
 /**
- * The packages of a workspace whose sources differ from those of a commit, and the packages that use those. Nothing is
- * built to find out.
+ * Returns the packages whose sources changed since a commit, and those that depend on them. Builds
+ * nothing.
  * @param base as for `changesSince`
- * @throws GIT_FAILED, CONFIG_INVALID (a cycle), and what is wrong with a build.yml or Dockerfile
+ * @throws GIT_FAILED
+ * @throws CONFIG_INVALID for a dependency cycle
+ * @throws LktError at an invalid build.yml or Dockerfile
  * @example
  * ```ts
  * const { waves } = await affectedPackages(workspace, 'origin/main');

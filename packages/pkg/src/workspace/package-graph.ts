@@ -32,10 +32,10 @@ export interface PackageUse {
 }
 
 /**
- * What packages use, for all the architectures that they are for: by `FROM`, `COPY --from` and mounts of their
- * Dockerfiles, by calculated arguments, and by `depends`. Nothing is built, and no pin is checked.
- * @param items by default all of the workspace
- * @throws LktError at the place in build.yml or the Dockerfile
+ * Returns the dependencies of packages on all their architectures: `FROM`, `COPY --from` and mounts in
+ * their Dockerfiles, calculated arguments, and `depends`. Builds nothing and checks no pin.
+ * @param items default: all packages of the workspace
+ * @throws LktError at the position in build.yml or the Dockerfile
  * @example
  * ```ts
  * for (const { item, uses } of await packageGraph(workspace))

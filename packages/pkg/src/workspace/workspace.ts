@@ -68,8 +68,9 @@ export interface WorkspaceOptions {
 }
 
 /**
- * Opens the workspace that `dir` is in. A build.yml with an error, or two packages of one name, are a problem of what
- * needs them.
+ * Opens the workspace that contains `dir`. Does not fail for an invalid build.yml or a duplicate name:
+ * see `problems`.
+ * @throws GIT_FAILED, TOOL_MISSING
  * @example
  * ```ts
  * const workspace = await openWorkspace('.', { env: process.env });
