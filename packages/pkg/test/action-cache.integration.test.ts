@@ -59,19 +59,25 @@ it('ignores changes to packages that were not read, as long as their names stay'
 
 it.each<[string, (at: Case) => unknown]>([
   ['its sources', (at) => write(at.path, { 'pkg/init/Dockerfile': 'FROM scratch\n' })],
-  ['the sources of what it uses', (at) => write(at.path, { 'tools/base/more': '' })],
+  ['the sources of a dependency', (at) => write(at.path, { 'tools/base/more': '' })],
   [
-    'the same, committed',
+    'its committed sources',
     async (at) => (await write(at.path, { 'tools/base/more': '' }), commit(at.path)),
   ],
   ['its build.yml', (at) => write(at.path, { 'pkg/init/build.yml': 'org: lkt\nimage: other\n' })],
-  ['that of another', (at) => write(at.path, { 'pkg/alone/build.yml': 'org: lkt\nimage: init\n' })],
+  [
+    'the build.yml of another package',
+    (at) => write(at.path, { 'pkg/alone/build.yml': 'org: lkt\nimage: init\n' }),
+  ],
   ['a new package', (at) => write(at.path, { 'pkg/new/build.yml': 'org: lkt\nimage: init\n' })],
   ['the repository', (at) => rmSync(join(at.path, '.git'), { recursive: true })],
-  ['the policy', (at) => write(at.path, { 'trust.yml': 'required: true\n' })],
-  ['a link as the policy', (at) => symlinkSync('nowhere', join(at.path, 'trust.yml'))],
+  ['the trust policy', (at) => write(at.path, { 'trust.yml': 'required: true\n' })],
+  [
+    'a dangling symlink as trust policy',
+    (at) => symlinkSync('nowhere', join(at.path, 'trust.yml')),
+  ],
   ['names in the store', (at) => writeFileSync(join(at.store.dir, 'index.json'), '{}')],
-  ['an image, gone', async (at) => rmSync(at.store.blobPath((await at.image()).config.digest))],
+  ['a missing image', async (at) => rmSync(at.store.blobPath((await at.image()).config.digest))],
   [
     'an image, damaged',
     async (at) => {
@@ -92,13 +98,13 @@ it.each<[string, (at: Case) => unknown]>([
 
 it.each<[string, (at: Case) => unknown]>([
   [
-    'of sources that are not committed',
+    'of uncommitted sources',
     async (at) => {
       await write(at.path, { 'pkg/init/more': '' });
       await at.build();
     },
   ],
-  ['under a policy', (at) => write(at.path, { 'trust.yml': 'unsigned: ["**"]\n' })],
+  ['under a trust policy', (at) => write(at.path, { 'trust.yml': 'unsigned: ["**"]\n' })],
 ])('does not record a build %s', async (_, change) => {
   await using at = await recorded();
   await change(at);

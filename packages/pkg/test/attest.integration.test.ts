@@ -33,7 +33,10 @@ beforeAll(async () => {
 
 afterAll(() => archive[Symbol.asyncDispose]());
 
-/** Does what `COPY --from` does: takes a file of the first image that the Dockerfile names, under another name. */
+/**
+ * Does what `COPY --from` does: copies a file of the first image in the Dockerfile under a new
+ * name.
+ */
 class CopyEngine implements Engine {
   builds = 0;
 
@@ -114,7 +117,7 @@ async function sbomOf(store: Store, { attestations }: BuiltPackage): Promise<Spd
   return JSON.parse(String(await readAttestation(store, image.sbom))) as SpdxDocument;
 }
 
-/** `FROM TYPE TO`, by name. */
+/** Formats relationships as `FROM TYPE TO`, with names. */
 function relations({ packages, relationships }: SpdxDocument): string[] {
   const names = new Map(packages.map((item) => [item.SPDXID, item.name]));
   return relationships
@@ -128,7 +131,7 @@ function relations({ packages, relationships }: SpdxDocument): string[] {
     .toSorted();
 }
 
-it('an image names the .debs whose files it has, and what took part in its build', async () => {
+it('lists the .debs of the files in an image, and the build tools', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const store = await openStore(dir.path);
@@ -153,7 +156,7 @@ it('an image names the .debs whose files it has, and what took part in its build
   );
 });
 
-it('an image of .debs has all of them, and provenance has their digests', async () => {
+it('lists all .debs of an image made from Debian packages, with digests in the provenance', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const store = await openStore(dir.path);
@@ -172,7 +175,7 @@ it('an image of .debs has all of them, and provenance has their digests', async 
   ]);
 });
 
-it('provenance names the digest of every input, and no value of a secret', async () => {
+it('lists the digest of every input in the provenance, and no value of a secret', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const store = await openStore(dir.path);
@@ -226,7 +229,7 @@ it('provenance names the digest of every input, and no value of a secret', async
   }
 });
 
-it('gives the same documents from another store, and writes none a second time', async () => {
+it('writes the same documents in another store, and none twice', async () => {
   await using repo = await checkout(FILES);
   await using one = await temporary();
   await using two = await temporary();
@@ -242,7 +245,7 @@ it('gives the same documents from another store, and writes none a second time',
   expect(engine.builds).toBe(0);
   expect((await stat(`${one.path}/index.json`)).ino).toBe(before.ino);
 
-  // Other sources that give the same image are another build of it.
+  // Other sources that produce the same image are another build of it.
   await write(repo.path, { 'pkg/copy/file': 'other' });
   const again = await build(repo.path, store);
   expect(again.index).toEqual(built.index);
@@ -254,7 +257,7 @@ it('gives the same documents from another store, and writes none a second time',
   expect(found).toHaveLength(2);
 });
 
-it('goes with its image, and comes back with it', async () => {
+it('removes attestations with their image, and writes them again with it', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const store = await openStore(dir.path);

@@ -21,7 +21,7 @@ export const FILES = {
   'pkg/alone/Dockerfile': 'FROM scratch\nARG PKG_HASH\nARG PKG_IMAGE\nARG SOURCE\n',
 };
 
-/** A checkout, a store and an engine that only notes what it is asked. */
+/** A checkout, a store and an engine that records its requests. */
 export interface Bench extends AsyncDisposable {
   readonly path: string;
   readonly store: Store;

@@ -31,7 +31,7 @@ async function inputs(dir: string): Promise<DockerfileInputs> {
   };
 }
 
-describe('the key of a Dockerfile', () => {
+describe('dockerfileKey', () => {
   it.each<[string, (given: DockerfileInputs, dir: string) => Promise<unknown> | object]>([
     ['the Dockerfile', () => ({ dockerfile: 'FROM y\n' })],
     ['a build argument', () => ({ buildArgs: new Map([['A', '2']]) })],
@@ -40,7 +40,7 @@ describe('the key of a Dockerfile', () => {
     ['the target', () => ({ target: 'x' })],
     ['the network', () => ({ network: true })],
     ['the platform', () => ({ platform: { os: 'linux', architecture: 'arm64' } })],
-    ['a file less', ({ context }) => ({ context: context.slice(1) })],
+    ['a missing file', ({ context }) => ({ context: context.slice(1) })],
     [
       'a name',
       ({ context }) => ({
@@ -65,7 +65,7 @@ describe('the key of a Dockerfile', () => {
     expect(await keyOf({ ...given, ...changed })).not.toBe(before);
   });
 
-  it('does not change with place, times, other modes and the order of arguments', async () => {
+  it('ignores directory, times, other modes and order of arguments', async () => {
     await using one = await temporary();
     await using two = await temporary();
     const a = await inputs(one.path);
@@ -93,7 +93,7 @@ const item = (name: string): DebianLock['packages'][number] => ({
   digest: digestOf(name),
 });
 
-describe('the key of a package of .debs', () => {
+describe('debianKey', () => {
   const lock: DebianLock = {
     suite: 'trixie',
     architecture: 'amd64',
@@ -112,8 +112,8 @@ describe('the key of a package of .debs', () => {
       'a .deb',
       { lock: { ...lock, packages: [item('a'), { ...item('b'), digest: digestOf('c') }] } },
     ],
-    ['what is left out', { block: { ...given.block, exclude: ['usr/x'] } }],
-    ['what is kept', { block: { ...given.block, include: ['usr/x'] } }],
+    ['an excluded path', { block: { ...given.block, exclude: ['usr/x'] } }],
+    ['an included path', { block: { ...given.block, include: ['usr/x'] } }],
     ['a link', { block: { ...given.block, links: new Map([['a', 'b']]) } }],
     ['a file', { block: { ...given.block, files: [{ path: 'a', contents: '' }] } }],
     ['a directory', { block: { ...given.block, directories: [{ path: 'a' }] } }],
@@ -123,7 +123,7 @@ describe('the key of a package of .debs', () => {
     expect(debianKey({ ...given, ...change })).not.toBe(debianKey(given));
   });
 
-  it('does not change with where the .debs were or how they were asked for', () => {
+  it('ignores the archive of the .debs and the requested packages', () => {
     const moved = {
       ...lock,
       request: 'other',

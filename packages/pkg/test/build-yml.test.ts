@@ -35,7 +35,7 @@ it('has LinuxKit’s defaults', () => {
   });
 });
 
-it('reads every key', () => {
+it('parses every key', () => {
   const spec = parse(`
 org: registry.example:5000/team
 image: x
@@ -87,7 +87,7 @@ reproducible: the compiler writes the time
   ]);
 });
 
-it('reads the block of a package made from .debs', () => {
+it('parses a debian block', () => {
   const { debian } = parse('image: x\ndebian: { suite: trixie, packages: [bash] }\n');
   expect(debian).toMatchObject({ suite: 'trixie', packages: ['bash'] });
 });
@@ -103,7 +103,7 @@ it.each([
   });
 });
 
-it('names a package as references do', () => {
+it('names a package in familiar form', () => {
   expect(parse('org: docker.io/me\nimage: x\n').name).toBe('me/x');
 });
 

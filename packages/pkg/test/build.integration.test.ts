@@ -18,8 +18,8 @@ const AMD64 = { os: 'linux', architecture: 'amd64' };
 const index = (built: readonly BuiltPackage[], name: string): string =>
   built.find(({ item }) => item.name === name)?.index.digest ?? '';
 
-describe('building', () => {
-  it('gives an index under the tag, with labels and the arguments that are declared', async () => {
+describe('buildPackages', () => {
+  it('tags an index, with labels and the declared arguments', async () => {
     await using at = await bench();
     const [built] = await at.build('lkt/alone');
     const tree = git(at.path, 'rev-parse', 'HEAD:pkg/alone');
@@ -42,7 +42,7 @@ describe('building', () => {
     expect(request).toMatchObject({ name: 'lkt/alone', network: false, noCache: false });
   });
 
-  it('does nothing the second time, whatever the checkout’s times and other packages', async () => {
+  it('reuses the result when times of the checkout or other packages change', async () => {
     await using at = await bench();
     const [first] = await at.build('lkt/alone');
     await write(at.path, {
@@ -58,7 +58,7 @@ describe('building', () => {
     ]);
   });
 
-  it('is not stopped by what is wrong with packages that are not needed, but says so', async () => {
+  it('builds despite errors in packages that are not needed, and reports them', async () => {
     await using at = await bench({
       ...FILES,
       'pkg/wrong/build.yml': 'org: lkt\nimage: wrong\nnetwork: maybe\n',
@@ -74,7 +74,7 @@ describe('building', () => {
     await expect(at.build('lkt/far')).rejects.toThrow(/^pkg\/far\/build\.yml:3:17/);
   });
 
-  it('builds again what changed, under the dirty tag and the one after the commit', async () => {
+  it('rebuilds changed packages, under the dirty tag and the tag of the next commit', async () => {
     await using at = await bench();
     await at.build('lkt/alone');
     await write(at.path, { 'pkg/alone/new': 'x' });
@@ -87,7 +87,7 @@ describe('building', () => {
     expect(clean).toMatchObject({ cached: true, index: dirty?.index });
   });
 
-  it('builds again when a part of the image has left the store', async () => {
+  it('rebuilds when a blob of the image is missing from the store', async () => {
     await using at = await bench();
     const [first] = await at.build('lkt/alone');
     if (first === undefined) throw new Error('nothing was built');
@@ -97,13 +97,13 @@ describe('building', () => {
     for (const gone of [layer.digest, image.descriptor.digest, first.index.digest]) {
       await rm(at.store.blobPath(gone));
       const [again] = await at.build('lkt/alone');
-      // The index follows from the images: writing it again is no build.
+      // The index follows from the images: writing it again is not a build.
       expect(again).toMatchObject({ cached: gone === first.index.digest, index: first.index });
       expect(await at.store.has(gone)).toBe(true);
     }
   });
 
-  it('says so when a manifest in the store is not what its digest says', async () => {
+  it('rejects a manifest in the store that does not match its digest', async () => {
     await using at = await bench();
     const [first] = await at.build('lkt/alone');
     if (first === undefined) throw new Error('nothing was built');
@@ -115,7 +115,7 @@ describe('building', () => {
     await expect(at.build('lkt/alone')).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
   });
 
-  it('builds forced targets again, not what they need, and warns of another result', async () => {
+  it('rebuilds forced targets but not their dependencies, and warns of a different result', async () => {
     await using at = await bench();
     await at.pin();
     at.engine.built.length = 0;
@@ -131,7 +131,7 @@ describe('building', () => {
     });
   });
 
-  it('does steps anew only of what is built, and with deps also of what targets use', async () => {
+  it('ignores cached steps of the targets, and with deps also of their dependencies', async () => {
     await using at = await bench();
     await at.pin();
     const workspace = await at.open();
@@ -149,7 +149,7 @@ describe('building', () => {
     ]);
   });
 
-  it('gives the processors to what is built at once', async () => {
+  it('divides the processors among parallel builds', async () => {
     await using at = await bench();
     await at.build('lkt/alone');
     await write(at.path, { 'pkg/alone/new': 'x' });
@@ -161,7 +161,7 @@ describe('building', () => {
     );
   });
 
-  it('builds what a package needs first, each once, and not more at once than asked', async () => {
+  it('builds dependencies first, each once, with at most the requested number of jobs', async () => {
     await using at = await bench();
     await at.pin();
     await rm(`${at.store.dir}/results`, { recursive: true });
@@ -192,7 +192,7 @@ describe('building', () => {
     expect(most).toBe(2);
   });
 
-  it('builds once when two want it at the same time', async () => {
+  it('builds once for two concurrent requests', async () => {
     await using at = await bench();
     at.engine.onBuild = () => sleep(100);
     const both = await Promise.all([at.build('lkt/alone'), at.build('lkt/alone')]);
@@ -200,7 +200,7 @@ describe('building', () => {
     expect(index(both[0], 'lkt/alone')).toBe(index(both[1], 'lkt/alone'));
   });
 
-  it('gives the same index from another checkout, store and state of git', async () => {
+  it('builds the same index from another checkout, store and state of git', async () => {
     await using one = await bench();
     await using two = await bench();
     await one.pin();
@@ -213,7 +213,7 @@ describe('building', () => {
     expect(b.at(-1)?.references).toEqual(['docker.io/lkt/init:latest']);
   });
 
-  it('stops everything at the first error and reports that one', async () => {
+  it('stops at the first error and reports it', async () => {
     await using at = await bench();
     await at.pin();
     await rm(`${at.store.dir}/results`, { recursive: true });
@@ -234,7 +234,7 @@ describe('building', () => {
     await at.build('lkt/init', 'lkt/alone');
   });
 
-  it('keeps no result of sources that change meanwhile', async () => {
+  it('discards the result if the sources change during the build', async () => {
     await using at = await bench();
     at.engine.onBuild = () => write(at.path, { 'pkg/alone/build.yml': 'changed' });
     await expect(at.build('lkt/alone')).rejects.toMatchObject({
@@ -246,7 +246,7 @@ describe('building', () => {
     expect(await at.build('lkt/alone')).toMatchObject([{ cached: false }]);
   });
 
-  it('stops when it is told to', async () => {
+  it('stops when the signal aborts', async () => {
     await using at = await bench();
     const stop = new AbortController();
     at.engine.onBuild = async () => stop.abort(new Error('enough'));
@@ -259,8 +259,8 @@ describe('building', () => {
   });
 });
 
-describe('what is refused', () => {
-  it('a reference without digest, at its place', async () => {
+describe('buildPackages rejects', () => {
+  it('a reference without digest, at its position', async () => {
     await using at = await bench();
     await expect(at.build('lkt/init')).rejects.toMatchObject({
       code: 'PIN_MISSING',
@@ -271,7 +271,7 @@ describe('what is refused', () => {
     });
   });
 
-  it('a pin of a package that has changed, with both digests', async () => {
+  it('a stale pin, with both digests', async () => {
     await using at = await bench();
     const { references } = await at.pin();
     const old = references.get('lkt/base')?.split('@')[1] ?? '';
@@ -285,7 +285,7 @@ describe('what is refused', () => {
     });
   });
 
-  it('a pin whose tag is old although the image is the same', async () => {
+  it('a pin with the tag of old sources, although the image is the same', async () => {
     await using at = await bench({ ...FILES, 'tools/base/.dockerignore': 'README.md\n' });
     await at.pin();
     await write(at.path, { 'tools/base/README.md': 'not in the context' });
@@ -298,7 +298,7 @@ describe('what is refused', () => {
     expect((await at.pin()).changes).toHaveLength(3);
   });
 
-  it('an image that nothing gives', async () => {
+  it('an image that is in neither the store nor the workspace', async () => {
     const reference = `other/image:1@sha256:${'0'.repeat(64)}`;
     await using at = await bench({
       ...FILES,
@@ -310,7 +310,7 @@ describe('what is refused', () => {
     });
   });
 
-  it('an image of another name than the store has it by', async () => {
+  it('a digest that the store has under another name only', async () => {
     await using at = await bench();
     const [base] = await at.build('lkt/base');
     const digest = base?.index.digest ?? digestOf('');
@@ -338,13 +338,13 @@ describe('what is refused', () => {
     });
   });
 
-  it('an image that nothing pins, also when the store has one of the name', async () => {
+  it('an unpinned image, even if the store has one of that name', async () => {
     await using at = await bench({ ...FILES, 'tools/base/Dockerfile': 'FROM other/image:1\n' });
     await at.store.tag('docker.io/other/image:1', await writeIndex(at.store, []));
     await expect(at.build('lkt/base')).rejects.toMatchObject({ code: 'PIN_MISSING' });
   });
 
-  it('packages that need each other', async () => {
+  it('packages that depend on each other', async () => {
     await using at = await bench({ ...FILES, 'tools/base/Dockerfile': 'FROM lkt/init\n' });
     await expect(at.build('lkt/go')).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
@@ -352,7 +352,7 @@ describe('what is refused', () => {
     });
   });
 
-  it('other architectures than the package has, no Dockerfile', async () => {
+  it('an unsupported architecture, and a missing Dockerfile', async () => {
     await using at = await bench({
       'pkg/arm/build.yml': 'image: arm\narches: [arm64]\n',
       'pkg/none/build.yml': 'image: none\n',
@@ -376,7 +376,7 @@ describe('calculated build arguments', () => {
     'pkg/calc/Dockerfile': 'ARG BASE\nARG ALL_LKT_GO\nFROM ${BASE}\n',
   };
 
-  it('name packages as they are now and need no digest', async () => {
+  it('name the current packages and need no digest', async () => {
     await using at = await bench(CALCULATED);
     const built = await at.build('lkt/calc');
     expect(at.engine.built).toEqual(['lkt/base', 'lkt/calc']);
@@ -420,7 +420,7 @@ function give(dir: string, args: Readonly<Record<string, string>>): GivenArg[] {
   }));
 }
 
-describe('arguments that are given', () => {
+describe('build arguments from the command line', () => {
   const WITH_ARGS = {
     'pkg/x/build.yml':
       'org: lkt\nimage: x\narches: [amd64]\nbuildArgs: ["A=own", "IMAGE=@lkt:pkg:../y"]\n',
@@ -428,7 +428,7 @@ describe('arguments that are given', () => {
     'pkg/y/build.yml': 'org: lkt\nimage: y\narches: [amd64]\n',
     'pkg/y/Dockerfile': 'FROM scratch\nARG A\n',
   };
-  it('replace those of build.yml, and the tag does not say that the sources alone give it', async () => {
+  it('override those of build.yml, and add a suffix to the tag', async () => {
     await using at = await bench(WITH_ARGS);
     const run = async (
       args: Readonly<Record<string, string>>,
@@ -455,7 +455,7 @@ describe('arguments that are given', () => {
       kind: 'warning',
       text: 'no Dockerfile of what is built has ARG NONE',
     });
-    // What build.yml says anyway is nothing else; the order does not matter.
+    // The values of build.yml change nothing; the order does not matter.
     expect(await run({ A: 'own' })).toMatchObject({ cached: true, tagSuffix: '' });
     expect(await run({ B: 'b', A: 'given' })).toMatchObject({
       cached: true,
@@ -464,7 +464,7 @@ describe('arguments that are given', () => {
     expect((await run({ IMAGE: '@lkt:pkg:x/../y' }))?.tagSuffix).toBe('');
   });
 
-  it('a proxy reaches RUN without an ARG, and decides nothing', async () => {
+  it('pass a proxy to RUN without ARG, and without effect on key and tag', async () => {
     await using at = await bench(WITH_ARGS);
     const run = async (
       args: Readonly<Record<string, string>>,
@@ -480,7 +480,7 @@ describe('arguments that are given', () => {
     expect(await run({})).toMatchObject({ cached: true, index: built?.index });
   });
 
-  it('are for the targets, not for what they use', async () => {
+  it('apply to the targets, not to their dependencies', async () => {
     await using at = await bench({
       ...WITH_ARGS,
       'pkg/x/Dockerfile': 'ARG IMAGE\nFROM $IMAGE\nARG A\n',
@@ -496,8 +496,8 @@ function placed(problem: ReferenceProblem): never {
   throw Object.assign(new Error('placed'), { problem });
 }
 
-describe('resolving the images of a config', () => {
-  it('builds packages, checks pins and looks for the rest in the store', async () => {
+describe('resolveImages', () => {
+  it('builds packages, checks pins and finds other images in the store', async () => {
     await using at = await bench();
     const { references } = await at.pin();
     const other = await writeIndex(at.store, []);

@@ -23,7 +23,7 @@ const FILES = {
   'common/sub/s.c': 'int s;\n',
 };
 
-it('is what git tracks or would, and the extra sources at their places', async () => {
+it('has the tracked and trackable files, and the extra sources at their destinations', async () => {
   await using repo = await checkout(FILES);
   const dir = `${repo.path}/pkg/a`;
   await write(dir, { new: 'n', 'x.ignored': 'i', 'forced.ignored': 'f', 'ünï/ b': 'u' });
@@ -50,14 +50,14 @@ it('is what git tracks or would, and the extra sources at their places', async (
   expect(files.at(-1)?.source).toBe(`${dir}/ünï/ b`);
 });
 
-it('is all files outside git', async () => {
+it('has all files outside git', async () => {
   await using dir = await temporary();
   await write(dir.path, { ...FILES, 'pkg/a/x.ignored': 'i', 'pkg/a/.git': 'gitdir: nowhere' });
   await rm(`${dir.path}/pkg/a/.git`);
   expect(paths(await context(dir.path))).toContain('x.ignored');
 });
 
-it('leaves out what .dockerignore names', async () => {
+it('omits files that .dockerignore names', async () => {
   await using repo = await checkout({
     ...FILES,
     'pkg/a/.dockerignore': '# x\n**/*.c\n!s.c\n.dockerignore\n',
@@ -78,7 +78,7 @@ it('does not follow a directory that became a symlink', async () => {
   expect(paths(await context(repo.path))).not.toContain('z/f');
 });
 
-it('refuses what is not in the hash: submodules, embedded repositories, sparse checkouts', async () => {
+it('rejects files outside the hash: submodules, embedded repositories, sparse checkouts', async () => {
   await using inner = await checkout({ x: 'x' });
   await using repo = await checkout(FILES);
   git(repo.path, 'clone', '--quiet', inner.path, 'pkg/a/embedded');
@@ -103,8 +103,8 @@ it('refuses what is not in the hash: submodules, embedded repositories, sparse c
 
 it.each([
   ['../nope', 'no such directory'],
-  ['./build.yml', 'it is no directory'],
-])('says where an extra source is named that is none: %s', async (source, problem) => {
+  ['./build.yml', 'not a directory'],
+])('rejects an invalid extra source at its position: %s', async (source, problem) => {
   await using repo = await checkout({
     ...FILES,
     'pkg/a/build.yml': `image: a\nextra-sources:\n  - ${source}:/x\n`,
@@ -115,7 +115,7 @@ it.each([
   });
 });
 
-it('does not depend on modes and empty directories', async () => {
+it('ignores modes and empty directories', async () => {
   await using repo = await checkout(FILES);
   const before = await context(repo.path);
   await chmod(`${repo.path}/pkg/a/z/f`, 0o600);

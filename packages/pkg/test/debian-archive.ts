@@ -6,13 +6,15 @@ import { digestHex, digestOf } from '@lkt/core';
 import type { Mirror } from '@lkt/debian';
 import { temporary, write } from '../../git/test/checkout.ts';
 
-/** A Debian archive of one suite on a port of the loopback, signed with a key of its own. */
+/** A Debian archive with one suite on a loopback port, signed with its own key. */
 export interface DebianArchive extends AsyncDisposable {
   readonly mirror: Mirror;
   readonly keyring: string;
-  /** Paths that were asked for. */
+  /** Requested paths. */
   readonly requests: string[];
-  /** Makes the archive hold exactly these packages, for amd64 and arm64: name → version, and what it depends on. */
+  /**
+   * Replaces the packages of the archive, for amd64 and arm64: version and dependencies by name.
+   */
   publish(
     packages: Readonly<Record<string, readonly [version: string, depends?: string]>>,
   ): Promise<void>;
@@ -107,7 +109,7 @@ export async function debianArchive(): Promise<DebianArchive> {
   };
 }
 
-/** With one file, `usr/share/NAME/version`. */
+/** Builds a .deb with one file, `usr/share/NAME/version`. */
 async function buildDeb(dir: string, name: string, control: string): Promise<Buffer> {
   const tree = join(dir, 'tree', name);
   await mkdir(tree, { recursive: true });

@@ -69,7 +69,7 @@ function offline(): Promise<never> {
   return Promise.reject(new Error('the network was asked for'));
 }
 
-it('locks, builds without Dockerfile, and works without the network afterwards', async () => {
+it('locks, builds without Dockerfile, and then works without network', async () => {
   await archive.publish({ app: ['1.0', 'lib'], lib: ['2.0'], other: ['3.0'] });
   await using repo = await checkout(FILES);
   await using dir = await temporary();
@@ -107,7 +107,7 @@ it('locks, builds without Dockerfile, and works without the network afterwards',
   expect(again).toMatchObject({ cached: true, index: built.index });
 });
 
-it('gives the same digest from another store', async () => {
+it('builds the same digest in another store', async () => {
   await archive.publish({ app: ['1.0', 'lib'], lib: ['2.0'] });
   await using repo = await checkout(FILES);
   await using one = await temporary();
@@ -119,7 +119,7 @@ it('gives the same digest from another store', async () => {
   );
 });
 
-it('reports what a new lock changes, and writes only when it does', async () => {
+it('reports the changes of a new lock, and does not write an unchanged one', async () => {
   await archive.publish({ app: ['1.0', 'lib'], lib: ['2.0'] });
   await using repo = await checkout(FILES);
   await using dir = await temporary();
@@ -139,14 +139,14 @@ it('reports what a new lock changes, and writes only when it does', async () => 
     changed: [{ from: { version: '1.0' }, to: { name: 'app', version: '1.1' } }],
   });
   expect(await readFile(path, 'utf8')).toContain('app 1.1 amd64');
-  // A lock that cannot be read is replaced.
+  // An invalid lock file is replaced.
   await write(repo.path, { 'tools/base/debian.lock': 'nonsense' });
   expect(await lock(repo.path, store)).toMatchObject([
     { total: 2, added: [{ name: 'app' }, { name: 'new' }] },
   ]);
 });
 
-it('says which command writes a lock that is missing or older than build.yml', async () => {
+it('names the command that writes a missing or outdated lock', async () => {
   await archive.publish({ app: ['1.0'], other: ['1.0'] });
   await using repo = await checkout(FILES);
   await using dir = await temporary();
@@ -165,7 +165,7 @@ it('says which command writes a lock that is missing or older than build.yml', a
   });
 });
 
-it('names a .deb that has left the mirror', async () => {
+it('names a .deb that the mirror no longer has', async () => {
   await archive.publish({ app: ['1.0'] });
   await using repo = await checkout(FILES);
   await using dir = await temporary();
@@ -178,7 +178,7 @@ it('names a .deb that has left the mirror', async () => {
   });
 });
 
-it('locks and builds each architecture for itself, on any machine', async () => {
+it('locks and builds each architecture separately, on any machine', async () => {
   await archive.publish({ app: ['1.0'] });
   await using repo = await checkout({
     'tools/base/build.yml': FILES['tools/base/build.yml'].replace('[amd64]', '[amd64, arm64]'),
@@ -207,7 +207,7 @@ it('locks and builds each architecture for itself, on any machine', async () => 
   }
 });
 
-it('has nothing to lock in a package with a Dockerfile', async () => {
+it('rejects locking a package with a Dockerfile', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   await expect(lock(repo.path, await openStore(dir.path), 'tools/docker')).rejects.toMatchObject({

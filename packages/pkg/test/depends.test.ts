@@ -9,7 +9,7 @@ import { write } from '../../git/test/checkout.ts';
 
 const AMD64 = parsePlatform('linux/amd64');
 
-/** An image in the store, under a name. */
+/** Writes an image to the store under a name. Returns its reference. */
 async function other(store: Store, name: string): Promise<string> {
   const layer = await writeLayer(store, [
     { path: name, type: 'directory', mode: 0o755, uid: 0, gid: 0, mtime: 0, size: 0 },
@@ -27,7 +27,7 @@ async function depend(at: Bench, ...lines: readonly string[]): Promise<void> {
   });
 }
 
-/** What the archives in the context of the last build say, by path. */
+/** Returns the manifest.json of each archive in the context of the last build, by path. */
 async function archives(at: Bench): Promise<Record<string, { RepoTags: unknown }[]>> {
   const found: Record<string, { RepoTags: unknown }[]> = {};
   for (const { path, digest } of at.engine.requests.at(-1)?.context ?? []) {
@@ -44,7 +44,7 @@ async function archives(at: Bench): Promise<Record<string, { RepoTags: unknown }
 const paths = (at: Bench): readonly string[] =>
   at.engine.requests.at(-1)?.context.map(({ path }) => path) ?? [];
 
-it('puts an archive of each image below target-dir, and nothing else is there', async () => {
+it('puts one archive per image into target-dir, and removes other files there', async () => {
   await using at = await bench();
   const one = await other(at.store, 'one');
   const two = await other(at.store, 'two');
@@ -59,7 +59,7 @@ it('puts an archive of each image below target-dir, and nothing else is there', 
   });
 });
 
-it('puts one archive at target, of the images that a file names', async () => {
+it('puts one archive at target, with the images of from-file', async () => {
   await using at = await bench();
   const [one, two] = [await other(at.store, 'one'), await other(at.store, 'two')];
   await depend(at, 'target: all.tar', 'from-file: images.txt');
@@ -74,7 +74,7 @@ it('puts one archive at target, of the images that a file names', async () => {
   expect((await archives(at))['all.tar']).toHaveLength(1);
 });
 
-it('builds once, names the images in provenance, and writes an archive again that is gone', async () => {
+it('builds once, lists the images in provenance, and rewrites a missing archive', async () => {
   await using at = await bench();
   const one = await other(at.store, 'one');
   await depend(at, 'target: all.tar', `list: [${one}]`);
@@ -90,7 +90,7 @@ it('builds once, names the images in provenance, and writes an archive again tha
   );
 });
 
-it('an archive that is damaged is no context', async () => {
+it('rejects a damaged archive', async () => {
   await using at = await bench();
   await depend(at, 'target: all.tar', `list: [${await other(at.store, 'one')}]`);
   await at.build('lkt/alone');
@@ -100,7 +100,7 @@ it('an archive that is damaged is no context', async () => {
   await expect(at.build('lkt/alone')).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
 });
 
-it('a package of the workspace is built first, and must be what the reference says', async () => {
+it('builds a package of the workspace first, and checks its pin', async () => {
   await using at = await bench();
   const [base] = await at.build('lkt/base');
   const pin = base && pinOf(base);
@@ -125,7 +125,7 @@ it.each([
   ],
   ['CONFIG_INVALID', 'from-file: none', 'build.yml:9:16: ', 'no such file'],
   ['CONFIG_INVALID', 'from-file: Dockerfile', 'Dockerfile:1:1: ', 'not an image reference'],
-])('%s for %s', async (code, line, place, message) => {
+])('reports %s for %s', async (code, line, place, message) => {
   await using at = await bench();
   const empty = await writeIndex(at.store, []);
   await at.store.tag('docker.io/library/one:1', empty);

@@ -35,15 +35,15 @@ async function withBase(
 
 test.each([
   ['a step is done', [START, DONE]],
-  ['the first takes long', [START]],
-])('a base is described when %s', async (_, events) => {
+  ['the first step takes long', [START]],
+])('describes a base when %s', async (_, events) => {
   await withBase(async ({ reporter }, isDescribed) => {
     for (const event of events) reporter.emit(event);
     await expect.poll(isDescribed).toBe(true);
   });
 });
 
-test('and not where nothing came of the build', async () => {
+test('does not describe a base after the build failed', async () => {
   await withBase(async (ahead, isDescribed) => {
     ahead.reporter.emit(START);
     ahead.giveUp();

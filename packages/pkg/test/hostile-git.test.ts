@@ -23,7 +23,7 @@ async function readAll(
   return sources.hash(item);
 }
 
-/** Settings that would have git start `program`. */
+/** Returns a git config that would make git start `program`. */
 function hostileConfig(program: string): string {
   return `[filter "x"]
 \tclean = ${program} clean
@@ -60,7 +60,7 @@ function hostileConfig(program: string): string {
 `;
 }
 
-it('starts no program that the configuration of a checkout names', async () => {
+it('starts no program from the config of a checkout', async () => {
   await using other = await temporary();
   const canaries = `${other.path}/canaries`;
   await mkdir(canaries);
@@ -107,7 +107,7 @@ it('starts no program that the configuration of a checkout names', async () => {
   expect(await readdir(canaries)).toEqual([]);
 });
 
-it('keeps the filters that the user has', async () => {
+it('keeps the filters of the user’s config', async () => {
   await using home = await temporary();
   await using repo = await checkout({ ...FILES, '.gitattributes': '*.bin filter=upper\n' });
   const config = `${home.path}/config`;
@@ -119,7 +119,7 @@ it('keeps the filters that the user has', async () => {
   expect((await readAll(repo.path)).committed).toBe(committed);
 });
 
-it('overrides what only the repository says, with what others say or nothing', () => {
+it('overrides settings of the repository with those of other scopes, or with nothing', () => {
   const settings = [
     ['global', 'filter.lfs.clean\ngit-lfs clean'],
     ['global', 'filter.lfs.required\ntrue'],
@@ -141,7 +141,7 @@ it('overrides what only the repository says, with what others say or nothing', (
   ]);
 });
 
-it('says which command allows a repository of another user', async () => {
+it('names the command that allows a repository of another user', async () => {
   await using repo = await checkout(FILES);
   await chown(repo.path, 65_534, 65_534);
   await chown(`${repo.path}/.git`, 65_534, 65_534);
@@ -152,7 +152,7 @@ it('says which command allows a repository of another user', async () => {
   });
 });
 
-it('takes no extra sources from outside of the repository', async () => {
+it('rejects extra sources outside the repository', async () => {
   await using outer = await temporary();
   await write(outer.path, { 'common/f': 'f' });
   await using repo = await checkout(FILES);

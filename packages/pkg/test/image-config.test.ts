@@ -5,7 +5,7 @@ import { imageConfigLabel, parseImageRuntimeConfig } from '../src/build-yml/imag
 const label = (text: string): string =>
   imageConfigLabel(parseImageRuntimeConfig(parseYaml({ path: 'x', text })));
 
-// The expected text is what LinuxKit's Go structs give for the same YAML.
+// The expected text is the output of LinuxKit's Go structs for the same YAML.
 it.each([
   ['{}', '{}'],
   ['binds: [/a:/b]\ncapabilities: [all]', '{"capabilities":["all"],"binds":["/a:/b"]}'],
@@ -50,7 +50,7 @@ it.each([
   expect(label(text)).toBe(expected);
 });
 
-it('refuses what the image could not run with', () => {
+it('rejects invalid settings', () => {
   expect(() => label('capabilities: [CAP_SYS_ADMN]')).toThrow('x:1:16: capabilities[0]: unknown');
   expect(() => label('binds: [a]')).toThrow('x:1:9: binds[0]: "a" has no ":"');
 });

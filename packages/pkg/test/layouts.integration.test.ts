@@ -56,7 +56,7 @@ class Machine implements AsyncDisposable {
   }
 }
 
-/** A checkout with pins, and the layouts of all its packages. */
+/** Returns a checkout with pins, and the layouts of all its packages. */
 async function built(): Promise<Bench & { readonly layouts: string }> {
   const at = await bench();
   await at.pin();
@@ -67,7 +67,7 @@ async function built(): Promise<Bench & { readonly layouts: string }> {
   return { ...at, layouts };
 }
 
-/** Puts an image that nothing gives into a layout, so that all its digests are right. */
+/** Replaces the image in a layout by one that no sources build to, with correct digests. */
 async function lie(layouts: string, name: string): Promise<void> {
   const dir = join(layouts, name);
   const layout = await openStore(dir);
@@ -78,7 +78,7 @@ async function lie(layouts: string, name: string): Promise<void> {
 }
 
 describe('layouts of packages', () => {
-  it('let another machine build nothing, with the same digests', async () => {
+  it('save another machine all builds, with the same digests', async () => {
     await using at = await built();
     const there = await at.build('lkt/init', 'lkt/alone');
     await using machine = await Machine.with(at, at.layouts);
@@ -87,13 +87,13 @@ describe('layouts of packages', () => {
     expect(here.map(({ index, cached }) => [index.digest, cached])).toEqual(
       there.map(({ index }) => [index.digest, true]),
     );
-    // Taken once: now the store has them.
+    // The store has the package now, so the layout is not read again.
     await writeFile(join(machine.layouts, 'lkt+init', 'lkt.json'), 'no longer needed');
     await machine.build('lkt/init');
     expect([machine.engine.built, machine.warnings]).toEqual([[], []]);
   });
 
-  it('are hard links of the blobs in the store, an OCI layout, and no sources', async () => {
+  it('are OCI layouts of hard links to the store’s blobs, without sources', async () => {
     await using at = await built();
     const dir = join(at.layouts, 'lkt+alone');
     const names = await readdir(join(dir, 'blobs/sha256'));
@@ -107,7 +107,7 @@ describe('layouts of packages', () => {
     expect(await readFile(join(at.layouts, '.gitignore'), 'utf8')).toBe('*\n');
   });
 
-  it('have an index that changes only with the image', async () => {
+  it('change their index only with the image', async () => {
     await using at = await bench({
       'pkg/a/build.yml': 'org: lkt\nimage: a\narches: [amd64]\n',
       'pkg/a/Dockerfile': 'FROM scratch\n',
@@ -128,28 +128,31 @@ describe('layouts of packages', () => {
     expect(index).not.toBe(before[0]);
   });
 
-  it.each(['manifest', 'layer'])('with a damaged %s are refused, and it is built', async (what) => {
-    await using at = await built();
-    await using machine = await Machine.with(at, at.layouts);
-    const blobs = join(machine.layouts, 'lkt+alone/blobs/sha256');
-    for (const name of await readdir(blobs)) {
-      const isText = (await readFile(join(blobs, name), 'utf8')).startsWith('{');
-      if (isText === (what === 'manifest')) await appendFile(join(blobs, name), ' ');
-    }
-    const [alone] = await machine.build('lkt/alone');
-    expect(machine.engine.built).toEqual(['lkt/alone']);
-    expect(machine.warnings).toEqual([
-      expect.stringMatching(
-        /^the layout of lkt\/alone is refused, and it is built here: blob sha256:/,
-      ),
-    ]);
-    // And it is what it should be now.
-    await using third = await Machine.with(at, machine.layouts);
-    expect((await third.build('lkt/alone'))[0]?.index).toEqual(alone?.index);
-    expect([third.engine.built, third.warnings]).toEqual([[], []]);
-  });
+  it.each(['manifest', 'layer'])(
+    'with a damaged %s are rejected, and the package is built',
+    async (what) => {
+      await using at = await built();
+      await using machine = await Machine.with(at, at.layouts);
+      const blobs = join(machine.layouts, 'lkt+alone/blobs/sha256');
+      for (const name of await readdir(blobs)) {
+        const isText = (await readFile(join(blobs, name), 'utf8')).startsWith('{');
+        if (isText === (what === 'manifest')) await appendFile(join(blobs, name), ' ');
+      }
+      const [alone] = await machine.build('lkt/alone');
+      expect(machine.engine.built).toEqual(['lkt/alone']);
+      expect(machine.warnings).toEqual([
+        expect.stringMatching(
+          /^the layout of lkt\/alone is refused, and it is built here: blob sha256:/,
+        ),
+      ]);
+      // The build also repaired the layout.
+      await using third = await Machine.with(at, machine.layouts);
+      expect((await third.build('lkt/alone'))[0]?.index).toEqual(alone?.index);
+      expect([third.engine.built, third.warnings]).toEqual([[], []]);
+    },
+  );
 
-  it('with an image that is not what a Dockerfile pins are refused', async () => {
+  it('with an image other than a Dockerfile pins are rejected', async () => {
     await using at = await built();
     const [there] = await at.build('lkt/base');
     await using machine = await Machine.with(at, at.layouts);
@@ -162,7 +165,7 @@ describe('layouts of packages', () => {
     ]);
   });
 
-  it('with an image that is not what an image config pins are refused', async () => {
+  it('with an image other than an image config pins are rejected', async () => {
     await using at = await built();
     const [there] = await at.build('lkt/alone');
     const text = `lkt/alone:${there?.hash.committed}@${there?.index.digest}`;
@@ -170,7 +173,7 @@ describe('layouts of packages', () => {
     await lie(machine.layouts, 'lkt+alone');
     await resolveImages(await at.open(), [{ text }], machine.options());
     expect(machine.engine.built).toEqual(['lkt/alone']);
-    // What nobody pins is taken for what it says it is.
+    // An unpinned image is accepted.
     await using trusting = await Machine.with(at, machine.layouts);
     await lie(trusting.layouts, 'lkt+alone');
     await trusting.build('lkt/alone');

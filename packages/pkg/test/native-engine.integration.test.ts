@@ -67,7 +67,7 @@ it('pins, builds and reuses packages with the native engine', async () => {
   const text = await readFile(tools.store, image.manifest.layers, tree, 'hello', 100);
   expect(text.toString()).toBe('hello world\n');
 
-  // The pins hold in an empty store, where everything is built anew.
+  // The pins hold in an empty store, where everything is rebuilt.
   const fresh = await buildPackages(opened, [target], await options(two.path));
   expect(fresh.packages.map(({ cached, index }) => [cached, index.digest])).toEqual(
     packages.map(({ index }) => [false, index.digest]),
@@ -77,7 +77,7 @@ it('pins, builds and reuses packages with the native engine', async () => {
   expect(changed.packages.map(({ cached }) => cached)).toEqual([true, false]);
 });
 
-it('builds the stage that "target" names, and needs only what it needs', async () => {
+it('builds the stage that "target" names, and only its dependencies', async () => {
   await using at = await workspace();
   await using dir = await temporary();
   await write(at.path, {

@@ -35,7 +35,7 @@ async function pin(
   });
 }
 
-it('writes tag and digest where packages are named, in dependency order, and nothing else', async () => {
+it('writes tags and digests of package references in dependency order, and nothing else', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const options = { store: await openStore(dir.path), engine: new PlainEngine() };
@@ -59,7 +59,7 @@ it('writes tag and digest where packages are named, in dependency order, and not
     { file: 'pkg/init/Dockerfile', line: 1, from: `lkt/go@sha256:${'0'.repeat(64)}`, to: go },
     { file: 'pkg/init/Dockerfile', line: 4, from: 'lkt/base', to: base },
   ]);
-  // The tags are those after the commit, and a second time finds nothing to do.
+  // The tags are those of the new commit, so a second run changes nothing.
   commit(repo.path);
   expect(go).toContain(`:${git(repo.path, 'rev-parse', 'HEAD:tools/go')}@`);
   options.engine.built.length = 0;
@@ -69,7 +69,7 @@ it('writes tag and digest where packages are named, in dependency order, and not
   expect(options.engine.built).toEqual([]);
 });
 
-it('follows a change through all that depends on it', async () => {
+it('propagates a change to all dependents', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const options = { store: await openStore(dir.path), engine: new PlainEngine() };
@@ -85,7 +85,7 @@ it('follows a change through all that depends on it', async () => {
     expect(reference).not.toBe(before.references.get(name));
 });
 
-it('touches only the targets and what they need', async () => {
+it('changes only the targets and their dependencies', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const options = { store: await openStore(dir.path), engine: new PlainEngine() };
@@ -96,7 +96,7 @@ it('touches only the targets and what they need', async () => {
   );
 });
 
-it('settles when a package lies inside another one that it depends on not at all', async () => {
+it('converges when a package lies inside an unrelated one', async () => {
   await using repo = await checkout({
     ...FILES,
     'kernel/build.yml': yml('kernel'),
@@ -116,7 +116,7 @@ it('settles when a package lies inside another one that it depends on not at all
   );
 });
 
-it('says when a package that contains what it uses can never settle', async () => {
+it('reports a package that contains its own dependency and never converges', async () => {
   await using repo = await checkout({
     'kernel/build.yml': yml('kernel'),
     'kernel/Dockerfile': 'FROM scratch\n',
@@ -130,7 +130,7 @@ it('says when a package that contains what it uses can never settle', async () =
   });
 });
 
-it('refuses a reference of variables, and a workspace outside git', async () => {
+it('rejects a reference of variables, and a workspace outside git', async () => {
   await using repo = await checkout({
     ...FILES,
     'tools/go/Dockerfile': 'ARG V=1\nFROM lkt/base:${V}\n',
@@ -156,11 +156,11 @@ it.each([
   ['lkt/x@sha256:e', 'lkt/x:h@sha256:d'],
   ['docker.io/lkt/x:old@sha256:e', 'docker.io/lkt/x:h@sha256:d'],
   ['localhost:5000/lkt/x', 'localhost:5000/lkt/x:h@sha256:d'],
-])('repins %s', (written, expected) => {
+])('pins %s', (written, expected) => {
   expect(repin(written, 'localhost:5000/lkt/x:h@sha256:d')).toBe(expected);
 });
 
-it('rewrites pieces in any order', () => {
+it('applies edits in any order', () => {
   expect(
     rewriteReferences('ab cd ef', [
       { offset: 6, length: 2, replacement: 'EEE' },

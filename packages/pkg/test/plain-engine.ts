@@ -9,14 +9,14 @@ import {
 } from '@lkt/oci';
 
 /**
- * An engine for tests of what is around engines: the image has the context as one layer, and a file that names the bases
- * and the arguments. Nothing is run.
+ * An engine that runs nothing. The image has the context as one layer, and a file that lists the
+ * bases and arguments.
  */
 export class PlainEngine implements Engine {
   /** Names of the packages that were built, in the order in which the builds started. */
   readonly built: string[] = [];
   readonly requests: BuildRequest[] = [];
-  /** What differs from build to build; nothing, unless a test says so. */
+  /** Added to every image, so that a test can make builds differ. */
   salt = '';
   /** Called at the start of each build. */
   onBuild: (request: BuildRequest) => Promise<void> = async () => undefined;

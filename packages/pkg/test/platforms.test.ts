@@ -28,7 +28,7 @@ async function build(at: Bench, name: string, ...platforms: string[]): Promise<B
   return found;
 }
 
-/** The architectures that the store has under the name of a package, and the digest of the index. */
+/** Returns the architectures in the store's index of a package, and the digest of that index. */
 async function named(at: Bench, { references }: BuiltPackage): Promise<[string, Digest]> {
   const descriptor = await at.store.resolve(references[0] ?? '');
   if (descriptor === undefined) throw new Error('it has no name');
@@ -36,8 +36,8 @@ async function named(at: Bench, { references }: BuiltPackage): Promise<[string, 
   return [manifests.map(({ platform }) => platform?.architecture).join(' '), descriptor.digest];
 }
 
-describe('several platforms', () => {
-  it('are one index in the order of "arches", whatever was asked for first', async () => {
+describe('images of several platforms', () => {
+  it('are in one index in the order of "arches", whatever the order of the request', async () => {
     await using at = await bench(FILES);
     const both = await build(at, 'lkt/base', 'arm64', 'amd64');
     expect(await named(at, both)).toEqual(['amd64 arm64', both.index.digest]);
@@ -47,7 +47,7 @@ describe('several platforms', () => {
     ]);
   });
 
-  it('come together from builds for some of them', async () => {
+  it('accumulate over builds for some of the platforms', async () => {
     await using one = await bench(FILES);
     await using two = await bench(FILES);
     const [, whole] = await named(one, await build(one, 'lkt/base', 'amd64', 'riscv64'));
@@ -55,18 +55,18 @@ describe('several platforms', () => {
     expect(await named(two, first)).toEqual(['riscv64', first.index.digest]);
     const second = await build(two, 'lkt/base', 'amd64');
     expect(await named(two, second)).toEqual(['amd64 riscv64', whole]);
-    // What a pin says is of what was asked for.
+    // A pin covers the requested platforms only.
     expect(second.images.map(({ platform }) => platform?.architecture)).toEqual(['amd64']);
     expect(second.others.map(({ platform }) => platform?.architecture)).toEqual(['riscv64']);
     expect(second.index.digest).toBe((await build(one, 'lkt/base', 'amd64')).index.digest);
   });
 
-  it('do not stay when the sources have changed, or have been forgotten', async () => {
+  it('are dropped when the sources have changed, or their records are gone', async () => {
     await using at = await bench(FILES);
     await write(at.path, { 'tools/base/new': 'x' });
     await build(at, 'lkt/base', 'arm64');
     await write(at.path, { 'tools/base/new': 'y' });
-    // The same tag by chance: the index there is of other sources.
+    // Simulates an index of other sources under the same tag.
     const stale = await build(at, 'lkt/base', 'amd64');
     const [reference = ''] = stale.references;
     const old = await at.store.resolve(reference);
@@ -79,7 +79,7 @@ describe('several platforms', () => {
     expect(await named(at, again)).toEqual(['amd64', old?.digest]);
   });
 
-  it('of a base that has no digest do not depend on what else is built', async () => {
+  it('have the same digest whichever platforms of an unpinned base are built', async () => {
     await using one = await bench(FILES);
     await using two = await bench(FILES);
     const [, whole] = await named(one, await build(one, 'lkt/app', 'amd64', 'arm64'));
@@ -91,8 +91,8 @@ describe('several platforms', () => {
   });
 });
 
-describe('what a package uses', () => {
-  it('is built for the platform it is used for', async () => {
+describe('a dependency', () => {
+  it('is built for the platform that it is used for', async () => {
     await using at = await bench(FILES);
     await build(at, 'lkt/app', 'arm64');
     expect(
@@ -100,7 +100,7 @@ describe('what a package uses', () => {
     ).toEqual(['lkt/app arm64', 'lkt/base arm64', 'lkt/go amd64']);
   });
 
-  it('must be made for it', async () => {
+  it('must support the platform', async () => {
     await using at = await bench({
       ...FILES,
       'pkg/app/Dockerfile': 'ARG BASE\nARG GO\nFROM $GO AS go\nFROM $BASE\n',
@@ -111,7 +111,7 @@ describe('what a package uses', () => {
     });
   });
 
-  it('may be another one for each platform', async () => {
+  it('may differ between platforms', async () => {
     await using at = await bench(FILES);
     const foreign = await writeIndex(at.store, []);
     for (const name of ['amd64', 'arm64']) await at.store.tag(`docker.io/other/${name}:1`, foreign);
@@ -132,9 +132,9 @@ describe('a pin', () => {
   };
 
   it.each<[name: string, pinned: string[], built: string[]]>([
-    ['of several platforms holds for a build for one', ['amd64', 'arm64'], ['amd64']],
-    ['of one holds for a build for it while others are there', ['amd64'], ['amd64']],
-    ['of the platforms built', ['amd64', 'arm64'], ['amd64', 'arm64']],
+    ['of several platforms is valid for a build for one', ['amd64', 'arm64'], ['amd64']],
+    ['of one platform is valid although the store has more', ['amd64'], ['amd64']],
+    ['of the built platforms is valid', ['amd64', 'arm64'], ['amd64', 'arm64']],
   ])('%s', async (_name, pinned, built) => {
     await using at = await bench(PINNED);
     const base = await build(at, 'lkt/base', ...pinned);
@@ -157,7 +157,7 @@ describe('a pin', () => {
       },
     ],
     [
-      'of a platform that the package is not for',
+      'of an unsupported platform',
       async (at, { images }) => {
         const foreign = images.map((image) => ({
           ...image,
@@ -167,8 +167,8 @@ describe('a pin', () => {
       },
     ],
     ['of an image itself', async (_at, { images }) => images[0]?.digest ?? digestOf('')],
-    ['of nothing', async (at) => (await writeIndex(at.store, [])).digest],
-  ])('%s does not hold', async (_name, make) => {
+    ['of an empty index', async (at) => (await writeIndex(at.store, [])).digest],
+  ])('%s is stale', async (_name, make) => {
     await using at = await bench(PINNED);
     const base = await build(at, 'lkt/base', 'amd64');
     await write(at.path, { 'pkg/user/Dockerfile': `FROM lkt/base@${await make(at, base)}\n` });

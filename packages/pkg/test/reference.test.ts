@@ -5,7 +5,7 @@ import { parseBuildYml } from '../src/build-yml/build-yml.ts';
 
 const text = await readFile(new URL('../../../docs/build-yml.md', import.meta.url), 'utf8');
 
-/** The keys that the parser knows at a place, out of what it says about one that it does not. */
+/** Returns the keys that the parser accepts, from its message about an unknown one. */
 function known(yml: string): readonly string[] {
   try {
     parseBuildYml({ path: 'build.yml', text: yml }, '/x');

@@ -29,7 +29,7 @@ const FILES = {
 };
 
 describe('a clean directory', () => {
-  it('has the id of its tree', async () => {
+  it('has the id of its git tree', async () => {
     await using repo = await checkout(FILES);
     const tree = git(repo.path, 'rev-parse', 'HEAD:pkg/a');
     expect(await hash(`${repo.path}/pkg/a`)).toEqual({ hash: tree, committed: tree, dirty: false });
@@ -59,7 +59,7 @@ describe('a clean directory', () => {
 });
 
 describe('options', () => {
-  it('takes the tree of --hash-path, which must contain the package', async () => {
+  it('hashes the tree of --hash-path, which must contain the package', async () => {
     await using repo = await checkout(FILES);
     const dir = `${repo.path}/pkg/a`;
     const tree = git(repo.path, 'rev-parse', 'HEAD:pkg');
@@ -67,14 +67,14 @@ describe('options', () => {
     await expect(hash(dir, { hashPath: `${repo.path}/common` })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
     });
-    // Not by the start of the name.
+    // A common prefix of the names is not enough.
     await mkdir(`${repo.path}/pkg/a2`);
     await expect(hash(`${repo.path}/pkg/a2`, { hashPath: dir })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
     });
   });
 
-  it('takes the tree of --hash-commit, never dirty', async () => {
+  it('hashes the tree of --hash-commit, never dirty', async () => {
     await using repo = await checkout(FILES);
     const first = git(repo.path, 'rev-parse', 'HEAD');
     const tree = git(repo.path, 'rev-parse', 'HEAD:pkg/a');
@@ -86,13 +86,13 @@ describe('options', () => {
     await expect(hash(`${repo.path}/pkg/a`, { hashCommit: 'nope' })).rejects.toMatchObject({
       code: 'GIT_FAILED',
     });
-    // An option of git must stay a name of a commit.
+    // An option of git is not accepted as a commit.
     await expect(hash(`${repo.path}/pkg/a`, { hashCommit: '--all' })).rejects.toMatchObject({
       code: 'GIT_FAILED',
     });
   });
 
-  it('takes --hash as it is', async () => {
+  it('returns --hash unchanged', async () => {
     await using repo = await checkout(FILES);
     await write(repo.path, { 'pkg/a/new': 'new\n' });
     expect(await hash(`${repo.path}/pkg/a`, { hash: 'abc' })).toMatchObject({
@@ -108,7 +108,7 @@ describe('options', () => {
     const trees = ['HEAD:pkg/b', 'HEAD:common'].map((name) => git(repo.path, 'rev-parse', name));
     const sum = execFileSync('sha1sum', { input: trees.join(''), encoding: 'utf8' });
     expect(clean).toEqual({ hash: sum.slice(0, 40), committed: sum.slice(0, 40), dirty: false });
-    // LinuxKit's tag does not see this; what it will be after the commit does.
+    // LinuxKit's tag ignores this change; `committed` includes it.
     await write(repo.path, { 'common/lib.c': 'int y;\n' });
     const dirty = await hash(`${repo.path}/pkg/b`, { extraSources });
     expect(dirty).toMatchObject({ hash: clean.hash, dirty: true });
@@ -136,7 +136,7 @@ describe('a changed directory', () => {
       (dir) => rm(`${dir}/sub`, { recursive: true }).then(() => symlink('/etc', `${dir}/sub`)),
     ],
     [
-      'names of every kind',
+      'unusual names',
       (dir) =>
         write(dir, { 'ünï/\ttab': '1', '-rf': '2', ':(top)x': '3', 'a b"\\': '4', '*': '5' }),
     ],
@@ -152,7 +152,7 @@ describe('a changed directory', () => {
       'line ends that git converts',
       (dir) => write(dir, { '.gitattributes': '*.txt text eol=crlf\n', 'crlf.txt': 'a\r\nb\r\n' }),
     ],
-  ])('knows before the commit the hash after it: %s', async (_name, change) => {
+  ])('has the hash of the next commit: %s', async (_name, change) => {
     await using repo = await checkout(FILES);
     const dir = `${repo.path}/pkg/a`;
     const head = git(repo.path, 'rev-parse', 'HEAD:pkg/a');
@@ -167,7 +167,7 @@ describe('a changed directory', () => {
     expect(await hash(dir)).toEqual({ hash: tree, committed: tree, dirty: false });
   });
 
-  it('takes the digits after -dirty- from the contents in git’s order', async () => {
+  it('hashes the contents in git’s order for the digits after -dirty-', async () => {
     await using repo = await checkout(FILES);
     const dir = `${repo.path}/pkg/a`;
     await write(dir, {
@@ -182,7 +182,7 @@ describe('a changed directory', () => {
     expect((await hash(dir)).hash).toMatch(new RegExp(`-dirty-${sum.slice(0, 7)}$`));
   });
 
-  it('is not dirty when what was staged is taken back', async () => {
+  it('is clean when a staged change was reverted in the work tree', async () => {
     await using repo = await checkout(FILES);
     const dir = `${repo.path}/pkg/a`;
     await write(dir, { Dockerfile: 'FROM x\n' });
@@ -192,7 +192,7 @@ describe('a changed directory', () => {
     expect(await hash(dir)).toEqual({ hash: tree, committed: tree, dirty: false });
   });
 
-  it('works for a package that no commit has, and before the first commit', async () => {
+  it('works for an uncommitted package, and before the first commit', async () => {
     await using repo = await checkout(FILES);
     await write(repo.path, { 'pkg/new/build.yml': 'image: new\n' });
     const fresh = await hash(`${repo.path}/pkg/new`);
@@ -208,7 +208,7 @@ describe('a changed directory', () => {
     expect(git(empty.path, 'rev-parse', 'HEAD:pkg/a')).toBe(unborn.committed);
   });
 
-  it('leaves index, objects and work tree of the user alone', async () => {
+  it('does not modify the user’s index, objects and work tree', async () => {
     await using repo = await checkout(FILES);
     await write(repo.path, { 'pkg/a/new': 'new\n', 'pkg/a/Dockerfile': 'FROM y\n' });
     const state = async (): Promise<unknown> => [
@@ -223,7 +223,7 @@ describe('a changed directory', () => {
     expect(await state()).toEqual(before);
   });
 
-  it('sees a change within the second of the commit, of the same size', async () => {
+  it('notices a change of the same size within the second of the commit', async () => {
     await using repo = await checkout(FILES);
     const dir = `${repo.path}/pkg/a`;
     for (let round = 0; round < 5; round += 1) {
@@ -235,7 +235,7 @@ describe('a changed directory', () => {
     }
   });
 
-  it('sees a change that only git’s suspicion of young files finds', async () => {
+  it('notices a change with an equal time, as git does for racily clean files', async () => {
     await using repo = await checkout(FILES);
     const dir = `${repo.path}/pkg/a`;
     const then = 1_700_000_000;
@@ -251,7 +251,7 @@ describe('a changed directory', () => {
     expect(git(repo.path, 'rev-parse', 'HEAD:pkg/a')).toBe(committed);
   });
 
-  it('works in the middle of a merge conflict elsewhere', async () => {
+  it('works during a merge conflict elsewhere', async () => {
     await using repo = await checkout(FILES);
     git(repo.path, 'checkout', '--quiet', '-b', 'other');
     await write(repo.path, { 'pkg/b/build.yml': 'image: other\n' });
@@ -269,7 +269,7 @@ describe('a changed directory', () => {
     expect(git(repo.path, 'rev-parse', 'HEAD:pkg/b')).toBe(conflict.committed);
   });
 
-  it('works in a repository of SHA-256 ids', async () => {
+  it('works in a SHA-256 repository', async () => {
     await using dir = await temporary();
     git(dir.path, 'init', '--quiet', '--object-format=sha256');
     await write(dir.path, FILES);
@@ -281,7 +281,7 @@ describe('a changed directory', () => {
   });
 });
 
-describe('the surroundings', () => {
+describe('the environment', () => {
   it('has no hash outside git', async () => {
     await using dir = await temporary();
     await write(dir.path, FILES);
@@ -293,7 +293,7 @@ describe('the surroundings', () => {
     expect(await hash(`${dir.path}/pkg/a`, { hash: 'abc' })).toMatchObject({ hash: 'abc' });
   });
 
-  it('has no hash without git where there is no repository, and an error where there is one', async () => {
+  it('has no hash without git outside a repository, and fails inside one', async () => {
     await using dir = await temporary();
     await write(dir.path, FILES);
     expect(await hash(`${dir.path}/pkg/a`, { env: { PATH: '/nonexistent' } })).toMatchObject({
@@ -308,13 +308,13 @@ describe('the surroundings', () => {
     });
   });
 
-  it('does not take a broken repository for none', async () => {
+  it('fails for a broken repository', async () => {
     await using repo = await checkout(FILES);
     await writeFile(`${repo.path}/.git/config`, '[broken');
     await expect(hash(`${repo.path}/pkg/a`)).rejects.toMatchObject({ code: 'GIT_FAILED' });
   });
 
-  it('does not take what a repository tracks for a repository, whose configuration would be followed', async () => {
+  it('does not treat tracked files as a repository, and ignores the config in them', async () => {
     await using other = await temporary();
     const proof = `${other.path}/proof`;
     await using repo = await checkout({
@@ -332,7 +332,7 @@ describe('the surroundings', () => {
     expect(await readdir(other.path)).toEqual([]);
   });
 
-  it('is not misled by the variables of a git hook', async () => {
+  it('ignores the variables of a git hook', async () => {
     await using repo = await checkout(FILES);
     await using other = await checkout({ x: 'x' });
     const env = {
@@ -345,7 +345,7 @@ describe('the surroundings', () => {
     expect(await hash(`${repo.path}/pkg/a`, { env })).toMatchObject({ hash: tree, dirty: false });
   });
 
-  it('hashes each directory in the repository it is in', async () => {
+  it('hashes each directory in its own repository', async () => {
     await using repo = await checkout(FILES);
     git(`${repo.path}/pkg`, 'init', '--quiet', 'inner');
     await write(`${repo.path}/pkg/inner`, { 'build.yml': 'image: inner\n' });
@@ -360,7 +360,7 @@ describe('the surroundings', () => {
   });
 });
 
-it('finds the hash of a clean checkout without git', async () => {
+it('computes the hash of a clean checkout without git', async () => {
   await using repo = await settled();
   const tree = git(repo.path, 'rev-parse', 'HEAD:pkg/a');
   const dir = join(repo.path, 'pkg/a');

@@ -9,7 +9,7 @@ function reported(platform: string | undefined, ...events: readonly ProgressEven
   return seen;
 }
 
-test('what goes on for a package is a part of its step', () => {
+test('makes events of an image substeps of its package', () => {
   const warning = { kind: 'warning', text: 'lkt/x:' } as const;
   expect(
     reported(
@@ -25,7 +25,7 @@ test('what goes on for a package is a part of its step', () => {
   ]);
 });
 
-test('and says for which of several platforms it is', () => {
+test('adds the platform if there are several', () => {
   expect(
     reported(
       'linux/arm64',

@@ -31,7 +31,7 @@ it('finds the packages from anywhere in the work tree', async () => {
   }
 });
 
-it('finds them without git', async () => {
+it('finds the packages outside git', async () => {
   await using dir = await temporary();
   await write(dir.path, FILES);
   const workspace = await openWorkspace(`${dir.path}/pkg/a`, { env: ENV });
@@ -40,7 +40,7 @@ it('finds them without git', async () => {
 });
 
 describe('packageAt', () => {
-  it('takes a directory relative to the start, through symlinks, and adds what lies elsewhere', async () => {
+  it('resolves a directory relative to the start, through symlinks, and adds it to the workspace', async () => {
     await using repo = await checkout(FILES);
     await symlink('a', `${repo.path}/pkg/link`);
     const workspace = await openWorkspace(`${repo.path}/pkg`, { env: ENV });
@@ -58,7 +58,7 @@ describe('packageAt', () => {
     expect(await workspace.packageAt('../test/t')).toBe(added);
   });
 
-  it('says what is missing', async () => {
+  it('reports a missing directory or build.yml', async () => {
     await using repo = await checkout(FILES);
     const workspace = await openWorkspace(repo.path, { env: ENV });
     await expect(workspace.packageAt('pkg/empty')).rejects.toMatchObject({
@@ -72,7 +72,7 @@ describe('packageAt', () => {
   });
 });
 
-it('finds the package a reference names', async () => {
+it('finds the package that a reference names', async () => {
   await using repo = await checkout(FILES);
   const workspace = await openWorkspace(repo.path, { env: ENV });
   const a = workspace.get('lkt/a');
@@ -84,10 +84,10 @@ it('finds the package a reference names', async () => {
   );
 });
 
-describe('what is wrong with a package', () => {
+describe('an error of a package', () => {
   const TWICE = 'pkg/a/build.yml and tools/a/build.yml are both the package lkt/a';
 
-  it('is said to whoever needs it: two packages of one name', async () => {
+  it('is thrown for each use of the package: duplicate name', async () => {
     await using repo = await checkout({
       ...FILES,
       'tools/a/build.yml': 'org: docker.io/lkt\nimage: a\n',
@@ -105,9 +105,9 @@ describe('what is wrong with a package', () => {
 
   it.each([
     ['a wrong value', 'org: lkt\nimage: a\nnetwork: maybe\n', '3:10'],
-    ['no YAML', 'org: lkt\nimage: a\n- x\n', '3:1'],
-    ['nothing that is known', 'what: is this\n', '1:1'],
-  ])('is said to whoever needs it: %s', async (_, text, at) => {
+    ['invalid YAML', 'org: lkt\nimage: a\n- x\n', '3:1'],
+    ['unknown keys', 'what: is this\n', '1:1'],
+  ])('is thrown for each use of the package: %s', async (_, text, at) => {
     await using repo = await checkout({ ...FILES, 'pkg/a/build.yml': text });
     const workspace = await openWorkspace(repo.path, { env: ENV });
     const message = expect.stringContaining(`pkg/a/build.yml:${at}`);

@@ -50,7 +50,10 @@ beforeAll(async () => {
 
 afterAll(() => dir.remove());
 
-/** What was done to the work tree before the command; the table does not say, the digits were found by trying. */
+/**
+ * Changes to the work tree before each command. The vectors do not record them; they were found by
+ * comparing hashes.
+ */
 const STATES: Readonly<Record<string, (() => Promise<unknown>) | undefined>> = {
   'dirty-modified': () => append('pkg/a/two', 'mod\n'),
   'dirty-other-clean': () => append('pkg/a/two', 'mod\n'),
@@ -65,18 +68,16 @@ const STATES: Readonly<Record<string, (() => Promise<unknown>) | undefined>> = {
   },
 };
 
-/**
- * Vectors that are not compared, each for its reason.
- */
+/** Vectors that are not compared, with the reason. */
 const DIFFERENT = new Map([
   [
     'tag-badtemplate',
-    'LinuxKit makes the tag "<no value>", which no registry takes; lkt refuses the template',
+    'LinuxKit makes the tag "<no value>", which no registry accepts; lkt rejects the template',
   ],
-  ['via-symlink-top', 'a defect of LinuxKit; lkt gives the tag of the real directory'],
-  ['dirty-toplevel', 'what was changed is not known'],
-  ['no-buildyml', 'both refuse, each in its words'],
-  ['hash-path-bad', 'both refuse, each in its words'],
+  ['via-symlink-top', 'a bug of LinuxKit; lkt returns the tag of the real directory'],
+  ['dirty-toplevel', 'the change is unknown'],
+  ['no-buildyml', 'both fail, with different messages'],
+  ['hash-path-bad', 'both fail, with different messages'],
 ]);
 
 it.each([...table])('%s', async (name, { command, exit, stdout }) => {
@@ -94,7 +95,7 @@ it.each([...table])('%s', async (name, { command, exit, stdout }) => {
   expect(outcome).toBe(stdout);
 });
 
-it('compares every vector that is there', () => {
+it('compares all vectors', () => {
   expect(table.size).toBe(33);
   for (const name of [...DIFFERENT.keys(), ...Object.keys(STATES)])
     expect([...table.keys()]).toContain(name);

@@ -6,7 +6,7 @@ import { imageConfigLabel, parseImageRuntimeConfig } from '../../src/build-yml/i
 
 const dir = join(process.env['LKT_VECTORS'] ?? '', 'parsed');
 
-/** Every label that LinuxKit made from a build.yml of its own. */
+/** The labels that LinuxKit made from its own build.yml files. */
 const labels = new Set<string>();
 for (const name of await readdir(dir)) {
   JSON.parse(await readFile(join(dir, name), 'utf8'), (key, value: unknown) => {
@@ -19,7 +19,7 @@ it('has labels to compare', () => expect(labels.size).toBeGreaterThan(20));
 
 it.each([...labels])('%s', (label) => {
   expect(write(label)).toBe(label);
-  // Whatever the order of the keys in build.yml.
+  // The order of the keys in build.yml does not matter.
   const turned = JSON.stringify(JSON.parse(label), (_key, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).toReversed())
@@ -28,7 +28,7 @@ it.each([...labels])('%s', (label) => {
   expect(write(turned)).toBe(label);
 });
 
-/** JSON is YAML. */
+/** Returns JSON, which is also YAML. */
 function write(text: string): string {
   return imageConfigLabel(parseImageRuntimeConfig(parseYaml({ path: 'build.yml', text })));
 }
