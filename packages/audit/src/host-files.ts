@@ -1,6 +1,6 @@
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { isErrno, LktError, withPrefix } from '@lkt/core';
 import { auditElf, type ElfReport } from './elf/audit-elf.ts';
 import { isElf } from './elf/elf-file.ts';
 import { fileAccess } from './elf/file-access.ts';
@@ -27,8 +27,7 @@ async function auditHostFile(path: string, shown: string): Promise<ElfReport | u
     const file = await fileAccess(handle);
     return isElf(await file.read(0, 4)) ? await auditElf(shown, file) : undefined;
   } catch (cause) {
-    if (cause instanceof LktError)
-      throw new LktError(cause.code, `${shown} ${cause.message}`, { cause });
+    if (cause instanceof LktError) throw withPrefix(cause, `${shown} `);
     throw new LktError('IO_FAILED', `${shown} cannot be read`, { cause });
   }
 }

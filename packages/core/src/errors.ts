@@ -71,6 +71,20 @@ export class LktError extends Error {
   }
 }
 
+/**
+ * Returns an LktError with the same code, fix and detail whose message begins with `prefix`, and
+ * `error` as its cause. Returns other errors unchanged.
+ * @example
+ * ```ts
+ * throw withPrefix(error, `layer ${digest}: `);
+ * ```
+ */
+export function withPrefix(error: unknown, prefix: string): unknown {
+  if (!(error instanceof LktError)) return error;
+  const { code, message, fix, detail } = error;
+  return new LktError(code, `${prefix}${message}`, { cause: error, fix, detail });
+}
+
 /** Reports whether `error` is a system error with one of these codes, such as `ENOENT`. */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));

@@ -13,10 +13,9 @@ export {
   chooseCompression,
   compress,
   type Compression,
-  type Compressor,
-  COMPRESSORS,
   hardest,
 } from './compression/compressor.ts';
+export { type Compressor, COMPRESSORS } from './compression/compressors.ts';
 export { checkFits, cpioHeader, type CpioInode, cpioTrailer, padding } from './cpio/cpio.ts';
 export { readInitrd } from './cpio/initrd-reader.ts';
 export { type ErofsCompressor, erofsCompressor } from './erofs/compressor.ts';

@@ -1,12 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  chooseCompression,
-  COMPRESSORS,
-  type Compressor,
-  compress,
-} from '../src/compression/compressor.ts';
+import { chooseCompression, compress } from '../src/compression/compressor.ts';
+import { type Compressor, COMPRESSORS } from '../src/compression/compressors.ts';
 import { chunks, collect } from './support.ts';
 
 /** Programs that unpack what a compressor gives. */

@@ -9,7 +9,7 @@ import {
   type SpdxDocument,
   spdxOf,
 } from '@lkt/attest';
-import { canonicalJson, type Digest, LktError } from '@lkt/core';
+import { canonicalJson, type Digest, LktError, withPrefix } from '@lkt/core';
 import { type Descriptor, parentPath, type RawPath, type Store, toRaw } from '@lkt/oci';
 import type { ComposeCache } from './cache.ts';
 import { MemoryEntries } from './tree/memory.ts';
@@ -71,7 +71,7 @@ async function imageSbom(
       return parseSpdx(await readAttestation(store, referrer));
     } catch (cause) {
       if (!(cause instanceof LktError) || cause.code !== 'IMAGE_INVALID') throw cause;
-      throw new LktError(cause.code, `the SBOM of ${label} is ${cause.message}`, { cause });
+      throw withPrefix(cause, `the SBOM of ${label} is `);
     }
   }
   const name = full.replace(/@sha256:.*$/, '');

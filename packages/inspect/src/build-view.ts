@@ -1,6 +1,6 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { Digester, ioError, isErrno, LktError } from '@lkt/core';
+import { Digester, ioError, isErrno, LktError, withPrefix } from '@lkt/core';
 import {
   familiarReference,
   fileChunks,
@@ -107,12 +107,7 @@ async function explained(name: string, reading: Promise<Files>): Promise<Files> 
   try {
     return await reading;
   } catch (cause) {
-    if (!(cause instanceof LktError)) throw cause;
-    const { code, message, fix } = cause;
-    throw new LktError(code, `${name}: ${message}`, {
-      cause,
-      fix,
-    });
+    throw withPrefix(cause, `${name}: `);
   }
 }
 

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { parseSpdx, type SpdxDocument } from '@lkt/attest';
-import { type Digest, ioError, isDigest, isErrno, LktError } from '@lkt/core';
+import { type Digest, ioError, isDigest, isErrno, LktError, withPrefix } from '@lkt/core';
 
 /** SBOMs of large images have some MB. */
 const MAX_DOCUMENT = 256 * 2 ** 20;
@@ -48,8 +48,7 @@ export async function readSbom(path: string): Promise<SpdxDocument | undefined> 
   try {
     return parseSpdx(bytes);
   } catch (cause) {
-    if (!(cause instanceof LktError)) throw cause;
-    throw new LktError(cause.code, `${path} is ${cause.message}`, { cause });
+    throw withPrefix(cause, `${path} is `);
   }
 }
 

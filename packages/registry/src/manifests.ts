@@ -1,4 +1,4 @@
-import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
+import { type Digest, digestOf, isDigest, LktError, withPrefix } from '@lkt/core';
 import { type HttpResponse, isLastAttempt, waitBeforeRetry } from '@lkt/http';
 import {
   type Descriptor,
@@ -120,8 +120,7 @@ export function parseDocument(
       );
     return document;
   } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    throw new LktError(error.code, `${name} is ${error.message}`, { cause: error });
+    throw withPrefix(error, `${name} is `);
   }
 }
 

@@ -136,9 +136,9 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     if (hit !== undefined) return hit;
     if (!flags.audit && flags.strict)
       throw new LktError('USAGE_INVALID', '--strict has nothing to say with --no-audit');
-    const { buildImage, createImageAudit, mergedConfig, parseFormat, toCachedImage } =
+    const { buildImage, createImageAudit, mergedConfig, toCachedImage } =
       await import('@lkt/image');
-    const format = formatsOf(flags, parseFormat);
+    const format = formatsOf(flags);
     if (input !== undefined && o !== undefined && resolve(cwd, input) === resolve(cwd, o))
       throw new LktError('USAGE_INVALID', '--input-tar and --o are the same file', {
         fix: 'name another file to write',

@@ -1,32 +1,8 @@
 import { basename, dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { Format } from '@lkt/image';
+import { COMPRESSORS } from '@lkt/formats/compressors';
+import { type Format, FORMATS, parseFormat } from '@lkt/image/output-formats';
 import { Flags } from './options.ts';
-
-const FORMATS = [
-  'kernel+initrd',
-  'kernel+squashfs',
-  'kernel+erofs',
-  'kernel+iso',
-  'tar-kernel-initrd',
-  'tar',
-  'docker',
-  'oci',
-  'iso-bios',
-  'iso-efi',
-  'iso-efi-initrd',
-  'raw-bios',
-  'raw-efi',
-  'qcow2-bios',
-  'qcow2-efi',
-  'uki',
-  'aws',
-  'gcp',
-  'vhd',
-  'dynamic-vhd',
-  'vmdk',
-] as const;
-const COMPRESSORS = ['zstd', 'gzip', 'xz', 'lz4', 'none'] as const;
 
 /** Which files `lkt build` writes, and where. */
 export const outputFlags = {
@@ -74,14 +50,10 @@ interface OutputFlags {
 
 /**
  * The formats of `--format`, each once; by default kernel+initrd, and tar for one file.
- * @param parse knows what a format is by its name
  * @throws LktError USAGE_INVALID
  */
-export function formatsOf(
-  { format = [], o }: OutputFlags,
-  parse: (name: string) => Format,
-): readonly Format[] {
-  const formats = [...new Set(format.map(parse))];
+export function formatsOf({ format = [], o }: OutputFlags): readonly Format[] {
+  const formats = [...new Set(format.map(parseFormat))];
   if (o === undefined) return formats.length === 0 ? ['kernel+initrd'] : formats;
   const [only = 'tar', ...more] = formats;
   if (more.length === 0 && (only === 'tar' || only === 'docker')) return [only];

@@ -2,13 +2,9 @@
 import { LktError } from '@lkt/core';
 import { ENGINE_EPOCH, gzip, zstd } from '@lkt/oci';
 import { padding } from '../cpio/cpio.ts';
+import type { Compressor } from './compressors.ts';
 import { lz4 } from './lz4.ts';
 import { xz, xzVersion } from './xz.ts';
-
-/** How the segments of an initrd are compressed. */
-export type Compressor = 'zstd' | 'gzip' | 'xz' | 'lz4' | 'none';
-
-export const COMPRESSORS: readonly Compressor[] = ['zstd', 'gzip', 'xz', 'lz4', 'none'];
 
 /** A compressor with all that its bytes depend on. */
 export interface Compression {

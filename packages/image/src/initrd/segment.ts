@@ -1,5 +1,6 @@
 import { digestOf, LktError, BufferPool } from '@lkt/core';
 import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
+import { entryRow } from '../tree/entry-row.ts';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
 import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from '@lkt/formats';
@@ -148,21 +149,8 @@ function wrongSize(entry: RootEntry, part: Part, size: number): LktError {
 
 /** One line that says everything about an entry. */
 function describe(entry: RootEntry): string {
-  const { path, type, mode, uid, gid, mtime, size, link = '', devMajor = 0, devMinor = 0 } = entry;
-  const { content = '' } = entry;
-  return JSON.stringify([
-    path,
-    type,
-    mode,
-    uid,
-    gid,
-    mtime,
-    size,
-    link,
-    devMajor,
-    devMinor,
-    content,
-  ]);
+  const { link = '', devMajor = 0, devMinor = 0, content = '' } = entry;
+  return JSON.stringify([...entryRow(entry), link, devMajor, devMinor, content]);
 }
 
 function entryOf(root: Root, path: string): RootEntry {

@@ -1,6 +1,5 @@
-import { canonicalJson, type Digest, LktError } from '@lkt/core';
+import { canonicalJson, type Digest, withPrefix } from '@lkt/core';
 import {
-  type EntryType,
   FileTree,
   flattenArchives,
   type LayerArchive,
@@ -9,6 +8,7 @@ import {
   singleChunk,
   type TreeNode,
 } from '@lkt/oci';
+import { type EntryRow, entryRow } from './entry-row.ts';
 import type { CachedFile, ComposeCache } from '../cache.ts';
 import {
   FilePacker,
@@ -152,22 +152,12 @@ async function explained<T>({ name }: TreeSource, work: Promise<T>): Promise<T> 
   try {
     return await work;
   } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    throw new LktError(error.code, `${name}: ${error.message}`, {
-      cause: error,
-      fix: error.fix,
-    });
+    throw withPrefix(error, `${name}: `);
   }
 }
 
 type Row = readonly [
-  path: RawPath,
-  type: EntryType,
-  mode: number,
-  uid: number,
-  gid: number,
-  mtime: number,
-  size: number,
+  ...EntryRow,
   layer: number,
   ordinal: number,
   link: RawPath,
@@ -180,29 +170,14 @@ type Row = readonly [
 function serialize(nodes: Iterable<TreeNode>, packer?: FilePacker): string {
   const rows: string[] = [];
   for (const node of nodes) {
-    const { path, type, mode, uid, gid, mtime, size, layer, ordinal = -1, link = '' } = node;
-    const { devMajor = 0, devMinor = 0, xattrs } = node;
+    const { type, layer, ordinal = -1, link = '', devMajor = 0, devMinor = 0, xattrs } = node;
     const attributes: Row[12] =
       xattrs === undefined
         ? 0
         : Object.fromEntries(
             [...xattrs].map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
           );
-    const row: Row = [
-      path,
-      type,
-      mode,
-      uid,
-      gid,
-      mtime,
-      size,
-      layer,
-      ordinal,
-      link,
-      devMajor,
-      devMinor,
-      attributes,
-    ];
+    const row: Row = [...entryRow(node), layer, ordinal, link, devMajor, devMinor, attributes];
     const packed = type === 'file' ? packer?.find(layer, ordinal) : undefined;
     if (packed === undefined) {
       rows.push(canonicalJson(row));

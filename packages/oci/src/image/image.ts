@@ -1,4 +1,4 @@
-import { canonicalJson, type Digest, LktError } from '@lkt/core';
+import { canonicalJson, type Digest, LktError, withPrefix } from '@lkt/core';
 import type { Descriptor } from './descriptor.ts';
 import { SOURCE_DATE_EPOCH } from './epoch.ts';
 import type { Layer } from '../layer/layer.ts';
@@ -170,8 +170,7 @@ function at<T>(digest: Digest, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    throw new LktError(error.code, `${digest} is ${error.message}`, { cause: error });
+    throw withPrefix(error, `${digest} is `);
   }
 }
 

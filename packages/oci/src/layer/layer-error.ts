@@ -1,4 +1,4 @@
-import { LktError } from '@lkt/core';
+import { LktError, withPrefix } from '@lkt/core';
 import type { Descriptor } from '../image/descriptor.ts';
 import type { Store } from '../store/store.ts';
 
@@ -20,5 +20,5 @@ export async function explainLayerError(
   } catch (problem) {
     return problem;
   }
-  return new LktError(error.code, `layer ${layer.digest}: ${error.message}`, { cause: error });
+  return withPrefix(error, `layer ${layer.digest}: `);
 }

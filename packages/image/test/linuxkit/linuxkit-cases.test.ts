@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { containerIds, type SystemConfig } from '../src/config/config.ts';
-import { goJson } from '../src/go-json.ts';
-import { imageDefaults } from '../src/runtime/image-defaults.ts';
-import { runtimeJson } from '../src/runtime/runtime-json.ts';
-import { mergeSettings } from '../src/runtime/settings.ts';
-import { containerSpec } from '../src/runtime/spec.ts';
+import { containerIds, type SystemConfig } from '../../src/config/config.ts';
+import { goJson } from '../../src/go-json.ts';
+import { imageDefaults } from '../../src/runtime/image-defaults.ts';
+import { runtimeJson } from '../../src/runtime/runtime-json.ts';
+import { mergeSettings } from '../../src/runtime/settings.ts';
+import { containerSpec } from '../../src/runtime/spec.ts';
 import { parseExact } from './exact-json.ts';
-import { parseConfig } from './support.ts';
+import { parseConfig } from '../support.ts';
 
 interface Case {
   readonly name: string;
@@ -25,7 +25,7 @@ interface Case {
 }
 
 const cases = parseExact(
-  readFileSync(new URL('fixtures/linuxkit-cases.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../fixtures/linuxkit-cases.json', import.meta.url), 'utf8'),
 ) as readonly Case[];
 
 interface Divergence {
@@ -98,7 +98,7 @@ const DIVERGENCES: Readonly<Record<string, Divergence>> = {
 };
 
 it('every rule is in docs/linuxkit.md', () => {
-  const text = readFileSync(new URL('../../../docs/linuxkit.md', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('../../../../docs/linuxkit.md', import.meta.url), 'utf8');
   const vectors = ['linuxkit-golden', 'linuxkit-parsed'].map((name) =>
     readFileSync(new URL(`${name}.vectors.ts`, import.meta.url), 'utf8'),
   );

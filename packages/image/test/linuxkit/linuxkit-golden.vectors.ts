@@ -5,16 +5,16 @@ import { basename, dirname, join } from 'node:path';
 import { LktError, silentReporter } from '@lkt/core';
 import { formatReference, openStore, readTar, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mapReferences, type SystemConfig } from '../src/config/config.ts';
-import { type ImageReference } from '../src/config/reference.ts';
-import { tarOf } from '../src/output/tar.ts';
-import { ImageCaches } from '../src/image-caches.ts';
-import { planConfig } from '../src/plan.ts';
-import { parseConfig } from './support.ts';
+import { mapReferences, type SystemConfig } from '../../src/config/config.ts';
+import { type ImageReference } from '../../src/config/reference.ts';
+import { tarOf } from '../../src/output/tar.ts';
+import { ImageCaches } from '../../src/image-caches.ts';
+import { planConfig } from '../../src/plan.ts';
+import { parseConfig } from '../support.ts';
 import { withVolumeMounts } from './volume-mounts.ts';
 
 const vectors =
-  process.env['LKT_VECTORS'] ?? join(import.meta.dirname, '../../../../shared/vectors');
+  process.env['LKT_VECTORS'] ?? join(import.meta.dirname, '../../../../../shared/vectors');
 
 interface GoldenEntry {
   readonly name: string;

@@ -3,19 +3,19 @@ import { basename, join } from 'node:path';
 import { formatYaml, LktError, parseYaml } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { containerIds, mapReferences, type SystemConfig } from '../src/config/config.ts';
-import { goJson } from '../src/go-json.ts';
-import { imageDefaults } from '../src/runtime/image-defaults.ts';
-import { runtimeJson } from '../src/runtime/runtime-json.ts';
-import { mergeSettings } from '../src/runtime/settings.ts';
-import { containerSpec } from '../src/runtime/spec.ts';
-import { metadataOf } from '../src/tree/metadata.ts';
+import { containerIds, mapReferences, type SystemConfig } from '../../src/config/config.ts';
+import { goJson } from '../../src/go-json.ts';
+import { imageDefaults } from '../../src/runtime/image-defaults.ts';
+import { runtimeJson } from '../../src/runtime/runtime-json.ts';
+import { mergeSettings } from '../../src/runtime/settings.ts';
+import { containerSpec } from '../../src/runtime/spec.ts';
+import { metadataOf } from '../../src/tree/metadata.ts';
 import { parseExact } from './exact-json.ts';
-import { parseConfig } from './support.ts';
+import { parseConfig } from '../support.ts';
 import { withVolumeMounts } from './volume-mounts.ts';
 
 const vectors =
-  process.env['LKT_VECTORS'] ?? join(import.meta.dirname, '../../../../shared/vectors');
+  process.env['LKT_VECTORS'] ?? join(import.meta.dirname, '../../../../../shared/vectors');
 
 interface Answer {
   readonly oci: never;
