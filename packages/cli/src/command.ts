@@ -4,13 +4,6 @@ import type { Store } from '@lkt/oci';
 import type { Interfaces } from '@oclif/core';
 import { parse } from '@oclif/core/parser';
 import {
-  cacheSetting,
-  processEnvironment,
-  PROGRESS_MODES,
-  progressSetting,
-} from './session/environment.ts';
-import { abortOnInterrupt } from './session/interrupt.ts';
-import {
   checkLinuxkitFlags,
   linuxkitDefinitions,
   type LinuxkitFlags,
@@ -18,12 +11,19 @@ import {
   warn,
 } from './flags/linuxkit.ts';
 import { Flags } from './flags/options.ts';
+import { usageError } from './help/usage.ts';
 import { print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
-import type { Session } from './session/session.ts';
 import type { Display, Screen } from './progress/display.ts';
 import type { KeptLogs } from './progress/kept-logs.ts';
-import { usageError } from './help/usage.ts';
+import {
+  cacheSetting,
+  processEnvironment,
+  PROGRESS_MODES,
+  progressSetting,
+} from './session/environment.ts';
+import { abortOnInterrupt } from './session/interrupt.ts';
+import type { Session } from './session/session.ts';
 
 /** What every command accepts. */
 export interface CommonFlags {

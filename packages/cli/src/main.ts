@@ -2,10 +2,10 @@
 import { applyMemoryPolicy } from '@lkt/core/memory';
 import { commandIds, loadCommand } from './commands.ts';
 import { commandLine } from './flags/global.ts';
+import { unknownCommand } from './help/usage.ts';
+import { errorJson, exitCodeOf, render } from './output/error-report.ts';
 import { endWithReaders, print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
-import { errorJson, exitCodeOf, render } from './output/error-report.ts';
-import { unknownCommand } from './help/usage.ts';
 
 endWithReaders();
 

@@ -5,8 +5,6 @@ import { silentReporter } from '@lkt/core';
 import { openStore } from '@lkt/oci';
 import { lockPackage, openWorkspace, pinWorkspace } from '@lkt/pkg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { TestArchive, type TestSource } from '../../debian/test/test-archive.ts';
-import { checkout, ENV, temporary } from '../../git/test/checkout.ts';
 import {
   findKernelUpdate,
   type KernelUpdateOptions,
@@ -14,6 +12,8 @@ import {
   type UpdatedKernel,
   updateKernel,
 } from '@lkt/image';
+import { TestArchive, type TestSource } from '../../debian/test/test-archive.ts';
+import { checkout, ENV, temporary } from '../../git/test/checkout.ts';
 
 let archive: TestArchive;
 

@@ -14,13 +14,13 @@ import {
 import { LktError } from '@lkt/core';
 import { fileChunks, readTar } from '@lkt/oci';
 import { expect, it, onTestFinished } from 'vitest';
+import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
 import { chooseCompression } from '../src/compression/compressor.ts';
 import type { Compressor } from '../src/compression/compressors.ts';
 import { fileBytes, readErofs } from '../src/erofs/reader.ts';
 import { fileFacts } from '../src/file-system/file-facts.ts';
 import { planErofs } from '../src/erofs/erofs.ts';
 import { erofsCompressor } from '../src/erofs/compressor.ts';
-import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
 import {
   directory,
   file,

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { listing, run, sha256 } from '@lkt/testing/file-listing';
 import { type FileContent, fileSystemOf } from '../src/file-system/file-system.ts';
 import { type BootImage, planIso } from '../src/iso9660/iso9660.ts';
-import { listing, run, sha256 } from '@lkt/testing/file-listing';
 import {
   directory,
   file,

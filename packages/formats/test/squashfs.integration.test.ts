@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { listing, run, sha256 } from '@lkt/testing/file-listing';
 import { chooseCompression } from '../src/compression/compressor.ts';
 import type { Compressor } from '../src/compression/compressors.ts';
 import { planSquashfs } from '../src/squashfs/squashfs.ts';
 import { blockCompressor } from '../src/squashfs/compressor.ts';
-import { listing, run, sha256 } from '@lkt/testing/file-listing';
 import {
   directory,
   file,

@@ -1,11 +1,11 @@
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
+import { chooseCompression } from '@lkt/formats';
 import { composeConfig, requireOutput, withFormats } from './compose.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import { type ConfigFile, loadConfig } from './config/load-config.ts';
 import { ImageCaches } from './image-caches.ts';
-import { chooseCompression } from '@lkt/formats';
 import { filesBefore, imageInputs } from './image-inputs.ts';
 import type { PackageImage } from './plan.ts';
 import { Prefetch } from './prefetch.ts';

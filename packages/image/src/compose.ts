@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { openStore, singleChunk } from '@lkt/oci';
+import { chooseCompression, type Compression, type Uki } from '@lkt/formats';
 import { startAudit } from './audit/audit-hook.ts';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
 import { withBootLoader } from './config/boot-loader.ts';
 import { loadConfig, type LoadedConfig } from './config/load-config.ts';
-import { chooseCompression, type Compression, type Uki } from '@lkt/formats';
 import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
 import { bootOutputs } from './output/boot-outputs.ts';
 import { containerArchive, containerImage } from './output/container.ts';

@@ -2,9 +2,9 @@ import { relative, sep } from 'node:path';
 import { LktError, silentReporter } from '@lkt/core';
 import { type Image, type LayerArchive, loadImage, type Store, UnpackedLayers } from '@lkt/oci';
 import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
+import { chooseCompression } from '@lkt/formats';
 import { rememberAudit } from './audit/image-audit.ts';
 import { ComposeCache } from './cache.ts';
-import { chooseCompression } from '@lkt/formats';
 import { loadTree } from './tree/image-tree.ts';
 import { isKernel, prepareKernel } from './tree/kernel.ts';
 

@@ -17,10 +17,10 @@ import { zstdDecompressSync } from 'node:zlib';
 import { digestHex, digestOf, LktError } from '@lkt/core';
 import { readTar, type Store } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
+import { type Compressor, COMPRESSORS, fileFacts, type Files, readInitrd } from '@lkt/formats';
 import { composeImage } from '../src/compose.ts';
 import type { ComposedImage } from '../src/built-image.ts';
 import type { ComposeOptions } from '../src/compose-options.ts';
-import { type Compressor, COMPRESSORS, fileFacts, type Files, readInitrd } from '@lkt/formats';
 import { readInitrdInfo } from '../src/initrd/info.ts';
 import {
   chunks,

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { parentPath, readTar, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import { expect, it } from 'vitest';
+import { fileFacts, readInitrd } from '@lkt/formats';
+import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
 import { composeImage } from '../src/compose.ts';
 import type { ComposeOptions } from '../src/compose-options.ts';
 import { readInitrdInfo } from '../src/initrd/info.ts';
-import { fileFacts, readInitrd } from '@lkt/formats';
-import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
 import { readMounted } from '../src/initrd/mounted-reader.ts';
 import {
   chunks,

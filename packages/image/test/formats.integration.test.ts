@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { directoryListing, listing as mtree } from '@lkt/testing/file-listing';
 import { composeImage } from '../src/compose.ts';
 import { type Format, FORMATS, parseFormat } from '../src/output/formats.ts';
-import { directoryListing, listing as mtree } from '@lkt/testing/file-listing';
 import { image, PLATFORM, sampleConfig, tempDir, tempStore } from './support.ts';
 
 async function compose(format: readonly Format[], name = 'system'): Promise<string> {

@@ -1,8 +1,8 @@
 import { findAttestations, parseSpdx, readAttestation } from '@lkt/attest';
 import { isDigest, LktError } from '@lkt/core';
 import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
-import type { NamedDigest } from './documents.ts';
 import { fileFacts } from '@lkt/formats';
+import type { NamedDigest } from './documents.ts';
 import { storedEntries } from './stored-entries.ts';
 import type { ImageView } from './view.ts';
 

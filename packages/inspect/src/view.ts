@@ -1,7 +1,7 @@
 import type { SpdxDocument } from '@lkt/attest';
 import type { Digest } from '@lkt/core';
-import type { NamedDigest } from './documents.ts';
 import type { Files } from '@lkt/formats';
+import type { NamedDigest } from './documents.ts';
 
 /** A file of a build, compared with what its provenance says of it. */
 export interface OutputState {

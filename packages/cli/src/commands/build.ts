@@ -2,26 +2,26 @@ import { dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { BuiltImage, ImageAudit, TrustedImage } from '@lkt/image';
 import type { CachedImage } from '@lkt/image/cached-image';
-import type { Session } from '../session/session.ts';
-import { buildTools, workspaceAt } from '../session/build-tools.ts';
-import { enforceCacheMax } from '../session/cache-limit.ts';
-import { buildAuditFlags } from '../flags/audit.ts';
 import { LktCommand } from '../command.ts';
-import { readConfigFile } from '../session/config-file.ts';
+import { buildAuditFlags } from '../flags/audit.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
 import { layoutsFlag, layoutsOf } from '../flags/layout.ts';
 import { unsupported, warnIgnored } from '../flags/linuxkit.ts';
-import { givenVariables, setFlags } from '../flags/set.ts';
+import { Args, Flags } from '../flags/options.ts';
+import { compressorFlags, formatsOf, outputFlags, outputOf } from '../flags/output.ts';
 import { builderFlags } from '../flags/package.ts';
-import { actionPath, cacheResult, reportCached } from '../session/action-cache.ts';
-import { cacheFromFlags, remoteCaches } from '../session/remote-cache.ts';
 import { pullPackages, pullPackagesFlag } from '../flags/pull-packages.ts';
 import { pullFlags } from '../flags/registry.ts';
-import { outputAlone } from '../output/output-alone.ts';
-import { compressorFlags, formatsOf, outputFlags, outputOf } from '../flags/output.ts';
 import { sbomFlags, sbomOf } from '../flags/sbom.ts';
+import { givenVariables, setFlags } from '../flags/set.ts';
+import { outputAlone } from '../output/output-alone.ts';
+import { actionPath, cacheResult, reportCached } from '../session/action-cache.ts';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
+import { enforceCacheMax } from '../session/cache-limit.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { cacheFromFlags, remoteCaches } from '../session/remote-cache.ts';
+import type { Session } from '../session/session.ts';
 import { trustOptions } from '../session/trust.ts';
-import { Args, Flags } from '../flags/options.ts';
 
 interface Result {
   /** What was found in the images. */

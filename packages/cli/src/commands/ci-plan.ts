@@ -1,10 +1,10 @@
 import { type CiPlan as Plan, type PlannedPackage } from '@lkt/image';
-import { workspaceAt } from '../session/build-tools.ts';
-import { columns } from '../output/columns.ts';
 import { LktCommand } from '../command.ts';
-import { readConfigFile } from '../session/config-file.ts';
 import { Args, Flags } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
+import { columns } from '../output/columns.ts';
+import { workspaceAt } from '../session/build-tools.ts';
+import { readConfigFile } from '../session/config-file.ts';
 
 /** A package for one platform, which is what a job of a CI builds on a machine of that kind. */
 interface Job {

@@ -1,8 +1,8 @@
 import type { ImageDiff } from '@lkt/inspect';
 import { LktCommand } from '../command.ts';
+import { Args } from '../flags/options.ts';
 import { diffLines } from '../output/diff-report.ts';
 import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
-import { Args } from '../flags/options.ts';
 
 export class Diff extends LktCommand {
   static override summary = 'Say what differs between two images, and why';

@@ -1,16 +1,16 @@
-import type { Graph as DependencyGraph } from '@lkt/image';
 import { realpathSync } from 'node:fs';
+import type { Graph as DependencyGraph } from '@lkt/image';
 import { checkoutConfigs } from '@lkt/image/checkout-configs';
 import { findTopWithoutGit } from '@lkt/git/checkout';
 import { findAction } from '@lkt/pkg/action-cache';
-import { actionPath, cacheResult } from '../session/action-cache.ts';
-import type { Session } from '../session/session.ts';
-import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { LktCommand } from '../command.ts';
-import { readConfigFile } from '../session/config-file.ts';
 import { Args, Flags } from '../flags/options.ts';
-import { print } from '../output/print.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
+import { print } from '../output/print.ts';
+import { actionPath, cacheResult } from '../session/action-cache.ts';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import type { Session } from '../session/session.ts';
 
 export class Graph extends LktCommand {
   static override summary =

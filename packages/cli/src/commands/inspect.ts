@@ -1,6 +1,7 @@
 import type { UsedImage } from '@lkt/inspect';
 import type { Store } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
+import { Args, Flags } from '../flags/options.ts';
 import {
   contentsOf,
   type Inspected,
@@ -8,7 +9,6 @@ import {
   inspectLines,
 } from '../output/inspect-report.ts';
 import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
-import { Args, Flags } from '../flags/options.ts';
 
 export class Inspect extends LktCommand {
   static override summary = 'Show what is in an image';

@@ -1,11 +1,11 @@
 import { LktError } from '@lkt/core';
 import type { ConfigChanges } from '@lkt/audit';
 import type { SourceUpdate } from '@lkt/pkg';
-import { buildTools, workspaceAt } from '../session/build-tools.ts';
+import type { UpdatedKernel } from '@lkt/image';
 import { LktCommand } from '../command.ts';
 import { Args, Flags } from '../flags/options.ts';
 import { packageFlags } from '../flags/package.ts';
-import type { UpdatedKernel } from '@lkt/image';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
 
 export class KernelUpdate extends LktCommand {
   static override summary = 'Take the newest source of Linux that the archive serves';

@@ -1,11 +1,11 @@
 import type { Outdated as Found } from '@lkt/image';
-import { workspaceAt } from '../session/build-tools.ts';
 import { LktCommand } from '../command.ts';
-import { readConfigFile } from '../session/config-file.ts';
 import { Args, Flags } from '../flags/options.ts';
-import { openRegistries } from '../session/registries.ts';
 import { registryFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
+import { workspaceAt } from '../session/build-tools.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { openRegistries } from '../session/registries.ts';
 
 const REASONS = {
   source: 'its sources are now',

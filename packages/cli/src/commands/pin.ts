@@ -1,15 +1,15 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { type Digest, LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
-import { openRegistries } from '../session/registries.ts';
-import { readConfigFile } from '../session/config-file.ts';
-import { givenVariables, setFlags } from '../flags/set.ts';
+import { Args, Flags } from '../flags/options.ts';
 import { builderFlags } from '../flags/package.ts';
 import { pullFlags } from '../flags/registry.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { givenVariables, setFlags } from '../flags/set.ts';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { openRegistries } from '../session/registries.ts';
 
 interface Change {
   readonly file: string;

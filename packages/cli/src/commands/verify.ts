@@ -2,14 +2,14 @@ import { LktError } from '@lkt/core';
 import type { ImageReport } from '@lkt/image';
 import type { TrustPolicy } from '@lkt/sign';
 import { LktCommand } from '../command.ts';
-import type { Session } from '../session/session.ts';
+import { Args, Flags } from '../flags/options.ts';
 import { packageFlags } from '../flags/package.ts';
-import { printable } from '../output/printable.ts';
 import { targetFlags } from '../flags/push.ts';
 import { registryFlags } from '../flags/registry.ts';
-import { givenRoot } from '../session/trust.ts';
 import { type TrustFlags, trustFlags } from '../flags/trust.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { printable } from '../output/printable.ts';
+import type { Session } from '../session/session.ts';
+import { givenRoot } from '../session/trust.ts';
 
 interface SignerFlags extends TrustFlags {
   readonly key?: readonly string[] | undefined;

@@ -1,8 +1,8 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { LktCommand } from '../command.ts';
-import { processEnvironment, programName } from '../session/environment.ts';
 import { unsupported } from '../flags/linuxkit.ts';
 import { Flags } from '../flags/options.ts';
+import { processEnvironment, programName } from '../session/environment.ts';
 
 export class Version extends LktCommand {
   static override summary = 'Print the version';

@@ -1,7 +1,7 @@
 import type { Files, ImageView, ListedPackage, SignatureSummary, UsedImage } from '@lkt/inspect';
+import { showSize } from '../flags/sizes.ts';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
-import { showSize } from '../flags/sizes.ts';
 
 /** An image within, and what the store knows of it. */
 export interface InspectedImage extends UsedImage {

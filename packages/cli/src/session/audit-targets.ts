@@ -5,8 +5,8 @@ import type { FilesReport, Waiver } from '@lkt/audit';
 import type { Descriptor, Platform, Reference, Store } from '@lkt/oci';
 import type { WaivedElf, WaivedFinding } from '@lkt/audit';
 import { workspaceAt } from './build-tools.ts';
-import type { Session } from './session.ts';
 import { readConfigFile } from './config-file.ts';
+import type { Session } from './session.ts';
 import { imageInStore } from './store-image.ts';
 
 /** An image of the store, and what was found in it. */

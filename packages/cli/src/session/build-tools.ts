@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import type { Limits } from '@lkt/builder';
 import type { WorkerProcess } from '@lkt/builder/worker';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
-import type { Session } from './session.ts';
 import { builderSetting } from './environment.ts';
 import { imageFetcher } from './registries.ts';
+import type { Session } from './session.ts';
 import { trustRequirement, type TrustSettings } from './trust.ts';
 
 /** The workspace of a directory. */

@@ -1,9 +1,9 @@
 import { LktError } from '@lkt/core';
 import type { CacheArea, PruneResult, PruneOptions, Store } from '@lkt/oci';
-import { cacheAreas } from './cache-areas.ts';
-import type { Session } from './session.ts';
-import { cacheMaxSetting } from './environment.ts';
 import { showSize } from '../flags/sizes.ts';
+import { cacheAreas } from './cache-areas.ts';
+import { cacheMaxSetting } from './environment.ts';
+import type { Session } from './session.ts';
 
 /** As `Store.prune`; images of sources that were not committed may go too. */
 export async function pruneStore(

@@ -3,11 +3,11 @@ import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { ImageView } from '@lkt/inspect';
 import type { Platform } from '@lkt/oci';
-import { workspaceAt } from './build-tools.ts';
-import type { Session } from './session.ts';
-import { readConfigFile } from './config-file.ts';
 import { Flags } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
+import { workspaceAt } from './build-tools.ts';
+import { readConfigFile } from './config-file.ts';
+import type { Session } from './session.ts';
 import { imageInStore } from './store-image.ts';
 
 /** What every command accepts that looks at images in any form. */

@@ -4,8 +4,8 @@ import { isErrno, LktError } from '@lkt/core';
 import type { KernelFacts } from '@lkt/audit';
 import type { KernelSubject } from '@lkt/image';
 import { kindOf, referencesOf } from './audit-targets.ts';
-import type { Session } from './session.ts';
 import { readConfigFile } from './config-file.ts';
+import type { Session } from './session.ts';
 
 export interface KernelSettings {
   readonly platform: string;

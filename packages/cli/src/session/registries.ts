@@ -3,9 +3,9 @@ import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
-import type { Session } from './session.ts';
-import { mirrorSetting } from './environment.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
+import { mirrorSetting } from './environment.ts';
+import type { Session } from './session.ts';
 
 /** Registries as the flags and the environment say to speak to them. */
 export async function openRegistries(session: Session, flags: RegistryFlags): Promise<Registry> {

@@ -4,10 +4,10 @@ import { LktError } from '@lkt/core';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
 import { Flags } from '../flags/options.ts';
-import type { Session } from './session.ts';
+import type { RegistryFlags } from '../flags/registry.ts';
 import { builderSetting } from './environment.ts';
 import { openRegistries } from './registries.ts';
-import type { RegistryFlags } from '../flags/registry.ts';
+import type { Session } from './session.ts';
 
 export const cacheFromFlags = {
   'cache-from': Flags.string({

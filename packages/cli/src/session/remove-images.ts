@@ -1,10 +1,10 @@
 import { type Digest, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import { cacheAreas } from './cache-areas.ts';
-import type { Session } from './session.ts';
 import { Flags } from '../flags/options.ts';
-import { openRegistries } from './registries.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
+import { cacheAreas } from './cache-areas.ts';
+import { openRegistries } from './registries.ts';
+import type { Session } from './session.ts';
 
 /** LinuxKit's flag. */
 export const publishedOnly = {

@@ -2,11 +2,11 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { SignerId, Signer, SigningKey } from '@lkt/sign';
-import type { Session } from './session.ts';
-import { authorities } from './registries.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
-import { givenRoot } from './trust.ts';
 import type { SigningFlags } from '../flags/signing.ts';
+import { authorities } from './registries.ts';
+import type { Session } from './session.ts';
+import { givenRoot } from './trust.ts';
 
 /**
  * Who signs, as flags and environment say. The key is read, and its password asked for, at once: before anything is built

@@ -7,11 +7,11 @@ import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
 import type { SignatureSource, TrustedRoot } from '@lkt/sign';
 import { registrySignatures } from '@lkt/sign/registry-signatures';
-import type { Session } from './session.ts';
-import { trustedRootSetting } from './environment.ts';
-import { openRegistries } from './registries.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
 import type { TrustFlags } from '../flags/trust.ts';
+import { trustedRootSetting } from './environment.ts';
+import { openRegistries } from './registries.ts';
+import type { Session } from './session.ts';
 
 export interface TrustSettings extends RegistryFlags, TrustFlags {
   /** Believe what the store has, and ask nobody. */

@@ -6,9 +6,9 @@ import { type Descriptor, formatReference, parseReference, type Reference } from
 import { committedReferences, type Workspace } from '@lkt/pkg';
 import type { NamedImage, TrustPolicy } from '@lkt/sign';
 import { buildTools, workspaceAt } from './build-tools.ts';
-import type { Session } from './session.ts';
 import { readConfigFile } from './config-file.ts';
 import { openRegistries } from './registries.ts';
+import type { Session } from './session.ts';
 import { trustOptions, type TrustSettings } from './trust.ts';
 
 export interface VerifySettings extends TrustSettings {

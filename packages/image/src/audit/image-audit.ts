@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { ElfReport, Finding, WaivedElf, WaivedFinding, Waiver } from '@lkt/audit';
 import { canonicalJson, digestHex, digestOf, isErrno, LktError } from '@lkt/core';
-import type { AuditHook, ImageAudit, ImageToAudit } from './audit-hook.ts';
 import { familiarReference, parseReference, type Store } from '@lkt/oci';
+import type { AuditHook, ImageAudit, ImageToAudit } from './audit-hook.ts';
 
 /** Bump when an audit finds something else in the same files. */
 const AUDIT_VERSION = 1;

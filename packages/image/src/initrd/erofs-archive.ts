@@ -1,7 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { digestOf } from '@lkt/core';
 import type { RawPath } from '@lkt/oci';
-import type { CachedFile } from '../cache.ts';
 import {
   checkFits,
   type Compression,
@@ -12,6 +11,7 @@ import {
   planErofs,
   zeros,
 } from '@lkt/formats';
+import type { CachedFile } from '../cache.ts';
 import { filesOf } from '../output/plan-files.ts';
 import type { Plan } from '../plan.ts';
 import { MemoryEntries } from '../tree/memory.ts';

@@ -1,5 +1,3 @@
-import { errorAt } from '../config/fields.ts';
-import type { Layout } from '../config/layout.ts';
 import {
   type Compression,
   type Compressor,
@@ -7,6 +5,8 @@ import {
   type ErofsCompressor,
   erofsCompressor,
 } from '@lkt/formats';
+import { errorAt } from '../config/fields.ts';
+import type { Layout } from '../config/layout.ts';
 import type { Plan } from '../plan.ts';
 import { isRamfs } from './info.ts';
 

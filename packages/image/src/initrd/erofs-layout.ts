@@ -1,5 +1,6 @@
 import { LktError, mapConcurrent } from '@lkt/core';
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
+import type { Compression } from '@lkt/formats';
 import { errorAt } from '../config/fields.ts';
 import type { Layout } from '../config/layout.ts';
 import { MANIFEST_SEGMENT, type Plan } from '../plan.ts';
@@ -8,7 +9,6 @@ import { CONFIG_SEGMENT, memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { mergeParts, type Root, type RootEntry } from '../tree/merge.ts';
 import type { Origin, Part } from '../tree/part.ts';
-import type { Compression } from '@lkt/formats';
 import { type ErofsArchive, erofsArchive } from './erofs-archive.ts';
 import { requireErofs } from './erofs-kernel.ts';
 import { mountedRoots, type MountedRoot, ROOTS, ROOTS_PATH } from './erofs-roots.ts';

@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { cpioHeader, cpioTrailer } from '@lkt/formats';
 import type { Root } from '../tree/merge.ts';
 import type { TreeEntry } from '../tree/part.ts';
-import { cpioHeader, cpioTrailer } from '@lkt/formats';
 import { isBoot } from './segment.ts';
 
 /** What an initrd says about itself at its end, uncompressed, for whoever is to boot it. */

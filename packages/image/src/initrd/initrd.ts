@@ -1,14 +1,6 @@
 import { basename } from 'node:path';
 import { type Digest, digestOf, isDigest, LktError, mapConcurrent } from '@lkt/core';
 import { parentPath, type RawPath } from '@lkt/oci';
-import type { CachedFile } from '../cache.ts';
-import type { SystemConfig } from '../config/config.ts';
-import { type Format, INITRD_FORMATS } from '../output/formats.ts';
-import { MANIFEST_SEGMENT, type Plan, type PlanOptions } from '../plan.ts';
-import { CONCURRENCY } from '../concurrency.ts';
-import { memoryPart } from '../tree/containers.ts';
-import { MemoryEntries } from '../tree/memory.ts';
-import { warnOfCapabilities } from '../tree/capabilities.ts';
 import {
   compress,
   type Compression,
@@ -18,6 +10,14 @@ import {
   padding,
   unpackedKernelSize,
 } from '@lkt/formats';
+import type { CachedFile } from '../cache.ts';
+import type { SystemConfig } from '../config/config.ts';
+import { type Format, INITRD_FORMATS } from '../output/formats.ts';
+import { MANIFEST_SEGMENT, type Plan, type PlanOptions } from '../plan.ts';
+import { CONCURRENCY } from '../concurrency.ts';
+import { memoryPart } from '../tree/containers.ts';
+import { MemoryEntries } from '../tree/memory.ts';
+import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import { layOut } from './erofs-layout.ts';
 import { infoArchive, type InitrdInfo, memoryFor } from './info.ts';

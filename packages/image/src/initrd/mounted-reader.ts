@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { type EntryWithContent, fromRaw, normalizePath, type RawPath } from '@lkt/oci';
+import { fileBytes, readErofs } from '@lkt/formats';
 import { writeAll } from '../cache.ts';
 import { ROOTS, ROOTS_PATH } from './erofs-roots.ts';
-import { fileBytes, readErofs } from '@lkt/formats';
 
 const MAX_LIST = 2 ** 20;
 

@@ -1,8 +1,8 @@
 import { zstdFrameHeader, zstdRawBlocks } from '@lkt/oci';
+import { cpioHeader, cpioTrailer, padding } from '@lkt/formats';
 import type { CachedFile, CachedRange } from '../cache.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import type { PackedContent } from '../tree/packed-files.ts';
-import { cpioHeader, cpioTrailer, padding } from '@lkt/formats';
 import type { Segment } from './segment.ts';
 
 /** Bytes of an initrd: of a file of the cache, of a part of one, or at hand. */

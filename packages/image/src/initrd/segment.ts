@@ -1,9 +1,9 @@
 import { digestOf, LktError, BufferPool } from '@lkt/core';
 import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
+import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from '@lkt/formats';
 import { entryRow } from '../tree/entry-row.ts';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
-import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from '@lkt/formats';
 
 /** Bump when the bytes of an archive change for unchanged entries. */
 const SEGMENT_VERSION = 'segment 1';

@@ -1,9 +1,5 @@
 import { digestHex, digestOf, LktError } from '@lkt/core';
 import { gzip, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
-import type { Initrd } from '../initrd/initrd.ts';
-import type { Plan } from '../plan.ts';
-import type { BootLoader } from '../tree/boot-loader.ts';
-import type { Kernel } from '../tree/kernel.ts';
 import {
   type Content,
   type Disk,
@@ -32,6 +28,10 @@ import {
   vhdBytes,
   vmdkBytes,
 } from '@lkt/formats';
+import type { Initrd } from '../initrd/initrd.ts';
+import type { Plan } from '../plan.ts';
+import type { BootLoader } from '../tree/boot-loader.ts';
+import type { Kernel } from '../tree/kernel.ts';
 import { DISK_FILES, type DiskFormat, type Format, isDiskFormat } from './formats.ts';
 import type { Output } from './write.ts';
 

@@ -1,10 +1,10 @@
 import { type RawPath, singleChunk } from '@lkt/oci';
+import { type FileSystem, fileSystemOf, type FsEntry } from '@lkt/formats';
 import { isBoot } from '../initrd/segment.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import type { Contents, Part } from '../tree/part.ts';
-import { type FileSystem, fileSystemOf, type FsEntry } from '@lkt/formats';
 
 /** The root of a planned image, without `boot/`, as a file system. */
 export function planFiles({ root, manifest }: Plan): FileSystem {

@@ -12,8 +12,8 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { type Digest, digestOf, ioError, isErrno } from '@lkt/core';
 import { createAsyncDigester, fileChunks, singleChunk } from '@lkt/oci';
-import { writeAll } from '../cache.ts';
 import { areZeros } from '@lkt/formats';
+import { writeAll } from '../cache.ts';
 import { matchesDigest } from './matches-digest.ts';
 import type { KnownFiles } from './known-files.ts';
 

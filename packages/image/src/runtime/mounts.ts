@@ -1,5 +1,5 @@
-import type { Volume } from '../config/config.ts';
 import type { Mount, Settings } from '@lkt/pkg';
+import type { Volume } from '../config/config.ts';
 import type { GoValue } from '../go-json.ts';
 
 export type Volumes = ReadonlyMap<string, Volume>;

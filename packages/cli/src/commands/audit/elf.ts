@@ -1,13 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { WaivedElf } from '@lkt/audit';
+import { LktCommand } from '../../command.ts';
 import { auditFlags } from '../../flags/audit.ts';
+import { Args } from '../../flags/options.ts';
 import { elfLines } from '../../output/audit-report.ts';
 import { auditTarget } from '../../session/audit-targets.ts';
-import { readWaivers } from '../../session/waivers.ts';
-import { LktCommand } from '../../command.ts';
 import type { Session } from '../../session/session.ts';
-import { Args } from '../../flags/options.ts';
+import { readWaivers } from '../../session/waivers.ts';
 
 interface Result {
   readonly files: readonly WaivedElf[];

@@ -1,8 +1,8 @@
+import { LktCommand } from '../../command.ts';
 import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
 import { elfLines, findingLines } from '../../output/audit-report.ts';
 import { type AuditedImage, auditTarget } from '../../session/audit-targets.ts';
 import { readWaivers } from '../../session/waivers.ts';
-import { LktCommand } from '../../command.ts';
 
 interface Result {
   readonly images: readonly AuditedImage[];

@@ -1,12 +1,12 @@
 import { LktError } from '@lkt/core';
 import type { KernelVerdict } from '@lkt/audit';
+import { LktCommand } from '../../command.ts';
 import { auditFlags } from '../../flags/audit.ts';
+import { Args, Flags } from '../../flags/options.ts';
+import { columns } from '../../output/columns.ts';
+import { printable } from '../../output/printable.ts';
 import { kernelOf } from '../../session/kernel-targets.ts';
 import { readWaivers } from '../../session/waivers.ts';
-import { columns } from '../../output/columns.ts';
-import { LktCommand } from '../../command.ts';
-import { Args, Flags } from '../../flags/options.ts';
-import { printable } from '../../output/printable.ts';
 
 interface Verdict extends KernelVerdict {
   readonly waived?: string;

@@ -1,9 +1,9 @@
 import type { WaivedFinding } from '@lkt/audit';
+import { LktCommand } from '../../command.ts';
 import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
 import { findingLines } from '../../output/audit-report.ts';
 import { auditTarget } from '../../session/audit-targets.ts';
 import { readWaivers } from '../../session/waivers.ts';
-import { LktCommand } from '../../command.ts';
 
 interface Result {
   readonly images: readonly {

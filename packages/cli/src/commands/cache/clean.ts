@@ -1,10 +1,10 @@
-import { cacheAreas } from '../../session/cache-areas.ts';
 import { LktCommand } from '../../command.ts';
 import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
-import { registryFlags } from '../../flags/registry.ts';
-import { publishedNames, publishedOnly, removeImages } from '../../session/remove-images.ts';
-import { showSize } from '../../flags/sizes.ts';
 import { Flags } from '../../flags/options.ts';
+import { registryFlags } from '../../flags/registry.ts';
+import { showSize } from '../../flags/sizes.ts';
+import { cacheAreas } from '../../session/cache-areas.ts';
+import { publishedNames, publishedOnly, removeImages } from '../../session/remove-images.ts';
 
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';

@@ -1,9 +1,9 @@
 import type { CacheItem, Inventory } from '@lkt/oci';
-import { cacheAreas } from '../../session/cache-areas.ts';
-import { columns } from '../../output/columns.ts';
 import { LktCommand } from '../../command.ts';
 import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
 import { showSize } from '../../flags/sizes.ts';
+import { columns } from '../../output/columns.ts';
+import { cacheAreas } from '../../session/cache-areas.ts';
 
 interface Area {
   readonly name: string;

@@ -3,8 +3,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
-import { Args, Flags } from '../../flags/options.ts';
 import { LktCommand } from '../../command.ts';
+import { Args, Flags } from '../../flags/options.ts';
 import { imageInStore } from '../../session/store-image.ts';
 
 interface Result {

@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import { Args, Flags } from '../../flags/options.ts';
 import { LktCommand } from '../../command.ts';
+import { Args, Flags } from '../../flags/options.ts';
 
 interface Result {
   readonly images: readonly { readonly reference: string; readonly digest: string }[];

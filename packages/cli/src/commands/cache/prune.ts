@@ -1,9 +1,9 @@
+import { LktCommand } from '../../command.ts';
+import { Flags } from '../../flags/options.ts';
+import { durationOf, showSize, sizeOf } from '../../flags/sizes.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
 import { pruneStore } from '../../session/cache-limit.ts';
-import { LktCommand } from '../../command.ts';
 import { cacheMaxSetting } from '../../session/environment.ts';
-import { durationOf, showSize, sizeOf } from '../../flags/sizes.ts';
-import { Flags } from '../../flags/options.ts';
 
 export class CachePrune extends LktCommand {
   static override summary =

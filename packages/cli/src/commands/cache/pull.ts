@@ -1,6 +1,6 @@
 import { LktCommand } from '../../command.ts';
-import { registryFlags } from '../../flags/registry.ts';
 import { Args, Flags } from '../../flags/options.ts';
+import { registryFlags } from '../../flags/registry.ts';
 
 interface Row {
   readonly reference: string;

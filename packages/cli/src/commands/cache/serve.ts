@@ -3,11 +3,11 @@ import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { Tokens } from '@lkt/server';
 import { LktCommand } from '../../command.ts';
-import type { Session } from '../../session/session.ts';
 import { parseAddress } from '../../flags/listen-address.ts';
 import { Flags } from '../../flags/options.ts';
-import { printable } from '../../output/printable.ts';
 import { parseSize } from '../../flags/sizes.ts';
+import { printable } from '../../output/printable.ts';
+import type { Session } from '../../session/session.ts';
 
 export class CacheServe extends LktCommand {
   static override summary = 'Serve the store to others: as a registry, and as a remote cache of Nx';

@@ -1,14 +1,14 @@
 import { LktError } from '@lkt/core';
 import type { SignerId } from '@lkt/sign';
-import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { Args, Flags } from '../../flags/options.ts';
 import { builderFlags, packageFlags } from '../../flags/package.ts';
 import { targetFlags } from '../../flags/push.ts';
-import { openRegistries } from '../../session/registries.ts';
 import { pullFlags } from '../../flags/registry.ts';
-import { openSigner, signerInWords } from '../../session/signer.ts';
 import { signingFlags } from '../../flags/signing.ts';
+import { buildTools, workspaceAt } from '../../session/build-tools.ts';
+import { openRegistries } from '../../session/registries.ts';
+import { openSigner, signerInWords } from '../../session/signer.ts';
 
 interface Row {
   readonly name: string;

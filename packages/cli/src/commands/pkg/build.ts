@@ -4,19 +4,19 @@ import type { CheckReport } from '@lkt/rebuild';
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';
-import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
-import { secretFlags, sshFlags } from '../../flags/credentials.ts';
 import { givenArgs } from '../../flags/build-args.ts';
+import { secretFlags, sshFlags } from '../../flags/credentials.ts';
 import { layoutsFlag, layoutsOf } from '../../flags/layout.ts';
 import { limitsOf } from '../../flags/limits.ts';
 import { linuxkitBuildFlags, noop, unsupported } from '../../flags/linuxkit.ts';
+import { Args, Flags } from '../../flags/options.ts';
 import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
-import { cacheFromFlags, cacheToFlags, remoteCaches } from '../../session/remote-cache.ts';
 import { pullPackages, pullPackagesFlag } from '../../flags/pull-packages.ts';
 import { pullFlags } from '../../flags/registry.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
+import { cacheFromFlags, cacheToFlags, remoteCaches } from '../../session/remote-cache.ts';
 
 interface Built {
   readonly name: string;

@@ -1,8 +1,8 @@
 import type { LockReport } from '@lkt/pkg';
-import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
-import { packageFlags } from '../../flags/package.ts';
 import { Args } from '../../flags/options.ts';
+import { packageFlags } from '../../flags/package.ts';
+import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 
 export class PkgLock extends LktCommand {
   static override summary = 'Choose the Debian packages that a package is made from, and lock them';

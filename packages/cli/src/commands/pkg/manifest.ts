@@ -1,14 +1,14 @@
 import type { SignerId } from '@lkt/sign';
-import { workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
+import { Args } from '../../flags/options.ts';
 import { givenName, packageFlags } from '../../flags/package.ts';
 import { targetFlags } from '../../flags/push.ts';
-import { openRegistries } from '../../session/registries.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { signFlags } from '../../flags/signing.ts';
+import { workspaceAt } from '../../session/build-tools.ts';
+import { openRegistries } from '../../session/registries.ts';
 import { wantedSigner } from '../../session/signer.ts';
-import { Args } from '../../flags/options.ts';
 
 interface Result {
   readonly packages: readonly {

@@ -1,16 +1,16 @@
 import { LktError } from '@lkt/core';
 import type { SignerId } from '@lkt/sign';
-import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { linuxkitBuildFlags, unsupported, warnIgnored } from '../../flags/linuxkit.ts';
+import { Args, Flags } from '../../flags/options.ts';
 import { builderFlags, givenName, packageFlags } from '../../flags/package.ts';
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
 import { targetFlags } from '../../flags/push.ts';
-import { openRegistries } from '../../session/registries.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { signFlags } from '../../flags/signing.ts';
+import { buildTools, workspaceAt } from '../../session/build-tools.ts';
+import { openRegistries } from '../../session/registries.ts';
 import { signerInWords, wantedSigner } from '../../session/signer.ts';
-import { Args, Flags } from '../../flags/options.ts';
 
 interface Pushed {
   readonly name: string;

@@ -1,15 +1,15 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import { workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
-import type { Session } from '../../session/session.ts';
 import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
+import { Args } from '../../flags/options.ts';
 import { packageFlags } from '../../flags/package.ts';
 import { targetFlags } from '../../flags/push.ts';
-import { openRegistries } from '../../session/registries.ts';
 import { registryFlags } from '../../flags/registry.ts';
-import { Args } from '../../flags/options.ts';
+import { workspaceAt } from '../../session/build-tools.ts';
+import { openRegistries } from '../../session/registries.ts';
+import type { Session } from '../../session/session.ts';
 
 interface Result {
   readonly reference: string;

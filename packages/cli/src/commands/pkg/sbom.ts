@@ -1,5 +1,5 @@
-import { AttestationCommand, attestationArgs, attestationFlags } from './attestation-command.ts';
 import { Flags } from '../../flags/options.ts';
+import { AttestationCommand, attestationArgs, attestationFlags } from './attestation-command.ts';
 
 export class PkgSbom extends AttestationCommand {
   static override summary = 'Print what is in an image: its SBOM';

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import { workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags } from '../../flags/linuxkit.ts';
-import { devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
 import { Args, Flags } from '../../flags/options.ts';
+import { devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
+import { workspaceAt } from '../../session/build-tools.ts';
 
 export class PkgShowTag extends LktCommand {
   static override summary = 'Print the references that packages have by their sources';

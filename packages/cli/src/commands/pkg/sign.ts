@@ -2,14 +2,14 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { SignedReference } from '@lkt/pkg';
 import type { SignerId } from '@lkt/sign';
-import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { LktCommand } from '../../command.ts';
 import { Args, Flags } from '../../flags/options.ts';
 import { builderFlags, packageFlags } from '../../flags/package.ts';
-import { openRegistries } from '../../session/registries.ts';
 import { pullFlags } from '../../flags/registry.ts';
-import { openSigner, signerInWords } from '../../session/signer.ts';
 import { signingFlags } from '../../flags/signing.ts';
+import { buildTools, workspaceAt } from '../../session/build-tools.ts';
+import { openRegistries } from '../../session/registries.ts';
+import { openSigner, signerInWords } from '../../session/signer.ts';
 
 interface Signed {
   readonly reference: string;
