@@ -6,9 +6,10 @@ import { isElf } from './elf/elf-file.ts';
 import { fileAccess } from './elf/file-access.ts';
 
 /**
- * The ELF files at a path of this machine: itself, or all below a directory. Symbolic links are not followed.
+ * Audits the ELF files at a path of the host: the file itself, or all below a directory. Does not
+ * follow symbolic links.
  * @param shown the path as the user wrote it
- * @throws LktError NOT_FOUND; ARCHIVE_INVALID for a file that was named and is none; IO_FAILED
+ * @throws NOT_FOUND; ARCHIVE_INVALID if `path` is another kind of file; IO_FAILED
  */
 export async function auditHostFiles(path: string, shown: string): Promise<readonly ElfReport[]> {
   const reports: ElfReport[] = [];

@@ -27,8 +27,8 @@ export interface PullImageSignaturesOptions {
 }
 
 /**
- * Brings what a registry or its mirror has signed of an image into the store: signatures and attestations, of the index and
- * of what was pulled of it. That it cannot be had is a warning: whoever needs it will miss it.
+ * Pulls signatures and attestations of an image from its registry or a mirror into the store: those
+ * of the index and of its pulled images. A failure is a warning.
  */
 export async function pullImageSignatures(
   registry: Registry,

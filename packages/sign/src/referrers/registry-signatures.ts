@@ -3,8 +3,8 @@ import type { SignatureSource } from '../policy/evaluate-policies.ts';
 import type { CollectedSignatures } from './collected-signatures.ts';
 
 /**
- * Returns a source that collects signatures from registries or mirrors. Loads what reads it, and opens a registry, only when
- * asked.
+ * Returns a source that collects signatures from registries or mirrors. Loads its reader and opens
+ * the registry at the first use.
  * @param name for reports
  * @param open the registry; called for each image
  * @param readers the readers for the registry at `domain`, all of which are asked
