@@ -3,7 +3,7 @@ import { type Digest, isDigest } from '@lkt/core';
 import { type CacheArea, directoryArea, fileArea } from '@lkt/oci';
 import { namesIn } from '@lkt/oci/files';
 
-/** What engines keep in a store beside its blobs. */
+/** The cache areas that engines keep in a store beside its blobs. */
 export const buildCacheAreas: readonly CacheArea[] = [
   fileArea('steps', 'steps', blobsOfStep),
   byOwner('layers', 'layers', true),
@@ -11,7 +11,7 @@ export const buildCacheAreas: readonly CacheArea[] = [
   directoryArea('compiled', 'compiled', false),
 ];
 
-/** Directories of directories, for each owner of their own. */
+/** An area with a directory per owner, each with a directory per item. */
 function byOwner(name: string, directory: string, isFixed: boolean): CacheArea {
   return {
     name,

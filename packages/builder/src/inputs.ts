@@ -1,3 +1,3 @@
-/** The context of a build, and the platform that its commands run on. Loads no engine. */
+/** The build context, and the platform on which commands run. Loads no engine. */
 export { changedFile, Context, type ContextFile } from './context/context.ts';
 export { buildPlatformFor } from './this-machine.ts';

@@ -1,21 +1,21 @@
 /**
- * What one RUN may use. None changes what a command gives: one that reaches a limit fails, and its step is not kept.
- * Part of no cache key.
+ * Limits of one RUN. They do not change its result: a command that reaches a limit fails, and its
+ * step is not cached. Not part of a cache key.
  */
 export interface Limits {
-  /** Processors; default: all there are. */
+  /** Number of processors; default: all. */
   readonly cpus?: number;
-  /** Bytes of memory of all processes together; default: what the machine has. */
+  /** Bytes of memory of all processes together; default: all memory. */
   readonly memory?: number;
-  /** Processes and threads at once; default: 4096. */
+  /** Maximum number of processes and threads; default: 4096. */
   readonly pids?: number;
-  /** Default: as long as it takes. */
+  /** Maximum duration; default: unlimited. */
   readonly seconds?: number;
-  /** Bytes of what it says; default: 64 MiB. */
+  /** Maximum bytes of output; default: 64 MiB. */
   readonly output?: number;
 }
 
-/** Enough for any build that means to end, and few enough that the machine does not mind. */
+/** Enough for any build that terminates, and harmless to the host. */
 export const DEFAULT_LIMITS: { readonly pids: number; readonly output: number } = {
   pids: 4096,
   output: 64 * 2 ** 20,

@@ -23,23 +23,23 @@ import {
 import type { BuildContext, BuildRequest } from './engine.ts';
 import { buildPlatformFor } from './this-machine.ts';
 
-/** What a request comes to before any engine does a step of it. */
+/** A request that is parsed and evaluated, before any engine runs a step. */
 export interface RequestPlan {
   readonly dockerfile: Dockerfile;
   readonly plan: BuildPlan;
   readonly target: StagePlan;
-  /** As they stand in the Dockerfile. */
+  /** As written in the Dockerfile. */
   readonly references: readonly ImageReference[];
-  /** Those that triggers of bases name. */
+  /** References in triggers (ONBUILD) of base images. */
   readonly triggerReferences: readonly ImageReference[];
-  /** The images that references mean, by `imageKey`. */
+  /** Images by `imageKey`. */
   readonly images: ReadonlyMap<string, Image>;
   /** BUILDPLATFORM. */
   readonly buildPlatform: Platform;
 }
 
 /**
- * Parses the Dockerfile, finds the images it names in the store, and evaluates it. Its warnings are reported.
+ * Parses the Dockerfile, finds its images in the store, and evaluates it. Reports its warnings.
  * @throws LktError DOCKERFILE_INVALID, PIN_MISSING, NOT_FOUND
  */
 export async function planRequest(
@@ -54,7 +54,7 @@ export async function planRequest(
   const images = new Map<string, Image>();
   const imageConfig = (origin: ImageOrigin): ContainerConfig | undefined =>
     images.get(imageKey(origin))?.config.config;
-  // What triggers of the images name is known only with the images.
+  // References in triggers are known only once their images are loaded.
   let references: readonly ImageReference[];
   for (;;) {
     references = imageReferences(dockerfile, buildArgs, platform, { ...wanted, imageConfig });
@@ -65,7 +65,7 @@ export async function planRequest(
       const digest = digestFor(reference, request);
       const image = await loadImage(store, digest, parsePlatform(reference.platform));
       images.set(imageKey(reference), image);
-      // Its name may go while this build goes on.
+      // Its tag may be removed while this build runs.
       const { descriptor, manifest } = image;
       for (const blob of [descriptor, manifest.config, ...manifest.layers])
         await store.keep(blob.digest);
@@ -117,13 +117,16 @@ function digestFor(reference: ImageReference, request: BuildRequest): Digest {
   );
 }
 
-/** Docker's types of layers are OCI's under other names (image-spec, media-types.md), and a manifest has one kind. */
+/**
+ * Docker's layer types are OCI's under other names (image-spec, media-types.md); a manifest uses
+ * one kind.
+ */
 const OCI_TYPES: Readonly<Record<string, string>> = {
   [MediaType.dockerLayerTar]: MediaType.layerTar,
   [MediaType.dockerLayerGzip]: MediaType.layerGzip,
 };
 
-/** The layers of an image, for the manifest of one that is built on it. */
+/** Returns the layers of an image, for the manifest of an image based on it. */
 export function layersOf({ manifest, config }: Image): readonly Layer[] {
   return manifest.layers.map(({ mediaType, digest, size }, index) => {
     const diffId = config.rootfs.diff_ids[index];

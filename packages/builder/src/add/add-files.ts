@@ -1,4 +1,4 @@
-/** What ADD does besides what COPY does: archives unpacked, and files of addresses, in another file system. */
+/** The parts of ADD that COPY does not have: unpacking archives, and adding downloaded files. */
 import { LktError } from '@lkt/core';
 import { fromRaw, readTar, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import { Context } from '../context/context.ts';
@@ -11,7 +11,7 @@ import { pathAt, textPathAt } from '../system/raw-fs.ts';
 import { resolveIn } from '../system/rooted.ts';
 import { unpackArchive } from './unpack-archive.ts';
 
-/** Unpacks an archive of the context. The owners are those of the archive unless --chown says otherwise. */
+/** Unpacks an archive of the context. Owners are those of the archive unless --chown is given. */
 export async function unpackContext(
   to: CopyTarget,
   context: Context,
@@ -28,7 +28,7 @@ export async function unpackContext(
   if ((await after.contentDigest(source, signal)) !== expected) throw changedWhileCopied(source);
 }
 
-/** Adds a blob of the store, which has been fetched: mode 600, root's, the time is SOURCE_DATE_EPOCH. */
+/** Adds a downloaded blob of the store, with mode 600, owner root and time SOURCE_DATE_EPOCH. */
 export async function addRemote(
   to: CopyTarget,
   store: Store,

@@ -6,12 +6,12 @@ import { isErrno, LktError } from '@lkt/core';
 import { gunzip, isTarHeader, unzstd } from '@lkt/oci';
 import { findOnPath } from '../system/tools.ts';
 
-/** Most that an archive may unpack to. An image that needs more is better made of files. */
+/** Maximum unpacked size of an archive. */
 const MAX_BYTES = 16 * 2 ** 30;
 
 interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Most bytes that may come out; default 16 GiB. */
+  /** Maximum bytes of output; default 16 GiB. */
   readonly maxBytes?: number;
 }
 
@@ -19,20 +19,20 @@ type Compression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
 
 const HEADER = 512;
 
-/** The first bytes, in hexadecimal. */
+/** Magic numbers, in hexadecimal. */
 const MAGIC: readonly (readonly [Compression, RegExp])[] = [
   ['bzip2', /^425a68/],
   // RFC 1952, 2.3.1: deflate is the only method.
   ['gzip', /^1f8b08/],
   ['xz', /^fd377a585a00/],
-  // RFC 8878, 3.1.1 and 3.1.2: a frame, or one to be skipped.
+  // RFC 8878, 3.1.1 and 3.1.2: a frame or a skippable frame.
   ['zstd', /^(?:28b52ffd|5[0-9a-f]2a4d18)/],
 ];
 
 /**
- * Whether ADD unpacks a file: by content, whatever its name. It is a tar archive, plain or compressed with gzip,
- * bzip2, xz or zstd, that has an entry; what only begins like one is a file.
- * @throws LktError TOOL_MISSING for a bzip2 or xz file where the program is missing
+ * Reports whether ADD unpacks a file. Its content decides, not its name: a tar archive with at
+ * least one entry, plain or compressed with gzip, bzip2, xz or zstd.
+ * @throws LktError TOOL_MISSING for a bzip2 or xz file without the program
  */
 export async function isArchive(path: string, options: ReadOptions = {}): Promise<boolean> {
   const compression = await compressionOf(path);
@@ -51,8 +51,8 @@ export async function isArchive(path: string, options: ReadOptions = {}): Promis
 }
 
 /**
- * The tar archive in a file for which `isArchive` holds.
- * @throws LktError ARCHIVE_INVALID for broken data, or more than `maxBytes`; TOOL_MISSING
+ * Streams the tar archive in a file that `isArchive` accepts.
+ * @throws LktError ARCHIVE_INVALID for corrupt data or more than `maxBytes`; TOOL_MISSING
  */
 export async function* readArchive(
   path: string,
@@ -62,7 +62,7 @@ export async function* readArchive(
   if (compression !== undefined) yield* unpackedStream(path, compression, options);
 }
 
-/** undefined for a file that is too short for any archive. */
+/** Returns undefined for a file too short for any archive. */
 async function compressionOf(path: string): Promise<Compression | undefined> {
   const file = await open(path);
   try {
@@ -92,7 +92,7 @@ function unpackedStream(
     case 'bzip2':
       return fromProgram(path, ['bzip2', '-dc'], 'bzip2', { signal, maxBytes });
     case 'xz':
-      // The memory is what the largest preset of xz(1) needs to be unpacked, and more.
+      // Enough memory for the largest preset of xz(1).
       return fromProgram(path, ['xz', '-dc', '-T1', '--memlimit=256MiB'], 'xz-utils', {
         signal,
         maxBytes,
@@ -102,7 +102,9 @@ function unpackedStream(
   }
 }
 
-/** What a program of the machine makes of a file. Whoever stops reading ends it. */
+/**
+ * Streams the output of a program that reads the file. The program ends when the consumer stops.
+ */
 async function* fromProgram(
   path: string,
   [name = '', ...flags]: readonly string[],
@@ -131,7 +133,7 @@ async function* fromProgram(
     child.on('error', reject);
     child.on('close', (code) => resolve(code));
   });
-  // Awaited below; here it must not go unhandled.
+  // It is awaited below; until then it must not count as unhandled.
   ended.catch(() => undefined);
   let size = 0;
   try {

@@ -13,7 +13,7 @@ import {
 import type { StepCache } from '../step-cache.ts';
 import { isArchive } from './archive.ts';
 
-/** Knows which files of the context ADD unpacks. Each content is looked into once. */
+/** Determines which files of the context ADD unpacks. Each content is inspected once. */
 export class Archives {
   readonly #context: Context;
   readonly #cache: StepCache;
@@ -25,14 +25,14 @@ export class Archives {
     this.#signal = signal;
   }
 
-  /** What an ADD or COPY from the context does, part by part. */
+  /** Returns the parts of an ADD or COPY from the context. */
   async parts(step: CopyStep, options: PlanOptions): Promise<readonly AddPart[]> {
     const remote = step.kind === 'add' ? remoteFile(step) : undefined;
     if (remote !== undefined) return [remotePart(step, remote, options)];
     if (step.kind === 'copy' || step.unpack === false || step.parents)
       return [planCopy(step, this.#context, options)];
     const candidates = new Set<RawPath>();
-    // Where they go does not matter for what they are.
+    // The destination does not affect the classification.
     planAdd(step, this.#context, { ...options, isDirectory: () => true }, (source) => {
       candidates.add(source);
       return false;

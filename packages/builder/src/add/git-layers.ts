@@ -5,15 +5,16 @@ import { type BuildPlan, type GitSource, gitSource } from '@lkt/dockerfile';
 import type { BuildContext } from '../engine.ts';
 import { StepCache } from '../step-cache.ts';
 
-/** The name of what a source adds: the same whatever the address is. */
+/** Returns the cache key of the files of a git source. It does not depend on the address. */
 export function gitKey({ commit, directory, submodules, time }: GitSource): string {
   return [commit, submodules ? 'submodules' : '-', time, directory].join(' ');
 }
 
 /**
- * The files that a plan takes from git repositories, as layers, by `gitKey`. They are fetched where the store does not
- * have them.
- * @throws LktError at the ADD: GIT_FAILED, DIGEST_MISMATCH when the name leads to another commit, NOT_FOUND
+ * Returns the files that a plan adds from git repositories, as layers by `gitKey`. Fetches those
+ * that the store lacks.
+ * @throws LktError at the ADD: GIT_FAILED, DIGEST_MISMATCH when the ref leads to another commit,
+ * NOT_FOUND
  */
 export async function fetchGitFiles(
   plan: BuildPlan,

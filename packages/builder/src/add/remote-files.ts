@@ -7,11 +7,11 @@ import { type BuildPlan, type RemoteFile, remoteFile } from '@lkt/dockerfile';
 import type { BuildContext, BuildRequest } from '../engine.ts';
 import { authorizationFor } from '../secrets/secrets.ts';
 
-/** Most bytes that ADD takes from an address. */
+/** Maximum bytes that ADD downloads from an address. */
 const MAX_SIZE = 16 * 2 ** 30;
 
 /**
- * Puts the files that a plan takes from addresses into the store, where they are not.
+ * Downloads the files that a plan adds from addresses into the store, unless it has them.
  * @throws LktError DIGEST_MISMATCH at the address, and what downloading throws
  */
 export async function fetchRemoteFiles(
@@ -62,7 +62,7 @@ async function fetchFile(
   }
 }
 
-/** @throws LktError UNSUPPORTED for credentials that everyone between here and there could read */
+/** @throws LktError UNSUPPORTED for credentials over a connection without TLS */
 async function headersFor(
   url: URL,
   request: Pick<BuildRequest, 'secrets'>,
@@ -76,7 +76,7 @@ async function headersFor(
   });
 }
 
-/** Says what a blob is that no image leads to. Nothing depends on it. */
+/** Records the origin of a downloaded blob, for people. Nothing reads it. */
 async function noteDownload(store: Store, digest: Digest, address: string): Promise<void> {
   const directory = join(store.dir, 'downloads');
   await mkdir(directory, { recursive: true });

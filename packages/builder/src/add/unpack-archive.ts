@@ -17,15 +17,15 @@ import { makeDirectories, resolveIn } from '../system/rooted.ts';
 import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from '../system/special-files.ts';
 
 /**
- * Unpacks an archive into a directory that may have files, as ADD does: the way to an entry may lead through symbolic
- * links, for which the directory is the root; an entry replaces what has its name, but for a directory that is one
- * before and after. Modes, owners and times are those of the archive, and directories it has no entry for are root's,
- * with mode 755.
+ * Unpacks an archive into a directory that may have files, as ADD does. Symbolic links in the
+ * directory part of an entry resolve within the directory. An entry replaces an existing one, but a
+ * directory stays if both are directories. Modes, owners and times are those of the archive;
+ * implied parent directories belong to root and have mode 755.
  *
- * @param directory in a mounted file system; no part of it is a link.
- * @param options.owner in place of those of the archive.
- * @param options.canMakeDevices false in a user namespace: device nodes are left out there.
- * @throws LktError ARCHIVE_INVALID for an entry that cannot be had; HOST_UNSUPPORTED
+ * @param directory in a mounted file system; no part of its path is a link
+ * @param options.owner replaces the owners of the archive
+ * @param options.canMakeDevices false in a user namespace: device nodes are skipped
+ * @throws LktError ARCHIVE_INVALID for an entry that cannot be created; HOST_UNSUPPORTED
  */
 export async function unpackArchive(
   entries: AsyncIterable<EntryWithContent>,
@@ -39,7 +39,7 @@ export async function unpackArchive(
   const times: { readonly path: RawPath; readonly time: number }[] = [];
   for await (const entry of entries) {
     options.signal?.throwIfAborted();
-    // What is said of the root itself is not for the directory; a file without a name is none.
+    // The entry of the root itself does not apply to the directory.
     if (entry.path === '') continue;
     const path = makeRoom(directory, entry);
     if (!(await create(directory, path, entry, options.canMakeDevices))) continue;
@@ -53,7 +53,7 @@ export async function unpackArchive(
     });
     if (entry.type === 'directory') times.push({ path, time: entry.mtime });
   }
-  // What is made in a directory changes its time.
+  // Creating an entry changes the time of its directory.
   for (const { path, time } of times)
     if (statAt(directory, path)?.isDirectory() === true) setTime(directory, path, time);
 }
@@ -63,7 +63,7 @@ function setTime(directory: string, path: RawPath, time: number): void {
   lutimesSync(pathAt(directory, path), bounded, bounded);
 }
 
-/** Where an entry really is. What is in the way of it is removed. */
+/** Returns the real path of an entry, and removes what is in its way. */
 function makeRoom(directory: string, entry: Entry): RawPath {
   const name = baseName(entry.path);
   if (name.startsWith('.wh.'))
@@ -86,7 +86,7 @@ function makeRoom(directory: string, entry: Entry): RawPath {
   return path;
 }
 
-/** Whether there is something now. */
+/** Reports whether the entry was created. */
 async function create(
   directory: string,
   path: RawPath,

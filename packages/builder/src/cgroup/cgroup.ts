@@ -6,28 +6,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno } from '@lkt/core/errors';
 import type { Limits } from '../limits.ts';
 
-/** What a control group can limit. */
+/** A resource that a control group can limit. */
 type Controller = 'pids' | 'memory' | 'cpu';
 
-/** A control group (two or three of version 1) for one command. */
+/** The control group of one command: one directory in version 2, two or three in version 1. */
 export interface CommandGroup {
-  /** A process that writes 0 into these is in it. */
+  /** A process joins the group by writing 0 into each of these files. */
   readonly joins: readonly string[];
   readonly controllers: ReadonlySet<Controller>;
-  /** The limit that something in it has run into. */
+  /** Returns the limit that a process of the group has reached. */
   exceeded(): 'pids' | 'memory' | undefined;
-  /** Goes on for as long as it has processes; `Cgroups.close` waits. */
+  /** Removes the group once its processes have ended; `Cgroups.close` waits for that. */
   remove(): void;
 }
 
-/** How often a group is tried to be removed while the last processes in it end. */
+/** Attempts to remove a group while its last processes end, and the pause between them. */
 const [TRIES, PAUSE_MS] = [200, 25];
 
 /**
- * Makes control groups where this process may: below its own, or below the nearest one above that hands the
- * controllers down. Versions 1 and 2 of the kernel's interface and a mixture are all fine; see cgroups(7).
+ * Creates control groups below the group of this process, or below its nearest ancestor that
+ * delegates the controllers. Supports versions 1 and 2 and hybrid hierarchies; see cgroups(7).
  *
- * Should this process be killed, a small one that outlives it for a moment removes the groups.
+ * If this process is killed, a small janitor process removes the groups.
  */
 export class Cgroups {
   readonly #prefix = `lkt-${randomName()}-`;
@@ -40,7 +40,9 @@ export class Cgroups {
     this.#homes = findHomes();
   }
 
-  /** A group that holds a command to limits. Undefined when nothing of it can be done here. */
+  /**
+   * Creates a group that enforces limits on a command. Returns undefined if none can be enforced.
+   */
   create(limits: Limits): CommandGroup | undefined {
     const wanted = new Map<Controller, number>();
     if (limits.pids !== undefined) wanted.set('pids', limits.pids);
@@ -80,7 +82,7 @@ export class Cgroups {
     };
   }
 
-  /** Waits until every group is gone. */
+  /** Waits until every group is removed. */
   async close(): Promise<void> {
     await Promise.all(this.#removing);
     const janitor = this.#janitor;
@@ -109,7 +111,10 @@ export class Cgroups {
   }
 }
 
-/** Waits until its standard input ends, as it does with whoever holds it, and removes what is left then. */
+/**
+ * Waits until its standard input ends, which happens when the parent ends, and removes the groups
+ * that are left.
+ */
 const JANITOR = `cat > /dev/null
 prefix=$1; shift; tries=0
 while [ $tries -lt 200 ]; do
@@ -133,7 +138,7 @@ async function removeGroup(directory: string): Promise<void> {
   }
 }
 
-/** A directory in which groups can be made, and what they can limit. */
+/** A directory in which groups can be created, and the controllers available there. */
 interface Home {
   readonly version: 1 | 2;
   readonly directory: string;
@@ -165,7 +170,7 @@ function findHomes(): readonly Home[] {
   return homes;
 }
 
-/** A path of a hierarchy as one below the part of it that is mounted. */
+/** Returns a path of a hierarchy relative to the part of it that is mounted. */
 function below(root: string, path: string | undefined): string | undefined {
   if (path === undefined || root === '/') return path === '/' ? '' : path;
   if (path === root) return '';
@@ -173,8 +178,8 @@ function below(root: string, path: string | undefined): string | undefined {
 }
 
 /**
- * The nearest group, of this process or above, that hands most controllers down to new ones. A process can be in one
- * group only.
+ * Returns the nearest group at or above that of this process that delegates the most controllers.
+ * In version 2, a process is in exactly one group.
  */
 function secondVersion(target: string, path: string | undefined): readonly Home[] {
   if (path === undefined) return [];
@@ -189,7 +194,7 @@ function secondVersion(target: string, path: string | undefined): readonly Home[
   }
 }
 
-/** Whether groups can be made in it, and processes be moved from it to them. */
+/** Reports whether groups can be created in a directory and processes moved into them. */
 function isOurs(directory: string): boolean {
   try {
     accessSync(directory, constants.W_OK);
@@ -235,7 +240,7 @@ function settings(
   }
 }
 
-/** Files about swap are not there on a kernel that does not count it. */
+/** Swap files are missing on a kernel that does not account for swap. */
 const OPTIONAL = ['memory.swap.max', 'memory.memsw.limit_in_bytes', 'memory.oom.group'];
 
 function writeSetting(path: string, value: string): void {
@@ -258,7 +263,7 @@ function exceededIn(
   return undefined;
 }
 
-/** A number in a file of names and numbers. */
+/** Returns a number from a file of names and numbers. */
 function count(path: string, name: string): number {
   const line = read(path)
     .split('\n')
@@ -266,7 +271,10 @@ function count(path: string, name: string): number {
   return Number(line?.slice(name.length + 1) ?? 0);
 }
 
-/** Twelve digits. `node:crypto` takes longer to load than all else that is done before a first process is started. */
+/**
+ * Returns twelve random digits. Loading `node:crypto` takes longer than everything else before the
+ * first process starts.
+ */
 function randomName(): string {
   const uuid = readFileSync('/proc/sys/kernel/random/uuid', 'utf8');
   return uuid.replaceAll('-', '').slice(0, 12);

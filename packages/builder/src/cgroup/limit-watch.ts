@@ -5,11 +5,11 @@ import type { CommandGroup } from './cgroup.ts';
 
 export type ExceededLimit = 'pids' | 'memory' | 'seconds' | 'output';
 
-/** How often the kernel is asked whether a limit was reached. */
+/** Interval at which the kernel is asked whether a limit was reached. */
 const INTERVAL_MS = 200;
 
 /**
- * Watches a command, and stops it when it has reached a limit: what it would give then would be another thing than
+ * Watches a command and stops it when it reaches a limit: its result would differ from a run
  * without the limit.
  */
 export class LimitWatch implements Disposable {
@@ -21,7 +21,7 @@ export class LimitWatch implements Disposable {
   #exceeded: ExceededLimit | undefined;
 
   /**
-   * @param pid a process above those of the command
+   * @param pid an ancestor of the command's processes
    * @param stop ends the command
    */
   constructor(
@@ -43,7 +43,7 @@ export class LimitWatch implements Disposable {
     );
   }
 
-  /** What of a piece of output is still within the limit. */
+  /** Returns the part of a chunk of output that is within the limit. */
   take(chunk: Buffer): Buffer {
     const left = (this.#limits.output ?? DEFAULT_LIMITS.output) - this.#output;
     this.#output += chunk.length;
@@ -52,7 +52,7 @@ export class LimitWatch implements Disposable {
     return chunk.subarray(0, Math.max(0, left));
   }
 
-  /** Asks once more, after the end of the command, and ends the watch. */
+  /** Checks once more after the command has ended, and ends the watch. */
   finish(): ExceededLimit | undefined {
     this.#exceeded ??= this.#group?.exceeded();
     this[Symbol.dispose]();
@@ -69,7 +69,9 @@ export class LimitWatch implements Disposable {
     this.#stop();
   }
 
-  /** Without a group nobody counts how often a process could not be made; there is no room left for one at the limit. */
+  /**
+   * Without a control group, failed forks are not counted; a full pid namespace counts as reached.
+   */
   #tooMany(pid: number | undefined): 'pids' | undefined {
     if (this.#group?.controllers.has('pids') === true || pid === undefined) return undefined;
     const most = this.#limits.pids ?? DEFAULT_LIMITS.pids;
@@ -77,12 +79,12 @@ export class LimitWatch implements Disposable {
   }
 }
 
-/** How many processes there are in the pid namespace of a child of a process. */
+/** Returns the number of processes in the pid namespace of a child of a process. */
 function processesBelow(pid: number): number {
   try {
     const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
     if (child === '') return 0;
-    // Before it has one of its own, it sees the machine's.
+    // Until the child has a /proc of its own, it sees the host's.
     const proc = `/proc/${child}/root/proc`;
     if (readlinkSync(`${proc}/1/ns/pid`) !== readlinkSync(`/proc/${child}/ns/pid`)) return 0;
     return readdirSync(proc).filter((name) => /^\d+$/.test(name)).length;

@@ -4,8 +4,8 @@ import type { Limits } from '../limits.ts';
 let next = 0;
 
 /**
- * Words of a command that gives what follows no more than some processors, which it then counts too. Commands beside
- * each other get others, as far as there are.
+ * Returns the arguments that pin the command after them to a set of processors. Commands that run
+ * in parallel get different ones, as far as possible.
  */
 export function processors({ cpus }: Limits): readonly string[] {
   if (cpus === undefined) return [];
@@ -16,7 +16,7 @@ export function processors({ cpus }: Limits): readonly string[] {
   return ['taskset', '--cpu-list', list.join(',')];
 }
 
-/** The numbers in `Cpus_allowed_list` of proc_pid_status(5). */
+/** Parses `Cpus_allowed_list` of proc_pid_status(5). */
 function allowed(status: string): readonly number[] {
   const [, list = '0'] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];
   return list.split(',').flatMap((range) => {

@@ -4,39 +4,45 @@ import { fromRaw, type RawPath } from '@lkt/oci';
 import type { CopyPlan, SourceNode, SourceTree } from '@lkt/dockerfile';
 import { readSmallFile } from './read-small-file.ts';
 
-/** A file of the build context. Directories follow from the paths; there are no empty ones. */
+/**
+ * A file of the build context. Directories are implied by paths; a context has no empty
+ * directories.
+ */
 export interface ContextFile {
   readonly path: RawPath;
   /** Absolute path on the host of a regular file or a symlink. */
   readonly source: string;
-  /** What it must hold, if that is known: anything else is an error. */
+  /** The expected digest, if known. Other content is an error. */
   readonly digest?: Digest;
 }
 
-/** What is known of a file of the context: the only modes are 644 and 755, the owner's execute bit decides. */
+/** A file of the context. Its mode is 644 or 755, by the owner's execute bit. */
 export interface ContextNode extends SourceNode {
   readonly type: 'file' | 'directory' | 'symlink';
   readonly mode: number;
   readonly size: number;
-  /** Where it is on the host; '' for directories. */
+  /** The path on the host; '' for directories. */
   readonly source: string;
 }
 
-/** Remembers digests of files over builds. The key names the file and everything that changes when its content does. */
+/**
+ * Remembers the digests of files between builds. The key covers the path and everything that
+ * changes when the content does.
+ */
 export interface DigestMemo {
   get(key: string): Digest | undefined;
   set(key: string, digest: Digest): void;
 }
 
-/** Files that are hashed at once. */
+/** Maximum number of files hashed concurrently. */
 const MAX_HASHED_AT_ONCE = 8;
-/** Files up to this size are read in one piece. */
+/** Files up to this size are read at once. */
 const SMALL_FILE = 64 * 1024;
 const CHUNK = 256 * 1024;
 
 /**
- * The build context as a tree in memory. Files are looked at when they are asked for, so what no COPY selects costs
- * nothing and may be anything.
+ * The build context as a tree in memory. Files are read on demand, so a file that no COPY selects
+ * costs nothing.
  */
 export class Context implements SourceTree {
   readonly #sources = new Map<RawPath, string>();
@@ -68,8 +74,8 @@ export class Context implements SourceTree {
   }
 
   /**
-   * @throws LktError IO_FAILED when the file is not there any more, UNSUPPORTED when it is neither a file nor a
-   * symlink.
+   * @throws LktError IO_FAILED when the file no longer exists, UNSUPPORTED when it is neither a
+   * file nor a symlink.
    */
   node(path: RawPath): ContextNode | undefined {
     if (this.#children.has(path)) return DIRECTORY;
@@ -92,7 +98,7 @@ export class Context implements SourceTree {
     return names;
   }
 
-  /** Digest of the content of a file, read once. */
+  /** Returns the digest of a file's content, and reads the file once. */
   contentDigest(path: RawPath, signal?: AbortSignal): Promise<Digest> {
     let digest = this.#digests.get(path);
     if (digest === undefined) {
@@ -102,10 +108,10 @@ export class Context implements SourceTree {
     return digest;
   }
 
-  /** The first file that is not what it was when it was looked at: its size, its time of change, or another in its place. */
+  /** Returns the first file that changed since it was read: size, change time or inode. */
   changed(): RawPath | undefined {
     for (const [path, node] of this.#nodes) {
-      // What is known by its digest may be touched.
+      // A file with a known digest may be touched.
       if (this.#expected.has(path)) continue;
       if (node.type === 'file' && this.#seen.get(path) !== seenAs(node.source)) return path;
     }
@@ -113,8 +119,8 @@ export class Context implements SourceTree {
   }
 
   /**
-   * What a COPY brings into the image, as one digest: of the paths it has there, their types and modes, the contents
-   * of files and the targets of symlinks. Nothing else of the host is in it.
+   * Returns one digest over everything that a COPY brings into the image: destination paths, types,
+   * modes, contents and symlink targets. Nothing else of the host affects it.
    */
   async digest(plan: CopyPlan, signal?: AbortSignal): Promise<Digest> {
     const paths = plan.entries.filter(({ type }) => type === 'file').map(({ source }) => source);
@@ -212,7 +218,10 @@ export class Context implements SourceTree {
 
 const DIRECTORY: ContextNode = { type: 'directory', mode: 0o755, size: 0, source: '' };
 
-/** What was a file a moment ago is not waited for when it is a pipe now, and not followed when it is a symlink. */
+/**
+ * A file may have become a pipe or a symlink since it was read: do not wait for the one or follow
+ * the other.
+ */
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 async function hashFile(
@@ -230,7 +239,7 @@ async function hashFile(
   const options = { signal, highWaterMark: CHUNK, flags: OPEN as unknown as string };
   for await (const chunk of createReadStream(source, options)) {
     read += (chunk as Buffer).length;
-    // One that grows faster than it is read would have no end.
+    // The file grew while it was read.
     if (read > size) break;
     digester.update(chunk as Buffer);
   }
@@ -238,7 +247,7 @@ async function hashFile(
   return digester.digest();
 }
 
-/** Says that a file was written to while it was looked at. */
+/** Returns the error for a file that changed while it was read. */
 export function changedFile(path: RawPath): LktError {
   return new LktError('IO_FAILED', `${fromRaw(path)} changed while the build context was read`, {
     fix: 'make sure that nothing writes there, and build again',

@@ -3,7 +3,7 @@ import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import type { Context } from './context.ts';
 import type { CopyPlan, ResolvedMount } from '@lkt/dockerfile';
 
-/** Everything at and below a path of the context, as it would be in a file system that is the context. */
+/** Returns the copy of a context path and everything below it into an empty file system. */
 export function mountPlan(
   context: Context,
   { source, position }: Pick<ResolvedMount, 'source' | 'position'>,

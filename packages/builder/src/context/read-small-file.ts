@@ -2,23 +2,26 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 
-/** A read that took longer has waited for a disk or a network: so will the next, which are better done at once. */
+/**
+ * A slower read had to wait for a disk or network. So will the next, and those run better in
+ * parallel.
+ */
 const SLOW_MS = 1;
 const NEXT = 64;
-/** For how long nothing else is done. */
+/** Maximum time to block the event loop. */
 const LONGEST_MS = 10;
 
 let slow = 0;
 let since = 0;
 
-/** Milliseconds. `performance` would load more of Node. */
+/** Returns milliseconds. `performance` would load more of Node. */
 function now(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
 /**
- * Reads a file of some kB. While such files come from memory they are read here: another thread takes ten times as long to be
- * told.
+ * Reads a file of some kB: synchronously while files come from the page cache, since a round trip
+ * to the thread pool takes ten times as long.
  * @param flag for open(2)
  */
 export async function readSmallFile(
@@ -36,7 +39,7 @@ export async function readSmallFile(
   }
   signal?.throwIfAborted();
   const start = now();
-  // Its type knows of names of flags only.
+  // The type only allows names of flags.
   const content = readFileSync(path, { flag: flag as unknown as string });
   if (now() - start > SLOW_MS) slow = NEXT;
   return content;

@@ -1,4 +1,4 @@
-/** What COPY does: files of the context, or of a file system, copied into another one. */
+/** COPY: copies files of the context or of a file system into another file system. */
 import { constants, copyFileSync, linkSync, type Stats, symlinkSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { Digester, LktError } from '@lkt/core';
@@ -13,7 +13,10 @@ import { contentOf } from '../layers/layer-entries.ts';
 import { attributesAt, deviceNumbers, linkAt, mtimeOf, pathAt, typeOf } from '../system/raw-fs.ts';
 import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from '../system/special-files.ts';
 
-/** Modes are as the context normalises them, times SOURCE_DATE_EPOCH, the owner root unless --chown says otherwise. */
+/**
+ * Copies from the context: modes are normalized, times are SOURCE_DATE_EPOCH, and the owner is root
+ * unless --chown is given.
+ */
 export async function copyContext(to: CopyTarget, context: Context, plan: CopyPlan): Promise<void> {
   to.makeDirectories(plan);
   for (const { source, target, type } of plan.entries) {
@@ -41,7 +44,10 @@ export async function copyContext(to: CopyTarget, context: Context, plan: CopyPl
   to.setTimes();
 }
 
-/** Modes, owners, times and attributes are as in the tree, unless flags say otherwise. */
+/**
+ * Copies from a tree: modes, owners, times and extended attributes are kept unless flags override
+ * them.
+ */
 export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): Promise<void> {
   to.makeDirectories(plan);
   const links = new Map<string, RawPath>();
@@ -50,7 +56,7 @@ export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): 
     const stats = tree.stats(source);
     const path = to.place(target, type === 'directory');
     if (type === 'directory' && stats?.isDirectory() !== true) {
-      // --parents keeps the way through a link as a directory.
+      // --parents turns a symlink in the path into a directory.
       const owner = to.owner ?? { uid: 0, gid: 0 };
       to.finish(path, type, { ...owner, mode: 0o755, mtime: SOURCE_DATE_EPOCH });
       continue;
@@ -79,7 +85,7 @@ export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): 
   to.setTimes();
 }
 
-/** It was something else when it was looked at than when it was copied. */
+/** Returns the error for a file that changed between planning and copying. */
 export function changedWhileCopied(source: RawPath): LktError {
   return new LktError('IO_FAILED', `${fromRaw(source)} was changed while it was copied`, {
     fix: 'build again',
@@ -113,7 +119,7 @@ async function copyNode(
   }
 }
 
-/** Copying a file of more bytes lets other work go on. */
+/** Larger files are copied asynchronously. */
 const LARGE = 1 << 20;
 
 async function* tee(

@@ -10,13 +10,14 @@ import { joinRaw, pathAt, statAt } from '../system/raw-fs.ts';
 import { resolveIn } from '../system/rooted.ts';
 
 /**
- * A mounted file system that files are copied into, as BuildKit does it: symbolic links in the directory part of a
- * destination lead inside it; what is not a directory is replaced, and never written through; a directory that is there
- * gets mode and owner of the one that is copied, but for the destination itself.
+ * A mounted file system that files are copied into, with BuildKit's semantics. Symbolic links in
+ * the directory part of a destination resolve within it. A non-directory is replaced, never written
+ * through. An existing directory takes mode and owner of the copied one, except for the destination
+ * itself.
  */
 export class CopyTarget {
   readonly root: string;
-  /** The one that --chown names. */
+  /** The owner given by --chown. */
   readonly owner: Owner | undefined;
   readonly signal: AbortSignal | undefined;
   readonly #file: SourceFile;
@@ -25,8 +26,8 @@ export class CopyTarget {
   readonly #times: { readonly path: RawPath; readonly time: number }[] = [];
 
   /**
-   * @param root where the file system is mounted
-   * @throws LktError BUILD_FAILED when --chown names an owner that the image does not know
+   * @param root the mount point
+   * @throws LktError BUILD_FAILED when --chown names an owner that the image does not have
    */
   constructor(root: string, step: CopyFlags, file: SourceFile, signal?: AbortSignal) {
     this.root = root;
@@ -36,7 +37,7 @@ export class CopyTarget {
     this.owner = step.chown === undefined ? undefined : this.#findOwner(step.chown);
   }
 
-  /** Makes the parents of destinations, where there is nothing. */
+  /** Creates the missing parents of destinations. */
   makeDirectories(plan: Pick<CopyPlan, 'directories'>): void {
     for (const directory of plan.directories) {
       const path = resolveIn(this.root, directory);
@@ -54,7 +55,10 @@ export class CopyTarget {
     }
   }
 
-  /** Where a target really is. What is in the way of it is removed; a directory is made. */
+  /**
+   * Returns the real path of a target. Removes what is in its way, and creates it if it is a
+   * directory.
+   */
   place(target: RawPath, isDirectory: boolean): RawPath {
     const path = joinRaw(this.#parent(target), baseName(target));
     const file = pathAt(this.root, path);
@@ -74,7 +78,7 @@ export class CopyTarget {
     return path;
   }
 
-  /** Gives what was made its mode, owner, time and attributes, as far as flags do not say otherwise. */
+  /** Sets mode, owner, time and extended attributes, as far as flags do not override them. */
   finish(
     path: RawPath,
     type: CopyPlan['entries'][number]['type'],
@@ -96,13 +100,13 @@ export class CopyTarget {
     }
   }
 
-  /** Gives directories their times: what was copied into them has changed it. The last thing to be done. */
+  /** Sets the times of directories last, since copying into them changes them. */
   setTimes(): void {
     for (const { path, time } of this.#times.toReversed())
       lutimesSync(pathAt(this.root, path), time, time);
   }
 
-  /** An error at the instruction. */
+  /** Returns an error at the instruction. */
   error(
     message: string,
     details: { readonly fix?: string; readonly cause?: unknown } = {},
@@ -141,5 +145,5 @@ export class CopyTarget {
   }
 }
 
-/** What of a COPY is not in its plan. */
+/** The parts of a COPY that its plan does not hold. */
 type CopyFlags = Pick<CopyStep, 'position'> & Partial<Pick<CopyStep, 'chown' | 'chmod'>>;

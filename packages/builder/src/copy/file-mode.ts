@@ -1,6 +1,6 @@
 /**
- * The mode chmod(1) gives to a file: octal, or a list such as `u=rwX,go-w`. X is the execute bit for directories and
- * for files that have one.
+ * Returns the mode that chmod(1) would set: octal, or symbolic such as `u=rwX,go-w`. X is the
+ * execute bit for directories and for files that have one.
  */
 export function changeMode(change: number | string, mode: number, isDirectory: boolean): number {
   if (typeof change === 'number') return change;

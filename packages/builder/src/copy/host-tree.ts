@@ -3,7 +3,7 @@ import { parentPath, type RawPath } from '@lkt/oci';
 import type { SourceNode, SourceTree } from '@lkt/dockerfile';
 import { linkAt, namesAt, statAt, typeOf } from '../system/raw-fs.ts';
 
-/** A mounted file system as what a COPY reads from. Sockets are not in it. */
+/** A mounted file system as the source of a COPY. Sockets are left out. */
 export class HostTree implements SourceTree {
   readonly root: string;
   readonly #stats = new Map<RawPath, Stats | undefined>();
@@ -28,7 +28,7 @@ export class HostTree implements SourceTree {
     return this.#stats.get(path);
   }
 
-  /** Nothing is found behind a link: what it means in the image is not what it means here. */
+  /** Does not look behind symlinks: their targets mean something else in the image. */
   #look(path: RawPath): Stats | undefined {
     if (path !== '' && this.stats(parentPath(path))?.isDirectory() !== true) return undefined;
     return statAt(this.root, path);

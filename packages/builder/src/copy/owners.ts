@@ -12,25 +12,25 @@ export interface User extends Owner {
   readonly home: string;
 }
 
-/** An image's /etc/passwd and /etc/group, as text. */
+/** The text of an image's /etc/passwd and /etc/group. */
 export interface Accounts {
   readonly passwd: string;
   readonly group: string;
 }
 
-/** Longer ones are not read to their end. */
+/** The rest of a longer file is ignored. */
 const MAX_LENGTH = 1 << 20;
 
-/** @param read gives a file of the image, '' when there is none. */
+/** @param read returns a file of the image, '' if it does not exist */
 export function readAccounts(read: (path: 'etc/passwd' | 'etc/group') => string): Accounts {
   return { passwd: read('etc/passwd'), group: read('etc/group') };
 }
 
-/** A file that is there; '' for anything else. */
+/** Returns the content of a regular file; '' for anything else. */
 export function readShort(path: string | Buffer): string {
   let file: number;
   try {
-    // Not to wait for whoever writes into a fifo.
+    // Do not block on the writer of a fifo.
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENXIO')) return '';
@@ -46,8 +46,9 @@ export function readShort(path: string | Buffer): string {
 }
 
 /**
- * `user[:group]` of --chown: names or numbers. Without a group, a name has the group that its passwd entry says, and a
- * number the one of the same number, as in BuildKit. Undefined: no such name.
+ * Parses `user[:group]` of --chown, names or numbers. Without a group, a name takes the group of
+ * its passwd entry, and a number the group of the same number, as in BuildKit. Returns undefined if
+ * the name does not exist.
  */
 export function findOwner(text: string, accounts: Accounts): Owner | undefined {
   const [user = '', group = ''] = text.split(':');
@@ -57,7 +58,7 @@ export function findOwner(text: string, accounts: Accounts): Owner | undefined {
   return uid === undefined || gid === undefined ? undefined : { uid, gid };
 }
 
-/** What of `user[:group]` decides about a step, beside the files with the accounts. */
+/** Returns the part of `user[:group]` that belongs in a cache key, beside the account files. */
 export function ownerKey(text: string): string {
   return /^[^:]*[^:\d][^:]*:?$/.test(text) ? `${text} with its group` : text;
 }
@@ -68,7 +69,7 @@ function primaryGroup(name: string, passwd: string): number | undefined {
   return number !== undefined && isNumber(number) ? Number(number) : undefined;
 }
 
-/** `user[:group]` of USER, as runc understands it. Undefined: no such name. */
+/** Parses `user[:group]` of USER as runc does. Returns undefined if the name does not exist. */
 export function findUser(text: string, accounts: Accounts): User | undefined {
   const [user = '', group = ''] = text.split(':');
   const uid = user === '' ? 0 : idOf(user, accounts.passwd);
@@ -89,7 +90,7 @@ export function findUser(text: string, accounts: Accounts): User | undefined {
   return { uid, gid: Number(entry?.[3] ?? 0), groups, home };
 }
 
-/** passwd(5) and group(5) have the name first and the number third. */
+/** In passwd(5) and group(5), the name is the first field and the id the third. */
 function idOf(text: string, file: string): number | undefined {
   if (isNumber(text)) return Number(text);
   const number = lines(file).find(([name]) => name === text)?.[2];

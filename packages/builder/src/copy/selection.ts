@@ -6,8 +6,9 @@ import { contentOf } from '../layers/layer-entries.ts';
 import { attributesAt, linkAt, mtimeOf } from '../system/raw-fs.ts';
 
 /**
- * Everything of a selection that a COPY from it can bring into a layer, as one digest: paths, types, modes, owners,
- * times, attributes, contents, and which files are one.
+ * Returns one digest over everything that a COPY from a selection can bring into a layer: paths,
+ * types, modes, owners, times, extended attributes, contents, and which files are hard links of
+ * each other.
  */
 export async function selectionDigest(
   tree: HostTree,
@@ -24,7 +25,7 @@ export async function selectionDigest(
     signal?.throwIfAborted();
     const stats = tree.stats(source);
     if (type === 'directory' && stats?.isDirectory() !== true) {
-      // As `copyTree` makes it.
+      // As `copyTree` creates it.
       add(['plain', target]);
       continue;
     }

@@ -33,11 +33,11 @@ import { SystemCallError } from '../system/c-library.ts';
 import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setAttribute } from '../system/special-files.ts';
 
 /**
- * Unpacks a layer into an empty directory, in the form overlayfs has for layers. No entry gets outside, nor through a
- * symbolic link. Directories the archive has no entry for are root's, with mode 755.
+ * Unpacks a layer into an empty directory in overlayfs form. No entry escapes the directory or
+ * passes through a symbolic link. Implied parent directories belong to root and have mode 755.
  *
- * @param canMakeDevices false in a user namespace: device nodes are left out there.
- * @throws LktError ARCHIVE_INVALID, HOST_UNSUPPORTED for an owner that cannot be had
+ * @param canMakeDevices false in a user namespace: device nodes are skipped
+ * @throws LktError ARCHIVE_INVALID, HOST_UNSUPPORTED for an owner that is not mapped
  */
 export async function extractLayer(
   entries: AsyncIterable<EntryWithContent>,
@@ -59,7 +59,7 @@ export async function extractLayer(
     setMetadata(directory, entry);
     if (entry.type === 'directory') times.set(entry.path, entry.mtime);
   }
-  // What is made in a directory changes its time.
+  // Creating an entry changes the time of its directory.
   for (const [path, time] of [...times].toReversed())
     if (statAt(directory, path)?.isDirectory() === true)
       lutimesSync(pathAt(directory, path), time, time);
@@ -68,7 +68,7 @@ export async function extractLayer(
 function makeParents(directory: string, path: RawPath, times: Map<RawPath, number>): void {
   const parent = parentPath(path);
   if (parent === '') return;
-  // Only what this function or an entry made is known not to lie behind a link.
+  // Only directories made here or by an entry are known not to be behind a link.
   if (times.has(parent)) return;
   makeParents(directory, parent, times);
   const stats = statAt(directory, parent);
@@ -86,13 +86,13 @@ function whiteout(directory: string, path: RawPath, name: string): void {
     setOpaque(directory, parentPath(path));
     return;
   }
-  // What aufs kept for itself, and old images still have.
+  // Metadata of aufs, which old images still contain.
   if (name.startsWith('.wh..wh.')) return;
   const hidden = name.slice('.wh.'.length);
   if (hidden === '' || hidden === '.' || hidden === '..') throw invalid(path, 'is a bad whiteout');
   const target = joinRaw(parentPath(path), hidden);
   const stats = statAt(directory, target);
-  // What the layer has of this name replaces what is below; a directory must not merge with it.
+  // The layer's own entry of this name replaces the lower one; a directory must not merge with it.
   if (stats === undefined) makeNode(pathAt(directory, target), S_IFCHR);
   else if (stats.isDirectory()) setOpaque(directory, target);
 }
@@ -101,7 +101,7 @@ function setOpaque(directory: string, path: RawPath): void {
   setAttribute(pathAt(directory, path), `${OVERLAY_PREFIX}opaque`, Buffer.from('y'));
 }
 
-/** Removes what is in the way of an entry. False when the entry is there already. */
+/** Removes what is in the way of an entry. Returns false if the entry exists already. */
 function makeRoom(directory: string, entry: Entry, times: Map<RawPath, number>): boolean {
   const stats = statAt(directory, entry.path);
   if (stats === undefined) return true;
@@ -119,7 +119,7 @@ function makeRoom(directory: string, entry: Entry, times: Map<RawPath, number>):
   return true;
 }
 
-/** Whether there is something now. */
+/** Reports whether the entry was created. */
 async function create(
   directory: string,
   entry: EntryWithContent,
@@ -167,7 +167,7 @@ async function create(
   }
 }
 
-/** lstat, but not through a symbolic link in a directory. */
+/** As lstat(2), but does not follow a symbolic link in a directory. */
 function plainStat(directory: string, path: RawPath): ReturnType<typeof statAt> {
   for (let parent = parentPath(path); parent !== ''; parent = parentPath(parent))
     if (statAt(directory, parent)?.isDirectory() !== true) return undefined;
@@ -187,7 +187,10 @@ export async function writeContent(
   }
 }
 
-/** Owner, then mode (a change of owner takes setuid away), then attributes, then time. */
+/**
+ * Sets the owner, then the mode (a change of owner clears setuid), then extended attributes, then
+ * the time.
+ */
 export function setMetadata(
   directory: string,
   entry: Pick<Entry, 'path' | 'type' | 'uid' | 'gid' | 'mode' | 'mtime' | 'xattrs'>,

@@ -5,18 +5,18 @@ import { removeTree, type Store } from '@lkt/oci';
 import { PendingSync } from './pending-sync.ts';
 
 /**
- * Unpacked layers in the store, as overlay file systems take them: `layers/<owner>/<diffID>`. Whiteouts are character
- * devices 0/0; nothing in a directory is there that is not in the layer's archive, and the other way round.
+ * Unpacked layers in the store, in overlayfs form: `layers/<owner>/<diffID>`. A whiteout is a
+ * character device 0/0. A directory holds exactly the entries of the layer's archive.
  *
- * Whoever is root in a user namespace sees other owners in a directory than root of the machine does, so each has its
- * own: `owner` is the user id, with `+` when further ids are mapped.
+ * Root of a user namespace sees other owners than root of the host, so each has its own
+ * directories: `owner` is the user id, with `+` when more ids are mapped.
  */
 export class LayerDirs {
   readonly dir: string;
   readonly #store: Store;
   readonly #pendingSync: PendingSync;
 
-  /** @param dir where they are kept, in the file system of the store */
+  /** @param dir where the layers are kept, on the file system of the store */
   constructor(store: Store, owner: string, dir: string = store.dir) {
     this.#store = store;
     this.dir = join(dir, 'layers', owner);
@@ -24,8 +24,8 @@ export class LayerDirs {
   }
 
   /**
-   * Nobody else may enter: a layer can hold device nodes, and programs that are setuid.
-   * @param isWhole looks at what a crash of the machine may have cut short
+   * Creates the directory with mode 700: a layer can hold device nodes and setuid programs.
+   * @param isWhole checks a layer that a system crash may have truncated
    */
   async create(isWhole: IsWhole): Promise<void> {
     await mkdir(dirname(this.dir), { recursive: true });
@@ -39,12 +39,12 @@ export class LayerDirs {
     return join(this.dir, digestHex(diffId));
   }
 
-  /** Whether it is there; then it stays while this process lives. */
+  /** Reports whether a layer exists. It stays while this process lives. */
   async has(diffId: Digest): Promise<boolean> {
     return !this.#pendingSync.isLost(diffId) && this.#store.use(this.path(diffId));
   }
 
-  /** Makes a finished directory the one of this layer, unless there is one already; then it stays where it is. */
+  /** Moves a finished directory into place as a layer, unless the layer exists already. */
   async publish(directory: string, diffId: Digest): Promise<void> {
     this.#pendingSync.add(diffId);
     do {
@@ -57,12 +57,12 @@ export class LayerDirs {
     } while (!(await this.has(diffId)));
   }
 
-  /** Has what was made a while ago count after a crash of the machine too. @param sync as of `PendingSync` */
+  /** Makes layers written a while ago durable. @param sync as in `PendingSync` */
   async settle(sync: () => Promise<boolean>): Promise<void> {
     await this.#pendingSync.settle(sync);
   }
 
-  /** Removes what a crash of the machine has cut short. */
+  /** Removes layers that a system crash truncated. */
   async #removeLost(isWhole: IsWhole): Promise<void> {
     if (!this.#pendingSync.hasLost) return;
     await this.#store.withLock('unsettled', async () =>
@@ -73,5 +73,5 @@ export class LayerDirs {
   }
 }
 
-/** Whether a directory is what a layer says. */
+/** Reports whether a directory has the content of a layer. */
 export type IsWhole = (directory: string, layer: Digest) => Promise<boolean>;

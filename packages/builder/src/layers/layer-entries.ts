@@ -13,15 +13,17 @@ import {
   typeOf,
 } from '../system/raw-fs.ts';
 
-/** Files up to this size are read in one piece. */
+/** Files up to this size are read at once. */
 const SMALL = 256 * 1024;
-/** Files up to this size are read while nothing else is done: a stream takes longer to start than they to read. */
+/**
+ * Files up to this size are read synchronously: starting a stream takes longer than reading them.
+ */
 const MEDIUM = 4 * 1024 * 1024;
 
 /**
- * The entries of a layer's archive, from its directory: names in byte order in each directory, a directory before what
- * is in it, without the root. Whiteouts have no mode and the time 0, as BuildKit writes them. Of the names of one file
- * the first is the file, the others are hard links.
+ * Yields the entries of a layer's archive from its directory: names in byte order in each
+ * directory, a directory before its children, without the root. Whiteouts have no mode and time 0,
+ * as BuildKit writes them. The first name of a file is the file, later ones are hard links.
  */
 export function* layerEntries(layer: string): Generator<EntryWithContent> {
   yield* entriesBelow(layer, '', new Map());
@@ -74,7 +76,7 @@ function* entriesBelow(
 
 const WHITEOUT = { type: 'file', mode: 0, uid: 0, gid: 0, mtime: 0, size: 0 } as const;
 
-/** The content of a file on this machine. */
+/** Streams the content of a file of the host. */
 export async function* contentOf(
   directory: string,
   path: RawPath,

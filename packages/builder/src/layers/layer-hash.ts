@@ -2,7 +2,7 @@ import { type Digest, Digester, LktError } from '@lkt/core';
 import { writeTar } from '@lkt/oci';
 import { layerEntries } from './layer-entries.ts';
 
-/** The digest of the archive of a layer, which is not made. */
+/** Returns the digest of a layer's archive without writing it. */
 export async function hashLayer(
   entries: ReturnType<typeof layerEntries>,
   signal?: AbortSignal,
@@ -15,7 +15,7 @@ export async function hashLayer(
   return digester.digest();
 }
 
-/** Whether a directory is what the digest of its layer says, as far as it can be read. */
+/** Reports whether a directory has the digest of its layer. An unreadable directory has not. */
 export async function isWholeLayer(directory: string, layer: Digest): Promise<boolean> {
   try {
     return (await hashLayer(layerEntries(directory))) === layer;

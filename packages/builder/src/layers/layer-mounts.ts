@@ -13,12 +13,14 @@ export interface LayerMountsParts {
   readonly layers: LayerDirs;
   /** A directory on the file system of the layers. It becomes the working directory of the process. */
   readonly temp: string;
-  /** As for `extractLayer`. */
+  /** As in `extractLayer`. */
   readonly canMakeDevices: boolean;
   readonly signal: AbortSignal;
 }
 
-/** The file systems of chains, as overlay mounts. Layers that are in no directory yet are unpacked, once. */
+/**
+ * Mounts file systems of layers with overlayfs. Unpacks layers that have no directory yet, once.
+ */
 export class LayerMounts {
   readonly #parts: LayerMountsParts;
   readonly #overlays: Overlays;
@@ -32,13 +34,13 @@ export class LayerMounts {
     this.#overlays = new Overlays(parts.temp);
   }
 
-  /** Ends the mounts. */
+  /** Unmounts everything. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#removing);
     this.#overlays.unmountAll();
   }
 
-  /** The merged file system of a chain, read-only; mounted once. */
+  /** Returns the merged, read-only file system of layers; mounted once. */
   async lower(layers: Layers): Promise<string> {
     const key = layers.map(({ diffId }) => diffId).join();
     let mounted = this.#lower.get(key);
@@ -54,27 +56,30 @@ export class LayerMounts {
     return mounted;
   }
 
-  /** A chain's file system with an empty directory over it that takes what is changed. */
+  /** Mounts layers with an empty upper directory. */
   async upper(layers: Layers): Promise<UpperMount> {
     const lower = await this.lower(layers);
     return this.#overlays.mountUpper(this.name(), await this.#dirs(layers), lower);
   }
 
-  /** Ends a mount, of which nothing is to be read any more. What is below it may be, and not be moved before the end. */
+  /**
+   * Unmounts a file system that is no longer read. Its directories must not be moved before this
+   * settles.
+   */
   async unmount({ root }: UpperMount): Promise<void> {
     await this.#overlays.unmountLater(root);
   }
 
-  /** Removes a directory. Nobody waits for it but the end. */
+  /** Removes a directory in the background; `close` waits for it. */
   remove(directory: string): void {
     if (removeSmallTree(directory)) return;
     const removing = removeTree(directory).finally(() => this.#removing.delete(removing));
     this.#removing.add(removing);
-    // What is left goes with the directory that it is in.
+    // What is left is removed with its parent directory.
     removing.catch(() => undefined);
   }
 
-  /** A name that nothing in the directory has. */
+  /** Returns an unused name in the directory. */
   name(): string {
     this.#count += 1;
     return String(this.#count);
@@ -116,5 +121,5 @@ export class LayerMounts {
   }
 }
 
-/** An archive with nothing in it: steps that change nothing have it. */
+/** The empty archive: the layer of a step that changes nothing. */
 const EMPTY_LAYER = digestOf(new Uint8Array(1024));

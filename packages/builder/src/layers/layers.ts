@@ -1,7 +1,7 @@
 import type { Digest } from '@lkt/core';
 import type { Descriptor } from '@lkt/oci';
 
-/** A layer of a file system that is being built. `descriptor` is null for one that has no blob. */
+/** A layer of a file system under construction. `descriptor` is null for a layer without a blob. */
 export interface LayerRef {
   readonly diffId: Digest;
   readonly descriptor: Descriptor | null;
@@ -10,7 +10,7 @@ export interface LayerRef {
 /** A file system as its layers, the lowest first. */
 export type Layers = readonly LayerRef[];
 
-/** The layers, for keys: what a file system holds is named by them. */
+/** Returns the diff ids of layers, which identify a file system in cache keys. */
 export function diffIds(layers: Layers): readonly Digest[] {
   return layers.map((layer) => layer.diffId);
 }

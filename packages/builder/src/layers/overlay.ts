@@ -4,14 +4,15 @@ import { type Digest, LktError } from '@lkt/core';
 import { SystemCallError } from '../system/c-library.ts';
 import { detach, detachLater, mount, MS } from '../system/syscalls.ts';
 
-/** Linux has no overlay of more (OVL_MAX_STACK). */
+/** The kernel's maximum number of lower layers (OVL_MAX_STACK). */
 const MAX_LAYERS = 500;
 
 /**
- * Makes overlay mounts in a directory of its own, which becomes the working directory of the process: mount(2) takes
- * no more than a page of options, so layers are named by short links in there.
+ * Mounts overlays in a directory of its own, which becomes the working directory of the process.
+ * mount(2) takes at most a page of options, so layers are named by short links in that directory.
  *
- * Device nodes in them cannot be opened: a RUN as root of the machine may make any. `userxattr` is set for root too, so that the form of layers on disk is one.
+ * Device nodes cannot be opened: a RUN as root of the host may create any. `userxattr` is set for
+ * root too, so layers have one form on disk.
  */
 export class Overlays {
   readonly #dir: string;
@@ -25,12 +26,12 @@ export class Overlays {
     process.chdir(dir);
   }
 
-  /** A directory with nothing in it. */
+  /** An empty directory. */
   get empty(): string {
     return join(this.#dir, 'empty');
   }
 
-  /** Mounts directories of layers, the lowest first, read-only. @returns where */
+  /** Mounts directories of layers read-only, the lowest first. @returns the mount point */
   mountLower(name: string, layers: readonly LayerDir[]): string {
     const target = join(this.#dir, name);
     mkdirSync(target);
@@ -44,8 +45,8 @@ export class Overlays {
   }
 
   /**
-   * Mounts layers with a fresh upper directory over them, which has the owner, mode and time of `lower`, their merged
-   * root.
+   * Mounts layers with a fresh upper directory, which takes owner, mode and time of `lower`, their
+   * merged root.
    */
   mountUpper(name: string, layers: readonly LayerDir[], lower: string): UpperMount {
     const base = join(this.#dir, name);
@@ -58,8 +59,8 @@ export class Overlays {
     chmodSync(upper, stats.mode & 0o7777);
     lutimesSync(upper, stats.mtimeMs / 1000, stats.mtimeMs / 1000);
     const lowers = layers.length === 0 ? ['empty'] : this.#names(layers);
-    // volatile: neither a command's fsync nor the unmounting waits for the disk. What may not be on it is noted
-    // (pending-sync.ts).
+    // volatile: neither a command's fsync nor unmounting waits for the disk. Layers that may not be
+    // on disk are recorded (pending-sync.ts).
     this.#mount(
       root,
       `lowerdir=${lowers.join(':')},upperdir=${name}/upper,workdir=${name}/work,userxattr,volatile`,
@@ -80,7 +81,7 @@ export class Overlays {
     for (const target of [...this.#mounted].toReversed()) this.unmount(target);
   }
 
-  /** Names of layers from the topmost down, as the option lowerdir takes them. */
+  /** Returns the names of layers from the topmost down, as the option lowerdir takes them. */
   #names(layers: readonly LayerDir[]): string[] {
     if (layers.length > MAX_LAYERS - 1) {
       throw new LktError(
@@ -117,10 +118,10 @@ export interface LayerDir {
 }
 
 export interface UpperMount {
-  /** The merged file system. */
+  /** The mount point of the merged file system. */
   readonly root: string;
   readonly upper: string;
-  /** Holds all of it. */
+  /** The directory that holds everything. */
   readonly directory: string;
 }
 

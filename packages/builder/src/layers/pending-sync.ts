@@ -11,13 +11,14 @@ import { join } from 'node:path';
 import { type Digest, digestHex, isDigest, isErrno } from '@lkt/core';
 import { namesIn } from '@lkt/oci/files';
 
-/** After so long most is on disk by itself, and waiting for it takes no time. */
+/** After this time most data is on disk anyway, and syncing is fast. */
 const AGE_MS = 5 * 60_000;
 
 /**
- * Which layers may not be whole on disk: nobody waits for the disk when a layer is made, and should the machine crash,
- * files of it may be cut short. An empty file `<directory>/<boot>/<layer>` stands for each until it is known to be on
- * disk. A layer with one of a boot that is over is as good as lost, until its content was looked at.
+ * Records which layers may not be on disk yet. No layer is synced when it is made, so a system
+ * crash may truncate its files. An empty file `<directory>/<boot>/<layer>` marks each until it is
+ * known to be on disk. A layer marked in an earlier boot counts as lost until its content was
+ * checked.
  */
 export class PendingSync {
   readonly #directory: string;
@@ -29,7 +30,7 @@ export class PendingSync {
     this.#own = join(directory, boot);
   }
 
-  /** Says that a layer is about to be there. */
+  /** Marks a layer before it is created. */
   add(layer: Digest): void {
     const path = join(this.#own, digestHex(layer));
     try {
@@ -41,13 +42,13 @@ export class PendingSync {
     }
   }
 
-  /** Whether the machine may have crashed before a layer was on disk. */
+  /** Reports whether the system may have crashed before the layer was on disk. */
   isLost(layer: Digest): boolean {
     this.#lost ??= this.#others();
     return this.#lost.some((boot) => statOf(join(boot, digestHex(layer))) !== undefined);
   }
 
-  /** Has all that may be lost looked at, and removed if it is. Nobody else may be at it. */
+  /** Checks every layer that may be lost. The caller must hold the only access. */
   async review(look: (layer: Digest) => Promise<void>): Promise<void> {
     for (const boot of this.#others()) {
       for (const name of namesIn(boot)) {
@@ -63,7 +64,9 @@ export class PendingSync {
     return this.#others().length > 0;
   }
 
-  /** Makes what was noted a while ago count after a crash. @param sync waits for the disk, and says whether all is on it */
+  /**
+   * Makes old marks durable. @param sync waits for the disk and reports whether everything is on it
+   */
   async settle(sync: () => Promise<boolean>): Promise<void> {
     const names = namesIn(this.#own);
     const old = Date.now() - AGE_MS;
@@ -73,7 +76,7 @@ export class PendingSync {
     try {
       rmdirSync(this.#own);
     } catch (error) {
-      // More has come meanwhile.
+      // More layers were marked meanwhile.
       if (!isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) throw error;
     }
   }

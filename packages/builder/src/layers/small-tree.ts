@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** To remove as many takes no longer than to have another thread do it. */
+/** Removing up to this many files takes no longer than starting another thread. */
 const FEW = 64;
 
 /** Removes a directory, if there is little in it. @returns whether it is gone */

@@ -32,13 +32,14 @@ import {
 } from '../system/special-files.ts';
 
 /**
- * Turns the upper directory of an overlay mount, after its use, into a layer that holds what changed and nothing else,
- * by the rules of BuildKit's differ:
+ * Turns the upper directory of an overlay mount, after its use, into a layer that holds exactly the
+ * changes, by the rules of BuildKit's differ:
  *
- * - what was copied up and is as before (mode, owner, attributes, time, content) goes; a directory that is as before
- *   stays only as the parent of something;
- * - an opaque directory becomes a plain one with a whiteout for each name of the lower directory that is not in it;
- * - whiteouts of nothing, sockets and the attributes of overlayfs go;
+ * - a copied-up file that is unchanged (mode, owner, attributes, time, content) is removed; an
+ *   unchanged directory stays only as a parent;
+ * - an opaque directory becomes a plain one with a whiteout for each name of the lower directory
+ *   that it lacks;
+ * - whiteouts of nothing, sockets and the attributes of overlayfs are removed;
  * - times are whole seconds, and not after SOURCE_DATE_EPOCH.
  *
  * @param lower the file system below, mounted or a directory without whiteouts.
@@ -46,7 +47,7 @@ import {
 export function diffUpper(upper: string, lower: string): void {
   const root = lstatSync(lower);
   settleDirectory({ upper, lower }, '', root, false);
-  // No layer says anything of the root itself.
+  // A layer has no entry for the root itself.
   lchownSync(upper, root.uid, root.gid);
   chmodSync(upper, root.mode & 0o7777);
   clampTime(upper, '', lstatSync(upper));
@@ -57,7 +58,9 @@ interface Pair {
   readonly lower: string;
 }
 
-/** Whether anything is left in the directory. `below`: the directory it lies over, if there is one. */
+/**
+ * Reports whether anything is left in the directory. `below`: the lower directory, if there is one.
+ */
 function settleDirectory(
   pair: Pair,
   path: RawPath,
@@ -123,7 +126,7 @@ function settleChild(
 function isOpaque(upper: string, path: RawPath): boolean {
   const file = pathAt(upper, path);
   const name = `${OVERLAY_PREFIX}opaque`;
-  // "x" marks a directory with whiteouts of another kind, which nothing here makes.
+  // "x" marks a directory with xattr whiteouts, which lkt never creates.
   return listAttributes(file).includes(name) && getAttribute(file, name).toString() === 'y';
 }
 
@@ -133,7 +136,7 @@ function stripAttributes(upper: string, path: RawPath): void {
     if (name.startsWith(OVERLAY_PREFIX)) removeAttribute(file, name);
 }
 
-/** Gives a file the time it had in `stats`, in the form all times in layers have. */
+/** Sets a file's time to that of `stats`, clamped as in all layers. */
 function clampTime(upper: string, path: RawPath, stats: Stats): void {
   const time = Math.min(mtimeOf(stats), SOURCE_DATE_EPOCH);
   lutimesSync(pathAt(upper, path), time, time);

@@ -9,17 +9,17 @@ import {
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
 
-/** Where a cache is kept: a tag of a registry, or an OCI layout. */
+/** The location of a cache: a registry tag or an OCI layout. */
 export interface CacheLocation {
-  /** As the user has written it. */
+  /** As the user wrote it. */
   readonly name: string;
-  /** What is there; undefined for nothing. */
+  /** Returns the manifest of the cache; undefined if it does not exist. */
   manifest(signal?: AbortSignal): Promise<Buffer | undefined>;
-  /** A blob of at most `limit` bytes, checked. */
+  /** Returns a verified blob of at most `limit` bytes. */
   blob(blob: Descriptor, limit: number, signal?: AbortSignal): Promise<Buffer>;
-  /** Brings a blob into a store, checked. */
+  /** Downloads a verified blob into a store. */
   pull(store: Store, blob: Descriptor, signal?: AbortSignal): Promise<void>;
-  /** Puts a manifest of a store there, with all that it names and that is not there yet. */
+  /** Uploads a manifest of a store and the blobs that the location lacks. */
   push(store: Store, manifest: Descriptor, signal?: AbortSignal): Promise<void>;
 }
 
@@ -42,10 +42,10 @@ export function registryLocation(
   };
 }
 
-/** The name that a cache has in a layout. */
+/** The tag of a cache in a layout. */
 const TAG = 'lkt.invalid/steps:latest';
 
-/** An OCI layout in a directory, such as one that a CI keeps from run to run. */
+/** Returns the location of an OCI layout in a directory, such as one that CI keeps between runs. */
 export function layoutLocation(name: string, directory: string): CacheLocation {
   const existing = async (): Promise<Store | undefined> =>
     openStore(directory, { create: false }).catch(ifMissing);

@@ -2,16 +2,19 @@ import { canonicalJson, digestOf, isDigest } from '@lkt/core';
 import { type Descriptor, type ImageManifest, MediaType } from '@lkt/oci';
 import type { StepFact } from './remote-step-cache.ts';
 
-/** The manifest of a cache: records of steps, and the layers they speak of, so that a registry keeps those. */
+/**
+ * The artifact type of a cache: records of steps, and the layers they refer to, so that a registry
+ * keeps those.
+ */
 const CACHE_TYPE = 'application/vnd.lkt.steps.v1+json';
 const RECORDS_TYPE = 'application/vnd.lkt.steps.records.v1+json';
-/** Of a part of the records: what their keys begin with. */
+/** The annotation of a part: the prefix of its keys. */
 const PREFIX = 'io.lkt.steps.prefix';
 
-/** Records of a part, beyond which there are more parts. */
+/** Number of records above which a part is split. */
 const PART_RECORDS = 256;
 const HEX_DIGITS = '0123456789abcdef'.split('');
-/** What a manifest of 4 MiB can hold. */
+/** The number that fits into a manifest of 4 MiB. */
 export const MAX_RECORDS = 8192;
 
 export interface Part {
@@ -19,7 +22,7 @@ export interface Part {
   readonly descriptor: Descriptor;
 }
 
-/** The parts of a cache; undefined when it is none. */
+/** Returns the parts of a cache; undefined for another kind of artifact. */
 export function partsOf({ artifactType, layers }: ImageManifest): readonly Part[] | undefined {
   if (artifactType !== CACHE_TYPE) return undefined;
   return layers.flatMap((descriptor) => {
@@ -31,11 +34,11 @@ export function partsOf({ artifactType, layers }: ImageManifest): readonly Part[
 
 export interface ReadRecords {
   readonly facts: ReadonlyMap<string, StepFact>;
-  /** How many could not be read. */
+  /** Number of malformed records. */
   readonly bad: number;
 }
 
-/** Reads the records of a part, each by itself: one that is malformed is left out. */
+/** Parses the records of a part. A malformed record is skipped. */
 export function parseRecords(bytes: Uint8Array): ReadRecords {
   const facts = new Map<string, StepFact>();
   let bad = 0;
@@ -75,11 +78,11 @@ function factFrom(value: unknown): StepFact | undefined {
 
 export interface WrittenCache {
   readonly manifest: Buffer;
-  /** The blobs that are written with it, beside the layers. */
+  /** The blobs of the cache, beside the layers. */
   readonly blobs: readonly Buffer[];
 }
 
-/** Equal facts give equal bytes. */
+/** Serializes a cache. Equal facts give equal bytes. */
 export function writeCache(facts: ReadonlyMap<string, StepFact>): WrittenCache {
   const keys = [...facts.keys()].toSorted();
   const prefixes = keys.length <= PART_RECORDS ? [''] : HEX_DIGITS;

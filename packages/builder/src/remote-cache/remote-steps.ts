@@ -7,7 +7,7 @@ import type { RemoteStepCache, StepFact } from './remote-step-cache.ts';
 
 const MAX_PART = 4 * 2 ** 20;
 
-/** Caches of steps in registries and layouts. Nothing is asked for before it is needed, and each part of one once. */
+/** Step caches in registries and layouts. Each part is read on demand, once. */
 export class RemoteSteps implements RemoteStepCache {
   readonly #sources: readonly Source[];
   readonly #to: CacheLocation | undefined;
@@ -15,7 +15,7 @@ export class RemoteSteps implements RemoteStepCache {
   readonly #found = new Map<Digest, Source>();
   readonly #added = new Map<string, StepFact>();
 
-  /** @param from asked in this order */
+  /** @param from in the order in which they are searched */
   constructor(from: readonly CacheLocation[], to: CacheLocation | undefined, reporter: Reporter) {
     this.#sources = from.map((location) => new Source(location, reporter));
     this.#to = to;
@@ -63,8 +63,8 @@ export class RemoteSteps implements RemoteStepCache {
   }
 
   /**
-   * Adds what was handed on to what is there. Layers that are there already are not sent.
-   * @throws LktError CONFIG_INVALID when something else is there, and what registries throw
+   * Merges the exported records into the cache. Uploads only the layers that it lacks.
+   * @throws LktError CONFIG_INVALID when the tag holds something else, and what registries throw
    */
   async push(store: Store, signal?: AbortSignal): Promise<void> {
     if (this.#to === undefined || this.#added.size === 0) return;
@@ -73,7 +73,7 @@ export class RemoteSteps implements RemoteStepCache {
     const present = await before.all(signal);
     const facts = new Map<string, StepFact>();
     for (const [key, fact] of this.#added) {
-      // Of a step that was taken from elsewhere, and whose layer nothing needed, it may be nowhere near.
+      // The layer of an imported step that nothing needed may not be in the store.
       const isNear =
         typeof fact === 'string' ||
         (fact.descriptor !== null &&
@@ -94,7 +94,7 @@ export class RemoteSteps implements RemoteStepCache {
   }
 }
 
-/** One place, read as far as it was asked. */
+/** One location, read on demand. */
 class Source {
   readonly #location: CacheLocation;
   readonly #reporter: Reporter;
@@ -120,14 +120,14 @@ class Source {
     return undefined;
   }
 
-  /** All records. @throws LktError */
+  /** Returns all records. @throws LktError */
   async all(signal?: AbortSignal): Promise<ReadonlyMap<string, StepFact>> {
     const parts = (await this.#manifest(signal)) ?? [];
     const maps = await Promise.all(parts.map(async (part) => this.#records(part, signal)));
     return new Map(maps.flatMap((map) => [...map]));
   }
 
-  /** What fails here is said, and is no failure of the build. */
+  /** Runs work whose failure is a warning, not a build failure. */
   async guarded<T>(
     what: string,
     otherwise: T,
@@ -144,7 +144,10 @@ class Source {
     }
   }
 
-  /** Undefined when nothing is there. @throws LktError CONFIG_INVALID when something else is */
+  /**
+   * Returns undefined when the cache does not exist. @throws LktError CONFIG_INVALID when the tag
+   * holds something else
+   */
   async #manifest(signal: AbortSignal | undefined): Promise<readonly Part[] | undefined> {
     const bytes = await this.#location.manifest(signal);
     if (bytes === undefined) return undefined;
@@ -188,7 +191,7 @@ async function diffIdOf(
   signal: AbortSignal | undefined,
 ): Promise<Digest> {
   const digester = new Digester();
-  // Deflate makes no more than 1032 bytes of one.
+  // Deflate expands by a factor of at most 1032.
   const maxBytes = descriptor.size * 1100 + 2 ** 20;
   for await (const chunk of decompressLayer(descriptor, store.read(descriptor), { maxBytes })) {
     signal?.throwIfAborted();

@@ -8,7 +8,10 @@ import {
   thermalThrottles,
 } from '../sandbox/sandbox.ts';
 
-/** Options for bwrap(1), with the filter as descriptor 5. It has no sysfs of its own to give: /sys holds the processors, and no more. */
+/**
+ * Returns options for bwrap(1), with the seccomp filter as descriptor 5. bwrap cannot mount sysfs:
+ * /sys holds only the processors.
+ */
 export function bubblewrapArguments(sandbox: Sandbox, directory: string): readonly string[] {
   const { root, mounts, files, network, workdir, filter } = sandbox;
   const cpus = '/sys/devices/system/cpu';

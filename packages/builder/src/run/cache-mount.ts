@@ -11,8 +11,8 @@ import { type Layers, diffIds } from '../layers/layers.ts';
 import type { MountSources } from './mount-sources.ts';
 
 /**
- * The directory of a cache, made where it is not there: empty, or with what a stage or an image has. Of each content
- * that a cache begins with there is one of its own, as in BuildKit.
+ * Returns the directory of a cache mount, created on first use: empty, or with the content of a
+ * stage or image. Each initial content has a directory of its own, as in BuildKit.
  */
 export async function cacheDirectory(
   mount: ResolvedMount,
@@ -35,7 +35,10 @@ export async function cacheDirectory(
   return { name, path };
 }
 
-/** There is all of it or nothing, whenever this process is killed, and whoever else does the same. */
+/**
+ * Atomic: the directory exists as a whole or not at all, even if this process is killed or another
+ * does the same.
+ */
 async function fill(
   path: string,
   { position }: ResolvedMount,

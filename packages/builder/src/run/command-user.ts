@@ -10,7 +10,9 @@ export const CAPABILITY_NAMES: readonly string[] =
     .split(' ')
     .map((name) => `CAP_${name}`);
 
-/** The user of a command, as the image has it. Undefined: there is none of that name. */
+/**
+ * Returns the user of a command from the image's accounts; undefined if the name does not exist.
+ */
 export function commandUser({ root, user }: Sandbox): User | undefined {
   const read = (path: RawPath): string => {
     const file = resolveIn(root, path);
@@ -19,7 +21,7 @@ export function commandUser({ root, user }: Sandbox): User | undefined {
   return findUser(user, readAccounts(read));
 }
 
-/** What a command finds in its environment. */
+/** Returns the environment of a command. */
 export function commandEnvironment(sandbox: Sandbox): Readonly<Record<string, string>> {
   const given = Object.fromEntries(
     sandbox.env.map((entry) => {

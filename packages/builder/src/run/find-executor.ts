@@ -2,11 +2,11 @@ import { accessSync, constants } from 'node:fs';
 import { isErrno, LktError } from '@lkt/core';
 import { findOnPath } from '../system/tools.ts';
 
-/** Debian's packages. */
+/** Names of Debian packages. */
 const PACKAGES: Readonly<Record<string, string>> = { bwrap: 'bubblewrap' };
 
 /**
- * The program that an executor is; undefined for lkt's own.
+ * Returns the program of an executor; undefined for the built-in one.
  * @throws LktError TOOL_MISSING
  */
 export function findExecutor(name: string): string | undefined {

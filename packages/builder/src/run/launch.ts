@@ -6,16 +6,16 @@ import { rootlessIdError, runtimeConfig } from './oci-runtime.ts';
 import { limitFlags } from './resource-limits.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 
-/** What to start for a sandbox, by a program that starts another. */
+/** How to start a sandbox with a program of the host. */
 export interface Launch {
   readonly argv: readonly string[];
-  /** Open files it gets as descriptors from 4. */
+  /** Open files that it inherits as descriptors from 4 on. */
   readonly extra: readonly number[];
 }
 
 /**
- * How a program of the machine runs a command.
- * @param directory where files for it can be made
+ * Returns how a program of the host runs a command.
+ * @param directory for temporary files
  */
 export function launch(
   { executor, program }: { readonly executor: string; readonly program: string },
@@ -29,7 +29,7 @@ export function launch(
       return openSync(path, 'r');
     };
     const { filter, argv, limits } = sandbox;
-    // Not as words, which all users of the machine may read: a secret can be among the variables.
+    // Arguments are readable by every user of the host, and a variable may be a secret.
     const words = bubblewrapArguments(sandbox, directory).map((word) => `${word}\0`);
     const extra = [open('arguments', words.join(''))];
     if (filter !== undefined) extra.push(open('filter', Buffer.from(filter, 'base64')));
@@ -54,14 +54,15 @@ export function launch(
   };
 }
 
-/** crun refuses a machine with both versions of control groups, and needs none. */
+/** crun rejects a host with a hybrid hierarchy, and does not need control groups here. */
 const HIDDEN = 'mount -t tmpfs none /sys/fs/cgroup';
-/** runc puts a command into groups of its own, but where it may not. */
+/** runc creates control groups of its own where it may. */
 const UNTOUCHED = 'mount -o remount,bind,ro=recursive /sys/fs/cgroup';
 
 /**
- * A command in a pid namespace, with which all of it ends, and in control groups.
- * @param prepare what a shell does before
+ * Returns a command that runs in a pid namespace, with which all its processes end, and in control
+ * groups.
+ * @param prepare shell commands to run first
  */
 function inGroups(
   { groups, limits }: Sandbox,
@@ -91,7 +92,10 @@ function inGroups(
   ];
 }
 
-/** Why a runtime could not start a command: the end of its log, '' when there is nothing in it. */
+/**
+ * Returns the end of a runtime's log, which says why it could not start a command; '' if it is
+ * empty.
+ */
 export function complaintOf(directory: string): string {
   try {
     const lines = readFileSync(join(directory, 'log'), 'utf8').trim().split('\n');
