@@ -10,7 +10,6 @@ export const PENDING: readonly string[] = [
   'packages/http/',
   'packages/image/',
   'packages/inspect/',
-  'packages/machine/',
   'packages/nx-plugin/',
   'packages/oci/',
   'packages/pkg/',

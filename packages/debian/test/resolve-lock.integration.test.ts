@@ -186,7 +186,7 @@ describe('a machine without the keyring or gpgv', () => {
     process.env['PATH'] = dir;
     await expect(resolve({ store })).rejects.toMatchObject({
       code: 'TOOL_MISSING',
-      fix: 'run: apt-get install gpgv',
+      fix: 'run apt-get install gpgv',
     });
   });
 });

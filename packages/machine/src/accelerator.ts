@@ -13,27 +13,31 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isErrno } from '@lkt/core';
 
-/** How QEMU runs the guest's instructions: on the processor (`kvm`), or translated in software (`tcg`). */
+/** QEMU's accelerators: the processor's virtualisation (`kvm`) or software translation (`tcg`). */
 export type AcceleratorName = 'kvm' | 'tcg';
 
+/** The accelerator chosen for a machine. */
 export interface Accelerator {
   readonly name: AcceleratorName;
-  /** Why it is not `kvm`, in words for a user; undefined when it is, or when `tcg` was asked for. */
+  /** Why it is not `kvm`, for messages; undefined if it is, or if `tcg` was requested. */
   readonly reason?: string;
 }
 
+/** Options of `probeAccelerator`. */
 export interface ProbeOptions {
   readonly qemu: string;
-  /** Where the answer is remembered until the next boot of this machine. Without it, every call probes. */
+  /** File that caches the result until the next boot of the host. Without it, every call probes. */
   readonly cacheFile?: string;
   readonly device?: string;
   readonly timeoutMs?: number;
 }
 
 /**
- * Finds out whether KVM works here, by running a guest of 150 bytes that goes into 64-bit mode and ends QEMU.
+ * Reports whether KVM works on this host. Runs a guest of 150 bytes that enters 64-bit mode and
+ * then ends QEMU.
  *
- * `/dev/kvm` being there says little: inside some virtual machines it opens, and the guest never gets anywhere.
+ * The existence of `/dev/kvm` is not enough: in some virtual machines it opens, but the guest never
+ * runs.
  */
 export async function probeAccelerator(options: ProbeOptions): Promise<Accelerator> {
   const device = options.device ?? '/dev/kvm';
@@ -42,21 +46,21 @@ export async function probeAccelerator(options: ProbeOptions): Promise<Accelerat
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return { name: 'tcg', reason: `there is no ${device}` };
     if (isErrno(error, 'EACCES', 'EPERM'))
-      return { name: 'tcg', reason: `this user may not open ${device}` };
+      return { name: 'tcg', reason: `this user lacks access to ${device}` };
     throw error;
   }
-  const key = await situation(options.qemu, device);
-  const known = await remembered(options.cacheFile, key);
+  const key = await cacheKey(options.qemu, device);
+  const known = await readCached(options.cacheFile, key);
   if (known !== undefined) return known;
   const works = await runs64BitGuest(options.qemu, ['-accel', 'kvm'], options.timeoutMs ?? 2000);
   const result: Accelerator = works
     ? { name: 'kvm' }
-    : { name: 'tcg', reason: `${device} does not run a guest` };
-  await remember(options.cacheFile, key, result);
+    : { name: 'tcg', reason: `${device} exists but does not run a guest` };
+  await writeCached(options.cacheFile, key, result);
   return result;
 }
 
-/** Whether QEMU with these arguments runs the probe guest to its end within the time. */
+/** Reports whether QEMU with these arguments runs the probe guest to its end in time. */
 export async function runs64BitGuest(
   qemu: string,
   args: readonly string[],
@@ -73,7 +77,7 @@ export async function runs64BitGuest(
     ].flat(),
     { stdio: 'ignore' },
   );
-  // A guest stuck in the kernel dies late or never: the answer does not wait for that.
+  // Do not wait for the exit: a guest stuck in the kernel may die late or never.
   const code = await new Promise<number | undefined>((resolve) => {
     const timer = setTimeout(() => resolve(undefined), timeoutMs);
     child.once('error', () => resolve(undefined));
@@ -82,20 +86,22 @@ export async function runs64BitGuest(
   });
   child.kill('SIGKILL');
   child.unref();
-  // isa-debug-exit ends QEMU with the byte written, shifted left, plus one.
+  // isa-debug-exit exits with the written byte shifted left by one, plus one.
   return code === (PROBE_ANSWER << 1) + 1;
 }
 
 const PROBE_ANSWER = 0x2a;
 
 /**
- * 16-bit code that loads a descriptor table and enters protected mode; 32-bit code that maps the first 2 MiB with one
+ * 16-bit code that loads a descriptor table and enters protected mode; 32-bit code that maps the
+ * first 2 MiB with one
  * large page and enters long mode; 64-bit code that writes the answer to port 0xf4 and halts.
  */
 const PROBE_CODE = [
   // cli; lgdt cs:[0xb8]; mov eax,cr0; or al,1; mov cr0,eax; jmp 8:0xf0018
   'fa2e660f0116b8000f20c00c010f22c066ea18000f000800',
-  // mov ax,0x10; mov ds,ax; mov es,ax; [0x1000]=0x2003; [0x2000]=0x3003; [0x3000]=0x83, each as 64 bits
+  // mov ax,0x10; mov ds,ax; mov es,ax; [0x1000]=0x2003; [0x2000]=0x3003; [0x3000]=0x83, each as
+  // 64 bits
   '66b810008ed88ec0c7050010000003200000c7050410000000000000c7050020000003300000',
   'c7050420000000000000c7050030000083000000c7050430000000000000',
   // cr3=0x1000; cr4|=PAE; EFER|=LME; cr0|=PG; jmp 0x18:0xf008a
@@ -107,7 +113,10 @@ const PROBE_CODE = [
   '1f0098000f00',
 ].join('');
 
-/** The 64 KiB before 1 MiB; the processor starts at its offset 0xfff0, where a jump leads to the start. */
+/**
+ * Returns the 64 KiB below 1 MiB. The processor starts at offset 0xfff0, which jumps to the start
+ * of the code.
+ */
 function probeRom(): Buffer {
   const rom = Buffer.alloc(0x10000);
   rom.write(PROBE_CODE, 'hex');
@@ -115,21 +124,21 @@ function probeRom(): Buffer {
   return rom;
 }
 
-/** What the answer depends on: this boot of the machine, the device, the program. */
-async function situation(qemu: string, device: string): Promise<string> {
+/** Returns the inputs of the result: the boot of the host, the device and the program. */
+async function cacheKey(qemu: string, device: string): Promise<string> {
   const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
   const { ctimeMs } = await stat(device);
   return [boot.trim(), ctimeMs, qemu].join(' ');
 }
 
-async function remembered(file: string | undefined, key: string): Promise<Accelerator | undefined> {
+async function readCached(file: string | undefined, key: string): Promise<Accelerator | undefined> {
   if (file === undefined) return undefined;
   try {
     const saved: unknown = JSON.parse(await readFile(file, 'utf8'));
     if (typeof saved !== 'object' || saved === null) return undefined;
     if (!('key' in saved) || saved.key !== key || !('name' in saved)) return undefined;
     if (saved.name === 'kvm') return { name: 'kvm' };
-    const reason = 'reason' in saved ? String(saved.reason) : 'it did not work before';
+    const reason = 'reason' in saved ? String(saved.reason) : 'the last probe failed';
     return { name: 'tcg', reason };
   } catch (error) {
     if (error instanceof SyntaxError || isErrno(error, 'ENOENT')) return undefined;
@@ -137,7 +146,11 @@ async function remembered(file: string | undefined, key: string): Promise<Accele
   }
 }
 
-async function remember(file: string | undefined, key: string, result: Accelerator): Promise<void> {
+async function writeCached(
+  file: string | undefined,
+  key: string,
+  result: Accelerator,
+): Promise<void> {
   if (file === undefined) return;
   await mkdir(dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}`;

@@ -2,20 +2,24 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 
-/** What QEMU loads: the files that `lkt build` writes. */
+/** The files of `lkt build` that QEMU loads. */
 export interface BootFiles {
   readonly kernel: string;
-  /** Undefined where the root is a disk. */
+  /** Undefined if the root is a disk. */
   readonly initrd?: string;
-  /** The root, which is the first disk of the machine and is not written to. */
+  /** The root file system: the first disk, read-only. */
   readonly root?: string;
   readonly cmdline: string;
 }
 
 /**
- * The files of the image PREFIX: `PREFIX-kernel`, `PREFIX-initrd.img` and, if it is there, `PREFIX-cmdline`. Of the root
- * of an image, `PREFIX-erofs.img`, `PREFIX-squashfs.img` or `PREFIX.iso`: that, `PREFIX-kernel` and `PREFIX-erofs-cmdline`. PREFIX stands for its root where it has no initrd.
- * @throws LktError NOT_FOUND naming the file that is missing
+ * Returns the boot files of the image PREFIX: `PREFIX-kernel`, `PREFIX-initrd.img` and, if present,
+ * `PREFIX-cmdline`.
+ *
+ * For a root disk (`PREFIX-erofs.img`, `PREFIX-squashfs.img` or `PREFIX.iso`) returns the disk,
+ * `PREFIX-kernel` and the disk's command line, such as `PREFIX-erofs-cmdline`. An image without an
+ * initrd is found by its PREFIX too.
+ * @throws NOT_FOUND with the missing file
  */
 export async function findBootFiles(prefix: string): Promise<BootFiles> {
   if (!(await isFile(`${prefix}-initrd.img`)))
@@ -40,7 +44,10 @@ export async function findBootFiles(prefix: string): Promise<BootFiles> {
   }
 }
 
-/** What a file is the root of, if by its name it is one that a kernel mounts without an initrd. */
+/**
+ * Returns the prefix and kind of a root disk that a kernel mounts without an initrd, judged by its
+ * name.
+ */
 export function rootDisk(
   path: string,
 ): { readonly base: string; readonly kind: string } | undefined {
@@ -48,6 +55,7 @@ export function rootDisk(
   return base === undefined ? undefined : { base, kind };
 }
 
+/** Reports whether a path is a file. */
 export async function isFile(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isFile();
@@ -57,12 +65,15 @@ export async function isFile(path: string): Promise<boolean> {
   }
 }
 
-/** Who named a config, or one of the three files, wanted the image that it belongs to. */
+/**
+ * Suggests a command to a user who passed a config, or one of the three files, instead of the
+ * prefix.
+ */
 function fixFor(prefix: string): string {
   const image = prefix.replace(/-(?:kernel|initrd\.img|cmdline)$/, '');
-  if (image !== prefix) return `name all three files at once: lkt run ${basename(image)}`;
+  if (image !== prefix) return `pass their common prefix: lkt run ${basename(image)}`;
   const name = basename(prefix).replace(/\.ya?ml$/, '');
   return name === basename(prefix)
-    ? 'build it first: lkt build NAME.yml'
-    : `build it first, then name what was built: lkt run ${name}`;
+    ? 'run lkt build NAME.yml'
+    : `run lkt build, then lkt run ${name}`;
 }

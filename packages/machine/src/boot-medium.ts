@@ -1,11 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { isFile, rootDisk } from './boot-files.ts';
 
-/** A file that a machine boots by itself: a disk, an ISO image, or an EFI program. */
+/** A file that firmware boots: a disk, an ISO image, or an EFI program. */
 export interface BootMedium {
   readonly path: string;
   readonly kind: 'disk' | 'cdrom' | 'program';
-  /** As QEMU calls it. */
+  /** QEMU's name of the format. */
   readonly format: 'raw' | 'qcow2' | 'vpc' | 'vmdk';
   readonly firmware: 'bios' | 'efi';
 }
@@ -17,8 +17,9 @@ const FORMATS: Readonly<Record<string, BootMedium['format']>> = {
 };
 
 /**
- * The medium at a path, by its name; undefined for whatever has another name, and for none.
- * @param isEfi undefined: what the medium is made for
+ * Returns the boot medium at a path, judged by its name; undefined for other names and missing
+ * files.
+ * @param isEfi undefined: the firmware for which the medium was made
  */
 export async function findBootMedium(
   path: string,
@@ -29,20 +30,23 @@ export async function findBootMedium(
   if (!(await isFile(path)) || (end === 'iso' && (await isRoot(path)))) return undefined;
   const kind = end === 'iso' ? 'cdrom' : end === 'efi' ? 'program' : 'disk';
   const format = FORMATS[end] ?? 'raw';
-  const forEfi =
+  const usesEfi =
     kind === 'program' ||
     (isEfi ?? (format === 'raw' ? await isForEfi(path) : /-efi\.[^.]*$/.test(path)));
-  return { path, kind, format, firmware: forEfi ? 'efi' : 'bios' };
+  return { path, kind, format, firmware: usesEfi ? 'efi' : 'bios' };
 }
 
-/** Whether an ISO image is not for firmware but for the kernel beside it. */
+/** Reports whether an ISO image is a root for the kernel beside it instead of a boot medium. */
 async function isRoot(path: string): Promise<boolean> {
   if (!(await isFile(`${rootDisk(path)?.base}-iso-cmdline`))) return false;
   await using file = await open(path, 'r');
   return (await bootCatalog(file)) === undefined;
 }
 
-/** Whether there is a GUID partition table, or an ISO image whose first boot image is for EFI. */
+/**
+ * Reports whether a disk has a GUID partition table, or an ISO image whose first boot entry is for
+ * EFI.
+ */
 async function isForEfi(path: string): Promise<boolean> {
   await using file = await open(path, 'r');
   if ((await textAt(file, 512, 8)) === 'EFI PART') return true;
@@ -51,7 +55,7 @@ async function isForEfi(path: string): Promise<boolean> {
   return (await bytesAt(file, catalog * ISO_SECTOR + 1, 1)).readUInt8(0) === EFI_PLATFORM;
 }
 
-/** The sector of an ISO image that says what firmware can boot; undefined without one. */
+/** Returns the sector of an ISO image's boot catalog (El Torito), or undefined without one. */
 async function bootCatalog(file: FileHandle): Promise<number | undefined> {
   const record = 17 * ISO_SECTOR;
   if ((await textAt(file, record, 30)) !== '\0CD001\x01EL TORITO SPECIFICATION') return undefined;
@@ -65,7 +69,7 @@ async function textAt(file: FileHandle, position: number, length: number): Promi
   return (await bytesAt(file, position, length)).toString('latin1');
 }
 
-/** Zeros where the file has ended. */
+/** Returns `length` bytes, padded with zeros beyond the end of the file. */
 async function bytesAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length);
   await file.read(bytes, 0, length, position);

@@ -3,27 +3,33 @@ import { open, stat, unlink } from 'node:fs/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { toolMissing } from './tool.ts';
 
+/** Formats of disk files. */
 export type DiskFormat = 'raw' | 'qcow2';
 
-/** A file that the guest sees as a disk: `/dev/vda`, `/dev/vdb`… in the order they are given. */
+/** A file that the guest sees as a disk: `/dev/vda`, `/dev/vdb`… in the given order. */
 export interface Disk {
   /** Undefined: a file named after the image. */
   readonly path?: string;
-  /** In bytes, for a file that does not exist yet. */
+  /** Bytes; the size of a new file. */
   readonly size?: number;
   readonly format: DiskFormat;
 }
 
 /**
- * Reads `[file=]PATH[,size=1G][,format=raw|qcow2]`; without PATH a size is needed. A size without unit is in MiB.
+ * Parses `[file=]PATH[,size=1G][,format=raw|qcow2]`; without PATH a size is required. A size
+ * without unit is in MiB.
  *
- * The format is never guessed from the content: a guest can write to its raw disk whatever a guess would look at.
- * @throws LktError USAGE_INVALID
+ * The format never depends on the content, because a guest can write any content to its raw disk.
+ * @throws USAGE_INVALID
+ * @example
+ * ```ts
+ * parseDisk('data.img,size=1G'); // { path: 'data.img', size: 1073741824, format: 'raw' }
+ * ```
  */
 export function parseDisk(text: string): Disk {
   const wrong = (why: string): LktError =>
     new LktError('USAGE_INVALID', `--disk ${text}: ${why}`, {
-      fix: 'write it as PATH,size=1G,format=qcow2; size and format may be left out',
+      fix: 'write it as PATH,size=1G,format=qcow2; size and format are optional',
     });
   let path: string | undefined;
   let size: number | undefined;
@@ -34,7 +40,7 @@ export function parseDisk(text: string): Disk {
       size = bytes(value);
       if (size === undefined) throw wrong(`"${value}" is not a size`);
     } else if (key === 'format') {
-      if (value !== 'raw' && value !== 'qcow2') throw wrong(`the format is not raw or qcow2`);
+      if (value !== 'raw' && value !== 'qcow2') throw wrong('the format must be raw or qcow2');
       format = value;
     } else if (path === undefined) {
       path = key === 'file' ? value : part;
@@ -42,7 +48,7 @@ export function parseDisk(text: string): Disk {
       throw wrong(`"${part}" is neither size nor format`);
     }
   }
-  if (path === '' || (path === undefined && size === undefined)) throw wrong('no path is given');
+  if (path === '' || (path === undefined && size === undefined)) throw wrong('the path is missing');
   return {
     path,
     size,
@@ -51,8 +57,9 @@ export function parseDisk(text: string): Disk {
 }
 
 /**
- * Makes the file if it is not there. One that is there is left as it is, whatever its size.
- * @throws LktError NOT_FOUND (absent, and no size), TOOL_MISSING (qcow2 without qemu-img), DISK_FULL
+ * Creates the file of a disk unless it exists. An existing file keeps its size.
+ * @throws NOT_FOUND (missing file and no size), TOOL_MISSING (qcow2 without qemu-img), DISK_FULL,
+ * IO_FAILED
  */
 export async function ensureDisk(disk: Disk & { readonly path: string }): Promise<void> {
   try {
@@ -63,7 +70,7 @@ export async function ensureDisk(disk: Disk & { readonly path: string }): Promis
   }
   if (disk.size === undefined) {
     throw new LktError('NOT_FOUND', `there is no disk ${disk.path}`, {
-      fix: `give a size to create it: --disk ${disk.path},size=1G`,
+      fix: `add a size to create it: --disk ${disk.path},size=1G`,
     });
   }
   if (disk.format === 'qcow2') return createQcow2(disk.path, disk.size);
@@ -73,7 +80,7 @@ export async function ensureDisk(disk: Disk & { readonly path: string }): Promis
   } catch (error) {
     await unlink(disk.path);
     throw isErrno(error, 'ENOSPC', 'EFBIG')
-      ? new LktError('DISK_FULL', `there is no room for the disk ${disk.path}`, { cause: error })
+      ? new LktError('DISK_FULL', `not enough space for the disk ${disk.path}`, { cause: error })
       : error;
   } finally {
     await file.close();

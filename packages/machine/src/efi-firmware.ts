@@ -2,14 +2,14 @@ import { access, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toolMissing } from './tool.ts';
 
-/** EFI for a machine: its code, and where it keeps its settings. */
+/** The EFI firmware of a machine: its code, and the file of its variables. */
 export interface EfiFirmware {
   readonly code: string;
   readonly variables: string;
 }
 
-/** Where Debian, Arch and Fedora have it, with 4 MiB first. */
-const PLACES: readonly EfiFirmware[] = [
+/** Paths on Debian, Arch and Fedora, the 4 MiB variants first. */
+const FIRMWARE_PATHS: readonly EfiFirmware[] = [
   ['/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/share/OVMF/OVMF_VARS_4M.fd'],
   ['/usr/share/edk2/x64/OVMF_CODE.4m.fd', '/usr/share/edk2/x64/OVMF_VARS.4m.fd'],
   ['/usr/share/edk2/ovmf/OVMF_CODE.fd', '/usr/share/edk2/ovmf/OVMF_VARS.fd'],
@@ -17,11 +17,11 @@ const PLACES: readonly EfiFirmware[] = [
 ].map(([code = '', variables = '']) => ({ code, variables }));
 
 /**
- * EFI as it is installed on this machine, with settings of its own in `dir`.
- * @throws LktError TOOL_MISSING
+ * Returns the installed EFI firmware, with a copy of the variables in `dir`.
+ * @throws TOOL_MISSING
  */
 export async function prepareEfi(dir: string): Promise<EfiFirmware> {
-  for (const { code, variables } of PLACES) {
+  for (const { code, variables } of FIRMWARE_PATHS) {
     if (!(await isReadable(code)) || !(await isReadable(variables))) continue;
     const own = join(dir, 'variables');
     await copyFile(variables, own);

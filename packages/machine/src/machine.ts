@@ -7,64 +7,83 @@ import { isErrno, LktError } from '@lkt/core';
 import { type Accelerator, type AcceleratorName, probeAccelerator } from './accelerator.ts';
 import type { BootFiles } from './boot-files.ts';
 import type { BootMedium } from './boot-medium.ts';
-import { ConsoleWatch } from './console.ts';
+import { ConsoleWatch } from './console-watch.ts';
 import { type Disk, ensureDisk } from './disk.ts';
 import { type EfiFirmware, prepareEfi } from './efi-firmware.ts';
-import { claimPort, portInUse, type Publication } from './publish.ts';
+import { resolveHostPort, portInUse, type PublishedPort } from './published-port.ts';
 import { QMP_FD, qemuArguments } from './qemu.ts';
 import { openQmp, type Qmp } from './qmp.ts';
-import { Recording } from './recording.ts';
+import { TimelineReporter } from './timeline-reporter.ts';
 import type { Timeline } from './timeline.ts';
 import { toolMissing } from './tool.ts';
 
+/** Options of `runMachine`. */
 export interface MachineOptions {
   readonly files: BootFiles | BootMedium;
-  /** In MiB; 1024 if not given. */
+  /** In MiB; default: 1024. */
   readonly memory?: number;
-  /** What the image needs to boot, in MiB. Less is refused before the boot. */
+  /** Memory in MiB that the image needs to boot. A smaller `memory` is an error. */
   readonly minimumMemory?: number;
   readonly cpus?: number;
-  readonly publish?: readonly Publication[];
+  readonly publish?: readonly PublishedPort[];
   readonly disks?: readonly (Disk & { readonly path: string })[];
   readonly network?: boolean;
-  /** Takes everything the guest writes to its console. Not ended. */
+  /** Receives the guest's console output. Not ended. */
   readonly console: Writable;
-  /** The guest's console reads this process's standard input, and a terminal there is in raw mode until the end. */
+  /**
+   * Connects standard input to the guest's console. A terminal is in raw mode until the machine
+   * ends.
+   */
   readonly interactive?: boolean;
-  /** Ends well once every one of these has been on the console. */
+  /** End the machine successfully when all of these were on the console. */
   readonly expect?: readonly string[];
-  /** Gets the {@link Timeline} when the boot is complete, or the machine ends before that. Called once. */
+  /**
+   * Called once with the {@link Timeline}, when the boot is complete or the machine ends before.
+   */
   readonly onTimeline?: (timeline: Timeline) => void;
   readonly timeoutMs?: number;
   readonly accelerator?: 'auto' | AcceleratorName;
-  /** A file that remembers whether KVM works here. */
+  /** File that caches whether KVM works. */
   readonly acceleratorCache?: string;
-  /** The program; `qemu-system-x86_64` if not given. */
+  /** QEMU program; default: `qemu-system-x86_64`. */
   readonly qemu?: string;
-  readonly onStart?: (started: Started) => void;
+  readonly onStart?: (started: StartedMachine) => void;
   readonly signal?: AbortSignal;
 }
 
-/** What was decided for a machine that is about to run. */
-export interface Started {
+/** A machine about to run. */
+export interface StartedMachine {
   readonly accelerator: Accelerator;
-  /** With the port numbers that are in force. */
-  readonly publish: readonly Publication[];
+  /** With the actual host ports. */
+  readonly publish: readonly PublishedPort[];
 }
 
+/** The end of a machine that did not fail. */
 export interface MachineResult {
-  /** `expected`: all of `expect` was seen. `stopped`: from QEMU's monitor. The others were the guest's own doing. */
+  /**
+   * `expected`: all of `expect` was seen. `stopped`: by QEMU's monitor. The others are the guest's
+   * doing.
+   */
   readonly end: 'expected' | 'powered-off' | 'restarted' | 'stopped';
   readonly accelerator: AcceleratorName;
   readonly seconds: number;
 }
 
 /**
- * Boots an image and runs it to its end. Leaves no process behind, even if this one is killed.
+ * Boots an image and waits for the end of the machine. Leaves no process behind, even if this one
+ * is killed.
  *
- * @throws LktError RUN_FAILED when the guest panics, ends before all of `expect` was seen, or takes longer than
- * `timeoutMs`; when QEMU fails; when there is too little memory or a port is taken. TOOL_MISSING without QEMU or its EFI,
- * HOST_UNSUPPORTED when KVM was asked for and does not work, INTERRUPTED on the signal.
+ * @throws RUN_FAILED if the guest panics, ends before all of `expect` was seen, or exceeds
+ * `timeoutMs`; if QEMU fails; if memory is too small or a port is in use. TOOL_MISSING without QEMU
+ * or its EFI firmware. HOST_UNSUPPORTED if KVM was requested but does not work. INTERRUPTED on the
+ * signal. The errors of `ensureDisk`.
+ * @example
+ * ```ts
+ * const files = await findBootFiles('out/sshd');
+ * const publish = [parsePublishedPort('2222:22')];
+ * const { stdout } = process;
+ * await runMachine({ files, publish, expect: ['sshd is up'], console: stdout });
+ * ```
  */
 export async function runMachine(options: MachineOptions): Promise<MachineResult> {
   const memory = options.memory ?? 1024;
@@ -73,8 +92,8 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
   const qemu = options.qemu ?? 'qemu-system-x86_64';
   await requireQemu(qemu);
   const accelerator = await chooseAccelerator(qemu, options);
-  const publish: Publication[] = [];
-  for (const publication of options.publish ?? []) publish.push(await claimPort(publication));
+  const publish: PublishedPort[] = [];
+  for (const port of options.publish ?? []) publish.push(await resolveHostPort(port));
   for (const disk of options.disks ?? []) await ensureDisk(disk);
   await using efi = await efiOf(options.files);
   options.onStart?.({ accelerator, publish });
@@ -89,14 +108,14 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
     network: options.network ?? true,
   });
   const started = performance.now();
-  const recording = options.onTimeline && new Recording(started, options.onTimeline);
+  const reporter = options.onTimeline && new TimelineReporter(started, options.onTimeline);
   const child = await start(qemu, args, options.interactive ?? false);
-  const outcome = await attend(child, options, recording);
+  const outcome = await supervise(child, options, reporter);
   const seconds = (performance.now() - started) / 1000;
-  return { end: judge(outcome, options, publish), accelerator: accelerator.name, seconds };
+  return { end: resultOf(outcome, options, publish), accelerator: accelerator.name, seconds };
 }
 
-/** The firmware that a medium needs, until it is disposed of. */
+/** Prepares the firmware that a medium needs; disposing removes it. */
 async function efiOf(
   files: MachineOptions['files'],
 ): Promise<AsyncDisposable & { readonly firmware?: EfiFirmware }> {
@@ -112,8 +131,8 @@ function requireMemory(memory: number, minimum: number): void {
   if (memory >= minimum) return;
   throw new LktError(
     'RUN_FAILED',
-    `the image needs ${minimum} MiB of memory to boot, and the machine would have ${memory}`,
-    { fix: `give it more: --mem ${minimum}` },
+    `the image needs ${minimum} MiB of memory to boot, but the machine has ${memory} MiB`,
+    { fix: `add --mem ${minimum}` },
   );
 }
 
@@ -137,13 +156,16 @@ async function chooseAccelerator(qemu: string, options: MachineOptions): Promise
   const found = await probeAccelerator({ qemu, cacheFile });
   if (options.accelerator === 'kvm' && found.name !== 'kvm') {
     throw new LktError('HOST_UNSUPPORTED', `KVM does not work here: ${found.reason ?? ''}`, {
-      fix: 'run without --accel, which falls back to software',
+      fix: 'leave out --accel to fall back to software translation',
     });
   }
   return found;
 }
 
-/** QEMU, started. With `setpriv` (util-linux) in front the kernel ends it when this process dies. */
+/**
+ * Starts QEMU, under `setpriv` (util-linux) if possible: the kernel then kills it when this process
+ * dies.
+ */
 async function start(
   qemu: string,
   args: readonly string[],
@@ -160,26 +182,26 @@ async function start(
   });
 }
 
-/** Why lkt ended the machine, if it did. */
-type Stop = 'expected' | 'panic' | 'timeout' | 'interrupted';
+/** The reason why lkt ended the machine. */
+type StopReason = 'expected' | 'panic' | 'timeout' | 'interrupted';
 
 interface Outcome {
-  readonly stop: Stop | undefined;
-  /** QEMU's reason; undefined if it said none. */
+  readonly stop: StopReason | undefined;
+  /** QEMU's shutdown reason; undefined if QEMU failed. */
   readonly shutdown: string | undefined;
   readonly exitCode: number | null;
   readonly errors: string;
   readonly watch: ConsoleWatch;
 }
 
-/** Follows a running QEMU until it is gone. */
-async function attend(
+/** Supervises QEMU until it exits. */
+async function supervise(
   child: ChildProcess,
   options: MachineOptions,
-  recording: Recording | undefined,
+  reporter: TimelineReporter | undefined,
 ): Promise<Outcome> {
   const watch = new ConsoleWatch(options.expect ?? []);
-  let stop: Stop | undefined;
+  let stop: StopReason | undefined;
   let shutdown: string | undefined;
   let errors = '';
   const timers: NodeJS.Timeout[] = [];
@@ -191,7 +213,7 @@ async function attend(
       shutdown ??= reason;
     },
   });
-  const end = (why: Stop): void => {
+  const end = (why: StopReason): void => {
     if (stop !== undefined) return;
     stop = why;
     qmp.quit();
@@ -199,7 +221,7 @@ async function attend(
   };
   const interrupted = (): void => end('interrupted');
   options.signal?.addEventListener('abort', interrupted);
-  // An event of before comes to nobody.
+  // An earlier abort fires no event.
   if (options.signal?.aborted === true) interrupted();
   if (options.timeoutMs !== undefined) later(options.timeoutMs, () => end('timeout'));
   child.stderr?.on('data', (chunk: Buffer) => {
@@ -211,12 +233,12 @@ async function attend(
   });
   const pumped = pump(child.stdout as Readable, options.console, (chunk) => {
     watch.push(chunk);
-    recording?.push(chunk);
+    reporter?.push(chunk);
     if (options.expect !== undefined && options.expect.length > 0 && watch.missing.length === 0)
-      // What was expected may be in the middle of the line that ends the boot.
-      if (recording?.open === true) later(LINE_GRACE_MS, () => end('expected'));
+      // The expected text may be in the line that ends the boot: wait for its end.
+      if (reporter?.isOpen === true) later(LINE_GRACE_MS, () => end('expected'));
       else end('expected');
-    // The reason and the trace come after the first line of a panic.
+    // The reason and the trace follow the first line of a panic.
     else if (watch.panicked) later(PANIC_GRACE_MS, () => end('panic'));
   });
   try {
@@ -224,7 +246,7 @@ async function attend(
     return { stop, shutdown, exitCode, errors: errors.trim(), watch };
   } finally {
     for (const timer of timers) clearTimeout(timer);
-    recording?.stop();
+    reporter?.stop();
     options.signal?.removeEventListener('abort', interrupted);
     child.kill('SIGKILL');
   }
@@ -234,7 +256,7 @@ const STOP_GRACE_MS = 2000;
 const PANIC_GRACE_MS = 500;
 const LINE_GRACE_MS = 1000;
 
-/** Copies what comes, no faster than `output` takes it. An output that goes away does not stop the reading. */
+/** Copies the input with backpressure. Continues to read if the output is closed. */
 async function pump(
   input: Readable,
   output: Writable,
@@ -253,10 +275,10 @@ async function pump(
   }
 }
 
-function judge(
+function resultOf(
   outcome: Outcome,
   options: MachineOptions,
-  publish: readonly Publication[],
+  publish: readonly PublishedPort[],
 ): MachineResult['end'] {
   const { stop, shutdown, watch } = outcome;
   if (stop === 'expected') return 'expected';
@@ -287,13 +309,13 @@ function failure(message: string, watch: ConsoleWatch): LktError {
   );
 }
 
-function qemuFailed(outcome: Outcome, publish: readonly Publication[]): LktError {
+function qemuFailed(outcome: Outcome, publish: readonly PublishedPort[]): LktError {
   const rule = /Could not set up host forwarding rule '(?:tcp|udp):([^-]+)-/.exec(outcome.errors);
   const taken = publish.find(({ address, hostPort }) => rule?.[1] === `${address}:${hostPort}`);
   if (taken !== undefined) return portInUse(`${taken.address}:${taken.hostPort}`, taken);
   if (outcome.errors.includes('cannot set up guest memory')) {
-    return new LktError('HOST_UNSUPPORTED', 'this machine has too little memory for the guest', {
-      fix: 'give it less: --mem 512',
+    return new LktError('HOST_UNSUPPORTED', 'the host has too little memory for the guest', {
+      fix: 'use a smaller value, such as --mem 512',
     });
   }
   const how = outcome.exitCode === null ? 'was killed' : `ended with status ${outcome.exitCode}`;

@@ -2,32 +2,32 @@ import { writeFile } from 'node:fs/promises';
 import { isErrno, LktError } from '@lkt/core';
 
 const SECTOR = 2048;
-/** Where the parts are, in sectors: the system area comes before (ECMA-119, 6.2.1). */
+/** Positions of the parts in sectors. The system area precedes them (ECMA-119, 6.2.1). */
 const PRIMARY = 16;
 const TERMINATOR = 17;
 const PATHS_LITTLE = 18;
 const PATHS_BIG = 19;
 const ROOT = 20;
 const FILE = 21;
-/** libarchive takes nothing shorter for an ISO image. */
-const LEAST = 32;
+/** Minimum for libarchive to recognise an ISO image. */
+const MIN_SECTORS = 32;
 const PATH_TABLE_SIZE = 10;
-/** As Linux shows it: `config`. */
-const NAME = 'CONFIG.;1';
-/** No machine reads more, and it is in memory. */
-const MAX_SIZE = 16 * 2 ** 20;
+/** Linux shows it as `config`. */
+const FILE_NAME = 'CONFIG.;1';
+/** Bytes. The metadata is in memory, and no guest reads more. */
+const MAX_METADATA_BYTES = 16 * 2 ** 20;
 
 /**
- * An ISO 9660 image with one file, `config`, which is where LinuxKit's machines find their metadata. Equal metadata
- * gives equal bytes: there are no times in it.
- * @throws LktError USAGE_INVALID for more than 16 MiB
+ * Returns an ISO 9660 image with one file, `config`, in which LinuxKit's guests look for metadata.
+ * Equal metadata gives equal bytes: the image contains no times.
+ * @throws USAGE_INVALID for more than 16 MiB
  */
 export function metadataDisk(metadata: Uint8Array): Buffer {
-  if (metadata.length > MAX_SIZE)
-    throw new LktError('USAGE_INVALID', `metadata of ${metadata.length} bytes is too long`, {
-      fix: 'bring large files to the machine in its image, or on a disk of their own',
+  if (metadata.length > MAX_METADATA_BYTES)
+    throw new LktError('USAGE_INVALID', `metadata of ${metadata.length} bytes exceeds 16 MiB`, {
+      fix: 'put large files into the image or on a disk',
     });
-  const sectors = Math.max(LEAST, FILE + Math.ceil(metadata.length / SECTOR));
+  const sectors = Math.max(MIN_SECTORS, FILE + Math.ceil(metadata.length / SECTOR));
   const disk = Buffer.alloc(sectors * SECTOR);
   primary(disk.subarray(PRIMARY * SECTOR), sectors);
   descriptor(disk.subarray(TERMINATOR * SECTOR), 255);
@@ -44,14 +44,18 @@ export function metadataDisk(metadata: Uint8Array): Buffer {
   const directory = Buffer.concat([
     record(ROOT, SECTOR, '\0', true),
     record(ROOT, SECTOR, '\u0001', true),
-    record(metadata.length === 0 ? 0 : FILE, metadata.length, NAME, false),
+    record(metadata.length === 0 ? 0 : FILE, metadata.length, FILE_NAME, false),
   ]);
   directory.copy(disk, ROOT * SECTOR);
   disk.set(metadata, FILE * SECTOR);
   return disk;
 }
 
-/** Writes it. @returns its size @throws LktError IO_FAILED */
+/**
+ * Writes a metadata disk.
+ * @returns size in bytes
+ * @throws USAGE_INVALID, IO_FAILED
+ */
 export async function writeMetadataDisk(path: string, metadata: Uint8Array): Promise<number> {
   const disk = metadataDisk(metadata);
   try {
@@ -63,7 +67,7 @@ export async function writeMetadataDisk(path: string, metadata: Uint8Array): Pro
   return disk.length;
 }
 
-/** ECMA-119, 8.4. */
+/** Writes the primary volume descriptor (ECMA-119, 8.4). */
 function primary(sector: Buffer, sectors: number): void {
   descriptor(sector, 1);
   sector.fill(' ', 8, 72).write('CONFIG', 40, 'latin1');
@@ -75,7 +79,7 @@ function primary(sector: Buffer, sectors: number): void {
   sector.writeUInt32BE(PATHS_BIG, 148);
   record(ROOT, SECTOR, '\0', true).copy(sector, 156);
   sector.fill(' ', 190, 813);
-  // No time at all is sixteen zeros (8.4.26.1).
+  // Sixteen zeros mean no time (8.4.26.1).
   for (const at of [813, 830, 847, 864]) sector.fill('0', at, at + 16);
   sector[881] = 1;
 }
@@ -86,7 +90,7 @@ function descriptor(sector: Buffer, type: number): void {
   sector[6] = 1;
 }
 
-/** ECMA-119, 9.1. */
+/** Returns a directory record (ECMA-119, 9.1). */
 function record(start: number, size: number, name: string, isDirectory: boolean): Buffer {
   const bytes = Buffer.alloc((33 + name.length + 1) & ~1);
   bytes[0] = bytes.length;

@@ -3,37 +3,38 @@ import type { BootFiles } from './boot-files.ts';
 import type { BootMedium } from './boot-medium.ts';
 import type { Disk } from './disk.ts';
 import type { EfiFirmware } from './efi-firmware.ts';
-import type { Publication } from './publish.ts';
+import type { PublishedPort } from './published-port.ts';
 
+/** Options of `qemuArguments`. */
 export interface QemuOptions {
   readonly files: BootFiles | BootMedium;
-  /** Undefined: a BIOS. */
+  /** Undefined: BIOS. */
   readonly efi?: EfiFirmware;
   readonly accelerator: AcceleratorName;
   /** In MiB. */
   readonly memory: number;
   readonly cpus: number;
-  readonly publish: readonly Publication[];
+  readonly publish: readonly PublishedPort[];
   readonly disks: readonly (Disk & { readonly path: string })[];
-  /** Undefined: no network card at all. */
+  /** Whether the machine has a network card. */
   readonly network: boolean;
 }
 
-/** The descriptor on which QEMU finds the socket of its machine protocol. */
+/** File descriptor of QEMU's QMP socket. */
 export const QMP_FD = 3;
 
 /**
- * A processor in software does instructions for whole strings a byte at a time: without these the guest's kernel copies and wipes
- * memory by other ones, and its init runs after seven eighths of the time.
+ * TCG executes string instructions byte by byte. Without erms and fsrm the guest's kernel copies
+ * memory with other instructions, and its init needs an eighth less time.
  */
 const SOFTWARE_CPU = 'max,-erms,-fsrm';
 
 /**
- * The arguments for `qemu-system-x86_64`. Every device is named here: nothing comes from QEMU's defaults or the
- * user's QEMU configuration.
+ * Returns the arguments for `qemu-system-x86_64`. They name every device: neither QEMU's defaults
+ * nor the user's configuration apply.
  *
- * The console is the first serial port, on standard input and output, with QEMU's monitor behind Ctrl-A (`x` ends it).
- * The board is `pc`: `microvm` hangs now and then without KVM.
+ * The console is the first serial port, on standard input and output; Ctrl-A reaches QEMU's monitor
+ * (`x` ends QEMU). The board is `pc`, because `microvm` sometimes hangs without KVM.
  */
 export function qemuArguments(options: QemuOptions): readonly string[] {
   return [
@@ -65,7 +66,7 @@ function kernel(
   return ['-kernel', path, ...unpacked, '-append', whole];
 }
 
-/** The root of the kernel, before all other disks. */
+/** Returns the root disk, which precedes all others. */
 function rootDisk(path: string): readonly string[] {
   return [
     ['-drive', `file=${escaped(path)},format=raw,if=none,id=root,readonly=on`],
@@ -73,7 +74,10 @@ function rootDisk(path: string): readonly string[] {
   ].flat();
 }
 
-/** What the firmware starts from, before all other disks. An EFI program it gets from QEMU itself. */
+/**
+ * Returns the device that firmware boots, which precedes all others. QEMU itself loads an EFI
+ * program.
+ */
 function medium({ path, kind, format }: BootMedium): readonly string[] {
   if (kind === 'program') return ['-kernel', path];
   const options = kind === 'cdrom' ? ',media=cdrom,readonly=on' : '';
@@ -92,8 +96,11 @@ function firmware({ code, variables }: EfiFirmware): readonly string[] {
   ].flat();
 }
 
-/** The card's boot ROM is left out: it belongs to another Debian package, and nothing boots from the network. */
-function network(publish: readonly Publication[]): readonly string[] {
+/**
+ * The card has no boot ROM: that is in another Debian package, and no machine boots from the
+ * network.
+ */
+function network(publish: readonly PublishedPort[]): readonly string[] {
   const forwards = publish.map(
     ({ protocol, address, hostPort, guestPort }) =>
       `,hostfwd=${protocol}:${address}:${hostPort}-:${guestPort}`,
@@ -116,12 +123,14 @@ function escaped(path: string): string {
   return path.replaceAll(',', ',,');
 }
 
-/** A kernel that panics would wait for ever; this way the machine ends. What the image says about it wins. */
+/** Makes a panicking kernel reset, which ends the machine, unless the image sets `panic=`. */
 function rebootOnPanic(cmdline: string): string {
   return /(^|\s)panic=/.test(cmdline) ? cmdline : `${cmdline} panic=-1`.trim();
 }
 
-/** In software, on a busy machine, ticks come late: a kernel that counts them panics as the timer does not work. */
+/**
+ * Disables the timer check: with TCG on a busy host ticks arrive late, and the kernel would panic.
+ */
 function withoutTimerCheck(cmdline: string): string {
   return /(^|\s)no_timer_check(\s|$)/.test(cmdline) ? cmdline : `${cmdline} no_timer_check`.trim();
 }

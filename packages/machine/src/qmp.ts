@@ -1,20 +1,23 @@
 import type { Duplex } from 'node:stream';
 
-/** What QEMU says about the end of a guest (QEMU's qapi/run-state.json, SHUTDOWN and GUEST_PANICKED). */
+/** QEMU's events about the end of a guest (qapi/run-state.json, SHUTDOWN and GUEST_PANICKED). */
 export interface QmpEvents {
   /** `guest-shutdown`, `guest-reset`, `guest-panic`, `host-qmp-quit`, `host-signal`, `host-ui`… */
   shutdown(reason: string): void;
 }
 
-/** The two things lkt says over QEMU's machine protocol: listen to how the guest ends, and end it. */
+/** A connection by the QEMU machine protocol. */
 export interface Qmp {
-  /** Asks QEMU to write out its disks and end. */
+  /** Asks QEMU to flush its disks and exit. */
   quit(): void;
 }
 
-const LINE_LIMIT = 1024 * 1024;
+const MAX_LINE_CHARS = 1024 * 1024;
 
-/** Speaks QMP on a socket. A peer that is gone or talks nonsense is ignored: the process's end says the rest. */
+/**
+ * Opens QMP on a socket. Ignores protocol errors and a closed peer: the exit of the process tells
+ * the rest.
+ */
 export function openQmp(socket: Duplex, events: QmpEvents): Qmp {
   let pending = '';
   socket.setEncoding('utf8');
@@ -22,7 +25,7 @@ export function openQmp(socket: Duplex, events: QmpEvents): Qmp {
   socket.on('data', (text: string) => {
     const lines = (pending + text).split('\n');
     pending = lines.pop() ?? '';
-    if (pending.length > LINE_LIMIT) socket.destroy();
+    if (pending.length > MAX_LINE_CHARS) socket.destroy();
     for (const line of lines) handle(line, events);
   });
   const say = (command: string): void => {

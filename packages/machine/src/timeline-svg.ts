@@ -5,13 +5,13 @@ const LABELS = 260;
 const PLOT = 640;
 const MARGIN = 12;
 const TOP = 48;
-/** For the length that is written after a bar. */
+/** Space for the duration after a bar. */
 const RIGHT = 70;
-const LONGEST_LABEL = 40;
+const MAX_LABEL_CHARS = 40;
 
 /**
- * A picture of a {@link Timeline}: a bar for every step, on the seconds since QEMU was started, for light and dark backgrounds. One
- * file that asks nobody for anything. The same timeline gives the same bytes.
+ * Returns an SVG of a {@link Timeline}: a bar for every step, in seconds since the start of QEMU,
+ * for light and dark backgrounds. It refers to no other resource. Equal timelines give equal bytes.
  */
 export function timelineSvg(timeline: Timeline): string {
   const { firmware, end } = timeline;
@@ -51,10 +51,10 @@ function title(end: Timeline['end'], total: number, more: true | undefined): str
     failures: 'boot ended with failures',
     none: 'boot not complete',
   };
-  return `${ends[end]} after ${total.toFixed(3)} s${more ? '; there were more steps' : ''}`;
+  return `${ends[end]} after ${total.toFixed(3)} s${more ? '; more steps are not shown' : ''}`;
 }
 
-/** Whole, or round parts of seconds, ten at most. */
+/** Returns at most ten ticks, at whole seconds or round fractions. */
 function ticks(total: number): readonly number[] {
   const size = 10 ** Math.floor(Math.log10(total / 10));
   const step = [1, 2, 5, 10].map((times) => times * size).find((one) => total / one <= 10) ?? total;
@@ -69,9 +69,9 @@ function kindOf(name: string): string {
   return ['onboot', 'service'].includes(first) ? first : 'init';
 }
 
-/** What fits beside the bars; the whole name is in the title. */
+/** Shortens a label; the full name is in the bar's title. */
 function cut(text: string): string {
-  return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
+  return text.length > MAX_LABEL_CHARS ? `${text.slice(0, MAX_LABEL_CHARS - 1)}…` : text;
 }
 
 function number(value: number): string {

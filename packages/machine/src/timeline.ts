@@ -1,26 +1,30 @@
 import { stripVTControlCharacters } from 'node:util';
 
 /**
- * What a machine did when, until its boot was complete: what PID 1 of an lkt image says on the console, `lkt: STEP SECONDS`
- * (docs/guest.md).
+ * The steps of a boot until it was complete, from the console messages of an lkt image's PID 1:
+ * `lkt: STEP SECONDS` (docs/guest.md).
  *
- * It is the guest's word: a program that writes to the console before the boot is complete can add steps, and a guest can say any
- * time. What is bounded is the form: {@link BootRecorder}.
+ * Untrusted: any program that writes to the console before the boot is complete can add steps, and
+ * a guest can claim any time. {@link BootRecorder} bounds only their form.
  */
 export interface Timeline {
   readonly version: 1;
-  /** `complete` and `failures` are what PID 1 says at the end; `none` when it has not said it. */
+  /** `complete` and `failures` are PID 1's final messages; `none` without one. */
   readonly end: 'complete' | 'failures' | 'none';
-  /** Seconds between the start of QEMU and that of the guest's clock, at most: firmware, and the kernel unpacking itself. */
+  /**
+   * Maximum seconds between the start of QEMU and that of the guest's clock: firmware, and
+   * unpacking of the kernel.
+   */
   readonly firmware: number;
-  /** In the order of their starts. */
+  /** Ordered by start. */
   readonly steps: readonly TimelineStep[];
-  /** There were more steps than are kept. */
+  /** More steps occurred than are kept. */
   readonly more?: true;
 }
 
+/** A step of the boot. */
 export interface TimelineStep {
-  /** What PID 1 calls it, such as `onboot 001-dhcp`; `kernel` is all before PID 1. */
+  /** PID 1's name of the step, such as `onboot 001-dhcp`; `kernel` is the time before PID 1. */
   readonly name: string;
   /** Seconds of the guest's clock, which starts with the kernel. Never after `end`. */
   readonly start: number;
@@ -28,42 +32,43 @@ export interface TimelineStep {
   readonly failed?: true;
 }
 
-const MOST_STEPS = 1000;
-const LONGEST_NAME = 120;
-/** What of a line without an end is looked at. */
-const LONGEST_LINE = 4096;
-/** Before it there may be the prompt of a program. */
-const BEGIN = 'lkt: ';
-const SAID = /^(\S.*) (\d{1,6}\.\d{3})\r*$/;
+const MAX_STEPS = 1000;
+const MAX_NAME_CHARS = 120;
+/** Maximum characters kept of an unfinished line. */
+const MAX_LINE_CHARS = 4096;
+/** May follow a program's prompt on the line. */
+const LINE_PREFIX = 'lkt: ';
+const STEP_LINE = /^(\S.*) (\d{1,6}\.\d{3})\r*$/;
 const COMPLETE = 'boot complete';
 const ENDED = /^boot ended with \d+ failures$/;
 const FAILED = /^(.+?) failed: /;
 const STARTS = ' starts';
 
 /**
- * Reads a console as it comes and makes a {@link Timeline} of it: at most 1000 steps, whose names are 120 characters without
- * control characters, with times below a million seconds. Lines of another form are passed over, and all after the end of the boot.
+ * Reads a console in chunks and collects a {@link Timeline}: at most 1000 steps, with names of up
+ * to 120 printable ASCII characters and times below a million seconds. Ignores lines of other
+ * forms, and everything after the end of the boot.
  */
 export class BootRecorder {
   readonly #steps: TimelineStep[] = [];
-  /** Steps that have said their start, and when it was. */
+  /** Start times of the steps that announced their start. */
   readonly #started = new Map<string, number>();
   #line = '';
-  /** When the last step ended of those that follow one another. */
+  /** End of the last step in sequence. */
   #now = 0;
   #firmware: number | undefined;
   #more = false;
   #end: Timeline['end'] = 'none';
 
-  /** `seconds` have gone by since QEMU was started. */
+  /** Reads a chunk that arrived `seconds` after the start of QEMU. */
   push(chunk: Uint8Array, seconds: number): void {
     if (this.ended) return;
     const lines = (this.#line + Buffer.from(chunk).toString('latin1')).split('\n');
-    this.#line = (lines.pop() ?? '').slice(-LONGEST_LINE);
-    for (const line of lines) if (!this.ended) this.#read(line.slice(-LONGEST_LINE), seconds);
+    this.#line = (lines.pop() ?? '').slice(-MAX_LINE_CHARS);
+    for (const line of lines) if (!this.ended) this.#read(line.slice(-MAX_LINE_CHARS), seconds);
   }
 
-  /** PID 1 has said that the boot is over. */
+  /** Reports whether PID 1 has announced the end of the boot. */
   get ended(): boolean {
     return this.#end !== 'none';
   }
@@ -79,26 +84,26 @@ export class BootRecorder {
   }
 
   #read(line: string, seconds: number): void {
-    const begin = line.indexOf(BEGIN);
+    const begin = line.indexOf(LINE_PREFIX);
     if (begin === -1) return;
-    const [, said, time] = SAID.exec(line.slice(begin + BEGIN.length)) ?? [];
-    if (said === undefined) return;
+    const [, step, time] = STEP_LINE.exec(line.slice(begin + LINE_PREFIX.length)) ?? [];
+    if (step === undefined) return;
     const at = Number(time);
     this.#firmware = Math.max(0, Math.min(this.#firmware ?? seconds, seconds - at));
-    const text = plain(said);
+    const text = plain(step);
     if (text === COMPLETE) this.#end = 'complete';
     else if (ENDED.test(text)) this.#end = 'failures';
     else if (text.endsWith(STARTS)) this.#start(nameOf(text.slice(0, -STARTS.length)), at);
-    else this.#take(text, at);
+    else this.#finish(text, at);
   }
 
   #start(name: string, at: number): void {
-    if (this.#started.size < MOST_STEPS) this.#started.set(name, at);
+    if (this.#started.size < MAX_STEPS) this.#started.set(name, at);
     else this.#more = true;
   }
 
-  #take(text: string, at: number): void {
-    if (this.#steps.length === MOST_STEPS) {
+  #finish(text: string, at: number): void {
+    if (this.#steps.length === MAX_STEPS) {
       this.#more = true;
       return;
     }
@@ -108,7 +113,7 @@ export class BootRecorder {
     const own = this.#started.get(name);
     this.#started.delete(name);
     const start = Math.min(own ?? this.#now, at);
-    // The next one follows on this one, unless this one ran beside others.
+    // The next step starts here, unless this one ran in parallel.
     if (own === undefined) this.#now = Math.max(this.#now, at);
     this.#steps.push({ name, start, end: at, failed: failed === undefined ? undefined : true });
   }
@@ -119,5 +124,5 @@ function plain(text: string): string {
 }
 
 function nameOf(text: string): string {
-  return text.slice(0, LONGEST_NAME);
+  return text.slice(0, MAX_NAME_CHARS);
 }

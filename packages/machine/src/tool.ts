@@ -1,12 +1,12 @@
 import { LktError } from '@lkt/core';
 
-/** The error for a program that is not there, with the command that installs it on Debian. */
+/** Returns the error for a missing program, with the command that installs it on Debian. */
 export function toolMissing(program: string, aptPackage: string): LktError {
   if (program.includes('/'))
     return new LktError('TOOL_MISSING', `there is no program ${program}`, {
-      fix: 'check the path',
+      fix: 'correct the path',
     });
   return new LktError('TOOL_MISSING', `${program} is not installed`, {
-    fix: `apt-get install --no-install-recommends ${aptPackage}`,
+    fix: `run apt-get install --no-install-recommends ${aptPackage}`,
   });
 }

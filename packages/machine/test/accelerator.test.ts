@@ -6,29 +6,29 @@ import { probeAccelerator, runs64BitGuest } from '../src/accelerator.ts';
 
 const qemu = 'qemu-system-x86_64';
 
-test('the probe guest gets to its end where the accelerator works', async () => {
+test('the probe guest ends if the accelerator works', async () => {
   expect(await runs64BitGuest(qemu, ['-accel', 'tcg'], 60_000)).toBe(true);
 });
 
-test('a guest that gets nowhere is given up after the time', async () => {
-  // A processor that knows no 64-bit mode faults at the switch and never comes back.
+test('a guest that hangs is killed after the time-out', async () => {
+  // Paused: the guest never runs.
   expect(await runs64BitGuest(qemu, ['-accel', 'tcg', '-cpu', 'qemu32', '-S'], 500)).toBe(false);
 });
 
-test('without the device it is tcg, and says why', async () => {
+test('falls back to tcg without the device, with the reason', async () => {
   expect(await probeAccelerator({ qemu, device: '/nonexistent/kvm' })).toEqual({
     name: 'tcg',
     reason: 'there is no /nonexistent/kvm',
   });
 });
 
-test('the answer is remembered for this boot, and only a sound memory is believed', async () => {
+test('caches the result for this boot, and ignores a damaged cache', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-accel-'));
   const cacheFile = join(dir.path, 'sub/kvm.json');
   const options = { qemu: '/nonexistent/qemu', device: '/dev/null', cacheFile };
   expect(await probeAccelerator(options)).toEqual({
     name: 'tcg',
-    reason: '/dev/null does not run a guest',
+    reason: '/dev/null exists but does not run a guest',
   });
   const saved = await readFile(cacheFile, 'utf8');
   await writeFile(cacheFile, saved.replace('"tcg"', '"kvm"'));

@@ -29,7 +29,7 @@ test.each([
   ['x.vhd', Buffer.alloc(0), 'disk', 'vpc', 'bios'],
   ['x.vmdk', Buffer.alloc(0), 'disk', 'vmdk', 'bios'],
   ['x.efi', Buffer.alloc(0), 'program', 'raw', 'efi'],
-])('%s is seen for what it is', async (name, content, kind, format, firmware) => {
+])('recognises %s', async (name, content, kind, format, firmware) => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-medium-'));
   const path = join(dir.path, name);
   writeFileSync(path, content);
@@ -39,7 +39,7 @@ test.each([
   expect(await findBootMedium(path, false)).toMatchObject({ firmware: 'bios' });
 });
 
-test('the files of an image, its config, directories and nothing are no media', async () => {
+test('boot files, configs, directories and missing files are not boot media', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-medium-'));
   for (const name of ['x-initrd.img', 'x-squashfs.img', 'x.yml', 'x-kernel']) {
     writeFileSync(join(dir.path, name), '');
@@ -49,7 +49,7 @@ test('the files of an image, its config, directories and nothing are no media', 
   expect(await findBootMedium(join(dir.path, 'x.yml', 'no.iso'))).toBeUndefined();
 });
 
-test('a medium is what firmware starts, before the disks, and its settings are not those of this machine', async () => {
+test('a boot medium precedes the disks, and has its own copy of the EFI variables', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-medium-'));
   const efi = await prepareEfi(dir.path);
   expect(efi.variables.startsWith(dir.path)).toBe(true);

@@ -13,12 +13,11 @@ import {
   type MachineOptions,
   type MachineResult,
   runMachine,
-  type Started,
+  type StartedMachine,
 } from '../src/machine.ts';
 import type { Timeline } from '../src/timeline.ts';
 import { tinyImage } from './tiny-kernel.ts';
 
-// A busy machine may take its time to start QEMU.
 class Capture extends Writable {
   text = '';
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
@@ -53,24 +52,24 @@ async function failureOf(promise: Promise<unknown>): Promise<LktError> {
   throw new Error('expected an LktError', { cause: error });
 }
 
-test('the console is copied and a power-off is a good end', async () => {
+test('copies the console and reports a power-off', async () => {
   const { result, text } = await boot('hello world !');
   expect(result).toMatchObject({ end: 'powered-off', accelerator: 'tcg' });
   expect(text).toContain('hello world ');
 });
 
-test('a reset ends the machine instead of starting it again', async () => {
+test('a reset ends the machine instead of restarting it', async () => {
   const { result, text } = await boot('once #');
   expect(result.end).toBe('restarted');
   expect(text.match(/once/g)).toHaveLength(1);
 });
 
-test('it ends well as soon as every expected text was there', async () => {
+test('ends as soon as every expected text was seen', async () => {
   const { result } = await boot('sshd is up, dhcp is up', { expect: ['dhcp is up', 'sshd is up'] });
   expect(result.end).toBe('expected');
 });
 
-test('a boot is recorded to its end, which may be what was expected', async () => {
+test('records a boot to its end, although that is the expected text', async () => {
   const seen: Timeline[] = [];
   const { result } = await boot('lkt: init 1.000\nlkt: boot complete 2.000\nmore', {
     expect: ['boot complete'],
@@ -80,24 +79,24 @@ test('a boot is recorded to its end, which may be what was expected', async () =
   expect(seen).toEqual([expect.objectContaining({ end: 'complete' })]);
 });
 
-test('an end before the expected text is a failure that shows the console', async () => {
+test('an end before the expected text is an error with the console', async () => {
   const error = await failureOf(boot('only this !', { expect: ['that'] }));
   expect(error.code).toBe('RUN_FAILED');
   expect(error.message).toBe('the machine ended before the console showed "that"');
   expect(error.detail).toContain('| only this');
 });
 
-test('the time-out names the text that did not come', async () => {
+test('a time-out names the missing text', async () => {
   const error = await failureOf(boot('waiting', { expect: ['done'], timeoutMs: 700 }));
   expect(error.message).toBe('the console did not show "done" within 0.7 s');
 });
 
-test('without an expectation the time-out says that the machine did not end', async () => {
+test('a time-out without expected texts reports that the machine did not end', async () => {
   const error = await failureOf(boot('waiting', { timeoutMs: 700 }));
   expect(error.message).toBe('the machine did not end within 0.7 s');
 });
 
-test('a kernel panic is a failure, whether or not the machine resets after it', async () => {
+test('a kernel panic is an error, with or without a reset after it', async () => {
   for (const cmdline of [
     'Kernel panic - not syncing: no init',
     'Kernel panic - not syncing: x #',
@@ -112,7 +111,7 @@ test('an abort while QEMU starts ends it', async () => {
   const abort = new AbortController();
   const { signal } = abort;
   const listen = signal.addEventListener.bind(signal);
-  // The last moment in which nobody listens.
+  // Abort at the last moment before the listener is added.
   signal.addEventListener = (...args: Parameters<typeof listen>): void => {
     abort.abort();
     listen(...args);
@@ -130,7 +129,7 @@ test('an abort ends QEMU', async () => {
   expect(children()).toEqual(before);
 });
 
-test('a process that is killed takes its machine with it', async () => {
+test('QEMU dies with a killed lkt process', async () => {
   await using image = await tinyImage('waiting');
   const script = `
     const { findBootFiles, runMachine } = await import(${JSON.stringify(import.meta.resolve('../src/index.ts'))});
@@ -146,13 +145,13 @@ test('a process that is killed takes its machine with it', async () => {
     .toHaveLength(0);
 });
 
-test('too little memory is refused before the boot', async () => {
+test('rejects too little memory before the boot', async () => {
   const console = new Capture();
   const error = await failureOf(boot('never !', { memory: 64, minimumMemory: 200, console }));
   expect(error.message).toBe(
-    'the image needs 200 MiB of memory to boot, and the machine would have 64',
+    'the image needs 200 MiB of memory to boot, but the machine has 64 MiB',
   );
-  expect(error.fix).toBe('give it more: --mem 200');
+  expect(error.fix).toBe('add --mem 200');
   expect(console.text).toBe('');
 });
 
@@ -162,7 +161,7 @@ test('a missing QEMU names the package to install', async () => {
   expect(error.fix).toContain('apt-get install');
 });
 
-test('a QEMU that fails shows what it said', async () => {
+test('a failed QEMU shows its messages', async () => {
   const error = await failureOf(boot('never', { memory: 1 << 30 }));
   expect(error.code).toMatch(/RUN_FAILED|HOST_UNSUPPORTED/);
   await using image = await tinyImage('never');
@@ -175,7 +174,7 @@ test('a QEMU that fails shows what it said', async () => {
   expect(bad.detail).toContain('kernel');
 });
 
-test('a published port that is taken is named before the boot', async () => {
+test('names a published port in use before the boot', async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -186,10 +185,10 @@ test('a published port that is taken is named before the boot', async () => {
   expect(error.message).toBe(`port 127.0.0.1:${hostPort} is in use on this machine`);
 });
 
-test('a published port is open on the address it was asked for, and port 0 is filled in', async () => {
+test('opens a published port on its address, and resolves port 0', async () => {
   const free = { address: '127.0.0.1', hostPort: 0, guestPort: 22, protocol: 'tcp' as const };
   const abort = new AbortController();
-  const { promise: started, resolve: onStart } = Promise.withResolvers<Started>();
+  const { promise: started, resolve: onStart } = Promise.withResolvers<StartedMachine>();
   const publish = [free, { ...free, protocol: 'udp' as const }];
   const running = failureOf(boot('up', { publish, signal: abort.signal, onStart }));
   const port = (await started).publish[0]?.hostPort ?? 0;
@@ -202,7 +201,7 @@ test('a published port is open on the address it was asked for, and port 0 is fi
   await running;
 });
 
-test('disks are made when they are absent and left alone when they are there', async () => {
+test('creates missing disks and keeps existing ones', async () => {
   await using image = await tinyImage('disks !');
   const files = await findBootFiles(image.prefix);
   const disks = [
@@ -230,7 +229,7 @@ test('disks are made when they are absent and left alone when they are there', a
   expect(error.code).toBe('NOT_FOUND');
 });
 
-test('an interactive console passes what is typed to the guest, and Ctrl-A x ends it', async () => {
+test('an interactive console passes input to the guest, and Ctrl-A x ends it', async () => {
   for (const [ending, end] of [
     ['!', 'powered-off'],
     ['\u0001x', 'stopped'],
@@ -268,7 +267,7 @@ test.each(['-erofs.img', '-squashfs.img', '.iso'])(
     expect(await findBootMedium(root)).toBeUndefined();
     const files = await findBootFiles(root);
     expect(files).toEqual({ kernel: `${prefix}-kernel`, root, cmdline: 'the root is a disk !' });
-    // Beside an initrd it is not what PREFIX stands for.
+    // With an initrd, PREFIX means the initrd.
     expect(await findBootFiles(prefix)).toHaveProperty('initrd');
     await rm(`${prefix}-initrd.img`);
     if (end !== '.iso') expect(await findBootFiles(prefix)).toEqual(files);
@@ -278,7 +277,7 @@ test.each(['-erofs.img', '-squashfs.img', '.iso'])(
   },
 );
 
-test('an image that is not there is named', async () => {
+test('names a missing image', async () => {
   const error = await failureOf(findBootFiles('/nonexistent/sshd'));
   expect(error.message).toBe(
     'there is no image "/nonexistent/sshd": /nonexistent/sshd-kernel is missing',

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { expect, test } from 'vitest';
 import { parseDisk } from '../src/disk.ts';
-import { parsePublication } from '../src/publish.ts';
+import { parsePublishedPort } from '../src/published-port.ts';
 import { qemuArguments } from '../src/qemu.ts';
 
 test.each([
@@ -9,8 +9,8 @@ test.each([
   ['0.0.0.0:80:8080/tcp', { address: '0.0.0.0', hostPort: 80, guestPort: 8080, protocol: 'tcp' }],
   ['53:53/udp', { address: '127.0.0.1', hostPort: 53, guestPort: 53, protocol: 'udp' }],
   ['0:22', { address: '127.0.0.1', hostPort: 0, guestPort: 22, protocol: 'tcp' }],
-])('--publish %s', (text, wanted) => {
-  expect(parsePublication(text)).toEqual(wanted);
+])('parses --publish %s', (text, wanted) => {
+  expect(parsePublishedPort(text)).toEqual(wanted);
 });
 
 test.each([
@@ -27,8 +27,8 @@ test.each([
   '::1:22:22',
   '1,hostfwd=:1',
   '-1:22',
-])('--publish %s is refused', (text) => {
-  expect(() => parsePublication(text)).toThrow(LktError);
+])('rejects --publish %s', (text) => {
+  expect(() => parsePublishedPort(text)).toThrow(LktError);
 });
 
 test.each([
@@ -38,7 +38,7 @@ test.each([
   ['size=64M,format=qcow2', { size: 2 ** 26, format: 'qcow2' }],
   ['a.qcow2', { path: 'a.qcow2', format: 'qcow2' }],
   ['a.qcow2,format=raw', { path: 'a.qcow2', format: 'raw' }],
-])('--disk %s', (text, wanted) => {
+])('parses --disk %s', (text, wanted) => {
   expect(parseDisk(text)).toEqual(wanted);
 });
 
@@ -51,7 +51,7 @@ test.each([
   'file=',
   'format=raw',
   'a,readonly',
-])('--disk %s is refused', (text) => {
+])('rejects --disk %s', (text) => {
   expect(() => parseDisk(text)).toThrow(LktError);
 });
 
@@ -65,14 +65,14 @@ const base = {
   network: true,
 } as const;
 
-test('a comma in a file name does not become an option', () => {
+test('a comma in a file name is not an option separator', () => {
   const disks = [{ path: 'a,snapshot=on', format: 'raw' as const }];
   expect(qemuArguments({ ...base, disks })).toContain(
     'file=a,,snapshot=on,format=raw,if=none,id=disk0',
   );
 });
 
-test('the root of a kernel comes before the disks, and nothing writes to it', () => {
+test('the root disk comes first and is read-only', () => {
   const files = { kernel: 'k', root: 'a,b-erofs.img', cmdline: '' };
   const args = qemuArguments({ ...base, files, disks: [{ path: 'd', format: 'raw' }] });
   const drives = args.filter((_, index) => args[index - 1] === '-drive');
@@ -87,14 +87,14 @@ function append(cmdline: string, accelerator: 'kvm' | 'tcg' = 'kvm'): string | u
   return qemuArguments({ ...base, accelerator, files: { ...base.files, cmdline } }).at(-1);
 }
 
-test('the image decides what a panic does, if it says anything', () => {
+test('adds panic=-1 unless the image sets it', () => {
   expect(append('quiet')).toBe('quiet panic=-1');
   expect(append('')).toBe('panic=-1');
   expect(append('panic=10 quiet')).toBe('panic=10 quiet');
   expect(append('nopanic=1')).toBe('nopanic=1 panic=-1');
 });
 
-test('a kernel that runs in software does not count the ticks of its timer', () => {
+test('adds no_timer_check without KVM', () => {
   expect(append('quiet', 'tcg')).toBe('quiet no_timer_check panic=-1');
   expect(append('no_timer_check panic=1', 'tcg')).toBe('no_timer_check panic=1');
 });
@@ -104,11 +104,11 @@ function cpuOf(accelerator: 'kvm' | 'tcg'): string | undefined {
   return args[args.indexOf('-cpu') + 1];
 }
 
-test('a processor in software has no fast instructions for strings, one of the machine all that it has', () => {
+test('disables fast string instructions without KVM only', () => {
   expect(cpuOf('tcg')).toBe('max,-erms,-fsrm');
   expect(cpuOf('kvm')).toBe('host');
 });
 
-test('no network means no card', () => {
+test('adds no network card without network', () => {
   expect(qemuArguments({ ...base, network: false }).join(' ')).not.toContain('net');
 });

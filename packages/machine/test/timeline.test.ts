@@ -31,7 +31,7 @@ function recorded(text: string, piece = text.length, seconds = 10): Timeline {
   return recorder.timeline;
 }
 
-test('a step follows on the one before, unless it has said its start', () => {
+test('a step starts at the end of the previous one, unless it announced its start', () => {
   const { steps, ...rest } = recorded(BOOT);
   expect(rest).toEqual({ version: 1, end: 'failures', firmware: 5.79 });
   expect(steps).toEqual([
@@ -48,11 +48,11 @@ test('a step follows on the one before, unless it has said its start', () => {
   ]);
 });
 
-test('it is the same wherever the console is cut', () => {
+test('gives the same timeline for any chunks', () => {
   for (const piece of [1, 2, 7, 100]) expect(recorded(BOOT, piece)).toEqual(recorded(BOOT));
 });
 
-test('what is before the kernel is what the clocks of guest and host differ by, at most', () => {
+test('firmware time is the maximum difference of the guest’s and host’s clocks', () => {
   const recorder = new BootRecorder();
   recorder.push(Buffer.from('lkt: init 2.000\n'), 3.5);
   recorder.push(Buffer.from('lkt: boot complete 3.000\n'), 4);
@@ -60,12 +60,12 @@ test('what is before the kernel is what the clocks of guest and host differ by, 
   expect(recorded('lkt: init 9.000\n', 100, 1).firmware).toBe(0);
 });
 
-test('an end that has not come is none', () => {
+test('has no end without the final message', () => {
   expect(recorded('lkt: init 1.000\nlkt: boot complete')).toMatchObject({ end: 'none' });
   expect(recorded('')).toEqual({ version: 1, end: 'none', firmware: 0, steps: [] });
 });
 
-test('a hostile console has bounds', () => {
+test('bounds a hostile console', () => {
   const many = Array.from({ length: 5000 }, (_, index) => `lkt: a${index} 1.000\n`).join('');
   expect(recorded(many)).toMatchObject({ more: true });
   expect(recorded(many).steps).toHaveLength(1000);
@@ -78,7 +78,7 @@ test('a hostile console has bounds', () => {
     expect(recorded(`lkt: ${line}\n`).steps).toEqual([]);
 });
 
-test('whatever a console says is a timeline of steps in order, and a picture of well-formed text', () => {
+test('makes an ordered timeline and a well-formed SVG of any console', () => {
   const line = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc
@@ -107,13 +107,13 @@ test('whatever a console says is a timeline of steps in order, and a picture of 
   );
 });
 
-test('a name of the guest is text of the picture, and nothing else', () => {
+test('escapes names of the guest in the SVG', () => {
   const svg = timelineSvg(recorded('lkt: <script>alert("&")</script> 1.000\n'));
   expect(svg).not.toContain('<script');
   expect(svg).toContain('&#60;script&#62;alert(&#34;&#38;&#34;)&#60;/script&#62;');
 });
 
-test('bars are as long as their steps, on one scale, and a failure is to be seen', () => {
+test('draws bars to one scale and marks failures', () => {
   const svg = timelineSvg({
     version: 1,
     end: 'failures',

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * A "Linux kernel" of 100 bytes, with the header QEMU's loader wants (Documentation/arch/x86/boot.rst).
+ * A "Linux kernel" of 100 bytes, with the header that QEMU's loader requires
+ * (Documentation/arch/x86/boot.rst).
  *
- * It writes its command line to the serial port. At a `!` it powers the machine off, at a `#` it resets it; at the end
- * of the line it echoes what comes in from the serial port, until a `!`.
+ * It writes its command line to the serial port. At a `!` it powers the machine off, at a `#` it
+ * resets it. At the end of the line it echoes input from the serial port, until a `!`.
  */
 const CODE = [
   // real mode, ds = 0x1000: ds:si = command line (its linear address is in the header at 0x228)
@@ -24,7 +25,7 @@ const CODE = [
 ].join('');
 
 export interface TinyImage extends AsyncDisposable {
-  /** For `findBootFiles`. */
+  /** Prefix for `findBootFiles`. */
   readonly prefix: string;
   readonly dir: string;
 }
@@ -53,5 +54,5 @@ async function writeTinyImage(prefix: string, cmdline: string): Promise<void> {
   await writeFile(`${prefix}-cmdline`, cmdline);
 }
 
-// For the scripts of packages/cli: `tiny PREFIX CMDLINE`.
+// Called by the scripts of packages/cli: `tiny PREFIX CMDLINE`.
 if (import.meta.main) await writeTinyImage(process.argv[2] ?? '', process.argv[3] ?? '');

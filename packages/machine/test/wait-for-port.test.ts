@@ -9,14 +9,14 @@ async function serve(words: string[]): Promise<{ server: Server; port: number }>
   return { server, port: typeof address === 'object' && address !== null ? address.port : 0 };
 }
 
-test('it waits until the greeting comes, not just a connection', async () => {
+test('waits for the greeting, not only for a connection', async () => {
   const { server, port } = await serve(['', 'HTTP/1.0', 'SSH-2.0-test\r\n']);
   expect(await waitForPort({ port, greeting: 'SSH-', timeoutMs: 10_000 })).toBe('SSH-2.0-test\r\n');
   server.close();
 });
 
-test('it gives up after the time', async () => {
+test('fails after the time-out', async () => {
   const { server, port } = await serve([]);
-  await expect(waitForPort({ port, timeoutMs: 300 })).rejects.toThrow(/nothing answers/);
+  await expect(waitForPort({ port, timeoutMs: 300 })).rejects.toThrow(/no server answers/);
   server.close();
 });

@@ -115,7 +115,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
     const session = await this.begin(flags);
     const { cwd } = session.environment;
     const machine = await import('@lkt/machine');
-    const publish = (flags.publish ?? []).map(machine.parsePublication);
+    const publish = (flags.publish ?? []).map(machine.parsePublishedPort);
     const disks = namedDisks((flags.disk ?? []).map(machine.parseDisk), cwd, prefix);
     const medium = await machine.findBootMedium(resolve(cwd, prefix), flags.uefi);
     const files = medium ?? (await machine.findBootFiles(resolve(cwd, prefix)));

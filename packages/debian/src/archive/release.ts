@@ -91,7 +91,7 @@ function requireGoodSignature(status: string, stderr: string, what: string): voi
   throw new LktError('SIGNATURE_INVALID', `the signature of ${what} is not valid`, {
     cause: new Error(stderr.trim()),
     fix: codes.includes('NO_PUBKEY')
-      ? 'run: apt-get install --only-upgrade debian-archive-keyring'
+      ? 'run apt-get install --only-upgrade debian-archive-keyring'
       : 'use a complete mirror of Debian',
   });
 }
@@ -113,7 +113,7 @@ async function findKeyrings({ keyrings }: KeyringOptions): Promise<readonly stri
 function missing(what: string, debianPackage: string, cause?: unknown): LktError {
   return new LktError('TOOL_MISSING', `${what} is needed to verify the archive's signature`, {
     cause,
-    fix: `run: apt-get install ${debianPackage}`,
+    fix: `run apt-get install ${debianPackage}`,
   });
 }
 

@@ -1,12 +1,12 @@
 import { stripVTControlCharacters } from 'node:util';
 
-/** The kernel's last words (kernel/panic.c); what follows is the reason. */
+/** Start of the panic message (kernel/panic.c); the reason follows. */
 const PANIC = 'Kernel panic - not syncing';
 
 /**
- * Reads a console as it comes: waits for texts, notices a kernel panic, keeps the last lines.
+ * Watches a console: for expected texts and kernel panics, and keeps the last lines.
  *
- * Texts are compared byte by byte, wherever the chunks are cut.
+ * Matches bytes, across chunk boundaries.
  */
 export class ConsoleWatch {
   readonly #wanted: { readonly text: string; readonly bytes: Buffer; seen: boolean }[];
@@ -29,7 +29,7 @@ export class ConsoleWatch {
     this.#recent = all.length > this.#keep ? Buffer.from(all.subarray(-this.#keep)) : all;
   }
 
-  /** The expected texts that have not come yet. */
+  /** Expected texts not seen yet. */
   get missing(): readonly string[] {
     return this.#wanted.filter(({ seen }) => !seen).map(({ text }) => text);
   }
@@ -38,7 +38,7 @@ export class ConsoleWatch {
     return this.#panicked;
   }
 
-  /** The last lines as plain text: no control characters, no empty lines. */
+  /** Returns the last lines as plain text, without control characters and empty lines. */
   lastLines(count: number): readonly string[] {
     return stripVTControlCharacters(this.#recent.toString('utf8'))
       .split(/[\r\n]+/)

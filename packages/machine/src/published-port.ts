@@ -2,32 +2,37 @@ import { createSocket } from 'node:dgram';
 import { createServer, isIPv4 } from 'node:net';
 import { isErrno, LktError } from '@lkt/core';
 
-/** A port of the host that leads to a port of the guest. */
-export interface Publication {
-  /** The IPv4 address the host listens on. */
+/** A host port forwarded to a port of the guest. */
+export interface PublishedPort {
+  /** IPv4 address of the host to listen on. */
   readonly address: string;
-  /** 0 asks for any free port. */
+  /** 0 selects any free port. */
   readonly hostPort: number;
   readonly guestPort: number;
   readonly protocol: 'tcp' | 'udp';
 }
 
 /**
- * Reads `[ADDRESS:]PORT:PORT[/tcp|/udp]`. Without an address only this machine can connect (127.0.0.1).
- * @throws LktError USAGE_INVALID
+ * Parses `[ADDRESS:]PORT:PORT[/tcp|/udp]`. The default address is 127.0.0.1, which only the host
+ * can reach.
+ * @throws USAGE_INVALID
+ * @example
+ * ```ts
+ * parsePublishedPort('2222:22'); // guest port 22 as 127.0.0.1:2222
+ * ```
  */
-export function parsePublication(text: string): Publication {
+export function parsePublishedPort(text: string): PublishedPort {
   const wrong = (why: string): LktError =>
     new LktError('USAGE_INVALID', `--publish ${text}: ${why}`, {
       fix: 'write it as [ADDRESS:]HOSTPORT:GUESTPORT[/udp], such as 127.0.0.1:2222:22',
     });
   const [ports = '', protocol = 'tcp', ...more] = text.split('/');
   if (more.length > 0 || (protocol !== 'tcp' && protocol !== 'udp'))
-    throw wrong('the protocol is not tcp or udp');
+    throw wrong('the protocol must be tcp or udp');
   const parts = ports.split(':');
   const guest = parts.pop();
   const host = parts.pop();
-  if (guest === undefined || host === undefined) throw wrong('there are not two ports');
+  if (guest === undefined || host === undefined) throw wrong('two ports are required');
   const address = parts.length === 0 ? '127.0.0.1' : parts.join(':');
   if (!isIPv4(address)) throw wrong(`"${address}" is not an IPv4 address`);
   const hostPort = portNumber(host);
@@ -38,20 +43,21 @@ export function parsePublication(text: string): Publication {
 }
 
 /**
- * Checks that the host's port is free, and fills in port 0. Another process may still take it before QEMU does.
- * @throws LktError RUN_FAILED if the port is in use or not allowed
+ * Checks that the host port is free, and selects one for port 0. Another process may take it before
+ * QEMU does.
+ * @throws RUN_FAILED if the port is in use or not permitted
  */
-export async function claimPort(publication: Publication): Promise<Publication> {
-  const { address, hostPort, protocol } = publication;
+export async function resolveHostPort(port: PublishedPort): Promise<PublishedPort> {
+  const { address, hostPort, protocol } = port;
   try {
-    const port = await (protocol === 'tcp' ? tryTcp : tryUdp)(address, hostPort);
-    return { ...publication, hostPort: port };
+    const free = await (protocol === 'tcp' ? tryTcp : tryUdp)(address, hostPort);
+    return { ...port, hostPort: free };
   } catch (error) {
     const where = `${address}:${hostPort}`;
-    if (isErrno(error, 'EADDRINUSE')) throw portInUse(where, publication);
+    if (isErrno(error, 'EADDRINUSE')) throw portInUse(where, port);
     if (isErrno(error, 'EACCES')) {
-      throw new LktError('RUN_FAILED', `this user may not listen on ${where}`, {
-        fix: `publish a port above 1023, such as --publish ${8000 + publication.guestPort}:${publication.guestPort}`,
+      throw new LktError('RUN_FAILED', `this user is not permitted to listen on ${where}`, {
+        fix: `publish a port above 1023, such as --publish ${8000 + port.guestPort}:${port.guestPort}`,
       });
     }
     if (isErrno(error, 'EADDRNOTAVAIL')) {
@@ -63,7 +69,8 @@ export async function claimPort(publication: Publication): Promise<Publication> 
   }
 }
 
-export function portInUse(where: string, { guestPort, protocol }: Publication): LktError {
+/** Returns the error for a host port in use. */
+export function portInUse(where: string, { guestPort, protocol }: PublishedPort): LktError {
   const suffix = protocol === 'udp' ? '/udp' : '';
   return new LktError('RUN_FAILED', `port ${where} is in use on this machine`, {
     fix: `publish another port, such as --publish 0:${guestPort}${suffix} for any free one`,

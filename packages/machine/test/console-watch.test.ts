@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ConsoleWatch } from '../src/console.ts';
+import { ConsoleWatch } from '../src/console-watch.ts';
 
-test('a text is found wherever the chunks are cut', () => {
+test('finds a text across chunk boundaries', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 300 }),
@@ -19,7 +19,7 @@ test('a text is found wherever the chunks are cut', () => {
   );
 });
 
-test('what was not there is missing', () => {
+test('lists the texts not seen', () => {
   const watch = new ConsoleWatch(['one', 'two']);
   watch.push(Buffer.from('on'));
   watch.push(Buffer.from('E two'));
@@ -27,13 +27,13 @@ test('what was not there is missing', () => {
   expect(watch.panicked).toBe(false);
 });
 
-test('the last lines are plain text', () => {
+test('returns the last lines as plain text', () => {
   const watch = new ConsoleWatch([]);
   watch.push(Buffer.from('a\r\n\u001b[31mred\u001b[0m\u0007\r\n\r\n\u001b[2Jlast'));
   expect(watch.lastLines(2)).toEqual(['red', 'last']);
 });
 
-test('memory does not grow with the console', () => {
+test('bounds its memory', () => {
   const watch = new ConsoleWatch(['never'], 1000);
   for (let i = 0; i < 1000; i += 1) watch.push(Buffer.alloc(1000, 'x'));
   expect(watch.lastLines(1)[0]).toHaveLength(1000);
