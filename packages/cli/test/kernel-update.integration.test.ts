@@ -152,5 +152,5 @@ it('needs a version to begin with', async () => {
   const options = { store: {}, mirror: () => Promise.reject(new Error('asked')) };
   await expect(
     findKernelUpdate(workspace, item, options as unknown as KernelUpdateOptions),
-  ).rejects.toThrow('kernel/a/build.yml: names no version of linux');
+  ).rejects.toThrow('kernel/a/build.yml: has no exact version of linux');
 });

@@ -68,8 +68,11 @@ describe('parseConfig says where and what is wrong', () => {
     [service('restart: sometimes'), '"sometimes" is not one of: never, on-failure, always'],
     [service('onfailure: reboot'), '4:16: services[0].onfailure: it means nothing in services'],
     ['onboot: [{name: a, image: i, after: [b]}]', 'it means nothing in onboot'],
-    [service('ready: {timeout: 5}'), '4:12: services[0].ready: it is not said how it shows'],
-    [service('ready: {log: up, exec: [a]}'), 'it shows in one way, and more are given'],
+    [
+      service('ready: {timeout: 5}'),
+      '4:12: services[0].ready: "socket", "exec" or "log" is missing',
+    ],
+    [service('ready: {log: up, exec: [a]}'), '"socket", "exec" and "log" exclude each other'],
     [service('ready: {socket: run/x}'), '"run/x" is not an absolute path'],
     [service('seccomp: {syscalls: []}'), '"defaultAction" is missing'],
     [service('seccomp: {defaultAction: ALLOW}'), '"ALLOW" is not one of: SCMP_ACT_ALLOW'],

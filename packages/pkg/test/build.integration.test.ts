@@ -279,7 +279,7 @@ describe('buildPackages rejects', () => {
     const now = index(await at.build('lkt/base'), 'lkt/base');
     await expect(at.build('lkt/init')).rejects.toMatchObject({
       code: 'PIN_STALE',
-      message: `tools/go/Dockerfile:1:6: the pin of lkt/base is stale: it says ${old}, the sources give ${now}`,
+      message: `tools/go/Dockerfile:1:6: the pin of lkt/base is stale: it has ${old}, the sources build to ${now}`,
       fix: 'run: lkt pin',
       detail: expect.stringContaining('^^^^'),
     });
@@ -292,7 +292,7 @@ describe('buildPackages rejects', () => {
     await expect(at.build('lkt/go')).rejects.toMatchObject({
       code: 'PIN_STALE',
       message: expect.stringMatching(
-        /lkt\/base is stale: its tag is [0-9a-f]{40}, the sources have [0-9a-f]{40} \(sha256:.* as before\)/,
+        /lkt\/base is stale: its tag is [0-9a-f]{40}, the source hash is [0-9a-f]{40} \(the digest is still sha256:.*\)/,
       ),
     });
     expect((await at.pin()).changes).toHaveLength(3);
@@ -348,7 +348,7 @@ describe('buildPackages rejects', () => {
     await using at = await bench({ ...FILES, 'tools/base/Dockerfile': 'FROM lkt/init\n' });
     await expect(at.build('lkt/go')).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
-      message: 'packages need each other: lkt/go → lkt/base → lkt/init → lkt/go',
+      message: 'packages depend on each other: lkt/go → lkt/base → lkt/init → lkt/go',
     });
   });
 
@@ -359,7 +359,7 @@ describe('buildPackages rejects', () => {
     });
     await expect(at.build('linuxkit/arm')).rejects.toMatchObject({
       code: 'UNSUPPORTED',
-      message: 'linuxkit/arm is for arm64, not for amd64',
+      message: 'linuxkit/arm supports arm64, not amd64',
     });
     await expect(at.build('linuxkit/none')).rejects.toMatchObject({
       code: 'NOT_FOUND',
@@ -395,9 +395,9 @@ describe('calculated build arguments', () => {
 
   it.each([
     ['X=@lkt:pkg:../nope', 'CONFIG_INVALID', /build\.yml:2:13: .*pkg\/nope is not a package/],
-    ['X=@lkt:pkgs:../../tools/*', 'CONFIG_INVALID', /build\.yml:2:13: .*needs a %/],
+    ['X=@lkt:pkgs:../../tools/*', 'CONFIG_INVALID', /build\.yml:2:13: .*has no %/],
     ['X_%=@lkt:pkgs:../none*', 'CONFIG_INVALID', /build\.yml:2:13: .*no directory matches/],
-    ['X=@lkt:what', 'CONFIG_INVALID', /build\.yml:2:13: .*no calculated value/],
+    ['X=@lkt:what', 'CONFIG_INVALID', /build\.yml:2:13: .*not a calculated value/],
   ])('%s', async (arg, code, message) => {
     await using at = await bench({
       ...FILES,

@@ -212,6 +212,6 @@ it('rejects locking a package with a Dockerfile', async () => {
   await using dir = await temporary();
   await expect(lock(repo.path, await openStore(dir.path), 'tools/docker')).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    message: 'tools/docker/build.yml has no "debian", so there is nothing to lock',
+    message: 'tools/docker/build.yml has no "debian" block to lock',
   });
 });

@@ -111,7 +111,7 @@ it('builds a package of the workspace first, and checks its pin', async () => {
   await expect(at.build('lkt/alone')).rejects.toMatchObject({
     code: 'PIN_STALE',
     message: expect.stringMatching(/^pkg\/alone\/build\.yml:9:12: .*the pin of lkt\/base is stale/),
-    fix: expect.stringMatching(/^write sha256:/),
+    fix: expect.stringMatching(/^change the digest to sha256:/),
   });
 });
 

@@ -163,7 +163,7 @@ it('rejects extra sources outside the repository', async () => {
     });
     await expect(readAll(repo.path)).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
-      message: expect.stringMatching(/build\.yml:3:5: .* is outside of the repository/),
+      message: expect.stringMatching(/build\.yml:3:5: .* is outside the repository/),
     });
   }
 });

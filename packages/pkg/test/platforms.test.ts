@@ -107,7 +107,7 @@ describe('a dependency', () => {
     });
     await expect(build(at, 'lkt/app', 'amd64', 'arm64')).rejects.toMatchObject({
       code: 'UNSUPPORTED',
-      message: 'pkg/app/Dockerfile:3:6: lkt/go is for amd64, and it is needed for linux/arm64',
+      message: 'pkg/app/Dockerfile:3:6: lkt/go supports amd64, but is used for linux/arm64',
     });
   });
 

@@ -26,7 +26,7 @@ export async function findImage(store: Store | undefined, text: string): Promise
   );
   if (store === undefined || found === undefined) {
     throw new LktError('NOT_FOUND', `${text} is not in the store`, {
-      fix: 'see what is: lkt cache ls',
+      fix: 'list the images: lkt cache ls',
     });
   }
   return { store, source, descriptor: found.descriptor };

@@ -55,11 +55,11 @@ async function resolve(store: Store, reference: Reference): Promise<Digest> {
   const name = familiarReference(reference);
   if (more.length > 0) {
     throw new LktError('USAGE_INVALID', `the store has several images of ${name}`, {
-      fix: `name one by its tag: ${found.map((tag) => familiarReference(parseReference(tag.reference))).join(', ')}`,
+      fix: `add a tag: ${found.map((tag) => familiarReference(parseReference(tag.reference))).join(', ')}`,
     });
   }
   if (digest !== undefined) return digest;
   throw new LktError('NOT_FOUND', `${name} is not in the store`, {
-    fix: 'see what is: lkt cache ls',
+    fix: 'list the images: lkt cache ls',
   });
 }

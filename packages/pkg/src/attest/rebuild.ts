@@ -116,8 +116,8 @@ function requireSame({ item, target, claims, built }: Rebuilt): void {
     if (own === undefined || own.digest === image.digest) continue;
     throw new LktError(
       'NOT_REPRODUCIBLE',
-      `${familiarReference(target)} for ${formatPlatform(platform)} is ${image.digest} in ${place}, and ${item.name} built from its source is ${own.digest}; nothing was signed`,
-      { fix: 'see what differs: lkt pkg build --check DIR' },
+      `${familiarReference(target)} for ${formatPlatform(platform)} is ${image.digest} in ${place}, but rebuilding ${item.name} produced ${own.digest}; nothing was signed`,
+      { fix: 'show the differences: lkt pkg build --check DIR' },
     );
   }
 }
@@ -133,7 +133,7 @@ async function requireThere(
     if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
     throw new LktError(
       error.code,
-      `the registry does not have what was built, ${formatReference({ domain, path, digest })}; nothing was signed`,
+      `the registry lacks the rebuilt image ${formatReference({ domain, path, digest })}; nothing was signed`,
       { cause: error, fix: 'push it first: lkt pkg push' },
     );
   }
@@ -192,6 +192,6 @@ async function attest(work: Rebuilt, options: RebuildOptions): Promise<AttestedR
 }
 
 function platformOf({ platform }: Descriptor): string {
-  if (platform === undefined) throw new Error('a build gave an image without platform');
+  if (platform === undefined) throw new Error('a built image has no platform');
   return formatPlatform(platform);
 }

@@ -47,7 +47,7 @@ export async function resolveBuildArgs(
     } else if (value.startsWith('pkgs:')) {
       resolved.push(...(await several(workspace, item, arg, value.slice('pkgs:'.length))));
     } else {
-      throw arg.at.error(`"${arg.value}" is no calculated value`, {
+      throw arg.at.error(`"${arg.value}" is not a calculated value`, {
         fix: `use ${PREFIX}pkg:DIRECTORY or ${PREFIX}pkgs:PATTERN`,
       });
     }
@@ -101,7 +101,7 @@ async function several(
   pattern: string,
 ): Promise<ResolvedArg[]> {
   if (!arg.name.includes('%')) {
-    throw arg.at.error(`"${arg.name}" needs a % where the name of each package goes`, {
+    throw arg.at.error(`"${arg.name}" has no % for the name of each package`, {
       fix: `write it as ${arg.name}_%=${arg.value}`,
     });
   }

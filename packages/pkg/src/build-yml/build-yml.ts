@@ -144,7 +144,7 @@ const SECRETS: YamlType<readonly SecretId[]> = list(
 ).transform((secrets) => {
   for (const [index, { id, at }] of secrets.entries())
     if (secrets.findIndex((other) => other.id === id) !== index)
-      throw at.error(`the secret "${id}" is there twice`);
+      throw at.error(`duplicate secret "${id}"`);
   return secrets;
 });
 
@@ -154,7 +154,7 @@ const REPRODUCIBLE: YamlType<Pick<PackageSpec, 'reproducible' | 'notReproducible
   (value) => !value.isString(),
   text.transform((given, value) => {
     const reason = given.trim();
-    if (reason === '') throw value.error('the reason is empty', { fix: 'write false, or why' });
+    if (reason === '') throw value.error('the reason is empty', { fix: 'write false or a reason' });
     return { reproducible: false, notReproducibleBecause: reason };
   }),
 );
@@ -169,29 +169,35 @@ const located = <T>(type: YamlType<T>): YamlType<{ readonly value: T; readonly a
 
 /** LinuxKit's keys, then those of lkt alone. */
 const FIELDS = {
-  image: required(located(text), 'the name of the image', 'add: image: NAME'),
-  org: optional(located(text), 'what stands before the name; linuxkit'),
-  tag: withDefault(TAG, DEFAULT_TAG, 'a template for the tag, where {{.Hash}} is the source hash'),
+  image: required(located(text), 'name of the image', 'add: image: NAME'),
+  org: optional(located(text), 'organization before the name; default: linuxkit'),
+  tag: withDefault(TAG, DEFAULT_TAG, 'template for the tag; {{.Hash}} is the source hash'),
   dockerfile: optional(
     located(text.transform((_path, value) => relativePath(value))),
-    'the Dockerfile, in the directory of the package',
+    'path of the Dockerfile in the package; default: Dockerfile',
   ),
-  arches: withDefault(list(ARCH), ['amd64', 'arm64', 'riscv64'], 'what it is made for'),
+  arches: withDefault(list(ARCH), ['amd64', 'arm64', 'riscv64'], 'supported architectures'),
   'extra-sources': withDefault(
     list(EXTRA_SOURCE),
     [],
-    'DIRECTORY:DESTINATION in the build context',
+    'further directories for the build context: DIRECTORY:DESTINATION',
   ),
-  gitrepo: optional(text, 'where the sources are'),
+  gitrepo: optional(text, 'URL of the source repository'),
   network: withDefault(boolean, false, 'whether RUN may use the network'),
-  'disable-cache': withDefault(boolean, false, 'whether every step is done again'),
-  config: optional(IMAGE_CONFIG, "how to run the image's container"),
-  buildArgs: withDefault(list(BUILD_ARG), [], 'NAME=VALUE for the ARGs of the Dockerfile'),
-  depends: optional(located(DEPENDS), 'images that are put into the build context'),
-  secrets: optional(located(SECRETS), 'the ids of the secrets that RUN may ask for'),
-  target: optional(located(scalar), 'the stage of the Dockerfile that becomes the image'),
-  reproducible: optional(REPRODUCIBLE, 'whether two builds give the same image, or why not'),
-  debian: optional(DEBIAN, 'makes the image from Debian packages'),
+  'disable-cache': withDefault(boolean, false, 'whether to ignore cached steps'),
+  config: optional(IMAGE_CONFIG, "runtime settings of the image's container"),
+  buildArgs: withDefault(list(BUILD_ARG), [], 'build arguments of the Dockerfile: NAME=VALUE'),
+  depends: optional(located(DEPENDS), 'images to put into the build context'),
+  secrets: optional(located(SECRETS), 'ids of the secrets that RUN may use'),
+  target: optional(
+    located(scalar),
+    'stage of the Dockerfile that becomes the image; default: the last',
+  ),
+  reproducible: optional(
+    REPRODUCIBLE,
+    'whether two builds produce the same image, or the reason why not',
+  ),
+  debian: optional(DEBIAN, 'Debian packages to build the image from, instead of a Dockerfile'),
 } satisfies Fields;
 
 const BUILD = record(FIELDS);
@@ -218,7 +224,7 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
   for (const other of [dockerfile, target, secrets, depends]) {
     if (debian === undefined || other === undefined) continue;
     throw other.at.error('a package with "debian" has no Dockerfile', {
-      fix: 'take out one of the two',
+      fix: 'remove one of the two',
     });
   }
   return {
@@ -251,7 +257,7 @@ function nameOf({ image, org }: Pick<Values<typeof FIELDS>, 'image' | 'org'>): s
   const name = `${org?.value ?? 'linuxkit'}/${image.value}`;
   const reference = wrap((org ?? image).at, () => parseReference(name));
   if (reference.tag !== undefined || reference.digest !== undefined) {
-    throw image.at.error('the name of a package has no tag and no digest', {
+    throw image.at.error('the name of a package must not have a tag or digest', {
       fix: 'use "tag" for the tag',
     });
   }

@@ -38,14 +38,11 @@ export interface DockerImage {
 }
 
 const IMAGES: YamlType<DockerImages> = record({
-  'target-dir': optional(
-    text().transform(archivePlace),
-    'a directory that has one archive of each',
-  ),
-  target: optional(text().transform(archivePlace), 'one archive of all'),
+  'target-dir': optional(text().transform(archivePlace), 'directory for one archive per image'),
+  target: optional(text().transform(archivePlace), 'path of one archive of all images'),
   'from-file': optional(
     text().transform((_path, at) => ({ path: relativePath(at), at })),
-    'instead of list: a file of the package with one reference a line',
+    'file of the package with one reference per line, instead of list',
   ),
   list: optional(
     list(
@@ -53,7 +50,7 @@ const IMAGES: YamlType<DockerImages> = record({
         dockerImage(reference, file, position, path),
       ),
     ).transform((images, at) => ({ images, at })),
-    'references, each with a digest',
+    'references with digests',
   ),
 }).transform(({ target, 'target-dir': directory, 'from-file': fromFile, list: listed }, at) => {
   for (const [name, one, other] of [
@@ -63,7 +60,7 @@ const IMAGES: YamlType<DockerImages> = record({
     if (one !== undefined && other !== undefined) throw one.at.error(`${name} exclude each other`);
   const place = target ?? directory;
   if (place === undefined) {
-    throw at.error('it is not said where the images go', {
+    throw at.error('"target" or "target-dir" is missing', {
       fix: 'add: target-dir: DIRECTORY, or: target: FILE.tar',
     });
   }
@@ -76,7 +73,10 @@ const IMAGES: YamlType<DockerImages> = record({
 
 /** Parses `depends` of build.yml, by LinuxKit's rules. */
 export const DEPENDS: YamlType<DockerImages | undefined> = record({
-  'docker-images': optional(IMAGES, 'images, as docker save writes them'),
+  'docker-images': optional(
+    IMAGES,
+    'images to put into the build context in the format of docker save',
+  ),
 }).transform((depends) => depends['docker-images']);
 
 function archivePlace(
@@ -101,7 +101,7 @@ export async function readDockerImages(
   const path = join(dir, fromFile.path);
   const lines = await readFile(path, 'utf8').catch((cause: unknown) => {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw cause;
-    throw fromFile.at.error('there is no such file in the package', { cause });
+    throw fromFile.at.error('no such file in the package', { cause });
   });
   const file = { path: displayPath(path), text: lines };
   return lines.split('\n').flatMap((line, index) => {

@@ -19,8 +19,8 @@ export function secretsFor(
     [...declared].map((id) => {
       const source = given.get(id);
       if (source !== undefined) return [id, source];
-      throw new LktError('NOT_FOUND', `${item.name} needs the secret "${id}", which is not given`, {
-        fix: `give it with --secret id=${id},src=FILE or --secret id=${id},env=NAME`,
+      throw new LktError('NOT_FOUND', `the secret "${id}" for ${item.name} is missing`, {
+        fix: `add --secret id=${id},src=FILE or --secret id=${id},env=NAME`,
       });
     }),
   );

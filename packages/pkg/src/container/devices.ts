@@ -32,11 +32,14 @@ const NUMBER = integer(0, 2 ** 32 - 1);
 
 export const DEVICES: YamlType<readonly Device[]> = list(
   record({
-    path: required(text(), 'where it is in the container; "all": leave to use all of the type'),
-    type: required(choice('a', 'b', 'c', 'u', 'p'), 'b: block, c or u: character, p: fifo'),
-    major: withDefault(NUMBER, 0, 'its major number'),
-    minor: withDefault(NUMBER, 0, 'its minor number'),
-    mode: omitEmpty(MODE, 'in octal, in quotes'),
+    path: required(text(), 'path in the container; "all" allows every device of the type'),
+    type: required(
+      choice('a', 'b', 'c', 'u', 'p'),
+      'b: block device, c or u: character device, p: FIFO',
+    ),
+    major: withDefault(NUMBER, 0, 'major number'),
+    minor: withDefault(NUMBER, 0, 'minor number'),
+    mode: omitEmpty(MODE, 'file mode in octal, in quotes'),
   }).transform(({ mode, ...device }, value) => {
     if (device.path === 'all') return { ...device, mode: 0 };
     if (mode === undefined && value.entries().get('mode')?.isNull() !== false)

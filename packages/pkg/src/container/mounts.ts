@@ -31,22 +31,25 @@ const ID = integer(0, 2 ** 32 - 1);
 
 export const ID_MAPPINGS: YamlType<readonly IdMapping[]> = list(
   record({
-    containerID: withDefault(ID, 0, 'the first id in the container'),
-    hostID: withDefault(ID, 0, 'the id that it is outside'),
-    size: withDefault(ID, 0, 'how many ids'),
+    containerID: withDefault(ID, 0, 'first id in the container'),
+    hostID: withDefault(ID, 0, 'first id outside'),
+    size: withDefault(ID, 0, 'number of ids'),
   }),
 );
 
 /** LinuxKit's schema has `uidmappings`; Go writes `uidMappings` into a label. Both are accepted. */
 const MOUNT: YamlType<Mount> = record({
-  destination: withDefault(text(), '', 'where in the container'),
-  type: omitEmpty(text(), 'the type of the file system, or bind'),
-  source: omitEmpty(text(), 'what is mounted; of a bind, a path or the name of a volume'),
-  options: omitEmpty(list(text()), 'as mount takes them'),
-  uidMappings: omitEmpty(ID_MAPPINGS, 'other owners'),
-  gidMappings: omitEmpty(ID_MAPPINGS, 'other groups'),
-  uidmappings: omitEmpty(ID_MAPPINGS, 'as uidMappings'),
-  gidmappings: omitEmpty(ID_MAPPINGS, 'as gidMappings'),
+  destination: withDefault(text(), '', 'path in the container'),
+  type: omitEmpty(text(), 'type of the file system, or bind'),
+  source: omitEmpty(
+    text(),
+    'device or file system to mount; for a bind, a path or the name of a volume',
+  ),
+  options: omitEmpty(list(text()), 'options of mount(8)'),
+  uidMappings: omitEmpty(ID_MAPPINGS, 'mapping of user ids'),
+  gidMappings: omitEmpty(ID_MAPPINGS, 'mapping of group ids'),
+  uidmappings: omitEmpty(ID_MAPPINGS, 'alias of uidMappings'),
+  gidmappings: omitEmpty(ID_MAPPINGS, 'alias of gidMappings'),
 }).transform(({ uidmappings, gidmappings, ...mount }, at) => ({
   uidMappings: uidmappings,
   gidMappings: gidmappings,

@@ -42,32 +42,32 @@ const NUMBER = integer();
 
 const DEVICE_RULES: YamlType<readonly DeviceRule[]> = list(
   record({
-    allow: withDefault(boolean, false, 'whether it may be used'),
-    type: omitEmpty(choice('a', 'b', 'c', ''), 'a: all, b: block, c: character'),
-    major: optional(NUMBER, 'without it, any'),
-    minor: optional(NUMBER, 'without it, any'),
-    access: omitEmpty(text(), 'r, w, m (make the node)'),
+    allow: withDefault(boolean, false, 'whether access is allowed'),
+    type: omitEmpty(choice('a', 'b', 'c', ''), 'a: all, b: block devices, c: character devices'),
+    major: optional(NUMBER, 'device number; default: any'),
+    minor: optional(NUMBER, 'device number; default: any'),
+    access: omitEmpty(text(), 'any of r (read), w (write), m (create the node)'),
   }),
 );
 
 const MEMORY: YamlType<Limits> = record({
-  limit: optional(NUMBER, 'bytes'),
-  reservation: optional(NUMBER, 'bytes that are left to it longest'),
-  swap: optional(NUMBER, 'bytes of memory and swap together'),
-  kernel: optional(NUMBER, 'bytes; cgroup v1'),
-  kernelTCP: optional(NUMBER, 'bytes; cgroup v1'),
-  swappiness: optional(integer(0, 200), '0 to 200; cgroup v1'),
-  disableOOMKiller: optional(boolean, 'cgroup v1'),
+  limit: optional(NUMBER, 'maximum in bytes'),
+  reservation: optional(NUMBER, 'soft limit in bytes'),
+  swap: optional(NUMBER, 'maximum of memory and swap in bytes'),
+  kernel: optional(NUMBER, 'kernel memory in bytes; cgroup v1'),
+  kernelTCP: optional(NUMBER, 'TCP buffers in bytes; cgroup v1'),
+  swappiness: optional(integer(0, 200), 'tendency to swap, 0 to 200; cgroup v1'),
+  disableOOMKiller: optional(boolean, 'whether to disable the OOM killer; cgroup v1'),
 });
 
 const CPU: YamlType<Limits> = record({
   shares: optional(NUMBER, 'relative weight'),
-  quota: optional(NUMBER, 'microseconds in each period'),
-  period: optional(NUMBER, 'microseconds'),
-  realtimeRuntime: optional(NUMBER, 'microseconds; cgroup v1'),
-  realtimePeriod: optional(NUMBER, 'microseconds; cgroup v1'),
-  cpus: omitEmpty(text(), 'the processors it runs on: "0-3,6"'),
-  mems: omitEmpty(text(), 'the memory nodes it uses'),
+  quota: optional(NUMBER, 'microseconds of processor time per period'),
+  period: optional(NUMBER, 'length of a period in microseconds'),
+  realtimeRuntime: optional(NUMBER, 'microseconds of realtime scheduling per period; cgroup v1'),
+  realtimePeriod: optional(NUMBER, 'length of a realtime period in microseconds; cgroup v1'),
+  cpus: omitEmpty(text(), 'processors to run on, such as "0-3,6"'),
+  mems: omitEmpty(text(), 'memory nodes to use, such as "0"'),
 });
 
 const WEIGHT = integer(0, 1000);
@@ -75,27 +75,27 @@ const WEIGHT = integer(0, 1000);
 const THROTTLE = omitEmpty(
   list(
     record({
-      major: withDefault(NUMBER, 0, 'of the device'),
-      minor: withDefault(NUMBER, 0, 'of the device'),
-      rate: withDefault(NUMBER, 0, 'bytes or operations in a second'),
+      major: withDefault(NUMBER, 0, 'major number of the device'),
+      minor: withDefault(NUMBER, 0, 'minor number of the device'),
+      rate: withDefault(NUMBER, 0, 'bytes or operations per second'),
     }),
   ),
-  'limits of devices',
+  'limits per device',
 );
 
 const BLOCK_IO: YamlType<Limits> = record({
-  weight: optional(WEIGHT, '10 to 1000'),
-  leafWeight: optional(WEIGHT, 'cgroup v1'),
+  weight: optional(WEIGHT, 'relative weight, 10 to 1000'),
+  leafWeight: optional(WEIGHT, 'weight of tasks in the group itself; cgroup v1'),
   weightDevice: omitEmpty(
     list(
       record({
-        major: withDefault(NUMBER, 0, 'of the device'),
-        minor: withDefault(NUMBER, 0, 'of the device'),
-        weight: optional(WEIGHT, '10 to 1000'),
-        leafWeight: optional(WEIGHT, 'cgroup v1'),
+        major: withDefault(NUMBER, 0, 'major number of the device'),
+        minor: withDefault(NUMBER, 0, 'minor number of the device'),
+        weight: optional(WEIGHT, 'relative weight, 10 to 1000'),
+        leafWeight: optional(WEIGHT, 'weight of tasks in the group itself; cgroup v1'),
       }),
     ),
-    'weights of devices',
+    'weights per device',
   ),
   throttleReadBpsDevice: THROTTLE,
   throttleWriteBpsDevice: THROTTLE,
@@ -104,22 +104,22 @@ const BLOCK_IO: YamlType<Limits> = record({
 });
 
 const NETWORK: YamlType<Limits> = record({
-  classID: optional(NUMBER, 'of the packets; cgroup v1'),
+  classID: optional(NUMBER, 'class id of its packets; cgroup v1'),
   priorities: omitEmpty(
     list(
       record({
-        name: withDefault(text(), '', 'the interface'),
-        priority: withDefault(NUMBER, 0, 'of its packets'),
+        name: withDefault(text(), '', 'network interface'),
+        priority: withDefault(NUMBER, 0, 'priority of packets'),
       }),
     ),
-    'priorities of interfaces; cgroup v1',
+    'priorities per network interface; cgroup v1',
   ),
 });
 
 const HUGEPAGES: YamlType<readonly Limits[]> = list(
   record({
-    pageSize: withDefault(scalar, '', 'such as 2MB'),
-    limit: withDefault(NUMBER, 0, 'bytes'),
+    pageSize: withDefault(scalar, '', 'page size, such as 2MB'),
+    limit: withDefault(NUMBER, 0, 'maximum in bytes'),
   }),
 );
 
@@ -131,27 +131,27 @@ const UNIFIED: YamlType<Readonly<Record<string, string>>> = mapping(scalar).tran
     for (const [name, item] of value.entries()) {
       if (!CGROUP_FILE.test(name))
         throw item.error(`"${name}" is not a file of a control group`, {
-          fix: 'write it as the kernel names it, such as memory.high',
+          fix: 'use the name of the kernel, such as memory.high',
         });
-      if (item.text().includes('\n')) throw item.error('it is more than one line');
+      if (item.text().includes('\n')) throw item.error('expected a single line');
     }
     return Object.fromEntries([...files].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   },
 );
 
 export const RESOURCES: YamlType<Resources> = record({
-  devices: omitEmpty(DEVICE_RULES, 'which devices it may use'),
-  memory: optional(MEMORY, 'how much memory it may use'),
-  cpu: optional(CPU, 'how much processor time it may use'),
+  devices: omitEmpty(DEVICE_RULES, 'access to devices'),
+  memory: optional(MEMORY, 'memory limits'),
+  cpu: optional(CPU, 'processor limits'),
   pids: optional(
-    record({ limit: withDefault(NUMBER, 0, 'how many') }),
-    'how many processes it may have',
+    record({ limit: withDefault(NUMBER, 0, 'maximum number') }),
+    'limit of the number of processes',
   ),
   // Go would write `blockIO` into a label, which LinuxKit's own parser rejects.
-  blockio: optional(BLOCK_IO, 'how much it may read and write'),
-  hugepageLimits: omitEmpty(HUGEPAGES, 'how many huge pages it may use'),
-  network: optional(NETWORK, 'marks of its packets; cgroup v1'),
-  unified: optional(UNIFIED, 'files of cgroup v2, and what is written into them'),
+  blockio: optional(BLOCK_IO, 'limits of disk reads and writes'),
+  hugepageLimits: omitEmpty(HUGEPAGES, 'limits of huge pages'),
+  network: optional(NETWORK, 'class and priority of network packets; cgroup v1'),
+  unified: optional(UNIFIED, 'files of cgroup v2, with their values'),
 }).transform(({ blockio, hugepageLimits, network, unified, ...others }) => ({
   ...others,
   // In the order in which Go writes them.

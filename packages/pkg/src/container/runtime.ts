@@ -36,15 +36,15 @@ const TEXTS = list(text());
 
 const INTERFACES: YamlType<readonly Interface[]> = list(
   record({
-    name: omitEmpty(text(), 'its name'),
-    add: omitEmpty(text(), 'the type to make; without it, one that is there is moved'),
-    peer: omitEmpty(text(), 'of a veth: the name of the other end, which stays in the root'),
-    createInRoot: withDefault(boolean, false, 'make it in the root namespace, then move it'),
+    name: omitEmpty(text(), 'name of the interface'),
+    add: omitEmpty(text(), 'type of a new interface; by default an existing interface is moved'),
+    peer: omitEmpty(text(), 'name of the other end of a veth, which stays in the root namespace'),
+    createInRoot: withDefault(boolean, false, 'create it in the root namespace, then move it'),
   }),
 );
 
 const PATH = (namespace: string): ReturnType<typeof optional<string>> =>
-  optional(text(), `the path to bind the ${namespace} namespace to`);
+  optional(text(), `path to bind the ${namespace} namespace to`);
 
 const BIND_NS: YamlType<NonNullable<RuntimeSettings['bindNS']>> = record({
   cgroup: PATH('cgroup'),
@@ -57,10 +57,10 @@ const BIND_NS: YamlType<NonNullable<RuntimeSettings['bindNS']>> = record({
 });
 
 export const RUNTIME: YamlType<RuntimeSettings> = record({
-  cgroups: optional(TEXTS, 'control groups to make'),
-  mounts: optional(RUNTIME_MOUNTS, 'mounts to make in the root'),
-  mkdir: optional(TEXTS, 'directories to make in the root'),
-  interfaces: optional(INTERFACES, "network interfaces for the container's namespace"),
-  bindNS: withDefault(BIND_NS, {}, 'paths to bind its namespaces to'),
-  namespace: optional(text(), "containerd's namespace"),
+  cgroups: optional(TEXTS, 'control groups to create'),
+  mounts: optional(RUNTIME_MOUNTS, 'mounts to make in the root file system'),
+  mkdir: optional(TEXTS, 'directories to create in the root file system'),
+  interfaces: optional(INTERFACES, "interfaces of the container's network namespace"),
+  bindNS: withDefault(BIND_NS, {}, 'paths to bind the namespaces to'),
+  namespace: optional(text(), 'namespace of containerd'),
 });

@@ -75,26 +75,26 @@ const VALUE = integer(0);
 
 const ARGUMENTS: YamlType<readonly SyscallArgument[]> = list(
   record({
-    index: required(integer(0, 5), 'which argument, from 0'),
-    value: required(VALUE, 'what it is compared with'),
-    valueTwo: optional(VALUE, 'of SCMP_CMP_MASKED_EQ: what the masked value is compared with'),
-    op: required(COMPARISON, 'how it is compared'),
+    index: required(integer(0, 5), 'index of the argument, from 0'),
+    value: required(VALUE, 'value to compare with'),
+    valueTwo: optional(VALUE, 'value to compare the masked argument with, for SCMP_CMP_MASKED_EQ'),
+    op: required(COMPARISON, 'comparison operator'),
   }),
 );
 
 const SYSCALLS: YamlType<readonly SyscallRule[]> = list(
   record({
-    names: required(list(text(), { isFilled: true }), 'the system calls'),
-    action: required(ACTION, 'what happens'),
-    errnoRet: optional(ERRNO, 'of SCMP_ACT_ERRNO: the number of the error'),
-    args: omitEmpty(ARGUMENTS, 'only when all of these are true'),
+    names: required(list(text(), { isFilled: true }), 'names of system calls'),
+    action: required(ACTION, 'action of the filter'),
+    errnoRet: optional(ERRNO, 'error number, for SCMP_ACT_ERRNO'),
+    args: omitEmpty(ARGUMENTS, 'conditions on the arguments, all of which must hold'),
   }),
 );
 
 export const SECCOMP: YamlType<Seccomp> = record({
-  defaultAction: required(ACTION, 'what happens with calls that no rule is about'),
-  defaultErrnoRet: optional(ERRNO, 'of SCMP_ACT_ERRNO: the number of the error'),
-  architectures: omitEmpty(list(ARCHITECTURE), 'those whose calls the rules are about'),
-  flags: omitEmpty(list(FLAG), 'of the filter'),
-  syscalls: omitEmpty(SYSCALLS, 'the rules'),
+  defaultAction: required(ACTION, 'action for system calls without a rule'),
+  defaultErrnoRet: optional(ERRNO, 'error number, for SCMP_ACT_ERRNO'),
+  architectures: omitEmpty(list(ARCHITECTURE), 'architectures that the rules apply to'),
+  flags: omitEmpty(list(FLAG), 'flags of the filter'),
+  syscalls: omitEmpty(SYSCALLS, 'rules for system calls'),
 });

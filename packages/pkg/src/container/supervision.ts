@@ -51,22 +51,27 @@ const ABSOLUTE = text({
 });
 const LINE = text({
   matches: /^[^\n\0]+$/,
-  problem: () => 'expected some text of one line',
+  problem: () => 'expected a single line of text',
 });
 
 export const READY: YamlType<Ready> = record({
-  socket: optional(ABSOLUTE, 'a path in the root: when a Unix socket there takes connections'),
+  socket: optional(
+    ABSOLUTE,
+    'path of a Unix socket in the root file system that must accept connections',
+  ),
   exec: optional(
     list(text(), { isFilled: true }),
-    'a command in the container: when it ends with 0',
+    'command in the container that must exit with 0',
   ),
-  log: optional(LINE, 'a text: when the service has written a line with it'),
+  log: optional(LINE, 'text that must occur in a line of output'),
   timeout: withDefault(integer(1, 3600), 60, 'seconds after which the service has failed'),
 }).transform((ready, value) => {
   const ways = [ready.socket, ready.exec, ready.log].filter((way) => way !== undefined);
   if (ways.length === 1) return ready;
   throw value.error(
-    ways.length === 0 ? 'it is not said how it shows' : 'it shows in one way, and more are given',
-    { fix: 'give one of: socket, exec, log' },
+    ways.length === 0
+      ? '"socket", "exec" or "log" is missing'
+      : '"socket", "exec" and "log" exclude each other',
+    { fix: 'use one of: socket, exec, log' },
   );
 });

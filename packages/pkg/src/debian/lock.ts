@@ -53,13 +53,9 @@ export async function lockPackage(
   options: LockPackageOptions,
 ): Promise<readonly LockReport[]> {
   if (item.debian === undefined) {
-    throw new LktError(
-      'CONFIG_INVALID',
-      `${item.file.path} has no "debian", so there is nothing to lock`,
-      {
-        fix: 'name a package that is made from Debian packages',
-      },
-    );
+    throw new LktError('CONFIG_INVALID', `${item.file.path} has no "debian" block to lock`, {
+      fix: 'name a package with a "debian" block',
+    });
   }
   const { store, reporter, signal, now, keyrings } = options;
   const mirror = await options.mirror();

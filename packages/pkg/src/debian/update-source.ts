@@ -77,7 +77,7 @@ export async function applySourceUpdate(
   const { text } = pinnedSource(item, source, parseAlternative);
   const at = item.file.text.indexOf(text);
   if (at === -1 || item.file.text.includes(text, at + 1))
-    throw invalid(item, `${text} does not stand there once, as it is written`);
+    throw invalid(item, `"${text}" does not occur exactly once`);
   const wanted = `${source} (= ${to})`;
   const { debian } = item;
   const sources = debian?.sources?.map((one) => (one === text ? wanted : one));
@@ -101,21 +101,21 @@ function pinnedSource(
   parse: (text: string) => { readonly relation?: string; readonly version?: string },
 ): PinnedSource {
   const text = item.debian?.sources?.find((one) => /^[^\s(]+/.exec(one)?.[0] === source);
-  if (text === undefined) throw invalid(item, `names no source ${source}`);
+  if (text === undefined) throw invalid(item, `has no source package ${source}`);
   const { relation, version } = parse(text);
   if (relation !== '=' || version === undefined)
-    throw invalid(item, `names no version of ${source}, so the lock has the newest`);
+    throw invalid(item, `has no exact version of ${source}, so the lock has the newest`);
   return { text, version };
 }
 
 function seriesOf(version: string, item: Package): string {
   const series = /^(?:\d+:)?\d+\.\d+(?=\.)/.exec(version)?.[0];
-  if (series === undefined) throw invalid(item, `${version} is of no series such as 6.12`);
+  if (series === undefined) throw invalid(item, `version ${version} has no series such as 6.12`);
   return series;
 }
 
 function invalid(item: Package, what: string): LktError {
   return new LktError('CONFIG_INVALID', `${item.file.path}: ${what}`, {
-    fix: 'name one under "sources" of "debian": [\'linux (= 6.12.107-1)\']',
+    fix: 'pin it under "sources" of "debian": [\'linux (= 6.12.107-1)\']',
   });
 }

@@ -62,7 +62,7 @@ export async function pinWorkspace(
     const references = new Map(packages.map((one) => [one.item.name, pinnedReference(one)]));
     return { changes, packages, references };
   }
-  throw new LktError('CONFIG_INVALID', 'the pins do not settle', {
+  throw new LktError('CONFIG_INVALID', 'the pins do not converge', {
     fix: 'move packages out of the directories of the packages that they use',
   });
 }
@@ -103,7 +103,7 @@ function notLiteral(use: ImageUse, file: Recipe['dockerfile']['file'], to: strin
     'PIN_MISSING',
     file,
     use.position,
-    `${use.written} cannot be pinned: it is made of variables`,
-    { length: use.length, fix: `write it out: ${to}` },
+    `cannot pin ${use.written}: it contains variables`,
+    { length: use.length, fix: `write it without variables: ${to}` },
   );
 }

@@ -44,7 +44,7 @@ export async function checkPin(
   if (reference.digest !== index.digest && !(await isIndexOf(reference.digest, built, store))) {
     return {
       code: 'PIN_STALE',
-      message: `the pin of ${item.name} is stale: it says ${reference.digest}, the sources give ${index.digest}`,
+      message: `the pin of ${item.name} is stale: it has ${reference.digest}, the sources build to ${index.digest}`,
       fix: PIN,
     };
   }
@@ -55,7 +55,7 @@ export async function checkPin(
   ) {
     return {
       code: 'PIN_STALE',
-      message: `the pin of ${item.name} is stale: its tag is ${reference.tag}, the sources have ${hash.committed} (${index.digest} as before)`,
+      message: `the pin of ${item.name} is stale: its tag is ${reference.tag}, the source hash is ${hash.committed} (the digest is still ${index.digest})`,
       fix: PIN,
     };
   }

@@ -15,9 +15,9 @@ export function renderTag(template: string, hash: string): string {
       if (body.trim() !== '.Hash') {
         throw new LktError(
           'CONFIG_INVALID',
-          `the tag template "${template}" has ${action.trim()}`,
+          `unknown value ${action.trim()} in the tag template "${template}"`,
           {
-            fix: 'use {{.Hash}}, the only value there is',
+            fix: 'use {{.Hash}}, the only supported value',
           },
         );
       }

@@ -62,8 +62,8 @@ export async function pushManifests(
     const reference = familiarReference(target);
     if (found.size === 0) {
       const tags = item.arches.map((arch) => `${target.tag}-${arch}`).join(', ');
-      throw new LktError('NOT_FOUND', `the registry has none of ${tags} of ${item.name}`, {
-        fix: 'push it on a machine of each platform: lkt pkg push --no-manifest DIR',
+      throw new LktError('NOT_FOUND', `the registry has no image of ${item.name} under ${tags}`, {
+        fix: 'push from a machine of each platform: lkt pkg push --no-manifest DIR',
       });
     }
     const merge = { compare: byArches(item), replace, signal };

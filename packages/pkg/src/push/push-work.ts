@@ -78,18 +78,14 @@ export async function workFor(
 export function requireCommitted(item: Package, sources: Sources): void {
   const { hash, committed, dirty } = sources.hash(item);
   if (committed === undefined || hash === '')
-    throw new LktError(
-      'NOT_COMMITTED',
-      `${item.name} is not in git, so no tag says what it is of`,
-      {
-        fix: 'commit it',
-      },
-    );
+    throw new LktError('NOT_COMMITTED', `${item.name} is not in git, so it has no source hash`, {
+      fix: 'commit it',
+    });
   if (!dirty) return;
   const changes = sources.changes(item);
   const shown = changes.slice(0, 10).map((path) => `  ${path}`);
   if (changes.length > shown.length) shown.push(`  and ${changes.length - shown.length} more`);
-  throw new LktError('NOT_COMMITTED', `${item.name} has changes that are not committed`, {
+  throw new LktError('NOT_COMMITTED', `${item.name} has uncommitted changes`, {
     detail: shown.join('\n'),
     fix: 'commit them',
   });

@@ -26,7 +26,7 @@ export async function archivedImages(
         : await checkPin(reference, built, others.store);
     if (problem !== undefined) {
       // `lkt pin` edits Dockerfiles and image configs, but not this file.
-      const fix = built === undefined ? problem.fix : `write ${built.index.digest}`;
+      const fix = built === undefined ? problem.fix : `change the digest to ${built.index.digest}`;
       throw error(problem.code, problem.message, fix);
     }
     const image = await loadImage(others.store, reference.digest, platform).catch(

@@ -64,7 +64,7 @@ function trackedFiles(repository: Repository, dir: string): readonly ContextFile
         'UNSUPPORTED',
         `${name.replace(/\/$/, '')} is a git repository of its own`,
         {
-          fix: 'put its files into this repository, or fetch them into an image of their own',
+          fix: 'put its files into this repository, or fetch them in a separate image',
         },
       );
     }
@@ -105,6 +105,6 @@ async function entriesOf(dir: string, below: RawPath): Promise<readonly Dirent<B
 
 function notUtf8(name: string): LktError {
   return new LktError('UNSUPPORTED', `the name ${JSON.stringify(name)} is not UTF-8`, {
-    fix: 'rename it; what is ignored by git is not read',
+    fix: 'rename it, or let git ignore it',
   });
 }

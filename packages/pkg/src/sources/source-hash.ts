@@ -107,7 +107,7 @@ async function resolveSubject(subject: HashSubject): Promise<Subject> {
       'CONFIG_INVALID',
       `${subject.hashPath ?? ''} is not a parent of ${subject.dir}`,
       {
-        fix: 'give --hash-path the directory of the package or one that contains it',
+        fix: 'set --hash-path to the directory of the package or a parent of it',
       },
     );
   }
@@ -199,7 +199,7 @@ async function hashOne(
   const outside = extra.find((dir) => !repositories.has(dir));
   if (outside !== undefined) {
     throw new LktError('GIT_FAILED', `the extra source ${outside} is not in git`, {
-      fix: 'move it into the repository, or take it out of extra-sources',
+      fix: 'move it into the repository, or remove it from extra-sources',
     });
   }
   const commit = options.hashCommit ?? 'HEAD';

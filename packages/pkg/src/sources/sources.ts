@@ -120,7 +120,7 @@ function outsideProblem(
   if (!isInside(item.dir, top)) return undefined;
   for (const [index, dir] of extra.entries()) {
     if (isInside(dir, top)) continue;
-    const message = `${workspace.displayPath(dir)} is outside of the repository, whose top is ${workspace.displayPath(top)}`;
+    const message = `${workspace.displayPath(dir)} is outside the repository ${workspace.displayPath(top)}`;
     const fix = 'move it into the repository';
     return item.extraSources[index]?.at.error(message, { fix }) ?? new Error(message);
   }
@@ -135,9 +135,9 @@ async function extraDirs(item: Package): Promise<string[]> {
         if ((await stat(path)).isDirectory()) return path;
       } catch (error) {
         if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
-        throw at.error('there is no such directory', { cause: error });
+        throw at.error('no such directory', { cause: error });
       }
-      throw at.error('it is no directory', { fix: 'name the directory that it is in' });
+      throw at.error('not a directory', { fix: 'use the directory that contains it' });
     }),
   );
 }

@@ -16,8 +16,8 @@ export async function buildOrder<T>(
     const from = path.indexOf(node);
     if (from !== -1) {
       const cycle = [...path.slice(from), node].map(name).join(' → ');
-      throw new LktError('CONFIG_INVALID', `packages need each other: ${cycle}`, {
-        fix: 'take out one of the references',
+      throw new LktError('CONFIG_INVALID', `packages depend on each other: ${cycle}`, {
+        fix: 'remove one of the references',
       });
     }
     path.push(node);

@@ -71,7 +71,7 @@ export async function neededPlatforms(
 }
 
 function isFor({ name, arches }: Package, platform: string): string {
-  return `${name} is for ${arches.join(', ')}, and it is needed for ${platform}`;
+  return `${name} supports ${arches.join(', ')}, but is used for ${platform}`;
 }
 
 function notMadeFor(
@@ -84,6 +84,6 @@ function notMadeFor(
   const message = isFor(item, platform);
   return sourceError('UNSUPPORTED', dockerfile.file, position, message, {
     length,
-    fix: `add the architecture to "arches" in ${workspace.displayPath(item.dir)}, or use the image of another: --platform=linux/${item.arches[0] ?? 'amd64'}`,
+    fix: `add the architecture to "arches" in ${workspace.displayPath(item.dir)}, or use another platform: --platform=linux/${item.arches[0] ?? 'amd64'}`,
   });
 }

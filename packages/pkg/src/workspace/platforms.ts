@@ -24,7 +24,7 @@ export function platformsOf(
   const platforms = arches.flatMap((arch) => wanted.filter((item) => item.architecture === arch));
   if (platforms.length > 0) return platforms;
   const list = wanted.map(({ architecture }) => architecture).join(', ');
-  throw new LktError('UNSUPPORTED', `${name} is for ${arches.join(', ')}, not for ${list}`, {
-    fix: `say --platforms ${arches.map((arch) => `linux/${arch}`).join(',')}, or add the architecture to "arches" in build.yml`,
+  throw new LktError('UNSUPPORTED', `${name} supports ${arches.join(', ')}, not ${list}`, {
+    fix: `use --platforms ${arches.map((arch) => `linux/${arch}`).join(',')}, or add the architecture to "arches" in build.yml`,
   });
 }

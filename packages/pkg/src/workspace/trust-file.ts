@@ -19,7 +19,7 @@ export async function findTrustFile(root: string): Promise<string | undefined> {
   const path = join(root, TRUST_FILE);
   if (await exists(path)) return path;
   if (!(await exists(join(root, OTHER_NAME)))) return undefined;
-  throw new LktError('CONFIG_INVALID', `${OTHER_NAME} is not the name of a trust policy`, {
-    fix: `name it ${TRUST_FILE}`,
+  throw new LktError('CONFIG_INVALID', `a trust policy must not be named ${OTHER_NAME}`, {
+    fix: `rename it to ${TRUST_FILE}`,
   });
 }

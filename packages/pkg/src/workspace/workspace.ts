@@ -212,13 +212,13 @@ class OpenWorkspace implements Workspace {
 /** @throws USAGE_INVALID for a package without Dockerfile, or a path outside the package */
 function withDockerfile(item: Package, dockerfile: string): Package {
   if (item.debian !== undefined)
-    throw new LktError('USAGE_INVALID', `${item.name} is made without a Dockerfile`, {
-      fix: 'leave --dockerfile out',
+    throw new LktError('USAGE_INVALID', `${item.name} is built without a Dockerfile`, {
+      fix: 'omit --dockerfile',
     });
   const path = normalize(dockerfile);
   if (isAbsolute(path) || path === '..' || path.startsWith('../'))
     throw new LktError('USAGE_INVALID', `the Dockerfile ${dockerfile} is not in the package`, {
-      fix: 'name one in the directory of the package, relative to it',
+      fix: 'use a path inside the package, relative to its directory',
     });
   return { ...item, dockerfile: path };
 }

@@ -32,7 +32,7 @@ export class CacheRm extends LktCommand {
       );
       if (found.length === 0) {
         throw new LktError('NOT_FOUND', `${text} is not in the store`, {
-          fix: 'see what is: lkt cache ls',
+          fix: 'list the images: lkt cache ls',
         });
       }
       removed.push(...found);
