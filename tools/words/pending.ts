@@ -6,7 +6,6 @@ export const PENDING: readonly string[] = [
   'packages/builder/',
   'packages/cli/',
   'packages/core/',
-  'packages/formats/',
   'packages/http/',
   'packages/image/',
   'packages/inspect/',

@@ -5,7 +5,7 @@ import { chooseCompression, compress } from '../src/compression/compressor.ts';
 import { type Compressor, COMPRESSORS } from '../src/compression/compressors.ts';
 import { chunks, collect } from './support.ts';
 
-/** Programs that unpack what a compressor gives. */
+/** Programs that decompress each format. */
 const PEERS: Readonly<Record<Compressor, readonly string[]>> = {
   zstd: ['zstd', '-dc'],
   gzip: ['gzip', '-dc'],
@@ -14,7 +14,7 @@ const PEERS: Readonly<Record<Compressor, readonly string[]>> = {
   none: ['cat'],
 };
 
-/** Text, numbers, noise, and runs: enough for all that a compressor makes of content, and for two blocks of lz4. */
+/** Text, numbers, noise and runs: enough to exercise every compressor, and two blocks of lz4. */
 function sample(): Buffer {
   let state = 1;
   const noise = Uint8Array.from({ length: 300_000 }, () => {
@@ -31,7 +31,7 @@ async function packed(compressor: Compressor, data: Buffer, level?: number): Pro
   return collect(compress(await chooseCompression(compressor, level), chunks(data)));
 }
 
-/** Programs do not take zero bytes after the end, as the kernel does. */
+/** Unlike the kernel, programs reject zero bytes after the end. */
 function unpackedBy(compressor: Compressor, data: Buffer): Buffer {
   const [command = '', ...args] = PEERS[compressor];
   const input = data.subarray(0, endOf(compressor, data));
@@ -44,7 +44,7 @@ function endOf(compressor: Compressor, data: Buffer): number {
     while (data.readUInt32LE(at) > 0) at += 4 + data.readUInt32LE(at);
     return at;
   }
-  // The size at the end of gzip has zero bytes, and so may have the last block of zstd.
+  // The length in a gzip trailer has zero bytes, and the last block of zstd may have some.
   if (compressor !== 'zstd') return data.length;
   return [0, 1, 2, 3]
     .map((padding) => data.length - padding)
@@ -61,7 +61,7 @@ function isWholeFrame(data: Buffer): boolean {
 }
 
 describe.for(COMPRESSORS)('%s', (compressor) => {
-  it('is what its own program unpacks, and ends at a multiple of four', async () => {
+  it('round-trips through its own program, and ends at a multiple of four', async () => {
     const data = sample();
     const result = await packed(compressor, data);
     expect(result.length % 4).toBe(0);
@@ -69,7 +69,7 @@ describe.for(COMPRESSORS)('%s', (compressor) => {
     expect(unpackedBy(compressor, result).subarray(0, data.length).equals(data)).toBe(true);
   });
 
-  it('gives the same bytes however the content comes', async () => {
+  it('produces the same bytes for any chunking of the content', async () => {
     const data = sample().subarray(0, 500_000);
     const compression = await chooseCompression(compressor);
     const whole = await collect(compress(compression, chunks(data)));
@@ -81,7 +81,7 @@ describe.for(COMPRESSORS)('%s', (compressor) => {
 });
 
 describe('lz4', () => {
-  it('is what its own program unpacks, whatever the content', async () => {
+  it('round-trips any content through its own program', async () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc
@@ -109,7 +109,7 @@ describe('levels', () => {
     ['zstd', 1, 12],
     ['gzip', 1, 9],
     ['xz', 0, 9],
-  ] as const)('of %s change the size and the name', async ([compressor, low, high]) => {
+  ] as const)('of %s change the size and the key', async ([compressor, low, high]) => {
     const data = sample().subarray(0, 700_000);
     const fast = await packed(compressor, data, low);
     const small = await packed(compressor, data, high);
@@ -126,18 +126,18 @@ describe('levels', () => {
     ['zstd', 3],
     ['gzip', 4],
     ['xz', 6],
-  ] as const)('of %s: the default has one name', async ([compressor, level]) => {
+  ] as const)('of %s have one key for the default', async ([compressor, level]) => {
     const given = await chooseCompression(compressor, level);
     expect(given).toEqual(await chooseCompression(compressor));
   });
 
   it.for([
-    ['zstd', 20, 'zstd has the levels 1 to 19, not 20'],
-    ['zstd', 0, 'zstd has the levels 1 to 19, not 0'],
-    ['gzip', 10, 'gzip has the levels 1 to 9, not 10'],
-    ['lz4', 1, 'lz4 has no levels, not 1'],
-    ['none', 1, 'none has no levels, not 1'],
-  ] as const)('%s %i is refused', async ([compressor, level, message]) => {
+    ['zstd', 20, 'zstd has levels 1 to 19, not 20'],
+    ['zstd', 0, 'zstd has levels 1 to 19, not 0'],
+    ['gzip', 10, 'gzip has levels 1 to 9, not 10'],
+    ['lz4', 1, 'lz4 has no levels'],
+    ['none', 1, 'none has no levels'],
+  ] as const)('rejects %s %i', async ([compressor, level, message]) => {
     await expect(chooseCompression(compressor, level)).rejects.toMatchObject({
       code: 'USAGE_INVALID',
       message,
@@ -145,7 +145,7 @@ describe('levels', () => {
   });
 });
 
-it('xz does not do what the environment asks of it', async () => {
+it('xz ignores its environment variables', async () => {
   const data = sample().subarray(0, 200_000);
   const plain = await packed('xz', data);
   process.env['XZ_OPT'] = '-0 --check=none';
@@ -162,7 +162,7 @@ async function* broken(): AsyncGenerator<Uint8Array> {
   throw new Error('no more');
 }
 
-it('what fails while it is packed is what is said', async () => {
+it('reports an error of the source', async () => {
   for (const compressor of COMPRESSORS) {
     await expect(collect(compress(await chooseCompression(compressor), broken()))).rejects.toThrow(
       'no more',

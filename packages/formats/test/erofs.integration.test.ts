@@ -17,8 +17,8 @@ import { expect, it, onTestFinished } from 'vitest';
 import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
 import { chooseCompression } from '../src/compression/compressor.ts';
 import type { Compressor } from '../src/compression/compressors.ts';
-import { fileBytes, readErofs } from '../src/erofs/reader.ts';
-import { fileFacts } from '../src/file-system/file-facts.ts';
+import { randomAccess, readErofs } from '../src/erofs/reader.ts';
+import { readFileFacts } from '../src/file-system/file-facts.ts';
 import { planErofs } from '../src/erofs/erofs.ts';
 import { erofsCompressor } from '../src/erofs/compressor.ts';
 import {
@@ -44,7 +44,7 @@ async function erofs(tree: Tree, compressor: Compressor = 'zstd'): Promise<strin
   return path;
 }
 
-/** What erofs-utils finds in an image; in memory, as it waits for the disk after each file. */
+/** Extracts an image with erofs-utils; in memory, because it syncs each file. */
 function extracted(image: string, dir = memoryDir()): string {
   const out = join(dir, 'out');
   run('fsck.erofs', '-d1', '--xattrs', `--extract=${out}`, image);
@@ -57,7 +57,7 @@ function memoryDir(): string {
   return dir;
 }
 
-/** A tree as bsdtar unpacks it. */
+/** Unpacks a tree with bsdtar. */
 async function unpacked(tree: Tree): Promise<string> {
   const dir = memoryDir();
   const out = join(dir, 'out');
@@ -67,7 +67,7 @@ async function unpacked(tree: Tree): Promise<string> {
   return out;
 }
 
-/** A tree that anyone can unpack: devices and other owners are for root. */
+/** Removes devices and other owners unless root runs the test. */
 function forMe(tree: Tree): Tree {
   if (process.getuid?.() === 0) return tree;
   const entries = Object.entries(tree).filter(
@@ -78,7 +78,7 @@ function forMe(tree: Tree): Tree {
 }
 
 it.for(COMPRESSORS)(
-  'erofs-utils finds the tree of a tar archive in it, packed by %s',
+  'erofs-utils finds the same tree as in a tar archive, compressed with %s',
   async (compressor) => {
     const tree = forMe(oddTree(255));
     const image = await erofs(tree, compressor);
@@ -86,13 +86,13 @@ it.for(COMPRESSORS)(
   },
 );
 
-it('erofs-utils finds no fault in directories of many blocks', async () => {
+it('erofs-utils accepts directories of many blocks', async () => {
   const image = await erofs(oddTree(255));
   run('fsck.erofs', '--extract', image);
   expect(run('dump.erofs', '--ls', '--path=/many', image).match(/long name/g)).toHaveLength(3000);
 });
 
-it('holds attributes', async () => {
+it('stores attributes', async () => {
   const attributes = new Map([
     ['user.one', Buffer.from('1')],
     ['user.large', noise(2000, 'large')],
@@ -130,7 +130,7 @@ for name in sys.argv[1:]:
   }
 });
 
-it('holds capabilities and access control lists as attributes', async () => {
+it('stores capabilities and access control lists as attributes', async () => {
   const image = await erofs({
     with: file('x', {
       xattrs: new Map([
@@ -144,40 +144,45 @@ it('holds capabilities and access control lists as attributes', async () => {
   run('fsck.erofs', '--extract', image);
 });
 
-it.for(COMPRESSORS)('contents of any sizes, alike or not, packed by %s', async (compressor) => {
-  const size = oneof(
-    constantFrom(0, 1, 3999, 4064, 4095, 4096, 4097, 8192, 131_071, 131_072, 131_073, 135_168),
-    integer({ min: 0, max: 600_000 }),
-  );
-  const content = record({
-    size,
-    seed: integer({ min: 0, max: 2 }),
-    kind: constantFrom('noise', 'text', 'zeros', 'both'),
-    from: constantFrom(0, 0, 131_072),
-  }).map(({ size: length, seed, kind, from }) => {
-    const whole = {
-      noise: () => noise(length + from, `${seed}`),
-      text: () => Buffer.from(`words ${seed} `.repeat((length + from) / 7)),
-      zeros: () => Buffer.alloc(length + from),
-      both: () => Buffer.concat([Buffer.alloc(131_072), noise(length + from, `${seed}`)]),
-    }[kind]();
-    return whole.subarray(from, from + length);
-  });
-  const files = array(tuple(content, constantFrom(1_492_533_000, 5)), { maxLength: 20 });
-  await assert(
-    asyncProperty(files, async (list) => {
-      const tree = forMe(
-        Object.fromEntries(list.map(([data, mtime], index) => [`${index}`, file(data, { mtime })])),
-      );
-      const image = await erofs(tree, compressor);
-      expect(directoryListing(extracted(image))).toEqual(directoryListing(await unpacked(tree)));
-    }),
-    { numRuns: 4 },
-  );
-});
+it.for(COMPRESSORS)(
+  'stores contents of any sizes, equal or not, compressed with %s',
+  async (compressor) => {
+    const size = oneof(
+      constantFrom(0, 1, 3999, 4064, 4095, 4096, 4097, 8192, 131_071, 131_072, 131_073, 135_168),
+      integer({ min: 0, max: 600_000 }),
+    );
+    const content = record({
+      size,
+      seed: integer({ min: 0, max: 2 }),
+      kind: constantFrom('noise', 'text', 'zeros', 'both'),
+      from: constantFrom(0, 0, 131_072),
+    }).map(({ size: length, seed, kind, from }) => {
+      const whole = {
+        noise: () => noise(length + from, `${seed}`),
+        text: () => Buffer.from(`words ${seed} `.repeat((length + from) / 7)),
+        zeros: () => Buffer.alloc(length + from),
+        both: () => Buffer.concat([Buffer.alloc(131_072), noise(length + from, `${seed}`)]),
+      }[kind]();
+      return whole.subarray(from, from + length);
+    });
+    const files = array(tuple(content, constantFrom(1_492_533_000, 5)), { maxLength: 20 });
+    await assert(
+      asyncProperty(files, async (list) => {
+        const tree = forMe(
+          Object.fromEntries(
+            list.map(([data, mtime], index) => [`${index}`, file(data, { mtime })]),
+          ),
+        );
+        const image = await erofs(tree, compressor);
+        expect(directoryListing(extracted(image))).toEqual(directoryListing(await unpacked(tree)));
+      }),
+      { numRuns: 4 },
+    );
+  },
+);
 
 it.for(COMPRESSORS)(
-  'a content that repeats itself has its last byte, packed by %s',
+  'stores the last byte of a repeating content, compressed with %s',
   async (compressor) => {
     const tree = forMe({ file: file(Buffer.alloc(2 * 131_072 + 1, 'repeated')) });
     const image = await erofs(tree, compressor);
@@ -185,7 +190,7 @@ it.for(COMPRESSORS)(
   },
 );
 
-it('stores a content once, wherever it is', async () => {
+it('stores equal contents once', async () => {
   const large = noise(1_000_000, 'large');
   const other = Buffer.concat([large.subarray(0, 300_000), Buffer.from('!'), large]);
   for (const compressor of ['zstd', 'none'] as const) {
@@ -193,45 +198,48 @@ it('stores a content once, wherever it is', async () => {
       statSync(await erofs(tree, compressor)).size;
     const once = await sizeOf({ a: file(large) });
     expect((await sizeOf({ a: file(large), b: file(large) })) - once).toBeLessThan(8192);
-    // The part that two contents begin with is shared.
+    // A common beginning of two contents is shared.
     const both = await sizeOf({ a: file(large), b: file(other) });
     expect(both - once).toBeLessThan(other.length - 200_000);
   }
 });
 
-it('packs what can be packed', async () => {
+it('compresses compressible contents', async () => {
   const tree = { a: file('the same words again and again\n'.repeat(50_000)) };
   const plain = statSync(await erofs(tree, 'none')).size;
   for (const compressor of ['zstd', 'gzip', 'lz4'] as const)
     expect(statSync(await erofs(tree, compressor)).size).toBeLessThan(plain / 10);
 });
 
-it.for(COMPRESSORS)('lkt finds in it what erofs-utils find, packed by %s', async (compressor) => {
-  const both = Buffer.concat([Buffer.alloc(131_072), noise(200_000, 'both')]);
-  const tree = {
-    ...oddTree(255),
-    both: file(both),
-    chunked: file(Buffer.concat([both.subarray(131_072), Buffer.from('!'.repeat(5000)), both])),
-    text: file('words and words '.repeat(30_000)),
-    attributes: file('x', {
-      xattrs: new Map([
-        ['user.one', Buffer.from('1')],
-        ['trusted.two', Buffer.from('22')],
-      ]),
-    }),
-  };
-  const image = await erofs(tree, compressor);
-  await using opened = await open(image, 'r');
-  const found = await fileFacts(readErofs(await fileBytes(opened)));
-  const plain = join(tempDir(), 'x.tar');
-  await treeTar(tree, plain);
-  const expected = await fileFacts(readTar(fileChunks(plain)));
-  const withoutRoot = new Map([...found].filter(([path]) => path !== ''));
-  const wanted = new Map([...expected].filter(([path]) => path !== '' && path !== '.'));
-  expect(Object.fromEntries(withoutRoot)).toEqual(Object.fromEntries(wanted));
-});
+it.for(COMPRESSORS)(
+  'readErofs finds the same as erofs-utils, compressed with %s',
+  async (compressor) => {
+    const both = Buffer.concat([Buffer.alloc(131_072), noise(200_000, 'both')]);
+    const tree = {
+      ...oddTree(255),
+      both: file(both),
+      chunked: file(Buffer.concat([both.subarray(131_072), Buffer.from('!'.repeat(5000)), both])),
+      text: file('words and words '.repeat(30_000)),
+      attributes: file('x', {
+        xattrs: new Map([
+          ['user.one', Buffer.from('1')],
+          ['trusted.two', Buffer.from('22')],
+        ]),
+      }),
+    };
+    const image = await erofs(tree, compressor);
+    await using opened = await open(image, 'r');
+    const found = await readFileFacts(readErofs(await randomAccess(opened)));
+    const plain = join(tempDir(), 'x.tar');
+    await treeTar(tree, plain);
+    const expected = await readFileFacts(readTar(fileChunks(plain)));
+    const withoutRoot = new Map([...found].filter(([path]) => path !== ''));
+    const wanted = new Map([...expected].filter(([path]) => path !== '' && path !== '.'));
+    expect(Object.fromEntries(withoutRoot)).toEqual(Object.fromEntries(wanted));
+  },
+);
 
-it('that is damaged anywhere is read, or refused, and never more', async () => {
+it('readErofs reads or rejects damaged images', async () => {
   const image = await erofs({ ...smallTree, text: file('words '.repeat(40_000)) }, 'zstd');
   const bytes = readFileSync(image);
   const path = join(tempDir(), 'damaged');
@@ -246,7 +254,7 @@ it('that is damaged anywhere is read, or refused, and never more', async () => {
         writeFileSync(path, at % 3 === 0 ? damaged.subarray(0, end) : damaged);
         await using opened = await open(path, 'r');
         try {
-          await fileFacts(readErofs(await fileBytes(opened)), { maxEntries: 1000 });
+          await readFileFacts(readErofs(await randomAccess(opened)), { maxEntries: 1000 });
         } catch (error) {
           if (!(error instanceof LktError)) throw error;
         }
@@ -268,12 +276,12 @@ it('has golden digests', async () => {
   `);
 });
 
-it('says what it cannot hold', async () => {
+it('rejects names and attributes that are too long', async () => {
   await expect(erofs({ [`a/${'n'.repeat(256)}`]: file('') })).rejects.toThrow(
-    'has a name of 256 bytes; one in an erofs has at most 255',
+    'has a name of 256 bytes; an erofs allows at most 255',
   );
   const xattrs = new Map([['user.x', Buffer.alloc(65_536)]]);
   await expect(erofs({ a: file('', { xattrs }) })).rejects.toThrow(
-    '/a has an extended attribute user.x of 65536 bytes; an erofs holds at most 65535',
+    '/a has an extended attribute user.x of 65536 bytes; an erofs allows at most 65535',
   );
 });

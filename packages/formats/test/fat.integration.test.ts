@@ -61,14 +61,14 @@ it.for([
   },
 );
 
-it('refuses a file that FAT cannot hold', () => {
+it('rejects a file over 4 GiB', () => {
   const huge = { path: 'initrd.img', size: 2 ** 32, bytes: () => [] };
   expect(() => planFat([huge], { kind: 'fat32', id: 0, label: '' })).toThrow(
     expect.objectContaining({ code: 'UNSUPPORTED' }),
   );
 });
 
-it('gives firmware a code that stops where there is no boot loader', async () => {
+it('halts without a boot loader', async () => {
   const { path } = await write([], 'smallest');
   const sector = readFileSync(path).subarray(0, 512);
   expect(sector.subarray(0x5a, 0x5d)).toEqual(Buffer.of(0xf4, 0xeb, 0xfd));

@@ -6,7 +6,7 @@ import { type EntryWithContent, fromRaw, writeTar } from '@lkt/oci';
 import type { HeadedBytes } from '../src/bytes/headed-bytes.ts';
 import { type FileSystem, fileSystemOf, type FsEntry } from '../src/file-system/file-system.ts';
 
-/** A tree for the writers of file systems: each path with its entry, and for a file what it holds. */
+/** A tree for file system writers: each path with its entry and, for a file, its content. */
 export type Tree = Readonly<Record<string, Partial<FsEntry> & { readonly data?: Buffer }>>;
 
 export function file(data: Buffer | string, more: Partial<FsEntry> = {}): Tree[string] {
@@ -21,7 +21,7 @@ function symlink(link: string): Tree[string] {
   return { type: 'symlink', mode: 0o777, link };
 }
 
-/** Files with the same `file` are hard links; the content is that of the first. */
+/** Builds the tree. FileMap with the same `file` are hard links; the first has the content. */
 export function treeFiles(tree: Tree): FileSystem {
   const contents = new Map<string, Buffer>();
   const entries = Object.entries(tree).map(([path, { data, ...entry }]): FsEntry => {
@@ -32,13 +32,13 @@ export function treeFiles(tree: Tree): FileSystem {
     return { ...base, ...entry, file: key, size: contents.get(key)?.length ?? 0 };
   });
   return fileSystemOf(entries, async function* () {
-    // Not in the order of the paths.
+    // Not in path order.
     for (const [key, data] of [...contents].toReversed())
       yield { content: key, data: pieces(data) };
   });
 }
 
-/** In pieces of odd lengths, each overwritten when the next is asked for, as those of archives are. */
+/** Yields chunks of odd length, each overwritten when the next is requested, as archives do. */
 async function* pieces(data: Buffer): AsyncGenerator<Uint8Array> {
   for (let done = 0; done < data.length;) {
     const piece = Uint8Array.from(data.subarray(done, done + 70_001));
@@ -48,7 +48,7 @@ async function* pieces(data: Buffer): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The same tree as a tar archive, by another writer. */
+/** Writes the same tree as a tar archive, with another writer. */
 export async function treeTar(tree: Tree, path: string): Promise<void> {
   const { inodes } = treeFiles(tree);
   const first = new Map<number, string>();
@@ -71,7 +71,7 @@ export async function treeTar(tree: Tree, path: string): Promise<void> {
   await write(path, writeTar(entries));
 }
 
-/** A file with its head. */
+/** Writes a file with its head. */
 export async function writeHeaded(path: string, image: HeadedBytes): Promise<void> {
   await write(path, image.bytes());
   const fd = openSync(path, 'r+');
@@ -80,7 +80,10 @@ export async function writeHeaded(path: string, image: HeadedBytes): Promise<voi
   closeSync(fd);
 }
 
-/** @returns the digest of what was written */
+/**
+ * Writes a stream.
+ * @returns its digest
+ */
 async function write(path: string, bytes: AsyncIterable<Uint8Array>): Promise<string> {
   const hash = createHash('sha256');
   const stream = createWriteStream(path);
@@ -93,7 +96,7 @@ async function write(path: string, bytes: AsyncIterable<Uint8Array>): Promise<st
   return hash.digest('hex');
 }
 
-/** Bytes that do not compress, the same each time. */
+/** Returns incompressible bytes, equal for equal seeds. */
 export function noise(size: number, seed: string): Buffer {
   const parts: Buffer[] = [];
   for (let done = 0, index = 0; done < size; done += 64, index += 1)
@@ -101,7 +104,7 @@ export function noise(size: number, seed: string): Buffer {
   return Buffer.concat(parts).subarray(0, size);
 }
 
-/** A little of everything, for golden digests. */
+/** A small tree with a bit of everything, for golden digests. */
 export const smallTree: Tree = {
   bin: symlink('usr/bin'),
   'dev/null': { type: 'char', mode: 0o666, devMajor: 1, devMinor: 3 },
@@ -111,7 +114,7 @@ export const smallTree: Tree = {
   'etc/none': file('', { uid: 1, gid: 2 }),
 };
 
-/** Everything that a tree can have, with names of up to `longest` bytes. */
+/** A tree with everything, and names of up to `longest` bytes. */
 export function oddTree(longest: number): Tree {
   const many = Object.fromEntries(
     Array.from({ length: 3000 }, (_, index) => [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { digestHex, digestOf, LktError } from '@lkt/core';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fileFacts, type Files } from '../src/file-system/file-facts.ts';
+import { readFileFacts, type FileMap } from '../src/file-system/file-facts.ts';
 import { readInitrd } from '../src/cpio/initrd-reader.ts';
 import { tempDir } from './support.ts';
 
@@ -17,7 +17,7 @@ const PACKERS = [
   ['xz', '-c', '--check=crc32'],
 ];
 
-/** A cpio archive as the program of this name writes it. */
+/** Writes an archive with cpio(1). */
 function archive(name = 'first'): Buffer {
   const dir = tempDir();
   mkdirSync(join(dir, `${name}-dir`), { mode: 0o750 });
@@ -35,22 +35,22 @@ function archive(name = 'first'): Buffer {
   return execFileSync('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: dir, input });
 }
 
-/** In pieces that fall together with nothing. */
+/** Yields chunks that align with no structure. */
 async function* pieces(data: Buffer, length = 1021): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < data.length; at += length) yield data.subarray(at, at + length);
 }
 
-async function read(data: Buffer, limits = {}): Promise<Files> {
-  return fileFacts(readInitrd(pieces(data)), limits);
+async function read(data: Buffer, limits = {}): Promise<FileMap> {
+  return readFileFacts(readInitrd(pieces(data)), limits);
 }
 
-/** Up to a multiple of four; four zeros more end an archive by lz4, as the kernel takes it. */
+/** Pads to a multiple of four; four more zeros end an lz4 archive, as the kernel expects. */
 function aligned(data: Buffer): Buffer {
   return Buffer.concat([data, Buffer.alloc(4 + ((4 - (data.length % 4)) % 4))]);
 }
 
-describe('an initrd', () => {
-  it('is read whatever packs it, one archive after the other', async () => {
+describe('readInitrd', () => {
+  it('reads consecutive archives of any compression', async () => {
     const initrd = Buffer.concat(
       PACKERS.map(([program = '', ...args], index) =>
         aligned(execFileSync(program, args, { input: archive(`part${index}`) })),
@@ -70,7 +70,7 @@ describe('an initrd', () => {
     }
   });
 
-  it('has what comes later over what came before', async () => {
+  it('prefers later entries', async () => {
     const [one, two] = [archive(), archive()];
     two.write('later words,', two.indexOf('some words,'));
     const files = await read(Buffer.concat([aligned(one), Buffer.alloc(512), two]));
@@ -79,42 +79,43 @@ describe('an initrd', () => {
   });
 
   it.each([
-    ['nothing', Buffer.alloc(100), 'there is no archive in it'],
-    ['something else', Buffer.from('#!/bin/sh and more'), 'begins with 23212f62'],
-    ['a header that is none', Buffer.from('0707'.padEnd(200, 'x')), 'no entry'],
-    ['a name with ..', renamed('../../etc/x'), '"../../etc/x" leads out of it'],
+    ['nothing', Buffer.alloc(100), 'the initrd contains no archive'],
+    ['another format', Buffer.from('#!/bin/sh and more'), 'begins with 23212f62'],
+    ['a malformed header', Buffer.from('0707'.padEnd(200, 'x')), 'no newc magic number'],
+    [
+      'a name that leads out of the archive',
+      renamed('../../etc/x'),
+      '"../../etc/x" leads out of the archive',
+    ],
     ['a name that is too long', longName(), 'a name has 1048576 bytes'],
-  ])('with %s is refused', async (_name, data, message) => {
+  ])('rejects %s', async (_name, data, message) => {
     await expect(read(data)).rejects.toThrow(message);
   });
 
-  it('is refused where it has more than memory has room for', async () => {
+  it('rejects an archive over the limits', async () => {
     await expect(read(archive(), { maxEntries: 4 })).rejects.toThrow('more than 4 entries');
     await expect(read(archive(), { maxNames: 40 })).rejects.toThrow('more than 40 bytes');
   });
 
-  it.each(PACKERS)(
-    'that is damaged or cut off, and packed by %s, is an error of it',
-    async (...by) => {
-      const [program = '', ...args] = by;
-      const whole = execFileSync(program, args, { input: archive() });
-      await fc.assert(
-        fc.asyncProperty(
-          fc.nat({ max: whole.length - 1 }),
-          fc.integer({ min: 1, max: 255 }),
-          fc.boolean(),
-          async (at, flip, cuts) => {
-            const data = Buffer.from(cuts ? whole.subarray(0, at) : whole);
-            if (!cuts) data[at] = (data[at] ?? 0) ^ flip;
-            await read(data).catch((error: unknown) => {
-              expect(error).toBeInstanceOf(LktError);
-            });
-          },
-        ),
-        { numRuns: program === 'xz' ? 20 : 100 },
-      );
-    },
-  );
+  it.each(PACKERS)('reads or rejects a damaged or truncated archive of %s', async (...by) => {
+    const [program = '', ...args] = by;
+    const whole = execFileSync(program, args, { input: archive() });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat({ max: whole.length - 1 }),
+        fc.integer({ min: 1, max: 255 }),
+        fc.boolean(),
+        async (at, flip, cuts) => {
+          const data = Buffer.from(cuts ? whole.subarray(0, at) : whole);
+          if (!cuts) data[at] = (data[at] ?? 0) ^ flip;
+          await read(data).catch((error: unknown) => {
+            expect(error).toBeInstanceOf(LktError);
+          });
+        },
+      ),
+      { numRuns: program === 'xz' ? 20 : 100 },
+    );
+  });
 });
 
 function renamed(name: string): Buffer {

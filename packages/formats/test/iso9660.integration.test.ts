@@ -23,8 +23,8 @@ async function isoOf(tree: Tree, boot: readonly BootImage[] = []): Promise<strin
   return path;
 }
 
-it('libarchive finds the tree of a tar archive in it', async () => {
-  // libarchive and libisofs know minor numbers of a byte only.
+it('libarchive finds the same tree as in a tar archive', async () => {
+  // libarchive and libisofs support only 8-bit minor numbers.
   const { 'dev/many': _, ...tree } = oddTree(253);
   const iso = await isoOf(tree);
   const tar = join(tempDir(), 'x.tar');
@@ -32,8 +32,8 @@ it('libarchive finds the tree of a tar archive in it', async () => {
   expect(listing(iso)).toEqual(listing(tar));
 });
 
-it('libisofs reads it without a complaint, with the places of all contents', async () => {
-  // libisofs has links of 1024 bytes at most.
+it('libisofs reads it without warnings, with all contents', async () => {
+  // libisofs supports symlink targets up to 1024 bytes.
   const { 'dev/many': _, 'links/long': __, ...tree } = oddTree(253);
   const iso = await isoOf(tree);
   const out = tempDir();
@@ -65,7 +65,7 @@ it('has a golden digest', async () => {
   );
 });
 
-it('names without Rock Ridge are capital, once each and in order', async () => {
+it('names without Rock Ridge are upper case and unique', async () => {
   const iso = await isoOf({
     'name.txt': file('1'),
     'Name.txt': file('2'),
@@ -82,7 +82,7 @@ it('names without Rock Ridge are capital, once each and in order', async () => {
   for (const name of names) expect(name).toMatch(/^\/[A-Z0-9_]+(?:\.[A-Z0-9_]*;1)?$/);
 });
 
-it('firmware finds what it boots', async () => {
+it('firmware finds the boot images', async () => {
   const loader = noise(5000, 'loader');
   const efi = noise(40_000, 'efi');
   const tree = { 'isolinux/isolinux.bin': file(loader), 'isolinux/isolinux.cfg': file('x') };
@@ -118,7 +118,7 @@ it('firmware finds what it boots', async () => {
   expect(run('isoinfo', '-d', '-i', path)).toContain('Eltorito validation header:');
 });
 
-it('a file of more than 4 GiB has more than one extent', async () => {
+it('splits a file over 4 GiB into extents', async () => {
   const size = 2 ** 32 + 5000;
   const files = treeFiles({ big: { type: 'file', size, file: 'big' }, small: file('x') });
   const piece = Buffer.alloc(2 ** 20);
@@ -144,12 +144,12 @@ it('a file of more than 4 GiB has more than one extent', async () => {
   expect(second.readUInt32LE(2)).toBe(records.readUInt32LE(2) + 2 ** 21 - 1);
 });
 
-it('what it cannot hold is named', async () => {
+it('rejects names that are too long and too many directories', async () => {
   const long = treeFiles({ [`a/${'n'.repeat(254)}`]: file('x') });
   expect(() => planIso(long, { volumeId: 'X' })).toThrow(
     expect.objectContaining({
       code: 'UNSUPPORTED',
-      message: `/a/${'n'.repeat(254)} has a name of 254 bytes; one in an ISO image has at most 253`,
+      message: `/a/${'n'.repeat(254)} has a name of 254 bytes; an ISO image allows at most 253`,
     }),
   );
   const directories = Object.fromEntries(
@@ -163,8 +163,8 @@ it('what it cannot hold is named', async () => {
 it.for([
   [3, '/f of x has 3 bytes of content instead of 4'],
   [5, '/f of x has more bytes of content than 4'],
-  [undefined, 'there is no content for /f of x'],
-] as const)('a content of %s bytes instead of 4 is an error', async ([length, message]) => {
+  [undefined, '/f of x has no content'],
+] as const)('rejects a content of %s bytes instead of 4', async ([length, message]) => {
   const head = { path: 'f', type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: 0, size: 4 } as const;
   const files = fileSystemOf([{ ...head, file: 'f', label: 'x' }], async function* () {
     if (length !== undefined) yield { content: 'f', data: chunks(Buffer.alloc(length)) };

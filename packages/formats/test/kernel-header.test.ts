@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { unpackedKernelSize } from '../src/linux-boot/kernel-header.ts';
+import { kernelInitSize } from '../src/linux-boot/kernel-header.ts';
 import { tempDir } from './support.ts';
 
 function header(magic: string, version: number): Buffer {
@@ -12,16 +12,16 @@ function header(magic: string, version: number): Buffer {
   return head;
 }
 
-describe('unpackedKernelSize', () => {
+describe('kernelInitSize', () => {
   it.each([
     ['a kernel for x86', header('HdrS', 0x20f), 28_733_440],
-    ['one of before the field', header('HdrS', 0x209), undefined],
-    ['something else', header('MZ..', 0x20f), undefined],
-    ['less than a header', header('HdrS', 0x20f).subarray(0, 0x204), undefined],
-    ['nothing', Buffer.alloc(0), undefined],
-  ])('of %s', async (_name, bytes, size) => {
+    ['a kernel from before the field', header('HdrS', 0x209), undefined],
+    ['another file', header('MZ..', 0x20f), undefined],
+    ['a truncated header', header('HdrS', 0x20f).subarray(0, 0x204), undefined],
+    ['an empty file', Buffer.alloc(0), undefined],
+  ])('returns the size or undefined for %s', async (_name, bytes, size) => {
     const path = join(tempDir(), 'kernel');
     writeFileSync(path, bytes);
-    expect(await unpackedKernelSize(path)).toBe(size);
+    expect(await kernelInitSize(path)).toBe(size);
   });
 });

@@ -28,7 +28,7 @@ async function squashfs(tree: Tree, compressor: Compressor = 'zstd'): Promise<st
   return path;
 }
 
-/** What squashfs-tools-ng finds in an image, as a tar archive. */
+/** Converts an image to a tar archive with squashfs-tools-ng. */
 function tarOf(image: string): string {
   const tar = join(tempDir(), 'x.tar');
   execFileSync('sh', ['-c', 'sqfs2tar "$1" > "$2"', 'sh', image, tar]);
@@ -41,7 +41,7 @@ const attributes = new Map([
 ]);
 
 it.for(['zstd', 'gzip', 'lz4', 'none'] as const)(
-  'squashfs-tools-ng finds the tree of a tar archive in it, packed by %s',
+  'squashfs-tools-ng finds the same tree as in a tar archive, compressed with %s',
   async (compressor) => {
     const tree = oddTree(255);
     const image = await squashfs(tree, compressor);
@@ -51,7 +51,7 @@ it.for(['zstd', 'gzip', 'lz4', 'none'] as const)(
   },
 );
 
-it('squashfs-tools unpacks it, and knows links, attributes and holes', async () => {
+it('squashfs-tools unpacks links, attributes and holes', async () => {
   const tree: Tree = {
     ...oddTree(255),
     'with/attributes': file('x', { xattrs: attributes }),
@@ -82,13 +82,13 @@ it('squashfs-tools unpacks it, and knows links, attributes and holes', async () 
   expect(run('rdsquashfs', '-x', 'with/directory', image)).toContain('user.two=');
 });
 
-it('zstd needs no longer a window than the block, for which the kernel has room', async () => {
-  const pack = blockCompressor(await chooseCompression('zstd'))?.pack;
+it('zstd windows are no longer than a block, as the kernel requires', async () => {
+  const compress = blockCompressor(await chooseCompression('zstd'))?.compress;
   const block = Buffer.concat([noise(50_000, 'window'), Buffer.alloc(10_000)]);
-  const [now, soon] = [pack?.now(block), await pack?.soon(block)];
-  expect(now).toEqual(soon);
+  const [sync, async] = [compress?.sync(block), await compress?.async(block)];
+  expect(sync).toEqual(async);
   // RFC 8878 §3.1.1.1.1: Single_Segment_flag
-  expect((soon?.[4] ?? 0) & 0x20).toBe(0x20);
+  expect((async?.[4] ?? 0) & 0x20).toBe(0x20);
 });
 
 it('has golden digests', async () => {
@@ -103,7 +103,7 @@ it('has golden digests', async () => {
   `);
 });
 
-it('stores a content once, wherever it is', async () => {
+it('stores equal contents once', async () => {
   const large = noise(10_000_000, 'large');
   const other = Buffer.concat([large.subarray(0, -1), Buffer.from('!')]);
   const once = await squashfs({ a: file(large), c: file('small') });
@@ -121,8 +121,8 @@ it('stores a content once, wherever it is', async () => {
   expect(listing(tarOf(image))).toEqual(listing(tar));
 });
 
-it('names that are too long are named', async () => {
+it('rejects names that are too long', async () => {
   await expect(squashfs({ [`a/${'n'.repeat(256)}`]: file('') })).rejects.toThrow(
-    'has a name of 256 bytes; one in a squashfs has at most 255',
+    'has a name of 256 bytes; a squashfs allows at most 255',
   );
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** systemd's stub for amd64, an EFI program as a kernel is. */
+/** systemd-stub for amd64: an EFI program, like a kernel. */
 export const EFI_STUB = '/usr/lib/systemd/boot/efi/linuxx64.efi.stub';
 
 export function tempDir(): string {

@@ -15,10 +15,10 @@ function run(command: string, ...args: readonly string[]): string {
   return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** A kernel as firmware knows it, with a release where a kernel has it. */
+/** Returns a kernel that firmware can start, with a release. */
 function kernelOf(release: string): Buffer {
   const kernel = readFileSync(EFI_STUB);
-  // The text has to be within reach of 16 bits; what it is written over does not matter here.
+  // The release must be within a 16-bit offset; the overwritten code is irrelevant here.
   const at = 0x3f00;
   kernel.write('HdrS', 0x202, 'latin1');
   kernel.writeUInt16LE(at - 0x200, 0x20e);
@@ -57,8 +57,8 @@ function text(dir: string, name: string): { readonly name: string; readonly text
   return { name, text: readFileSync(join(dir, name), 'utf8') };
 }
 
-describe('a unified kernel image', () => {
-  it('is byte for byte what ukify makes', async () => {
+describe('planUki', () => {
+  it('equals the output of ukify', async () => {
     const dir = tempDir();
     const files = {
       linux: kernelOf('6.1.2-test'),
@@ -85,7 +85,7 @@ describe('a unified kernel image', () => {
     expect(readFileSync(uname, 'utf8')).toBe('6.1.2-test');
   });
 
-  it('is signed so that sbverify is content, always with the same bytes', async () => {
+  it('signs reproducibly, and sbverify accepts the signature', async () => {
     const dir = tempDir();
     const signer = makeKey(dir);
     const { bytes, plan } = await uki(signer);
@@ -101,7 +101,7 @@ describe('a unified kernel image', () => {
     expect(spawnSync('sbverify', ['--cert', join(dir, 'c.pem'), file]).status).toBe(1);
   });
 
-  it('says what the stub measures, in its order', async () => {
+  it('predicts PCR 11', async () => {
     const { plan, bytes } = await uki();
     const dir = tempDir();
     writeFileSync(join(dir, 'x.efi'), bytes);
@@ -121,8 +121,8 @@ describe('a unified kernel image', () => {
   });
 });
 
-describe('what cannot be signed or started is refused', () => {
-  it('a kernel that is no EFI program', async () => {
+describe('rejected inputs', () => {
+  it('rejects a kernel that is not an EFI program', async () => {
     const options = {
       stub: readFileSync(EFI_STUB),
       initrd: inMemory(Buffer.of(1)),
@@ -134,7 +134,7 @@ describe('what cannot be signed or started is refused', () => {
       );
   });
 
-  it('keys that firmware does not take, and those that do not fit', () => {
+  it('rejects unsupported keys and other certificates', () => {
     const [one, other] = [tempDir(), tempDir()];
     makeKey(one);
     makeKey(other);

@@ -17,7 +17,13 @@ import { zstdDecompressSync } from 'node:zlib';
 import { digestHex, digestOf, LktError } from '@lkt/core';
 import { readTar, type Store } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { type Compressor, COMPRESSORS, fileFacts, type Files, readInitrd } from '@lkt/formats';
+import {
+  type Compressor,
+  COMPRESSORS,
+  readFileFacts,
+  type FileMap,
+  readInitrd,
+} from '@lkt/formats';
 import { composeImage } from '../src/compose.ts';
 import type { ComposedImage } from '../src/built-image.ts';
 import type { ComposeOptions } from '../src/compose-options.ts';
@@ -219,9 +225,9 @@ describe('composeImage', () => {
   it('gives the kernel the same files whatever compressor', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
-    const facts = async (compressor: Compressor): Promise<Files> => {
+    const facts = async (compressor: Compressor): Promise<FileMap> => {
       const { read } = await compose(store, text, { compressor });
-      const files = new Map(await fileFacts(readInitrd(chunks(read('system-initrd.img')))));
+      const files = new Map(await readFileFacts(readInitrd(chunks(read('system-initrd.img')))));
       files.delete('usr/share/lkt/initrd');
       return files;
     };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { parentPath, readTar, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import { fileFacts, readInitrd } from '@lkt/formats';
+import { readFileFacts, readInitrd } from '@lkt/formats';
 import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
 import { composeImage } from '../src/compose.ts';
 import type { ComposeOptions } from '../src/compose-options.ts';
@@ -137,8 +137,8 @@ it('is shown as the system has it once it runs', async () => {
     format: ['kernel+initrd', 'tar'],
   });
   const initrd = readInitrd(chunks(readFileSync(`${built}-initrd.img`)));
-  const shown = new Map(await fileFacts(readMounted(initrd)));
-  const expected = new Map(await fileFacts(readTar(chunks(readFileSync(`${built}.tar`)))));
+  const shown = new Map(await readFileFacts(readMounted(initrd)));
+  const expected = new Map(await readFileFacts(readTar(chunks(readFileSync(`${built}.tar`)))));
   // What stands only in one of them: the lists of an initrd, and where init mounts.
   for (const path of ['mnt', 'usr/share/lkt/initrd', ...LISTS]) shown.delete(path);
   for (const path of expected.keys())
@@ -155,9 +155,9 @@ it('files that are called so are files where no list mounts them', async () => {
   const file = '  - {path: roots/a.erofs, contents: text}\n';
   const text = (await sampleConfig(store)).replace('files:\n', `files:\n${file}`);
   const data = readFileSync(`${await compose(store, text)}-initrd.img`);
-  const shown = await fileFacts(readMounted(readInitrd(chunks(data))));
+  const shown = await readFileFacts(readMounted(readInitrd(chunks(data))));
   expect(Object.fromEntries(shown)).toEqual(
-    Object.fromEntries(await fileFacts(readInitrd(chunks(data)))),
+    Object.fromEntries(await readFileFacts(readInitrd(chunks(data)))),
   );
   expect(shown.get('roots/a.erofs')?.size).toBe(4);
 });

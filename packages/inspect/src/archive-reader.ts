@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { fileChunks, importImages, loadImage, openStore, type Platform } from '@lkt/oci';
-import { fileFacts, type Files } from '@lkt/formats';
+import { readFileFacts, type FileMap } from '@lkt/formats';
 import { storedEntries } from './stored-entries.ts';
 
 /**
@@ -15,7 +15,7 @@ export async function readImageArchive(
   path: string,
   platform: Platform,
   signal: AbortSignal | undefined,
-): Promise<Files> {
+): Promise<FileMap> {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'lkt-'));
   const store = await openStore(join(directory.path, 'store'));
   const { images } = await importImages(store, fileChunks(path), { signal });
@@ -25,7 +25,7 @@ export async function readImageArchive(
       fix: 'look into each: lkt cache import, then lkt inspect',
     });
   const image = await loadImage(store, found.descriptor.digest, platform);
-  const files = new Map(await fileFacts(storedEntries(store, image), {}, signal));
+  const files = new Map(await readFileFacts(storedEntries(store, image), {}, signal));
   // Nothing that is built says anything of the root itself.
   files.delete('');
   return files;

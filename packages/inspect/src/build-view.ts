@@ -10,7 +10,14 @@ import {
   readTar,
 } from '@lkt/oci';
 import { DISK_FILES, readMounted } from '@lkt/image';
-import { fileBytes, fileFacts, type Files, readErofs, readInitrd, readPe } from '@lkt/formats';
+import {
+  randomAccess,
+  readFileFacts,
+  type FileMap,
+  readErofs,
+  readInitrd,
+  readPe,
+} from '@lkt/formats';
 import { readImageArchive } from './archive-reader.ts';
 import { type ImageStatement, readDocument, readSbom, readStatement } from './documents.ts';
 import type { ImageView, OutputState, UsedImage } from './view.ts';
@@ -24,10 +31,10 @@ const MAX_PE_HEAD = 2 ** 20;
 const READERS: Readonly<
   Record<
     string,
-    (path: string, signal: AbortSignal | undefined, platform: Platform) => Promise<Files>
+    (path: string, signal: AbortSignal | undefined, platform: Platform) => Promise<FileMap>
   >
 > = {
-  '.tar': async (path, signal) => fileFacts(readTar(fileChunks(path)), {}, signal),
+  '.tar': async (path, signal) => readFileFacts(readTar(fileChunks(path)), {}, signal),
   '-initrd.img': async (path, signal) => initrdFacts(fileChunks(path), signal),
   '-initrd.tar': readBootTar,
   '.efi': async (path, signal) => initrdFacts(initrdOfUki(path), signal),
@@ -103,7 +110,7 @@ function readerFor(
   return undefined;
 }
 
-async function explained(name: string, reading: Promise<Files>): Promise<Files> {
+async function explained(name: string, reading: Promise<FileMap>): Promise<FileMap> {
   try {
     return await reading;
   } catch (cause) {
@@ -192,18 +199,18 @@ function imageName(name: string): string | undefined {
 async function initrdFacts(
   data: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
-): Promise<Files> {
-  return fileFacts(readMounted(readInitrd(data)), {}, signal);
+): Promise<FileMap> {
+  return readFileFacts(readMounted(readInitrd(data)), {}, signal);
 }
 
-async function readErofsDisk(path: string, signal: AbortSignal | undefined): Promise<Files> {
+async function readErofsDisk(path: string, signal: AbortSignal | undefined): Promise<FileMap> {
   await using file = await open(path, 'r');
-  const files = new Map(await fileFacts(readErofs(await fileBytes(file)), {}, signal));
+  const files = new Map(await readFileFacts(readErofs(await randomAccess(file)), {}, signal));
   files.delete('');
   return files;
 }
 
-async function readBootTar(path: string, signal: AbortSignal | undefined): Promise<Files> {
+async function readBootTar(path: string, signal: AbortSignal | undefined): Promise<FileMap> {
   for await (const { path: name, content } of readTar(fileChunks(path)))
     if (name === 'initrd.img' && content !== undefined) return initrdFacts(content, signal);
   throw new LktError('ARCHIVE_INVALID', 'there is no initrd.img in it');

@@ -1,5 +1,5 @@
 import { compareBytes, fromRaw, type RawPath } from '@lkt/oci';
-import type { FileFacts, Files } from '@lkt/formats';
+import type { FileFacts, FileMap } from '@lkt/formats';
 
 /** A path that is not the same in two images. */
 export interface FileChange {
@@ -16,7 +16,7 @@ export interface FileChange {
 }
 
 /** What differs, by path. */
-export function compareFiles(before: Files, after: Files): readonly FileChange[] {
+export function compareFiles(before: FileMap, after: FileMap): readonly FileChange[] {
   const changes: FileChange[] = [];
   for (const path of [...new Set([...before.keys(), ...after.keys()])].toSorted(compareBytes)) {
     const old = before.get(path);

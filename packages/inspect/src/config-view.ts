@@ -15,7 +15,7 @@ import {
   type SystemConfig,
   tarOf,
 } from '@lkt/image';
-import { fileFacts, type Files } from '@lkt/formats';
+import { readFileFacts, type FileMap } from '@lkt/formats';
 import type { ImageView, UsedImage } from './view.ts';
 
 export interface ConfigViewOptions extends Omit<PlanOptions, 'caches' | 'resolvePackage'> {
@@ -69,7 +69,7 @@ async function configFiles(
   packages: ReadonlyMap<string, PackageImage>,
   { set: _set, findPackage: _find, ...options }: ConfigViewOptions,
   signal: AbortSignal | undefined,
-): Promise<Files> {
+): Promise<FileMap> {
   await using caches = new ImageCaches(options.store, { signal });
   const plan = await planImage(config, {
     ...options,
@@ -82,7 +82,7 @@ async function configFiles(
       throw notBuilt(config, text);
     },
   });
-  return fileFacts(readTar(tarOf(plan)), {}, signal);
+  return readFileFacts(readTar(tarOf(plan)), {}, signal);
 }
 
 function notBuilt(config: SystemConfig, text: string): Error {

@@ -4,7 +4,7 @@ export { type ValueChange } from './compare-values.ts';
 export { viewBuild } from './build-view.ts';
 export { type ConfigViewOptions, viewConfig } from './config-view.ts';
 export { diffImages, type ImageDiff, type PackageChange } from './diff.ts';
-export { type FileFacts, type Files } from '@lkt/formats';
+export { type FileFacts, type FileMap } from '@lkt/formats';
 export { type SignatureSummary, summarizeSignatures } from './signatures.ts';
 export { viewStored } from './store-view.ts';
 export { type ImageView, type OutputState, type UsedImage } from './view.ts';

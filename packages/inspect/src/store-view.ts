@@ -1,7 +1,7 @@
 import { findAttestations, parseSpdx, readAttestation } from '@lkt/attest';
 import { isDigest, LktError } from '@lkt/core';
 import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
-import { fileFacts } from '@lkt/formats';
+import { readFileFacts } from '@lkt/formats';
 import type { NamedDigest } from './documents.ts';
 import { storedEntries } from './stored-entries.ts';
 import type { ImageView } from './view.ts';
@@ -27,7 +27,7 @@ export async function viewStored(
     inputs: made.inputs,
     config: image.config.config ?? {},
     sbom: sbom === undefined ? undefined : parseSpdx(await readAttestation(store, sbom)),
-    files: async (signal) => fileFacts(storedEntries(store, image), {}, signal),
+    files: async (signal) => readFileFacts(storedEntries(store, image), {}, signal),
   };
 }
 

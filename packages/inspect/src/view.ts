@@ -1,6 +1,6 @@
 import type { SpdxDocument } from '@lkt/attest';
 import type { Digest } from '@lkt/core';
-import type { Files } from '@lkt/formats';
+import type { FileMap } from '@lkt/formats';
 import type { NamedDigest } from './documents.ts';
 
 /** A file of a build, compared with what its provenance says of it. */
@@ -41,5 +41,5 @@ export interface ImageView {
   readonly config?: unknown;
   readonly sbom?: SpdxDocument;
   /** Its files; undefined where they are in a form that is not read. */
-  readonly files?: (signal?: AbortSignal) => Promise<Files>;
+  readonly files?: (signal?: AbortSignal) => Promise<FileMap>;
 }

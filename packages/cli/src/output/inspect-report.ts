@@ -1,4 +1,4 @@
-import type { Files, ImageView, ListedPackage, SignatureSummary, UsedImage } from '@lkt/inspect';
+import type { FileMap, ImageView, ListedPackage, SignatureSummary, UsedImage } from '@lkt/inspect';
 import { showSize } from '../flags/sizes.ts';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
@@ -36,7 +36,7 @@ export interface Contents {
 }
 
 /** By path. */
-export function contentsOf(files: Files | undefined): Contents | undefined {
+export function contentsOf(files: FileMap | undefined): Contents | undefined {
   if (files === undefined) return undefined;
   const list = [...files]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))

@@ -1,4 +1,7 @@
-/** The bytes of a stream in blocks of `size`, the last as long as it is, each in a buffer of its own. */
+/**
+ * Splits a stream into blocks of `size` bytes, each in a buffer of its own; the last may be
+ * shorter.
+ */
 export async function* blocksOf(
   data: AsyncIterable<Uint8Array>,
   size: number,

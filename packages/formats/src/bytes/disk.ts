@@ -1,48 +1,52 @@
 import { zeros } from './headed-bytes.ts';
 
-/** Bytes of a size that is known before they are, which can be read more than once. */
+/** Bytes of known size that can be read more than once. */
 export interface Content {
   readonly size: number;
   bytes(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-/** A piece of a disk that is not all zero. */
+/** A range of a disk with data. */
 export interface Extent extends Content {
   readonly offset: number;
 }
 
-/** A disk by what is on it; between the extents, which are in order, there are zeros. */
+/** A disk as a list of extents, ascending, with zeros between them. */
 export interface Disk {
   readonly size: number;
   readonly extents: readonly Extent[];
 }
 
-/** A stretch of a disk with all extents that lie in it. */
+/** A range of a disk with all extents in it. */
 export interface Run {
   readonly offset: number;
   readonly size: number;
   readonly extents: readonly Extent[];
 }
 
-export const SECTOR = 512;
+/** Sector size of a disk. */
+export const SECTOR_SIZE = 512;
 export const MIB: number = 2 ** 20;
 
-/** Content that is held in memory. */
+/** Returns content that is held in memory. */
 export function inMemory(data: Uint8Array): Content {
   return { size: data.length, bytes: () => [data] };
 }
 
-/** The smallest multiple of `unit` that is not less than `size`. */
+/** Returns the smallest multiple of `unit` that is not less than `size`. */
 export function roundUp(size: number, unit: number): number {
   return Math.ceil(size / unit) * unit;
 }
 
-/** The whole disk, zeros and all. */
+/** Streams the whole disk, including zeros. */
 export function rawBytes(disk: Disk): AsyncGenerator<Uint8Array> {
   return runBytes({ offset: 0, ...disk });
 }
 
-/** The stretches of a disk in which there is something, in units of `unit` bytes; the last may go beyond its end. */
+/**
+ * Returns the ranges of a disk with data, in multiples of `unit` bytes; the last may end after the
+ * disk.
+ */
 export function runsOf({ extents }: Disk, unit: number): readonly Run[] {
   const runs: { offset: number; size: number; extents: Extent[] }[] = [];
   for (const extent of extents) {
@@ -60,11 +64,11 @@ export function runsOf({ extents }: Disk, unit: number): readonly Run[] {
   return runs;
 }
 
-/** The bytes of a stretch. */
+/** Streams the bytes of a range. */
 export async function* runBytes({ offset, size, extents }: Run): AsyncGenerator<Uint8Array> {
   let at = offset;
   for (const extent of extents) {
-    if (extent.offset < at) throw new Error('pieces of a disk overlap');
+    if (extent.offset < at) throw new Error('paddedBlocks of a disk overlap');
     yield* zeros(extent.offset - at);
     yield* exactBytes(extent);
     at = extent.offset + extent.size;
@@ -72,7 +76,7 @@ export async function* runBytes({ offset, size, extents }: Run): AsyncGenerator<
   yield* zeros(offset + size - at);
 }
 
-/** The bytes of content, which are as many as it says. */
+/** Streams content, and checks that it has the announced size. */
 export async function* exactBytes(content: Content): AsyncGenerator<Uint8Array> {
   const { size } = content;
   let got = 0;
@@ -83,8 +87,11 @@ export async function* exactBytes(content: Content): AsyncGenerator<Uint8Array> 
   if (got !== size) throw new Error(`there are ${got} bytes where ${size} were announced`);
 }
 
-/** Bytes of a stream, in pieces of `size`; the last is filled up with zeros. A piece is good until the next is asked for. */
-export async function* pieces(
+/**
+ * Splits a stream into blocks of `size` bytes; zeros fill the last. A block is valid only until the
+ * next is requested.
+ */
+export async function* paddedBlocks(
   source: AsyncIterable<Uint8Array>,
   size: number,
 ): AsyncGenerator<Uint8Array> {

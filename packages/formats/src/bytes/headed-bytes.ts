@@ -1,19 +1,23 @@
-/** A file that begins with what is known only when the rest has been written. */
+/** A file whose head is known only after the rest has been written. */
 export interface HeadedBytes {
-  /** The whole file, with zeros for its head. A piece is good until the next is asked for. */
+  /**
+   * Streams the whole file, with zeros in place of the head. A chunk is valid only until the next
+   * is requested.
+   */
   bytes(): AsyncIterable<Uint8Array>;
-  /** The head, which goes over those zeros once `bytes` was read to its end. */
+  /** Returns the head, which replaces those zeros after `bytes` has been read to its end. */
   head(): Iterable<Uint8Array>;
 }
 
-const CHUNK = Buffer.alloc(2 ** 16);
+const ZERO_CHUNK = Buffer.alloc(2 ** 16);
 
-/** So many bytes 0. */
+/** Yields `size` zero bytes. */
 export function* zeros(size: number): Generator<Uint8Array> {
-  for (let done = 0; done < size; done += CHUNK.length) yield CHUNK.subarray(0, size - done);
+  for (let done = 0; done < size; done += ZERO_CHUNK.length)
+    yield ZERO_CHUNK.subarray(0, size - done);
 }
 
-/** Whether bytes are those of `zeros`, for which a file needs no room. */
-export function areZeros({ buffer }: Uint8Array): boolean {
-  return buffer === CHUNK.buffer;
+/** Reports whether a chunk comes from `zeros`, so that a sparse file can skip it. */
+export function isZeroChunk({ buffer }: Uint8Array): boolean {
+  return buffer === ZERO_CHUNK.buffer;
 }

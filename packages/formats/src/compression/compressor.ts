@@ -1,20 +1,20 @@
 // zstd: RFC 8878; gzip: RFC 1952; xz: xz-file-format.txt; lz4: lz4_Frame_format.md, "Legacy frame".
 import { LktError } from '@lkt/core';
 import { ENGINE_EPOCH, gzip, zstd } from '@lkt/oci';
-import { padding } from '../cpio/cpio.ts';
+import { cpioPadding } from '../cpio/cpio.ts';
 import type { Compressor } from './compressors.ts';
 import { lz4 } from './lz4.ts';
 import { xz, xzVersion } from './xz.ts';
 
-/** A compressor with all that its bytes depend on. */
+/** A compressor with everything its output depends on. */
 export interface Compression {
   readonly compressor: Compressor;
   readonly level?: number;
-  /** Names the compressor, its level and its version. */
+  /** Identifies the compressor, its level and its version, for cache keys. */
   readonly key: string;
 }
 
-/** The levels that there are; zstd's ends where a compressor takes more memory than 200 MB. */
+/** The supported levels. zstd ends where the compressor would need more than 200 MB of memory. */
 const LEVELS: Readonly<Record<Compressor, readonly [number, number] | undefined>> = {
   zstd: [1, 19],
   gzip: [1, 9],
@@ -24,22 +24,32 @@ const LEVELS: Readonly<Record<Compressor, readonly [number, number] | undefined>
 };
 
 /**
- * Of a solid initrd, where no other is asked for; a level of xz is above all the memory that unpacking takes. The last of zstd
- * gives two thousandths less, for 33 MB more of memory.
+ * Default levels of a solid initrd. A higher xz level only increases the memory for decompression.
+ * The highest zstd level saves 0.2 % for 33 MB more memory.
  */
 const MAX_LEVEL: Readonly<Partial<Record<Compressor, number>>> = { zstd: 18, gzip: 9 };
 
 const DEFAULT_LEVEL: Readonly<Partial<Record<Compressor, number>>> = { zstd: 3, gzip: 4, xz: 6 };
 
-/** @throws LktError USAGE_INVALID for a level that there is not; TOOL_MISSING where there is no xz */
+/**
+ * Returns a compression with its cache key.
+ * @throws USAGE_INVALID for a level that the compressor does not support
+ * @throws TOOL_MISSING if xz is chosen and not installed
+ * @example
+ * ```ts
+ * const compression = await chooseCompression('zstd', 19);
+ * for await (const chunk of compress(compression, archive)) await file.write(chunk);
+ * ```
+ */
 export async function chooseCompression(
   compressor: Compressor,
   level?: number,
 ): Promise<Compression> {
   const range = LEVELS[compressor];
   if (level !== undefined && (range === undefined || level < range[0] || level > range[1])) {
-    const has = range === undefined ? 'no levels' : `the levels ${range[0]} to ${range[1]}`;
-    throw new LktError('USAGE_INVALID', `${compressor} has ${has}, not ${level}`);
+    const has =
+      range === undefined ? 'no levels' : `levels ${range[0]} to ${range[1]}, not ${level}`;
+    throw new LktError('USAGE_INVALID', `${compressor} has ${has}`);
   }
   const version = await versionOf(compressor);
   const isDefault = level === undefined || level === DEFAULT_LEVEL[compressor];
@@ -51,16 +61,16 @@ export async function chooseCompression(
   };
 }
 
-/** The same at the level that gives the least, unless it is one that was asked for. */
-export async function hardest(compression: Compression): Promise<Compression> {
+/** Returns the compression at its strongest level, unless the caller has chosen a level. */
+export async function withMaxLevel(compression: Compression): Promise<Compression> {
   const { compressor, level } = compression;
   if (level !== undefined) return compression;
   return chooseCompression(compressor, MAX_LEVEL[compressor]);
 }
 
 /**
- * One frame or member for the whole source, because the kernel takes an archive from one only, with zero bytes up to a
- * multiple of four, where it looks for the next.
+ * Compresses the whole source as one frame or member, because the kernel reads an archive from only
+ * one. Zero bytes pad it to a multiple of four, where the kernel looks for the next archive.
  */
 export async function* compress(
   { compressor, level }: Compression,
@@ -71,7 +81,7 @@ export async function* compress(
     size += chunk.length;
     yield chunk;
   }
-  yield padding(size);
+  yield cpioPadding(size);
 }
 
 type Pack = (source: AsyncIterable<Uint8Array>, level?: number) => AsyncIterable<Uint8Array>;
@@ -84,7 +94,7 @@ const PACK: Readonly<Record<Compressor, Pack>> = {
   none: (source) => source,
 };
 
-/** gzip and lz4 give the same bytes everywhere. */
+/** gzip and lz4 produce the same bytes on every machine. */
 async function versionOf(compressor: Compressor): Promise<readonly string[]> {
   if (compressor === 'zstd') return [process.versions['zstd'] ?? ''];
   return compressor === 'xz' ? [await xzVersion()] : [];

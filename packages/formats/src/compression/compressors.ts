@@ -1,5 +1,5 @@
-/** Names of the compressors of an initrd. */
+/** All compressors for the segments of an initrd. */
 export const COMPRESSORS = ['zstd', 'gzip', 'xz', 'lz4', 'none'] as const;
 
-/** A compressor of the segments of an initrd. */
+/** The compressors for the segments of an initrd. */
 export type Compressor = (typeof COMPRESSORS)[number];

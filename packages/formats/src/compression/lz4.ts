@@ -1,34 +1,34 @@
-// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md#legacy-frame and lz4_Block_format.md: what the kernel
-// unpacks (lib/decompress_unlz4.c).
+// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md#legacy-frame and lz4_Block_format.md,
+// as read by the kernel (lib/decompress_unlz4.c).
 const MAGIC = 0x184c2102;
-const BLOCK = 8 * 2 ** 20;
-/** The last match begins at least so far from the end of a block, and its last bytes are literals. */
+const BLOCK_SIZE = 8 * 2 ** 20;
+/** The last match must begin this far from the end of a block, and the last bytes are literals. */
 const MATCH_DISTANCE = 12;
 const LAST_LITERALS = 5;
 const MIN_MATCH = 4;
 const MAX_OFFSET = 0xffff;
 const HASH_BITS = 16;
-/** After so many failures in a row, as a power of two, the search takes longer steps. */
+/** After this many failed searches, as a power of two, the search takes longer steps. */
 const SKIP_TRIGGER = 6;
 
 /**
- * LZ4 in the legacy form, whose bytes depend on the content alone. Four zero bytes end it: the kernel, which finds
- * something else than a block there, would take it for damage.
+ * Compresses a stream as LZ4 legacy frame; the bytes depend only on the content. Four zero bytes
+ * end it, because the kernel would take anything else for a damaged block.
  */
 export async function* lz4(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const start = Buffer.alloc(4);
   start.writeUInt32LE(MAGIC);
   yield start;
-  const block = Buffer.allocUnsafeSlow(BLOCK);
+  const block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
   const table = new Int32Array(2 ** HASH_BITS);
   let used = 0;
   for await (const chunk of source) {
     for (let done = 0; done < chunk.length;) {
-      const part = chunk.subarray(done, done + BLOCK - used);
+      const part = chunk.subarray(done, done + BLOCK_SIZE - used);
       block.set(part, used);
       used += part.length;
       done += part.length;
-      if (used < BLOCK) continue;
+      if (used < BLOCK_SIZE) continue;
       yield lz4Block(block, table);
       used = 0;
     }
@@ -37,14 +37,14 @@ export async function* lz4(source: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   yield Buffer.alloc(4);
 }
 
-/** A block alone (lz4_Block_format.md). */
+/** Compresses one block (lz4_Block_format.md). */
 export function lz4Bytes(source: Uint8Array): Buffer {
   return lz4Block(source, new Int32Array(2 ** HASH_BITS)).subarray(4);
 }
 
-/** A block with its length in front. */
+/** Returns a block with its length in front. */
 function lz4Block(source: Uint8Array, table: Int32Array): Buffer {
-  // What nothing can be made of grows by one byte in 255.
+  // Incompressible data grows by one byte in 255.
   const target = Buffer.allocUnsafeSlow(4 + source.length + Math.ceil(source.length / 255) + 16);
   const end = new BlockWriter(source, target, table).write();
   target.writeUInt32LE(end - 4);
@@ -63,7 +63,7 @@ class BlockWriter {
     this.#table = table.fill(-1);
   }
 
-  /** @returns the end of what it wrote */
+  /** Compresses the source. Returns the end of the output. */
   write(): number {
     const source = this.#source;
     const table = this.#table;
@@ -96,7 +96,10 @@ class BlockWriter {
     return this.#out;
   }
 
-  /** Literals from `start` to `end`, and the match after them; the last sequence has none. */
+  /**
+   * Writes the literals from `start` to `end`, and the match after them; the last sequence has no
+   * match.
+   */
   #sequence(start: number, end: number, matchLength: number, offset: number): void {
     const literals = end - start;
     const target = this.#target;
@@ -110,7 +113,7 @@ class BlockWriter {
     this.#length(matchLength);
   }
 
-  /** What of a length does not fit into the token. */
+  /** Writes the part of a length that does not fit into the token. */
   #length(length: number): void {
     if (length < 15) return;
     let rest = length - 15;

@@ -3,14 +3,14 @@ import { LktError } from '@lkt/core';
 import type { ByteReader } from '@lkt/oci';
 
 const MAGIC = 0x184c2102;
-const BLOCK = 8 * 2 ** 20;
+const BLOCK_SIZE = 8 * 2 ** 20;
 /** LZ4_COMPRESSBOUND of a block. */
-const MAX_PACKED = BLOCK + Math.ceil(BLOCK / 255) + 16;
+const MAX_COMPRESSED_SIZE = BLOCK_SIZE + Math.ceil(BLOCK_SIZE / 255) + 16;
 
 /**
- * What `lz4` packed, or the program of this name with `-l`: a magic number that was read, then blocks, then four zeros or
- * the end.
- * @throws LktError ARCHIVE_INVALID
+ * Decompresses an LZ4 legacy frame, as `lz4 -l` writes it. The magic number has been read; blocks
+ * follow, then four zeros or the end.
+ * @throws ARCHIVE_INVALID for invalid data, or for more than `maxBytes` bytes
  */
 export async function* unlz4(reader: ByteReader, maxBytes: number): AsyncGenerator<Uint8Array> {
   let total = 0;
@@ -20,28 +20,32 @@ export async function* unlz4(reader: ByteReader, maxBytes: number): AsyncGenerat
     const size = head.readUInt32LE();
     if (size === 0) return;
     if (size === MAGIC) continue;
-    if (size > MAX_PACKED) throw broken('a block is too long');
+    if (size > MAX_COMPRESSED_SIZE) throw lz4Error('a block is too long');
     const packed = await reader.read(size);
-    if (packed === undefined) throw broken('it is cut off');
-    const block = unlz4Block(packed, BLOCK);
+    if (packed === undefined) throw lz4Error('it is truncated');
+    const block = unlz4Block(packed, BLOCK_SIZE);
     total += block.length;
     if (total > maxBytes)
-      throw new LktError('ARCHIVE_INVALID', `the lz4 data unpacks to more than ${maxBytes} bytes`);
+      throw new LktError(
+        'ARCHIVE_INVALID',
+        `the lz4 data decompresses to more than ${maxBytes} bytes`,
+      );
     yield block;
   }
 }
 
 /**
- * A block (lz4_Block_format.md): a token, literals, an offset backwards and a length, again and again.
- * @throws LktError ARCHIVE_INVALID, also for more than `most` bytes
+ * Decompresses a block (lz4_Block_format.md): repeated sequences of a token, literals, and a match
+ * with offset and length.
+ * @throws ARCHIVE_INVALID for invalid data, or for more than `maxBytes` bytes
  */
-export function unlz4Block(packed: Buffer, most: number): Buffer {
-  const block = Buffer.allocUnsafe(most);
+export function unlz4Block(packed: Buffer, maxBytes: number): Buffer {
+  const block = Buffer.allocUnsafe(maxBytes);
   let at = 0;
   let size = 0;
   const byte = (): number => {
     const value = packed[at];
-    if (value === undefined) throw broken('a block is cut off');
+    if (value === undefined) throw lz4Error('a block is truncated');
     at += 1;
     return value;
   };
@@ -57,21 +61,21 @@ export function unlz4Block(packed: Buffer, most: number): Buffer {
   for (;;) {
     const token = byte();
     const literals = lengthFrom(token >> 4);
-    if (at + literals > packed.length || size + literals > most)
-      throw broken('a block is longer than it can be');
+    if (at + literals > packed.length || size + literals > maxBytes)
+      throw lz4Error('a block decompresses to too many bytes');
     packed.copy(block, size, at, at + literals);
     at += literals;
     size += literals;
     if (at === packed.length) return block.subarray(0, size);
     const offset = byte() | (byte() << 8);
     const length = lengthFrom(token & 15) + 4;
-    if (offset === 0 || offset > size || size + length > most)
-      throw broken('a block repeats what is not there');
-    // What is repeated may reach into what it gives.
+    if (offset === 0 || offset > size || size + length > maxBytes)
+      throw lz4Error('a match is outside of the block');
+    // A match may overlap its own output.
     for (let end = size + length; size < end; size += 1) block[size] = block[size - offset] ?? 0;
   }
 }
 
-function broken(what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `the lz4 data is broken: ${what}`);
+function lz4Error(what: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the lz4 data is invalid: ${what}`);
 }

@@ -5,26 +5,32 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { isErrno, LktError } from '@lkt/core';
 
-/** Without what whoever calls it has set for xz, which would change the bytes. */
+/** Runs xz without the caller's default options, which would change the output. */
 const XZ = ['-u', 'XZ_OPT', '-u', 'XZ_DEFAULTS', 'xz'];
 
-/** As much of its version as its bytes may depend on. @throws LktError TOOL_MISSING */
+/**
+ * Returns the version of xz, on which its output may depend.
+ * @throws TOOL_MISSING
+ */
 export async function xzVersion(): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)('env', [...XZ, '--version']);
     return /\d+(?:\.\d+)+/.exec(stdout)?.[0] ?? stdout;
   } catch (error) {
-    // What env(1) says of a program that is not there.
+    // env(1) exits with 127 for a missing program.
     const isMissing = error instanceof Error && 'code' in error && error.code === 127;
     if (!isMissing && !isErrno(error, 'ENOENT')) throw error;
-    throw new LktError('TOOL_MISSING', 'xz is not installed, which packs an initrd by xz', {
+    throw new LktError('TOOL_MISSING', 'xz is not installed, and --compressor xz needs it', {
       cause: error,
-      fix: 'apt install xz-utils, or use another --compressor',
+      fix: 'sudo apt-get install xz-utils, or use another --compressor',
     });
   }
 }
 
-/** xz as the kernel takes it: a check by CRC32, in one block by one thread. */
+/**
+ * Compresses a stream with xz as the kernel requires: CRC32 check, one block, one thread.
+ * @throws IO_FAILED if xz fails
+ */
 export async function* xz(
   source: AsyncIterable<Uint8Array>,
   level: number,
@@ -57,5 +63,5 @@ export async function* xz(
 
 function failed({ exitCode, signalCode }: ChildProcess, complaint: string): LktError {
   const how = signalCode === null ? `status ${String(exitCode)}` : signalCode;
-  return new LktError('IO_FAILED', `xz ended with ${how}: ${complaint.trim()}`);
+  return new LktError('IO_FAILED', `xz failed with ${how}: ${complaint.trim()}`);
 }

@@ -8,10 +8,11 @@ import {
   type RawPath,
   UnexpectedEndError,
 } from '@lkt/oci';
-import { padding } from './cpio.ts';
+import { cpioPadding } from './cpio.ts';
 
+/** The common first four bytes of all ASCII cpio formats. */
 export const CPIO_MAGIC = '0707';
-const HEADER = 110;
+const HEADER_SIZE = 110;
 const MAX_NAME = 4096;
 const TRAILER = 'TRAILER!!!';
 
@@ -39,11 +40,11 @@ interface Header {
 }
 
 /**
- * The entries of a cpio archive (newc, with or without sums) up to its end, of which the first four bytes were read. A
- * content is to be read before the next entry is asked for. The other names of a file with several come after it, as hard
- * links.
- * @param limit entries that may be held because their content comes later
- * @throws LktError ARCHIVE_INVALID
+ * Reads the entries of a cpio archive (newc, with or without checksums) up to its trailer. Its
+ * first four bytes have been read. Read a content before requesting the next entry. Further names
+ * of a file follow it as hard links.
+ * @param limit maximum number of entries that wait for their content
+ * @throws ARCHIVE_INVALID for an invalid archive
  */
 export async function* readCpio(
   reader: ByteReader,
@@ -54,20 +55,21 @@ export async function* readCpio(
   let held = 0;
   try {
     for (let first = start; ; first = await exactly(reader, 4)) {
-      const header = parseHeader(Buffer.concat([first, await exactly(reader, HEADER - 4)]));
+      const header = parseHeader(Buffer.concat([first, await exactly(reader, HEADER_SIZE - 4)]));
       const name = await nameOf(reader, header);
       if (name === TRAILER) break;
       const { entry, inode } = entryOf(header, name);
       if (entry.type === 'symlink') {
-        if (header.size > MAX_NAME) throw broken(`${shown(name)} has a target that is too long`);
+        if (header.size > MAX_NAME)
+          throw cpioError(`${quoted(name)} has a target that is too long`);
         const link = (await exactly(reader, header.size)).toString('latin1');
-        await reader.skip(padding(header.size).length);
+        await reader.skip(cpioPadding(header.size).length);
         yield { ...entry, size: 0, link };
         continue;
       }
       if (entry.type === 'file' && header.links > 1 && header.size === 0) {
         held += 1;
-        if (held > limit) throw broken(`more than ${limit} names wait for a content`);
+        if (held > limit) throw cpioError(`more than ${limit} hard links wait for their content`);
         const names = waiting.get(inode);
         if (names === undefined) waiting.set(inode, [entry]);
         else names.push(entry);
@@ -79,9 +81,9 @@ export async function* readCpio(
       waiting.delete(inode);
     }
   } catch (error) {
-    throw error instanceof UnexpectedEndError ? broken('it is cut off') : error;
+    throw error instanceof UnexpectedEndError ? cpioError('it is truncated') : error;
   }
-  // Names of an empty file.
+  // Names of empty files.
   for (const [first, ...others] of waiting.values()) {
     if (first === undefined) continue;
     yield first;
@@ -101,21 +103,22 @@ async function* withContent(
     const content = async function* (): AsyncGenerator<Uint8Array> {
       while (missing > 0) {
         const part = await reader.take(missing);
-        if (part === undefined) throw broken('it is cut off');
+        if (part === undefined) throw cpioError('it is truncated');
         missing -= part.length;
         yield part;
       }
     };
     yield { ...entry, size, content: content() };
   }
-  await reader.skip(missing + padding(size).length);
+  await reader.skip(missing + cpioPadding(size).length);
 }
 
 function parseHeader(bytes: Buffer): Header {
   const magic = bytes.toString('latin1', 0, 6);
-  if (magic !== '070701' && magic !== '070702') throw broken('there is something that is no entry');
+  if (magic !== '070701' && magic !== '070702')
+    throw cpioError('an entry has no newc magic number');
   const text = bytes.toString('latin1', 6);
-  if (!/^[0-9A-Fa-f]+$/.test(text)) throw broken('a header has something that is no number');
+  if (!/^[0-9A-Fa-f]+$/.test(text)) throw cpioError('a header field is not a number');
   const field = (index: number): number =>
     Number.parseInt(text.slice(8 * index, 8 * index + 8), 16);
   return {
@@ -134,18 +137,18 @@ function parseHeader(bytes: Buffer): Header {
 }
 
 async function nameOf(reader: ByteReader, { nameSize }: Header): Promise<string> {
-  if (nameSize === 0 || nameSize > MAX_NAME) throw broken(`a name has ${nameSize} bytes`);
+  if (nameSize === 0 || nameSize > MAX_NAME) throw cpioError(`a name has ${nameSize} bytes`);
   const bytes = await exactly(reader, nameSize);
-  await reader.skip(padding(HEADER + nameSize).length);
+  await reader.skip(cpioPadding(HEADER_SIZE + nameSize).length);
   return bytes.toString('latin1').replace(/\0[^]*$/, '');
 }
 
 function entryOf(header: Header, name: string): { entry: EntryWithContent; inode: string } {
   const { mode, uid, gid, mtime, devMajor, devMinor } = header;
   const type = TYPES.get(mode & 0o170000);
-  if (type === undefined) throw broken(`${shown(name)} is of no type that there is`);
+  if (type === undefined) throw cpioError(`${quoted(name)} has an unknown type`);
   const path = normalizePath(name);
-  if (path === undefined) throw broken(`${shown(name)} leads out of it`);
+  if (path === undefined) throw cpioError(`${quoted(name)} leads out of the archive`);
   const isDevice = type === 'char' || type === 'block';
   const head = { path, type, mode: mode & 0o7777, uid, gid, mtime, size: 0 } as const;
   return {
@@ -157,15 +160,15 @@ function entryOf(header: Header, name: string): { entry: EntryWithContent; inode
 async function exactly(reader: ByteReader, length: number): Promise<Buffer> {
   if (length === 0) return Buffer.alloc(0);
   const bytes = await reader.read(length);
-  if (bytes === undefined) throw broken('it is cut off');
-  // What follows may take the place of it.
+  if (bytes === undefined) throw cpioError('it is truncated');
+  // The reader may reuse its buffer.
   return Buffer.from(bytes);
 }
 
-function shown(name: RawPath): string {
+function quoted(name: RawPath): string {
   return JSON.stringify(Buffer.from(name.slice(0, 100), 'latin1').toString());
 }
 
-function broken(what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `the cpio archive is broken: ${what}`);
+function cpioError(what: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the cpio archive is invalid: ${what}`);
 }

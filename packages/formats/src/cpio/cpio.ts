@@ -5,10 +5,10 @@ import type { InodeEntry } from '../file-system/inode-entry.ts';
 
 const MAGIC = '070701';
 const TRAILER = 'TRAILER!!!';
-const HEADER = 110;
-/** Sizes are 32 bits. */
+const HEADER_SIZE = 110;
+/** Sizes have 32 bits. */
 const MAX_SIZE = 2 ** 32 - 1;
-/** PATH_MAX with its NUL; the kernel leaves out what has a longer name or target. */
+/** PATH_MAX without its NUL; the kernel skips longer names and targets. */
 const MAX_PATH = 4095;
 
 const FORMAT: Readonly<Record<InodeEntry['type'], number>> = {
@@ -20,15 +20,15 @@ const FORMAT: Readonly<Record<InodeEntry['type'], number>> = {
   symlink: 0o120000,
 };
 
-/** The inode number of an entry and how many names of the archive share it. */
+/** The inode number of an entry, and the number of its names in the archive. */
 export interface CpioInode {
   readonly number: number;
   readonly links: number;
 }
 
 /**
- * The header of an entry, its name and the padding after it. `size` is what follows: the content, the target of a
- * symlink, nothing for the names of a file but the last.
+ * Returns the header of an entry, its name and cpioPadding. `size` is the length of the data that
+ * follows: a content or symlink target; 0 for all names of a file but the last.
  */
 export function cpioHeader(entry: InodeEntry, inode: CpioInode, size: number): Buffer {
   const isDevice = entry.type === 'char' || entry.type === 'block';
@@ -47,26 +47,27 @@ export function cpioHeader(entry: InodeEntry, inode: CpioInode, size: number): B
   ]);
 }
 
-/** The end of an archive. What was said about inode numbers ends with it. */
+/** Returns the trailer that ends an archive. Inode numbers are only valid within one archive. */
 export function cpioTrailer(): Buffer {
   return header(TRAILER, [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
 }
 
-/** Zero bytes up to the next multiple of four. */
-export function padding(size: number): Buffer {
+/** Returns zero bytes up to the next multiple of four. */
+export function cpioPadding(size: number): Buffer {
   return Buffer.alloc((4 - (size % 4)) % 4);
 }
 
 /**
- * That an initramfs can hold the entry.
- * @throws LktError UNSUPPORTED, naming the part
+ * Checks that an initramfs can contain the entry.
+ * @param label the origin of the entry, for the error
+ * @throws UNSUPPORTED for files of 4 GiB or more, and for names that are too long or reserved
  */
-export function checkFits(entry: InodeEntry, label: string): void {
+export function checkCpioEntry(entry: InodeEntry, label: string): void {
   const what = `/${fromRaw(entry.path)} of ${label}`;
   if (entry.size > MAX_SIZE) {
     throw new LktError(
       'UNSUPPORTED',
-      `${what} has ${entry.size} bytes; a file in an initramfs (cpio newc) has less than 4 GiB`,
+      `${what} has ${entry.size} bytes; a file in an initramfs (cpio newc) must be smaller than 4 GiB`,
     );
   }
   if (entry.path.length > MAX_PATH || (entry.link?.length ?? 0) > MAX_PATH)
@@ -78,9 +79,9 @@ export function checkFits(entry: InodeEntry, label: string): void {
 function header(name: RawPath, fields: readonly number[]): Buffer {
   const nameSize = name.length + 1;
   const numbers = [...fields, nameSize, 0].map((field) => field.toString(16).padStart(8, '0'));
-  const length = HEADER + nameSize;
-  const block = Buffer.alloc(length + padding(length).length);
+  const length = HEADER_SIZE + nameSize;
+  const block = Buffer.alloc(length + cpioPadding(length).length);
   block.write(MAGIC + numbers.join('').toUpperCase(), 'latin1');
-  block.write(name, HEADER, 'latin1');
+  block.write(name, HEADER_SIZE, 'latin1');
   return block;
 }

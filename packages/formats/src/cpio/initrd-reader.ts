@@ -16,15 +16,22 @@ const ZSTD = 0xfd2fb528;
 const LZ4 = 0x184c2102;
 const XZ = 0x587a37fd;
 
-const CHUNK = 4096;
+const CHUNK_SIZE = 4096;
 
-/** Most bytes that one archive may unpack to: more than a machine has memory for. */
-const MAX_UNPACKED = 64 * 2 ** 30;
+/** Maximum decompressed size of one archive: more than the memory of a machine. */
+const MAX_DECOMPRESSED_BYTES = 64 * 2 ** 30;
 
 /**
- * The entries of all archives of an initrd, whoever made it: each packed or not, with zeros between them, as the kernel
- * takes them. A content is to be read before the next entry is asked for. What comes later is over what came before.
- * @throws LktError ARCHIVE_INVALID; UNSUPPORTED for a compression that is none of those; TOOL_MISSING without xz
+ * Reads the entries of all archives of an initrd: each compressed or not, with zeros between them,
+ * as the kernel reads them. Read a content before requesting the next entry. Later entries replace
+ * earlier ones.
+ * @throws ARCHIVE_INVALID for invalid or truncated archives
+ * @throws UNSUPPORTED for an unknown compression
+ * @throws TOOL_MISSING if xz is needed and not installed
+ * @example
+ * ```ts
+ * for await (const { path, type } of readInitrd(fileChunks('initrd.img'))) console.log(path, type);
+ * ```
  */
 export async function* readInitrd(
   source: AsyncIterable<Uint8Array>,
@@ -33,45 +40,45 @@ export async function* readInitrd(
   let count = 0;
   try {
     for (;;) {
-      const magic = await pastZeros(reader);
+      const magic = await skipZeros(reader);
       if (magic === undefined) break;
       count += 1;
       if (magic.toString('latin1') === CPIO_MAGIC) yield* readCpio(reader, magic);
-      else yield* unpacked(unpack(reader, magic));
+      else yield* archivesIn(decompress(reader, magic));
     }
-    if (count === 0) throw new LktError('ARCHIVE_INVALID', 'there is no archive in it');
+    if (count === 0) throw new LktError('ARCHIVE_INVALID', 'the initrd contains no archive');
   } catch (error) {
     if (!(error instanceof UnexpectedEndError)) throw error;
-    throw new LktError('ARCHIVE_INVALID', 'the initrd is cut off', { cause: error });
+    throw new LktError('ARCHIVE_INVALID', 'the initrd is truncated', { cause: error });
   } finally {
     await reader.close();
   }
 }
 
-function unpack(reader: ByteReader, magic: Buffer): AsyncIterable<Uint8Array> {
-  const limit = { maxBytes: MAX_UNPACKED };
+function decompress(reader: ByteReader, magic: Buffer): AsyncIterable<Uint8Array> {
+  const limit = { maxBytes: MAX_DECOMPRESSED_BYTES };
   if (magic.readUInt16LE() === GZIP) return gunzipMember(reader, magic, limit);
   switch (magic.readUInt32LE()) {
     case ZSTD:
       return unzstdFrame(reader, magic, limit);
     case LZ4:
-      return unlz4(reader, MAX_UNPACKED);
+      return unlz4(reader, MAX_DECOMPRESSED_BYTES);
     case XZ:
-      return unxz(reader, magic, MAX_UNPACKED);
+      return unxz(reader, magic, MAX_DECOMPRESSED_BYTES);
     default:
       throw new LktError(
         'UNSUPPORTED',
-        `there is something in it that begins with ${magic.toString('hex')}, which is no archive that lkt reads`,
+        `the initrd contains data of an unknown format, which begins with ${magic.toString('hex')}`,
       );
   }
 }
 
-/** What was packed: archives, one after the other. */
-async function* unpacked(data: AsyncIterable<Uint8Array>): AsyncGenerator<EntryWithContent> {
+/** Reads the archives in decompressed data. */
+async function* archivesIn(data: AsyncIterable<Uint8Array>): AsyncGenerator<EntryWithContent> {
   const reader = new ByteReader(data);
   try {
     for (;;) {
-      const magic = await pastZeros(reader);
+      const magic = await skipZeros(reader);
       if (magic === undefined) return;
       yield* readCpio(reader, magic);
     }
@@ -80,10 +87,10 @@ async function* unpacked(data: AsyncIterable<Uint8Array>): AsyncGenerator<EntryW
   }
 }
 
-/** The first four bytes after zeros; undefined at the end. */
-async function pastZeros(reader: ByteReader): Promise<Buffer | undefined> {
+/** Skips zeros and reads the next four bytes; undefined at the end. */
+async function skipZeros(reader: ByteReader): Promise<Buffer | undefined> {
   for (;;) {
-    const piece = await reader.take(CHUNK);
+    const piece = await reader.take(CHUNK_SIZE);
     if (piece === undefined) return undefined;
     const start = piece.findIndex((byte) => byte !== 0);
     if (start === -1) continue;

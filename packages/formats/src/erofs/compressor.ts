@@ -2,51 +2,52 @@ import { constants, deflateRaw, type ZlibOptions, zstdCompress, type ZstdOptions
 import { promisify } from 'node:util';
 import type { Compression } from '../compression/compressor.ts';
 import { lz4Bytes } from '../compression/lz4.ts';
-import { BLOCK, CHUNK } from './inode.ts';
+import { BLOCK_SIZE, CHUNK_SIZE } from './inode.ts';
 
-/** How the contents of an erofs are packed. */
+/** The compression of file contents in an erofs. */
 export interface ErofsCompressor {
-  /** As the format calls it; undefined: nothing is packed. */
-  readonly packing?: {
+  /** undefined: contents are stored uncompressed. `algorithm` is Z_EROFS_COMPRESSION_…. */
+  readonly compression?: {
     readonly algorithm: number;
-    /** What the superblock says of it. */
+    /** The compression configuration after the superblock. */
     readonly options: Buffer;
-    readonly pack: (block: Uint8Array) => Promise<Uint8Array>;
+    readonly compress: (block: Uint8Array) => Promise<Uint8Array>;
   };
 }
 
-const soonDeflate = promisify<Uint8Array, ZlibOptions, Buffer>(deflateRaw);
-const soonZstd = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
+const deflateAsync = promisify<Uint8Array, ZlibOptions, Buffer>(deflateRaw);
+const zstdAsync = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
 
-function soonLz4(block: Uint8Array): Promise<Uint8Array> {
+function lz4Async(block: Uint8Array): Promise<Uint8Array> {
   return Promise.resolve(lz4Bytes(block));
 }
 
-/** @returns undefined for a compressor of which erofs has none here */
+/** Returns the erofs compressor; undefined if erofs does not support it here. */
 export function erofsCompressor({ compressor, level }: Compression): ErofsCompressor | undefined {
   if (compressor === 'none') return {};
   if (compressor === 'lz4') {
-    // How far back a match may be: as far as the format of blocks can say; and how many blocks are read at once.
+    // Maximum match distance: the limit of the block format; and the maximum number of blocks per
+    // chunk.
     const options = Buffer.alloc(14);
     options.writeUInt16LE(0xffff, 0);
-    options.writeUInt16LE(CHUNK / BLOCK, 2);
-    return { packing: { algorithm: 0, options, pack: soonLz4 } };
+    options.writeUInt16LE(CHUNK_SIZE / BLOCK_SIZE, 2);
+    return { compression: { algorithm: 0, options, compress: lz4Async } };
   }
   if (compressor === 'gzip') {
     const options = Buffer.of(constants.Z_MAX_WINDOWBITS, 0, 0, 0, 0, 0);
-    const pack = async (block: Uint8Array): Promise<Uint8Array> =>
-      soonDeflate(block, { level: level ?? 6 });
-    return { packing: { algorithm: 2, options, pack } };
+    const compress = async (block: Uint8Array): Promise<Uint8Array> =>
+      deflateAsync(block, { level: level ?? 6 });
+    return { compression: { algorithm: 2, options, compress } };
   }
   if (compressor === 'zstd') {
-    const options = Buffer.of(0, Math.log2(CHUNK) - 10, 0, 0, 0, 0);
-    // The window is as long as what is packed if that is said before.
-    const pack = async (block: Uint8Array): Promise<Uint8Array> =>
-      soonZstd(block, {
+    const options = Buffer.of(0, Math.log2(CHUNK_SIZE) - 10, 0, 0, 0, 0);
+    // A pledged size limits the window to the length of the data.
+    const compress = async (block: Uint8Array): Promise<Uint8Array> =>
+      zstdAsync(block, {
         params: { [constants.ZSTD_c_compressionLevel]: level ?? 3 },
         pledgedSrcSize: block.length,
       });
-    return { packing: { algorithm: 3, options, pack } };
+    return { compression: { algorithm: 3, options, compress } };
   }
   return undefined;
 }

@@ -4,14 +4,14 @@ import { DataWriter } from './data.ts';
 import { DirectoryContent } from './directory.ts';
 import type { ErofsCompressor } from './compressor.ts';
 import {
-  BLOCK,
+  BLOCK_SIZE,
   BUILD_TIME,
   headSize,
   InodeArea,
   inodeBytes,
   type InodeContent,
   LAYOUT,
-  SLOT,
+  SLOT_SIZE,
 } from './inode.ts';
 import { xattrBytes } from './xattrs.ts';
 import { type FileSystem, type Inode, requireNames } from '../file-system/file-system.ts';
@@ -19,53 +19,62 @@ import { type HeadedBytes, zeros } from '../bytes/headed-bytes.ts';
 
 /** NAME_MAX */
 const MAX_NAME_LENGTH = 255;
-const SUPERBLOCK_AT = 1024;
-const SUPERBLOCK = 128;
-/** The root is behind the superblock and what that has behind it. */
-const ROOT_AT = SUPERBLOCK_AT + SUPERBLOCK + SLOT;
-/** Blocks are counted with 32 bits. */
+const SUPERBLOCK_OFFSET = 1024;
+const SUPERBLOCK_SIZE = 128;
+/** The root's inode follows the superblock and the compression configuration. */
+const ROOT_OFFSET = SUPERBLOCK_OFFSET + SUPERBLOCK_SIZE + SLOT_SIZE;
+/** Block numbers have 32 bits. */
 const MAX_BLOCKS = 0xffff_fffe;
 
 /**
- * An erofs image of a tree (Documentation/filesystems/erofs.rst, fs/erofs/erofs_fs.h): the superblock and the root, then
- * contents as they come with the inodes of the files between them, then the other directories. Attributes are left out
- * that are not `user.`, `trusted.`, `security.` or access control lists.
- * @throws LktError UNSUPPORTED for names longer than 255 bytes, and attributes of 64 KiB
+ * Plans an erofs image of a tree (Documentation/filesystems/erofs.rst, fs/erofs/erofs_fs.h): the
+ * superblock and the root, then contents in reading order with the inodes of their files between
+ * them, then the other directories. Drops attributes outside of `user.`, `trusted.`, `security.`
+ * and access control lists.
+ * @throws UNSUPPORTED for names longer than 255 bytes, and for attributes of 64 KiB or more
+ * @example
+ * ```ts
+ * const compressor = erofsCompressor(await chooseCompression('zstd'));
+ * const image = planErofs(fileSystemOf(entries, contents), compressor ?? {});
+ * ```
  */
 export function planErofs(files: FileSystem, compressor: ErofsCompressor): HeadedBytes {
   requireNames(files, 'an erofs', MAX_NAME_LENGTH);
   for (const inode of files.inodes) xattrBytes(inode);
   const root = new DirectoryContent(files.root);
-  const headBlocks = Math.ceil((ROOT_AT + headSize(files.root, root.size)) / BLOCK);
+  const headBlocks = Math.ceil((ROOT_OFFSET + headSize(files.root, root.size)) / BLOCK_SIZE);
   let head = Buffer.alloc(0);
   return {
     bytes: async function* () {
-      yield* zeros(headBlocks * BLOCK);
+      yield* zeros(headBlocks * BLOCK_SIZE);
       const data = new DataWriter(compressor, headBlocks);
       for (const inode of files.inodes)
         if (inode.type !== 'directory' && (inode.type !== 'file' || inode.size === 0))
           yield* data.add(inode);
       yield* data.write(files.contents());
       const { numbers } = data;
-      numbers.set(files.root, ROOT_AT / SLOT);
+      numbers.set(files.root, ROOT_OFFSET / SLOT_SIZE);
       const below = directoryBlocks(files, data.end, numbers);
       yield* below;
       const rootAt = data.end + blocksIn(below);
       const bytes = root.bytes((inode) => numberOf(inode, numbers));
-      const end = rootAt + Math.ceil(bytes.length / BLOCK);
+      const end = rootAt + Math.ceil(bytes.length / BLOCK_SIZE);
       if (end > MAX_BLOCKS)
-        throw new LktError('UNSUPPORTED', 'the files are more than an erofs can hold');
-      yield Buffer.concat([bytes], (end - rootAt) * BLOCK);
-      head = Buffer.alloc(headBlocks * BLOCK);
-      const content = { layout: LAYOUT.plain, size: root.size, word: rootAt };
-      head.set(superblock(files, compressor, data, end), SUPERBLOCK_AT);
-      head.set(inodeBytes(files.root, content), ROOT_AT);
+        throw new LktError('UNSUPPORTED', 'the files exceed the maximum size of an erofs');
+      yield Buffer.concat([bytes], (end - rootAt) * BLOCK_SIZE);
+      head = Buffer.alloc(headBlocks * BLOCK_SIZE);
+      const content = { layout: LAYOUT.flat, size: root.size, word: rootAt };
+      head.set(superblock(files, compressor, data, end), SUPERBLOCK_OFFSET);
+      head.set(inodeBytes(files.root, content), ROOT_OFFSET);
     },
     head: () => [head],
   };
 }
 
-/** The directories but the root: first their inodes, each with the end of its content, then the blocks before those. */
+/**
+ * Returns all directories except the root: first their inodes, each with the tail of its content,
+ * then the blocks before those tails.
+ */
 function directoryBlocks(
   { root, inodes }: FileSystem,
   start: number,
@@ -78,13 +87,13 @@ function directoryBlocks(
       const entries = new DirectoryContent(inode);
       const { size } = entries;
       const head = headSize(inode, size);
-      const tail = head + (size % BLOCK) <= BLOCK ? size % BLOCK : 0;
-      const layout = tail > 0 ? LAYOUT.inline : LAYOUT.plain;
+      const tail = head + (size % BLOCK_SIZE) <= BLOCK_SIZE ? size % BLOCK_SIZE : 0;
+      const layout = tail > 0 ? LAYOUT.inline : LAYOUT.flat;
       const offset = area.place(head, { layout }, tail);
-      numbers.set(inode, (start * BLOCK + offset) / SLOT);
+      numbers.set(inode, (start * BLOCK_SIZE + offset) / SLOT_SIZE);
       return { inode, entries, tail, layout, offset };
     });
-  let next = start + Math.ceil(area.size / BLOCK);
+  let next = start + Math.ceil(area.size / BLOCK_SIZE);
   const blocks: Buffer[] = [];
   for (const { inode, entries, tail, layout, offset } of directories) {
     const { size } = entries;
@@ -92,15 +101,15 @@ function directoryBlocks(
     const whole = bytes.subarray(0, size - tail);
     const content: InodeContent = { layout, size, word: next, body: bytes.subarray(size - tail) };
     area.put(inode, offset, inodeBytes(inode, content));
-    const count = Math.ceil(whole.length / BLOCK);
-    blocks.push(Buffer.concat([whole], count * BLOCK));
+    const count = Math.ceil(whole.length / BLOCK_SIZE);
+    blocks.push(Buffer.concat([whole], count * BLOCK_SIZE));
     next += count;
   }
-  return [area.flush(start * BLOCK, numbers), ...blocks].filter(({ length }) => length > 0);
+  return [area.flush(start * BLOCK_SIZE, numbers), ...blocks].filter(({ length }) => length > 0);
 }
 
 function blocksIn(buffers: readonly Buffer[]): number {
-  return buffers.reduce((sum, { length }) => sum + length, 0) / BLOCK;
+  return buffers.reduce((sum, { length }) => sum + length, 0) / BLOCK_SIZE;
 }
 
 function numberOf(inode: Inode, numbers: ReadonlyMap<Inode, number>): number {
@@ -109,37 +118,37 @@ function numberOf(inode: Inode, numbers: ReadonlyMap<Inode, number>): number {
   return number;
 }
 
-// What readers have to know: that packed contents have zeros in front, that there are options of compressors and chunks
-// of several blocks, files in chunks, and packed chunks of several files.
+// Incompatible features: zero cpioPadding before compressed data, compression configurations with
+// chunks of several blocks, chunk-based files, and compressed chunks shared by files.
 const ZERO_PADDING = 0x01;
 const COMPRESSOR_OPTIONS = 0x02;
 const CHUNKED_FILES = 0x04;
 const SHARED_CHUNKS = 0x20;
-/** What they need not: that times are those of changes of content. */
-const CHANGE_TIMES = 0x02;
+/** Compatible feature: times are modification times. */
+const MTIME = 0x02;
 
 function superblock(
   { inodes }: FileSystem,
-  { packing }: ErofsCompressor,
+  { compression }: ErofsCompressor,
   { hasChunks, hasShared }: DataWriter,
   end: number,
 ): Buffer {
-  const block = Buffer.alloc(SUPERBLOCK);
+  const block = Buffer.alloc(SUPERBLOCK_SIZE);
   block.writeUInt32LE(0xe0f5_e1e2, 0);
-  block.writeUInt32LE(CHANGE_TIMES, 8);
-  block.writeUInt8(Math.log2(BLOCK), 12);
-  block.writeUInt16LE(ROOT_AT / SLOT, 14);
+  block.writeUInt32LE(MTIME, 8);
+  block.writeUInt8(Math.log2(BLOCK_SIZE), 12);
+  block.writeUInt16LE(ROOT_OFFSET / SLOT_SIZE, 14);
   block.writeBigUInt64LE(BigInt(inodes.length), 16);
   block.writeBigUInt64LE(BigInt(BUILD_TIME), 24);
   block.writeUInt32LE(end, 36);
   const features =
     (hasChunks ? CHUNKED_FILES : 0) |
-    (packing === undefined ? 0 : ZERO_PADDING | COMPRESSOR_OPTIONS) |
-    (packing !== undefined && hasShared ? SHARED_CHUNKS : 0);
+    (compression === undefined ? 0 : ZERO_PADDING | COMPRESSOR_OPTIONS) |
+    (compression !== undefined && hasShared ? SHARED_CHUNKS : 0);
   block.writeUInt32LE(features, 80);
-  if (packing === undefined) return block;
-  block.writeUInt16LE(2 ** packing.algorithm, 84);
+  if (compression === undefined) return block;
+  block.writeUInt16LE(2 ** compression.algorithm, 84);
   const length = Buffer.alloc(2);
-  length.writeUInt16LE(packing.options.length);
-  return Buffer.concat([block, length, packing.options]);
+  length.writeUInt16LE(compression.options.length);
+  return Buffer.concat([block, length, compression.options]);
 }

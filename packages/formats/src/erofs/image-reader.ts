@@ -3,16 +3,20 @@ import { inflateRawSync, zstdDecompressSync } from 'node:zlib';
 import { LktError } from '@lkt/core';
 import type { EntryType } from '@lkt/oci';
 import { unlz4Block } from '../compression/unlz4.ts';
-import { BLOCK, CHUNK, LAYOUT, SLOT } from './inode.ts';
+import { BLOCK_SIZE, CHUNK_SIZE, LAYOUT, SLOT_SIZE } from './inode.ts';
 import { XATTR_HEADER, XATTR_PREFIXES } from './xattrs.ts';
 
-/** Bytes of which any can be had. */
-export interface RandomBytes {
+/** Bytes with random access. */
+export interface RandomAccess {
   readonly size: number;
-  /** Fails where there are not so many. */
+  /**
+   * Reads exactly `length` bytes.
+   * @throws ARCHIVE_INVALID at the end of the data
+   */
   read(at: number, length: number): Promise<Buffer>;
 }
 
+/** An inode of an erofs image. */
 export interface ErofsInode {
   readonly id: number;
   readonly type: Exclude<EntryType, 'hardlink'>;
@@ -23,14 +27,14 @@ export interface ErofsInode {
   readonly size: number;
   readonly links: number;
   readonly xattrs?: ReadonlyMap<string, Uint8Array>;
-  /** Where the content is, or what else stands in its place. */
+  /** The first block of the content, or another value, depending on the layout. */
   readonly word: number;
   readonly layout: number;
-  /** What stands behind the inode and its attributes. */
+  /** The offset after the inode and its attributes. */
   readonly bodyAt: number;
 }
 
-const SUPERBLOCK_AT = 1024;
+const SUPERBLOCK_OFFSET = 1024;
 const MAGIC = 0xe0f5_e1e2;
 
 const TYPES: ReadonlyMap<number, ErofsInode['type']> = new Map([
@@ -42,42 +46,45 @@ const TYPES: ReadonlyMap<number, ErofsInode['type']> = new Map([
   [0o120000, 'symlink'],
 ]);
 
-/** How contents are unpacked, by the number that a packed one has. */
-const UNPACK: ReadonlyMap<number, (packed: Buffer, size: number) => Buffer> = new Map([
+/** Decompressors, by the algorithm of a compressed file. */
+const DECOMPRESS: ReadonlyMap<number, (packed: Buffer, size: number) => Buffer> = new Map([
   [0, (packed, size) => unlz4Block(packed, size)],
   [2, (packed, size) => inflateRawSync(packed, { maxOutputLength: size })],
   [3, (packed, size) => zstdDecompressSync(packed, { maxOutputLength: size })],
 ]);
 
-/** The inodes of an erofs as lkt writes it, and their contents. @throws LktError ARCHIVE_INVALID, UNSUPPORTED */
+/**
+ * Reads inodes and contents of an erofs as lkt writes it. Methods throw ARCHIVE_INVALID for invalid
+ * data, and UNSUPPORTED for features that lkt does not write.
+ */
 export class ErofsImage {
-  readonly #bytes: RandomBytes;
+  readonly #bytes: RandomAccess;
   readonly #time: number;
   readonly root: number;
 
-  private constructor(bytes: RandomBytes, superblock: Buffer) {
+  private constructor(bytes: RandomAccess, superblock: Buffer) {
     this.#bytes = bytes;
     this.#time = Number(superblock.readBigUInt64LE(24));
     this.root = superblock.readUInt16LE(14);
   }
 
-  static async open(bytes: RandomBytes): Promise<ErofsImage> {
-    const superblock = await bytes.read(SUPERBLOCK_AT, 128);
-    if (superblock.readUInt32LE(0) !== MAGIC) throw broken('it does not begin as one does');
-    if (superblock.readUInt8(12) !== Math.log2(BLOCK) || superblock.readUInt32LE(40) !== 0)
-      throw new LktError('UNSUPPORTED', 'it is an erofs that another program made');
+  static async open(bytes: RandomAccess): Promise<ErofsImage> {
+    const superblock = await bytes.read(SUPERBLOCK_OFFSET, 128);
+    if (superblock.readUInt32LE(0) !== MAGIC) throw erofsError('it has no erofs magic number');
+    if (superblock.readUInt8(12) !== Math.log2(BLOCK_SIZE) || superblock.readUInt32LE(40) !== 0)
+      throw new LktError('UNSUPPORTED', 'lkt cannot read an erofs that another program made');
     return new ErofsImage(bytes, superblock);
   }
 
   async inode(id: number): Promise<ErofsInode> {
-    const at = id * SLOT;
+    const at = id * SLOT_SIZE;
     const short = await this.#bytes.read(at, 32);
     const format = short.readUInt16LE(0);
     const isLong = (format & 1) === 1;
     const head = isLong ? await this.#bytes.read(at, 64) : short;
     const mode = head.readUInt16LE(4);
     const type = TYPES.get(mode & 0o170000);
-    if (type === undefined) throw broken('something is of no type that there is');
+    if (type === undefined) throw erofsError('an inode has an unknown type');
     const words = head.readUInt16LE(2);
     const attributes = words === 0 ? 0 : XATTR_HEADER + 4 * (words - 1);
     const base = {
@@ -113,74 +120,77 @@ export class ErofsImage {
         };
   }
 
-  /** The content of a file, a directory or a link, in pieces. */
+  /** Streams the content of a file, directory or symlink. */
   async *content(inode: ErofsInode): AsyncGenerator<Buffer> {
     const { layout, size, word, bodyAt } = inode;
-    if (layout === LAYOUT.plain) {
-      yield* this.#row(word, size);
+    if (layout === LAYOUT.flat) {
+      yield* this.#contiguous(word, size);
     } else if (layout === LAYOUT.inline) {
-      const tail = size % BLOCK;
-      yield* this.#row(word, size - tail);
+      const tail = size % BLOCK_SIZE;
+      yield* this.#contiguous(word, size - tail);
       yield await this.#bytes.read(bodyAt, tail);
-    } else if (layout === LAYOUT.chunks && word === Math.log2(CHUNK / BLOCK)) {
-      const starts = await this.#bytes.read(bodyAt, 4 * Math.ceil(size / CHUNK));
-      for (let at = 0; at < size; at += CHUNK)
-        yield* this.#row(starts.readUInt32LE((at / CHUNK) * 4), Math.min(CHUNK, size - at));
-    } else if (layout === LAYOUT.packed) {
-      yield* this.#packed(inode);
+    } else if (layout === LAYOUT.chunks && word === Math.log2(CHUNK_SIZE / BLOCK_SIZE)) {
+      const starts = await this.#bytes.read(bodyAt, 4 * Math.ceil(size / CHUNK_SIZE));
+      for (let at = 0; at < size; at += CHUNK_SIZE)
+        yield* this.#contiguous(
+          starts.readUInt32LE((at / CHUNK_SIZE) * 4),
+          Math.min(CHUNK_SIZE, size - at),
+        );
+    } else if (layout === LAYOUT.compressed) {
+      yield* this.#compressed(inode);
     } else {
-      throw new LktError('UNSUPPORTED', 'it is an erofs that another program made');
+      throw new LktError('UNSUPPORTED', 'lkt cannot read an erofs that another program made');
     }
   }
 
-  /** Blocks in a row. */
-  async *#row(block: number, size: number): AsyncGenerator<Buffer> {
-    for (let done = 0; done < size; done += CHUNK)
-      yield await this.#bytes.read(block * BLOCK + done, Math.min(CHUNK, size - done));
+  /** Streams contiguous blocks. */
+  async *#contiguous(block: number, size: number): AsyncGenerator<Buffer> {
+    for (let done = 0; done < size; done += CHUNK_SIZE)
+      yield await this.#bytes.read(block * BLOCK_SIZE + done, Math.min(CHUNK_SIZE, size - done));
   }
 
-  async *#packed({ size, bodyAt }: ErofsInode): AsyncGenerator<Buffer> {
+  async *#compressed({ size, bodyAt }: ErofsInode): AsyncGenerator<Buffer> {
     const at = Math.ceil(bodyAt / 8) * 8;
     const header = await this.#bytes.read(at, 16);
-    const unpack = UNPACK.get(header.readUInt8(6));
-    if (unpack === undefined) throw broken('something is packed by nothing that there is');
-    const index = await this.#bytes.read(at + 16, 8 * Math.ceil(size / BLOCK));
-    for (let done = 0; done < size; done += CHUNK) {
-      const length = Math.min(CHUNK, size - done);
-      const first = (done / BLOCK) * 8;
-      const entries = index.subarray(first, first + 8 * Math.ceil(length / BLOCK));
+    const decompress = DECOMPRESS.get(header.readUInt8(6));
+    if (decompress === undefined) throw erofsError('a file has an unknown compression');
+    const index = await this.#bytes.read(at + 16, 8 * Math.ceil(size / BLOCK_SIZE));
+    for (let done = 0; done < size; done += CHUNK_SIZE) {
+      const length = Math.min(CHUNK_SIZE, size - done);
+      const first = (done / BLOCK_SIZE) * 8;
+      const entries = index.subarray(first, first + 8 * Math.ceil(length / BLOCK_SIZE));
       const start = entries.readUInt32LE(4);
-      if (entries.readUInt16LE(0) === PLAIN) {
-        yield* this.#row(start, length);
+      if (entries.readUInt16LE(0) === PLAIN_CLUSTER) {
+        yield* this.#contiguous(start, length);
         continue;
       }
-      const counts = entries.length > 8 && entries.readUInt16LE(8) === OTHER;
-      const blocks = counts ? entries.readUInt16LE(12) & COUNT : 1;
-      const packed = await this.#bytes.read(start * BLOCK, blocks * BLOCK);
+      const counts = entries.length > 8 && entries.readUInt16LE(8) === LATER_CLUSTER;
+      const blocks = counts ? entries.readUInt16LE(12) & BLOCK_COUNT_MASK : 1;
+      const packed = await this.#bytes.read(start * BLOCK_SIZE, blocks * BLOCK_SIZE);
       const zeros = packed.findIndex((byte) => byte !== 0);
-      yield unpacked(packed.subarray(Math.max(zeros, 0)), length, unpack);
+      yield decompressed(packed.subarray(Math.max(zeros, 0)), length, decompress);
     }
   }
 }
 
-const PLAIN = 0;
-const OTHER = 2;
-const COUNT = 0x7ff;
+const PLAIN_CLUSTER = 0;
+const LATER_CLUSTER = 2;
+const BLOCK_COUNT_MASK = 0x7ff;
 
-function unpacked(
+function decompressed(
   packed: Buffer,
   size: number,
-  unpack: (packed: Buffer, size: number) => Buffer,
+  decompress: (packed: Buffer, size: number) => Buffer,
 ): Buffer {
   let data: Buffer;
   try {
-    data = unpack(packed, size);
+    data = decompress(packed, size);
   } catch (cause) {
-    throw new LktError('ARCHIVE_INVALID', 'the erofs is broken: something cannot be unpacked', {
+    throw new LktError('ARCHIVE_INVALID', 'the erofs is invalid: a file cannot be decompressed', {
       cause,
     });
   }
-  if (data.length !== size) throw broken('something unpacks to another size than it has');
+  if (data.length !== size) throw erofsError('a file decompresses to a wrong size');
   return data;
 }
 
@@ -192,7 +202,7 @@ function attributesIn(bytes: Buffer): ReadonlyMap<string, Uint8Array> {
     const prefix = [...XATTR_PREFIXES].find(([, index]) => index === number)?.[0];
     const value = at + 4 + length;
     if (prefix === undefined || value + valueSize > bytes.length)
-      throw broken('an attribute is none');
+      throw erofsError('an extended attribute is malformed');
     const name = prefix + bytes.toString('utf8', at + 4, value);
     found.set(name, Uint8Array.from(bytes.subarray(value, value + valueSize)));
     at = Math.ceil((value + valueSize) / 4) * 4;
@@ -200,6 +210,7 @@ function attributesIn(bytes: Buffer): ReadonlyMap<string, Uint8Array> {
   return found;
 }
 
-export function broken(what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `the erofs is broken: ${what}`);
+/** Returns the error for an invalid image. */
+export function erofsError(what: string): LktError {
+  return new LktError('ARCHIVE_INVALID', `the erofs is invalid: ${what}`);
 }

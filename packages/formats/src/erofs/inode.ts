@@ -4,47 +4,51 @@ import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { type Inode, nameOf, statMode } from '../file-system/file-system.ts';
 import { xattrBytes } from './xattrs.ts';
 
-export const BLOCK = 4096;
-/** Of a content: what is packed at once, and there once. */
-export const CHUNK = 131_072;
-/** Inodes begin at multiples of this, by which they are numbered. */
-export const SLOT = 32;
-const EXTENDED = 64;
+/** Block size of the images. */
+export const BLOCK_SIZE = 4096;
+/** Size of a content's chunk: compressed as a whole, and stored once. */
+export const CHUNK_SIZE = 131_072;
+/** Inodes begin at multiples of this size; the quotient is their number. */
+export const SLOT_SIZE = 32;
+const EXTENDED_SIZE = 64;
 
-/** Of what small inodes, which have none of their own, have the time. */
+/** The time of compact inodes, which store none. */
 export const BUILD_TIME: number = SOURCE_DATE_EPOCH;
 
-/** How the content of an inode is stored. */
-export const LAYOUT = { plain: 0, packed: 1, inline: 2, chunks: 4 } as const;
+/** Layouts of an inode's content (EROFS_INODE_…). */
+export const LAYOUT = { flat: 0, compressed: 1, inline: 2, chunks: 4 } as const;
 
-/** What an inode says about its content. */
+/** The content of an inode. */
 export interface InodeContent {
   readonly layout: (typeof LAYOUT)[keyof typeof LAYOUT];
   readonly size: number;
-  /** Where it is, or what else the layout has in its place. */
+  /** The first block of the content, or another value, depending on the layout. */
   readonly word: number;
-  /** What stands behind the inode and its attributes. */
+  /** The data after the inode and its attributes. */
   readonly body?: Buffer;
 }
 
-/** What an inode takes without its body. */
+/** Returns the size of an inode without its body. */
 export function headSize(inode: Inode, size: number): number {
-  return (isSmall(inode, size) ? SLOT : EXTENDED) + xattrBytes(inode).length;
+  return (isCompact(inode, size) ? SLOT_SIZE : EXTENDED_SIZE) + xattrBytes(inode).length;
 }
 
-/** An inode with its attributes and its body. */
+/**
+ * Returns an inode with its attributes and body.
+ * @throws UNSUPPORTED for an owner above 32 bits
+ */
 export function inodeBytes(inode: Inode, content: InodeContent): Buffer {
   const { layout, size, word, body = Buffer.alloc(0) } = content;
   const attributes = xattrBytes(inode);
-  const isCompact = isSmall(inode, size);
-  const head = Buffer.alloc(isCompact ? SLOT : EXTENDED);
-  head.writeUInt16LE((layout << 1) | (isCompact ? 0 : 1), 0);
+  const isCompactInode = isCompact(inode, size);
+  const head = Buffer.alloc(isCompactInode ? SLOT_SIZE : EXTENDED_SIZE);
+  head.writeUInt16LE((layout << 1) | (isCompactInode ? 0 : 1), 0);
   head.writeUInt16LE(attributes.length === 0 ? 0 : (attributes.length - 12) / 4 + 1, 2);
   head.writeUInt16LE(statMode(inode), 4);
   head.writeUInt32LE(word, 16);
   head.writeUInt32LE(inode.number, 20);
   const { uid, gid, links, mtime } = inode;
-  if (isCompact) {
+  if (isCompactInode) {
     head.writeUInt16LE(links, 6);
     head.writeUInt32LE(size, 8);
     head.writeUInt16LE(uid, 24);
@@ -61,11 +65,14 @@ export function inodeBytes(inode: Inode, content: InodeContent): Buffer {
   return Buffer.concat([head, attributes, body]);
 }
 
-function isSmall({ uid, gid, links, mtime }: Inode, size: number): boolean {
+function isCompact({ uid, gid, links, mtime }: Inode, size: number): boolean {
   return Math.max(uid, gid, links) <= 0xffff && size <= 0xffff_ffff && mtime === BUILD_TIME;
 }
 
-/** Inodes that wait until it is known where they go: at the beginning of a block, in a row. */
+/**
+ * Inodes whose final offset is not known yet. They will be written contiguously, from the beginning
+ * of a block.
+ */
 export class InodeArea {
   readonly #parts: { readonly inode: Inode; readonly offset: number; readonly bytes: Buffer }[] =
     [];
@@ -75,13 +82,14 @@ export class InodeArea {
     return this.#end;
   }
 
-  /** Where an inode would go, which then is taken. */
+  /** Reserves room for an inode, and returns its offset in the area. */
   place(head: number, content: Pick<InodeContent, 'layout'>, bodySize: number): number {
-    const offset = Math.ceil(this.#end / SLOT) * SLOT;
+    const offset = Math.ceil(this.#end / SLOT_SIZE) * SLOT_SIZE;
     const size = head + bodySize;
-    // What is inline does not cross the end of a block, and the kernel looks for a link in the block of its inode.
-    const isSplit = content.layout === LAYOUT.inline && (offset % BLOCK) + size > BLOCK;
-    const start = isSplit ? Math.ceil(offset / BLOCK) * BLOCK : offset;
+    // Inline data must not cross a block boundary; the kernel expects a symlink in the block of its
+    // inode.
+    const isSplit = content.layout === LAYOUT.inline && (offset % BLOCK_SIZE) + size > BLOCK_SIZE;
+    const start = isSplit ? Math.ceil(offset / BLOCK_SIZE) * BLOCK_SIZE : offset;
     this.#end = start + size;
     return start;
   }
@@ -96,12 +104,15 @@ export class InodeArea {
     this.#parts.push({ inode, offset, bytes });
   }
 
-  /** The whole blocks, once it is known where they begin; then the area is empty. */
+  /**
+   * Returns the area as whole blocks, and empties it.
+   * @param start offset of the area in the image
+   */
   flush(start: number, numbers: Map<Inode, number>): Buffer {
-    const all = Buffer.alloc(Math.ceil(this.#end / BLOCK) * BLOCK);
+    const all = Buffer.alloc(Math.ceil(this.#end / BLOCK_SIZE) * BLOCK_SIZE);
     for (const { inode, offset, bytes } of this.#parts.splice(0)) {
       all.set(bytes, offset);
-      numbers.set(inode, (start + offset) / SLOT);
+      numbers.set(inode, (start + offset) / SLOT_SIZE);
     }
     this.#end = 0;
     return all;

@@ -3,7 +3,7 @@ import { LktError } from '@lkt/core';
 import { compareBytes } from '@lkt/oci';
 import { type Inode, nameOf } from '../file-system/file-system.ts';
 
-/** What names begin with, by the number that stands for it. */
+/** Prefixes of attribute names with their indexes (EROFS_XATTR_INDEX_…). */
 export const XATTR_PREFIXES: ReadonlyMap<string, number> = new Map([
   ['user.', 1],
   ['system.posix_acl_access', 2],
@@ -11,16 +11,17 @@ export const XATTR_PREFIXES: ReadonlyMap<string, number> = new Map([
   ['trusted.', 4],
   ['security.', 6],
 ]);
-/** What stands before the first. */
+/** Size of the header before the first attribute. */
 export const XATTR_HEADER = 12;
 const MAX_NAME_LENGTH = 0xff;
 const MAX_VALUE_LENGTH = 0xffff;
-/** They are counted in words, with 16 bits. */
+/** The inode stores their size as a 16-bit count of words. */
 const MAX_XATTRS_SIZE = 4 * 0xfffe + XATTR_HEADER;
 
 /**
- * The extended attributes of an inode as they stand behind it, in whole words; empty without any.
- * @throws LktError UNSUPPORTED for more than an inode can have
+ * Returns the extended attributes as they follow the inode, in whole words; empty without
+ * attributes.
+ * @throws UNSUPPORTED for attributes that exceed the limits
  */
 export function xattrBytes(inode: Inode): Buffer {
   const entries = [...(inode.xattrs ?? [])]
@@ -31,7 +32,7 @@ export function xattrBytes(inode: Inode): Buffer {
   if (bytes.length <= MAX_XATTRS_SIZE) return bytes;
   throw new LktError(
     'UNSUPPORTED',
-    `${nameOf(inode)} has extended attributes of ${bytes.length} bytes; an erofs holds at most ${MAX_XATTRS_SIZE}`,
+    `${nameOf(inode)} has extended attributes of ${bytes.length} bytes; an erofs allows at most ${MAX_XATTRS_SIZE}`,
   );
 }
 
@@ -43,7 +44,7 @@ function entryOf(inode: Inode, name: string, value: Uint8Array): readonly Buffer
   if (rest.length > MAX_NAME_LENGTH || value.length > MAX_VALUE_LENGTH)
     throw new LktError(
       'UNSUPPORTED',
-      `${nameOf(inode)} has an extended attribute ${name} of ${value.length} bytes; an erofs holds at most ${MAX_VALUE_LENGTH}`,
+      `${nameOf(inode)} has an extended attribute ${name} of ${value.length} bytes; an erofs allows at most ${MAX_VALUE_LENGTH}`,
     );
   const entry = Buffer.alloc(Math.ceil((4 + rest.length + value.length) / 4) * 4);
   entry.writeUInt8(rest.length, 0);

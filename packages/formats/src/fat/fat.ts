@@ -1,31 +1,40 @@
 // Microsoft, "FAT: General Overview of On-Disk Format", 1.03
 import { LktError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
-import { type Content, type Disk, type Extent, roundUp, SECTOR } from '../bytes/disk.ts';
+import { type Content, type Disk, type Extent, roundUp, SECTOR_SIZE } from '../bytes/disk.ts';
 
-/** A file of a FAT file system, whose path has names of eight and three letters, all small or all capital. */
+/**
+ * A file of a FAT file system. Its path has 8.3 names; base and extension are each all lower or all
+ * upper case.
+ */
 export interface FatFile extends Content {
   readonly path: string;
 }
 
+/** Options of `planFat`. */
 export interface FatOptions {
-  /** FAT32, as it has to be on a disk, or whatever is smallest. */
+  /** FAT32, as disks require, or the smallest kind that fits. */
   readonly kind: 'fat32' | 'smallest';
-  /** The serial number, of 32 bits. */
+  /** Volume serial number, 32 bits. */
   readonly id: number;
-  /** At most eleven capital letters. */
+  /** Up to eleven capital letters. */
   readonly label: string;
-  /** Sectors of the disk before the file system. */
+  /** Number of sectors of the disk before the file system (BPB_HiddSec). */
   readonly hidden?: number;
 }
 
-/** A FAT file system of which the places are known. */
+/** A FAT file system with known locations. */
 export interface FatImage {
   readonly size: number;
   readonly bits: FatBits;
-  /** The first sector of a file, from the beginning of the file system. Its others follow. */
+  /**
+   * Returns the first sector of a file, from the beginning of the file system. Its others follow.
+   */
   sectorOf(path: string): number;
-  /** @param bootSector whose code is used, in which the description of the file system is put */
+  /**
+   * Returns the file system as a disk.
+   * @param bootSector boot code, into which the BIOS parameter block is written
+   */
   disk(bootSector?: Uint8Array): Disk;
 }
 
@@ -42,7 +51,7 @@ interface Geometry {
 }
 
 interface Node {
-  /** Empty: the root. */
+  /** Empty for the root. */
   readonly name: string;
   readonly file?: FatFile;
   readonly children: Node[];
@@ -51,9 +60,12 @@ interface Node {
   clusters: number;
 }
 
-const ENTRY = 32;
+const ENTRY_SIZE = 32;
 const ROOT_ENTRIES = 512;
-/** The counts of clusters from which a file system is FAT16 and FAT32; `MARGIN` keeps away from those who count wrongly. */
+/**
+ * Numbers of clusters from which a file system is FAT16 and FAT32. `MARGIN` avoids the boundaries,
+ * which some implementations get wrong.
+ */
 const FAT16_FROM = 4085;
 const FAT32_FROM = 65_525;
 const MARGIN = 16;
@@ -62,21 +74,21 @@ const MEDIA = 0xf8;
 const BACKUP_BOOT_SECTOR = 6;
 
 /**
- * A FAT file system (Microsoft's FAT specification 1.03) of files that are each in one piece, in the order in which they
- * are given. Its bytes depend on these and the options alone.
- * @throws LktError UNSUPPORTED for a file of 4 GiB or more
+ * Plans a FAT file system (Microsoft's FAT specification 1.03) with contiguous files in the given
+ * order. Its bytes depend only on the files and options.
+ * @throws UNSUPPORTED for a file of 4 GiB or more
  */
 export function planFat(files: readonly FatFile[], options: FatOptions): FatImage {
   for (const { path, size } of files)
     if (size > 0xffff_ffff)
       throw new LktError(
         'UNSUPPORTED',
-        `${path} has ${size} bytes; a file in FAT has at most 4 GiB`,
+        `${path} has ${size} bytes; a file in FAT must be smaller than 4 GiB`,
       );
   const nodes = treeOf(files);
   const geometry = geometryOf(nodes, options.kind);
   const { bits, sectorsPerCluster, reserved, fatSectors, rootSectors } = geometry;
-  const clusterSize = sectorsPerCluster * SECTOR;
+  const clusterSize = sectorsPerCluster * SECTOR_SIZE;
   let next = 2;
   for (const node of nodes) {
     node.clusters = clustersOf(node, clusterSize, bits);
@@ -86,7 +98,7 @@ export function planFat(files: readonly FatFile[], options: FatOptions): FatImag
   const dataSector = reserved + 2 * fatSectors + rootSectors;
   const sectorOf = ({ cluster }: Node): number => dataSector + (cluster - 2) * sectorsPerCluster;
   return {
-    size: geometry.sectors * SECTOR,
+    size: geometry.sectors * SECTOR_SIZE,
     bits,
     sectorOf: (path) => {
       const node = nodes.find(({ file }) => file?.path === path);
@@ -112,18 +124,18 @@ export function planFat(files: readonly FatFile[], options: FatOptions): FatImag
         if (node.cluster === 0) continue;
         const data = node.file ?? { bytes: () => [directory(node, options.label)], size: 0 };
         const size = node.file?.size ?? directory(node, options.label).length;
-        extents.push({ offset: sectorOf(node) * SECTOR, size, bytes: () => data.bytes() });
+        extents.push({ offset: sectorOf(node) * SECTOR_SIZE, size, bytes: () => data.bytes() });
       }
-      return { size: geometry.sectors * SECTOR, extents };
+      return { size: geometry.sectors * SECTOR_SIZE, extents };
     },
   };
 }
 
 function extentAt(sector: number, data: Uint8Array): Extent {
-  return { offset: sector * SECTOR, size: data.length, bytes: () => [data] };
+  return { offset: sector * SECTOR_SIZE, size: data.length, bytes: () => [data] };
 }
 
-/** The root, then directories before what is in them, then files as they are given. */
+/** Returns the root, then directories before their contents, then files in the given order. */
 function treeOf(files: readonly FatFile[]): readonly Node[] {
   const root: Node = { name: '', children: [], cluster: 0, clusters: 0 };
   const directories = new Map<string, Node>([['', root]]);
@@ -159,12 +171,12 @@ function parentOf(path: string): string {
 function clustersOf(node: Node, clusterSize: number, bits: FatBits): number {
   if (node.file !== undefined) return Math.ceil(node.file.size / clusterSize);
   if (node.parent === undefined && bits !== 32) return 0;
-  return Math.ceil(((node.children.length + 2) * ENTRY) / clusterSize);
+  return Math.ceil(((node.children.length + 2) * ENTRY_SIZE) / clusterSize);
 }
 
 function geometryOf(nodes: readonly Node[], kind: FatOptions['kind']): Geometry {
   const needed = (sectorsPerCluster: number, bits: FatBits): number =>
-    nodes.reduce((sum, node) => sum + clustersOf(node, sectorsPerCluster * SECTOR, bits), 0);
+    nodes.reduce((sum, node) => sum + clustersOf(node, sectorsPerCluster * SECTOR_SIZE, bits), 0);
   for (let sectorsPerCluster = 1; ; sectorsPerCluster *= 2) {
     const isLargest = sectorsPerCluster === 64;
     if (kind === 'smallest') {
@@ -174,7 +186,7 @@ function geometryOf(nodes: readonly Node[], kind: FatOptions['kind']): Geometry 
         return layOut(16, sectorsPerCluster, Math.max(clusters, FAT16_FROM + MARGIN));
       if (!isLargest) continue;
     }
-    // Twice as much is more than what the specification's table has for the size.
+    // The limit is twice the one in the specification's table.
     const clusters = needed(sectorsPerCluster, 32);
     if (clusters < 8 * FAT32_FROM || isLargest)
       return layOut(32, sectorsPerCluster, Math.max(clusters, FAT32_FROM + MARGIN));
@@ -183,8 +195,8 @@ function geometryOf(nodes: readonly Node[], kind: FatOptions['kind']): Geometry 
 
 function layOut(bits: FatBits, sectorsPerCluster: number, clusters: number): Geometry {
   const reserved = bits === 32 ? 32 : 1;
-  const rootSectors = bits === 32 ? 0 : (ROOT_ENTRIES * ENTRY) / SECTOR;
-  const fatSectors = Math.ceil(((clusters + 2) * bits) / 8 / SECTOR);
+  const rootSectors = bits === 32 ? 0 : (ROOT_ENTRIES * ENTRY_SIZE) / SECTOR_SIZE;
+  const fatSectors = Math.ceil(((clusters + 2) * bits) / 8 / SECTOR_SIZE);
   const sectors = reserved + 2 * fatSectors + rootSectors + clusters * sectorsPerCluster;
   return { bits, sectorsPerCluster, clusters, reserved, rootSectors, fatSectors, sectors };
 }
@@ -194,11 +206,11 @@ function bootSector(
   { id, label, hidden = 0 }: FatOptions,
   code: Uint8Array = NO_CODE,
 ): Buffer {
-  const sector = Buffer.alloc(SECTOR);
+  const sector = Buffer.alloc(SECTOR_SIZE);
   sector.set(code);
   sector.fill(0, 3, bits === 32 ? 90 : 62);
   sector.write(code === NO_CODE ? 'LKT' : 'SYSLINUX', 3, 8, 'latin1');
-  sector.writeUInt16LE(SECTOR, 11);
+  sector.writeUInt16LE(SECTOR_SIZE, 11);
   sector.writeUInt8(sectorsPerCluster, 13);
   sector.writeUInt16LE(reserved, 14);
   sector.writeUInt8(2, 16);
@@ -227,14 +239,14 @@ function bootSector(
   return sector;
 }
 
-/** Without a boot loader it jumps to where the code would be, and there it stops. */
+/** Without a boot loader the sector jumps to the position of the code and halts there. */
 const NO_CODE: Uint8Array = Buffer.concat(
   [Buffer.of(0xeb, 0x58, 0x90), Buffer.alloc(87), Buffer.of(0xf4, 0xeb, 0xfd)],
-  SECTOR,
+  SECTOR_SIZE,
 );
 
 function infoSector({ clusters }: Geometry, next: number): Buffer {
-  const sector = Buffer.alloc(SECTOR);
+  const sector = Buffer.alloc(SECTOR_SIZE);
   sector.write('RRaA', 0, 'latin1');
   sector.write('rrAa', 484, 'latin1');
   sector.writeUInt32LE(clusters + 2 - next, 488);
@@ -243,9 +255,9 @@ function infoSector({ clusters }: Geometry, next: number): Buffer {
   return sector;
 }
 
-/** As much of it as is in use, in whole sectors. */
+/** Returns the used part of the table, in whole sectors. */
 function allocationTable(nodes: readonly Node[], bits: FatBits, next: number): Buffer {
-  const table = Buffer.alloc(roundUp(Math.ceil((next * bits) / 8), SECTOR));
+  const table = Buffer.alloc(roundUp(Math.ceil((next * bits) / 8), SECTOR_SIZE));
   const set = (cluster: number, value: number): void => {
     if (bits === 32) table.writeUInt32LE(value, cluster * 4);
     else if (bits === 16) table.writeUInt16LE(value & 0xffff, cluster * 2);
@@ -286,7 +298,7 @@ function directory(node: Node | undefined, label: string): Buffer {
 }
 
 function entry(name: string, attributes: number, cluster = 0, size = 0, flags = 0): Buffer {
-  const bytes = Buffer.alloc(ENTRY);
+  const bytes = Buffer.alloc(ENTRY_SIZE);
   bytes.write(name, 0, 11, 'latin1');
   bytes.writeUInt8(attributes, 11);
   bytes.writeUInt8(flags, 12);
@@ -303,10 +315,10 @@ function entry(name: string, attributes: number, cluster = 0, size = 0, flags = 
   return bytes;
 }
 
-/** A name as it is on the disk, and the flags that say which half of it is in small letters. */
+/** Returns an 8.3 name as stored, and the flags for lower-case base and extension. */
 function shortName(name: string): { readonly short: string; readonly flags: number } {
   const [, base = '', end = ''] = /^([a-z0-9_-]{1,8})(?:\.([a-z0-9]{1,3}))?$/i.exec(name) ?? [];
-  if (base === '') throw new Error(`${name} is no name of eight and three letters`);
+  if (base === '') throw new Error(`${name} is not an 8.3 name`);
   const flags = (/[a-z]/.test(base) ? 0x08 : 0) | (/[a-z]/.test(end) ? 0x10 : 0);
   return { short: `${base.toUpperCase().padEnd(8)}${end.toUpperCase().padEnd(3)}`, flags };
 }

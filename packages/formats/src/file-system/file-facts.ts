@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { LktError } from '@lkt/core';
 import { type EntryType, type EntryWithContent, fromRaw, type RawPath } from '@lkt/oci';
 
-/** What is known of a path of an image. */
+/** The metadata of a path in an image. */
 export interface FileFacts {
   readonly type: Exclude<EntryType, 'hardlink'>;
   readonly mode: number;
@@ -10,39 +10,47 @@ export interface FileFacts {
   readonly gid: number;
   readonly mtime: number;
   readonly size: number;
-  /** Of a file that is not empty: 64 hex digits of sha256. */
+  /** SHA-256 of a non-empty file, 64 hex digits. */
   readonly hash?: string;
-  /** Of a symbolic link. */
+  /** Target of a symbolic link. */
   readonly link?: RawPath;
-  /** Of a device, `major:minor`. */
+  /** Device number, `major:minor`. */
   readonly device?: string;
-  /** Names and values of extended attributes, as one sum. */
+  /** Digest of the names and values of extended attributes. */
   readonly xattrs?: string;
-  /** The image that it is from, or a section of the config; where the archive says so. */
+  /** The image or config section that the file comes from, if the archive records it. */
   readonly source?: string;
   /** `services[2]` */
   readonly location?: string;
 }
 
-export type Files = ReadonlyMap<RawPath, FileFacts>;
+/** The files of an image by path. */
+export type FileMap = ReadonlyMap<RawPath, FileFacts>;
 
+/** Limits against hostile archives. */
 export interface FileLimits {
-  /** Default 1,000,000. */
+  /** Default: 1,000,000. */
   readonly maxEntries?: number;
-  /** Bytes of paths and targets; default 256 MiB. */
+  /** Maximum bytes of all paths and targets. Default: 256 MiB. */
   readonly maxNames?: number;
 }
 
 /**
- * Reads entries to their end: every path, with the sum of its content. What comes later is over what came before. Memory
- * holds names and sums, of as many entries as the limits say.
- * @throws LktError ARCHIVE_INVALID for a passed limit, and what reading throws
+ * Reads all entries and returns every path with its metadata and the digest of its content. Later
+ * entries replace earlier ones. Keeps no contents in memory.
+ * @throws ARCHIVE_INVALID if a limit is exceeded, or for a hard link without a target; errors of
+ * `entries`
+ * @example
+ * ```ts
+ * const files = await readFileFacts(readInitrd(fileChunks('initrd.img')));
+ * files.get('etc/passwd')?.hash;
+ * ```
  */
-export async function fileFacts(
+export async function readFileFacts(
   entries: AsyncIterable<EntryWithContent>,
   { maxEntries = 1_000_000, maxNames = 256 * 2 ** 20 }: FileLimits = {},
   signal?: AbortSignal,
-): Promise<Files> {
+): Promise<FileMap> {
   const files = new Map<RawPath, FileFacts>();
   const words = new Map<string, string>();
   const interned = (word: string | undefined): string | undefined => {
@@ -58,9 +66,12 @@ export async function fileFacts(
     count += 1;
     names += entry.path.length + (entry.link?.length ?? 0);
     if (count > maxEntries)
-      throw new LktError('ARCHIVE_INVALID', `there are more than ${maxEntries} entries in it`);
+      throw new LktError('ARCHIVE_INVALID', `the archive has more than ${maxEntries} entries`);
     if (names > maxNames)
-      throw new LktError('ARCHIVE_INVALID', `its names have more than ${maxNames} bytes`);
+      throw new LktError(
+        'ARCHIVE_INVALID',
+        `the names in the archive have more than ${maxNames} bytes`,
+      );
     const source = interned(entry.pax?.get('LINUXKIT.source'));
     const location = interned(entry.pax?.get('LINUXKIT.location'));
     const from = {
@@ -72,7 +83,7 @@ export async function fileFacts(
       if (target === undefined)
         throw new LktError(
           'ARCHIVE_INVALID',
-          `${fromRaw(entry.path)} is another name of ${fromRaw(entry.link ?? '')}, which is not there`,
+          `${fromRaw(entry.path)} is a hard link to ${fromRaw(entry.link ?? '')}, which does not exist`,
         );
       files.set(entry.path, { ...target, ...from });
       continue;

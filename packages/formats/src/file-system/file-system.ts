@@ -9,24 +9,24 @@ import {
 } from '@lkt/oci';
 import type { InodeEntry } from './inode-entry.ts';
 
-/** A path that goes into a file system. Files with the same `file` are hard links to one another. */
+/** A path of a file system to write. Entries with the same `file` are hard links to each other. */
 export interface FsEntry extends InodeEntry {
   readonly file?: string;
-  /** Files with the same are known to have the same content; default: `file`. */
+  /** FileMap with the same value have the same content. Default: `file`. */
   readonly content?: string;
-  /** For messages: what it comes from. */
+  /** The origin of the entry, for error messages. */
   readonly label?: string;
 }
 
-/** One file, directory, link or device; whatever has several names is here once. */
+/** One file, directory, symlink or device; hard links share an inode. */
 export interface Inode extends Omit<FsEntry, 'file' | 'content'> {
   /** From 1, the root, in the order of the paths. */
   readonly number: number;
-  /** How many names it has; of a directory, with the entries `.` and `..`. */
+  /** Number of names; of a directory, including `.` and `..` entries. */
   readonly links: number;
-  /** Of a directory, sorted by the bytes of the names. */
+  /** The children of a directory, sorted by the bytes of their names. */
   readonly children: readonly Child[];
-  /** Of a directory; the root is its own. */
+  /** The parent of a directory; the root is its own parent. */
   readonly parent: Inode;
 }
 
@@ -35,31 +35,40 @@ interface Child {
   readonly inode: Inode;
 }
 
-/** What files of the same content have, which is read before the next is asked for. */
+/** The content of some files. Read it before requesting the next. */
 export interface FileContent {
   readonly files: FileGroup;
   readonly data: AsyncIterable<Uint8Array>;
 }
 
-/** Files of the same content. */
+/** FileMap with the same content. */
 export type FileGroup = readonly [Inode, ...Inode[]];
 
-/** A tree of files as a file system has it: inodes, and the contents in the order in which they can be had. */
+/**
+ * A tree of files for a file system writer: its inodes, and its contents in the order of their
+ * source.
+ */
 export interface FileSystem {
   readonly root: Inode;
-  /** By number. */
+  /** Sorted by number. */
   readonly inodes: readonly Inode[];
-  /** The files that are not empty. */
+  /** The non-empty files. */
   readonly files: readonly FileGroup[];
-  /** The content of each of `files`, once. */
+  /** Streams the content of each of `files` once. */
   contents(): AsyncIterable<FileContent>;
 }
 
 type Writable = { -readonly [Key in keyof Inode]: Inode[Key] } & { children: Child[] };
 
 /**
- * The tree of entries, which may come in any order; directories that nobody names are root's.
- * @param contents gives each content by its `content`, in any order; others are passed over
+ * Builds the tree of some entries, in any order. Missing parent directories get mode 755 and owner
+ * root.
+ * @param contents streams the contents by their `content` in any order; unknown ones are skipped
+ * @example
+ * ```ts
+ * const files = fileSystemOf(entries, contents);
+ * const iso = planIso(files, { volumeId: 'LKT' });
+ * ```
  */
 export function fileSystemOf(
   entries: Iterable<FsEntry>,
@@ -126,10 +135,10 @@ async function* checked(
     yield { files, data: exactly(files[0], data) };
   }
   for (const [inode] of missing.values())
-    throw new LktError('IMAGE_INVALID', `there is no content for ${nameOf(inode)}`);
+    throw new LktError('IMAGE_INVALID', `${nameOf(inode)} has no content`);
 }
 
-/** @throws LktError IMAGE_INVALID unless there are as many bytes as the entry says */
+/** @throws IMAGE_INVALID unless the data has the announced size */
 async function* exactly(inode: Inode, data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let size = 0;
   for await (const chunk of data) {
@@ -143,7 +152,7 @@ async function* exactly(inode: Inode, data: AsyncIterable<Uint8Array>): AsyncGen
   throw new LktError('IMAGE_INVALID', `${nameOf(inode)} has ${what} ${inode.size}`);
 }
 
-/** An inode in a message. */
+/** Formats an inode for an error message. */
 export function nameOf({ path, label }: Pick<FsEntry, 'path' | 'label'>): string {
   return label === undefined ? `/${fromRaw(path)}` : `/${fromRaw(path)} of ${label}`;
 }
@@ -157,14 +166,14 @@ const FORMAT: Readonly<Record<Inode['type'], number>> = {
   symlink: 0o120000,
 };
 
-/** What `stat` calls the mode: permissions with the type. */
+/** Returns `st_mode` of stat(2): permissions and type. */
 export function statMode({ type, mode }: Pick<Inode, 'type' | 'mode'>): number {
   return FORMAT[type] | (mode & 0o7777);
 }
 
 /**
- * That the names of all entries are no longer than a file system can hold, and neither are the targets of links.
- * @throws LktError UNSUPPORTED at the first that is
+ * Checks that all names and symlink targets fit into a file system.
+ * @throws UNSUPPORTED at the first that does not
  */
 export function requireNames({ inodes }: FileSystem, format: string, longest: number): void {
   for (const { path, children } of inodes) {
@@ -173,7 +182,7 @@ export function requireNames({ inodes }: FileSystem, format: string, longest: nu
       const long = { ...inode, path: path === '' ? name : `${path}/${name}` };
       throw new LktError(
         'UNSUPPORTED',
-        `${nameOf(long)} has a name of ${name.length} bytes; one in ${format} has at most ${longest}`,
+        `${nameOf(long)} has a name of ${name.length} bytes; ${format} allows at most ${longest}`,
       );
     }
   }
@@ -182,7 +191,7 @@ export function requireNames({ inodes }: FileSystem, format: string, longest: nu
     if (length > MAX_TARGET)
       throw new LktError(
         'UNSUPPORTED',
-        `${nameOf(inode)} leads to a path of ${length} bytes; Linux follows at most ${MAX_TARGET}`,
+        `${nameOf(inode)} has a target of ${length} bytes; Linux allows at most ${MAX_TARGET}`,
       );
   }
 }

@@ -15,55 +15,66 @@ import {
   both32,
   ContinuationArea,
   directoryBytes,
-  type Extent,
-  SECTOR,
+  type IsoExtent,
+  SECTOR_SIZE,
   toSector,
 } from './record.ts';
 
+/** Options of `planIso`. */
 export interface IsoOptions {
   /** At most 32 characters. */
   readonly volumeId: string;
-  /** What firmware can boot, in its order. */
+  /** Boot images for firmware, in order. */
   readonly boot?: readonly BootImage[];
-  /** At most 32 KiB, at the beginning of the image, once it is known where each of `boot` is. */
+  /**
+   * Returns up to 32 KiB for the beginning of the image, when the locations of `boot` are known.
+   */
   readonly systemArea?: (iso: Pick<IsoImage, 'size' | 'boot'>) => Uint8Array;
 }
 
-/** What El Torito calls a boot image, without emulation of a floppy or hard disk. */
+/** A boot image without emulation of a floppy or hard disk (El Torito). */
 export interface BootImage {
   readonly platform: 'bios' | 'efi';
-  /** The file of the tree that it is; without, it is in no directory. Its content is what is given here. */
+  /**
+   * The file of the tree with the image's content; undefined if the image is in no directory.
+   * `data` contains it in both cases.
+   */
   readonly path?: RawPath;
   readonly size: number;
   readonly data: Buffer | (() => AsyncIterable<Uint8Array>);
-  /** Writes into bytes 8 to 63 where it is and what its checksum is, as isolinux and GRUB want it; `data` is a buffer then. */
+  /**
+   * Writes its location and checksum into bytes 8 to 63, as isolinux and GRUB require; `data` must
+   * then be a buffer.
+   */
   readonly infoTable?: boolean;
-  /** How much of it the firmware loads, in 512 bytes. Default: 4 for a BIOS, all for EFI. */
+  /** Number of 512-byte sectors that the firmware loads. Default: 4 for a BIOS, all for EFI. */
   readonly loadSectors?: number;
 }
 
-/** An ISO image whose places are known, so that a master boot record or a partition table can name them. */
+/**
+ * An ISO image with known locations, so that a boot record or partition table can refer to them.
+ */
 export interface IsoImage extends HeadedBytes {
   /** In bytes, a multiple of 2048. */
   readonly size: number;
-  /** Where each of `boot` is. */
-  readonly boot: readonly Extent[];
+  /** The locations of `boot`. */
+  readonly boot: readonly IsoExtent[];
 }
 
-/** Sectors before the volume descriptors. */
-const SYSTEM_AREA = 16;
-/** The kernel's isofs cuts longer names off (fs/isofs/rock.c). */
+/** Number of sectors before the volume descriptors. */
+const SYSTEM_AREA_SECTORS = 16;
+/** The kernel's isofs truncates longer names (fs/isofs/rock.c). */
 const MAX_NAME_LENGTH = 253;
-/** Numbers of directories are 16 bits in path tables. */
+/** Directory numbers in path tables have 16 bits. */
 const MAX_DIRECTORIES = 65_535;
-/** Sectors are 32 bits. */
+/** Sector numbers have 32 bits. */
 const MAX_SECTORS = 2 ** 32 - 1;
 
 /**
- * An ISO 9660 image (ECMA-119) of a tree with Rock Ridge and, if asked for, El Torito. Contents are in the order in
- * which they come, and what says where they are goes before them in the end. Directories may be deeper than eight levels, which ECMA-119 does not allow
- * and all that read Rock Ridge take.
- * @throws LktError UNSUPPORTED for names longer than 253 bytes and too many directories
+ * Plans an ISO 9660 image (ECMA-119) of a tree with Rock Ridge and, optionally, El Torito. Contents
+ * keep the order of their source; the directories before them are written last. Directories may be
+ * nested more than eight levels deep, which ECMA-119 forbids but all readers of Rock Ridge accept.
+ * @throws UNSUPPORTED for names longer than 253 bytes, too many directories, and too large trees
  */
 export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
   requireNames(files, 'an ISO image', MAX_NAME_LENGTH);
@@ -73,30 +84,30 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
   const inBoot = new Set(bootFiles.values());
   const isInBoot = (group: FileGroup): boolean => group.every((inode) => inBoot.has(inode));
 
-  const catalog = SYSTEM_AREA + (boot.length === 0 ? 2 : 3);
-  const places = new Map<Inode, Extent>();
+  const catalog = SYSTEM_AREA_SECTORS + (boot.length === 0 ? 2 : 3);
+  const extentByInode = new Map<Inode, IsoExtent>();
   let next = catalog + (boot.length === 0 ? 0 : 1);
   for (const { inode, children } of directories) {
     const continuation = new ContinuationArea(0);
     const { length } = directoryBytes(inode, children, sizeOnly, continuation);
-    places.set(inode, { start: next, size: length });
-    next += (length + continuation.size) / SECTOR;
+    extentByInode.set(inode, { start: next, size: length });
+    next += (length + continuation.size) / SECTOR_SIZE;
   }
-  const pathTable = { start: next, size: pathTableBytes(directories, places, 'LE').length };
+  const pathTable = { start: next, size: pathTableBytes(directories, extentByInode, 'LE').length };
   next += 2 * sectorsOf(pathTable.size);
-  const headSize = next * SECTOR;
+  const headSize = next * SECTOR_SIZE;
   const extents = boot.map((image) => {
     const extent = { start: next, size: image.size };
     const file = bootFiles.get(image);
-    if (file !== undefined) places.set(file, extent);
+    if (file !== undefined) extentByInode.set(file, extent);
     next += sectorsOf(image.size);
     return extent;
   });
   const dataStart = next;
   for (const group of files.files) if (!isInBoot(group)) next += sectorsOf(group[0].size);
   if (next > MAX_SECTORS)
-    throw new LktError('UNSUPPORTED', 'the files are more than an ISO image can hold');
-  const size = next * SECTOR;
+    throw new LktError('UNSUPPORTED', 'the files exceed the maximum size of an ISO image');
+  const size = next * SECTOR_SIZE;
 
   return {
     size,
@@ -111,28 +122,35 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
       for await (const { files: group, data } of files.contents()) {
         if (isInBoot(group)) continue;
         const [{ size: length }] = group;
-        for (const inode of group) places.set(inode, { start: at, size: length });
+        for (const inode of group) extentByInode.set(inode, { start: at, size: length });
         at += sectorsOf(length);
         yield* padded(length, data);
       }
     },
     head: function* () {
       const systemArea = options.systemArea?.({ size, boot: extents }) ?? new Uint8Array();
-      if (systemArea.length > SYSTEM_AREA * SECTOR) throw new Error('the system area is too long');
-      yield Buffer.concat([systemArea], SYSTEM_AREA * SECTOR);
-      yield primaryDescriptor(options.volumeId, size / SECTOR, pathTable, places.get(files.root));
+      if (systemArea.length > SYSTEM_AREA_SECTORS * SECTOR_SIZE)
+        throw new Error('the system area is too long');
+      yield Buffer.concat([systemArea], SYSTEM_AREA_SECTORS * SECTOR_SIZE);
+      yield primaryDescriptor(
+        options.volumeId,
+        size / SECTOR_SIZE,
+        pathTable,
+        extentByInode.get(files.root),
+      );
       if (boot.length > 0) yield bootRecord(catalog);
       yield descriptor(255);
       if (boot.length > 0) yield bootCatalog(boot, extents);
-      const placeOf = (inode: Inode): Extent => places.get(inode) ?? { start: 0, size: 0 };
+      const extentOf = (inode: Inode): IsoExtent =>
+        extentByInode.get(inode) ?? { start: 0, size: 0 };
       for (const { inode, children } of directories) {
-        const own = placeOf(inode);
-        const continuation = new ContinuationArea(own.start + own.size / SECTOR);
-        yield directoryBytes(inode, children, placeOf, continuation);
+        const own = extentOf(inode);
+        const continuation = new ContinuationArea(own.start + own.size / SECTOR_SIZE);
+        yield directoryBytes(inode, children, extentOf, continuation);
         yield continuation.bytes();
       }
       for (const order of ['LE', 'BE'] as const) {
-        const table = pathTableBytes(directories, places, order);
+        const table = pathTableBytes(directories, extentByInode, order);
         yield Buffer.concat([table], toSector(table.length));
       }
     },
@@ -142,12 +160,12 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
 interface Directory {
   readonly inode: Inode;
   readonly identifier: string;
-  /** From 1. */
+  /** Number of the parent, from 1. */
   readonly parent: number;
   readonly children: ReturnType<typeof isoChildren>;
 }
 
-/** In the order of path tables: by level, then by parent, then by name. */
+/** Returns the directories in the order of path tables: by level, then parent, then name. */
 function directoriesOf({ root }: FileSystem): readonly Directory[] {
   const found: Directory[] = [
     { inode: root, identifier: '\0', parent: 1, children: isoChildren(root) },
@@ -166,7 +184,7 @@ function directoriesOf({ root }: FileSystem): readonly Directory[] {
   return found;
 }
 
-function sizeOnly({ type, size }: Inode): Extent {
+function sizeOnly({ type, size }: Inode): IsoExtent {
   return { start: 0, size: type === 'file' ? size : 0 };
 }
 
@@ -179,7 +197,7 @@ function bootFile({ inodes }: FileSystem, { path, size }: BootImage): Inode | un
 }
 
 function sectorsOf(size: number): number {
-  return Math.ceil(size / SECTOR);
+  return Math.ceil(size / SECTOR_SIZE);
 }
 
 async function* padded(
@@ -187,12 +205,12 @@ async function* padded(
   data: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   yield* data;
-  if (size % SECTOR !== 0) yield Buffer.alloc(SECTOR - (size % SECTOR));
+  if (size % SECTOR_SIZE !== 0) yield Buffer.alloc(SECTOR_SIZE - (size % SECTOR_SIZE));
 }
 
 function bootBytes(
   { data, infoTable = false }: BootImage,
-  { start, size }: Extent,
+  { start, size }: IsoExtent,
 ): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   if (!Buffer.isBuffer(data)) return data();
   if (!infoTable) return [data];
@@ -201,25 +219,25 @@ function bootBytes(
   let sum = 0;
   const words = Buffer.concat([patched.subarray(64)], Math.ceil((size - 64) / 4) * 4);
   for (let at = 0; at < words.length; at += 4) sum = (sum + words.readUInt32LE(at)) % 2 ** 32;
-  for (const [index, value] of [SYSTEM_AREA, start, size, sum].entries())
+  for (const [index, value] of [SYSTEM_AREA_SECTORS, start, size, sum].entries())
     patched.writeUInt32LE(value, 8 + 4 * index);
   return [patched];
 }
 
-/** ECMA-119 §8.1 */
+/** Returns a volume descriptor (ECMA-119 §8.1). */
 function descriptor(type: number): Buffer {
-  const sector = Buffer.alloc(SECTOR);
+  const sector = Buffer.alloc(SECTOR_SIZE);
   sector.writeUInt8(type, 0);
   sector.write('CD001\x01', 1, 'latin1');
   return sector;
 }
 
-/** ECMA-119 §8.4 */
+/** Returns the primary volume descriptor (ECMA-119 §8.4). */
 function primaryDescriptor(
   volumeId: string,
   total: number,
-  pathTable: Extent,
-  root: Extent = { start: 0, size: 0 },
+  pathTable: IsoExtent,
+  root: IsoExtent = { start: 0, size: 0 },
 ): Buffer {
   const sector = descriptor(1);
   const text = (value: string, at: number, length: number): void => {
@@ -230,7 +248,7 @@ function primaryDescriptor(
   both32(sector, total, 80);
   both16(sector, 1, 120);
   both16(sector, 1, 124);
-  both16(sector, SECTOR, 128);
+  both16(sector, SECTOR_SIZE, 128);
   both32(sector, pathTable.size, 132);
   sector.writeUInt32LE(pathTable.start, 140);
   sector.writeUInt32BE(pathTable.start + sectorsOf(pathTable.size), 148);
@@ -264,7 +282,7 @@ function primaryDescriptor(
   return sector;
 }
 
-/** El Torito §2.0 */
+/** Returns the boot record volume descriptor (El Torito §2.0). */
 function bootRecord(catalog: number): Buffer {
   const sector = descriptor(0);
   sector.write('EL TORITO SPECIFICATION', 7, 'latin1');
@@ -274,9 +292,12 @@ function bootRecord(catalog: number): Buffer {
 
 const PLATFORM = { bios: 0, efi: 0xef } as const;
 
-/** El Torito §2.1 to §2.4: the first image is the default; each of the others is a section of its own. */
-function bootCatalog(boot: readonly BootImage[], extents: readonly Extent[]): Buffer {
-  const sector = Buffer.alloc(SECTOR);
+/**
+ * Returns the boot catalog (El Torito §2.1 to §2.4): the first image is the default; each other has
+ * a section of its own.
+ */
+function bootCatalog(boot: readonly BootImage[], extents: readonly IsoExtent[]): Buffer {
+  const sector = Buffer.alloc(SECTOR_SIZE);
   const [first] = boot;
   if (boot.length > 32 || first === undefined) throw new Error('too many boot images');
   sector.writeUInt8(1, 0);
@@ -301,25 +322,25 @@ function bootCatalog(boot: readonly BootImage[], extents: readonly Extent[]): Bu
   return sector;
 }
 
-/** UEFI 2.10 §13.3.2.1: 0 is all up to the end of the medium, which is said where 16 bits are not enough. */
+/** UEFI 2.10 §13.3.2.1: 0 means up to the end of the medium, for sizes that exceed 16 bits. */
 function loadSectors({ platform, size, loadSectors: given }: BootImage): number {
   if (given !== undefined) return given;
   if (platform === 'bios') return 4;
-  // In whole sectors: a part of one is read by some and left out by others.
-  const all = sectorsOf(size) * (SECTOR / 512);
+  // In whole sectors, because firmware differs on partial ones.
+  const all = sectorsOf(size) * (SECTOR_SIZE / 512);
   return all > 0xffff ? 0 : all;
 }
 
 function pathTableBytes(
   directories: readonly Directory[],
-  places: ReadonlyMap<Inode, Extent>,
+  extentByInode: ReadonlyMap<Inode, IsoExtent>,
   order: 'LE' | 'BE',
 ): Buffer {
   const records = directories.map(({ inode, identifier, parent }) => {
     const { length } = identifier;
     const record = Buffer.alloc(8 + length + (length % 2));
     record.writeUInt8(length, 0);
-    record[`writeUInt32${order}`](places.get(inode)?.start ?? 0, 2);
+    record[`writeUInt32${order}`](extentByInode.get(inode)?.start ?? 0, 2);
     record[`writeUInt16${order}`](parent, 6);
     record.write(identifier, 8, 'latin1');
     return record;

@@ -2,13 +2,13 @@ import { compareBytes } from '@lkt/oci';
 import type { Inode } from '../file-system/file-system.ts';
 import type { IsoChild } from './record.ts';
 
-/** Characters of a name with its extension; ECMA-119 §10.2 lets no more. */
+/** Maximum length of a name with its extension (ECMA-119 §10.2). */
 const MAX_NAME_LENGTH = 30;
 const MAX_EXTENSION_LENGTH = 8;
 
 /**
- * The children of a directory under names that ISO 9660 has, capital letters, digits and `_`, each once, in its order
- * (ECMA-119 §9.3).
+ * Returns the children of a directory with unique ISO 9660 names (capital letters, digits and `_`),
+ * sorted as ECMA-119 §9.3 requires.
  */
 export function isoChildren({ children }: Inode): readonly IsoChild[] {
   const used = new Set<string>();

@@ -1,17 +1,18 @@
 import type { RawPath } from '@lkt/oci';
 import { type Inode, statMode } from '../file-system/file-system.ts';
 
-export const SECTOR = 2048;
+/** Sector size of an ISO image. */
+export const SECTOR_SIZE = 2048;
 
-/** Where something is in an ISO image. */
-export interface Extent {
+/** A location in an ISO image. */
+export interface IsoExtent {
   /** In sectors. */
   readonly start: number;
   /** In bytes. */
   readonly size: number;
 }
 
-/** A child of a directory: as ISO 9660 without extensions calls it, and as Rock Ridge does. */
+/** A child of a directory with its ISO 9660 identifier and its Rock Ridge name. */
 export interface IsoChild {
   readonly identifier: string;
   readonly name: RawPath;
@@ -19,27 +20,27 @@ export interface IsoChild {
 }
 
 const MAX_RECORD_SIZE = 254;
-/** Bytes of an extent: 32 bits, in whole sectors. */
-const MAX_EXTENT_SIZE = 2 ** 32 - SECTOR;
+/** Maximum bytes of an extent: 32 bits, in whole sectors. */
+const MAX_EXTENT_SIZE = 2 ** 32 - SECTOR_SIZE;
 const DIRECTORY = 2;
-/** More extents of the same file follow. */
-const MORE = 0x80;
+/** Further extents of the file follow. */
+const MULTI_EXTENT = 0x80;
 
 /**
- * The records of a directory (ECMA-119 §9.1) with Rock Ridge (IEEE P1282), in whole sectors. How many these are does
- * not depend on where anything is.
+ * Returns the records of a directory (ECMA-119 §9.1) with Rock Ridge (IEEE P1282), in whole
+ * sectors. Its length does not depend on the locations.
  */
 export function directoryBytes(
   self: Inode,
   children: readonly IsoChild[],
-  placeOf: (inode: Inode) => Extent,
+  extentOf: (inode: Inode) => IsoExtent,
   continuation: ContinuationArea,
 ): Buffer {
   const records: Buffer[] = [];
   let end = 0;
   const add = (head: RecordHead, system: readonly Buffer[]): void => {
     const record = recordOf(head, system, continuation);
-    const room = SECTOR - (end % SECTOR);
+    const room = SECTOR_SIZE - (end % SECTOR_SIZE);
     if (record.length > room) {
       records.push(Buffer.alloc(room));
       end += room;
@@ -48,20 +49,20 @@ export function directoryBytes(
     end += record.length;
   };
   const dot = (inode: Inode, identifier: string, system: readonly Buffer[]): void =>
-    add({ identifier, extent: placeOf(inode), flags: DIRECTORY, mtime: inode.mtime }, system);
+    add({ identifier, extent: extentOf(inode), flags: DIRECTORY, mtime: inode.mtime }, system);
   const isRoot = self.parent === self;
   const own = attributes(self);
-  dot(self, '\0', isRoot ? [SHARING, ...own, EXTENSIONS] : own);
+  dot(self, '\0', isRoot ? [SUSP_ENTRY, ...own, ROCK_RIDGE_ENTRY] : own);
   dot(self.parent, '\x01', attributes(self.parent));
   for (const { identifier, name, inode } of children) {
     const { type, mtime } = inode;
     const system = [...attributes(inode), ...alternateName(name), ...specific(inode)];
-    const { start, size } = placeOf(inode);
+    const { start, size } = extentOf(inode);
     for (let done = 0, isLast = false; !isLast;) {
       const part = Math.min(size - done, MAX_EXTENT_SIZE);
       isLast = done + part === size;
-      const flags = (type === 'directory' ? DIRECTORY : 0) | (isLast ? 0 : MORE);
-      const extent = { start: start + done / SECTOR, size: part };
+      const flags = (type === 'directory' ? DIRECTORY : 0) | (isLast ? 0 : MULTI_EXTENT);
+      const extent = { start: start + done / SECTOR_SIZE, size: part };
       add({ identifier, extent, flags, mtime }, system);
       done += part;
     }
@@ -70,37 +71,38 @@ export function directoryBytes(
   return Buffer.concat(records);
 }
 
-/** What of the records has no room in them (SUSP 5.1, `CE`). */
+/** System use entries that do not fit into their record (SUSP 5.1, `CE`). */
 export class ContinuationArea {
   readonly #start: number;
   readonly #chunks: Buffer[] = [];
   #end = 0;
 
-  /** @param start its first sector */
+  /** @param start the first sector */
   constructor(start: number) {
     this.#start = start;
   }
 
   /**
-   * What one sector does not hold continues in a later one, where libarchive still finds it.
-   * @returns the entry that leads to these
+   * Adds entries. If one sector is too small, they continue in a later one, which libarchive
+   * supports.
+   * @returns the `CE` entry that points to them
    */
   add(entries: readonly Buffer[]): Buffer {
-    const count = fitting(entries, SECTOR);
+    const count = fitting(entries, SECTOR_SIZE);
     const own = entries.slice(0, count);
     const others = entries.slice(count);
-    const room = SECTOR - (this.#end % SECTOR);
-    const length = lengthOf(own) + (others.length === 0 ? 0 : LINK);
-    if (length > room || others.length > 0) this.#put(Buffer.alloc(room % SECTOR));
-    const entry = systemEntry('CE', LINK - 4);
-    both32(entry, this.#start + Math.floor(this.#end / SECTOR), 4);
-    both32(entry, this.#end % SECTOR, 12);
+    const room = SECTOR_SIZE - (this.#end % SECTOR_SIZE);
+    const length = lengthOf(own) + (others.length === 0 ? 0 : CE_SIZE);
+    if (length > room || others.length > 0) this.#put(Buffer.alloc(room % SECTOR_SIZE));
+    const entry = systemEntry('CE', CE_SIZE - 4);
+    both32(entry, this.#start + Math.floor(this.#end / SECTOR_SIZE), 4);
+    both32(entry, this.#end % SECTOR_SIZE, 12);
     both32(entry, length, 20);
     if (others.length === 0) {
       this.#put(...own);
     } else {
-      const link = Buffer.alloc(LINK);
-      this.#put(...own, link, Buffer.alloc(SECTOR - length));
+      const link = Buffer.alloc(CE_SIZE);
+      this.#put(...own, link, Buffer.alloc(SECTOR_SIZE - length));
       this.add(others).copy(link);
     }
     return entry;
@@ -111,7 +113,7 @@ export class ContinuationArea {
     this.#end += lengthOf(chunks);
   }
 
-  /** In whole sectors. */
+  /** In bytes, a multiple of the sector size. */
   get size(): number {
     return toSector(this.#end);
   }
@@ -121,13 +123,14 @@ export class ContinuationArea {
   }
 }
 
+/** Rounds a size up to whole sectors. */
 export function toSector(size: number): number {
-  return Math.ceil(size / SECTOR) * SECTOR;
+  return Math.ceil(size / SECTOR_SIZE) * SECTOR_SIZE;
 }
 
 interface RecordHead {
   readonly identifier: string;
-  readonly extent: Extent;
+  readonly extent: IsoExtent;
   readonly flags: number;
   readonly mtime: number;
 }
@@ -160,15 +163,15 @@ function lengthOf(buffers: readonly Buffer[]): number {
   return buffers.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** Bytes of an entry that leads to more. */
-const LINK = 28;
+/** Size of a `CE` entry. */
+const CE_SIZE = 28;
 
-/** How many entries have room, with one that leads to the others if there are any. */
+/** Returns how many entries fit, with a `CE` entry for the others if there are any. */
 function fitting(entries: readonly Buffer[], room: number): number {
   let used = 0;
   let withOthers = 0;
   for (const [index, { length }] of entries.entries()) {
-    if (used + LINK <= room) withOthers = index;
+    if (used + CE_SIZE <= room) withOthers = index;
     used += length;
     if (used > room) return withOthers;
   }
@@ -183,15 +186,15 @@ function systemEntry(signature: string, dataLength: number): Buffer {
   return entry;
 }
 
-/** SUSP is used from the first byte. */
-const SHARING = ((): Buffer => {
+/** Declares that SUSP is used from the first byte. */
+const SUSP_ENTRY = ((): Buffer => {
   const entry = systemEntry('SP', 3);
   entry.writeUInt16BE(0xbeef, 4);
   return entry;
 })();
 
-/** Which extensions these are. */
-const EXTENSIONS = ((): Buffer => {
+/** Declares the extension: Rock Ridge. */
+const ROCK_RIDGE_ENTRY = ((): Buffer => {
   const id = 'IEEE_1282';
   const text = 'THE IEEE 1282 PROTOCOL PROVIDES SUPPORT FOR POSIX FILE SYSTEM SEMANTICS';
   const source = 'PLEASE CONTACT THE IEEE STANDARDS DEPARTMENT, PISCATAWAY, NJ, USA';
@@ -204,7 +207,7 @@ const EXTENSIONS = ((): Buffer => {
   return entry;
 })();
 
-/** Mode, owner and times. */
+/** Returns the entries for mode, owner and times. */
 function attributes(inode: Inode): Buffer[] {
   const posix = systemEntry('PX', 40);
   both32(posix, statMode(inode), 4);
@@ -223,7 +226,7 @@ const ACCESSED = 4;
 const CHANGED = 8;
 
 const CONTINUES = 1;
-/** What an entry has room for beside its head of five bytes. */
+/** Room for text in an entry besides its head of five bytes. */
 const MAX_TEXT_LENGTH = 250;
 
 function alternateName(name: RawPath): Buffer[] {
@@ -238,19 +241,22 @@ function alternateName(name: RawPath): Buffer[] {
   return entries;
 }
 
-/** The target of a link, the number of a device. */
+/** Returns the entries for a symlink target or device number. */
 function specific({ type, link = '', devMajor = 0, devMinor = 0 }: Inode): Buffer[] {
   if (type === 'symlink') return symbolicLink(link);
   if (type !== 'char' && type !== 'block') return [];
   const entry = systemEntry('PN', 16);
-  // All in the low word is what all readers know; the kernel, fs/isofs/rock.c, knows large numbers too.
+  // All readers know small numbers in the low word; the kernel (fs/isofs/rock.c) also knows large
+  // ones.
   const isSmall = devMinor < 256;
   both32(entry, isSmall ? 0 : devMajor, 4);
   both32(entry, isSmall ? devMajor * 256 + devMinor : devMinor, 12);
   return [entry];
 }
 
-/** In entries that end inside of a component where that can be: libarchive loses the slash after one that is whole. */
+/**
+ * Splits a target inside of a component if possible: libarchive loses the slash after a whole one.
+ */
 function symbolicLink(target: RawPath): Buffer[] {
   const entries: { components: Buffer[]; size: number }[] = [];
   const roomFor = (length: number): number => {
@@ -294,10 +300,10 @@ function symbolicLink(target: RawPath): Buffer[] {
 }
 
 const COMPONENT_HEAD = 2;
-/** Flags of components that are no text. */
+/** Flags of special components. */
 const COMPONENT: Readonly<Record<string, number>> = { '.': 2, '..': 4, '/': 8 };
 
-/** Years since 1900 are one byte. */
+/** Years since 1900 have one byte. */
 function shortDate(mtime: number): Buffer {
   const date = new Date(Math.min(Math.max(mtime, FIRST_DATE), LAST_DATE) * 1000);
   return Buffer.of(
@@ -314,12 +320,13 @@ function shortDate(mtime: number): Buffer {
 const FIRST_DATE = Date.UTC(1900, 0, 1) / 1000;
 const LAST_DATE = Date.UTC(2155, 11, 31) / 1000;
 
-/** Both byte orders, one after the other. */
+/** Writes a number in both byte orders, little-endian first. */
 export function both32(buffer: Buffer, value: number, at: number): void {
   buffer.writeUInt32LE(value, at);
   buffer.writeUInt32BE(value, at + 4);
 }
 
+/** Writes a number in both byte orders, little-endian first. */
 export function both16(buffer: Buffer, value: number, at: number): void {
   buffer.writeUInt16LE(value, at);
   buffer.writeUInt16BE(value, at + 2);

@@ -1,14 +1,15 @@
 // UEFI 2.10, chapter 5: GUID Partition Table (GPT) Disk Layout, with the legacy MBR (5.2)
 import { crc32 } from 'node:zlib';
-import { type Disk, type Extent, MIB, roundUp, SECTOR } from '../bytes/disk.ts';
+import { type Disk, type Extent, MIB, roundUp, SECTOR_SIZE } from '../bytes/disk.ts';
 
-/** Where the first partition begins: 1 MiB, as everywhere. */
-export const FIRST_SECTOR: number = MIB / SECTOR;
+/** The first sector of the first partition: at 1 MiB, the common alignment. */
+export const FIRST_PARTITION_SECTOR: number = MIB / SECTOR_SIZE;
 
+/** Options of `mbrDisk`. */
 export interface MbrOptions {
-  /** Code of at most 440 bytes. */
+  /** Boot code of at most 440 bytes. */
   readonly code: Uint8Array;
-  /** The disk's, of 32 bits. */
+  /** Disk signature, 32 bits. */
   readonly id: number;
 }
 
@@ -18,41 +19,51 @@ const HEADER_SIZE = 92;
 const EFI_SYSTEM = 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b';
 const FAT32_LBA = 0x0c;
 
-/** A disk with a file system that a BIOS boots, in the only partition of a master boot record. */
+/**
+ * Returns a BIOS-bootable disk with a file system in the only partition of a master boot record.
+ * @param size minimum size of the disk in bytes
+ */
 export function mbrDisk(content: Disk, { code, id }: MbrOptions, size = 0): Disk {
   const sector = masterBootRecord(code, id, [
     {
       type: FAT32_LBA,
       isActive: true,
-      start: FIRST_SECTOR,
-      sectors: roundUp(content.size, MIB) / SECTOR,
+      start: FIRST_PARTITION_SECTOR,
+      sectors: roundUp(content.size, MIB) / SECTOR_SIZE,
     },
   ]);
   return {
     size: Math.max(roundUp(MIB + content.size, MIB), roundUp(size, MIB)),
-    extents: [{ offset: 0, size: SECTOR, bytes: () => [sector] }, ...moved(content, MIB)],
+    extents: [{ offset: 0, size: SECTOR_SIZE, bytes: () => [sector] }, ...moved(content, MIB)],
   };
 }
 
+/** Options of `gptDisk`: two GUIDs as text. */
 export interface GptOptions {
   readonly diskId: string;
   readonly partitionId: string;
 }
 
-/** A disk with an EFI system partition in a GUID partition table (UEFI 2.10 §5.3). */
+/**
+ * Returns a disk with an EFI system partition in a GUID partition table (UEFI 2.10 §5.3).
+ * @param size minimum size of the disk in bytes
+ */
 export function gptDisk(content: Disk, { diskId, partitionId }: GptOptions, size = 0): Disk {
-  // The second table is in the last of it.
+  // The backup table is at the end.
   const total = Math.max(roundUp(MIB + content.size, MIB) + MIB, roundUp(size, MIB));
-  const sectors = total / SECTOR;
+  const sectors = total / SECTOR_SIZE;
   const entries = Buffer.alloc(ENTRIES * ENTRY_SIZE);
   guid(EFI_SYSTEM).copy(entries, 0);
   guid(partitionId).copy(entries, 16);
-  entries.writeBigUInt64LE(BigInt(FIRST_SECTOR), 32);
-  entries.writeBigUInt64LE(BigInt(FIRST_SECTOR + roundUp(content.size, MIB) / SECTOR - 1), 40);
+  entries.writeBigUInt64LE(BigInt(FIRST_PARTITION_SECTOR), 32);
+  entries.writeBigUInt64LE(
+    BigInt(FIRST_PARTITION_SECTOR + roundUp(content.size, MIB) / SECTOR_SIZE - 1),
+    40,
+  );
   entries.write('EFI system partition', 56, 'utf16le');
-  const tableSectors = entries.length / SECTOR;
+  const tableSectors = entries.length / SECTOR_SIZE;
   const header = (own: number, other: number, table: number): Buffer => {
-    const bytes = Buffer.alloc(SECTOR);
+    const bytes = Buffer.alloc(SECTOR_SIZE);
     bytes.write('EFI PART', 0, 'latin1');
     bytes.writeUInt32LE(0x1_0000, 8);
     bytes.writeUInt32LE(HEADER_SIZE, 12);
@@ -83,21 +94,25 @@ export function gptDisk(content: Disk, { diskId, partitionId }: GptOptions, size
   };
 }
 
+/** An entry of the partition table in a master boot record. */
 export interface MbrPartition {
   readonly type: number;
   readonly isActive: boolean;
-  /** In sectors, as `sectors`. */
+  /** In sectors, like `sectors`. */
   readonly start: number;
   readonly sectors: number;
 }
 
-/** The first sector of a disk. What starts a machine from it reads by sector, so heads and cylinders say "too far". */
+/**
+ * Returns the first sector of a disk. CHS addresses are set to the maximum, because boot loaders
+ * use sector numbers.
+ */
 export function masterBootRecord(
   code: Uint8Array,
   id: number,
   partitions: readonly MbrPartition[],
 ): Buffer {
-  const sector = Buffer.alloc(SECTOR);
+  const sector = Buffer.alloc(SECTOR_SIZE);
   sector.set(code.subarray(0, 440));
   sector.writeUInt32LE(id, 440);
   for (const [index, { type, isActive, start, sectors }] of partitions.entries()) {
@@ -113,7 +128,7 @@ export function masterBootRecord(
   return sector;
 }
 
-/** A GUID as it is on a disk: the first three groups are little-endian. */
+/** Returns a GUID as stored on disk: its first three groups are little-endian. */
 function guid(text: string): Buffer {
   const bytes = Buffer.from(text.replaceAll('-', ''), 'hex');
   bytes.subarray(0, 4).reverse();

@@ -13,7 +13,7 @@ import {
   tagged,
 } from './der.ts';
 
-/** Who signs EFI programs: what `--uki-key` and `--uki-cert` name. */
+/** A key and certificate for signing EFI programs, from `--uki-key` and `--uki-cert`. */
 export interface EfiSigner {
   readonly key: KeyObject;
   readonly certificate: X509Certificate;
@@ -28,8 +28,8 @@ const SPC_INDIRECT_DATA = objectId('1.3.6.1.4.1.311.2.1.4');
 const SPC_PE_IMAGE_DATA = objectId('1.3.6.1.4.1.311.2.1.15');
 
 /**
- * A key and its certificate, both in PEM.
- * @throws LktError KEY_INVALID
+ * Parses a key and its certificate, both in PEM.
+ * @throws KEY_INVALID for an invalid, encrypted or non-RSA key, or a certificate of another key
  */
 export function efiSigner(
   key: { readonly name: string; readonly text: string },
@@ -41,7 +41,7 @@ export function efiSigner(
   };
   if (signer.key.asymmetricKeyType !== 'rsa')
     throw new LktError('KEY_INVALID', `${key.name} is not an RSA key`, {
-      fix: 'use an RSA key: the firmware of most machines takes no other',
+      fix: 'use an RSA key: most firmware supports no other',
     });
   if (!signer.certificate.checkPrivateKey(signer.key))
     throw new LktError('KEY_INVALID', `${certificate.name} is not the certificate of ${key.name}`);
@@ -55,9 +55,9 @@ function readKey(name: string, text: string): KeyObject {
     const isEncrypted = text.includes('ENCRYPTED');
     throw new LktError(
       'KEY_INVALID',
-      isEncrypted ? `${name} is encrypted` : `${name} is no private key in PEM`,
+      isEncrypted ? `${name} is encrypted` : `${name} is not a PEM private key`,
       isEncrypted
-        ? { fix: `openssl pkey -in ${name} -out PLAIN.key`, cause: error }
+        ? { fix: `decrypt it: openssl pkey -in ${name} -out PLAIN.key`, cause: error }
         : { cause: error },
     );
   }
@@ -67,16 +67,17 @@ function readCertificate(name: string, text: string): X509Certificate {
   try {
     return new X509Certificate(text);
   } catch (error) {
-    throw new LktError('KEY_INVALID', `${name} is no certificate in PEM`, { cause: error });
+    throw new LktError('KEY_INVALID', `${name} is not a PEM certificate`, { cause: error });
   }
 }
 
 /**
- * The signature of an EFI program: PKCS #7 SignedData of its digest (Windows Authenticode Portable Executable Signature
- * Format, 2008). It has no time in it, and its length depends on the signer alone.
+ * Returns the signature of an EFI program: PKCS #7 SignedData of its digest (Windows Authenticode
+ * Portable Executable Signature Format, 2008). It contains no time, and its length depends only on
+ * the signer.
  */
 export function signPe(digest: Uint8Array, { key, certificate }: EfiSigner): Buffer {
-  // No flags, and the link to a file that nobody asks for.
+  // No flags, and an empty link to a file.
   const peImage = sequence(der(0x03, Buffer.of(0)), tagged(0, tagged(2, der(0x80))));
   const indirect = sequence(sequence(SPC_PE_IMAGE_DATA, peImage), sequence(SHA256, octets(digest)));
   const { content } = readDer(indirect);
@@ -107,7 +108,7 @@ export function signPe(digest: Uint8Array, { key, certificate }: EfiSigner): Buf
   );
 }
 
-/** What names a certificate in a signature (RFC 5652 §10.2.4, RFC 5280 §4.1). */
+/** Returns the identification of a certificate in a signature (RFC 5652 §10.2.4, RFC 5280 §4.1). */
 function issuerAndSerial(certificate: Buffer): Buffer {
   const toBeSigned = readDer(readDer(certificate).content).content;
   const first = readDer(toBeSigned);

@@ -1,5 +1,6 @@
-/** Distinguished Encoding Rules of ASN.1 (X.690), as far as a signature needs them. */
+/** Distinguished Encoding Rules of ASN.1 (X.690), as far as signatures need them. */
 
+/** Encodes an element with a tag and the concatenated contents. */
 export function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(contents);
   const { length } = content;
@@ -9,27 +10,32 @@ export function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.of(tag, 0x80 | bytes.length), bytes, content]);
 }
 
+/** Encodes a SEQUENCE. */
 export function sequence(...contents: readonly Uint8Array[]): Buffer {
   return der(0x30, ...contents);
 }
 
+/** Encodes a SET. The caller sorts its contents. */
 export function set(...contents: readonly Uint8Array[]): Buffer {
   return der(0x31, ...contents);
 }
 
-/** `[number] EXPLICIT`, or IMPLICIT of something that is made of others. */
+/** Encodes `[number] EXPLICIT`, or IMPLICIT of a constructed type. */
 export function tagged(number: number, ...contents: readonly Uint8Array[]): Buffer {
   return der(0xa0 | number, ...contents);
 }
 
+/** Encodes an OCTET STRING. */
 export function octets(data: Uint8Array): Buffer {
   return der(0x04, data);
 }
 
+/** Encodes an INTEGER from 0 to 127. */
 export function smallInteger(value: number): Buffer {
   return der(0x02, Buffer.of(value));
 }
 
+/** Encodes an OBJECT IDENTIFIER, given in dotted form. */
 export function objectId(text: string): Buffer {
   const [first = 0, second = 0, ...rest] = text.split('.').map(Number);
   const bytes = [first * 40 + second, ...rest].flatMap((part) => {
@@ -41,9 +47,13 @@ export function objectId(text: string): Buffer {
   return der(0x06, Buffer.from(bytes));
 }
 
+/** The encoded NULL. */
 export const NULL: Buffer = der(0x05);
 
-/** What is at the beginning of `data`: its tag, its content, itself, and what comes after it. */
+/**
+ * Reads the first element of `data`: its tag, content, whole encoding, and the data after it.
+ * @throws RangeError for truncated data
+ */
 export function readDer(data: Buffer): {
   readonly tag: number;
   readonly content: Buffer;

@@ -1,9 +1,9 @@
 // https://learn.microsoft.com/windows/win32/debug/pe-format
 import { LktError } from '@lkt/core';
 
-/** Where things are in the headers of a PE32+ program (Microsoft's PE format), and what they say. */
+/** The headers of a PE32+ program (Microsoft's PE format), with their offsets in the file. */
 export interface PeHeaders {
-  /** Of `PE\0\0`. */
+  /** Offset of `PE\0\0`. */
   readonly start: number;
   readonly optional: number;
   readonly sectionTable: number;
@@ -11,7 +11,7 @@ export interface PeHeaders {
   readonly fileAlignment: number;
   readonly sectionAlignment: number;
   readonly headersSize: number;
-  /** Of the flags of DLLs; the other offsets are the format's own. */
+  /** DllCharacteristics, for example NX_COMPAT. */
   readonly dllCharacteristics: number;
 }
 
@@ -23,20 +23,23 @@ interface PeSection {
   readonly rawOffset: number;
 }
 
-export const SECTION_HEADER = 40;
+/** Size of a section header. */
+export const SECTION_HEADER_SIZE = 40;
 /** Offsets in the optional header. */
 export const PE_CHECKSUM = 64;
 export const PE_CERTIFICATES = 144;
+/** DllCharacteristics flag: the program supports non-executable memory. */
 export const NX_COMPAT = 0x0100;
 
 /**
- * Reads the headers, which are all in `data`.
- * @throws LktError IMAGE_INVALID
+ * Reads the headers, which must be completely in `data`.
+ * @param name the name of the program for the error
+ * @throws IMAGE_INVALID unless it is an EFI program for amd64
  */
 export function readPe(data: Buffer, name: string): PeHeaders {
   const wrong = (): LktError =>
-    new LktError('IMAGE_INVALID', `${name} is no EFI program for amd64`, {
-      fix: 'use a kernel that has CONFIG_EFI_STUB=y',
+    new LktError('IMAGE_INVALID', `${name} is not an EFI program for amd64`, {
+      fix: 'use a kernel with CONFIG_EFI_STUB=y',
     });
   try {
     const start = data.readUInt32LE(0x3c);
@@ -48,7 +51,7 @@ export function readPe(data: Buffer, name: string): PeHeaders {
     const count = data.readUInt16LE(start + 6);
     const sectionTable = optional + data.readUInt16LE(start + 20);
     const sections = Array.from({ length: count }, (_, index) =>
-      readSection(data, sectionTable + SECTION_HEADER * index),
+      readSection(data, sectionTable + SECTION_HEADER_SIZE * index),
     );
     return {
       start,

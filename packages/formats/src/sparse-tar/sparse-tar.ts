@@ -3,22 +3,22 @@ import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { type Disk, roundUp, type Run, runBytes, runsOf } from '../bytes/disk.ts';
 import { zeros } from '../bytes/headed-bytes.ts';
 
-const BLOCK = 512;
-/** What GNU tar fills an archive up to. */
-const RECORD = 20 * BLOCK;
+const BLOCK_SIZE = 512;
+/** GNU tar pads archives to a multiple of this. */
+const RECORD_SIZE = 20 * BLOCK_SIZE;
 const IN_HEADER = 4;
 const IN_EXTENSION = 21;
 
 /**
- * A tar archive of one file, a disk, in GNU tar's old format for files with holes (tar's manual, "Old GNU Format"), as
- * Google asks for it: nothing is in it for zeros.
+ * Streams a tar archive with a disk as its only file, in GNU tar's old sparse format (tar's manual,
+ * "Old GNU Format"), as Google Cloud requires. It contains no data for zeros.
  */
 export async function* sparseTar(disk: Disk, name: string): AsyncGenerator<Uint8Array> {
-  const runs = runsOf(disk, BLOCK);
-  // A hole at the end is the piece of no bytes that follows it.
+  const runs = runsOf(disk, BLOCK_SIZE);
+  // An empty extent at the end marks a trailing hole.
   const map: readonly Pick<Run, 'offset' | 'size'>[] = [...runs, { offset: disk.size, size: 0 }];
   const size = runs.reduce((sum, run) => sum + run.size, 0);
-  const header = Buffer.alloc(BLOCK);
+  const header = Buffer.alloc(BLOCK_SIZE);
   header.write(name, 0, 100, 'latin1');
   header.write('0000644\0', 100, 'latin1');
   header.write('0000000\0', 108, 'latin1');
@@ -36,17 +36,17 @@ export async function* sparseTar(disk: Disk, name: string): AsyncGenerator<Uint8
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   yield header;
-  let written = BLOCK;
+  let written = BLOCK_SIZE;
   for (let at = IN_HEADER; at < map.length; at += IN_EXTENSION) {
-    const extension = Buffer.alloc(BLOCK);
+    const extension = Buffer.alloc(BLOCK_SIZE);
     writeMap(extension, 0, map.slice(at, at + IN_EXTENSION));
     extension.writeUInt8(map.length > at + IN_EXTENSION ? 1 : 0, 504);
     yield extension;
-    written += BLOCK;
+    written += BLOCK_SIZE;
   }
   for (const run of runs) yield* runBytes(run);
   written += size;
-  yield* zeros(roundUp(written + 2 * BLOCK, RECORD) - written);
+  yield* zeros(roundUp(written + 2 * BLOCK_SIZE, RECORD_SIZE) - written);
 }
 
 function writeMap(block: Buffer, at: number, map: readonly Pick<Run, 'offset' | 'size'>[]): void {

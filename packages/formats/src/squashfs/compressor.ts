@@ -10,35 +10,35 @@ import { promisify } from 'node:util';
 import type { Compression } from '../compression/compressor.ts';
 import { lz4Bytes } from '../compression/lz4.ts';
 
-/** How the blocks of a squashfs are packed. */
+/** The compression of blocks in a squashfs. */
 export interface BlockCompressor {
-  /** As the superblock calls it. */
+  /** Compression id in the superblock. */
   readonly id: number;
-  /** What stands behind the superblock, if something has to. */
+  /** Compression options after the superblock, if required. */
   readonly options?: Buffer;
-  /** Undefined: nothing is packed. */
-  readonly pack?: {
-    readonly now: (block: Uint8Array) => Uint8Array;
-    readonly soon: (block: Uint8Array) => Promise<Uint8Array>;
+  /** undefined: blocks are stored uncompressed. */
+  readonly compress?: {
+    readonly sync: (block: Uint8Array) => Uint8Array;
+    readonly async: (block: Uint8Array) => Promise<Uint8Array>;
   };
 }
 
-const soonDeflate = promisify<Uint8Array, { level: number }, Buffer>(deflate);
-const soonZstd = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
+const deflateAsync = promisify<Uint8Array, { level: number }, Buffer>(deflate);
+const zstdAsync = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
 
-/** @returns undefined for a compressor of which squashfs has none here */
+/** Returns the squashfs compressor; undefined if squashfs does not support it here. */
 export function blockCompressor({ compressor, level }: Compression): BlockCompressor | undefined {
   if (compressor === 'zstd') {
-    // The kernel has room for a window of a block. It is as long as what is packed if that is said before.
+    // The kernel's window is one block. A pledged size limits the window to the length of the data.
     const optionsFor = ({ length }: Uint8Array): ZstdOptions => ({
       params: { [constants.ZSTD_c_compressionLevel]: level ?? 3 },
       pledgedSrcSize: length,
     });
     return {
       id: 6,
-      pack: {
-        now: (block) => zstdCompressSync(block, optionsFor(block)),
-        soon: async (block) => soonZstd(block, optionsFor(block)),
+      compress: {
+        sync: (block) => zstdCompressSync(block, optionsFor(block)),
+        async: async (block) => zstdAsync(block, optionsFor(block)),
       },
     };
   }
@@ -46,9 +46,9 @@ export function blockCompressor({ compressor, level }: Compression): BlockCompre
     const options = { level: level ?? 6 };
     return {
       id: 1,
-      pack: {
-        now: (block) => deflateSync(block, options),
-        soon: async (block) => soonDeflate(block, options),
+      compress: {
+        sync: (block) => deflateSync(block, options),
+        async: async (block) => deflateAsync(block, options),
       },
     };
   }
@@ -56,8 +56,11 @@ export function blockCompressor({ compressor, level }: Compression): BlockCompre
     // The version of the format, and no flags.
     const options = Buffer.alloc(8);
     options.writeUInt32LE(1);
-    const pack = { now: lz4Bytes, soon: (block: Uint8Array) => Promise.resolve(lz4Bytes(block)) };
-    return { id: 5, options, pack };
+    const compress = {
+      sync: lz4Bytes,
+      async: (block: Uint8Array) => Promise.resolve(lz4Bytes(block)),
+    };
+    return { id: 5, options, compress };
   }
   return compressor === 'none' ? { id: 1 } : undefined;
 }

@@ -1,47 +1,47 @@
 import type { BlockCompressor } from './compressor.ts';
 
-/** Of metadata, before it is packed. */
-const BLOCK = 8192;
-const IS_PLAIN = 0x8000;
+/** Size of an uncompressed metadata block. */
+const BLOCK_SIZE = 8192;
+const UNCOMPRESSED_FLAG = 0x8000;
 
-/** Where something is in a table. */
-export interface MetadataPlace {
-  /** The beginning of its block, from that of the table. */
+/** A location in a metadata table. */
+export interface MetadataLocation {
+  /** Offset of the block in the table. */
   readonly block: number;
-  /** In the block, unpacked. */
+  /** Offset in the uncompressed block. */
   readonly offset: number;
 }
 
-/** A table of a squashfs in packed blocks of 8 KiB, each with its length in front. */
+/** A metadata table: compressed blocks of 8 KiB, each preceded by its size. */
 export class MetadataWriter {
-  readonly #pack: BlockCompressor['pack'];
+  readonly #compress: BlockCompressor['compress'];
   readonly #blocks: Buffer[] = [];
   readonly #starts: number[] = [];
-  readonly #current = Buffer.alloc(BLOCK);
+  readonly #current = Buffer.alloc(BLOCK_SIZE);
   #used = 0;
   #size = 0;
 
-  constructor({ pack }: BlockCompressor) {
-    this.#pack = pack;
+  constructor({ compress }: BlockCompressor) {
+    this.#compress = compress;
   }
 
-  /** Where what is written next will be. */
-  get place(): MetadataPlace {
-    if (this.#used === BLOCK) this.#flush();
+  /** The location of the next write. */
+  get location(): MetadataLocation {
+    if (this.#used === BLOCK_SIZE) this.#flush();
     return { block: this.#size, offset: this.#used };
   }
 
   write(data: Uint8Array): void {
     for (let done = 0; done < data.length;) {
-      if (this.#used === BLOCK) this.#flush();
-      const part = data.subarray(done, done + BLOCK - this.#used);
+      if (this.#used === BLOCK_SIZE) this.#flush();
+      const part = data.subarray(done, done + BLOCK_SIZE - this.#used);
       this.#current.set(part, this.#used);
       this.#used += part.length;
       done += part.length;
     }
   }
 
-  /** The whole table, and where each of its blocks begins. */
+  /** Returns the whole table, and the offsets of its blocks. */
   end(): { readonly bytes: Buffer; readonly starts: readonly number[] } {
     if (this.#used > 0) this.#flush();
     return { bytes: Buffer.concat(this.#blocks), starts: this.#starts };
@@ -49,11 +49,11 @@ export class MetadataWriter {
 
   #flush(): void {
     const plain = this.#current.subarray(0, this.#used);
-    const packed = this.#pack?.now(plain) ?? plain;
-    const isPlain = packed.length >= plain.length;
+    const compressed = this.#compress?.sync(plain) ?? plain;
+    const isPlain = compressed.length >= plain.length;
     const head = Buffer.alloc(2);
-    const body = isPlain ? Buffer.from(plain) : packed;
-    head.writeUInt16LE(body.length | (isPlain ? IS_PLAIN : 0));
+    const body = isPlain ? Buffer.from(plain) : compressed;
+    head.writeUInt16LE(body.length | (isPlain ? UNCOMPRESSED_FLAG : 0));
     this.#blocks.push(head, Buffer.from(body));
     this.#starts.push(this.#size);
     this.#size += 2 + body.length;

@@ -4,17 +4,17 @@ import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { type FileSystem, type Inode, requireNames } from '../file-system/file-system.ts';
 import { type HeadedBytes, zeros } from '../bytes/headed-bytes.ts';
 import type { BlockCompressor } from './compressor.ts';
-import { BLOCK, DataWriter, type FilePlace } from './data.ts';
-import { type MetadataPlace, MetadataWriter } from './metadata.ts';
+import { BLOCK_SIZE, DataWriter, type FileLocation } from './data.ts';
+import { type MetadataLocation, MetadataWriter } from './metadata.ts';
 import { type AttributeTable, attributeTable } from './xattrs.ts';
 
 /** NAME_MAX */
 const MAX_NAME_LENGTH = 255;
-const SUPERBLOCK = 96;
+const SUPERBLOCK_SIZE = 96;
 const NONE_32 = 0xffff_ffff;
 const NONE_64 = 0xffff_ffff_ffff_ffffn;
-/** What devices read at once, to which the end is filled. */
-const PAGE = 4096;
+/** The end is padded to the block size of devices. */
+const PAGE_SIZE = 4096;
 
 const TYPE: Readonly<Record<Inode['type'], number>> = {
   directory: 1,
@@ -24,13 +24,13 @@ const TYPE: Readonly<Record<Inode['type'], number>> = {
   char: 5,
   fifo: 6,
 };
-/** From the type of an inode to that of one with attributes, or with what only that has room for. */
-const EXTENDED = 7;
+/** Distance from a basic to an extended inode type, which has attributes or larger fields. */
+const EXTENDED_TYPE = 7;
 
 /**
- * A squashfs 4.0 image of a tree (Documentation/filesystems/squashfs.rst): data as it comes, then the tables. Attributes
- * that are not `user.`, `trusted.` or `security.` are left out.
- * @throws LktError UNSUPPORTED for names longer than 255 bytes
+ * Plans a squashfs 4.0 image of a tree (Documentation/filesystems/squashfs.rst): data in reading
+ * order, then the tables. Drops attributes outside of `user.`, `trusted.` and `security.`.
+ * @throws UNSUPPORTED for names longer than 255 bytes
  */
 export function planSquashfs(files: FileSystem, compressor: BlockCompressor): HeadedBytes {
   requireNames(files, 'a squashfs', MAX_NAME_LENGTH);
@@ -39,14 +39,14 @@ export function planSquashfs(files: FileSystem, compressor: BlockCompressor): He
   let superblock = Buffer.alloc(0);
   return {
     bytes: async function* () {
-      const start = SUPERBLOCK + optionsBlock.length;
+      const start = SUPERBLOCK_SIZE + optionsBlock.length;
       yield* zeros(start);
       const data = new DataWriter(compressor, start);
       yield* data.write(files.contents());
       const tables = new Tables(files, compressor, data);
       yield* tables.chunks;
       superblock = Buffer.concat([tables.superblock(options !== undefined), optionsBlock]);
-      yield* zeros(-tables.end & (PAGE - 1));
+      yield* zeros(-tables.end & (PAGE_SIZE - 1));
     },
     head: () => [superblock],
   };
@@ -58,7 +58,7 @@ function plainMetadata(data: Buffer): Buffer {
   return Buffer.concat([head, data]);
 }
 
-/** What stands behind the data. */
+/** The tables after the data. */
 class Tables {
   readonly chunks: Buffer[] = [];
   readonly #files: FileSystem;
@@ -67,7 +67,7 @@ class Tables {
   readonly #ids = new Map<number, number>();
   readonly #attributes: AttributeTable;
   readonly #inodes: MetadataWriter;
-  readonly #places = new Map<Inode, MetadataPlace>();
+  readonly #inodeLocations = new Map<Inode, MetadataLocation>();
   readonly #starts: Readonly<Record<'inodes' | 'directories' | 'fragments' | 'ids', number>>;
   readonly #attributesStart: number | undefined;
   #end: number;
@@ -82,7 +82,7 @@ class Tables {
     const directories = new MetadataWriter(compressor);
     for (const inode of files.inodes)
       if (inode.type !== 'directory') this.#put(inode, this.#plainInode(inode));
-    // Those below come before those above, whose lists say where they are.
+    // Children first: the listings of their parents refer to them.
     for (const inode of files.inodes.toReversed())
       if (inode.type === 'directory') this.#put(inode, this.#directory(inode, directories));
     const inodes = this.#append(this.#inodes.end().bytes);
@@ -105,20 +105,20 @@ class Tables {
   superblock(hasOptions: boolean): Buffer {
     const { inodes, directories, fragments, ids } = this.#starts;
     const { inodes: all, root } = this.#files;
-    const block = Buffer.alloc(SUPERBLOCK);
+    const block = Buffer.alloc(SUPERBLOCK_SIZE);
     block.write('hsqs', 'latin1');
     block.writeUInt32LE(all.length, 4);
     block.writeUInt32LE(SOURCE_DATE_EPOCH, 8);
-    block.writeUInt32LE(BLOCK, 12);
+    block.writeUInt32LE(BLOCK_SIZE, 12);
     block.writeUInt32LE(this.#data.fragments.length, 16);
     block.writeUInt16LE(this.#compressor.id, 20);
-    block.writeUInt16LE(Math.log2(BLOCK), 22);
+    block.writeUInt16LE(Math.log2(BLOCK_SIZE), 22);
     block.writeUInt16LE(this.#flags(hasOptions), 24);
     block.writeUInt16LE(this.#ids.size, 26);
     block.writeUInt16LE(4, 28);
     block.writeUInt16LE(0, 30);
-    const place = this.#places.get(root) ?? { block: 0, offset: 0 };
-    block.writeBigUInt64LE(BigInt(place.block) * 65_536n + BigInt(place.offset), 32);
+    const location = this.#inodeLocations.get(root) ?? { block: 0, offset: 0 };
+    block.writeBigUInt64LE(BigInt(location.block) * 65_536n + BigInt(location.offset), 32);
     const { fragments: list } = this.#data;
     const starts = [
       this.#end,
@@ -135,9 +135,9 @@ class Tables {
   }
 
   #flags(hasOptions: boolean): number {
-    const isPlain = this.#compressor.pack === undefined;
+    const isPlain = this.#compressor.compress === undefined;
     return (
-      (isPlain ? PLAIN : 0) |
+      (isPlain ? UNCOMPRESSED : 0) |
       (this.#data.fragments.length === 0 ? NO_FRAGMENTS : 0) |
       DUPLICATES |
       (this.#attributesStart === undefined ? NO_XATTRS : 0) |
@@ -152,7 +152,7 @@ class Tables {
     return start;
   }
 
-  /** Blocks of metadata, and after them where each is. */
+  /** Writes blocks of metadata, followed by their offsets. */
   #lookupTable<T>(
     size: number,
     items: readonly T[],
@@ -181,7 +181,7 @@ class Tables {
   }
 
   #put(inode: Inode, body: { readonly type: number; readonly fields: Buffer }): void {
-    this.#places.set(inode, this.#inodes.place);
+    this.#inodeLocations.set(inode, this.#inodes.location);
     const head = Buffer.alloc(16);
     head.writeUInt16LE(body.type, 0);
     head.writeUInt16LE(inode.mode & 0o7777, 2);
@@ -212,16 +212,16 @@ class Tables {
     if (type === 'char' || type === 'block')
       parts.push(words(((devMinor & 0xff) | (devMajor << 8) | ((devMinor & ~0xff) << 12)) >>> 0));
     if (attributes !== undefined) parts.push(words(attributes));
-    const more = attributes === undefined ? 0 : EXTENDED;
+    const more = attributes === undefined ? 0 : EXTENDED_TYPE;
     return { type: TYPE[type] + more, fields: Buffer.concat(parts) };
   }
 
   #file(inode: Inode): { type: number; fields: Buffer } {
     const { size, links } = inode;
     const attributes = this.#attributes.of.get(inode);
-    const place = this.#data.places.get(inode) ?? NOWHERE;
-    const { blocks, sparse, fragment } = place;
-    const start = Math.max(place.start, 0);
+    const location = this.#data.locations.get(inode) ?? NO_DATA;
+    const { blocks, sparse, fragment } = location;
+    const start = Math.max(location.start, 0);
     const tail = words(fragment?.index ?? NONE_32, fragment?.offset ?? 0);
     const isLarge = links > 1 || sparse > 0 || start > NONE_32 || size > NONE_32;
     if (attributes === undefined && !isLarge)
@@ -234,13 +234,13 @@ class Tables {
     head.writeBigUInt64LE(BigInt(size), 8);
     head.writeBigUInt64LE(BigInt(sparse), 16);
     const fields = [head, words(links), tail, words(attributes ?? NONE_32), words(...blocks)];
-    return { type: TYPE.file + EXTENDED, fields: Buffer.concat(fields) };
+    return { type: TYPE.file + EXTENDED_TYPE, fields: Buffer.concat(fields) };
   }
 
   #directory(inode: Inode, listings: MetadataWriter): { type: number; fields: Buffer } {
     const { links, parent, number } = inode;
     const attributes = this.#attributes.of.get(inode);
-    const { block, offset } = listings.place;
+    const { block, offset } = listings.location;
     let size = 3;
     for (const bytes of this.#listing(inode)) {
       size += bytes.length;
@@ -263,16 +263,19 @@ class Tables {
     fields.writeUInt16LE(0, 16);
     fields.writeUInt16LE(offset, 18);
     fields.writeUInt32LE(attributes ?? NONE_32, 20);
-    return { type: TYPE.directory + EXTENDED, fields };
+    return { type: TYPE.directory + EXTENDED_TYPE, fields };
   }
 
-  /** Runs of at most 256 entries whose inodes are in the same block and have numbers that are not far apart. */
+  /**
+   * Returns runs of at most 256 entries whose inodes are in one metadata block and have close
+   * numbers.
+   */
   *#listing({ children }: Inode): Generator<Buffer> {
     let run: Buffer[] = [];
     let base = { block: 0, number: 0 };
     const head = (): Buffer => words(run.length - 1, base.block, base.number);
     for (const { name, inode } of children) {
-      const { block, offset } = this.#places.get(inode) ?? { block: 0, offset: 0 };
+      const { block, offset } = this.#inodeLocations.get(inode) ?? { block: 0, offset: 0 };
       const delta = inode.number - base.number;
       if (run.length === 256 || block !== base.block || delta > 0x7fff || delta < -0x8000) {
         if (run.length > 0) yield Buffer.concat([head(), ...run]);
@@ -291,10 +294,11 @@ class Tables {
   }
 }
 
-const NOWHERE: FilePlace = { start: 0, blocks: [], sparse: 0 };
+const NO_DATA: FileLocation = { start: 0, blocks: [], sparse: 0 };
 
-// Flags of the superblock: inodes, data, fragments, attributes and owners that are not packed are five of them.
-const PLAIN = 0x0001 | 0x0002 | 0x0008 | 0x0100 | 0x0800;
+// Flags of the superblock. Uncompressed inodes, data, fragments, attributes and owners are five of
+// them.
+const UNCOMPRESSED = 0x0001 | 0x0002 | 0x0008 | 0x0100 | 0x0800;
 const NO_FRAGMENTS = 0x0010;
 const DUPLICATES = 0x0040;
 const NO_XATTRS = 0x0200;

@@ -3,14 +3,14 @@ import type { FileSystem, Inode } from '../file-system/file-system.ts';
 import type { BlockCompressor } from './compressor.ts';
 import { MetadataWriter } from './metadata.ts';
 
-/** The extended attributes of a squashfs, each set of them once. */
+/** The extended attributes of a squashfs; each distinct set is stored once. */
 export interface AttributeTable {
-  /** Which set an inode has, if any. */
+  /** The set of each inode with attributes. */
   readonly of: ReadonlyMap<Inode, number>;
   readonly count: number;
   /** Names and values. */
   readonly pairs: Buffer;
-  /** Where each set is among those. */
+  /** Locations of the sets in `pairs`. */
   readonly sets: { readonly bytes: Buffer; readonly starts: readonly number[] };
 }
 
@@ -20,6 +20,7 @@ function isKept(name: string): boolean {
   return PREFIXES.some((prefix) => name.startsWith(prefix));
 }
 
+/** Collects the extended attributes of all inodes. */
 export function attributeTable(
   { inodes }: FileSystem,
   compressor: BlockCompressor,
@@ -37,7 +38,7 @@ export function attributeTable(
     if (index === undefined) {
       index = known.size;
       known.set(key, index);
-      const { block, offset } = pairs.place;
+      const { block, offset } = pairs.location;
       const set = Buffer.alloc(16);
       set.writeBigUInt64LE(BigInt(block) * 65_536n + BigInt(offset), 0);
       set.writeUInt32LE(kept.length, 8);

@@ -1,33 +1,36 @@
 // https://repo.or.cz/syslinux.git: libinstaller/syslxmod.c, libinstaller/syslxint.h
 import { LktError } from '@lkt/core';
-import { SECTOR } from '../bytes/disk.ts';
+import { SECTOR_SIZE } from '../bytes/disk.ts';
 
-/** What syslinux is made of, as `lkt/boot` has it: the boot sector and ldlinux.sys of some other disk. */
+/** The boot sector and ldlinux.sys of syslinux, from the image `lkt/boot`. */
 export interface Syslinux {
   readonly bootSector: Buffer;
   readonly ldlinux: Buffer;
 }
 
 const PATCH_AREA_MAGIC = 0x3eb2_02fe;
-/** The auxiliary data vector at the end of ldlinux.sys, which the loader keeps settings in. */
+/** The auxiliary data vector at the end of ldlinux.sys, where the loader stores settings. */
 const ADV_SECTORS = 2;
-/** An extent is a sector in 64 bits and a count in 16, and is no longer than one read of 64 KiB. */
-const EXTENT = 10;
-const MAX_EXTENT = 65_536;
-/** Where the loader is put in memory; no read goes over a multiple of 64 KiB. */
+/** An extent has a sector (64 bits) and a count (16 bits), and is at most one read of 64 KiB. */
+const EXTENT_SIZE = 10;
+const MAX_EXTENT_BYTES = 65_536;
+/** The load address of the loader; no read crosses a multiple of 64 KiB. */
 const LOAD_ADDRESS = 0x8000;
 
 /**
- * Tells syslinux where ldlinux.sys is, as its installer does (libinstaller/syslxmod.c): the boot sector has the first sector
- * of it, that the others, and where the settings are. Sectors count from the beginning of the file system.
+ * Installs syslinux as its installer does (libinstaller/syslxmod.c): writes the first sector of
+ * ldlinux.sys into the boot sector, and the other sectors and those of the settings into
+ * ldlinux.sys.
+ * @param first the first sector of ldlinux.sys, from the beginning of the file system
+ * @throws IMAGE_INVALID for an unknown version of syslinux
  */
 export function installSyslinux({ bootSector, ldlinux }: Syslinux, first: number): Syslinux {
   const boot = Buffer.from(bootSector);
   const loader = Buffer.from(ldlinux);
   const area = loader.indexOf(Buffer.of(0xfe, 0x02, 0xb2, 0x3e));
-  if (area < 0 || boot.length !== SECTOR || loader.length % SECTOR !== 0) throw invalid();
-  const dataSectors = loader.length / SECTOR - ADV_SECTORS;
-  const words = (dataSectors * SECTOR) / 4;
+  if (area < 0 || boot.length !== SECTOR_SIZE || loader.length % SECTOR_SIZE !== 0) throw invalid();
+  const dataSectors = loader.length / SECTOR_SIZE - ADV_SECTORS;
+  const words = (dataSectors * SECTOR_SIZE) / 4;
   const extended = loader.readUInt16LE(area + 22);
   const field = (index: number): number => loader.readUInt16LE(extended + 2 * index);
   const [advPointers, extents, extentCount] = [field(0), field(5), field(6)];
@@ -38,18 +41,18 @@ export function installSyslinux({ bootSector, ldlinux }: Syslinux, first: number
   loader.writeUInt16LE(dataSectors, area + 8);
   loader.writeUInt16LE(ADV_SECTORS, area + 10);
   loader.writeUInt32LE(words, area + 12);
-  loader.fill(0, extents, extents + extentCount * EXTENT);
+  loader.fill(0, extents, extents + extentCount * EXTENT_SIZE);
   let at = extents;
-  let address = LOAD_ADDRESS + SECTOR;
+  let address = LOAD_ADDRESS + SECTOR_SIZE;
   for (let sector = 1; sector < dataSectors;) {
-    const room = (MAX_EXTENT - (address % MAX_EXTENT)) / SECTOR;
+    const room = (MAX_EXTENT_BYTES - (address % MAX_EXTENT_BYTES)) / SECTOR_SIZE;
     const count = Math.min(dataSectors - sector, room);
-    if (at >= extents + extentCount * EXTENT) throw invalid();
+    if (at >= extents + extentCount * EXTENT_SIZE) throw invalid();
     loader.writeBigUInt64LE(BigInt(first + sector), at);
     loader.writeUInt16LE(count, at + 8);
-    at += EXTENT;
+    at += EXTENT_SIZE;
     sector += count;
-    address += count * SECTOR;
+    address += count * SECTOR_SIZE;
   }
   for (let index = 0; index < ADV_SECTORS; index += 1)
     loader.writeBigUInt64LE(BigInt(first + dataSectors + index), advPointers + 8 * index);
@@ -62,20 +65,19 @@ export function installSyslinux({ bootSector, ldlinux }: Syslinux, first: number
 }
 
 function invalid(): LktError {
-  return new LktError('IMAGE_INVALID', 'the image of the boot loader has another syslinux');
+  return new LktError('IMAGE_INVALID', 'the boot loader image has an unknown syslinux version');
 }
 
-/** The file that says what syslinux and isolinux start. @throws LktError UNSUPPORTED */
+/**
+ * Returns the configuration file of syslinux and isolinux.
+ * @throws UNSUPPORTED for a command line with line breaks
+ */
 export function syslinuxConfig(cmdline: string): string {
   const line = cmdline.trim();
   if (/[\r\n\0]/.test(line))
-    throw new LktError(
-      'UNSUPPORTED',
-      'the boot loader for a BIOS takes a command line of one line',
-      {
-        fix: 'put kernel.cmdline on one line, or use a format for EFI',
-      },
-    );
+    throw new LktError('UNSUPPORTED', 'the BIOS boot loader accepts only a one-line command line', {
+      fix: 'put kernel.cmdline on one line, or use a format for EFI',
+    });
   return `DEFAULT linux
 PROMPT 0
 LABEL linux

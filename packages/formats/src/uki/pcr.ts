@@ -1,7 +1,7 @@
 // https://systemd.io/TPM2_PCR_MEASUREMENTS/ (PCR 11)
 import { createHash } from 'node:crypto';
 
-/** The order in which systemd's stub measures the sections that there are (src/fundamental/uki.c). */
+/** The order in which systemd-stub measures existing sections (src/fundamental/uki.c). */
 const MEASURED = [
   '.linux',
   '.osrel',
@@ -15,9 +15,10 @@ const MEASURED = [
 ];
 
 /**
- * What register 11 of a TPM has, in its bank for SHA-256, when systemd's stub has measured the sections of a unified
- * kernel image and nobody else anything: for each its name, then its content.
- * @param digests of the contents, by name
+ * Returns PCR 11 of a TPM's SHA-256 bank after systemd-stub has measured the sections of a unified
+ * kernel image, with no other measurements: for each section its name, then its content.
+ * @param digests SHA-256 of the contents, by section name
+ * @returns 64 hex digits
  */
 export function pcr11(digests: ReadonlyMap<string, Uint8Array>): string {
   let register = Buffer.alloc(32);

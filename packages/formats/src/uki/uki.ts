@@ -5,9 +5,10 @@ import { kernelRelease } from '../linux-boot/kernel-header.ts';
 import { type EfiSigner, signPe } from '../pe/authenticode.ts';
 import { type Content, exactBytes, inMemory, roundUp } from '../bytes/disk.ts';
 import { zeros } from '../bytes/headed-bytes.ts';
-import { NX_COMPAT, PE_CERTIFICATES, PE_CHECKSUM, readPe, SECTION_HEADER } from '../pe/pe.ts';
+import { NX_COMPAT, PE_CERTIFICATES, PE_CHECKSUM, readPe, SECTION_HEADER_SIZE } from '../pe/pe.ts';
 import { pcr11 } from './pcr.ts';
 
+/** The parts of a unified kernel image. */
 export interface UkiOptions {
   /** systemd's linuxx64.efi.stub. */
   readonly stub: Buffer;
@@ -17,14 +18,14 @@ export interface UkiOptions {
   readonly signer?: EfiSigner;
 }
 
-/** A unified kernel image, whose size is known before its bytes are. */
+/** A unified kernel image; its size is known before its bytes. */
 export interface Uki extends Content {
   bytes(): AsyncIterable<Uint8Array>;
-  /** What register 11 of a TPM has when it runs, in hexadecimal; known once all of `bytes` was read. */
+  /** PCR 11 of a TPM when it runs, in hexadecimal; known after `bytes` was read to its end. */
   readonly pcr11: string | undefined;
 }
 
-/** Nothing of the system: what firmware shows as the name of what it starts, and what menus sort by. */
+/** Independent of the system: firmware shows the name, and boot menus sort by it. */
 const OS_RELEASE = 'NAME="lkt"\nID=lkt\nPRETTY_NAME="lkt"\n';
 const SBAT_HEAD = 'sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md';
 const SBAT_OWN =
@@ -32,7 +33,7 @@ const SBAT_OWN =
 const INITIALIZED_DATA = 0x40;
 const CODE = 0x20;
 const READABLE = 0x4000_0000;
-/** Of a table of certificates, each beginning at a multiple of eight. */
+/** Header of a certificate table entry, which begins at a multiple of eight. */
 const CERTIFICATE_HEAD = 8;
 
 interface Section {
@@ -46,9 +47,15 @@ interface PlacedSection extends Section {
 }
 
 /**
- * Kernel, initrd and command line in one EFI program (UAPI.5): systemd's stub with a section for each, byte for byte as
- * systemd's ukify makes it, but for the signature, in which there is no time.
- * @throws LktError IMAGE_INVALID for a kernel that firmware cannot start; UNSUPPORTED for more than the format can hold
+ * Combines kernel, initrd and command line into one EFI program (UAPI.5): systemd-stub with a
+ * section for each. Equals the output of systemd's ukify, except that a signature contains no time.
+ * @throws IMAGE_INVALID for a kernel that firmware cannot start
+ * @throws UNSUPPORTED for inputs that exceed the format's limits
+ * @example
+ * ```ts
+ * const uki = await planUki({ stub, kernel, initrd, cmdline: 'console=ttyS0' });
+ * for await (const chunk of uki.bytes()) await file.write(chunk);
+ * ```
  */
 export async function planUki(options: UkiOptions): Promise<Uki> {
   const { kernel, initrd, cmdline, signer } = options;
@@ -71,22 +78,26 @@ export async function planUki(options: UkiOptions): Promise<Uki> {
   const head = Buffer.from(options.stub);
   if (sbat !== undefined) {
     if (sbatText.length > sbat.rawSize)
-      throw new LktError('UNSUPPORTED', 'the kernel says more in .sbat than the stub has room for');
+      throw new LktError(
+        'UNSUPPORTED',
+        'the .sbat section of the kernel is too large for the stub',
+      );
     head.fill(0, sbat.rawOffset, sbat.rawOffset + sbat.rawSize);
     sbatText.copy(head, sbat.rawOffset);
     const index = stub.sections.indexOf(sbat);
-    head.writeUInt32LE(sbatText.length, sectionTable + SECTION_HEADER * index + 8);
+    head.writeUInt32LE(sbatText.length, sectionTable + SECTION_HEADER_SIZE * index + 8);
   }
   const last = stub.sections.at(-1);
   let address = roundUp((last?.virtualAddress ?? 0) + (last?.virtualSize ?? 0), sectionAlignment);
   const start = roundUp(head.length, fileAlignment);
   let offset = start;
-  let header = sectionTable + SECTION_HEADER * stub.sections.length;
+  let header = sectionTable + SECTION_HEADER_SIZE * stub.sections.length;
   let initialized = head.readUInt32LE(optional + 8);
   const headersSize = roundUp(stub.headersSize, fileAlignment);
   const placed: PlacedSection[] = [];
   for (const { name, content } of sections) {
-    if (header + SECTION_HEADER > headersSize) throw new Error(`no room for the header of ${name}`);
+    if (header + SECTION_HEADER_SIZE > headersSize)
+      throw new Error(`no room for the header of ${name}`);
     const rawSize = roundUp(content.size, fileAlignment);
     if (offset + rawSize > 0x7fff_ffff || address + content.size > 0x7fff_ffff)
       throw new LktError(
@@ -96,7 +107,7 @@ export async function planUki(options: UkiOptions): Promise<Uki> {
           fix: 'use --format kernel+initrd, or raw-bios',
         },
       );
-    head.fill(0, header, header + SECTION_HEADER);
+    head.fill(0, header, header + SECTION_HEADER_SIZE);
     head.write(name, header, 8, 'latin1');
     for (const [index, value] of [content.size, address, rawSize, offset].entries())
       head.writeUInt32LE(value, header + 8 + 4 * index);
@@ -106,7 +117,7 @@ export async function planUki(options: UkiOptions): Promise<Uki> {
     );
     placed.push({ name, content, offset, rawSize });
     initialized += content.size;
-    header += SECTION_HEADER;
+    header += SECTION_HEADER_SIZE;
     offset += rawSize;
     address = roundUp(address + content.size, sectionAlignment);
   }
@@ -174,7 +185,7 @@ export async function planUki(options: UkiOptions): Promise<Uki> {
   };
 }
 
-/** WIN_CERTIFICATE: its length, revision 2.0, PKCS #7. */
+/** Returns a WIN_CERTIFICATE: its length, revision 2.0, PKCS #7. */
 function certificateTable(signature: Buffer, size: number): Buffer {
   const table = Buffer.alloc(size);
   table.writeUInt32LE(CERTIFICATE_HEAD + signature.length, 0);
@@ -187,19 +198,19 @@ function certificateTable(signature: Buffer, size: number): Buffer {
 interface KernelFacts {
   readonly release: string;
   readonly isNxCompatible: boolean;
-  /** What it has in its section .sbat. */
+  /** The content of section .sbat. */
   readonly sbat: string;
 }
 
-/** Where the headers and the release of a kernel are, which is in its first 64 KiB. */
-const KERNEL_HEAD = 2 ** 16;
-const MAX_SBAT = 2 ** 16;
+/** The part of a kernel that contains its headers and release. */
+const KERNEL_HEAD_BYTES = 2 ** 16;
+const MAX_SBAT_BYTES = 2 ** 16;
 
 async function kernelFacts(kernel: Content): Promise<KernelFacts> {
-  const head = await readPart(kernel, 0, KERNEL_HEAD);
+  const head = await readPart(kernel, 0, KERNEL_HEAD_BYTES);
   const { sections, dllCharacteristics } = readPe(head, 'the kernel');
   const sbat = sections.find(({ name }) => name === '.sbat');
-  const length = Math.min(sbat?.rawSize ?? 0, MAX_SBAT);
+  const length = Math.min(sbat?.rawSize ?? 0, MAX_SBAT_BYTES);
   const part = await readPart(kernel, sbat?.rawOffset ?? 0, length);
   return {
     release: kernelRelease(head),
@@ -208,7 +219,7 @@ async function kernelFacts(kernel: Content): Promise<KernelFacts> {
   };
 }
 
-/** A part of content. All of it is read, so that all of it is checked. */
+/** Returns a part of content. Reads all of it, so that all of it is verified. */
 async function readPart(content: Content, offset: number, length: number): Promise<Buffer> {
   const part = Buffer.alloc(Math.max(0, Math.min(length, content.size - offset)));
   let at = 0;
@@ -225,7 +236,7 @@ function rawText(data: Buffer, offset: number, length: number): string {
   return data.toString('utf8', offset, offset + length).replace(/\0+$/, '');
 }
 
-/** Who can be revoked: those that the stub and the kernel name, and all UKIs. */
+/** Merges the revocation entries (SBAT) of the stub, the kernel, and UKIs in general. */
 function mergeSbat(...texts: readonly string[]): Buffer {
   const lines = [...texts, `${SBAT_HEAD}\n${SBAT_OWN}\n`].flatMap((text) => {
     const [first = '', ...rest] = text.split('\n').filter((line) => line !== '');

@@ -2,28 +2,28 @@
 import { hash } from 'node:crypto';
 import type { HeadedBytes } from '../bytes/headed-bytes.ts';
 
-const BLOCK = 4096;
-const DIGEST = 32;
-const SECTOR = 512;
+const BLOCK_SIZE = 4096;
+const DIGEST_SIZE = 32;
+const SECTOR_SIZE = 512;
 
-/** What a kernel that has dm-verity needs to know of a disk. */
+/** The parameters of a verity device. */
 export interface VerityRoot {
-  /** How many blocks are covered. */
+  /** Number of covered blocks. */
   readonly blocks: number;
-  /** In hexadecimal. */
+  /** Root hash in hexadecimal. */
   readonly hash: string;
 }
 
 /** A file of whole blocks with its hash tree. */
 export interface VerityImage extends HeadedBytes {
-  /** Once all was written. */
+  /** Returns the root after `bytes` was read to its end. */
   root(): VerityRoot | undefined;
 }
 
 /**
- * An image of whole blocks, whose head has whole blocks too, and behind it what dm-verity needs to verify each block when
- * it is read (Documentation/admin-guide/device-mapper/verity.rst): the superblock that veritysetup knows, and the tree of
- * SHA-256 hashes from its root down. There is no salt, so that the same image has the same root.
+ * Appends to an image the data for dm-verity (Documentation/admin-guide/device-mapper/verity.rst):
+ * the superblock of veritysetup, and the tree of SHA-256 hashes from its root down. Image and head
+ * must have whole blocks. There is no salt, so that equal images have equal roots.
  */
 export function planVerity(image: HeadedBytes): VerityImage {
   let root: VerityRoot | undefined;
@@ -38,15 +38,17 @@ export function planVerity(image: HeadedBytes): VerityImage {
           begun.length === 0
             ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
             : Buffer.concat([begun, chunk]);
-        const whole = bytes.length - (bytes.length % BLOCK);
-        for (let at = 0; at < whole; at += BLOCK) leaves.add(bytes.subarray(at, at + BLOCK));
+        const whole = bytes.length - (bytes.length % BLOCK_SIZE);
+        for (let at = 0; at < whole; at += BLOCK_SIZE)
+          leaves.add(bytes.subarray(at, at + BLOCK_SIZE));
         begun = Buffer.from(bytes.subarray(whole));
         yield chunk;
       }
       const head = Buffer.concat([...image.head()]);
-      if (begun.length > 0 || head.length % BLOCK > 0) throw new Error('there are no whole blocks');
-      for (let at = 0; at < head.length; at += BLOCK)
-        leaves.set(at / BLOCK, head.subarray(at, at + BLOCK));
+      if (begun.length > 0 || head.length % BLOCK_SIZE > 0)
+        throw new Error('there are no whole blocks');
+      for (let at = 0; at < head.length; at += BLOCK_SIZE)
+        leaves.set(at / BLOCK_SIZE, head.subarray(at, at + BLOCK_SIZE));
       const levels = [leaves];
       for (let level = leaves; level.blocks.length > 1; levels.unshift(level)) {
         const above: Level = new Level();
@@ -60,44 +62,50 @@ export function planVerity(image: HeadedBytes): VerityImage {
   };
 }
 
-/** What the kernel needs in its command line to make the device `/dev/dm-0` of a disk (CONFIG_DM_INIT), and to panic when what it reads is not what was written. */
-export function verityDevice({ blocks, hash: rootHash }: VerityRoot, disk: string): string {
-  const sectors = (blocks * BLOCK) / SECTOR;
-  const table = `verity 1 ${disk} ${disk} ${BLOCK} ${BLOCK} ${blocks} ${blocks + 1} sha256 ${rootHash} -`;
+/**
+ * Returns the kernel parameter that creates the verity device `/dev/dm-0` of a disk
+ * (CONFIG_DM_INIT). The kernel panics if a block does not match.
+ */
+export function verityCmdline({ blocks, hash: rootHash }: VerityRoot, disk: string): string {
+  const sectors = (blocks * BLOCK_SIZE) / SECTOR_SIZE;
+  const table = `verity 1 ${disk} ${disk} ${BLOCK_SIZE} ${BLOCK_SIZE} ${blocks} ${blocks + 1} sha256 ${rootHash} -`;
   return `dm-mod.create="root,,,ro,0 ${sectors} ${table} 1 panic_on_corruption"`;
 }
 
-/** Hashes, in whole blocks. */
+/** One level of the hash tree, in whole blocks. */
 class Level {
   readonly blocks: Buffer[] = [];
   count = 0;
 
   add(data: Uint8Array): void {
-    if (this.count % HASHES === 0) this.blocks.push(Buffer.alloc(BLOCK));
+    if (this.count % HASHES_PER_BLOCK === 0) this.blocks.push(Buffer.alloc(BLOCK_SIZE));
     this.count += 1;
     this.set(this.count - 1, data);
   }
 
   set(index: number, data: Uint8Array): void {
-    this.blocks[Math.floor(index / HASHES)]?.set(digest(data), (index % HASHES) * DIGEST);
+    this.blocks[Math.floor(index / HASHES_PER_BLOCK)]?.set(
+      digest(data),
+      (index % HASHES_PER_BLOCK) * DIGEST_SIZE,
+    );
   }
 }
 
-const HASHES = BLOCK / DIGEST;
+const HASHES_PER_BLOCK = BLOCK_SIZE / DIGEST_SIZE;
 
 function digest(data: Uint8Array): Buffer {
   return hash('sha256', data, 'buffer');
 }
 
-/** https://gitlab.com/cryptsetup/cryptsetup/-/wikis/DMVerity */
+/** Returns the superblock (https://gitlab.com/cryptsetup/cryptsetup/-/wikis/DMVerity). */
 function superblock(blocks: number): Buffer {
-  const block = Buffer.alloc(BLOCK);
+  const block = Buffer.alloc(BLOCK_SIZE);
   block.write('verity', 'latin1');
   block.writeUInt32LE(1, 8);
   block.writeUInt32LE(1, 12);
   block.write('sha256', 32, 'latin1');
-  block.writeUInt32LE(BLOCK, 64);
-  block.writeUInt32LE(BLOCK, 68);
+  block.writeUInt32LE(BLOCK_SIZE, 64);
+  block.writeUInt32LE(BLOCK_SIZE, 68);
   block.writeBigUInt64LE(BigInt(blocks), 72);
   return block;
 }

@@ -1,55 +1,55 @@
 // VMware, "Virtual Disk Format 5.0": monolithicSparse
-import { type Disk, roundUp, runBytes, runsOf, SECTOR } from '../bytes/disk.ts';
+import { type Disk, roundUp, runBytes, runsOf, SECTOR_SIZE } from '../bytes/disk.ts';
 
-/** All in sectors. */
-const GRAIN = 128;
+/** Sizes and offsets in sectors. */
+const GRAIN_SECTORS = 128;
 const DESCRIPTOR_AT = 1;
 const DESCRIPTOR_SIZE = 20;
 const GRAINS_PER_TABLE = 512;
-const TABLE_SIZE = (GRAINS_PER_TABLE * 4) / SECTOR;
+const TABLE_SIZE = (GRAINS_PER_TABLE * 4) / SECTOR_SIZE;
 
 /**
- * A disk as VMware's VMDK in one file (Virtual Disk Format 5.0: monolithicSparse), without grains in which there is
- * nothing.
- * @param fileName of the file that is written, which names itself
- * @param id of 32 bits
+ * Streams a disk as a VMDK in one file (Virtual Disk Format 5.0: monolithicSparse), without empty
+ * grains.
+ * @param fileName name of the written file, which refers to itself
+ * @param id content id, 32 bits
  */
 export async function* vmdkBytes(
   disk: Disk,
   fileName: string,
   id: number,
 ): AsyncGenerator<Uint8Array> {
-  const capacity = roundUp(disk.size / SECTOR, GRAIN);
-  const tables = Math.ceil(capacity / GRAIN / GRAINS_PER_TABLE);
-  const directorySize = Math.ceil((tables * 4) / SECTOR);
+  const capacity = roundUp(disk.size / SECTOR_SIZE, GRAIN_SECTORS);
+  const tables = Math.ceil(capacity / GRAIN_SECTORS / GRAINS_PER_TABLE);
+  const directorySize = Math.ceil((tables * 4) / SECTOR_SIZE);
   const copySize = directorySize + tables * TABLE_SIZE;
   const spareAt = DESCRIPTOR_AT + DESCRIPTOR_SIZE;
   const directoryAt = spareAt + copySize;
-  const dataAt = roundUp(directoryAt + copySize, GRAIN);
+  const dataAt = roundUp(directoryAt + copySize, GRAIN_SECTORS);
 
-  const head = Buffer.alloc(dataAt * SECTOR);
+  const head = Buffer.alloc(dataAt * SECTOR_SIZE);
   head.write('KDMV', 0, 'latin1');
   head.writeUInt32LE(1, 4);
   head.writeUInt32LE(3, 8);
-  const places = [capacity, GRAIN, DESCRIPTOR_AT, DESCRIPTOR_SIZE];
+  const places = [capacity, GRAIN_SECTORS, DESCRIPTOR_AT, DESCRIPTOR_SIZE];
   for (const [index, value] of places.entries())
     head.writeBigUInt64LE(BigInt(value), 12 + 8 * index);
   head.writeUInt32LE(GRAINS_PER_TABLE, 44);
   for (const [index, value] of [spareAt, directoryAt, dataAt].entries())
     head.writeBigUInt64LE(BigInt(value), 48 + 8 * index);
   head.write('\n \r\n', 73, 'latin1');
-  head.write(descriptor(capacity, fileName, id), DESCRIPTOR_AT * SECTOR, 'utf8');
+  head.write(descriptor(capacity, fileName, id), DESCRIPTOR_AT * SECTOR_SIZE, 'utf8');
 
-  const runs = runsOf(disk, GRAIN * SECTOR);
+  const runs = runsOf(disk, GRAIN_SECTORS * SECTOR_SIZE);
   for (const at of [spareAt, directoryAt]) {
     for (let table = 0; table < tables; table += 1)
-      head.writeUInt32LE(at + directorySize + table * TABLE_SIZE, at * SECTOR + 4 * table);
+      head.writeUInt32LE(at + directorySize + table * TABLE_SIZE, at * SECTOR_SIZE + 4 * table);
     let next = dataAt;
     for (const { offset, size } of runs) {
-      const first = offset / SECTOR / GRAIN;
-      for (let grain = first; grain < first + size / SECTOR / GRAIN; grain += 1) {
-        head.writeUInt32LE(next, (at + directorySize) * SECTOR + 4 * grain);
-        next += GRAIN;
+      const first = offset / SECTOR_SIZE / GRAIN_SECTORS;
+      for (let grain = first; grain < first + size / SECTOR_SIZE / GRAIN_SECTORS; grain += 1) {
+        head.writeUInt32LE(next, (at + directorySize) * SECTOR_SIZE + 4 * grain);
+        next += GRAIN_SECTORS;
       }
     }
   }

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { digestOf } from '@lkt/core';
 import type { RawPath } from '@lkt/oci';
 import {
-  checkFits,
+  checkCpioEntry,
   type Compression,
   cpioHeader,
   cpioTrailer,
@@ -94,7 +94,7 @@ function archiveOf(path: RawPath, image: HeadedBytes): HeadedBytes {
     },
     head: function* () {
       const entry = entryOf(path, size);
-      checkFits(entry, 'the image');
+      checkCpioEntry(entry, 'the image');
       yield cpioHeader(entry, { number: 1, links: 1 }, size);
       yield* image.head();
     },

@@ -6,9 +6,9 @@ import {
   type Compression,
   type Compressor,
   COMPRESSORS,
-  hardest,
-  padding,
-  unpackedKernelSize,
+  withMaxLevel,
+  cpioPadding,
+  kernelInitSize,
 } from '@lkt/formats';
 import type { CachedFile } from '../cache.ts';
 import type { SystemConfig } from '../config/config.ts';
@@ -55,7 +55,7 @@ export async function buildInitrd(asked: Plan, compression: Compression): Promis
   pieces.push(Buffer.concat(manifest));
   const size = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0);
   const { cmdline = '', kernel } = plan.kernel ?? {};
-  const kernelSize = kernel === undefined ? undefined : await unpackedKernelSize(kernel.path);
+  const kernelSize = kernel === undefined ? undefined : await kernelInitSize(kernel.path);
   const info = memoryFor(plan.root, size, cmdline, kernelSize);
   const end = infoArchive(info);
   const { cache } = plan;
@@ -100,7 +100,7 @@ export function packingFor(
 }
 
 function padded(file: CachedFile): readonly InitrdPiece[] {
-  return file.size % 4 === 0 ? [file] : [file, padding(file.size)];
+  return file.size % 4 === 0 ? [file] : [file, cpioPadding(file.size)];
 }
 
 function sizeOf(piece: InitrdPiece): number {
@@ -140,7 +140,7 @@ async function buildSegments(
 ): Promise<readonly InitrdPiece[]> {
   const segments = segmentsOf(plan.root).filter(({ name }) => name !== MANIFEST_SEGMENT);
   if (plan.config.layout?.kind !== 'solid') return buildAll(plan, segments, compression);
-  return buildAll(plan, [solid(segments)], await hardest(compression));
+  return buildAll(plan, [solid(segments)], await withMaxLevel(compression));
 }
 
 /** The largest begin first, so that none is left over at the end. */

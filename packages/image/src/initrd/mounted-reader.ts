@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { type EntryWithContent, fromRaw, normalizePath, type RawPath } from '@lkt/oci';
-import { fileBytes, readErofs } from '@lkt/formats';
+import { randomAccess, readErofs } from '@lkt/formats';
 import { writeAll } from '../cache.ts';
 import { ROOTS, ROOTS_PATH } from './erofs-roots.ts';
 
@@ -54,7 +54,7 @@ export async function* readMounted(
         'ARCHIVE_INVALID',
         `/${fromRaw(path)}, which is to be mounted, is not there`,
       );
-    for await (const entry of readErofs(await fileBytes(file))) {
+    for await (const entry of readErofs(await randomAccess(file))) {
       const at = below(target, entry.path);
       if (at === '') continue;
       yield entry.type === 'hardlink'

@@ -1,5 +1,5 @@
 import { zstdFrameHeader, zstdRawBlocks } from '@lkt/oci';
-import { cpioHeader, cpioTrailer, padding } from '@lkt/formats';
+import { cpioHeader, cpioTrailer, cpioPadding } from '@lkt/formats';
 import type { CachedFile, CachedRange } from '../cache.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import type { PackedContent } from '../tree/packed-files.ts';
@@ -54,9 +54,9 @@ function archivesOf(entries: readonly PackedEntry[]): readonly InitrdPiece[] {
     const { range, windowLog } = content;
     const start = startOf(names, windowLog);
     const size = names.at(-1)?.size ?? 0;
-    const end = zstdRawBlocks(Buffer.concat([padding(size), cpioTrailer()]), { isLast: true });
+    const end = zstdRawBlocks(Buffer.concat([cpioPadding(size), cpioTrailer()]), { isLast: true });
     pieces.push(Buffer.concat([...atHand, start]), range);
-    atHand = [end, padding(start.length + range.size + end.length)];
+    atHand = [end, cpioPadding(start.length + range.size + end.length)];
   }
   if (atHand.length > 0) pieces.push(Buffer.concat(atHand));
   return pieces;

@@ -1,6 +1,6 @@
 import { digestOf, LktError, BufferPool } from '@lkt/core';
 import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
-import { checkFits, type CpioInode, cpioHeader, cpioTrailer, padding } from '@lkt/formats';
+import { checkCpioEntry, type CpioInode, cpioHeader, cpioTrailer, cpioPadding } from '@lkt/formats';
 import { entryRow } from '../tree/entry-row.ts';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
@@ -36,7 +36,7 @@ export function segmentsOf(root: Root): readonly Segment[] {
     const others = own.others.filter(({ path }) => !isBoot(path));
     const directories = own.directories.filter((path) => !isBoot(path));
     if (others.length + directories.length === 0) continue;
-    for (const entry of others) checkFits(entry, part.label);
+    for (const entry of others) checkCpioEntry(entry, part.label);
     const group = groups.get(part.segment) ?? { parts: [], directories: new Set() };
     group.parts.push({ part, others });
     for (const path of directories) group.directories.add(path);
@@ -99,7 +99,7 @@ export async function* segmentArchive(segment: Segment): AsyncGenerator<Uint8Arr
       }
       const body = Buffer.from(entry.link ?? '', 'latin1');
       const header = cpioHeader(entry, inodes.next(1), body.length);
-      for (const block of blocks.add(header, body, padding(body.length))) yield block;
+      for (const block of blocks.add(header, body, cpioPadding(body.length))) yield block;
     }
     yield* archiveFiles(part, files, inodes, blocks);
   }
@@ -131,7 +131,7 @@ async function* archiveFiles(
       for (const block of blocks.add(chunk)) yield block;
     }
     if (size !== last.size) throw wrongSize(last, part, size);
-    for (const block of blocks.add(padding(last.size))) yield block;
+    for (const block of blocks.add(cpioPadding(last.size))) yield block;
   }
   const [lost] = missing;
   if (lost !== undefined)

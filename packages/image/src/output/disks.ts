@@ -6,7 +6,7 @@ import {
   dynamicVhdBytes,
   type EfiSigner,
   fileSystemOf,
-  FIRST_SECTOR,
+  FIRST_PARTITION_SECTOR,
   type FsEntry,
   gptDisk,
   inMemory,
@@ -21,7 +21,7 @@ import {
   qcow2Bytes,
   rawBytes,
   roundUp,
-  SECTOR,
+  SECTOR_SIZE,
   sparseTar,
   syslinuxConfig,
   type Uki,
@@ -164,7 +164,7 @@ function efiDisk(uki: Content, { ids }: BootContents, size: number): Disk {
     kind: 'fat32',
     id: ids.id,
     label: LABEL,
-    hidden: FIRST_SECTOR,
+    hidden: FIRST_PARTITION_SECTOR,
   });
   return gptDisk(fat.disk(), ids, size);
 }
@@ -183,7 +183,7 @@ function biosDisk({ bootLoader, kernel, initrd, cmdline, ids }: BootContents, si
       { path: 'kernel', ...kernel },
       { path: 'initrd.img', ...contentOf(initrd) },
     ],
-    { kind: 'fat32', id: ids.id, label: LABEL, hidden: FIRST_SECTOR },
+    { kind: 'fat32', id: ids.id, label: LABEL, hidden: FIRST_PARTITION_SECTOR },
   );
   installed = installSyslinux(installed, fat.sectorOf('ldlinux.sys'));
   return mbrDisk(fat.disk(installed.bootSector), { code: bootLoader.mbr, id: ids.id }, size);
@@ -212,7 +212,7 @@ function efiIso(uki: Content, { ids }: BootContents): IsoImage {
             isActive: false,
             start: (place?.start ?? 0) * SECTORS,
             // In whole ones of the image, as the boot catalog says.
-            sectors: roundUp(fat.size, SECTOR * SECTORS) / SECTOR,
+            sectors: roundUp(fat.size, SECTOR_SIZE * SECTORS) / SECTOR_SIZE,
           },
         ]),
     },
@@ -265,7 +265,7 @@ function biosIso({ bootLoader, kernel, initrd, cmdline, ids }: BootContents): Is
       const code = Buffer.concat([bootLoader.isoMbr.subarray(0, ISOLINUX_PLACE)], 440);
       code.writeUInt32LE((place?.start ?? 0) * SECTORS, ISOLINUX_PLACE);
       return masterBootRecord(code, ids.id, [
-        { type: HIDDEN_NTFS, isActive: true, start: 0, sectors: size / SECTOR },
+        { type: HIDDEN_NTFS, isActive: true, start: 0, sectors: size / SECTOR_SIZE },
       ]);
     },
   });

@@ -9,7 +9,7 @@ import {
   planIso,
   planSquashfs,
   planVerity,
-  verityDevice,
+  verityCmdline,
   type VerityRoot,
 } from '@lkt/formats';
 import { singleChunk } from '@lkt/oci';
@@ -78,7 +78,7 @@ export async function rootDisks(
     outputs.push({
       name: `${name}-erofs-cmdline`,
       bytes: () =>
-        singleChunk(Buffer.from(cmdline('erofs', `${verityDevice(root(), DISK)} root=/dev/dm-0`))),
+        singleChunk(Buffer.from(cmdline('erofs', `${verityCmdline(root(), DISK)} root=/dev/dm-0`))),
     });
   }
   if (wanted.includes('kernel+iso')) {

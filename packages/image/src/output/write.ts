@@ -12,7 +12,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { type Digest, digestOf, ioError, isErrno } from '@lkt/core';
 import { createAsyncDigester, fileChunks, singleChunk } from '@lkt/oci';
-import { areZeros } from '@lkt/formats';
+import { isZeroChunk } from '@lkt/formats';
 import { writeAll } from '../cache.ts';
 import { matchesDigest } from './matches-digest.ts';
 import type { KnownFiles } from './known-files.ts';
@@ -203,7 +203,7 @@ async function writePieces(
   let copy = Buffer.of();
   for await (const piece of bytes) {
     signal?.throwIfAborted();
-    const writing = areZeros(piece) ? undefined : writeAll(file, piece, digester.size);
+    const writing = isZeroChunk(piece) ? undefined : writeAll(file, piece, digester.size);
     // Where the hash fails, nobody waits for it but the close of the file.
     writing?.catch(() => undefined);
     await hashing;
@@ -230,7 +230,7 @@ async function writeHeaded(
   let end = 0;
   for await (const piece of bytes) {
     signal?.throwIfAborted();
-    if (!areZeros(piece)) await writeAll(file, piece, end);
+    if (!isZeroChunk(piece)) await writeAll(file, piece, end);
     end += piece.length;
   }
   await file.truncate(end);
