@@ -1,7 +1,7 @@
 import type { TargetConfiguration } from '@nx/devkit';
 import { canonicalJson, digestHex, digestOf } from '@lkt/core';
 import { ENGINE_EPOCH, parsePlatform } from '@lkt/oci';
-import { isFor, layoutName, type PackageNode } from '@lkt/pkg';
+import { supportsPlatforms, layoutName, type PackageNode } from '@lkt/pkg';
 import { buildWords, runTarget, ymlWords } from './command.ts';
 import type { ModelPackage } from './model.ts';
 import type { Settings } from './options.ts';
@@ -31,7 +31,9 @@ export function packageTargets(
     cache: false,
     metadata: { description: 'Check who has signed the package' },
   };
-  if (!isFor(node.item, platforms.length === 0 ? undefined : platforms.map(parsePlatform)))
+  if (
+    !supportsPlatforms(node.item, platforms.length === 0 ? undefined : platforms.map(parsePlatform))
+  )
     return { verify };
   return {
     'pkg-build': {

@@ -9,13 +9,24 @@ export {
   storeState,
 } from './action-cache/record-action.ts';
 export { expandCapabilities } from './container/capabilities.ts';
-export { type Device, MODE } from './container/devices.ts';
+export { type Device, FILE_MODE } from './container/devices.ts';
 export { type Mount } from './container/mounts.ts';
 export { type Resources } from './container/resources.ts';
 export { NAMESPACES, type RuntimeSettings } from './container/runtime.ts';
 export { type Seccomp } from './container/seccomp.ts';
-export { type After, type OnFailure, type Ready, type Restart } from './container/supervision.ts';
-export { type Id, ID, parseLabel, type Settings, withSettings } from './container/settings.ts';
+export {
+  type ServiceDependency,
+  type FailureAction,
+  type ReadinessCheck,
+  type RestartPolicy,
+} from './container/supervision.ts';
+export {
+  type IdOrName,
+  ID_OR_NAME,
+  parseLabel,
+  type Settings,
+  withSettings,
+} from './container/settings.ts';
 export { affectedPackages } from './workspace/affected.ts';
 export { packageCacheAreas } from './cache-areas.ts';
 export type { GivenArg } from './build-yml/build-args.ts';
@@ -52,13 +63,19 @@ export {
 } from './workspace/package-states.ts';
 export { layoutName } from './build/layouts.ts';
 export { lockPackage, type LockPackageOptions, type LockReport } from './debian/lock.ts';
-export { type PinChange, type PinReport, pinWorkspace } from './pins/pin.ts';
-export { isFor } from './workspace/platforms.ts';
-export { checkPin, missingPin, pinOf, problemError, type ReferenceProblem } from './pins/pins.ts';
+export { type PinChange, type PinReport, pinWorkspace } from './pins/pin-workspace.ts';
+export { supportsPlatforms } from './workspace/platforms.ts';
+export {
+  checkPin,
+  missingPin,
+  pinOf,
+  referenceError,
+  type ReferenceProblem,
+} from './pins/check-pin.ts';
 export { readAttestations } from './attest/read-attestations.ts';
 export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
-export { type Edit, repin, rewriteReferences } from './pins/rewrite.ts';
-export { showTags, sourceNames, type TagOptions } from './pins/show-tag.ts';
+export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';
+export { showTags, sourceReferences, type TagOptions } from './pins/show-tag.ts';
 export { type HashOptions, type SourceHash, sourceHash } from './sources/source-hash.ts';
 export {
   openWorkspace,
@@ -76,7 +93,11 @@ export {
 export { writeFileWhole } from './write-file.ts';
 export { type FetchImage } from './build/other-images.ts';
 export { type PackagePushOptions, type PushedPackage, pushPackages } from './push/push.ts';
-export type { TargetOptions } from './push/push-work.ts';
+export type { TargetOptions } from './push/push-plan.ts';
 export { signPackages, type SignedReference, signReference } from './push/sign.ts';
 export { committedReferences, type PackageManifest, pushManifests } from './push/manifest.ts';
-export { attestRebuilds, type AttestedRebuild, type RebuildOptions } from './attest/rebuild.ts';
+export {
+  attestRebuilds,
+  type AttestedRebuild,
+  type RebuildOptions,
+} from './attest/attest-rebuilds.ts';

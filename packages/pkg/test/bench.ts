@@ -3,7 +3,7 @@ import { openStore, type Store } from '@lkt/oci';
 import type { BuildOptions } from '../src/build/build-options.ts';
 import { buildPackages } from '../src/build/build.ts';
 import type { BuiltPackage } from '../src/build/built-package.ts';
-import { pinWorkspace } from '../src/pins/pin.ts';
+import { pinWorkspace } from '../src/pins/pin-workspace.ts';
 import { openWorkspace, type Workspace } from '../src/workspace/workspace.ts';
 import { checkout, ENV, temporary } from '../../git/test/checkout.ts';
 import { PlainEngine } from './plain-engine.ts';

@@ -8,7 +8,7 @@ import type { GivenArg } from '../src/build-yml/build-args.ts';
 import type { BuildOptions } from '../src/build/build-options.ts';
 import { buildPackages } from '../src/build/build.ts';
 import type { BuiltPackage } from '../src/build/built-package.ts';
-import { pinOf, type ReferenceProblem } from '../src/pins/pins.ts';
+import { pinOf, type ReferenceProblem } from '../src/pins/check-pin.ts';
 import { resolveImages } from '../src/pins/resolve-images.ts';
 import { bench, FILES } from './bench.ts';
 import { commit, git, write } from '../../git/test/checkout.ts';

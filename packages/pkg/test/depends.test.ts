@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { parsePlatform, readTar, type Store, writeImage, writeIndex, writeLayer } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import type { BuiltPackage } from '../src/build/built-package.ts';
-import { pinOf } from '../src/pins/pins.ts';
+import { pinOf } from '../src/pins/check-pin.ts';
 import { readAttestations } from '../src/attest/read-attestations.ts';
 import { bench, type Bench, FILES } from './bench.ts';
 import { write } from '../../git/test/checkout.ts';

@@ -5,7 +5,7 @@ import { flatten, loadImage, openStore, readFile } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import type { BuildOptions } from '../src/build/build-options.ts';
 import { buildPackages } from '../src/build/build.ts';
-import { pinWorkspace } from '../src/pins/pin.ts';
+import { pinWorkspace } from '../src/pins/pin-workspace.ts';
 import { openWorkspace, type Workspace } from '../src/workspace/workspace.ts';
 import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 

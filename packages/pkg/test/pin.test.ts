@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { openStore } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import type { BuildOptions } from '../src/build/build-options.ts';
-import { type PinReport, pinWorkspace } from '../src/pins/pin.ts';
-import { repin, rewriteReferences } from '../src/pins/rewrite.ts';
+import { type PinReport, pinWorkspace } from '../src/pins/pin-workspace.ts';
+import { withPin, applyEdits } from '../src/pins/text-edit.ts';
 import { openWorkspace } from '../src/workspace/workspace.ts';
 import { checkout, commit, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 import { PlainEngine } from './plain-engine.ts';
@@ -157,12 +157,12 @@ it.each([
   ['docker.io/lkt/x:old@sha256:e', 'docker.io/lkt/x:h@sha256:d'],
   ['localhost:5000/lkt/x', 'localhost:5000/lkt/x:h@sha256:d'],
 ])('pins %s', (written, expected) => {
-  expect(repin(written, 'localhost:5000/lkt/x:h@sha256:d')).toBe(expected);
+  expect(withPin(written, 'localhost:5000/lkt/x:h@sha256:d')).toBe(expected);
 });
 
 it('applies edits in any order', () => {
   expect(
-    rewriteReferences('ab cd ef', [
+    applyEdits('ab cd ef', [
       { offset: 6, length: 2, replacement: 'EEE' },
       { offset: 0, length: 2, replacement: '' },
     ]),

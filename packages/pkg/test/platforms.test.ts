@@ -3,7 +3,7 @@ import { parseIndex, parsePlatform, writeIndex } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { buildPackages } from '../src/build/build.ts';
 import type { BuiltPackage } from '../src/build/built-package.ts';
-import { pinOf } from '../src/pins/pins.ts';
+import { pinOf } from '../src/pins/check-pin.ts';
 import { bench, type Bench } from './bench.ts';
 import { commit, write } from '../../git/test/checkout.ts';
 

@@ -12,7 +12,7 @@ import {
   type YamlValue,
 } from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
-import { ID, type Id, MODE } from '@lkt/pkg';
+import { ID_OR_NAME, type IdOrName, FILE_MODE } from '@lkt/pkg';
 
 /** One entry of `files`. */
 export interface FileEntry {
@@ -20,8 +20,8 @@ export interface FileEntry {
   readonly content: FileContent;
   readonly optional: boolean;
   readonly mode?: number;
-  readonly uid: Id;
-  readonly gid: Id;
+  readonly uid: IdOrName;
+  readonly gid: IdOrName;
   readonly at: YamlValue;
 }
 
@@ -54,9 +54,9 @@ const FIELDS = record({
   ),
   metadata: omitEmpty(choice('json', 'yaml', ''), 'the config itself, merged'),
   optional: withDefault(boolean, false, 'leave it out when the source is not there'),
-  mode: optional(MODE, 'in octal, in quotes'),
-  uid: optional(ID, 'a number, or the name of a container'),
-  gid: optional(ID, 'a number, or the name of a container'),
+  mode: optional(FILE_MODE, 'in octal, in quotes'),
+  uid: optional(ID_OR_NAME, 'a number, or the name of a container'),
+  gid: optional(ID_OR_NAME, 'a number, or the name of a container'),
 });
 
 const FILE: YamlType<FileEntry> = FIELDS.transform(

@@ -1,6 +1,6 @@
 import type { SourceFile } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
-import { type Edit, repin, rewriteReferences } from '@lkt/pkg';
+import { type TextEdit, withPin, applyEdits } from '@lkt/pkg';
 import { imageReferencesOf, type SystemConfig } from './config.ts';
 import { errorAt } from './fields.ts';
 
@@ -36,13 +36,13 @@ export function pinConfig(
   pins: ReadonlyMap<string, string>,
   others: ReadonlyMap<string, string> = new Map(),
 ): PinnedConfig {
-  const edits: Edit[] = [];
+  const edits: TextEdit[] = [];
   const changes: { line: number; from: string; to: string }[] = [];
   for (const { text: from, reference, at } of imageReferencesOf(config)) {
     if (at.file !== file || reference === undefined || at.range === undefined) continue;
     const { domain, path } = reference;
     const pin = pins.get(familiarReference({ domain, path }));
-    const to = pin === undefined ? (others.get(from) ?? from) : repin(from, pin);
+    const to = pin === undefined ? (others.get(from) ?? from) : withPin(from, pin);
     if (to === from) continue;
     // The value may be in quotes.
     const offset = file.text.indexOf(from, at.range[0]);
@@ -53,5 +53,5 @@ export function pinConfig(
     edits.push({ offset, length: from.length, replacement: to });
     changes.push({ line: at.position.line, from, to });
   }
-  return { text: rewriteReferences(file.text, edits), changes };
+  return { text: applyEdits(file.text, edits), changes };
 }

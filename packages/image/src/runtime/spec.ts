@@ -1,7 +1,7 @@
 import {
   type Device,
   expandCapabilities,
-  type Id,
+  type IdOrName,
   type Resources,
   type Seccomp,
   type Settings,
@@ -58,7 +58,7 @@ function processOf(settings: Settings, { ids }: SpecContext): GoValue {
 }
 
 /** @throws LktError CONFIG_INVALID at a name that is not that of a container */
-export function numericId(id: Id, ids: ReadonlyMap<string, number>): number {
+export function numericId(id: IdOrName, ids: ReadonlyMap<string, number>): number {
   if (typeof id === 'number') return id;
   const number = ids.get(id.name);
   if (number !== undefined) return number;

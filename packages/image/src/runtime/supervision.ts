@@ -1,15 +1,21 @@
 import { nearest } from '@lkt/core';
-import type { After, OnFailure, Ready, Restart, Settings } from '@lkt/pkg';
+import type {
+  ServiceDependency,
+  FailureAction,
+  ReadinessCheck,
+  RestartPolicy,
+  Settings,
+} from '@lkt/pkg';
 import type { GoValue } from '../go-json.ts';
 
 export type Section = 'onboot' | 'onshutdown' | 'services';
 
 /** What init does around a container beside running it, where that is not what LinuxKit's does. */
 export interface Supervision {
-  readonly restart?: Exclude<Restart, 'never'>;
-  readonly after?: readonly After[];
-  readonly ready?: Ready;
-  readonly onfailure?: Exclude<OnFailure, 'continue'>;
+  readonly restart?: Exclude<RestartPolicy, 'never'>;
+  readonly after?: readonly ServiceDependency[];
+  readonly ready?: ReadinessCheck;
+  readonly onfailure?: Exclude<FailureAction, 'continue'>;
 }
 
 /** Which fields say so, and in which sections they mean something. */
@@ -49,7 +55,7 @@ export function supervisionJson({ restart, after, ready, onfailure }: Supervisio
  * Checks that every service can start: those that it starts after are there, and none waits for itself.
  * @throws LktError CONFIG_INVALID at the name in `after`
  */
-export function checkOrder(after: ReadonlyMap<string, readonly After[]>): void {
+export function checkOrder(after: ReadonlyMap<string, readonly ServiceDependency[]>): void {
   for (const [service, names] of after) {
     for (const { name, at } of names) {
       if (after.has(name)) continue;
@@ -63,7 +69,7 @@ export function checkOrder(after: ReadonlyMap<string, readonly After[]>): void {
   const [first] = waiting.keys();
   if (first === undefined) return;
   // Whoever still waits does so for another one that does: the way comes back to itself.
-  const way = new Map<string, After>();
+  const way = new Map<string, ServiceDependency>();
   for (let service = first; ;) {
     const next = waiting.get(service)?.find(({ name }) => waiting.has(name));
     if (next === undefined) throw new Error(`${service} waits for nobody`);
@@ -79,8 +85,8 @@ export function checkOrder(after: ReadonlyMap<string, readonly After[]>): void {
 
 /** The services that are left when each that can start has started. */
 function withoutStarting(
-  after: ReadonlyMap<string, readonly After[]>,
-): ReadonlyMap<string, readonly After[]> {
+  after: ReadonlyMap<string, readonly ServiceDependency[]>,
+): ReadonlyMap<string, readonly ServiceDependency[]> {
   const waiting = new Map(after);
   const followers = new Map<string, string[]>();
   const missing = new Map<string, number>();

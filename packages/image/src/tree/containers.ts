@@ -1,6 +1,6 @@
 import type { Digest } from '@lkt/core';
 import { parentPath, type RawPath, toRaw } from '@lkt/oci';
-import type { After } from '@lkt/pkg';
+import type { ServiceDependency } from '@lkt/pkg';
 import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
 import { guestFeatures, requireFeatures, requireLayout } from '../runtime/guest-features.ts';
 import { imageDefaults } from '../runtime/image-defaults.ts';
@@ -62,7 +62,7 @@ class Bundler {
   /** Whether the root of an image is a file system of its own, which nobody can write. */
   readonly #isMounted: boolean;
   /** The services that each service starts after. */
-  readonly after = new Map<string, readonly After[]>();
+  readonly after = new Map<string, readonly ServiceDependency[]>();
 
   constructor(config: SystemConfig, images: SourceImages, features: ReadonlySet<string>) {
     this.#images = images;

@@ -7,7 +7,7 @@ import {
   isOfItsTag,
   missingPin,
   type Package,
-  problemError,
+  referenceError,
   type ReferenceProblem,
   type Workspace,
 } from '@lkt/pkg';
@@ -164,5 +164,5 @@ function builtHere(reference: string, digest: Digest): TrustedImage {
 }
 
 function failure(query: ImageQuery, problem: ReferenceProblem): LktError {
-  return query.error?.(problem) ?? problemError(problem);
+  return query.error?.(problem) ?? referenceError(problem);
 }

@@ -37,7 +37,7 @@ export function checkoutState(
 }
 
 /** Returns the source hash of a package with these source directories, 40 hex digits. */
-export function hashOfDirs({ top, trees }: CheckoutState, dirs: readonly string[]): string {
+export function sourceHashOf({ top, trees }: CheckoutState, dirs: readonly string[]): string {
   return combineTrees(dirs.map((dir) => trees[relative(top, dir)] ?? ''));
 }
 

@@ -5,7 +5,7 @@ import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { TRUST_FILES } from '../workspace/trust-file.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { checkoutState, hashOfDirs } from './checkout-state.ts';
+import { checkoutState, sourceHashOf } from './checkout-state.ts';
 import { type FileState, fileState, fileStates } from './file-state.ts';
 import type { CachedAction } from './find-action.ts';
 import { sourceDirs } from './source-dirs.ts';
@@ -53,7 +53,7 @@ export function recordAction<Result>(
   const checkout = checkoutState(start, [...packages].flatMap(sourceDirs), env);
   if (checkout === undefined || checkout.top !== workspace.gitTop) return undefined;
   for (const [item, hash] of hashes)
-    if (hash.dirty || hash.committed !== hashOfDirs(checkout, sourceDirs(item))) return undefined;
+    if (hash.dirty || hash.committed !== sourceHashOf(checkout, sourceDirs(item))) return undefined;
   const states: Record<string, FileState> = {};
   for (const [file, state] of files) {
     if (state === undefined || state !== fileState(file)) return undefined;

@@ -114,7 +114,7 @@ export class Attester {
  * Returns the digests of the attestations that builds on this machine wrote. Any other document
  * beside an image came from a registry, and anyone with access there may have written it.
  */
-export async function writtenHere(store: Store): Promise<ReadonlySet<Digest>> {
+export async function ownAttestations(store: Store): Promise<ReadonlySet<Digest>> {
   const found = new Set<Digest>();
   const names = await readdir(cacheFilePath(store, 'records', '')).catch((error: unknown) => {
     if (isErrno(error, 'ENOENT')) return [];

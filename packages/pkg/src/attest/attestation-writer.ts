@@ -26,12 +26,12 @@ import type {
 } from './attest.ts';
 import { archivedComponents, dependenciesOf } from './build-dependencies.ts';
 import { debsOf } from './deb-components.ts';
-import { ImageKnowledge } from './image-knowledge.ts';
+import { KnownImages } from './known-images.ts';
 
 /** Writes the attestations of one package. */
 export class AttestationWriter {
   readonly #store: Store;
-  readonly #knowledge: ImageKnowledge;
+  readonly #knowledge: KnownImages;
   readonly #signal: AbortSignal | undefined;
 
   /** @param known images of packages by manifest digest, including those that the package uses */
@@ -41,7 +41,7 @@ export class AttestationWriter {
     signal: AbortSignal | undefined,
   ) {
     this.#store = store;
-    this.#knowledge = new ImageKnowledge(store, known, signal);
+    this.#knowledge = new KnownImages(store, known, signal);
     this.#signal = signal;
   }
 

@@ -45,7 +45,7 @@ export async function resolveBuildArgs(
       const dir = resolve(arg.dir, value.slice('pkg:'.length));
       resolved.push({ name: arg.name, package: await packageOf(workspace, dir, arg) });
     } else if (value.startsWith('pkgs:')) {
-      resolved.push(...(await several(workspace, item, arg, value.slice('pkgs:'.length))));
+      resolved.push(...(await expandPattern(workspace, item, arg, value.slice('pkgs:'.length))));
     } else {
       throw arg.at.error(`"${arg.value}" is not a calculated value`, {
         fix: `use ${PREFIX}pkg:DIRECTORY or ${PREFIX}pkgs:PATTERN`,
@@ -94,7 +94,7 @@ async function packageOf(workspace: Workspace, dir: string, arg: GivenArg): Prom
   }
 }
 
-async function several(
+async function expandPattern(
   workspace: Workspace,
   item: Package,
   arg: GivenArg,
@@ -105,7 +105,7 @@ async function several(
       fix: `write it as ${arg.name}_%=${arg.value}`,
     });
   }
-  const dirs = (await matching(resolve(arg.dir, pattern))).filter((dir) => dir !== item.dir);
+  const dirs = (await matchDirs(resolve(arg.dir, pattern))).filter((dir) => dir !== item.dir);
   if (dirs.length === 0) throw arg.at.error(`no directory matches "${pattern}"`);
   const packages = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
   return packages.map((found) => ({
@@ -118,9 +118,9 @@ async function several(
  * Returns the directories that match, sorted. Skips hidden ones, as LinuxKit does. `*` does not
  * match a slash.
  */
-async function matching(pattern: string): Promise<string[]> {
+async function matchDirs(pattern: string): Promise<string[]> {
   if (!/[*?[]/.test(pattern)) return (await isDirectory(pattern)) ? [pattern] : [];
-  const parents = await matching(dirname(pattern));
+  const parents = await matchDirs(dirname(pattern));
   const found: string[] = [];
   for (const parent of parents) {
     for (const name of (await readdir(parent)).toSorted((a, b) => (a < b ? -1 : 1))) {

@@ -38,8 +38,8 @@ export interface DockerImage {
 }
 
 const IMAGES: YamlType<DockerImages> = record({
-  'target-dir': optional(text().transform(archivePlace), 'directory for one archive per image'),
-  target: optional(text().transform(archivePlace), 'path of one archive of all images'),
+  'target-dir': optional(text().transform(archivePath), 'directory for one archive per image'),
+  target: optional(text().transform(archivePath), 'path of one archive of all images'),
   'from-file': optional(
     text().transform((_path, at) => ({ path: relativePath(at), at })),
     'file of the package with one reference per line, instead of list',
@@ -79,7 +79,7 @@ export const DEPENDS: YamlType<DockerImages | undefined> = record({
   ),
 }).transform((depends) => depends['docker-images']);
 
-function archivePlace(
+function archivePath(
   _path: string,
   at: YamlValue,
 ): { readonly path: RawPath; readonly at: YamlValue } {

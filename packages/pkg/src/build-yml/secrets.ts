@@ -14,7 +14,7 @@ export function secretsFor(
   given: ReadonlyMap<string, SecretSource>,
 ): ReadonlyMap<string, SecretSource> {
   const declared = new Set(item.secrets.map(({ id }) => id));
-  refuseUndeclared(dockerfile, declared);
+  requireDeclared(dockerfile, declared);
   return new Map(
     [...declared].map((id) => {
       const source = given.get(id);
@@ -26,7 +26,7 @@ export function secretsFor(
   );
 }
 
-function refuseUndeclared({ stages, file }: Dockerfile, declared: ReadonlySet<string>): void {
+function requireDeclared({ stages, file }: Dockerfile, declared: ReadonlySet<string>): void {
   for (const instruction of stages.flatMap(({ instructions }) => instructions)) {
     if (instruction.keyword !== 'RUN') continue;
     for (const { type, id, target, flag } of instruction.mounts) {

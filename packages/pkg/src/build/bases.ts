@@ -2,7 +2,7 @@ import { type Digest, sourceError } from '@lkt/core';
 import { type Descriptor, parsePlatform, type Store, writeIndex } from '@lkt/oci';
 import type { BuiltPackage } from './built-package.ts';
 import { checkOther, type OtherImages } from './other-images.ts';
-import { checkPin, inOrder, type ReferenceProblem, samePlatform } from '../pins/pins.ts';
+import { checkPin, inOrder, type ReferenceProblem, samePlatform } from '../pins/check-pin.ts';
 import type { ImageUse, Recipe } from './recipe.ts';
 import type { Package } from '../workspace/workspace.ts';
 

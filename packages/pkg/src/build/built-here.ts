@@ -3,7 +3,7 @@ import type { Reference } from '@lkt/oci';
 import type { BuildOptions } from './build-options.ts';
 import type { BuiltPackage } from './built-package.ts';
 import { buildPackages } from './build.ts';
-import { checkPin } from '../pins/pins.ts';
+import { checkPin } from '../pins/check-pin.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
 /** Whether a package was built here from the source that its tag names. Outside git nothing says what a tag is of. */

@@ -12,7 +12,7 @@ import {
   writeIndex,
   writeLayoutDirectory,
 } from '@lkt/oci';
-import { indexManifests } from '../pins/pins.ts';
+import { indexManifests } from '../pins/check-pin.ts';
 import { writeResult } from './results.ts';
 import type { Package } from '../workspace/workspace.ts';
 

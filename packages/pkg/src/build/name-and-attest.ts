@@ -1,7 +1,7 @@
 import { type Store, writeIndex } from '@lkt/oci';
 import type { AttestedPackage, Attester } from '../attest/attest.ts';
 import type { BuiltPackage } from './built-package.ts';
-import { inOrder } from '../pins/pins.ts';
+import { inOrder } from '../pins/check-pin.ts';
 import { type TaggedPackage, tagPackage } from './tag-package.ts';
 
 /** Gives a package that was built its names in the store, and its documents. */

@@ -8,7 +8,7 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
-import { indexManifests, missingPin, type ReferenceProblem } from '../pins/pins.ts';
+import { indexManifests, missingPin, type ReferenceProblem } from '../pins/check-pin.ts';
 
 /**
  * Brings an image into the store, by its digest, and gives it its name there.

@@ -11,7 +11,7 @@ import {
 } from '@lkt/oci';
 import { isCalculated } from '../build-yml/build-args.ts';
 import type { OtherImages } from './other-images.ts';
-import type { ReferenceProblem } from '../pins/pins.ts';
+import type { ReferenceProblem } from '../pins/check-pin.ts';
 import type { Recipe } from './recipe.ts';
 import { writeResult } from './results.ts';
 import type { Package } from '../workspace/workspace.ts';

@@ -1,5 +1,5 @@
 import { type Descriptor, parseReference, type Platform, type Store, writeIndex } from '@lkt/oci';
-import { indexManifests, inOrder, samePlatform, storeName } from '../pins/pins.ts';
+import { indexManifests, inOrder, samePlatform, storeName } from '../pins/check-pin.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { renderTag } from '../pins/tag.ts';
 import type { Package } from '../workspace/workspace.ts';

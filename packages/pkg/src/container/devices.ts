@@ -22,7 +22,7 @@ export interface Device {
 }
 
 /** Parses a file mode: an octal number in quotes. */
-export const MODE: YamlType<number> = text({
+export const FILE_MODE: YamlType<number> = text({
   matches: /^0?[0-7]{1,4}$/,
   problem: (mode) => `"${mode}" is not a file mode`,
   fix: 'write it in octal, such as "0644"',
@@ -39,7 +39,7 @@ export const DEVICES: YamlType<readonly Device[]> = list(
     ),
     major: withDefault(NUMBER, 0, 'major number'),
     minor: withDefault(NUMBER, 0, 'minor number'),
-    mode: omitEmpty(MODE, 'file mode in octal, in quotes'),
+    mode: omitEmpty(FILE_MODE, 'file mode in octal, in quotes'),
   }).transform(({ mode, ...device }, value) => {
     if (device.path === 'all') return { ...device, mode: 0 };
     if (mode === undefined && value.entries().get('mode')?.isNull() !== false)

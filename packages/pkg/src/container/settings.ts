@@ -28,18 +28,18 @@ import { type Rlimit, RLIMITS } from './rlimits.ts';
 import { RUNTIME, type RuntimeSettings } from './runtime.ts';
 import { SECCOMP, type Seccomp } from './seccomp.ts';
 import {
-  AFTER,
-  type After,
-  ON_FAILURE,
-  type OnFailure,
-  READY,
-  type Ready,
-  RESTART,
-  type Restart,
+  SERVICE_DEPENDENCIES,
+  type ServiceDependency,
+  FAILURE_ACTION,
+  type FailureAction,
+  READINESS_CHECK,
+  type ReadinessCheck,
+  RESTART_POLICY,
+  type RestartPolicy,
 } from './supervision.ts';
 
 /** A numeric id, or the name of a container that stands for the id of that container. */
-export type Id = number | { readonly name: string; readonly at: YamlValue };
+export type IdOrName = number | { readonly name: string; readonly at: YamlValue };
 
 /**
  * The settings of a container: all fields of an image config entry except name and image, or the
@@ -65,9 +65,9 @@ export interface Settings {
   readonly readonly?: boolean;
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
-  readonly uid?: Id;
-  readonly gid?: Id;
-  readonly additionalGids?: readonly Id[];
+  readonly uid?: IdOrName;
+  readonly gid?: IdOrName;
+  readonly additionalGids?: readonly IdOrName[];
   readonly noNewPrivileges?: boolean;
   readonly hostname?: string;
   readonly oomScoreAdj?: number;
@@ -83,10 +83,10 @@ export interface Settings {
   readonly seccomp?: Seccomp;
   /** Name of an AppArmor profile that the kernel has loaded. */
   readonly apparmor?: string;
-  readonly restart?: Restart;
-  readonly after?: readonly After[];
-  readonly ready?: Ready;
-  readonly onfailure?: OnFailure;
+  readonly restart?: RestartPolicy;
+  readonly after?: readonly ServiceDependency[];
+  readonly ready?: ReadinessCheck;
+  readonly onfailure?: FailureAction;
 }
 
 const TEXTS = list(text());
@@ -94,10 +94,10 @@ const TEXT_MAP: YamlType<Readonly<Record<string, string>>> = mapping(text()).tra
   Object.fromEntries(map),
 );
 
-export const ID: YamlType<Id> = either(
+export const ID_OR_NAME: YamlType<IdOrName> = either(
   integer(0, 2 ** 32 - 1, (number) => `${number} is not an id: ids go from 0 to 4294967295`),
   (value) => !value.isString(),
-  text().transform((name, at): Id => (name === '' || name === 'root' ? 0 : { name, at })),
+  text().transform((name, at): IdOrName => (name === '' || name === 'root' ? 0 : { name, at })),
 );
 
 const FIELDS = {
@@ -127,9 +127,9 @@ const FIELDS = {
   readonly: optional(boolean, 'whether the root file system is read-only'),
   maskedPaths: optional(TEXTS, 'paths to hide from the container'),
   readonlyPaths: optional(TEXTS, 'read-only paths'),
-  uid: optional(ID, 'user id: a number, or the name of a container with its own id'),
-  gid: optional(ID, 'group id: a number, or the name of a container with its own id'),
-  additionalGids: optional(list(ID), 'further group ids'),
+  uid: optional(ID_OR_NAME, 'user id: a number, or the name of a container with its own id'),
+  gid: optional(ID_OR_NAME, 'group id: a number, or the name of a container with its own id'),
+  additionalGids: optional(list(ID_OR_NAME), 'further group ids'),
   noNewPrivileges: optional(
     boolean,
     'whether to prevent programs from gaining privileges, such as by setuid',
@@ -149,10 +149,10 @@ const FIELDS = {
   runtime: optional(RUNTIME, 'actions of init for the container'),
   seccomp: optional(SECCOMP, 'filter of system calls'),
   apparmor: omitEmpty(text(), 'AppArmor profile'),
-  restart: optional(RESTART, 'when to restart a service'),
-  after: optional(AFTER, 'services that must be ready before this service starts'),
-  ready: optional(READY, 'readiness check of a service'),
-  onfailure: optional(ON_FAILURE, 'action when an onboot or onshutdown container fails'),
+  restart: optional(RESTART_POLICY, 'when to restart a service'),
+  after: optional(SERVICE_DEPENDENCIES, 'services that must be ready before this service starts'),
+  ready: optional(READINESS_CHECK, 'readiness check of a service'),
+  onfailure: optional(FAILURE_ACTION, 'action when an onboot or onshutdown container fails'),
 } satisfies Fields;
 
 /** Parses settings alone, as in a label. */

@@ -11,13 +11,13 @@ import {
 } from '@lkt/core';
 
 /** Whether init restarts a service that ends. */
-export type Restart = 'never' | 'on-failure' | 'always';
+export type RestartPolicy = 'never' | 'on-failure' | 'always';
 
 /** The action of init when an onboot or onshutdown container fails. */
-export type OnFailure = 'continue' | 'poweroff' | 'reboot';
+export type FailureAction = 'continue' | 'poweroff' | 'reboot';
 
 /** The readiness check of a service. Exactly one of `socket`, `exec` and `log` is set. */
-export interface Ready {
+export interface ReadinessCheck {
   /**
    * Path in the root file system. The service is ready when a Unix socket there accepts
    * connections.
@@ -32,16 +32,16 @@ export interface Ready {
 }
 
 /** The name of a service that must be ready first. */
-export interface After {
+export interface ServiceDependency {
   readonly name: string;
   readonly at: YamlValue;
 }
 
-export const RESTART: YamlType<Restart> = choice('never', 'on-failure', 'always');
+export const RESTART_POLICY: YamlType<RestartPolicy> = choice('never', 'on-failure', 'always');
 
-export const ON_FAILURE: YamlType<OnFailure> = choice('continue', 'poweroff', 'reboot');
+export const FAILURE_ACTION: YamlType<FailureAction> = choice('continue', 'poweroff', 'reboot');
 
-export const AFTER: YamlType<readonly After[]> = list(
+export const SERVICE_DEPENDENCIES: YamlType<readonly ServiceDependency[]> = list(
   text().transform((name, at) => ({ name, at })),
 );
 
@@ -54,7 +54,7 @@ const LINE = text({
   problem: () => 'expected a single line of text',
 });
 
-export const READY: YamlType<Ready> = record({
+export const READINESS_CHECK: YamlType<ReadinessCheck> = record({
   socket: optional(
     ABSOLUTE,
     'path of a Unix socket in the root file system that must accept connections',

@@ -64,7 +64,7 @@ export async function lockPackage(
   for (const platform of platformsOf(item, options.platforms ?? all)) {
     const path = lockPath(item, platform);
     const file = workspace.displayPath(path);
-    const before = await readOld(path, file);
+    const before = await readExisting(path, file);
     const { resolveLock } = await import('@lkt/debian');
     const lock = await resolveLock(debianSpec(item, platform), mirror, {
       store,
@@ -83,7 +83,7 @@ export async function lockPackage(
 /**
  * Returns the existing lock file, without its content if it is invalid: it is about to be replaced.
  */
-async function readOld(
+async function readExisting(
   path: string,
   name: string,
 ): Promise<{ text: string; lock: DebianLock | undefined } | undefined> {

@@ -23,14 +23,14 @@ export async function knownPins(
   };
   for (const reference of others) if (workspace.find(reference) === item) add(reference);
   for (const other of workspace.packages.values()) {
-    const recipe = await readable(recipes, other);
+    const recipe = await readRecipeIfValid(recipes, other);
     for (const use of recipe?.uses ?? []) if (use.package === item) add(use.parsed);
   }
   return found;
 }
 
 /** Returns undefined for an invalid Dockerfile: it has no pins. */
-async function readable(recipes: Recipes, item: Package): Promise<Recipe | undefined> {
+async function readRecipeIfValid(recipes: Recipes, item: Package): Promise<Recipe | undefined> {
   const platforms = item.arches.map((architecture) => ({ os: 'linux', architecture }));
   try {
     return await recipes.get(item, platforms);

@@ -4,7 +4,7 @@ import { Build } from '../build/build.ts';
 import { type BuildOptions, otherImages } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { checkOther } from '../build/other-images.ts';
-import { checkPin, problemError, type ReferenceProblem } from './pins.ts';
+import { checkPin, referenceError, type ReferenceProblem } from './check-pin.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
@@ -79,5 +79,5 @@ async function lookUp(workspace: Workspace, query: ImageQuery): Promise<Wanted> 
 }
 
 function fail(query: ImageQuery, problem: ReferenceProblem | undefined): void {
-  if (problem !== undefined) throw query.error?.(problem) ?? problemError(problem);
+  if (problem !== undefined) throw query.error?.(problem) ?? referenceError(problem);
 }

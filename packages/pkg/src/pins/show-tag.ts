@@ -1,5 +1,5 @@
 import { familiarReference, parseReference } from '@lkt/oci';
-import { storeName } from './pins.ts';
+import { storeName } from './check-pin.ts';
 import type { HashOptions } from '../sources/source-hash.ts';
 import { readSources } from '../sources/sources.ts';
 import { renderTag } from './tag.ts';
@@ -39,7 +39,7 @@ export async function showTags(
  * Returns `org/image:HASH` of each package, with the hash that its sources will have once
  * committed. Omits packages outside git.
  */
-export async function sourceNames(
+export async function sourceReferences(
   workspace: Workspace,
   packages: readonly Package[],
   options: Pick<TagOptions, 'signal'> = {},

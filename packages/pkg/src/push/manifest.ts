@@ -8,7 +8,12 @@ import {
 } from '@lkt/oci';
 import type { MergeResult, Registry } from '@lkt/registry';
 import type { SignerId } from '@lkt/sign';
-import { byArches, requireCommitted, type TargetOptions, targetReference } from './push-work.ts';
+import {
+  compareByArch,
+  requireCommitted,
+  type TargetOptions,
+  targetReference,
+} from './push-plan.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
 import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -66,7 +71,7 @@ export async function pushManifests(
         fix: 'push from a machine of each platform: lkt pkg push --no-manifest DIR',
       });
     }
-    const merge = { compare: byArches(item), replace, signal };
+    const merge = { compare: compareByArch(item), replace, signal };
     const images = [...found.values()];
     const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
     if (release !== undefined) {

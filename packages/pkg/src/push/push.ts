@@ -12,13 +12,13 @@ import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { buildPackages } from '../build/build.ts';
 import {
-  byArches,
+  compareByArch,
   requireCommitted,
   targetName,
   type TargetOptions,
-  type Work,
-  workFor,
-} from './push-work.ts';
+  type PushPlan,
+  planPush,
+} from './push-plan.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
 import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -85,25 +85,25 @@ export async function pushPackages(
       ? []
       : (await buildPackages(workspace, items, { ...build, builtHere: true })).packages;
   for (const one of built) requireCommitted(one.item, sources);
-  const works: Work[] = [];
-  for (const item of items) works.push(await workFor(item, sources, options));
-  for (const work of works) await requireFree(work, options);
+  const plans: PushPlan[] = [];
+  for (const item of items) plans.push(await planPush(item, sources, options));
+  for (const plan of plans) await requireUnusedTags(plan, options);
   const blobs = new KnownBlobs();
   for (const one of built) await blobs.add(store, targetName(one.item, options), imagesOf(one));
   const pushed: PushedPackage[] = [];
   // Push used packages first, so that their blobs can be mounted.
   const place = new Map(built.map(({ item }, index) => [item, index] as const));
-  const sorted = works.toSorted((a, b) => (place.get(a.item) ?? 0) - (place.get(b.item) ?? 0));
-  for (const work of sorted) pushed.push(await push(work, blobs, options));
+  const sorted = plans.toSorted((a, b) => (place.get(a.item) ?? 0) - (place.get(b.item) ?? 0));
+  for (const plan of sorted) pushed.push(await push(plan, blobs, options));
   return items.flatMap((item) => pushed.find((one) => one.item === item) ?? []);
 }
 
 /** Fails before anything is sent if a tag is taken. */
-async function requireFree(
-  { item, target, images }: Work,
+async function requireUnusedTags(
+  { item, target, images }: PushPlan,
   { registry, manifest = true, replace, release, signal }: PackagePushOptions,
 ): Promise<void> {
-  const options = { compare: byArches(item), replace, dryRun: true, signal };
+  const options = { compare: compareByArch(item), replace, dryRun: true, signal };
   const merged = await registry.mergeIndex(target, images, options);
   if (manifest && release !== undefined)
     await registry.tagManifest({ ...target, tag: release }, merged.descriptor, {
@@ -113,7 +113,7 @@ async function requireFree(
 }
 
 async function push(
-  { item, target, indexes, single, images }: Work,
+  { item, target, indexes, single, images }: PushPlan,
   blobs: KnownBlobs,
   options: PackagePushOptions,
 ): Promise<PushedPackage> {
@@ -150,7 +150,7 @@ async function push(
       count(await pushSignatures(registry, store, repository, digest, signal));
   };
 
-  const merge = { compare: byArches(item), replace, signal };
+  const merge = { compare: compareByArch(item), replace, signal };
   const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
   const foreign = foreignTo(images);
   const subjects = [...indexes, ...images, ...(manifest ? [wanted.descriptor] : [])];

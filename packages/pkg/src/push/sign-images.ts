@@ -7,7 +7,7 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
-import { writtenHere } from '../attest/attest.ts';
+import { ownAttestations } from '../attest/attest.ts';
 import type { CollectedSignatures, SignerId, Signer, Statement } from '@lkt/sign';
 
 /** A signer, and the receiver of progress events. */
@@ -52,7 +52,7 @@ export async function signWithDocuments(options: SignOptions): Promise<SignedIma
   const id = `sign ${title}`;
   reporter.emit({ kind: 'start', id, title: id });
   try {
-    const own = await writtenHere(store);
+    const own = await ownAttestations(store);
     const unique = [...new Map(subjects.map((item) => [item.digest, item])).values()];
     const images = await Promise.all(
       unique.map(async (subject) => ({

@@ -10,7 +10,7 @@ import {
 import type { Registry } from '@lkt/registry';
 import type { BuildOptions } from '../build/build-options.ts';
 import { buildPackages } from '../build/build.ts';
-import { requireCommitted, type TargetOptions, workFor } from './push-work.ts';
+import { requireCommitted, type TargetOptions, planPush } from './push-plan.ts';
 import { type SignedImages, type Signing, signWithDocuments } from './sign-images.ts';
 import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -46,7 +46,7 @@ export async function signPackages(
   for (const { item } of packages) requireCommitted(item, sources);
   const results: SignedReference[] = [];
   for (const item of items) {
-    const { target, indexes, images } = await workFor(item, sources, options);
+    const { target, indexes, images } = await planPush(item, sources, options);
     const title = familiarReference(target);
     const subjects = [...indexes, ...images];
     const signed = await signWithDocuments({

@@ -3,7 +3,7 @@ import { loadImage, type Platform } from '@lkt/oci';
 import type { BuiltPackage } from '../build/built-package.ts';
 import type { FoundImage } from './image-archives.ts';
 import { checkOther, type OtherImages } from '../build/other-images.ts';
-import { checkPin } from '../pins/pins.ts';
+import { checkPin } from '../pins/check-pin.ts';
 import type { Recipe } from '../build/recipe.ts';
 import type { Package } from '../workspace/workspace.ts';
 

@@ -22,7 +22,7 @@ export class BrokenPackages {
   }
 
   /** @throws LktError the error of the package in this directory, if it has one */
-  requireNot(dir: string): void {
+  throwIfBroken(dir: string): void {
     const found = this.#all.find((item) => item.dir === dir);
     if (found !== undefined) throw found.error;
   }
@@ -31,7 +31,7 @@ export class BrokenPackages {
    * @param name in familiar form, `org/image`
    * @throws LktError the error of a package that may have this name
    */
-  requireNotNamed(name: string): void {
+  throwIfBrokenName(name: string): void {
     const found = this.#all.find((item) => mayBeNamed(item, name));
     if (found !== undefined) throw found.error;
   }

@@ -46,14 +46,14 @@ export async function neededPlatforms(
       if (use.package === undefined || recipe === undefined) continue;
       const used = parsePlatform(use.platform);
       if (!use.package.arches.includes(used.architecture))
-        throw notMadeFor(workspace, recipe, use, use.package);
+        throw unsupportedError(workspace, recipe, use, use.package);
       uses.add(use.package);
       todo.push({ item: use.package, platform: used });
     }
     for (const use of recipe?.archived ?? []) {
       if (use.package === undefined) continue;
       if (!use.package.arches.includes(platform.architecture))
-        throw use.error('UNSUPPORTED', isFor(use.package, formatPlatform(platform)));
+        throw use.error('UNSUPPORTED', unsupportedMessage(use.package, formatPlatform(platform)));
       uses.add(use.package);
       todo.push({ item: use.package, platform });
     }
@@ -70,18 +70,18 @@ export async function neededPlatforms(
   return { order, platforms: new Map(sorted) };
 }
 
-function isFor({ name, arches }: Package, platform: string): string {
+function unsupportedMessage({ name, arches }: Package, platform: string): string {
   return `${name} supports ${arches.join(', ')}, but is used for ${platform}`;
 }
 
-function notMadeFor(
+function unsupportedError(
   workspace: Workspace,
   { dockerfile }: Recipe,
   use: ImageUse,
   item: Package,
 ): LktError {
   const { position, length, platform } = use;
-  const message = isFor(item, platform);
+  const message = unsupportedMessage(item, platform);
   return sourceError('UNSUPPORTED', dockerfile.file, position, message, {
     length,
     fix: `add the architecture to "arches" in ${workspace.displayPath(item.dir)}, or use another platform: --platform=linux/${item.arches[0] ?? 'amd64'}`,

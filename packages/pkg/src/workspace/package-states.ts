@@ -3,8 +3,8 @@ import { parsePlatform, parseReference, type Reference, type Store } from '@lkt/
 import { Build } from '../build/build.ts';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
-import { checkPin } from '../pins/pins.ts';
-import { isFor } from './platforms.ts';
+import { checkPin } from '../pins/check-pin.ts';
+import { supportsPlatforms } from './platforms.ts';
 import { readRecipe, type Recipe } from '../build/recipe.ts';
 import { isInside } from '@lkt/git';
 import type { SourceHash } from '../sources/source-hash.ts';
@@ -52,7 +52,7 @@ export async function packageStates(
   const items = workspace.all();
   const { signal } = options;
   const sources = await readSources(workspace, items, { signal });
-  const built = await whatIsBuilt(workspace, items, options);
+  const built = await findBuilt(workspace, items, options);
   const nodes: PackageState[] = [];
   for (const item of items) {
     const platforms = item.arches.map((arch) => parsePlatform(`linux/${arch}`));
@@ -68,12 +68,12 @@ export async function packageStates(
   return nodes;
 }
 
-async function whatIsBuilt(
+async function findBuilt(
   workspace: Workspace,
   items: readonly Package[],
   { fetchImage: _none, platforms, ...rest }: BuildOptions,
 ): Promise<ReadonlyMap<Package, BuiltPackage>> {
-  const targets = items.filter((item) => isFor(item, platforms));
+  const targets = items.filter((item) => supportsPlatforms(item, platforms));
   const build = await Build.start(workspace, targets, {
     ...rest,
     platforms,

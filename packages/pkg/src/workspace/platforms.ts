@@ -5,7 +5,7 @@ import type { Package } from './workspace.ts';
 export const DEFAULT_PLATFORMS: readonly Platform[] = [{ os: 'linux', architecture: 'amd64' }];
 
 /** Reports whether a package supports one of the platforms. Default: linux/amd64. */
-export function isFor(
+export function supportsPlatforms(
   { arches }: Package,
   wanted: readonly Platform[] = DEFAULT_PLATFORMS,
 ): boolean {

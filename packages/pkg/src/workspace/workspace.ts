@@ -83,7 +83,7 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const gitTop = await findTop(git, start);
   const root = gitTop ?? (await findRoot(start));
   const workspace = new OpenWorkspace(root, gitTop, start, git, options);
-  for (const found of packageDirs(root, workspace.buildYml)) await workspace.loadIfGood(found);
+  for (const found of packageDirs(root, workspace.buildYml)) await workspace.loadOrRecord(found);
   return workspace;
 }
 
@@ -130,9 +130,9 @@ class OpenWorkspace implements Workspace {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
       throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
     });
-    this.#broken.requireNot(real);
+    this.#broken.throwIfBroken(real);
     const found = this.byDir.get(real) ?? (await this.#loadOnce(real));
-    this.#broken.requireNotNamed(found.name);
+    this.#broken.throwIfBrokenName(found.name);
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
     const changed = withDockerfile(found, dockerfile);
@@ -150,7 +150,7 @@ class OpenWorkspace implements Workspace {
     return loading;
   }
 
-  async loadIfGood(dir: string): Promise<void> {
+  async loadOrRecord(dir: string): Promise<void> {
     try {
       await this.load(dir);
     } catch (error) {
@@ -190,12 +190,12 @@ class OpenWorkspace implements Workspace {
 
   find({ domain, path }: Reference): Package | undefined {
     const name = familiarReference({ domain, path });
-    this.#broken.requireNotNamed(name);
+    this.#broken.throwIfBrokenName(name);
     return this.packages.get(name);
   }
 
   get(name: string): Package {
-    this.#broken.requireNotNamed(name);
+    this.#broken.throwIfBrokenName(name);
     const found = this.packages.get(name);
     if (found !== undefined) return found;
     const near = nearest(name, [...this.packages.keys()]);

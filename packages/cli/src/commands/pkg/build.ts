@@ -306,8 +306,8 @@ async function allPackages(
   workspace: Workspace,
   platforms: readonly Platform[] | undefined,
 ): Promise<readonly Package[]> {
-  const { isFor } = await import('@lkt/pkg');
-  const found = workspace.all().filter((item) => isFor(item, platforms));
+  const { supportsPlatforms } = await import('@lkt/pkg');
+  const found = workspace.all().filter((item) => supportsPlatforms(item, platforms));
   if (found.length > 0) return found;
   throw new LktError('NOT_FOUND', `no package of ${workspace.root} is for these platforms`, {
     fix: 'run it in a checkout with build.yml files under pkg/, tools/ or kernel/',

@@ -106,14 +106,14 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     }
     const session = await this.begin(flags);
     const signer = await wantedSigner(session, flags);
-    const { pushPackages, isFor } = await import('@lkt/pkg');
+    const { pushPackages, supportsPlatforms } = await import('@lkt/pkg');
     const { formatPlatform } = await import('@lkt/oci');
     const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
     const named = flags.all
       ? workspace.all()
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
     const platforms = await wantedPlatforms(flags, named);
-    const items = flags.all ? named.filter((item) => isFor(item, platforms)) : named;
+    const items = flags.all ? named.filter((item) => supportsPlatforms(item, platforms)) : named;
     const build = flags.nobuild
       ? undefined
       : {

@@ -16,7 +16,7 @@ import { debsOf } from './deb-components.ts';
 import { ownerLine } from './deb-owners.ts';
 
 /** Finds the contents and file owners of the images that packages are built from. */
-export class ImageKnowledge {
+export class KnownImages {
   readonly #store: Store;
   readonly #known: ReadonlyMap<Digest, AttestedImage>;
   readonly #signal: AbortSignal | undefined;

@@ -9,7 +9,7 @@ import {
   type Store,
   writeIndex,
 } from '@lkt/oci';
-import { storeName } from '../pins/pins.ts';
+import { storeName } from '../pins/check-pin.ts';
 import type { Sources } from '../sources/sources.ts';
 import { renderTag } from '../pins/tag.ts';
 import type { Package } from '../workspace/workspace.ts';
@@ -26,7 +26,7 @@ export interface TargetOptions {
 }
 
 /** A package with the images to push. */
-export interface Work {
+export interface PushPlan {
   readonly item: Package;
   readonly target: Reference & { readonly tag: string };
   /** The index in the store, and those of `single`. */
@@ -51,11 +51,11 @@ export function targetReference(
   return { domain, path, tag: renderTag(options.tag ?? item.tag, sources.hash(item).hash) };
 }
 
-export async function workFor(
+export async function planPush(
   item: Package,
   sources: Sources,
   options: TargetOptions & { readonly store: Store },
-): Promise<Work> {
+): Promise<PushPlan> {
   const { store } = options;
   const name = storeName(parseReference(item.name), renderTag(item.tag, sources.hash(item).hash));
   const index = await store.resolve(name);
@@ -92,7 +92,7 @@ export function requireCommitted(item: Package, sources: Sources): void {
 }
 
 /** Compares platforms by the order of `arches`, as in the package's index in the store. */
-export function byArches({ arches }: Package): (a: Platform, b: Platform) => number {
+export function compareByArch({ arches }: Package): (a: Platform, b: Platform) => number {
   const place = ({ architecture }: Platform): number => {
     const at = arches.indexOf(architecture);
     return at === -1 ? arches.length : at;

@@ -2,9 +2,9 @@ import { LktError, sourceError } from '@lkt/core';
 import { Build } from '../build/build.ts';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
-import { pinOf } from './pins.ts';
+import { pinOf } from './check-pin.ts';
 import type { ImageUse, Recipe } from '../build/recipe.ts';
-import { type Edit, repin, rewriteReferences } from './rewrite.ts';
+import { type TextEdit, withPin, applyEdits } from './text-edit.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { writeFileWhole } from '../write-file.ts';
 import { join } from 'node:path';
@@ -82,23 +82,23 @@ async function pinDockerfile(
   built: ReadonlyMap<Package, BuiltPackage>,
 ): Promise<readonly PinChange[]> {
   const { file } = dockerfile;
-  const edits: Edit[] = [];
+  const edits: TextEdit[] = [];
   const changes: PinChange[] = [];
   for (const use of uses) {
     const used = use.package && built.get(use.package);
     if (used === undefined || use.calculated) continue;
-    const to = repin(use.written, pinnedReference(used));
+    const to = withPin(use.written, pinnedReference(used));
     if (to === use.written) continue;
-    if (use.written !== use.text) throw notLiteral(use, file, to);
+    if (use.written !== use.text) throw notLiteralError(use, file, to);
     edits.push({ offset: use.offset, length: use.length, replacement: to });
     changes.push({ file: file.path, line: use.position.line, from: use.written, to });
   }
   if (edits.length > 0)
-    await writeFileWhole(join(item.dir, item.dockerfile), rewriteReferences(file.text, edits));
+    await writeFileWhole(join(item.dir, item.dockerfile), applyEdits(file.text, edits));
   return changes;
 }
 
-function notLiteral(use: ImageUse, file: Recipe['dockerfile']['file'], to: string): LktError {
+function notLiteralError(use: ImageUse, file: Recipe['dockerfile']['file'], to: string): LktError {
   return sourceError(
     'PIN_MISSING',
     file,

@@ -112,7 +112,7 @@ function subsets<T>(items: readonly T[]): readonly (readonly T[])[] {
   );
 }
 
-export function problemError({ code, message, ...options }: ReferenceProblem): LktError {
+export function referenceError({ code, message, ...options }: ReferenceProblem): LktError {
   return new LktError(code, message, options);
 }
 

@@ -15,8 +15,8 @@ import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { buildPackages } from '../build/build.ts';
-import { samePlatform, storeName } from '../pins/pins.ts';
-import { requireCommitted, targetReference, type TargetOptions } from '../push/push-work.ts';
+import { samePlatform, storeName } from '../pins/check-pin.ts';
+import { requireCommitted, targetReference, type TargetOptions } from '../push/push-plan.ts';
 import type { Signing } from '../push/sign-images.ts';
 import { readSources, type Sources } from '../sources/sources.ts';
 import { renderTag } from '../pins/tag.ts';
@@ -61,45 +61,49 @@ export async function attestRebuilds(
   const { build, signal } = options;
   const sources = await readSources(workspace, workspace.packages.values(), { signal });
   for (const item of items) requireCommitted(item, sources);
-  const works: Work[] = [];
-  for (const item of items) works.push(await workFor(item, sources, options));
+  const plans: RebuildPlan[] = [];
+  for (const item of items) plans.push(await planRebuild(item, sources, options));
   const { packages } = await buildPackages(workspace, items, {
     ...build,
     force: true,
     noCache: true,
   });
   for (const { item } of packages) requireCommitted(item, sources);
-  const rebuilt = works.map((work) => ({ ...work, built: builtOf(packages, work.item) }));
-  for (const work of rebuilt) requireSame(work);
-  for (const work of rebuilt) await requireThere(work, options);
+  const rebuilt = plans.map((plan) => ({ ...plan, built: builtOf(packages, plan.item) }));
+  for (const plan of rebuilt) requireEqualImages(plan);
+  for (const plan of rebuilt) await requirePushed(plan, options);
   const results: AttestedRebuild[] = [];
-  for (const work of rebuilt) results.push(await attest(work, options));
+  for (const plan of rebuilt) results.push(await attest(plan, options));
   return results;
 }
 
-interface Work {
+interface RebuildPlan {
   readonly item: Package;
   readonly target: Reference & { readonly tag: string };
   /** Existing images of the same sources, and where they are. */
-  readonly claims: readonly { readonly image: Descriptor; readonly place: string }[];
+  readonly existing: readonly { readonly image: Descriptor; readonly location: string }[];
 }
 
-interface Rebuilt extends Work {
+interface Rebuilt extends RebuildPlan {
   readonly built: BuiltPackage;
 }
 
-async function workFor(item: Package, sources: Sources, options: RebuildOptions): Promise<Work> {
+async function planRebuild(
+  item: Package,
+  sources: Sources,
+  options: RebuildOptions,
+): Promise<RebuildPlan> {
   const { store, registry, signal } = options;
   const target = targetReference(item, sources, options);
   const name = storeName(parseReference(item.name), renderTag(item.tag, sources.hash(item).hash));
   const index = await store.resolve(name);
   const local = index === undefined ? [] : parseIndex(await store.readBytes(index)).manifests;
   const remote = (await registry?.taggedImages(target, signal)) ?? [];
-  const claims = [
-    ...local.map((image) => ({ image, place: 'the store' })),
-    ...remote.map((image) => ({ image, place: 'the registry' })),
+  const existing = [
+    ...local.map((image) => ({ image, location: 'the store' })),
+    ...remote.map((image) => ({ image, location: 'the registry' })),
   ];
-  return { item, target, claims };
+  return { item, target, existing };
 }
 
 function builtOf(packages: readonly BuiltPackage[], item: Package): BuiltPackage {
@@ -108,21 +112,21 @@ function builtOf(packages: readonly BuiltPackage[], item: Package): BuiltPackage
   return built;
 }
 
-function requireSame({ item, target, claims, built }: Rebuilt): void {
-  for (const { image, place } of claims) {
+function requireEqualImages({ item, target, existing, built }: Rebuilt): void {
+  for (const { image, location } of existing) {
     const { platform } = image;
     if (platform === undefined) continue;
     const own = built.images.find((one) => samePlatform(one, platform));
     if (own === undefined || own.digest === image.digest) continue;
     throw new LktError(
       'NOT_REPRODUCIBLE',
-      `${familiarReference(target)} for ${formatPlatform(platform)} is ${image.digest} in ${place}, but rebuilding ${item.name} produced ${own.digest}; nothing was signed`,
+      `${familiarReference(target)} for ${formatPlatform(platform)} is ${image.digest} in ${location}, but rebuilding ${item.name} produced ${own.digest}; nothing was signed`,
       { fix: 'show the differences: lkt pkg build --check DIR' },
     );
   }
 }
 
-async function requireThere(
+async function requirePushed(
   { target: { domain, path }, built }: Rebuilt,
   { registry, signal }: RebuildOptions,
 ): Promise<void> {
@@ -139,8 +143,8 @@ async function requireThere(
   }
 }
 
-async function attest(work: Rebuilt, options: RebuildOptions): Promise<AttestedRebuild> {
-  const { item, built, target } = work;
+async function attest(plan: Rebuilt, options: RebuildOptions): Promise<AttestedRebuild> {
+  const { item, built, target } = plan;
   const { store, registry, signer, signal, reporter = silentReporter } = options;
   const { collectFromRegistry, collectFromStore, pushSignatures, rebuildStatement, signImages } =
     await import('@lkt/sign');

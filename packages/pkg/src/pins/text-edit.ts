@@ -1,12 +1,12 @@
 /** A replacement of part of a text. Offset and length are in UTF-16 code units. */
-export interface Edit {
+export interface TextEdit {
   readonly offset: number;
   readonly length: number;
   readonly replacement: string;
 }
 
 /** Applies edits that do not overlap. The rest of the text stays unchanged. */
-export function rewriteReferences(text: string, edits: readonly Edit[]): string {
+export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   let result = text;
   for (const { offset, length, replacement } of edits.toSorted((a, b) => b.offset - a.offset))
     result = result.slice(0, offset) + replacement + result.slice(offset + length);
@@ -14,7 +14,7 @@ export function rewriteReferences(text: string, edits: readonly Edit[]): string 
 }
 
 /** Returns a reference with the name of `written`, and the tag and digest of `pin`. */
-export function repin(written: string, pin: string): string {
+export function withPin(written: string, pin: string): string {
   const beforeDigest = written.split('@')[0] ?? '';
   const colon = beforeDigest.lastIndexOf(':');
   const name = colon > beforeDigest.lastIndexOf('/') ? beforeDigest.slice(0, colon) : beforeDigest;
