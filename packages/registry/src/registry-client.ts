@@ -36,7 +36,7 @@ import { listTags } from './tags.ts';
  * ```
  */
 export function createRegistry(options: RegistryOptions = {}): Registry {
-  const http = createHttpClient({ userAgent: 'lkt', ...options });
+  const http = createHttpClient({ ...options, userAgent: options.userAgent ?? 'lkt' });
   return new Client(options, http, new Remotes(http, options));
 }
 

@@ -12,7 +12,8 @@ export async function pruneStore(
   options: PruneOptions,
 ): Promise<PruneResult> {
   const { removeDirectory } = await import('@lkt/builder');
-  return store.prune(areas, { images: isOfUncommitted, ...options }, removeDirectory);
+  const images = options.images ?? isOfUncommitted;
+  return store.prune(areas, { ...options, images }, removeDirectory);
 }
 
 /** Tags of sources that were not committed; nothing that is committed can name them. */

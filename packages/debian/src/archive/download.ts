@@ -19,7 +19,7 @@ export function mirrorClient(
   { env = {} }: Mirror,
   options: Pick<HttpOptions, 'backoff' | 'idle' | 'connections'> = {},
 ): HttpClient {
-  return createHttpClient({ idle: 30_000, ...options, env });
+  return createHttpClient({ ...options, idle: options.idle ?? 30_000, env });
 }
 
 /**

@@ -36,8 +36,8 @@ export async function readArchive(
   const links = new Map<RawPath, RawPath>();
   let read = 0;
   const tar = readTar(unpackArchive(source, limits.maxBytes), {
-    maxEntries: MAX_ENTRIES,
     ...limits,
+    maxEntries: limits.maxEntries ?? MAX_ENTRIES,
   });
   for await (const { path, type, link, size, content = noContent() } of tar) {
     signal?.throwIfAborted();

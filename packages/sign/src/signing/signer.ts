@@ -122,7 +122,7 @@ async function identityIn([leaf]: CertificateChain, authority: Service): Promise
 }
 
 function client({ http = {} }: WitnessOptions): HttpClient {
-  return createHttpClient({ userAgent: 'lkt', ...http });
+  return createHttpClient({ ...http, userAgent: http.userAgent ?? 'lkt' });
 }
 
 class Session implements SigningSession {
