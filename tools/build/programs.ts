@@ -31,6 +31,7 @@ export async function buildPrograms(
 ): Promise<void> {
   const programs: Entries[] = [
     { lkt: join(root, 'tools/build/start.ts') },
+    { yaml: 'yaml' },
     // oclif loads the file of help by its path.
     {
       main: join(root, 'packages/cli/src/main.ts'),
@@ -53,7 +54,13 @@ export async function buildPrograms(
       logLevel: 'warn',
       // Loaded only where there is a proxy, a few of its files by their paths.
       external: [/^undici(\/|$)/],
-      plugins: [programsOf(add), constants(inputs), nativeKoffi(root, directory), lazyRequire()],
+      plugins: [
+        programsOf(add),
+        constants(inputs),
+        lazyRequire(),
+        apart('yaml'),
+        replaced({ koffi: koffi(root, directory), debug: DEBUG }),
+      ],
     });
     await build.write({
       ...COMMON_OUTPUT,
@@ -114,24 +121,38 @@ function constants(inputs: Inputs): Plugin {
   };
 }
 
+/** Leaves a library that is loaded late in a file of its own. */
+function apart(library: string): Plugin {
+  return {
+    name: 'apart',
+    resolveId: (id, importer) =>
+      id === library && importer !== undefined
+        ? { id: `./${library}.cjs`, external: true }
+        : undefined,
+  };
+}
+
+/** Replaces libraries, by name, with CommonJS modules that may load them. */
+function replaced(sources: Readonly<Record<string, string>>): Plugin {
+  return {
+    name: 'replaced',
+    resolveId: (id, importer) =>
+      id in sources && importer?.startsWith('\0') === false ? `\0${id}` : undefined,
+    load: (id) => (id.startsWith('\0') ? sources[id.slice(1)] : undefined),
+  };
+}
+
 /**
- * Has koffi's native part loaded directly. Koffi looks for it in several places, which takes longer than the start of the
- * process that runs each RUN.
+ * Loads koffi's native part directly. Koffi looks for it in several places, which takes longer than the start of the process
+ * that runs each RUN.
  */
-function nativeKoffi(root: string, directory: string): Plugin {
+function koffi(root: string, directory: string): string {
   const load = createRequire(join(root, 'package.json'));
   load('koffi');
   const native = Object.keys(load.cache).find((path) => path.endsWith('/koffi.node'));
   if (native === undefined) throw new Error('koffi has loaded no koffi.node');
-  const path = relative(directory, native);
-  return {
-    name: 'native-koffi',
-    resolveId: (id) => (id === 'koffi' ? '\0koffi' : undefined),
-    load: (id) =>
-      id === '\0koffi'
-        ? `const native = { exports: {} };
-           process.dlopen(native, \`\${import.meta.dirname}/${path}\`);
-           export default native.exports;`
-        : undefined,
-  };
+  return `process.dlopen(module, \`\${__dirname}/${relative(directory, native)}\`);`;
 }
+
+/** The log of oclif, which says nothing without DEBUG and takes 3 ms to load. */
+const DEBUG = `module.exports = 'DEBUG' in process.env ? require('debug') : () => () => undefined;`;

@@ -292,6 +292,17 @@ ${FILES}`);
   });
 });
 
+test('Nx loads its plugin from dist while the sources are unchanged', () => {
+  const path = join(dist, 'nx-plugin/index.js');
+  writeFileSync(path, "exports.name = 'from dist';");
+  const script = 'import(process.argv[1]).then(({ name }) => console.log(name))';
+  const words = ['-e', script, join(checkout, 'tools/nx/lkt.ts')];
+  expect(run('node_modules/.bin/node', ...words).stdout).toBe('from dist\n');
+  appendFileSync(source, '\n');
+  expect(run('node_modules/.bin/node', ...words).stdout).toBe('@lkt/nx-plugin\n');
+  cpSync(join(root, 'packages/cli/src/commands/version.ts'), source);
+});
+
 describe('npm run build', () => {
   test('repairs a damaged build, under the same id', () => {
     const before = id();
