@@ -11,7 +11,6 @@ export const PENDING: readonly string[] = [
   'packages/inspect/',
   'packages/nx-plugin/',
   'packages/oci/',
-  'packages/pkg/',
   'packages/registry/',
   'packages/server/',
   'packages/testing/',

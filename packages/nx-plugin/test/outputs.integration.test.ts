@@ -75,7 +75,7 @@ test('what a remote cache has is refused when it is not what it says, and built 
   expect(said).toMatch(/nx run pkg-a:pkg-build\s+\[remote cache\]/);
   for (const name of ['t/a', 't/b'])
     expect(said).toMatch(
-      new RegExp(`warning: the layout of ${name} is refused, and it is built here: blob sha256:`),
+      new RegExp(`warning: the layout of ${name} is rejected, so it is built here: blob sha256:`),
     );
   // The layouts are what they should be, for who takes them from here.
   await rm(second.store, { recursive: true });
@@ -118,7 +118,7 @@ test('what the cache of Nx has is refused when it is not what it says, and built
   const said = await workspace.nx('run', 'pkg-b:pkg-build', '--output-style=stream');
   expect(said).toMatch(/nx run pkg-a:pkg-build\s+\[local cache\]/);
   expect(said).toMatch(
-    /warning: the layout of t\/a is refused, and it is built here: blob sha256:/,
+    /warning: the layout of t\/a is rejected, so it is built here: blob sha256:/,
   );
   const [again] = (await built(workspace, 'pkg/a')).packages;
   expect(again).toEqual({ ...a, cached: true });

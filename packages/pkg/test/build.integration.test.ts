@@ -306,7 +306,7 @@ describe('buildPackages rejects', () => {
     });
     await expect(at.build('lkt/base')).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: `tools/base/Dockerfile:2:13: ${reference} is not in the store, and no package of this workspace gives it`,
+      message: `tools/base/Dockerfile:2:13: ${reference} is neither in the store nor a package of this workspace`,
     });
   });
 
@@ -321,7 +321,7 @@ describe('buildPackages rejects', () => {
     };
     await expect(from(`other/image:1@${digest}`)).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: `tools/go/Dockerfile:1:6: other/image:1@${digest} is not what it says: the store has this digest as lkt/base`,
+      message: `tools/go/Dockerfile:1:6: other/image:1@${digest} has the digest of another image: the store has it as lkt/base`,
     });
     await at.store.tag(
       'docker.io/library/image:2',
@@ -334,7 +334,7 @@ describe('buildPackages rejects', () => {
     });
     const nameless = await writeIndex(at.store, []);
     await expect(from(`x@${nameless.digest}`)).rejects.toMatchObject({
-      message: expect.stringContaining('the store has it under no name'),
+      message: expect.stringContaining('the store has no name for it'),
     });
   });
 
@@ -453,7 +453,7 @@ describe('build arguments from the command line', () => {
     expect((await at.store.resolve(`docker.io/lkt/x:${tree}`))?.digest).toBe(plain?.index.digest);
     expect(at.events).toContainEqual({
       kind: 'warning',
-      text: 'no Dockerfile of what is built has ARG NONE',
+      text: 'no Dockerfile of this build has ARG NONE',
     });
     // The values of build.yml change nothing; the order does not matter.
     expect(await run({ A: 'own' })).toMatchObject({ cached: true, tagSuffix: '' });

@@ -116,7 +116,7 @@ it('builds a package of the workspace first, and checks its pin', async () => {
 });
 
 it.each([
-  ['NOT_FOUND', 'list: [x@DIGEST]', 'build.yml:9:12: ', 'is not what it says'],
+  ['NOT_FOUND', 'list: [x@DIGEST]', 'build.yml:9:12: ', 'has the digest of another image'],
   [
     'NOT_FOUND',
     'list: [one@DIGEST]',

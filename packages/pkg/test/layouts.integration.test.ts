@@ -142,7 +142,7 @@ describe('layouts of packages', () => {
       expect(machine.engine.built).toEqual(['lkt/alone']);
       expect(machine.warnings).toEqual([
         expect.stringMatching(
-          /^the layout of lkt\/alone is refused, and it is built here: blob sha256:/,
+          /^the layout of lkt\/alone is rejected, so it is built here: blob sha256:/,
         ),
       ]);
       // The build also repaired the layout.
@@ -161,7 +161,7 @@ describe('layouts of packages', () => {
     expect(base?.index).toEqual(there?.index);
     expect(machine.engine.built).toEqual(['lkt/base']);
     expect(machine.warnings).toEqual([
-      expect.stringMatching(/^the layout of lkt\/base is refused.* is pinned$/),
+      expect.stringMatching(/^the layout of lkt\/base is rejected.* is pinned$/),
     ]);
   });
 

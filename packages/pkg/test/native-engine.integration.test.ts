@@ -83,7 +83,7 @@ it('builds the stage that "target" names, and only its dependencies', async () =
   await write(at.path, {
     'pkg/two/build.yml': `${yml('two')}target: ONE\n`,
     'pkg/two/Dockerfile':
-      'FROM scratch AS one\nCOPY build.yml /one\nFROM nobody/has AS two\nCOPY build.yml /two\n',
+      'FROM scratch AS one\nCOPY build.yml /one\nFROM absent/image AS two\nCOPY build.yml /two\n',
   });
   const tools = await options(dir.path);
   const opened = await at.open();

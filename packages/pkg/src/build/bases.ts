@@ -7,12 +7,13 @@ import type { ImageUse, Recipe } from './recipe.ts';
 import type { Package } from '../workspace/workspace.ts';
 
 /**
- * The images in the store for what a Dockerfile names, by the text there.
+ * Returns the digests of the images that a Dockerfile references, keyed by the text of the
+ * reference.
  *
- * A package that is named by a calculated argument, which has no digest, is an index of the images that are used and no
- * others: so the result for one platform does not depend on which others are built with it.
- * @param recipe for one platform
- * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND at the place in the Dockerfile
+ * A calculated argument names a package without a digest. Its digest here is of an index with the
+ * used images only, so that the result does not depend on the other platforms of the build.
+ * @param recipe the recipe for one platform
+ * @throws PIN_MISSING, PIN_STALE, NOT_FOUND at the position in the Dockerfile
  */
 export async function basesFor(
   recipe: Recipe,

@@ -3,23 +3,23 @@ import { canonicalJson, type Digest, digestHex, digestOf, mapConcurrent } from '
 import type { DebianBlock, DebianLock } from '@lkt/debian';
 import { ENGINE_EPOCH, formatPlatform, type Platform } from '@lkt/oci';
 
-/** Everything that the image of a Dockerfile follows from. */
+/** All inputs of an image with a Dockerfile. */
 export interface DockerfileInputs {
-  /** The text of the Dockerfile. */
+  /** Text of the Dockerfile. */
   readonly dockerfile: string;
   readonly context: readonly ContextFile[];
-  /** The same files as a tree, which keeps what it has read for the keys of other platforms. */
+  /** The context as a tree, which caches file digests for the keys of other platforms. */
   readonly tree?: Context;
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: Readonly<Record<string, string>>;
   readonly bases: ReadonlyMap<string, Digest>;
   readonly network: boolean;
-  /** Stage; undefined for the last. */
+  /** The stage to build; default: the last. */
   readonly target?: string | undefined;
   readonly platform: Platform;
 }
 
-/** Everything that the image of a package of .debs follows from. */
+/** All inputs of an image made from Debian packages. */
 export interface DebianInputs {
   readonly lock: DebianLock;
   readonly block: DebianBlock;
@@ -28,9 +28,9 @@ export interface DebianInputs {
 }
 
 /**
- * The key of a build: 64 hex digits, equal exactly when all inputs are. Unlike the source hash it covers the bases, the
- * arguments and the engine, and it does not change with what cannot matter, such as times and owners of files. With it
- * comes the digest of the build context: of the paths in it, their types and modes, and what they hold.
+ * Returns the build key, 64 hex digits, and the digest of the build context over paths, types,
+ * modes and contents. Equal inputs have equal keys. Unlike the source hash, the key covers bases,
+ * arguments and engine; it ignores times and owners of files.
  */
 export async function dockerfileKey(
   inputs: DockerfileInputs,
@@ -47,7 +47,7 @@ export async function dockerfileKey(
     labels: inputs.labels,
     bases: Object.fromEntries(inputs.bases),
     network: inputs.network,
-    // Keys of builds without it are what they were before there was one.
+    // Undefined values are not part of the JSON, so keys without a target stay as they were.
     target: inputs.target,
   });
   return { key, contextDigest: digestOf(canonicalJson(context)) };
@@ -59,7 +59,7 @@ export function debianKey({ lock, block, labels, platform }: DebianInputs): stri
     kind: 'debian',
     platform: formatPlatform(platform),
     architecture: lock.architecture,
-    // The order matters where one package replaces a file of another.
+    // The order matters if one package replaces a file of another.
     packages: lock.packages.map(({ name, digest }) => [name, digest]),
     exclude: exclude ?? [],
     include: include ?? [],

@@ -9,70 +9,78 @@ import type { FetchImage, OtherImages, RequireTrusted } from './other-images.ts'
 import type { Recipe } from './recipe.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
-/** What building packages needs and how it is done. */
+/** The tools and settings of a build. */
 export interface BuildOptions {
   readonly store: Store;
   readonly engine: Engine;
   readonly mirror: FindMirror;
-  /** How images come into the store that no package of the workspace gives; by default they do not. */
+  /** Pulls images that are not packages of the workspace. Without it, the store must have them. */
   readonly fetchImage?: FetchImage;
-  /** Whether such images may be used, as a policy of the workspace says; by default they may. */
+  /** Reports a policy violation by such an image. Without it, every pinned image may be used. */
   readonly requireTrusted?: (
     reference: Parameters<RequireTrusted>[0],
     workspace: Workspace,
   ) => ReturnType<RequireTrusted>;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
-  /** What each RUN may use. */
+  /** Resource limits of each RUN. */
   readonly limits?: Limits;
-  /** Steps that other machines have done. */
+  /** A step cache shared with other machines, for the native engine. */
   readonly cache?: RemoteStepCache;
-  /** The same for BuildKit, which has caches of its own. */
+  /** A remote cache in BuildKit's format. */
   readonly remoteCache?: NonNullable<BuildRequest['remoteCache']>;
-  /** What runs their commands, as in `BuildRequest`. */
+  /** The executor of RUN commands, as in `BuildRequest`. */
   readonly executor?: string;
-  /** Build nothing: what has not been built is an error, NOT_FOUND. */
+  /** Build nothing: fail with NOT_FOUND for a package without a result. */
   readonly onlyKnown?: boolean;
-  /** What was pulled, by `pullPackages`, counts for nothing. */
+  /** Ignore results that `pullPackages` pulled. */
   readonly builtHere?: boolean;
-  /** Take packages from their registries, by `fetchImage`, that the workspace pins as they are now, if they may be used. */
+  /**
+   * Pull packages by `fetchImage` if the workspace pins their current sources and the policy
+   * allows.
+   */
   readonly pullPackages?: boolean;
   /**
-   * A directory with layouts of packages: what is there need not be built, and the targets are left there. What they hold
-   * counts as built here.
+   * A directory of package layouts. Packages in it are imported instead of built, and count as
+   * built here. The targets are written to it.
    */
   readonly layouts?: string | undefined;
-  /** References to packages that something outside of the packages has: what is taken from a layout has to be what they name. */
+  /** References to packages from outside the workspace's Dockerfiles. A layout must match them. */
   readonly pins?: readonly Reference[];
-  /** Build the targets although they have been built. */
+  /** Build the targets even if the store has their results. */
   readonly force?: boolean;
-  /** Do every step of the targets anew, if they are built. */
+  /** Ignore cached steps of the targets. */
   readonly noCache?: boolean;
-  /** `force`, `noCache` and `check` are also for what the targets use. */
+  /** Apply `force`, `noCache` and `check` to the dependencies of the targets as well. */
   readonly deps?: boolean;
-  /** Build the targets a second time in other surroundings, and compare. The engine has to be one that can. */
+  /**
+   * Build the targets a second time in a varied environment and compare. The engine must support
+   * it.
+   */
   readonly check?: boolean;
-  /** Has a check look also into what does not reach the image. */
+  /** Let `check` also compare steps that do not reach the image. */
   readonly checkEveryStep?: boolean;
-  /** For the targets; those that a Dockerfile does not declare are not used. */
+  /** Build arguments for the targets. A Dockerfile without a matching ARG ignores them. */
   readonly buildArgs?: readonly GivenArg[];
-  /** What the targets are called in the store, instead of what build.yml and the hash of the sources say. */
+  /** Names of the targets in the store; default: from build.yml and the source hash. */
   readonly naming?: Naming;
-  /** Where proxies and certificates are looked up, for ADD of addresses. */
+  /** Environment with proxies and certificates, for ADD of URLs. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
+  /** Sources of secrets by id. A package receives only those that its build.yml names. */
   readonly secrets?: ReadonlyMap<string, SecretSource>;
-  /** Sockets of SSH agents for ssh mounts, by id. */
+  /** Sockets of SSH agents by id, for ssh mounts. */
   readonly ssh?: ReadonlyMap<string, string>;
-  /** Default: linux/amd64. A package is built for those of them that its `arches` has. */
+  /** Default: linux/amd64. A package is built for those of them that its `arches` lists. */
   readonly platforms?: readonly Platform[];
-  /** Packages built at once, which share the processors; default: as many as there are processors. */
+  /**
+   * Maximum number of parallel package builds. Default: the number of processors, which they share.
+   */
   readonly jobs?: number;
 }
 
 /**
- * Called for each package before it is built and after all it uses has been; may change its Dockerfile.
- * @returns whether it has
+ * Called before a package is built and after its dependencies are. May change the Dockerfile.
+ * @returns whether the Dockerfile was changed
  */
 export type BeforeBuild = (
   item: Package,
@@ -80,7 +88,7 @@ export type BeforeBuild = (
   built: ReadonlyMap<Package, BuiltPackage>,
 ) => Promise<boolean>;
 
-/** Where a build in a workspace takes images from that no package there gives. */
+/** Returns the access of a build to images that are not packages of the workspace. */
 export function otherImages(
   workspace: Workspace,
   { store, fetchImage, requireTrusted }: BuildOptions,

@@ -12,21 +12,21 @@ import type { Sources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 export interface BuildMode {
-  /** Builds although there is a result. */
+  /** Build even if the store has a result. */
   readonly force: boolean;
-  /** Does every step anew if it is built. */
+  /** Ignore cached steps. */
   readonly noCache: boolean;
-  /** Makes sure that a second build gives the same. */
+  /** Compare with a second build. */
   readonly check: boolean;
 }
 
-/** An image for one platform. */
+/** The result of building an image for one platform. */
 export interface BuiltImage {
-  /** The manifest with its platform, the same bytes whether it was built now or before, and what it is made from. */
+  /** The manifest with its platform, and the inputs of the build. */
   readonly image: AttestedImage;
   readonly cached: boolean;
   readonly pulled: boolean;
-  /** Makes sure that a second build gives the same, if that was asked for. A result that is known is not made again. */
+  /** Builds again and compares; set if the mode asks for a check. Reuses a stored check. */
   readonly check?: () => Promise<CheckReport>;
 }
 
@@ -36,7 +36,7 @@ export class PackageBuilder {
   readonly #tools: BuildTools;
   readonly #planner: ImagePlanner;
 
-  /** @param severalPlatforms whether it is built for more than one, which progress then says */
+  /** @param severalPlatforms whether to name the platform in progress events */
   constructor(
     workspace: Workspace,
     item: Package,
@@ -49,7 +49,7 @@ export class PackageBuilder {
     this.#planner = new ImagePlanner(workspace, item, sources, tools, severalPlatforms);
   }
 
-  /** Builds an image, or finds that it has been built. Processes that want the same one at the same time build it once. */
+  /** Builds an image, or returns its stored result. Concurrent processes build it once. */
   async build(inputs: ImageInputs, mode: BuildMode): Promise<BuiltImage> {
     const planned = await this.#planner.plan(inputs, mode.noCache);
     const built = await this.#build(planned, inputs, mode);
@@ -81,7 +81,7 @@ export class PackageBuilder {
       lock,
     };
     const { cache, remoteCache } = this.#tools;
-    // What is handed on is known when it has gone through the steps.
+    // The engine exports cache entries only while it goes through the steps.
     const isExported =
       inputs.recipe !== undefined && (cache?.exports === true || remoteCache?.to !== undefined);
     if (known !== undefined && !force && !isExported)
@@ -111,19 +111,19 @@ export class PackageBuilder {
         await writeResult(store, planned.key, descriptor);
         return descriptor;
       },
-      // Another process may be at a build that takes long; the wait ends with it, or with this process.
+      // Another process may run a long build. The lock is released when either process ends.
       { timeoutMs: 24 * 3600_000, signal },
     );
     if (known !== undefined && known.digest !== image.digest && item.reproducible) {
       reporter.emit({
         kind: 'warning',
-        text: `${item.name} is not reproducible: the same sources gave ${known.digest}, and now ${image.digest}`,
+        text: `${item.name} is not reproducible: the same sources built ${known.digest} before, and ${image.digest} now`,
       });
     }
     return { image: { ...made, descriptor: image }, cached, pulled: await this.#isPulled(key) };
   }
 
-  /** What the build gave before. What was pulled is looked at again: policies may be others now. */
+  /** Returns the stored result of a build. Checks a pulled one against the current policies. */
   async #known(key: string, platform: Platform): Promise<Descriptor | undefined> {
     const { store, builtHere = false, others, reporter } = this.#tools;
     const found = await readResult(store, key, platform);
@@ -143,14 +143,14 @@ export class PackageBuilder {
     return (await pulledAs(this.#tools.store, key)) !== undefined;
   }
 
-  /** Whether building would find that this is the result there is. */
+  /** Reports whether the image equals the stored result of a build with these inputs. */
   async isResult(image: Descriptor, inputs: ImageInputs): Promise<boolean> {
     try {
       const { key } = await this.#planner.plan(inputs, false);
       const known = await readResult(this.#tools.store, key, inputs.platform);
       return known?.digest === image.digest;
     } catch (error) {
-      // Such as a lock that this platform does not have: then there is nothing that could be built.
+      // For example, the lock of this platform is missing, so it cannot be built.
       if (error instanceof LktError) return false;
       throw error;
     }

@@ -12,43 +12,43 @@ import type { Store } from '@lkt/oci';
 import type { FindMirror } from '../debian/debian-package.ts';
 import type { OtherImages } from './other-images.ts';
 
-/** What building needs besides the sources. */
+/** The tools and settings of a build, with those of the current package. */
 export interface BuildTools {
   readonly store: Store;
   readonly engine: Engine;
   readonly mirror: FindMirror;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
-  /** What each RUN may use. */
+  /** Resource limits of each RUN. */
   readonly limits?: Limits;
-  /** Steps that other machines have done. */
+  /** A step cache shared with other machines, for the native engine. */
   readonly cache?: RemoteStepCache;
-  /** The same for BuildKit, which has caches of its own. */
+  /** A remote cache in BuildKit's format. */
   readonly remoteCache?: NonNullable<BuildRequest['remoteCache']>;
-  /** Where proxies and certificates are looked up, for ADD of addresses. */
+  /** Environment with proxies and certificates, for ADD of URLs. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** What secret mounts may be given, by id. A package gets those that its build.yml names. */
+  /** Sources of secrets by id. A package receives only those that its build.yml names. */
   readonly secrets?: ReadonlyMap<string, SecretSource>;
-  /** Sockets of SSH agents, by id. */
+  /** Sockets of SSH agents by id. */
   readonly ssh?: ReadonlyMap<string, string>;
-  /** What runs the commands, as in `BuildRequest`. */
+  /** The executor of RUN commands, as in `BuildRequest`. */
   readonly executor?: string;
   /** Build nothing. */
   readonly onlyKnown?: boolean;
   readonly builtHere?: boolean;
   readonly pullPackages?: boolean;
-  /** Where packages are pulled from, and whether they may be used. */
+  /** Access to images in registries, under the policy. */
   readonly others?: OtherImages;
-  /** Where layouts of packages are that others have built. */
+  /** Directory of package layouts that other machines built. */
   readonly layouts?: string | undefined;
-  /** What the package is pinned with, for what is taken from there. */
+  /** Returns the digests of the pins of the package, which imported images must match. */
   readonly pins?: () => Promise<ReadonlySet<Digest>>;
   /** As in `BuildContext`. */
   readonly later?: BuildContext['later'];
-  /** Whether a check looks also into what does not reach the image. */
+  /** Whether a check also compares steps that do not reach the image. */
   readonly checkEveryStep?: boolean;
-  /** Where a check builds again. */
+  /** Workers for the second build of a check. */
   readonly workerPool?: () => Promise<WorkerPool>;
-  /** How many processors a build that starts now may keep busy. */
+  /** Returns the number of processors for a build that starts now. */
   readonly cpus?: () => number;
 }

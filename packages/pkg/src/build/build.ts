@@ -23,12 +23,13 @@ import { readSources, type Sources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /**
- * Builds packages and, before them, the packages of the workspace that they use.
+ * Builds packages, after the packages of the workspace that they use. Reuses stored results.
  *
- * Every image a Dockerfile uses must be pinned by digest, and a pin of a package of the workspace must be what that
- * package's sources give. What has been built before is not built again.
- * @throws LktError PIN_MISSING, PIN_STALE, NOT_FOUND at the place in the Dockerfile; CONFIG_INVALID for a cycle; what
- * the engine throws
+ * Every image in a Dockerfile must be pinned by digest. A pin of a package of the workspace must
+ * match the image built from its sources.
+ * @throws PIN_MISSING, PIN_STALE, NOT_FOUND at the position in the Dockerfile
+ * @throws CONFIG_INVALID for a dependency cycle
+ * @throws LktError as the engine does
  * @example
  * ```ts
  * const options = { store, engine, mirror, reporter };
@@ -47,10 +48,10 @@ export async function buildPackages(
   return { packages, inputs: buildInputs(workspace, packages, options.store, before) };
 }
 
-/** One run over the package graph. */
+/** One build of packages in dependency order. */
 export class Build {
   readonly workspace: Workspace;
-  /** Targets and what they need, each after what it needs. */
+  /** The targets and their dependencies, each after its own dependencies. */
   readonly order: readonly Package[];
   readonly #named: ReadonlySet<Package>;
   readonly #targets: ReadonlySet<Package>;
@@ -65,9 +66,9 @@ export class Build {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #built = new Map<Package, Promise<BuiltPackage>>();
-  /** What uses a package does not wait for its check. */
+  /** Checks run in the background: dependents do not wait for them. */
   readonly #checked = new Map<Package, Promise<readonly CheckReport[]>>();
-  /** What engines still do when they have built. */
+  /** Work that engines continue after the build. */
   readonly #later: Promise<unknown>[] = [];
   #workerPool: Promise<WorkerPool> | undefined;
 
@@ -106,7 +107,7 @@ export class Build {
       signal: options.signal,
     });
     for (const { message } of workspace.problems) {
-      const text = `nothing that uses this package can be built: ${message}`;
+      const text = `packages that use this one cannot be built: ${message}`;
       options.reporter.emit({ kind: 'warning', text });
     }
     const named = new Set(targets);
@@ -123,15 +124,18 @@ export class Build {
       },
     );
     for (const name of unused) {
-      // A name with % stands for several.
+      // A name with % expands to several arguments.
       if (name.includes('%')) continue;
-      const text = `no Dockerfile of what is built has ARG ${name}`;
+      const text = `no Dockerfile of this build has ARG ${name}`;
       options.reporter.emit({ kind: 'warning', text });
     }
     return new Build(workspace, needed, targets, { sources, recipes }, options, before);
   }
 
-  /** @throws the first error; what else was going on is ended first */
+  /**
+   * Builds all packages, with checks.
+   * @throws the first error, after all builds have stopped
+   */
   async all(): Promise<readonly BuiltPackage[]> {
     let first: { error: unknown } | undefined;
     this.#options.reporter.emit({ kind: 'total', packages: this.order.length });
@@ -151,7 +155,7 @@ export class Build {
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
-  /** Builds a package once, after what it needs. */
+  /** Builds a package once, after its dependencies. */
   built(item: Package): Promise<BuiltPackage> {
     const promise = this.#built.get(item) ?? this.#build(item);
     this.#built.set(item, promise);
@@ -170,7 +174,7 @@ export class Build {
     const before = this.#before;
     if (recipe !== undefined && before !== undefined) {
       const given = recipe;
-      // All sources are read after it, and must not be while another file is half replaced.
+      // The sources are read again afterwards, so no other Dockerfile may be half-written then.
       recipe = await this.#writing.run(async () => {
         if (!(await before(item, given, used))) return given;
         this.#sources = await readSources(this.workspace, this.workspace.packages.values(), {
@@ -306,11 +310,11 @@ export class Build {
 
 interface BuiltImages {
   readonly built: BuiltPackage;
-  /** Of each image, if asked for. */
+  /** One per image, if a check was requested. */
   readonly checks: readonly (() => Promise<CheckReport>)[];
 }
 
-/** What cannot be built for a platform has no result there. */
+/** Ignores build errors: a platform that cannot be built has no result. */
 function ifKnown(error: unknown): undefined {
   if (!(error instanceof LktError)) throw error;
 }

@@ -6,14 +6,17 @@ import { buildPackages } from './build.ts';
 import { checkPin } from '../pins/check-pin.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
-/** Whether a package was built here from the source that its tag names. Outside git nothing says what a tag is of. */
+/**
+ * Reports whether a package was built from the sources that the tag names. True outside git for a
+ * reference without tag only.
+ */
 export function isOfItsTag({ tag }: Reference, { hash }: BuiltPackage): boolean {
   return tag === undefined || tag === hash.committed;
 }
 
 /**
- * Whether an image was built here, from the source that its tag names, and has the digest that the reference names.
- * Nothing is built or pulled to find out.
+ * Reports whether the store has the image as a result of the sources that its tag names, with the
+ * digest of the reference. Builds and pulls nothing.
  */
 export async function isBuiltHere(
   workspace: Workspace,
@@ -37,7 +40,7 @@ export async function isBuiltHere(
       (await checkPin(reference, built, options.store)) === undefined
     );
   } catch (error) {
-    // Such as an error in a Dockerfile: whatever it gave when it had none is not what the sources give.
+    // For example, an invalid Dockerfile: an older result is not of these sources.
     options.signal?.throwIfAborted();
     if (error instanceof LktError) return false;
     throw error;

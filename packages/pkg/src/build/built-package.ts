@@ -5,34 +5,37 @@ import type { PackageAttestations } from '../attest/attest.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** A package with the image that its sources give. */
+/** A package with the images built from its sources. */
 export interface BuiltPackage {
   readonly item: Package;
   readonly hash: SourceHash;
-  /** Of the index of `images`, which is what a pin names. */
+  /** Descriptor of the index of `images`; pins name its digest. */
   readonly index: Descriptor;
-  /** Of the manifests, one for each platform it was needed for, in the order of its `arches`. */
+  /** Manifests, one per platform, in the order of `arches`. */
   readonly images: readonly Descriptor[];
-  /** Those for other platforms that earlier builds of the same sources gave; the store has them under the same names. */
+  /**
+   * Manifests for other platforms that earlier builds of the same sources added to the stored
+   * index.
+   */
   readonly others: readonly Descriptor[];
-  /** Full names under which the store has it. */
+  /** Full names in the store. */
   readonly references: readonly string[];
-  /** What its tags end in beside the hash: not empty when arguments were given that are not in build.yml. */
+  /** Suffix of the tags after the hash; empty unless arguments outside build.yml were used. */
   readonly tagSuffix: string;
-  /** Whether all of it had been built before. */
+  /** Whether all images came from the store. */
   readonly cached: boolean;
-  /** Whether some of it was pulled by a pin, and not built here. Policies let it be used. */
+  /** Whether an image was pulled by its pin instead of built. */
   readonly pulled: boolean;
-  /** SBOM and provenance of the index that has the names, and of each of `images`. */
+  /** SBOM and provenance of the tagged index and of each of `images`. */
   readonly attestations: PackageAttestations;
-  /** For each of `images`, if a check was asked for. */
+  /** One per image, if a check was requested. */
   readonly checks: readonly CheckReport[];
 }
 
 /** The result of building packages. */
 export interface BuildReport {
-  /** Targets and what they need, each after what it needs. */
+  /** The targets and their dependencies, each after its own dependencies. */
   readonly packages: readonly BuiltPackage[];
-  /** What the build read, for the action cache. */
+  /** The inputs that the build read, for the action cache. */
   readonly inputs: ActionInputs;
 }

@@ -5,13 +5,14 @@ import { type Digest, isErrno } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { writeFileWhole } from '../write-file.ts';
 
-/** Raised when a check finds what an earlier one did not. */
+/** Increase it when checks find differences that earlier ones did not. */
 const CHECK_EPOCH = 1;
 
 /**
- * The check of an image, made once: one that found it reproducible is in the store, at `checks/<key of the build>`.
- * @param anew makes it although there is one
- * @param everyStep whether one will not do that has not looked into what does not reach the image
+ * Returns the check of an image. Stores it as `checks/<build key>` if the image is reproducible,
+ * and reuses the stored check.
+ * @param anew whether to ignore a stored check
+ * @param everyStep whether a stored check must cover steps that do not reach the image
  */
 export async function rememberedCheck(
   store: Store,
@@ -40,7 +41,7 @@ async function read(path: string): Promise<CheckReport | undefined> {
     };
     return epoch === CHECK_EPOCH ? report : undefined;
   } catch (error) {
-    // Cut off by a crash, which a new check mends.
+    // A crash may truncate the file; a new check replaces it.
     if (isErrno(error, 'ENOENT') || error instanceof SyntaxError) return undefined;
     throw error;
   }

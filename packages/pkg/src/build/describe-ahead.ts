@@ -1,23 +1,21 @@
 import type { Digest, Reporter } from '@lkt/core';
 import { loadImage, type Platform, type Store } from '@lkt/oci';
 
-/** A first step that takes longer has its base unpacked, most likely. */
+/** A first step that takes longer is probably unpacking its base. */
 const UNPACKING_MS = 100;
 
-/** What looks at the bases of an image for its SBOM while it is built. */
+/** A running prefetch of the base images' contents. */
 export interface DescribingAhead {
-  /** Of the build: what it tells starts it. */
+  /** The reporter for the build; its events start the prefetch. */
   readonly reporter: Reporter;
-  /** Ends it, when there will be no image. */
+  /** Stops the prefetch, because the build failed. */
   giveUp(): void;
 }
 
 /**
- * Has the bases of an image looked into for its SBOM while it is built: what a build unpacks for the first time is also hashed
- * for the first time, file by file, which another processor can do. It begins with the unpacking, or when a step is done: before,
- * it would be in the way of what the first step waits for.
- *
- * What goes wrong is left to who needs it afterwards.
+ * Inspects the base images for the SBOM during the build, to use an idle processor while the engine
+ * unpacks them. Starts at the first finished step, or when the first step takes long: earlier, it
+ * would compete with the unpacking. Ignores errors, since the SBOM reads missing entries again.
  */
 export function describeAhead(
   store: Store,

@@ -16,15 +16,17 @@ import { indexManifests } from '../pins/check-pin.ts';
 import { writeResult } from './results.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** Beside the files of a layout: which build gave its images. */
+/** File in a layout with the build keys of its images. */
 const RECORD = 'lkt.json';
 
-/** The directory of a package's layout among those of others. A name of an image has no `+`. */
+/**
+ * Returns the directory name of a package's layout. An image name contains no `+`, so it is unique.
+ */
 export function layoutName({ name }: Pick<Package, 'name'>): string {
   return name.replaceAll('/', '+');
 }
 
-/** An image for one platform, by the key of its build. */
+/** An image for one platform, with its build key. */
 interface KeyedImage {
   readonly key: string;
   readonly descriptor: Descriptor;
@@ -32,9 +34,9 @@ interface KeyedImage {
 }
 
 /**
- * Leaves a package in a directory: an OCI image layout with its index, and the keys of the builds that gave its images.
- * Who has that directory need not build it. The index of the layout says nothing of the sources, so it changes only with
- * the images.
+ * Writes a package to a directory: an OCI image layout of its index, and the build keys of its
+ * images. A machine with the directory need not build the package. The index does not contain
+ * source hashes, so it changes only with the images.
  */
 export async function writePackageLayout(
   store: Store,
@@ -55,7 +57,7 @@ export async function writePackageLayout(
   await ignoreInGit(layouts);
 }
 
-/** What is built is no source. */
+/** Writes a .gitignore, since layouts are not sources. */
 async function ignoreInGit(layouts: string): Promise<void> {
   try {
     await writeFile(join(layouts, '.gitignore'), '*\n', { flag: 'wx' });
@@ -65,8 +67,9 @@ async function ignoreInGit(layouts: string): Promise<void> {
 }
 
 /**
- * The image that a build with this key gave elsewhere, from the layout of the package: taken into the store, checked by
- * its digests. One that is not what it says it is gives a warning.
+ * Imports the image with this build key from the package's layout, verifying digests. Warns about
+ * an invalid layout.
+ * @returns undefined if there is no valid image
  */
 export async function builtElsewhere(
   item: Package,
@@ -83,12 +86,12 @@ export async function builtElsewhere(
     const known = [...((await pins?.()) ?? [])];
     const [first] = known;
     if (first !== undefined && !(await isOneOf(known, image, store, await openStore(dir))))
-      throw new LktError('PIN_STALE', `it has ${image.digest}, and ${first} is pinned`);
+      throw new LktError('PIN_STALE', `its digest is ${image.digest}, but ${first} is pinned`);
     await writeResult(store, key, image);
     return image;
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
-    const text = `the layout of ${item.name} is refused, and it is built here: ${error.message}`;
+    const text = `the layout of ${item.name} is rejected, so it is built here: ${error.message}`;
     reporter.emit({ kind: 'warning', text });
     return undefined;
   }
@@ -97,13 +100,13 @@ export async function builtElsewhere(
 interface LayoutTools {
   readonly store: Store;
   readonly layouts?: string | undefined;
-  /** What the package is pinned with; if that is nothing, any image is taken. */
+  /** Returns the digests of the package's pins. Without pins, any image is accepted. */
   readonly pins?: () => Promise<ReadonlySet<Digest>>;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whether a pin is of the image: by its own digest, or by that of an index with it. */
+/** Reports whether a pin names the image itself or an index that contains it. */
 async function isOneOf(
   pins: readonly Digest[],
   image: Descriptor,
@@ -131,9 +134,9 @@ async function digestFor(path: string, key: string): Promise<Digest | undefined>
     const digest = images.find((image) => image.key === key)?.digest;
     if (digest === undefined || isDigest(digest)) return digest;
   } catch {
-    // As one that names no digest.
+    // Same error as for a record without a valid digest.
   }
-  throw new LktError('IMAGE_INVALID', `${path} is no record of a build`);
+  throw new LktError('IMAGE_INVALID', `${path} is not a build record`);
 }
 
 interface KeyedRecord {

@@ -4,7 +4,7 @@ import type { BuiltPackage } from './built-package.ts';
 import { inOrder } from '../pins/check-pin.ts';
 import { type TaggedPackage, tagPackage } from './tag-package.ts';
 
-/** Gives a package that was built its names in the store, and its documents. */
+/** Tags a built package in the store, and attests it. */
 export async function nameAndAttest(
   { item, hash, images: made }: Pick<AttestedPackage, 'item' | 'hash' | 'images'>,
   tagged: TaggedPackage,

@@ -1,14 +1,14 @@
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** LinuxKit's flags of the same names; `hash` is what a tag template has in the place of the source hash. */
+/** LinuxKit's flags of the same names. `hash` replaces the source hash in a tag template. */
 export interface Naming {
   readonly org?: string;
   readonly tag?: string;
   readonly hash?: string;
 }
 
-/** A package as it is called in the store. */
+/** Returns a package with its name and hash in the store. */
 export function renamed(
   item: Package,
   own: SourceHash,

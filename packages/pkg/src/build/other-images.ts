@@ -11,8 +11,9 @@ import {
 import { indexManifests, missingPin, type ReferenceProblem } from '../pins/check-pin.ts';
 
 /**
- * Brings an image into the store, by its digest, and gives it its name there.
- * @param isNamed whether the store has the digest under this name; else it has to be found out that the name is right
+ * Pulls an image by digest, and names it in the store.
+ * @param isNamed whether the store has the digest under this name; otherwise the name must be
+ * verified
  */
 export type FetchImage = (
   reference: Reference & { readonly digest: Digest },
@@ -21,25 +22,27 @@ export type FetchImage = (
 ) => Promise<void>;
 
 /**
- * Whether an image that no package of the workspace gives may be used at all. Asked before it is pulled, so nothing but its
- * name and digest are known.
+ * Returns the violation of a trust policy by an image that is not a package of the workspace.
+ * Called before the image is pulled, so only name and digest are known.
  */
 export type RequireTrusted = (
   reference: Reference & { readonly digest: Digest },
 ) => Promise<ReferenceProblem | undefined>;
 
-/** Where images come from that no package of the workspace gives. */
+/** Access to images that are not packages of the workspace. */
 export interface OtherImages {
   readonly store: Store;
-  /** By default the store has to have them. */
+  /** Default: the store must have the images. */
   readonly fetchImage?: FetchImage | undefined;
-  /** By default any that a digest names will do. */
+  /** Default: every pinned image is accepted. */
   readonly requireTrusted?: RequireTrusted | undefined;
 }
 
 /**
- * Checks a reference to an image that no package of the workspace gives: the store must have it under that name, or get
- * it by `fetchImage`. A digest alone would make any image pass for any other that is in the store.
+ * Checks a reference to an image that is not a package of the workspace: the store must have the
+ * digest under this name, or `fetchImage` must pull it. The digest alone is not enough, because any
+ * image in the store would pass for any other.
+ * @returns undefined if the image is in the store now
  */
 export async function checkOther(
   reference: Reference,
@@ -65,7 +68,7 @@ export async function checkOther(
       if (!(error instanceof LktError)) throw error;
       return {
         code: error.code,
-        message: `${text} is not in the store, no package of this workspace gives it, and it cannot be pulled: ${error.message}`,
+        message: `${text} is neither in the store nor a package of this workspace, and pulling it failed: ${error.message}`,
         fix: error.fix ?? CHECK,
       };
     }
@@ -73,16 +76,15 @@ export async function checkOther(
   if (!has) {
     return {
       code: 'NOT_FOUND',
-      message: `${text} is not in the store, and no package of this workspace gives it`,
+      message: `${text} is neither in the store nor a package of this workspace`,
       fix: CHECK,
     };
   }
   const names = await namesOf(store, digest);
-  const what =
-    names.length === 0 ? 'has it under no name' : `has this digest as ${names.join(', ')}`;
+  const what = names.length === 0 ? 'has no name for it' : `has it as ${names.join(', ')}`;
   return {
     code: 'NOT_FOUND',
-    message: `${text} is not what it says: the store ${what}`,
+    message: `${text} has the digest of another image: the store ${what}`,
     fix: CHECK,
   };
 }
@@ -90,8 +92,9 @@ export async function checkOther(
 const CHECK = 'check the name and the digest';
 
 /**
- * The names of the store, without tag, that stand for this digest: of an index, or of an image in it.
- * @param only asks of this name alone: an index is read for each that is asked of
+ * Returns the names in the store, without tag, of an index with this digest or with an image of
+ * this digest.
+ * @param only checks this name alone, which reads fewer indexes
  */
 async function namesOf(store: Store, digest: Digest, only?: string): Promise<readonly string[]> {
   const names = new Set<string>();
@@ -103,7 +106,7 @@ async function namesOf(store: Store, digest: Digest, only?: string): Promise<rea
   return [...names];
 }
 
-/** Whether the store has all of the image for these platforms. */
+/** Reports whether the store has all blobs of the image for these platforms. */
 async function isWhole(
   store: Store,
   digest: Digest,
@@ -121,14 +124,14 @@ async function isWhole(
   }
 }
 
-/** Whether a name of the store stands for this digest: of an index, or of an image in it. */
+/** Reports whether a manifest is, or contains, the one with this digest. */
 async function leadsTo(store: Store, { digest }: Descriptor, wanted: Digest): Promise<boolean> {
   if (digest === wanted) return true;
   const manifests = await indexManifests(store, digest);
   return manifests.some((manifest) => manifest.digest === wanted);
 }
 
-/** The name without tag and digest; other programs may have put anything there. */
+/** Returns the name without tag and digest, or undefined for a name that another program wrote. */
 function nameOf(text: string): string | undefined {
   try {
     const { domain, path } = parseReference(text);

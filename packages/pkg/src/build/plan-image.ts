@@ -16,28 +16,32 @@ import type { Sources } from '../sources/sources.ts';
 import { stepReporter } from './step-reporter.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
-/** One image of a package. */
+/** The inputs of an image of a package for one platform. */
 export interface ImageInputs {
   readonly platform: Platform;
-  /** For this platform; undefined for a package of .debs. */
+  /** For this platform; undefined for a package with a `debian` block. */
   readonly recipe: Recipe | undefined;
-  /** Images in the store for the references of the recipe, by their text. */
+  /** Digests of base images, keyed by the text of the reference. */
   readonly bases: ReadonlyMap<string, Digest>;
-  /** Images that go into the build context. */
+  /** The images to put into the build context. */
   readonly archived: readonly FoundImage[];
 }
 
-/** The key of one image, what it is built from, and how to build it. */
+/** An image with its build key and inputs, ready to build. */
 export interface PlannedImage {
   readonly key: string;
   readonly contextDigest?: Digest;
   readonly lock?: DebianLock;
   run(): Promise<Descriptor>;
-  /** Builds it again and compares. `known`: what it is; `builtAt`: when it was built, if just now. */
+  /**
+   * Builds again and compares.
+   * @param known the first image
+   * @param builtAt time of the first build in milliseconds, if it just ran
+   */
   check(known: Descriptor, builtAt: number | undefined): Promise<CheckReport>;
 }
 
-/** Finds out what the images of a package are built from. Its build context is read once. */
+/** Plans the images of a package. Reads the build context once. */
 export class ImagePlanner {
   readonly #workspace: Workspace;
   readonly #item: Package;
@@ -47,7 +51,7 @@ export class ImagePlanner {
   readonly #digests = new Map<string, Digest>();
   #context: Promise<BuildTree> | undefined;
 
-  /** @param severalPlatforms whether it is built for more than one, which progress then says */
+  /** @param severalPlatforms whether to name the platform in progress events */
   constructor(
     workspace: Workspace,
     item: Package,
@@ -62,7 +66,11 @@ export class ImagePlanner {
     this.#severalPlatforms = severalPlatforms;
   }
 
-  /** @param noCache whether building does every step anew */
+  /**
+   * Plans the image for one platform.
+   * @param noCache whether `run` ignores cached steps
+   * @throws CONFIG_INVALID, NOT_FOUND, IO_FAILED
+   */
   async plan(inputs: ImageInputs, noCache: boolean): Promise<PlannedImage> {
     const { platform, recipe, bases } = inputs;
     const item = this.#item;
@@ -93,7 +101,7 @@ export class ImagePlanner {
       ssh,
       remoteCache,
     };
-    // How many processors are free is known when a build starts, and only a build needs secrets.
+    // The number of free processors is known when a build starts, and only a build needs secrets.
     const atStart = (): Partial<BuildRequest> => ({
       secrets: secretsFor(item, recipe.dockerfile, secrets ?? new Map()),
       cpus: cpus === undefined ? undefined : cpus(),
@@ -121,7 +129,7 @@ export class ImagePlanner {
             ahead.giveUp();
             throw error;
           });
-        // The image may be of what was there later, which is not what the key says.
+        // A file that changed during the build makes the key wrong.
         const changed = tree.changed();
         if (changed !== undefined) throw changedFile(changed);
         return descriptor;
@@ -129,7 +137,7 @@ export class ImagePlanner {
       check: async (known, builtAt) => {
         const { checkBuild } = await import('@lkt/rebuild');
         const { workerPool, checkEveryStep = false } = this.#tools;
-        if (workerPool === undefined) throw new Error('a check has to be built somewhere');
+        if (workerPool === undefined) throw new Error('a check needs a worker pool');
         return checkBuild({ ...request, ...atStart(), noCache: item.disableCache }, context, {
           engine,
           workerPool: await workerPool(),
@@ -179,7 +187,7 @@ export class ImagePlanner {
   }
 }
 
-/** The build context. */
+/** A build context as list and as tree. */
 interface BuildTree {
   readonly files: readonly ContextFile[];
   readonly tree: Context;

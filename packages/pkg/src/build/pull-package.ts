@@ -16,12 +16,12 @@ import type { Recipe } from './recipe.ts';
 import { writeResult } from './results.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** A build that need not be made if its result can be pulled. */
+/** A build whose result may be pulled instead. */
 export interface PullableBuild {
   readonly item: Package;
   readonly key: string;
   readonly platform: Platform;
-  /** undefined for a package of .debs. */
+  /** Undefined for a package with a `debian` block. */
   readonly recipe: Recipe | undefined;
 }
 
@@ -29,15 +29,16 @@ interface PullTools {
   readonly store: Store;
   readonly pullPackages?: boolean;
   readonly others?: OtherImages;
-  /** What the package is pinned with. */
+  /** Returns the digests of the pins of the package. */
   readonly pins?: () => Promise<ReadonlySet<Digest>>;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The image of a package from its registry, where the workspace has a pin of what its sources are now, and policies let
- * it be used. What stands in the way is a warning, unless it is only that the registry has it not: then it is built.
+ * Pulls the image of a package if the workspace pins its current sources and the policies allow it.
+ * Warns about errors, except if the registry lacks the image.
+ * @returns undefined if the image must be built
  */
 export async function pulledPackage(
   { item, key, platform, recipe }: PullableBuild,
@@ -49,7 +50,7 @@ export async function pulledPackage(
   for (const digest of (await pins?.()) ?? []) {
     const reference = pulledReference(item, digest);
     const warn = (why: string): void => {
-      const text = `${familiarReference(reference)} is not pulled, and is built here: ${why}`;
+      const text = `${familiarReference(reference)} cannot be pulled, so it is built here: ${why}`;
       reporter.emit({ kind: 'warning', text });
     };
     const refused = await mayUse(item, digest, others);
@@ -72,7 +73,9 @@ export async function pulledPackage(
   return undefined;
 }
 
-/** Why policies forbid the use of what was pulled by this digest; undefined if they do not. */
+/**
+ * Returns the policy violation by a pulled image of the package, or undefined if it may be used.
+ */
 export async function mayUse(
   item: Package,
   digest: Digest,
@@ -89,8 +92,8 @@ function pulledReference(
 }
 
 /**
- * Whether the hash of the sources says all that the image is made from, so that a pin with this hash is of this build. It
- * does not for arguments of the command line, and where another package is meant as it is now.
+ * Reports whether the source hash determines the image, so that a pin with this hash is of this
+ * build. False with arguments of the command line, and with references to current packages.
  */
 function isOfItsSources({ buildArgs }: Package, recipe: Recipe | undefined): boolean {
   if (recipe === undefined) return true;

@@ -23,21 +23,26 @@ import { type GivenArg, resolveBuildArgs } from '../build-yml/build-args.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
-/** What a package is built by, with every argument known. */
+/** A parsed Dockerfile with the values of all build arguments. */
 export interface Recipe {
   readonly dockerfile: Dockerfile;
   readonly buildArgs: ReadonlyMap<string, string>;
-  /** Names of the arguments of build.yml, and of those that every package has. */
+  /** Names of the arguments of build.yml, and of the predefined ones. */
   readonly alwaysGiven: ReadonlySet<string>;
-  /** Given arguments that RUN has without an ARG: how to reach the network. They decide nothing, and no document has them. */
+  /**
+   * Proxy arguments, which RUN receives without an ARG. They affect neither keys nor attestations.
+   */
   readonly proxyArgs: ReadonlyMap<string, string>;
-  /** Names of the given arguments that the Dockerfile uses. */
+  /** Names of the command line's arguments that the Dockerfile uses. */
   readonly given: ReadonlySet<string>;
-  /** What tags end in when given arguments differ from those of build.yml, so that the sources alone are not it; else ''. */
+  /** Suffix of tags if arguments of the command line override build.yml, else empty. */
   readonly tagSuffix: string;
-  /** The images it uses, on any of the platforms; each place once, unless it means different ones. */
+  /**
+   * References of images on any of the platforms. A position occurs again if its text differs
+   * between platforms.
+   */
   readonly uses: readonly ImageUse[];
-  /** Images that go into the build context. */
+  /** The images to put into the build context. */
   readonly archived: readonly ArchivedUse[];
 }
 
@@ -47,18 +52,23 @@ interface ArchivedUse extends DockerImage {
   readonly package: Package | undefined;
 }
 
-/** A place in a Dockerfile that names an image. */
+/** A reference of an image in a Dockerfile. */
 export interface ImageUse extends ImageReference {
   readonly parsed: Reference;
   /** The package of this workspace that it names. */
   readonly package: Package | undefined;
-  /** Whether the text comes from a calculated build argument, and so always means the package as it is now. */
+  /**
+   * Whether the text comes from a calculated build argument, which always names the current
+   * package.
+   */
   readonly calculated: boolean;
 }
 
 /**
- * @returns undefined for a package without a Dockerfile: one made from Debian packages.
- * @throws LktError DOCKERFILE_INVALID, CONFIG_INVALID, NOT_FOUND
+ * Reads the Dockerfile of a package and resolves its arguments and references.
+ * @param given build arguments of the command line
+ * @returns undefined for a package with a `debian` block
+ * @throws DOCKERFILE_INVALID, CONFIG_INVALID, NOT_FOUND
  */
 export async function readRecipe(
   workspace: Workspace,
@@ -139,7 +149,7 @@ function targetOf(item: Package, { stages }: Dockerfile): { readonly target?: st
   if (item.target === undefined) return {};
   const { stage: target, at: place } = item.target;
   const names = stages.flatMap(({ from }) => from.name ?? []);
-  // As BuildKit has it: the name of a stage, in any case, or its number.
+  // As in BuildKit: the name of a stage, in any case, or its number.
   if (names.some((name) => name.toLowerCase() === target.toLowerCase())) return { target };
   if (/^\d+$/.test(target) && Number(target) < stages.length) return { target };
   throw place.error(`${item.dockerfile} has no stage "${target}"`, {
@@ -148,8 +158,8 @@ function targetOf(item: Package, { stages }: Dockerfile): { readonly target?: st
 }
 
 /**
- * What LinuxKit gives a Dockerfile that declares it, as far as it follows from the sources: the commit and its date are left out, because
- * equal sources must give equal images.
+ * Returns LinuxKit's predefined arguments, except the commit and its date: equal sources must
+ * produce equal images.
  */
 function automaticArgs(item: Package, { committed }: SourceHash): ReadonlyMap<string, string> {
   return new Map([

@@ -6,7 +6,7 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 
 type ReadRecipe = (item: Package, platforms: readonly Platform[]) => Promise<Recipe | undefined>;
 
-/** The recipes of sources at one moment, each read once. */
+/** The recipes of one state of the sources, each read once. */
 export class Recipes {
   readonly #read: ReadRecipe;
   readonly #known = new Map<string, Promise<Recipe | undefined>>();
@@ -15,7 +15,7 @@ export class Recipes {
     this.#read = read;
   }
 
-  /** The recipe of a package for all of these platforms. */
+  /** Returns the recipe of a package for these platforms. */
   get(item: Package, platforms: readonly Platform[]): Promise<Recipe | undefined> {
     const key = [item.name, ...platforms.map(formatPlatform)].join(' ');
     let found = this.#known.get(key);
@@ -28,8 +28,8 @@ export class Recipes {
 }
 
 /**
- * The recipes of a build.
- * @param named the packages that the given arguments are for
+ * Returns the recipes of a build.
+ * @param named the packages that receive the command line's arguments
  */
 export function recipesOf(
   workspace: Workspace,

@@ -5,8 +5,8 @@ import { type Descriptor, loadImage, MediaType, type Platform, type Store } from
 import { writeFileWhole } from '../write-file.ts';
 
 /**
- * The image that a build with this key gave, if the store still has all of it.
- * @throws LktError DIGEST_MISMATCH when the store has something else in its place
+ * Returns the stored image of a build, or undefined if the store lacks one of its blobs.
+ * @throws DIGEST_MISMATCH for a damaged blob
  */
 export async function readResult(
   store: Store,
@@ -28,15 +28,15 @@ export async function readResult(
   }
 }
 
-/** The digest by which a result was pulled; undefined for one that was built here. */
+/** Returns the digest that a result was pulled by, or undefined if it was built here. */
 export async function pulledAs(store: Store, key: string): Promise<Digest | undefined> {
   const [, pin = ''] = (await readText(resultPath(store, key)))?.trim().split(' ') ?? [];
   return isDigest(pin) ? pin : undefined;
 }
 
 /**
- * Remembers what a build gave.
- * @param pulled the digest by which it was pulled instead
+ * Stores the result of a build.
+ * @param pulled the digest that it was pulled by
  */
 export async function writeResult(
   store: Store,
@@ -46,7 +46,7 @@ export async function writeResult(
 ): Promise<void> {
   const path = resultPath(store, key);
   const text = pulled === undefined ? `${digest}\n` : `${digest} ${pulled}\n`;
-  // A build that was asked for again gives the same, and the disk need not be waited for.
+  // A repeated build has the same result, and need not wait for the disk.
   if ((await readText(path)) === text && (await store.use(path))) return;
   await mkdir(join(store.dir, 'results'), { recursive: true });
   await writeFileWhole(path, text);

@@ -1,8 +1,9 @@
 import type { ProgressEvent, Reporter } from '@lkt/core';
 
 /**
- * Makes parts of the step of a package of what goes on while its image is made: their ids go on after its name.
- * @param platform said of every part, where a package is built for several
+ * Returns a reporter that makes the events of an image build substeps of the package: it prefixes
+ * their ids with the package's name.
+ * @param platform added to the title of every step, if the package is built for several
  */
 export function stepReporter(
   reporter: Reporter,

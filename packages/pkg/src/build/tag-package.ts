@@ -4,24 +4,24 @@ import type { SourceHash } from '../sources/source-hash.ts';
 import { renderTag } from '../pins/tag.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** What to name in the store. */
+/** A package to tag in the store. */
 export interface TaggedPackage {
   readonly item: Package;
   readonly hash: SourceHash;
-  /** What the tags end in. */
+  /** Suffix of the tags. */
   readonly suffix: string;
-  /** One for each platform that was built. */
+  /** Manifests, one per built platform. */
   readonly images: readonly Descriptor[];
 }
 
 /**
- * Names a package in the store by its tag, and by the tag it will have once its sources are committed, which is the one
- * in pins.
+ * Tags a package in the store with the tag of its sources, and with the tag they will have once
+ * committed, which pins contain.
  *
- * What has the name already is replaced, except for its images for other platforms that these sources give too: a build
- * for some platforms adds to the index of an earlier one, as in LinuxKit.
- * @param isCurrent whether the image for a platform, built now, would be this one
- * @returns the names, and the images for other platforms that were kept
+ * Replaces an existing index, but keeps its images for other platforms if they are of the same
+ * sources. As in LinuxKit, a build for some platforms extends the index of an earlier one.
+ * @param isCurrent reports whether the image for a platform is the result of the current sources
+ * @returns the names, and the kept images for other platforms
  */
 export async function tagPackage(
   store: Store,
@@ -35,7 +35,7 @@ export async function tagPackage(
   ]);
   const references = [...tags].map((tag) => storeName(name, `${tag}${suffix}`));
   let others: readonly Descriptor[] = [];
-  // The last is of the clean sources, and so the one that is added to.
+  // The last tag is of the committed sources; its index is extended.
   const last = references.at(-1);
   const present = last === undefined ? undefined : await store.resolve(last);
   if (present !== undefined) {

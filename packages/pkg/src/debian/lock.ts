@@ -37,8 +37,8 @@ export interface LockPackageOptions {
 }
 
 /**
- * Resolves the `debian` block of a package and writes one lock file per platform. Leaves an unchanged
- * lock file alone.
+ * Resolves the `debian` block of a package and writes one lock file per platform. Leaves an
+ * unchanged lock file alone.
  * @throws CONFIG_INVALID if the package has no `debian` block
  * @throws LktError as `resolveLock` does
  * @example

@@ -21,13 +21,13 @@ export interface ImageQuery {
 }
 
 /**
- * Returns the digests of references, keyed by their text. Builds packages of the workspace and checks
- * their pins. Any other image must be in the store or come from `fetchImage`.
+ * Returns the digests of references, keyed by their text. Builds packages of the workspace and
+ * checks their pins. Any other image must be in the store or come from `fetchImage`.
  * @throws PIN_MISSING, PIN_STALE, NOT_FOUND
  * @throws LktError as `buildPackages` does
  * @example
  * ```ts
- * const queries = [{ text: 'lkt/sshd:1234@sha256:…' }, { text: '@pkg:sshd', packageDir: '/src/pkg/sshd' }];
+ * const queries = [{ text: '@pkg:sshd', packageDir: '/src/pkg/sshd' }];
  * const { digests } = await resolveImages(workspace, queries, options);
  * const digest = digests.get('@pkg:sshd');
  * ```

@@ -32,8 +32,9 @@ export interface PackageUse {
 }
 
 /**
- * Returns the dependencies of packages on all their architectures: `FROM`, `COPY --from` and mounts in
- * their Dockerfiles, calculated arguments, and `depends`. Builds nothing and checks no pin.
+ * Returns the dependencies of packages on all their architectures: `FROM`, `COPY --from` and
+ * mounts in their Dockerfiles, calculated arguments, and `depends`. Builds nothing and checks no
+ * pin.
  * @param items default: all packages of the workspace
  * @throws LktError at the position in build.yml or the Dockerfile
  * @example

@@ -68,8 +68,8 @@ export interface WorkspaceOptions {
 }
 
 /**
- * Opens the workspace that contains `dir`. Does not fail for an invalid build.yml or a duplicate name:
- * see `problems`.
+ * Opens the workspace that contains `dir`. Does not fail for an invalid build.yml or a duplicate
+ * name: see `problems`.
  * @throws GIT_FAILED, TOOL_MISSING
  * @example
  * ```ts
