@@ -1,69 +1,7 @@
-import { execFile } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
-import { mkdtempDisposable, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import type { EntryWithContent, TreeNode } from '@lkt/oci';
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { auditFiles, type FilesReport } from '../src/audit-files.ts';
 import { applyWaivers, parseWaivers } from '../src/waivers.ts';
-
-const NOW = new Date('2026-01-01T00:00:00Z');
-
-interface Given {
-  readonly mode?: number;
-  readonly type?: TreeNode['type'];
-  readonly content?: string | Buffer;
-  readonly xattrs?: ReadonlyMap<string, Uint8Array>;
-  readonly link?: string;
-}
-
-async function audit(
-  files: Readonly<Record<string, Given>>,
-  { pieces = 7, shells = true } = {},
-): Promise<FilesReport> {
-  await using scratch = await mkdtempDisposable(join(tmpdir(), 'lkt-audit-'));
-  const nodes = Object.entries(files).map(([path, parameterOrDefault]) =>
-    nodeOf(path, parameterOrDefault),
-  );
-  const contents = async function* (): AsyncGenerator<EntryWithContent> {
-    for (const node of nodes) {
-      const bytes = Buffer.from(files[node.path]?.content ?? '');
-      yield await Promise.resolve({ ...node, content: inPieces(bytes, pieces) });
-    }
-  };
-  return await auditFiles(
-    { nodes, contents: contents() },
-    { scratch: scratch.path, now: NOW, shells },
-  );
-}
-
-function nodeOf(path: string, { mode = 0o644, type = 'file', content = '', xattrs, link }: Given) {
-  return {
-    path,
-    type,
-    mode,
-    uid: 0,
-    gid: 0,
-    mtime: 0,
-    layer: 0,
-    size: content.length,
-    xattrs,
-    link,
-  } satisfies TreeNode;
-}
-
-async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size)
-    yield await Promise.resolve(bytes.subarray(at, at + size));
-}
-
-/** Returns `path rule` of each finding. */
-async function found(...args: Parameters<typeof audit>): Promise<readonly string[]> {
-  const { findings } = await audit(...args);
-  return findings.map(({ path, rule }) => `${path} ${rule}`);
-}
+import { type Given, audit, found } from './audit-files-fixture.ts';
 
 describe('findings about entries', () => {
   it.each<[string, Readonly<Record<string, Given>>, readonly string[]]>([
@@ -105,15 +43,6 @@ describe('findings about entries', () => {
 });
 
 describe('findings about contents', () => {
-  it.each([1, 7, 64, 4096])('include a private key in chunks of %i bytes', async (pieces) => {
-    const run = promisify(execFile);
-    const { stdout } = await run('openssl', ['genpkey', '-algorithm', 'ED25519']);
-    const content = `${'x'.repeat(100)}\n${stdout}`;
-    expect(await found({ 'etc/key.pem': { content } }, { pieces })).toEqual([
-      '/etc/key.pem secret',
-    ]);
-  });
-
   it('do not include a program that mentions keys', async () => {
     const content = 'if (line == "-----BEGIN PRIVATE KEY-----\\n") …';
     expect(await found({ 'bin/ssh': { content } })).toEqual([]);
@@ -129,21 +58,6 @@ describe('findings about contents', () => {
       '/etc/passwd lets guest log in without a password',
       '/etc/shadow contains the password hash of root',
     ]);
-  });
-
-  it('include an expired certificate, unless it is an authority’s', async () => {
-    const old = await certificate('end.example', '-1', 'CA:FALSE');
-    const authority = await certificate('Old Authority', '-1', 'CA:TRUE');
-    const good = await certificate('new.example', '40000', 'CA:FALSE');
-    expect(
-      await found({
-        'etc/good.pem': { content: good },
-        'etc/old.pem': { content: good + old },
-        'etc/ssl/authorities.pem': { content: authority },
-      }),
-    ).toEqual(['/etc/old.pem certificate']);
-    const { until } = await audit({ 'etc/good.pem': { content: good + authority } });
-    expect(until?.getTime()).toBe(new X509Certificate(good).validToDate.getTime());
   });
 
   it('include a malformed ELF file, and the audit continues', async () => {
@@ -197,27 +111,3 @@ describe('waivers', () => {
     expect(() => parseWaivers({ path: 'w.yml', text: `waivers: [${text}]` })).toThrow(message);
   });
 });
-
-async function certificate(name: string, days: string, constraints: string): Promise<string> {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-audit-'));
-  const key = join(dir.path, 'key.pem');
-  const dates =
-    days === '-1'
-      ? ['-not_before', '20200101000000Z', '-not_after', '20210101000000Z']
-      : ['-days', days];
-  const { stdout } = await promisify(execFile)('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'ed25519',
-    '-nodes',
-    '-keyout',
-    key,
-    '-subj',
-    `/CN=${name}`,
-    '-addext',
-    `basicConstraints=critical,${constraints}`,
-    ...dates,
-  ]);
-  return stdout;
-}

@@ -1,37 +1,7 @@
-import { createServer, type RequestListener } from 'node:http';
 import { LktError } from '@lkt/core';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { download, type DownloadOptions, mirrorClient } from '../src/archive/download.ts';
-import type { Mirror } from '../src/archive/mirror.ts';
+import { describe, expect, it } from 'vitest';
 import { collect } from './support.ts';
-
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return `http://127.0.0.1:${address.port}/debian`;
-}
-
-function mirror(...addresses: readonly string[]): Mirror {
-  return { source: 'the test', archives: { debian: addresses, 'debian-security': [] } };
-}
-
-async function from<T>(
-  source: Mirror,
-  read: (content: AsyncIterable<Uint8Array>) => Promise<T>,
-  { idle = 10_000, ...options }: DownloadOptions & { readonly idle?: number } = {},
-): Promise<T> {
-  await using http = mirrorClient(source, { backoff: [1, 1], idle });
-  return await download(http, source, 'debian', 'pool/a', read, options);
-}
-
-const get = async (source: Mirror, options: Parameters<typeof from>[2] = {}): Promise<string> =>
-  (await from(source, collect, options)).toString();
+import { serve, mirror, from, get } from './download-fixture.ts';
 
 describe('download', () => {
   it.each([true, false])(
@@ -129,18 +99,6 @@ describe('download', () => {
       code: 'DISK_FULL',
     });
     expect(tries).toBeLessThanOrEqual(1);
-  });
-
-  it('goes through a proxy', async () => {
-    const asked: (string | undefined)[] = [];
-    const address = await serve(({ url }, response) => {
-      asked.push(url);
-      response.end('by proxy');
-    });
-    const env = { http_proxy: new URL(address).origin };
-    const source = { ...mirror('http://mirror.test/debian'), env };
-    expect(await get(source)).toBe('by proxy');
-    expect(asked).toEqual(['http://mirror.test/debian/pool/a']);
   });
 
   it('stops on its signal', async () => {

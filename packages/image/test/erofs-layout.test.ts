@@ -1,135 +1,20 @@
-import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
-import { parentPath, readTar, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
+import { readFileSync, statSync } from 'node:fs';
+import { readTar } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import { readFileFacts, readInitrd } from '@lkt/formats';
-import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
-import { composeImage } from '../src/compose.ts';
-import type { ComposeOptions } from '../src/compose-options.ts';
 import { readInitrdInfo } from '../src/initrd/info.ts';
+import { readFileFacts, readInitrd } from '@lkt/formats';
+import { sha256 } from '@lkt/testing/file-listing';
 import { readMounted } from '../src/initrd/mounted-reader.ts';
 import {
   chunks,
-  collect,
   type Content,
   image,
-  PLATFORM,
   Recorder,
   sampleConfig,
   tarBytes,
-  tempDir,
   tempStore,
 } from './support.ts';
-
-const LISTS = ['usr/share/lkt/manifest', 'usr/share/lkt/roots'];
-
-/** The sample, with an init and a command line that take an erofs. */
-async function erofsConfig(
-  store: Store,
-  kernel?: Readonly<Record<string, Content>>,
-): Promise<string> {
-  const able = await image(store, [{ able: '1' }], { Labels: { 'lkt.guest.features': 'erofs' } });
-  const text = (await sampleConfig(store))
-    .replace('console=ttyS0', 'console=ttyS0 rootfstype=ramfs')
-    .replace('\nonboot:', `\n  - lkt/able:1@${able}\nonboot:`);
-  const named = kernel && (await image(store, [kernel]));
-  const own =
-    named === undefined ? text : text.replace(/lkt\/kernel:1@\S+/, `lkt/kernel:1@${named}`);
-  return `${own}layout: erofs\n`;
-}
-
-async function compose(
-  store: Store,
-  text: string,
-  options: Partial<ComposeOptions> = {},
-): Promise<string> {
-  const outDir = tempDir();
-  await composeImage({
-    configs: [{ path: 'system.yml', text }],
-    store,
-    format: ['kernel+initrd'],
-    outDir,
-    name: 'system',
-    platform: PLATFORM,
-    homeDir: outDir,
-    ...options,
-  });
-  return join(outDir, 'system');
-}
-
-/** What the kernel unpacks of an initrd, by path; of directories nothing. */
-async function filesOf(path: string): Promise<ReadonlyMap<string, Buffer>> {
-  const files = new Map<string, Buffer>();
-  const seen = new Set(['']);
-  for await (const entry of readInitrd(chunks(readFileSync(path)))) {
-    expect(seen).toContain(parentPath(entry.path));
-    if (entry.type === 'directory') seen.add(entry.path);
-    else files.set(entry.path, await collect(entry.content ?? chunks(Buffer.of())));
-  }
-  return files;
-}
-
-interface Listed {
-  readonly sum: string;
-  readonly file: string;
-  readonly target: string;
-}
-
-function listed(files: ReadonlyMap<string, Buffer>): readonly Listed[] {
-  const [head, ...lines] = (files.get('usr/share/lkt/roots') ?? '').toString().trim().split('\n');
-  expect(head).toBe(`lkt-roots 1 ${lines.length}`);
-  return lines.map((line) => {
-    const [sum = '', file = '', target = ''] = line.split(' ');
-    return { sum, file, target };
-  });
-}
-
-it.for(['zstd', 'none'] as const)(
-  'the file systems hold the tree, each where the list says, packed by %s',
-  async (compressor) => {
-    const store = await tempStore();
-    const format = ['kernel+initrd', 'tar'] as const;
-    const text = `${await erofsConfig(store)}volumes: [{name: site, image: ${/lkt\/runc:1@\S+/.exec(await sampleConfig(store))?.[0]}}]\n`;
-    const built = await compose(store, text, { compressor, format });
-    const files = await filesOf(`${built}-initrd.img`);
-    const roots = listed(files);
-    expect(roots.map(({ file, target }) => [file, target])).toEqual([
-      ['roots/root.erofs', '/'],
-      ['roots/containers.erofs', '/containers'],
-      // Its image binds /b, which it does not have.
-      ['roots/containers/onboot/000-first/lower.erofs', '/containers/onboot/000-first/lower'],
-      ['roots/containers/volumes/site/lower.erofs', '/containers/volumes/site/lower'],
-    ]);
-    expect([...files.keys()].toSorted()).toEqual(
-      ['init', ...roots.map(({ file }) => file), 'usr/share/lkt/initrd', ...LISTS].toSorted(),
-    );
-
-    const dir = tempDir();
-    const out = join(dir, 'out');
-    for (const { sum, file, target } of roots) {
-      const data = files.get(file) ?? Buffer.of();
-      expect(crc32(data).toString(16).padStart(8, '0')).toBe(sum);
-      writeFileSync(join(dir, 'x'), data);
-      run(
-        'fsck.erofs',
-        '-d1',
-        '--overwrite',
-        '--xattrs',
-        `--extract=${out}${target}`,
-        join(dir, 'x'),
-      );
-    }
-    const plain = join(dir, 'plain');
-    mkdirSync(plain);
-    run('bsdtar', '-xpf', `${built}.tar`, '-C', plain);
-    rmSync(join(plain, 'boot'), { recursive: true });
-    rmSync(join(plain, 'usr/share/lkt/manifest'));
-    utimesSync(join(plain, 'usr/share/lkt'), SOURCE_DATE_EPOCH, SOURCE_DATE_EPOCH);
-    expect(directoryListing(out)).toEqual(directoryListing(plain));
-    expect(files.get('init')).toEqual(readFileSync(join(plain, 'init')));
-  },
-);
+import { LISTS, erofsConfig, compose, filesOf, listed } from './erofs-layout-fixture.ts';
 
 it('is shown as the system has it once it runs', async () => {
   const store = await tempStore();
@@ -248,22 +133,6 @@ it('has the root of a read-only container as it is, if that has a place for each
   expect(await targets(some)).toEqual(['/containers/onboot/000-first/lower']);
 });
 
-it('puts what the config puts into the root of a container into its file system', async () => {
-  const store = await tempStore();
-  const path = 'containers/onboot/000-first/lower/etc/extra';
-  const text = (await erofsConfig(store)).replace(
-    'files:\n',
-    `files:\n  - {path: ${path}, contents: more}\n  - {path: manifest, directory: true}\n`,
-  );
-  const files = await filesOf(`${await compose(store, text)}-initrd.img`);
-  const dir = tempDir();
-  const own = listed(files).find(({ target }) => target.endsWith('/lower'));
-  writeFileSync(join(dir, 'x'), files.get(own?.file ?? '') ?? '');
-  run('fsck.erofs', `--extract=${join(dir, 'out')}`, join(dir, 'x'));
-  expect(readFileSync(join(dir, 'out/etc/extra'), 'utf8')).toBe('more');
-  expect(listed(files).map(({ target }) => target)).not.toContain('/manifest');
-});
-
 it('brings the modules that load-root lists', async () => {
   const store = await tempStore();
   const modules = {
@@ -299,37 +168,6 @@ it('brings the modules that load-root lists', async () => {
       'has CONFIG_EROFS_FS=m, and no /usr/lib/modules/load-root lists it',
     ) as string,
   });
-});
-
-it.for([
-  ['xz', (text: string) => text, 'UNSUPPORTED', 'layout: lkt does not pack an erofs with xz'],
-  [
-    'zstd',
-    (text: string) => text.replace(' rootfstype=ramfs', ''),
-    'CONFIG_INVALID',
-    'layout: the kernel mounts a file only of a ramfs',
-  ],
-  [
-    'zstd',
-    (text: string) => text.replace(/ {2}- lkt\/able:.*\n/, ''),
-    'UNSUPPORTED',
-    'layout: no image of init can do it',
-  ],
-  [
-    'zstd',
-    (text: string) => text.replace(/ {2}- lkt\/init:.*\n/, ''),
-    'UNSUPPORTED',
-    'layout: it needs an init that is the file /init, and no image has one',
-  ],
-] as const)('says what is missing: %#', async ([compressor, change, code, message]) => {
-  const store = await tempStore();
-  const text = change(await erofsConfig(store));
-  await expect(compose(store, text, { compressor })).rejects.toMatchObject({
-    code,
-    message: expect.stringContaining(message) as string,
-    fix: expect.any(String) as string,
-  });
-  await compose(store, text.replace('layout: erofs', 'layout: cpio'), { compressor });
 });
 
 it.for([

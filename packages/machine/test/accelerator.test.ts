@@ -6,10 +6,6 @@ import { probeAccelerator, runs64BitGuest } from '../src/accelerator.ts';
 
 const qemu = 'qemu-system-x86_64';
 
-test('the probe guest ends if the accelerator works', async () => {
-  expect(await runs64BitGuest(qemu, ['-accel', 'tcg'], 60_000)).toBe(true);
-});
-
 test('a guest that hangs is killed after the time-out', async () => {
   // Paused: the guest never runs.
   expect(await runs64BitGuest(qemu, ['-accel', 'tcg', '-cpu', 'qemu32', '-S'], 500)).toBe(false);

@@ -1,80 +1,29 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { digestHex, digestOf, LktError } from '@lkt/core';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { gzipSync } from 'node:zlib';
+import { digestHex, digestOf } from '@lkt/core';
+import { describe, expect, it } from 'vitest';
 import {
-  type Descriptor,
   type EntryWithContent,
   exportImage,
-  type ExportOptions,
   importImages,
   loadImage,
-  openStore,
   parsePlatform,
-  parseReference,
   readTar,
-  type Store,
-  writeImage,
-  writeIndex,
-  writeLayer,
   writeReferrer,
   writeTar,
 } from '../src/index.ts';
-import { chunks, collect, directory, entry, file, run, symlink } from './support.ts';
-
-const NAME = parseReference('registry.example/team/app:1');
-const FULL = 'registry.example/team/app:1';
-const ARM = parsePlatform('linux/arm64');
-const AMD = parsePlatform('linux/amd64');
-
-async function temporary(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'lkt-archive-'));
-  onTestFinished(async () => rm(path, { recursive: true }));
-  return path;
-}
-
-async function newStore(): Promise<Store> {
-  return openStore(await temporary());
-}
-
-async function newImage(store: Store, platform = AMD, content = 'x'): Promise<Descriptor> {
-  const layers = [
-    await writeLayer(store, [file('one', content)]),
-    await writeLayer(store, [directory('dir'), file('dir/two', `${content}2`)]),
-  ];
-  return writeImage(store, { config: { config: { Cmd: ['/one'] } }, layers, platform });
-}
-
-async function newIndex(store: Store): Promise<Descriptor> {
-  return writeIndex(store, [await newImage(store), await newImage(store, ARM, 'arm')]);
-}
-
-async function exported(
-  store: Store,
-  descriptor: Descriptor,
-  options: Partial<ExportOptions> = {},
-): Promise<Buffer> {
-  return collect(
-    await exportImage(store, descriptor, { reference: NAME, format: 'oci', ...options }),
-  );
-}
-
-async function failure(promise: Promise<unknown>): Promise<LktError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof LktError) return error;
-  throw new Error(`no error of lkt: ${String(error)}`);
-}
-
-function skopeo(...args: readonly string[]): string {
-  return run('skopeo', args).toString();
-}
+import { chunks, collect, entry, file, symlink } from './support.ts';
+import {
+  NAME,
+  FULL,
+  ARM,
+  AMD,
+  newStore,
+  newImage,
+  newIndex,
+  exported,
+  failure,
+} from './archive-fixture.ts';
 
 describe('OCI archive', () => {
   it('moves an image of all platforms between stores with reproducible bytes', async () => {
@@ -135,87 +84,9 @@ describe('OCI archive', () => {
     ]);
     expect(await other.referrers(sbom.digest)).toMatchObject([{ digest: signature.digest }]);
   });
-
-  it('is read by skopeo, and reads what skopeo writes', async () => {
-    const dir = await temporary();
-    const store = await newStore();
-    const index = await newIndex(store);
-    const ours = join(dir, 'ours.tar');
-    await writeFile(ours, await exported(store, index));
-    const theirs = join(dir, 'theirs.tar');
-    skopeo('copy', '-q', '--all', `oci-archive:${ours}`, `oci-archive:${theirs}:example/app:2`);
-    const other = await newStore();
-    const { images } = await importImages(other, createReadStream(theirs));
-    expect(images).toMatchObject([
-      { reference: 'docker.io/example/app:2', descriptor: { digest: index.digest } },
-    ]);
-    // A bare tag is no image name.
-    skopeo('copy', '-q', '--all', `oci-archive:${ours}`, `oci-archive:${dir}/tag.tar:v1`);
-    const nameless = importImages(await newStore(), createReadStream(join(dir, 'tag.tar')));
-    expect(await failure(nameless)).toMatchObject({
-      code: 'USAGE_INVALID',
-      fix: 'pass a name: --name registry.example/team/app:1',
-    });
-    const named = await importImages(other, createReadStream(join(dir, 'tag.tar')), {
-      name: 'example/named',
-    });
-    expect(named.images).toMatchObject([{ reference: 'docker.io/example/named:latest' }]);
-  });
 });
 
 describe('Docker archive', () => {
-  it('holds one platform, is read by skopeo, and keeps its digest on import', async () => {
-    const dir = await temporary();
-    const store = await newStore();
-    const index = await newIndex(store);
-    const options = { format: 'docker', platforms: [ARM] } as const;
-    const bytes = await exported(store, index, options);
-    expect((await exported(store, index, options)).equals(bytes)).toBe(true);
-    const path = join(dir, 'docker.tar');
-    await writeFile(path, bytes);
-    const config = JSON.parse(skopeo('inspect', '--config', `docker-archive:${path}:${FULL}`)) as {
-      architecture: string;
-    };
-    expect(config.architecture).toBe('arm64');
-    const other = await newStore();
-    const { images } = await importImages(other, createReadStream(path));
-    const { descriptor } = await loadImage(store, index.digest, ARM);
-    expect(images).toEqual([{ reference: FULL, descriptor }]);
-    const two = exportImage(store, index, { ...options, reference: NAME, platforms: [ARM, AMD] });
-    expect(await failure(two)).toMatchObject({ code: 'USAGE_INVALID' });
-  });
-
-  it('reads skopeo archives: links, uncompressed layers, several names', async () => {
-    const dir = await temporary();
-    const store = await newStore();
-    const image = await newImage(store);
-    await writeFile(join(dir, 'ours.tar'), await exported(store, image));
-    const path = join(dir, 'docker.tar');
-    const more = ['--additional-tag', 'example/app:b'];
-    skopeo(
-      'copy',
-      '-q',
-      ...more,
-      `oci-archive:${dir}/ours.tar`,
-      `docker-archive:${path}:example/app:a`,
-    );
-    for (const bytes of [
-      readFileSync(path),
-      gzipSync(readFileSync(path)),
-      zstdCompressSync(readFileSync(path)),
-    ]) {
-      const other = await newStore();
-      const { images } = await importImages(other, chunks(bytes));
-      expect(images.map(({ reference }) => reference).toSorted()).toEqual([
-        'docker.io/example/app:a',
-        'docker.io/example/app:b',
-      ]);
-      const found = await loadImage(other, images[0]?.descriptor.digest ?? image.digest, AMD);
-      expect(found.config).toEqual((await loadImage(store, image.digest, AMD)).config);
-      expect((await other.verify()).bad).toEqual([]);
-    }
-  });
-
   it('accepts compressed layers that match the config', async () => {
     const { entries, layer } = await dockerArchive();
     const store = await newStore();

@@ -1,6 +1,4 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Digest, digestOf } from '@lkt/core';
+import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import {
   writeDockerArchive,
@@ -11,7 +9,7 @@ import {
   writeImage,
   writeLayer,
 } from '../src/index.ts';
-import { collect, failure, file, listTar, run, withStore } from './support.ts';
+import { collect, failure, file, listTar, withStore } from './support.ts';
 
 const platform = parsePlatform('linux/amd64');
 
@@ -54,23 +52,6 @@ test('writeDockerArchive writes a shared layer once, and no tags for an untagged
       { RepoTags: null },
       { RepoTags: ['x:1', 'x:2'] },
     ]);
-  });
-});
-
-test('skopeo reads the archive with unchanged name, layers and config', async () => {
-  await withStore(async (store) => {
-    const one = await image(store, 'gzip');
-    const path = join(store.dir, 'archive.tar');
-    await writeFile(path, writeDockerArchive(store, [{ image: one, tags: ['x.example/y:1'] }]));
-    const copy = join(store.dir, 'copy');
-    run('skopeo', ['copy', '--quiet', `docker-archive:${path}:x.example/y:1`, `dir:${copy}`]);
-    const config = run('skopeo', ['inspect', '--config', '--raw', `dir:${copy}`]);
-    expect(digestOf(config)).toBe(one.manifest.config.digest);
-    const { Layers } = JSON.parse(run('skopeo', ['inspect', `dir:${copy}`]).toString()) as {
-      Layers: Digest[];
-    };
-    // `dir:` stores blobs unchanged: uncompressed archives.
-    expect(Layers).toEqual(one.config.rootfs.diff_ids);
   });
 });
 

@@ -1,72 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile as readFile_, writeFile } from 'node:fs/promises';
+import { readFile as readFile_, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import {
-  decompressLayer,
   type Descriptor,
-  type Entry,
   type EntryWithContent,
   type FileTree,
   flatten,
-  flattenEntries,
   FileTree as Tree,
   fromRaw,
   openStore,
-  parsePlatform,
   readFile,
   readFiles,
-  readTar,
-  type Store,
   toRaw,
-  writeImage,
-  writeIndex,
   writeLayer,
 } from '../src/index.ts';
-import {
-  collect,
-  directory,
-  entry,
-  failure,
-  file,
-  hardlink,
-  run,
-  symlink,
-  tempDir,
-} from './support.ts';
-
-interface Flat {
-  store: Store;
-  layers: Descriptor[];
-  tree: FileTree;
-}
-
-async function withLayers(
-  layers: readonly EntryWithContent[][],
-  use: (flat: Flat) => Promise<void> | void,
-): Promise<void> {
-  await using temp = await tempDir();
-  const store = await openStore(join(temp.path, 'store'));
-  const written: Descriptor[] = [];
-  for (const entries of layers) written.push((await writeLayer(store, entries)).descriptor);
-  const tree = await flatten(store, written);
-  expect(await flattenEntries(await listsOf(store, written))).toEqual(tree);
-  await use({ store, layers: written, tree });
-}
-
-async function listsOf(
-  store: Store,
-  layers: readonly Descriptor[],
-): Promise<{ entries: Entry[] }[]> {
-  const lists = [];
-  for (const layer of layers) {
-    const entries: Entry[] = [];
-    for await (const item of readTar(decompressLayer(layer, store.read(layer)))) entries.push(item);
-    lists.push({ entries });
-  }
-  return lists;
-}
+import { directory, entry, failure, file, hardlink, run, symlink, tempDir } from './support.ts';
+import { withLayers, contents, whiteout } from './flatten-fixture.ts';
 
 /** Lists `path` for files, `path/` for directories, `path -> target`, `path = hard link target`. */
 function listing(tree: FileTree): string[] {
@@ -80,16 +31,6 @@ function listing(tree: FileTree): string[] {
         : name;
   });
 }
-
-async function contents({ store, layers, tree }: Flat): Promise<Record<string, string>> {
-  const result: Record<string, string> = {};
-  for await (const item of readFiles(store, layers, tree, () => true))
-    result[item.path] = item.content === undefined ? '' : (await collect(item.content)).toString();
-  return result;
-}
-
-const WHITEOUT = { mode: 0, mtime: 0 };
-const whiteout = (path: string): EntryWithContent => entry(path, WHITEOUT);
 
 describe('flatten merges layers', () => {
   test.each<[string, EntryWithContent[][], string[]]>([
@@ -396,16 +337,6 @@ describe('readFiles', () => {
       await failure('NOT_FOUND', readFile(store, all, tree, 'none', 10));
     });
   });
-
-  test('detects damage of a layer after flattening, even behind the last file', async () => {
-    const noise = randomBytes(2_000_000);
-    await withLayers([[file('a', 'a'), file('z', noise)]], async ({ store, layers, tree }) => {
-      const path = store.blobPath(layers[0]?.digest ?? digestOf(''));
-      const program = `import sys; f = open(sys.argv[1], 'r+b'); f.seek(-3, 2); f.write(b'xyz')`;
-      run('python3', ['-c', program, path]);
-      await failure('DIGEST_MISMATCH', readFile(store, layers, tree, 'a', 10));
-    });
-  });
 });
 
 describe('lookup resolves paths as a process in the image would', () => {
@@ -468,134 +399,5 @@ describe('lookup resolves paths as a process in the image would', () => {
       'usr',
     ]);
     expect(tree.children('usr/lib/x')).toEqual([]);
-  });
-});
-
-describe('interoperability', () => {
-  const LONG = 'n'.repeat(120);
-  const torture = (): EntryWithContent[][] => [
-    [
-      directory('bin'),
-      file('bin/su', 'x', { mode: 0o4755 }),
-      hardlink('bin/sudo', 'bin/su'),
-      directory('etc'),
-      file('etc/conf', 'one'),
-      directory('etc/opaque'),
-      file('etc/opaque/old', '1'),
-      directory('etc/opaque/sub'),
-      file('etc/opaque/sub/old', '1'),
-      directory('gone'),
-      file('gone/a', '1'),
-      directory('swap'),
-      file('swap/inner', '1'),
-      file('swop', 'file'),
-      symlink('sl', 'etc/conf'),
-      directory('tmp', { mode: 0o1777 }),
-      file(`tmp/${LONG}`, 'long'),
-      file(toRaw('tmp/ünï'), 'utf8'),
-      file('tmp/owned', 'x', { uid: 1000, gid: 100 }),
-      entry('tmp/fifo', { type: 'fifo' }),
-      file('keep', 'k'),
-      hardlink('keep2', 'keep'),
-    ],
-    [
-      directory('etc'),
-      file('etc/conf', 'two'),
-      directory('etc/opaque', { mode: 0o700 }),
-      whiteout('etc/opaque/.wh..wh..opq'),
-      file('etc/opaque/new', '2'),
-      whiteout('.wh.gone'),
-      file('swap', 'now a file'),
-      directory('swop'),
-      file('swop/inner', '2'),
-      whiteout('.wh.keep'),
-      hardlink('bin/link', 'bin/su'),
-    ],
-    [directory('gone'), file('gone/b', '3'), symlink('sl', 'swap'), whiteout('tmp/.wh.fifo')],
-  ];
-
-  test('umoci unpacks a complex image to the same tree', async () => {
-    await withLayers([], async ({ store }) => {
-      const layers = [];
-      for (const entries of torture()) layers.push(await writeLayer(store, entries));
-      const platform = parsePlatform('linux/amd64');
-      const image = await writeImage(store, { config: {}, layers, platform });
-      await store.tag('torture', image);
-      const bundle = join(store.dir, '..', 'bundle');
-      const rootless = process.getuid?.() === 0 ? [] : ['--rootless'];
-      run('umoci', ['unpack', ...rootless, '--image', `${store.dir}:torture`, bundle]);
-      const list = run('find', ['.', '-mindepth', '1', '-printf', '%P|%y|%m|%T@|%s|%l|%i\\n'], {
-        cwd: join(bundle, 'rootfs'),
-      });
-      const found = new Map<string, string[]>();
-      for (const line of list.toString('latin1').trim().split('\n')) {
-        const [path = '', ...fields] = line.split('|');
-        found.set(path, fields);
-      }
-      const descriptors = layers.map((layer) => layer.descriptor);
-      const tree = await flatten(store, descriptors);
-      const nodes = [...tree.walk()].slice(1);
-      expect(nodes.map((node) => node.path).toSorted()).toEqual([...found.keys()].toSorted());
-      for (const node of nodes) {
-        const [type, mode, time, size, link, inode] = found.get(node.path) ?? [];
-        const letter = {
-          file: 'f',
-          hardlink: 'f',
-          directory: 'd',
-          symlink: 'l',
-          fifo: 'p',
-          char: 'c',
-          block: 'b',
-        }[node.type];
-        expect([node.path, type, mode]).toEqual([node.path, letter, node.mode.toString(8)]);
-        if (node.type === 'file') expect([node.path, size]).toEqual([node.path, String(node.size)]);
-        if (node.type === 'symlink') expect([node.path, link]).toEqual([node.path, node.link]);
-        if (node.type === 'hardlink')
-          expect([node.path, inode]).toEqual([node.path, found.get(node.link ?? '')?.[5]]);
-        if (node.type === 'file') expect(Number(time)).toBe(node.mtime);
-      }
-      const data = await contents({ store, layers: descriptors, tree });
-      for (const [path, text] of Object.entries(data))
-        expect(run('cat', [join(bundle, 'rootfs', fromRaw(path))]).toString()).toBe(text);
-      expect(data['etc/conf']).toBe('two');
-    });
-  });
-
-  test('skopeo inspects and copies an image by name, digest unchanged', async () => {
-    await withLayers([], async ({ store }) => {
-      const layers = [
-        await writeLayer(store, [directory('etc'), file('etc/conf', 'x')]),
-        await writeLayer(store, [file('a', 'b')], { compression: 'none' }),
-      ];
-      const image = await writeImage(store, {
-        config: { config: { Labels: { a: 'b' } } },
-        layers,
-        platform: parsePlatform('linux/amd64'),
-      });
-      const index = await writeIndex(store, [image]);
-      await store.tag('docker.io/lkt/t:1', index);
-      const from = `oci:${store.dir}:docker.io/lkt/t:1`;
-      const arch = ['--override-os', 'linux', '--override-arch', 'amd64'];
-      const inspected = JSON.parse(run('skopeo', [...arch, 'inspect', from]).toString()) as Record<
-        string,
-        unknown
-      >;
-      expect(inspected).toMatchObject({
-        Digest: index.digest,
-        Architecture: 'amd64',
-        Created: '2017-04-18T16:30:00Z',
-        Labels: { a: 'b' },
-      });
-      const copy = join(store.dir, '..', 'copy');
-      await mkdir(copy);
-      run('skopeo', ['copy', '--all', '--preserve-digests', '--quiet', from, `oci:${copy}:t`]);
-      expect((await readdir(join(copy, 'blobs/sha256'))).toSorted()).toEqual(
-        (await readdir(join(store.dir, 'blobs/sha256'))).toSorted(),
-      );
-      // The reverse: a layout written by skopeo opens as a store.
-      const other = await openStore(copy);
-      expect(await other.resolve('t')).toMatchObject({ digest: index.digest });
-      expect((await other.verify()).bad).toEqual([]);
-    });
   });
 });

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import {
   lutimesSync,
   mkdirSync,
@@ -22,7 +21,7 @@ import {
   writeLayer,
   writeReferrer,
 } from '../src/index.ts';
-import { file, runScript, tempDir } from './support.ts';
+import { file, tempDir } from './support.ts';
 
 const areas = [
   fileArea('notes', 'notes', (text) => [text.trim() as Digest]),
@@ -90,40 +89,6 @@ test('keeps items that other processes have used since they started, even unobse
   lutimesSync(mark, ago(2 * HOUR), ago(3 * HOUR));
   await store.prune(areas, everything);
   expect(await store.has(since.digest)).toBe(false);
-});
-
-test('keeps what a live process has found, whatever its age', async () => {
-  await using directory = await tempDir();
-  const store = await openStore(directory.path);
-  mkdirSync(join(store.dir, 'trees/one'), { recursive: true });
-  mkdirSync(join(store.dir, 'trees/two'), { recursive: true });
-  writeFileSync(join(store.dir, 'trees/one/file'), 'x');
-  const blob = await store.writeBytes(Buffer.from('found'));
-  await sleep(2500);
-  let child: ChildProcess | undefined;
-  const found = Promise.withResolvers<void>();
-  const running = runScript(
-    `const store = await oci.openStore(${JSON.stringify(store.dir)});
-     const found = await store.keep('${blob.digest}', ${blob.size}) && await store.use(store.dir + '/trees/one');
-     if (await store.keep('${blob.digest}', 1) || await store.use(store.dir + '/trees/three')) process.exit(1);
-     process.stdout.write(String(found));
-     await new Promise((resolve) => setTimeout(resolve, 60_000));`,
-    {
-      onSpawn: (spawned) => {
-        child = spawned;
-        spawned.stdout?.once('data', () => found.resolve());
-      },
-    },
-  );
-  await found.promise;
-  await store.prune(areas, everything);
-  expect(await store.has(blob.digest)).toBe(true);
-  expect(readdirSync(join(store.dir, 'trees'))).toEqual(['one']);
-  child?.kill('SIGKILL');
-  await running;
-  await store.prune(areas, everything);
-  expect(await store.has(blob.digest)).toBe(false);
-  expect(readdirSync(join(store.dir, 'trees'))).toEqual([]);
 });
 
 test('a lookup waits for a running prune and then sees its result', async () => {

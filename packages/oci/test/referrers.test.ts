@@ -3,49 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
-import {
-  type Descriptor,
-  parsePlatform,
-  type Store,
-  writeImage,
-  writeIndex,
-  writeLayer,
-  writeReferrer,
-} from '../src/index.ts';
-import { failure, file, run, runScript, tempDir, withStore } from './support.ts';
-
-const SBOM = 'application/spdx+json';
-const platform = parsePlatform('linux/amd64');
-
-/** An image of one file, with its manifest and the tagged index. */
-async function image(
-  store: Store,
-  name: string,
-): Promise<{ manifest: Descriptor; index: Descriptor }> {
-  const layer = await writeLayer(store, [file('name', name)]);
-  const manifest = await writeImage(store, { config: {}, layers: [layer], platform });
-  const index = await writeIndex(store, [manifest]);
-  await store.tag(`docker.io/lkt/${name}:1`, index);
-  return { manifest, index };
-}
-
-async function attach(
-  store: Store,
-  subject: Descriptor,
-  text: string,
-  artifactType = SBOM,
-): Promise<Descriptor> {
-  const layer = { mediaType: artifactType, ...(await store.writeBytes(Buffer.from(text))) };
-  const annotations = { 'org.example.text': text };
-  const referrer = await writeReferrer(store, {
-    subject,
-    artifactType,
-    layers: [layer],
-    annotations,
-  });
-  await store.addReferrer(referrer);
-  return referrer;
-}
+import { type Descriptor, type Store } from '../src/index.ts';
+import { failure, withStore } from './support.ts';
+import { SBOM, image, attach } from './referrers-fixture.ts';
 
 async function indexJson(store: Store): Promise<{ manifests: Descriptor[] }> {
   return JSON.parse(await readFile(join(store.dir, 'index.json'), 'utf8')) as {
@@ -110,76 +70,6 @@ test('verify covers referrers, and gc reports a damaged one', async () => {
     await failure('DIGEST_MISMATCH', store.referrers(manifest.digest));
     await store.verify({ remove: true });
     expect(await store.referrers(manifest.digest)).toEqual([]);
-  });
-});
-
-test('concurrent processes lose no referrer', async () => {
-  await withStore(async (store) => {
-    const { manifest } = await image(store, 'a');
-    const body = (round: number): string =>
-      `const store = await oci.openStore(${JSON.stringify(store.dir)});
-       for (let i = 0; i < 5; i++) {
-         const text = Buffer.from('${round} ' + i);
-         const layer = { mediaType: 'text/plain', ...(await store.writeBytes(text)) };
-         const subject = ${JSON.stringify(manifest)};
-         const artifactType = 'text/plain';
-         await store.addReferrer(await oci.writeReferrer(store, { subject, artifactType, layers: [layer] }));
-       }`;
-    const ends = await Promise.all([0, 1, 2].map((round) => runScript(body(round))));
-    for (const end of ends) expect(end).toMatchObject({ status: 0, stderr: '' });
-    expect(await store.referrers(manifest.digest, 'text/plain')).toHaveLength(15);
-  });
-});
-
-test('skopeo and umoci read the image of the layout, ORAS its referrers', async () => {
-  await withStore(async (store) => {
-    const { manifest, index } = await image(store, 'a');
-    const sbom = await attach(store, manifest, 'sbom');
-    const ofIndex = await attach(store, index, 'of the index');
-    const name = `${store.dir}:docker.io/lkt/a:1`;
-    const arch = ['--override-arch', 'amd64', '--override-os', 'linux'];
-    const inspected = run('skopeo', [...arch, 'inspect', '--raw', `oci:${name}`]);
-    expect(digestOf(inspected)).toBe(index.digest);
-    run('umoci', ['list', '--layout', store.dir]);
-    run('umoci', ['gc', '--layout', store.dir]);
-    expect(await store.has(sbom.digest)).toBe(true);
-    // ORAS selects a manifest of an index by its platform.
-    for (const [which, referrer] of [
-      [['--platform', 'linux/amd64'], sbom],
-      [[], ofIndex],
-    ] as const) {
-      const found = JSON.parse(
-        run('oras', [
-          'discover',
-          ...which,
-          '--format',
-          'json',
-          '--oci-layout',
-          `${store.dir}@${index.digest}`,
-        ]).toString(),
-      ) as { manifests: readonly { digest: string; artifactType: string }[] };
-      expect(found.manifests).toMatchObject([{ digest: referrer.digest, artifactType: SBOM }]);
-    }
-    // The reverse: lkt finds a referrer that ORAS attaches.
-    await using temp = await tempDir();
-    await writeFile(join(temp.path, 'note.txt'), 'note');
-    run(
-      'oras',
-      [
-        'attach',
-        '--oci-layout',
-        `${store.dir}@${index.digest}`,
-        '--artifact-type',
-        'text/x-note',
-        'note.txt:text/plain',
-      ],
-      { cwd: temp.path },
-    );
-    expect(await store.referrers(index.digest, 'text/x-note')).toHaveLength(1);
-    expect((await store.tags()).map(({ reference }) => reference)).toEqual(['docker.io/lkt/a:1']);
-    await store.gc();
-    expect(await store.referrers(index.digest)).toHaveLength(2);
-    expect(await store.referrers(manifest.digest)).toHaveLength(1);
   });
 });
 

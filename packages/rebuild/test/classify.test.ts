@@ -1,26 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { classifyContent } from '../src/classify-bytes.ts';
-import type { BuildFacts } from '../src/classify-text.ts';
 import { dayPattern, isEpochNear } from '../src/dates.ts';
-import { scratch } from '../../builder/test/fixture.ts';
-
-/** 2026-11-05T12:00:00Z */
-const now = 1_793_880_000;
-const facts: BuildFacts = {
-  now,
-  command: 'RUN make',
-  processors: [8, 1],
-  hostnames: ['builder-7', 'elsewhere', 'vm'],
-  kernel: '6.18.44-fc-v769',
-};
-
-function kindOf(first: string | Buffer, second: string | Buffer, path = 'out'): string {
-  return classifyContent(path, Buffer.from(first), Buffer.from(second), facts).cause.kind;
-}
+import { now, facts, kindOf, pair } from './classify-fixture.ts';
 
 test.each([
   ['time', 'built 2026-11-05 at 12:00:01\n', 'built 2026-11-05 at 12:00:09\n'],
@@ -66,26 +48,6 @@ function word(value: number): Buffer {
   return buffer;
 }
 
-/**
- * Returns two archives of the same two files, in equal or different order, with equal or different
- * times.
- */
-function pair(command: (names: string) => string, change: 'order' | 'time' | 'none'): Buffer[] {
-  using dir = scratch();
-  return [1, 2].map((round) => {
-    const work = join(dir.path, String(round));
-    mkdirSync(work);
-    for (const name of ['a.txt', 'b.txt']) {
-      writeFileSync(join(work, name), `content of ${name}\n`);
-      const time = change === 'time' ? now + round * 10 : now;
-      utimesSync(join(work, name), time, time);
-    }
-    const names = change === 'order' && round === 2 ? 'b.txt a.txt' : 'a.txt b.txt';
-    execFileSync('sh', ['-c', command(names)], { cwd: work, stdio: 'pipe' });
-    return readFileSync(join(work, 'out'));
-  });
-}
-
 describe('binaries', () => {
   test('finds a time as text after a build id', () => {
     const [one, other] = ['1a2b3c4d5e6f7081', 'f0e1d2c3b4a59687'].map((id) =>
@@ -110,24 +72,6 @@ describe('binaries', () => {
 });
 
 describe('archives of the actual programs', () => {
-  const ARCHIVERS = {
-    tar: (names: string) => `tar --owner=0 --group=0 -cf out ${names}`,
-    ar: (names: string) => `ar rcU out ${names}`,
-    zip: (names: string) => `python3 -m zipfile -c out ${names}`,
-    'tar in gzip': (names: string) => `tar -c ${names} | gzip -n > out`,
-  };
-
-  test.each(Object.entries(ARCHIVERS))('%s', (_name, command) => {
-    for (const change of ['order', 'time'] as const) {
-      const [first, second] = pair(command, change);
-      if (first === undefined || second === undefined) throw new Error('unreachable');
-      expect(first.equals(second)).toBe(false);
-      expect(kindOf(first, second)).toBe(change);
-    }
-    const [first, second] = pair(command, 'none');
-    expect(first).toEqual(second);
-  });
-
   test('finds the time in the gzip header', () => {
     const [first, second] = pair(
       (names) => `cat ${names} > f; touch -r a.txt f; gzip f; mv f.gz out`,
@@ -137,16 +81,6 @@ describe('archives of the actual programs', () => {
     const found = classifyContent('out', first, second, facts);
     expect(found).toMatchObject({ cause: { kind: 'time' } });
     expect(found.cause.fix).toMatch(/gzip -n/);
-  });
-
-  test('finds the source time in compiled Python', () => {
-    const compile = 'mv a.txt a.py; echo "x = 1" > b.py; touch -r a.py b.py';
-    const [first, second] = pair(
-      () => `${compile}; python3 -m py_compile b.py; mv __pycache__/* out`,
-      'time',
-    );
-    if (first === undefined || second === undefined) throw new Error('unreachable');
-    expect(kindOf(first, second)).toBe('time');
   });
 
   test('recognizes a git index', () => {
