@@ -1,32 +1,29 @@
 import { availableParallelism } from 'node:os';
-import type { Digest, ProgressEvent } from '@lkt/core';
-import { type Descriptor, writeImage } from '@lkt/oci';
-import { Context } from './context/context.ts';
-import type { BuildContext, BuildRequest, Engine } from './engine.ts';
 import { imageMetadata } from '@lkt/dockerfile';
-import { layersOf, planRequest } from './request-plan.ts';
+import { type Descriptor, writeImage } from '@lkt/oci';
 import { fetchGitFiles } from './add/git-layers.ts';
 import { fetchRemoteFiles } from './add/remote-files.ts';
-import { type Credentials, readCredentials, refuseSecretConfig } from './secrets/secrets.ts';
-import type { RemoteStepCache } from './remote-cache/remote-step-cache.ts';
-import { StepCache } from './step-cache.ts';
-import type { Layers } from './layers/layers.ts';
-import type { Job } from './worker/job.ts';
+import { Context } from './context/context.ts';
+import type { BuildContext, BuildRequest, Engine } from './engine.ts';
 import { LayerDirs } from './layers/layer-dirs.ts';
-import { chooseNamespace } from './worker/namespace.ts';
-import { PlanRunner } from './steps/plan-runner.ts';
-import { CacheMiss } from './steps/step-executor.ts';
+import { layersOf, planRequest, type RequestPlan } from './request-plan.ts';
+import { readCredentials, refuseSecretConfig } from './secrets/secrets.ts';
+import { StepCache } from './step-cache.ts';
+import { lookUpPlan } from './steps/cache-lookup.ts';
+import { type PlanResults, stepLabel } from './steps/plan-walk.ts';
 import { refuseUnsupported } from './steps/unsupported.ts';
+import type { Job } from './worker/job.ts';
+import { chooseNamespace } from './worker/namespace.ts';
 import { runWorker } from './worker/worker-client.ts';
 import { processUid, WorkerProcess } from './worker/worker-process.ts';
-import type { BuildOutcome, WorkerJob } from './worker/worker-protocol.ts';
 
 /**
- * The engine that needs nothing but Linux: overlay mounts, namespaces, and unshare(1).
+ * Returns the engine that builds on this machine. It needs nothing but Linux: overlay mounts,
+ * namespaces and unshare(1).
  *
- * A build of which every step is known only reads the cache. On the first step that is not, a worker process is started
- * in a mount namespace of its own (without root: in a user namespace as well), and it does the rest.
- * @param waiting a worker that was started before, for a build in its place
+ * A build looks up its steps in the caches. If some are missing, a worker process runs them in a
+ * mount namespace of its own, and without root in a user namespace as well.
+ * @param waiting a worker that was started early, for the first build with the same options
  */
 export function nativeEngine(waiting?: WorkerProcess): Engine {
   return { build: async (request, around) => build(request, around, waiting) };
@@ -37,140 +34,104 @@ async function build(
   around: BuildContext,
   waiting: WorkerProcess | undefined,
 ): Promise<Descriptor> {
-  const { store, signal } = around;
-  const { plan, target, images } = await planRequest(request, around);
-  const job: Job = {
-    name: request.name,
-    file: request.dockerfile,
+  const planned = await planRequest(request, around);
+  const job = jobOf(request, planned, around);
+  const { executor = 'init', limits = {} } = request;
+  refuseUnsupported(job, executor);
+  const config = imageMetadata(planned.target, request.labels);
+  const memo = new Map(around.digests);
+  const known = job.noCache
+    ? NOTHING
+    : await lookUp(job, new Context(job.context, { memo }), around);
+  if (known.layers !== undefined) return writeResults(known, config, request, around);
+
+  const credentials = await readCredentials(job.plan, job.file, request);
+  refuseSecretConfig(config, credentials);
+  await fetchRemoteFiles(job.plan, request, around);
+  const gitFiles = await fetchGitFiles(job.plan, job.file, request.name, around);
+  around.signal?.throwIfAborted();
+  const setup = { store: around.store.dir, limits, executor, environment: job.variation };
+  const worker =
+    around.worker ?? (waiting?.take(setup) === true ? waiting : WorkerProcess.start(setup));
+  const { results, ended } = await runWorker(
+    worker,
+    {
+      ...job,
+      known: known.steps,
+      gitFiles: Object.fromEntries(gitFiles),
+      secrets: [...credentials.secrets].map(([id, bytes]) => [id, bytes.toString('base64')]),
+      ssh: [...credentials.ssh],
+      digests: [...memo],
+    },
+    around,
+  );
+  around.later?.(ended);
+  try {
+    const steps = [...known.steps, ...results.steps];
+    const answers = [...known.answers, ...results.answers];
+    return await writeResults({ layers: results.layers, steps, answers }, config, request, around);
+  } finally {
+    if (around.later === undefined) await ended;
+  }
+}
+
+const NOTHING: PlanResults = { layers: undefined, steps: [], answers: [] };
+
+function jobOf(request: BuildRequest, { plan, images }: RequestPlan, around: BuildContext): Job {
+  const { name, dockerfile: file, context, network, variation } = request;
+  return {
+    name,
+    file,
     plan,
-    context: request.context,
+    context,
     images: Object.fromEntries([...images].map(([key, image]) => [key, layersOf(image)])),
-    network: request.network,
-    noCache: (request.noCache ?? false) || request.variation !== undefined,
+    network,
+    noCache: (request.noCache ?? false) || variation !== undefined,
     cpus: request.cpus ?? availableParallelism(),
     keepLayers: request.keepLayers ?? isExported(request, around),
-    variation: request.variation,
-    limits: request.limits ?? {},
-    executor: request.executor ?? 'init',
+    variation,
   };
-  const memo = new Map(around.digests);
-  const context = new Context(request.context, { memo });
-  refuseUnsupported(job);
-  const config = imageMetadata(target, request.labels);
-  const finish = async (outcome: BuildOutcome): Promise<Descriptor> => {
-    signal?.throwIfAborted();
-    if (isExported(request, around)) handOn(outcome, around);
-    for (const step of outcome.steps) around.onStep?.(step);
-    const layers = outcome.layers.map(({ diffId, descriptor }) => {
-      if (descriptor === null) throw new Error(`layer ${diffId} of the image has no blob`);
-      return { diffId, descriptor };
-    });
-    return writeImage(store, { config, layers, platform: request.platform });
-  };
-  if (!job.noCache) {
-    const known = await fromCaches(job, around, context).catch((error: unknown) => {
-      if (!(error instanceof CacheMiss)) throw error;
-      return undefined;
-    });
-    if (known !== undefined) return finish(known);
-  }
-  const credentials = await readCredentials(plan, job.file, request);
-  refuseSecretConfig(config, credentials);
-  await fetchRemoteFiles(plan, request, around);
-  const gitFiles = await fetchGitFiles(plan, job.file, request.name, around);
-  const whole = { ...job, gitFiles: Object.fromEntries(gitFiles) };
-  const worker = around.worker ?? workerFor(job, around, waiting);
-  return runWorker(worker, workerJob(whole, memo, credentials), around, finish);
 }
 
+/** Looks up the steps in the caches, and reports those that are known. */
+async function lookUp(job: Job, context: Context, around: BuildContext): Promise<PlanResults> {
+  const { store, reporter, signal } = around;
+  const layers = new LayerDirs(store, chooseNamespace(processUid()).owner);
+  const remote = around.cache?.imports === true ? around.cache : undefined;
+  const parts = { store, cache: new StepCache(store), layers, context, remote };
+  const known = await lookUpPlan(job, parts, signal);
+  for (const { stage: index, number } of known.steps) {
+    const stage = job.plan.stages.find((one) => one.index === index);
+    const step = stage?.steps[number - 1];
+    if (stage === undefined || step === undefined)
+      throw new Error('a known step is not in the plan');
+    const { id, title } = stepLabel(job, { stage, step, number });
+    reporter.emit({ kind: 'start', id, title });
+    reporter.emit({ kind: 'done', id, cached: true });
+  }
+  return known;
+}
+
+async function writeResults(
+  { layers, steps, answers }: PlanResults,
+  config: ReturnType<typeof imageMetadata>,
+  request: BuildRequest,
+  around: BuildContext,
+): Promise<Descriptor> {
+  around.signal?.throwIfAborted();
+  if (isExported(request, around)) {
+    for (const { key, layer } of steps) around.cache?.add(key, layer);
+    for (const { key, answer } of answers) around.cache?.add(key, answer);
+  }
+  for (const step of steps) around.onStep?.(step);
+  const blobs = (layers ?? []).map(({ diffId, descriptor }) => {
+    if (descriptor === null) throw new Error(`layer ${diffId} of the image has no blob`);
+    return { diffId, descriptor };
+  });
+  return writeImage(around.store, { config, layers: blobs, platform: request.platform });
+}
+
+/** Reports whether the steps of this build are added to the remote cache. */
 function isExported({ variation }: BuildRequest, { cache }: BuildContext): boolean {
   return cache?.exports === true && variation === undefined;
-}
-
-function handOn({ steps, answers }: BuildOutcome, { cache }: BuildContext): void {
-  for (const { key, layer } of steps) cache?.add(key, layer);
-  for (const { key, answer } of answers) cache?.add(key, answer);
-}
-
-/** The cache of this machine, and if it lacks something, those of others. @throws CacheMiss as `fromCache` */
-async function fromCaches(job: Job, around: BuildContext, context: Context): Promise<BuildOutcome> {
-  const remote = around.cache;
-  if (remote?.imports !== true) return fromCache(job, around, context);
-  return fromCache(job, around, context).catch(async (error: unknown) => {
-    if (!(error instanceof CacheMiss)) throw error;
-    return fromCache(job, around, context, remote);
-  });
-}
-
-/**
- * @param remote asked for what is not in the store. The layers it has are brought there: those of the image if it has all
- * steps, else all that it has, so that what is left can be done.
- * @throws CacheMiss when a step has to be done; then nothing has been reported.
- */
-async function fromCache(
-  job: Job,
-  { store, reporter, signal }: BuildContext,
-  context: Context,
-  remote?: RemoteStepCache,
-): Promise<BuildOutcome> {
-  const events: ProgressEvent[] = [];
-  const { owner } = chooseNamespace(processUid());
-  const cache = new StepCache(store);
-  const runner = new PlanRunner(
-    job,
-    {
-      store,
-      cache,
-      layers: new LayerDirs(store, owner),
-      context,
-      reporter: { emit: (event: ProgressEvent) => void events.push(event) },
-      remote,
-    },
-    signal,
-  );
-  let missed: CacheMiss | undefined;
-  const layers = await runner.run().catch((error: unknown): Layers => {
-    if (!(error instanceof CacheMiss) || remote === undefined) throw error;
-    missed = error;
-    return [];
-  });
-  if (remote !== undefined) {
-    const needed = new Set(layers.map(({ diffId }) => diffId));
-    const remoteRecords = [...runner.remoteRecords].filter(
-      ([, { diffId }]) => missed !== undefined || needed.has(diffId),
-    );
-    await Promise.all(
-      remoteRecords.map(async ([key, record]) => {
-        if (await remote.fetch(store, record, signal)) await cache.store(key, record);
-        else missed ??= new CacheMiss();
-      }),
-    );
-    if (missed !== undefined) throw missed;
-  }
-  for (const event of events) reporter.emit(event);
-  return { layers, steps: runner.results, answers: runner.answers };
-}
-
-function workerFor(
-  { limits, executor, variation }: Job,
-  { store, signal }: BuildContext,
-  waiting: WorkerProcess | undefined,
-): WorkerProcess {
-  signal?.throwIfAborted();
-  const options = { store: store.dir, limits, executor, environment: variation };
-  if (waiting?.take(options) === true) return waiting;
-  return WorkerProcess.start(options);
-}
-
-function workerJob(
-  job: Job,
-  memo: ReadonlyMap<string, Digest>,
-  { secrets, ssh }: Credentials,
-): WorkerJob {
-  return {
-    job,
-    digests: [...memo],
-    secrets: [...secrets].map(([id, bytes]) => [id, bytes.toString('base64')]),
-    ssh: [...ssh],
-  };
 }

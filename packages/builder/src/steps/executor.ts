@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Digest, LktError, sourceError } from '@lkt/core';
-import { type RawPath, type Store, writeLayer } from '@lkt/oci';
+import { type RawPath, writeLayer } from '@lkt/oci';
 import type { Context } from '../context/context.ts';
 import {
   type CopyPlan,
@@ -13,15 +13,13 @@ import { SecretFinder } from '../secrets/secret-finder.ts';
 import type { Credentials } from '../secrets/secrets.ts';
 import type { StepRecord } from '../step-cache.ts';
 import { addRemote, unpackContext } from '../add/add-files.ts';
-import type { Cgroups } from '../cgroup/cgroup.ts';
 import { LayerMounts } from '../layers/layer-mounts.ts';
 import { copyContext, copyTree } from '../copy/copy-files.ts';
 import { CopyTarget } from '../copy/copy-target.ts';
 import { HostTree } from '../copy/host-tree.ts';
-import type { Inits } from '../sandbox/inits.ts';
 import type { Layers, LayerRef } from '../layers/layers.ts';
-import type { Job } from '../worker/job.ts';
-import type { LayerDirs } from '../layers/layer-dirs.ts';
+import type { WorkerContext } from '../worker/worker-context.ts';
+import type { WorkerJob } from '../worker/worker-protocol.ts';
 import { layerEntries } from '../layers/layer-entries.ts';
 import { makeWorkdir } from './make-workdir.ts';
 import type { UpperMount } from '../layers/overlay.ts';
@@ -33,29 +31,15 @@ import { runCommand } from '../run/run.ts';
 import { mountVariables, prepareMount } from '../run/run-mounts.ts';
 import { findLeak } from '../secrets/secret-scan.ts';
 import { selectionDigest } from '../copy/selection.ts';
-import type { CopyWork, LayerOptions, RunWork, StepExecutor } from './step-executor.ts';
+import type { CopyWork, LayerOptions, RunWork, StepExecutor, StepWork } from './step-executor.ts';
 import { hashUpper, writeUpper } from '../layers/upper-layer.ts';
 import { diffUpper } from '../layers/upper.ts';
 import { withLocks } from './with-locks.ts';
 
-export interface ExecutorParts {
-  readonly job: Job;
-  readonly store: Store;
-  readonly layers: LayerDirs;
+/** A worker and its job. */
+export interface ExecutorParts extends WorkerContext {
+  readonly job: WorkerJob;
   readonly context: Context;
-  /** Where what is found again by later builds is kept, such as cache mounts. */
-  readonly work: string;
-  /** A directory on the file system of the layers. */
-  readonly temp: string;
-  readonly signal: AbortSignal;
-  /** Root of the machine, not of a user namespace. */
-  readonly isRoot: boolean;
-  readonly canSetGroups: boolean;
-  readonly groups: Cgroups;
-  readonly inits: Inits;
-  /** Whether directories of layers go with this process, so that every layer needs a blob to be found again. */
-  readonly isFleeting: boolean;
-  readonly credentials: Credentials;
 }
 
 /**
@@ -67,15 +51,19 @@ export interface ExecutorParts {
 export class OverlayExecutor implements StepExecutor {
   readonly #parts: ExecutorParts;
   readonly #mounts: LayerMounts;
+  readonly #credentials: Credentials;
   readonly #secrets: SecretFinder;
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
-    const { job, store, layers, temp, signal, isRoot } = parts;
+    const { job, store, layers, temp, signal } = parts;
+    const { isRoot } = parts.setup;
     // Root without its rights could, and must not go on without them: commands would see other files.
     const canMakeDevices = isRoot || job.variation?.userNamespace === true;
     this.#mounts = new LayerMounts({ store, layers, temp, canMakeDevices, signal });
-    this.#secrets = new SecretFinder(parts.credentials.secrets);
+    const secrets = job.secrets.map(([id, bytes]) => [id, Buffer.from(bytes, 'base64')] as const);
+    this.#credentials = { secrets: new Map(secrets), ssh: new Map(job.ssh) };
+    this.#secrets = new SecretFinder(this.#credentials.secrets);
   }
 
   /** Ends the mounts. */
@@ -94,9 +82,24 @@ export class OverlayExecutor implements StepExecutor {
     return selectionDigest(tree, this.#plan(step, tree, isDirectory), this.#parts.signal);
   }
 
-  async copy(parent: Layers, work: CopyWork, options: LayerOptions): Promise<StepRecord> {
-    const { job, context, store, signal, isRoot } = this.#parts;
-    const { step, from, isDirectory, parts } = work;
+  async execute(parent: Layers, work: StepWork, options: LayerOptions): Promise<StepRecord> {
+    switch (work.kind) {
+      case 'workdir':
+        return this.#workdir(parent, work.step, options);
+      case 'copy':
+        return this.#copy(parent, work, options);
+      case 'run':
+        return this.#run(parent, work, options);
+      default:
+        return work satisfies never;
+    }
+  }
+
+  async #copy(parent: Layers, work: CopyWork, options: LayerOptions): Promise<StepRecord> {
+    const { job, context, store, signal, setup } = this.#parts;
+    const { isRoot } = setup;
+    const { step, isDirectory, parts } = work;
+    const from = this.#source(work);
     const tree = from === undefined ? undefined : new HostTree(await this.#mounts.lower(from));
     return this.#layer(parent, step, options, async ({ root }) => {
       if (tree !== undefined) {
@@ -114,26 +117,24 @@ export class OverlayExecutor implements StepExecutor {
     });
   }
 
-  async workdir(parent: Layers, step: WorkdirStep, options: LayerOptions): Promise<StepRecord> {
+  #source({ from }: CopyWork): Layers | undefined {
+    if (from === undefined || !('git' in from)) return from;
+    const layer = this.#parts.job.gitFiles[from.git];
+    if (layer === undefined) throw new Error(`${from.git} was not fetched`);
+    return [layer];
+  }
+
+  async #workdir(parent: Layers, step: WorkdirStep, options: LayerOptions): Promise<StepRecord> {
     return this.#layer(parent, step, options, async ({ root }) =>
       makeWorkdir(root, step, this.#parts.job.file),
     );
   }
 
-  async run(parent: Layers, work: RunWork, options: LayerOptions): Promise<StepRecord> {
-    const {
-      job,
-      context,
-      store,
-      work: kept,
-      isRoot,
-      canSetGroups,
-      groups,
-      inits,
-      signal,
-    } = this.#parts;
-    const { step, network, log } = work;
-    const { credentials } = this.#parts;
+  async #run(parent: Layers, work: RunWork, options: LayerOptions): Promise<StepRecord> {
+    const { job, context, store, work: kept, setup, groups, inits, signal } = this.#parts;
+    const { isRoot, limits, executor } = setup;
+    const { step, network } = work;
+    const credentials = this.#credentials;
     return this.#layer(parent, step, options, async ({ root, directory }) => {
       const hasPrivate = step.mounts.some(({ type }) => type === 'secret' || type === 'ssh');
       await using privates = hasPrivate
@@ -170,13 +171,13 @@ export class OverlayExecutor implements StepExecutor {
             directory: privates?.directory ?? directory,
             mounts: mounts.map(({ mount }) => mount),
             network,
-            canSetGroups,
+            canSetGroups: setup.hasUsers,
             isRoot,
-            executor: job.executor,
-            limits: job.limits,
+            executor,
+            limits,
             groups,
             inits,
-            log,
+            log: options.log,
             redactor: new Redactor(this.#secrets),
             signal,
           });

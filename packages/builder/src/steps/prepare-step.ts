@@ -1,77 +1,67 @@
-import { availableParallelism } from 'node:os';
-import { type Digest, digestOf, Semaphore } from '@lkt/core';
+import { type Digest, digestOf } from '@lkt/core';
 import type { Context } from '../context/context.ts';
 import {
   type AddPart,
   type CopyStep,
   type GitSource,
   gitSource,
-  type Origin,
   type ResolvedMount,
   type RunStep,
+  type StagePlan,
   type Step,
 } from '@lkt/dockerfile';
 import { mountPlan } from '../context/mount-plan.ts';
 import { gitKey } from '../add/git-layers.ts';
-import type { CacheKeyFields, StepCache, StepRecord } from '../step-cache.ts';
+import type { CacheKeyFields, StepCache } from '../step-cache.ts';
 import { Archives } from '../add/archives.ts';
 import type { RootfsProbe } from './rootfs-probe.ts';
 import { type Layers, diffIds } from '../layers/layers.ts';
 import type { Job } from '../worker/job.ts';
 import { ownerKey } from '../copy/owners.ts';
-import type { LayerOptions, StepExecutor } from './step-executor.ts';
+import type { StepWork } from './step-executor.ts';
 
-/** A step as a question for the cache, and what to do when it has no answer. */
+/** A step with the inputs that its cache key and its execution need. */
 export interface PreparedStep {
-  /** Everything the step depends on but the layers below it. */
+  /** Everything the step depends on, except the layers below it. */
   readonly keyFields: CacheKeyFields;
-  readonly execute: (executor: StepExecutor, options: LayerOptions) => Promise<StepRecord>;
-}
-
-/** Where a step is. */
-export interface StepInputs {
-  /** The layers below it. */
-  readonly parent: Layers;
-  readonly platform: string;
-  /** Takes what a command says. */
-  readonly log: (text: string) => void;
+  readonly work: StepWork;
 }
 
 export interface StepPreparerParts {
   readonly context: Context;
   readonly cache: StepCache;
   readonly probe: RootfsProbe;
-  /** The file system of an origin, once it is there; undefined for the context. */
-  readonly fileSystem: (origin: Origin) => Promise<Layers | undefined>;
+  /** Returns the layers of an origin, once its stage has ended; undefined if a step has no layer. */
+  readonly fileSystem: (origin: StagePlan['base']) => Promise<Layers | undefined>;
 }
 
-/** Turns steps into what the cache and the executor take. */
+/** Prepares the steps of a plan. */
 export class StepPreparer {
   readonly #job: Job;
   readonly #parts: StepPreparerParts;
   readonly #archives: Archives;
-  readonly #running: Semaphore;
   readonly #signal: AbortSignal;
 
   constructor(job: Job, parts: StepPreparerParts, signal: AbortSignal) {
     this.#job = job;
     this.#parts = parts;
     this.#archives = new Archives(parts.context, parts.cache, signal);
-    this.#running = new Semaphore(Math.max(1, job.cpus || availableParallelism()));
     this.#signal = signal;
   }
 
-  /** Waits for the file systems that the step needs, and finds out what it takes of them. */
-  async prepare(step: Step, inputs: StepInputs): Promise<PreparedStep> {
-    const { parent } = inputs;
+  /**
+   * Waits for the file systems that the step needs, and reads its inputs from them.
+   * @returns undefined if an input depends on a step without a layer
+   */
+  async prepare(step: Step, parent: Layers, platform: string): Promise<PreparedStep | undefined> {
     switch (step.kind) {
       case 'workdir':
         return {
           keyFields: { kind: 'workdir', path: step.path, user: ownerKey(step.user) },
-          execute: async (executor, options) => executor.workdir(parent, step, options),
+          work: { kind: 'workdir', step },
         };
       case 'run':
-        return this.#prepareRun(step, inputs);
+        return this.#prepareRun(step, platform);
       case 'copy':
       case 'add':
         return this.#prepareCopy(step, parent);
@@ -80,11 +70,14 @@ export class StepPreparer {
     }
   }
 
-  async #prepareRun(step: RunStep, { parent, platform, log }: StepInputs): Promise<PreparedStep> {
+  async #prepareRun(step: RunStep, platform: string): Promise<PreparedStep | undefined> {
     const network = this.#job.network && step.network !== 'none' ? 'host' : 'none';
-    const mounts = await Promise.all(
-      step.mounts.map(async ({ from }) => this.#parts.fileSystem(from)),
-    );
+    const mounts: (Layers | undefined)[] = [];
+    for (const { from } of step.mounts) {
+      const layers = from.kind === 'context' ? undefined : await this.#parts.fileSystem(from);
+      if (layers === undefined && from.kind !== 'context') return undefined;
+      mounts.push(layers);
+    }
     const inputs = await Promise.all(
       step.mounts.map(async (mount, index) => ({
         type: mount.type,
@@ -121,19 +114,18 @@ export class StepPreparer {
         mounts: inputs,
         platform,
       },
-      execute: async (executor, options) =>
-        this.#running.run(async () => {
-          this.#signal.throwIfAborted();
-          return executor.run(parent, { step, network, mounts, log }, options);
-        }),
+      work: { kind: 'run', step, network, mounts },
     };
   }
 
-  async #prepareCopy(step: CopyStep, parent: Layers): Promise<PreparedStep> {
+  async #prepareCopy(step: CopyStep, parent: Layers): Promise<PreparedStep | undefined> {
     const git = gitSource(step);
     if (git !== undefined) return this.#prepareGit(step, git, parent);
-    const from = await this.#parts.fileSystem(step.from);
+    const { from: origin } = step;
+    const from = origin.kind === 'context' ? undefined : await this.#parts.fileSystem(origin);
+    if (from === undefined && origin.kind !== 'context') return undefined;
     const isDirectory = await this.#parts.probe.isDirectory(step, parent);
+    if (isDirectory === undefined) return undefined;
     const { chmod } = step;
     const chown = step.chown === undefined ? undefined : ownerKey(step.chown);
     const { file } = this.#job;
@@ -145,16 +137,21 @@ export class StepPreparer {
       from === undefined
         ? await this.#partsDigest(parts)
         : await this.#parts.probe.selectionDigest(step, from, isDirectory);
+    if (input === undefined) return undefined;
     return {
       keyFields: { kind: 'copy', context: from === undefined, input, chown, chmod },
-      execute: async (executor, options) =>
-        executor.copy(parent, { step, from, isDirectory, parts }, options),
+      work: { kind: 'copy', step, from, isDirectory, parts },
     };
   }
 
   /** The files of a commit are copied like those of a stage. What they are is known by its name, before it is fetched. */
-  async #prepareGit(step: CopyStep, git: GitSource, parent: Layers): Promise<PreparedStep> {
+  async #prepareGit(
+    step: CopyStep,
+    git: GitSource,
+    parent: Layers,
+  ): Promise<PreparedStep | undefined> {
     const isDirectory = await this.#parts.probe.isDirectory(step, parent);
+    if (isDirectory === undefined) return undefined;
     const { destination, destinationIsDirectory, parents, exclude, chmod } = step;
     const chown = step.chown === undefined ? undefined : ownerKey(step.chown);
     const files = gitKey(git);
@@ -171,11 +168,12 @@ export class StepPreparer {
         chown,
         chmod,
       },
-      execute: async (executor, options) => {
-        const layer = this.#job.gitFiles?.[files];
-        if (layer === undefined) throw new Error(`${files} was not fetched`);
-        const work = { step: { ...step, sources: [all] }, from: [layer], isDirectory, parts: [] };
-        return executor.copy(parent, work, options);
+      work: {
+        kind: 'copy',
+        step: { ...step, sources: [all] },
+        from: { git: files },
+        isDirectory,
+        parts: [],
       },
     };
   }

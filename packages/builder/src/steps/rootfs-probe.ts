@@ -3,20 +3,18 @@ import type { CopyStep } from '@lkt/dockerfile';
 import type { KnownAnswer, RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
 import type { CacheKeyFields, StepCache } from '../step-cache.ts';
 import { type Layers, diffIds } from '../layers/layers.ts';
-import { CacheMiss, type StepExecutor } from './step-executor.ts';
+import type { StepExecutor } from './step-executor.ts';
 
 export interface RootfsProbeParts {
   readonly cache: StepCache;
+  /** Answers questions that the caches cannot answer. */
   readonly executor?: StepExecutor;
-  /** What others have done, without an executor. */
-  readonly remote?: RemoteStepCache;
+  readonly remote?: RemoteStepCache | undefined;
 }
 
 /**
- * What has to be known of file systems before a step that copies has a key. An answer is remembered by the cache, and
- * asked of the executor but once.
- *
- * Each method throws CacheMiss if the answer is not known and there is no executor.
+ * Answers the questions about file systems that the cache key of a copy depends on. The cache
+ * stores the answers. Without an executor, an answer that no cache has is undefined.
  */
 export class RootfsProbe {
   readonly #parts: RootfsProbeParts;
@@ -28,13 +26,17 @@ export class RootfsProbe {
     this.#signal = signal;
   }
 
-  /** The questions that were asked. */
+  /** The answers given. */
   get answers(): readonly KnownAnswer[] {
     return [...this.#answers].map(([key, answer]) => ({ key, answer }));
   }
 
-  /** Digest of what a COPY takes from a file system. */
-  async selectionDigest(step: CopyStep, from: Layers, isDirectory: boolean): Promise<string> {
+  /** Returns the digest of the files that a COPY selects in a file system. */
+  async selectionDigest(
+    step: CopyStep,
+    from: Layers,
+    isDirectory: boolean,
+  ): Promise<string | undefined> {
     const { sources, files, destination, destinationIsDirectory, parents, exclude } = step;
     const fields = {
       kind: 'selection',
@@ -52,33 +54,29 @@ export class RootfsProbe {
     );
   }
 
-  /** Whether the destination of a COPY is a directory, where that matters. */
-  async isDirectory(step: CopyStep, parent: Layers): Promise<boolean> {
+  /** Reports whether the destination of a COPY is a directory, where that matters. */
+  async isDirectory(step: CopyStep, parent: Layers): Promise<boolean | undefined> {
     const path = toRaw(step.destination.slice(1));
     if (step.destinationIsDirectory || path === '') return true;
     const fields = { kind: 'is-directory', of: diffIds(parent), path };
     const answer = await this.#remembered(fields, async (executor) =>
       String(await executor.isDirectory(parent, path)),
     );
-    return answer === 'true';
+    return answer === undefined ? undefined : answer === 'true';
   }
 
   async #remembered(
     fields: CacheKeyFields,
     ask: (executor: StepExecutor) => Promise<string>,
-  ): Promise<string> {
-    const { cache, remote } = this.#parts;
+  ): Promise<string | undefined> {
+    const { cache, executor, remote } = this.#parts;
     const key = cache.key(fields);
     const known = await cache.recall(key);
     const claim = known ?? (await remote?.find(key, this.#signal));
-    const answer = typeof claim === 'string' ? claim : await ask(this.#executor());
+    const answer = typeof claim === 'string' ? claim : executor && (await ask(executor));
+    if (answer === undefined) return undefined;
     this.#answers.set(key, answer);
     if (known === undefined) await cache.remember(key, answer);
     return answer;
-  }
-
-  #executor(): StepExecutor {
-    if (this.#parts.executor === undefined) throw new CacheMiss();
-    return this.#parts.executor;
   }
 }

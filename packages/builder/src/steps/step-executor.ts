@@ -10,9 +10,8 @@ export interface StepExecutor {
   isDirectory(layers: Layers, path: RawPath): Promise<boolean>;
   /** Digest of what a COPY takes from a file system: names, types, modes, owners, times, contents. */
   selectionDigest(step: CopyStep, from: Layers, isDirectory: boolean): Promise<Digest>;
-  copy(parent: Layers, copy: CopyWork, options: LayerOptions): Promise<StepRecord>;
-  run(parent: Layers, run: RunWork, options: LayerOptions): Promise<StepRecord>;
-  workdir(parent: Layers, step: WorkdirStep, options: LayerOptions): Promise<StepRecord>;
+  /** Runs a step on the layers below it. */
+  execute(parent: Layers, work: StepWork, options: LayerOptions): Promise<StepRecord>;
   /** The layer with its blob, made from its directory. */
   withBlob(layer: LayerRef): Promise<StepRecord>;
 }
@@ -24,24 +23,32 @@ export interface LayerOptions {
   readonly expected?: Digest;
   /** What the step gave before: a layer that is the same has its blob. */
   readonly before?: StepRecord | undefined;
+  /** Takes the output of a command. */
+  readonly log: (text: string) => void;
+}
+
+/** A step with the inputs that its execution needs. */
+export type StepWork = WorkdirWork | CopyWork | RunWork;
+
+export interface WorkdirWork {
+  readonly kind: 'workdir';
+  readonly step: WorkdirStep;
 }
 
 export interface CopyWork {
+  readonly kind: 'copy';
   readonly step: CopyStep;
-  /** The file system that is copied from; undefined for the context. */
-  readonly from: Layers | undefined;
+  /** The source: a file system, the files of a commit by `gitKey`, or undefined for the context. */
+  readonly from: Layers | { readonly git: string } | undefined;
   readonly isDirectory: boolean;
   /** Of the context, what is copied and unpacked, in this order. */
   readonly parts: readonly AddPart[];
 }
 
 export interface RunWork {
+  readonly kind: 'run';
   readonly step: RunStep;
   readonly network: 'none' | 'host';
   /** For each of the step's mounts, the file system it is from; undefined for the context. */
   readonly mounts: readonly (Layers | undefined)[];
-  readonly log: (text: string) => void;
 }
-
-/** Thrown where there is no executor: a step has to be done. */
-export class CacheMiss extends Error {}

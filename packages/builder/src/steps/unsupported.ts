@@ -16,13 +16,13 @@ import type { Job } from '../worker/job.ts';
  * Says at once what a Dockerfile asks for that this engine does not do, rather than in the middle of a build.
  * @throws LktError UNSUPPORTED, TOOL_MISSING
  */
-export function refuseUnsupported(job: Job): void {
-  findExecutor(job.executor);
+export function refuseUnsupported(job: Job, executor: string): void {
+  findExecutor(executor);
   const fail = (position: Position, what: string, fix?: string): LktError =>
     sourceError('UNSUPPORTED', job.file, position, what, fix === undefined ? {} : { fix });
   for (const stage of job.plan.stages) {
     for (const step of stage.steps) {
-      if (step.kind === 'run') refuseRun(job, stage, step, fail);
+      if (step.kind === 'run') refuseRun(job, stage, step, executor, fail);
       if (step.kind === 'copy' || step.kind === 'add') checkSources(job, step);
     }
   }
@@ -30,7 +30,7 @@ export function refuseUnsupported(job: Job): void {
 
 type Fail = (position: Position, what: string, fix?: string) => LktError;
 
-function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void {
+function refuseRun(job: Job, stage: StagePlan, step: RunStep, executor: string, fail: Fail): void {
   const host = formatPlatform(thisMachine());
   const [, architecture = ''] = stage.platform.split('/');
   const isHosts = stage.platform === host || stage.platform.startsWith(`${host}/`);
@@ -54,7 +54,7 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, fail: Fail): void 
       'write network: true in its build.yml',
     );
   }
-  if (job.executor === 'bwrap' && !/^(?:0|root)?(?::(?:0|root))?$/.test(step.user)) {
+  if (executor === 'bwrap' && !/^(?:0|root)?(?::(?:0|root))?$/.test(step.user)) {
     throw fail(
       step.position,
       `bubblewrap runs every command as root, and this one is for USER ${step.user}`,

@@ -2,43 +2,42 @@ import { isErrno, LktError } from '@lkt/core';
 import type { BuildContext } from '../engine.ts';
 import { namespaceError } from './namespace.ts';
 import type { WorkerProcess } from './worker-process.ts';
-import type { BuildOutcome, WorkerJob, WorkerMessage } from './worker-protocol.ts';
+import type { PlanResults } from '../steps/plan-walk.ts';
+import type { WorkerJob, WorkerMessage } from './worker-protocol.ts';
 
 /** How long a worker may take to stop before it is killed. */
 const GRACE_MS = 10_000;
 
-type Around = Pick<BuildContext, 'reporter' | 'signal' | 'later'>;
-
-/**
- * Has a worker do a job. When this returns or throws, the worker, what it ran and what it mounted are gone, unless
- * `later` is given, or the worker stays and has done the job. Should this process be killed, they go with it.
- * @param use is given what came out, while the worker tidies up
- */
-export async function runWorker<T>(
-  worker: WorkerProcess,
-  job: WorkerJob,
-  around: Around,
-  use: (outcome: BuildOutcome) => Promise<T>,
-): Promise<T> {
-  const { later } = around;
-  if (later === undefined) return follow(worker, job, around, use);
-  return new Promise<T>((resolve, reject) => {
-    const whole = follow(worker, job, around, async (outcome) => {
-      const used = await use(outcome);
-      resolve(used);
-      return used;
-    });
-    whole.then(resolve, reject);
-    later(whole);
-  });
+/** A worker that has run a job. */
+export interface FinishedJob {
+  readonly results: PlanResults;
+  /** Settles when the worker, its processes and its mounts are gone, or the worker is free again. */
+  readonly ended: Promise<void>;
 }
 
-async function follow<T>(
+/**
+ * Has a worker run a job. If this throws, the worker is gone. If this process is killed, the worker
+ * ends as well.
+ * @throws the error of the job; HOST_UNSUPPORTED, TOOL_MISSING
+ */
+export async function runWorker(
   worker: WorkerProcess,
   job: WorkerJob,
-  { reporter, signal }: Around,
-  use: (outcome: BuildOutcome) => Promise<T>,
-): Promise<T> {
+  around: Pick<BuildContext, 'reporter' | 'signal'>,
+): Promise<FinishedJob> {
+  const { promise, resolve, reject } = Promise.withResolvers<PlanResults>();
+  const ended = follow(worker, job, around, resolve);
+  ended.catch(reject);
+  return { results: await promise, ended };
+}
+
+/** @param onResults called while the worker removes its files and mounts */
+async function follow(
+  worker: WorkerProcess,
+  job: WorkerJob,
+  { reporter, signal }: Pick<BuildContext, 'reporter' | 'signal'>,
+  onResults: (results: PlanResults) => void,
+): Promise<void> {
   const { child, uid } = worker;
   let killer: NodeJS.Timeout | undefined;
   const stop = (): void => {
@@ -56,7 +55,6 @@ async function follow<T>(
     worker.begin(job);
     worker.complaints.on('data', complain);
     let last: Exclude<WorkerMessage, { kind: 'event' }> | undefined;
-    let used: Promise<T> | undefined;
     const read = async (): Promise<void> => {
       for (;;) {
         const { value: line } = await worker.messages.next();
@@ -68,8 +66,7 @@ async function follow<T>(
         }
         last = message;
         if (message.kind !== 'result' || signal?.aborted === true) continue;
-        used = use(message);
-        used.catch(() => undefined);
+        onResults(message);
         if (worker.stays) return;
       }
     };
@@ -82,7 +79,6 @@ async function follow<T>(
       ));
     if (goesOn) worker.release();
     const [status] = goesOn ? [] : await Promise.all([worker.status, reading]);
-    await used?.catch(() => undefined);
     signal?.throwIfAborted();
     if (last === undefined) {
       if (complaint.startsWith('unshare:')) throw namespaceError(uid, complaint.trim());
@@ -93,8 +89,7 @@ async function follow<T>(
       }
       throw new Error(`the worker of the build ended (${status}) without a result: ${complaint}`);
     }
-    if (last.kind === 'result' && used !== undefined) return await used;
-    if (last.kind === 'result') throw new Error('unreachable');
+    if (last.kind === 'result') return;
     if (last.kind === 'crash') throw new Error(`the worker of the build crashed: ${last.stack}`);
     const { code, message, fix, detail, cause } = last;
     throw new LktError(code, message, {

@@ -1,8 +1,8 @@
 import type { Digest, LktErrorCode, ProgressEvent } from '@lkt/core';
-import type { KnownAnswer } from '../remote-cache/remote-step-cache.ts';
 import type { Limits } from '../limits.ts';
 import type { StepResult, BuildEnvironment } from '../variation.ts';
-import type { Layers } from '../layers/layers.ts';
+import type { LayerRef } from '../layers/layers.ts';
+import type { PlanResults } from '../steps/plan-walk.ts';
 import type { Job } from './job.ts';
 
 /**
@@ -24,10 +24,13 @@ export interface WorkerSetup {
   readonly environment?: BuildEnvironment;
 }
 
-/** Each line after it. A worker whose input ends without any was not needed. */
-export interface WorkerJob {
-  readonly job: Job;
-  /** What secret mounts are given: ids, and the bytes in base64. */
+/** The job of a worker: each further line on its standard input. Without a job, a worker ends. */
+export interface WorkerJob extends Job {
+  /** Steps that the caches have. The worker does not look them up again. */
+  readonly known: readonly StepResult[];
+  /** The files of git repositories that ADD uses, by `gitKey`. */
+  readonly gitFiles: Readonly<Record<string, LayerRef>>;
+  /** Secrets by id, in base64. */
   readonly secrets: readonly (readonly [string, string])[];
   /** Sockets of SSH agents, by id. */
   readonly ssh: readonly (readonly [string, string])[];
@@ -35,18 +38,10 @@ export interface WorkerJob {
   readonly digests: readonly (readonly [string, Digest])[];
 }
 
-/** The layers of the target, and what each step gave. */
-export interface BuildOutcome {
-  readonly layers: Layers;
-  readonly steps: readonly StepResult[];
-  /** What had to be known of file systems on the way. */
-  readonly answers: readonly KnownAnswer[];
-}
-
 /** What a worker says: events, then one of the others. */
 export type WorkerMessage =
   | { readonly kind: 'event'; readonly event: ProgressEvent }
-  | ({ readonly kind: 'result' } & BuildOutcome)
+  | ({ readonly kind: 'result' } & PlanResults)
   | {
       readonly kind: 'error';
       readonly code: LktErrorCode;

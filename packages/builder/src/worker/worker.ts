@@ -53,7 +53,8 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
   try {
     // It takes as long to start as all that builds takes to load, which is imported meanwhile.
     if (executor === 'init') inits.expect(1);
-    const { buildIn, withWorkerContext } = await import('./worker-context.ts');
+    const { withWorkerContext } = await import('./worker-context.ts');
+    const { runJob } = await import('./run-job.ts');
     const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
     await withWorkerContext(
       setup,
@@ -62,7 +63,7 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
         for (;;) {
           const { value: line } = await lines.next();
           if (line === undefined) return;
-          say({ kind: 'result', ...(await buildIn(context, JSON.parse(line) as WorkerJob)) });
+          say({ kind: 'result', ...(await runJob(context, JSON.parse(line) as WorkerJob)) });
         }
       },
     );

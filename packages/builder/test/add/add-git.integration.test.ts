@@ -248,7 +248,7 @@ test('a tag is no commit, and the commit is named', async () => {
   const tag = git(at('project'), 'rev-parse', 'v1-signed');
   await expect(build(store, `FROM base\nADD ${address}#${tag} /x/\n`)).rejects.toMatchObject({
     code: 'DOCKERFILE_INVALID',
-    fix: `write the commit that it names: ${first}`,
+    fix: `write the commit it points to: ${first}`,
   });
 });
 

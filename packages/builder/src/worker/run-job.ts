@@ -1,0 +1,69 @@
+import { mkdirSync, readdirSync, statfsSync } from 'node:fs';
+import { removeTree } from '@lkt/oci';
+import { Context } from '../context/context.ts';
+import { StepCache } from '../step-cache.ts';
+import { OverlayExecutor } from '../steps/executor.ts';
+import { type PlanResults, walkPlan } from '../steps/plan-walk.ts';
+import { StepRunner } from '../steps/step-runner.ts';
+import { syncFileSystem } from '../system/sync-file-system.ts';
+import { stepId } from '../variation.ts';
+import { memoryFor } from './layer-memory.ts';
+import type { WorkerContext } from './worker-context.ts';
+import type { WorkerJob } from './worker-protocol.ts';
+
+/**
+ * Runs the steps of a job that are not known.
+ *
+ * In a varied environment a worker runs several jobs. Later jobs reuse the unpacked base images of
+ * earlier ones, and nothing else.
+ */
+export async function runJob(worker: WorkerContext, job: WorkerJob): Promise<PlanResults> {
+  if (worker.setup.environment === undefined) return runSteps(worker, job);
+  await freeMemory(worker, job);
+  const own = { work: `${worker.work}/job`, temp: `${worker.temp}/job` };
+  for (const directory of new Set(Object.values(own))) mkdirSync(directory);
+  const results = await runSteps({ ...worker, ...own }, job);
+  process.chdir('/');
+  for (const directory of new Set(Object.values(own))) await removeTree(directory);
+  return results;
+}
+
+/** Removes layers from memory if the job does not fit beside them. */
+async function freeMemory({ setup, layers }: WorkerContext, { images }: WorkerJob): Promise<void> {
+  if (setup.environment?.memory === undefined) return;
+  const { bavail, bsize } = statfsSync(layers.dir);
+  if (bavail * bsize >= memoryFor(Object.values(images).flat())) return;
+  for (const name of readdirSync(layers.dir))
+    if (name !== 'tmp') await removeTree(`${layers.dir}/${name}`);
+}
+
+async function runSteps(worker: WorkerContext, job: WorkerJob): Promise<PlanResults> {
+  const { setup, store, layers, work, inits, emit } = worker;
+  const { known } = job;
+  const context = new Context(job.context, { memo: new Map(job.digests) });
+  const cache = new StepCache(store, work);
+  if (setup.executor === 'init') inits.expect(missingRuns(job));
+  const abort = new AbortController();
+  const signal = AbortSignal.any([worker.signal, abort.signal]);
+  const executor = new OverlayExecutor({ ...worker, job, context, signal });
+  const parts = { store, cache, layers, executor, reporter: { emit } };
+  const solver = new StepRunner(job, parts, signal);
+  const settled = layers.settle(async () => syncFileSystem(store.dir));
+  // Awaited in the end.
+  settled.catch(() => undefined);
+  try {
+    return await walkPlan(job, { context, cache, solver, known, abort, signal });
+  } finally {
+    await executor.close();
+    await settled;
+  }
+}
+
+/** The number of RUNs that may run. */
+function missingRuns({ plan, known }: WorkerJob): number {
+  const ids = new Set(known.map(stepId));
+  const missing = plan.stages.flatMap(({ index: stage, steps }) =>
+    steps.filter((_step, before) => !ids.has(stepId({ stage, number: before + 1 }))),
+  );
+  return missing.filter(({ kind }) => kind === 'run').length;
+}
