@@ -8,7 +8,6 @@ export const PENDING: readonly string[] = [
   'packages/core/',
   'packages/http/',
   'packages/image/',
-  'packages/inspect/',
   'packages/nx-plugin/',
   'packages/oci/',
   'packages/registry/',

@@ -7,9 +7,9 @@ import { readFileFacts, type FileMap } from '@lkt/formats';
 import { storedEntries } from './stored-entries.ts';
 
 /**
- * The files of the image in an archive, as `docker load` and `podman load` take it. Its layers are kept meanwhile where
- * temporary files are, since an archive may have them in any order.
- * @throws LktError ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH
+ * Reads the files of the image in an archive that `docker load` and `podman load` accept. Stores
+ * the layers in a temporary directory, since an archive may list them in any order.
+ * @throws ARCHIVE_INVALID unless the archive has exactly one image; IMAGE_INVALID, DIGEST_MISMATCH
  */
 export async function readImageArchive(
   path: string,
@@ -21,12 +21,12 @@ export async function readImageArchive(
   const { images } = await importImages(store, fileChunks(path), { signal });
   const [found, ...others] = images;
   if (found === undefined || others.length > 0)
-    throw new LktError('ARCHIVE_INVALID', `there are ${images.length} images in it`, {
-      fix: 'look into each: lkt cache import, then lkt inspect',
+    throw new LktError('ARCHIVE_INVALID', `the archive has ${images.length} images, not one`, {
+      fix: 'import the archive with lkt cache import, then inspect each image',
     });
   const image = await loadImage(store, found.descriptor.digest, platform);
   const files = new Map(await readFileFacts(storedEntries(store, image), {}, signal));
-  // Nothing that is built says anything of the root itself.
+  // No output of a build records metadata of the root directory.
   files.delete('');
   return files;
 }

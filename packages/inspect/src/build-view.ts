@@ -19,15 +19,16 @@ import {
   readPe,
 } from '@lkt/formats';
 import { readImageArchive } from './archive-reader.ts';
-import { type ImageStatement, readDocument, readSbom, readStatement } from './documents.ts';
+import { type ImageProvenance, readDocument, readSbom, readProvenance } from './documents.ts';
 import type { ImageView, OutputState, UsedImage } from './view.ts';
 
-const SBOM = '-sbom.spdx.json';
-const PROVENANCE = '-provenance.json';
-const MAX_CMDLINE = 64 * 1024;
-const MAX_PE_HEAD = 2 ** 20;
+const SBOM_SUFFIX = '-sbom.spdx.json';
+const PROVENANCE_SUFFIX = '-provenance.json';
+const MAX_CMDLINE_BYTES = 64 * 1024;
+const MAX_PE_HEADER_BYTES = 2 ** 20;
+const READ_SIZE = 2 ** 20;
 
-/** What is read of an image, and how; the first that is there. */
+/** Readers of the files of an image, by suffix in order of preference. */
 const READERS: Readonly<
   Record<
     string,
@@ -35,16 +36,16 @@ const READERS: Readonly<
   >
 > = {
   '.tar': async (path, signal) => readFileFacts(readTar(fileChunks(path)), {}, signal),
-  '-initrd.img': async (path, signal) => initrdFacts(fileChunks(path), signal),
+  '-initrd.img': async (path, signal) => readInitrdFiles(fileChunks(path), signal),
   '-initrd.tar': readBootTar,
-  '.efi': async (path, signal) => initrdFacts(initrdOfUki(path), signal),
+  '.efi': async (path, signal) => readInitrdFiles(initrdOfUki(path), signal),
   '-erofs.img': readErofsDisk,
   '.docker': async (path, signal, platform) => readImageArchive(path, platform, signal),
   '-oci.tar': async (path, signal, platform) => readImageArchive(path, platform, signal),
 };
 
-/** All that a build may write, after NAME. */
-const SUFFIXES: readonly string[] = [
+/** Suffixes of all outputs of a build, longest first. */
+const OUTPUT_SUFFIXES: readonly string[] = [
   ...new Set([
     ...Object.keys(READERS),
     '-kernel',
@@ -54,45 +55,54 @@ const SUFFIXES: readonly string[] = [
     '-erofs-cmdline',
     '-iso-cmdline',
     ...Object.values(DISK_FILES),
-    SBOM,
-    PROVENANCE,
+    SBOM_SUFFIX,
+    PROVENANCE_SUFFIX,
   ]),
 ].toSorted((a, b) => b.length - a.length || (a < b ? -1 : 1));
 
 /**
- * What `lkt build` wrote: by NAME, or by one of the files, of which then the content is looked at.
- * @param platform of an archive with an image for several
- * @returns undefined where there is no such file
- * @throws LktError IMAGE_INVALID for documents that are broken; IO_FAILED
+ * Reads the outputs of `lkt build`, with their SBOM and provenance.
+ * @param path DIR/NAME of the build, or one of its files, whose files are then the ones in `files`
+ * @param platform selects the image of a multi-platform archive
+ * @returns undefined if no such file exists
+ * @throws IMAGE_INVALID if the SBOM or the provenance is invalid; IO_FAILED
+ * @example
+ * ```ts
+ * const view = await viewBuild('out/sshd', { os: 'linux', architecture: 'amd64' });
+ * const changed = view?.outputs.filter(({ state }) => state === 'changed');
+ * const files = await view?.files?.();
+ * ```
  */
 export async function viewBuild(path: string, platform: Platform): Promise<ImageView | undefined> {
   const directory = dirname(path);
-  const there = await filesIn(directory);
+  const existing = await filesIn(directory);
   const base = basename(path);
-  const isFile = there.has(base);
-  const name = isFile ? await nameOf(directory, base, there) : base;
-  const own = SUFFIXES.map((suffix) => `${name}${suffix}`).filter((file) => there.has(file));
-  const found = isFile && !own.includes(base) ? [base, ...own] : own;
+  const isFile = existing.has(base);
+  const name = isFile ? await buildNameOf(directory, base, existing) : base;
+  const outputs = OUTPUT_SUFFIXES.map((suffix) => `${name}${suffix}`).filter((file) =>
+    existing.has(file),
+  );
+  const found = isFile && !outputs.includes(base) ? [base, ...outputs] : outputs;
   if (found.length === 0) return undefined;
-  const statement = await readStatement(join(directory, `${name}${PROVENANCE}`));
-  const sbom = await readSbom(join(directory, `${name}${SBOM}`));
-  const cmdline = await readDocument(join(directory, `${name}-cmdline`), MAX_CMDLINE);
+  const provenance = await readProvenance(join(directory, `${name}${PROVENANCE_SUFFIX}`));
+  const sbom = await readSbom(join(directory, `${name}${SBOM_SUFFIX}`));
+  const cmdline = await readDocument(join(directory, `${name}-cmdline`), MAX_CMDLINE_BYTES);
   const reader = readerFor(isFile ? [base.slice(name.length)] : Object.keys(READERS), (suffix) =>
-    there.has(`${name}${suffix}`),
+    existing.has(`${name}${suffix}`),
   );
   return {
     kind: 'build',
     name: isFile ? base : name,
-    outputs: await outputsOf(directory, found, statement),
-    parameters: statement?.parameters ?? {},
+    outputs: await outputsOf(directory, found, provenance),
+    parameters: provenance?.parameters ?? {},
     cmdline: cmdline?.toString(),
-    ...dependenciesOf(statement),
+    ...dependenciesOf(provenance),
     sbom,
     files:
       reader === undefined
         ? undefined
         : async (signal) =>
-            explained(
+            withFileName(
               `${name}${reader.suffix}`,
               reader.read(join(directory, `${name}${reader.suffix}`), signal, platform),
             ),
@@ -110,7 +120,7 @@ function readerFor(
   return undefined;
 }
 
-async function explained(name: string, reading: Promise<FileMap>): Promise<FileMap> {
+async function withFileName(name: string, reading: Promise<FileMap>): Promise<FileMap> {
   try {
     return await reading;
   } catch (cause) {
@@ -128,20 +138,24 @@ async function filesIn(directory: string): Promise<ReadonlySet<string>> {
   }
 }
 
-/** The name of the build that a file is of: that one whose provenance lists it, else by how the file is called. */
-async function nameOf(
+/**
+ * Returns the name of the build that a file belongs to: from the provenance that lists the file,
+ * otherwise from the file name.
+ */
+async function buildNameOf(
   directory: string,
   base: string,
-  there: ReadonlySet<string>,
+  existing: ReadonlySet<string>,
 ): Promise<string> {
-  const names = SUFFIXES.flatMap((suffix) =>
+  const names = OUTPUT_SUFFIXES.flatMap((suffix) =>
     base.endsWith(suffix) && base !== suffix ? [base.slice(0, -suffix.length)] : [],
   );
   for (const name of names) {
-    if (!there.has(`${name}${PROVENANCE}`)) continue;
-    const statement = await readStatement(join(directory, `${name}${PROVENANCE}`));
-    const isOwn = base === `${name}${PROVENANCE}`;
-    if (isOwn || statement?.subjects.some((subject) => subject.name === base) === true) return name;
+    if (!existing.has(`${name}${PROVENANCE_SUFFIX}`)) continue;
+    const provenance = await readProvenance(join(directory, `${name}${PROVENANCE_SUFFIX}`));
+    const isProvenance = base === `${name}${PROVENANCE_SUFFIX}`;
+    if (isProvenance || provenance?.subjects.some((subject) => subject.name === base) === true)
+      return name;
   }
   return names[0] ?? base;
 }
@@ -149,12 +163,12 @@ async function nameOf(
 async function outputsOf(
   directory: string,
   found: readonly string[],
-  statement: ImageStatement | undefined,
+  provenance: ImageProvenance | undefined,
 ): Promise<readonly OutputState[]> {
-  const said = new Map(statement?.subjects.map(({ name, digest }) => [name, digest]));
+  const expectedDigests = new Map(provenance?.subjects.map(({ name, digest }) => [name, digest]));
   const states: OutputState[] = [];
-  for (const name of [...new Set([...said.keys(), ...found])].toSorted()) {
-    // Names of a statement lead nowhere else.
+  for (const name of [...new Set([...expectedDigests.keys(), ...found])].toSorted()) {
+    // Only names of directory entries are opened, so a subject cannot point outside the directory.
     if (!found.includes(name)) {
       states.push({ name, state: 'missing' });
       continue;
@@ -163,7 +177,7 @@ async function outputsOf(
     for await (const chunk of fileChunks(join(directory, name), { canReuseBuffers: true }))
       digester.update(chunk);
     const digest = digester.digest();
-    const expected = said.get(name);
+    const expected = expectedDigests.get(name);
     const state = expected === undefined ? 'there' : expected === digest ? 'as built' : 'changed';
     states.push({ name, state, size: digester.size, digest });
   }
@@ -171,11 +185,11 @@ async function outputsOf(
 }
 
 function dependenciesOf(
-  statement: ImageStatement | undefined,
+  provenance: ImageProvenance | undefined,
 ): Pick<ImageView, 'images' | 'inputs'> {
   const images: UsedImage[] = [];
   const inputs: ImageView['inputs'][number][] = [];
-  for (const { name, digest, because } of statement?.inputs ?? []) {
+  for (const { name, digest, because } of provenance?.inputs ?? []) {
     const image = imageName(name);
     if (image === undefined) inputs.push({ name, digest });
     else images.push({ name: image, digest, because });
@@ -183,7 +197,10 @@ function dependenciesOf(
   return { images, inputs };
 }
 
-/** Images have their full names there, which no file has. */
+/**
+ * Returns the familiar reference if an input is an image. The provenance names images by their full
+ * reference, and no file has such a name.
+ */
 function imageName(name: string): string | undefined {
   try {
     const reference = parseReference(name);
@@ -196,7 +213,7 @@ function imageName(name: string): string | undefined {
   }
 }
 
-async function initrdFacts(
+async function readInitrdFiles(
   data: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<FileMap> {
@@ -212,26 +229,26 @@ async function readErofsDisk(path: string, signal: AbortSignal | undefined): Pro
 
 async function readBootTar(path: string, signal: AbortSignal | undefined): Promise<FileMap> {
   for await (const { path: name, content } of readTar(fileChunks(path)))
-    if (name === 'initrd.img' && content !== undefined) return initrdFacts(content, signal);
-  throw new LktError('ARCHIVE_INVALID', 'there is no initrd.img in it');
+    if (name === 'initrd.img' && content !== undefined) return readInitrdFiles(content, signal);
+  throw new LktError('ARCHIVE_INVALID', 'the archive has no initrd.img');
 }
 
-/** UAPI.5: a section of the EFI program. */
+/** Reads the section `.initrd` of a unified kernel image (UAPI.5). */
 async function* initrdOfUki(path: string): AsyncGenerator<Uint8Array> {
   const { size } = await stat(path);
-  const head = Buffer.alloc(Math.min(size, MAX_PE_HEAD));
+  const head = Buffer.alloc(Math.min(size, MAX_PE_HEADER_BYTES));
   await using file = await open(path, 'r');
   await file.read(head, 0, head.length, 0);
   const section = readPe(head, basename(path)).sections.find(({ name }) => name === '.initrd');
   if (section === undefined)
-    throw new LktError('ARCHIVE_INVALID', 'there is no section .initrd in it');
+    throw new LktError('ARCHIVE_INVALID', 'the EFI program has no section .initrd');
   const end = section.rawOffset + Math.min(section.virtualSize, section.rawSize);
   for (let at = section.rawOffset; at < end;) {
     const { bytesRead, buffer } = await file.read({
-      buffer: Buffer.alloc(Math.min(MAX_PE_HEAD, end - at)),
+      buffer: Buffer.alloc(Math.min(READ_SIZE, end - at)),
       position: at,
     });
-    if (bytesRead === 0) throw new LktError('ARCHIVE_INVALID', 'it is cut off');
+    if (bytesRead === 0) throw new LktError('ARCHIVE_INVALID', 'the file is truncated');
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }

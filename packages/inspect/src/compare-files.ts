@@ -1,21 +1,21 @@
 import { compareBytes, fromRaw, type RawPath } from '@lkt/oci';
 import type { FileFacts, FileMap } from '@lkt/formats';
 
-/** A path that is not the same in two images. */
+/** A path that differs between two images. */
 export interface FileChange {
   readonly path: string;
   readonly change: 'added' | 'removed' | 'changed';
-  /** What of it, in words: `content`, `mode 0755 → 0700`. */
+  /** The differences as text: `content`, `mode 0755 → 0700`. */
   readonly what: readonly string[];
-  /** Sums of the contents of files. */
+  /** SHA-256 of a file's content, 64 hex digits. */
   readonly before?: string;
   readonly after?: string;
-  /** The image or the section of the config that it is from; where that is known. */
+  /** The image or config section that the file comes from, if known. */
   readonly source?: string;
   readonly location?: string;
 }
 
-/** What differs, by path. */
+/** Returns the paths that differ, in byte order. */
 export function compareFiles(before: FileMap, after: FileMap): readonly FileChange[] {
   const changes: FileChange[] = [];
   for (const path of [...new Set([...before.keys(), ...after.keys()])].toSorted(compareBytes)) {

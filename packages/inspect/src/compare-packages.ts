@@ -3,20 +3,20 @@ import type { Digest } from '@lkt/core';
 import type { NamedDigest } from './documents.ts';
 import type { UsedImage } from './view.ts';
 
-/** Something that has a name in both, or in one of them. */
-export interface Named<T> {
+/** An item that differs between two views: `before`, `after` or both are set. */
+export interface NamedChange<T> {
   readonly name: string;
   readonly before?: T;
   readonly after?: T;
 }
 
-/** What is not the same, by name; several of one name in their order. */
-function pairs<T>(
+/** Pairs the items that differ, by name. Items with the same name are paired in their order. */
+function changedPairs<T>(
   before: readonly T[],
   after: readonly T[],
   nameOf: (item: T) => string,
   idOf: (item: T) => string,
-): readonly Named<T>[] {
+): readonly NamedChange<T>[] {
   const same = new Set(before.map(idOf).filter((id) => after.some((item) => idOf(item) === id)));
   const groups = new Map<string, { old: T[]; now: T[] }>();
   const add = (item: T, side: 'old' | 'now'): void => {
@@ -41,11 +41,12 @@ function pairs<T>(
     );
 }
 
-export function compareImages(
+/** Returns the images that differ, paired by repository. */
+export function compareUsedImages(
   before: readonly UsedImage[],
   after: readonly UsedImage[],
-): readonly Named<UsedImage>[] {
-  return pairs(
+): readonly NamedChange<UsedImage>[] {
+  return changedPairs(
     before,
     after,
     ({ name }) => repositoryOf(name),
@@ -53,21 +54,22 @@ export function compareImages(
   );
 }
 
-/** The name without tag. */
+/** Returns a reference without its tag. */
 function repositoryOf(name: string): string {
   return name.replace(/:[^/:]*$/, '');
 }
 
-/** The tag, which is the hash of the sources of a package; empty without one. */
+/** Returns the tag of a reference, for a package the hash of its sources; empty without a tag. */
 export function tagOf(name: string): string {
   return name.slice(repositoryOf(name).length + 1);
 }
 
+/** Returns the inputs that differ, paired by name without version. */
 export function compareInputs(
   before: readonly NamedDigest[],
   after: readonly NamedDigest[],
-): readonly Named<Digest>[] {
-  return pairs(
+): readonly NamedChange<Digest>[] {
+  return changedPairs(
     before,
     after,
     ({ name }) => inputName(name),
@@ -79,12 +81,15 @@ export function compareInputs(
   }));
 }
 
-/** Of images and .debs the part that stays when they change. */
+/**
+ * Returns the part of an input's name that stays the same across versions: a purl without version,
+ * or a reference without tag.
+ */
 function inputName(name: string): string {
   return name.startsWith('pkg:') ? name.replace(/[@?].*$/, '') : repositoryOf(name);
 }
 
-/** A package that an SBOM lists. */
+/** A package in an SBOM. */
 export interface ListedPackage {
   readonly name: string;
   readonly version: string;
@@ -92,7 +97,10 @@ export interface ListedPackage {
   readonly license?: string;
 }
 
-/** What an SBOM lists, without images and sources, which have names of their own. */
+/**
+ * Lists the packages of an SBOM, by name and version. Leaves out containers, sources and the
+ * described image itself.
+ */
 export function listedPackages(document: SpdxDocument | undefined): readonly ListedPackage[] {
   const listed = new Map<string, ListedPackage>();
   for (const item of document?.packages ?? []) {
@@ -110,7 +118,7 @@ export function listedPackages(document: SpdxDocument | undefined): readonly Lis
   return [...listed].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item);
 }
 
-/** Whoever wrote the document. */
+/** Accepts documents of other tools, whose `externalRefs` may have any shape. */
 function purlOf(item: { readonly externalRefs?: unknown }): string | undefined {
   if (!Array.isArray(item.externalRefs)) return undefined;
   for (const reference of item.externalRefs as unknown[]) {
@@ -120,11 +128,12 @@ function purlOf(item: { readonly externalRefs?: unknown }): string | undefined {
   return undefined;
 }
 
-export function compareListed(
+/** Returns the SBOM packages that differ in version, paired by name. */
+export function compareListedPackages(
   before: readonly ListedPackage[],
   after: readonly ListedPackage[],
-): readonly Named<string>[] {
-  return pairs(
+): readonly NamedChange<string>[] {
+  return changedPairs(
     before,
     after,
     ({ name }) => name,

@@ -1,4 +1,4 @@
-/** A value of a config that is not the same. */
+/** A value of a config that differs. */
 export interface ValueChange {
   /** `services[sshd].capabilities[0]` */
   readonly path: string;
@@ -7,8 +7,8 @@ export interface ValueChange {
 }
 
 /**
- * What differs in two values made of lists and mappings. Items of lists are known by their `name`, `path` or
- * `destination`, else by where they stand; lists of plain values are compared as a whole.
+ * Returns the differences of two JSON values. Items of a list are matched by `name`, `path` or
+ * `destination`; a list with other items is compared as a whole.
  */
 export function compareValues(before: unknown, after: unknown, path = ''): readonly ValueChange[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
@@ -22,7 +22,7 @@ export function compareValues(before: unknown, after: unknown, path = ''): reado
       key.startsWith('[') || path === '' ? `${path}${key}` : `${path}.${key}`,
     ),
   );
-  // The same items in another order.
+  // Equal items in a different order.
   return changes.length === 0 ? [changeOf(`${path} (order)`, before, after)] : changes;
 }
 
@@ -34,7 +34,7 @@ function changeOf(path: string, before: unknown, after: unknown): ValueChange {
   };
 }
 
-/** What is in a value by name; undefined for one that is compared as it is. */
+/** Returns the fields of a value by key; undefined for a value that is compared as a whole. */
 function fieldsOf(value: unknown): ReadonlyMap<string, unknown> | undefined {
   if (Array.isArray(value)) return itemsOf(value as unknown[]);
   if (typeof value !== 'object' || value === null) return undefined;
@@ -44,7 +44,7 @@ function fieldsOf(value: unknown): ReadonlyMap<string, unknown> | undefined {
 function itemsOf(list: readonly unknown[]): ReadonlyMap<string, unknown> | undefined {
   const items = new Map<string, unknown>();
   for (const item of list) {
-    const name = nameOf(item);
+    const name = itemName(item);
     if (name === undefined) return undefined;
     let key = `[${name}]`;
     for (let count = 2; items.has(key); count += 1) key = `[${name} #${count}]`;
@@ -53,7 +53,7 @@ function itemsOf(list: readonly unknown[]): ReadonlyMap<string, unknown> | undef
   return items;
 }
 
-function nameOf(item: unknown): string | undefined {
+function itemName(item: unknown): string | undefined {
   if (typeof item !== 'object' || item === null) return undefined;
   const { name, path, destination } = item as Readonly<Record<string, unknown>>;
   const found = name ?? path ?? destination;

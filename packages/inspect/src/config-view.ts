@@ -18,16 +18,25 @@ import {
 import { readFileFacts, type FileMap } from '@lkt/formats';
 import type { ImageView, UsedImage } from './view.ts';
 
+/** Options of `viewConfig`. */
 export interface ConfigViewOptions extends Omit<PlanOptions, 'caches' | 'resolvePackage'> {
+  /** Values of variables, like `lkt build --set`. */
   readonly set?: ReadonlyMap<string, string>;
-  /** The image of a package of the checkout, if the store has it. */
+  /** Returns the image of a package in the checkout; undefined if the store does not have it. */
   readonly findPackage: (directory: string, file: ConfigFile) => Promise<PackageImage | undefined>;
 }
 
 /**
- * What a config names, and what would be in the image; nothing is built or written. Its files are known where the store has
- * all images.
- * @throws LktError as `loadConfig`
+ * Loads image configs and lists the images, inputs and files of the image that they would produce.
+ * Builds and writes nothing.
+ *
+ * `files()` throws NOT_FOUND if the store lacks an image.
+ * @throws LktError like `loadConfig`
+ * @example
+ * ```ts
+ * const view = await viewConfig([file], { store, platform, homeDir, findPackage });
+ * for (const { name, places } of view.images) console.log(name, places);
+ * ```
  */
 export async function viewConfig(
   configs: readonly ConfigFile[],
@@ -74,7 +83,7 @@ async function configFiles(
   const plan = await planImage(config, {
     ...options,
     caches,
-    // Nothing is made of it, and nobody boots it.
+    // The plan is only listed, never built or booted.
     isTrusted: true,
     resolvePackage: async (text) => {
       const found = packages.get(text);
@@ -93,13 +102,13 @@ function notBuilt(config: SystemConfig, text: string): Error {
   });
 }
 
-/** Each image once, with all places that name it. */
+/** Lists each image once, with all parts of the config that name it. */
 function usedImages(
   config: SystemConfig,
   packages: ReadonlyMap<string, PackageImage>,
 ): readonly UsedImage[] {
   const used = new Map<string, { image: UsedImage; places: string[] }>();
-  for (const { place, reference } of places(config)) {
+  for (const { place, reference } of imageUses(config)) {
     const image = usedImage(reference, packages);
     const key = `${image.name} ${image.digest}`;
     const known = used.get(key);
@@ -123,7 +132,7 @@ function usedImage(
   return { name: familiarReference(name), digest: found.digest };
 }
 
-function* places(
+function* imageUses(
   config: SystemConfig,
 ): Generator<{ readonly place: string; readonly reference: ImageReference }> {
   const { kernel, init, volumes, onboot, onshutdown, services } = config;

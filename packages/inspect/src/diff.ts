@@ -2,11 +2,11 @@ import { type Digest, LktError } from '@lkt/core';
 import type { Platform, Store } from '@lkt/oci';
 import { compareFiles, type FileChange } from './compare-files.ts';
 import {
-  compareImages,
+  compareUsedImages,
   compareInputs,
-  compareListed,
+  compareListedPackages,
   listedPackages,
-  type Named,
+  type NamedChange,
   tagOf,
 } from './compare-packages.ts';
 import { compareValues, type ValueChange } from './compare-values.ts';
@@ -14,38 +14,47 @@ import type { NamedDigest } from './documents.ts';
 import { viewStored } from './store-view.ts';
 import type { ImageView, UsedImage } from './view.ts';
 
-/** An image within, that is another one. */
-export interface PackageChange extends Named<UsedImage> {
-  /** Why, in words, as far as it is known. */
+/** An image that was added, removed or replaced. */
+export interface PackageChange extends NamedChange<UsedImage> {
+  /** The known reasons as text: `source hash A → B`, `Dockerfile changed`. */
   readonly because: readonly string[];
-  /** What differs in it, where the store has both. */
+  /** Files that differ between the two images; undefined unless the store has both. */
   readonly files?: readonly FileChange[];
 }
 
+/** The differences of two images. */
 export interface ImageDiff {
   readonly isSame: boolean;
+  /** Contained images. */
   readonly packages: readonly PackageChange[];
-  /** What was asked for, and values of the config. */
+  /** Differences of the build's parameters and of config values. */
   readonly config: readonly ValueChange[];
-  /** Words of the kernel's command line. */
+  /** Words of the kernel command line. */
   readonly cmdline: { readonly removed: readonly string[]; readonly added: readonly string[] };
-  readonly inputs: readonly Named<Digest>[];
-  /** Files of the builds, by what is after their name. */
-  readonly outputs: readonly Named<Digest>[];
-  /** What the SBOMs list, with versions. */
-  readonly listed: readonly Named<string>[];
+  readonly inputs: readonly NamedChange<Digest>[];
+  /** Output files, named without the name of the build: `NAME-kernel`. */
+  readonly outputs: readonly NamedChange<Digest>[];
+  /** Packages in the SBOMs, with their versions. */
+  readonly listed: readonly NamedChange<string>[];
   readonly files: readonly FileChange[];
-  /** Why files were not compared. */
+  /** Reason why the files were not compared. */
   readonly unread?: string;
 }
 
-/** What was made from the rest of an image, and says nothing where anything else differs. */
+/**
+ * Files derived from the rest of an image. Their changes are reported only if nothing else differs.
+ */
 const DERIVED: ReadonlySet<string> = new Set(['/usr/share/lkt/manifest', '/usr/share/lkt/initrd']);
 
 /**
- * What differs between two images, and why.
- * @param store with the packages, to find out what changed in them
- * @throws what reading them throws
+ * Compares two images and explains the differences.
+ * @param store looks up both versions of a replaced image, to tell how they differ
+ * @throws LktError if the files of an image cannot be read
+ * @example
+ * ```ts
+ * const diff = await diffImages(before, after, store, platform);
+ * for (const { name, because } of diff.packages) console.log(name, because);
+ * ```
  */
 export async function diffImages(
   before: ImageView,
@@ -55,8 +64,8 @@ export async function diffImages(
   signal?: AbortSignal,
 ): Promise<ImageDiff> {
   const packages: PackageChange[] = [];
-  for (const change of compareImages(before.images, after.images))
-    packages.push(await explain(change, store, platform, signal));
+  for (const change of compareUsedImages(before.images, after.images))
+    packages.push(await explainChange(change, store, platform, signal));
   const isBuild = before.kind === 'build' || after.kind === 'build';
   const config = [
     ...(before.kind === after.kind ? compareValues(before.parameters, after.parameters) : []),
@@ -67,7 +76,7 @@ export async function diffImages(
     packages,
     config,
     cmdline: compareWords(before.cmdline, after.cmdline),
-    // What a config says is compared as a whole.
+    // The values of two configs are compared instead, in `config`.
     inputs:
       before.kind === after.kind && before.kind !== 'config'
         ? compareInputs(before.inputs, after.inputs)
@@ -76,8 +85,8 @@ export async function diffImages(
     listed:
       before.sbom === undefined || after.sbom === undefined
         ? []
-        : compareListed(listedPackages(before.sbom), listedPackages(after.sbom)),
-    files: attribute(files, packages),
+        : compareListedPackages(listedPackages(before.sbom), listedPackages(after.sbom)),
+    files: addSources(files, packages),
     unread,
   };
   const { cmdline, unread: _, ...lists } = diff;
@@ -87,15 +96,15 @@ export async function diffImages(
   return { isSame, ...diff };
 }
 
-/** What a config says of images is said of them, and its command line by words. */
+/** Images and the command line of a config are compared separately. */
 function configChanges(before: ImageView, after: ImageView): readonly ValueChange[] {
   return compareValues(before.config, after.config).filter(
     ({ path }) => before.kind === 'image' || !/(?:^|\.|\])(?:image|cmdline)$|^init\b/.test(path),
   );
 }
 
-async function explain(
-  change: Named<UsedImage>,
+async function explainChange(
+  change: NamedChange<UsedImage>,
   store: Store | undefined,
   platform: Platform,
   signal: AbortSignal | undefined,
@@ -106,7 +115,7 @@ async function explain(
   const [old, now] = [tagOf(before.name), tagOf(after.name)];
   if (old !== now)
     because.push(`${isHash(old) && isHash(now) ? 'source hash' : 'tag'} ${old} → ${now}`);
-  else because.push('the same tag is another image');
+  else because.push('same tag, different image');
   const views = store && (await storedViews(before, after, store, platform));
   if (views === undefined) return { ...change, because };
   const [left, right] = views;
@@ -147,12 +156,12 @@ async function fileChanges(
   after: ImageView,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly files: readonly FileChange[]; readonly unread?: string }> {
-  const lost = [before, after].find(({ files }) => files === undefined);
+  const unreadable = [before, after].find(({ files }) => files === undefined);
   if (before.files === undefined || after.files === undefined)
-    return { files: [], unread: `the files in ${lost?.name} are in a form that is not read` };
+    return { files: [], unread: `lkt cannot read the format of ${unreadable?.name}` };
   try {
     const all = compareFiles(await before.files(signal), await after.files(signal)).filter(
-      // Of a build, kernel and command line are files of their own, but in a tar.
+      // A build writes the kernel and its command line as separate files, except in a tar.
       ({ path }) => before.kind === after.kind || !/^\/boot(?:\/|$)/.test(path),
     );
     const own = all.filter(({ path }) => !DERIVED.has(path));
@@ -163,8 +172,10 @@ async function fileChanges(
   }
 }
 
-/** The package of a file, where the archive does not say it: what it is in, and its content, are those of a change there. */
-function attribute(
+/**
+ * Adds the source of each file that has none: the package with the same change of the same path.
+ */
+function addSources(
   files: readonly FileChange[],
   packages: readonly PackageChange[],
 ): readonly FileChange[] {
@@ -196,12 +207,15 @@ function wordsWithout(text: string, others: string): readonly string[] {
   });
 }
 
-function outputChanges(before: ImageView, after: ImageView): readonly Named<Digest>[] {
-  return compareInputs(plainOutputs(before), plainOutputs(after));
+function outputChanges(before: ImageView, after: ImageView): readonly NamedChange<Digest>[] {
+  return compareInputs(outputDigests(before), outputDigests(after));
 }
 
-/** The files of two builds have different names where the builds have. */
-function plainOutputs({ outputs, name }: ImageView): readonly NamedDigest[] {
+/**
+ * Lists the outputs with `NAME` in place of the build's name, so that builds with different names
+ * compare.
+ */
+function outputDigests({ outputs, name }: ImageView): readonly NamedDigest[] {
   return outputs.flatMap(({ name: file, digest }) =>
     digest === undefined || /-(?:provenance|sbom\.spdx)\.json$/.test(file)
       ? []

@@ -2,30 +2,35 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { parseSpdx, type SpdxDocument } from '@lkt/attest';
 import { type Digest, ioError, isDigest, isErrno, LktError, withPrefix } from '@lkt/core';
 
-/** SBOMs of large images have some MB. */
-const MAX_DOCUMENT = 256 * 2 ** 20;
+/** SBOMs of large images have several MB. */
+const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
 
-/** A name and what it stood for, by sha256. */
+/** A name with its SHA-256 digest. */
 export interface NamedDigest {
   readonly name: string;
   readonly digest: Digest;
 }
 
-/** What the provenance of an image says, as far as it is shown. */
-export interface ImageStatement {
-  /** The files that were written. */
+/**
+ * The parts of an image's provenance that are shown: an in-toto statement with a SLSA predicate.
+ */
+export interface ImageProvenance {
+  /** The output files. */
   readonly subjects: readonly NamedDigest[];
   readonly parameters: Readonly<Record<string, unknown>>;
-  /** Configs, images and files of the machine that it was made from. */
+  /** Configs, images and local files that the image was built from. */
   readonly inputs: readonly (NamedDigest & { readonly because?: string })[];
 }
 
-/** The provenance in a file; undefined if there is none. @throws LktError IMAGE_INVALID */
-export async function readStatement(path: string): Promise<ImageStatement | undefined> {
+/**
+ * Reads a provenance file; returns undefined if it does not exist.
+ * @throws IMAGE_INVALID, IO_FAILED
+ */
+export async function readProvenance(path: string): Promise<ImageProvenance | undefined> {
   const bytes = await readDocument(path);
   if (bytes === undefined) return undefined;
   try {
-    const statement = object(JSON.parse(bytes.toString()), 'it');
+    const statement = object(JSON.parse(bytes.toString()), 'the document');
     const definition = object(
       object(statement['predicate'], 'predicate')['buildDefinition'],
       'buildDefinition',
@@ -37,11 +42,16 @@ export async function readStatement(path: string): Promise<ImageStatement | unde
     };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LktError('IMAGE_INVALID', `${path} is no provenance of an image: ${why}`, { cause });
+    throw new LktError('IMAGE_INVALID', `${path} is not the provenance of an image: ${why}`, {
+      cause,
+    });
   }
 }
 
-/** The SBOM in a file; undefined if there is none. @throws LktError IMAGE_INVALID */
+/**
+ * Reads an SBOM file; returns undefined if it does not exist.
+ * @throws IMAGE_INVALID, IO_FAILED
+ */
 export async function readSbom(path: string): Promise<SpdxDocument | undefined> {
   const bytes = await readDocument(path);
   if (bytes === undefined) return undefined;
@@ -52,10 +62,14 @@ export async function readSbom(path: string): Promise<SpdxDocument | undefined> 
   }
 }
 
-/** A file that is read as a whole; undefined if it is not there. @throws LktError IMAGE_INVALID, IO_FAILED */
+/**
+ * Reads a whole file; returns undefined if it does not exist.
+ * @param limit in bytes
+ * @throws IMAGE_INVALID if the path is not a regular file or exceeds the limit; IO_FAILED
+ */
 export async function readDocument(
   path: string,
-  limit: number = MAX_DOCUMENT,
+  limit: number = MAX_DOCUMENT_BYTES,
 ): Promise<Buffer | undefined> {
   let file: FileHandle;
   try {
@@ -66,7 +80,7 @@ export async function readDocument(
   }
   try {
     const stats = await file.stat();
-    if (!stats.isFile()) throw new LktError('IMAGE_INVALID', `${path} is no file`);
+    if (!stats.isFile()) throw new LktError('IMAGE_INVALID', `${path} is not a regular file`);
     if (stats.size > limit)
       throw new LktError('IMAGE_INVALID', `${path} has ${stats.size} bytes, more than ${limit}`);
     return await file.readFile();
@@ -78,7 +92,7 @@ export async function readDocument(
 }
 
 function inputOf(item: unknown): NamedDigest & { readonly because?: string } {
-  const { annotations } = object(item, 'an input');
+  const { annotations } = object(item, 'an entry of resolvedDependencies');
   const { because } = annotations === undefined ? {} : object(annotations, 'annotations');
   return {
     ...named(item, 'resolvedDependencies'),
@@ -87,16 +101,16 @@ function inputOf(item: unknown): NamedDigest & { readonly because?: string } {
 }
 
 function named(item: unknown, where: string): NamedDigest {
-  const { name, digest } = object(item, `something in ${where}`);
-  const sum = `sha256:${String(object(digest, `a digest in ${where}`)['sha256'])}`;
+  const { name, digest } = object(item, `an entry of ${where}`);
+  const sum = `sha256:${String(object(digest, `the digest of an entry of ${where}`)['sha256'])}`;
   if (typeof name !== 'string' || !isDigest(sum))
-    throw new Error(`something in ${where} has no name or no digest`);
+    throw new Error(`an entry of ${where} has no name or no sha256 digest`);
   return { name, digest: sum };
 }
 
 function object(value: unknown, what: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Error(`${what} is not as it should be`);
+    throw new Error(`${what} is not an object`);
   return value as Readonly<Record<string, unknown>>;
 }
 

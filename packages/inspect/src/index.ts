@@ -1,5 +1,5 @@
 export { type FileChange } from './compare-files.ts';
-export { type ListedPackage, listedPackages, type Named } from './compare-packages.ts';
+export { type ListedPackage, listedPackages, type NamedChange } from './compare-packages.ts';
 export { type ValueChange } from './compare-values.ts';
 export { viewBuild } from './build-view.ts';
 export { type ConfigViewOptions, viewConfig } from './config-view.ts';

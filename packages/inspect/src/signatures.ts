@@ -7,15 +7,18 @@ import {
 } from '@lkt/sign';
 import type { Digest } from '@lkt/core';
 
-/** A signature that a store has beside an image. Nobody has checked it. */
+/** A signature of an image in the store. Not verified. */
 export interface SignatureSummary {
   /** `signature`, `provenance`, `SBOM`, … */
   readonly of: string;
-  /** Who says to have signed: a person or job of a certificate, or a key. */
+  /** The signer that the signature names: the identity in a certificate, or a key. */
   readonly by: string;
 }
 
-/** Of an image, its index or its manifest. */
+/**
+ * Lists the signatures in the store of the given digests: an index and a manifest of one image.
+ * Verifies nothing.
+ */
 export async function summarizeSignatures(
   store: Store,
   digests: readonly Digest[],
@@ -27,7 +30,8 @@ export async function summarizeSignatures(
       await collectFromStore(store, digest),
     );
     const isNamed = signers.filter(({ identity, key }) => (identity ?? key) !== undefined);
-    // cosign's older form does not name the key, and stands beside the other.
+    // cosign's older format has no key hint, and accompanies the newer format for the same
+    // predicate.
     const named = new Set(isNamed.map(({ predicateType }) => predicateType));
     for (const signer of signers) {
       if (!isNamed.includes(signer) && named.has(signer.predicateType)) continue;
@@ -36,7 +40,7 @@ export async function summarizeSignatures(
       shown.set(`${of} ${by}`, { of, by });
     }
     for (const { reason } of rejections)
-      shown.set(reason, { of: 'something unreadable', by: `nobody: ${reason}` });
+      shown.set(reason, { of: 'unreadable signature', by: `an unknown signer: ${reason}` });
   }
   return [...shown.values()];
 }
@@ -44,7 +48,7 @@ export async function summarizeSignatures(
 function signerOf({ identity, key }: UnverifiedSigner): string {
   if (identity !== undefined) return `${identity.subject} (${identity.issuer})`;
   if (key === undefined) return 'a key';
-  // cosign and lkt name keys by their fingerprints.
+  // cosign and lkt identify keys by their fingerprint.
   const bytes = Buffer.from(key, 'base64');
   return `the key ${bytes.length === 32 ? `sha256:${bytes.toString('hex')}` : key}`;
 }

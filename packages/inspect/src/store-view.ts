@@ -6,7 +6,10 @@ import type { NamedDigest } from './documents.ts';
 import { storedEntries } from './stored-entries.ts';
 import type { ImageView } from './view.ts';
 
-/** An image that a store has, for one platform, with what is beside it. @throws LktError NOT_FOUND, IMAGE_INVALID */
+/**
+ * Reads an image of the store for one platform, with its SBOM and provenance.
+ * @throws NOT_FOUND if the store lacks a part of the image; IMAGE_INVALID
+ */
 export async function viewStored(
   store: Store,
   name: string,
@@ -16,22 +19,22 @@ export async function viewStored(
   const image = await loadImage(store, digest, platform);
   const subject = image.descriptor.digest;
   const [sbom] = await findAttestations(store, subject, 'sbom');
-  const made = await provenanceOf(store, subject);
+  const provenance = await provenanceOf(store, subject);
   return {
     kind: 'image',
     name,
     digest,
     outputs: [],
-    parameters: { platform: formatPlatform(platform), ...made.parameters },
+    parameters: { platform: formatPlatform(platform), ...provenance.parameters },
     images: [],
-    inputs: made.inputs,
+    inputs: provenance.inputs,
     config: image.config.config ?? {},
     sbom: sbom === undefined ? undefined : parseSpdx(await readAttestation(store, sbom)),
     files: async (signal) => readFileFacts(storedEntries(store, image), {}, signal),
   };
 }
 
-/** What the first of the provenances says: several tell how to get to the same image. */
+/** Reads the first provenance of an image. Further ones describe other builds of the same image. */
 async function provenanceOf(
   store: Store,
   subject: Descriptor['digest'],
@@ -63,6 +66,6 @@ async function provenanceOf(
     return { parameters: { ...externalParameters }, inputs };
   } catch (cause) {
     if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause;
-    throw new LktError('IMAGE_INVALID', `the provenance of ${subject} cannot be read`, { cause });
+    throw new LktError('IMAGE_INVALID', `cannot read the provenance of ${subject}`, { cause });
   }
 }

@@ -8,7 +8,7 @@ import {
   type Store,
 } from '@lkt/oci';
 
-/** What an image of a store has when all its layers are over each other. */
+/** Yields the files of an image in the store, with all its layers applied. */
 export async function* storedEntries(
   store: Store,
   { manifest }: Image,

@@ -3,43 +3,52 @@ import type { Digest } from '@lkt/core';
 import type { FileMap } from '@lkt/formats';
 import type { NamedDigest } from './documents.ts';
 
-/** A file of a build, compared with what its provenance says of it. */
+/** An output file of a build, compared with its digest in the provenance. */
 export interface OutputState {
   readonly name: string;
-  /** Nothing is said of one that has no provenance beside it: it is `there`. */
+  /** `there` if the provenance does not list the file. */
   readonly state: 'as built' | 'changed' | 'missing' | 'there';
   readonly size?: number;
   readonly digest?: Digest;
 }
 
-/** An image that is in another one. */
+/** An image that another image contains. */
 export interface UsedImage {
-  /** As people write it, without digest. */
+  /** Familiar reference without digest, such as `alpine:3.22`. */
   readonly name: string;
-  /** Unknown of a package that is named by its directory and is not in the store. */
+  /** Undefined for a package named by its directory that is not in the store. */
   readonly digest?: Digest;
-  /** Why it was accepted when the image was built. */
+  /** Reason why the build accepted the image. */
   readonly because?: string;
-  /** Where a config names it: `services sshd`. */
+  /** Parts of the config that name the image, such as `services sshd`. */
   readonly places?: readonly string[];
 }
 
-/** What is known of an image: what was built, what is to be built from a config, or what a store has. */
+/**
+ * An image to show or to compare: outputs of a build, the expected result of a config, or an image
+ * in the store.
+ */
 export interface ImageView {
   readonly kind: 'build' | 'config' | 'image';
   readonly name: string;
-  /** Of an image of the store, its own. */
+  /** Digest of an image in the store. */
   readonly digest?: Digest;
   readonly outputs: readonly OutputState[];
-  /** What was asked for: formats, variables, compressor; of an image of the store what its sources are. */
+  /**
+   * Parameters of the build, such as formats, variables and compressor; for an image in the store
+   * also its platform.
+   */
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly cmdline?: string;
   readonly images: readonly UsedImage[];
-  /** Other things that it was made from. */
+  /**
+   * Configs and local files that the image was built from; for an image in the store, the inputs of
+   * its build.
+   */
   readonly inputs: readonly NamedDigest[];
-  /** The config in full, as plain data. */
+  /** The whole config as plain data. */
   readonly config?: unknown;
   readonly sbom?: SpdxDocument;
-  /** Its files; undefined where they are in a form that is not read. */
+  /** Reads the files of the image; undefined if lkt cannot read their format. */
   readonly files?: (signal?: AbortSignal) => Promise<FileMap>;
 }

@@ -1,4 +1,4 @@
-import type { FileChange, ImageDiff, Named, PackageChange, ValueChange } from '@lkt/inspect';
+import type { FileChange, ImageDiff, NamedChange, PackageChange, ValueChange } from '@lkt/inspect';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
 
@@ -110,7 +110,7 @@ function shownValue(value: unknown): string {
 }
 
 function namedLine<T extends string>(
-  { name, before, after }: Named<T>,
+  { name, before, after }: NamedChange<T>,
   show: (value: string) => string,
 ): string {
   const values = [before, after].flatMap((value) => (value === undefined ? [] : [show(value)]));
