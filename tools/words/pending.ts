@@ -11,6 +11,5 @@ export const PENDING: readonly string[] = [
   'packages/oci/',
   'packages/registry/',
   'packages/server/',
-  'packages/testing/',
   'tools/',
 ];

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer as createTcpServer } from 'node
 import { mkdir, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { authority, startRegistry, startSigstore } from '@lkt/testing';
+import { createAuthority, startRegistry, startSigstore } from '@lkt/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { main } from './program.ts';
 
@@ -283,7 +283,7 @@ describe('no secret is shown, kept or handed on', () => {
 
 test('a certificate that is wrong is no reason to speak http', async () => {
   const there = await checkout();
-  using trust = authority();
+  using trust = createAuthority();
   await using registry = await startRegistry({
     tls: { key: trust.key, cert: trust.cert },
     auth: { scheme: 'basic', users: { me: PASSWORD } },

@@ -14,7 +14,7 @@ import {
 import { LktError } from '@lkt/core';
 import { fileChunks, readTar } from '@lkt/oci';
 import { expect, it, onTestFinished } from 'vitest';
-import { directoryListing, run, sha256 } from '@lkt/testing/file-listing';
+import { listDirectory, run, sha256 } from '@lkt/testing/file-listing';
 import { chooseCompression } from '../src/compression/compressor.ts';
 import type { Compressor } from '../src/compression/compressors.ts';
 import { randomAccess, readErofs } from '../src/erofs/reader.ts';
@@ -82,7 +82,7 @@ it.for(COMPRESSORS)(
   async (compressor) => {
     const tree = forMe(oddTree(255));
     const image = await erofs(tree, compressor);
-    expect(directoryListing(extracted(image))).toEqual(directoryListing(await unpacked(tree)));
+    expect(listDirectory(extracted(image))).toEqual(listDirectory(await unpacked(tree)));
   },
 );
 
@@ -174,7 +174,7 @@ it.for(COMPRESSORS)(
           ),
         );
         const image = await erofs(tree, compressor);
-        expect(directoryListing(extracted(image))).toEqual(directoryListing(await unpacked(tree)));
+        expect(listDirectory(extracted(image))).toEqual(listDirectory(await unpacked(tree)));
       }),
       { numRuns: 4 },
     );
@@ -186,7 +186,7 @@ it.for(COMPRESSORS)(
   async (compressor) => {
     const tree = forMe({ file: file(Buffer.alloc(2 * 131_072 + 1, 'repeated')) });
     const image = await erofs(tree, compressor);
-    expect(directoryListing(extracted(image))).toEqual(directoryListing(await unpacked(tree)));
+    expect(listDirectory(extracted(image))).toEqual(listDirectory(await unpacked(tree)));
   },
 );
 

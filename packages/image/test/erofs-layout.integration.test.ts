@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import { directoryListing, run } from '@lkt/testing/file-listing';
+import { listDirectory, run } from '@lkt/testing/file-listing';
 import { sampleConfig, tempDir, tempStore } from './support.ts';
 import { LISTS, erofsConfig, compose, filesOf, listed } from './erofs-layout-fixture.ts';
 
@@ -48,7 +48,7 @@ it.for(['zstd', 'none'] as const)(
     rmSync(join(plain, 'boot'), { recursive: true });
     rmSync(join(plain, 'usr/share/lkt/manifest'));
     utimesSync(join(plain, 'usr/share/lkt'), SOURCE_DATE_EPOCH, SOURCE_DATE_EPOCH);
-    expect(directoryListing(out)).toEqual(directoryListing(plain));
+    expect(listDirectory(out)).toEqual(listDirectory(plain));
     expect(files.get('init')).toEqual(readFileSync(join(plain, 'init')));
   },
 );

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { directoryListing, listing as mtree } from '@lkt/testing/file-listing';
+import { listDirectory, listing as mtree } from '@lkt/testing/file-listing';
 import { composeImage } from '../src/compose.ts';
 import { type Format, FORMATS, parseFormat } from '../src/output/formats.ts';
 import { image, PLATFORM, sampleConfig, tempDir, tempStore } from './support.ts';
@@ -45,7 +45,7 @@ function rootOf(tar: string): readonly string[] {
 
 /** The files and links in a directory. */
 function filesIn(dir: string): readonly string[] {
-  return directoryListing(dir)
+  return listDirectory(dir)
     .filter((line) => /type=(?:file|link)/.test(line))
     .map((line) => line.replaceAll(/ [gu]id=\d+/g, ''));
 }

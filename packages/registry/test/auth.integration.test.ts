@@ -3,7 +3,11 @@ import { createServer, request as ask } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { parsePlatform } from '@lkt/oci';
-import { authority, type RegistryOptions as TestOptions, type TestRegistry } from '@lkt/testing';
+import {
+  createAuthority,
+  type RegistryOptions as TestOptions,
+  type TestRegistry,
+} from '@lkt/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { findCredentials } from '../src/auth/credentials.ts';
 import {
@@ -120,7 +124,7 @@ describe('tokens', () => {
     const location = `${other.url}/token?scope=repository:app:pull`;
     registry.fault(
       { path: /^\/token/, times: 9 },
-      { kind: 'answer', status: 307, headers: { location } },
+      { kind: 'respond', status: 307, headers: { location } },
     );
     const env = await docker(login, registry);
     await failure(client({ env }).tags(at(registry)));
@@ -130,7 +134,7 @@ describe('tokens', () => {
     const long = await serve({ auth: { scheme: 'token', users } });
     long.fault(
       { path: /^\/token/, times: 9 },
-      { kind: 'answer', status: 200, body: JSON.stringify(answer) },
+      { kind: 'respond', status: 200, body: JSON.stringify(answer) },
     );
     expect((await failure(client().tags(at(long)))).message).toMatch(/more than 65536 bytes/);
   });
@@ -171,7 +175,7 @@ describe('tokens', () => {
   });
 
   it('are not requested over http by an https registry', async () => {
-    using tls = authority();
+    using tls = createAuthority();
     const plain = await serve();
     const registry = await serve({
       tls,
@@ -311,7 +315,7 @@ describe('credentials', () => {
 
 describe('https', () => {
   it('is used for loopback addresses where possible', async () => {
-    using tls = authority();
+    using tls = createAuthority();
     const registry = await serve({ tls, auth: { scheme: 'token', users }, redirectBlobs: true });
     const env = await docker(login, registry);
     const store = await newStore();
@@ -326,7 +330,7 @@ describe('https', () => {
   });
 
   it('is kept despite an unknown certificate authority', async () => {
-    using tls = authority();
+    using tls = createAuthority();
     const registry = await serve({ tls });
     const options = { insecure: [registry.host] };
     const error = await failure(client(options).tags(at(registry)));
@@ -356,7 +360,7 @@ it('does not answer the challenge of a redirect target', async () => {
   const location = `${other.url}/v2/app/blobs/x`;
   registry.fault(
     { path: /blobs/, times: 9 },
-    { kind: 'answer', status: 307, headers: { location } },
+    { kind: 'respond', status: 307, headers: { location } },
   );
   const env = await docker(login, registry);
   const error = await failure(client({ env }).pullImage(await newStore(), at(registry)));
@@ -371,7 +375,7 @@ it('uploads to another host carry no credentials', async () => {
   const location = `${other.url}/v2/app/blobs/uploads/1?_state=x`;
   registry.fault(
     { method: 'POST', path: /uploads/, times: 9 },
-    { kind: 'answer', status: 202, headers: { location } },
+    { kind: 'respond', status: 202, headers: { location } },
   );
   const env = await docker(login, registry);
   const store = await newStore();

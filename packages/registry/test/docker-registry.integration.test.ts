@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { formatReference, openStore, parsePlatform } from '@lkt/oci';
 import {
-  authority,
+  createAuthority,
   type DockerRegistry,
   type DockerRegistryOptions,
   startDockerRegistry,
@@ -37,7 +37,7 @@ async function loggedIn(
   return { directory, env: { DOCKER_CONFIG: directory } };
 }
 
-describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOptions]>([
+describe.each<[string, (tls: ReturnType<typeof createAuthority>) => DockerRegistryOptions]>([
   ['default settings', () => ({})],
   ['htpasswd over TLS', (tls) => ({ tls, auth: 'basic', users })],
   ['token authentication', () => ({ auth: 'token', users })],
@@ -47,7 +47,7 @@ describe.each<[string, (tls: ReturnType<typeof authority>) => DockerRegistryOpti
   ],
 ])('docker-registry: %s', (_what, options) => {
   it('exchanges images with lkt in both directions', async () => {
-    using tls = authority();
+    using tls = createAuthority();
     await using registry = await startDockerRegistry(options(tls));
     const { env } = await loggedIn(registry.host);
     const lkt = client({ env, ca: [tls.ca] });
@@ -197,7 +197,7 @@ async function breakingProxy(
 
 describe('other tools', () => {
   it('skopeo and lkt read what the other pushes', async () => {
-    using tls = authority();
+    using tls = createAuthority();
     await using registry = await startDockerRegistry({ tls, auth: 'basic', users });
     const { directory, env } = await loggedIn(registry.host);
     const authFile = join(directory, 'config.json');

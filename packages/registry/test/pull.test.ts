@@ -129,8 +129,8 @@ describe('pullImage', () => {
   });
 
   it.each([
-    { kind: 'answer', status: 429, headers: { 'retry-after': '0' } },
-    { kind: 'answer', status: 503 },
+    { kind: 'respond', status: 429, headers: { 'retry-after': '0' } },
+    { kind: 'respond', status: 503 },
     { kind: 'break', after: 0 },
   ] as const)('recovers from %j', async (fault) => {
     const { registry, reference } = await registryWith();
@@ -143,7 +143,7 @@ describe('pullImage', () => {
   it('recovers from an early end and a rejected range', async () => {
     const { registry, reference } = await registryWith();
     registry.fault({ method: 'GET', path: /blobs/ }, { kind: 'short', after: 10 });
-    registry.fault({ method: 'GET', path: /blobs/ }, { kind: 'answer', status: 416 });
+    registry.fault({ method: 'GET', path: /blobs/ }, { kind: 'respond', status: 416 });
     const store = await newStore();
     await client({ concurrency: 1 }).pullImage(store, reference);
     expect(await isWhole(store)).toBe(true);
@@ -248,7 +248,7 @@ describe('pullImage', () => {
   it('reports the registry’s message although a HEAD response has none', async () => {
     const { registry, reference } = await registryWith();
     const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'not before noon' }] });
-    registry.fault({ path: /manifests/, times: 9 }, { kind: 'answer', status: 403, body });
+    registry.fault({ path: /manifests/, times: 9 }, { kind: 'respond', status: 403, body });
     const error = await failure(client().pullImage(await newStore(), reference));
     expect(error.message).toMatch(/not before noon$/);
   });
@@ -291,7 +291,7 @@ describe('mirrors', () => {
     const mirror = await serve();
     for (const [name, repository] of registry.storage.repositories)
       mirror.storage.repositories.set(name, repository);
-    mirror.fault({ path: /blobs/ }, { kind: 'answer', status: 404 });
+    mirror.fault({ path: /blobs/ }, { kind: 'respond', status: 404 });
     const mirrors = { [registry.host]: [{ url: mirror.url }] };
     const store = await newStore();
     await client({ mirrors }).pullImage(store, reference);

@@ -1,4 +1,4 @@
-import { authority, type Fault } from '@lkt/testing';
+import { createAuthority, type Fault } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import { at, client, failure, methods, newImage, newStore, serve } from './support.ts';
 
@@ -11,11 +11,11 @@ describe('upload addresses', () => {
     ],
     ['the same host', 'http://127.0.0.1/v2/up', /cannot push blob/],
   ])('over http on %s are rejected or upgraded', async (_where, location, message) => {
-    using tls = authority();
+    using tls = createAuthority();
     const registry = await serve({ tls });
     const store = await newStore();
     const image = await newImage(store);
-    const fault: Fault = { kind: 'answer', status: 202, headers: { location } };
+    const fault: Fault = { kind: 'respond', status: 202, headers: { location } };
     registry.fault({ method: 'POST', path: /uploads/, times: 99 }, fault);
     const error = await failure(client({ ca: [tls.ca] }).pushImage(store, image, at(registry)));
     expect(error.message).toMatch(message);

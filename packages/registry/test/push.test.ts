@@ -66,7 +66,12 @@ describe('pushImage', () => {
   it.each([true, false])(
     'uploads blobs of a repository it may not read; strict token service: %j',
     async (strict) => {
-      const auth = { scheme: 'token', users: { me: 'pass' }, secret: ['base'], strict } as const;
+      const auth = {
+        scheme: 'token',
+        users: { me: 'pass' },
+        unreadable: ['base'],
+        strict,
+      } as const;
       const registry = await serve({ auth });
       const env = { REGISTRY_AUTH_FILE: join(await temporary(), 'auth.json') };
       const auths = { [registry.host]: { username: 'me', password: 'pass' } };
@@ -88,7 +93,7 @@ describe('pushImage', () => {
     const store = await newStore();
     const options = { mountFrom: ['base'] };
     const image = await newImage(store);
-    registry.fault({ path: /mount=/ }, { kind: 'answer', status: 403 });
+    registry.fault({ path: /mount=/ }, { kind: 'respond', status: 403 });
     expect((await client().pushImage(store, image, at(registry), options)).bytes).toBeGreaterThan(
       300_000,
     );
@@ -132,18 +137,18 @@ describe('pushImage', () => {
       { kind: 'break', after: 30_000 },
       { method: 'PATCH', path: /uploads/ },
     ],
-    ['a server error', { kind: 'answer', status: 502 }, { method: 'PUT', path: /uploads/ }],
-    ['a misplaced chunk', { kind: 'answer', status: 416 }, { method: 'PATCH', path: /uploads/ }],
-    ['an expired upload', { kind: 'answer', status: 404 }, { method: 'PUT', path: /uploads/ }],
+    ['a server error', { kind: 'respond', status: 502 }, { method: 'PUT', path: /uploads/ }],
+    ['a misplaced chunk', { kind: 'respond', status: 416 }, { method: 'PATCH', path: /uploads/ }],
+    ['an expired upload', { kind: 'respond', status: 404 }, { method: 'PUT', path: /uploads/ }],
     [
       'too many requests',
-      { kind: 'answer', status: 429, headers: { 'retry-after': '0' } },
+      { kind: 'respond', status: 429, headers: { 'retry-after': '0' } },
       { method: 'POST', path: /uploads/ },
     ],
     [
       'blobs visible only after a delay',
       {
-        kind: 'answer',
+        kind: 'respond',
         status: 400,
         body: JSON.stringify({ errors: [{ code: 'MANIFEST_BLOB_UNKNOWN' }] }),
       },
@@ -189,7 +194,10 @@ describe('pushImage', () => {
     const registry = await serve();
     const store = await newStore();
     const image = await newImage(store, [50_000, 50_000, 50_000]);
-    registry.fault({ method: 'PUT', path: /manifests/, times: 9 }, { kind: 'answer', status: 400 });
+    registry.fault(
+      { method: 'PUT', path: /manifests/, times: 9 },
+      { kind: 'respond', status: 400 },
+    );
     await failure(client().pushImage(store, image, at(registry)));
     (registry.requests as unknown[]).length = 0;
     for (let count = 0; count < 9; count += 1)
@@ -206,7 +214,7 @@ describe('pushImage', () => {
     const image = await newImage(store, [34 * 2 ** 20]);
     const { layers } = parseManifest(await store.readBytes(image));
     const path = new RegExp(`digest=${encodeURIComponent(layers[0]?.digest ?? '')}`);
-    registry.fault({ method: 'PUT', path }, { kind: 'answer', status: 413 });
+    registry.fault({ method: 'PUT', path }, { kind: 'respond', status: 413 });
     await client().pushImage(store, image, at(registry));
     expect(methods(registry, /uploads\/./).filter((method) => method === 'PATCH')).toHaveLength(1);
     expect(registry.storage.repository('app').tags.get('1')).toBe(image.digest);
@@ -233,7 +241,7 @@ describe('pushImage', () => {
     });
     registry.fault(
       { method: 'POST', path: /uploads/, times: 9 },
-      { kind: 'answer', status: 403, body },
+      { kind: 'respond', status: 403, body },
     );
     const store = await newStore();
     const error = await failure(client().pushImage(store, await newImage(store), at(registry)));
@@ -244,7 +252,7 @@ describe('pushImage', () => {
   });
 
   it('names the missing part of an index', async () => {
-    const registry = await serve({ mayLack: 'nothing' });
+    const registry = await serve({ allowMissing: 'nothing' });
     const from = await newStore();
     const index = await newIndex(from, ['linux/amd64', 'linux/arm64']);
     const store = await newStore();
@@ -259,7 +267,7 @@ describe('pushImage', () => {
     const registry = await serve();
     const store = await newStore();
     const image = await newImage(store);
-    registry.fault({ method: 'POST', path: /uploads/, times: 9 }, { kind: 'answer', status: 202 });
+    registry.fault({ method: 'POST', path: /uploads/, times: 9 }, { kind: 'respond', status: 202 });
     expect(await failure(client().pushImage(store, image, at(registry)))).toMatchObject({
       code: 'NETWORK_FAILED',
       message: expect.stringMatching(/returned no upload address/) as string,

@@ -71,7 +71,7 @@ it('keep a concurrent change of another process', async () => {
   await client().pushArtifact(at(registry, 'app'), artifact(subject, 'one'));
   // Another process writes just before the first write of the index.
   const tag = subject.digest.replace(':', '-');
-  registry.fault({ method: 'PUT', path: new RegExp(tag) }, { kind: 'answer', status: 412 });
+  registry.fault({ method: 'PUT', path: new RegExp(tag) }, { kind: 'respond', status: 412 });
   await client().pushArtifact(at(registry, 'app'), artifact(subject, 'two'));
   expect(await client().referrers(name)).toHaveLength(2);
   const last = registry.requests.findLast(

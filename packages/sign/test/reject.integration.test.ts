@@ -98,7 +98,10 @@ describe('an image is rejected', () => {
 
   it('if the registry fails to list its referrers', async () => {
     const { registry, server, subject, name } = await createFixture();
-    server.fault({ method: 'GET', path: /referrers/, times: 100 }, { kind: 'answer', status: 500 });
+    server.fault(
+      { method: 'GET', path: /referrers/, times: 100 },
+      { kind: 'respond', status: 500 },
+    );
     await expect(
       collectFromRegistry(registry, { ...name, digest: subject.digest }),
     ).rejects.toMatchObject({ code: 'NETWORK_FAILED' });

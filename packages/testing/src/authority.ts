@@ -4,7 +4,10 @@ import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A certificate authority that nobody knows, and a server certificate of it for `localhost`, `127.0.0.1` and more. */
+/**
+ * A private certificate authority with a server certificate for `localhost`, `127.0.0.1` and
+ * further names.
+ */
 export interface Authority extends Disposable {
   /** The authority's certificate, in PEM form. */
   readonly ca: string;
@@ -15,8 +18,11 @@ export interface Authority extends Disposable {
   readonly certFile: string;
 }
 
-/** Needs openssl. The files are gone after disposal. @param names what else the server is called: host names, addresses */
-export function authority(names: readonly string[] = []): Authority {
+/**
+ * Creates a certificate authority with openssl. Disposing removes its files.
+ * @param names further host names and addresses of the server
+ */
+export function createAuthority(names: readonly string[] = []): Authority {
   const directory = mkdtempSync(join(tmpdir(), 'lkt-testing-'));
   const path = (name: string): string => join(directory, name);
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];

@@ -15,32 +15,32 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authority } from './authority.ts';
-import type { LoggedRequest } from './registry/log.ts';
+import type { LoggedRequest } from './registry/logged-request.ts';
 import { startTokenService } from './token-service.ts';
 
-/** How Debian's docker-registry is set up. */
+/** Configuration of Debian's docker-registry. */
 export interface DockerRegistryOptions {
   readonly tls?: Authority;
-  /** htpasswd, or tokens of a service that signs them. */
+  /** htpasswd, or signed tokens of a token service. */
   readonly auth?: 'basic' | 'token';
   readonly users?: Readonly<Record<string, string>>;
-  /** Whether blobs are read from another origin, by a redirect. */
+  /** Whether blobs are redirected to another origin. */
   readonly redirectBlobs?: boolean;
-  /** The registry that this one is a mirror of. */
+  /** URL of the registry that this one mirrors. */
   readonly proxyOf?: string;
 }
 
-/** docker-registry as a process of its own, on 127.0.0.1. */
+/** A docker-registry process on 127.0.0.1. */
 export interface DockerRegistry extends AsyncDisposable {
   readonly host: string;
   readonly url: string;
-  /** Where it keeps everything. What is removed there is gone. */
+  /** Data directory. Files removed there are gone from the registry. */
   readonly storage: string;
-  /** What the token service and the storage that is redirected to were asked for. */
+  /** Requests to the token service and to the redirected storage. */
   readonly requests: readonly LoggedRequest[];
 }
 
-/** Needs docker-registry, and htpasswd for basic authentication. */
+/** Starts docker-registry; basic authentication also needs htpasswd. */
 export async function startDockerRegistry(
   options: DockerRegistryOptions = {},
 ): Promise<DockerRegistry> {
@@ -89,9 +89,9 @@ export async function startDockerRegistry(
   }
   if (proxyOf !== undefined) config['proxy'] = { remoteurl: proxyOf };
   const file = join(directory, 'config.yml');
-  // JSON is YAML.
+  // JSON is valid YAML.
   writeFileSync(file, JSON.stringify(config));
-  // Into a file: who starts it may be busy with other things than reading what it says.
+  // Log to a file: a pipe would fill up while the test does not read it.
   const log = join(directory, 'log');
   const descriptor = openSync(log, 'w');
   const child = spawn('docker-registry', ['serve', file], {
@@ -123,15 +123,15 @@ async function untilReady(child: ChildProcess, port: number, log: string): Promi
   child.on('error', (error) => (failure = error));
   for (let tries = 0; tries < 600; tries += 1) {
     if (failure !== undefined || child.exitCode !== null)
-      throw new Error(`docker-registry does not start: ${readFileSync(log, 'utf8')}`, {
+      throw new Error(`docker-registry failed to start: ${readFileSync(log, 'utf8')}`, {
         cause: failure,
       });
     const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
-    // A registry of https says in http that it is one.
+    // An https registry answers http with an error, which suffices.
     if (answer !== undefined) return;
     await delay(50);
   }
-  throw new Error(`docker-registry does not answer: ${readFileSync(log, 'utf8')}`);
+  throw new Error(`docker-registry does not respond: ${readFileSync(log, 'utf8')}`);
 }
 
 async function freePort(): Promise<number> {
@@ -142,7 +142,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Storage that is not the registry: it takes no authorization. */
+/** Serves files as cloud storage does: it rejects an authorization header. */
 async function serveFiles(
   root: string,
   requests: LoggedRequest[],

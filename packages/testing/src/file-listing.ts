@@ -2,10 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-/** Of what is empty, as other names of a file are in some archives. */
+/** Digest of empty content, which some archives give to further hard links. */
 const EMPTY = createHash('sha256').digest('hex');
 
-/** What libarchive sees in an archive or an ISO image: a sorted mtree listing with digests of contents. */
+/**
+ * Returns libarchive's view of an archive or ISO image: a sorted mtree listing with content
+ * digests.
+ */
 export function listing(archive: string): readonly string[] {
   const options = '!all,type,mode,uid,gid,size,link,sha256,device,time';
   return run('bsdtar', '-cf', '-', '--format=mtree', `--options=${options}`, `@${archive}`)
@@ -15,8 +18,8 @@ export function listing(archive: string): readonly string[] {
     .toSorted();
 }
 
-/** What libarchive sees in a directory, but for the directory itself. */
-export function directoryListing(dir: string): readonly string[] {
+/** Returns libarchive's view of a directory, without the directory itself. */
+export function listDirectory(dir: string): readonly string[] {
   const options = '!all,type,mode,uid,gid,size,link,sha256,device,time,nlink';
   return run('bsdtar', '-cf', '-', '--format=mtree', `--options=${options}`, '-C', dir, '.')
     .split('\n')
@@ -24,6 +27,7 @@ export function directoryListing(dir: string): readonly string[] {
     .toSorted();
 }
 
+/** Runs a program in UTC and returns its output. */
 export function run(command: string, ...args: readonly string[]): string {
   return execFileSync(command, args, {
     encoding: 'utf8',

@@ -1,12 +1,12 @@
-export { authority, type Authority } from './authority.ts';
+export { createAuthority, type Authority } from './authority.ts';
 export {
   type DockerRegistry,
   type DockerRegistryOptions,
   startDockerRegistry,
 } from './docker-registry.ts';
-export { type Fault, type Moment } from './registry/faults.ts';
+export { type Fault, type RequestMatcher } from './registry/faults.ts';
 export { startRegistry, type TestRegistry } from './registry/registry.ts';
 export { type RegistryOptions } from './registry/options.ts';
-export { type LoggedRequest } from './registry/log.ts';
-export { type Claims, type TokenIssuer } from './sigstore/issuer.ts';
+export { type LoggedRequest } from './registry/logged-request.ts';
+export { type Claims, type TokenIssuer } from './sigstore/token-issuer.ts';
 export { type SigstoreOptions, startSigstore, type TestSigstore } from './sigstore/sigstore.ts';

@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { LoggedRequest } from './registry/log.ts';
+import type { LoggedRequest } from './registry/logged-request.ts';
 
-const SECONDS = 60;
+const TOKEN_SECONDS = 60;
 
 /**
- * The token service of a docker-registry: signs what a user may do (https://distribution.github.io/distribution/spec/auth/jwt/).
- * Everyone may read what is under `public/`.
+ * Starts a token service for docker-registry: it signs the actions that a user may do
+ * (https://distribution.github.io/distribution/spec/auth/jwt/). Every client may read repositories
+ * under `public/`.
  */
 export async function startTokenService(
   directory: string,
@@ -35,7 +36,7 @@ export async function startTokenService(
     const scopes = new URL(url, 'http://x').searchParams.getAll('scope');
     const token = jwt(key, certificate, user, scopes);
     response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ token, expires_in: SECONDS }));
+    response.end(JSON.stringify({ token, expires_in: TOKEN_SECONDS }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -48,7 +49,7 @@ export async function startTokenService(
   };
 }
 
-/** Empty for nobody; undefined for a wrong password. */
+/** Returns the user, empty if anonymous; undefined for a wrong password. */
 function userOf(
   { headers }: IncomingMessage,
   users: Readonly<Record<string, string>>,
@@ -75,7 +76,7 @@ function jwt(key: KeyObject, certificate: string, user: string, scopes: readonly
     iss: 'lkt-test',
     sub: user,
     aud: 'test',
-    exp: now + SECONDS,
+    exp: now + TOKEN_SECONDS,
     nbf: now - 10,
     iat: now,
     jti: randomUUID(),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type Server } from 'node:tls';
-import { authority, type Authority, startRegistry, type TestRegistry } from '@lkt/testing';
+import { createAuthority, type Authority, startRegistry, type TestRegistry } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
 import { freePort, lkt, root } from './lkt.ts';
@@ -68,8 +68,8 @@ describe('containerd.yml, with the service of redis.yml', () => {
       example.indexOf('# Each image must'),
     );
     const more = join(dir, 'more.yml');
-    using trusted = authority([HOST]);
-    using other = authority([HOST]);
+    using trusted = createAuthority([HOST]);
+    using other = createAuthority([HOST]);
     known = await secured(registry.url, trusted);
     strange = await secured(registry.url, other);
     const file = `files:\n  - path: etc/ssl/certs/of-test.pem\n    mode: '0644'\n    contents: ${JSON.stringify(trusted.ca)}\n`;

@@ -1,46 +1,50 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** What goes wrong. */
+/** A failure of the server. */
 export type Fault =
-  /** Another answer. */
+  /** Sends this response instead. */
   | {
-      readonly kind: 'answer';
+      readonly kind: 'respond';
       readonly status: number;
       readonly headers?: Readonly<Record<string, string>>;
       readonly body?: string;
     }
-  /** The connection breaks after so many bytes of the answer's body. */
+  /** Closes the connection after this number of bytes of the response body. */
   | { readonly kind: 'cut'; readonly after: number }
-  /** The body ends after so many bytes as if that were all of it. */
+  /** Ends the body after this number of bytes, as if it were complete. */
   | { readonly kind: 'short'; readonly after: number }
-  /** One byte of the body is another. */
+  /** Changes one byte of the body. */
   | { readonly kind: 'corrupt' }
-  /** The connection breaks after so many bytes of the request's body; 0 is before anything. */
+  /** Closes the connection after this number of bytes of the request body; 0 means at once. */
   | { readonly kind: 'break'; readonly after: number }
-  /** Nothing is ever said. */
+  /** Never responds. */
   | { readonly kind: 'stall' };
 
-/** When it does: the next `times` requests (default 1) of this method whose path matches. */
-export interface Moment {
+/**
+ * Requests to which a fault applies: the next `times` (default 1) with this method and a matching
+ * path.
+ */
+export interface RequestMatcher {
   readonly method?: string;
   readonly path: RegExp;
   readonly times?: number;
 }
 
+/** The planned faults of a server. */
 export class Faults {
-  readonly #planned: { moment: Moment; fault: Fault; left: number }[] = [];
+  readonly #planned: { matcher: RequestMatcher; fault: Fault; left: number }[] = [];
 
-  plan(moment: Moment, fault: Fault): void {
-    this.#planned.push({ moment, fault, left: moment.times ?? 1 });
+  plan(matcher: RequestMatcher, fault: Fault): void {
+    this.#planned.push({ matcher, fault, left: matcher.times ?? 1 });
   }
 
-  /** The fault for a request, which then counts. */
+  /** Returns the fault for a request, and counts it. */
   next(method: string, path: string): Fault | undefined {
     const found = this.#planned.find(
-      ({ moment, left }) =>
+      ({ matcher, left }) =>
         left > 0 &&
-        (moment.method === undefined || moment.method === method) &&
-        moment.path.test(path),
+        (matcher.method === undefined || matcher.method === method) &&
+        matcher.path.test(path),
     );
     if (found === undefined) return undefined;
     found.left -= 1;
@@ -48,13 +52,13 @@ export class Faults {
   }
 }
 
-/** Makes it go wrong. Whether nothing else is to be done. */
+/** Applies a fault. Reports whether the request is done. */
 export function applyFault(
   fault: Fault,
   request: IncomingMessage,
   response: ServerResponse,
 ): boolean {
-  if (fault.kind === 'answer') {
+  if (fault.kind === 'respond') {
     request.resume();
     response.writeHead(fault.status, fault.headers).end(fault.body);
     return true;
@@ -64,7 +68,7 @@ export function applyFault(
     breakRequest(request, fault.after);
     return fault.after === 0;
   }
-  spoilBody(response, fault);
+  alterBody(response, fault);
   return false;
 }
 
@@ -80,13 +84,13 @@ function breakRequest(request: IncomingMessage, after: number): void {
   });
 }
 
-/** Bodies are written by `end` alone. */
-function spoilBody(
+/** Bodies are only written by `end`. */
+function alterBody(
   response: ServerResponse,
   fault: Extract<Fault, { kind: 'corrupt' | 'cut' | 'short' }>,
 ): void {
   const end = response.end.bind(response);
-  const spoiled = (body: unknown): ServerResponse => {
+  const altered = (body: unknown): ServerResponse => {
     if (!Buffer.isBuffer(body)) return end();
     if (fault.kind === 'corrupt') {
       const other = Buffer.from(body);
@@ -102,5 +106,5 @@ function spoilBody(
     });
     return response;
   };
-  response.end = spoiled as typeof response.end;
+  response.end = altered as typeof response.end;
 }

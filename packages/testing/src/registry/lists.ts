@@ -1,18 +1,18 @@
-import { Refusal, sendJson } from './answer.ts';
-import { type Exchange, page } from './exchange.ts';
+import { ApiError, sendJson } from './responses.ts';
+import { type RequestContext, page } from './request-context.ts';
 import { documentOf } from './manifests.ts';
 import { parsedDigest } from './storage.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 
-/** distribution-spec, "Listing Tags" */
-export function answerTags(exchange: Exchange): void {
-  const { response, method, url, name, storage } = exchange;
-  if (method !== 'GET') throw new Refusal(405, 'UNSUPPORTED');
+/** Handles tag lists (distribution-spec, "Listing Tags"). */
+export function handleTags(context: RequestContext): void {
+  const { response, method, url, name, storage } = context;
+  if (method !== 'GET') throw new ApiError(405, 'UNSUPPORTED');
   const all = [...storage.repository(name).tags.keys()].toSorted();
   const count = url.searchParams.get('n');
   const { items, headers } = page(
-    exchange,
+    context,
     all,
     (tag) => tag,
     count === null ? undefined : Number(count),
@@ -20,11 +20,11 @@ export function answerTags(exchange: Exchange): void {
   sendJson(response, { name, tags: items }, headers);
 }
 
-/** "Listing Referrers" */
-export function answerReferrers(exchange: Exchange, digest: string): void {
-  const { response, method, url, name, storage, options } = exchange;
-  if (method !== 'GET') throw new Refusal(405, 'UNSUPPORTED');
-  if (options.referrers === false) throw new Refusal(404, 'UNSUPPORTED');
+/** Handles referrers (distribution-spec, "Listing Referrers"). */
+export function handleReferrers(context: RequestContext, digest: string): void {
+  const { response, method, url, name, storage, options } = context;
+  if (method !== 'GET') throw new ApiError(405, 'UNSUPPORTED');
+  if (options.referrers === false) throw new ApiError(404, 'UNSUPPORTED');
   parsedDigest(digest);
   const repository = storage.repositories.get(name);
   const wanted = options.filters === false ? null : url.searchParams.get('artifactType');
@@ -44,7 +44,7 @@ export function answerReferrers(exchange: Exchange, digest: string): void {
     ];
   });
   const sorted = all.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
-  const { items, headers } = page(exchange, sorted, (item) => item.digest, undefined);
+  const { items, headers } = page(context, sorted, (item) => item.digest, undefined);
   sendJson(
     response,
     { schemaVersion: 2, mediaType: INDEX, manifests: items },

@@ -1,11 +1,11 @@
-import { Refusal } from './answer.ts';
-import { bodyOf, type Exchange, sendContent } from './exchange.ts';
+import { ApiError } from './responses.ts';
+import { bodyOf, type RequestContext, sendContent } from './request-context.ts';
 import type { RegistryOptions } from './options.ts';
 import { checkDigest, type Repository, sha256, type StoredManifest } from './storage.ts';
 
-const MAX_MANIFEST = 4 * 2 ** 20;
+const MAX_MANIFEST_BYTES = 4 * 2 ** 20;
 
-/** What the registry reads of a manifest or index. */
+/** The fields of a manifest or index that the registry reads. */
 export interface ManifestDocument {
   readonly mediaType?: string;
   readonly artifactType?: string;
@@ -16,46 +16,53 @@ export interface ManifestDocument {
   readonly subject?: { readonly digest: string };
 }
 
-/** distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting tags", "Deleting Manifests" */
-export async function answerManifest(exchange: Exchange, reference: string): Promise<void> {
-  const { response, method, name, storage, options } = exchange;
+/**
+ * Handles manifests (distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting tags",
+ * "Deleting Manifests").
+ */
+export async function handleManifest(context: RequestContext, reference: string): Promise<void> {
+  const { response, method, name, storage, options } = context;
   const isTag = /^\w[\w.-]{0,127}$/.test(reference);
-  if (!isTag && !reference.includes(':')) throw new Refusal(400, 'MANIFEST_INVALID');
+  if (!isTag && !reference.includes(':')) throw new ApiError(400, 'MANIFEST_INVALID');
   if (method === 'PUT') {
-    await putManifest(exchange, reference, isTag);
+    await putManifest(context, reference, isTag);
     return;
   }
   const repository = storage.repository(name);
   const found = repository.manifest(reference);
-  if (found === undefined) throw new Refusal(404, 'MANIFEST_UNKNOWN');
+  if (found === undefined) throw new ApiError(404, 'MANIFEST_UNKNOWN');
   const { digest, manifest } = found;
   if (method === 'DELETE') {
-    if (options.deletes === false) throw new Refusal(405, 'UNSUPPORTED');
+    if (options.deletes === false) throw new ApiError(405, 'UNSUPPORTED');
     if (isTag) repository.tags.delete(reference);
     else deleteManifest(repository, digest);
     response.writeHead(202, { 'content-length': 0 }).end();
     return;
   }
-  if (method !== 'GET' && method !== 'HEAD') throw new Refusal(405, 'UNSUPPORTED');
-  sendContent(exchange, manifest.bytes, {
+  if (method !== 'GET' && method !== 'HEAD') throw new ApiError(405, 'UNSUPPORTED');
+  sendContent(context, manifest.bytes, {
     'content-type': manifest.mediaType,
     ...(options.digestHeader === false ? {} : { 'docker-content-digest': digest }),
     ...(options.etags === true ? { etag: `"${digest}"` } : {}),
   });
 }
 
-async function putManifest(exchange: Exchange, reference: string, isTag: boolean): Promise<void> {
-  const { request, response, url, name, storage, options, location } = exchange;
-  const bytes = await bodyOf(request, MAX_MANIFEST);
+async function putManifest(
+  context: RequestContext,
+  reference: string,
+  isTag: boolean,
+): Promise<void> {
+  const { request, response, url, name, storage, options, location } = context;
+  const bytes = await bodyOf(request, MAX_MANIFEST_BYTES);
   const repository = storage.repository(name, true);
   const document = parse(bytes);
   const mediaType =
     (request.headers['content-type'] ?? document.mediaType ?? '').split(';')[0] ?? '';
   if (mediaType === '' || (document.mediaType !== undefined && document.mediaType !== mediaType))
-    throw new Refusal(400, 'MANIFEST_INVALID');
+    throw new ApiError(400, 'MANIFEST_INVALID');
   if (!isTag) checkDigest(reference, bytes);
-  checkParts(repository, document, options.mayLack ?? 'manifests');
-  checkCondition(exchange, repository.tags.get(reference));
+  checkParts(repository, document, options.allowMissing ?? 'manifests');
+  checkCondition(context, repository.tags.get(reference));
   const digest = isTag ? sha256(bytes) : reference;
   repository.manifests.set(digest, { mediaType, bytes });
   const tags = isTag ? [reference] : url.searchParams.getAll('tag');
@@ -76,23 +83,23 @@ async function putManifest(exchange: Exchange, reference: string, isTag: boolean
 function checkParts(
   { blobs, manifests }: Repository,
   { config, layers = [], manifests: children = [] }: ManifestDocument,
-  mayLack: NonNullable<RegistryOptions['mayLack']>,
+  allowMissing: NonNullable<RegistryOptions['allowMissing']>,
 ): void {
-  if (mayLack === 'all') return;
+  if (allowMissing === 'all') return;
   for (const { digest, mediaType } of config === undefined ? layers : [config, ...layers])
     if (!blobs.has(digest) && !mediaType.includes('nondistributable'))
-      throw new Refusal(404, 'MANIFEST_BLOB_UNKNOWN');
+      throw new ApiError(404, 'MANIFEST_BLOB_UNKNOWN');
   for (const { digest } of children)
-    if (mayLack === 'nothing' && !manifests.has(digest))
-      throw new Refusal(404, 'MANIFEST_BLOB_UNKNOWN');
+    if (allowMissing === 'nothing' && !manifests.has(digest))
+      throw new ApiError(404, 'MANIFEST_BLOB_UNKNOWN');
 }
 
-/** RFC 9110, 13: `If-Match` and `If-None-Match: *` */
-function checkCondition({ request, options }: Exchange, current: string | undefined): void {
+/** Checks `If-Match` and `If-None-Match: *` (RFC 9110, 13). */
+function checkCondition({ request, options }: RequestContext, current: string | undefined): void {
   if (options.etags !== true) return;
   const { 'if-match': match, 'if-none-match': noneMatch } = request.headers;
-  if (match !== undefined && match !== `"${current}"`) throw new Refusal(412, 'DENIED');
-  if (noneMatch === '*' && current !== undefined) throw new Refusal(412, 'DENIED');
+  if (match !== undefined && match !== `"${current}"`) throw new ApiError(412, 'DENIED');
+  if (noneMatch === '*' && current !== undefined) throw new ApiError(412, 'DENIED');
 }
 
 function deleteManifest({ manifests, tags }: Repository, digest: string): void {
@@ -104,10 +111,11 @@ function parse(bytes: Buffer): ManifestDocument {
   try {
     return JSON.parse(bytes.toString()) as ManifestDocument;
   } catch {
-    throw new Refusal(400, 'MANIFEST_INVALID');
+    throw new ApiError(400, 'MANIFEST_INVALID');
   }
 }
 
+/** Parses a stored manifest. */
 export function documentOf({ bytes }: StoredManifest): ManifestDocument {
   return parse(bytes);
 }

@@ -1,59 +1,64 @@
-/** How the registry differs from one that has all of the distribution spec and lets everyone do everything. */
+/**
+ * Deviations from a registry that implements all of the distribution-spec without authentication.
+ */
 export interface RegistryOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
-  /** Who may write, and read; everyone may when it is missing. */
+  /** Authentication; without it, every client may read and write. */
   readonly auth?: {
     readonly scheme: 'basic' | 'token';
     readonly users: Readonly<Record<string, string>>;
-    /** Refresh tokens ("identity tokens" in Docker's words) and whose they are. */
+    /** Users by refresh token ("identity token" in Docker's terms). */
     readonly refreshTokens?: Readonly<Record<string, string>>;
-    /** Repositories under this prefix can be read by everyone. */
+    /** Prefix of repositories that every client may read. */
     readonly publicPrefix?: string;
-    /** The address of the token service that the challenge names; default this registry's own. */
+    /** URL of the token service in challenges; default: this registry's own. */
     readonly realm?: string;
-    /** Name of the field the token is in; default `token`. */
+    /** Field of the response with the token; default: `token`. */
     readonly field?: 'access_token' | 'token';
-    /** Whether the service knows the OAuth2 form; default true. */
+    /** Whether the token service supports OAuth2; default: true. */
     readonly oauth2?: boolean;
-    /** Whether no token at all is given for more than the user may do; default false, it is for less then. */
+    /**
+     * Whether a request for more than permitted is denied; default: false, the token then permits
+     * less.
+     */
     readonly strict?: boolean;
-    /** Repositories that nobody may read. */
-    readonly secret?: readonly string[];
-    /** How many requests a token is good for; default any number. */
+    /** Repositories that no user may read. */
+    readonly unreadable?: readonly string[];
+    /** Number of requests for which a token is valid; default: unlimited. */
     readonly uses?: number;
   };
-  /** Whether there is a referrers API; default true. */
+  /** Whether the referrers API exists; default: true. */
   readonly referrers?: boolean;
-  /** Whether `OCI-Subject` is sent; default as `referrers`. */
+  /** Whether `OCI-Subject` is sent; default: as `referrers`. */
   readonly ociSubject?: boolean;
-  /** Whether referrers are filtered by type; default true. */
+  /** Whether referrers are filtered by type; default: true. */
   readonly filters?: boolean;
-  /** Whether `Range` is understood; default true. */
+  /** Whether `Range` is supported; default: true. */
   readonly ranges?: boolean;
-  /** Whether blobs come from another origin, by a redirect. */
+  /** Whether blobs are redirected to another origin. */
   readonly redirectBlobs?: boolean;
-  /** Whether locations are without scheme and host; default false. */
+  /** Whether locations omit scheme and host; default: false. */
   readonly relativeLocations?: boolean;
-  /** A query that is in every address to upload to, and must come back as it is: `a=b+c&d`. */
+  /** Query of every upload URL, which the client must preserve: `a=b+c&d`. */
   readonly uploadQuery?: string;
-  /** Bytes that every chunk but the last must have. */
+  /** Minimum bytes of every chunk except the last. */
   readonly minChunk?: number;
-  /** Whether chunked uploads are understood; default true. */
+  /** Whether chunked uploads are supported; default: true. */
   readonly chunks?: boolean;
-  /** Whether a blob can be mounted from another repository; default true. */
+  /** Whether blobs can be mounted from another repository; default: true. */
   readonly mounts?: boolean;
-  /** Whether anything can be deleted; default true. */
+  /** Whether deletion is supported; default: true. */
   readonly deletes?: boolean;
-  /** Whether a HEAD says how long the content is; default true. */
+  /** Whether HEAD has a content length; default: true. */
   readonly headLength?: boolean;
-  /** Whether the digest of content is sent as a header; default true. */
+  /** Whether the digest of content is sent as a header; default: true. */
   readonly digestHeader?: boolean;
-  /** Whether manifests have an ETag and honour If-Match; default false. */
+  /** Whether manifests have an ETag and honour If-Match; default: false. */
   readonly etags?: boolean;
-  /** Most entries of one page of tags or referrers. */
+  /** Maximum entries in a page of tags or referrers. */
   readonly pageSize?: number;
-  /** What a manifest may name though it is not there; default manifests, by indexes. */
-  readonly mayLack?: 'all' | 'manifests' | 'nothing';
-  /** A text for a `Warning` header on every answer. */
+  /** Parts that a manifest may name although they are missing; default: `manifests`, in indexes. */
+  readonly allowMissing?: 'all' | 'manifests' | 'nothing';
+  /** Text of a `Warning` header in every response. */
   readonly warning?: string;
 }

@@ -1,29 +1,30 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { Refusal, sendRefusal } from './answer.ts';
-import { Guard } from './auth.ts';
-import { answerBlob, answerUpload } from './blobs.ts';
-import { type Exchange, sendContent } from './exchange.ts';
-import { applyFault, type Fault, Faults, type Moment } from './faults.ts';
-import { answerReferrers, answerTags } from './lists.ts';
-import type { LoggedRequest } from './log.ts';
-import { answerManifest } from './manifests.ts';
+import { ApiError, sendError } from './responses.ts';
+import { Authorizer } from './authorizer.ts';
+import { handleBlob, handleUpload } from './blobs.ts';
+import { type RequestContext, sendContent } from './request-context.ts';
+import { applyFault, type Fault, Faults, type RequestMatcher } from './faults.ts';
+import { handleReferrers, handleTags } from './lists.ts';
+import type { LoggedRequest } from './logged-request.ts';
+import { handleManifest } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
 import { Storage } from './storage.ts';
 
-/** A registry in this process, on this machine only: the whole of the OCI distribution spec, in memory. */
+/** A complete in-memory registry of the OCI distribution-spec, in this process, on 127.0.0.1. */
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
   readonly host: string;
   readonly url: string;
   readonly storage: Storage;
-  /** What it was asked for, in order. */
+  /** Received requests, in order. */
   readonly requests: readonly LoggedRequest[];
-  /** Lets something go wrong. */
-  fault(moment: Moment, fault: Fault): void;
+  /** Makes matching requests fail. */
+  fault(matcher: RequestMatcher, fault: Fault): void;
 }
 
+/** Starts a registry. Disposing stops it. */
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const registry = new Registry(options);
   await registry.listen();
@@ -36,7 +37,7 @@ class Registry implements TestRegistry {
   readonly #options: RegistryOptions;
   readonly #faults = new Faults();
   readonly #servers: Server[] = [];
-  #guard: Guard | undefined;
+  #authorizer: Authorizer | undefined;
   #blobOrigin: string | undefined;
   url = '';
 
@@ -48,21 +49,21 @@ class Registry implements TestRegistry {
     return new URL(this.url).host;
   }
 
-  fault(moment: Moment, fault: Fault): void {
-    this.#faults.plan(moment, fault);
+  fault(matcher: RequestMatcher, fault: Fault): void {
+    this.#faults.plan(matcher, fault);
   }
 
   async listen(): Promise<void> {
     const { tls, auth, redirectBlobs } = this.#options;
     const answer = (request: IncomingMessage, response: ServerResponse): void =>
-      void this.#serve(request, response, this.#answer.bind(this));
+      void this.#serve(request, response, this.#handle.bind(this));
     const scheme = tls === undefined ? 'http' : 'https';
     const server = tls === undefined ? createServer(answer) : createSecureServer(tls, answer);
     this.url = `${scheme}://127.0.0.1:${await this.#open(server)}`;
-    if (auth !== undefined) this.#guard = new Guard(auth, this.url);
+    if (auth !== undefined) this.#authorizer = new Authorizer(auth, this.url);
     if (redirectBlobs !== true) return;
     const fromStorage = (request: IncomingMessage, response: ServerResponse): void =>
-      void this.#serve(request, response, this.#answerStorage.bind(this));
+      void this.#serve(request, response, this.#handleStorage.bind(this));
     const storage =
       tls === undefined ? createServer(fromStorage) : createSecureServer(tls, fromStorage);
     this.#blobOrigin = `${scheme}://127.0.0.1:${await this.#open(storage)}`;
@@ -104,20 +105,20 @@ class Registry implements TestRegistry {
     } catch (error) {
       request.resume();
       if (request.socket.destroyed) return;
-      const refusal = error instanceof Refusal ? error : new Refusal(500, 'UNKNOWN');
-      sendRefusal(response, refusal, method === 'HEAD');
+      const apiError = error instanceof ApiError ? error : new ApiError(500, 'UNKNOWN');
+      sendError(response, apiError, method === 'HEAD');
     }
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  async #handle(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const { method = 'GET' } = request;
-    if (url.pathname === '/token' && this.#guard !== undefined) {
-      await this.#guard.answerToken(request, response, url);
+    if (url.pathname === '/token' && this.#authorizer !== undefined) {
+      await this.#authorizer.handleToken(request, response, url);
       return;
     }
     response.setHeader('docker-distribution-api-version', 'registry/2.0');
     if (url.pathname === '/v2/' || url.pathname === '/v2') {
-      this.#guard?.check(request, undefined, 'pull');
+      this.#authorizer?.check(request, undefined, 'pull');
       response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
       return;
     }
@@ -125,10 +126,10 @@ class Registry implements TestRegistry {
       decodeURIComponent(url.pathname),
     );
     const [, name = '', kind, item = ''] = path ?? [];
-    if (path === null) throw new Refusal(404, 'UNSUPPORTED');
-    if (!NAME.test(name)) throw new Refusal(400, 'NAME_INVALID');
-    this.#guard?.check(request, name, actionOf(method));
-    const exchange: Exchange = {
+    if (path === null) throw new ApiError(404, 'UNSUPPORTED');
+    if (!NAME.test(name)) throw new ApiError(400, 'NAME_INVALID');
+    this.#authorizer?.check(request, name, actionOf(method));
+    const context: RequestContext = {
       request,
       response,
       method,
@@ -139,26 +140,26 @@ class Registry implements TestRegistry {
       location: (target) => (this.#options.relativeLocations === true ? target : this.url + target),
       blobOrigin: this.#blobOrigin,
     };
-    if (kind === 'manifests') await answerManifest(exchange, item);
-    else if (kind === 'blobs' && item !== 'uploads') answerBlob(exchange, item);
-    else if (kind === 'tags' && item === 'list') answerTags(exchange);
-    else if (kind === 'referrers') answerReferrers(exchange, item);
-    else if (kind === 'blobs/uploads') await answerUpload(exchange, item);
-    else if (kind === 'blobs') await answerUpload(exchange, '');
-    else throw new Refusal(404, 'UNSUPPORTED');
+    if (kind === 'manifests') await handleManifest(context, item);
+    else if (kind === 'blobs' && item !== 'uploads') handleBlob(context, item);
+    else if (kind === 'tags' && item === 'list') handleTags(context);
+    else if (kind === 'referrers') handleReferrers(context, item);
+    else if (kind === 'blobs/uploads') await handleUpload(context, item);
+    else if (kind === 'blobs') await handleUpload(context, '');
+    else throw new ApiError(404, 'UNSUPPORTED');
   }
 
-  async #answerStorage(
+  async #handleStorage(
     request: IncomingMessage,
     response: ServerResponse,
     url: URL,
   ): Promise<void> {
     const [, name = '', digest = ''] = /^\/storage\/(.+)\/([^/]+)$/.exec(url.pathname) ?? [];
     const bytes = this.storage.repositories.get(name)?.blobs.get(digest);
-    // As the storage of clouds does: an address that is signed bears no second authorization.
-    if (request.headers.authorization !== undefined) throw new Refusal(400, 'DENIED');
+    // As in cloud storage: a signed URL must not come with a second authorization.
+    if (request.headers.authorization !== undefined) throw new ApiError(400, 'DENIED');
     if (bytes === undefined || url.searchParams.get('signature') === null)
-      throw new Refusal(403, 'DENIED');
+      throw new ApiError(403, 'DENIED');
     const { method = 'GET' } = request;
     sendContent({ request, response, method, options: this.#options }, bytes, {});
   }

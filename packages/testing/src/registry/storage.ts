@@ -1,28 +1,31 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { Refusal } from './answer.ts';
+import { ApiError } from './responses.ts';
 
+/** A manifest and its media type. */
 export interface StoredManifest {
   readonly mediaType: string;
   readonly bytes: Buffer;
 }
 
+/** An upload in progress. */
 export interface Upload {
   readonly id: string;
-  /** Changes with every chunk; an address without it is not one the registry gave. */
+  /** Changes with every chunk; upload URLs without it are invalid. */
   state: string;
   readonly content: Buffer[];
   size: number;
-  /** Whether a chunk came that was too short to be another but the last. */
+  /** Whether a chunk was too short to be followed by another. */
   isEnded: boolean;
 }
 
+/** The contents of a repository. */
 export class Repository {
   readonly blobs: Map<string, Buffer> = new Map();
   readonly manifests: Map<string, StoredManifest> = new Map();
   readonly tags: Map<string, string> = new Map();
   readonly uploads: Map<string, Upload> = new Map();
 
-  /** By tag or digest. */
+  /** Returns a manifest by tag or digest. */
   manifest(reference: string): { digest: string; manifest: StoredManifest } | undefined {
     const digest = reference.includes(':') ? reference : this.tags.get(reference);
     const manifest = digest === undefined ? undefined : this.manifests.get(digest);
@@ -42,34 +45,39 @@ export class Repository {
   }
 }
 
-/** Everything the registry holds, in memory. */
+/** The contents of the registry, in memory. */
 export class Storage {
   readonly repositories: Map<string, Repository> = new Map();
 
-  /** @throws Refusal when there is none, unless it is made */
+  /**
+   * Returns a repository.
+   * @throws ApiError if it does not exist and `make` is false
+   */
   repository(name: string, make = false): Repository {
     const found = this.repositories.get(name);
     if (found !== undefined) return found;
-    if (!make) throw new Refusal(404, 'NAME_UNKNOWN');
+    if (!make) throw new ApiError(404, 'NAME_UNKNOWN');
     const made = new Repository();
     this.repositories.set(name, made);
     return made;
   }
 }
 
-/** @throws Refusal unless it is the digest of `bytes` */
+/** @throws ApiError unless it is the digest of `bytes` */
 export function checkDigest(digest: string, bytes: Buffer): void {
   const { algorithm } = parsedDigest(digest);
   if (`${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` !== digest)
-    throw new Refusal(400, 'DIGEST_INVALID');
+    throw new ApiError(400, 'DIGEST_INVALID');
 }
 
+/** @throws ApiError for a malformed digest */
 export function parsedDigest(digest: string): { algorithm: 'sha256' | 'sha512' } {
   if (/^sha256:[0-9a-f]{64}$/.test(digest)) return { algorithm: 'sha256' };
   if (/^sha512:[0-9a-f]{128}$/.test(digest)) return { algorithm: 'sha512' };
-  throw new Refusal(400, 'DIGEST_INVALID');
+  throw new ApiError(400, 'DIGEST_INVALID');
 }
 
+/** Returns the digest `sha256:…`. */
 export function sha256(bytes: Buffer): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }

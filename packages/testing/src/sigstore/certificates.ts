@@ -1,8 +1,8 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { initializeCA } from '@sigstore/mock';
 import { pem } from './pem.ts';
-import type { TokenIssuer } from './issuer.ts';
-import { naming, signedBy } from './person.ts';
+import type { TokenIssuer } from './token-issuer.ts';
+import { withEmailName, resign } from './certificate-der.ts';
 
 type CertificateAuthority = Awaited<ReturnType<typeof initializeCA>>;
 
@@ -10,16 +10,20 @@ type CertificateAuthority = Awaited<ReturnType<typeof initializeCA>>;
 const ISSUER_V1 = '1.3.6.1.4.1.57264.1.1';
 const ISSUER_V2 = '1.3.6.1.4.1.57264.1.8';
 
+/** A request to Fulcio. */
 export interface CertificateRequest {
   readonly token: string;
   /** PEM, or base64 of PEM or DER. */
   readonly publicKey: string;
-  /** Over the subject of the token, by the key that the certificate is for. */
+  /** Signature over the token's subject, by the certified key. */
   readonly proof: Buffer;
 }
 
-/** Gives certificates as Fulcio does: to whoever has a token, for a key that they have. In PEM form, the leaf first. */
-export async function certify(
+/**
+ * Issues a certificate as Fulcio does, to the holder of a token and a key. Returns PEM, the leaf
+ * first.
+ */
+export async function issueCertificate(
   authority: CertificateAuthority,
   authorityKey: KeyObject,
   issuer: TokenIssuer,
@@ -38,10 +42,11 @@ export async function certify(
       { oid: ISSUER_V2, value: claims.iss },
     ],
   });
-  const certificate = signedBy(authorityKey, naming(bytesOf(leaf)));
+  const certificate = resign(authorityKey, withEmailName(bytesOf(leaf)));
   return [certificate, bytesOf(authority.rootCertificate)].map((der) => pem('CERTIFICATE', der));
 }
 
+/** Returns the bytes of a view, without a copy. */
 export function bytesOf(view: ArrayBufferView): Buffer {
   return Buffer.from(view.buffer, view.byteOffset, view.byteLength);
 }

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, verify, X509Certificate } from 'node:crypto';
-import { canonical } from './json.ts';
+import { canonicalJson } from './canonical-json.ts';
 import { pem } from './pem.ts';
 
 interface Proposed {
@@ -26,15 +26,16 @@ interface Envelope {
 }
 
 /**
- * The body that Rekor 1 logs for what was proposed: hashedrekord 0.0.1 and dsse 0.0.1, byte for byte. Signatures of
- * envelopes are checked; those of hashedrekord are not, since Node cannot check one over a digest.
+ * Returns the body that Rekor 1 logs for a proposal, byte for byte: hashedrekord 0.0.1 and dsse
+ * 0.0.1. Verifies signatures of envelopes, but not of hashedrekord, because Node cannot verify one
+ * over a digest.
  */
 export function canonicalEntry(proposed: Proposed): Buffer {
   switch (proposed.kind) {
     case 'hashedrekord':
-      return Buffer.from(canonical(hashedRekord(proposed.spec as HashedRekord)));
+      return Buffer.from(canonicalJson(hashedRekord(proposed.spec as HashedRekord)));
     case 'dsse':
-      return Buffer.from(canonical(dsse(proposed.spec as Dsse)));
+      return Buffer.from(canonicalJson(dsse(proposed.spec as Dsse)));
     default:
       throw new Error(`unsupported kind ${proposed.kind}`);
   }
@@ -42,7 +43,7 @@ export function canonicalEntry(proposed: Proposed): Buffer {
 
 function hashedRekord({ data: { hash }, signature }: HashedRekord): object {
   if (hash.algorithm !== 'sha256' || !/^[0-9a-f]{64}$/.test(hash.value))
-    throw new Error('the hash is none');
+    throw new Error('the hash is not a sha256 digest');
   return {
     apiVersion: '0.0.1',
     kind: 'hashedrekord',

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** RFC 6962, section 2.1: a tree of hashes to which leaves are added. For the few a test has: nothing is kept. */
+/**
+ * A Merkle tree of hashes (RFC 6962, section 2.1). Recomputes everything, which suffices for the
+ * few leaves of a test.
+ */
 export class MerkleTree {
   readonly #leaves: Buffer[] = [];
 
@@ -8,7 +11,7 @@ export class MerkleTree {
     return this.#leaves.length;
   }
 
-  /** @param hash that of the leaf @returns its index */
+  /** Adds a leaf by its hash, and returns its index. */
   add(hash: Buffer): number {
     return this.#leaves.push(hash) - 1;
   }
@@ -17,12 +20,13 @@ export class MerkleTree {
     return rootOf(this.#leaves);
   }
 
-  /** The hashes that lead from a leaf to the root, lowest first. */
+  /** Returns the audit path from a leaf to the root, lowest first. */
   proof(index: number): readonly Buffer[] {
     return pathOf(index, this.#leaves);
   }
 }
 
+/** Returns the hash of a leaf. */
 export function leafHash(content: Uint8Array): Buffer {
   return sha256(Buffer.of(0), content);
 }

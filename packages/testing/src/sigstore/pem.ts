@@ -1,3 +1,4 @@
+/** Encodes DER as PEM. */
 export function pem(label: string, der: Uint8Array): string {
   const lines = Buffer.from(der)
     .toString('base64')

@@ -4,36 +4,43 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LoggedRequest } from '../registry/log.ts';
-import { bytesOf, certify } from './certificates.ts';
-import { TokenIssuer } from './issuer.ts';
-import { TransparencyLog } from './log.ts';
+import type { LoggedRequest } from '../registry/logged-request.ts';
+import { bytesOf, issueCertificate } from './certificates.ts';
+import { TokenIssuer } from './token-issuer.ts';
+import { TransparencyLog } from './transparency-log.ts';
 import { pem } from './pem.ts';
-import { naming } from './person.ts';
+import { withEmailName } from './certificate-der.ts';
 import { trustedRoot } from './trusted-root.ts';
 
+/** Options of `startSigstore`. */
 export interface SigstoreOptions {
-  /** When certificates begin to be valid, for ten minutes; default now. */
+  /** Start of the certificates' validity of ten minutes; default: now. */
   readonly certificatesFrom?: Date;
-  /** What the log takes for now. */
+  /** The log's current time; default: now. */
   readonly logTime?: Date;
 }
 
-/** A Sigstore instance: a certificate authority, its log, a transparency log and a timestamp authority, at one address. */
+/**
+ * A Sigstore instance at one address: a certificate authority with its log, a transparency log and
+ * a timestamp authority.
+ */
 export interface TestSigstore extends AsyncDisposable {
   readonly url: string;
   readonly issuer: TokenIssuer;
   readonly log: TransparencyLog;
   readonly requests: readonly LoggedRequest[];
-  /** Refuses requests to a path, such as `/api/v1/log/entries`, once `good` of them were answered. */
+  /** Rejects requests to a path, such as `/api/v1/log/entries`, after `good` successful ones. */
   refuse(path: string, good: number): void;
-  /** `trusted_root.json`. */
+  /** Text of `trusted_root.json`. */
   readonly trustedRoot: string;
-  /** Has `trusted_root.json`, `fulcio.pem`, `ctfe.pub`, `rekor.pub` and `tsa.pem`, as cosign wants them. */
+  /**
+   * Directory with `trusted_root.json`, `fulcio.pem`, `ctfe.pub`, `rekor.pub` and `tsa.pem`, as
+   * cosign reads them.
+   */
   readonly directory: string;
 }
 
-/** On 127.0.0.1 only, with new keys. */
+/** Starts a Sigstore instance on 127.0.0.1 with new keys. */
 export async function startSigstore(options: SigstoreOptions = {}): Promise<TestSigstore> {
   const { initializeCA, initializeCTLog, initializeTSA, tsaHandler } =
     await import('@sigstore/mock');
@@ -44,20 +51,20 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     publicKey,
     logID,
     log: async (certificate: ArrayBuffer, issuerId: ArrayBuffer) =>
-      certificateLog.log(arrayOf(naming(Buffer.from(certificate))), issuerId),
+      certificateLog.log(arrayOf(withEmailName(Buffer.from(certificate))), issuerId),
   };
   const authority = await initializeCA(keys.ca, logged, options.certificatesFrom);
-  // Whole seconds: what the authority makes of others, not every reader reads.
+  // Whole seconds: not every reader parses the mock authority's fractions.
   const clock = new Date();
   const tsa = await initializeTSA(keys.tsa, clock);
   const timestamps = tsaHandler(tsa, { strict: true });
 
   const requests: LoggedRequest[] = [];
-  let answer: Handler = notYet;
+  let handler: Handler = notReady;
   const server = createServer((request, response) => {
     const { method = 'GET', url = '/', headers } = request;
     requests.push({ server: 'sigstore', method, path: url, headers });
-    void respond(request, response, answer);
+    void respond(request, response, handler);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -69,7 +76,8 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
   const services: Services = {
     log,
     logKey: keys.log.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-    certify: async (request) => certify(authority, keys.ca.privateKey, issuer, request),
+    issueCertificate: async (request) =>
+      issueCertificate(authority, keys.ca.privateKey, issuer, request),
     timestamp: async (body) => {
       clock.setTime(Math.floor(Date.now() / 1000) * 1000);
       const { statusCode, response } = await timestamps.fn(timestampQuery(body));
@@ -78,7 +86,7 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     },
   };
   const left = new Map<string, number>();
-  answer = async (request) => {
+  handler = async (request) => {
     const { pathname } = request.url;
     const count = left.get(pathname);
     if (count === 0) return json(400, { code: 400, message: 'not today' });
@@ -131,7 +139,10 @@ function newKey(): KeyPairKeyObjectResult {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' });
 }
 
-/** A proof of a log with one entry has no hashes, which sigstore-go takes for no proof. */
+/**
+ * Returns an initial entry. In a log with one entry proofs have no hashes, which sigstore-go treats
+ * as no proof.
+ */
 function firstEntry({ publicKey, privateKey }: ReturnType<typeof newKey>): object {
   const content = Buffer.from('the first entry');
   const value = createHash('sha256').update(content).digest('hex');
@@ -144,7 +155,7 @@ function firstEntry({ publicKey, privateKey }: ReturnType<typeof newKey>): objec
   return { apiVersion: '0.0.1', kind: 'hashedrekord', spec };
 }
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly type?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -158,17 +169,19 @@ interface Request {
   readonly body: Buffer;
 }
 
-type Handler = (request: Request) => Promise<Answer>;
+type Handler = (request: Request) => Promise<Response>;
 
-async function notYet(): Promise<Answer> {
+async function notReady(): Promise<Response> {
   return { status: 503, body: '' };
 }
 
 interface Services {
   readonly log: TransparencyLog;
   readonly logKey: string;
-  readonly certify: (request: Parameters<typeof certify>[3]) => Promise<readonly string[]>;
-  readonly timestamp: (body: Buffer) => Promise<Answer>;
+  readonly issueCertificate: (
+    request: Parameters<typeof issueCertificate>[3],
+  ) => Promise<readonly string[]>;
+  readonly timestamp: (body: Buffer) => Promise<Response>;
 }
 
 async function respond(
@@ -184,21 +197,21 @@ async function respond(
     authorization: incoming.headers.authorization ?? '',
     body: Buffer.concat(parts),
   };
-  const answer = await handler(request).catch((error: unknown) =>
+  const result = await handler(request).catch((error: unknown) =>
     json(400, { code: 400, message: String(error) }),
   );
-  const type = answer.type ?? 'text/plain';
-  response.writeHead(answer.status, { 'content-type': type, ...answer.headers });
-  response.end(answer.body);
+  const type = result.type ?? 'text/plain';
+  response.writeHead(result.status, { 'content-type': type, ...result.headers });
+  response.end(result.body);
 }
 
-async function handle(services: Services, request: Request): Promise<Answer> {
+async function handle(services: Services, request: Request): Promise<Response> {
   const { method, url } = request;
   switch (`${method} ${url.pathname}`) {
     case 'POST /api/v2/signingCert':
-      return certificates2(services, request);
+      return handleSigningCertV2(services, request);
     case 'POST /api/v1/signingCert':
-      return certificates1(services, request);
+      return handleSigningCertV1(services, request);
     case 'POST /api/v1/timestamp':
       return services.timestamp(request.body);
     default:
@@ -206,12 +219,12 @@ async function handle(services: Services, request: Request): Promise<Answer> {
   }
 }
 
-/** https://github.com/sigstore/fulcio/blob/main/fulcio.proto */
-async function certificates2(
-  { certify: issue }: Services,
+/** Handles API version 2 (https://github.com/sigstore/fulcio/blob/main/fulcio.proto). */
+async function handleSigningCertV2(
+  { issueCertificate: issue }: Services,
   { authorization, body }: Request,
-): Promise<Answer> {
-  const asked = JSON.parse(body.toString()) as {
+): Promise<Response> {
+  const requested = JSON.parse(body.toString()) as {
     readonly credentials?: { readonly oidcIdentityToken: string };
     readonly publicKeyRequest: {
       readonly publicKey: { readonly content: string };
@@ -219,35 +232,38 @@ async function certificates2(
     };
   };
   const chain = await issue({
-    // As a header it is taken too; sigstore-go sends it so.
-    token: asked.credentials?.oidcIdentityToken ?? authorization.replace(/^Bearer /, ''),
-    publicKey: asked.publicKeyRequest.publicKey.content,
-    proof: Buffer.from(asked.publicKeyRequest.proofOfPossession, 'base64'),
+    // sigstore-go sends the token as a header.
+    token: requested.credentials?.oidcIdentityToken ?? authorization.replace(/^Bearer /, ''),
+    publicKey: requested.publicKeyRequest.publicKey.content,
+    proof: Buffer.from(requested.publicKeyRequest.proofOfPossession, 'base64'),
   });
   return json(200, { signedCertificateEmbeddedSct: { chain: { certificates: chain } } });
 }
 
-/** The older API, which cosign uses. */
-async function certificates1(
-  { certify: issue }: Services,
+/** Handles API version 1, which cosign uses. */
+async function handleSigningCertV1(
+  { issueCertificate: issue }: Services,
   { authorization, body }: Request,
-): Promise<Answer> {
-  const asked = JSON.parse(body.toString()) as {
+): Promise<Response> {
+  const requested = JSON.parse(body.toString()) as {
     readonly publicKey: { readonly content: string };
     readonly signedEmailAddress: string;
   };
   const chain = await issue({
     token: authorization.replace(/^Bearer /, ''),
-    publicKey: asked.publicKey.content,
-    proof: Buffer.from(asked.signedEmailAddress, 'base64'),
+    publicKey: requested.publicKey.content,
+    proof: Buffer.from(requested.signedEmailAddress, 'base64'),
   });
   return { status: 201, type: 'application/pem-certificate-chain', body: chain.join('') };
 }
 
-/** RFC 3161, 2.4.1, or the JSON that sigstore-js sends; as the latter. */
+/**
+ * Converts a query of RFC 3161, 2.4.1, to the JSON that sigstore-js sends, and returns JSON as it
+ * is.
+ */
 function timestampQuery(body: Buffer): string {
   if (body[0] === 0x7b) return body.toString();
-  // The hash is an OCTET STRING of 32 bytes, the nonce an INTEGER after it.
+  // The hash is an OCTET STRING of 32 bytes, followed by the nonce, an INTEGER.
   const at = body.indexOf(Buffer.of(0x04, 0x20));
   if (at === -1) throw new Error('the query has no sha256');
   const artifactHash = body.subarray(at + 2, at + 34).toString('base64');
@@ -261,8 +277,8 @@ function timestampQuery(body: Buffer): string {
   });
 }
 
-/** https://github.com/sigstore/rekor/blob/main/openapi.yaml */
-function handleLog({ log, logKey }: Services, { method, url, body }: Request): Answer {
+/** Handles requests to the log (https://github.com/sigstore/rekor/blob/main/openapi.yaml). */
+function handleLog({ log, logKey }: Services, { method, url, body }: Request): Response {
   const path = url.pathname.replace('/api/v1/log', '');
   const key = `${method} ${path}`;
   if (key === 'GET /publicKey')
@@ -285,20 +301,20 @@ function handleLog({ log, logKey }: Services, { method, url, body }: Request): A
 }
 
 function retrieve(log: TransparencyLog, body: Buffer): readonly object[] {
-  const asked = JSON.parse(body.toString()) as {
+  const requested = JSON.parse(body.toString()) as {
     readonly logIndexes?: readonly number[] | null;
     readonly entryUUIDs?: readonly string[] | null;
     readonly entries?: readonly unknown[] | null;
   };
   const indexes = [
-    ...(asked.logIndexes ?? []),
-    ...(asked.entryUUIDs ?? []).map((uuid) => log.find(uuid) ?? -1),
-    ...(asked.entries ?? []).map((entry) => log.findProposed(entry) ?? -1),
+    ...(requested.logIndexes ?? []),
+    ...(requested.entryUUIDs ?? []).map((uuid) => log.find(uuid) ?? -1),
+    ...(requested.entries ?? []).map((entry) => log.findProposed(entry) ?? -1),
   ];
   return indexes.flatMap((index) => log.view(index) ?? []);
 }
 
-function found(entry: object | undefined): Answer {
+function found(entry: object | undefined): Response {
   return entry === undefined ? json(404, { code: 404, message: 'no entry' }) : json(200, entry);
 }
 
@@ -306,6 +322,6 @@ function json(
   status: number,
   document: object,
   headers: Readonly<Record<string, string>> = {},
-): Answer {
+): Response {
   return { status, type: 'application/json', headers, body: JSON.stringify(document) };
 }

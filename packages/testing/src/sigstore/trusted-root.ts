@@ -8,10 +8,10 @@ interface Instance {
   readonly timestampCertificates: readonly Uint8Array[];
 }
 
-/** `trusted_root.json`: whom to believe. */
+/** Returns the trusted root of an instance (`trusted_root.json`). */
 export function trustedRoot(instance: Instance): object {
   const { url } = instance;
-  // Clocks of a second's precision must not make what is new too early.
+  // Starts a day ago, so that clocks with a precision of seconds never precede it.
   const validFor = { start: new Date(Date.now() - 24 * 3_600_000).toISOString() };
   const log = (key: KeyObject): object => {
     const spki = key.export({ type: 'spki', format: 'der' });

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 
-/** An answer that is an error (distribution-spec, "Error Codes"). */
-export class Refusal extends Error {
+/** An error response (distribution-spec, "Error Codes"). */
+export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -14,9 +14,10 @@ export class Refusal extends Error {
   }
 }
 
-export function sendRefusal(
+/** Sends an error response. */
+export function sendError(
   response: ServerResponse,
-  { status, code, headers }: Refusal,
+  { status, code, headers }: ApiError,
   isHead: boolean,
 ): void {
   const message = code.toLowerCase().replaceAll('_', ' ');
@@ -30,6 +31,7 @@ export function sendRefusal(
   else response.end(body);
 }
 
+/** Sends a JSON document with status 200. */
 export function sendJson(
   response: ServerResponse,
   value: unknown,

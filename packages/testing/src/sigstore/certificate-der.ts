@@ -1,14 +1,16 @@
 import { type KeyObject, sign } from 'node:crypto';
 
-/** A critical subjectAltName (RFC 5280, 4.2.1.6), up to its value. */
+/** DER of a critical subjectAltName (RFC 5280, 4.2.1.6), up to its value. */
 const ALTERNATIVE_NAME = Buffer.from('0603551d110101ff', 'hex');
 const RFC822_NAME = 0x81;
 
 /**
- * A certificate that names a person by an address of mail, as Fulcio's do: @sigstore/mock makes a URI of every name. Of
- * what names no person, nothing changes. What is signed has the same length, but is no longer signed.
+ * Turns an email address in a certificate's subjectAltName from a URI into an rfc822Name, as Fulcio
+ * writes it;
+ * @sigstore/mock makes a URI of every name. Leaves other names unchanged. The length stays the
+ * same, but the signature is no longer valid.
  */
-export function naming(certificate: Buffer): Buffer {
+export function withEmailName(certificate: Buffer): Buffer {
   const start = certificate.indexOf(ALTERNATIVE_NAME) + ALTERNATIVE_NAME.length;
   // OCTET STRING, SEQUENCE, and the name, each of less than 128 bytes.
   const tag = start + 4;
@@ -20,8 +22,8 @@ export function naming(certificate: Buffer): Buffer {
   return changed;
 }
 
-/** The same certificate, signed by ecdsa-with-SHA384. */
-export function signedBy(key: KeyObject, certificate: Buffer): Buffer {
+/** Signs a certificate again, with ecdsa-with-SHA384. */
+export function resign(key: KeyObject, certificate: Buffer): Buffer {
   const [, content] = element(certificate);
   const [signed, , rest] = element(content);
   const [algorithm] = element(rest);
@@ -29,7 +31,7 @@ export function signedBy(key: KeyObject, certificate: Buffer): Buffer {
   return wrapped(0x30, Buffer.concat([signed, algorithm, wrapped(0x03, signature)]));
 }
 
-/** The first element of some DER: all of it, its content, and what follows it. */
+/** Splits DER into its first element, the content of that, and the rest. */
 function element(der: Buffer): readonly [Buffer, Buffer, Buffer] {
   const first = der[1] ?? 0;
   const count = first < 0x80 ? 0 : first - 0x80;

@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Refusal, sendJson } from './answer.ts';
-import { bodyOf } from './exchange.ts';
+import { ApiError, sendJson } from './responses.ts';
+import { bodyOf } from './request-context.ts';
 import type { RegistryOptions } from './options.ts';
 
 type Auth = NonNullable<RegistryOptions['auth']>;
 
 interface Token {
-  /** `pull` and `push`, by repository. */
+  /** Actions by repository: `pull` and `push`. */
   readonly access: ReadonlyMap<string, ReadonlySet<string>>;
   uses: number;
 }
 
-/** Basic authentication, and Docker's token authentication with the service that gives tokens. */
-export class Guard {
+/** Basic authentication, or Docker's token authentication with its token service. */
+export class Authorizer {
   readonly #auth: Auth;
   readonly #realm: string;
   readonly #tokens = new Map<string, Token>();
@@ -23,7 +23,10 @@ export class Guard {
     this.#realm = auth.realm ?? `${origin}/token`;
   }
 
-  /** @throws Refusal unless the request may do this; `name` is undefined for the registry as a whole */
+  /**
+   * Checks the authorization of a request. `name` is undefined for the registry as a whole.
+   * @throws ApiError unless the request is authorized
+   */
   check(
     request: IncomingMessage,
     name: string | undefined,
@@ -34,7 +37,7 @@ export class Guard {
     if (scheme === 'basic') {
       const isPublic = publicPrefix !== undefined && name?.startsWith(publicPrefix) === true;
       if ((isPublic && action === 'pull') || this.#user(authorization) !== undefined) return;
-      throw new Refusal(401, 'UNAUTHORIZED', {
+      throw new ApiError(401, 'UNAUTHORIZED', {
         'www-authenticate': 'Basic realm="test, \\"quoted\\""',
       });
     }
@@ -45,47 +48,50 @@ export class Guard {
     const actions = action === 'push' ? 'pull,push' : action;
     const scope = name === undefined ? '' : `,scope="repository:${name}:${actions}"`;
     const error = isGood ? ',error="insufficient_scope"' : '';
-    throw new Refusal(401, 'UNAUTHORIZED', {
+    throw new ApiError(401, 'UNAUTHORIZED', {
       'www-authenticate': `Bearer realm="${this.#realm}",service="test"${scope}${error}`,
     });
   }
 
-  /** https://distribution.github.io/distribution/spec/auth/token/ and /oauth/ */
-  async answerToken(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  /**
+   * Handles a token request (https://distribution.github.io/distribution/spec/auth/token/ and
+   * /oauth/).
+   */
+  async handleToken(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     let scopes = url.searchParams.getAll('scope');
     let user: string | undefined;
     if (request.method === 'POST') {
-      if (this.#auth.oauth2 === false) throw new Refusal(404, 'UNSUPPORTED');
+      if (this.#auth.oauth2 === false) throw new ApiError(404, 'UNSUPPORTED');
       const form = new URLSearchParams((await bodyOf(request)).toString());
       scopes = form.getAll('scope');
       user =
         form.get('grant_type') === 'refresh_token'
           ? this.#auth.refreshTokens?.[form.get('refresh_token') ?? '']
-          : this.#named(form.get('username'), form.get('password'));
-      if (user === undefined) throw new Refusal(401, 'UNAUTHORIZED');
+          : this.#authenticated(form.get('username'), form.get('password'));
+      if (user === undefined) throw new ApiError(401, 'UNAUTHORIZED');
     } else if (request.headers.authorization !== undefined) {
       user = this.#user(request.headers.authorization);
-      if (user === undefined) throw new Refusal(401, 'UNAUTHORIZED');
+      if (user === undefined) throw new ApiError(401, 'UNAUTHORIZED');
     }
     const token = randomUUID();
-    const { strict = false, secret = [] } = this.#auth;
-    if (strict && scopes.some((scope) => secret.some((name) => scope.includes(`:${name}:`))))
-      throw new Refusal(403, 'DENIED');
+    const { strict = false, unreadable = [] } = this.#auth;
+    if (strict && scopes.some((scope) => unreadable.some((name) => scope.includes(`:${name}:`))))
+      throw new ApiError(403, 'DENIED');
     const access = new Map(
-      scopes.flatMap((text) => text.split(' ')).map((text) => this.#granted(text, user)),
+      scopes.flatMap((text) => text.split(' ')).map((text) => this.#grant(text, user)),
     );
     this.#tokens.set(token, { access, uses: this.#auth.uses ?? Infinity });
     sendJson(response, { [this.#auth.field ?? 'token']: token, expires_in: 60 });
   }
 
-  #granted(scope: string, user: string | undefined): [string, Set<string>] {
+  #grant(scope: string, user: string | undefined): [string, Set<string>] {
     const [, name = '', actions = ''] = /^repository:(.+):([^:]+)$/.exec(scope) ?? [];
     const { publicPrefix } = this.#auth;
     const isPublic = publicPrefix !== undefined && name.startsWith(publicPrefix);
-    const isSecret = this.#auth.secret?.includes(name) === true;
+    const isUnreadable = this.#auth.unreadable?.includes(name) === true;
     const allowed = actions
       .split(',')
-      .filter((action) => (user !== undefined && !isSecret) || (isPublic && action === 'pull'));
+      .filter((action) => (user !== undefined && !isUnreadable) || (isPublic && action === 'pull'));
     return [name, new Set(allowed)];
   }
 
@@ -94,10 +100,10 @@ export class Guard {
     if (pair === undefined) return undefined;
     const text = Buffer.from(pair, 'base64').toString();
     const colon = text.indexOf(':');
-    return this.#named(text.slice(0, colon), text.slice(colon + 1));
+    return this.#authenticated(text.slice(0, colon), text.slice(colon + 1));
   }
 
-  #named(user: string | null, password: string | null): string | undefined {
+  #authenticated(user: string | null, password: string | null): string | undefined {
     return user !== null && password !== null && this.#auth.users[user] === password
       ? user
       : undefined;

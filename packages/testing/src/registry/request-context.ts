@@ -1,25 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Refusal } from './answer.ts';
+import { ApiError } from './responses.ts';
 import type { RegistryOptions } from './options.ts';
 import type { Storage } from './storage.ts';
 
-/** One request about one repository, and what is needed to answer it. */
-export interface Exchange {
+/** A request to a repository, with its response and context. */
+export interface RequestContext {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly method: string;
   readonly url: URL;
-  /** The repository. */
+  /** Name of the repository. */
   readonly name: string;
   readonly storage: Storage;
   readonly options: RegistryOptions;
-  /** The address to name for a path of this registry. */
+  /** Returns the Location for a path of this registry. */
   readonly location: (path: string) => string;
-  /** The origin blobs are redirected to. */
+  /** Origin to which blobs are redirected. */
   readonly blobOrigin: string | undefined;
 }
 
-/** @throws Refusal when it is longer than `limit` */
+/**
+ * Reads the body of a request.
+ * @throws ApiError if it exceeds `limit` bytes
+ */
 export async function bodyOf(request: IncomingMessage, limit: number = 2 ** 30): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
@@ -27,18 +30,18 @@ export async function bodyOf(request: IncomingMessage, limit: number = 2 ** 30):
     size += part.length;
     if (size <= limit) parts.push(part);
   }
-  if (size > limit) throw new Refusal(413, 'SIZE_INVALID');
+  if (size > limit) throw new ApiError(413, 'SIZE_INVALID');
   return Buffer.concat(parts);
 }
 
-/** Sends content, or a part of it. Bodies are written by `end`, where faults are. */
+/** Sends content, or the requested range. Writes the body with `end`, where faults apply. */
 export function sendContent(
   {
     request,
     response,
     method,
     options,
-  }: Pick<Exchange, 'method' | 'options' | 'request' | 'response'>,
+  }: Pick<RequestContext, 'method' | 'options' | 'request' | 'response'>,
   bytes: Buffer,
   headers: Record<string, string>,
 ): void {
@@ -55,7 +58,7 @@ export function sendContent(
   else response.end(part);
 }
 
-/** RFC 9110, 14.1.2: `bytes=5-`, `bytes=5-9`, `bytes=-5` */
+/** Parses a range (RFC 9110, 14.1.2): `bytes=5-`, `bytes=5-9`, `bytes=-5`. */
 function rangeOf(
   { headers }: IncomingMessage,
   size: number,
@@ -65,20 +68,20 @@ function rangeOf(
   const start = from === '' ? Math.max(0, size - Number(to)) : Number(from);
   const end = from === '' || to === '' ? size : Math.min(size, Number(to) + 1);
   if (start < end) return { start, end };
-  throw new Refusal(416, 'RANGE_INVALID', { 'content-range': `bytes */${size}` });
+  throw new ApiError(416, 'RANGE_INVALID', { 'content-range': `bytes */${size}` });
 }
 
-/** A page of a list, and the `Link` to the next one (RFC 8288). */
+/** Returns a page of a list, and the `Link` to the next one (RFC 8288). */
 export function page<T>(
-  { url, options, location }: Exchange,
+  { url, options, location }: RequestContext,
   items: readonly T[],
   after: (item: T) => string,
-  asked: number | undefined,
+  requested: number | undefined,
 ): { items: readonly T[]; headers: Record<string, string> } {
   const last = url.searchParams.get('last');
   const start = last === null ? 0 : items.findIndex((item) => after(item) > last);
   const rest = start === -1 ? [] : items.slice(start);
-  const size = Math.min(asked ?? Infinity, options.pageSize ?? Infinity);
+  const size = Math.min(requested ?? Infinity, options.pageSize ?? Infinity);
   const shown = rest.slice(0, size);
   const final = shown.at(-1);
   if (final === undefined || shown.length === rest.length) return { items: shown, headers: {} };

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** A request that a server of the tests got. */
+/** A request that a test server received. */
 export interface LoggedRequest {
   readonly server: 'registry' | 'sigstore' | 'storage' | 'token';
   readonly method: string;

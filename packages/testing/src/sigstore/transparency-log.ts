@@ -1,5 +1,5 @@
 import { createHash, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { canonical } from './json.ts';
+import { canonicalJson } from './canonical-json.ts';
 import { canonicalEntry } from './log-entry.ts';
 import { leafHash, MerkleTree } from './merkle-tree.ts';
 
@@ -10,7 +10,7 @@ interface LogEntry {
   readonly signedEntryTimestamp: string;
 }
 
-/** A transparency log as Rekor 1 is one. */
+/** A transparency log like Rekor 1. */
 export class TransparencyLog {
   readonly #key: KeyObject;
   readonly #id: Buffer;
@@ -20,7 +20,7 @@ export class TransparencyLog {
   readonly #entries: LogEntry[] = [];
   readonly treeId: bigint = BigInt(`0x${randomBytes(6).toString('hex')}`);
 
-  /** @param host the name that checkpoints are signed with */
+  /** @param host origin of the checkpoints */
   constructor(
     keys: { publicKey: KeyObject; privateKey: KeyObject },
     host: string,
@@ -37,7 +37,10 @@ export class TransparencyLog {
     return this.#tree.size;
   }
 
-  /** @returns its index and whether it was there before @throws Error for what a log refuses */
+  /**
+   * Adds an entry, unless the log has it.
+   * @throws Error for an invalid proposal
+   */
   add(proposed: unknown): { index: number; uuid: string; isNew: boolean } {
     const body = canonicalEntry(proposed as Parameters<typeof canonicalEntry>[0]);
     const leaf = leafHash(body);
@@ -46,7 +49,7 @@ export class TransparencyLog {
     if (known !== -1) return { index: known, uuid, isNew: false };
     const integratedTime = Math.floor(this.#now().getTime() / 1000);
     const index = this.#tree.add(leaf);
-    const promise = canonical({
+    const promise = canonicalJson({
       body: body.toString('base64'),
       integratedTime,
       logID: this.#id.toString('hex'),
@@ -62,19 +65,19 @@ export class TransparencyLog {
     return { index, uuid, isNew: true };
   }
 
-  /** By its UUID, with the tree's id before it or without. */
+  /** Returns the index of an entry by its UUID, with or without the tree id. */
   find(uuid: string): number | undefined {
     const index = this.#entries.findIndex((entry) => entry.uuid.endsWith(uuid.slice(-64)));
     return index === -1 ? undefined : index;
   }
 
-  /** What is there for the same proposal. */
+  /** Returns the index of the entry for a proposal. */
   findProposed(proposed: unknown): number | undefined {
     const body = canonicalEntry(proposed as Parameters<typeof canonicalEntry>[0]);
     return this.find(leafHash(body).toString('hex'));
   }
 
-  /** An entry as the API gives it, with its proof in the tree of now. */
+  /** Returns an entry as in the API, with an inclusion proof for the current tree. */
   view(index: number): object | undefined {
     const entry = this.#entries[index];
     if (entry === undefined) return undefined;
@@ -101,7 +104,7 @@ export class TransparencyLog {
     };
   }
 
-  /** A signed note (c2sp.org/tlog-checkpoint). */
+  /** Returns the checkpoint, a signed note (c2sp.org/tlog-checkpoint). */
   #checkpoint(): string {
     const root = this.#tree.root().toString('base64');
     const note = `${this.#origin} - ${this.treeId}\n${this.#tree.size}\n${root}\n`;

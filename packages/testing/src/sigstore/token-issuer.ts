@@ -1,7 +1,8 @@
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
 
-const SECONDS = 300;
+const TOKEN_SECONDS = 300;
 
+/** Claims of an identity token. */
 export interface Claims {
   readonly iss: string;
   readonly sub: string;
@@ -19,11 +20,17 @@ export class TokenIssuer {
     this.url = url;
   }
 
-  /** A token for a machine (`https://…`) or, with an @, for a person. */
+  /** Returns a token for a machine (`https://…`) or a person (with an @). */
   token(subject: string, claims: Partial<Claims> = {}): string {
     const now = Math.floor(Date.now() / 1000);
     const person = subject.includes('@') ? { email: subject, email_verified: true } : {};
-    const all = { iss: this.url, sub: subject, aud: 'sigstore', iat: now, exp: now + SECONDS };
+    const all = {
+      iss: this.url,
+      sub: subject,
+      aud: 'sigstore',
+      iat: now,
+      exp: now + TOKEN_SECONDS,
+    };
     const text = [
       { alg: 'ES256', typ: 'JWT' },
       { ...all, ...person, ...claims },
@@ -34,7 +41,10 @@ export class TokenIssuer {
     return `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`;
   }
 
-  /** @throws Error when the token is not of this issuer, of another audience, or too old */
+  /**
+   * Verifies a token and returns its claims.
+   * @throws Error if the token is of another issuer or audience, or expired
+   */
   claims(token: string): Claims {
     const [head = '', body = '', signature = ''] = token.split('.');
     const key = { key: this.#keys.publicKey, dsaEncoding: 'ieee-p1363' } as const;
@@ -42,7 +52,7 @@ export class TokenIssuer {
     if (!verify('sha256', signed, key, Buffer.from(signature, 'base64url')))
       throw new Error('the token is not signed by the issuer');
     const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as Claims;
-    if (claims.aud !== 'sigstore') throw new Error('the token is for somebody else');
+    if (claims.aud !== 'sigstore') throw new Error('the token is for another audience');
     if (claims.exp * 1000 < Date.now()) throw new Error('the token has expired');
     return claims;
   }
