@@ -8,7 +8,7 @@ import {
   pinOf,
   pinWorkspace,
   type Workspace,
-  writeFileWhole,
+  writeFileAtomic,
 } from '@lkt/pkg';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { locatedAsync } from './config/fields.ts';
@@ -60,7 +60,7 @@ export async function pin(
   const others = await otherPins(workspace, loaded, targets);
   for (const { file, config } of filesOf(loaded)) {
     const pinned = pinConfig(file, config, pins, others);
-    if (!check && pinned.changes.length > 0) await writeFileWhole(file.absolute, pinned.text);
+    if (!check && pinned.changes.length > 0) await writeFileAtomic(file.absolute, pinned.text);
     changes.push(...pinned.changes.map((change) => ({ file: file.path, ...change })));
   }
   if (check && changes.length > 0) throw stale(changes);

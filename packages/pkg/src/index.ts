@@ -29,12 +29,12 @@ export {
 } from './container/settings.ts';
 export { affectedPackages } from './workspace/affected.ts';
 export { packageCacheAreas } from './cache-areas.ts';
-export type { GivenArg } from './build-yml/build-args.ts';
-export type { Attestations } from './attest/attest.ts';
+export type { BuildArgOverride } from './build-yml/build-args.ts';
+export type { Attestations } from './attest/attester.ts';
 export type { BuildOptions } from './build/build-options.ts';
 export type { BuildReport, BuiltPackage } from './build/built-package.ts';
 export { buildPackages } from './build/build.ts';
-export { isBuiltHere, isOfItsTag } from './build/built-here.ts';
+export { isBuiltHere, matchesItsTag } from './build/built-here.ts';
 export {
   type BuildArg,
   buildYmlSchema,
@@ -90,7 +90,7 @@ export {
   hasSource,
   type SourceUpdate,
 } from './debian/update-source.ts';
-export { writeFileWhole } from './write-file.ts';
+export { writeFileAtomic } from './write-file-atomic.ts';
 export { type FetchImage } from './build/other-images.ts';
 export { type PackagePushOptions, type PushedPackage, pushPackages } from './push/push.ts';
 export type { TargetOptions } from './push/push-plan.ts';

@@ -74,7 +74,7 @@ reproducible: the compiler writes the time
     secrets: [{ id: 'token' }, { id: 'npm.key' }],
     target: { stage: 'release' },
     reproducible: false,
-    notReproducibleBecause: 'the compiler writes the time',
+    nonReproducibleReason: 'the compiler writes the time',
   });
   expect(spec.extraSources).toMatchObject([
     { source: '/src/common', destination: 'common' },
@@ -96,10 +96,10 @@ it.each([
   ['true', true, undefined],
   ['false', false, undefined],
   ['"why"', false, 'why'],
-])('reproducible: %s', (text, reproducible, notReproducibleBecause) => {
+])('reproducible: %s', (text, reproducible, nonReproducibleReason) => {
   expect(parse(`image: x\nreproducible: ${text}\n`)).toMatchObject({
     reproducible,
-    notReproducibleBecause,
+    nonReproducibleReason,
   });
 });
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isErrno, LktError, sourceError } from '@lkt/core';
-import type { GivenArg } from '@lkt/pkg';
+import type { BuildArgOverride } from '@lkt/pkg';
 
 /**
  * The build arguments of a command line: those of the files in their order, then the others; the last of a name wins.
@@ -12,11 +12,11 @@ export async function givenArgs(
   flags: readonly string[],
   files: readonly string[],
   cwd: string,
-): Promise<readonly GivenArg[]> {
-  const args: GivenArg[] = [];
+): Promise<readonly BuildArgOverride[]> {
+  const args: BuildArgOverride[] = [];
   for (const file of files) args.push(...(await argsOfFile(file, cwd)));
   for (const text of flags) {
-    const at: GivenArg['at'] = {
+    const at: BuildArgOverride['at'] = {
       error: (message, options) =>
         new LktError('USAGE_INVALID', `--build-arg ${text}: ${message}`, options),
     };
@@ -25,7 +25,7 @@ export async function givenArgs(
   return args;
 }
 
-async function argsOfFile(path: string, cwd: string): Promise<readonly GivenArg[]> {
+async function argsOfFile(path: string, cwd: string): Promise<readonly BuildArgOverride[]> {
   const absolute = resolve(cwd, path);
   const text = await readFile(absolute, 'utf8').catch((error: unknown) => {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw error;
@@ -35,7 +35,7 @@ async function argsOfFile(path: string, cwd: string): Promise<readonly GivenArg[
   });
   return text.split('\n').flatMap((line, index) => {
     if (/^\s*(#|$)/.test(line)) return [];
-    const at: GivenArg['at'] = {
+    const at: BuildArgOverride['at'] = {
       error: (message, options = {}) =>
         sourceError('CONFIG_INVALID', { path, text }, { line: index + 1, column: 1 }, message, {
           ...options,
@@ -46,7 +46,7 @@ async function argsOfFile(path: string, cwd: string): Promise<readonly GivenArg[
   });
 }
 
-function parseArg(text: string, dir: string, at: GivenArg['at']): GivenArg {
+function parseArg(text: string, dir: string, at: BuildArgOverride['at']): BuildArgOverride {
   const equals = text.indexOf('=');
   if (equals <= 0)
     throw at.error(`"${text}" is not a build argument`, { fix: 'write it as NAME=VALUE' });

@@ -22,7 +22,7 @@ export async function reportChecks(
   const failed = checks.filter(({ report }) => !report.reproducible);
   for (const { item, report } of failed) {
     if (item.reproducible) continue;
-    const reason = item.notReproducibleBecause;
+    const reason = item.nonReproducibleReason;
     const because = reason === undefined ? '' : ` (${reason})`;
     warn(
       `${item.name} is not reproducible, as build.yml says${because}: ${describeCheck(report).summary}`,

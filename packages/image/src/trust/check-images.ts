@@ -4,7 +4,7 @@ import { familiarReference, parseReference, type Store } from '@lkt/oci';
 import {
   type BuiltPackage,
   type ImageQuery,
-  isOfItsTag,
+  matchesItsTag,
   missingPin,
   type Package,
   referenceError,
@@ -137,7 +137,7 @@ export class TrustCheck {
     if (image === undefined) return undefined;
     const item = this.#workspace.find(image);
     const found = item && packages.get(item);
-    if (found !== undefined && !found.pulled && isOfItsTag(image, found))
+    if (found !== undefined && !found.pulled && matchesItsTag(image, found))
       return builtHere(familiarReference(image), image.digest);
     return this.#require(query, image);
   }

@@ -15,7 +15,7 @@ import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { buildPackages } from '../build/build.ts';
-import { samePlatform, storeName } from '../pins/check-pin.ts';
+import { hasPlatform, storeName } from '../pins/check-pin.ts';
 import { requireCommitted, targetReference, type TargetOptions } from '../push/push-plan.ts';
 import type { Signing } from '../push/sign-images.ts';
 import { readSources, type Sources } from '../sources/sources.ts';
@@ -116,7 +116,7 @@ function requireEqualImages({ item, target, existing, built }: Rebuilt): void {
   for (const { image, location } of existing) {
     const { platform } = image;
     if (platform === undefined) continue;
-    const own = built.images.find((one) => samePlatform(one, platform));
+    const own = built.images.find((one) => hasPlatform(one, platform));
     if (own === undefined || own.digest === image.digest) continue;
     throw new LktError(
       'NOT_REPRODUCIBLE',

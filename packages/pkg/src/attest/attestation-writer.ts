@@ -23,7 +23,7 @@ import type {
   AttestedImage,
   AttestedPackage,
   PackageAttestations,
-} from './attest.ts';
+} from './attester.ts';
 import { archivedComponents, dependenciesOf } from './build-dependencies.ts';
 import { debsOf } from './deb-components.ts';
 import { KnownImages } from './known-images.ts';

@@ -11,7 +11,7 @@ export function ownerLine({ item, path, size }: DebFile): string {
 }
 
 /** Writes the cache file that maps each file of an image to its Debian package. */
-export async function rememberOwners(
+export async function writeOwners(
   store: Store,
   image: Digest,
   files: readonly DebFile[],

@@ -6,7 +6,7 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 /**
  * A build argument from the command line. It overrides the argument of the same name in build.yml.
  */
-export interface GivenArg {
+export interface BuildArgOverride {
   readonly name: string;
   /** May be a calculated value, as in build.yml; see `resolveBuildArgs`. */
   readonly value: string;
@@ -32,7 +32,7 @@ export type ResolvedArg =
 export async function resolveBuildArgs(
   workspace: Workspace,
   item: Package,
-  args: readonly GivenArg[],
+  args: readonly BuildArgOverride[],
 ): Promise<readonly ResolvedArg[]> {
   const resolved: ResolvedArg[] = [];
   for (const arg of args) {
@@ -63,7 +63,7 @@ export async function resolveBuildArgs(
 export async function loadArgPackages(
   workspace: Workspace,
   targets: readonly Package[],
-  given: readonly GivenArg[] = [],
+  given: readonly BuildArgOverride[] = [],
 ): Promise<void> {
   const todo = new Set([...targets, ...workspace.packages.values()]);
   for (const item of todo) {
@@ -85,7 +85,11 @@ export function isCalculated(value: string): boolean {
   return value.startsWith(PREFIX);
 }
 
-async function packageOf(workspace: Workspace, dir: string, arg: GivenArg): Promise<Package> {
+async function packageOf(
+  workspace: Workspace,
+  dir: string,
+  arg: BuildArgOverride,
+): Promise<Package> {
   try {
     return await workspace.packageAt(dir);
   } catch (error) {
@@ -97,7 +101,7 @@ async function packageOf(workspace: Workspace, dir: string, arg: GivenArg): Prom
 async function expandPattern(
   workspace: Workspace,
   item: Package,
-  arg: GivenArg,
+  arg: BuildArgOverride,
   pattern: string,
 ): Promise<ResolvedArg[]> {
   if (!arg.name.includes('%')) {

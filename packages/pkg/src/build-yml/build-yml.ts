@@ -59,7 +59,7 @@ export interface PackageSpec {
   /** Whether two builds of the same sources produce equal images. */
   readonly reproducible: boolean;
   /** The reason in build.yml why they do not, if it has one. */
-  readonly notReproducibleBecause: string | undefined;
+  readonly nonReproducibleReason: string | undefined;
   /** Builds the image from Debian packages instead of a Dockerfile. */
   readonly debian: DebianBlock | undefined;
 }
@@ -149,13 +149,13 @@ const SECRETS: YamlType<readonly SecretId[]> = list(
 });
 
 /** Parses `true`, `false`, or the reason why the package is not reproducible. */
-const REPRODUCIBLE: YamlType<Pick<PackageSpec, 'reproducible' | 'notReproducibleBecause'>> = either(
-  boolean.transform((reproducible) => ({ reproducible, notReproducibleBecause: undefined })),
+const REPRODUCIBLE: YamlType<Pick<PackageSpec, 'reproducible' | 'nonReproducibleReason'>> = either(
+  boolean.transform((reproducible) => ({ reproducible, nonReproducibleReason: undefined })),
   (value) => !value.isString(),
   text.transform((given, value) => {
     const reason = given.trim();
     if (reason === '') throw value.error('the reason is empty', { fix: 'write false or a reason' });
-    return { reproducible: false, notReproducibleBecause: reason };
+    return { reproducible: false, nonReproducibleReason: reason };
   }),
 );
 
@@ -248,7 +248,7 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
     depends: depends?.value,
     secrets: secrets?.value ?? [],
     target: target === undefined ? undefined : { stage: target.value, at: target.at },
-    ...(given.reproducible ?? { reproducible: true, notReproducibleBecause: undefined }),
+    ...(given.reproducible ?? { reproducible: true, nonReproducibleReason: undefined }),
     debian,
   };
 }

@@ -2,7 +2,7 @@ import { type Digest, sourceError } from '@lkt/core';
 import { type Descriptor, parsePlatform, type Store, writeIndex } from '@lkt/oci';
 import type { BuiltPackage } from './built-package.ts';
 import { checkOther, type OtherImages } from './other-images.ts';
-import { checkPin, inOrder, type ReferenceProblem, samePlatform } from '../pins/check-pin.ts';
+import { checkPin, sortByArch, type ReferenceProblem, hasPlatform } from '../pins/check-pin.ts';
 import type { ImageUse, Recipe } from './recipe.ts';
 import type { Package } from '../workspace/workspace.ts';
 
@@ -61,11 +61,11 @@ async function indexFor(
   { item, images, others }: BuiltPackage,
   store: Store,
 ): Promise<Digest | undefined> {
-  const known = inOrder(item, [...images, ...others]);
+  const known = sortByArch(item, [...images, ...others]);
   const wanted = uses.filter((use) => use.text === text).map((use) => parsePlatform(use.platform));
   const found: Descriptor[] = known.filter((image) =>
-    wanted.some((platform) => samePlatform(image, platform)),
+    wanted.some((platform) => hasPlatform(image, platform)),
   );
-  const isWhole = wanted.every((platform) => found.some((image) => samePlatform(image, platform)));
+  const isWhole = wanted.every((platform) => found.some((image) => hasPlatform(image, platform)));
   return isWhole ? (await writeIndex(store, found)).digest : undefined;
 }

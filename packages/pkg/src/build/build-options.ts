@@ -1,7 +1,7 @@
 import type { BuildRequest, Engine, Limits, RemoteStepCache, SecretSource } from '@lkt/builder';
 import type { Reporter } from '@lkt/core';
 import type { Platform, Reference, Store } from '@lkt/oci';
-import type { GivenArg } from '../build-yml/build-args.ts';
+import type { BuildArgOverride } from '../build-yml/build-args.ts';
 import type { BuiltPackage } from './built-package.ts';
 import type { FindMirror } from '../debian/debian-package.ts';
 import type { Naming } from './naming.ts';
@@ -61,7 +61,7 @@ export interface BuildOptions {
   /** Let `check` also compare steps that do not reach the image. */
   readonly checkEveryStep?: boolean;
   /** Build arguments for the targets. A Dockerfile without a matching ARG ignores them. */
-  readonly buildArgs?: readonly GivenArg[];
+  readonly buildArgs?: readonly BuildArgOverride[];
   /** Names of the targets in the store; default: from build.yml and the source hash. */
   readonly naming?: Naming;
   /** Environment with proxies and certificates, for ADD of URLs. */

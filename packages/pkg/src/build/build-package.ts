@@ -1,12 +1,12 @@
 import type { CheckReport } from '@lkt/rebuild';
 import { LktError } from '@lkt/core';
 import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
-import type { AttestedImage } from '../attest/attest.ts';
+import type { AttestedImage } from '../attest/attester.ts';
 import type { BuildTools } from './build-tools.ts';
-import { rememberedCheck } from './check-results.ts';
-import { builtElsewhere } from './layouts.ts';
+import { cachedCheck } from './check-results.ts';
+import { importFromLayouts } from './layouts.ts';
 import { type ImageInputs, ImagePlanner, type PlannedImage } from './plan-image.ts';
-import { mayUse, pulledPackage } from './pull-package.ts';
+import { policyViolation, pullPackage } from './pull-package.ts';
 import { pulledAs, readResult, writeResult } from './results.ts';
 import type { Sources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -58,7 +58,7 @@ export class PackageBuilder {
     const at = { key: planned.key, image: built.image.descriptor.digest };
     const builtAt = built.cached ? undefined : Date.now();
     const check = async (): Promise<CheckReport> =>
-      rememberedCheck(store, at, { anew: mode.force, everyStep }, async () =>
+      cachedCheck(store, at, { anew: mode.force, everyStep }, async () =>
         planned.check(built.image.descriptor, builtAt),
       );
     return { ...built, check };
@@ -103,8 +103,8 @@ export class PackageBuilder {
         const taken =
           force || isExported
             ? undefined
-            : ((await builtElsewhere(item, { key, platform }, this.#tools)) ??
-              (await pulledPackage(build, this.#tools)));
+            : ((await importFromLayouts(item, { key, platform }, this.#tools)) ??
+              (await pullPackage(build, this.#tools)));
         if (taken !== undefined) return taken;
         cached = known !== undefined && !force;
         const descriptor = { ...(await planned.run()), platform };
@@ -130,7 +130,7 @@ export class PackageBuilder {
     const pin = found && (await pulledAs(store, key));
     if (pin === undefined) return found;
     if (builtHere) return undefined;
-    const refused = await mayUse(this.#item, pin, others);
+    const refused = await policyViolation(this.#item, pin, others);
     if (refused === undefined) return found;
     reporter.emit({
       kind: 'warning',

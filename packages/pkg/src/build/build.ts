@@ -4,7 +4,7 @@ import { type Digest, LktError, Semaphore } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import { buildInputs } from '../action-cache/build-inputs.ts';
 import { storeState } from '../action-cache/record-action.ts';
-import { type AttestedImage, Attester } from '../attest/attest.ts';
+import { type AttestedImage, Attester } from '../attest/attester.ts';
 import { archivedImages } from '../sources/archived-images.ts';
 import { basesFor } from './bases.ts';
 import { type BeforeBuild, type BuildOptions, otherImages } from './build-options.ts';
@@ -14,7 +14,7 @@ import type { BuildReport, BuiltPackage } from './built-package.ts';
 import { knownPins } from '../pins/known-pins.ts';
 import { writePackageLayout } from './layouts.ts';
 import { nameAndAttest } from './name-and-attest.ts';
-import { renamed } from './naming.ts';
+import { applyNaming } from './naming.ts';
 import { type Needed, neededPlatforms } from '../workspace/needed-platforms.ts';
 import type { ImageInputs } from './plan-image.ts';
 import type { Recipe } from './recipe.ts';
@@ -290,13 +290,13 @@ export class Build {
     const named = await nameAndAttest(
       { item, hash, images: made },
       {
-        ...(this.#named.has(item) ? renamed(item, hash, this.#options.naming) : { item, hash }),
+        ...(this.#named.has(item) ? applyNaming(item, hash, this.#options.naming) : { item, hash }),
         suffix: tagSuffix,
         images,
       },
       { store, attester: this.#attester },
       async (image, platform) => {
-        const other = await this.#inputs(item, platform, used).catch(ifKnown);
+        const other = await this.#inputs(item, platform, used).catch(ignoreBuildError);
         return other !== undefined && builder.isResult(image, other);
       },
     );
@@ -315,6 +315,6 @@ interface BuiltImages {
 }
 
 /** Ignores build errors: a platform that cannot be built has no result. */
-function ifKnown(error: unknown): undefined {
+function ignoreBuildError(error: unknown): undefined {
   if (!(error instanceof LktError)) throw error;
 }

@@ -10,7 +10,7 @@ import type { Workspace } from '../workspace/workspace.ts';
  * Reports whether a package was built from the sources that the tag names. True outside git for a
  * reference without tag only.
  */
-export function isOfItsTag({ tag }: Reference, { hash }: BuiltPackage): boolean {
+export function matchesItsTag({ tag }: Reference, { hash }: BuiltPackage): boolean {
   return tag === undefined || tag === hash.committed;
 }
 
@@ -36,7 +36,7 @@ export async function isBuiltHere(
     const built = packages.find((one) => one.item === item);
     return (
       built !== undefined &&
-      isOfItsTag(reference, built) &&
+      matchesItsTag(reference, built) &&
       (await checkPin(reference, built, options.store)) === undefined
     );
   } catch (error) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CheckReport } from '@lkt/rebuild';
 import { type Digest, isErrno } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import { writeFileWhole } from '../write-file.ts';
+import { writeFileAtomic } from '../write-file-atomic.ts';
 
 /** Increase it when checks find differences that earlier ones did not. */
 const CHECK_EPOCH = 1;
@@ -14,7 +14,7 @@ const CHECK_EPOCH = 1;
  * @param anew whether to ignore a stored check
  * @param everyStep whether a stored check must cover steps that do not reach the image
  */
-export async function rememberedCheck(
+export async function cachedCheck(
   store: Store,
   { key, image }: { readonly key: string; readonly image: Digest },
   { anew, everyStep }: { readonly anew: boolean; readonly everyStep: boolean },
@@ -29,7 +29,7 @@ export async function rememberedCheck(
   const report = await check();
   if (!report.reproducible) return report;
   await mkdir(join(store.dir, 'checks'), { recursive: true });
-  await writeFileWhole(path, JSON.stringify({ epoch: CHECK_EPOCH, report }));
+  await writeFileAtomic(path, JSON.stringify({ epoch: CHECK_EPOCH, report }));
   return report;
 }
 

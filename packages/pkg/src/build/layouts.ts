@@ -71,7 +71,7 @@ async function ignoreInGit(layouts: string): Promise<void> {
  * an invalid layout.
  * @returns undefined if there is no valid image
  */
-export async function builtElsewhere(
+export async function importFromLayouts(
   item: Package,
   { key, platform }: Pick<KeyedImage, 'key' | 'platform'>,
   { store, layouts, pins, reporter, signal }: LayoutTools,
@@ -85,7 +85,7 @@ export async function builtElsewhere(
     const image = { ...taken, platform };
     const known = [...((await pins?.()) ?? [])];
     const [first] = known;
-    if (first !== undefined && !(await isOneOf(known, image, store, await openStore(dir))))
+    if (first !== undefined && !(await matchesPin(known, image, store, await openStore(dir))))
       throw new LktError('PIN_STALE', `its digest is ${image.digest}, but ${first} is pinned`);
     await writeResult(store, key, image);
     return image;
@@ -107,7 +107,7 @@ interface LayoutTools {
 }
 
 /** Reports whether a pin names the image itself or an index that contains it. */
-async function isOneOf(
+async function matchesPin(
   pins: readonly Digest[],
   image: Descriptor,
   ...stores: readonly Store[]

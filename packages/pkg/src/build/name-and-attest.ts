@@ -1,7 +1,7 @@
 import { type Store, writeIndex } from '@lkt/oci';
-import type { AttestedPackage, Attester } from '../attest/attest.ts';
+import type { AttestedPackage, Attester } from '../attest/attester.ts';
 import type { BuiltPackage } from './built-package.ts';
-import { inOrder } from '../pins/check-pin.ts';
+import { sortByArch } from '../pins/check-pin.ts';
 import { type TaggedPackage, tagPackage } from './tag-package.ts';
 
 /** Tags a built package in the store, and attests it. */
@@ -15,7 +15,7 @@ export async function nameAndAttest(
   const { references, others } = await tagPackage(store, tagged, isCurrent);
   const index = await writeIndex(store, images);
   const named =
-    others.length === 0 ? index : await writeIndex(store, inOrder(item, [...images, ...others]));
+    others.length === 0 ? index : await writeIndex(store, sortByArch(item, [...images, ...others]));
   const attestations = await attester.attest({ item, hash, images: made, others, index: named });
   return { index, others, references, attestations };
 }

@@ -9,7 +9,7 @@ export interface Naming {
 }
 
 /** Returns a package with its name and hash in the store. */
-export function renamed(
+export function applyNaming(
   item: Package,
   own: SourceHash,
   { org = item.org, tag = item.tag, hash }: Naming = {},

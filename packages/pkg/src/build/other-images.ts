@@ -58,7 +58,7 @@ export async function checkOther(
   const has = await store.has(digest);
   const name = familiarReference({ domain, path });
   const isNamed = has && (await namesOf(store, digest, name)).length > 0;
-  if (isNamed && (fetchImage === undefined || (await isWhole(store, digest, platforms))))
+  if (isNamed && (fetchImage === undefined || (await hasAllBlobs(store, digest, platforms))))
     return undefined;
   if (fetchImage !== undefined) {
     try {
@@ -101,13 +101,13 @@ async function namesOf(store: Store, digest: Digest, only?: string): Promise<rea
   for (const { reference, descriptor } of await store.tags()) {
     const name = nameOf(reference);
     if (name === undefined || names.has(name) || (only !== undefined && name !== only)) continue;
-    if (await leadsTo(store, descriptor, digest)) names.add(name);
+    if (await containsManifest(store, descriptor, digest)) names.add(name);
   }
   return [...names];
 }
 
 /** Reports whether the store has all blobs of the image for these platforms. */
-async function isWhole(
+async function hasAllBlobs(
   store: Store,
   digest: Digest,
   platforms: readonly Platform[],
@@ -125,7 +125,11 @@ async function isWhole(
 }
 
 /** Reports whether a manifest is, or contains, the one with this digest. */
-async function leadsTo(store: Store, { digest }: Descriptor, wanted: Digest): Promise<boolean> {
+async function containsManifest(
+  store: Store,
+  { digest }: Descriptor,
+  wanted: Digest,
+): Promise<boolean> {
   if (digest === wanted) return true;
   const manifests = await indexManifests(store, digest);
   return manifests.some((manifest) => manifest.digest === wanted);

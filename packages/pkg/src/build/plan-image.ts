@@ -7,8 +7,8 @@ import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
 import { debianKey, dockerfileKey } from './build-key.ts';
 import type { BuildTools } from './build-tools.ts';
 import { buildDebianImage, readLock } from '../debian/debian-package.ts';
-import { describeAhead } from './describe-ahead.ts';
-import { type FoundImage, withArchives } from '../sources/image-archives.ts';
+import { prefetchBases } from './prefetch-bases.ts';
+import { type ArchivedImage, withArchives } from '../sources/image-archives.ts';
 import { labelsOf } from '../build-yml/labels.ts';
 import type { Recipe } from './recipe.ts';
 import { secretsFor } from '../build-yml/secrets.ts';
@@ -24,7 +24,7 @@ export interface ImageInputs {
   /** Digests of base images, keyed by the text of the reference. */
   readonly bases: ReadonlyMap<string, Digest>;
   /** The images to put into the build context. */
-  readonly archived: readonly FoundImage[];
+  readonly archived: readonly ArchivedImage[];
 }
 
 /** An image with its build key and inputs, ready to build. */
@@ -117,7 +117,7 @@ export class ImagePlanner {
     return {
       ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
       run: async () => {
-        const ahead = describeAhead(store, bases, platform, context.reporter);
+        const ahead = prefetchBases(store, bases, platform, context.reporter);
         const around = {
           ...context,
           reporter: ahead.reporter,
@@ -126,7 +126,7 @@ export class ImagePlanner {
         const descriptor = await engine
           .build({ ...request, ...atStart() }, around)
           .catch((error: unknown) => {
-            ahead.giveUp();
+            ahead.stop();
             throw error;
           });
         // A file that changed during the build makes the key wrong.
@@ -169,7 +169,7 @@ export class ImagePlanner {
     };
   }
 
-  async #contextWith(context: BuildTree, archived: readonly FoundImage[]): Promise<BuildTree> {
+  async #contextWith(context: BuildTree, archived: readonly ArchivedImage[]): Promise<BuildTree> {
     const { depends } = this.#item;
     if (depends === undefined || archived.length === 0) return context;
     const { store, signal } = this.#tools;

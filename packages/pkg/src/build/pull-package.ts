@@ -40,20 +40,20 @@ interface PullTools {
  * Warns about errors, except if the registry lacks the image.
  * @returns undefined if the image must be built
  */
-export async function pulledPackage(
+export async function pullPackage(
   { item, key, platform, recipe }: PullableBuild,
   { store, pullPackages = false, others, pins, reporter, signal }: PullTools,
 ): Promise<Descriptor | undefined> {
   const fetchImage = others?.fetchImage;
   if (!pullPackages || fetchImage === undefined) return undefined;
-  if (!isOfItsSources(item, recipe)) return undefined;
+  if (!isDeterminedBySources(item, recipe)) return undefined;
   for (const digest of (await pins?.()) ?? []) {
     const reference = pulledReference(item, digest);
     const warn = (why: string): void => {
       const text = `${familiarReference(reference)} cannot be pulled, so it is built here: ${why}`;
       reporter.emit({ kind: 'warning', text });
     };
-    const refused = await mayUse(item, digest, others);
+    const refused = await policyViolation(item, digest, others);
     if (refused !== undefined) {
       warn(refused.message);
       continue;
@@ -76,7 +76,7 @@ export async function pulledPackage(
 /**
  * Returns the policy violation by a pulled image of the package, or undefined if it may be used.
  */
-export async function mayUse(
+export async function policyViolation(
   item: Package,
   digest: Digest,
   others: OtherImages | undefined,
@@ -95,7 +95,7 @@ function pulledReference(
  * Reports whether the source hash determines the image, so that a pin with this hash is of this
  * build. False with arguments of the command line, and with references to current packages.
  */
-function isOfItsSources({ buildArgs }: Package, recipe: Recipe | undefined): boolean {
+function isDeterminedBySources({ buildArgs }: Package, recipe: Recipe | undefined): boolean {
   if (recipe === undefined) return true;
   return (
     recipe.tagSuffix === '' &&

@@ -19,7 +19,7 @@ import {
 } from '@lkt/core';
 import { parseReference, type Platform, type Reference } from '@lkt/oci';
 import { type DockerImage, readDockerImages } from '../build-yml/docker-images.ts';
-import { type GivenArg, resolveBuildArgs } from '../build-yml/build-args.ts';
+import { type BuildArgOverride, resolveBuildArgs } from '../build-yml/build-args.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
@@ -75,14 +75,16 @@ export async function readRecipe(
   item: Package,
   platforms: readonly Platform[],
   hashOf: (other: Package) => SourceHash,
-  given: readonly GivenArg[] = [],
+  given: readonly BuildArgOverride[] = [],
   buildPlatform: (platform: Platform) => Platform = buildPlatformFor,
 ): Promise<Recipe | undefined> {
   if (item.debian !== undefined) return undefined;
   const dockerfile = parseDockerfile(await readDockerfile(workspace, item));
   const buildArgs = new Map<string, string>();
   const calculated = new Set<string>();
-  const valuesOf = async (args: readonly GivenArg[]): Promise<ReadonlyMap<string, string>> => {
+  const valuesOf = async (
+    args: readonly BuildArgOverride[],
+  ): Promise<ReadonlyMap<string, string>> => {
     const values = new Map<string, string>();
     for (const arg of await resolveBuildArgs(workspace, item, args)) {
       if ('value' in arg) {

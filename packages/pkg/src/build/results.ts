@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, isDigest, isErrno, LktError } from '@lkt/core';
 import { type Descriptor, loadImage, MediaType, type Platform, type Store } from '@lkt/oci';
-import { writeFileWhole } from '../write-file.ts';
+import { writeFileAtomic } from '../write-file-atomic.ts';
 
 /**
  * Returns the stored image of a build, or undefined if the store lacks one of its blobs.
@@ -49,7 +49,7 @@ export async function writeResult(
   // A repeated build has the same result, and need not wait for the disk.
   if ((await readText(path)) === text && (await store.use(path))) return;
   await mkdir(join(store.dir, 'results'), { recursive: true });
-  await writeFileWhole(path, text);
+  await writeFileAtomic(path, text);
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import { type Descriptor, parseReference, type Platform, type Store, writeIndex } from '@lkt/oci';
-import { indexManifests, inOrder, samePlatform, storeName } from '../pins/check-pin.ts';
+import { indexManifests, sortByArch, hasPlatform, storeName } from '../pins/check-pin.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { renderTag } from '../pins/tag.ts';
 import type { Package } from '../workspace/workspace.ts';
@@ -43,7 +43,7 @@ export async function tagPackage(
       ({ platform }) =>
         platform !== undefined &&
         item.arches.includes(platform.architecture) &&
-        !images.some((image) => samePlatform(image, platform)),
+        !images.some((image) => hasPlatform(image, platform)),
     );
     const current = await Promise.all(
       foreign.map(async (image) =>
@@ -52,7 +52,7 @@ export async function tagPackage(
     );
     others = foreign.filter((_image, index) => current[index] === true);
   }
-  const index = await writeIndex(store, inOrder(item, [...images, ...others]));
+  const index = await writeIndex(store, sortByArch(item, [...images, ...others]));
   for (const reference of references) {
     if ((await store.resolve(reference))?.digest !== index.digest)
       await store.tag(reference, index);

@@ -10,7 +10,7 @@ import {
   parseLock,
 } from '@lkt/debian/description';
 import { type Descriptor, type Platform, type Store, writeImage, writeLayer } from '@lkt/oci';
-import { rememberOwners } from '../attest/deb-owners.ts';
+import { writeOwners } from '../attest/deb-owners.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** Returns the Debian mirror. Called only if a .deb is missing from the store. */
@@ -77,7 +77,7 @@ export async function buildDebianImage(
     layers: [layer],
     platform,
   });
-  await rememberOwners(store, descriptor.digest, files);
+  await writeOwners(store, descriptor.digest, files);
   return descriptor;
 }
 

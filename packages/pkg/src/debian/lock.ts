@@ -10,7 +10,7 @@ import type { Platform, Store } from '@lkt/oci';
 import { debianSpec, type FindMirror, lockPath } from './debian-package.ts';
 import { platformsOf } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { writeFileWhole } from '../write-file.ts';
+import { writeFileAtomic } from '../write-file-atomic.ts';
 
 /** The changes that a new lock makes, for review. */
 export interface LockReport {
@@ -74,7 +74,7 @@ export async function lockPackage(
       keyrings,
     });
     const text = formatLock(lock);
-    if (text !== before?.text) await writeFileWhole(path, text);
+    if (text !== before?.text) await writeFileAtomic(path, text);
     reports.push({ file, ...difference(before?.lock?.packages ?? [], lock.packages) });
   }
   return reports;

@@ -3,7 +3,7 @@ import { LktError } from '@lkt/core';
 import { debianSpec } from './debian-package.ts';
 import { lockPackage, type LockPackageOptions } from './lock.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { writeFileWhole } from '../write-file.ts';
+import { writeFileAtomic } from '../write-file-atomic.ts';
 
 /** A Debian source package that build.yml pins, and the newest version in the archive. */
 export interface SourceUpdate {
@@ -87,7 +87,7 @@ export async function applySourceUpdate(
     options,
   );
   const edited = `${item.file.text.slice(0, at)}${wanted}${item.file.text.slice(at + text.length)}`;
-  await writeFileWhole(join(item.dir, workspace.buildYml), edited);
+  await writeFileAtomic(join(item.dir, workspace.buildYml), edited);
 }
 
 /** Reports whether a package is built from the source package of this name. */

@@ -64,7 +64,7 @@ export async function checkPin(
 
 async function isIndexOf(digest: Digest, built: BuiltPackage, store: Store): Promise<boolean> {
   const { images, others, item } = built;
-  const known = inOrder(item, [...images, ...others]);
+  const known = sortByArch(item, [...images, ...others]);
   // The index of a subset follows from its images, so it can be written now.
   if (known.length > 1) {
     for (const some of subsets(known)) {
@@ -78,7 +78,7 @@ async function isIndexOf(digest: Digest, built: BuiltPackage, store: Store): Pro
     manifests.length > 0 &&
     manifests.every(({ digest: manifest, platform }) => {
       if (platform === undefined || !item.arches.includes(platform.architecture)) return false;
-      const same = images.find((image) => samePlatform(image, platform));
+      const same = images.find((image) => hasPlatform(image, platform));
       return same === undefined || same.digest === manifest;
     }) &&
     images.every((image) => manifests.some((manifest) => manifest.digest === image.digest))
@@ -95,12 +95,15 @@ export async function indexManifests(store: Store, digest: Digest): Promise<read
   }
 }
 
-export function samePlatform({ platform }: Descriptor, wanted: Platform): boolean {
+export function hasPlatform({ platform }: Descriptor, wanted: Platform): boolean {
   return platform !== undefined && formatPlatform(platform) === formatPlatform(wanted);
 }
 
 /** Sorts images of a package by the order of its `arches`, as in its index. */
-export function inOrder({ arches }: Package, images: readonly Descriptor[]): readonly Descriptor[] {
+export function sortByArch(
+  { arches }: Package,
+  images: readonly Descriptor[],
+): readonly Descriptor[] {
   const place = ({ platform }: Descriptor): number => arches.indexOf(platform?.architecture ?? '');
   return images.toSorted((a, b) => place(a) - place(b));
 }

@@ -6,7 +6,7 @@ import { pinOf } from './check-pin.ts';
 import type { ImageUse, Recipe } from '../build/recipe.ts';
 import { type TextEdit, withPin, applyEdits } from './text-edit.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { writeFileWhole } from '../write-file.ts';
+import { writeFileAtomic } from '../write-file-atomic.ts';
 import { join } from 'node:path';
 
 /** A reference that was rewritten. */
@@ -94,7 +94,7 @@ async function pinDockerfile(
     changes.push({ file: file.path, line: use.position.line, from: use.written, to });
   }
   if (edits.length > 0)
-    await writeFileWhole(join(item.dir, item.dockerfile), applyEdits(file.text, edits));
+    await writeFileAtomic(join(item.dir, item.dockerfile), applyEdits(file.text, edits));
   return changes;
 }
 

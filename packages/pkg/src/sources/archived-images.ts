@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { loadImage, type Platform } from '@lkt/oci';
 import type { BuiltPackage } from '../build/built-package.ts';
-import type { FoundImage } from './image-archives.ts';
+import type { ArchivedImage } from './image-archives.ts';
 import { checkOther, type OtherImages } from '../build/other-images.ts';
 import { checkPin } from '../pins/check-pin.ts';
 import type { Recipe } from '../build/recipe.ts';
@@ -16,8 +16,8 @@ export async function archivedImages(
   platform: Platform,
   used: ReadonlyMap<Package, BuiltPackage>,
   others: OtherImages,
-): Promise<readonly FoundImage[]> {
-  const found: FoundImage[] = [];
+): Promise<readonly ArchivedImage[]> {
+  const found: ArchivedImage[] = [];
   for (const { reference, package: item, error } of archived) {
     const built = item && used.get(item);
     const problem =

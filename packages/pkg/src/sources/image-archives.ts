@@ -6,7 +6,7 @@ import { writeDockerArchive, familiarReference, type Image, type Store } from '@
 import { archiveName, type DockerImage, type DockerImages } from '../build-yml/docker-images.ts';
 
 /** An image for the build context, for the platform of the build. */
-export interface FoundImage {
+export interface ArchivedImage {
   readonly reference: DockerImage['reference'];
   readonly image: Image;
 }
@@ -22,7 +22,7 @@ export async function withArchives(
   store: Store,
   files: readonly ContextFile[],
   { target }: DockerImages,
-  images: readonly FoundImage[],
+  images: readonly ArchivedImage[],
   signal: AbortSignal | undefined,
 ): Promise<readonly ContextFile[]> {
   const archives =
@@ -45,7 +45,7 @@ export async function withArchives(
 
 async function archiveOf(
   store: Store,
-  images: readonly FoundImage[],
+  images: readonly ArchivedImage[],
   signal: AbortSignal | undefined,
 ): Promise<Digest> {
   const named = images.map(({ image, reference: { domain, path, tag } }) => ({

@@ -5,11 +5,11 @@ import { loadImage, type Platform, type Store } from '@lkt/oci';
 const UNPACKING_MS = 100;
 
 /** A running prefetch of the base images' contents. */
-export interface DescribingAhead {
+export interface InspectionPrefetch {
   /** The reporter for the build; its events start the prefetch. */
   readonly reporter: Reporter;
   /** Stops the prefetch, because the build failed. */
-  giveUp(): void;
+  stop(): void;
 }
 
 /**
@@ -17,12 +17,12 @@ export interface DescribingAhead {
  * unpacks them. Starts at the first finished step, or when the first step takes long: earlier, it
  * would compete with the unpacking. Ignores errors, since the SBOM reads missing entries again.
  */
-export function describeAhead(
+export function prefetchBases(
   store: Store,
   bases: ReadonlyMap<string, Digest>,
   platform: Platform,
   reporter: Reporter,
-): DescribingAhead {
+): InspectionPrefetch {
   const stop = new AbortController();
   let waiting: NodeJS.Timeout | undefined;
   let hasBegun = false;
@@ -33,7 +33,7 @@ export function describeAhead(
     inspectLayers(store, bases, platform, stop.signal).catch(() => undefined);
   };
   return {
-    giveUp: () => {
+    stop: () => {
       clearTimeout(waiting);
       stop.abort();
     },

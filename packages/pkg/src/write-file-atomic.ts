@@ -9,7 +9,7 @@ let counter = 0;
  * @throws DISK_FULL
  * @throws IO_FAILED if the directory is missing or not writable
  */
-export async function writeFileWhole(path: string, text: string): Promise<void> {
+export async function writeFileAtomic(path: string, text: string): Promise<void> {
   counter += 1;
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${counter}`);
   try {

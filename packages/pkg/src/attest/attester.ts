@@ -3,7 +3,7 @@ import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-
 import { canonicalJson, type Digest, digestHex, digestOf, isErrno } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian/description';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
-import type { FoundImage } from '../sources/image-archives.ts';
+import type { ArchivedImage } from '../sources/image-archives.ts';
 import type { Recipe } from '../build/recipe.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
@@ -26,7 +26,7 @@ export interface AttestedImage {
   /** The digests of the images that the Dockerfile references, keyed by the text there. */
   readonly bases: ReadonlyMap<string, Digest>;
   /** The images that were put into the build context. */
-  readonly archived: readonly FoundImage[];
+  readonly archived: readonly ArchivedImage[];
   /** Its build key. */
   readonly key: string;
   /** Only of a package with a Dockerfile: digest over paths, types, modes and contents. */

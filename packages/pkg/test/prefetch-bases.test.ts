@@ -7,7 +7,7 @@ import { cacheFilePath } from '@lkt/attest/cache-file';
 import { digestHex, type ProgressEvent } from '@lkt/core';
 import { openStore, parsePlatform, SOURCE_DATE_EPOCH, writeImage, writeLayer } from '@lkt/oci';
 import { expect, test } from 'vitest';
-import { describeAhead, type DescribingAhead } from '../src/build/describe-ahead.ts';
+import { prefetchBases, type InspectionPrefetch } from '../src/build/prefetch-bases.ts';
 
 const AMD64 = parsePlatform('linux/amd64');
 const START: ProgressEvent = { kind: 'start', id: 'one/1', title: '[one 1/2] RUN true' };
@@ -18,7 +18,7 @@ async function* pieces(): AsyncGenerator<Uint8Array> {
 }
 
 async function withBase(
-  use: (ahead: DescribingAhead, isDescribed: () => boolean) => Promise<void>,
+  use: (ahead: InspectionPrefetch, isDescribed: () => boolean) => Promise<void>,
 ): Promise<void> {
   await using temp = await mkdtempDisposable(join(tmpdir(), 'lkt-ahead-'));
   const store = await openStore(temp.path);
@@ -28,7 +28,7 @@ async function withBase(
   ]);
   const base = await writeImage(store, { config: {}, layers: [layer], platform: AMD64 });
   const bases = new Map([['base', base.digest]]);
-  const ahead = describeAhead(store, bases, AMD64, { emit: () => undefined });
+  const ahead = prefetchBases(store, bases, AMD64, { emit: () => undefined });
   const note = cacheFilePath(store, 'entries', digestHex(layer.descriptor.digest));
   await use(ahead, () => existsSync(note));
 }
@@ -46,7 +46,7 @@ test.each([
 test('does not describe a base after the build failed', async () => {
   await withBase(async (ahead, isDescribed) => {
     ahead.reporter.emit(START);
-    ahead.giveUp();
+    ahead.stop();
     await setTimeout(300);
     expect(isDescribed()).toBe(false);
   });
